@@ -1,0 +1,3 @@
+//! bankwatch reads the console of PYTES and PYLONTECH battery banks and tells the rest of the house.
+
+pub mod model;

@@ -1,0 +1,3 @@
+//! The program: arguments, settings, log, verb, exit code.
+
+fn main() {}

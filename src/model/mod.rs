@@ -1,0 +1,3 @@
+//! Plain values: units, readings, statistics. No I/O, no actix, no clock, and nothing of ours is imported.
+
+pub mod units;

@@ -1,0 +1,92 @@
+//! Units as types: integers in the console's own units, so that nothing is lost to rounding on the way
+//! and no voltage can be passed for a current.
+//!
+//! `Display` shows the unit a person expects (`53.244 V`); JSON carries the bare integer under a name that
+//! says its unit (`voltage_mv`).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Defines an integer unit whose display divides by a power of ten.
+macro_rules! unit {
+    ($(#[$doc:meta])* $name:ident, $inner:ty, $divisor:expr, $decimals:expr, $symbol:literal, $float:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl $name {
+            /// The value in the unit that people read (see `Display`).
+            #[must_use]
+            pub fn $float(self) -> f64 {
+                self.0 as f64 / f64::from($divisor)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!("{:.*} ", $symbol), $decimals, self.$float())
+            }
+        }
+    };
+}
+
+unit!(
+    /// Millivolts. A 48 V battery says about 40 000 to 60 000, a cell 2 000 to 3 700 (4 095 is a dead
+    /// measuring chip), a high-voltage stack up to 1 000 000.
+    Millivolts, i32, 1000, 3, "V", volts
+);
+unit!(
+    /// Milliamperes; positive while charging, negative while discharging.
+    Milliamps, i32, 1000, 3, "A", amperes
+);
+unit!(
+    /// Thousandths of a degree Celsius.
+    Millicelsius, i32, 1000, 1, "°C", celsius
+);
+unit!(
+    /// State of charge or of health in percent. Some consoles say up to 107.
+    Percent, i32, 1, 0, "%", percent
+);
+unit!(
+    /// Milliampere-hours.
+    MilliampHours, i64, 1000, 3, "Ah", ampere_hours
+);
+unit!(
+    /// Milliwatt-hours.
+    MilliwattHours, i64, 1_000_000, 3, "kWh", kilowatt_hours
+);
+unit!(
+    /// Milliwatts; positive while charging, negative while discharging.
+    Milliwatts, i64, 1000, 1, "W", watts
+);
+
+impl Millivolts {
+    /// Electrical power of this voltage at `current`, rounded to the milliwatt.
+    #[must_use]
+    pub fn times(self, current: Milliamps) -> Milliwatts {
+        let microwatts = i64::from(self.0) * i64::from(current.0);
+        Milliwatts((microwatts as f64 / 1000.0).round() as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_unit_is_shown_as_people_read_it() {
+        assert_eq!(Millivolts(53_244).to_string(), "53.244 V");
+        assert_eq!(Milliamps(-2_185).to_string(), "-2.185 A");
+        assert_eq!(Millicelsius(29_300).to_string(), "29.3 °C");
+        assert_eq!(Percent(107).to_string(), "107 %");
+        assert_eq!(MilliampHours(49_700).to_string(), "49.700 Ah");
+    }
+
+    #[test]
+    fn power_is_signed_like_the_current() {
+        assert_eq!(Millivolts(50_000).times(Milliamps(-2_000)), Milliwatts(-100_000));
+        assert_eq!(Millivolts(1_000_000).times(Milliamps(200_000)), Milliwatts(200_000_000));
+    }
+}
