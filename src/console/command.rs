@@ -1,0 +1,171 @@
+//! The questions that may be put to a console. Nothing else can be sent, by type: every one of them only reads.
+//!
+//! Commands that change a battery (`shut`, `trst`, `time` with arguments, `config`, `login` …) have no value
+//! here, so no code can send them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::model::place::Place;
+
+/// A question to a console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Command {
+    /// What is asked.
+    pub verb: Verb,
+    /// Of whom: a place (or, for `data event`, an item); without it the group or the battery plugged into.
+    pub index: Option<u16>,
+}
+
+/// What can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verb {
+    /// The group table, or with an index one battery's details.
+    Pwr,
+    /// The cells of a battery.
+    Bat,
+    /// Model, firmware, barcode.
+    Info,
+    /// Lifetime counters.
+    Stat,
+    /// Cells once flagged abnormal.
+    Soh,
+    /// The battery's clock.
+    Time,
+    /// The battery's own log.
+    Log,
+    /// The newest or a numbered snapshot of the event memory.
+    DataEvent,
+    /// Modules of a high-voltage stack.
+    Unit,
+}
+
+/// Every verb as it goes over the wire, and whether it may carry an index.
+const VERBS: &[(Verb, &str, bool)] = &[
+    (Verb::Pwr, "pwr", true),
+    (Verb::Bat, "bat", true),
+    (Verb::Info, "info", true),
+    (Verb::Stat, "stat", true),
+    (Verb::Soh, "soh", true),
+    (Verb::Time, "time", false), // `time` with arguments sets the clock
+    (Verb::Log, "log", false),
+    (Verb::DataEvent, "data event", true),
+    (Verb::Unit, "unit", false),
+];
+
+impl Verb {
+    fn entry(self) -> &'static (Verb, &'static str, bool) {
+        &VERBS[self as usize]
+    }
+
+    /// The text on the wire.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        self.entry().1
+    }
+
+    /// This question without an index.
+    #[must_use]
+    pub const fn alone(self) -> Command {
+        Command { verb: self, index: None }
+    }
+
+    /// This question about the battery at `place`.
+    #[must_use]
+    pub fn of(self, place: Place) -> Command {
+        Command { verb: self, index: self.entry().2.then(|| u16::from(place.number())) }
+    }
+}
+
+impl Command {
+    /// The battery this question is about, where it names one.
+    #[must_use]
+    pub fn place(self) -> Option<Place> {
+        if self.verb == Verb::DataEvent {
+            return None; // its index is an item of the memory
+        }
+        self.index.and_then(|index| u8::try_from(index).ok()).and_then(Place::new)
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.verb.text())?;
+        self.index.map_or(Ok(()), |index| write!(f, " {index}"))
+    }
+}
+
+/// A text that is none of the questions we may ask.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected one of {}, each with its number where it takes one, found {found:?}", known())]
+pub struct UnknownCommand {
+    /// What was given instead.
+    pub found: String,
+}
+
+fn known() -> String {
+    let names: Vec<&str> = VERBS.iter().map(|(_, text, _)| *text).collect();
+    names.join(", ")
+}
+
+impl FromStr for Command {
+    type Err = UnknownCommand;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        let unknown = || UnknownCommand { found: text.chars().take(40).collect() };
+        for &(verb, name, indexed) in VERBS {
+            let Some(rest) = text.strip_prefix(name) else { continue };
+            if rest.is_empty() {
+                return Ok(verb.alone());
+            }
+            if let (true, Some(number)) = (indexed, rest.strip_prefix(' ')) {
+                let index = number.trim().parse().map_err(|_| unknown())?;
+                return Ok(Command { verb, index: Some(index) });
+            }
+        }
+        Err(unknown())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_verbs_is_in_the_order_of_the_type() {
+        for (position, (verb, ..)) in VERBS.iter().enumerate() {
+            assert_eq!(*verb as usize, position);
+        }
+    }
+
+    #[test]
+    fn each_command_reads_back_as_itself() {
+        for &(verb, _, indexed) in VERBS {
+            let mut commands = vec![verb.alone()];
+            if indexed {
+                commands.push(Command { verb, index: Some(16) });
+            }
+            for command in commands {
+                assert_eq!(command.to_string().parse(), Ok(command));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_that_changes_a_battery_is_a_command() {
+        for text in [
+            "shut",
+            "trst",
+            "time 26 11 22 6 0 0",
+            "login debug",
+            "config",
+            "pwr 1; shut",
+            "bat -1",
+            "updata",
+            "",
+        ] {
+            assert!(text.parse::<Command>().is_err(), "{text}");
+        }
+    }
+}

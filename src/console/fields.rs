@@ -1,0 +1,66 @@
+//! Lines of `label : value`.
+
+use crate::console::answer::Answer;
+use crate::console::error::{ParseError, excerpt};
+use crate::console::number;
+
+/// One line of label and value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// The line's number, counted from 1 behind the echo.
+    pub line: usize,
+    /// Without padding; runs of blanks inside count as one (`Soft  version`).
+    pub label: Label<'a>,
+    /// Without padding; may be empty.
+    pub value: &'a str,
+}
+
+/// A label, compared without regard to how many blanks stand between its words.
+#[derive(Clone, Copy, Debug)]
+pub struct Label<'a>(pub &'a str);
+
+impl PartialEq for Label<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 || self.0.split_ascii_whitespace().eq(other.0.split_ascii_whitespace())
+    }
+}
+
+impl Eq for Label<'_> {}
+
+/// The answer's lines that hold a label, a colon and perhaps a value.
+pub fn fields(answer: &Answer) -> impl Iterator<Item = Field<'_>> {
+    answer.lines().filter_map(|(line, text)| field(line, text))
+}
+
+/// One line as label and value, where it has a colon.
+pub fn field(line: usize, text: &str) -> Option<Field<'_>> {
+    let (label, value) = text.split_once(':')?;
+    let label = label.trim();
+    (!label.is_empty()).then_some(Field { line, label: Label(label), value: value.trim() })
+}
+
+impl Field<'_> {
+    /// The complaint that this value is not what its label holds.
+    pub fn expected(&self, expected: &'static str) -> ParseError {
+        ParseError::Value {
+            line: self.line,
+            what: format!("{:?}", excerpt(self.label.0)),
+            expected,
+            found: excerpt(self.value),
+        }
+    }
+
+    /// The value as a whole number followed by `unit` (or by nothing where `unit` is empty).
+    ///
+    /// # Errors
+    /// It is anything else.
+    pub fn number(&self, units: &[&str], expected: &'static str) -> Result<i64, ParseError> {
+        let mut tokens = self.value.split_ascii_whitespace();
+        let value = tokens.next().and_then(number::integer);
+        let unit = tokens.next().unwrap_or("");
+        match value {
+            Some(value) if units.contains(&unit) && tokens.next().is_none() => Ok(value),
+            _ => Err(self.expected(expected)),
+        }
+    }
+}

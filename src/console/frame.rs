@@ -1,0 +1,273 @@
+//! Framing: which of the bytes on the wire are the answer to the question asked.
+//!
+//! ```text
+//!            echo of the question                `$$`                   a prompt
+//!  Seeking ───────────────────────► Body ───────────────────► Ended ───────────────────► Answer
+//!     │ ▲                            │ ▲  the echo again        │
+//!     └─┘ a stranger's answer,       └─┘  begins the body       └──── silence: the answer without a prompt
+//!         noise, an old prompt            anew
+//! ```
+//! The end is `$$` and a prompt, never the success line, which no refusal carries. What stands before the echo
+//! is dropped: a late answer to an earlier question, unsolicited text, noise.
+
+use crate::console::answer::{Answer, is_pager, latin1};
+use crate::console::prompt::Prompt;
+
+/// More than any console says to one question: a stack's 400 cells take 36 kB, a dozen pages of counters 8 kB.
+pub const MOST_BYTES: usize = 256 * 1024;
+
+/// What the bytes so far amount to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// More must come.
+    Incomplete,
+    /// The console waits at its pager: an empty line goes on, any other byte leaves.
+    Pager,
+    /// A whole answer went by that was not to our question.
+    Stranger,
+    /// More than [`MOST_BYTES`] came and no answer was among them.
+    TooLong,
+    /// The answer.
+    Complete(Answer),
+}
+
+/// Finds the answer to one question in bytes that arrive cut anywhere.
+#[derive(Debug)]
+pub struct Framer {
+    question: String,
+    line: Vec<u8>,
+    taken: usize,
+    pager_told: bool,
+    stranger_ended: bool,
+    body: Option<Answer>,
+}
+
+impl Framer {
+    /// For the answer to `question` as it goes over the wire; the empty question asks for a prompt alone.
+    #[must_use]
+    pub fn new(question: &str) -> Self {
+        Self {
+            question: question.to_owned(),
+            line: Vec::new(),
+            taken: 0,
+            pager_told: false,
+            stranger_ended: false,
+            body: None,
+        }
+    }
+
+    /// Takes the next bytes. The first thing worth telling ends the call; bytes behind an answer are dropped,
+    /// since nobody asked for them.
+    pub fn push(&mut self, bytes: &[u8]) -> Progress {
+        self.taken += bytes.len();
+        let mut news = Progress::Incomplete;
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|&byte| byte == b'\r' || byte == b'\n') {
+            self.line.extend_from_slice(&rest[..end]);
+            rest = &rest[end + 1..];
+            if self.line.is_empty() {
+                continue;
+            }
+            let line = std::mem::take(&mut self.line);
+            match self.whole_line(&line) {
+                Progress::Incomplete => {}
+                done @ Progress::Complete(_) => return done,
+                told => news = told,
+            }
+            self.line = line;
+            self.line.clear();
+        }
+        self.line.extend_from_slice(rest);
+        if self.taken > MOST_BYTES {
+            return Progress::TooLong;
+        }
+        match self.open_line() {
+            Progress::Incomplete => news,
+            told => told,
+        }
+    }
+
+    /// Nothing has come for a while: an answer whose end mark was seen stands without its prompt.
+    pub fn silence(&mut self) -> Option<Answer> {
+        self.body.take_if(|body| body.ended)
+    }
+
+    /// Whether our echo was seen.
+    #[must_use]
+    pub fn echoed(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Whether anything was heard at all.
+    #[must_use]
+    pub fn heard(&self) -> bool {
+        self.taken > 0
+    }
+
+    fn whole_line(&mut self, bytes: &[u8]) -> Progress {
+        self.pager_told = false;
+        let line = latin1(bytes);
+        if self.is_echo(&line) {
+            self.body = Some(Answer::begin(Some(self.question.clone())));
+            self.stranger_ended = false;
+            return Progress::Incomplete;
+        }
+        match &mut self.body {
+            Some(body) if body.ended => self.finished(&line),
+            Some(body) => {
+                body.take(&line);
+                Progress::Incomplete
+            }
+            None => self.stranger(&line),
+        }
+    }
+
+    /// The last line is still open: only a prompt or a pager need no line end.
+    fn open_line(&mut self) -> Progress {
+        if !matches!(self.line.last(), Some(b'>' | b't' | b' ')) {
+            return Progress::Incomplete;
+        }
+        let line = latin1(&self.line).into_owned();
+        if is_pager(&line) {
+            return if std::mem::replace(&mut self.pager_told, true) {
+                Progress::Incomplete
+            } else {
+                Progress::Pager
+            };
+        }
+        match &self.body {
+            Some(body) if body.ended => self.finished(&line),
+            Some(_) => Progress::Incomplete,
+            None => self.stranger(&line),
+        }
+    }
+
+    fn is_echo(&self, line: &str) -> bool {
+        !self.question.is_empty()
+            && Prompt::strip(line).trim_start_matches(|c: char| !c.is_ascii_graphic()) == self.question
+    }
+
+    fn finished(&mut self, line: &str) -> Progress {
+        let Some(prompt) = Prompt::at_end_of(line) else { return Progress::Incomplete };
+        self.body.take().map_or(Progress::Incomplete, |mut body| {
+            body.prompt = Some(prompt);
+            Progress::Complete(body)
+        })
+    }
+
+    /// A line before our echo: someone else's, or the prompt that an empty question asks for.
+    fn stranger(&mut self, line: &str) -> Progress {
+        if line.trim() == "$$" {
+            self.stranger_ended = true;
+            return Progress::Incomplete;
+        }
+        let Some(prompt) = Prompt::at_end_of(line) else { return Progress::Incomplete };
+        if self.question.is_empty() {
+            let mut answer = Answer::begin(None);
+            answer.prompt = Some(prompt);
+            return Progress::Complete(answer);
+        }
+        if std::mem::take(&mut self.stranger_ended) { Progress::Stranger } else { Progress::Incomplete }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::answer::Verdict;
+    use crate::console::refusal::Refusal;
+
+    fn answer(question: &str, bytes: &[u8]) -> Answer {
+        match Framer::new(question).push(bytes) {
+            Progress::Complete(answer) => answer,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const TIME: &[u8] =
+        b"time\n\r@\r\n\rRTC 2026-11-22 06:00:00\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>";
+
+    #[test]
+    fn echo_marks_and_prompt_are_not_part_of_an_answer() {
+        let time = answer("time", TIME);
+        assert_eq!(time.lines().collect::<Vec<_>>(), [(1, "RTC 2026-11-22 06:00:00")]);
+        assert_eq!((time.verdict, time.prompt), (Verdict::Success, Some(Prompt::Pylon)));
+    }
+
+    #[test]
+    fn bytes_may_be_cut_anywhere() {
+        let whole = answer("time", TIME);
+        for cut in 1..TIME.len() {
+            let mut framer = Framer::new("time");
+            assert_eq!(framer.push(&TIME[..cut]), Progress::Incomplete, "cut at {cut}");
+            assert_eq!(framer.push(&TIME[cut..]), Progress::Complete(whole.clone()), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_late_answer_to_an_earlier_question_is_dropped() {
+        let mut bytes =
+            b"pwr 1\n\r@\r\r\n Power  1\r\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>".to_vec();
+        assert_eq!(Framer::new("time").push(&bytes), Progress::Stranger);
+        bytes.extend_from_slice(TIME);
+        assert_eq!(answer("time", &bytes), answer("time", TIME));
+    }
+
+    #[test]
+    fn noise_and_unsolicited_text_around_do_not_matter() {
+        let bytes = [b"\xfe\0\xffbattery says hello\r\n\0\xfe", TIME, b"\r\nmore"].concat();
+        assert_eq!(answer("time", &bytes), answer("time", TIME));
+    }
+
+    #[test]
+    fn a_repeated_echo_begins_the_body_anew() {
+        let torn = [b"time\n\r@\r\n\rRTC 2026-1", b"\r\npylon>time\r\n".as_slice(), TIME].concat();
+        assert_eq!(answer("time", &torn), answer("time", TIME));
+    }
+
+    #[test]
+    fn each_prompt_ends_an_answer_and_silence_ends_one_without() {
+        for prompt in ["pylon>", "pylon_debug>", "PYTES>", "PYTES_debug>"] {
+            let bytes = [&TIME[..TIME.len() - 6], prompt.as_bytes()].concat();
+            assert_eq!(answer("time", &bytes).prompt.map(|p| p.text()), Some(prompt));
+        }
+        let mut framer = Framer::new("time");
+        assert_eq!(framer.push(&TIME[..TIME.len() - 6]), Progress::Incomplete);
+        assert_eq!(framer.silence().map(|answer| answer.verdict), Some(Verdict::Success));
+        let mut torn = Framer::new("time");
+        torn.push(&TIME[..40]);
+        assert_eq!(torn.silence(), None);
+    }
+
+    #[test]
+    fn the_pager_is_told_once_and_leaves_no_trace() {
+        let mut framer = Framer::new("log");
+        let pager = b"Press [Enter] to be continued,other key to exit";
+        let first = [b"log\n\r@\r\n\r Index : 1\r\n\r$\r\n\r".as_slice(), pager].concat();
+        assert_eq!(framer.push(&first), Progress::Pager);
+        assert_eq!(framer.push(b""), Progress::Incomplete);
+        let rest = b"\r                                                  \r\r\n Index : 0\r\n\rCommand completed successfully\r\n\r$$\r\n\rPYTES>";
+        let Progress::Complete(log) = framer.push(rest) else { panic!("no answer") };
+        let lines: Vec<_> = log.lines().map(|(_, line)| line.trim()).collect();
+        assert_eq!(lines, ["Index : 1", "$", "Index : 0"]);
+    }
+
+    #[test]
+    fn a_refusal_is_an_answer() {
+        let soh = answer("soh 1", b"soh 1\n\r@\r\r\nUnknown command 'soh' - try 'help'\r\n\r$$\r\n\rpylon>");
+        assert_eq!(soh.verdict, Verdict::Refused(Refusal::UnknownCommand));
+    }
+
+    #[test]
+    fn an_empty_question_is_answered_by_a_prompt() {
+        assert_eq!(answer("", b"\n\rPYTES_debug>").prompt, Some(Prompt::PytesDebug));
+    }
+
+    #[test]
+    fn noise_without_end_is_cut_off() {
+        let mut framer = Framer::new("pwr");
+        let noise = [b'x'; 64 * 1024];
+        let told: Vec<_> = (0..5).map(|_| framer.push(&noise)).collect();
+        assert_eq!(told.last(), Some(&Progress::TooLong));
+    }
+}

@@ -1,0 +1,26 @@
+//! The console's language: bytes to values, without I/O and without actix.
+//!
+//! [`frame`] finds an [`answer`] in the bytes, [`parsed`] hands it to the file of its [`command`]. Everything is
+//! driven by headers and labels; no firmware version is ever switched on.
+
+pub mod answer;
+pub mod bat;
+pub mod clock;
+pub mod command;
+pub mod data_event;
+pub mod error;
+pub mod fields;
+pub mod frame;
+pub mod info;
+pub mod log;
+pub mod number;
+pub mod parsed;
+pub mod prompt;
+pub mod pwr_detail;
+pub mod pwr_table;
+pub mod refusal;
+mod setters;
+pub mod soh;
+pub mod stack;
+pub mod stat;
+pub mod table;

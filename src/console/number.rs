@@ -1,0 +1,116 @@
+//! Numbers, units and times as consoles print them; strict, so that damage shows.
+
+use jiff::civil::DateTime;
+
+use crate::model::event_word::EventWord;
+
+/// A whole number with an optional sign and nothing else.
+pub fn integer(token: &str) -> Option<i64> {
+    let digits = token.strip_prefix(['-', '+']).unwrap_or(token);
+    let plain = !digits.is_empty() && digits.len() <= 15 && digits.bytes().all(|b| b.is_ascii_digit());
+    let magnitude = plain.then(|| digits.bytes().fold(0i64, |sum, b| sum * 10 + i64::from(b - b'0')))?;
+    Some(if token.starts_with('-') { -magnitude } else { magnitude })
+}
+
+/// A whole number that fits 32 bits.
+pub fn small(token: &str) -> Option<i32> {
+    integer(token).and_then(|value| value.try_into().ok())
+}
+
+/// `96%`, also `107%`.
+pub fn percent(token: &str) -> Option<i32> {
+    small(token.strip_suffix('%')?)
+}
+
+/// `2026-07-17` `01:20:56`, also with a year of two digits. `Some(None)` is a time in the right form that no
+/// calendar has: batteries whose clock was never set print `2000-00-00 00:00:00`.
+pub fn date_time(date: &str, time: &str) -> Option<Option<DateTime>> {
+    let [year, month, day] = parts(date, '-')?;
+    let [hour, minute, second] = parts(time, ':')?;
+    let year = if year < 100 { year + 2000 } else { year };
+    let small = |value: i16| i8::try_from(value).ok();
+    let made = (|| {
+        DateTime::new(year, small(month)?, small(day)?, small(hour)?, small(minute)?, small(second)?, 0).ok()
+    })();
+    Some(made)
+}
+
+fn parts(text: &str, separator: char) -> Option<[i16; 3]> {
+    let mut parts = text.split(separator);
+    let mut next = || -> Option<i16> {
+        let part = parts.next()?;
+        (part.len() <= 4 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok())?
+    };
+    let three = [next()?, next()?, next()?];
+    parts.next().is_none().then_some(three)
+}
+
+/// An event word: its number is the first token, the names of its bits follow (protocol, section 11).
+///
+/// `0x…` and anything with a letter is hexadecimal. Digits alone may be either, since some firmware is said to
+/// mix both: the reading with fewer bits wins, because events come singly or in twos, and hexadecimal, the
+/// consoles' own habit, where both have as many. `2000` is 0x2000, `8192` is 8192.
+pub fn event_word(value: &str) -> Option<EventWord> {
+    let mut tokens = value.split_ascii_whitespace();
+    let number = tokens.next()?;
+    let prefixed = number.strip_prefix("0x").or_else(|| number.strip_prefix("0X"));
+    let hexadecimal = hex_digits(prefixed.unwrap_or(number))?;
+    let decimal = match prefixed {
+        Some(_) => None,
+        None => integer(number).and_then(|value| u32::try_from(value).ok()),
+    };
+    let bits =
+        decimal.filter(|decimal| decimal.count_ones() < hexadecimal.count_ones()).unwrap_or(hexadecimal);
+    let names: Vec<String> = tokens.map(str::to_owned).collect();
+    names.iter().all(|name| is_plain(name)).then_some(EventWord { bits, names })
+}
+
+fn hex_digits(text: &str) -> Option<u32> {
+    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit());
+    plain.then(|| u32::from_str_radix(text, 16).ok())?
+}
+
+/// Letters, digits and the few marks that names and words are made of.
+pub fn is_plain(token: &str) -> bool {
+    !token.is_empty()
+        && token.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_strict() {
+        assert_eq!(integer("-2185"), Some(-2185));
+        for damaged in ["", "-", "33x6", "3 3", "0x1", "+-1", "12345678901234567", "3.3"] {
+            assert_eq!(integer(damaged), None, "{damaged}");
+        }
+        assert_eq!(percent("107%"), Some(107));
+        assert_eq!(percent("96"), None);
+    }
+
+    #[test]
+    fn a_clock_that_was_never_set_is_no_damage() {
+        assert_eq!(date_time("2000-00-00", "00:00:00"), Some(None));
+        assert!(date_time("26-07-17", "01:20:56").is_some_and(|time| time.is_some_and(|t| t.year() == 2026)));
+        assert_eq!(date_time("2026-07-1x", "01:20:56"), None);
+        assert_eq!(date_time("2026-07", "01:20:56"), None);
+    }
+
+    #[test]
+    fn event_words_are_read_in_every_spelling() {
+        let bits = |text| event_word(text).map(|word| word.bits);
+        assert_eq!(bits("0x2000     COULFULL"), Some(0x2000));
+        assert_eq!(bits("2000"), Some(0x2000));
+        assert_eq!(bits("8192"), Some(0x2000));
+        assert_eq!(bits("8193"), Some(0x2001));
+        assert_eq!(bits("2a"), Some(0x2a));
+        assert_eq!(bits("80000000"), Some(0x8000_0000));
+        assert_eq!(bits("00000000"), Some(0));
+        assert_eq!(bits("0xZ"), None);
+        assert_eq!(bits("0x123456789"), None);
+        let word = event_word("0x6        BHV BVNOR").expect("a word");
+        assert_eq!((word.bits, word.names.join(" ")), (6, "BHV BVNOR".to_owned()));
+    }
+}

@@ -1,0 +1,120 @@
+//! From a question and its answer to values: one line a command.
+
+use serde::Serialize;
+
+use crate::console::answer::{Answer, Verdict};
+use crate::console::command::{Command, Verb};
+use crate::console::error::ParseError;
+use crate::console::refusal::Refusal;
+use crate::console::{bat, clock, data_event, info, log, pwr_detail, pwr_table, soh, stack, stat, table};
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Parsed {
+    /// `pwr` of a group.
+    Table(pwr_table::PwrTable),
+    /// `pwr` of a high-voltage stack.
+    Stack(Box<stack::StackRow>),
+    /// `pwr N`.
+    Detail(Box<pwr_detail::PwrDetail>),
+    /// `bat`, `bat N`.
+    Cells(bat::CellTable),
+    /// `info`, `info N`.
+    Info(Box<info::Info>),
+    /// `stat`, `stat N`.
+    Stat(stat::Stat),
+    /// `soh`, `soh N`.
+    Soh(soh::Soh),
+    /// `time`.
+    Clock(clock::Clock),
+    /// `log`.
+    Log(log::Log),
+    /// `data event`.
+    Event(Box<data_event::DataEvent>),
+    /// `unit`.
+    Units(stack::Units),
+}
+
+/// Why an answer yields no values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// The console will not.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// It neither succeeded nor refused: a line is missing or damaged.
+    #[error("the line \"Command completed successfully\" is missing: the answer is torn")]
+    Torn,
+    /// The text is not what this command says.
+    #[error(transparent)]
+    Unreadable(#[from] ParseError),
+}
+
+/// Reads the answer to `command`.
+///
+/// # Errors
+/// The console refused, or the answer is torn or damaged beyond use. Damage to single rows or lines is in
+/// [`Parsed::problems`].
+pub fn parse(command: Command, answer: &Answer) -> Result<Parsed, Rejected> {
+    match answer.verdict {
+        Verdict::Success => Ok(read(command, answer)?),
+        Verdict::Refused(refusal) => Err(Rejected::Refused(refusal)),
+        Verdict::Unclear => Err(Rejected::Torn),
+    }
+}
+
+/// Reads the text of an answer whatever its end says: for transcripts that were cut out by hand.
+///
+/// # Errors
+/// The text is damaged beyond use.
+pub fn read(command: Command, answer: &Answer) -> Result<Parsed, ParseError> {
+    let parsed = match (command.verb, command.index) {
+        (Verb::Pwr, None) if table::has_header(answer, stack::HEAD) => {
+            Parsed::Stack(Box::new(stack::parse_stack(answer)?))
+        }
+        (Verb::Pwr, None) => Parsed::Table(pwr_table::parse(answer)?),
+        (Verb::Pwr, Some(_)) => Parsed::Detail(Box::new(pwr_detail::parse(answer)?)),
+        (Verb::Bat, _) => Parsed::Cells(bat::parse(answer)?),
+        (Verb::Info, _) => Parsed::Info(Box::new(info::parse(answer)?)),
+        (Verb::Stat, _) => Parsed::Stat(stat::parse(answer)?),
+        (Verb::Soh, _) => Parsed::Soh(soh::parse(answer)?),
+        (Verb::Time, _) => Parsed::Clock(clock::parse(answer)?),
+        (Verb::Log, _) => Parsed::Log(log::parse(answer)?),
+        (Verb::DataEvent, _) => Parsed::Event(Box::new(data_event::parse(answer)?)),
+        (Verb::Unit, _) => Parsed::Units(stack::parse_units(answer)?),
+    };
+    match (command.place(), parsed.speaks_of()) {
+        (Some(asked), Some(found)) if i64::from(asked.number()) != found => {
+            Err(ParseError::OtherBattery { asked: u16::from(asked.number()), found })
+        }
+        _ => Ok(parsed),
+    }
+}
+
+impl Parsed {
+    /// The battery's number that the answer itself names.
+    #[must_use]
+    pub fn speaks_of(&self) -> Option<i64> {
+        match self {
+            Self::Detail(detail) => detail.number.map(i64::from),
+            Self::Info(info) => info.address.map(i64::from),
+            Self::Stat(stat) => stat.address,
+            Self::Soh(soh) => soh.number,
+            _ => None,
+        }
+    }
+
+    /// Rows and lines that could not be read; everything else in the answer stands.
+    #[must_use]
+    pub fn problems(&self) -> &[ParseError] {
+        match self {
+            Self::Table(table) => &table.problems,
+            Self::Detail(detail) => &detail.problems,
+            Self::Info(info) => &info.problems,
+            Self::Stat(stat) => &stat.problems,
+            Self::Log(log) => &log.problems,
+            Self::Units(units) => &units.problems,
+            Self::Stack(_) | Self::Cells(_) | Self::Soh(_) | Self::Clock(_) | Self::Event(_) => &[],
+        }
+    }
+}

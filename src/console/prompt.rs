@@ -1,0 +1,84 @@
+//! The four prompts (protocol, section 3). All are accepted; the console's mode is never changed.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Who is speaking, and in which mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Prompt {
+    /// `pylon>`
+    #[serde(rename = "pylon>")]
+    Pylon,
+    /// `pylon_debug>`
+    #[serde(rename = "pylon_debug>")]
+    PylonDebug,
+    /// `PYTES>`
+    #[serde(rename = "PYTES>")]
+    Pytes,
+    /// `PYTES_debug>`
+    #[serde(rename = "PYTES_debug>")]
+    PytesDebug,
+}
+
+const PROMPTS: &[(Prompt, &str)] = &[
+    (Prompt::Pylon, "pylon>"),
+    (Prompt::PylonDebug, "pylon_debug>"),
+    (Prompt::Pytes, "PYTES>"),
+    (Prompt::PytesDebug, "PYTES_debug>"),
+];
+
+impl Prompt {
+    /// The prompt as printed.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        PROMPTS[self as usize].1
+    }
+
+    /// The prompt that `line` ends with, blanks and noise in front of it allowed.
+    #[must_use]
+    pub fn at_end_of(line: &str) -> Option<Self> {
+        let line = line.trim_end();
+        if !line.ends_with('>') {
+            return None;
+        }
+        PROMPTS.iter().find(|(_, text)| line.ends_with(text)).map(|(prompt, _)| *prompt)
+    }
+
+    /// `line` without the prompts it begins with (after a client's restart the echo follows an old prompt),
+    /// and without noise before the last of them.
+    #[must_use]
+    pub fn strip(line: &str) -> &str {
+        let end = PROMPTS.iter().filter_map(|(_, text)| Some(line.rfind(text)? + text.len())).max();
+        line[end.unwrap_or(0)..].trim()
+    }
+}
+
+impl fmt::Display for Prompt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_prompt_is_known_also_behind_noise() {
+        for &(prompt, text) in PROMPTS {
+            assert_eq!(prompt.text(), text);
+            assert_eq!(Prompt::at_end_of(text), Some(prompt));
+            assert_eq!(Prompt::at_end_of(&format!("\0\u{fe}{text} ")), Some(prompt));
+        }
+        assert_eq!(Prompt::at_end_of("pylon"), None);
+        assert_eq!(Prompt::at_end_of("python>"), None);
+    }
+
+    #[test]
+    fn an_echo_is_found_behind_old_prompts() {
+        assert_eq!(Prompt::strip("pylon>pylon_debug>pwr 1"), "pwr 1");
+        assert_eq!(Prompt::strip(">pylon_debug>getpwr"), "getpwr");
+        assert_eq!(Prompt::strip("pwr 1 "), "pwr 1");
+    }
+}

@@ -1,0 +1,306 @@
+//! `pwr N`: one battery's details as lines of label and value (protocol, section 8).
+//!
+//! ```text
+//!  ----------------------------
+//!  Power  1
+//!
+//!  Voltage         : 52963       mV
+//!  Basic Status    : Dischg
+//!  Bat Events      : 0x0
+//!  ----------------------------
+//! ```
+//! Every line may be missing, repeated or new; what nobody knows is kept by its label.
+
+use serde::Serialize;
+
+use crate::console::answer::Answer;
+use crate::console::error::{ParseError, excerpt};
+use crate::console::fields::{Field, Label, field};
+use crate::console::number::{event_word, integer};
+use crate::console::setters::{plain_text, state_word};
+use crate::model::event_word::EventWord;
+use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
+use crate::model::word::Word;
+
+/// What the console says of one battery. What it did not say is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PwrDetail {
+    /// The battery's number in the answer.
+    pub number: Option<u16>,
+    /// Voltage.
+    #[serde(rename = "voltage_mv")]
+    pub voltage: Option<Millivolts>,
+    /// Current, positive while charging.
+    #[serde(rename = "current_ma")]
+    pub current: Option<Milliamps>,
+    /// Temperature of the board.
+    #[serde(rename = "temperature_mc")]
+    pub temperature: Option<Millicelsius>,
+    /// State of charge.
+    #[serde(rename = "soc_percent")]
+    pub soc: Option<Percent>,
+    /// Nominal capacity.
+    #[serde(rename = "nominal_capacity_mah")]
+    pub nominal_capacity: Option<MilliampHours>,
+    /// Usable capacity as the battery has learned it.
+    #[serde(rename = "usable_capacity_mah")]
+    pub usable_capacity: Option<MilliampHours>,
+    /// Charge that went in over the battery's life.
+    #[serde(rename = "charged_ampere_seconds")]
+    pub charged: Option<i64>,
+    /// Charge that came out over the battery's life.
+    #[serde(rename = "discharged_ampere_seconds")]
+    pub discharged: Option<i64>,
+    /// Voltage the charger may go to.
+    #[serde(rename = "max_voltage_mv")]
+    pub max_voltage: Option<Millivolts>,
+    /// Transitions to charging; not cycles (protocol, section 8).
+    pub charge_times: Option<i64>,
+    /// Charge, discharge, idle …
+    pub base_state: Option<Word>,
+    /// State of the voltage.
+    pub volt_state: Option<Word>,
+    /// State of the current.
+    pub current_state: Option<Word>,
+    /// State of the temperature.
+    pub temp_state: Option<Word>,
+    /// State of the charge.
+    pub coulomb_state: Option<Word>,
+    /// State of health, as a word.
+    pub soh_state: Option<Word>,
+    /// Whether the heater is on.
+    pub heater: Option<Word>,
+    /// Whether the charging transistor conducts.
+    pub charge_switch: Option<Word>,
+    /// Whether the discharging transistor conducts.
+    pub discharge_switch: Option<Word>,
+    /// Events of the cells.
+    pub battery_events: Option<EventWord>,
+    /// Events of the battery.
+    pub power_events: Option<EventWord>,
+    /// Faults of the system.
+    pub system_fault: Option<EventWord>,
+    /// Event words of other names, by their label.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_events: Vec<(String, EventWord)>,
+    /// Serial number.
+    pub barcode: Option<String>,
+    /// Type.
+    pub model: Option<String>,
+    /// Firmware.
+    pub firmware: Option<String>,
+    /// Lines nobody here knows, by their label.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other: Vec<(String, String)>,
+    /// Lines that could not be read; the others stand.
+    #[serde(skip)]
+    pub problems: Vec<ParseError>,
+}
+
+/// What a label's value is and where it goes.
+enum Goes {
+    Millivolts(fn(&mut PwrDetail) -> &mut Option<Millivolts>),
+    Milliamps(fn(&mut PwrDetail) -> &mut Option<Milliamps>),
+    Millicelsius(fn(&mut PwrDetail) -> &mut Option<Millicelsius>),
+    Percent(fn(&mut PwrDetail) -> &mut Option<Percent>),
+    Charge(fn(&mut PwrDetail) -> &mut Option<MilliampHours>),
+    AmpereSeconds(fn(&mut PwrDetail) -> &mut Option<i64>),
+    Count(fn(&mut PwrDetail) -> &mut Option<i64>),
+    Word(fn(&mut PwrDetail) -> &mut Option<Word>),
+    Events(fn(&mut PwrDetail) -> &mut Option<EventWord>),
+    Text(fn(&mut PwrDetail) -> &mut Option<String>),
+}
+
+const LABELS: &[(&str, Goes)] = &[
+    ("Voltage", Goes::Millivolts(|d| &mut d.voltage)),
+    ("Current", Goes::Milliamps(|d| &mut d.current)),
+    ("Temperature", Goes::Millicelsius(|d| &mut d.temperature)),
+    ("Coulomb", Goes::Percent(|d| &mut d.soc)),
+    ("Total Coulomb", Goes::Charge(|d| &mut d.nominal_capacity)),
+    ("Real Coulomb", Goes::Charge(|d| &mut d.usable_capacity)),
+    ("Total Power In", Goes::AmpereSeconds(|d| &mut d.charged)),
+    ("Total Power Out", Goes::AmpereSeconds(|d| &mut d.discharged)),
+    ("Max Voltage", Goes::Millivolts(|d| &mut d.max_voltage)),
+    ("Charge Times", Goes::Count(|d| &mut d.charge_times)),
+    ("Basic Status", Goes::Word(|d| &mut d.base_state)),
+    ("Volt Status", Goes::Word(|d| &mut d.volt_state)),
+    ("Current Status", Goes::Word(|d| &mut d.current_state)),
+    ("Tmpr. Status", Goes::Word(|d| &mut d.temp_state)),
+    ("Coul. Status", Goes::Word(|d| &mut d.coulomb_state)),
+    ("Soh. Status", Goes::Word(|d| &mut d.soh_state)),
+    ("Heater Status", Goes::Word(|d| &mut d.heater)),
+    ("CMOS Status", Goes::Word(|d| &mut d.charge_switch)),
+    ("DMOS Status", Goes::Word(|d| &mut d.discharge_switch)),
+    ("CFetState", Goes::Word(|d| &mut d.charge_switch)),
+    ("DFetState", Goes::Word(|d| &mut d.discharge_switch)),
+    ("Bat Events", Goes::Events(|d| &mut d.battery_events)),
+    ("Power Events", Goes::Events(|d| &mut d.power_events)),
+    ("System Fault", Goes::Events(|d| &mut d.system_fault)),
+    ("Barcode", Goes::Text(|d| &mut d.barcode)),
+    ("DevType", Goes::Text(|d| &mut d.model)),
+    ("Firm Version", Goes::Text(|d| &mut d.firmware)),
+];
+
+/// Labels that are printed and of no use to anybody yet; known, so that damage to a label stands out.
+const PASSED_OVER: &[&str] = &[
+    "SOC Voltage",
+    "B+B-.Volt",
+    "Charge Count",
+    "Discharge Count",
+    "Work Status",
+    "Bat Num",
+    "Next Device",
+    "Input Status",
+    "Terminal Res.",
+    "Charge Sec.",
+    "Discharge Sec.",
+    "Bat Status",
+    "Protect ENA",
+    "Bat Protect ENA",
+    "Pwr Protect ENA",
+];
+
+/// Reads one battery's details. Lines that can't be read are named in `problems`; the others stand.
+///
+/// # Errors
+/// No line could be read.
+pub fn parse(answer: &Answer) -> Result<PwrDetail, ParseError> {
+    let mut detail = PwrDetail::default();
+    let mut read = 0;
+    for (line, text) in answer.lines() {
+        if text.trim().bytes().all(|byte| byte == b'-') {
+            continue;
+        }
+        match take(&mut detail, line, text) {
+            Ok(()) => read += 1,
+            Err(problem) => detail.problems.push(problem),
+        }
+    }
+    if read == 0 {
+        let nothing = ParseError::Nothing { expected: "lines of label and value", lines: answer.len() };
+        return Err(detail.problems.into_iter().next().unwrap_or(nothing));
+    }
+    Ok(detail)
+}
+
+fn take(detail: &mut PwrDetail, line: usize, text: &str) -> Result<(), ParseError> {
+    let Some(field) = field(line, text) else {
+        return heading(detail, line, text);
+    };
+    match LABELS.iter().find(|(label, _)| Label(label) == field.label) {
+        Some((_, goes)) => goes.put(detail, &field),
+        None => unknown(detail, &field),
+    }
+}
+
+fn heading(detail: &mut PwrDetail, line: usize, text: &str) -> Result<(), ParseError> {
+    let number = heading_number(text, "Power").and_then(|number| u16::try_from(number).ok());
+    let wrong = || ParseError::Value {
+        line,
+        what: "a line".into(),
+        expected: "a label, a colon and a value",
+        found: excerpt(text.trim()),
+    };
+    detail.number = Some(number.ok_or_else(wrong)?);
+    Ok(())
+}
+
+/// An event word under a label of its own (`System Alarm`, and the topics into which some firmware splits the
+/// event words), or a line to keep as it is.
+fn unknown(detail: &mut PwrDetail, field: &Field<'_>) -> Result<(), ParseError> {
+    let label = excerpt(field.label.0);
+    if PASSED_OVER.iter().any(|known| Label(known) == field.label) {
+        return Ok(());
+    }
+    if field.value.starts_with("0x") {
+        let word = event_word(field.value).ok_or_else(|| field.expected("an event word"))?;
+        detail.other_events.push((label, word));
+    } else {
+        detail.other.push((label, excerpt(field.value)));
+    }
+    Ok(())
+}
+
+impl Goes {
+    fn put(&self, detail: &mut PwrDetail, field: &Field<'_>) -> Result<(), ParseError> {
+        match self {
+            Self::Millivolts(slot) => {
+                once(slot(detail), field, Millivolts(small(field, "mV", "a whole number of mV")?))
+            }
+            Self::Milliamps(slot) => {
+                once(slot(detail), field, Milliamps(small(field, "mA", "a whole number of mA")?))
+            }
+            Self::Millicelsius(slot) => {
+                once(slot(detail), field, Millicelsius(small(field, "mC", "a whole number of mC")?))
+            }
+            Self::Percent(slot) => {
+                once(slot(detail), field, Percent(small(field, "%", "a whole number of %")?))
+            }
+            Self::Charge(slot) => once(slot(detail), field, charge(field)?),
+            Self::AmpereSeconds(slot) => {
+                once(slot(detail), field, field.number(&["AS"], "a whole number of AS")?)
+            }
+            Self::Count(slot) => once(slot(detail), field, field.number(&[""], "a whole number")?),
+            Self::Word(slot) => repeatable(slot(detail), word(field)?),
+            Self::Events(slot) => {
+                let word = event_word(field.value).ok_or_else(|| field.expected("an event word like 0x2"))?;
+                once(slot(detail), field, word)
+            }
+            Self::Text(slot) => repeatable(slot(detail), text(field)?),
+        }
+    }
+}
+
+fn small(field: &Field<'_>, unit: &'static str, expected: &'static str) -> Result<i32, ParseError> {
+    field.number(&[unit], expected)?.try_into().map_err(|_| field.expected(expected))
+}
+
+/// `50000 mAH`, or in ampere-seconds' thousandths on some firmware: `360000000 mAS`.
+fn charge(field: &Field<'_>) -> Result<MilliampHours, ParseError> {
+    const EXPECTED: &str = "a whole number of mAH or mAS";
+    let amount = field.number(&["mAH", "mAS"], EXPECTED)?;
+    Ok(MilliampHours(if field.value.ends_with("mAS") { amount / 3600 } else { amount }))
+}
+
+/// An empty value is as good as no line.
+fn word(field: &Field<'_>) -> Result<Option<Word>, ParseError> {
+    if field.value.is_empty() {
+        return Ok(None);
+    }
+    state_word(field.value).map(Some).map_err(|expected| field.expected(expected))
+}
+
+fn text(field: &Field<'_>) -> Result<Option<String>, ParseError> {
+    if field.value.is_empty() {
+        return Ok(None);
+    }
+    plain_text(field.value).map(Some).map_err(|expected| field.expected(expected))
+}
+
+/// A measurement that is said twice must be the same both times.
+fn once<T: PartialEq>(slot: &mut Option<T>, field: &Field<'_>, value: T) -> Result<(), ParseError> {
+    match slot {
+        Some(before) if *before != value => Err(field.expected("the value this label had above")),
+        _ => {
+            *slot = Some(value);
+            Ok(())
+        }
+    }
+}
+
+/// Some firmware prints `Heater Status` twice, the second time under the wrong label: the first one counts.
+fn repeatable<T>(slot: &mut Option<T>, value: Option<T>) -> Result<(), ParseError> {
+    if slot.is_none() {
+        *slot = value;
+    }
+    Ok(())
+}
+
+/// The number that a heading or label line carries, for the other parsers.
+pub(super) fn heading_number(text: &str, word: &str) -> Option<i64> {
+    let mut tokens = text.split_ascii_whitespace();
+    match (tokens.next(), tokens.next(), tokens.next()) {
+        (Some(first), Some(number), None) if first == word => integer(number),
+        _ => None,
+    }
+}

@@ -1,0 +1,69 @@
+//! Setters that several tables share, so that a column is one line of data.
+
+/// Makes a setter for [`super::table::Column`]: the value's kind, then the field it goes to.
+macro_rules! set {
+    (mv $field:ident) => {
+        |row, cut| {
+            row.$field = Some(Millivolts(small(cut.first).ok_or("a whole number of mV")?));
+            Ok(())
+        }
+    };
+    (ma $field:ident) => {
+        |row, cut| {
+            row.$field = Some(Milliamps(small(cut.first).ok_or("a whole number of mA")?));
+            Ok(())
+        }
+    };
+    (mc $field:ident) => {
+        |row, cut| {
+            row.$field =
+                Some(Millicelsius(small(cut.first).ok_or("a whole number of thousandths of a degree")?));
+            Ok(())
+        }
+    };
+    (percent $field:ident) => {
+        |row, cut| {
+            row.$field = Some(Percent(percent(cut.first).ok_or("a percentage like 96%")?));
+            Ok(())
+        }
+    };
+    (id $field:ident) => {
+        |row, cut| {
+            row.$field =
+                Some(small(cut.first).and_then(|id| u16::try_from(id).ok()).ok_or("the number of a cell")?);
+            Ok(())
+        }
+    };
+    (word $field:ident) => {
+        |row, cut| {
+            row.$field = Some(state_word(cut.first)?);
+            Ok(())
+        }
+    };
+    (text $field:ident) => {
+        |row, cut| {
+            row.$field = Some(plain_text(cut.first)?);
+            Ok(())
+        }
+    };
+    (stamp $field:ident) => {
+        |row, cut| {
+            row.$field = date_time(cut.first, cut.second).ok_or("a date and a time")?;
+            Ok(())
+        }
+    };
+}
+pub(super) use set;
+
+use crate::console::number::is_plain;
+use crate::model::word::Word;
+
+/// A state word: letters and the few marks that occur in them.
+pub(super) fn state_word(token: &str) -> Result<Word, &'static str> {
+    if is_plain(token) { Ok(Word::new(token)) } else { Err("a word") }
+}
+
+/// A barcode or a type: letters, digits, dashes.
+pub(super) fn plain_text(token: &str) -> Result<String, &'static str> {
+    if is_plain(token) { Ok(token.to_owned()) } else { Err("letters and digits") }
+}

@@ -1,0 +1,177 @@
+//! High-voltage stacks (protocol, section 9): `pwr` is one row for the whole stack, `unit` a row a module. All
+//! modules are in series: voltages add, the current is one.
+
+use jiff::civil::DateTime;
+use serde::Serialize;
+
+use crate::console::answer::Answer;
+use crate::console::error::ParseError;
+use crate::console::number::{date_time, event_word, integer, percent, small};
+use crate::console::setters::{set, state_word};
+use crate::console::table::{Column, Cut, Layout, Set, Shape, Split, split_at_header};
+use crate::model::event_word::EventWord;
+use crate::model::place::Place;
+use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
+use crate::model::word::Word;
+
+/// What the console says of a stack, or of one of its modules.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StackRow {
+    /// The module's number, from 1; none for the stack.
+    pub place: Option<Place>,
+    /// Voltage of the stack or module.
+    #[serde(rename = "voltage_mv")]
+    pub voltage: Option<Millivolts>,
+    /// Current, positive while charging.
+    #[serde(rename = "current_ma")]
+    pub current: Option<Milliamps>,
+    /// Temperature.
+    #[serde(rename = "temperature_mc")]
+    pub temperature: Option<Millicelsius>,
+    /// Coldest cell.
+    #[serde(rename = "cell_temperature_low_mc")]
+    pub cell_temperature_low: Option<Millicelsius>,
+    /// Warmest cell.
+    #[serde(rename = "cell_temperature_high_mc")]
+    pub cell_temperature_high: Option<Millicelsius>,
+    /// Lowest cell voltage.
+    #[serde(rename = "cell_voltage_low_mv")]
+    pub cell_voltage_low: Option<Millivolts>,
+    /// Highest cell voltage.
+    #[serde(rename = "cell_voltage_high_mv")]
+    pub cell_voltage_high: Option<Millivolts>,
+    /// Charge, discharge, idle …
+    pub base_state: Option<Word>,
+    /// State of the voltage.
+    pub volt_state: Option<Word>,
+    /// State of the current.
+    pub current_state: Option<Word>,
+    /// State of the temperature.
+    pub temp_state: Option<Word>,
+    /// State of charge, by ampere-hours.
+    #[serde(rename = "soc_percent")]
+    pub soc: Option<Percent>,
+    /// Charge left.
+    #[serde(rename = "coulomb_mah")]
+    pub coulomb: Option<MilliampHours>,
+    /// Energy left.
+    #[serde(rename = "energy_mwh")]
+    pub energy: Option<MilliwattHours>,
+    /// The stack's own clock.
+    pub clock: Option<DateTime>,
+    /// Error code of the stack.
+    pub error_code: Option<EventWord>,
+}
+
+/// The modules of a stack.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Units {
+    /// A row a module.
+    pub units: Vec<StackRow>,
+    /// Rows that could not be read; the others stand.
+    #[serde(skip)]
+    pub problems: Vec<ParseError>,
+}
+
+const COLUMNS: &[Column<StackRow>] = &[
+    Column {
+        head: "Index",
+        shape: Shape::Token,
+        set: |row, cut| {
+            row.place = Some(cut.first.parse().map_err(|_| "a module's number from 1")?);
+            Ok(())
+        },
+    },
+    Column { head: "Volt", shape: Shape::Token, set: set!(mv voltage) },
+    Column { head: "Curr", shape: Shape::Token, set: set!(ma current) },
+    Column { head: "Tempr", shape: Shape::Token, set: set!(mc temperature) },
+    Column { head: "BTlow", shape: Shape::Token, set: set!(mc cell_temperature_low) },
+    Column { head: "BThigh", shape: Shape::Token, set: set!(mc cell_temperature_high) },
+    Column { head: "BVlow", shape: Shape::Token, set: set!(mv cell_voltage_low) },
+    Column { head: "BVhigh", shape: Shape::Token, set: set!(mv cell_voltage_high) },
+    Column { head: "Base.St", shape: Shape::Token, set: set!(word base_state) },
+    Column { head: "Volt.St", shape: Shape::Token, set: set!(word volt_state) },
+    Column { head: "Curr.St", shape: Shape::Token, set: set!(word current_state) },
+    Column { head: "Temp.St", shape: Shape::Token, set: set!(word temp_state) },
+    Column { head: "CoulombAH", shape: Shape::Charge, set: charge },
+    Column { head: "Coulomb", shape: Shape::Charge, set: charge },
+    Column { head: "CoulombWH", shape: Shape::Charge, set: energy },
+    Column { head: "Time", shape: Shape::Stamp, set: set!(stamp clock) },
+    Column {
+        head: "Err Code",
+        shape: Shape::Token,
+        set: |row, cut| {
+            row.error_code = Some(event_word(cut.first).ok_or("a code like 0x0")?);
+            Ok(())
+        },
+    },
+];
+
+fn charge(row: &mut StackRow, cut: Cut<'_>) -> Set {
+    if !cut.first.is_empty() {
+        row.soc = Some(Percent(percent(cut.first).ok_or("a percentage like 96%")?));
+    }
+    if !cut.second.is_empty() {
+        row.coulomb = Some(MilliampHours(integer(cut.second).ok_or("a whole number of mAH")?));
+    }
+    Ok(())
+}
+
+fn energy(row: &mut StackRow, cut: Cut<'_>) -> Set {
+    if !cut.second.is_empty() {
+        let amount = integer(cut.second).ok_or("a whole number of mWH")?;
+        row.energy = Some(MilliwattHours(if cut.unit == "WH" { amount * 1000 } else { amount }));
+    }
+    Ok(())
+}
+
+/// How the header of a stack's row begins.
+pub const HEAD: &str = "Volt Curr";
+
+/// Reads `pwr` of a stack: what stands before the header are means of the same figures and is passed over.
+///
+/// # Errors
+/// There is no header, or not exactly one sound row.
+pub fn parse_stack(answer: &Answer) -> Result<StackRow, ParseError> {
+    let Split { header, rows, .. } = split_at_header(answer, HEAD)?;
+    let mut lines = rows.into_iter();
+    let layout = Layout::of(header, COLUMNS);
+    let (number, line) =
+        lines.next().ok_or(ParseError::Nothing { expected: "the stack's row", lines: answer.len() })?;
+    let row = layout.read(number, line)?;
+    match lines.next() {
+        None => Ok(row),
+        Some((line, _)) => {
+            Err(ParseError::Order { line, expected: "no row behind the stack's own".into(), found: 2 })
+        }
+    }
+}
+
+/// Reads `unit`: the modules in order.
+///
+/// # Errors
+/// There is no header, or no row could be read.
+pub fn parse_units(answer: &Answer) -> Result<Units, ParseError> {
+    let Split { header, rows, .. } = split_at_header(answer, "Index Volt")?;
+    let layout = Layout::of(header, COLUMNS);
+    let mut units = Units::default();
+    for (number, line) in rows {
+        let expected = units.units.len() + units.problems.len() + 1;
+        match layout.read(number, line) {
+            Ok(row) if row.place.is_some_and(|place| usize::from(place.number()) == expected) => {
+                units.units.push(row)
+            }
+            Ok(row) => units.problems.push(ParseError::Order {
+                line: number,
+                expected: format!("module {expected}"),
+                found: row.place.map_or(0, |place| i64::from(place.number())),
+            }),
+            Err(problem) => units.problems.push(problem),
+        }
+    }
+    if units.units.is_empty() {
+        let nothing = ParseError::Nothing { expected: "a row a module", lines: answer.len() };
+        return Err(units.problems.into_iter().next().unwrap_or(nothing));
+    }
+    Ok(units)
+}

@@ -1,0 +1,54 @@
+//! Where a battery sits: its number on the console.
+
+use std::fmt;
+use std::num::NonZeroU8;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The place of a battery in its bank, counted from 1 as the console does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Place(NonZeroU8);
+
+impl Place {
+    /// The first place: the master battery, the one whose console is plugged in.
+    pub const FIRST: Self = Self(NonZeroU8::MIN);
+
+    /// The place numbered `number`, or nothing where `number` is 0.
+    #[must_use]
+    pub fn new(number: u8) -> Option<Self> {
+        NonZeroU8::new(number).map(Self)
+    }
+
+    /// The number printed by the console, from 1.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self.0.get()
+    }
+
+    /// The position in a list of batteries, from 0.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.number()) - 1
+    }
+
+    /// All places from the first to number `last`.
+    pub fn up_to(last: u8) -> impl Iterator<Item = Self> {
+        (1..=last).filter_map(Self::new)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Place {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}

@@ -1,0 +1,63 @@
+//! The console's own words for states: an open set, compared trimmed.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// State words that consoles are known to print: base states first, then status words and switches.
+///
+/// Any other word is kept as it was said; the list only tells a word that everybody knows from one that
+/// deserves a second look.
+pub const KNOWN: &[&str] = &[
+    "Charge", "Dischg", "Idle", "Absent", "SysError", "Balance", "Sleep", "Float", "Protect", "Alarm",
+    "Normal", "Low", "High", "Full", "Abnormal", "Over", "Under", "ON", "OFF", "Y", "N",
+];
+
+/// A state or status word as the console said it, without its padding.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Word(Cow<'static, str>);
+
+impl Word {
+    /// Takes a word as printed; padding goes, known words cost no allocation.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let text = text.trim();
+        match KNOWN.iter().find(|known| **known == text) {
+            Some(known) => Self(Cow::Borrowed(known)),
+            None => Self(Cow::Owned(text.to_owned())),
+        }
+    }
+
+    /// The word itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is one of [`KNOWN`].
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        matches!(self.0, Cow::Borrowed(_)) || KNOWN.contains(&self.as_str())
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_goes_and_strange_words_stay() {
+        assert_eq!(Word::new("Dischg  ").as_str(), "Dischg");
+        assert!(Word::new("Idle").is_known());
+        assert_eq!(Word::new(" Mystery ").as_str(), "Mystery");
+        assert!(!Word::new("Mystery").is_known());
+    }
+}
