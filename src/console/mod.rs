@@ -24,3 +24,4 @@ pub mod soh;
 pub mod stack;
 pub mod stat;
 pub mod table;
+pub mod transcript;

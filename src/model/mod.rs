@@ -1,6 +1,10 @@
-//! Plain values: units, readings, statistics. No I/O, no actix, no clock, and nothing of ours is imported.
+//! Plain values: units, readings, facts, statistics. No I/O, no actix, no clock, and nothing of ours is imported.
 
 pub mod event_word;
+pub mod facts;
 pub mod place;
+pub mod reading;
+pub mod report;
+pub mod statistics;
 pub mod units;
 pub mod word;

@@ -1,0 +1,165 @@
+//! Facts: what stays true between sweeps. They are asked rarely, held with the time they were taken, and
+//! dropped when the battery is absent, its identity changes, or they have grown too old.
+
+use std::time::Duration;
+
+use crate::model::place::Place;
+use crate::model::units::{MilliampHours, Milliamps, Millivolts, Percent};
+
+/// Which answer stated a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FactSource {
+    /// The group table.
+    Table,
+    /// `pwr N`.
+    Detail,
+    /// `info N`.
+    Info,
+    /// `stat N`.
+    Stat,
+}
+
+/// Facts of a battery; `None` is unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Serial number: the battery's identity.
+    pub barcode: Option<String>,
+    /// `Pylon`, `PYTES`.
+    pub manufacturer: Option<String>,
+    /// Type.
+    pub model: Option<String>,
+    /// Main firmware.
+    pub firmware: Option<String>,
+    /// Nominal capacity.
+    pub nominal_capacity: Option<MilliampHours>,
+    /// Usable capacity as the battery has learned it.
+    pub usable_capacity: Option<MilliampHours>,
+    /// How many cells.
+    pub cells: Option<u16>,
+    /// State of health.
+    pub soh: Option<Percent>,
+    /// Full cycles, as the battery counts them.
+    pub cycles: Option<i64>,
+    /// Charge taken out over the battery's life.
+    pub discharged: Option<MilliampHours>,
+    /// Most it may be charged with.
+    pub max_charge_current: Option<Milliamps>,
+    /// Most it may be discharged with (negative).
+    pub max_discharge_current: Option<Milliamps>,
+    /// Voltage the charger may go to.
+    pub max_voltage: Option<Millivolts>,
+}
+
+impl Facts {
+    /// Fills what is unknown here from `other`.
+    fn complete_from(&mut self, other: &Self) {
+        fn fill<T: Clone>(slot: &mut Option<T>, from: &Option<T>) {
+            if slot.is_none() {
+                slot.clone_from(from);
+            }
+        }
+        fill(&mut self.barcode, &other.barcode);
+        fill(&mut self.manufacturer, &other.manufacturer);
+        fill(&mut self.model, &other.model);
+        fill(&mut self.firmware, &other.firmware);
+        fill(&mut self.nominal_capacity, &other.nominal_capacity);
+        fill(&mut self.usable_capacity, &other.usable_capacity);
+        fill(&mut self.cells, &other.cells);
+        fill(&mut self.soh, &other.soh);
+        fill(&mut self.cycles, &other.cycles);
+        fill(&mut self.discharged, &other.discharged);
+        fill(&mut self.max_charge_current, &other.max_charge_current);
+        fill(&mut self.max_discharge_current, &other.max_discharge_current);
+        fill(&mut self.max_voltage, &other.max_voltage);
+    }
+}
+
+/// The facts held of every battery of a bank.
+#[derive(Clone, Debug, Default)]
+pub struct FactBook {
+    held: Vec<Held>,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    place: Place,
+    source: FactSource,
+    facts: Facts,
+    taken: Duration,
+}
+
+impl FactBook {
+    /// Takes facts stated at `now` (monotonic). A barcode that differs from the one held means another
+    /// battery: everything held of the old one goes.
+    pub fn take(&mut self, place: Place, source: FactSource, facts: Facts, now: Duration) {
+        let before = self.of(place).barcode;
+        if let (Some(before), Some(after)) = (&before, &facts.barcode)
+            && before != after
+        {
+            self.forget(place);
+        }
+        self.held.retain(|held| (held.place, held.source) != (place, source));
+        self.held.push(Held { place, source, facts, taken: now });
+        self.held.sort_by_key(|held| (held.place, held.source));
+    }
+
+    /// Drops everything about the battery at `place`: it is not there any more.
+    pub fn forget(&mut self, place: Place) {
+        self.held.retain(|held| held.place != place);
+    }
+
+    /// Drops what is older than its source's `most` at `now`.
+    pub fn expire(&mut self, now: Duration, most: impl Fn(FactSource) -> Duration) {
+        self.held.retain(|held| now.saturating_sub(held.taken) <= most(held.source));
+    }
+
+    /// What is known of the battery at `place`; where several answers state a fact, `info` is believed before
+    /// the others, since it is the battery's own statement.
+    #[must_use]
+    pub fn of(&self, place: Place) -> Facts {
+        let mut known = Facts::default();
+        for source in [FactSource::Info, FactSource::Detail, FactSource::Table, FactSource::Stat] {
+            for held in self.held.iter().filter(|held| held.place == place && held.source == source) {
+                known.complete_from(&held.facts);
+            }
+        }
+        known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn barcode(text: &str) -> Facts {
+        Facts { barcode: Some(text.into()), ..Facts::default() }
+    }
+
+    #[test]
+    fn facts_of_a_swapped_battery_go_with_it() {
+        let mut book = FactBook::default();
+        book.take(Place::FIRST, FactSource::Info, barcode("A1"), Duration::ZERO);
+        book.take(
+            Place::FIRST,
+            FactSource::Stat,
+            Facts { cycles: Some(666), ..Facts::default() },
+            Duration::ZERO,
+        );
+        assert_eq!(book.of(Place::FIRST).cycles, Some(666));
+        book.take(Place::FIRST, FactSource::Info, barcode("B2"), Duration::ZERO);
+        assert_eq!(book.of(Place::FIRST), barcode("B2"));
+    }
+
+    #[test]
+    fn old_facts_expire_and_never_reach_another_battery() {
+        let mut book = FactBook::default();
+        book.take(Place::FIRST, FactSource::Info, barcode("A1"), Duration::ZERO);
+        assert_eq!(book.of(Place::new(2).expect("a place")), Facts::default());
+        book.expire(DAY, |_| DAY);
+        assert_eq!(book.of(Place::FIRST), barcode("A1"));
+        book.expire(DAY + Duration::from_secs(1), |_| DAY);
+        assert_eq!(book.of(Place::FIRST), Facts::default());
+    }
+}

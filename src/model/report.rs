@@ -1,0 +1,48 @@
+//! A reading with everything computed from it: what the outputs project into their own worlds.
+
+use std::time::Duration;
+
+use crate::model::facts::Facts;
+use crate::model::reading::BankReading;
+use crate::model::statistics::BankStatistics;
+
+/// One sweep's reading, its statistics, and the facts known at its time.
+#[derive(Clone, Debug)]
+pub struct BankReport {
+    /// What the sweep yielded.
+    pub reading: BankReading,
+    /// What it amounts to.
+    pub statistics: BankStatistics,
+    /// The facts known of each battery, by place.
+    pub facts: Vec<Facts>,
+    /// The facts known of the whole bank: a stack's own.
+    pub bank_facts: Facts,
+    /// How the service has fared with this bank.
+    pub service: ServiceCounters,
+}
+
+/// How the service has fared with a bank since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ServiceCounters {
+    /// Since when.
+    pub uptime: Duration,
+    /// Full sweeps.
+    pub sweeps: u64,
+    /// Full sweeps in which an answer was missing.
+    pub incomplete: u64,
+    /// Cell events that rose.
+    pub battery_events: u64,
+    /// Battery events that rose.
+    pub power_events: u64,
+    /// System faults that rose.
+    pub system_faults: u64,
+}
+
+impl ServiceCounters {
+    /// Share of the full sweeps in which nothing was missing, in percent.
+    #[must_use]
+    pub fn efficiency(&self) -> Option<f64> {
+        let complete = self.sweeps.checked_sub(self.incomplete)?;
+        (self.sweeps > 0).then(|| complete as f64 * 100.0 / self.sweeps as f64)
+    }
+}

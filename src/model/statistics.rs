@@ -1,0 +1,183 @@
+//! What a reading amounts to: totals of the bank, spread of the cells.
+//!
+//! Totals cover every battery that is there. If one of them did not say a value, the total is absent: a sum
+//! over three of four batteries is not the bank's current.
+
+use crate::model::facts::Facts;
+use crate::model::place::Place;
+use crate::model::reading::{BankReading, BatteryReading, CellReading, Presence};
+use crate::model::units::{Milliamps, Millicelsius, Millivolts, Milliwatts};
+use crate::model::word::Word;
+
+/// An extreme value and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extreme<T> {
+    /// The value.
+    pub value: T,
+    /// The battery.
+    pub battery: Place,
+    /// The cell, from 1.
+    pub cell: u16,
+}
+
+/// Lowest and highest of a set of cells; with equals, the first one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spread<T> {
+    /// The lowest.
+    pub min: Extreme<T>,
+    /// The highest.
+    pub max: Extreme<T>,
+}
+
+impl Spread<Millivolts> {
+    /// Highest less lowest.
+    #[must_use]
+    pub fn delta(&self) -> Millivolts {
+        Millivolts(self.max.value.0 - self.min.value.0)
+    }
+}
+
+impl Spread<Millicelsius> {
+    /// Highest less lowest.
+    #[must_use]
+    pub fn delta(&self) -> Millicelsius {
+        Millicelsius(self.max.value.0 - self.min.value.0)
+    }
+}
+
+/// The cells' spread, of a battery or of a bank; absent where a cell did not say its value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CellStatistics {
+    /// Of the voltages.
+    pub voltage: Option<Spread<Millivolts>>,
+    /// Of the temperatures.
+    pub temperature: Option<Spread<Millicelsius>>,
+}
+
+/// What one battery's reading amounts to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatteryStatistics {
+    /// Voltage times current.
+    pub power: Option<Milliwatts>,
+    /// Its cells' spread.
+    pub cells: CellStatistics,
+}
+
+/// What a bank's reading amounts to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BankStatistics {
+    /// Mean of the batteries in parallel; the stack's own in series.
+    pub voltage: Option<Millivolts>,
+    /// Sum of the batteries in parallel; the stack's own in series.
+    pub current: Option<Milliamps>,
+    /// Mean of the batteries; the stack's own in series.
+    pub temperature: Option<Millicelsius>,
+    /// In percent: weighted by capacity where every capacity is known, else the mean; the stack's own in series.
+    pub soc: Option<f64>,
+    /// Sum of the batteries' powers; the stack's own in series.
+    pub power: Option<Milliwatts>,
+    /// The master's state; the stack's own in series.
+    pub base_state: Option<Word>,
+    /// The spread over all cells.
+    pub cells: CellStatistics,
+    /// A value a battery, by place.
+    pub batteries: Vec<BatteryStatistics>,
+}
+
+impl BankStatistics {
+    /// Computes everything from one reading and the facts known of its batteries, by place.
+    #[must_use]
+    pub fn of(reading: &BankReading, facts: &[Facts]) -> Self {
+        let there: Vec<&BatteryReading> =
+            reading.batteries.iter().filter(|battery| battery.presence != Presence::Absent).collect();
+        let batteries: Vec<BatteryStatistics> = reading.batteries.iter().map(battery).collect();
+        let cells = spread(there.iter().map(|battery| (battery.place, battery.cells.as_deref())));
+        if let Some(stack) = &reading.stack {
+            return Self {
+                voltage: stack.voltage,
+                current: stack.current,
+                temperature: stack.temperature,
+                soc: stack.soc.map(|soc| f64::from(soc.0)),
+                power: power(stack.voltage, stack.current),
+                base_state: stack.base_state.clone(),
+                cells,
+                batteries,
+            };
+        }
+        let all = |value: &dyn Fn(&BatteryReading) -> Option<i64>| -> Option<Vec<i64>> {
+            let values: Vec<i64> = there.iter().map(|battery| value(battery)).collect::<Option<_>>()?;
+            (!values.is_empty()).then_some(values)
+        };
+        let small = |value: i64| i32::try_from(value).ok();
+        Self {
+            voltage: all(&|b| b.measured.voltage.map(|v| v.0.into()))
+                .and_then(|v| small(mean(&v)))
+                .map(Millivolts),
+            current: all(&|b| b.measured.current.map(|c| c.0.into()))
+                .and_then(|v| small(v.iter().sum()))
+                .map(Milliamps),
+            temperature: all(&|b| b.measured.temperature.map(|t| t.0.into()))
+                .and_then(|v| small(mean(&v)))
+                .map(Millicelsius),
+            soc: all(&|b| b.measured.soc.map(|soc| soc.0.into())).and_then(|socs| soc(&socs, &there, facts)),
+            power: all(&|b| power(b.measured.voltage, b.measured.current).map(|p| p.0))
+                .map(|v| Milliwatts(v.iter().sum())),
+            base_state: reading.batteries.first().and_then(|master| master.measured.base_state.clone()),
+            cells,
+            batteries,
+        }
+    }
+}
+
+fn battery(battery: &BatteryReading) -> BatteryStatistics {
+    BatteryStatistics {
+        power: power(battery.measured.voltage, battery.measured.current),
+        cells: spread(std::iter::once((battery.place, battery.cells.as_deref()))),
+    }
+}
+
+fn power(voltage: Option<Millivolts>, current: Option<Milliamps>) -> Option<Milliwatts> {
+    Some(voltage?.times(current?))
+}
+
+/// Rounded to the nearest whole number.
+fn mean(values: &[i64]) -> i64 {
+    let count = values.len().max(1) as f64;
+    (values.iter().sum::<i64>() as f64 / count).round() as i64
+}
+
+fn soc(socs: &[i64], there: &[&BatteryReading], facts: &[Facts]) -> Option<f64> {
+    let capacity = |battery: &&BatteryReading| facts.get(battery.place.index())?.nominal_capacity;
+    let weights: Vec<f64> = match there.iter().map(capacity).collect::<Option<Vec<_>>>() {
+        Some(capacities) if capacities.iter().all(|capacity| capacity.0 > 0) => {
+            capacities.iter().map(|capacity| capacity.0 as f64).collect()
+        }
+        _ => vec![1.0; socs.len()],
+    };
+    let total: f64 = weights.iter().sum();
+    let weighted: f64 = socs.iter().zip(&weights).map(|(soc, weight)| *soc as f64 * weight).sum();
+    (total > 0.0).then(|| weighted / total)
+}
+
+/// One cell's value and whose it is.
+type Owned<T> = Option<Extreme<T>>;
+
+fn spread<'a>(batteries: impl Iterator<Item = (Place, Option<&'a [CellReading]>)>) -> CellStatistics {
+    let mut voltages: Vec<Owned<Millivolts>> = Vec::new();
+    let mut temperatures: Vec<Owned<Millicelsius>> = Vec::new();
+    for (battery, cells) in batteries {
+        let Some(cells) = cells else { return CellStatistics::default() };
+        for (number, cell) in (1..).zip(cells) {
+            voltages.push(cell.voltage.map(|value| Extreme { value, battery, cell: number }));
+            temperatures.push(cell.temperature.map(|value| Extreme { value, battery, cell: number }));
+        }
+    }
+    CellStatistics { voltage: extremes(voltages), temperature: extremes(temperatures) }
+}
+
+fn extremes<T: Copy + Ord>(values: Vec<Owned<T>>) -> Option<Spread<T>> {
+    let values: Vec<Extreme<T>> = values.into_iter().collect::<Option<_>>()?;
+    let min = values.iter().min_by_key(|extreme| extreme.value)?;
+    let max = values.iter().rev().max_by_key(|extreme| extreme.value)?;
+    Some(Spread { min: *min, max: *max })
+}
