@@ -4,6 +4,7 @@
 //! driven by headers and labels; no firmware version is ever switched on.
 
 pub mod answer;
+pub mod assemble;
 pub mod bat;
 pub mod clock;
 pub mod command;

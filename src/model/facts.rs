@@ -89,11 +89,11 @@ struct Held {
 }
 
 impl FactBook {
-    /// Takes facts stated at `now` (monotonic). A barcode that differs from the one held means another
-    /// battery: everything held of the old one goes.
+    /// Takes facts stated at `now` (monotonic). A barcode that differs from the one the same answer stated
+    /// before means another battery: everything held of the old one goes.
     pub fn take(&mut self, place: Place, source: FactSource, facts: Facts, now: Duration) {
-        let before = self.of(place).barcode;
-        if let (Some(before), Some(after)) = (&before, &facts.barcode)
+        let before = self.held.iter().find(|held| (held.place, held.source) == (place, source));
+        if let (Some(before), Some(after)) = (before.and_then(|held| held.facts.barcode.as_ref()), &facts.barcode)
             && before != after
         {
             self.forget(place);

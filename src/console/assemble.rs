@@ -1,0 +1,280 @@
+//! From the answers of a sweep to a reading.
+
+use crate::console::bat::{CellRow, CellTable};
+use crate::console::command::Command;
+use crate::console::info::Info;
+use crate::console::parsed::{self, Parsed};
+use crate::console::pwr_detail::PwrDetail;
+use crate::console::pwr_table::{PwrRow, PwrTable};
+use crate::console::stack::{StackRow, Units};
+use crate::console::stat::Stat;
+use crate::console::transcript::{Exchange, Transcript};
+use crate::model::facts::{FactSource, Facts};
+use crate::model::place::Place;
+use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Missing, Presence};
+
+/// Reads a transcript. What can't be read is named in the reading's `missing`; the rest stands.
+#[must_use]
+pub fn assemble(transcript: &Transcript) -> BankReading {
+    let mut reading = BankReading {
+        bank: transcript.bank.clone(),
+        kind: transcript.kind,
+        taken_at: transcript.began_at,
+        took: transcript.took,
+        asked_again: transcript.asked_again(),
+        stack: None,
+        batteries: Vec::new(),
+        facts: None,
+        missing: Vec::new(),
+    };
+    for place in &transcript.known {
+        reach(&mut reading, *place);
+    }
+    let mut stack_cells = None;
+    for exchange in &transcript.exchanges {
+        match read(exchange, &mut reading.missing) {
+            Some(Parsed::Cells(cells)) if cells.stack => {
+                reading.stack.get_or_insert_default();
+                stack_cells = Some((exchange, cells));
+            }
+            Some(parsed) => put(&mut reading, exchange.command, parsed),
+            None => {}
+        }
+    }
+    if let Some((exchange, cells)) = stack_cells {
+        share_out(&mut reading, exchange, cells);
+    }
+    reading
+}
+
+/// The values of one answer; what is wrong with it goes to `missing`.
+fn read(exchange: &Exchange, missing: &mut Vec<Missing>) -> Option<Parsed> {
+    let mut lack = |reason: String| missing.push(lack(exchange, reason));
+    let parsed = match &exchange.outcome {
+        Err(lost) => Err(lost.to_string()),
+        Ok(answer) => parsed::parse(exchange.command, answer).map_err(|rejected| rejected.to_string()),
+    };
+    match parsed {
+        Err(reason) => {
+            lack(reason);
+            None
+        }
+        Ok(parsed) => {
+            parsed.problems().iter().for_each(|problem| lack(problem.to_string()));
+            Some(parsed)
+        }
+    }
+}
+
+fn lack(exchange: &Exchange, reason: String) -> Missing {
+    Missing {
+        battery: exchange.command.place(),
+        command: exchange.command.to_string(),
+        reason,
+        asked: exchange.asked,
+    }
+}
+
+/// The battery at `place`, with everybody before it.
+fn reach(reading: &mut BankReading, place: Place) -> &mut BatteryReading {
+    let batteries = &mut reading.batteries;
+    for missing in batteries.len()..=place.index() {
+        // a place is at most 255, so its number fits
+        batteries.extend(u8::try_from(missing + 1).ok().and_then(Place::new).map(BatteryReading::silent));
+    }
+    &mut batteries[place.index()]
+}
+
+fn put(reading: &mut BankReading, command: Command, parsed: Parsed) {
+    // A question without a number is about the battery plugged into, whose address the answer states.
+    let stated = parsed.speaks_of().and_then(|number| u8::try_from(number).ok()).and_then(Place::new);
+    let place = command.place().or(stated).unwrap_or(Place::FIRST);
+    match parsed {
+        Parsed::Table(table) => put_table(reading, table),
+        Parsed::Stack(row) => reading.stack = Some(of_stack(*row)),
+        Parsed::Units(units) => put_units(reading, units),
+        Parsed::Detail(detail) => {
+            let battery = reach(reading, place);
+            battery.presence = Presence::Present;
+            put_detail(battery, *detail);
+        }
+        Parsed::Cells(table) if command.index.is_some() => {
+            let battery = reach(reading, place);
+            battery.presence = Presence::Present;
+            battery.cells = Some(cells(table));
+        }
+        Parsed::Info(info) if reading.series() => reading.facts = Some(of_info(*info)),
+        Parsed::Info(info) => reach(reading, place).facts.push((FactSource::Info, of_info(*info))),
+        Parsed::Stat(stat) if reading.series() => reading.facts.get_or_insert_default().cycles = stat.cycles,
+        Parsed::Stat(stat) => reach(reading, place).facts.push((FactSource::Stat, of_stat(&stat))),
+        Parsed::Cells(_) | Parsed::Soh(_) | Parsed::Clock(_) | Parsed::Log(_) | Parsed::Event(_) => {}
+    }
+}
+
+fn put_table(reading: &mut BankReading, table: PwrTable) {
+    let last = table.present().last();
+    if let Some(last) = last {
+        reach(reading, last);
+    }
+    for battery in &mut reading.batteries {
+        // A console that leaves absent places out of its table has said that nobody is there.
+        battery.presence = match table.row(battery.place) {
+            Some(row) if !row.absent => Presence::Present,
+            Some(_) => Presence::Absent,
+            None if table.problems.is_empty() => Presence::Absent,
+            None => Presence::Missing,
+        };
+    }
+    for row in table.rows.into_iter().filter(|row| !row.absent) {
+        let Some(place) = row.place else { continue };
+        let battery = reach(reading, place);
+        if row.barcode.is_some() || row.model.is_some() {
+            let facts = Facts { barcode: row.barcode.clone(), model: row.model.clone(), ..Facts::default() };
+            battery.facts.push((FactSource::Table, facts));
+        }
+        battery.measured = of_row(row);
+    }
+}
+
+fn of_row(row: PwrRow) -> Measured {
+    Measured {
+        voltage: row.voltage,
+        current: row.current,
+        temperature: row.temperature,
+        soc: row.soc,
+        base_state: row.base_state,
+        volt_state: row.volt_state,
+        current_state: row.current_state,
+        temp_state: row.temp_state,
+        cell_volt_state: row.cell_volt_state,
+        cell_temp_state: row.cell_temp_state,
+        system_alarm: row.system_alarm,
+        mos_temperature: row.mos_temperature,
+        cell_voltage_low: row.cell_voltage_low,
+        cell_voltage_high: row.cell_voltage_high,
+        cell_temperature_low: row.cell_temperature_low,
+        cell_temperature_high: row.cell_temperature_high,
+        clock: row.clock,
+        ..Measured::default()
+    }
+}
+
+/// The detail's values stand before the table's, which are older.
+fn put_detail(battery: &mut BatteryReading, detail: PwrDetail) {
+    let table = std::mem::take(&mut battery.measured);
+    battery.measured = Measured {
+        voltage: detail.voltage.or(table.voltage),
+        current: detail.current.or(table.current),
+        temperature: detail.temperature.or(table.temperature),
+        soc: detail.soc.or(table.soc),
+        base_state: detail.base_state.or(table.base_state),
+        volt_state: detail.volt_state.or(table.volt_state),
+        current_state: detail.current_state.or(table.current_state),
+        temp_state: detail.temp_state.or(table.temp_state),
+        coulomb_state: detail.coulomb_state,
+        soh_state: detail.soh_state,
+        heater: detail.heater,
+        charge_switch: detail.charge_switch,
+        discharge_switch: detail.discharge_switch,
+        battery_events: detail.battery_events,
+        power_events: detail.power_events,
+        system_fault: detail.system_fault,
+        other_events: detail.other_events,
+        ..table
+    };
+    let facts = Facts {
+        barcode: detail.barcode,
+        model: detail.model,
+        firmware: detail.firmware,
+        nominal_capacity: detail.nominal_capacity,
+        usable_capacity: detail.usable_capacity,
+        max_voltage: detail.max_voltage,
+        ..Facts::default()
+    };
+    battery.facts.push((FactSource::Detail, facts));
+}
+
+fn cells(table: CellTable) -> Vec<CellReading> {
+    table.cells.into_iter().map(of_cell).collect()
+}
+
+fn of_cell(row: CellRow) -> CellReading {
+    CellReading {
+        voltage: row.voltage,
+        current: row.current,
+        temperature: row.temperature,
+        base_state: row.base_state,
+        volt_state: row.volt_state,
+        current_state: row.current_state,
+        temp_state: row.temp_state,
+        soc: row.soc,
+        coulomb: row.coulomb,
+        balancing: row.balancing,
+    }
+}
+
+fn of_info(info: Info) -> Facts {
+    Facts {
+        barcode: info.barcode,
+        manufacturer: info.manufacturer,
+        model: info.model,
+        firmware: info.firmware,
+        nominal_capacity: info.nominal_capacity,
+        cells: info.cells,
+        max_charge_current: info.max_charge_current,
+        max_discharge_current: info.max_discharge_current,
+        ..Facts::default()
+    }
+}
+
+fn of_stat(stat: &Stat) -> Facts {
+    Facts { soh: stat.soh, cycles: stat.cycles, discharged: stat.discharged, ..Facts::default() }
+}
+
+fn of_stack(row: StackRow) -> Measured {
+    Measured {
+        voltage: row.voltage,
+        current: row.current,
+        temperature: row.temperature,
+        soc: row.soc,
+        remaining: row.coulomb,
+        energy: row.energy,
+        base_state: row.base_state,
+        volt_state: row.volt_state,
+        current_state: row.current_state,
+        temp_state: row.temp_state,
+        cell_voltage_low: row.cell_voltage_low,
+        cell_voltage_high: row.cell_voltage_high,
+        cell_temperature_low: row.cell_temperature_low,
+        cell_temperature_high: row.cell_temperature_high,
+        system_fault: row.error_code,
+        clock: row.clock,
+        ..Measured::default()
+    }
+}
+
+fn put_units(reading: &mut BankReading, units: Units) {
+    // Modules are in series even when the stack's own row is missing from this sweep.
+    reading.stack.get_or_insert_default();
+    for row in units.units {
+        let Some(place) = row.place else { continue };
+        let battery = reach(reading, place);
+        battery.presence = Presence::Present;
+        battery.measured = of_stack(row);
+    }
+}
+
+/// The cells of a stack belong to its modules in order and in equal parts.
+fn share_out(reading: &mut BankReading, exchange: &Exchange, table: CellTable) {
+    let modules = reading.batteries.len();
+    let all = cells(table);
+    if modules == 0 || !all.len().is_multiple_of(modules) {
+        let reason = format!("{} cells can't be shared out to {modules} modules in equal parts", all.len());
+        reading.missing.push(lack(exchange, reason));
+        return;
+    }
+    let each = all.len() / modules;
+    for (battery, cells) in reading.batteries.iter_mut().zip(all.chunks(each)) {
+        battery.cells = Some(cells.to_vec());
+    }
+}

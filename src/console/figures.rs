@@ -1,0 +1,225 @@
+//! What the review compares: an answer's values as a flat list of figures, each of a kind with a tolerance.
+
+use crate::console::parsed::Parsed;
+use crate::console::pwr_table::PwrRow;
+use crate::console::stack::StackRow;
+use crate::model::event_word::EventWord;
+use crate::model::word::Word;
+
+/// What a figure measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Of a battery, a module or a stack, in mV.
+    Voltage,
+    /// Of a battery, a module or a stack, in mA.
+    Current,
+    /// Of a board, in thousandths of a degree.
+    Temperature,
+    /// In percent.
+    Soc,
+    /// Lowest cell by the table, in mV.
+    CellVoltageLow,
+    /// Highest cell by the table, in mV.
+    CellVoltageHigh,
+    /// Coldest cell by the table, in thousandths of a degree.
+    CellTemperatureLow,
+    /// Warmest cell by the table, in thousandths of a degree.
+    CellTemperatureHigh,
+    /// Of one cell, in mV.
+    CellVoltage,
+    /// Of one cell, in thousandths of a degree.
+    CellTemperature,
+    /// Of one cell, in percent.
+    CellSoc,
+    /// Left in one cell, in mAh.
+    CellCharge,
+    /// Left in a stack or module, in mAh.
+    Charge,
+    /// Left in a stack, module or cell, in mWh.
+    Energy,
+    /// Nominal, usable, limits: never changes by itself.
+    Rating,
+    /// Counts up slowly.
+    Counter,
+    /// Bits of an event word.
+    Events,
+    /// Seconds of the battery's own clock.
+    Clock,
+    /// Barcode, model, firmware.
+    Identity,
+}
+
+/// What was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// A number in its kind's unit.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+/// One figure of an answer. `index` tells figures of one kind apart: the cell, the battery in a table, or the
+/// field of a detail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// What it measures.
+    pub kind: Kind,
+    /// Which of its kind.
+    pub index: u16,
+    /// Its value.
+    pub said: Said,
+}
+
+/// Collects figures, leaving out what was not said.
+#[derive(Default)]
+struct Collector(Vec<Figure>);
+
+impl Collector {
+    fn number(&mut self, kind: Kind, index: u16, value: Option<impl Into<i64>>) {
+        self.0.extend(value.map(|value| Figure { kind, index, said: Said::Number(value.into()) }));
+    }
+
+    fn text(&mut self, index: u16, value: Option<&String>) {
+        self.0.extend(value.map(|text| Figure { kind: Kind::Identity, index, said: Said::Text(text.clone()) }));
+    }
+
+    fn events(&mut self, index: u16, word: Option<&EventWord>) {
+        self.number(Kind::Events, index, word.map(|word| word.bits));
+    }
+
+    fn row(&mut self, row: &PwrRow) {
+        let place = row.place.map_or(0, |place| u16::from(place.number()));
+        self.number(Kind::Voltage, place, row.voltage.map(|v| v.0));
+        self.number(Kind::Current, place, row.current.map(|v| v.0));
+        self.number(Kind::Temperature, place, row.temperature.map(|v| v.0));
+        self.number(Kind::Soc, place, row.soc.map(|v| v.0));
+        self.number(Kind::CellVoltageLow, place, row.cell_voltage_low.map(|v| v.0));
+        self.number(Kind::CellVoltageHigh, place, row.cell_voltage_high.map(|v| v.0));
+        self.number(Kind::CellTemperatureLow, place, row.cell_temperature_low.map(|v| v.0));
+        self.number(Kind::CellTemperatureHigh, place, row.cell_temperature_high.map(|v| v.0));
+        self.number(Kind::Temperature, MOS + place, row.mos_temperature.map(|v| v.0));
+        self.number(Kind::Clock, place, row.clock.map(seconds));
+        self.text(place, row.barcode.as_ref());
+        self.text(MODEL + place, row.model.as_ref());
+    }
+
+    fn stack(&mut self, row: &StackRow) {
+        let place = row.place.map_or(0, |place| u16::from(place.number()));
+        self.number(Kind::Voltage, place, row.voltage.map(|v| v.0));
+        self.number(Kind::Current, place, row.current.map(|v| v.0));
+        self.number(Kind::Temperature, place, row.temperature.map(|v| v.0));
+        self.number(Kind::Soc, place, row.soc.map(|v| v.0));
+        self.number(Kind::Charge, place, row.coulomb.map(|v| v.0));
+        self.number(Kind::Energy, place, row.energy.map(|v| v.0));
+        self.number(Kind::CellVoltageLow, place, row.cell_voltage_low.map(|v| v.0));
+        self.number(Kind::CellVoltageHigh, place, row.cell_voltage_high.map(|v| v.0));
+        self.number(Kind::CellTemperatureLow, place, row.cell_temperature_low.map(|v| v.0));
+        self.number(Kind::CellTemperatureHigh, place, row.cell_temperature_high.map(|v| v.0));
+        self.number(Kind::Clock, place, row.clock.map(seconds));
+        self.events(place, row.error_code.as_ref());
+    }
+}
+
+/// Beside a battery's own figures of the same kind in one answer.
+const MOS: u16 = 1000;
+const MODEL: u16 = 1000;
+
+fn seconds(clock: jiff::civil::DateTime) -> i64 {
+    clock.duration_since(jiff::civil::DateTime::MIN).as_secs()
+}
+
+/// The figures of an answer. `place` is the battery it is about, so that its figures carry the same index as
+/// that battery's in the table.
+#[must_use]
+pub fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
+    let mut all = Collector::default();
+    match parsed {
+        Parsed::Table(table) => table.rows.iter().filter(|row| !row.absent).for_each(|row| all.row(row)),
+        Parsed::Stack(row) => all.stack(row),
+        Parsed::Units(units) => units.units.iter().for_each(|row| all.stack(row)),
+        Parsed::Detail(detail) => {
+            all.number(Kind::Voltage, place, detail.voltage.map(|v| v.0));
+            all.number(Kind::Current, place, detail.current.map(|v| v.0));
+            all.number(Kind::Temperature, place, detail.temperature.map(|v| v.0));
+            all.number(Kind::Soc, place, detail.soc.map(|v| v.0));
+            all.number(Kind::Rating, 0, detail.nominal_capacity.map(|v| v.0));
+            all.number(Kind::Rating, 1, detail.usable_capacity.map(|v| v.0));
+            all.number(Kind::Rating, 2, detail.max_voltage.map(|v| v.0));
+            all.number(Kind::Counter, 0, detail.charge_times);
+            all.events(0, detail.battery_events.as_ref());
+            all.events(1, detail.power_events.as_ref());
+            all.events(2, detail.system_fault.as_ref());
+            for (index, (_, word)) in (3..).zip(&detail.other_events) {
+                all.events(index, Some(word));
+            }
+            all.text(0, detail.barcode.as_ref());
+            all.text(1, detail.model.as_ref());
+            all.text(2, detail.firmware.as_ref());
+        }
+        Parsed::Cells(table) => {
+            for (index, cell) in (0..).zip(&table.cells) {
+                all.number(Kind::CellVoltage, index, cell.voltage.map(|v| v.0));
+                all.number(Kind::CellTemperature, index, cell.temperature.map(|v| v.0));
+                all.number(Kind::Current, 1 + index, cell.current.map(|v| v.0));
+                all.number(Kind::CellSoc, index, cell.soc.map(|v| v.0));
+                all.number(Kind::CellCharge, index, cell.coulomb.map(|v| v.0));
+                all.number(Kind::Energy, index, cell.energy.map(|v| v.0));
+            }
+        }
+        Parsed::Info(info) => {
+            all.text(0, info.barcode.as_ref());
+            all.text(1, info.model.as_ref());
+            all.text(2, info.firmware.as_ref());
+            all.text(3, info.manufacturer.as_ref());
+            all.number(Kind::Rating, 0, info.nominal_capacity.map(|v| v.0));
+            all.number(Kind::Rating, 1, info.cells);
+            all.number(Kind::Rating, 2, info.max_charge_current.map(|v| v.0));
+            all.number(Kind::Rating, 3, info.max_discharge_current.map(|v| v.0));
+        }
+        Parsed::Stat(stat) => {
+            all.number(Kind::Rating, 0, stat.soh.map(|v| v.0));
+            all.number(Kind::Counter, 0, stat.cycles);
+            all.number(Kind::CellCharge, 0, stat.discharged.map(|v| v.0));
+        }
+        Parsed::Soh(_) | Parsed::Clock(_) | Parsed::Log(_) | Parsed::Event(_) => {}
+    }
+    all.0
+}
+
+/// The state words of an answer, and the labels nobody knows: a strange one deserves a second look.
+#[must_use]
+pub fn words(parsed: &Parsed) -> Vec<&str> {
+    fn of<const N: usize>(words: [&Option<Word>; N]) -> impl Iterator<Item = &str> {
+        words.into_iter().flatten().filter(|word| !word.is_known()).map(Word::as_str)
+    }
+    match parsed {
+        Parsed::Table(table) => table
+            .rows
+            .iter()
+            .flat_map(|r| {
+                let states = [&r.base_state, &r.volt_state, &r.current_state, &r.temp_state];
+                of(states).chain(of([&r.cell_volt_state, &r.cell_temp_state, &r.mos_temp_state, &r.system_alarm]))
+            })
+            .collect(),
+        Parsed::Detail(d) => {
+            let labels = d.other.iter().map(|(label, _)| label.as_str());
+            let labels = labels.chain(d.other_events.iter().map(|(label, _)| label.as_str()));
+            let states = [&d.base_state, &d.volt_state, &d.current_state, &d.temp_state, &d.coulomb_state];
+            let switches = [&d.soh_state, &d.heater, &d.charge_switch, &d.discharge_switch];
+            labels.chain(of(states)).chain(of(switches)).collect()
+        }
+        Parsed::Cells(table) => table
+            .cells
+            .iter()
+            .flat_map(|c| of([&c.base_state, &c.volt_state, &c.current_state, &c.temp_state, &c.charge_temp_state]))
+            .collect(),
+        Parsed::Stack(row) => of([&row.base_state, &row.volt_state, &row.current_state, &row.temp_state]).collect(),
+        Parsed::Units(units) => units
+            .units
+            .iter()
+            .flat_map(|row| of([&row.base_state, &row.volt_state, &row.current_state, &row.temp_state]))
+            .collect(),
+        Parsed::Info(info) => info.other.iter().map(|(label, _)| label.as_str()).collect(),
+        Parsed::Stat(_) | Parsed::Soh(_) | Parsed::Clock(_) | Parsed::Log(_) | Parsed::Event(_) => Vec::new(),
+    }
+}
