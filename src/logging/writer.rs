@@ -68,7 +68,10 @@ impl Writer {
             Sink::Stderr { colour } => to_stderr(&self.line(entry, *colour)),
             Sink::File { file, away } => {
                 let line = self.line(entry, false);
-                let reopened = if self.control.take_reopen() { file.reopen() } else { Ok(()) };
+                let reopened = match self.control.take_reopen() {
+                    true => file.reopen().inspect_err(|_| self.control.reopen()),
+                    false => Ok(()),
+                };
                 match reopened.and_then(|()| file.write_line(&line)) {
                     Ok(()) if std::mem::take(away) => {
                         to_stderr(
