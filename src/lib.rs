@@ -1,4 +1,6 @@
 //! bankwatch reads the console of PYTES and PYLONTECH battery banks and tells the rest of the house.
 
 pub mod console;
+pub mod logging;
 pub mod model;
+pub mod trouble;

@@ -1,0 +1,108 @@
+//! One event of the log as plain values, whatever it will look like.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde_json::{Number, Value};
+use slog::{KV, Key, Level, OwnedKVList, Record, Serializer};
+
+/// The key under which the time of the call travels to the log's thread, in milliseconds since 1970.
+pub(super) const TAKEN_AT: Key = "taken_at_ms";
+
+/// When, how urgent, what, and the particulars in the order in which they were given.
+pub(super) struct Entry {
+    pub(super) at: Timestamp,
+    pub(super) level: Level,
+    pub(super) message: String,
+    pub(super) pairs: Vec<(Key, Value)>,
+}
+
+impl Entry {
+    /// Collects a record: the loggers' keys from the root to the child, then those of the call. A key given
+    /// again keeps its place and takes the later value.
+    pub(super) fn from_record(record: &Record<'_>, values: &OwnedKVList) -> Self {
+        let mut entry = Self {
+            at: Timestamp::now(),
+            level: record.level(),
+            message: record.msg().to_string(),
+            pairs: vec![],
+        };
+        entry.adopt(|collector| values.serialize(record, collector));
+        entry.adopt(|collector| record.kv().serialize(record, collector));
+        entry
+    }
+
+    /// An event of the log itself.
+    pub(super) fn own(level: Level, message: &str, pairs: Vec<(Key, Value)>) -> Self {
+        Self { at: Timestamp::now(), level, message: message.to_owned(), pairs }
+    }
+
+    fn adopt(&mut self, serialize: impl FnOnce(&mut Collector) -> slog::Result) {
+        let mut collector = Collector(Vec::new());
+        if let Err(error) = serialize(&mut collector) {
+            collector.0.insert(0, ("unreadable", Value::String(error.to_string())));
+        }
+        // slog chains keys by prepending, and so hands the last one over first.
+        for (key, value) in collector.0.into_iter().rev() {
+            match (key, value.as_i64().map(Timestamp::from_millisecond)) {
+                (TAKEN_AT, Some(Ok(at))) => self.at = at,
+                _ => match self.pairs.iter_mut().find(|(known, _)| *known == key) {
+                    Some(pair) => pair.1 = value,
+                    None => self.pairs.push((key, value)),
+                },
+            }
+        }
+    }
+}
+
+/// Takes the values as slog hands them over.
+struct Collector(Vec<(Key, Value)>);
+
+impl Collector {
+    fn put(&mut self, key: Key, value: Value) -> slog::Result {
+        self.0.push((key, value));
+        Ok(())
+    }
+}
+
+/// Numbers stay numbers, for those who read the JSON.
+macro_rules! emit {
+    ($($method:ident: $kind:ty),* $(,)?) => {
+        $(fn $method(&mut self, key: Key, value: $kind) -> slog::Result {
+            self.put(key, Value::from(value))
+        })*
+    };
+}
+
+impl Serializer for Collector {
+    emit! {
+        emit_bool: bool, emit_str: &str,
+        emit_u8: u8, emit_u16: u16, emit_u32: u32, emit_u64: u64, emit_usize: usize,
+        emit_i8: i8, emit_i16: i16, emit_i32: i32, emit_i64: i64, emit_isize: isize,
+    }
+
+    fn emit_f64(&mut self, key: Key, value: f64) -> slog::Result {
+        // JSON knows neither NaN nor infinity; as words they survive.
+        self.put(key, Number::from_f64(value).map_or_else(|| Value::from(value.to_string()), Value::Number))
+    }
+
+    fn emit_f32(&mut self, key: Key, value: f32) -> slog::Result {
+        // By way of the text: 0.1 stays 0.1 and does not become 0.10000000149.
+        match value.to_string().parse() {
+            Ok(value) => self.emit_f64(key, value),
+            Err(_) => self.put(key, Value::from(value.to_string())),
+        }
+    }
+
+    fn emit_none(&mut self, key: Key) -> slog::Result {
+        self.put(key, Value::Null)
+    }
+
+    fn emit_unit(&mut self, key: Key) -> slog::Result {
+        self.put(key, Value::Null)
+    }
+
+    fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
+        self.put(key, Value::String(value.to_string()))
+    }
+}

@@ -1,0 +1,160 @@
+//! A log file that never grows past its size: it is set aside as `<file>.1`, older ones move up, the oldest goes.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The file being written and what is kept beside it.
+pub(super) struct RotatedFile {
+    path: PathBuf,
+    max_size: u64,
+    max_files: usize,
+    file: File,
+    size: u64,
+    /// The last line did not get out whole; the next one must begin on a line of its own.
+    torn: bool,
+}
+
+impl RotatedFile {
+    /// Opens the file for appending, and makes it and its folder where they are missing.
+    pub(super) fn open(path: &Path, max_size: u64, max_files: usize) -> io::Result<Self> {
+        let (file, size) = append_to(path)?;
+        Ok(Self { path: path.to_owned(), max_size, max_files, file, size, torn: false })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the file by its name again; where that fails, the one already open is kept.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        (self.file, self.size) = append_to(&self.path)?;
+        self.torn = false;
+        Ok(())
+    }
+
+    /// Appends one line, with its end.
+    pub(super) fn write_line(&mut self, line: &str) -> io::Result<()> {
+        if self.max_size > 0 && self.size > 0 && self.size + line.len() as u64 > self.max_size {
+            self.rotate()?;
+        }
+        if self.torn {
+            self.file.write_all(b"\n")?;
+        }
+        let written = self.file.write_all(line.as_bytes());
+        self.torn = written.is_err();
+        self.size += line.len() as u64;
+        written
+    }
+
+    /// Sets the file aside. Where the folder allows no renaming, the file is emptied instead: what was
+    /// promised is that the disk does not fill.
+    fn rotate(&mut self) -> io::Result<()> {
+        if self.set_aside().and_then(|()| self.reopen()).is_err() {
+            self.file.set_len(0)?;
+        }
+        self.size = 0;
+        self.torn = false;
+        Ok(())
+    }
+
+    fn set_aside(&self) -> io::Result<()> {
+        if self.max_files == 0 {
+            return fs::remove_file(&self.path);
+        }
+        for number in (1..self.max_files).rev() {
+            match fs::rename(self.numbered(number), self.numbered(number + 1)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        fs::rename(&self.path, self.numbered(1))
+    }
+
+    fn numbered(&self, number: usize) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<(File, u64)> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder)?;
+    }
+    let file = OpenOptions::new().append(true).create(true).open(path)?;
+    let size = file.metadata()?.len();
+    Ok((file, size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(path: &Path) -> String {
+        fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn a_full_file_is_set_aside_and_only_so_many_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/bankwatch.log");
+        let mut log = RotatedFile::open(&path, 10, 2).unwrap();
+        for line in ["first\n", "second\n", "third\n", "fourth\n", "5\n"] {
+            log.write_line(line).unwrap();
+        }
+        assert_eq!(read(&path), "fourth\n5\n");
+        assert_eq!(read(&log.numbered(1)), "third\n");
+        assert_eq!(read(&log.numbered(2)), "second\n");
+        assert!(!log.numbered(3).exists());
+    }
+
+    #[test]
+    fn without_files_to_keep_the_file_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut log = RotatedFile::open(&path, 10, 0).unwrap();
+        log.write_line("first\n").unwrap();
+        log.write_line("second\n").unwrap();
+        assert_eq!(read(&path), "second\n");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_the_file_holds_from_before_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        fs::write(&path, "yesterday\n").unwrap();
+        let mut log = RotatedFile::open(&path, 12, 1).unwrap();
+        log.write_line("today\n").unwrap();
+        assert_eq!(read(&path), "today\n");
+        assert_eq!(read(&log.numbered(1)), "yesterday\n");
+    }
+
+    #[test]
+    fn where_nothing_can_be_renamed_the_file_is_emptied_and_the_log_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut log = RotatedFile::open(&path, 10, 1).unwrap();
+        // A folder in the way of `log.1`.
+        fs::create_dir_all(log.numbered(1).join("in the way")).unwrap();
+        log.write_line("first\n").unwrap();
+        log.write_line("second\n").unwrap();
+        assert_eq!(read(&path), "second\n");
+    }
+
+    #[test]
+    fn a_file_moved_away_is_written_on_until_it_is_reopened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let moved = folder.path().join("moved");
+        let mut log = RotatedFile::open(&path, 0, 0).unwrap();
+        log.write_line("one\n").unwrap();
+        fs::rename(&path, &moved).unwrap();
+        log.write_line("two\n").unwrap();
+        log.reopen().unwrap();
+        log.write_line("three\n").unwrap();
+        assert_eq!(read(&moved), "one\ntwo\n");
+        assert_eq!(read(&path), "three\n");
+    }
+}

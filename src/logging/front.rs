@@ -1,0 +1,41 @@
+//! The side of the log that callers meet: asks the level, takes the time, and never waits.
+
+use jiff::Timestamp;
+use slog::{BorrowedKV, Drain, Level, Never, OwnedKVList, Record, RecordStatic, SingleKV};
+use slog_async::AsyncCore;
+
+use super::Control;
+use super::entry::TAKEN_AT;
+
+/// Hands records to the log's thread, with the time of the call: written late, a line still tells when.
+pub(super) struct Front {
+    queue: AsyncCore,
+    control: Control,
+}
+
+impl Front {
+    pub(super) fn new(queue: AsyncCore, control: Control) -> Self {
+        Self { queue, control }
+    }
+}
+
+impl Drain for Front {
+    type Ok = ();
+    type Err = Never;
+
+    fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
+        if !self.control.admits(record.level()) {
+            return Ok(());
+        }
+        let fixed = RecordStatic { location: record.location(), tag: record.tag(), level: record.level() };
+        let timed = (record.kv(), SingleKV(TAKEN_AT, Timestamp::now().as_millisecond()));
+        if self.queue.log(&Record::new(&fixed, record.msg(), BorrowedKV(&timed)), values).is_err() {
+            self.control.count_dropped();
+        }
+        Ok(())
+    }
+
+    fn is_enabled(&self, level: Level) -> bool {
+        self.control.admits(level)
+    }
+}

@@ -1,0 +1,68 @@
+//! A log that can't be written, here to a pipe that nobody reads, makes nobody wait and hides nothing.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot make its own pipe may fail")]
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::thread;
+
+use bankwatch::logging::{self, Format, Target};
+use slog::{Level, info};
+
+/// More than the queue (4096 lines) and the pipe (64 kB) can take together.
+const LINES: usize = 12_000;
+
+#[allow(unsafe_code, reason = "the standard library makes no named pipes")]
+fn make_pipe(path: &Path) {
+    let name = CString::new(path.as_os_str().as_bytes()).unwrap();
+    // SAFETY: `name` is a string with its NUL that outlives the call.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+}
+
+#[test]
+fn a_full_queue_makes_nobody_wait_and_the_lines_lost_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("log");
+    make_pipe(&pipe);
+    // Opened without blocking, so that the log finds a reader.
+    let reader = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&pipe).unwrap();
+    let target = Target {
+        level: Level::Info,
+        format: Format::Text,
+        file: Some(pipe.clone()),
+        max_size: 0,
+        max_files: 0,
+    };
+    let (log, guard) = logging::start(&target).unwrap();
+    for number in 0..LINES {
+        info!(log, "tick"; "number" => number);
+    }
+    let dropped = guard.control().dropped();
+    assert!(dropped > 0);
+
+    // From here on somebody reads: what waited comes out, with the number of lines that did not.
+    let all = thread::spawn(move || {
+        let mut blocking = File::open(&pipe).unwrap();
+        drop(reader);
+        let mut text = String::new();
+        blocking.read_to_string(&mut text).unwrap();
+        text
+    });
+    drop(guard);
+    drop(log);
+    let text = all.join().unwrap();
+    let told: u64 = text
+        .lines()
+        .filter_map(|line| line.split_once("WARN  log lines dropped lines="))
+        .map(|(_, n)| n.parse::<u64>().unwrap())
+        .sum();
+    assert_eq!(told, dropped);
+    assert_eq!(
+        text.lines().filter(|line| line.contains(" INFO  tick ")).count() as u64 + dropped,
+        LINES as u64
+    );
+}
