@@ -80,7 +80,11 @@ impl Collector {
     }
 
     fn text(&mut self, index: u16, value: Option<&String>) {
-        self.0.extend(value.map(|text| Figure { kind: Kind::Identity, index, said: Said::Text(text.clone()) }));
+        self.0.extend(value.map(|text| Figure {
+            kind: Kind::Identity,
+            index,
+            said: Said::Text(text.clone()),
+        }));
     }
 
     fn events(&mut self, index: u16, word: Option<&EventWord>) {
@@ -198,7 +202,12 @@ pub fn words(parsed: &Parsed) -> Vec<&str> {
             .iter()
             .flat_map(|r| {
                 let states = [&r.base_state, &r.volt_state, &r.current_state, &r.temp_state];
-                of(states).chain(of([&r.cell_volt_state, &r.cell_temp_state, &r.mos_temp_state, &r.system_alarm]))
+                of(states).chain(of([
+                    &r.cell_volt_state,
+                    &r.cell_temp_state,
+                    &r.mos_temp_state,
+                    &r.system_alarm,
+                ]))
             })
             .collect(),
         Parsed::Detail(d) => {
@@ -211,9 +220,13 @@ pub fn words(parsed: &Parsed) -> Vec<&str> {
         Parsed::Cells(table) => table
             .cells
             .iter()
-            .flat_map(|c| of([&c.base_state, &c.volt_state, &c.current_state, &c.temp_state, &c.charge_temp_state]))
+            .flat_map(|c| {
+                of([&c.base_state, &c.volt_state, &c.current_state, &c.temp_state, &c.charge_temp_state])
+            })
             .collect(),
-        Parsed::Stack(row) => of([&row.base_state, &row.volt_state, &row.current_state, &row.temp_state]).collect(),
+        Parsed::Stack(row) => {
+            of([&row.base_state, &row.volt_state, &row.current_state, &row.temp_state]).collect()
+        }
         Parsed::Units(units) => units
             .units
             .iter()

@@ -38,13 +38,43 @@ const ANY: (i64, i64) = (i64::MIN, i64::MAX);
 
 /// One row a kind, in the order of [`Kind`].
 pub const TOLERANCES: &[Tolerance] = &[
-    row(Kind::Voltage, (250.0, 50.0), (20_000, 1_200_000), "load steps seen in the captures move a battery by 0.2 V within a sweep"),
-    row(Kind::Current, (2_000.0, 1_000.0), (-500_000, 500_000), "table and detail of one sweep differ by 0.9 A at rest of the load (US2000C, battery 1)"),
-    row(Kind::Temperature, (2_000.0, 50.0), (-40_000, 100_000), "boards report whole degrees; heating is below 0.1 K/s"),
-    row(Kind::Soc, (1.0, 0.1), (0, 110), "whole percent; 2 C would be 0.06 %/s; consoles say up to 107 (protocol, section 7)"),
-    row(Kind::CellVoltageLow, (15.0, 5.0), (1_000, 4_095), "a load step of 50 A moves a cell of 0.5 mOhm by 25 mV; 4095 is a dead chip"),
+    row(
+        Kind::Voltage,
+        (250.0, 50.0),
+        (20_000, 1_200_000),
+        "load steps seen in the captures move a battery by 0.2 V within a sweep",
+    ),
+    row(
+        Kind::Current,
+        (2_000.0, 1_000.0),
+        (-500_000, 500_000),
+        "table and detail of one sweep differ by 0.9 A at rest of the load (US2000C, battery 1)",
+    ),
+    row(
+        Kind::Temperature,
+        (2_000.0, 50.0),
+        (-40_000, 100_000),
+        "boards report whole degrees; heating is below 0.1 K/s",
+    ),
+    row(
+        Kind::Soc,
+        (1.0, 0.1),
+        (0, 110),
+        "whole percent; 2 C would be 0.06 %/s; consoles say up to 107 (protocol, section 7)",
+    ),
+    row(
+        Kind::CellVoltageLow,
+        (15.0, 5.0),
+        (1_000, 4_095),
+        "a load step of 50 A moves a cell of 0.5 mOhm by 25 mV; 4095 is a dead chip",
+    ),
     row(Kind::CellVoltageHigh, (15.0, 5.0), (1_000, 4_095), "as the lowest cell"),
-    row(Kind::CellTemperatureLow, (1_500.0, 50.0), (-40_000, 100_000), "sensors report whole degrees on old boards"),
+    row(
+        Kind::CellTemperatureLow,
+        (1_500.0, 50.0),
+        (-40_000, 100_000),
+        "sensors report whole degrees on old boards",
+    ),
     row(Kind::CellTemperatureHigh, (1_500.0, 50.0), (-40_000, 100_000), "as the coldest cell"),
     row(Kind::CellVoltage, (15.0, 5.0), (1_000, 4_095), "as the lowest cell"),
     row(Kind::CellTemperature, (1_500.0, 50.0), (-40_000, 100_000), "as the coldest cell"),
@@ -54,8 +84,16 @@ pub const TOLERANCES: &[Tolerance] = &[
     row(Kind::Energy, (20_000.0, 20_000.0), (0, 1_000_000_000), "100 kW are 28 Wh each second"),
     row(Kind::Rating, (0.0, 0.0), ANY, "printed on the box"),
     row(Kind::Counter, (3.0, 0.5), (0, 10_000_000), "a transition at most every two seconds"),
-    row(Kind::Events, (0.0, 0.0), ANY, "a bit more or less is an event raised or cleared: worth a second look"),
-    Tolerance { drift: 1.0, ..row(Kind::Clock, (30.0, 0.01), ANY, "one second a second; drifts by seconds a day") },
+    row(
+        Kind::Events,
+        (0.0, 0.0),
+        ANY,
+        "a bit more or less is an event raised or cleared: worth a second look",
+    ),
+    Tolerance {
+        drift: 1.0,
+        ..row(Kind::Clock, (30.0, 0.01), ANY, "one second a second; drifts by seconds a day")
+    },
     Tolerance { first_sight: false, ..row(Kind::Identity, (0.0, 0.0), ANY, "printed on the box") },
 ];
 

@@ -93,7 +93,8 @@ impl FactBook {
     /// before means another battery: everything held of the old one goes.
     pub fn take(&mut self, place: Place, source: FactSource, facts: Facts, now: Duration) {
         let before = self.held.iter().find(|held| (held.place, held.source) == (place, source));
-        if let (Some(before), Some(after)) = (before.and_then(|held| held.facts.barcode.as_ref()), &facts.barcode)
+        if let (Some(before), Some(after)) =
+            (before.and_then(|held| held.facts.barcode.as_ref()), &facts.barcode)
             && before != after
         {
             self.forget(place);

@@ -1,0 +1,352 @@
+//! The review of an answer that sees the sweep so far: believe it, or ask again?
+//!
+//! ```text
+//! answer ── silent, torn, not readable ───────────────► again (at most twice), then lost
+//!    │ ───── a refusal ────────────────────────────────► again; the same one twice is the console's word
+//!    │ ───── at odds with the sweep, the last sweep or
+//!    │       physics, or a word nobody knows ──────────► again; what two answers agree on is believed
+//!    └────── else ─────────────────────────────────────► fine
+//! ```
+//! Pure: the time is handed in, and nothing here knows about links.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use crate::console::answer::Answer;
+use crate::console::bat::CellTable;
+use crate::console::command::{Command, Verb};
+use crate::console::error::{ParseError, excerpt};
+use crate::console::figures::{Figure, Kind, Said, figures, words};
+use crate::console::parsed::{self, Parsed, Rejected};
+use crate::console::pwr_table::PwrTable;
+use crate::console::refusal::Refusal;
+use crate::console::tolerance::{self, OUTSIDE_TABLE_TEMPERATURE, OUTSIDE_TABLE_VOLTAGE, SUM_OF_CELLS};
+use crate::console::transcript::Lost;
+use crate::model::place::Place;
+
+/// A question is put at most this often: once and twice again.
+pub const MOST_ASKED: u32 = 3;
+
+/// Strange words that were confirmed are remembered up to this many.
+const MOST_WORDS: usize = 256;
+
+/// What the review says of an answer.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It is believed.
+    Fine(Answer, Found),
+    /// Ask again, because of this.
+    Again(Lost),
+    /// It was asked often enough; this part is missing from the sweep.
+    Lost(Lost),
+}
+
+/// What the plan needs to know of a believed answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Of a group table: the places at which batteries answer.
+    pub present: Option<Vec<Place>>,
+    /// Whether the table is a stack's row.
+    pub stack: bool,
+    /// An event stands on the battery this detail is about.
+    pub event: bool,
+}
+
+/// What was believed of a command, and when.
+#[derive(Debug)]
+struct Believed {
+    at: Duration,
+    figures: BTreeMap<(Kind, u16), Said>,
+}
+
+impl Believed {
+    fn new(at: Duration, figures: Vec<Figure>) -> Self {
+        Self {
+            at,
+            figures: figures.into_iter().map(|figure| ((figure.kind, figure.index), figure.said)).collect(),
+        }
+    }
+}
+
+/// An answer to the question in hand that was not believed at once.
+#[derive(Debug)]
+struct Candidate {
+    said: Believed,
+    words: Vec<String>,
+    problems: Vec<ParseError>,
+}
+
+/// What the review remembers: the sweep so far, and what was last believed of each command.
+#[derive(Debug, Default)]
+pub struct Review {
+    believed: HashMap<Command, Believed>,
+    table: Option<(Duration, PwrTable)>,
+    voltages: HashMap<Place, (Duration, i64)>,
+    sums_agree: BTreeSet<Place>,
+    words: BTreeSet<String>,
+    question: Option<Command>,
+    candidates: Vec<Candidate>,
+    refused: Option<Refusal>,
+}
+
+impl Review {
+    /// A new sweep begins: nothing of the last one counts as said beside its answers.
+    pub fn begin(&mut self) {
+        self.table = None;
+        self.voltages.clear();
+        self.question = None;
+    }
+
+    /// Judges what came at `at` (monotonic) when `command` was asked for the `asked`th time.
+    pub fn judge(
+        &mut self,
+        command: Command,
+        at: Duration,
+        asked: u32,
+        outcome: Result<Answer, Lost>,
+    ) -> Verdict {
+        if self.question.replace(command) != Some(command) || asked <= 1 {
+            self.candidates.clear();
+            self.refused = None;
+        }
+        let judged = outcome.and_then(|answer| match parsed::parse(command, &answer) {
+            Ok(parsed) => Ok((answer, parsed)),
+            Err(rejected) => Err(Lost::Rejected(rejected)),
+        });
+        match judged {
+            Err(Lost::Rejected(Rejected::Refused(refusal))) => self.refusal(refusal, asked),
+            Err(lost) => again_or_lost(lost, asked),
+            Ok((answer, parsed)) => self.weigh(command, at, asked, answer, &parsed),
+        }
+    }
+
+    fn refusal(&mut self, refusal: Refusal, asked: u32) -> Verdict {
+        let lost = Lost::Rejected(Rejected::Refused(refusal));
+        if self.refused.replace(refusal) == Some(refusal) {
+            Verdict::Lost(lost)
+        } else {
+            again_or_lost(lost, asked)
+        }
+    }
+
+    fn weigh(
+        &mut self,
+        command: Command,
+        at: Duration,
+        asked: u32,
+        answer: Answer,
+        parsed: &Parsed,
+    ) -> Verdict {
+        let place = command.place().map_or(0, |place| u16::from(place.number()));
+        let figures = figures(parsed, place);
+        let doubt = self.damage(parsed).map(Lost::Damaged).or_else(|| {
+            let doubt = self.strange_word(parsed).or_else(|| self.at_odds(command, at, &figures, parsed));
+            doubt.map(Lost::Unconfirmed)
+        });
+        let said = Believed::new(at, figures);
+        // Three sound answers that all differ are a load that moves, not damage: the newest is true. Damage to
+        // single lines that persists costs those lines alone.
+        let restless = self.candidates.len() + 1 >= MOST_ASKED as usize;
+        match doubt {
+            Some(doubt) if !restless => {
+                let words = words(parsed).into_iter().map(str::to_owned).collect();
+                self.candidates.push(Candidate { said, words, problems: parsed.problems().to_vec() });
+                again_or_lost(doubt, asked)
+            }
+            _ => Verdict::Fine(answer, self.believe(command, at, said, parsed)),
+        }
+    }
+
+    /// A line that could not be read, unless an earlier answer to this question had the same.
+    fn damage(&self, parsed: &Parsed) -> Option<ParseError> {
+        let problems = parsed.problems();
+        let again = self.candidates.iter().any(|candidate| candidate.problems == problems);
+        problems.first().filter(|_| !again).cloned()
+    }
+
+    fn strange_word(&self, parsed: &Parsed) -> Option<String> {
+        let strange = words(parsed).into_iter().find(|word| {
+            let said_before = |candidate: &Candidate| candidate.words.iter().any(|said| said == word);
+            !self.words.contains(*word) && !self.candidates.iter().any(said_before)
+        })?;
+        Some(format!("{:?} is a word no console is known to say", excerpt(strange)))
+    }
+
+    /// The first figure that contradicts everything else said of it.
+    fn at_odds(&self, command: Command, at: Duration, figures: &[Figure], parsed: &Parsed) -> Option<String> {
+        self.lacking(command, figures)
+            .or_else(|| figures.iter().find_map(|figure| self.figure_at_odds(command, at, figure)))
+            .or_else(|| self.cells_at_odds(command, at, parsed))
+    }
+
+    /// A figure that is not there though it was there before, or is in the table beside; or the other way round.
+    fn lacking(&self, command: Command, figures: &[Figure]) -> Option<String> {
+        let keys: BTreeSet<(Kind, u16)> = figures.iter().map(|figure| (figure.kind, figure.index)).collect();
+        let same = |said: &Believed| {
+            said.figures.len() == keys.len() && said.figures.keys().all(|key| keys.contains(key))
+        };
+        if self.candidates.iter().any(|candidate| same(&candidate.said)) {
+            return None;
+        }
+        if let Some(before) = self.believed.get(&command) {
+            let (now, then) = (keys.len(), before.figures.len());
+            return (!same(before)).then(|| format!("{now} values where {then} were said before"));
+        }
+        let beside = self.beside(command)?;
+        let first = [Kind::Voltage, Kind::Current, Kind::Soc].into_iter().find(|kind| {
+            let has = |said: &BTreeMap<(Kind, u16), Said>| said.keys().any(|(other, _)| other == kind);
+            has(&beside.figures) && !keys.iter().any(|(other, _)| other == kind)
+        })?;
+        (command.verb == Verb::Pwr).then(|| format!("{first:?} is missing though the table has it"))
+    }
+
+    fn figure_at_odds(&self, command: Command, at: Duration, figure: &Figure) -> Option<String> {
+        let key = (figure.kind, figure.index);
+        let tolerance = tolerance::of(figure.kind);
+        let beside = if command.verb == Verb::Pwr { self.beside(command) } else { None };
+        let candidates = self.candidates.iter().map(|candidate| &candidate.said);
+        let earlier = self.believed.get(&command).into_iter().chain(candidates);
+        let mut references = 0;
+        for said in earlier.chain(beside.as_ref()) {
+            let Some(reference) = said.figures.get(&key) else { continue };
+            references += 1;
+            if agree(tolerance, &figure.said, reference, at.saturating_sub(said.at)) {
+                return None;
+            }
+        }
+        let kind = figure.kind;
+        match &figure.said {
+            Said::Number(number) if !(tolerance.range.0..=tolerance.range.1).contains(number) => {
+                Some(format!("{kind:?} of {number} is beyond any battery"))
+            }
+            _ if references > 0 => Some(format!("{kind:?} is at odds with what was said before")),
+            Said::Number(bits) if kind == Kind::Events && *bits != 0 => {
+                Some("an event that was not there before".into())
+            }
+            _ if !tolerance.first_sight => Some(format!("{kind:?} is new")),
+            _ => None,
+        }
+    }
+
+    /// What this sweep's table says of the battery that `command` is about.
+    fn beside(&self, command: Command) -> Option<Believed> {
+        let place = command.place()?;
+        let (at, table) = self.table.as_ref()?;
+        let row = PwrTable { rows: vec![table.row(place)?.clone()], problems: Vec::new() };
+        Some(Believed::new(*at, figures(&Parsed::Table(row), 0)))
+    }
+
+    /// The cells against the table's extremes and, for a battery that was once seen to agree, their sum against
+    /// its voltage.
+    fn cells_at_odds(&self, command: Command, at: Duration, parsed: &Parsed) -> Option<String> {
+        let (Parsed::Cells(cells), Some(place)) = (parsed, command.place()) else { return None };
+        let confirmed = |kind: Kind, index: u16, value: i64| {
+            let earlier =
+                self.believed.get(&command).into_iter().chain(self.candidates.iter().map(|c| &c.said));
+            earlier.into_iter().any(|said| {
+                let reference = said.figures.get(&(kind, index));
+                let age = at.saturating_sub(said.at);
+                reference
+                    .is_some_and(|reference| agree(tolerance::of(kind), &Said::Number(value), reference, age))
+            })
+        };
+        if let Some((then, table)) = &self.table
+            && let Some(row) = table.row(place)
+        {
+            let age = at.saturating_sub(*then).as_secs_f64();
+            let outside = |value: i64, low: Option<i32>, high: Option<i32>, bound: (f64, f64)| {
+                let slack = bound.0 + bound.1 * age;
+                low.zip(high).is_some_and(|(low, high)| {
+                    (value as f64) < f64::from(low) - slack || (value as f64) > f64::from(high) + slack
+                })
+            };
+            let volts = (row.cell_voltage_low.map(|v| v.0), row.cell_voltage_high.map(|v| v.0));
+            let degrees = (row.cell_temperature_low.map(|v| v.0), row.cell_temperature_high.map(|v| v.0));
+            for (index, cell) in (0..).zip(&cells.cells) {
+                let voltage = cell
+                    .voltage
+                    .map(|v| i64::from(v.0))
+                    .filter(|v| outside(*v, volts.0, volts.1, OUTSIDE_TABLE_VOLTAGE));
+                if voltage.is_some_and(|value| !confirmed(Kind::CellVoltage, index, value)) {
+                    return Some(format!(
+                        "the voltage of cell {} lies outside of what the table says",
+                        index + 1
+                    ));
+                }
+                let warmth = cell.temperature.map(|t| i64::from(t.0));
+                let warmth = warmth.filter(|t| outside(*t, degrees.0, degrees.1, OUTSIDE_TABLE_TEMPERATURE));
+                if warmth.is_some_and(|value| !confirmed(Kind::CellTemperature, index, value)) {
+                    return Some(format!(
+                        "the temperature of cell {} lies outside of what the table says",
+                        index + 1
+                    ));
+                }
+            }
+        }
+        let agreed_before = self.sums_agree.contains(&place) && self.candidates.is_empty();
+        let doubt = agreed_before && self.sum_agrees(place, at, cells) == Some(false);
+        doubt.then(|| "the cells' sum is at odds with the battery's voltage".to_owned())
+    }
+
+    fn sum_agrees(&self, place: Place, at: Duration, cells: &CellTable) -> Option<bool> {
+        let (then, voltage) = self.voltages.get(&place)?;
+        let sum: i64 =
+            cells.cells.iter().map(|cell| cell.voltage.map(|v| i64::from(v.0))).sum::<Option<i64>>()?;
+        let slack = SUM_OF_CELLS.0 + SUM_OF_CELLS.1 * at.saturating_sub(*then).as_secs_f64();
+        Some(((sum - voltage).abs() as f64) <= slack)
+    }
+
+    fn believe(&mut self, command: Command, at: Duration, said: Believed, parsed: &Parsed) -> Found {
+        let mut found = Found::default();
+        match parsed {
+            Parsed::Table(table) => {
+                found.present = Some(table.present().collect());
+                for row in &table.rows {
+                    let known = row.place.zip(row.voltage);
+                    self.voltages.extend(known.map(|(place, voltage)| (place, (at, i64::from(voltage.0)))));
+                }
+                self.table = Some((at, table.clone()));
+            }
+            Parsed::Stack(_) => found.stack = true,
+            Parsed::Detail(detail) => {
+                let words = [&detail.battery_events, &detail.power_events, &detail.system_fault];
+                found.event = words.into_iter().flatten().any(|word| word.stands());
+                if let Some((place, voltage)) = command.place().zip(detail.voltage) {
+                    self.voltages.insert(place, (at, i64::from(voltage.0)));
+                }
+            }
+            Parsed::Cells(cells) => {
+                if let Some(place) = command.place()
+                    && self.sum_agrees(place, at, cells) == Some(true)
+                {
+                    self.sums_agree.insert(place);
+                }
+            }
+            _ => {}
+        }
+        for word in words(parsed) {
+            if self.words.len() < MOST_WORDS && !self.words.contains(word) {
+                self.words.insert(word.to_owned());
+            }
+        }
+        self.believed.insert(command, said);
+        self.candidates.clear();
+        found
+    }
+}
+
+fn again_or_lost(lost: Lost, asked: u32) -> Verdict {
+    if asked < MOST_ASKED { Verdict::Again(lost) } else { Verdict::Lost(lost) }
+}
+
+/// Whether two figures of one kind, said `age` apart, may both be true.
+fn agree(tolerance: &tolerance::Tolerance, now: &Said, then: &Said, age: Duration) -> bool {
+    match (now, then) {
+        (Said::Number(now), Said::Number(then)) => {
+            let expected = *then as f64 + tolerance.drift * age.as_secs_f64();
+            (*now as f64 - expected).abs() <= tolerance.flat + tolerance.per_second * age.as_secs_f64()
+        }
+        (Said::Text(now), Said::Text(then)) => now == then,
+        _ => false,
+    }
+}
