@@ -10,7 +10,7 @@
 //! The end is `$$` and a prompt, never the success line, which no refusal carries. What stands before the echo
 //! is dropped: a late answer to an earlier question, unsolicited text, noise.
 
-use crate::console::answer::{Answer, is_pager, latin1};
+use crate::console::answer::{Answer, Verdict, is_pager, latin1};
 use crate::console::prompt::Prompt;
 
 /// More than any console says to one question: a stack's 400 cells take 36 kB, a dozen pages of counters 8 kB.
@@ -23,8 +23,9 @@ pub enum Progress {
     Incomplete,
     /// The console waits at its pager: an empty line goes on, any other byte leaves.
     Pager,
-    /// A whole answer went by that was not to our question.
-    Stranger,
+    /// The console is back at its prompt, and what came before was no whole answer to our question: a
+    /// stranger's, or a torn one. If ours is still to come, it begins at once.
+    Prompt,
     /// More than [`MOST_BYTES`] came and no answer was among them.
     TooLong,
     /// The answer.
@@ -98,6 +99,13 @@ impl Framer {
         self.body.is_some()
     }
 
+    /// The pager is being left: the answer ends early, without saying that it succeeded.
+    pub fn leave_pager(&mut self) {
+        if let Some(body) = &mut self.body {
+            body.verdict = Verdict::Success;
+        }
+    }
+
     /// Whether anything was heard at all.
     #[must_use]
     pub fn heard(&self) -> bool {
@@ -137,6 +145,7 @@ impl Framer {
         }
         match &self.body {
             Some(body) if body.ended => self.finished(&line),
+            Some(_) if Prompt::at_end_of(&line).is_some() => Progress::Prompt,
             Some(_) => Progress::Incomplete,
             None => self.stranger(&line),
         }
@@ -167,14 +176,13 @@ impl Framer {
             answer.prompt = Some(prompt);
             return Progress::Complete(answer);
         }
-        if std::mem::take(&mut self.stranger_ended) { Progress::Stranger } else { Progress::Incomplete }
+        if std::mem::take(&mut self.stranger_ended) { Progress::Prompt } else { Progress::Incomplete }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::answer::Verdict;
     use crate::console::refusal::Refusal;
 
     fn answer(question: &str, bytes: &[u8]) -> Answer {
@@ -208,7 +216,7 @@ mod tests {
     fn a_late_answer_to_an_earlier_question_is_dropped() {
         let mut bytes =
             b"pwr 1\n\r@\r\r\n Power  1\r\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>".to_vec();
-        assert_eq!(Framer::new("time").push(&bytes), Progress::Stranger);
+        assert_eq!(Framer::new("time").push(&bytes), Progress::Prompt);
         bytes.extend_from_slice(TIME);
         assert_eq!(answer("time", &bytes), answer("time", TIME));
     }
@@ -237,6 +245,12 @@ mod tests {
         let mut torn = Framer::new("time");
         torn.push(&TIME[..40]);
         assert_eq!(torn.silence(), None);
+    }
+
+    #[test]
+    fn a_prompt_without_an_end_mark_tells_of_a_torn_answer() {
+        let torn = [&TIME[..40], b"\r\n\rpylon>"].concat();
+        assert_eq!(Framer::new("time").push(&torn), Progress::Prompt);
     }
 
     #[test]

@@ -1,0 +1,124 @@
+//! The way to a console: bytes in, bytes out. Opened from one text.
+
+mod error;
+mod replay;
+mod serial;
+mod tcp;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use error::LinkError;
+
+/// An open link.
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// Where a console is to be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A serial port by its path.
+    Serial(PathBuf),
+    /// `host:port` of a transparent bridge.
+    Tcp(String),
+    /// A recording: no console at all.
+    Replay(PathBuf),
+}
+
+/// Settings of a serial line; other links ignore them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Bits a second.
+    pub baud: u32,
+    /// Whether DTR is raised, for adapters that care.
+    pub dtr: bool,
+    /// Whether RTS is raised.
+    pub rts: bool,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { baud: 115_200, dtr: true, rts: true }
+    }
+}
+
+/// A console's place and how to speak to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Where it is.
+    pub target: Target,
+    /// How the line is set.
+    pub line: Line,
+    /// How long opening may take.
+    pub deadline: Duration,
+}
+
+/// How long opening may take.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+impl Link {
+    /// Reads `/dev/ttyUSB0`, `tcp://host:port` or `replay:FILE`.
+    ///
+    /// # Errors
+    /// The text is none of these.
+    pub fn parse(text: &str, line: Line) -> Result<Self, LinkError> {
+        let target = if let Some(address) = text.strip_prefix("tcp://") {
+            let port = address.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
+            if port.and_then(|port| port.parse::<u16>().ok()).is_none() {
+                return Err(LinkError::Text { found: text.to_owned() });
+            }
+            Target::Tcp(address.to_owned())
+        } else if let Some(file) = text.strip_prefix("replay:") {
+            Target::Replay(file.into())
+        } else if text.starts_with("rfc2217://") {
+            return Err(LinkError::NotYet { found: text.to_owned() });
+        } else if text.is_empty() || text.contains("://") {
+            return Err(LinkError::Text { found: text.to_owned() });
+        } else {
+            Target::Serial(text.into())
+        };
+        Ok(Self { target, line, deadline: DEADLINE })
+    }
+
+    /// Opens it, within its deadline.
+    ///
+    /// # Errors
+    /// It is absent, forbidden, busy, unreachable or no such thing: each with its remedy.
+    pub async fn open(&self) -> Result<Box<dyn Io>, LinkError> {
+        match &self.target {
+            Target::Serial(path) => Ok(Box::new(serial::open(path, self.line)?)),
+            Target::Tcp(address) => Ok(Box::new(tcp::open(address, self.deadline).await?)),
+            Target::Replay(file) => Ok(Box::new(replay::open(file)?)),
+        }
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.target {
+            Target::Serial(path) => path.display().fmt(f),
+            Target::Tcp(address) => write!(f, "tcp://{address}"),
+            Target::Replay(file) => write!(f, "replay:{}", file.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_link_is_one_text() {
+        for text in ["/dev/ttyUSB0", "tcp://192.0.2.7:4196", "tcp://[::1]:23", "replay:bank.txt"] {
+            assert_eq!(Link::parse(text, Line::default()).map(|link| link.to_string()).as_deref(), Ok(text));
+        }
+        for text in ["", "tcp://host", "tcp://:23", "tcp://host:port", "http://host:80", "rfc2217://host:23"]
+        {
+            assert!(Link::parse(text, Line::default()).is_err(), "{text}");
+        }
+    }
+}

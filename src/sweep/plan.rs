@@ -1,0 +1,422 @@
+//! The polling plan: given what was asked and answered when, what is next? Pure; the time is handed in.
+//!
+//! ```text
+//! full sweep     pwr ─► for each battery found: pwr N, bat N, info N (when due)     each `interval`
+//!                 └───► a stack: unit, bat, info (when due)
+//! summary        pwr                                                                each `summary_interval` between
+//! slow question  stat N or soh N, one at a time                                     between two sweeps
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::console::command::{Command, Verb};
+use crate::console::parsed::Rejected;
+use crate::console::refusal::Refusal;
+use crate::console::review::Found;
+use crate::console::transcript::Lost;
+use crate::model::place::Place;
+use crate::model::reading::SweepKind;
+
+/// How often what is asked.
+#[derive(Clone, Debug)]
+pub struct Rhythm {
+    /// From one full sweep's begin to the next one's.
+    pub interval: Duration,
+    /// From a sweep's begin to the next summary's; zero for none.
+    pub summary_interval: Duration,
+    /// Whether `bat N` is asked; without, only beside an event.
+    pub cells: bool,
+    /// From one `info`, `stat` or `soh` of a battery to the next.
+    pub facts_every: Duration,
+    /// How long a refusal is remembered.
+    pub refused_for: Duration,
+}
+
+impl Rhythm {
+    /// The usual rhythm with these intervals: facts every 15 minutes, refusals for an hour.
+    #[must_use]
+    pub fn new(interval: Duration, summary_interval: Duration, cells: bool) -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        Self { interval, summary_interval, cells, facts_every: 15 * MINUTE, refused_for: 60 * MINUTE }
+    }
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A sweep begins now; ask on.
+    Begin(SweepKind),
+    /// Ask this.
+    Ask(Command),
+    /// The sweep is over: all its questions were asked.
+    End(SweepKind),
+    /// Nothing to do until then (monotonic).
+    Wait(Duration),
+}
+
+/// The plan of one bank.
+#[derive(Debug)]
+pub struct Plan {
+    rhythm: Rhythm,
+    next_full: Duration,
+    next_summary: Duration,
+    sweep: Option<SweepKind>,
+    queue: VecDeque<Command>,
+    present: Vec<Place>,
+    known: BTreeSet<Place>,
+    stack: bool,
+    asked_facts: BTreeMap<Command, Duration>,
+    refused: BTreeMap<(Verb, Form), Duration>,
+    slow_asked: bool,
+}
+
+/// What a refusal is remembered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Form {
+    /// The question without a number.
+    Bare,
+    /// The question with any number.
+    Numbered,
+    /// The question about this battery.
+    Battery(Place),
+}
+
+/// Questions whose answers are facts and that are asked one at a time between sweeps.
+const SLOW: &[Verb] = &[Verb::Stat, Verb::Soh];
+
+impl Plan {
+    /// A plan whose first full sweep is due at once.
+    #[must_use]
+    pub fn new(rhythm: Rhythm) -> Self {
+        Self {
+            rhythm,
+            next_full: Duration::ZERO,
+            next_summary: Duration::ZERO,
+            sweep: None,
+            queue: VecDeque::new(),
+            present: Vec::new(),
+            known: BTreeSet::new(),
+            stack: false,
+            asked_facts: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            slow_asked: true,
+        }
+    }
+
+    /// The link was opened: who is there may have changed, so everybody is asked for `info` again, and a full
+    /// sweep is due at once.
+    pub fn opened(&mut self, now: Duration) {
+        self.sweep = None;
+        self.queue.clear();
+        self.asked_facts.clear();
+        self.refused.clear();
+        self.next_full = now;
+    }
+
+    /// Every place at which a battery was seen since the service started.
+    pub fn known(&self) -> impl Iterator<Item = Place> {
+        self.known.iter().copied()
+    }
+
+    /// What to do at `now`.
+    pub fn next(&mut self, now: Duration) -> Step {
+        if let Some(kind) = self.sweep {
+            let Some(command) = self.queue.pop_front() else {
+                self.sweep = None;
+                self.slow_asked = false;
+                return Step::End(kind);
+            };
+            return Step::Ask(command);
+        }
+        if now >= self.next_full {
+            // Sweeps that were missed are not caught up with.
+            let next = self.next_full + self.rhythm.interval;
+            self.next_full = if next > now { next } else { now + self.rhythm.interval };
+            return self.begin(SweepKind::Full, now);
+        }
+        if self.summaries() && now >= self.next_summary {
+            return self.begin(SweepKind::Summary, now);
+        }
+        if !self.slow_asked {
+            self.slow_asked = true;
+            if let Some(command) = self.slow_question(now) {
+                self.asked_facts.insert(command, now);
+                return Step::Ask(command);
+            }
+        }
+        Step::Wait(if self.summaries() { self.next_full.min(self.next_summary) } else { self.next_full })
+    }
+
+    fn summaries(&self) -> bool {
+        !self.rhythm.summary_interval.is_zero()
+    }
+
+    fn begin(&mut self, kind: SweepKind, now: Duration) -> Step {
+        self.sweep = Some(kind);
+        self.next_summary = now + self.rhythm.summary_interval;
+        self.queue = VecDeque::from([Verb::Pwr.alone()]);
+        Step::Begin(kind)
+    }
+
+    /// A question was answered and believed.
+    pub fn answered(&mut self, command: Command, now: Duration, found: &Found) {
+        if command == Verb::Pwr.alone() {
+            if let Some(present) = &found.present {
+                self.stack = false;
+                self.found(present.clone());
+            } else if found.stack {
+                self.stack = true;
+            }
+            self.plan_batteries(now);
+        }
+        if found.event && !self.rhythm.cells {
+            let cells = command.place().map(|place| Verb::Bat.of(place));
+            cells.into_iter().for_each(|cells| self.queue.push_front(cells));
+        }
+        if command.verb == Verb::Info {
+            self.asked_facts.insert(command, now);
+        }
+    }
+
+    /// A question went without an answer.
+    pub fn lost(&mut self, command: Command, now: Duration, lost: &Lost) {
+        if command == Verb::Pwr.alone() {
+            // The details of those who were there stand on their own.
+            self.plan_batteries(now);
+        }
+        if let Lost::Rejected(Rejected::Refused(refusal)) = lost
+            && !matches!(command.verb, Verb::Pwr | Verb::Bat)
+        {
+            let form = match (refusal, command.place()) {
+                (Refusal::NotPresent, Some(place)) => Form::Battery(place),
+                (_, Some(_)) => Form::Numbered,
+                (_, None) => Form::Bare,
+            };
+            self.refused.insert((command.verb, form), now);
+        }
+    }
+
+    fn found(&mut self, present: Vec<Place>) {
+        for place in &present {
+            if !self.present.contains(place) {
+                // Whoever sits here now may be another battery than before.
+                self.asked_facts.retain(|command, _| command.place() != Some(*place));
+            }
+        }
+        self.known.extend(present.iter().copied());
+        self.present = present;
+    }
+
+    fn plan_batteries(&mut self, now: Duration) {
+        if self.sweep != Some(SweepKind::Full) {
+            return;
+        }
+        if self.stack {
+            self.queue.push_back(Verb::Unit.alone());
+            self.queue.extend(self.rhythm.cells.then(|| Verb::Bat.alone()));
+            self.queue.extend(Some(Verb::Info.alone()).filter(|info| self.due(*info, now)));
+            return;
+        }
+        let mut bare_info = false;
+        for place in self.present.clone() {
+            self.queue.push_back(Verb::Pwr.of(place));
+            self.queue.extend(self.rhythm.cells.then(|| Verb::Bat.of(place)));
+            let info = self.form(Verb::Info, place, now);
+            let twice =
+                info.is_some_and(|info| info.index.is_none() && std::mem::replace(&mut bare_info, true));
+            self.queue.extend(info.filter(|info| !twice && self.due(*info, now)));
+        }
+    }
+
+    /// The question about the battery at `place` in a form that was not refused: some firmware takes no number
+    /// and answers for the battery plugged into.
+    fn form(&self, verb: Verb, place: Place, now: Duration) -> Option<Command> {
+        let refused = |form| {
+            self.refused
+                .get(&(verb, form))
+                .is_some_and(|since| now.saturating_sub(*since) < self.rhythm.refused_for)
+        };
+        if refused(Form::Battery(place)) || (refused(Form::Numbered) && refused(Form::Bare)) {
+            None
+        } else if refused(Form::Numbered) {
+            Some(verb.alone())
+        } else {
+            Some(verb.of(place))
+        }
+    }
+
+    fn is_refused(&self, verb: Verb, form: Form, now: Duration) -> bool {
+        let since = self.refused.get(&(verb, form));
+        since.is_some_and(|since| now.saturating_sub(*since) < self.rhythm.refused_for)
+    }
+
+    fn due(&self, command: Command, now: Duration) -> bool {
+        let asked = self.asked_facts.get(&command);
+        asked.is_none_or(|asked| now.saturating_sub(*asked) >= self.rhythm.facts_every)
+    }
+
+    /// The slow question that has waited longest.
+    fn slow_question(&self, now: Duration) -> Option<Command> {
+        let places: &[Place] = if self.stack { &[] } else { &self.present };
+        let numbered = places.iter().flat_map(|place| SLOW.iter().map(|verb| self.form(*verb, *place, now)));
+        let stack =
+            (self.stack && !self.is_refused(Verb::Stat, Form::Bare, now)).then(|| Some(Verb::Stat.alone()));
+        numbered
+            .chain(stack)
+            .flatten()
+            .filter(|command| self.due(*command, now))
+            .min_by_key(|command| self.asked_facts.get(command).copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::transcript::Lost;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn place(number: u8) -> Place {
+        Place::new(number).expect("a place")
+    }
+
+    fn plan(cells: bool) -> Plan {
+        Plan::new(Rhythm::new(10 * SECOND, 2 * SECOND, cells))
+    }
+
+    fn found(places: &[u8]) -> Found {
+        Found { present: Some(places.iter().map(|number| place(*number)).collect()), ..Found::default() }
+    }
+
+    /// Everything asked in one sweep at `now`, answered as if by `present`.
+    fn sweep(plan: &mut Plan, now: Duration, present: &[u8]) -> Vec<String> {
+        let mut asked = Vec::new();
+        assert!(matches!(plan.next(now), Step::Begin(_)));
+        loop {
+            match plan.next(now) {
+                Step::Ask(command) => {
+                    asked.push(command.to_string());
+                    let found = if command == Verb::Pwr.alone() { found(present) } else { Found::default() };
+                    plan.answered(command, now, &found);
+                }
+                Step::End(_) => return asked,
+                other => panic!("{other:?} within a sweep"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_sweep_asks_each_battery_that_the_table_shows() {
+        let mut plan = plan(true);
+        let asked = sweep(&mut plan, SECOND, &[1, 3]);
+        assert_eq!(asked, ["pwr", "pwr 1", "bat 1", "info 1", "pwr 3", "bat 3", "info 3"]);
+        assert_eq!(plan.known().collect::<Vec<_>>(), [place(1), place(3)]);
+    }
+
+    #[test]
+    fn summaries_lie_between_full_sweeps_and_info_is_not_asked_each_time() {
+        let mut plan = plan(true);
+        sweep(&mut plan, Duration::ZERO, &[1]);
+        assert_eq!(plan.next(SECOND), Step::Ask(Verb::Stat.of(place(1))), "a slow question");
+        assert_eq!(plan.next(SECOND), Step::Wait(2 * SECOND), "only one of them");
+        for at in [2, 4, 6, 8] {
+            assert_eq!(sweep(&mut plan, at * SECOND, &[1]), ["pwr"]);
+            plan.next(at * SECOND);
+        }
+        assert_eq!(sweep(&mut plan, 10 * SECOND, &[1]), ["pwr", "pwr 1", "bat 1"]);
+    }
+
+    #[test]
+    fn info_is_asked_after_an_absence_a_reopen_and_every_quarter_of_an_hour() {
+        let mut plan = plan(true);
+        plan.rhythm.summary_interval = Duration::ZERO;
+        let asks_info = |plan: &mut Plan, at: u32, present: &[u8]| {
+            sweep(plan, at * SECOND, present).contains(&"info 2".into())
+        };
+        assert!(asks_info(&mut plan, 0, &[1, 2]));
+        assert!(!asks_info(&mut plan, 10, &[1, 2]));
+        assert!(!asks_info(&mut plan, 20, &[1]));
+        assert!(asks_info(&mut plan, 30, &[1, 2]));
+        assert!(!asks_info(&mut plan, 40, &[1, 2]));
+        assert!(asks_info(&mut plan, 930, &[1, 2]));
+        plan.opened(935 * SECOND);
+        assert!(asks_info(&mut plan, 935, &[1, 2]));
+    }
+
+    #[test]
+    fn a_lost_table_leaves_the_batteries_that_were_there() {
+        let mut plan = plan(true);
+        sweep(&mut plan, Duration::ZERO, &[1, 2]);
+        plan.next(SECOND);
+        assert_eq!(plan.next(10 * SECOND), Step::Begin(SweepKind::Full));
+        assert_eq!(plan.next(10 * SECOND), Step::Ask(Verb::Pwr.alone()));
+        plan.lost(Verb::Pwr.alone(), 10 * SECOND, &Lost::Silent);
+        assert_eq!(plan.next(10 * SECOND), Step::Ask(Verb::Pwr.of(place(1))));
+    }
+
+    #[test]
+    fn without_cells_they_are_asked_beside_an_event_alone() {
+        let mut plan = plan(false);
+        plan.next(Duration::ZERO);
+        plan.next(Duration::ZERO);
+        plan.answered(Verb::Pwr.alone(), Duration::ZERO, &found(&[1, 2]));
+        assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Pwr.of(place(1))));
+        plan.answered(Verb::Pwr.of(place(1)), Duration::ZERO, &Found { event: true, ..Found::default() });
+        assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Bat.of(place(1))));
+        assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Info.of(place(1))));
+        assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Pwr.of(place(2))));
+    }
+
+    #[test]
+    fn a_refused_form_rests_for_an_hour_and_the_bare_form_stands_in() {
+        let mut plan = plan(true);
+        plan.rhythm.summary_interval = Duration::ZERO;
+        sweep(&mut plan, Duration::ZERO, &[1]);
+        let refused = |refusal| Lost::Rejected(Rejected::Refused(refusal));
+        assert_eq!(plan.next(SECOND), Step::Ask(Verb::Stat.of(place(1))));
+        plan.lost(Verb::Stat.of(place(1)), SECOND, &refused(Refusal::InvalidCommand));
+        sweep(&mut plan, 10 * SECOND, &[1]);
+        assert_eq!(plan.next(11 * SECOND), Step::Ask(Verb::Stat.alone()), "without a number");
+        plan.lost(Verb::Stat.alone(), 11 * SECOND, &refused(Refusal::UnknownCommand));
+        sweep(&mut plan, 20 * SECOND, &[1]);
+        assert_eq!(plan.next(21 * SECOND), Step::Ask(Verb::Soh.of(place(1))));
+        sweep(&mut plan, 3_700 * SECOND, &[1]);
+        assert_eq!(plan.next(3_701 * SECOND), Step::Ask(Verb::Stat.of(place(1))), "an hour later");
+    }
+
+    #[test]
+    fn pwr_and_bat_are_never_given_up() {
+        let mut plan = plan(true);
+        let refused = Lost::Rejected(Rejected::Refused(Refusal::UnknownCommand));
+        for verb in [Verb::Pwr, Verb::Bat] {
+            plan.lost(verb.of(place(1)), Duration::ZERO, &refused);
+        }
+        assert_eq!(sweep(&mut plan, Duration::ZERO, &[1])[..3], ["pwr", "pwr 1", "bat 1"]);
+    }
+
+    #[test]
+    fn a_stack_is_asked_for_its_modules_and_all_cells_at_once() {
+        let mut plan = plan(true);
+        plan.next(Duration::ZERO);
+        plan.next(Duration::ZERO);
+        plan.answered(Verb::Pwr.alone(), Duration::ZERO, &Found { stack: true, ..Found::default() });
+        let asked: Vec<Step> = (0..4).map(|_| plan.next(Duration::ZERO)).collect();
+        let alone = |verb: Verb| Step::Ask(verb.alone());
+        assert_eq!(
+            asked,
+            [alone(Verb::Unit), alone(Verb::Bat), alone(Verb::Info), Step::End(SweepKind::Full)]
+        );
+    }
+
+    #[test]
+    fn missed_sweeps_are_not_caught_up_with() {
+        let mut plan = plan(true);
+        sweep(&mut plan, Duration::ZERO, &[1]);
+        sweep(&mut plan, 95 * SECOND, &[1]);
+        plan.next(96 * SECOND);
+        assert_eq!(plan.next(96 * SECOND), Step::Wait(97 * SECOND));
+        plan.rhythm.summary_interval = Duration::ZERO;
+        assert_eq!(plan.next(98 * SECOND), Step::Wait(105 * SECOND));
+    }
+}
