@@ -197,40 +197,40 @@ impl Reporter {
         info!(self.board.log, "actor running again"; "actor" => &*self.name, "restarts" => restarts, "outage" => short(outage));
     }
 
-    /// Its thread takes no orders.
-    pub(super) fn blocked(&self) {
+    /// Its thread takes no orders. False if that has just changed.
+    pub(super) fn blocked(&self) -> bool {
         let reason = match self.who_is_at_work() {
             Some(name) => format!("thread blocked by {name}"),
             None => "thread blocked".to_owned(),
         };
-        let marked = self.change(|child| {
+        let is_stuck = self.change(|child| {
             // Anything else was written by the child's own thread just now: it is free.
-            let stuck = matches!(child.state, State::Starting | State::Running);
-            if stuck {
+            let is_stuck = matches!(child.state, State::Starting | State::Running);
+            if is_stuck {
                 child.state = State::Blocked;
                 child.last_trouble = Some(reason.clone());
             }
-            stuck
+            is_stuck
         });
         match self.role {
-            _ if !marked => {}
+            _ if !is_stuck => {}
             Role::Output => {
-                error!(self.board.log, "actor failed"; "actor" => &*self.name, "reason" => reason);
+                error!(self.board.log, "actor failed"; "actor" => &*self.name, "reason" => reason)
             }
             Role::Chain => self.fatal(reason),
         }
+        is_stuck
     }
 
     /// Its thread takes orders again, after so long.
     pub(super) fn unblocked(&self, outage: Duration) {
-        let was_blocked = self.change(|child| {
-            let was_blocked = child.state == State::Blocked;
-            if was_blocked {
+        let is_running = self.change(|child| {
+            if child.state == State::Blocked {
                 child.state = State::Running;
             }
-            was_blocked
+            child.state == State::Running
         });
-        if was_blocked {
+        if is_running {
             self.recovered(outage);
         }
     }

@@ -51,8 +51,7 @@ impl Pulse {
         if self.orders.send(Order::Restart { by, taken }).is_err() {
             return;
         }
-        if timeout(self.policy.order_timeout, &mut took).await.is_err() {
-            self.reporter.blocked();
+        if timeout(self.policy.order_timeout, &mut took).await.is_err() && self.reporter.blocked() {
             // Either answer means that the thread moves again: taken, or dropped with the child.
             let _ = took.await;
             self.reporter.unblocked(ordered.elapsed());
