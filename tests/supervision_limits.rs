@@ -1,6 +1,8 @@
 //! When restarting does not help: an output is failed and tried again, a chain asks for the process's end,
 //! a blocked thread is named. The health snapshot and the log tell it all.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::sync::mpsc;
 
 use bankwatch::supervise::{Child, Fatal, Policy, Role, State};
@@ -45,8 +47,9 @@ fn an_actor_that_gives_up_is_failed_at_once() {
         let (chart, health) = (Chart::new(), supervisor.health());
         let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
         patient.send(Do::GiveUp).await.unwrap();
-        until(LONG, || restarts(&health, "db") == 1).await;
+        until(LONG, || lines.with("actor failed").len() == 1).await;
         assert!(lines.with("actor failed")[0].contains("reason=gave up: no thread left"));
+        assert_eq!(restarts(&health, "db"), 1);
         assert_eq!(patient.send(Do::Note(1)).await.unwrap(), 1);
     });
 }
@@ -88,7 +91,7 @@ fn a_blocked_output_is_found_and_named_the_others_go_on_and_it_comes_back() {
         until(LONG, || state(&health, "db") == State::Running).await;
         assert_eq!(db.send(Do::Note(2)).await.unwrap(), 1);
         assert_eq!(chart.starts(), 2, "nothing was wrong with the actor itself");
-        assert_eq!(lines.with("actor running again").len(), 1);
+        until(LONG, || lines.with("actor running again").len() == 1).await;
     });
 }
 
@@ -123,6 +126,20 @@ fn an_output_whose_constructor_panics_is_failed_and_disturbs_nobody() {
 }
 
 #[test]
+fn a_chain_that_panics_when_nobody_holds_its_address_does_not_end_in_silence() {
+    supervised(brisk(), async |mut supervisor, _| {
+        let (chart, health, fatal) = (Chart::new(), supervisor.health(), supervisor.fatal());
+        let child = Child::new("serial").role(Role::Chain);
+        let patient = supervisor.keep(child, Patient::new(&chart)).unwrap();
+        patient.try_send(Do::Panic).unwrap();
+        drop(patient);
+        let fatal = timeout(LONG, fatal).await.unwrap();
+        assert_eq!(fatal.reason, "panicked: as told, and nobody holds its address");
+        until(LONG, || state(&health, "serial") == State::Ended).await;
+    });
+}
+
+#[test]
 fn the_health_snapshot_tells_it_all() {
     let policy = Policy { first: LONG, cap: LONG, ..brisk() };
     supervised(policy, async |mut supervisor, _| {
@@ -136,10 +153,7 @@ fn the_health_snapshot_tells_it_all() {
 
         let json = serde_json::to_value(&*health.borrow()).unwrap();
         let (serial, db) = (&json["children"][0], &json["children"][1]);
-        assert_eq!(
-            (&serial["name"], &serial["role"], &serial["state"]),
-            (&"serial".into(), &"chain".into(), &"running".into())
-        );
+        assert_eq!([&serial["name"], &serial["role"], &serial["state"]], ["serial", "chain", "running"]);
         assert!(serial["last_trouble"].is_null());
         assert_eq!((&db["role"], &db["state"]), (&"output".into(), &"restarting".into()));
         assert_eq!((&db["restarts"], &db["last_trouble"]), (&1.into(), &"panicked: as told".into()));

@@ -1,5 +1,7 @@
 //! Whatever befalls an actor, it is restarted in place: addresses, mailbox and neighbours go on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -81,6 +83,17 @@ fn a_failing_start_is_tried_again_and_queued_messages_survive() {
 }
 
 #[test]
+fn a_panic_while_restarting_is_one_more_trouble() {
+    supervised(brisk(), async |mut supervisor, lines| {
+        let chart = Chart::new();
+        chart.panicking_restarts.store(2, Ordering::SeqCst);
+        let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        is_restarted_by(Do::Panic, &patient, &chart).await;
+        assert!(lines.with("restarts=2")[0].contains("reason=panicked: while restarting"));
+    });
+}
+
+#[test]
 fn a_sender_whose_message_was_lost_is_told() {
     supervised(brisk(), async |mut supervisor, _| {
         let chart = Chart::new();
@@ -132,12 +145,11 @@ fn pauses_double_are_capped_and_begin_anew_after_a_healthy_while() {
     supervised(policy, async |mut supervisor, lines| {
         let chart = Chart::new();
         chart.failing_starts.store(5, Ordering::SeqCst);
-        let health = supervisor.health();
         let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
         until(LONG, || lines.with("actor running again").len() == 1).await;
         assert!(lines.with("actor running again")[0].starts_with("INFO"));
         patient.try_send(Do::Stop).unwrap();
-        until(LONG, || restarts(&health, "db") == 6).await;
+        until(LONG, || lines.with("restarts=6").len() == 1).await;
         // Repeats are folded: of five failing starts the 1st, 2nd and 4th have a line.
         for (restart, full) in [(1, 10), (2, 20), (4, 40), (6, 10)] {
             let line = lines.with(&format!("restarts={restart}")).remove(0);
@@ -191,6 +203,19 @@ fn a_child_to_whom_no_address_is_left_ends() {
         until(LONG, || state(&health, "db") == State::Ended).await;
         assert_eq!((chart.starts(), restarts(&health, "db")), (1, 0));
         assert!(lines.with("").is_empty(), "an end that is asked for is no trouble");
+    });
+}
+
+#[test]
+fn a_dropped_supervisor_ends_its_children() {
+    supervised(brisk(), async |mut supervisor, _| {
+        let (chart, health) = (Chart::new(), supervisor.health());
+        let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        patient.send(Do::Note(1)).await.unwrap();
+        drop(supervisor);
+        until(LONG, || !patient.connected()).await;
+        assert_eq!(state(&health, "db"), State::Ended);
+        assert_eq!(chart.stops.load(Ordering::SeqCst), 1);
     });
 }
 

@@ -1,5 +1,7 @@
 //! The end has an order and a deadline; who is late and who is stuck is named.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;

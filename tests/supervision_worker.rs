@@ -1,5 +1,7 @@
 //! What blocks runs on a worker thread with a deadline; stuck threads are abandoned, replaced, and counted.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};

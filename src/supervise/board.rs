@@ -157,14 +157,18 @@ impl Reporter {
             Verdict::Restart(pause) if tell(&reason) => {
                 let backoff = short(pause);
                 if trouble.is_severe() {
-                    error!(log, "actor restarted"; "actor" => actor, "reason" => reason, "restarts" => restarts, "backoff" => backoff);
+                    error!(log, "actor restarted";
+                        "actor" => actor, "reason" => reason, "restarts" => restarts, "backoff" => backoff);
                 } else {
-                    warn!(log, "actor restarted"; "actor" => actor, "reason" => reason, "restarts" => restarts, "backoff" => backoff);
+                    warn!(log, "actor restarted";
+                        "actor" => actor, "reason" => reason, "restarts" => restarts, "backoff" => backoff);
                 }
             }
             Verdict::Restart(_) => {}
             Verdict::Fail(pause) => {
-                error!(log, "actor failed"; "actor" => actor, "reason" => reason, "restarts" => restarts, "retry" => short(pause));
+                let retry = short(pause);
+                error!(log, "actor failed";
+                    "actor" => actor, "reason" => reason, "restarts" => restarts, "retry" => retry);
             }
             Verdict::Fatal => self.fatal(reason),
         }
@@ -185,6 +189,20 @@ impl Reporter {
         }
     }
 
+    /// Its life ended and no address is left, so that nothing can restart it. A stop for no reason of its own
+    /// is the natural end of such a life.
+    pub(super) fn orphaned(&self, trouble: &Trouble) {
+        if matches!(trouble, Trouble::Stopped(None) | Trouble::StartFailed(None)) {
+            return;
+        }
+        let reason = format!("{}, and nobody holds its address", Printable(trouble));
+        self.change(|child| child.last_trouble = Some(reason.clone()));
+        match self.role {
+            Role::Output => error!(self.board.log, "actor ended"; "actor" => &*self.name, "reason" => reason),
+            Role::Chain => self.fatal(reason),
+        }
+    }
+
     /// It panicked while it was stopped for good, when nothing is left to restart.
     pub(super) fn panicked_at_its_end(&self, text: &str) {
         let reason = Printable(text).to_string();
@@ -194,7 +212,8 @@ impl Reporter {
     /// It has lived for a healthy while after an outage.
     pub(super) fn recovered(&self, outage: Duration) {
         let restarts = self.read(|child| child.restarts);
-        info!(self.board.log, "actor running again"; "actor" => &*self.name, "restarts" => restarts, "outage" => short(outage));
+        info!(self.board.log, "actor running again";
+            "actor" => &*self.name, "restarts" => restarts, "outage" => short(outage));
     }
 
     /// Its thread takes no orders. False if that has just changed.
@@ -237,7 +256,8 @@ impl Reporter {
 
     /// Asks the application to end the process.
     fn fatal(&self, reason: String) {
-        crit!(self.board.log, "actor failed"; "actor" => &*self.name, "reason" => &reason, "exit" => Fatal::EXIT_CODE);
+        crit!(self.board.log, "actor failed";
+            "actor" => &*self.name, "reason" => &reason, "exit" => Fatal::EXIT_CODE);
         self.board.fatal.send_if_modified(|fatal| {
             // The first reason is the cause, what follows it is not.
             let is_first = fatal.is_none();

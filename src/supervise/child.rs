@@ -69,21 +69,21 @@ pub struct Lifeline {
 
 /// The reason an actor left before it stopped.
 #[derive(Debug)]
-pub(super) enum Note {
-    Because(String),
-    GaveUp(String),
+pub(super) struct Note {
+    pub(super) reason: String,
+    pub(super) gave_up: bool,
 }
 
 impl Lifeline {
     /// Notes why the actor will stop; `ctx.stop()` follows. The restart comes with the usual pause.
     pub fn because(&self, reason: impl Display) {
-        self.leave(Note::Because(reason.to_string()));
+        self.leave(Note { reason: reason.to_string(), gave_up: false });
     }
 
     /// Notes that a restart won't help for now; `ctx.stop()` follows. An output is then failed and tried
     /// again later; a chain ends the process.
     pub fn give_up(&self, reason: impl Display) {
-        self.leave(Note::GaveUp(reason.to_string()));
+        self.leave(Note { reason: reason.to_string(), gave_up: true });
     }
 
     pub(super) fn take(&self) -> Option<Note> {

@@ -98,6 +98,7 @@ impl Keeper {
         let mut outcome = self.life(&mut run).await;
         while let Outcome::Trouble(trouble) = outcome {
             if !run.ctx().connected() {
+                self.reporter.orphaned(&trouble);
                 break;
             }
             let now = Instant::now();
@@ -109,7 +110,7 @@ impl Keeper {
             }
             yield_now().await;
             self.reporter.starting();
-            outcome = match guarded(|| self.reporter.at_work(|| run.restart())) {
+            outcome = match self.reporter.at_work(|| guarded(|| run.restart())) {
                 Ok(true) => self.life(&mut run).await,
                 Ok(false) => Outcome::Ended,
                 Err(text) => Outcome::Trouble(Trouble::Panicked(text)),
@@ -119,7 +120,7 @@ impl Keeper {
             // Dropped as it is, the context would start the actor in order to stop it.
             run.ctx().terminate();
         }
-        if let Err(text) = guarded(|| drop(run)) {
+        if let Err(text) = self.reporter.at_work(|| guarded(|| drop(run))) {
             self.reporter.panicked_at_its_end(&text);
         }
         self.reporter.ended();
@@ -157,14 +158,7 @@ impl Keeper {
                         reporter.running();
                     }
                     polled
-                }) => return Outcome::Trouble(match (end, lifeline.take()) {
-                    (Err(text), _) => Trouble::Panicked(text),
-                    (Ok(()), Some(Note::GaveUp(reason))) => Trouble::GaveUp(reason),
-                    (Ok(()), Some(Note::Because(reason))) if is_starting => Trouble::StartFailed(Some(reason)),
-                    (Ok(()), Some(Note::Because(reason))) => Trouble::Stopped(Some(reason)),
-                    (Ok(()), None) if is_starting => Trouble::StartFailed(None),
-                    (Ok(()), None) => Trouble::Stopped(None),
-                }),
+                }) => return Outcome::Trouble(trouble(end, lifeline.take(), is_starting)),
                 () = &mut settled, if !is_settled => {
                     is_settled = true;
                     judge.healthy();
@@ -205,6 +199,18 @@ impl Keeper {
                 },
                 () = &mut over => return true,
             }
+        }
+    }
+}
+
+/// What to call the end of a life nobody had asked for.
+fn trouble(end: Result<(), String>, note: Option<Note>, is_starting: bool) -> Trouble {
+    match (end, note) {
+        (Err(text), _) => Trouble::Panicked(text),
+        (Ok(()), Some(Note { reason, gave_up: true })) => Trouble::GaveUp(reason),
+        (Ok(()), note) => {
+            let reason = note.map(|note| note.reason);
+            if is_starting { Trouble::StartFailed(reason) } else { Trouble::Stopped(reason) }
         }
     }
 }

@@ -7,15 +7,20 @@
 //! the message being handled is lost.
 //!
 //! ```text
-//!                  ┌─────────────────────── the pause is over ────────────────────────┐
-//!                  ▼                                                                  │
-//!  keep ──► Starting ── `started` returned ──► Running ── panic, stop, hang ──► Restarting (doubling pause)
-//!              │  ▲                             │   ▲  │                              │
-//!              │  │ every retry_failed_every    │   │  │ panic budget spent,          │ ended, or
-//!              │  └───────── Failed ◄───────────┼───┼──┘ or the actor gave up         │ no address left
-//!              │      (an output; a chain asks  │   │                                 ▼
-//!              │       the process to end: 70)  │   └── thread free again           Ended
-//!              └── thread takes no order ──► Blocked (an output; a chain: 70)
+//!                    pause over                   panic, stop, hang,
+//!               ┌─────────────────► Starting ───────failed start──────┐
+//!               │                      │ `started` returned           │
+//!           Restarting                 ▼                              │
+//!               ▲                   Running ────────the same──────────┤
+//!               │                      ▲│                             ▼
+//!               │    thread free again ││ takes no order         budget left?
+//!               │                      │▼                        yes  │  no, or it gave up
+//!               │                   Blocked                       │   │
+//!               └─────────────────────────────────────────────────┘   ▼
+//!                    Starting ◄────── every `retry_failed_every` ── Failed
+//!
+//!  Ended: from anywhere, when it is told to end or, after a trouble, no address is left.
+//!  A chain that is Failed or Blocked asks for the end of the process ([`Supervisor::fatal`]).
 //! ```
 //!
 //! | file | holds |
@@ -29,7 +34,7 @@
 //! | [`supervisor`](Supervisor) | the children in start order and their arbiters |
 //! | [`shutdown`](Phase) | the ordered end within a deadline |
 //! | [`worker`](Worker) | a thread for calls that may block for ever |
-//! | [`signals`] | SIGTERM, SIGINT, SIGHUP |
+//! | [`signals`](signals()) | SIGTERM, SIGINT, SIGHUP |
 //!
 //! What an actor owes its supervisor: constructors do no I/O, `started` opens what it needs and stops on an
 //! error, `stopping` and `stopped` are trivial (a panic there while unwinding aborts the process), handlers
@@ -53,7 +58,7 @@ use actix::Message;
 pub use self::board::Fatal;
 pub use self::child::{Child, Lifeline};
 pub use self::health::{ChildHealth, Health, State};
-pub use self::policy::{Policy, Role, Trouble};
+pub use self::policy::{Policy, Role};
 pub use self::shutdown::{Late, Phase, Report};
 pub use self::signals::{Signal, Signals, signals};
 pub use self::supervisor::Supervisor;

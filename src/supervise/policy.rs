@@ -65,8 +65,9 @@ impl Policy {
 
 /// Why a life of an actor ended though nobody had asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// It stopped before `started` was over, with the reason it left on its [`Lifeline`](super::Lifeline).
+pub(super) enum Trouble {
+    /// It stopped before its first turn was over, with the reason it left on its
+    /// [`Lifeline`](super::Lifeline).
     StartFailed(Option<String>),
     /// It stopped, with the reason it left.
     Stopped(Option<String>),

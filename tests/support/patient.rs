@@ -34,6 +34,8 @@ pub struct Chart {
     pub pings: AtomicU32,
     /// So many of the next starts fail.
     pub failing_starts: AtomicU32,
+    /// So many of the next restarts panic.
+    pub panicking_restarts: AtomicU32,
     /// The notes taken, in order.
     pub notes: Mutex<Vec<u32>>,
 }
@@ -71,8 +73,7 @@ impl Actor for Patient {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.chart.starts.fetch_add(1, Ordering::SeqCst);
-        let fails = |left: u32| left.checked_sub(1);
-        if self.chart.failing_starts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails).is_ok() {
+        if takes_one(&self.chart.failing_starts) {
             self.lifeline.because("no such\ndirectory");
             ctx.stop();
         }
@@ -85,8 +86,14 @@ impl Actor for Patient {
 
 impl Supervised for Patient {
     fn restarting(&mut self, _: &mut Self::Context) {
+        assert!(!takes_one(&self.chart.panicking_restarts), "while restarting");
         self.notes_in_this_life = 0;
     }
+}
+
+/// Takes one away, if there is one.
+fn takes_one(left: &AtomicU32) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
 impl Handler<Ping> for Patient {
