@@ -6,3 +6,4 @@ pub mod logging;
 pub mod model;
 pub mod sweep;
 pub mod trouble;
+pub mod supervise;

@@ -1,0 +1,16 @@
+//! Waiting for a condition, with a deadline.
+
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+/// Resolves as soon as the condition holds; panics at the caller's line when it does not in time.
+#[track_caller]
+pub fn until(deadline: Duration, mut condition: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    let (caller, start) = (Location::caller(), Instant::now());
+    async move {
+        while !condition() {
+            assert!(start.elapsed() < deadline, "not within {deadline:?} at {caller}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
