@@ -1,0 +1,1 @@
+//! `bankwatch config`: check, show and import settings.
