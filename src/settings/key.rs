@@ -87,6 +87,32 @@ pub fn find(section_name: &str, name: &str) -> Option<Named> {
     keys.iter().find(|key| key.name == secret && key.kind.is_secret()).map(Named::SecretFile)
 }
 
+/// The setting of a dotted name, split: `mqtt`, `url`; `bank`, `link` (of the first bank); `bank`, `2`, `link`.
+#[must_use]
+pub fn locate(path: &[&str]) -> Option<(Named, Option<usize>)> {
+    match *path {
+        [name] => Some((find("", name)?, None)),
+        [BANK, name] => Some((find(BANK, name)?, Some(1))),
+        [BANK, number, name] => {
+            let number = number.parse().ok().filter(|number| *number > 0)?;
+            Some((find(BANK, name)?, Some(number)))
+        }
+        [section, name] if !section.is_empty() => Some((find(section, name)?, None)),
+        _ => None,
+    }
+}
+
+/// The nearest known name for a dotted one, split.
+#[must_use]
+pub fn nearest_path(path: &[&str]) -> Option<String> {
+    match *path {
+        [name] => nearest("", name),
+        [first, .., name] if section(first).is_some() => nearest(first, name),
+        [first, ..] => nearest("", first),
+        [] => None,
+    }
+}
+
 /// The nearest known name for a misspelt one: a neighbour in its section, else the same name elsewhere.
 #[must_use]
 pub fn nearest(section_name: &str, name: &str) -> Option<String> {

@@ -11,16 +11,29 @@
 use std::path::PathBuf;
 
 pub mod bank;
+mod conflict;
 pub mod database;
 pub mod endpoint;
+mod environment;
 pub mod events;
 mod general;
 pub mod http;
+mod ini;
 pub mod json_file;
 pub mod key;
 pub mod kind;
+mod layer;
+mod layers;
+mod load;
 pub mod log;
 pub mod mqtt;
+mod options_file;
+mod problem;
+mod pytes_serial;
+pub mod render;
+mod sources;
+mod toml_file;
+mod tree;
 mod value;
 
 pub use bank::{BankSettings, Batteries, CellLevel, Expected, LineEnd, Wake};
@@ -29,8 +42,13 @@ pub use endpoint::{DatabaseUrl, MqttUrl};
 pub use events::{EventLevel, EventSettings};
 pub use http::HttpSettings;
 pub use json_file::JsonFileSettings;
+pub use layers::Layers;
+pub use load::{Loaded, load};
 pub use log::{LogFormat, LogLevel, LogSettings};
 pub use mqtt::{MqttSettings, MqttVersion};
+pub use problem::{Origin, Problem, SettingsError, Trouble};
+pub use pytes_serial::is_its_file;
+pub use sources::Sources;
 pub use value::AutoOr;
 
 /// All settings, checked; every path in them is ready to be opened.
