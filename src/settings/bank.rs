@@ -155,7 +155,7 @@ pub(super) const KEYS: &[Key] = &[
             },
         }),
         "pytes",
-        "prefix of topics, files and ids; unique",
+        "prefix of topics, files and ids; letters, digits, _ and -; unique",
     ),
     key(
         "link",
@@ -164,10 +164,10 @@ pub(super) const KEYS: &[Key] = &[
             fits: endpoint::is_link,
         }),
         "/dev/ttyUSB0",
-        "also tcp://host:port, rfc2217://host:port, replay:FILE; a /dev/serial/by-id/… name survives re-plugging",
+        "or /dev/serial/by-id/… (survives re-plugging), tcp://host:port, rfc2217://host:port, replay:FILE",
     ),
     key("baud", Kind::OneOf(BAUDS), "115200", "speed of a serial link"),
-    key("line_end", Kind::Word(&["lf", "cr", "crlf"]), "lf", "what ends a command"),
+    key("line_end", Kind::Word(&["lf", "cr", "crlf"]), "lf", "lf, cr or crlf: what ends a command"),
     key("dtr", Kind::Flag, "true", "modem line, for adapters that care"),
     key("rts", Kind::Flag, "true", "modem line, for adapters that care"),
     key(
@@ -192,9 +192,14 @@ pub(super) const KEYS: &[Key] = &[
         "cells",
         Kind::Word(&["off", "low", "medium", "high"]),
         "medium",
-        "off: asked beside an event only; low, medium, high: what MQTT and Home Assistant show of them",
+        "off (asked beside an event only), low, medium or high: what MQTT and Home Assistant show",
     ),
-    key("wake", Kind::Word(&["auto", "never"]), "auto", "whether a silent console is woken at 1200 baud"),
+    key(
+        "wake",
+        Kind::Word(&["auto", "never"]),
+        "auto",
+        "auto or never: whether a silent console is woken at 1200 baud",
+    ),
     key("manufacturer", Kind::Text(SOME_TEXT), "auto", "shown to people; auto: as the console says"),
     key("model", Kind::Text(SOME_TEXT), "auto", "shown to people; auto: as the console says"),
 ];

@@ -2,7 +2,7 @@
 
 use super::{
     DatabaseUrl, Settings,
-    key::{self, Named, Place},
+    key::{self, BANK, Named, Place},
     layers::Layers,
     problem::{Problem, Trouble},
 };
@@ -19,19 +19,24 @@ pub(super) fn conflicts(settings: &Settings, layers: &Layers, known: &[Problem])
         }
     };
 
-    for (at, bank) in settings.banks.iter().enumerate() {
-        let number = (at + 1).to_string();
-        for (earlier_at, earlier) in settings.banks.iter().take(at).enumerate() {
-            let earlier_number = (earlier_at + 1).to_string();
+    let banks: Vec<_> = layers.banks().zip(&settings.banks).collect();
+    for (at, (number, bank)) in banks.iter().enumerate() {
+        for (earlier_number, earlier) in banks.iter().take(at) {
+            let mut clash = |setting: &str, sentence: String| {
+                let [number, earlier] = [number, earlier_number].map(ToString::to_string);
+                conflict(&[&[BANK, &number, setting], &[BANK, &earlier, setting]], sentence);
+            };
             if earlier.name == bank.name {
-                let sentence =
-                    format!("bank {earlier_number} is named {:?} too; names must differ", bank.name);
-                conflict(&[&["bank", &number, "name"], &["bank", &earlier_number, "name"]], sentence);
+                clash(
+                    "name",
+                    format!("bank {earlier_number} is named {:?} too; names must differ", bank.name),
+                );
             }
             if earlier.link == bank.link && !bank.link.starts_with("replay:") {
-                let sentence =
-                    format!("bank {earlier_number} has the link {:?} too; each needs its own", bank.link);
-                conflict(&[&["bank", &number, "link"], &["bank", &earlier_number, "link"]], sentence);
+                clash(
+                    "link",
+                    format!("bank {earlier_number} has the link {:?} too; each needs its own", bank.link),
+                );
             }
         }
     }

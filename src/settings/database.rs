@@ -55,7 +55,7 @@ pub enum Tls {
 }
 
 const HOUR: u64 = 3_600_000;
-const CENTURY: u64 = 100 * 365 * 24 * HOUR;
+const CENTURY: u64 = 36_525 * 24 * HOUR;
 
 const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
     Key { section: "database", name, kind, default, why }
@@ -72,21 +72,26 @@ pub(super) const KEYS: &[Key] = &[
         "sqlite:bankwatch.db",
         "or mysql://user@host:3306/pytes",
     ),
-    key("password", Kind::Secret, "", "of the server's user; or password_file = \"path\""),
-    key("tls", Kind::Word(&["off", "verify"]), "off", "verify: encrypted, the server's certificate checked"),
+    key("password", Kind::Secret, "", "of the server's user; or password_file"),
+    key(
+        "tls",
+        Kind::Word(&["off", "verify"]),
+        "off",
+        "off or verify: encrypted, the server's certificate checked",
+    ),
     key("tls_ca", Kind::OptionalPath(Base::Settings), "", "certificates to trust; else the system's store"),
     key("legacy_table", Kind::Flag, "false", "also write the predecessor's pwr_data (mysql only)"),
     key(
         "retention",
         Kind::Duration { range: HOUR..=CENTURY, off: Some("for ever") },
         "90d",
-        "raw battery rows; roll-ups stay",
+        "raw battery rows, roll-ups stay; \"0s\": for ever",
     ),
     key(
         "cell_retention",
         Kind::Duration { range: HOUR..=CENTURY, off: Some("for ever") },
         "7d",
-        "raw cell rows",
+        "raw cell rows; \"0s\": for ever",
     ),
     key(
         "journal",
@@ -94,7 +99,7 @@ pub(super) const KEYS: &[Key] = &[
         "journal.db",
         "in front of any mysql:// url: what it has not confirmed yet",
     ),
-    key("journal_max_mb", Kind::Number(1..=1_048_576), "512", "the oldest rows go first when it is full"),
+    key("journal_max_mb", Kind::Number(1..=1_048_576), "512", "its largest size"),
     key(
         "journal_max_age",
         Kind::Duration { range: HOUR..=CENTURY, off: None },

@@ -9,6 +9,8 @@ use std::{
 
 use serde::{Deserialize, Deserializer, de::Error};
 
+use super::value::lying_in;
+
 /// Why a text is no endpoint. What would be one, the setting's row says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an address of a known kind")]
@@ -34,7 +36,7 @@ pub(super) fn is_link(text: &str) -> bool {
 /// The link with a relative file to replay lying in `folder`.
 pub(super) fn link_lying_in(link: &str, folder: &Path) -> String {
     match link.strip_prefix(REPLAY) {
-        Some(file) => format!("{REPLAY}{}", folder.join(file).display()),
+        Some(file) => format!("{REPLAY}{}", lying_in(folder, file).display()),
         None => link.to_owned(),
     }
 }
@@ -115,7 +117,7 @@ impl DatabaseUrl {
     #[must_use]
     pub(super) fn lying_in(self, folder: &Path) -> Self {
         match self {
-            Self::Sqlite(file) => Self::Sqlite(folder.join(file)),
+            Self::Sqlite(file) => Self::Sqlite(lying_in(folder, file)),
             server @ Self::Mysql { .. } => server,
         }
     }
@@ -208,3 +210,70 @@ macro_rules! from_text {
 }
 
 from_text!(MqttUrl, DatabaseUrl);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_known_by_their_form() {
+        for link in ["/dev/ttyUSB0", "COM3", "tcp://bridge:4001", "rfc2217://[::1]:23", "replay:a b.cap"] {
+            assert!(is_link(link), "{link}");
+        }
+        for text in [
+            "",
+            "/",
+            "COM",
+            "COM0",
+            "dev/ttyUSB0",
+            "tcp://bridge",
+            "tcp://:1",
+            "tcp://b:0",
+            "tcp://b:+1",
+            "tcp://a b:1",
+        ] {
+            assert!(!is_link(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn urls_are_written_as_they_are_read() {
+        for url in ["mqtt://broker:1883", "mqtts://[fe80::1]:8883", "mqtt://10.0.0.1:1"] {
+            assert_eq!(url.parse::<MqttUrl>().map(|url| url.to_string()), Ok(url.to_owned()));
+        }
+        for url in
+            ["sqlite:a.db", "sqlite:/var/a b.db", "mysql://h:3306/d", "mysql://p%40y%20t@[::1]:1/d%2Fe"]
+        {
+            assert_eq!(url.parse::<DatabaseUrl>().map(|url| url.to_string()), Ok(url.to_owned()));
+        }
+    }
+
+    #[test]
+    fn ports_have_defaults() {
+        assert_eq!("mqtt://b/".parse::<MqttUrl>().map(|url| url.port), Ok(1883));
+        assert_eq!("mqtts://[::1]".parse::<MqttUrl>().map(|url| url.port), Ok(8883));
+        assert_eq!("mariadb://b/d".parse::<DatabaseUrl>(), "mysql://b:3306/d".parse());
+    }
+
+    #[test]
+    fn a_password_has_no_place_in_a_url() {
+        assert_eq!("mqtt://me:secret@broker".parse::<MqttUrl>(), Err(NotAnEndpoint));
+        assert_eq!("mysql://me:secret@server/d".parse::<DatabaseUrl>(), Err(NotAnEndpoint));
+    }
+
+    #[test]
+    fn malformed_urls_are_refused() {
+        for url in [
+            "",
+            "sqlite:",
+            "sqlite::memory:",
+            "mysql://h",
+            "mysql://h/",
+            "mysql://h/a%2",
+            "mysql://h/a%+1",
+            "mysql://h/%FF",
+        ] {
+            assert_eq!(url.parse::<DatabaseUrl>(), Err(NotAnEndpoint), "{url}");
+        }
+    }
+}

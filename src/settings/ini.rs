@@ -99,3 +99,41 @@ fn header(content: &str) -> Option<&str> {
     let inside = content.strip_prefix('[')?;
     inside.rfind(']').filter(|end| *end > 0).and_then(|end| inside.get(..end))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(text: &str) -> Vec<String> {
+        Ini::parse(text)
+            .options
+            .into_iter()
+            .map(|o| format!("{}.{}={}", o.section, o.name, o.value))
+            .collect()
+    }
+
+    #[test]
+    fn the_first_delimiter_counts_and_what_follows_belongs_to_the_value() {
+        assert_eq!(values("[s]\na = b:c=d ; e # f\nG: h\ni=\n"), ["s.a=b:c=d ; e # f", "s.g=h", "s.i="]);
+    }
+
+    #[test]
+    fn deeper_lines_continue_a_value_across_comments_and_blank_lines() {
+        assert_eq!(values("[s]\n a = 1\n  2\n# no\n\n  3\n b = 4\n\n"), ["s.a=1\n2\n\n3", "s.b=4"]);
+    }
+
+    #[test]
+    fn sections_keep_their_case_and_what_follows_them_is_ignored() {
+        assert_eq!(
+            values("[Maria DB connection] x\nHost=h\n[mqtt]\nhost=i\n"),
+            ["Maria DB connection.host=h", "mqtt.host=i"]
+        );
+    }
+
+    #[test]
+    fn lines_that_break_the_rules_are_told_and_the_others_read() {
+        let ini = Ini::parse("a=1\n[s]\nnothing\n=2\nb=3\nB=4\n");
+        assert_eq!(ini.faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [1, 3, 4, 6]);
+        assert_eq!(ini.get("s", "B").map(|option| option.value.as_str()), Some("3"));
+    }
+}

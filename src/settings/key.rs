@@ -135,3 +135,39 @@ fn closest<'a>(candidates: impl Iterator<Item = &'a str>, name: &str) -> Option<
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_leads_to_its_neighbour_and_a_stray_name_to_its_section() {
+        for (section, name, near) in [
+            ("mqtt", "pasword", Some("mqtt.password")),
+            ("bank", "summary_intervall", Some("bank.summary_interval")),
+            ("", "htttp", Some("http")),
+            ("", "data_dri", Some("data_dir")),
+            ("", "link", Some("bank.link")),
+            ("http", "discovery", Some("mqtt.discovery")),
+            ("mqtt", "colour", None),
+        ] {
+            assert_eq!(nearest(section, name).as_deref(), near, "{section}.{name}");
+        }
+    }
+
+    #[test]
+    fn only_secrets_may_lie_in_files() {
+        assert!(
+            matches!(find("mqtt", "password_file"), Some(Named::SecretFile(key)) if key.name == "password")
+        );
+        assert!(matches!(find("mqtt", "ca_file"), Some(Named::Value(_))));
+        assert!(find("mqtt", "username_file").is_none());
+    }
+
+    #[test]
+    fn every_section_is_told_by_the_section_of_all_its_rows() {
+        for keys in SECTIONS {
+            assert!(keys.iter().all(|key| key.section == keys[0].section));
+        }
+    }
+}

@@ -161,7 +161,7 @@ impl Kind {
     fn found(&self, value: &Value) -> String {
         match value {
             _ if self.is_secret() => format!("{} (hidden)", type_name(value)),
-            Value::String(_, text) => format!("{:?}", without_userinfo(text)),
+            Value::String(_, text) => format!("{:?}", without_secrets(text)),
             Value::Num(_, number) => {
                 let number =
                     number.to_i128().map(|n| n.to_string()).or(number.to_f64().map(|n| n.to_string()));
@@ -184,10 +184,13 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// A URL may hold a password before its `@`, where it does not belong: errors leave that part out.
-fn without_userinfo(text: &str) -> Cow<'_, str> {
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://(hidden)@{host}").into(),
-        _ => text.into(),
-    }
+/// A URL may hold a password before its `@` or behind its `?`, where it does not belong: errors leave both out.
+fn without_secrets(text: &str) -> String {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    let rest = rest.rsplit_once('@').map_or(rest.to_owned(), |(_, host)| format!("(hidden)@{host}"));
+    let rest = rest.split_once('?').map_or(rest.clone(), |(address, _)| format!("{address}?(hidden)"));
+    scheme + &rest
 }

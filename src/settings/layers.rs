@@ -14,6 +14,7 @@ use super::{
     kind::{Base, Kind},
     layer::Given,
     problem::Origin,
+    value::lying_in,
 };
 
 /// What holds in the end, setting by setting.
@@ -57,7 +58,7 @@ impl Layers {
     /// The folder of what the service writes.
     pub(super) fn data_dir(&self, current: &Path) -> PathBuf {
         let text = data_dir_place().and_then(|place| self.value(place)?.into_string());
-        current.join(text.unwrap_or_default())
+        lying_in(current, text.unwrap_or_default())
     }
 
     /// The numbers of the banks, ascending.
@@ -102,7 +103,7 @@ impl Layers {
             let text =
                 self.value(place).and_then(|value| value.into_string()).filter(|text| !text.is_empty());
             if let Some(text) = text {
-                let value = base.join(text).to_string_lossy().into_owned().into();
+                let value = lying_in(base, text).to_string_lossy().into_owned().into();
                 resolved.merge(Given { place, value, origin: Origin::Default });
             }
         }

@@ -66,6 +66,6 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("format", Kind::Word(&["text", "json"]), "text", "text or json"),
     key("file", Kind::OptionalPath(Base::Data), "", "empty: standard error"),
-    key("max_size_kb", Kind::Number(1..=10_000_000), "5000", "the file is set aside at this size"),
+    key("max_size_kb", Kind::Number(1..=10_000_000), "5000", "the size at which the file is set aside"),
     key("max_files", Kind::Number(0..=1000), "1", "how many that were set aside are kept"),
 ];

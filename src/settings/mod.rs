@@ -46,7 +46,7 @@ pub use layers::Layers;
 pub use load::{Loaded, load};
 pub use log::{LogFormat, LogLevel, LogSettings};
 pub use mqtt::{MqttSettings, MqttVersion};
-pub use problem::{Origin, Problem, SettingsError, Trouble};
+pub use problem::{Problem, SettingsError, Trouble};
 pub use pytes_serial::is_its_file;
 pub use sources::Sources;
 pub use value::AutoOr;

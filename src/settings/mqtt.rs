@@ -97,7 +97,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("version", Kind::Word(&["5", "3.1.1"]), "5", "5 or 3.1.1"),
     key("username", Kind::Text(ANY_TEXT), "", "empty: none"),
-    key("password", Kind::Secret, "", "or password_file = \"path\""),
+    key("password", Kind::Secret, "", "or password_file"),
     key(
         "client_id",
         Kind::Text(SOME_TEXT),

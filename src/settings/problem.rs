@@ -1,12 +1,15 @@
 //! What is wrong with the settings, all of it at once, each with its place.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use super::kind::Mismatch;
 
 /// Where a setting was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(super) enum Origin {
     /// Nowhere: it is what it is when nothing is said.
     Default,
     /// In a file.
@@ -28,12 +31,12 @@ pub enum Origin {
 
 impl Origin {
     /// A line of a file.
-    pub(super) fn line(path: &std::path::Path, line: usize) -> Self {
+    pub fn line(path: &Path, line: usize) -> Self {
         Self::File { path: path.to_owned(), line: Some(line), option: None }
     }
 
     /// A file as a whole.
-    pub(super) fn file(path: &std::path::Path) -> Self {
+    pub fn file(path: &Path) -> Self {
         Self::File { path: path.to_owned(), line: None, option: None }
     }
 }

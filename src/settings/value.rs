@@ -1,6 +1,9 @@
 //! The small types that sections are made of, and how the text of a setting becomes one of them.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -22,6 +25,11 @@ impl<T> AutoOr<T> {
             Self::Given(value) => Some(value),
         }
     }
+}
+
+/// A path where a relative one begins in `folder`, without the dots that lead nowhere.
+pub(super) fn lying_in(folder: &Path, path: impl AsRef<Path>) -> PathBuf {
+    folder.join(path).components().collect()
 }
 
 /// Reads `"10s"`, `"1m 30s"`, `"7d"` or `"0s"`.
