@@ -63,6 +63,7 @@ fn a_named_file_is_read_instead_of_the_found_ones_and_must_exist() {
 fn without_file_and_bank_the_error_says_how_to_begin() {
     let loaded = Place::default().loaded();
     let error = loaded.require_bank().expect_err("no bank").to_string();
+    assert!(error.contains("\n\n    [[bank]]\n    link = \"/dev/ttyUSB0\"\n\n  or set"), "{error}");
     for word in ["bankwatch.toml, etc/bankwatch.toml", "[[bank]]", "BANKWATCH_BANK__LINK", "bankwatch demo"] {
         assert!(error.contains(word), "{error}");
     }

@@ -56,7 +56,10 @@ fn a_file_that_is_no_toml_is_told_with_line_and_column_but_without_its_text() {
 
 #[test]
 fn wrong_shapes_are_told_in_the_words_of_the_file() {
-    let mistakes = Place::with("log = 1\n[bank]\nname = \"x\"\n[[mqtt]]\n[http]\nlisten = [1]\n").mistakes();
+    let mistakes = Place::with(
+        "log = 1\n[bank]\nname = \"x\"\n[[mqtt]]\n[http]\nlisten = [1]\n[events]\nfile = 2026-11-22\n",
+    )
+    .mistakes();
     assert_eq!(
         mistakes,
         [
@@ -65,6 +68,7 @@ fn wrong_shapes_are_told_in_the_words_of_the_file() {
             "bankwatch.toml:4: mqtt: expected a section [mqtt]; found something else",
             "bankwatch.toml:6: http.listen: expected an address and port such as \"127.0.0.1:8080\", \
              or \"0.0.0.0:8080\" for all; found a list",
+            "bankwatch.toml:8: events.file: expected a path; found a date without quotes",
         ]
     );
 }

@@ -177,7 +177,8 @@ fn type_name(value: &Value) -> &'static str {
     match value {
         Value::String(..) => "a text",
         Value::Bool(..) => "true or false without quotes",
-        Value::Num(..) | Value::Char(..) => "a number without quotes",
+        Value::Num(..) => "a number without quotes",
+        Value::Char(..) => "a date without quotes",
         Value::Array(..) => "a list",
         Value::Dict(..) => "a section",
         Value::Empty(..) => "nothing",

@@ -116,10 +116,10 @@ pub enum Trouble {
     Conflict(String),
     /// Nothing to read from.
     #[error(
-        "no bank is set up (looked for {looked}). To begin, put this into bankwatch.toml:\n\
-         \n    [[bank]]\n    link = \"/dev/ttyUSB0\"\n\n  or set the variable BANKWATCH_BANK__LINK=/dev/ttyUSB0, \
-         or give the predecessor's file: --config pytes_serial.cfg. \
-         Without a battery at hand, `bankwatch demo` shows everything on a simulated one"
+        "no bank is set up (looked for {looked}). To begin, put these two lines into bankwatch.toml:\n\n    \
+         [[bank]]\n    link = \"/dev/ttyUSB0\"\n\n  \
+         or set the variable BANKWATCH_BANK__LINK=/dev/ttyUSB0, or name the predecessor's file: \
+         --config pytes_serial.cfg.\n  `bankwatch demo` shows everything on a simulated bank"
     )]
     NoBank {
         /// The files that were looked for.
