@@ -1,9 +1,46 @@
 //! bankwatch reads the console of PYTES and PYLONTECH battery banks and tells the rest of the house.
+//!
+//! Data flows one way, and whatever breaks is restarted without the others noticing:
+//!
+//! ```text
+//! console ─► SerialActor ─Transcript─► ParserActor ─BankReading─► StatsActor ─BankReport─► JsonFileActor
+//!            owns the port             typed values               totals, facts           <bank>_status.json
+//! ```
+//! The rooms, from plain values inside to the process outside; `tests/imports.rs` holds who may know whom:
 
-pub mod console;
-pub mod link;
-pub mod logging;
+/// Plain values: units, readings, facts, statistics.
 pub mod model;
+
+/// The console's language: bytes to values.
+pub mod console;
+
+/// The way to a console: bytes in, bytes out.
+pub mod link;
+
+/// What is asked when, and the conversation that asks it.
 pub mod sweep;
+
+/// The settings: sections, layers, the predecessor's file.
+pub mod settings;
+
+
+/// One log line an event.
+pub mod logging;
+
+/// Trouble that lasts, told on change and at a decreasing pace.
 pub mod trouble;
+
+/// Actors that are restarted in place; knows actix and nothing of batteries.
 pub mod supervise;
+
+/// What crosses actors.
+pub mod messages;
+
+/// The actors: one file each, thin.
+pub mod actors;
+
+/// The tree: the list of children and who feeds whom.
+pub mod app;
+
+/// The verbs of the command line.
+pub mod cli;

@@ -32,7 +32,6 @@ pub struct Sweeper {
     /// Answers to slow questions, waiting for the next transcript.
     between: Vec<Exchange>,
     sweep: Option<Under>,
-    tables_lost: u32,
 }
 
 /// A sweep under way.
@@ -51,14 +50,11 @@ pub enum Swept {
     Transcript(Box<Transcript>),
     /// Nothing is due until then.
     Idle(Instant),
-    /// The console did not answer two tables running: it is silent, or this is no console.
+    /// Nobody is there who understands: the question and an empty line went without an answer.
     Silent(Lost),
     /// The link must be opened anew.
     LinkGone,
 }
-
-/// A console that leaves so many group tables running without an answer is not there.
-const TABLES_LOST: u32 = 2;
 
 impl Sweeper {
     /// For `bank` at this rhythm.
@@ -72,7 +68,6 @@ impl Sweeper {
             judge,
             between: Vec::new(),
             sweep: None,
-            tables_lost: 0,
         }
     }
 
@@ -80,7 +75,6 @@ impl Sweeper {
     pub fn opened(&mut self) {
         self.sweep = None;
         self.between.clear();
-        self.tables_lost = 0;
         self.plan.opened(self.now());
     }
 
@@ -123,15 +117,29 @@ impl Sweeper {
                 }
             }
         };
-        let silent = self.silent(command, &outcome);
-        let exchange = Exchange { command, outcome, asked };
+        if let Err(lost @ (Lost::Silent | Lost::NoEcho | Lost::TooLong)) = &outcome {
+            match conversation.probe().await {
+                Ok(_) => {}
+                Err(Lost::LinkGone) => return Swept::LinkGone,
+                Err(_) => return Swept::Silent(lost.clone()),
+            }
+        }
+        self.keep(Exchange { command, outcome, asked });
+        Swept::Going
+    }
+
+    /// A refusal is the console's word on what it can say, not a gap in the sweep, but for what every console
+    /// must say. A failed slow question is simply asked later.
+    fn keep(&mut self, exchange: Exchange) {
+        let refused = matches!(exchange.outcome, Err(Lost::Rejected(Rejected::Refused(_))));
+        if refused && !matches!(exchange.command.verb, Verb::Pwr | Verb::Bat) {
+            return;
+        }
         match &mut self.sweep {
             Some(sweep) => sweep.exchanges.push(exchange),
-            // Without a place in a sweep a slow answer waits for the next; a failed one is simply asked later.
             None if exchange.outcome.is_ok() => self.between.push(exchange),
             None => {}
         }
-        silent.map_or(Swept::Going, Swept::Silent)
     }
 
     /// A bug in a parser is a damaged answer, never the end of the port's owner.
@@ -147,22 +155,6 @@ impl Sweeper {
             };
             Verdict::Lost(Lost::Rejected(Rejected::Unreadable(nothing)))
         })
-    }
-
-    fn silent(&mut self, command: Command, outcome: &Result<Answer, Lost>) -> Option<Lost> {
-        if command != Verb::Pwr.alone() {
-            return None;
-        }
-        match outcome {
-            Err(lost @ (Lost::Silent | Lost::NoEcho | Lost::TooLong)) => {
-                self.tables_lost += 1;
-                (self.tables_lost >= TABLES_LOST).then(|| lost.clone())
-            }
-            _ => {
-                self.tables_lost = 0;
-                None
-            }
-        }
     }
 
     fn end(&mut self, kind: SweepKind) -> Swept {

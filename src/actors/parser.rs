@@ -1,0 +1,51 @@
+//! Turns the answers of a sweep into a reading. It remembers nothing, so a restart costs the sweep in hand.
+
+use actix::{Actor, Context, Handler, Supervised};
+
+use crate::messages::{Queue, Read, Swept, Transcript};
+use crate::model::reading::BankReading;
+use crate::supervise::{Flush, Ping};
+
+/// How a transcript becomes a reading; [`crate::console::assemble::assemble`] but in tests that need a bug.
+pub type Assemble = fn(&Transcript) -> BankReading;
+
+/// The parser of one bank.
+pub struct ParserActor {
+    assemble: Assemble,
+    stats: Queue<Read>,
+}
+
+impl ParserActor {
+    /// Feeds `stats`.
+    #[must_use]
+    pub fn new(assemble: Assemble, stats: Queue<Read>) -> Self {
+        Self { assemble, stats }
+    }
+}
+
+impl Actor for ParserActor {
+    type Context = Context<Self>;
+}
+
+impl Supervised for ParserActor {}
+
+impl Handler<Swept> for ParserActor {
+    type Result = ();
+
+    fn handle(&mut self, Swept(transcript): Swept, _: &mut Self::Context) {
+        self.stats.offer(Read((self.assemble)(&transcript).into()));
+    }
+}
+
+impl Handler<Ping> for ParserActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
+}
+
+impl Handler<Flush> for ParserActor {
+    type Result = ();
+
+    /// What was queued before has been handled by now.
+    fn handle(&mut self, _: Flush, _: &mut Self::Context) {}
+}

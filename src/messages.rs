@@ -1,0 +1,115 @@
+//! What crosses actors, and what happens to it when the other side is slow.
+//!
+//! Every mailbox is bounded and the port is never made to wait: a stage whose mailbox is full loses the message,
+//! and it is counted. Live outputs take the newest report instead: a slot a bank and one nudge to look into it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Handler, Message, Recipient};
+
+pub use crate::console::transcript::Transcript;
+use crate::model::reading::{BankReading, SweepKind};
+use crate::model::report::BankReport;
+
+/// The answers of one sweep: from the port's owner to the parser.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Swept(pub Arc<Transcript>);
+
+/// What they say: from the parser to the statistics.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Read(pub Arc<BankReading>);
+
+/// Look into the slot: something newer is there.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Nudge;
+
+/// A bounded way to the next stage. What does not fit is dropped and counted.
+#[derive(Clone)]
+pub struct Queue<M>
+where
+    M: Message + Send,
+    M::Result: Send,
+{
+    to: Recipient<M>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl<M> Queue<M>
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    /// A way to `actor`. Its mailbox bounds every `Queue` made by itself, so one is made and kept.
+    pub fn to<A>(actor: Addr<A>) -> Self
+    where
+        A: Actor + Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+    {
+        Self { to: actor.recipient(), dropped: Arc::new(AtomicU64::new(0)) }
+    }
+
+    /// Sends, or drops and counts; answers whether it was sent.
+    pub fn offer(&self, message: M) -> bool {
+        let sent = self.to.try_send(message).is_ok();
+        if !sent {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        sent
+    }
+
+    /// How many were dropped.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// The newest report of each bank, for an output that wants nothing else.
+#[derive(Clone, Debug, Default)]
+pub struct Slot(Arc<Mutex<BTreeMap<Arc<str>, Arc<BankReport>>>>);
+
+impl Slot {
+    fn put(&self, report: Arc<BankReport>) {
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.insert(report.reading.bank.clone(), report);
+    }
+
+    /// Takes what is newer than at the last call: at most one report a bank.
+    #[must_use]
+    pub fn take(&self) -> Vec<Arc<BankReport>> {
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *newest).into_values().collect()
+    }
+}
+
+/// Where reports go: who is fed, and what he wants.
+#[derive(Clone)]
+pub struct Outlet {
+    slot: Slot,
+    nudge: Recipient<Nudge>,
+    full_only: bool,
+}
+
+impl Outlet {
+    /// The newest full reading of each bank, through `slot`, for an output that looks when nudged.
+    #[must_use]
+    pub fn newest_full(slot: Slot, nudge: Recipient<Nudge>) -> Self {
+        Self { slot, nudge, full_only: true }
+    }
+
+    /// Hands over a report. A mailbox that is full has a nudge in it already, and whoever looks finds the
+    /// newest; an output that is paused finds it when it goes on.
+    pub fn offer(&self, report: &Arc<BankReport>) {
+        if self.full_only && report.reading.kind != SweepKind::Full {
+            return;
+        }
+        self.slot.put(report.clone());
+        let _ = self.nudge.try_send(Nudge);
+    }
+}

@@ -1,0 +1,205 @@
+//! One bank: where its console is and what is asked of it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use super::{
+    endpoint,
+    key::Key,
+    kind::{Form, Kind, SOME_TEXT},
+    value::{AutoOr, auto_or_text, duration},
+};
+
+/// One bank.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BankSettings {
+    /// Prefix of topics, files and ids: `[A-Za-z0-9_-]+`, unique.
+    pub name: String,
+    /// `/dev/…`, `COMn`, `tcp://host:port`, `rfc2217://host:port` or `replay:FILE`.
+    pub link: String,
+    /// Bits a second of a serial link.
+    pub baud: u32,
+    /// What ends a command.
+    pub line_end: LineEnd,
+    /// Whether the modem line DTR is raised.
+    pub dtr: bool,
+    /// Whether the modem line RTS is raised.
+    pub rts: bool,
+    /// From the beginning of one full sweep to the next.
+    #[serde(deserialize_with = "duration")]
+    pub interval: Duration,
+    /// From one summary sweep to the next; zero: none.
+    #[serde(deserialize_with = "duration")]
+    pub summary_interval: Duration,
+    /// How many batteries there are.
+    pub batteries: Batteries,
+    /// Whether cells are asked, and which of their values MQTT and Home Assistant show.
+    pub cells: CellLevel,
+    /// Whether a sleeping console is woken.
+    pub wake: Wake,
+    /// Shown to people; from the console where the settings don't say.
+    #[serde(deserialize_with = "auto_or_text")]
+    pub manufacturer: AutoOr<String>,
+    /// Shown to people; from the console where the settings don't say.
+    #[serde(deserialize_with = "auto_or_text")]
+    pub model: AutoOr<String>,
+    /// What the predecessor's file said of the bank. It is asked all the same; a bank that differs owes a warning.
+    #[serde(skip)]
+    pub expected: Option<Expected>,
+}
+
+/// What ends a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LineEnd {
+    /// `\n`
+    Lf,
+    /// `\r`
+    Cr,
+    /// `\r\n`
+    Crlf,
+}
+
+impl LineEnd {
+    /// The bytes on the wire.
+    #[must_use]
+    pub fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::Lf => b"\n",
+            Self::Cr => b"\r",
+            Self::Crlf => b"\r\n",
+        }
+    }
+}
+
+/// How many batteries a bank has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batteries {
+    /// As many as the console's table shows.
+    Auto,
+    /// So many, 1 to 16; fewer or more are a warning.
+    Count(u8),
+}
+
+impl<'de> Deserialize<'de> for Batteries {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Count(u8),
+            Word(Auto),
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Auto {
+            Auto,
+        }
+        Ok(match Written::deserialize(from)? {
+            Written::Count(count) => Self::Count(count),
+            Written::Word(Auto::Auto) => Self::Auto,
+        })
+    }
+}
+
+/// How much of the cells is asked and shown, in growing order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CellLevel {
+    /// Cells are not asked, but beside an event.
+    Off,
+    /// Voltage.
+    Low,
+    /// Voltage, temperature, voltage state and the statistics.
+    Medium,
+    /// All there is.
+    High,
+}
+
+/// Whether a sleeping console is woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wake {
+    /// When it is silent and the link can change its speed.
+    Auto,
+    /// Never.
+    Never,
+}
+
+/// What a file written for one certain bank said of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Batteries in the bank.
+    pub batteries: Option<u8>,
+    /// Cells in each battery.
+    pub cells: Option<u8>,
+}
+
+const BAUDS: &[i64] = &[
+    1200, 2400, 4800, 9600, 14_400, 19_200, 28_800, 38_400, 57_600, 76_800, 115_200, 230_400, 460_800,
+    921_600,
+];
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
+    Key { section: "bank", name, kind, default, why }
+}
+
+pub(super) const KEYS: &[Key] = &[
+    key(
+        "name",
+        Kind::Text(Form {
+            expected: "letters, digits, _ and - only",
+            fits: |text| {
+                !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+            },
+        }),
+        "pytes",
+        "prefix of topics, files and ids; letters, digits, _ and -; unique",
+    ),
+    key(
+        "link",
+        Kind::Text(Form {
+            expected: "/dev/…, tcp://host:port, rfc2217://host:port or replay:FILE",
+            fits: endpoint::is_link,
+        }),
+        "/dev/ttyUSB0",
+        "or /dev/serial/by-id/… (survives re-plugging), tcp://host:port, rfc2217://host:port, replay:FILE",
+    ),
+    key("baud", Kind::OneOf(BAUDS), "115200", "speed of a serial link"),
+    key("line_end", Kind::Word(&["lf", "cr", "crlf"]), "lf", "lf, cr or crlf: what ends a command"),
+    key("dtr", Kind::Flag, "true", "modem line, for adapters that care"),
+    key("rts", Kind::Flag, "true", "modem line, for adapters that care"),
+    key(
+        "interval",
+        Kind::Duration { range: 100..=86_400_000, off: None },
+        "10s",
+        "a full sweep: table, details and cells of every battery",
+    ),
+    key(
+        "summary_interval",
+        Kind::Duration { range: 100..=86_400_000, off: Some("off") },
+        "2s",
+        "the table of all batteries alone, in between; \"0s\": off",
+    ),
+    key(
+        "batteries",
+        Kind::Auto(&Kind::Number(1..=16)),
+        "auto",
+        "or a number, 1 to 16: fewer or more than found is a warning",
+    ),
+    key(
+        "cells",
+        Kind::Word(&["off", "low", "medium", "high"]),
+        "medium",
+        "off (asked beside an event only), low, medium or high: what MQTT and Home Assistant show",
+    ),
+    key(
+        "wake",
+        Kind::Word(&["auto", "never"]),
+        "auto",
+        "auto or never: whether a silent console is woken at 1200 baud",
+    ),
+    key("manufacturer", Kind::Text(SOME_TEXT), "auto", "shown to people; auto: as the console says"),
+    key("model", Kind::Text(SOME_TEXT), "auto", "shown to people; auto: as the console says"),
+];

@@ -1,0 +1,109 @@
+//! The history: SQLite, or MariaDB behind a journal.
+
+use std::{path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{
+    endpoint::DatabaseUrl,
+    key::Key,
+    kind::{Base, Form, Kind},
+    value::{duration, unless_blank},
+};
+
+/// The history.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSettings {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// Which.
+    pub url: DatabaseUrl,
+    /// Of a server's user; empty for none.
+    pub password: SecretString,
+    /// Encryption of the way to a server.
+    pub tls: Tls,
+    /// Certificates that are trusted; the system's where none.
+    #[serde(deserialize_with = "unless_blank")]
+    pub tls_ca: Option<PathBuf>,
+    /// Whether the predecessor's table `pwr_data` is written too.
+    pub legacy_table: bool,
+    /// How long raw rows of batteries are kept; zero: for ever.
+    #[serde(deserialize_with = "duration")]
+    pub retention: Duration,
+    /// How long raw rows of cells are kept; zero: for ever.
+    #[serde(deserialize_with = "duration")]
+    pub cell_retention: Duration,
+    /// The file that holds what a server has not confirmed.
+    pub journal: PathBuf,
+    /// The journal's largest size in megabytes.
+    pub journal_max_mb: u64,
+    /// The age at which journalled rows are given up.
+    #[serde(deserialize_with = "duration")]
+    pub journal_max_age: Duration,
+}
+
+/// Encryption of the way to a database server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    /// None.
+    Off,
+    /// Encrypted, the server's certificate checked.
+    Verify,
+}
+
+const HOUR: u64 = 3_600_000;
+const CENTURY: u64 = 36_525 * 24 * HOUR;
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
+    Key { section: "database", name, kind, default, why }
+}
+
+pub(super) const KEYS: &[Key] = &[
+    key("enabled", Kind::Flag, "true", "history for the page and for queries"),
+    key(
+        "url",
+        Kind::Text(Form {
+            expected: "sqlite:FILE or mysql://user@host:port/database (the password has a key of its own)",
+            fits: |text| text.parse::<DatabaseUrl>().is_ok(),
+        }),
+        "sqlite:bankwatch.db",
+        "or mysql://user@host:3306/pytes",
+    ),
+    key("password", Kind::Secret, "", "of the server's user; or password_file"),
+    key(
+        "tls",
+        Kind::Word(&["off", "verify"]),
+        "off",
+        "off or verify: encrypted, the server's certificate checked",
+    ),
+    key("tls_ca", Kind::OptionalPath(Base::Settings), "", "certificates to trust; else the system's store"),
+    key("legacy_table", Kind::Flag, "false", "also write the predecessor's pwr_data (mysql only)"),
+    key(
+        "retention",
+        Kind::Duration { range: HOUR..=CENTURY, off: Some("for ever") },
+        "90d",
+        "raw battery rows, roll-ups stay; \"0s\": for ever",
+    ),
+    key(
+        "cell_retention",
+        Kind::Duration { range: HOUR..=CENTURY, off: Some("for ever") },
+        "7d",
+        "raw cell rows; \"0s\": for ever",
+    ),
+    key(
+        "journal",
+        Kind::Path(Base::Data),
+        "journal.db",
+        "in front of any mysql:// url: what it has not confirmed yet",
+    ),
+    key("journal_max_mb", Kind::Number(1..=1_048_576), "512", "its largest size"),
+    key(
+        "journal_max_age",
+        Kind::Duration { range: HOUR..=CENTURY, off: None },
+        "30d",
+        "rows older than this are given up",
+    ),
+];

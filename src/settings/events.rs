@@ -1,0 +1,55 @@
+//! What is done about events.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::{
+    key::Key,
+    kind::{Base, Kind},
+    value::unless_blank,
+};
+
+/// What is done about events.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventSettings {
+    /// Whether events are told.
+    pub enabled: bool,
+    /// The log of events.
+    pub file: PathBuf,
+    /// From which weight on.
+    pub level: EventLevel,
+    /// Whether the cells are written beside an event.
+    pub cells: bool,
+    /// A file with other levels and texts: `events.toml`, or the predecessor's `events_config.json`.
+    #[serde(deserialize_with = "unless_blank")]
+    pub catalogue: Option<PathBuf>,
+}
+
+/// The weight of an event, in growing order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventLevel {
+    /// Told, nothing to do.
+    Info,
+    /// Someone should look.
+    Warning,
+}
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
+    Key { section: "events", name, kind, default, why }
+}
+
+pub(super) const KEYS: &[Key] = &[
+    key("enabled", Kind::Flag, "true", "tell what the batteries report"),
+    key("file", Kind::Path(Base::Data), "battery_events.log", "the log of events"),
+    key("level", Kind::Word(&["info", "warning"]), "warning", "info or warning"),
+    key("cells", Kind::Flag, "true", "cell details beside an event"),
+    key(
+        "catalogue",
+        Kind::OptionalPath(Base::Settings),
+        "",
+        "other levels and texts: events.toml, or the predecessor's events_config.json",
+    ),
+];

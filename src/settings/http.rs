@@ -1,0 +1,37 @@
+//! The page, the API and the metrics.
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+use super::{
+    key::Key,
+    kind::{Form, Kind},
+};
+
+/// The page, the API and the metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Whether they are served.
+    pub enabled: bool,
+    /// Where.
+    pub listen: SocketAddr,
+}
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
+    Key { section: "http", name, kind, default, why }
+}
+
+pub(super) const KEYS: &[Key] = &[
+    key("enabled", Kind::Flag, "true", "page, API and metrics, read-only"),
+    key(
+        "listen",
+        Kind::Text(Form {
+            expected: "an address and port such as \"127.0.0.1:8080\", or \"0.0.0.0:8080\" for all",
+            fits: |text| text.parse::<SocketAddr>().is_ok(),
+        }),
+        "127.0.0.1:8080",
+        "0.0.0.0:8080 opens it to the network; there is no password",
+    ),
+];

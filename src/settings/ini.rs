@@ -1,0 +1,139 @@
+//! The habits of Python's `ConfigParser`, with which people wrote `pytes_serial.cfg`.
+//!
+//! `=` or `:` delimits, whichever comes first; option names are case-insensitive, section names are not; a line
+//! that begins with `#` or `;` is a comment, but after a value both belong to it; a line that is indented deeper
+//! than its option continues the value; values are stripped; what stands in `[DEFAULT]` stands in each section.
+
+/// A file as it was read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Ini {
+    pub options: Vec<OptionLine>,
+    pub faults: Vec<Fault>,
+}
+
+/// One option.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct OptionLine {
+    pub section: String,
+    /// In lower case.
+    pub name: String,
+    pub value: String,
+    /// From 1.
+    pub line: usize,
+}
+
+/// A line that breaks the rules; without its text, which may be part of a password.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub line: usize,
+    pub what: &'static str,
+}
+
+const DEFAULT: &str = "DEFAULT";
+
+impl Ini {
+    /// Reads a text. No text is refused as a whole.
+    pub fn parse(text: &str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
+        let mut ini = Self::default();
+        let mut section: Option<String> = None;
+        // Whether the option last seen can go on, and how deep it is indented.
+        let mut open_option: Option<usize> = None;
+        for (at, line) in text.split('\n').enumerate() {
+            let (line_number, content) = (at + 1, line.trim());
+            if content.starts_with(['#', ';']) {
+                continue;
+            }
+            let indent = line.chars().take_while(|c| c.is_whitespace()).count();
+            let goes_on = open_option.is_some_and(|depth| content.is_empty() || indent > depth);
+            if goes_on && let Some(option) = ini.options.last_mut() {
+                option.value.push('\n');
+                option.value.push_str(content);
+            } else if content.is_empty() {
+                // Nothing to continue.
+            } else if let Some(header) = header(content) {
+                section = Some(header.to_owned());
+                open_option = None;
+            } else {
+                open_option = None;
+                let added = match &section {
+                    Some(section) => ini.add(section, content, line_number),
+                    None => Err("expected a section such as [serial] before it"),
+                };
+                match added {
+                    Ok(()) => open_option = Some(indent),
+                    Err(what) => ini.faults.push(Fault { line: line_number, what }),
+                }
+            }
+        }
+        for option in &mut ini.options {
+            option.value.truncate(option.value.trim_end().len());
+        }
+        ini
+    }
+
+    fn add(&mut self, section: &str, content: &str, line: usize) -> Result<(), &'static str> {
+        let (name, value) = content.split_once(['=', ':']).ok_or("expected `option = value`")?;
+        let (name, value) = (name.trim().to_lowercase(), value.trim().to_owned());
+        if name.is_empty() {
+            return Err("expected a name before the =");
+        }
+        if self.options.iter().any(|option| option.section == section && option.name == name) {
+            return Err("expected each option once in its section, found it again");
+        }
+        self.options.push(OptionLine { section: section.to_owned(), name, value, line });
+        Ok(())
+    }
+
+    /// The option of that name in that section, else in `[DEFAULT]`.
+    pub fn get(&self, section: &str, name: &str) -> Option<&OptionLine> {
+        let in_section = |section: &str| {
+            self.options.iter().find(|o| o.section == section && o.name.eq_ignore_ascii_case(name))
+        };
+        in_section(section).or_else(|| in_section(DEFAULT))
+    }
+}
+
+/// What stands between the brackets; what follows them is ignored.
+fn header(content: &str) -> Option<&str> {
+    let inside = content.strip_prefix('[')?;
+    inside.rfind(']').filter(|end| *end > 0).and_then(|end| inside.get(..end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(text: &str) -> Vec<String> {
+        Ini::parse(text)
+            .options
+            .into_iter()
+            .map(|o| format!("{}.{}={}", o.section, o.name, o.value))
+            .collect()
+    }
+
+    #[test]
+    fn the_first_delimiter_counts_and_what_follows_belongs_to_the_value() {
+        assert_eq!(values("[s]\na = b:c=d ; e # f\nG: h\ni=\n"), ["s.a=b:c=d ; e # f", "s.g=h", "s.i="]);
+    }
+
+    #[test]
+    fn deeper_lines_continue_a_value_across_comments_and_blank_lines() {
+        assert_eq!(values("[s]\n a = 1\n  2\n# no\n\n  3\n b = 4\n\n"), ["s.a=1\n2\n\n3", "s.b=4"]);
+    }
+
+    #[test]
+    fn sections_keep_their_case_and_what_follows_them_is_ignored() {
+        assert_eq!(
+            values("[Maria DB connection] x\nHost=h\n[mqtt]\nhost=i\n"),
+            ["Maria DB connection.host=h", "mqtt.host=i"]
+        );
+    }
+
+    #[test]
+    fn lines_that_break_the_rules_are_told_and_the_others_read() {
+        let ini = Ini::parse("a=1\n[s]\nnothing\n=2\nb=3\nB=4\n");
+        assert_eq!(ini.faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [1, 3, 4, 6]);
+        assert_eq!(ini.get("s", "B").map(|option| option.value.as_str()), Some("3"));
+    }
+}

@@ -1,0 +1,29 @@
+//! The file with the latest reading.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::{
+    key::Key,
+    kind::{Base, Kind},
+};
+
+/// The file with the latest reading.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JsonFileSettings {
+    /// Whether it is written.
+    pub enabled: bool,
+    /// The folder of `<bank>_status.json`.
+    pub directory: PathBuf,
+}
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
+    Key { section: "json_file", name, kind, default, why }
+}
+
+pub(super) const KEYS: &[Key] = &[
+    key("enabled", Kind::Flag, "true", "the latest reading as a file"),
+    key("directory", Kind::Path(Base::Data), ".", "the file is <directory>/<bank>_status.json"),
+];

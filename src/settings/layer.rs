@@ -1,0 +1,109 @@
+//! One layer: what one source says, each value checked where its origin is still known.
+
+use std::path::{Path, PathBuf};
+
+use figment::{
+    Error, Metadata, Profile, Provider,
+    util::nest,
+    value::{Dict, Map, Value},
+};
+
+use super::{
+    bank::Expected,
+    key::{self, Named, Place},
+    problem::{Origin, Problem, Trouble},
+};
+
+/// One setting that was given. It is not `Debug`: its value may be a secret.
+pub(super) struct Given {
+    pub place: Place,
+    pub value: Value,
+    pub origin: Origin,
+}
+
+impl Provider for Given {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.origin.to_string())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, Error> {
+        let nested = nest(&self.place.to_string(), self.value.clone());
+        Ok(Profile::Default.collect(nested.into_dict().unwrap_or_default()))
+    }
+}
+
+/// What one source says.
+#[derive(Default)]
+pub(super) struct Layer {
+    pub givens: Vec<Given>,
+    pub problems: Vec<Problem>,
+    pub warnings: Vec<String>,
+    /// Only the predecessor's file says this.
+    pub expected: Option<Expected>,
+}
+
+impl Layer {
+    /// A layer that says only what is wrong with it.
+    pub fn broken(problem: Problem) -> Self {
+        Self { problems: vec![problem], ..Self::default() }
+    }
+
+    /// Takes a text, converting it to what the setting wants.
+    pub fn text(&mut self, place: Place, text: &str, origin: Origin) {
+        match place.key.kind.read(text) {
+            Ok(value) => self.push(Given { place, value, origin }),
+            Err(mismatch) => self.problems.push(Problem::new(origin, place, Trouble::Mismatch(mismatch))),
+        }
+    }
+
+    /// Takes a value whose type was already written down.
+    pub fn value(&mut self, place: Place, value: Value, origin: Origin) {
+        match place.key.kind.check(&value) {
+            Ok(()) => self.push(Given { place, value, origin }),
+            Err(mismatch) => self.problems.push(Problem::new(origin, place, Trouble::Mismatch(mismatch))),
+        }
+    }
+
+    /// Takes a secret from the file of that name, without the line end that editors leave behind it.
+    pub fn secret_file(&mut self, place: Place, file: &Path, folder: &Path, origin: Origin) {
+        let path = folder.join(file);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let secret =
+                    text.strip_suffix('\n').map_or(text.as_str(), |line| line.trim_end_matches('\r'));
+                self.text(place, secret, origin);
+            }
+            Err(error) => {
+                let key = format!("{place}{}", key::FILE_SUFFIX);
+                self.problems.push(Problem::new(origin, key, unreadable(path, &error)));
+            }
+        }
+    }
+
+    /// Takes a text for a dotted name; none where no setting has that name.
+    pub fn dotted(&mut self, path: &[&str], text: &str, folder: &Path, origin: Origin) -> Option<()> {
+        match key::locate(path)? {
+            (Named::Value(key), bank) => self.text(Place { key, bank }, text, origin),
+            (Named::SecretFile(key), bank) => {
+                self.secret_file(Place { key, bank }, Path::new(text), folder, origin);
+            }
+        }
+        Some(())
+    }
+
+    fn push(&mut self, given: Given) {
+        let name = given.place.to_string();
+        match self.givens.iter().find(|known| known.place.to_string() == name) {
+            Some(known) => {
+                let twice = Trouble::Twice(known.origin.to_string());
+                self.problems.push(Problem::new(given.origin, name, twice));
+            }
+            None => self.givens.push(given),
+        }
+    }
+}
+
+/// A file that can't be read, in the system's words.
+pub(super) fn unreadable(path: PathBuf, error: &std::io::Error) -> Trouble {
+    Trouble::Unreadable { path, reason: error.to_string() }
+}

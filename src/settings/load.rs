@@ -1,0 +1,153 @@
+//! From the sources to the settings.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    Settings, conflict,
+    endpoint::link_lying_in,
+    environment,
+    key::BANK,
+    layer::{Layer, unreadable},
+    layers::Layers,
+    options_file,
+    problem::{Origin, Problem, SettingsError, Trouble},
+    pytes_serial,
+    sources::Sources,
+    toml_file,
+};
+
+/// Settings, and what is worth knowing about them.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// The file they came from, if one did.
+    pub file: Option<PathBuf>,
+    /// What should be looked at.
+    pub warnings: Vec<String>,
+    /// Where each of them came from.
+    pub layers: Layers,
+    looked_for: String,
+}
+
+impl Loaded {
+    /// Holds the settings against what the service can't do without.
+    ///
+    /// # Errors
+    /// When no bank is set up; the error says how to begin.
+    pub fn require_bank(&self) -> Result<(), SettingsError> {
+        if !self.settings.banks.is_empty() {
+            return Ok(());
+        }
+        let looked = match &self.file {
+            Some(file) => format!("[[bank]] in {}", file.display()),
+            None => self.looked_for.clone(),
+        };
+        let problems = vec![Problem::new("", "", Trouble::NoBank { looked })];
+        Err(SettingsError { problems, warnings: self.warnings.clone() })
+    }
+}
+
+/// Reads all sources and checks everything.
+///
+/// # Errors
+/// All mistakes at once, each with its place.
+pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
+    let file = sources.file();
+    let settings_folder = match file.and_then(Path::parent) {
+        Some(folder) => sources.current_dir.join(folder),
+        None => sources.current_dir.clone(),
+    };
+
+    let (mut problems, mut warnings, mut expected) = (Vec::new(), Vec::new(), None);
+    let mut layers = Layers::default();
+    for layer in [
+        file.map(|file| file_layer(file, &settings_folder, &sources.current_dir)),
+        sources.options.as_deref().map(|file| options_file::layer(file, &settings_folder)),
+        sources.credentials.as_deref().map(environment::credentials),
+        Some(environment::variables(&sources.variables, &settings_folder)),
+        Some(environment::overrides(&sources.overrides, &settings_folder)),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        problems.extend(layer.problems);
+        warnings.extend(layer.warnings);
+        expected = expected.or(layer.expected);
+        layer.givens.into_iter().for_each(|given| layers.merge(given));
+    }
+    problems.extend(missing_banks(&layers));
+    layers.complete(default_data_dir(sources));
+
+    let data_dir = layers.data_dir(&sources.current_dir);
+    let resolved = layers.resolved(&sources.current_dir, &data_dir, &settings_folder);
+    match settings(&resolved, &data_dir, &settings_folder) {
+        Ok(mut settings) => {
+            if let Some(bank) = settings.banks.first_mut() {
+                bank.expected = expected;
+            }
+            problems.extend(conflict::conflicts(&settings, &layers, &problems));
+            if problems.is_empty() {
+                let file = file.map(Path::to_owned);
+                return Ok(Loaded { settings, file, warnings, layers, looked_for: sources.looked_for() });
+            }
+        }
+        // What was read fits the types, so this speaks only where nothing else does.
+        Err(error) if problems.is_empty() => {
+            problems.push(Problem::new("", "", Trouble::Syntax(error.to_string())));
+        }
+        Err(_) => {}
+    }
+    Err(SettingsError { problems, warnings })
+}
+
+/// The named or found file, in whichever of its two languages.
+fn file_layer(file: &Path, folder: &Path, current_dir: &Path) -> Layer {
+    let path = current_dir.join(file);
+    let broken = |trouble| Layer::broken(Problem::new(Origin::file(file), "", trouble));
+    match std::fs::read(&path) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) if pytes_serial::is_its_file(file, &text) => pytes_serial::layer(file, folder, &text),
+            Ok(text) => toml_file::layer(file, folder, &text),
+            Err(_) => broken(Trouble::Syntax("expected UTF-8 text, found other bytes".into())),
+        },
+        Err(error) => broken(unreadable(path, &error)),
+    }
+}
+
+/// The default of `data_dir`, where the surroundings know better than the table of keys.
+fn default_data_dir(sources: &Sources) -> Option<(&Path, Origin)> {
+    let state = || Some((sources.state_directory.as_deref()?, Origin::Variable("STATE_DIRECTORY".into())));
+    let volume = || Some((sources.data_volume.as_deref()?, Origin::Default));
+    [state(), volume()].into_iter().flatten().find(|(folder, _)| folder.is_dir())
+}
+
+/// Banks are numbered without gaps, so that a variable for a bank that isn't there is noticed.
+fn missing_banks(layers: &Layers) -> Option<Problem> {
+    let count = layers.banks().count();
+    let stray = layers.banks().find(|bank| *bank > count)?;
+    let missing = (1..).find(|number| !layers.banks().any(|bank| bank == *number))?;
+    let sentence = format!("there is no bank {missing} before it");
+    Some(Problem::new("", format!("{BANK}.{stray}"), Trouble::Conflict(sentence)))
+}
+
+fn settings(layers: &Layers, data_dir: &Path, folder: &Path) -> Result<Settings, Box<figment::Error>> {
+    let mut settings = Settings {
+        data_dir: data_dir.to_owned(),
+        banks: layers
+            .banks()
+            .map(|bank| layers.extract(&format!("{BANK}.{bank}")))
+            .collect::<Result<_, _>>()?,
+        json_file: layers.extract("json_file")?,
+        database: layers.extract("database")?,
+        mqtt: layers.extract("mqtt")?,
+        events: layers.extract("events")?,
+        http: layers.extract("http")?,
+        log: layers.extract("log")?,
+    };
+    settings.database.url = settings.database.url.lying_in(data_dir);
+    for bank in &mut settings.banks {
+        bank.link = link_lying_in(&bank.link, folder);
+    }
+    Ok(settings)
+}

@@ -1,0 +1,142 @@
+//! The broker and what is said to it.
+
+use std::{path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{
+    endpoint::MqttUrl,
+    key::Key,
+    kind::{ANY_TEXT, Base, Form, Kind, SOME_TEXT},
+    value::{AutoOr, auto_or_duration, auto_or_text, duration, unless_blank},
+};
+
+/// The broker and what is said to it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MqttSettings {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// Where it is.
+    pub url: MqttUrl,
+    /// What is spoken with it.
+    pub version: MqttVersion,
+    /// Empty for none.
+    pub username: String,
+    /// Empty for none.
+    pub password: SecretString,
+    /// The name under which the broker knows us; `bankwatch-<hostname>` unless given.
+    #[serde(deserialize_with = "auto_or_text")]
+    pub client_id: AutoOr<String>,
+    /// Certificates that are trusted; the system's where none.
+    #[serde(deserialize_with = "unless_blank")]
+    pub ca_file: Option<PathBuf>,
+    /// Our certificate.
+    #[serde(deserialize_with = "unless_blank")]
+    pub client_cert_file: Option<PathBuf>,
+    /// Its key.
+    #[serde(deserialize_with = "unless_blank")]
+    pub client_key_file: Option<PathBuf>,
+    /// How often state goes out at most; zero: each reading.
+    #[serde(deserialize_with = "duration")]
+    pub publish_interval: Duration,
+    /// First level of our own topics.
+    pub base_topic: String,
+    /// Where the JSON file's content goes, `{bank}` standing for the bank's name; none: nowhere.
+    #[serde(deserialize_with = "unless_blank")]
+    pub state_topic: Option<String>,
+    /// Whether each value also goes to the predecessor's topic.
+    pub legacy_topics: bool,
+    /// Whether Home Assistant is told what there is.
+    pub discovery: bool,
+    /// First level of Home Assistant's discovery topics.
+    pub discovery_prefix: String,
+    /// After what silence Home Assistant calls a value unavailable.
+    #[serde(deserialize_with = "auto_or_duration")]
+    pub expire_after: AutoOr<Duration>,
+}
+
+/// Versions of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum MqttVersion {
+    /// MQTT 5.
+    #[serde(rename = "5")]
+    V5,
+    /// MQTT 3.1.1.
+    #[serde(rename = "3.1.1")]
+    V311,
+}
+
+const DAY: u64 = 86_400_000;
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
+    Key { section: "mqtt", name, kind, default, why }
+}
+
+/// The levels under which we publish: no wildcards, no empty level at either end.
+const TOPIC: Form = Form {
+    expected: "a topic such as \"bankwatch\", without + and #, not beginning or ending with /",
+    fits: |text| !text.is_empty() && is_topic(text),
+};
+
+fn is_topic(text: &str) -> bool {
+    !text.contains(['+', '#', '\0']) && !text.starts_with('/') && !text.ends_with('/')
+}
+
+pub(super) const KEYS: &[Key] = &[
+    key("enabled", Kind::Flag, "false", "publish to a broker"),
+    key(
+        "url",
+        Kind::Text(Form {
+            expected: "mqtt://host:port or mqtts://host:port (username and password have keys of their own)",
+            fits: |text| text.parse::<MqttUrl>().is_ok(),
+        }),
+        "mqtt://localhost:1883",
+        "mqtts:// for TLS",
+    ),
+    key("version", Kind::Word(&["5", "3.1.1"]), "5", "5 or 3.1.1"),
+    key("username", Kind::Text(ANY_TEXT), "", "empty: none"),
+    key("password", Kind::Secret, "", "or password_file"),
+    key(
+        "client_id",
+        Kind::Text(SOME_TEXT),
+        "auto",
+        "auto: bankwatch-<hostname>; must be unique at the broker",
+    ),
+    key("ca_file", Kind::OptionalPath(Base::Settings), "", "certificates to trust; else the system's store"),
+    key(
+        "client_cert_file",
+        Kind::OptionalPath(Base::Settings),
+        "",
+        "our certificate, for brokers that ask for one",
+    ),
+    key("client_key_file", Kind::OptionalPath(Base::Settings), "", "its key"),
+    key(
+        "publish_interval",
+        Kind::Duration { range: 100..=DAY, off: Some("each reading") },
+        "10s",
+        "how often state goes out at most; \"0s\": each reading",
+    ),
+    key("base_topic", Kind::Text(TOPIC), "bankwatch", "first level of our own topics"),
+    key(
+        "state_topic",
+        Kind::Text(Form { expected: "a topic without + and #, or \"\" for none", fits: is_topic }),
+        "homeassistant/sensor/{bank}/state",
+        "the JSON file's content, full readings; \"\": off",
+    ),
+    key("legacy_topics", Kind::Flag, "false", "the predecessor's topic for each value"),
+    key("discovery", Kind::Flag, "true", "tell Home Assistant what there is"),
+    key(
+        "discovery_prefix",
+        Kind::Text(TOPIC),
+        "homeassistant",
+        "first level of Home Assistant's discovery topics",
+    ),
+    key(
+        "expire_after",
+        Kind::Auto(&Kind::Duration { range: 1000..=30 * DAY, off: None }),
+        "auto",
+        "auto: max(60 s, 3 × interval), three times their own interval for facts",
+    ),
+];

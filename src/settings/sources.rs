@@ -1,0 +1,84 @@
+//! Everything outside that has a say, handed in, so that a test can be the outside.
+
+use std::{
+    env, fmt,
+    path::{Path, PathBuf},
+};
+
+use super::environment::PREFIX;
+
+/// Where settings come from.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The file that was named; it must exist then.
+    pub config: Option<PathBuf>,
+    /// The files of which the first that exists is read where none was named.
+    pub search: Vec<PathBuf>,
+    /// Where relative names of these files begin.
+    pub current_dir: PathBuf,
+    /// The options of the Home Assistant app, read where it exists.
+    pub options: Option<PathBuf>,
+    /// Environment variables; only `BANKWATCH_…` count.
+    pub variables: Vec<(String, String)>,
+    /// `section.name=value` from the command line.
+    pub overrides: Vec<String>,
+    /// `$CREDENTIALS_DIRECTORY`.
+    pub credentials: Option<PathBuf>,
+    /// `$STATE_DIRECTORY`: the default of `data_dir`.
+    pub state_directory: Option<PathBuf>,
+    /// The default of `data_dir` where this exists and there is no state directory.
+    pub data_volume: Option<PathBuf>,
+}
+
+impl Sources {
+    /// The sources of a service that runs.
+    #[must_use]
+    pub fn from_process(config: Option<PathBuf>, overrides: Vec<String>) -> Self {
+        let folder = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let lossless = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
+            Some((name, value.to_string_lossy().into_owned()))
+        };
+        Self {
+            config,
+            search: vec!["bankwatch.toml".into(), "/etc/bankwatch/bankwatch.toml".into()],
+            current_dir: env::current_dir().unwrap_or_else(|_| ".".into()),
+            options: Some("/data/options.json".into()),
+            variables: env::vars_os().filter_map(lossless).collect(),
+            overrides,
+            credentials: folder("CREDENTIALS_DIRECTORY"),
+            state_directory: env::var_os("STATE_DIRECTORY").and_then(|list| env::split_paths(&list).next()),
+            data_volume: Some("/data".into()),
+        }
+    }
+
+    /// The sources of a file by itself, as if nothing surrounded it.
+    #[must_use]
+    pub fn only(config: PathBuf, current_dir: PathBuf) -> Self {
+        Self { config: Some(config), current_dir, ..Self::default() }
+    }
+
+    /// The file to read: its name as people know it.
+    pub(super) fn file(&self) -> Option<&Path> {
+        let exists = |file: &&PathBuf| self.current_dir.join(file).exists();
+        self.config.as_ref().or_else(|| self.search.iter().find(exists)).map(PathBuf::as_path)
+    }
+
+    /// The names of the files that were looked for.
+    pub(super) fn looked_for(&self) -> String {
+        let names: Vec<_> =
+            self.config.iter().chain(&self.search).map(|file| file.display().to_string()).collect();
+        names.join(", ")
+    }
+}
+
+impl fmt::Debug for Sources {
+    /// Leaves out what may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("config", &self.config)
+            .field("search", &self.search)
+            .field("current_dir", &self.current_dir)
+            .finish_non_exhaustive()
+    }
+}

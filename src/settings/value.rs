@@ -1,0 +1,63 @@
+//! The small types that sections are made of, and how the text of a setting becomes one of them.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// A setting that the service works out for itself unless it is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AutoOr<T> {
+    /// The service finds out.
+    #[default]
+    Auto,
+    /// The settings say.
+    Given(T),
+}
+
+impl<T> AutoOr<T> {
+    /// What the settings say, if they do.
+    pub fn given(&self) -> Option<&T> {
+        match self {
+            Self::Auto => None,
+            Self::Given(value) => Some(value),
+        }
+    }
+}
+
+/// A path where a relative one begins in `folder`, without the dots that lead nowhere.
+pub(super) fn lying_in(folder: &Path, path: impl AsRef<Path>) -> PathBuf {
+    folder.join(path).components().collect()
+}
+
+/// Reads `"10s"`, `"1m 30s"`, `"7d"` or `"0s"`.
+pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    humantime::parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+/// Reads `"auto"` or a text.
+pub(super) fn auto_or_text<'de, D: Deserializer<'de>>(from: D) -> Result<AutoOr<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    Ok(if text == "auto" { AutoOr::Auto } else { AutoOr::Given(text) })
+}
+
+/// Reads `"auto"` or a duration.
+pub(super) fn auto_or_duration<'de, D: Deserializer<'de>>(from: D) -> Result<AutoOr<Duration>, D::Error> {
+    let text = String::deserialize(from)?;
+    if text == "auto" {
+        return Ok(AutoOr::Auto);
+    }
+    humantime::parse_duration(&text).map(AutoOr::Given).map_err(D::Error::custom)
+}
+
+/// Reads a text of which the empty one means none.
+pub(super) fn unless_blank<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: From<String>,
+{
+    let text = String::deserialize(from)?;
+    Ok(if text.is_empty() { None } else { Some(T::from(text)) })
+}
