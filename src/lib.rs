@@ -1,3 +1,4 @@
 //! bankwatch reads the console of PYTES and PYLONTECH battery banks and tells the rest of the house.
 
 pub mod model;
+pub mod simulator;
