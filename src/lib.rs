@@ -23,12 +23,20 @@ pub mod sweep;
 /// The settings: sections, layers, the predecessor's file.
 pub mod settings;
 
+/// The status document of a bank, as JSON and as a table.
+pub mod status;
+
+/// A bank that lives, for demonstrations and tests.
+pub mod simulator;
 
 /// One log line an event.
 pub mod logging;
 
 /// Trouble that lasts, told on change and at a decreasing pace.
 pub mod trouble;
+
+/// Files that are replaced as a whole.
+pub mod atomic_file;
 
 /// Actors that are restarted in place; knows actix and nothing of batteries.
 pub mod supervise;

@@ -101,7 +101,8 @@ impl Owner {
                 Err(error) => error.to_string(),
                 Ok(link) => {
                     let Patience { .. } = self.settings.patience;
-                    let conversation = Conversation::new(link, self.settings.line_end, self.settings.patience);
+                    let conversation =
+                        Conversation::new(link, self.settings.line_end, self.settings.patience);
                     // The link is closed when this returns, before the pause: an adapter that is still held
                     // open comes back under another name.
                     self.ask(&mut sweeper, conversation, opened).await
@@ -114,7 +115,12 @@ impl Owner {
     }
 
     /// Sweeps until the link is lost; answers why it was.
-    async fn ask(&mut self, sweeper: &mut Sweeper, mut conversation: Conversation, opened: Instant) -> String {
+    async fn ask(
+        &mut self,
+        sweeper: &mut Sweeper,
+        mut conversation: Conversation,
+        opened: Instant,
+    ) -> String {
         sweeper.opened();
         let mut first = true;
         loop {

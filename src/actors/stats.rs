@@ -193,7 +193,8 @@ impl StatsActor {
         if reading.kind != SweepKind::Full || !reading.missing.is_empty() {
             return;
         }
-        let present = reading.batteries.iter().filter(|battery| battery.presence == Presence::Present).count();
+        let present =
+            reading.batteries.iter().filter(|battery| battery.presence == Presence::Present).count();
         let expected = self.settings.cells.map(usize::from);
         let other = |count: &usize| expected.is_some_and(|expected| *count != expected);
         let counts = reading.batteries.iter().filter_map(|battery| Some(battery.cells.as_ref()?.len()));
@@ -201,7 +202,8 @@ impl StatsActor {
         if self.state.told_size.replace(size) == Some(size) {
             return;
         }
-        if let Some(batteries) = self.settings.batteries.filter(|expected| usize::from(*expected) != present) {
+        if let Some(batteries) = self.settings.batteries.filter(|expected| usize::from(*expected) != present)
+        {
             warn!(self.log, "batteries differ from the settings"; "bank" => &*reading.bank,
                 "settings" => batteries, "found" => present);
         }

@@ -1,3 +1,71 @@
 //! The verbs: what is typed after `bankwatch`, a file a verb.
 
 pub mod config;
+pub mod demo;
+pub mod exit;
+pub mod parse;
+pub mod read;
+pub mod run;
+pub mod simulate;
+
+use std::io;
+
+use clap::{Parser, Subcommand};
+
+use crate::cli::exit::Exit;
+use crate::settings::Sources;
+
+/// Reads the console of PYTES and PYLONTECH battery banks and tells the rest of the house.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 well; 1 failed; 2 wrong usage; 70 the port's chain can't go on; 78 wrong settings.\n\
+                  Results go to standard output, the log to standard error.\n\n\
+                  Begin with:\n  bankwatch demo\n  bankwatch read /dev/ttyUSB0"
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What bankwatch does.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the service
+    Run(run::RunArguments),
+    /// Run the service on a simulated bank: nothing to install, nothing left outside its folder
+    Demo(demo::DemoArguments),
+    /// Ask a bank once and show what it says
+    Read(read::ReadArguments),
+    /// Turn a console's transcript into JSON
+    Parse(parse::ParseArguments),
+    /// Serve a simulated bank on a pseudo-terminal or a TCP port
+    Simulate(simulate::SimulateArgs),
+    /// Check, show or import settings
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
+}
+
+impl Verb {
+    /// Does it.
+    ///
+    /// # Errors
+    /// A sentence for people; the exit code goes with it.
+    pub fn act(self) -> Result<Exit, anyhow::Error> {
+        match self {
+            Self::Run(arguments) => run::run(&arguments),
+            Self::Demo(arguments) => demo::demo(&arguments),
+            Self::Read(arguments) => read::read(&arguments),
+            Self::Parse(arguments) => parse::parse(&arguments),
+            Self::Simulate(arguments) => simulate::run(arguments),
+            Self::Config(verb) => {
+                let sources = Sources::from_process(None, Vec::new());
+                let code = config::run(&verb, sources, &mut io::stdout().lock(), &mut io::stderr().lock())?;
+                Ok(Exit::from(code))
+            }
+        }
+    }
+}

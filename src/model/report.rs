@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::facts::Facts;
+use crate::model::facts::{FactBook, Facts};
 use crate::model::reading::BankReading;
 use crate::model::statistics::BankStatistics;
 
@@ -44,5 +44,24 @@ impl ServiceCounters {
     pub fn efficiency(&self) -> Option<f64> {
         let complete = self.sweeps.checked_sub(self.incomplete)?;
         (self.sweeps > 0).then(|| complete as f64 * 100.0 / self.sweeps as f64)
+    }
+}
+
+impl BankReport {
+    /// A report of one reading by itself: the facts are those its own answers stated.
+    #[must_use]
+    pub fn of_one(reading: BankReading) -> Self {
+        let mut book = FactBook::default();
+        for battery in &reading.batteries {
+            for (source, facts) in &battery.facts {
+                book.take(battery.place, *source, facts.clone(), Duration::ZERO);
+            }
+        }
+        let facts: Vec<Facts> = reading.batteries.iter().map(|battery| book.of(battery.place)).collect();
+        let statistics = BankStatistics::of(&reading, &facts);
+        let bank_facts = reading.facts.clone().unwrap_or_default();
+        let incomplete = u64::from(!reading.missing.is_empty());
+        let service = ServiceCounters { sweeps: 1, incomplete, ..ServiceCounters::default() };
+        Self { reading, statistics, facts, bank_facts, service }
     }
 }

@@ -1,0 +1,114 @@
+//! `bankwatch read`: one sweep as a table or as JSON.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use jiff::tz::TimeZone;
+
+use crate::cli::exit::Exit;
+use crate::console::assemble::assemble;
+use crate::console::review::Review;
+use crate::link::{Line, Link};
+use crate::model::report::BankReport;
+use crate::settings::{LineEnd, Sources, load};
+use crate::status::{Status, table};
+use crate::sweep::conversation::{Conversation, Patience};
+use crate::sweep::plan::Rhythm;
+use crate::sweep::sweeper::{Sweeper, Swept};
+
+/// What to read, and how to show it.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bankwatch read /dev/ttyUSB0\n  bankwatch read tcp://192.0.2.7:4196 --cells\n  bankwatch read --json"
+)]
+pub struct ReadArguments {
+    /// The console: /dev/ttyUSB0, tcp://host:port or replay:FILE. Without it, the latest reading of the running
+    /// service
+    link: Option<String>,
+    /// Print JSON, as in the status file
+    #[arg(long)]
+    json: bool,
+    /// Show every cell
+    #[arg(long)]
+    cells: bool,
+    /// Bits a second of a serial port
+    #[arg(long, default_value_t = 115_200)]
+    baud: u32,
+    /// The service's settings, where no link is given
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Shows one sweep. Exit code 1 where an answer is missing from it.
+///
+/// # Errors
+/// The link can't be opened, or nobody answers.
+pub fn read(arguments: &ReadArguments) -> anyhow::Result<Exit> {
+    let (statuses, exit) = match &arguments.link {
+        Some(link) => {
+            let line = Line { baud: arguments.baud, ..Line::default() };
+            let report = ask(Link::parse(link, line)?)?;
+            for missing in &report.reading.missing {
+                writeln!(io::stderr(), "{:?}: {}", missing.command, missing.reason)?;
+            }
+            let exit = if report.reading.missing.is_empty() { Exit::Well } else { Exit::Failed };
+            (vec![Status::of(&report, &TimeZone::system())], exit)
+        }
+        None => (latest(arguments.config.clone())?, Exit::Well),
+    };
+    let mut out = io::stdout().lock();
+    for status in statuses {
+        if arguments.json {
+            serde_json::to_writer_pretty(&mut out, &status)?;
+            writeln!(out)?;
+        } else {
+            write!(out, "{}", table::render(&status, arguments.cells))?;
+        }
+    }
+    Ok(exit)
+}
+
+/// One full sweep over `link`.
+fn ask(link: Link) -> anyhow::Result<BankReport> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let opened = link.open().await?;
+        let mut conversation = Conversation::new(opened, LineEnd::Lf.as_bytes(), Patience::default());
+        let rhythm = Rhythm::new(Duration::from_secs(10), Duration::ZERO, true);
+        let mut sweeper = Sweeper::new(Arc::from("bank"), rhythm, Review::judge);
+        sweeper.opened();
+        loop {
+            match sweeper.step(&mut conversation).await {
+                Swept::Going | Swept::Idle(_) => {}
+                Swept::Transcript(transcript) => return Ok(BankReport::of_one(assemble(&transcript))),
+                Swept::LinkGone => bail!("{link} went away while it was being read"),
+                Swept::Silent(lost) => bail!(
+                    "the console on {link} does not answer: {lost}. Check that the cable is in the socket named \
+                     Console or RS232 of the first battery, that the battery is on, and the speed (115200)"
+                ),
+            }
+        }
+    })
+}
+
+/// What the running service wrote last of each of its banks.
+fn latest(config: Option<PathBuf>) -> anyhow::Result<Vec<Status>> {
+    let loaded = load(&Sources::from_process(config, Vec::new()))?;
+    loaded.require_bank()?;
+    let settings = &loaded.settings;
+    if !settings.json_file.enabled {
+        bail!("the service's status file is switched off ([json_file] enabled = false); name a link to ask the console");
+    }
+    let status = |name: &str| {
+        let path = settings.json_file.directory.join(format!("{name}_status.json"));
+        let text = std::fs::read_to_string(&path).with_context(|| {
+            format!("{} can't be read: is the service running? Name a link to ask the console itself", path.display())
+        })?;
+        serde_json::from_str(&text).with_context(|| format!("{} is no status file of this version", path.display()))
+    };
+    settings.banks.iter().map(|bank| status(&bank.name)).collect()
+}

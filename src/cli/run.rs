@@ -1,0 +1,87 @@
+//! `bankwatch run`: the service.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use slog::warn;
+
+use crate::app::{self, AppError};
+use crate::cli::exit::Exit;
+use crate::logging;
+use crate::settings::{LogFormat, LogLevel, LogSettings, Sources, load};
+
+/// With which settings.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bankwatch run --config /etc/bankwatch/bankwatch.toml\n  bankwatch run --config pytes_serial.cfg\n  bankwatch run --set bank.link=/dev/ttyUSB0 --set bank.name=pytes"
+)]
+pub struct RunArguments {
+    /// The settings, or the predecessor's pytes_serial.cfg; else ./bankwatch.toml, then
+    /// /etc/bankwatch/bankwatch.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting; stands above all others
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// Runs the service until it is told to stop.
+///
+/// # Errors
+/// Wrong settings are told here and answered with their exit code; everything else is an error.
+pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
+    let sources = Sources::from_process(arguments.config.clone(), arguments.set.clone());
+    let loaded = load(&sources).and_then(|loaded| loaded.require_bank().map(|()| loaded));
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            writeln!(io::stderr(), "{error}")?;
+            return Ok(Exit::Settings);
+        }
+    };
+    let config = loaded.file.as_ref().map_or_else(|| "none".to_owned(), |file| file.display().to_string());
+    let plan = app::Plan { settings: loaded.settings, config, terminal: false };
+    serve(plan, &loaded.warnings)
+}
+
+/// Starts the log and runs the tree.
+///
+/// # Errors
+/// The log or the tree can't be started.
+pub fn serve(plan: app::Plan, warnings: &[String]) -> anyhow::Result<Exit> {
+    let (log, guard) = logging::start(&target(&plan.settings.log)).context("the log can't be started")?;
+    for warning in warnings {
+        warn!(log, "settings warning"; "warning" => warning);
+    }
+    let outcome = app::run(plan, &log, &guard.control());
+    drop(log);
+    drop(guard);
+    match outcome {
+        Ok(()) => Ok(Exit::Well),
+        Err(AppError::Fatal(_)) => Ok(Exit::Fatal),
+        Err(error @ AppError::Link { .. }) => {
+            writeln!(io::stderr(), "{error}")?;
+            Ok(Exit::Settings)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn target(settings: &LogSettings) -> logging::Target {
+    let level = match settings.level {
+        LogLevel::Trace => slog::Level::Trace,
+        LogLevel::Debug => slog::Level::Debug,
+        LogLevel::Info => slog::Level::Info,
+        LogLevel::Warning => slog::Level::Warning,
+        LogLevel::Error => slog::Level::Error,
+        LogLevel::Critical => slog::Level::Critical,
+    };
+    let format = match settings.format {
+        LogFormat::Text => logging::Format::Text,
+        LogFormat::Json => logging::Format::Json,
+    };
+    let max_size = settings.max_size_kb.saturating_mul(1000);
+    logging::Target { level, format, file: settings.file.clone(), max_size, max_files: settings.max_files }
+}

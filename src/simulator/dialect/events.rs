@@ -1,0 +1,131 @@
+//! Event words: their bits, the bits' names, and how they are printed.
+//!
+//! Names of bits that no capture shows are made after the pattern of those that one does (`BHV`, `BVNOR`,
+//! `COULFULL`); a reader takes the number and leaves the names alone.
+
+use super::super::battery::{BaseState, Battery, Word};
+
+/// How a dialect prints an event word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EventStyle {
+    /// `0x2000     COULFULL`, what all captures show.
+    #[default]
+    Prefixed,
+    /// `2000`: hexadecimal, unmarked.
+    BareHex,
+    /// `8192`.
+    Decimal,
+}
+
+/// The names of an event word's bits.
+pub(crate) type Names = &'static [(u32, &'static str)];
+
+pub(crate) const BATTERY: Names = &[
+    (0x1, "BOV"),
+    (0x2, "BHV"),
+    (0x4, "BVNOR"),
+    (0x8, "BLV"),
+    (0x10, "BUV"),
+    (0x20, "BSLP"),
+    (0x100, "BOT"),
+    (0x200, "BHT"),
+    (0x400, "BTNOR"),
+    (0x800, "BLT"),
+    (0x1000, "BUT"),
+];
+pub(crate) const POWER: Names = &[
+    (0x1, "POV"),
+    (0x2, "PHV"),
+    (0x4, "PVNOR"),
+    (0x8, "PLV"),
+    (0x10, "PUV"),
+    (0x20, "PSLP"),
+    (0x100, "POT"),
+    (0x200, "PHT"),
+    (0x400, "PTNOR"),
+    (0x800, "PLT"),
+    (0x1000, "PUT"),
+    (0x2000, "COULFULL"),
+    (0x4000, "COULNOR"),
+    (0x8000, "COULLOW"),
+    (0x1_0000, "SC"),
+    (0x2_0000, "DOC2"),
+    (0x4_0000, "COC2"),
+    (0x8_0000, "DOC"),
+    (0x10_0000, "COC"),
+    (0x20_0000, "IDLE"),
+    (0x40_0000, "CHG"),
+    (0x80_0000, "DSG"),
+];
+pub(crate) const FAULT: Names = &[(0x1, "RV"), (0x2, "INOV"), (0x8, "BMICERR"), (0x80, "I2CERR")];
+pub(crate) const ALARM: Names = &[];
+
+/// One of the US3000D's words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Topic {
+    BatteryVoltage,
+    BatteryTemperature,
+    PowerVoltage,
+    PowerTemperature,
+    Current,
+    Base,
+    Coulomb,
+    MosfetTemperature,
+    Ambient,
+    Cascade,
+}
+
+impl Topic {
+    /// Names of this topic's bits.
+    pub fn names(self) -> Names {
+        match self {
+            Self::BatteryVoltage => BATTERY,
+            Self::PowerVoltage => POWER,
+            Self::BatteryTemperature => &[(0x2, "BOT"), (0x4, "BHT"), (0x8, "BTNOR"), (0x10, "BLT")],
+            Self::PowerTemperature => &[(0x2, "POT"), (0x4, "PHT"), (0x8, "PTNOR"), (0x10, "PLT")],
+            Self::Current => &[(0x1, "CNOR")],
+            Self::Base => &[(0x1, "IDLE"), (0x2, "CHG"), (0x4, "DSG")],
+            Self::Coulomb => &[(0x1, "COULFULL"), (0x2, "COULNOR"), (0x4, "COULLOW")],
+            Self::MosfetTemperature => &[(0x8, "MTNOR")],
+            Self::Ambient => &[(0x8, "ETNOR")],
+            Self::Cascade => &[],
+        }
+    }
+
+    /// Its bits now: what was raised by hand, else the bit that says all is normal.
+    pub fn bits(self, battery: &Battery) -> u32 {
+        let or_normal = |bits: u32, normal| if bits == 0 { normal } else { bits };
+        match self {
+            Self::BatteryVoltage => or_normal(battery.events(Word::Battery), 0x4),
+            Self::PowerVoltage => or_normal(battery.events(Word::Power) & 0x1f, 0x4),
+            Self::Current => 0x1,
+            Self::Base => match battery.state() {
+                BaseState::Idle => 0x1,
+                BaseState::Charge => 0x2,
+                BaseState::Dischg => 0x4,
+            },
+            Self::Coulomb => {
+                if battery.full() {
+                    0x1
+                } else {
+                    0x2
+                }
+            }
+            Self::BatteryTemperature | Self::PowerTemperature | Self::MosfetTemperature | Self::Ambient => {
+                0x8
+            }
+            Self::Cascade => 0,
+        }
+    }
+}
+
+/// An event word padded to `width`, then the names of its bits.
+pub(crate) fn print(bits: u32, names: Names, width: usize, style: EventStyle) -> String {
+    let number = match style {
+        EventStyle::Prefixed => format!("0x{bits:x}"),
+        EventStyle::BareHex => format!("{bits:x}"),
+        EventStyle::Decimal => bits.to_string(),
+    };
+    let names: Vec<_> = names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect();
+    format!("{number:<width$}{}", names.join(" "))
+}

@@ -1,0 +1,125 @@
+//! The short answers: `soh`, `time`, `ver`, `help`.
+
+use super::super::bank::Bank;
+use super::super::battery::Battery;
+use super::super::said::Values;
+use super::text::{FEED, HEAD, Text};
+use super::{Answer, Spec, measure};
+
+/// How `soh` is laid out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SohLayout {
+    /// Voltage, count, state.
+    Counted,
+    /// No count, a bit field, and a header cell of bytes that nobody ever set.
+    Bits,
+}
+
+/// Answers `soh` and `soh N` of one battery; `place` 0 is a stack, which prints no number.
+pub(super) fn soh(
+    place: usize,
+    batteries: &[&Battery],
+    text: Text,
+    spec: &Spec,
+    layout: SohLayout,
+) -> Answer {
+    let mut text = text;
+    if place > 0 {
+        text.line(FEED, format!("Power   {place}"));
+    }
+    match layout {
+        SohLayout::Counted => {
+            text.line(
+                FEED,
+                format!("{:<11}{:<11}{:<11}{:<10}", "Battery", "Voltage", "SOHCount", "SOHStatus"),
+            );
+        }
+        SohLayout::Bits => {
+            let mut head = format!("{:<11}{:<11}{:<11}", "Battery", "Voltage", "SOHStatus").into_bytes();
+            head.extend_from_slice(b"\xC8$        ");
+            text.line(FEED, head);
+        }
+    }
+    let mut said = Vec::new();
+    for battery in batteries {
+        for cell in measure::Seen::of(battery, spec.temperature_step).cells {
+            let (index, voltage) = (said.len(), cell.voltage_mv);
+            let rest = match layout {
+                SohLayout::Counted => format!("{:<11}{:<10}", 0, "Normal"),
+                SohLayout::Bits => "00000000".to_owned(),
+            };
+            text.line(FEED, format!("{index:<11}{voltage:<11}{rest}"));
+            said.push(voltage);
+        }
+    }
+    Answer::done(text, Values::Soh(said))
+}
+
+/// Answers `time`.
+pub(super) fn time(bank: &Bank, text: Text, spec: &Spec) -> Answer {
+    let mut text = text;
+    let now = bank.now();
+    text.line(HEAD, format!("{}{}", spec.clock_chip, now.strftime("%Y-%m-%d %H:%M:%S")));
+    if spec.clock_chip == "RTC " {
+        text.line(HEAD, "Test result:pass");
+    }
+    Answer::done(text, Values::Time(now))
+}
+
+/// Answers `ver`.
+pub(super) fn ver(spec: &Spec) -> Answer {
+    let mut text = Text::marked();
+    text.line(FEED, " Main Version:");
+    text.line(FEED, format!(" Version : {}", spec.firmware));
+    text.line("\n \r\n", " Size    : 0");
+    text.line(FEED, " Date    : 2023-10-01 09:00:00");
+    text.line(FEED, "");
+    text.line(FEED, " Backup Version:");
+    text.line(FEED, " Version : ");
+    text.line(FEED, " Size    : 0");
+    text.line(FEED, " Date    : 2000-00-00 00:00:00");
+    text.line(FEED, "");
+    text.line(FEED, " Active version : Main");
+    Answer::done(text, Values::Nothing)
+}
+
+/// What the consoles have to say of each command, in words of our own.
+const HELP: &[(&str, &str)] = &[
+    ("bat", "cells of a battery - bat [pwr]"),
+    ("data", "recorded data - data [event][item]"),
+    ("help", "this list - help"),
+    ("info", "identity of a battery - info [pwr]"),
+    ("log", "records of this battery - log"),
+    ("login", "enter a mode - login [password]"),
+    ("logout", "leave it - logout"),
+    ("pwr", "batteries, or one of them - pwr [pwr]"),
+    ("soh", "health of the cells - soh [pwr]"),
+    ("stat", "counters - stat"),
+    ("time", "clock - time"),
+    ("unit", "units of the stack - unit"),
+    ("ver", "firmware - ver"),
+];
+
+/// The usage line of a command, for refusals.
+pub(super) fn usage(command: &str) -> &'static str {
+    HELP.iter().find(|(name, _)| *name == command).map_or("", |(_, usage)| usage)
+}
+
+/// Answers `help`: the pager waits between local and remote commands.
+pub(super) fn help(spec: &Spec, text: Text) -> Answer {
+    let mut text = text;
+    let entry = |name: &str| format!("{name:<9}{}", usage(name));
+    text.line(FEED, "Local command:");
+    let mut before = super::text::BARE;
+    for (name, _) in HELP.iter().filter(|(name, _)| spec.commands.contains(name)) {
+        text.line(before, entry(name));
+        before = HEAD;
+    }
+    text.line(FEED, "**********************************************************");
+    text.line(FEED, "Remote command:");
+    text.pause();
+    text.line("", entry("info"));
+    text.line(HEAD, entry("login"));
+    text.line(HEAD, entry("logout"));
+    Answer::done(text, Values::Nothing)
+}

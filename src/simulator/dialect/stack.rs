@@ -1,0 +1,277 @@
+//! High-voltage stacks: `pwr`, `unit` and `bat` of batteries in a row.
+
+use super::super::bank::Bank;
+use super::super::battery::{Battery, Word};
+use super::super::said::{CellRow, StackRow, UnitRow, Values};
+use super::text::{Column, FEED, column, header, row, uneven};
+use super::{Answer, Spec, measure};
+
+/// How the tables of a stack are laid out.
+pub(crate) struct StackLayout {
+    /// The stack's row.
+    stack: &'static [&'static [Column<StackRow>]],
+    units: &'static [&'static [Column<UnitRow>]],
+    cells: &'static [&'static [Column<CellRow>]],
+    /// Preamble of `pwr`: labels of mean temperature, outer and inner voltage; and whether a time is above.
+    preamble: [&'static str; 3],
+    timed: bool,
+    energy: Energy,
+    /// The start mark is lost before some answers.
+    pub(super) unmarked: &'static [&'static str],
+}
+
+/// How energy is printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Energy {
+    MilliwattHours,
+    WattHours,
+    None,
+}
+
+const POWER: &[Column<StackRow>] = &[
+    column("Volt", 7, |r| r.voltage_mv.to_string()),
+    column("Curr", 7, |r| r.current_ma.to_string()),
+    column("Tempr", 7, |r| r.temperature_mc.to_string()),
+    column("BTlow", 7, |r| r.cell_temperature_mc[0].to_string()),
+    column("BThigh", 7, |r| r.cell_temperature_mc[1].to_string()),
+    column("BVlow", 7, |r| r.cell_voltage_mv[0].to_string()),
+    column("BVhigh", 7, |r| r.cell_voltage_mv[1].to_string()),
+    column("UTlow", 7, |r| r.unit_temperature_mc[0].to_string()),
+    column("UThigh", 7, |r| r.unit_temperature_mc[1].to_string()),
+    column("UVlow", 7, |r| r.unit_voltage_mv[0].to_string()),
+    column("UVhigh", 7, |r| r.unit_voltage_mv[1].to_string()),
+    column("Base.St", 9, |r| r.base_state.clone()),
+    column("Volt.St", 9, |_| normal()),
+    column("Curr.St", 9, |_| normal()),
+    column("Temp.St", 9, |_| normal()),
+    uneven("CoulombAH", 25, 24, |r| charge(r.soc, r.charge_mah)),
+];
+const POWER_MWH: &[Column<StackRow>] = &[uneven("CoulombWH", 23, 0, |r| energy(r.energy, "mWH "))];
+const POWER_WH: &[Column<StackRow>] = &[uneven("CoulombWH", 23, 0, |r| energy(r.energy, "WH "))];
+const POWER_END: &[Column<StackRow>] = &[
+    column("Time", 21, |r| r.time.strftime("%Y-%m-%d %H:%M:%S").to_string()),
+    column("B.V.St", 9, |_| normal()),
+    column("B.T.St", 9, |_| normal()),
+    column("U.V.St", 9, |_| normal()),
+    column("U.T.St", 9, |_| normal()),
+    column("Err Code", 0, |r| format!("0x{:x}", r.error)),
+];
+
+const UNIT: &[Column<UnitRow>] = &[
+    column("Index", 7, |r| r.index.to_string()),
+    column("Volt", 7, |r| r.voltage_mv.to_string()),
+    column("Curr", 7, |r| r.current_ma.to_string()),
+    column("Tempr", 7, |r| r.temperature_mc.to_string()),
+];
+const UNIT_MEAN: &[Column<UnitRow>] =
+    &[column("AvgTempr", 9, |r| r.average_temperature_mc.unwrap_or_default().to_string())];
+const UNIT_STATE: &[Column<UnitRow>] = &[
+    column("BTlow", 7, |r| r.cell_temperature_mc[0].to_string()),
+    column("BThigh", 7, |r| r.cell_temperature_mc[1].to_string()),
+    column("BVlow", 7, |r| r.cell_voltage_mv[0].to_string()),
+    uneven("BVhigh", 7, 8, |r| r.cell_voltage_mv[1].to_string()),
+    column("Base.St", 9, |r| r.base_state.clone()),
+    column("Volt.St", 9, |_| normal()),
+    column("Temp.St", 9, |_| normal()),
+    uneven("CoulombAH", 25, 24, |r| charge(r.soc, r.charge_mah)),
+];
+const UNIT_MWH: &[Column<UnitRow>] = &[uneven("CoulombWH", 24, 0, |r| energy(r.energy, "mWH "))];
+const UNIT_WH: &[Column<UnitRow>] = &[uneven("CoulombWH", 24, 0, |r| energy(r.energy, "WH "))];
+const UNIT_END: &[Column<UnitRow>] =
+    &[uneven("Time", 19, 20, |r| r.time.strftime("%Y-%m-%d %H:%M:%S").to_string())];
+
+const CELL: &[Column<CellRow>] = &[
+    column("Bat", 5, |r| r.index.to_string()),
+    column("Volt", 5, |r| r.voltage_mv.to_string()),
+    column("Curr", 8, |r| r.current_ma.unwrap_or_default().to_string()),
+    column("Tempr", 8, |r| r.temperature_mc.to_string()),
+    column("V.State", 8, |r| r.voltage_state.clone()),
+    column("T.State", 8, |r| r.temperature_state.clone()),
+];
+const CELL_ENERGY: &[Column<CellRow>] = &[
+    uneven("AH(mAH)", 14, 0, |r| format!("{:3}%{:9} ", r.soc, r.charge_mah.unwrap_or_default())),
+    uneven("WH(mWH)", 19, 0, |r| format!("{:3}%{:13}", r.soc, r.energy_mwh.unwrap_or_default())),
+    column("Bal", 0, balance),
+];
+const CELL_CHARGE: &[Column<CellRow>] = &[
+    uneven("AH(mAH)", 20, 0, |r| format!("{:3}%{:11} mAH", r.soc, r.charge_mah.unwrap_or_default())),
+    column("Bal", 0, balance),
+];
+
+/// Force H2.
+pub(crate) const FORCE_H2: StackLayout = StackLayout {
+    stack: &[POWER, POWER_MWH, POWER_END],
+    units: &[UNIT, UNIT_STATE, UNIT_MWH, UNIT_END],
+    cells: &[CELL, CELL_ENERGY],
+    preamble: ["AverageTempr", "DC Volt", "Bat Volt"],
+    timed: false,
+    energy: Energy::MilliwattHours,
+    unmarked: &["bat", "unit", "info", "stat", "soh", "time", "log"],
+};
+/// SC500 and SC1000: watt-hours, and a mean temperature of each unit.
+pub(crate) const SC500: StackLayout = StackLayout {
+    stack: &[POWER, POWER_WH, POWER_END],
+    units: &[UNIT, UNIT_MEAN, UNIT_STATE, UNIT_WH, UNIT_END],
+    energy: Energy::WattHours,
+    unmarked: &[],
+    ..FORCE_H2
+};
+/// SC0500: another preamble, no energy at all.
+pub(crate) const SC0500: StackLayout = StackLayout {
+    stack: &[POWER, POWER_END],
+    units: &[UNIT, UNIT_STATE, UNIT_END],
+    cells: &[CELL, CELL_CHARGE],
+    preamble: ["Bat.Avg.Tmpr", "D+D-.Volt", "B+B-.Volt"],
+    timed: true,
+    energy: Energy::None,
+    unmarked: &[],
+};
+
+fn normal() -> String {
+    "Normal".to_owned()
+}
+
+fn balance(row: &CellRow) -> String {
+    format!("   {}", if row.balancing == Some(true) { 'Y' } else { 'N' })
+}
+
+fn charge(soc: i32, mah: i64) -> String {
+    format!("{soc:3}%{mah:15} mAH")
+}
+
+fn energy(energy: Option<(i32, i64)>, unit: &str) -> String {
+    energy.map(|(percent, amount)| format!("{percent:3}%{amount:16} {unit}")).unwrap_or_default()
+}
+
+impl StackLayout {
+    fn says_mean_of_a_unit(&self) -> bool {
+        self.units.iter().copied().flatten().any(|column| column.head == "AvgTempr")
+    }
+
+    /// Energy left: percent, and milliwatt-hours as far as this layout's unit resolves them.
+    fn energy_of(&self, soc: i32, milliwatt_hours: i64) -> Option<(i32, i64)> {
+        match self.energy {
+            Energy::MilliwattHours => Some((soc, milliwatt_hours)),
+            Energy::WattHours => Some((soc, milliwatt_hours / 1000)),
+            Energy::None => None,
+        }
+    }
+}
+
+/// Smallest and largest.
+fn range(values: impl Iterator<Item = i32> + Clone) -> [i32; 2] {
+    [values.clone().min().unwrap_or(0), values.max().unwrap_or(0)]
+}
+
+fn mean(values: impl Iterator<Item = i32> + Clone) -> i32 {
+    let count = values.clone().count().max(1) as i64;
+    (values.map(i64::from).sum::<i64>() / count) as i32
+}
+
+fn unit_of(bank: &Bank, index: usize, battery: &Battery, spec: &Spec, layout: &StackLayout) -> UnitRow {
+    let seen = measure::Seen::of(battery, spec.temperature_step);
+    let charge_mah = seen.charge_mas / 3_600;
+    let milliwatt_hours = (charge_mah as f64 * battery.cell_count() as f64 * 3.2) as i64;
+    UnitRow {
+        index,
+        voltage_mv: seen.voltage_mv,
+        current_ma: seen.current_ma,
+        temperature_mc: seen.temperature_mc,
+        average_temperature_mc: layout
+            .says_mean_of_a_unit()
+            .then(|| mean(seen.cells.iter().map(|cell| cell.temperature_mc))),
+        cell_temperature_mc: [seen.temperature_low_mc, seen.temperature_high_mc],
+        cell_voltage_mv: [seen.cell_low_mv, seen.cell_high_mv],
+        base_state: seen.base_state.to_owned(),
+        soc: seen.soc,
+        charge_mah,
+        energy: layout.energy_of(seen.soc, milliwatt_hours),
+        time: bank.now(),
+    }
+}
+
+fn units_of(bank: &Bank, spec: &Spec, layout: &StackLayout) -> Vec<UnitRow> {
+    bank.batteries().map(|(index, battery)| unit_of(bank, index, battery, spec, layout)).collect()
+}
+
+/// Answers `pwr`.
+pub(super) fn power(bank: &Bank, spec: &Spec, layout: &StackLayout) -> Answer {
+    let units = units_of(bank, spec, layout);
+    let sum: i32 = units.iter().map(|unit| unit.voltage_mv).sum();
+    let emptiest = units.iter().min_by_key(|unit| unit.charge_mah);
+    let energy: i64 = units.iter().filter_map(|unit| Some(unit.energy?.1)).sum();
+    let all =
+        |pick: fn(&UnitRow) -> [i32; 2]| range(units.iter().flat_map(pick).collect::<Vec<_>>().into_iter());
+    let said = StackRow {
+        average_temperature_mc: mean(units.iter().map(|unit| unit.temperature_mc)),
+        // The contactor takes a little, the inverter's wires too.
+        dc_voltage_mv: sum - 480,
+        battery_voltage_mv: sum,
+        voltage_mv: sum,
+        current_ma: units.first().map_or(0, |unit| unit.current_ma),
+        temperature_mc: units.iter().map(|unit| unit.temperature_mc).max().unwrap_or(0),
+        cell_temperature_mc: all(|unit| unit.cell_temperature_mc),
+        cell_voltage_mv: all(|unit| unit.cell_voltage_mv),
+        unit_temperature_mc: range(units.iter().map(|unit| unit.temperature_mc)),
+        unit_voltage_mv: range(units.iter().map(|unit| unit.voltage_mv)),
+        base_state: units.first().map_or_else(|| "Idle".to_owned(), |unit| unit.base_state.clone()),
+        soc: emptiest.map_or(0, |unit| unit.soc),
+        charge_mah: emptiest.map_or(0, |unit| unit.charge_mah),
+        energy: emptiest.and_then(|unit| Some((unit.energy?.0, energy))),
+        time: bank.now(),
+        error: bank.batteries().map(|(_, battery)| battery.events(Word::Fault)).fold(0, |all, one| all | one),
+    };
+    let mut text = spec.open_stack("pwr");
+    if layout.timed {
+        text.line(FEED, format!("Time: {} ", said.time.strftime("%Y-%m-%d %H:%M:%S")));
+    }
+    let preamble = [said.average_temperature_mc, said.dc_voltage_mv, said.battery_voltage_mv];
+    for (label, value) in layout.preamble.iter().zip(preamble) {
+        text.line(FEED, format!("{label:<15}: {value:<12}"));
+    }
+    text.line(FEED, "");
+    text.line(FEED, header(layout.stack));
+    text.line(FEED, row(layout.stack, &said));
+    Answer::done(text, Values::Stack(Box::new(said)))
+}
+
+/// Answers `unit`.
+pub(super) fn units(bank: &Bank, spec: &Spec, layout: &StackLayout) -> Answer {
+    let units = units_of(bank, spec, layout);
+    let mut text = spec.open_stack("unit");
+    text.line(FEED, format!("AverageTempr: {:<12}", mean(units.iter().map(|unit| unit.temperature_mc))));
+    text.line(FEED, header(layout.units));
+    for unit in &units {
+        text.line(FEED, row(layout.units, unit));
+    }
+    Answer::done(text, Values::Units(units))
+}
+
+/// Answers `bat`: the cells of all units in one table.
+pub(super) fn cells(bank: &Bank, spec: &Spec, layout: &StackLayout) -> Answer {
+    let all =
+        bank.batteries().flat_map(|(_, battery)| measure::Seen::of(battery, spec.temperature_step).cells);
+    let cells: Vec<_> = (0..)
+        .zip(all)
+        .map(|(index, cell)| CellRow {
+            index,
+            base_state: None,
+            energy_mwh: cell.energy_mwh.filter(|_| layout.energy != Energy::None),
+            ..cell
+        })
+        .collect();
+    let state = bank.battery(1).map_or("Idle", |battery| battery.state().word());
+    let limit = bank.battery(1).map_or(0.0, |battery| battery.nominal * spec.limit_per_hour * 1000.0) as i64;
+    let mut text = spec.open_stack("bat");
+    text.line(FEED, format!("Time: {} ", bank.now().strftime("%Y-%m-%d %H:%M:%S")));
+    text.line(FEED, format!("A.Tempr: {:<7}", mean(cells.iter().map(|cell| cell.temperature_mc))));
+    text.line(FEED, format!("C.Curr : {limit:<8}mA"));
+    text.line(FEED, format!("D.Curr : {:<8}mA", -limit));
+    text.line(FEED, format!("B.State: {state} "));
+    text.line(FEED, "BalVolt: 3360");
+    text.line(FEED, header(layout.cells));
+    for cell in &cells {
+        text.line(FEED, row(layout.cells, cell));
+    }
+    Answer::done(text, Values::Cells { place: 0, cells })
+}

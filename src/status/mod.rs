@@ -1,0 +1,308 @@
+//! The status document: what `<bank>_status.json` holds, in the predecessor's keys, units and rounding.
+//!
+//! `devices[i]` and `cells_data[i]` are always battery i + 1; what was not said is `null`.
+
+pub mod table;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::model::event_word::EventWord;
+use crate::model::facts::Facts;
+use crate::model::reading::{BatteryReading, CellReading};
+use crate::model::report::{BankReport, ServiceCounters};
+use crate::model::statistics::BatteryStatistics;
+use crate::model::units::{Milliamps, Millicelsius, Millivolts};
+use crate::model::word::Word;
+
+/// The whole document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// When the sweep began, local time.
+    pub relay_local_time: String,
+    /// When the sweep began, UTC.
+    pub taken_at: String,
+    /// The bank's name.
+    pub bank: String,
+    /// How many places.
+    pub powers: usize,
+    /// Volts.
+    pub voltage: Option<f64>,
+    /// Amperes, positive while charging.
+    pub current: Option<f64>,
+    /// Watts, positive while charging.
+    pub power_w: Option<f64>,
+    /// Degrees Celsius.
+    pub temperature: Option<f64>,
+    /// Percent, its whole part.
+    pub soc: Option<i64>,
+    /// The master's state.
+    pub basic_st: Option<String>,
+    /// Whether the batteries are in series.
+    pub series: bool,
+    /// A battery a place.
+    pub devices: Vec<Device>,
+    /// The cells of each battery; empty where cells are not asked.
+    pub cells_data: Vec<Cells>,
+    /// How the service fares.
+    pub serial_stat: SerialStat,
+}
+
+/// One battery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Device {
+    /// Its place.
+    pub power: u8,
+    /// Volts.
+    pub voltage: Option<f64>,
+    /// Amperes.
+    pub current: Option<f64>,
+    /// Watts.
+    pub power_w: Option<f64>,
+    /// Degrees Celsius.
+    pub temperature: Option<f64>,
+    /// Percent.
+    pub soc: Option<i32>,
+    /// Charge, discharge, idle …
+    pub basic_st: Option<String>,
+    /// State of the voltage.
+    pub volt_st: Option<String>,
+    /// State of the current.
+    pub current_st: Option<String>,
+    /// State of the temperature.
+    pub temp_st: Option<String>,
+    /// State of health, as a word.
+    pub soh_st: Option<String>,
+    /// State of the charge.
+    pub coul_st: Option<String>,
+    /// Whether the heater is on.
+    pub heater_st: Option<String>,
+    /// Events of the cells.
+    pub bat_events: Option<u32>,
+    /// Events of the battery.
+    pub power_events: Option<u32>,
+    /// Faults of the system.
+    pub sys_events: Option<u32>,
+    /// Serial number.
+    pub barcode: Option<String>,
+    /// Type.
+    pub model: Option<String>,
+    /// Main firmware.
+    pub firmware: Option<String>,
+    /// Nominal capacity in ampere-hours.
+    pub capacity_ah: Option<f64>,
+    /// State of health in percent.
+    pub soh: Option<i32>,
+    /// Full cycles.
+    pub cycles: Option<i64>,
+}
+
+/// The cells of one battery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cells {
+    /// The battery's place.
+    pub power: u8,
+    /// Volts, highest less lowest.
+    pub voltage_delta: Option<f64>,
+    /// Volts.
+    pub voltage_min: Option<f64>,
+    /// Volts.
+    pub voltage_max: Option<f64>,
+    /// Degrees, highest less lowest.
+    pub temperature_delta: Option<f64>,
+    /// Degrees.
+    pub temperature_min: Option<f64>,
+    /// Degrees.
+    pub temperature_max: Option<f64>,
+    /// Which cell is lowest, from 1.
+    pub voltage_min_cell: Option<u16>,
+    /// Which cell is highest, from 1.
+    pub voltage_max_cell: Option<u16>,
+    /// Which cell is coldest, from 1.
+    pub temperature_min_cell: Option<u16>,
+    /// Which cell is warmest, from 1.
+    pub temperature_max_cell: Option<u16>,
+    /// The cells; `null` where they did not answer.
+    pub cells: Option<Vec<Cell>>,
+}
+
+/// One cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// The battery's place.
+    pub power: u8,
+    /// From 1.
+    pub cell: usize,
+    /// Volts.
+    pub voltage: Option<f64>,
+    /// Amperes.
+    pub current: Option<f64>,
+    /// Degrees Celsius.
+    pub temperature: Option<f64>,
+    /// Charge, discharge, idle …
+    pub basic_st: Option<String>,
+    /// State of the voltage.
+    pub volt_st: Option<String>,
+    /// State of the current.
+    pub curr_st: Option<String>,
+    /// State of the temperature.
+    pub temp_st: Option<String>,
+    /// Percent.
+    pub soc: Option<i32>,
+    /// Ampere-hours left.
+    pub coulomb: Option<f64>,
+    /// Whether it is being balanced.
+    pub balancing: Option<bool>,
+}
+
+/// How the service fares.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SerialStat {
+    /// Days.
+    pub uptime: f64,
+    /// Full sweeps.
+    pub loops: u64,
+    /// Full sweeps in which an answer was missing.
+    pub errors: u64,
+    /// Cell events that rose.
+    pub bat_events_no: u64,
+    /// Battery events that rose.
+    pub pwr_events_no: u64,
+    /// System faults that rose.
+    pub sys_events_no: u64,
+    /// Percent of the full sweeps in which nothing was missing.
+    pub efficiency: Option<f64>,
+    /// Seconds the sweep took.
+    pub ser_round_trip: f64,
+}
+
+impl Status {
+    /// Projects a report; local times are those of `zone`.
+    #[must_use]
+    pub fn of(report: &BankReport, zone: &TimeZone) -> Self {
+        let BankReport { reading, statistics, facts, service, .. } = report;
+        let asked = reading.batteries.iter().any(|battery| battery.cells.is_some())
+            || reading.missing.iter().any(|missing| missing.command.starts_with("bat"));
+        let batteries = reading.batteries.iter().zip(&statistics.batteries);
+        let cells_data =
+            batteries.clone().filter(|_| asked).map(|(battery, values)| cells(battery, values)).collect();
+        Self {
+            relay_local_time: reading
+                .taken_at
+                .to_zoned(zone.clone())
+                .strftime("%Y-%m-%d %H:%M:%S")
+                .to_string(),
+            taken_at: reading.taken_at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+            bank: reading.bank.to_string(),
+            powers: reading.batteries.len(),
+            voltage: statistics.voltage.map(|voltage| round(voltage.volts(), 1)),
+            current: statistics.current.map(|current| round(current.amperes(), 1)),
+            power_w: statistics.power.map(|power| round(power.watts(), 1)),
+            temperature: statistics.temperature.map(|temperature| round(temperature.celsius(), 1)),
+            soc: statistics.soc.map(|soc| soc.trunc() as i64),
+            basic_st: word(&statistics.base_state),
+            series: reading.series(),
+            devices: batteries
+                .zip(facts)
+                .map(|((battery, values), facts)| device(battery, values, facts))
+                .collect(),
+            cells_data,
+            serial_stat: serial_stat(service, reading.took.as_secs_f64()),
+        }
+    }
+}
+
+fn device(battery: &BatteryReading, values: &BatteryStatistics, facts: &Facts) -> Device {
+    let measured = &battery.measured;
+    let bits = |word: &Option<EventWord>| word.as_ref().map(|word| word.bits);
+    Device {
+        power: battery.place.number(),
+        voltage: measured.voltage.map(|voltage| round(voltage.volts(), 2)),
+        current: measured.current.map(|current| round(current.amperes(), 2)),
+        power_w: values.power.map(|power| round(power.watts(), 1)),
+        temperature: measured.temperature.map(|temperature| round(temperature.celsius(), 1)),
+        soc: measured.soc.map(|soc| soc.0),
+        basic_st: word(&measured.base_state),
+        volt_st: word(&measured.volt_state),
+        current_st: word(&measured.current_state),
+        temp_st: word(&measured.temp_state),
+        soh_st: word(&measured.soh_state),
+        coul_st: word(&measured.coulomb_state),
+        heater_st: word(&measured.heater),
+        bat_events: bits(&measured.battery_events),
+        power_events: bits(&measured.power_events),
+        sys_events: bits(&measured.system_fault),
+        barcode: facts.barcode.clone(),
+        model: facts.model.clone(),
+        firmware: facts.firmware.clone(),
+        capacity_ah: facts.nominal_capacity.map(|capacity| capacity.ampere_hours()),
+        soh: facts.soh.map(|soh| soh.0),
+        cycles: facts.cycles,
+    }
+}
+
+fn cells(battery: &BatteryReading, values: &BatteryStatistics) -> Cells {
+    let power = battery.place.number();
+    let voltage = values.cells.voltage;
+    let temperature = values.cells.temperature;
+    let volts = |value: Millivolts| round(value.volts(), 3);
+    let degrees = |value: Millicelsius| round(value.celsius(), 1);
+    let list = |cells: &Vec<CellReading>| {
+        (1..).zip(cells).map(|(number, value)| cell(power, number, value)).collect()
+    };
+    Cells {
+        power,
+        voltage_delta: voltage.map(|spread| volts(spread.delta())),
+        voltage_min: voltage.map(|spread| volts(spread.min.value)),
+        voltage_max: voltage.map(|spread| volts(spread.max.value)),
+        temperature_delta: temperature.map(|spread| degrees(spread.delta())),
+        temperature_min: temperature.map(|spread| degrees(spread.min.value)),
+        temperature_max: temperature.map(|spread| degrees(spread.max.value)),
+        voltage_min_cell: voltage.map(|spread| spread.min.cell),
+        voltage_max_cell: voltage.map(|spread| spread.max.cell),
+        temperature_min_cell: temperature.map(|spread| spread.min.cell),
+        temperature_max_cell: temperature.map(|spread| spread.max.cell),
+        cells: battery.cells.as_ref().map(list),
+    }
+}
+
+fn cell(power: u8, number: usize, cell: &CellReading) -> Cell {
+    Cell {
+        power,
+        cell: number,
+        voltage: cell.voltage.map(|voltage| voltage.volts()),
+        current: cell.current.map(Milliamps::amperes),
+        temperature: cell.temperature.map(|temperature| round(temperature.celsius(), 1)),
+        basic_st: word(&cell.base_state),
+        volt_st: word(&cell.volt_state),
+        curr_st: word(&cell.current_state),
+        temp_st: word(&cell.temp_state),
+        soc: cell.soc.map(|soc| soc.0),
+        coulomb: cell.coulomb.map(|coulomb| coulomb.ampere_hours()),
+        balancing: cell.balancing,
+    }
+}
+
+fn serial_stat(service: &ServiceCounters, round_trip: f64) -> SerialStat {
+    const DAY: f64 = 86_400.0;
+    SerialStat {
+        uptime: round(service.uptime.as_secs_f64() / DAY, 3),
+        loops: service.sweeps,
+        errors: service.incomplete,
+        bat_events_no: service.battery_events,
+        pwr_events_no: service.power_events,
+        sys_events_no: service.system_faults,
+        efficiency: service.efficiency().map(|percent| round(percent, 2)),
+        ser_round_trip: round(round_trip, 2),
+    }
+}
+
+fn word(word: &Option<Word>) -> Option<String> {
+    word.as_ref().map(|word| word.as_str().to_owned())
+}
+
+/// To `decimals`, half away from zero.
+fn round(value: f64, decimals: i32) -> f64 {
+    let scale = 10f64.powi(decimals);
+    (value * scale).round() / scale
+}

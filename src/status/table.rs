@@ -1,0 +1,94 @@
+//! The status document as a table for a terminal.
+
+use std::fmt::Write;
+
+use crate::status::{Cells, Device, Status};
+
+/// A column: its heading, its width, and what it shows of a battery and its cells.
+type Column = (&'static str, usize, fn(&Device, Option<&Cells>) -> Option<String>);
+
+const COLUMNS: &[Column] = &[
+    ("battery", 7, |device, _| Some(device.power.to_string())),
+    ("voltage", 9, |device, _| device.voltage.map(|volts| format!("{volts:.2} V"))),
+    ("current", 10, |device, _| device.current.map(|amperes| format!("{amperes:+.2} A"))),
+    ("power", 9, |device, _| device.power_w.map(|watts| format!("{watts:+.0} W"))),
+    ("soc", 6, |device, _| device.soc.map(|soc| format!("{soc} %"))),
+    ("temp", 8, |device, _| device.temperature.map(|degrees| format!("{degrees:.1} °C"))),
+    ("state", 8, |device, _| device.basic_st.clone()),
+    ("lowest cell", 14, |_, cells| extreme(cells?.voltage_min, cells?.voltage_min_cell)),
+    ("highest cell", 14, |_, cells| extreme(cells?.voltage_max, cells?.voltage_max_cell)),
+    ("spread", 8, |_, cells| cells?.voltage_delta.map(|volts| format!("{:.0} mV", volts * 1000.0))),
+    ("events", 8, |device, _| events(device)),
+];
+
+fn extreme(volts: Option<f64>, cell: Option<u16>) -> Option<String> {
+    Some(format!("{:.3} V #{}", volts?, cell?))
+}
+
+fn events(device: &Device) -> Option<String> {
+    let words = [device.bat_events, device.power_events, device.sys_events];
+    let standing: Vec<String> =
+        words.into_iter().flatten().filter(|word| *word != 0).map(|word| format!("{word:#x}")).collect();
+    if words.iter().all(Option::is_none) {
+        return None;
+    }
+    Some(if standing.is_empty() { "none".to_owned() } else { standing.join(" ") })
+}
+
+/// The bank as a table; with `cells` a line a battery with all its cells' voltages behind it.
+#[must_use]
+pub fn render(status: &Status, cells: bool) -> String {
+    let mut text = String::new();
+    heading(&mut text, status);
+    let head: Vec<String> = COLUMNS.iter().map(|(name, width, _)| format!("{name:>width$}")).collect();
+    line(&mut text, &head.join("  "));
+    for device in &status.devices {
+        let own = status.cells_data.iter().find(|cells| cells.power == device.power);
+        let show =
+            |(_, width, show): &Column| pad(&plain(&show(device, own).unwrap_or_else(|| "-".into())), *width);
+        line(&mut text, &COLUMNS.iter().map(show).collect::<Vec<_>>().join("  "));
+    }
+    for own in status.cells_data.iter().filter(|_| cells) {
+        cell_lines(&mut text, own);
+    }
+    text
+}
+
+fn heading(text: &mut String, status: &Status) {
+    let unit = |value: Option<f64>, shown: fn(f64) -> String| value.map_or_else(|| "-".into(), shown);
+    let values = [
+        unit(status.voltage, |volts| format!("{volts:.1} V")),
+        unit(status.current, |amperes| format!("{amperes:+.1} A")),
+        unit(status.power_w, |watts| format!("{watts:+.0} W")),
+        status.soc.map_or_else(|| "-".into(), |soc| format!("{soc} %")),
+        unit(status.temperature, |degrees| format!("{degrees:.1} °C")),
+        plain(status.basic_st.as_deref().unwrap_or("-")),
+    ];
+    line(text, &format!("{}  {}  {}", status.bank, status.relay_local_time, values.join("  ")));
+}
+
+fn cell_lines(text: &mut String, cells: &Cells) {
+    const EACH_LINE: usize = 8;
+    for (index, some) in cells.cells.iter().flat_map(|cells| cells.chunks(EACH_LINE)).enumerate() {
+        let label = if index == 0 { format!("{:>7}", cells.power) } else { " ".repeat(7) };
+        let values = some.iter().map(|cell| {
+            let balancing = if cell.balancing == Some(true) { "*" } else { " " };
+            cell.voltage.map_or_else(|| "    -  ".to_owned(), |volts| format!("{volts:.3}{balancing} "))
+        });
+        line(text, &format!("{label}  {}", values.collect::<String>().trim_end()));
+    }
+}
+
+/// The console's words are shown as text: no control character reaches the terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+fn pad(text: &str, width: usize) -> String {
+    format!("{text:>width$}")
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{}", line.trim_end());
+}
