@@ -274,8 +274,8 @@ fn capture(name: &str) -> Option<Vec<u8>> {
 fn shape(answer: &[u8], command: &str) -> Vec<String> {
     let answer = text(answer);
     // Captures begin with an empty line or two to wake the console.
-    let begin =
-        answer.rfind(&format!("{command}\n\r@")).or_else(|| answer.rfind(&format!("{command}\r\r\n")));
+    let ends = ["\n\r@", "\r\r\n", "\r\n"];
+    let begin = ends.iter().find_map(|end| answer.rfind(&format!("{command}{end}")));
     let mut lines = Vec::new();
     for line in answer[begin.unwrap_or(0)..].split_inclusive('\n') {
         let valueless = command.starts_with("info") || command == "log" || command == "ver";
@@ -286,8 +286,8 @@ fn shape(answer: &[u8], command: &str) -> Vec<String> {
             }
             _ => line.to_owned(),
         };
-        let line =
-            ["Charge  ", "Dischg  ", "Idle    "].iter().fold(line, |line, s| line.replace(s, "State   "));
+        let states = [("Charge ", "State  "), ("Dischg ", "State  "), ("Idle   ", "State  "), ("Y\r", "N\r")];
+        let line = states.iter().fold(line, |line, (word, any)| line.replace(word, any));
         // What is written of one battery only.
         let own = ["Barcode         : ", "Firm Version    : "].iter().find_map(|label| line.find(label));
         let line: String = line[..own.unwrap_or(line.len())]

@@ -137,7 +137,7 @@ fn a_muted_command_is_not_even_echoed() {
     let mut client = Client::connect(&bank);
     bank.fault_next(Fault::Mute);
     client.send("pwr\n");
-    until("the muted answer", || bank.truth().answers.len() == 1);
+    until("the muted answer", || bank.answers() == 1);
     assert!(client.ask("time").starts_with(b"time\n"), "nothing came before the next echo");
     assert_eq!(damage(&bank).0, Fault::Mute);
 }
@@ -171,7 +171,7 @@ fn a_truncated_answer_stops_and_nothing_follows() {
     let mut client = Client::connect(&bank);
     bank.fault_next(Fault::Truncate);
     client.send("pwr\n");
-    until("the torn answer", || bank.truth().answers.len() == 1);
+    until("the torn answer", || bank.answers() == 1);
     client.send("\n");
     let rest = b"\n\rPYTES>";
     let heard = client.until(|heard| heard.ends_with(rest));
@@ -256,7 +256,7 @@ fn faults_come_at_their_rate_and_the_same_for_the_same_seed() {
         let mut client = Client::connect(&bank);
         for asked in 1..=60 {
             client.send("time\n");
-            until("the answer", || bank.truth().answers.len() == asked);
+            until("the answer", || bank.answers() == asked);
         }
         bank.truth().answers.iter().map(|said| said.damage.clone()).collect::<Vec<_>>()
     };

@@ -136,10 +136,10 @@ impl Battery {
         ambient: f64,
         rng: &mut Rng,
     ) -> Self {
-        let cells: Vec<_> = (0..cells).map(|_| Cell::new(amp_hours, soc, rng)).collect();
+        let cycles = 20.0 + rng.f64() * 400.0;
+        let cells: Vec<_> = (0..cells).map(|_| Cell::new(amp_hours, cycles, soc, rng)).collect();
         let sensors =
             (0..cells.len().div_ceil(CELLS_PER_SENSOR)).map(|_| ambient + 2.0 + rng.f64() * 2.0).collect();
-        let cycles = 20.0 + rng.f64() * 400.0;
         Self {
             barcode: format!("{prefix}{:015}", rng.u64(1..1_000_000_000_000_000)),
             nominal: amp_hours,

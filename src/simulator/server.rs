@@ -78,6 +78,12 @@ impl SimulatorHandle {
         lock(&self.shared.session).truth()
     }
 
+    /// How many answers it has given, without copying them.
+    #[must_use]
+    pub fn answers(&self) -> u64 {
+        lock(&self.shared.session).answers()
+    }
+
     /// The bank as it is now.
     #[must_use]
     pub fn bank(&self) -> Bank {
