@@ -33,7 +33,8 @@ pub struct DemoArguments {
 /// The folder can't be made, or the simulation or the service can't be started.
 pub fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
     let folder = &arguments.folder;
-    std::fs::create_dir_all(folder).with_context(|| format!("the folder {} can't be made", folder.display()))?;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("the folder {} can't be made", folder.display()))?;
     let folder = std::fs::canonicalize(folder)?;
     let bank = Simulation::new(arguments.dialect)
         .batteries(4)
@@ -50,7 +51,10 @@ pub fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
         folder.join("demo_status.json").display(),
         folder.join("demo.log").display(),
     )?;
-    let exit = run::serve(app::Plan { settings: loaded.settings, config: "demo".into(), terminal: true }, &loaded.warnings);
+    let exit = run::serve(
+        app::Plan { settings: loaded.settings, config: "demo".into(), terminal: true },
+        &loaded.warnings,
+    );
     bank.stop();
     exit
 }

@@ -30,7 +30,10 @@ impl Exit {
 
 impl From<u8> for Exit {
     fn from(code: u8) -> Self {
-        [Self::Well, Self::Fatal, Self::Settings].into_iter().find(|exit| exit.code() == code).unwrap_or(Self::Failed)
+        [Self::Well, Self::Fatal, Self::Settings]
+            .into_iter()
+            .find(|exit| exit.code() == code)
+            .unwrap_or(Self::Failed)
     }
 }
 

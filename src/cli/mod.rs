@@ -9,11 +9,14 @@ pub mod run;
 pub mod simulate;
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 
 use crate::cli::exit::Exit;
 use crate::settings::Sources;
+use crate::supervise::{Signal, signals};
 
 /// Reads the console of PYTES and PYLONTECH battery banks and tells the rest of the house.
 #[derive(Debug, Parser)]
@@ -60,7 +63,11 @@ impl Verb {
             Self::Demo(arguments) => demo::demo(&arguments),
             Self::Read(arguments) => read::read(&arguments),
             Self::Parse(arguments) => parse::parse(&arguments),
-            Self::Simulate(arguments) => simulate::run(arguments),
+            Self::Simulate(arguments) => {
+                let stopped = told_to_stop()?;
+                simulate::simulate(&arguments, &mut io::stdout(), move || stopped.load(Ordering::Relaxed))?;
+                Ok(Exit::Well)
+            }
             Self::Config(verb) => {
                 let sources = Sources::from_process(None, Vec::new());
                 let code = config::run(&verb, sources, &mut io::stdout().lock(), &mut io::stderr().lock())?;
@@ -68,4 +75,17 @@ impl Verb {
             }
         }
     }
+}
+
+/// A flag that SIGTERM and SIGINT raise, for verbs that do not run the tree.
+fn told_to_stop() -> io::Result<Arc<AtomicBool>> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let raise = stopped.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut told = runtime.block_on(async { signals() })?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        while runtime.block_on(told.next()) == Signal::Hangup {}
+        raise.store(true, Ordering::Relaxed);
+    })?;
+    Ok(stopped)
 }

@@ -69,7 +69,8 @@ pub fn parse(arguments: &ParseArguments) -> anyhow::Result<Exit> {
     let values = &parsed.with_context(|| format!("this is no answer to {:?}", command.to_string()))?;
     let problems: Vec<String> = values.problems().iter().map(ToString::to_string).collect();
     let exit = if problems.is_empty() { Exit::Well } else { Exit::Failed };
-    let output = Output { command: command.to_string(), prompt: answer.prompt, ended: answer.ended, values, problems };
+    let output =
+        Output { command: command.to_string(), prompt: answer.prompt, ended: answer.ended, values, problems };
     let mut out = io::stdout().lock();
     serde_json::to_writer_pretty(&mut out, &output)?;
     writeln!(out)?;

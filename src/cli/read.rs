@@ -101,14 +101,20 @@ fn latest(config: Option<PathBuf>) -> anyhow::Result<Vec<Status>> {
     loaded.require_bank()?;
     let settings = &loaded.settings;
     if !settings.json_file.enabled {
-        bail!("the service's status file is switched off ([json_file] enabled = false); name a link to ask the console");
+        bail!(
+            "the service's status file is switched off ([json_file] enabled = false); name a link to ask the console"
+        );
     }
     let status = |name: &str| {
         let path = settings.json_file.directory.join(format!("{name}_status.json"));
         let text = std::fs::read_to_string(&path).with_context(|| {
-            format!("{} can't be read: is the service running? Name a link to ask the console itself", path.display())
+            format!(
+                "{} can't be read: is the service running? Name a link to ask the console itself",
+                path.display()
+            )
         })?;
-        serde_json::from_str(&text).with_context(|| format!("{} is no status file of this version", path.display()))
+        serde_json::from_str(&text)
+            .with_context(|| format!("{} is no status file of this version", path.display()))
     };
     settings.banks.iter().map(|bank| status(&bank.name)).collect()
 }

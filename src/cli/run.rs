@@ -76,7 +76,6 @@ fn target(settings: &LogSettings) -> logging::Target {
         LogLevel::Info => slog::Level::Info,
         LogLevel::Warning => slog::Level::Warning,
         LogLevel::Error => slog::Level::Error,
-        LogLevel::Critical => slog::Level::Critical,
     };
     let format = match settings.format {
         LogFormat::Text => logging::Format::Text,

@@ -72,6 +72,9 @@ impl Bank {
             lived: 0.0,
             pending: 0.0,
         };
+        for battery in bank.slots.iter_mut().flatten() {
+            battery.keep(0.0);
+        }
         bank.advance(PAST);
         bank
     }
@@ -158,7 +161,11 @@ impl Bank {
 
     /// Raises bits of an event word of the battery at `place` (from 1); false if there is none.
     pub fn raise_event(&mut self, place: usize, word: Word, bits: u32) -> bool {
-        self.with(place, |battery| battery.raised[word as usize] |= bits)
+        let now = self.lived + self.pending;
+        self.with(place, |battery| {
+            battery.raised[word as usize] |= bits;
+            battery.keep(now);
+        })
     }
 
     /// Clears bits that were raised; false if there is no battery at `place` (from 1).

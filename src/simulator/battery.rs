@@ -85,6 +85,17 @@ pub struct LogRecord {
     pub text: &'static str,
 }
 
+/// The battery as it was at a moment worth keeping; `data event` shows it.
+#[derive(Clone, Debug)]
+pub(super) struct Moment {
+    /// Running number.
+    pub index: u32,
+    /// Seconds since the simulation's epoch.
+    pub seconds: f64,
+    /// The battery then, without its own past.
+    pub battery: Box<Battery>,
+}
+
 /// One battery.
 #[derive(Clone, Debug)]
 pub struct Battery {
@@ -104,6 +115,8 @@ pub struct Battery {
     /// Event bits that someone raised by hand: battery, power, fault, alarm.
     pub(super) raised: [u32; 4],
     pub(super) log: VecDeque<LogRecord>,
+    /// Moments worth keeping, newest first.
+    pub(super) moments: VecDeque<Moment>,
     /// Seconds its clock is behind the master's.
     pub(super) clock_behind: f64,
     /// Whether its board measures the switching transistors; old ones do not.
@@ -111,6 +124,7 @@ pub struct Battery {
     high: bool,
     low: bool,
     coulomb_low: bool,
+    was_full: bool,
 }
 
 impl Battery {
@@ -122,10 +136,10 @@ impl Battery {
         ambient: f64,
         rng: &mut Rng,
     ) -> Self {
-        let cells: Vec<_> = (0..cells).map(|_| Cell::new(amp_hours, soc, rng)).collect();
+        let cycles = 20.0 + rng.f64() * 400.0;
+        let cells: Vec<_> = (0..cells).map(|_| Cell::new(amp_hours, cycles, soc, rng)).collect();
         let sensors =
             (0..cells.len().div_ceil(CELLS_PER_SENSOR)).map(|_| ambient + 2.0 + rng.f64() * 2.0).collect();
-        let cycles = 20.0 + rng.f64() * 400.0;
         Self {
             barcode: format!("{prefix}{:015}", rng.u64(1..1_000_000_000_000_000)),
             nominal: amp_hours,
@@ -145,11 +159,13 @@ impl Battery {
             },
             raised: [0; 4],
             log: VecDeque::new(),
+            moments: VecDeque::new(),
             clock_behind: rng.f64() * 2.0,
             mosfet_sensor: true,
             high: false,
             low: false,
             coulomb_low: false,
+            was_full: false,
         }
     }
 
@@ -297,6 +313,11 @@ impl Battery {
         }
         if rises(&mut self.high, highest > 3.55) {
             self.counters.cell_high += 1;
+            self.keep(now);
+        }
+        let is_full = self.full();
+        if rises(&mut self.was_full, is_full) {
+            self.keep(now);
         }
         if rises(&mut self.low, lowest < 3.0) {
             self.counters.cell_low += 1;
@@ -307,6 +328,17 @@ impl Battery {
         } else if was_low && !is_low {
             self.note(now, 0, "The coulomb of device is normal.");
         }
+    }
+
+    /// Keeps this moment for `data event`.
+    pub(super) fn keep(&mut self, now: f64) {
+        const KEPT: usize = 16;
+        let index = self.moments.front().map_or(0, |newest| newest.index + 1);
+        let past = (std::mem::take(&mut self.log), std::mem::take(&mut self.moments));
+        let battery = Box::new(self.clone());
+        (self.log, self.moments) = past;
+        self.moments.push_front(Moment { index, seconds: now, battery });
+        self.moments.truncate(KEPT);
     }
 
     fn note(&mut self, now: f64, code: u32, text: &'static str) {

@@ -37,6 +37,8 @@ pub(super) struct Cell {
     pub charge: f64,
     /// Internal resistance in ohms.
     pub resistance: f64,
+    /// What it loses by itself, in amperes.
+    pub leak: f64,
     /// Whether its bleeding resistor is on.
     pub balancing: bool,
     /// What the measuring chip adds to the true voltage, in volts; drawn anew each step.
@@ -44,13 +46,16 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    /// A cell of about `amp_hours`, at about `soc` (0 to 1).
-    pub fn new(amp_hours: f64, soc: f64, rng: &mut Rng) -> Self {
-        let capacity = amp_hours * 3600.0 * around_one(rng, 0.01);
+    /// A cell of about `amp_hours` that has been through `cycles`, at about `soc` (0 to 1).
+    pub fn new(amp_hours: f64, cycles: f64, soc: f64, rng: &mut Rng) -> Self {
+        // A per cent of the capacity goes in sixty cycles, and the resistance rises faster than that.
+        let capacity = amp_hours * 3600.0 * (1.0 - cycles / 6000.0) * around_one(rng, 0.01);
         let charge = capacity * (soc + (rng.f64() - 0.5) * 0.01).clamp(0.0, 1.0);
         // 0.9 mΩ suits a cell of 100 Ah; smaller cells have more.
-        let resistance = 0.000_9 * (100.0 / amp_hours).sqrt() * around_one(rng, 0.08);
-        Self { capacity, charge, resistance, balancing: false, reading_error: 0.0 }
+        let resistance =
+            0.000_9 * (100.0 / amp_hours).sqrt() * (1.0 + cycles / 1500.0) * around_one(rng, 0.08);
+        let leak = rng.f64() * 0.03;
+        Self { capacity, charge, resistance, leak, balancing: false, reading_error: 0.0 }
     }
 
     /// State of charge, 0 to 1.
@@ -77,9 +82,9 @@ impl Cell {
 
     /// Counts the coulombs of one step; a balancing cell loses some through its resistor.
     pub fn pass(&mut self, current: f64, seconds: f64) {
-        const BLEED: f64 = 0.12;
+        const BLEED: f64 = 0.08;
         let bleed = if self.balancing { BLEED } else { 0.0 };
-        self.charge = (self.charge + (current - bleed) * seconds).clamp(0.0, self.capacity);
+        self.charge = (self.charge + (current - bleed - self.leak) * seconds).clamp(0.0, self.capacity);
     }
 }
 
@@ -94,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_open_circuit_voltage_rises_with_the_charge() {
-        let mut cell = Cell::new(100.0, 0.0, &mut Rng::with_seed(1));
+        let mut cell = Cell::new(100.0, 0.0, 0.0, &mut Rng::with_seed(1));
         let mut before = 0.0;
         for percent in 0..=100 {
             cell.charge = cell.capacity * f64::from(percent) / 100.0;
@@ -105,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_cell_never_holds_more_than_its_capacity_nor_less_than_nothing() {
-        let mut cell = Cell::new(50.0, 0.5, &mut Rng::with_seed(2));
+        let mut cell = Cell::new(50.0, 300.0, 0.5, &mut Rng::with_seed(2));
         cell.pass(100.0, 1e6);
         assert!((cell.soc() - 1.0).abs() < 1e-9);
         cell.pass(-100.0, 1e6);

@@ -64,12 +64,9 @@ pub struct Damage {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faults {
     rates: [f64; 7],
-    /// How late a late answer is.
-    pub late: Duration,
-    /// How long a slow answer pauses.
-    pub slow: Duration,
-    /// How long an unplugged link stays away.
-    pub unplugged: Duration,
+    late: Duration,
+    slow: Duration,
+    unplugged: Duration,
 }
 
 impl Default for Faults {
@@ -95,6 +92,24 @@ impl Faults {
     pub fn with(mut self, fault: Fault, rate: f64) -> Self {
         self.rates[fault as usize] = rate.clamp(0.0, 1.0);
         self
+    }
+
+    /// The same with late answers coming after `time` (6 s unless told otherwise).
+    #[must_use]
+    pub fn late_by(self, time: Duration) -> Self {
+        Self { late: time, ..self }
+    }
+
+    /// The same with slow answers pausing for `time` (0.7 s unless told otherwise).
+    #[must_use]
+    pub fn slow_by(self, time: Duration) -> Self {
+        Self { slow: time, ..self }
+    }
+
+    /// The same with an unplugged link staying away for `time` (3 s unless told otherwise).
+    #[must_use]
+    pub fn unplugged_for(self, time: Duration) -> Self {
+        Self { unplugged: time, ..self }
     }
 
     /// Draws which fault hits the next answer, if any.

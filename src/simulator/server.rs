@@ -12,7 +12,7 @@ use super::said::Truth;
 use super::session::Session;
 
 /// How long the thread listens before it looks whether it is wanted elsewhere.
-const LISTEN: Duration = Duration::from_millis(10);
+const LISTEN: Duration = Duration::from_millis(20);
 /// The longest pause between two pieces of a paced answer.
 const TICK: Duration = Duration::from_millis(4);
 
@@ -76,6 +76,12 @@ impl SimulatorHandle {
     #[must_use]
     pub fn truth(&self) -> Truth {
         lock(&self.shared.session).truth()
+    }
+
+    /// How many answers it has given, without copying them.
+    #[must_use]
+    pub fn answers(&self) -> u64 {
+        lock(&self.shared.session).answers()
     }
 
     /// The bank as it is now.
@@ -213,8 +219,9 @@ impl Server {
     }
 
     fn away_for(&mut self, time: Duration) -> bool {
-        self.line.unplug();
+        // In this order, so that whoever notices and asks for it back waits for it.
         lock(&self.shared.wish).is_plugged = false;
+        self.line.unplug();
         let back = Instant::now() + time;
         let mut wish = lock(&self.shared.wish);
         while Instant::now() < back && !wish.stop {

@@ -85,6 +85,11 @@ impl Session {
         pieces
     }
 
+    /// How many answers were given.
+    pub fn answers(&self) -> u64 {
+        self.answers
+    }
+
     /// What was said so far.
     pub fn truth(&self) -> Truth {
         Truth { answers: self.said.iter().cloned().collect() }

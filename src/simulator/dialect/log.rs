@@ -1,7 +1,7 @@
 //! `log` and `data event`: what a battery remembers.
 
 use super::super::bank::Bank;
-use super::super::battery::{Battery, LogRecord};
+use super::super::battery::{Battery, LogRecord, Moment};
 use super::super::said::{LogEntry, Snapshot, Values};
 use super::detail::DetailLayout;
 use super::events;
@@ -35,8 +35,7 @@ pub(super) fn log(bank: &Bank, battery: &Battery, text: Text) -> Answer {
     Answer::done(text, Values::Log(said))
 }
 
-/// Answers `data event [i]`: the battery as it is now, under the number of its newest record or of the one
-/// asked for.
+/// Answers `data event [i]`: the battery as it was at the newest moment it kept, or at the one asked for.
 pub(super) fn event(
     bank: &Bank,
     battery: &Battery,
@@ -46,11 +45,11 @@ pub(super) fn event(
     index: Option<u32>,
 ) -> Option<Answer> {
     const RULE: &str = "-----------------------------------------------";
-    let record = match index {
-        Some(index) => battery.log.iter().find(|record| record.index == index)?,
-        None => battery.log.front()?,
+    let Moment { index, seconds, battery } = match index {
+        Some(index) => battery.moments.iter().find(|moment| moment.index == index)?,
+        None => battery.moments.front()?,
     };
-    let time = bank.at(record.seconds);
+    let time = bank.at(*seconds);
     let detail = layout.of(1, battery, spec);
     let mut cells = cell_table::OF_AN_EVENT.rows_of(battery, spec);
     for cell in &mut cells {
@@ -59,7 +58,7 @@ pub(super) fn event(
     let number = |value: i64, unit: &str| format!("{value:<12}{unit}");
     let word = |bits: Option<u32>, names| events::print(bits.unwrap_or_default(), names, 11, style);
     let lines = [
-        ("Item Index", record.index.to_string()),
+        ("Item Index", index.to_string()),
         ("Time", time.strftime("%y-%m-%d %H:%M:%S").to_string()),
         ("Voltage", number(detail.voltage_mv.into(), "mV")),
         ("Current", number(detail.current_ma.into(), "mA")),
@@ -74,6 +73,8 @@ pub(super) fn event(
         ("Coul. Status", detail.coulomb_state.clone()),
         ("Power Events", word(detail.power_events, events::POWER)),
         ("Bat Events", word(detail.battery_events, events::BATTERY)),
+        ("Bat Protect ENA", "BOV BHV BLV BUV BSLP CBOT CBHT CBLT CBUT DBOT DBHT DBLT DBUT ".to_owned()),
+        ("Pwr Protect ENA", "POV PHV PLV PUV PSLP POT PHT COC2 COC COCA DOCA DOC DOC2 SC LCOUL ".to_owned()),
         ("System Fault", word(detail.system_fault, events::FAULT)),
     ];
     let mut text = Text::marked();
@@ -84,6 +85,6 @@ pub(super) fn event(
     text.line(FEED, RULE);
     text.line(FEED, "");
     cell_table::OF_AN_EVENT.write(&mut text, &cells);
-    let snapshot = Snapshot { index: record.index, time, detail, cells };
+    let snapshot = Snapshot { index: *index, time, detail, cells };
     Some(Answer::done(text, Values::Snapshot(Box::new(snapshot))))
 }

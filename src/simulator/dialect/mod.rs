@@ -5,6 +5,7 @@
 
 mod cell_table;
 mod detail;
+mod detail_fields;
 mod events;
 mod info;
 mod list;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::cell_table::{self, CellLayout};
-use super::detail::{self, DetailLayout};
+use super::detail::DetailLayout;
+use super::detail_fields;
 use super::info::{self, InfoLine};
 use super::list::SohLayout;
 use super::power_table::{self, TableLayout};
@@ -92,7 +93,7 @@ const US2000: Spec = Spec {
     echoes_twice: false,
     tables: Tables::Pack(PackTables {
         table: &power_table::A,
-        detail: &detail::US2000,
+        detail: &detail_fields::US2000,
         cells: &cell_table::B9,
         stat: &stat::OLD,
         soh: SohLayout::Counted,
@@ -108,7 +109,7 @@ const US2000C: Spec = Spec {
     clock_chip: "RTC ",
     tables: Tables::Pack(PackTables {
         table: &power_table::B,
-        detail: &detail::US2000C,
+        detail: &detail_fields::US2000C,
         cells: &cell_table::B11,
         stat: &stat::NEW,
         soh: SohLayout::Counted,
@@ -125,7 +126,7 @@ const US3000C: Spec = Spec {
     info: info::PYLONTECH_BOARD,
     tables: Tables::Pack(PackTables {
         table: &power_table::B,
-        detail: &detail::US2000C,
+        detail: &detail_fields::US2000C,
         cells: &cell_table::B11,
         stat: &stat::PAGED,
         soh: SohLayout::Counted,
@@ -140,7 +141,7 @@ const US5000: Spec = Spec {
     clock_chip: "Ds3231 ",
     tables: Tables::Pack(PackTables {
         table: &power_table::E,
-        detail: &detail::US5000,
+        detail: &detail_fields::US5000,
         cells: &cell_table::B11,
         stat: &stat::NEW,
         soh: SohLayout::Counted,
@@ -159,7 +160,7 @@ const US3000D: Spec = Spec {
     echoes_twice: true,
     tables: Tables::Pack(PackTables {
         table: &power_table::D,
-        detail: &detail::US3000D,
+        detail: &detail_fields::US3000D,
         cells: &cell_table::B12,
         stat: &stat::US3000D,
         soh: SohLayout::Counted,
@@ -178,7 +179,7 @@ const PYTES: Spec = Spec {
     clock_chip: "DS3231M ",
     tables: Tables::Pack(PackTables {
         table: &power_table::A,
-        detail: &detail::PYTES,
+        detail: &detail_fields::PYTES,
         cells: &cell_table::B9,
         stat: &stat::OLD,
         soh: SohLayout::Counted,
@@ -196,7 +197,7 @@ const PYTES_R: Spec = Spec {
     max_voltage_mv: 58_000,
     tables: Tables::Pack(PackTables {
         table: &power_table::C,
-        detail: &detail::PYTES_R,
+        detail: &detail_fields::PYTES_R,
         cells: &cell_table::B9,
         stat: &stat::OLD,
         soh: SohLayout::Counted,
@@ -209,7 +210,7 @@ const PYTES_C: Spec = Spec {
     firmware: "SPBMS16SIM2212V1.5",
     tables: Tables::Pack(PackTables {
         table: &power_table::C,
-        detail: &detail::PYTES_C,
+        detail: &detail_fields::PYTES_C,
         cells: &cell_table::B8,
         stat: &stat::OLD,
         soh: SohLayout::Counted,
@@ -226,7 +227,7 @@ const PYTES_V5: Spec = Spec {
     clock_chip: "PCF8563 ",
     tables: Tables::Pack(PackTables {
         table: &power_table::C_V5,
-        detail: &detail::PYTES_V5,
+        detail: &detail_fields::PYTES_V5,
         cells: &cell_table::B8,
         stat: &stat::PYTES_V5,
         soh: SohLayout::Bits,

@@ -266,7 +266,7 @@ fn value(count: Count, battery: &Battery, seen: &measure::Seen) -> i64 {
         CellLow => counters.cell_low.into(),
         Resets => counters.resets.into(),
         Cycles => cycles as i64,
-        // A per cent for each sixty cycles, which is what such cells lose.
+        // What the cells lose in their cycles.
         Soh => 100 - (cycles / 60.0) as i64,
         Soc => seen.soc.into(),
         Left => seen.charge_mas,
