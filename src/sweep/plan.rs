@@ -314,7 +314,12 @@ mod tests {
     /// Everything asked in one sweep at `now`, answered as if by `present`.
     fn sweep(plan: &mut Plan, now: Duration, present: &[u8]) -> Vec<String> {
         let mut asked = Vec::new();
-        assert!(matches!(plan.next(now), Step::Begin(_)));
+        let mut step = plan.next(now);
+        while let Step::Ask(slow) = step {
+            assert!(SLOW.contains(&slow.verb), "{slow} between two sweeps");
+            step = plan.next(now);
+        }
+        assert!(matches!(step, Step::Begin(_)));
         loop {
             match plan.next(now) {
                 Step::Ask(command) => {
