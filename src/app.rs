@@ -24,7 +24,7 @@ use crate::console::review::Review;
 use crate::link::{Line, Link, LinkError};
 use crate::logging::Control;
 use crate::messages::{Outlet, Queue, Slot};
-use crate::settings::{BankSettings, Batteries, CellLevel, Settings};
+use crate::settings::{BankSettings, Batteries, CellLevel, Settings, Wake};
 use crate::supervise::{Child, Fatal, Phase, Policy, Role, Signal, Supervisor, signals};
 use crate::sweep::conversation::Patience;
 use crate::sweep::plan::Rhythm;
@@ -146,6 +146,7 @@ fn bank(settings: &BankSettings) -> Result<Bank, AppError> {
         rhythm,
         patience: Patience::default(),
         backoff: LINK_BACKOFF,
+        wake: settings.wake == Wake::Auto,
         judge: Review::judge,
     };
     Ok(Bank { serial, stats })

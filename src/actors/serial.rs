@@ -8,6 +8,8 @@ use actix::{Actor, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use slog::{Logger, info, warn};
 
 use crate::console::command::Verb;
+use crate::console::prompt::Prompt;
+use crate::console::transcript::Lost;
 use crate::link::Link;
 use crate::messages::{Queue, Swept, Transcript};
 use crate::model::reading::SweepKind;
@@ -15,6 +17,7 @@ use crate::supervise::{Flush, Ping};
 use crate::sweep::conversation::{Conversation, Patience};
 use crate::sweep::plan::Rhythm;
 use crate::sweep::sweeper::{Judge, Sweeper, Swept as Step};
+use crate::sweep::wake::{Found, greet};
 use crate::trouble::{Took, Trouble, Why};
 
 /// All that the port's owner needs to know.
@@ -32,6 +35,8 @@ pub struct SerialSettings {
     pub patience: Patience,
     /// The first pause before a lost link is opened again, and the longest.
     pub backoff: (Duration, Duration),
+    /// Whether a silent console may be woken.
+    pub wake: bool,
     /// How an answer is judged.
     pub judge: Judge,
 }
@@ -61,6 +66,8 @@ impl Actor for SerialActor {
             parser: self.parser.clone(),
             trouble: Trouble::new(),
             pause: self.settings.backoff.0,
+            company_told: false,
+            prompt: None,
         };
         ctx.spawn(owner.own().into_actor(self));
     }
@@ -88,6 +95,8 @@ struct Owner {
     parser: Queue<Swept>,
     trouble: Trouble,
     pause: Duration,
+    company_told: bool,
+    prompt: Option<Prompt>,
 }
 
 impl Owner {
@@ -120,17 +129,24 @@ impl Owner {
         mut conversation: Conversation,
         opened: Instant,
     ) -> String {
+        let woken = match greet(&mut conversation, self.settings.wake.then_some(self.settings.link.line.baud)).await {
+            Ok(found) => matches!(found, Found::Woken(_)),
+            Err(Lost::LinkGone(why)) => return why,
+            Err(lost) => return format!("console silent: {lost}"),
+        };
         sweeper.opened();
         let mut first = true;
         loop {
-            match sweeper.step(&mut conversation).await {
+            let step = sweeper.step(&mut conversation).await;
+            self.tell_company(&mut conversation);
+            match step {
                 Step::Going => {}
                 Step::Idle(until) => tokio::time::sleep_until(until).await,
                 Step::Silent(lost) => return format!("console silent: {lost}"),
-                Step::LinkGone => return "device gone".to_owned(),
+                Step::LinkGone(why) => return why,
                 Step::Transcript(transcript) => {
                     if std::mem::take(&mut first) {
-                        self.up(&transcript, opened);
+                        self.up(&transcript, opened, woken);
                     }
                     // A full mailbox costs this sweep; the port does not wait. The queue counts it.
                     self.parser.offer(Swept(transcript.into()));
@@ -139,7 +155,7 @@ impl Owner {
         }
     }
 
-    fn up(&mut self, transcript: &Transcript, opened: Instant) {
+    fn up(&mut self, transcript: &Transcript, opened: Instant, woken: bool) {
         let table = transcript.exchanges.iter().find(|exchange| exchange.command == Verb::Pwr.alone());
         let prompt = table.and_then(|table| table.outcome.as_ref().ok()).and_then(|answer| answer.prompt);
         let prompt = prompt.map_or_else(|| "?".to_owned(), |prompt| prompt.to_string());
@@ -149,8 +165,26 @@ impl Owner {
             info!(self.log, "link back"; "bank" => bank, "link" => link, "outage" => Took(recovered.outage));
         } else if transcript.kind == SweepKind::Full {
             info!(self.log, "link up"; "bank" => bank, "link" => link, "prompt" => prompt,
-                "batteries" => transcript.known.len(), "took" => Took(opened.elapsed()));
+                "woken" => woken, "batteries" => transcript.known.len(), "took" => Took(opened.elapsed()));
         }
+    }
+
+    /// Somebody else uses the console, or has changed its mode: told once, since it goes on working.
+    fn tell_company(&mut self, conversation: &mut Conversation) {
+        let bank = &*self.settings.bank;
+        if let Some(question) = conversation.stranger()
+            && !std::mem::replace(&mut self.company_told, true)
+        {
+            warn!(self.log, "console shared"; "bank" => bank, "question" => question,
+                "remedy" => "let one program alone use the console");
+        }
+        let prompt = conversation.prompt();
+        if let (Some(before), Some(now)) = (self.prompt, prompt)
+            && before != now
+        {
+            info!(self.log, "console mode changed"; "bank" => bank, "from" => before.text(), "to" => now.text());
+        }
+        self.prompt = prompt.or(self.prompt);
     }
 
     fn lost(&mut self, reason: &str) {

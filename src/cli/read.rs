@@ -91,7 +91,7 @@ fn ask(link: Link) -> anyhow::Result<BankReport> {
             match sweeper.step(&mut conversation).await {
                 Swept::Going | Swept::Idle(_) => {}
                 Swept::Transcript(transcript) => return Ok(BankReport::of_one(assemble(&transcript))),
-                Swept::LinkGone => bail!("{link} went away while it was being read"),
+                Swept::LinkGone(why) => bail!("{link} went away while it was being read: {why}"),
                 Swept::Silent(lost) => bail!(
                     "the console on {link} does not answer: {lost}. Check that the cable is in the socket named \
                      Console or RS232 of the first battery, that the battery is on, and the speed (115200)"

@@ -7,16 +7,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
     /// The text is no link.
-    #[error("expected a link like /dev/ttyUSB0, tcp://host:port or replay:FILE, found {found:?}")]
+    #[error("expected a link like /dev/ttyUSB0, tcp://host:port, rfc2217://host:port or replay:FILE, found {found:?}")]
     Text {
-        /// What was given.
-        found: String,
-    },
-    /// A kind of link that this version can't open.
-    #[error(
-        "{found:?} can't be opened by this version; use the bridge's plain TCP port with tcp://host:port"
-    )]
-    NotYet {
         /// What was given.
         found: String,
     },
@@ -56,6 +48,12 @@ pub enum LinkError {
         /// How long it was tried.
         after: Duration,
     },
+    /// The machine is there, and nobody listens at that port.
+    #[error("{what} refused the connection; check the port, and whether the bridge serves one client at a time")]
+    Refused {
+        /// The address.
+        what: String,
+    },
     /// The system's own words.
     #[error("{what} can't be opened: {reason}")]
     Other {
@@ -78,9 +76,17 @@ impl LinkError {
         }
     }
 
+    /// A connection that was refused or that leads nowhere.
+    pub(super) fn network(what: String, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused { what },
+            _ => Self::Other { what, reason: error.to_string() },
+        }
+    }
+
     /// Whether trying again later can't help: the text itself is wrong.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Text { .. } | Self::NotYet { .. })
+        matches!(self, Self::Text { .. })
     }
 }

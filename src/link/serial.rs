@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tokio_serial::{ErrorKind, SerialPort, SerialPortBuilderExt, SerialStream};
 
-use crate::link::{Line, LinkError};
+use crate::link::{Io, Line, LinkError};
 
 /// Opens the port with 8 data bits, no parity, one stop bit and no flow control (protocol, section 1). Nobody
 /// else can open it while we have it.
@@ -19,6 +19,13 @@ pub(super) fn open(path: &Path, line: Line) -> Result<SerialStream, LinkError> {
     let _ = port.write_data_terminal_ready(line.dtr);
     let _ = port.write_request_to_send(line.rts);
     Ok(port)
+}
+
+impl Io for SerialStream {
+    fn set_speed(&mut self, baud: u32) -> io::Result<bool> {
+        self.set_baud_rate(baud)?;
+        Ok(true)
+    }
 }
 
 fn describe(path: &Path, what: &str, error: &tokio_serial::Error) -> LinkError {

@@ -52,8 +52,8 @@ pub enum Swept {
     Idle(Instant),
     /// Nobody is there who understands: the question and an empty line went without an answer.
     Silent(Lost),
-    /// The link must be opened anew.
-    LinkGone,
+    /// The link must be opened anew: how it showed.
+    LinkGone(String),
 }
 
 impl Sweeper {
@@ -102,8 +102,8 @@ impl Sweeper {
         let outcome = loop {
             asked += 1;
             let heard = conversation.ask(command).await;
-            if heard == Err(Lost::LinkGone) {
-                return Swept::LinkGone;
+            if let Err(Lost::LinkGone(why)) = heard {
+                return Swept::LinkGone(why);
             }
             match self.judge(command, asked, heard) {
                 Verdict::Fine(answer, found) => {
@@ -120,7 +120,7 @@ impl Sweeper {
         if let Err(lost @ (Lost::Silent | Lost::NoEcho | Lost::TooLong)) = &outcome {
             match conversation.probe().await {
                 Ok(_) => {}
-                Err(Lost::LinkGone) => return Swept::LinkGone,
+                Err(Lost::LinkGone(why)) => return Swept::LinkGone(why),
                 Err(_) => return Swept::Silent(lost.clone()),
             }
         }
