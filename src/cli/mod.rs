@@ -2,11 +2,13 @@
 
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod exit;
 pub mod parse;
 pub mod read;
 pub mod run;
 pub mod simulate;
+mod sweep;
 
 use std::io;
 use std::sync::Arc;
@@ -43,6 +45,8 @@ pub enum Verb {
     Demo(demo::DemoArguments),
     /// Ask a bank once and show what it says
     Read(read::ReadArguments),
+    /// Say what is wrong with a link and how to mend it
+    Doctor(doctor::DoctorArguments),
     /// Turn a console's transcript into JSON
     Parse(parse::ParseArguments),
     /// Serve a simulated bank on a pseudo-terminal or a TCP port
@@ -62,6 +66,7 @@ impl Verb {
             Self::Run(arguments) => run::run(&arguments),
             Self::Demo(arguments) => demo::demo(&arguments),
             Self::Read(arguments) => read::read(&arguments),
+            Self::Doctor(arguments) => doctor::doctor(&arguments),
             Self::Parse(arguments) => parse::parse(&arguments),
             Self::Simulate(arguments) => {
                 let stopped = told_to_stop()?;

@@ -9,6 +9,7 @@ pub mod bat;
 pub mod clock;
 pub mod command;
 pub mod data_event;
+pub mod diagnosis;
 pub mod error;
 pub mod fields;
 pub mod figures;

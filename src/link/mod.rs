@@ -4,6 +4,7 @@ mod error;
 mod replay;
 mod rfc2217;
 mod serial;
+pub mod tap;
 mod tcp;
 mod telnet;
 

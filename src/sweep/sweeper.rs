@@ -32,6 +32,7 @@ pub struct Sweeper {
     /// Answers to slow questions, waiting for the next transcript.
     between: Vec<Exchange>,
     sweep: Option<Under>,
+    asked_last: Option<Command>,
 }
 
 /// A sweep under way.
@@ -68,6 +69,7 @@ impl Sweeper {
             judge,
             between: Vec::new(),
             sweep: None,
+            asked_last: None,
         }
     }
 
@@ -78,12 +80,19 @@ impl Sweeper {
         self.plan.opened(self.now());
     }
 
+    /// The question put in the last step, if it put one.
+    #[must_use]
+    pub fn asked_last(&self) -> Option<Command> {
+        self.asked_last
+    }
+
     fn now(&self) -> Duration {
         self.began.elapsed()
     }
 
     /// Does what is next, at most one question with its repetitions.
     pub async fn step(&mut self, conversation: &mut Conversation) -> Swept {
+        self.asked_last = None;
         match self.plan.next(self.now()) {
             Step::Begin(_) => {
                 self.review.begin();
@@ -99,6 +108,7 @@ impl Sweeper {
 
     async fn ask(&mut self, conversation: &mut Conversation, command: Command) -> Swept {
         let mut asked = 0;
+        self.asked_last = Some(command);
         let outcome = loop {
             asked += 1;
             let heard = conversation.ask(command).await;
