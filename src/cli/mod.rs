@@ -1,5 +1,6 @@
 //! The verbs: what is typed after `bankwatch`, a file a verb.
 
+pub mod capture;
 pub mod config;
 pub mod demo;
 pub mod doctor;
@@ -47,6 +48,8 @@ pub enum Verb {
     Read(read::ReadArguments),
     /// Say what is wrong with a link and how to mend it
     Doctor(doctor::DoctorArguments),
+    /// Record a console's answers for replay and bug reports
+    Capture(capture::CaptureArguments),
     /// Turn a console's transcript into JSON
     Parse(parse::ParseArguments),
     /// Serve a simulated bank on a pseudo-terminal or a TCP port
@@ -67,6 +70,7 @@ impl Verb {
             Self::Demo(arguments) => demo::demo(&arguments),
             Self::Read(arguments) => read::read(&arguments),
             Self::Doctor(arguments) => doctor::doctor(&arguments),
+            Self::Capture(arguments) => capture::capture(&arguments),
             Self::Parse(arguments) => parse::parse(&arguments),
             Self::Simulate(arguments) => {
                 let stopped = told_to_stop()?;

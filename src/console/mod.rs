@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod assemble;
 pub mod bat;
+pub mod blank;
 pub mod clock;
 pub mod command;
 pub mod data_event;
