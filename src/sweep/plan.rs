@@ -6,6 +6,7 @@
 //! summary        pwr                                                                each `summary_interval` between
 //! slow question  stat N or soh N, one at a time                                     between two sweeps
 //! ```
+//! Length: a third of it are the plan's promises, which read best beside it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
