@@ -25,7 +25,8 @@ fn a_full_queue_makes_nobody_wait_and_the_lines_lost_are_told() {
     let pipe = folder.path().join("log");
     make_pipe(&pipe);
     // Opened without blocking, so that the log finds a reader.
-    let reader = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&pipe).unwrap();
+    let reader =
+        File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&pipe).unwrap();
     let target = Target {
         level: Level::Info,
         format: Format::Text,

@@ -1,8 +1,9 @@
 //! A serial port, held exclusively.
 
-use std::io;
+use std::io::IsTerminal;
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
 use tokio_serial::{ErrorKind, SerialPort, SerialPortBuilderExt, SerialStream};
 
 use crate::link::{Line, LinkError};
@@ -21,18 +22,31 @@ pub(super) fn open(path: &Path, line: Line) -> Result<SerialStream, LinkError> {
     Ok(port)
 }
 
+/// What the library's error means, by another look at the port: it tells most failures as "no device".
 fn describe(path: &Path, what: &str, error: &tokio_serial::Error) -> LinkError {
-    if let ErrorKind::Io(kind) = error.kind()
-        && kind != io::ErrorKind::Other
-    {
-        return LinkError::of(what, &io::Error::new(kind, error.to_string()));
-    }
-    match std::fs::OpenOptions::new().read(true).write(true).open(path) {
-        Err(error) => LinkError::of(what, &error),
-        Ok(file) if !std::io::IsTerminal::is_terminal(&file) => LinkError::NoPort { what: what.to_owned() },
-        Ok(_) if error.to_string().to_lowercase().contains("busy") => {
-            LinkError::Busy { what: what.to_owned() }
-        }
+    // Without waiting for a carrier, and without the port becoming our controlling terminal.
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(errno) => LinkError::of(what, &errno.into()),
+        Ok(file) if !file.is_terminal() => LinkError::NoPort { what: what.to_owned() },
+        // It is a port and can be opened, so it was the lock that another has (root passes all else).
+        Ok(_) if error.kind() == ErrorKind::NoDevice => LinkError::busy(what.to_owned()),
         Ok(_) => LinkError::Other { what: what.to_owned(), reason: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_port_is_called_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("notes.txt");
+        std::fs::write(&file, "no port").expect("a file");
+        for path in [folder.path(), &file, Path::new("/dev/null")] {
+            let error = open(path, Line::default()).expect_err("no port");
+            assert_eq!(error, LinkError::NoPort { what: path.display().to_string() });
+        }
     }
 }
