@@ -49,7 +49,7 @@ impl Port {
                 count.fetch_add(1, Ordering::SeqCst);
                 // The bank's end is the test's end.
                 let Ok(console) = TcpStream::connect(&console) else { return };
-                [&client, &console].map(|end| end.set_nodelay(true).unwrap());
+                [&client, &console].into_iter().for_each(|end| end.set_nodelay(true).unwrap());
                 pipe(client.try_clone().unwrap(), console.try_clone().unwrap());
                 pipe(console, client);
             }
