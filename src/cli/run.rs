@@ -1,11 +1,13 @@
 //! `bankwatch run`: the service.
 
 use std::io::{self, Write};
+use std::panic;
 use std::path::PathBuf;
+use std::thread;
 
 use anyhow::Context;
 use clap::Args;
-use slog::warn;
+use slog::{Logger, error, warn};
 
 use crate::app::{self, AppError};
 use crate::cli::exit::Exit;
@@ -42,7 +44,8 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         }
     };
     let config = loaded.file.as_ref().map_or_else(|| "none".to_owned(), |file| file.display().to_string());
-    let plan = app::Plan { settings: loaded.settings, config, terminal: false };
+    let plan =
+        app::Plan { settings: loaded.settings, config, terminal: false, workings: app::Workings::default() };
     serve(plan, &loaded.warnings)
 }
 
@@ -55,7 +58,10 @@ pub fn serve(plan: app::Plan, warnings: &[String]) -> anyhow::Result<Exit> {
     for warning in warnings {
         warn!(log, "settings warning"; "warning" => warning);
     }
+    tell_panics(&log);
     let outcome = app::run(plan, &log, &guard.control());
+    // Back to standard error: nobody reads a log that has ended.
+    drop(panic::take_hook());
     drop(log);
     drop(guard);
     match outcome {
@@ -67,6 +73,20 @@ pub fn serve(plan: app::Plan, warnings: &[String]) -> anyhow::Result<Exit> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// A panic is a bug: one line of the log says where, in place of the text that Rust prints beside it. What it
+/// costs is told by whoever caught it.
+fn tell_panics(log: &Logger) {
+    let log = log.clone();
+    panic::set_hook(Box::new(move |panic| {
+        let (fixed, made) =
+            (panic.payload().downcast_ref::<&str>(), panic.payload().downcast_ref::<String>());
+        let text = fixed.copied().or(made.map(String::as_str)).unwrap_or("a panic without words");
+        let place = panic.location().map_or_else(|| "?".to_owned(), ToString::to_string);
+        let thread = thread::current();
+        error!(log, "panic"; "thread" => thread.name().unwrap_or("?"), "location" => place, "reason" => text);
+    }));
 }
 
 fn target(settings: &LogSettings) -> logging::Target {

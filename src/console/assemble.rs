@@ -24,7 +24,7 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
         asked_again: transcript.asked_again(),
         stack: None,
         batteries: Vec::new(),
-        facts: None,
+        facts: Vec::new(),
         missing: Vec::new(),
     };
     for place in &transcript.known {
@@ -103,9 +103,12 @@ fn put(reading: &mut BankReading, command: Command, parsed: Parsed) {
             battery.presence = Presence::Present;
             battery.cells = Some(cells(table));
         }
-        Parsed::Info(info) if reading.series() => reading.facts = Some(of_info(*info)),
+        Parsed::Info(info) if reading.series() => reading.facts.push((FactSource::Info, of_info(*info))),
         Parsed::Info(info) => reach(reading, place).facts.push((FactSource::Info, of_info(*info))),
-        Parsed::Stat(stat) if reading.series() => reading.facts.get_or_insert_default().cycles = stat.cycles,
+        Parsed::Stat(stat) if reading.series() => {
+            let cycles = Facts { cycles: stat.cycles, ..Facts::default() };
+            reading.facts.push((FactSource::Stat, cycles));
+        }
         Parsed::Stat(stat) => reach(reading, place).facts.push((FactSource::Stat, of_stat(&stat))),
         Parsed::Cells(_) | Parsed::Soh(_) | Parsed::Clock(_) | Parsed::Log(_) | Parsed::Event(_) => {}
     }

@@ -1,6 +1,7 @@
 //! The way to a console: bytes in, bytes out. Opened from one text.
 
 mod error;
+mod holder;
 mod replay;
 mod serial;
 mod tcp;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use error::LinkError;
+pub use holder::Holder;
 
 /// An open link.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}

@@ -1,8 +1,9 @@
 //! A serial port, held exclusively.
 
-use std::io;
+use std::io::IsTerminal;
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
 use tokio_serial::{ErrorKind, SerialPort, SerialPortBuilderExt, SerialStream};
 
 use crate::link::{Line, LinkError};
@@ -21,24 +22,17 @@ pub(super) fn open(path: &Path, line: Line) -> Result<SerialStream, LinkError> {
     Ok(port)
 }
 
+/// What the library's error means, by another look at the port: it tells most failures as "no device".
 fn describe(path: &Path, what: &str, error: &tokio_serial::Error) -> LinkError {
-    if let ErrorKind::Io(kind) = error.kind()
-        && kind != io::ErrorKind::Other
-    {
-        return LinkError::of(what, &io::Error::new(kind, error.to_string()));
-    }
-    match std::fs::OpenOptions::new().read(true).write(true).open(path) {
-        Err(error) => LinkError::of(what, &error),
-        Ok(file) if !std::io::IsTerminal::is_terminal(&file) => LinkError::NoPort { what: what.to_owned() },
-        Ok(_) if is_held(&error.to_string()) => LinkError::Busy { what: what.to_owned() },
+    // Without waiting for a carrier, and without the port becoming our controlling terminal.
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(errno) => LinkError::of(what, &errno.into()),
+        Ok(file) if !file.is_terminal() => LinkError::NoPort { what: what.to_owned() },
+        // It is a port and can be opened, so it was the lock that another has (root passes all else).
+        Ok(_) if error.kind() == ErrorKind::NoDevice => LinkError::busy(what.to_owned()),
         Ok(_) => LinkError::Other { what: what.to_owned(), reason: error.to_string() },
     }
-}
-
-/// Whether the library's words mean that another program has the port; it gives no kind of its own for that.
-fn is_held(words: &str) -> bool {
-    let words = words.to_lowercase();
-    ["busy", "exclusive lock"].iter().any(|held| words.contains(held))
 }
 
 #[cfg(test)]
@@ -48,14 +42,25 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_that_somebody_else_has_is_told_as_busy() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("console");
-        let bank = Simulation::new(Dialect::Pytes).pty(&path).start().unwrap();
-        let held = open(&path, Line::default()).unwrap();
-        let error = open(&path, Line::default()).unwrap_err();
-        assert_eq!(error, LinkError::Busy { what: path.display().to_string() });
+        let bank = Simulation::new(Dialect::Pytes).pty(&path).start().expect("a simulated bank");
+        let held = open(&path, Line::default()).expect("an open port");
+        let error = open(&path, Line::default()).expect_err("busy");
+        assert!(matches!(error, LinkError::Busy { .. }), "{error}");
         drop(held);
         assert!(open(&path, Line::default()).is_ok(), "free again");
         bank.stop();
+    }
+
+    #[test]
+    fn what_is_no_port_is_called_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("notes.txt");
+        std::fs::write(&file, "no port").expect("a file");
+        for path in [folder.path(), &file, Path::new("/dev/null")] {
+            let error = open(path, Line::default()).expect_err("no port");
+            assert_eq!(error, LinkError::NoPort { what: path.display().to_string() });
+        }
     }
 }
