@@ -105,6 +105,8 @@ impl Collector {
         self.number(Kind::Clock, place, row.clock.map(seconds));
         self.text(place, row.barcode.as_ref());
         self.text(MODEL + place, row.model.as_ref());
+        // That somebody is at this place is remembered for as long as the service runs.
+        self.text(PRESENT + place, Some(&String::new()));
     }
 
     fn stack(&mut self, row: &StackRow) {
@@ -127,6 +129,7 @@ impl Collector {
 /// Beside a battery's own figures of the same kind in one answer.
 const MOS: u16 = 1000;
 const MODEL: u16 = 1000;
+const PRESENT: u16 = 2000;
 
 fn seconds(clock: jiff::civil::DateTime) -> i64 {
     clock.duration_since(jiff::civil::DateTime::MIN).as_secs()
