@@ -316,10 +316,16 @@ impl Review {
                 }
             }
             Parsed::Cells(cells) => {
-                if let Some(place) = command.place()
-                    && self.sum_agrees(place, at, cells) == Some(true)
-                {
-                    self.sums_agree.insert(place);
+                // A sum that two answers confirm to be beside the voltage is this console's manner from now on.
+                let place = command.place();
+                match place.and_then(|place| Some((place, self.sum_agrees(place, at, cells)?))) {
+                    Some((place, true)) => {
+                        self.sums_agree.insert(place);
+                    }
+                    Some((place, false)) => {
+                        self.sums_agree.remove(&place);
+                    }
+                    None => {}
                 }
             }
             _ => {}
