@@ -1,4 +1,5 @@
 //! A console that says what a test tells it to, and remembers every line it was sent.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

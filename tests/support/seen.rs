@@ -77,10 +77,11 @@ pub fn read(parsed: &Parsed) -> Seen {
         Parsed::Table(table) => {
             for row in &table.rows {
                 let at = row.place.map_or(0, |place| usize::from(place.number()));
-                all.number("present", at, Some(!row.absent));
+                // Rows of absent places mean nothing.
                 if row.absent {
                     continue;
                 }
+                all.number("present", at, Some(1));
                 all.number("voltage", at, row.voltage.map(|v| v.0));
                 all.number("current", at, row.current.map(|v| v.0));
                 all.number("temperature", at, row.temperature.map(|v| v.0));
@@ -172,10 +173,10 @@ pub fn read(parsed: &Parsed) -> Seen {
 
 fn row(all: &mut Collector, row: &TableRow) {
     let at = row.place;
-    all.number("present", at, Some(row.present));
     if !row.present {
         return;
     }
+    all.number("present", at, Some(1));
     all.number("voltage", at, Some(row.voltage_mv));
     all.number("current", at, Some(row.current_ma));
     all.number("temperature", at, Some(row.temperature_mc));

@@ -52,6 +52,8 @@ pub struct Tally {
     pub lacking: BTreeMap<&'static str, u64>,
     /// What must never happen.
     pub violations: Vec<String>,
+    /// What was believed for want of anything to compare it with.
+    pub unguarded: Vec<String>,
     /// Why sweeps were incomplete.
     pub reasons: BTreeMap<String, u64>,
     before: HashMap<String, (Instant, Seen)>,
@@ -161,8 +163,14 @@ impl Tally {
         let bound = tolerance.flat + tolerance.per_second * age + moved as f64;
         match error {
             Some(error) if error as f64 <= bound => entry.within += 1,
-            _ if first => entry.first += 1,
-            _ if asked >= MOST_ASKED => entry.third += 1,
+            _ if first => {
+                entry.first += 1;
+                self.unguarded.push(format!("at first: {}", what()));
+            }
+            _ if asked >= MOST_ASKED => {
+                entry.third += 1;
+                self.unguarded.push(format!("at third: {}", what()));
+            }
             _ => {
                 entry.beyond += 1;
                 self.violations.push(what());
@@ -191,6 +199,7 @@ impl Tally {
             entry.largest = entry.largest.max(wrong.largest);
         }
         self.violations.extend(other.violations);
+        self.unguarded.extend(other.unguarded);
     }
 }
 
@@ -237,6 +246,9 @@ impl fmt::Display for Tally {
         }
         for (reason, count) in &self.reasons {
             writeln!(f, "missing {count} × {reason}")?;
+        }
+        for unguarded in self.unguarded.iter().take(20) {
+            writeln!(f, "{unguarded}")?;
         }
         for violation in self.violations.iter().take(20) {
             writeln!(f, "VIOLATION {violation}")?;
