@@ -6,6 +6,7 @@ mod expected;
 #[path = "support/service.rs"]
 mod service;
 
+use std::thread;
 use std::time::Duration;
 
 use bankwatch::simulator::{Dialect, EventStyle, Said, Simulation, SimulatorHandle, Truth, Values, Word};
@@ -141,18 +142,38 @@ fn a_recording_is_read_like_the_console_it_came_from() {
 
 #[test]
 fn a_stack_has_its_own_totals_and_shares_its_cells_out() {
-    let bank = still(Dialect::ForceH2, 4, 30).start().expect("a bank");
-    let mut service = Service::start(&bank.link(), BRISK);
-    let status = holds(&mut service, &bank, &["info", "stat"], expected::stack);
-    assert_eq!(status["series"], true);
-    let cells: Vec<usize> = status["cells_data"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|battery| Some(battery["cells"].as_array()?.len()))
+    for (dialect, cells) in [(Dialect::ForceH2, 30), (Dialect::Sc500, 15), (Dialect::Sc0500, 15)] {
+        let bank = still(dialect, 4, cells).start().expect("a bank");
+        let mut service = Service::start(&bank.link(), BRISK);
+        let status = holds(&mut service, &bank, &["info", "stat"], expected::stack);
+        assert_eq!(status["series"], true);
+        let shares = status["cells_data"].as_array().into_iter().flatten();
+        let shares: Vec<usize> =
+            shares.filter_map(|battery| Some(battery["cells"].as_array()?.len())).collect();
+        assert_eq!(shares, [cells; 4]);
+        ends_well(service, "TERM");
+    }
+}
+
+#[test]
+fn every_48_volt_dialect_is_read_field_by_field() {
+    let dialects = Dialect::ALL.iter().copied().filter(|dialect| !dialect.is_stack());
+    let asked: Vec<_> = dialects
+        .map(|dialect| {
+            thread::spawn(move || {
+                let plan = Simulation::new(dialect).batteries(2).seed(7).speed(0.0).unpaced();
+                let heater = printed(&plan, "Heater Status");
+                let bank = plan.start().expect("a bank");
+                let mut service = Service::start(&bank.link(), BRISK);
+                let manner = Manner { heater: heater.as_deref(), places: 2 };
+                let counted = |said: &Said| matches!(said.values, Values::Stat(_));
+                holds(&mut service, &bank, &["bat 2"], |truth| {
+                    expected::bank(truth, manner).filter(|_| truth.answers.iter().any(counted))
+                });
+            })
+        })
         .collect();
-    assert_eq!(cells, [30; 4]);
-    ends_well(service, "TERM");
+    asked.into_iter().for_each(|one| one.join().expect("each dialect is read"));
 }
 
 /// Sweeps in whose middle a battery is taken out: each of its answers is missing from one of them.
@@ -173,7 +194,8 @@ fn a_battery_taken_out_keeps_its_place_and_comes_back() {
     let mut service = Service::start(&bank.link(), BRISK);
     let mut holds = |what: &str, there: &dyn Fn(&Truth) -> bool| {
         service.wait(what, |status| {
-            let expected = expected::bank(&bank.truth(), manner).filter(|_| there(&bank.truth()));
+            let truth = bank.truth();
+            let expected = expected::bank(&truth, manner).filter(|_| there(&truth));
             against(status, expected, MOST_ERRORS)
         })
     };
