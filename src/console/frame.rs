@@ -71,6 +71,10 @@ impl Framer {
             }
             let line = std::mem::take(&mut self.line);
             match self.whole_line(&line) {
+                // A console that goes on by itself does not wait at its pager.
+                Progress::Incomplete if news == Progress::Pager && !is_blank(&line) => {
+                    news = Progress::Incomplete;
+                }
                 Progress::Incomplete => {}
                 done @ Progress::Complete(_) => return done,
                 told => news = told,
@@ -83,6 +87,7 @@ impl Framer {
             return Progress::TooLong;
         }
         match self.open_line() {
+            Progress::Incomplete if news == Progress::Pager && !is_blank(&self.line) => Progress::Incomplete,
             Progress::Incomplete => news,
             told => told,
         }
@@ -113,8 +118,12 @@ impl Framer {
     }
 
     fn whole_line(&mut self, bytes: &[u8]) -> Progress {
-        self.pager_told = false;
+        let told = std::mem::take(&mut self.pager_told);
         let line = latin1(bytes);
+        if is_pager(&line) {
+            // Consoles send a carriage return behind it before they wait, in one piece with it or later.
+            return if told { Progress::Incomplete } else { Progress::Pager };
+        }
         if self.is_echo(&line) {
             self.body = Some(Answer::begin(Some(self.question.clone())));
             self.stranger_ended = false;
@@ -180,6 +189,10 @@ impl Framer {
         }
         if std::mem::take(&mut self.stranger_ended) { Progress::Prompt } else { Progress::Incomplete }
     }
+}
+
+fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(|byte| *byte == b' ')
 }
 
 #[cfg(test)]
@@ -266,6 +279,22 @@ mod tests {
         let Progress::Complete(log) = framer.push(rest) else { panic!("no answer") };
         let lines: Vec<_> = log.lines().map(|(_, line)| line.trim()).collect();
         assert_eq!(lines, ["Index : 1", "$", "Index : 0"]);
+    }
+
+    #[test]
+    fn a_pager_is_told_wherever_the_bytes_are_cut_but_not_once_the_console_went_on() {
+        let first =
+            b"log\n\r@\r\n\r Index : 1\n\rPress [Enter] to be continued,other key to exit\r".as_slice();
+        let erase = b"\r                                                  \r\r\r\n".as_slice();
+        for cut in 1..=first.len() {
+            let mut framer = Framer::new("log");
+            let told = [framer.push(&first[..cut]), framer.push(&first[cut..])];
+            assert_eq!(told.iter().filter(|told| **told == Progress::Pager).count(), 1, "cut at {cut}");
+            assert_eq!(framer.push(erase), Progress::Incomplete, "cut at {cut}");
+        }
+        let more = [first, erase, b" Index : 0\r\n".as_slice()].concat();
+        assert_eq!(Framer::new("log").push(&more), Progress::Incomplete);
+        assert_eq!(Framer::new("log").push(&more[..more.len() - 4]), Progress::Incomplete);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::console::answer::Answer;
 use crate::console::bat::CellTable;
 use crate::console::command::{Command, Verb};
 use crate::console::error::{ParseError, excerpt};
-use crate::console::figures::{Figure, Kind, Said, figures, words};
+use crate::console::figures::{Figure, Kind, Said, figures, states, words};
 use crate::console::parsed::{self, Parsed, Rejected};
 use crate::console::pwr_table::PwrTable;
 use crate::console::refusal::Refusal;
@@ -56,13 +56,16 @@ pub struct Found {
 #[derive(Debug)]
 struct Believed {
     at: Duration,
+    /// How many state words there were.
+    states: usize,
     figures: BTreeMap<(Kind, u16), Said>,
 }
 
 impl Believed {
-    fn new(at: Duration, figures: Vec<Figure>) -> Self {
+    fn new(at: Duration, states: usize, figures: Vec<Figure>) -> Self {
         Self {
             at,
+            states,
             figures: figures.into_iter().map(|figure| ((figure.kind, figure.index), figure.said)).collect(),
         }
     }
@@ -143,7 +146,7 @@ impl Review {
             let doubt = self.strange_word(parsed).or_else(|| self.at_odds(command, at, &figures, parsed));
             doubt.map(Lost::Unconfirmed)
         });
-        let said = Believed::new(at, figures);
+        let said = Believed::new(at, states(parsed).len(), figures);
         // Three sound answers that all differ are a load that moves, not damage: the newest is true. Damage to
         // single lines that persists costs those lines alone.
         let restless = self.candidates.len() + 1 >= MOST_ASKED as usize;
@@ -174,22 +177,24 @@ impl Review {
 
     /// The first figure that contradicts everything else said of it.
     fn at_odds(&self, command: Command, at: Duration, figures: &[Figure], parsed: &Parsed) -> Option<String> {
-        self.lacking(command, figures)
+        self.lacking(command, figures, states(parsed).len())
             .or_else(|| figures.iter().find_map(|figure| self.figure_at_odds(command, at, figure)))
             .or_else(|| self.cells_at_odds(command, at, parsed))
     }
 
     /// A figure that is not there though it was there before, or is in the table beside; or the other way round.
-    fn lacking(&self, command: Command, figures: &[Figure]) -> Option<String> {
+    fn lacking(&self, command: Command, figures: &[Figure], states: usize) -> Option<String> {
         let keys: BTreeSet<(Kind, u16)> = figures.iter().map(|figure| (figure.kind, figure.index)).collect();
         let same = |said: &Believed| {
-            said.figures.len() == keys.len() && said.figures.keys().all(|key| keys.contains(key))
+            said.states == states
+                && said.figures.len() == keys.len()
+                && said.figures.keys().all(|key| keys.contains(key))
         };
         if self.candidates.iter().any(|candidate| same(&candidate.said)) {
             return None;
         }
         if let Some(before) = self.believed.get(&command) {
-            let (now, then) = (keys.len(), before.figures.len());
+            let (now, then) = (keys.len() + states, before.figures.len() + before.states);
             return (!same(before)).then(|| format!("{now} values where {then} were said before"));
         }
         let beside = self.beside(command)?;
@@ -233,7 +238,8 @@ impl Review {
         let place = command.place()?;
         let (at, table) = self.table.as_ref()?;
         let row = PwrTable { rows: vec![table.row(place)?.clone()], problems: Vec::new() };
-        Some(Believed::new(*at, figures(&Parsed::Table(row), 0)))
+        let row = Parsed::Table(row);
+        Some(Believed::new(*at, states(&row).len(), figures(&row, 0)))
     }
 
     /// The cells against the table's extremes and, for a battery that was once seen to agree, their sum against
@@ -316,10 +322,16 @@ impl Review {
                 }
             }
             Parsed::Cells(cells) => {
-                if let Some(place) = command.place()
-                    && self.sum_agrees(place, at, cells) == Some(true)
-                {
-                    self.sums_agree.insert(place);
+                // A sum that two answers confirm to be beside the voltage is this console's manner from now on.
+                let place = command.place();
+                match place.and_then(|place| Some((place, self.sum_agrees(place, at, cells)?))) {
+                    Some((place, true)) => {
+                        self.sums_agree.insert(place);
+                    }
+                    Some((place, false)) => {
+                        self.sums_agree.remove(&place);
+                    }
+                    None => {}
                 }
             }
             _ => {}
