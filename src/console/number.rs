@@ -49,25 +49,30 @@ fn parts(text: &str, separator: char) -> Option<[i16; 3]> {
 ///
 /// `0x…` and anything with a letter is hexadecimal. Digits alone may be either, since some firmware is said to
 /// mix both: the reading with fewer bits wins, because events come singly or in twos, and hexadecimal, the
-/// consoles' own habit, where both have as many. `2000` is 0x2000, `8192` is 8192.
+/// consoles' own habit, where both have as many. `2000` is 0x2000, `8192` is 8192. Decision 0003 has the cases
+/// this gets wrong.
 pub fn event_word(value: &str) -> Option<EventWord> {
     let mut tokens = value.split_ascii_whitespace();
     let number = tokens.next()?;
-    let prefixed = number.strip_prefix("0x").or_else(|| number.strip_prefix("0X"));
-    let hexadecimal = hex_digits(prefixed.unwrap_or(number))?;
-    let decimal = match prefixed {
-        Some(_) => None,
-        None => integer(number).and_then(|value| u32::try_from(value).ok()),
+    let bits = match number.strip_prefix("0x").or_else(|| number.strip_prefix("0X")) {
+        Some(digits) => hexadecimal(digits)?,
+        None => match (hexadecimal(number), decimal(number)) {
+            (Some(hexadecimal), Some(decimal)) if decimal.count_ones() < hexadecimal.count_ones() => decimal,
+            (hexadecimal, decimal) => hexadecimal.or(decimal)?,
+        },
     };
-    let bits =
-        decimal.filter(|decimal| decimal.count_ones() < hexadecimal.count_ones()).unwrap_or(hexadecimal);
     let names: Vec<String> = tokens.map(str::to_owned).collect();
     names.iter().all(|name| is_plain(name)).then_some(EventWord { bits, names })
 }
 
-fn hex_digits(text: &str) -> Option<u32> {
-    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit());
-    plain.then(|| u32::from_str_radix(text, 16).ok())?
+fn hexadecimal(digits: &str) -> Option<u32> {
+    let plain = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    plain.then(|| u32::from_str_radix(digits, 16).ok())?
+}
+
+fn decimal(digits: &str) -> Option<u32> {
+    let plain = digits.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| digits.parse().ok())?
 }
 
 /// Letters, digits and the few marks that names and words are made of.
@@ -107,7 +112,11 @@ mod tests {
         assert_eq!(bits("8193"), Some(0x2001));
         assert_eq!(bits("2a"), Some(0x2a));
         assert_eq!(bits("80000000"), Some(0x8000_0000));
+        assert_eq!(bits("2147483648"), Some(0x8000_0000));
         assert_eq!(bits("00000000"), Some(0));
+        assert_eq!(bits("0x"), None);
+        assert_eq!(bits("-4"), None);
+        assert_eq!(bits("4294967296"), None);
         assert_eq!(bits("0xZ"), None);
         assert_eq!(bits("0x123456789"), None);
         let word = event_word("0x6        BHV BVNOR").expect("a word");
