@@ -1,6 +1,7 @@
 //! What the review compares: an answer's values as a flat list of figures, each of a kind with a tolerance.
 
 use crate::console::parsed::Parsed;
+use crate::console::pwr_detail::is_event_label;
 use crate::console::pwr_table::PwrRow;
 use crate::console::stack::StackRow;
 use crate::model::event_word::EventWord;
@@ -212,7 +213,8 @@ pub fn words(parsed: &Parsed) -> Vec<&str> {
             .collect(),
         Parsed::Detail(d) => {
             let labels = d.other.iter().map(|(label, _)| label.as_str());
-            let labels = labels.chain(d.other_events.iter().map(|(label, _)| label.as_str()));
+            let events = d.other_events.iter().map(|(label, _)| label.as_str());
+            let labels = labels.chain(events.filter(|label| !is_event_label(label)));
             let states = [&d.base_state, &d.volt_state, &d.current_state, &d.temp_state, &d.coulomb_state];
             let switches = [&d.soh_state, &d.heater, &d.charge_switch, &d.discharge_switch];
             labels.chain(of(states)).chain(of(switches)).collect()
