@@ -5,7 +5,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use bankwatch::console::answer::Answer;
+use bankwatch::console::answer::{Answer, Verdict};
 use bankwatch::console::command::Command;
 use bankwatch::console::frame::{Framer, Progress};
 use bankwatch::console::parsed;
@@ -46,6 +46,8 @@ fn every_transcript_yields_the_committed_values() {
         let name = path.display();
         let question = question(&bytes);
         let answer = framed(&question, &bytes).unwrap_or_else(|| panic!("{name}: no whole answer"));
+        let refusal = path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("refused_"));
+        assert_eq!(matches!(answer.verdict, Verdict::Refused(_)), refusal, "{name}: {:?}", answer.verdict);
         let text = match question.parse::<Command>() {
             Err(_) => format!("{:?}", answer.verdict),
             Ok(command) => {
@@ -55,7 +57,10 @@ fn every_transcript_yields_the_committed_values() {
                         assert_eq!(parsed.problems(), [], "{name}");
                         serde_json::to_string_pretty(&parsed).expect("plain values serialise")
                     }
-                    Err(reason) => format!("refused: {reason}"),
+                    Err(reason) => {
+                        assert!(refusal, "{name}: {reason}");
+                        format!("refused: {reason}")
+                    }
                 }
             }
         };

@@ -75,9 +75,14 @@ use crate::console::table::Cut;
 use crate::model::units::{MilliampHours, MilliwattHours};
 use crate::model::word::Word;
 
-/// A state word: letters and the few marks that occur in them.
+/// A state word: a letter, then letters, digits and the few marks that occur in them. A number is none: it
+/// comes from the column beside.
 pub(super) fn state_word(token: &str) -> Result<Word, &'static str> {
-    if is_plain(token) { Ok(Word::new(token)) } else { Err("a word") }
+    if is_plain(token) && token.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        Ok(Word::new(token))
+    } else {
+        Err("a word")
+    }
 }
 
 /// A barcode or a type: letters, digits, dashes.
