@@ -1,4 +1,5 @@
 //! Questions to a simulated console without any I/O, answered through the framing.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use bankwatch::console::answer::Answer;
 use bankwatch::console::frame::{Framer, Progress};
