@@ -122,4 +122,36 @@ mod tests {
         let word = event_word("0x6        BHV BVNOR").expect("a word");
         assert_eq!((word.bits, word.names.join(" ")), (6, "BHV BVNOR".to_owned()));
     }
+
+    /// How many words of `count` bits, and which, are read as another word. Only those printed in digits count.
+    fn misread(count: u32, print: fn(u32) -> String) -> (usize, Vec<u32>) {
+        fn words(count: u32, below: u32) -> Vec<u32> {
+            if count == 0 {
+                return vec![0];
+            }
+            let highest = |shift| words(count - 1, shift).into_iter().map(move |rest| rest | 1 << shift);
+            (0..below).flat_map(highest).collect()
+        }
+        let mut all = words(count, u32::BITS);
+        all.retain(|bits| print(*bits).bytes().all(|byte| byte.is_ascii_digit()));
+        let wrong =
+            all.iter().filter(|bits| event_word(&print(**bits)).is_none_or(|word| word.bits != **bits));
+        (all.len(), wrong.copied().collect())
+    }
+
+    #[test]
+    fn digits_without_a_prefix_are_misread_only_where_decision_0003_says() {
+        let (hexadecimal, decimal) = (|bits| format!("{bits:x}"), |bits: u32| bits.to_string());
+        assert_eq!(misread(1, hexadecimal), (32, vec![]));
+        assert_eq!(misread(1, decimal), (32, vec![]));
+        assert_eq!(misread(2, hexadecimal), (480, vec![]));
+        let (all, mut wrong) = misread(2, decimal);
+        wrong.sort_unstable();
+        assert_eq!((all, wrong), (496, vec![10, 12, 18, 20, 24, 40, 48, 80, 1040, 2080, 4100, 8200]));
+        let of_three = |print| {
+            let (all, wrong) = misread(3, print);
+            (wrong.len(), all)
+        };
+        assert_eq!((of_three(hexadecimal), of_three(decimal)), ((24, 4488), (76, 4960)));
+    }
 }
