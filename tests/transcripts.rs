@@ -1,6 +1,8 @@
 //! Transcripts written for these tests, one a layout, answer and refusal that consoles are known to give: each
 //! held against the values beside it, and framed the same from a port and from a file.
 
+#![expect(clippy::expect_used, reason = "a helper that fails fails its test")]
+
 mod support;
 
 use std::path::{Path, PathBuf};
