@@ -1,7 +1,5 @@
 //! What users of such consoles stumbled over: each pitfall with an answer that has it and what is made of it.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
-
 use bankwatch::console::answer::Answer;
 use bankwatch::console::frame::{Framer, Progress};
 use bankwatch::console::parsed;
