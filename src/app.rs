@@ -24,7 +24,7 @@ use crate::console::review::Review;
 use crate::link::{Line, Link, LinkError};
 use crate::logging::Control;
 use crate::messages::{Outlet, Queue, Slot};
-use crate::settings::{BankSettings, Batteries, CellLevel, Settings};
+use crate::settings::{BankSettings, Batteries, CellLevel, DatabaseUrl, Settings};
 use crate::supervise::{Child, Fatal, Phase, Policy, Role, Signal, Supervisor, signals};
 use crate::sweep::conversation::Patience;
 use crate::sweep::plan::Rhythm;
@@ -83,6 +83,9 @@ pub fn run(plan: Plan, log: &Logger, control: &Control) -> Result<(), AppError> 
 async fn serve(plan: Plan, banks: Vec<Bank>, log: &Logger, control: &Control) -> Result<(), AppError> {
     let mut signals = signals()?;
     info!(log, "service started"; "version" => env!("CARGO_PKG_VERSION"), "banks" => banks.len(), "config" => &plan.config);
+    for output in not_yet(&plan.settings) {
+        warn!(log, "output not in this version"; "output" => output);
+    }
     let mut supervisor = Supervisor::new(log.clone(), Policy::default());
     let fatal = supervisor.fatal();
     let tree = grow(&mut supervisor, &plan, banks, log)?;
@@ -99,6 +102,15 @@ async fn serve(plan: Plan, banks: Vec<Bank>, log: &Logger, control: &Control) ->
         warn!(log, "service stopped late"; "late" => ?report.late, "blocked" => ?report.blocked, "took" => Took(report.took));
     }
     outcome
+}
+
+/// Outputs that the settings ask for and that do not exist yet: nobody should believe they publish.
+fn not_yet(settings: &Settings) -> Vec<&'static str> {
+    let asked = [
+        (settings.mqtt.enabled, "mqtt"),
+        (settings.database.enabled && matches!(settings.database.url, DatabaseUrl::Mysql { .. }), "database"),
+    ];
+    asked.into_iter().filter(|(asked, _)| *asked).map(|(_, output)| output).collect()
 }
 
 /// Waits for the signal that ends the service; a hang-up opens the log file anew.

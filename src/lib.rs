@@ -6,49 +6,51 @@
 //! console ─► SerialActor ─Transcript─► ParserActor ─BankReading─► StatsActor ─BankReport─► JsonFileActor
 //!            owns the port             typed values               totals, facts           <bank>_status.json
 //! ```
-//! The rooms, from plain values inside to the process outside; `tests/imports.rs` holds who may know whom:
+//! The rooms, from plain values inside to the process outside; `tests/imports.rs` holds who may know whom.
 
-/// Plain values: units, readings, facts, statistics.
+// Remarks, not documentation: a module's own begins its file, and its links lead from there.
+
+// Plain values: units, readings, facts, statistics.
 pub mod model;
 
-/// The console's language: bytes to values.
+// The console's language: bytes to values.
 pub mod console;
 
-/// The way to a console: bytes in, bytes out.
+// The way to a console: bytes in, bytes out.
 pub mod link;
 
-/// What is asked when, and the conversation that asks it.
+// What is asked when, and the conversation that asks it.
 pub mod sweep;
 
-/// The settings: sections, layers, the predecessor's file.
+// The settings: sections, layers, the predecessor's file.
 pub mod settings;
 
-/// The status document of a bank, as JSON and as a table.
+// The status document of a bank, as JSON and as a table.
 pub mod status;
 
-/// A bank that lives, for demonstrations and tests.
+// A bank that lives, for demonstrations and tests.
 pub mod simulator;
 
-/// One log line an event.
+// One log line an event.
 pub mod logging;
 
-/// Trouble that lasts, told on change and at a decreasing pace.
+// Trouble that lasts, told on change and at a decreasing pace.
 pub mod trouble;
 
-/// Files that are replaced as a whole.
+// Files that are replaced as a whole.
 pub mod atomic_file;
 
-/// Actors that are restarted in place; knows actix and nothing of batteries.
+// Actors that are restarted in place; knows actix and nothing of batteries.
 pub mod supervise;
 
-/// What crosses actors.
+// What crosses actors.
 pub mod messages;
 
-/// The actors: one file each, thin.
+// The actors: one file each, thin.
 pub mod actors;
 
-/// The tree: the list of children and who feeds whom.
+// The tree: the list of children and who feeds whom.
 pub mod app;
 
-/// The verbs of the command line.
+// The verbs of the command line.
 pub mod cli;

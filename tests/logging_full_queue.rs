@@ -2,25 +2,21 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot make its own pipe may fail")]
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread;
 
 use bankwatch::logging::{self, Format, Target};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 use slog::{Level, info};
 
 /// More than the queue (4096 lines) and the pipe (64 kB) can take together.
 const LINES: usize = 12_000;
 
-#[allow(unsafe_code, reason = "the standard library makes no named pipes")]
 fn make_pipe(path: &Path) {
-    let name = CString::new(path.as_os_str().as_bytes()).unwrap();
-    // SAFETY: `name` is a string with its NUL that outlives the call.
-    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    rustix::fs::mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
 }
 
 #[test]
@@ -29,7 +25,8 @@ fn a_full_queue_makes_nobody_wait_and_the_lines_lost_are_told() {
     let pipe = folder.path().join("log");
     make_pipe(&pipe);
     // Opened without blocking, so that the log finds a reader.
-    let reader = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&pipe).unwrap();
+    let reader =
+        File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&pipe).unwrap();
     let target = Target {
         level: Level::Info,
         format: Format::Text,

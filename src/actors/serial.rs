@@ -100,7 +100,6 @@ impl Owner {
             let reason = match self.settings.link.open().await {
                 Err(error) => error.to_string(),
                 Ok(link) => {
-                    let Patience { .. } = self.settings.patience;
                     let conversation =
                         Conversation::new(link, self.settings.line_end, self.settings.patience);
                     // The link is closed when this returns, before the pause: an adapter that is still held

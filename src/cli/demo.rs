@@ -9,6 +9,7 @@ use clap::Args;
 use crate::app;
 use crate::cli::exit::Exit;
 use crate::cli::run;
+use crate::cli::simulate::speed;
 use crate::settings::{Sources, load};
 use crate::simulator::{Dialect, Simulation};
 
@@ -19,11 +20,11 @@ pub struct DemoArguments {
     /// Everything the demo writes lies here; delete it afterwards
     #[arg(long, value_name = "DIR", default_value = "bankwatch-demo")]
     folder: PathBuf,
-    /// How many seconds of the bank's life go by in one of ours
-    #[arg(long, default_value_t = 1.0)]
+    /// How many seconds of the bank's life go by in one of ours; 0 stands still
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = speed)]
     speed: f64,
-    /// What the simulated console speaks
-    #[arg(long, default_value = "pytes-v5")]
+    /// What the simulated console speaks: the dialects are those of `bankwatch simulate`
+    #[arg(long, value_name = "NAME", default_value = "pytes-v5")]
     dialect: Dialect,
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::exit::Exit;
@@ -14,11 +15,12 @@ use crate::console::assemble::assemble;
 use crate::console::review::Review;
 use crate::link::{Line, Link};
 use crate::model::report::BankReport;
-use crate::settings::{LineEnd, Sources, load};
+use crate::settings::{BankSettings, LineEnd, Sources, load};
 use crate::status::{Status, table};
 use crate::sweep::conversation::{Conversation, Patience};
 use crate::sweep::plan::Rhythm;
 use crate::sweep::sweeper::{Sweeper, Swept};
+use crate::trouble::Took;
 
 /// What to read, and how to show it.
 #[derive(Debug, Args)]
@@ -58,7 +60,11 @@ pub fn read(arguments: &ReadArguments) -> anyhow::Result<Exit> {
             let exit = if report.reading.missing.is_empty() { Exit::Well } else { Exit::Failed };
             (vec![Status::of(&report, &TimeZone::system())], exit)
         }
-        None => (latest(arguments.config.clone())?, Exit::Well),
+        None => {
+            let latest = latest(arguments.config.clone())?;
+            let exit = if told_stale(&latest)? { Exit::Failed } else { Exit::Well };
+            (latest.into_iter().map(|(status, _)| status).collect(), exit)
+        }
     };
     let mut out = io::stdout().lock();
     for status in statuses {
@@ -95,8 +101,8 @@ fn ask(link: Link) -> anyhow::Result<BankReport> {
     })
 }
 
-/// What the running service wrote last of each of its banks.
-fn latest(config: Option<PathBuf>) -> anyhow::Result<Vec<Status>> {
+/// What the running service wrote last of each of its banks, and how old that may be.
+fn latest(config: Option<PathBuf>) -> anyhow::Result<Vec<(Status, Duration)>> {
     let loaded = load(&Sources::from_process(config, Vec::new()))?;
     loaded.require_bank()?;
     let settings = &loaded.settings;
@@ -105,16 +111,40 @@ fn latest(config: Option<PathBuf>) -> anyhow::Result<Vec<Status>> {
             "the service's status file is switched off ([json_file] enabled = false); name a link to ask the console"
         );
     }
-    let status = |name: &str| {
-        let path = settings.json_file.directory.join(format!("{name}_status.json"));
+    let status = |bank: &BankSettings| {
+        let path = settings.json_file.directory.join(format!("{}_status.json", bank.name));
         let text = std::fs::read_to_string(&path).with_context(|| {
             format!(
                 "{} can't be read: is the service running? Name a link to ask the console itself",
                 path.display()
             )
         })?;
-        serde_json::from_str(&text)
-            .with_context(|| format!("{} is no status file of this version", path.display()))
+        let status = serde_json::from_str(&text);
+        let status =
+            status.with_context(|| format!("{} is no status file of this version", path.display()))?;
+        Ok((status, MOST_INTERVALS * bank.interval))
     };
-    settings.banks.iter().map(|bank| status(&bank.name)).collect()
+    settings.banks.iter().map(status).collect()
+}
+
+/// A bank is offline when nothing came for so many of its intervals.
+const MOST_INTERVALS: u32 = 3;
+
+/// Says of each bank whose reading is old how old it is; answers whether any is.
+fn told_stale(latest: &[(Status, Duration)]) -> anyhow::Result<bool> {
+    let mut stale = false;
+    for (status, most) in latest {
+        let taken: Timestamp = status.taken_at.parse().context("the status file's time can't be read")?;
+        let age = Duration::try_from(Timestamp::now().duration_since(taken)).unwrap_or_default();
+        if age > *most {
+            stale = true;
+            writeln!(
+                io::stderr(),
+                "{}: this reading is {} old; the service or its link is down",
+                status.bank,
+                Took(age)
+            )?;
+        }
+    }
+    Ok(stale)
 }

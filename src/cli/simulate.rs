@@ -84,7 +84,8 @@ fn dialect(name: &str) -> Result<Dialect, UnknownDialect> {
     name.parse()
 }
 
-fn speed(written: &str) -> Result<f64, String> {
+/// Simulated seconds for each real one, in the range that the clock can bear.
+pub(super) fn speed(written: &str) -> Result<f64, String> {
     match written.parse() {
         Ok(speed) if (0.0..=1e6).contains(&speed) => Ok(speed),
         _ => Err("expected a number from 0 to 1000000".to_owned()),

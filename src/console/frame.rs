@@ -167,7 +167,9 @@ impl Framer {
     }
 
     fn is_echo(&self, line: &str) -> bool {
+        // The first test is cheap and rules out nearly every line.
         !self.question.is_empty()
+            && line.trim_end().ends_with(&self.question)
             && Prompt::strip(line).trim_start_matches(|c: char| !c.is_ascii_graphic()) == self.question
     }
 

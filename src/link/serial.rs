@@ -30,9 +30,32 @@ fn describe(path: &Path, what: &str, error: &tokio_serial::Error) -> LinkError {
     match std::fs::OpenOptions::new().read(true).write(true).open(path) {
         Err(error) => LinkError::of(what, &error),
         Ok(file) if !std::io::IsTerminal::is_terminal(&file) => LinkError::NoPort { what: what.to_owned() },
-        Ok(_) if error.to_string().to_lowercase().contains("busy") => {
-            LinkError::Busy { what: what.to_owned() }
-        }
+        Ok(_) if is_held(&error.to_string()) => LinkError::Busy { what: what.to_owned() },
         Ok(_) => LinkError::Other { what: what.to_owned(), reason: error.to_string() },
+    }
+}
+
+/// Whether the library's words mean that another program has the port; it gives no kind of its own for that.
+fn is_held(words: &str) -> bool {
+    let words = words.to_lowercase();
+    ["busy", "exclusive lock"].iter().any(|held| words.contains(held))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::{Dialect, Simulation};
+
+    #[tokio::test]
+    async fn a_port_that_somebody_else_has_is_told_as_busy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("console");
+        let bank = Simulation::new(Dialect::Pytes).pty(&path).start().unwrap();
+        let held = open(&path, Line::default()).unwrap();
+        let error = open(&path, Line::default()).unwrap_err();
+        assert_eq!(error, LinkError::Busy { what: path.display().to_string() });
+        drop(held);
+        assert!(open(&path, Line::default()).is_ok(), "free again");
+        bank.stop();
     }
 }

@@ -6,6 +6,7 @@
 //! summary        pwr                                                                each `summary_interval` between
 //! slow question  stat N or soh N, one at a time                                     between two sweeps
 //! ```
+//! Length: a third of it are the plan's promises, which read best beside it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -69,6 +70,7 @@ pub struct Plan {
     asked_facts: BTreeMap<Command, Duration>,
     refused: BTreeMap<(Verb, Form), Duration>,
     slow_asked: bool,
+    slow_at: Duration,
 }
 
 /// What a refusal is remembered for.
@@ -84,6 +86,9 @@ enum Form {
 
 /// Questions whose answers are facts and that are asked one at a time between sweeps.
 const SLOW: &[Verb] = &[Verb::Stat, Verb::Soh];
+
+/// Without a slow question for so long, one goes before a sweep that is due.
+const STARVED: Duration = Duration::from_secs(60);
 
 impl Plan {
     /// A plan whose first full sweep is due at once.
@@ -101,6 +106,7 @@ impl Plan {
             asked_facts: BTreeMap::new(),
             refused: BTreeMap::new(),
             slow_asked: true,
+            slow_at: Duration::ZERO,
         }
     }
 
@@ -129,6 +135,11 @@ impl Plan {
             };
             return Step::Ask(command);
         }
+        if self.starved(now)
+            && let Some(command) = self.slow_question(now)
+        {
+            return self.ask_slowly(command, now);
+        }
         if now >= self.next_full {
             // Sweeps that were missed are not caught up with.
             let next = self.next_full + self.rhythm.interval;
@@ -141,11 +152,23 @@ impl Plan {
         if !self.slow_asked {
             self.slow_asked = true;
             if let Some(command) = self.slow_question(now) {
-                self.asked_facts.insert(command, now);
-                return Step::Ask(command);
+                return self.ask_slowly(command, now);
             }
         }
         Step::Wait(if self.summaries() { self.next_full.min(self.next_summary) } else { self.next_full })
+    }
+
+    /// Sweeps follow one another without a rest, and a minute has gone by without a slow question: one may go
+    /// before the next sweep.
+    fn starved(&self, now: Duration) -> bool {
+        !self.slow_asked && now >= self.next_full && now.saturating_sub(self.slow_at) >= STARVED
+    }
+
+    fn ask_slowly(&mut self, command: Command, now: Duration) -> Step {
+        self.slow_asked = true;
+        self.slow_at = now;
+        self.asked_facts.insert(command, now);
+        Step::Ask(command)
     }
 
     fn summaries(&self) -> bool {
@@ -292,7 +315,12 @@ mod tests {
     /// Everything asked in one sweep at `now`, answered as if by `present`.
     fn sweep(plan: &mut Plan, now: Duration, present: &[u8]) -> Vec<String> {
         let mut asked = Vec::new();
-        assert!(matches!(plan.next(now), Step::Begin(_)));
+        let mut step = plan.next(now);
+        while let Step::Ask(slow) = step {
+            assert!(SLOW.contains(&slow.verb), "{slow} between two sweeps");
+            step = plan.next(now);
+        }
+        assert!(matches!(step, Step::Begin(_)));
         loop {
             match plan.next(now) {
                 Step::Ask(command) => {
@@ -407,6 +435,16 @@ mod tests {
             asked,
             [alone(Verb::Unit), alone(Verb::Bat), alone(Verb::Info), Step::End(SweepKind::Full)]
         );
+    }
+
+    #[test]
+    fn sweeps_without_a_rest_leave_room_for_a_slow_question_each_minute() {
+        let mut plan = plan(true);
+        sweep(&mut plan, 30 * SECOND, &[1]);
+        sweep(&mut plan, 45 * SECOND, &[1]);
+        assert_eq!(plan.next(60 * SECOND), Step::Ask(Verb::Stat.of(place(1))));
+        sweep(&mut plan, 61 * SECOND, &[1]);
+        sweep(&mut plan, 80 * SECOND, &[1]);
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+/// Between two looks.
+const PACE: Duration = Duration::from_millis(2);
+
 /// Resolves as soon as the condition holds; panics at the caller's line when it does not in time.
 #[track_caller]
 pub fn until(deadline: Duration, mut condition: impl FnMut() -> bool) -> impl Future<Output = ()> {
@@ -10,7 +13,7 @@ pub fn until(deadline: Duration, mut condition: impl FnMut() -> bool) -> impl Fu
     async move {
         while !condition() {
             assert!(start.elapsed() < deadline, "not within {deadline:?} at {caller}");
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(PACE).await;
         }
     }
 }

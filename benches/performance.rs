@@ -1,0 +1,223 @@
+//! The figures of `docs/performance.md`: sweep time against the wire's own time, throughput of framing and
+//! parsers, processor time and memory of the service.
+//!
+//! ```text
+//! cargo bench --bench performance            all three
+//! cargo bench --bench performance -- parser  one of: sweep, parser, service
+//! ```
+#![allow(clippy::expect_used, reason = "a benchmark that can't be set up has nothing to print")]
+
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::process::{Command as Process, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bankwatch::console::command::Command;
+use bankwatch::console::frame::{Framer, Progress};
+use bankwatch::console::parsed;
+use bankwatch::console::review::Review;
+use bankwatch::link::{Io, Line, Link};
+use bankwatch::simulator::{Dialect, Simulation};
+use bankwatch::sweep::conversation::{Conversation, Patience};
+use bankwatch::sweep::plan::Rhythm;
+use bankwatch::sweep::sweeper::{Sweeper, Swept};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+fn main() {
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let parts: [(&str, fn()); 3] = [("sweep", sweep), ("parser", parser), ("service", service)];
+    for (name, part) in parts {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            part();
+        }
+    }
+}
+
+/// Full sweeps over a pseudo-terminal at the real pace of 115200 baud.
+fn sweep() {
+    const SWEEPS: usize = 10;
+    println!("\n| batteries | bytes a sweep | wire alone | sweep (median) | ratio |");
+    println!("|---|---|---|---|---|");
+    for batteries in [4, 16] {
+        let (bytes, took) = measure_sweeps(batteries, SWEEPS);
+        let wire = bytes * 10.0 / 115_200.0;
+        println!("| {batteries} | {bytes:.0} | {wire:.3} s | {took:.3} s | {:.3} |", took / wire);
+    }
+}
+
+fn measure_sweeps(batteries: usize, sweeps: usize) -> (f64, f64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bank =
+        Simulation::new(Dialect::Pytes).batteries(batteries).cells(16).pty(folder.path().join("console"));
+    let bank = bank.start().expect("a simulated bank");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let link =
+            Link::parse(&bank.link(), Line::default()).expect("a link").open().await.expect("an open link");
+        let bytes = Arc::new(AtomicU64::new(0));
+        let counted = Counted { inner: link, bytes: bytes.clone() };
+        let mut conversation = Conversation::new(Box::new(counted), b"\n", Patience::default());
+        let rhythm = Rhythm::new(Duration::from_millis(1), Duration::ZERO, true);
+        let mut sweeper = Sweeper::new(Arc::from("bench"), rhythm, Review::judge);
+        sweeper.opened();
+        let mut times = Vec::new();
+        let mut each = Vec::new();
+        // The first sweep asks for facts as well; it is not what a day is made of.
+        while times.len() < sweeps + 1 {
+            let before = bytes.load(Ordering::Relaxed);
+            let transcript = loop {
+                match sweeper.step(&mut conversation).await {
+                    Swept::Transcript(transcript) => break transcript,
+                    Swept::Idle(until) => tokio::time::sleep_until(until).await,
+                    Swept::Going => {}
+                    other => panic!("the simulated bank was lost: {other:?}"),
+                }
+            };
+            // A slow question between two sweeps belongs to none of them.
+            let own: u64 = transcript.exchanges.iter().map(|exchange| u64::from(exchange.asked)).sum();
+            if own == 1 + 2 * batteries as u64 || times.is_empty() {
+                times.push(transcript.took.as_secs_f64());
+                each.push((bytes.load(Ordering::Relaxed) - before) as f64);
+            }
+        }
+        times.remove(0);
+        each.remove(0);
+        times.sort_by(f64::total_cmp);
+        each.sort_by(f64::total_cmp);
+        (each[each.len() / 2], times[times.len() / 2])
+    })
+}
+
+/// A link that counts what comes in.
+struct Counted {
+    inner: Box<dyn Io>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        self.bytes.fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);
+        polled
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// Framing and parsing of answers as they come over the wire, in chunks of a read.
+fn parser() {
+    println!("\n| answer | bytes | framing | parsing | both |");
+    println!("|---|---|---|---|---|");
+    let mut console = Simulation::new(Dialect::Us5000).batteries(16).console().expect("a simulated bank");
+    for question in ["pwr", "pwr 1", "bat 1", "info 1", "stat 1"] {
+        let bytes = console.type_bytes(format!("{question}\n").as_bytes());
+        let command: Command = question.parse().expect("a command");
+        let framed = frame(question, &bytes);
+        let framing = throughput(bytes.len(), || drop(std::hint::black_box(frame(question, &bytes))));
+        let parsing = throughput(bytes.len(), || drop(std::hint::black_box(parsed::parse(command, &framed))));
+        let both = 1.0 / (1.0 / framing + 1.0 / parsing);
+        println!(
+            "| `{question}` | {} | {framing:.0} MB/s | {parsing:.0} MB/s | {both:.0} MB/s |",
+            bytes.len()
+        );
+    }
+}
+
+fn frame(question: &str, bytes: &[u8]) -> bankwatch::console::answer::Answer {
+    let mut framer = Framer::new(question);
+    for chunk in bytes.chunks(4096) {
+        if let Progress::Complete(answer) = framer.push(chunk) {
+            return answer;
+        }
+    }
+    panic!("no answer to {question}");
+}
+
+fn throughput(bytes: usize, mut work: impl FnMut()) -> f64 {
+    let began = Instant::now();
+    let mut rounds = 0u32;
+    while began.elapsed() < Duration::from_millis(700) {
+        (0..50).for_each(|_| work());
+        rounds += 50;
+    }
+    bytes as f64 * f64::from(rounds) / began.elapsed().as_secs_f64() / 1e6
+}
+
+/// The service itself, at the predecessor's measure: 4 batteries of 16 cells at 115200 baud, every 5 s.
+fn service() {
+    const FOR: Duration = Duration::from_secs(60);
+    let folder = tempfile::tempdir().expect("a folder");
+    let bank = Simulation::new(Dialect::Pytes).batteries(4).cells(16).pty(folder.path().join("console"));
+    let bank = bank.start().expect("a simulated bank");
+    let settings = folder.path().join("bankwatch.toml");
+    let text = format!(
+        "[[bank]]\nname = \"bench\"\nlink = \"{}\"\ninterval = \"5s\"\nsummary_interval = \"0s\"\n",
+        bank.link()
+    );
+    std::fs::write(&settings, text).expect("settings");
+    let mut process = Process::new(env!("CARGO_BIN_EXE_bankwatch"))
+        .args(["run", "--config"])
+        .arg(&settings)
+        .current_dir(folder.path())
+        .env("STATE_DIRECTORY", folder.path())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the service");
+    // The first sweep asks more; the measure begins behind it.
+    std::thread::sleep(Duration::from_secs(5));
+    let (before, began) = (processor_time(process.id()), Instant::now());
+    std::thread::sleep(FOR);
+    let used = (processor_time(process.id()) - before) / began.elapsed().as_secs_f64() * 100.0;
+    let (resident, most) = (memory(process.id(), "VmRSS:"), memory(process.id(), "VmHWM:"));
+    process.kill().expect("the service can be ended");
+    process.wait().expect("the service ends");
+    println!("\n| service, 4 × 16, every 5 s, {} s | processor | resident | most |", FOR.as_secs());
+    println!("|---|---|---|---|");
+    println!("| bankwatch | {used:.2} % of a core | {resident:.1} MB | {most:.1} MB |");
+    println!("| predecessor (its own measurement, same load) | 3.4 % of a core | 30.7 MB | |");
+}
+
+/// Seconds of processor time a process has used.
+fn processor_time(pid: u32) -> f64 {
+    let stat =
+        std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).expect("a process");
+    let behind_name = stat.rsplit(')').next().expect("a name in brackets");
+    let ticks: u64 = behind_name
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<u64>().expect("ticks"))
+        .sum();
+    ticks as f64 / 100.0
+}
+
+/// A line of `/proc/PID/status` in megabytes.
+fn memory(pid: u32, line: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let kilobytes = status
+        .lines()
+        .find_map(|text| text.strip_prefix(line)?.split_whitespace().next()?.parse::<f64>().ok());
+    kilobytes.expect("a number of kB") / 1000.0
+}

@@ -1,0 +1,212 @@
+//! The pages, held against what they speak of: links, tests, settings, keys, names.
+#![allow(clippy::unwrap_used, reason = "a page that cannot be read may fail")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bankwatch::console::tolerance::TOLERANCES;
+use bankwatch::settings::key::SECTIONS;
+use bankwatch::simulator::{Dialect, Fault, Simulation};
+use serde_json::Value;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn page(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// README, changes and everything below `docs`.
+fn pages() -> Vec<PathBuf> {
+    let (mut pages, mut folders) = (vec![root().join("README.md"), root().join("CHANGELOG.md")], vec![]);
+    folders.push(root().join("docs"));
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    pages
+}
+
+/// The page without its blocks of code, in which brackets mean something else.
+fn prose(text: &str) -> String {
+    let outside = text.split("```").step_by(2);
+    outside.collect()
+}
+
+/// The targets of `[text](target)`.
+fn links(text: &str) -> Vec<&str> {
+    text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target).collect()
+}
+
+/// The names under which the page's headings can be linked to.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let anchor = |heading: &str| {
+        let kept = heading.trim().to_lowercase();
+        let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect::<String>()
+    };
+    prose(text)
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| anchor(line.trim_start_matches('#')))
+        .collect()
+}
+
+/// The rows of the tables below a heading, each as its cells.
+fn rows<'a>(text: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
+    let (_, below) = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading:?}"));
+    let lines = below.lines().take_while(|line| !line.starts_with("## "));
+    let cells = |line: &'a str| line.strip_prefix('|').and_then(|line| line.strip_suffix('|'));
+    lines.filter_map(cells).map(|line| line.split('|').map(str::trim).collect()).collect()
+}
+
+/// What stands between backticks.
+fn named(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+fn hold(broken: &[String]) {
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_every_anchor_to_a_heading() {
+    let mut broken = Vec::new();
+    for path in pages() {
+        let text = fs::read_to_string(&path).unwrap();
+        for link in links(&prose(&text)).iter().filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target =
+                if file.is_empty() { path.clone() } else { path.parent().unwrap_or(root()).join(file) };
+            let found = target.exists()
+                && (anchor.is_empty() || anchors(&fs::read_to_string(&target).unwrap()).contains(anchor));
+            if !found {
+                broken.push(format!("{}: nothing is at {link}", path.display()));
+            }
+        }
+    }
+    hold(&broken);
+}
+
+#[test]
+fn every_test_that_the_failure_table_names_is_there() {
+    let text = page("docs/architecture.md");
+    let mut broken = Vec::new();
+    let mut count = 0;
+    for row in rows(&text, "## What happens when …").iter().skip(2) {
+        for claim in row[2].split(';') {
+            let names = named(claim);
+            let files = links(claim);
+            assert!(!files.is_empty(), "{}: no file holds this", row[0]);
+            let sources: Vec<String> = files
+                .iter()
+                .filter_map(|file| fs::read_to_string(root().join("docs").join(file)).ok())
+                .collect();
+            for name in names {
+                count += 1;
+                if !sources.iter().any(|source| source.contains(&format!("fn {name}("))) {
+                    broken.push(format!("no test {name} in {files:?}"));
+                }
+            }
+        }
+    }
+    hold(&broken);
+    assert!(count > 20, "the table was not found whole: {count} tests");
+}
+
+#[test]
+fn the_page_of_settings_has_every_key_and_no_other_with_its_default() {
+    let text = page("docs/settings.md");
+    for keys in SECTIONS {
+        let heading = match keys[0].section {
+            "" => "## Before the first section".to_owned(),
+            "bank" => "## `[[bank]]`".to_owned(),
+            section => format!("## `[{section}]`"),
+        };
+        let written: Vec<(String, String)> = rows(&text, &heading)
+            .iter()
+            .skip(2)
+            .map(|row| (row[0].trim_matches('`').to_owned(), row[1].trim_matches('`').to_owned()))
+            .collect();
+        let known: Vec<(String, String)> =
+            keys.iter().map(|key| (key.name.to_owned(), key.default.to_owned())).collect();
+        assert_eq!(written, known, "below {heading}");
+    }
+}
+
+#[test]
+fn the_tolerances_are_those_in_force() {
+    let text = page("docs/console.md");
+    let written: Vec<Vec<String>> = rows(&text, "### Tolerances")
+        .iter()
+        .filter(|row| row.len() == 6 && row[0].starts_with('`'))
+        .map(|row| [row[0], row[2], row[3], row[4], row[5]].map(str::to_owned).to_vec())
+        .collect();
+    let known = TOLERANCES.iter().map(|tolerance| {
+        let (low, high) = tolerance.range;
+        let range = if low == i64::MIN { String::new() } else { format!("{low} to {high}") };
+        let kind = format!("`{:?}`", tolerance.kind);
+        vec![
+            kind,
+            tolerance.flat.to_string(),
+            tolerance.per_second.to_string(),
+            range,
+            tolerance.source.to_owned(),
+        ]
+    });
+    assert_eq!(written, known.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_page_of_the_json_file_has_every_key_and_no_other() {
+    let bank = Simulation::new(Dialect::Us2000c).unpaced().start().unwrap();
+    let read = Command::new(env!("CARGO_BIN_EXE_bankwatch"));
+    let output = { read }.args(["read", &bank.link(), "--json"]).output().unwrap();
+    bank.stop();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut keys = BTreeSet::new();
+    collect(&document, &mut keys);
+
+    let text = page("docs/json-file.md");
+    let tables = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    let written: BTreeSet<String> = tables
+        .filter_map(|line| line.split_once(" |"))
+        .flat_map(|(cell, _)| named(&format!("`{cell}")).into_iter().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(written, keys);
+}
+
+/// All names in a document, however deep.
+fn collect(value: &Value, keys: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                keys.insert(key.clone());
+                collect(value, keys);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, keys)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_page_of_the_simulator_has_every_dialect_and_every_fault() {
+    let text = page("docs/simulator.md");
+    let first = |heading: &str| -> BTreeSet<String> {
+        rows(&text, heading).iter().skip(2).map(|row| row[0].trim_matches('`').to_owned()).collect()
+    };
+    let dialects: BTreeSet<String> = Dialect::ALL.iter().map(|dialect| dialect.name().to_owned()).collect();
+    assert_eq!(first("## Dialects"), dialects);
+    let faults: BTreeSet<String> = Fault::ALL.iter().map(|fault| fault.name().to_owned()).collect();
+    assert_eq!(first("## Faults"), faults);
+}
