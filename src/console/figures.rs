@@ -1,6 +1,7 @@
 //! What the review compares: an answer's values as a flat list of figures, each of a kind with a tolerance.
 
 use crate::console::parsed::Parsed;
+use crate::console::pwr_detail::is_event_label;
 use crate::console::pwr_table::PwrRow;
 use crate::console::stack::StackRow;
 use crate::model::event_word::EventWord;
@@ -200,7 +201,8 @@ pub fn words(parsed: &Parsed) -> Vec<&str> {
     let labels: Vec<&str> = match parsed {
         Parsed::Detail(d) => {
             let others = d.other.iter().map(|(label, _)| label.as_str());
-            others.chain(d.other_events.iter().map(|(label, _)| label.as_str())).collect()
+            let events = d.other_events.iter().map(|(label, _)| label.as_str());
+            others.chain(events.filter(|label| !is_event_label(label))).collect()
         }
         Parsed::Info(info) => info.other.iter().map(|(label, _)| label.as_str()).collect(),
         _ => Vec::new(),
