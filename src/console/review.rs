@@ -147,9 +147,9 @@ impl Review {
             doubt.map(Lost::Unconfirmed)
         });
         let said = Believed::new(at, states(parsed).len(), figures);
-        // Three sound answers that all differ are a load that moves, not damage: the newest is true. Damage to
-        // single lines that persists costs those lines alone.
-        let restless = self.candidates.len() + 1 >= MOST_ASKED as usize;
+        // Three sound answers that all differ are a load that moves, not damage: the newest is true, unless the
+        // other two outvote it. Damage to single lines that persists costs those lines alone.
+        let restless = self.candidates.len() + 1 >= MOST_ASKED as usize && !self.outvoted(&said);
         match doubt {
             Some(doubt) if !restless => {
                 let words = words(parsed).into_iter().map(str::to_owned).collect();
@@ -173,6 +173,24 @@ impl Review {
             !self.words.contains(*word) && !self.candidates.iter().any(said_before)
         })?;
         Some(format!("{:?} is a word no console is known to say", excerpt(strange)))
+    }
+
+    /// Whether the two answers before agree on a figure that this one contradicts, or it is beyond any battery.
+    fn outvoted(&self, third: &Believed) -> bool {
+        let [.., first, second] = self.candidates.as_slice() else { return false };
+        let (first, second) = (&first.said, &second.said);
+        third.figures.iter().any(|(key, said)| {
+            let Some((one, other)) = first.figures.get(key).zip(second.figures.get(key)) else {
+                return false;
+            };
+            let near = |now: &Said, at: Duration, then: &Said, before: Duration| {
+                agree(tolerance::of(key.0), now, then, at.saturating_sub(before))
+            };
+            let range = tolerance::of(key.0).range;
+            let sound = !matches!(said, Said::Number(number) if !(range.0..=range.1).contains(number));
+            let agreed = near(said, third.at, one, first.at) || near(said, third.at, other, second.at);
+            !agreed && (!sound || near(other, second.at, one, first.at))
+        })
     }
 
     /// The first figure that contradicts everything else said of it.
