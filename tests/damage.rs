@@ -59,7 +59,9 @@ fn ask_with_wrong_digits(dialect: Dialect, seed: u64, rate: f64, sweeps: u64) ->
         let (mut heard, said) = console.type_and_hear(format!("{line}\n").as_bytes());
         let body = line.len() + 2..heard.len();
         let digits: Vec<usize> = body.filter(|at| heard[*at].is_ascii_digit()).collect();
-        let struck = (rng.f64() < rate && !digits.is_empty()).then(|| digits[rng.usize(..digits.len())]);
+        // A page behind the pager belongs to an answer whose damage was told already.
+        let strike = rng.f64() < rate && !digits.is_empty() && !said.is_empty();
+        let struck = strike.then(|| digits[rng.usize(..digits.len())]);
         if let Some(at) = struck {
             heard[at] = b'0' + (heard[at] - b'0' + rng.u8(1..10)) % 10;
         }
@@ -140,5 +142,5 @@ fn a_wrong_digit_is_believed_only_within_its_tolerance() {
     assert!(all.complete * 100 >= all.sweeps * 99, "too few sweeps are complete\n{all}");
     assert!(all.violations.is_empty(), "{all}");
     // What nothing could be compared with, or what came third after two other damaged answers.
-    assert!(all.unguarded.len() as u64 * 100 <= all.struck["garble"], "{all}");
+    assert!(all.unguarded.len() as u64 * 500 <= all.struck["garble"], "{all}");
 }
