@@ -8,6 +8,7 @@ use actix::{Actor, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use slog::{Logger, info, warn};
 
 use crate::console::command::Verb;
+use crate::console::transcript::Lost;
 use crate::link::Link;
 use crate::messages::{Queue, Swept, Transcript};
 use crate::model::reading::SweepKind;
@@ -100,7 +101,6 @@ impl Owner {
             let reason = match self.settings.link.open().await {
                 Err(error) => error.to_string(),
                 Ok(link) => {
-                    let Patience { .. } = self.settings.patience;
                     let conversation =
                         Conversation::new(link, self.settings.line_end, self.settings.patience);
                     // The link is closed when this returns, before the pause: an adapter that is still held
@@ -127,7 +127,8 @@ impl Owner {
             match sweeper.step(&mut conversation).await {
                 Step::Going => {}
                 Step::Idle(until) => tokio::time::sleep_until(until).await,
-                Step::Silent(lost) => return format!("console silent: {lost}"),
+                Step::Silent(Lost::Silent) => return "console silent".to_owned(),
+                Step::Silent(lost) => return format!("console not understood: {lost}"),
                 Step::LinkGone => return "device gone".to_owned(),
                 Step::Transcript(transcript) => {
                     if std::mem::take(&mut first) {
