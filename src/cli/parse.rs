@@ -59,10 +59,7 @@ pub fn parse(arguments: &ParseArguments) -> anyhow::Result<Exit> {
     };
     let strange = bytes.iter().filter(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace()).count();
     if strange > bytes.len() / MOST_STRANGE {
-        bail!(
-            "expected a console's text, found a file in which {strange} of {} bytes are no text",
-            bytes.len()
-        );
+        bail!("expected a console's text, found {} bytes of which {strange} are no text", bytes.len());
     }
     let answer = Answer::from_transcript(&bytes);
     let Some(command) = arguments.command.or(answer.command()) else {
