@@ -8,6 +8,7 @@ use actix::{Actor, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use slog::{Logger, info, warn};
 
 use crate::console::command::Verb;
+use crate::console::transcript::Lost;
 use crate::link::Link;
 use crate::messages::{Queue, Swept, Transcript};
 use crate::model::reading::SweepKind;
@@ -126,7 +127,8 @@ impl Owner {
             match sweeper.step(&mut conversation).await {
                 Step::Going => {}
                 Step::Idle(until) => tokio::time::sleep_until(until).await,
-                Step::Silent(lost) => return format!("console silent: {lost}"),
+                Step::Silent(Lost::Silent) => return "console silent".to_owned(),
+                Step::Silent(lost) => return format!("console not understood: {lost}"),
                 Step::LinkGone => return "device gone".to_owned(),
                 Step::Transcript(transcript) => {
                     if std::mem::take(&mut first) {

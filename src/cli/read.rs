@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use crate::cli::exit::Exit;
 use crate::console::assemble::assemble;
 use crate::console::review::Review;
+use crate::console::transcript::Lost;
 use crate::link::{Line, Link};
 use crate::model::report::BankReport;
 use crate::settings::{BankSettings, LineEnd, Sources, load};
@@ -93,8 +94,9 @@ fn ask(link: Link) -> anyhow::Result<BankReport> {
                 Swept::Transcript(transcript) => return Ok(BankReport::of_one(assemble(&transcript))),
                 Swept::LinkGone => bail!("{link} went away while it was being read"),
                 Swept::Silent(lost) => bail!(
-                    "the console on {link} does not answer: {lost}. Check that the cable is in the socket named \
-                     Console or RS232 of the first battery, that the battery is on, and the speed (115200)"
+                    "the console on {link} {}: {lost}. Check that the cable is in the socket named \
+                     Console or RS232 of the first battery, that the battery is on, and the speed (115200)",
+                    if lost == Lost::Silent { "does not answer" } else { "can't be understood" }
                 ),
             }
         }

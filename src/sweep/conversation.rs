@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::console::answer::Answer;
 use crate::console::command::Command;
-use crate::console::frame::{Framer, Progress};
+use crate::console::frame::{Framer, MOST_BYTES, Progress};
 use crate::console::prompt::Prompt;
 use crate::console::transcript::Lost;
 use crate::link::Io;
@@ -125,7 +125,11 @@ impl Conversation {
     /// that never falls quiet is as good as noise; the framing tells.
     async fn settle(&mut self) -> Result<(), Lost> {
         let deadline = Instant::now() + self.patience.first;
-        while Instant::now() < deadline && self.receive(self.patience.quiet).await?.is_some() {}
+        let mut heard = 0;
+        while Instant::now() < deadline && heard < MOST_BYTES {
+            let Some(taken) = self.receive(self.patience.quiet).await? else { break };
+            heard += taken;
+        }
         Ok(())
     }
 
