@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::console::answer::Answer;
 use crate::console::bat::CellTable;
+use crate::console::believed::{Believed, agree};
 use crate::console::command::{Command, Verb};
 use crate::console::error::{ParseError, excerpt};
 use crate::console::figures::{Figure, Kind, Said, figures, states, words};
@@ -50,25 +51,6 @@ pub struct Found {
     pub stack: bool,
     /// An event stands on the battery this detail is about.
     pub event: bool,
-}
-
-/// What was believed of a command, and when.
-#[derive(Debug)]
-struct Believed {
-    at: Duration,
-    /// How many state words there were.
-    states: usize,
-    figures: BTreeMap<(Kind, u16), Said>,
-}
-
-impl Believed {
-    fn new(at: Duration, states: usize, figures: Vec<Figure>) -> Self {
-        Self {
-            at,
-            states,
-            figures: figures.into_iter().map(|figure| ((figure.kind, figure.index), figure.said)).collect(),
-        }
-    }
 }
 
 /// An answer to the question in hand that was not believed at once.
@@ -391,16 +373,4 @@ impl Review {
 
 fn again_or_lost(lost: Lost, asked: u32) -> Verdict {
     if asked < MOST_ASKED { Verdict::Again(lost) } else { Verdict::Lost(lost) }
-}
-
-/// Whether two figures of one kind, said `age` apart, may both be true.
-fn agree(tolerance: &tolerance::Tolerance, now: &Said, then: &Said, age: Duration) -> bool {
-    match (now, then) {
-        (Said::Number(now), Said::Number(then)) => {
-            let expected = *then as f64 + tolerance.drift * age.as_secs_f64();
-            (*now as f64 - expected).abs() <= tolerance.flat + tolerance.per_second * age.as_secs_f64()
-        }
-        (Said::Text(now), Said::Text(then)) => now == then,
-        _ => false,
-    }
 }
