@@ -169,7 +169,11 @@ impl Review {
     /// Damage to single lines that persists costs those lines alone, as long as the rest stands.
     fn believable(&self, doubt: &Doubt) -> bool {
         let third = self.candidates.len() + 1 >= MOST_ASKED as usize;
-        let moving = |key| self.candidates.iter().all(|candidate| candidate.at_odds.contains(key));
+        // What never changes by itself is no load.
+        let moving = |key: &(Kind, u16)| {
+            tolerance::of(key.0).per_second > 0.0
+                && self.candidates.iter().all(|candidate| candidate.at_odds.contains(key))
+        };
         let damaged = matches!(doubt.why, Lost::Damaged(_));
         third && (damaged || !doubt.at_odds.is_empty()) && doubt.at_odds.iter().all(moving)
     }
