@@ -175,7 +175,8 @@ impl Review {
         Some(format!("{:?} is a word no console is known to say", excerpt(strange)))
     }
 
-    /// Whether the two answers before agree on a figure that this one contradicts, or it is beyond any battery.
+    /// Whether the two answers before agree on a figure that this one contradicts, or it states alone an identity or
+    /// a value beyond any battery.
     fn outvoted(&self, third: &Believed) -> bool {
         let [.., first, second] = self.candidates.as_slice() else { return false };
         let (first, second) = (&first.said, &second.said);
@@ -186,8 +187,13 @@ impl Review {
             let near = |now: &Said, at: Duration, then: &Said, before: Duration| {
                 agree(tolerance::of(key.0), now, then, at.saturating_sub(before))
             };
-            let range = tolerance::of(key.0).range;
-            let sound = !matches!(said, Said::Number(number) if !(range.0..=range.1).contains(number));
+            let tolerance = tolerance::of(key.0);
+            let inside = |number: &i64| (tolerance.range.0..=tolerance.range.1).contains(number);
+            let sound = match said {
+                Said::Number(number) => inside(number),
+                // An identity that only one answer states would cost a battery its facts.
+                Said::Text(_) => tolerance.first_sight,
+            };
             let agreed = near(said, third.at, one, first.at) || near(said, third.at, other, second.at);
             !agreed && (!sound || near(other, second.at, one, first.at))
         })
