@@ -109,6 +109,25 @@ fn a_port_that_another_has_is_told_with_its_holder_and_waited_for() {
 }
 
 #[test]
+fn the_predecessor_still_running_is_named_though_it_locks_nothing() {
+    let folder = tempdir().unwrap();
+    let (link, script) = (folder.path().join("ttyUSB0"), folder.path().join("pytes_serial.py"));
+    let bank = bank().pty(&link).start().unwrap();
+    fs::write(&script, "echo ready; read line\n").unwrap();
+    let port = File::options().read(true).write(true).open(&link).unwrap();
+    let mut predecessor = Command::new("/bin/sh");
+    predecessor.arg(&script).stdin(port).stdout(Stdio::piped());
+    let mut predecessor = predecessor.spawn().unwrap();
+    let mut ready = String::new();
+    BufReader::new(predecessor.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let holder = format!("in use by pytes_serial (process {}), which bankwatch replaces", predecessor.id());
+    is_told_and_recovered_from(&link, &holder, || {
+        predecessor.kill().and_then(|()| predecessor.wait()).unwrap();
+        bank
+    });
+}
+
+#[test]
 fn a_port_that_may_not_be_opened_is_told_with_the_group_to_join() {
     let folder = tempdir().unwrap();
     let port = folder.path().join("ttyUSB0");

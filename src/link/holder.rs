@@ -21,29 +21,42 @@ const PREDECESSOR: &str = "pytes_serial";
 const MOST_FILES: usize = 50_000;
 
 impl Holder {
-    /// Finds somebody who has `port` open. Nobody is a normal answer: processes come and go while we look, and
-    /// most of them may not be looked into.
+    /// Finds who has `port` open, the predecessor before all others. Nobody is a normal answer: processes come
+    /// and go while we look, and most of them may not be looked into.
     pub(super) fn of(port: &Path) -> Option<Self> {
-        // Of an open file only its name is read: to ask after the file itself may hang on a dead network mount.
-        let port = fs::canonicalize(port).ok()?;
-        let mut looked_at = 0;
-        for entry in fs::read_dir("/proc").ok()?.flatten() {
-            let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-                continue;
-            };
-            let Ok(files) = fs::read_dir(entry.path().join("fd")) else { continue };
-            for file in files.flatten() {
-                looked_at += 1;
-                if looked_at > MOST_FILES {
-                    return None;
-                }
-                if fs::read_link(file.path()).is_ok_and(|open| open == port) {
-                    return Some(Self { name: name(&entry.path()), process });
-                }
-            }
-        }
-        None
+        let mut holders = holders(port);
+        let first = holders.iter().position(Self::is_predecessor).unwrap_or(0);
+        (first < holders.len()).then(|| holders.swap_remove(first))
     }
+
+    /// Whether it is the program that this one replaces. It locks nothing, so its port can be opened a second
+    /// time, and then each takes the answers to the other's questions.
+    pub(super) fn is_predecessor(&self) -> bool {
+        self.name == PREDECESSOR
+    }
+}
+
+/// All that can be seen to have `port` open.
+fn holders(port: &Path) -> Vec<Holder> {
+    let mut found = Vec::new();
+    // Of an open file only its name is read: to ask after the file itself may hang on a dead network mount.
+    let (Ok(port), Ok(processes)) = (fs::canonicalize(port), fs::read_dir("/proc")) else { return found };
+    let mut looked_at = 0;
+    for entry in processes.flatten() {
+        let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Ok(mut files) = fs::read_dir(entry.path().join("fd")) else { continue };
+        let is_port = |file: std::io::Result<fs::DirEntry>| {
+            looked_at += 1;
+            file.and_then(|file| fs::read_link(file.path())).is_ok_and(|open| open == port)
+        };
+        if files.any(is_port) {
+            found.push(Holder { name: name(&entry.path()), process });
+        }
+        if looked_at > MOST_FILES {
+            break;
+        }
+    }
+    found
 }
 
 /// A script is called by its own name, not by its interpreter's.

@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 use tokio_serial::{ErrorKind, SerialPort, SerialPortBuilderExt, SerialStream};
 
-use crate::link::{Line, LinkError};
+use crate::link::{Holder, Line, LinkError};
 
 /// Opens the port with 8 data bits, no parity, one stop bit and no flow control (protocol, section 1). Nobody
 /// else can open it while we have it.
@@ -14,6 +14,9 @@ pub(super) fn open(path: &Path, line: Line) -> Result<SerialStream, LinkError> {
     let what = path.display().to_string();
     // The library tells every failure of open(2) as "no device", so look first.
     std::fs::metadata(path).map_err(|error| LinkError::of(&what, &error))?;
+    if let Some(holder) = Holder::of(path).filter(Holder::is_predecessor) {
+        return Err(LinkError::Busy { what, holder: Some(holder) });
+    }
     let opened = tokio_serial::new(what.as_str(), line.baud).open_native_async();
     let mut port = opened.map_err(|error| describe(path, &what, &error))?;
     // Pseudo-terminals and some adapters have no modem lines; the console speaks all the same.
