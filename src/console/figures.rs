@@ -130,6 +130,7 @@ impl Collector {
 /// Beside a battery's own figures of the same kind in one answer.
 const MOS: u16 = 1000;
 const MODEL: u16 = 1000;
+const FIRMWARE: u16 = 2000;
 const PRESENT: u16 = 2000;
 
 fn seconds(clock: jiff::civil::DateTime) -> i64 {
@@ -160,9 +161,9 @@ pub fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
             for (index, (_, word)) in (3..).zip(&detail.other_events) {
                 all.events(index, Some(word));
             }
-            all.text(0, detail.barcode.as_ref());
-            all.text(1, detail.model.as_ref());
-            all.text(2, detail.firmware.as_ref());
+            all.text(place, detail.barcode.as_ref());
+            all.text(MODEL + place, detail.model.as_ref());
+            all.text(FIRMWARE + place, detail.firmware.as_ref());
         }
         Parsed::Cells(table) => {
             for (index, cell) in (0..).zip(&table.cells) {
