@@ -11,31 +11,37 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::Addr;
+use actix::{Actor, Addr, Context, Handler, Recipient, Supervised};
 use slog::{Logger, crit, info, warn};
 
 use crate::actors::json_file::JsonFileActor;
-use crate::actors::parser::ParserActor;
+use crate::actors::parser::{Assemble, ParserActor};
 use crate::actors::serial::{SerialActor, SerialSettings};
 use crate::actors::stats::{StatsActor, StatsSettings};
+use crate::actors::systemd::SystemdActor;
 use crate::actors::terminal::TerminalActor;
 use crate::console::assemble::assemble;
 use crate::console::review::Review;
 use crate::link::{Line, Link, LinkError};
-use crate::logging::Control;
-use crate::messages::{Outlet, Queue, Slot};
+use crate::messages::{Nudge, Outlet, Queue, Slot};
 use crate::settings::{BankSettings, Batteries, CellLevel, DatabaseUrl, Settings, Wake};
-use crate::supervise::{Child, Fatal, Phase, Policy, Role, Signal, Supervisor, signals};
+use crate::supervise::{
+    Beats, Child, Fatal, Flush, Lifeline, Phase, Ping, Policy, Role, Signal, Signals, Supervisor, signals,
+};
 use crate::sweep::conversation::Patience;
 use crate::sweep::plan::Rhythm;
+use crate::sweep::sweeper::Judge;
+use crate::systemd;
 use crate::trouble::Took;
 
 /// How long a stop may take.
 const SHUTDOWN: Duration = Duration::from_secs(5);
-/// How long one round of writing files may take.
-const WRITE_DEADLINE: Duration = Duration::from_secs(5);
-/// The first pause before a lost link is opened again, and the longest.
-const LINK_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// A bank's owner that attempts nothing for so long is stuck: three patient askings take some 50 s.
+const LIVELY: Duration = Duration::from_secs(120);
+/// How often the line for systemd is looked at when no reading comes.
+const STATUS_EVERY: Duration = Duration::from_secs(30);
+/// A bank is offline when nothing came for so many of its intervals.
+const OFFLINE_AFTER: u32 = 3;
 /// Sweeps that may wait for a stage of the chain.
 const CHAIN_QUEUE: usize = 8;
 /// A live output looks into its slot; one nudge is enough.
@@ -50,6 +56,38 @@ pub struct Plan {
     pub config: String,
     /// Whether the terminal shows a table.
     pub terminal: bool,
+    /// How the work is done.
+    pub workings: Workings,
+}
+
+/// How the work is done: the usual way, but in tests that need a bug or short times.
+#[derive(Clone, Debug)]
+pub struct Workings {
+    /// When an actor is restarted, and when no more.
+    pub policy: Policy,
+    /// How long a console may take.
+    pub patience: Patience,
+    /// The first pause before a lost link is opened again, and the longest.
+    pub link_backoff: (Duration, Duration),
+    /// How long one round of writing files may take.
+    pub write_deadline: Duration,
+    /// How an answer is judged.
+    pub judge: Judge,
+    /// How a sweep's answers become a reading.
+    pub assemble: Assemble,
+}
+
+impl Default for Workings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            patience: Patience::default(),
+            link_backoff: (Duration::from_secs(1), Duration::from_secs(30)),
+            write_deadline: Duration::from_secs(5),
+            judge: Review::judge,
+            assemble,
+        }
+    }
 }
 
 /// Why the service could not begin or go on.
@@ -71,31 +109,42 @@ pub enum AppError {
     Fatal(Fatal),
 }
 
-/// Runs the service until a signal ends it.
+/// Runs the service until a signal ends it; `hangup` is what SIGHUP asks for.
 ///
 /// # Errors
 /// It could not begin, or the port's chain can't go on.
-pub fn run(plan: Plan, log: &Logger, control: &Control) -> Result<(), AppError> {
-    let banks = plan.settings.banks.iter().map(bank).collect::<Result<Vec<_>, _>>()?;
-    actix::System::new().block_on(serve(plan, banks, log, control))
+pub fn run(plan: Plan, log: &Logger, hangup: &dyn Fn(&Logger)) -> Result<(), AppError> {
+    let banks = plan.settings.banks.iter().map(|settings| Bank::of(settings, &plan.workings));
+    let banks = banks.collect::<Result<Vec<_>, _>>()?;
+    actix::System::new().block_on(serve(plan, banks, log, hangup))
 }
 
-async fn serve(plan: Plan, banks: Vec<Bank>, log: &Logger, control: &Control) -> Result<(), AppError> {
+async fn serve(
+    plan: Plan,
+    mut banks: Vec<Bank>,
+    log: &Logger,
+    hangup: &dyn Fn(&Logger),
+) -> Result<(), AppError> {
     let mut signals = signals()?;
+    let mut beats = Beats::default();
+    banks.iter_mut().for_each(|bank| bank.serial.beat = Some(beats.heart(LIVELY)));
     info!(log, "service started"; "version" => env!("CARGO_PKG_VERSION"), "banks" => banks.len(), "config" => &plan.config);
     for output in not_yet(&plan.settings) {
         warn!(log, "output not in this version"; "output" => output);
     }
-    let mut supervisor = Supervisor::new(log.clone(), Policy::default());
+    let mut supervisor = Supervisor::new(log.clone(), plan.workings.policy.clone());
     let fatal = supervisor.fatal();
     let tree = grow(&mut supervisor, &plan, banks, log)?;
+    systemd::ready();
     let outcome = tokio::select! {
         fatal = fatal => {
             crit!(log, "service stopping"; "reason" => &fatal.reason, "actor" => &fatal.actor, "exit" => Fatal::EXIT_CODE);
             Err(AppError::Fatal(fatal))
         }
-        () = stopped(&mut signals, log, control) => Ok(()),
+        never = systemd::feed_watchdog(&beats) => match never {},
+        () = stopped(&mut signals, log, hangup) => Ok(()),
     };
+    systemd::stopping();
     // The addresses live in the tree until everything has ended: a child without an address can't be restarted.
     let report = supervisor.shutdown(tree.phases(), SHUTDOWN).await;
     if !report.is_clean() {
@@ -113,14 +162,11 @@ fn not_yet(settings: &Settings) -> Vec<&'static str> {
     asked.into_iter().filter(|(asked, _)| *asked).map(|(_, output)| output).collect()
 }
 
-/// Waits for the signal that ends the service; a hang-up opens the log file anew.
-async fn stopped(signals: &mut crate::supervise::Signals, log: &Logger, control: &Control) {
+/// Waits for the signal that ends the service; a hang-up is handled on the way.
+async fn stopped(signals: &mut Signals, log: &Logger, hangup: &dyn Fn(&Logger)) {
     loop {
         match signals.next().await {
-            Signal::Hangup => {
-                control.reopen();
-                info!(log, "log reopened"; "signal" => "SIGHUP");
-            }
+            Signal::Hangup => hangup(log),
             signal @ (Signal::Terminate | Signal::Interrupt) => {
                 info!(log, "service stopping"; "signal" => %signal);
                 return;
@@ -130,119 +176,157 @@ async fn stopped(signals: &mut crate::supervise::Signals, log: &Logger, control:
 }
 
 /// One bank as its chain needs it.
-struct Bank {
-    serial: SerialSettings,
-    stats: StatsSettings,
+#[derive(Clone, Debug)]
+pub struct Bank {
+    /// For the port's owner.
+    pub serial: SerialSettings,
+    /// For the parser.
+    pub assemble: Assemble,
+    /// For the statistics.
+    pub stats: StatsSettings,
 }
 
-fn bank(settings: &BankSettings) -> Result<Bank, AppError> {
-    let line = Line { baud: settings.baud, dtr: settings.dtr, rts: settings.rts };
-    let link = Link::parse(&settings.link, line);
-    let link = link.map_err(|error| AppError::Link { bank: settings.name.clone(), error })?;
-    let rhythm = Rhythm::new(settings.interval, settings.summary_interval, settings.cells != CellLevel::Off);
-    let counted = match settings.batteries {
-        Batteries::Count(count) => Some(count),
-        Batteries::Auto => settings.expected.and_then(|expected| expected.batteries),
-    };
-    let stats = StatsSettings {
-        started: Instant::now(),
-        interval: settings.interval,
-        facts_every: rhythm.facts_every,
-        batteries: counted,
-        cells: settings.expected.and_then(|expected| expected.cells),
-    };
-    let serial = SerialSettings {
-        bank: Arc::from(settings.name.as_str()),
-        link,
-        line_end: settings.line_end.as_bytes(),
-        rhythm,
-        patience: Patience::default(),
-        backoff: LINK_BACKOFF,
-        wake: settings.wake == Wake::Auto,
-        judge: Review::judge,
-    };
-    Ok(Bank { serial, stats })
+impl Bank {
+    /// What the settings say of a bank.
+    ///
+    /// # Errors
+    /// The link's text is none.
+    pub fn of(settings: &BankSettings, workings: &Workings) -> Result<Self, AppError> {
+        let line = Line { baud: settings.baud, dtr: settings.dtr, rts: settings.rts };
+        let link = Link::parse(&settings.link, line);
+        let link = link.map_err(|error| AppError::Link { bank: settings.name.clone(), error })?;
+        let rhythm =
+            Rhythm::new(settings.interval, settings.summary_interval, settings.cells != CellLevel::Off);
+        let counted = match settings.batteries {
+            Batteries::Count(count) => Some(count),
+            Batteries::Auto => settings.expected.and_then(|expected| expected.batteries),
+        };
+        let stats = StatsSettings {
+            started: Instant::now(),
+            interval: settings.interval,
+            facts_every: rhythm.facts_every,
+            batteries: counted,
+            cells: settings.expected.and_then(|expected| expected.cells),
+        };
+        let serial = SerialSettings {
+            bank: Arc::from(settings.name.as_str()),
+            link,
+            line_end: settings.line_end.as_bytes(),
+            rhythm,
+            patience: workings.patience,
+            backoff: workings.link_backoff,
+            wake: settings.wake == Wake::Auto,
+            beat: None,
+            judge: workings.judge,
+        };
+        Ok(Self { serial, assemble: workings.assemble, stats })
+    }
 }
 
-/// The addresses of the children, by their part in a stop.
+/// The children by their part in a start and a stop. It holds their addresses: a child without one can't be
+/// restarted.
 #[derive(Default)]
 struct Tree {
-    serials: Vec<(String, Addr<SerialActor>)>,
-    parsers: Vec<(String, Addr<ParserActor>)>,
-    stats: Vec<(String, Addr<StatsActor>)>,
-    json_file: Option<Addr<JsonFileActor>>,
-    terminal: Option<Addr<TerminalActor>>,
+    outputs: Vec<(&'static str, Recipient<Flush>)>,
+    outlets: Vec<Outlet>,
+    chains: Vec<Chain>,
 }
 
+/// The list of children, outputs first.
 fn grow(supervisor: &mut Supervisor, plan: &Plan, banks: Vec<Bank>, log: &Logger) -> io::Result<Tree> {
     let mut tree = Tree::default();
-    let mut outlets = Vec::new();
     if plan.settings.json_file.enabled {
-        let (slot, log) = (Slot::default(), log.clone());
-        let (taken, directory) = (slot.clone(), plan.settings.json_file.directory.clone());
-        let child = Child::new("json_file").role(Role::Output).own_arbiter().capacity(NUDGES);
-        let json_file = supervisor.keep(child, move |lifeline| {
-            JsonFileActor::new(directory, WRITE_DEADLINE, taken, log, lifeline)
+        let (directory, deadline) = (plan.settings.json_file.directory.clone(), plan.workings.write_deadline);
+        let log = log.clone();
+        tree.live_output(supervisor, "json_file", move |slot, lifeline| {
+            JsonFileActor::new(directory, deadline, slot, log, lifeline)
         })?;
-        outlets.push(Outlet::newest_full(slot, json_file.clone().recipient()));
-        tree.json_file = Some(json_file);
     }
     if plan.terminal {
-        let slot = Slot::default();
-        let taken = slot.clone();
-        let child = Child::new("terminal").role(Role::Output).own_arbiter().capacity(NUDGES);
-        let terminal = supervisor.keep(child, move |_| TerminalActor::new(taken))?;
-        outlets.push(Outlet::newest_full(slot, terminal.clone().recipient()));
-        tree.terminal = Some(terminal);
+        tree.live_output(supervisor, "terminal", |slot, _| TerminalActor::new(slot))?;
+    }
+    if systemd::is_there() {
+        let slowest = plan.settings.banks.iter().map(|bank| bank.interval).max().unwrap_or_default();
+        tree.live_output(supervisor, "systemd", move |slot, _| {
+            SystemdActor::new(slot, OFFLINE_AFTER * slowest, STATUS_EVERY)
+        })?;
     }
     for bank in banks {
-        chain(supervisor, &mut tree, bank, &outlets, log)?;
+        tree.chains.push(Chain::grow(supervisor, bank, &tree.outlets, log)?);
     }
     Ok(tree)
 }
 
-/// Serial → Parser → Stats of one bank, on a thread of their own, the last first.
-fn chain(
-    supervisor: &mut Supervisor,
-    tree: &mut Tree,
-    bank: Bank,
-    outlets: &[Outlet],
-    log: &Logger,
-) -> io::Result<()> {
-    let Bank { serial: settings, stats } = bank;
-    let name = |part: &str| format!("{part} {}", settings.bank);
-    let (serial_name, parser_name, stats_name) = (name("serial"), name("parser"), name("stats"));
-    let link = |part: &str| Child::new(part).role(Role::Chain).arbiter(name("bank")).capacity(CHAIN_QUEUE);
-    let (outlets, own) = (outlets.to_vec(), log.clone());
-    let stats = supervisor.keep(link(&stats_name), move |_| StatsActor::new(stats, own, outlets))?;
-    let to_stats = Queue::to(stats.clone());
-    let parser = supervisor.keep(link(&parser_name), move |_| ParserActor::new(assemble, to_stats))?;
-    let (to_parser, own) = (Queue::to(parser.clone()), log.clone());
-    let child = link(&serial_name);
-    let serial = supervisor.keep(child, move |_| SerialActor::new(settings, own, to_parser))?;
-    tree.serials.push((serial_name, serial));
-    tree.parsers.push((parser_name, parser));
-    tree.stats.push((stats_name, stats));
-    Ok(())
+/// Serial → Parser → Stats of one bank, each with its name among the children.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// The port's owner.
+    pub serial: (String, Addr<SerialActor>),
+    /// The parser.
+    pub parser: (String, Addr<ParserActor>),
+    /// The statistics.
+    pub stats: (String, Addr<StatsActor>),
+}
+
+impl Chain {
+    /// Starts the chain of one bank on a thread of its own, the last first; `outlets` are fed.
+    ///
+    /// # Errors
+    /// Another bank has the name, or the system gives no thread.
+    pub fn grow(
+        supervisor: &mut Supervisor,
+        bank: Bank,
+        outlets: &[Outlet],
+        log: &Logger,
+    ) -> io::Result<Self> {
+        let Bank { serial: settings, assemble, stats } = bank;
+        let name = |part: &str| format!("{part} {}", settings.bank);
+        let (serial_name, parser_name, stats_name) = (name("serial"), name("parser"), name("stats"));
+        let link =
+            |part: &str| Child::new(part).role(Role::Chain).arbiter(name("bank")).capacity(CHAIN_QUEUE);
+        let (outlets, own) = (outlets.to_vec(), log.clone());
+        let stats = supervisor.keep(link(&stats_name), move |_| StatsActor::new(stats, own, outlets))?;
+        let to_stats = Queue::to(stats.clone());
+        let parser = supervisor.keep(link(&parser_name), move |_| ParserActor::new(assemble, to_stats))?;
+        let (to_parser, own) = (Queue::to(parser.clone()), log.clone());
+        let child = link(&serial_name);
+        let serial = supervisor.keep(child, move |_| SerialActor::new(settings, own, to_parser))?;
+        Ok(Self { serial: (serial_name, serial), parser: (parser_name, parser), stats: (stats_name, stats) })
+    }
 }
 
 impl Tree {
+    /// Starts an output that wants the newest full reading of each bank and nothing else.
+    fn live_output<A>(
+        &mut self,
+        supervisor: &mut Supervisor,
+        name: &'static str,
+        make: impl FnOnce(Slot, Lifeline) -> A + Send + 'static,
+    ) -> io::Result<()>
+    where
+        A: Actor<Context = Context<A>> + Supervised + Handler<Ping> + Handler<Nudge> + Handler<Flush>,
+    {
+        let slot = Slot::default();
+        let looked_into = slot.clone();
+        let child = Child::new(name).role(Role::Output).own_arbiter().capacity(NUDGES);
+        let output = supervisor.keep(child, move |lifeline| make(looked_into, lifeline))?;
+        self.outlets.push(Outlet::newest_full(slot, output.clone().recipient()));
+        self.outputs.push((name, output.recipient()));
+        Ok(())
+    }
+
     /// Sources end first, then what they sent flows down, then the outputs end.
     fn phases(&self) -> Vec<Phase> {
-        let names = |part: &[&String]| part.iter().map(|name| (*name).clone()).collect::<Vec<_>>();
-        let serials: Vec<&String> = self.serials.iter().map(|(name, _)| name).collect();
-        let parsers = self.parsers.iter().map(|(name, child)| (name.clone(), child.clone().recipient()));
-        let stats = self.stats.iter().map(|(name, child)| (name.clone(), child.clone().recipient()));
-        let json_file = self.json_file.iter().map(|child| ("json_file", child.clone().recipient()));
-        let terminal = self.terminal.iter().map(|child| ("terminal", child.clone().recipient()));
+        let chains = self.chains.iter().cloned();
+        let serials = chains.clone().map(|chain| chain.serial.0);
+        let parsers = chains.clone().map(|Chain { parser: (name, child), .. }| (name, child.recipient()));
+        let stats = chains.map(|Chain { stats: (name, child), .. }| (name, child.recipient()));
         vec![
-            Phase::end(names(&serials)),
+            Phase::end(serials),
             Phase::flush(parsers),
             Phase::flush(stats),
-            Phase::flush(json_file.chain(terminal)),
-            Phase::end(
-                self.json_file.iter().map(|_| "json_file").chain(self.terminal.iter().map(|_| "terminal")),
-            ),
+            Phase::flush(self.outputs.iter().map(|(name, output)| (*name, output.clone()))),
+            Phase::end(self.outputs.iter().map(|(name, _)| *name)),
         ]
     }
 }

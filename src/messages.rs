@@ -86,6 +86,14 @@ impl Slot {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *newest).into_values().collect()
     }
+
+    /// Lays back what could not be used, where nothing newer has come meanwhile.
+    pub fn give_back(&self, reports: Vec<Arc<BankReport>>) {
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for report in reports {
+            newest.entry(report.reading.bank.clone()).or_insert(report);
+        }
+    }
 }
 
 /// Where reports go: who is fed, and what he wants.

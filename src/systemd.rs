@@ -1,6 +1,7 @@
 //! What systemd is told (`Type=notify`): that the service is up, that it goes on, and one line on how it is.
 //! Without systemd nothing is sent.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ pub fn status(line: &str) {
 
 /// Feeds the watchdog for ever: at a beat of the banks' owners, when all of them have beaten in time, and by
 /// nothing else. An output in trouble starves nobody.
-pub async fn feed_watchdog(beats: &Beats) {
+pub async fn feed_watchdog(beats: &Beats) -> Infallible {
     if sd_notify::watchdog_enabled().is_none() {
         return pending().await;
     }

@@ -1,17 +1,22 @@
 //! Writes `<bank>_status.json`: the newest full reading of each bank, replaced as a whole.
 //!
 //! The folder may be a network mount that hangs, so files are written on a worker thread with a deadline; a
-//! folder that is missing, full or read-only is told once, and the newest reading goes out when it is back.
+//! folder that is missing, full or read-only is told once, and the newest reading goes out when it is back: what
+//! could not be written returns to the slot, unless something newer lies there.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use jiff::tz::TimeZone;
 use slog::{Logger, info, warn};
 
-use crate::atomic_file;
+use crate::atomic_file::AtomicFile;
 use crate::messages::{Nudge, Slot};
+use crate::model::report::BankReport;
 use crate::status::Status;
 use crate::supervise::{Flush, Lifeline, Ping, Worker, WorkerError};
 use crate::trouble::{Took, Trouble, Why};
@@ -22,18 +27,23 @@ const MOST_ABANDONED: usize = 3;
 /// The file's writer.
 pub struct JsonFileActor {
     directory: PathBuf,
-    /// How long one round of writing may take.
+    /// How long one round of writing may take, and the rest after one that failed.
     deadline: Duration,
     slot: Slot,
     log: Logger,
     lifeline: Lifeline,
-    /// Outlives restarts, so that threads that hang stay counted.
+    /// These outlive restarts: threads that hang stay counted, what they write stays the older, and an output
+    /// that was told as away is told as back.
     worker: Worker,
+    files: BTreeMap<Arc<str>, Arc<AtomicFile>>,
     trouble: Trouble,
+    /// Whether another try is on its way.
+    will_retry: bool,
 }
 
 /// A file that could not be written.
 struct Failed {
+    report: Arc<BankReport>,
     target: PathBuf,
     reason: String,
 }
@@ -43,38 +53,71 @@ impl JsonFileActor {
     #[must_use]
     pub fn new(directory: PathBuf, deadline: Duration, slot: Slot, log: Logger, lifeline: Lifeline) -> Self {
         let worker = Worker::new("json file", MOST_ABANDONED);
-        Self { directory, deadline, slot, log, lifeline, worker, trouble: Trouble::new() }
+        let (files, trouble) = (BTreeMap::new(), Trouble::new());
+        Self { directory, deadline, slot, log, lifeline, worker, files, trouble, will_retry: false }
     }
 
-    fn told(&mut self, outcome: Result<Result<(), Failed>, WorkerError>, ctx: &mut Context<Self>) {
-        let failed = match outcome {
-            Ok(Ok(())) => {
-                if let Some(back) = self.trouble.recovered(Instant::now()) {
-                    info!(self.log, "output back"; "output" => "json_file", "outage" => Took(back.outage));
+    fn file(&mut self, bank: &Arc<str>) -> Arc<AtomicFile> {
+        let new = || Arc::new(AtomicFile::at(self.directory.join(format!("{bank}_status.json"))));
+        self.files.entry(bank.clone()).or_insert_with(new).clone()
+    }
+
+    /// What came of a round with these reports.
+    fn told(
+        &mut self,
+        outcome: Result<Vec<Failed>, WorkerError>,
+        reports: Vec<Arc<BankReport>>,
+        ctx: &mut Context<Self>,
+    ) {
+        let (reason, target, unwritten) = match outcome {
+            Ok(failed) => match failed.first() {
+                Some(first) => {
+                    let (reason, target) = (first.reason.clone(), first.target.clone());
+                    (reason, target, failed.into_iter().map(|failed| failed.report).collect())
                 }
-                return;
-            }
-            Ok(Err(failed)) => failed,
+                None => {
+                    if let Some(back) = self.trouble.recovered(Instant::now()) {
+                        info!(self.log, "output back"; "output" => "json_file", "outage" => Took(back.outage));
+                    }
+                    return;
+                }
+            },
             Err(error @ WorkerError::Exhausted { .. }) => {
+                self.slot.give_back(reports);
                 // The supervisor tries again every few minutes; until then readings cost nothing here.
                 self.lifeline.give_up(format!("writing to {} hangs: {error}", self.directory.display()));
                 ctx.stop();
                 return;
             }
-            Err(error) => Failed { target: self.directory.clone(), reason: error.to_string() },
+            Err(error) => (error.to_string(), self.directory.clone(), reports),
         };
-        if let Some(say) = self.trouble.failed(Instant::now(), &failed.reason) {
-            let target = failed.target.display().to_string();
-            match say.why {
-                Why::Still => {
-                    warn!(self.log, "output still away"; "output" => "json_file", "since" => Took(say.since),
-                    "tries" => say.count, "reason" => failed.reason, "target" => target)
-                }
-                Why::Begun | Why::Changed => warn!(self.log, "output away"; "output" => "json_file",
-                    "reason" => failed.reason, "target" => target),
-            }
+        self.slot.give_back(unwritten);
+        self.tell(&reason, &target.display().to_string());
+        if !std::mem::replace(&mut self.will_retry, true) {
+            ctx.run_later(self.deadline, |actor, ctx| {
+                actor.will_retry = false;
+                ctx.notify(Nudge);
+            });
         }
     }
+
+    fn tell(&mut self, reason: &str, target: &str) {
+        let Some(say) = self.trouble.failed(Instant::now(), reason) else { return };
+        match say.why {
+            Why::Still => {
+                warn!(self.log, "output still away"; "output" => "json_file", "since" => Took(say.since),
+                    "tries" => say.count, "reason" => reason, "target" => target)
+            }
+            Why::Begun | Why::Changed => warn!(self.log, "output away"; "output" => "json_file",
+                "reason" => reason, "target" => target),
+        }
+    }
+}
+
+/// Writes one report, on the worker's thread.
+fn write(report: &BankReport, file: &AtomicFile) -> io::Result<()> {
+    let content = serde_json::to_vec(&Status::of(report, &TimeZone::system()))?;
+    file.replace(&content)
 }
 
 impl Actor for JsonFileActor {
@@ -88,7 +131,8 @@ impl Actor for JsonFileActor {
 
 impl Supervised for JsonFileActor {
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.trouble = Trouble::new();
+        // The timer went with the last life.
+        self.will_retry = false;
     }
 }
 
@@ -96,25 +140,23 @@ impl Handler<Nudge> for JsonFileActor {
     type Result = ();
 
     /// The mailbox waits while the worker writes: nudges that come meanwhile are one, and the slot holds the
-    /// newest.
+    /// newest. A bank whose file can't be written costs the others nothing.
     fn handle(&mut self, _: Nudge, ctx: &mut Self::Context) {
         let reports = self.slot.take();
         if reports.is_empty() {
             return;
         }
-        let directory = self.directory.clone();
-        let write = move || {
-            for report in reports {
-                let target = directory.join(format!("{}_status.json", report.reading.bank));
-                let status = Status::of(&report, &TimeZone::system());
-                let written = serde_json::to_vec(&status).map_err(std::io::Error::from);
-                let written = written.and_then(|content| atomic_file::replace(&target, &content));
-                written.map_err(|error| Failed { target, reason: error.to_string() })?;
-            }
-            Ok(())
-        };
-        let written = self.worker.call(self.deadline, write);
-        ctx.wait(written.into_actor(self).map(|outcome, actor, ctx| actor.told(outcome, ctx)));
+        let work: Vec<_> =
+            reports.iter().map(|report| (report.clone(), self.file(&report.reading.bank))).collect();
+        let written = self.worker.call(self.deadline, move || {
+            let failed = work.into_iter().filter_map(|(report, file)| {
+                let reason = write(&report, &file).err()?.to_string();
+                Some(Failed { report, target: file.path().to_owned(), reason })
+            });
+            failed.collect()
+        });
+        let told = |outcome, actor: &mut Self, ctx: &mut Context<Self>| actor.told(outcome, reports, ctx);
+        ctx.wait(written.into_actor(self).map(told));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::console::transcript::Lost;
 use crate::link::Link;
 use crate::messages::{Queue, Swept, Transcript};
 use crate::model::reading::SweepKind;
-use crate::supervise::{Flush, Ping};
+use crate::supervise::{Beat, Flush, Ping};
 use crate::sweep::conversation::{Conversation, Patience};
 use crate::sweep::plan::Rhythm;
 use crate::sweep::sweeper::{Judge, Sweeper, Swept as Step};
@@ -37,6 +37,8 @@ pub struct SerialSettings {
     pub backoff: (Duration, Duration),
     /// Whether a silent console may be woken.
     pub wake: bool,
+    /// Beats whenever work is attempted, for whoever must know that this owner is alive.
+    pub beat: Option<Beat>,
     /// How an answer is judged.
     pub judge: Judge,
 }
@@ -88,6 +90,9 @@ impl Handler<Flush> for SerialActor {
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {}
 }
 
+/// From one beat to the next while nothing is due.
+const IDLE_BEAT: Duration = Duration::from_secs(5);
+
 /// One life of the owner.
 struct Owner {
     settings: SerialSettings,
@@ -105,6 +110,7 @@ impl Owner {
         let SerialSettings { bank, rhythm, judge, .. } = self.settings.clone();
         let mut sweeper = Sweeper::new(bank, rhythm, judge);
         loop {
+            self.beat();
             let opened = Instant::now();
             let reason = match self.settings.link.open().await {
                 Err(error) => error.to_string(),
@@ -129,20 +135,23 @@ impl Owner {
         mut conversation: Conversation,
         opened: Instant,
     ) -> String {
-        let woken = match greet(&mut conversation, self.settings.wake.then_some(self.settings.link.line.baud)).await {
+        let woken = match greet(&mut conversation, self.settings.wake.then_some(self.settings.link.line.baud))
+            .await
+        {
             Ok(found) => matches!(found, Found::Woken(_)),
             Err(Lost::LinkGone(why)) => return why,
-            Err(lost) => return format!("console silent: {lost}"),
+            Err(lost) => return unheard(&lost),
         };
         sweeper.opened();
         let mut first = true;
         loop {
             let step = sweeper.step(&mut conversation).await;
+            self.beat();
             self.tell_company(&mut conversation);
             match step {
                 Step::Going => {}
-                Step::Idle(until) => tokio::time::sleep_until(until).await,
-                Step::Silent(lost) => return format!("console silent: {lost}"),
+                Step::Idle(until) => self.idle(until).await,
+                Step::Silent(lost) => return unheard(&lost),
                 Step::LinkGone(why) => return why,
                 Step::Transcript(transcript) => {
                     if std::mem::take(&mut first) {
@@ -152,6 +161,18 @@ impl Owner {
                     self.parser.offer(Swept(transcript.into()));
                 }
             }
+        }
+    }
+
+    fn beat(&self) {
+        self.settings.beat.iter().for_each(Beat::beat);
+    }
+
+    /// Nothing is due. Whoever watches sees all the same that this owner will be there in time.
+    async fn idle(&self, until: tokio::time::Instant) {
+        while tokio::time::Instant::now() < until {
+            self.beat();
+            tokio::time::sleep_until(until.min(tokio::time::Instant::now() + IDLE_BEAT)).await;
         }
     }
 
@@ -196,5 +217,13 @@ impl Owner {
             Why::Begun | Why::Changed => warn!(self.log, "link lost"; "bank" => bank, "link" => link,
                 "reason" => reason, "next_try" => Took(self.pause)),
         }
+    }
+}
+
+/// Nobody is there, or nobody who can be understood.
+fn unheard(lost: &Lost) -> String {
+    match lost {
+        Lost::Silent => "console silent".to_owned(),
+        lost => format!("console not understood: {lost}"),
     }
 }

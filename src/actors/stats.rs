@@ -44,7 +44,8 @@ pub struct StatsActor {
 #[derive(Default)]
 struct Memory {
     facts: FactBook,
-    bank_facts: Facts,
+    /// A stack's own facts, held as if it were its first battery.
+    bank_facts: FactBook,
     counters: ServiceCounters,
     /// Bits that stood in each battery's event words at the last look: cells, battery, system.
     events: BTreeMap<Place, [u32; 3]>,
@@ -83,7 +84,7 @@ impl StatsActor {
             reading: reading.clone(),
             statistics,
             facts,
-            bank_facts: self.state.bank_facts.clone(),
+            bank_facts: self.state.bank_facts.of(Place::FIRST),
             service: self.state.counters,
         }
     }
@@ -93,10 +94,12 @@ impl StatsActor {
         // Slow questions go one a sweep, so in a large bank at a long interval each comes round more rarely.
         let round = settings.interval * u32::try_from(2 * reading.batteries.len()).unwrap_or(u32::MAX);
         let rare = settings.facts_every.max(round);
-        self.state.facts.expire(now, |source| match source {
+        let most = |source| match source {
             FactSource::Table | FactSource::Detail => 3 * settings.interval,
             FactSource::Info | FactSource::Stat => 3 * rare,
-        });
+        };
+        self.state.facts.expire(now, most);
+        self.state.bank_facts.expire(now, most);
         for battery in &reading.batteries {
             if battery.presence == Presence::Absent {
                 self.state.facts.forget(battery.place);
@@ -105,8 +108,8 @@ impl StatsActor {
                 self.state.facts.take(battery.place, *source, facts.clone(), now);
             }
         }
-        if let Some(facts) = &reading.facts {
-            self.state.bank_facts = facts.clone();
+        for (source, facts) in &reading.facts {
+            self.state.bank_facts.take(Place::FIRST, *source, facts.clone(), now);
         }
     }
 
@@ -245,4 +248,57 @@ impl Handler<Flush> for StatsActor {
 
     /// What was queued before has been handled by now.
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::assemble::assemble;
+    use crate::console::transcript::Transcript;
+
+    const INTERVAL: Duration = Duration::from_secs(10);
+    const RARE: Duration = Duration::from_secs(900);
+
+    fn actor() -> StatsActor {
+        let settings = StatsSettings {
+            started: Instant::now(),
+            interval: INTERVAL,
+            facts_every: RARE,
+            batteries: None,
+            cells: None,
+        };
+        StatsActor::new(settings, Logger::root(slog::Discard, slog::o!()), Vec::new())
+    }
+
+    /// A sweep in which a stack said this of itself.
+    fn stack(facts: &[(FactSource, Facts)]) -> BankReading {
+        let nothing = Transcript {
+            bank: Arc::from("stack"),
+            kind: SweepKind::Full,
+            began_at: jiff::Timestamp::UNIX_EPOCH,
+            took: Duration::ZERO,
+            known: Vec::new(),
+            exchanges: Vec::new(),
+        };
+        BankReading { facts: facts.to_vec(), ..assemble(&nothing) }
+    }
+
+    #[test]
+    fn a_stack_s_own_facts_complete_one_another_and_expire_like_all_others() {
+        let mut actor = actor();
+        let info = Facts { model: Some("SC0500".into()), ..Facts::default() };
+        let stat = Facts { cycles: Some(83), ..Facts::default() };
+        let known = |actor: &StatsActor| actor.state.bank_facts.of(Place::FIRST);
+
+        actor.learn(&stack(&[(FactSource::Info, info.clone())]), Duration::ZERO);
+        actor.learn(&stack(&[(FactSource::Stat, stat.clone())]), RARE);
+        assert_eq!(known(&actor), Facts { cycles: Some(83), ..info.clone() }, "neither drives the other out");
+
+        actor.learn(&stack(&[]), 3 * RARE);
+        assert_eq!(known(&actor).model, info.model);
+        actor.learn(&stack(&[]), 3 * RARE + INTERVAL);
+        assert_eq!(known(&actor), stat, "the older answer is too old now");
+        actor.learn(&stack(&[]), 4 * RARE + INTERVAL);
+        assert_eq!(known(&actor), Facts::default());
+    }
 }

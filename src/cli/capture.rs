@@ -40,7 +40,8 @@ pub struct CaptureArguments {
 }
 
 /// Asked of the group, then of each battery; what the console refuses is recorded as well.
-const OF_GROUP: &[Verb] = &[Verb::Pwr, Verb::Unit, Verb::Bat, Verb::Info, Verb::Stat, Verb::Time, Verb::Log, Verb::DataEvent];
+const OF_GROUP: &[Verb] =
+    &[Verb::Pwr, Verb::Unit, Verb::Bat, Verb::Info, Verb::Stat, Verb::Time, Verb::Log, Verb::DataEvent];
 const OF_BATTERY: &[Verb] = &[Verb::Pwr, Verb::Bat, Verb::Info, Verb::Stat, Verb::Soh];
 
 /// Records. Exit code 1 where a question went without any answer.
@@ -55,7 +56,12 @@ pub fn capture(arguments: &CaptureArguments) -> anyhow::Result<Exit> {
     let mut file = File::create(&arguments.output).with_context(named)?;
     write(&mut file, &link, &recorded).with_context(named)?;
     let silent = recorded.iter().filter(|record| record.bytes.is_empty()).count();
-    writeln!(io::stdout(), "{} answers recorded in {}, barcodes blanked", recorded.len() - silent, arguments.output.display())?;
+    writeln!(
+        io::stdout(),
+        "{} answers recorded in {}, barcodes blanked",
+        recorded.len() - silent,
+        arguments.output.display()
+    )?;
     Ok(if silent == 0 { Exit::Well } else { Exit::Failed })
 }
 

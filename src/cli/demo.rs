@@ -53,8 +53,14 @@ pub fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
         folder.join("demo.log").display(),
     )?;
     let exit = run::serve(
-        app::Plan { settings: loaded.settings, config: "demo".into(), terminal: true },
+        app::Plan {
+            settings: loaded.settings,
+            config: "demo".into(),
+            terminal: true,
+            workings: app::Workings::default(),
+        },
         &loaded.warnings,
+        |_, control| control.reopen(),
     );
     bank.stop();
     exit

@@ -83,7 +83,10 @@ async fn examine(arguments: &DoctorArguments, out: &mut impl Write) -> anyhow::R
         if let Heard::Prompt(_) = found {
             return answering(&link, open, *attempt, out).await;
         }
-        if matches!(found, Heard::Nothing) && attempt == &ATTEMPTS[0] && let Some(exit) = wake(&link, open, *attempt, out).await? {
+        if matches!(found, Heard::Nothing)
+            && attempt == &ATTEMPTS[0]
+            && let Some(exit) = wake(&link, open, *attempt, out).await?
+        {
             return Ok(exit);
         }
         heard.push(found);
@@ -119,7 +122,9 @@ async fn poke(link: &mut Box<dyn Io>, line_end: LineEnd, listen: Duration) -> an
     let mut heard = Vec::new();
     let deadline = tokio::time::Instant::now() + listen;
     if timeout(listen, link.write_all(line_end.as_bytes())).await.is_err() {
-        bail!("the link takes no bytes: is flow control on, or the adapter hung? Pull it and plug it in again");
+        bail!(
+            "the link takes no bytes: is flow control on, or the adapter hung? Pull it and plug it in again"
+        );
     }
     let mut chunk = [0; 1024];
     const ENOUGH: usize = 64 * 1024;
@@ -136,7 +141,12 @@ async fn poke(link: &mut Box<dyn Io>, line_end: LineEnd, listen: Duration) -> an
 }
 
 /// A console that is silent may be asleep.
-async fn wake(link: &Link, open: Box<dyn Io>, attempt: Attempt, out: &mut impl Write) -> anyhow::Result<Option<Exit>> {
+async fn wake(
+    link: &Link,
+    open: Box<dyn Io>,
+    attempt: Attempt,
+    out: &mut impl Write,
+) -> anyhow::Result<Option<Exit>> {
     if !matches!(link.target, Target::Serial(_) | Target::Rfc2217(_)) {
         return Ok(None);
     }
@@ -158,13 +168,23 @@ fn patience() -> Patience {
     Patience { first: Duration::from_secs(2), ..Patience::default() }
 }
 
-async fn answering(link: &Link, open: Box<dyn Io>, attempt: Attempt, out: &mut impl Write) -> anyhow::Result<Exit> {
+async fn answering(
+    link: &Link,
+    open: Box<dyn Io>,
+    attempt: Attempt,
+    out: &mut impl Write,
+) -> anyhow::Result<Exit> {
     let conversation = Conversation::new(open, attempt.line_end.as_bytes(), Patience::default());
     report(link, conversation, attempt, out).await
 }
 
 /// What the console says, how fast, and the settings for it.
-async fn report(link: &Link, mut conversation: Conversation, attempt: Attempt, out: &mut impl Write) -> anyhow::Result<Exit> {
+async fn report(
+    link: &Link,
+    mut conversation: Conversation,
+    attempt: Attempt,
+    out: &mut impl Write,
+) -> anyhow::Result<Exit> {
     let mut timing = Timing::default();
     let began = Instant::now();
     let report = sweep::one(link, &mut conversation, Some(&mut timing)).await?;
@@ -220,19 +240,25 @@ fn advise(target: &Target, heard: &[Heard], out: &mut impl Write) -> anyhow::Res
     } else if any(|heard| matches!(heard, Heard::InverterSocket)) {
         &["Move the cable to the socket named Console or RS232."]
     } else if any(|heard| matches!(heard, Heard::Noise { .. })) && bridge {
-        &["Set the bridge's serial side to 115200 baud, 8 data bits, no parity, 1 stop bit.",
-          "If that is so, look for TTL levels where RS232 is needed, and for a missing ground wire."]
+        &[
+            "Set the bridge's serial side to 115200 baud, 8 data bits, no parity, 1 stop bit.",
+            "If that is so, look for TTL levels where RS232 is needed, and for a missing ground wire.",
+        ]
     } else if any(|heard| matches!(heard, Heard::Noise { .. })) {
-        &["The battery speaks true RS232: an adapter with TTL levels (3.3 V, 5 V) hears garbage.",
-          "Check the ground wire: pin 8 on Pylontech, pin 4 on Pytes.",
-          "Check that the cable is in the socket named Console or RS232, not RS485, CAN or LINK."]
+        &[
+            "The battery speaks true RS232: an adapter with TTL levels (3.3 V, 5 V) hears garbage.",
+            "Check the ground wire: pin 8 on Pylontech, pin 4 on Pytes.",
+            "Check that the cable is in the socket named Console or RS232, not RS485, CAN or LINK.",
+        ]
     } else if any(|heard| matches!(heard, Heard::Text(_))) {
         &["Something answers that is no battery's console. Is this the right port?"]
     } else {
-        &["Is the battery on, and is it the first one of the group (the master)?",
-          "Is the cable in the socket named Console or RS232, not RS485, CAN or LINK?",
-          "Do transmit and receive cross? The battery sends on pin 3 and listens on pin 6 of its RJ45 socket.",
-          "Is the ground wire connected: pin 8 on Pylontech, pin 4 on Pytes?"]
+        &[
+            "Is the battery on, and is it the first one of the group (the master)?",
+            "Is the cable in the socket named Console or RS232, not RS485, CAN or LINK?",
+            "Do transmit and receive cross? The battery sends on pin 3 and listens on pin 6 of its RJ45 socket.",
+            "Is the ground wire connected: pin 8 on Pylontech, pin 4 on Pytes?",
+        ]
     };
     writeln!(out, "\nNo console answers.")?;
     advice.iter().try_for_each(|line| writeln!(out, "- {line}"))?;

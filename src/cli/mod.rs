@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod exit;
 pub mod parse;
 pub mod read;
+mod reload;
 pub mod run;
 pub mod simulate;
 mod sweep;

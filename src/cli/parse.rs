@@ -17,6 +17,9 @@ use crate::console::prompt::Prompt;
 /// More than any transcript of one answer.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
+/// One byte in so many may be noise; more of it, and it is a photo or the like.
+const MOST_STRANGE: usize = 4;
+
 /// What to parse.
 #[derive(Debug, Args)]
 #[command(
@@ -54,6 +57,10 @@ pub fn parse(arguments: &ParseArguments) -> anyhow::Result<Exit> {
             bounded(File::open(path).with_context(named)?).with_context(named)?
         }
     };
+    let strange = bytes.iter().filter(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace()).count();
+    if strange > bytes.len() / MOST_STRANGE {
+        bail!("expected a console's text, found {} bytes of which {strange} are no text", bytes.len());
+    }
     let answer = Answer::from_transcript(&bytes);
     let Some(command) = arguments.command.or(answer.command()) else {
         bail!(

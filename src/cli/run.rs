@@ -1,15 +1,18 @@
 //! `bankwatch run`: the service.
 
 use std::io::{self, Write};
+use std::panic;
 use std::path::PathBuf;
+use std::thread;
 
 use anyhow::Context;
 use clap::Args;
-use slog::warn;
+use slog::{Logger, error, warn};
 
 use crate::app::{self, AppError};
 use crate::cli::exit::Exit;
-use crate::logging;
+use crate::cli::reload::Reload;
+use crate::logging::{self, Control};
 use crate::settings::{LogFormat, LogLevel, LogSettings, Sources, load};
 
 /// With which settings.
@@ -42,20 +45,30 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         }
     };
     let config = loaded.file.as_ref().map_or_else(|| "none".to_owned(), |file| file.display().to_string());
-    let plan = app::Plan { settings: loaded.settings, config, terminal: false };
-    serve(plan, &loaded.warnings)
+    let (settings, warnings) = (loaded.settings.clone(), loaded.warnings.clone());
+    let plan = app::Plan { settings, config, terminal: false, workings: app::Workings::default() };
+    let reload = Reload::new(sources, loaded);
+    serve(plan, &warnings, |log, control| reload.now(log, control))
 }
 
-/// Starts the log and runs the tree.
+/// Starts the log and runs the tree; `hangup` is what SIGHUP asks for.
 ///
 /// # Errors
 /// The log or the tree can't be started.
-pub fn serve(plan: app::Plan, warnings: &[String]) -> anyhow::Result<Exit> {
+pub fn serve(
+    plan: app::Plan,
+    warnings: &[String],
+    hangup: impl Fn(&Logger, &Control),
+) -> anyhow::Result<Exit> {
     let (log, guard) = logging::start(&target(&plan.settings.log)).context("the log can't be started")?;
     for warning in warnings {
         warn!(log, "settings warning"; "warning" => warning);
     }
-    let outcome = app::run(plan, &log, &guard.control());
+    tell_panics(&log);
+    let control = guard.control();
+    let outcome = app::run(plan, &log, &|log| hangup(log, &control));
+    // Back to standard error: nobody reads a log that has ended.
+    drop(panic::take_hook());
     drop(log);
     drop(guard);
     match outcome {
@@ -69,14 +82,33 @@ pub fn serve(plan: app::Plan, warnings: &[String]) -> anyhow::Result<Exit> {
     }
 }
 
-fn target(settings: &LogSettings) -> logging::Target {
-    let level = match settings.level {
+/// A panic is a bug: one line of the log says where, in place of the text that Rust prints beside it. What it
+/// costs is told by whoever caught it.
+fn tell_panics(log: &Logger) {
+    let log = log.clone();
+    panic::set_hook(Box::new(move |panic| {
+        let (fixed, made) =
+            (panic.payload().downcast_ref::<&str>(), panic.payload().downcast_ref::<String>());
+        let text = fixed.copied().or(made.map(String::as_str)).unwrap_or("a panic without words");
+        let place = panic.location().map_or_else(|| "?".to_owned(), ToString::to_string);
+        let thread = thread::current();
+        error!(log, "panic"; "thread" => thread.name().unwrap_or("?"), "location" => place, "reason" => text);
+    }));
+}
+
+/// The level in the log's own terms.
+pub(super) fn level(level: LogLevel) -> slog::Level {
+    match level {
         LogLevel::Trace => slog::Level::Trace,
         LogLevel::Debug => slog::Level::Debug,
         LogLevel::Info => slog::Level::Info,
         LogLevel::Warning => slog::Level::Warning,
         LogLevel::Error => slog::Level::Error,
-    };
+    }
+}
+
+fn target(settings: &LogSettings) -> logging::Target {
+    let level = level(settings.level);
     let format = match settings.format {
         LogFormat::Text => logging::Format::Text,
         LogFormat::Json => logging::Format::Json,

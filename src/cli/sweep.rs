@@ -8,6 +8,7 @@ use anyhow::bail;
 use crate::console::assemble::assemble;
 use crate::console::command::Command;
 use crate::console::review::Review;
+use crate::console::transcript::Lost;
 use crate::link::Link;
 use crate::model::report::BankReport;
 use crate::sweep::conversation::Conversation;
@@ -44,7 +45,11 @@ impl Timing {
 ///
 /// # Errors
 /// Nobody answers, or the link goes away.
-pub async fn one(link: &Link, conversation: &mut Conversation, mut timing: Option<&mut Timing>) -> anyhow::Result<BankReport> {
+pub async fn one(
+    link: &Link,
+    conversation: &mut Conversation,
+    mut timing: Option<&mut Timing>,
+) -> anyhow::Result<BankReport> {
     let rhythm = Rhythm::new(Duration::from_secs(10), Duration::ZERO, true);
     let mut sweeper = Sweeper::new(Arc::from("bank"), rhythm, Review::judge);
     sweeper.opened();
@@ -60,9 +65,10 @@ pub async fn one(link: &Link, conversation: &mut Conversation, mut timing: Optio
             Swept::Transcript(transcript) => return Ok(BankReport::of_one(assemble(&transcript))),
             Swept::LinkGone(why) => bail!("{link} went away while it was being read: {why}"),
             Swept::Silent(lost) => bail!(
-                "the console on {link} does not answer: {lost}. Check that the cable is in the socket named \
+                "the console on {link} {}: {lost}. Check that the cable is in the socket named \
                  Console or RS232 of the first battery, that the battery is on, and the speed (115200); \
-                 `bankwatch doctor {link}` looks closer"
+                 `bankwatch doctor {link}` looks closer",
+                if lost == Lost::Silent { "does not answer" } else { "can't be understood" }
             ),
         }
     }

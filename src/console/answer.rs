@@ -87,19 +87,23 @@ impl Answer {
     }
 
     /// Reads a transcript that lies in a file: line ends of any kind, `#` comments before the echo, the echo,
-    /// end mark and prompt each present or not.
+    /// end mark and prompt each present or not, the echo perhaps twice.
     #[must_use]
     pub fn from_transcript(bytes: &[u8]) -> Self {
         let text = latin1(bytes);
-        let lines: Vec<&str> = text.split(['\r', '\n']).collect();
-        let echo = lines.iter().position(|line| Prompt::strip(line).parse::<Command>().is_ok());
-        let mut answer = Self::begin(echo.map(|at| Prompt::strip(lines[at]).to_owned()));
-        for line in lines.iter().skip(echo.map_or(0, |at| at + 1)) {
+        let mut answer = Self::begin(None);
+        let mut lines = text.split(['\r', '\n']);
+        let asked = text.split(['\r', '\n']).position(|line| is_command(Prompt::strip(line)));
+        if let Some(echo) = asked.and_then(|at| lines.nth(at)) {
+            answer.echo = Some(Prompt::strip(echo).to_owned());
+        }
+        for line in lines {
             if answer.ended || answer.verdict != Verdict::Unclear {
                 answer.prompt = answer.prompt.or_else(|| Prompt::at_end_of(line));
             }
-            let comment = echo.is_none() && line.starts_with('#');
-            if !answer.ended && !comment && Prompt::at_end_of(line).is_none() {
+            let comment = answer.echo.is_none() && line.starts_with('#');
+            let echo = answer.echo.as_deref().is_some_and(|echo| echo == Prompt::strip(line));
+            if !answer.ended && !comment && !echo && !Prompt::is_alone_on(line) {
                 answer.take(line);
             }
         }
@@ -111,6 +115,10 @@ impl Answer {
     pub fn command(&self) -> Option<Command> {
         self.echo.as_deref().and_then(|echo| echo.parse().ok())
     }
+}
+
+fn is_command(line: &str) -> bool {
+    line.parse::<Command>().is_ok()
 }
 
 /// The pager's question (protocol, section 4).

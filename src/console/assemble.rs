@@ -24,25 +24,29 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
         asked_again: transcript.asked_again(),
         stack: None,
         batteries: Vec::new(),
-        facts: None,
+        facts: Vec::new(),
         missing: Vec::new(),
     };
     for place in &transcript.known {
         reach(&mut reading, *place);
     }
     let mut stack_cells = None;
+    let mut modules_sound = true;
     for exchange in &transcript.exchanges {
         match read(exchange, &mut reading.missing) {
             Some(Parsed::Cells(cells)) if cells.stack => {
                 reading.stack.get_or_insert_default();
                 stack_cells = Some((exchange, cells));
             }
-            Some(parsed) => put(&mut reading, exchange.command, parsed),
+            Some(parsed) => {
+                modules_sound &= !matches!(&parsed, Parsed::Units(units) if !units.problems.is_empty());
+                put(&mut reading, exchange.command, parsed);
+            }
             None => {}
         }
     }
     if let Some((exchange, cells)) = stack_cells {
-        share_out(&mut reading, exchange, cells);
+        share_out(&mut reading, exchange, cells, modules_sound);
     }
     reading
 }
@@ -88,7 +92,12 @@ fn reach(reading: &mut BankReading, place: Place) -> &mut BatteryReading {
 fn put(reading: &mut BankReading, command: Command, parsed: Parsed) {
     // A question without a number is about the battery plugged into, whose address the answer states.
     let stated = parsed.speaks_of().and_then(|number| u8::try_from(number).ok()).and_then(Place::new);
-    let place = command.place().or(stated).unwrap_or(Place::FIRST);
+    let place = match command.index {
+        None => stated.or(Some(Place::FIRST)),
+        Some(_) => command.place(),
+    };
+    // No bank has a place of that number, so nothing known is there to put the values to.
+    let Some(place) = place else { return };
     match parsed {
         Parsed::Table(table) => put_table(reading, table),
         Parsed::Stack(row) => reading.stack = Some(of_stack(*row)),
@@ -103,9 +112,11 @@ fn put(reading: &mut BankReading, command: Command, parsed: Parsed) {
             battery.presence = Presence::Present;
             battery.cells = Some(cells(table));
         }
-        Parsed::Info(info) if reading.series() => reading.facts = Some(of_info(*info)),
+        Parsed::Info(info) if reading.series() => reading.facts.push((FactSource::Info, of_info(*info))),
         Parsed::Info(info) => reach(reading, place).facts.push((FactSource::Info, of_info(*info))),
-        Parsed::Stat(stat) if reading.series() => reading.facts.get_or_insert_default().cycles = stat.cycles,
+        Parsed::Stat(stat) if reading.series() => {
+            reading.facts.push((FactSource::Stat, of_stat(&stat)));
+        }
         Parsed::Stat(stat) => reach(reading, place).facts.push((FactSource::Stat, of_stat(&stat))),
         Parsed::Cells(_) | Parsed::Soh(_) | Parsed::Clock(_) | Parsed::Log(_) | Parsed::Event(_) => {}
     }
@@ -264,12 +275,15 @@ fn put_units(reading: &mut BankReading, units: Units) {
     }
 }
 
-/// The cells of a stack belong to its modules in order and in equal parts.
-fn share_out(reading: &mut BankReading, exchange: &Exchange, table: CellTable) {
+/// The cells of a stack belong to its modules in order and in equal parts. Where a module's row was damaged
+/// nobody knows how many there are, and equal parts would be other modules' cells.
+fn share_out(reading: &mut BankReading, exchange: &Exchange, table: CellTable, modules_sound: bool) {
     let modules = reading.batteries.len();
     let all = cells(table);
-    if modules == 0 || !all.len().is_multiple_of(modules) {
-        let reason = format!("{} cells can't be shared out to {modules} modules in equal parts", all.len());
+    if !modules_sound || modules == 0 || !all.len().is_multiple_of(modules) {
+        let known = if modules_sound { "" } else { "known " };
+        let reason =
+            format!("{} cells can't be shared out to {modules} {known}modules in equal parts", all.len());
         reading.missing.push(lack(exchange, reason));
         return;
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::console::answer::Answer;
 use crate::console::error::ParseError;
-use crate::console::number::{integer, percent, small};
+use crate::console::number::{percent, small};
 use crate::console::setters::{set, state_word};
 use crate::console::table::{Column, Cut, Layout, Set, Shape, Split, has_header, split_at_header};
 use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
@@ -76,34 +76,12 @@ const COLUMNS: &[Column<CellRow>] = &[
     Column { head: "DTemp. State", shape: Shape::Token, set: set!(word temp_state) },
     Column { head: "CTemp. State", shape: Shape::Token, set: set!(word charge_temp_state) },
     Column { head: "SOC", shape: Shape::Token, set: set!(percent soc) },
-    Column { head: "Coulomb", shape: Shape::Charge, set: charge },
-    Column { head: "AH(mAH)", shape: Shape::Charge, set: charge },
-    Column { head: "WH(mWH)", shape: Shape::Charge, set: energy },
+    Column { head: "Coulomb", shape: Shape::Charge, set: set!(charge soc coulomb) },
+    Column { head: "AH(mAH)", shape: Shape::Charge, set: set!(charge soc coulomb) },
+    Column { head: "WH(mWH)", shape: Shape::Charge, set: set!(energy energy) },
     Column { head: "BAL", shape: Shape::Token, set: balancing },
     Column { head: "Bal", shape: Shape::Token, set: balancing },
 ];
-
-fn charge(row: &mut CellRow, cut: Cut<'_>) -> Set {
-    if !cut.first.is_empty() {
-        row.soc = Some(Percent(percent(cut.first).ok_or("a percentage like 96%")?));
-    }
-    if !cut.second.is_empty() {
-        let amount = integer(cut.second).ok_or("a whole number of mAH")?;
-        if !matches!(cut.unit, "" | "mAH") {
-            return Err("an amount in mAH");
-        }
-        row.coulomb = Some(MilliampHours(amount));
-    }
-    Ok(())
-}
-
-fn energy(row: &mut CellRow, cut: Cut<'_>) -> Set {
-    if !cut.second.is_empty() {
-        let amount = integer(cut.second).ok_or("a whole number of mWH")?;
-        row.energy = Some(MilliwattHours(if cut.unit == "WH" { amount * 1000 } else { amount }));
-    }
-    Ok(())
-}
 
 fn balancing(row: &mut CellRow, cut: Cut<'_>) -> Set {
     row.balancing = Some(match cut.first {

@@ -24,7 +24,8 @@ impl Blank {
     pub fn learn(&mut self, bytes: &[u8]) {
         let answer = Answer::from_transcript(bytes);
         for (_, line) in answer.lines() {
-            let labelled = line.split_once(':').filter(|(label, _)| LABELS.iter().any(|known| label.contains(known)));
+            let labelled =
+                line.split_once(':').filter(|(label, _)| LABELS.iter().any(|known| label.contains(known)));
             if let Some((_, value)) = labelled {
                 self.take(value.trim_matches([':', ' ']));
             }
@@ -56,7 +57,11 @@ impl Blank {
         let mut rest = bytes;
         while let Some(first) = rest.first() {
             // The longest first: one number may begin another.
-            let found = self.numbers.iter().filter(|(number, _)| rest.starts_with(number)).max_by_key(|(number, _)| number.len());
+            let found = self
+                .numbers
+                .iter()
+                .filter(|(number, _)| rest.starts_with(number))
+                .max_by_key(|(number, _)| number.len());
             let taken = match found {
                 Some((number, stand_in)) => {
                     blanked.extend_from_slice(stand_in);

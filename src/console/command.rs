@@ -90,8 +90,10 @@ impl Command {
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.verb.text())?;
-        self.index.map_or(Ok(()), |index| write!(f, " {index}"))
+        let (_, text, indexed) = self.verb.entry();
+        f.write_str(text)?;
+        // Held here as well as in `FromStr`: `time` with a number behind it would set a clock.
+        self.index.filter(|_| *indexed).map_or(Ok(()), |index| write!(f, " {index}"))
     }
 }
 
@@ -120,7 +122,8 @@ impl FromStr for Command {
                 return Ok(verb.alone());
             }
             if let (true, Some(number)) = (indexed, rest.strip_prefix(' ')) {
-                let index = number.trim().parse().map_err(|_| unknown())?;
+                let digits = Some(number.trim()).filter(|number| number.bytes().all(|b| b.is_ascii_digit()));
+                let index = digits.and_then(|digits| digits.parse().ok()).ok_or_else(unknown)?;
                 return Ok(Command { verb, index: Some(index) });
             }
         }
@@ -162,10 +165,17 @@ mod tests {
             "config",
             "pwr 1; shut",
             "bat -1",
+            "bat +1",
+            "pwr 65536",
             "updata",
             "",
         ] {
             assert!(text.parse::<Command>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_question_without_a_number_never_carries_one() {
+        assert_eq!(Command { verb: Verb::Time, index: Some(26) }.to_string(), "time");
     }
 }

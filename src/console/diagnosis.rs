@@ -52,7 +52,8 @@ impl Heard {
         if (readable as f64) < READABLE * bytes.len() as f64 {
             return Self::Noise { bytes: bytes.len(), readable };
         }
-        let text: String = bytes.iter().filter(|byte| is_readable(**byte)).map(|byte| char::from(*byte)).collect();
+        let text: String =
+            bytes.iter().filter(|byte| is_readable(**byte)).map(|byte| char::from(*byte)).collect();
         let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("");
         Self::Text(last.chars().take(60).collect())
     }
@@ -64,9 +65,13 @@ impl fmt::Display for Heard {
             Self::Nothing => f.write_str("silence"),
             Self::Prompt(prompt) => write!(f, "the prompt {prompt}"),
             Self::Text(text) => write!(f, "text that ends in no prompt: {text:?}"),
-            Self::InverterSocket => f.write_str("frames like ~20…: this is the inverter's RS485 socket, not the console's"),
+            Self::InverterSocket => {
+                f.write_str("frames like ~20…: this is the inverter's RS485 socket, not the console's")
+            }
             Self::Telnet => f.write_str("telnet negotiation: the bridge is not set to raw"),
-            Self::Noise { bytes, readable } => write!(f, "noise: {bytes} bytes, of which {readable} could be text"),
+            Self::Noise { bytes, readable } => {
+                write!(f, "noise: {bytes} bytes, of which {readable} could be text")
+            }
         }
     }
 }

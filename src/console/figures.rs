@@ -1,6 +1,7 @@
 //! What the review compares: an answer's values as a flat list of figures, each of a kind with a tolerance.
 
 use crate::console::parsed::Parsed;
+use crate::console::pwr_detail::is_event_label;
 use crate::console::pwr_table::PwrRow;
 use crate::console::stack::StackRow;
 use crate::model::event_word::EventWord;
@@ -105,6 +106,8 @@ impl Collector {
         self.number(Kind::Clock, place, row.clock.map(seconds));
         self.text(place, row.barcode.as_ref());
         self.text(MODEL + place, row.model.as_ref());
+        // That somebody is at this place is remembered for as long as the service runs.
+        self.text(PRESENT + place, Some(&String::new()));
     }
 
     fn stack(&mut self, row: &StackRow) {
@@ -127,6 +130,8 @@ impl Collector {
 /// Beside a battery's own figures of the same kind in one answer.
 const MOS: u16 = 1000;
 const MODEL: u16 = 1000;
+const FIRMWARE: u16 = 2000;
+const PRESENT: u16 = 2000;
 
 fn seconds(clock: jiff::civil::DateTime) -> i64 {
     clock.duration_since(jiff::civil::DateTime::MIN).as_secs()
@@ -156,9 +161,9 @@ pub fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
             for (index, (_, word)) in (3..).zip(&detail.other_events) {
                 all.events(index, Some(word));
             }
-            all.text(0, detail.barcode.as_ref());
-            all.text(1, detail.model.as_ref());
-            all.text(2, detail.firmware.as_ref());
+            all.text(place, detail.barcode.as_ref());
+            all.text(MODEL + place, detail.model.as_ref());
+            all.text(FIRMWARE + place, detail.firmware.as_ref());
         }
         Parsed::Cells(table) => {
             for (index, cell) in (0..).zip(&table.cells) {
@@ -190,11 +195,28 @@ pub fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
     all.0
 }
 
-/// The state words of an answer, and the labels nobody knows: a strange one deserves a second look.
+/// What of an answer deserves a second look: state words and labels that nobody knows.
 #[must_use]
 pub fn words(parsed: &Parsed) -> Vec<&str> {
-    fn of<const N: usize>(words: [&Option<Word>; N]) -> impl Iterator<Item = &str> {
-        words.into_iter().flatten().filter(|word| !word.is_known()).map(Word::as_str)
+    let strange = states(parsed).into_iter().filter(|word| !word.is_known()).map(Word::as_str);
+    let labels: Vec<&str> = match parsed {
+        Parsed::Detail(d) => {
+            let others = d.other.iter().map(|(label, _)| label.as_str());
+            let events = d.other_events.iter().map(|(label, _)| label.as_str());
+            others.chain(events.filter(|label| !is_event_label(label))).collect()
+        }
+        Parsed::Info(info) => info.other.iter().map(|(label, _)| label.as_str()).collect(),
+        _ => Vec::new(),
+    };
+    labels.into_iter().chain(strange).collect()
+}
+
+/// The state words of an answer. How many there are does not change by itself: a damaged header or label hides
+/// some.
+#[must_use]
+pub fn states(parsed: &Parsed) -> Vec<&Word> {
+    fn of<const N: usize>(words: [&Option<Word>; N]) -> impl Iterator<Item = &Word> {
+        words.into_iter().flatten()
     }
     match parsed {
         Parsed::Table(table) => table
@@ -211,11 +233,9 @@ pub fn words(parsed: &Parsed) -> Vec<&str> {
             })
             .collect(),
         Parsed::Detail(d) => {
-            let labels = d.other.iter().map(|(label, _)| label.as_str());
-            let labels = labels.chain(d.other_events.iter().map(|(label, _)| label.as_str()));
             let states = [&d.base_state, &d.volt_state, &d.current_state, &d.temp_state, &d.coulomb_state];
             let switches = [&d.soh_state, &d.heater, &d.charge_switch, &d.discharge_switch];
-            labels.chain(of(states)).chain(of(switches)).collect()
+            of(states).chain(of(switches)).collect()
         }
         Parsed::Cells(table) => table
             .cells
@@ -232,7 +252,6 @@ pub fn words(parsed: &Parsed) -> Vec<&str> {
             .iter()
             .flat_map(|row| of([&row.base_state, &row.volt_state, &row.current_state, &row.temp_state]))
             .collect(),
-        Parsed::Info(info) => info.other.iter().map(|(label, _)| label.as_str()).collect(),
-        Parsed::Stat(_) | Parsed::Soh(_) | Parsed::Clock(_) | Parsed::Log(_) | Parsed::Event(_) => Vec::new(),
+        _ => Vec::new(),
     }
 }

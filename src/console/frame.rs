@@ -65,9 +65,12 @@ impl Framer {
         }
     }
 
-    /// Takes the next bytes. The first thing worth telling ends the call; bytes behind an answer are dropped,
-    /// since nobody asked for them.
+    /// Takes the next bytes. The first answer ends the call; bytes behind it are dropped, since nobody asked for
+    /// them. Once too much came, nothing more is held.
     pub fn push(&mut self, bytes: &[u8]) -> Progress {
+        if self.taken > MOST_BYTES {
+            return Progress::TooLong;
+        }
         self.taken += bytes.len();
         let mut news = Progress::Incomplete;
         let mut rest = bytes;
@@ -78,22 +81,25 @@ impl Framer {
                 continue;
             }
             let line = std::mem::take(&mut self.line);
-            match self.whole_line(&line) {
-                Progress::Incomplete => {}
-                done @ Progress::Complete(_) => return done,
-                told => news = told,
+            news = self.whole_line(&line);
+            if matches!(news, Progress::Complete(_)) {
+                return news;
             }
             self.line = line;
             self.line.clear();
         }
-        self.line.extend_from_slice(rest);
         if self.taken > MOST_BYTES {
+            self.line = Vec::new();
+            self.body = None;
             return Progress::TooLong;
         }
-        match self.open_line() {
-            Progress::Incomplete => news,
-            told => told,
+        // What was told of the line before is over once the next one has begun.
+        if rest.is_empty() && self.line.is_empty() {
+            return news;
         }
+        let seen = self.line.len();
+        self.line.extend_from_slice(rest);
+        self.open_line(seen)
     }
 
     /// Nothing has come for a while: an answer whose end mark was seen stands without its prompt.
@@ -127,15 +133,22 @@ impl Framer {
     }
 
     fn whole_line(&mut self, bytes: &[u8]) -> Progress {
-        self.pager_told = false;
         let line = latin1(bytes);
+        if is_pager(&line) {
+            return self.pager();
+        }
+        self.pager_told = false;
+        if let Some(done) = self.finished(&line) {
+            return done;
+        }
         if self.is_echo(&line) {
             self.body = Some(Answer::begin(Some(self.question.clone())));
             self.stranger_ended = false;
             return Progress::Incomplete;
         }
         match &mut self.body {
-            Some(body) if body.ended => self.finished(&line),
+            Some(body) if body.ended => Progress::Incomplete,
+            Some(_) if Prompt::is_alone_on(&line) => Progress::Prompt,
             Some(body) => {
                 body.take(&line);
                 Progress::Incomplete
@@ -144,25 +157,27 @@ impl Framer {
         }
     }
 
-    /// The last line is still open: only a prompt or a pager need no line end.
-    fn open_line(&mut self) -> Progress {
-        if !matches!(self.line.last(), Some(b'>' | b't' | b' ')) {
-            return Progress::Incomplete;
-        }
-        let line = latin1(&self.line).into_owned();
+    /// The last line is still open: only a prompt or a pager need no line end. Of its first `seen` bytes only
+    /// as many are looked at again as such a text can have begun in.
+    fn open_line(&mut self, seen: usize) -> Progress {
+        const LONGEST: usize = 64;
+        let line = latin1(&self.line[seen.saturating_sub(LONGEST)..]).into_owned();
         if is_pager(&line) {
-            return if std::mem::replace(&mut self.pager_told, true) {
-                Progress::Incomplete
-            } else {
-                Progress::Pager
-            };
+            return self.pager();
+        }
+        if let Some(done) = self.finished(&line) {
+            return done;
         }
         match &self.body {
-            Some(body) if body.ended => self.finished(&line),
             Some(_) if Prompt::at_end_of(&line).is_some() => Progress::Prompt,
             Some(_) => Progress::Incomplete,
             None => self.before_echo(&line),
         }
+    }
+
+    /// The pager is told once, whether its line is still open or some consoles' carriage return has come.
+    fn pager(&mut self) -> Progress {
+        if std::mem::replace(&mut self.pager_told, true) { Progress::Incomplete } else { Progress::Pager }
     }
 
     fn is_echo(&self, line: &str) -> bool {
@@ -172,12 +187,12 @@ impl Framer {
             && Prompt::strip(line).trim_start_matches(|c: char| !c.is_ascii_graphic()) == self.question
     }
 
-    fn finished(&mut self, line: &str) -> Progress {
-        let Some(prompt) = Prompt::at_end_of(line) else { return Progress::Incomplete };
-        self.body.take().map_or(Progress::Incomplete, |mut body| {
-            body.prompt = Some(prompt);
-            Progress::Complete(body)
-        })
+    /// The answer, once a prompt stands behind its end mark, whatever was typed or said behind that.
+    fn finished(&mut self, line: &str) -> Option<Progress> {
+        let prompt = Prompt::first_in(line)?;
+        let mut body = self.body.take_if(|body| body.ended)?;
+        body.prompt = Some(prompt);
+        Some(Progress::Complete(body))
     }
 
     /// A line before our echo: someone else's, or the prompt that an empty question asks for.
@@ -287,6 +302,45 @@ mod tests {
     }
 
     #[test]
+    fn a_pager_is_told_wherever_the_bytes_are_cut_but_not_once_the_console_went_on() {
+        let first =
+            b"log\n\r@\r\n\r Index : 1\n\rPress [Enter] to be continued,other key to exit\r".as_slice();
+        let erase = b"\r                                                  \r\r\r\n".as_slice();
+        for cut in 1..=first.len() {
+            let mut framer = Framer::new("log");
+            let told = [framer.push(&first[..cut]), framer.push(&first[cut..])];
+            assert_eq!(told.iter().filter(|told| **told == Progress::Pager).count(), 1, "cut at {cut}");
+            assert_eq!(framer.push(erase), Progress::Incomplete, "cut at {cut}");
+        }
+        let more = [first, erase, b" Index : 0\r\n".as_slice()].concat();
+        assert_eq!(Framer::new("log").push(&more), Progress::Incomplete);
+        assert_eq!(Framer::new("log").push(&more[..more.len() - 4]), Progress::Incomplete);
+    }
+
+    #[test]
+    fn a_pager_is_told_also_behind_its_carriage_return_but_not_once_it_was_passed() {
+        let pager = b"log\n\r@\r\n\r Index : 1\n\rPress [Enter] to be continued,other key to exit\r";
+        assert_eq!(Framer::new("log").push(pager), Progress::Pager);
+        let passed = [pager.as_slice(), b"\r          \r\r\r\n Index : 0\r\n"].concat();
+        assert_eq!(Framer::new("log").push(&passed), Progress::Incomplete);
+        let mut bytewise = Framer::new("log");
+        let told = pager.chunks(1).filter(|byte| bytewise.push(byte) == Progress::Pager).count();
+        assert_eq!(told, 1);
+    }
+
+    #[test]
+    fn what_is_typed_behind_the_prompt_does_not_undo_the_answer() {
+        let bytes = [TIME, b"time\r\n\r@\r\n"].concat();
+        assert_eq!(answer("time", &bytes), answer("time", TIME));
+    }
+
+    #[test]
+    fn a_late_prompt_in_an_answer_is_none_of_its_lines() {
+        let late = [&TIME[..9], b"\r\npylon>\r\n".as_slice(), &TIME[9..]].concat();
+        assert_eq!(answer("time", &late), answer("time", TIME));
+    }
+
+    #[test]
     fn a_refusal_is_an_answer() {
         let soh = answer("soh 1", b"soh 1\n\r@\r\r\nUnknown command 'soh' - try 'help'\r\n\r$$\r\n\rpylon>");
         assert_eq!(soh.verdict, Verdict::Refused(Refusal::UnknownCommand));
@@ -297,11 +351,34 @@ mod tests {
         assert_eq!(answer("", b"\n\rPYTES_debug>").prompt, Some(Prompt::PytesDebug));
     }
 
+    /// What a framer keeps in memory, in bytes.
+    fn held(framer: &Framer) -> usize {
+        framer.line.capacity() + framer.body.as_ref().map_or(0, Answer::bytes)
+    }
+
     #[test]
-    fn noise_without_end_is_cut_off() {
+    fn noise_without_end_is_cut_off_and_not_held() {
+        let beginnings: [&[u8]; 3] = [b"", b"pwr\r\n@\r\n", &[TIME, b"pwr\r\n$$\r\n"].concat()];
+        for beginning in beginnings {
+            let mut framer = Framer::new("pwr");
+            framer.push(beginning);
+            let noise = [b'x'; 4096];
+            let mut told = Progress::Incomplete;
+            for _ in 0..100 * 1024 * 1024 / noise.len() {
+                told = framer.push(&noise);
+                assert!(held(&framer) < 1024 * 1024);
+            }
+            assert_eq!(told, Progress::TooLong);
+            assert_eq!(held(&framer), 0);
+        }
+    }
+
+    #[test]
+    fn bytes_that_come_one_by_one_cost_no_more_for_a_long_line() {
         let mut framer = Framer::new("pwr");
-        let noise = [b'x'; 64 * 1024];
-        let told: Vec<_> = (0..5).map(|_| framer.push(&noise)).collect();
-        assert_eq!(told.last(), Some(&Progress::TooLong));
+        framer.push(b"pwr\r\n$$\r\n");
+        let began = std::time::Instant::now();
+        while framer.push(b" ") != Progress::TooLong {}
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
     }
 }

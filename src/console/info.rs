@@ -70,7 +70,6 @@ const LABELS: &[(&str, Setter)] = &[
     ("Cell Number", |info, field| count(&mut info.cells, field)),
     ("Max Dischg Curr", |info, field| current(&mut info.max_discharge_current, field)),
     ("Max Charge Curr", |info, field| current(&mut info.max_charge_current, field)),
-    ("Module:", module),
     ("Module", module),
 ];
 
@@ -92,7 +91,6 @@ const PASSED_OVER: &[&str] = &[
     "Device Test Time",
     "Shut Circuit",
     "Relay Feedback",
-    "PCBA:",
     "PCBA",
     "New",
 ];
@@ -154,6 +152,7 @@ fn specification(info: &mut Info, field: &Field<'_>) -> Result<(), &'static str>
     if info.nominal_capacity.is_some() { Ok(()) } else { Err("a specification like 48V/50AH") }
 }
 
+/// `Module:   : <barcode>`: the label's own colon comes first, so the second one stands before the value.
 fn module(info: &mut Info, field: &Field<'_>) -> Result<(), &'static str> {
     let mut barcode = None;
     let value = field.value.trim_start_matches([':', ' ']);

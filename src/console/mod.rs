@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod assemble;
 pub mod bat;
+mod believed;
 pub mod blank;
 pub mod clock;
 pub mod command;

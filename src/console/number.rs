@@ -49,25 +49,30 @@ fn parts(text: &str, separator: char) -> Option<[i16; 3]> {
 ///
 /// `0x…` and anything with a letter is hexadecimal. Digits alone may be either, since some firmware is said to
 /// mix both: the reading with fewer bits wins, because events come singly or in twos, and hexadecimal, the
-/// consoles' own habit, where both have as many. `2000` is 0x2000, `8192` is 8192.
+/// consoles' own habit, where both have as many. `2000` is 0x2000, `8192` is 8192. Decision 0003 has the cases
+/// this gets wrong.
 pub fn event_word(value: &str) -> Option<EventWord> {
     let mut tokens = value.split_ascii_whitespace();
     let number = tokens.next()?;
-    let prefixed = number.strip_prefix("0x").or_else(|| number.strip_prefix("0X"));
-    let hexadecimal = hex_digits(prefixed.unwrap_or(number))?;
-    let decimal = match prefixed {
-        Some(_) => None,
-        None => integer(number).and_then(|value| u32::try_from(value).ok()),
+    let bits = match number.strip_prefix("0x").or_else(|| number.strip_prefix("0X")) {
+        Some(digits) => hexadecimal(digits)?,
+        None => match (hexadecimal(number), decimal(number)) {
+            (Some(hexadecimal), Some(decimal)) if decimal.count_ones() < hexadecimal.count_ones() => decimal,
+            (hexadecimal, decimal) => hexadecimal.or(decimal)?,
+        },
     };
-    let bits =
-        decimal.filter(|decimal| decimal.count_ones() < hexadecimal.count_ones()).unwrap_or(hexadecimal);
     let names: Vec<String> = tokens.map(str::to_owned).collect();
     names.iter().all(|name| is_plain(name)).then_some(EventWord { bits, names })
 }
 
-fn hex_digits(text: &str) -> Option<u32> {
-    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit());
-    plain.then(|| u32::from_str_radix(text, 16).ok())?
+fn hexadecimal(digits: &str) -> Option<u32> {
+    let plain = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    plain.then(|| u32::from_str_radix(digits, 16).ok())?
+}
+
+fn decimal(digits: &str) -> Option<u32> {
+    let plain = digits.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| digits.parse().ok())?
 }
 
 /// Letters, digits and the few marks that names and words are made of.
@@ -107,10 +112,46 @@ mod tests {
         assert_eq!(bits("8193"), Some(0x2001));
         assert_eq!(bits("2a"), Some(0x2a));
         assert_eq!(bits("80000000"), Some(0x8000_0000));
+        assert_eq!(bits("2147483648"), Some(0x8000_0000));
         assert_eq!(bits("00000000"), Some(0));
+        assert_eq!(bits("0x"), None);
+        assert_eq!(bits("-4"), None);
+        assert_eq!(bits("4294967296"), None);
         assert_eq!(bits("0xZ"), None);
         assert_eq!(bits("0x123456789"), None);
         let word = event_word("0x6        BHV BVNOR").expect("a word");
         assert_eq!((word.bits, word.names.join(" ")), (6, "BHV BVNOR".to_owned()));
+    }
+
+    /// How many words of `count` bits, and which, are read as another word. Only those printed in digits count.
+    fn misread(count: u32, print: fn(u32) -> String) -> (usize, Vec<u32>) {
+        fn words(count: u32, below: u32) -> Vec<u32> {
+            if count == 0 {
+                return vec![0];
+            }
+            let highest = |shift| words(count - 1, shift).into_iter().map(move |rest| rest | 1 << shift);
+            (0..below).flat_map(highest).collect()
+        }
+        let mut all = words(count, u32::BITS);
+        all.retain(|bits| print(*bits).bytes().all(|byte| byte.is_ascii_digit()));
+        let wrong =
+            all.iter().filter(|bits| event_word(&print(**bits)).is_none_or(|word| word.bits != **bits));
+        (all.len(), wrong.copied().collect())
+    }
+
+    #[test]
+    fn digits_without_a_prefix_are_misread_only_where_decision_0003_says() {
+        let (hexadecimal, decimal) = (|bits| format!("{bits:x}"), |bits: u32| bits.to_string());
+        assert_eq!(misread(1, hexadecimal), (32, vec![]));
+        assert_eq!(misread(1, decimal), (32, vec![]));
+        assert_eq!(misread(2, hexadecimal), (480, vec![]));
+        let (all, mut wrong) = misread(2, decimal);
+        wrong.sort_unstable();
+        assert_eq!((all, wrong), (496, vec![10, 12, 18, 20, 24, 40, 48, 80, 1040, 2080, 4100, 8200]));
+        let of_three = |print| {
+            let (all, wrong) = misread(3, print);
+            (wrong.len(), all)
+        };
+        assert_eq!((of_three(hexadecimal), of_three(decimal)), ((24, 4488), (76, 4960)));
     }
 }

@@ -83,9 +83,9 @@ pub fn read(command: Command, answer: &Answer) -> Result<Parsed, ParseError> {
         (Verb::DataEvent, _) => Parsed::Event(Box::new(data_event::parse(answer)?)),
         (Verb::Unit, _) => Parsed::Units(stack::parse_units(answer)?),
     };
-    match (command.place(), parsed.speaks_of()) {
-        (Some(asked), Some(found)) if i64::from(asked.number()) != found => {
-            Err(ParseError::OtherBattery { asked: u16::from(asked.number()), found })
+    match (command.index, parsed.speaks_of()) {
+        (Some(asked), Some(found)) if i64::from(asked) != found => {
+            Err(ParseError::OtherBattery { asked, found })
         }
         _ => Ok(parsed),
     }

@@ -45,6 +45,20 @@ impl Prompt {
         PROMPTS.iter().find(|(_, text)| line.ends_with(text)).map(|(prompt, _)| *prompt)
     }
 
+    /// The prompt that ends first in `line`, whatever stands around it.
+    #[must_use]
+    pub fn first_in(line: &str) -> Option<Self> {
+        let ends = PROMPTS.iter().filter_map(|(prompt, text)| Some((line.find(text)? + text.len(), *prompt)));
+        ends.min_by_key(|(end, _)| *end).map(|(_, prompt)| prompt)
+    }
+
+    /// Whether `line` is a prompt and nothing else that can be read.
+    #[must_use]
+    pub fn is_alone_on(line: &str) -> bool {
+        let readable = line.trim_matches(|c: char| !c.is_ascii_graphic());
+        PROMPTS.iter().any(|(_, text)| *text == readable)
+    }
+
     /// `line` without the prompts it begins with (after a client's restart the echo follows an old prompt),
     /// and without noise before the last of them.
     #[must_use]
@@ -71,6 +85,8 @@ mod tests {
             assert_eq!(Prompt::at_end_of(text), Some(prompt));
             assert_eq!(Prompt::at_end_of(&format!("\0\u{fe}{text} ")), Some(prompt));
         }
+        assert_eq!(Prompt::first_in("pylon_debug>pylon>"), Some(Prompt::PylonDebug));
+        assert!(Prompt::is_alone_on("\0 PYTES> ") && !Prompt::is_alone_on("24100 PYTES>"));
         assert_eq!(Prompt::at_end_of("pylon"), None);
         assert_eq!(Prompt::at_end_of("python>"), None);
     }

@@ -160,6 +160,27 @@ const PASSED_OVER: &[&str] = &[
     "Pwr Protect ENA",
 ];
 
+/// Event words beside the three that everybody has: an alarm word, and the topics into which some firmware
+/// splits the others. Known by their labels, since not every firmware prints `0x`.
+const EVENT_WORDS: &[&str] = &[
+    "System Alarm",
+    "Bat Volt Status",
+    "Bat Tmpr Status",
+    "Pwr Volt Status",
+    "Pwr Tmpr Status",
+    "Pwr Curr Status",
+    "Pwr Base Status",
+    "Pwr Coul Status",
+    "Mos Tmpr Status",
+    "Env Tmpr Status",
+    "Cascade Status",
+];
+
+/// Whether `label` is one that consoles are known to print before an event word of another name.
+pub(super) fn is_event_label(label: &str) -> bool {
+    EVENT_WORDS.iter().any(|known| Label(known) == Label(label))
+}
+
 /// Reads one battery's details. Lines that can't be read are named in `problems`; the others stand.
 ///
 /// # Errors
@@ -205,14 +226,13 @@ fn heading(detail: &mut PwrDetail, line: usize, text: &str) -> Result<(), ParseE
     Ok(())
 }
 
-/// An event word under a label of its own (`System Alarm`, and the topics into which some firmware splits the
-/// event words), or a line to keep as it is.
+/// An event word of another name, or a line to keep as it is.
 fn unknown(detail: &mut PwrDetail, field: &Field<'_>) -> Result<(), ParseError> {
     let label = excerpt(field.label.0);
     if PASSED_OVER.iter().any(|known| Label(known) == field.label) {
         return Ok(());
     }
-    if field.value.starts_with("0x") {
+    if is_event_label(&label) || field.value.starts_with("0x") {
         let word = event_word(field.value).ok_or_else(|| field.expected("an event word"))?;
         detail.other_events.push((label, word));
     } else {

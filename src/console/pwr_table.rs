@@ -10,7 +10,7 @@ use jiff::civil::DateTime;
 use serde::Serialize;
 
 use crate::console::answer::Answer;
-use crate::console::error::ParseError;
+use crate::console::error::{ParseError, excerpt};
 use crate::console::number::{date_time, percent, small};
 use crate::console::setters::{plain_text, set, state_word};
 use crate::console::table::{Column, Layout, Shape, Split, split_at_header};
@@ -154,12 +154,29 @@ pub fn parse(answer: &Answer) -> Result<PwrTable, ParseError> {
     let Split { header, rows, .. } = split_at_header(answer, HEAD)?;
     let layout = Layout::of(header, COLUMNS);
     let mut table = PwrTable::default();
-    let mut last = 0;
-    for (number, line) in rows {
-        match read_row(&layout, number, line).and_then(|row| in_order(row, number, &mut last)) {
-            Ok(row) => table.rows.push(row),
-            Err(problem) => table.problems.push(problem),
+    // A console that prints absent places prints every place, so a number it skips is a row that was lost.
+    let shows_all = rows.iter().any(|(_, line)| absent(line).is_some());
+    let (mut last, mut unread) = (0_u8, 0_u8);
+    for (line, text) in rows {
+        let row = match read_row(&layout, line, text) {
+            Ok(row) => row,
+            Err(problem) => {
+                table.problems.push(problem);
+                unread = unread.saturating_add(1);
+                continue;
+            }
+        };
+        let number = row.place.map_or(0, Place::number);
+        let order = |expected| ParseError::Order { line, expected, found: i64::from(number) };
+        if number <= last {
+            table.problems.push(order(format!("a battery behind number {last}")));
+            continue;
         }
+        if shows_all && number - last > unread.saturating_add(1) {
+            table.problems.push(order(format!("battery {}", last + 1)));
+        }
+        (last, unread) = (number, 0);
+        table.rows.push(row);
     }
     if table.rows.is_empty() {
         let nothing = ParseError::Nothing { expected: "a row a battery", lines: answer.len() };
@@ -168,29 +185,28 @@ pub fn parse(answer: &Answer) -> Result<PwrTable, ParseError> {
     Ok(table)
 }
 
-/// An absent place prints dashes in the oldest layout whatever the header says, so it is known by its word
-/// alone.
 fn read_row(layout: &Layout<PwrRow>, number: usize, line: &str) -> Result<PwrRow, ParseError> {
-    let mut tokens = line.split_ascii_whitespace();
-    let place = tokens.next().and_then(|token| token.parse().ok());
-    let mut rest = tokens.skip_while(|token| *token == "-");
-    match (place, rest.next()) {
-        (Some(place), Some("Absent")) => Ok(PwrRow {
-            place: Some(place),
-            absent: true,
-            base_state: Some(Word::new("Absent")),
-            ..PwrRow::default()
-        }),
-        _ => layout.read(number, line),
+    if let Some(place) = absent(line) {
+        let base_state = Some(Word::new("Absent"));
+        return Ok(PwrRow { place: Some(place), absent: true, base_state, ..PwrRow::default() });
     }
+    let row = layout.read(number, line)?;
+    if row.voltage.is_none() {
+        return Err(ParseError::Value {
+            line: number,
+            what: "column \"Volt\"".into(),
+            expected: "a whole number of mV, or dashes around the word Absent",
+            found: excerpt(line.trim()),
+        });
+    }
+    Ok(row)
 }
 
-fn in_order(row: PwrRow, line: usize, last: &mut u8) -> Result<PwrRow, ParseError> {
-    let found = row.place.map_or(0, Place::number);
-    if found <= *last {
-        let expected = format!("a battery behind number {last}");
-        return Err(ParseError::Order { line, expected, found: i64::from(found) });
-    }
-    *last = found;
-    Ok(row)
+/// The place of a row without a battery. It prints dashes in the oldest layout whatever the header says, so it
+/// is known by its word, with nothing but dashes around: two rows run together are none.
+fn absent(line: &str) -> Option<Place> {
+    let mut tokens = line.split_ascii_whitespace();
+    let place = tokens.next()?.parse().ok()?;
+    let mut rest = tokens.filter(|token| *token != "-");
+    (rest.next() == Some("Absent") && rest.next().is_none()).then_some(place)
 }

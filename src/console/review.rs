@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use crate::console::answer::Answer;
 use crate::console::bat::CellTable;
+use crate::console::believed::{Believed, agree};
 use crate::console::command::{Command, Verb};
 use crate::console::error::{ParseError, excerpt};
-use crate::console::figures::{Figure, Kind, Said, figures, words};
+use crate::console::figures::{Figure, Kind, Said, figures, states, words};
 use crate::console::parsed::{self, Parsed, Rejected};
 use crate::console::pwr_table::PwrTable;
 use crate::console::refusal::Refusal;
@@ -52,28 +53,22 @@ pub struct Found {
     pub event: bool,
 }
 
-/// What was believed of a command, and when.
-#[derive(Debug)]
-struct Believed {
-    at: Duration,
-    figures: BTreeMap<(Kind, u16), Said>,
-}
-
-impl Believed {
-    fn new(at: Duration, figures: Vec<Figure>) -> Self {
-        Self {
-            at,
-            figures: figures.into_iter().map(|figure| ((figure.kind, figure.index), figure.said)).collect(),
-        }
-    }
-}
-
 /// An answer to the question in hand that was not believed at once.
 #[derive(Debug)]
 struct Candidate {
     said: Believed,
     words: Vec<String>,
     problems: Vec<ParseError>,
+    /// The figures in which it contradicted what was said before.
+    at_odds: BTreeSet<(Kind, u16)>,
+}
+
+/// Why an answer is not believed at once.
+#[derive(Debug)]
+struct Doubt {
+    why: Lost,
+    /// The figures that contradict what was said before; none where the doubt is another one.
+    at_odds: BTreeSet<(Kind, u16)>,
 }
 
 /// What the review remembers: the sweep so far, and what was last believed of each command.
@@ -87,6 +82,15 @@ pub struct Review {
     question: Option<Command>,
     candidates: Vec<Candidate>,
     refused: Option<Refusal>,
+}
+
+/// Figures at odds with what was said before, each with the sentence that says how.
+type Odds = BTreeMap<(Kind, u16), String>;
+
+impl Doubt {
+    fn new(why: Lost, odds: Odds) -> Self {
+        Self { why, at_odds: odds.into_keys().collect() }
+    }
 }
 
 impl Review {
@@ -139,22 +143,39 @@ impl Review {
     ) -> Verdict {
         let place = command.place().map_or(0, |place| u16::from(place.number()));
         let figures = figures(parsed, place);
-        let doubt = self.damage(parsed).map(Lost::Damaged).or_else(|| {
-            let doubt = self.strange_word(parsed).or_else(|| self.at_odds(command, at, &figures, parsed));
-            doubt.map(Lost::Unconfirmed)
-        });
-        let said = Believed::new(at, figures);
-        // Three sound answers that all differ are a load that moves, not damage: the newest is true. Damage to
-        // single lines that persists costs those lines alone.
-        let restless = self.candidates.len() + 1 >= MOST_ASKED as usize;
+        let odds = self.odds(command, at, &figures, parsed);
+        let damage = self.damage(parsed);
+        let doubt = match (&damage, self.strange(command, &figures, parsed), odds) {
+            (Some(problem), _, odds) => Some(Doubt::new(Lost::Damaged(problem.clone()), odds)),
+            (None, Some(strange), odds) => Some(Doubt::new(Lost::Unconfirmed(strange), odds)),
+            (None, None, odds) => {
+                let first = odds.first_key_value().map(|(_, why)| Lost::Unconfirmed(why.clone()));
+                first.map(|why| Doubt::new(why, odds))
+            }
+        };
+        let said = Believed::new(at, states(parsed).len(), figures);
         match doubt {
-            Some(doubt) if !restless => {
+            Some(doubt) if !self.believable(&doubt) => {
                 let words = words(parsed).into_iter().map(str::to_owned).collect();
-                self.candidates.push(Candidate { said, words, problems: parsed.problems().to_vec() });
-                again_or_lost(doubt, asked)
+                let problems = parsed.problems().to_vec();
+                self.candidates.push(Candidate { said, words, problems, at_odds: doubt.at_odds });
+                again_or_lost(doubt.why, asked)
             }
             _ => Verdict::Fine(answer, self.believe(command, at, said, parsed)),
         }
+    }
+
+    /// Three sound answers that differ in the same figures are a load that moves, not damage: the newest is true.
+    /// Damage to single lines that persists costs those lines alone, as long as the rest stands.
+    fn believable(&self, doubt: &Doubt) -> bool {
+        let third = self.candidates.len() + 1 >= MOST_ASKED as usize;
+        // What never changes by itself is no load.
+        let moving = |key: &(Kind, u16)| {
+            tolerance::of(key.0).per_second > 0.0
+                && self.candidates.iter().all(|candidate| candidate.at_odds.contains(key))
+        };
+        let damaged = matches!(doubt.why, Lost::Damaged(_));
+        third && (damaged || !doubt.at_odds.is_empty()) && doubt.at_odds.iter().all(moving)
     }
 
     /// A line that could not be read, unless an earlier answer to this question had the same.
@@ -164,32 +185,40 @@ impl Review {
         problems.first().filter(|_| !again).cloned()
     }
 
-    fn strange_word(&self, parsed: &Parsed) -> Option<String> {
+    /// A word nobody knows, or another set of values than before.
+    fn strange(&self, command: Command, figures: &[Figure], parsed: &Parsed) -> Option<String> {
         let strange = words(parsed).into_iter().find(|word| {
             let said_before = |candidate: &Candidate| candidate.words.iter().any(|said| said == word);
             !self.words.contains(*word) && !self.candidates.iter().any(said_before)
-        })?;
-        Some(format!("{:?} is a word no console is known to say", excerpt(strange)))
+        });
+        strange
+            .map(|word| format!("{:?} is a word no console is known to say", excerpt(word)))
+            .or_else(|| self.lacking(command, figures, states(parsed).len()))
     }
 
-    /// The first figure that contradicts everything else said of it.
-    fn at_odds(&self, command: Command, at: Duration, figures: &[Figure], parsed: &Parsed) -> Option<String> {
-        self.lacking(command, figures)
-            .or_else(|| figures.iter().find_map(|figure| self.figure_at_odds(command, at, figure)))
-            .or_else(|| self.cells_at_odds(command, at, parsed))
+    /// The figures that contradict everything else said of them, and how.
+    fn odds(&self, command: Command, at: Duration, figures: &[Figure], parsed: &Parsed) -> Odds {
+        let own = figures.iter().filter_map(|figure| {
+            self.figure_at_odds(command, at, figure).map(|why| ((figure.kind, figure.index), why))
+        });
+        let mut odds: Odds = own.collect();
+        self.cells_at_odds(command, at, parsed, &mut odds);
+        odds
     }
 
     /// A figure that is not there though it was there before, or is in the table beside; or the other way round.
-    fn lacking(&self, command: Command, figures: &[Figure]) -> Option<String> {
+    fn lacking(&self, command: Command, figures: &[Figure], states: usize) -> Option<String> {
         let keys: BTreeSet<(Kind, u16)> = figures.iter().map(|figure| (figure.kind, figure.index)).collect();
         let same = |said: &Believed| {
-            said.figures.len() == keys.len() && said.figures.keys().all(|key| keys.contains(key))
+            said.states == states
+                && said.figures.len() == keys.len()
+                && said.figures.keys().all(|key| keys.contains(key))
         };
         if self.candidates.iter().any(|candidate| same(&candidate.said)) {
             return None;
         }
         if let Some(before) = self.believed.get(&command) {
-            let (now, then) = (keys.len(), before.figures.len());
+            let (now, then) = (keys.len() + states, before.figures.len() + before.states);
             return (!same(before)).then(|| format!("{now} values where {then} were said before"));
         }
         let beside = self.beside(command)?;
@@ -233,13 +262,14 @@ impl Review {
         let place = command.place()?;
         let (at, table) = self.table.as_ref()?;
         let row = PwrTable { rows: vec![table.row(place)?.clone()], problems: Vec::new() };
-        Some(Believed::new(*at, figures(&Parsed::Table(row), 0)))
+        let row = Parsed::Table(row);
+        Some(Believed::new(*at, states(&row).len(), figures(&row, 0)))
     }
 
     /// The cells against the table's extremes and, for a battery that was once seen to agree, their sum against
     /// its voltage.
-    fn cells_at_odds(&self, command: Command, at: Duration, parsed: &Parsed) -> Option<String> {
-        let (Parsed::Cells(cells), Some(place)) = (parsed, command.place()) else { return None };
+    fn cells_at_odds(&self, command: Command, at: Duration, parsed: &Parsed, odds: &mut Odds) {
+        let (Parsed::Cells(cells), Some(place)) = (parsed, command.place()) else { return };
         let confirmed = |kind: Kind, index: u16, value: i64| {
             let earlier =
                 self.believed.get(&command).into_iter().chain(self.candidates.iter().map(|c| &c.said));
@@ -263,29 +293,33 @@ impl Review {
             let volts = (row.cell_voltage_low.map(|v| v.0), row.cell_voltage_high.map(|v| v.0));
             let degrees = (row.cell_temperature_low.map(|v| v.0), row.cell_temperature_high.map(|v| v.0));
             for (index, cell) in (0..).zip(&cells.cells) {
-                let voltage = cell
-                    .voltage
-                    .map(|v| i64::from(v.0))
-                    .filter(|v| outside(*v, volts.0, volts.1, OUTSIDE_TABLE_VOLTAGE));
-                if voltage.is_some_and(|value| !confirmed(Kind::CellVoltage, index, value)) {
-                    return Some(format!(
-                        "the voltage of cell {} lies outside of what the table says",
-                        index + 1
-                    ));
-                }
-                let warmth = cell.temperature.map(|t| i64::from(t.0));
-                let warmth = warmth.filter(|t| outside(*t, degrees.0, degrees.1, OUTSIDE_TABLE_TEMPERATURE));
-                if warmth.is_some_and(|value| !confirmed(Kind::CellTemperature, index, value)) {
-                    return Some(format!(
-                        "the temperature of cell {} lies outside of what the table says",
-                        index + 1
-                    ));
+                let own = [
+                    (Kind::CellVoltage, "voltage", cell.voltage.map(|v| v.0), volts, OUTSIDE_TABLE_VOLTAGE),
+                    (
+                        Kind::CellTemperature,
+                        "temperature",
+                        cell.temperature.map(|t| t.0),
+                        degrees,
+                        OUTSIDE_TABLE_TEMPERATURE,
+                    ),
+                ];
+                for (kind, name, value, (low, high), bound) in own {
+                    let value = value.map(i64::from).filter(|value| outside(*value, low, high, bound));
+                    if value.is_some_and(|value| !confirmed(kind, index, value)) {
+                        let why =
+                            format!("the {name} of cell {} lies outside of what the table says", index + 1);
+                        odds.insert((kind, index), why);
+                    }
                 }
             }
         }
         let agreed_before = self.sums_agree.contains(&place) && self.candidates.is_empty();
-        let doubt = agreed_before && self.sum_agrees(place, at, cells) == Some(false);
-        doubt.then(|| "the cells' sum is at odds with the battery's voltage".to_owned())
+        if agreed_before && self.sum_agrees(place, at, cells) == Some(false) {
+            odds.insert(
+                (Kind::Voltage, 0),
+                "the cells' sum is at odds with the battery's voltage".to_owned(),
+            );
+        }
     }
 
     fn sum_agrees(&self, place: Place, at: Duration, cells: &CellTable) -> Option<bool> {
@@ -316,10 +350,16 @@ impl Review {
                 }
             }
             Parsed::Cells(cells) => {
-                if let Some(place) = command.place()
-                    && self.sum_agrees(place, at, cells) == Some(true)
-                {
-                    self.sums_agree.insert(place);
+                // A sum that two answers confirm to be beside the voltage is this console's manner from now on.
+                let place = command.place();
+                match place.and_then(|place| Some((place, self.sum_agrees(place, at, cells)?))) {
+                    Some((place, true)) => {
+                        self.sums_agree.insert(place);
+                    }
+                    Some((place, false)) => {
+                        self.sums_agree.remove(&place);
+                    }
+                    None => {}
                 }
             }
             _ => {}
@@ -337,16 +377,4 @@ impl Review {
 
 fn again_or_lost(lost: Lost, asked: u32) -> Verdict {
     if asked < MOST_ASKED { Verdict::Again(lost) } else { Verdict::Lost(lost) }
-}
-
-/// Whether two figures of one kind, said `age` apart, may both be true.
-fn agree(tolerance: &tolerance::Tolerance, now: &Said, then: &Said, age: Duration) -> bool {
-    match (now, then) {
-        (Said::Number(now), Said::Number(then)) => {
-            let expected = *then as f64 + tolerance.drift * age.as_secs_f64();
-            (*now as f64 - expected).abs() <= tolerance.flat + tolerance.per_second * age.as_secs_f64()
-        }
-        (Said::Text(now), Said::Text(then)) => now == then,
-        _ => false,
-    }
 }

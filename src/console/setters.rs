@@ -46,6 +46,21 @@ macro_rules! set {
             Ok(())
         }
     };
+    (charge $soc:ident $amount:ident) => {
+        |row, cut| {
+            if !cut.first.is_empty() {
+                row.$soc = Some(Percent(percent(cut.first).ok_or("a percentage like 96%")?));
+            }
+            row.$amount = $crate::console::setters::charge(cut)?;
+            Ok(())
+        }
+    };
+    (energy $field:ident) => {
+        |row, cut| {
+            row.$field = $crate::console::setters::energy(cut)?;
+            Ok(())
+        }
+    };
     (stamp $field:ident) => {
         |row, cut| {
             row.$field = date_time(cut.first, cut.second).ok_or("a date and a time")?;
@@ -55,15 +70,45 @@ macro_rules! set {
 }
 pub(super) use set;
 
-use crate::console::number::is_plain;
+use crate::console::number::{integer, is_plain};
+use crate::console::table::Cut;
+use crate::model::units::{MilliampHours, MilliwattHours};
 use crate::model::word::Word;
 
-/// A state word: letters and the few marks that occur in them.
+/// A state word: a letter, then letters, digits and the few marks that occur in them. A number is none: it
+/// comes from the column beside.
 pub(super) fn state_word(token: &str) -> Result<Word, &'static str> {
-    if is_plain(token) { Ok(Word::new(token)) } else { Err("a word") }
+    if is_plain(token) && token.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        Ok(Word::new(token))
+    } else {
+        Err("a word")
+    }
 }
 
 /// A barcode or a type: letters, digits, dashes.
 pub(super) fn plain_text(token: &str) -> Result<String, &'static str> {
     if is_plain(token) { Ok(token.to_owned()) } else { Err("letters and digits") }
+}
+
+/// The amount of a charge; nothing where the column holds a percentage alone.
+pub(super) fn charge(cut: Cut<'_>) -> Result<Option<MilliampHours>, &'static str> {
+    const EXPECTED: &str = "a whole number of mAH";
+    match (cut.second, cut.unit) {
+        ("", _) => Ok(None),
+        (amount, "" | "mAH") => Ok(Some(MilliampHours(integer(amount).ok_or(EXPECTED)?))),
+        _ => Err(EXPECTED),
+    }
+}
+
+/// The same of an energy; some firmware counts in whole watt-hours.
+pub(super) fn energy(cut: Cut<'_>) -> Result<Option<MilliwattHours>, &'static str> {
+    const EXPECTED: &str = "a whole number of mWH or WH";
+    let each = match (cut.second, cut.unit) {
+        ("", _) => return Ok(None),
+        (_, "" | "mWH") => 1,
+        (_, "WH") => 1000,
+        _ => return Err(EXPECTED),
+    };
+    let amount = integer(cut.second).and_then(|amount| amount.checked_mul(each));
+    amount.map(|amount| Some(MilliwattHours(amount))).ok_or(EXPECTED)
 }

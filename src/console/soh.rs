@@ -12,7 +12,7 @@ use crate::console::answer::Answer;
 use crate::console::error::ParseError;
 use crate::console::number::{integer, small};
 use crate::console::pwr_detail::heading_number;
-use crate::console::setters::{set, state_word};
+use crate::console::setters::{plain_text, set};
 use crate::console::table::{Column, Layout, Shape, Split, split_at_header};
 use crate::model::units::Millivolts;
 use crate::model::word::Word;
@@ -51,7 +51,14 @@ const COLUMNS: &[Column<SohRow>] = &[
             Ok(())
         },
     },
-    Column { head: "SOHStatus", shape: Shape::Token, set: set!(word state) },
+    Column {
+        head: "SOHStatus",
+        shape: Shape::Token,
+        set: |row, cut| {
+            row.state = Some(Word::new(&plain_text(cut.first)?));
+            Ok(())
+        },
+    },
 ];
 
 /// Reads the table. Some firmware prints a header cell of uninitialised bytes that no row has a value for, so

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use crate::console::answer::Answer;
 use crate::console::error::ParseError;
-use crate::console::number::{date_time, event_word, integer, percent, small};
+use crate::console::number::{date_time, event_word, percent, small};
 use crate::console::setters::{set, state_word};
-use crate::console::table::{Column, Cut, Layout, Set, Shape, Split, split_at_header};
+use crate::console::table::{Column, Layout, Shape, Split, split_at_header};
 use crate::model::event_word::EventWord;
 use crate::model::place::Place;
 use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
@@ -93,9 +93,9 @@ const COLUMNS: &[Column<StackRow>] = &[
     Column { head: "Volt.St", shape: Shape::Token, set: set!(word volt_state) },
     Column { head: "Curr.St", shape: Shape::Token, set: set!(word current_state) },
     Column { head: "Temp.St", shape: Shape::Token, set: set!(word temp_state) },
-    Column { head: "CoulombAH", shape: Shape::Charge, set: charge },
-    Column { head: "Coulomb", shape: Shape::Charge, set: charge },
-    Column { head: "CoulombWH", shape: Shape::Charge, set: energy },
+    Column { head: "CoulombAH", shape: Shape::Charge, set: set!(charge soc coulomb) },
+    Column { head: "Coulomb", shape: Shape::Charge, set: set!(charge soc coulomb) },
+    Column { head: "CoulombWH", shape: Shape::Charge, set: set!(energy energy) },
     Column { head: "Time", shape: Shape::Stamp, set: set!(stamp clock) },
     Column {
         head: "Err Code",
@@ -106,24 +106,6 @@ const COLUMNS: &[Column<StackRow>] = &[
         },
     },
 ];
-
-fn charge(row: &mut StackRow, cut: Cut<'_>) -> Set {
-    if !cut.first.is_empty() {
-        row.soc = Some(Percent(percent(cut.first).ok_or("a percentage like 96%")?));
-    }
-    if !cut.second.is_empty() {
-        row.coulomb = Some(MilliampHours(integer(cut.second).ok_or("a whole number of mAH")?));
-    }
-    Ok(())
-}
-
-fn energy(row: &mut StackRow, cut: Cut<'_>) -> Set {
-    if !cut.second.is_empty() {
-        let amount = integer(cut.second).ok_or("a whole number of mWH")?;
-        row.energy = Some(MilliwattHours(if cut.unit == "WH" { amount * 1000 } else { amount }));
-    }
-    Ok(())
-}
 
 /// How the header of a stack's row begins.
 pub const HEAD: &str = "Volt Curr";

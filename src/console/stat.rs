@@ -72,9 +72,11 @@ pub fn parse(answer: &Answer) -> Result<Stat, ParseError> {
     if stat.counters.is_empty() {
         return Err(ParseError::Nothing { expected: "lines like \"CYCLE Times : 12\"", lines: answer.len() });
     }
-    stat.cycles = stat.counter("CYCLE Times");
-    stat.soh = stat.counter("SOH").and_then(|value| i32::try_from(value).ok()).map(Percent);
-    stat.remaining = stat.counter("Pwr Coulomb").or_else(|| stat.counter("Pwr Coulomb(mAS)"));
-    stat.discharged = stat.counter("Dsg Cap").map(MilliampHours);
-    Ok(stat)
+    // The second label of a pair is a high-voltage stack's.
+    let first = |labels: [&str; 2]| labels.into_iter().find_map(|label| stat.counter(label));
+    let cycles = stat.counter("CYCLE Times");
+    let soh = first(["SOH", "SOH Percent"]).and_then(|value| i32::try_from(value).ok()).map(Percent);
+    let remaining = first(["Pwr Coulomb", "Pwr Coulomb(mAS)"]);
+    let discharged = first(["Dsg Cap", "Dsg Cap(mAH)"]).map(MilliampHours);
+    Ok(Stat { cycles, soh, remaining, discharged, ..stat })
 }

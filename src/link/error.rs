@@ -1,13 +1,18 @@
 //! Why a link can't be opened: which it is, and how to mend it.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
+
+use crate::link::Holder;
 
 /// Why a link can't be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
     /// The text is no link.
-    #[error("expected a link like /dev/ttyUSB0, tcp://host:port, rfc2217://host:port or replay:FILE, found {found:?}")]
+    #[error(
+        "expected a link like /dev/ttyUSB0, tcp://host:port, rfc2217://host:port or replay:FILE, found {found:?}"
+    )]
     Text {
         /// What was given.
         found: String,
@@ -27,10 +32,12 @@ pub enum LinkError {
         what: String,
     },
     /// Somebody else has it.
-    #[error("{what} is in use by another program; stop that one first (fuser -v {what} names it)")]
+    #[error("{what} is in use by {}", by_whom(.holder.as_ref(), what))]
     Busy {
         /// The port.
         what: String,
+        /// Who has it, where that can be seen.
+        holder: Option<Holder>,
     },
     /// It exists and is no serial port.
     #[error("{what} is no serial port")]
@@ -49,7 +56,9 @@ pub enum LinkError {
         after: Duration,
     },
     /// The machine is there, and nobody listens at that port.
-    #[error("{what} refused the connection; check the port, and whether the bridge serves one client at a time")]
+    #[error(
+        "{what} refused the connection; check the port, and whether the bridge serves one client at a time"
+    )]
     Refused {
         /// The address.
         what: String,
@@ -69,9 +78,10 @@ impl LinkError {
     pub(super) fn of(what: &str, error: &io::Error) -> Self {
         let what = what.to_owned();
         match error.kind() {
-            io::ErrorKind::NotFound => Self::Absent { what },
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Absent { what },
             io::ErrorKind::PermissionDenied => Self::Forbidden { what },
-            io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock => Self::Busy { what },
+            io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock => Self::busy(what),
+            io::ErrorKind::IsADirectory => Self::NoPort { what },
             _ => Self::Other { what, reason: error.to_string() },
         }
     }
@@ -84,9 +94,47 @@ impl LinkError {
         }
     }
 
+    /// Somebody else has the port at the path `what`.
+    pub(super) fn busy(what: String) -> Self {
+        let holder = Holder::of(Path::new(&what));
+        Self::Busy { what, holder }
+    }
+
     /// Whether trying again later can't help: the text itself is wrong.
     #[must_use]
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Text { .. })
+    }
+}
+
+fn by_whom(holder: Option<&Holder>, what: &str) -> String {
+    match holder {
+        Some(holder) => holder.to_string(),
+        None => format!("another program; stop that one first (sudo fuser -v {what} names it)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(kind: io::ErrorKind) -> String {
+        LinkError::of("/dev/ttyUSB9", &kind.into()).to_string()
+    }
+
+    #[test]
+    fn each_trouble_is_told_with_its_remedy() {
+        for (kind, what, remedy) in [
+            (io::ErrorKind::NotFound, "does not exist", "/dev/serial/by-id"),
+            (io::ErrorKind::NotADirectory, "does not exist", "plug the adapter in"),
+            (io::ErrorKind::PermissionDenied, "may not be opened by this user", "usermod -aG dialout"),
+            (io::ErrorKind::ResourceBusy, "in use by another program", "fuser -v /dev/ttyUSB9"),
+            (io::ErrorKind::IsADirectory, "no serial port", ""),
+            (io::ErrorKind::TimedOut, "can't be opened", "timed out"),
+        ] {
+            let sentence = told(kind);
+            assert!(sentence.starts_with("/dev/ttyUSB9 "), "{sentence}");
+            assert!(sentence.contains(what) && sentence.contains(remedy), "{sentence}");
+        }
     }
 }

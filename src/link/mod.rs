@@ -1,6 +1,7 @@
 //! The way to a console: bytes in, bytes out. Opened from one text.
 
 mod error;
+mod holder;
 mod replay;
 mod rfc2217;
 mod serial;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use error::LinkError;
+pub use holder::Holder;
 
 /// An open link.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {
@@ -126,11 +128,16 @@ mod tests {
 
     #[test]
     fn each_kind_of_link_is_one_text() {
-        for text in ["/dev/ttyUSB0", "tcp://192.0.2.7:4196", "tcp://[::1]:23", "rfc2217://host:2217", "replay:bank.txt"] {
+        for text in [
+            "/dev/ttyUSB0",
+            "tcp://192.0.2.7:4196",
+            "tcp://[::1]:23",
+            "rfc2217://host:2217",
+            "replay:bank.txt",
+        ] {
             assert_eq!(Link::parse(text, Line::default()).map(|link| link.to_string()).as_deref(), Ok(text));
         }
-        for text in ["", "tcp://host", "tcp://:23", "tcp://host:port", "http://host:80", "rfc2217://host"]
-        {
+        for text in ["", "tcp://host", "tcp://:23", "tcp://host:port", "http://host:80", "rfc2217://host"] {
             assert!(Link::parse(text, Line::default()).is_err(), "{text}");
         }
     }

@@ -17,9 +17,11 @@ const MOST_WAITING: usize = 16 * 1024;
 /// Connects to `host:port` and asks for the line's settings.
 pub(super) async fn open(address: &str, line: Line, deadline: Duration) -> Result<Rfc2217, LinkError> {
     let stream = tcp::connect(address, deadline, "rfc2217").await?;
-    let mut port = Rfc2217 { stream, decoder: Decoder::default(), sending: GREETING.to_vec(), data: Vec::new() };
+    let mut port =
+        Rfc2217 { stream, decoder: Decoder::default(), sending: GREETING.to_vec(), data: Vec::new() };
     let modem = [if line.dtr { 8 } else { 9 }, if line.rts { 11 } else { 12 }];
-    let settings = [Set::Speed(line.baud), Set::DataSize(8), Set::Parity(1), Set::StopSize(1), Set::Control(1)];
+    let settings =
+        [Set::Speed(line.baud), Set::DataSize(8), Set::Parity(1), Set::StopSize(1), Set::Control(1)];
     for set in settings.into_iter().chain(modem.map(Set::Control)) {
         port.sending.extend(set.bytes());
     }
@@ -57,7 +59,11 @@ impl Rfc2217 {
 }
 
 impl AsyncRead for Rfc2217 {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         while this.data.is_empty() {
             // What waits to be sent goes on its way whenever anybody looks; it need not be done for reading.
@@ -72,7 +78,8 @@ impl AsyncRead for Rfc2217 {
             }
             let heard = this.decoder.take(raw.filled());
             if heard.refused {
-                let refused = "the other side does not let the port be set (no RFC 2217); use its raw port with tcp://";
+                let refused =
+                    "the other side does not let the port be set (no RFC 2217); use its raw port with tcp://";
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::Unsupported, refused)));
             }
             this.sending.extend(heard.reply);

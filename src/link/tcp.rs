@@ -37,7 +37,8 @@ pub(super) async fn connect(address: &str, deadline: Duration, scheme: &str) -> 
     let _ = sockopt::set_tcp_keepidle(&stream, KEEPALIVE.0);
     let _ = sockopt::set_tcp_keepintvl(&stream, KEEPALIVE.1);
     let _ = sockopt::set_tcp_keepcnt(&stream, KEEPALIVE.2);
-    let _ = sockopt::set_tcp_user_timeout(&stream, u32::try_from(USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX));
+    let _ =
+        sockopt::set_tcp_user_timeout(&stream, u32::try_from(USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX));
     Ok(stream)
 }
 
@@ -51,7 +52,11 @@ pub(super) struct Tcp {
 impl Io for Tcp {}
 
 impl AsyncRead for Tcp {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         let heard = &buffer.filled()[before..];

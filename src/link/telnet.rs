@@ -51,7 +51,21 @@ impl Set {
 
 /// What a client says first: it wants binary data and the port's settings.
 pub(super) const GREETING: &[u8] = &[
-    IAC, WILL, BINARY, IAC, DO, BINARY, IAC, WILL, SUPPRESS_GO_AHEAD, IAC, DO, SUPPRESS_GO_AHEAD, IAC, WILL, COM_PORT,
+    IAC,
+    WILL,
+    BINARY,
+    IAC,
+    DO,
+    BINARY,
+    IAC,
+    WILL,
+    SUPPRESS_GO_AHEAD,
+    IAC,
+    DO,
+    SUPPRESS_GO_AHEAD,
+    IAC,
+    WILL,
+    COM_PORT,
 ];
 
 /// Data with its escape bytes doubled.
@@ -155,7 +169,14 @@ mod tests {
 
     #[test]
     fn data_passes_wherever_the_stream_is_cut() {
-        let stream = [b"pyl".as_slice(), &[IAC, IAC], b"on", &[IAC, SB, COM_PORT, 101, 0, IAC, SE], b">", &[IAC, WILL, 1]];
+        let stream = [
+            b"pyl".as_slice(),
+            &[IAC, IAC],
+            b"on",
+            &[IAC, SB, COM_PORT, 101, 0, IAC, SE],
+            b">",
+            &[IAC, WILL, 1],
+        ];
         let stream = stream.concat();
         for cut in 0..=stream.len() {
             let mut decoder = Decoder::default();

@@ -53,8 +53,8 @@ pub struct BankReading {
     pub stack: Option<Measured>,
     /// The batteries; the one at place `n` is at index `n - 1`, whether it answered or not.
     pub batteries: Vec<BatteryReading>,
-    /// Facts of the whole bank: those of a stack's own `info`.
-    pub facts: Option<Facts>,
+    /// Facts of the whole bank: those of a stack's own `info` and `stat`.
+    pub facts: Vec<(FactSource, Facts)>,
     /// Answers that are missing from this sweep, and why.
     pub missing: Vec<Missing>,
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::facts::{FactBook, Facts};
+use crate::model::place::Place;
 use crate::model::reading::BankReading;
 use crate::model::statistics::BankStatistics;
 
@@ -59,7 +60,11 @@ impl BankReport {
         }
         let facts: Vec<Facts> = reading.batteries.iter().map(|battery| book.of(battery.place)).collect();
         let statistics = BankStatistics::of(&reading, &facts);
-        let bank_facts = reading.facts.clone().unwrap_or_default();
+        let mut own = FactBook::default();
+        for (source, facts) in &reading.facts {
+            own.take(Place::FIRST, *source, facts.clone(), Duration::ZERO);
+        }
+        let bank_facts = own.of(Place::FIRST);
         let incomplete = u64::from(!reading.missing.is_empty());
         let service = ServiceCounters { sweeps: 1, incomplete, ..ServiceCounters::default() };
         Self { reading, statistics, facts, bank_facts, service }

@@ -9,7 +9,8 @@ use super::Loaded;
 pub fn changed(before: &Loaded, after: &Loaded) -> Vec<String> {
     let places = before.layers.places().chain(after.layers.places());
     let differ = places.filter(|place| {
-        let plain = |loaded: &Loaded| loaded.layers.value(*place).map(|value| format!("{:?}", untagged(value)));
+        let plain =
+            |loaded: &Loaded| loaded.layers.value(*place).map(|value| format!("{:?}", untagged(value)));
         plain(before) != plain(after)
     });
     differ.map(|place| place.to_string()).collect::<BTreeSet<_>>().into_iter().collect()

@@ -1,8 +1,6 @@
 //! Proof that work goes on: who works beats, who must know waits for the beats.
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;

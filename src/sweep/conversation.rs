@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::console::answer::Answer;
 use crate::console::command::Command;
-use crate::console::frame::{Framer, Progress};
+use crate::console::frame::{Framer, MOST_BYTES, Progress};
 use crate::console::prompt::Prompt;
 use crate::console::transcript::Lost;
 use crate::link::Io;
@@ -81,7 +81,16 @@ impl Conversation {
     /// Speaks over `link`, ending each question with `line_end`.
     #[must_use]
     pub fn new(link: Box<dyn Io>, line_end: &'static [u8], patience: Patience) -> Self {
-        Self { link, line_end, patience, chunk: Box::new([0; 4096]), unsettled: true, asked: VecDeque::new(), stranger: None, prompt: None }
+        Self {
+            link,
+            line_end,
+            patience,
+            chunk: Box::new([0; 4096]),
+            unsettled: true,
+            asked: VecDeque::new(),
+            stranger: None,
+            prompt: None,
+        }
     }
 
     /// Asks and waits for the answer.
@@ -117,7 +126,8 @@ impl Conversation {
         self.send(&[question.as_bytes(), self.line_end].concat()).await?;
         let mut framer = Framer::new(question);
         let outcome = self.hear(&mut framer, question, began, deadline).await;
-        if let Some(stranger) = framer.stranger().filter(|echo| !self.asked.iter().any(|asked| asked == echo)) {
+        if let Some(stranger) = framer.stranger().filter(|echo| !self.asked.iter().any(|asked| asked == echo))
+        {
             self.stranger = Some(stranger.to_owned());
         }
         if self.asked.len() == RECENT {
@@ -168,7 +178,11 @@ impl Conversation {
     /// that never falls quiet is as good as noise; the framing tells.
     async fn settle(&mut self) -> Result<(), Lost> {
         let deadline = Instant::now() + self.patience.first;
-        while Instant::now() < deadline && self.receive(self.patience.quiet).await?.is_some() {}
+        let mut heard = 0;
+        while Instant::now() < deadline && heard < MOST_BYTES {
+            let Some(taken) = self.receive(self.patience.quiet).await? else { break };
+            heard += taken;
+        }
         Ok(())
     }
 

@@ -69,6 +69,8 @@ pub struct Plan {
     stack: bool,
     asked_facts: BTreeMap<Command, Duration>,
     refused: BTreeMap<(Verb, Form), Duration>,
+    /// Slow questions that got no answer in time, and when they may be asked again.
+    not_before: BTreeMap<Command, Duration>,
     slow_asked: bool,
     slow_at: Duration,
 }
@@ -105,6 +107,7 @@ impl Plan {
             stack: false,
             asked_facts: BTreeMap::new(),
             refused: BTreeMap::new(),
+            not_before: BTreeMap::new(),
             slow_asked: true,
             slow_at: Duration::ZERO,
         }
@@ -269,6 +272,18 @@ impl Plan {
         }
     }
 
+    /// Whether a sweep is due.
+    #[must_use]
+    pub fn is_late(&self, now: Duration) -> bool {
+        now >= self.next_full || (self.summaries() && now >= self.next_summary)
+    }
+
+    /// A slow question got no answer in the time there was: it is asked again in a minute.
+    pub fn postpone(&mut self, command: Command, now: Duration) {
+        self.asked_facts.remove(&command);
+        self.not_before.insert(command, now + STARVED);
+    }
+
     fn is_refused(&self, verb: Verb, form: Form, now: Duration) -> bool {
         let since = self.refused.get(&(verb, form));
         since.is_some_and(|since| now.saturating_sub(*since) < self.rhythm.refused_for)
@@ -276,7 +291,8 @@ impl Plan {
 
     fn due(&self, command: Command, now: Duration) -> bool {
         let asked = self.asked_facts.get(&command);
-        asked.is_none_or(|asked| now.saturating_sub(*asked) >= self.rhythm.facts_every)
+        let waits = self.not_before.get(&command).is_some_and(|until| now < *until);
+        !waits && asked.is_none_or(|asked| now.saturating_sub(*asked) >= self.rhythm.facts_every)
     }
 
     /// The slow question that has waited longest.
@@ -435,6 +451,21 @@ mod tests {
             asked,
             [alone(Verb::Unit), alone(Verb::Bat), alone(Verb::Info), Step::End(SweepKind::Full)]
         );
+    }
+
+    #[test]
+    fn a_slow_question_without_an_answer_waits_a_minute() {
+        let mut plan = plan(true);
+        plan.rhythm.summary_interval = Duration::ZERO;
+        sweep(&mut plan, Duration::ZERO, &[1]);
+        assert_eq!(plan.next(SECOND), Step::Ask(Verb::Stat.of(place(1))));
+        plan.postpone(Verb::Stat.of(place(1)), SECOND);
+        sweep(&mut plan, 10 * SECOND, &[1]);
+        assert_eq!(plan.next(11 * SECOND), Step::Ask(Verb::Soh.of(place(1))), "the others go on");
+        sweep(&mut plan, 20 * SECOND, &[1]);
+        assert_eq!(plan.next(21 * SECOND), Step::Wait(30 * SECOND));
+        sweep(&mut plan, 65 * SECOND, &[1]);
+        assert_eq!(plan.next(66 * SECOND), Step::Ask(Verb::Stat.of(place(1))));
     }
 
     #[test]

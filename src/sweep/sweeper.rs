@@ -120,6 +120,11 @@ impl Sweeper {
                     self.plan.answered(command, self.now(), &found);
                     break Ok(answer);
                 }
+                // Between two sweeps nothing is asked so often that the next one is late.
+                Verdict::Again(lost) if self.sweep.is_none() && self.plan.is_late(self.now()) => {
+                    self.plan.postpone(command, self.now());
+                    break Err(lost);
+                }
                 Verdict::Again(_) => {}
                 Verdict::Lost(lost) => {
                     self.plan.lost(command, self.now(), &lost);

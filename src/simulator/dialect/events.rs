@@ -127,5 +127,7 @@ pub(crate) fn print(bits: u32, names: Names, width: usize, style: EventStyle) ->
         EventStyle::Decimal => bits.to_string(),
     };
     let names: Vec<_> = names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect();
+    // No capture shows a word that fills its column; a name must not run into it.
+    let width = if names.is_empty() { width } else { width.max(number.len() + 1) };
     format!("{number:<width$}{}", names.join(" "))
 }

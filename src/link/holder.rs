@@ -1,0 +1,162 @@
+//! Who has a port open, as far as /proc lets us see: other users' processes only for root, another container's
+//! never.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+/// A program that has a port open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// What it is called.
+    pub name: String,
+    /// Its process number.
+    pub process: u32,
+}
+
+/// The program that people ran before this one.
+const PREDECESSOR: &str = "pytes_serial";
+
+/// Open files looked at before we give up: a busy machine has thousands, and the port's owner waits for us.
+const MOST_FILES: usize = 50_000;
+
+impl Holder {
+    /// Finds who has `port` open, the predecessor before all others. Nobody is a normal answer: processes come
+    /// and go while we look, and most of them may not be looked into.
+    pub(super) fn of(port: &Path) -> Option<Self> {
+        let mut holders = holders(port);
+        let first = holders.iter().position(Self::is_predecessor).unwrap_or(0);
+        (first < holders.len()).then(|| holders.swap_remove(first))
+    }
+
+    /// Whether it is the program that this one replaces. It locks nothing, so its port can be opened a second
+    /// time, and then each takes the answers to the other's questions.
+    pub(super) fn is_predecessor(&self) -> bool {
+        self.name == PREDECESSOR
+    }
+}
+
+/// All that can be seen to have `port` open.
+fn holders(port: &Path) -> Vec<Holder> {
+    let mut found = Vec::new();
+    // Of an open file only its name is read: to ask after the file itself may hang on a dead network mount.
+    let (Ok(port), Ok(processes)) = (fs::canonicalize(port), fs::read_dir("/proc")) else { return found };
+    let mut looked_at = 0;
+    for entry in processes.flatten() {
+        let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Ok(mut files) = fs::read_dir(entry.path().join("fd")) else { continue };
+        let is_port = |file: std::io::Result<fs::DirEntry>| {
+            looked_at += 1;
+            file.and_then(|file| fs::read_link(file.path())).is_ok_and(|open| open == port)
+        };
+        if files.any(is_port) {
+            found.push(Holder { name: name(&entry.path()), process });
+        }
+        if looked_at > MOST_FILES {
+            break;
+        }
+    }
+    found
+}
+
+/// A script is called by its own name, not by its interpreter's.
+fn name(process: &Path) -> String {
+    let arguments = fs::read(process.join("cmdline")).unwrap_or_default();
+    let mut arguments = arguments.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    if arguments.any(|argument| Path::new(&*argument).file_stem().is_some_and(|stem| stem == PREDECESSOR)) {
+        return PREDECESSOR.to_owned();
+    }
+    let name = fs::read(process.join("comm")).unwrap_or_default();
+    String::from_utf8_lossy(&name).trim().chars().filter(|c| !c.is_control()).collect()
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, process } = self;
+        match name.as_str() {
+            PREDECESSOR => write!(
+                f,
+                "{name} (process {process}), which bankwatch replaces; stop it for good first, only one of them \
+                 can read the port"
+            ),
+            env!("CARGO_PKG_NAME") => write!(
+                f,
+                "{name} (process {process}); its latest reading is shown by `bankwatch read` without a link"
+            ),
+            _ => write!(f, "{name} (process {process}); stop it first"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::path::PathBuf;
+    use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use rustix::fs::{Mode, OFlags, open};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    use super::*;
+
+    /// A real program that has the far end of a pseudo-terminal open until it is dropped.
+    struct Program(Child);
+
+    impl Drop for Program {
+        fn drop(&mut self) {
+            self.0.kill().and_then(|()| self.0.wait()).expect("it ends");
+        }
+    }
+
+    fn port() -> (OwnedFd, PathBuf) {
+        let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a pty");
+        grantpt(&near).and_then(|()| unlockpt(&near)).expect("an open pty");
+        let far = PathBuf::from(ptsname(&near, Vec::new()).expect("a name").into_string().expect("text"));
+        (near, far)
+    }
+
+    fn held_by(port: &Path, program: &str, argument: &Path) -> (Program, Holder) {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let far = open(port, flags, Mode::empty()).expect("the port");
+        let child = Command::new(program).arg(argument).stdin(Stdio::from(far)).spawn().expect("a program");
+        let program = Program(child);
+        // Between fork and exec it is still called as we are.
+        let ours = name(Path::new("/proc/self"));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            match Holder::of(port).filter(|holder| holder.name != ours) {
+                Some(holder) => {
+                    assert_eq!(holder.process, program.0.id());
+                    return (program, holder);
+                }
+                None => assert!(Instant::now() < deadline, "nobody found"),
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn who_has_a_port_open_is_found_by_name_and_number_even_through_a_link() {
+        let (_near, far) = port();
+        assert_eq!(Holder::of(&far), None, "nobody yet");
+        let folder = tempfile::tempdir().expect("a folder");
+        let by_id = folder.path().join("usb-adapter");
+        std::os::unix::fs::symlink(&far, &by_id).expect("a link");
+        let (program, holder) = held_by(&by_id, "sleep", Path::new("1000"));
+        assert_eq!(holder.to_string(), format!("sleep (process {}); stop it first", program.0.id()));
+        drop(program);
+        assert_eq!(Holder::of(&far), None, "it has let go");
+    }
+
+    #[test]
+    fn the_predecessor_is_known_by_its_script() {
+        let (_near, far) = port();
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = folder.path().join("pytes_serial.py");
+        fs::write(&script, "read line\n").expect("a script");
+        let (_program, holder) = held_by(&far, "sh", &script);
+        assert_eq!(holder.name, "pytes_serial");
+        assert!(holder.to_string().contains("stop it for good first"), "{holder}");
+    }
+}

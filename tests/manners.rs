@@ -1,0 +1,418 @@
+//! Consoles with manners of their own: they disagree with themselves, mistake the question, answer nonsense. What
+//! is asked of them stays within bounds, and what they say is read.
+#![allow(clippy::expect_used, reason = "a test that cannot be set up has failed")]
+
+#[path = "support/asking.rs"]
+mod asking;
+#[path = "support/scripted.rs"]
+mod scripted;
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use asking::{PATIENCE, restless, sweep};
+use bankwatch::console::answer::Answer;
+use bankwatch::console::assemble::assemble;
+use bankwatch::console::command::Command;
+use bankwatch::console::parsed::{self, Parsed};
+use bankwatch::console::pwr_detail::PwrDetail;
+use bankwatch::console::transcript::Transcript;
+use bankwatch::model::facts::FactSource;
+use bankwatch::model::reading::{BankReading, Presence};
+use bankwatch::simulator::{Console, Dialect, Simulation, Values};
+use bankwatch::sweep::conversation::Patience;
+use bankwatch::sweep::plan::Rhythm;
+use fastrand::Rng;
+use scripted::Scripted;
+use support::captures::{Capture, discover, note};
+
+/// A bank that stands still.
+fn console(dialect: Dialect, batteries: usize) -> Console {
+    Simulation::new(dialect).batteries(batteries).seed(4).console().expect("a console")
+}
+
+/// What it says to one line, and the values in that.
+fn ask(console: &mut Console, line: &str) -> (String, Option<Values>) {
+    let (heard, said) = console.type_and_hear(format!("{line}\n").as_bytes());
+    (heard.into_iter().map(char::from).collect(), said.into_iter().next().map(|(_, values)| values))
+}
+
+fn bytes(text: &str) -> Vec<u8> {
+    text.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap_or(b'?')).collect()
+}
+
+/// Sweeps until there are so many.
+fn sweeps(link: &str, count: usize) -> Vec<Transcript> {
+    let mut all = Vec::new();
+    sweep(
+        link,
+        PATIENCE,
+        restless(),
+        || {},
+        |transcript| {
+            all.push(transcript);
+            all.len() == count
+        },
+    );
+    all
+}
+
+/// All of them complete; after the first two nothing but `info` in its turn, and nothing twice.
+#[track_caller]
+fn believed_and_not_asked_again(all: &[Transcript]) {
+    for (number, transcript) in (1..).zip(all) {
+        assert_eq!(assemble(transcript).missing, [], "sweep {number}");
+        let again: Vec<String> = transcript
+            .exchanges
+            .iter()
+            .filter(|exchange| exchange.asked > 1)
+            .map(|exchange| format!("{} {} times", exchange.command, exchange.asked))
+            .collect();
+        assert!(number <= 2 || again.is_empty(), "sweep {number} asked {again:?}");
+    }
+}
+
+/// The same text with each battery's voltage that much higher: in the table's rows and in the details.
+fn with_higher_voltage(text: String, values: Option<Values>, by: i32) -> String {
+    let voltages = match values {
+        Some(Values::Table(rows)) => {
+            rows.iter().filter(|row| row.present).map(|row| row.voltage_mv).collect()
+        }
+        Some(Values::Detail(detail)) => vec![detail.voltage_mv],
+        _ => Vec::new(),
+    };
+    let raise = |text: String, voltage: &i32| text.replace(&voltage.to_string(), &(voltage + by).to_string());
+    voltages.iter().fold(text, raise)
+}
+
+#[test]
+fn a_voltage_beside_the_sum_of_the_cells_is_believed_from_the_start() {
+    for dialect in [Dialect::Us2000c, Dialect::PytesV5] {
+        let mut console = console(dialect, 3);
+        let script = Scripted::start(move |line| {
+            let (text, values) = ask(&mut console, line);
+            bytes(&with_higher_voltage(text, values, 2_500))
+        });
+        believed_and_not_asked_again(&sweeps(&script.link(), 20));
+    }
+}
+
+#[test]
+fn a_sum_that_comes_apart_from_the_voltage_is_asked_again_once_and_not_for_ever() {
+    let mut console = console(Dialect::Us2000c, 2);
+    let apart = Arc::new(AtomicUsize::new(0));
+    let by = Arc::clone(&apart);
+    let script = Scripted::start(move |line| {
+        let (text, values) = ask(&mut console, line);
+        bytes(&with_higher_voltage(text, values, by.load(Ordering::SeqCst) as i32))
+    });
+    let mut all = Vec::new();
+    sweep(
+        &script.link(),
+        PATIENCE,
+        restless(),
+        || {},
+        |transcript| {
+            all.push(transcript);
+            if all.len() == 5 {
+                apart.store(2_500, Ordering::SeqCst);
+            }
+            all.len() == 20
+        },
+    );
+    let again = |transcript: &Transcript| -> Vec<String> {
+        let twice = transcript.exchanges.iter().filter(|exchange| exchange.asked > 1);
+        twice.map(|exchange| exchange.command.to_string()).collect()
+    };
+    assert!(again(&all[5]).contains(&"bat 1".to_owned()), "{:?}", again(&all[5]));
+    believed_and_not_asked_again(&all[5..]);
+}
+
+#[test]
+fn a_table_and_a_detail_a_load_step_apart_are_both_believed() {
+    let mut console = console(Dialect::PytesR, 3);
+    let script = Scripted::start(move |line| {
+        let (text, values) = ask(&mut console, line);
+        // The table knows of no load, the details do: 1.5 V and 50 A lie between them.
+        let Some(Values::Detail(detail)) = values else { return bytes(&text) };
+        let current = format!("Current         : {}", detail.current_ma);
+        let loaded = format!("Current         : {}", detail.current_ma - 50_000);
+        bytes(&with_higher_voltage(text, Some(Values::Detail(detail)), -1_500).replace(&current, &loaded))
+    });
+    let all = sweeps(&script.link(), 20);
+    believed_and_not_asked_again(&all);
+    let reading = assemble(all.last().expect("a sweep"));
+    assert!(reading.batteries.iter().all(|b| b.measured.current.is_some_and(|current| current.0 < -20_000)));
+}
+
+#[test]
+fn a_question_that_was_mistaken_never_lets_another_batterys_values_in() {
+    let mut inner = console(Dialect::Us2000c, 4);
+    let own: BTreeMap<String, (i32, i32)> = (1..=4)
+        .map(|place| {
+            let mut of = |verb: &str| ask(&mut inner, &format!("{verb} {place}")).1;
+            let (Some(Values::Detail(detail)), Some(Values::Cells { cells, .. })) = (of("pwr"), of("bat"))
+            else {
+                panic!("battery {place} says nothing")
+            };
+            (place.to_string(), (detail.voltage_mv, cells[0].voltage_mv))
+        })
+        .collect();
+    let (mut rng, mut mistaken) = (Rng::with_seed(8), 0);
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let script = Scripted::start(move |line| {
+        let numbered = line.split_once(' ').and_then(|(verb, place)| Some((verb, place.parse::<u8>().ok()?)));
+        let Some((verb, place)) = numbered.filter(|_| rng.f64() < 0.2) else {
+            return bytes(&ask(&mut inner, line).0);
+        };
+        let other = (place - 1 + rng.u8(1..4)) % 4 + 1;
+        let (text, _) = ask(&mut inner, &format!("{verb} {other}"));
+        mistaken += 1;
+        counted.store(mistaken, Ordering::SeqCst);
+        match rng.u8(0..3) {
+            // The console heard another question: its echo says so.
+            0 => bytes(&text),
+            // And its echo is damaged too.
+            1 => bytes(&text.replacen(' ', "\u{a0}", 1)),
+            // The echo is ours, and the values name themselves another's, where they name themselves.
+            _ if verb == "pwr" => bytes(&text.replacen(&other.to_string(), &place.to_string(), 1)),
+            _ => bytes(&text),
+        }
+    });
+    let mut full = 0;
+    sweep(
+        &script.link(),
+        PATIENCE,
+        restless(),
+        || {},
+        |transcript| {
+            let reading = assemble(&transcript);
+            for battery in &reading.batteries {
+                let (voltage, cell) = own[&battery.place.number().to_string()];
+                assert_eq!(battery.measured.voltage.map(|v| v.0), Some(voltage), "battery {}", battery.place);
+                let first = battery.cells.as_ref().map(|cells| cells[0].voltage.map(|v| v.0));
+                assert!(
+                    first.is_none_or(|first| first == Some(cell)),
+                    "battery {}: {first:?}",
+                    battery.place
+                );
+            }
+            full += 1;
+            full == 60
+        },
+    );
+    assert!(count.load(Ordering::SeqCst) > 50, "the console mistook enough of them");
+}
+
+#[test]
+fn a_row_that_names_a_place_where_nobody_is_makes_no_battery() {
+    let mut console = console(Dialect::Us3000d, 2);
+    let mut tables = 0;
+    let script = Scripted::start(move |line| {
+        let (text, _) = ask(&mut console, line);
+        tables += usize::from(line == "pwr");
+        // The very first table, with nothing to compare it with.
+        let damaged = line == "pwr" && tables == 1;
+        bytes(&if damaged { text.replacen("\n2 ", "\n7 ", 1) } else { text })
+    });
+    let all = sweeps(&script.link(), 3);
+    let reading = assemble(all.last().expect("a sweep"));
+    assert_eq!(reading.batteries.len(), 2, "{:?}", all[0].known);
+}
+
+#[test]
+fn a_damaged_header_is_asked_again_and_hides_no_column() {
+    let mut console = console(Dialect::Us2000c, 2);
+    let mut asked = 0;
+    let script = Scripted::start(move |line| {
+        let (text, _) = ask(&mut console, line);
+        asked += usize::from(line == "bat 2");
+        bytes(&if asked == 3 { text.replacen("Volt. State", "Vo#t. State", 1) } else { text })
+    });
+    for transcript in sweeps(&script.link(), 5) {
+        let reading = assemble(&transcript);
+        let cells = reading.batteries[1].cells.as_ref().expect("cells");
+        assert!(cells.iter().all(|cell| cell.volt_state.is_some()), "{:?}", cells[0]);
+    }
+}
+
+/// A recording made of captures, and the commands it answers.
+fn recording(of: impl Fn(&Capture) -> bool) -> (Vec<u8>, Vec<Capture>) {
+    let captures: Vec<Capture> = discover().filter(|capture| of(capture)).collect();
+    let bytes = captures.iter().flat_map(|capture| [capture.bytes.as_slice(), b"\n"].concat()).collect();
+    (bytes, captures)
+}
+
+/// Full readings of a recording, none of which lacks anything or is asked for ever.
+fn replayed(recording: &[u8]) -> Vec<BankReading> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("recording.txt");
+    std::fs::write(&file, recording).expect("the recording can be written");
+    let all = sweeps(&format!("replay:{}", file.display()), 6);
+    believed_and_not_asked_again(&all);
+    all.iter().map(assemble).collect()
+}
+
+fn details(captures: &[Capture]) -> BTreeMap<u8, PwrDetail> {
+    let read = |capture: &Capture| {
+        let command: Command = capture.command.parse().ok()?;
+        let parsed = parsed::parse(command, &Answer::from_transcript(&capture.bytes)).ok()?;
+        match (command.place(), parsed) {
+            (Some(place), Parsed::Detail(detail)) => Some((place.number(), *detail)),
+            _ => None,
+        }
+    };
+    captures.iter().filter_map(read).collect()
+}
+
+/// What a reading says of each battery is what its own capture says.
+fn holds(reading: &BankReading, details: &BTreeMap<u8, PwrDetail>) {
+    for (place, detail) in details {
+        let battery = &reading.batteries[usize::from(*place) - 1];
+        assert_eq!(battery.measured.voltage, detail.voltage, "battery {place}");
+        assert_eq!(battery.measured.current, detail.current, "battery {place}");
+        assert_eq!(battery.measured.battery_events, detail.battery_events, "battery {place}");
+        assert!(battery.cells.as_ref().is_some_and(|cells| cells.len() == 15), "battery {place}");
+    }
+}
+
+#[test]
+fn the_captured_us2000c_bank_is_read_in_full() {
+    let only = [
+        "pwr", "bat", "pwr_1", "pwr_2", "pwr_3", "pwr_4", "pwr_5", "bat_1", "bat_2", "bat_3", "bat_4",
+        "bat_5",
+    ];
+    let (bytes, captures) = recording(|capture| {
+        let part = capture.name.strip_prefix("pylontech_US2000C-B67.5.0-hrabovszki_");
+        part.is_some_and(|part| only.contains(&part))
+    });
+    note(captures.len(), "captures of a US2000C bank replayed");
+    if captures.is_empty() {
+        return;
+    }
+    let details = details(&captures);
+    assert_eq!(details.len(), 5);
+    replayed(&bytes).iter().for_each(|reading| holds(reading, &details));
+}
+
+#[test]
+fn the_captured_us_bank_with_a_gap_is_read_in_full() {
+    let (mut bytes, captures) = recording(|capture| {
+        let part = capture.name.strip_prefix("pylontech_plchome-US_");
+        part.is_some_and(|part| ["pwr_", "bat_", "info_", "stat_"].iter().any(|verb| part.starts_with(verb)))
+    });
+    note(captures.len(), "captures of a US bank replayed");
+    if captures.is_empty() {
+        return;
+    }
+    let details = details(&captures);
+    // Its table was not captured, so it is written after what the batteries say of themselves.
+    let mut table = String::from("pylon>pwr\n@\nPower Volt Curr Tempr Base.St Coulomb\n");
+    for place in 1..=8_u8 {
+        table += &match details.get(&place) {
+            Some(PwrDetail {
+                voltage: Some(v),
+                current: Some(c),
+                temperature: Some(t),
+                soc: Some(soc),
+                ..
+            }) => {
+                format!("{place} {} {} {} Charge {}%\n", v.0, c.0, t.0, soc.0)
+            }
+            _ => format!("{place} - - - Absent -\n"),
+        };
+    }
+    bytes.extend(format!("{table}Command completed successfully\n$$\npylon>\n").into_bytes());
+    assert_eq!(details.keys().copied().collect::<Vec<_>>(), [1, 2, 4]);
+    let readings = replayed(&bytes);
+    for reading in &readings {
+        holds(reading, &details);
+        assert_eq!(reading.batteries[2].presence, Presence::Absent);
+    }
+    let sources = readings[0].batteries[3].facts.iter().map(|(source, _)| *source);
+    assert!(
+        sources.into_iter().any(|source| source == FactSource::Info),
+        "its info is asked in the first sweep"
+    );
+}
+
+/// What a mad console does with a question.
+fn mad(rng: &mut Rng, console: &mut Console, line: &str) -> Vec<u8> {
+    let text = ask(console, line).0;
+    let framed = |body: &str| format!("{line}\n\r@\r\r\n{body}\r\n\r$$\r\n\rpylon>");
+    bytes(&match rng.u8(0..16) {
+        0 => String::new(),
+        1 => (0..rng.usize(1..300)).map(|_| char::from(rng.u8(..))).collect(),
+        2 => text[..rng.usize(..text.len())].to_owned(),
+        3 => framed("Unknown command 'x' - try 'help'"),
+        4 => framed("Invalid command or fail to excute."),
+        5 => framed("Target device is not present"),
+        6 => framed("Command completed successfully"),
+        7 => format!("{text}{text}"),
+        8 => text.replacen(line, "shut", 1),
+        9 => format!("{line}\n\r@\r\r\nPress [Enter] to be continued,other key to exit"),
+        10 => text.replace("0x0", "0x2000     COULFULL"),
+        11 => text.replace("Absent", "Dischg"),
+        12 => text.replace(|letter: char| letter.is_ascii_digit(), "9"),
+        13 => text.replace(' ', ""),
+        _ => text,
+    })
+}
+
+/// A question that only reads, and the single byte that leaves a pager in front of it.
+fn only_reads(line: &str) -> bool {
+    let line = line.strip_prefix('q').unwrap_or(line);
+    let mut words = line.split(' ');
+    let verb = words.next().unwrap_or_default();
+    let place = words.next().map(|word| word.parse::<u8>().is_ok_and(|place| place > 0));
+    let known = match verb {
+        "" | "unit" => place.is_none(),
+        "pwr" | "bat" | "info" | "stat" | "soh" => place != Some(false),
+        _ => false,
+    };
+    known && words.next().is_none()
+}
+
+#[test]
+fn whatever_a_console_does_it_is_only_asked_to_read_and_at_most_three_times() {
+    let hasty = Patience {
+        first: Duration::from_millis(10),
+        between: Duration::from_millis(10),
+        whole: Duration::from_millis(200),
+        quiet: Duration::from_millis(2),
+        wake: Duration::from_millis(2),
+        pages: Duration::from_millis(20),
+    };
+    let mut lines_seen = 0;
+    for (seed, dialect) in (1..).zip([Dialect::Us2000c, Dialect::PytesV5, Dialect::Us3000d, Dialect::ForceH2])
+    {
+        let (mut console, mut rng) = (console(dialect, 3), Rng::with_seed(seed));
+        let script = Scripted::start(move |line| mad(&mut rng, &mut console, line));
+        let rhythm = Rhythm {
+            facts_every: Duration::from_millis(50),
+            refused_for: Duration::from_millis(200),
+            ..Rhythm::new(Duration::from_millis(40), Duration::from_millis(20), seed % 2 == 0)
+        };
+        let mut taken = 0;
+        let after_step = || {
+            let mut counts = BTreeMap::new();
+            for line in script.take_lines() {
+                assert!(only_reads(&line), "{dialect}: {line:?} was sent");
+                lines_seen += 1;
+                *counts.entry(line.trim_start_matches('q').to_owned()).or_insert(0) += 1;
+            }
+            // An empty line is a page turned or the question whether anybody is there.
+            counts.remove("");
+            assert!(counts.values().all(|count| *count <= 3), "{dialect}: {counts:?}");
+        };
+        sweep(&script.link(), hasty, rhythm, after_step, |_| {
+            taken += 1;
+            taken == 25
+        });
+    }
+    assert!(lines_seen > 500, "{lines_seen} lines");
+}
