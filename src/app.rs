@@ -96,7 +96,7 @@ pub enum AppError {
     #[error("the service can't be started: {0}")]
     System(#[from] io::Error),
     /// The port's chain can't go on in this process.
-    #[error("{} can't go on in this process: {}", .0.actor, .0.reason)]
+    #[error(transparent)]
     Fatal(Fatal),
 }
 
