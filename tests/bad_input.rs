@@ -157,7 +157,7 @@ fn a_bridge_that_is_not_there_is_told() {
     fails(
         program(folder.path()).args(["read", &format!("tcp://{free}")]),
         1,
-        &["can't be opened", "refused"],
+        &["no connection to", "refused", "check the bridge's address and port"],
     );
     for text in ["tcp://house", "http://house:80", ""] {
         fails(program(folder.path()).args(["read", text]), 1, &["expected a link like /dev/ttyUSB0"]);

@@ -61,6 +61,24 @@ pub enum LinkError {
         /// How long it was tried.
         after: Duration,
     },
+    /// The network or the bridge says no.
+    #[error(
+        "no connection to {what}: {reason}; check the bridge's address and port, and whether another program has it"
+    )]
+    Unreachable {
+        /// The address.
+        what: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// There is no recording to replay.
+    #[error("{what} can't be replayed: {reason}; name a file of recorded answers, each with its echo")]
+    NoRecording {
+        /// The recording.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The system's own words.
     #[error("{what} can't be opened: {reason}")]
     Other {

@@ -12,7 +12,9 @@ pub(super) async fn open(address: &str, deadline: Duration) -> Result<TcpStream,
     let what = format!("tcp://{address}");
     let stream = match timeout(deadline, TcpStream::connect(address)).await {
         Err(_) => return Err(LinkError::TimedOut { what, after: deadline }),
-        Ok(connected) => connected.map_err(|error| LinkError::Other { what, reason: error.to_string() })?,
+        Ok(connected) => {
+            connected.map_err(|error| LinkError::Unreachable { what, reason: error.to_string() })?
+        }
     };
     // One small question at a time: waiting for more to send would only delay it. Without it all still works.
     let _ = stream.set_nodelay(true);
