@@ -31,8 +31,8 @@ use crate::sweep::plan::Rhythm;
 use crate::sweep::sweeper::Judge;
 use crate::trouble::Took;
 
-/// How long a stop may take.
-const SHUTDOWN: Duration = Duration::from_secs(5);
+/// How long a stop may take: of the five seconds that are promised, the log's last lines may need one.
+const SHUTDOWN: Duration = Duration::from_secs(4);
 /// Sweeps that may wait for a stage of the chain.
 const CHAIN_QUEUE: usize = 8;
 /// A live output looks into its slot; one nudge is enough.

@@ -17,8 +17,10 @@ mod line;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use slog::{Level, Logger, o};
 use slog_async::{AsyncCore, AsyncGuard};
@@ -85,14 +87,34 @@ pub fn start(target: &Target) -> Result<(Logger, Guard), LogError> {
     let (core, flush) =
         AsyncCore::custom(writer).chan_size(QUEUE).thread_name("log".to_owned()).build_with_guard();
     let log = Logger::root(Front::new(core, control.clone()), o!());
-    Ok((log, Guard { control, _flush: flush }))
+    Ok((log, Guard { control, flush: Some(flush) }))
 }
 
-/// Keeps the log's thread alive; dropping it waits until every line is written.
+/// How long the end waits for the lines that are still to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Keeps the log's thread alive; dropping it waits until every line is written, but not for a disk or a pipe
+/// that takes none.
 #[must_use = "the log ends when its guard is dropped"]
 pub struct Guard {
     control: Control,
-    _flush: AsyncGuard,
+    flush: Option<AsyncGuard>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let flush = self.flush.take();
+        let (written, all) = mpsc::channel();
+        // Without a thread to wait elsewhere, the closure and with it the guard are dropped here.
+        let elsewhere = thread::Builder::new().name("log end".to_owned()).spawn(move || {
+            drop(flush);
+            // Nobody may be waiting any more.
+            let _ = written.send(());
+        });
+        if elsewhere.is_ok() {
+            let _ = all.recv_timeout(LAST_LINES);
+        }
+    }
 }
 
 impl Guard {
