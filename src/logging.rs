@@ -62,12 +62,12 @@ pub enum Format {
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The file can be neither opened nor made.
-    #[error("cannot write the log file {}: {source}; name another in [log] file, or \"\" for standard error", .path.display())]
+    #[error("cannot write the log file {}: {reason}; name another in [log] file, or \"\" for standard error", .path.display())]
     File {
         /// The file as it was named.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
 }
 
@@ -81,7 +81,7 @@ pub fn start(target: &Target) -> Result<(Logger, Guard), LogError> {
         None => Sink::stderr(),
         Some(path) => RotatedFile::open(path, target.max_size, target.max_files)
             .map(Sink::file)
-            .map_err(|source| LogError::File { path: path.clone(), source })?,
+            .map_err(|reason| LogError::File { path: path.clone(), reason })?,
     };
     let writer = Writer::new(sink, target.format, control.clone());
     let (core, flush) =

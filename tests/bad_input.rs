@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
@@ -140,7 +140,7 @@ fn a_port_that_may_not_be_opened_is_told_with_the_group_to_join() {
         let nobody = 65_534;
         read.uid(nobody).gid(nobody);
         if let Err(error) = read.arg("--version").stdout(Stdio::null()).status() {
-            eprintln!("SKIPPED: nobody may not run the program here ({error})");
+            let _ = writeln!(io::stderr(), "SKIPPED: nobody may not run the program here ({error})");
             return;
         }
         read = program(folder.path());

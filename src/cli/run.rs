@@ -5,7 +5,6 @@ use std::panic;
 use std::path::PathBuf;
 use std::thread;
 
-use anyhow::Context;
 use clap::Args;
 use slog::{Logger, error, warn};
 
@@ -54,7 +53,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
 /// # Errors
 /// The log or the tree can't be started.
 pub fn serve(plan: app::Plan, warnings: &[String]) -> anyhow::Result<Exit> {
-    let (log, guard) = logging::start(&target(&plan.settings.log)).context("the log can't be started")?;
+    let (log, guard) = logging::start(&target(&plan.settings.log))?;
     for warning in warnings {
         warn!(log, "settings warning"; "warning" => warning);
     }
