@@ -42,6 +42,11 @@ pub(super) async fn connect(address: &str, deadline: Duration, scheme: &str) -> 
     Ok(stream)
 }
 
+/// The other side has ended the connection: it was restarted, or serves somebody else now.
+pub(super) fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "connection closed by the bridge")
+}
+
 /// An open connection whose first bytes are looked at: a bridge in telnet mode would put its own into the
 /// console's.
 pub(super) struct Tcp {
@@ -60,6 +65,9 @@ impl AsyncRead for Tcp {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         let heard = &buffer.filled()[before..];
+        if heard.is_empty() && buffer.remaining() > 0 {
+            return Poll::Ready(Err(closed()));
+        }
         if !std::mem::replace(&mut self.began, true) && is_negotiation(heard) {
             let telnet = "the bridge speaks telnet: set it to raw, or use rfc2217:// where it has that";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, telnet)));

@@ -10,7 +10,7 @@ use super::faults::{Fault, Faults, Piece};
 use super::line::Line;
 use super::said::Truth;
 use super::session::Session;
-use super::speed::{self, a_byte_at};
+use super::speed::{self, Sleep, a_byte_at};
 
 /// How long the thread listens before it looks whether it is wanted elsewhere.
 const LISTEN: Duration = Duration::from_millis(20);
@@ -123,6 +123,11 @@ impl SimulatorHandle {
     /// Lets the console run at another speed than 115200 baud: who does not follow hears garbage.
     pub fn set_line_speed(&self, baud: u32) {
         lock(&self.shared.session).line_speed = baud;
+    }
+
+    /// Falls asleep until it is woken at 1200 baud, or wakes by itself.
+    pub fn set_asleep(&self, asleep: bool) {
+        lock(&self.shared.session).sleep = asleep.then(Sleep::default);
     }
 
     /// Types as somebody else who shares the line: what comes back reaches everybody.
