@@ -2,27 +2,23 @@
 //! fault: readings resume within one step of the back-off, no figure is wrong or old, the log has one line lost
 //! and one line back with the outage's length, and nothing is left open.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bankwatch::actors::serial::SerialSettings;
-use bankwatch::actors::stats::StatsSettings;
-use bankwatch::app::{Bank, Chain};
-use bankwatch::console::assemble::assemble;
-use bankwatch::console::review::Review;
-use bankwatch::link::{Line, Link};
+use bankwatch::app::Chain;
 use bankwatch::simulator::{Dialect, Fault as Damage, Faults, Simulation, SimulatorHandle};
-use bankwatch::sweep::conversation::Patience;
-use bankwatch::sweep::plan::Rhythm;
+use chain::{LONGEST_PAUSE, PATIENCE, house};
 use jiff::Timestamp;
 use lines::Lines;
 use patient::{LONG, brisk, ms, supervised};
 use reports::Seen;
 use until::until;
 
+#[path = "support/chain.rs"]
+mod chain;
 #[path = "support/figures.rs"]
 mod figures;
 #[path = "support/lines.rs"]
@@ -35,18 +31,8 @@ mod reports;
 #[path = "support/until.rs"]
 mod until;
 
-const FIRST_PAUSE: Duration = ms(50);
-const LONGEST_PAUSE: Duration = ms(400);
 /// On top of the pause: attempts under way that fail once more, and a machine with much else to do.
 const SLACK: Duration = Duration::from_secs(3);
-const PATIENCE: Patience = Patience {
-    first: ms(500),
-    between: ms(250),
-    whole: ms(3000),
-    quiet: ms(20),
-    wake: ms(250),
-    pages: ms(300),
-};
 /// Descriptors and memory are the process's: one at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -336,26 +322,6 @@ fn memory() -> u64 {
     let pages: u64 =
         std::fs::read_to_string("/proc/self/statm").unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     pages * 4096
-}
-
-fn house(link: &str) -> Bank {
-    let interval = ms(60);
-    let rhythm = Rhythm::new(interval, Duration::ZERO, true);
-    let facts_every = rhythm.facts_every;
-    let serial = SerialSettings {
-        bank: "house".into(),
-        link: Link::parse(link, Line::default()).unwrap(),
-        line_end: b"\n",
-        rhythm,
-        patience: PATIENCE,
-        backoff: (FIRST_PAUSE, LONGEST_PAUSE),
-        wake: false,
-        beat: None,
-        judge: Review::judge,
-    };
-    let stats =
-        StatsSettings { started: Instant::now(), interval, facts_every, batteries: None, cells: None };
-    Bank { serial, assemble, stats }
 }
 
 fn lives_through_it_all(path: Option<&Path>) {
