@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bankwatch::app::Chain;
 use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
@@ -61,7 +61,7 @@ impl Ser2net {
         while !is_listened_to(port) {
             assert!(bridge.child.try_wait().unwrap().is_none(), "ser2net does not take its settings");
             assert!(begun.elapsed() < LONG, "ser2net does not listen");
-            thread::sleep(Duration::from_millis(5));
+            thread::yield_now();
         }
         bridge
     }
