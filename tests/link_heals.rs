@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use lines::Lines;
 use patient::{LONG, brisk, ms, supervised};
 use reports::Seen;
+use rustix::pty::{OpenptFlags, openpt, ptsname};
 use until::until;
 
 #[path = "support/chain.rs"]
@@ -98,10 +100,7 @@ const FAULTS: &[Fault] = &[
     fault("unplugged in a row", |b| b.bank.unplug_behind(b"Norm"), Lasts::Unplugged, replug, GONE),
     fault("unplugged in an end mark", |b| b.bank.unplug_behind(b"\r$"), Lasts::Unplugged, replug, GONE),
     fault("unplugged in a prompt", |b| b.bank.unplug_behind(b"$$\r\n\rPYT"), Lasts::Unplugged, replug, GONE),
-    Fault {
-        meanwhile: Bench::take_the_name,
-        ..fault("another name", unplug, Lasts::Told(ms(0)), Bench::replug_under_another_name, GONE)
-    },
+    fault("another name", unplug, Lasts::Told(ms(0)), Bench::replug_under_another_name, GONE),
     fault(
         "silence",
         |b| b.bank.set_asleep(true),
@@ -154,8 +153,8 @@ struct Bench {
     path: Option<PathBuf>,
     seen: Seen,
     lines: Lines,
-    /// Whoever holds the device name that became free.
-    squatter: Mutex<Option<(SimulatorHandle, PathBuf)>>,
+    /// What the name behind the link stood for before the fault.
+    last_device: Mutex<Option<PathBuf>>,
     asked: Mutex<usize>,
 }
 
@@ -177,23 +176,19 @@ impl Bench {
         std::fs::read_link(self.path.as_ref()?).ok()
     }
 
-    /// Somebody else gets the device's name while it is out.
-    fn take_the_name(&self) {
-        let Some(path) = &self.path else { return };
-        let mut squatter = self.squatter.lock().unwrap();
-        if squatter.is_none() && !self.bank.is_plugged() {
-            let other = path.with_extension("other");
-            let bank = Simulation::new(Dialect::Us2000).pty(&other).start().unwrap();
-            *squatter = Some((bank, std::fs::read_link(other).unwrap()));
-        }
-    }
-
+    /// First others get the device's name: the kernel gives away the lowest that is free.
     fn replug_under_another_name(&self) {
-        self.bank.replug();
-        let squatter = self.squatter.lock().unwrap().take();
-        if self.path.is_some() {
-            assert_ne!(self.device(), squatter.map(|(_, name)| name), "the old name was to be taken");
+        let old = self.last_device.lock().unwrap();
+        let mut squatters = Vec::new();
+        let is_old = |near: &OwnedFd| {
+            let name = ptsname(near, Vec::new()).unwrap().into_string().unwrap();
+            old.as_ref().is_some_and(|old| *old == Path::new(&name))
+        };
+        while old.is_some() && squatters.len() < 64 && !squatters.last().is_some_and(is_old) {
+            squatters.push(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap());
         }
+        self.bank.replug();
+        assert!(old.is_none() || self.device() != *old, "the same device");
     }
 
     /// Now this, now that, some of it what we ask as well.
@@ -229,6 +224,7 @@ impl Bench {
             Told::Only(words, _) => count(words),
             _ => 0,
         };
+        *self.last_device.lock().unwrap() = self.device();
         let (answers, struck) = (self.bank.answers(), Instant::now());
         (fault.strike)(self);
         let mut told_at = None;
@@ -250,6 +246,11 @@ impl Bench {
             }
         })
         .await;
+        let out =
+            self.last_device.lock().unwrap().clone().filter(|_| told_at.is_some() && !self.bank.is_plugged());
+        if let Some(device) = out {
+            assert!(!open_files().any(|file| file == device), "{name}: held while it is out");
+        }
         // The bank has lived on: what was read before is old now.
         self.bank.with_bank(|bank| bank.advance(Duration::from_secs(1200)));
         let said_before = self.bank.answers();
@@ -306,13 +307,18 @@ fn outage(line: &str) -> Duration {
     }
 }
 
-/// What this process has open, by kind: the numbers of sockets and devices change from one opening to the next.
-fn descriptors() -> Vec<String> {
+/// What this process has open.
+fn open_files() -> impl Iterator<Item = PathBuf> {
     let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let name = |path: PathBuf| PathBuf::from(path.to_string_lossy().trim_end_matches(" (deleted)"));
+    open.filter_map(|file| std::fs::read_link(file.path()).ok()).map(name)
+}
+
+/// The same by kind: the numbers of sockets and devices change from one opening to the next.
+fn descriptors() -> Vec<String> {
     let name =
         |path: PathBuf| path.to_string_lossy().trim_end_matches(|c: char| !c.is_alphabetic()).to_owned();
-    let mut kinds: Vec<String> =
-        open.filter_map(|file| std::fs::read_link(file.path()).ok()).map(name).collect();
+    let mut kinds: Vec<String> = open_files().map(name).collect();
     kinds.sort();
     kinds
 }
@@ -337,8 +343,8 @@ fn lives_through_it_all(path: Option<&Path>) {
         let house = house(&bank.link());
         let _chain = Chain::grow(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
         let path = path.map(Path::to_owned);
-        let (squatter, asked) = (Mutex::new(None), Mutex::new(0));
-        let bench = Bench { bank, path, seen, lines, squatter, asked };
+        let (last_device, asked) = (Mutex::new(None), Mutex::new(0));
+        let bench = Bench { bank, path, seen, lines, last_device, asked };
         until(LONG, || bench.seen.count() >= 5).await;
         let (open, in_use) = (descriptors(), memory());
         for fault in FAULTS {
