@@ -99,6 +99,8 @@ struct Counted {
     bytes: Arc<AtomicU64>,
 }
 
+impl Io for Counted {}
+
 impl AsyncRead for Counted {
     fn poll_read(
         mut self: Pin<&mut Self>,

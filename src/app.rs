@@ -11,28 +11,37 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::Addr;
+use actix::{Actor, Addr, Context, Handler, Recipient, Supervised};
 use slog::{Logger, crit, info, warn};
 
 use crate::actors::json_file::JsonFileActor;
 use crate::actors::parser::{Assemble, ParserActor};
 use crate::actors::serial::{SerialActor, SerialSettings};
 use crate::actors::stats::{StatsActor, StatsSettings};
+use crate::actors::systemd::SystemdActor;
 use crate::actors::terminal::TerminalActor;
 use crate::console::assemble::assemble;
 use crate::console::review::Review;
 use crate::link::{Line, Link, LinkError};
-use crate::logging::Control;
-use crate::messages::{Outlet, Queue, Slot};
-use crate::settings::{BankSettings, Batteries, CellLevel, DatabaseUrl, Settings};
-use crate::supervise::{Child, Fatal, Phase, Policy, Role, Signal, Supervisor, signals};
+use crate::messages::{Nudge, Outlet, Queue, Slot};
+use crate::settings::{BankSettings, Batteries, CellLevel, DatabaseUrl, Settings, Wake};
+use crate::supervise::{
+    Beats, Child, Fatal, Flush, Lifeline, Phase, Ping, Policy, Role, Signal, Signals, Supervisor, signals,
+};
 use crate::sweep::conversation::Patience;
 use crate::sweep::plan::Rhythm;
 use crate::sweep::sweeper::Judge;
+use crate::systemd;
 use crate::trouble::Took;
 
 /// How long a stop may take: of the five seconds that are promised, the log's last lines may need one.
 const SHUTDOWN: Duration = Duration::from_secs(4);
+/// A bank's owner that attempts nothing for so long is stuck: three patient askings take some 50 s.
+const LIVELY: Duration = Duration::from_secs(120);
+/// How often the line for systemd is looked at when no reading comes.
+const STATUS_EVERY: Duration = Duration::from_secs(30);
+/// A bank is offline when nothing came for so many of its intervals.
+const OFFLINE_AFTER: u32 = 3;
 /// Sweeps that may wait for a stage of the chain.
 const CHAIN_QUEUE: usize = 8;
 /// A live output looks into its slot; one nudge is enough.
@@ -100,18 +109,25 @@ pub enum AppError {
     Fatal(Fatal),
 }
 
-/// Runs the service until a signal ends it.
+/// Runs the service until a signal ends it; `hangup` is what SIGHUP asks for.
 ///
 /// # Errors
 /// It could not begin, or the port's chain can't go on.
-pub fn run(plan: Plan, log: &Logger, control: &Control) -> Result<(), AppError> {
+pub fn run(plan: Plan, log: &Logger, hangup: &dyn Fn(&Logger)) -> Result<(), AppError> {
     let banks = plan.settings.banks.iter().map(|settings| Bank::of(settings, &plan.workings));
     let banks = banks.collect::<Result<Vec<_>, _>>()?;
-    actix::System::new().block_on(serve(plan, banks, log, control))
+    actix::System::new().block_on(serve(plan, banks, log, hangup))
 }
 
-async fn serve(plan: Plan, banks: Vec<Bank>, log: &Logger, control: &Control) -> Result<(), AppError> {
+async fn serve(
+    plan: Plan,
+    mut banks: Vec<Bank>,
+    log: &Logger,
+    hangup: &dyn Fn(&Logger),
+) -> Result<(), AppError> {
     let mut signals = signals()?;
+    let mut beats = Beats::default();
+    banks.iter_mut().for_each(|bank| bank.serial.beat = Some(beats.heart(LIVELY)));
     info!(log, "service started"; "version" => env!("CARGO_PKG_VERSION"), "banks" => banks.len(), "config" => &plan.config);
     for output in not_yet(&plan.settings) {
         warn!(log, "output not in this version"; "output" => output);
@@ -119,13 +135,16 @@ async fn serve(plan: Plan, banks: Vec<Bank>, log: &Logger, control: &Control) ->
     let mut supervisor = Supervisor::new(log.clone(), plan.workings.policy.clone());
     let fatal = supervisor.fatal();
     let tree = grow(&mut supervisor, &plan, banks, log)?;
+    systemd::ready();
     let outcome = tokio::select! {
         fatal = fatal => {
             crit!(log, "service stopping"; "reason" => &fatal.reason, "actor" => &fatal.actor, "exit" => Fatal::EXIT_CODE);
             Err(AppError::Fatal(fatal))
         }
-        () = stopped(&mut signals, log, control) => Ok(()),
+        never = systemd::feed_watchdog(&beats) => match never {},
+        () = stopped(&mut signals, log, hangup) => Ok(()),
     };
+    systemd::stopping();
     // The addresses live in the tree until everything has ended: a child without an address can't be restarted.
     let report = supervisor.shutdown(tree.phases(), SHUTDOWN).await;
     if !report.is_clean() {
@@ -143,14 +162,11 @@ fn not_yet(settings: &Settings) -> Vec<&'static str> {
     asked.into_iter().filter(|(asked, _)| *asked).map(|(_, output)| output).collect()
 }
 
-/// Waits for the signal that ends the service; a hang-up opens the log file anew.
-async fn stopped(signals: &mut crate::supervise::Signals, log: &Logger, control: &Control) {
+/// Waits for the signal that ends the service; a hang-up is handled on the way.
+async fn stopped(signals: &mut Signals, log: &Logger, hangup: &dyn Fn(&Logger)) {
     loop {
         match signals.next().await {
-            Signal::Hangup => {
-                control.reopen();
-                info!(log, "log reopened"; "signal" => "SIGHUP");
-            }
+            Signal::Hangup => hangup(log),
             signal @ (Signal::Terminate | Signal::Interrupt) => {
                 info!(log, "service stopping"; "signal" => %signal);
                 return;
@@ -199,43 +215,44 @@ impl Bank {
             rhythm,
             patience: workings.patience,
             backoff: workings.link_backoff,
+            wake: settings.wake == Wake::Auto,
+            beat: None,
             judge: workings.judge,
         };
         Ok(Self { serial, assemble: workings.assemble, stats })
     }
 }
 
-/// The addresses of the children, by their part in a stop.
+/// The children by their part in a start and a stop. It holds their addresses: a child without one can't be
+/// restarted.
 #[derive(Default)]
 struct Tree {
+    outputs: Vec<(&'static str, Recipient<Flush>)>,
+    outlets: Vec<Outlet>,
     chains: Vec<Chain>,
-    json_file: Option<Addr<JsonFileActor>>,
-    terminal: Option<Addr<TerminalActor>>,
 }
 
+/// The list of children, outputs first.
 fn grow(supervisor: &mut Supervisor, plan: &Plan, banks: Vec<Bank>, log: &Logger) -> io::Result<Tree> {
     let mut tree = Tree::default();
-    let mut outlets = Vec::new();
     if plan.settings.json_file.enabled {
-        let (slot, log) = (Slot::default(), log.clone());
-        let (taken, directory) = (slot.clone(), plan.settings.json_file.directory.clone());
-        let deadline = plan.workings.write_deadline;
-        let child = Child::new("json_file").role(Role::Output).own_arbiter().capacity(NUDGES);
-        let json_file = supervisor
-            .keep(child, move |lifeline| JsonFileActor::new(directory, deadline, taken, log, lifeline))?;
-        outlets.push(Outlet::newest_full(slot, json_file.clone().recipient()));
-        tree.json_file = Some(json_file);
+        let (directory, deadline) = (plan.settings.json_file.directory.clone(), plan.workings.write_deadline);
+        let log = log.clone();
+        tree.live_output(supervisor, "json_file", move |slot, lifeline| {
+            JsonFileActor::new(directory, deadline, slot, log, lifeline)
+        })?;
     }
     if plan.terminal {
-        let slot = Slot::default();
-        let taken = slot.clone();
-        let child = Child::new("terminal").role(Role::Output).own_arbiter().capacity(NUDGES);
-        let terminal = supervisor.keep(child, move |_| TerminalActor::new(taken))?;
-        outlets.push(Outlet::newest_full(slot, terminal.clone().recipient()));
-        tree.terminal = Some(terminal);
+        tree.live_output(supervisor, "terminal", |slot, _| TerminalActor::new(slot))?;
+    }
+    if systemd::is_there() {
+        let slowest = plan.settings.banks.iter().map(|bank| bank.interval).max().unwrap_or_default();
+        tree.live_output(supervisor, "systemd", move |slot, _| {
+            SystemdActor::new(slot, OFFLINE_AFTER * slowest, STATUS_EVERY)
+        })?;
     }
     for bank in banks {
-        tree.chains.push(Chain::grow(supervisor, bank, &outlets, log)?);
+        tree.chains.push(Chain::grow(supervisor, bank, &tree.outlets, log)?);
     }
     Ok(tree)
 }
@@ -279,22 +296,37 @@ impl Chain {
 }
 
 impl Tree {
+    /// Starts an output that wants the newest full reading of each bank and nothing else.
+    fn live_output<A>(
+        &mut self,
+        supervisor: &mut Supervisor,
+        name: &'static str,
+        make: impl FnOnce(Slot, Lifeline) -> A + Send + 'static,
+    ) -> io::Result<()>
+    where
+        A: Actor<Context = Context<A>> + Supervised + Handler<Ping> + Handler<Nudge> + Handler<Flush>,
+    {
+        let slot = Slot::default();
+        let looked_into = slot.clone();
+        let child = Child::new(name).role(Role::Output).own_arbiter().capacity(NUDGES);
+        let output = supervisor.keep(child, move |lifeline| make(looked_into, lifeline))?;
+        self.outlets.push(Outlet::newest_full(slot, output.clone().recipient()));
+        self.outputs.push((name, output.recipient()));
+        Ok(())
+    }
+
     /// Sources end first, then what they sent flows down, then the outputs end.
     fn phases(&self) -> Vec<Phase> {
         let chains = self.chains.iter().cloned();
         let serials = chains.clone().map(|chain| chain.serial.0);
         let parsers = chains.clone().map(|Chain { parser: (name, child), .. }| (name, child.recipient()));
         let stats = chains.map(|Chain { stats: (name, child), .. }| (name, child.recipient()));
-        let json_file = self.json_file.iter().map(|child| ("json_file", child.clone().recipient()));
-        let terminal = self.terminal.iter().map(|child| ("terminal", child.clone().recipient()));
         vec![
             Phase::end(serials),
             Phase::flush(parsers),
             Phase::flush(stats),
-            Phase::flush(json_file.chain(terminal)),
-            Phase::end(
-                self.json_file.iter().map(|_| "json_file").chain(self.terminal.iter().map(|_| "terminal")),
-            ),
+            Phase::flush(self.outputs.iter().map(|(name, output)| (*name, output.clone()))),
+            Phase::end(self.outputs.iter().map(|(name, _)| *name)),
         ]
     }
 }

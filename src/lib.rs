@@ -43,6 +43,9 @@ pub mod atomic_file;
 // Actors that are restarted in place; knows actix and nothing of batteries.
 pub mod supervise;
 
+// What systemd is told.
+pub mod systemd;
+
 // What crosses actors.
 pub mod messages;
 

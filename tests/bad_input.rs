@@ -197,7 +197,7 @@ fn without_settings_it_says_how_to_begin() {
 fn a_link_that_is_none_is_a_mistake_of_the_settings() {
     let folder = tempdir().unwrap();
     fails(&mut run(folder.path(), "http://house:80"), 78, &["bank", "link", "http://house:80"]);
-    fails(&mut run(folder.path(), "rfc2217://house:80"), 78, &["tcp://host:port"]);
+    fails(&mut run(folder.path(), "rfc2217://house"), 78, &["rfc2217://host:port"]);
 }
 
 #[test]

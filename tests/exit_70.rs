@@ -35,7 +35,7 @@ fn a_chain_beyond_its_panic_budget_ends_the_process_with_70_and_the_reason() {
     let settings = load(&sources).unwrap().settings;
     let plan = Plan { settings, config: "none".into(), terminal: false, workings };
 
-    let exit = serve(plan, &[]).unwrap();
+    let exit = serve(plan, &[], |_, _| {}).unwrap();
     assert_eq!((exit, exit.code()), (Exit::Fatal, 70));
     let log = std::fs::read_to_string(folder.path().join("bankwatch.log")).unwrap();
     let with = |words: &str| -> Vec<_> { log.lines().filter(|line| line.contains(words)).collect() };

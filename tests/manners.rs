@@ -384,6 +384,7 @@ fn whatever_a_console_does_it_is_only_asked_to_read_and_at_most_three_times() {
         between: Duration::from_millis(10),
         whole: Duration::from_millis(200),
         quiet: Duration::from_millis(2),
+        wake: Duration::from_millis(2),
         pages: Duration::from_millis(20),
     };
     let mut lines_seen = 0;

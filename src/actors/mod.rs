@@ -4,4 +4,5 @@ pub mod json_file;
 pub mod parser;
 pub mod serial;
 pub mod stats;
+pub mod systemd;
 pub mod terminal;

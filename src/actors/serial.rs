@@ -8,14 +8,16 @@ use actix::{Actor, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use slog::{Logger, info, warn};
 
 use crate::console::command::Verb;
+use crate::console::prompt::Prompt;
 use crate::console::transcript::Lost;
 use crate::link::Link;
 use crate::messages::{Queue, Swept, Transcript};
 use crate::model::reading::SweepKind;
-use crate::supervise::{Flush, Ping};
+use crate::supervise::{Beat, Flush, Ping};
 use crate::sweep::conversation::{Conversation, Patience};
 use crate::sweep::plan::Rhythm;
 use crate::sweep::sweeper::{Judge, Sweeper, Swept as Step};
+use crate::sweep::wake::{Found, greet};
 use crate::trouble::{Took, Trouble, Why};
 
 /// All that the port's owner needs to know.
@@ -33,6 +35,10 @@ pub struct SerialSettings {
     pub patience: Patience,
     /// The first pause before a lost link is opened again, and the longest.
     pub backoff: (Duration, Duration),
+    /// Whether a silent console may be woken.
+    pub wake: bool,
+    /// Beats whenever work is attempted, for whoever must know that this owner is alive.
+    pub beat: Option<Beat>,
     /// How an answer is judged.
     pub judge: Judge,
 }
@@ -62,6 +68,8 @@ impl Actor for SerialActor {
             parser: self.parser.clone(),
             trouble: Trouble::new(),
             pause: self.settings.backoff.0,
+            company_told: false,
+            prompt: None,
         };
         ctx.spawn(owner.own().into_actor(self));
     }
@@ -82,6 +90,9 @@ impl Handler<Flush> for SerialActor {
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {}
 }
 
+/// From one beat to the next while nothing is due.
+const IDLE_BEAT: Duration = Duration::from_secs(5);
+
 /// One life of the owner.
 struct Owner {
     settings: SerialSettings,
@@ -89,6 +100,8 @@ struct Owner {
     parser: Queue<Swept>,
     trouble: Trouble,
     pause: Duration,
+    company_told: bool,
+    prompt: Option<Prompt>,
 }
 
 impl Owner {
@@ -97,6 +110,7 @@ impl Owner {
         let SerialSettings { bank, rhythm, judge, .. } = self.settings.clone();
         let mut sweeper = Sweeper::new(bank, rhythm, judge);
         loop {
+            self.beat();
             let opened = Instant::now();
             let reason = match self.settings.link.open().await {
                 Err(error) => error.to_string(),
@@ -121,18 +135,27 @@ impl Owner {
         mut conversation: Conversation,
         opened: Instant,
     ) -> String {
+        let woken = match greet(&mut conversation, self.settings.wake.then_some(self.settings.link.line.baud))
+            .await
+        {
+            Ok(found) => matches!(found, Found::Woken(_)),
+            Err(Lost::LinkGone(why)) => return why,
+            Err(lost) => return self.unanswered(&lost),
+        };
         sweeper.opened();
         let mut first = true;
         loop {
-            match sweeper.step(&mut conversation).await {
+            let step = sweeper.step(&mut conversation).await;
+            self.beat();
+            self.tell_company(&mut conversation);
+            match step {
                 Step::Going => {}
-                Step::Idle(until) => tokio::time::sleep_until(until).await,
-                Step::Silent(Lost::Silent) => return "console silent".to_owned(),
-                Step::Silent(lost) => return format!("console not understood: {lost}"),
-                Step::LinkGone => return "device gone".to_owned(),
+                Step::Idle(until) => self.idle(until).await,
+                Step::Silent(lost) => return unheard(&lost),
+                Step::LinkGone(why) => return why,
                 Step::Transcript(transcript) => {
                     if std::mem::take(&mut first) {
-                        self.up(&transcript, opened);
+                        self.up(&transcript, opened, woken);
                     }
                     // A full mailbox costs this sweep; the port does not wait. The queue counts it.
                     self.parser.offer(Swept(transcript.into()));
@@ -141,7 +164,31 @@ impl Owner {
         }
     }
 
-    fn up(&mut self, transcript: &Transcript, opened: Instant) {
+    /// Nobody answered when the link was opened; a sleeping console is one reason.
+    fn unanswered(&self, lost: &Lost) -> String {
+        let about_waking = match (lost, self.settings.wake, self.settings.link.target.can_set_speed()) {
+            (Lost::Silent, true, true) => ", and did not wake at 1200 baud",
+            (Lost::Silent, true, false) => {
+                ", and this link can't wake it: that takes a serial port or rfc2217://"
+            }
+            _ => "",
+        };
+        unheard(lost) + about_waking
+    }
+
+    fn beat(&self) {
+        self.settings.beat.iter().for_each(Beat::beat);
+    }
+
+    /// Nothing is due. Whoever watches sees all the same that this owner will be there in time.
+    async fn idle(&self, until: tokio::time::Instant) {
+        while tokio::time::Instant::now() < until {
+            self.beat();
+            tokio::time::sleep_until(until.min(tokio::time::Instant::now() + IDLE_BEAT)).await;
+        }
+    }
+
+    fn up(&mut self, transcript: &Transcript, opened: Instant, woken: bool) {
         let table = transcript.exchanges.iter().find(|exchange| exchange.command == Verb::Pwr.alone());
         let prompt = table.and_then(|table| table.outcome.as_ref().ok()).and_then(|answer| answer.prompt);
         let prompt = prompt.map_or_else(|| "?".to_owned(), |prompt| prompt.to_string());
@@ -151,18 +198,46 @@ impl Owner {
             info!(self.log, "link back"; "bank" => bank, "link" => link, "outage" => Took(recovered.outage));
         } else if transcript.kind == SweepKind::Full {
             info!(self.log, "link up"; "bank" => bank, "link" => link, "prompt" => prompt,
-                "batteries" => transcript.known.len(), "took" => Took(opened.elapsed()));
+                "woken" => woken, "batteries" => transcript.known.len(), "took" => Took(opened.elapsed()));
         }
+    }
+
+    /// Somebody else uses the console, or has changed its mode: told once, since it goes on working.
+    fn tell_company(&mut self, conversation: &mut Conversation) {
+        let bank = &*self.settings.bank;
+        if let Some(question) = conversation.stranger()
+            && !std::mem::replace(&mut self.company_told, true)
+        {
+            warn!(self.log, "console shared"; "bank" => bank, "question" => question,
+                "remedy" => "let one program alone use the console");
+        }
+        let prompt = conversation.prompt();
+        if let (Some(before), Some(now)) = (self.prompt, prompt)
+            && before != now
+        {
+            info!(self.log, "console mode changed"; "bank" => bank, "from" => before.text(), "to" => now.text());
+        }
+        self.prompt = prompt.or(self.prompt);
     }
 
     fn lost(&mut self, reason: &str) {
         let Some(say) = self.trouble.failed(Instant::now(), reason) else { return };
         let (bank, link) = (&*self.settings.bank, self.settings.link.to_string());
         match say.why {
-            Why::Still => warn!(self.log, "link still lost"; "bank" => bank, "since" => Took(say.since),
-                "tries" => say.count, "reason" => reason),
-            Why::Begun | Why::Changed => warn!(self.log, "link lost"; "bank" => bank, "link" => link,
+            Why::Still | Why::Changed => {
+                warn!(self.log, "link still lost"; "bank" => bank, "since" => Took(say.since),
+                "tries" => say.count, "reason" => reason)
+            }
+            Why::Begun => warn!(self.log, "link lost"; "bank" => bank, "link" => link,
                 "reason" => reason, "next_try" => Took(self.pause)),
         }
+    }
+}
+
+/// Nobody is there, or nobody who can be understood.
+fn unheard(lost: &Lost) -> String {
+    match lost {
+        Lost::Silent => "console silent".to_owned(),
+        lost => format!("console not understood: {lost}"),
     }
 }

@@ -60,6 +60,7 @@ pub fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
             workings: app::Workings::default(),
         },
         &loaded.warnings,
+        |_, control| control.reopen(),
     );
     bank.stop();
     exit

@@ -1,12 +1,16 @@
 //! The verbs: what is typed after `bankwatch`, a file a verb.
 
+pub mod capture;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod exit;
 pub mod parse;
 pub mod read;
+mod reload;
 pub mod run;
 pub mod simulate;
+mod sweep;
 
 use std::io;
 use std::sync::Arc;
@@ -43,6 +47,10 @@ pub enum Verb {
     Demo(demo::DemoArguments),
     /// Ask a bank once and show what it says
     Read(read::ReadArguments),
+    /// Say what is wrong with a link and how to mend it
+    Doctor(doctor::DoctorArguments),
+    /// Record a console's answers for replay and bug reports
+    Capture(capture::CaptureArguments),
     /// Turn a console's transcript into JSON
     Parse(parse::ParseArguments),
     /// Serve a simulated bank on a pseudo-terminal or a TCP port
@@ -62,6 +70,8 @@ impl Verb {
             Self::Run(arguments) => run::run(&arguments),
             Self::Demo(arguments) => demo::demo(&arguments),
             Self::Read(arguments) => read::read(&arguments),
+            Self::Doctor(arguments) => doctor::doctor(&arguments),
+            Self::Capture(arguments) => capture::capture(&arguments),
             Self::Parse(arguments) => parse::parse(&arguments),
             Self::Simulate(arguments) => {
                 let stopped = told_to_stop()?;

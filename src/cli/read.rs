@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -11,16 +10,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::exit::Exit;
-use crate::console::assemble::assemble;
-use crate::console::review::Review;
-use crate::console::transcript::Lost;
+use crate::cli::sweep;
 use crate::link::{Line, Link};
 use crate::model::report::BankReport;
 use crate::settings::{BankSettings, LineEnd, Settings, Sources, load};
 use crate::status::{Status, table};
 use crate::sweep::conversation::{Conversation, Patience};
-use crate::sweep::plan::Rhythm;
-use crate::sweep::sweeper::{Sweeper, Swept};
 use crate::trouble::Took;
 
 /// What to read, and how to show it.
@@ -93,21 +88,7 @@ fn ask(link: Link) -> anyhow::Result<BankReport> {
     runtime.block_on(async {
         let opened = link.open().await?;
         let mut conversation = Conversation::new(opened, LineEnd::Lf.as_bytes(), Patience::default());
-        let rhythm = Rhythm::new(Duration::from_secs(10), Duration::ZERO, true);
-        let mut sweeper = Sweeper::new(Arc::from("bank"), rhythm, Review::judge);
-        sweeper.opened();
-        loop {
-            match sweeper.step(&mut conversation).await {
-                Swept::Going | Swept::Idle(_) => {}
-                Swept::Transcript(transcript) => return Ok(BankReport::of_one(assemble(&transcript))),
-                Swept::LinkGone => bail!("{link} went away while it was being read"),
-                Swept::Silent(lost) => bail!(
-                    "the console on {link} {}: {lost}. Check that the cable is in the socket named \
-                     Console or RS232 of the first battery, that the battery is on, and the speed (115200)",
-                    if lost == Lost::Silent { "does not answer" } else { "can't be understood" }
-                ),
-            }
-        }
+        sweep::one(&link, &mut conversation, None).await
     })
 }
 

@@ -10,7 +10,8 @@ use slog::{Logger, error, warn};
 
 use crate::app::{self, AppError};
 use crate::cli::exit::Exit;
-use crate::logging;
+use crate::cli::reload::Reload;
+use crate::logging::{self, Control};
 use crate::settings::{LogFormat, LogLevel, LogSettings, Sources, load};
 
 /// With which settings.
@@ -43,22 +44,28 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         }
     };
     let config = loaded.file.as_ref().map_or_else(|| "none".to_owned(), |file| file.display().to_string());
-    let plan =
-        app::Plan { settings: loaded.settings, config, terminal: false, workings: app::Workings::default() };
-    serve(plan, &loaded.warnings)
+    let (settings, warnings) = (loaded.settings.clone(), loaded.warnings.clone());
+    let plan = app::Plan { settings, config, terminal: false, workings: app::Workings::default() };
+    let reload = Reload::new(sources, loaded);
+    serve(plan, &warnings, |log, control| reload.now(log, control))
 }
 
-/// Starts the log and runs the tree.
+/// Starts the log and runs the tree; `hangup` is what SIGHUP asks for.
 ///
 /// # Errors
 /// The log or the tree can't be started.
-pub fn serve(plan: app::Plan, warnings: &[String]) -> anyhow::Result<Exit> {
+pub fn serve(
+    plan: app::Plan,
+    warnings: &[String],
+    hangup: impl Fn(&Logger, &Control),
+) -> anyhow::Result<Exit> {
     let (log, guard) = logging::start(&target(&plan.settings.log))?;
     for warning in warnings {
         warn!(log, "settings warning"; "warning" => warning);
     }
     tell_panics(&log);
-    let outcome = app::run(plan, &log, &guard.control());
+    let control = guard.control();
+    let outcome = app::run(plan, &log, &|log| hangup(log, &control));
     // Back to standard error: nobody reads a log that has ended.
     drop(panic::take_hook());
     drop(log);
@@ -88,14 +95,19 @@ fn tell_panics(log: &Logger) {
     }));
 }
 
-fn target(settings: &LogSettings) -> logging::Target {
-    let level = match settings.level {
+/// The level in the log's own terms.
+pub(super) fn level(level: LogLevel) -> slog::Level {
+    match level {
         LogLevel::Trace => slog::Level::Trace,
         LogLevel::Debug => slog::Level::Debug,
         LogLevel::Info => slog::Level::Info,
         LogLevel::Warning => slog::Level::Warning,
         LogLevel::Error => slog::Level::Error,
-    };
+    }
+}
+
+fn target(settings: &LogSettings) -> logging::Target {
+    let level = level(settings.level);
     let format = match settings.format {
         LogFormat::Text => logging::Format::Text,
         LogFormat::Json => logging::Format::Json,

@@ -16,6 +16,9 @@ use crate::console::prompt::Prompt;
 /// More than any console says to one question: a stack's 400 cells take 36 kB, a dozen pages of counters 8 kB.
 pub const MOST_BYTES: usize = 256 * 1024;
 
+/// More than any question has.
+const MOST_ECHO: usize = 80;
+
 /// What the bytes so far amount to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -40,6 +43,9 @@ pub struct Framer {
     taken: usize,
     pager_told: bool,
     stranger_ended: bool,
+    /// The question a stranger's answer echoes, and the line that may turn out to be one.
+    stranger: Option<String>,
+    before_mark: String,
     body: Option<Answer>,
 }
 
@@ -53,6 +59,8 @@ impl Framer {
             taken: 0,
             pager_told: false,
             stranger_ended: false,
+            stranger: None,
+            before_mark: String::new(),
             body: None,
         }
     }
@@ -99,6 +107,12 @@ impl Framer {
         self.body.take_if(|body| body.ended)
     }
 
+    /// The question that somebody else's answer echoed, or a late answer to an earlier question of ours.
+    #[must_use]
+    pub fn stranger(&self) -> Option<&str> {
+        self.stranger.as_deref()
+    }
+
     /// Whether our echo was seen.
     #[must_use]
     pub fn echoed(&self) -> bool {
@@ -139,7 +153,7 @@ impl Framer {
                 body.take(&line);
                 Progress::Incomplete
             }
-            None => self.stranger(&line),
+            None => self.before_echo(&line),
         }
     }
 
@@ -157,7 +171,7 @@ impl Framer {
         match &self.body {
             Some(_) if Prompt::at_end_of(&line).is_some() => Progress::Prompt,
             Some(_) => Progress::Incomplete,
-            None => self.stranger(&line),
+            None => self.before_echo(&line),
         }
     }
 
@@ -183,10 +197,14 @@ impl Framer {
     }
 
     /// A line before our echo: someone else's, or the prompt that an empty question asks for.
-    fn stranger(&mut self, line: &str) -> Progress {
-        if line.trim() == "$$" {
-            self.stranger_ended = true;
-            return Progress::Incomplete;
+    fn before_echo(&mut self, line: &str) -> Progress {
+        match line.trim() {
+            "$$" => {
+                self.stranger_ended = true;
+                return Progress::Incomplete;
+            }
+            "@" => self.stranger = Some(Prompt::strip(&self.before_mark).chars().take(MOST_ECHO).collect()),
+            other => self.before_mark = other.chars().take(MOST_ECHO).collect(),
         }
         let Some(prompt) = Prompt::at_end_of(line) else { return Progress::Incomplete };
         if self.question.is_empty() {

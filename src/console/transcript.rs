@@ -66,8 +66,8 @@ pub enum Lost {
     Damaged(ParseError),
     /// It was at odds with other answers, and asking again confirmed nothing.
     Unconfirmed(String),
-    /// The link went away.
-    LinkGone,
+    /// The link went away: how that showed.
+    LinkGone(String),
 }
 
 impl fmt::Display for Lost {
@@ -80,7 +80,7 @@ impl fmt::Display for Lost {
             Self::Rejected(rejected) => rejected.fmt(f),
             Self::Damaged(problem) => problem.fmt(f),
             Self::Unconfirmed(why) => write!(f, "{why}, and asking again did not confirm it"),
-            Self::LinkGone => f.write_str("link gone"),
+            Self::LinkGone(why) => f.write_str(why),
         }
     }
 }

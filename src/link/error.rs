@@ -10,16 +10,10 @@ use crate::link::Holder;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
     /// The text is no link.
-    #[error("expected a link like /dev/ttyUSB0, tcp://host:port or replay:FILE, found {found:?}")]
-    Text {
-        /// What was given.
-        found: String,
-    },
-    /// A kind of link that this version can't open.
     #[error(
-        "{found:?} can't be opened by this version; use the bridge's plain TCP port with tcp://host:port"
+        "expected a link like /dev/ttyUSB0, tcp://host:port, rfc2217://host:port or replay:FILE, found {found:?}"
     )]
-    NotYet {
+    Text {
         /// What was given.
         found: String,
     },
@@ -111,7 +105,7 @@ impl LinkError {
     /// Whether trying again later can't help: the text itself is wrong.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Text { .. } | Self::NotYet { .. })
+        matches!(self, Self::Text { .. })
     }
 }
 

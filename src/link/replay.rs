@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::link::LinkError;
+use crate::link::{Io, LinkError};
 
 /// Recordings larger than this are no recordings.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
@@ -94,6 +94,8 @@ impl Replay {
         Some((start, start + prompt))
     }
 }
+
+impl Io for Replay {}
 
 impl AsyncRead for Replay {
     fn poll_read(

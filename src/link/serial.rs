@@ -1,12 +1,12 @@
 //! A serial port, held exclusively.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use tokio_serial::{ErrorKind, SerialPort, SerialPortBuilderExt, SerialStream};
 
-use crate::link::{Holder, Line, LinkError};
+use crate::link::{Holder, Io, Line, LinkError};
 
 /// Opens the port with 8 data bits, no parity, one stop bit and no flow control (protocol, section 1). Nobody
 /// else can open it while we have it.
@@ -23,6 +23,13 @@ pub(super) fn open(path: &Path, line: Line) -> Result<SerialStream, LinkError> {
     let _ = port.write_data_terminal_ready(line.dtr);
     let _ = port.write_request_to_send(line.rts);
     Ok(port)
+}
+
+impl Io for SerialStream {
+    fn set_speed(&mut self, baud: u32) -> io::Result<bool> {
+        self.set_baud_rate(baud)?;
+        Ok(true)
+    }
 }
 
 /// What the library's error means, by another look at the port: it tells most failures as "no device".

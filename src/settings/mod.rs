@@ -11,6 +11,7 @@
 use std::path::PathBuf;
 
 pub mod bank;
+pub mod change;
 mod conflict;
 pub mod database;
 pub mod endpoint;

@@ -40,6 +40,7 @@
 //! error, `stopping` and `stopped` are trivial (a panic there while unwinding aborts the process), handlers
 //! neither block nor `ctx.wait` longer than a ping may take, and timers are re-armed with `run_later`.
 
+mod beat;
 mod board;
 mod child;
 mod health;
@@ -55,6 +56,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use actix::Message;
 
+pub use self::beat::{Beat, Beats};
 pub use self::board::Fatal;
 pub use self::child::{Child, Lifeline};
 pub use self::health::{ChildHealth, Health, State};

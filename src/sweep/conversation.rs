@@ -1,5 +1,7 @@
 //! One question at a time over a link, with a deadline on every wait.
 
+use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,6 +25,8 @@ pub struct Patience {
     pub whole: Duration,
     /// How long the line must be quiet to count as quiet.
     pub quiet: Duration,
+    /// For the frame that wakes a console to go out at 1200 baud (183 ms), and for the console to take it.
+    pub wake: Duration,
     /// Behind the pager: an answer of many pages is left after this long, so that no sweep waits for it.
     pub pages: Duration,
 }
@@ -36,6 +40,7 @@ impl Default for Patience {
             between: Duration::from_secs(1),
             whole: Duration::from_secs(15),
             quiet: Duration::from_millis(300),
+            wake: Duration::from_millis(700),
             pages: Duration::from_secs(2),
         }
     }
@@ -43,6 +48,21 @@ impl Default for Patience {
 
 /// Any byte but a line end leaves the pager and is swallowed by it (protocol, section 4).
 const LEAVE_PAGER: &[u8] = b"q";
+
+/// How many of our own questions are remembered, to know a late answer from a stranger's.
+const RECENT: usize = 8;
+
+/// How the end of a link shows. A port whose adapter was pulled fails with one of several errors, which all mean
+/// the same.
+fn gone(error: &io::Error) -> String {
+    const EIO: i32 = 5;
+    const ENXIO: i32 = 6;
+    const ENODEV: i32 = 19;
+    match error.raw_os_error() {
+        Some(EIO | ENXIO | ENODEV) => "device gone".to_owned(),
+        _ => error.to_string(),
+    }
+}
 
 /// A conversation with one console.
 pub struct Conversation {
@@ -52,13 +72,25 @@ pub struct Conversation {
     chunk: Box<[u8; 4096]>,
     /// Something may still be on its way from a question that failed.
     unsettled: bool,
+    asked: VecDeque<String>,
+    stranger: Option<String>,
+    prompt: Option<Prompt>,
 }
 
 impl Conversation {
     /// Speaks over `link`, ending each question with `line_end`.
     #[must_use]
     pub fn new(link: Box<dyn Io>, line_end: &'static [u8], patience: Patience) -> Self {
-        Self { link, line_end, patience, chunk: Box::new([0; 4096]), unsettled: true }
+        Self {
+            link,
+            line_end,
+            patience,
+            chunk: Box::new([0; 4096]),
+            unsettled: true,
+            asked: VecDeque::new(),
+            stranger: None,
+            prompt: None,
+        }
     }
 
     /// Asks and waits for the answer.
@@ -93,6 +125,26 @@ impl Conversation {
         let began = Instant::now();
         self.send(&[question.as_bytes(), self.line_end].concat()).await?;
         let mut framer = Framer::new(question);
+        let outcome = self.hear(&mut framer, question, began, deadline).await;
+        if let Some(stranger) = framer.stranger().filter(|echo| !self.asked.iter().any(|asked| asked == echo))
+        {
+            self.stranger = Some(stranger.to_owned());
+        }
+        if self.asked.len() == RECENT {
+            self.asked.pop_front();
+        }
+        self.asked.push_back(question.to_owned());
+        self.prompt = outcome.as_ref().ok().and_then(|answer| answer.prompt).or(self.prompt);
+        outcome
+    }
+
+    async fn hear(
+        &mut self,
+        framer: &mut Framer,
+        question: &str,
+        began: Instant,
+        deadline: Instant,
+    ) -> Result<Answer, Lost> {
         let mut patience = self.patience.first;
         while Instant::now() < deadline {
             let Some(taken) = self.receive(patience).await? else {
@@ -108,7 +160,8 @@ impl Conversation {
                 Progress::TooLong => return Err(Lost::TooLong),
                 Progress::Incomplete => {}
                 Progress::Prompt => patience = self.patience.quiet,
-                Progress::Pager if began.elapsed() < self.patience.pages => {
+                // Who asks nothing wants no pages: some other client left the pager open.
+                Progress::Pager if began.elapsed() < self.patience.pages && !question.is_empty() => {
                     self.send(self.line_end).await?;
                     patience = self.patience.first;
                 }
@@ -134,10 +187,49 @@ impl Conversation {
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), Lost> {
-        match timeout(self.patience.first, self.link.write_all(bytes)).await {
+        let sent = async {
+            self.link.write_all(bytes).await?;
+            self.link.flush().await
+        };
+        match timeout(self.patience.first, sent).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Lost::LinkGone),
+            Ok(Err(error)) => Err(Lost::LinkGone(gone(&error))),
+            Err(_) => Err(Lost::LinkGone("the link takes no more bytes".to_owned())),
         }
+    }
+
+    /// How long it waits for what.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    /// Changes the line's speed; answers whether this link can.
+    ///
+    /// # Errors
+    /// The link is gone.
+    pub fn set_speed(&mut self, baud: u32) -> Result<bool, Lost> {
+        self.link.set_speed(baud).map_err(|error| Lost::LinkGone(gone(&error)))
+    }
+
+    /// Sends bytes that are no question, and expects nothing.
+    ///
+    /// # Errors
+    /// The link is gone.
+    pub(super) async fn type_raw(&mut self, bytes: &[u8]) -> Result<(), Lost> {
+        self.unsettled = true;
+        self.send(bytes).await
+    }
+
+    /// The prompt behind the last answer.
+    #[must_use]
+    pub fn prompt(&self) -> Option<Prompt> {
+        self.prompt
+    }
+
+    /// The question of another client whose answer came by, told once each time.
+    pub fn stranger(&mut self) -> Option<String> {
+        self.stranger.take()
     }
 
     /// The next bytes; `None` when nothing came for `patience`. An end of the stream means that the adapter or
@@ -145,7 +237,8 @@ impl Conversation {
     async fn receive(&mut self, patience: Duration) -> Result<Option<usize>, Lost> {
         match timeout(patience, self.link.read(self.chunk.as_mut_slice())).await {
             Err(_) => Ok(None),
-            Ok(Ok(0) | Err(_)) => Err(Lost::LinkGone),
+            Ok(Ok(0)) => Err(Lost::LinkGone("device gone".to_owned())),
+            Ok(Err(error)) => Err(Lost::LinkGone(gone(&error))),
             Ok(Ok(taken)) => Ok(Some(taken)),
         }
     }

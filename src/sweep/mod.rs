@@ -4,3 +4,4 @@
 pub mod conversation;
 pub mod plan;
 pub mod sweeper;
+pub mod wake;

@@ -32,6 +32,7 @@ pub struct Sweeper {
     /// Answers to slow questions, waiting for the next transcript.
     between: Vec<Exchange>,
     sweep: Option<Under>,
+    asked_last: Option<Command>,
 }
 
 /// A sweep under way.
@@ -52,8 +53,8 @@ pub enum Swept {
     Idle(Instant),
     /// Nobody is there who understands: the question and an empty line went without an answer.
     Silent(Lost),
-    /// The link must be opened anew.
-    LinkGone,
+    /// The link must be opened anew: how it showed.
+    LinkGone(String),
 }
 
 impl Sweeper {
@@ -68,6 +69,7 @@ impl Sweeper {
             judge,
             between: Vec::new(),
             sweep: None,
+            asked_last: None,
         }
     }
 
@@ -78,12 +80,19 @@ impl Sweeper {
         self.plan.opened(self.now());
     }
 
+    /// The question put in the last step, if it put one.
+    #[must_use]
+    pub fn asked_last(&self) -> Option<Command> {
+        self.asked_last
+    }
+
     fn now(&self) -> Duration {
         self.began.elapsed()
     }
 
     /// Does what is next, at most one question with its repetitions.
     pub async fn step(&mut self, conversation: &mut Conversation) -> Swept {
+        self.asked_last = None;
         match self.plan.next(self.now()) {
             Step::Begin(_) => {
                 self.review.begin();
@@ -99,11 +108,12 @@ impl Sweeper {
 
     async fn ask(&mut self, conversation: &mut Conversation, command: Command) -> Swept {
         let mut asked = 0;
+        self.asked_last = Some(command);
         let outcome = loop {
             asked += 1;
             let heard = conversation.ask(command).await;
-            if heard == Err(Lost::LinkGone) {
-                return Swept::LinkGone;
+            if let Err(Lost::LinkGone(why)) = heard {
+                return Swept::LinkGone(why);
             }
             match self.judge(command, asked, heard) {
                 Verdict::Fine(answer, found) => {
@@ -125,7 +135,7 @@ impl Sweeper {
         if let Err(lost @ (Lost::Silent | Lost::NoEcho | Lost::TooLong)) = &outcome {
             match conversation.probe().await {
                 Ok(_) => {}
-                Err(Lost::LinkGone) => return Swept::LinkGone,
+                Err(Lost::LinkGone(why)) => return Swept::LinkGone(why),
                 Err(_) => return Swept::Silent(lost.clone()),
             }
         }

@@ -15,6 +15,7 @@ pub const PATIENCE: Patience = Patience {
     between: Duration::from_millis(150),
     whole: Duration::from_secs(5),
     quiet: Duration::from_millis(10),
+    wake: Duration::from_millis(10),
     pages: Duration::from_secs(1),
 };
 
@@ -54,7 +55,7 @@ pub fn sweep(
                         }
                     }
                     // As the port's owner does: open it anew.
-                    Swept::Silent(_) | Swept::LinkGone => break,
+                    Swept::Silent(_) | Swept::LinkGone(_) => break,
                 }
             }
         }

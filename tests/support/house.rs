@@ -73,6 +73,8 @@ impl Port {
             rhythm,
             patience: Patience { quiet: Duration::from_millis(20), ..Patience::default() },
             backoff: (Duration::from_millis(10), Duration::from_millis(50)),
+            wake: false,
+            beat: None,
             judge: Review::judge,
         };
         let started = std::time::Instant::now();

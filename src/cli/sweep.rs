@@ -1,0 +1,75 @@
+//! One full sweep outside of the service: for `read` and `doctor`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+
+use crate::console::assemble::assemble;
+use crate::console::command::Command;
+use crate::console::review::Review;
+use crate::console::transcript::Lost;
+use crate::link::Link;
+use crate::model::report::BankReport;
+use crate::sweep::conversation::Conversation;
+use crate::sweep::plan::Rhythm;
+use crate::sweep::sweeper::{Sweeper, Swept};
+
+/// How long each question took.
+#[derive(Debug, Default)]
+pub struct Timing {
+    took: Vec<(Command, Duration)>,
+}
+
+impl Timing {
+    /// The slowest question of each kind, in the order asked.
+    pub fn slowest(&self) -> Vec<(&'static str, Duration)> {
+        let mut kinds: Vec<(&'static str, Duration)> = Vec::new();
+        for (command, took) in &self.took {
+            let name = match (command.verb.text(), command.index) {
+                ("pwr", Some(_)) => "pwr N",
+                ("bat", Some(_)) => "bat N",
+                ("info", Some(_)) => "info N",
+                (text, _) => text,
+            };
+            match kinds.iter_mut().find(|(kind, _)| *kind == name) {
+                Some((_, most)) => *most = (*most).max(*took),
+                None => kinds.push((name, *took)),
+            }
+        }
+        kinds
+    }
+}
+
+/// One full sweep.
+///
+/// # Errors
+/// Nobody answers, or the link goes away.
+pub async fn one(
+    link: &Link,
+    conversation: &mut Conversation,
+    mut timing: Option<&mut Timing>,
+) -> anyhow::Result<BankReport> {
+    let rhythm = Rhythm::new(Duration::from_secs(10), Duration::ZERO, true);
+    let mut sweeper = Sweeper::new(Arc::from("bank"), rhythm, Review::judge);
+    sweeper.opened();
+    loop {
+        let began = Instant::now();
+        match sweeper.step(conversation).await {
+            Swept::Going => {
+                if let (Some(timing), Some(command)) = (&mut timing, sweeper.asked_last()) {
+                    timing.took.push((command, began.elapsed()));
+                }
+            }
+            Swept::Idle(_) => {}
+            Swept::Transcript(transcript) => return Ok(BankReport::of_one(assemble(&transcript))),
+            Swept::LinkGone(why) => bail!("{link} went away while it was being read: {why}"),
+            Swept::Silent(lost) => bail!(
+                "the console on {link} {}: {lost}. Check that the cable is in the socket named \
+                 Console or RS232 of the first battery, that the battery is on, and the speed (115200); \
+                 `bankwatch doctor {link}` looks closer",
+                if lost == Lost::Silent { "does not answer" } else { "can't be understood" }
+            ),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What bytes that came back from a link tell about it, for people who have a cable in their hand.
+
+use std::fmt;
+
+use crate::console::frame::{Framer, Progress};
+use crate::console::prompt::Prompt;
+
+/// What was heard after an empty line was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing at all.
+    Nothing,
+    /// A console's prompt.
+    Prompt(Prompt),
+    /// Readable text that ends in no prompt we know.
+    Text(String),
+    /// The frames of the inverter's socket: `~20…` in hexadecimal digits.
+    InverterSocket,
+    /// A bridge that negotiates telnet.
+    Telnet,
+    /// Bytes that are no text: the speed is wrong, the levels are, or the socket is.
+    Noise {
+        /// How many bytes.
+        bytes: usize,
+        /// How many of them could be text.
+        readable: usize,
+    },
+}
+
+/// Of a text, this share of its bytes is readable at least.
+const READABLE: f64 = 0.9;
+
+impl Heard {
+    /// What `bytes` are.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        if bytes.is_empty() {
+            return Self::Nothing;
+        }
+        if let Progress::Complete(answer) = Framer::new("").push(bytes)
+            && let Some(prompt) = answer.prompt
+        {
+            return Self::Prompt(prompt);
+        }
+        if is_telnet(bytes) {
+            return Self::Telnet;
+        }
+        if is_inverter_frame(bytes) {
+            return Self::InverterSocket;
+        }
+        let readable = bytes.iter().filter(|byte| is_readable(**byte)).count();
+        if (readable as f64) < READABLE * bytes.len() as f64 {
+            return Self::Noise { bytes: bytes.len(), readable };
+        }
+        let text: String =
+            bytes.iter().filter(|byte| is_readable(**byte)).map(|byte| char::from(*byte)).collect();
+        let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("");
+        Self::Text(last.chars().take(60).collect())
+    }
+}
+
+impl fmt::Display for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("silence"),
+            Self::Prompt(prompt) => write!(f, "the prompt {prompt}"),
+            Self::Text(text) => write!(f, "text that ends in no prompt: {text:?}"),
+            Self::InverterSocket => {
+                f.write_str("frames like ~20…: this is the inverter's RS485 socket, not the console's")
+            }
+            Self::Telnet => f.write_str("telnet negotiation: the bridge is not set to raw"),
+            Self::Noise { bytes, readable } => {
+                write!(f, "noise: {bytes} bytes, of which {readable} could be text")
+            }
+        }
+    }
+}
+
+fn is_readable(byte: u8) -> bool {
+    byte.is_ascii_graphic() || matches!(byte, b' ' | b'\r' | b'\n' | b'\t')
+}
+
+/// An escape, a verb (251 to 254) and one of the usual options, at the very beginning.
+fn is_telnet(bytes: &[u8]) -> bool {
+    matches!(bytes, [255, 251..=254, 0..=44, ..])
+}
+
+fn is_inverter_frame(bytes: &[u8]) -> bool {
+    let frame = bytes.iter().position(|byte| *byte == b'~').map(|at| &bytes[at + 1..]);
+    frame.is_some_and(|frame| frame.len() >= 12 && frame.iter().take(12).all(u8::is_ascii_hexdigit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_heard_is_told_apart() {
+        assert_eq!(Heard::of(b""), Heard::Nothing);
+        assert_eq!(Heard::of(b"\n\rPYTES>"), Heard::Prompt(Prompt::Pytes));
+        assert_eq!(Heard::of(b"\r\nlogin: "), Heard::Text("login:".into()));
+        assert_eq!(Heard::of(b"~20024642E00202FD33\r"), Heard::InverterSocket);
+        assert_eq!(Heard::of(&[255, 251, 1, 255, 251, 3]), Heard::Telnet);
+        assert_eq!(Heard::of(&[0xfe, 0x80, 0, 0x7c, 0x9c]), Heard::Noise { bytes: 5, readable: 1 });
+    }
+}
