@@ -1,7 +1,7 @@
 # The names people try first; what they do is in scripts/ and in cargo.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint fmt demo docs bench clean
+.PHONY: help build test lint fmt demo docs bench soak clean
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z]*\): ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -27,6 +27,9 @@ docs: ## Builds the documentation of the code
 
 bench: ## Measures
 	cargo bench --locked
+
+soak: ## Breaks things at random for SECONDS (an hour)
+	CHAOS_SECONDS=$(or $(SECONDS),3600) cargo test --locked --test chaos -- --nocapture
 
 clean: ## Removes what was built
 	cargo clean

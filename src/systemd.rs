@@ -2,7 +2,12 @@
 //! Without systemd nothing is sent.
 
 use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::future::pending;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
@@ -12,10 +17,16 @@ use crate::supervise::Beats;
 /// No more than this often.
 const FEED_EVERY: Duration = Duration::from_secs(1);
 
+/// How long it may take to take a line.
+const TAKEN_WITHIN: Duration = Duration::from_secs(1);
+
+/// Where it listens.
+const SOCKET: &str = "NOTIFY_SOCKET";
+
 /// Whether systemd, or somebody who plays it, listens.
 #[must_use]
 pub fn is_there() -> bool {
-    std::env::var_os("NOTIFY_SOCKET").is_some()
+    std::env::var_os(SOCKET).is_some()
 }
 
 /// The service is up: its settings are read and its tree stands. It does not wait for a battery, which may be
@@ -52,5 +63,21 @@ pub async fn feed_watchdog(beats: &Beats) -> Infallible {
 
 /// A supervisor that does not listen costs nothing and is told again soon.
 fn tell(state: &[NotifyState<'_>]) {
-    let _ = sd_notify::notify(state);
+    if let Some(socket) = std::env::var_os(SOCKET) {
+        let text: String = state.iter().map(|state| format!("{state}\n")).collect();
+        let _ = send(&socket, text.as_bytes());
+    }
+}
+
+/// The library knows paths alone; with `@` in front it is a name that no folder holds.
+fn send(socket: &OsStr, text: &[u8]) -> io::Result<()> {
+    let address = match socket.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(socket)?,
+    };
+    let datagram = UnixDatagram::unbound()?;
+    // A machine that boots takes its time, but nobody waits for ever for a listener who takes nothing.
+    datagram.set_write_timeout(Some(TAKEN_WITHIN))?;
+    datagram.send_to_addr(text, &address)?;
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -16,7 +16,7 @@ use crate::console::blank::Blank;
 use crate::console::command::{Command, Verb};
 use crate::console::parsed::{self, Parsed};
 use crate::console::transcript::Lost;
-use crate::link::tap::Tap;
+use crate::link::tap::{self, Tap};
 use crate::link::{Line, Link};
 use crate::model::place::Place;
 use crate::settings::LineEnd;
@@ -44,6 +44,12 @@ const OF_GROUP: &[Verb] =
     &[Verb::Pwr, Verb::Unit, Verb::Bat, Verb::Info, Verb::Stat, Verb::Time, Verb::Log, Verb::DataEvent];
 const OF_BATTERY: &[Verb] = &[Verb::Pwr, Verb::Bat, Verb::Info, Verb::Stat, Verb::Soh];
 
+/// Nobody waits for the next sweep here: an answer of many pages is recorded to its end.
+fn patience() -> Patience {
+    let pages = Duration::from_secs(120);
+    Patience { whole: pages, pages, ..Patience::default() }
+}
+
 /// Records. Exit code 1 where a question went without any answer.
 ///
 /// # Errors
@@ -51,9 +57,11 @@ const OF_BATTERY: &[Verb] = &[Verb::Pwr, Verb::Bat, Verb::Info, Verb::Stat, Verb
 pub fn capture(arguments: &CaptureArguments) -> anyhow::Result<Exit> {
     let link = Link::parse(&arguments.link, Line::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let recorded = runtime.block_on(record(&link, arguments.rounds))?;
+    let (mut conversation, copy) = runtime.block_on(greeted(&link))?;
     let named = || format!("{} can't be written", arguments.output.display());
     let mut file = File::create(&arguments.output).with_context(named)?;
+    let mut recorded = Vec::new();
+    let ended = runtime.block_on(record(&mut conversation, &copy, arguments.rounds, &mut recorded));
     write(&mut file, &link, &recorded).with_context(named)?;
     let silent = recorded.iter().filter(|record| record.bytes.is_empty()).count();
     writeln!(
@@ -62,6 +70,9 @@ pub fn capture(arguments: &CaptureArguments) -> anyhow::Result<Exit> {
         recorded.len() - silent,
         arguments.output.display()
     )?;
+    if let Err(why) = ended {
+        bail!("{link} went away while it was being recorded: {why}; what came until then is in the file");
+    }
     Ok(if silent == 0 { Exit::Well } else { Exit::Failed })
 }
 
@@ -73,31 +84,44 @@ struct Record {
     bytes: Vec<u8>,
 }
 
-async fn record(link: &Link, rounds: u32) -> anyhow::Result<Vec<Record>> {
+/// Opens the link, with a copy of all that comes in, and sees whether anybody is there.
+async fn greeted(link: &Link) -> anyhow::Result<(Conversation, tap::Copy)> {
     let (tap, copy) = Tap::new(link.open().await?);
-    let mut conversation = Conversation::new(Box::new(tap), LineEnd::Lf.as_bytes(), Patience::default());
-    if greet(&mut conversation, Some(link.line.baud)).await == Err(Lost::Silent) {
-        bail!("the console on {link} does not answer; `bankwatch doctor {link}` looks closer");
+    let mut conversation = Conversation::new(Box::new(tap), LineEnd::Lf.as_bytes(), patience());
+    match greet(&mut conversation, Some(link.line.baud)).await {
+        Err(Lost::Silent) => {
+            bail!("the console on {link} does not answer; `bankwatch doctor {link}` looks closer")
+        }
+        Err(Lost::LinkGone(why)) => bail!("{link} went away: {why}"),
+        // Whatever it is, it is worth recording.
+        Ok(_) | Err(_) => Ok((conversation, copy)),
     }
-    let mut records = Vec::new();
+}
+
+/// Puts the questions. Answers how the link went away, if it did.
+async fn record(
+    conversation: &mut Conversation,
+    copy: &tap::Copy,
+    rounds: u32,
+    records: &mut Vec<Record>,
+) -> Result<(), String> {
     for _ in 0..rounds {
         let mut questions: Vec<Command> = OF_GROUP.iter().rev().map(|verb| verb.alone()).collect();
         while let Some(command) = questions.pop() {
             let _ = copy.take();
             let (at, began) = (Timestamp::now(), Instant::now());
             let answered = conversation.ask(command).await;
-            if let Err(Lost::LinkGone(why)) = &answered {
-                bail!("{link} went away while it was being recorded: {why}");
-            }
-            if command == Verb::Pwr.alone()
-                && let Ok(answer) = &answered
-            {
-                questions.splice(0..0, of_batteries(answer));
-            }
             records.push(Record { command, at, seconds: began.elapsed().as_secs_f64(), bytes: copy.take() });
+            match answered {
+                Err(Lost::LinkGone(why)) => return Err(why),
+                Ok(answer) if command == Verb::Pwr.alone() => {
+                    questions.splice(0..0, of_batteries(&answer));
+                }
+                _ => {}
+            }
         }
     }
-    Ok(records)
+    Ok(())
 }
 
 /// The questions about each battery that the table shows, the last first.

@@ -1,5 +1,6 @@
 //! `bankwatch doctor`: what is wrong with a link, in words, and how to mend it.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,9 @@ const ATTEMPTS: &[Attempt] = &[
     attempt(230_400, LineEnd::Lf, true),
 ];
 
+/// Who says so much without a prompt is no console.
+const ENOUGH: usize = 64 * 1024;
+
 /// Looks at the link. Exit code 0 where the console answers.
 ///
 /// # Errors
@@ -65,7 +69,7 @@ pub fn doctor(arguments: &DoctorArguments) -> anyhow::Result<Exit> {
 
 async fn examine(arguments: &DoctorArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
     let first = Link::parse(&arguments.link, Line::default())?;
-    writeln!(out, "link       {first}")?;
+    row(out, "link", &first)?;
     let mut heard = Vec::new();
     for attempt in ATTEMPTS.iter().filter(|attempt| applies(&first.target, **attempt)) {
         let line = Line { baud: attempt.baud, dtr: attempt.modem, rts: attempt.modem };
@@ -73,25 +77,27 @@ async fn examine(arguments: &DoctorArguments, out: &mut impl Write) -> anyhow::R
         let mut open = match link.open().await {
             Ok(open) => open,
             Err(error) => {
-                writeln!(out, "opening    {error}")?;
+                row(out, "opening", error)?;
                 return Ok(Exit::Failed);
             }
         };
-        let bytes = poke(&mut open, attempt.line_end, arguments.listen).await?;
-        let found = Heard::of(&bytes);
-        writeln!(out, "{:<10} {found}", label(&first.target, *attempt))?;
+        let found = poke(&mut open, attempt.line_end, arguments.listen).await?;
+        row(out, &label(&first.target, *attempt), &found)?;
+        let conversation = |patience| Conversation::new(open, attempt.line_end.as_bytes(), patience);
         if let Heard::Prompt(_) = found {
-            return answering(&link, open, *attempt, out).await;
+            return report(&link, conversation(Patience::default()), *attempt, out).await;
         }
-        if matches!(found, Heard::Nothing)
-            && attempt == &ATTEMPTS[0]
-            && let Some(exit) = wake(&link, open, *attempt, out).await?
-        {
-            return Ok(exit);
+        if attempt == &ATTEMPTS[0] && matches!(found, Heard::Nothing | Heard::Text(_)) {
+            let patience = Patience { first: arguments.listen, ..Patience::default() };
+            let rousable = found == Heard::Nothing;
+            if let Some(conversation) = rouse(&link, conversation(patience), rousable, out).await? {
+                return report(&link, conversation, *attempt, out).await;
+            }
         }
         heard.push(found);
     }
-    advise(&first.target, &heard, out)?;
+    writeln!(out, "\nNo console answers.")?;
+    advice(&first.target, &heard).iter().try_for_each(|line| writeln!(out, "- {line}"))?;
     Ok(Exit::Failed)
 }
 
@@ -118,7 +124,7 @@ fn label(target: &Target, attempt: Attempt) -> String {
 }
 
 /// Sends an empty line and listens.
-async fn poke(link: &mut Box<dyn Io>, line_end: LineEnd, listen: Duration) -> anyhow::Result<Vec<u8>> {
+async fn poke(link: &mut Box<dyn Io>, line_end: LineEnd, listen: Duration) -> anyhow::Result<Heard> {
     let mut heard = Vec::new();
     let deadline = tokio::time::Instant::now() + listen;
     if timeout(listen, link.write_all(line_end.as_bytes())).await.is_err() {
@@ -127,55 +133,49 @@ async fn poke(link: &mut Box<dyn Io>, line_end: LineEnd, listen: Duration) -> an
         );
     }
     let mut chunk = [0; 1024];
-    const ENOUGH: usize = 64 * 1024;
     while heard.len() < ENOUGH {
         match tokio::time::timeout_at(deadline, link.read(&mut chunk)).await {
-            Err(_) | Ok(Ok(0) | Err(_)) => break,
+            Err(_) => break,
+            // The link itself tells a bridge in telnet mode by its first bytes.
+            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => return Ok(Heard::Telnet),
+            Ok(Ok(0) | Err(_)) if heard.is_empty() => return Ok(Heard::Closed),
+            Ok(Ok(0) | Err(_)) => break,
             Ok(Ok(taken)) => heard.extend_from_slice(&chunk[..taken]),
         }
         if matches!(Heard::of(&heard), Heard::Prompt(_)) {
             break;
         }
     }
-    Ok(heard)
+    Ok(Heard::of(&heard))
 }
 
-/// A console that is silent may be asleep.
-async fn wake(
+/// A console that is silent may be asleep, and one that says something else may wait at its pager.
+async fn rouse(
     link: &Link,
-    open: Box<dyn Io>,
-    attempt: Attempt,
+    mut conversation: Conversation,
+    rousable: bool,
     out: &mut impl Write,
-) -> anyhow::Result<Option<Exit>> {
-    if !matches!(link.target, Target::Serial(_) | Target::Rfc2217(_)) {
-        return Ok(None);
-    }
-    let mut conversation = Conversation::new(open, attempt.line_end.as_bytes(), patience());
-    match greet(&mut conversation, Some(attempt.baud)).await {
+) -> anyhow::Result<Option<Conversation>> {
+    let settable = matches!(link.target, Target::Serial(_) | Target::Rfc2217(_));
+    let wake = (rousable && settable).then_some(link.line.baud);
+    match greet(&mut conversation, wake).await {
         Ok(Found::Woken(prompt)) => {
-            writeln!(out, "asleep     it answered {prompt} after it was woken at 1200 baud")?;
-            Ok(Some(report(link, conversation, attempt, out).await?))
+            row(out, "asleep", format!("woken at 1200 baud, then the prompt {prompt}"))?
         }
-        Ok(_) => Ok(Some(report(link, conversation, attempt, out).await?)),
-        Err(_) => {
-            writeln!(out, "waking     silence after the wake-up at 1200 baud")?;
-            Ok(None)
+        Ok(Found::Awake(prompt)) => row(out, "once more", format!("the prompt {prompt}"))?,
+        Ok(Found::Unclear) => return Ok(None),
+        Err(_) if wake.is_some() => {
+            row(out, "waking at 1200 baud", "silence")?;
+            return Ok(None);
         }
+        Err(_) => return Ok(None),
     }
+    Ok(Some(conversation))
 }
 
-fn patience() -> Patience {
-    Patience { first: Duration::from_secs(2), ..Patience::default() }
-}
-
-async fn answering(
-    link: &Link,
-    open: Box<dyn Io>,
-    attempt: Attempt,
-    out: &mut impl Write,
-) -> anyhow::Result<Exit> {
-    let conversation = Conversation::new(open, attempt.line_end.as_bytes(), Patience::default());
-    report(link, conversation, attempt, out).await
+/// One line of what was found.
+fn row(out: &mut impl Write, label: &str, value: impl Display) -> io::Result<()> {
+    writeln!(out, "{label:<23}{value}")
 }
 
 /// What the console says, how fast, and the settings for it.
@@ -187,31 +187,44 @@ async fn report(
 ) -> anyhow::Result<Exit> {
     let mut timing = Timing::default();
     let began = Instant::now();
-    let report = sweep::one(link, &mut conversation, Some(&mut timing)).await?;
+    let report = match sweep::one(link, &mut conversation, Some(&mut timing)).await {
+        Ok(report) => report,
+        Err(unswept) => {
+            row(out, "sweep", unswept)?;
+            return no_answers(out);
+        }
+    };
     let reading = &report.reading;
-    let batteries = reading.batteries.len();
-    writeln!(out, "batteries  {batteries}{}", if reading.series() { " modules in series" } else { "" })?;
+    let series = if reading.series() { " modules in series" } else { "" };
+    row(out, "batteries", format!("{}{series}", reading.batteries.len()))?;
     for (battery, facts) in reading.batteries.iter().zip(&report.facts) {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "?".into());
         let cells = battery.cells.as_ref().map_or_else(|| "no".to_owned(), |cells| cells.len().to_string());
-        writeln!(
-            out,
-            "  {:<8} {} {}, firmware {}, {cells} cells",
-            battery.place,
-            text(&facts.manufacturer),
-            text(&facts.model),
-            text(&facts.firmware)
-        )?;
+        let (maker, model, firmware) = (text(&facts.manufacturer), text(&facts.model), text(&facts.firmware));
+        let found = format!("{maker} {model}, firmware {firmware}, {cells} cells");
+        row(out, &format!("battery {}", battery.place), found)?;
     }
     for (command, took) in timing.slowest() {
-        writeln!(out, "round trip {command:<8} {:.0} ms", took.as_secs_f64() * 1000.0)?;
+        row(out, &format!("round trip of {command}"), format!("{:.0} ms", took.as_secs_f64() * 1000.0))?;
     }
-    writeln!(out, "sweep      {:.2} s, {} asked again", began.elapsed().as_secs_f64(), reading.asked_again)?;
+    let again = reading.asked_again;
+    row(out, "sweep", format!("{:.2} s, {again} questions asked again", began.elapsed().as_secs_f64()))?;
     for missing in &reading.missing {
-        writeln!(out, "missing    {}: {}", missing.command, missing.reason)?;
+        row(out, "missing", format!("{}: {}", missing.command, missing.reason))?;
+    }
+    if reading.batteries.is_empty() {
+        return no_answers(out);
     }
     settings(link, attempt, out)?;
     Ok(if reading.missing.is_empty() { Exit::Well } else { Exit::Failed })
+}
+
+/// It has a prompt, and that is all.
+fn no_answers(out: &mut impl Write) -> anyhow::Result<Exit> {
+    writeln!(out, "\nThe console has a prompt and does not answer questions.")?;
+    writeln!(out, "- Does another program use it as well, over the same bridge?")?;
+    writeln!(out, "- Are the questions damaged on their way: a long cable, a loose ground wire?")?;
+    Ok(Exit::Failed)
 }
 
 /// The lines to put into the settings: what differs from the defaults.
@@ -232,10 +245,10 @@ fn settings(link: &Link, attempt: Attempt, out: &mut impl Write) -> anyhow::Resu
 }
 
 /// Nobody answered: what that usually means.
-fn advise(target: &Target, heard: &[Heard], out: &mut impl Write) -> anyhow::Result<()> {
+fn advice(target: &Target, heard: &[Heard]) -> &'static [&'static str] {
     let any = |wanted: fn(&Heard) -> bool| heard.iter().any(wanted);
     let bridge = matches!(target, Target::Tcp(_));
-    let advice: &[&str] = if any(|heard| matches!(heard, Heard::Telnet)) {
+    if any(|heard| matches!(heard, Heard::Telnet)) {
         &["Set the bridge to raw TCP (no telnet), or use rfc2217:// where it offers that."]
     } else if any(|heard| matches!(heard, Heard::InverterSocket)) {
         &["Move the cable to the socket named Console or RS232."]
@@ -247,20 +260,74 @@ fn advise(target: &Target, heard: &[Heard], out: &mut impl Write) -> anyhow::Res
     } else if any(|heard| matches!(heard, Heard::Noise { .. })) {
         &[
             "The battery speaks true RS232: an adapter with TTL levels (3.3 V, 5 V) hears garbage.",
-            "Check the ground wire: pin 8 on Pylontech, pin 4 on Pytes.",
+            "Check the ground wire: pin 8 on Pylontech, pin 4 on PYTES.",
             "Check that the cable is in the socket named Console or RS232, not RS485, CAN or LINK.",
         ]
     } else if any(|heard| matches!(heard, Heard::Text(_))) {
-        &["Something answers that is no battery's console. Is this the right port?"]
+        &[
+            "Something answers that is no battery's console. Is this the right port?",
+            "If it is a battery, this version does not know its prompt: please report the line above.",
+        ]
+    } else if any(|heard| matches!(heard, Heard::Closed)) && bridge {
+        &["Many bridges serve one client at a time: stop the other one, a web page or a second program."]
     } else {
         &[
             "Is the battery on, and is it the first one of the group (the master)?",
             "Is the cable in the socket named Console or RS232, not RS485, CAN or LINK?",
             "Do transmit and receive cross? The battery sends on pin 3 and listens on pin 6 of its RJ45 socket.",
-            "Is the ground wire connected: pin 8 on Pylontech, pin 4 on Pytes?",
+            "Is the ground wire connected: pin 8 on Pylontech, pin 4 on PYTES?",
         ]
-    };
-    writeln!(out, "\nNo console answers.")?;
-    advice.iter().try_for_each(|line| writeln!(out, "- {line}"))?;
-    Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn advised(link: &str, heard: &[Heard]) -> String {
+        advice(&Link::parse(link, Line::default()).unwrap().target, heard).join(" ")
+    }
+
+    #[test]
+    fn what_was_heard_at_any_attempt_decides_the_advice() {
+        let noise = Heard::Noise { bytes: 9, readable: 1 };
+        let (silence, serial, bridge) = (Heard::Nothing, "/dev/ttyUSB0", "tcp://192.0.2.7:4196");
+        let cases = [
+            (serial, vec![silence.clone()], "ground wire connected"),
+            (bridge, vec![silence.clone()], "ground wire connected"),
+            (serial, vec![silence.clone(), noise.clone()], "TTL levels (3.3 V, 5 V)"),
+            (bridge, vec![noise.clone(), silence.clone()], "bridge's serial side to 115200"),
+            (bridge, vec![Heard::Telnet, silence.clone()], "raw TCP"),
+            (serial, vec![noise, Heard::InverterSocket], "socket named Console or RS232"),
+            (serial, vec![Heard::Text("login:".into())], "right port"),
+            (bridge, vec![Heard::Closed], "one client at a time"),
+            (serial, vec![Heard::Closed], "Is the battery on"),
+        ];
+        for (link, heard, words) in cases {
+            assert!(advised(link, &heard).contains(words), "{link} {heard:?}: {}", advised(link, &heard));
+        }
+    }
+
+    #[test]
+    fn speeds_and_modem_lines_are_tried_only_where_they_can_be_set() {
+        let tried = |link: &str| {
+            let target = Link::parse(link, Line::default()).unwrap().target;
+            ATTEMPTS.iter().filter(|attempt| applies(&target, **attempt)).count()
+        };
+        assert_eq!(tried("/dev/ttyUSB0"), ATTEMPTS.len());
+        assert_eq!(tried("rfc2217://192.0.2.7:4196"), ATTEMPTS.len());
+        assert_eq!(tried("tcp://192.0.2.7:4196"), 3, "the line ends alone");
+    }
+
+    #[test]
+    fn the_lines_for_the_settings_hold_what_differs_from_the_defaults() {
+        let lines = |attempt| {
+            let mut out = Vec::new();
+            settings(&Link::parse("/dev/ttyUSB0", Line::default()).unwrap(), attempt, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert!(lines(ATTEMPTS[0]).ends_with("[[bank]]\nlink = \"/dev/ttyUSB0\"\n"));
+        let odd = lines(attempt(9_600, LineEnd::Crlf, false));
+        assert!(odd.ends_with("\nbaud = 9600\nline_end = \"crlf\"\ndtr = false\nrts = false\n"), "{odd}");
+    }
 }

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::exit::Exit;
-use crate::cli::sweep;
+use crate::cli::sweep::{self, Unswept};
 use crate::link::{Line, Link};
 use crate::model::report::BankReport;
 use crate::settings::{BankSettings, LineEnd, Settings, Sources, load};
@@ -88,7 +88,14 @@ fn ask(link: Link) -> anyhow::Result<BankReport> {
     runtime.block_on(async {
         let opened = link.open().await?;
         let mut conversation = Conversation::new(opened, LineEnd::Lf.as_bytes(), Patience::default());
-        sweep::one(&link, &mut conversation, None).await
+        let swept = sweep::one(&link, &mut conversation, None).await;
+        swept.map_err(|unswept| match unswept {
+            Unswept::Gone { .. } => unswept.into(),
+            Unswept::Unheard { .. } => anyhow!(
+                "{unswept}. Check that the cable is in the socket named Console or RS232 of the first battery, \
+                 that the battery is on, and the speed (115200); `bankwatch doctor {link}` looks closer"
+            ),
+        })
     })
 }
 

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
-
 use crate::console::assemble::assemble;
 use crate::console::command::Command;
 use crate::console::review::Review;
@@ -41,6 +39,27 @@ impl Timing {
     }
 }
 
+/// Why there is no sweep.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Unswept {
+    /// The link went away.
+    #[error("{link} went away while it was being read: {why}")]
+    Gone {
+        /// The link.
+        link: Link,
+        /// How it showed.
+        why: String,
+    },
+    /// Nobody is there who understands.
+    #[error("the console on {link} {}: {lost}", if *.lost == Lost::Silent { "does not answer" } else { "can't be understood" })]
+    Unheard {
+        /// The link.
+        link: Link,
+        /// What came of the question.
+        lost: Lost,
+    },
+}
+
 /// One full sweep.
 ///
 /// # Errors
@@ -49,7 +68,7 @@ pub async fn one(
     link: &Link,
     conversation: &mut Conversation,
     mut timing: Option<&mut Timing>,
-) -> anyhow::Result<BankReport> {
+) -> Result<BankReport, Unswept> {
     let rhythm = Rhythm::new(Duration::from_secs(10), Duration::ZERO, true);
     let mut sweeper = Sweeper::new(Arc::from("bank"), rhythm, Review::judge);
     sweeper.opened();
@@ -63,13 +82,8 @@ pub async fn one(
             }
             Swept::Idle(_) => {}
             Swept::Transcript(transcript) => return Ok(BankReport::of_one(assemble(&transcript))),
-            Swept::LinkGone(why) => bail!("{link} went away while it was being read: {why}"),
-            Swept::Silent(lost) => bail!(
-                "the console on {link} {}: {lost}. Check that the cable is in the socket named \
-                 Console or RS232 of the first battery, that the battery is on, and the speed (115200); \
-                 `bankwatch doctor {link}` looks closer",
-                if lost == Lost::Silent { "does not answer" } else { "can't be understood" }
-            ),
+            Swept::LinkGone(why) => return Err(Unswept::Gone { link: link.clone(), why }),
+            Swept::Silent(lost) => return Err(Unswept::Unheard { link: link.clone(), lost }),
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::console::prompt::Prompt;
 pub enum Heard {
     /// Nothing at all.
     Nothing,
+    /// The other side closed the link before it said anything.
+    Closed,
     /// A console's prompt.
     Prompt(Prompt),
     /// Readable text that ends in no prompt we know.
@@ -63,6 +65,7 @@ impl fmt::Display for Heard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str("silence"),
+            Self::Closed => f.write_str("closed by the other side"),
             Self::Prompt(prompt) => write!(f, "the prompt {prompt}"),
             Self::Text(text) => write!(f, "text that ends in no prompt: {text:?}"),
             Self::InverterSocket => {

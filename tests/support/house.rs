@@ -63,12 +63,17 @@ impl Port {
 
     /// A bank called `house`, swept every 20 ms.
     pub fn house(&self) -> Bank {
+        Self::of(&self.link)
+    }
+
+    /// The same behind any link.
+    pub fn of(link: &str) -> Bank {
         let interval = Duration::from_millis(20);
         let rhythm = Rhythm::new(interval, Duration::ZERO, true);
         let facts_every = rhythm.facts_every;
         let serial = SerialSettings {
             bank: "house".into(),
-            link: Link::parse(&self.link, Line::default()).unwrap(),
+            link: Link::parse(link, Line::default()).unwrap(),
             line_end: b"\n",
             rhythm,
             patience: Patience { quiet: Duration::from_millis(20), ..Patience::default() },

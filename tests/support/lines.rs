@@ -14,6 +14,14 @@ impl Lines {
         Logger::root(self.clone().fuse(), o!())
     }
 
+    /// Forgets all but so many.
+    #[allow(dead_code, reason = "for tests that run for hours")]
+    pub fn keep_last(&self, count: usize) {
+        let mut lines = self.0.lock().unwrap();
+        let surplus = lines.len().saturating_sub(count);
+        lines.drain(..surplus);
+    }
+
     pub fn with(&self, words: &str) -> Vec<String> {
         self.0.lock().unwrap().iter().filter(|line| line.contains(words)).cloned().collect()
     }

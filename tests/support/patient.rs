@@ -189,10 +189,19 @@ pub fn pinged() -> Policy {
 
 /// Runs a test in an actix system, with a supervisor whose log can be read.
 pub fn supervised<F: Future<Output = ()>>(policy: Policy, test: impl FnOnce(Supervisor, Lines) -> F) {
+    supervised_for(LONG * 3, policy, test);
+}
+
+/// The same for a test that may take so long.
+pub fn supervised_for<F: Future<Output = ()>>(
+    within: Duration,
+    policy: Policy,
+    test: impl FnOnce(Supervisor, Lines) -> F,
+) {
     let lines = Lines::default();
     System::new().block_on(async {
         let supervisor = Supervisor::new(lines.logger(), policy);
-        timeout(LONG * 3, test(supervisor, lines.clone())).await.expect("the test ends in time");
+        timeout(within, test(supervisor, lines.clone())).await.expect("the test ends in time");
     });
 }
 

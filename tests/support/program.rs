@@ -77,3 +77,13 @@ impl Drop for Service {
         let _ = self.process.wait();
     }
 }
+
+/// Waits until something is so.
+#[track_caller]
+pub fn eventually(mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within {LONG:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
