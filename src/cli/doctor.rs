@@ -186,6 +186,8 @@ async fn report(
     out: &mut impl Write,
 ) -> anyhow::Result<Exit> {
     let mut timing = Timing::default();
+    // What waits for the line to fall quiet is no round trip; if it fails, the sweep will say so.
+    let _ = conversation.probe().await;
     let began = Instant::now();
     let report = match sweep::one(link, &mut conversation, Some(&mut timing)).await {
         Ok(report) => report,

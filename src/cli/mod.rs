@@ -5,6 +5,7 @@ pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod exit;
+pub mod healthcheck;
 pub mod parse;
 pub mod read;
 mod reload;
@@ -55,6 +56,8 @@ pub enum Verb {
     Parse(parse::ParseArguments),
     /// Serve a simulated bank on a pseudo-terminal or a TCP port
     Simulate(simulate::SimulateArgs),
+    /// Whether the running service reads its banks, for containers
+    Healthcheck(healthcheck::HealthcheckArguments),
     /// Check, show or import settings
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -72,6 +75,7 @@ impl Verb {
             Self::Read(arguments) => read::read(&arguments),
             Self::Doctor(arguments) => doctor::doctor(&arguments),
             Self::Capture(arguments) => capture::capture(&arguments),
+            Self::Healthcheck(arguments) => healthcheck::healthcheck(&arguments),
             Self::Parse(arguments) => parse::parse(&arguments),
             Self::Simulate(arguments) => {
                 let stopped = told_to_stop()?;

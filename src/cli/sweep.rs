@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::console::assemble::assemble;
 use crate::console::command::Command;
 use crate::console::review::Review;
-use crate::console::transcript::Lost;
+use crate::console::transcript::{Exchange, Lost};
 use crate::link::Link;
 use crate::model::report::BankReport;
 use crate::sweep::conversation::Conversation;
@@ -20,6 +20,14 @@ pub struct Timing {
 }
 
 impl Timing {
+    /// What was asked several times took that many round trips.
+    fn share(&mut self, exchanges: &[Exchange]) {
+        for (command, took) in &mut self.took {
+            let asked = exchanges.iter().find(|exchange| exchange.command == *command);
+            *took /= asked.map_or(1, |exchange| exchange.asked.max(1));
+        }
+    }
+
     /// The slowest question of each kind, in the order asked.
     pub fn slowest(&self) -> Vec<(&'static str, Duration)> {
         let mut kinds: Vec<(&'static str, Duration)> = Vec::new();
@@ -81,7 +89,10 @@ pub async fn one(
                 }
             }
             Swept::Idle(_) => {}
-            Swept::Transcript(transcript) => return Ok(BankReport::of_one(assemble(&transcript))),
+            Swept::Transcript(transcript) => {
+                timing.into_iter().for_each(|timing| timing.share(&transcript.exchanges));
+                return Ok(BankReport::of_one(assemble(&transcript)));
+            }
             Swept::LinkGone(why) => return Err(Unswept::Gone { link: link.clone(), why }),
             Swept::Silent(lost) => return Err(Unswept::Unheard { link: link.clone(), lost }),
         }

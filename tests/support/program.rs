@@ -79,6 +79,7 @@ impl Drop for Service {
 }
 
 /// Waits until something is so.
+#[allow(dead_code, reason = "not every test waits for what no line tells")]
 #[track_caller]
 pub fn eventually(mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
