@@ -34,8 +34,8 @@ use crate::sweep::sweeper::Judge;
 use crate::systemd;
 use crate::trouble::Took;
 
-/// How long a stop may take.
-const SHUTDOWN: Duration = Duration::from_secs(5);
+/// How long a stop may take: of the five seconds that are promised, the log's last lines may need one.
+const SHUTDOWN: Duration = Duration::from_secs(4);
 /// A bank's owner that attempts nothing for so long is stuck: three patient askings take some 50 s.
 const LIVELY: Duration = Duration::from_secs(120);
 /// How often the line for systemd is looked at when no reading comes.
@@ -105,7 +105,7 @@ pub enum AppError {
     #[error("the service can't be started: {0}")]
     System(#[from] io::Error),
     /// The port's chain can't go on in this process.
-    #[error("{} can't go on in this process: {}", .0.actor, .0.reason)]
+    #[error(transparent)]
     Fatal(Fatal),
 }
 

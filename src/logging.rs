@@ -17,8 +17,10 @@ mod line;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use slog::{Level, Logger, o};
 use slog_async::{AsyncCore, AsyncGuard};
@@ -60,12 +62,12 @@ pub enum Format {
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The file can be neither opened nor made.
-    #[error("cannot write the log file {}: {source}; name another in [log] file, or \"\" for standard error", .path.display())]
+    #[error("cannot write the log file {}: {reason}; name another in [log] file, or \"\" for standard error", .path.display())]
     File {
         /// The file as it was named.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
 }
 
@@ -79,20 +81,40 @@ pub fn start(target: &Target) -> Result<(Logger, Guard), LogError> {
         None => Sink::stderr(),
         Some(path) => RotatedFile::open(path, target.max_size, target.max_files)
             .map(Sink::file)
-            .map_err(|source| LogError::File { path: path.clone(), source })?,
+            .map_err(|reason| LogError::File { path: path.clone(), reason })?,
     };
     let writer = Writer::new(sink, target.format, control.clone());
     let (core, flush) =
         AsyncCore::custom(writer).chan_size(QUEUE).thread_name("log".to_owned()).build_with_guard();
     let log = Logger::root(Front::new(core, control.clone()), o!());
-    Ok((log, Guard { control, _flush: flush }))
+    Ok((log, Guard { control, flush: Some(flush) }))
 }
 
-/// Keeps the log's thread alive; dropping it waits until every line is written.
+/// How long the end waits for the lines that are still to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Keeps the log's thread alive; dropping it waits until every line is written, but not for a disk or a pipe
+/// that takes none.
 #[must_use = "the log ends when its guard is dropped"]
 pub struct Guard {
     control: Control,
-    _flush: AsyncGuard,
+    flush: Option<AsyncGuard>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let flush = self.flush.take();
+        let (written, all) = mpsc::channel();
+        // Without a thread to wait elsewhere, the closure and with it the guard are dropped here.
+        let elsewhere = thread::Builder::new().name("log end".to_owned()).spawn(move || {
+            drop(flush);
+            // Nobody may be waiting any more.
+            let _ = written.send(());
+        });
+        if elsewhere.is_ok() {
+            let _ = all.recv_timeout(LAST_LINES);
+        }
+    }
 }
 
 impl Guard {

@@ -44,7 +44,7 @@ fn every_capture_yields_the_committed_values_or_its_reason() {
         }
     }
     for (name, text) in unheld {
-        println!("no committed values for {name}; it says:\n{text}\n");
+        captures::tell(&format!("no committed values for {name}; it says:\n{text}\n"));
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -396,7 +397,7 @@ fn a_writer_that_panics_begins_afresh_and_the_reading_still_goes_out() {
 fn a_full_disk_is_told_once_and_recovered_from() {
     let (tool, unlimited) = ("prlimit", "--fsize=unlimited");
     if Command::new(tool).arg("--version").stdout(Stdio::null()).status().is_err() {
-        eprintln!("SKIPPED: there is no {tool} here to make files grow again");
+        let _ = writeln!(io::stderr(), "SKIPPED: there is no {tool} here to make files grow again");
         return;
     }
     let folder = tempdir().unwrap();

@@ -6,7 +6,9 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use bankwatch::logging::{self, Format, Target};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
@@ -62,4 +64,25 @@ fn a_full_queue_makes_nobody_wait_and_the_lines_lost_are_told() {
         text.lines().filter(|line| line.contains(" INFO  tick ")).count() as u64 + dropped,
         LINES as u64
     );
+}
+
+#[test]
+fn the_end_waits_for_the_last_lines_but_not_for_a_pipe_that_nobody_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("log");
+    make_pipe(&pipe);
+    let _reader =
+        File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&pipe).unwrap();
+    let target =
+        Target { level: Level::Info, format: Format::Text, file: Some(pipe), max_size: 0, max_files: 0 };
+    let (log, guard) = logging::start(&target).unwrap();
+    for number in 0..LINES {
+        info!(log, "tick"; "number" => number);
+    }
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || {
+        drop(guard);
+        let _ = ended.send(());
+    });
+    end.recv_timeout(Duration::from_secs(20)).unwrap();
 }

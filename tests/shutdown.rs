@@ -176,7 +176,10 @@ fn before_it_has_started() {
     for wait in 0..10 {
         let stand = Stand::on(&bank.link());
         // No condition to wait for: the moment itself is what is tried.
-        std::thread::sleep(Duration::from_millis(wait));
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_millis(wait) {
+            std::thread::yield_now();
+        }
         let mut service = stand.service;
         let begun = Instant::now();
         let status = service.stop();

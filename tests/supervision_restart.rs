@@ -78,7 +78,8 @@ fn a_failing_start_is_tried_again_and_queued_messages_survive() {
         assert_eq!(patient.send(Do::Note(7)).await.unwrap(), 1);
         assert_eq!(chart.starts(), 4);
         let told = lines.with("actor restarted");
-        assert!(told[0].contains(r"reason=stopped while starting: no such\ndirectory"), "{told:?}");
+        // As it was said: the log escapes it, and twice would be once too often.
+        assert!(told[0].contains("reason=stopped while starting: no such\ndirectory"), "{told:?}");
     });
 }
 

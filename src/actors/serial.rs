@@ -140,7 +140,7 @@ impl Owner {
         {
             Ok(found) => matches!(found, Found::Woken(_)),
             Err(Lost::LinkGone(why)) => return why,
-            Err(lost) => return unheard(&lost),
+            Err(lost) => return self.unanswered(&lost),
         };
         sweeper.opened();
         let mut first = true;
@@ -162,6 +162,18 @@ impl Owner {
                 }
             }
         }
+    }
+
+    /// Nobody answered when the link was opened; a sleeping console is one reason.
+    fn unanswered(&self, lost: &Lost) -> String {
+        let about_waking = match (lost, self.settings.wake, self.settings.link.target.can_set_speed()) {
+            (Lost::Silent, true, true) => ", and did not wake at 1200 baud",
+            (Lost::Silent, true, false) => {
+                ", and this link can't wake it: that takes a serial port or rfc2217://"
+            }
+            _ => "",
+        };
+        unheard(lost) + about_waking
     }
 
     fn beat(&self) {
@@ -212,9 +224,11 @@ impl Owner {
         let Some(say) = self.trouble.failed(Instant::now(), reason) else { return };
         let (bank, link) = (&*self.settings.bank, self.settings.link.to_string());
         match say.why {
-            Why::Still => warn!(self.log, "link still lost"; "bank" => bank, "since" => Took(say.since),
-                "tries" => say.count, "reason" => reason),
-            Why::Begun | Why::Changed => warn!(self.log, "link lost"; "bank" => bank, "link" => link,
+            Why::Still | Why::Changed => {
+                warn!(self.log, "link still lost"; "bank" => bank, "since" => Took(say.since),
+                "tries" => say.count, "reason" => reason)
+            }
+            Why::Begun => warn!(self.log, "link lost"; "bank" => bank, "link" => link,
                 "reason" => reason, "next_try" => Took(self.pause)),
         }
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Context, Handler, Supervised};
 use slog::{Logger, debug, info, warn};
 
+use crate::console::command::Command;
 use crate::messages::{Outlet, Read};
 use crate::model::facts::{FactBook, FactSource, Facts};
 use crate::model::place::Place;
@@ -138,7 +139,7 @@ impl StatsActor {
         self.tell_missing(reading);
         self.tell_size(reading);
         let line = |log: &Logger, info: bool| {
-            let (batteries, kind) = (reading.batteries.len(), reading.kind.word());
+            let (batteries, kind) = (present(reading), reading.kind.word());
             let (bank, again, took) = (&*reading.bank, reading.asked_again, Took(reading.took));
             if info {
                 info!(log, "sweep complete"; "bank" => bank, "kind" => kind, "batteries" => batteries,
@@ -184,6 +185,11 @@ impl StatsActor {
             if !asked || still(command) {
                 return true;
             }
+            // A battery that the table says is not there has not come back.
+            let place = command.parse().ok().and_then(Command::place);
+            if reading.batteries.iter().any(|b| Some(b.place) == place && b.presence == Presence::Absent) {
+                return false;
+            }
             if let Some(back) = trouble.recovered(now) {
                 info!(log, "battery back"; "bank" => bank, "command" => command.clone(), "outage" => Took(back.outage));
             }
@@ -196,8 +202,7 @@ impl StatsActor {
         if reading.kind != SweepKind::Full || !reading.missing.is_empty() {
             return;
         }
-        let present =
-            reading.batteries.iter().filter(|battery| battery.presence == Presence::Present).count();
+        let present = present(reading);
         let expected = self.settings.cells.map(usize::from);
         let other = |count: &usize| expected.is_some_and(|expected| *count != expected);
         let counts = reading.batteries.iter().filter_map(|battery| Some(battery.cells.as_ref()?.len()));
@@ -215,6 +220,11 @@ impl StatsActor {
                 "settings" => settings, "found" => found);
         }
     }
+}
+
+/// How many batteries are there.
+fn present(reading: &BankReading) -> usize {
+    reading.batteries.iter().filter(|battery| battery.presence == Presence::Present).count()
 }
 
 impl Actor for StatsActor {

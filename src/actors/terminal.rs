@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use actix::{Actor, AsyncContext, Context, Handler, Supervised};
 use jiff::tz::TimeZone;
+use rustix::termios::tcgetwinsize;
 
 use crate::messages::{Nudge, Slot};
 use crate::status::{Status, table};
@@ -13,30 +15,47 @@ use crate::supervise::{Flush, Ping};
 /// The terminal's writer.
 pub struct TerminalActor {
     slot: Slot,
-    /// The table of each bank as shown last.
-    shown: BTreeMap<String, String>,
+    /// The newest table of each bank.
+    tables: BTreeMap<String, String>,
+    /// How many lines were drawn last.
+    drawn: usize,
 }
 
 impl TerminalActor {
     /// Shows what `slot` holds.
     #[must_use]
     pub fn new(slot: Slot) -> Self {
-        Self { slot, shown: BTreeMap::new() }
+        Self { slot, tables: BTreeMap::new(), drawn: 0 }
     }
 
     fn show(&mut self) -> io::Result<()> {
-        let lines: usize = self.shown.values().map(|table| table.lines().count() + 1).sum();
         for report in self.slot.take() {
             let status = Status::of(&report, &TimeZone::system());
-            self.shown.insert(status.bank.clone(), table::render(&status, true));
+            self.tables.insert(status.bank.clone(), table::render(&status, true));
         }
         let mut out = io::stdout().lock();
-        if lines > 0 && out.is_terminal() {
+        let (rows, columns) = room(&out);
+        if self.drawn > 0 && out.is_terminal() {
             // Up to where the last table began, and clear from there.
-            write!(out, "\x1b[{lines}A\x1b[J")?;
+            write!(out, "\x1b[{}A\x1b[J", self.drawn)?;
         }
-        self.shown.values().try_for_each(|table| writeln!(out, "{table}"))?;
+        let lines = self.tables.values().flat_map(|table| table.lines().chain([""]));
+        self.drawn = 0;
+        for line in lines.take(rows) {
+            writeln!(out, "{}", line.chars().take(columns).collect::<String>())?;
+            self.drawn += 1;
+        }
         out.flush()
+    }
+}
+
+/// How many lines and how many characters of each can be drawn over again: on a terminal, what it shows at once,
+/// since a line that is wrapped or has scrolled away is out of reach.
+fn room(out: &impl AsFd) -> (usize, usize) {
+    match tcgetwinsize(out) {
+        Ok(size) if size.ws_row > 1 && size.ws_col > 0 => (usize::from(size.ws_row) - 1, size.ws_col.into()),
+        // No terminal, or one that does not know its size.
+        _ => (usize::MAX, usize::MAX),
     }
 }
 
@@ -50,7 +69,8 @@ impl Actor for TerminalActor {
 
 impl Supervised for TerminalActor {
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.shown.clear();
+        self.tables.clear();
+        self.drawn = 0;
     }
 }
 

@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::sweep::{self, Unswept};
 use crate::link::{Line, Link};
 use crate::model::report::BankReport;
-use crate::settings::{BankSettings, LineEnd, Sources, load};
+use crate::settings::{BankSettings, LineEnd, Settings, Sources, load};
 use crate::status::{Status, table};
 use crate::sweep::conversation::{Conversation, Patience};
 use crate::trouble::Took;
@@ -44,7 +44,7 @@ pub struct ReadArguments {
 /// Shows one sweep. Exit code 1 where an answer is missing from it.
 ///
 /// # Errors
-/// The link can't be opened, or nobody answers.
+/// The link can't be opened, or nobody answers. Wrong settings are told here and answered with their exit code.
 pub fn read(arguments: &ReadArguments) -> anyhow::Result<Exit> {
     let (statuses, exit) = match &arguments.link {
         Some(link) => {
@@ -57,7 +57,15 @@ pub fn read(arguments: &ReadArguments) -> anyhow::Result<Exit> {
             (vec![Status::of(&report, &TimeZone::system())], exit)
         }
         None => {
-            let latest = latest(arguments.config.clone())?;
+            let loaded = load(&Sources::from_process(arguments.config.clone(), Vec::new()));
+            let loaded = match loaded.and_then(|loaded| loaded.require_bank().map(|()| loaded)) {
+                Ok(loaded) => loaded,
+                Err(error) => {
+                    writeln!(io::stderr(), "{error}")?;
+                    return Ok(Exit::Settings);
+                }
+            };
+            let latest = latest(&loaded.settings)?;
             let exit = if told_stale(&latest)? { Exit::Failed } else { Exit::Well };
             (latest.into_iter().map(|(status, _)| status).collect(), exit)
         }
@@ -92,10 +100,7 @@ fn ask(link: Link) -> anyhow::Result<BankReport> {
 }
 
 /// What the running service wrote last of each of its banks, and how old that may be.
-fn latest(config: Option<PathBuf>) -> anyhow::Result<Vec<(Status, Duration)>> {
-    let loaded = load(&Sources::from_process(config, Vec::new()))?;
-    loaded.require_bank()?;
-    let settings = &loaded.settings;
+fn latest(settings: &Settings) -> anyhow::Result<Vec<(Status, Duration)>> {
     if !settings.json_file.enabled {
         bail!(
             "the service's status file is switched off ([json_file] enabled = false); name a link to ask the console"

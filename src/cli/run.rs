@@ -5,7 +5,6 @@ use std::panic;
 use std::path::PathBuf;
 use std::thread;
 
-use anyhow::Context;
 use clap::Args;
 use slog::{Logger, error, warn};
 
@@ -60,7 +59,7 @@ pub fn serve(
     warnings: &[String],
     hangup: impl Fn(&Logger, &Control),
 ) -> anyhow::Result<Exit> {
-    let (log, guard) = logging::start(&target(&plan.settings.log)).context("the log can't be started")?;
+    let (log, guard) = logging::start(&target(&plan.settings.log))?;
     for warning in warnings {
         warn!(log, "settings warning"; "warning" => warning);
     }

@@ -1,4 +1,4 @@
-//! `bankwatch simulate`: a bank that lives, on a pseudo-terminal or a TCP port, until stopped.
+//! `bankwatch simulate`: a bank that lives, on a pseudo-terminal or a network port, until stopped.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use jiff::Zoned;
 
 use crate::simulator::{Dialect, EventStyle, FaultRate, Faults, Simulation, UnknownDialect};
@@ -17,18 +17,22 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Arguments of `bankwatch simulate`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    about = "A bank that lives, on a pseudo-terminal or a TCP port, until stopped",
+    about = "A bank that lives, on a pseudo-terminal or a network port, until stopped",
+    group = ArgGroup::new("place").args(["pty", "tcp", "rfc2217"]).required(true),
     after_help = "Example: four PYTES V5 batteries that live a day in 24 minutes, with a bad cable\n  \
                   bankwatch simulate --pty /tmp/bank --dialect pytes-v5 --batteries 4 --speed 60 \
                   --fault garble=0.02"
 )]
 pub struct SimulateArgs {
     /// Serve on a pseudo-terminal behind this name
-    #[arg(long, value_name = "PATH", required_unless_present = "tcp", conflicts_with = "tcp")]
+    #[arg(long, value_name = "PATH")]
     pub pty: Option<PathBuf>,
     /// Serve on this address (port 0: any free one)
     #[arg(long, value_name = "ADDR")]
     pub tcp: Option<String>,
+    /// Serve on this address as a bridge whose serial port the client sets (RFC 2217)
+    #[arg(long, value_name = "ADDR")]
+    pub rfc2217: Option<String>,
     /// Number of batteries, or of units in a high-voltage stack
     #[arg(long, value_name = "N")]
     pub batteries: Option<usize>,
@@ -57,6 +61,9 @@ pub struct SimulateArgs {
     /// Begin in debug mode, whose prompt is another
     #[arg(long)]
     pub debug: bool,
+    /// Begin asleep: silent until woken at 1200 baud, which takes --pty or --rfc2217
+    #[arg(long)]
+    pub asleep: bool,
 }
 
 /// How event words are printed.
@@ -116,6 +123,7 @@ fn plan(args: &SimulateArgs) -> Simulation {
         .start_time(Zoned::now().datetime())
         .event_style(args.events.into())
         .debug(args.debug)
+        .asleep(args.asleep)
         .faults(faults);
     if let Some(batteries) = args.batteries {
         plan = plan.batteries(batteries);
@@ -123,10 +131,11 @@ fn plan(args: &SimulateArgs) -> Simulation {
     if let Some(cells) = args.cells {
         plan = plan.cells(cells);
     }
-    match (&args.pty, &args.tcp) {
-        (Some(path), _) => plan.pty(path),
-        (None, Some(address)) => plan.tcp(address),
-        (None, None) => plan,
+    match (&args.pty, &args.tcp, &args.rfc2217) {
+        (Some(path), ..) => plan.pty(path),
+        (_, Some(address), _) => plan.tcp(address),
+        (.., Some(address)) => plan.rfc2217(address),
+        _ => plan,
     }
 }
 
@@ -160,7 +169,9 @@ mod tests {
     fn a_place_to_serve_on_must_be_given_and_only_one() {
         assert!(parse(&[]).is_err());
         assert!(parse(&["--pty", "a", "--tcp", "b"]).is_err());
+        assert!(parse(&["--tcp", "a", "--rfc2217", "b"]).is_err());
         assert!(parse(&["--tcp", "127.0.0.1:0"]).is_ok());
+        assert!(parse(&["--rfc2217", "127.0.0.1:0", "--asleep"]).is_ok_and(|args| args.asleep));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One answer of a console: its lines without echo, marks and prompt, and whether it says that it succeeded.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::console::command::Command;
@@ -126,10 +127,34 @@ pub(super) fn is_pager(line: &str) -> bool {
     line.trim_start().starts_with("Press [Enter]") && line.trim_end().ends_with("to exit")
 }
 
-/// Every byte is a character: consoles print uninitialised bytes in genuine answers (protocol, section 4).
-pub(super) fn latin1(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+/// Every byte is a character: consoles print uninitialised bytes in genuine answers (protocol, section 4). A
+/// control character says nothing and may steer the terminal that shows it, so all that is left of it is that
+/// something was there.
+pub(super) fn latin1(bytes: &[u8]) -> Cow<'_, str> {
+    let is_text = |byte: &u8| matches!(byte, b'\t' | b'\r' | b'\n' | b' '..=b'~');
     match std::str::from_utf8(bytes) {
-        Ok(text) if text.is_ascii() => text.into(),
-        _ => bytes.iter().map(|&byte| char::from(byte)).collect::<String>().into(),
+        Ok(text) if bytes.iter().all(is_text) => text.into(),
+        _ => {
+            let shown = |byte: &u8| match char::from(*byte) {
+                control if control.is_control() && !is_text(byte) => char::REPLACEMENT_CHARACTER,
+                other => other,
+            };
+            bytes.iter().map(shown).collect::<String>().into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_byte_becomes_a_control_character_but_blanks_and_line_ends() {
+        let all: Vec<u8> = (0..=u8::MAX).collect();
+        let text = latin1(&all);
+        assert_eq!(text.chars().count(), all.len(), "none is lost");
+        let controls: String = text.chars().filter(|c| c.is_control()).collect();
+        assert_eq!(controls, "\t\n\r");
+        assert_eq!(latin1(b"\xc8$ 3311"), "\u{c8}$ 3311");
     }
 }

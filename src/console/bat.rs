@@ -107,13 +107,13 @@ pub fn parse(answer: &Answer) -> Result<CellTable, ParseError> {
         let found = row.number.ok_or(ParseError::ShortRow { line: number, column: "Battery".into() })?;
         let right = match cells.last().and_then(|last| last.number) {
             None => found <= 1,
-            Some(last) => found == last + 1,
+            Some(last) => last.checked_add(1) == Some(found),
         };
         if !right {
             let expected = cells
                 .last()
                 .and_then(|last| last.number)
-                .map_or("cell 0 or 1".into(), |last| format!("cell {}", last + 1));
+                .map_or("cell 0 or 1".into(), |last| format!("cell {}", u32::from(last) + 1));
             return Err(ParseError::Order { line: number, expected, found: i64::from(found) });
         }
         cells.push(row);

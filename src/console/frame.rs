@@ -189,8 +189,9 @@ impl Framer {
 
     /// The answer, once a prompt stands behind its end mark, whatever was typed or said behind that.
     fn finished(&mut self, line: &str) -> Option<Progress> {
+        self.body.as_ref().filter(|body| body.ended)?;
         let prompt = Prompt::first_in(line)?;
-        let mut body = self.body.take_if(|body| body.ended)?;
+        let mut body = self.body.take()?;
         body.prompt = Some(prompt);
         Some(Progress::Complete(body))
     }

@@ -55,13 +55,23 @@ pub enum LinkError {
         /// How long it was tried.
         after: Duration,
     },
-    /// The machine is there, and nobody listens at that port.
+    /// The network or the bridge says no.
     #[error(
-        "{what} refused the connection; check the port, and whether the bridge serves one client at a time"
+        "no connection to {what}: {reason}; check the bridge's address and port, and whether another program has it"
     )]
-    Refused {
+    Unreachable {
         /// The address.
         what: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// There is no recording to replay.
+    #[error("{what} can't be replayed: {reason}; name a file of recorded answers, each with its echo")]
+    NoRecording {
+        /// The recording.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The system's own words.
     #[error("{what} can't be opened: {reason}")]
@@ -82,14 +92,6 @@ impl LinkError {
             io::ErrorKind::PermissionDenied => Self::Forbidden { what },
             io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock => Self::busy(what),
             io::ErrorKind::IsADirectory => Self::NoPort { what },
-            _ => Self::Other { what, reason: error.to_string() },
-        }
-    }
-
-    /// A connection that was refused or that leads nowhere.
-    pub(super) fn network(what: String, error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::ConnectionRefused => Self::Refused { what },
             _ => Self::Other { what, reason: error.to_string() },
         }
     }

@@ -121,19 +121,20 @@ mod tests {
         let far = open(port, flags, Mode::empty()).expect("the port");
         let child = Command::new(program).arg(argument).stdin(Stdio::from(far)).spawn().expect("a program");
         let program = Program(child);
-        // Between fork and exec it is still called as we are.
-        let ours = name(Path::new("/proc/self"));
+        // Between fork and exec it is called as we are, and for a moment in exec it has a name but no arguments.
+        let cmdline = PathBuf::from(format!("/proc/{}/cmdline", program.0.id()));
+        let started = || {
+            let arguments = fs::read(&cmdline).unwrap_or_default();
+            arguments.split(|byte| *byte == 0).nth(1) == Some(argument.as_os_str().as_encoded_bytes())
+        };
         let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            match Holder::of(port).filter(|holder| holder.name != ours) {
-                Some(holder) => {
-                    assert_eq!(holder.process, program.0.id());
-                    return (program, holder);
-                }
-                None => assert!(Instant::now() < deadline, "nobody found"),
-            }
+        while !started() {
+            assert!(Instant::now() < deadline, "{} does not start", program.0.id());
             std::thread::yield_now();
         }
+        let holder = Holder::of(port).expect("somebody has the port");
+        assert_eq!(holder.process, program.0.id());
+        (program, holder)
     }
 
     #[test]

@@ -44,6 +44,14 @@ pub enum Target {
     Replay(PathBuf),
 }
 
+impl Target {
+    /// Whether the line's speed can be changed from here, which waking a console takes.
+    #[must_use]
+    pub fn can_set_speed(&self) -> bool {
+        matches!(self, Self::Serial(_) | Self::Rfc2217(_))
+    }
+}
+
 /// Settings of a serial line; other links ignore them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {

@@ -2,7 +2,8 @@
 //! circle, so that a short recording runs for ever.
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -16,13 +17,28 @@ const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Opens the recording in `file`.
 pub(super) fn open(file: &Path) -> Result<Replay, LinkError> {
-    let what = format!("replay:{}", file.display());
-    let size = std::fs::metadata(file).map_err(|error| LinkError::of(&what, &error))?.len();
-    if size > MOST_BYTES {
-        return Err(LinkError::Other { what, reason: format!("{size} bytes are no recording") });
-    }
-    let recording = std::fs::read(file).map_err(|error| LinkError::of(&what, &error))?;
+    let recording = read(file).map_err(|error| LinkError::NoRecording {
+        what: format!("replay:{}", file.display()),
+        reason: error.to_string(),
+    })?;
     Ok(Replay { recording, after: HashMap::new(), typed: Vec::new(), said: VecDeque::new(), reader: None })
+}
+
+/// A device or a pipe may have no end, or no beginning; so it must be a file, and its size is counted as it comes.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    let mut recording = Vec::new();
+    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut recording)?;
+    if recording.len() as u64 > MOST_BYTES {
+        let mebibytes = MOST_BYTES / 1024 / 1024;
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is larger than {mebibytes} MiB"),
+        ));
+    }
+    Ok(recording)
 }
 
 /// An open recording.
@@ -120,5 +136,27 @@ impl AsyncWrite for Replay {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_recording_is_told_as_such_and_not_as_a_port() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let missing = folder.path().join("missing");
+        for (path, reason) in [
+            (missing.as_path(), "No such file"),
+            (folder.path(), "it is no file"),
+            (Path::new("/dev/zero"), "it is no file"),
+        ] {
+            let Err(error) = open(path) else { panic!("{} is a recording", path.display()) };
+            let told = error.to_string();
+            assert!(told.starts_with(&format!("replay:{} can't be replayed: ", path.display())), "{told}");
+            assert!(told.contains(reason) && told.contains("recorded answers"), "{told}");
+            assert!(!told.contains("adapter"), "{told}");
+        }
     }
 }

@@ -74,7 +74,7 @@ impl AsyncRead for Rfc2217 {
             let mut raw = ReadBuf::new(&mut chunk);
             ready!(Pin::new(&mut this.stream).poll_read(cx, &mut raw))?;
             if raw.filled().is_empty() {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Err(tcp::closed()));
             }
             let heard = this.decoder.take(raw.filled());
             if heard.refused {

@@ -29,7 +29,9 @@ pub(super) async fn connect(address: &str, deadline: Duration, scheme: &str) -> 
     let what = format!("{scheme}://{address}");
     let stream = match timeout(deadline, TcpStream::connect(address)).await {
         Err(_) => return Err(LinkError::TimedOut { what, after: deadline }),
-        Ok(connected) => connected.map_err(|error| LinkError::network(what, &error))?,
+        Ok(connected) => {
+            connected.map_err(|error| LinkError::Unreachable { what, reason: error.to_string() })?
+        }
     };
     // None of these is needed to read a battery, so a system that lacks one is read all the same.
     let _ = stream.set_nodelay(true);
@@ -40,6 +42,11 @@ pub(super) async fn connect(address: &str, deadline: Duration, scheme: &str) -> 
     let _ =
         sockopt::set_tcp_user_timeout(&stream, u32::try_from(USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX));
     Ok(stream)
+}
+
+/// The other side has ended the connection: it was restarted, or serves somebody else now.
+pub(super) fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "connection closed by the bridge")
 }
 
 /// An open connection whose first bytes are looked at: a bridge in telnet mode would put its own into the
@@ -60,6 +67,9 @@ impl AsyncRead for Tcp {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         let heard = &buffer.filled()[before..];
+        if heard.is_empty() && buffer.remaining() > 0 {
+            return Poll::Ready(Err(closed()));
+        }
         if !std::mem::replace(&mut self.began, true) && is_negotiation(heard) {
             let telnet = "the bridge speaks telnet: set it to raw, or use rfc2217:// where it has that";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, telnet)));

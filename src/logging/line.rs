@@ -46,8 +46,27 @@ pub(super) fn json(entry: &Entry) -> String {
         // Writing to a String does not fail.
         let _ = write!(line, "{comma}{}:{value}", Value::String(format!("{key}{tail}")));
     }
-    line.push_str("}\n");
+    line.push('}');
+    let mut line = plain(line);
+    line.push('\n');
     line
+}
+
+/// JSON asks for the first 32 control characters to be escaped; the others steer terminals as well.
+fn plain(json: String) -> String {
+    if !json.contains(char::is_control) {
+        return json;
+    }
+    let mut plain = String::new();
+    for c in json.chars() {
+        if c.is_control() {
+            // Writing to a String does not fail.
+            let _ = write!(plain, "\\u{:04x}", u32::from(c));
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
 }
 
 fn time(at: Timestamp) -> String {
@@ -240,8 +259,9 @@ mod tests {
 
         #[test]
         fn every_json_line_is_one_object_that_gives_the_value_back(said in any::<String>()) {
+            let said = format!("{said}\u{7f}\u{9b}");
             let line = json(&entry("answer", vec![("said", Value::from(said.as_str()))]));
-            prop_assert_eq!(line.matches('\n').count(), 1);
+            prop_assert_eq!(line.chars().filter(|c| c.is_control()).collect::<String>(), "\n");
             let object: Value = serde_json::from_str(&line).unwrap();
             prop_assert_eq!(object["said"].as_str(), Some(said.as_str()));
         }

@@ -40,11 +40,12 @@ pub struct ServiceCounters {
 }
 
 impl ServiceCounters {
-    /// Share of the full sweeps in which nothing was missing, in percent.
+    /// In how many of the full sweeps nothing was missing, and how many there were; nothing before the first.
     #[must_use]
-    pub fn efficiency(&self) -> Option<f64> {
+    pub fn complete(&self) -> Option<(i64, i64)> {
         let complete = self.sweeps.checked_sub(self.incomplete)?;
-        (self.sweeps > 0).then(|| complete as f64 * 100.0 / self.sweeps as f64)
+        let counts = (i64::try_from(complete).ok()?, i64::try_from(self.sweeps).ok()?);
+        (counts.1 > 0).then_some(counts)
     }
 }
 

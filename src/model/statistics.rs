@@ -6,7 +6,7 @@
 use crate::model::facts::Facts;
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, CellReading, Presence};
-use crate::model::units::{Milliamps, Millicelsius, Millivolts, Milliwatts};
+use crate::model::units::{Milliamps, Millicelsius, Millivolts, Milliwatts, rounded_quotient};
 use crate::model::word::Word;
 
 /// An extreme value and whose it is.
@@ -33,7 +33,7 @@ impl Spread<Millivolts> {
     /// Highest less lowest.
     #[must_use]
     pub fn delta(&self) -> Millivolts {
-        Millivolts(self.max.value.0 - self.min.value.0)
+        Millivolts(self.max.value.0.saturating_sub(self.min.value.0))
     }
 }
 
@@ -41,7 +41,7 @@ impl Spread<Millicelsius> {
     /// Highest less lowest.
     #[must_use]
     pub fn delta(&self) -> Millicelsius {
-        Millicelsius(self.max.value.0 - self.min.value.0)
+        Millicelsius(self.max.value.0.saturating_sub(self.min.value.0))
     }
 }
 
@@ -142,8 +142,7 @@ fn power(voltage: Option<Millivolts>, current: Option<Milliamps>) -> Option<Mill
 
 /// Rounded to the nearest whole number.
 fn mean(values: &[i64]) -> i64 {
-    let count = values.len().max(1) as f64;
-    (values.iter().sum::<i64>() as f64 / count).round() as i64
+    rounded_quotient(values.iter().sum(), values.len() as i64)
 }
 
 fn soc(socs: &[i64], there: &[&BatteryReading], facts: &[Facts]) -> Option<f64> {

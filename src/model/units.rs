@@ -66,9 +66,19 @@ impl Millivolts {
     /// Electrical power of this voltage at `current`, rounded to the milliwatt.
     #[must_use]
     pub fn times(self, current: Milliamps) -> Milliwatts {
-        let microwatts = i64::from(self.0) * i64::from(current.0);
-        Milliwatts((microwatts as f64 / 1000.0).round() as i64)
+        Milliwatts(rounded_quotient(i64::from(self.0) * i64::from(current.0), 1000))
     }
+}
+
+/// `dividend` / `divisor` to the nearest whole number, half away from zero: in integers, since a float has no
+/// exact half to round. Without a divisor there is nothing to share out, and the answer is 0.
+#[must_use]
+pub fn rounded_quotient(dividend: i64, divisor: i64) -> i64 {
+    let (Some(whole), Some(rest)) = (dividend.checked_div(divisor), dividend.checked_rem(divisor)) else {
+        return 0;
+    };
+    let up = i128::from(rest).abs() * 2 >= i128::from(divisor).abs();
+    if up { whole + dividend.signum() * divisor.signum() } else { whole }
 }
 
 #[cfg(test)]
@@ -88,5 +98,14 @@ mod tests {
     fn power_is_signed_like_the_current() {
         assert_eq!(Millivolts(50_000).times(Milliamps(-2_000)), Milliwatts(-100_000));
         assert_eq!(Millivolts(1_000_000).times(Milliamps(200_000)), Milliwatts(200_000_000));
+    }
+
+    #[test]
+    fn halves_are_rounded_away_from_zero() {
+        let quotients = [25, 15, 14, 5, 4, 0, -4, -5, -14, -15, -25].map(|value| rounded_quotient(value, 10));
+        assert_eq!(quotients, [3, 2, 1, 1, 0, 0, 0, -1, -1, -2, -3]);
+        assert_eq!(rounded_quotient(7, 2), 4);
+        assert_eq!((rounded_quotient(i64::MAX, 2), rounded_quotient(i64::MIN, 2)), (1 << 62, -(1 << 62)));
+        assert_eq!(rounded_quotient(7, 0), 0);
     }
 }

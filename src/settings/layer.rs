@@ -1,5 +1,7 @@
 //! One layer: what one source says, each value checked where its origin is still known.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use figment::{
@@ -67,7 +69,7 @@ impl Layer {
     /// Takes a secret from the file of that name, without the line end that editors leave behind it.
     pub fn secret_file(&mut self, place: Place, file: &Path, folder: &Path, origin: Origin) {
         let path = folder.join(file);
-        match std::fs::read_to_string(&path) {
+        match read_text(&path) {
             Ok(text) => {
                 let secret =
                     text.strip_suffix('\n').map_or(text.as_str(), |line| line.trim_end_matches('\r'));
@@ -101,6 +103,18 @@ impl Layer {
             None => self.givens.push(given),
         }
     }
+}
+
+/// The text of a file of settings or of a secret. A device named by mistake has no end, so there is one here.
+pub(super) fn read_text(path: &Path) -> io::Result<String> {
+    const MOST_BYTES: u64 = 1024 * 1024;
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "expected UTF-8 text, found other bytes"))
 }
 
 /// A file that can't be read, in the system's words.

@@ -7,7 +7,7 @@ use super::{
     endpoint::link_lying_in,
     environment,
     key::BANK,
-    layer::{Layer, unreadable},
+    layer::{Layer, read_text, unreadable},
     layers::Layers,
     options_file,
     problem::{Origin, Problem, SettingsError, Trouble},
@@ -105,12 +105,12 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
 fn file_layer(file: &Path, folder: &Path, current_dir: &Path) -> Layer {
     let path = current_dir.join(file);
     let broken = |trouble| Layer::broken(Problem::new(Origin::file(file), "", trouble));
-    match std::fs::read(&path) {
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) if pytes_serial::is_its_file(file, &text) => pytes_serial::layer(file, folder, &text),
-            Ok(text) => toml_file::layer(file, folder, &text),
-            Err(_) => broken(Trouble::Syntax("expected UTF-8 text, found other bytes".into())),
-        },
+    match read_text(&path) {
+        Ok(text) if pytes_serial::is_its_file(file, &text) => pytes_serial::layer(file, folder, &text),
+        Ok(text) => toml_file::layer(file, folder, &text),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            broken(Trouble::Syntax(error.to_string()))
+        }
         Err(error) => broken(unreadable(path, &error)),
     }
 }

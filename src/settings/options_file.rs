@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value as Json;
 
 use super::{
-    layer::{Layer, unreadable},
+    layer::{Layer, read_text, unreadable},
     problem::{Origin, Problem, Trouble},
     tree::{Entry, Node, Walk},
 };
@@ -13,7 +13,7 @@ use super::{
 /// Reads the file, if there is one.
 pub(super) fn layer(file: &Path, folder: &Path) -> Layer {
     let problem = |trouble| Layer::broken(Problem::new(Origin::file(file), "", trouble));
-    let text = match std::fs::read_to_string(file) {
+    let text = match read_text(file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Layer::default(),
         Err(error) => return problem(unreadable(file.to_owned(), &error)),

@@ -1,4 +1,5 @@
-//! The ways to the console: a pseudo-terminal behind a stable name, or a TCP port.
+//! The ways to the console: a pseudo-terminal behind a stable name, or a TCP port. (A bridge that can be set is in a
+//! file of its own.)
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -13,6 +14,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
+use super::speed;
+
 /// How long a full line is given to drain before the rest of what is said is lost, as on a real one.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -22,6 +25,10 @@ pub(super) trait Line: Send {
     fn hear(&mut self, patience: Duration) -> io::Result<Vec<u8>>;
     /// Says bytes; without anybody there they are lost.
     fn say(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// The speed that the client has set, bits a second; `None` where the line has none.
+    fn speed(&mut self) -> Option<u32> {
+        None
+    }
     /// Goes away: whoever has it open notices.
     fn unplug(&mut self);
     /// Comes back.
@@ -39,7 +46,7 @@ pub(super) struct Pty {
 /// Both ends. The far one is kept open, else its last client's leaving would hang up the near one.
 struct Ends {
     near: OwnedFd,
-    _far: OwnedFd,
+    far: OwnedFd,
 }
 
 impl Pty {
@@ -81,6 +88,11 @@ impl Line for Pty {
         Ok(())
     }
 
+    fn speed(&mut self) -> Option<u32> {
+        let settings = tcgetattr(&self.ends.as_ref()?.far).ok()?;
+        Some(settings.output_speed())
+    }
+
     fn unplug(&mut self) {
         self.ends = None;
         // Only ever our own link: `plug` made it.
@@ -98,13 +110,15 @@ impl Line for Pty {
         // Raw, or the kernel would echo and turn line ends itself.
         let mut settings = tcgetattr(&far)?;
         settings.make_raw();
+        // Who sets no speed finds the usual one, and not the kernel's.
+        settings.set_speed(speed::CONSOLE)?;
         tcsetattr(&far, OptionalActions::Now, &settings)?;
         rustix::io::ioctl_fionbio(&near, true)?;
         if self.name.is_symlink() {
             fs::remove_file(&self.name)?;
         }
         symlink(&far_name, &self.name)?;
-        self.ends = Some(Ends { near, _far: far });
+        self.ends = Some(Ends { near, far });
         Ok(())
     }
 
@@ -124,6 +138,7 @@ pub(super) struct Tcp {
     address: SocketAddr,
     listener: Option<TcpListener>,
     client: Option<TcpStream>,
+    clients: u64,
 }
 
 impl Tcp {
@@ -131,7 +146,12 @@ impl Tcp {
     pub fn listen(address: &str) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
-        Ok(Self { address: listener.local_addr()?, listener: Some(listener), client: None })
+        Ok(Self { address: listener.local_addr()?, listener: Some(listener), client: None, clients: 0 })
+    }
+
+    /// How many clients there were so far.
+    pub fn clients(&self) -> u64 {
+        self.clients
     }
 
     fn accept(&mut self) -> io::Result<()> {
@@ -141,6 +161,7 @@ impl Tcp {
                 client.set_nonblocking(true)?;
                 client.set_nodelay(true)?;
                 self.client = Some(client);
+                self.clients += 1;
                 Ok(())
             }
             Err(error) if would_block(error.kind().into()) => Ok(()),

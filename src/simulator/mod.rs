@@ -6,7 +6,7 @@
 //!           │
 //!        dialect ─► console             how it is said, to the byte; what was said stays known
 //!                      │
-//!        faults ─► session ─► server ─► line: pseudo-terminal or TCP
+//!        faults ─► session ─► server ─► line: pseudo-terminal, TCP or RFC 2217, each at its speed
 //! ```
 //! [`Simulation`] plans and starts one, [`SimulatorHandle`] watches and disturbs it, [`Console`] is the same
 //! without any I/O.
@@ -19,10 +19,12 @@ mod dialect;
 mod faults;
 mod house;
 mod line;
+mod rfc2217;
 mod said;
 mod server;
 mod session;
 mod simulation;
+mod speed;
 
 pub use bank::{Bank, BankPlan};
 pub use battery::{BaseState, Battery, Counters, LogRecord, Word};

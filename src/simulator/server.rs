@@ -10,6 +10,7 @@ use super::faults::{Fault, Faults, Piece};
 use super::line::Line;
 use super::said::Truth;
 use super::session::Session;
+use super::speed::{self, Sleep, a_byte_at};
 
 /// How long the thread listens before it looks whether it is wanted elsewhere.
 const LISTEN: Duration = Duration::from_millis(20);
@@ -28,6 +29,10 @@ struct Wish {
     stop: bool,
     plugged: bool,
     is_plugged: bool,
+    /// What somebody else types on the same line.
+    typed: Vec<u8>,
+    /// The plug is pulled behind the next such text.
+    cut_behind: Option<Vec<u8>>,
 }
 
 /// A running simulation. Dropping it stops it.
@@ -57,16 +62,22 @@ pub(super) fn serve(
     let link = line.link();
     let shared = Arc::new(Shared {
         session: Mutex::new(session),
-        wish: Mutex::new(Wish { stop: false, plugged: true, is_plugged: true }),
+        wish: Mutex::new(Wish {
+            stop: false,
+            plugged: true,
+            is_plugged: true,
+            typed: Vec::new(),
+            cut_behind: None,
+        }),
         changed: Condvar::new(),
     });
-    let server = Server { line, shared: Arc::clone(&shared), bytes_per_second };
+    let server = Server { line, shared: Arc::clone(&shared), bytes_per_second, said: Vec::new() };
     let thread = thread::Builder::new().name("simulator".to_owned()).spawn(move || server.run())?;
     Ok(SimulatorHandle { shared, thread: Some(thread), link })
 }
 
 impl SimulatorHandle {
-    /// What to connect to: a path, or `tcp://host:port`.
+    /// What to connect to: a path, `tcp://host:port` or `rfc2217://host:port`.
     #[must_use]
     pub fn link(&self) -> String {
         self.link.clone()
@@ -107,6 +118,32 @@ impl SimulatorHandle {
     /// Lets `fault` hit the next command, whatever the rates.
     pub fn fault_next(&self, fault: Fault) {
         lock(&self.shared.session).next_fault = Some(fault);
+    }
+
+    /// Lets the console run at another speed than 115200 baud: who does not follow hears garbage.
+    pub fn set_line_speed(&self, baud: u32) {
+        lock(&self.shared.session).line_speed = baud;
+    }
+
+    /// Falls asleep until it is woken at 1200 baud, or wakes by itself.
+    pub fn set_asleep(&self, asleep: bool) {
+        lock(&self.shared.session).sleep = asleep.then(Sleep::default);
+    }
+
+    /// Types as somebody else who shares the line: what comes back reaches everybody.
+    pub fn type_as_another(&self, typed: &[u8]) {
+        lock(&self.shared.wish).typed.extend_from_slice(typed);
+    }
+
+    /// Pulls the plug behind the next `text` that goes out, and leaves it out until [`Self::replug`].
+    pub fn unplug_behind(&self, text: &[u8]) {
+        lock(&self.shared.wish).cut_behind = Some(text.to_vec());
+    }
+
+    /// Whether the plug is in.
+    #[must_use]
+    pub fn is_plugged(&self) -> bool {
+        lock(&self.shared.wish).is_plugged
     }
 
     /// Pulls the plug and returns once it is out.
@@ -153,20 +190,18 @@ struct Server {
     line: Box<dyn Line>,
     shared: Arc<Shared>,
     bytes_per_second: u32,
+    /// The end of what was said, while a text in it is waited for.
+    said: Vec<u8>,
 }
 
 impl Server {
     fn run(mut self) {
         while self.follow_wishes() {
-            let heard = match self.line.hear(LISTEN) {
-                Ok(heard) => heard,
-                Err(_) => {
-                    // A line in trouble is like a loose plug: wait a moment, listen again.
-                    self.wait(LISTEN);
-                    continue;
-                }
+            let Ok(pieces) = self.hear() else {
+                // A line in trouble is like a loose plug: wait a moment, listen again.
+                self.wait(LISTEN);
+                continue;
             };
-            let pieces = lock(&self.shared.session).hear(&heard);
             for piece in pieces {
                 let goes_on = match piece {
                     Piece::Bytes(bytes) => self.say(&bytes),
@@ -179,6 +214,35 @@ impl Server {
             }
         }
         self.line.unplug();
+    }
+
+    /// What goes out, for what was typed next.
+    fn hear(&mut self) -> io::Result<Vec<Piece>> {
+        let another = std::mem::take(&mut lock(&self.shared.wish).typed);
+        if !another.is_empty() {
+            let mut session = lock(&self.shared.session);
+            let speed = session.line_speed;
+            return Ok(session.hear(&another, speed));
+        }
+        let typed = self.line.hear(LISTEN)?;
+        let speed = self.client_speed();
+        if speed >= lock(&self.shared.session).line_speed {
+            return Ok(lock(&self.shared.session).hear(&typed, speed));
+        }
+        // A slow byte is a while on its way, and what is still on its way when the speed changes is lost.
+        let mut pieces = Vec::new();
+        for byte in typed {
+            if !self.wait(a_byte_at(speed)) || self.client_speed() != speed {
+                break;
+            }
+            pieces.extend(lock(&self.shared.session).hear(&[byte], speed));
+        }
+        Ok(pieces)
+    }
+
+    /// A line that shows no speed is a bridge that was set to the usual one.
+    fn client_speed(&mut self) -> u32 {
+        self.line.speed().unwrap_or(speed::CONSOLE)
     }
 
     /// Plugs or unplugs as wanted; false once it shall stop.
@@ -235,8 +299,49 @@ impl Server {
         false
     }
 
-    /// Says bytes as fast as the line would; false if something else is wanted meanwhile.
+    /// Says bytes; false if something else is wanted meanwhile.
     fn say(&mut self, bytes: &[u8]) -> bool {
+        let (said, cut) = match self.length_until_cut(bytes) {
+            Some(length) => (&bytes[..length], true),
+            None => (bytes, false),
+        };
+        let client = self.client_speed();
+        let console = lock(&self.shared.session).line_speed;
+        let goes_on = self.say_paced(&speed::across(said, console, client));
+        if !cut {
+            return goes_on;
+        }
+        // What went out shall have arrived.
+        self.wait(LISTEN);
+        let mut wish = lock(&self.shared.wish);
+        (wish.plugged, wish.is_plugged) = (false, false);
+        drop(wish);
+        self.line.unplug();
+        self.shared.changed.notify_all();
+        false
+    }
+
+    /// How many of these bytes end the text behind which the plug shall be pulled.
+    fn length_until_cut(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut wish = lock(&self.shared.wish);
+        let Some(text) = &wish.cut_behind else {
+            self.said.clear();
+            return None;
+        };
+        let before = self.said.len();
+        self.said.extend_from_slice(bytes);
+        let Some(at) = self.said.windows(text.len()).position(|said| said == text) else {
+            let kept = self.said.len().min(text.len().saturating_sub(1));
+            self.said.drain(..self.said.len() - kept);
+            return None;
+        };
+        let end = at + text.len();
+        wish.cut_behind = None;
+        Some(end.saturating_sub(before))
+    }
+
+    /// Says bytes as fast as the line would; false if something else is wanted meanwhile.
+    fn say_paced(&mut self, bytes: &[u8]) -> bool {
         if self.bytes_per_second == 0 {
             return self.line.say(bytes).is_ok();
         }

@@ -8,6 +8,7 @@ use fastrand::Rng;
 use super::console::{Console, Utterance};
 use super::faults::{Fault, Faults, Piece};
 use super::said::{Said, Truth};
+use super::speed::{self, Sleep};
 
 /// How many answers are remembered.
 const REMEMBERED: usize = 4096;
@@ -18,6 +19,10 @@ pub(super) struct Session {
     pub faults: Faults,
     /// A fault for the next answer, whatever the rates say.
     pub next_fault: Option<Fault>,
+    /// The speed at which the console hears and speaks.
+    pub line_speed: u32,
+    /// A console that must be woken.
+    pub sleep: Option<Sleep>,
     /// Simulated seconds for each real one; 0 stands still.
     speed: f64,
     caught_up: Instant,
@@ -34,6 +39,8 @@ impl Session {
             console,
             faults,
             next_fault: None,
+            line_speed: speed::CONSOLE,
+            sleep: None,
             speed,
             caught_up: Instant::now(),
             fate: None,
@@ -51,11 +58,17 @@ impl Session {
         self.console.bank_mut().advance(passed);
     }
 
-    /// What goes out when `bytes` come in.
-    pub fn hear(&mut self, bytes: &[u8]) -> Vec<Piece> {
+    /// What goes out when `bytes` come in, typed at `speed`.
+    pub fn hear(&mut self, bytes: &[u8], speed: u32) -> Vec<Piece> {
         self.catch_up();
+        if let Some(sleep) = &mut self.sleep {
+            if bytes.iter().any(|byte| sleep.is_ended_by(*byte, speed)) {
+                self.sleep = None;
+            }
+            return Vec::new();
+        }
         let mut pieces = Vec::new();
-        for &byte in bytes {
+        for byte in speed::across(bytes, speed, self.line_speed) {
             if self.console.begins_command(byte) {
                 let drawn = self.faults.draw(&mut self.rng);
                 self.fate = self.next_fault.take().or(drawn);

@@ -10,14 +10,17 @@ use super::console::Console;
 use super::dialect::{Dialect, EventStyle};
 use super::faults::Faults;
 use super::line::{Line, Pty, Tcp};
+use super::rfc2217::Rfc2217;
 use super::server::{self, SimulatorHandle};
 use super::session::Session;
+use super::speed::Sleep;
 
 /// Where the console is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     Pty(PathBuf),
     Tcp(String),
+    Rfc2217(String),
 }
 
 /// Why a simulation could not begin.
@@ -63,6 +66,7 @@ pub struct Simulation {
     start: DateTime,
     style: EventStyle,
     debug: bool,
+    asleep: bool,
     faults: Faults,
     place: Place,
 }
@@ -82,6 +86,7 @@ impl Simulation {
             start: date(2026, 6, 1).at(12, 0, 0, 0),
             style: EventStyle::default(),
             debug: false,
+            asleep: false,
             faults: Faults::none(),
             place: Place::Tcp("127.0.0.1:0".to_owned()),
         }
@@ -141,6 +146,13 @@ impl Simulation {
         Self { debug, ..self }
     }
 
+    /// Begins asleep: it says nothing until it has heard the frame that wakes at 1200 baud. Nothing but a line
+    /// whose speed the client sets can carry that.
+    #[must_use]
+    pub fn asleep(self, asleep: bool) -> Self {
+        Self { asleep, ..self }
+    }
+
     /// The faults to begin with.
     #[must_use]
     pub fn faults(self, faults: Faults) -> Self {
@@ -157,6 +169,12 @@ impl Simulation {
     #[must_use]
     pub fn tcp(self, address: &str) -> Self {
         Self { place: Place::Tcp(address.to_owned()), ..self }
+    }
+
+    /// Serves on a TCP address as a bridge whose serial port the client sets (RFC 2217).
+    #[must_use]
+    pub fn rfc2217(self, address: &str) -> Self {
+        Self { place: Place::Rfc2217(address.to_owned()), ..self }
     }
 
     /// The console without any I/O.
@@ -191,7 +209,8 @@ impl Simulation {
     /// # Errors
     /// A number of batteries or cells that no bank has, or a path or address that can't be opened.
     pub fn start(self) -> Result<SimulatorHandle, StartError> {
-        let session = Session::new(self.console()?, self.faults.clone(), self.speed, self.seed);
+        let mut session = Session::new(self.console()?, self.faults.clone(), self.speed, self.seed);
+        session.sleep = self.asleep.then(Sleep::default);
         self.open()
             .and_then(|line| server::serve(line, session, self.baud / 10))
             .map_err(|error| StartError::Serve { place: self.place.to_string(), error })
@@ -201,6 +220,7 @@ impl Simulation {
         Ok(match &self.place {
             Place::Pty(path) => Box::new(Pty::open(path)?),
             Place::Tcp(address) => Box::new(Tcp::listen(address)?),
+            Place::Rfc2217(address) => Box::new(Rfc2217::listen(address)?),
         })
     }
 }
@@ -209,7 +229,7 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Pty(path) => write!(f, "{}", path.display()),
-            Self::Tcp(address) => f.write_str(address),
+            Self::Tcp(address) | Self::Rfc2217(address) => f.write_str(address),
         }
     }
 }

@@ -4,6 +4,8 @@
 
 pub mod table;
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +14,7 @@ use crate::model::facts::Facts;
 use crate::model::reading::{BatteryReading, CellReading};
 use crate::model::report::{BankReport, ServiceCounters};
 use crate::model::statistics::BatteryStatistics;
-use crate::model::units::{Milliamps, Millicelsius, Millivolts};
+use crate::model::units::{Milliamps, Millicelsius, Millivolts, rounded_quotient};
 use crate::model::word::Word;
 
 /// The whole document.
@@ -195,10 +197,10 @@ impl Status {
             taken_at: reading.taken_at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
             bank: reading.bank.to_string(),
             powers: reading.batteries.len(),
-            voltage: statistics.voltage.map(|voltage| round(voltage.volts(), 1)),
-            current: statistics.current.map(|current| round(current.amperes(), 1)),
-            power_w: statistics.power.map(|power| round(power.watts(), 1)),
-            temperature: statistics.temperature.map(|temperature| round(temperature.celsius(), 1)),
+            voltage: statistics.voltage.map(|voltage| rounded(voltage.0, 1)),
+            current: statistics.current.map(|current| rounded(current.0, 1)),
+            power_w: statistics.power.map(|power| rounded(power.0, 1)),
+            temperature: statistics.temperature.map(|temperature| rounded(temperature.0, 1)),
             soc: statistics.soc.map(|soc| soc.trunc() as i64),
             basic_st: word(&statistics.base_state),
             series: reading.series(),
@@ -207,7 +209,7 @@ impl Status {
                 .map(|((battery, values), facts)| device(battery, values, facts))
                 .collect(),
             cells_data,
-            serial_stat: serial_stat(service, reading.took.as_secs_f64()),
+            serial_stat: serial_stat(service, reading.took),
         }
     }
 }
@@ -217,10 +219,10 @@ fn device(battery: &BatteryReading, values: &BatteryStatistics, facts: &Facts) -
     let bits = |word: &Option<EventWord>| word.as_ref().map(|word| word.bits);
     Device {
         power: battery.place.number(),
-        voltage: measured.voltage.map(|voltage| round(voltage.volts(), 2)),
-        current: measured.current.map(|current| round(current.amperes(), 2)),
-        power_w: values.power.map(|power| round(power.watts(), 1)),
-        temperature: measured.temperature.map(|temperature| round(temperature.celsius(), 1)),
+        voltage: measured.voltage.map(|voltage| rounded(voltage.0, 2)),
+        current: measured.current.map(|current| rounded(current.0, 2)),
+        power_w: values.power.map(|power| rounded(power.0, 1)),
+        temperature: measured.temperature.map(|temperature| rounded(temperature.0, 1)),
         soc: measured.soc.map(|soc| soc.0),
         basic_st: word(&measured.base_state),
         volt_st: word(&measured.volt_state),
@@ -245,8 +247,8 @@ fn cells(battery: &BatteryReading, values: &BatteryStatistics) -> Cells {
     let power = battery.place.number();
     let voltage = values.cells.voltage;
     let temperature = values.cells.temperature;
-    let volts = |value: Millivolts| round(value.volts(), 3);
-    let degrees = |value: Millicelsius| round(value.celsius(), 1);
+    let volts = |value: Millivolts| rounded(value.0, 3);
+    let degrees = |value: Millicelsius| rounded(value.0, 1);
     let list = |cells: &Vec<CellReading>| {
         (1..).zip(cells).map(|(number, value)| cell(power, number, value)).collect()
     };
@@ -272,7 +274,7 @@ fn cell(power: u8, number: usize, cell: &CellReading) -> Cell {
         cell: number,
         voltage: cell.voltage.map(|voltage| voltage.volts()),
         current: cell.current.map(Milliamps::amperes),
-        temperature: cell.temperature.map(|temperature| round(temperature.celsius(), 1)),
+        temperature: cell.temperature.map(|temperature| rounded(temperature.0, 1)),
         basic_st: word(&cell.base_state),
         volt_st: word(&cell.volt_state),
         curr_st: word(&cell.current_state),
@@ -283,17 +285,18 @@ fn cell(power: u8, number: usize, cell: &CellReading) -> Cell {
     }
 }
 
-fn serial_stat(service: &ServiceCounters, round_trip: f64) -> SerialStat {
-    const DAY: f64 = 86_400.0;
+fn serial_stat(service: &ServiceCounters, round_trip: Duration) -> SerialStat {
+    const DAY: i64 = 86_400_000;
+    let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
     SerialStat {
-        uptime: round(service.uptime.as_secs_f64() / DAY, 3),
+        uptime: decimal(millis(service.uptime), DAY, 3),
         loops: service.sweeps,
         errors: service.incomplete,
         bat_events_no: service.battery_events,
         pwr_events_no: service.power_events,
         sys_events_no: service.system_faults,
-        efficiency: service.efficiency().map(|percent| round(percent, 2)),
-        ser_round_trip: round(round_trip, 2),
+        efficiency: service.complete().map(|(complete, all)| decimal(complete.saturating_mul(100), all, 2)),
+        ser_round_trip: decimal(millis(round_trip), 1000, 2),
     }
 }
 
@@ -301,8 +304,25 @@ fn word(word: &Option<Word>) -> Option<String> {
     word.as_ref().map(|word| word.as_str().to_owned())
 }
 
-/// To `decimals`, half away from zero.
-fn round(value: f64, decimals: i32) -> f64 {
-    let scale = 10f64.powi(decimals);
-    (value * scale).round() / scale
+/// A value that was said in thousandths, to `decimals`.
+fn rounded(thousandths: impl Into<i64>, decimals: u32) -> f64 {
+    decimal(thousandths.into(), 1000, decimals)
+}
+
+/// `dividend` / `divisor` to `decimals`, half away from zero.
+fn decimal(dividend: i64, divisor: i64, decimals: u32) -> f64 {
+    let scale = 10_i64.pow(decimals);
+    rounded_quotient(dividend.saturating_mul(scale), divisor) as f64 / scale as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_are_rounded_away_from_zero_also_where_no_float_is_exactly_between() {
+        assert_eq!([1_005, 2_675, 52_715, -1_005].map(|value| rounded(value, 2)), [1.01, 2.68, 52.72, -1.01]);
+        assert_eq!([25_050, 35_550, -50, 49].map(|value| rounded(value, 1)), [25.1, 35.6, -0.1, 0.0]);
+        assert_eq!(rounded(3_295, 3), 3.295);
+    }
 }

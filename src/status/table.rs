@@ -64,7 +64,8 @@ fn heading(text: &mut String, status: &Status) {
         unit(status.temperature, |degrees| format!("{degrees:.1} °C")),
         plain(status.basic_st.as_deref().unwrap_or("-")),
     ];
-    line(text, &format!("{}  {}  {}", status.bank, status.relay_local_time, values.join("  ")));
+    let (bank, time) = (plain(&status.bank), plain(&status.relay_local_time));
+    line(text, &format!("{bank}  {time}  {}", values.join("  ")));
 }
 
 fn cell_lines(text: &mut String, cells: &Cells) {
@@ -79,7 +80,7 @@ fn cell_lines(text: &mut String, cells: &Cells) {
     }
 }
 
-/// The console's words are shown as text: no control character reaches the terminal.
+/// The words of the console or of a file are shown as text: no control character reaches the terminal.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -1,6 +1,5 @@
 //! Where the children report. Feeds the health snapshot and writes the one log line a change.
 
-use std::fmt::{self, Write};
 use std::mem::discriminant;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +19,7 @@ use super::policy::{Role, Trouble, Verdict};
 pub struct Fatal {
     /// The child.
     pub actor: String,
-    /// What went wrong.
+    /// What went wrong, as it was said: whoever shows it escapes it, as the log does.
     pub reason: String,
 }
 
@@ -141,7 +140,7 @@ impl Reporter {
 
     /// A life is over; `tell` says whether a restart is worth a log line.
     pub(super) fn troubled(&self, trouble: &Trouble, verdict: Verdict, tell: impl FnOnce(&str) -> bool) {
-        let reason = Printable(trouble).to_string();
+        let reason = trouble.to_string();
         let restarts = self.change(|child| {
             child.restarts += 1;
             child.last_trouble = Some(reason.clone());
@@ -176,7 +175,7 @@ impl Reporter {
 
     /// Its constructor panicked: there is no actor to restart.
     pub(super) fn stillborn(&self, text: &str) {
-        let reason = format!("panicked while being made: {}", Printable(text));
+        let reason = format!("panicked while being made: {text}");
         self.change(|child| {
             child.last_trouble = Some(reason.clone());
             child.state = State::Failed { retry_after_ms: None };
@@ -195,7 +194,7 @@ impl Reporter {
         if matches!(trouble, Trouble::Stopped(None) | Trouble::StartFailed(None)) {
             return;
         }
-        let reason = format!("{}, and nobody holds its address", Printable(trouble));
+        let reason = format!("{trouble}, and nobody holds its address");
         self.change(|child| child.last_trouble = Some(reason.clone()));
         match self.role {
             Role::Output => error!(self.board.log, "actor ended"; "actor" => &*self.name, "reason" => reason),
@@ -205,8 +204,7 @@ impl Reporter {
 
     /// It panicked while it was stopped for good, when nothing is left to restart.
     pub(super) fn panicked_at_its_end(&self, text: &str) {
-        let reason = Printable(text).to_string();
-        warn!(self.board.log, "actor panicked at its end"; "actor" => &*self.name, "reason" => reason);
+        warn!(self.board.log, "actor panicked at its end"; "actor" => &*self.name, "reason" => text);
     }
 
     /// It has lived for a healthy while after an outage.
@@ -283,18 +281,6 @@ impl Reporter {
         });
         #[expect(clippy::expect_used, reason = "`send_modify` calls its closure exactly once")]
         result.expect("changed")
-    }
-}
-
-/// Text from outside on one line: control characters are escaped.
-struct Printable<T>(T);
-
-impl<T: fmt::Display> fmt::Display for Printable<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.to_string().chars() {
-            if c.is_control() { write!(f, "{}", c.escape_default())? } else { f.write_char(c)? }
-        }
-        Ok(())
     }
 }
 

@@ -1,6 +1,13 @@
 //! The captures of real consoles: they lie beside the project and are not part of it.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+/// Says something whether or not the test passes; the harness hides what `eprintln` says.
+pub fn tell(what: &str) {
+    // Nobody may be there to read it.
+    let _ = writeln!(io::stderr(), "{what}");
+}
 
 /// One file of them.
 pub struct Capture {
@@ -26,10 +33,10 @@ pub fn discover() -> impl Iterator<Item = Capture> {
     let mut files: Vec<PathBuf> = match std::fs::read_dir(&folder) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
         Err(error) => {
-            eprintln!(
+            tell(&format!(
                 "NO CAPTURES: {} ({error}); the tests that read real consoles check nothing",
                 folder.display()
-            );
+            ));
             Vec::new()
         }
     };
@@ -79,5 +86,5 @@ pub fn hold(file: &Path, text: &str) {
 
 /// Says how many were looked at, so that a run without captures is seen.
 pub fn note(count: usize, what: &str) {
-    eprintln!("{count} {what}");
+    tell(&format!("{count} {what}"));
 }

@@ -128,7 +128,9 @@ impl Door {
     fn carry_answers(&self, mut console: TcpStream, mut client: TcpStream) {
         let mut chunk = [0; 512];
         while let Ok(taken @ 1..) = console.read(&mut chunk) {
-            thread::sleep(Duration::from_millis(self.0.pause.swap(0, Ordering::SeqCst)));
+            // A line that halts, not a test that waits.
+            let halt = Duration::from_millis(self.0.pause.swap(0, Ordering::SeqCst));
+            thread::sleep(halt);
             let lost = self.0.swallow.load(Ordering::SeqCst).min(taken);
             self.0.swallow.fetch_sub(lost, Ordering::SeqCst);
             if client.write_all(&chunk[lost..taken]).is_err() {

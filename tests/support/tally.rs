@@ -90,16 +90,21 @@ impl Tally {
         self.asked += u64::from(exchange.asked);
         let Ok(answer) = &exchange.outcome else { return };
         let command = exchange.command.to_string();
-        let Some(said) = said.iter().rev().find(|said| said.command == command) else {
-            self.violations.push(format!("{command} was believed, but nothing was said to it"));
-            return;
-        };
         let read = match parsed::parse(exchange.command, answer) {
             Ok(parsed) => seen::read(&parsed),
             Err(error) => {
                 self.violations.push(format!("{command} was believed and can't be read: {error}"));
                 return;
             }
+        };
+        // A question that was put again may be answered by what its first asking brought late: that is its own
+        // answer as well. Else it is the newest.
+        let said: Vec<&&Said> = said.iter().rev().filter(|said| said.command == command).collect();
+        let is_it =
+            |said: &&&&Said| seen::said(&said.values).iter().all(|(key, is)| read.get(key) == Some(is));
+        let Some(said) = said.iter().find(is_it).or(said.first()) else {
+            self.violations.push(format!("{command} was believed, but nothing was said to it"));
+            return;
         };
         let true_values = seen::said(&said.values);
         let fault = said.damage.as_ref().map(|damage| damage.fault);
