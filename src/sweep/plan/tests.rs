@@ -1,0 +1,176 @@
+//! What the plan asks when: the clock is handed in.
+
+use super::*;
+use crate::console::transcript::Lost;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn place(number: u8) -> Place {
+    Place::new(number).expect("a place")
+}
+
+fn plan(cells: bool) -> Plan {
+    Plan::new(Rhythm::new(10 * SECOND, 2 * SECOND, cells))
+}
+
+fn found(places: &[u8]) -> Found {
+    Found { present: Some(places.iter().map(|number| place(*number)).collect()), ..Found::default() }
+}
+
+/// Everything asked in one sweep at `now`, answered as if by `present`.
+fn sweep(plan: &mut Plan, now: Duration, present: &[u8]) -> Vec<String> {
+    let mut asked = Vec::new();
+    let mut step = plan.next(now);
+    while let Step::Ask(slow) = step {
+        assert!(SLOW.contains(&slow.verb), "{slow} between two sweeps");
+        step = plan.next(now);
+    }
+    assert!(matches!(step, Step::Begin(_)));
+    loop {
+        match plan.next(now) {
+            Step::Ask(command) => {
+                asked.push(command.to_string());
+                let found = if command == Verb::Pwr.alone() { found(present) } else { Found::default() };
+                plan.answered(command, now, &found);
+            }
+            Step::End(_) => return asked,
+            other => panic!("{other:?} within a sweep"),
+        }
+    }
+}
+
+#[test]
+fn a_full_sweep_asks_each_battery_that_the_table_shows() {
+    let mut plan = plan(true);
+    let asked = sweep(&mut plan, SECOND, &[1, 3]);
+    assert_eq!(asked, ["pwr", "pwr 1", "bat 1", "info 1", "pwr 3", "bat 3", "info 3"]);
+    assert_eq!(plan.known().collect::<Vec<_>>(), [place(1), place(3)]);
+}
+
+#[test]
+fn summaries_lie_between_full_sweeps_and_info_is_not_asked_each_time() {
+    let mut plan = plan(true);
+    sweep(&mut plan, Duration::ZERO, &[1]);
+    assert_eq!(plan.next(SECOND), Step::Ask(Verb::Stat.of(place(1))), "a slow question");
+    assert_eq!(plan.next(SECOND), Step::Wait(2 * SECOND), "only one of them");
+    for at in [2, 4, 6, 8] {
+        assert_eq!(sweep(&mut plan, at * SECOND, &[1]), ["pwr"]);
+        plan.next(at * SECOND);
+    }
+    assert_eq!(sweep(&mut plan, 10 * SECOND, &[1]), ["pwr", "pwr 1", "bat 1"]);
+}
+
+#[test]
+fn info_is_asked_after_an_absence_a_reopen_and_every_quarter_of_an_hour() {
+    let mut plan = plan(true);
+    plan.rhythm.summary_interval = Duration::ZERO;
+    let asks_info = |plan: &mut Plan, at: u32, present: &[u8]| {
+        sweep(plan, at * SECOND, present).contains(&"info 2".into())
+    };
+    assert!(asks_info(&mut plan, 0, &[1, 2]));
+    assert!(!asks_info(&mut plan, 10, &[1, 2]));
+    assert!(!asks_info(&mut plan, 20, &[1]));
+    assert!(asks_info(&mut plan, 30, &[1, 2]));
+    assert!(!asks_info(&mut plan, 40, &[1, 2]));
+    assert!(asks_info(&mut plan, 930, &[1, 2]));
+    plan.opened(935 * SECOND);
+    assert!(asks_info(&mut plan, 935, &[1, 2]));
+}
+
+#[test]
+fn a_lost_table_leaves_the_batteries_that_were_there() {
+    let mut plan = plan(true);
+    sweep(&mut plan, Duration::ZERO, &[1, 2]);
+    plan.next(SECOND);
+    assert_eq!(plan.next(10 * SECOND), Step::Begin(SweepKind::Full));
+    assert_eq!(plan.next(10 * SECOND), Step::Ask(Verb::Pwr.alone()));
+    plan.lost(Verb::Pwr.alone(), 10 * SECOND, &Lost::Silent);
+    assert_eq!(plan.next(10 * SECOND), Step::Ask(Verb::Pwr.of(place(1))));
+}
+
+#[test]
+fn without_cells_they_are_asked_beside_an_event_alone() {
+    let mut plan = plan(false);
+    plan.next(Duration::ZERO);
+    plan.next(Duration::ZERO);
+    plan.answered(Verb::Pwr.alone(), Duration::ZERO, &found(&[1, 2]));
+    assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Pwr.of(place(1))));
+    plan.answered(Verb::Pwr.of(place(1)), Duration::ZERO, &Found { event: true, ..Found::default() });
+    assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Bat.of(place(1))));
+    assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Info.of(place(1))));
+    assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Pwr.of(place(2))));
+}
+
+#[test]
+fn a_refused_form_rests_for_an_hour_and_the_bare_form_stands_in() {
+    let mut plan = plan(true);
+    plan.rhythm.summary_interval = Duration::ZERO;
+    sweep(&mut plan, Duration::ZERO, &[1]);
+    let refused = |refusal| Lost::Rejected(Rejected::Refused(refusal));
+    assert_eq!(plan.next(SECOND), Step::Ask(Verb::Stat.of(place(1))));
+    plan.lost(Verb::Stat.of(place(1)), SECOND, &refused(Refusal::InvalidCommand));
+    sweep(&mut plan, 10 * SECOND, &[1]);
+    assert_eq!(plan.next(11 * SECOND), Step::Ask(Verb::Stat.alone()), "without a number");
+    plan.lost(Verb::Stat.alone(), 11 * SECOND, &refused(Refusal::UnknownCommand));
+    sweep(&mut plan, 20 * SECOND, &[1]);
+    assert_eq!(plan.next(21 * SECOND), Step::Ask(Verb::Soh.of(place(1))));
+    sweep(&mut plan, 3_700 * SECOND, &[1]);
+    assert_eq!(plan.next(3_701 * SECOND), Step::Ask(Verb::Stat.of(place(1))), "an hour later");
+}
+
+#[test]
+fn pwr_and_bat_are_never_given_up() {
+    let mut plan = plan(true);
+    let refused = Lost::Rejected(Rejected::Refused(Refusal::UnknownCommand));
+    for verb in [Verb::Pwr, Verb::Bat] {
+        plan.lost(verb.of(place(1)), Duration::ZERO, &refused);
+    }
+    assert_eq!(sweep(&mut plan, Duration::ZERO, &[1])[..3], ["pwr", "pwr 1", "bat 1"]);
+}
+
+#[test]
+fn a_stack_is_asked_for_its_modules_and_all_cells_at_once() {
+    let mut plan = plan(true);
+    plan.next(Duration::ZERO);
+    plan.next(Duration::ZERO);
+    plan.answered(Verb::Pwr.alone(), Duration::ZERO, &Found { stack: true, ..Found::default() });
+    let asked: Vec<Step> = (0..4).map(|_| plan.next(Duration::ZERO)).collect();
+    let alone = |verb: Verb| Step::Ask(verb.alone());
+    assert_eq!(asked, [alone(Verb::Unit), alone(Verb::Bat), alone(Verb::Info), Step::End(SweepKind::Full)]);
+}
+
+#[test]
+fn a_slow_question_without_an_answer_waits_a_minute() {
+    let mut plan = plan(true);
+    plan.rhythm.summary_interval = Duration::ZERO;
+    sweep(&mut plan, Duration::ZERO, &[1]);
+    assert_eq!(plan.next(SECOND), Step::Ask(Verb::Stat.of(place(1))));
+    plan.postpone(Verb::Stat.of(place(1)), SECOND);
+    sweep(&mut plan, 10 * SECOND, &[1]);
+    assert_eq!(plan.next(11 * SECOND), Step::Ask(Verb::Soh.of(place(1))), "the others go on");
+    sweep(&mut plan, 20 * SECOND, &[1]);
+    assert_eq!(plan.next(21 * SECOND), Step::Wait(30 * SECOND));
+    sweep(&mut plan, 65 * SECOND, &[1]);
+    assert_eq!(plan.next(66 * SECOND), Step::Ask(Verb::Stat.of(place(1))));
+}
+
+#[test]
+fn sweeps_without_a_rest_leave_room_for_a_slow_question_each_minute() {
+    let mut plan = plan(true);
+    sweep(&mut plan, 30 * SECOND, &[1]);
+    sweep(&mut plan, 45 * SECOND, &[1]);
+    assert_eq!(plan.next(60 * SECOND), Step::Ask(Verb::Stat.of(place(1))));
+    sweep(&mut plan, 61 * SECOND, &[1]);
+    sweep(&mut plan, 80 * SECOND, &[1]);
+}
+
+#[test]
+fn missed_sweeps_are_not_caught_up_with() {
+    let mut plan = plan(true);
+    sweep(&mut plan, Duration::ZERO, &[1]);
+    sweep(&mut plan, 95 * SECOND, &[1]);
+    plan.next(96 * SECOND);
+    assert_eq!(plan.next(96 * SECOND), Step::Wait(97 * SECOND));
+    plan.rhythm.summary_interval = Duration::ZERO;
+    assert_eq!(plan.next(98 * SECOND), Step::Wait(105 * SECOND));
+}
