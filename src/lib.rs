@@ -46,6 +46,9 @@ pub mod supervise;
 // What systemd is told.
 pub mod systemd;
 
+// What is said to a broker and to Home Assistant.
+pub mod mqtt;
+
 // What crosses actors.
 pub mod messages;
 

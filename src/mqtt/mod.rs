@@ -1,0 +1,12 @@
+//! What is said to a broker: topics, payloads, Home Assistant's discovery, and the session that carries them.
+//!
+//! ```text
+//!                    ┌► payload   what a report says, topic by topic ─────────────┐
+//! report ─► herald ──┼► legacy    the same in the predecessor's topics ───────────┼─► session ─► broker
+//!          what, when└► discovery from the table of entities: what there is ──────┘     ▲
+//!                                                   migration: the predecessor's ───────┘
+//! ```
+//! All but the session is pure: reports and times in, messages out.
+
+pub mod message;
+pub mod topics;

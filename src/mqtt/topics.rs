@@ -1,0 +1,113 @@
+//! Where everything is said: the names of `docs/mqtt.md`, which are promises.
+
+use crate::model::place::Place;
+use crate::settings::MqttSettings;
+
+/// Says that something is there.
+pub const ONLINE: &str = "online";
+/// Says that it is not.
+pub const OFFLINE: &str = "offline";
+
+/// The topics under the settings' first levels.
+#[derive(Clone, Debug)]
+pub struct Topics {
+    base: String,
+    prefix: String,
+    document: Option<String>,
+}
+
+impl Topics {
+    /// As the settings say.
+    #[must_use]
+    pub fn new(settings: &MqttSettings) -> Self {
+        Self {
+            base: settings.base_topic.clone(),
+            prefix: settings.discovery_prefix.clone(),
+            document: settings.state_topic.clone(),
+        }
+    }
+
+    /// Whether the service is there; also the last will.
+    #[must_use]
+    pub fn service_status(&self) -> String {
+        format!("{}/status", self.base)
+    }
+
+    /// Whether a bank is there.
+    #[must_use]
+    pub fn bank_status(&self, bank: &str) -> String {
+        format!("{}/{bank}/status", self.base)
+    }
+
+    /// Whether a battery is there.
+    #[must_use]
+    pub fn battery_status(&self, bank: &str, place: Place) -> String {
+        format!("{}/{bank}/battery/{place}/status", self.base)
+    }
+
+    /// A bank's totals.
+    #[must_use]
+    pub fn bank_state(&self, bank: &str) -> String {
+        format!("{}/{bank}/state", self.base)
+    }
+
+    /// The spread over all cells of a bank.
+    #[must_use]
+    pub fn bank_cells(&self, bank: &str) -> String {
+        format!("{}/{bank}/cells", self.base)
+    }
+
+    /// How the service fares with a bank.
+    #[must_use]
+    pub fn bank_service(&self, bank: &str) -> String {
+        format!("{}/{bank}/service", self.base)
+    }
+
+    /// What the table says of a battery.
+    #[must_use]
+    pub fn battery_state(&self, bank: &str, place: Place) -> String {
+        format!("{}/{bank}/battery/{place}/state", self.base)
+    }
+
+    /// A battery's details and facts.
+    #[must_use]
+    pub fn battery_detail(&self, bank: &str, place: Place) -> String {
+        format!("{}/{bank}/battery/{place}/detail", self.base)
+    }
+
+    /// A battery's cells and their statistics.
+    #[must_use]
+    pub fn battery_cells(&self, bank: &str, place: Place) -> String {
+        format!("{}/{bank}/battery/{place}/cells", self.base)
+    }
+
+    /// One event.
+    #[must_use]
+    pub fn event(&self, bank: &str) -> String {
+        format!("{}/{bank}/event", self.base)
+    }
+
+    /// The status document, if it is wanted.
+    #[must_use]
+    pub fn document(&self, bank: &str) -> Option<String> {
+        Some(self.document.as_ref()?.replace("{bank}", bank))
+    }
+
+    /// Home Assistant's discovery of a device.
+    #[must_use]
+    pub fn device_config(&self, object_id: &str) -> String {
+        format!("{}/device/{object_id}/config", self.prefix)
+    }
+
+    /// Where Home Assistant says that it has started.
+    #[must_use]
+    pub fn birth(&self) -> String {
+        format!("{}/status", self.prefix)
+    }
+
+    /// Where the predecessor told Home Assistant of one entity; `+` for all of a bank's.
+    #[must_use]
+    pub fn predecessor_config(&self, bank: &str, unique_id: &str) -> String {
+        format!("{}/sensor/{bank}/{unique_id}/config", self.prefix)
+    }
+}
