@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!                        ┌─► json_file ─► <bank>_status.json          each output on a thread of its own
-//! serial ─► parser ─► stats                                           one chain a bank, on its own thread
+//! serial ─► parser ─► stats ─► mqtt ─► broker, Home Assistant         one chain a bank, on its own thread
 //!                        └─► terminal (demo)
 //! ```
 //! Outputs start before their sources and end after them.
@@ -15,6 +15,7 @@ use actix::{Actor, Addr, Context, Handler, Recipient, Supervised};
 use slog::{Logger, crit, info, warn};
 
 use crate::actors::json_file::JsonFileActor;
+use crate::actors::mqtt::{Broker, MqttActor};
 use crate::actors::parser::{Assemble, ParserActor};
 use crate::actors::serial::{SerialActor, SerialSettings};
 use crate::actors::stats::{StatsActor, StatsSettings};
@@ -24,6 +25,8 @@ use crate::console::assemble::assemble;
 use crate::console::review::Review;
 use crate::link::{Line, Link, LinkError};
 use crate::messages::{Nudge, Outlet, Queue, Slot};
+use crate::mqtt::herald::BankView;
+use crate::mqtt::session::Patience as BrokerPatience;
 use crate::settings::{BankSettings, Batteries, CellLevel, DatabaseUrl, Settings, Wake};
 use crate::supervise::{
     Beats, Child, Fatal, Flush, Lifeline, Phase, Ping, Policy, Role, Signal, Signals, Supervisor, signals,
@@ -71,6 +74,8 @@ pub struct Workings {
     pub link_backoff: (Duration, Duration),
     /// How long one round of writing files may take.
     pub write_deadline: Duration,
+    /// How long the broker may take.
+    pub broker: BrokerPatience,
     /// How an answer is judged.
     pub judge: Judge,
     /// How a sweep's answers become a reading.
@@ -84,6 +89,7 @@ impl Default for Workings {
             patience: Patience::default(),
             link_backoff: (Duration::from_secs(1), Duration::from_secs(30)),
             write_deadline: Duration::from_secs(5),
+            broker: BrokerPatience::default(),
             judge: Review::judge,
             assemble,
         }
@@ -156,7 +162,6 @@ async fn serve(
 /// Outputs that the settings ask for and that do not exist yet: nobody should believe they publish.
 fn not_yet(settings: &Settings) -> Vec<&'static str> {
     let asked = [
-        (settings.mqtt.enabled, "mqtt"),
         (settings.database.enabled && matches!(settings.database.url, DatabaseUrl::Mysql { .. }), "database"),
     ];
     asked.into_iter().filter(|(asked, _)| *asked).map(|(_, output)| output).collect()
@@ -195,8 +200,7 @@ impl Bank {
         let line = Line { baud: settings.baud, dtr: settings.dtr, rts: settings.rts };
         let link = Link::parse(&settings.link, line);
         let link = link.map_err(|error| AppError::Link { bank: settings.name.clone(), error })?;
-        let rhythm =
-            Rhythm::new(settings.interval, settings.summary_interval, settings.cells != CellLevel::Off);
+        let rhythm = rhythm(settings);
         let counted = match settings.batteries {
             Batteries::Count(count) => Some(count),
             Batteries::Auto => settings.expected.and_then(|expected| expected.batteries),
@@ -238,16 +242,22 @@ fn grow(supervisor: &mut Supervisor, plan: &Plan, banks: Vec<Bank>, log: &Logger
     if plan.settings.json_file.enabled {
         let (directory, deadline) = (plan.settings.json_file.directory.clone(), plan.workings.write_deadline);
         let log = log.clone();
-        tree.live_output(supervisor, "json_file", move |slot, lifeline| {
+        tree.live_output(supervisor, "json_file", Outlet::newest_full, move |slot, lifeline| {
             JsonFileActor::new(directory, deadline, slot, log, lifeline)
         })?;
     }
+    if plan.settings.mqtt.enabled {
+        let (broker, health, log) = (broker(plan), supervisor.health(), log.clone());
+        tree.live_output(supervisor, "mqtt", Outlet::newest, move |slot, lifeline| {
+            MqttActor::new(broker, slot, health, log, lifeline)
+        })?;
+    }
     if plan.terminal {
-        tree.live_output(supervisor, "terminal", |slot, _| TerminalActor::new(slot))?;
+        tree.live_output(supervisor, "terminal", Outlet::newest_full, |slot, _| TerminalActor::new(slot))?;
     }
     if systemd::is_there() {
         let slowest = plan.settings.banks.iter().map(|bank| bank.interval).max().unwrap_or_default();
-        tree.live_output(supervisor, "systemd", move |slot, _| {
+        tree.live_output(supervisor, "systemd", Outlet::newest_full, move |slot, _| {
             SystemdActor::new(slot, OFFLINE_AFTER * slowest, STATUS_EVERY)
         })?;
     }
@@ -255,6 +265,21 @@ fn grow(supervisor: &mut Supervisor, plan: &Plan, banks: Vec<Bank>, log: &Logger
         tree.chains.push(Chain::grow(supervisor, bank, &tree.outlets, log)?);
     }
     Ok(tree)
+}
+
+/// What the correspondent of the broker needs to know.
+fn broker(plan: &Plan) -> Broker {
+    let view = |settings: &BankSettings| BankView {
+        settings: settings.clone(),
+        facts_every: rhythm(settings).facts_every,
+    };
+    let settings = plan.settings.mqtt.clone();
+    Broker { settings, banks: plan.settings.banks.iter().map(view).collect(), patience: plan.workings.broker }
+}
+
+/// How often a bank is asked what.
+fn rhythm(settings: &BankSettings) -> Rhythm {
+    Rhythm::new(settings.interval, settings.summary_interval, settings.cells != CellLevel::Off)
 }
 
 /// Serial → Parser → Stats of one bank, each with its name among the children.
@@ -296,11 +321,12 @@ impl Chain {
 }
 
 impl Tree {
-    /// Starts an output that wants the newest full reading of each bank and nothing else.
+    /// Starts an output that wants the newest readings of each bank and nothing else.
     fn live_output<A>(
         &mut self,
         supervisor: &mut Supervisor,
         name: &'static str,
+        wants: fn(Slot, Recipient<Nudge>) -> Outlet,
         make: impl FnOnce(Slot, Lifeline) -> A + Send + 'static,
     ) -> io::Result<()>
     where
@@ -310,7 +336,7 @@ impl Tree {
         let looked_into = slot.clone();
         let child = Child::new(name).role(Role::Output).own_arbiter().capacity(NUDGES);
         let output = supervisor.keep(child, move |lifeline| make(looked_into, lifeline))?;
-        self.outlets.push(Outlet::newest_full(slot, output.clone().recipient()));
+        self.outlets.push(wants(slot, output.clone().recipient()));
         self.outputs.push((name, output.recipient()));
         Ok(())
     }

@@ -70,28 +70,38 @@ where
     }
 }
 
-/// The newest report of each bank, for an output that wants nothing else.
+/// The newest report of each bank and kind, for an output that wants nothing else: a summary does not drive out
+/// the full reading before it.
 #[derive(Clone, Debug, Default)]
-pub struct Slot(Arc<Mutex<BTreeMap<Arc<str>, Arc<BankReport>>>>);
+pub struct Slot(Arc<Mutex<BTreeMap<Whose, Arc<BankReport>>>>);
+
+/// The bank, and how much was asked.
+type Whose = (Arc<str>, SweepKind);
+
+fn whose(report: &BankReport) -> Whose {
+    (report.reading.bank.clone(), report.reading.kind)
+}
 
 impl Slot {
     fn put(&self, report: Arc<BankReport>) {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.insert(report.reading.bank.clone(), report);
+        newest.insert(whose(&report), report);
     }
 
-    /// Takes what is newer than at the last call: at most one report a bank.
+    /// Takes what is newer than at the last call, the older first: at most one report a bank and kind.
     #[must_use]
     pub fn take(&self) -> Vec<Arc<BankReport>> {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *newest).into_values().collect()
+        let mut taken: Vec<_> = std::mem::take(&mut *newest).into_values().collect();
+        taken.sort_by_key(|report| report.reading.taken_at);
+        taken
     }
 
     /// Lays back what could not be used, where nothing newer has come meanwhile.
     pub fn give_back(&self, reports: Vec<Arc<BankReport>>) {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for report in reports {
-            newest.entry(report.reading.bank.clone()).or_insert(report);
+            newest.entry(whose(&report)).or_insert(report);
         }
     }
 }
@@ -109,6 +119,12 @@ impl Outlet {
     #[must_use]
     pub fn newest_full(slot: Slot, nudge: Recipient<Nudge>) -> Self {
         Self { slot, nudge, full_only: true }
+    }
+
+    /// The newest full reading and the newest summary of each bank.
+    #[must_use]
+    pub fn newest(slot: Slot, nudge: Recipient<Nudge>) -> Self {
+        Self { slot, nudge, full_only: false }
     }
 
     /// Hands over a report. A mailbox that is full has a nudge in it already, and whoever looks finds the

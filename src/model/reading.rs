@@ -16,7 +16,7 @@ use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Mi
 use crate::model::word::Word;
 
 /// How much a sweep asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SweepKind {
     /// The group table, details and cells of every battery.

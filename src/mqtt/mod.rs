@@ -8,5 +8,11 @@
 //! ```
 //! All but the session is pure: reports and times in, messages out.
 
+pub mod expiry;
+pub mod herald;
+pub mod keeper;
+pub mod kept;
 pub mod message;
+mod pace;
+pub mod presence;
 pub mod topics;

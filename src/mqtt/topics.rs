@@ -1,5 +1,6 @@
 //! Where everything is said: the names of `docs/mqtt.md`, which are promises.
 
+use super::message::Message;
 use crate::model::place::Place;
 use crate::settings::MqttSettings;
 
@@ -33,6 +34,18 @@ impl Topics {
         format!("{}/status", self.base)
     }
 
+    /// What the broker says when the connection is gone without a word.
+    #[must_use]
+    pub fn will(&self) -> Message {
+        Message::retained(self.service_status(), OFFLINE)
+    }
+
+    /// Where a client hears itself.
+    #[must_use]
+    pub fn echo(&self, client_id: &str) -> String {
+        format!("{}/echo/{client_id}", self.base)
+    }
+
     /// Whether a bank is there.
     #[must_use]
     pub fn bank_status(&self, bank: &str) -> String {
@@ -43,6 +56,20 @@ impl Topics {
     #[must_use]
     pub fn battery_status(&self, bank: &str, place: Place) -> String {
         format!("{}/{bank}/battery/{place}/status", self.base)
+    }
+
+    /// Whether they are there, of all batteries of a bank: a filter.
+    #[must_use]
+    pub fn battery_statuses(&self, bank: &str) -> String {
+        format!("{}/{bank}/battery/+/status", self.base)
+    }
+
+    /// Whether this is the [`battery_status`](Self::battery_status) of some place.
+    #[must_use]
+    pub fn is_battery_status(&self, bank: &str, topic: &str) -> bool {
+        let filter = self.battery_statuses(bank);
+        let ends = filter.split_once('+').and_then(|(begin, end)| topic.strip_prefix(begin)?.strip_suffix(end));
+        ends.is_some_and(|place| place.parse::<Place>().is_ok())
     }
 
     /// A bank's totals.

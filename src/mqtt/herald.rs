@@ -1,0 +1,385 @@
+//! Decides what is said to the broker, and when. Pure: reports, finds and times in, messages out.
+//!
+//! | what | when |
+//! |---|---|
+//! | discovery | on each connection, when Home Assistant was born, when there is more to announce |
+//! | availability | on each connection, and at once when it changes |
+//! | totals and batteries | the newest reading, at most once a `publish_interval` |
+//! | details, cells, the document | the newest full reading, at most once a `publish_interval` |
+//! | what has not changed | not before half of its life is over |
+//!
+//! Home Assistant listens to a state only some moments after it was told of it, so what is fresh is said again a
+//! little later ([`ECHOES`]). Nothing older than its life is ever said.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+
+use super::discovery;
+use super::expiry::Expiry;
+use super::legacy::Legacy;
+use super::message::Message;
+use super::migration::{self, Retained};
+use super::pace::Pace;
+use super::payload::{Kind, Part, parts};
+use super::presence::Roll;
+use super::shape::Shape;
+use super::topics::{OFFLINE, ONLINE, Topics};
+use crate::model::reading::SweepKind;
+use crate::model::report::BankReport;
+use crate::settings::{BankSettings, MqttSettings};
+use crate::status::Status;
+
+/// After telling Home Assistant what there is, what is fresh is said again so much later.
+pub const ECHOES: [Duration; 3] =
+    [Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(15)];
+
+/// What the herald needs to know of one bank.
+#[derive(Clone, Debug)]
+pub struct BankView {
+    /// Its settings.
+    pub settings: BankSettings,
+    /// From one asking of facts to the next.
+    pub facts_every: Duration,
+}
+
+/// What is to be said now.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// In this order.
+    pub messages: Vec<Message>,
+    /// Banks whose entities came over from the predecessor with it, and how many.
+    pub moved: Vec<(Arc<str>, usize)>,
+}
+
+/// Decides for all banks.
+pub struct Herald {
+    topics: Topics,
+    discovery: bool,
+    banks: BTreeMap<Arc<str>, Bank>,
+}
+
+/// One bank.
+struct Bank {
+    name: Arc<str>,
+    settings: BankSettings,
+    facts_every: Duration,
+    given_expiry: Option<Duration>,
+    roll: Roll,
+    shape: Shape,
+    expiry: Expiry,
+    /// The newest reading of each kind.
+    newest: BTreeMap<SweepKind, Heard>,
+    /// Of the newest readings, what has not gone out yet.
+    waiting: BTreeSet<Sort>,
+    paces: BTreeMap<Sort, Pace>,
+    said: BTreeMap<String, Said>,
+    announce: bool,
+    echoes: Vec<Instant>,
+    /// What the predecessor left at the broker.
+    found: Vec<Retained>,
+    /// Batteries of an earlier life that the broker believes to be there.
+    left_over: BTreeSet<String>,
+    legacy: Option<Legacy>,
+}
+
+struct Heard {
+    parts: Vec<Part>,
+    document: Status,
+    /// When its sweep began.
+    at: Instant,
+}
+
+/// What was said last at a topic.
+struct Said {
+    fingerprint: u64,
+    at: Instant,
+}
+
+/// What goes out together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sort {
+    /// What every reading says.
+    State,
+    /// What full readings alone say.
+    Full,
+}
+
+impl Sort {
+    const ALL: [Self; 2] = [Self::State, Self::Full];
+
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Bank | Kind::Battery(_) => Self::State,
+            Kind::Service | Kind::BankCells | Kind::Detail(_) | Kind::Cells(_) | Kind::Document => Self::Full,
+        }
+    }
+}
+
+impl Herald {
+    /// Speaks of these banks.
+    #[must_use]
+    pub fn new(settings: &MqttSettings, banks: &[BankView]) -> Self {
+        let bank = |view: &BankView| {
+            let name: Arc<str> = Arc::from(view.settings.name.as_str());
+            (name.clone(), Bank::new(name, view, settings))
+        };
+        Self {
+            topics: Topics::new(settings),
+            discovery: settings.discovery,
+            banks: banks.iter().map(bank).collect(),
+        }
+    }
+
+    /// Where to look for what others and earlier lives have left.
+    #[must_use]
+    pub fn finds(&self) -> Vec<String> {
+        let each = |bank: &Arc<str>| {
+            let old = self.discovery.then(|| self.topics.predecessor_config(bank, "+"));
+            old.into_iter().chain([self.topics.battery_statuses(bank)])
+        };
+        self.banks.keys().flat_map(each).collect()
+    }
+
+    /// The connection is new: the broker may know nothing. What is certain is said at once; what is fresh follows
+    /// with the next [`due`](Self::due).
+    pub fn connected(&mut self, now: Instant) -> Vec<Message> {
+        let mut messages = Vec::new();
+        for bank in self.banks.values_mut() {
+            bank.found.clear();
+            bank.left_over.clear();
+            bank.said.clear();
+            bank.greet(now);
+            if let Some(legacy) = &mut bank.legacy {
+                legacy.forget();
+            }
+            messages.extend(bank.statuses(&self.topics, now));
+        }
+        messages
+    }
+
+    /// Something that the broker kept from before.
+    pub fn found(&mut self, topic: &str, payload: &[u8]) {
+        for bank in self.banks.values_mut() {
+            if let Some(retained) = migration::recognise(&self.topics, &bank.name, topic, payload) {
+                bank.found.push(retained);
+            } else if self.topics.is_battery_status(&bank.name, topic) && payload == ONLINE.as_bytes() {
+                bank.left_over.insert(topic.to_owned());
+            }
+        }
+    }
+
+    /// Home Assistant has started and knows nothing.
+    pub fn born(&mut self, now: Instant) {
+        for bank in self.banks.values_mut() {
+            bank.said.clear();
+            bank.greet(now);
+        }
+    }
+
+    /// A reading came whose sweep began so long ago; `restarts` is how often a part of the service had to be
+    /// restarted.
+    pub fn hear(&mut self, report: &BankReport, age: Duration, restarts: u64, now: Instant) {
+        if let Some(bank) = self.banks.get_mut(&report.reading.bank) {
+            let at = now.checked_sub(age).unwrap_or(now);
+            bank.hear(report, restarts, &self.topics, at);
+        }
+    }
+
+    /// What is to be said now.
+    pub fn due(&mut self, now: Instant) -> Round {
+        let mut round = Round::default();
+        for bank in self.banks.values_mut() {
+            if self.discovery {
+                bank.announce(&self.topics, &mut round, now);
+            }
+            round.messages.extend(bank.statuses(&self.topics, now));
+            round.messages.extend(bank.states(now));
+        }
+        round
+    }
+
+    /// When to ask again at the latest if nothing comes.
+    #[must_use]
+    pub fn wake_at(&self, now: Instant) -> Option<Instant> {
+        self.banks.values().filter_map(|bank| bank.wake_at(now)).min()
+    }
+
+    /// The last words: nobody is there.
+    pub fn farewell(&mut self) -> Vec<Message> {
+        let topics = &self.topics;
+        let banks = self.banks.values().flat_map(|bank| {
+            let batteries = bank.roll.batteries().map(|(place, _)| topics.battery_status(&bank.name, place));
+            batteries.chain([topics.bank_status(&bank.name)])
+        });
+        banks.chain([topics.service_status()]).map(|topic| Message::retained(topic, OFFLINE)).collect()
+    }
+}
+
+impl Bank {
+    fn new(name: Arc<str>, view: &BankView, settings: &MqttSettings) -> Self {
+        let BankView { settings: bank, facts_every } = view;
+        let given_expiry = settings.expire_after.given().copied();
+        let pace = Pace::new(settings.publish_interval);
+        Self {
+            name,
+            facts_every: *facts_every,
+            given_expiry,
+            roll: Roll::new(bank.interval),
+            shape: Shape::new(bank),
+            expiry: Expiry::new(given_expiry, bank.interval, *facts_every),
+            newest: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            paces: Sort::ALL.map(|sort| (sort, pace)).into(),
+            said: BTreeMap::new(),
+            announce: false,
+            echoes: Vec::new(),
+            found: Vec::new(),
+            left_over: BTreeSet::new(),
+            legacy: settings.legacy_topics.then(|| Legacy::new(&bank.name)),
+            settings: bank.clone(),
+        }
+    }
+
+    fn hear(&mut self, report: &BankReport, restarts: u64, topics: &Topics, at: Instant) {
+        let reading = &report.reading;
+        self.roll.hear(reading, at);
+        let document = Status::of(report, &TimeZone::system());
+        let parts = parts(report, &document, topics, self.settings.cells, restarts);
+        if reading.kind == SweepKind::Full {
+            self.stretch(reading.took, reading.batteries.len());
+            self.announce |= self.shape.grow(report, &parts);
+            self.waiting.insert(Sort::Full);
+        } else if self.says_less(&parts) {
+            return;
+        }
+        self.waiting.insert(Sort::State);
+        self.newest.insert(reading.kind, Heard { parts, document, at });
+    }
+
+    /// A summary that leaves out what the full reading said would make values flicker.
+    fn says_less(&self, parts: &[Part]) -> bool {
+        let full = self.newest.get(&SweepKind::Full).map_or(&[][..], |heard| &heard.parts);
+        full.iter().any(|full| {
+            parts.iter().any(|part| part.topic == full.topic && !full.said.is_subset(&part.said))
+        })
+    }
+
+    /// A sweep that takes longer than its interval comes back to back: its values must live accordingly longer.
+    fn stretch(&mut self, took: Duration, batteries: usize) {
+        let interval = self.settings.interval.max(took);
+        // Slow questions go one a sweep, two a battery.
+        let round = interval * u32::try_from(2 * batteries).unwrap_or(u32::MAX);
+        let needed = Expiry::new(self.given_expiry, interval, self.facts_every.max(round));
+        let expiry = self.expiry.or_longer(needed);
+        self.announce |= expiry != self.expiry;
+        self.expiry = expiry;
+        self.roll.stretch(interval);
+    }
+
+    /// Everything is news to whoever listens now.
+    fn greet(&mut self, now: Instant) {
+        self.announce = true;
+        self.echo(now);
+        self.repeat();
+    }
+
+    fn echo(&mut self, now: Instant) {
+        self.echoes = ECHOES.map(|later| now + later).into();
+    }
+
+    /// The newest goes out once more, without waiting for its turn.
+    fn repeat(&mut self) {
+        self.waiting.extend(Sort::ALL);
+        self.paces.values_mut().for_each(Pace::reset);
+    }
+
+    /// Tells Home Assistant what there is, once it is known, and takes over what the predecessor told it.
+    fn announce(&mut self, topics: &Topics, round: &mut Round, now: Instant) {
+        if !self.announce || !self.newest.contains_key(&SweepKind::Full) {
+            return;
+        }
+        self.announce = false;
+        let announced = discovery::messages(topics, &self.shape, self.settings.cells, &self.expiry);
+        let moving = migration::take_over(&self.found, announced);
+        if moving.count > 0 {
+            round.moved.push((self.name.clone(), moving.count));
+            self.found = moving.left;
+        }
+        round.messages.extend(moving.messages);
+        self.said.retain(|topic, _| topic.ends_with("/status"));
+        self.echo(now);
+        self.repeat();
+    }
+
+    /// Whose availability is another than the broker was told.
+    fn statuses(&mut self, topics: &Topics, now: Instant) -> Vec<Message> {
+        let batteries = self.roll.batteries().map(|(place, there)| (topics.battery_status(&self.name, place), there));
+        let mut statuses: Vec<(String, bool)> = batteries.collect();
+        for topic in std::mem::take(&mut self.left_over) {
+            if !statuses.iter().any(|(known, _)| *known == topic) {
+                statuses.push((topic, false));
+            }
+        }
+        statuses.push((topics.bank_status(&self.name), self.roll.bank(now)));
+        let changed = |(topic, there): (String, bool)| {
+            let fingerprint = u64::from(there);
+            if self.said.get(&topic).is_some_and(|said| said.fingerprint == fingerprint) {
+                return None;
+            }
+            self.said.insert(topic.clone(), Said { fingerprint, at: now });
+            Some(Message::retained(topic, if there { ONLINE } else { OFFLINE }))
+        };
+        statuses.into_iter().filter_map(changed).collect()
+    }
+
+    /// Whose turn has come of what is fresh.
+    fn states(&mut self, now: Instant) -> Vec<Message> {
+        if self.echoes.first().is_some_and(|echo| *echo <= now) {
+            self.echoes.retain(|echo| *echo > now);
+            self.said.retain(|topic, _| topic.ends_with("/status"));
+            self.repeat();
+        }
+        let mut messages = Vec::new();
+        for sort in Sort::ALL.into_iter().rev() {
+            let turn = |pace: &mut Pace| pace.take(now);
+            if !self.waiting.contains(&sort) || !self.paces.get_mut(&sort).is_some_and(turn) {
+                continue;
+            }
+            self.waiting.remove(&sort);
+            self.say(sort, now, &mut messages);
+        }
+        messages
+    }
+
+    /// Says the newest reading of that sort, unless it has grown too old.
+    fn say(&mut self, sort: Sort, now: Instant, messages: &mut Vec<Message>) {
+        let newest = match sort {
+            Sort::Full => self.newest.get(&SweepKind::Full),
+            Sort::State => self.newest.values().max_by_key(|heard| heard.at),
+        };
+        let life = self.expiry.measured;
+        let Some(heard) = newest.filter(|heard| now.saturating_duration_since(heard.at) < life) else { return };
+        for part in heard.parts.iter().filter(|part| Sort::of(part.kind) == sort) {
+            // What was said lately need not be said again.
+            let is_known = self.said.get(&part.topic).is_some_and(|said| {
+                said.fingerprint == part.fingerprint && now.saturating_duration_since(said.at) < life / 2
+            });
+            if !is_known {
+                self.said.insert(part.topic.clone(), Said { fingerprint: part.fingerprint, at: now });
+                messages.push(Message::fleeting(part.topic.clone(), part.payload.clone()));
+            }
+        }
+        if let (Sort::Full, Some(legacy)) = (sort, &mut self.legacy) {
+            messages.extend(legacy.say(&heard.document, now));
+        }
+    }
+
+    fn wake_at(&self, now: Instant) -> Option<Instant> {
+        let turns = self.waiting.iter().filter_map(|sort| self.paces.get(sort)?.next());
+        let silent = self.roll.silent_at().filter(|silent| *silent > now);
+        turns.chain(self.echoes.first().copied()).chain(silent).min()
+    }
+}

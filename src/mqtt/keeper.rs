@@ -1,0 +1,224 @@
+//! Keeps the session up for the life of the output, and says what the herald decides.
+//!
+//! ```text
+//!         ┌──── refused: pause, told on change ────┐
+//!         ▼                                        │
+//!   ► connecting ──► looking: what did others leave? ──► talking ──► lost: told on change
+//!         ▲                                                 │              │
+//!         └─────────────────────────────────────────────────┼──────────────┘
+//!                                                           └─ asked to stop: "offline", goodbye
+//! ```
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use slog::{Logger, info, warn};
+use tokio::sync::oneshot::error::RecvError;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{sleep, sleep_until};
+
+use super::herald::Herald;
+use super::kept::kept;
+use super::message::Message;
+use super::session::{Backoff, Incoming, Refusal, Session};
+use super::topics::{ONLINE, Topics};
+use crate::model::report::BankReport;
+use crate::trouble::{Took, Trouble, Why};
+
+/// Home Assistant is given at most so long between its birth and our words, so that not all speak at once.
+const BIRTH_JITTER: Duration = Duration::from_secs(2);
+
+/// What comes from the service: the newest reports, how often something was restarted, and that there are any.
+pub struct Inbox {
+    /// Takes what is newer than at the last call.
+    pub take: Box<dyn Fn() -> Vec<Arc<BankReport>>>,
+    /// How often a part of the service had to be restarted.
+    pub restarts: Box<dyn Fn() -> u64>,
+    /// Somebody should look.
+    pub news: Arc<Notify>,
+}
+
+/// The session's keeper.
+pub struct Keeper {
+    session: Session,
+    herald: Herald,
+    topics: Topics,
+    inbox: Inbox,
+    target: String,
+    log: Logger,
+    trouble: Trouble,
+    backoff: Backoff,
+}
+
+/// Asks the keeper to stop, with a way to say that it has.
+pub type Stop = oneshot::Receiver<oneshot::Sender<()>>;
+
+/// Why talking ended.
+enum End {
+    Lost(Refusal),
+    Asked(Result<oneshot::Sender<()>, RecvError>),
+}
+
+impl Keeper {
+    /// Keeps `session` with the broker that the log calls `target`.
+    #[must_use]
+    pub fn new(session: Session, herald: Herald, topics: Topics, inbox: Inbox, target: String, log: Logger) -> Self {
+        let (trouble, backoff) = (Trouble::new(), Backoff::default());
+        Self { session, herald, topics, inbox, target, log, trouble, backoff }
+    }
+
+    /// Runs until asked to stop, then says goodbye and answers.
+    pub async fn keep(mut self, mut stop: Stop) {
+        loop {
+            let connected = tokio::select! {
+                asked = &mut stop => return answer(asked),
+                connected = listening(&mut self.herald, &self.inbox, self.session.connect()) => connected,
+            };
+            let end = match connected {
+                Ok(()) => self.talk(&mut stop).await,
+                Err(refusal) => End::Lost(refusal),
+            };
+            let refusal = match end {
+                End::Asked(asked) => {
+                    self.leave().await;
+                    return answer(asked);
+                }
+                End::Lost(refusal) => refusal,
+            };
+            self.tell_away(&refusal);
+            let pause = sleep(self.backoff.next(fastrand::f64()));
+            tokio::select! {
+                asked = &mut stop => return answer(asked),
+                () = listening(&mut self.herald, &self.inbox, pause) => {}
+            }
+        }
+    }
+
+    /// From a connection's first word to its end.
+    async fn talk(&mut self, stop: &mut Stop) -> End {
+        let begun = Instant::now();
+        let end = tokio::select! {
+            asked = stop => End::Asked(asked),
+            Err(refusal) = self.converse() => End::Lost(refusal),
+        };
+        self.backoff.held(begun.elapsed());
+        end
+    }
+
+    async fn converse(&mut self) -> Result<Infallible, Refusal> {
+        self.greet().await?;
+        self.tell_back();
+        let mut birth = None;
+        loop {
+            let now = Instant::now();
+            if birth.take_if(|birth| *birth <= now).is_some() {
+                self.herald.born(now);
+            }
+            self.speak(now).await?;
+            let next = self.herald.wake_at(now).into_iter().chain(birth).min();
+            tokio::select! {
+                incoming = self.session.next() => match incoming {
+                    Incoming::Message { topic, payload, .. } => {
+                        if topic == self.topics.birth() && payload == ONLINE.as_bytes() {
+                            birth = Some(now + BIRTH_JITTER.mul_f64(fastrand::f64()));
+                        }
+                    }
+                    Incoming::Lost(refusal) => return Err(refusal),
+                },
+                () = self.inbox.news.notified() => hear(&mut self.herald, &self.inbox),
+                () = at(next) => {}
+            }
+        }
+    }
+
+    /// Finds what others have left, then says everything that is true; that the service is there comes last, so that
+    /// nothing of before is taken for fresh.
+    async fn greet(&mut self) -> Result<(), Refusal> {
+        let now = Instant::now();
+        self.session.publish(self.herald.connected(now)).await?;
+        self.session.subscribe(&[self.topics.birth()]).await?;
+        let echo = self.topics.echo(self.session.client_id());
+        for (topic, payload) in kept(&mut self.session, &self.herald.finds(), &echo).await? {
+            self.herald.found(&topic, &payload);
+        }
+        hear(&mut self.herald, &self.inbox);
+        self.speak(Instant::now()).await?;
+        self.session.publish(vec![Message::retained(self.topics.service_status(), ONLINE)]).await
+    }
+
+    /// Says what is due.
+    async fn speak(&mut self, now: Instant) -> Result<(), Refusal> {
+        let round = self.herald.due(now);
+        self.session.publish(round.messages).await?;
+        for (bank, entities) in round.moved {
+            info!(self.log, "entities taken over"; "bank" => &*bank, "entities" => entities, "from" => "pytes_serial");
+        }
+        Ok(())
+    }
+
+    /// Says that nobody is there any more, and closes. Without a connection the broker has said it for us.
+    async fn leave(&mut self) {
+        // Whoever is late here is cut off by the session's own deadlines; the will says the same.
+        let _said = self.session.publish(self.herald.farewell()).await;
+        self.session.close().await;
+    }
+
+    fn tell_away(&mut self, refusal: &Refusal) {
+        let reason = refusal.to_string();
+        let Some(say) = self.trouble.failed(Instant::now(), &reason) else { return };
+        match say.why {
+            Why::Still => {
+                warn!(self.log, "output still away"; "output" => "mqtt", "since" => Took(say.since),
+                    "tries" => say.count, "reason" => reason, "target" => &self.target)
+            }
+            Why::Begun | Why::Changed => warn!(self.log, "output away"; "output" => "mqtt",
+                "reason" => reason, "target" => &self.target),
+        }
+    }
+
+    fn tell_back(&mut self) {
+        if let Some(back) = self.trouble.recovered(Instant::now()) {
+            info!(self.log, "output back"; "output" => "mqtt", "outage" => Took(back.outage));
+        } else {
+            info!(self.log, "output up"; "output" => "mqtt", "target" => &self.target);
+        }
+    }
+}
+
+/// Lets `work` go on while what comes in is heard, so that the herald knows how old it is.
+async fn listening<T>(herald: &mut Herald, inbox: &Inbox, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = inbox.news.notified() => hear(herald, inbox),
+        }
+    }
+}
+
+fn hear(herald: &mut Herald, inbox: &Inbox) {
+    let (now, clock, restarts) = (Instant::now(), Timestamp::now(), (inbox.restarts)());
+    for report in (inbox.take)() {
+        // By the clock it may have waited long; where the clock was set back, at least the sweep's length is certain.
+        let waited = Duration::try_from(clock.duration_since(report.reading.taken_at)).unwrap_or_default();
+        herald.hear(&report, waited.max(report.reading.took), restarts, now);
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => pending().await,
+    }
+}
+
+/// Whoever asked may have stopped waiting.
+fn answer(asked: Result<oneshot::Sender<()>, RecvError>) {
+    if let Ok(reply) = asked {
+        let _heard = reply.send(());
+    }
+}

@@ -1,0 +1,145 @@
+//! Who is there: a bank and its batteries, as availability tells it.
+//!
+//! A bank is offline when nothing came for three of its intervals. A battery is offline when the table says that
+//! nobody is at its place, when the table has no such place any more, or when it was missing from three full
+//! sweeps in a row; one answer brings it back.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::model::place::Place;
+use crate::model::reading::{BankReading, Presence, SweepKind};
+
+/// So many intervals without a reading, or full sweeps without an answer, mean offline.
+pub const MISSED: u32 = 3;
+
+/// Who is there in one bank.
+#[derive(Clone, Debug)]
+pub struct Roll {
+    silence: Duration,
+    heard: Option<Instant>,
+    missed: BTreeMap<Place, u32>,
+}
+
+impl Roll {
+    /// For a bank that is read each `interval`.
+    #[must_use]
+    pub fn new(interval: Duration) -> Self {
+        Self { silence: MISSED * interval, heard: None, missed: BTreeMap::new() }
+    }
+
+    /// The bank turned out to be read only each `interval`.
+    pub fn stretch(&mut self, interval: Duration) {
+        self.silence = self.silence.max(MISSED * interval);
+    }
+
+    /// A reading came.
+    pub fn hear(&mut self, reading: &BankReading, now: Instant) {
+        self.heard = Some(now);
+        for (place, missed) in &mut self.missed {
+            if place.index() >= reading.batteries.len() {
+                *missed = MISSED;
+            }
+        }
+        for battery in &reading.batteries {
+            let missed = match battery.presence {
+                Presence::Present => Some(0),
+                Presence::Absent => Some(MISSED),
+                Presence::Missing => None,
+            };
+            let count = self.missed.entry(battery.place).or_insert(MISSED);
+            match missed {
+                Some(missed) => *count = missed,
+                // A summary may miss a battery that the full sweep has.
+                None if reading.kind == SweepKind::Full => *count = count.saturating_add(1),
+                None => {}
+            }
+        }
+    }
+
+    /// Whether the bank is there.
+    #[must_use]
+    pub fn bank(&self, now: Instant) -> bool {
+        self.silent_at().is_some_and(|silent| now < silent)
+    }
+
+    /// When the bank will be offline if nothing comes.
+    #[must_use]
+    pub fn silent_at(&self) -> Option<Instant> {
+        Some(self.heard? + self.silence)
+    }
+
+    /// The places heard of so far, and whether a battery is there.
+    pub fn batteries(&self) -> impl Iterator<Item = (Place, bool)> {
+        self.missed.iter().map(|(place, missed)| (*place, *missed < MISSED))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::reading::BatteryReading;
+
+    const INTERVAL: Duration = Duration::from_secs(10);
+
+    fn reading(kind: SweepKind, presences: &[Presence]) -> BankReading {
+        let battery = |(place, presence): (Place, &Presence)| BatteryReading {
+            presence: *presence,
+            ..BatteryReading::silent(place)
+        };
+        BankReading {
+            bank: Arc::from("bank"),
+            kind,
+            taken_at: jiff::Timestamp::UNIX_EPOCH,
+            took: Duration::ZERO,
+            asked_again: 0,
+            stack: None,
+            batteries: Place::up_to(u8::MAX).zip(presences).map(battery).collect(),
+            facts: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    fn there(roll: &Roll) -> Vec<bool> {
+        roll.batteries().map(|(_, there)| there).collect()
+    }
+
+    #[test]
+    fn a_bank_is_offline_until_heard_and_after_three_silent_intervals() {
+        let (mut roll, start) = (Roll::new(INTERVAL), Instant::now());
+        assert!(!roll.bank(start));
+        roll.hear(&reading(SweepKind::Summary, &[Presence::Present]), start);
+        assert!(roll.bank(start + 3 * INTERVAL - Duration::from_millis(1)));
+        assert!(!roll.bank(start + 3 * INTERVAL));
+        roll.stretch(2 * INTERVAL);
+        assert!(roll.bank(start + 3 * INTERVAL), "a bank that takes longer is given longer");
+    }
+
+    #[test]
+    fn a_battery_is_offline_after_three_full_sweeps_without_it_and_back_with_one_answer() {
+        use Presence::{Missing, Present};
+        let (mut roll, now) = (Roll::new(INTERVAL), Instant::now());
+        let mut after = |kind, presences: &[Presence]| {
+            roll.hear(&reading(kind, presences), now);
+            there(&roll)
+        };
+        assert_eq!(after(SweepKind::Full, &[Present, Present]), [true, true]);
+        assert_eq!(after(SweepKind::Full, &[Present, Missing]), [true, true]);
+        assert_eq!(after(SweepKind::Full, &[Present, Missing]), [true, true]);
+        assert_eq!(after(SweepKind::Summary, &[Present, Missing]), [true, true], "a summary counts for nothing");
+        assert_eq!(after(SweepKind::Full, &[Present, Missing]), [true, false]);
+        assert_eq!(after(SweepKind::Summary, &[Present, Present]), [true, true]);
+    }
+
+    #[test]
+    fn a_battery_that_the_table_knows_to_be_gone_is_offline_at_once() {
+        use Presence::{Absent, Missing, Present};
+        let (mut roll, now) = (Roll::new(INTERVAL), Instant::now());
+        roll.hear(&reading(SweepKind::Full, &[Present, Present, Present, Missing]), now);
+        assert_eq!(there(&roll), [true, true, true, false], "who never answered is not there");
+        roll.hear(&reading(SweepKind::Summary, &[Present, Absent]), now);
+        assert_eq!(there(&roll), [true, false, false, false], "nor is who has left the table");
+    }
+}

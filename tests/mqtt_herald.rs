@@ -1,0 +1,313 @@
+//! What is said to the broker, and when: few messages, never a stale one, availability at once.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::time::{Duration, Instant};
+
+use bankwatch::model::place::Place as BatteryPlace;
+use bankwatch::model::reading::{Presence, SweepKind};
+use bankwatch::model::report::BankReport;
+use bankwatch::model::units::Millivolts;
+use bankwatch::mqtt::herald::{BankView, ECHOES, Herald};
+use bankwatch::mqtt::message::Message;
+use model::{changed, report};
+use settings::Place;
+
+#[path = "support/model.rs"]
+mod model;
+#[path = "support/settings.rs"]
+mod settings;
+
+const FACTS: Duration = Duration::from_secs(900);
+
+/// A herald on a clock of its own.
+struct House {
+    herald: Herald,
+    start: Instant,
+}
+
+impl House {
+    /// Of a bank called `pytes` with these lines of settings for it and for the broker.
+    fn new(bank: &str, mqtt: &str) -> Self {
+        let text = format!("[[bank]]\nname = \"pytes\"\nlink = \"/dev/ttyUSB0\"\n{bank}\n[mqtt]\nenabled = true\n{mqtt}");
+        let settings = Place::with(&text).loaded().settings;
+        let view = |bank: &_| BankView { settings: Clone::clone(bank), facts_every: FACTS };
+        let banks: Vec<_> = settings.banks.iter().map(view).collect();
+        Self { herald: Herald::new(&settings.mqtt, &banks), start: Instant::now() }
+    }
+
+    fn at(&self, seconds: f64) -> Instant {
+        self.start + Duration::from_secs_f64(seconds)
+    }
+
+    /// Connects, hears the report, says what is due, and lets the echoes pass.
+    fn settled(bank: &str, mqtt: &str, report: &BankReport) -> Self {
+        let mut house = Self::new(bank, mqtt);
+        house.herald.connected(house.at(0.0));
+        house.hear(report, 0.0);
+        for echo in [0.0].into_iter().chain(ECHOES.map(|echo| echo.as_secs_f64())) {
+            house.due(echo);
+        }
+        house.start += *ECHOES.last().unwrap();
+        house
+    }
+
+    /// A reading comes in at the very moment its sweep began.
+    fn hear(&mut self, report: &BankReport, seconds: f64) {
+        let now = self.at(seconds);
+        self.herald.hear(report, Duration::ZERO, 0, now);
+    }
+
+    fn due(&mut self, seconds: f64) -> Vec<Message> {
+        let now = self.at(seconds);
+        self.herald.due(now).messages
+    }
+
+    fn heard(&mut self, report: &BankReport, seconds: f64) -> Vec<Message> {
+        self.hear(report, seconds);
+        self.due(seconds)
+    }
+}
+
+fn full() -> BankReport {
+    report(SweepKind::Full, 2, 16)
+}
+
+fn volts(kind: SweepKind, millivolts: i32) -> BankReport {
+    changed(kind, |reading| {
+        for battery in &mut reading.batteries {
+            battery.measured.voltage = Some(Millivolts(millivolts));
+        }
+    })
+}
+
+fn topics(messages: &[Message]) -> Vec<&str> {
+    messages.iter().map(|message| message.topic.as_str()).collect()
+}
+
+fn payload<'a>(messages: &'a [Message], topic: &str) -> Option<&'a str> {
+    let message = messages.iter().find(|message| message.topic == topic)?;
+    Some(std::str::from_utf8(&message.payload).unwrap())
+}
+
+#[test]
+fn discovery_comes_first_then_availability_then_state() {
+    let mut house = House::new("", "");
+    let certain = house.herald.connected(house.at(0.0));
+    assert_eq!(certain, [Message::retained("bankwatch/pytes/status", "offline")], "nobody has been heard yet");
+    let summary = report(SweepKind::Summary, 2, 16);
+    assert!(!topics(&house.heard(&summary, 1.0)).iter().any(|topic| topic.ends_with("/config")), "cells are not known");
+
+    let messages = house.heard(&full(), 2.0);
+    let place = |end: &str| messages.iter().position(|message| message.topic.ends_with(end));
+    let configs = messages.iter().filter(|message| message.topic.ends_with("/config"));
+    assert_eq!(configs.filter(|config| config.retained).count(), 5, "the bank, and two a battery");
+    assert!(place("/config") < place("/state") && place("/config").is_some(), "{:?}", topics(&messages));
+    assert!(messages.iter().all(|message| !message.topic.ends_with("state") || !message.retained));
+    for topic in ["pytes/state", "pytes/service", "pytes/cells", "battery/1/state", "battery/2/detail", "battery/2/cells"] {
+        assert!(place(topic).is_some(), "{topic} is missing in {:?}", topics(&messages));
+    }
+    assert!(payload(&messages, "homeassistant/sensor/pytes/state").is_some(), "the document");
+}
+
+#[test]
+fn state_goes_out_at_most_once_an_interval_and_it_is_the_newest() {
+    let mut house = House::settled("summary_interval = \"2s\"", "publish_interval = \"10s\"", &full());
+    let state = |messages: &[Message]| payload(messages, "bankwatch/pytes/state").map(str::to_owned);
+    let mut said = Vec::new();
+    for second in 0..40 {
+        let kind = if second % 10 == 0 { SweepKind::Full } else { SweepKind::Summary };
+        let messages = house.heard(&volts(kind, 53_000 + second * 100), f64::from(second));
+        if let Some(state) = state(&messages) {
+            said.push((second, state));
+        }
+    }
+    assert!((4..=5).contains(&said.len()), "{said:?}");
+    for (second, state) in said {
+        let volts = format!("\"voltage\":{}", f64::from(53_000 + second * 100) / 1000.0);
+        assert!(state.contains(&volts), "{state} is not of second {second}");
+    }
+}
+
+#[test]
+fn each_reading_goes_out_without_an_interval() {
+    let mut house = House::settled("", "publish_interval = \"0s\"", &full());
+    for second in 1..10 {
+        let messages = house.heard(&volts(SweepKind::Summary, 53_000 + second * 100), f64::from(second));
+        assert!(payload(&messages, "bankwatch/pytes/state").is_some());
+    }
+}
+
+#[test]
+fn what_has_not_changed_is_said_again_when_half_of_its_life_is_over() {
+    let mut house = House::settled("interval = \"10s\"", "publish_interval = \"10s\"", &full());
+    let quiet: Vec<usize> = (1..=6).map(|turn| house.heard(&full(), f64::from(turn) * 10.0).len()).collect();
+    // Life is 60 s; the last echo was at 0.
+    assert_eq!(quiet.iter().map(|count| usize::from(*count > 0)).collect::<Vec<_>>(), [0, 0, 1, 0, 0, 1], "{quiet:?}");
+    let mut house = House::settled("interval = \"10s\"", "publish_interval = \"10s\"", &full());
+    let other = changed(SweepKind::Full, |reading| {
+        reading.batteries[1].measured.voltage = Some(Millivolts(53_500));
+    });
+    let messages = house.heard(&other, 10.0);
+    let changed = topics(&messages);
+    assert!(changed.contains(&"bankwatch/pytes/battery/2/state"), "{changed:?}");
+    assert!(!changed.iter().any(|topic| topic.contains("battery/1/")), "{changed:?}");
+}
+
+#[test]
+fn availability_changes_at_once_whoever_has_the_turn() {
+    let mut house = House::settled("", "publish_interval = \"1h\"", &full());
+    let gone = changed(SweepKind::Summary, |reading| reading.batteries[1].presence = Presence::Absent);
+    let offline = Message::retained("bankwatch/pytes/battery/2/status", "offline");
+    assert_eq!(house.heard(&gone, 2.0), [offline]);
+    let back = Message::retained("bankwatch/pytes/battery/2/status", "online");
+    assert_eq!(house.heard(&full(), 4.0), [back]);
+}
+
+#[test]
+fn a_bank_that_falls_silent_is_offline_after_three_intervals_without_any_reading_to_wake_us() {
+    let mut house = House::settled("interval = \"10s\"", "", &full());
+    house.heard(&full(), 10.0);
+    let wake = house.herald.wake_at(house.at(20.0)).unwrap();
+    assert_eq!(wake, house.at(40.0));
+    assert_eq!(house.due(39.9), []);
+    assert_eq!(house.due(40.0), [Message::retained("bankwatch/pytes/status", "offline")]);
+    assert_eq!(house.due(41.0), [], "once");
+    assert!(topics(&house.heard(&full(), 50.0)).contains(&"bankwatch/pytes/status"));
+}
+
+#[test]
+fn a_new_connection_is_told_everything_that_is_fresh() {
+    let mut house = House::settled("", "", &full());
+    house.heard(&full(), 10.0);
+    let certain = house.herald.connected(house.at(20.0));
+    assert_eq!(certain.len(), 3, "the bank and two batteries: {certain:?}");
+    assert!(certain.iter().all(|message| message.retained && message.payload == b"online"));
+    let messages = house.due(20.0);
+    for topic in ["homeassistant/device/pytes_bank/config", "bankwatch/pytes/state", "bankwatch/pytes/battery/2/cells"] {
+        assert!(topics(&messages).contains(&topic), "{topic} is missing in {:?}", topics(&messages));
+    }
+}
+
+#[test]
+fn what_has_outlived_its_life_is_never_said_again() {
+    let mut house = House::settled("interval = \"10s\"", "", &full());
+    house.heard(&full(), 10.0);
+    house.herald.connected(house.at(70.0));
+    let messages = house.due(70.0);
+    assert!(messages.iter().all(|message| message.retained), "{:?}", topics(&messages));
+    house.herald.born(house.at(75.0));
+    assert!(house.due(75.0).iter().all(|message| message.retained));
+    for echo in ECHOES {
+        assert_eq!(house.due(75.0 + echo.as_secs_f64()), []);
+    }
+}
+
+#[test]
+fn a_reading_that_has_waited_is_as_old_as_it_is() {
+    let mut house = House::new("interval = \"10s\"", "");
+    house.herald.connected(house.at(100.0));
+    let now = house.at(100.0);
+    house.herald.hear(&full(), Duration::from_secs(65), 0, now);
+    let messages = house.due(100.0);
+    assert!(messages.iter().all(|message| message.retained), "{:?}", topics(&messages));
+    assert_eq!(payload(&messages, "bankwatch/pytes/status"), None, "still offline, as was said on connecting");
+}
+
+#[test]
+fn home_assistant_s_birth_brings_discovery_availability_and_state() {
+    let mut house = House::settled("", "", &full());
+    house.heard(&full(), 10.0);
+    house.herald.born(house.at(12.0));
+    let messages = house.due(12.0);
+    for topic in ["homeassistant/device/pytes_battery_1/config", "bankwatch/pytes/status", "bankwatch/pytes/state"] {
+        assert!(topics(&messages).contains(&topic), "{topic} is missing in {:?}", topics(&messages));
+    }
+}
+
+#[test]
+fn fresh_state_is_said_again_for_a_listener_that_is_not_ready_yet() {
+    let mut house = House::new("", "");
+    house.herald.connected(house.at(0.0));
+    house.heard(&full(), 1.0);
+    for echo in ECHOES {
+        let now = 1.0 + echo.as_secs_f64();
+        assert!(topics(&house.due(now)).contains(&"bankwatch/pytes/battery/1/detail"), "at {now}");
+        assert_eq!(house.due(now + 0.1), [], "once");
+    }
+}
+
+#[test]
+fn a_summary_that_says_less_than_the_full_reading_does_not_make_values_flicker() {
+    let mut house = House::settled("", "publish_interval = \"0s\"", &full());
+    let less = changed(SweepKind::Summary, |reading| {
+        for battery in &mut reading.batteries {
+            battery.measured.soc = None;
+        }
+    });
+    assert_eq!(house.heard(&less, 2.0), []);
+    assert!(!house.heard(&volts(SweepKind::Summary, 52_000), 4.0).is_empty(), "one that says as much goes out");
+}
+
+#[test]
+fn a_battery_that_did_not_answer_says_nothing() {
+    let mut house = House::settled("", "publish_interval = \"0s\"", &full());
+    let silent = changed(SweepKind::Full, |reading| {
+        let place = reading.batteries[1].place;
+        reading.batteries[1] = bankwatch::model::reading::BatteryReading::silent(place);
+        reading.batteries[0].measured.voltage = Some(Millivolts(53_333));
+    });
+    let messages = house.heard(&silent, 10.0);
+    assert!(!topics(&messages).iter().any(|topic| topic.contains("battery/2")), "{:?}", topics(&messages));
+    assert!(topics(&messages).contains(&"bankwatch/pytes/battery/1/state"));
+}
+
+#[test]
+fn a_bank_that_takes_longer_than_its_interval_is_given_a_longer_life() {
+    let mut house = House::settled("interval = \"10s\"", "", &full());
+    let slow = changed(SweepKind::Full, |reading| reading.took = Duration::from_secs(44));
+    let messages = house.heard(&slow, 44.0);
+    let config = payload(&messages, "homeassistant/device/pytes_bank/config").expect("announced anew");
+    assert!(config.contains("140"), "three sweeps of 44 s, rounded up: {config}");
+    assert_eq!(house.herald.wake_at(house.at(70.0)).unwrap(), house.at(44.0 + 132.0), "offline after three sweeps");
+}
+
+#[test]
+fn a_battery_that_comes_later_is_announced_when_it_comes() {
+    let mut house = House::settled("", "publish_interval = \"0s\"", &full());
+    let messages = house.heard(&report(SweepKind::Full, 3, 16), 10.0);
+    assert!(topics(&messages).contains(&"homeassistant/device/pytes_battery_3/config"));
+    assert!(topics(&messages).contains(&"bankwatch/pytes/battery/3/status"));
+    let messages = house.heard(&full(), 20.0);
+    assert!(!topics(&messages).iter().any(|topic| topic.contains("/config")), "who goes is not taken back in silence");
+    assert_eq!(payload(&messages, "bankwatch/pytes/battery/3/status"), Some("offline"));
+}
+
+#[test]
+fn a_battery_of_an_earlier_life_is_not_left_online() {
+    let mut house = House::new("", "");
+    house.herald.connected(house.at(0.0));
+    for place in 1..=4 {
+        house.herald.found(&format!("bankwatch/pytes/battery/{place}/status"), b"online");
+    }
+    let messages = house.heard(&full(), 1.0);
+    let status = |place| payload(&messages, &format!("bankwatch/pytes/battery/{place}/status"));
+    assert_eq!([1, 2, 3, 4].map(status), [Some("online"), Some("online"), Some("offline"), Some("offline")]);
+}
+
+#[test]
+fn the_last_words_are_offline_for_all() {
+    let mut house = House::settled("", "", &full());
+    let last = house.herald.farewell();
+    assert!(last.iter().all(|message| message.retained && message.payload == b"offline"));
+    let battery = |place| format!("bankwatch/pytes/battery/{}/status", BatteryPlace::new(place).unwrap());
+    assert_eq!(topics(&last), [&battery(1), &battery(2), "bankwatch/pytes/status", "bankwatch/status"]);
+}
+
+#[test]
+fn without_discovery_home_assistant_is_told_nothing() {
+    let mut house = House::new("", "discovery = false");
+    house.herald.connected(house.at(0.0));
+    let messages = house.heard(&full(), 1.0);
+    assert!(topics(&messages).contains(&"bankwatch/pytes/state"));
+    assert!(!topics(&messages).iter().any(|topic| topic.ends_with("/config")));
+}
