@@ -8,5 +8,12 @@
 //! ```
 //! All but the session is pure: reports and times in, messages out.
 
+pub mod alarm;
+pub mod discovery;
+pub mod entity;
 pub mod message;
+pub mod naming;
+pub mod payload;
+pub mod shape;
 pub mod topics;
+pub mod words;
