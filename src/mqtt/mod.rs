@@ -8,11 +8,18 @@
 //! ```
 //! All but the session is pure: reports and times in, messages out.
 
+mod alarm;
+pub mod discovery;
+pub mod entity;
 pub mod expiry;
 pub mod herald;
 pub mod keeper;
 pub mod kept;
 pub mod message;
+pub mod naming;
 mod pace;
+pub mod payload;
 pub mod presence;
+pub mod shape;
 pub mod topics;
+pub mod words;

@@ -305,7 +305,8 @@ fn word(word: &Option<Word>) -> Option<String> {
 }
 
 /// A value that was said in thousandths, to `decimals`.
-fn rounded(thousandths: impl Into<i64>, decimals: u32) -> f64 {
+#[must_use]
+pub fn rounded(thousandths: impl Into<i64>, decimals: u32) -> f64 {
     decimal(thousandths.into(), 1000, decimals)
 }
 

@@ -1,0 +1,252 @@
+//! Home Assistant's discovery: what there is, as retained messages, several a device.
+//!
+//! One for the bank, one a battery, one a battery's cells; the latter in as many as it takes for each to stay
+//! small. Messages of one device share its identifiers, and none needs another to have come before it: a broker hands
+//! out what it kept in any order.
+
+use serde_json::{Map, Value, json};
+
+use crate::model::place::Place;
+use crate::mqtt::expiry::Expiry;
+use crate::mqtt::entity::{ENTITIES, Entity, Lasting, Quantity, Sort, Source};
+use crate::mqtt::message::Message;
+use crate::mqtt::naming::{self, About};
+use crate::mqtt::shape::Shape;
+use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
+use crate::settings::CellLevel;
+
+/// Who says this, to Home Assistant.
+pub const ORIGIN: &str = env!("CARGO_PKG_NAME");
+
+/// Bytes that a message may have; brokers and clients exist that stop at 64 kB.
+const LARGEST: usize = 60_000;
+
+/// All there is to announce of a bank at that level of cells.
+#[must_use]
+pub fn messages(topics: &Topics, shape: &Shape, level: CellLevel, expiry: &Expiry) -> Vec<Message> {
+    let announcement = Announcement { topics, shape, level, expiry };
+    let places = shape.batteries().flat_map(|(place, _)| {
+        announcement.message(About::Battery(place)).into_iter().chain(announcement.of_cells(place))
+    });
+    announcement.message(About::Bank).into_iter().chain(places).collect()
+}
+
+struct Announcement<'a> {
+    topics: &'a Topics,
+    shape: &'a Shape,
+    level: CellLevel,
+    expiry: &'a Expiry,
+}
+
+/// An entity's key in its message, and what is said of it.
+type Component = (String, Value);
+
+impl Announcement<'_> {
+    fn message(&self, about: About) -> Option<Message> {
+        let place = match about {
+            About::Bank => Place::FIRST,
+            About::Battery(place) | About::Cells(place, _) => place,
+        };
+        let components =
+            self.entities(about, place).map(|entity| self.component(entity, place, None)).collect();
+        self.finished(about, components)
+    }
+
+    /// In the order of the cells, so that a cell more is a component more at the end.
+    fn of_cells(&self, place: Place) -> Vec<Message> {
+        let count = self.shape.batteries().find(|(other, _)| *other == place).map_or(0, |(_, cells)| cells);
+        let about = About::Cells(place, 1);
+        let of_cell = |source| source == Source::Cell;
+        let together = self
+            .entities(about, place)
+            .filter(|entity| count > 0 && !of_cell(entity.source))
+            .map(|entity| self.component(entity, place, None));
+        let each = (1..=count).flat_map(|cell| {
+            self.entities(about, place)
+                .filter(|entity| of_cell(entity.source))
+                .map(move |entity| self.component(entity, place, Some(cell)))
+        });
+        let head = self.envelope(about, Map::new()).to_string().len();
+        let (mut size, mut parts) = (LARGEST, Vec::<Vec<Component>>::new());
+        for component in together.chain(each) {
+            // Quotes, colon and comma.
+            let more = component.0.len() + component.1.to_string().len() + 4;
+            if size + more > LARGEST {
+                parts.push(Vec::new());
+                size = head;
+            }
+            size += more;
+            if let Some(part) = parts.last_mut() {
+                part.push(component);
+            }
+        }
+        let numbered = (1..).zip(parts);
+        numbered.filter_map(|(number, part)| self.finished(About::Cells(place, number), part)).collect()
+    }
+
+    fn entities(&self, about: About, place: Place) -> impl Iterator<Item = &'static Entity> {
+        let here = move |source| match about {
+            About::Bank => {
+                matches!(source, Source::Bank | Source::BankCells | Source::Link | Source::Service)
+            }
+            About::Battery(_) => matches!(source, Source::Battery | Source::Detail),
+            About::Cells(..) => matches!(source, Source::Statistics | Source::Cell),
+        };
+        let there = move |entity: &&Entity| entity.level <= self.level && self.shape.has(entity, place);
+        ENTITIES.iter().filter(move |entity| here(entity.source)).filter(there)
+    }
+
+    fn finished(&self, about: About, components: Vec<Component>) -> Option<Message> {
+        let object_id = about.object_id(self.shape.bank());
+        let payload = self.envelope(about, components.into_iter().collect());
+        let empty = payload["cmps"].as_object().is_none_or(Map::is_empty);
+        (!empty).then(|| Message::retained(self.topics.device_config(&object_id), payload.to_string()))
+    }
+
+    fn envelope(&self, about: About, components: Map<String, Value>) -> Value {
+        json!({
+            "dev": self.device(about),
+            "o": { "name": ORIGIN, "sw": env!("CARGO_PKG_VERSION") },
+            "avty": self.availability(about),
+            "avty_mode": "all",
+            "cmps": components,
+        })
+    }
+
+    fn device_name(&self, about: About) -> String {
+        let bank = self.shape.bank();
+        match about {
+            About::Bank | About::Battery(_) => bank.to_owned(),
+            About::Cells(..) => naming::cells_device(bank),
+        }
+    }
+
+    fn device(&self, about: About) -> Map<String, Value> {
+        let name = self.device_name(about);
+        let facts = self.shape.device();
+        let mut device = Map::new();
+        device.insert("ids".into(), json!([name]));
+        device.insert("name".into(), name.into());
+        put(&mut device, "mf", facts.manufacturer);
+        put(&mut device, "mdl", facts.model);
+        put(&mut device, "sw", facts.firmware);
+        device
+    }
+
+    /// Who must be there for a value to be worth anything.
+    fn availability(&self, about: About) -> Value {
+        let bank = self.shape.bank();
+        let mut topics = vec![self.topics.service_status(), self.topics.bank_status(bank)];
+        if let About::Battery(place) | About::Cells(place, _) = about {
+            topics.push(self.topics.battery_status(bank, place));
+        }
+        topics.into_iter().map(|topic| json!({ "t": topic })).collect()
+    }
+
+    fn component(&self, entity: &Entity, place: Place, cell: Option<usize>) -> Component {
+        let bank = self.shape.bank();
+        let (about, number) = match (entity.source, cell) {
+            (Source::Battery | Source::Detail, _) => (About::Battery(place), format!("_{place}")),
+            (Source::Statistics, _) => (About::Cells(place, 1), format!("_{place}")),
+            (_, Some(cell)) => {
+                (About::Cells(place, 1), format!("_{}", naming::cell(place, cell, self.shape.cell_digits())))
+            }
+            _ => (About::Bank, String::new()),
+        };
+        let name = format!("{}{number}", entity.name);
+        let platform = platform(entity.value);
+        let entity_id = naming::slug(&format!("{} {name}", self.device_name(about)));
+        let mut said = Map::new();
+        said.insert("p".into(), platform.into());
+        said.insert("uniq_id".into(), format!("{bank}_{}{number}", entity.id).into());
+        said.insert("name".into(), name.clone().into());
+        said.insert("def_ent_id".into(), format!("{platform}.{entity_id}").into());
+        said.insert("stat_t".into(), self.state_topic(entity.source, place).into());
+        describe(&mut said, entity.value);
+        put(&mut said, "val_tpl", template(entity, cell));
+        put(&mut said, "sug_dsp_prc", entity.precision);
+        put(&mut said, "ent_cat", entity.diagnostic.then_some("diagnostic"));
+        put(&mut said, "en", (!entity.enabled).then_some(false));
+        put(&mut said, "exp_aft", self.expire_after(entity.expiry));
+        if matches!(entity.source, Source::Link | Source::Service) {
+            // These speak of a bank that is away as well.
+            said.insert("avty".into(), json!([{ "t": self.topics.service_status() }]));
+        }
+        (name, said.into())
+    }
+
+    fn state_topic(&self, source: Source, place: Place) -> String {
+        let (topics, bank) = (self.topics, self.shape.bank());
+        match source {
+            Source::Bank => topics.bank_state(bank),
+            Source::BankCells => topics.bank_cells(bank),
+            Source::Link => topics.bank_status(bank),
+            Source::Service => topics.bank_service(bank),
+            Source::Battery => topics.battery_state(bank, place),
+            Source::Detail => topics.battery_detail(bank, place),
+            Source::Statistics | Source::Cell => topics.battery_cells(bank, place),
+        }
+    }
+
+    /// In whole seconds, not fewer than asked for.
+    fn expire_after(&self, expiry: Lasting) -> Option<u64> {
+        let seconds = |span: Duration| Some(span.as_millis().div_ceil(1000) as u64);
+        match expiry {
+            Lasting::Measured => seconds(self.expiry.measured),
+            Lasting::Fact => seconds(self.expiry.facts),
+            Lasting::Always => None,
+        }
+    }
+}
+
+fn put(said: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        said.insert(key.to_owned(), value.into());
+    }
+}
+
+fn platform(value: Sort) -> &'static str {
+    match value {
+        Sort::Flag(_) | Sort::Presence => "binary_sensor",
+        Sort::Number(_) | Sort::Word(_) | Sort::Text | Sort::Moment => "sensor",
+    }
+}
+
+fn describe(said: &mut Map<String, Value>, value: Sort) {
+    let mut text = |key: &str, text: Option<&str>| put(said, key, text);
+    match value {
+        Sort::Number(Quantity { class, unit, state_class }) => {
+            text("dev_cla", class);
+            text("unit_of_meas", unit);
+            text("stat_cla", state_class);
+        }
+        Sort::Word(options) => {
+            text("dev_cla", Some("enum"));
+            said.insert("ops".into(), json!(options));
+        }
+        Sort::Text => {}
+        Sort::Moment => text("dev_cla", Some("timestamp")),
+        Sort::Flag(class) => {
+            text("dev_cla", class);
+            // As a template shows JSON's `true` and `false`; it shows `null` as `None`, which means unknown.
+            text("pl_on", Some("True"));
+            text("pl_off", Some("False"));
+        }
+        Sort::Presence => {
+            text("dev_cla", Some("connectivity"));
+            text("pl_on", Some(ONLINE));
+            text("pl_off", Some(OFFLINE));
+        }
+    }
+}
+
+/// How the value is taken out of the message. A battery that has been replaced by one with fewer cells says
+/// nothing of the rest, which must become unknown and not stay as it was.
+fn template(entity: &Entity, cell: Option<usize>) -> Option<String> {
+    let key = entity.key;
+    match (entity.value, cell) {
+        (Sort::Presence, _) => None,
+        (_, None) => Some(format!("{{{{ value_json.{key} }}}}")),
+        (_, Some(cell)) => Some(format!("{{{{ value_json.{key}[{}] | default(none) }}}}", cell - 1)),
+    }
+}

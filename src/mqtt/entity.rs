@@ -1,0 +1,254 @@
+//! The entities that Home Assistant shows: one table, a row an entity.
+//!
+//! A row says what is read where and how it is called; [`discovery`](super::discovery) puts it into messages. The rows
+//! marked [`before`](Entity::before) are the predecessor's: their ids and names are what people's histories hang on.
+//! `docs/mqtt.md` has the same table, held by a test.
+
+use crate::model::place::Place;
+use crate::mqtt::payload::Kind;
+use crate::mqtt::words::{STATES, STATUSES};
+use crate::settings::CellLevel;
+
+/// One entity of a bank, of each battery or of each cell.
+#[derive(Clone, Copy, Debug)]
+pub struct Entity {
+    /// What it reads and of what there is one.
+    pub source: Source,
+    /// The key there.
+    pub key: &'static str,
+    /// What its unique id has behind the bank's name.
+    pub id: &'static str,
+    /// What it is called.
+    pub name: &'static str,
+    /// What kind of value it is.
+    pub value: Sort,
+    /// Decimals that are shown.
+    pub precision: Option<u8>,
+    /// Whether it is about the battery's or the service's inner life.
+    pub diagnostic: bool,
+    /// Whether it is on without anybody asking for it.
+    pub enabled: bool,
+    /// From which level of cells on it is there.
+    pub level: CellLevel,
+    /// After what silence it is unavailable.
+    pub expiry: Lasting,
+    /// Whether the predecessor had it; such a one is always there, a new one once its value has been seen.
+    pub predecessor: bool,
+}
+
+/// What is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// Totals of the bank.
+    Bank,
+    /// The spread over the bank's cells.
+    BankCells,
+    /// Whether the bank is there.
+    Link,
+    /// How the service fares.
+    Service,
+    /// What the table says of each battery.
+    Battery,
+    /// All that is known of each battery.
+    Detail,
+    /// Each battery's cells together.
+    Statistics,
+    /// Each cell.
+    Cell,
+}
+
+/// The kind of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// A number with what Home Assistant knows of such numbers.
+    Number(Quantity),
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Any text.
+    Text,
+    /// A moment.
+    Moment,
+    /// Yes or no, of that device class.
+    Flag(Option<&'static str>),
+    /// Whether a topic says `online`.
+    Presence,
+}
+
+/// What Home Assistant knows of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quantity {
+    /// Its device class.
+    pub class: Option<&'static str>,
+    /// Its unit.
+    pub unit: Option<&'static str>,
+    /// Its state class.
+    pub state_class: Option<&'static str>,
+}
+
+/// How long a value holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    /// Like a measurement.
+    Measured,
+    /// Like a fact, which is asked rarely.
+    Fact,
+    /// For good: it says by itself of when it is.
+    Always,
+}
+
+const fn quantity(class: &'static str, unit: &'static str) -> Sort {
+    Sort::Number(Quantity { class: Some(class), unit: Some(unit), state_class: Some("measurement") })
+}
+
+const fn plain(unit: Option<&'static str>, state_class: Option<&'static str>) -> Sort {
+    Sort::Number(Quantity { class: None, unit, state_class })
+}
+
+const VOLTS: Sort = quantity("voltage", "V");
+const AMPERES: Sort = quantity("current", "A");
+const WATTS: Sort = quantity("power", "W");
+const DEGREES: Sort = quantity("temperature", "°C");
+const CHARGE: Sort = quantity("battery", "%");
+const SECONDS: Sort = quantity("duration", "s");
+const PERCENT: Sort = plain(Some("%"), Some("measurement"));
+const AMPERE_HOURS: Sort = plain(Some("Ah"), None);
+const COUNTER: Sort = plain(None, Some("total_increasing"));
+const NUMBER: Sort = plain(None, None);
+
+const fn row(source: Source, key: &'static str, name: &'static str, value: Sort) -> Entity {
+    let expiry = match value {
+        Sort::Moment | Sort::Presence => Lasting::Always,
+        _ => Lasting::Measured,
+    };
+    let level = match source {
+        Source::BankCells | Source::Statistics => CellLevel::Medium,
+        Source::Cell => CellLevel::High,
+        _ => CellLevel::Off,
+    };
+    Entity {
+        source,
+        key,
+        id: name,
+        name,
+        value,
+        precision: None,
+        diagnostic: false,
+        enabled: true,
+        level,
+        expiry,
+        predecessor: false,
+    }
+}
+
+impl Entity {
+    /// The predecessor had it under this id.
+    const fn before(mut self, id: &'static str) -> Self {
+        self.predecessor = true;
+        self.id = id;
+        self
+    }
+
+    const fn decimals(mut self, decimals: u8) -> Self {
+        self.precision = Some(decimals);
+        self
+    }
+
+    const fn diagnostic(mut self) -> Self {
+        self.diagnostic = true;
+        self
+    }
+
+    const fn fact(mut self) -> Self {
+        self.expiry = Lasting::Fact;
+        self.diagnostic()
+    }
+
+    const fn off(mut self) -> Self {
+        self.enabled = false;
+        self
+    }
+
+    const fn from(mut self, level: CellLevel) -> Self {
+        self.level = level;
+        self
+    }
+}
+
+use Source::{Bank, BankCells, Battery, Cell, Detail, Link, Service, Statistics};
+
+/// All of them, in the order in which they are announced.
+pub const ENTITIES: &[Entity] = &[
+    row(Bank, "voltage", "voltage", VOLTS).before("voltage").decimals(1),
+    row(Bank, "current", "current", AMPERES).before("current").decimals(1),
+    row(Bank, "temperature", "temperature", DEGREES).before("temperature").decimals(1),
+    row(Bank, "soc", "soc", CHARGE).before("soc").decimals(0),
+    row(Bank, "basic_st", "status", Sort::Word(STATES)).before("basic_st"),
+    row(Bank, "power_w", "power", WATTS).decimals(0),
+    row(Bank, "alarm", "alarm", Sort::Flag(Some("problem"))),
+    row(BankCells, "voltage_delta", "cell_voltage_delta", VOLTS).decimals(3),
+    row(BankCells, "lowest_cell", "lowest_cell", Sort::Text),
+    row(BankCells, "highest_cell", "highest_cell", Sort::Text),
+    row(Link, "status", "link", Sort::Presence).diagnostic(),
+    row(Service, "last_reading", "last_reading", Sort::Moment).diagnostic().off(),
+    row(Service, "restarts", "restarts", COUNTER).decimals(0).diagnostic(),
+    row(Service, "sweep_time", "sweep_time", SECONDS).decimals(2).diagnostic(),
+    row(Service, "efficiency", "efficiency", PERCENT).decimals(2).diagnostic(),
+    row(Battery, "voltage", "voltage", VOLTS).before("voltage").decimals(2),
+    row(Battery, "current", "current", AMPERES).before("current").decimals(2),
+    row(Battery, "temperature", "temperature", DEGREES).before("temperature").decimals(1),
+    row(Battery, "soc", "soc", CHARGE).before("soc").decimals(0),
+    row(Battery, "basic_st", "status", Sort::Word(STATES)).before("basic_st"),
+    row(Battery, "power_w", "power", WATTS).decimals(0),
+    row(Detail, "alarm", "alarm", Sort::Flag(Some("problem"))),
+    row(Detail, "balancing", "balancing", Sort::Flag(None)),
+    row(Detail, "capacity_ah", "capacity", AMPERE_HOURS).decimals(0).fact(),
+    row(Detail, "soh", "soh", PERCENT).decimals(0).fact(),
+    row(Detail, "cycles", "cycles", COUNTER).decimals(0).fact(),
+    row(Statistics, "voltage_delta", "voltage_delta", VOLTS).before("voltage_delta").decimals(3),
+    row(Statistics, "voltage_min", "voltage_min", VOLTS).before("voltage_min").decimals(3),
+    row(Statistics, "voltage_max", "voltage_max", VOLTS).before("voltage_max").decimals(3),
+    row(Statistics, "temperature_delta", "temperature_delta", DEGREES)
+        .before("temperature_delta")
+        .decimals(1),
+    row(Statistics, "temperature_min", "temperature_min", DEGREES).before("temperature_min").decimals(1),
+    row(Statistics, "temperature_max", "temperature_max", DEGREES).before("temperature_max").decimals(1),
+    row(Statistics, "voltage_min_cell", "voltage_min_cell", NUMBER).decimals(0),
+    row(Statistics, "voltage_max_cell", "voltage_max_cell", NUMBER).decimals(0),
+    row(Statistics, "temperature_min_cell", "temperature_min_cell", NUMBER).decimals(0),
+    row(Statistics, "temperature_max_cell", "temperature_max_cell", NUMBER).decimals(0),
+    row(Cell, "voltage", "voltage", VOLTS).before("voltage").decimals(3).from(CellLevel::Low),
+    row(Cell, "temperature", "temperature", DEGREES)
+        .before("temperature")
+        .decimals(1)
+        .from(CellLevel::Medium),
+    row(Cell, "volt_st", "volt_st", Sort::Word(STATUSES)).before("volt_st").from(CellLevel::Medium),
+    row(Cell, "soc", "soc", CHARGE).before("soc").decimals(0),
+    row(Cell, "basic_st", "status", Sort::Word(STATES)).before("basic_st"),
+    row(Cell, "curr_st", "curr_st", Sort::Word(STATUSES)).before("curr_st"),
+    row(Cell, "temp_st", "temp_st", Sort::Word(STATUSES)).before("temp_st"),
+];
+
+impl Source {
+    /// The part that is read, of the battery at `place`; nothing where it is not a part of a report.
+    #[must_use]
+    pub fn kind(self, place: Place) -> Option<Kind> {
+        Some(match self {
+            Self::Bank => Kind::Bank,
+            Self::BankCells => Kind::BankCells,
+            Self::Link => return None,
+            Self::Service => Kind::Service,
+            Self::Battery => Kind::Battery(place),
+            Self::Detail => Kind::Detail(place),
+            Self::Statistics | Self::Cell => Kind::Cells(place),
+        })
+    }
+}
+
+/// The keys that entities read from a part.
+pub fn read_from(kind: Kind) -> impl Iterator<Item = &'static str> {
+    let place = match kind {
+        Kind::Battery(place) | Kind::Detail(place) | Kind::Cells(place) => place,
+        _ => Place::FIRST,
+    };
+    ENTITIES.iter().filter(move |entity| entity.source.kind(place) == Some(kind)).map(|entity| entity.key)
+}

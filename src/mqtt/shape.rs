@@ -1,0 +1,111 @@
+//! What there is to announce of a bank, as far as it has been seen. It only grows: what has been announced is
+//! retired when somebody asks, not because it was silent for a while.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::place::Place;
+use crate::model::reading::Presence;
+use crate::model::report::BankReport;
+use crate::mqtt::entity::Entity;
+use crate::mqtt::naming;
+use crate::mqtt::payload::{Kind, Part};
+use crate::mqtt::words::bounded;
+use crate::settings::BankSettings;
+
+/// What there is of one bank.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    bank: String,
+    /// What the settings say stands.
+    given: DeviceFacts,
+    found: DeviceFacts,
+    batteries: BTreeMap<Place, usize>,
+    seen: BTreeSet<(Kind, &'static str)>,
+}
+
+/// What people are shown of a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceFacts {
+    /// Who made it.
+    pub manufacturer: Option<String>,
+    /// Its type.
+    pub model: Option<String>,
+    /// Its firmware.
+    pub firmware: Option<String>,
+}
+
+impl Shape {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new(settings: &BankSettings) -> Self {
+        let given = DeviceFacts {
+            manufacturer: settings.manufacturer.given().map(|text| bounded(text)),
+            model: settings.model.given().map(|text| bounded(text)),
+            firmware: None,
+        };
+        Self { bank: settings.name.clone(), given, ..Self::default() }
+    }
+
+    /// Takes in what a report shows; answers whether there is more to announce than before.
+    pub fn grow(&mut self, report: &BankReport, parts: &[Part]) -> bool {
+        let before = self.clone();
+        let there = report.reading.batteries.iter().filter(|battery| battery.presence == Presence::Present);
+        for battery in there {
+            let cells = self.batteries.entry(battery.place).or_default();
+            *cells = battery.cells.as_ref().map_or(0, Vec::len).max(*cells);
+        }
+        self.seen.extend(parts.iter().flat_map(|part| part.said.iter().map(|key| (part.kind, *key))));
+        self.learn(report);
+        *self != before
+    }
+
+    /// A stack speaks for itself; in a bank in parallel the master stands for all.
+    fn learn(&mut self, report: &BankReport) {
+        for facts in report.facts.first().into_iter().chain([&report.bank_facts]) {
+            let learn = |known: &mut Option<String>, said: &Option<String>| {
+                if let Some(said) = said {
+                    *known = Some(bounded(said));
+                }
+            };
+            learn(&mut self.found.manufacturer, &facts.manufacturer);
+            learn(&mut self.found.model, &facts.model);
+            learn(&mut self.found.firmware, &facts.firmware);
+        }
+    }
+
+    /// The bank's name.
+    #[must_use]
+    pub fn bank(&self) -> &str {
+        &self.bank
+    }
+
+    /// The batteries that have been there, and how many cells each has; 0 where they have not answered yet.
+    pub fn batteries(&self) -> impl Iterator<Item = (Place, usize)> {
+        self.batteries.iter().map(|(place, cells)| (*place, *cells))
+    }
+
+    /// How many digits a cell's number has.
+    #[must_use]
+    pub fn cell_digits(&self) -> usize {
+        naming::cell_digits(self.batteries.values().copied().max().unwrap_or(0))
+    }
+
+    /// What people are shown: the settings' word before the console's.
+    #[must_use]
+    pub fn device(&self) -> DeviceFacts {
+        let or_found =
+            |given: &Option<String>, found: &Option<String>| given.clone().or_else(|| found.clone());
+        DeviceFacts {
+            manufacturer: or_found(&self.given.manufacturer, &self.found.manufacturer),
+            model: or_found(&self.given.model, &self.found.model),
+            firmware: self.found.firmware.clone(),
+        }
+    }
+
+    /// Whether an entity is to be there: the predecessor's always, another once its value has been seen.
+    #[must_use]
+    pub fn has(&self, entity: &Entity, place: Place) -> bool {
+        let seen = |kind| self.seen.contains(&(kind, entity.key));
+        entity.predecessor || entity.source.kind(place).is_none_or(seen)
+    }
+}
