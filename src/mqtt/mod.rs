@@ -11,7 +11,9 @@
 pub mod alarm;
 pub mod discovery;
 pub mod entity;
+pub mod legacy;
 pub mod message;
+pub mod migration;
 pub mod naming;
 pub mod payload;
 pub mod shape;
