@@ -11,11 +11,16 @@
 mod alarm;
 pub mod discovery;
 pub mod entity;
+mod alarm;
+pub mod discovery;
+pub mod entity;
 pub mod expiry;
 pub mod herald;
 pub mod keeper;
 pub mod kept;
+pub mod legacy;
 pub mod message;
+pub mod migration;
 pub mod naming;
 mod pace;
 pub mod payload;

@@ -1,0 +1,166 @@
+//! Moving over from the predecessor's discovery, a message an entity, to ours, and back.
+//!
+//! ```text
+//! release   {"migrate_discovery": true} to each old topic: Home Assistant lets the entities go and keeps what
+//!           people made of them
+//! announce  the same unique ids in the new messages
+//! clear     nothing more at the old topics
+//! ```
+//! In this order names, icons, entity ids and history stay; in any other they are lost. The release is not kept by
+//! the broker: broken off at any point, the handshake finds everything as it was and begins anew.
+
+use serde_json::{Map, Value, json};
+
+use crate::model::place::Place;
+use crate::mqtt::discovery::ORIGIN;
+use crate::mqtt::entity::{ENTITIES, Entity, Source};
+use crate::mqtt::legacy::Of;
+use crate::mqtt::message::Message;
+use crate::mqtt::naming::About;
+use crate::mqtt::topics::Topics;
+
+/// The steps, each to be with the broker before the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Handshake {
+    /// Lets go of the old messages.
+    pub release: Vec<Message>,
+    /// The new messages.
+    pub announce: Vec<Message>,
+    /// Clears the old topics.
+    pub clear: Vec<Message>,
+}
+
+impl Handshake {
+    fn between(old: Vec<&str>, announce: Vec<Message>) -> Self {
+        let release = json!({ MIGRATE: true }).to_string();
+        Self {
+            release: old.iter().map(|topic| Message::fleeting(*topic, release.clone())).collect(),
+            announce,
+            clear: old.into_iter().map(Message::forget).collect(),
+        }
+    }
+
+    /// How many old messages give way.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.clear.len()
+    }
+
+    /// All of it, in order.
+    pub fn messages(self) -> impl Iterator<Item = Message> {
+        self.release.into_iter().chain(self.announce).chain(self.clear)
+    }
+}
+
+const MIGRATE: &str = "migrate_discovery";
+
+/// From the predecessor's messages among those that the broker `kept` to `ours`.
+#[must_use]
+pub fn over(topics: &Topics, bank: &str, kept: &[Message], ours: Vec<Message>) -> Handshake {
+    let old = kept.iter().filter(|message| is_predecessors(topics, bank, message));
+    Handshake::between(old.map(|message| message.topic.as_str()).collect(), ours)
+}
+
+/// From our messages among those that the broker `kept` to the predecessor's. What it had no entity for is
+/// let go as well, and is as people left it when we come again.
+#[must_use]
+pub fn back(topics: &Topics, bank: &str, kept: &[Message]) -> Handshake {
+    let ours = kept.iter().filter_map(|message| Some((message, our_device(topics, bank, message)?)));
+    let (mut old, mut announce) = (Vec::new(), Vec::new());
+    for (message, (about, payload)) in ours {
+        old.push(message.topic.as_str());
+        let components = payload["cmps"].as_object().into_iter().flat_map(Map::values);
+        announce
+            .extend(components.filter_map(|said| predecessors(topics, bank, about, &payload["dev"], said)));
+    }
+    Handshake::between(old, announce)
+}
+
+/// Where to look for what the predecessor or we have left with the broker.
+#[must_use]
+pub fn filters(topics: &Topics, bank: &str) -> Vec<String> {
+    vec![
+        topics.predecessor_config(bank, "+"),
+        topics.device_config("+"),
+        topics.service_status(),
+        topics.bank_status(bank),
+        format!("{}/battery/+/status", topics.bank_status(bank).trim_end_matches("/status")),
+    ]
+}
+
+/// Whether a message that the broker kept is the predecessor's discovery of one of the entities of `bank`. Somebody
+/// else's in the same place are not.
+#[must_use]
+pub fn is_predecessors(topics: &Topics, bank: &str, message: &Message) -> bool {
+    let Some(id) = message.topic.rsplit('/').nth(1) else { return false };
+    let Some(rest) = id.strip_prefix(bank).and_then(|rest| rest.strip_prefix('_')) else { return false };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let of_entity = |entity: &Entity| match rest.strip_prefix(entity.id) {
+        Some(number) => {
+            entity.predecessor && (number.is_empty() || number.strip_prefix('_').is_some_and(digits))
+        }
+        None => false,
+    };
+    let says = |payload: Value| payload["uniq_id"] == *id || payload["unique_id"] == *id;
+    topics.predecessor_config(bank, id) == message.topic
+        && ENTITIES.iter().any(of_entity)
+        && serde_json::from_slice(&message.payload).is_ok_and(says)
+}
+
+/// Whether a message that the broker kept is one of ours about `bank`, or about the service.
+#[must_use]
+pub fn is_ours(topics: &Topics, bank: &str, message: &Message) -> bool {
+    let topic = &message.topic;
+    let battery = topic.rsplit('/').nth(1).and_then(|place| place.parse::<Place>().ok());
+    let says_status = *topic == topics.service_status()
+        || *topic == topics.bank_status(bank)
+        || battery.is_some_and(|place| *topic == topics.battery_status(bank, place));
+    !message.payload.is_empty() && (says_status || our_device(topics, bank, message).is_some())
+}
+
+/// What one of our discovery messages is about, and what it says.
+fn our_device(topics: &Topics, bank: &str, message: &Message) -> Option<(About, Value)> {
+    let object_id = message.topic.rsplit('/').nth(1)?;
+    let about = About::of(object_id, bank)?;
+    let payload: Value = serde_json::from_slice(&message.payload).ok()?;
+    let ours = topics.device_config(object_id) == message.topic && payload["o"]["name"] == ORIGIN;
+    ours.then_some((about, payload))
+}
+
+/// The predecessor's message of one of our components, in its keys; nothing where it had none.
+fn predecessors(topics: &Topics, bank: &str, about: About, device: &Value, said: &Value) -> Option<Message> {
+    let id = said["uniq_id"].as_str()?;
+    let (entity, of) = row(bank, about, id)?;
+    let mut config = Map::new();
+    let word = said["dev_cla"] == "enum";
+    for key in ["uniq_id", "name", "dev_cla", "stat_cla", "unit_of_meas"] {
+        if !said[key].is_null() && !(word && key == "dev_cla") {
+            config.insert(key.to_owned(), said[key].clone());
+        }
+    }
+    config.insert("stat_t".into(), of.topic(bank, entity.key).into());
+    config.insert("val_tpl".into(), "{{ value_json.value }}".into());
+    let mut device = device.clone();
+    device.as_object_mut()?.remove("sw");
+    config.insert("dev".into(), device);
+    Some(Message::retained(topics.predecessor_config(bank, id), Value::Object(config).to_string()))
+}
+
+/// The predecessor's entity with that unique id, and what it is of.
+fn row(bank: &str, about: About, id: &str) -> Option<(&'static Entity, Of)> {
+    let rest = id.strip_prefix(bank)?.strip_prefix('_')?;
+    let (stem, number) = match about {
+        About::Bank => (rest, ""),
+        About::Battery(_) | About::Cells(..) => rest.rsplit_once('_')?,
+    };
+    let (source, of) = match about {
+        About::Bank => (Source::Bank, Of::Bank),
+        About::Battery(place) => (Source::Battery, Of::Battery(place)),
+        About::Cells(place, _) if number == place.to_string() => (Source::Statistics, Of::Statistics(place)),
+        About::Cells(place, _) => {
+            (Source::Cell, Of::Cell(place, number.strip_prefix(&place.to_string())?.parse().ok()?))
+        }
+    };
+    let same = |entity: &&Entity| entity.predecessor && entity.source == source && entity.id == stem;
+    Some((ENTITIES.iter().find(same)?, of))
+}
