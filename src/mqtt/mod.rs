@@ -8,5 +8,13 @@
 //! ```
 //! All but the session is pure: reports and times in, messages out.
 
+pub mod backoff;
+pub mod client_id;
+mod diagnosis;
+mod line;
 pub mod message;
+mod reason;
+pub mod refusal;
+pub mod session;
+mod tls;
 pub mod topics;
