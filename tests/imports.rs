@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("messages", &["model", "console", "sweep"]),
     ("supervise", &["model", "trouble", "logging"]),
     ("systemd", &["supervise"]),
-    ("mqtt", &["model", "settings", "status", "trouble"]),
+    ("mqtt", &["model", "settings", "status", "trouble", "supervise"]),
     ("store", &["model", "settings"]),
     ("web", &["model", "settings"]),
     (

@@ -8,10 +8,11 @@
 //! ```
 //! All but the session is pure: reports and times in, messages out.
 
+<<<<<<< HEAD
 mod alarm;
-pub mod discovery;
-pub mod entity;
-mod alarm;
+pub mod backoff;
+pub mod client_id;
+mod diagnosis;
 pub mod discovery;
 pub mod entity;
 pub mod expiry;
@@ -19,12 +20,17 @@ pub mod herald;
 pub mod keeper;
 pub mod kept;
 pub mod legacy;
+mod line;
 pub mod message;
 pub mod migration;
 pub mod naming;
 mod pace;
 pub mod payload;
 pub mod presence;
+mod reason;
+pub mod refusal;
+pub mod session;
 pub mod shape;
+mod tls;
 pub mod topics;
 pub mod words;
