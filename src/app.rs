@@ -161,9 +161,10 @@ async fn serve(
 
 /// Outputs that the settings ask for and that do not exist yet: nobody should believe they publish.
 fn not_yet(settings: &Settings) -> Vec<&'static str> {
-    let asked = [
-        (settings.database.enabled && matches!(settings.database.url, DatabaseUrl::Mysql { .. }), "database"),
-    ];
+    let asked = [(
+        settings.database.enabled && matches!(settings.database.url, DatabaseUrl::Mysql { .. }),
+        "database",
+    )];
     asked.into_iter().filter(|(asked, _)| *asked).map(|(_, output)| output).collect()
 }
 

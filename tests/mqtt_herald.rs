@@ -28,7 +28,9 @@ struct House {
 impl House {
     /// Of a bank called `pytes` with these lines of settings for it and for the broker.
     fn new(bank: &str, mqtt: &str) -> Self {
-        let text = format!("[[bank]]\nname = \"pytes\"\nlink = \"/dev/ttyUSB0\"\n{bank}\n[mqtt]\nenabled = true\n{mqtt}");
+        let text = format!(
+            "[[bank]]\nname = \"pytes\"\nlink = \"/dev/ttyUSB0\"\n{bank}\n[mqtt]\nenabled = true\n{mqtt}"
+        );
         let settings = Place::with(&text).loaded().settings;
         let view = |bank: &_| BankView { settings: Clone::clone(bank), facts_every: FACTS };
         let banks: Vec<_> = settings.banks.iter().map(view).collect();
@@ -93,9 +95,16 @@ fn payload<'a>(messages: &'a [Message], topic: &str) -> Option<&'a str> {
 fn discovery_comes_first_then_availability_then_state() {
     let mut house = House::new("", "");
     let certain = house.herald.connected(house.at(0.0));
-    assert_eq!(certain, [Message::retained("bankwatch/pytes/status", "offline")], "nobody has been heard yet");
+    assert_eq!(
+        certain,
+        [Message::retained("bankwatch/pytes/status", "offline")],
+        "nobody has been heard yet"
+    );
     let summary = report(SweepKind::Summary, 2, 16);
-    assert!(!topics(&house.heard(&summary, 1.0)).iter().any(|topic| topic.ends_with("/config")), "cells are not known");
+    assert!(
+        !topics(&house.heard(&summary, 1.0)).iter().any(|topic| topic.ends_with("/config")),
+        "cells are not known"
+    );
 
     let messages = house.heard(&full(), 2.0);
     let place = |end: &str| messages.iter().position(|message| message.topic.ends_with(end));
@@ -103,7 +112,14 @@ fn discovery_comes_first_then_availability_then_state() {
     assert_eq!(configs.filter(|config| config.retained).count(), 5, "the bank, and two a battery");
     assert!(place("/config") < place("/state") && place("/config").is_some(), "{:?}", topics(&messages));
     assert!(messages.iter().all(|message| !message.topic.ends_with("state") || !message.retained));
-    for topic in ["pytes/state", "pytes/service", "pytes/cells", "battery/1/state", "battery/2/detail", "battery/2/cells"] {
+    for topic in [
+        "pytes/state",
+        "pytes/service",
+        "pytes/cells",
+        "battery/1/state",
+        "battery/2/detail",
+        "battery/2/cells",
+    ] {
         assert!(place(topic).is_some(), "{topic} is missing in {:?}", topics(&messages));
     }
     assert!(payload(&messages, "homeassistant/sensor/pytes/state").is_some(), "the document");
@@ -142,7 +158,11 @@ fn what_has_not_changed_is_said_again_when_half_of_its_life_is_over() {
     let mut house = House::settled("interval = \"10s\"", "publish_interval = \"10s\"", &full());
     let quiet: Vec<usize> = (1..=6).map(|turn| house.heard(&full(), f64::from(turn) * 10.0).len()).collect();
     // Life is 60 s; the last echo was at 0.
-    assert_eq!(quiet.iter().map(|count| usize::from(*count > 0)).collect::<Vec<_>>(), [0, 0, 1, 0, 0, 1], "{quiet:?}");
+    assert_eq!(
+        quiet.iter().map(|count| usize::from(*count > 0)).collect::<Vec<_>>(),
+        [0, 0, 1, 0, 0, 1],
+        "{quiet:?}"
+    );
     let mut house = House::settled("interval = \"10s\"", "publish_interval = \"10s\"", &full());
     let other = changed(SweepKind::Full, |reading| {
         reading.batteries[1].measured.voltage = Some(Millivolts(53_500));
@@ -183,7 +203,9 @@ fn a_new_connection_is_told_everything_that_is_fresh() {
     assert_eq!(certain.len(), 3, "the bank and two batteries: {certain:?}");
     assert!(certain.iter().all(|message| message.retained && message.payload == b"online"));
     let messages = house.due(20.0);
-    for topic in ["homeassistant/device/pytes_bank/config", "bankwatch/pytes/state", "bankwatch/pytes/battery/2/cells"] {
+    for topic in
+        ["homeassistant/device/pytes_bank/config", "bankwatch/pytes/state", "bankwatch/pytes/battery/2/cells"]
+    {
         assert!(topics(&messages).contains(&topic), "{topic} is missing in {:?}", topics(&messages));
     }
 }
@@ -210,7 +232,11 @@ fn a_reading_that_has_waited_is_as_old_as_it_is() {
     house.herald.hear(&full(), Duration::from_secs(65), 0, now);
     let messages = house.due(100.0);
     assert!(messages.iter().all(|message| message.retained), "{:?}", topics(&messages));
-    assert_eq!(payload(&messages, "bankwatch/pytes/status"), None, "still offline, as was said on connecting");
+    assert_eq!(
+        payload(&messages, "bankwatch/pytes/status"),
+        None,
+        "still offline, as was said on connecting"
+    );
 }
 
 #[test]
@@ -219,7 +245,9 @@ fn home_assistant_s_birth_brings_discovery_availability_and_state() {
     house.heard(&full(), 10.0);
     house.herald.born(house.at(12.0));
     let messages = house.due(12.0);
-    for topic in ["homeassistant/device/pytes_battery_1/config", "bankwatch/pytes/status", "bankwatch/pytes/state"] {
+    for topic in
+        ["homeassistant/device/pytes_battery_1/config", "bankwatch/pytes/status", "bankwatch/pytes/state"]
+    {
         assert!(topics(&messages).contains(&topic), "{topic} is missing in {:?}", topics(&messages));
     }
 }
@@ -245,7 +273,10 @@ fn a_summary_that_says_less_than_the_full_reading_does_not_make_values_flicker()
         }
     });
     assert_eq!(house.heard(&less, 2.0), []);
-    assert!(!house.heard(&volts(SweepKind::Summary, 52_000), 4.0).is_empty(), "one that says as much goes out");
+    assert!(
+        !house.heard(&volts(SweepKind::Summary, 52_000), 4.0).is_empty(),
+        "one that says as much goes out"
+    );
 }
 
 #[test]
@@ -268,7 +299,11 @@ fn a_bank_that_takes_longer_than_its_interval_is_given_a_longer_life() {
     let messages = house.heard(&slow, 44.0);
     let config = payload(&messages, "homeassistant/device/pytes_bank/config").expect("announced anew");
     assert!(config.contains("140"), "three sweeps of 44 s, rounded up: {config}");
-    assert_eq!(house.herald.wake_at(house.at(70.0)).unwrap(), house.at(44.0 + 132.0), "offline after three sweeps");
+    assert_eq!(
+        house.herald.wake_at(house.at(70.0)).unwrap(),
+        house.at(44.0 + 132.0),
+        "offline after three sweeps"
+    );
 }
 
 #[test]
@@ -278,7 +313,10 @@ fn a_battery_that_comes_later_is_announced_when_it_comes() {
     assert!(topics(&messages).contains(&"homeassistant/device/pytes_battery_3/config"));
     assert!(topics(&messages).contains(&"bankwatch/pytes/battery/3/status"));
     let messages = house.heard(&full(), 20.0);
-    assert!(!topics(&messages).iter().any(|topic| topic.contains("/config")), "who goes is not taken back in silence");
+    assert!(
+        !topics(&messages).iter().any(|topic| topic.contains("/config")),
+        "who goes is not taken back in silence"
+    );
     assert_eq!(payload(&messages, "bankwatch/pytes/battery/3/status"), Some("offline"));
 }
 
@@ -287,7 +325,8 @@ fn a_battery_of_an_earlier_life_is_not_left_online() {
     let mut house = House::new("", "");
     house.herald.connected(house.at(0.0));
     for place in 1..=4 {
-        house.herald.found(&format!("bankwatch/pytes/battery/{place}/status"), b"online");
+        let topic = format!("bankwatch/pytes/battery/{place}/status");
+        house.herald.found(&Message::retained(topic, "online"));
     }
     let messages = house.heard(&full(), 1.0);
     let status = |place| payload(&messages, &format!("bankwatch/pytes/battery/{place}/status"));

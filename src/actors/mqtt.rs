@@ -5,9 +5,7 @@
 
 use std::sync::Arc;
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, Supervised, WrapFuture,
-};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, ResponseFuture, Supervised, WrapFuture};
 use slog::Logger;
 use tokio::sync::{Notify, oneshot, watch};
 
@@ -70,7 +68,7 @@ impl Actor for MqttActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         let Broker { settings, banks, patience } = &self.broker;
         let topics = Topics::new(settings);
-        let session = match Session::new(settings, topics.will(), *patience) {
+        let session = match Session::new(settings, Some(topics.will()), *patience) {
             Ok(session) => session,
             Err(refusal) => {
                 self.lifeline.give_up(refusal.to_string());

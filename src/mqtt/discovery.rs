@@ -4,11 +4,13 @@
 //! small. Messages of one device share its identifiers, and none needs another to have come before it: a broker hands
 //! out what it kept in any order.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use crate::model::place::Place;
-use crate::mqtt::expiry::Expiry;
 use crate::mqtt::entity::{ENTITIES, Entity, Lasting, Quantity, Sort, Source};
+use crate::mqtt::expiry::Expiry;
 use crate::mqtt::message::Message;
 use crate::mqtt::naming::{self, About};
 use crate::mqtt::shape::Shape;

@@ -21,7 +21,7 @@ use super::discovery;
 use super::expiry::Expiry;
 use super::legacy::Legacy;
 use super::message::Message;
-use super::migration::{self, Retained};
+use super::migration;
 use super::pace::Pace;
 use super::payload::{Kind, Part, parts};
 use super::presence::Roll;
@@ -33,8 +33,7 @@ use crate::settings::{BankSettings, MqttSettings};
 use crate::status::Status;
 
 /// After telling Home Assistant what there is, what is fresh is said again so much later.
-pub const ECHOES: [Duration; 3] =
-    [Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(15)];
+pub const ECHOES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(15)];
 
 /// What the herald needs to know of one bank.
 #[derive(Clone, Debug)]
@@ -79,7 +78,7 @@ struct Bank {
     announce: bool,
     echoes: Vec<Instant>,
     /// What the predecessor left at the broker.
-    found: Vec<Retained>,
+    found: Vec<Message>,
     /// Batteries of an earlier life that the broker believes to be there.
     left_over: BTreeSet<String>,
     legacy: Option<Legacy>,
@@ -161,12 +160,14 @@ impl Herald {
     }
 
     /// Something that the broker kept from before.
-    pub fn found(&mut self, topic: &str, payload: &[u8]) {
+    pub fn found(&mut self, kept: &Message) {
         for bank in self.banks.values_mut() {
-            if let Some(retained) = migration::recognise(&self.topics, &bank.name, topic, payload) {
-                bank.found.push(retained);
-            } else if self.topics.is_battery_status(&bank.name, topic) && payload == ONLINE.as_bytes() {
-                bank.left_over.insert(topic.to_owned());
+            if migration::is_predecessors(&self.topics, &bank.name, kept) {
+                bank.found.push(kept.clone());
+            } else if self.topics.is_battery_status(&bank.name, &kept.topic)
+                && kept.payload == ONLINE.as_bytes()
+            {
+                bank.left_over.insert(kept.topic.clone());
             }
         }
     }
@@ -238,7 +239,7 @@ impl Bank {
             echoes: Vec::new(),
             found: Vec::new(),
             left_over: BTreeSet::new(),
-            legacy: settings.legacy_topics.then(|| Legacy::new(&bank.name)),
+            legacy: settings.legacy_topics.then(Legacy::new),
             settings: bank.clone(),
         }
     }
@@ -262,9 +263,8 @@ impl Bank {
     /// A summary that leaves out what the full reading said would make values flicker.
     fn says_less(&self, parts: &[Part]) -> bool {
         let full = self.newest.get(&SweepKind::Full).map_or(&[][..], |heard| &heard.parts);
-        full.iter().any(|full| {
-            parts.iter().any(|part| part.topic == full.topic && !full.said.is_subset(&part.said))
-        })
+        full.iter()
+            .any(|full| parts.iter().any(|part| part.topic == full.topic && !full.said.is_subset(&part.said)))
     }
 
     /// A sweep that takes longer than its interval comes back to back: its values must live accordingly longer.
@@ -303,12 +303,12 @@ impl Bank {
         }
         self.announce = false;
         let announced = discovery::messages(topics, &self.shape, self.settings.cells, &self.expiry);
-        let moving = migration::take_over(&self.found, announced);
-        if moving.count > 0 {
-            round.moved.push((self.name.clone(), moving.count));
-            self.found = moving.left;
+        let handshake = migration::over(topics, &self.name, &self.found, announced);
+        if handshake.count() > 0 {
+            round.moved.push((self.name.clone(), handshake.count()));
+            self.found.retain(|old| handshake.clear.iter().all(|cleared| cleared.topic != old.topic));
         }
-        round.messages.extend(moving.messages);
+        round.messages.extend(handshake.messages());
         self.said.retain(|topic, _| topic.ends_with("/status"));
         self.echo(now);
         self.repeat();
@@ -316,7 +316,8 @@ impl Bank {
 
     /// Whose availability is another than the broker was told.
     fn statuses(&mut self, topics: &Topics, now: Instant) -> Vec<Message> {
-        let batteries = self.roll.batteries().map(|(place, there)| (topics.battery_status(&self.name, place), there));
+        let batteries =
+            self.roll.batteries().map(|(place, there)| (topics.battery_status(&self.name, place), there));
         let mut statuses: Vec<(String, bool)> = batteries.collect();
         for topic in std::mem::take(&mut self.left_over) {
             if !statuses.iter().any(|(known, _)| *known == topic) {
@@ -361,7 +362,9 @@ impl Bank {
             Sort::State => self.newest.values().max_by_key(|heard| heard.at),
         };
         let life = self.expiry.measured;
-        let Some(heard) = newest.filter(|heard| now.saturating_duration_since(heard.at) < life) else { return };
+        let Some(heard) = newest.filter(|heard| now.saturating_duration_since(heard.at) < life) else {
+            return;
+        };
         for part in heard.parts.iter().filter(|part| Sort::of(part.kind) == sort) {
             // What was said lately need not be said again.
             let is_known = self.said.get(&part.topic).is_some_and(|said| {
@@ -373,7 +376,7 @@ impl Bank {
             }
         }
         if let (Sort::Full, Some(legacy)) = (sort, &mut self.legacy) {
-            messages.extend(legacy.say(&heard.document, now));
+            messages.extend(legacy.messages(now, &heard.document, self.settings.cells));
         }
     }
 

@@ -9,6 +9,7 @@
 //!                                                           └─ asked to stop: "offline", goodbye
 //! ```
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::pending;
 use std::pin::pin;
@@ -21,16 +22,21 @@ use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, sleep_until};
 
+use super::backoff::Backoff;
 use super::herald::Herald;
 use super::kept::kept;
 use super::message::Message;
-use super::session::{Backoff, Incoming, Refusal, Session};
+use super::refusal::Refusal;
+use super::session::{Incoming, Session};
 use super::topics::{ONLINE, Topics};
 use crate::model::report::BankReport;
 use crate::trouble::{Took, Trouble, Why};
 
 /// Home Assistant is given at most so long between its birth and our words, so that not all speak at once.
 const BIRTH_JITTER: Duration = Duration::from_secs(2);
+
+/// Refused messages that are told one by one.
+const MOST_REFUSED: usize = 20;
 
 /// What comes from the service: the newest reports, how often something was restarted, and that there are any.
 pub struct Inbox {
@@ -52,6 +58,8 @@ pub struct Keeper {
     log: Logger,
     trouble: Trouble,
     backoff: Backoff,
+    /// Messages that the broker does not take, as told.
+    refused: BTreeSet<String>,
 }
 
 /// Asks the keeper to stop, with a way to say that it has.
@@ -66,9 +74,16 @@ enum End {
 impl Keeper {
     /// Keeps `session` with the broker that the log calls `target`.
     #[must_use]
-    pub fn new(session: Session, herald: Herald, topics: Topics, inbox: Inbox, target: String, log: Logger) -> Self {
+    pub fn new(
+        session: Session,
+        herald: Herald,
+        topics: Topics,
+        inbox: Inbox,
+        target: String,
+        log: Logger,
+    ) -> Self {
         let (trouble, backoff) = (Trouble::new(), Backoff::default());
-        Self { session, herald, topics, inbox, target, log, trouble, backoff }
+        Self { session, herald, topics, inbox, target, log, trouble, backoff, refused: BTreeSet::new() }
     }
 
     /// Runs until asked to stop, then says goodbye and answers.
@@ -90,7 +105,7 @@ impl Keeper {
                 End::Lost(refusal) => refusal,
             };
             self.tell_away(&refusal);
-            let pause = sleep(self.backoff.next(fastrand::f64()));
+            let pause = sleep(self.backoff.pause(fastrand::f64()));
             tokio::select! {
                 asked = &mut stop => return answer(asked),
                 () = listening(&mut self.herald, &self.inbox, pause) => {}
@@ -105,7 +120,7 @@ impl Keeper {
             asked = stop => End::Asked(asked),
             Err(refusal) = self.converse() => End::Lost(refusal),
         };
-        self.backoff.held(begun.elapsed());
+        self.backoff.lasted(begun.elapsed());
         end
     }
 
@@ -139,23 +154,35 @@ impl Keeper {
     /// nothing of before is taken for fresh.
     async fn greet(&mut self) -> Result<(), Refusal> {
         let now = Instant::now();
-        self.session.publish(self.herald.connected(now)).await?;
+        let certain = self.herald.connected(now);
+        self.publish(certain).await?;
         self.session.subscribe(&[self.topics.birth()]).await?;
-        let echo = self.topics.echo(self.session.client_id());
-        for (topic, payload) in kept(&mut self.session, &self.herald.finds(), &echo).await? {
-            self.herald.found(&topic, &payload);
+        let echo = self.topics.echo(&self.session.client_id());
+        for message in kept(&mut self.session, &self.herald.finds(), &echo).await? {
+            self.herald.found(&message);
         }
         hear(&mut self.herald, &self.inbox);
         self.speak(Instant::now()).await?;
-        self.session.publish(vec![Message::retained(self.topics.service_status(), ONLINE)]).await
+        self.publish(vec![Message::retained(self.topics.service_status(), ONLINE)]).await
     }
 
     /// Says what is due.
     async fn speak(&mut self, now: Instant) -> Result<(), Refusal> {
         let round = self.herald.due(now);
-        self.session.publish(round.messages).await?;
+        self.publish(round.messages).await?;
         for (bank, entities) in round.moved {
             info!(self.log, "entities taken over"; "bank" => &*bank, "entities" => entities, "from" => "pytes_serial");
+        }
+        Ok(())
+    }
+
+    /// A message that the broker does not take is told once and costs the others nothing.
+    async fn publish(&mut self, messages: Vec<Message>) -> Result<(), Refusal> {
+        for refusal in self.session.publish(messages).await? {
+            let reason = refusal.to_string();
+            if self.refused.len() < MOST_REFUSED && self.refused.insert(reason.clone()) {
+                warn!(self.log, "message refused"; "output" => "mqtt", "reason" => reason);
+            }
         }
         Ok(())
     }

@@ -5,20 +5,18 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::message::Message;
-use super::session::{Incoming, Refusal, Session};
+use super::refusal::Refusal;
+use super::session::{Incoming, Session};
 
 /// How long the broker may take to hand it out.
 const LOOK: Duration = Duration::from_secs(3);
-
-/// A topic and what is kept there.
-pub type Kept = (String, Vec<u8>);
 
 /// Asks for everything that is kept under `filters`. What is kept comes before what is said after the asking, so a
 /// word of our own at `echo` marks the end; a broker that does not carry it is listened to for [`LOOK`].
 ///
 /// # Errors
 /// The connection is lost, or the broker lets us not listen there.
-pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Result<Vec<Kept>, Refusal> {
+pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Result<Vec<Message>, Refusal> {
     let filters: Vec<String> = filters.iter().cloned().chain([echo.to_owned()]).collect();
     session.subscribe(&filters).await?;
     session.publish(vec![Message::fleeting(echo, "?")]).await?;
@@ -27,7 +25,9 @@ pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Resu
         loop {
             match session.next().await {
                 Incoming::Message { topic, .. } if topic == echo => return Ok(()),
-                Incoming::Message { topic, payload, retained: true } => found.push((topic, payload)),
+                Incoming::Message { topic, payload, retained: true } => {
+                    found.push(Message::retained(topic, payload));
+                }
                 Incoming::Message { .. } => {}
                 Incoming::Lost(refusal) => return Err(refusal),
             }

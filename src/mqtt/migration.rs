@@ -9,6 +9,8 @@
 //! In this order names, icons, entity ids and history stay; in any other they are lost. The release is not kept by
 //! the broker: broken off at any point, the handshake finds everything as it was and begins anew.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::model::place::Place;
@@ -54,10 +56,18 @@ impl Handshake {
 
 const MIGRATE: &str = "migrate_discovery";
 
-/// From the predecessor's messages among those that the broker `kept` to `ours`.
+/// From the predecessor's messages among those that the broker `kept` to `ours`. An entity that we do not announce, as
+/// of a battery that is not there now, stays with the predecessor.
 #[must_use]
 pub fn over(topics: &Topics, bank: &str, kept: &[Message], ours: Vec<Message>) -> Handshake {
-    let old = kept.iter().filter(|message| is_predecessors(topics, bank, message));
+    let parsed: Vec<Value> =
+        ours.iter().filter_map(|ours| serde_json::from_slice(&ours.payload).ok()).collect();
+    let components = parsed.iter().filter_map(|ours| ours["cmps"].as_object()).flat_map(Map::values);
+    let announced: BTreeSet<&str> = components.filter_map(|said| said["uniq_id"].as_str()).collect();
+    let old = kept.iter().filter(|message| {
+        let id = message.topic.rsplit('/').nth(1);
+        is_predecessors(topics, bank, message) && id.is_some_and(|id| announced.contains(id))
+    });
     Handshake::between(old.map(|message| message.topic.as_str()).collect(), ours)
 }
 

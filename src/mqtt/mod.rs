@@ -8,7 +8,6 @@
 //! ```
 //! All but the session is pure: reports and times in, messages out.
 
-<<<<<<< HEAD
 mod alarm;
 pub mod backoff;
 pub mod client_id;

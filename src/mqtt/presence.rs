@@ -128,7 +128,11 @@ mod tests {
         assert_eq!(after(SweepKind::Full, &[Present, Present]), [true, true]);
         assert_eq!(after(SweepKind::Full, &[Present, Missing]), [true, true]);
         assert_eq!(after(SweepKind::Full, &[Present, Missing]), [true, true]);
-        assert_eq!(after(SweepKind::Summary, &[Present, Missing]), [true, true], "a summary counts for nothing");
+        assert_eq!(
+            after(SweepKind::Summary, &[Present, Missing]),
+            [true, true],
+            "a summary counts for nothing"
+        );
         assert_eq!(after(SweepKind::Full, &[Present, Missing]), [true, false]);
         assert_eq!(after(SweepKind::Summary, &[Present, Present]), [true, true]);
     }

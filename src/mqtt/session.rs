@@ -90,7 +90,7 @@ pub enum Incoming {
 /// The way to one broker.
 pub struct Session {
     settings: Arc<MqttSettings>,
-    will: Message,
+    will: Option<Message>,
     patience: Patience,
     worker: Worker,
     line: Option<Line>,
@@ -100,11 +100,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// Not connected yet. The broker publishes `will`, retained, should we vanish without a word.
+    /// Not connected yet. The broker publishes `will`, if there is one, should we vanish without a word.
     ///
     /// # Errors
     /// When the settings can't be carried out.
-    pub fn new(settings: &MqttSettings, will: Message, patience: Patience) -> Result<Self, Refusal> {
+    pub fn new(settings: &MqttSettings, will: Option<Message>, patience: Patience) -> Result<Self, Refusal> {
         tls::possible(settings)?;
         Ok(Self {
             settings: Arc::new(settings.clone()),
@@ -157,29 +157,40 @@ impl Session {
         }
     }
 
-    /// Publishes in order, each message at least once. The first failure ends it.
+    /// Publishes in order, each message at least once. Gives the messages that the broker did not take, which costs
+    /// the others nothing.
     ///
     /// # Errors
-    /// When there is no connection, the broker refuses a message, or an acknowledgement does not come in time.
-    pub async fn publish(&self, messages: Vec<Message>) -> Result<(), Refusal> {
+    /// When there is no connection, or an acknowledgement does not come in time.
+    pub async fn publish(&self, messages: Vec<Message>) -> Result<Vec<Refusal>, Refusal> {
         let line = self.line()?;
-        let mut left = messages.into_iter();
+        let (mut left, mut refused) = (messages.into_iter(), Vec::new());
         loop {
             let batch: Vec<Message> = left.by_ref().take(IN_FLIGHT).collect();
             if batch.is_empty() {
-                return Ok(());
+                return Ok(refused);
             }
-            if let Some(largest) = line.largest() {
-                batch.iter().try_for_each(|message| fits(message, largest))?;
-            }
+            let too_large = |message: &Message| Some(too_large(message, line.largest()?));
+            let fits = |message: &Message| match too_large(message).flatten() {
+                Some(refusal) => {
+                    refused.push(refusal);
+                    false
+                }
+                None => true,
+            };
+            let batch: Vec<Message> = batch.into_iter().filter(fits).collect();
             let client = line.client();
             let begin = move || -> Vec<_> {
                 let begin = |message| client.as_ref().map(|client| client.publish(for_library(message)));
                 batch.into_iter().filter_map(begin).collect()
             };
             for mut token in self.call(self.patience.token, begin).await? {
-                let answer = line.acknowledged(&mut token, self.patience.token).await;
-                answer.map_err(|error| self.denied(line, error, Doing::Publishing(token.message().topic())))?;
+                let Err(error) = line.acknowledged(&mut token, self.patience.token).await else { continue };
+                let refusal = self.denied(line, error, Doing::Publishing(token.message().topic()));
+                match refusal.kind {
+                    RefusalKind::NotAllowed | RefusalKind::TooLarge => refused.push(refusal),
+                    _ => return Err(refusal),
+                }
             }
         }
     }
@@ -198,6 +209,25 @@ impl Session {
             answer.map_err(|error| self.denied(line, error, Doing::Subscribing(filter)))?;
         }
         Ok(())
+    }
+
+    /// Takes back what was subscribed with these filters.
+    ///
+    /// # Errors
+    /// When there is no connection, or an acknowledgement does not come in time.
+    pub async fn unsubscribe(&self, filters: &[String]) -> Result<(), Refusal> {
+        let line = self.line()?;
+        let (client, filters) = (line.client(), filters.to_vec());
+        let begin = move || client.map(|client| client.unsubscribe_many(&filters));
+        let token = self.call(self.patience.token, begin).await?.ok_or_else(Refusal::not_connected)?;
+        let answer = line.acknowledged(token, self.patience.token).await;
+        answer.map(drop).map_err(|error| self.denied(line, error, Doing::Nothing))
+    }
+
+    /// The name under which the broker knows us.
+    #[must_use]
+    pub fn client_id(&self) -> String {
+        client_id(&self.settings)
     }
 
     /// The next message, or the end of the connection, which is told once. Without a connection it waits for
@@ -301,17 +331,17 @@ fn stuck(settings: &MqttSettings, error: &WorkerError) -> Refusal {
     Refusal::new(RefusalKind::Stuck, sentence)
 }
 
-fn fits(message: &Message, largest: usize) -> Result<(), Refusal> {
+fn too_large(message: &Message, largest: usize) -> Option<Refusal> {
     let bytes = message.topic.len() + message.payload.len() + AROUND;
     if bytes <= largest {
-        return Ok(());
+        return None;
     }
     let sentence = format!(
         "the message to {:?} is larger than the broker takes ({bytes} of {largest} bytes): raise its limit \
          of the packet size",
         message.topic
     );
-    Err(Refusal::new(RefusalKind::TooLarge, sentence))
+    Some(Refusal::new(RefusalKind::TooLarge, sentence))
 }
 
 fn for_library(message: Message) -> paho_mqtt::Message {
@@ -335,12 +365,16 @@ fn client(settings: &MqttSettings) -> CreateOptionsBuilder {
         .mqtt_version(spoken(settings))
 }
 
-fn options(settings: &MqttSettings, will: Message, patience: Patience) -> Result<ConnectOptions, Error> {
+fn options(
+    settings: &MqttSettings,
+    will: Option<Message>,
+    patience: Patience,
+) -> Result<ConnectOptions, Error> {
     let mut options = ConnectOptionsBuilder::with_mqtt_version(spoken(settings));
-    options
-        .connect_timeout(patience.connect)
-        .keep_alive_interval(patience.keep_alive)
-        .will_message(for_library(Message { retained: true, ..will }));
+    options.connect_timeout(patience.connect).keep_alive_interval(patience.keep_alive);
+    if let Some(will) = will {
+        options.will_message(for_library(will));
+    }
     match settings.version {
         MqttVersion::V5 => {
             let mut properties = Properties::new();

@@ -68,7 +68,8 @@ impl Topics {
     #[must_use]
     pub fn is_battery_status(&self, bank: &str, topic: &str) -> bool {
         let filter = self.battery_statuses(bank);
-        let ends = filter.split_once('+').and_then(|(begin, end)| topic.strip_prefix(begin)?.strip_suffix(end));
+        let ends =
+            filter.split_once('+').and_then(|(begin, end)| topic.strip_prefix(begin)?.strip_suffix(end));
         ends.is_some_and(|place| place.parse::<Place>().is_ok())
     }
 
