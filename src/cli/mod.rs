@@ -5,6 +5,7 @@ pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod exit;
+pub mod ha;
 pub mod healthcheck;
 pub mod parse;
 pub mod read;
@@ -58,6 +59,9 @@ pub enum Verb {
     Simulate(simulate::SimulateArgs),
     /// Whether the running service reads its banks, for containers
     Healthcheck(healthcheck::HealthcheckArguments),
+    /// Move or clear what Home Assistant was told over MQTT
+    #[command(subcommand)]
+    Ha(ha::HaVerb),
     /// Check, show or import settings
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -76,6 +80,7 @@ impl Verb {
             Self::Doctor(arguments) => doctor::doctor(&arguments),
             Self::Capture(arguments) => capture::capture(&arguments),
             Self::Healthcheck(arguments) => healthcheck::healthcheck(&arguments),
+            Self::Ha(verb) => ha::ha(&verb),
             Self::Parse(arguments) => parse::parse(&arguments),
             Self::Simulate(arguments) => {
                 let stopped = told_to_stop()?;

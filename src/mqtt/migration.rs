@@ -19,7 +19,7 @@ use crate::mqtt::entity::{ENTITIES, Entity, Source};
 use crate::mqtt::legacy::Of;
 use crate::mqtt::message::Message;
 use crate::mqtt::naming::About;
-use crate::mqtt::topics::Topics;
+use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 
 /// The steps, each to be with the broker before the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,7 +94,7 @@ pub fn filters(topics: &Topics, bank: &str) -> Vec<String> {
         topics.device_config("+"),
         topics.service_status(),
         topics.bank_status(bank),
-        format!("{}/battery/+/status", topics.bank_status(bank).trim_end_matches("/status")),
+        topics.battery_statuses(bank),
     ]
 }
 
@@ -126,6 +126,28 @@ pub fn is_ours(topics: &Topics, bank: &str, message: &Message) -> bool {
         || *topic == topics.bank_status(bank)
         || battery.is_some_and(|place| *topic == topics.battery_status(bank, place));
     !message.payload.is_empty() && (says_status || our_device(topics, bank, message).is_some())
+}
+
+/// Whether a message that the broker kept is one of our discovery messages about `bank`.
+#[must_use]
+pub fn is_our_discovery(topics: &Topics, bank: &str, message: &Message) -> bool {
+    our_device(topics, bank, message).is_some()
+}
+
+/// Whether a message that the broker kept is ours about a battery that is offline while its bank is online.
+#[must_use]
+pub fn is_of_vanished(topics: &Topics, bank: &str, message: &Message, kept: &[Message]) -> bool {
+    let says = |topic: String, word: &str| {
+        kept.iter().any(|kept| kept.topic == topic && kept.payload == word.as_bytes())
+    };
+    let place = match our_device(topics, bank, message) {
+        Some((About::Battery(place) | About::Cells(place, _), _)) => Some(place),
+        Some((About::Bank, _)) => None,
+        None => message.topic.rsplit('/').nth(1).and_then(|place| place.parse().ok()),
+    };
+    is_ours(topics, bank, message)
+        && place.is_some_and(|place| says(topics.battery_status(bank, place), OFFLINE))
+        && says(topics.bank_status(bank), ONLINE)
 }
 
 /// What one of our discovery messages is about, and what it says.

@@ -16,6 +16,7 @@ pub mod discovery;
 pub mod entity;
 pub mod expiry;
 pub mod herald;
+pub mod inherited;
 pub mod keeper;
 pub mod kept;
 pub mod legacy;

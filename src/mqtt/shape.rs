@@ -46,6 +46,12 @@ impl Shape {
         Self { bank: settings.name.clone(), given, ..Self::default() }
     }
 
+    /// Batteries and their cells, as somebody else has told of them.
+    #[must_use]
+    pub fn with(settings: &BankSettings, batteries: BTreeMap<Place, usize>) -> Self {
+        Self { batteries, ..Self::new(settings) }
+    }
+
     /// Takes in what a report shows; answers whether there is more to announce than before.
     pub fn grow(&mut self, report: &BankReport, parts: &[Part]) -> bool {
         let before = self.clone();

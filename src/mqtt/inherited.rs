@@ -1,0 +1,44 @@
+//! What there is of a bank by what the predecessor told Home Assistant of it, for a move without a reading.
+
+use std::collections::BTreeMap;
+
+use crate::model::place::Place;
+use crate::mqtt::entity::{ENTITIES, Source};
+use crate::mqtt::message::Message;
+use crate::mqtt::migration::is_predecessors;
+use crate::mqtt::shape::Shape;
+use crate::mqtt::topics::Topics;
+use crate::settings::{BankSettings, CellLevel};
+
+/// A cell's number has two digits there, whatever the battery's has.
+const CELL_DIGITS: usize = 2;
+
+/// The bank's batteries and cells, and the level at which its cells are shown; nothing where it left nothing.
+#[must_use]
+pub fn inherited(settings: &BankSettings, topics: &Topics, kept: &[Message]) -> Option<(Shape, CellLevel)> {
+    let (mut batteries, mut level, mut any) = (BTreeMap::<Place, usize>::new(), CellLevel::Off, false);
+    for message in kept.iter().filter(|message| is_predecessors(topics, &settings.name, message)) {
+        any = true;
+        let id = message
+            .topic
+            .rsplit('/')
+            .nth(1)
+            .and_then(|id| id.strip_prefix(&settings.name)?.strip_prefix('_'));
+        let Some((stem, number)) = id.and_then(|id| id.rsplit_once('_')) else { continue };
+        let row = |source| {
+            ENTITIES.iter().find(|entity| entity.predecessor && entity.source == source && entity.id == stem)
+        };
+        let battery = row(Source::Battery).or(row(Source::Statistics));
+        if let (Some(_), Ok(place)) = (battery, number.parse()) {
+            batteries.entry(place).or_default();
+        }
+        let split = number.len().checked_sub(CELL_DIGITS).and_then(|at| number.split_at_checked(at));
+        let cell = split.and_then(|(place, cell)| Some((place.parse().ok()?, cell.parse::<usize>().ok()?)));
+        if let (Some(entity), Some((place, cell))) = (row(Source::Cell), cell) {
+            let cells = batteries.entry(place).or_default();
+            *cells = cell.max(*cells);
+            level = entity.level.max(level);
+        }
+    }
+    any.then(|| (Shape::with(settings, batteries), level))
+}
