@@ -171,9 +171,9 @@ pub fn json(payload: &[u8]) -> Value {
     serde_json::from_slice(payload).unwrap()
 }
 
-/// A component as Home Assistant would have it: the message it is in, and what it says.
+/// A component of a message: the device it is on, and what it says.
 pub struct Component {
-    pub message: Value,
+    pub device: String,
     pub said: Value,
 }
 
@@ -181,18 +181,15 @@ impl Component {
     pub fn text(&self, key: &str) -> &str {
         self.said[key].as_str().unwrap_or_default()
     }
-
-    pub fn device(&self) -> &str {
-        self.message["dev"]["ids"][0].as_str().unwrap_or_default()
-    }
 }
 
 /// All components of all messages.
 pub fn components(messages: &[Message]) -> Vec<Component> {
     let each = |message: &Message| {
-        let message = json(&message.payload);
-        let said: Vec<Value> = message["cmps"].as_object().unwrap().values().cloned().collect();
-        said.into_iter().map(move |said| Component { message: message.clone(), said })
+        let mut message = json(&message.payload);
+        let device = message["dev"]["ids"][0].as_str().unwrap().to_owned();
+        let said = std::mem::take(message["cmps"].as_object_mut().unwrap());
+        said.into_iter().map(move |(_, said)| Component { device: device.clone(), said })
     };
     messages.iter().flat_map(each).collect()
 }
