@@ -12,15 +12,11 @@ const CIPHERS: &str = "HIGH+TLSv1.2:!aNULL:!PSK";
 
 /// Whether the settings ask for what can be done.
 pub(super) fn possible(settings: &MqttSettings) -> Result<(), Refusal> {
-    let has_key_alone = settings.client_key_file.is_some() && settings.client_cert_file.is_none();
-    let sentence = if settings.url.tls && settings.url.host.contains(':') {
-        "TLS needs the broker's name or IPv4 address: the MQTT library can't check a certificate for an IPv6 \
-         address, [mqtt] url"
-    } else if has_key_alone {
-        "[mqtt] client_key_file is of no use without client_cert_file: set it too"
-    } else {
+    if !(settings.url.tls && settings.url.host.contains(':')) {
         return Ok(());
-    };
+    }
+    let sentence = "TLS needs the broker's name or IPv4 address in [mqtt] url: the MQTT library can't hold a \
+                    certificate against an IPv6 address";
     Err(Refusal::new(RefusalKind::Settings, sentence))
 }
 
