@@ -11,6 +11,7 @@
 pub mod backoff;
 pub mod client_id;
 mod diagnosis;
+mod handshake;
 mod line;
 pub mod message;
 mod reason;

@@ -83,7 +83,9 @@ pub(super) fn meant(code: ReasonCode, settings: &MqttSettings, doing: Doing<'_>)
             | Code::UseAnotherServer
             | Code::ServerMoved,
             _,
-        ) => (Kind::Unavailable, format!("the broker is there and not in service ({code}): its log says why")),
+        ) => {
+            (Kind::Unavailable, format!("the broker is there and not in service ({code}): its log says why"))
+        }
         (code, Doing::Nothing) => {
             (Kind::Lost, format!("the broker ended the connection ({code}): its log says why"))
         }

@@ -179,7 +179,8 @@ impl Session {
             };
             for mut token in self.call(self.patience.token, begin).await? {
                 let answer = line.acknowledged(&mut token, self.patience.token).await;
-                answer.map_err(|error| self.denied(line, error, Doing::Publishing(token.message().topic())))?;
+                answer
+                    .map_err(|error| self.denied(line, error, Doing::Publishing(token.message().topic())))?;
             }
         }
     }

@@ -64,7 +64,7 @@ impl Setup {
             let config = folder.path().join("mosquitto.conf");
             let port = free_port(address);
             std::fs::write(&config, self.config(address, port, folder.path())).unwrap();
-            if let Some(child) = begin(&program, &config, address, port) {
+            if let Some(child) = begin(&program, &config, port) {
                 return Some(Broker { child, program, config, folder, address, port });
             }
         }
@@ -130,7 +130,7 @@ impl Broker {
 
     /// Starts it again at the same port, once it was killed. It has forgotten everything.
     pub fn start_again(&mut self) {
-        self.child = begin(&self.program, &self.config, self.address, self.port).expect("it starts again");
+        self.child = begin(&self.program, &self.config, self.port).expect("it starts again");
     }
 
     /// It takes connections, since the system does, and does nothing.
@@ -160,8 +160,7 @@ pub fn settings(url: &str, lines: &str) -> MqttSettings {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bankwatch.toml");
     std::fs::write(&file, format!("[mqtt]\nenabled = true\nurl = \"{url}\"\n{lines}\n")).unwrap();
-    let sources =
-        Sources { config: Some(file), current_dir: folder.path().to_owned(), ..Sources::default() };
+    let sources = Sources { config: Some(file), current_dir: folder.path().to_owned(), ..Sources::default() };
     load(&sources).unwrap().settings.mqtt
 }
 
@@ -171,12 +170,12 @@ pub fn free_port(address: &str) -> u16 {
 }
 
 /// Starts it and waits until it listens; nothing where it ended instead.
-fn begin(program: &Path, config: &Path, address: &str, port: u16) -> Option<Child> {
+fn begin(program: &Path, config: &Path, port: u16) -> Option<Child> {
     let mut command = Command::new(program);
     command.arg("-c").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let begun = Instant::now();
-    while !is_listened_to(address, port) {
+    while !listens(&child, port) {
         if child.try_wait().unwrap().is_some() {
             return None;
         }
@@ -186,14 +185,20 @@ fn begin(program: &Path, config: &Path, address: &str, port: u16) -> Option<Chil
     Some(child)
 }
 
-/// Looked up, since a connection of our own would be one more.
-fn is_listened_to(address: &str, port: u16) -> bool {
+/// Looked up, since a connection of our own would be one more; and in the broker's own files, since another
+/// may have taken the port.
+fn listens(broker: &Child, port: u16) -> bool {
     const LISTENING: &str = "0A";
-    let table = if address.contains(':') { "/proc/net/tcp6" } else { "/proc/net/tcp" };
-    let table = std::fs::read_to_string(table).unwrap();
-    table.lines().any(|line| {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| std::fs::read_to_string(table).unwrap());
+    let listener = tables.iter().flat_map(|table| table.lines()).find_map(|line| {
         let columns: Vec<&str> = line.split_whitespace().collect();
-        columns.len() > 3 && columns[3] == LISTENING && columns[1].ends_with(&format!(":{port:04X}"))
+        let is_it =
+            columns.len() > 9 && columns[3] == LISTENING && columns[1].ends_with(&format!(":{port:04X}"));
+        is_it.then(|| PathBuf::from(format!("socket:[{}]", columns[9])))
+    });
+    let files = std::fs::read_dir(format!("/proc/{}/fd", broker.id())).into_iter().flatten().flatten();
+    listener.is_some_and(|listener| {
+        files.into_iter().any(|file| std::fs::read_link(file.path()).is_ok_and(|to| to == listener))
     })
 }
 
@@ -203,7 +208,9 @@ fn installed(program: &str) -> Option<PathBuf> {
     let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
     let found = folders.map(|folder| Path::new(folder).join(program)).into_iter().find(|path| path.exists());
     if found.is_none() {
-        let told = format!("NOT tested against a real broker: {program} is not installed (scripts/setup --tests does it)");
+        let told = format!(
+            "NOT tested against a real broker: {program} is not installed (scripts/setup --tests does it)"
+        );
         assert!(std::env::var_os("CI").is_none(), "{told}");
         #[expect(clippy::explicit_write, reason = "the harness keeps what the macros print to itself")]
         writeln!(std::io::stderr(), "{told}").unwrap();

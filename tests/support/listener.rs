@@ -1,11 +1,14 @@
 //! Who listens at a broker and keeps what came, with when it came.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bankwatch::mqtt::message::Message;
 use bankwatch::mqtt::session::{Incoming, Patience, Session};
 use bankwatch::settings::MqttSettings;
 use tokio::time::timeout;
+
+/// Past this not enough was heard; all goes well in a fraction of it.
+const LONG: Duration = Duration::from_secs(30);
 
 /// One message that came.
 #[derive(Clone, Debug)]
@@ -64,6 +67,3 @@ impl Listener {
         self.heard.drain(..count).collect()
     }
 }
-
-/// Past this a test has failed; all goes well in a fraction of it.
-pub const LONG: std::time::Duration = std::time::Duration::from_secs(30);
