@@ -15,6 +15,7 @@ mod diagnosis;
 pub mod discovery;
 pub mod entity;
 pub mod expiry;
+mod handshake;
 pub mod herald;
 pub mod inherited;
 pub mod keeper;

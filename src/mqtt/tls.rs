@@ -1,10 +1,16 @@
 //! TLS: the certificates of the settings, for the session and for who looks why it failed.
 
+use std::path::Path;
+
+use openssl::error::ErrorStack;
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVersion};
+use openssl::x509::X509;
+use openssl::x509::store::X509StoreBuilder;
 use paho_mqtt::{Error, SslOptions, SslOptionsBuilder};
 
 use crate::settings::MqttSettings;
 
-use super::refusal::{Refusal, RefusalKind};
+use super::refusal::{Refusal, RefusalKind as Kind};
 
 /// Ciphers that came with TLS 1.2, which leaves out what is older: with them alone, no older version can be
 /// agreed on. (The library's own setting of a version is without effect since OpenSSL 1.1.)
@@ -12,16 +18,12 @@ const CIPHERS: &str = "HIGH+TLSv1.2:!aNULL:!PSK";
 
 /// Whether the settings ask for what can be done.
 pub(super) fn possible(settings: &MqttSettings) -> Result<(), Refusal> {
-    let has_key_alone = settings.client_key_file.is_some() && settings.client_cert_file.is_none();
-    let sentence = if settings.url.tls && settings.url.host.contains(':') {
-        "TLS needs the broker's name or IPv4 address: the MQTT library can't check a certificate for an IPv6 \
-         address, [mqtt] url"
-    } else if has_key_alone {
-        "[mqtt] client_key_file is of no use without client_cert_file: set it too"
-    } else {
+    if !(settings.url.tls && settings.url.host.contains(':')) {
         return Ok(());
-    };
-    Err(Refusal::new(RefusalKind::Settings, sentence))
+    }
+    let sentence = "TLS needs the broker's name or IPv4 address in [mqtt] url: the MQTT library can't hold a \
+                    certificate against an IPv6 address";
+    Err(Refusal::new(Kind::Settings, sentence))
 }
 
 /// What the session needs, with TLS.
@@ -42,4 +44,62 @@ pub(super) fn of_session(settings: &MqttSettings) -> Result<Option<SslOptions>, 
         options.private_key(file)?;
     }
     Ok(Some(options.finalize()))
+}
+
+/// The same certificates and checks as the session's, for one handshake.
+pub(super) fn connector(settings: &MqttSettings) -> Result<SslConnector, Refusal> {
+    let unusable = |error: ErrorStack| tls_fails(&error);
+    let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(unusable)?;
+    builder.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(unusable)?;
+    if let Some(file) = &settings.ca_file {
+        let mut store = X509StoreBuilder::new().map_err(unusable)?;
+        for authority in certificates("ca_file", file)? {
+            store.add_cert(authority).map_err(unusable)?;
+        }
+        builder.set_cert_store(store.build());
+    }
+    if let Some(file) = &settings.client_cert_file {
+        let key_file = settings.client_key_file.as_ref().unwrap_or(file);
+        present(&mut builder, file, key_file)?;
+    }
+    Ok(builder.build())
+}
+
+/// Our own certificate and its key.
+fn present(builder: &mut SslConnectorBuilder, file: &Path, key_file: &Path) -> Result<(), Refusal> {
+    certificates("client_cert_file", file)?;
+    builder.set_certificate_chain_file(file).map_err(|error| tls_fails(&error))?;
+    read("client_key_file", key_file)?;
+    let of_no_use = |what| {
+        let sentence = format!("[mqtt] client_key_file {} {what}", key_file.display());
+        Refusal::new(Kind::File, sentence)
+    };
+    builder
+        .set_private_key_file(key_file, SslFiletype::PEM)
+        .map_err(|_| of_no_use("holds no private key in PEM that needs no password"))?;
+    builder
+        .check_private_key()
+        .map_err(|_| of_no_use("does not belong to the certificate in client_cert_file"))
+}
+
+fn read(name: &str, file: &Path) -> Result<Vec<u8>, Refusal> {
+    std::fs::read(file).map_err(|error| {
+        Refusal::new(Kind::File, format!("[mqtt] {name} {} can't be read: {error}", file.display()))
+    })
+}
+
+fn certificates(name: &str, file: &Path) -> Result<Vec<X509>, Refusal> {
+    let text = read(name, file)?;
+    X509::stack_from_pem(&text).ok().filter(|found| !found.is_empty()).ok_or_else(|| {
+        let sentence = format!(
+            "[mqtt] {name} {} holds no certificate in PEM (-----BEGIN CERTIFICATE-----)",
+            file.display()
+        );
+        Refusal::new(Kind::File, sentence)
+    })
+}
+
+/// Nothing that settings could mend.
+pub(super) fn tls_fails(error: &ErrorStack) -> Refusal {
+    Refusal::new(Kind::Tls, format!("TLS can't be set up on this machine: {error}"))
 }

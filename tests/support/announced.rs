@@ -13,7 +13,8 @@ use bankwatch::model::reading::{
 use bankwatch::model::report::BankReport;
 use bankwatch::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
 use bankwatch::model::word::Word;
-use bankwatch::mqtt::discovery::{self, Expiry};
+use bankwatch::mqtt::discovery;
+use bankwatch::mqtt::expiry::Expiry;
 use bankwatch::mqtt::message::Message;
 use bankwatch::mqtt::payload::{self, Part};
 use bankwatch::mqtt::shape::Shape;
