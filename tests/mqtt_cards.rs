@@ -1,0 +1,53 @@
+//! The cards that are handed out show entities that are there.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use bankwatch::model::reading::SweepKind;
+use bankwatch::mqtt::discovery;
+use bankwatch::mqtt::expiry::Expiry;
+use bankwatch::mqtt::payload::parts;
+use bankwatch::mqtt::shape::Shape;
+use bankwatch::mqtt::topics::Topics;
+use bankwatch::status::Status;
+use jiff::tz::TimeZone;
+use settings::Place;
+
+#[path = "support/model.rs"]
+mod model;
+#[path = "support/settings.rs"]
+mod settings;
+
+/// The entity ids that a text names.
+fn named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'));
+    let is_entity = |word: &&str| word.starts_with("sensor.") || word.starts_with("binary_sensor.");
+    words.filter(is_entity).map(str::to_owned).collect()
+}
+
+/// The entity ids of a bank called `pytes` of four batteries of 16 cells.
+fn announced() -> BTreeSet<String> {
+    let settings = Place::with("[[bank]]\nname = \"pytes\"\nlink = \"/dev/ttyUSB0\"").loaded().settings;
+    let (bank, topics) = (&settings.banks[0], Topics::new(&settings.mqtt));
+    let report = model::report(SweepKind::Full, 4, 16);
+    let document = Status::of(&report, &TimeZone::UTC);
+    let mut shape = Shape::new(bank);
+    shape.grow(&report, &parts(&report, &document, &topics, bank.cells, 0));
+    let expiry = Expiry::new(None, bank.interval, bank.interval);
+    let messages = discovery::messages(&topics, &shape, bank.cells, &expiry);
+    messages.iter().flat_map(|message| named(std::str::from_utf8(&message.payload).unwrap())).collect()
+}
+
+#[test]
+fn every_entity_of_the_cards_is_announced() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/home-assistant");
+    let announced = announced();
+    for card in ["bank-card.yaml", "cells-card.yaml"] {
+        let shown = named(&fs::read_to_string(folder.join(card)).expect(card));
+        assert!(shown.len() > 10, "{card} shows {}", shown.len());
+        let missing: Vec<_> = shown.difference(&announced).collect();
+        assert!(missing.is_empty(), "{card} shows what nobody announces: {missing:?}");
+    }
+}
