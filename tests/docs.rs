@@ -1,12 +1,20 @@
 //! The pages, held against what they speak of: links, tests, settings, keys, names.
 #![allow(clippy::unwrap_used, reason = "a page that cannot be read may fail")]
 
+#[path = "support/announced.rs"]
+mod announced;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use announced::{json, parts_of, place, reading};
 use bankwatch::console::tolerance::TOLERANCES;
+use bankwatch::mqtt::entity::{ENTITIES, Entity, Sort, Source};
+use bankwatch::mqtt::payload::Kind;
+use bankwatch::mqtt::words::{OTHER, STATES, STATUSES};
+use bankwatch::settings::CellLevel;
 use bankwatch::settings::key::SECTIONS;
 use bankwatch::simulator::{Dialect, Fault, Simulation};
 use serde_json::Value;
@@ -209,4 +217,103 @@ fn the_page_of_the_simulator_has_every_dialect_and_every_fault() {
     assert_eq!(first("## Dialects"), dialects);
     let faults: BTreeSet<String> = Fault::ALL.iter().map(|fault| fault.name().to_owned()).collect();
     assert_eq!(first("## Faults"), faults);
+}
+
+/// An entity as the page has it.
+fn entity_row(entity: &Entity) -> [String; 8] {
+    let number = match entity.source {
+        Source::Battery | Source::Detail | Source::Statistics => "_N",
+        Source::Cell => "_NCC",
+        _ => "",
+    };
+    let reads = match entity.source {
+        Source::Bank => "state",
+        Source::BankCells => "cells",
+        Source::Link => "status",
+        Source::Service => "service",
+        Source::Battery => "battery/N/state",
+        Source::Detail => "battery/N/detail",
+        Source::Statistics | Source::Cell => "battery/N/cells",
+    };
+    let (class, unit, state_class) = match entity.value {
+        Sort::Number(number) => (number.class, number.unit, number.state_class),
+        Sort::Word(_) => (Some("enum"), None, None),
+        Sort::Text => (None, None, None),
+        Sort::Moment => (Some("timestamp"), None, None),
+        Sort::Flag(class) => (class, None, None),
+        Sort::Presence => (Some("connectivity"), None, None),
+    };
+    let level = match entity.level {
+        CellLevel::Off => "",
+        CellLevel::Low => "`low`",
+        CellLevel::Medium => "`medium`",
+        CellLevel::High => "`high`",
+    };
+    let remarks = [
+        (entity.predecessor, "the predecessor's"),
+        (matches!(entity.value, Sort::Flag(_) | Sort::Presence), "binary sensor"),
+        (entity.diagnostic, "diagnostic"),
+        (!entity.enabled, "off at first"),
+    ];
+    let remarks: Vec<&str> = remarks.iter().filter(|(so, _)| *so).map(|(_, remark)| *remark).collect();
+    let key = match entity.value {
+        Sort::Presence => String::new(),
+        _ => format!(" `{}`", entity.key),
+    };
+    [
+        format!("`{}{number}`", entity.name),
+        format!("`{}{number}`", entity.id),
+        format!("`{reads}`{key}"),
+        class.unwrap_or_default().to_owned(),
+        unit.unwrap_or_default().to_owned(),
+        state_class.unwrap_or_default().to_owned(),
+        level.to_owned(),
+        remarks.join(", "),
+    ]
+}
+
+#[test]
+fn the_page_of_mqtt_has_every_entity_and_every_word() {
+    let text = page("docs/mqtt.md");
+    let written: Vec<Vec<String>> = rows(&text, "## Entities")
+        .iter()
+        .skip(2)
+        .map(|row| row.iter().map(|&cell| cell.to_owned()).collect())
+        .collect();
+    let known: Vec<Vec<String>> = ENTITIES.iter().map(|entity| entity_row(entity).to_vec()).collect();
+    assert_eq!(
+        written,
+        known,
+        "\n{}\n",
+        known.iter().map(|row| format!("| {} |\n", row.join(" | "))).collect::<String>()
+    );
+    let (_, words) = text.split_once("\nWords are").unwrap();
+    let (words, _) = words.split_once("\n\n").unwrap();
+    let options: BTreeSet<&str> = STATES.iter().chain(STATUSES).copied().collect();
+    assert_eq!(named(words).into_iter().filter(|word| *word != "enum").collect::<BTreeSet<_>>(), options);
+    assert!(options.contains(OTHER));
+}
+
+#[test]
+fn the_page_of_mqtt_has_every_key_of_every_payload_and_no_other() {
+    let text = page("docs/mqtt.md");
+    let first = place(1);
+    let kinds = [
+        ("### The bank", Kind::Bank),
+        ("### A battery", Kind::Battery(first)),
+        ("### A battery's details", Kind::Detail(first)),
+        ("### A battery's cells", Kind::Cells(first)),
+        ("### The bank's cells", Kind::BankCells),
+        ("### The service", Kind::Service),
+    ];
+    let parts = parts_of(reading("pytes", 2, 16), CellLevel::High);
+    for (heading, kind) in kinds {
+        let (_, below) = text.split_once(&format!("\n{heading}\n")).unwrap();
+        let table = below.split("\n#").next().unwrap().lines().filter(|line| line.starts_with("| `"));
+        let written: BTreeSet<String> =
+            table.flat_map(|line| named(line.split('|').nth(1).unwrap())).map(str::to_owned).collect();
+        let part = parts.iter().find(|part| part.kind == kind).unwrap();
+        let said: BTreeSet<String> = json(&part.payload).as_object().unwrap().keys().cloned().collect();
+        assert_eq!(written, said, "{heading}");
+    }
 }

@@ -1,7 +1,7 @@
 //! The predecessor's topics: the same names, payloads and what the broker keeps; only news, and everything now
 //! and then.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
 
 #[path = "support/announced.rs"]
 mod announced;

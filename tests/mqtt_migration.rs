@@ -1,7 +1,7 @@
 //! The way over from the predecessor's discovery and the way back: which messages are whose, in what order they give
 //! way, and that every entity is found again under its own id.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
 
 #[path = "support/announced.rs"]
 mod announced;

@@ -1,6 +1,6 @@
 //! What is said of a bank to a broker: each topic, key and figure; what was not said is null or silent, never made up.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
 
 #[path = "support/announced.rs"]
 mod announced;

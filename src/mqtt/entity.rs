@@ -1,7 +1,7 @@
 //! The entities that Home Assistant shows: one table, a row an entity.
 //!
 //! A row says what is read where and how it is called; [`discovery`](super::discovery) puts it into messages. The rows
-//! marked [`before`](Entity::before) are the predecessor's: their ids and names are what people's histories hang on.
+//! marked [`predecessor`](Entity::predecessor) are the predecessor's: their ids and names are what people's histories hang on.
 //! `docs/mqtt.md` has the same table, held by a test.
 
 use crate::model::place::Place;

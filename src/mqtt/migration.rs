@@ -164,11 +164,10 @@ fn predecessors(topics: &Topics, bank: &str, about: About, device: &Value, said:
     let id = said["uniq_id"].as_str()?;
     let (entity, of) = row(bank, about, id)?;
     let mut config = Map::new();
-    let word = said["dev_cla"] == "enum";
-    for key in ["uniq_id", "name", "dev_cla", "stat_cla", "unit_of_meas"] {
-        if !said[key].is_null() && !(word && key == "dev_cla") {
-            config.insert(key.to_owned(), said[key].clone());
-        }
+    // A word was text without a class there.
+    let kept = |key: &&str| !said[*key].is_null() && said[*key] != "enum";
+    for key in ["uniq_id", "name", "dev_cla", "stat_cla", "unit_of_meas"].into_iter().filter(kept) {
+        config.insert(key.to_owned(), said[key].clone());
     }
     config.insert("stat_t".into(), of.topic(bank, entity.key).into());
     config.insert("val_tpl".into(), "{{ value_json.value }}".into());

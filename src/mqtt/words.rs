@@ -17,8 +17,7 @@ pub const OTHER: &str = "Other";
 const LONGEST: usize = 64;
 
 /// The options of the words under `key`, where it holds one of a closed list.
-#[must_use]
-pub fn options(key: &str) -> Option<&'static [&'static str]> {
+fn options(key: &str) -> Option<&'static [&'static str]> {
     match key {
         "basic_st" => Some(STATES),
         "volt_st" | "current_st" | "curr_st" | "temp_st" | "soh_st" | "coul_st" => Some(STATUSES),

@@ -216,9 +216,9 @@ pub fn written(messages: impl IntoIterator<Item = Message>) -> String {
             }
             _ => String::from_utf8(message.payload).unwrap(),
         };
-        format!("{}{kept}\n{payload}\n", message.topic)
+        format!("{}{kept}\n{payload}", message.topic)
     });
-    each.collect::<Vec<_>>().join("\n")
+    each.collect::<Vec<_>>().join("\n\n")
 }
 
 /// As they would be sent.
