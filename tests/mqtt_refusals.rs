@@ -192,7 +192,7 @@ async fn what_listens_is_no_broker() {
         (
             Kind::NoBroker,
             format!(
-                "what listens at {} is no MQTT broker: it says \"HTTP/1.1 400 Bad Request\\r\\nServer: \\x1b[31m\"; \
+                "what listens at {} is no MQTT broker: it says \"HTTP/1.1 400 Bad Request\\r\\nServer: \\x1b[31mn\"; \
                  check host and port in [mqtt] url",
                 web.url()
             )

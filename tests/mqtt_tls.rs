@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
 
 use std::fmt::Write as _;
+use std::net::TcpListener;
+use std::thread;
 
 use bankwatch::mqtt::message::Message;
 use bankwatch::mqtt::refusal::RefusalKind as Kind;
@@ -10,6 +12,10 @@ use bankwatch::mqtt::session::{Patience, Session};
 use broker::{Broker, Setup, settings};
 use certificates::{Authority, Papers};
 use mqtt::{BRIEF, connected, patient, refused};
+use openssl::pkey::PKey;
+use openssl::ssl::{SslAcceptor, SslMethod, SslOptions, SslVersion};
+use openssl::symm::Cipher;
+use openssl::x509::X509;
 
 #[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/broker.rs"]
@@ -162,6 +168,9 @@ async fn files_that_are_of_no_use_are_named() {
     let (here, folder) = (url(&broker, "localhost"), broker.folder());
     std::fs::write(folder.join("empty"), "no certificate\n").unwrap();
     std::fs::write(folder.join("other.key"), authority.signs(&["other"]).key).unwrap();
+    let key = PKey::private_key_from_pem(&papers.key).unwrap();
+    let locked = key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"locked").unwrap();
+    std::fs::write(folder.join("locked.key"), locked).unwrap();
     let own = |key| {
         files(&broker, &[("ca_file", "ca.crt"), ("client_cert_file", "broker.crt"), ("client_key_file", key)])
     };
@@ -196,6 +205,13 @@ async fn files_that_are_of_no_use_are_named() {
             ),
         ),
         (
+            own("locked.key"),
+            format!(
+                "[mqtt] client_key_file {} holds no private key in PEM that needs no password",
+                path("locked.key")
+            ),
+        ),
+        (
             own("other.key"),
             format!(
                 "[mqtt] client_key_file {} does not belong to the certificate in client_cert_file",
@@ -222,11 +238,27 @@ async fn tls_and_no_tls_are_told_apart() {
 
 #[tokio::test]
 async fn an_old_tls_is_refused() {
+    // No broker of today can be had to speak nothing newer.
     let authority = Authority::new("Test authority");
-    let old = "tls_version tlsv1.1\nciphers DEFAULT@SECLEVEL=0";
-    let Some(broker) = guarded(&authority.signs(&["localhost"]), &authority, old) else { return };
+    let papers = authority.signs(&["localhost"]);
+    let mut acceptor = SslAcceptor::mozilla_intermediate(SslMethod::tls_server()).unwrap();
+    acceptor.clear_options(SslOptions::NO_TLSV1_1);
+    acceptor.set_min_proto_version(Some(SslVersion::TLS1_1)).unwrap();
+    acceptor.set_max_proto_version(Some(SslVersion::TLS1_1)).unwrap();
+    acceptor.set_cipher_list("DEFAULT@SECLEVEL=0").unwrap();
+    acceptor.set_certificate(&X509::from_pem(&papers.certificate).unwrap()).unwrap();
+    acceptor.set_private_key(&PKey::private_key_from_pem(&papers.key).unwrap()).unwrap();
+    let (acceptor, listener) = (acceptor.build(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let url = format!("mqtts://localhost:{}", listener.local_addr().unwrap().port());
+    let agreed = thread::spawn(move || {
+        listener.incoming().flatten().take(2).any(|client| acceptor.accept(client).is_ok())
+    });
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.crt"), authority.certificate()).unwrap();
+    let trusting = format!("ca_file = \"{}\"", folder.path().join("ca.crt").display());
     let expected = (Kind::Tls, "the broker speaks no TLS 1.2 or newer: renew it, or its settings".to_owned());
-    assert_eq!(told(&url(&broker, "localhost"), &trusting(&broker)).await, expected);
+    assert_eq!(told(&url, &trusting).await, expected);
+    assert!(!agreed.join().unwrap());
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ impl Scripted {
         thread::spawn(move || {
             for mut client in listener.incoming().flatten() {
                 let mut heard = [0; 1024];
-                let Ok(count) = client.read(&mut heard) else { continue };
+                let Ok(count @ 1..) = client.read(&mut heard) else { continue };
                 if let Some(words) = answer(&heard[..count]) {
                     let _ = client.write_all(words);
                 }
