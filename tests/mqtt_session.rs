@@ -99,43 +99,30 @@ async fn the_will_is_published_when_the_connection_breaks_and_not_after_a_farewe
         proxy.cut();
         assert_eq!(lost(&mut session).await.kind, RefusalKind::Lost);
         assert_eq!(listener.hears(1).await[0].told(), ("bankwatch/status", "offline".to_owned(), false));
-        session.connect().await.unwrap();
-        session.close().await;
+        // The farewell goes straight to the broker, so that it is there before what follows.
+        connected(&broker.settings(&version)).await.close().await;
         let end = vec![Message::fleeting("bankwatch/end", ""), Message::forget("bankwatch/status")];
-        connected(&broker.settings("")).await.publish(end).await.unwrap();
+        connected(&broker.settings("client_id = \"other\"")).await.publish(end).await.unwrap();
         assert_eq!(listener.hears(1).await[0].topic, "bankwatch/end");
     }
 }
 
 #[tokio::test]
-async fn who_takes_over_the_session_is_named() {
-    let Some(broker) = Broker::start() else { return };
-    let settings = broker.settings("client_id = \"cellar\"");
-    let (mut first, mut second) = (connected(&settings).await, session(&settings));
-    second.connect().await.unwrap();
-    let refusal = lost(&mut first).await;
-    assert_eq!(refusal.kind, RefusalKind::TakenOver);
-    assert_eq!(
-        refusal.to_string(),
-        "session taken over: another client uses the id \"cellar\"; give this one its own, [mqtt] client_id"
-    );
-    assert!(!first.is_connected() && second.is_connected());
-}
-
-#[tokio::test]
 async fn who_takes_over_again_and_again_is_suspected_where_the_broker_says_nothing() {
     let Some(broker) = Broker::start() else { return };
-    let settings = broker.settings("client_id = \"cellar\"\nversion = \"3.1.1\"");
-    let (mut first, mut second) = (session(&settings), session(&settings));
-    let mut kinds = Vec::new();
-    for _ in 0..3 {
-        first.connect().await.unwrap();
-        second.connect().await.unwrap();
-        let refusal = lost(&mut first).await;
-        kinds.push(refusal.kind);
-        assert_eq!(refusal.to_string().contains("another client uses the id \"cellar\""), kinds.len() == 3);
+    for version in ["5", "3.1.1"] {
+        let settings = broker.settings(&format!("client_id = \"cellar\"\nversion = \"{version}\""));
+        let (mut first, mut second) = (session(&settings), session(&settings));
+        for nth in 1..=3 {
+            first.connect().await.unwrap();
+            second.connect().await.unwrap();
+            let refusal = lost(&mut first).await;
+            // Newer brokers name it at once where they can.
+            let is_named = refusal.to_string().contains("another client uses the id \"cellar\"");
+            assert_eq!(is_named, refusal.kind == RefusalKind::TakenOver);
+            assert!(is_named || nth < 3, "{refusal}");
+        }
     }
-    assert_eq!(kinds, [RefusalKind::Lost, RefusalKind::Lost, RefusalKind::TakenOver]);
 }
 
 #[tokio::test]
@@ -278,7 +265,7 @@ fn five_hundred_connections_leave_nothing_behind() {
         session.close().await;
         // What ends a connection may still be at it.
         let settled = timeout(LONG, async {
-            while held() > (files, threads) {
+            while held().0 > files || held().1 > threads {
                 tokio::task::yield_now().await;
             }
         });

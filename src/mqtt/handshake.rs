@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, TcpStream};
+use std::sync::{Arc, Mutex};
 
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::ssl::{
     self, HandshakeError, MidHandshakeSslStream, SslConnector, SslMethod, SslStream, SslVerifyMode,
 };
-use openssl::x509::X509Ref;
+use openssl::x509::{X509, X509Ref};
 
 use crate::settings::MqttSettings;
 
@@ -29,28 +30,40 @@ pub(super) fn shake_hands(
     settings: &MqttSettings,
     stream: TcpStream,
 ) -> Result<SslStream<TcpStream>, Failed> {
-    connector.connect(&settings.url.host, stream).map_err(|error| match error {
-        HandshakeError::SetupFailure(error) => Failed { refusal: tls_fails(&error), may_be_plain: false },
+    let set_up = |error: ErrorStack| Failed { refusal: tls_fails(&error), may_be_plain: false };
+    let mut configuration = connector.configure().map_err(set_up)?;
+    // OpenSSL forgets the certificate that it did not like.
+    let at_fault = Arc::new(Mutex::new(None));
+    let kept = Arc::clone(&at_fault);
+    configuration.set_verify_callback(SslVerifyMode::PEER, move |is_good, context| {
+        if !is_good && let Ok(mut kept) = kept.lock() {
+            *kept = context.current_cert().map(ToOwned::to_owned);
+        }
+        is_good
+    });
+    configuration.connect(&settings.url.host, stream).map_err(|error| match error {
+        HandshakeError::SetupFailure(error) => set_up(error),
         // Its time was up.
         HandshakeError::WouldBlock(_) => {
             let sentence =
                 format!("the broker at {} does not answer to TLS: it hangs, or it speaks none", settings.url);
             Failed { refusal: Refusal::new(Kind::Silent, sentence), may_be_plain: true }
         }
-        HandshakeError::Failure(stream) => failed(&stream, settings),
+        HandshakeError::Failure(stream) => {
+            let at_fault: Option<X509> = at_fault.lock().ok().and_then(|mut kept| kept.take());
+            failed(&stream, at_fault.as_deref(), settings)
+        }
     })
 }
 
 /// Whether the other side speaks TLS at all, with whatever certificate.
-pub(super) fn is_spoken(stream: TcpStream) -> bool {
+pub(super) fn is_spoken(host: &str, stream: TcpStream) -> bool {
     let Ok(mut builder) = SslConnector::builder(SslMethod::tls_client()) else { return false };
     builder.set_verify(SslVerifyMode::NONE);
-    let shaken =
-        builder.build().configure().map(|configured| configured.verify_hostname(false).connect("", stream));
-    match shaken {
-        Ok(Ok(_)) => true,
-        Ok(Err(HandshakeError::Failure(stream))) => codes(stream.error()).any(|code| code >= ALERT),
-        _ => false,
+    match builder.build().connect(host, stream) {
+        Ok(_) => true,
+        Err(HandshakeError::Failure(stream)) => codes(stream.error()).any(|code| code >= ALERT),
+        Err(_) => false,
     }
 }
 
@@ -78,10 +91,12 @@ fn codes(error: &ssl::Error) -> impl Iterator<Item = i32> {
     error.ssl_error().into_iter().flat_map(ErrorStack::errors).map(openssl::error::Error::reason_code)
 }
 
-fn failed(stream: &MidHandshakeSslStream<TcpStream>, settings: &MqttSettings) -> Failed {
+fn failed(
+    stream: &MidHandshakeSslStream<TcpStream>,
+    certificate: Option<&X509Ref>,
+    settings: &MqttSettings,
+) -> Failed {
     let (host, verified) = (&settings.url.host, stream.ssl().verify_result());
-    let certificate = stream.ssl().peer_certificate();
-    let certificate = certificate.as_deref();
     let refused =
         |kind, sentence: String| Failed { refusal: Refusal::new(kind, sentence), may_be_plain: false };
     match verified.as_raw() {

@@ -6,7 +6,9 @@
 //!          what, when└► discovery from the table of entities: what there is ──────┘     ▲
 //!                                                   migration: the predecessor's ───────┘
 //! ```
-//! All but the session is pure: reports and times in, messages out.
+//! All but the session is pure: reports and times in, messages out. The session stands on `line` (one connection of
+//! the library), `tls` (the certificates), `reason` and [`refusal`] (what a broker means, in words) and, when an attempt
+//! failed, `diagnosis` and `handshake` (why).
 
 mod alarm;
 pub mod backoff;

@@ -129,11 +129,14 @@ impl Session {
     /// # Errors
     /// Why there is no connection; found out by a probe of the broker where the library doesn't know.
     pub async fn connect(&mut self) -> Result<(), Refusal> {
-        if self.line.as_ref().is_some_and(|line| !line.is_opening()) {
+        if let Some(line) = self.line.as_ref().filter(|line| !line.is_opening()) {
+            if !line.is_up() {
+                self.note_end(line.ending());
+            }
             self.close().await;
         }
         let failed_late = match &mut self.line {
-            Some(line) => line.opened(self.patience.connect).await.is_some_and(|outcome| outcome.is_err()),
+            Some(line) => line.opened(Duration::ZERO).await.is_some_and(|outcome| outcome.is_err()),
             None => true,
         };
         if failed_late {
@@ -244,8 +247,7 @@ impl Session {
             },
             Err(ending) => {
                 self.line = None;
-                let is_short = ending == Ending::Closed && self.since.elapsed() < SHORT;
-                self.short_lives = if is_short { self.short_lives.saturating_add(1) } else { 0 };
+                self.note_end(ending);
                 Incoming::Lost(self.ended(ending))
             }
         }
@@ -260,6 +262,11 @@ impl Session {
             // It is over either way.
             let _ = line.acknowledged(token, self.patience.close).await;
         }
+    }
+
+    fn note_end(&mut self, ending: Ending) {
+        let is_short = ending == Ending::Closed && self.since.elapsed() < SHORT;
+        self.short_lives = if is_short { self.short_lives.saturating_add(1) } else { 0 };
     }
 
     fn line(&self) -> Result<&Line, Refusal> {
@@ -289,8 +296,8 @@ impl Session {
     /// Looks for why an attempt failed.
     async fn diagnosed(&self) -> Refusal {
         let (settings, within) = (Arc::clone(&self.settings), self.patience.token);
-        // Each step of it has this deadline, and there are a few.
-        let found = self.call(within * 3, move || diagnosis::of(&settings, within)).await;
+        // Each step of it has this deadline, and there are a few that may need it whole.
+        let found = self.call(within * 4, move || diagnosis::of(&settings, within)).await;
         found.unwrap_or_else(|refusal| refusal)
     }
 
@@ -357,7 +364,6 @@ fn spoken(settings: &MqttSettings) -> Version {
 }
 
 fn client(settings: &MqttSettings) -> CreateOptionsBuilder {
-    // The library's buffer ends where ours does: a message beyond it is refused at once.
     CreateOptionsBuilder::new()
         .server_uri(settings.url.to_string())
         .client_id(client_id(settings))

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVersion};
+use openssl::pkey::PKey;
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslVersion};
 use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
 use paho_mqtt::{Error, SslOptions, SslOptionsBuilder};
@@ -38,7 +39,8 @@ pub(super) fn of_session(settings: &MqttSettings) -> Result<Option<SslOptions>, 
         options.trust_store(file)?;
     }
     if let Some(file) = &settings.client_cert_file {
-        options.key_store(file)?;
+        // A key that needs a password is refused; without this OpenSSL would ask for it on the terminal.
+        options.key_store(file)?.private_key_password("none");
     }
     if let Some(file) = &settings.client_key_file {
         options.private_key(file)?;
@@ -69,16 +71,14 @@ pub(super) fn connector(settings: &MqttSettings) -> Result<SslConnector, Refusal
 fn present(builder: &mut SslConnectorBuilder, file: &Path, key_file: &Path) -> Result<(), Refusal> {
     certificates("client_cert_file", file)?;
     builder.set_certificate_chain_file(file).map_err(|error| tls_fails(&error))?;
-    read("client_key_file", key_file)?;
     let of_no_use = |what| {
         let sentence = format!("[mqtt] client_key_file {} {what}", key_file.display());
         Refusal::new(Kind::File, sentence)
     };
-    builder
-        .set_private_key_file(key_file, SslFiletype::PEM)
+    let key = PKey::private_key_from_pem_callback(&read("client_key_file", key_file)?, |_| Ok(0))
         .map_err(|_| of_no_use("holds no private key in PEM that needs no password"))?;
     builder
-        .check_private_key()
+        .set_private_key(&key)
         .map_err(|_| of_no_use("does not belong to the certificate in client_cert_file"))
 }
 
