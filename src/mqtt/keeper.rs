@@ -26,7 +26,7 @@ use super::backoff::Backoff;
 use super::herald::Herald;
 use super::kept::kept;
 use super::message::Message;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, RefusalKind};
 use super::session::{Incoming, Session};
 use super::topics::{ONLINE, Topics};
 use crate::model::report::BankReport;
@@ -156,9 +156,12 @@ impl Keeper {
         let now = Instant::now();
         let certain = self.herald.connected(now);
         self.publish(certain).await?;
-        self.session.subscribe(&[self.topics.birth()]).await?;
+        // A broker that lets us not listen is spoken to all the same.
+        let listening = self.session.subscribe(&[self.topics.birth()]).await;
+        self.tolerated(listening)?;
         let echo = self.topics.echo(&self.session.client_id());
-        for message in kept(&mut self.session, &self.herald.finds(), &echo).await? {
+        let found = kept(&mut self.session, &self.herald.finds(), &echo).await;
+        for message in self.tolerated(found)?.unwrap_or_default() {
             self.herald.found(&message);
         }
         hear(&mut self.herald, &self.inbox);
@@ -179,12 +182,28 @@ impl Keeper {
     /// A message that the broker does not take is told once and costs the others nothing.
     async fn publish(&mut self, messages: Vec<Message>) -> Result<(), Refusal> {
         for refusal in self.session.publish(messages).await? {
-            let reason = refusal.to_string();
-            if self.refused.len() < MOST_REFUSED && self.refused.insert(reason.clone()) {
-                warn!(self.log, "message refused"; "output" => "mqtt", "reason" => reason);
-            }
+            self.tell_refused(&refusal);
         }
         Ok(())
+    }
+
+    /// What the broker does not allow is told, and is no reason to leave.
+    fn tolerated<T>(&mut self, outcome: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+        match outcome {
+            Ok(done) => Ok(Some(done)),
+            Err(refusal) if refusal.kind == RefusalKind::NotAllowed => {
+                self.tell_refused(&refusal);
+                Ok(None)
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    fn tell_refused(&mut self, refusal: &Refusal) {
+        let reason = refusal.to_string();
+        if self.refused.len() < MOST_REFUSED && self.refused.insert(reason.clone()) {
+            warn!(self.log, "message refused"; "output" => "mqtt", "reason" => reason);
+        }
     }
 
     /// Says that nobody is there any more, and closes. Without a connection the broker has said it for us.

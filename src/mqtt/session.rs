@@ -104,7 +104,11 @@ impl Session {
     ///
     /// # Errors
     /// When the settings can't be carried out.
-    pub fn new(settings: &MqttSettings, will: impl Into<Option<Message>>, patience: Patience) -> Result<Self, Refusal> {
+    pub fn new(
+        settings: &MqttSettings,
+        will: impl Into<Option<Message>>,
+        patience: Patience,
+    ) -> Result<Self, Refusal> {
         tls::possible(settings)?;
         Ok(Self {
             settings: Arc::new(settings.clone()),
