@@ -181,9 +181,9 @@ async fn settings_that_can_t_be_carried_out_are_told_once_and_the_rest_runs() {
         let mut service = service(&bank, &url, &format!("{credentials}\n{lines}"));
         service.wait_for_line(&["mqtt", reason]);
         sweeps(&mut service, 5);
+        assert_eq!(count(&service.log(), reason), 1, "{:#?}", service.log());
         let (status, _, log) = service.end("TERM");
         assert_eq!(status.code(), Some(0), "{log:#?}");
-        assert_eq!(count(&log, reason), 1, "{log:#?}");
         assert_eq!(count(&log, "hunter2"), 0, "{log:#?}");
     }
 }

@@ -113,7 +113,9 @@ impl Sweeps {
     /// From now on.
     pub fn watch(service: &mut Service) -> Self {
         let notes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).expect("notes of files");
-        inotify::add_watch(&notes, service.folder(), WatchFlags::MOVED_TO).expect("a folder to watch");
+        // The names come in turns: the same note twice running would be one.
+        let both = WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO;
+        inotify::add_watch(&notes, service.folder(), both).expect("a folder to watch");
         Self { loops: loops(service), since: Instant::now(), notes }
     }
 
