@@ -162,12 +162,27 @@ impl Herald {
     /// Something that the broker kept from before.
     pub fn found(&mut self, kept: &Message) {
         for bank in self.banks.values_mut() {
+            let battery = self.topics.battery_of_status(&bank.name, &kept.topic);
             if migration::is_predecessors(&self.topics, &bank.name, kept) {
                 bank.found.push(kept.clone());
-            } else if self.topics.is_battery_status(&bank.name, &kept.topic)
-                && kept.payload == ONLINE.as_bytes()
-            {
+            } else if battery.is_some() && kept.payload == ONLINE.as_bytes() {
                 bank.left_over.insert(kept.topic.clone());
+            }
+        }
+    }
+
+    /// Where people take back what was said of a battery.
+    #[must_use]
+    pub fn retirements(&self) -> Vec<String> {
+        self.banks.keys().map(|bank| self.topics.battery_statuses(bank)).collect()
+    }
+
+    /// What was said there was cleared: a battery that is not there is not spoken of until it is.
+    pub fn retired(&mut self, topic: &str) {
+        for bank in self.banks.values_mut() {
+            let place = self.topics.battery_of_status(&bank.name, topic);
+            if let Some(place) = place.filter(|place| bank.roll.forget(*place)) {
+                bank.shape.forget(place);
             }
         }
     }
