@@ -40,7 +40,13 @@ const BUSY: Duration = Duration::from_secs(5);
 const DAY: i64 = 86_400;
 
 /// The broker has been back since `since`: everything is soon there again, and was told in lines that differ.
-async fn recovers(what: &str, service: &mut Service, settings: &MqttSettings, since: Instant, meanwhile: Sweeps) {
+async fn recovers(
+    what: &str,
+    service: &mut Service,
+    settings: &MqttSettings,
+    since: Instant,
+    meanwhile: Sweeps,
+) {
     let took = flows(settings).await.duration_since(since);
     println!("{what}: state {:.2} s after the broker's return", took.as_secs_f64());
     assert!(took <= PROMISED + BUSY, "{what}: {took:?}");

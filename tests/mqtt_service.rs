@@ -58,7 +58,8 @@ async fn a_start_announces_then_says_who_is_there_then_the_state_and_last_that_t
     let configs = KEPT.iter().filter(|topic| topic.ends_with("/config")).map(|topic| first(heard, topic));
     let configs = configs.max().unwrap();
     assert!(configs < first(heard, "bankwatch/bank/state"), "state before discovery is lost");
-    let online = heard.iter().position(|heard| heard.topic == "bankwatch/bank/status" && heard.text() == "online");
+    let online =
+        heard.iter().position(|heard| heard.topic == "bankwatch/bank/status" && heard.text() == "online");
     assert!(configs < online.unwrap() && online.unwrap() < first(heard, "bankwatch/bank/state"));
     is_kept(&settings).await;
     // What is not kept can't be taken for fresh by who comes later.
@@ -80,7 +81,8 @@ async fn on_sigterm_all_are_said_to_be_gone_and_the_will_stays_unsaid() {
         assert_eq!(status.code(), Some(0), "{log:#?}");
         assert!(took < std::time::Duration::from_secs(5), "{took:?}");
         say(&settings, Message::fleeting("bankwatch/end", "")).await;
-        let heard = listener.until(|heard| heard.last().is_some_and(|last| last.topic == "bankwatch/end")).await;
+        let heard =
+            listener.until(|heard| heard.last().is_some_and(|last| last.topic == "bankwatch/end")).await;
         let gone: Vec<&str> = heard
             .iter()
             .filter(|heard| is_status(&heard.topic) && heard.text() == "offline")
@@ -172,7 +174,11 @@ async fn settings_that_can_t_be_carried_out_are_told_once_and_the_rest_runs() {
     let empty = folder.path().join("empty.pem");
     let cases = [
         (format!("mqtts://localhost:{port}"), format!("ca_file = {missing:?}"), "missing.pem can't be read"),
-        (format!("mqtts://localhost:{port}"), format!("ca_file = {empty:?}"), "empty.pem holds no certificate"),
+        (
+            format!("mqtts://localhost:{port}"),
+            format!("ca_file = {empty:?}"),
+            "empty.pem holds no certificate",
+        ),
         (format!("mqtts://[::1]:{port}"), String::new(), "can't hold a certificate against an IPv6 address"),
     ];
     for (url, lines, reason) in cases {

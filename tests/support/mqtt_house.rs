@@ -22,7 +22,14 @@ pub const INTERVAL: Duration = Duration::from_millis(300);
 
 /// Two batteries that live a day in minutes, so that each reading is news, and answer at once.
 pub fn bank() -> SimulatorHandle {
-    Simulation::new(Dialect::PytesV5).batteries(2).cells(16).seed(3).speed(300.0).unpaced().start().expect("a bank")
+    Simulation::new(Dialect::PytesV5)
+        .batteries(2)
+        .cells(16)
+        .seed(3)
+        .speed(300.0)
+        .unpaced()
+        .start()
+        .expect("a bank")
 }
 
 /// The program on one bank and the broker at `url`, with further lines of `[mqtt]`; each reading goes out.
