@@ -162,12 +162,27 @@ impl Herald {
     /// Something that the broker kept from before.
     pub fn found(&mut self, kept: &Message) {
         for bank in self.banks.values_mut() {
+            let battery = self.topics.battery_of_status(&bank.name, &kept.topic);
             if migration::is_predecessors(&self.topics, &bank.name, kept) {
                 bank.found.push(kept.clone());
-            } else if self.topics.is_battery_status(&bank.name, &kept.topic)
-                && kept.payload == ONLINE.as_bytes()
-            {
+            } else if battery.is_some() && kept.payload == ONLINE.as_bytes() {
                 bank.left_over.insert(kept.topic.clone());
+            }
+        }
+    }
+
+    /// Where people take back what was said of a battery.
+    #[must_use]
+    pub fn retirements(&self) -> Vec<String> {
+        self.banks.keys().map(|bank| self.topics.battery_statuses(bank)).collect()
+    }
+
+    /// What was said there was cleared: a battery that is not there is not spoken of until it is.
+    pub fn retired(&mut self, topic: &str) {
+        for bank in self.banks.values_mut() {
+            let place = self.topics.battery_of_status(&bank.name, topic);
+            if let Some(place) = place.filter(|place| bank.roll.forget(*place)) {
+                bank.shape.forget(place);
             }
         }
     }
@@ -292,6 +307,7 @@ impl Bank {
 
     /// The newest goes out once more, without waiting for its turn.
     fn repeat(&mut self) {
+        self.said.retain(|topic, _| topic.ends_with("/status"));
         self.waiting.extend(Sort::ALL);
         self.paces.values_mut().for_each(Pace::reset);
     }
@@ -309,16 +325,14 @@ impl Bank {
             self.found.retain(|old| handshake.clear.iter().all(|cleared| cleared.topic != old.topic));
         }
         round.messages.extend(handshake.messages());
-        self.said.retain(|topic, _| topic.ends_with("/status"));
         self.echo(now);
         self.repeat();
     }
 
     /// Whose availability is another than the broker was told.
     fn statuses(&mut self, topics: &Topics, now: Instant) -> Vec<Message> {
-        let batteries =
-            self.roll.batteries().map(|(place, there)| (topics.battery_status(&self.name, place), there));
-        let mut statuses: Vec<(String, bool)> = batteries.collect();
+        let status = |(place, there)| (topics.battery_status(&self.name, place), there);
+        let mut statuses: Vec<(String, bool)> = self.roll.batteries().map(status).collect();
         for topic in std::mem::take(&mut self.left_over) {
             if !statuses.iter().any(|(known, _)| *known == topic) {
                 statuses.push((topic, false));
@@ -340,17 +354,15 @@ impl Bank {
     fn states(&mut self, now: Instant) -> Vec<Message> {
         if self.echoes.first().is_some_and(|echo| *echo <= now) {
             self.echoes.retain(|echo| *echo > now);
-            self.said.retain(|topic, _| topic.ends_with("/status"));
             self.repeat();
         }
         let mut messages = Vec::new();
         for sort in Sort::ALL.into_iter().rev() {
             let turn = |pace: &mut Pace| pace.take(now);
-            if !self.waiting.contains(&sort) || !self.paces.get_mut(&sort).is_some_and(turn) {
-                continue;
+            if self.waiting.contains(&sort) && self.paces.get_mut(&sort).is_some_and(turn) {
+                self.waiting.remove(&sort);
+                self.say(sort, now, &mut messages);
             }
-            self.waiting.remove(&sort);
-            self.say(sort, now, &mut messages);
         }
         messages
     }

@@ -10,7 +10,7 @@ use crate::mqtt::shape::Shape;
 use crate::mqtt::topics::Topics;
 use crate::settings::{BankSettings, CellLevel};
 
-/// A cell's number has two digits there, whatever the battery's has.
+/// A cell's number has two digits there, whatever the battery's before it has; a battery's own has no more.
 const CELL_DIGITS: usize = 2;
 
 /// The bank's batteries and cells, and the level at which its cells are shown; nothing where it left nothing.
@@ -29,7 +29,9 @@ pub fn inherited(settings: &BankSettings, topics: &Topics, kept: &[Message]) -> 
             ENTITIES.iter().find(|entity| entity.predecessor && entity.source == source && entity.id == stem)
         };
         let battery = row(Source::Battery).or(row(Source::Statistics));
-        if let (Some(_), Ok(place)) = (battery, number.parse()) {
+        if let (Some(_), Ok(place)) = (battery, number.parse())
+            && number.len() <= CELL_DIGITS
+        {
             batteries.entry(place).or_default();
         }
         let split = number.len().checked_sub(CELL_DIGITS).and_then(|at| number.split_at_checked(at));

@@ -140,6 +140,8 @@ impl Keeper {
                     Incoming::Message { topic, payload, .. } => {
                         if topic == self.topics.birth() && payload == ONLINE.as_bytes() {
                             birth = Some(now + BIRTH_JITTER.mul_f64(fastrand::f64()));
+                        } else if payload.is_empty() {
+                            self.herald.retired(&topic);
                         }
                     }
                     Incoming::Lost(refusal) => return Err(refusal),
@@ -164,6 +166,7 @@ impl Keeper {
         for message in self.tolerated(found)?.unwrap_or_default() {
             self.herald.found(&message);
         }
+        self.session.subscribe(&self.herald.retirements()).await?;
         hear(&mut self.herald, &self.inbox);
         self.speak(Instant::now()).await?;
         self.publish(vec![Message::retained(self.topics.service_status(), ONLINE)]).await

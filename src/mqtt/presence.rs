@@ -42,6 +42,9 @@ impl Roll {
             }
         }
         for battery in &reading.batteries {
+            if battery.presence == Presence::Absent && !self.missed.contains_key(&battery.place) {
+                continue;
+            }
             let missed = match battery.presence {
                 Presence::Present => Some(0),
                 Presence::Absent => Some(MISSED),
@@ -55,6 +58,12 @@ impl Roll {
                 None => {}
             }
         }
+    }
+
+    /// A battery that is not there is left out until it is; answers whether there was such a one.
+    pub fn forget(&mut self, place: Place) -> bool {
+        let is_gone = self.missed.get(&place).is_some_and(|missed| *missed >= MISSED);
+        is_gone && self.missed.remove(&place).is_some()
     }
 
     /// Whether the bank is there.
@@ -135,6 +144,23 @@ mod tests {
         );
         assert_eq!(after(SweepKind::Full, &[Present, Missing]), [true, false]);
         assert_eq!(after(SweepKind::Summary, &[Present, Present]), [true, true]);
+    }
+
+    #[test]
+    fn an_empty_place_is_not_spoken_of_unless_a_battery_was_there_and_is_not_forgotten() {
+        use Presence::{Absent, Present};
+        let (mut roll, now) = (Roll::new(INTERVAL), Instant::now());
+        let gap = reading(SweepKind::Full, &[Present, Absent, Present]);
+        let places = |roll: &Roll| roll.batteries().map(|(place, _)| place.number()).collect::<Vec<_>>();
+        roll.hear(&gap, now);
+        assert_eq!(places(&roll), [1, 3]);
+        roll.hear(&reading(SweepKind::Full, &[Present, Present, Present]), now);
+        roll.hear(&gap, now);
+        assert_eq!((places(&roll), there(&roll)), (vec![1, 2, 3], vec![true, false, true]));
+        let forgotten = Place::up_to(3).filter(|place| roll.forget(*place));
+        assert_eq!(forgotten.map(Place::number).collect::<Vec<_>>(), [2], "only who is gone");
+        roll.hear(&gap, now);
+        assert_eq!(places(&roll), [1, 3]);
     }
 
     #[test]

@@ -79,6 +79,11 @@ impl Shape {
         }
     }
 
+    /// A battery is retired: not announced until it shows again.
+    pub fn forget(&mut self, place: Place) {
+        self.batteries.remove(&place);
+    }
+
     /// The bank's name.
     #[must_use]
     pub fn bank(&self) -> &str {

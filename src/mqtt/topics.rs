@@ -64,13 +64,12 @@ impl Topics {
         format!("{}/{bank}/battery/+/status", self.base)
     }
 
-    /// Whether this is the [`battery_status`](Self::battery_status) of some place.
+    /// The battery whose [`battery_status`](Self::battery_status) this is.
     #[must_use]
-    pub fn is_battery_status(&self, bank: &str, topic: &str) -> bool {
+    pub fn battery_of_status(&self, bank: &str, topic: &str) -> Option<Place> {
         let filter = self.battery_statuses(bank);
-        let ends =
-            filter.split_once('+').and_then(|(begin, end)| topic.strip_prefix(begin)?.strip_suffix(end));
-        ends.is_some_and(|place| place.parse::<Place>().is_ok())
+        let (begin, end) = filter.split_once('+')?;
+        topic.strip_prefix(begin)?.strip_suffix(end)?.parse().ok()
     }
 
     /// A bank's totals.

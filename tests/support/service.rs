@@ -1,7 +1,7 @@
 //! The real program, running on settings of a test's own in a folder of its own.
 
 use std::io::{BufRead, BufReader, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -53,6 +53,18 @@ impl Service {
             }
         });
         Self { child, folder, lines, reader: Some(reader) }
+    }
+
+    /// Its settings, for other verbs of the program.
+    #[allow(dead_code, reason = "each test file uses some of it")]
+    pub fn settings(&self) -> PathBuf {
+        self.folder.path().join("bankwatch.toml")
+    }
+
+    /// Where its files are.
+    #[allow(dead_code, reason = "each test file uses some of it")]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn file(&self) -> PathBuf {

@@ -1,0 +1,235 @@
+//! Moving over from the predecessor at a real broker: by the service itself, by hand, back again, and out; nothing is
+//! done twice, and nothing of anybody else's is touched.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "support/announced.rs"]
+mod announced;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/broker.rs"]
+mod broker;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/listener.rs"]
+mod listener;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/mqtt_house.rs"]
+mod mqtt_house;
+#[path = "support/service.rs"]
+mod service;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use announced::{announced, reading, topics};
+use bankwatch::mqtt::message::Message;
+use bankwatch::mqtt::migration::back;
+use bankwatch::mqtt::session::{Patience, Session};
+use bankwatch::settings::{AutoOr, CellLevel, MqttSettings};
+use broker::Broker;
+use listener::{Heard, Listener};
+use mqtt_house::{KEPT, bank, flows, is_kept, kept_at, service, sweeps};
+
+/// 5 of the bank, 5 and 6 of each battery and its cells, 3 of each cell.
+const ENTITIES: usize = 5 + 2 * (5 + 6 + 16 * 3);
+
+/// What the predecessor left of a bank of 2 × 16 at its level medium.
+fn predecessors(bank: &str) -> Vec<Message> {
+    back(&topics(), bank, &announced(reading(bank, 2, 16), CellLevel::Medium)).announce
+}
+
+/// What others have in the same places, and what nobody knows.
+fn strangers() -> Vec<Message> {
+    let device =
+        |name: &str| format!(r#"{{"o": {{"name": "{name}"}}, "dev": {{"ids": ["x"]}}, "cmps": {{}}}}"#);
+    let others = [
+        ("homeassistant/sensor/bank/bank_kwh/config", r#"{"uniq_id": "bank_kwh"}"#.to_owned()),
+        (
+            "homeassistant/sensor/bank/bank_voltage_roof/config",
+            r#"{"uniq_id": "bank_voltage_roof"}"#.to_owned(),
+        ),
+        ("homeassistant/device/bank_roof/config", device("bankwatch")),
+        ("homeassistant/device/bank_battery_9/config", device("somebody")),
+        ("homeassistant/device/roof_bank/config", device("bankwatch")),
+        ("bankwatch/roof/status", "online".to_owned()),
+        ("bankwatch/roof/battery/1/status", "offline".to_owned()),
+    ];
+    let others = others.into_iter().map(|(topic, payload)| Message::retained(topic, payload));
+    others.chain(predecessors("roof")).collect()
+}
+
+/// Leaves these with the broker.
+async fn leave(settings: &MqttSettings, messages: Vec<Message>) {
+    let id = AutoOr::Given("pytes_serial".to_owned());
+    let settings = MqttSettings { client_id: id, ..settings.clone() };
+    let mut session = Session::new(&settings, None, Patience::default()).unwrap();
+    session.connect().await.unwrap();
+    session.publish(messages).await.unwrap();
+    session.close().await;
+}
+
+fn texts(messages: &[Message]) -> BTreeMap<String, String> {
+    let text =
+        |message: &Message| (message.topic.clone(), String::from_utf8(message.payload.clone()).unwrap());
+    messages.iter().map(text).collect()
+}
+
+/// What the broker keeps beside what was there of strangers, which must be as it was.
+async fn kept_of_ours(settings: &MqttSettings) -> BTreeSet<String> {
+    let mut kept = kept_at(settings, "#").await;
+    for (topic, payload) in texts(&strangers()) {
+        assert_eq!(kept.remove(&topic), Some(payload), "{topic} is not ours");
+    }
+    kept.into_keys().collect()
+}
+
+/// A verb of `bankwatch ha` with the settings of a bank that nobody reads: its exit code, and its lines.
+fn ha(broker: &Broker, arguments: &[&str]) -> (Option<i32>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bankwatch.toml");
+    let text = format!(
+        "[[bank]]\nname = \"bank\"\nlink = \"/dev/null\"\ncells = \"medium\"\n[mqtt]\nenabled = true\nurl = {:?}\n",
+        broker.url()
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_bankwatch"));
+    program.arg("ha").args(arguments).arg("--config").arg(&file).env_clear().current_dir(&folder);
+    let output = program.output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), lines.lines().map(str::to_owned).collect())
+}
+
+/// The verb does so much, and then, asked again, nothing.
+#[track_caller]
+fn does(broker: &Broker, arguments: &[&str], count: usize, each: &str, all: &str) {
+    let dry: Vec<&str> = arguments.iter().copied().chain(["--dry-run"]).collect();
+    let (code, would) = ha(broker, &dry);
+    assert_eq!((code, would.len()), (Some(0), count + 1), "{would:#?}");
+    assert!(would[..count].iter().all(|line| line.starts_with("would ")), "{would:#?}");
+    assert!(
+        would[count].starts_with(&format!("{count} ")) && would[count].contains(" would be "),
+        "{would:#?}"
+    );
+    let (code, done) = ha(broker, arguments);
+    assert_eq!(code, Some(0), "{done:#?}");
+    assert_eq!(done[count], format!("{count} {all} at {}", broker.url()));
+    for (done, would) in done[..count].iter().zip(&would) {
+        assert_eq!(
+            done.strip_prefix(each),
+            would.strip_prefix("would ").and_then(|rest| rest.split_once(' ')).map(|(_, topic)| topic)
+        );
+    }
+    let (code, again) = ha(broker, arguments);
+    assert_eq!((code, again), (Some(0), vec![format!("0 {all} at {}", broker.url())]));
+}
+
+#[tokio::test]
+async fn the_service_takes_over_by_itself_in_the_right_order_and_once() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings, old) = (bank(), broker.settings(""), predecessors("bank"));
+    assert_eq!(old.len(), ENTITIES);
+    leave(&settings, [old.clone(), strangers()].concat()).await;
+    let mut listener = Listener::at(&settings, "homeassistant/#").await;
+    let first = service(&bank, &broker.url(), "");
+    let cleared = |heard: &[Heard]| heard.iter().filter(|heard| heard.payload.is_empty()).count();
+    let heard = listener.until(|heard| cleared(heard) == ENTITIES).await;
+    let news: Vec<&Heard> = heard.iter().filter(|heard| !heard.retained).collect();
+    let releases = news.iter().take_while(|heard| heard.text() == r#"{"migrate_discovery":true}"#).count();
+    assert_eq!(releases, ENTITIES);
+    let old: BTreeSet<&str> = old.iter().map(|message| message.topic.as_str()).collect();
+    let named = |heard: &[&Heard]| heard.iter().map(|heard| heard.topic.clone()).collect::<BTreeSet<_>>();
+    assert!(named(&news[..releases]).iter().eq(old.iter()));
+    // Whatever state there is comes after it all.
+    let begin_of_end = news.iter().position(|heard| heard.payload.is_empty()).unwrap();
+    let announced = named(&news[releases..begin_of_end]);
+    assert!(announced.iter().all(|topic| topic.starts_with("homeassistant/device/bank_")), "{announced:?}");
+    assert_eq!(announced.len(), 5);
+    assert!(named(&news[begin_of_end..][..ENTITIES]).iter().eq(old.iter()));
+    let line = first.wait_for_line(&["entities taken over"]);
+    assert!(line.ends_with(&format!("bank=bank entities={ENTITIES} from=pytes_serial")), "{line}");
+    is_kept(&settings).await;
+    first.end("TERM");
+
+    let mut listener = Listener::at(&settings, "homeassistant/sensor/bank/+/config").await;
+    let mut second = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    flows(&settings).await;
+    sweeps(&mut second, 3);
+    leave(&settings, vec![Message::fleeting("homeassistant/sensor/bank/end/config", "")]).await;
+    let heard =
+        listener.until(|heard| heard.last().is_some_and(|last| last.topic.ends_with("end/config"))).await;
+    assert!(heard[..heard.len() - 1].iter().all(|heard| heard.retained), "it was done already: {heard:?}");
+    let (_, _, log) = second.end("TERM");
+    assert!(!log.iter().any(|line| line.contains("taken over")), "{log:#?}");
+    assert_eq!(kept_of_ours(&settings).await, KEPT.iter().map(|topic| (*topic).to_owned()).collect());
+}
+
+#[tokio::test]
+async fn by_hand_over_and_back_and_over_again_and_out() {
+    let Some(broker) = Broker::start() else { return };
+    let settings = broker.settings("");
+    let old = predecessors("bank");
+    leave(&settings, [old.clone(), strangers()].concat()).await;
+    let names = |messages: &[Message]| texts(messages).into_keys().collect::<BTreeSet<_>>();
+    let ours: BTreeSet<String> = KEPT[..5].iter().map(|topic| (*topic).to_owned()).collect();
+    let moved = "entities' topics moved";
+    for _ in 0..2 {
+        does(&broker, &["migrate"], ENTITIES, "moved ", moved);
+        assert_eq!(kept_of_ours(&settings).await, ours);
+        does(&broker, &["migrate", "--back"], ours.len(), "moved ", moved);
+        assert_eq!(kept_of_ours(&settings).await, names(&old));
+    }
+    does(&broker, &["remove"], 0, "removed ", "topics removed");
+    does(&broker, &["migrate"], ENTITIES, "moved ", moved);
+    does(&broker, &["remove"], ours.len(), "removed ", "topics removed");
+    assert_eq!(kept_of_ours(&settings).await, BTreeSet::new());
+}
+
+#[tokio::test]
+async fn a_battery_that_was_sold_is_removed_by_hand_while_the_service_runs_and_stays_removed() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    leave(&settings, strangers()).await;
+    let mut service = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    does(&broker, &["remove", "--vanished"], 0, "removed ", "topics removed");
+    assert!(bank.with_bank(|bank| bank.take_out(2)));
+    Listener::at(&settings, "bankwatch/bank/battery/2/status")
+        .await
+        .until(|heard| heard.last().is_some_and(|last| last.text() == "offline"))
+        .await;
+    does(&broker, &["remove", "--vanished"], 3, "removed ", "topics removed");
+    let without: BTreeSet<String> = KEPT
+        .iter()
+        .filter(|topic| !topic.contains("battery/2") && !topic.contains("battery_2"))
+        .map(|topic| (*topic).to_owned())
+        .collect();
+    assert_eq!(kept_of_ours(&settings).await, without);
+    // Home Assistant starts anew, and so does the service.
+    let mut listener = Listener::at(&settings, "homeassistant/device/+/config").await;
+    leave(&settings, vec![Message::fleeting("homeassistant/status", "online")]).await;
+    listener.until(|heard| heard.iter().any(|heard| heard.topic == KEPT[2] && !heard.retained)).await;
+    flows_without_the_second(&settings).await;
+    assert_eq!(kept_of_ours(&settings).await, without);
+    sweeps(&mut service, 1);
+    // Back again, it is announced again.
+    assert!(bank.with_bank(|bank| bank.put_back(2)));
+    is_kept(&settings).await;
+}
+
+async fn flows_without_the_second(settings: &MqttSettings) {
+    let mut listener = Listener::at(settings, "bankwatch/bank/battery/1/state").await;
+    listener.hears(1).await;
+}
+
+#[tokio::test]
+async fn without_a_broker_the_verb_says_so_and_fails() {
+    let Some(mut broker) = Broker::start() else { return };
+    broker.kill();
+    for arguments in [&["migrate"][..], &["migrate", "--back", "--dry-run"], &["remove"]] {
+        let (code, lines) = ha(&broker, arguments);
+        assert_eq!(code, Some(1), "{lines:#?}");
+        assert!(
+            lines.iter().any(|line| line.contains("connection refused: nothing listens at mqtt://")),
+            "{lines:#?}"
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! The real program and a real broker in good times: what it says on one connection, when it comes, while it is
+//! there, and when it goes, with and without a word.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/broker.rs"]
+mod broker;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/listener.rs"]
+mod listener;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/mqtt_house.rs"]
+mod mqtt_house;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/mqtt_proxy.rs"]
+mod mqtt_proxy;
+#[path = "support/service.rs"]
+mod service;
+
+use bankwatch::mqtt::message::Message;
+use bankwatch::mqtt::session::{Patience, Session};
+use bankwatch::settings::{AutoOr, MqttSettings};
+use broker::{Broker, Setup};
+use listener::{Heard, Listener};
+use mqtt_house::{KEPT, bank, complete_at, is_kept, kept_at, loops, service, sweeps};
+use mqtt_proxy::Proxy;
+
+/// Says one thing, as somebody else.
+async fn say(settings: &MqttSettings, message: Message) {
+    let id = AutoOr::Given("somebody-else".to_owned());
+    let settings = MqttSettings { client_id: id, ..settings.clone() };
+    let mut session = Session::new(&settings, None, Patience::default()).unwrap();
+    session.connect().await.unwrap();
+    session.publish(vec![message]).await.unwrap();
+    session.close().await;
+}
+
+fn is_status(topic: &str) -> bool {
+    topic.starts_with("bankwatch/") && topic.ends_with("/status")
+}
+
+/// Where a topic came first.
+fn first(heard: &[Heard], topic: &str) -> usize {
+    heard.iter().position(|heard| heard.topic == topic).unwrap_or_else(|| panic!("{topic} never came"))
+}
+
+fn count(log: &[String], words: &str) -> usize {
+    log.iter().filter(|line| line.contains(words)).count()
+}
+
+#[tokio::test]
+async fn a_start_announces_then_says_who_is_there_then_the_state_and_last_that_the_service_is_there() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    let mut listener = Listener::at(&settings, "#").await;
+    let service = service(&bank, &broker.url(), "");
+    let heard = listener.until(|heard| complete_at(heard).is_some()).await;
+    let configs = KEPT.iter().filter(|topic| topic.ends_with("/config")).map(|topic| first(heard, topic));
+    let configs = configs.max().unwrap();
+    assert!(configs < first(heard, "bankwatch/bank/state"), "state before discovery is lost");
+    let online =
+        heard.iter().position(|heard| heard.topic == "bankwatch/bank/status" && heard.text() == "online");
+    assert!(configs < online.unwrap() && online.unwrap() < first(heard, "bankwatch/bank/state"));
+    is_kept(&settings).await;
+    // What is not kept can't be taken for fresh by who comes later.
+    let kept = kept_at(&settings, "#").await;
+    assert!(kept.keys().all(|topic| KEPT.contains(&topic.as_str())), "{:?}", kept.keys());
+    assert_eq!(count(&service.log(), "output up output=mqtt"), 1);
+}
+
+#[tokio::test]
+async fn on_sigterm_all_are_said_to_be_gone_and_the_will_stays_unsaid() {
+    let Some(broker) = Broker::start() else { return };
+    for version in ["5", "3.1.1"] {
+        let (bank, settings) = (bank(), broker.settings(""));
+        let service = service(&bank, &broker.url(), &format!("version = \"{version}\""));
+        is_kept(&settings).await;
+        let mut listener = Listener::at(&settings, "bankwatch/#").await;
+        listener.until(|heard| heard.iter().filter(|heard| is_status(&heard.topic)).count() == 4).await;
+        let (status, took, log) = service.end("TERM");
+        assert_eq!(status.code(), Some(0), "{log:#?}");
+        assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+        say(&settings, Message::fleeting("bankwatch/end", "")).await;
+        let heard =
+            listener.until(|heard| heard.last().is_some_and(|last| last.topic == "bankwatch/end")).await;
+        let gone: Vec<&str> = heard
+            .iter()
+            .filter(|heard| is_status(&heard.topic) && heard.text() == "offline")
+            .map(|heard| heard.topic.as_str())
+            .collect();
+        // The will would be one more, after the service's own word.
+        assert_eq!(gone, [KEPT[7], KEPT[8], KEPT[6], KEPT[5]]);
+        let kept = kept_at(&settings, "bankwatch/#").await;
+        assert!(kept.len() == 4 && kept.values().all(|word| word == "offline"), "{kept:?}");
+        assert_eq!(count(&log, " output "), 1, "{log:#?}");
+    }
+}
+
+#[tokio::test]
+async fn killed_it_is_said_to_be_gone_by_the_broker_at_once() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    let killed = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    let mut listener = Listener::at(&settings, "bankwatch/status").await;
+    listener.hears(1).await;
+    killed.end("KILL");
+    assert_eq!(listener.hears(1).await[0].told(), ("bankwatch/status", "offline".to_owned(), false));
+    let _again = service(&bank, &broker.url(), "");
+    assert_eq!(listener.hears(1).await[0].text(), "online");
+    is_kept(&settings).await;
+}
+
+#[tokio::test]
+async fn home_assistants_birth_brings_everything_again() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    let service = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    let mut listener = Listener::at(&settings, "#").await;
+    // Who came later has heard what is kept; what comes again comes as news.
+    say(&settings, Message::fleeting("homeassistant/status", "online")).await;
+    let again = |heard: &[Heard]| {
+        let born = heard.iter().position(|heard| heard.topic == "homeassistant/status");
+        let since = born.map_or(&[][..], |born| &heard[born..]);
+        let said = |topic: &&str| since.iter().any(|heard| heard.topic == *topic && !heard.retained);
+        // That the service is there it has never taken back.
+        KEPT.iter().filter(|topic| **topic != "bankwatch/status").all(said) && complete_at(since).is_some()
+    };
+    listener.until(again).await;
+    assert_eq!(count(&service.log(), "output away"), 0);
+}
+
+#[tokio::test]
+async fn a_hundred_sweeps_go_over_one_connection() {
+    const SWEEPS: u64 = 100;
+    let Some(broker) = Broker::start() else { return };
+    let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
+    let lines = format!(
+        "interval = \"100ms\"\nsummary_interval = \"0s\"\n[mqtt]\nenabled = true\nurl = {:?}\n\
+         publish_interval = \"0s\"\nlegacy_topics = true",
+        proxy.url()
+    );
+    let mut service = service::Service::start(&bank.link(), &lines);
+    is_kept(&settings).await;
+    let mut documents = Listener::at(&settings, "homeassistant/sensor/bank/state").await;
+    let before = loops(&mut service);
+    let waiting = tokio::task::spawn_blocking(move || {
+        sweeps(&mut service, SWEEPS);
+        service
+    });
+    let numbers = |heard: &[Heard]| -> Vec<u64> {
+        let document = |heard: &Heard| serde_json::from_slice::<serde_json::Value>(&heard.payload).unwrap();
+        heard.iter().map(|heard| document(heard)["serial_stat"]["loops"].as_u64().unwrap()).collect()
+    };
+    let heard = documents.until(|heard| numbers(heard).last() >= Some(&(before + SWEEPS))).await;
+    let numbers = numbers(heard);
+    assert!(numbers.is_sorted(), "an older reading came after a newer one: {numbers:?}");
+    assert!(numbers.len() as u64 > SWEEPS / 2, "{} of {SWEEPS} readings went out", numbers.len());
+    let service = waiting.await.unwrap();
+    assert_eq!(proxy.opened(), 1);
+    let (_, _, log) = service.end("TERM");
+    assert_eq!(count(&log, " output "), 1, "{log:#?}");
+    assert_eq!(proxy.opened(), 1);
+}
+
+#[tokio::test]
+async fn settings_that_can_t_be_carried_out_are_told_once_and_the_rest_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("empty.pem"), "no certificate\n").unwrap();
+    let Some(broker) = Setup::default().user("house", "hunter2hunter2").start() else { return };
+    let port = broker.port();
+    let missing = folder.path().join("missing.pem");
+    let empty = folder.path().join("empty.pem");
+    let cases = [
+        (format!("mqtts://localhost:{port}"), format!("ca_file = {missing:?}"), "missing.pem can't be read"),
+        (
+            format!("mqtts://localhost:{port}"),
+            format!("ca_file = {empty:?}"),
+            "empty.pem holds no certificate",
+        ),
+        (format!("mqtts://[::1]:{port}"), String::new(), "can't hold a certificate against an IPv6 address"),
+    ];
+    for (url, lines, reason) in cases {
+        let bank = bank();
+        let credentials = "username = \"house\"\npassword = \"hunter2hunter2\"";
+        let mut service = service(&bank, &url, &format!("{credentials}\n{lines}"));
+        service.wait_for_line(&["mqtt", reason]);
+        sweeps(&mut service, 5);
+        assert_eq!(count(&service.log(), reason), 1, "{:#?}", service.log());
+        let (status, _, log) = service.end("TERM");
+        assert_eq!(status.code(), Some(0), "{log:#?}");
+        assert_eq!(count(&log, "hunter2"), 0, "{log:#?}");
+    }
+}
