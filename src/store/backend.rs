@@ -13,7 +13,8 @@ macro_rules! store {
             }
 
             fn prune(&mut self, now: Timestamp, keep: &Retention) -> Result<Pruned, StoreError> {
-                let pruned = self.transact(|connection, _| delete_old(connection, now.as_millisecond(), keep))?;
+                let pruned =
+                    self.transact(|connection, _| delete_old(connection, now.as_millisecond(), keep))?;
                 let more = self.after_pruning()?;
                 Ok(Pruned { more: pruned.more || more, ..pruned })
             }
@@ -38,7 +39,8 @@ macro_rules! store {
                         let next = self.transact(|connection, _| next_row(connection, rows, id, at))?;
                         let Some(next) = next.filter(|next| *next < to_ms) else { break };
                         at = next.saturating_add(rows.slice_ms()).min(to_ms);
-                        let lines = self.transact(|connection, _| lines(connection, rows, &bank, next, at))?;
+                        let lines =
+                            self.transact(|connection, _| lines(connection, rows, &bank, next, at))?;
                         if !lines.iter().all(|line| each(line)) {
                             return Ok(());
                         }

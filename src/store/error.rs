@@ -21,37 +21,65 @@ pub enum Class {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the sentences say what the fields are")]
 pub enum StoreError {
-    #[error("no address is known for the database server {host} ({reason}); check the host in database.url, or write its address")]
+    #[error(
+        "no address is known for the database server {host} ({reason}); check the host in database.url, or write its address"
+    )]
     NoAddress { host: String, reason: String },
-    #[error("no connection to the database server {server}: {reason}; check host and port in database.url, and that the server runs and listens there")]
+    #[error(
+        "no connection to the database server {server}: {reason}; check host and port in database.url, and that the server runs and listens there"
+    )]
     Unreachable { server: String, reason: String },
-    #[error("the database server {server} accepts connections but said nothing within {after:?}; it hangs, or something else listens there")]
+    #[error(
+        "the database server {server} accepts connections but said nothing within {after:?}; it hangs, or something else listens there"
+    )]
     Silent { server: String, after: Duration },
-    #[error("the database server {server} does not accept the user {user:?} with this password; check the user in database.url, and database.password")]
+    #[error(
+        "the database server {server} does not accept the user {user:?} with this password; check the user in database.url, and database.password"
+    )]
     Password { server: String, user: String },
-    #[error("there is no database {database:?} on {server} that the user {user:?} may use, and it may not create one; as its administrator: CREATE DATABASE `{database}`; GRANT ALL ON `{database}`.* TO '{user}'@'%'")]
+    #[error(
+        "there is no database {database:?} on {server} that the user {user:?} may use, and it may not create one; as its administrator: CREATE DATABASE `{database}`; GRANT ALL ON `{database}`.* TO '{user}'@'%'"
+    )]
     NoDatabase { server: String, database: String, user: String },
-    #[error("the user {user:?} lacks a right in the database {database:?} ({reason}); as its administrator: GRANT ALL ON `{database}`.* TO '{user}'@'%'")]
+    #[error(
+        "the user {user:?} lacks a right in the database {database:?} ({reason}); as its administrator: GRANT ALL ON `{database}`.* TO '{user}'@'%'"
+    )]
     NoRight { database: String, user: String, reason: String },
     #[error("the database server {server} is {found}; at least MariaDB 10.3 or MySQL 8.0 is needed")]
     TooOld { server: String, found: String },
-    #[error("database.tls = \"verify\" asks for encryption, and the server {server} offers none; set its certificate up, or database.tls = \"off\" where the way to it is safe")]
+    #[error(
+        "database.tls = \"verify\" asks for encryption, and the server {server} offers none; set its certificate up, or database.tls = \"off\" where the way to it is safe"
+    )]
     NoTls { server: String },
-    #[error("the certificate of the database server {server} is not trusted ({reason}); database.tls_ca names the authority that signed it")]
+    #[error(
+        "the certificate of the database server {server} is not trusted ({reason}); database.tls_ca names the authority that signed it"
+    )]
     Certificate { server: String, reason: String },
-    #[error("no certificate authorities were found at {looked}; database.tls_ca names the file that holds the server's")]
+    #[error(
+        "no certificate authorities were found at {looked}; database.tls_ca names the file that holds the server's"
+    )]
     NoAuthorities { looked: String },
-    #[error("the database {database} has the schema {found}, and this version knows none past {known}: it was written by a later version, which has to be used with it")]
+    #[error(
+        "the database {database} has the schema {found}, and this version knows none past {known}: it was written by a later version, which has to be used with it"
+    )]
     Newer { database: String, found: String, known: String },
     #[error("{what} is locked by another program and did not become free within {after:?}")]
     Locked { what: String, after: Duration },
-    #[error("there is no space left for {what}; make room: until then the newest readings are kept in memory alone")]
+    #[error(
+        "there is no space left for {what}; make room: until then the newest readings are kept in memory alone"
+    )]
     Full { what: String },
-    #[error("{what} can't be written to; make it writable to the user of this service, also the folder it lies in")]
+    #[error(
+        "{what} can't be written to; make it writable to the user of this service, also the folder it lies in"
+    )]
     ReadOnly { what: String },
-    #[error("{what} is damaged or no database ({reason}); move it away, and a new one is begun (sqlite3 FILE .recover may save what is in it)")]
+    #[error(
+        "{what} is damaged or no database ({reason}); move it away, and a new one is begun (sqlite3 FILE .recover may save what is in it)"
+    )]
     Corrupt { what: String, reason: String },
-    #[error("{what} can't be opened ({reason}); check that its folder exists and belongs to the user of this service")]
+    #[error(
+        "{what} can't be opened ({reason}); check that its folder exists and belongs to the user of this service"
+    )]
     NotOpened { what: String, reason: String },
     #[error("the database {what} does not take this: {reason}")]
     Data { what: String, reason: String },

@@ -12,6 +12,7 @@ mod error;
 mod export;
 mod history;
 mod known;
+mod mariadb;
 mod migrate;
 mod reading;
 mod record;
@@ -26,12 +27,13 @@ mod writing;
 
 use jiff::Timestamp;
 
-use crate::settings::database::DatabaseSettings;
+use crate::settings::database::{DatabaseSettings, Tls};
 use crate::settings::endpoint::DatabaseUrl;
 
 pub use error::{Class, StoreError};
 pub use export::Rows;
 pub use history::{Asked, Point, Pruned, Retention, Step};
+pub use mariadb::{Imported, MariaDb, Server};
 pub use record::{Battery, Cell, Counter, Event, Identity, LogEntry, NotARecord, Record, Sweep, Whose};
 pub use rollup::{Minute, Minutes};
 pub use sqlite::SqliteFile;
@@ -88,6 +90,26 @@ pub fn open(settings: &DatabaseSettings) -> Result<Box<dyn Store>, StoreError> {
     match &settings.url {
         DatabaseUrl::Sqlite(_) if settings.legacy_table => Err(StoreError::NoLegacy),
         DatabaseUrl::Sqlite(file) => Ok(Box::new(SqliteFile::open(file)?)),
-        DatabaseUrl::Mysql { .. } => Err(StoreError::NoLegacy),
+        DatabaseUrl::Mysql { .. } => Ok(Box::new(MariaDb::open(&server(settings)?)?)),
     }
+}
+
+/// The server that the settings name.
+///
+/// # Errors
+/// They name a file.
+pub fn server(settings: &DatabaseSettings) -> Result<Server, StoreError> {
+    let DatabaseUrl::Mysql { user, host, port, database } = &settings.url else {
+        return Err(StoreError::NoLegacy);
+    };
+    Ok(Server {
+        host: host.clone(),
+        port: *port,
+        user: user.clone(),
+        password: settings.password.clone(),
+        database: database.clone(),
+        verify: settings.tls == Tls::Verify,
+        authorities: settings.tls_ca.clone(),
+        legacy_table: settings.legacy_table,
+    })
 }

@@ -17,7 +17,11 @@ macro_rules! reading {
             macro_rules! rolled_up {
                 ($table:ident, $row:ident) => {{
                     let rows: Vec<$row> = $table::table
-                        .filter($table::started_at_ms.ge(asked.from_ms).and($table::started_at_ms.lt(asked.to_ms)))
+                        .filter(
+                            $table::started_at_ms
+                                .ge(asked.from_ms)
+                                .and($table::started_at_ms.lt(asked.to_ms)),
+                        )
                         .filter($table::battery_id.eq_any(batteries))
                         .filter($table::bank_id.eq(bank_id).or($table::battery_id.ne(0)))
                         .order(($table::started_at_ms, $table::through_ms))
@@ -34,7 +38,11 @@ macro_rules! reading {
             match (asked.step, asked.place) {
                 (Step::Raw, None) => {
                     let rows = bank_reading::table
-                        .filter(bank_reading::taken_at_ms.ge(asked.from_ms).and(bank_reading::taken_at_ms.lt(asked.to_ms)))
+                        .filter(
+                            bank_reading::taken_at_ms
+                                .ge(asked.from_ms)
+                                .and(bank_reading::taken_at_ms.lt(asked.to_ms)),
+                        )
                         .filter(bank_reading::bank_id.eq(bank_id))
                         .order(bank_reading::taken_at_ms)
                         .limit(asked.most)
@@ -44,7 +52,11 @@ macro_rules! reading {
                 }
                 (Step::Raw, Some(_)) => {
                     let rows = battery_reading::table
-                        .filter(battery_reading::taken_at_ms.ge(asked.from_ms).and(battery_reading::taken_at_ms.lt(asked.to_ms)))
+                        .filter(
+                            battery_reading::taken_at_ms
+                                .ge(asked.from_ms)
+                                .and(battery_reading::taken_at_ms.lt(asked.to_ms)),
+                        )
                         .filter(battery_reading::battery_id.eq_any(batteries))
                         .order(battery_reading::taken_at_ms)
                         .limit(asked.most)
@@ -77,7 +89,9 @@ macro_rules! reading {
             macro_rules! delete {
                 ($table:ident, $keep:expr) => {
                     if let Some(before) = $keep.map(|keep| now_ms.saturating_sub(keep)) {
-                        let old = || $table::table.filter($table::taken_at_ms.lt(before)).order($table::taken_at_ms);
+                        let old = || {
+                            $table::table.filter($table::taken_at_ms.lt(before)).order($table::taken_at_ms)
+                        };
                         let first: Option<i64> =
                             old().select($table::taken_at_ms).first(connection).optional()?;
                         let last: Option<i64> =
@@ -99,17 +113,29 @@ macro_rules! reading {
         }
 
         /// Keeps what can't be stored, and of all such things the newest.
-        fn bury_letter(connection: &mut $connection, body: &[u8], reason: &str, at_ms: i64) -> QueryResult<()> {
+        fn bury_letter(
+            connection: &mut $connection,
+            body: &[u8],
+            reason: &str,
+            at_ms: i64,
+        ) -> QueryResult<()> {
             let row = LetterRow { buried_at_ms: at_ms, reason: bounded(reason, 255), body };
             diesel::insert_into(dead_letter::table).values(row).execute(connection)?;
-            let newest: Option<i32> = dead_letter::table.select(diesel::dsl::max(dead_letter::id)).first(connection)?;
-            let old = dead_letter::table.filter(dead_letter::id.le(newest.unwrap_or_default() - LETTERS_KEPT));
+            let newest: Option<i32> =
+                dead_letter::table.select(diesel::dsl::max(dead_letter::id)).first(connection)?;
+            let old =
+                dead_letter::table.filter(dead_letter::id.le(newest.unwrap_or_default() - LETTERS_KEPT));
             diesel::delete(old).execute(connection)?;
             Ok(())
         }
 
         /// When the bank's first row of its kind at or after `from_ms` was taken.
-        fn next_row(connection: &mut $connection, rows: Rows, bank_id: i32, from_ms: i64) -> QueryResult<Option<i64>> {
+        fn next_row(
+            connection: &mut $connection,
+            rows: Rows,
+            bank_id: i32,
+            from_ms: i64,
+        ) -> QueryResult<Option<i64>> {
             macro_rules! next {
                 ($table:ident) => {
                     $table::table
@@ -128,12 +154,19 @@ macro_rules! reading {
         }
 
         /// The lines of one slice of time.
-        fn lines(connection: &mut $connection, rows: Rows, bank: &str, from_ms: i64, to_ms: i64) -> QueryResult<Vec<String>> {
+        fn lines(
+            connection: &mut $connection,
+            rows: Rows,
+            bank: &str,
+            from_ms: i64,
+            to_ms: i64,
+        ) -> QueryResult<Vec<String>> {
             use diesel::sql_types::{BigInt, Text};
             macro_rules! lines {
                 ($line:ident) => {{
                     let query = diesel::sql_query(rows.query());
-                    let query = query.bind::<Text, _>(bank).bind::<BigInt, _>(from_ms).bind::<BigInt, _>(to_ms);
+                    let query =
+                        query.bind::<Text, _>(bank).bind::<BigInt, _>(from_ms).bind::<BigInt, _>(to_ms);
                     let found: Vec<$line> = query.load(connection)?;
                     Ok(found.iter().map($line::line).collect())
                 }};

@@ -1,5 +1,8 @@
 //! The tables as both backends have them; `migrations/` creates them. What a column means stands in `docs/database.md`.
-#![allow(missing_docs, reason = "the columns' names hold their units, and the page of the database explains them")]
+#![allow(
+    missing_docs,
+    reason = "the columns' names hold their units, and the page of the database explains them"
+)]
 
 diesel::table! {
     bank (id) {

@@ -75,7 +75,9 @@ pub struct CellValues {
 struct PackedCell(Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<i64>, Option<i32>);
 
 impl From<PackedCell> for CellValues {
-    fn from(PackedCell(voltage_mv, current_ma, temperature_mc, soc_percent, coulomb_mah, balancing): PackedCell) -> Self {
+    fn from(
+        PackedCell(voltage_mv, current_ma, temperature_mc, soc_percent, coulomb_mah, balancing): PackedCell,
+    ) -> Self {
         Self { voltage_mv, current_ma, temperature_mc, soc_percent, coulomb_mah, balancing }
     }
 }

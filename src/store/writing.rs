@@ -35,11 +35,13 @@ macro_rules! writing {
         macro_rules! merge {
             ($to:expr, $table:ident, $row:ident, $keys:expr, $merge:expr) => {{
                 let starts: Vec<i64> = $keys;
-                let $query = $table::table.filter($table::started_at_ms.eq_any(starts)).select($row::as_select());
+                let $query =
+                    $table::table.filter($table::started_at_ms.eq_any(starts)).select($row::as_select());
                 let rows: Vec<$row> = $locked.load($to)?;
                 let mut sums: SumsByKey = rows.into_iter().map($row::into_entry).collect();
                 let changed: BTreeSet<Key> = $merge(&mut sums);
-                let rows: Vec<$row> = changed.iter().filter_map(|key| Some($row::of(key, sums.get(key)?))).collect();
+                let rows: Vec<$row> =
+                    changed.iter().filter_map(|key| Some($row::of(key, sums.get(key)?))).collect();
                 for rows in rows.chunks(ROWS) {
                     diesel::replace_into($table::table).values(rows).execute($to)?;
                 }
@@ -74,7 +76,8 @@ macro_rules! writing {
 
             fn sweep(&mut self, sweep: &Sweep, batch: &mut Batch<'_>) -> QueryResult<()> {
                 let bank_id = self.bank(&sweep.bank)?;
-                let states = sweep.states.iter().map(|words| self.state(words)).collect::<QueryResult<Vec<i32>>>()?;
+                let states =
+                    sweep.states.iter().map(|words| self.state(words)).collect::<QueryResult<Vec<i32>>>()?;
                 let state = |index: u16| states.get(usize::from(index)).copied().ok_or_else(unknown_state);
                 let taken_at_ms = sweep.taken_at_ms;
                 let (state_id, values) = (state(sweep.state)?, sweep.values.clone());
@@ -83,10 +86,25 @@ macro_rules! writing {
                     let battery_id = self.battery(bank_id, battery.place, &battery.identity, true)?;
                     let (place, state_id) = (i32::from(battery.place), state(battery.state)?);
                     let values = battery.values.clone();
-                    batch.batteries.push(BatteryRow { taken_at_ms, battery_id, bank_id, place, state_id, values });
+                    batch.batteries.push(BatteryRow {
+                        taken_at_ms,
+                        battery_id,
+                        bank_id,
+                        place,
+                        state_id,
+                        values,
+                    });
                     for (cell, Cell(values, words)) in (1..).zip(&battery.cells) {
                         let (values, state_id) = (*values, state(*words)?);
-                        batch.cells.push(CellRow { taken_at_ms, battery_id, cell, bank_id, place, state_id, values });
+                        batch.cells.push(CellRow {
+                            taken_at_ms,
+                            battery_id,
+                            cell,
+                            bank_id,
+                            place,
+                            state_id,
+                            values,
+                        });
                     }
                 }
                 Ok(())
@@ -115,7 +133,10 @@ macro_rules! writing {
                     Some(id) => id,
                     None => {
                         let new = bank::name.eq(name);
-                        diesel::insert_into(bank::table).values(new).on_conflict_do_nothing().execute(self.connection)?;
+                        diesel::insert_into(bank::table)
+                            .values(new)
+                            .on_conflict_do_nothing()
+                            .execute(self.connection)?;
                         find().first(self.connection)?
                     }
                 };
@@ -133,7 +154,10 @@ macro_rules! writing {
                     Some(id) => id,
                     None => {
                         let new = StateRow { key: key.clone(), words: words.clone() };
-                        diesel::insert_into(state::table).values(new).on_conflict_do_nothing().execute(self.connection)?;
+                        diesel::insert_into(state::table)
+                            .values(new)
+                            .on_conflict_do_nothing()
+                            .execute(self.connection)?;
                         find().first(self.connection)?
                     }
                 };
@@ -206,7 +230,10 @@ macro_rules! writing {
                     }
                     None => {
                         let new = facts.clone();
-                        diesel::insert_into(battery::table).values(new).on_conflict_do_nothing().execute(self.connection)?;
+                        diesel::insert_into(battery::table)
+                            .values(new)
+                            .on_conflict_do_nothing()
+                            .execute(self.connection)?;
                         self.find_battery(&key)?.ok_or(diesel::NotFound)?
                     }
                 };
@@ -230,7 +257,9 @@ macro_rules! writing {
                     .filter(battery::place.eq(seat.1))
                     .filter(battery::id.ne(id));
                 diesel::update(others).set(battery::place.eq(0)).execute(self.connection)?;
-                self.known.batteries.retain(|_, known| known.id == id || (known.bank_id, known.place) != seat);
+                self.known
+                    .batteries
+                    .retain(|_, known| known.id == id || (known.bank_id, known.place) != seat);
                 Ok(())
             }
 
@@ -248,9 +277,18 @@ macro_rules! writing {
                     level: bounded(&event.level, 16),
                     text: bounded(&event.text, 255),
                 };
-                diesel::insert_into(event::table).values(new).on_conflict_do_nothing().execute(self.connection)?;
+                diesel::insert_into(event::table)
+                    .values(new)
+                    .on_conflict_do_nothing()
+                    .execute(self.connection)?;
                 if event.cleared_at_ms.is_some() {
-                    let row = event::table.find((event.raised_at_ms, bank_id, battery_id, word, i64::from(event.bit)));
+                    let row = event::table.find((
+                        event.raised_at_ms,
+                        bank_id,
+                        battery_id,
+                        word,
+                        i64::from(event.bit),
+                    ));
                     let cleared = event::cleared_at_ms.eq(event.cleared_at_ms);
                     diesel::update(row).set(cleared).execute(self.connection)?;
                 }
@@ -268,7 +306,10 @@ macro_rules! writing {
                     code: entry.code,
                     info: text(&entry.info, 255),
                 };
-                diesel::insert_into(battery_log::table).values(new).on_conflict_do_nothing().execute(self.connection)?;
+                diesel::insert_into(battery_log::table)
+                    .values(new)
+                    .on_conflict_do_nothing()
+                    .execute(self.connection)?;
                 Ok(())
             }
 
@@ -277,14 +318,18 @@ macro_rules! writing {
                     Whose::Bank => (self.bank(&counter.bank)?, 0, 0),
                     Whose::Place(place) => (self.bank(&counter.bank)?, 0, i32::from(*place)),
                     Whose::Battery { place, barcode } => {
-                        let (bank_id, battery_id) = self.whose(&counter.bank, Some(*place), barcode.as_deref())?;
+                        let (bank_id, battery_id) =
+                            self.whose(&counter.bank, Some(*place), barcode.as_deref())?;
                         (bank_id, battery_id, 0)
                     }
                 };
                 let name = bounded(&counter.name, 32);
                 let (value, taken_at_ms) = (counter.value, counter.taken_at_ms);
                 let new = CounterRow { bank_id, battery_id, place, name: name.clone(), value, taken_at_ms };
-                diesel::insert_into(counter::table).values(new).on_conflict_do_nothing().execute(self.connection)?;
+                diesel::insert_into(counter::table)
+                    .values(new)
+                    .on_conflict_do_nothing()
+                    .execute(self.connection)?;
                 let row = counter::table.find((bank_id, battery_id, place, name));
                 let further = (counter::value.eq(value), counter::taken_at_ms.eq(taken_at_ms));
                 diesel::update(row.filter(counter::value.lt(value))).set(further).execute(self.connection)?;
@@ -294,27 +339,38 @@ macro_rules! writing {
             /// Merges minutes into their own rows and into those of their hours and days.
             fn roll_up(&mut self, minutes: &[(Key, &Minute)]) -> QueryResult<()> {
                 let starts = |span: i64| -> Vec<i64> {
-                    let starts: BTreeSet<i64> = minutes.iter().map(|((at, ..), _)| at - at.rem_euclid(span)).collect();
+                    let starts: BTreeSet<i64> =
+                        minutes.iter().map(|((at, ..), _)| at - at.rem_euclid(span)).collect();
                     starts.into_iter().collect()
                 };
                 let mut fresh: Vec<(Key, &Minute)> = Vec::new();
-                merge!(self.connection, rollup_minute, MinuteRow, starts(SPANS[0]), |sums: &mut SumsByKey| {
-                    for (key, minute) in minutes {
-                        // A part that does not begin later than what is there ended is there already.
-                        if sums.get(key).is_none_or(|(through, _)| minute.first_ms > *through) {
-                            add(sums, *key, minute);
-                            fresh.push((*key, minute));
+                merge!(
+                    self.connection,
+                    rollup_minute,
+                    MinuteRow,
+                    starts(SPANS[0]),
+                    |sums: &mut SumsByKey| {
+                        for (key, minute) in minutes {
+                            // A part that does not begin later than what is there ended is there already.
+                            if sums.get(key).is_none_or(|(through, _)| minute.first_ms > *through) {
+                                add(sums, *key, minute);
+                                fresh.push((*key, minute));
+                            }
                         }
+                        fresh.iter().map(|(key, _)| *key).collect()
                     }
-                    fresh.iter().map(|(key, _)| *key).collect()
-                });
+                );
                 let merge_span = |sums: &mut SumsByKey, span: i64| -> BTreeSet<Key> {
                     let in_span = |(at, bank, battery): Key| (at - at.rem_euclid(span), bank, battery);
                     fresh.iter().for_each(|(key, minute)| add(sums, in_span(*key), minute));
                     fresh.iter().map(|(key, _)| in_span(*key)).collect()
                 };
-                merge!(self.connection, rollup_hour, HourRow, starts(SPANS[1]), |sums: &mut SumsByKey| merge_span(sums, SPANS[1]));
-                merge!(self.connection, rollup_day, DayRow, starts(SPANS[2]), |sums: &mut SumsByKey| merge_span(sums, SPANS[2]));
+                merge!(self.connection, rollup_hour, HourRow, starts(SPANS[1]), |sums: &mut SumsByKey| {
+                    merge_span(sums, SPANS[1])
+                });
+                merge!(self.connection, rollup_day, DayRow, starts(SPANS[2]), |sums: &mut SumsByKey| {
+                    merge_span(sums, SPANS[2])
+                });
                 Ok(())
             }
         }
