@@ -158,3 +158,63 @@ struct Version {
     #[diesel(sql_type = diesel::sql_types::Text)]
     version: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::error::Class;
+
+    /// Some hundred rows at another place each time.
+    fn records(n: i64) -> Vec<Record> {
+        let count = |value| {
+            let (bank, name) = ("bank".into(), format!("count {n} {value}"));
+            Record::Counter(Box::new(Counter { bank, whose: Whose::Bank, name, value, taken_at_ms: value }))
+        };
+        (1..400).map(count).collect()
+    }
+
+    fn refused_and_taken_after(made: &str, mended: &str, words: &str) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = SqliteFile::open(&folder.path().join("history.db")).expect("a file");
+        store.insert(&records(0)).expect("room");
+        store.connection.batch_execute(made).expect("a pragma");
+        let error = (1..100).find_map(|n| store.insert(&records(n)).err()).expect("no room at last");
+        assert_eq!(error.class(), Class::Outside);
+        assert!(error.to_string().contains(words), "{error}");
+        store.connection.batch_execute(mended).expect("a pragma");
+        store.insert(&records(100)).expect("room");
+        let counted: i64 = counter::table
+            .filter(counter::name.like("count 100 %"))
+            .count()
+            .get_result(&mut store.connection)
+            .expect("a number");
+        assert_eq!(counted, 399);
+    }
+
+    #[test]
+    fn a_file_without_room_is_told_and_goes_on_when_there_is_some() {
+        let pages = "PRAGMA max_page_count = 60";
+        refused_and_taken_after(pages, "PRAGMA max_page_count = 1000000", "no space left for ");
+    }
+
+    #[test]
+    fn a_file_that_has_become_read_only_is_told_and_goes_on_when_it_is_writable() {
+        refused_and_taken_after("PRAGMA query_only = ON", "PRAGMA query_only = OFF", "make it writable");
+    }
+
+    #[test]
+    fn a_file_that_retention_has_emptied_becomes_smaller() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = SqliteFile::open(&folder.path().join("history.db")).expect("a file");
+        (0..100).for_each(|n| store.insert(&records(n)).expect("room"));
+        store.connection.batch_execute("DELETE FROM counter").expect("a statement");
+        let before = pragma(&mut store.connection, "page_count").expect("a number");
+        let keep = Retention { batteries: Duration::ZERO, cells: Duration::ZERO };
+        let mut steps = 0;
+        while store.prune(Timestamp::UNIX_EPOCH, &keep).expect("a step").more {
+            steps += 1;
+        }
+        let after = pragma(&mut store.connection, "page_count").expect("a number");
+        assert!(steps > 0 && after < before - 256, "{before} pages, then {after} after {steps} steps");
+    }
+}

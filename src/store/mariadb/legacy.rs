@@ -13,7 +13,7 @@ use super::{MariaDb, ROWS, Writing};
 use crate::model::units::{Milliamps, Millivolts};
 use crate::store::error::StoreError;
 use crate::store::record::{Identity, Record, Sweep};
-use crate::store::rollup::{Minute, Minutes};
+use crate::store::rollup::Minutes;
 use crate::store::rows::BatteryRow;
 use crate::store::schema::{bank_reading, battery, battery_reading, rollup_minute};
 use crate::store::sums::Sums;
