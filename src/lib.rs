@@ -49,6 +49,9 @@ pub mod systemd;
 // What is said to a broker and to Home Assistant.
 pub mod mqtt;
 
+// The history, and the journal in front of it.
+pub mod store;
+
 // What crosses actors.
 pub mod messages;
 
