@@ -8,9 +8,11 @@
 //! transactions and its own errors. `docs/database.md` is for those who query.
 
 mod backend;
+pub mod clock_gate;
 mod error;
 mod export;
 mod history;
+pub mod journal;
 mod known;
 mod mariadb;
 mod migrate;
