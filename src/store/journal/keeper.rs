@@ -24,7 +24,8 @@ const CHUNK_BYTES: usize = 1_000_000;
 /// All that the database does not have yet. Making one touches nothing; the file is opened with the first call.
 #[derive(Debug)]
 pub struct Keeper {
-    path: PathBuf,
+    /// Nothing: rows wait in memory alone.
+    path: Option<PathBuf>,
     bounds: Bounds,
     journal: Option<Journal>,
     /// Where a journal that is opened anew goes on counting.
@@ -49,8 +50,14 @@ impl Keeper {
     /// Keeps rows in the file at `path`, which need not be there, within these bounds.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, bounds: Bounds) -> Self {
+        Self { path: Some(path.into()), ..Self::in_memory_alone(bounds) }
+    }
+
+    /// Keeps rows in memory alone, in front of a database that lies on the same disk as a journal would.
+    #[must_use]
+    pub fn in_memory_alone(bounds: Bounds) -> Self {
         Self {
-            path: path.into(),
+            path: None,
             bounds,
             journal: None,
             next_seq: 1,
@@ -68,10 +75,10 @@ impl Keeper {
         }
     }
 
-    /// Where the journal is.
+    /// Where the journal is, if there is one.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Keeps the entries in this order. Those that waited in memory come before them; what is on the disk when this
@@ -232,10 +239,11 @@ impl Keeper {
         now: Instant,
         work: impl FnOnce(&mut Journal) -> Result<T, JournalError>,
     ) -> Option<T> {
+        let path = self.path.clone()?;
         if self.journal.is_none() && self.retry_at.is_some_and(|at| now < at) {
             return None;
         }
-        match self.open().and_then(work) {
+        match self.open(path).and_then(work) {
             Ok(done) => Some(done),
             Err(error) => {
                 self.failed(now, &error);
@@ -244,9 +252,9 @@ impl Keeper {
         }
     }
 
-    fn open(&mut self) -> Result<&mut Journal, JournalError> {
+    fn open(&mut self, path: PathBuf) -> Result<&mut Journal, JournalError> {
         if self.journal.is_none() {
-            let opened = Journal::open(&self.path, self.bounds)?;
+            let opened = Journal::open(&path, self.bounds)?;
             if let Some(SetAside { to, reason }) = opened.set_aside {
                 self.notices.push(Notice::SetAside { to, reason });
             }
@@ -254,8 +262,7 @@ impl Keeper {
             journal.number_from(self.next_seq);
             self.journal = Some(journal);
         }
-        let path = &self.path;
-        self.journal.as_mut().ok_or_else(|| JournalError::Removed { path: path.clone() })
+        self.journal.as_mut().ok_or(JournalError::Removed { path })
     }
 
     fn failed(&mut self, now: Instant, error: &JournalError) {
