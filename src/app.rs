@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Addr, Context, Handler, Recipient, Supervised};
 use slog::{Logger, crit, info, warn};
 
+use crate::actors::db::{DbActor, History};
 use crate::actors::json_file::JsonFileActor;
 use crate::actors::mqtt::{Broker, MqttActor};
 use crate::actors::parser::{Assemble, ParserActor};
@@ -27,7 +28,7 @@ use crate::link::{Line, Link, LinkError};
 use crate::messages::{Nudge, Outlet, Queue, Slot};
 use crate::mqtt::herald::BankView;
 use crate::mqtt::session::Patience as BrokerPatience;
-use crate::settings::{BankSettings, Batteries, CellLevel, DatabaseUrl, Settings, Wake};
+use crate::settings::{BankSettings, Batteries, CellLevel, Settings, Wake};
 use crate::supervise::{
     Beats, Child, Fatal, Flush, Lifeline, Phase, Ping, Policy, Role, Signal, Signals, Supervisor, signals,
 };
@@ -47,6 +48,8 @@ const STATUS_EVERY: Duration = Duration::from_secs(30);
 const OFFLINE_AFTER: u32 = 3;
 /// Sweeps that may wait for a stage of the chain.
 const CHAIN_QUEUE: usize = 8;
+/// Sweeps that may wait for the history.
+const HISTORY_QUEUE: usize = 64;
 /// A live output looks into its slot; one nudge is enough.
 const NUDGES: usize = 1;
 
@@ -74,6 +77,8 @@ pub struct Workings {
     pub link_backoff: (Duration, Duration),
     /// How long one round of writing files may take.
     pub write_deadline: Duration,
+    /// How long a database may take for one batch.
+    pub batch_deadline: Duration,
     /// How long the broker may take.
     pub broker: BrokerPatience,
     /// How an answer is judged.
@@ -89,6 +94,7 @@ impl Default for Workings {
             patience: Patience::default(),
             link_backoff: (Duration::from_secs(1), Duration::from_secs(30)),
             write_deadline: Duration::from_secs(5),
+            batch_deadline: Duration::from_secs(30),
             broker: BrokerPatience::default(),
             judge: Review::judge,
             assemble,
@@ -135,9 +141,6 @@ async fn serve(
     let mut beats = Beats::default();
     banks.iter_mut().for_each(|bank| bank.serial.beat = Some(beats.heart(LIVELY)));
     info!(log, "service started"; "version" => env!("CARGO_PKG_VERSION"), "banks" => banks.len(), "config" => &plan.config);
-    for output in not_yet(&plan.settings) {
-        warn!(log, "output not in this version"; "output" => output);
-    }
     let mut supervisor = Supervisor::new(log.clone(), plan.workings.policy.clone());
     let fatal = supervisor.fatal();
     let tree = grow(&mut supervisor, &plan, banks, log)?;
@@ -157,15 +160,6 @@ async fn serve(
         warn!(log, "service stopped late"; "late" => ?report.late, "blocked" => ?report.blocked, "took" => Took(report.took));
     }
     outcome
-}
-
-/// Outputs that the settings ask for and that do not exist yet: nobody should believe they publish.
-fn not_yet(settings: &Settings) -> Vec<&'static str> {
-    let asked = [(
-        settings.database.enabled && matches!(settings.database.url, DatabaseUrl::Mysql { .. }),
-        "database",
-    )];
-    asked.into_iter().filter(|(asked, _)| *asked).map(|(_, output)| output).collect()
 }
 
 /// Waits for the signal that ends the service; a hang-up is handled on the way.
@@ -253,6 +247,13 @@ fn grow(supervisor: &mut Supervisor, plan: &Plan, banks: Vec<Bank>, log: &Logger
             MqttActor::new(broker, slot, health, log, lifeline)
         })?;
     }
+    if plan.settings.database.enabled {
+        let (history, log) = (history(plan), log.clone());
+        let child = Child::new("db").role(Role::Output).own_arbiter().capacity(HISTORY_QUEUE);
+        let db = supervisor.keep(child, move |_| DbActor::new(history, log))?;
+        tree.outlets.push(Outlet::every(Queue::to(db.clone())));
+        tree.outputs.push(("db", db.recipient()));
+    }
     if plan.terminal {
         tree.live_output(supervisor, "terminal", Outlet::newest_full, |slot, _| TerminalActor::new(slot))?;
     }
@@ -266,6 +267,15 @@ fn grow(supervisor: &mut Supervisor, plan: &Plan, banks: Vec<Bank>, log: &Logger
         tree.chains.push(Chain::grow(supervisor, bank, &tree.outlets, log)?);
     }
     Ok(tree)
+}
+
+/// What the keeper of the history needs to know.
+fn history(plan: &Plan) -> History {
+    History {
+        settings: plan.settings.database.clone(),
+        disk_deadline: plan.workings.write_deadline,
+        batch_deadline: plan.workings.batch_deadline,
+    }
 }
 
 /// What the correspondent of the broker needs to know.

@@ -49,6 +49,9 @@ pub mod systemd;
 // What is said to a broker and to Home Assistant.
 pub mod mqtt;
 
+// The history in SQLite or MariaDB, and the journal in front of the latter.
+pub mod store;
+
 // What crosses actors.
 pub mod messages;
 

@@ -24,6 +24,11 @@ pub struct Swept(pub Arc<Transcript>);
 #[rtype(result = "()")]
 pub struct Read(pub Arc<BankReading>);
 
+/// What it amounts to: from the statistics to an output that wants every report.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reported(pub Arc<BankReport>);
+
 /// Look into the slot: something newer is there.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
@@ -108,32 +113,46 @@ impl Slot {
 
 /// Where reports go: who is fed, and what he wants.
 #[derive(Clone)]
-pub struct Outlet {
-    slot: Slot,
-    nudge: Recipient<Nudge>,
-    full_only: bool,
+pub struct Outlet(Way);
+
+#[derive(Clone)]
+enum Way {
+    Newest { slot: Slot, nudge: Recipient<Nudge>, full_only: bool },
+    Every(Queue<Reported>),
 }
 
 impl Outlet {
     /// The newest full reading of each bank, through `slot`, for an output that looks when nudged.
     #[must_use]
     pub fn newest_full(slot: Slot, nudge: Recipient<Nudge>) -> Self {
-        Self { slot, nudge, full_only: true }
+        Self(Way::Newest { slot, nudge, full_only: true })
     }
 
     /// The newest full reading and the newest summary of each bank.
     #[must_use]
     pub fn newest(slot: Slot, nudge: Recipient<Nudge>) -> Self {
-        Self { slot, nudge, full_only: false }
+        Self(Way::Newest { slot, nudge, full_only: false })
+    }
+
+    /// Every report, through a queue, for an output that may miss none.
+    #[must_use]
+    pub fn every(queue: Queue<Reported>) -> Self {
+        Self(Way::Every(queue))
     }
 
     /// Hands over a report. A mailbox that is full has a nudge in it already, and whoever looks finds the
     /// newest; an output that is paused finds it when it goes on.
     pub fn offer(&self, report: &Arc<BankReport>) {
-        if self.full_only && report.reading.kind != SweepKind::Full {
-            return;
+        match &self.0 {
+            Way::Newest { full_only: true, .. } if report.reading.kind != SweepKind::Full => {}
+            Way::Newest { slot, nudge, .. } => {
+                slot.put(report.clone());
+                let _ = nudge.try_send(Nudge);
+            }
+            // A full queue counts what it drops.
+            Way::Every(queue) => {
+                queue.offer(Reported(report.clone()));
+            }
         }
-        self.slot.put(report.clone());
-        let _ = self.nudge.try_send(Nudge);
     }
 }

@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("supervise", &["model", "trouble", "logging"]),
     ("systemd", &["supervise"]),
     ("mqtt", &["model", "settings", "status", "trouble", "supervise"]),
-    ("store", &["model", "settings"]),
+    ("store", &["model", "settings", "trouble"]),
     ("web", &["model", "settings"]),
     (
         "actors",

@@ -1,0 +1,27 @@
+-- A battery in a full sweep.
+CREATE TABLE IF NOT EXISTS `battery_reading` (
+    `taken_at_ms` BIGINT NOT NULL,
+    `battery_id` INT NOT NULL,
+    `bank_id` INT NOT NULL,
+    `place` SMALLINT NOT NULL,
+    `voltage_mv` INT NULL,
+    `current_ma` INT NULL,
+    `temperature_mc` INT NULL,
+    `soc_percent` INT NULL,
+    `remaining_mah` BIGINT NULL,
+    `energy_mwh` BIGINT NULL,
+    `mos_temperature_mc` INT NULL,
+    `cell_voltage_low_mv` INT NULL,
+    `cell_voltage_high_mv` INT NULL,
+    `cell_temperature_low_mc` INT NULL,
+    `cell_temperature_high_mc` INT NULL,
+    `battery_events` BIGINT NULL,
+    `power_events` BIGINT NULL,
+    `system_fault` BIGINT NULL,
+    `other_events` VARCHAR(1000) NULL,
+    `clock_local_s` BIGINT NULL,
+    `soh_percent` INT NULL,
+    `cycles` BIGINT NULL,
+    `state_id` INT NOT NULL,
+    PRIMARY KEY (`taken_at_ms`, `battery_id`)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin;

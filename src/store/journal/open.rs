@@ -1,0 +1,176 @@
+//! Opening a journal: whose file is it, can it be trusted, is it free?
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use diesel::connection::SimpleConnection;
+use diesel::deserialize::QueryableByName;
+use diesel::result::QueryResult;
+use diesel::sql_types::{BigInt, Integer, Text};
+use diesel::{Connection, RunQueryDsl, SqliteConnection, sql_query};
+
+use super::JournalError;
+
+/// Marks the file as ours: "BWJL".
+const APPLICATION: i32 = 0x4257_4a4c;
+
+/// The newest format this version reads and writes.
+const FORMAT: i32 = 1;
+
+/// How many damaged files are kept; the last place is used over and over.
+const MOST_SET_ASIDE: usize = 3;
+
+/// Before anything is read. One process at a time, until it ends or dies; the wait covers a predecessor that is
+/// just ending.
+const MANNERS: &str =
+    "PRAGMA busy_timeout = 500; PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL;";
+
+/// A fresh file. Small pages, since what counts is how much each commit writes to flash, and a commit writes whole
+/// pages.
+const FRESH: &str = "
+    PRAGMA page_size = 1024;
+    PRAGMA journal_mode = WAL;
+    BEGIN IMMEDIATE;
+    CREATE TABLE entry (
+        seq INTEGER PRIMARY KEY NOT NULL,
+        kind TEXT NOT NULL,
+        bank TEXT NOT NULL,
+        taken_at_ms BIGINT NOT NULL,
+        payload BLOB NOT NULL
+    );
+    CREATE TABLE dead_letter (
+        id INTEGER PRIMARY KEY NOT NULL,
+        kind TEXT NOT NULL,
+        bank TEXT NOT NULL,
+        taken_at_ms BIGINT NOT NULL,
+        reason TEXT NOT NULL,
+        payload BLOB NOT NULL
+    );";
+
+/// The log is folded into the file each megabyte and cut back after a large transaction. Nothing is written anywhere
+/// else.
+const HOUSEKEEPING: &str = "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1000;
+    PRAGMA journal_size_limit = 2000000; PRAGMA temp_store = MEMORY;";
+
+/// A journal that is open, and what was in its way.
+#[derive(Debug)]
+pub struct Opened {
+    /// The journal.
+    pub journal: super::Journal,
+    /// The damaged file that was there.
+    pub set_aside: Option<SetAside>,
+}
+
+/// A damaged file that was moved out of the way and is kept for whoever wants to look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Where it is now.
+    pub to: PathBuf,
+    /// What was wrong.
+    pub reason: String,
+}
+
+/// What the file says it is.
+#[derive(QueryableByName)]
+struct Identity {
+    #[diesel(sql_type = Integer)]
+    application: i32,
+    #[diesel(sql_type = Integer)]
+    format: i32,
+    #[diesel(sql_type = BigInt)]
+    tables: i64,
+}
+
+#[derive(QueryableByName)]
+struct Verdict {
+    #[diesel(sql_type = Text)]
+    quick_check: String,
+}
+
+/// A connection to the journal at `path`, which is made where there is none; a damaged one is set aside first.
+pub(super) fn connect(path: &Path) -> Result<(SqliteConnection, Option<SetAside>), JournalError> {
+    match connect_as_it_is(path) {
+        Err(JournalError::Damaged { reason, .. }) => {
+            let to = set_aside(path)?;
+            Ok((connect_as_it_is(path)?, Some(SetAside { to, reason })))
+        }
+        other => Ok((other?, None)),
+    }
+}
+
+fn connect_as_it_is(path: &Path) -> Result<SqliteConnection, JournalError> {
+    let mut connection =
+        SqliteConnection::establish(&name(path)?).map_err(|error| JournalError::unopened(path, &error))?;
+    let identity = identity(&mut connection).map_err(|error| JournalError::of(path, &error))?;
+    match identity {
+        Identity { application: 0, format: 0, tables: 0 } => begin(&mut connection),
+        Identity { application: APPLICATION, format, .. } if format > FORMAT => {
+            return Err(JournalError::Newer { path: path.to_owned(), found: format, known: FORMAT });
+        }
+        Identity { application: APPLICATION, .. } => Ok(()),
+        Identity { .. } => return Err(JournalError::Foreign { path: path.to_owned() }),
+    }
+    .and_then(|()| connection.batch_execute(HOUSEKEEPING))
+    .map_err(|error| JournalError::of(path, &error))?;
+    let verdict: Verdict = sql_query("PRAGMA quick_check(1)")
+        .get_result(&mut connection)
+        .map_err(|error| JournalError::of(path, &error))?;
+    match verdict.quick_check.as_str() {
+        "ok" => Ok(connection),
+        reason => Err(JournalError::Damaged { path: path.to_owned(), reason: reason.to_owned() }),
+    }
+}
+
+/// What SQLite is told: a path that looks like anything else is a path all the same.
+fn name(path: &Path) -> Result<String, JournalError> {
+    let unreadable = || JournalError::Unreachable {
+        path: path.to_owned(),
+        reason: "the path is not valid UTF-8".to_owned(),
+    };
+    let text = path.to_str().ok_or_else(unreadable)?;
+    Ok(if path.is_absolute() { text.to_owned() } else { format!("./{text}") })
+}
+
+fn identity(connection: &mut SqliteConnection) -> QueryResult<Identity> {
+    connection.batch_execute(MANNERS)?;
+    sql_query(
+        "SELECT (SELECT application_id FROM pragma_application_id) AS application,
+                (SELECT user_version FROM pragma_user_version) AS format,
+                (SELECT count(*) FROM sqlite_schema) AS tables",
+    )
+    .get_result(connection)
+}
+
+/// All of it or nothing: who finds the marks finds the tables.
+fn begin(connection: &mut SqliteConnection) -> QueryResult<()> {
+    connection.batch_execute(&format!(
+        "{FRESH} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
+    ))
+}
+
+/// Moves the file and its log out of the way.
+fn set_aside(path: &Path) -> Result<PathBuf, JournalError> {
+    let moved = |to: &Path| {
+        // Its log first: without the file beside it, no fresh journal takes it for its own.
+        match fs::rename(beside(path, "-wal"), beside(to, "-wal")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => fs::rename(path, to),
+        }
+    };
+    let mut places = (1..=MOST_SET_ASIDE).map(|number| beside(path, &format!(".damaged-{number}")));
+    let last = beside(path, &format!(".damaged-{MOST_SET_ASIDE}"));
+    let to = places.find(|place| !place.exists()).unwrap_or(last);
+    moved(&to).map_err(|error| JournalError::Disk {
+        path: path.to_owned(),
+        reason: format!("it is damaged and can't be moved to {}: {error}", to.display()),
+    })?;
+    Ok(to)
+}
+
+/// The name with something appended.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}

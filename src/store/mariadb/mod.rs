@@ -1,0 +1,154 @@
+//! A server: MariaDB, or MySQL 8. One connection of our own; whatever is not about the data drops it, and the next
+//! call makes a new one.
+
+mod legacy;
+mod server;
+
+use diesel::mysql::{Mysql, MysqlConnection};
+use diesel_migrations::MigrationHarness;
+
+use crate::store::backend::reading_imports;
+use crate::store::error::Class;
+use crate::store::migrate::{self, MYSQL};
+use crate::store::writing::writing_imports;
+
+pub use legacy::Imported;
+pub use server::Server;
+
+reading_imports!();
+writing_imports!();
+
+/// A history on a server.
+pub struct MariaDb {
+    server: Server,
+    connection: Option<MysqlConnection>,
+    known: Known,
+}
+
+writing!(MysqlConnection, |query| query.for_update());
+reading!(MysqlConnection);
+store!(MariaDb);
+
+impl MariaDb {
+    /// Connects, makes the database where it is not there, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// The server can't be reached, refuses us, is too old, offers no encryption where that is asked for, or holds
+    /// what this version does not know.
+    pub fn open(server: &Server) -> Result<Self, StoreError> {
+        let mut store = Self { server: server.clone(), connection: None, known: Known::default() };
+        store.connected()?;
+        Ok(store)
+    }
+
+    /// The connection, made anew where it was lost. The server may be another one by then, so its schema is looked at again.
+    fn connected(&mut self) -> Result<&mut MysqlConnection, StoreError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let mut connection = self.server.connect()?;
+                self.bring_up_to_date(&mut connection)?;
+                connection
+            }
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    fn bring_up_to_date(&self, connection: &mut MysqlConnection) -> Result<(), StoreError> {
+        let server = &self.server;
+        let name = format!("{}/{}", server.name(), server.database);
+        let failed = |error: diesel::result::Error| server.failed(&error);
+        let known = migrate::versions::<Mysql>(&MYSQL);
+        let up_to_date = |connection: &mut MysqlConnection| {
+            let applied = applied(connection).map_err(failed)?;
+            migrate::refuse_newer(&name, &known, &applied)?;
+            Ok::<_, StoreError>(applied.len() == known.len())
+        };
+        if !up_to_date(connection)? {
+            server.lock_schema(connection)?;
+            // Another writer may have been at it while we waited.
+            if !up_to_date(connection)? {
+                let pending = connection.pending_migrations(MYSQL);
+                let pending =
+                    pending.map_err(|error| failed(diesel::result::Error::DeserializationError(error)))?;
+                for migration in &pending {
+                    connection.run_migration(migration).map_err(|error| server.failed(&unwrapped(error)))?;
+                }
+            }
+            server.unlock_schema(connection)?;
+        }
+        if server.legacy_table {
+            legacy::create(connection).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        let legacy_table = self.server.legacy_table;
+        self.transact(|connection, known| {
+            let mut writing = Writing { connection, known };
+            if legacy_table {
+                writing.legacy(records)?;
+            }
+            writing.write(records)
+        })
+    }
+
+    fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&mut MysqlConnection, &mut Known) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        let mut known = std::mem::take(&mut self.known);
+        let done = self.connected()?.transaction(|connection| work(connection, &mut known));
+        match done {
+            Ok(done) => {
+                self.known = known;
+                Ok(done)
+            }
+            Err(error) => {
+                // What was looked up in a transaction that came to nothing is nothing.
+                let error = self.server.failed(&error);
+                if error.class() != Class::Data {
+                    self.connection = None;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The server looks after its own files.
+    #[allow(
+        clippy::unnecessary_wraps,
+        clippy::unused_self,
+        reason = "the other backend has something to do here"
+    )]
+    fn after_pruning(&mut self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+}
+
+/// The database's own error, which a failed migration wraps.
+fn unwrapped(error: Box<dyn std::error::Error + Send + Sync>) -> diesel::result::Error {
+    match error.downcast::<diesel::result::Error>() {
+        Ok(error) => *error,
+        Err(error) => diesel::result::Error::DeserializationError(error),
+    }
+}
+
+/// The versions that the database has, read without touching it.
+fn applied(connection: &mut MysqlConnection) -> QueryResult<Vec<String>> {
+    let table = "SELECT COUNT(*) AS value FROM information_schema.TABLES \
+         WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '__diesel_schema_migrations'";
+    if diesel::sql_query(table).get_result::<server::Number>(connection)?.value == 0 {
+        return Ok(Vec::new());
+    }
+    let versions: Vec<Version> =
+        diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load(connection)?;
+    Ok(versions.into_iter().map(|row| row.version).collect())
+}
+
+#[derive(QueryableByName)]
+struct Version {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    version: String,
+}

@@ -1,0 +1,120 @@
+//! The history: every full reading in a database, old rows rolled up, one small trait in front of two backends.
+//!
+//! ```text
+//! report ─► Sweep, Minutes ─► Record ─► Store::insert ─┬─► sqlite    a file of our own
+//!           what is kept                one transaction └─► mariadb   a server, MySQL 8 too
+//! ```
+//! Backends share the tables (`schema`), the rows and the queries (`writing`, `reading`); each has its own way in, its own
+//! transactions and its own errors. `docs/database.md` is for those who query.
+
+mod backend;
+pub mod clock_gate;
+mod error;
+mod export;
+mod history;
+pub mod intake;
+pub mod journal;
+mod known;
+mod mariadb;
+mod migrate;
+mod reading;
+mod record;
+mod rollup;
+mod rows;
+pub mod said;
+mod schema;
+pub mod sink;
+mod sqlite;
+mod sums;
+mod text;
+mod values;
+mod writing;
+
+use jiff::Timestamp;
+
+use crate::settings::database::{DatabaseSettings, Tls};
+use crate::settings::endpoint::DatabaseUrl;
+
+pub use error::{Class, StoreError};
+pub use export::Rows;
+pub use history::{Asked, Point, Pruned, Retention, Step};
+pub use mariadb::{Imported, MariaDb, Server};
+pub use record::{Battery, Cell, Counter, Event, Identity, LogEntry, NotARecord, Record, Sweep, Whose};
+pub use rollup::{Minute, Minutes};
+pub use sqlite::SqliteFile;
+pub use sums::Sums;
+pub use values::{BankValues, BatteryValues, CellValues, Words};
+
+/// Dead letters kept: the newest.
+const LETTERS_KEPT: i32 = 1000;
+
+/// Where history is kept. Every call blocks until it is done, and belongs on a thread that nobody waits for.
+pub trait Store: Send {
+    /// Stores records in their order, all of them or none, in one transaction. What is there already stays as it is.
+    ///
+    /// # Errors
+    /// With [`Class::Data`] one of the records is at fault, and the others can be stored without it.
+    fn insert(&mut self, records: &[Record]) -> Result<(), StoreError>;
+
+    /// Keeps what could not be stored among the dead letters, of which there are so many at most.
+    ///
+    /// # Errors
+    /// As everywhere.
+    fn bury(&mut self, body: &[u8], reason: &str, at: Timestamp) -> Result<(), StoreError>;
+
+    /// One small step of retention, some milliseconds long; [`Pruned::more`] tells whether to go on.
+    ///
+    /// # Errors
+    /// As everywhere.
+    fn prune(&mut self, now: Timestamp, keep: &Retention) -> Result<Pruned, StoreError>;
+
+    /// What history says, oldest first.
+    ///
+    /// # Errors
+    /// As everywhere.
+    fn history(&mut self, asked: &Asked<'_>) -> Result<Vec<Point>, StoreError>;
+
+    /// Hands all rows in a span of time to `each`, as lines of comma-separated values without their ends, the header
+    /// first, bank after bank, each in order of time. `each` answers whether to go on.
+    ///
+    /// # Errors
+    /// As everywhere.
+    fn export(
+        &mut self,
+        rows: Rows,
+        span_ms: (i64, i64),
+        each: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<(), StoreError>;
+}
+
+/// Opens what the settings name, and brings its schema up to date.
+///
+/// # Errors
+/// It can't be reached or opened, or holds what this version does not know.
+pub fn open(settings: &DatabaseSettings) -> Result<Box<dyn Store>, StoreError> {
+    match &settings.url {
+        DatabaseUrl::Sqlite(_) if settings.legacy_table => Err(StoreError::NoLegacy),
+        DatabaseUrl::Sqlite(file) => Ok(Box::new(SqliteFile::open(file)?)),
+        DatabaseUrl::Mysql { .. } => Ok(Box::new(MariaDb::open(&server(settings)?)?)),
+    }
+}
+
+/// The server that the settings name.
+///
+/// # Errors
+/// They name a file.
+pub fn server(settings: &DatabaseSettings) -> Result<Server, StoreError> {
+    let DatabaseUrl::Mysql { user, host, port, database } = &settings.url else {
+        return Err(StoreError::NoLegacy);
+    };
+    Ok(Server {
+        host: host.clone(),
+        port: *port,
+        user: user.clone(),
+        password: settings.password.clone(),
+        database: database.clone(),
+        verify: settings.tls == Tls::Verify,
+        authorities: settings.tls_ca.clone(),
+        legacy_table: settings.legacy_table,
+    })
+}
