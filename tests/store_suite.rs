@@ -552,7 +552,9 @@ fn two_writers_at_once_lose_nothing(backend: &Backend) {
         }
     };
     std::thread::scope(|scope| {
-        ["east", "west"].map(|name| scope.spawn(write(name)));
+        for name in ["east", "west"] {
+            scope.spawn(write(name));
+        }
     });
     assert_eq!(backend.rows(&["name"], "FROM bank ORDER BY name"), ["east", "west"]);
     assert_eq!(
