@@ -19,6 +19,9 @@ pub mod console;
 // The way to a console: bytes in, bytes out.
 pub mod link;
 
+// What many sweeps tell: counters, plausibility, health, time to go.
+pub mod stats;
+
 // What is asked when, and the conversation that asks it.
 pub mod sweep;
 

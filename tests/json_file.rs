@@ -231,6 +231,7 @@ fn report(bank: &str, number: u64) -> Arc<BankReport> {
         bank: bank.into(),
         kind: SweepKind::Full,
         began_at: jiff::Timestamp::UNIX_EPOCH,
+        began: Instant::now(),
         took: Duration::ZERO,
         known: Vec::new(),
         exchanges: Vec::new(),

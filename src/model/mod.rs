@@ -2,6 +2,8 @@
 
 pub mod event_word;
 pub mod facts;
+pub mod identity;
+pub mod insight;
 pub mod place;
 pub mod reading;
 pub mod report;

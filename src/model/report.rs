@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::model::facts::{FactBook, Facts};
+use crate::model::insight::{BatteryInsight, Insight};
 use crate::model::place::Place;
 use crate::model::reading::BankReading;
 use crate::model::statistics::BankStatistics;
 
-/// One sweep's reading, its statistics, and the facts known at its time.
+/// One sweep's reading, its statistics, and what was known at its time.
 #[derive(Clone, Debug)]
 pub struct BankReport {
     /// What the sweep yielded.
@@ -18,6 +19,8 @@ pub struct BankReport {
     pub facts: Vec<Facts>,
     /// The facts known of the whole bank: a stack's own.
     pub bank_facts: Facts,
+    /// What no single sweep tells: counters, time to go, health.
+    pub insight: Insight,
     /// How the service has fared with this bank.
     pub service: ServiceCounters,
 }
@@ -50,7 +53,8 @@ impl ServiceCounters {
 }
 
 impl BankReport {
-    /// A report of one reading by itself: the facts are those its own answers stated.
+    /// A report of one reading by itself: the facts are those its own answers stated, and what only many sweeps
+    /// tell is absent.
     #[must_use]
     pub fn of_one(reading: BankReading) -> Self {
         let mut book = FactBook::default();
@@ -68,6 +72,8 @@ impl BankReport {
         let bank_facts = own.of(Place::FIRST);
         let incomplete = u64::from(!reading.missing.is_empty());
         let service = ServiceCounters { sweeps: 1, incomplete, ..ServiceCounters::default() };
-        Self { reading, statistics, facts, bank_facts, service }
+        let batteries = vec![BatteryInsight::default(); facts.len()];
+        let insight = Insight { batteries, ..Insight::default() };
+        Self { reading, statistics, facts, bank_facts, insight, service }
     }
 }

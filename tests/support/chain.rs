@@ -40,7 +40,13 @@ pub fn house(link: &str) -> Bank {
         beat: None,
         judge: Review::judge,
     };
-    let stats =
-        StatsSettings { started: Instant::now(), interval, facts_every, batteries: None, cells: None };
+    let stats = StatsSettings {
+        started: Instant::now(),
+        interval,
+        facts_every,
+        batteries: None,
+        cells: None,
+        ledger: None,
+    };
     Bank { serial, assemble, stats }
 }

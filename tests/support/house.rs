@@ -83,7 +83,8 @@ impl Port {
             judge: Review::judge,
         };
         let started = std::time::Instant::now();
-        let stats = StatsSettings { started, interval, facts_every, batteries: None, cells: None };
+        let stats =
+            StatsSettings { started, interval, facts_every, batteries: None, cells: None, ledger: None };
         Bank { serial, assemble, stats }
     }
 }
