@@ -197,6 +197,7 @@ impl Handler<Read> for StatsActor {
     fn handle(&mut self, Read(reading): Read, ctx: &mut Self::Context) {
         self.state.telling.tell(&reading);
         let report = Arc::new(self.report(&reading));
+        self.state.telling.tell_withheld(&report);
         self.outlets.iter().for_each(|outlet| outlet.offer(&report));
         self.keep(ctx);
     }

@@ -1,6 +1,8 @@
 //! What no single sweep can tell: energy and charge over the years, time to go, health.
 
+use crate::model::health::Health;
 use crate::model::identity::Identity;
+use crate::model::pace::Pace;
 use crate::model::units::{MilliampHours, MilliwattHours};
 
 /// What went in and out since counting began. None of the four ever steps back.
@@ -21,6 +23,10 @@ pub struct Turnover {
 pub struct Insight {
     /// Of the whole bank; of the stack in series.
     pub turnover: Option<Turnover>,
+    /// What came out of what went in, in percent, from one full charge to the next.
+    pub efficiency: Option<f64>,
+    /// On its way to full or empty; nothing while it is idle.
+    pub pace: Option<Pace>,
     /// A value a battery, by place.
     pub batteries: Vec<BatteryInsight>,
 }
@@ -34,4 +40,8 @@ pub struct BatteryInsight {
     pub turnover: Option<Turnover>,
     /// The place's, whoever sat there.
     pub place: Option<Turnover>,
+    /// On its way to full or empty; nothing while it is idle.
+    pub pace: Option<Pace>,
+    /// How it is.
+    pub health: Health,
 }

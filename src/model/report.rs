@@ -7,6 +7,7 @@ use crate::model::insight::{BatteryInsight, Insight};
 use crate::model::place::Place;
 use crate::model::reading::BankReading;
 use crate::model::statistics::BankStatistics;
+use crate::model::withheld::{Withheld, WithheldCounts};
 
 /// One sweep's reading, its statistics, and what was known at its time.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct BankReport {
     pub insight: Insight,
     /// How the service has fared with this bank.
     pub service: ServiceCounters,
+    /// What of this sweep was withheld: no battery can have had it.
+    pub withheld: Vec<Withheld>,
 }
 
 /// How the service has fared with a bank since it started.
@@ -40,6 +43,8 @@ pub struct ServiceCounters {
     pub power_events: u64,
     /// System faults that rose.
     pub system_faults: u64,
+    /// Values that were withheld because no battery can have had them.
+    pub withheld: WithheldCounts,
 }
 
 impl ServiceCounters {
@@ -74,6 +79,6 @@ impl BankReport {
         let service = ServiceCounters { sweeps: 1, incomplete, ..ServiceCounters::default() };
         let batteries = vec![BatteryInsight::default(); facts.len()];
         let insight = Insight { batteries, ..Insight::default() };
-        Self { reading, statistics, facts, bank_facts, insight, service }
+        Self { reading, statistics, facts, bank_facts, insight, service, withheld: Vec::new() }
     }
 }

@@ -10,15 +10,12 @@ use crate::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
 use crate::stats::energy::{Account, Flow, Sample};
 use crate::stats::ledger::Ledger;
 
-/// A gap of more full sweeps than this is not bridged: nobody knows what flowed meanwhile.
-const MOST_SWEEPS: u32 = 3;
 /// A battery that has not stated a label for so long has none to state: it is known by its place.
 const SETTLED: Duration = Duration::from_secs(60);
 
 /// The counting of one bank.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Counters {
-    interval: Duration,
     bank: Option<Sample>,
     seats: BTreeMap<Place, Seat>,
 }
@@ -34,26 +31,15 @@ struct Seat {
 }
 
 impl Counters {
-    /// For a bank that is swept in full each `interval`.
-    #[must_use]
-    pub fn new(interval: Duration) -> Self {
-        Self { interval, bank: None, seats: BTreeMap::new() }
-    }
-
-    /// Credits what flowed since the last reading.
-    pub fn count(&mut self, reading: &BankReading, facts: &[Facts], ledger: &mut Ledger) {
-        let most = MOST_SWEEPS * self.interval + reading.took;
+    /// Credits what flowed since the last reading. A gap of more than `most` is not bridged: nobody knows what
+    /// flowed meanwhile.
+    pub fn count(&mut self, reading: &BankReading, facts: &[Facts], most: Duration, ledger: &mut Ledger) {
         for (battery, facts) in reading.batteries.iter().zip(facts) {
             if battery.presence == Presence::Absent {
                 self.seats.remove(&battery.place);
                 continue;
             }
             self.credit(battery, facts, moment(reading, battery.place), most, ledger);
-            if let Some(identity) =
-                self.identity(battery.place).filter(|_| battery.presence == Presence::Present)
-            {
-                ledger.battery(identity).last_seen = reading.taken_at.as_second();
-            }
         }
         let at = middle(reading);
         let there = reading.batteries.iter().filter(|battery| battery.presence != Presence::Absent);

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::identity::Identity;
 use crate::model::place::Place;
+use crate::stats::cycle::Cycles;
 use crate::stats::energy::Account;
+use crate::stats::health::Learned;
 
 /// The version this program writes, and the newest it reads.
 const VERSION: u32 = 1;
@@ -25,6 +27,8 @@ const MOST_BATTERIES: usize = 256;
 pub struct Ledger {
     /// Of the bank as a whole; of the stack in series.
     pub bank: Account,
+    /// The full cycles of the bank.
+    pub cycles: Cycles,
     /// Of each place, whoever sat there.
     pub places: BTreeMap<Place, Account>,
     /// Of each battery, wherever it sat.
@@ -36,6 +40,10 @@ pub struct Ledger {
 pub struct BatteryBook {
     /// Its counters.
     pub account: Account,
+    /// Its full cycles.
+    pub cycles: Cycles,
+    /// What was learned of its health.
+    pub learned: Learned,
     /// Seconds since 1970 when it was last seen; 0 where the clock was not set.
     pub last_seen: i64,
 }
@@ -95,10 +103,11 @@ impl Ledger {
         }
         let ledger: Self =
             serde_json::from_slice(body).map_err(|error| LedgerError::Damaged(error.to_string()))?;
-        if ledger.accounts().all(Account::sound) {
+        let learned = ledger.batteries.values().all(|book| book.learned.sound());
+        if learned && ledger.accounts().all(Account::sound) {
             Ok(ledger)
         } else {
-            Err(damaged("a counter of it can't be"))
+            Err(damaged("a number in it can't have come from counting"))
         }
     }
 
@@ -107,15 +116,22 @@ impl Ledger {
         std::iter::once(&self.bank).chain(self.places.values()).chain(batteries)
     }
 
-    /// Takes over what was kept before; what has been counted meanwhile is added to it.
+    /// Takes over what was kept before; what has been counted meanwhile is added to it, and what little was learned
+    /// meanwhile gives way.
     pub fn join(&mut self, kept: Self) {
         self.bank.join(&kept.bank);
+        self.cycles = kept.cycles;
         for (place, account) in kept.places {
             self.places.entry(place).or_default().join(&account);
         }
         for (identity, kept) in kept.batteries {
             self.batteries.entry(identity).or_default().join(kept);
         }
+    }
+
+    /// Forgets what was learned of health; the counters stay.
+    pub fn forget_learned(&mut self) {
+        self.batteries.values_mut().for_each(|book| book.learned = Learned::default());
     }
 
     /// Whether the counters are the same.
@@ -140,7 +156,7 @@ impl BatteryBook {
         let mut account = kept.account;
         account.join(&self.account);
         let last_seen = kept.last_seen.max(self.last_seen);
-        *self = Self { account, last_seen };
+        *self = Self { account, last_seen, ..kept };
     }
 }
 

@@ -7,6 +7,7 @@ use slog::{Logger, debug, info, warn};
 
 use crate::console::command::Command;
 use crate::model::reading::{BankReading, Presence, SweepKind};
+use crate::model::report::BankReport;
 use crate::trouble::{Took, Trouble};
 
 /// From one summary line to the next.
@@ -23,6 +24,7 @@ pub(super) struct Telling {
     first_told: bool,
     summary: Option<Hour>,
     told_size: Option<(usize, Option<usize>)>,
+    withheld: Trouble,
 }
 
 /// What the hourly line sums up.
@@ -37,7 +39,8 @@ impl Telling {
     /// Nothing told yet.
     pub fn new(log: Logger, batteries: Option<u8>, cells: Option<u8>) -> Self {
         let (missing, first_told, summary, told_size) = (BTreeMap::new(), false, None, None);
-        Self { log, batteries, cells, missing, first_told, summary, told_size }
+        let withheld = Trouble::new();
+        Self { log, batteries, cells, missing, first_told, summary, told_size, withheld }
     }
 
     /// One reading.
@@ -57,6 +60,26 @@ impl Telling {
         };
         line(&self.log, !std::mem::replace(&mut self.first_told, true));
         self.tell_hour(reading);
+    }
+
+    /// Values that were withheld are told once, at a decreasing pace while it goes on, and when all are believed
+    /// again.
+    pub fn tell_withheld(&mut self, report: &BankReport) {
+        let (now, bank) = (Instant::now(), &*report.reading.bank);
+        let Some(first) = report.withheld.first() else {
+            if report.reading.kind == SweepKind::Full
+                && let Some(back) = self.withheld.recovered(now)
+            {
+                info!(self.log, "values plausible again"; "bank" => bank, "outage" => Took(back.outage));
+            }
+            return;
+        };
+        let reason = format!("{} {}", first.quantity.name(), first.why.name());
+        if let Some(say) = self.withheld.failed(now, &reason) {
+            let battery = first.battery.map_or_else(|| "stack".to_owned(), |place| place.to_string());
+            warn!(self.log, "value withheld"; "bank" => bank, "battery" => battery, "cell" => first.cell,
+                "reason" => %first, "withheld" => report.withheld.len(), "times" => say.count);
+        }
     }
 
     fn tell_hour(&mut self, reading: &BankReading) {
