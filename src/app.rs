@@ -25,6 +25,7 @@ use crate::console::assemble::assemble;
 use crate::console::review::Review;
 use crate::link::{Line, Link, LinkError};
 use crate::messages::{Nudge, Outlet, Queue, Slot};
+use crate::model::units::Percent;
 use crate::settings::{BankSettings, Batteries, CellLevel, DatabaseUrl, Settings, Wake};
 use crate::supervise::{
     Beats, Child, Fatal, Flush, Lifeline, Phase, Ping, Policy, Role, Signal, Signals, Supervisor, signals,
@@ -214,6 +215,7 @@ impl Bank {
             facts_every: rhythm.facts_every,
             batteries: counted,
             cells: settings.expected.and_then(|expected| expected.cells),
+            target_soc: Percent(settings.target_soc.into()),
             ledger: Some(LedgerFile {
                 path: data_dir.join(format!("{}_ledger.json", settings.name)),
                 every: KEEP_EVERY,

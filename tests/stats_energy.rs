@@ -4,6 +4,7 @@
 #[path = "support/living.rs"]
 mod living;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bankwatch::model::identity::Identity;
@@ -11,7 +12,7 @@ use bankwatch::model::insight::Turnover;
 use bankwatch::model::reading::SweepKind;
 use bankwatch::model::report::BankReport;
 use bankwatch::simulator::{Bank, Battery};
-use bankwatch::stats::ledger::Ledger;
+use bankwatch::stats::Stats;
 use living::{Living, plan};
 
 const DAY: u64 = 86_400;
@@ -19,9 +20,7 @@ const FULL: u64 = 10;
 
 fn living(batteries: usize, series: bool, seed: u64) -> Living {
     let bank = Bank::new(&bankwatch::simulator::BankPlan { series, ..plan(batteries, seed) });
-    let mut living = Living::new(bank, Duration::from_secs(FULL));
-    living.stats.adopt(Ledger::default());
-    living
+    Living::new(bank, Duration::from_secs(FULL))
 }
 
 /// Watt-hours in and out, ampere-hours in and out.
@@ -183,18 +182,24 @@ fn a_battery_without_a_label_is_known_by_its_place_after_a_minute() {
 
 #[test]
 fn totals_are_absent_until_what_was_kept_is_there_and_then_hold_both() {
-    let bank = Bank::new(&plan(1, 4));
-    let mut first = Living::new(bank, Duration::from_secs(FULL));
-    let absent = sweep_for(&mut first, 3600).insight;
-    assert_eq!((absent.turnover, absent.batteries[0].turnover), (None, None));
-    first.stats.adopt(Ledger::default());
-    let first_hour = sweep_for(&mut first, FULL).insight;
+    let mut first = living(1, false, 4);
+    let hour = sweep_for(&mut first, 3600).insight;
     let kept = first.stats.ledger().unwrap().clone();
 
     let mut second = Living::new(first.bank.clone(), Duration::from_secs(FULL));
-    sweep_for(&mut second, 3600);
+    second.stats = Stats::new(Duration::from_secs(FULL));
+    let absent = sweep_for(&mut second, 3600).insight;
+    assert_eq!(
+        (absent.turnover, absent.batteries[0].turnover, absent.batteries[0].place),
+        (None, None, None)
+    );
+    assert!(second.stats.ledger().is_none(), "what is not whole must not be written");
     second.stats.adopt(kept);
-    let both = sweep_for(&mut second, FULL).insight;
-    assert!(moved(both.turnover) > moved(first_hour.turnover));
-    assert!(moved(both.batteries[0].turnover) > moved(first_hour.batteries[0].turnover));
+    let told = sweep_for(&mut second, FULL).insight;
+    assert_eq!(told.turnover, hour.turnover, "what is told is what is on disk");
+    let both = Arc::new(second.stats.ledger().unwrap().clone());
+    second.stats.kept(both);
+    let told = sweep_for(&mut second, FULL).insight;
+    assert!(moved(told.turnover) > moved(hour.turnover));
+    assert!(moved(told.batteries[0].turnover) > moved(hour.batteries[0].turnover));
 }

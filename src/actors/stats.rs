@@ -16,8 +16,8 @@ use crate::model::facts::{FactBook, FactSource};
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, Presence, SweepKind};
 use crate::model::report::{BankReport, ServiceCounters};
+use crate::model::units::Percent;
 use crate::stats::Stats;
-use crate::stats::ledger::Ledger;
 use crate::supervise::{Flush, Ping, WorkerError};
 
 mod keeping;
@@ -43,6 +43,8 @@ pub struct StatsSettings {
     pub batteries: Option<u8>,
     /// How many cells in each of them.
     pub cells: Option<u8>,
+    /// The state of charge to which the time is told, beside full and empty.
+    pub target_soc: Percent,
     /// Where the counters are kept. Without it they begin anew with each start.
     pub ledger: Option<LedgerFile>,
 }
@@ -86,11 +88,9 @@ impl StatsActor {
     #[must_use]
     pub fn new(settings: StatsSettings, log: Logger, outlets: Vec<Outlet>) -> Self {
         let state = Memory::new(&settings, &log);
-        let mut stats = Stats::new(settings.interval);
+        let stats = if settings.ledger.is_some() { Stats::new } else { Stats::unkept }(settings.interval);
+        let stats = stats.aiming_at(settings.target_soc);
         let keeping = settings.ledger.clone().map(|file| Keeping::of(file, log.clone()));
-        if keeping.is_none() {
-            stats.adopt(Ledger::default());
-        }
         Self { settings, log, outlets, state, stats, keeping }
     }
 
@@ -124,9 +124,8 @@ impl StatsActor {
     }
 
     fn wrote(&mut self, outcome: Result<io::Result<()>, WorkerError>) {
-        if let Some(keeping) = &mut self.keeping {
-            keeping.wrote(outcome);
-        }
+        let kept = self.keeping.as_mut().and_then(|keeping| keeping.wrote(outcome));
+        kept.into_iter().for_each(|kept| self.stats.kept(kept));
     }
 
     fn learn(&mut self, reading: &BankReading, now: Duration) {
@@ -241,6 +240,7 @@ mod tests {
             facts_every: RARE,
             batteries: None,
             cells: None,
+            target_soc: Percent(20),
             ledger: None,
         };
         StatsActor::new(settings, Logger::root(slog::Discard, slog::o!()), Vec::new())

@@ -3,7 +3,7 @@
 use crate::model::health::Health;
 use crate::model::identity::Identity;
 use crate::model::pace::Pace;
-use crate::model::units::{MilliampHours, MilliwattHours};
+use crate::model::units::{MilliampHours, MilliwattHours, Percent};
 
 /// What went in and out since counting began. None of the four ever steps back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Insight {
     pub turnover: Option<Turnover>,
     /// What came out of what went in, in percent, from one full charge to the next.
     pub efficiency: Option<f64>,
+    /// A state of charge to which the time is of interest, beside full and empty.
+    pub target_soc: Percent,
     /// On its way to full or empty; nothing while it is idle.
     pub pace: Option<Pace>,
     /// A value a battery, by place.

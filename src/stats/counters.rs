@@ -14,14 +14,14 @@ use crate::stats::ledger::Ledger;
 const SETTLED: Duration = Duration::from_secs(60);
 
 /// The counting of one bank.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Counters {
     bank: Option<Sample>,
     seats: BTreeMap<Place, Seat>,
 }
 
 /// What sits at a place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Seat {
     since: Instant,
     identity: Option<Identity>,

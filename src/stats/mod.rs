@@ -19,6 +19,7 @@ pub mod observer;
 pub mod plausibility;
 pub mod time_to_go;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::facts::Facts;
@@ -27,6 +28,7 @@ use crate::model::pace::Pace;
 use crate::model::reading::{BankReading, BatteryReading, SweepKind};
 use crate::model::report::{BankReport, ServiceCounters};
 use crate::model::statistics::BankStatistics;
+use crate::model::units::Percent;
 use crate::model::withheld::WithheldCounts;
 use crate::stats::counters::Counters;
 use crate::stats::energy::Account;
@@ -39,18 +41,30 @@ use crate::stats::time_to_go::TimeToGo;
 const MOST_SWEEPS: u32 = 3;
 
 /// The memory of one bank.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Stats {
     interval: Duration,
+    target_soc: Percent,
+    /// What has been counted and learned.
     ledger: Ledger,
     /// Whether what was kept before has been taken over. Until then no total is known.
     whole: bool,
+    told: Told,
     withheld: WithheldCounts,
     passing: Passing,
 }
 
+/// Which totals are told.
+#[derive(Clone, Debug)]
+enum Told {
+    /// Those that are on disk: so not even a power cut makes one of them step back.
+    Kept(Arc<Ledger>),
+    /// The latest: nothing is kept anyhow.
+    Latest,
+}
+
 /// What is rebuilt after a failure.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Passing {
     plausibility: Plausibility,
     counters: Counters,
@@ -59,17 +73,37 @@ struct Passing {
 }
 
 impl Stats {
-    /// For a bank that is swept in full each `interval`. What it counts is told once [`Stats::adopt`] was called.
+    /// For a bank that is swept in full each `interval`. Totals are told once [`Stats::adopt`] was called, and as far
+    /// as [`Stats::kept`] says that they are on disk.
     #[must_use]
     pub fn new(interval: Duration) -> Self {
         let (ledger, withheld, passing) = (Ledger::default(), WithheldCounts::default(), Passing::default());
-        Self { interval, ledger, whole: false, withheld, passing }
+        let (target_soc, told) = (Percent(0), Told::Kept(Arc::default()));
+        Self { interval, target_soc, ledger, whole: false, told, withheld, passing }
+    }
+
+    /// The same, which tells the time to this state of charge as well.
+    #[must_use]
+    pub fn aiming_at(self, target_soc: Percent) -> Self {
+        Self { target_soc, ..self }
+    }
+
+    /// The same where nothing is kept: what is counted is told at once, and begins anew with each start.
+    #[must_use]
+    pub fn unkept(interval: Duration) -> Self {
+        Self { whole: true, told: Told::Latest, ..Self::new(interval) }
     }
 
     /// Takes over what was kept before: of a first start, nothing.
     pub fn adopt(&mut self, kept: Ledger) {
-        self.ledger.join(kept);
+        self.ledger.join(kept.clone());
         self.whole = true;
+        self.kept(Arc::new(kept));
+    }
+
+    /// Takes note of what is on disk now.
+    pub fn kept(&mut self, kept: Arc<Ledger>) {
+        self.told = Told::Kept(kept);
     }
 
     /// What must be kept; nothing before that which was kept has been taken over.
@@ -114,30 +148,36 @@ impl Stats {
         facts: &[Facts],
         (pace, paces): (Option<Pace>, Vec<Option<Pace>>),
     ) -> Insight {
-        let Self { ledger, whole, passing, .. } = self;
+        let Self { ledger, whole, told, passing, target_soc, .. } = self;
+        let told = match told {
+            Told::Kept(kept) => &**kept,
+            Told::Latest => &*ledger,
+        };
         let battery = |((battery, facts), pace): ((&BatteryReading, &Facts), Option<Pace>)| {
             let identity = passing.counters.identity(battery.place).cloned();
             if !*whole {
                 return BatteryInsight { identity, pace, ..BatteryInsight::default() };
             }
-            let place = ledger.places.get(&battery.place).map(Account::turnover).unwrap_or_default();
-            let book = identity.as_ref().and_then(|identity| ledger.batteries.get(identity));
             let (look, at) = (reading.kind == SweepKind::Full, reading.taken_at.as_second());
-            let whose = identity.as_ref().zip(book);
+            let whose =
+                identity.as_ref().and_then(|identity| Some((identity, ledger.batteries.get(identity)?)));
             let health = whose.map(|whose| passing.observer.health(battery, facts, whose, at, look));
+            let turnover = |account: Option<&Account>| account.map(Account::turnover).unwrap_or_default();
             BatteryInsight {
+                turnover: identity
+                    .as_ref()
+                    .map(|who| turnover(told.batteries.get(who).map(|book| &book.account))),
+                place: Some(turnover(told.places.get(&battery.place))),
                 identity,
-                turnover: book.map(|book| book.account.turnover()),
-                place: Some(place),
                 pace,
                 health: health.unwrap_or_default(),
             }
         };
         let batteries = reading.batteries.iter().zip(facts).zip(paces).map(battery).collect();
-        let bank = whole.then_some(&*ledger);
         Insight {
-            turnover: bank.map(|ledger| ledger.bank.turnover()),
-            efficiency: bank.and_then(|ledger| ledger.cycles.efficiency()),
+            turnover: whole.then(|| told.bank.turnover()),
+            efficiency: ledger.cycles.efficiency().filter(|_| *whole),
+            target_soc: *target_soc,
             pace,
             batteries,
         }

@@ -17,7 +17,7 @@ use crate::stats::ledger::{BatteryBook, Ledger};
 const LOOK_EVERY: Duration = Duration::from_secs(55);
 
 /// Who was looked at when.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Observer {
     looked: BTreeMap<Place, Instant>,
     /// The last judgement: between two full sweeps nothing new is seen.

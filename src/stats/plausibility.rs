@@ -18,7 +18,7 @@ use crate::model::word::Word;
 use crate::stats::limits::Rating;
 
 /// What was last said of each quantity.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Plausibility {
     /// Of the stack.
     stack: Gates,
@@ -29,7 +29,7 @@ pub struct Plausibility {
 type Key = (Quantity, u16);
 
 /// The gates of one battery, or of the stack.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Gates {
     barcode: Option<String>,
     said: BTreeMap<Key, Said>,

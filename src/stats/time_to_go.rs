@@ -18,7 +18,7 @@ const SETTLED: Duration = Duration::from_secs(60);
 const IDLE_PER_HOUR: f64 = 0.01;
 
 /// The smoothed currents of one bank.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TimeToGo {
     bank: Option<Smooth>,
     batteries: BTreeMap<Place, Smooth>,

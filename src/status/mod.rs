@@ -5,6 +5,7 @@
 pub mod insight;
 pub mod table;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -12,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::event_word::EventWord;
 use crate::model::facts::Facts;
-use crate::model::insight::BatteryInsight;
 use crate::model::reading::{BatteryReading, CellReading};
 use crate::model::report::{BankReport, ServiceCounters};
 use crate::model::statistics::BatteryStatistics;
@@ -185,6 +185,8 @@ pub struct SerialStat {
     pub efficiency: Option<f64>,
     /// Seconds the sweep took.
     pub ser_round_trip: f64,
+    /// Values that were withheld, by what they measure and why.
+    pub plausibility: BTreeMap<String, u64>,
 }
 
 impl Status {
@@ -217,7 +219,10 @@ impl Status {
             devices: batteries
                 .zip(facts)
                 .zip(&insight.batteries)
-                .map(|(((battery, values), facts), insight)| device(battery, values, facts, insight))
+                .map(|(((battery, values), facts), own)| {
+                    let keys = DeviceKeys::of(own, insight.target_soc);
+                    device(battery, values, facts, keys)
+                })
                 .collect(),
             cells_data,
             serial_stat: serial_stat(service, reading.took),
@@ -229,7 +234,7 @@ fn device(
     battery: &BatteryReading,
     values: &BatteryStatistics,
     facts: &Facts,
-    insight: &BatteryInsight,
+    insight: DeviceKeys,
 ) -> Device {
     let measured = &battery.measured;
     let bits = |word: &Option<EventWord>| word.as_ref().map(|word| word.bits);
@@ -256,7 +261,7 @@ fn device(
         capacity_ah: facts.nominal_capacity.map(|capacity| capacity.ampere_hours()),
         soh: facts.soh.map(|soh| soh.0),
         cycles: facts.cycles,
-        insight: DeviceKeys::of(insight),
+        insight,
     }
 }
 
@@ -314,6 +319,7 @@ fn serial_stat(service: &ServiceCounters, round_trip: Duration) -> SerialStat {
         sys_events_no: service.system_faults,
         efficiency: service.complete().map(|(complete, all)| decimal(complete.saturating_mul(100), all, 2)),
         ser_round_trip: decimal(millis(round_trip), 1000, 2),
+        plausibility: service.withheld.each().collect(),
     }
 }
 

@@ -9,6 +9,7 @@ use bankwatch::app::Bank;
 use bankwatch::console::assemble::assemble;
 use bankwatch::console::review::Review;
 use bankwatch::link::{Line, Link};
+use bankwatch::model::units::Percent;
 use bankwatch::sweep::conversation::Patience;
 use bankwatch::sweep::plan::Rhythm;
 
@@ -46,6 +47,7 @@ pub fn house(link: &str) -> Bank {
         facts_every,
         batteries: None,
         cells: None,
+            target_soc: Percent(20),
         ledger: None,
     };
     Bank { serial, assemble, stats }

@@ -19,6 +19,7 @@ use bankwatch::link::{Line, Link};
 use bankwatch::messages::{Nudge, Outlet, Slot};
 use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
 use bankwatch::supervise::{Child, Lifeline, Ping, Role, Supervisor};
+use bankwatch::model::units::Percent;
 use bankwatch::sweep::conversation::Patience;
 use bankwatch::sweep::plan::Rhythm;
 use slog::{Drain, Logger, Never, OwnedKVList, Record, o};
@@ -84,7 +85,7 @@ impl Port {
         };
         let started = std::time::Instant::now();
         let stats =
-            StatsSettings { started, interval, facts_every, batteries: None, cells: None, ledger: None };
+            StatsSettings { started, interval, facts_every, batteries: None, cells: None, target_soc: Percent(20), ledger: None };
         Bank { serial, assemble, stats }
     }
 }

@@ -37,7 +37,7 @@ pub struct Living {
 
 impl Living {
     pub fn new(bank: Bank, interval: Duration) -> Self {
-        Self { bank, stats: Stats::new(interval), start: Instant::now(), lived: Duration::ZERO }
+        Self { bank, stats: Stats::unkept(interval), start: Instant::now(), lived: Duration::ZERO }
     }
 
     /// Lets time pass.
@@ -112,6 +112,7 @@ pub fn milli(value: f64) -> i32 {
 }
 
 fn said(battery: &Battery, place: Place, kind: SweepKind) -> BatteryReading {
+    let balancing: Vec<bool> = battery.balancing().collect();
     let cells: Vec<CellReading> = battery
         .cell_voltages()
         .enumerate()
@@ -119,6 +120,7 @@ fn said(battery: &Battery, place: Place, kind: SweepKind) -> BatteryReading {
             voltage: Some(Millivolts(milli(volts))),
             temperature: Some(Millicelsius(milli(battery.temperature_at(index)))),
             base_state: Some(Word::new(battery.state().word())),
+            balancing: Some(balancing[index]),
             ..CellReading::default()
         })
         .collect();

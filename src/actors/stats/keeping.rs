@@ -48,7 +48,7 @@ pub(super) struct Keeping {
     state: State,
     busy: bool,
     tried: Option<Instant>,
-    written: Option<(Instant, Ledger)>,
+    written: Option<(Instant, Arc<Ledger>)>,
     trouble: Trouble,
 }
 
@@ -104,7 +104,7 @@ impl Keeping {
     fn is_new(&self, now: Instant, ledger: &Ledger) -> bool {
         self.written.as_ref().is_none_or(|(at, written)| {
             let quiet = now.saturating_duration_since(*at) < QUIET;
-            if quiet { !written.counted_as(ledger) } else { written != ledger }
+            if quiet { !written.counted_as(ledger) } else { **written != *ledger }
         })
     }
 
@@ -156,21 +156,24 @@ impl Keeping {
         deadline: Duration,
     ) -> impl Future<Output = Result<io::Result<()>, WorkerError>> + use<> {
         (self.busy, self.tried) = (true, Some(now));
-        let (file, content) = (self.file.clone(), ledger.clone());
+        let (file, content) = (self.file.clone(), Arc::new(ledger.clone()));
         self.written = Some((now, content.clone()));
-        self.worker.call(deadline.min(self.deadline), move || file.replace(&content.to_bytes()?))
+        self.worker.call(deadline.min(self.deadline), move || write(&file, &content))
     }
 
-    /// Takes note of how the writing ended.
-    pub fn wrote(&mut self, outcome: Result<io::Result<()>, WorkerError>) {
+    /// Takes note of how the writing ended, and says what is on disk now where it ended well.
+    pub fn wrote(&mut self, outcome: Result<io::Result<()>, WorkerError>) -> Option<Arc<Ledger>> {
         self.busy = false;
         let why = match outcome {
-            Ok(Ok(())) => return self.recovered(),
+            Ok(Ok(())) => {
+                self.recovered();
+                return self.written.as_ref().map(|(_, written)| written.clone());
+            }
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
         self.written = None;
-        self.failed::<()>(&why);
+        self.failed(&why)
     }
 
     /// Whoever waited for a reading or a writing is gone.
@@ -181,7 +184,7 @@ impl Keeping {
 
     /// Whether there is anything that is not on disk.
     pub fn lacks(&self, ledger: &Ledger) -> bool {
-        self.state == State::Kept && self.written.as_ref().is_none_or(|(_, written)| written != ledger)
+        self.state == State::Kept && self.written.as_ref().is_none_or(|(_, written)| **written != *ledger)
     }
 
     fn failed<T>(&mut self, reason: &str) -> Option<T> {
@@ -204,6 +207,14 @@ impl Keeping {
             info!(self.log, "ledger kept again"; "outage" => Took(back.outage));
         }
     }
+}
+
+/// Brings the ledger to the disk, on the worker's thread. Its new name is there as well when this returns, or a power
+/// cut could bring the old content back.
+fn write(file: &AtomicFile, ledger: &Ledger) -> io::Result<()> {
+    file.replace(&ledger.to_bytes()?)?;
+    let folder = file.path().parent().filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// What lies at `path`, on the worker's thread. A damaged file is moved aside, so that nothing of it is lost to

@@ -17,8 +17,9 @@ struct Marks {
 /// More resistance than the others, in ohms times ampere-hours: half a milliohm of a cell of 100 Ah is about as much as
 /// a new one has, and two milliohms trip its protection at full current.
 const RESISTANCE: Marks = Marks { watch: 0.05, failing: 0.2 };
-/// Below the others when nearly empty, in millivolts: 10 % of the capacity are some 60 mV at 10 %.
-const BELOW: Marks = Marks { watch: 60.0, failing: 250.0 };
+/// Below the others when nearly empty, in millivolts: sound cells stay within 25, and one that lacks a fifth of its
+/// capacity is 45 to 75 below.
+const BELOW: Marks = Marks { watch: 40.0, failing: 250.0 };
 /// Above the others when nearly full, in millivolts.
 const ABOVE: f64 = 20.0;
 /// Behind the others at both ends, in millivolts: so much is more than a balancer meets in a week.
@@ -31,8 +32,8 @@ const WARMTH: f64 = 5.0;
 const CAPACITY: Marks = Marks { watch: 80.0, failing: 60.0 };
 /// Its own state of health in percent.
 const SOH: Marks = Marks { watch: 80.0, failing: 60.0 };
-/// Its share of the current, in percent of what would be fair.
-const SHARE: Marks = Marks { watch: 50.0, failing: 10.0 };
+/// Its share of the current, in percent of what would be fair: sound ones of one age stay within 94 to 106.
+const SHARE: Marks = Marks { watch: 70.0, failing: 10.0 };
 /// Days without a full charge.
 const NOT_FULL: f64 = 30.0;
 /// The spread of the current on the plateau that a resistance can be told from, in capacities an hour, squared.
