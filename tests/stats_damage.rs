@@ -38,22 +38,9 @@ struct Listener {
 }
 
 impl Listener {
-    fn hears(&mut self, answers: &[(Command, Answer)]) -> Insight {
+    fn hears(&mut self, reading: &BankReading) -> Insight {
         self.passed += SWEEP;
-        let exchange = |(command, answer): &(Command, Answer)| Exchange {
-            command: *command,
-            outcome: Ok(answer.clone()),
-            asked: 1,
-        };
-        let reading: BankReading = assemble(&Transcript {
-            bank: "bank".into(),
-            kind: SweepKind::Full,
-            began_at: jiff::Timestamp::UNIX_EPOCH,
-            began: self.began + self.passed,
-            took: Duration::ZERO,
-            known: vec![Place::FIRST],
-            exchanges: answers.iter().map(exchange).collect(),
-        });
+        let reading = BankReading { began: self.began + self.passed, ..reading.clone() };
         for battery in &reading.batteries {
             for (source, facts) in &battery.facts {
                 self.facts.take(battery.place, *source, facts.clone(), self.passed);
@@ -64,8 +51,20 @@ impl Listener {
     }
 }
 
-fn framed(answers: Vec<(Command, Vec<u8>)>) -> Vec<(Command, Answer)> {
-    answers.into_iter().map(|(command, heard)| (command, Answer::from_transcript(&heard))).collect()
+fn framed((command, heard): &(Command, Vec<u8>)) -> Exchange {
+    Exchange { command: *command, outcome: Ok(Answer::from_transcript(heard)), asked: 1 }
+}
+
+fn read(exchanges: &[Exchange], began: Instant) -> BankReading {
+    assemble(&Transcript {
+        bank: "bank".into(),
+        kind: SweepKind::Full,
+        began_at: jiff::Timestamp::UNIX_EPOCH,
+        began,
+        took: Duration::ZERO,
+        known: vec![Place::FIRST],
+        exchanges: exchanges.to_vec(),
+    })
 }
 
 /// The bank's counters and those of the first place and of who sits there.
@@ -92,42 +91,42 @@ fn dialect_capacity(dialect: Dialect) -> i64 {
 fn every_digit_of(dialect: Dialect) -> (usize, usize) {
     let batteries = if dialect.is_stack() { 2 } else { 1 };
     let mut console = Simulation::new(dialect).batteries(batteries).console().unwrap();
-    let mut sweeps = Vec::new();
-    for _ in 0..9 {
-        sweeps.push(hear(&mut console, dialect));
+    let began = Instant::now();
+    let (stats, facts) = (Stats::unkept(SWEEP), FactBook::default());
+    let mut before = Listener { stats, facts, began, passed: Duration::ZERO };
+    let mut next = || {
         console.bank_mut().advance(SWEEP);
-    }
-    let (after, sound) = (framed(sweeps.pop().unwrap()), sweeps.pop().unwrap());
-    let mut before = Listener {
-        stats: Stats::unkept(SWEEP),
-        facts: FactBook::default(),
-        began: Instant::now(),
-        passed: Duration::ZERO,
+        let heard = hear(&mut console, dialect);
+        let exchanges: Vec<Exchange> = heard.iter().map(framed).collect();
+        let reading = read(&exchanges, began);
+        (heard, exchanges, reading)
     };
-    let mut at_first = None;
-    for sweep in sweeps {
-        at_first = Some(before.hears(&framed(sweep)));
-    }
-    let at_first = counters(&at_first.unwrap());
-    let told = |middle: &[(Command, Answer)]| {
+    let first: Vec<Insight> = (0..7).map(|_| before.hears(&next().2)).collect();
+    let (at_first, (heard, sound, sound_reading), (_, _, after)) = (counters(&first[6]), next(), next());
+    let told = |middle: &BankReading| {
         let mut listener = before.clone();
         listener.hears(middle);
         counters(&listener.hears(&after))
     };
-    let truth = told(&framed(sound.clone()));
+    let truth = told(&sound_reading);
     let cells = console.bank().batteries().map(|(_, battery)| battery.cell_count() as i64).sum();
     let (most_charge, most_energy) = most(dialect, cells);
     let (mut digits, mut moved) = (0, 0);
-    for (index, (command, heard)) in sound.iter().enumerate() {
-        let places = (command.to_string().len()..heard.len()).filter(|at| heard[*at].is_ascii_digit());
+    for (index, (command, said)) in heard.iter().enumerate() {
+        let places = (command.to_string().len()..said.len()).filter(|at| said[*at].is_ascii_digit());
         for (at, digit) in places.flat_map(|at| (b'0'..=b'9').map(move |digit| (at, digit))) {
-            if heard[at] == digit {
+            if said[at] == digit {
                 continue;
             }
-            let mut damaged = sound.clone();
-            damaged[index].1[at] = digit;
-            let told = told(&framed(damaged));
+            let (mut damaged, mut wrong) = (sound.clone(), said.clone());
+            wrong[at] = digit;
+            damaged[index] = framed(&(*command, wrong));
+            let reading = read(&damaged, began);
             digits += 1;
+            if reading == sound_reading {
+                continue;
+            }
+            let told = told(&reading);
             moved += usize::from(told != truth);
             for ((told, truth), first) in told.iter().zip(&truth).zip(&at_first) {
                 let what = || format!("{dialect:?}: {command:?}, byte {at} as {:?}", char::from(digit));

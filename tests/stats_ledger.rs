@@ -169,7 +169,7 @@ fn however_often_and_whenever_it_is_killed_no_counter_steps_back_and_a_minute_is
 fn house(link: &str, folder: &Path) -> Service {
     let mut run = program(folder);
     run.arg("run");
-    for set in ["bank.name=house", &format!("bank.link={link}"), "bank.interval=50ms"] {
+    for set in ["bank.name=house", &format!("bank.link={link}"), "bank.interval=100ms"] {
         run.args(["--set", set]);
     }
     Service::start(&mut run)

@@ -96,10 +96,10 @@ impl Plausibility {
 impl Gates {
     /// Another label is another battery, of which nothing has been said yet.
     fn are_of(&mut self, barcode: Option<&String>) {
-        if let Some(barcode) = barcode.filter(|barcode| self.barcode.as_ref() != Some(*barcode)) {
-            if self.barcode.replace(barcode.clone()).is_some() {
-                self.said.clear();
-            }
+        if let Some(barcode) = barcode.filter(|barcode| self.barcode.as_ref() != Some(*barcode))
+            && self.barcode.replace(barcode.clone()).is_some()
+        {
+            self.said.clear();
         }
     }
 }

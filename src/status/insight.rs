@@ -57,8 +57,10 @@ pub struct DeviceKeys {
     /// Hours until it is at the `target_soc` of the settings, as things go.
     pub time_to_target_h: Option<f64>,
     /// The verdict.
+    #[serde(default)]
     pub health: Verdict,
     /// What it stands on, the worst first.
+    #[serde(default)]
     pub health_reasons: Vec<String>,
     /// The cell that was mostly the lowest, from 1, and for how much of the last day.
     pub lowest_cell: Option<u16>,

@@ -186,6 +186,7 @@ pub struct SerialStat {
     /// Seconds the sweep took.
     pub ser_round_trip: f64,
     /// Values that were withheld, by what they measure and why.
+    #[serde(default)]
     pub plausibility: BTreeMap<String, u64>,
 }
 

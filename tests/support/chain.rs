@@ -47,7 +47,7 @@ pub fn house(link: &str) -> Bank {
         facts_every,
         batteries: None,
         cells: None,
-            target_soc: Percent(20),
+        target_soc: Percent(20),
         ledger: None,
     };
     Bank { serial, assemble, stats }

@@ -73,7 +73,7 @@ pub(super) enum Found {
     /// No file: a first start.
     Nothing,
     /// What was kept.
-    Ledger(Ledger),
+    Ledger(Box<Ledger>),
     /// It was damaged and lies beside now.
     SetAside { why: LedgerError, beside: PathBuf },
     /// It must not be touched.
@@ -132,7 +132,7 @@ impl Keeping {
         let target = self.file.path().display().to_string();
         let (state, ledger) = match found {
             Found::Nothing => (State::Kept, Some(Ledger::default())),
-            Found::Ledger(ledger) => (State::Kept, Some(ledger)),
+            Found::Ledger(ledger) => (State::Kept, Some(*ledger)),
             Found::SetAside { why, beside } => {
                 error!(self.log, "ledger set aside, counters begin anew"; "reason" => %why, "target" => target,
                     "beside" => %beside.display());
@@ -226,7 +226,7 @@ fn look(path: &Path) -> io::Result<Found> {
         Err(error) => return Err(error),
     };
     match Ledger::from_bytes(&bytes) {
-        Ok(ledger) => Ok(Found::Ledger(ledger)),
+        Ok(ledger) => Ok(Found::Ledger(Box::new(ledger))),
         Err(why @ LedgerError::Newer { .. }) => Ok(Found::Newer(why)),
         Err(why @ LedgerError::Damaged(_)) => {
             let mut name = path.file_name().unwrap_or_default().to_owned();
