@@ -1,9 +1,9 @@
 //! The figures of `docs/performance.md`: sweep time against the wire's own time, throughput of framing and
-//! parsers, processor time and memory of the service.
+//! parsers, what the statistics cost, processor time and memory of the service.
 //!
 //! ```text
-//! cargo bench --bench performance            all three
-//! cargo bench --bench performance -- parser  one of: sweep, parser, service
+//! cargo bench --bench performance            all four
+//! cargo bench --bench performance -- parser  one of: sweep, parser, stats, service
 //! ```
 #![allow(clippy::expect_used, reason = "a benchmark that can't be set up has nothing to print")]
 
@@ -16,12 +16,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bankwatch::console::assemble::assemble;
 use bankwatch::console::command::Command;
 use bankwatch::console::frame::{Framer, Progress};
 use bankwatch::console::parsed;
 use bankwatch::console::review::Review;
+use bankwatch::console::transcript::{Exchange, Transcript};
 use bankwatch::link::{Io, Line, Link};
+use bankwatch::model::facts::Facts;
+use bankwatch::model::reading::SweepKind;
+use bankwatch::model::report::{BankReport, ServiceCounters};
 use bankwatch::simulator::{Dialect, Simulation};
+use bankwatch::stats::Stats;
 use bankwatch::sweep::conversation::{Conversation, Patience};
 use bankwatch::sweep::plan::Rhythm;
 use bankwatch::sweep::sweeper::{Sweeper, Swept};
@@ -30,7 +36,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 fn main() {
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let parts: [(&str, fn()); 3] = [("sweep", sweep), ("parser", parser), ("service", service)];
+    let parts: [(&str, fn()); 4] =
+        [("sweep", sweep), ("parser", parser), ("stats", stats), ("service", service)];
     for (name, part) in parts {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             part();
@@ -165,6 +172,39 @@ fn throughput(bytes: usize, mut work: impl FnMut()) -> f64 {
         rounds += 50;
     }
     bytes as f64 * f64::from(rounds) / began.elapsed().as_secs_f64() / 1e6
+}
+
+/// One sweep of 16 batteries of 16 cells through everything between the parser and the outputs.
+fn stats() {
+    const SWEEPS: u32 = 20_000;
+    println!("\n| sweep of 16 × 16 | took |");
+    println!("|---|---|");
+    let mut console = Simulation::new(Dialect::Pytes).batteries(16).console().expect("a simulated bank");
+    for (kind, each) in [(SweepKind::Full, 10), (SweepKind::Summary, 2)] {
+        let details = (1..=16).flat_map(|place| [format!("pwr {place}"), format!("bat {place}")]);
+        let questions = std::iter::once("pwr".to_owned()).chain(details);
+        let asked = if kind == SweepKind::Full { usize::MAX } else { 1 };
+        let exchanges = questions.take(asked).map(|question| {
+            let bytes = console.type_bytes(format!("{question}\n").as_bytes());
+            let command = question.parse().expect("a command");
+            Exchange { command, outcome: Ok(frame(&question, &bytes)), asked: 1 }
+        });
+        let (began, began_at) =
+            (Instant::now(), jiff::Timestamp::from_second(1_790_000_000).expect("a time"));
+        let (bank, known, took) = (Arc::from("bench"), Vec::new(), Duration::from_secs(1));
+        let exchanges = exchanges.collect();
+        let mut reading = assemble(&Transcript { bank, kind, began_at, began, took, known, exchanges });
+        let mut stats = Stats::unkept(Duration::from_secs(10));
+        let facts: Vec<Facts> = BankReport::of_one(reading.clone()).facts;
+        let start = Instant::now();
+        for _ in 0..SWEEPS {
+            reading.began += Duration::from_secs(each);
+            let (facts, bank_facts) = (facts.clone(), Facts::default());
+            let report = stats.report(reading.clone(), facts, bank_facts, ServiceCounters::default());
+            drop(std::hint::black_box(report));
+        }
+        println!("| {} | {:.0} µs |", kind.word(), start.elapsed().as_secs_f64() * 1e6 / f64::from(SWEEPS));
+    }
 }
 
 /// The service itself: at the predecessor's measure (4 batteries of 16 cells at 115200 baud, every 5 s), idle

@@ -8,6 +8,7 @@
 //! Outputs start before their sources and end after them.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,13 +20,14 @@ use crate::actors::json_file::JsonFileActor;
 use crate::actors::mqtt::{Broker, MqttActor};
 use crate::actors::parser::{Assemble, ParserActor};
 use crate::actors::serial::{SerialActor, SerialSettings};
-use crate::actors::stats::{StatsActor, StatsSettings};
+use crate::actors::stats::{LedgerFile, StatsActor, StatsSettings};
 use crate::actors::systemd::SystemdActor;
 use crate::actors::terminal::TerminalActor;
 use crate::console::assemble::assemble;
 use crate::console::review::Review;
 use crate::link::{Line, Link, LinkError};
 use crate::messages::{Nudge, Outlet, Queue, Slot};
+use crate::model::units::Percent;
 use crate::mqtt::herald::BankView;
 use crate::mqtt::session::Patience as BrokerPatience;
 use crate::settings::{BankSettings, Batteries, CellLevel, Settings, Wake};
@@ -46,6 +48,8 @@ const LIVELY: Duration = Duration::from_secs(120);
 const STATUS_EVERY: Duration = Duration::from_secs(30);
 /// A bank is offline when nothing came for so many of its intervals.
 const OFFLINE_AFTER: u32 = 3;
+/// From one writing of a bank's counters to the next: with its deadline, a power cut costs less than a minute.
+const KEEP_EVERY: Duration = Duration::from_secs(45);
 /// Sweeps that may wait for a stage of the chain.
 const CHAIN_QUEUE: usize = 8;
 /// Sweeps that may wait for the history.
@@ -126,7 +130,11 @@ pub enum AppError {
 /// # Errors
 /// It could not begin, or the port's chain can't go on.
 pub fn run(plan: Plan, log: &Logger, hangup: &dyn Fn(&Logger)) -> Result<(), AppError> {
-    let banks = plan.settings.banks.iter().map(|settings| Bank::of(settings, &plan.workings));
+    let banks = plan
+        .settings
+        .banks
+        .iter()
+        .map(|settings| Bank::of(settings, &plan.settings.data_dir, &plan.workings));
     let banks = banks.collect::<Result<Vec<_>, _>>()?;
     actix::System::new().block_on(serve(plan, banks, log, hangup))
 }
@@ -187,11 +195,11 @@ pub struct Bank {
 }
 
 impl Bank {
-    /// What the settings say of a bank.
+    /// What the settings say of a bank, whose counters are kept in `data_dir`.
     ///
     /// # Errors
     /// The link's text is none.
-    pub fn of(settings: &BankSettings, workings: &Workings) -> Result<Self, AppError> {
+    pub fn of(settings: &BankSettings, data_dir: &Path, workings: &Workings) -> Result<Self, AppError> {
         let line = Line { baud: settings.baud, dtr: settings.dtr, rts: settings.rts };
         let link = Link::parse(&settings.link, line);
         let link = link.map_err(|error| AppError::Link { bank: settings.name.clone(), error })?;
@@ -206,6 +214,12 @@ impl Bank {
             facts_every: rhythm.facts_every,
             batteries: counted,
             cells: settings.expected.and_then(|expected| expected.cells),
+            target_soc: Percent(settings.target_soc.into()),
+            ledger: Some(LedgerFile {
+                path: data_dir.join(format!("{}_ledger.json", settings.name)),
+                every: KEEP_EVERY,
+                deadline: workings.write_deadline,
+            }),
         };
         let serial = SerialSettings {
             bank: Arc::from(settings.name.as_str()),

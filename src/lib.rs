@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! console ─► SerialActor ─Transcript─► ParserActor ─BankReading─► StatsActor ─BankReport─► JsonFileActor
-//!            owns the port             typed values               totals, facts           <bank>_status.json
+//!            owns the port             typed values               totals, counters        <bank>_status.json
 //! ```
 //! The rooms, from plain values inside to the process outside; `tests/imports.rs` holds who may know whom.
 
@@ -18,6 +18,9 @@ pub mod console;
 
 // The way to a console: bytes in, bytes out.
 pub mod link;
+
+// What many sweeps tell: counters, plausibility, health, time to go.
+pub mod stats;
 
 // What is asked when, and the conversation that asks it.
 pub mod sweep;

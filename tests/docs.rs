@@ -17,6 +17,7 @@ use bankwatch::mqtt::words::{OTHER, STATES, STATUSES};
 use bankwatch::settings::CellLevel;
 use bankwatch::settings::key::SECTIONS;
 use bankwatch::simulator::{Dialect, Fault, Simulation};
+use bankwatch::stats::limits::{ANY_STEP, LIMITS};
 use serde_json::Value;
 
 fn root() -> &'static Path {
@@ -169,6 +170,28 @@ fn the_tolerances_are_those_in_force() {
             tolerance.per_second.to_string(),
             range,
             tolerance.source.to_owned(),
+        ]
+    });
+    assert_eq!(written, known.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_limits_of_plausibility_are_those_in_force() {
+    let text = page("docs/battery-health.md");
+    let written: Vec<Vec<String>> = rows(&text, "## Plausibility")
+        .iter()
+        .filter(|row| row[0].starts_with('`'))
+        .map(|row| [row[0], row[2], row[3], row[4], row[5]].map(str::to_owned).to_vec())
+        .collect();
+    let known = LIMITS.iter().map(|limit| {
+        let step = if limit.step == ANY_STEP { "any".to_owned() } else { limit.step.to_string() };
+        let (low, high) = limit.range;
+        vec![
+            format!("`{}`", limit.quantity.name()),
+            format!("{low} to {high}"),
+            step,
+            limit.per_second.to_string(),
+            limit.source.to_owned(),
         ]
     });
     assert_eq!(written, known.collect::<Vec<_>>());

@@ -231,6 +231,7 @@ fn report(bank: &str, number: u64) -> Arc<BankReport> {
         bank: bank.into(),
         kind: SweepKind::Full,
         began_at: jiff::Timestamp::UNIX_EPOCH,
+        began: Instant::now(),
         took: Duration::ZERO,
         known: Vec::new(),
         exchanges: Vec::new(),
@@ -420,5 +421,5 @@ fn a_full_disk_is_told_once_and_recovered_from() {
     assert_eq!(serde_json::from_slice::<Status>(&text).unwrap().powers, 2);
     assert!(service.stop().success());
     assert_eq!(service.said(" output ").len(), 2, "{:#?}", service.heard);
-    assert_eq!(names(folder.path()), ["house_status.json"]);
+    assert_eq!(names(folder.path()), ["house_ledger.json", "house_status.json"]);
 }

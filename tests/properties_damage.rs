@@ -6,7 +6,7 @@
 mod asked;
 
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use asked::ask;
 use bankwatch::console::answer::Answer;
@@ -144,6 +144,7 @@ fn read_by_all(command: Command, answer: Answer) {
         bank: "bank".into(),
         kind: SweepKind::Full,
         began_at: jiff::Timestamp::UNIX_EPOCH,
+        began: Instant::now(),
         took: Duration::ZERO,
         known: vec![Place::FIRST],
         exchanges: vec![exchange.clone(), exchange],

@@ -7,7 +7,7 @@
 mod asked;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use asked::ask;
 use bankwatch::console::answer::Answer;
@@ -49,6 +49,7 @@ fn read(answers: Vec<(Command, Option<Vec<u8>>)>) -> BankReading {
         bank: "bank".into(),
         kind: SweepKind::Full,
         began_at: jiff::Timestamp::UNIX_EPOCH,
+        began: Instant::now(),
         took: Duration::ZERO,
         known: Place::up_to(SECOND).collect(),
         exchanges: answers.into_iter().map(exchange).collect(),

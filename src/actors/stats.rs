@@ -1,22 +1,34 @@
-//! Adds to a reading what it amounts to and the facts known at its time. The one stage with a memory: facts,
-//! counters, and which troubles it has told.
+//! Adds to a reading what it amounts to, the facts known at its time and what many sweeps tell. The one stage with a
+//! memory: facts, counters, health, and which troubles it has told.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Context, Handler, Supervised};
-use slog::{Logger, debug, info, warn};
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, Supervised, WrapFuture, fut,
+};
+use slog::Logger;
 
-use crate::console::command::Command;
 use crate::messages::{Outlet, Read};
-use crate::model::facts::{FactBook, FactSource, Facts};
+use crate::model::facts::{FactBook, FactSource};
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, Presence, SweepKind};
 use crate::model::report::{BankReport, ServiceCounters};
-use crate::model::statistics::BankStatistics;
-use crate::supervise::{Flush, Ping};
-use crate::trouble::{Took, Trouble};
+use crate::model::units::Percent;
+use crate::stats::Stats;
+use crate::supervise::{Flush, Ping, WorkerError};
+
+mod keeping;
+mod telling;
+
+pub use keeping::LedgerFile;
+use keeping::{Errand, Keeping};
+use telling::Telling;
+
+/// How long the last writing may take when the service stops.
+const LAST_WRITE: Duration = Duration::from_secs(2);
 
 /// All that the statistics need to know.
 #[derive(Clone, Debug)]
@@ -31,6 +43,10 @@ pub struct StatsSettings {
     pub batteries: Option<u8>,
     /// How many cells in each of them.
     pub cells: Option<u8>,
+    /// The state of charge to which the time is told, beside full and empty.
+    pub target_soc: Percent,
+    /// Where the counters are kept. Without it they begin anew with each start.
+    pub ledger: Option<LedgerFile>,
 }
 
 /// The statistics of one bank.
@@ -39,10 +55,12 @@ pub struct StatsActor {
     log: Logger,
     outlets: Vec<Outlet>,
     state: Memory,
+    /// These outlive restarts: counters never step back, and threads that hang stay counted.
+    stats: Stats,
+    keeping: Option<Keeping>,
 }
 
 /// What is rebuilt after a failure.
-#[derive(Default)]
 struct Memory {
     facts: FactBook,
     /// A stack's own facts, held as if it were its first battery.
@@ -50,44 +68,64 @@ struct Memory {
     counters: ServiceCounters,
     /// Bits that stood in each battery's event words at the last look: cells, battery, system.
     events: BTreeMap<Place, [u32; 3]>,
-    missing: BTreeMap<String, Trouble>,
-    first_told: bool,
-    summary: Option<Hour>,
-    told_size: Option<(usize, Option<usize>)>,
+    telling: Telling,
 }
 
-/// What the hourly line sums up.
-struct Hour {
-    since: Instant,
-    sweeps: u64,
-    asked_again: u64,
-    incomplete: u64,
+impl Memory {
+    fn new(settings: &StatsSettings, log: &Logger) -> Self {
+        Self {
+            facts: FactBook::default(),
+            bank_facts: FactBook::default(),
+            counters: ServiceCounters::default(),
+            events: BTreeMap::new(),
+            telling: Telling::new(log.clone(), settings.batteries, settings.cells),
+        }
+    }
 }
-
-/// From one summary line to the next.
-const HOUR: Duration = Duration::from_secs(3_600);
 
 impl StatsActor {
     /// Feeds `outlets`.
     #[must_use]
     pub fn new(settings: StatsSettings, log: Logger, outlets: Vec<Outlet>) -> Self {
-        Self { settings, log, outlets, state: Memory::default() }
+        let state = Memory::new(&settings, &log);
+        let stats = if settings.ledger.is_some() { Stats::new } else { Stats::unkept }(settings.interval);
+        let stats = stats.aiming_at(settings.target_soc);
+        let keeping = settings.ledger.clone().map(|file| Keeping::of(file, log.clone()));
+        Self { settings, log, outlets, state, stats, keeping }
     }
 
     fn report(&mut self, reading: &BankReading) -> BankReport {
         let now = self.settings.started.elapsed();
         self.learn(reading, now);
         self.count(reading, now);
-        let facts: Vec<Facts> =
-            reading.batteries.iter().map(|battery| self.state.facts.of(battery.place)).collect();
-        let statistics = BankStatistics::of(reading, &facts);
-        BankReport {
-            reading: reading.clone(),
-            statistics,
-            facts,
-            bank_facts: self.state.bank_facts.of(Place::FIRST),
-            service: self.state.counters,
+        let facts = reading.batteries.iter().map(|battery| self.state.facts.of(battery.place)).collect();
+        let bank_facts = self.state.bank_facts.of(Place::FIRST);
+        self.stats.report(reading.clone(), facts, bank_facts, self.state.counters)
+    }
+
+    /// Reads or writes the ledger where that is due. Readings go on meanwhile.
+    fn keep(&mut self, ctx: &mut Context<Self>) {
+        let (Some(keeping), now) = (&mut self.keeping, Instant::now()) else { return };
+        let ledger = self.stats.ledger();
+        match (keeping.due(now, ledger), ledger) {
+            (Some(Errand::Read), _) => {
+                let found = keeping.read(now).into_actor(self).map(|found, actor, _| {
+                    let kept = actor.keeping.as_mut().and_then(|keeping| keeping.found(found));
+                    kept.into_iter().for_each(|kept| actor.stats.adopt(kept));
+                });
+                ctx.spawn(found);
+            }
+            (Some(Errand::Write), Some(ledger)) => {
+                let wrote = keeping.write(now, ledger, Duration::MAX).into_actor(self);
+                ctx.spawn(wrote.map(|outcome, actor, _| actor.wrote(outcome)));
+            }
+            _ => {}
         }
+    }
+
+    fn wrote(&mut self, outcome: Result<io::Result<()>, WorkerError>) {
+        let kept = self.keeping.as_mut().and_then(|keeping| keeping.wrote(outcome));
+        kept.into_iter().for_each(|kept| self.stats.kept(kept));
     }
 
     fn learn(&mut self, reading: &BankReading, now: Duration) {
@@ -134,116 +172,33 @@ impl StatsActor {
             }
         }
     }
-
-    fn tell(&mut self, reading: &BankReading) {
-        self.tell_missing(reading);
-        self.tell_size(reading);
-        let line = |log: &Logger, info: bool| {
-            let (batteries, kind) = (present(reading), reading.kind.word());
-            let (bank, again, took) = (&*reading.bank, reading.asked_again, Took(reading.took));
-            if info {
-                info!(log, "sweep complete"; "bank" => bank, "kind" => kind, "batteries" => batteries,
-                    "asked_again" => again, "took" => took);
-            } else {
-                debug!(log, "sweep complete"; "bank" => bank, "kind" => kind, "batteries" => batteries,
-                    "asked_again" => again, "took" => took);
-            }
-        };
-        line(&self.log, !std::mem::replace(&mut self.state.first_told, true));
-        self.tell_hour(reading);
-    }
-
-    fn tell_hour(&mut self, reading: &BankReading) {
-        let fresh = || Hour { since: Instant::now(), sweeps: 0, asked_again: 0, incomplete: 0 };
-        let hour = self.state.summary.get_or_insert_with(fresh);
-        hour.sweeps += 1;
-        hour.asked_again += u64::from(reading.asked_again);
-        hour.incomplete += u64::from(!reading.missing.is_empty());
-        if hour.since.elapsed() >= HOUR {
-            info!(self.log, "sweeps of the last hour"; "bank" => &*reading.bank, "sweeps" => hour.sweeps,
-                "asked_again" => hour.asked_again, "incomplete" => hour.incomplete);
-            self.state.summary = None;
-        }
-    }
-
-    /// What is missing from a sweep is told once, at a decreasing pace while it lasts, and when it is back.
-    fn tell_missing(&mut self, reading: &BankReading) {
-        let now = Instant::now();
-        let bank = &*reading.bank;
-        for missing in &reading.missing {
-            let trouble = self.state.missing.entry(missing.command.clone()).or_default();
-            if let Some(say) = trouble.failed(now, &missing.reason) {
-                let battery = missing.battery.map_or_else(|| "all".to_owned(), |place| place.to_string());
-                warn!(self.log, "battery missing"; "bank" => bank, "battery" => battery, "command" => &missing.command,
-                    "reason" => &missing.reason, "asked" => missing.asked, "times" => say.count);
-            }
-        }
-        let still = |command: &str| reading.missing.iter().any(|missing| missing.command == command);
-        let log = &self.log;
-        self.state.missing.retain(|command, trouble| {
-            let asked = reading.kind == SweepKind::Full || command == "pwr";
-            if !asked || still(command) {
-                return true;
-            }
-            // A battery that the table says is not there has not come back.
-            let place = command.parse().ok().and_then(Command::place);
-            if reading.batteries.iter().any(|b| Some(b.place) == place && b.presence == Presence::Absent) {
-                return false;
-            }
-            if let Some(back) = trouble.recovered(now) {
-                info!(log, "battery back"; "bank" => bank, "command" => command.clone(), "outage" => Took(back.outage));
-            }
-            false
-        });
-    }
-
-    /// Settings that speak of another number of batteries or cells than the bank has are told on change.
-    fn tell_size(&mut self, reading: &BankReading) {
-        if reading.kind != SweepKind::Full || !reading.missing.is_empty() {
-            return;
-        }
-        let present = present(reading);
-        let expected = self.settings.cells.map(usize::from);
-        let other = |count: &usize| expected.is_some_and(|expected| *count != expected);
-        let counts = reading.batteries.iter().filter_map(|battery| Some(battery.cells.as_ref()?.len()));
-        let size = (present, counts.into_iter().find(other));
-        if self.state.told_size.replace(size) == Some(size) {
-            return;
-        }
-        if let Some(batteries) = self.settings.batteries.filter(|expected| usize::from(*expected) != present)
-        {
-            warn!(self.log, "batteries differ from the settings"; "bank" => &*reading.bank,
-                "settings" => batteries, "found" => present);
-        }
-        if let (Some(settings), Some(found)) = (expected, size.1) {
-            warn!(self.log, "cells differ from the settings"; "bank" => &*reading.bank,
-                "settings" => settings, "found" => found);
-        }
-    }
-}
-
-/// How many batteries are there.
-fn present(reading: &BankReading) -> usize {
-    reading.batteries.iter().filter(|battery| battery.presence == Presence::Present).count()
 }
 
 impl Actor for StatsActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.keep(ctx);
+    }
 }
 
 impl Supervised for StatsActor {
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.state = Memory::default();
+        self.state = Memory::new(&self.settings, &self.log);
+        self.stats.begin_anew();
+        self.keeping.iter_mut().for_each(Keeping::forget_errand);
     }
 }
 
 impl Handler<Read> for StatsActor {
     type Result = ();
 
-    fn handle(&mut self, Read(reading): Read, _: &mut Self::Context) {
-        self.tell(&reading);
+    fn handle(&mut self, Read(reading): Read, ctx: &mut Self::Context) {
+        self.state.telling.tell(&reading);
         let report = Arc::new(self.report(&reading));
+        self.state.telling.tell_withheld(&report);
         self.outlets.iter().for_each(|outlet| outlet.offer(&report));
+        self.keep(ctx);
     }
 }
 
@@ -254,10 +209,18 @@ impl Handler<Ping> for StatsActor {
 }
 
 impl Handler<Flush> for StatsActor {
-    type Result = ();
+    type Result = ResponseActFuture<Self, ()>;
 
-    /// What was queued before has been handled by now.
-    fn handle(&mut self, _: Flush, _: &mut Self::Context) {}
+    /// What was queued before has been handled by now; what it amounts to is brought to the disk.
+    fn handle(&mut self, _: Flush, _: &mut Self::Context) -> Self::Result {
+        let (keeping, ledger) = (self.keeping.as_mut(), self.stats.ledger());
+        let Some((keeping, ledger)) = keeping.zip(ledger).filter(|(keeping, ledger)| keeping.lacks(ledger))
+        else {
+            return Box::pin(fut::ready(()));
+        };
+        let wrote = keeping.write(Instant::now(), ledger, LAST_WRITE).into_actor(self);
+        Box::pin(wrote.map(|outcome, actor, _| actor.wrote(outcome)))
+    }
 }
 
 #[cfg(test)]
@@ -265,6 +228,7 @@ mod tests {
     use super::*;
     use crate::console::assemble::assemble;
     use crate::console::transcript::Transcript;
+    use crate::model::facts::Facts;
 
     const INTERVAL: Duration = Duration::from_secs(10);
     const RARE: Duration = Duration::from_secs(900);
@@ -276,6 +240,8 @@ mod tests {
             facts_every: RARE,
             batteries: None,
             cells: None,
+            target_soc: Percent(20),
+            ledger: None,
         };
         StatsActor::new(settings, Logger::root(slog::Discard, slog::o!()), Vec::new())
     }
@@ -286,6 +252,7 @@ mod tests {
             bank: Arc::from("stack"),
             kind: SweepKind::Full,
             began_at: jiff::Timestamp::UNIX_EPOCH,
+            began: Instant::now(),
             took: Duration::ZERO,
             known: Vec::new(),
             exchanges: Vec::new(),

@@ -20,6 +20,7 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
         bank: transcript.bank.clone(),
         kind: transcript.kind,
         taken_at: transcript.began_at,
+        began: transcript.began,
         took: transcript.took,
         asked_again: transcript.asked_again(),
         stack: None,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -22,6 +22,8 @@ pub struct Transcript {
     pub kind: SweepKind,
     /// When the sweep began.
     pub began_at: Timestamp,
+    /// The same moment on the clock that nobody sets: what spans of time are reckoned by.
+    pub began: Instant,
     /// How long it took.
     pub took: Duration,
     /// The places at which batteries have been seen since the service started.

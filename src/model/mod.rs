@@ -2,9 +2,14 @@
 
 pub mod event_word;
 pub mod facts;
+pub mod health;
+pub mod identity;
+pub mod insight;
+pub mod pace;
 pub mod place;
 pub mod reading;
 pub mod report;
 pub mod statistics;
 pub mod units;
+pub mod withheld;
 pub mod word;

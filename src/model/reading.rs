@@ -3,7 +3,7 @@
 //! What a console did not say is `None`: never zero, never another battery's value, never an earlier sweep's.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -45,6 +45,8 @@ pub struct BankReading {
     pub kind: SweepKind,
     /// When the sweep began.
     pub taken_at: Timestamp,
+    /// The same moment on the clock that nobody sets: what spans of time are reckoned by.
+    pub began: Instant,
     /// How long it took.
     pub took: Duration,
     /// How many questions were put again.

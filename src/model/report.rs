@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use crate::model::facts::{FactBook, Facts};
+use crate::model::insight::{BatteryInsight, Insight};
 use crate::model::place::Place;
 use crate::model::reading::BankReading;
 use crate::model::statistics::BankStatistics;
+use crate::model::withheld::{Withheld, WithheldCounts};
 
-/// One sweep's reading, its statistics, and the facts known at its time.
+/// One sweep's reading, its statistics, and what was known at its time.
 #[derive(Clone, Debug)]
 pub struct BankReport {
     /// What the sweep yielded.
@@ -18,8 +20,12 @@ pub struct BankReport {
     pub facts: Vec<Facts>,
     /// The facts known of the whole bank: a stack's own.
     pub bank_facts: Facts,
+    /// What no single sweep tells: counters, time to go, health.
+    pub insight: Insight,
     /// How the service has fared with this bank.
     pub service: ServiceCounters,
+    /// What of this sweep was withheld: no battery can have had it.
+    pub withheld: Vec<Withheld>,
 }
 
 /// How the service has fared with a bank since it started.
@@ -37,6 +43,8 @@ pub struct ServiceCounters {
     pub power_events: u64,
     /// System faults that rose.
     pub system_faults: u64,
+    /// Values that were withheld because no battery can have had them.
+    pub withheld: WithheldCounts,
 }
 
 impl ServiceCounters {
@@ -50,7 +58,8 @@ impl ServiceCounters {
 }
 
 impl BankReport {
-    /// A report of one reading by itself: the facts are those its own answers stated.
+    /// A report of one reading by itself: the facts are those its own answers stated, and what only many sweeps
+    /// tell is absent.
     #[must_use]
     pub fn of_one(reading: BankReading) -> Self {
         let mut book = FactBook::default();
@@ -68,6 +77,8 @@ impl BankReport {
         let bank_facts = own.of(Place::FIRST);
         let incomplete = u64::from(!reading.missing.is_empty());
         let service = ServiceCounters { sweeps: 1, incomplete, ..ServiceCounters::default() };
-        Self { reading, statistics, facts, bank_facts, service }
+        let batteries = vec![BatteryInsight::default(); facts.len()];
+        let insight = Insight { batteries, ..Insight::default() };
+        Self { reading, statistics, facts, bank_facts, insight, service, withheld: Vec::new() }
     }
 }

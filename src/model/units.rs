@@ -24,6 +24,12 @@ macro_rules! unit {
             }
         }
 
+        impl From<$name> for i64 {
+            fn from(value: $name) -> Self {
+                Self::from(value.0)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, concat!("{:.*} ", $symbol), $decimals, self.$float())

@@ -16,7 +16,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use slog::{Logger, info, warn};
 use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{Notify, oneshot};
@@ -250,11 +249,9 @@ async fn listening<T>(herald: &mut Herald, inbox: &Inbox, work: impl Future<Outp
 }
 
 fn hear(herald: &mut Herald, inbox: &Inbox) {
-    let (now, clock, restarts) = (Instant::now(), Timestamp::now(), (inbox.restarts)());
+    let (now, restarts) = (Instant::now(), (inbox.restarts)());
     for report in (inbox.take)() {
-        // By the clock it may have waited long; where the clock was set back, at least the sweep's length is certain.
-        let waited = Duration::try_from(clock.duration_since(report.reading.taken_at)).unwrap_or_default();
-        herald.hear(&report, waited.max(report.reading.took), restarts, now);
+        herald.hear(&report, now.saturating_duration_since(report.reading.began), restarts, now);
     }
 }
 

@@ -102,6 +102,7 @@ mod tests {
             bank: Arc::from("bank"),
             kind,
             taken_at: jiff::Timestamp::UNIX_EPOCH,
+            began: Instant::now(),
             took: Duration::ZERO,
             asked_again: 0,
             stack: None,

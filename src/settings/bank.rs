@@ -37,6 +37,8 @@ pub struct BankSettings {
     pub batteries: Batteries,
     /// Whether cells are asked, and which of their values MQTT and Home Assistant show.
     pub cells: CellLevel,
+    /// State of charge in percent to which the time is told, beside full and empty.
+    pub target_soc: u8,
     /// Whether a sleeping console is woken.
     pub wake: Wake,
     /// Shown to people; from the console where the settings don't say.
@@ -193,6 +195,12 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Word(&["off", "low", "medium", "high"]),
         "medium",
         "off (asked beside an event only), low, medium or high: what MQTT and Home Assistant show",
+    ),
+    key(
+        "target_soc",
+        Kind::Number(0..=100),
+        "20",
+        "percent, 0 to 100: the time to go is told to here as well; where your inverter stops, say",
     ),
     key(
         "wake",

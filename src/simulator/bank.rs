@@ -6,9 +6,10 @@ use fastrand::Rng;
 use jiff::civil::DateTime;
 
 use super::battery::{Battery, Word};
+use super::cell::Cell;
 use super::house::House;
 
-/// One step of the physics in seconds. Small enough for the steep ends of the voltage curve.
+/// One step of the physics in seconds, but where somebody wants weeks in no time. Small enough for the steep ends of the voltage curve.
 const STEP: f64 = 10.0;
 /// How long a new bank has lived before anybody looks, so that its log and counters hold something.
 const PAST: Duration = Duration::from_secs(8 * 3600);
@@ -41,6 +42,8 @@ pub struct Bank {
     series: bool,
     house: House,
     rng: Rng,
+    /// In seconds.
+    step: f64,
     epoch: DateTime,
     /// Whole steps lived, in seconds since the epoch.
     lived: f64,
@@ -68,6 +71,7 @@ impl Bank {
             series: plan.series,
             house: House::new(watt_hours, &mut rng),
             rng,
+            step: STEP,
             epoch,
             lived: 0.0,
             pending: 0.0,
@@ -82,10 +86,17 @@ impl Bank {
     /// Lets time pass.
     pub fn advance(&mut self, time: Duration) {
         self.pending += time.as_secs_f64();
-        while self.pending >= STEP {
-            self.pending -= STEP;
-            self.step();
+        while self.pending >= self.step {
+            self.pending -= self.step;
+            self.live();
         }
+    }
+
+    /// Lives on in steps of so many seconds: more than ten are rougher and faster, and past forty the steep end of the
+    /// voltage curve is too steep for them.
+    #[must_use]
+    pub fn in_steps_of(self, seconds: f64) -> Self {
+        Self { step: seconds, ..self }
     }
 
     /// The time on the master's clock.
@@ -182,6 +193,43 @@ impl Bank {
         })
     }
 
+    /// Makes a cell (both from 1) of the battery at `place` hold this share of what it held.
+    pub fn set_cell_capacity(&mut self, place: usize, cell: usize, share: f64) -> bool {
+        self.with_cell(place, cell, |cell| {
+            cell.capacity *= share;
+            cell.charge *= share;
+        })
+    }
+
+    /// Gives a cell (both from 1) of the battery at `place` so much more resistance, in ohms.
+    pub fn add_cell_resistance(&mut self, place: usize, cell: usize, more: f64) -> bool {
+        self.with_cell(place, cell, |cell| cell.resistance += more)
+    }
+
+    /// Lets the measuring line of a cell (both from 1) of the battery at `place` be off by so many volts.
+    pub fn set_cell_offset(&mut self, place: usize, cell: usize, volts: f64) -> bool {
+        self.with_cell(place, cell, |cell| cell.offset = volts)
+    }
+
+    /// Lets a temperature sensor (from 0) of the battery at `place` (from 1) be off by so many degrees.
+    pub fn set_sensor_offset(&mut self, place: usize, sensor: usize, degrees: f64) -> bool {
+        self.with(place, |battery| battery.ailments.sensor = Some((sensor, degrees)))
+    }
+
+    /// Puts a loose cable of so many ohms before the battery at `place` (from 1).
+    pub fn loosen(&mut self, place: usize, ohms: f64) -> bool {
+        self.with(place, |battery| battery.ailments.loose = ohms)
+    }
+
+    fn with_cell(&mut self, place: usize, cell: usize, change: impl FnOnce(&mut Cell)) -> bool {
+        let mut found = false;
+        self.with(place, |battery| {
+            let cell = cell.checked_sub(1).and_then(|index| battery.cells.get_mut(index));
+            found = cell.map(change).is_some();
+        });
+        found
+    }
+
     /// Says whether the board of the battery at `place` (from 1) measures its switching transistors: an old
     /// battery behind a newer master does not, and its row has dashes there.
     pub fn set_mosfet_sensor(&mut self, place: usize, present: bool) -> bool {
@@ -197,16 +245,17 @@ impl Bank {
         self.slots.get_mut(place.checked_sub(1)?)
     }
 
-    fn step(&mut self) {
+    fn live(&mut self) {
+        let step = self.step;
         let now = self.at(self.lived).time();
         let hour = f64::from(now.hour()) + f64::from(now.minute()) / 60.0 + f64::from(now.second()) / 3600.0;
         let ambient = 19.0 + 4.0 * ((hour - 9.0) / 24.0 * std::f64::consts::TAU).sin();
-        let power = self.house.surplus(hour, STEP, &mut self.rng);
+        let power = self.house.surplus(hour, step, &mut self.rng);
         let currents = if self.series { self.in_a_row(power) } else { self.side_by_side(power) };
         for (battery, current) in self.slots.iter_mut().flatten().zip(currents) {
-            battery.step(current, ambient, STEP, self.lived, &mut self.rng);
+            battery.step(current, ambient, step, self.lived, &mut self.rng);
         }
-        self.lived += STEP;
+        self.lived += step;
     }
 
     /// Batteries in parallel settle on one voltage; each takes what its own voltage and resistance make of it.

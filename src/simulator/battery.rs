@@ -51,6 +51,15 @@ pub enum Word {
     Alarm,
 }
 
+/// What can be wrong with a battery beside its cells.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ailments {
+    /// Resistance of a loose cable in ohms.
+    pub loose: f64,
+    /// A temperature sensor (from 0) and what it adds, in degrees.
+    pub sensor: Option<(usize, f64)>,
+}
+
 /// What a battery counts over its life.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counters {
@@ -121,6 +130,8 @@ pub struct Battery {
     pub(super) clock_behind: f64,
     /// Whether its board measures the switching transistors; old ones do not.
     pub(super) mosfet_sensor: bool,
+    /// What was done to it.
+    pub(super) ailments: Ailments,
     high: bool,
     low: bool,
     coulomb_low: bool,
@@ -162,6 +173,7 @@ impl Battery {
             moments: VecDeque::new(),
             clock_behind: rng.f64() * 2.0,
             mosfet_sensor: true,
+            ailments: Ailments::default(),
             high: false,
             low: false,
             coulomb_low: false,
@@ -207,13 +219,20 @@ impl Battery {
 
     /// Voltage of each cell in volts, as its measuring chip reads it.
     pub fn cell_voltages(&self) -> impl Iterator<Item = f64> {
-        self.cells.iter().map(|cell| cell.voltage(self.current) + cell.reading_error)
+        self.cells.iter().map(|cell| cell.voltage(self.current) + cell.reading_error + cell.offset)
+    }
+
+    /// Whether each cell's bleeding resistor is on.
+    pub fn balancing(&self) -> impl Iterator<Item = bool> {
+        self.cells.iter().map(|cell| cell.balancing)
     }
 
     /// Temperature in degrees Celsius of the sensor nearest to `cell` (from 0).
     #[must_use]
     pub fn temperature_at(&self, cell: usize) -> f64 {
-        self.sensors[(cell / CELLS_PER_SENSOR).min(self.sensors.len() - 1)]
+        let sensor = (cell / CELLS_PER_SENSOR).min(self.sensors.len() - 1);
+        let off = self.ailments.sensor.filter(|(which, _)| *which == sensor).map_or(0.0, |(_, off)| off);
+        self.sensors[sensor] + off
     }
 
     /// Temperature of the board in degrees Celsius.
@@ -249,7 +268,7 @@ impl Battery {
 
     /// Resistance in ohms.
     pub(super) fn resistance(&self) -> f64 {
-        self.cells.iter().map(|cell| cell.resistance).sum::<f64>() + WIRING
+        self.cells.iter().map(|cell| cell.resistance).sum::<f64>() + WIRING + self.ailments.loose
     }
 
     /// The nearest current to `wanted` that harms no cell, in amperes.

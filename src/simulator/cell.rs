@@ -43,6 +43,8 @@ pub(super) struct Cell {
     pub balancing: bool,
     /// What the measuring chip adds to the true voltage, in volts; drawn anew each step.
     pub reading_error: f64,
+    /// What a measuring line that is off adds, in volts.
+    pub offset: f64,
 }
 
 impl Cell {
@@ -55,7 +57,7 @@ impl Cell {
         let resistance =
             0.000_9 * (100.0 / amp_hours).sqrt() * (1.0 + cycles / 1500.0) * around_one(rng, 0.08);
         let leak = rng.f64() * 0.03;
-        Self { capacity, charge, resistance, leak, balancing: false, reading_error: 0.0 }
+        Self { capacity, charge, resistance, leak, balancing: false, reading_error: 0.0, offset: 0.0 }
     }
 
     /// State of charge, 0 to 1.

@@ -2,8 +2,10 @@
 //!
 //! `devices[i]` and `cells_data[i]` are always battery i + 1; what was not said is `null`.
 
+pub mod insight;
 pub mod table;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -16,6 +18,7 @@ use crate::model::report::{BankReport, ServiceCounters};
 use crate::model::statistics::BatteryStatistics;
 use crate::model::units::{Milliamps, Millicelsius, Millivolts, rounded_quotient};
 use crate::model::word::Word;
+use crate::status::insight::{BankKeys, DeviceKeys};
 
 /// The whole document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +45,9 @@ pub struct Status {
     pub basic_st: Option<String>,
     /// Whether the batteries are in series.
     pub series: bool,
+    /// What many sweeps tell of it.
+    #[serde(flatten)]
+    pub insight: BankKeys,
     /// A battery a place.
     pub devices: Vec<Device>,
     /// The cells of each battery; empty where cells are not asked.
@@ -97,6 +103,9 @@ pub struct Device {
     pub soh: Option<i32>,
     /// Full cycles.
     pub cycles: Option<i64>,
+    /// What many sweeps tell of it.
+    #[serde(flatten)]
+    pub insight: DeviceKeys,
 }
 
 /// The cells of one battery.
@@ -176,13 +185,16 @@ pub struct SerialStat {
     pub efficiency: Option<f64>,
     /// Seconds the sweep took.
     pub ser_round_trip: f64,
+    /// Values that were withheld, by what they measure and why.
+    #[serde(default)]
+    pub plausibility: BTreeMap<String, u64>,
 }
 
 impl Status {
     /// Projects a report; local times are those of `zone`.
     #[must_use]
     pub fn of(report: &BankReport, zone: &TimeZone) -> Self {
-        let BankReport { reading, statistics, facts, service, .. } = report;
+        let BankReport { reading, statistics, facts, insight, service, .. } = report;
         let asked = reading.batteries.iter().any(|battery| battery.cells.is_some())
             || reading.missing.iter().any(|missing| missing.command.starts_with("bat"));
         let batteries = reading.batteries.iter().zip(&statistics.batteries);
@@ -204,9 +216,14 @@ impl Status {
             soc: statistics.soc.map(|soc| soc.trunc() as i64),
             basic_st: word(&statistics.base_state),
             series: reading.series(),
+            insight: BankKeys::of(insight),
             devices: batteries
                 .zip(facts)
-                .map(|((battery, values), facts)| device(battery, values, facts))
+                .zip(&insight.batteries)
+                .map(|(((battery, values), facts), own)| {
+                    let keys = DeviceKeys::of(own, insight.target_soc);
+                    device(battery, values, facts, keys)
+                })
                 .collect(),
             cells_data,
             serial_stat: serial_stat(service, reading.took),
@@ -214,7 +231,12 @@ impl Status {
     }
 }
 
-fn device(battery: &BatteryReading, values: &BatteryStatistics, facts: &Facts) -> Device {
+fn device(
+    battery: &BatteryReading,
+    values: &BatteryStatistics,
+    facts: &Facts,
+    insight: DeviceKeys,
+) -> Device {
     let measured = &battery.measured;
     let bits = |word: &Option<EventWord>| word.as_ref().map(|word| word.bits);
     Device {
@@ -240,6 +262,7 @@ fn device(battery: &BatteryReading, values: &BatteryStatistics, facts: &Facts) -
         capacity_ah: facts.nominal_capacity.map(|capacity| capacity.ampere_hours()),
         soh: facts.soh.map(|soh| soh.0),
         cycles: facts.cycles,
+        insight,
     }
 }
 
@@ -297,6 +320,7 @@ fn serial_stat(service: &ServiceCounters, round_trip: Duration) -> SerialStat {
         sys_events_no: service.system_faults,
         efficiency: service.complete().map(|(complete, all)| decimal(complete.saturating_mul(100), all, 2)),
         ser_round_trip: decimal(millis(round_trip), 1000, 2),
+        plausibility: service.withheld.each().collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::model::health::Verdict;
 use crate::status::{Cells, Device, Status};
 
 /// A column: its heading, its width, and what it shows of a battery and its cells.
@@ -35,7 +36,7 @@ fn events(device: &Device) -> Option<String> {
     Some(if standing.is_empty() { "none".to_owned() } else { standing.join(" ") })
 }
 
-/// The bank as a table; with `cells` a line a battery with all its cells' voltages behind it.
+/// The bank as a table, and what speaks against a battery; with `cells` a line a battery with all its cells' voltages behind it.
 #[must_use]
 pub fn render(status: &Status, cells: bool) -> String {
     let mut text = String::new();
@@ -47,6 +48,9 @@ pub fn render(status: &Status, cells: bool) -> String {
         let show =
             |(_, width, show): &Column| pad(&plain(&show(device, own).unwrap_or_else(|| "-".into())), *width);
         line(&mut text, &COLUMNS.iter().map(show).collect::<Vec<_>>().join("  "));
+    }
+    for device in &status.devices {
+        health_lines(&mut text, device);
     }
     for own in status.cells_data.iter().filter(|_| cells) {
         cell_lines(&mut text, own);
@@ -64,8 +68,21 @@ fn heading(text: &mut String, status: &Status) {
         unit(status.temperature, |degrees| format!("{degrees:.1} °C")),
         plain(status.basic_st.as_deref().unwrap_or("-")),
     ];
+    let times = [(status.insight.time_to_full_h, "full"), (status.insight.time_to_empty_h, "empty")];
+    let times = times.into_iter().filter_map(|(hours, to)| Some(format!("{:.1} h to {to}", hours?)));
+    let values: Vec<String> = values.into_iter().chain(times).collect();
     let (bank, time) = (plain(&status.bank), plain(&status.relay_local_time));
     line(text, &format!("{bank}  {time}  {}", values.join("  ")));
+}
+
+/// What speaks against a battery; nothing of one that is well or was not watched for long.
+fn health_lines(text: &mut String, device: &Device) {
+    let verdict = device.insight.health;
+    if matches!(verdict, Verdict::Watch | Verdict::Failing) {
+        for reason in &device.insight.health_reasons {
+            line(text, &format!("battery {}, {}: {}", device.power, verdict.word(), plain(reason)));
+        }
+    }
 }
 
 fn cell_lines(text: &mut String, cells: &Cells) {

@@ -176,8 +176,9 @@ impl Sweeper {
         let Some(Under { began, began_at, mut exchanges }) = self.sweep.take() else { return Swept::Going };
         exchanges.append(&mut self.between);
         let known: Vec<Place> = self.plan.known().collect();
+        let (took, began) = (began.elapsed(), began.into_std());
         let transcript =
-            Transcript { bank: self.bank.clone(), kind, began_at, took: began.elapsed(), known, exchanges };
+            Transcript { bank: self.bank.clone(), kind, began_at, began, took, known, exchanges };
         Swept::Transcript(Box::new(transcript))
     }
 }

@@ -9,6 +9,7 @@ use bankwatch::app::Bank;
 use bankwatch::console::assemble::assemble;
 use bankwatch::console::review::Review;
 use bankwatch::link::{Line, Link};
+use bankwatch::model::units::Percent;
 use bankwatch::sweep::conversation::Patience;
 use bankwatch::sweep::plan::Rhythm;
 
@@ -40,7 +41,14 @@ pub fn house(link: &str) -> Bank {
         beat: None,
         judge: Review::judge,
     };
-    let stats =
-        StatsSettings { started: Instant::now(), interval, facts_every, batteries: None, cells: None };
+    let stats = StatsSettings {
+        started: Instant::now(),
+        interval,
+        facts_every,
+        batteries: None,
+        cells: None,
+        target_soc: Percent(20),
+        ledger: None,
+    };
     Bank { serial, assemble, stats }
 }

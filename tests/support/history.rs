@@ -69,6 +69,7 @@ pub fn report(bank: &str, at_ms: i64, kind: SweepKind, batteries: Vec<BatteryRea
     BankReport::of_one(BankReading {
         bank: Arc::from(bank),
         kind,
+        began: std::time::Instant::now(),
         taken_at: Timestamp::from_millisecond(at_ms).unwrap(),
         took: Duration::from_millis(1210),
         asked_again: 1,

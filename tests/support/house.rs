@@ -17,6 +17,7 @@ use bankwatch::console::assemble::assemble;
 use bankwatch::console::review::Review;
 use bankwatch::link::{Line, Link};
 use bankwatch::messages::{Nudge, Outlet, Slot};
+use bankwatch::model::units::Percent;
 use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
 use bankwatch::supervise::{Child, Lifeline, Ping, Role, Supervisor};
 use bankwatch::sweep::conversation::Patience;
@@ -83,7 +84,15 @@ impl Port {
             judge: Review::judge,
         };
         let started = std::time::Instant::now();
-        let stats = StatsSettings { started, interval, facts_every, batteries: None, cells: None };
+        let stats = StatsSettings {
+            started,
+            interval,
+            facts_every,
+            batteries: None,
+            cells: None,
+            target_soc: Percent(20),
+            ledger: None,
+        };
         Bank { serial, assemble, stats }
     }
 }

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bankwatch::model::place::Place;
 use bankwatch::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence, SweepKind};
@@ -23,6 +23,7 @@ pub fn reading(kind: SweepKind, batteries: u8, cells: u16) -> BankReading {
         bank: Arc::from("pytes"),
         kind,
         taken_at: Timestamp::UNIX_EPOCH,
+        began: Instant::now(),
         took: Duration::from_secs(1),
         asked_again: 0,
         stack: None,

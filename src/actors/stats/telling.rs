@@ -1,0 +1,156 @@
+//! What the log hears of a bank's readings: the first sweep, a summary each hour, what is missing and what is back.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use slog::{Logger, debug, info, warn};
+
+use crate::console::command::Command;
+use crate::model::reading::{BankReading, Presence, SweepKind};
+use crate::model::report::BankReport;
+use crate::trouble::{Took, Trouble};
+
+/// From one summary line to the next.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// What was told, so that nothing is told twice.
+pub(super) struct Telling {
+    log: Logger,
+    /// How many batteries the settings speak of.
+    batteries: Option<u8>,
+    /// How many cells in each of them.
+    cells: Option<u8>,
+    missing: BTreeMap<String, Trouble>,
+    first_told: bool,
+    summary: Option<Hour>,
+    told_size: Option<(usize, Option<usize>)>,
+    withheld: Trouble,
+}
+
+/// What the hourly line sums up.
+struct Hour {
+    since: Instant,
+    sweeps: u64,
+    asked_again: u64,
+    incomplete: u64,
+}
+
+impl Telling {
+    /// Nothing told yet.
+    pub fn new(log: Logger, batteries: Option<u8>, cells: Option<u8>) -> Self {
+        let (missing, first_told, summary, told_size) = (BTreeMap::new(), false, None, None);
+        let withheld = Trouble::new();
+        Self { log, batteries, cells, missing, first_told, summary, told_size, withheld }
+    }
+
+    /// One reading.
+    pub fn tell(&mut self, reading: &BankReading) {
+        self.tell_missing(reading);
+        self.tell_size(reading);
+        let line = |log: &Logger, info: bool| {
+            let (batteries, kind) = (present(reading), reading.kind.word());
+            let (bank, again, took) = (&*reading.bank, reading.asked_again, Took(reading.took));
+            if info {
+                info!(log, "sweep complete"; "bank" => bank, "kind" => kind, "batteries" => batteries,
+                    "asked_again" => again, "took" => took);
+            } else {
+                debug!(log, "sweep complete"; "bank" => bank, "kind" => kind, "batteries" => batteries,
+                    "asked_again" => again, "took" => took);
+            }
+        };
+        line(&self.log, !std::mem::replace(&mut self.first_told, true));
+        self.tell_hour(reading);
+    }
+
+    /// Values that were withheld are told once, at a decreasing pace while it goes on, and when all are believed
+    /// again.
+    pub fn tell_withheld(&mut self, report: &BankReport) {
+        let (now, bank) = (Instant::now(), &*report.reading.bank);
+        let Some(first) = report.withheld.first() else {
+            if report.reading.kind == SweepKind::Full
+                && let Some(back) = self.withheld.recovered(now)
+            {
+                info!(self.log, "values plausible again"; "bank" => bank, "outage" => Took(back.outage));
+            }
+            return;
+        };
+        let reason = format!("{} {}", first.quantity.name(), first.why.name());
+        if let Some(say) = self.withheld.failed(now, &reason) {
+            let battery = first.battery.map_or_else(|| "stack".to_owned(), |place| place.to_string());
+            warn!(self.log, "value withheld"; "bank" => bank, "battery" => battery, "cell" => first.cell,
+                "reason" => %first, "withheld" => report.withheld.len(), "times" => say.count);
+        }
+    }
+
+    fn tell_hour(&mut self, reading: &BankReading) {
+        let fresh = || Hour { since: Instant::now(), sweeps: 0, asked_again: 0, incomplete: 0 };
+        let hour = self.summary.get_or_insert_with(fresh);
+        hour.sweeps += 1;
+        hour.asked_again += u64::from(reading.asked_again);
+        hour.incomplete += u64::from(!reading.missing.is_empty());
+        if hour.since.elapsed() >= HOUR {
+            info!(self.log, "sweeps of the last hour"; "bank" => &*reading.bank, "sweeps" => hour.sweeps,
+                "asked_again" => hour.asked_again, "incomplete" => hour.incomplete);
+            self.summary = None;
+        }
+    }
+
+    /// What is missing from a sweep is told once, at a decreasing pace while it lasts, and when it is back.
+    fn tell_missing(&mut self, reading: &BankReading) {
+        let now = Instant::now();
+        let bank = &*reading.bank;
+        for missing in &reading.missing {
+            let trouble = self.missing.entry(missing.command.clone()).or_default();
+            if let Some(say) = trouble.failed(now, &missing.reason) {
+                let battery = missing.battery.map_or_else(|| "all".to_owned(), |place| place.to_string());
+                warn!(self.log, "battery missing"; "bank" => bank, "battery" => battery, "command" => &missing.command,
+                    "reason" => &missing.reason, "asked" => missing.asked, "times" => say.count);
+            }
+        }
+        let still = |command: &str| reading.missing.iter().any(|missing| missing.command == command);
+        let log = &self.log;
+        self.missing.retain(|command, trouble| {
+            let asked = reading.kind == SweepKind::Full || command == "pwr";
+            if !asked || still(command) {
+                return true;
+            }
+            // A battery that the table says is not there has not come back.
+            let place = command.parse().ok().and_then(Command::place);
+            if reading.batteries.iter().any(|b| Some(b.place) == place && b.presence == Presence::Absent) {
+                return false;
+            }
+            if let Some(back) = trouble.recovered(now) {
+                info!(log, "battery back"; "bank" => bank, "command" => command.clone(), "outage" => Took(back.outage));
+            }
+            false
+        });
+    }
+
+    /// Settings that speak of another number of batteries or cells than the bank has are told on change.
+    fn tell_size(&mut self, reading: &BankReading) {
+        if reading.kind != SweepKind::Full || !reading.missing.is_empty() {
+            return;
+        }
+        let present = present(reading);
+        let expected = self.cells.map(usize::from);
+        let other = |count: &usize| expected.is_some_and(|expected| *count != expected);
+        let counts = reading.batteries.iter().filter_map(|battery| Some(battery.cells.as_ref()?.len()));
+        let size = (present, counts.into_iter().find(other));
+        if self.told_size.replace(size) == Some(size) {
+            return;
+        }
+        if let Some(batteries) = self.batteries.filter(|expected| usize::from(*expected) != present) {
+            warn!(self.log, "batteries differ from the settings"; "bank" => &*reading.bank,
+                "settings" => batteries, "found" => present);
+        }
+        if let (Some(settings), Some(found)) = (expected, size.1) {
+            warn!(self.log, "cells differ from the settings"; "bank" => &*reading.bank,
+                "settings" => settings, "found" => found);
+        }
+    }
+}
+
+/// How many batteries are there.
+fn present(reading: &BankReading) -> usize {
+    reading.batteries.iter().filter(|battery| battery.presence == Presence::Present).count()
+}

@@ -1,0 +1,189 @@
+//! How a battery is: a verdict, and its reasons in words.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::units::{MilliampHours, Millivolts};
+
+/// The verdict on a battery, from bad to good; the worst of its reasons.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Something is wrong that will not mend itself.
+    Failing,
+    /// Something is out of the ordinary.
+    Watch,
+    /// Too little was seen of it.
+    #[default]
+    Unknown,
+    /// Nothing speaks against it.
+    Healthy,
+}
+
+impl Verdict {
+    /// Its word in keys and logs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failing => "failing",
+            Self::Watch => "watch",
+            Self::Unknown => "unknown",
+            Self::Healthy => "healthy",
+        }
+    }
+}
+
+/// Something that speaks against a battery. Cells are counted from 1.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reason {
+    /// It says so itself.
+    Fault(String),
+    /// A cell is full and empty before the others.
+    WeakCell {
+        /// Which.
+        cell: u16,
+        /// How far below the others when nearly empty, in millivolts.
+        below: f64,
+    },
+    /// A cell lags behind the others at both ends.
+    LowCell {
+        /// Which.
+        cell: u16,
+        /// How far below the others when nearly empty, in millivolts.
+        below: f64,
+    },
+    /// A cell or its connection has more resistance than the others.
+    Resistance {
+        /// Which.
+        cell: u16,
+        /// How much more, in milliohms.
+        more: f64,
+    },
+    /// A cell's voltage is read wrongly: it differs where all are alike, whatever the current.
+    VoltageSensor {
+        /// Which.
+        cell: u16,
+        /// By how much, in millivolts.
+        off: f64,
+    },
+    /// A temperature differs from the others although hardly any current flows.
+    TemperatureSensor {
+        /// The first cell that it is told of.
+        first: u16,
+        /// The last.
+        last: u16,
+        /// By how much, in degrees.
+        off: f64,
+    },
+    /// It holds less than it was sold for.
+    Capacity {
+        /// What it held in full cycles.
+        seen: MilliampHours,
+        /// In percent of the nominal.
+        percent: f64,
+    },
+    /// Its own measure of its health is low.
+    Soh(i32),
+    /// It takes too little of the current.
+    Share {
+        /// In percent of what would be fair.
+        percent: f64,
+    },
+    /// It has not been full for long, and only then is it balanced and its state of charge set right.
+    NotFull {
+        /// For so many days.
+        days: f64,
+    },
+    /// So far it was watched for so many hours.
+    TooEarly {
+        /// Hours.
+        hours: f64,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(word) => write!(f, "the battery says {word}"),
+            Self::WeakCell { cell, below } => write!(
+                f,
+                "cell {cell} is weak: it is full before the others, and nearly empty {below:.0} mV below them"
+            ),
+            Self::LowCell { cell, below } => write!(
+                f,
+                "cell {cell} holds less charge than the others: the last to be full, and nearly empty {below:.0} mV below \
+                 them; a few hours at full charge balance it"
+            ),
+            Self::Resistance { cell, more } => write!(
+                f,
+                "cell {cell} has {more:.2} mΩ more than the others: the cell ages, or a connection of it is loose"
+            ),
+            Self::VoltageSensor { cell, off } => write!(
+                f,
+                "cell {cell} reads {off:+.0} mV beside the others at any current: its measuring line is off"
+            ),
+            Self::TemperatureSensor { first, last, off } => {
+                if first == last {
+                    write!(f, "the temperature of cell {first}")?;
+                } else {
+                    write!(f, "the temperature of cells {first} to {last}")?;
+                }
+                write!(f, " reads {off:+.1} K beside the others although hardly any current flows")
+            }
+            Self::Capacity { seen, percent } => write!(
+                f,
+                "it held {:.1} Ah in full cycles, {percent:.0} % of what it was sold for",
+                seen.ampere_hours()
+            ),
+            Self::Soh(soh) => write!(f, "its own state of health is {soh} %"),
+            Self::Share { percent } => write!(
+                f,
+                "it takes {percent:.0} % of its share of the current: a breaker, a loose cable, or a battery that is \
+                 switched off"
+            ),
+            Self::NotFull { days } => write!(f, "it has not been full for {days:.0} days"),
+            Self::TooEarly { hours } => {
+                write!(f, "watched for {hours:.0} hours so far, a verdict takes a day")
+            }
+        }
+    }
+}
+
+/// A cell, and how steadily it is the one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Steady {
+    /// From 1.
+    pub cell: u16,
+    /// In percent of the last day.
+    pub percent: f64,
+}
+
+/// What is known of a battery's health. A figure that could not be seen is `None`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Health {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What it stands on, the worst first; empty for a healthy battery.
+    pub reasons: Vec<Reason>,
+    /// The cell that is mostly the lowest.
+    pub lowest: Option<Steady>,
+    /// The cell that is mostly the highest.
+    pub highest: Option<Steady>,
+    /// Highest less lowest cell at rest.
+    pub spread_rest: Option<Millivolts>,
+    /// The same under load.
+    pub spread_load: Option<Millivolts>,
+    /// For how much of the last day a cell was being balanced, in percent.
+    pub balancing: Option<f64>,
+    /// What it held in full cycles.
+    pub capacity_seen: Option<MilliampHours>,
+    /// What came out of what went in, in percent, from one full charge to the next.
+    pub efficiency: Option<f64>,
+    /// Its share of the bank's current, in percent of what would be fair.
+    pub current_share: Option<f64>,
+    /// Days since it was last full.
+    pub days_since_full: Option<f64>,
+    /// Charge taken out over its life, in times its nominal capacity.
+    pub cycles_by_charge: Option<f64>,
+}

@@ -1,0 +1,79 @@
+//! Who a battery is: the number on its label where the console says it, else the place it sits at.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::place::Place;
+
+/// The identity of a battery. It is written `barcode:H12` or `place:3`, so that no label can be taken for a place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Identity {
+    /// Its serial number.
+    Barcode(String),
+    /// Nothing but where it sits: its console states no serial number.
+    Place(Place),
+}
+
+/// A text that names no battery.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected \"barcode:…\" or \"place:…\", but found {0:?}")]
+pub struct NoIdentity(String);
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Barcode(barcode) => write!(f, "barcode:{barcode}"),
+            Self::Place(place) => write!(f, "place:{place}"),
+        }
+    }
+}
+
+impl FromStr for Identity {
+    type Err = NoIdentity;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = match text.split_once(':') {
+            Some(("barcode", barcode)) if !barcode.is_empty() => Some(Self::Barcode(barcode.to_owned())),
+            Some(("place", place)) => place.parse().ok().map(Self::Place),
+            _ => None,
+        };
+        found.ok_or_else(|| NoIdentity(text.to_owned()))
+    }
+}
+
+impl From<Identity> for String {
+    fn from(identity: Identity) -> Self {
+        identity.to_string()
+    }
+}
+
+impl TryFrom<String> for Identity {
+    type Error = NoIdentity;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_read_as_it_was_written_and_a_label_is_never_a_place() {
+        let all = [
+            Identity::Barcode("K221:17".into()),
+            Identity::Barcode("place:1".into()),
+            Identity::Place(Place::FIRST),
+        ];
+        for identity in all {
+            assert_eq!(identity.to_string().parse(), Ok(identity));
+        }
+        for text in ["", "K221", "barcode:", "place:0", "place:x"] {
+            assert!(text.parse::<Identity>().is_err(), "{text}");
+        }
+    }
+}

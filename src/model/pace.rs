@@ -1,0 +1,78 @@
+//! How long it takes to any state of charge if the current stays as it is.
+
+use std::time::Duration;
+
+use crate::model::units::{MilliampHours, Milliamps, Percent};
+
+/// Longer than this the current won't stay as it is.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// A battery or a bank on its way, charging or discharging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// What is left in it.
+    pub remaining: MilliampHours,
+    /// What it holds when full.
+    pub capacity: MilliampHours,
+    /// Smoothed, positive while charging, never zero.
+    pub current: Milliamps,
+}
+
+impl Pace {
+    /// Until it is at `soc`; nothing where it moves away from there, is there already, or would take a month.
+    #[must_use]
+    pub fn to_soc(&self, soc: Percent) -> Option<Duration> {
+        let target = self.capacity.0.checked_mul(soc.0.into())? / 100;
+        let missing = target.checked_sub(self.remaining.0)?;
+        let hours = missing as f64 / f64::from(self.current.0);
+        let long = (hours > 0.0).then(|| Duration::try_from_secs_f64(hours * 3_600.0).ok())?;
+        long.filter(|long| *long <= LONGEST)
+    }
+
+    /// Until it is full; charging alone.
+    #[must_use]
+    pub fn to_full(&self) -> Option<Duration> {
+        self.to_soc(Percent(100))
+    }
+
+    /// Until it is empty; discharging alone.
+    #[must_use]
+    pub fn to_empty(&self) -> Option<Duration> {
+        self.to_soc(Percent(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pace(current: i32) -> Pace {
+        Pace {
+            remaining: MilliampHours(60_000),
+            capacity: MilliampHours(100_000),
+            current: Milliamps(current),
+        }
+    }
+
+    fn hours(long: Option<Duration>) -> Option<f64> {
+        long.map(|long| long.as_secs_f64() / 3_600.0)
+    }
+
+    #[test]
+    fn the_time_is_what_is_missing_over_the_current() {
+        let charging = pace(20_000);
+        assert_eq!((hours(charging.to_full()), hours(charging.to_empty())), (Some(2.0), None));
+        assert_eq!(hours(charging.to_soc(Percent(80))), Some(1.0));
+        let discharging = pace(-20_000);
+        assert_eq!((hours(discharging.to_full()), hours(discharging.to_empty())), (None, Some(3.0)));
+        assert_eq!(hours(discharging.to_soc(Percent(20))), Some(2.0));
+    }
+
+    #[test]
+    fn what_is_behind_here_already_or_a_month_away_is_not_told() {
+        assert_eq!(pace(20_000).to_soc(Percent(50)), None);
+        assert_eq!(pace(20_000).to_soc(Percent(60)), None);
+        assert_eq!(pace(10).to_full(), None);
+        assert_eq!(Pace { current: Milliamps(0), ..pace(1) }.to_full(), None);
+    }
+}

@@ -1,0 +1,124 @@
+//! Who is credited with what flows: the battery, wherever it sits; the place, whoever sits there; the bank.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::model::facts::Facts;
+use crate::model::identity::Identity;
+use crate::model::place::Place;
+use crate::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
+use crate::stats::energy::{Account, Flow, Sample};
+use crate::stats::ledger::Ledger;
+
+/// A battery that has not stated a label for so long has none to state: it is known by its place.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// The counting of one bank.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    bank: Option<Sample>,
+    seats: BTreeMap<Place, Seat>,
+}
+
+/// What sits at a place.
+#[derive(Clone, Debug)]
+struct Seat {
+    since: Instant,
+    identity: Option<Identity>,
+    /// What has flowed while nobody knew whose it is.
+    unclaimed: Account,
+    last: Option<Sample>,
+}
+
+impl Counters {
+    /// Credits what flowed since the last reading. A gap of more than `most` is not bridged: nobody knows what
+    /// flowed meanwhile.
+    pub fn count(&mut self, reading: &BankReading, facts: &[Facts], most: Duration, ledger: &mut Ledger) {
+        for (battery, facts) in reading.batteries.iter().zip(facts) {
+            if battery.presence == Presence::Absent {
+                self.seats.remove(&battery.place);
+                continue;
+            }
+            self.credit(battery, facts, moment(reading, battery.place), most, ledger);
+        }
+        let at = middle(reading);
+        let there = reading.batteries.iter().filter(|battery| battery.presence != Presence::Absent);
+        let sample = match &reading.stack {
+            Some(stack) => Sample::of(stack, at),
+            None => Sample::sum(there.map(|battery| &battery.measured), at),
+        };
+        let Some(sample) = sample else { return };
+        if let Some(flow) = self.bank.replace(sample).and_then(|last| Flow::between(&last, &sample, most)) {
+            ledger.bank.add(&flow);
+        }
+    }
+
+    fn credit(
+        &mut self,
+        battery: &BatteryReading,
+        facts: &Facts,
+        at: Instant,
+        most: Duration,
+        ledger: &mut Ledger,
+    ) {
+        let empty = || Seat { since: at, identity: None, unclaimed: Account::default(), last: None };
+        let seat = self.seats.entry(battery.place).or_insert_with(empty);
+        seat.recognise(battery.place, facts.barcode.as_deref(), at, ledger);
+        let Some(sample) = Sample::of(&battery.measured, at) else { return };
+        let Some(flow) = seat.last.replace(sample).and_then(|last| Flow::between(&last, &sample, most))
+        else {
+            return;
+        };
+        ledger.places.entry(battery.place).or_default().add(&flow);
+        match &seat.identity {
+            Some(identity) => ledger.battery(identity).account.add(&flow),
+            None => seat.unclaimed.add(&flow),
+        }
+    }
+
+    /// Who sits at `place`; nothing while that is not known yet.
+    #[must_use]
+    pub fn identity(&self, place: Place) -> Option<&Identity> {
+        self.seats.get(&place)?.identity.as_ref()
+    }
+}
+
+impl Seat {
+    /// Once it is known who sits here, what has flowed since he came is his. Another label means another battery,
+    /// and nothing is drawn between the two.
+    fn recognise(&mut self, place: Place, barcode: Option<&str>, at: Instant, ledger: &mut Ledger) {
+        let identity = match (barcode, &self.identity) {
+            (Some(barcode), _) => Identity::Barcode(barcode.to_owned()),
+            (None, None) if at.saturating_duration_since(self.since) >= SETTLED => Identity::Place(place),
+            (None, _) => return,
+        };
+        if self.identity.as_ref() == Some(&identity) {
+            return;
+        }
+        let unclaimed = std::mem::take(&mut self.unclaimed);
+        ledger.battery(&identity).account.join(&unclaimed);
+        if let Some(Identity::Barcode(_)) = self.identity.replace(identity) {
+            self.last = None;
+        }
+    }
+}
+
+/// When the values of the battery at `place` were said: a table says all at once, details follow one another, a
+/// question for the battery and one for its cells.
+fn moment(reading: &BankReading, place: Place) -> Instant {
+    if reading.kind == SweepKind::Summary || reading.series() {
+        return reading.began;
+    }
+    let present = |battery: &&BatteryReading| battery.presence == Presence::Present;
+    let asked = reading.batteries.iter().filter(present);
+    let (before, all) = (asked.clone().filter(|battery| battery.place < place).count(), asked.count());
+    reading.began + reading.took.mul_f64((2 * before + 1) as f64 / (2 * all + 1) as f64)
+}
+
+/// When the values of the bank were said.
+fn middle(reading: &BankReading) -> Instant {
+    if reading.kind == SweepKind::Summary || reading.series() {
+        return reading.began;
+    }
+    reading.began + reading.took / 2
+}

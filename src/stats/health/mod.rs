@@ -1,0 +1,191 @@
+//! What is learned of a battery over days: its cells beside one another, its share of the current.
+//!
+//! A figure is taken only where it means something. Between 40 and 85 % all LFP cells have nearly the same voltage,
+//! whatever their charge: what differs there is resistance (with the current) or a measuring line (without it). Near
+//! full and near empty the voltage is steep: there capacity and charge show.
+//!
+//! ```text
+//!  mV ┤                            ╭ top: the highest cell is above 3 400 mV, charging
+//!     │      ╭─────────────────────╯
+//!     │  ╭───╯   plateau: 40 to 85 %
+//!     │ ╭╯
+//!     │ │ bottom: the lowest cell is below 3 200 mV, discharging
+//!     └────────────────────────────────► state of charge
+//! ```
+
+mod verdict;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::reading::CellReading;
+use crate::stats::means::Means;
+
+pub use verdict::{Known, judge};
+
+/// Seconds of an hour and of a day.
+pub(super) const HOUR: f64 = 3_600.0;
+pub(super) const DAY: f64 = 24.0 * HOUR;
+/// Slower than this nothing is learned; a longer gap counts as this.
+const LONGEST: f64 = 600.0;
+
+/// The window in which all cells have nearly the same voltage, in percent and degrees: colder or warmer ones differ by
+/// their temperature.
+const PLATEAU_SOC: (f64, f64) = (40.0, 85.0);
+const MILD: (f64, f64) = (10.0, 40.0);
+/// A cell above this is on the steep end under charge, and below this under discharge, in millivolts.
+const STEEP_ABOVE: f64 = 3_400.0;
+const STEEP_BELOW: f64 = 3_200.0;
+/// At rest: less current than this for so long, in capacities an hour and seconds. Relaxation takes that time.
+const REST_CURRENT: f64 = 0.02;
+const REST_FOR: f64 = 1_800.0;
+/// Under load: more than this.
+const LOAD_CURRENT: f64 = 0.2;
+/// Below this the current warms nothing.
+const COOL_CURRENT: f64 = 0.15;
+/// The bank's current that is enough to see who takes how much of it.
+const SHARED_CURRENT: f64 = 0.05;
+
+/// What was learned of a battery so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Learned {
+    /// How long it was watched.
+    watched: Means,
+    /// How often each cell was the lowest, then the highest.
+    extremes: Means,
+    /// On the plateau: the current, its square, each cell's deviation, and its product with the current.
+    plateau: Means,
+    /// Each cell's deviation near full and near empty.
+    top: Means,
+    bottom: Means,
+    /// Each cell's deviation in temperature.
+    warmth: Means,
+    /// Highest less lowest cell.
+    rest: Means,
+    load: Means,
+    /// Whether a cell is being balanced.
+    balancing: Means,
+    /// The product of its current and the bank's, and what that would be if all took their share.
+    share: Means,
+    #[serde(skip)]
+    resting_for: f64,
+}
+
+/// A battery at a moment, as health sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Glance<'a> {
+    /// Its cells.
+    pub cells: &'a [CellReading],
+    /// Amperes, positive while charging.
+    pub current: f64,
+    /// Nominal ampere-hours.
+    pub capacity: f64,
+    /// Percent.
+    pub soc: f64,
+    /// Since the last glance, in seconds.
+    pub seconds: f64,
+    /// Of batteries side by side: the current of all, and the part of it that would be fair.
+    pub bank: Option<(f64, f64)>,
+}
+
+impl Learned {
+    /// Learns from one look.
+    pub fn take(&mut self, glance: &Glance<'_>) {
+        let seconds = glance.seconds.clamp(0.0, LONGEST);
+        let rate = glance.current / glance.capacity;
+        self.watched.take(&[1.0], seconds, DAY);
+        self.take_share(glance, seconds);
+        let balancing: Option<Vec<bool>> = glance.cells.iter().map(|cell| cell.balancing).collect();
+        if let Some(balancing) = balancing.filter(|all| !all.is_empty()) {
+            let any = f64::from(u8::from(balancing.contains(&true)));
+            self.balancing.take(&[any], seconds, DAY);
+        }
+        let degrees = all(glance.cells, |cell| cell.temperature.map(|value| value.celsius()));
+        if let Some(degrees) = degrees.as_ref().filter(|_| rate.abs() <= COOL_CURRENT) {
+            self.warmth.take(&deviations(degrees), seconds, DAY);
+        }
+        let Some(volts) = all(glance.cells, |cell| cell.voltage.map(|value| f64::from(value.0))) else {
+            return;
+        };
+        let mild = degrees.is_none_or(|degrees| degrees.iter().all(|value| within(*value, MILD)));
+        self.take_cells(glance, rate, &volts, mild, seconds);
+    }
+
+    fn take_cells(&mut self, glance: &Glance<'_>, rate: f64, volts: &[f64], mild: bool, seconds: f64) {
+        let (lowest, highest) = extremes(volts);
+        let mut marks = vec![0.0; 2 * volts.len()];
+        (marks[lowest], marks[volts.len() + highest]) = (1.0, 1.0);
+        self.extremes.take(&marks, seconds, DAY);
+        self.resting_for = if rate.abs() <= REST_CURRENT { self.resting_for + seconds } else { 0.0 };
+        let deviations = deviations(volts);
+        if volts[highest] >= STEEP_ABOVE && rate > REST_CURRENT {
+            self.top.take(&deviations, seconds, 4.0 * HOUR);
+        }
+        if volts[lowest] <= STEEP_BELOW && rate < -REST_CURRENT {
+            self.bottom.take(&deviations, seconds, 4.0 * HOUR);
+        }
+        if !mild || !within(glance.soc, PLATEAU_SOC) {
+            return;
+        }
+        let spread = volts[highest] - volts[lowest];
+        if self.resting_for >= REST_FOR {
+            self.rest.take(&[spread], seconds, DAY);
+        }
+        if rate.abs() >= LOAD_CURRENT {
+            self.load.take(&[spread], seconds, DAY);
+        }
+        let current = glance.current;
+        let line = [current, current * current].into_iter();
+        let line = line.chain(deviations.iter().copied()).chain(deviations.iter().map(|off| off * current));
+        self.plateau.take(&line.collect::<Vec<_>>(), seconds, 3.0 * DAY);
+    }
+
+    fn take_share(&mut self, glance: &Glance<'_>, seconds: f64) {
+        let Some((all, fair)) = glance.bank else { return };
+        // A battery that is full takes no charge and an empty one gives none: that is no fault of theirs.
+        let able = if all > 0.0 { glance.soc < 90.0 } else { glance.soc > 15.0 };
+        if able && all.abs() * fair >= SHARED_CURRENT * glance.capacity {
+            self.share.take(&[glance.current * all, all * all * fair], seconds, DAY);
+        }
+    }
+
+    /// Whether it can have come from looks.
+    #[must_use]
+    pub fn sound(&self) -> bool {
+        let cells = [&self.extremes, &self.plateau, &self.top, &self.bottom, &self.warmth];
+        let others = [&self.watched, &self.rest, &self.load, &self.balancing, &self.share];
+        cells.into_iter().chain(others).all(Means::sound)
+    }
+}
+
+fn within(value: f64, (low, high): (f64, f64)) -> bool {
+    (low..=high).contains(&value)
+}
+
+/// A value of every cell; nothing where one did not say it.
+fn all(cells: &[CellReading], value: impl Fn(&CellReading) -> Option<f64>) -> Option<Vec<f64>> {
+    cells.iter().map(value).collect::<Option<Vec<_>>>().filter(|values| values.len() > 1)
+}
+
+/// Where the lowest and the highest are.
+fn extremes(values: &[f64]) -> (usize, usize) {
+    let mut found = (0, 0);
+    for (at, value) in values.iter().enumerate() {
+        if *value < values[found.0] {
+            found.0 = at;
+        }
+        if *value > values[found.1] {
+            found.1 = at;
+        }
+    }
+    found
+}
+
+/// How far each is from the middle one, which a single strange cell does not move.
+fn deviations(values: &[f64]) -> Vec<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let half = sorted.len() / 2;
+    let middle = if sorted.len() % 2 == 1 { sorted[half] } else { (sorted[half - 1] + sorted[half]) / 2.0 };
+    values.iter().map(|value| value - middle).collect()
+}

@@ -1,0 +1,219 @@
+//! From what was learned to a verdict with its reasons.
+
+use crate::model::facts::Facts;
+use crate::model::health::{Health, Reason, Steady, Verdict};
+use crate::model::reading::BatteryReading;
+use crate::model::units::Millivolts;
+use crate::stats::cycle::Cycles;
+use crate::stats::health::{DAY, HOUR, Learned};
+
+/// Where a figure begins to deserve attention, and where it will not mend itself.
+#[derive(Clone, Copy, Debug)]
+struct Marks {
+    watch: f64,
+    failing: f64,
+}
+
+/// More resistance than the others, in ohms times ampere-hours: half a milliohm of a cell of 100 Ah is about as much as
+/// a new one has, and two milliohms trip its protection at full current.
+const RESISTANCE: Marks = Marks { watch: 0.05, failing: 0.2 };
+/// Below the others when nearly empty, in millivolts: sound cells stay within 25, and one that lacks a fifth of its
+/// capacity is 45 to 75 below.
+const BELOW: Marks = Marks { watch: 40.0, failing: 250.0 };
+/// Above the others when nearly full, in millivolts.
+const ABOVE: f64 = 20.0;
+/// Behind the others at both ends, in millivolts: so much is more than a balancer meets in a week.
+const LOW: f64 = 150.0;
+/// A voltage beside the others on the plateau, in millivolts: ten percent of charge are less than 10 mV there.
+const OFFSET: f64 = 15.0;
+/// A temperature beside the others, in degrees.
+const WARMTH: f64 = 5.0;
+/// What it holds, in percent of the nominal; guarantees end at 60 to 70.
+const CAPACITY: Marks = Marks { watch: 80.0, failing: 60.0 };
+/// Its own state of health in percent.
+const SOH: Marks = Marks { watch: 80.0, failing: 60.0 };
+/// Its share of the current, in percent of what would be fair: sound ones of one age stay within 94 to 106.
+const SHARE: Marks = Marks { watch: 70.0, failing: 10.0 };
+/// Days without a full charge.
+const NOT_FULL: f64 = 30.0;
+/// The spread of the current on the plateau that a resistance can be told from, in capacities an hour, squared.
+const MOVING: f64 = 0.04 * 0.04;
+
+/// What else is known of the battery.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Its reading.
+    pub battery: &'a BatteryReading,
+    /// Its facts.
+    pub facts: &'a Facts,
+    /// Its cycles.
+    pub cycles: &'a Cycles,
+    /// Seconds since 1970.
+    pub at: i64,
+}
+
+/// What is known of a battery's health.
+#[must_use]
+pub fn judge(learned: &Learned, known: &Known<'_>) -> Health {
+    let mut found = Vec::new();
+    faults(known, &mut found);
+    cells(learned, known.facts, &mut found);
+    warmth(learned, &mut found);
+    let capacity_seen = known.cycles.capacity();
+    if let Some((seen, nominal)) = capacity_seen.zip(known.facts.nominal_capacity).filter(|(_, n)| n.0 > 0) {
+        let percent = seen.0 as f64 * 100.0 / nominal.0 as f64;
+        found.extend(below(percent, CAPACITY).map(|verdict| (verdict, Reason::Capacity { seen, percent })));
+    }
+    let soh = known.facts.soh.map(|soh| soh.0);
+    found.extend(soh.and_then(|soh| Some((below(f64::from(soh), SOH)?, Reason::Soh(soh)))));
+    let current_share = share(learned);
+    let share = current_share.map(|percent| (below(percent, SHARE), Reason::Share { percent }));
+    found.extend(share.and_then(|(verdict, reason)| Some((verdict?, reason))));
+    let days_since_full = known.cycles.days_since_full(known.at);
+    let long = days_since_full.filter(|days| *days > NOT_FULL);
+    found.extend(long.map(|days| (Verdict::Watch, Reason::NotFull { days })));
+    let watched = learned.watched.seconds();
+    if found.is_empty() && watched < DAY {
+        found.push((Verdict::Unknown, Reason::TooEarly { hours: watched / HOUR }));
+    }
+    found.sort_by_key(|(verdict, _)| *verdict);
+    let (lowest, highest) = steady(learned);
+    let spread = |spread: Option<f64>| spread.map(|spread| Millivolts(spread.round() as i32));
+    Health {
+        verdict: found.first().map_or(Verdict::Healthy, |(verdict, _)| *verdict),
+        reasons: found.into_iter().map(|(_, reason)| reason).collect(),
+        lowest,
+        highest,
+        spread_rest: spread(learned.rest.one(HOUR)),
+        spread_load: spread(learned.load.one(HOUR)),
+        balancing: learned.balancing.one(HOUR).map(|share| share * 100.0),
+        capacity_seen,
+        efficiency: known.cycles.efficiency(),
+        current_share,
+        days_since_full,
+        cycles_by_charge: cycles_by_charge(known.facts),
+    }
+}
+
+type Found = Vec<(Verdict, Reason)>;
+
+/// How bad a figure is that should be high.
+fn below(value: f64, marks: Marks) -> Option<Verdict> {
+    match value {
+        value if value < marks.failing => Some(Verdict::Failing),
+        value if value < marks.watch => Some(Verdict::Watch),
+        _ => None,
+    }
+}
+
+/// How bad a figure is that should be low.
+fn above(value: f64, marks: Marks) -> Option<Verdict> {
+    below(-value, Marks { watch: -marks.watch, failing: -marks.failing })
+}
+
+/// What the battery says of itself.
+fn faults(known: &Known<'_>, found: &mut Found) {
+    let measured = &known.battery.measured;
+    let cells = (1..).zip(known.battery.cells.iter().flatten());
+    let broken = |word: &str| word == "SysError";
+    let states = [&measured.base_state, &measured.volt_state].into_iter().flatten();
+    if states.map(|word| word.as_str()).any(broken) {
+        found.push((Verdict::Failing, Reason::Fault("SysError".to_owned())));
+    }
+    for (number, cell) in cells {
+        let states = [&cell.base_state, &cell.volt_state].into_iter().flatten();
+        if states.map(|word| word.as_str()).any(broken) {
+            found.push((Verdict::Failing, Reason::Fault(format!("SysError of cell {number}"))));
+        }
+    }
+    if let Some(fault) = measured.system_fault.as_ref().filter(|word| word.stands()) {
+        found.push((Verdict::Failing, Reason::Fault(format!("system fault {fault}"))));
+    }
+    if let Some(word) = measured.soh_state.as_ref().filter(|word| word.as_str() == "Abnormal") {
+        found.push((Verdict::Watch, Reason::Fault(format!("state of health {word}"))));
+    }
+}
+
+/// Each cell beside the others. What explains most goes first: one reason a cell.
+fn cells(learned: &Learned, facts: &Facts, found: &mut Found) {
+    let capacity = facts.nominal_capacity.map_or(100.0, |capacity| capacity.ampere_hours());
+    let line = plateau(learned, capacity);
+    let count = line.len().max(learned.bottom.after(0.0).map_or(0, <[f32]>::len));
+    let ends = learned.top.after(HOUR).zip(learned.bottom.after(HOUR / 2.0));
+    for index in 0..count {
+        let Some(cell) = u16::try_from(index + 1).ok() else { return };
+        let (offset, slope) = line.get(index).copied().unwrap_or_default();
+        let end = |means: &[f32]| means.get(index).copied().map_or(0.0, f64::from);
+        let (top, bottom) = ends.map_or((0.0, 0.0), |(top, bottom)| (end(top), end(bottom)));
+        // Resistance shows at both ends as well, so what it makes there is not counted twice.
+        let more = slope.unwrap_or(0.0);
+        let resistive = above(more * capacity / 1_000.0, RESISTANCE);
+        if let Some(verdict) = resistive {
+            found.push((verdict, Reason::Resistance { cell, more }));
+        } else if let Some(verdict) = above(-bottom, BELOW).filter(|_| top >= ABOVE) {
+            found.push((verdict, Reason::WeakCell { cell, below: -bottom }));
+        } else if -bottom >= LOW && top < 0.0 {
+            found.push((Verdict::Watch, Reason::LowCell { cell, below: -bottom }));
+        } else if offset.abs() >= OFFSET {
+            found.push((Verdict::Watch, Reason::VoltageSensor { cell, off: offset }));
+        }
+    }
+}
+
+/// Of each cell on the plateau: its deviation without current, in millivolts, and what it gains with the current, in
+/// milliohms, where that has moved enough.
+fn plateau(learned: &Learned, capacity: f64) -> Vec<(f64, Option<f64>)> {
+    let Some(means) = learned.plateau.after(6.0 * HOUR) else { return Vec::new() };
+    let means: Vec<f64> = means.iter().copied().map(f64::from).collect();
+    let (current, square) = (means[0], means[1]);
+    let cells = (means.len() - 2) / 2;
+    let moved = square - current * current;
+    let of = |index: usize| {
+        let (off, product) = (means[2 + index], means[2 + cells + index]);
+        if moved < MOVING * capacity * capacity {
+            return (off, None);
+        }
+        let slope = (product - current * off) / moved;
+        (off - slope * current, Some(slope))
+    };
+    (0..cells).map(of).collect()
+}
+
+/// Cells whose temperature is beside the others: those of one sensor are told together.
+fn warmth(learned: &Learned, found: &mut Found) {
+    let Some(means) = learned.warmth.after(6.0 * HOUR) else { return };
+    let strange = |off: f32| f64::from(off).abs() >= WARMTH;
+    let mut index = 0;
+    while let Some(off) = means.get(index).copied() {
+        let same = means[index..].iter().take_while(|other| strange(**other) && (**other - off).abs() < 1.0);
+        let count = same.count().max(1);
+        let numbers = (u16::try_from(index + 1), u16::try_from(index + count));
+        if let (true, (Ok(first), Ok(last))) = (strange(off), numbers) {
+            let off = f64::from(off);
+            found.push((Verdict::Watch, Reason::TemperatureSensor { first, last, off }));
+        }
+        index += count;
+    }
+}
+
+/// In percent of what would be fair.
+fn share(learned: &Learned) -> Option<f64> {
+    let [own, fair] = *learned.share.after(3.0 * HOUR)? else { return None };
+    (fair > 0.0).then(|| f64::from(own) * 100.0 / f64::from(fair))
+}
+
+fn steady(learned: &Learned) -> (Option<Steady>, Option<Steady>) {
+    let most = |shares: &[f32]| {
+        let (index, share) = shares.iter().enumerate().max_by(|(_, one), (_, other)| one.total_cmp(other))?;
+        Some(Steady { cell: u16::try_from(index + 1).ok()?, percent: f64::from(*share) * 100.0 })
+    };
+    let Some(shares) = learned.extremes.after(HOUR) else { return (None, None) };
+    let (lowest, highest) = shares.split_at(shares.len() / 2);
+    (most(lowest), most(highest))
+}
+
+/// Some firmware counts cycles by another rule than all others; the charge it counts is what was taken out.
+fn cycles_by_charge(facts: &Facts) -> Option<f64> {
+    let nominal = facts.nominal_capacity.filter(|capacity| capacity.0 > 0)?;
+    Some(facts.discharged?.0 as f64 / nominal.0 as f64)
+}

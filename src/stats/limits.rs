@@ -1,0 +1,150 @@
+//! What no battery can be, and how far none can step between two sweeps.
+//!
+//! Wide on purpose: the review of each answer asks again on far narrower tolerances, and here a true value that is
+//! withheld is missing for a sweep. What lies outside is damage, or a fault that will still be there in the next.
+
+use crate::model::facts::Facts;
+use crate::model::withheld::Quantity;
+
+/// The bounds of one quantity, in its unit.
+#[derive(Debug)]
+pub struct Limit {
+    /// What is bounded.
+    pub quantity: Quantity,
+    /// Lowest and highest there is; of a battery's voltage, for each of its cells.
+    pub range: (i64, i64),
+    /// The largest step at once; of a battery's voltage, for each of its cells.
+    pub step: i64,
+    /// And more for each second.
+    pub per_second: i64,
+    /// Where the numbers come from.
+    pub source: &'static str,
+}
+
+/// A quantity may step as it likes.
+pub const ANY_STEP: i64 = i64::MAX;
+
+const fn row(
+    quantity: Quantity,
+    range: (i64, i64),
+    (step, per_second): (i64, i64),
+    source: &'static str,
+) -> Limit {
+    Limit { quantity, range, step, per_second, source }
+}
+
+/// One row a quantity, in the order of [`Quantity`].
+pub const LIMITS: &[Limit] = &[
+    row(
+        Quantity::Voltage,
+        (1_500, 4_000),
+        (200, 10),
+        "each cell's; 20 mOhm of a battery of 16 old cells times a step of 160 A are 3.2 V",
+    ),
+    row(
+        Quantity::Current,
+        (-500_000, 500_000),
+        (ANY_STEP, 0),
+        "twice the rating of the label, else five times the capacity in an hour; a switch takes no time",
+    ),
+    row(
+        Quantity::Temperature,
+        (-40_000, 100_000),
+        (5_000, 200),
+        "range of the sensors; whole degrees on old boards; heating is below 0.1 K/s",
+    ),
+    row(
+        Quantity::MosTemperature,
+        (-40_000, 150_000),
+        (30_000, 2_000),
+        "silicon ends at 150 degrees; a transistor is small and warms fast",
+    ),
+    row(
+        Quantity::Soc,
+        (0, 120),
+        (5, 1),
+        "some consoles say up to 107; 2 C are 0.06 %/s; a recalibration is believed when it is said twice",
+    ),
+    row(Quantity::Charge, (0, 10_000_000), (5_000, 200), "500 A are 139 mAh each second"),
+    row(Quantity::Energy, (0, 1_000_000_000), (500_000, 50_000), "100 kW are 28 Wh each second"),
+    row(
+        Quantity::CellVoltage,
+        (1_000, 4_000),
+        (200, 10),
+        "LFP lives between 2.0 and 3.8 V; 4095 is a chip's full scale; as the battery's",
+    ),
+    row(Quantity::CellTemperature, (-40_000, 100_000), (5_000, 200), "as the board's"),
+];
+
+/// The limits of a quantity.
+#[must_use]
+pub fn of(quantity: Quantity) -> &'static Limit {
+    &LIMITS[quantity as usize]
+}
+
+/// Cells of a battery that has not said how many it has.
+const CELLS: i64 = 16;
+/// A battery or stack that has not said how many cells it has may be of any voltage there is.
+const ANY_VOLTAGE: (i64, i64) = (20_000, 1_200_000);
+
+/// What is known of whoever is measured.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rating {
+    /// How many cells.
+    cells: Option<i64>,
+    /// Most current either way, in milliamperes.
+    current: Option<i64>,
+}
+
+impl Rating {
+    /// By its label, and by how many cells it shows.
+    #[must_use]
+    pub fn of(facts: &Facts, cells: Option<usize>) -> Self {
+        let label = [facts.max_charge_current, facts.max_discharge_current].into_iter().flatten();
+        let label = label.map(|current| i64::from(current.0).abs()).max().filter(|current| *current > 0);
+        let capacity = facts.nominal_capacity.map(|capacity| capacity.0).filter(|capacity| *capacity > 0);
+        // A label that promises less than the capacity in half an hour is too timid for a bound.
+        let current = match (label, capacity) {
+            (Some(label), capacity) => Some(2 * label.max(capacity.unwrap_or(0))),
+            (None, capacity) => capacity.map(|capacity| capacity.saturating_mul(5)),
+        };
+        let cells = cells.or(facts.cells.map(usize::from)).filter(|cells| *cells > 0);
+        Self { cells: cells.and_then(|cells| i64::try_from(cells).ok()), current }
+    }
+
+    /// Lowest and highest value of a quantity.
+    #[must_use]
+    pub fn range(&self, quantity: Quantity) -> (i64, i64) {
+        let (low, high) = of(quantity).range;
+        match quantity {
+            Quantity::Voltage => self.cells.map_or(ANY_VOLTAGE, |cells| (low * cells, high * cells)),
+            Quantity::Current => {
+                let most = self.current.map_or(high, |current| current.min(high));
+                (-most, most)
+            }
+            _ => (low, high),
+        }
+    }
+
+    /// The largest step within so many seconds.
+    #[must_use]
+    pub fn step(&self, quantity: Quantity, seconds: f64) -> f64 {
+        let limit = of(quantity);
+        let cells = if quantity == Quantity::Voltage { self.cells.unwrap_or(CELLS) } else { 1 };
+        (limit.step as f64 + limit.per_second as f64 * seconds) * cells as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_quantity_has_its_row_in_order() {
+        assert_eq!(LIMITS.len(), Quantity::ALL.len());
+        for (quantity, limit) in Quantity::ALL.into_iter().zip(LIMITS) {
+            assert_eq!(limit.quantity, quantity);
+            assert!(limit.range.0 < limit.range.1 && !limit.source.is_empty());
+        }
+    }
+}

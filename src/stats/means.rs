@@ -1,0 +1,82 @@
+//! Means that forget: bounded memory of an endless stream.
+
+use serde::{Deserialize, Serialize};
+
+/// A list of running means, taken together. The first values count alike; once `horizon` seconds were seen, older
+/// ones fade.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Means {
+    /// How long was seen, in seconds.
+    seconds: f64,
+    of: Vec<f32>,
+}
+
+impl Means {
+    /// Takes values that held for `seconds`. Another number of them is another battery's, and all begins anew.
+    pub fn take(&mut self, values: &[f64], seconds: f64, horizon: f64) {
+        if values.len() != self.of.len() {
+            *self = Self { seconds: 0.0, of: vec![0.0; values.len()] };
+        }
+        if seconds <= 0.0 {
+            return;
+        }
+        self.seconds += seconds;
+        let weight = (seconds / self.seconds.min(horizon)).min(1.0);
+        for (mean, value) in self.of.iter_mut().zip(values) {
+            let before = f64::from(*mean);
+            *mean = (before + (value - before) * weight) as f32;
+        }
+    }
+
+    /// How long was seen, in seconds.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// The means, once `least` seconds were seen.
+    #[must_use]
+    pub fn after(&self, least: f64) -> Option<&[f32]> {
+        (self.seconds >= least && !self.of.is_empty()).then_some(&self.of)
+    }
+
+    /// The first of the means, once `least` seconds were seen.
+    #[must_use]
+    pub fn one(&self, least: f64) -> Option<f64> {
+        self.after(least)?.first().map(|mean| f64::from(*mean))
+    }
+
+    /// Whether it can have come from values.
+    #[must_use]
+    pub fn sound(&self) -> bool {
+        self.seconds >= 0.0 && self.seconds.is_finite() && self.of.iter().all(|mean| mean.is_finite())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_values_count_alike_and_old_ones_fade() {
+        let mut means = Means::default();
+        for value in [1.0, 2.0, 6.0] {
+            means.take(&[value], 60.0, 1e6);
+        }
+        assert_eq!(means.one(180.0), Some(3.0));
+        assert_eq!(means.one(181.0), None);
+        for _ in 0..1_000 {
+            means.take(&[10.0], 60.0, 600.0);
+        }
+        assert!((means.one(0.0).unwrap() - 10.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn another_number_of_values_begins_anew() {
+        let mut means = Means::default();
+        means.take(&[1.0, 2.0], 60.0, 600.0);
+        means.take(&[5.0], 60.0, 600.0);
+        assert_eq!((means.seconds(), means.one(60.0)), (60.0, Some(5.0)));
+    }
+}

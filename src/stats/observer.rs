@@ -1,0 +1,130 @@
+//! Looks at each battery now and then and lets what is seen go into its book: health is a matter of days.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::model::facts::Facts;
+use crate::model::health::Health;
+use crate::model::identity::Identity;
+use crate::model::place::Place;
+use crate::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
+use crate::model::statistics::BankStatistics;
+use crate::model::units::Percent;
+use crate::stats::health::{Glance, Known, judge};
+use crate::stats::ledger::{BatteryBook, Ledger};
+
+/// From one look at a battery to the next, at least.
+const LOOK_EVERY: Duration = Duration::from_secs(55);
+
+/// Who was looked at when.
+#[derive(Clone, Debug, Default)]
+pub struct Observer {
+    looked: BTreeMap<Place, Instant>,
+    /// The last judgement: between two full sweeps nothing new is seen.
+    health: BTreeMap<Place, (Identity, Health)>,
+}
+
+impl Observer {
+    /// Lets a reading go into the books.
+    pub fn observe<'a>(
+        &mut self,
+        reading: &BankReading,
+        statistics: &BankStatistics,
+        facts: &[Facts],
+        identity: impl Fn(Place) -> Option<&'a Identity>,
+        ledger: &mut Ledger,
+    ) {
+        let at = reading.taken_at.as_second();
+        let shared = shared(reading, statistics, facts);
+        for (battery, facts) in reading.batteries.iter().zip(facts) {
+            if battery.presence != Presence::Present {
+                continue;
+            }
+            let Some(identity) = identity(battery.place) else { continue };
+            let book = ledger.battery(identity);
+            book.last_seen = at;
+            if let Some(soc) = battery.measured.soc {
+                book.cycles.note(&book.account, soc, is_full(battery), at);
+            }
+            if reading.kind == SweepKind::Full {
+                self.look(battery, facts, shared, reading.began, book);
+            }
+        }
+        if let Some(soc) = statistics.soc {
+            ledger.cycles.note(&ledger.bank, Percent(soc.round() as i32), false, at);
+        }
+    }
+
+    fn look(
+        &mut self,
+        battery: &BatteryReading,
+        facts: &Facts,
+        shared: Option<Shared>,
+        at: Instant,
+        book: &mut BatteryBook,
+    ) {
+        let Some(cells) = &battery.cells else { return };
+        let measured = &battery.measured;
+        let (Some(current), Some(soc), Some(capacity)) = (measured.current, measured.soc, capacity(facts))
+        else {
+            return;
+        };
+        let before = self.looked.get(&battery.place);
+        let since = before.map_or(Duration::ZERO, |before| at.saturating_duration_since(*before));
+        if before.is_some() && since < LOOK_EVERY {
+            return;
+        }
+        self.looked.insert(battery.place, at);
+        book.learned.take(&Glance {
+            cells,
+            current: current.amperes(),
+            capacity,
+            soc: soc.percent(),
+            seconds: since.as_secs_f64(),
+            bank: shared.map(|shared| (shared.current, capacity / shared.capacity)),
+        });
+    }
+
+    /// How a battery is, judged anew where there was something to `look` at.
+    pub fn health(
+        &mut self,
+        battery: &BatteryReading,
+        facts: &Facts,
+        (identity, book): (&Identity, &BatteryBook),
+        at: i64,
+        look: bool,
+    ) -> Health {
+        let known = self.health.get(&battery.place).filter(|(whose, _)| whose == identity && !look);
+        if let Some((_, health)) = known {
+            return health.clone();
+        }
+        let health = judge(&book.learned, &Known { battery, facts, cycles: &book.cycles, at });
+        self.health.insert(battery.place, (identity.clone(), health.clone()));
+        health
+    }
+}
+
+/// Batteries side by side: the current of all in amperes, and their capacity in ampere-hours.
+#[derive(Clone, Copy, Debug)]
+struct Shared {
+    current: f64,
+    capacity: f64,
+}
+
+/// Nothing for a single battery, for a stack, and where one did not say its current.
+fn shared(reading: &BankReading, statistics: &BankStatistics, facts: &[Facts]) -> Option<Shared> {
+    let there =
+        reading.batteries.iter().zip(facts).filter(|(battery, _)| battery.presence != Presence::Absent);
+    let capacities: Vec<f64> = there.map(|(_, facts)| capacity(facts)).collect::<Option<_>>()?;
+    let side_by_side = !reading.series() && capacities.len() > 1;
+    let current = statistics.current.filter(|_| side_by_side)?.amperes();
+    Some(Shared { current, capacity: capacities.iter().sum() })
+}
+
+fn capacity(facts: &Facts) -> Option<f64> {
+    facts.nominal_capacity.map(|capacity| capacity.ampere_hours()).filter(|capacity| *capacity > 0.0)
+}
+
+fn is_full(battery: &BatteryReading) -> bool {
+    battery.measured.coulomb_state.as_ref().is_some_and(|word| word.as_str() == "Full")
+}

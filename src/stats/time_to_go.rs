@@ -1,0 +1,146 @@
+//! Time to full, to empty, to any state of charge: from what is left and a current that was smoothed.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::model::facts::Facts;
+use crate::model::pace::Pace;
+use crate::model::place::Place;
+use crate::model::reading::{BankReading, BatteryReading, Measured, Presence};
+use crate::model::statistics::BankStatistics;
+use crate::model::units::{MilliampHours, Milliamps};
+
+/// A kettle is over in less; clouds last longer.
+const SMOOTHED_OVER: Duration = Duration::from_secs(300);
+/// So long a current must have gone the same way before a time is told from it.
+const SETTLED: Duration = Duration::from_secs(60);
+/// Below a hundredth of the capacity in an hour a battery is idle: the boards' own consumption is less.
+const IDLE_PER_HOUR: f64 = 0.01;
+
+/// The smoothed currents of one bank.
+#[derive(Clone, Debug, Default)]
+pub struct TimeToGo {
+    bank: Option<Smooth>,
+    batteries: BTreeMap<Place, Smooth>,
+}
+
+/// A current that follows what is said of it with a delay, and at once where it changes its direction.
+#[derive(Clone, Copy, Debug)]
+struct Smooth {
+    /// In milliamperes.
+    current: f64,
+    since: Instant,
+    at: Instant,
+}
+
+impl TimeToGo {
+    /// The paces of the bank and of its batteries, by place. After a gap of more than `most` currents begin anew.
+    pub fn paces(
+        &mut self,
+        reading: &BankReading,
+        statistics: &BankStatistics,
+        facts: &[Facts],
+        bank_facts: &Facts,
+        most: Duration,
+    ) -> (Option<Pace>, Vec<Option<Pace>>) {
+        let at = reading.began;
+        let batteries: Vec<Option<Pace>> = reading
+            .batteries
+            .iter()
+            .zip(facts)
+            .map(|(battery, facts)| {
+                let before = self.batteries.remove(&battery.place);
+                let after = Smooth::after(before, battery.measured.current, at, most)?;
+                self.batteries.insert(battery.place, after);
+                after.pace(content(&battery.measured, facts)?)
+            })
+            .collect();
+        self.bank = Smooth::after(self.bank, statistics.current, at, most);
+        let content = match &reading.stack {
+            Some(stack) => content(stack, bank_facts),
+            None => together(reading.batteries.iter().zip(facts)),
+        };
+        (self.bank.zip(content).and_then(|(smooth, content)| smooth.pace(content)), batteries)
+    }
+}
+
+/// What is left and what there is when full.
+type Content = (MilliampHours, MilliampHours);
+
+/// The console's own count of what is left where it has one, else its share of the capacity.
+fn content(measured: &Measured, facts: &Facts) -> Option<Content> {
+    let capacity = facts.usable_capacity.or(facts.nominal_capacity).filter(|capacity| capacity.0 > 0)?;
+    let share = || Some(MilliampHours(capacity.0 * i64::from(measured.soc?.0.clamp(0, 100)) / 100));
+    Some((measured.remaining.or_else(share)?, capacity))
+}
+
+/// Of batteries side by side; nothing where one of them is not known.
+fn together<'a>(batteries: impl Iterator<Item = (&'a BatteryReading, &'a Facts)>) -> Option<Content> {
+    let there = batteries.filter(|(battery, _)| battery.presence != Presence::Absent);
+    let all: Vec<Content> =
+        there.map(|(battery, facts)| content(&battery.measured, facts)).collect::<Option<_>>()?;
+    let sum = |part: fn(&Content) -> i64| MilliampHours(all.iter().map(part).sum());
+    (!all.is_empty()).then(|| (sum(|content| content.0.0), sum(|content| content.1.0)))
+}
+
+impl Smooth {
+    fn after(before: Option<Self>, current: Option<Milliamps>, at: Instant, most: Duration) -> Option<Self> {
+        let Some(current) = current.map(|current| f64::from(current.0)) else {
+            return before.filter(|before| at.saturating_duration_since(before.at) <= most);
+        };
+        let fresh = Self { current, since: at, at };
+        let Some(before) = before.filter(|before| at.saturating_duration_since(before.at) <= most) else {
+            return Some(fresh);
+        };
+        if before.current * current < 0.0 {
+            return Some(fresh);
+        }
+        let span = at.saturating_duration_since(before.at).as_secs_f64();
+        let kept = (-span / SMOOTHED_OVER.as_secs_f64()).exp();
+        Some(Self { current: current + (before.current - current) * kept, since: before.since, at })
+    }
+
+    fn pace(&self, (remaining, capacity): Content) -> Option<Pace> {
+        let settled = self.at.saturating_duration_since(self.since) >= SETTLED;
+        let idle = self.current.abs() < capacity.0 as f64 * IDLE_PER_HOUR;
+        let current = Milliamps(self.current.round() as i32);
+        (settled && !idle).then_some(Pace { remaining, capacity, current })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SWEEP: Duration = Duration::from_secs(10);
+    const FULL: Content = (MilliampHours(50_000), MilliampHours(100_000));
+
+    fn after(currents: &[i32]) -> Option<Pace> {
+        let mut at = Instant::now();
+        let mut smooth = None;
+        for current in currents {
+            smooth = Smooth::after(smooth, Some(Milliamps(*current)), at, 3 * SWEEP);
+            at += SWEEP;
+        }
+        smooth.and_then(|smooth| smooth.pace(FULL))
+    }
+
+    #[test]
+    fn a_steady_current_is_told_after_a_minute_and_an_idle_one_never() {
+        assert_eq!(after(&[10_000; 6]), None);
+        assert_eq!(after(&[10_000; 7]).map(|pace| pace.current), Some(Milliamps(10_000)));
+        assert_eq!(after(&[900; 100]), None);
+    }
+
+    #[test]
+    fn a_kettle_moves_the_time_little_and_a_change_of_direction_begins_anew() {
+        let mut currents = vec![-10_000; 30];
+        currents.extend([-50_000; 3]);
+        let current = after(&currents).expect("on its way").current.0;
+        assert!((-15_000..-10_000).contains(&current), "{current}");
+        currents.extend([20_000; 3]);
+        assert_eq!(after(&currents), None);
+        currents.extend([20_000; 7]);
+        assert_eq!(after(&currents).map(|pace| pace.current), Some(Milliamps(20_000)));
+    }
+}

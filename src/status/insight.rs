@@ -1,0 +1,157 @@
+//! What many sweeps tell, as keys of the document: counters of energy and charge, time to go, health.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::health::Verdict;
+use crate::model::insight::{BatteryInsight, Insight, Turnover};
+use crate::model::units::Percent;
+
+use super::decimal;
+
+/// The bank's keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BankKeys {
+    /// Kilowatt-hours that went in since counting began.
+    pub energy_charged_kwh: Option<f64>,
+    /// Kilowatt-hours that came out.
+    pub energy_discharged_kwh: Option<f64>,
+    /// Ampere-hours that went in.
+    pub charge_in_ah: Option<f64>,
+    /// Ampere-hours that came out.
+    pub charge_out_ah: Option<f64>,
+    /// What came out of what went in, from one full charge to the next.
+    pub round_trip_efficiency_percent: Option<f64>,
+    /// Hours until it is full, as things go.
+    pub time_to_full_h: Option<f64>,
+    /// Hours until it is empty, as things go.
+    pub time_to_empty_h: Option<f64>,
+    /// Hours until it is at the `target_soc` of the settings, as things go.
+    pub time_to_target_h: Option<f64>,
+}
+
+/// A battery's keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceKeys {
+    /// Kilowatt-hours that went in at this place, whichever battery sat there.
+    pub energy_charged_kwh: Option<f64>,
+    /// Kilowatt-hours that came out.
+    pub energy_discharged_kwh: Option<f64>,
+    /// Ampere-hours that went in.
+    pub charge_in_ah: Option<f64>,
+    /// Ampere-hours that came out.
+    pub charge_out_ah: Option<f64>,
+    /// Kilowatt-hours that went into this battery, wherever it sat.
+    pub battery_energy_charged_kwh: Option<f64>,
+    /// Kilowatt-hours that came out.
+    pub battery_energy_discharged_kwh: Option<f64>,
+    /// Ampere-hours that went in.
+    pub battery_charge_in_ah: Option<f64>,
+    /// Ampere-hours that came out.
+    pub battery_charge_out_ah: Option<f64>,
+    /// Hours until it is full, as things go.
+    pub time_to_full_h: Option<f64>,
+    /// Hours until it is empty, as things go.
+    pub time_to_empty_h: Option<f64>,
+    /// Hours until it is at the `target_soc` of the settings, as things go.
+    pub time_to_target_h: Option<f64>,
+    /// The verdict.
+    #[serde(default)]
+    pub health: Verdict,
+    /// What it stands on, the worst first.
+    #[serde(default)]
+    pub health_reasons: Vec<String>,
+    /// The cell that was mostly the lowest, from 1, and for how much of the last day.
+    pub lowest_cell: Option<u16>,
+    /// In percent.
+    pub lowest_cell_percent: Option<f64>,
+    /// The cell that was mostly the highest, from 1, and for how much of the last day.
+    pub highest_cell: Option<u16>,
+    /// In percent.
+    pub highest_cell_percent: Option<f64>,
+    /// Highest less lowest cell at rest.
+    pub spread_rest_mv: Option<i32>,
+    /// The same under load.
+    pub spread_load_mv: Option<i32>,
+    /// For how much of the last day a cell was being balanced.
+    pub balancing_percent: Option<f64>,
+    /// What it held in full cycles.
+    pub capacity_seen_ah: Option<f64>,
+    /// What came out of what went in, from one full charge to the next.
+    pub round_trip_efficiency_percent: Option<f64>,
+    /// Its share of the bank's current, of what would be fair.
+    pub current_share_percent: Option<f64>,
+    /// Days since it was last full.
+    pub days_since_full: Option<f64>,
+    /// Charge taken out over its life, in times its nominal capacity.
+    pub cycles_by_charge: Option<f64>,
+}
+
+impl BankKeys {
+    pub(super) fn of(insight: &Insight) -> Self {
+        let [energy_charged_kwh, energy_discharged_kwh, charge_in_ah, charge_out_ah] = four(insight.turnover);
+        Self {
+            energy_charged_kwh,
+            energy_discharged_kwh,
+            charge_in_ah,
+            charge_out_ah,
+            round_trip_efficiency_percent: insight.efficiency.map(tenths),
+            time_to_full_h: insight.pace.and_then(|pace| pace.to_full()).map(hours),
+            time_to_empty_h: insight.pace.and_then(|pace| pace.to_empty()).map(hours),
+            time_to_target_h: insight.pace.and_then(|pace| pace.to_soc(insight.target_soc)).map(hours),
+        }
+    }
+}
+
+impl DeviceKeys {
+    pub(super) fn of(insight: &BatteryInsight, target_soc: Percent) -> Self {
+        let [energy_charged_kwh, energy_discharged_kwh, charge_in_ah, charge_out_ah] = four(insight.place);
+        let (own, health) = (four(insight.turnover), &insight.health);
+        Self {
+            energy_charged_kwh,
+            energy_discharged_kwh,
+            charge_in_ah,
+            charge_out_ah,
+            battery_energy_charged_kwh: own[0],
+            battery_energy_discharged_kwh: own[1],
+            battery_charge_in_ah: own[2],
+            battery_charge_out_ah: own[3],
+            time_to_full_h: insight.pace.and_then(|pace| pace.to_full()).map(hours),
+            time_to_empty_h: insight.pace.and_then(|pace| pace.to_empty()).map(hours),
+            time_to_target_h: insight.pace.and_then(|pace| pace.to_soc(target_soc)).map(hours),
+            health: health.verdict,
+            health_reasons: health.reasons.iter().map(ToString::to_string).collect(),
+            lowest_cell: health.lowest.map(|steady| steady.cell),
+            lowest_cell_percent: health.lowest.map(|steady| tenths(steady.percent)),
+            highest_cell: health.highest.map(|steady| steady.cell),
+            highest_cell_percent: health.highest.map(|steady| tenths(steady.percent)),
+            spread_rest_mv: health.spread_rest.map(|spread| spread.0),
+            spread_load_mv: health.spread_load.map(|spread| spread.0),
+            balancing_percent: health.balancing.map(tenths),
+            capacity_seen_ah: health.capacity_seen.map(|seen| decimal(seen.0, 1000, 1)),
+            round_trip_efficiency_percent: health.efficiency.map(tenths),
+            current_share_percent: health.current_share.map(tenths),
+            days_since_full: health.days_since_full.map(tenths),
+            cycles_by_charge: health.cycles_by_charge.map(tenths),
+        }
+    }
+}
+
+fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+fn hours(long: Duration) -> f64 {
+    tenths(long.as_secs_f64() / 3_600.0)
+}
+
+/// Kilowatt-hours in and out, ampere-hours in and out.
+fn four(turnover: Option<Turnover>) -> [Option<f64>; 4] {
+    let values = turnover.map(|turnover| {
+        let energy = [turnover.energy_in, turnover.energy_out].map(|energy| decimal(energy.0, 1_000_000, 3));
+        let charge = [turnover.charge_in, turnover.charge_out].map(|charge| decimal(charge.0, 1000, 3));
+        [energy[0], energy[1], charge[0], charge[1]]
+    });
+    values.map_or([None; 4], |values| values.map(Some))
+}

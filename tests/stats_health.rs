@@ -1,0 +1,168 @@
+//! Health over simulated weeks, a reading a minute: the right battery and cell are named with the right reason, and a
+//! sound bank is never accused.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+#[path = "support/living.rs"]
+mod living;
+
+use std::thread;
+use std::time::Duration;
+
+use bankwatch::model::health::{Health, Reason, Verdict};
+use bankwatch::model::reading::SweepKind;
+use bankwatch::model::report::BankReport;
+use bankwatch::model::units::Percent;
+use bankwatch::model::word::Word;
+use bankwatch::simulator::Bank;
+use living::{Living, plan};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: u64 = 24 * 60;
+/// Where something is done to the bank, it is done to this battery and this cell.
+const BATTERY: usize = 2;
+const CELL: usize = 7;
+
+/// A bank that lives for so many days while `ail` is done to it each hour, with the days lived so far.
+fn after(days: u64, batteries: usize, seed: u64, ail: impl Fn(&mut Bank, f64)) -> BankReport {
+    let bank = Bank::new(&plan(batteries, seed)).in_steps_of(40.0);
+    let mut living = Living::new(bank, MINUTE);
+    for minute in 0..days * DAY {
+        if minute % 60 == 0 {
+            ail(&mut living.bank, minute as f64 / DAY as f64);
+        }
+        living.live(MINUTE);
+        living.swept(SweepKind::Full, |_| {});
+    }
+    living.swept(SweepKind::Full, |_| {})
+}
+
+/// Once, at the beginning.
+fn once(ail: impl Fn(&mut Bank) -> bool) -> impl Fn(&mut Bank, f64) {
+    move |bank, days| assert!(days > 0.0 || ail(bank))
+}
+
+/// The others are well; what is told of the one that is not.
+fn accused(report: &BankReport) -> &Health {
+    for (index, battery) in report.insight.batteries.iter().enumerate() {
+        let health = &battery.health;
+        if index + 1 != BATTERY {
+            assert_eq!(
+                (health.verdict, &*health.reasons),
+                (Verdict::Healthy, [].as_slice()),
+                "battery {}",
+                index + 1
+            );
+        }
+    }
+    &report.insight.batteries[BATTERY - 1].health
+}
+
+#[test]
+fn a_sound_bank_is_never_accused() {
+    let seeds = |first: u64| {
+        move || {
+            for seed in (first..=100).step_by(2) {
+                for battery in after(5, 2, seed, |_, _| {}).insight.batteries {
+                    let health = battery.health;
+                    let reasons: Vec<String> = health.reasons.iter().map(ToString::to_string).collect();
+                    assert_eq!(health.verdict, Verdict::Healthy, "seed {seed}: {reasons:?}");
+                }
+            }
+        }
+    };
+    let both = [1, 2].map(|first| thread::spawn(seeds(first)));
+    both.into_iter().for_each(|half| half.join().unwrap());
+}
+
+#[test]
+fn a_cell_that_lost_a_fifth_of_its_capacity_is_weak() {
+    let report = after(10, 3, 1, once(|bank| bank.set_cell_capacity(BATTERY, CELL, 0.8)));
+    let health = accused(&report);
+    let weak = |reason: &Reason| matches!(reason, Reason::WeakCell { cell: 7, .. });
+    assert!(health.reasons.iter().any(weak), "{:?}", health.reasons);
+    assert!(health.verdict <= Verdict::Watch);
+}
+
+#[test]
+fn a_cell_with_more_resistance_is_named_with_how_much() {
+    let report = after(7, 3, 2, once(|bank| bank.add_cell_resistance(BATTERY, CELL, 0.001_2)));
+    let health = accused(&report);
+    let [Reason::Resistance { cell: 7, more }] = *health.reasons else { panic!("{:?}", health.reasons) };
+    assert!((more - 1.2).abs() < 0.2, "{more} mΩ where 1.2 were added");
+    assert_eq!(health.verdict, Verdict::Watch);
+}
+
+#[test]
+fn a_voltage_that_drifts_away_is_a_measuring_line_and_no_weak_cell() {
+    let report = after(10, 3, 3, |bank, days| {
+        bank.set_cell_offset(BATTERY, CELL, 0.003 * days);
+    });
+    let health = accused(&report);
+    let [Reason::VoltageSensor { cell: 7, off }] = *health.reasons else { panic!("{:?}", health.reasons) };
+    assert!((15.0..30.0).contains(&off), "{off} mV where 30 were reached");
+}
+
+#[test]
+fn a_temperature_that_drifts_away_is_told_of_all_cells_of_that_sensor() {
+    let report = after(10, 3, 4, |bank, days| {
+        bank.set_sensor_offset(BATTERY, 1, -days);
+    });
+    let health = accused(&report);
+    let [Reason::TemperatureSensor { first: 6, last: 10, off }] = *health.reasons else {
+        panic!("{:?}", health.reasons)
+    };
+    assert!((-10.5..-5.0).contains(&off), "{off} K where -10 were reached");
+}
+
+#[test]
+fn a_battery_that_lost_a_third_of_its_capacity_shows_it_in_full_cycles() {
+    let report =
+        after(10, 3, 5, once(|bank| (1..=16).all(|cell| bank.set_cell_capacity(BATTERY, cell, 0.7))));
+    let health = accused(&report);
+    let [Reason::Capacity { seen, .. }] = *health.reasons else { panic!("{:?}", health.reasons) };
+    assert!((62_000..71_000).contains(&seen.0), "{seen}");
+    let efficiency = health.efficiency.unwrap();
+    assert!((95.0..99.9).contains(&efficiency), "{efficiency} %");
+}
+
+#[test]
+fn a_battery_behind_a_loose_cable_or_an_open_breaker_does_not_take_its_share() {
+    for (ohms, worst, verdict) in [(0.1, 70.0, Verdict::Watch), (10.0, 5.0, Verdict::Failing)] {
+        let report = after(3, 3, 6, once(|bank| bank.loosen(BATTERY, ohms)));
+        let health = accused(&report);
+        let [Reason::Share { percent }] = *health.reasons else { panic!("{:?}", health.reasons) };
+        assert!(percent < worst, "{percent} % behind {ohms} Ω");
+        assert_eq!(health.verdict, verdict);
+    }
+}
+
+#[test]
+fn a_month_without_a_full_charge_is_told_and_a_day_without_any_history_is_no_verdict() {
+    let mut living = Living::new(Bank::new(&plan(1, 7)).in_steps_of(40.0), MINUTE);
+    let health = |report: BankReport| report.insight.batteries[0].health.clone();
+    living.swept(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(100)));
+    for _ in 0..DAY / 2 {
+        living.live(MINUTE);
+        living.swept(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(60)));
+    }
+    let early = health(living.swept(SweepKind::Full, |_| {}));
+    assert_eq!(early.verdict, Verdict::Unknown);
+    assert!(early.reasons[0].to_string().starts_with("watched for 12 hours"), "{:?}", early.reasons);
+    living.live(Duration::from_secs(31 * 86_400));
+    let late = health(
+        living.swept(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(60))),
+    );
+    assert!(matches!(*late.reasons, [Reason::NotFull { days }] if (31.0..32.0).contains(&days)), "{late:?}");
+}
+
+#[test]
+fn what_a_battery_says_of_itself_is_a_verdict_at_once() {
+    let mut living = Living::new(Bank::new(&plan(1, 8)), MINUTE);
+    let report = living.swept(SweepKind::Full, |reading| {
+        let cell = &mut reading.batteries[0].cells.as_mut().unwrap()[3];
+        cell.base_state = Some(Word::new("SysError"));
+    });
+    let health = &report.insight.batteries[0].health;
+    assert_eq!(health.verdict, Verdict::Failing);
+    assert_eq!(health.reasons[0].to_string(), "the battery says SysError of cell 4");
+}
