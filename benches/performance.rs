@@ -31,7 +31,11 @@ use bankwatch::stats::Stats;
 use bankwatch::sweep::conversation::{Conversation, Patience};
 use bankwatch::sweep::plan::Rhythm;
 use bankwatch::sweep::sweeper::{Sweeper, Swept};
+use process::{memory, processor_time};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+#[path = "support/process.rs"]
+mod process;
 
 fn main() {
     let wanted: Vec<String> =
@@ -252,27 +256,4 @@ fn start(folder: &Path, link: &str, interval: &str) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("the service")
-}
-
-/// Seconds of processor time a process has used.
-fn processor_time(pid: u32) -> f64 {
-    let stat =
-        std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).expect("a process");
-    let behind_name = stat.rsplit(')').next().expect("a name in brackets");
-    let ticks: u64 = behind_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|ticks| ticks.parse::<u64>().expect("ticks"))
-        .sum();
-    ticks as f64 / 100.0
-}
-
-/// A line of `/proc/PID/status` in megabytes.
-fn memory(pid: u32, line: &str) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
-    let kilobytes = status
-        .lines()
-        .find_map(|text| text.strip_prefix(line)?.split_whitespace().next()?.parse::<f64>().ok());
-    kilobytes.expect("a number of kB") / 1000.0
 }

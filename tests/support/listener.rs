@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bankwatch::mqtt::message::Message;
 use bankwatch::mqtt::session::{Incoming, Patience, Session};
 use bankwatch::settings::MqttSettings;
+use futures_util::FutureExt;
 use tokio::time::timeout;
 
 /// Past this not enough was heard; all goes well in a fraction of it.
@@ -56,6 +57,14 @@ impl Listener {
             let next = timeout(LONG, self.session.next()).await;
             let next = next.unwrap_or_else(|_| panic!("not enough was heard: {:?}", self.heard));
             let Incoming::Message { topic, payload, retained } = next else { panic!("{next:?}") };
+            self.heard.push(Heard { topic, payload, retained, at: Instant::now() });
+        }
+        &self.heard
+    }
+
+    /// All that has come so far.
+    pub async fn so_far(&mut self) -> &[Heard] {
+        while let Some(Incoming::Message { topic, payload, retained }) = self.session.next().now_or_never() {
             self.heard.push(Heard { topic, payload, retained, at: Instant::now() });
         }
         &self.heard

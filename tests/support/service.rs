@@ -27,10 +27,15 @@ pub struct Service {
 impl Service {
     /// Starts it on one bank called `bank` behind `link`, with further lines of its settings.
     pub fn start(link: &str, settings: &str) -> Self {
+        Self::start_named("bank", link, settings)
+    }
+
+    /// The same on a bank of another name.
+    pub fn start_named(bank: &str, link: &str, settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the service");
         let file = folder.path().join("bankwatch.toml");
         let text = format!(
-            "data_dir = {:?}\n[[bank]]\nname = \"bank\"\nlink = {link:?}\n{settings}\n[json_file]\n\
+            "data_dir = {:?}\n[[bank]]\nname = {bank:?}\nlink = {link:?}\n{settings}\n[json_file]\n\
              enabled = true\n[database]\nenabled = false\n[http]\nenabled = false\n[log]\nlevel = \"info\"\n",
             folder.path()
         );
@@ -53,12 +58,6 @@ impl Service {
             }
         });
         Self { child, folder, lines, reader: Some(reader) }
-    }
-
-    /// Its settings, for other verbs of the program.
-    #[allow(dead_code, reason = "each test file uses some of it")]
-    pub fn settings(&self) -> PathBuf {
-        self.folder.path().join("bankwatch.toml")
     }
 
     /// Where its files are.

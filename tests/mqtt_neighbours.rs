@@ -1,0 +1,110 @@
+//! Several banks of one service and several services at one broker: each says its own, and takes back its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/broker.rs"]
+mod broker;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/listener.rs"]
+mod listener;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/mqtt_house.rs"]
+mod mqtt_house;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/mqtt_proxy.rs"]
+mod mqtt_proxy;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/service.rs"]
+mod service;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use bankwatch::settings::MqttSettings;
+use broker::Broker;
+use mqtt_house::{bank, is_kept, kept_at, sweeps};
+use mqtt_proxy::Proxy;
+use service::{LONG, Service};
+
+/// Waits until the broker keeps these, and gives all that it keeps.
+async fn until_kept(settings: &MqttSettings, wanted: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let begun = Instant::now();
+    loop {
+        let kept = kept_at(settings, "#").await;
+        let lacking = wanted.iter().find(|(topic, word)| kept.get(*topic).is_none_or(|said| said != word));
+        let Some(lacking) = lacking else { return kept };
+        assert!(begun.elapsed() < LONG, "{lacking:?} is not so in {kept:?}");
+    }
+}
+
+/// Lines of settings for a service with a second bank.
+fn two_banks(second: &str, link: &str, url: &str, mqtt: &str) -> String {
+    let brisk = "interval = \"300ms\"\nsummary_interval = \"0s\"";
+    format!(
+        "{brisk}\n[[bank]]\nname = {second:?}\nlink = {link:?}\n{brisk}\n[mqtt]\nenabled = true\nurl = {url:?}\n\
+         publish_interval = \"0s\"\n{mqtt}"
+    )
+}
+
+#[tokio::test]
+async fn all_banks_of_a_service_share_its_connection_and_are_away_each_by_itself() {
+    let Some(broker) = Broker::start() else { return };
+    let (proxy, settings) = (Proxy::before(broker.port()), broker.settings(""));
+    let (bank, barn) = (bank(), bank());
+    let mut service = Service::start(&bank.link(), &two_banks("barn", &barn.link(), &proxy.url(), ""));
+    is_kept(&settings).await;
+    until_kept(
+        &settings,
+        &[("bankwatch/barn/status", "online"), ("bankwatch/barn/battery/2/status", "online")],
+    )
+    .await;
+    barn.unplug();
+    let kept = until_kept(&settings, &[("bankwatch/barn/status", "offline")]).await;
+    for status in ["bankwatch/status", "bankwatch/bank/status", "bankwatch/bank/battery/2/status"] {
+        assert_eq!(kept[status], "online", "{status}");
+    }
+    let discovered = |bank: &str| {
+        kept.keys().filter(|topic| topic.starts_with(&format!("homeassistant/device/{bank}_"))).count()
+    };
+    assert_eq!((discovered("bank"), discovered("barn")), (5, 5));
+    barn.replug();
+    until_kept(&settings, &[("bankwatch/barn/status", "online")]).await;
+    sweeps(&mut service, 1);
+    assert_eq!(proxy.opened(), 1);
+}
+
+#[tokio::test]
+async fn two_services_at_one_broker_do_not_take_each_other_for_themselves() {
+    let Some(broker) = Broker::start() else { return };
+    let settings = broker.settings("");
+    let (bank, barn, shed) = (bank(), bank(), bank());
+    let house = two_banks("barn", &barn.link(), &broker.url(), "client_id = \"house\"");
+    let mut house = Service::start(&bank.link(), &house);
+    // The other's bank has a name that begins like one of its.
+    let text = format!(
+        "interval = \"300ms\"\nsummary_interval = \"0s\"\n[mqtt]\nenabled = true\nurl = {:?}\n\
+         publish_interval = \"0s\"\nclient_id = \"yard\"\nbase_topic = \"yard\"",
+        broker.url(),
+    );
+    let yard = Service::start_named("bank_shed", &shed.link(), &text);
+    is_kept(&settings).await;
+    let both =
+        [("yard/status", "online"), ("yard/bank_shed/status", "online"), ("bankwatch/barn/status", "online")];
+    let kept = until_kept(&settings, &both).await;
+    assert!(kept.contains_key("homeassistant/device/bank_shed_bank/config"));
+    // One is killed and one goes: neither touches what is the other's.
+    yard.end("KILL");
+    let gone =
+        [("yard/status", "offline"), ("bankwatch/status", "online"), ("bankwatch/bank/status", "online")];
+    until_kept(&settings, &gone).await;
+    sweeps(&mut house, 2);
+    let (_, _, log) = house.end("TERM");
+    let kept =
+        until_kept(&settings, &[("bankwatch/status", "offline"), ("bankwatch/barn/status", "offline")]).await;
+    assert_eq!(
+        kept["yard/bank_shed/status"], "online",
+        "who was killed could not say so; its service's status does"
+    );
+    assert!(kept.contains_key("homeassistant/device/bank_shed_bank/config"));
+    assert_eq!(log.iter().filter(|line| line.contains(" output ")).count(), 1, "{log:#?}");
+}
