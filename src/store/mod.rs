@@ -14,6 +14,7 @@ mod history;
 mod known;
 mod mariadb;
 mod migrate;
+mod numbering;
 mod reading;
 mod record;
 mod rollup;

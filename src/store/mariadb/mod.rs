@@ -120,6 +120,14 @@ impl MariaDb {
         }
     }
 
+    /// Reads one state of the database.
+    fn look<T>(
+        &mut self,
+        work: impl FnOnce(&mut MysqlConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        self.transact(|connection, _| work(connection))
+    }
+
     /// The server looks after its own files.
     #[allow(
         clippy::unnecessary_wraps,
