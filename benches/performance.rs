@@ -1,11 +1,24 @@
 //! The figures of `docs/performance.md`: sweep time against the wire's own time, throughput of framing and
-//! parsers, what the statistics cost, processor time and memory of the service.
+//! parsers, what the statistics cost, processor time and memory of the service. And those of `docs/database.md`.
 //!
 //! ```text
-//! cargo bench --bench performance            all four
-//! cargo bench --bench performance -- parser  one of: sweep, parser, stats, service
+//! cargo bench --bench performance            all five
+//! cargo bench --bench performance -- parser  one of: sweep, parser, stats, service, store
 //! ```
-#![allow(clippy::expect_used, reason = "a benchmark that can't be set up has nothing to print")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a benchmark that can't be set up has nothing to print"
+)]
+
+#[path = "../tests/support/history.rs"]
+#[allow(dead_code, reason = "shared with tests")]
+mod history;
+#[path = "../tests/support/mariadb.rs"]
+#[allow(dead_code, reason = "shared with tests")]
+mod mariadb;
+#[path = "performance/store.rs"]
+mod store;
 
 use std::io;
 use std::path::Path;
@@ -40,8 +53,13 @@ mod process;
 fn main() {
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let parts: [(&str, fn()); 4] =
-        [("sweep", sweep), ("parser", parser), ("stats", stats), ("service", service)];
+    let parts: [(&str, fn()); 5] = [
+        ("sweep", sweep),
+        ("parser", parser),
+        ("stats", stats),
+        ("service", service),
+        ("store", store::measure),
+    ];
     for (name, part) in parts {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             part();

@@ -144,7 +144,7 @@ mod server {
 
     #[test]
     fn a_server_without_room_is_told_and_so_is_one_that_is_read_only() {
-        let options = ["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M"];
+        let options = ["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M;ibdata2:16M"];
         let Some(server) = MariaDbServer::start(&options) else { return };
         server.run("CREATE DATABASE d; CREATE USER 'writer'@'%'; GRANT ALL ON d.* TO 'writer'@'%'");
         let writer = Server { user: "writer".into(), password: "".into(), ..server.server("d") };

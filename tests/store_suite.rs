@@ -40,6 +40,7 @@ promises!(
     a_barcode_that_arrives_joins_the_history_of_its_place,
     a_barcode_known_from_before_takes_the_nameless_rows_along,
     two_batteries_that_swap_places_keep_their_histories,
+    a_late_word_about_a_battery_does_not_move_it,
     any_word_is_kept_as_it_was_said,
     a_record_that_fails_takes_its_batch_along_and_nothing_else,
     events_rise_once_and_clear,
@@ -196,6 +197,23 @@ fn two_batteries_that_swap_places_keep_their_histories(backend: &Backend) {
     store.insert(&[sweep("pytes", START + 3, vec![battery(1, 1, 300, Some("C"))])]).unwrap();
     assert_eq!(voltages(&mut *store, 1), [Some(52_300)]);
     assert_eq!(backend.rows(&["barcode", "place"], "FROM battery ORDER BY barcode"), ["A 2", "B 0", "C 1"]);
+}
+
+fn a_late_word_about_a_battery_does_not_move_it(backend: &Backend) {
+    let mut store = backend.open();
+    let counter = |place, barcode: Option<&str>| {
+        let whose = Whose::Battery { place, barcode: barcode.map(str::to_owned) };
+        let (bank, name) = ("pytes".into(), "charged_mwh".into());
+        Record::Counter(Box::new(Counter { bank, whose, name, value: 1, taken_at_ms: START }))
+    };
+    let seats = || backend.rows(&["barcode", "place"], "FROM battery WHERE joined_to_id IS NULL ORDER BY id");
+    let sits = |n: i64, place, barcode| sweep("pytes", START + n, vec![battery(place, 0, 1, Some(barcode))]);
+    store.insert(&[sits(0, 1, "A"), sits(1, 1, "B"), counter(1, Some("A"))]).unwrap();
+    assert_eq!(seats(), ["A 0", "B 1"]);
+    store.insert(&[counter(1, Some("C")), counter(1, None)]).unwrap();
+    assert_eq!(seats(), ["A 0", "B 1", "C 0", "- 0"]);
+    store.insert(&[sits(2, 1, "B")]).unwrap();
+    assert_eq!(seats(), ["A 0", "B 1", "C 0"], "the nameless one was the one that sits there");
 }
 
 fn any_word_is_kept_as_it_was_said(backend: &Backend) {

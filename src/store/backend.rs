@@ -1,4 +1,5 @@
-//! The trait, for any backend that has `transact` (one transaction), `write` (records in one) and `after_pruning`.
+//! The trait, for any backend that has `transact` (a transaction that writes), `look` (one that does not), `write` (records
+//! in one) and `after_pruning`.
 
 /// Implements [`Store`](crate::store::Store) on what `writing` and `reading` have defined.
 macro_rules! store {
@@ -20,7 +21,7 @@ macro_rules! store {
             }
 
             fn history(&mut self, asked: &Asked<'_>) -> Result<Vec<Point>, StoreError> {
-                self.transact(|connection, _| history(connection, asked))
+                self.look(|connection| history(connection, asked))
             }
 
             fn export(
@@ -29,18 +30,17 @@ macro_rules! store {
                 (from_ms, to_ms): (i64, i64),
                 each: &mut dyn FnMut(&str) -> bool,
             ) -> Result<(), StoreError> {
-                let banks = self.transact(|connection, _| bank_names(connection))?;
+                let banks = self.look(|connection| bank_names(connection))?;
                 if !each(rows.header()) {
                     return Ok(());
                 }
                 for (id, bank) in banks {
                     let mut at = from_ms;
                     loop {
-                        let next = self.transact(|connection, _| next_row(connection, rows, id, at))?;
+                        let next = self.look(|connection| next_row(connection, rows, id, at))?;
                         let Some(next) = next.filter(|next| *next < to_ms) else { break };
                         at = next.saturating_add(rows.slice_ms()).min(to_ms);
-                        let lines =
-                            self.transact(|connection, _| lines(connection, rows, &bank, next, at))?;
+                        let lines = self.look(|connection| lines(connection, rows, &bank, next, at))?;
                         if !lines.iter().all(|line| each(line)) {
                             return Ok(());
                         }

@@ -17,6 +17,7 @@ pub mod journal;
 mod known;
 mod mariadb;
 mod migrate;
+mod numbering;
 mod reading;
 mod record;
 mod rollup;

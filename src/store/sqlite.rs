@@ -84,6 +84,14 @@ impl SqliteFile {
         })
     }
 
+    /// Reads one state of the file, beside whoever writes.
+    fn look<T>(
+        &mut self,
+        work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        self.connection.transaction(work).map_err(|error| StoreError::of_sqlite(&self.name, PATIENCE, &error))
+    }
+
     /// Freed pages are used again. Where they are a large part of the file, as after a retention made shorter, they go
     /// back to the file system, some at a time.
     fn after_pruning(&mut self) -> Result<bool, StoreError> {

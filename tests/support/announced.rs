@@ -62,6 +62,7 @@ pub fn reading(name: &str, batteries: u8, cells: u16) -> BankReading {
         bank: name.into(),
         kind: SweepKind::Full,
         taken_at: "2026-11-22T06:05:09.377Z".parse().unwrap(),
+        began: std::time::Instant::now(),
         took: Duration::from_millis(1_214),
         asked_again: 0,
         stack: None,

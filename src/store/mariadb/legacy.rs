@@ -3,7 +3,7 @@
 //!
 //! It has no key, so a row is written only where the reading itself is new, in the same transaction.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use diesel::mysql::MysqlConnection;
 use diesel::prelude::*;
@@ -12,7 +12,7 @@ use diesel::sql_types::{BigInt, Double, Integer, Nullable, Text};
 use super::{MariaDb, ROWS, Writing};
 use crate::model::units::{Milliamps, Millivolts};
 use crate::store::error::StoreError;
-use crate::store::record::{Identity, Record, Sweep};
+use crate::store::record::{Battery, Identity, Record, Sweep};
 use crate::store::rollup::Minutes;
 use crate::store::rows::BatteryRow;
 use crate::store::schema::{bank_reading, battery, battery_reading, rollup_minute};
@@ -23,65 +23,131 @@ use crate::store::values::{BatteryValues, Words};
 /// Characters that its words may have.
 const WORD: usize = 11;
 
-const COLUMNS: &str = "record_time, power, voltage, current, temperature, soc, basic_st, volt_st, current_st, temp_st, \
-     coul_st, soh_st, heater_st, bat_events, power_events, sys_events";
+/// Its columns but the time.
+const COLUMNS: [&str; 15] = [
+    "power",
+    "voltage",
+    "current",
+    "temperature",
+    "soc",
+    "basic_st",
+    "volt_st",
+    "current_st",
+    "temp_st",
+    "coul_st",
+    "soh_st",
+    "heater_st",
+    "bat_events",
+    "power_events",
+    "sys_events",
+];
 
-/// Makes the table as the predecessor's guide has it, where it is not there.
-pub(super) fn create(connection: &mut MysqlConnection) -> QueryResult<()> {
+/// Which of the columns, in their order, must hold something: as the table is.
+pub(super) type Required = [bool; COLUMNS.len()];
+
+/// Makes the table where it is not there.
+pub(super) fn create(connection: &mut MysqlConnection) -> QueryResult<Required> {
     let table = "CREATE TABLE IF NOT EXISTS pwr_data (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, \
          record_time DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP, power INT, voltage FLOAT, current FLOAT, \
          temperature DECIMAL(11,0), soc INT, basic_st VARCHAR(11), volt_st VARCHAR(11), current_st VARCHAR(11), \
          temp_st VARCHAR(11), coul_st VARCHAR(11), soh_st VARCHAR(11), heater_st VARCHAR(11), bat_events INT, \
          power_events INT, sys_events INT)";
-    diesel::sql_query(table).execute(connection).map(drop)
+    diesel::sql_query(table).execute(connection)?;
+    let required = "SELECT COLUMN_NAME AS name FROM information_schema.COLUMNS \
+         WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'pwr_data' AND IS_NULLABLE = 'NO'";
+    let required: Vec<Name> = diesel::sql_query(required).load(connection)?;
+    Ok(COLUMNS.map(|column| required.iter().any(|required| required.name == column)))
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
 }
 
 impl Writing<'_> {
     /// Writes the batteries of those sweeps that are new.
-    pub(super) fn legacy(&mut self, records: &[Record]) -> QueryResult<()> {
+    pub(super) fn legacy(&mut self, records: &[Record], required: &Required) -> QueryResult<()> {
+        let mut written = BTreeSet::new();
         for record in records {
             let Record::Sweep(sweep) = record else { continue };
-            let bank_id = self.bank(&sweep.bank)?;
-            let row = bank_reading::table.find((sweep.taken_at_ms, bank_id));
-            let there: bool = diesel::select(diesel::dsl::exists(row)).get_result(self.connection)?;
-            if !there && !sweep.batteries.is_empty() {
-                insert(self.connection, sweep)?;
+            let key = (sweep.taken_at_ms, self.bank(&sweep.bank)?);
+            let there = diesel::dsl::exists(bank_reading::table.find(key));
+            if written.insert(key) && !diesel::select(there).get_result::<bool>(self.connection)? {
+                insert(self.connection, sweep, required)?;
             }
         }
         Ok(())
     }
 }
 
-fn insert(connection: &mut MysqlConnection, sweep: &Sweep) -> QueryResult<()> {
-    let row = format!("(FROM_UNIXTIME(?){})", ", ?".repeat(15));
-    let rows = vec![row; sweep.batteries.len()].join(", ");
-    let mut query = diesel::sql_query(format!("INSERT INTO pwr_data ({COLUMNS}) VALUES {rows}")).into_boxed();
-    for battery in &sweep.batteries {
-        let values = &battery.values;
-        let thousandth = |value: Option<i32>| value.map(|value| f64::from(value) / 1000.0);
-        // Its columns are signed: a word's highest bit makes the number negative.
-        let bits = |word: Option<i64>| word.map(|word| word as i32);
-        let words = sweep.states.get(usize::from(battery.state)).cloned().unwrap_or_default();
-        query = query
-            .bind::<BigInt, _>(sweep.taken_at_ms.div_euclid(1000))
-            .bind::<Integer, _>(i32::from(battery.place))
-            .bind::<Nullable<Double>, _>(thousandth(values.voltage_mv))
-            .bind::<Nullable<Double>, _>(thousandth(values.current_ma))
-            .bind::<Nullable<Double>, _>(thousandth(values.temperature_mc))
-            .bind::<Nullable<Integer>, _>(values.soc_percent);
-        for word in [
-            words.base_state,
-            words.volt_state,
-            words.current_state,
-            words.temp_state,
-            words.coulomb_state,
-            words.soh_state,
-            words.heater,
-        ] {
-            query = query.bind::<Nullable<Text>, _>(word.map(|word| bounded(word.trim(), WORD)));
+/// A value of a row.
+#[derive(Clone)]
+enum Value {
+    Number(Option<i32>),
+    Real(Option<f64>),
+    Word(Option<String>),
+}
+
+impl Value {
+    fn is_said(&self) -> bool {
+        match self {
+            Self::Number(number) => number.is_some(),
+            Self::Real(real) => real.is_some(),
+            Self::Word(word) => word.is_some(),
         }
-        for word in [values.battery_events, values.power_events, values.system_fault] {
-            query = query.bind::<Nullable<Integer>, _>(bits(word));
+    }
+}
+
+/// A battery's values in the order of [`COLUMNS`].
+fn values_of(sweep: &Sweep, battery: &Battery) -> [Value; COLUMNS.len()] {
+    let values = &battery.values;
+    let words = sweep.states.get(usize::from(battery.state)).cloned().unwrap_or_default();
+    let thousandth = |value: Option<i32>| Value::Real(value.map(|value| f64::from(value) / 1000.0));
+    let word = |word: Option<String>| Value::Word(word.map(|word| bounded(word.trim(), WORD)));
+    // Its columns are signed: a word's highest bit makes the number negative.
+    let bits = |word: Option<i64>| Value::Number(word.map(|word| word as i32));
+    [
+        Value::Number(Some(battery.place.into())),
+        thousandth(values.voltage_mv),
+        thousandth(values.current_ma),
+        thousandth(values.temperature_mc),
+        Value::Number(values.soc_percent),
+        word(words.base_state),
+        word(words.volt_state),
+        word(words.current_state),
+        word(words.temp_state),
+        word(words.coulomb_state),
+        word(words.soh_state),
+        word(words.heater),
+        bits(values.battery_events),
+        bits(values.power_events),
+        bits(values.system_fault),
+    ]
+}
+
+/// Writes the batteries that have what the table requires: a row with a zero for what was not said would be a lie.
+fn insert(connection: &mut MysqlConnection, sweep: &Sweep, required: &Required) -> QueryResult<()> {
+    let mut rows: Vec<[Value; COLUMNS.len()]> =
+        sweep.batteries.iter().map(|battery| values_of(sweep, battery)).collect();
+    rows.retain(|row| row.iter().zip(required).all(|(value, required)| value.is_said() || !required));
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let row = format!("(FROM_UNIXTIME(?){})", ", ?".repeat(COLUMNS.len()));
+    let columns = COLUMNS.join(", ");
+    let places = vec![row; rows.len()].join(", ");
+    let mut query =
+        diesel::sql_query(format!("INSERT INTO pwr_data (record_time, {columns}) VALUES {places}"))
+            .into_boxed();
+    for row in rows {
+        query = query.bind::<BigInt, _>(sweep.taken_at_ms.div_euclid(1000));
+        for value in row {
+            query = match value {
+                Value::Number(number) => query.bind::<Nullable<Integer>, _>(number),
+                Value::Real(real) => query.bind::<Nullable<Double>, _>(real),
+                Value::Word(word) => query.bind::<Nullable<Text>, _>(word),
+            };
         }
     }
     query.execute(connection).map(drop)

@@ -23,6 +23,8 @@ pub struct MariaDb {
     server: Server,
     connection: Option<MysqlConnection>,
     known: Known,
+    /// What the predecessor's table requires, where it is written.
+    legacy: Option<legacy::Required>,
 }
 
 writing!(MysqlConnection, |query| query.for_update());
@@ -36,7 +38,8 @@ impl MariaDb {
     /// The server can't be reached, refuses us, is too old, offers no encryption where that is asked for, or holds
     /// what this version does not know.
     pub fn open(server: &Server) -> Result<Self, StoreError> {
-        let mut store = Self { server: server.clone(), connection: None, known: Known::default() };
+        let mut store =
+            Self { server: server.clone(), connection: None, known: Known::default(), legacy: None };
         store.connected()?;
         Ok(store)
     }
@@ -54,7 +57,7 @@ impl MariaDb {
         Ok(self.connection.insert(connection))
     }
 
-    fn bring_up_to_date(&self, connection: &mut MysqlConnection) -> Result<(), StoreError> {
+    fn bring_up_to_date(&mut self, connection: &mut MysqlConnection) -> Result<(), StoreError> {
         let server = &self.server;
         let name = format!("{}/{}", server.name(), server.database);
         let failed = |error: diesel::result::Error| server.failed(&error);
@@ -78,17 +81,18 @@ impl MariaDb {
             server.unlock_schema(connection)?;
         }
         if server.legacy_table {
-            legacy::create(connection).map_err(failed)?;
+            self.legacy = Some(legacy::create(connection).map_err(failed)?);
         }
         Ok(())
     }
 
     fn write(&mut self, records: &[Record]) -> Result<(), StoreError> {
-        let legacy_table = self.server.legacy_table;
+        self.connected()?;
+        let legacy = self.legacy;
         self.transact(|connection, known| {
             let mut writing = Writing { connection, known };
-            if legacy_table {
-                writing.legacy(records)?;
+            if let Some(required) = &legacy {
+                writing.legacy(records, required)?;
             }
             writing.write(records)
         })
@@ -114,6 +118,14 @@ impl MariaDb {
                 Err(error)
             }
         }
+    }
+
+    /// Reads one state of the database.
+    fn look<T>(
+        &mut self,
+        work: impl FnOnce(&mut MysqlConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        self.transact(|connection, _| work(connection))
     }
 
     /// The server looks after its own files.

@@ -276,7 +276,8 @@ const LOST: &[&str] = &[
 ];
 
 /// What a server says when its disk has no room.
-const FULL: &[&str] = &["is full", "No space left", "Disk full", "uota exceeded", "Disk got full"];
+const FULL: &[&str] =
+    &["is full", "No more room", "No space left", "Disk full", "uota exceeded", "Disk got full"];
 
 /// What a server says of other writers.
 const LOCKED: &[&str] = &["Lock wait timeout", "Deadlock found", "try restarting transaction"];
