@@ -6,17 +6,18 @@ FROM ${BUILD_IMAGE} AS build
 WORKDIR /build
 # The MQTT library is built from its source.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends cmake libssl-dev \
+    && apt-get install --yes --no-install-recommends cmake libmariadb-dev libssl-dev \
     && rm -rf /var/lib/apt/lists/*
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY benches benches
+COPY migrations migrations
 COPY src src
 RUN cargo build --release --locked --bin bankwatch
 
 FROM ${BASE_IMAGE}
 # TLS with whom the system trusts, and the zone of the status file's local time.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates libssl3 tzdata \
+    && apt-get install --yes --no-install-recommends ca-certificates libmariadb3 libssl3 tzdata \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --groups dialout --home-dir /data --create-home bankwatch
 COPY --from=build /build/target/release/bankwatch /usr/local/bin/bankwatch

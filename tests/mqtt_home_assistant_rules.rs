@@ -264,6 +264,7 @@ fn simulated(dialect: Dialect) -> BankReading {
     assemble(&Transcript {
         bank: "pytes".into(),
         kind: SweepKind::Full,
+        began: std::time::Instant::now(),
         began_at: jiff::Timestamp::UNIX_EPOCH,
         took: Duration::from_secs(1),
         known: places.clone(),
