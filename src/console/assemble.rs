@@ -25,6 +25,7 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
         stack: None,
         batteries: Vec::new(),
         facts: Vec::new(),
+        memory: Vec::new(),
         missing: Vec::new(),
     };
     for place in &transcript.known {
@@ -159,6 +160,7 @@ fn of_row(row: PwrRow) -> Measured {
         temp_state: row.temp_state,
         cell_volt_state: row.cell_volt_state,
         cell_temp_state: row.cell_temp_state,
+        mos_temp_state: row.mos_temp_state,
         system_alarm: row.system_alarm,
         mos_temperature: row.mos_temperature,
         cell_voltage_low: row.cell_voltage_low,

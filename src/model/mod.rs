@@ -1,7 +1,9 @@
-//! Plain values: units, readings, facts, statistics. No I/O, no actix, no clock, and nothing of ours is imported.
+//! Plain values: units, readings, facts, statistics, events. No I/O, no actix, no clock, and nothing of ours is imported.
 
+pub mod event;
 pub mod event_word;
 pub mod facts;
+pub mod memory;
 pub mod place;
 pub mod reading;
 pub mod report;
