@@ -2,18 +2,20 @@
 //!
 //! ```text
 //!                        ┌─► json_file ─► <bank>_status.json          each output on a thread of its own
-//! serial ─► parser ─► stats                                           one chain a bank, on its own thread
+//! serial ─► parser ─► stats ─► event ─► battery_events.log            one chain a bank, on its own thread
 //!                        └─► terminal (demo)
 //! ```
-//! Outputs start before their sources and end after them.
+//! Outputs start before their sources and end after them; the events are a source to other outputs.
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, Context, Handler, Recipient, Supervised};
+use jiff::tz::TimeZone;
 use slog::{Logger, crit, info, warn};
 
+use crate::actors::event::{EventActor, EventPlan, Listeners};
 use crate::actors::json_file::JsonFileActor;
 use crate::actors::parser::{Assemble, ParserActor};
 use crate::actors::serial::{SerialActor, SerialSettings};
@@ -22,8 +24,10 @@ use crate::actors::systemd::SystemdActor;
 use crate::actors::terminal::TerminalActor;
 use crate::console::assemble::assemble;
 use crate::console::review::Review;
+use crate::events::catalogue::{Catalogue, CatalogueError};
+use crate::events::log_file::LogFile;
 use crate::link::{Line, Link, LinkError};
-use crate::messages::{Nudge, Outlet, Queue, Slot};
+use crate::messages::{Nudge, Outlet, Queue, Reported, Slot};
 use crate::settings::{BankSettings, Batteries, CellLevel, DatabaseUrl, Settings, Wake};
 use crate::supervise::{
     Beats, Child, Fatal, Flush, Lifeline, Phase, Ping, Policy, Role, Signal, Signals, Supervisor, signals,
@@ -42,10 +46,17 @@ const LIVELY: Duration = Duration::from_secs(120);
 const STATUS_EVERY: Duration = Duration::from_secs(30);
 /// A bank is offline when nothing came for so many of its intervals.
 const OFFLINE_AFTER: u32 = 3;
+/// But not before a patient asking may be over.
+const OFFLINE_AT_FIRST: Duration = Duration::from_secs(10);
 /// Sweeps that may wait for a stage of the chain.
 const CHAIN_QUEUE: usize = 8;
+/// Sweeps that may wait for the events.
+const EVENT_QUEUE: usize = 64;
 /// A live output looks into its slot; one nudge is enough.
 const NUDGES: usize = 1;
+
+/// The name of the events among the children.
+const EVENTS: &str = "events";
 
 /// What the tree is made from.
 #[derive(Debug)]
@@ -101,6 +112,9 @@ pub enum AppError {
         /// Why.
         error: LinkError,
     },
+    /// The catalogue of events has mistakes.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
     /// The system gives no thread or no signals.
     #[error("the service can't be started: {0}")]
     System(#[from] io::Error),
@@ -116,12 +130,26 @@ pub enum AppError {
 pub fn run(plan: Plan, log: &Logger, hangup: &dyn Fn(&Logger)) -> Result<(), AppError> {
     let banks = plan.settings.banks.iter().map(|settings| Bank::of(settings, &plan.workings));
     let banks = banks.collect::<Result<Vec<_>, _>>()?;
-    actix::System::new().block_on(serve(plan, banks, log, hangup))
+    let catalogue = catalogue(&plan.settings, log)?;
+    actix::System::new().block_on(serve(plan, banks, catalogue, log, hangup))
+}
+
+/// The catalogue of events, where events are told.
+fn catalogue(settings: &Settings, log: &Logger) -> Result<Option<Catalogue>, CatalogueError> {
+    if !settings.events.enabled {
+        return Ok(None);
+    }
+    let (catalogue, warnings) = Catalogue::load(settings.events.catalogue.as_deref())?;
+    for warning in warnings {
+        warn!(log, "settings warning"; "warning" => warning);
+    }
+    Ok(Some(catalogue))
 }
 
 async fn serve(
     plan: Plan,
     mut banks: Vec<Bank>,
+    catalogue: Option<Catalogue>,
     log: &Logger,
     hangup: &dyn Fn(&Logger),
 ) -> Result<(), AppError> {
@@ -134,7 +162,7 @@ async fn serve(
     }
     let mut supervisor = Supervisor::new(log.clone(), plan.workings.policy.clone());
     let fatal = supervisor.fatal();
-    let tree = grow(&mut supervisor, &plan, banks, log)?;
+    let tree = grow(&mut supervisor, &plan, banks, catalogue, log)?;
     systemd::ready();
     let outcome = tokio::select! {
         fatal = fatal => {
@@ -229,11 +257,18 @@ impl Bank {
 struct Tree {
     outputs: Vec<(&'static str, Recipient<Flush>)>,
     outlets: Vec<Outlet>,
+    events: Option<Addr<EventActor>>,
     chains: Vec<Chain>,
 }
 
 /// The list of children, outputs first.
-fn grow(supervisor: &mut Supervisor, plan: &Plan, banks: Vec<Bank>, log: &Logger) -> io::Result<Tree> {
+fn grow(
+    supervisor: &mut Supervisor,
+    plan: &Plan,
+    banks: Vec<Bank>,
+    catalogue: Option<Catalogue>,
+    log: &Logger,
+) -> io::Result<Tree> {
     let mut tree = Tree::default();
     if plan.settings.json_file.enabled {
         let (directory, deadline) = (plan.settings.json_file.directory.clone(), plan.workings.write_deadline);
@@ -251,10 +286,38 @@ fn grow(supervisor: &mut Supervisor, plan: &Plan, banks: Vec<Bank>, log: &Logger
             SystemdActor::new(slot, OFFLINE_AFTER * slowest, STATUS_EVERY)
         })?;
     }
+    if let Some(catalogue) = catalogue {
+        // Behind the outputs that listen to it.
+        let (events, log) = (events(plan, catalogue), log.clone());
+        let child = Child::new(EVENTS).role(Role::Output).own_arbiter().capacity(EVENT_QUEUE);
+        let actor = supervisor.keep(child, move |_| EventActor::new(events, Listeners::default(), log))?;
+        tree.outlets.push(Outlet::every(Queue::<Reported>::to(actor.clone())));
+        tree.events = Some(actor);
+    }
     for bank in banks {
         tree.chains.push(Chain::grow(supervisor, bank, &tree.outlets, log)?);
     }
     Ok(tree)
+}
+
+/// What the events need to know.
+fn events(plan: &Plan, catalogue: Catalogue) -> EventPlan {
+    let Settings { events, log, banks, data_dir, .. } = &plan.settings;
+    let silent_after = |bank: &BankSettings| (OFFLINE_AFTER * bank.interval).max(OFFLINE_AT_FIRST);
+    EventPlan {
+        banks: banks.iter().map(|bank| (Arc::from(bank.name.as_str()), silent_after(bank))).collect(),
+        catalogue: Arc::new(catalogue),
+        level: events.level,
+        cells: events.cells,
+        log_file: LogFile {
+            path: events.file.clone(),
+            max_size: log.max_size_kb.saturating_mul(1000),
+            max_files: log.max_files,
+        },
+        folder: data_dir.clone(),
+        deadline: plan.workings.write_deadline,
+        zone: TimeZone::system(),
+    }
 }
 
 /// Serial → Parser → Stats of one bank, each with its name among the children.
@@ -325,8 +388,9 @@ impl Tree {
             Phase::end(serials),
             Phase::flush(parsers),
             Phase::flush(stats),
+            Phase::flush(self.events.iter().map(|events| (EVENTS, events.clone().recipient()))),
             Phase::flush(self.outputs.iter().map(|(name, output)| (*name, output.clone()))),
-            Phase::end(self.outputs.iter().map(|(name, _)| *name)),
+            Phase::end(self.outputs.iter().map(|(name, _)| *name).chain(self.events.iter().map(|_| EVENTS))),
         ]
     }
 }

@@ -1,7 +1,7 @@
 //! What crosses actors, and what happens to it when the other side is slow.
 //!
 //! Every mailbox is bounded and the port is never made to wait: a stage whose mailbox is full loses the message,
-//! and it is counted. Live outputs take the newest report instead: a slot a bank and one nudge to look into it.
+//! and it is counted. So does an output that wants every report. Live outputs take the newest report instead: a slot a bank and one nudge to look into it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +11,8 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message, Recipient};
 
 pub use crate::console::transcript::Transcript;
+use crate::model::event::Event;
+use crate::model::memory::Recollection;
 use crate::model::reading::{BankReading, SweepKind};
 use crate::model::report::BankReport;
 
@@ -23,6 +25,21 @@ pub struct Swept(pub Arc<Transcript>);
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Read(pub Arc<BankReading>);
+
+/// What it amounts to: from the statistics to an output that wants every report.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reported(pub Arc<BankReport>);
+
+/// Something began, ended or happened: from the events to whoever tells of it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Happened(pub Arc<Event>);
+
+/// What a battery remembers by itself and nobody was told before: from the events to whoever keeps it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Recalled(pub Arc<Recollection>);
 
 /// Look into the slot: something newer is there.
 #[derive(Clone, Copy, Debug, Message)]
@@ -98,26 +115,40 @@ impl Slot {
 
 /// Where reports go: who is fed, and what he wants.
 #[derive(Clone)]
-pub struct Outlet {
-    slot: Slot,
-    nudge: Recipient<Nudge>,
-    full_only: bool,
+pub struct Outlet(Way);
+
+#[derive(Clone)]
+enum Way {
+    Newest { slot: Slot, nudge: Recipient<Nudge>, full_only: bool },
+    Every(Queue<Reported>),
 }
 
 impl Outlet {
     /// The newest full reading of each bank, through `slot`, for an output that looks when nudged.
     #[must_use]
     pub fn newest_full(slot: Slot, nudge: Recipient<Nudge>) -> Self {
-        Self { slot, nudge, full_only: true }
+        Self(Way::Newest { slot, nudge, full_only: true })
+    }
+
+    /// Every report, through a queue, for an output that follows what changes.
+    #[must_use]
+    pub fn every(queue: Queue<Reported>) -> Self {
+        Self(Way::Every(queue))
     }
 
     /// Hands over a report. A mailbox that is full has a nudge in it already, and whoever looks finds the
     /// newest; an output that is paused finds it when it goes on.
     pub fn offer(&self, report: &Arc<BankReport>) {
-        if self.full_only && report.reading.kind != SweepKind::Full {
-            return;
+        match &self.0 {
+            Way::Newest { full_only: true, .. } if report.reading.kind != SweepKind::Full => {}
+            Way::Newest { slot, nudge, .. } => {
+                slot.put(report.clone());
+                let _ = nudge.try_send(Nudge);
+            }
+            // A full queue counts what it drops.
+            Way::Every(queue) => {
+                queue.offer(Reported(report.clone()));
+            }
         }
-        self.slot.put(report.clone());
-        let _ = self.nudge.try_send(Nudge);
     }
 }

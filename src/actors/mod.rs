@@ -1,5 +1,6 @@
 //! The actors: one file each, thin. None knows another: whom it feeds is handed to it by the tree.
 
+pub mod event;
 pub mod json_file;
 pub mod parser;
 pub mod serial;

@@ -11,6 +11,8 @@
 pub mod catalogue;
 pub mod catalogue_file;
 pub mod decode;
+pub mod disk;
+pub mod line;
 pub mod log_file;
 pub mod log_text;
 pub mod predecessor;
