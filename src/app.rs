@@ -12,10 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, Context, Handler, Recipient, Supervised};
-use jiff::tz::TimeZone;
 use slog::{Logger, crit, info, warn};
 
-use crate::actors::event::{EventActor, EventPlan, Listeners};
+use crate::actors::event::{EventActor, Listeners};
 use crate::actors::json_file::JsonFileActor;
 use crate::actors::parser::{Assemble, ParserActor};
 use crate::actors::serial::{SerialActor, SerialSettings};
@@ -24,10 +23,11 @@ use crate::actors::systemd::SystemdActor;
 use crate::actors::terminal::TerminalActor;
 use crate::console::assemble::assemble;
 use crate::console::review::Review;
-use crate::events::catalogue::{Catalogue, CatalogueError};
-use crate::events::log_file::LogFile;
+use crate::events::catalogue::CatalogueError;
+use crate::events::plan::EventPlan;
 use crate::link::{Line, Link, LinkError};
 use crate::messages::{Nudge, Outlet, Queue, Reported, Slot};
+use crate::model::reading::OFFLINE_AFTER;
 use crate::settings::{BankSettings, Batteries, CellLevel, DatabaseUrl, Settings, Wake};
 use crate::supervise::{
     Beats, Child, Fatal, Flush, Lifeline, Phase, Ping, Policy, Role, Signal, Signals, Supervisor, signals,
@@ -44,10 +44,6 @@ const SHUTDOWN: Duration = Duration::from_secs(4);
 const LIVELY: Duration = Duration::from_secs(120);
 /// How often the line for systemd is looked at when no reading comes.
 const STATUS_EVERY: Duration = Duration::from_secs(30);
-/// A bank is offline when nothing came for so many of its intervals.
-const OFFLINE_AFTER: u32 = 3;
-/// But not before a patient asking may be over.
-const OFFLINE_AT_FIRST: Duration = Duration::from_secs(10);
 /// Sweeps that may wait for a stage of the chain.
 const CHAIN_QUEUE: usize = 8;
 /// Sweeps that may wait for the events.
@@ -130,26 +126,17 @@ pub enum AppError {
 pub fn run(plan: Plan, log: &Logger, hangup: &dyn Fn(&Logger)) -> Result<(), AppError> {
     let banks = plan.settings.banks.iter().map(|settings| Bank::of(settings, &plan.workings));
     let banks = banks.collect::<Result<Vec<_>, _>>()?;
-    let catalogue = catalogue(&plan.settings, log)?;
-    actix::System::new().block_on(serve(plan, banks, catalogue, log, hangup))
-}
-
-/// The catalogue of events, where events are told.
-fn catalogue(settings: &Settings, log: &Logger) -> Result<Option<Catalogue>, CatalogueError> {
-    if !settings.events.enabled {
-        return Ok(None);
-    }
-    let (catalogue, warnings) = Catalogue::load(settings.events.catalogue.as_deref())?;
+    let (events, warnings) = EventPlan::of(&plan.settings, plan.workings.write_deadline)?;
     for warning in warnings {
         warn!(log, "settings warning"; "warning" => warning);
     }
-    Ok(Some(catalogue))
+    actix::System::new().block_on(serve(plan, banks, events, log, hangup))
 }
 
 async fn serve(
     plan: Plan,
     mut banks: Vec<Bank>,
-    catalogue: Option<Catalogue>,
+    events: Option<EventPlan>,
     log: &Logger,
     hangup: &dyn Fn(&Logger),
 ) -> Result<(), AppError> {
@@ -162,7 +149,7 @@ async fn serve(
     }
     let mut supervisor = Supervisor::new(log.clone(), plan.workings.policy.clone());
     let fatal = supervisor.fatal();
-    let tree = grow(&mut supervisor, &plan, banks, catalogue, log)?;
+    let tree = grow(&mut supervisor, &plan, banks, events, log)?;
     systemd::ready();
     let outcome = tokio::select! {
         fatal = fatal => {
@@ -266,7 +253,7 @@ fn grow(
     supervisor: &mut Supervisor,
     plan: &Plan,
     banks: Vec<Bank>,
-    catalogue: Option<Catalogue>,
+    events: Option<EventPlan>,
     log: &Logger,
 ) -> io::Result<Tree> {
     let mut tree = Tree::default();
@@ -286,9 +273,9 @@ fn grow(
             SystemdActor::new(slot, OFFLINE_AFTER * slowest, STATUS_EVERY)
         })?;
     }
-    if let Some(catalogue) = catalogue {
+    if let Some(events) = events {
         // Behind the outputs that listen to it.
-        let (events, log) = (events(plan, catalogue), log.clone());
+        let log = log.clone();
         let child = Child::new(EVENTS).role(Role::Output).own_arbiter().capacity(EVENT_QUEUE);
         let actor = supervisor.keep(child, move |_| EventActor::new(events, Listeners::default(), log))?;
         tree.outlets.push(Outlet::every(Queue::<Reported>::to(actor.clone())));
@@ -298,26 +285,6 @@ fn grow(
         tree.chains.push(Chain::grow(supervisor, bank, &tree.outlets, log)?);
     }
     Ok(tree)
-}
-
-/// What the events need to know.
-fn events(plan: &Plan, catalogue: Catalogue) -> EventPlan {
-    let Settings { events, log, banks, data_dir, .. } = &plan.settings;
-    let silent_after = |bank: &BankSettings| (OFFLINE_AFTER * bank.interval).max(OFFLINE_AT_FIRST);
-    EventPlan {
-        banks: banks.iter().map(|bank| (Arc::from(bank.name.as_str()), silent_after(bank))).collect(),
-        catalogue: Arc::new(catalogue),
-        level: events.level,
-        cells: events.cells,
-        log_file: LogFile {
-            path: events.file.clone(),
-            max_size: log.max_size_kb.saturating_mul(1000),
-            max_files: log.max_files,
-        },
-        folder: data_dir.clone(),
-        deadline: plan.workings.write_deadline,
-        zone: TimeZone::system(),
-    }
 }
 
 /// Serial → Parser → Stats of one bank, each with its name among the children.

@@ -10,20 +10,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use slog::{Logger, info, warn};
 
-use crate::events::catalogue::Catalogue;
 use crate::events::disk::{Disk, Done};
 use crate::events::line;
-use crate::events::log_file::LogFile;
 use crate::events::log_text::LogText;
+use crate::events::plan::EventPlan;
 use crate::events::recall::Recall;
 use crate::events::standing::SavedBank;
 use crate::events::tracker::Tracker;
 use crate::messages::{Happened, Queue, Recalled, Reported};
-use crate::model::event::{Event, EventLevel};
+use crate::model::event::Event;
 use crate::model::memory::Recollection;
 use crate::model::report::BankReport;
 use crate::supervise::{Flush, Ping, Worker, WorkerError};
@@ -33,27 +31,6 @@ use crate::trouble::{Took, Trouble, Why};
 const MOST_ABANDONED: usize = 3;
 /// From one look for silent banks to the next.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// All that the events need to know.
-#[derive(Clone, Debug)]
-pub struct EventPlan {
-    /// The banks, and how long each may be silent before its link counts as lost.
-    pub banks: Vec<(Arc<str>, Duration)>,
-    /// What a condition is called and how much it weighs.
-    pub catalogue: Arc<Catalogue>,
-    /// From which weight on events are written.
-    pub level: EventLevel,
-    /// Whether the cells are written beside them.
-    pub cells: bool,
-    /// The log of events.
-    pub log_file: LogFile,
-    /// The folder of what stands.
-    pub folder: PathBuf,
-    /// How long one round of writing may take, and the rest after one that failed.
-    pub deadline: Duration,
-    /// The zone of the log's times and of the batteries' clocks.
-    pub zone: TimeZone,
-}
 
 /// Who else is told.
 #[derive(Clone, Default)]

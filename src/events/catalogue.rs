@@ -158,7 +158,9 @@ impl Catalogue {
             sheet.mistakes.extend(self.put(entry));
         }
         let told = |remark: Remark| format!("{file}:{}: {}", remark.line, remark.sentence);
-        sheet.mistakes.sort_by_key(|mistake| mistake.line);
+        for remarks in [&mut sheet.mistakes, &mut sheet.warnings] {
+            remarks.sort_by_key(|remark| remark.line);
+        }
         if sheet.mistakes.is_empty() {
             self.names = self.names();
             Ok(sheet.warnings.into_iter().map(told).collect())

@@ -15,6 +15,7 @@ pub mod disk;
 pub mod line;
 pub mod log_file;
 pub mod log_text;
+pub mod plan;
 pub mod predecessor;
 pub mod recall;
 pub mod standing;

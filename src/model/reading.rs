@@ -16,6 +16,9 @@ use crate::model::place::Place;
 use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
 use crate::model::word::Word;
 
+/// A bank is offline when nothing came for so many of its intervals.
+pub const OFFLINE_AFTER: u32 = 3;
+
 /// How much a sweep asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
