@@ -3,9 +3,11 @@
 //! ```text
 //!                        ┌─► json_file ─► <bank>_status.json          each output on a thread of its own
 //! serial ─► parser ─► stats ─► mqtt ─► broker, Home Assistant         one chain a bank, on its own thread
+//!                        ├─► event ─► battery_events.log
+//!                        ├─► db ─► SQLite, or journal ─► MariaDB
 //!                        └─► terminal (demo)
 //! ```
-//! Outputs start before their sources and end after them.
+//! Outputs start before their sources and end after them; the events are a source to other outputs.
 
 use std::io;
 use std::path::Path;
@@ -16,6 +18,7 @@ use actix::{Actor, Addr, Context, Handler, Recipient, Supervised};
 use slog::{Logger, crit, info, warn};
 
 use crate::actors::db::{DbActor, History};
+use crate::actors::event::{EventActor, Listeners};
 use crate::actors::json_file::JsonFileActor;
 use crate::actors::mqtt::{Broker, MqttActor};
 use crate::actors::parser::{Assemble, ParserActor};
@@ -25,8 +28,11 @@ use crate::actors::systemd::SystemdActor;
 use crate::actors::terminal::TerminalActor;
 use crate::console::assemble::assemble;
 use crate::console::review::Review;
+use crate::events::catalogue::CatalogueError;
+use crate::events::plan::EventPlan;
 use crate::link::{Line, Link, LinkError};
-use crate::messages::{Nudge, Outlet, Queue, Slot};
+use crate::messages::{Nudge, Outlet, Queue, Reported, Slot};
+use crate::model::reading::OFFLINE_AFTER;
 use crate::model::units::Percent;
 use crate::mqtt::herald::BankView;
 use crate::mqtt::session::Patience as BrokerPatience;
@@ -46,16 +52,19 @@ const SHUTDOWN: Duration = Duration::from_secs(4);
 const LIVELY: Duration = Duration::from_secs(120);
 /// How often the line for systemd is looked at when no reading comes.
 const STATUS_EVERY: Duration = Duration::from_secs(30);
-/// A bank is offline when nothing came for so many of its intervals.
-const OFFLINE_AFTER: u32 = 3;
 /// From one writing of a bank's counters to the next: with its deadline, a power cut costs less than a minute.
 const KEEP_EVERY: Duration = Duration::from_secs(45);
 /// Sweeps that may wait for a stage of the chain.
 const CHAIN_QUEUE: usize = 8;
 /// Sweeps that may wait for the history.
 const HISTORY_QUEUE: usize = 64;
+/// Sweeps that may wait for the events.
+const EVENT_QUEUE: usize = 64;
 /// A live output looks into its slot; one nudge is enough.
 const NUDGES: usize = 1;
+
+/// The name of the events among the children.
+const EVENTS: &str = "events";
 
 /// What the tree is made from.
 #[derive(Debug)]
@@ -117,6 +126,9 @@ pub enum AppError {
         /// Why.
         error: LinkError,
     },
+    /// The catalogue of events has mistakes.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
     /// The system gives no thread or no signals.
     #[error("the service can't be started: {0}")]
     System(#[from] io::Error),
@@ -136,12 +148,17 @@ pub fn run(plan: Plan, log: &Logger, hangup: &dyn Fn(&Logger)) -> Result<(), App
         .iter()
         .map(|settings| Bank::of(settings, &plan.settings.data_dir, &plan.workings));
     let banks = banks.collect::<Result<Vec<_>, _>>()?;
-    actix::System::new().block_on(serve(plan, banks, log, hangup))
+    let (events, warnings) = EventPlan::of(&plan.settings, plan.workings.write_deadline)?;
+    for warning in warnings {
+        warn!(log, "settings warning"; "warning" => warning);
+    }
+    actix::System::new().block_on(serve(plan, banks, events, log, hangup))
 }
 
 async fn serve(
     plan: Plan,
     mut banks: Vec<Bank>,
+    events: Option<EventPlan>,
     log: &Logger,
     hangup: &dyn Fn(&Logger),
 ) -> Result<(), AppError> {
@@ -151,7 +168,7 @@ async fn serve(
     info!(log, "service started"; "version" => env!("CARGO_PKG_VERSION"), "banks" => banks.len(), "config" => &plan.config);
     let mut supervisor = Supervisor::new(log.clone(), plan.workings.policy.clone());
     let fatal = supervisor.fatal();
-    let tree = grow(&mut supervisor, &plan, banks, log)?;
+    let tree = grow(&mut supervisor, &plan, banks, events, log)?;
     systemd::ready();
     let outcome = tokio::select! {
         fatal = fatal => {
@@ -242,11 +259,18 @@ impl Bank {
 struct Tree {
     outputs: Vec<(&'static str, Recipient<Flush>)>,
     outlets: Vec<Outlet>,
+    events: Option<Addr<EventActor>>,
     chains: Vec<Chain>,
 }
 
 /// The list of children, outputs first.
-fn grow(supervisor: &mut Supervisor, plan: &Plan, banks: Vec<Bank>, log: &Logger) -> io::Result<Tree> {
+fn grow(
+    supervisor: &mut Supervisor,
+    plan: &Plan,
+    banks: Vec<Bank>,
+    events: Option<EventPlan>,
+    log: &Logger,
+) -> io::Result<Tree> {
     let mut tree = Tree::default();
     if plan.settings.json_file.enabled {
         let (directory, deadline) = (plan.settings.json_file.directory.clone(), plan.workings.write_deadline);
@@ -276,6 +300,14 @@ fn grow(supervisor: &mut Supervisor, plan: &Plan, banks: Vec<Bank>, log: &Logger
         tree.live_output(supervisor, "systemd", Outlet::newest_full, move |slot, _| {
             SystemdActor::new(slot, OFFLINE_AFTER * slowest, STATUS_EVERY)
         })?;
+    }
+    if let Some(events) = events {
+        // Behind the outputs that listen to it.
+        let log = log.clone();
+        let child = Child::new(EVENTS).role(Role::Output).own_arbiter().capacity(EVENT_QUEUE);
+        let actor = supervisor.keep(child, move |_| EventActor::new(events, Listeners::default(), log))?;
+        tree.outlets.push(Outlet::every(Queue::<Reported>::to(actor.clone())));
+        tree.events = Some(actor);
     }
     for bank in banks {
         tree.chains.push(Chain::grow(supervisor, bank, &tree.outlets, log)?);
@@ -376,8 +408,9 @@ impl Tree {
             Phase::end(serials),
             Phase::flush(parsers),
             Phase::flush(stats),
+            Phase::flush(self.events.iter().map(|events| (EVENTS, events.clone().recipient()))),
             Phase::flush(self.outputs.iter().map(|(name, output)| (*name, output.clone()))),
-            Phase::end(self.outputs.iter().map(|(name, _)| *name)),
+            Phase::end(self.outputs.iter().map(|(name, _)| *name).chain(self.events.iter().map(|_| EVENTS))),
         ]
     }
 }

@@ -28,6 +28,9 @@ pub mod sweep;
 // The settings: sections, layers, the predecessor's file.
 pub mod settings;
 
+// What readings mean as events: what begins, what ends, and what is written of it.
+pub mod events;
+
 // The status document of a bank, as JSON and as a table.
 pub mod status;
 

@@ -26,7 +26,7 @@ use slog::{Level, Logger, o};
 use slog_async::{AsyncCore, AsyncGuard};
 use thiserror::Error;
 
-use self::file::RotatedFile;
+pub use self::file::RotatedFile;
 use self::front::Front;
 use self::writer::{Sink, Writer};
 

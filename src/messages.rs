@@ -1,7 +1,7 @@
 //! What crosses actors, and what happens to it when the other side is slow.
 //!
 //! Every mailbox is bounded and the port is never made to wait: a stage whose mailbox is full loses the message,
-//! and it is counted. Live outputs take the newest report instead: a slot a bank and one nudge to look into it.
+//! and it is counted. So does an output that wants every report. Live outputs take the newest report instead: a slot a bank and one nudge to look into it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +11,8 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message, Recipient};
 
 pub use crate::console::transcript::Transcript;
+use crate::model::event::Event;
+use crate::model::memory::Recollection;
 use crate::model::reading::{BankReading, SweepKind};
 use crate::model::report::BankReport;
 
@@ -28,6 +30,16 @@ pub struct Read(pub Arc<BankReading>);
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Reported(pub Arc<BankReport>);
+
+/// Something began, ended or happened: from the events to whoever tells of it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Happened(pub Arc<Event>);
+
+/// What a battery remembers by itself and nobody was told before: from the events to whoever keeps it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Recalled(pub Arc<Recollection>);
 
 /// Look into the slot: something newer is there.
 #[derive(Clone, Copy, Debug, Message)]

@@ -7,6 +7,7 @@ use std::{
 
 use clap::Subcommand;
 
+use crate::events::catalogue::Catalogue;
 use crate::settings::{
     Expected, Loaded, SettingsError, Sources, is_its_file, load,
     render::{self, Style},
@@ -79,7 +80,15 @@ pub fn run(
 fn check(loaded: Result<Loaded, SettingsError>, out: &mut impl Write) -> io::Result<u8> {
     match loaded.and_then(|loaded| loaded.require_bank().map(|()| loaded)) {
         Ok(loaded) => {
+            let passed_over = match Catalogue::load(loaded.settings.events.catalogue.as_deref()) {
+                Ok((_, passed_over)) => passed_over,
+                Err(mistakes) => {
+                    writeln!(out, "{mistakes}")?;
+                    return Ok(WRONG_SETTINGS);
+                }
+            };
             warn(&loaded.warnings, out)?;
+            warn(&passed_over, out)?;
             let source =
                 loaded.file.as_deref().map_or("the environment".into(), |file| file.display().to_string());
             let banks: Vec<_> = loaded.settings.banks.iter().map(|bank| bank.name.as_str()).collect();

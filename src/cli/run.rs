@@ -73,7 +73,7 @@ pub fn serve(
     match outcome {
         Ok(()) => Ok(Exit::Well),
         Err(AppError::Fatal(_)) => Ok(Exit::Fatal),
-        Err(error @ AppError::Link { .. }) => {
+        Err(error @ (AppError::Link { .. } | AppError::Catalogue(_))) => {
             writeln!(io::stderr(), "{error}")?;
             Ok(Exit::Settings)
         }

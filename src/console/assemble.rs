@@ -3,6 +3,7 @@
 use crate::console::bat::{CellRow, CellTable};
 use crate::console::command::Command;
 use crate::console::info::Info;
+use crate::console::memory;
 use crate::console::parsed::{self, Parsed};
 use crate::console::pwr_detail::PwrDetail;
 use crate::console::pwr_table::{PwrRow, PwrTable};
@@ -10,6 +11,7 @@ use crate::console::stack::{StackRow, Units};
 use crate::console::stat::Stat;
 use crate::console::transcript::{Exchange, Transcript};
 use crate::model::facts::{FactSource, Facts};
+use crate::model::memory::MemoryRecord;
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Missing, Presence};
 
@@ -26,6 +28,7 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
         stack: None,
         batteries: Vec::new(),
         facts: Vec::new(),
+        memory: Vec::new(),
         missing: Vec::new(),
     };
     for place in &transcript.known {
@@ -119,7 +122,17 @@ fn put(reading: &mut BankReading, command: Command, parsed: Parsed) {
             reading.facts.push((FactSource::Stat, of_stat(&stat)));
         }
         Parsed::Stat(stat) => reach(reading, place).facts.push((FactSource::Stat, of_stat(&stat))),
-        Parsed::Cells(_) | Parsed::Soh(_) | Parsed::Clock(_) | Parsed::Log(_) | Parsed::Event(_) => {}
+        Parsed::Log(log) => remember(reading, place, memory::of_log(log)),
+        Parsed::Event(snapshot) => remember(reading, place, memory::of_snapshot(&snapshot)),
+        Parsed::Cells(_) | Parsed::Soh(_) | Parsed::Clock(_) => {}
+    }
+}
+
+/// A stack remembers as a whole, of batteries in parallel the one plugged into.
+fn remember(reading: &mut BankReading, place: Place, records: impl IntoIterator<Item = MemoryRecord>) {
+    match reading.series() {
+        true => reading.memory.extend(records),
+        false => reach(reading, place).memory.extend(records),
     }
 }
 
@@ -160,6 +173,7 @@ fn of_row(row: PwrRow) -> Measured {
         temp_state: row.temp_state,
         cell_volt_state: row.cell_volt_state,
         cell_temp_state: row.cell_temp_state,
+        mos_temp_state: row.mos_temp_state,
         system_alarm: row.system_alarm,
         mos_temperature: row.mos_temperature,
         cell_voltage_low: row.cell_voltage_low,

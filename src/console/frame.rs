@@ -119,6 +119,12 @@ impl Framer {
         self.body.is_some()
     }
 
+    /// What came of the answer so far; nothing before our echo.
+    #[must_use]
+    pub fn so_far(&self) -> Option<&Answer> {
+        self.body.as_ref()
+    }
+
     /// The pager is being left: the answer ends early, without saying that it succeeded.
     pub fn leave_pager(&mut self) {
         if let Some(body) = &mut self.body {

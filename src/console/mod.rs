@@ -18,6 +18,7 @@ pub mod figures;
 pub mod frame;
 pub mod info;
 pub mod log;
+mod memory;
 pub mod number;
 pub mod parsed;
 pub mod prompt;

@@ -18,6 +18,7 @@ use crate::console::error::{ParseError, excerpt};
 use crate::console::fields::{Field, Label, field};
 use crate::console::number::{event_word, integer};
 use crate::console::setters::{plain_text, state_word};
+use crate::model::event::{BATTERY, POWER, SYSTEM};
 use crate::model::event_word::EventWord;
 use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
 use crate::model::word::Word;
@@ -181,6 +182,20 @@ pub(super) fn is_event_label(label: &str) -> bool {
     EVENT_WORDS.iter().any(|known| Label(known) == Label(label))
 }
 
+impl PwrDetail {
+    /// Whether something of this battery deserves a look, so that its cells are asked: a bit that says more than
+    /// that all is well, or a state that is an alarm by itself.
+    #[must_use]
+    pub fn deserves_a_look(&self) -> bool {
+        let own =
+            [(BATTERY, &self.battery_events), (POWER, &self.power_events), (SYSTEM, &self.system_fault)];
+        let own = own.into_iter().filter_map(|(name, word)| Some((name, word.as_ref()?)));
+        let others = self.other_events.iter().map(|(label, word)| (label.as_str(), word));
+        own.chain(others).any(|(name, word)| word.deserves_a_look(name))
+            || self.base_state.as_ref().is_some_and(Word::is_alarm)
+    }
+}
+
 /// Reads one battery's details. Lines that can't be read are named in `problems`; the others stand.
 ///
 /// # Errors
@@ -228,11 +243,12 @@ fn heading(detail: &mut PwrDetail, line: usize, text: &str) -> Result<(), ParseE
 
 /// An event word of another name, or a line to keep as it is.
 fn unknown(detail: &mut PwrDetail, field: &Field<'_>) -> Result<(), ParseError> {
-    let label = excerpt(field.label.0);
+    let known = EVENT_WORDS.iter().find(|known| Label(known) == field.label);
+    let label = known.map_or_else(|| excerpt(field.label.0), |known| (*known).to_owned());
     if PASSED_OVER.iter().any(|known| Label(known) == field.label) {
         return Ok(());
     }
-    if is_event_label(&label) || field.value.starts_with("0x") {
+    if known.is_some() || field.value.starts_with("0x") {
         let word = event_word(field.value).ok_or_else(|| field.expected("an event word"))?;
         detail.other_events.push((label, word));
     } else {

@@ -23,7 +23,9 @@ use crate::console::pwr_table::PwrTable;
 use crate::console::refusal::Refusal;
 use crate::console::tolerance::{self, OUTSIDE_TABLE_TEMPERATURE, OUTSIDE_TABLE_VOLTAGE, SUM_OF_CELLS};
 use crate::console::transcript::Lost;
+use crate::model::event::ERROR_CODE;
 use crate::model::place::Place;
+use crate::model::word::Word;
 
 /// A question is put at most this often: once and twice again.
 pub const MOST_ASKED: u32 = 3;
@@ -49,7 +51,7 @@ pub struct Found {
     pub present: Option<Vec<Place>>,
     /// Whether the table is a stack's row.
     pub stack: bool,
-    /// An event stands on the battery this detail is about.
+    /// The battery or stack that this is about deserves a look: more than a normal condition stands.
     pub event: bool,
 }
 
@@ -341,10 +343,13 @@ impl Review {
                 }
                 self.table = Some((at, table.clone()));
             }
-            Parsed::Stack(_) => found.stack = true,
+            Parsed::Stack(row) => {
+                found.stack = true;
+                let error = row.error_code.as_ref().is_some_and(|word| word.deserves_a_look(ERROR_CODE));
+                found.event = error || row.base_state.as_ref().is_some_and(Word::is_alarm);
+            }
             Parsed::Detail(detail) => {
-                let words = [&detail.battery_events, &detail.power_events, &detail.system_fault];
-                found.event = words.into_iter().flatten().any(|word| word.stands());
+                found.event = detail.deserves_a_look();
                 if let Some((place, voltage)) = command.place().zip(detail.voltage) {
                     self.voltages.insert(place, (at, i64::from(voltage.0)));
                 }

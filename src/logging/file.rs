@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The file being written and what is kept beside it.
-pub(super) struct RotatedFile {
+#[derive(Debug)]
+pub struct RotatedFile {
     path: PathBuf,
     max_size: u64,
     max_files: usize,
@@ -16,8 +17,12 @@ pub(super) struct RotatedFile {
 }
 
 impl RotatedFile {
-    /// Opens the file for appending, and makes it and its folder where they are missing.
-    pub(super) fn open(path: &Path, max_size: u64, max_files: usize) -> io::Result<Self> {
+    /// Opens the file for appending, and makes it and its folder where they are missing. Past `max_size` bytes it
+    /// is set aside (0: never), and so many that were set aside are kept.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn open(path: &Path, max_size: u64, max_files: usize) -> io::Result<Self> {
         let (file, size) = append_to(path)?;
         Ok(Self { path: path.to_owned(), max_size, max_files, file, size, torn: false })
     }
@@ -33,8 +38,11 @@ impl RotatedFile {
         Ok(())
     }
 
-    /// Appends one line, with its end.
-    pub(super) fn write_line(&mut self, line: &str) -> io::Result<()> {
+    /// Appends one line, with its end, or several that belong together.
+    ///
+    /// # Errors
+    /// Those of the system; what got out of it is no whole line, and the next one begins on a line of its own.
+    pub fn write_line(&mut self, line: &str) -> io::Result<()> {
         if self.max_size > 0 && self.size > 0 && self.size + line.len() as u64 > self.max_size {
             self.rotate()?;
         }
@@ -45,6 +53,14 @@ impl RotatedFile {
         self.torn = written.is_err();
         self.size += line.len() as u64;
         written
+    }
+
+    /// Waits until all of it is on the disk.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
     }
 
     /// Sets the file aside. Where the folder allows no renaming, the file is emptied instead: what was

@@ -1,10 +1,12 @@
-//! Plain values: units, readings, facts, statistics. No I/O, no actix, no clock, and nothing of ours is imported.
+//! Plain values: units, readings, facts, statistics, events. No I/O, no actix, no clock, and nothing of ours is imported.
 
+pub mod event;
 pub mod event_word;
 pub mod facts;
 pub mod health;
 pub mod identity;
 pub mod insight;
+pub mod memory;
 pub mod pace;
 pub mod place;
 pub mod reading;

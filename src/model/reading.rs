@@ -11,9 +11,13 @@ use serde::Serialize;
 
 use crate::model::event_word::EventWord;
 use crate::model::facts::{FactSource, Facts};
+use crate::model::memory::MemoryRecord;
 use crate::model::place::Place;
 use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
 use crate::model::word::Word;
+
+/// A bank is offline when nothing came for so many of its intervals.
+pub const OFFLINE_AFTER: u32 = 3;
 
 /// How much a sweep asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -57,6 +61,8 @@ pub struct BankReading {
     pub batteries: Vec<BatteryReading>,
     /// Facts of the whole bank: those of a stack's own `info` and `stat`.
     pub facts: Vec<(FactSource, Facts)>,
+    /// What a stack remembers by itself, where it was asked.
+    pub memory: Vec<MemoryRecord>,
     /// Answers that are missing from this sweep, and why.
     pub missing: Vec<Missing>,
 }
@@ -108,6 +114,8 @@ pub struct BatteryReading {
     pub cells: Option<Vec<CellReading>>,
     /// Facts that this sweep's answers stated.
     pub facts: Vec<(FactSource, Facts)>,
+    /// What it remembers by itself, where it was asked.
+    pub memory: Vec<MemoryRecord>,
 }
 
 impl BatteryReading {
@@ -120,6 +128,7 @@ impl BatteryReading {
             measured: Measured::default(),
             cells: None,
             facts: Vec::new(),
+            memory: Vec::new(),
         }
     }
 }
@@ -161,6 +170,8 @@ pub struct Measured {
     pub cell_volt_state: Option<Word>,
     /// State of the cells' temperature.
     pub cell_temp_state: Option<Word>,
+    /// State of the switching transistors' temperature.
+    pub mos_temp_state: Option<Word>,
     /// The system's alarm state.
     pub system_alarm: Option<Word>,
     /// Temperature of the switching transistors.

@@ -14,6 +14,9 @@ pub const KNOWN: &[&str] = &[
     "Normal", "Low", "High", "Full", "Abnormal", "Over", "Under", "ON", "OFF", "Y", "N",
 ];
 
+/// Base states that are an alarm by themselves (protocol, section 11).
+pub const ALARMS: &[&str] = &["SysError", "Alarm", "Protect"];
+
 /// A state or status word as the console said it, without its padding.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -34,6 +37,12 @@ impl Word {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is one of [`ALARMS`].
+    #[must_use]
+    pub fn is_alarm(&self) -> bool {
+        ALARMS.contains(&self.as_str())
     }
 
     /// Whether it is one of [`KNOWN`].

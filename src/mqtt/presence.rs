@@ -99,6 +99,7 @@ mod tests {
             ..BatteryReading::silent(place)
         };
         BankReading {
+            memory: Vec::new(),
             bank: Arc::from("bank"),
             kind,
             taken_at: jiff::Timestamp::UNIX_EPOCH,

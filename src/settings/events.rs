@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use crate::model::event::EventLevel;
+
 use super::{
     key::Key,
     kind::{Base, Kind},
@@ -25,16 +27,6 @@ pub struct EventSettings {
     /// A file with other levels and texts: `events.toml`, or the predecessor's `events_config.json`.
     #[serde(deserialize_with = "unless_blank")]
     pub catalogue: Option<PathBuf>,
-}
-
-/// The weight of an event, in growing order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EventLevel {
-    /// Told, nothing to do.
-    Info,
-    /// Someone should look.
-    Warning,
 }
 
 const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {

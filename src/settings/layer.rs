@@ -105,8 +105,11 @@ impl Layer {
     }
 }
 
-/// The text of a file of settings or of a secret. A device named by mistake has no end, so there is one here.
-pub(super) fn read_text(path: &Path) -> io::Result<String> {
+/// The text of a file that people write: settings, a secret, a catalogue. A device named by mistake has no end, so there is one here.
+///
+/// # Errors
+/// Those of the system; it is larger than 1 MiB, or no UTF-8.
+pub fn read_text(path: &Path) -> io::Result<String> {
     const MOST_BYTES: u64 = 1024 * 1024;
     let mut bytes = Vec::new();
     File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;

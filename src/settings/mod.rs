@@ -43,6 +43,7 @@ pub use endpoint::{DatabaseUrl, MqttUrl};
 pub use events::{EventLevel, EventSettings};
 pub use http::HttpSettings;
 pub use json_file::JsonFileSettings;
+pub use layer::read_text;
 pub use layers::Layers;
 pub use load::{Loaded, load};
 pub use log::{LogFormat, LogLevel, LogSettings};

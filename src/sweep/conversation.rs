@@ -52,6 +52,25 @@ const LEAVE_PAGER: &[u8] = b"q";
 /// How many of our own questions are remembered, to know a late answer from a stranger's.
 const RECENT: usize = 8;
 
+/// How far the pages of an answer are turned, beside [`Patience::pages`].
+#[derive(Clone, Copy)]
+pub struct Pages<'a> {
+    /// Not beyond this moment.
+    pub until: Option<Instant>,
+    /// Not beyond a page on which this is so of what was said.
+    pub enough: &'a dyn Fn(&Answer) -> bool,
+}
+
+impl Pages<'_> {
+    /// All of them.
+    pub const ALL: Pages<'static> = Pages { until: None, enough: &|_| false };
+
+    fn go_on(&self, framer: &Framer) -> bool {
+        let in_time = self.until.is_none_or(|until| Instant::now() < until);
+        in_time && !framer.so_far().is_some_and(self.enough)
+    }
+}
+
 /// How the end of a link shows. A port whose adapter was pulled fails with one of several errors, which all mean
 /// the same.
 fn gone(error: &io::Error) -> String {
@@ -99,7 +118,15 @@ impl Conversation {
     /// There is none: [`Lost::LinkGone`] means that the link must be opened anew; after anything else the
     /// question may be put again.
     pub async fn ask(&mut self, command: Command) -> Result<Answer, Lost> {
-        self.put(&command.to_string()).await
+        self.ask_pages(command, Pages::ALL).await
+    }
+
+    /// The same, turning its pages so far.
+    ///
+    /// # Errors
+    /// As those of [`Self::ask`].
+    pub async fn ask_pages(&mut self, command: Command, pages: Pages<'_>) -> Result<Answer, Lost> {
+        self.put(&command.to_string(), pages).await
     }
 
     /// An empty line: is anybody there?
@@ -107,25 +134,32 @@ impl Conversation {
     /// # Errors
     /// Nobody, or the link is gone.
     pub async fn probe(&mut self) -> Result<Option<Prompt>, Lost> {
-        self.put("").await.map(|answer| answer.prompt)
+        self.put("", Pages::ALL).await.map(|answer| answer.prompt)
     }
 
-    async fn put(&mut self, question: &str) -> Result<Answer, Lost> {
+    async fn put(&mut self, question: &str, pages: Pages<'_>) -> Result<Answer, Lost> {
         if self.unsettled {
             self.settle().await?;
         }
         let deadline = Instant::now() + self.patience.whole;
-        let asked = timeout(self.patience.whole, self.exchange(question, deadline)).await;
+        let asked = timeout(self.patience.whole, self.exchange(question, pages, deadline)).await;
         let outcome = asked.unwrap_or(Err(Lost::Torn));
         self.unsettled = outcome.is_err();
         outcome
     }
 
-    async fn exchange(&mut self, question: &str, deadline: Instant) -> Result<Answer, Lost> {
-        let began = Instant::now();
+    async fn exchange(
+        &mut self,
+        question: &str,
+        pages: Pages<'_>,
+        deadline: Instant,
+    ) -> Result<Answer, Lost> {
+        let turned_until = Instant::now() + self.patience.pages;
+        let pages =
+            Pages { until: Some(pages.until.map_or(turned_until, |until| until.min(turned_until))), ..pages };
         self.send(&[question.as_bytes(), self.line_end].concat()).await?;
         let mut framer = Framer::new(question);
-        let outcome = self.hear(&mut framer, question, began, deadline).await;
+        let outcome = self.hear(&mut framer, question, pages, deadline).await;
         if let Some(stranger) = framer.stranger().filter(|echo| !self.asked.iter().any(|asked| asked == echo))
         {
             self.stranger = Some(stranger.to_owned());
@@ -142,7 +176,7 @@ impl Conversation {
         &mut self,
         framer: &mut Framer,
         question: &str,
-        began: Instant,
+        pages: Pages<'_>,
         deadline: Instant,
     ) -> Result<Answer, Lost> {
         let mut patience = self.patience.first;
@@ -161,7 +195,7 @@ impl Conversation {
                 Progress::Incomplete => {}
                 Progress::Prompt => patience = self.patience.quiet,
                 // Who asks nothing wants no pages: some other client left the pager open.
-                Progress::Pager if began.elapsed() < self.patience.pages && !question.is_empty() => {
+                Progress::Pager if !question.is_empty() && pages.go_on(&framer) => {
                     self.send(self.line_end).await?;
                     patience = self.patience.first;
                 }

@@ -5,6 +5,7 @@
 //!                 └───► a stack: unit, bat, info (when due)
 //! summary        pwr                                                                each `summary_interval` between
 //! slow question  stat N or soh N, one at a time                                     between two sweeps
+//!                log, data event: when the link was opened, when an event appears
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -72,6 +73,10 @@ pub struct Plan {
     not_before: BTreeMap<Command, Duration>,
     slow_asked: bool,
     slow_at: Duration,
+    /// How often each of [`MEMORY`] is still to be asked.
+    recalls: BTreeMap<Verb, u32>,
+    /// Batteries, or the stack, that deserved a look when they were asked last.
+    eventful: BTreeSet<Option<Place>>,
 }
 
 /// What a refusal is remembered for.
@@ -87,6 +92,12 @@ enum Form {
 
 /// Questions whose answers are facts and that are asked one at a time between sweeps.
 const SLOW: &[Verb] = &[Verb::Stat, Verb::Soh];
+
+/// Questions about what the battery plugged into remembers by itself, asked as slow ones.
+const MEMORY: &[Verb] = &[Verb::Log, Verb::DataEvent];
+
+/// A record is kept for years and guarded by nothing, so it counts once it was read the same twice.
+const RECALLS: u32 = 2;
 
 /// Without a slow question for so long, one goes before a sweep that is due.
 const STARVED: Duration = Duration::from_secs(60);
@@ -109,6 +120,8 @@ impl Plan {
             not_before: BTreeMap::new(),
             slow_asked: true,
             slow_at: Duration::ZERO,
+            recalls: BTreeMap::new(),
+            eventful: BTreeSet::new(),
         }
     }
 
@@ -119,7 +132,30 @@ impl Plan {
         self.queue.clear();
         self.asked_facts.clear();
         self.refused.clear();
+        self.eventful.clear();
+        self.recall();
         self.next_full = now;
+    }
+
+    /// What batteries remember is to be asked for: at once, but each question at most once a minute anew.
+    fn recall(&mut self) {
+        for verb in MEMORY {
+            let again = self.asked_facts.get(&verb.alone()).map(|asked| *asked + STARVED);
+            self.not_before.extend(again.map(|again| (verb.alone(), again)));
+            self.recalls.insert(*verb, RECALLS);
+        }
+    }
+
+    /// Whether all that is to be asked with this verb was asked.
+    #[must_use]
+    pub fn is_recalled(&self, verb: Verb) -> bool {
+        self.recalls.get(&verb).is_none_or(|left| *left == 0)
+    }
+
+    /// When the next sweep is due.
+    #[must_use]
+    pub fn next_sweep(&self) -> Duration {
+        if self.summaries() { self.next_full.min(self.next_summary) } else { self.next_full }
     }
 
     /// Every place at which a battery was seen since the service started.
@@ -157,7 +193,7 @@ impl Plan {
                 return self.ask_slowly(command, now);
             }
         }
-        Step::Wait(if self.summaries() { self.next_full.min(self.next_summary) } else { self.next_full })
+        Step::Wait(self.next_sweep())
     }
 
     /// Sweeps follow one another without a rest, and a minute has gone by without a slow question: one may go
@@ -170,6 +206,7 @@ impl Plan {
         self.slow_asked = true;
         self.slow_at = now;
         self.asked_facts.insert(command, now);
+        self.recalls.entry(command.verb).and_modify(|left| *left = left.saturating_sub(1));
         Step::Ask(command)
     }
 
@@ -199,6 +236,15 @@ impl Plan {
             let cells = command.place().map(|place| Verb::Bat.of(place));
             cells.into_iter().for_each(|cells| self.queue.push_front(cells));
         }
+        if command.verb == Verb::Pwr {
+            let stood = self.eventful.remove(&command.place());
+            if found.event {
+                self.eventful.insert(command.place());
+            }
+            if found.event && !stood {
+                self.recall();
+            }
+        }
         if command.verb == Verb::Info {
             self.asked_facts.insert(command, now);
         }
@@ -219,6 +265,7 @@ impl Plan {
                 (_, None) => Form::Bare,
             };
             self.refused.insert((command.verb, form), now);
+            self.recalls.remove(&command.verb);
         }
     }
 
@@ -274,12 +321,13 @@ impl Plan {
     /// Whether a sweep is due.
     #[must_use]
     pub fn is_late(&self, now: Duration) -> bool {
-        now >= self.next_full || (self.summaries() && now >= self.next_summary)
+        now >= self.next_sweep()
     }
 
     /// A slow question got no answer in the time there was: it is asked again in a minute.
     pub fn postpone(&mut self, command: Command, now: Duration) {
         self.asked_facts.remove(&command);
+        self.recalls.entry(command.verb).and_modify(|left| *left += 1);
         self.not_before.insert(command, now + STARVED);
     }
 
@@ -294,8 +342,14 @@ impl Plan {
         !waits && asked.is_none_or(|asked| now.saturating_sub(*asked) >= self.rhythm.facts_every)
     }
 
-    /// The slow question that has waited longest.
+    /// What is to be remembered, else the slow question that has waited longest.
     fn slow_question(&self, now: Duration) -> Option<Command> {
+        let waits = |command: &Command| self.not_before.get(command).is_some_and(|until| now < *until);
+        let open = |verb: &&Verb| !self.is_recalled(**verb) && !self.is_refused(**verb, Form::Bare, now);
+        let memory = MEMORY.iter().filter(open).map(|verb| verb.alone()).find(|command| !waits(command));
+        if memory.is_some() {
+            return memory;
+        }
         let places: &[Place] = if self.stack { &[] } else { &self.present };
         let numbered = places.iter().flat_map(|place| SLOW.iter().map(|verb| self.form(*verb, *place, now)));
         let stack =

@@ -11,12 +11,13 @@ use tokio::time::Instant;
 use crate::console::answer::Answer;
 use crate::console::command::{Command, Verb};
 use crate::console::error::ParseError;
+use crate::console::log::{self, LogRecord};
 use crate::console::parsed::Rejected;
 use crate::console::review::{Review, Verdict};
 use crate::console::transcript::{Exchange, Lost, Transcript};
 use crate::model::place::Place;
 use crate::model::reading::SweepKind;
-use crate::sweep::conversation::Conversation;
+use crate::sweep::conversation::{Conversation, Pages};
 use crate::sweep::plan::{Plan, Rhythm, Step};
 
 /// How an answer is judged; [`Review::judge`] but in tests that need a parser with a bug.
@@ -31,6 +32,8 @@ pub struct Sweeper {
     judge: Judge,
     /// Answers to slow questions, waiting for the next transcript.
     between: Vec<Exchange>,
+    /// The newest record of the battery's log when it was last read through; what lies beyond is known.
+    known: Option<LogRecord>,
     sweep: Option<Under>,
     asked_last: Option<Command>,
 }
@@ -68,6 +71,7 @@ impl Sweeper {
             review: Review::default(),
             judge,
             between: Vec::new(),
+            known: None,
             sweep: None,
             asked_last: None,
         }
@@ -111,13 +115,14 @@ impl Sweeper {
         self.asked_last = Some(command);
         let outcome = loop {
             asked += 1;
-            let heard = conversation.ask(command).await;
+            let heard = self.hear(conversation, command).await;
             if let Err(Lost::LinkGone(why)) = heard {
                 return Swept::LinkGone(why);
             }
             match self.judge(command, asked, heard) {
                 Verdict::Fine(answer, found) => {
                     self.plan.answered(command, self.now(), &found);
+                    self.remember(command, &answer);
                     break Ok(answer);
                 }
                 // Between two sweeps nothing is asked so often that the next one is late.
@@ -141,6 +146,28 @@ impl Sweeper {
         }
         self.keep(Exchange { command, outcome, asked });
         Swept::Going
+    }
+
+    /// Puts the question. What batteries remember fills many pages: they are turned until a record comes that is
+    /// known, or the next sweep is due.
+    async fn hear(&self, conversation: &mut Conversation, command: Command) -> Result<Answer, Lost> {
+        if !matches!(command.verb, Verb::Log | Verb::DataEvent) {
+            return conversation.ask(command).await;
+        }
+        let known = |so_far: &Answer| {
+            let known = self.known.as_ref().zip(log::parse(so_far).ok());
+            known.is_some_and(|(known, log)| log.records.contains(known))
+        };
+        let until = Some(self.began + self.plan.next_sweep());
+        conversation.ask_pages(command, Pages { until, enough: &known }).await
+    }
+
+    /// Keeps the newest record of a log, once it was read as often as it has to be.
+    fn remember(&mut self, command: Command, answer: &Answer) {
+        if command.verb == Verb::Log && self.plan.is_recalled(Verb::Log) {
+            let newest = log::parse(answer).ok().and_then(|log| log.records.into_iter().next());
+            self.known = newest.or(self.known.take());
+        }
     }
 
     /// A refusal is the console's word on what it can say, not a gap in the sweep, but for what every console

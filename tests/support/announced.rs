@@ -59,6 +59,7 @@ fn word(text: &str) -> Option<Word> {
 /// A full reading in which everything was said.
 pub fn reading(name: &str, batteries: u8, cells: u16) -> BankReading {
     BankReading {
+        memory: Vec::new(),
         bank: name.into(),
         kind: SweepKind::Full,
         taken_at: "2026-11-22T06:05:09.377Z".parse().unwrap(),
@@ -102,6 +103,7 @@ fn battery(place: Place, cells: u16) -> BatteryReading {
     };
     let stat = Facts { soh: Some(Percent(99)), cycles: Some(660 + i64::from(number)), ..Facts::default() };
     BatteryReading {
+        memory: Vec::new(),
         place,
         presence: Presence::Present,
         measured,

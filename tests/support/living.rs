@@ -83,6 +83,7 @@ pub fn reading(bank: &Bank, kind: SweepKind, began: Instant, taken_at: Timestamp
         }
     });
     BankReading {
+        memory: Vec::new(),
         bank: Arc::from("bank"),
         kind,
         taken_at,

@@ -20,6 +20,7 @@ pub fn reading(kind: SweepKind, batteries: u8, cells: u16) -> BankReading {
         ..BatteryReading::silent(place)
     };
     BankReading {
+        memory: Vec::new(),
         bank: Arc::from("pytes"),
         kind,
         taken_at: Timestamp::UNIX_EPOCH,

@@ -22,7 +22,7 @@ fn sweep(plan: &mut Plan, now: Duration, present: &[u8]) -> Vec<String> {
     let mut asked = Vec::new();
     let mut step = plan.next(now);
     while let Step::Ask(slow) = step {
-        assert!(SLOW.contains(&slow.verb), "{slow} between two sweeps");
+        assert!(SLOW.contains(&slow.verb) || MEMORY.contains(&slow.verb), "{slow} between two sweeps");
         step = plan.next(now);
     }
     assert!(matches!(step, Step::Begin(_)));
@@ -173,4 +173,77 @@ fn missed_sweeps_are_not_caught_up_with() {
     assert_eq!(plan.next(96 * SECOND), Step::Wait(97 * SECOND));
     plan.rhythm.summary_interval = Duration::ZERO;
     assert_eq!(plan.next(98 * SECOND), Step::Wait(105 * SECOND));
+}
+
+#[test]
+fn memory_is_asked_twice_when_the_link_was_opened_and_before_all_other_slow_questions() {
+    let mut plan = plan(true);
+    plan.rhythm.summary_interval = Duration::ZERO;
+    plan.opened(Duration::ZERO);
+    let asked: Vec<Step> = (0..6)
+        .map(|round| {
+            sweep(&mut plan, round * 10 * SECOND, &[1]);
+            plan.next((round * 10 + 1) * SECOND)
+        })
+        .collect();
+    let (log, snapshot) = (Step::Ask(Verb::Log.alone()), Step::Ask(Verb::DataEvent.alone()));
+    assert_eq!(asked[..4], [log, log, snapshot, snapshot]);
+    assert_eq!(asked[4..], [Step::Ask(Verb::Stat.of(place(1))), Step::Ask(Verb::Soh.of(place(1)))]);
+}
+
+/// One full sweep of one battery at `at`, an event on it or not, and the slow question behind it.
+fn asked_behind(plan: &mut Plan, at: u32, event: bool) -> Option<Command> {
+    while plan.next(at * SECOND) != Step::End(SweepKind::Full) {
+        plan.answered(Verb::Pwr.alone(), at * SECOND, &found(&[1]));
+        plan.queue.clear();
+        plan.answered(Verb::Pwr.of(place(1)), at * SECOND, &Found { event, ..Found::default() });
+    }
+    match plan.next((at + 1) * SECOND) {
+        Step::Ask(command) => Some(command),
+        _ => None,
+    }
+}
+
+#[test]
+fn memory_is_asked_when_an_event_appears_and_not_while_it_stands() {
+    let mut plan = plan(true);
+    plan.rhythm.summary_interval = Duration::ZERO;
+    let is_memory =
+        |asked: Option<Command>| asked.filter(|command| MEMORY.contains(&command.verb)).map(|c| c.verb);
+    assert_eq!(is_memory(asked_behind(&mut plan, 0, false)), None);
+    for verb in [Verb::Log, Verb::Log, Verb::DataEvent, Verb::DataEvent] {
+        let at = plan.next_full.as_secs() as u32;
+        assert_eq!(is_memory(asked_behind(&mut plan, at, true)), Some(verb));
+    }
+    let at = plan.next_full.as_secs() as u32;
+    assert_eq!(is_memory(asked_behind(&mut plan, at, true)), None, "it stands");
+    let at = plan.next_full.as_secs() as u32;
+    assert_eq!(is_memory(asked_behind(&mut plan, at, false)), None, "it is over");
+    let at = plan.next_full.as_secs() as u32;
+    assert_eq!(
+        is_memory(asked_behind(&mut plan, at, true)),
+        None,
+        "the log was asked less than a minute ago"
+    );
+    assert_eq!(is_memory(asked_behind(&mut plan, at + 60, true)), Some(Verb::Log), "and then it is");
+}
+
+#[test]
+fn a_console_without_a_memory_is_not_asked_for_it_again_for_an_hour() {
+    let mut plan = plan(true);
+    plan.rhythm.summary_interval = Duration::ZERO;
+    plan.opened(Duration::ZERO);
+    for (verb, at) in [(Verb::Log, 0), (Verb::DataEvent, 10)] {
+        sweep(&mut plan, at * SECOND, &[1]);
+        assert_eq!(plan.next((at + 1) * SECOND), Step::Ask(verb.alone()));
+        plan.lost(
+            verb.alone(),
+            (at + 1) * SECOND,
+            &Lost::Rejected(Rejected::Refused(Refusal::UnknownCommand)),
+        );
+    }
+    for at in [20, 30, 40] {
+        let asked = asked_behind(&mut plan, at, at == 30);
+        assert!(asked.is_none_or(|command| !MEMORY.contains(&command.verb)), "{asked:?}");
+    }
 }

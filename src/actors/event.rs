@@ -1,0 +1,265 @@
+//! Tells what begins and ends: to the service's log, to the log of events, and to whoever else is handed to it.
+//!
+//! Events reach their listeners at once. What goes to disk (the log of events, what stands) is written on a worker
+//! thread with a deadline; a disk that is full, missing or hangs is told once, what could not be written waits in
+//! memory, and nobody else notices.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
+use jiff::{SignedDuration, Timestamp};
+use slog::{Logger, info, warn};
+
+use crate::events::disk::{Disk, Done};
+use crate::events::line;
+use crate::events::log_text::LogText;
+use crate::events::plan::EventPlan;
+use crate::events::recall::Recall;
+use crate::events::standing::SavedBank;
+use crate::events::tracker::Tracker;
+use crate::messages::{Happened, Queue, Recalled, Reported};
+use crate::model::event::Event;
+use crate::model::memory::Recollection;
+use crate::model::report::BankReport;
+use crate::supervise::{Flush, Ping, Worker, WorkerError};
+use crate::trouble::{Took, Trouble, Why};
+
+/// How many calls to the disk may hang before no more are made.
+const MOST_ABANDONED: usize = 3;
+/// From one look for silent banks to the next.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Who else is told.
+#[derive(Clone, Default)]
+pub struct Listeners {
+    /// Of every event.
+    pub events: Vec<Queue<Happened>>,
+    /// Of what batteries remember.
+    pub memories: Vec<Queue<Recalled>>,
+}
+
+/// The events of all banks.
+pub struct EventActor {
+    plan: EventPlan,
+    listeners: Listeners,
+    log: Logger,
+    started: Instant,
+    /// These outlive restarts: threads that hang stay counted, what was not written yet still is, and what stands
+    /// is what the next life begins with.
+    worker: Worker,
+    disk: Disk,
+    standing: Option<BTreeMap<Arc<str>, SavedBank>>,
+    trouble: Trouble,
+    state: Life,
+}
+
+/// What each life begins anew.
+#[derive(Default)]
+struct Life {
+    trackers: BTreeMap<Arc<str>, Tracker>,
+    text: Option<LogText>,
+    recall: Recall,
+    /// Whether another try is on its way.
+    will_retry: bool,
+}
+
+impl EventActor {
+    /// Follows the banks of `plan` and tells `listeners`.
+    #[must_use]
+    pub fn new(plan: EventPlan, listeners: Listeners, log: Logger) -> Self {
+        let disk = Disk::new(plan.log_file.clone(), &plan.folder, plan.banks.iter().map(|(bank, _)| bank));
+        let (started, worker) = (Instant::now(), Worker::new("events", MOST_ABANDONED));
+        let (standing, trouble, state) = (None, Trouble::new(), Life::default());
+        Self { plan, listeners, log, started, worker, disk, standing, trouble, state }
+    }
+
+    /// Begins where the last life, of this process or of the one before, left off.
+    fn begin(&mut self, ctx: &mut Context<Self>) {
+        let (at, now) = (Timestamp::now(), self.started.elapsed());
+        let standing = self.standing.get_or_insert_default();
+        for (bank, silent_after) in &self.plan.banks {
+            let mut tracker = Tracker::new(bank.clone(), *silent_after, now);
+            standing.get(bank).into_iter().for_each(|saved| tracker.restore(saved, at, now));
+            self.state.trackers.insert(bank.clone(), tracker);
+        }
+        let EventPlan { level, cells, zone, .. } = &self.plan;
+        self.state.text = Some(LogText::new(*level, *cells, zone.clone()));
+        self.look(ctx);
+    }
+
+    /// Reads what stands, off this thread.
+    fn read(&mut self, ctx: &mut Context<Self>) {
+        let files: Vec<_> = self.disk.standing_paths().collect();
+        let read = self.worker.call(self.plan.deadline, move || {
+            let read =
+                |(bank, path): (Arc<str>, PathBuf)| (bank, SavedBank::read(&path).map_err(|e| e.to_string()));
+            files.into_iter().map(read).collect::<Vec<_>>()
+        });
+        let begin = |read: Result<Vec<_>, WorkerError>, actor: &mut Self, ctx: &mut Context<Self>| {
+            let none = |error: WorkerError| {
+                let all = actor.disk.standing_paths();
+                all.map(|(bank, _)| (bank, Err(error.to_string()))).collect()
+            };
+            let standing = actor.standing.insert(BTreeMap::new());
+            for (bank, saved) in read.unwrap_or_else(none) {
+                match saved {
+                    Ok(saved) => {
+                        standing.insert(bank, saved);
+                    }
+                    // What stands is then raised again; that is all it costs.
+                    Err(reason) => {
+                        warn!(actor.log, "standing events unreadable"; "bank" => &*bank, "reason" => reason);
+                    }
+                }
+            }
+            actor.begin(ctx);
+        };
+        ctx.wait(read.into_actor(self).map(begin));
+    }
+
+    /// Looks for banks that have fallen silent, now and each second.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        let (at, now) = (Timestamp::now(), self.started.elapsed());
+        let catalogue = self.plan.catalogue.clone();
+        let silent: Vec<Event> =
+            self.state.trackers.values_mut().flat_map(|tracker| tracker.look(&catalogue, at, now)).collect();
+        self.tell(silent, None);
+        self.write(ctx);
+        ctx.run_later(LOOK, |actor, ctx| actor.look(ctx));
+    }
+
+    /// Tells everybody what changed.
+    fn tell(&mut self, events: Vec<Event>, report: Option<&BankReport>) {
+        events.iter().for_each(|event| line::tell(&self.log, event, self.plan.level));
+        if let Some(block) = self.state.text.as_mut().and_then(|text| text.block(&events, report)) {
+            self.disk.write(block);
+        }
+        for (bank, tracker) in &mut self.state.trackers {
+            if tracker.take_changed() {
+                let saved = tracker.saved();
+                self.disk.save(bank, saved.clone());
+                self.standing.get_or_insert_default().insert(bank.clone(), saved);
+            }
+        }
+        for event in events.into_iter().map(Arc::new) {
+            for listener in &self.listeners.events {
+                // A queue that is full counts what it drops.
+                listener.offer(Happened(event.clone()));
+            }
+        }
+    }
+
+    /// Hands on what batteries remember.
+    fn recall(&mut self, report: &BankReport) {
+        for recollection in self.state.recall.take(report, &self.plan.zone) {
+            let Recollection { bank, battery, records, clock_ahead, .. } = &recollection;
+            let battery = battery.map_or_else(|| "all".to_owned(), |place| place.to_string());
+            let ahead = clock_ahead.map_or_else(|| "unknown".to_owned(), signed);
+            info!(self.log, "battery memory read"; "bank" => &**bank, "battery" => battery, "new" => records.len(),
+                "clock_ahead" => ahead);
+            let recollection = Arc::new(recollection);
+            for listener in &self.listeners.memories {
+                listener.offer(Recalled(recollection.clone()));
+            }
+        }
+    }
+
+    /// Writes what waits for the disk. The mailbox waits meanwhile, and bounds what may come.
+    fn write(&mut self, ctx: &mut Context<Self>) {
+        if self.state.will_retry {
+            return;
+        }
+        if let Some(job) = self.disk.job() {
+            let written = self.worker.call(self.plan.deadline, move || job.run());
+            let told = |outcome, actor: &mut Self, ctx: &mut Context<Self>| actor.written(outcome, ctx);
+            ctx.wait(written.into_actor(self).map(told));
+        }
+    }
+
+    /// What came of it. A round past its deadline may yet come to its end: then its lines are there twice, which
+    /// is better than not at all.
+    fn written(&mut self, outcome: Result<Done, WorkerError>, ctx: &mut Context<Self>) {
+        let failed = match outcome {
+            Ok(Done { left, failed }) => {
+                self.disk.done(left);
+                failed
+            }
+            Err(error) => Some((error.to_string(), self.disk.log_path().to_owned())),
+        };
+        let Some((reason, target)) = failed else {
+            if let Some(back) = self.trouble.recovered(Instant::now()) {
+                info!(self.log, "output back"; "output" => "events", "outage" => Took(back.outage));
+            }
+            return;
+        };
+        self.tell_away(&reason, &target.display().to_string());
+        self.state.will_retry = true;
+        ctx.run_later(self.plan.deadline, |actor, ctx| {
+            actor.state.will_retry = false;
+            actor.write(ctx);
+        });
+    }
+
+    fn tell_away(&mut self, reason: &str, target: &str) {
+        let Some(say) = self.trouble.failed(Instant::now(), reason) else { return };
+        match say.why {
+            Why::Still => {
+                warn!(self.log, "output still away"; "output" => "events", "since" => Took(say.since),
+                    "tries" => say.count, "reason" => reason, "target" => target)
+            }
+            Why::Begun | Why::Changed => warn!(self.log, "output away"; "output" => "events",
+                "reason" => reason, "target" => target),
+        }
+    }
+}
+
+/// A span with its sign: `-3.2s`, `1m0s`.
+fn signed(span: SignedDuration) -> String {
+    format!("{}{}", if span.is_negative() { "-" } else { "" }, Took(span.unsigned_abs()))
+}
+
+impl Actor for EventActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        match &self.standing {
+            Some(_) => self.begin(ctx),
+            None => self.read(ctx),
+        }
+    }
+}
+
+impl Supervised for EventActor {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.state = Life::default();
+    }
+}
+
+impl Handler<Reported> for EventActor {
+    type Result = ();
+
+    fn handle(&mut self, Reported(report): Reported, ctx: &mut Self::Context) {
+        let now = self.started.elapsed();
+        let Some(tracker) = self.state.trackers.get_mut(&report.reading.bank) else { return };
+        let events = tracker.take(&report, &self.plan.catalogue, now);
+        self.tell(events, Some(&report));
+        self.recall(&report);
+        self.write(ctx);
+    }
+}
+
+impl Handler<Ping> for EventActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
+}
+
+impl Handler<Flush> for EventActor {
+    type Result = ();
+
+    /// What came before has been written by now, since the mailbox waits for its writing.
+    fn handle(&mut self, _: Flush, _: &mut Self::Context) {}
+}

@@ -1,0 +1,133 @@
+//! What the words of one battery say, bit by bit and state by state.
+//!
+//! Each word stands for itself: one that was damaged is not there, says nothing and costs no other word anything.
+
+use std::borrow::Cow;
+
+use crate::events::catalogue::Catalogue;
+use crate::model::event::{
+    ANSWERS, BATTERY, ERROR_CODE, EventLevel, LINK, POWER, PRESENCE, SYSTEM, Sign, WordName,
+};
+use crate::model::event_word::EventWord;
+use crate::model::reading::Measured;
+use crate::model::word::Word;
+
+/// What one word said: these conditions stand, and no other of this word does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// The word.
+    pub word: WordName,
+    /// What stands.
+    pub conditions: Vec<Condition<'a>>,
+}
+
+/// A condition that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition<'a> {
+    /// What of its word.
+    pub sign: Sign,
+    /// The console's own name, where it printed one.
+    pub name: Option<&'a str>,
+    /// Its weight.
+    pub level: EventLevel,
+    /// What it means.
+    pub text: Cow<'a, str>,
+}
+
+/// Whose words they are. A stack has an error code where a battery has a system fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// A battery's.
+    Battery,
+    /// A high-voltage stack's.
+    Stack,
+}
+
+/// A state word: its name, what it is about, and where it is.
+type State = (&'static str, &'static str, fn(&Measured) -> &Option<Word>);
+
+/// What a battery is doing. Only states that have a row in the catalogue are events.
+const BASE: State = ("base_state", "State", |m| &m.base_state);
+
+/// States that are `Normal` while all is well.
+const STATES: &[State] = &[
+    ("volt_state", "Voltage", |m| &m.volt_state),
+    ("current_state", "Current", |m| &m.current_state),
+    ("temp_state", "Temperature", |m| &m.temp_state),
+    ("coulomb_state", "Charge", |m| &m.coulomb_state),
+    ("soh_state", "State of health", |m| &m.soh_state),
+    ("cell_volt_state", "Cell voltage", |m| &m.cell_volt_state),
+    ("cell_temp_state", "Cell temperature", |m| &m.cell_temp_state),
+    ("mos_temp_state", "Transistor temperature", |m| &m.mos_temp_state),
+    ("system_alarm", "System alarm", |m| &m.system_alarm),
+];
+
+/// Whether the word of that name says states, not bits.
+#[must_use]
+pub fn is_state_word(name: &str) -> bool {
+    [PRESENCE, ANSWERS, LINK, BASE.0].contains(&name) || STATES.iter().any(|(known, ..)| *known == name)
+}
+
+/// What the words of a battery or a stack say. Words that were not said are not there.
+#[must_use]
+pub fn decode<'a>(measured: &'a Measured, whose: Whose, catalogue: &'a Catalogue) -> Vec<Said<'a>> {
+    let fault = if whose == Whose::Stack { ERROR_CODE } else { SYSTEM };
+    let own = [
+        (BATTERY, &measured.battery_events),
+        (POWER, &measured.power_events),
+        (fault, &measured.system_fault),
+    ];
+    let own =
+        own.into_iter().filter_map(|(name, word)| Some(bits(Cow::Borrowed(name), word.as_ref()?, catalogue)));
+    let states = STATES.iter().filter_map(|state| not_normal(state, measured, catalogue));
+    let mut said: Vec<Said<'a>> = own.chain(base(measured, catalogue)).chain(states).collect();
+    for (label, word) in &measured.other_events {
+        // A label that is one of our own names, or was there above, says nothing of that other word.
+        let taken = is_state_word(label) || [BATTERY, POWER, SYSTEM, ERROR_CODE].contains(&label.as_str());
+        if !taken && !said.iter().any(|other| other.word == *label) {
+            said.push(bits(Cow::Owned(label.clone()), word, catalogue));
+        }
+    }
+    said
+}
+
+fn bits<'a>(word: WordName, said: &'a EventWord, catalogue: &'a Catalogue) -> Said<'a> {
+    // Consoles name the bits in order, lowest first; where they name fewer or more, nobody knows which is which.
+    let named = said.names.len() == said.bits.count_ones() as usize;
+    let conditions = said.each_bit().enumerate().map(|(position, bit)| {
+        let name = said.names.get(position).filter(|_| named).map(String::as_str);
+        let meaning = catalogue.bit(&word, bit, name);
+        Condition { sign: Sign::Bit(bit), name, level: meaning.level, text: meaning.text }
+    });
+    let conditions = conditions.collect();
+    Said { word, conditions }
+}
+
+fn base<'a>(measured: &'a Measured, catalogue: &'a Catalogue) -> Option<Said<'a>> {
+    let (word, _, get) = BASE;
+    let state = get(measured).as_ref()?;
+    let condition = own(word, state, catalogue);
+    Some(Said { word: Cow::Borrowed(word), conditions: condition.into_iter().collect() })
+}
+
+fn not_normal<'a>(state: &State, measured: &'a Measured, catalogue: &'a Catalogue) -> Option<Said<'a>> {
+    let (word, about, get) = *state;
+    let state = get(measured).as_ref()?;
+    let conditions = match state.as_str() {
+        "Normal" => Vec::new(),
+        other => vec![own(word, state, catalogue).unwrap_or_else(|| Condition {
+            sign: Sign::State(state.clone()),
+            name: None,
+            level: EventLevel::Warning,
+            text: Cow::Owned(format!("{about}: {other}")),
+        })],
+    };
+    Some(Said { word: Cow::Borrowed(word), conditions })
+}
+
+/// A state by its row in the catalogue, where it has one.
+#[must_use]
+pub fn own<'a>(word: &str, state: &Word, catalogue: &'a Catalogue) -> Option<Condition<'a>> {
+    let meaning = catalogue.state(word, state)?;
+    Some(Condition { sign: Sign::State(state.clone()), name: None, level: meaning.level, text: meaning.text })
+}

@@ -1,0 +1,22 @@
+//! What readings mean as events: what begins, what ends, and what is written of it.
+//!
+//! ```text
+//! reading ─► decode ─► tracker ─► Event ─► log_text ─► block of lines ─► log_file
+//!               ▲        │  ▲
+//!           catalogue    ▼  │ at a start
+//!                      standing (on disk)
+//! ```
+//! Pure but for `standing` and `log_file`, which read and write where they are told to; clocks are handed in.
+
+pub mod catalogue;
+pub mod catalogue_file;
+pub mod decode;
+pub mod disk;
+pub mod line;
+pub mod log_file;
+pub mod log_text;
+pub mod plan;
+pub mod predecessor;
+pub mod recall;
+pub mod standing;
+pub mod tracker;

@@ -1,0 +1,71 @@
+//! All that following events takes, from the settings.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::events::catalogue::{Catalogue, CatalogueError};
+use crate::events::log_file::LogFile;
+use crate::model::event::EventLevel;
+use crate::model::reading::OFFLINE_AFTER;
+use crate::settings::{BankSettings, Settings};
+
+/// However short its interval, a bank does not count as silent before a patient asking may be over.
+const PATIENT: Duration = Duration::from_secs(10);
+
+/// What is followed, and where it is told.
+#[derive(Clone, Debug)]
+pub struct EventPlan {
+    /// The banks, and how long each may be silent before its link counts as lost.
+    pub banks: Vec<(Arc<str>, Duration)>,
+    /// What a condition is called and how much it weighs.
+    pub catalogue: Arc<Catalogue>,
+    /// From which weight on events are written.
+    pub level: EventLevel,
+    /// Whether the cells are written beside them.
+    pub cells: bool,
+    /// The log of events.
+    pub log_file: LogFile,
+    /// The folder of what stands.
+    pub folder: PathBuf,
+    /// How long one round of writing may take, and the rest after one that failed.
+    pub deadline: Duration,
+    /// The zone of the log's times and of the batteries' clocks.
+    pub zone: TimeZone,
+}
+
+impl EventPlan {
+    /// What the settings say, and what in the catalogue is passed over; nothing where events are not wanted. The
+    /// log of events is set aside as the service's own.
+    ///
+    /// # Errors
+    /// The catalogue has mistakes.
+    pub fn of(
+        settings: &Settings,
+        deadline: Duration,
+    ) -> Result<(Option<Self>, Vec<String>), CatalogueError> {
+        let Settings { events, log, banks, data_dir, .. } = settings;
+        if !events.enabled {
+            return Ok((None, Vec::new()));
+        }
+        let (catalogue, warnings) = Catalogue::load(events.catalogue.as_deref())?;
+        let silent_after = |bank: &BankSettings| (OFFLINE_AFTER * bank.interval).max(PATIENT);
+        let plan = Self {
+            banks: banks.iter().map(|bank| (Arc::from(bank.name.as_str()), silent_after(bank))).collect(),
+            catalogue: Arc::new(catalogue),
+            level: events.level,
+            cells: events.cells,
+            log_file: LogFile {
+                path: events.file.clone(),
+                max_size: log.max_size_kb.saturating_mul(1000),
+                max_files: log.max_files,
+            },
+            folder: data_dir.clone(),
+            deadline,
+            zone: TimeZone::system(),
+        };
+        Ok((Some(plan), warnings))
+    }
+}

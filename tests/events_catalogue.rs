@@ -1,0 +1,204 @@
+//! The catalogue of events: the shipped one held against the code, a user's rows over it, the predecessor's file, and
+//! mistakes told with their lines.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use bankwatch::events::catalogue::{Catalogue, SHIPPED};
+use bankwatch::model::event::EventLevel;
+use bankwatch::model::event_word::NORMAL;
+use bankwatch::model::word::{ALARMS, Word};
+
+fn shipped() -> Catalogue {
+    Catalogue::load(None).unwrap().0
+}
+
+/// The shipped catalogue with a file over it, and what in that file is passed over.
+fn with(text: &str) -> (Catalogue, Vec<String>) {
+    let mut catalogue = shipped();
+    let warnings = catalogue.lay("own.toml", text).unwrap_or_else(|error| panic!("{error}"));
+    (catalogue, warnings)
+}
+
+fn mistakes(text: &str) -> Vec<String> {
+    shipped().lay("own.toml", text).unwrap_err().0
+}
+
+#[test]
+fn the_normal_conditions_of_the_catalogue_are_those_that_the_review_passes_over() {
+    let catalogue = shipped();
+    let mut info: BTreeMap<&str, u32> = BTreeMap::new();
+    for (word, bit, _) in catalogue.bits().filter(|(_, _, row)| row.level == EventLevel::Info) {
+        *info.entry(word).or_default() |= bit;
+    }
+    assert_eq!(info, NORMAL.iter().copied().collect());
+}
+
+#[test]
+fn a_name_means_the_same_wherever_a_console_prints_it() {
+    let catalogue = shipped();
+    let mut meanings = BTreeMap::new();
+    for (word, bit, row) in catalogue.bits() {
+        let Some(name) = &row.name else { continue };
+        let meaning = (row.level, row.text.as_str());
+        let first = *meanings.entry(name.as_str()).or_insert(meaning);
+        assert_eq!(first, meaning, "{name} at {bit:#x} of {word}");
+    }
+    assert!(meanings.len() > 30);
+}
+
+#[test]
+fn every_bit_of_the_power_word_and_every_known_fault_has_its_row() {
+    let catalogue = shipped();
+    let bits =
+        |of: &str| catalogue.bits().filter(|(word, ..)| *word == of).map(|(_, bit, _)| bit).sum::<u32>();
+    assert_eq!(bits("power"), u32::MAX);
+    assert_eq!(bits("system"), 0xfff);
+    for state in ALARMS {
+        let meaning = catalogue.state("base_state", &Word::new(state)).expect("a row");
+        assert_eq!(meaning.level, EventLevel::Warning, "{state}");
+    }
+}
+
+#[test]
+fn full_idle_charging_and_discharging_are_information() {
+    let catalogue = shipped();
+    for (word, bit) in [("power", 0x2000), ("power", 0x20_0000), ("power", 0x40_0000), ("power", 0x80_0000)] {
+        assert_eq!(catalogue.bit(word, bit, None).level, EventLevel::Info, "{bit:#x}");
+    }
+    assert_eq!(catalogue.bit("battery", 0x2, None).level, EventLevel::Warning);
+}
+
+#[test]
+fn a_file_of_one_s_own_changes_the_rows_and_parts_it_names_and_no_others() {
+    let (catalogue, warnings) = with(
+        "[power]\n0x2000 = { level = \"warning\" }\n0x2 = { text = \"Zu hohe Spannung\" }\n\
+         [coulomb_state]\nFull = { level = \"warning\" }\n",
+    );
+    assert_eq!(warnings, [""; 0]);
+    let full = catalogue.bit("power", 0x2000, Some("COULFULL"));
+    assert_eq!((full.level, full.text.as_ref()), (EventLevel::Warning, "Full charge"));
+    let high = catalogue.bit("power", 0x2, None);
+    assert_eq!((high.level, high.text.as_ref()), (EventLevel::Warning, "Zu hohe Spannung"));
+    assert_eq!(catalogue.state("coulomb_state", &Word::new("Full")).unwrap().level, EventLevel::Warning);
+    let before = shipped();
+    for (word, bit, row) in before.bits().filter(|(word, bit, _)| (*word, *bit) != ("power", 0x2000)) {
+        if (word, bit) != ("power", 0x2) {
+            assert_eq!(catalogue.bit(word, bit, None).text, row.text, "{word} {bit:#x}");
+        }
+    }
+}
+
+#[test]
+fn the_shipped_catalogue_laid_over_itself_changes_nothing() {
+    let (catalogue, warnings) = with(SHIPPED);
+    assert_eq!((catalogue, warnings), (shipped(), vec![]));
+}
+
+#[test]
+fn a_new_word_is_taken_with_a_warning_that_names_the_nearest() {
+    let (catalogue, warnings) = with("\n[powr]\n0x1 = { level = \"info\", text = \"New\" }\n");
+    assert_eq!(warnings, ["own.toml:2: no console is known to say \"powr\"; did you mean \"power\"?"]);
+    assert_eq!(catalogue.bit("powr", 1, None).text, "New");
+    let (_, warnings) = with("[\"Fan Speed Status\"]\n");
+    assert_eq!(warnings, ["own.toml:1: no console is known to say \"Fan Speed Status\""]);
+}
+
+#[test]
+fn every_mistake_is_a_sentence_with_its_line() {
+    let text = "power = 3\n\n[battery]\n0x3 = { level = \"info\", text = \"two\" }\nBHV = { level = \"info\" }\n\
+                0x2 = { level = \"loud\" }\n0x4 = \"Normal\"\n0x8 = { colour = \"red\", text = 7 }\n\
+                0x40 = { level = \"info\" }\n";
+    assert_eq!(
+        mistakes(text),
+        [
+            "own.toml:1: expected a section such as [power], found the value \"power\"",
+            "own.toml:4: expected one bit such as 0x2 or 0x2000, found \"0x3\"",
+            "own.toml:5: expected one bit such as 0x2 or 0x2000, found \"BHV\"",
+            "own.toml:6: level: expected \"info\" or \"warning\", found \"loud\"",
+            "own.toml:7: expected 0x4 = { level = \"info\", text = \"…\" }, found something else",
+            "own.toml:8: expected name, level or text, found \"colour\"",
+            "own.toml:8: text: expected a text in quotes",
+            "own.toml:9: expected a level and a text: nothing is known of this row yet",
+        ]
+    );
+    let torn = mistakes("[power]\n0x2 = { level = \n");
+    assert!(torn.len() == 1 && torn[0].starts_with("own.toml:2: "), "{torn:?}");
+}
+
+#[test]
+fn the_predecessor_s_file_is_known_by_its_content_and_taken() {
+    let (catalogue, warnings) = with(
+        "{\"power_events\": {\n  \"8192\": {\"level\": \"warning\", \"hex_code\": \"0x2000\", \"text\": \"Voll\"}\n},\n\
+         \"sys_events\": {\"8\": {\"level\": \"info\", \"hex_code\": \"0x8\", \"text\": \"Chip\"}}}",
+    );
+    assert_eq!(warnings, [""; 0]);
+    let full = catalogue.bit("power", 0x2000, Some("COULFULL"));
+    assert_eq!((full.level, full.text.as_ref()), (EventLevel::Warning, "Voll"));
+    let chip = catalogue.bit("system", 0x8, None);
+    assert_eq!((chip.level, chip.text.as_ref()), (EventLevel::Info, "Chip"));
+    assert_eq!(catalogue.bit("battery", 0x2, None).text, "Cell high voltage alarm", "its table is no cell's");
+}
+
+#[test]
+fn what_means_nothing_in_the_predecessor_s_file_is_told_and_keeps_nobody_from_starting() {
+    let (catalogue, warnings) = with(
+        "{\n\"power_events\": {\n\"0\": {\"level\": \"info\", \"text\": \"none\"},\n\
+         \"3\": {\"level\": \"info\", \"text\": \"both\"},\n\"high\": {},\n\"2\": {\"level\": \"loud\", \"text\": \"x\"},\n\
+         \"4\": {\"level\": \"INFO\", \"text\": \"\"},\n\"1\": {\"level\": \"INFO\", \"text\": \"one\"}\n},\n\
+         \"bat_events\": {}\n}",
+    );
+    assert_eq!(
+        warnings,
+        [
+            "own.toml:4: power_events: 3 (0x3) is more than one bit; each bit has a row of its own here",
+            "own.toml:5: power_events: expected a number such as 8192, found \"high\"",
+            "own.toml:6: power_events: 2: expected the level info or warning, found \"loud\"",
+            "own.toml:7: power_events: 4: expected a text",
+            "own.toml:10: expected power_events or sys_events with their rows, found \"bat_events\"",
+        ]
+    );
+    assert_eq!(catalogue.bit("power", 1, None).text, "one");
+    let torn = mistakes("{\"power_events\": {\n\"2\": }}");
+    assert!(torn[0].starts_with("own.toml:2: expected the predecessor's events_config.json: "), "{torn:?}");
+}
+
+#[test]
+fn the_program_checks_the_catalogue_with_the_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("bankwatch.toml");
+    std::fs::write(&settings, "[[bank]]\nlink = \"/dev/null/none\"\n[events]\ncatalogue = \"own.toml\"\n")
+        .unwrap();
+    let tried = |verb: &[&str]| {
+        let program = Command::new(env!("CARGO_BIN_EXE_bankwatch"));
+        let output = { program }
+            .args(verb)
+            .arg("--config")
+            .arg(&settings)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let text =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), text)
+    };
+    for verb in [["config", "check"].as_slice(), &["run"]] {
+        let (code, text) = tried(verb);
+        assert_eq!(code, Some(78), "{text}");
+        assert!(text.contains("can't read") && text.contains("own.toml"), "{text}");
+    }
+    std::fs::write(folder.path().join("own.toml"), "[power]\n0x2 = { level = \"loud\" }\n").unwrap();
+    for verb in [["config", "check"].as_slice(), &["run"]] {
+        let (code, text) = tried(verb);
+        assert_eq!(code, Some(78), "{text}");
+        assert!(
+            text.contains("own.toml:2: level: expected \"info\" or \"warning\", found \"loud\""),
+            "{text}"
+        );
+    }
+    std::fs::write(folder.path().join("own.toml"), "[powr]\n").unwrap();
+    let (code, text) = tried(&["config", "check"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("did you mean \"power\"?"), "{text}");
+}

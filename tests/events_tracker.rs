@@ -1,0 +1,428 @@
+//! Events over a scripted simulation: what is raised, what clears it and what does not, how long it stood, and that
+//! a restart raises nothing again.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bank::{Bank, INTERVAL};
+use bankwatch::events::catalogue::Catalogue;
+use bankwatch::events::standing::SavedBank;
+use bankwatch::events::tracker::Tracker;
+use bankwatch::model::event::{Event, EventKind, EventLevel};
+use bankwatch::model::report::BankReport;
+use bankwatch::simulator::{Dialect, Word};
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+#[path = "support/bank.rs"]
+mod bank;
+
+/// A tracker, its catalogue, and the monotonic time, which goes on by an interval a report.
+struct Watch {
+    tracker: Tracker,
+    catalogue: Catalogue,
+    now: Duration,
+}
+
+/// Two batteries, made once: eight hours of a bank's life take a while.
+static BANK: LazyLock<Bank> = LazyLock::new(|| Bank::new(Dialect::Us2000c, 2));
+
+const SILENT_AFTER: Duration = Duration::from_secs(30);
+
+impl Watch {
+    fn new() -> Self {
+        let catalogue = Catalogue::load(None).unwrap().0;
+        let tracker = Tracker::new(Arc::from("pytes"), SILENT_AFTER, Duration::ZERO);
+        Self { tracker, catalogue, now: Duration::ZERO }
+    }
+
+    /// Another life that knows what was kept on disk; its monotonic clock is another.
+    fn restarted(&self, at: Timestamp) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(SavedBank::file_name("pytes"));
+        std::fs::write(&path, self.tracker.saved().to_bytes().unwrap()).unwrap();
+        let mut watch = Self::new();
+        watch.now = Duration::from_secs(5);
+        watch.tracker.restore(&SavedBank::read(&path).unwrap(), at, watch.now);
+        watch
+    }
+
+    fn take(&mut self, report: &BankReport) -> Vec<Event> {
+        self.now += INTERVAL;
+        self.tracker.take(report, &self.catalogue, self.now)
+    }
+
+    /// What the report changes, a line an event.
+    fn told(&mut self, report: &BankReport) -> Vec<String> {
+        self.take(report).iter().map(line).collect()
+    }
+
+    /// The same, but for what is no more than information.
+    fn warned(&mut self, report: &BankReport) -> Vec<String> {
+        self.take(report).iter().filter(|event| event.level == EventLevel::Warning).map(line).collect()
+    }
+}
+
+fn line(event: &Event) -> String {
+    let battery = event.battery.map_or_else(|| "-".to_owned(), |place| place.to_string());
+    let after = event.duration.map(|duration| format!(" after {} s", duration.as_secs())).unwrap_or_default();
+    format!("{} {battery} {} {}: {}{after}", event.kind.word(), event.word, event.sign, event.text)
+}
+
+#[test]
+fn an_event_is_told_when_it_rises_and_when_it_clears_and_not_between() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+    assert_eq!(watch.warned(&bank.full()), [""; 0]);
+    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    assert_eq!(watch.told(&bank.full()), ["raised 2 power 0x2: High voltage alarm"]);
+    for _ in 0..4 {
+        assert_eq!(watch.told(&bank.full()), [""; 0]);
+    }
+    bank.console.bank_mut().clear_event(2, Word::Power, 0x2);
+    assert_eq!(watch.told(&bank.full()), ["cleared 2 power 0x2: High voltage alarm after 50 s"]);
+    assert_eq!(watch.told(&bank.full()), [""; 0]);
+}
+
+#[test]
+fn two_bits_at_once_are_two_events_each_with_its_own_end() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::PytesV5, 2), Watch::new());
+    watch.take(&bank.full());
+    bank.console.bank_mut().raise_event(1, Word::Battery, 0x1002);
+    bank.console.bank_mut().raise_event(1, Word::Fault, 0x8);
+    let raised = [
+        "raised 1 battery 0x2: Cell high voltage alarm",
+        "raised 1 battery 0x1000: Cell under-temperature alarm (unconfirmed)",
+        "raised 1 system 0x8: Measuring chip abnormal",
+        "raised 1 base_state SysError: System error",
+    ];
+    assert_eq!(watch.told(&bank.full()), raised);
+    bank.console.bank_mut().clear_event(1, Word::Battery, 0x2);
+    assert_eq!(watch.told(&bank.full()), ["cleared 1 battery 0x2: Cell high voltage alarm after 10 s"]);
+}
+
+#[test]
+fn a_missing_answer_a_damaged_word_and_a_summary_clear_nothing() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    assert_eq!(watch.warned(&bank.full()), ["raised 2 power 0x2: High voltage alarm"]);
+    let lost = bank.full_but(|question, heard| (question != "pwr 2").then_some(heard));
+    assert_eq!(watch.told(&lost), [""; 0]);
+    let damaged =
+        bank.full_but(|_, heard| Some(heard.replace("Power Events    : 0x2", "Power Events    : 0xZ")));
+    assert_eq!(watch.told(&damaged), [""; 0]);
+    let without = bank.full_but(|_, heard| Some(heard.replace("Power Events", "Bower Events")));
+    assert!(watch.told(&without).iter().all(|line| !line.starts_with("cleared 2 power")));
+    assert_eq!(watch.warned(&bank.summary()), [""; 0]);
+    bank.console.bank_mut().clear_event(2, Word::Power, 0x2);
+    let cleared = watch.told(&bank.full());
+    assert!(
+        cleared.contains(&"cleared 2 power 0x2: High voltage alarm after 50 s".to_owned()),
+        "{cleared:?}"
+    );
+}
+
+#[test]
+fn one_damaged_word_never_costs_another_word_or_battery_its_events() {
+    for damaged in ["Bat Events", "Power Events", "System Fault"] {
+        let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+        watch.take(&bank.full());
+        for battery in 1..=3 {
+            for word in [Word::Battery, Word::Power, Word::Fault] {
+                bank.console.bank_mut().raise_event(battery, word, 0x2);
+            }
+        }
+        let report = bank.full_but(|question, heard| {
+            let here = question == "pwr 2";
+            Some(if here {
+                heard.replace(&format!("{damaged:<16}: 0x2"), &format!("{damaged:<16}: 0x2x"))
+            } else {
+                heard
+            })
+        });
+        let events = watch.take(&report).into_iter().filter(|event| event.word != "base_state");
+        let raised: BTreeSet<(u8, String)> =
+            events.map(|event| (event.battery.unwrap().number(), event.word.to_string())).collect();
+        let lost = match damaged {
+            "Bat Events" => "battery",
+            "Power Events" => "power",
+            _ => "system",
+        };
+        let all =
+            (1..=3).flat_map(|battery| ["battery", "power", "system"].map(|word| (battery, word.to_owned())));
+        let expected: BTreeSet<(u8, String)> = all.filter(|pair| *pair != (2, lost.to_owned())).collect();
+        assert_eq!(raised, expected, "{damaged}");
+    }
+}
+
+#[test]
+fn a_restart_raises_nothing_again_and_the_time_it_stood_goes_on() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    watch.take(&bank.full());
+    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    assert_eq!(watch.told(&bank.full()).len(), 1);
+    watch.take(&bank.full());
+    // Twenty seconds after it rose: killed, and back after two minutes.
+    bank.at += Duration::from_secs(120);
+    let mut watch = watch.restarted(bank.at);
+    assert_eq!(watch.told(&bank.full()), [""; 0]);
+    bank.console.bank_mut().clear_event(2, Word::Power, 0x2);
+    assert_eq!(watch.told(&bank.full()), ["cleared 2 power 0x2: High voltage alarm after 150 s"]);
+}
+
+#[test]
+fn what_ended_while_nobody_watched_is_cleared_and_what_began_is_raised() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+    bank.console.bank_mut().raise_event(1, Word::Power, 0x2);
+    watch.take(&bank.full());
+    bank.console.bank_mut().clear_event(1, Word::Power, 0x2);
+    bank.console.bank_mut().raise_event(3, Word::Fault, 0x40);
+    bank.console.bank_mut().take_out(2);
+    let mut watch = watch.restarted(bank.at);
+    let told = watch.told(&bank.full());
+    assert_eq!(
+        told,
+        [
+            "cleared 1 power 0x2: High voltage alarm after 10 s",
+            "raised 2 presence Absent: The battery is gone: the table says that nobody is at this place",
+            "raised 3 system 0x40: Voltage detection error",
+            "raised 3 base_state SysError: System error",
+        ]
+    );
+}
+
+#[test]
+fn a_duration_is_left_out_where_the_clock_was_not_set_when_it_began() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 1), Watch::new());
+    bank.at = Timestamp::UNIX_EPOCH;
+    bank.console.bank_mut().raise_event(1, Word::Power, 0x2);
+    watch.take(&bank.full());
+    bank.at = "2026-11-22T06:00:46Z".parse().unwrap();
+    let mut restarted = watch.restarted(bank.at);
+    bank.console.bank_mut().clear_event(1, Word::Power, 0x2);
+    let report = bank.full();
+    assert_eq!(restarted.told(&report), ["cleared 1 power 0x2: High voltage alarm"], "nobody knows");
+    assert_eq!(
+        watch.told(&report),
+        ["cleared 1 power 0x2: High voltage alarm after 10 s"],
+        "by a clock of its own"
+    );
+}
+
+#[test]
+fn a_battery_that_the_table_says_is_absent_vanishes_at_once_and_comes_back() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+    watch.take(&bank.full());
+    bank.console.bank_mut().take_out(2);
+    let gone = "2 presence Absent: The battery is gone: the table says that nobody is at this place";
+    assert_eq!(watch.told(&bank.summary()), [format!("raised {gone}")]);
+    for _ in 0..5 {
+        assert_eq!(watch.told(&bank.full()), [""; 0]);
+    }
+    bank.console.bank_mut().put_back(2);
+    assert_eq!(watch.warned(&bank.full()), [format!("cleared {gone} after 60 s")]);
+}
+
+#[test]
+fn a_battery_that_is_missing_vanishes_with_the_third_full_sweep() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+    watch.take(&bank.full());
+    let unheard = |bank: &mut Bank| {
+        bank.full_but(|question, heard| {
+            let about_2 = question == "pwr" || question.ends_with(" 2");
+            (!about_2).then_some(heard)
+        })
+    };
+    for _ in 0..2 {
+        assert_eq!(watch.told(&unheard(&mut bank)), [""; 0]);
+        let summary = bank.sweep(bankwatch::model::reading::SweepKind::Summary, &[], |_, _| None);
+        assert_eq!(watch.told(&summary), [""; 0], "a summary says nothing of who is there");
+    }
+    let third = watch.told(&unheard(&mut bank));
+    assert_eq!(
+        third,
+        ["raised 2 presence Missing: The battery is gone: it was missing from three full sweeps"]
+    );
+    let back = watch.told(&bank.full());
+    assert_eq!(
+        back,
+        ["cleared 2 presence Missing: The battery is gone: it was missing from three full sweeps after 10 s"]
+    );
+}
+
+#[test]
+fn a_battery_that_was_not_there_before_is_noted_and_those_of_the_first_reading_are_not() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+    bank.console.bank_mut().take_out(3);
+    let first = watch.take(&bank.full());
+    assert!(first.iter().all(|event| event.word != "presence"), "{first:?}");
+    bank.console.bank_mut().put_back(3);
+    let noted: Vec<Event> =
+        watch.take(&bank.full()).into_iter().filter(|event| event.word == "presence").collect();
+    assert_eq!(
+        noted.iter().map(line).collect::<Vec<_>>(),
+        ["noted 3 presence Present: A battery is there that was not before"]
+    );
+    assert_eq!((noted[0].kind, noted[0].level), (EventKind::Noted, EventLevel::Info));
+    assert!(
+        watch.tracker.saved().standing.iter().all(|event| event.word != "presence"),
+        "nothing would clear it"
+    );
+}
+
+#[test]
+fn a_battery_whose_answers_fail_three_sweeps_long_is_told_until_it_answers() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    watch.take(&bank.full());
+    let failing = |bank: &mut Bank| bank.full_but(|question, heard| (question != "bat 2").then_some(heard));
+    assert_eq!(watch.told(&failing(&mut bank)), [""; 0]);
+    assert_eq!(watch.told(&failing(&mut bank)), [""; 0]);
+    let text = "2 answers Failing: The battery is there, but answers about it are missing or damaged";
+    assert_eq!(watch.told(&failing(&mut bank)), [format!("raised {text}")]);
+    assert_eq!(watch.told(&bank.summary()), [""; 0], "a summary asks nothing of it");
+    assert_eq!(watch.told(&bank.full()), [format!("cleared {text} after 20 s")]);
+}
+
+#[test]
+fn a_bank_that_falls_silent_is_told_once_and_cleared_by_the_next_reading() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    watch.take(&bank.full());
+    let heard = watch.now;
+    let mut look = |after: Duration| {
+        let at = bank.at + after;
+        let told = watch.tracker.look(&watch.catalogue, at, heard + after);
+        watch.now = heard + after;
+        told.iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(look(SILENT_AFTER), [""; 0]);
+    assert_eq!(
+        look(SILENT_AFTER + Duration::from_secs(1)),
+        ["raised - link Silent: No reading comes any more"]
+    );
+    assert_eq!(look(SILENT_AFTER + Duration::from_secs(60)), [""; 0]);
+    bank.at += Duration::from_secs(90);
+    let back = watch.told(&bank.full());
+    assert_eq!(
+        back,
+        ["cleared - link Silent: No reading comes any more after 69 s"],
+        "and no other event was lost"
+    );
+}
+
+#[test]
+fn states_that_leave_normal_are_events_and_a_state_that_gives_way_to_another_is_cleared_by_it() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 1), Watch::new());
+    watch.take(&bank.full());
+    let says = |bank: &mut Bank, label: &'static str, word: &'static str| {
+        bank.full_but(move |_, heard| {
+            let (before, after) = heard
+                .split_once(&format!("{label:<16}: "))
+                .map_or((heard.as_str(), None), |(before, after)| (before, Some(after)));
+            let after = after.map(|after| format!("{label:<16}: {word:<8}{}", &after[8..]));
+            Some(after.map_or_else(|| heard.clone(), |after| format!("{before}{after}")))
+        })
+    };
+    assert_eq!(
+        watch.told(&says(&mut bank, "Volt Status", "High")),
+        ["raised 1 volt_state High: Voltage: High"]
+    );
+    assert_eq!(
+        watch.told(&says(&mut bank, "Volt Status", "Over")),
+        ["cleared 1 volt_state High: Voltage: High after 10 s", "raised 1 volt_state Over: Voltage: Over"]
+    );
+    assert_eq!(watch.told(&bank.full()), ["cleared 1 volt_state Over: Voltage: Over after 10 s"]);
+    let full = says(&mut bank, "Coul. Status", "Full");
+    let full = watch.take(&full);
+    assert_eq!(
+        (line(&full[0]), full[0].level),
+        ("raised 1 coulomb_state Full: Charge: full".into(), EventLevel::Info)
+    );
+    watch.take(&bank.full());
+    let fault = says(&mut bank, "Basic Status", "SysError");
+    assert_eq!(watch.told(&fault), ["raised 1 base_state SysError: System error"]);
+    assert_eq!(
+        watch.told(&says(&mut bank, "Basic Status", "Balance")),
+        ["cleared 1 base_state SysError: System error after 10 s"]
+    );
+}
+
+#[test]
+fn the_words_of_a_us3000d_are_each_their_own_and_normal_conditions_are_information() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us3000d, 1), Watch::new());
+    let first = watch.take(&bank.full());
+    assert!(
+        first.iter().any(|event| event.word == "Bat Volt Status" && event.name.as_deref() == Some("BVNOR"))
+    );
+    assert!(first.iter().all(|event| event.level == EventLevel::Info), "{first:?}");
+    bank.console.bank_mut().raise_event(1, Word::Battery, 0x2);
+    assert_eq!(
+        watch.told(&bank.full()),
+        [
+            "cleared 1 Bat Volt Status 0x4: Cell voltage normal after 10 s",
+            "raised 1 Bat Volt Status 0x2: Cell high voltage alarm",
+        ]
+    );
+}
+
+#[test]
+fn a_stack_s_error_code_is_its_own_and_no_system_fault() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::ForceH2, 4), Watch::new());
+    assert_eq!(watch.warned(&bank.full()), [""; 0]);
+    let report = {
+        let mut report = bank.full();
+        report.reading.stack.as_mut().unwrap().system_fault.as_mut().unwrap().bits = 0x8;
+        report
+    };
+    assert_eq!(watch.warned(&report), ["raised - error_code 0x8: Unknown condition 0x8"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever a console says, in whatever order answers are lost and the service is killed: what is raised is
+    /// cleared before it is raised again, and in the end exactly what the words say stands.
+    #[test]
+    fn raised_and_cleared_take_turns_and_what_stands_is_what_was_said_last(
+        steps in prop::collection::vec((0..4_usize, any::<u32>(), any::<bool>(), any::<bool>()), 1..25)
+    ) {
+        let (mut bank, mut watch) = (BANK.clone(), Watch::new());
+        let mut standing = BTreeSet::new();
+        let mut said = std::collections::BTreeMap::new();
+        for (which, bits, lost, killed) in steps {
+            let battery = 1 + which % 2;
+            let word = if which < 2 { Word::Power } else { Word::Battery };
+            bank.console.bank_mut().clear_event(battery, word, u32::MAX);
+            bank.console.bank_mut().raise_event(battery, word, bits);
+            let report = bank.full_but(|question, heard| (!lost || question != format!("pwr {battery}")).then_some(heard));
+            for battery in &report.reading.batteries {
+                for (name, word) in [("power", &battery.measured.power_events), ("battery", &battery.measured.battery_events)] {
+                    if let Some(word) = word {
+                        said.insert((battery.place, name), word.bits);
+                    }
+                }
+            }
+            if killed {
+                let now = watch.now;
+                watch = watch.restarted(bank.at);
+                watch.now = now;
+            }
+            for event in watch.take(&report) {
+                let key = (event.battery, event.word.to_string(), event.sign.clone());
+                match event.kind {
+                    EventKind::Raised => prop_assert!(standing.insert(key), "raised twice: {event:?}"),
+                    EventKind::Cleared => prop_assert!(standing.remove(&key), "cleared and not standing: {event:?}"),
+                    EventKind::Noted => {}
+                }
+            }
+        }
+        for ((battery, name), bits) in said {
+            let stands: u32 = standing.iter()
+                .filter(|(place, word, _)| *place == Some(battery) && word == name)
+                .map(|(_, _, sign)| sign.bit())
+                .sum();
+            prop_assert_eq!(stands, bits, "battery {} {}", battery, name);
+        }
+    }
+}
