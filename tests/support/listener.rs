@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use bankwatch::mqtt::message::Message;
 use bankwatch::mqtt::session::{Incoming, Patience, Session};
 use bankwatch::settings::MqttSettings;
-use futures_util::FutureExt;
 use tokio::time::timeout;
 
 /// Past this not enough was heard; all goes well in a fraction of it.
 const LONG: Duration = Duration::from_secs(30);
+
+/// Messages that belong together come closer together.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// One message that came.
 #[derive(Clone, Debug)]
@@ -56,18 +58,22 @@ impl Listener {
         while !enough(&self.heard) {
             let next = timeout(LONG, self.session.next()).await;
             let next = next.unwrap_or_else(|_| panic!("not enough was heard: {:?}", self.heard));
-            let Incoming::Message { topic, payload, retained } = next else { panic!("{next:?}") };
-            self.heard.push(Heard { topic, payload, retained, at: Instant::now() });
+            self.keep(next);
         }
         &self.heard
     }
 
-    /// All that has come so far.
+    /// All that has come, once nothing more comes for a moment.
     pub async fn so_far(&mut self) -> &[Heard] {
-        while let Some(Incoming::Message { topic, payload, retained }) = self.session.next().now_or_never() {
-            self.heard.push(Heard { topic, payload, retained, at: Instant::now() });
+        while let Ok(next) = timeout(MOMENT, self.session.next()).await {
+            self.keep(next);
         }
         &self.heard
+    }
+
+    fn keep(&mut self, next: Incoming) {
+        let Incoming::Message { topic, payload, retained } = next else { panic!("{next:?}") };
+        self.heard.push(Heard { topic, payload, retained, at: Instant::now() });
     }
 
     /// The next so many messages.
