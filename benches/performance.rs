@@ -1,11 +1,15 @@
 //! The figures of `docs/performance.md`: sweep time against the wire's own time, throughput of framing and
-//! parsers, processor time and memory of the service.
+//! parsers, a sweep's way through reading and events, processor time and memory of the service.
 //!
 //! ```text
-//! cargo bench --bench performance            all three
-//! cargo bench --bench performance -- parser  one of: sweep, parser, service
+//! cargo bench --bench performance            all of them
+//! cargo bench --bench performance -- parser  one of: sweep, parser, events, service
 //! ```
-#![allow(clippy::expect_used, reason = "a benchmark that can't be set up has nothing to print")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a benchmark that can't be set up has nothing to print"
+)]
 
 use std::io;
 use std::path::Path;
@@ -16,26 +20,65 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bankwatch::console::assemble::assemble;
 use bankwatch::console::command::Command;
 use bankwatch::console::frame::{Framer, Progress};
 use bankwatch::console::parsed;
 use bankwatch::console::review::Review;
+use bankwatch::events::catalogue::Catalogue;
+use bankwatch::events::tracker::Tracker;
 use bankwatch::link::{Io, Line, Link};
+use bankwatch::model::reading::SweepKind;
+use bankwatch::model::report::BankReport;
 use bankwatch::simulator::{Dialect, Simulation};
 use bankwatch::sweep::conversation::{Conversation, Patience};
 use bankwatch::sweep::plan::Rhythm;
 use bankwatch::sweep::sweeper::{Sweeper, Swept};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+#[path = "../tests/support/bank.rs"]
+mod bank;
+
 fn main() {
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let parts: [(&str, fn()); 3] = [("sweep", sweep), ("parser", parser), ("service", service)];
+    let parts: [(&str, fn()); 4] =
+        [("sweep", sweep), ("parser", parser), ("events", events), ("service", service)];
     for (name, part) in parts {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             part();
         }
     }
+}
+
+/// One full sweep of 16 batteries with 16 cells, from its answers to its events.
+fn events() {
+    let simulation = Simulation::new(Dialect::PytesV5).batteries(16).cells(16);
+    let mut bank = bank::Bank::of(&simulation);
+    let transcript = bank.transcript(SweepKind::Full, &[], |_, heard| Some(heard));
+    let catalogue = Catalogue::load(None).expect("the shipped catalogue").0;
+    let mut tracker = Tracker::new(Arc::from("pytes"), Duration::MAX, Duration::ZERO);
+    let report = BankReport::of_one(assemble(&transcript));
+    println!("\n| 16 × 16, one sweep | time |\n|---|---|");
+    println!("| answers to a reading | {:.0} µs |", micros(|| drop(assemble(&transcript))));
+    println!(
+        "| statistics and facts | {:.0} µs |",
+        micros(|| drop(BankReport::of_one(report.reading.clone())))
+    );
+    println!("| events | {:.0} µs |", micros(|| drop(tracker.take(&report, &catalogue, Duration::ZERO))));
+}
+
+/// The median of some hundred calls, in microseconds.
+fn micros(mut call: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..301)
+        .map(|_| {
+            let began = Instant::now();
+            call();
+            began.elapsed().as_secs_f64() * 1e6
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
 }
 
 /// Full sweeps over a pseudo-terminal at the real pace of 115200 baud.
