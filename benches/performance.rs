@@ -1,9 +1,10 @@
 //! The figures of `docs/performance.md`: sweep time against the wire's own time, throughput of framing and
-//! parsers, what the statistics cost, processor time and memory of the service. And those of `docs/database.md`.
+//! parsers, what the statistics cost, a sweep's way through reading and events, processor time and memory of the
+//! service. And those of `docs/database.md`.
 //!
 //! ```text
-//! cargo bench --bench performance            all five
-//! cargo bench --bench performance -- parser  one of: sweep, parser, stats, service, store
+//! cargo bench --bench performance            all of them
+//! cargo bench --bench performance -- parser  one of: sweep, parser, stats, events, service, store
 //! ```
 #![allow(
     clippy::expect_used,
@@ -35,6 +36,8 @@ use bankwatch::console::frame::{Framer, Progress};
 use bankwatch::console::parsed;
 use bankwatch::console::review::Review;
 use bankwatch::console::transcript::{Exchange, Transcript};
+use bankwatch::events::catalogue::Catalogue;
+use bankwatch::events::tracker::Tracker;
 use bankwatch::link::{Io, Line, Link};
 use bankwatch::model::facts::Facts;
 use bankwatch::model::reading::SweepKind;
@@ -47,16 +50,19 @@ use bankwatch::sweep::sweeper::{Sweeper, Swept};
 use process::{memory, processor_time};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+#[path = "../tests/support/bank.rs"]
+mod bank;
 #[path = "support/process.rs"]
 mod process;
 
 fn main() {
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 6] = [
         ("sweep", sweep),
         ("parser", parser),
         ("stats", stats),
+        ("events", events),
         ("service", service),
         ("store", store::measure),
     ];
@@ -65,6 +71,36 @@ fn main() {
             part();
         }
     }
+}
+
+/// One full sweep of 16 batteries with 16 cells, from its answers to its events.
+fn events() {
+    let simulation = Simulation::new(Dialect::PytesV5).batteries(16).cells(16);
+    let mut bank = bank::Bank::of(&simulation);
+    let transcript = bank.transcript(SweepKind::Full, &[], |_, heard| Some(heard));
+    let catalogue = Catalogue::load(None).expect("the shipped catalogue").0;
+    let mut tracker = Tracker::new(Arc::from("pytes"), Duration::MAX, Duration::ZERO);
+    let report = BankReport::of_one(assemble(&transcript));
+    println!("\n| 16 × 16, one sweep | time |\n|---|---|");
+    println!("| answers to a reading | {:.0} µs |", micros(|| drop(assemble(&transcript))));
+    println!(
+        "| statistics and facts | {:.0} µs |",
+        micros(|| drop(BankReport::of_one(report.reading.clone())))
+    );
+    println!("| events | {:.0} µs |", micros(|| drop(tracker.take(&report, &catalogue, Duration::ZERO))));
+}
+
+/// The median of some hundred calls, in microseconds.
+fn micros(mut call: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..301)
+        .map(|_| {
+            let began = Instant::now();
+            call();
+            began.elapsed().as_secs_f64() * 1e6
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
 }
 
 /// Full sweeps over a pseudo-terminal at the real pace of 115200 baud.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use house::{Port, harmful};
 use jiff::tz::TimeZone;
 use lines::Lines;
 use patient::{LONG, brisk, ms, restarts, supervised};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use slog::Logger;
 use tempfile::tempdir;
 use until::until;
@@ -169,7 +171,8 @@ fn without_cells_they_are_asked_in_the_same_sweep_beside_a_warning_and_not_besid
         let mut house = port.house();
         house.serial.rhythm.cells = false;
         port.bank.with_bank(|bank| bank.raise_event(1, Word::Power, 0x40_2004));
-        let _chain = Chain::grow(&mut supervisor, house, &[stand.outlet.clone()], &lines.logger()).unwrap();
+        let outlets = [stand.outlet.clone()];
+        let _chain = Chain::grow(&mut supervisor, house, &outlets, &lines.logger()).unwrap();
         until(LONG, || stand.heard.with("Some(1) power 0x2000").len() == 1).await;
         let answers = port.bank.answers();
         until(LONG, || port.bank.answers() > answers + 20).await;
@@ -287,6 +290,40 @@ fn a_disk_that_is_away_is_told_once_and_what_was_to_be_written_is_there_when_it_
         assert!(order.is_sorted(), "{log}");
         assert!(text(&standing(&data)).contains("Under-voltage alarm"));
         assert_eq!(lines.with("output away").len(), 1, "{:?}", lines.with("output"));
+    });
+}
+
+#[test]
+fn a_disk_that_hangs_costs_no_listener_an_event_and_ends_nobody() {
+    supervised(brisk(), async |mut supervisor, lines: Lines| {
+        let (port, folder, health) = (Port::new(), tempdir().unwrap(), supervisor.health());
+        // Whoever opens it to write waits until somebody reads.
+        let pipe = folder.path().join("battery_events.log");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
+        let outlets = [stand.outlet.clone()];
+        let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
+        for bit in (0..5).map(|shift| 1 << shift) {
+            port.bank.with_bank(|bank| bank.raise_event(2, Word::Battery, bit));
+            let told = format!("raised Some(2) battery {bit:#x}");
+            until(LONG, || stand.heard.with(&told).len() == 1).await;
+        }
+        until(LONG, || !lines.with("output away").is_empty()).await;
+        assert!(
+            lines.with("output away")[0].contains("the call is still running"),
+            "{:?}",
+            lines.with("output")
+        );
+        assert_eq!(restarts(&health, "events"), 0);
+        // Three threads hang there; whoever reads lets them go.
+        fs::rename(&pipe, folder.path().join("pipe")).unwrap();
+        let mut reader = fs::File::options();
+        reader.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let reader = reader.open(folder.path().join("pipe")).unwrap();
+        until(LONG, || !lines.with("output back").is_empty()).await;
+        drop(reader);
+        let log = text(&pipe);
+        assert!(log.contains("|raised|battery|0x10|"), "{log}");
     });
 }
 

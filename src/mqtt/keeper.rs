@@ -165,7 +165,8 @@ impl Keeper {
         for message in self.tolerated(found)?.unwrap_or_default() {
             self.herald.found(&message);
         }
-        self.session.subscribe(&self.herald.retirements()).await?;
+        let following = self.session.subscribe(&self.herald.retirements()).await;
+        self.tolerated(following)?;
         hear(&mut self.herald, &self.inbox);
         self.speak(Instant::now()).await?;
         self.publish(vec![Message::retained(self.topics.service_status(), ONLINE)]).await

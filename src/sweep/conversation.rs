@@ -195,7 +195,7 @@ impl Conversation {
                 Progress::Incomplete => {}
                 Progress::Prompt => patience = self.patience.quiet,
                 // Who asks nothing wants no pages: some other client left the pager open.
-                Progress::Pager if !question.is_empty() && pages.go_on(&framer) => {
+                Progress::Pager if !question.is_empty() && pages.go_on(framer) => {
                     self.send(self.line_end).await?;
                     patience = self.patience.first;
                 }

@@ -65,8 +65,18 @@ impl Bank {
         &mut self,
         kind: SweepKind,
         between: &[Command],
-        mut edit: impl FnMut(&str, String) -> Option<String>,
+        edit: impl FnMut(&str, String) -> Option<String>,
     ) -> BankReport {
+        BankReport::of_one(assemble(&self.transcript(kind, between, edit)))
+    }
+
+    /// The answers of one sweep, not read yet.
+    pub fn transcript(
+        &mut self,
+        kind: SweepKind,
+        between: &[Command],
+        mut edit: impl FnMut(&str, String) -> Option<String>,
+    ) -> Transcript {
         self.at += INTERVAL;
         let present: Vec<Place> =
             self.console.bank().batteries().filter_map(|(number, _)| Place::new(number as u8)).collect();
@@ -84,7 +94,7 @@ impl Bank {
             .chain(between.iter().copied())
             .collect();
         let exchanges = asked.into_iter().map(|command| self.ask(command, &mut edit)).collect();
-        let transcript = Transcript {
+        Transcript {
             began: std::time::Instant::now(),
             bank: Arc::from("pytes"),
             kind,
@@ -92,8 +102,7 @@ impl Bank {
             took: Duration::from_secs(1),
             known: self.known.clone(),
             exchanges,
-        };
-        BankReport::of_one(assemble(&transcript))
+        }
     }
 
     fn ask(&mut self, command: Command, edit: &mut impl FnMut(&str, String) -> Option<String>) -> Exchange {
