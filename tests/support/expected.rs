@@ -55,10 +55,57 @@ pub fn difference(path: &str, found: &Value, expected: &Value) -> Option<String>
     }
 }
 
-/// What is not the console's: the times, and how the service fares. Held against their own rules; at most
+/// What only many sweeps tell, of the bank and of each battery: no answer says it.
+const COUNTED: &[&str] = &[
+    "energy_charged_kwh",
+    "energy_discharged_kwh",
+    "charge_in_ah",
+    "charge_out_ah",
+    "round_trip_efficiency_percent",
+    "time_to_full_h",
+    "time_to_empty_h",
+    "time_to_target_h",
+];
+/// The same, of each battery alone.
+const LEARNED: &[&str] = &[
+    "battery_energy_charged_kwh",
+    "battery_energy_discharged_kwh",
+    "battery_charge_in_ah",
+    "battery_charge_out_ah",
+    "health",
+    "health_reasons",
+    "lowest_cell",
+    "lowest_cell_percent",
+    "highest_cell",
+    "highest_cell_percent",
+    "spread_rest_mv",
+    "spread_load_mv",
+    "balancing_percent",
+    "capacity_seen_ah",
+    "current_share_percent",
+    "days_since_full",
+    "cycles_by_charge",
+];
+
+/// Takes out what only many sweeps tell; the first key that is not there.
+fn without_what_many_sweeps_tell(status: &mut Value) -> Option<String> {
+    let take = |value: &mut Value, keys: &[&str]| {
+        let object = value.as_object_mut().expect("an object");
+        keys.iter()
+            .find(|key| object.remove(**key).is_none())
+            .map(|key| format!("the key {key:?} is missing"))
+    };
+    let bank = take(status, COUNTED);
+    let devices = status["devices"].as_array_mut().expect("a list").iter_mut();
+    let devices = devices.filter_map(|device| take(device, COUNTED).or_else(|| take(device, LEARNED)));
+    devices.chain(bank).last()
+}
+
+/// What is not the console's: the times, what many sweeps tell, and how the service fares. Held against their own rules; at most
 /// `errors` sweeps may have missed something.
 pub fn without_the_services_own(status: &Value, errors: u64) -> (Value, Option<String>) {
     let mut status = status.clone();
+    let lacking = without_what_many_sweeps_tell(&mut status);
     let object = status.as_object_mut().expect("an object");
     let mut take = |key: &str| object.remove(key).unwrap_or_default();
     let form = |text: &Value, pattern: &str| {
@@ -79,10 +126,17 @@ pub fn without_the_services_own(status: &Value, errors: u64) -> (Value, Option<S
         Some(format!("serial_stat is {fares}"))
     } else if fares["errors"].as_u64() > Some(errors) || (errors == 0 && fares["efficiency"] != 100.0) {
         Some(format!("at most {errors} sweeps missed something, but serial_stat is {fares}"))
+    } else if errors == 0 && withheld(&fares["plausibility"]) != Some(0) {
+        Some(format!("what a sound bank says was withheld: {fares}"))
     } else {
-        None
+        lacking
     };
     (status, wrong)
+}
+
+/// How many values were withheld in all.
+fn withheld(counts: &Value) -> Option<u64> {
+    counts.as_object()?.values().map(Value::as_u64).sum()
 }
 
 /// What the truth does not carry: what the dialect prints of the heater, and whether cells are asked.
