@@ -4,7 +4,9 @@
 //!
 //! ```text
 //! console ─► SerialActor ─Transcript─► ParserActor ─BankReading─► StatsActor ─BankReport─► JsonFileActor
-//!            owns the port             typed values               totals, facts           <bank>_status.json
+//!            owns the port             typed values               totals, facts       │   <bank>_status.json
+//!                                                                                     └─► EventActor ─Event─► …
+//!                                                                                         battery_events.log
 //! ```
 //! The rooms, from plain values inside to the process outside; `tests/imports.rs` holds who may know whom.
 
