@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! console ─► SerialActor ─Transcript─► ParserActor ─BankReading─► StatsActor ─BankReport─► JsonFileActor
-//!            owns the port             typed values               totals, counters        <bank>_status.json
+//!            owns the port             typed values               totals, counters    │   <bank>_status.json
+//!                                                                                     └─► mqtt, history, events
 //! ```
 //! The rooms, from plain values inside to the process outside; `tests/imports.rs` holds who may know whom.
 

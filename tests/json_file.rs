@@ -407,7 +407,8 @@ fn a_full_disk_is_told_once_and_recovered_from() {
     let script = "trap '' XFSZ; ulimit -S -f 1; exec \"$@\"";
     let mut limited = Command::new("/bin/sh");
     limited.args(["-c", script, "sh", env!("CARGO_BIN_EXE_bankwatch"), "run"]);
-    for set in ["bank.name=house", &format!("bank.link={}", bank.link()), "bank.interval=100ms"] {
+    let link = format!("bank.link={}", bank.link());
+    for set in ["bank.name=house", &link, "bank.interval=100ms", "events.enabled=false"] {
         limited.args(["--set", set]);
     }
     let mut service = Service::start(limited.current_dir(&folder).env_clear());

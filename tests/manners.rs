@@ -370,7 +370,8 @@ fn only_reads(line: &str) -> bool {
     let verb = words.next().unwrap_or_default();
     let place = words.next().map(|word| word.parse::<u8>().is_ok_and(|place| place > 0));
     let known = match verb {
-        "" | "unit" => place.is_none(),
+        "" | "unit" | "log" => place.is_none(),
+        "data" => line == "data event",
         "pwr" | "bat" | "info" | "stat" | "soh" => place != Some(false),
         _ => false,
     };
