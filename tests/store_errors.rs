@@ -27,7 +27,7 @@ fn one(n: i64) -> Record {
 /// The store is refused with this class, and the sentence has all these words, and no secret.
 #[track_caller]
 fn refused(opened: Result<impl Store, StoreError>, class: Class, words: &[&str]) {
-    let error = opened.err().expect("it is refused");
+    let error = opened.err().unwrap();
     holds(&error, class, words);
 }
 

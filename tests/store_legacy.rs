@@ -60,7 +60,7 @@ fn the_table_is_written_as_the_predecessor_wrote_it() {
     let record = sweep("pytes", START + 999, vec![one, silent]);
     let mut store = writing(&backend);
     store.insert(&[record.clone(), record.clone()]).unwrap();
-    store.insert(&[record.clone()]).unwrap();
+    store.insert(std::slice::from_ref(&record)).unwrap();
     drop(store);
     writing(&backend).insert(&[record]).unwrap();
     assert_eq!(

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bankwatch::model::place::Place;
-use bankwatch::model::reading::{BatteryReading, Presence, SweepKind};
+use bankwatch::model::reading::{BatteryReading, Missing, Presence, SweepKind};
 use bankwatch::model::units::{Milliamps, Millivolts};
 use bankwatch::model::word::Word;
 use bankwatch::store::{
@@ -56,6 +56,7 @@ promises!(
     two_writers_at_once_lose_nothing,
     dead_letters_are_kept_up_to_a_number,
     the_schema_is_what_the_program_believes,
+    every_query_of_the_page_has_an_answer,
 );
 
 /// A bank of so many batteries with barcodes, at the `n`th sweep.
@@ -410,7 +411,7 @@ fn roll_ups_equal_a_naive_computation(backend: &Backend) {
         assert_eq!(rows, expected, "{table}");
         assert_eq!(backend.count(table), 2 * naive.len(), "the bank's own too");
     }
-    let mean = backend.rows(&["ROUND(AVG(voltage_v), 0)"], "FROM v_day WHERE place = 1");
+    let mean = backend.rows(&["ROUND(AVG(voltage_v), 0)"], "FROM v_day WHERE barcode = 'B1'");
     assert!(mean[0].starts_with("50") || mean[0].starts_with("49"), "{mean:?}");
 }
 
@@ -641,4 +642,40 @@ fn the_schema_is_what_the_program_believes(backend: &Backend) {
     found.sort_unstable();
     assert_eq!(found, believed);
     assert!(believed.len() > 150);
+}
+
+fn every_query_of_the_page_has_an_answer(backend: &Backend) {
+    let mut store = backend.open();
+    let mut minutes = Minutes::default();
+    let batteries = vec![
+        battery(1, 4, 7, Some("B1")),
+        battery(2, 4, 8, Some("B2")),
+        BatteryReading::silent(Place::new(3).unwrap()),
+    ];
+    let mut report = report("pytes", START, SweepKind::Full, batteries);
+    let (command, reason) = ("bat 3".to_owned(), "no answer".to_owned());
+    report.reading.missing.push(Missing { battery: Place::new(3), command, reason, asked: 3 });
+    let mut records = minutes.records(&report);
+    records.extend(minutes.close());
+    let (bank, text) = ("pytes".into(), "High voltage alarm".into());
+    records.push(Record::Event(Box::new(Event {
+        bank,
+        place: Some(2),
+        barcode: Some("B2".into()),
+        word: "power".into(),
+        bit: 2,
+        raised_at_ms: START,
+        cleared_at_ms: Some(START + 1000),
+        level: "warning".into(),
+        text,
+    })));
+    store.insert(&records).unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/database.md")).unwrap();
+    let queries: Vec<&str> =
+        page.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(queries.len() >= 8, "{}", queries.len());
+    for query in queries {
+        let query = query.trim().trim_end_matches(';');
+        assert!(backend.rows(&["COUNT(*)"], &format!("FROM ({query}) AS answer"))[0] != "0", "{query}");
+    }
 }

@@ -133,7 +133,7 @@ fn growth(file: &Path) {
             let records = sweep(n, &mut minutes);
             let began = Instant::now();
             store.insert(&records).expect("room");
-            if n % 6 == 5 {
+            if n % 60 == 59 {
                 let now = Timestamp::from_millisecond(START - START % DAY + n * INTERVAL).expect("a time");
                 store.prune(now, &keep).expect("a step");
             }

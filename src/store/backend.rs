@@ -1,5 +1,5 @@
 //! The trait, for any backend that has `transact` (a transaction that writes), `look` (one that does not), `write` (records
-//! in one) and `after_pruning`.
+//! in one) and `give_back`.
 
 /// Implements [`Store`](crate::store::Store) on what `writing` and `reading` have defined.
 macro_rules! store {
@@ -14,10 +14,11 @@ macro_rules! store {
             }
 
             fn prune(&mut self, now: Timestamp, keep: &Retention) -> Result<Pruned, StoreError> {
-                let pruned =
-                    self.transact(|connection, _| delete_old(connection, now.as_millisecond(), keep))?;
-                let more = self.after_pruning()?;
-                Ok(Pruned { more: pruned.more || more, ..pruned })
+                self.transact(|connection, _| delete_old(connection, now.as_millisecond(), keep))
+            }
+
+            fn shrink(&mut self) -> Result<(), StoreError> {
+                self.give_back()
             }
 
             fn history(&mut self, asked: &Asked<'_>) -> Result<Vec<Point>, StoreError> {

@@ -63,11 +63,19 @@ pub trait Store: Send {
     /// As everywhere.
     fn bury(&mut self, body: &[u8], reason: &str, at: Timestamp) -> Result<(), StoreError>;
 
-    /// One small step of retention, some milliseconds long; [`Pruned::more`] tells whether to go on.
+    /// One small step of retention, some milliseconds long; [`Pruned::more`] tells whether to go on. Every ten minutes is often
+    /// enough, and spares a flash card what asking at every sweep would write.
     ///
     /// # Errors
     /// As everywhere.
     fn prune(&mut self, now: Timestamp, keep: &Retention) -> Result<Pruned, StoreError>;
+
+    /// Gives back to the file system what retention has freed, where that is much; new rows would use it again anyway. It may
+    /// take a minute, in which nobody else writes, and as much room as the file has.
+    ///
+    /// # Errors
+    /// As everywhere.
+    fn shrink(&mut self) -> Result<(), StoreError>;
 
     /// What history says, oldest first.
     ///

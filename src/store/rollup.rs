@@ -15,10 +15,10 @@ use std::mem;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::reading::{BatteryReading, Presence};
+use crate::model::reading::{BatteryReading, Presence, SweepKind};
 use crate::model::report::BankReport;
 use crate::model::statistics::BatteryStatistics;
-use crate::store::record::{Record, extremes, permille};
+use crate::store::record::{Record, Sweep, extremes, permille};
 use crate::store::sums::Sums;
 use crate::store::text::bounded;
 
@@ -51,6 +51,16 @@ pub struct Minutes {
 }
 
 impl Minutes {
+    /// What a report becomes in a store: the minutes that it ends, then itself where it is a full sweep. Summaries are
+    /// in roll-ups alone.
+    pub fn records(&mut self, report: &BankReport) -> Vec<Record> {
+        let mut records = self.take(report);
+        if report.reading.kind == SweepKind::Full {
+            records.push(Record::Sweep(Box::new(Sweep::of(report))));
+        }
+        records
+    }
+
     /// Takes a sweep of any kind; gives back the minutes that are over.
     pub fn take(&mut self, report: &BankReport) -> Vec<Record> {
         let bank = bounded(&report.reading.bank, 64);

@@ -20,11 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Set at each opening. `synchronous = NORMAL` may lose the last sweeps in a power cut, never the file; it spares a flash
 /// card a flush a sweep.
-const MANNERS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
+const MANNERS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000; \
      PRAGMA journal_size_limit = 8388608; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;";
 
-/// Pages given back to the file system a step of retention, where a large part of the file has become free.
-const GIVEN_BACK: i64 = 256;
+/// Set before the first table is made. A sweep writes each page that it touches as a whole, and touches some twenty: with
+/// pages of 4096 bytes most of what is written would be what was there before.
+const PAGES: &str = "PRAGMA page_size = 1024";
 
 /// A history in a file.
 pub struct SqliteFile {
@@ -51,8 +52,7 @@ impl SqliteFile {
         let known = migrate::versions::<Sqlite>(&SQLITE);
         migrate::refuse_newer(&name, &known, &applied)?;
         if applied.is_empty() {
-            // Before the first table, or never: the file can give back what retention has freed.
-            connection.batch_execute("PRAGMA auto_vacuum = INCREMENTAL").map_err(|error| failed(&error))?;
+            connection.batch_execute(PAGES).map_err(|error| failed(&error))?;
         }
         connection.batch_execute(MANNERS).map_err(|error| failed(&error))?;
         if applied.len() < known.len() {
@@ -92,19 +92,16 @@ impl SqliteFile {
         self.connection.transaction(work).map_err(|error| StoreError::of_sqlite(&self.name, PATIENCE, &error))
     }
 
-    /// Freed pages are used again. Where they are a large part of the file, as after a retention made shorter, they go
-    /// back to the file system, some at a time.
-    fn after_pruning(&mut self) -> Result<bool, StoreError> {
+    /// Writes the file anew without what has become free, where that is a large part of it.
+    fn give_back(&mut self) -> Result<(), StoreError> {
         let failed = |error: diesel::result::Error| StoreError::of_sqlite(&self.name, PATIENCE, &error);
         let connection = &mut self.connection;
         let free = pragma(connection, "freelist_count").map_err(failed)?;
         let all = pragma(connection, "page_count").map_err(failed)?;
-        if free < 4 * GIVEN_BACK || free < all / 4 {
-            return Ok(false);
+        if free < all / 4 {
+            return Ok(());
         }
-        connection.batch_execute(&format!("PRAGMA incremental_vacuum({GIVEN_BACK})")).map_err(failed)?;
-        let left = pragma(connection, "freelist_count").map_err(failed)?;
-        Ok(left < free && left >= 4 * GIVEN_BACK)
+        connection.batch_execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").map_err(failed)
     }
 }
 
@@ -211,18 +208,16 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_retention_has_emptied_becomes_smaller() {
+    fn a_file_that_retention_has_emptied_becomes_smaller_where_that_is_asked_for() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut store = SqliteFile::open(&folder.path().join("history.db")).expect("a file");
+        let file = folder.path().join("history.db");
+        let mut store = SqliteFile::open(&file).expect("a file");
         (0..100).for_each(|n| store.insert(&records(n)).expect("room"));
+        store.shrink().expect("a file");
+        let before = std::fs::metadata(&file).expect("a file").len();
         store.connection.batch_execute("DELETE FROM counter").expect("a statement");
-        let before = pragma(&mut store.connection, "page_count").expect("a number");
-        let keep = Retention { batteries: Duration::ZERO, cells: Duration::ZERO };
-        let mut steps = 0;
-        while store.prune(Timestamp::UNIX_EPOCH, &keep).expect("a step").more {
-            steps += 1;
-        }
-        let after = pragma(&mut store.connection, "page_count").expect("a number");
-        assert!(steps > 0 && after < before - 256, "{before} pages, then {after} after {steps} steps");
+        store.shrink().expect("a file");
+        let after = std::fs::metadata(&file).expect("a file").len();
+        assert!(after < before / 4, "{before} bytes, then {after}");
     }
 }

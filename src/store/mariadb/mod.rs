@@ -128,14 +128,14 @@ impl MariaDb {
         self.transact(|connection, _| work(connection))
     }
 
-    /// The server looks after its own files.
+    /// A server looks after its own files.
     #[allow(
         clippy::unnecessary_wraps,
         clippy::unused_self,
         reason = "the other backend has something to do here"
     )]
-    fn after_pruning(&mut self) -> Result<bool, StoreError> {
-        Ok(false)
+    fn give_back(&mut self) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 
