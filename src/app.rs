@@ -271,33 +271,40 @@ fn grow(
     events: Option<EventPlan>,
     log: &Logger,
 ) -> io::Result<Tree> {
-    let mut tree = Tree::default();
+    let (mut tree, mut listeners) = (Tree::default(), Listeners::default());
     if plan.settings.json_file.enabled {
         let (directory, deadline) = (plan.settings.json_file.directory.clone(), plan.workings.write_deadline);
         let log = log.clone();
-        tree.live_output(supervisor, "json_file", Outlet::newest_full, move |slot, lifeline| {
+        tree.live_output(supervisor, "json_file", move |slot, lifeline| {
             JsonFileActor::new(directory, deadline, slot, log, lifeline)
         })?;
     }
     if plan.settings.mqtt.enabled {
         let (broker, health, log) = (broker(plan), supervisor.health(), log.clone());
-        tree.live_output(supervisor, "mqtt", Outlet::newest, move |slot, lifeline| {
-            MqttActor::new(broker, slot, health, log, lifeline)
-        })?;
+        let slot = Slot::default();
+        let child = Child::new("mqtt").role(Role::Output).own_arbiter().capacity(EVENT_QUEUE);
+        let own = slot.clone();
+        let mqtt =
+            supervisor.keep(child, move |lifeline| MqttActor::new(broker, own, health, log, lifeline))?;
+        listeners.events.push(Queue::to(mqtt.clone()));
+        tree.outlets.push(Outlet::newest(slot, mqtt.clone().recipient()));
+        tree.outputs.push(("mqtt", mqtt.recipient()));
     }
     if plan.settings.database.enabled {
         let (history, log) = (history(plan), log.clone());
         let child = Child::new("db").role(Role::Output).own_arbiter().capacity(HISTORY_QUEUE);
         let db = supervisor.keep(child, move |_| DbActor::new(history, log))?;
+        listeners.events.push(Queue::to(db.clone()));
+        listeners.memories.push(Queue::to(db.clone()));
         tree.outlets.push(Outlet::every(Queue::to(db.clone())));
         tree.outputs.push(("db", db.recipient()));
     }
     if plan.terminal {
-        tree.live_output(supervisor, "terminal", Outlet::newest_full, |slot, _| TerminalActor::new(slot))?;
+        tree.live_output(supervisor, "terminal", |slot, _| TerminalActor::new(slot))?;
     }
     if systemd::is_there() {
         let slowest = plan.settings.banks.iter().map(|bank| bank.interval).max().unwrap_or_default();
-        tree.live_output(supervisor, "systemd", Outlet::newest_full, move |slot, _| {
+        tree.live_output(supervisor, "systemd", move |slot, _| {
             SystemdActor::new(slot, OFFLINE_AFTER * slowest, STATUS_EVERY)
         })?;
     }
@@ -305,7 +312,7 @@ fn grow(
         // Behind the outputs that listen to it.
         let log = log.clone();
         let child = Child::new(EVENTS).role(Role::Output).own_arbiter().capacity(EVENT_QUEUE);
-        let actor = supervisor.keep(child, move |_| EventActor::new(events, Listeners::default(), log))?;
+        let actor = supervisor.keep(child, move |_| EventActor::new(events, listeners, log))?;
         tree.outlets.push(Outlet::every(Queue::<Reported>::to(actor.clone())));
         tree.events = Some(actor);
     }
@@ -378,12 +385,11 @@ impl Chain {
 }
 
 impl Tree {
-    /// Starts an output that wants the newest readings of each bank and nothing else.
+    /// Starts an output that wants the newest full reading of each bank and nothing else.
     fn live_output<A>(
         &mut self,
         supervisor: &mut Supervisor,
         name: &'static str,
-        wants: fn(Slot, Recipient<Nudge>) -> Outlet,
         make: impl FnOnce(Slot, Lifeline) -> A + Send + 'static,
     ) -> io::Result<()>
     where
@@ -393,7 +399,7 @@ impl Tree {
         let looked_into = slot.clone();
         let child = Child::new(name).role(Role::Output).own_arbiter().capacity(NUDGES);
         let output = supervisor.keep(child, move |lifeline| make(looked_into, lifeline))?;
-        self.outlets.push(wants(slot, output.clone().recipient()));
+        self.outlets.push(Outlet::newest_full(slot, output.clone().recipient()));
         self.outputs.push((name, output.recipient()));
         Ok(())
     }

@@ -15,13 +15,14 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseFutur
 use jiff::Timestamp;
 use slog::{Logger, warn};
 
-use crate::messages::Reported;
+use crate::messages::{Happened, Recalled, Reported};
 use crate::settings::{DatabaseSettings, DatabaseUrl};
 use crate::store::clock_gate::{MADE_AT_MS, Moment};
-use crate::store::intake::Intake;
+use crate::store::intake::{Intake, Row};
 use crate::store::journal::{Bounds, Drain, Entry, Keeper, Next, Notice, Rhythm, Step};
 use crate::store::said;
 use crate::store::sink::Database;
+use crate::store::{LogEntry, Record};
 use crate::supervise::{Flush, Ping, Worker, WorkerError};
 use crate::trouble::Trouble;
 
@@ -212,12 +213,12 @@ impl DbActor {
 
     /// Rows that wait for the clock go on when it is set, also when no reading comes.
     fn look(&mut self, ctx: &mut Context<Self>) {
-        self.hear(None, ctx);
+        self.hear(Vec::new(), ctx);
         ctx.run_later(LOOK, |actor, ctx| actor.look(ctx));
     }
 
-    fn hear(&mut self, report: Option<Reported>, ctx: &mut Context<Self>) {
-        let taken = self.state.intake.take(now(), report.map(|Reported(report)| report));
+    fn hear(&mut self, rows: Vec<Row>, ctx: &mut Context<Self>) {
+        let taken = self.state.intake.take(now(), rows);
         if let Some(news) = taken.news {
             said::clock(&self.log, news);
         }
@@ -277,8 +278,27 @@ impl Supervised for DbActor {
 impl Handler<Reported> for DbActor {
     type Result = ();
 
-    fn handle(&mut self, report: Reported, ctx: &mut Self::Context) {
-        self.hear(Some(report), ctx);
+    fn handle(&mut self, Reported(report): Reported, ctx: &mut Self::Context) {
+        self.hear(vec![Row::Report(report)], ctx);
+    }
+}
+
+impl Handler<Happened> for DbActor {
+    type Result = ();
+
+    fn handle(&mut self, Happened(event): Happened, ctx: &mut Self::Context) {
+        let record = Record::Event(Box::new((&*event).into()));
+        self.hear(vec![Row::Record(record, event.at.as_millisecond())], ctx);
+    }
+}
+
+impl Handler<Recalled> for DbActor {
+    type Result = ();
+
+    fn handle(&mut self, Recalled(memory): Recalled, ctx: &mut Self::Context) {
+        let came_ms = memory.taken_at.as_millisecond();
+        let record = |entry| Row::Record(Record::Log(Box::new(entry)), came_ms);
+        self.hear(LogEntry::all(&memory).map(record).collect(), ctx);
     }
 }
 

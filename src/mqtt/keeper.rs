@@ -25,9 +25,11 @@ use super::backoff::Backoff;
 use super::herald::Herald;
 use super::kept::kept;
 use super::message::Message;
+use super::payload;
 use super::refusal::{Refusal, RefusalKind};
 use super::session::{Incoming, Session};
 use super::topics::{ONLINE, Topics};
+use crate::model::event::Event;
 use crate::model::report::BankReport;
 use crate::trouble::{Took, Trouble, Why};
 
@@ -41,6 +43,8 @@ const MOST_REFUSED: usize = 20;
 pub struct Inbox {
     /// Takes what is newer than at the last call.
     pub take: Box<dyn Fn() -> Vec<Arc<BankReport>>>,
+    /// Takes the events since the last call.
+    pub events: Box<dyn Fn() -> Vec<Arc<Event>>>,
     /// How often a part of the service had to be restarted.
     pub restarts: Box<dyn Fn() -> u64>,
     /// Somebody should look.
@@ -175,7 +179,9 @@ impl Keeper {
     /// Says what is due.
     async fn speak(&mut self, now: Instant) -> Result<(), Refusal> {
         let round = self.herald.due(now);
-        self.publish(round.messages).await?;
+        let events = (self.inbox.events)();
+        let events = events.iter().map(|event| payload::event(&self.topics, event));
+        self.publish(round.messages.into_iter().chain(events).collect()).await?;
         for (bank, entities) in round.moved {
             info!(self.log, "entities taken over"; "bank" => &*bank, "entities" => entities, "from" => "pytes_serial");
         }

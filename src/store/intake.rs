@@ -24,10 +24,28 @@ pub struct Taken {
     pub dropped: u64,
 }
 
-/// Turns reports into rows: full readings by themselves, all readings as minutes.
+/// What is to be kept, as it came.
+#[derive(Clone, Debug)]
+pub enum Row {
+    /// A reading of any kind.
+    Report(Arc<BankReport>),
+    /// What is a record already, and when we learned of it: milliseconds since 1970, UTC.
+    Record(Record, i64),
+}
+
+impl Row {
+    fn came_ms(&self) -> i64 {
+        match self {
+            Self::Report(report) => report.reading.taken_at.as_millisecond(),
+            Self::Record(_, came_ms) => *came_ms,
+        }
+    }
+}
+
+/// Turns what comes into rows: full readings by themselves, all readings as minutes, events and memories as they are.
 #[derive(Debug)]
 pub struct Intake {
-    gate: ClockGate<Arc<BankReport>>,
+    gate: ClockGate<Row>,
     minutes: Minutes,
 }
 
@@ -38,19 +56,12 @@ impl Intake {
         Self { gate: ClockGate::new(made_at_ms, MOST_WAITING), minutes: Minutes::default() }
     }
 
-    /// Takes a report, or just looks at the clocks.
-    pub fn take(&mut self, now: Moment, report: Option<Arc<BankReport>>) -> Taken {
-        let timed =
-            report.map(|report| Timed { taken_at_ms: report.reading.taken_at.as_millisecond(), row: report });
+    /// Takes what came, or just looks at the clocks.
+    pub fn take(&mut self, now: Moment, rows: impl IntoIterator<Item = Row>) -> Taken {
+        let timed = rows.into_iter().map(|row| Timed { taken_at_ms: row.came_ms(), row });
         let passed = self.gate.pass(now, timed);
-        let rows = passed.rows.into_iter().flat_map(|timed| {
-            let report = at(timed);
-            let full = report.reading.kind == SweepKind::Full;
-            let sweep = full.then(|| Record::Sweep(Box::new(Sweep::of(&report))));
-            let minutes = self.minutes.take(&report);
-            sweep.into_iter().chain(minutes)
-        });
-        let entries = rows.filter_map(entry).collect();
+        let records = passed.rows.into_iter().flat_map(|timed| records(&mut self.minutes, timed));
+        let entries = records.filter_map(entry).collect();
         Taken { entries, news: passed.news, dropped: passed.dropped }
     }
 
@@ -66,9 +77,25 @@ impl Intake {
     }
 }
 
+/// What is kept of a row, under its right time.
+fn records(minutes: &mut Minutes, timed: Timed<Row>) -> Vec<Record> {
+    let Timed { taken_at_ms, row } = timed;
+    match row {
+        Row::Report(report) => {
+            let report = at(taken_at_ms, report);
+            let full = report.reading.kind == SweepKind::Full;
+            let sweep = full.then(|| Record::Sweep(Box::new(Sweep::of(&report))));
+            sweep.into_iter().chain(minutes.take(&report)).collect()
+        }
+        Row::Record(mut record, came_ms) => {
+            record.shift(taken_at_ms.saturating_sub(came_ms));
+            vec![record]
+        }
+    }
+}
+
 /// The report under its right time.
-fn at(timed: Timed<Arc<BankReport>>) -> Arc<BankReport> {
-    let Timed { taken_at_ms, row: report } = timed;
+fn at(taken_at_ms: i64, report: Arc<BankReport>) -> Arc<BankReport> {
     match Timestamp::from_millisecond(taken_at_ms) {
         Ok(right) if report.reading.taken_at.as_millisecond() != taken_at_ms => {
             let mut corrected = BankReport::clone(&report);

@@ -1,8 +1,13 @@
 //! What a store takes: readings, minutes, events, in plain numbers. Also the form in which a record waits on disk
 //! until a database has confirmed it: JSON, so that what a database refuses can be read by whoever mends it.
 
+use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
+use crate::model;
+use crate::model::event::EventKind;
+use crate::model::memory::Recollection;
+use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence};
 use crate::model::report::BankReport;
 use crate::model::statistics::CellStatistics;
@@ -163,6 +168,24 @@ pub struct Event {
     pub text: String,
 }
 
+impl From<&model::event::Event> for Event {
+    fn from(event: &model::event::Event) -> Self {
+        // What is noted is over as soon as it is.
+        let over = event.kind != EventKind::Raised;
+        Self {
+            bank: event.bank.to_string(),
+            place: event.battery.map(Place::number),
+            barcode: event.barcode.clone(),
+            word: event.word.to_string(),
+            bit: event.sign.bit(),
+            raised_at_ms: event.raised_at.as_millisecond(),
+            cleared_at_ms: over.then(|| event.at.as_millisecond()),
+            level: event.level.word().to_owned(),
+            text: event.text.clone(),
+        }
+    }
+}
+
 /// A record of a battery's own log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEntry {
@@ -182,6 +205,25 @@ pub struct LogEntry {
     pub code: Option<i64>,
     /// What happened.
     pub info: Option<String>,
+}
+
+impl LogEntry {
+    /// The records of what a battery remembers. What its clock did not date has no place in a history.
+    pub fn all(memory: &Recollection) -> impl Iterator<Item = Self> + '_ {
+        let epoch = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+        memory.records.iter().filter_map(move |record| {
+            Some(Self {
+                bank: memory.bank.to_string(),
+                place: memory.battery.map_or(0, Place::number),
+                barcode: memory.barcode.clone(),
+                record: record.index,
+                clock_local_s: record.clock?.duration_since(epoch).as_secs(),
+                module: record.module.clone(),
+                code: record.code.map(i64::from),
+                info: record.text.clone(),
+            })
+        })
+    }
 }
 
 /// Whose counter it is.

@@ -4,6 +4,9 @@
 //! says nothing at all: a message full of nulls would count as news of it.
 
 mod cells;
+mod event;
+
+pub use event::event;
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
