@@ -8,6 +8,8 @@
 //!                        └─► terminal (demo)
 //! ```
 //! Outputs start before their sources and end after them; the events are a source to other outputs.
+//!
+//! Length: the tree is one list, and what each child is handed stands beside it.
 
 use std::io;
 use std::path::Path;

@@ -408,7 +408,9 @@ fn a_full_disk_is_told_once_and_recovered_from() {
     let mut limited = Command::new("/bin/sh");
     limited.args(["-c", script, "sh", env!("CARGO_BIN_EXE_bankwatch"), "run"]);
     let link = format!("bank.link={}", bank.link());
-    for set in ["bank.name=house", &link, "bank.interval=100ms", "events.enabled=false"] {
+    for set in
+        ["bank.name=house", &link, "bank.interval=100ms", "events.enabled=false", "database.enabled=false"]
+    {
         limited.args(["--set", set]);
     }
     let mut service = Service::start(limited.current_dir(&folder).env_clear());

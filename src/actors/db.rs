@@ -31,7 +31,7 @@ const MOST_ABANDONED: usize = 3;
 /// Rows that wait in memory while the journal's disk hangs.
 const INBOX: usize = 20_000;
 /// From one look for old rows to the next.
-const PRUNE_EVERY: Duration = Duration::from_secs(60);
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// The pause between two steps of a longer pruning: inserts come first.
 const PRUNE_PAUSE: Duration = Duration::from_millis(200);
 /// From one look at a clock that is not set to the next.

@@ -114,6 +114,11 @@ const PERCENT: Sort = plain(Some("%"), Some("measurement"));
 const AMPERE_HOURS: Sort = plain(Some("Ah"), None);
 const COUNTER: Sort = plain(None, Some("total_increasing"));
 const NUMBER: Sort = plain(None, None);
+const ENERGY: Sort = Sort::Number(Quantity {
+    class: Some("energy"),
+    unit: Some("kWh"),
+    state_class: Some("total_increasing"),
+});
 
 const fn row(source: Source, key: &'static str, name: &'static str, value: Sort) -> Entity {
     let expiry = match value {
@@ -189,6 +194,8 @@ pub const ENTITIES: &[Entity] = &[
     row(BankCells, "lowest_cell", "lowest_cell", Sort::Text),
     row(BankCells, "highest_cell", "highest_cell", Sort::Text),
     row(Link, "status", "link", Sort::Presence).diagnostic(),
+    row(Service, "energy_charged_kwh", "energy_charged", ENERGY).decimals(3),
+    row(Service, "energy_discharged_kwh", "energy_discharged", ENERGY).decimals(3),
     row(Service, "last_reading", "last_reading", Sort::Moment).diagnostic().off(),
     row(Service, "restarts", "restarts", COUNTER).decimals(0).diagnostic(),
     row(Service, "sweep_time", "sweep_time", SECONDS).decimals(2).diagnostic(),
@@ -199,6 +206,8 @@ pub const ENTITIES: &[Entity] = &[
     row(Battery, "soc", "soc", CHARGE).before("soc").decimals(0),
     row(Battery, "basic_st", "status", Sort::Word(STATES)).before("basic_st"),
     row(Battery, "power_w", "power", WATTS).decimals(0),
+    row(Detail, "energy_charged_kwh", "energy_charged", ENERGY).decimals(3),
+    row(Detail, "energy_discharged_kwh", "energy_discharged", ENERGY).decimals(3),
     row(Detail, "alarm", "alarm", Sort::Flag(Some("problem"))),
     row(Detail, "balancing", "balancing", Sort::Flag(None)),
     row(Detail, "capacity_ah", "capacity", AMPERE_HOURS).decimals(0).fact(),

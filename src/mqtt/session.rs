@@ -9,6 +9,8 @@
 //! ```
 //! It tries nothing by itself: who holds it decides when to connect (with a [`Backoff`](super::backoff::Backoff))
 //! and what to say then. Nothing blocks, and nothing waits without a deadline but [`Session::next`].
+//!
+//! Length: the library's calls stand together, each with its deadline and its refusal.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! What a store takes: readings, minutes, events, in plain numbers. Also the form in which a record waits on disk
 //! until a database has confirmed it: JSON, so that what a database refuses can be read by whoever mends it.
+//!
+//! Length: each record stands beside how it is made of the model's values.
 
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};

@@ -76,11 +76,19 @@ impl SqliteFile {
         work: impl FnOnce(&mut SqliteConnection, &mut Known) -> QueryResult<T>,
     ) -> Result<T, StoreError> {
         let known = &mut self.known;
-        let done = self.connection.immediate_transaction(|connection| work(connection, known));
+        // A full disk ends the transaction by itself. Then rolling back fails as well, and what diesel hands on is
+        // that: so what went wrong first is kept.
+        let mut cause = None;
+        let done = self.connection.immediate_transaction(|connection| {
+            work(connection, known).map_err(|error| {
+                cause = Some(error);
+                diesel::result::Error::RollbackTransaction
+            })
+        });
         done.map_err(|error| {
             // What was looked up in a transaction that came to nothing is nothing.
             self.known = Known::default();
-            StoreError::of_sqlite(&self.name, PATIENCE, &error)
+            StoreError::of_sqlite(&self.name, PATIENCE, cause.as_ref().unwrap_or(&error))
         })
     }
 
@@ -213,7 +221,7 @@ mod tests {
         let file = folder.path().join("history.db");
         let mut store = SqliteFile::open(&file).expect("a file");
         (0..100).for_each(|n| store.insert(&records(n)).expect("room"));
-        store.shrink().expect("a file");
+        store.connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)").expect("a pragma");
         let before = std::fs::metadata(&file).expect("a file").len();
         store.connection.batch_execute("DELETE FROM counter").expect("a statement");
         store.shrink().expect("a file");

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use bankwatch::mqtt::message::Message;
 use bankwatch::mqtt::session::{Incoming, Patience, Session};
 use bankwatch::settings::MqttSettings;
 use tokio::time::timeout;
@@ -46,8 +45,7 @@ impl Listener {
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let id = bankwatch::settings::AutoOr::Given(format!("listener-{number}"));
         let settings = MqttSettings { client_id: id, ..settings.clone() };
-        let will = Message::retained("listener", "gone");
-        let mut session = Session::new(&settings, will, Patience::default()).unwrap();
+        let mut session = Session::new(&settings, None, Patience::default()).unwrap();
         session.connect().await.unwrap();
         session.subscribe(&[filter.to_owned()]).await.unwrap();
         Self { session, heard: Vec::new() }

@@ -128,6 +128,8 @@ fn service(document: &Status, restarts: u64) -> Value {
         "errors": fares.errors,
         "uptime": fares.uptime,
         "restarts": restarts,
+        "energy_charged_kwh": document.insight.energy_charged_kwh,
+        "energy_discharged_kwh": document.insight.energy_discharged_kwh,
     })
 }
 
