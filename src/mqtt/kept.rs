@@ -12,7 +12,7 @@ use super::session::{Incoming, Session};
 const LOOK: Duration = Duration::from_secs(3);
 
 /// Asks for everything that is kept under `filters`. What is kept comes before what is said after the asking, so a
-/// word of our own at `echo` marks the end; a broker that does not carry it is listened to for [`LOOK`].
+/// word of our own at `echo` marks the end; a broker that does not carry it is listened to for some seconds.
 ///
 /// # Errors
 /// The connection is lost, or the broker lets us not listen there.
