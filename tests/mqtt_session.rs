@@ -169,6 +169,21 @@ async fn a_connection_cut_in_the_middle_of_a_message_ends_publishing_and_can_be_
     assert_eq!(proxy.opened(), 2);
 }
 
+/// The library frees a message twice that was to be acknowledged and could not be written.
+#[tokio::test]
+async fn connections_cut_anywhere_in_many_messages_do_no_harm() {
+    let Some(broker) = Broker::start() else { return };
+    let proxy = Proxy::before(broker.port());
+    let mut session = connected(&settings(&proxy.url(), "")).await;
+    for round in 1..=60 {
+        proxy.cut_after(round * 20_011 % 900_000);
+        let publish = async { while session.publish(many()).await.is_ok() {} };
+        timeout(LONG, publish).await.unwrap();
+        back(&mut session).await;
+    }
+    session.publish(many()).await.unwrap();
+}
+
 #[tokio::test]
 async fn what_was_not_sent_before_the_connection_broke_is_not_sent_after() {
     let Some(broker) = Broker::start() else { return };

@@ -3,24 +3,20 @@
 //! The actor itself never waits: the session lives in a future of its own on the actor's thread, which goes with
 //! the actor's life and comes back with the next. What is not said yet is in the slot.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, ResponseFuture, Supervised, WrapFuture};
 use slog::Logger;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::messages::{Happened, Nudge, Slot};
-use crate::model::event::Event;
 use crate::mqtt::herald::{BankView, Herald};
 use crate::mqtt::keeper::{Inbox, Keeper};
 use crate::mqtt::session::{Patience, Session};
 use crate::mqtt::topics::Topics;
+use crate::mqtt::unsaid::Unsaid;
 use crate::settings::MqttSettings;
 use crate::supervise::{Flush, Health, Lifeline, Ping};
-
-/// Events that wait while the broker is away.
-const MOST_EVENTS: usize = 256;
 
 /// What the output needs to know.
 #[derive(Clone, Debug)]
@@ -41,8 +37,8 @@ pub struct MqttActor {
     log: Logger,
     lifeline: Lifeline,
     news: Arc<Notify>,
-    /// Events that have not been said yet; they outlive restarts.
-    events: Arc<Mutex<VecDeque<Arc<Event>>>>,
+    /// Outlives restarts.
+    events: Unsaid,
     stop: Option<oneshot::Sender<oneshot::Sender<()>>>,
 }
 
@@ -56,16 +52,23 @@ impl MqttActor {
         log: Logger,
         lifeline: Lifeline,
     ) -> Self {
-        Self { broker, slot, health, log, lifeline, news: Arc::default(), events: Arc::default(), stop: None }
+        Self {
+            broker,
+            slot,
+            health,
+            log,
+            lifeline,
+            news: Arc::default(),
+            events: Unsaid::default(),
+            stop: None,
+        }
     }
 
     fn inbox(&self) -> Inbox {
-        let (slot, health, events) = (self.slot.clone(), self.health.clone(), self.events.clone());
+        let (slot, health) = (self.slot.clone(), self.health.clone());
         Inbox {
             take: Box::new(move || slot.take()),
-            events: Box::new(move || {
-                events.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
-            }),
+            events: self.events.clone(),
             restarts: Box::new(move || health.borrow().children.iter().map(|child| child.restarts).sum()),
             news: self.news.clone(),
         }
@@ -116,11 +119,7 @@ impl Handler<Happened> for MqttActor {
 
     /// Said at once, or when the broker is back; then the newest.
     fn handle(&mut self, Happened(event): Happened, _: &mut Self::Context) {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.push_back(event);
-        if events.len() > MOST_EVENTS {
-            events.pop_front();
-        }
+        self.events.push(event);
         self.news.notify_one();
     }
 }

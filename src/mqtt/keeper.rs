@@ -29,7 +29,7 @@ use super::payload;
 use super::refusal::{Refusal, RefusalKind};
 use super::session::{Incoming, Session};
 use super::topics::{ONLINE, Topics};
-use crate::model::event::Event;
+use super::unsaid::Unsaid;
 use crate::model::report::BankReport;
 use crate::trouble::{Took, Trouble, Why};
 
@@ -43,8 +43,8 @@ const MOST_REFUSED: usize = 20;
 pub struct Inbox {
     /// Takes what is newer than at the last call.
     pub take: Box<dyn Fn() -> Vec<Arc<BankReport>>>,
-    /// Takes the events since the last call.
-    pub events: Box<dyn Fn() -> Vec<Arc<Event>>>,
+    /// What is to be said of events.
+    pub events: Unsaid,
     /// How often a part of the service had to be restarted.
     pub restarts: Box<dyn Fn() -> u64>,
     /// Somebody should look.
@@ -179,9 +179,10 @@ impl Keeper {
     /// Says what is due.
     async fn speak(&mut self, now: Instant) -> Result<(), Refusal> {
         let round = self.herald.due(now);
-        let events = (self.inbox.events)();
-        let events = events.iter().map(|event| payload::event(&self.topics, event));
-        self.publish(round.messages.into_iter().chain(events).collect()).await?;
+        let events = self.inbox.events.take();
+        let of_events = events.iter().map(|event| payload::event(&self.topics, event));
+        let published = self.publish(round.messages.into_iter().chain(of_events).collect()).await;
+        published.inspect_err(|_| self.inbox.events.give_back(events))?;
         for (bank, entities) in round.moved {
             info!(self.log, "entities taken over"; "bank" => &*bank, "entities" => entities, "from" => "pytes_serial");
         }

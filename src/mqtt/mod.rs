@@ -36,4 +36,5 @@ pub mod session;
 pub mod shape;
 mod tls;
 pub mod topics;
+pub mod unsaid;
 pub mod words;

@@ -13,8 +13,6 @@ use super::refusal::{Refusal, RefusalKind as Kind};
 pub(super) enum Doing<'a> {
     /// Getting in.
     Connecting,
-    /// Publishing to a topic.
-    Publishing(&'a str),
     /// Subscribing with a filter.
     Subscribing(&'a str),
     /// Nothing; the broker ended the connection.
@@ -132,7 +130,6 @@ impl Doing<'_> {
     fn denied(self) -> String {
         match self {
             Self::Connecting => "does not let us in".to_owned(),
-            Self::Publishing(topic) => format!("does not take the message to {topic:?}"),
             Self::Subscribing(filter) => format!("does not take the subscription to {filter:?}"),
             Self::Nothing => "ended the connection because of what we sent".to_owned(),
         }

@@ -33,8 +33,13 @@ use super::reason::{self, Doing};
 use super::refusal::{Refusal, RefusalKind};
 use super::tls;
 
-/// Messages sent and not yet acknowledged.
+/// Messages sent before the broker is asked whether it has them.
 const IN_FLIGHT: usize = 32;
+
+/// A filter that nobody subscribes with: taking it back is a question that costs the broker nothing and that it answers
+/// once it has what was sent before. Acknowledging each message would do that too, but what is to be acknowledged and
+/// can't be written, the library frees twice (paho.mqtt.c 1.3.16), which ends the process.
+const BARRIER: &str = "-";
 
 /// What we take from the broker, in bytes: retained discovery is below 64 kB a message.
 const LARGEST_TAKEN: u32 = 256 * 1024;
@@ -166,40 +171,38 @@ impl Session {
         }
     }
 
-    /// Publishes in order, each message at least once. Gives the messages that the broker did not take, which costs
-    /// the others nothing.
+    /// Publishes in order. Gives the messages that are too large for the broker, which costs the others nothing. The
+    /// broker has the rest when this returns: after each batch it is asked something, and answers in order.
     ///
     /// # Errors
-    /// When there is no connection, or an acknowledgement does not come in time.
+    /// When there is no connection, or the broker does not answer in time.
     pub async fn publish(&self, messages: Vec<Message>) -> Result<Vec<Refusal>, Refusal> {
         let line = self.line()?;
-        let (mut left, mut refused) = (messages.into_iter(), Vec::new());
+        let (mut fitting, mut refused) = (Vec::new(), Vec::new());
+        for message in messages {
+            match line.largest().and_then(|largest| too_large(&message, largest)) {
+                Some(refusal) => refused.push(refusal),
+                None => fitting.push(for_library(message, QoS::AtMostOnce)),
+            }
+        }
+        let mut left = fitting.into_iter();
         loop {
-            let batch: Vec<Message> = left.by_ref().take(IN_FLIGHT).collect();
+            let batch: Vec<_> = left.by_ref().take(IN_FLIGHT).collect();
             if batch.is_empty() {
                 return Ok(refused);
             }
-            let too_large = |message: &Message| Some(too_large(message, line.largest()?));
-            let fits = |message: &Message| match too_large(message).flatten() {
-                Some(refusal) => {
-                    refused.push(refusal);
-                    false
-                }
-                None => true,
-            };
-            let batch: Vec<Message> = batch.into_iter().filter(fits).collect();
             let client = line.client();
-            let begin = move || -> Vec<_> {
-                let begin = |message| client.as_ref().map(|client| client.publish(for_library(message)));
-                batch.into_iter().filter_map(begin).collect()
+            let begin = move || {
+                let client = client?;
+                // The library says of a message only that it was written, and of a failure the question says more.
+                batch.into_iter().for_each(|message| drop(client.publish(message)));
+                Some(client.unsubscribe(BARRIER))
             };
-            for mut token in self.call(self.patience.token, begin).await? {
-                let Err(error) = line.acknowledged(&mut token, self.patience.token).await else { continue };
-                let refusal = self.denied(line, error, Doing::Publishing(token.message().topic()));
-                match refusal.kind {
-                    RefusalKind::NotAllowed | RefusalKind::TooLarge => refused.push(refusal),
-                    _ => return Err(refusal),
-                }
+            let token = self.call(self.patience.token, begin).await?.ok_or_else(Refusal::not_connected)?;
+            match line.acknowledged(token, self.patience.token).await {
+                // Whatever the broker thinks of the question, it is an answer.
+                Ok(_) | Err(Some(Error::ReasonCode(..))) => {}
+                Err(error) => return Err(self.denied(line, error, Doing::Nothing)),
             }
         }
     }
@@ -357,9 +360,9 @@ fn too_large(message: &Message, largest: usize) -> Option<Refusal> {
     Some(Refusal::new(RefusalKind::TooLarge, sentence))
 }
 
-fn for_library(message: Message) -> paho_mqtt::Message {
+fn for_library(message: Message, qos: QoS) -> paho_mqtt::Message {
     let Message { topic, payload, retained } = message;
-    MessageBuilder::new().topic(topic).payload(payload).retained(retained).qos(QoS::AtLeastOnce).finalize()
+    MessageBuilder::new().topic(topic).payload(payload).retained(retained).qos(qos).finalize()
 }
 
 fn spoken(settings: &MqttSettings) -> Version {
@@ -385,7 +388,7 @@ fn options(
     let mut options = ConnectOptionsBuilder::with_mqtt_version(spoken(settings));
     options.connect_timeout(patience.connect).keep_alive_interval(patience.keep_alive);
     if let Some(will) = will {
-        options.will_message(for_library(will));
+        options.will_message(for_library(will, QoS::AtLeastOnce));
     }
     match settings.version {
         MqttVersion::V5 => {

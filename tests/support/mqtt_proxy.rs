@@ -17,6 +17,8 @@ struct Inner {
     sent: AtomicUsize,
     /// Cuts the connection once so many more bytes were sent to the broker.
     left: Mutex<Option<usize>>,
+    /// How often that has happened.
+    cuts: AtomicUsize,
     is_held: (Mutex<bool>, Condvar),
     inside: Mutex<Vec<TcpStream>>,
     is_shut: AtomicBool,
@@ -31,6 +33,7 @@ impl Proxy {
             opened: AtomicUsize::new(0),
             sent: AtomicUsize::new(0),
             left: Mutex::new(None),
+            cuts: AtomicUsize::new(0),
             is_held: (Mutex::new(false), Condvar::new()),
             inside: Mutex::new(Vec::new()),
             is_shut: AtomicBool::new(false),
@@ -61,9 +64,14 @@ impl Proxy {
         }
     }
 
-    /// Cuts the connection as soon as so many more bytes were sent.
+    /// Cuts the connection on which the first byte beyond so many more is sent, and that one alone.
     pub fn cut_after(&self, bytes: usize) {
         *self.0.left.lock().unwrap() = Some(bytes);
+    }
+
+    /// How often a connection was cut after so many bytes.
+    pub fn cuts(&self) -> usize {
+        self.0.cuts.load(Ordering::SeqCst)
     }
 
     /// Takes no more bytes from the client, or goes on with them.
@@ -98,22 +106,26 @@ impl Proxy {
                 held = self.0.is_held.1.wait(held).unwrap();
             }
             drop(held);
-            let pass = match &mut *self.0.left.lock().unwrap() {
-                Some(left) => {
-                    let pass = taken.min(*left);
-                    *left -= pass;
-                    pass
-                }
-                None => taken,
-            };
+            let pass = self.passes(taken);
             self.0.sent.fetch_add(pass, Ordering::SeqCst);
             if broker.write_all(&chunk[..pass]).is_err() || pass < taken {
-                *self.0.left.lock().unwrap() = None;
                 break;
             }
         }
         let _ = client.shutdown(Shutdown::Both);
         let _ = broker.shutdown(Shutdown::Both);
+    }
+
+    /// How many of the bytes that were taken go on; the first connection to have a byte too many is cut.
+    fn passes(&self, taken: usize) -> usize {
+        let mut left = self.0.left.lock().unwrap();
+        let pass = left.map_or(taken, |left| taken.min(left));
+        *left = left.map(|left| left - pass);
+        if pass < taken {
+            *left = None;
+            self.0.cuts.fetch_add(1, Ordering::SeqCst);
+        }
+        pass
     }
 }
 
