@@ -12,6 +12,8 @@
     reason = "a benchmark that can't be set up has nothing to print"
 )]
 
+#[path = "performance/backlog.rs"]
+mod backlog;
 #[path = "../tests/support/history.rs"]
 #[allow(dead_code, reason = "shared with tests")]
 mod history;

@@ -13,8 +13,13 @@ fn main() {
         Err(error) if broken_pipe(&error) => Exit::Well,
         Err(error) => {
             // Nothing is left to tell where standard error is gone.
-            let _ = writeln!(io::stderr(), "bankwatch: {error:#}");
-            Exit::Failed
+            let exit = Exit::of(&error);
+            let _ = match exit {
+                // A line a mistake, each with its file.
+                Exit::Settings => writeln!(io::stderr(), "{error}"),
+                _ => writeln!(io::stderr(), "bankwatch: {error:#}"),
+            };
+            exit
         }
     };
     leave(exit)

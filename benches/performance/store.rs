@@ -11,17 +11,19 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use jiff::Timestamp;
 
+use crate::backlog;
 use crate::history::{START, battery, report};
 use crate::mariadb::MariaDbServer;
 
 const DAY: i64 = 86_400_000;
-const INTERVAL: i64 = 10_000;
+/// From one full sweep to the next, in milliseconds.
+pub const INTERVAL: i64 = 10_000;
 const BATTERIES: u8 = 4;
 const CELLS: usize = 16;
 const BARCODES: [&str; 4] = ["HPCR02403150117", "HPCR02403150118", "HPCR02403150119", "HPCR02403150120"];
 
 /// A sweep of 4 × 16; values wander as a day's do.
-fn sweep(n: i64, minutes: &mut Minutes) -> Vec<Record> {
+pub fn sweep(n: i64, minutes: &mut Minutes) -> Vec<Record> {
     let at = START - START % DAY + n * INTERVAL;
     let wander = |place: u8| ((n * 7 + i64::from(place) * 131) % 1900) as i32;
     let batteries = |cells| {
@@ -52,6 +54,8 @@ pub fn measure() {
         rates("MariaDB", &mut store);
         predecessor(server);
         drop(store);
+        let store = MariaDb::open(&server.server("backlog")).expect("a server");
+        backlog::measure(&folder.path().join("journal.db"), store);
     }
     growth(&folder.path().join("growth.db"));
     println!("\n| history | SQLite | MariaDB |");

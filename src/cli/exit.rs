@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::settings::SettingsError;
+
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -16,6 +18,12 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// What an error ends the program with.
+    #[must_use]
+    pub fn of(error: &anyhow::Error) -> Self {
+        if error.is::<SettingsError>() { Self::Settings } else { Self::Failed }
+    }
+
     /// The number.
     #[must_use]
     pub fn code(self) -> u8 {

@@ -1,11 +1,11 @@
 //! `bankwatch ha`: moves Home Assistant's entities over from the predecessor and back, or clears what is ours.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use crate::cli::exit::Exit;
+use crate::cli::service::ServiceArguments;
 use crate::mqtt::discovery;
 use crate::mqtt::expiry::Expiry;
 use crate::mqtt::inherited::inherited;
@@ -15,7 +15,7 @@ use crate::mqtt::migration::{self, Handshake};
 use crate::mqtt::refusal::Refusal;
 use crate::mqtt::session::{Patience, Session};
 use crate::mqtt::topics::Topics;
-use crate::settings::{AutoOr, BankSettings, MqttSettings, Sources, load};
+use crate::settings::{AutoOr, BankSettings, MqttSettings};
 use crate::sweep::plan::Rhythm;
 
 /// What to do with Home Assistant's discovery topics.
@@ -51,12 +51,9 @@ pub struct At {
     /// Show what would be done and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// The service's settings
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// One of the service's settings; stands above all others
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    /// Whose
+    #[command(flatten)]
+    service: ServiceArguments,
 }
 
 /// What is done with what was found.
@@ -91,8 +88,7 @@ pub fn ha(verb: &HaVerb) -> anyhow::Result<Exit> {
         HaVerb::Remove { vanished: false, at } => (Task::Remove, at),
         HaVerb::Remove { vanished: true, at } => (Task::RemoveVanished, at),
     };
-    let loaded = load(&Sources::from_process(at.config.clone(), at.set.clone()))?;
-    loaded.require_bank()?;
+    let loaded = at.service.load()?;
     let (settings, banks) = (&loaded.settings.mqtt, &loaded.settings.banks);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (topics, count) = runtime.block_on(carry_out(task, settings, banks, at.dry_run))?;

@@ -1,14 +1,14 @@
 //! `bankwatch healthcheck`: whether the running service reads its banks, for containers.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
 
 use crate::cli::exit::Exit;
-use crate::settings::{Sources, load};
+use crate::cli::service::ServiceArguments;
 use crate::status::Status;
 use crate::trouble::Took;
 
@@ -18,12 +18,9 @@ use crate::trouble::Took;
     after_help = "Examples:\n  bankwatch healthcheck\n  bankwatch healthcheck --config /etc/bankwatch/bankwatch.toml"
 )]
 pub struct HealthcheckArguments {
-    /// The service's settings
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// One of the service's settings; stands above all others
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    /// Which
+    #[command(flatten)]
+    service: ServiceArguments,
 }
 
 /// A bank is offline when nothing came for so many of its intervals.
@@ -34,11 +31,16 @@ const LEAST: Duration = Duration::from_secs(30);
 /// Looks at the latest status file of each bank. Exit code 1 where one is missing or old.
 ///
 /// # Errors
-/// The settings are wrong, or the output is closed.
+/// The output is closed.
 pub fn healthcheck(arguments: &HealthcheckArguments) -> anyhow::Result<Exit> {
-    let loaded = load(&Sources::from_process(arguments.config.clone(), arguments.set.clone()))?;
-    loaded.require_bank()?;
-    let settings = &loaded.settings;
+    let settings = match arguments.service.load() {
+        Ok(loaded) => loaded.settings,
+        Err(error) => {
+            // A container knows well and ill alone.
+            writeln!(io::stderr(), "{error}")?;
+            return Ok(Exit::Failed);
+        }
+    };
     let mut out = io::stdout().lock();
     if !settings.json_file.enabled {
         writeln!(out, "the status file is switched off ([json_file] enabled = false): nothing to look at")?;
@@ -46,7 +48,7 @@ pub fn healthcheck(arguments: &HealthcheckArguments) -> anyhow::Result<Exit> {
     }
     let mut exit = Exit::Well;
     for bank in &settings.banks {
-        let file = settings.json_file.directory.join(format!("{}_status.json", bank.name));
+        let file = settings.json_file.of(&bank.name);
         let most = LEAST.max(MOST_INTERVALS * bank.interval);
         match ill(&file, Timestamp::now(), most) {
             None => writeln!(out, "{}: well", bank.name)?,

@@ -2,15 +2,18 @@
 
 pub mod capture;
 pub mod config;
+pub mod db;
 pub mod demo;
 pub mod doctor;
 pub mod exit;
 pub mod ha;
 pub mod healthcheck;
 pub mod parse;
+mod progress;
 pub mod read;
 mod reload;
 pub mod run;
+pub mod service;
 pub mod simulate;
 mod sweep;
 
@@ -62,6 +65,9 @@ pub enum Verb {
     /// Move or clear what Home Assistant was told over MQTT
     #[command(subcommand)]
     Ha(ha::HaVerb),
+    /// Bring the history up to date, copy the predecessor's, delete old rows, export
+    #[command(subcommand)]
+    Db(db::DbVerb),
     /// Check, show or import settings
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -81,6 +87,7 @@ impl Verb {
             Self::Capture(arguments) => capture::capture(&arguments),
             Self::Healthcheck(arguments) => healthcheck::healthcheck(&arguments),
             Self::Ha(verb) => ha::ha(&verb),
+            Self::Db(verb) => db::db(&verb),
             Self::Parse(arguments) => parse::parse(&arguments),
             Self::Simulate(arguments) => {
                 let stopped = told_to_stop()?;

@@ -1,7 +1,6 @@
 //! `bankwatch read`: one sweep as a table or as JSON.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -10,10 +9,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::exit::Exit;
+use crate::cli::service::ServiceArguments;
 use crate::cli::sweep::{self, Unswept};
 use crate::link::{Line, Link};
 use crate::model::report::BankReport;
-use crate::settings::{BankSettings, LineEnd, Settings, Sources, load};
+use crate::settings::{BankSettings, LineEnd, Settings};
 use crate::status::{Status, table};
 use crate::sweep::conversation::{Conversation, Patience};
 use crate::trouble::Took;
@@ -36,15 +36,15 @@ pub struct ReadArguments {
     /// Bits a second of a serial port
     #[arg(long, default_value_t = 115_200)]
     baud: u32,
-    /// The service's settings, where no link is given
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    /// Where no link is given
+    #[command(flatten)]
+    service: ServiceArguments,
 }
 
 /// Shows one sweep. Exit code 1 where an answer is missing from it.
 ///
 /// # Errors
-/// The link can't be opened, or nobody answers. Wrong settings are told here and answered with their exit code.
+/// The link can't be opened, nobody answers, or the settings are wrong.
 pub fn read(arguments: &ReadArguments) -> anyhow::Result<Exit> {
     let (statuses, exit) = match &arguments.link {
         Some(link) => {
@@ -57,15 +57,7 @@ pub fn read(arguments: &ReadArguments) -> anyhow::Result<Exit> {
             (vec![Status::of(&report, &TimeZone::system())], exit)
         }
         None => {
-            let loaded = load(&Sources::from_process(arguments.config.clone(), Vec::new()));
-            let loaded = match loaded.and_then(|loaded| loaded.require_bank().map(|()| loaded)) {
-                Ok(loaded) => loaded,
-                Err(error) => {
-                    writeln!(io::stderr(), "{error}")?;
-                    return Ok(Exit::Settings);
-                }
-            };
-            let latest = latest(&loaded.settings)?;
+            let latest = latest(&arguments.service.load()?.settings)?;
             let exit = if told_stale(&latest)? { Exit::Failed } else { Exit::Well };
             (latest.into_iter().map(|(status, _)| status).collect(), exit)
         }
@@ -107,7 +99,7 @@ fn latest(settings: &Settings) -> anyhow::Result<Vec<(Status, Duration)>> {
         );
     }
     let status = |bank: &BankSettings| {
-        let path = settings.json_file.directory.join(format!("{}_status.json", bank.name));
+        let path = settings.json_file.of(&bank.name);
         let text = std::fs::read_to_string(&path).with_context(|| {
             format!(
                 "{} can't be read: is the service running? Name a link to ask the console itself",

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::panic;
-use std::path::PathBuf;
 use std::thread;
 
 use clap::Args;
@@ -11,8 +10,9 @@ use slog::{Logger, error, warn};
 use crate::app::{self, AppError};
 use crate::cli::exit::Exit;
 use crate::cli::reload::Reload;
+use crate::cli::service::ServiceArguments;
 use crate::logging::{self, Control};
-use crate::settings::{LogFormat, LogLevel, LogSettings, Sources, load};
+use crate::settings::{LogFormat, LogLevel, LogSettings};
 
 /// With which settings.
 #[derive(Debug, Args)]
@@ -20,33 +20,21 @@ use crate::settings::{LogFormat, LogLevel, LogSettings, Sources, load};
     after_help = "Examples:\n  bankwatch run --config /etc/bankwatch/bankwatch.toml\n  bankwatch run --config pytes_serial.cfg\n  bankwatch run --set bank.link=/dev/ttyUSB0 --set bank.name=pytes"
 )]
 pub struct RunArguments {
-    /// The settings, or the predecessor's pytes_serial.cfg; else ./bankwatch.toml, then
-    /// /etc/bankwatch/bankwatch.toml
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// One setting; stands above all others
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    /// Which
+    #[command(flatten)]
+    service: ServiceArguments,
 }
 
 /// Runs the service until it is told to stop.
 ///
 /// # Errors
-/// Wrong settings are told here and answered with their exit code; everything else is an error.
+/// The settings are wrong, or the log or the tree can't be started.
 pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
-    let sources = Sources::from_process(arguments.config.clone(), arguments.set.clone());
-    let loaded = load(&sources).and_then(|loaded| loaded.require_bank().map(|()| loaded));
-    let loaded = match loaded {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            writeln!(io::stderr(), "{error}")?;
-            return Ok(Exit::Settings);
-        }
-    };
+    let loaded = arguments.service.load()?;
     let config = loaded.file.as_ref().map_or_else(|| "none".to_owned(), |file| file.display().to_string());
     let (settings, warnings) = (loaded.settings.clone(), loaded.warnings.clone());
     let plan = app::Plan { settings, config, terminal: false, workings: app::Workings::default() };
-    let reload = Reload::new(sources, loaded);
+    let reload = Reload::new(arguments.service.sources(), loaded);
     serve(plan, &warnings, |log, control| reload.now(log, control))
 }
 

@@ -19,6 +19,14 @@ pub struct JsonFileSettings {
     pub directory: PathBuf,
 }
 
+impl JsonFileSettings {
+    /// The file of that bank.
+    #[must_use]
+    pub fn of(&self, bank: &str) -> PathBuf {
+        self.directory.join(format!("{bank}_status.json"))
+    }
+}
+
 const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
     Key { section: "json_file", name, kind, default, why }
 }

@@ -5,6 +5,10 @@
 macro_rules! store {
     ($backend:ty) => {
         impl Store for $backend {
+            fn schema(&self) -> Schema {
+                self.schema.clone()
+            }
+
             fn insert(&mut self, records: &[Record]) -> Result<(), StoreError> {
                 self.write(records)
             }
@@ -62,6 +66,7 @@ macro_rules! reading_imports {
         use crate::store::error::StoreError;
         use crate::store::export::{BankLine, BatteryLine, CellLine, Rows};
         use crate::store::history::{Asked, Point, Pruned, RawBank, RawBattery, Retention, Step};
+        use crate::store::migrate::Schema;
         use crate::store::reading::{PRUNED, reading};
         use crate::store::rows::LetterRow;
         use crate::store::writing::writing;

@@ -12,6 +12,21 @@ pub(super) const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqli
 /// be repeated, so that a half applied one is mended by the next start.
 pub(super) const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql");
 
+/// The schema of a database by its newest migration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schema {
+    /// As it was found; none: there were no tables.
+    pub found: Option<String>,
+    /// As it is since.
+    pub now: String,
+}
+
+impl Schema {
+    pub(super) fn of(applied: &[String], known: &[String]) -> Self {
+        Self { found: applied.iter().max().cloned(), now: known.last().cloned().unwrap_or_default() }
+    }
+}
+
 /// The versions that this program knows, in order.
 pub(super) fn versions<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Vec<String>
 where

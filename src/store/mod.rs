@@ -40,6 +40,7 @@ pub use error::{Class, StoreError};
 pub use export::Rows;
 pub use history::{Asked, Point, Pruned, Retention, Step};
 pub use mariadb::{Imported, MariaDb, Server};
+pub use migrate::Schema;
 pub use record::{Battery, Cell, Counter, Event, Identity, LogEntry, NotARecord, Record, Sweep, Whose};
 pub use rollup::{Minute, Minutes};
 pub use sqlite::SqliteFile;
@@ -51,6 +52,9 @@ const LETTERS_KEPT: i32 = 1000;
 
 /// Where history is kept. Every call blocks until it is done, and belongs on a thread that nobody waits for.
 pub trait Store: Send {
+    /// The schema that was found at the opening, and what it is now.
+    fn schema(&self) -> Schema;
+
     /// Stores records in their order, all of them or none, in one transaction. What is there already stays as it is.
     ///
     /// # Errors

@@ -32,6 +32,7 @@ pub struct SqliteFile {
     connection: SqliteConnection,
     known: Known,
     name: String,
+    schema: Schema,
 }
 
 writing!(SqliteConnection, |query| query);
@@ -64,7 +65,7 @@ impl SqliteFile {
                 Migrating::Harness(error) => failed(&diesel::result::Error::QueryBuilderError(error)),
             })?;
         }
-        Ok(Self { connection, known: Known::default(), name })
+        Ok(Self { connection, known: Known::default(), name, schema: Schema::of(&applied, &known) })
     }
 
     fn write(&mut self, records: &[Record]) -> Result<(), StoreError> {

@@ -23,6 +23,7 @@ pub struct MariaDb {
     server: Server,
     connection: Option<MysqlConnection>,
     known: Known,
+    schema: Schema,
     /// What the predecessor's table requires, where it is written.
     legacy: Option<legacy::Required>,
 }
@@ -38,8 +39,13 @@ impl MariaDb {
     /// The server can't be reached, refuses us, is too old, offers no encryption where that is asked for, or holds
     /// what this version does not know.
     pub fn open(server: &Server) -> Result<Self, StoreError> {
-        let mut store =
-            Self { server: server.clone(), connection: None, known: Known::default(), legacy: None };
+        let mut store = Self {
+            server: server.clone(),
+            connection: None,
+            known: Known::default(),
+            schema: Schema::default(),
+            legacy: None,
+        };
         store.connected()?;
         Ok(store)
     }
@@ -65,12 +71,14 @@ impl MariaDb {
         let up_to_date = |connection: &mut MysqlConnection| {
             let applied = applied(connection).map_err(failed)?;
             migrate::refuse_newer(&name, &known, &applied)?;
-            Ok::<_, StoreError>(applied.len() == known.len())
+            Ok::<_, StoreError>((applied.len() == known.len(), Schema::of(&applied, &known)))
         };
-        if !up_to_date(connection)? {
+        let (is_up_to_date, schema) = up_to_date(connection)?;
+        self.schema = schema;
+        if !is_up_to_date {
             server.lock_schema(connection)?;
             // Another writer may have been at it while we waited.
-            if !up_to_date(connection)? {
+            if !up_to_date(connection)?.0 {
                 let pending = connection.pending_migrations(MYSQL);
                 let pending =
                     pending.map_err(|error| failed(diesel::result::Error::DeserializationError(error)))?;

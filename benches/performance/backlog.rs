@@ -1,0 +1,59 @@
+//! A backlog of the journal on its way to a server: weeks of outage, and how long until all of it is there.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use bankwatch::store::journal::{Bounds, Drain, Entry, Keeper, Kept, Next, Rhythm, Sink, SinkError};
+use bankwatch::store::{MariaDb, Minutes, Record, Store};
+
+use crate::store::{INTERVAL, sweep};
+
+/// Eleven and a half days at one each ten seconds.
+const SWEEPS: i64 = 100_000;
+const BOUNDS: Bounds = Bounds { disk_bytes: 4_000_000_000, memory_bytes: 0, age: Duration::MAX };
+
+struct Server(MariaDb);
+
+impl Sink for Server {
+    fn store(&mut self, batch: &[Kept]) -> Result<(), SinkError> {
+        let record = |kept: &Kept| Record::from_bytes(&kept.entry.payload).expect("what was kept");
+        let records: Vec<Record> = batch.iter().map(record).collect();
+        self.0.insert(&records).map_err(|error| SinkError::Away(error.to_string()))
+    }
+
+    fn bury(&mut self, _: &Kept, reason: &str) -> Result<(), SinkError> {
+        panic!("nothing is wrong with it: {reason}")
+    }
+}
+
+/// Fills a journal at `path` and drains it into `store`.
+pub fn measure(path: &Path, store: MariaDb) {
+    let mut keeper = Keeper::new(path, BOUNDS);
+    let mut minutes = Minutes::default();
+    let began = Instant::now();
+    for first in (0..SWEEPS).step_by(100) {
+        let records = (first..first + 100).flat_map(|n| sweep(n, &mut minutes));
+        let entry = |record: Record| Entry {
+            kind: "reading".into(),
+            bank: "pytes".into(),
+            taken_at_ms: record.at_ms(),
+            payload: record.to_bytes().expect("a record"),
+        };
+        keeper.keep(Instant::now(), None, records.map(entry).collect());
+    }
+    let (rows, megabytes, filled) =
+        (keeper.len(), keeper.bytes(Instant::now()) as f64 / 1e6, began.elapsed());
+    let (keeper, mut drain, mut server) = (Mutex::new(keeper), Drain::new(Rhythm::default()), Server(store));
+    let began = Instant::now();
+    while drain.step(&keeper, &mut server, Instant::now, 0.5).next != Next::Idle {}
+    let took = began.elapsed().as_secs_f64();
+    assert!(keeper.lock().expect("no panic").is_empty(), "all of it went");
+    println!(
+        "\n| a backlog of {SWEEPS} sweeps of 4 × 16 ({:.1} days) | |",
+        (SWEEPS * INTERVAL) as f64 / 86_400_000.0
+    );
+    println!("|---|---|");
+    println!("| in the journal | {rows} rows, {megabytes:.0} MB, filled in {:.0} s |", filled.as_secs_f64());
+    println!("| drained into MariaDB | {took:.0} s: {:.0} sweeps/s |", SWEEPS as f64 / took);
+}

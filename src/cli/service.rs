@@ -1,0 +1,37 @@
+//! Which service a verb is about: its settings.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::settings::{Loaded, SettingsError, Sources, load};
+
+/// Where the settings of the service are.
+#[derive(Clone, Debug, Args)]
+pub struct ServiceArguments {
+    /// The service's settings, or the predecessor's pytes_serial.cfg; else ./bankwatch.toml, then
+    /// /etc/bankwatch/bankwatch.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One of the service's settings; stands above all others
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl ServiceArguments {
+    /// All layers of settings with these on top.
+    #[must_use]
+    pub fn sources(&self) -> Sources {
+        Sources::from_process(self.config.clone(), self.set.clone())
+    }
+
+    /// The settings of a service that has a bank.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub fn load(&self) -> Result<Loaded, SettingsError> {
+        let loaded = load(&self.sources())?;
+        loaded.require_bank()?;
+        Ok(loaded)
+    }
+}

@@ -1,0 +1,239 @@
+//! `bankwatch db migrate | import-legacy | prune | export`, as typed, on both backends and beside a service that writes.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "support is shared with other tests")]
+
+#[path = "support/history.rs"]
+mod history;
+#[path = "support/mariadb.rs"]
+mod mariadb;
+#[path = "support/program.rs"]
+mod program;
+
+use std::fs;
+
+use bankwatch::store::Store;
+use history::{Backend, START, battery, sweep};
+use mariadb::{PASSWORD, USER};
+use tempfile::TempDir;
+
+/// Sweeps ten seconds apart, of two batteries with two cells.
+fn fill(store: &mut dyn Store, first_ms: i64, sweeps: i64) {
+    for n in 0..sweeps {
+        let batteries = [(1, "B1"), (2, "B2")].map(|(place, code)| battery(place, 2, n as i32, Some(code)));
+        store.insert(&[sweep("pytes", first_ms + n * 10_000, batteries.into())]).unwrap();
+    }
+}
+
+/// A folder with the settings of a service whose history is `backend`.
+struct House {
+    folder: TempDir,
+}
+
+/// Exit code, standard output, standard error.
+type Said = (i32, String, String);
+
+impl House {
+    fn with(url: &str, lines: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let settings = format!(
+            "[[bank]]\nname = \"pytes\"\nlink = \"/dev/none\"\n[database]\nurl = {url:?}\npassword = {PASSWORD:?}\n{lines}\n"
+        );
+        fs::write(folder.path().join("bankwatch.toml"), settings).unwrap();
+        Self { folder }
+    }
+
+    fn of(backend: &Backend, lines: &str) -> Self {
+        Self::with(&url(backend), lines)
+    }
+
+    fn says(&self, arguments: &[&str]) -> Said {
+        let output = program::program(self.folder.path()).arg("db").args(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    /// Standard output where all is well.
+    fn well(&self, arguments: &[&str]) -> String {
+        let said = self.says(arguments);
+        assert_eq!((said.0, said.2.as_str()), (0, ""), "{said:?}");
+        said.1
+    }
+
+    /// The error's line.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let (code, out, error) = self.says(arguments);
+        assert_eq!((code, out.as_str()), (1, ""), "{error}");
+        error
+    }
+}
+
+fn url(backend: &Backend) -> String {
+    match backend {
+        Backend::File { .. } => format!("sqlite:{}", backend.file().display()),
+        Backend::Server { server, database } => {
+            format!("mysql://{USER}@127.0.0.1:{}/{database}", server.port())
+        }
+    }
+}
+
+fn backends() -> impl Iterator<Item = Backend> {
+    [Backend::sqlite(), Backend::mariadb()].into_iter().flatten()
+}
+
+#[test]
+fn migrate_makes_the_tables_once_and_says_from_what_to_what() {
+    for backend in backends() {
+        let house = House::of(&backend, "");
+        let made = house.well(&["migrate"]);
+        assert!(made.contains("made with the schema 2026"), "{made}");
+        assert_eq!(backend.count("battery_reading"), 0);
+        let again = house.well(&["migrate"]);
+        assert!(again.contains("already"), "{again}");
+        let last = backend.ask("SELECT MAX(version) AS x FROM __diesel_schema_migrations").remove(0);
+        backend.run(&format!("DELETE FROM __diesel_schema_migrations WHERE version = '{last}'"));
+        backend.run(if matches!(backend, Backend::File { .. }) {
+            "DROP VIEW v_bank; DROP VIEW v_battery; DROP VIEW v_cell; DROP VIEW v_minute; DROP VIEW v_hour; DROP VIEW v_day"
+        } else {
+            "DROP VIEW v_day"
+        });
+        let brought = house.well(&["migrate"]);
+        assert!(brought.contains("brought from the schema 2026") && !brought.contains(PASSWORD), "{brought}");
+        assert_eq!(backend.count("v_day"), 0);
+    }
+}
+
+#[test]
+fn a_schema_of_a_later_version_is_refused_and_left_as_it_is() {
+    for backend in backends() {
+        let house = House::of(&backend, "");
+        house.well(&["migrate"]);
+        backend.run("INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231000000')");
+        for verb in [&["migrate"][..], &["prune"], &["export"]] {
+            let error = house.refused(verb);
+            assert!(error.contains("it was written by a later version"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn export_writes_every_row_of_a_span_once_below_the_names_of_its_columns() {
+    for backend in backends() {
+        let house = House::of(&backend, "");
+        fill(&mut *backend.open(), START, 20);
+        let all = house.well(&["export", "--csv"]);
+        let lines: Vec<&str> = all.lines().collect();
+        assert_eq!(lines.len(), 41);
+        assert!(
+            lines[0].starts_with("taken_at,bank,place,battery_id,barcode,voltage_v,current_a,"),
+            "{}",
+            lines[0]
+        );
+        assert!(
+            lines[1].starts_with("2026-11-22T06:05:00Z,pytes,1,") && lines[1].contains(",B1,52,-2.185,"),
+            "{}",
+            lines[1]
+        );
+        let span = ["--from", "2026-11-22T06:05:30Z", "--to", "2026-11-22T06:06:00Z"];
+        let some = house.well(&[&["export", "cells"][..], &span].concat());
+        assert_eq!(some.lines().count(), 1 + 3 * 2 * 2);
+        assert_eq!(
+            house.well(&["export", "banks", "--from", "1h"]).lines().count(),
+            1,
+            "nothing is that new"
+        );
+        let file = house.folder.path().join("banks.csv");
+        let told = house.well(&["export", "banks", "-o", "banks.csv"]);
+        assert_eq!(told, "20 rows written to banks.csv\n");
+        assert_eq!(fs::read_to_string(file).unwrap().lines().count(), 21);
+        let error = house.refused(&["export", "-o", "nowhere/batteries.csv"]);
+        assert!(error.contains("nowhere/batteries.csv can't be written"), "{error}");
+    }
+}
+
+#[test]
+fn prune_deletes_what_is_past_its_retention_and_counts_it_while_somebody_else_writes() {
+    for backend in backends() {
+        let house = House::of(&backend, "retention = \"90d\"\ncell_retention = \"0s\"");
+        let mut store = backend.open();
+        fill(&mut *store, START - 200 * 86_400_000, 300);
+        let now = jiff::Timestamp::now().as_millisecond();
+        fill(&mut *store, now - 10_000_000, 50);
+        let told = std::thread::scope(|scope| {
+            let writing = scope.spawn(|| fill(&mut *store, now - 5_000_000, 100));
+            let told = house.well(&["prune", "--shrink"]);
+            writing.join().unwrap();
+            told
+        });
+        assert!(told.starts_with("900 rows deleted from "), "{told}");
+        assert!(told.contains("batteries are kept 90 days, cells for ever"), "{told}");
+        let counts = ["bank_reading", "battery_reading", "cell_reading"].map(|table| backend.count(table));
+        assert_eq!(counts, [150, 300, 450 * 4]);
+        assert!(house.well(&["prune"]).starts_with("0 rows deleted"));
+    }
+}
+
+#[test]
+fn import_legacy_copies_the_predecessors_rows_by_its_own_settings_once() {
+    let Some(backend) = Backend::mariadb() else { return };
+    let Backend::Server { server, database } = &backend else { return };
+    backend.run(
+        "CREATE TABLE pwr_data (id int NOT NULL AUTO_INCREMENT PRIMARY KEY, record_time datetime NOT NULL DEFAULT current_timestamp(), \
+         power int, voltage float, current float, temperature decimal(11,0), soc int, basic_st varchar(11), volt_st varchar(11), \
+         current_st varchar(11), temp_st varchar(11), coul_st varchar(11), soh_st varchar(11), heater_st varchar(11), bat_events int, \
+         power_events int, sys_events int)",
+    );
+    backend.run(
+        "INSERT INTO pwr_data (record_time, power, voltage, soc) VALUES ('2026-11-20 06:00:00', 1, 53.01, 87), \
+         ('2026-11-20 06:00:00', 2, 53.02, 88), ('2026-11-20 06:00:05', NULL, 53.03, 88)",
+    );
+    let house = House::with("sqlite:other.db", "");
+    let predecessors = format!(
+        "[serial]\nserial_port = /dev/none\nserial_baudrate = 115200\nreading_freq = 5\n[battery_info]\npowers = 2\ncells = 16\n\
+         dev_name = pytes\n[Maria DB connection]\nSQL_active = true\nhost = 127.0.0.1\ndb_port = {}\nuser = {USER}\n\
+         password = {PASSWORD}\ndatabase = {database}\n",
+        server.port()
+    );
+    fs::write(house.folder.path().join("pytes_serial.cfg"), predecessors).unwrap();
+    let import = ["import-legacy", "--config", "pytes_serial.cfg"];
+    for _ in 0..2 {
+        assert_eq!(
+            house.well(&import),
+            "3 rows of pwr_data read, 2 are readings of the bank pytes now\n\
+             from 2026-11-20T06:00:00.001Z to 2026-11-20T06:00:00.002Z\n\
+             1 without a time or a place: left out\n"
+        );
+        assert_eq!(
+            backend.rows(&["place", "soc_percent"], "FROM battery_reading ORDER BY place"),
+            ["1 87", "2 88"]
+        );
+    }
+    let error = house.refused(&["import-legacy", "--bank", "other", "--config", "pytes_serial.cfg"]);
+    assert!(error.contains("there is no bank \"other\"; there is pytes"), "{error}");
+    let error = house.refused(&["import-legacy"]);
+    assert!(error.contains("mysql://user@host:port/database"), "{error}");
+}
+
+#[test]
+fn nothing_is_made_by_looking_and_wrong_settings_are_told_as_such() {
+    let house = House::with("sqlite:history.db", "");
+    for verb in ["prune", "export"] {
+        let error = house.refused(&[verb]);
+        assert!(error.contains("there is no history at") && error.contains("data_dir"), "{error}");
+    }
+    assert!(!house.folder.path().join("history.db").exists());
+    let (code, _, error) = House::with("sqlite:history.db", "retentoin = \"1d\"").says(&["prune"]);
+    assert_eq!(code, 78);
+    assert!(error.contains("did you mean database.retention?"), "{error}");
+    let (code, _, error) = house.says(&["export", "--from", "yesterdaily"]);
+    assert_eq!(code, 2);
+    assert!(error.contains("or so long ago: 7d"), "{error}");
+}
+
+#[test]
+fn a_server_that_does_not_let_us_in_is_told_with_its_remedy_and_without_the_password() {
+    let Some(Backend::Server { server, .. }) = Backend::mariadb() else { return };
+    let house = House::with(&format!("mysql://nobody@127.0.0.1:{}/pytes", server.port()), "");
+    let error = house.refused(&["migrate"]);
+    assert!(error.contains("check the user in database.url, and database.password"), "{error}");
+    assert!(!error.contains(PASSWORD), "{error}");
+}
