@@ -24,8 +24,11 @@ const SWEEP: Duration = Duration::from_secs(10);
 
 /// The answers of one sweep of a bank of one battery, or of a stack.
 fn hear(console: &mut Console, dialect: Dialect) -> Vec<(Command, Vec<u8>)> {
-    let questions = if dialect.is_stack() { ["pwr", "unit", "bat"] } else { ["pwr", "pwr 1", "bat 1"] };
-    questions.into_iter().map(|question| (question.parse().unwrap(), ask(console, question).heard)).collect()
+    let questions: &[&str] = match dialect.is_stack() {
+        true => &["pwr", "unit", "bat", "info", "stat"],
+        false => &["pwr", "pwr 1", "bat 1", "info 1", "stat 1"],
+    };
+    questions.iter().map(|question| (question.parse().unwrap(), ask(console, question).heard)).collect()
 }
 
 /// Statistics with the facts that the answers state, as the service holds them.

@@ -18,7 +18,9 @@ pub mod means;
 pub mod observer;
 pub mod plausibility;
 pub mod time_to_go;
+pub mod trend;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,10 +137,12 @@ impl Stats {
         service.withheld = self.withheld;
         passing.counters.count(&reading, &facts, most, ledger);
         let statistics = BankStatistics::of(&reading, &facts);
-        let paces = passing.time_to_go.paces(&reading, &statistics, &facts, &bank_facts, most);
+        let labelled = labelled(&reading, &facts, &bank_facts);
+        let paces = passing.time_to_go.paces(&reading, &statistics, &labelled, &bank_facts, most);
         let counters = &passing.counters;
-        passing.observer.observe(&reading, &statistics, &facts, |place| counters.identity(place), ledger);
-        let insight = self.insight(&reading, &facts, paces);
+        passing.observer.observe(&reading, &statistics, &labelled, |place| counters.identity(place), ledger);
+        let insight = self.insight(&reading, &labelled, paces);
+        drop(labelled);
         BankReport { reading, statistics, facts, bank_facts, insight, service, withheld }
     }
 
@@ -171,6 +175,7 @@ impl Stats {
                 identity,
                 pace,
                 health: health.unwrap_or_default(),
+                ..BatteryInsight::default()
             }
         };
         let batteries = reading.batteries.iter().zip(facts).zip(paces).map(battery).collect();
@@ -180,6 +185,20 @@ impl Stats {
             target_soc: *target_soc,
             pace,
             batteries,
+            ..Insight::default()
         }
     }
+}
+
+/// What flows through one battery of a stack flows through all, so a stack's capacity is that of each battery which
+/// states none itself.
+fn labelled<'a>(reading: &BankReading, facts: &'a [Facts], stack: &Facts) -> Cow<'a, [Facts]> {
+    if !reading.series() || stack.nominal_capacity.is_none() {
+        return Cow::Borrowed(facts);
+    }
+    let own = |facts: &Facts| Facts {
+        nominal_capacity: facts.nominal_capacity.or(stack.nominal_capacity),
+        ..facts.clone()
+    };
+    facts.iter().map(own).collect()
 }
