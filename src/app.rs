@@ -282,10 +282,10 @@ fn grow(
 ) -> io::Result<Tree> {
     let (mut tree, mut listeners) = (Tree::default(), Listeners::default());
     if plan.settings.json_file.enabled {
-        let (directory, deadline) = (plan.settings.json_file.directory.clone(), plan.workings.write_deadline);
+        let (settings, deadline) = (plan.settings.json_file.clone(), plan.workings.write_deadline);
         let log = log.clone();
         tree.live_output(supervisor, "json_file", move |slot, lifeline| {
-            JsonFileActor::new(directory, deadline, slot, log, lifeline)
+            JsonFileActor::new(settings, deadline, slot, log, lifeline)
         })?;
     }
     if plan.settings.mqtt.enabled {

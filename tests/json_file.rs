@@ -21,6 +21,7 @@ use bankwatch::console::transcript::Transcript;
 use bankwatch::messages::{Outlet, Slot};
 use bankwatch::model::reading::SweepKind;
 use bankwatch::model::report::BankReport;
+use bankwatch::settings::JsonFileSettings;
 use bankwatch::simulator::{Dialect, Simulation};
 use bankwatch::status::Status;
 use bankwatch::supervise::{Child, Policy, State, Supervisor};
@@ -189,9 +190,10 @@ struct Stand {
 impl Stand {
     fn keep(supervisor: &mut Supervisor, log: Logger) -> Self {
         let (folder, slot) = (tempdir().unwrap(), Slot::default());
-        let (directory, taken) = (folder.path().join("out"), slot.clone());
+        let settings = JsonFileSettings { enabled: true, directory: folder.path().join("out") };
+        let taken = slot.clone();
         let child = Child::new("json_file").capacity(1);
-        let make = move |lifeline| JsonFileActor::new(directory, DEADLINE, taken, log, lifeline);
+        let make = move |lifeline| JsonFileActor::new(settings, DEADLINE, taken, log, lifeline);
         let actor = supervisor.keep(child, make).unwrap();
         Self { folder, outlet: Outlet::newest_full(slot, actor.clone().recipient()), _actor: actor }
     }

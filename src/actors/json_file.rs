@@ -17,6 +17,7 @@ use slog::{Logger, info, warn};
 use crate::atomic_file::AtomicFile;
 use crate::messages::{Nudge, Slot};
 use crate::model::report::BankReport;
+use crate::settings::JsonFileSettings;
 use crate::status::Status;
 use crate::supervise::{Flush, Lifeline, Ping, Worker, WorkerError};
 use crate::trouble::{Took, Trouble, Why};
@@ -26,7 +27,7 @@ const MOST_ABANDONED: usize = 3;
 
 /// The file's writer.
 pub struct JsonFileActor {
-    directory: PathBuf,
+    settings: JsonFileSettings,
     /// How long one round of writing may take, and the rest after one that failed.
     deadline: Duration,
     slot: Slot,
@@ -49,16 +50,22 @@ struct Failed {
 }
 
 impl JsonFileActor {
-    /// Writes what `slot` holds into `directory`; a round of writing may take `deadline`.
+    /// Writes what `slot` holds where `settings` say; a round of writing may take `deadline`.
     #[must_use]
-    pub fn new(directory: PathBuf, deadline: Duration, slot: Slot, log: Logger, lifeline: Lifeline) -> Self {
+    pub fn new(
+        settings: JsonFileSettings,
+        deadline: Duration,
+        slot: Slot,
+        log: Logger,
+        lifeline: Lifeline,
+    ) -> Self {
         let worker = Worker::new("json file", MOST_ABANDONED);
         let (files, trouble) = (BTreeMap::new(), Trouble::new());
-        Self { directory, deadline, slot, log, lifeline, worker, files, trouble, will_retry: false }
+        Self { settings, deadline, slot, log, lifeline, worker, files, trouble, will_retry: false }
     }
 
     fn file(&mut self, bank: &Arc<str>) -> Arc<AtomicFile> {
-        let new = || Arc::new(AtomicFile::at(self.directory.join(format!("{bank}_status.json"))));
+        let new = || Arc::new(AtomicFile::at(self.settings.of(bank)));
         self.files.entry(bank.clone()).or_insert_with(new).clone()
     }
 
@@ -85,11 +92,12 @@ impl JsonFileActor {
             Err(error @ WorkerError::Exhausted { .. }) => {
                 self.slot.give_back(reports);
                 // The supervisor tries again every few minutes; until then readings cost nothing here.
-                self.lifeline.give_up(format!("writing to {} hangs: {error}", self.directory.display()));
+                self.lifeline
+                    .give_up(format!("writing to {} hangs: {error}", self.settings.directory.display()));
                 ctx.stop();
                 return;
             }
-            Err(error) => (error.to_string(), self.directory.clone(), reports),
+            Err(error) => (error.to_string(), self.settings.directory.clone(), reports),
         };
         self.slot.give_back(unwritten);
         self.tell(&reason, &target.display().to_string());

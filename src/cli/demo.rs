@@ -49,7 +49,7 @@ pub fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
         "A simulated bank of 4 batteries with 16 cells each.\n\
          console  {}\nstatus   {}\nlog      {}\nCtrl-C ends it.\n",
         bank.link(),
-        folder.join("demo_status.json").display(),
+        loaded.settings.json_file.of("demo").display(),
         folder.join("demo.log").display(),
     )?;
     let exit = run::serve(
