@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
 use broker::Broker;
 use listener::Listener;
-use mqtt_proxy::Proxy;
 use process::{memory, processor_time};
+use proxy::Proxy;
 use tempfile::TempDir;
 
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -27,11 +27,11 @@ mod broker;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/support/listener.rs"]
 mod listener;
-#[allow(dead_code, reason = "the tests use the rest")]
-#[path = "../tests/support/mqtt_proxy.rs"]
-mod mqtt_proxy;
 #[path = "support/process.rs"]
 mod process;
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/support/proxy.rs"]
+mod proxy;
 
 /// After this a service has announced all, said it again, and is in its stride.
 const STRIDE: Duration = Duration::from_secs(25);

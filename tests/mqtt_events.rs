@@ -12,19 +12,23 @@ mod listener;
 #[path = "support/mqtt_house.rs"]
 mod mqtt_house;
 #[allow(dead_code, reason = "each test file uses some of it")]
-#[path = "support/mqtt_proxy.rs"]
-mod mqtt_proxy;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/service.rs"]
 mod service;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/sweeps.rs"]
+mod sweeps;
 
 use bankwatch::settings::MqttSettings;
 use bankwatch::simulator::{SimulatorHandle, Word};
 use broker::Broker;
 use listener::{Heard, Listener};
-use mqtt_house::{bank, is_kept, service, sweeps};
-use mqtt_proxy::Proxy;
+use mqtt_house::{bank, is_kept, service};
+use proxy::Proxy;
 use serde_json::Value;
+use sweeps::sweeps;
 
 /// High voltage, low voltage.
 const HIGH: u32 = 0x2;

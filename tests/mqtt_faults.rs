@@ -15,10 +15,13 @@ mod listener;
 #[path = "support/mqtt_house.rs"]
 mod mqtt_house;
 #[allow(dead_code, reason = "each test file uses some of it")]
-#[path = "support/mqtt_proxy.rs"]
-mod mqtt_proxy;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/service.rs"]
 mod service;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/sweeps.rs"]
+mod sweeps;
 #[path = "support/until.rs"]
 mod until;
 
@@ -28,9 +31,10 @@ use std::time::{Duration, Instant};
 use bankwatch::settings::MqttSettings;
 use broker::{Broker, Setup, settings};
 use certificates::{Authority, Papers};
-use mqtt_house::{Sweeps, bank, flows, is_kept, service, sweeps};
-use mqtt_proxy::Proxy;
+use mqtt_house::{INTERVAL, bank, flows, is_kept, service};
+use proxy::Proxy;
 use service::{LONG, Service};
+use sweeps::{Sweeps, sweeps};
 use until::until;
 
 /// From the broker's return to the state of everything: what is promised.
@@ -80,7 +84,7 @@ async fn a_broker_killed_and_started_again_without_a_memory_is_told_everything_a
     let (bank, settings) = (bank(), broker.settings(""));
     let mut service = service(&bank, &broker.url(), "");
     is_kept(&settings).await;
-    let meanwhile = Sweeps::watch(&mut service);
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
     broker.kill();
     service.wait_for_line(&["connection refused"]);
     sweeps(&mut service, 10);
@@ -95,7 +99,7 @@ async fn a_broker_that_hangs_is_left_and_found_again_when_it_goes_on() {
     let (bank, settings) = (bank(), broker.settings(""));
     let mut service = service(&bank, &broker.url(), "");
     is_kept(&settings).await;
-    let meanwhile = Sweeps::watch(&mut service);
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
     broker.hang();
     service.wait_for_line(&["output away", "did not answer within 5s: it hangs"]);
     sweeps(&mut service, 5);
@@ -110,7 +114,7 @@ async fn a_connection_cut_in_the_middle_of_a_word_is_made_again() {
     let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
     let mut service = service(&bank, &proxy.url(), "legacy_topics = true");
     is_kept(&settings).await;
-    let meanwhile = Sweeps::watch(&mut service);
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
     // In what goes on, then in the greeting and in the looking around of a new connection.
     for bytes in [1, 25, 500] {
         let opened = proxy.opened();
@@ -127,7 +131,7 @@ async fn a_wrong_password_is_told_and_the_service_comes_up_by_itself_once_the_br
     let lines = "username = \"house\"\npassword = \"hunter2hunter2\"";
     let (bank, settings) = (bank(), broker.settings(lines));
     let mut service = service(&bank, &broker.url(), lines);
-    let meanwhile = Sweeps::watch(&mut service);
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
     service.wait_for_line(&["output away", "does not let user", "check [mqtt] username and password"]);
     sweeps(&mut service, 5);
     broker.kill();
@@ -162,7 +166,7 @@ async fn a_broker_with_the_wrong_certificate_is_told_nothing_until_it_has_a_good
     let lines = format!("ca_file = {:?}", broker.folder().join("ca.crt"));
     let bank = bank();
     let mut service = service(&bank, &url, &lines);
-    let meanwhile = Sweeps::watch(&mut service);
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
     service.wait_for_line(&["output away", "not for \\\"localhost\\\": write a name it is for"]);
     broker.kill();
     lay(&broker, &authority.signs_for(&["localhost"], -2 * DAY, -DAY));
@@ -182,7 +186,7 @@ async fn a_broker_that_is_not_there_at_the_start_is_waited_for() {
     let (bank, settings) = (bank(), broker.settings(""));
     broker.kill();
     let mut service = service(&bank, &broker.url(), "");
-    let meanwhile = Sweeps::watch(&mut service);
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
     // Pauses have grown to their longest by then.
     sweeps(&mut service, 30);
     broker.start_again();

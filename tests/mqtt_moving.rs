@@ -15,6 +15,9 @@ mod listener;
 mod mqtt_house;
 #[path = "support/service.rs"]
 mod service;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/sweeps.rs"]
+mod sweeps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -26,7 +29,8 @@ use bankwatch::mqtt::session::{Patience, Session};
 use bankwatch::settings::{AutoOr, CellLevel, MqttSettings};
 use broker::Broker;
 use listener::{Heard, Listener};
-use mqtt_house::{KEPT, bank, flows, is_kept, kept_at, service, sweeps};
+use mqtt_house::{KEPT, bank, flows, is_kept, kept_at, service};
+use sweeps::sweeps;
 
 /// 5 of the bank, 5 and 6 of each battery and its cells, 3 of each cell.
 const ENTITIES: usize = 5 + 2 * (5 + 6 + 16 * 3);

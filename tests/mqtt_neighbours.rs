@@ -11,20 +11,24 @@ mod listener;
 #[path = "support/mqtt_house.rs"]
 mod mqtt_house;
 #[allow(dead_code, reason = "each test file uses some of it")]
-#[path = "support/mqtt_proxy.rs"]
-mod mqtt_proxy;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/service.rs"]
 mod service;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/sweeps.rs"]
+mod sweeps;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bankwatch::settings::MqttSettings;
 use broker::Broker;
-use mqtt_house::{bank, is_kept, kept_at, sweeps};
-use mqtt_proxy::Proxy;
+use mqtt_house::{bank, is_kept, kept_at};
+use proxy::Proxy;
 use service::{LONG, Service};
+use sweeps::sweeps;
 
 /// Waits until the broker keeps these, and gives all that it keeps.
 async fn until_kept(settings: &MqttSettings, wanted: &[(&str, &str)]) -> BTreeMap<String, String> {

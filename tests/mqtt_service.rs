@@ -12,18 +12,22 @@ mod listener;
 #[path = "support/mqtt_house.rs"]
 mod mqtt_house;
 #[allow(dead_code, reason = "each test file uses some of it")]
-#[path = "support/mqtt_proxy.rs"]
-mod mqtt_proxy;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/service.rs"]
 mod service;
+#[allow(dead_code, reason = "each test file uses some of it")]
+#[path = "support/sweeps.rs"]
+mod sweeps;
 
 use bankwatch::mqtt::message::Message;
 use bankwatch::mqtt::session::{Patience, Session};
 use bankwatch::settings::{AutoOr, MqttSettings};
 use broker::{Broker, Setup};
 use listener::{Heard, Listener};
-use mqtt_house::{KEPT, bank, complete_at, is_kept, kept_at, loops, service, sweeps};
-use mqtt_proxy::Proxy;
+use mqtt_house::{KEPT, bank, complete_at, is_kept, kept_at, service};
+use proxy::Proxy;
+use sweeps::{loops, sweeps};
 
 /// Says one thing, as somebody else.
 async fn say(settings: &MqttSettings, message: Message) {

@@ -10,7 +10,7 @@ use bankwatch::mqtt::session::{Incoming, Patience, Session};
 use broker::{Broker, Setup, settings};
 use listener::Listener;
 use mqtt::{BRIEF, LONG, back, connected, lost, patient, session};
-use mqtt_proxy::Proxy;
+use proxy::Proxy;
 use tokio::time::timeout;
 
 #[allow(dead_code, reason = "each test file uses some of it")]
@@ -23,8 +23,8 @@ mod listener;
 #[path = "support/mqtt.rs"]
 mod mqtt;
 #[allow(dead_code, reason = "each test file uses some of it")]
-#[path = "support/mqtt_proxy.rs"]
-mod mqtt_proxy;
+#[path = "support/proxy.rs"]
+mod proxy;
 
 /// Many messages, each of which takes its time.
 fn many() -> Vec<Message> {

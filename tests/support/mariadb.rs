@@ -100,8 +100,13 @@ impl MariaDbServer {
 
     /// A connection of the test's own.
     pub fn connection(&self) -> MysqlConnection {
+        self.try_connection().unwrap()
+    }
+
+    /// The same, where the server is up.
+    pub fn try_connection(&self) -> Option<MysqlConnection> {
         let password: String = PASSWORD.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        MysqlConnection::establish(&format!("mysql://{USER}:{password}@127.0.0.1:{}/", self.port)).unwrap()
+        MysqlConnection::establish(&format!("mysql://{USER}:{password}@127.0.0.1:{}/", self.port)).ok()
     }
 
     /// Runs statements as the user who may do everything.

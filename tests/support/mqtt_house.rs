@@ -1,9 +1,6 @@
 //! A simulated bank, the real program on it, and what a broker must have heard of both.
 
 use std::collections::BTreeMap;
-use std::ffi::CStr;
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use bankwatch::mqtt::kept::kept;
@@ -11,8 +8,6 @@ use bankwatch::mqtt::message::Message;
 use bankwatch::mqtt::session::{Patience, Session};
 use bankwatch::settings::{AutoOr, MqttSettings};
 use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
-use rustix::io::Errno;
 
 use crate::listener::{Heard, Listener};
 use crate::service::{LONG, Service};
@@ -107,56 +102,4 @@ pub async fn is_kept(settings: &MqttSettings) {
         let Some(lacking) = KEPT.iter().find(|topic| !is_so(topic)) else { return };
         assert!(begun.elapsed() < LONG, "{lacking} is {:?}", found.get(*lacking));
     }
-}
-
-/// Looks whether sweeps go on and reach the file while something else is in trouble.
-pub struct Sweeps {
-    notes: OwnedFd,
-    loops: u64,
-    since: Instant,
-}
-
-impl Sweeps {
-    /// From now on.
-    pub fn watch(service: &mut Service) -> Self {
-        let notes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).expect("notes of files");
-        // The names come in turns: the same note twice running would be one.
-        let both = WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO;
-        inotify::add_watch(&notes, service.folder(), both).expect("a folder to watch");
-        Self { loops: loops(service), since: Instant::now(), notes }
-    }
-
-    /// Asserts that they came at their pace and that each was written.
-    pub fn went_on(self, service: &mut Service) {
-        const FILE: &CStr = c"bank_status.json";
-        let (loops, due) = (loops(service) - self.loops, self.since.elapsed().div_duration_f64(INTERVAL));
-        let (mut room, mut written) = ([MaybeUninit::uninit(); 4096], 0.0);
-        let mut notes = inotify::Reader::new(&self.notes, &mut room);
-        loop {
-            match notes.next() {
-                Ok(note) if note.file_name() == Some(FILE) => written += 1.0,
-                Ok(_) => {}
-                Err(Errno::AGAIN) => break,
-                Err(error) => panic!("{error}"),
-            }
-        }
-        // A busy machine is late now and then; who had to wait for the broker would miss nearly all.
-        let loops = f64::from(u32::try_from(loops).expect("a small number"));
-        assert!(loops > 0.5 * due, "{loops} sweeps where {due:.0} were due");
-        assert!(written > 0.8 * loops, "{written} of {loops} sweeps were written");
-    }
-}
-
-/// How many full sweeps there were, by the file.
-pub fn loops(service: &mut Service) -> u64 {
-    let status = service.wait("a first reading", |_| None);
-    status["serial_stat"]["loops"].as_u64().expect("a number of sweeps")
-}
-
-/// Waits for so many more full sweeps.
-pub fn sweeps(service: &mut Service, more: u64) {
-    let wanted = loops(service) + more;
-    service.wait("more sweeps", |status| {
-        (status["serial_stat"]["loops"].as_u64() < Some(wanted)).then(|| format!("not {wanted} yet"))
-    });
 }

@@ -16,6 +16,8 @@ pub const LONG: Duration = Duration::from_secs(40);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
+const SETTINGS: &str = "bankwatch.toml";
+
 /// A running `bankwatch run`, ended by its own id when dropped.
 pub struct Service {
     child: Child,
@@ -32,32 +34,40 @@ impl Service {
 
     /// The same on a bank of another name.
     pub fn start_named(bank: &str, link: &str, settings: &str) -> Self {
+        Self::start_with(bank, link, settings, "enabled = false")
+    }
+
+    /// The same with a history: `database` are the lines of its section.
+    #[allow(dead_code, reason = "each test file uses some of it")]
+    pub fn start_keeping(link: &str, settings: &str, database: &str) -> Self {
+        Self::start_with("bank", link, settings, database)
+    }
+
+    fn start_with(bank: &str, link: &str, settings: &str, database: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the service");
-        let file = folder.path().join("bankwatch.toml");
         let text = format!(
             "data_dir = {:?}\n[[bank]]\nname = {bank:?}\nlink = {link:?}\n{settings}\n[json_file]\n\
-             enabled = true\n[database]\nenabled = false\n[http]\nenabled = false\n[log]\nlevel = \"info\"\n",
+             enabled = true\n[database]\n{database}\n[http]\nenabled = false\n[log]\nlevel = \"info\"\n",
             folder.path()
         );
-        std::fs::write(&file, text).expect("the settings can be written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bankwatch"));
-        command.arg("run").arg("--config").arg(&file).current_dir(folder.path());
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("BANKWATCH") || text.ends_with("_DIRECTORY") {
-                command.env_remove(name);
-            }
-        }
-        let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-        let mut child = spawned.expect("the program can be started");
+        std::fs::write(folder.path().join(SETTINGS), text).expect("the settings can be written");
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let (errors, kept) = (child.stderr.take().expect("its log is piped"), Arc::clone(&lines));
-        let reader = thread::spawn(move || {
-            for line in BufReader::new(errors).lines().map_while(Result::ok) {
-                kept.lock().expect("no reader panics").push(line);
-            }
-        });
+        let (child, reader) = spawn(folder.path(), &lines);
         Self { child, folder, lines, reader: Some(reader) }
+    }
+
+    /// Ends it as a power cut would.
+    #[allow(dead_code, reason = "each test file uses some of it")]
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("and reaped");
+    }
+
+    /// Starts it again on what it has left; its log goes on.
+    #[allow(dead_code, reason = "each test file uses some of it")]
+    pub fn start_again(&mut self) {
+        let (child, reader) = spawn(self.folder.path(), &self.lines);
+        (self.child, self.reader) = (child, Some(reader));
     }
 
     /// Where its files are.
@@ -144,4 +154,24 @@ impl Drop for Service {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+fn spawn(folder: &Path, lines: &Arc<Mutex<Vec<String>>>) -> (Child, JoinHandle<()>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bankwatch"));
+    command.arg("run").arg("--config").arg(folder.join(SETTINGS)).current_dir(folder);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("BANKWATCH") || text.ends_with("_DIRECTORY") {
+            command.env_remove(name);
+        }
+    }
+    let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child = spawned.expect("the program can be started");
+    let (errors, kept) = (child.stderr.take().expect("its log is piped"), Arc::clone(lines));
+    let reader = thread::spawn(move || {
+        for line in BufReader::new(errors).lines().map_while(Result::ok) {
+            kept.lock().expect("no reader panics").push(line);
+        }
+    });
+    (child, reader)
 }

@@ -1,4 +1,4 @@
-//! A way to a broker that can be watched, cut and held.
+//! A way to a server that can be watched, cut and held.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-/// In front of a broker on this machine.
+/// In front of a server on this machine.
 #[derive(Clone)]
 pub struct Proxy(Arc<Inner>);
 
 struct Inner {
     address: SocketAddr,
-    broker: u16,
+    server: u16,
     opened: AtomicUsize,
     sent: AtomicUsize,
-    /// Cuts the connection once so many more bytes were sent to the broker.
-    left: Mutex<Option<usize>>,
+    /// Cuts the connection once so many more bytes were sent to the server, or came from it.
+    left: [Mutex<Option<usize>>; 2],
     /// How often that has happened.
     cuts: AtomicUsize,
     is_held: (Mutex<bool>, Condvar),
@@ -24,15 +24,22 @@ struct Inner {
     is_shut: AtomicBool,
 }
 
+/// Which way bytes go.
+#[derive(Clone, Copy)]
+pub enum Way {
+    Out,
+    Back,
+}
+
 impl Proxy {
-    pub fn before(broker: u16) -> Self {
+    pub fn before(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let proxy = Self(Arc::new(Inner {
             address: listener.local_addr().unwrap(),
-            broker,
+            server,
             opened: AtomicUsize::new(0),
             sent: AtomicUsize::new(0),
-            left: Mutex::new(None),
+            left: [Mutex::new(None), Mutex::new(None)],
             cuts: AtomicUsize::new(0),
             is_held: (Mutex::new(false), Condvar::new()),
             inside: Mutex::new(Vec::new()),
@@ -47,12 +54,16 @@ impl Proxy {
         format!("mqtt://{}", self.0.address)
     }
 
+    pub fn port(&self) -> u16 {
+        self.0.address.port()
+    }
+
     /// How many connections there have been.
     pub fn opened(&self) -> usize {
         self.0.opened.load(Ordering::SeqCst)
     }
 
-    /// How many bytes were sent to the broker.
+    /// How many bytes were sent to the server.
     pub fn sent(&self) -> usize {
         self.0.sent.load(Ordering::SeqCst)
     }
@@ -66,7 +77,12 @@ impl Proxy {
 
     /// Cuts the connection on which the first byte beyond so many more is sent, and that one alone.
     pub fn cut_after(&self, bytes: usize) {
-        *self.0.left.lock().unwrap() = Some(bytes);
+        self.cut_on(Way::Out, bytes);
+    }
+
+    /// The same on either way: on the way back the server has done what was asked, and nobody hears of it.
+    pub fn cut_on(&self, way: Way, bytes: usize) {
+        *self.0.left[way as usize].lock().unwrap() = Some(bytes);
     }
 
     /// How often a connection was cut after so many bytes.
@@ -90,35 +106,39 @@ impl Proxy {
         if self.0.is_shut.load(Ordering::SeqCst) {
             return;
         }
-        let Ok(broker) = TcpStream::connect(("127.0.0.1", self.0.broker)) else { return };
+        let Ok(server) = TcpStream::connect(("127.0.0.1", self.0.server)) else { return };
         let both = |stream: &TcpStream| stream.try_clone().unwrap();
-        self.0.inside.lock().unwrap().extend([both(&client), both(&broker)]);
-        let (proxy, there) = (self.clone(), (both(&client), both(&broker)));
-        thread::spawn(move || proxy.carry_out(there.0, there.1));
-        thread::spawn(move || carry_back(broker, client));
+        self.0.inside.lock().unwrap().extend([both(&client), both(&server)]);
+        let (proxy, there) = (self.clone(), (both(&client), both(&server)));
+        thread::spawn(move || proxy.carry(Way::Out, there.0, there.1));
+        let proxy = self.clone();
+        thread::spawn(move || proxy.carry(Way::Back, server, client));
     }
 
-    fn carry_out(&self, mut client: TcpStream, mut broker: TcpStream) {
+    fn carry(&self, way: Way, mut from: TcpStream, mut to: TcpStream) {
         let mut chunk = [0; 1024];
-        while let Ok(taken @ 1..) = client.read(&mut chunk) {
-            let mut held = self.0.is_held.0.lock().unwrap();
-            while *held {
-                held = self.0.is_held.1.wait(held).unwrap();
+        while let Ok(taken @ 1..) = from.read(&mut chunk) {
+            if let Way::Out = way {
+                let mut held = self.0.is_held.0.lock().unwrap();
+                while *held {
+                    held = self.0.is_held.1.wait(held).unwrap();
+                }
             }
-            drop(held);
-            let pass = self.passes(taken);
-            self.0.sent.fetch_add(pass, Ordering::SeqCst);
-            if broker.write_all(&chunk[..pass]).is_err() || pass < taken {
+            let pass = self.passes(way, taken);
+            if let Way::Out = way {
+                self.0.sent.fetch_add(pass, Ordering::SeqCst);
+            }
+            if to.write_all(&chunk[..pass]).is_err() || pass < taken {
                 break;
             }
         }
-        let _ = client.shutdown(Shutdown::Both);
-        let _ = broker.shutdown(Shutdown::Both);
+        let _ = from.shutdown(Shutdown::Both);
+        let _ = to.shutdown(Shutdown::Both);
     }
 
     /// How many of the bytes that were taken go on; the first connection to have a byte too many is cut.
-    fn passes(&self, taken: usize) -> usize {
-        let mut left = self.0.left.lock().unwrap();
+    fn passes(&self, way: Way, taken: usize) -> usize {
+        let mut left = self.0.left[way as usize].lock().unwrap();
         let pass = left.map_or(taken, |left| taken.min(left));
         *left = left.map(|left| left - pass);
         if pass < taken {
@@ -127,10 +147,4 @@ impl Proxy {
         }
         pass
     }
-}
-
-fn carry_back(mut broker: TcpStream, mut client: TcpStream) {
-    let _ = std::io::copy(&mut broker, &mut client);
-    let _ = client.shutdown(Shutdown::Both);
-    let _ = broker.shutdown(Shutdown::Both);
 }
