@@ -30,7 +30,7 @@ use crate::actors::systemd::SystemdActor;
 use crate::actors::terminal::TerminalActor;
 use crate::console::assemble::assemble;
 use crate::console::review::Review;
-use crate::events::catalogue::CatalogueError;
+use crate::events::catalogue::{Catalogue, CatalogueError};
 use crate::events::plan::EventPlan;
 use crate::link::{Line, Link, LinkError};
 use crate::messages::{Nudge, Outlet, Queue, Reported, Slot};
@@ -144,16 +144,16 @@ pub enum AppError {
 /// # Errors
 /// It could not begin, or the port's chain can't go on.
 pub fn run(plan: Plan, log: &Logger, hangup: &dyn Fn(&Logger)) -> Result<(), AppError> {
-    let banks = plan
-        .settings
-        .banks
-        .iter()
-        .map(|settings| Bank::of(settings, &plan.settings.data_dir, &plan.workings));
-    let banks = banks.collect::<Result<Vec<_>, _>>()?;
     let (events, warnings) = EventPlan::of(&plan.settings, plan.workings.write_deadline)?;
     for warning in warnings {
         warn!(log, "settings warning"; "warning" => warning);
     }
+    let catalogue = match &events {
+        Some(events) => events.catalogue.clone(),
+        None => Arc::new(Catalogue::load(plan.settings.events.catalogue.as_deref())?.0),
+    };
+    let bank = |settings| Bank::of(settings, &plan.settings.data_dir, &plan.workings, &catalogue);
+    let banks = plan.settings.banks.iter().map(bank).collect::<Result<Vec<_>, _>>()?;
     actix::System::new().block_on(serve(plan, banks, events, log, hangup))
 }
 
@@ -214,11 +214,17 @@ pub struct Bank {
 }
 
 impl Bank {
-    /// What the settings say of a bank, whose counters are kept in `data_dir`.
+    /// What the settings say of a bank, whose counters are kept in `data_dir` and whose words mean what the catalogue
+    /// says.
     ///
     /// # Errors
     /// The link's text is none.
-    pub fn of(settings: &BankSettings, data_dir: &Path, workings: &Workings) -> Result<Self, AppError> {
+    pub fn of(
+        settings: &BankSettings,
+        data_dir: &Path,
+        workings: &Workings,
+        catalogue: &Arc<Catalogue>,
+    ) -> Result<Self, AppError> {
         let line = Line { baud: settings.baud, dtr: settings.dtr, rts: settings.rts };
         let link = Link::parse(&settings.link, line);
         let link = link.map_err(|error| AppError::Link { bank: settings.name.clone(), error })?;
@@ -234,6 +240,7 @@ impl Bank {
             batteries: counted,
             cells: settings.expected.and_then(|expected| expected.cells),
             target_soc: Percent(settings.target_soc.into()),
+            catalogue: catalogue.clone(),
             ledger: Some(LedgerFile {
                 path: data_dir.join(format!("{}_ledger.json", settings.name)),
                 every: KEEP_EVERY,

@@ -173,10 +173,15 @@ fn an_alarm_is_what_the_console_calls_wrong_and_nothing_else() {
     for change in seen_by_the_table {
         assert_eq!(alarm(|bank| change(&mut bank.batteries[0].measured)), (yes.clone(), yes.clone()));
     }
-    let seen_by_the_detail: [Change; 3] = [
+    let seen_by_the_detail: [Change; 6] = [
         |battery| battery.soh_state = Some(Word::new("Abnormal")),
         |battery| battery.coulomb_state = Some(Word::new("Abnormal")),
         |battery| battery.system_fault = Some(EventWord { bits: 0x400, names: Vec::new() }),
+        |battery| battery.power_events = Some(EventWord { bits: 0x0020_6002, names: Vec::new() }),
+        |battery| battery.battery_events = Some(EventWord { bits: 0x2, names: Vec::new() }),
+        |battery| {
+            battery.other_events = vec![("Cascade Status".into(), EventWord { bits: 1, names: Vec::new() })]
+        },
     ];
     for change in seen_by_the_detail {
         assert_eq!(alarm(|bank| change(&mut bank.batteries[0].measured)), (no.clone(), yes.clone()));

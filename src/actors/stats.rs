@@ -11,6 +11,8 @@ use actix::{
 };
 use slog::Logger;
 
+use crate::events::catalogue::Catalogue;
+use crate::events::decode::tell_standing;
 use crate::messages::{Outlet, Read};
 use crate::model::facts::{FactBook, FactSource};
 use crate::model::place::Place;
@@ -45,6 +47,8 @@ pub struct StatsSettings {
     pub cells: Option<u8>,
     /// The state of charge to which the time is told, beside full and empty.
     pub target_soc: Percent,
+    /// What event words and states mean.
+    pub catalogue: Arc<Catalogue>,
     /// Where the counters are kept. Without it they begin anew with each start.
     pub ledger: Option<LedgerFile>,
 }
@@ -100,7 +104,9 @@ impl StatsActor {
         self.count(reading, now);
         let facts = reading.batteries.iter().map(|battery| self.state.facts.of(battery.place)).collect();
         let bank_facts = self.state.bank_facts.of(Place::FIRST);
-        self.stats.report(reading.clone(), facts, bank_facts, self.state.counters)
+        let mut report = self.stats.report(reading.clone(), facts, bank_facts, self.state.counters);
+        tell_standing(&mut report, &self.settings.catalogue);
+        report
     }
 
     /// Reads or writes the ledger where that is due. Readings go on meanwhile.
@@ -179,6 +185,10 @@ impl Actor for StatsActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.keep(ctx);
+        // Where sweeps are rare, what the last one added would wait for the next.
+        if let Some(file) = &self.settings.ledger {
+            ctx.run_interval(file.every / 3, |actor, ctx| actor.keep(ctx));
+        }
     }
 }
 
@@ -229,6 +239,8 @@ mod tests {
     use crate::console::assemble::assemble;
     use crate::console::transcript::Transcript;
     use crate::model::facts::Facts;
+    use crate::model::reading::Measured;
+    use crate::model::units::{Milliamps, Millivolts};
 
     const INTERVAL: Duration = Duration::from_secs(10);
     const RARE: Duration = Duration::from_secs(900);
@@ -241,6 +253,7 @@ mod tests {
             batteries: None,
             cells: None,
             target_soc: Percent(20),
+            catalogue: Arc::default(),
             ledger: None,
         };
         StatsActor::new(settings, Logger::root(slog::Discard, slog::o!()), Vec::new())
@@ -248,6 +261,11 @@ mod tests {
 
     /// A sweep in which a stack said this of itself.
     fn stack(facts: &[(FactSource, Facts)]) -> BankReading {
+        BankReading { facts: facts.to_vec(), ..silence() }
+    }
+
+    /// A sweep in which nobody said anything.
+    fn silence() -> BankReading {
         let nothing = Transcript {
             bank: Arc::from("stack"),
             kind: SweepKind::Full,
@@ -257,7 +275,41 @@ mod tests {
             known: Vec::new(),
             exchanges: Vec::new(),
         };
-        BankReading { facts: facts.to_vec(), ..assemble(&nothing) }
+        assemble(&nothing)
+    }
+
+    #[test]
+    fn what_a_sweep_added_is_written_though_no_other_comes() {
+        let (folder, every) = (tempfile::tempdir().unwrap(), Duration::from_millis(300));
+        let path = folder.path().join("bank_ledger.json");
+        let ledger = LedgerFile { path: path.clone(), every, deadline: Duration::from_secs(5) };
+        let counted = || {
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            crate::stats::ledger::Ledger::from_bytes(&bytes).is_ok_and(|kept| kept.bank != Default::default())
+        };
+        actix::System::new().block_on(async {
+            let mut actor = actor();
+            actor.settings.ledger = Some(ledger.clone());
+            actor.keeping = Some(Keeping::of(ledger, actor.log.clone()));
+            actor.stats = Stats::new(INTERVAL);
+            let addr = actor.start();
+            let amperes = Measured {
+                voltage: Some(Millivolts(50_000)),
+                current: Some(Milliamps(20_000)),
+                ..Measured::default()
+            };
+            let began = Instant::now();
+            for after in [Duration::ZERO, INTERVAL] {
+                let stack = Some(amperes.clone());
+                let reading = BankReading { stack, began: began + after, ..silence() };
+                addr.send(Read(Arc::new(reading))).await.unwrap();
+            }
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while !counted() {
+                assert!(Instant::now() < deadline, "nothing was written");
+                tokio::task::yield_now().await;
+            }
+        });
     }
 
     #[test]

@@ -11,6 +11,8 @@ use jiff::tz::TimeZone;
 
 use crate::cli::exit::Exit;
 use crate::cli::sweep::{self, Unswept};
+use crate::events::catalogue::Catalogue;
+use crate::events::decode::tell_standing;
 use crate::link::{Line, Link};
 use crate::model::report::BankReport;
 use crate::settings::{BankSettings, LineEnd, Settings, Sources, load};
@@ -49,7 +51,8 @@ pub fn read(arguments: &ReadArguments) -> anyhow::Result<Exit> {
     let (statuses, exit) = match &arguments.link {
         Some(link) => {
             let line = Line { baud: arguments.baud, ..Line::default() };
-            let report = ask(Link::parse(link, line)?)?;
+            let mut report = ask(Link::parse(link, line)?)?;
+            tell_standing(&mut report, &Catalogue::load(None)?.0);
             for missing in &report.reading.missing {
                 writeln!(io::stderr(), "{:?}: {}", missing.command, missing.reason)?;
             }

@@ -6,10 +6,11 @@ use std::borrow::Cow;
 
 use crate::events::catalogue::Catalogue;
 use crate::model::event::{
-    ANSWERS, BATTERY, ERROR_CODE, EventLevel, LINK, POWER, PRESENCE, SYSTEM, Sign, WordName,
+    ANSWERS, BATTERY, ERROR_CODE, EventLevel, LINK, POWER, PRESENCE, SYSTEM, Sign, Standing, WordName,
 };
 use crate::model::event_word::EventWord;
 use crate::model::reading::Measured;
+use crate::model::report::BankReport;
 use crate::model::word::Word;
 
 /// What one word said: these conditions stand, and no other of this word does.
@@ -89,6 +90,27 @@ pub fn decode<'a>(measured: &'a Measured, whose: Whose, catalogue: &'a Catalogue
         }
     }
     said
+}
+
+/// Tells in a report what stands by its own answers.
+pub fn tell_standing(report: &mut BankReport, catalogue: &Catalogue) {
+    let standing = |measured: &Measured, whose: Whose| -> Vec<Standing> {
+        let said = decode(measured, whose, catalogue).into_iter();
+        said.flat_map(|Said { word, conditions }| {
+            conditions.into_iter().map(move |Condition { sign, level, text, .. }| Standing {
+                word: word.clone(),
+                sign,
+                level,
+                text: text.into_owned(),
+            })
+        })
+        .collect()
+    };
+    let BankReport { reading, insight, .. } = report;
+    insight.standing = reading.stack.iter().flat_map(|stack| standing(stack, Whose::Stack)).collect();
+    for (own, battery) in insight.batteries.iter_mut().zip(&reading.batteries) {
+        own.standing = standing(&battery.measured, Whose::Battery);
+    }
 }
 
 fn bits<'a>(word: WordName, said: &'a EventWord, catalogue: &'a Catalogue) -> Said<'a> {

@@ -81,6 +81,19 @@ impl fmt::Display for Sign {
     }
 }
 
+/// A condition that stands by what one reading says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Which word said it.
+    pub word: WordName,
+    /// What of that word.
+    pub sign: Sign,
+    /// How much it weighs.
+    pub level: EventLevel,
+    /// What it means.
+    pub text: String,
+}
+
 /// What happened to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::trend::Trend;
 use crate::model::units::{MilliampHours, Millivolts};
 
 /// The verdict on a battery, from bad to good; the worst of its reasons.
@@ -95,6 +96,8 @@ pub enum Reason {
         /// For so many days.
         days: f64,
     },
+    /// A figure changes faster than years explain.
+    Trend(Trend),
     /// So far it was watched for so many hours.
     TooEarly {
         /// Hours.
@@ -143,6 +146,7 @@ impl fmt::Display for Reason {
                  switched off"
             ),
             Self::NotFull { days } => write!(f, "it has not been full for {days:.0} days"),
+            Self::Trend(trend) => trend.fmt(f),
             Self::TooEarly { hours } => {
                 write!(f, "watched for {hours:.0} hours so far, a verdict takes a day")
             }
@@ -186,4 +190,6 @@ pub struct Health {
     pub days_since_full: Option<f64>,
     /// Charge taken out over its life, in times its nominal capacity.
     pub cycles_by_charge: Option<f64>,
+    /// Where its figures are heading, those of which enough is known.
+    pub trends: Vec<Trend>,
 }

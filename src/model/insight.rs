@@ -1,5 +1,7 @@
-//! What no single sweep can tell: energy and charge over the years, time to go, health.
+//! What a reading means beside its figures: what stands, and what no single sweep can tell: energy and charge over the
+//! years, time to go, health.
 
+use crate::model::event::Standing;
 use crate::model::health::Health;
 use crate::model::identity::Identity;
 use crate::model::pace::Pace;
@@ -29,6 +31,8 @@ pub struct Insight {
     pub target_soc: Percent,
     /// On its way to full or empty; nothing while it is idle.
     pub pace: Option<Pace>,
+    /// What stands of the stack itself, by the catalogue of events.
+    pub standing: Vec<Standing>,
     /// A value a battery, by place.
     pub batteries: Vec<BatteryInsight>,
 }
@@ -46,4 +50,6 @@ pub struct BatteryInsight {
     pub pace: Option<Pace>,
     /// How it is.
     pub health: Health,
+    /// What stands, by the catalogue of events; of words that this reading has not, nothing.
+    pub standing: Vec<Standing>,
 }

@@ -12,6 +12,7 @@ pub mod place;
 pub mod reading;
 pub mod report;
 pub mod statistics;
+pub mod trend;
 pub mod units;
 pub mod withheld;
 pub mod word;

@@ -1,15 +1,10 @@
 //! Whether something is wrong with a battery, and whether it is being balanced: each from what the console itself
 //! says, and `None` where it does not.
 
+use crate::model::event::EventLevel;
 use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence};
+use crate::model::report::BankReport;
 use crate::model::word::Word;
-
-/// States that are an alarm by themselves (protocol, section 11).
-const ALARMS: &[&str] = &["SysError", "Alarm", "Protect"];
-
-/// Words for how full a battery is. Empty and full are where it works, and `soc` shows them; a cell that is
-/// too low or too high says so in its voltage.
-const CHARGES: &[&str] = &["Normal", "Low", "High", "Full"];
 
 /// Whether the table shows something wrong: a state that is an alarm, or the voltage, the current or the temperature
 /// not being normal. For a stack, its own row; else any battery. `None` where a battery that is there did not say.
@@ -22,24 +17,22 @@ pub fn of_bank(reading: &BankReading) -> Option<bool> {
     any(there.map(|battery| of_words(&battery.measured)))
 }
 
-/// Whether anything that a full reading asks of a battery shows something wrong: its states, its charge and
-/// health, a system fault, a cell. `None` where nothing did and an answer about it is missing.
+/// Whether anything that a full reading asks of a battery shows something wrong: a bit or a state that the catalogue of
+/// events calls a warning, or a cell. `None` where nothing did and an answer about it is missing.
 #[must_use]
-pub fn of_battery(reading: &BankReading, battery: &BatteryReading) -> Option<bool> {
-    let measured = &battery.measured;
-    let further = [&measured.soh_state, &measured.cell_volt_state, &measured.cell_temp_state];
-    let wrong = further.into_iter().flatten().chain(&measured.system_alarm).any(not_normal)
-        || measured.coulomb_state.as_ref().is_some_and(|word| !CHARGES.contains(&word.as_str()))
-        || measured.system_fault.as_ref().is_some_and(|word| word.stands())
+pub fn of_battery(report: &BankReport, battery: &BatteryReading) -> Option<bool> {
+    let own = report.insight.batteries.get(battery.place.index());
+    let mut standing = own.into_iter().flat_map(|own| &own.standing);
+    let wrong = standing.any(|standing| standing.level == EventLevel::Warning)
         || battery.cells.iter().flatten().any(cell_is_wrong);
-    let all_answered = !reading.missing.iter().any(|missing| {
+    let all_answered = !report.reading.missing.iter().any(|missing| {
         let measures = missing.command.starts_with("pwr") || missing.command.starts_with("bat");
         measures && missing.battery.is_none_or(|place| place == battery.place)
     });
-    match of_words(measured) {
+    match battery.measured.base_state {
         _ if wrong => Some(true),
-        Some(false) if !all_answered => None,
-        said => said,
+        Some(_) if all_answered => Some(false),
+        _ => None,
     }
 }
 
@@ -55,8 +48,8 @@ pub fn balancing(battery: &BatteryReading) -> Option<bool> {
 /// What table, detail and stack all have.
 fn of_words(measured: &Measured) -> Option<bool> {
     let statuses = [&measured.volt_state, &measured.current_state, &measured.temp_state];
-    let wrong =
-        measured.base_state.as_ref().is_some_and(is_alarm) || statuses.into_iter().flatten().any(not_normal);
+    let wrong = measured.base_state.as_ref().is_some_and(Word::is_alarm)
+        || statuses.into_iter().flatten().any(not_normal);
     match measured.base_state {
         _ if wrong => Some(true),
         Some(_) => Some(false),
@@ -66,11 +59,7 @@ fn of_words(measured: &Measured) -> Option<bool> {
 
 fn cell_is_wrong(cell: &CellReading) -> bool {
     let statuses = [&cell.volt_state, &cell.current_state, &cell.temp_state];
-    cell.base_state.as_ref().is_some_and(is_alarm) || statuses.into_iter().flatten().any(not_normal)
-}
-
-fn is_alarm(state: &Word) -> bool {
-    ALARMS.contains(&state.as_str())
+    cell.base_state.as_ref().is_some_and(Word::is_alarm) || statuses.into_iter().flatten().any(not_normal)
 }
 
 fn not_normal(status: &Word) -> bool {

@@ -82,17 +82,18 @@ impl Mark {
 
 impl Cycles {
     /// Takes note of the state of charge with the counters of that moment, `at` seconds since 1970; `full` is the
-    /// console's own word.
-    pub fn note(&mut self, account: &Account, soc: Percent, full: bool, at: i64) {
+    /// console's own word. Answers what it held, in milliampere-hours, where a cycle that tells it ends here.
+    pub fn note(&mut self, account: &Account, soc: Percent, full: bool, at: i64) -> Option<f64> {
         if at < CLOCK_SET {
-            return;
+            return None;
         }
+        let mut held = None;
         if full || soc.0 >= FULL {
             self.last_full = Some(at);
         }
         let now = Mark::of(account, soc, at);
         if soc.0 >= TOP && !std::mem::replace(&mut self.at_top, true) {
-            self.close(&now);
+            held = self.close(&now);
             (self.began, self.deepest) = (Some(now), None);
         } else if soc.0 <= LEFT {
             self.at_top = false;
@@ -100,19 +101,21 @@ impl Cycles {
         if self.began.is_some() && self.deepest.is_none_or(|deepest| soc.0 < deepest.soc) {
             self.deepest = Some(now);
         }
+        held
     }
 
-    fn close(&mut self, now: &Mark) {
-        let (Some(top), Some(deepest)) = (self.began, self.deepest) else { return };
+    fn close(&mut self, now: &Mark) -> Option<f64> {
+        let (top, deepest) = (self.began?, self.deepest?);
         let depth = deepest.depth(&top);
         let (put_in, out) = (now.energy.0 - top.energy.0, now.energy.1 - top.energy.1);
         if depth >= DEEP_FOR_EFFICIENCY && now.seen_since(&top) && put_in > 0 {
             blend(&mut self.efficiency, out as f64 * 100.0 / put_in as f64);
         }
         let net = (deepest.charge.1 - top.charge.1) - (deepest.charge.0 - top.charge.0);
-        if depth >= DEEP_FOR_CAPACITY && deepest.seen_since(&top) && net > 0 {
-            blend(&mut self.capacity, net as f64 * 100.0 / f64::from(depth));
-        }
+        let told = depth >= DEEP_FOR_CAPACITY && deepest.seen_since(&top) && net > 0;
+        let held = told.then(|| net as f64 * 100.0 / f64::from(depth))?;
+        blend(&mut self.capacity, held);
+        Some(held)
     }
 
     /// What it held, over its last cycles.

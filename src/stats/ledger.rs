@@ -16,6 +16,7 @@ use crate::model::place::Place;
 use crate::stats::cycle::Cycles;
 use crate::stats::energy::Account;
 use crate::stats::health::Learned;
+use crate::stats::trend::Weeks;
 
 /// The version this program writes, and the newest it reads.
 const VERSION: u32 = 1;
@@ -44,6 +45,9 @@ pub struct BatteryBook {
     pub cycles: Cycles,
     /// What was learned of its health.
     pub learned: Learned,
+    /// Its figures week by week.
+    #[serde(default)]
+    pub weeks: Weeks,
     /// Seconds since 1970 when it was last seen; 0 where the clock was not set.
     pub last_seen: i64,
 }
@@ -103,7 +107,7 @@ impl Ledger {
         }
         let ledger: Self =
             serde_json::from_slice(body).map_err(|error| LedgerError::Damaged(error.to_string()))?;
-        let learned = ledger.batteries.values().all(|book| book.learned.sound());
+        let learned = ledger.batteries.values().all(|book| book.learned.sound() && book.weeks.sound());
         if learned && ledger.accounts().all(Account::sound) {
             Ok(ledger)
         } else {
@@ -129,7 +133,7 @@ impl Ledger {
         }
     }
 
-    /// Forgets what was learned of health; the counters stay.
+    /// Forgets what was learned of health; the counters stay, and the means of the weeks, which nothing brings back.
     pub fn forget_learned(&mut self) {
         self.batteries.values_mut().for_each(|book| book.learned = Learned::default());
     }

@@ -18,6 +18,7 @@ pub mod means;
 pub mod observer;
 pub mod plausibility;
 pub mod time_to_go;
+pub mod trend;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,6 +172,7 @@ impl Stats {
                 identity,
                 pace,
                 health: health.unwrap_or_default(),
+                ..BatteryInsight::default()
             }
         };
         let batteries = reading.batteries.iter().zip(facts).zip(paces).map(battery).collect();
@@ -180,6 +182,7 @@ impl Stats {
             target_soc: *target_soc,
             pace,
             batteries,
+            ..Insight::default()
         }
     }
 }

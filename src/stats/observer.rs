@@ -9,8 +9,9 @@ use crate::model::identity::Identity;
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
 use crate::model::statistics::BankStatistics;
+use crate::model::trend::Figure;
 use crate::model::units::Percent;
-use crate::stats::health::{Glance, Known, judge};
+use crate::stats::health::{FOLLOWED, Glance, Known, judge};
 use crate::stats::ledger::{BatteryBook, Ledger};
 
 /// From one look at a battery to the next, at least.
@@ -43,11 +44,13 @@ impl Observer {
             let Some(identity) = identity(battery.place) else { continue };
             let book = ledger.battery(identity);
             book.last_seen = at;
-            if let Some(soc) = battery.measured.soc {
-                book.cycles.note(&book.account, soc, is_full(battery), at);
+            let soc = battery.measured.soc;
+            let held = soc.and_then(|soc| book.cycles.note(&book.account, soc, is_full(battery), at));
+            if let Some(held) = held {
+                book.weeks.note(at, Figure::Capacity, held / 1_000.0);
             }
             if reading.kind == SweepKind::Full {
-                self.look(battery, facts, shared, reading.began, book);
+                self.look(battery, facts, shared, (reading.began, at), book);
             }
         }
         if let Some(soc) = statistics.soc {
@@ -60,7 +63,7 @@ impl Observer {
         battery: &BatteryReading,
         facts: &Facts,
         shared: Option<Shared>,
-        at: Instant,
+        (began, at): (Instant, i64),
         book: &mut BatteryBook,
     ) {
         let Some(cells) = &battery.cells else { return };
@@ -70,12 +73,13 @@ impl Observer {
             return;
         };
         let before = self.looked.get(&battery.place);
-        let since = before.map_or(Duration::ZERO, |before| at.saturating_duration_since(*before));
+        let since = before.map_or(Duration::ZERO, |before| began.saturating_duration_since(*before));
         if before.is_some() && since < LOOK_EVERY {
             return;
         }
-        self.looked.insert(battery.place, at);
-        book.learned.take(&Glance {
+        self.looked.insert(battery.place, began);
+        let before = book.learned.seen();
+        let spreads = book.learned.take(&Glance {
             cells,
             current: current.amperes(),
             capacity,
@@ -83,6 +87,16 @@ impl Observer {
             seconds: since.as_secs_f64(),
             bank: shared.map(|shared| (shared.current, capacity / shared.capacity)),
         });
+        let soh = facts.soh.map(|soh| f64::from(soh.0));
+        let [rest, load] = spreads;
+        let seen = [(Figure::Soh, soh), (Figure::SpreadRest, rest), (Figure::SpreadLoad, load)];
+        // Where nothing new was learned, an old figure would pass for a steady one.
+        let fresh = book.learned.seen().into_iter().zip(before).map(|(seen, before)| seen > before);
+        let learned = book.learned.followed(capacity).into_iter().zip(fresh);
+        let learned = learned.map(|(value, fresh)| value.filter(|_| fresh));
+        for (figure, value) in seen.into_iter().chain(FOLLOWED.into_iter().zip(learned)) {
+            value.into_iter().for_each(|value| book.weeks.note(at, figure, value));
+        }
     }
 
     /// How a battery is, judged anew where there was something to `look` at.
@@ -98,7 +112,8 @@ impl Observer {
         if let Some((_, health)) = known {
             return health.clone();
         }
-        let health = judge(&book.learned, &Known { battery, facts, cycles: &book.cycles, at });
+        let health =
+            judge(&book.learned, &Known { battery, facts, cycles: &book.cycles, weeks: &book.weeks, at });
         self.health.insert(battery.place, (identity.clone(), health.clone()));
         health
     }

@@ -1,11 +1,14 @@
 //! What many sweeps tell, as keys of the document: counters of energy and charge, time to go, health.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::event::{EventLevel, Standing};
 use crate::model::health::Verdict;
 use crate::model::insight::{BatteryInsight, Insight, Turnover};
+use crate::model::trend::Trend;
 use crate::model::units::Percent;
 
 use super::decimal;
@@ -29,6 +32,9 @@ pub struct BankKeys {
     pub time_to_empty_h: Option<f64>,
     /// Hours until it is at the `target_soc` of the settings, as things go.
     pub time_to_target_h: Option<f64>,
+    /// What stands by a stack's own error code and states.
+    #[serde(default)]
+    pub standing: Vec<StandingKeys>,
 }
 
 /// A battery's keys.
@@ -56,6 +62,9 @@ pub struct DeviceKeys {
     pub time_to_empty_h: Option<f64>,
     /// Hours until it is at the `target_soc` of the settings, as things go.
     pub time_to_target_h: Option<f64>,
+    /// What stands by its event words and states.
+    #[serde(default)]
+    pub standing: Vec<StandingKeys>,
     /// The verdict.
     #[serde(default)]
     pub health: Verdict,
@@ -86,6 +95,56 @@ pub struct DeviceKeys {
     pub days_since_full: Option<f64>,
     /// Charge taken out over its life, in times its nominal capacity.
     pub cycles_by_charge: Option<f64>,
+    /// Where its figures are heading, by the figure with its unit.
+    #[serde(default)]
+    pub trend: BTreeMap<String, TrendKeys>,
+}
+
+/// A condition that stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingKeys {
+    /// Which word says so.
+    pub word: String,
+    /// The bit in hexadecimal, or the state.
+    pub sign: String,
+    /// `info` or `warning`.
+    pub level: EventLevel,
+    /// What it means.
+    pub text: String,
+}
+
+impl StandingKeys {
+    fn of(standing: &[Standing]) -> Vec<Self> {
+        let keys = |Standing { word, sign, level, text }: &Standing| Self {
+            word: word.to_string(),
+            sign: sign.to_string(),
+            level: *level,
+            text: text.clone(),
+        };
+        standing.iter().map(keys).collect()
+    }
+}
+
+/// Where a figure is heading, in its own unit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrendKeys {
+    /// How it changes in thirty days.
+    pub per_month: f64,
+    /// In 95 of 100 cases the truth lies no further away than this.
+    pub plus_minus: f64,
+    /// On how many weeks it stands.
+    pub weeks: u16,
+}
+
+impl TrendKeys {
+    fn of(trend: &Trend) -> Self {
+        let thousandths = |value: f64| (value * 1_000.0).round() / 1_000.0;
+        Self {
+            per_month: thousandths(trend.per_month),
+            plus_minus: thousandths(trend.plus_minus),
+            weeks: trend.weeks,
+        }
+    }
 }
 
 impl BankKeys {
@@ -100,6 +159,7 @@ impl BankKeys {
             time_to_full_h: insight.pace.and_then(|pace| pace.to_full()).map(hours),
             time_to_empty_h: insight.pace.and_then(|pace| pace.to_empty()).map(hours),
             time_to_target_h: insight.pace.and_then(|pace| pace.to_soc(insight.target_soc)).map(hours),
+            standing: StandingKeys::of(&insight.standing),
         }
     }
 }
@@ -120,6 +180,7 @@ impl DeviceKeys {
             time_to_full_h: insight.pace.and_then(|pace| pace.to_full()).map(hours),
             time_to_empty_h: insight.pace.and_then(|pace| pace.to_empty()).map(hours),
             time_to_target_h: insight.pace.and_then(|pace| pace.to_soc(target_soc)).map(hours),
+            standing: StandingKeys::of(&insight.standing),
             health: health.verdict,
             health_reasons: health.reasons.iter().map(ToString::to_string).collect(),
             lowest_cell: health.lowest.map(|steady| steady.cell),
@@ -134,6 +195,11 @@ impl DeviceKeys {
             current_share_percent: health.current_share.map(tenths),
             days_since_full: health.days_since_full.map(tenths),
             cycles_by_charge: health.cycles_by_charge.map(tenths),
+            trend: health
+                .trends
+                .iter()
+                .map(|trend| (trend.figure.key().to_owned(), TrendKeys::of(trend)))
+                .collect(),
         }
     }
 }

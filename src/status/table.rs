@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
+use crate::model::event::EventLevel;
 use crate::model::health::Verdict;
+use crate::status::insight::TrendKeys;
 use crate::status::{Cells, Device, Status};
 
 /// A column: its heading, its width, and what it shows of a battery and its cells.
@@ -22,6 +24,35 @@ const COLUMNS: &[Column] = &[
     ("events", 8, |device, _| events(device)),
 ];
 
+/// What many sweeps tell; a column in which no battery has anything is left out.
+const LONG_RUN: &[Column] = &[
+    ("battery", 7, |device, _| Some(device.power.to_string())),
+    ("health", 8, |device, _| Some(device.insight.health.word().to_owned())),
+    ("soh", 5, |device, _| device.soh.map(|soh| format!("{soh} %"))),
+    ("cycles", 6, |device, _| device.cycles.map(|cycles| cycles.to_string())),
+    ("charged", 13, |device, _| device.insight.energy_charged_kwh.map(|kwh| format!("{kwh:.3} kWh"))),
+    ("discharged", 13, |device, _| device.insight.energy_discharged_kwh.map(|kwh| format!("{kwh:.3} kWh"))),
+    ("efficiency", 10, |device, _| percent(device.insight.round_trip_efficiency_percent)),
+    ("capacity", 8, |device, _| device.insight.capacity_seen_ah.map(|held| format!("{held:.1} Ah"))),
+    ("share", 7, |device, _| percent(device.insight.current_share_percent)),
+    ("at rest", 7, |device, _| device.insight.spread_rest_mv.map(|spread| format!("{spread} mV"))),
+    ("under load", 10, |device, _| device.insight.spread_load_mv.map(|spread| format!("{spread} mV"))),
+    ("mostly lowest", 13, |device, _| mostly(device.insight.lowest_cell, device.insight.lowest_cell_percent)),
+    ("mostly highest", 14, |device, _| {
+        mostly(device.insight.highest_cell, device.insight.highest_cell_percent)
+    }),
+    ("balancing", 9, |device, _| percent(device.insight.balancing_percent)),
+    ("last full", 9, |device, _| device.insight.days_since_full.map(|days| format!("{days:.1} d"))),
+];
+
+fn percent(value: Option<f64>) -> Option<String> {
+    value.map(|value| format!("{value:.1} %"))
+}
+
+fn mostly(cell: Option<u16>, percent: Option<f64>) -> Option<String> {
+    Some(format!("#{} {:.0} %", cell?, percent?))
+}
+
 fn extreme(volts: Option<f64>, cell: Option<u16>) -> Option<String> {
     Some(format!("{:.3} V #{}", volts?, cell?))
 }
@@ -36,26 +67,51 @@ fn events(device: &Device) -> Option<String> {
     Some(if standing.is_empty() { "none".to_owned() } else { standing.join(" ") })
 }
 
-/// The bank as a table, and what speaks against a battery; with `cells` a line a battery with all its cells' voltages behind it.
+/// The bank as a table; below it, where they are known, what many sweeps tell, what stands and what speaks against a battery; with
+/// `cells` a line a battery with all its cells' voltages.
 #[must_use]
 pub fn render(status: &Status, cells: bool) -> String {
     let mut text = String::new();
     heading(&mut text, status);
-    let head: Vec<String> = COLUMNS.iter().map(|(name, width, _)| format!("{name:>width$}")).collect();
-    line(&mut text, &head.join("  "));
-    for device in &status.devices {
-        let own = status.cells_data.iter().find(|cells| cells.power == device.power);
-        let show =
-            |(_, width, show): &Column| pad(&plain(&show(device, own).unwrap_or_else(|| "-".into())), *width);
-        line(&mut text, &COLUMNS.iter().map(show).collect::<Vec<_>>().join("  "));
+    table(&mut text, status, COLUMNS.iter());
+    let known = |(_, _, show): &&Column| status.devices.iter().any(|device| show(device, None).is_some());
+    if status.insight.energy_charged_kwh.is_some() {
+        counted(&mut text, status);
+        table(&mut text, status, LONG_RUN.iter().filter(known));
     }
     for device in &status.devices {
+        standing_lines(&mut text, device);
         health_lines(&mut text, device);
+        trend_lines(&mut text, device);
     }
     for own in status.cells_data.iter().filter(|_| cells) {
         cell_lines(&mut text, own);
     }
     text
+}
+
+fn table<'a>(text: &mut String, status: &Status, columns: impl Iterator<Item = &'a Column> + Clone) {
+    let head: Vec<String> = columns.clone().map(|(name, width, _)| format!("{name:>width$}")).collect();
+    line(text, &head.join("  "));
+    for device in &status.devices {
+        let own = status.cells_data.iter().find(|cells| cells.power == device.power);
+        let show =
+            |(_, width, show): &Column| pad(&plain(&show(device, own).unwrap_or_else(|| "-".into())), *width);
+        line(text, &columns.clone().map(show).collect::<Vec<_>>().join("  "));
+    }
+}
+
+/// The bank's counters.
+fn counted(text: &mut String, status: &Status) {
+    let keys = &status.insight;
+    let unit = |value: Option<f64>, unit: &str| value.map(|value| format!("{value:.3} {unit}"));
+    let both = |into: Option<String>, out: Option<String>| Some(format!("{} in, {} out", into?, out?));
+    let parts = [
+        both(unit(keys.energy_charged_kwh, "kWh"), unit(keys.energy_discharged_kwh, "kWh")),
+        both(unit(keys.charge_in_ah, "Ah"), unit(keys.charge_out_ah, "Ah")),
+        percent(keys.round_trip_efficiency_percent).map(|share| format!("round trip {share}")),
+    ];
+    line(text, &format!("counted  {}", parts.into_iter().flatten().collect::<Vec<_>>().join("  ")));
 }
 
 fn heading(text: &mut String, status: &Status) {
@@ -82,6 +138,28 @@ fn health_lines(text: &mut String, device: &Device) {
         for reason in &device.insight.health_reasons {
             line(text, &format!("battery {}, {}: {}", device.power, verdict.word(), plain(reason)));
         }
+    }
+}
+
+/// What stands and deserves a look, in words.
+fn standing_lines(text: &mut String, device: &Device) {
+    for standing in device.insight.standing.iter().filter(|standing| standing.level == EventLevel::Warning) {
+        let (word, sign) = (plain(&standing.word), plain(&standing.sign));
+        line(text, &format!("battery {}, event: {} ({word} {sign})", device.power, plain(&standing.text)));
+    }
+}
+
+/// Where a figure is surely heading anywhere.
+fn trend_lines(text: &mut String, device: &Device) {
+    let sure = |(_, trend): &(&String, &TrendKeys)| trend.per_month.abs() > trend.plus_minus;
+    for (figure, TrendKeys { per_month, plus_minus, weeks }) in device.insight.trend.iter().filter(sure) {
+        let (place, figure) = (device.power, plain(figure));
+        line(
+            text,
+            &format!(
+                "battery {place}, trend: {figure} {per_month:+} a month (± {plus_minus}, {weeks} weeks)"
+            ),
+        );
     }
 }
 

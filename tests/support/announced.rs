@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bankwatch::events::catalogue::Catalogue;
+use bankwatch::events::decode::tell_standing;
 use bankwatch::model::event_word::EventWord;
 use bankwatch::model::facts::{FactSource, Facts};
 use bankwatch::model::place::Place;
@@ -155,7 +157,8 @@ pub fn missing(place: Place, command: &str) -> Missing {
 }
 
 pub fn parts_of(reading: BankReading, level: CellLevel) -> Vec<Part> {
-    let report = BankReport::of_one(reading);
+    let mut report = BankReport::of_one(reading);
+    tell_standing(&mut report, &Catalogue::load(None).unwrap().0);
     parts(&report, level)
 }
 

@@ -8,6 +8,7 @@ use bankwatch::actors::stats::StatsSettings;
 use bankwatch::app::Bank;
 use bankwatch::console::assemble::assemble;
 use bankwatch::console::review::Review;
+use bankwatch::events::catalogue::Catalogue;
 use bankwatch::link::{Line, Link};
 use bankwatch::model::units::Percent;
 use bankwatch::sweep::conversation::Patience;
@@ -48,6 +49,7 @@ pub fn house(link: &str) -> Bank {
         batteries: None,
         cells: None,
         target_soc: Percent(20),
+        catalogue: std::sync::Arc::new(Catalogue::load(None).unwrap().0),
         ledger: None,
     };
     Bank { serial, assemble, stats }

@@ -55,7 +55,7 @@ pub fn difference(path: &str, found: &Value, expected: &Value) -> Option<String>
     }
 }
 
-/// What only many sweeps tell, of the bank and of each battery: no answer says it.
+/// What only many sweeps tell, and what stands in words, of the bank and of each battery: no answer says it so.
 const COUNTED: &[&str] = &[
     "energy_charged_kwh",
     "energy_discharged_kwh",
@@ -65,6 +65,7 @@ const COUNTED: &[&str] = &[
     "time_to_full_h",
     "time_to_empty_h",
     "time_to_target_h",
+    "standing",
 ];
 /// The same, of each battery alone.
 const LEARNED: &[&str] = &[
@@ -85,6 +86,7 @@ const LEARNED: &[&str] = &[
     "current_share_percent",
     "days_since_full",
     "cycles_by_charge",
+    "trend",
 ];
 
 /// Takes out what only many sweeps tell; the first key that is not there.

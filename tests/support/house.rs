@@ -15,6 +15,7 @@ use bankwatch::actors::stats::StatsSettings;
 use bankwatch::app::Bank;
 use bankwatch::console::assemble::assemble;
 use bankwatch::console::review::Review;
+use bankwatch::events::catalogue::Catalogue;
 use bankwatch::link::{Line, Link};
 use bankwatch::messages::{Nudge, Outlet, Slot};
 use bankwatch::model::units::Percent;
@@ -91,6 +92,7 @@ impl Port {
             batteries: None,
             cells: None,
             target_soc: Percent(20),
+            catalogue: Arc::new(Catalogue::load(None).unwrap().0),
             ledger: None,
         };
         Bank { serial, assemble, stats }

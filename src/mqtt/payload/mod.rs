@@ -83,7 +83,7 @@ pub fn parts(
         }
         if let Some(detail) = detail(device).filter(|_| full) {
             let further = [
-                ("alarm", alarm::of_battery(&report.reading, battery).into()),
+                ("alarm", alarm::of_battery(report, battery).into()),
                 ("balancing", alarm::balancing(battery).into()),
             ];
             let detail = with(detail, further);

@@ -18,6 +18,7 @@ mod verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::model::reading::CellReading;
+use crate::model::trend::Figure;
 use crate::stats::means::Means;
 
 pub use verdict::{Known, judge};
@@ -44,6 +45,12 @@ const LOAD_CURRENT: f64 = 0.2;
 const COOL_CURRENT: f64 = 0.15;
 /// The bank's current that is enough to see who takes how much of it.
 const SHARED_CURRENT: f64 = 0.05;
+
+/// What is followed over weeks of that which many looks tell.
+pub const FOLLOWED: [Figure; 2] = [Figure::Resistance, Figure::Share];
+
+/// The spread of a battery's cells at one look, in millivolts, at rest and under load: nothing where it was neither.
+pub type Spreads = [Option<f64>; 2];
 
 /// What was learned of a battery so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -89,8 +96,8 @@ pub struct Glance<'a> {
 }
 
 impl Learned {
-    /// Learns from one look.
-    pub fn take(&mut self, glance: &Glance<'_>) {
+    /// Learns from one look, and tells the spread that it saw.
+    pub fn take(&mut self, glance: &Glance<'_>) -> Spreads {
         let seconds = glance.seconds.clamp(0.0, LONGEST);
         let rate = glance.current / glance.capacity;
         self.watched.take(&[1.0], seconds, DAY);
@@ -105,13 +112,20 @@ impl Learned {
             self.warmth.take(&deviations(degrees), seconds, DAY);
         }
         let Some(volts) = all(glance.cells, |cell| cell.voltage.map(|value| f64::from(value.0))) else {
-            return;
+            return Spreads::default();
         };
         let mild = degrees.is_none_or(|degrees| degrees.iter().all(|value| within(*value, MILD)));
-        self.take_cells(glance, rate, &volts, mild, seconds);
+        self.take_cells(glance, rate, &volts, mild, seconds)
     }
 
-    fn take_cells(&mut self, glance: &Glance<'_>, rate: f64, volts: &[f64], mild: bool, seconds: f64) {
+    fn take_cells(
+        &mut self,
+        glance: &Glance<'_>,
+        rate: f64,
+        volts: &[f64],
+        mild: bool,
+        seconds: f64,
+    ) -> Spreads {
         let (lowest, highest) = extremes(volts);
         let mut marks = vec![0.0; 2 * volts.len()];
         (marks[lowest], marks[volts.len() + highest]) = (1.0, 1.0);
@@ -125,19 +139,19 @@ impl Learned {
             self.bottom.take(&deviations, seconds, 4.0 * HOUR);
         }
         if !mild || !within(glance.soc, PLATEAU_SOC) {
-            return;
+            return Spreads::default();
         }
         let spread = volts[highest] - volts[lowest];
-        if self.resting_for >= REST_FOR {
-            self.rest.take(&[spread], seconds, DAY);
-        }
-        if rate.abs() >= LOAD_CURRENT {
-            self.load.take(&[spread], seconds, DAY);
+        let rest = Some(spread).filter(|_| self.resting_for >= REST_FOR);
+        let load = Some(spread).filter(|_| rate.abs() >= LOAD_CURRENT);
+        for (means, spread) in [(&mut self.rest, rest), (&mut self.load, load)] {
+            spread.into_iter().for_each(|spread| means.take(&[spread], seconds, DAY));
         }
         let current = glance.current;
         let line = [current, current * current].into_iter();
         let line = line.chain(deviations.iter().copied()).chain(deviations.iter().map(|off| off * current));
         self.plateau.take(&line.collect::<Vec<_>>(), seconds, 3.0 * DAY);
+        [rest, load]
     }
 
     fn take_share(&mut self, glance: &Glance<'_>, seconds: f64) {
@@ -147,6 +161,12 @@ impl Learned {
         if able && all.abs() * fair >= SHARED_CURRENT * glance.capacity {
             self.share.take(&[glance.current * all, all * all * fair], seconds, DAY);
         }
+    }
+
+    /// How long each of [`FOLLOWED`] was seen, in seconds.
+    #[must_use]
+    pub fn seen(&self) -> [f64; FOLLOWED.len()] {
+        [&self.plateau, &self.share].map(Means::seconds)
     }
 
     /// Whether it can have come from looks.

@@ -3,9 +3,11 @@
 use crate::model::facts::Facts;
 use crate::model::health::{Health, Reason, Steady, Verdict};
 use crate::model::reading::BatteryReading;
+use crate::model::trend::{Figure, Trend};
 use crate::model::units::Millivolts;
 use crate::stats::cycle::Cycles;
-use crate::stats::health::{DAY, HOUR, Learned};
+use crate::stats::health::{DAY, FOLLOWED, HOUR, Learned};
+use crate::stats::trend::Weeks;
 
 /// Where a figure begins to deserve attention, and where it will not mend itself.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +50,8 @@ pub struct Known<'a> {
     pub facts: &'a Facts,
     /// Its cycles.
     pub cycles: &'a Cycles,
+    /// Its figures week by week.
+    pub weeks: &'a Weeks,
     /// Seconds since 1970.
     pub at: i64,
 }
@@ -72,6 +76,9 @@ pub fn judge(learned: &Learned, known: &Known<'_>) -> Health {
     let days_since_full = known.cycles.days_since_full(known.at);
     let long = days_since_full.filter(|days| *days > NOT_FULL);
     found.extend(long.map(|days| (Verdict::Watch, Reason::NotFull { days })));
+    let trends: Vec<Trend> = known.weeks.trends().collect();
+    let harmful = trends.iter().copied().filter(|trend| is_harmful(trend, known.facts));
+    found.extend(harmful.map(|trend| (Verdict::Watch, Reason::Trend(trend))));
     let watched = learned.watched.seconds();
     if found.is_empty() && watched < DAY {
         found.push((Verdict::Unknown, Reason::TooEarly { hours: watched / HOUR }));
@@ -92,7 +99,24 @@ pub fn judge(learned: &Learned, known: &Known<'_>) -> Health {
         current_share,
         days_since_full,
         cycles_by_charge: cycles_by_charge(known.facts),
+        trends,
     }
+}
+
+/// Whether a figure surely goes the wrong way so fast that years don't explain it: what is added or lost in a month is a
+/// fifth or more of what is worth watching, and twice what the seasons do.
+fn is_harmful(trend: &Trend, facts: &Facts) -> bool {
+    let Some(capacity) = facts.nominal_capacity.map(|capacity| capacity.ampere_hours()) else { return false };
+    let (toward, most) = match trend.figure {
+        Figure::Capacity => (-1.0, capacity * 0.02),
+        Figure::Soh => (-1.0, 2.0),
+        Figure::SpreadRest => (1.0, 5.0),
+        Figure::Resistance if capacity > 0.0 => (1.0, 10.0 / capacity),
+        Figure::Share => (-1.0, 5.0),
+        // It follows the current, which follows the seasons.
+        Figure::SpreadLoad | Figure::Resistance => return false,
+    };
+    trend.per_month * toward - trend.plus_minus >= most
 }
 
 type Found = Vec<(Verdict, Reason)>;
@@ -157,6 +181,15 @@ fn cells(learned: &Learned, facts: &Facts, found: &mut Found) {
         } else if offset.abs() >= OFFSET {
             found.push((Verdict::Watch, Reason::VoltageSensor { cell, off: offset }));
         }
+    }
+}
+
+impl Learned {
+    /// The figures of [`FOLLOWED`] for a battery of so many ampere-hours, as far as they are known.
+    #[must_use]
+    pub fn followed(&self, capacity: f64) -> [Option<f64>; FOLLOWED.len()] {
+        let slopes = plateau(self, capacity).into_iter().filter_map(|(_, slope)| slope);
+        [slopes.reduce(f64::max), share(self)]
     }
 }
 

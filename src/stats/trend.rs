@@ -1,0 +1,184 @@
+//! Where the figures of a battery's health are heading: a mean a week, and a straight line through the means.
+//!
+//! ```text
+//!      ┤ ·                    · a week's mean
+//!      ┤╲  ·                  ╲ least squares
+//!      ┤  ╲·  ·
+//!      ┤     ╲  ·             ± from how far the means lie beside the line (Student's t, 95 %)
+//!      ┤    ·   ╲
+//!      └─┬──┬──┬──┬──► weeks
+//! ```
+//! The running means of a day or three that stand behind some figures make neighbouring days alike; weeks are
+//! nearly independent of one another, so the scatter about the line is an honest measure of how sure it is.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::trend::{Figure, Trend};
+use crate::stats::cycle::CLOCK_SET;
+
+/// Seconds of a week.
+const WEEK: i64 = 7 * 86_400;
+/// Half a year is kept: what was before says little of where things are heading now.
+const MOST_WEEKS: usize = 26;
+/// With fewer a line fits anything.
+const LEAST_WEEKS: usize = 4;
+/// Weeks of a month of thirty days.
+const MONTH: f64 = 30.0 / 7.0;
+
+/// The weekly means of one battery.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weeks {
+    /// Seconds since 1970 when the week in hand began.
+    began: Option<i64>,
+    now: [Mean; Figure::COUNT],
+    past: VecDeque<Week>,
+}
+
+/// A week that is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Week {
+    began: i64,
+    of: [Option<f32>; Figure::COUNT],
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mean {
+    count: u32,
+    mean: f64,
+}
+
+impl Weeks {
+    /// Takes a value that was seen `at` seconds since 1970; before the clock is set nothing is taken.
+    pub fn note(&mut self, at: i64, figure: Figure, value: f64) {
+        if at < CLOCK_SET || !value.is_finite() {
+            return;
+        }
+        // A week that is not over yet was seen by a clock that was wrong.
+        self.past.retain(|week| week.began + WEEK <= at);
+        let began = *self.began.get_or_insert(at);
+        if at < began || at - began >= WEEK {
+            let of = std::mem::take(&mut self.now).map(|mean| (mean.count > 0).then_some(mean.mean as f32));
+            if at > began {
+                self.past.push_back(Week { began, of });
+                self.past.drain(..self.past.len().saturating_sub(MOST_WEEKS));
+            }
+            self.began = Some(at);
+        }
+        let Mean { count, mean } = &mut self.now[figure as usize];
+        *count = count.saturating_add(1);
+        *mean += (value - *mean) / f64::from(*count);
+    }
+
+    /// Where each figure is heading, of which enough is known.
+    pub fn trends(&self) -> impl Iterator<Item = Trend> {
+        Figure::ALL.into_iter().filter_map(|figure| self.trend(figure))
+    }
+
+    fn trend(&self, figure: Figure) -> Option<Trend> {
+        let week =
+            |week: &Week| Some((week.began as f64 / WEEK as f64, f64::from(week.of[figure as usize]?)));
+        let points: Vec<(f64, f64)> = self.past.iter().filter_map(week).collect();
+        let (weeks, count) = (u16::try_from(points.len()).ok()?, points.len() as f64);
+        if points.len() < LEAST_WEEKS {
+            return None;
+        }
+        let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+        let (at, value) = (mean(|point| point.0), mean(|point| point.1));
+        let spread: f64 = points.iter().map(|(x, _)| (x - at).powi(2)).sum();
+        let slope = points.iter().map(|(x, y)| (x - at) * (y - value)).sum::<f64>() / spread;
+        let beside: f64 = points.iter().map(|(x, y)| (y - value - slope * (x - at)).powi(2)).sum();
+        let scatter = (beside / (count - 2.0)).sqrt().max(coarseness(figure));
+        let plus_minus = student(count - 2.0) * scatter / spread.sqrt();
+        Some(Trend { figure, per_month: slope * MONTH, plus_minus: plus_minus * MONTH, weeks })
+    }
+
+    /// Whether it can have come from values.
+    #[must_use]
+    pub fn sound(&self) -> bool {
+        let past = self.past.iter().flat_map(|week| week.of).flatten().map(f64::from);
+        self.now.iter().map(|mean| mean.mean).chain(past).all(f64::is_finite)
+    }
+}
+
+/// What is said in whole numbers is known no better than they are, however alike they look: the deviation of what
+/// rounding to one makes.
+fn coarseness(figure: Figure) -> f64 {
+    match figure {
+        Figure::Soh | Figure::SpreadRest | Figure::SpreadLoad => 1.0 / 12_f64.sqrt(),
+        Figure::Capacity | Figure::Resistance | Figure::Share => 0.0,
+    }
+}
+
+/// Student's t for 95 % either way, to a hundredth for two degrees of freedom and to a tenth for more.
+fn student(freedom: f64) -> f64 {
+    1.96 + 2.4 / freedom + 4.5 / freedom.powi(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400;
+
+    /// A value a day, beginning when clocks were right.
+    fn daily(values: impl IntoIterator<Item = f64>) -> Weeks {
+        let mut weeks = Weeks::default();
+        for (day, value) in (0..).zip(values) {
+            weeks.note(CLOCK_SET + day * DAY, Figure::SpreadRest, value);
+        }
+        weeks
+    }
+
+    fn only(weeks: &Weeks) -> Option<Trend> {
+        let mut trends = weeks.trends();
+        let first = trends.next();
+        assert_eq!(trends.next(), None);
+        first
+    }
+
+    #[test]
+    fn a_straight_line_is_found_with_its_slope_and_four_weeks_must_be_over() {
+        let rising = |days: i64| daily((0..days).map(|day| 5.0 + day as f64 / 3.0));
+        assert_eq!(only(&rising(28)), None);
+        let trend = only(&rising(29)).expect("four weeks are over");
+        assert!((trend.per_month - 10.0).abs() < 1e-3, "{trend:?}");
+        assert_eq!((trend.figure, trend.weeks), (Figure::SpreadRest, 4));
+        assert!(trend.plus_minus < 3.0, "{trend:?}");
+    }
+
+    #[test]
+    fn what_scatters_is_no_trend_and_half_a_year_is_kept() {
+        let scattered = daily((0..400).map(|day| if day / 7 % 2 == 0 { 10.0 } else { 20.0 }));
+        let trend = only(&scattered).expect("weeks enough");
+        assert!(trend.per_month.abs() < trend.plus_minus, "{trend:?}");
+        assert_eq!(usize::from(trend.weeks), MOST_WEEKS);
+    }
+
+    #[test]
+    fn whole_numbers_that_never_change_are_sure_to_their_own_coarseness_only() {
+        let trend = only(&daily([99.0; 60])).expect("weeks enough");
+        assert!(trend.per_month.abs() < 1e-9 && trend.plus_minus > 0.1, "{trend:?}");
+    }
+
+    #[test]
+    fn a_clock_that_is_not_set_or_was_wrong_leaves_nothing_behind() {
+        let mut weeks = daily((0..40).map(f64::from));
+        let right = weeks.clone();
+        weeks.note(0, Figure::SpreadRest, 1e6);
+        assert_eq!(weeks, right);
+        // A clock that was years ahead, for weeks, and is set right.
+        let mut wrong = Weeks::default();
+        for day in 0..40 {
+            wrong.note(CLOCK_SET + (4_000 + day) * DAY, Figure::Share, 50.0);
+        }
+        wrong.note(CLOCK_SET, Figure::Share, 100.0);
+        let mut fresh = Weeks::default();
+        fresh.note(CLOCK_SET, Figure::Share, 100.0);
+        assert_eq!(wrong, fresh);
+    }
+}

@@ -1,0 +1,61 @@
+//! What `bankwatch read` shows on a terminal of that which many sweeps tell, and that nothing is shown where nothing is known.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+#[path = "support/living.rs"]
+mod living;
+
+use std::time::Duration;
+
+use bankwatch::events::catalogue::Catalogue;
+use bankwatch::events::decode::tell_standing;
+use bankwatch::model::event_word::EventWord;
+use bankwatch::model::reading::SweepKind;
+use bankwatch::model::report::BankReport;
+use bankwatch::simulator::Bank;
+use bankwatch::status::{Status, table};
+use jiff::tz::TimeZone;
+use living::{Living, plan};
+
+const STEP: Duration = Duration::from_secs(300);
+const DAY: u32 = 24 * 12;
+
+fn text(mut report: BankReport) -> String {
+    tell_standing(&mut report, &Catalogue::load(None).unwrap().0);
+    table::render(&Status::of(&report, &TimeZone::UTC), false)
+}
+
+#[test]
+fn one_sweep_by_itself_is_a_line_a_battery_and_no_more() {
+    let living = Living::new(Bank::new(&plan(2, 3)), STEP);
+    let text = text(BankReport::of_one(living.reading(SweepKind::Full)));
+    assert_eq!(text.lines().count(), 1 + 1 + 2, "{text}");
+}
+
+#[test]
+fn counters_health_events_in_words_and_trends_stand_below_the_sweep() {
+    let mut living = Living::new(Bank::new(&plan(2, 3)).in_steps_of(40.0), STEP);
+    for step in 0..40 * DAY {
+        if step % DAY == 0 {
+            assert!(living.bank.set_cell_offset(2, 7, 0.004 + 0.000_5 * f64::from(step / DAY)));
+        }
+        living.live(STEP);
+        living.swept(SweepKind::Full, |_| {});
+    }
+    let text = text(living.swept(SweepKind::Full, |reading| {
+        reading.batteries[0].measured.power_events = Some(EventWord { bits: 0x0020_2006, names: Vec::new() });
+    }));
+    let line =
+        |words: &str| text.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{text}"));
+    assert!(line("counted").contains(" kWh in, ") && line("counted").contains(" Ah out"), "{text}");
+    let heading = line("health");
+    for column in ["charged", "discharged", "capacity", "share", "at rest", "mostly lowest", "last full"] {
+        assert!(heading.contains(column), "{text}");
+    }
+    assert!(!heading.contains("soh"), "nobody said any: {text}");
+    line("battery 1, event: High voltage alarm (power 0x2)");
+    assert!(!text.contains("Voltage normal") && !text.contains("Full charge"), "{text}");
+    line("battery 2, watch: cell 7 reads +");
+    line("battery 2, watch: the spread of its cells at rest rises by ");
+    line("battery 2, trend: spread_rest_mv +");
+    assert!(!text.contains("battery 1, trend: spread_rest_mv"), "{text}");
+}
