@@ -8,12 +8,13 @@ mod living;
 use std::thread;
 use std::time::Duration;
 
+use bankwatch::model::facts::Facts;
 use bankwatch::model::health::{Health, Reason, Verdict};
 use bankwatch::model::reading::SweepKind;
 use bankwatch::model::report::BankReport;
-use bankwatch::model::units::Percent;
+use bankwatch::model::units::{MilliampHours, Percent};
 use bankwatch::model::word::Word;
-use bankwatch::simulator::Bank;
+use bankwatch::simulator::{Bank, BankPlan};
 use living::{Living, plan};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -134,6 +135,27 @@ fn a_battery_behind_a_loose_cable_or_an_open_breaker_does_not_take_its_share() {
         assert!(percent < worst, "{percent} % behind {ohms} Ω");
         assert_eq!(health.verdict, verdict);
     }
+}
+
+#[test]
+fn a_cell_of_a_stack_is_named_though_the_stack_alone_states_a_capacity() {
+    let bank = Bank::new(&BankPlan { series: true, ..plan(3, 2) }).in_steps_of(40.0);
+    let mut living = Living::new(bank, MINUTE);
+    assert!(living.bank.add_cell_resistance(BATTERY, CELL, 0.001_2));
+    let stack = Facts { nominal_capacity: Some(MilliampHours(100_000)), ..Facts::default() };
+    let mut last = None;
+    for _ in 0..7 * DAY {
+        living.live(MINUTE);
+        let reading = living.reading(SweepKind::Full);
+        let nothing = vec![Facts::default(); 3];
+        last = Some(living.stats.report(reading, nothing, stack.clone(), Default::default()));
+    }
+    let report = last.unwrap();
+    let [Reason::Resistance { cell: 7, more }] = *accused(&report).reasons else {
+        panic!("{:?}", accused(&report).reasons)
+    };
+    assert!((more - 1.2).abs() < 0.2, "{more} mΩ where 1.2 were added");
+    assert_eq!(report.facts[0].nominal_capacity, None, "what nobody said is not told");
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub mod plausibility;
 pub mod time_to_go;
 pub mod trend;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,10 +137,12 @@ impl Stats {
         service.withheld = self.withheld;
         passing.counters.count(&reading, &facts, most, ledger);
         let statistics = BankStatistics::of(&reading, &facts);
-        let paces = passing.time_to_go.paces(&reading, &statistics, &facts, &bank_facts, most);
+        let labelled = labelled(&reading, &facts, &bank_facts);
+        let paces = passing.time_to_go.paces(&reading, &statistics, &labelled, &bank_facts, most);
         let counters = &passing.counters;
-        passing.observer.observe(&reading, &statistics, &facts, |place| counters.identity(place), ledger);
-        let insight = self.insight(&reading, &facts, paces);
+        passing.observer.observe(&reading, &statistics, &labelled, |place| counters.identity(place), ledger);
+        let insight = self.insight(&reading, &labelled, paces);
+        drop(labelled);
         BankReport { reading, statistics, facts, bank_facts, insight, service, withheld }
     }
 
@@ -185,4 +188,17 @@ impl Stats {
             ..Insight::default()
         }
     }
+}
+
+/// What flows through one battery of a stack flows through all, so a stack's capacity is that of each battery which
+/// states none itself.
+fn labelled<'a>(reading: &BankReading, facts: &'a [Facts], stack: &Facts) -> Cow<'a, [Facts]> {
+    if !reading.series() || stack.nominal_capacity.is_none() {
+        return Cow::Borrowed(facts);
+    }
+    let own = |facts: &Facts| Facts {
+        nominal_capacity: facts.nominal_capacity.or(stack.nominal_capacity),
+        ..facts.clone()
+    };
+    facts.iter().map(own).collect()
 }

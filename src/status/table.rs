@@ -32,6 +32,7 @@ const LONG_RUN: &[Column] = &[
     ("cycles", 6, |device, _| device.cycles.map(|cycles| cycles.to_string())),
     ("charged", 13, |device, _| device.insight.energy_charged_kwh.map(|kwh| format!("{kwh:.3} kWh"))),
     ("discharged", 13, |device, _| device.insight.energy_discharged_kwh.map(|kwh| format!("{kwh:.3} kWh"))),
+    ("to go", 13, |device, _| to_go(device.insight.time_to_full_h, device.insight.time_to_empty_h)),
     ("efficiency", 10, |device, _| percent(device.insight.round_trip_efficiency_percent)),
     ("capacity", 8, |device, _| device.insight.capacity_seen_ah.map(|held| format!("{held:.1} Ah"))),
     ("share", 7, |device, _| percent(device.insight.current_share_percent)),
@@ -44,6 +45,11 @@ const LONG_RUN: &[Column] = &[
     ("balancing", 9, |device, _| percent(device.insight.balancing_percent)),
     ("last full", 9, |device, _| device.insight.days_since_full.map(|days| format!("{days:.1} d"))),
 ];
+
+fn to_go(full: Option<f64>, empty: Option<f64>) -> Option<String> {
+    let hours = |hours: Option<f64>, to: &str| hours.map(|hours| format!("{hours:.1} h {to}"));
+    hours(full, "full").or_else(|| hours(empty, "empty"))
+}
 
 fn percent(value: Option<f64>) -> Option<String> {
     value.map(|value| format!("{value:.1} %"))
