@@ -126,7 +126,7 @@ impl StandingKeys {
 }
 
 /// Where a figure is heading, in its own unit.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrendKeys {
     /// How it changes in thirty days.
     pub per_month: f64,
@@ -134,6 +134,8 @@ pub struct TrendKeys {
     pub plus_minus: f64,
     /// On how many weeks it stands.
     pub weeks: u16,
+    /// All of it in a sentence.
+    pub text: String,
 }
 
 impl TrendKeys {
@@ -143,6 +145,7 @@ impl TrendKeys {
             per_month: thousandths(trend.per_month),
             plus_minus: thousandths(trend.plus_minus),
             weeks: trend.weeks,
+            text: trend.to_string(),
         }
     }
 }

@@ -155,17 +155,13 @@ fn standing_lines(text: &mut String, device: &Device) {
     }
 }
 
-/// Where a figure is surely heading anywhere.
+/// Where a figure is surely heading anywhere, unless that speaks against the battery and was told.
 fn trend_lines(text: &mut String, device: &Device) {
-    let sure = |(_, trend): &(&String, &TrendKeys)| trend.per_month.abs() > trend.plus_minus;
-    for (figure, TrendKeys { per_month, plus_minus, weeks }) in device.insight.trend.iter().filter(sure) {
-        let (place, figure) = (device.power, plain(figure));
-        line(
-            text,
-            &format!(
-                "battery {place}, trend: {figure} {per_month:+} a month (± {plus_minus}, {weeks} weeks)"
-            ),
-        );
+    let keys = &device.insight;
+    let sure = |trend: &&TrendKeys| trend.per_month.abs() > trend.plus_minus;
+    let new = |trend: &&TrendKeys| !keys.health_reasons.contains(&trend.text);
+    for trend in keys.trend.values().filter(sure).filter(new) {
+        line(text, &format!("battery {}, trend: {}", device.power, plain(&trend.text)));
     }
 }
 
