@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{ArgGroup, Args, ValueEnum};
 use jiff::Zoned;
 
-use crate::simulator::{Dialect, EventStyle, FaultRate, Faults, Simulation, UnknownDialect};
+use crate::simulator::{Dialect, EventStyle, FaultRate, Faults, Simulation, UnknownDialect, Word};
 
 /// How long it sleeps between two looks whether it shall stop.
 const LOOK: Duration = Duration::from_millis(100);
@@ -49,6 +49,9 @@ pub struct SimulateArgs {
     /// Faults, each with its probability for an answer: mute, garble, truncate, noise, slow, late, unplug
     #[arg(long, value_name = "KIND=RATE")]
     pub fault: Vec<FaultRate>,
+    /// A condition that stands on a battery: its place, battery, power, system or alarm, and the bits of that word
+    #[arg(long, value_name = "PLACE:WORD=BITS", value_parser = raised)]
+    pub raise: Vec<Raised>,
     /// What weather, scatter and faults follow from
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -87,6 +90,34 @@ impl From<EventWords> for EventStyle {
     }
 }
 
+/// Bits of an event word that stand from the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raised {
+    /// From 1.
+    place: usize,
+    word: Word,
+    bits: u32,
+}
+
+fn raised(written: &str) -> Result<Raised, String> {
+    let read = || {
+        let (place, (word, bits)) =
+            written.split_once(':').and_then(|(place, event)| Some((place, event.split_once('=')?)))?;
+        let word = match word {
+            "battery" => Word::Battery,
+            "power" => Word::Power,
+            "system" => Word::Fault,
+            "alarm" => Word::Alarm,
+            _ => return None,
+        };
+        let bits = u32::from_str_radix(bits.strip_prefix("0x")?, 16).ok()?;
+        Some(Raised { place: place.parse().ok()?, word, bits })
+    };
+    read().ok_or_else(|| {
+        "expected a place, one of battery, power, system and alarm, and bits in hexadecimal, such as 2:power=0x2".to_owned()
+    })
+}
+
 fn dialect(name: &str) -> Result<Dialect, UnknownDialect> {
     name.parse()
 }
@@ -105,6 +136,10 @@ pub(super) fn speed(written: &str) -> Result<f64, String> {
 /// A size that no bank has, a path or address that can't be opened, or a closed output.
 pub fn simulate(args: &SimulateArgs, out: &mut dyn Write, stop: impl Fn() -> bool) -> anyhow::Result<()> {
     let simulation = plan(args).start()?;
+    for Raised { place, word, bits } in args.raise.iter().copied() {
+        let raised = simulation.with_bank(|bank| bank.raise_event(place, word, bits));
+        ensure!(raised, "expected a place with a battery for an event, but found {place}");
+    }
     writeln!(out, "{}", simulation.link()).context("can't say what to connect to")?;
     out.flush().context("can't say what to connect to")?;
     while !stop() {
@@ -180,6 +215,22 @@ mod tests {
         assert!(told(&["--tcp", "x", "--dialect", "us9000"]).contains("pytes-v5"));
         assert!(told(&["--tcp", "x", "--fault", "garble=2"]).contains("rate from 0 to 1"));
         assert!(told(&["--tcp", "x", "--fault", "smoke=0.1"]).contains("truncate"));
+    }
+
+    #[test]
+    fn events_stand_from_the_start_and_where_nobody_is_there_are_none() {
+        let args =
+            parse(&["--tcp", "127.0.0.1:0", "--raise", "2:power=0x2", "--raise", "1:system=0x40"]).unwrap();
+        let read = args.raise.iter().map(|raised| (raised.place, raised.word, raised.bits));
+        assert_eq!(read.collect::<Vec<_>>(), [(2, Word::Power, 0x2), (1, Word::Fault, 0x40)]);
+        for wrong in ["power=0x2", "2:power", "2:power=2", "2:heat=0x2", "x:power=0x2", "2:power=0x100000000"]
+        {
+            let told = parse(&["--tcp", "x", "--raise", wrong]).unwrap_err().to_string();
+            assert!(told.contains("such as 2:power=0x2"), "{told}");
+        }
+        let args = parse(&["--tcp", "127.0.0.1:0", "--batteries", "2", "--raise", "9:power=0x2"]).unwrap();
+        let error = simulate(&args, &mut Vec::new(), || true).unwrap_err().to_string();
+        assert_eq!(error, "expected a place with a battery for an event, but found 9");
     }
 
     #[test]

@@ -148,7 +148,10 @@ impl fmt::Display for Reason {
             Self::NotFull { days } => write!(f, "it has not been full for {days:.0} days"),
             Self::Trend(trend) => trend.fmt(f),
             Self::TooEarly { hours } => {
-                write!(f, "watched for {hours:.0} hours so far, a verdict takes a day")
+                write!(
+                    f,
+                    "watched for {hours:.0} hours so far, a verdict takes a day of full sweeps with cells"
+                )
             }
         }
     }

@@ -59,9 +59,9 @@ impl Weeks {
             return;
         }
         // A week that is not over yet was seen by a clock that was wrong.
-        self.past.retain(|week| week.began + WEEK <= at);
+        self.past.retain(|week| week.began.saturating_add(WEEK) <= at);
         let began = *self.began.get_or_insert(at);
-        if at < began || at - began >= WEEK {
+        if at < began || at.saturating_sub(began) >= WEEK {
             let of = std::mem::take(&mut self.now).map(|mean| (mean.count > 0).then_some(mean.mean as f32));
             if at > began {
                 self.past.push_back(Week { began, of });

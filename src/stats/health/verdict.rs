@@ -103,8 +103,8 @@ pub fn judge(learned: &Learned, known: &Known<'_>) -> Health {
     }
 }
 
-/// Whether a figure surely goes the wrong way so fast that years don't explain it: what is added or lost in a month is a
-/// fifth or more of what is worth watching, and twice what the seasons do.
+/// Whether a figure surely goes the wrong way, so fast that a sound one would be worth watching within a year: wear alone
+/// takes many.
 fn is_harmful(trend: &Trend, facts: &Facts) -> bool {
     let Some(capacity) = facts.nominal_capacity.map(|capacity| capacity.ampere_hours()) else { return false };
     let (toward, most) = match trend.figure {
