@@ -15,8 +15,8 @@ fn main() {
             // Nothing is left to tell where standard error is gone.
             let exit = Exit::of(&error);
             let _ = match exit {
-                // A line a mistake, each with its file.
-                Exit::Settings => writeln!(io::stderr(), "{error}"),
+                // A line a mistake, each with its file; usage says of itself what it is.
+                Exit::Settings | Exit::Usage => writeln!(io::stderr(), "{error}"),
                 _ => writeln!(io::stderr(), "bankwatch: {error:#}"),
             };
             exit

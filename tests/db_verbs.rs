@@ -8,13 +8,22 @@ mod history;
 mod mariadb;
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/terminal.rs"]
+mod terminal;
 
 use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use bankwatch::store::Store;
-use history::{Backend, START, battery, sweep};
-use mariadb::{PASSWORD, USER};
+use bankwatch::model::reading::SweepKind;
+use bankwatch::store::{Minutes, Store};
+use history::{Backend, START, battery, report, sweep};
+use mariadb::{MariaDbServer, PASSWORD, USER};
 use tempfile::TempDir;
+use terminal::terminal;
 
 /// Sweeps ten seconds apart, of two batteries with two cells.
 fn fill(store: &mut dyn Store, first_ms: i64, sweeps: i64) {
@@ -46,8 +55,14 @@ impl House {
         Self::with(&url(backend), lines)
     }
 
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = program::program(self.folder.path());
+        command.arg("db").args(arguments);
+        command
+    }
+
     fn says(&self, arguments: &[&str]) -> Said {
-        let output = program::program(self.folder.path()).arg("db").args(arguments).output().unwrap();
+        let output = self.command(arguments).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
@@ -215,12 +230,25 @@ fn import_legacy_copies_the_predecessors_rows_by_its_own_settings_once() {
 
 #[test]
 fn nothing_is_made_by_looking_and_wrong_settings_are_told_as_such() {
-    let house = House::with("sqlite:history.db", "");
-    for verb in ["prune", "export"] {
-        let error = house.refused(&[verb]);
-        assert!(error.contains("there is no history at") && error.contains("data_dir"), "{error}");
+    for backend in backends() {
+        let house = House::of(&backend, "");
+        for verb in ["prune", "export"] {
+            let error = house.refused(&[verb]);
+            assert!(error.contains("there is no history at") && error.contains("data_dir"), "{error}");
+        }
+        match &backend {
+            Backend::File { .. } => assert!(!backend.file().exists()),
+            // It can still be made.
+            Backend::Server { server, database } => {
+                let error = house.refused(&["import-legacy"]);
+                assert!(
+                    error.contains(&format!("there is no history at 127.0.0.1:{}/{database}", server.port()))
+                );
+                server.run(&format!("CREATE DATABASE `{database}`"));
+            }
+        }
     }
-    assert!(!house.folder.path().join("history.db").exists());
+    let house = House::with("sqlite:history.db", "");
     let (code, _, error) = House::with("sqlite:history.db", "retentoin = \"1d\"").says(&["prune"]);
     assert_eq!(code, 78);
     assert!(error.contains("did you mean database.retention?"), "{error}");
@@ -230,10 +258,159 @@ fn nothing_is_made_by_looking_and_wrong_settings_are_told_as_such() {
 }
 
 #[test]
-fn a_server_that_does_not_let_us_in_is_told_with_its_remedy_and_without_the_password() {
-    let Some(Backend::Server { server, .. }) = Backend::mariadb() else { return };
-    let house = House::with(&format!("mysql://nobody@127.0.0.1:{}/pytes", server.port()), "");
-    let error = house.refused(&["migrate"]);
-    assert!(error.contains("check the user in database.url, and database.password"), "{error}");
-    assert!(!error.contains(PASSWORD), "{error}");
+fn what_is_wrong_with_a_server_is_told_with_its_remedy_and_without_the_password() {
+    let Some(server) = mariadb::shared() else { return };
+    server.run("CREATE USER 'visitor'@'%' IDENTIFIED BY 'p@ss:w/o;rd =%20#?'; CREATE DATABASE seen; GRANT SELECT ON seen.* TO 'visitor'@'%'");
+    let url = |user: &str, host: &str, port: u16, database: &str| {
+        format!("mysql://{user}@{host}:{port}/{database}")
+    };
+    let here = |user, database| url(user, "127.0.0.1", server.port(), database);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let old = MariaDbServer::start(&["--version=10.2.44-MariaDB"]).unwrap();
+    let tls = "tls = \"verify\"\ntls_ca = \"authorities\"";
+    for (url, lines, words) in [
+        (here("nobody", "d"), "", "check the user in database.url, and database.password"),
+        (here("visitor", "hidden"), "", "CREATE DATABASE `hidden`; GRANT ALL ON `hidden`.* TO 'visitor'"),
+        (here("visitor", "seen"), "", "lacks a right in the database \"seen\""),
+        (url(USER, "127.0.0.1", nobody, "d"), "", "that the server runs and listens there"),
+        (url(USER, "no-such-host.invalid", 3306, "d"), "", "no address is known"),
+        (url(USER, "127.0.0.1", old.port(), "d"), "", "at least MariaDB 10.3 or MySQL 8.0 is needed"),
+        (here(USER, "d"), tls, "asks for encryption, and the server 127.0.0.1:"),
+    ] {
+        let house = House::with(&url, lines);
+        fs::write(house.folder.path().join("authorities"), "").unwrap();
+        let error = house.refused(&["migrate"]);
+        assert!(error.contains(words) && !error.contains(PASSWORD), "{error}");
+    }
+}
+
+#[test]
+fn export_keeps_to_the_bank_the_battery_and_the_spans_that_are_asked_for() {
+    for backend in backends() {
+        let (house, mut store, mut minutes) = (House::of(&backend, ""), backend.open(), Minutes::default());
+        fill(&mut *store, START, 5);
+        store.insert(&[sweep("cellar", START, vec![battery(1, 1, 7, None)])]).unwrap();
+        for n in 0..90 {
+            let batteries = vec![battery(1, 2, 7, Some("B1")), battery(2, 2, 8, Some("B2"))];
+            let over = minutes.take(&report("pytes", START + n * 1000, SweepKind::Full, batteries));
+            store.insert(&over).unwrap();
+        }
+        store.insert(&minutes.close()).unwrap();
+        let rows = |arguments: &[&str]| house.well(&[&["export"], arguments].concat()).lines().count() - 1;
+        assert_eq!(rows(&[]), 11);
+        assert_eq!(rows(&["--bank", "cellar"]), 1);
+        assert_eq!(rows(&["--bank", "pytes", "--battery", "2"]), 5);
+        assert_eq!(rows(&["cells", "--battery", "2"]), 10);
+        assert_eq!(
+            ["minutes", "hours", "days"].map(|spans| rows(&[spans])),
+            [6, 3, 3],
+            "a bank and two batteries"
+        );
+        assert_eq!(rows(&["minutes", "--battery", "1"]), 2);
+        let minutes = house.well(&["export", "minutes"]);
+        assert!(
+            minutes.starts_with("started_at,bank,place,battery_id,barcode,samples,voltage_v,"),
+            "{minutes}"
+        );
+        let error = house.refused(&["export", "--bank", "attic"]);
+        assert!(error.contains("no bank \"attic\"; it has: cellar, pytes"), "{error}");
+        for (arguments, words) in [
+            (&["banks", "--battery", "1"][..], "rows of banks have no place"),
+            (&["--from", "1h", "--to", "2h"], "--from is not before --to"),
+            (&["packs"], "one of banks, batteries, cells, minutes, hours, days"),
+        ] {
+            let (code, out, error) = house.says(&[&["export"], arguments].concat());
+            assert_eq!((code, out.as_str()), (2, ""), "{error}");
+            assert!(error.starts_with("error: ") && error.contains(words), "{error}");
+        }
+    }
+}
+
+#[test]
+fn whatever_a_verb_does_nobody_who_writes_meanwhile_is_turned_away() {
+    for backend in backends() {
+        let mut store = backend.open();
+        let now = jiff::Timestamp::now().as_millisecond();
+        let old = |n: i64| {
+            let batteries = (1..=4).map(|place| battery(place, 16, n as i32, None)).collect();
+            sweep("pytes", now - 200 * 86_400_000 + n, batteries)
+        };
+        // 69 rows each: many steps of pruning.
+        (0..8).for_each(|n| store.insert(&(n * 50..n * 50 + 50).map(old).collect::<Vec<_>>()).unwrap());
+        let (house, is_over) = (House::of(&backend, ""), AtomicBool::new(false));
+        let written = thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut written = 0;
+                while !is_over.load(Ordering::SeqCst) {
+                    fill(&mut *store, now + written, 1);
+                    written += 1;
+                }
+                written
+            });
+            assert_eq!(house.well(&["export", "cells", "--to", "100d"]).lines().count(), 1 + 400 * 64);
+            assert!(house.well(&["migrate"]).contains("already"));
+            assert!(house.well(&["prune"]).starts_with("27600 rows deleted"));
+            is_over.store(true, Ordering::SeqCst);
+            writer.join().unwrap()
+        });
+        assert!(written > 10, "{written} sweeps");
+        assert_eq!(backend.count("bank_reading"), usize::try_from(written).unwrap());
+    }
+}
+
+#[test]
+fn what_the_service_wrote_into_the_old_table_is_not_imported_from_its_first_second_on() {
+    let Some(backend) = Backend::mariadb() else { return };
+    let house = House::of(&backend, "");
+    drop(backend.open());
+    let error = house.refused(&["import-legacy"]);
+    assert!(error.contains("no table pwr_data in 127.0.0.1:"), "{error}");
+    // Less than a minute after its start: no minute is over yet.
+    house.well(&["migrate", "--set", "database.legacy_table=true"]);
+    backend.open().insert(&[sweep("pytes", START + 300, vec![battery(1, 2, 7, Some("B1"))])]).unwrap();
+    let row = |at: i64| format!("INSERT INTO pwr_data (record_time, power) VALUES (FROM_UNIXTIME({at}), 1)");
+    [START / 1000 - 60, START / 1000, START / 1000 + 10].iter().for_each(|at| backend.run(&row(*at)));
+    let several = ["--set", "bank.2.name=cellar", "--set", "bank.2.link=tcp://127.0.0.1:1"];
+    let error = house.refused(&[&["import-legacy"], &several[..]].concat());
+    assert!(error.contains("--bank with one of pytes, cellar"), "{error}");
+    let told = house.well(&[&["import-legacy", "--bank", "pytes"], &several[..]].concat());
+    assert!(
+        told.starts_with("3 rows of pwr_data read, 1 are readings")
+            && told.contains("\n2 from the time in which")
+    );
+    assert_eq!(backend.count("battery_reading"), 2);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_nobody_s_failure() {
+    let backend = Backend::sqlite().unwrap();
+    fill(&mut *backend.open(), START, 1000);
+    let house = House::of(&backend, "");
+    let mut export = house.command(&["export", "cells"]);
+    let mut export = export.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    export.stdout.take().unwrap().read_exact(&mut [0; 100]).unwrap();
+    let output = export.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}
+
+#[test]
+fn a_terminal_is_shown_how_far_it_has_come_and_nothing_stays_on_it() {
+    let backend = Backend::sqlite().unwrap();
+    fill(&mut *backend.open(), START, 1);
+    let house = House::of(&backend, "");
+    for (arguments, shown) in
+        [(&["export", "-o", "a.csv"][..], "\r\x1b[K0 rows written"), (&["prune"], "\r\x1b[K0 rows deleted")]
+    {
+        let (mut near, far) = terminal(10, 60);
+        let mut command = house.command(arguments);
+        let status = command.stdout(Stdio::null()).stderr(Stdio::from(far)).status().unwrap();
+        // The program's side is closed with it.
+        drop(command);
+        let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
+        while let Ok(taken @ 1..) = near.read(&mut piece) {
+            seen.extend_from_slice(&piece[..taken]);
+        }
+        let seen = String::from_utf8(seen).unwrap();
+        assert!(status.success() && seen.starts_with(shown) && seen.ends_with("\r\x1b[K"), "{seen:?}");
+    }
 }

@@ -2,38 +2,26 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that has no terminal may fail")]
 
-use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags, open};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use terminal::terminal;
+
+#[path = "support/terminal.rs"]
+mod terminal;
 
 const ROWS: usize = 10;
 const COLUMNS: usize = 60;
 /// Where a table is drawn over the last one.
 const OVER: &str = "\u{1b}[";
 
-/// A terminal of that size: the side that looks at it, and the program's.
-fn terminal() -> (File, OwnedFd) {
-    let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&near).and_then(|()| unlockpt(&near)).unwrap();
-    let far = ptsname(&near, Vec::new()).unwrap();
-    let far = open(far.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
-    let size = Winsize { ws_row: ROWS as u16, ws_col: COLUMNS as u16, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&far, size).unwrap();
-    (File::from(near), far)
-}
-
 #[test]
 fn a_table_larger_than_the_terminal_is_cut_and_drawn_in_place() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut near, far) = terminal();
+    let (mut near, far) = terminal(ROWS as u16, COLUMNS as u16);
     let mut demo = Command::new(env!("CARGO_BIN_EXE_bankwatch"));
     demo.args(["demo", "--folder"]).arg(folder.path()).stdin(Stdio::null()).stderr(Stdio::null());
     let mut demo = demo.stdout(Stdio::from(far)).spawn().unwrap();

@@ -15,7 +15,8 @@ use bankwatch::model::reading::{BatteryReading, Missing, Presence, SweepKind};
 use bankwatch::model::units::{Milliamps, Millivolts};
 use bankwatch::model::word::Word;
 use bankwatch::store::{
-    Asked, Class, Counter, Event, LogEntry, Minutes, Record, Retention, Rows, Step, Store, StoreError, Whose,
+    Asked, Class, Counter, Event, Export, LogEntry, Minutes, Record, Retention, Rows, Step, Store,
+    StoreError, Whose,
 };
 use history::{Backend, START, battery, report, sweep};
 use jiff::Timestamp;
@@ -50,6 +51,7 @@ promises!(
     a_minute_in_parts_counts_each_part_once,
     history_answers_by_place_and_step,
     export_gives_every_row_once_in_order,
+    roll_ups_are_exported_with_the_bank_itself_before_its_batteries,
     migrations_run_once_and_again_change_nothing,
     a_half_applied_schema_is_completed,
     a_newer_schema_is_refused_and_not_touched,
@@ -472,32 +474,71 @@ fn history_answers_by_place_and_step(backend: &Backend) {
 fn export_gives_every_row_once_in_order(backend: &Backend) {
     let mut store = backend.open();
     store.insert(&(0..100).map(|n| bank(2, n * 60)).collect::<Vec<_>>()).unwrap();
-    let lines = |store: &mut dyn Store, rows, span| {
+    let everything = |rows| Export { rows, bank: None, place: None, from_ms: 0, to_ms: i64::MAX };
+    let lines = |store: &mut dyn Store, asked: &Export<'_>| {
         let mut lines = Vec::new();
         let mut each = |line: &str| {
             lines.push(line.to_owned());
             true
         };
-        store.export(rows, span, &mut each).unwrap();
+        store.export(asked, &mut each).unwrap();
         lines
     };
-    let all = lines(&mut *store, Rows::Batteries, (0, i64::MAX));
+    let all = lines(&mut *store, &everything(Rows::Batteries));
     assert_eq!(all.len(), 201);
     assert!(all[0].starts_with("taken_at,bank,place,battery_id,barcode,voltage_v,current_a,"), "{}", all[0]);
     assert!(all[1].starts_with("2026-11-22T06:05:00Z,pytes,1,1,B1,52.001,-2.184,22.3,51,,,,"), "{}", all[1]);
     assert!(all[1..].windows(2).all(|pair| pair[0] < pair[1] || pair[0][..20] < pair[1][..20]));
     let fields = all[0].split(',').count();
     assert!(all.iter().all(|line| line.split(',').count() == fields));
-    assert_eq!(lines(&mut *store, Rows::Cells, (START, START + 600_000)).len(), 9);
-    assert_eq!(lines(&mut *store, Rows::Cells, (0, i64::MAX)).len(), 801);
-    assert_eq!(lines(&mut *store, Rows::Banks, (0, i64::MAX)).len(), 101);
+    let cells = everything(Rows::Cells);
+    assert_eq!(lines(&mut *store, &Export { from_ms: START, to_ms: START + 600_000, ..cells }).len(), 9);
+    assert_eq!(lines(&mut *store, &cells).len(), 801);
+    assert_eq!(lines(&mut *store, &everything(Rows::Banks)).len(), 101);
+    let second = lines(&mut *store, &Export { place: Some(2), ..everything(Rows::Batteries) });
+    assert_eq!(second.len(), 101);
+    assert!(second[1..].iter().all(|line| line.contains(",pytes,2,")), "{}", second[1]);
     let mut count = 0;
     let mut three = |_: &str| {
         count += 1;
         count < 3
     };
-    store.export(Rows::Banks, (0, i64::MAX), &mut three).unwrap();
+    store.export(&everything(Rows::Banks), &mut three).unwrap();
     assert_eq!(count, 3, "whoever reads has had enough");
+    let stranger = Export { bank: Some("nobody"), ..everything(Rows::Banks) };
+    let error = store.export(&stranger, &mut |_| true).unwrap_err();
+    assert_eq!(error.to_string(), "the history has no bank \"nobody\"; it has: pytes");
+}
+
+fn roll_ups_are_exported_with_the_bank_itself_before_its_batteries(backend: &Backend) {
+    let mut store = backend.open();
+    store.insert(&[sweep("pytes", START, vec![battery(1, 2, 7, Some("B1"))])]).unwrap();
+    let mut minutes = Minutes::default();
+    for n in 0..130 {
+        minutes
+            .take(&report("pytes", START + n * 1000, SweepKind::Full, vec![battery(1, 2, 7, Some("B1"))]))
+            .iter()
+            .for_each(|minute| store.insert(std::slice::from_ref(minute)).unwrap());
+    }
+    store.insert(&minutes.close()).unwrap();
+    for (rows, spans) in [(Rows::Minutes, 3), (Rows::Hours, 1), (Rows::Days, 1)] {
+        let mut lines = Vec::new();
+        let asked = Export { rows, bank: Some("pytes"), place: None, from_ms: 0, to_ms: i64::MAX };
+        let mut each = |line: &str| {
+            lines.push(line.to_owned());
+            true
+        };
+        store.export(&asked, &mut each).unwrap();
+        assert_eq!(lines.len(), 1 + 2 * spans, "{rows:?}");
+        assert!(
+            lines[0].starts_with("started_at,bank,place,battery_id,barcode,samples,voltage_v,"),
+            "{}",
+            lines[0]
+        );
+        let samples = if rows == Rows::Minutes { 60 } else { 130 };
+        assert!(lines[1].contains(&format!("Z,pytes,,,,{samples},52.007,52.007,")), "{}", lines[1]);
+        assert!(lines[2].contains(&format!("Z,pytes,1,1,B1,{samples},52.007,52.007,")), "{}", lines[2]);
+    }
 }
 
 fn migrations_run_once_and_again_change_nothing(backend: &Backend) {

@@ -1,26 +1,29 @@
 //! `bankwatch db`: brings the history's schema up to date, copies the predecessor's rows, deletes old ones, and hands all
-//! of it to other programs.
+//! of it to other programs. All of it beside the running service: in small transactions, between which that goes on.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
-use std::time::Duration;
+mod export;
 
-use anyhow::{Context, anyhow, bail};
-use clap::{Args, Subcommand};
+use std::io::{self, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, bail};
+use clap::Subcommand;
 use humantime::format_duration;
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 
 use crate::cli::exit::Exit;
 use crate::cli::progress::Progress;
 use crate::cli::service::ServiceArguments;
-use crate::settings::{BankSettings, DatabaseSettings, DatabaseUrl};
-use crate::store::{Imported, MariaDb, Retention, Rows, open, server};
+use crate::settings::{BankSettings, DatabaseSettings};
+use crate::store::clock_gate::MADE_AT_MS;
+use crate::store::{Class, Imported, MariaDb, Retention, open, open_existing, server};
 
 /// In seconds.
 const DAY: u64 = 86_400;
+/// The rest after a step of pruning is as long as the step, within these bounds: whoever else writes has every second
+/// moment for it, and a large history is through in minutes.
+const REST: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
 
 /// What to do with the history.
 #[derive(Debug, Subcommand)]
@@ -59,33 +62,7 @@ pub enum DbVerb {
         service: ServiceArguments,
     },
     /// Write rows as comma-separated values, the column names first, times in UTC
-    #[command(
-        after_help = "Examples:\n  bankwatch db export > batteries.csv\n  bankwatch db export cells --from 2d -o cells.csv\n  bankwatch db export banks --from 2026-11-01 --to 2026-12-01"
-    )]
-    Export(ExportArguments),
-}
-
-/// Which rows go where.
-#[derive(Debug, Args)]
-pub struct ExportArguments {
-    /// banks, batteries or cells
-    #[arg(default_value = "batteries", value_parser = rows)]
-    rows: Rows,
-    /// From when: 2026-11-22, "2026-11-22 06:00" (this machine's zone), 2026-11-22T05:00:00Z, or so long ago: 7d
-    #[arg(long, value_name = "WHEN", value_parser = moment)]
-    from: Option<Timestamp>,
-    /// Until when, itself left out
-    #[arg(long, value_name = "WHEN", value_parser = moment)]
-    to: Option<Timestamp>,
-    /// Into a file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// As comma-separated values, which is all there is so far
-    #[arg(long)]
-    csv: bool,
-    /// Of which
-    #[command(flatten)]
-    service: ServiceArguments,
+    Export(export::ExportArguments),
 }
 
 /// Does it, and says what was done, with a count.
@@ -100,9 +77,7 @@ pub fn db(verb: &DbVerb) -> anyhow::Result<Exit> {
             import_legacy(&settings.database, chosen(&settings.banks, bank.as_deref())?)?;
         }
         DbVerb::Prune { shrink, service } => prune(&service.load()?.settings.database, *shrink)?,
-        DbVerb::Export(arguments) => {
-            export(&arguments.service.load()?.settings.database, arguments)?;
-        }
+        DbVerb::Export(arguments) => export::export(arguments)?,
     }
     Ok(Exit::Well)
 }
@@ -137,19 +112,22 @@ fn chosen<'a>(banks: &'a [BankSettings], name: Option<&str>) -> anyhow::Result<&
 }
 
 fn import_legacy(settings: &DatabaseSettings, bank: &str) -> anyhow::Result<()> {
-    if let DatabaseUrl::Sqlite(_) = settings.url {
-        bail!(
-            "the predecessor's table lies on a server, and database.url is {}: name the server that it wrote to, mysql://user@host:port/database",
-            settings.url
-        );
-    }
-    let mut store = MariaDb::open(&server(settings)?)?;
+    let mut store = MariaDb::open_existing(&server(settings)?)?;
     let mut progress = Progress::new();
     let mut show = |so_far: &Imported| {
         progress.show(|| format!("{} of {} rows of pwr_data read", so_far.read, so_far.rows));
     };
-    let done = store.import_legacy(bank, &mut show)?;
+    let imported = store.import_legacy(bank, &mut show);
     drop(progress);
+    let done = imported.map_err(|error| {
+        let may_be_repeated = error.class() == Class::Outside;
+        let error = anyhow::Error::new(error);
+        if may_be_repeated {
+            error.context("what was copied so far stays; done again, it goes on")
+        } else {
+            error
+        }
+    })?;
     let mut out = io::stdout().lock();
     writeln!(out, "{} rows of pwr_data read, {} are readings of the bank {bank} now", done.read, done.taken)?;
     if let Some((from, to)) = done.span_ms {
@@ -170,17 +148,21 @@ fn import_legacy(settings: &DatabaseSettings, bank: &str) -> anyhow::Result<()> 
 }
 
 fn prune(settings: &DatabaseSettings, shrink: bool) -> anyhow::Result<()> {
-    is_there(settings)?;
-    let mut store = open(settings)?;
+    let mut store = open_existing(settings)?;
     let keep = Retention { batteries: settings.retention, cells: settings.cell_retention };
     let (now, mut rows, mut progress) = (Timestamp::now(), 0, Progress::new());
+    if now.as_millisecond() < MADE_AT_MS {
+        bail!("this machine's clock says {now:.0}, which is before bankwatch was made: set it first");
+    }
     loop {
+        let began = Instant::now();
         let pruned = store.prune(now, &keep)?;
         rows += pruned.rows;
         progress.show(|| format!("{rows} rows deleted"));
         if !pruned.more {
             break;
         }
+        thread::sleep(began.elapsed().clamp(REST.0, REST.1));
     }
     if shrink {
         progress.show(|| format!("{rows} rows deleted; giving the room back"));
@@ -205,77 +187,6 @@ fn kept(span: Duration) -> String {
     }
 }
 
-fn export(settings: &DatabaseSettings, arguments: &ExportArguments) -> anyhow::Result<()> {
-    is_there(settings)?;
-    let mut store = open(settings)?;
-    let ms = |when: Option<Timestamp>, open: i64| when.map_or(open, Timestamp::as_millisecond);
-    let span = (ms(arguments.from, 0), ms(arguments.to, i64::MAX));
-    let Some(file) = &arguments.output else {
-        let mut out = BufWriter::new(io::stdout().lock());
-        write_rows(|each| store.export(arguments.rows, span, each), &mut out, |_| ())?;
-        return Ok(());
-    };
-    let written = || format!("{} can't be written", file.display());
-    let mut out = BufWriter::new(File::create(file).with_context(written)?);
-    let mut progress = Progress::new();
-    let show = |lines: u64| progress.show(|| format!("{lines} rows written"));
-    let rows =
-        write_rows(|each| store.export(arguments.rows, span, each), &mut out, show).with_context(written)?;
-    drop(progress);
-    writeln!(io::stdout(), "{rows} rows written to {}", file.display())?;
-    Ok(())
-}
-
-/// Writes what `all` hands over, a line each; gives the number of rows beside the header.
-fn write_rows(
-    all: impl FnOnce(&mut dyn FnMut(&str) -> bool) -> Result<(), crate::store::StoreError>,
-    out: &mut impl Write,
-    mut progress: impl FnMut(u64),
-) -> anyhow::Result<u64> {
-    let (mut lines, mut outcome) = (0_u64, Ok(()));
-    all(&mut |line| {
-        outcome = writeln!(out, "{line}");
-        lines += 1;
-        progress(lines);
-        outcome.is_ok()
-    })?;
-    outcome.and_then(|()| out.flush())?;
-    Ok(lines.saturating_sub(1))
-}
-
-/// Opening a file makes it, which whoever only wants to look does not mean.
-fn is_there(settings: &DatabaseSettings) -> anyhow::Result<()> {
-    match &settings.url {
-        DatabaseUrl::Sqlite(file) if !file.exists() => bail!(
-            "there is no history at {} yet: the service makes it; is its data_dir another one?",
-            file.display()
-        ),
-        _ => Ok(()),
-    }
-}
-
 fn time(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map(|at| at.to_string()).unwrap_or_default()
-}
-
-fn rows(word: &str) -> Result<Rows, String> {
-    let known = Rows::ALL.iter().find(|(name, _)| *name == word);
-    known.map(|(_, rows)| *rows).ok_or_else(|| "one of banks, batteries, cells".to_owned())
-}
-
-/// A time as people write it.
-fn moment(text: &str) -> Result<Timestamp, String> {
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(at);
-    }
-    if let Ok(local) = text.parse::<DateTime>() {
-        return local
-            .to_zoned(TimeZone::system())
-            .map(|at| at.timestamp())
-            .map_err(|error| error.to_string());
-    }
-    let ago = humantime::parse_duration(text).map_err(|_| {
-        "2026-11-22, \"2026-11-22 06:00\", 2026-11-22T05:00:00Z, or so long ago: 7d".to_owned()
-    })?;
-    Timestamp::now().checked_sub(ago).map_err(|error| error.to_string())
 }

@@ -11,6 +11,8 @@ pub enum Exit {
     Well,
     /// It failed.
     Failed,
+    /// It was called wrongly.
+    Usage,
     /// The port's chain can't go on in this process; systemd or the container starts afresh.
     Fatal,
     /// The settings are wrong; systemd does not restart on it.
@@ -21,7 +23,13 @@ impl Exit {
     /// What an error ends the program with.
     #[must_use]
     pub fn of(error: &anyhow::Error) -> Self {
-        if error.is::<SettingsError>() { Self::Settings } else { Self::Failed }
+        if error.is::<SettingsError>() {
+            Self::Settings
+        } else if error.is::<clap::Error>() {
+            Self::Usage
+        } else {
+            Self::Failed
+        }
     }
 
     /// The number.
@@ -30,6 +38,7 @@ impl Exit {
         match self {
             Self::Well => 0,
             Self::Failed => 1,
+            Self::Usage => 2,
             Self::Fatal => 70,
             Self::Settings => 78,
         }
@@ -38,7 +47,7 @@ impl Exit {
 
 impl From<u8> for Exit {
     fn from(code: u8) -> Self {
-        [Self::Well, Self::Fatal, Self::Settings]
+        [Self::Well, Self::Usage, Self::Fatal, Self::Settings]
             .into_iter()
             .find(|exit| exit.code() == code)
             .unwrap_or(Self::Failed)

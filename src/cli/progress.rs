@@ -20,6 +20,12 @@ impl Progress {
         Self { is_shown: io::stderr().is_terminal(), next: Instant::now() }
     }
 
+    /// Never shows anything.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self { is_shown: false, ..Self::new() }
+    }
+
     /// Shows how far it has come, now and then.
     pub fn show(&mut self, how_far: impl FnOnce() -> String) {
         let now = Instant::now();

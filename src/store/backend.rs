@@ -31,21 +31,28 @@ macro_rules! store {
 
             fn export(
                 &mut self,
-                rows: Rows,
-                (from_ms, to_ms): (i64, i64),
+                asked: &Export<'_>,
                 each: &mut dyn FnMut(&str) -> bool,
             ) -> Result<(), StoreError> {
-                let banks = self.look(|connection| bank_names(connection))?;
-                if !each(rows.header()) {
+                let mut banks = self.look(|connection| bank_names(connection))?;
+                if let Some(wanted) = asked.bank {
+                    let known = banks.iter().map(|(_, bank)| bank.clone()).collect();
+                    banks.retain(|(_, bank)| bank == wanted);
+                    if banks.is_empty() {
+                        return Err(StoreError::NoBank { bank: wanted.to_owned(), known });
+                    }
+                }
+                if !each(&asked.rows.header()) {
                     return Ok(());
                 }
                 for (id, bank) in banks {
-                    let mut at = from_ms;
+                    let mut at = asked.from_ms;
                     loop {
-                        let next = self.look(|connection| next_row(connection, rows, id, at))?;
-                        let Some(next) = next.filter(|next| *next < to_ms) else { break };
-                        at = next.saturating_add(rows.slice_ms()).min(to_ms);
-                        let lines = self.look(|connection| lines(connection, rows, &bank, next, at))?;
+                        let next = self.look(|connection| next_row(connection, asked.rows, id, at))?;
+                        let Some(next) = next.filter(|next| *next < asked.to_ms) else { break };
+                        at = next.saturating_add(asked.rows.slice_ms()).min(asked.to_ms);
+                        let slice = Export { bank: Some(&bank), from_ms: next, to_ms: at, ..*asked };
+                        let lines = self.look(|connection| lines(connection, &slice))?;
                         if !lines.iter().all(|line| each(line)) {
                             return Ok(());
                         }
@@ -64,7 +71,7 @@ macro_rules! reading_imports {
 
         use crate::store::backend::store;
         use crate::store::error::StoreError;
-        use crate::store::export::{BankLine, BatteryLine, CellLine, Rows};
+        use crate::store::export::{BankLine, BatteryLine, CellLine, Export, Rows, SpanLine};
         use crate::store::history::{Asked, Point, Pruned, RawBank, RawBattery, Retention, Step};
         use crate::store::migrate::Schema;
         use crate::store::reading::{PRUNED, reading};

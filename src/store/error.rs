@@ -42,6 +42,16 @@ pub enum StoreError {
     )]
     NoDatabase { server: String, database: String, user: String },
     #[error(
+        "there is no history at {what} yet: the service makes it at its start; check database.url, and data_dir for a file"
+    )]
+    NotThere { what: String },
+    #[error("the history has no bank {bank:?}; it has: {}", listed(.known))]
+    NoBank { bank: String, known: Vec<String> },
+    #[error(
+        "there is no table pwr_data in {database}; database.url must name the database that the predecessor wrote to"
+    )]
+    NoLegacyTable { database: String },
+    #[error(
         "the user {user:?} lacks a right in the database {database:?} ({reason}); as its administrator: GRANT ALL ON `{database}`.* TO '{user}'@'%'"
     )]
     NoRight { database: String, user: String, reason: String },
@@ -87,7 +97,9 @@ pub enum StoreError {
     Lost { what: String, reason: String },
     #[error("{what}: {reason}")]
     Failed { what: String, reason: String },
-    #[error("database.legacy_table needs a mysql:// url: the predecessor's table lies on a server")]
+    #[error(
+        "the predecessor's table pwr_data lies on a server: expected mysql://user@host:port/database in database.url"
+    )]
     NoLegacy,
 }
 
@@ -107,6 +119,9 @@ impl StoreError {
             | Self::Failed { .. } => Class::Outside,
             Self::Password { .. }
             | Self::NoDatabase { .. }
+            | Self::NotThere { .. }
+            | Self::NoBank { .. }
+            | Self::NoLegacyTable { .. }
             | Self::NoRight { .. }
             | Self::TooOld { .. }
             | Self::NoTls { .. }
@@ -138,6 +153,11 @@ impl StoreError {
             _ => Self::Failed { what, reason },
         }
     }
+}
+
+/// Names for people.
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none yet".to_owned() } else { names.join(", ") }
 }
 
 /// Constraints that a row breaks by itself.

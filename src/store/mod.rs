@@ -37,7 +37,7 @@ use crate::settings::database::{DatabaseSettings, Tls};
 use crate::settings::endpoint::DatabaseUrl;
 
 pub use error::{Class, StoreError};
-pub use export::Rows;
+pub use export::{Export, Rows};
 pub use history::{Asked, Point, Pruned, Retention, Step};
 pub use mariadb::{Imported, MariaDb, Server};
 pub use migrate::Schema;
@@ -87,17 +87,12 @@ pub trait Store: Send {
     /// As everywhere.
     fn history(&mut self, asked: &Asked<'_>) -> Result<Vec<Point>, StoreError>;
 
-    /// Hands all rows in a span of time to `each`, as lines of comma-separated values without their ends, the header
-    /// first, bank after bank, each in order of time. `each` answers whether to go on.
+    /// Hands the rows that are asked for to `each`, as lines of comma-separated values without their ends, the header
+    /// first, bank after bank, each in order of time. `each` answers whether to go on. Nobody who writes waits for it.
     ///
     /// # Errors
-    /// As everywhere.
-    fn export(
-        &mut self,
-        rows: Rows,
-        span_ms: (i64, i64),
-        each: &mut dyn FnMut(&str) -> bool,
-    ) -> Result<(), StoreError>;
+    /// As everywhere; and there is no such bank.
+    fn export(&mut self, asked: &Export<'_>, each: &mut dyn FnMut(&str) -> bool) -> Result<(), StoreError>;
 }
 
 /// Opens what the settings name, and brings its schema up to date.
@@ -109,6 +104,20 @@ pub fn open(settings: &DatabaseSettings) -> Result<Box<dyn Store>, StoreError> {
         DatabaseUrl::Sqlite(_) if settings.legacy_table => Err(StoreError::NoLegacy),
         DatabaseUrl::Sqlite(file) => Ok(Box::new(SqliteFile::open(file)?)),
         DatabaseUrl::Mysql { .. } => Ok(Box::new(MariaDb::open(&server(settings)?)?)),
+    }
+}
+
+/// The same with a database that has to be there: whoever looks into a history makes none.
+///
+/// # Errors
+/// As [`open`]; and it is not there.
+pub fn open_existing(settings: &DatabaseSettings) -> Result<Box<dyn Store>, StoreError> {
+    match &settings.url {
+        DatabaseUrl::Sqlite(file) if !file.exists() => {
+            Err(StoreError::NotThere { what: file.display().to_string() })
+        }
+        DatabaseUrl::Sqlite(_) => open(settings),
+        DatabaseUrl::Mysql { .. } => Ok(Box::new(MariaDb::open_existing(&server(settings)?)?)),
     }
 }
 

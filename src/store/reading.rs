@@ -137,44 +137,43 @@ macro_rules! reading {
             from_ms: i64,
         ) -> QueryResult<Option<i64>> {
             macro_rules! next {
-                ($table:ident) => {
+                ($table:ident, $at_ms:ident) => {
                     $table::table
-                        .filter($table::taken_at_ms.ge(from_ms).and($table::bank_id.eq(bank_id)))
-                        .order($table::taken_at_ms)
-                        .select($table::taken_at_ms)
+                        .filter($table::$at_ms.ge(from_ms).and($table::bank_id.eq(bank_id)))
+                        .order($table::$at_ms)
+                        .select($table::$at_ms)
                         .first(connection)
                         .optional()
                 };
             }
             match rows {
-                Rows::Banks => next!(bank_reading),
-                Rows::Batteries => next!(battery_reading),
-                Rows::Cells => next!(cell_reading),
+                Rows::Banks => next!(bank_reading, taken_at_ms),
+                Rows::Batteries => next!(battery_reading, taken_at_ms),
+                Rows::Cells => next!(cell_reading, taken_at_ms),
+                Rows::Minutes => next!(rollup_minute, started_at_ms),
+                Rows::Hours => next!(rollup_hour, started_at_ms),
+                Rows::Days => next!(rollup_day, started_at_ms),
             }
         }
 
-        /// The lines of one slice of time.
-        fn lines(
-            connection: &mut $connection,
-            rows: Rows,
-            bank: &str,
-            from_ms: i64,
-            to_ms: i64,
-        ) -> QueryResult<Vec<String>> {
+        /// The lines of one slice of time of one bank.
+        fn lines(connection: &mut $connection, slice: &Export<'_>) -> QueryResult<Vec<String>> {
             use diesel::sql_types::{BigInt, Text};
+            let query = diesel::sql_query(slice.rows.query(slice.place))
+                .bind::<Text, _>(slice.bank.unwrap_or_default())
+                .bind::<BigInt, _>(slice.from_ms)
+                .bind::<BigInt, _>(slice.to_ms);
             macro_rules! lines {
                 ($line:ident) => {{
-                    let query = diesel::sql_query(rows.query());
-                    let query =
-                        query.bind::<Text, _>(bank).bind::<BigInt, _>(from_ms).bind::<BigInt, _>(to_ms);
                     let found: Vec<$line> = query.load(connection)?;
                     Ok(found.iter().map($line::line).collect())
                 }};
             }
-            match rows {
+            match slice.rows {
                 Rows::Banks => lines!(BankLine),
                 Rows::Batteries => lines!(BatteryLine),
                 Rows::Cells => lines!(CellLine),
+                Rows::Minutes | Rows::Hours | Rows::Days => lines!(SpanLine),
             }
         }
 

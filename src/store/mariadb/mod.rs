@@ -2,6 +2,7 @@
 //! call makes a new one.
 
 mod legacy;
+mod legacy_import;
 mod server;
 
 use diesel::mysql::{Mysql, MysqlConnection};
@@ -12,7 +13,7 @@ use crate::store::error::Class;
 use crate::store::migrate::{self, MYSQL};
 use crate::store::writing::writing_imports;
 
-pub use legacy::Imported;
+pub use legacy_import::Imported;
 pub use server::Server;
 
 reading_imports!();
@@ -26,6 +27,8 @@ pub struct MariaDb {
     schema: Schema,
     /// What the predecessor's table requires, where it is written.
     legacy: Option<legacy::Required>,
+    /// Whether the database may be made where it is not there.
+    may_make: bool,
 }
 
 writing!(MysqlConnection, |query| query.for_update());
@@ -39,13 +42,20 @@ impl MariaDb {
     /// The server can't be reached, refuses us, is too old, offers no encryption where that is asked for, or holds
     /// what this version does not know.
     pub fn open(server: &Server) -> Result<Self, StoreError> {
-        let mut store = Self {
-            server: server.clone(),
-            connection: None,
-            known: Known::default(),
-            schema: Schema::default(),
-            legacy: None,
-        };
+        Self::connect(server, true)
+    }
+
+    /// The same with a database that has to be there.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); and the database is not there.
+    pub fn open_existing(server: &Server) -> Result<Self, StoreError> {
+        Self::connect(server, false)
+    }
+
+    fn connect(server: &Server, may_make: bool) -> Result<Self, StoreError> {
+        let (server, known, schema) = (server.clone(), Known::default(), Schema::default());
+        let mut store = Self { server, connection: None, known, legacy: None, may_make, schema };
         store.connected()?;
         Ok(store)
     }
@@ -55,7 +65,7 @@ impl MariaDb {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
-                let mut connection = self.server.connect()?;
+                let mut connection = self.server.connect(self.may_make)?;
                 self.bring_up_to_date(&mut connection)?;
                 connection
             }

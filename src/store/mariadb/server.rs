@@ -70,8 +70,9 @@ impl Server {
         }
     }
 
-    /// A connection to the database, with our manners; the schema has not been looked at.
-    pub(super) fn connect(&self) -> Result<MysqlConnection, StoreError> {
+    /// A connection to the database, which is made where it is not there and that is wanted, with our manners; the
+    /// schema has not been looked at.
+    pub(super) fn connect(&self, may_make: bool) -> Result<MysqlConnection, StoreError> {
         let addresses = self.addresses()?;
         let url = self.url(&addresses)?;
         let mut connection = MysqlConnection::establish(&url).map_err(|error| self.not_connected(&error))?;
@@ -82,7 +83,7 @@ impl Server {
         for manner in MANNERS {
             connection.batch_execute(manner).map_err(|error| self.failed(&error))?;
         }
-        self.enter_database(&mut connection)?;
+        self.enter_database(&mut connection, may_make)?;
         Ok(connection)
     }
 
@@ -191,14 +192,17 @@ impl Server {
         Err(StoreError::TooOld { server: self.name(), found: one_line(&found) })
     }
 
-    /// Uses the database; creates it where it is not there and that is allowed.
-    fn enter_database(&self, connection: &mut MysqlConnection) -> Result<(), StoreError> {
+    /// Uses the database; creates it where it is not there, that is wanted, and allowed.
+    fn enter_database(&self, connection: &mut MysqlConnection, may_make: bool) -> Result<(), StoreError> {
         let name = format!("`{}`", self.database.replace('`', "``"));
         let enter = format!("USE {name}");
         let Err(error) = connection.batch_execute(&enter) else { return Ok(()) };
         let unknown = error.to_string().contains("Unknown database");
         if !unknown && !error.to_string().contains("denied") {
             return Err(self.failed(&error));
+        }
+        if unknown && !may_make {
+            return Err(StoreError::NotThere { what: format!("{}/{}", self.name(), self.database) });
         }
         let create = format!("CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4");
         let made = connection.batch_execute(&create).and_then(|()| connection.batch_execute(&enter));

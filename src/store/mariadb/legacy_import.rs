@@ -1,0 +1,275 @@
+//! The predecessor's rows, read once by those who come from there: a row of `pwr_data` becomes a reading of its battery,
+//! and part of its minute, hour and day.
+
+use std::collections::HashMap;
+
+use diesel::mysql::MysqlConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Double, Nullable, Text};
+
+use super::legacy::WORD;
+use super::server::Number;
+use super::{MariaDb, ROWS, Writing};
+use crate::model::units::{Milliamps, Millivolts};
+use crate::store::error::StoreError;
+use crate::store::record::{Identity, Record};
+use crate::store::rollup::Minutes;
+use crate::store::rows::BatteryRow;
+use crate::store::schema::{bank_reading, battery, battery_reading, rollup_minute};
+use crate::store::sums::Sums;
+use crate::store::text::bounded;
+use crate::store::values::{BatteryValues, Words};
+
+/// How far an import has come, and what it amounted to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Rows in the predecessor's table.
+    pub rows: i64,
+    /// Rows read so far.
+    pub read: i64,
+    /// Rows that are readings of the new tables now, or were already.
+    pub taken: i64,
+    /// Rows without a time or a place.
+    pub unreadable: i64,
+    /// Rows from the time in which this program has kept history itself: they would be there twice.
+    pub own: i64,
+    /// Time of the first and the last reading that was taken, in milliseconds since 1970, UTC.
+    pub span_ms: Option<(i64, i64)>,
+}
+
+/// A row as it is read. Its local time becomes UTC on the server, whose zone it is.
+#[derive(QueryableByName)]
+struct Old {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    at_s: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    power: Option<i64>,
+    #[diesel(sql_type = Nullable<Double>)]
+    voltage: Option<f64>,
+    #[diesel(sql_type = Nullable<Double>)]
+    current: Option<f64>,
+    #[diesel(sql_type = Nullable<Double>)]
+    temperature: Option<f64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    soc: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    basic_st: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    volt_st: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    current_st: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    temp_st: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    coul_st: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    soh_st: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    heater_st: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    bat_events: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    power_events: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    sys_events: Option<i64>,
+}
+
+const READ: &str = "SELECT CAST(id AS SIGNED) AS id, CAST(UNIX_TIMESTAMP(record_time) AS SIGNED) AS at_s, \
+     CAST(power AS SIGNED) AS power, CAST(voltage AS DOUBLE) AS voltage, CAST(current AS DOUBLE) AS current, \
+     CAST(temperature AS DOUBLE) AS temperature, CAST(soc AS SIGNED) AS soc, basic_st, volt_st, current_st, temp_st, coul_st, \
+     soh_st, heater_st, CAST(bat_events AS SIGNED) AS bat_events, CAST(power_events AS SIGNED) AS power_events, \
+     CAST(sys_events AS SIGNED) AS sys_events FROM pwr_data WHERE id > ? ORDER BY id LIMIT ?";
+
+impl MariaDb {
+    /// Copies the predecessor's rows into the readings of `bank`, and into its roll-ups; `progress` hears of each batch.
+    /// A row keeps its second, and within it its number tells it from others: a second import finds every row there. What was
+    /// read since this program keeps history itself is left out: it is there, and finer. The service may run meanwhile.
+    ///
+    /// # Errors
+    /// There is no such table; else as everywhere. What was copied stays, and the next import finds it there.
+    pub fn import_legacy(
+        &mut self,
+        bank: &str,
+        progress: &mut dyn FnMut(&Imported),
+    ) -> Result<Imported, StoreError> {
+        let rows = self.count_legacy()?;
+        let until_ms = self.transact(|connection, known| {
+            let bank_id = Writing { connection, known }.bank(bank)?;
+            own_since(connection, bank_id)
+        })?;
+        let mut done = Imported { rows, ..Imported::default() };
+        let (mut after, mut minutes) = (0, Minutes::default());
+        loop {
+            let batch: Vec<Old> = self.transact(|connection, _| {
+                let query = diesel::sql_query(READ).bind::<BigInt, _>(after).bind::<BigInt, _>(ROWS as i64);
+                query.load(connection)
+            })?;
+            let Some(last) = batch.last() else { break };
+            after = last.id;
+            let over = self.transact(|connection, known| {
+                Writing { connection, known }.import(bank, &batch, until_ms, &mut minutes, &mut done)
+            })?;
+            self.write(&over)?;
+            progress(&done);
+        }
+        let mut over = minutes.close();
+        self.transact(|connection, known| Writing { connection, known }.name_by_seats(bank, &mut over))?;
+        self.write(&over)?;
+        Ok(done)
+    }
+
+    fn count_legacy(&mut self) -> Result<i64, StoreError> {
+        let table = "SELECT COUNT(*) AS value FROM information_schema.TABLES \
+             WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'pwr_data'";
+        let mut count =
+            |query| self.transact(|connection, _| diesel::sql_query(query).get_result::<Number>(connection));
+        if count(table)?.value == 0 {
+            let database = format!("{}/{}", self.server.name(), self.server.database);
+            return Err(StoreError::NoLegacyTable { database });
+        }
+        Ok(count("SELECT COUNT(*) AS value FROM pwr_data")?.value)
+    }
+}
+
+/// Since when this program has kept the bank's history itself: by the minutes, which stay, and by the readings, which are
+/// there before the first minute is over. An import writes neither of the bank itself.
+fn own_since(connection: &mut MysqlConnection, bank_id: i32) -> QueryResult<Option<i64>> {
+    let minute = rollup_minute::table
+        .filter(rollup_minute::bank_id.eq(bank_id).and(rollup_minute::battery_id.eq(0)))
+        .order(rollup_minute::started_at_ms)
+        .select(rollup_minute::started_at_ms)
+        .first::<i64>(connection)
+        .optional()?;
+    let reading = bank_reading::table
+        .filter(bank_reading::bank_id.eq(bank_id))
+        .order(bank_reading::taken_at_ms)
+        .select(bank_reading::taken_at_ms)
+        .first::<i64>(connection)
+        .optional()?;
+    // The table knows seconds: the one in which the reading was taken is its own already.
+    Ok(minute.into_iter().chain(reading.map(|at| at - at.rem_euclid(1000))).min())
+}
+
+impl Writing<'_> {
+    /// Copies a batch; gives back the minutes that are over.
+    fn import(
+        &mut self,
+        bank: &str,
+        batch: &[Old],
+        until_ms: Option<i64>,
+        minutes: &mut Minutes,
+        done: &mut Imported,
+    ) -> QueryResult<Vec<Record>> {
+        let bank_id = self.bank(bank)?;
+        let (mut rows, mut over, mut seats) = (Vec::new(), Vec::new(), HashMap::new());
+        for old in batch {
+            done.read += 1;
+            let place = old.power.and_then(|power| u8::try_from(power).ok()).filter(|place| *place > 0);
+            let (Some(at_s), Some(place)) = (old.at_s.filter(|at| *at > 0), place) else {
+                done.unreadable += 1;
+                continue;
+            };
+            let taken_at_ms = at_s.saturating_mul(1000).saturating_add(old.id.rem_euclid(1000));
+            if until_ms.is_some_and(|until| taken_at_ms >= until) {
+                done.own += 1;
+                continue;
+            }
+            let battery_id = match seats.get(&place) {
+                Some(id) => *id,
+                None => self.seated(bank_id, place)?,
+            };
+            seats.insert(place, battery_id);
+            let state_id = self.state(&old.words())?;
+            let values = old.values();
+            let place_number = i32::from(place);
+            let sums = sums_of(&values);
+            rows.push(BatteryRow { taken_at_ms, battery_id, bank_id, place: place_number, state_id, values });
+            minutes.add((bank.to_owned(), Some(place)), None, taken_at_ms, &sums, &mut over);
+            done.taken += 1;
+            let (first, last) = done.span_ms.unwrap_or((taken_at_ms, taken_at_ms));
+            done.span_ms = Some((first.min(taken_at_ms), last.max(taken_at_ms)));
+        }
+        for rows in rows.chunks(ROWS) {
+            diesel::insert_into(battery_reading::table)
+                .values(rows)
+                .on_conflict_do_nothing()
+                .execute(self.connection)?;
+        }
+        self.name_by_seats(bank, &mut over)?;
+        Ok(over)
+    }
+
+    /// The battery that sits there now, or else the one known by that place: the table names no other.
+    fn seated(&mut self, bank_id: i32, place: u8) -> QueryResult<i32> {
+        let seated = battery::table
+            .filter(battery::bank_id.eq(bank_id).and(battery::place.eq(i32::from(place))))
+            .select(battery::id);
+        match seated.first::<i32>(self.connection).optional()? {
+            Some(id) => Ok(id),
+            None => self.battery(bank_id, place, &Identity::default(), false),
+        }
+    }
+
+    /// A minute names its battery by the barcode: that of whoever sits there now, as its rows do.
+    fn name_by_seats(&mut self, bank: &str, over: &mut [Record]) -> QueryResult<()> {
+        let bank_id = self.bank(bank)?;
+        for record in over {
+            let Record::Minute(minute) = record else { continue };
+            let Some(place) = minute.place else { continue };
+            let id = self.seated(bank_id, place)?;
+            minute.barcode = battery::table.find(id).select(battery::barcode).first(self.connection)?;
+        }
+        Ok(())
+    }
+}
+
+impl Old {
+    fn words(&self) -> Words {
+        let word = |word: &Option<String>| {
+            word.as_deref().map(|word| bounded(word.trim(), WORD)).filter(|word| !word.is_empty())
+        };
+        Words {
+            base_state: word(&self.basic_st),
+            volt_state: word(&self.volt_st),
+            current_state: word(&self.current_st),
+            temp_state: word(&self.temp_st),
+            coulomb_state: word(&self.coul_st),
+            soh_state: word(&self.soh_st),
+            heater: word(&self.heater_st),
+            ..Words::default()
+        }
+    }
+
+    fn values(&self) -> BatteryValues {
+        // A FLOAT has some seven digits: thousandths are what was written.
+        let thousandths = |value: Option<f64>| {
+            value
+                .map(|value| (value * 1000.0).round())
+                .filter(|value| value.abs() < 2e9)
+                .map(|value| value as i32)
+        };
+        BatteryValues {
+            voltage_mv: thousandths(self.voltage),
+            current_ma: thousandths(self.current),
+            temperature_mc: thousandths(self.temperature),
+            soc_percent: self.soc.and_then(|soc| i32::try_from(soc).ok()),
+            battery_events: self.bat_events,
+            power_events: self.power_events,
+            system_fault: self.sys_events,
+            ..BatteryValues::default()
+        }
+    }
+}
+
+fn sums_of(values: &BatteryValues) -> Sums {
+    let mut sums = Sums::sample();
+    sums.voltage(values.voltage_mv);
+    sums.current(values.current_ma);
+    sums.temperature(values.temperature_mc);
+    sums.soc(values.soc_percent.map(|soc| soc.saturating_mul(10)));
+    let power = values.voltage_mv.zip(values.current_ma);
+    sums.power(power.map(|(mv, ma)| Millivolts(mv).times(Milliamps(ma)).0));
+    sums
+}
