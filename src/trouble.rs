@@ -10,6 +10,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use slog::{Logger, info, warn};
+
 /// How far into the trouble a reminder is due; past the last, every further [`PACE_AT_LAST`].
 const PACE: [Duration; 4] =
     [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(15 * 60), PACE_AT_LAST];
@@ -48,6 +50,19 @@ pub struct Say {
     pub count: u64,
 }
 
+impl Say {
+    /// The line of an output that takes nothing: `output away`, and where it has been silent for long `output still away`.
+    pub fn tell_away(&self, log: &Logger, output: &str, reason: &str, target: &str) {
+        match self.why {
+            Why::Still => warn!(log, "output still away"; "output" => output, "since" => Took(self.since),
+                "tries" => self.count, "reason" => reason, "target" => target),
+            Why::Begun | Why::Changed => {
+                warn!(log, "output away"; "output" => output, "reason" => reason, "target" => target);
+            }
+        }
+    }
+}
+
 /// What makes a failure worth a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -66,6 +81,13 @@ pub struct Recovered {
     pub outage: Duration,
     /// Failures in that time.
     pub count: u64,
+}
+
+impl Recovered {
+    /// The line of an output that takes what comes again: `output back`.
+    pub fn tell_back(&self, log: &Logger, output: &str) {
+        info!(log, "output back"; "output" => output, "outage" => Took(self.outage));
+    }
 }
 
 impl Trouble {

@@ -394,6 +394,34 @@ fn flushing_leaves_nothing_to_deliver_again() {
     assert!(open(&stand.folder.path().join("disk/journal.db"), WIDE).is_empty());
 }
 
+#[test]
+fn a_step_that_never_came_back_is_a_failure_like_any_other_and_told_back_only_by_rows() {
+    let mut stand = Stand::new(WIDE);
+    stand.keep(0..3);
+    // The step that hangs has the drain; another like it goes on.
+    let hung = stand.drain.hung(stand.now.get(), "no answer within 30s".into(), 0.0);
+    assert_eq!(hung.next, Next::At(stand.now.get() + SECOND));
+    assert!(matches!(&hung.notices[..], [Notice::SinkAway { say, .. }] if say.why == Why::Begun));
+    assert_eq!(stand.step().next, hung.next, "rows that come meanwhile change nothing");
+    stand.pass(SECOND);
+    let again = stand.drain.hung(stand.now.get(), "no answer within 30s".into(), 0.0);
+    assert_eq!((again.next, again.notices), (Next::At(stand.now.get() + 2 * SECOND), vec![]));
+    let told = stand.drain();
+    assert!(matches!(&told[..], [Notice::SinkBack(back)] if back.count == 2), "{told:?}");
+    assert_eq!(stand.database.stored(), range(0..3));
+}
+
+#[test]
+fn at_the_end_no_pause_is_waited_for() {
+    let mut stand = Stand::new(WIDE);
+    stand.keep(0..3);
+    stand.database.set(|database| database.away = Some("locked".into()));
+    assert!(matches!(stand.step().next, Next::At(_)));
+    stand.database.set(|database| database.away = None);
+    stand.drain.hurry();
+    assert_eq!((stand.step().stored, stand.database.stored()), (3, range(0..3)));
+}
+
 /// Files end at a size, and writing past it is an error: what a disk does when it is full, until there is room.
 #[test]
 fn a_disk_that_is_full_costs_nothing_but_memory_until_there_is_room() {

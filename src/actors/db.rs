@@ -7,24 +7,26 @@
 //! The actor itself never waits for a disk or a server: both have a worker with a deadline. Whatever they do, rows
 //! that were taken lie in the inbox, in the journal or in the database.
 
+mod way;
+
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, Supervised, WrapFuture};
 use jiff::Timestamp;
-use slog::{Logger, warn};
+use slog::{Logger, info, warn};
 
+use self::way::{Line, Stepped, empty, lock, step};
 use crate::messages::{Happened, Recalled, Reported};
 use crate::settings::{DatabaseSettings, DatabaseUrl};
 use crate::store::clock_gate::{MADE_AT_MS, Moment};
 use crate::store::intake::{Intake, Row};
-use crate::store::journal::{Bounds, Drain, Entry, Keeper, Next, Notice, Rhythm, Step};
+use crate::store::journal::{Bounds, Drain, Entry, Keeper, Next, Notice, Rhythm};
 use crate::store::said;
-use crate::store::sink::Database;
-use crate::store::{LogEntry, Record};
+use crate::store::{LogEntry, Record, StoreError};
 use crate::supervise::{Flush, Ping, Worker, WorkerError};
-use crate::trouble::Trouble;
+use crate::trouble::{Took, Trouble};
 
 /// How many calls may hang: of the disk, and of the database.
 const MOST_ABANDONED: usize = 3;
@@ -34,6 +36,8 @@ const INBOX: usize = 20_000;
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// The pause between two steps of a longer pruning: inserts come first.
 const PRUNE_PAUSE: Duration = Duration::from_millis(200);
+/// How long a file may take for the last rows: a second is what an output has at the end, and what was lost is to be told.
+const LAST_ROWS: Duration = Duration::from_millis(700);
 /// From one look at a clock that is not set to the next.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -56,9 +60,11 @@ pub struct DbActor {
     inbox: Arc<Mutex<VecDeque<Entry>>>,
     keeper: Arc<Mutex<Keeper>>,
     disk: Worker,
-    way: Worker,
+    way: Arc<Worker>,
     disk_trouble: Trouble,
-    way_trouble: Trouble,
+    /// As it was after its last step: the one that hangs can't be asked.
+    drain: Drain,
+    prune_trouble: Trouble,
     state: Life,
 }
 
@@ -69,24 +75,22 @@ struct Life {
     /// Whether a step is under way, and whether there was news meanwhile.
     stepping: bool,
     again: bool,
+    /// When the next step comes by itself: whichever timer is for another moment does nothing.
+    due: Option<Instant>,
+    /// Rows that come before then change nothing.
+    rests_until: Option<Instant>,
     next_prune: Instant,
 }
 
-/// The way to the database.
-struct Line {
-    drain: Drain,
-    database: Database,
-}
-
 impl Life {
-    fn new(history: &History) -> Self {
-        let line =
-            Line { drain: Drain::new(Rhythm::default()), database: Database::new(history.settings.clone()) };
+    fn new(history: &History, drain: Drain) -> Self {
         Self {
             intake: Intake::new(MADE_AT_MS),
-            line: Arc::new(Mutex::new(line)),
+            line: Line::new(&history.settings, drain),
             stepping: false,
             again: false,
+            due: None,
+            rests_until: None,
             next_prune: Instant::now(),
         }
     }
@@ -101,15 +105,17 @@ impl DbActor {
             DatabaseUrl::Mysql { .. } => Keeper::new(history.settings.journal.clone(), bounds),
             DatabaseUrl::Sqlite(_) => Keeper::in_memory_alone(bounds),
         };
+        let drain = Drain::new(Rhythm::default());
         Self {
             log,
             inbox: Arc::default(),
             keeper: Arc::new(Mutex::new(keeper)),
             disk: Worker::new("journal", MOST_ABANDONED),
-            way: Worker::new("database", MOST_ABANDONED),
+            way: Arc::new(Worker::new("database", MOST_ABANDONED)),
             disk_trouble: Trouble::new(),
-            way_trouble: Trouble::new(),
-            state: Life::new(&history),
+            prune_trouble: Trouble::new(),
+            state: Life::new(&history, drain.clone()),
+            drain,
             history,
         }
     }
@@ -132,14 +138,14 @@ impl DbActor {
 
     /// Has the keeper take what is in the inbox; the mailbox waits meanwhile.
     fn keep(&mut self, ctx: &mut Context<Self>) {
-        let trusted = self.state.intake.trusted_ms(now());
+        let trusted = self.state.intake.trusted_ms(moment());
         let (inbox, keeper) = (self.inbox.clone(), self.keeper.clone());
         let kept = self.disk.call(self.history.disk_deadline, move || keep(&inbox, &keeper, trusted));
         let told = |outcome: Result<Vec<Notice>, WorkerError>, actor: &mut Self, ctx: &mut Context<Self>| {
             match outcome {
                 Ok(notices) => {
                     if let Some(back) = actor.disk_trouble.recovered(Instant::now()) {
-                        said::back(&actor.log, said::JOURNAL, back.outage);
+                        back.tell_back(&actor.log, said::JOURNAL);
                     }
                     actor.tell(&notices);
                 }
@@ -147,7 +153,7 @@ impl DbActor {
                     let (reason, target) =
                         (error.to_string(), actor.history.settings.journal.display().to_string());
                     if let Some(say) = actor.disk_trouble.failed(Instant::now(), &reason) {
-                        said::away(&actor.log, said::JOURNAL, &say, &reason, &target);
+                        say.tell_away(&actor.log, said::JOURNAL, &reason, &target);
                     }
                 }
             }
@@ -156,54 +162,90 @@ impl DbActor {
         ctx.wait(kept.into_actor(self).map(told));
     }
 
-    /// Brings a batch to the database, unless one is under way.
+    /// Brings a batch to the database, unless one is under way or the way rests.
     fn step(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        if let Some(until) = self.state.rests_until.filter(|until| now < *until) {
+            self.step_at(until, ctx);
+            return;
+        }
         if std::mem::replace(&mut self.state.stepping, true) {
             self.state.again = true;
             return;
         }
         self.state.again = false;
         let (keeper, line) = (self.keeper.clone(), self.state.line.clone());
-        let prune = Instant::now() >= self.state.next_prune;
+        // A clock that is years ahead for a moment must not cost the history.
+        let prune_at_ms = self.state.intake.trusted_ms(moment()).filter(|_| now >= self.state.next_prune);
+        let prune_at = prune_at_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let stepped =
-            self.way.call(self.history.batch_deadline, move || step(&keeper, &mut lock(&line), prune));
+            self.way.call(self.history.batch_deadline, move || step(&keeper, &mut lock(&line), prune_at));
         let done = |outcome, actor: &mut Self, ctx: &mut Context<Self>| actor.stepped(outcome, ctx);
         ctx.spawn(stepped.into_actor(self).map(done));
     }
 
-    fn stepped(&mut self, outcome: Result<(Step, bool), WorkerError>, ctx: &mut Context<Self>) {
+    fn stepped(&mut self, outcome: Result<Stepped, WorkerError>, ctx: &mut Context<Self>) {
         self.state.stepping = false;
-        let pause = match outcome {
-            Ok((step, more)) => {
-                if let Some(back) = self.way_trouble.recovered(Instant::now()) {
-                    said::back(&self.log, said::DATABASE, back.outage);
-                }
-                self.tell(&step.notices);
-                let waits = Instant::now() < self.state.next_prune;
-                if !waits {
-                    self.state.next_prune = Instant::now() + if more { PRUNE_PAUSE } else { PRUNE_EVERY };
-                }
-                match step.next {
-                    Next::Now => Some(Duration::ZERO),
-                    Next::At(at) => Some(at.saturating_duration_since(Instant::now())),
-                    Next::Idle if self.state.again => Some(Duration::ZERO),
-                    Next::Idle if more => Some(PRUNE_PAUSE),
-                    Next::Idle => None,
-                }
+        let (step, more) = match outcome {
+            Ok(Stepped { step, pruned, drain }) => {
+                self.drain = drain;
+                (step, pruned.is_some_and(|pruned| self.pruned(pruned)))
             }
             Err(error) => {
+                let step = self.drain.hung(Instant::now(), error.to_string(), fastrand::f64());
                 // Whoever hangs keeps the old way; the next try goes another.
-                self.state.line = Life::new(&self.history).line;
-                let (reason, target) = (error.to_string(), self.target());
-                if let Some(say) = self.way_trouble.failed(Instant::now(), &reason) {
-                    said::away(&self.log, said::DATABASE, &say, &reason, &target);
-                }
-                Some(self.history.batch_deadline)
+                self.state.line = Line::new(&self.history.settings, self.drain.clone());
+                (step, false)
             }
         };
-        if let Some(pause) = pause {
-            ctx.run_later(pause, |actor, ctx| actor.step(ctx));
+        self.tell(&step.notices);
+        let now = Instant::now();
+        match step.next {
+            Next::At(at) => {
+                self.state.rests_until = Some(at);
+                self.step_at(at, ctx);
+            }
+            Next::Now => self.step_at(now, ctx),
+            Next::Idle if self.state.again => self.step_at(now, ctx),
+            Next::Idle if more => self.step_at(now + PRUNE_PAUSE, ctx),
+            Next::Idle => {}
         }
+    }
+
+    /// Sets a timer, unless a step comes by itself before then: that one finds out what comes next.
+    fn step_at(&mut self, at: Instant, ctx: &mut Context<Self>) {
+        if self.state.due.is_some_and(|due| due <= at) {
+            return;
+        }
+        self.state.due = Some(at);
+        ctx.run_later(at.saturating_duration_since(Instant::now()), move |actor, ctx| {
+            if actor.state.due == Some(at) {
+                actor.state.due = None;
+                actor.step(ctx);
+            }
+        });
+    }
+
+    /// Takes note of a step of pruning; answers whether there is more to do.
+    fn pruned(&mut self, pruned: Result<bool, StoreError>) -> bool {
+        let now = Instant::now();
+        let more = match pruned {
+            Ok(more) => {
+                if let Some(back) = self.prune_trouble.recovered(now) {
+                    info!(self.log, "history pruned again"; "outage" => Took(back.outage));
+                }
+                more
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                if let Some(say) = self.prune_trouble.failed(now, &reason) {
+                    warn!(self.log, "history not pruned"; "reason" => reason, "since" => Took(say.since));
+                }
+                false
+            }
+        };
+        self.state.next_prune = now + if more { PRUNE_PAUSE } else { PRUNE_EVERY };
+        more
     }
 
     fn tell(&self, notices: &[Notice]) {
@@ -218,7 +260,7 @@ impl DbActor {
     }
 
     fn hear(&mut self, rows: Vec<Row>, ctx: &mut Context<Self>) {
-        let taken = self.state.intake.take(now(), rows);
+        let taken = self.state.intake.take(moment(), rows);
         if let Some(news) = taken.news {
             said::clock(&self.log, news);
         }
@@ -233,7 +275,7 @@ impl DbActor {
 }
 
 /// Both clocks, now.
-fn now() -> Moment {
+fn moment() -> Moment {
     Moment { monotonic: Instant::now(), wall_ms: Timestamp::now().as_millisecond() }
 }
 
@@ -243,20 +285,6 @@ fn keep(inbox: &Mutex<VecDeque<Entry>>, keeper: &Mutex<Keeper>, trusted_ms: Opti
     let entries = lock(inbox).drain(..).collect();
     keeper.keep(Instant::now(), trusted_ms, entries);
     keeper.take_notices()
-}
-
-/// One batch, and where nothing waits a step of pruning; on the database's worker. Answers also whether there is more
-/// to prune.
-fn step(keeper: &Mutex<Keeper>, line: &mut Line, prune: bool) -> (Step, bool) {
-    let step = line.drain.step(keeper, &mut line.database, Instant::now, fastrand::f64());
-    // What is wrong with the database shows in the next batch.
-    let more = prune && step.next == Next::Idle && line.database.prune(Timestamp::now()).unwrap_or(false);
-    (step, more)
-}
-
-/// Nothing that can be left half done happens under these locks.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Actor for DbActor {
@@ -271,7 +299,7 @@ impl Actor for DbActor {
 
 impl Supervised for DbActor {
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.state = Life::new(&self.history);
+        self.state = Life::new(&self.history, self.drain.clone());
     }
 }
 
@@ -316,29 +344,33 @@ impl Handler<Flush> for DbActor {
         let minutes = self.state.intake.close();
         self.take(minutes);
         let (inbox, keeper) = (self.inbox.clone(), self.keeper.clone());
-        let kept = self.disk.call(self.history.disk_deadline, move || {
-            let notices = keep(&inbox, &keeper, None);
-            lock(&keeper).flush(Instant::now());
+        let deadline = self.history.disk_deadline;
+        let unkept = inbox.clone();
+        let kept = self.disk.call(deadline, move || {
+            let mut notices = keep(&inbox, &keeper, None);
+            let mut keeper = lock(&keeper);
+            keeper.flush(Instant::now());
+            notices.extend(keeper.take_notices());
             notices
         });
         let is_file = matches!(self.history.settings.url, DatabaseUrl::Sqlite(_));
-        let (keeper, line) = (self.keeper.clone(), self.state.line.clone());
-        let drained = is_file.then(|| {
-            self.way.call(self.history.disk_deadline, move || {
-                while step(&keeper, &mut lock(&line), false).0.next == Next::Now {}
-            })
-        });
-        let log = self.log.clone();
+        let (keeper, line, way) = (self.keeper.clone(), self.state.line.clone(), self.way.clone());
+        let (log, target) = (self.log.clone(), self.target());
         Box::pin(async move {
-            let late = |error: WorkerError| warn!(log, "history not flushed"; "reason" => error.to_string());
-            if let Err(error) = kept.await {
-                late(error);
+            let tell = |outcome: Result<Vec<Notice>, WorkerError>| match outcome {
+                Ok(notices) => notices.iter().for_each(|notice| said::notice(&log, notice, &target)),
+                Err(error) => warn!(log, "history not flushed"; "reason" => error.to_string()),
+            };
+            tell(kept.await);
+            if is_file {
+                // Only now: what was kept just before is part of it.
+                let own = keeper.clone();
+                tell(way.call(deadline.min(LAST_ROWS), move || empty(&own, &mut lock(&line))).await);
             }
-            if let Some(Err(error)) = match drained {
-                Some(drained) => Some(drained.await),
-                None => None,
-            } {
-                late(error);
+            // A disk that hangs holds the keeper, and what waits for it is in the inbox.
+            let lost = keeper.try_lock().map_or(0, |keeper| keeper.in_memory()) + lock(&unkept).len();
+            if lost > 0 {
+                warn!(log, "history lost"; "rows" => lost, "reason" => "the service ends and nothing takes them");
             }
         })
     }

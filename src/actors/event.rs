@@ -25,10 +25,12 @@ use crate::model::event::Event;
 use crate::model::memory::Recollection;
 use crate::model::report::BankReport;
 use crate::supervise::{Flush, Ping, Worker, WorkerError};
-use crate::trouble::{Took, Trouble, Why};
+use crate::trouble::{Took, Trouble};
 
 /// How many calls to the disk may hang before no more are made.
 const MOST_ABANDONED: usize = 3;
+/// Its name among the outputs.
+const OUTPUT: &str = "events";
 /// From one look for silent banks to the next.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -191,28 +193,18 @@ impl EventActor {
         };
         let Some((reason, target)) = failed else {
             if let Some(back) = self.trouble.recovered(Instant::now()) {
-                info!(self.log, "output back"; "output" => "events", "outage" => Took(back.outage));
+                back.tell_back(&self.log, OUTPUT);
             }
             return;
         };
-        self.tell_away(&reason, &target.display().to_string());
+        if let Some(say) = self.trouble.failed(Instant::now(), &reason) {
+            say.tell_away(&self.log, OUTPUT, &reason, &target.display().to_string());
+        }
         self.state.will_retry = true;
         ctx.run_later(self.plan.deadline, |actor, ctx| {
             actor.state.will_retry = false;
             actor.write(ctx);
         });
-    }
-
-    fn tell_away(&mut self, reason: &str, target: &str) {
-        let Some(say) = self.trouble.failed(Instant::now(), reason) else { return };
-        match say.why {
-            Why::Still => {
-                warn!(self.log, "output still away"; "output" => "events", "since" => Took(say.since),
-                    "tries" => say.count, "reason" => reason, "target" => target)
-            }
-            Why::Begun | Why::Changed => warn!(self.log, "output away"; "output" => "events",
-                "reason" => reason, "target" => target),
-        }
     }
 }
 

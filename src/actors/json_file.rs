@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use jiff::tz::TimeZone;
-use slog::{Logger, info, warn};
+use slog::Logger;
 
 use crate::atomic_file::AtomicFile;
 use crate::messages::{Nudge, Slot};
@@ -20,10 +20,12 @@ use crate::model::report::BankReport;
 use crate::settings::JsonFileSettings;
 use crate::status::Status;
 use crate::supervise::{Flush, Lifeline, Ping, Worker, WorkerError};
-use crate::trouble::{Took, Trouble, Why};
+use crate::trouble::Trouble;
 
 /// How many writes may hang before the output gives up for a while.
 const MOST_ABANDONED: usize = 3;
+/// Its name among the outputs.
+const OUTPUT: &str = "json_file";
 
 /// The file's writer.
 pub struct JsonFileActor {
@@ -84,7 +86,7 @@ impl JsonFileActor {
                 }
                 None => {
                     if let Some(back) = self.trouble.recovered(Instant::now()) {
-                        info!(self.log, "output back"; "output" => "json_file", "outage" => Took(back.outage));
+                        back.tell_back(&self.log, OUTPUT);
                     }
                     return;
                 }
@@ -100,24 +102,14 @@ impl JsonFileActor {
             Err(error) => (error.to_string(), self.settings.directory.clone(), reports),
         };
         self.slot.give_back(unwritten);
-        self.tell(&reason, &target.display().to_string());
+        if let Some(say) = self.trouble.failed(Instant::now(), &reason) {
+            say.tell_away(&self.log, OUTPUT, &reason, &target.display().to_string());
+        }
         if !std::mem::replace(&mut self.will_retry, true) {
             ctx.run_later(self.deadline, |actor, ctx| {
                 actor.will_retry = false;
                 ctx.notify(Nudge);
             });
-        }
-    }
-
-    fn tell(&mut self, reason: &str, target: &str) {
-        let Some(say) = self.trouble.failed(Instant::now(), reason) else { return };
-        match say.why {
-            Why::Still => {
-                warn!(self.log, "output still away"; "output" => "json_file", "since" => Took(say.since),
-                    "tries" => say.count, "reason" => reason, "target" => target)
-            }
-            Why::Begun | Why::Changed => warn!(self.log, "output away"; "output" => "json_file",
-                "reason" => reason, "target" => target),
         }
     }
 }

@@ -1,34 +1,16 @@
 //! What an operator reads of the history: one notice, one line.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use slog::{Logger, info, warn};
 
 use super::clock_gate::ClockNews;
 use super::journal::{Grave, Notice};
-use crate::trouble::{Say, Took, Why};
+use crate::trouble::Took;
 
 /// The name of the database among the outputs.
 pub const DATABASE: &str = "db";
 /// The name of the journal among them.
 pub const JOURNAL: &str = "journal";
-
-/// Something takes nothing: told on change and ever more rarely.
-pub fn away(log: &Logger, output: &str, say: &Say, reason: &str, target: &str) {
-    match say.why {
-        Why::Still => warn!(log, "output still away"; "output" => output, "since" => Took(say.since),
-            "tries" => say.count, "reason" => reason, "target" => target),
-        Why::Begun | Why::Changed => {
-            warn!(log, "output away"; "output" => output, "reason" => reason, "target" => target);
-        }
-    }
-}
-
-/// It takes rows again.
-pub fn back(log: &Logger, output: &str, outage: Duration) {
-    info!(log, "output back"; "output" => output, "outage" => Took(outage));
-}
 
 /// What the clock did.
 pub fn clock(log: &Logger, news: ClockNews) {
@@ -44,8 +26,8 @@ pub fn clock(log: &Logger, news: ClockNews) {
 pub fn notice(log: &Logger, notice: &Notice, target: &str) {
     let time = |ms: i64| Timestamp::from_millisecond(ms).map(|at| at.to_string()).unwrap_or_default();
     match notice {
-        Notice::DiskAway { say, reason } => away(log, JOURNAL, say, reason, "rows wait in memory"),
-        Notice::DiskBack(recovered) => back(log, JOURNAL, recovered.outage),
+        Notice::DiskAway { say, reason } => say.tell_away(log, JOURNAL, reason, "rows wait in memory"),
+        Notice::DiskBack(recovered) => recovered.tell_back(log, JOURNAL),
         Notice::SetAside { to, reason } => {
             warn!(log, "journal set aside"; "to" => to.display().to_string(), "reason" => reason);
         }
@@ -53,8 +35,8 @@ pub fn notice(log: &Logger, notice: &Notice, target: &str) {
             warn!(log, "history lost"; "rows" => loss.rows, "from" => time(loss.from_ms),
             "to" => time(loss.to_ms), "reason" => loss.why.words(), "since" => Took(say.since))
         }
-        Notice::SinkAway { say, reason } => away(log, DATABASE, say, reason, target),
-        Notice::SinkBack(recovered) => back(log, DATABASE, recovered.outage),
+        Notice::SinkAway { say, reason } => say.tell_away(log, DATABASE, reason, target),
+        Notice::SinkBack(recovered) => recovered.tell_back(log, DATABASE),
         Notice::Buried(buried) => {
             let kept = match buried.grave {
                 Grave::Database => "dead_letter of the database",

@@ -107,7 +107,7 @@ pub struct Step {
 
 /// Carries rows from a [`Keeper`] to a [`Sink`]. It holds no row between two steps: what it brings is what the
 /// keeper has at its head.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Drain {
     rhythm: Rhythm,
     /// Rows of the next batch.
@@ -185,6 +185,20 @@ impl Drain {
         }
         step.next = self.not_before.map_or(Next::Now, Next::At);
         step
+    }
+
+    /// A step of a drain like this one did not come back in time and was given up: a failure like any other. Should it
+    /// come back after all, it has brought rows that are then there twice, which is nothing new.
+    pub fn hung(&mut self, now: Instant, reason: String, chance: f64) -> Step {
+        let mut step = Step { next: Next::Idle, stored: 0, notices: Vec::new() };
+        self.pause(&mut step, now, reason, chance);
+        step.next = self.not_before.map_or(Next::Now, Next::At);
+        step
+    }
+
+    /// The next step is due at once: there will be no later one.
+    pub fn hurry(&mut self) {
+        self.not_before = None;
     }
 
     fn stored(&mut self, rows: usize) {

@@ -1,0 +1,60 @@
+//! The way to the database: what runs on its worker.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::settings::DatabaseSettings;
+use crate::store::StoreError;
+use crate::store::journal::{Drain, Keeper, Next, Notice, Step};
+use crate::store::sink::Database;
+
+/// The way to the database.
+pub(super) struct Line {
+    drain: Drain,
+    database: Database,
+}
+
+/// What a step on the database's worker came to.
+pub(super) struct Stepped {
+    /// The drain's part of it.
+    pub step: Step,
+    /// Where a step of pruning was taken: whether there is more to prune.
+    pub pruned: Option<Result<bool, StoreError>>,
+    /// As it is now.
+    pub drain: Drain,
+}
+
+impl Line {
+    /// Not opened yet.
+    pub fn new(settings: &DatabaseSettings, drain: Drain) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self { drain, database: Database::new(settings.clone()) }))
+    }
+}
+
+/// One batch, and where nothing waits a step of pruning, where it is time for one; on the database's worker.
+pub(super) fn step(keeper: &Mutex<Keeper>, line: &mut Line, prune_at: Option<Timestamp>) -> Stepped {
+    let step = line.drain.step(keeper, &mut line.database, Instant::now, fastrand::f64());
+    let prune_at = prune_at.filter(|_| step.next == Next::Idle);
+    let pruned = prune_at.map(|at| line.database.prune(at));
+    Stepped { step, pruned, drain: line.drain.clone() }
+}
+
+/// All that waits, without a pause, for as long as the database takes it; on its worker.
+pub(super) fn empty(keeper: &Mutex<Keeper>, line: &mut Line) -> Vec<Notice> {
+    line.drain.hurry();
+    let mut notices = Vec::new();
+    loop {
+        let Stepped { step, .. } = step(keeper, line, None);
+        notices.extend(step.notices);
+        if step.next != Next::Now {
+            return notices;
+        }
+    }
+}
+
+/// Nothing that can be left half done happens under these locks.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
