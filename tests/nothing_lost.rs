@@ -15,12 +15,13 @@ mod service;
 mod sweeps;
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle, Values};
+use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle, Truth, Values};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Integer};
+use diesel::sql_types::{BigInt, Integer, Text};
 use mariadb::{MariaDbServer, PASSWORD, USER};
 use proxy::{Proxy, Way};
 use service::{LONG, Service};
@@ -28,6 +29,12 @@ use sweeps::{Sweeps, loops, sweeps};
 
 /// From one full sweep to the next.
 const INTERVAL: Duration = Duration::from_millis(100);
+
+/// From one look at a condition to the next.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Sweeps that a kill may cost: one that is asked, one on its way, and one that the disk was about to take.
+const IN_HAND: usize = 3;
 
 /// Two batteries that live so fast that each reading is another.
 fn bank() -> SimulatorHandle {
@@ -39,9 +46,12 @@ fn bank_of(batteries: usize, cells: usize) -> SimulatorHandle {
     bank.unpaced().start().expect("a bank")
 }
 
+/// The predecessor's table is written as well: it has no key that would forgive a row that comes twice.
 fn service(bank: &SimulatorHandle, port: u16) -> Service {
     let settings = format!("interval = \"{}ms\"\nsummary_interval = \"0s\"", INTERVAL.as_millis());
-    let database = format!("url = \"mysql://{USER}@127.0.0.1:{port}/kept\"\npassword = {PASSWORD:?}");
+    let database = format!(
+        "url = \"mysql://{USER}@127.0.0.1:{port}/kept\"\npassword = {PASSWORD:?}\nlegacy_table = true"
+    );
     Service::start_keeping(&bank.link(), &settings, &database)
 }
 
@@ -60,6 +70,9 @@ struct Row {
     voltage_mv: i32,
     #[diesel(sql_type = Integer)]
     current_ma: i32,
+    /// Of its cells, in their order.
+    #[diesel(sql_type = Text)]
+    cells_mv: String,
 }
 
 /// How many full sweeps the database holds; none while it can't be asked.
@@ -77,7 +90,7 @@ fn until(what: &str, service: &mut Service, mut condition: impl FnMut(&mut Servi
     let begun = Instant::now();
     while !condition(service) {
         assert!(begun.elapsed() < LONG, "not in time: {what}\n{}", service.log().join("\n"));
-        thread::sleep(Duration::from_millis(10));
+        thread::sleep(LOOK);
     }
 }
 
@@ -87,7 +100,7 @@ fn holds_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &S
     bank.unplug();
     service.wait_for_line(&["link lost"]);
     until("all of it is there", service, |service| stored(server) == loops(service));
-    is_what_was_said(server, bank);
+    is_what_was_said(server, bank, 0);
     let log = service.log();
     assert!(
         !log.iter().any(|line| line.contains("history lost") || line.contains("row refused")),
@@ -95,9 +108,10 @@ fn holds_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &S
     );
 }
 
-/// Each sweep is whole, and the rows of each battery are answers of the console, in their order.
+/// Each sweep is whole, and the rows of each battery are the console's answers one after another: all of them, but for
+/// those that each of so many kills found in hand, and those that were asked again.
 #[track_caller]
-fn is_what_was_said(server: &MariaDbServer, bank: &SimulatorHandle) {
+fn is_what_was_said(server: &MariaDbServer, bank: &SimulatorHandle, kills: usize) {
     let (sweeps, truth) = (stored(server), bank.truth());
     let cells = truth.latest("bat 1").map_or(0, |said| match &said.values {
         Values::Cells { cells, .. } => cells.len(),
@@ -107,32 +121,60 @@ fn is_what_was_said(server: &MariaDbServer, bank: &SimulatorHandle) {
         Values::Table(rows) => rows.iter().filter(|row| row.present).count(),
         _ => 0,
     });
-    let whole = [("battery_reading", batteries), ("cell_reading", batteries * cells)];
+    let whole =
+        [("battery_reading", batteries), ("pwr_data", batteries), ("cell_reading", batteries * cells)];
     for (table, rows) in whole {
         let found = count(server, &format!("SELECT COUNT(*) AS number FROM kept.{table}"));
         assert_eq!(found, Some(sweeps * rows as u64), "{table}");
     }
     assert_eq!(count(server, "SELECT COUNT(*) AS number FROM kept.dead_letter"), Some(0));
     assert_eq!(truth.answers[0].number, 1, "the simulator remembers all of it");
+    let again = "SELECT CAST(SUM(asked_again) AS SIGNED) AS number FROM kept.bank_reading";
+    let again = usize::try_from(count(server, again).expect("a number")).unwrap();
     for place in 1..=batteries {
-        let said = truth.answers.iter().filter_map(|said| match &said.values {
-            Values::Detail(detail) if detail.place == place => Some((detail.voltage_mv, detail.current_ma)),
-            _ => None,
-        });
         let query = format!(
-            "SELECT taken_at_ms, voltage_mv, current_ma FROM kept.battery_reading WHERE place = {place} ORDER BY taken_at_ms"
+            "SELECT b.taken_at_ms, b.voltage_mv, b.current_ma, CAST(GROUP_CONCAT(c.voltage_mv ORDER BY c.cell) AS CHAR) AS cells_mv \
+             FROM kept.battery_reading AS b JOIN kept.cell_reading AS c USING (taken_at_ms, battery_id) WHERE b.place = {place} \
+             GROUP BY b.taken_at_ms, b.voltage_mv, b.current_ma ORDER BY b.taken_at_ms"
         );
         let rows: Vec<Row> = diesel::sql_query(query).load(&mut server.connection()).unwrap();
-        let mut said = said.enumerate().peekable();
-        for row in &rows {
-            let is_it = |(_, values): &(usize, (i32, i32))| *values == (row.voltage_mv, row.current_ma);
-            assert!(
-                said.any(|said| is_it(&said)),
-                "nobody said this then: {} of battery {place}",
-                row.taken_at_ms
-            );
+        assert_eq!(rows.len() as u64, sweeps, "battery {place}");
+        let (details, cells) = said_of(&truth, place);
+        let own = rows.iter().map(|row| (row.taken_at_ms, (row.voltage_mv, row.current_ma)));
+        let theirs = rows.iter().map(|row| (row.taken_at_ms, row.cells_mv.clone()));
+        for skipped in [follows(own, &details), follows(theirs, &cells)] {
+            let most = kills * IN_HAND + again;
+            assert!(skipped <= most, "{skipped} answers of battery {place} are nowhere, of {most} at most");
         }
     }
+}
+
+/// Holds what is stored against what was said: the same, in the same order. Answers how many answers lie between.
+#[track_caller]
+fn follows<T: PartialEq + Debug>(stored: impl Iterator<Item = (i64, T)>, said: &[T]) -> usize {
+    let (mut next, mut skipped) = (0, 0);
+    for (at, values) in stored {
+        let between = said[next..].iter().position(|said| *said == values);
+        let between = between.unwrap_or_else(|| panic!("nobody said this then: {values:?} at {at}"));
+        (skipped, next) = (skipped + between, next + between + 1);
+    }
+    skipped
+}
+
+/// What the console said of a battery: voltage and current, and beside them its cells' voltages.
+fn said_of(truth: &Truth, place: usize) -> (Vec<(i32, i32)>, Vec<String>) {
+    let (mut details, mut all_cells) = (Vec::new(), Vec::new());
+    for answer in &truth.answers {
+        match &answer.values {
+            Values::Detail(own) if own.place == place => details.push((own.voltage_mv, own.current_ma)),
+            Values::Cells { place: of, cells } if *of == place => {
+                let cells: Vec<String> = cells.iter().map(|cell| cell.voltage_mv.to_string()).collect();
+                all_cells.push(cells.join(","));
+            }
+            _ => {}
+        }
+    }
+    (details, all_cells)
 }
 
 #[test]
@@ -176,6 +218,14 @@ fn connections_cut_in_the_middle_of_anything_bring_nothing_twice() {
         until("the cut", &mut service, |_| proxy.cuts() > cuts);
         let before = stored(&server);
         until("rows come again", &mut service, |_| stored(&server) > before);
+    }
+    // It has heard that all of it is to stay, and whoever said so hears nothing.
+    for _ in 0..4 {
+        let cuts = proxy.cuts();
+        proxy.cut_behind(b"COMMIT");
+        until("a commit", &mut service, |_| proxy.cuts() > cuts);
+        let newest = shown(&service);
+        until("rows come again", &mut service, |_| newest_stored(&server) > newest);
     }
     meanwhile.went_on(&mut service);
     holds_each_sweep_once(&server, &mut service, &bank);
@@ -221,12 +271,16 @@ fn a_server_that_hangs_for_longer_than_every_deadline_gets_all_of_it_when_it_goe
     until("the first rows", &mut service, |_| stored(&server) > 0);
     let meanwhile = Sweeps::watch(&mut service, INTERVAL);
     server.stop();
-    service.wait_for_line(&["output away", "output=db"]);
+    // That of a batch under way, then that of a new connection.
+    service.wait_for_line(&["output away", "output=db", "the call is still running"]);
+    service.wait_for_line(&["output away", "output=db", "said nothing within 5s"]);
     sweeps(&mut service, 15);
     server.go_on();
     service.wait_for_line(&["output back", "output=db"]);
     meanwhile.went_on(&mut service);
     holds_each_sweep_once(&server, &mut service, &bank);
+    let backs = service.log().into_iter().filter(|line| line.contains("output back output=db"));
+    assert_eq!(backs.count(), 1, "it is back when it takes rows, and not when it is tried");
 }
 
 /// When a sweep was taken that the file shows.
@@ -237,13 +291,21 @@ fn shown(service: &Service) -> Option<i64> {
 
 #[test]
 fn a_service_killed_dozens_of_times_at_any_moment_has_stored_what_it_had_shown() {
+    const LIVES: usize = 36;
     let Some(server) = MariaDbServer::start(&[]) else { return };
     let bank = bank();
     let mut service = service(&bank, server.port());
+    until("the first rows", &mut service, |_| stored(&server) > 0);
     let (mut all, mut random) = (BTreeSet::new(), fastrand::Rng::with_seed(17));
-    for life in 0..24 {
+    for life in 0..LIVES {
         if life > 0 {
             service.start_again();
+        }
+        // In the middle third there is no server, and what one life has kept waits for another.
+        match life {
+            12 => server.kill(),
+            24 => server.restart(),
+            _ => {}
         }
         // Some die while they begin, some with a few sweeps behind them.
         let wanted = random.usize(0..6);
@@ -252,17 +314,22 @@ fn a_service_killed_dozens_of_times_at_any_moment_has_stored_what_it_had_shown()
             seen.extend(shown(service).filter(|at| Some(*at) != before));
             seen.len() >= wanted
         });
-        thread::sleep(Duration::from_millis(random.u64(0..100)));
+        let moment = Duration::from_millis(random.u64(0..100));
+        thread::sleep(moment);
         service.kill();
         // The last one may have been in hand.
         seen.extend(shown(&service).filter(|at| Some(*at) != before));
         seen.pop_last();
         all.extend(seen);
     }
-    assert!(all.len() > 24, "{} sweeps in 24 lives", all.len());
+    assert!(all.len() > LIVES, "{} sweeps in {LIVES} lives", all.len());
     service.start_again();
-    let lives = stored(&server);
-    until("what was kept is there", &mut service, |_| stored(&server) > lives + 3);
+    let begun = service.status();
+    service.wait("a last life", |status| (Some(status) == begun.as_ref()).then(|| "none yet".to_owned()));
+    bank.unplug();
+    service.wait_for_line(&["link lost"]);
+    let newest = shown(&service);
+    until("what was kept is there", &mut service, |_| newest_stored(&server) == newest);
     let query = "SELECT taken_at_ms AS number FROM kept.bank_reading";
     let there: Vec<Number> = diesel::sql_query(query).load(&mut server.connection()).unwrap();
     let there: BTreeSet<i64> = there.iter().map(|row| row.number).collect();
@@ -274,7 +341,12 @@ fn a_service_killed_dozens_of_times_at_any_moment_has_stored_what_it_had_shown()
         all.len(),
         service.log().join("\n")
     );
-    bank.unplug();
-    service.wait_for_line(&["link lost"]);
-    is_what_was_said(&server, &bank);
+    is_what_was_said(&server, &bank, LIVES);
+}
+
+/// When the newest sweep was taken that the database holds.
+fn newest_stored(server: &MariaDbServer) -> Option<i64> {
+    let query = "SELECT MAX(taken_at_ms) AS number FROM kept.bank_reading";
+    let newest = diesel::sql_query(query).get_result::<Number>(&mut server.try_connection()?);
+    newest.ok().map(|row| row.number)
 }

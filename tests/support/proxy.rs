@@ -17,6 +17,8 @@ struct Inner {
     sent: AtomicUsize,
     /// Cuts the connection once so many more bytes were sent to the server, or came from it.
     left: [Mutex<Option<usize>>; 2],
+    /// Cuts the connection once these bytes were sent to the server.
+    behind: Mutex<Option<&'static [u8]>>,
     /// How often that has happened.
     cuts: AtomicUsize,
     is_held: (Mutex<bool>, Condvar),
@@ -40,6 +42,7 @@ impl Proxy {
             opened: AtomicUsize::new(0),
             sent: AtomicUsize::new(0),
             left: [Mutex::new(None), Mutex::new(None)],
+            behind: Mutex::new(None),
             cuts: AtomicUsize::new(0),
             is_held: (Mutex::new(false), Condvar::new()),
             inside: Mutex::new(Vec::new()),
@@ -85,7 +88,12 @@ impl Proxy {
         *self.0.left[way as usize].lock().unwrap() = Some(bytes);
     }
 
-    /// How often a connection was cut after so many bytes.
+    /// Cuts the next connection on which these bytes are sent, as soon as the server has them.
+    pub fn cut_behind(&self, words: &'static [u8]) {
+        *self.0.behind.lock().unwrap() = Some(words);
+    }
+
+    /// How often a connection was cut after so many bytes, or behind some.
     pub fn cuts(&self) -> usize {
         self.0.cuts.load(Ordering::SeqCst)
     }
@@ -131,9 +139,23 @@ impl Proxy {
             if to.write_all(&chunk[..pass]).is_err() || pass < taken {
                 break;
             }
+            if matches!(way, Way::Out) && self.were_words(&chunk[..pass]) {
+                break;
+            }
         }
         let _ = from.shutdown(Shutdown::Both);
         let _ = to.shutdown(Shutdown::Both);
+    }
+
+    /// Whether these are the bytes behind which the connection is cut.
+    fn were_words(&self, sent: &[u8]) -> bool {
+        let mut behind = self.0.behind.lock().unwrap();
+        let were = behind.is_some_and(|words| sent.windows(words.len()).any(|window| window == words));
+        if were {
+            *behind = None;
+            self.0.cuts.fetch_add(1, Ordering::SeqCst);
+        }
+        were
     }
 
     /// How many of the bytes that were taken go on; the first connection to have a byte too many is cut.
