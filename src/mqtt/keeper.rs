@@ -31,10 +31,13 @@ use super::session::{Incoming, Session};
 use super::topics::{ONLINE, Topics};
 use super::unsaid::Unsaid;
 use crate::model::report::BankReport;
-use crate::trouble::{Took, Trouble, Why};
+use crate::trouble::Trouble;
 
 /// Home Assistant is given at most so long between its birth and our words, so that not all speak at once.
 const BIRTH_JITTER: Duration = Duration::from_secs(2);
+
+/// Its name among the outputs.
+const OUTPUT: &str = "mqtt";
 
 /// Refused messages that are told one by one.
 const MOST_REFUSED: usize = 20;
@@ -212,7 +215,7 @@ impl Keeper {
     fn tell_refused(&mut self, refusal: &Refusal) {
         let reason = refusal.to_string();
         if self.refused.len() < MOST_REFUSED && self.refused.insert(reason.clone()) {
-            warn!(self.log, "message refused"; "output" => "mqtt", "reason" => reason);
+            warn!(self.log, "message refused"; "output" => OUTPUT, "reason" => reason);
         }
     }
 
@@ -225,22 +228,16 @@ impl Keeper {
 
     fn tell_away(&mut self, refusal: &Refusal) {
         let reason = refusal.to_string();
-        let Some(say) = self.trouble.failed(Instant::now(), &reason) else { return };
-        match say.why {
-            Why::Still => {
-                warn!(self.log, "output still away"; "output" => "mqtt", "since" => Took(say.since),
-                    "tries" => say.count, "reason" => reason, "target" => &self.target)
-            }
-            Why::Begun | Why::Changed => warn!(self.log, "output away"; "output" => "mqtt",
-                "reason" => reason, "target" => &self.target),
+        if let Some(say) = self.trouble.failed(Instant::now(), &reason) {
+            say.tell_away(&self.log, OUTPUT, &reason, &self.target);
         }
     }
 
     fn tell_back(&mut self) {
         if let Some(back) = self.trouble.recovered(Instant::now()) {
-            info!(self.log, "output back"; "output" => "mqtt", "outage" => Took(back.outage));
+            back.tell_back(&self.log, OUTPUT);
         } else {
-            info!(self.log, "output up"; "output" => "mqtt", "target" => &self.target);
+            info!(self.log, "output up"; "output" => OUTPUT, "target" => &self.target);
         }
     }
 }
