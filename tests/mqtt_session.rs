@@ -26,11 +26,6 @@ mod mqtt;
 #[path = "support/proxy.rs"]
 mod proxy;
 
-/// Many messages, each of which takes its time.
-fn many() -> Vec<Message> {
-    (0..100).map(|n| Message::fleeting(format!("old/{n}"), vec![b'x'; 60_000])).collect()
-}
-
 #[tokio::test]
 async fn messages_go_both_ways_in_order_in_both_versions() {
     let Some(broker) = Broker::start() else { return };
@@ -149,58 +144,6 @@ async fn a_broker_that_hangs_is_noticed_while_nothing_is_said() {
     session.connect().await.unwrap();
     broker.hang();
     assert_eq!(lost(&mut session).await.kind, RefusalKind::Lost);
-}
-
-#[tokio::test]
-async fn a_connection_cut_in_the_middle_of_a_message_ends_publishing_and_can_be_made_again() {
-    let Some(broker) = Broker::start() else { return };
-    let proxy = Proxy::before(broker.port());
-    let mut listener = Listener::at(&broker.settings(""), "#").await;
-    let mut session = connected(&settings(&proxy.url(), "")).await;
-    proxy.cut_after(90_000);
-    let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
-    assert_eq!(refusal.kind, RefusalKind::Lost, "{refusal}");
-    lost(&mut session).await;
-    session.connect().await.unwrap();
-    session.publish(vec![Message::fleeting("new", "")]).await.unwrap();
-    let heard = listener.until(|heard| heard.last().is_some_and(|last| last.topic == "new")).await;
-    let topics: Vec<&str> = heard.iter().map(|heard| heard.topic.as_str()).collect();
-    assert_eq!(topics, ["old/0", "bankwatch/status", "new"]);
-    assert_eq!(proxy.opened(), 2);
-}
-
-/// The library frees a message twice that was to be acknowledged and could not be written.
-#[tokio::test]
-async fn connections_cut_anywhere_in_many_messages_do_no_harm() {
-    let Some(broker) = Broker::start() else { return };
-    let proxy = Proxy::before(broker.port());
-    let mut session = connected(&settings(&proxy.url(), "")).await;
-    for round in 1..=60 {
-        proxy.cut_after(round * 20_011 % 900_000);
-        let publish = async { while session.publish(many()).await.is_ok() {} };
-        timeout(LONG, publish).await.unwrap();
-        back(&mut session).await;
-    }
-    session.publish(many()).await.unwrap();
-}
-
-#[tokio::test]
-async fn what_was_not_sent_before_the_connection_broke_is_not_sent_after() {
-    let Some(broker) = Broker::start() else { return };
-    let proxy = Proxy::before(broker.port());
-    let mut listener = Listener::at(&broker.settings(""), "#").await;
-    let mut session = patient(&settings(&proxy.url(), ""), BRIEF);
-    session.connect().await.unwrap();
-    proxy.hold(true);
-    let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
-    assert_eq!(refusal.kind, RefusalKind::Silent, "{refusal}");
-    proxy.cut();
-    proxy.hold(false);
-    back(&mut session).await;
-    session.publish(vec![Message::fleeting("new", "1"), Message::fleeting("new", "2")]).await.unwrap();
-    let heard = listener.until(|heard| heard.last().is_some_and(|last| last.text() == "2")).await;
-    let first = heard.iter().position(|heard| heard.topic == "new").unwrap();
-    assert_eq!(heard.len(), first + 2, "something old came after something new");
 }
 
 #[tokio::test]

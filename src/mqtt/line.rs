@@ -6,10 +6,12 @@
 //! - What a client had queued when its connection was lost goes out after it reconnected, however old it is.
 //!   So a client is never connected twice.
 //! - A client must not be ended by one of its own call-backs, nor while it is connecting: [`end`].
+//! - What is to be done for any client stands in one list. A client that begins to connect is put at its head under one
+//!   lock, and what an ended client had there is taken out under another. So these two take turns: [`turn`].
 //! - With its last client it ends its threads, which takes a second or more. So one is kept aside: [`ready`].
 
 use std::mem::{self, ManuallyDrop};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -40,10 +42,33 @@ pub(super) enum Ending {
     Flooded,
 }
 
+/// A client of the library, freed in its turn by whoever lets go of it last.
+pub(super) struct Client(Option<AsyncClient>);
+
+impl Client {
+    /// A call on it, which may block.
+    pub(super) fn call<T>(&self, call: impl FnOnce(&AsyncClient) -> T) -> Option<T> {
+        self.0.as_ref().map(call)
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _turn = turn();
+        drop(self.0.take());
+    }
+}
+
+/// One client begins to connect, or one is freed.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A connection that is being made, that is, or that was.
 pub(super) struct Line {
     /// Until it is dropped.
-    client: Option<AsyncClient>,
+    client: Option<Arc<Client>>,
     /// While it is being made.
     opening: Option<ConnectToken>,
     inbox: mpsc::Receiver<Message>,
@@ -75,8 +100,10 @@ impl Line {
         client.set_disconnected_callback(move |_, _, code| end_with(&over, Ending::Told(code)));
         let over = Arc::clone(&ended);
         client.set_connection_lost_callback(move |_| end_with(&over, Ending::Closed));
+        let turn = turn();
         let opening = Some(client.connect(options));
-        Ok(Self { client: Some(client), opening, inbox, ended, largest: None })
+        drop(turn);
+        Ok(Self { client: Some(Arc::new(Client(Some(client)))), opening, inbox, ended, largest: None })
     }
 
     /// Whether it is still being made.
@@ -101,7 +128,7 @@ impl Line {
     }
 
     /// For a call on a worker.
-    pub(super) fn client(&self) -> Option<AsyncClient> {
+    pub(super) fn client(&self) -> Option<Arc<Client>> {
         self.client.clone()
     }
 
@@ -176,10 +203,10 @@ impl Drop for Line {
 /// The attempt to connect holds the client until its call-back returns. Were that the last to let go, the
 /// library would free the client under its own feet: so the attempt is waited for, and then the library's
 /// lock is taken once, which it holds during call-backs.
-fn end(client: AsyncClient, opening: Option<ConnectToken>) {
+fn end(client: Arc<Client>, opening: Option<ConnectToken>) {
     let is_over = opening.is_none_or(|opening| !matches!(opening.wait_for(GIVES_UP), Err(Error::Timeout)));
     if is_over {
-        client.is_connected();
+        client.call(AsyncClient::is_connected);
     } else {
         mem::forget(client);
     }

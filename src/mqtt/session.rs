@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use paho_mqtt::{
-    ConnectOptions, ConnectOptionsBuilder, CreateOptionsBuilder, Error, MessageBuilder,
+    AsyncClient, ConnectOptions, ConnectOptionsBuilder, CreateOptionsBuilder, Error, MessageBuilder,
     MqttVersion as Version, PersistenceType, Properties, PropertyCode, QoS,
 };
 use secrecy::ExposeSecret;
@@ -35,6 +35,12 @@ use super::tls;
 
 /// Messages sent before the broker is asked whether it has them.
 const IN_FLIGHT: usize = 32;
+
+/// Bytes sent before the broker is asked that, but for a message that alone is larger. What the system's buffer of a
+/// connection takes at once is more (some 85 kB to begin with, on Linux), and it must: of a message that it takes in two
+/// parts, the second of which can't be written, the library tells by a structure that it has not filled
+/// (paho.mqtt.c 1.3.16, `MQTTAsync_writeComplete`), which ends the process.
+const BYTES_IN_FLIGHT: usize = 64_000;
 
 /// A filter that nobody subscribes with: taking it back is a question that costs the broker nothing and that it answers
 /// once it has what was sent before. Acknowledging each message would do that too, but what is to be acknowledged and
@@ -182,22 +188,19 @@ impl Session {
         for message in messages {
             match line.largest().and_then(|largest| too_large(&message, largest)) {
                 Some(refusal) => refused.push(refusal),
-                None => fitting.push(for_library(message, QoS::AtMostOnce)),
+                None => fitting.push(message),
             }
         }
-        let mut left = fitting.into_iter();
-        loop {
-            let batch: Vec<_> = left.by_ref().take(IN_FLIGHT).collect();
-            if batch.is_empty() {
-                return Ok(refused);
-            }
+        for batch in batches(fitting) {
             let client = line.client();
-            let begin = move || {
-                let client = client?;
+            let say = |client: &AsyncClient| {
                 // The library says of a message only that it was written, and of a failure the question says more.
-                batch.into_iter().for_each(|message| drop(client.publish(message)));
-                Some(client.unsubscribe(BARRIER))
+                for message in batch {
+                    drop(client.publish(for_library(message, QoS::AtMostOnce)));
+                }
+                client.unsubscribe(BARRIER)
             };
+            let begin = move || client?.call(say);
             let token = self.call(self.patience.token, begin).await?.ok_or_else(Refusal::not_connected)?;
             match line.acknowledged(token, self.patience.token).await {
                 // Whatever the broker thinks of the question, it is an answer.
@@ -205,6 +208,7 @@ impl Session {
                 Err(error) => return Err(self.denied(line, error, Doing::Nothing)),
             }
         }
+        Ok(refused)
     }
 
     /// Subscribes in order, at least once.
@@ -215,7 +219,7 @@ impl Session {
         let line = self.line()?;
         for filter in filters {
             let (client, asked) = (line.client(), filter.clone());
-            let begin = move || client.map(|client| client.subscribe(asked, QoS::AtLeastOnce));
+            let begin = move || client?.call(|client| client.subscribe(asked, QoS::AtLeastOnce));
             let token = self.call(self.patience.token, begin).await?.ok_or_else(Refusal::not_connected)?;
             let answer = line.acknowledged(token, self.patience.token).await;
             answer.map_err(|error| self.denied(line, error, Doing::Subscribing(filter)))?;
@@ -230,7 +234,7 @@ impl Session {
     pub async fn unsubscribe(&self, filters: &[String]) -> Result<(), Refusal> {
         let line = self.line()?;
         let (client, filters) = (line.client(), filters.to_vec());
-        let begin = move || client.map(|client| client.unsubscribe_many(&filters));
+        let begin = move || client?.call(|client| client.unsubscribe_many(&filters));
         let token = self.call(self.patience.token, begin).await?.ok_or_else(Refusal::not_connected)?;
         let answer = line.acknowledged(token, self.patience.token).await;
         answer.map(drop).map_err(|error| self.denied(line, error, Doing::Nothing))
@@ -266,7 +270,7 @@ impl Session {
     pub async fn close(&mut self) {
         let Some(line) = self.line.take().filter(Line::is_up) else { return };
         let client = line.client();
-        let leave = move || client.map(|client| client.disconnect(None));
+        let leave = move || client?.call(|client| client.disconnect(None));
         if let Ok(Some(token)) = self.call(self.patience.close, leave).await {
             // It is over either way.
             let _ = line.acknowledged(token, self.patience.close).await;
@@ -347,8 +351,28 @@ fn stuck(settings: &MqttSettings, error: &WorkerError) -> Refusal {
     Refusal::new(RefusalKind::Stuck, sentence)
 }
 
+fn size(message: &Message) -> usize {
+    message.topic.len() + message.payload.len() + AROUND
+}
+
+/// In order, what may be under way at once.
+fn batches(messages: Vec<Message>) -> Vec<Vec<Message>> {
+    let (mut batches, mut bytes) = (Vec::<Vec<Message>>::new(), 0);
+    for message in messages {
+        bytes += size(&message);
+        match batches.last_mut() {
+            Some(batch) if batch.len() < IN_FLIGHT && bytes <= BYTES_IN_FLIGHT => batch.push(message),
+            _ => {
+                bytes = size(&message);
+                batches.push(vec![message]);
+            }
+        }
+    }
+    batches
+}
+
 fn too_large(message: &Message, largest: usize) -> Option<Refusal> {
-    let bytes = message.topic.len() + message.payload.len() + AROUND;
+    let bytes = size(message);
     if bytes <= largest {
         return None;
     }

@@ -21,13 +21,14 @@ struct Inner {
     behind: Mutex<Option<&'static [u8]>>,
     /// How often that has happened.
     cuts: AtomicUsize,
-    is_held: (Mutex<bool>, Condvar),
+    /// The way that is held.
+    held: (Mutex<Option<Way>>, Condvar),
     inside: Mutex<Vec<TcpStream>>,
     is_shut: AtomicBool,
 }
 
 /// Which way bytes go.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     Out,
     Back,
@@ -44,7 +45,7 @@ impl Proxy {
             left: [Mutex::new(None), Mutex::new(None)],
             behind: Mutex::new(None),
             cuts: AtomicUsize::new(0),
-            is_held: (Mutex::new(false), Condvar::new()),
+            held: (Mutex::new(None), Condvar::new()),
             inside: Mutex::new(Vec::new()),
             is_shut: AtomicBool::new(false),
         }));
@@ -98,10 +99,10 @@ impl Proxy {
         self.0.cuts.load(Ordering::SeqCst)
     }
 
-    /// Takes no more bytes from the client, or goes on with them.
-    pub fn hold(&self, is_held: bool) {
-        *self.0.is_held.0.lock().unwrap() = is_held;
-        self.0.is_held.1.notify_all();
+    /// Lets no more bytes pass that way, or goes on with them.
+    pub fn hold(&self, way: impl Into<Option<Way>>) {
+        *self.0.held.0.lock().unwrap() = way.into();
+        self.0.held.1.notify_all();
     }
 
     /// Whoever comes now is turned away at once.
@@ -115,6 +116,10 @@ impl Proxy {
             return;
         }
         let Ok(server) = TcpStream::connect(("127.0.0.1", self.0.server)) else { return };
+        // What was not held back by who said it is not held back here.
+        for stream in [&client, &server] {
+            stream.set_nodelay(true).unwrap();
+        }
         let both = |stream: &TcpStream| stream.try_clone().unwrap();
         self.0.inside.lock().unwrap().extend([both(&client), both(&server)]);
         let (proxy, there) = (self.clone(), (both(&client), both(&server)));
@@ -126,20 +131,19 @@ impl Proxy {
     fn carry(&self, way: Way, mut from: TcpStream, mut to: TcpStream) {
         let mut chunk = [0; 1024];
         while let Ok(taken @ 1..) = from.read(&mut chunk) {
-            if let Way::Out = way {
-                let mut held = self.0.is_held.0.lock().unwrap();
-                while *held {
-                    held = self.0.is_held.1.wait(held).unwrap();
-                }
+            let mut held = self.0.held.0.lock().unwrap();
+            while *held == Some(way) {
+                held = self.0.held.1.wait(held).unwrap();
             }
+            drop(held);
             let pass = self.passes(way, taken);
-            if let Way::Out = way {
+            if way == Way::Out {
                 self.0.sent.fetch_add(pass, Ordering::SeqCst);
             }
             if to.write_all(&chunk[..pass]).is_err() || pass < taken {
                 break;
             }
-            if matches!(way, Way::Out) && self.were_words(&chunk[..pass]) {
+            if way == Way::Out && self.were_words(&chunk[..pass]) {
                 break;
             }
         }
