@@ -21,15 +21,12 @@ use process::{memory, processor_time};
 use proxy::Proxy;
 use tempfile::TempDir;
 
-#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/support/broker.rs"]
 mod broker;
-#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/support/listener.rs"]
 mod listener;
 #[path = "support/process.rs"]
 mod process;
-#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/support/proxy.rs"]
 mod proxy;
 

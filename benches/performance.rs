@@ -15,10 +15,8 @@
 #[path = "performance/backlog.rs"]
 mod backlog;
 #[path = "../tests/support/history.rs"]
-#[allow(dead_code, reason = "shared with tests")]
 mod history;
 #[path = "../tests/support/mariadb.rs"]
-#[allow(dead_code, reason = "shared with tests")]
 mod mariadb;
 #[path = "performance/store.rs"]
 mod store;

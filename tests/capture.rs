@@ -11,7 +11,6 @@ use program::program;
 use serde_json::Value;
 use tempfile::tempdir;
 
-#[allow(dead_code)]
 #[path = "support/program.rs"]
 mod program;
 

@@ -28,13 +28,10 @@ use until::until;
 
 #[path = "support/door.rs"]
 mod door;
-#[allow(dead_code)]
 #[path = "support/house.rs"]
 mod house;
-#[allow(dead_code)]
 #[path = "support/lines.rs"]
 mod lines;
-#[allow(dead_code)]
 #[path = "support/patient.rs"]
 mod patient;
 #[path = "support/until.rs"]

@@ -1,6 +1,5 @@
 //! `bankwatch db migrate | import-legacy | prune | export`, as typed, on both backends and beside a service that writes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "support is shared with other tests")]
 
 #[path = "support/history.rs"]
 mod history;

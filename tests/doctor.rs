@@ -15,7 +15,6 @@ use program::{Service, program};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tempfile::tempdir;
 
-#[allow(dead_code)]
 #[path = "support/program.rs"]
 mod program;
 

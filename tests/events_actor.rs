@@ -27,12 +27,10 @@ use slog::Logger;
 use tempfile::tempdir;
 use until::until;
 
-#[allow(dead_code)]
 #[path = "support/house.rs"]
 mod house;
 #[path = "support/lines.rs"]
 mod lines;
-#[allow(dead_code)]
 #[path = "support/patient.rs"]
 mod patient;
 #[path = "support/until.rs"]

@@ -10,7 +10,6 @@ use program::{Service, eventually, program};
 use serde_json::Value;
 use tempfile::tempdir;
 
-#[allow(dead_code)]
 #[path = "support/program.rs"]
 mod program;
 

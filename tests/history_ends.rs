@@ -1,13 +1,10 @@
 //! The end of the real program with a history: what goes wrong with the last rows is told.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/mariadb.rs"]
 mod mariadb;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/service.rs"]
 mod service;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/sweeps.rs"]
 mod sweeps;
 

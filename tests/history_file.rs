@@ -1,7 +1,6 @@
 //! A history in a file of SQLite, as the service keeps it: locked by others for a while, and whole at its end.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/service.rs"]
 mod service;
 #[path = "support/sweeps.rs"]

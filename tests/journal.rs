@@ -13,7 +13,6 @@ use diesel::{Connection, SqliteConnection};
 use journal::{WIDE, all, entries, entry, numbers, open};
 use tempfile::{TempDir, tempdir};
 
-#[allow(dead_code)]
 #[path = "support/journal.rs"]
 mod journal;
 

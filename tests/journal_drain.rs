@@ -18,7 +18,6 @@ use bankwatch::trouble::Why;
 use journal::{DAY, Database, WIDE, all, entries, numbers, open};
 use tempfile::{TempDir, tempdir};
 
-#[allow(dead_code)]
 #[path = "support/journal.rs"]
 mod journal;
 

@@ -15,7 +15,6 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
 use tempfile::{TempDir, tempdir, tempdir_in};
 
-#[allow(dead_code)]
 #[path = "support/journal.rs"]
 mod journal;
 

@@ -34,15 +34,12 @@ use slog::Logger;
 use tempfile::{TempDir, tempdir};
 use until::until;
 
-#[allow(dead_code)]
 #[path = "support/house.rs"]
 mod house;
 #[path = "support/lines.rs"]
 mod lines;
-#[allow(dead_code)]
 #[path = "support/patient.rs"]
 mod patient;
-#[allow(dead_code)]
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/until.rs"]

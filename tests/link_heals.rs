@@ -25,7 +25,6 @@ mod chain;
 mod figures;
 #[path = "support/lines.rs"]
 mod lines;
-#[allow(dead_code)]
 #[path = "support/patient.rs"]
 mod patient;
 #[path = "support/reports.rs"]

@@ -28,7 +28,6 @@ use until::until;
 mod chain;
 #[path = "support/lines.rs"]
 mod lines;
-#[allow(dead_code)]
 #[path = "support/patient.rs"]
 mod patient;
 #[path = "support/reports.rs"]

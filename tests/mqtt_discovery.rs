@@ -6,7 +6,6 @@
 #[path = "support/announced.rs"]
 mod announced;
 #[path = "support/captures.rs"]
-#[allow(dead_code)]
 mod captures;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,24 +2,18 @@
 //! within seconds of the broker's return, with everything there again.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/broker.rs"]
 mod broker;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/certificates.rs"]
 mod certificates;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/listener.rs"]
 mod listener;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/mqtt_house.rs"]
 mod mqtt_house;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "support/service.rs"]
 mod service;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/sweeps.rs"]
 mod sweeps;
 #[path = "support/until.rs"]

@@ -4,18 +4,14 @@
 
 #[path = "support/announced.rs"]
 mod announced;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/broker.rs"]
 mod broker;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/listener.rs"]
 mod listener;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/mqtt_house.rs"]
 mod mqtt_house;
 #[path = "support/service.rs"]
 mod service;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/sweeps.rs"]
 mod sweeps;
 

@@ -1,22 +1,16 @@
 //! Several banks of one service and several services at one broker: each says its own, and takes back its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/broker.rs"]
 mod broker;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/listener.rs"]
 mod listener;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/mqtt_house.rs"]
 mod mqtt_house;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/proxy.rs"]
 mod proxy;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/service.rs"]
 mod service;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/sweeps.rs"]
 mod sweeps;
 

@@ -5,7 +5,6 @@
 #[path = "support/announced.rs"]
 mod announced;
 #[path = "support/captures.rs"]
-#[allow(dead_code)]
 mod captures;
 
 use announced::{

@@ -14,16 +14,12 @@ use mqtt_scripted::{Scripted, WELCOME};
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 use tokio::time::timeout;
 
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/broker.rs"]
 mod broker;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/listener.rs"]
 mod listener;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/mqtt.rs"]
 mod mqtt;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/mqtt_scripted.rs"]
 mod mqtt_scripted;
 

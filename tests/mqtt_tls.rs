@@ -17,13 +17,10 @@ use openssl::ssl::{SslAcceptor, SslMethod, SslOptions, SslVersion};
 use openssl::symm::Cipher;
 use openssl::x509::X509;
 
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/broker.rs"]
 mod broker;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/certificates.rs"]
 mod certificates;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/mqtt.rs"]
 mod mqtt;
 

@@ -11,16 +11,12 @@ use mqtt::{BRIEF, LONG, back, connected, lost, patient};
 use proxy::{Proxy, Way};
 use tokio::time::timeout;
 
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/broker.rs"]
 mod broker;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/listener.rs"]
 mod listener;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/mqtt.rs"]
 mod mqtt;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/proxy.rs"]
 mod proxy;
 

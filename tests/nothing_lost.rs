@@ -2,13 +2,10 @@
 //! database exactly once, with what the console said, and the other outputs missed nothing meanwhile.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/mariadb.rs"]
 mod mariadb;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/proxy.rs"]
 mod proxy;
-#[allow(dead_code, reason = "each test file uses some of it")]
 #[path = "support/service.rs"]
 mod service;
 #[path = "support/sweeps.rs"]

@@ -16,7 +16,6 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 use tempfile::{TempDir, tempdir};
 
-#[allow(dead_code)]
 #[path = "support/program.rs"]
 mod program;
 

@@ -1,6 +1,5 @@
 //! What goes wrong with a database, and the sentence that says so with its remedy.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "support is shared with other tests")]
 
 #[path = "support/history.rs"]
 mod history;

@@ -1,6 +1,5 @@
 //! The predecessor's table: written for those whose dashboards read it, and read once by those who come from there.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "support is shared with other tests")]
 
 #[path = "support/history.rs"]
 mod history;

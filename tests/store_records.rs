@@ -1,6 +1,5 @@
 //! Records as they wait on disk until a database has confirmed them.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "support is shared with other tests")]
 
 #[path = "support/history.rs"]
 mod history;

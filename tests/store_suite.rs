@@ -1,6 +1,5 @@
 //! What a store promises, on both backends: a file of SQLite and a real MariaDB.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "support is shared with other tests")]
 
 #[path = "support/history.rs"]
 mod history;

@@ -14,7 +14,6 @@ use until::until;
 
 #[path = "support/lines.rs"]
 mod lines;
-#[allow(dead_code)]
 #[path = "support/patient.rs"]
 mod patient;
 #[path = "support/until.rs"]

@@ -19,16 +19,12 @@ use systemd::Systemd;
 use tempfile::tempdir;
 use tokio::time::timeout;
 
-#[allow(dead_code)]
 #[path = "support/house.rs"]
 mod house;
-#[allow(dead_code)]
 #[path = "support/lines.rs"]
 mod lines;
-#[allow(dead_code)]
 #[path = "support/patient.rs"]
 mod patient;
-#[allow(dead_code)]
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/systemd.rs"]

@@ -24,7 +24,6 @@ use until::until;
 mod house;
 #[path = "support/lines.rs"]
 mod lines;
-#[allow(dead_code)]
 #[path = "support/patient.rs"]
 mod patient;
 #[path = "support/until.rs"]

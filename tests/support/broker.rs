@@ -1,4 +1,5 @@
 //! A real broker: Mosquitto on a free port of this machine, in a folder of its own.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -1,4 +1,5 @@
 //! The captures of real consoles: they lie beside the project and are not part of it.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! Certificates of a test's own authority.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;

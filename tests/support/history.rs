@@ -1,4 +1,5 @@
 //! Histories to be stored, and both backends to store them in.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! A chain on a simulated bank, outputs that do harm, and a log that does: a bug wherever a test wants one.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -1,4 +1,5 @@
 //! Entries, keepers and a database that does what it is told.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,5 @@
 //! A log that keeps its lines, to be read by a test.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::fmt::{Arguments, Write};
 use std::sync::{Arc, Mutex};

@@ -2,6 +2,7 @@
 //!
 //! It is Mosquitto's own client in a process of its own: what is tested does not hear itself with its own ears, and
 //! its library bears it badly when several of its clients share a process.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -1,5 +1,6 @@
 //! A real MariaDB: started by a test on a free port of loopback in a folder of its own, ended with the test, even where it
 //! was stopped.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::fs;
 use std::io::Read;

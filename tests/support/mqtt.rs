@@ -1,4 +1,5 @@
 //! A session of a test.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::time::Duration;
 

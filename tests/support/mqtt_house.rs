@@ -1,4 +1,5 @@
 //! A simulated bank, the real program on it, and what a broker must have heard of both.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

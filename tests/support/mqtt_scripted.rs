@@ -1,4 +1,5 @@
 //! What no real broker does when asked to: whoever listens here says the same to each who comes.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

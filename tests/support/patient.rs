@@ -1,4 +1,5 @@
 //! An actor that does whatever harm it is told to, and a supervisor for it.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,5 @@
 //! The program itself: started by a test, its log read with a deadline, ended with the test.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -1,4 +1,5 @@
 //! A way to a server that can be watched, cut and held.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -1,4 +1,5 @@
 //! The real program, running on settings of a test's own in a folder of its own.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! Full sweeps of a service, as its file shows them.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
