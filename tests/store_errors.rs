@@ -112,6 +112,16 @@ mod server {
     }
 
     #[test]
+    fn a_server_that_hangs_up_at_once_is_told_from_one_that_hangs() {
+        let Some(shared) = mariadb::shared() else { return };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || listener.incoming().for_each(drop));
+        let other = Server { port, ..shared.server("d") };
+        refused(MariaDb::open(&other), Class::Outside, &["closed the connection", "something else listens"]);
+    }
+
+    #[test]
     fn a_server_that_hangs_is_not_waited_for() {
         let Some(server) = MariaDbServer::start(&[]) else { return };
         server.stop();

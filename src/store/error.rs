@@ -34,6 +34,10 @@ pub enum StoreError {
     )]
     Silent { server: String, after: Duration },
     #[error(
+        "the database server {server} closed the connection before it said a word; its log says why, or something else listens there"
+    )]
+    HungUp { server: String },
+    #[error(
         "the database server {server} does not accept the user {user:?} with this password; check the user in database.url, and database.password"
     )]
     Password { server: String, user: String },
@@ -112,6 +116,7 @@ impl StoreError {
             Self::NoAddress { .. }
             | Self::Unreachable { .. }
             | Self::Silent { .. }
+            | Self::HungUp { .. }
             | Self::Locked { .. }
             | Self::Full { .. }
             | Self::ReadOnly { .. }

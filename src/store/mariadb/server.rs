@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::mysql::MysqlConnection;
@@ -75,7 +75,9 @@ impl Server {
     pub(super) fn connect(&self, may_make: bool) -> Result<MysqlConnection, StoreError> {
         let addresses = self.addresses()?;
         let url = self.url(&addresses)?;
-        let mut connection = MysqlConnection::establish(&url).map_err(|error| self.not_connected(&error))?;
+        let begun = Instant::now();
+        let mut connection =
+            MysqlConnection::establish(&url).map_err(|error| self.not_connected(&error, begun.elapsed()))?;
         if self.verify {
             self.refuse_plain(&mut connection)?;
         }
@@ -156,7 +158,7 @@ impl Server {
         found.ok_or_else(|| StoreError::NoAuthorities { looked: looked() })
     }
 
-    fn not_connected(&self, error: &ConnectionError) -> StoreError {
+    fn not_connected(&self, error: &ConnectionError, after: Duration) -> StoreError {
         let reason = one_line(&error.to_string());
         let said = |words: &str| reason.contains(words);
         let server = self.name();
@@ -167,7 +169,12 @@ impl Server {
         } else if said("TLS/SSL") || said("ertificate") {
             StoreError::Certificate { server, reason }
         } else if said("initial communication packet") {
-            StoreError::Silent { server, after: PATIENCE }
+            // The library calls both by one name.
+            if after < PATIENCE / 2 {
+                StoreError::HungUp { server }
+            } else {
+                StoreError::Silent { server, after: PATIENCE }
+            }
         } else {
             StoreError::Unreachable { server, reason }
         }
