@@ -20,7 +20,7 @@ use bankwatch::simulator::{SimulatorHandle, Word};
 use broker::Broker;
 use listener::{Heard, Listener};
 use mqtt_house::{bank, is_kept, service};
-use proxy::Proxy;
+use proxy::{Proxy, Way};
 use serde_json::Value;
 use sweeps::sweeps;
 
@@ -66,6 +66,33 @@ async fn an_event_is_told_once_when_it_begins_and_once_when_it_ends() {
     assert_eq!(raised["duration_s"], Value::Null);
     assert_eq!((&cleared["kind"], &cleared["raised_at"]), (&"cleared".into(), &raised["raised_at"]));
     assert!(cleared["duration_s"].is_u64(), "{cleared}");
+}
+
+#[tokio::test]
+async fn what_happened_last_is_told_before_the_farewell() {
+    let Some(broker) = Broker::start() else { return };
+    let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
+    let service = service(&bank, &proxy.url(), "");
+    is_kept(&settings).await;
+    let mut ear = Listener::at(&settings, "bankwatch/#").await;
+    proxy.hold(Way::Out);
+    raise(&bank, HIGH);
+    service.wait_for_line(&["event raised"]);
+    let log = service.lines();
+    let release = std::thread::spawn(move || {
+        while !log.lock().unwrap().iter().any(|line| line.contains("service stopping")) {
+            std::thread::yield_now();
+        }
+        proxy.hold(None);
+    });
+    service.end("TERM");
+    release.join().unwrap();
+    let gone = |heard: &Heard| heard.topic == "bankwatch/status" && heard.text() == "offline";
+    let heard = ear.until(|heard| heard.last().is_some_and(gone)).await;
+    let last = heard.iter().rposition(|heard| heard.topic == "bankwatch/bank/event").expect("it is told");
+    let farewell =
+        heard.iter().position(|heard| heard.topic == "bankwatch/bank/status" && heard.text() == "offline");
+    assert!(last < farewell.unwrap(), "{heard:?}");
 }
 
 #[tokio::test]

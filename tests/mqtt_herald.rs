@@ -296,17 +296,58 @@ fn a_battery_that_did_not_answer_says_nothing() {
 fn a_bank_that_takes_longer_than_its_interval_is_given_a_longer_life() {
     let mut house = House::settled("interval = \"10s\"", "", &full());
     let slow = changed(SweepKind::Full, |reading| reading.took = Duration::from_secs(44));
-    let messages = house.heard(&slow, 44.0);
-    let config = payload(&messages, "homeassistant/device/pytes_bank/config").expect("announced anew");
+    let announced =
+        |messages: &[Message]| payload(messages, "homeassistant/device/pytes_bank/config").map(str::to_owned);
+    for seconds in [44.0, 88.0] {
+        assert_eq!(announced(&house.heard(&slow, seconds)), None, "that may be one day's trouble");
+    }
+    assert_eq!(house.herald.wake_at(house.at(110.0)).unwrap(), house.at(88.0 + 30.0), "offline as ever");
+    let config = announced(&house.heard(&slow, 132.0)).expect("announced anew");
     assert!(config.contains("140"), "three sweeps of 44 s, rounded up: {config}");
     for echo in ECHOES {
-        house.due(44.0 + echo.as_secs_f64());
+        house.due(132.0 + echo.as_secs_f64());
     }
     assert_eq!(
-        house.herald.wake_at(house.at(70.0)).unwrap(),
-        house.at(44.0 + 132.0),
+        house.herald.wake_at(house.at(160.0)).unwrap(),
+        house.at(132.0 + 132.0),
         "offline after three sweeps"
     );
+    let fast = [150.0, 160.0, 170.0].map(|seconds| announced(&house.heard(&full(), seconds)));
+    assert_eq!(fast.iter().flatten().count(), 1, "and back");
+    assert!(
+        fast[2].as_ref().is_some_and(|config| config.contains(":60") && !config.contains("140")),
+        "{fast:?}"
+    );
+}
+
+#[test]
+fn what_is_said_rarely_lives_accordingly_longer() {
+    let mut house = House::new("interval = \"5s\"", "publish_interval = \"2m\"");
+    house.herald.connected(house.at(0.0));
+    let messages = house.heard(&full(), 0.0);
+    let config = payload(&messages, "homeassistant/device/pytes_bank/config").unwrap();
+    assert!(config.contains("\"exp_aft\":360"), "{config}");
+}
+
+#[test]
+fn whoever_says_that_somebody_is_not_there_is_contradicted_if_that_is_not_so() {
+    let mut house = House::settled("", "publish_interval = \"0s\"", &report(SweepKind::Full, 3, 16));
+    house.heard(&full(), 10.0);
+    let statuses = [
+        "bankwatch/pytes/status",
+        "bankwatch/pytes/battery/1/status",
+        "bankwatch/pytes/battery/3/status",
+        "bankwatch/house/status",
+    ];
+    for status in statuses {
+        house.herald.denied(status);
+    }
+    let messages = house.due(10.1);
+    assert_eq!(
+        statuses.map(|status| payload(&messages, status)),
+        [Some("online"), Some("online"), None, None]
+    );
+    assert_eq!(house.due(10.2).len(), 0);
 }
 
 #[test]

@@ -111,6 +111,25 @@ async fn killed_it_is_said_to_be_gone_by_the_broker_at_once() {
 }
 
 #[tokio::test]
+async fn whoever_says_that_it_is_not_there_is_contradicted() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    // An id may hold what has a meaning in filters.
+    let _service = service(&bank, &broker.url(), "client_id = \"cellar+1/#\"");
+    is_kept(&settings).await;
+    // As the will of an earlier life, or the last words of another service in its place.
+    for status in KEPT.into_iter().filter(|topic| is_status(topic)) {
+        let mut listener = Listener::at(&settings, status).await;
+        say(&settings, Message::retained(status, "offline")).await;
+        let heard = listener
+            .until(|heard| heard.last().is_some_and(|last| last.text() == "online" && heard.len() > 1));
+        let words: Vec<String> = heard.await.iter().map(Heard::text).collect();
+        assert_eq!(words, ["online", "offline", "online"], "{status}");
+    }
+    is_kept(&settings).await;
+}
+
+#[tokio::test]
 async fn home_assistants_birth_brings_everything_again() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));

@@ -116,7 +116,8 @@ fn zero_is_off_where_that_means_something() {
 #[test]
 fn settings_that_fit_only_alone_are_conflicts() {
     let place = Place::with(
-        "[[bank]]\n[[bank]]\n[database]\nlegacy_table = true\n[mqtt]\nclient_cert_file = \"a\"\nstate_topic = \"house\"\n",
+        "[[bank]]\n[[bank]]\n[database]\nlegacy_table = true\n[mqtt]\nclient_cert_file = \"a\"\nstate_topic = \"house\"\n\
+         expire_after = \"20s\"\n",
     );
     assert_eq!(
         place.mistakes(),
@@ -127,6 +128,8 @@ fn settings_that_fit_only_alone_are_conflicts() {
              beside it",
             "bankwatch.toml:6: mqtt.client_cert_file: expected mqtt.client_key_file beside it",
             "bankwatch.toml:7: mqtt.state_topic: several banks would share one topic; expected {bank} in it",
+            "bankwatch.toml:8: mqtt.expire_after: values would be unavailable from one publication to the next; \
+             expected an mqtt.expire_after of at least 30s, 3 times mqtt.publish_interval",
         ]
     );
 }

@@ -176,6 +176,7 @@ fn announced(
     }
     let Some((shape, level)) = inherited(bank, topics, kept) else { return Vec::new() };
     let facts_every = Rhythm::new(bank.interval, bank.summary_interval, true).facts_every;
-    let expiry = Expiry::new(settings.expire_after.given().copied(), bank.interval, facts_every);
+    let said_each = bank.interval.max(settings.publish_interval);
+    let expiry = Expiry::new(settings.expire_after.given().copied(), said_each, facts_every);
     discovery::messages(topics, &shape, level, &expiry)
 }

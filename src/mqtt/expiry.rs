@@ -19,18 +19,12 @@ pub struct Expiry {
 }
 
 impl Expiry {
-    /// For a bank with a full sweep each `interval` and facts each `facts_every`; `given` is what the settings
-    /// say of measurements.
+    /// For a bank of which a full sweep is said each `interval` and facts each `facts_every`; `given` is what the
+    /// settings say of measurements.
     #[must_use]
     pub fn new(given: Option<Duration>, interval: Duration, facts_every: Duration) -> Self {
         let measured = given.unwrap_or_else(|| SHORTEST.max(rounded_up(INTERVALS * interval)));
         Self { measured, facts: measured.max(rounded_up(INTERVALS * facts_every)) }
-    }
-
-    /// The longer of both, value by value.
-    #[must_use]
-    pub fn or_longer(self, other: Self) -> Self {
-        Self { measured: self.measured.max(other.measured), facts: self.facts.max(other.facts) }
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 
+use super::beat::Beat;
 use super::discovery;
 use super::expiry::Expiry;
 use super::legacy::Legacy;
@@ -66,7 +67,9 @@ struct Bank {
     settings: BankSettings,
     facts_every: Duration,
     given_expiry: Option<Duration>,
+    publish_interval: Duration,
     roll: Roll,
+    beat: Beat,
     shape: Shape,
     expiry: Expiry,
     /// The newest reading of each kind.
@@ -171,10 +174,21 @@ impl Herald {
         }
     }
 
-    /// Where people take back what was said of a battery.
+    /// Where others say something of who is there: people take back what was said of a battery, and another service
+    /// says goodbye in our place.
     #[must_use]
-    pub fn retirements(&self) -> Vec<String> {
-        self.banks.keys().map(|bank| self.topics.battery_statuses(bank)).collect()
+    pub fn statuses(&self) -> Vec<String> {
+        let each = |bank: &Arc<str>| [self.topics.battery_statuses(bank), self.topics.bank_status(bank)];
+        self.banks.keys().flat_map(each).collect()
+    }
+
+    /// "Offline" was said there: by somebody else, if the last that we said was another word, which is then said again.
+    pub fn denied(&mut self, topic: &str) {
+        for bank in self.banks.values_mut() {
+            if bank.said.get(topic).is_some_and(|said| said.fingerprint == u64::from(true)) {
+                bank.said.remove(topic);
+            }
+        }
     }
 
     /// What was said there was cleared: a battery that is not there is not spoken of until it is.
@@ -243,9 +257,11 @@ impl Bank {
             name,
             facts_every: *facts_every,
             given_expiry,
+            publish_interval: settings.publish_interval,
             roll: Roll::new(bank.interval),
+            beat: Beat::new(bank.interval),
             shape: Shape::new(bank),
-            expiry: Expiry::new(given_expiry, bank.interval, *facts_every),
+            expiry: Expiry::new(given_expiry, bank.interval.max(settings.publish_interval), *facts_every),
             newest: BTreeMap::new(),
             waiting: BTreeSet::new(),
             paces: Sort::ALL.map(|sort| (sort, pace)).into(),
@@ -282,16 +298,16 @@ impl Bank {
             .any(|full| parts.iter().any(|part| part.topic == full.topic && !full.said.is_subset(&part.said)))
     }
 
-    /// A sweep that takes longer than its interval comes back to back: its values must live accordingly longer.
+    /// Sweeps that take longer than their interval come back to back: their values must live accordingly longer.
     fn stretch(&mut self, took: Duration, batteries: usize) {
-        let interval = self.settings.interval.max(took);
+        let interval = self.beat.after(took);
         // Slow questions go one a sweep, two a battery.
         let round = interval * u32::try_from(2 * batteries).unwrap_or(u32::MAX);
-        let needed = Expiry::new(self.given_expiry, interval, self.facts_every.max(round));
-        let expiry = self.expiry.or_longer(needed);
+        let said_each = interval.max(self.publish_interval);
+        let expiry = Expiry::new(self.given_expiry, said_each, self.facts_every.max(round));
         self.announce |= expiry != self.expiry;
         self.expiry = expiry;
-        self.roll.stretch(interval);
+        self.roll.beat(interval);
     }
 
     /// Everything is news to whoever listens now.

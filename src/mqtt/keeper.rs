@@ -28,7 +28,7 @@ use super::message::Message;
 use super::payload;
 use super::refusal::{Refusal, RefusalKind};
 use super::session::{Incoming, Session};
-use super::topics::{ONLINE, Topics};
+use super::topics::{OFFLINE, ONLINE, Topics};
 use super::unsaid::Unsaid;
 use crate::model::report::BankReport;
 use crate::trouble::Trouble;
@@ -148,6 +148,8 @@ impl Keeper {
                             birth = Some(now + BIRTH_JITTER.mul_f64(fastrand::f64()));
                         } else if payload.is_empty() {
                             self.herald.retired(&topic);
+                        } else if payload == OFFLINE.as_bytes() {
+                            self.deny(&topic).await?;
                         }
                     }
                     Incoming::Lost(refusal) => return Err(refusal),
@@ -172,20 +174,35 @@ impl Keeper {
         for message in self.tolerated(found)?.unwrap_or_default() {
             self.herald.found(&message);
         }
-        let following = self.session.subscribe(&self.herald.retirements()).await;
+        let following = self.session.subscribe(&self.herald.statuses()).await;
         self.tolerated(following)?;
         hear(&mut self.herald, &self.inbox);
         self.speak(Instant::now()).await?;
-        self.publish(vec![Message::retained(self.topics.service_status(), ONLINE)]).await
+        self.publish(vec![Message::retained(self.topics.service_status(), ONLINE)]).await?;
+        // Only now: what is kept there until then is of before.
+        let following = self.session.subscribe(&[self.topics.service_status()]).await;
+        self.tolerated(following).map(drop)
+    }
+
+    /// Somebody says that we are not there: the will of an earlier life that the broker was late to miss, or the last
+    /// words of another service in our place.
+    async fn deny(&mut self, topic: &str) -> Result<(), Refusal> {
+        if topic == self.topics.service_status() {
+            self.publish(vec![Message::retained(topic, ONLINE)]).await
+        } else {
+            self.herald.denied(topic);
+            Ok(())
+        }
     }
 
     /// Says what is due.
     async fn speak(&mut self, now: Instant) -> Result<(), Refusal> {
         let round = self.herald.due(now);
-        let events = self.inbox.events.take();
-        let of_events = events.iter().map(|event| payload::event(&self.topics, event));
-        let published = self.publish(round.messages.into_iter().chain(of_events).collect()).await;
-        published.inspect_err(|_| self.inbox.events.give_back(events))?;
+        let unsaid = self.inbox.events.clone();
+        let events = unsaid.take();
+        let of_events = events.events().iter().map(|event| payload::event(&self.topics, event));
+        self.publish(round.messages.into_iter().chain(of_events).collect()).await?;
+        events.said();
         for (bank, entities) in round.moved {
             info!(self.log, "entities taken over"; "bank" => &*bank, "entities" => entities, "from" => "pytes_serial");
         }
@@ -219,10 +236,17 @@ impl Keeper {
         }
     }
 
-    /// Says that nobody is there any more, and closes. Without a connection the broker has said it for us.
+    /// Says what has happened last and that nobody is there any more, and closes. Without a connection the broker has
+    /// said it for us.
     async fn leave(&mut self) {
+        let unsaid = self.inbox.events.clone();
+        let events = unsaid.take();
+        let of_events = events.events().iter().map(|event| payload::event(&self.topics, event));
+        let last_words = of_events.chain(self.herald.farewell()).collect();
         // Whoever is late here is cut off by the session's own deadlines; the will says the same.
-        let _said = self.session.publish(self.herald.farewell()).await;
+        if self.session.publish(last_words).await.is_ok() {
+            events.said();
+        }
         self.session.close().await;
     }
 

@@ -2,40 +2,51 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use humantime::format_duration;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::message::Message;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, RefusalKind};
 use super::session::{Incoming, Session};
 
-/// How long the broker may take to hand it out.
-const LOOK: Duration = Duration::from_secs(3);
+/// After such a silence nothing more comes.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// How long the broker may take to hand all of it out.
+const WHOLE: Duration = Duration::from_secs(60);
 
 /// Asks for everything that is kept under `filters`. What is kept comes before what is said after the asking, so a
-/// word of our own at `echo` marks the end; a broker that does not carry it is listened to for some seconds.
+/// word of our own at `echo` marks the end; a broker that does not carry it is listened to until it is silent.
 ///
 /// # Errors
-/// The connection is lost, or the broker lets us not listen there.
+/// The connection is lost, the broker lets us not listen there, or there is no end to what it hands out.
 pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Result<Vec<Message>, Refusal> {
     let filters: Vec<String> = filters.iter().cloned().chain([echo.to_owned()]).collect();
     session.subscribe(&filters).await?;
     session.publish(vec![Message::fleeting(echo, "?")]).await?;
     let mut found = Vec::new();
     let listening = async {
-        loop {
-            match session.next().await {
-                Incoming::Message { topic, .. } if topic == echo => return Ok(()),
+        let mut until = Instant::now() + SILENCE;
+        while let Ok(incoming) = timeout_at(until, session.next()).await {
+            match incoming {
+                Incoming::Message { topic, .. } if topic == echo => break,
                 Incoming::Message { topic, payload, retained: true } => {
                     found.push(Message::retained(topic, payload));
+                    until = Instant::now() + SILENCE;
                 }
                 Incoming::Message { .. } => {}
                 Incoming::Lost(refusal) => return Err(refusal),
             }
         }
+        Ok(())
     };
-    if let Ok(heard) = timeout(LOOK, listening).await {
-        heard?;
-    }
+    // Half of it would be worse than nothing: who takes over from the predecessor must know all of it.
+    let endless = || {
+        let (filters, whole) = (filters.join(", "), format_duration(WHOLE));
+        let sentence = format!("the broker came to no end within {whole} with what it keeps under {filters}");
+        Err(Refusal::new(RefusalKind::Lost, sentence))
+    };
+    timeout(WHOLE, listening).await.unwrap_or_else(|_| endless())?;
     session.unsubscribe(&filters).await?;
     Ok(found)
 }

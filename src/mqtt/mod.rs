@@ -12,6 +12,7 @@
 
 mod alarm;
 pub mod backoff;
+pub mod beat;
 pub mod client_id;
 mod diagnosis;
 pub mod discovery;

@@ -28,9 +28,9 @@ impl Roll {
         Self { silence: MISSED * interval, heard: None, missed: BTreeMap::new() }
     }
 
-    /// The bank turned out to be read only each `interval`.
-    pub fn stretch(&mut self, interval: Duration) {
-        self.silence = self.silence.max(MISSED * interval);
+    /// The bank turned out to be read each `interval`.
+    pub fn beat(&mut self, interval: Duration) {
+        self.silence = MISSED * interval;
     }
 
     /// A reading came.
@@ -124,8 +124,10 @@ mod tests {
         roll.hear(&reading(SweepKind::Summary, &[Presence::Present]), start);
         assert!(roll.bank(start + 3 * INTERVAL - Duration::from_millis(1)));
         assert!(!roll.bank(start + 3 * INTERVAL));
-        roll.stretch(2 * INTERVAL);
+        roll.beat(2 * INTERVAL);
         assert!(roll.bank(start + 3 * INTERVAL), "a bank that takes longer is given longer");
+        roll.beat(INTERVAL);
+        assert!(!roll.bank(start + 3 * INTERVAL), "and no longer than it takes");
     }
 
     #[test]

@@ -40,10 +40,10 @@ impl Topics {
         Message::retained(self.service_status(), OFFLINE)
     }
 
-    /// Where a client hears itself.
+    /// Where a client hears itself. An id may hold what has a meaning in filters.
     #[must_use]
     pub fn echo(&self, client_id: &str) -> String {
-        format!("{}/echo/{client_id}", self.base)
+        format!("{}/echo/{}", self.base, client_id.replace(['+', '#', '/'], "-"))
     }
 
     /// Whether a bank is there.

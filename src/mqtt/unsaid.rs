@@ -23,21 +23,41 @@ impl Unsaid {
     }
 
     /// All of them, to be said now.
-    #[must_use]
-    pub fn take(&self) -> Vec<Arc<Event>> {
-        self.lock().drain(..).collect()
-    }
-
-    /// They could not be said; what has happened since comes after them.
-    pub fn give_back(&self, taken: Vec<Arc<Event>>) {
-        let mut events = self.lock();
-        let room = MOST.saturating_sub(events.len());
-        taken.into_iter().rev().take(room).for_each(|event| events.push_front(event));
+    pub fn take(&self) -> Taken<'_> {
+        Taken { events: self.lock().drain(..).collect(), from: self }
     }
 
     /// Nothing that can be left half done happens under this lock.
     fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Events that are being said. Whatever ends that before they were, they go back: before what has happened since.
+#[derive(Debug)]
+#[must_use]
+pub struct Taken<'a> {
+    events: Vec<Arc<Event>>,
+    from: &'a Unsaid,
+}
+
+impl Taken<'_> {
+    /// Which they are.
+    pub fn events(&self) -> &[Arc<Event>] {
+        &self.events
+    }
+
+    /// The broker has them.
+    pub fn said(mut self) {
+        self.events.clear();
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.from.lock();
+        let room = MOST.saturating_sub(waiting.len());
+        self.events.drain(..).rev().take(room).for_each(|event| waiting.push_front(event));
     }
 }
 
@@ -71,7 +91,10 @@ mod tests {
     }
 
     fn texts(unsaid: &Unsaid) -> Vec<usize> {
-        unsaid.take().iter().filter_map(|event| event.text.parse().ok()).collect()
+        let taken = unsaid.take();
+        let texts = taken.events().iter().filter_map(|event| event.text.parse().ok()).collect();
+        taken.said();
+        texts
     }
 
     #[test]
@@ -80,9 +103,9 @@ mod tests {
         push(&unsaid, 0..3);
         let taken = unsaid.take();
         push(&unsaid, 3..5);
-        unsaid.give_back(taken);
+        drop(taken);
         assert_eq!(texts(&unsaid), [0, 1, 2, 3, 4]);
-        assert!(unsaid.take().is_empty());
+        assert!(unsaid.take().events().is_empty());
     }
 
     #[test]
@@ -91,7 +114,7 @@ mod tests {
         push(&unsaid, 0..MOST + 10);
         let taken = unsaid.take();
         push(&unsaid, MOST + 10..MOST + 15);
-        unsaid.give_back(taken);
+        drop(taken);
         assert_eq!(texts(&unsaid), Vec::from_iter(15..MOST + 15));
     }
 }

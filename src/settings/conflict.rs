@@ -7,6 +7,9 @@ use super::{
     problem::{Problem, Trouble},
 };
 
+/// So many publications may go missing before a value is no longer shown.
+const LIVES: u32 = 3;
+
 /// All conflicts. A setting that is wrong by itself is in none: its default stands in for it.
 pub(super) fn conflicts(settings: &Settings, layers: &Layers, known: &[Problem]) -> Vec<Problem> {
     let mut found = Vec::new();
@@ -57,6 +60,15 @@ pub(super) fn conflicts(settings: &Settings, layers: &Layers, known: &[Problem])
     if settings.banks.len() > 1 && settings.mqtt.state_topic.as_ref().is_some_and(shared) {
         let sentence = "several banks would share one topic; expected {bank} in it".to_owned();
         conflict(&[&["mqtt", "state_topic"]], sentence);
+    }
+    let (life, pause) = (settings.mqtt.expire_after.given().copied(), settings.mqtt.publish_interval);
+    if life.is_some_and(|life| life < LIVES * pause) {
+        let sentence = format!(
+            "values would be unavailable from one publication to the next; expected an mqtt.expire_after of at least \
+             {}, {LIVES} times mqtt.publish_interval",
+            humantime::format_duration(LIVES * pause)
+        );
+        conflict(&[&["mqtt", "expire_after"], &["mqtt", "publish_interval"]], sentence);
     }
     found
 }

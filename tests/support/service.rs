@@ -39,7 +39,6 @@ impl Service {
     }
 
     /// The same with a history: `database` are the lines of its section.
-    #[allow(dead_code, reason = "each test file uses some of it")]
     pub fn start_keeping(link: &str, settings: &str, database: &str) -> Self {
         Self::start_with("bank", link, settings, database)
     }
@@ -58,21 +57,18 @@ impl Service {
     }
 
     /// Ends it as a power cut would.
-    #[allow(dead_code, reason = "each test file uses some of it")]
     pub fn kill(&mut self) {
         self.child.kill().expect("a child can be killed");
         self.child.wait().expect("and reaped");
     }
 
     /// Starts it again on what it has left; its log goes on.
-    #[allow(dead_code, reason = "each test file uses some of it")]
     pub fn start_again(&mut self) {
         let (child, reader) = spawn(self.folder.path(), &self.lines);
         (self.child, self.reader) = (child, Some(reader));
     }
 
     /// Where its files are.
-    #[allow(dead_code, reason = "each test file uses some of it")]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -113,6 +109,11 @@ impl Service {
     /// Its log so far.
     pub fn log(&self) -> Vec<String> {
         self.lines.lock().expect("no reader panics").clone()
+    }
+
+    /// Its log so far and from now on.
+    pub fn lines(&self) -> Arc<Mutex<Vec<String>>> {
+        Arc::clone(&self.lines)
     }
 
     /// Waits for a line of its log that has all these words.
