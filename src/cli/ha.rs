@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::cli::exit::Exit;
 use crate::cli::service::ServiceArguments;
 use crate::mqtt::discovery;
-use crate::mqtt::expiry::Expiry;
+use crate::mqtt::expiry::Life;
 use crate::mqtt::inherited::inherited;
 use crate::mqtt::kept::kept;
 use crate::mqtt::message::Message;
@@ -176,7 +176,6 @@ fn announced(
     }
     let Some((shape, level)) = inherited(bank, topics, kept) else { return Vec::new() };
     let facts_every = Rhythm::new(bank.interval, bank.summary_interval, true).facts_every;
-    let said_each = bank.interval.max(settings.publish_interval);
-    let expiry = Expiry::new(settings.expire_after.given().copied(), said_each, facts_every);
-    discovery::messages(topics, &shape, level, &expiry)
+    let life = Life::new(settings, bank.interval, facts_every);
+    discovery::messages(topics, &shape, level, &life.expiry())
 }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::beat::Beat;
+use crate::settings::MqttSettings;
+
 /// However fast a bank is read, a value lives so long: a moment's trouble of the network is no news.
 const SHORTEST: Duration = Duration::from_secs(60);
 /// A value may miss so many of its own intervals.
@@ -25,6 +28,43 @@ impl Expiry {
     pub fn new(given: Option<Duration>, interval: Duration, facts_every: Duration) -> Self {
         let measured = given.unwrap_or_else(|| SHORTEST.max(rounded_up(INTERVALS * interval)));
         Self { measured, facts: measured.max(rounded_up(INTERVALS * facts_every)) }
+    }
+}
+
+/// How long what is said of one bank lives, as its sweeps turn out.
+#[derive(Clone, Debug)]
+pub struct Life {
+    given: Option<Duration>,
+    publish_interval: Duration,
+    facts_every: Duration,
+    beat: Beat,
+    now: Expiry,
+}
+
+impl Life {
+    /// For a bank that is to be read each `interval`, and its facts each `facts_every`.
+    #[must_use]
+    pub fn new(settings: &MqttSettings, interval: Duration, facts_every: Duration) -> Self {
+        let (given, publish_interval) = (settings.expire_after.given().copied(), settings.publish_interval);
+        let now = Expiry::new(given, interval.max(publish_interval), facts_every);
+        Self { given, publish_interval, facts_every, beat: Beat::new(interval), now }
+    }
+
+    /// How long it is now.
+    #[must_use]
+    pub fn expiry(&self) -> Expiry {
+        self.now
+    }
+
+    /// Takes note of a sweep over so many batteries; answers how often the bank is really read. Sweeps that take longer
+    /// than their interval come back to back: their values must live accordingly longer.
+    pub fn swept(&mut self, took: Duration, batteries: usize) -> Duration {
+        let interval = self.beat.after(took);
+        // Slow questions go one a sweep, two a battery.
+        let round = interval * u32::try_from(2 * batteries).unwrap_or(u32::MAX);
+        let said_each = interval.max(self.publish_interval);
+        self.now = Expiry::new(self.given, said_each, self.facts_every.max(round));
+        interval
     }
 }
 

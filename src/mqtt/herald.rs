@@ -17,9 +17,8 @@ use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 
-use super::beat::Beat;
 use super::discovery;
-use super::expiry::Expiry;
+use super::expiry::Life;
 use super::legacy::Legacy;
 use super::message::Message;
 use super::migration;
@@ -65,13 +64,9 @@ pub struct Herald {
 struct Bank {
     name: Arc<str>,
     settings: BankSettings,
-    facts_every: Duration,
-    given_expiry: Option<Duration>,
-    publish_interval: Duration,
     roll: Roll,
-    beat: Beat,
     shape: Shape,
-    expiry: Expiry,
+    life: Life,
     /// The newest reading of each kind.
     newest: BTreeMap<SweepKind, Heard>,
     /// Of the newest readings, what has not gone out yet.
@@ -251,17 +246,12 @@ impl Herald {
 impl Bank {
     fn new(name: Arc<str>, view: &BankView, settings: &MqttSettings) -> Self {
         let BankView { settings: bank, facts_every } = view;
-        let given_expiry = settings.expire_after.given().copied();
         let pace = Pace::new(settings.publish_interval);
         Self {
             name,
-            facts_every: *facts_every,
-            given_expiry,
-            publish_interval: settings.publish_interval,
             roll: Roll::new(bank.interval),
-            beat: Beat::new(bank.interval),
             shape: Shape::new(bank),
-            expiry: Expiry::new(given_expiry, bank.interval.max(settings.publish_interval), *facts_every),
+            life: Life::new(settings, bank.interval, *facts_every),
             newest: BTreeMap::new(),
             waiting: BTreeSet::new(),
             paces: Sort::ALL.map(|sort| (sort, pace)).into(),
@@ -281,7 +271,9 @@ impl Bank {
         let document = Status::of(report, &TimeZone::system());
         let parts = parts(report, &document, topics, self.settings.cells, restarts);
         if reading.kind == SweepKind::Full {
-            self.stretch(reading.took, reading.batteries.len());
+            let expiry = self.life.expiry();
+            self.roll.beat(self.life.swept(reading.took, reading.batteries.len()));
+            self.announce |= self.life.expiry() != expiry;
             self.announce |= self.shape.grow(report, &parts);
             self.waiting.insert(Sort::Full);
         } else if self.says_less(&parts) {
@@ -296,18 +288,6 @@ impl Bank {
         let full = self.newest.get(&SweepKind::Full).map_or(&[][..], |heard| &heard.parts);
         full.iter()
             .any(|full| parts.iter().any(|part| part.topic == full.topic && !full.said.is_subset(&part.said)))
-    }
-
-    /// Sweeps that take longer than their interval come back to back: their values must live accordingly longer.
-    fn stretch(&mut self, took: Duration, batteries: usize) {
-        let interval = self.beat.after(took);
-        // Slow questions go one a sweep, two a battery.
-        let round = interval * u32::try_from(2 * batteries).unwrap_or(u32::MAX);
-        let said_each = interval.max(self.publish_interval);
-        let expiry = Expiry::new(self.given_expiry, said_each, self.facts_every.max(round));
-        self.announce |= expiry != self.expiry;
-        self.expiry = expiry;
-        self.roll.beat(interval);
     }
 
     /// Everything is news to whoever listens now.
@@ -334,7 +314,7 @@ impl Bank {
             return;
         }
         self.announce = false;
-        let announced = discovery::messages(topics, &self.shape, self.settings.cells, &self.expiry);
+        let announced = discovery::messages(topics, &self.shape, self.settings.cells, &self.life.expiry());
         let handshake = migration::over(topics, &self.name, &self.found, announced);
         if handshake.count() > 0 {
             round.moved.push((self.name.clone(), handshake.count()));
@@ -389,7 +369,7 @@ impl Bank {
             Sort::Full => self.newest.get(&SweepKind::Full),
             Sort::State => self.newest.values().max_by_key(|heard| heard.at),
         };
-        let life = self.expiry.measured;
+        let life = self.life.expiry().measured;
         let Some(heard) = newest.filter(|heard| now.saturating_duration_since(heard.at) < life) else {
             return;
         };

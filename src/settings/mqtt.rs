@@ -137,6 +137,6 @@ pub(super) const KEYS: &[Key] = &[
         "expire_after",
         Kind::Auto(&Kind::Duration { range: 1000..=30 * DAY, off: None }),
         "auto",
-        "auto: max(60 s, 3 × interval), three times their own interval for facts",
+        "auto: max(60 s, 3 × interval, 3 × publish_interval); for facts three times their own interval",
     ),
 ];
