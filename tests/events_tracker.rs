@@ -172,6 +172,24 @@ fn a_restart_raises_nothing_again_and_the_time_it_stood_goes_on() {
 }
 
 #[test]
+fn a_battery_that_replaces_one_with_an_alarm_has_its_own() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    let mut told = |barcode: Option<&str>| -> Vec<(String, Option<String>)> {
+        let mut report = bank.full();
+        report.facts[1].barcode = barcode.map(str::to_owned);
+        watch.take(&report).iter().map(|event| (line(event), event.barcode.clone())).collect()
+    };
+    let raised = "raised 2 power 0x2: High voltage alarm".to_owned();
+    assert_eq!(told(None), [(raised.clone(), None)], "who it is comes later");
+    assert_eq!(told(Some("OLD")), []);
+    assert_eq!(told(None), [], "and is not always known");
+    let cleared = "cleared 2 power 0x2: High voltage alarm".to_owned();
+    assert_eq!(told(Some("NEW")), [(cleared, Some("OLD".to_owned())), (raised, Some("NEW".to_owned()))]);
+    assert_eq!(told(Some("NEW")), []);
+}
+
+#[test]
 fn what_ended_while_nobody_watched_is_cleared_and_what_began_is_raised() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
     bank.console.bank_mut().raise_event(1, Word::Power, 0x2);

@@ -266,8 +266,17 @@ impl Tracker {
         let mut raised = Vec::new();
         for condition in conditions {
             match before.remove(&condition.sign) {
-                Some(standing) => {
+                Some(mut standing) if !standing.is_of_another(owner) => {
+                    if standing.barcode.is_none() && owner.barcode.is_some() {
+                        standing.barcode = owner.barcode.map(str::to_owned);
+                        self.changed = true;
+                    }
                     now.insert(condition.sign, standing);
+                }
+                Some(standing) => {
+                    events.push(self.cleared(&key, condition.sign.clone(), standing, owner, moment));
+                    now.insert(condition.sign.clone(), Standing::new(owner, &condition, moment));
+                    raised.push(self.event(EventKind::Raised, owner, &key.1, condition, moment));
                 }
                 None if total + raised.len() >= MOST_STANDING => {}
                 None => {
@@ -277,7 +286,9 @@ impl Tracker {
             }
         }
         self.changed |= !before.is_empty() || !raised.is_empty();
-        events.extend(before.into_iter().map(|(sign, standing)| self.cleared(&key, sign, standing, moment)));
+        let over =
+            before.into_iter().map(|(sign, standing)| self.cleared(&key, sign, standing, owner, moment));
+        events.extend(over);
         events.append(&mut raised);
         if !now.is_empty() {
             self.standing.insert(key, now);
@@ -313,8 +324,12 @@ impl Tracker {
         key: &(Option<Place>, WordName),
         sign: Sign,
         standing: Standing,
+        owner: Owner<'_>,
         moment: Moment,
     ) -> Event {
+        // When it ended on a battery that has been replaced, nobody saw.
+        let seen = !standing.is_of_another(owner);
+        let stood = standing.stood.filter(|_| seen);
         Event {
             bank: self.bank.clone(),
             battery: key.0,
@@ -327,12 +342,17 @@ impl Tracker {
             text: standing.text,
             raised_at: standing.raised_at,
             at: moment.at.max(standing.raised_at),
-            duration: standing.stood.map(|stood| stood + moment.now.saturating_sub(standing.since)),
+            duration: stood.map(|stood| stood + moment.now.saturating_sub(standing.since)),
         }
     }
 }
 
 impl Standing {
+    /// Whether another battery sits there now, as far as both are known.
+    fn is_of_another(&self, owner: Owner<'_>) -> bool {
+        self.barcode.as_deref().zip(owner.barcode).is_some_and(|(of, now)| of != now)
+    }
+
     fn new(owner: Owner<'_>, condition: &Condition<'_>, moment: Moment) -> Self {
         Self {
             barcode: owner.barcode.map(str::to_owned),
