@@ -9,7 +9,7 @@ use std::time::Duration;
 use bankwatch::events::catalogue::Catalogue;
 use bankwatch::events::decode::tell_standing;
 use bankwatch::model::event_word::EventWord;
-use bankwatch::model::reading::SweepKind;
+use bankwatch::model::reading::{Measured, SweepKind};
 use bankwatch::model::report::BankReport;
 use bankwatch::simulator::Bank;
 use bankwatch::status::{Status, table};
@@ -29,6 +29,16 @@ fn one_sweep_by_itself_is_a_line_a_battery_and_no_more() {
     let living = Living::new(Bank::new(&plan(2, 3)), STEP);
     let text = text(BankReport::of_one(living.reading(SweepKind::Full)));
     assert_eq!(text.lines().count(), 1 + 1 + 2, "{text}");
+}
+
+#[test]
+fn what_stands_on_a_stack_as_a_whole_is_told() {
+    let living = Living::new(Bank::new(&plan(2, 3)), STEP);
+    let mut reading = living.reading(SweepKind::Full);
+    let error_code = Some(EventWord { bits: 0x8, names: Vec::new() });
+    reading.stack = Some(Measured { system_fault: error_code, ..Measured::default() });
+    let text = text(BankReport::of_one(reading));
+    assert!(text.contains("stack, event: Unknown condition 0x8 (error_code 0x8)"), "{text}");
 }
 
 #[test]

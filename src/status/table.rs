@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::model::event::EventLevel;
 use crate::model::health::Verdict;
-use crate::status::insight::TrendKeys;
+use crate::status::insight::{StandingKeys, TrendKeys};
 use crate::status::{Cells, Device, Status};
 
 /// A column: its heading, its width, and what it shows of a battery and its cells.
@@ -85,8 +85,9 @@ pub fn render(status: &Status, cells: bool) -> String {
         counted(&mut text, status);
         table(&mut text, status, LONG_RUN.iter().filter(known));
     }
+    standing_lines(&mut text, "stack", &status.insight.standing);
     for device in &status.devices {
-        standing_lines(&mut text, device);
+        standing_lines(&mut text, &format!("battery {}", device.power), &device.insight.standing);
         health_lines(&mut text, device);
         trend_lines(&mut text, device);
     }
@@ -148,10 +149,10 @@ fn health_lines(text: &mut String, device: &Device) {
 }
 
 /// What stands and deserves a look, in words.
-fn standing_lines(text: &mut String, device: &Device) {
-    for standing in device.insight.standing.iter().filter(|standing| standing.level == EventLevel::Warning) {
+fn standing_lines(text: &mut String, whose: &str, standing: &[StandingKeys]) {
+    for standing in standing.iter().filter(|standing| standing.level == EventLevel::Warning) {
         let (word, sign) = (plain(&standing.word), plain(&standing.sign));
-        line(text, &format!("battery {}, event: {} ({word} {sign})", device.power, plain(&standing.text)));
+        line(text, &format!("{whose}, event: {} ({word} {sign})", plain(&standing.text)));
     }
 }
 
