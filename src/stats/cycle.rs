@@ -108,7 +108,9 @@ impl Cycles {
         let (top, deepest) = (self.began?, self.deepest?);
         let depth = deepest.depth(&top);
         let (put_in, out) = (now.energy.0 - top.energy.0, now.energy.1 - top.energy.1);
-        if depth >= DEEP_FOR_EFFICIENCY && now.seen_since(&top) && put_in > 0 {
+        // Whoever was first seen at 100 % holds less when 95 are reached again.
+        let as_before = (now.soc - top.soc).abs() <= 1;
+        if as_before && depth >= DEEP_FOR_EFFICIENCY && now.seen_since(&top) && put_in > 0 {
             blend(&mut self.efficiency, out as f64 * 100.0 / put_in as f64);
         }
         let net = (deepest.charge.1 - top.charge.1) - (deepest.charge.0 - top.charge.0);
@@ -141,4 +143,67 @@ impl Cycles {
 /// Each cycle weighs as much as all before it.
 fn blend(mean: &mut Option<f64>, value: f64) {
     *mean = Some(mean.map_or(value, |mean| (mean + value) / 2.0));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::model::reading::Measured;
+    use crate::model::units::{Milliamps, Millivolts};
+    use crate::stats::energy::{Flow, Sample};
+
+    /// A battery of 100 Ah at 50 V of which 96 % come out again, as its counters see it.
+    struct Watched {
+        cycles: Cycles,
+        account: Account,
+        now: Instant,
+        at: i64,
+        soc: i32,
+    }
+
+    impl Watched {
+        fn first_seen_at(soc: i32) -> Self {
+            let (cycles, account) = (Cycles::default(), Account::default());
+            let mut watched = Self { cycles, account, now: Instant::now(), at: CLOCK_SET, soc };
+            watched.look();
+            watched
+        }
+
+        fn look(&mut self) {
+            self.cycles.note(&self.account, Percent(self.soc), false, self.at);
+        }
+
+        fn go_to(&mut self, soc: i32) {
+            let (step, current, took) = if soc > self.soc { (1, 50_000, 75) } else { (-1, -50_000, 72) };
+            let took = Duration::from_secs(took);
+            while self.soc != soc {
+                let sample = |at| {
+                    let (voltage, current) = (Some(Millivolts(50_000)), Some(Milliamps(current)));
+                    Sample::of(&Measured { voltage, current, ..Measured::default() }, at)
+                        .expect("a whole one")
+                };
+                let (before, after) = (sample(self.now), sample(self.now + took));
+                self.account.add(&Flow::between(&before, &after, took).expect("no gap"));
+                self.now += took;
+                self.at += took.as_secs() as i64;
+                self.soc += step;
+                self.look();
+            }
+        }
+    }
+
+    #[test]
+    fn what_came_out_of_what_went_in_is_told_from_one_charge_to_the_same() {
+        let mut watched = Watched::first_seen_at(100);
+        watched.go_to(60);
+        watched.go_to(95);
+        assert_eq!(watched.cycles.efficiency(), None, "five percent more came out than went in");
+        watched.go_to(100);
+        watched.go_to(60);
+        watched.go_to(95);
+        let efficiency = watched.cycles.efficiency().expect("a full cycle");
+        assert!((efficiency - 96.0).abs() < 0.1, "{efficiency}");
+    }
 }

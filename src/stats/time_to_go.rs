@@ -29,6 +29,8 @@ pub struct TimeToGo {
 struct Smooth {
     /// In milliamperes.
     current: f64,
+    /// What was said last: who has just gone idle goes nowhere, however slowly the rest follows.
+    said: f64,
     since: Instant,
     at: Instant,
 }
@@ -88,7 +90,7 @@ impl Smooth {
         let Some(current) = current.map(|current| f64::from(current.0)) else {
             return before.filter(|before| at.saturating_duration_since(before.at) <= most);
         };
-        let fresh = Self { current, since: at, at };
+        let fresh = Self { current, said: current, since: at, at };
         let Some(before) = before.filter(|before| at.saturating_duration_since(before.at) <= most) else {
             return Some(fresh);
         };
@@ -97,12 +99,13 @@ impl Smooth {
         }
         let span = at.saturating_duration_since(before.at).as_secs_f64();
         let kept = (-span / SMOOTHED_OVER.as_secs_f64()).exp();
-        Some(Self { current: current + (before.current - current) * kept, since: before.since, at })
+        let smoothed = current + (before.current - current) * kept;
+        Some(Self { current: smoothed, said: current, since: before.since, at })
     }
 
     fn pace(&self, (remaining, capacity): Content) -> Option<Pace> {
         let settled = self.at.saturating_duration_since(self.since) >= SETTLED;
-        let idle = self.current.abs() < capacity.0 as f64 * IDLE_PER_HOUR;
+        let idle = self.current.abs().min(self.said.abs()) < capacity.0 as f64 * IDLE_PER_HOUR;
         let current = Milliamps(self.current.round() as i32);
         (settled && !idle).then_some(Pace { remaining, capacity, current })
     }
@@ -130,6 +133,18 @@ mod tests {
         assert_eq!(after(&[10_000; 6]), None);
         assert_eq!(after(&[10_000; 7]).map(|pace| pace.current), Some(Milliamps(10_000)));
         assert_eq!(after(&[900; 100]), None);
+    }
+
+    #[test]
+    fn whoever_goes_idle_goes_nowhere_at_once() {
+        let mut currents = vec![-50_000; 30];
+        currents.push(0);
+        assert_eq!(after(&currents), None);
+        currents.push(-50_000);
+        assert!(
+            after(&currents).is_some_and(|pace| pace.current.0 < -40_000),
+            "a moment's pause is no new beginning"
+        );
     }
 
     #[test]

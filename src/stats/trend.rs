@@ -19,7 +19,9 @@ use crate::model::trend::{Figure, Trend};
 use crate::stats::cycle::CLOCK_SET;
 
 /// Seconds of a week.
-const WEEK: i64 = 7 * 86_400;
+const WEEK: i64 = 7 * DAY;
+/// And of a day.
+const DAY: i64 = 86_400;
 /// Half a year is kept: what was before says little of where things are heading now.
 const MOST_WEEKS: usize = 26;
 /// With fewer a line fits anything.
@@ -35,6 +37,9 @@ pub struct Weeks {
     began: Option<i64>,
     now: [Mean; Figure::COUNT],
     past: VecDeque<Week>,
+    /// Since when the clock has been behind what was seen, by itself.
+    #[serde(skip)]
+    behind: Option<i64>,
 }
 
 /// A week that is over.
@@ -58,6 +63,9 @@ impl Weeks {
         if at < CLOCK_SET || !value.is_finite() {
             return;
         }
+        if self.is_back_for_a_moment(at) {
+            return;
+        }
         // A week that is not over yet was seen by a clock that was wrong.
         self.past.retain(|week| week.began.saturating_add(WEEK) <= at);
         let began = *self.began.get_or_insert(at);
@@ -72,6 +80,18 @@ impl Weeks {
         let Mean { count, mean } = &mut self.now[figure as usize];
         *count = count.saturating_add(1);
         *mean += (value - *mean) / f64::from(*count);
+    }
+
+    /// Either this clock is wrong or the one of before was: which, is known once it has stayed behind for a day.
+    fn is_back_for_a_moment(&mut self, at: i64) -> bool {
+        let over = self.past.back().map(|week| week.began.saturating_add(WEEK));
+        if self.began.max(over).is_none_or(|seen| seen <= at) {
+            self.behind = None;
+            return false;
+        }
+        let since = self.behind.filter(|since| *since <= at).unwrap_or(at);
+        self.behind = Some(since);
+        at - since < DAY
     }
 
     /// Where each figure is heading, of which enough is known.
@@ -122,8 +142,6 @@ fn student(freedom: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const DAY: i64 = 86_400;
 
     /// A value a day, beginning when clocks were right.
     fn daily(values: impl IntoIterator<Item = f64>) -> Weeks {
@@ -176,9 +194,25 @@ mod tests {
         for day in 0..40 {
             wrong.note(CLOCK_SET + (4_000 + day) * DAY, Figure::Share, 50.0);
         }
-        wrong.note(CLOCK_SET, Figure::Share, 100.0);
         let mut fresh = Weeks::default();
-        fresh.note(CLOCK_SET, Figure::Share, 100.0);
-        assert_eq!(wrong, fresh);
+        for day in 0..3 {
+            wrong.note(CLOCK_SET + day * DAY, Figure::Share, 100.0);
+        }
+        for day in 1..3 {
+            fresh.note(CLOCK_SET + day * DAY, Figure::Share, 100.0);
+        }
+        assert_eq!(wrong, fresh, "a day long nobody knows which of both is right");
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_for_a_moment_takes_nothing_with_it() {
+        let mut weeks = daily((0..200).map(f64::from));
+        let right = weeks.clone();
+        for hour in 0..20 {
+            weeks.note(CLOCK_SET + 20 * DAY + hour * 3_600, Figure::SpreadRest, 1e6);
+        }
+        weeks.note(CLOCK_SET + 199 * DAY, Figure::Share, 100.0);
+        assert_eq!(weeks.past, right.past);
+        assert_eq!(weeks.now[Figure::SpreadRest as usize], right.now[Figure::SpreadRest as usize]);
     }
 }

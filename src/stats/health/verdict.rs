@@ -174,7 +174,10 @@ fn cells(learned: &Learned, facts: &Facts, found: &mut Found) {
         let resistive = above(more * capacity / 1_000.0, RESISTANCE);
         if let Some(verdict) = resistive {
             found.push((verdict, Reason::Resistance { cell, more }));
-        } else if let Some(verdict) = above(-bottom, BELOW).filter(|_| top >= ABOVE) {
+        } else if let Some(verdict) =
+            // Held level with the others at the top, only what charge alone does not explain is the cell's own.
+            above(-bottom, BELOW).filter(|_| top >= ABOVE || (top >= 0.0 && -bottom >= LOW))
+        {
             found.push((verdict, Reason::WeakCell { cell, below: -bottom }));
         } else if -bottom >= LOW && top < 0.0 {
             found.push((Verdict::Watch, Reason::LowCell { cell, below: -bottom }));
