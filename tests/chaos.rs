@@ -262,6 +262,8 @@ fn whatever_breaks_sweeps_go_on_and_nothing_leaks() {
     let seconds = from_environment("CHAOS_SECONDS").unwrap_or(SECONDS);
     let seed = from_environment("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     eprintln!("CHAOS_SEED={seed} CHAOS_SECONDS={seconds}");
+    // To write each panic's way through the program, its debug information is read and kept: memory that is not ours.
+    std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     let console = Console::start(seed);
     let door = Door::before(&console.1);
     // A busy machine is no hang.
