@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::model::reading::SweepKind;
 use crate::model::report::BankReport;
 use crate::store::clock_gate::{ClockGate, ClockNews, Moment, Timed};
+use crate::store::counting::Counting;
 use crate::store::journal::Entry;
 use crate::store::{Minutes, Record, Sweep};
 
@@ -47,20 +48,26 @@ impl Row {
 pub struct Intake {
     gate: ClockGate<Row>,
     minutes: Minutes,
+    counting: Counting,
 }
 
 impl Intake {
     /// Nothing stored before `made_at_ms` (milliseconds since 1970, UTC) can have a right time.
     #[must_use]
     pub fn new(made_at_ms: i64) -> Self {
-        Self { gate: ClockGate::new(made_at_ms, MOST_WAITING), minutes: Minutes::default() }
+        Self {
+            gate: ClockGate::new(made_at_ms, MOST_WAITING),
+            minutes: Minutes::default(),
+            counting: Counting::default(),
+        }
     }
 
     /// Takes what came, or just looks at the clocks.
     pub fn take(&mut self, now: Moment, rows: impl IntoIterator<Item = Row>) -> Taken {
         let timed = rows.into_iter().map(|row| Timed { taken_at_ms: row.came_ms(), row });
         let passed = self.gate.pass(now, timed);
-        let records = passed.rows.into_iter().flat_map(|timed| records(&mut self.minutes, timed));
+        let Self { minutes, counting, .. } = self;
+        let records = passed.rows.into_iter().flat_map(|timed| records(minutes, counting, timed));
         let entries = records.filter_map(entry).collect();
         Taken { entries, news: passed.news, dropped: passed.dropped }
     }
@@ -73,23 +80,24 @@ impl Intake {
 
     /// The minutes in hand: the service ends.
     pub fn close(&mut self) -> Vec<Entry> {
-        self.minutes.close().into_iter().filter_map(entry).collect()
+        self.minutes.close().into_iter().map(dated).filter_map(entry).collect()
     }
 }
 
-/// What is kept of a row, under its right time.
-fn records(minutes: &mut Minutes, timed: Timed<Row>) -> Vec<Record> {
+/// What is kept of a row, under its right time, with when it came: an old condition that ends and an old record of a
+/// battery's memory are as new as what tells of them.
+fn records(minutes: &mut Minutes, counting: &mut Counting, timed: Timed<Row>) -> Vec<(i64, Record)> {
     let Timed { taken_at_ms, row } = timed;
     match row {
         Row::Report(report) => {
             let report = at(taken_at_ms, report);
             let full = report.reading.kind == SweepKind::Full;
             let sweep = full.then(|| Record::Sweep(Box::new(Sweep::of(&report))));
-            sweep.into_iter().chain(minutes.take(&report)).collect()
+            sweep.into_iter().chain(minutes.take(&report)).chain(counting.take(&report)).map(dated).collect()
         }
         Row::Record(mut record, came_ms) => {
             record.shift(taken_at_ms.saturating_sub(came_ms));
-            vec![record]
+            vec![(taken_at_ms, record)]
         }
     }
 }
@@ -106,7 +114,12 @@ fn at(taken_at_ms: i64, report: Arc<BankReport>) -> Arc<BankReport> {
     }
 }
 
-fn entry(record: Record) -> Option<Entry> {
+/// A reading or a mean with the time it is of.
+fn dated(record: Record) -> (i64, Record) {
+    (record.at_ms(), record)
+}
+
+fn entry((taken_at_ms, record): (i64, Record)) -> Option<Entry> {
     let (kind, bank) = match &record {
         Record::Sweep(sweep) => ("sweep", &sweep.bank),
         Record::Minute(minute) => ("minute", &minute.bank),
@@ -116,5 +129,26 @@ fn entry(record: Record) -> Option<Entry> {
     };
     // Every record has bytes.
     let payload = record.to_bytes().ok()?;
-    Some(Entry { kind: kind.to_owned(), bank: bank.clone(), taken_at_ms: record.at_ms(), payload })
+    Some(Entry { kind: kind.to_owned(), bank: bank.clone(), taken_at_ms, payload })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::store::record::{Counter, Whose};
+
+    #[test]
+    fn what_is_told_of_long_ago_is_as_new_as_the_telling() {
+        const MADE: i64 = 1_780_000_000_000;
+        let came_ms = MADE + 1_000;
+        let (bank, name) = ("bank".to_owned(), "charged_mwh".to_owned());
+        let long_ago =
+            Counter { bank, whose: Whose::Bank, name, value: 1, taken_at_ms: MADE - 90 * 86_400_000 };
+        let row = Row::Record(Record::Counter(Box::new(long_ago)), came_ms);
+        let now = Moment { monotonic: Instant::now(), wall_ms: came_ms };
+        let taken = Intake::new(MADE).take(now, [row]);
+        assert_eq!(taken.entries.iter().map(|entry| entry.taken_at_ms).collect::<Vec<_>>(), [came_ms]);
+    }
 }

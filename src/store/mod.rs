@@ -9,6 +9,7 @@
 
 mod backend;
 pub mod clock_gate;
+mod counting;
 mod error;
 mod export;
 mod history;
