@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Double, Integer, Nullable, Text};
 
 use super::Writing;
+use super::server::Number;
 use crate::store::record::{Battery, Record, Sweep};
 use crate::store::schema::bank_reading;
 use crate::store::text::bounded;
@@ -39,14 +40,18 @@ const COLUMNS: [&str; 15] = [
 /// Which of the columns, in their order, must hold something: as the table is.
 pub(super) type Required = [bool; COLUMNS.len()];
 
-/// Makes the table where it is not there.
+/// Makes the table where it is not there. Who may write rows alone is not asked for more where it is.
 pub(super) fn create(connection: &mut MysqlConnection) -> QueryResult<Required> {
     let table = "CREATE TABLE IF NOT EXISTS pwr_data (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, \
          record_time DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP, power INT, voltage FLOAT, current FLOAT, \
          temperature DECIMAL(11,0), soc INT, basic_st VARCHAR(11), volt_st VARCHAR(11), current_st VARCHAR(11), \
          temp_st VARCHAR(11), coul_st VARCHAR(11), soh_st VARCHAR(11), heater_st VARCHAR(11), bat_events INT, \
          power_events INT, sys_events INT)";
-    diesel::sql_query(table).execute(connection)?;
+    let there = "SELECT COUNT(*) AS value FROM information_schema.TABLES \
+         WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'pwr_data'";
+    if diesel::sql_query(there).get_result::<Number>(connection)?.value == 0 {
+        diesel::sql_query(table).execute(connection)?;
+    }
     let required = "SELECT COLUMN_NAME AS name FROM information_schema.COLUMNS \
          WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'pwr_data' AND IS_NULLABLE = 'NO'";
     let required: Vec<Name> = diesel::sql_query(required).load(connection)?;
@@ -66,8 +71,12 @@ impl Writing<'_> {
         for record in records {
             let Record::Sweep(sweep) = record else { continue };
             let key = (sweep.taken_at_ms, self.bank(&sweep.bank)?);
-            let there = diesel::dsl::exists(bank_reading::table.find(key));
-            if written.insert(key) && !diesel::select(there).get_result::<bool>(self.connection)? {
+            if !written.insert(key) {
+                continue;
+            }
+            // Held until the end: a batch that was given up because it hangs may still be under way.
+            let there = bank_reading::table.find(key).select(bank_reading::taken_at_ms).for_update();
+            if there.first::<i64>(self.connection).optional()?.is_none() {
                 insert(self.connection, sweep, required)?;
             }
         }
