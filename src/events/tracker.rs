@@ -261,22 +261,20 @@ impl Tracker {
             return;
         }
         let total: usize = self.standing.values().map(BTreeMap::len).sum();
-        let mut before = self.standing.remove(&key).unwrap_or_default();
+        let stood = self.standing.remove(&key).unwrap_or_default();
+        // What stood on the battery that sat here before is over, whatever this one says.
+        let (gone, mut before): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            stood.into_iter().partition(|(_, standing)| standing.is_of_another(owner));
         let mut now = BTreeMap::new();
         let mut raised = Vec::new();
         for condition in conditions {
             match before.remove(&condition.sign) {
-                Some(mut standing) if !standing.is_of_another(owner) => {
+                Some(mut standing) => {
                     if standing.barcode.is_none() && owner.barcode.is_some() {
                         standing.barcode = owner.barcode.map(str::to_owned);
                         self.changed = true;
                     }
                     now.insert(condition.sign, standing);
-                }
-                Some(standing) => {
-                    events.push(self.cleared(&key, condition.sign.clone(), standing, owner, moment));
-                    now.insert(condition.sign.clone(), Standing::new(owner, &condition, moment));
-                    raised.push(self.event(EventKind::Raised, owner, &key.1, condition, moment));
                 }
                 None if total + raised.len() >= MOST_STANDING => {}
                 None => {
@@ -285,10 +283,9 @@ impl Tracker {
                 }
             }
         }
-        self.changed |= !before.is_empty() || !raised.is_empty();
-        let over =
-            before.into_iter().map(|(sign, standing)| self.cleared(&key, sign, standing, owner, moment));
-        events.extend(over);
+        self.changed |= !gone.is_empty() || !before.is_empty() || !raised.is_empty();
+        let over = gone.into_iter().chain(before);
+        events.extend(over.map(|(sign, standing)| self.cleared(&key, sign, standing, owner, moment)));
         events.append(&mut raised);
         if !now.is_empty() {
             self.standing.insert(key, now);

@@ -12,7 +12,7 @@
 
 mod alarm;
 pub mod backoff;
-pub mod beat;
+mod beat;
 pub mod client_id;
 mod diagnosis;
 pub mod discovery;
