@@ -43,8 +43,8 @@ async fn a_connection_cut_in_the_middle_of_a_message_ends_publishing_and_can_be_
     assert_eq!(proxy.opened(), 2);
 }
 
-/// What ended the process: a message that was to be acknowledged and could not be written, one that the system took in two
-/// parts, and a client that was freed while the next began to connect.
+/// What ended the process: a message that was to be acknowledged and could not be written, and one that the system took in
+/// two parts.
 #[tokio::test]
 async fn connections_cut_anywhere_in_many_messages_do_no_harm() {
     let Some(broker) = Broker::start() else { return };

@@ -1,7 +1,7 @@
 //! Who listens at a broker and keeps what came, with when it came.
 //!
 //! It is Mosquitto's own client in a process of its own: what is tested does not hear itself with its own ears, and
-//! its library bears it badly when several of its clients share a process.
+//! several clients in one process share lists of the library, under locks that do not cover all of it.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::io::{BufRead, BufReader};
