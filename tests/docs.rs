@@ -11,6 +11,7 @@ use std::process::Command;
 
 use announced::{json, parts_of, place, reading};
 use bankwatch::console::tolerance::TOLERANCES;
+use bankwatch::console::{info, pwr_detail};
 use bankwatch::mqtt::entity::{ENTITIES, Entity, Sort, Source};
 use bankwatch::mqtt::payload::Kind;
 use bankwatch::mqtt::words::{OTHER, STATES, STATUSES};
@@ -173,6 +174,16 @@ fn the_tolerances_are_those_in_force() {
         ]
     });
     assert_eq!(written, known.collect::<Vec<_>>());
+}
+
+#[test]
+fn console_page_lists_the_labels_that_are_known_and_not_used() {
+    let text = page("docs/console.md");
+    let (_, below) = text.split_once("\n### Known and not used\n").unwrap();
+    for (answer, labels) in [("`pwr N`", pwr_detail::PASSED_OVER), ("`info`", info::PASSED_OVER)] {
+        let row = below.lines().find(|line| line.starts_with(&format!("| {answer} |"))).unwrap();
+        assert_eq!(named(row.split('|').nth(2).unwrap()), labels, "{answer}");
+    }
 }
 
 #[test]

@@ -214,6 +214,9 @@ async fn report(
     for missing in &reading.missing {
         row(out, "missing", format!("{}: {}", missing.command, missing.reason))?;
     }
+    for fact in &reading.unreadable_facts {
+        row(out, "unreadable", format!("{}: {}", fact.command, fact.reason))?;
+    }
     if reading.batteries.is_empty() {
         return no_answers(out);
     }

@@ -53,7 +53,8 @@ pub fn read(arguments: &ReadArguments) -> anyhow::Result<Exit> {
             let line = Line { baud: arguments.baud, ..Line::default() };
             let mut report = ask(Link::parse(link, line)?)?;
             tell_standing(&mut report, &Catalogue::load(None)?.0);
-            for missing in &report.reading.missing {
+            let reading = &report.reading;
+            for missing in reading.missing.iter().chain(&reading.unreadable_facts) {
                 writeln!(io::stderr(), "{:?}: {}", missing.command, missing.reason)?;
             }
             let exit = if report.reading.missing.is_empty() { Exit::Well } else { Exit::Failed };

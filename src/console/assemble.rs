@@ -30,6 +30,7 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
         facts: Vec::new(),
         memory: Vec::new(),
         missing: Vec::new(),
+        unreadable_facts: Vec::new(),
     };
     for place in &transcript.known {
         reach(&mut reading, *place);
@@ -37,7 +38,7 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
     let mut stack_cells = None;
     let mut modules_sound = true;
     for exchange in &transcript.exchanges {
-        match read(exchange, &mut reading.missing) {
+        match read(exchange, &mut reading) {
             Some(Parsed::Cells(cells)) if cells.stack => {
                 reading.stack.get_or_insert_default();
                 stack_cells = Some((exchange, cells));
@@ -55,20 +56,21 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
     reading
 }
 
-/// The values of one answer; what is wrong with it goes to `missing`.
-fn read(exchange: &Exchange, missing: &mut Vec<Missing>) -> Option<Parsed> {
-    let mut lack = |reason: String| missing.push(lack(exchange, reason));
+/// The values of one answer. A measurement that can't be read goes to `missing`; of an answer with facts only the
+/// unreadable fact itself is absent.
+fn read(exchange: &Exchange, reading: &mut BankReading) -> Option<Parsed> {
     let parsed = match &exchange.outcome {
         Err(lost) => Err(lost.to_string()),
         Ok(answer) => parsed::parse(exchange.command, answer).map_err(|rejected| rejected.to_string()),
     };
     match parsed {
         Err(reason) => {
-            lack(reason);
+            reading.missing.push(lack(exchange, reason));
             None
         }
         Ok(parsed) => {
-            parsed.problems().iter().for_each(|problem| lack(problem.to_string()));
+            let list = if parsed.is_facts() { &mut reading.unreadable_facts } else { &mut reading.missing };
+            list.extend(parsed.problems().iter().map(|problem| lack(exchange, problem.to_string())));
             Some(parsed)
         }
     }
@@ -305,5 +307,37 @@ fn share_out(reading: &mut BankReading, exchange: &Exchange, table: CellTable, m
     let each = all.len() / modules;
     for (battery, cells) in reading.batteries.iter_mut().zip(all.chunks(each)) {
         battery.cells = Some(cells.to_vec());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::console::answer::Answer;
+    use crate::model::reading::SweepKind;
+
+    #[test]
+    fn an_unreadable_fact_costs_itself_alone_and_no_answer_is_missing() {
+        let text = b"info 1\n@\nDevice address : 1\nBarcode : A1B2C3D4\nSpecification : 48 volts\n\
+                     Command completed successfully\n$$\npylon>";
+        let command: Command = "info 1".parse().expect("a command");
+        let answer = Answer::from_transcript(text);
+        let reading = assemble(&Transcript {
+            bank: Arc::from("bank"),
+            kind: SweepKind::Full,
+            began_at: jiff::Timestamp::UNIX_EPOCH,
+            began: Instant::now(),
+            took: Duration::ZERO,
+            known: Vec::new(),
+            exchanges: vec![Exchange { command, outcome: Ok(answer), asked: 2 }],
+        });
+        assert_eq!(reading.missing, []);
+        assert_eq!(reading.unreadable_facts.len(), 1, "{:?}", reading.unreadable_facts);
+        let (source, facts) = &reading.batteries[0].facts[0];
+        assert_eq!((*source, facts.barcode.as_deref()), (FactSource::Info, Some("A1B2C3D4")));
+        assert_eq!(facts.nominal_capacity, None);
     }
 }

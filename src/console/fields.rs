@@ -52,17 +52,30 @@ impl Field<'_> {
         }
     }
 
-    /// The value as a whole number followed by `unit` (or by nothing where `unit` is empty).
+    /// Whether the value holds nothing: empty, a placeholder (`N/A`, `NULL`), or dashes and question marks alone.
+    /// Such a line is treated like one that is absent, so it never replaces a value.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        const PLACEHOLDERS: &[&str] = &["N/A", "NA", "NULL", "NONE", "NIL"];
+        let filler = |c: char| matches!(c, '-' | ':' | '?' | '.' | ' ');
+        self.value.chars().all(filler)
+            || PLACEHOLDERS.iter().any(|word| self.value.eq_ignore_ascii_case(word))
+    }
+
+    /// The value as a whole number followed by one of `units` (or by nothing where that is empty), with or without a
+    /// blank between them.
     ///
     /// # Errors
     /// It is anything else.
     pub fn number(&self, units: &[&str], expected: &'static str) -> Result<i64, ParseError> {
-        let mut tokens = self.value.split_ascii_whitespace();
-        let value = tokens.next().and_then(number::integer);
-        let unit = tokens.next().unwrap_or("");
-        match value {
-            Some(value) if units.contains(&unit) && tokens.next().is_none() => Ok(value),
+        match number::amount(self.value) {
+            Some((value, unit)) if is_one_of(units, unit) => Ok(value),
             _ => Err(self.expected(expected)),
         }
     }
+}
+
+/// Whether `unit` is one of `units`; firmware differs in upper and lower case (`AH`, `Ah`).
+pub fn is_one_of(units: &[&str], unit: &str) -> bool {
+    units.iter().any(|known| known.eq_ignore_ascii_case(unit))
 }

@@ -206,6 +206,7 @@ pub fn words(parsed: &Parsed) -> Vec<&str> {
             others.chain(events.filter(|label| !is_event_label(label))).collect()
         }
         Parsed::Info(info) => info.other.iter().map(|(label, _)| label.as_str()).collect(),
+        Parsed::Stat(stat) => stat.other.iter().map(|(label, _)| label.as_str()).collect(),
         _ => Vec::new(),
     };
     labels.into_iter().chain(strange).collect()

@@ -30,6 +30,7 @@ mod setters;
 pub mod soh;
 pub mod stack;
 pub mod stat;
+mod stat_labels;
 pub mod table;
 pub mod tolerance;
 pub mod transcript;

@@ -12,6 +12,15 @@ pub fn integer(token: &str) -> Option<i64> {
     Some(if token.starts_with('-') { -magnitude } else { magnitude })
 }
 
+/// A whole number and the unit behind it, with a blank between or without: `92 %`, `50691mV`, `-90A`. The unit is empty
+/// where there is none, and whatever follows the number where there is something else.
+pub fn amount(text: &str) -> Option<(i64, &str)> {
+    let text = text.trim();
+    let is_number = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+');
+    let end = text.find(|c| !is_number(c)).unwrap_or(text.len());
+    Some((integer(&text[..end])?, text[end..].trim_start()))
+}
+
 /// A whole number that fits 32 bits.
 pub fn small(token: &str) -> Option<i32> {
     integer(token).and_then(|value| value.try_into().ok())
@@ -93,6 +102,18 @@ mod tests {
         }
         assert_eq!(percent("107%"), Some(107));
         assert_eq!(percent("96"), None);
+    }
+
+    #[test]
+    fn a_unit_may_be_glued_to_its_number() {
+        assert_eq!(amount("50691mV"), Some((50_691, "mV")));
+        assert_eq!(amount(" -90 A "), Some((-90, "A")));
+        assert_eq!(amount("12"), Some((12, "")));
+        assert_eq!(amount("33x6"), Some((33, "x6")));
+        assert_eq!(amount("3 3mV"), Some((3, "3mV")));
+        for damaged in ["", "mV", "5-1mV", "--5", "x6"] {
+            assert_eq!(amount(damaged), None, "{damaged}");
+        }
     }
 
     #[test]

@@ -104,6 +104,12 @@ impl Parsed {
         }
     }
 
+    /// Whether it holds facts, each of which is independent of the others.
+    #[must_use]
+    pub fn is_facts(&self) -> bool {
+        matches!(self, Self::Info(_) | Self::Stat(_) | Self::Soh(_))
+    }
+
     /// Rows and lines that could not be read; everything else in the answer stands.
     #[must_use]
     pub fn problems(&self) -> &[ParseError] {
@@ -112,9 +118,10 @@ impl Parsed {
             Self::Detail(detail) => &detail.problems,
             Self::Info(info) => &info.problems,
             Self::Stat(stat) => &stat.problems,
+            Self::Soh(soh) => &soh.problems,
             Self::Log(log) => &log.problems,
             Self::Units(units) => &units.problems,
-            Self::Stack(_) | Self::Cells(_) | Self::Soh(_) | Self::Clock(_) | Self::Event(_) => &[],
+            Self::Stack(_) | Self::Cells(_) | Self::Clock(_) | Self::Event(_) => &[],
         }
     }
 }

@@ -142,8 +142,8 @@ const LABELS: &[(&str, Goes)] = &[
     ("Firm Version", Goes::Text(|d| &mut d.firmware)),
 ];
 
-/// Labels that are printed and of no use to anybody yet; known, so that damage to a label stands out.
-const PASSED_OVER: &[&str] = &[
+/// Labels that are known and not used; in this list so that a damaged label is noticed. `docs/console.md` has it too.
+pub const PASSED_OVER: &[&str] = &[
     "SOC Voltage",
     "B+B-.Volt",
     "Charge Count",
@@ -208,7 +208,7 @@ pub fn parse(answer: &Answer) -> Result<PwrDetail, ParseError> {
             continue;
         }
         match take(&mut detail, line, text) {
-            Ok(()) => read += 1,
+            Ok(held) => read += usize::from(held),
             Err(problem) => detail.problems.push(problem),
         }
     }
@@ -219,13 +219,15 @@ pub fn parse(answer: &Answer) -> Result<PwrDetail, ParseError> {
     Ok(detail)
 }
 
-fn take(detail: &mut PwrDetail, line: usize, text: &str) -> Result<(), ParseError> {
+/// Reads one line; answers whether it held a value. A known label without one is treated like a line that is absent.
+fn take(detail: &mut PwrDetail, line: usize, text: &str) -> Result<bool, ParseError> {
     let Some(field) = field(line, text) else {
-        return heading(detail, line, text);
+        return heading(detail, line, text).map(|()| true);
     };
     match LABELS.iter().find(|(label, _)| Label(label) == field.label) {
-        Some((_, goes)) => goes.put(detail, &field),
-        None => unknown(detail, &field),
+        Some(_) if field.is_blank() => Ok(false),
+        Some((_, goes)) => goes.put(detail, &field).map(|()| true),
+        None => unknown(detail, &field).map(|()| true),
     }
 }
 
@@ -246,6 +248,9 @@ fn unknown(detail: &mut PwrDetail, field: &Field<'_>) -> Result<(), ParseError> 
     let known = EVENT_WORDS.iter().find(|known| Label(known) == field.label);
     let label = known.map_or_else(|| excerpt(field.label.0), |known| (*known).to_owned());
     if PASSED_OVER.iter().any(|known| Label(known) == field.label) {
+        return Ok(());
+    }
+    if known.is_some() && field.is_blank() {
         return Ok(());
     }
     if known.is_some() || field.value.starts_with("0x") {
@@ -277,12 +282,12 @@ impl Goes {
                 once(slot(detail), field, field.number(&["AS"], "a whole number of AS")?)
             }
             Self::Count(slot) => once(slot(detail), field, field.number(&[""], "a whole number")?),
-            Self::Word(slot) => repeatable(slot(detail), word(field)?),
+            Self::Word(slot) => repeatable(slot(detail), field, state_word(field.value)),
             Self::Events(slot) => {
                 let word = event_word(field.value).ok_or_else(|| field.expected("an event word like 0x2"))?;
                 once(slot(detail), field, word)
             }
-            Self::Text(slot) => repeatable(slot(detail), text(field)?),
+            Self::Text(slot) => repeatable(slot(detail), field, plain_text(field.value)),
         }
     }
 }
@@ -295,22 +300,8 @@ fn small(field: &Field<'_>, unit: &'static str, expected: &'static str) -> Resul
 fn charge(field: &Field<'_>) -> Result<MilliampHours, ParseError> {
     const EXPECTED: &str = "a whole number of mAH or mAS";
     let amount = field.number(&["mAH", "mAS"], EXPECTED)?;
-    Ok(MilliampHours(if field.value.ends_with("mAS") { amount / 3600 } else { amount }))
-}
-
-/// An empty value is as good as no line.
-fn word(field: &Field<'_>) -> Result<Option<Word>, ParseError> {
-    if field.value.is_empty() {
-        return Ok(None);
-    }
-    state_word(field.value).map(Some).map_err(|expected| field.expected(expected))
-}
-
-fn text(field: &Field<'_>) -> Result<Option<String>, ParseError> {
-    if field.value.is_empty() {
-        return Ok(None);
-    }
-    plain_text(field.value).map(Some).map_err(|expected| field.expected(expected))
+    let seconds = field.value.to_ascii_uppercase().ends_with("MAS");
+    Ok(MilliampHours(if seconds { amount / 3600 } else { amount }))
 }
 
 /// A measurement that is said twice must be the same both times.
@@ -325,10 +316,13 @@ fn once<T: PartialEq>(slot: &mut Option<T>, field: &Field<'_>, value: T) -> Resu
 }
 
 /// Some firmware prints `Heater Status` twice, the second time under the wrong label: the first one counts.
-fn repeatable<T>(slot: &mut Option<T>, value: Option<T>) -> Result<(), ParseError> {
-    if slot.is_none() {
-        *slot = value;
-    }
+fn repeatable<T>(
+    slot: &mut Option<T>,
+    field: &Field<'_>,
+    value: Result<T, &'static str>,
+) -> Result<(), ParseError> {
+    let value = value.map_err(|expected| field.expected(expected))?;
+    slot.get_or_insert(value);
     Ok(())
 }
 
@@ -338,5 +332,43 @@ pub(super) fn heading_number(text: &str, word: &str) -> Option<i64> {
     match (tokens.next(), tokens.next(), tokens.next()) {
         (Some(first), Some(number), None) if first == word => integer(number),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detail(lines: &str) -> PwrDetail {
+        let text = format!("pwr 1\n@\n{lines}\nCommand completed successfully\n$$\n");
+        parse(&Answer::from_transcript(text.as_bytes())).expect("a detail")
+    }
+
+    #[test]
+    fn units_may_be_glued_to_their_numbers() {
+        let read = detail(
+            "Voltage : 50691mV\nCurrent : -1200mA\nTemperature : 21500mC\nCoulomb : 87%\nTotal Coulomb : 50000mAh\n\
+             Real Coulomb : 176400000mAS\nTotal Power In : 153311400AS\n",
+        );
+        assert_eq!(read.problems, []);
+        let measured = (read.voltage, read.current, read.temperature, read.soc);
+        let expected = (Millivolts(50_691), Milliamps(-1_200), Millicelsius(21_500), Percent(87));
+        assert_eq!(measured, (Some(expected.0), Some(expected.1), Some(expected.2), Some(expected.3)));
+        assert_eq!(read.nominal_capacity, Some(MilliampHours(50_000)));
+        assert_eq!(read.usable_capacity, Some(MilliampHours(49_000)));
+        assert_eq!(read.charged, Some(153_311_400));
+    }
+
+    #[test]
+    fn a_blank_never_erases_and_one_unreadable_line_costs_itself_alone() {
+        let read = detail(
+            "Barcode : E48100A\nBarcode :\nDevType : N/A\nVoltage :\nCurrent : 5 mAx\nBat Events :\nSystem Alarm :\n\
+             Heater Status : OFF\n",
+        );
+        assert_eq!(read.barcode.as_deref(), Some("E48100A"));
+        assert_eq!((&read.model, read.voltage, read.current), (&None, None, None));
+        assert_eq!((&read.battery_events, read.other_events.len()), (&None, 0));
+        assert_eq!(read.heater.as_ref().map(Word::as_str), Some("OFF"));
+        assert_eq!(read.problems.len(), 1, "the current alone: {:?}", read.problems);
     }
 }

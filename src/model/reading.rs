@@ -65,6 +65,8 @@ pub struct BankReading {
     pub memory: Vec<MemoryRecord>,
     /// Answers that are missing from this sweep, and why.
     pub missing: Vec<Missing>,
+    /// Facts whose line could not be read, although the rest of the answer could. No answer is missing because of them.
+    pub unreadable_facts: Vec<Missing>,
 }
 
 impl BankReading {

@@ -110,6 +110,7 @@ mod tests {
             batteries: Place::up_to(u8::MAX).zip(presences).map(battery).collect(),
             facts: Vec::new(),
             missing: Vec::new(),
+            unreadable_facts: Vec::new(),
         }
     }
 

@@ -80,6 +80,7 @@ mod tests {
             batteries: Place::up_to(1).map(BatteryReading::silent).collect(),
             facts: Vec::new(),
             missing: Vec::new(),
+            unreadable_facts: Vec::new(),
         });
         let turnover = Some(Turnover { energy_in: MilliwattHours(charged), ..Turnover::default() });
         let battery = BatteryInsight { turnover, place: turnover, ..BatteryInsight::default() };

@@ -72,6 +72,7 @@ pub fn reading(name: &str, batteries: u8, cells: u16) -> BankReading {
         batteries: Place::up_to(batteries).map(|place| battery(place, cells)).collect(),
         facts: Vec::new(),
         missing: Vec::new(),
+        unreadable_facts: Vec::new(),
     }
 }
 

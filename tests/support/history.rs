@@ -80,6 +80,7 @@ pub fn report(bank: &str, at_ms: i64, kind: SweepKind, batteries: Vec<BatteryRea
         batteries,
         facts: Vec::new(),
         missing: Vec::new(),
+        unreadable_facts: Vec::new(),
     })
 }
 

@@ -94,6 +94,7 @@ pub fn reading(bank: &Bank, kind: SweepKind, began: Instant, taken_at: Timestamp
         batteries: Place::up_to(last).map(battery).collect(),
         facts: Vec::new(),
         missing: Vec::new(),
+        unreadable_facts: Vec::new(),
     }
 }
 

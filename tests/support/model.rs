@@ -31,6 +31,7 @@ pub fn reading(kind: SweepKind, batteries: u8, cells: u16) -> BankReading {
         batteries: Place::up_to(batteries).map(battery).collect(),
         facts: Vec::new(),
         missing: Vec::new(),
+        unreadable_facts: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the log hears of a bank's readings: the first sweep, a summary each hour, what is missing and what is back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use slog::{Logger, debug, info, warn};
@@ -13,6 +13,9 @@ use crate::trouble::{Took, Trouble};
 /// From one summary line to the next.
 const HOUR: Duration = Duration::from_secs(3_600);
 
+/// So many unreadable facts are logged at most.
+const MOST_UNREADABLE: usize = 64;
+
 /// What was told, so that nothing is told twice.
 pub(super) struct Telling {
     log: Logger,
@@ -21,6 +24,8 @@ pub(super) struct Telling {
     /// How many cells in each of them.
     cells: Option<u8>,
     missing: BTreeMap<String, Trouble>,
+    /// Facts that were logged as unreadable: question and reason.
+    unreadable: BTreeSet<(String, String)>,
     first_told: bool,
     summary: Option<Hour>,
     told_size: Option<(usize, Option<usize>)>,
@@ -39,13 +44,14 @@ impl Telling {
     /// Nothing told yet.
     pub fn new(log: Logger, batteries: Option<u8>, cells: Option<u8>) -> Self {
         let (missing, first_told, summary, told_size) = (BTreeMap::new(), false, None, None);
-        let withheld = Trouble::new();
-        Self { log, batteries, cells, missing, first_told, summary, told_size, withheld }
+        let (withheld, unreadable) = (Trouble::new(), BTreeSet::new());
+        Self { log, batteries, cells, missing, unreadable, first_told, summary, told_size, withheld }
     }
 
     /// One reading.
     pub fn tell(&mut self, reading: &BankReading) {
         self.tell_missing(reading);
+        self.tell_unreadable(reading);
         self.tell_size(reading);
         let line = |log: &Logger, info: bool| {
             let (batteries, kind) = (present(reading), reading.kind.word());
@@ -124,6 +130,17 @@ impl Telling {
             }
             false
         });
+    }
+
+    /// A fact that can't be read is usually a spelling that is not known yet, so each is logged once.
+    fn tell_unreadable(&mut self, reading: &BankReading) {
+        for fact in &reading.unreadable_facts {
+            let key = (fact.command.clone(), fact.reason.clone());
+            if self.unreadable.len() < MOST_UNREADABLE && self.unreadable.insert(key) {
+                warn!(self.log, "fact unreadable"; "bank" => &*reading.bank, "command" => &fact.command,
+                    "reason" => &fact.reason);
+            }
+        }
     }
 
     /// Settings that speak of another number of batteries or cells than the bank has are told on change.
