@@ -1,9 +1,15 @@
 //! Who has a port open, as far as /proc lets us see: other users' processes only for root, another container's
 //! never.
+//!
+//! A port is known by its device, not by its path: in a container or a chroot with a `devpts` of its own,
+//! `/dev/pts/0` is another terminal than the host's, and a serial port may have another name there.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
+
+use rustix::fs::major;
 
 /// A program that has a port open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,15 +45,18 @@ impl Holder {
 /// All that can be seen to have `port` open.
 fn holders(port: &Path) -> Vec<Holder> {
     let mut found = Vec::new();
-    // Of an open file only its name is read: to ask after the file itself may hang on a dead network mount.
-    let (Ok(port), Ok(processes)) = (fs::canonicalize(port), fs::read_dir("/proc")) else { return found };
+    let (Ok(port), Ok(processes)) = (fs::metadata(port), fs::read_dir("/proc")) else { return found };
     let mut looked_at = 0;
     for entry in processes.flatten() {
         let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let Ok(mut files) = fs::read_dir(entry.path().join("fd")) else { continue };
         let is_port = |file: std::io::Result<fs::DirEntry>| {
             looked_at += 1;
-            file.and_then(|file| fs::read_link(file.path())).is_ok_and(|open| open == port)
+            file.is_ok_and(|file| {
+                // Querying the file itself may hang on a dead network mount, so its name is read first.
+                fs::read_link(file.path()).is_ok_and(|name| may_be_device(&name))
+                    && fs::metadata(file.path()).is_ok_and(|open| is_same_device(&open, &port))
+            })
         };
         if files.any(is_port) {
             found.push(Holder { name: name(&entry.path()), process });
@@ -57,6 +66,23 @@ fn holders(port: &Path) -> Vec<Holder> {
         }
     }
     found
+}
+
+/// Device files are below `/dev`; of a `devpts` outside of our own root only the end of that path is visible.
+fn may_be_device(name: &Path) -> bool {
+    let last = name.file_name().and_then(|last| last.to_str()).unwrap_or_default();
+    name.components().any(|part| part.as_os_str() == "dev" || part.as_os_str() == "pts")
+        || last.starts_with("tty")
+        || last.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Pseudo-terminals are numbered from 0 in each `devpts`, so only their inode tells them apart; any other device is the
+/// same wherever its node is.
+fn is_same_device(one: &Metadata, other: &Metadata) -> bool {
+    const PSEUDO_TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
+    let same_node = (one.dev(), one.ino()) == (other.dev(), other.ino());
+    let are_devices = one.file_type().is_char_device() && other.file_type().is_char_device();
+    same_node || are_devices && one.rdev() == other.rdev() && !PSEUDO_TERMINALS.contains(&major(one.rdev()))
 }
 
 /// A script is called by its own name, not by its interpreter's.
@@ -148,6 +174,34 @@ mod tests {
         assert_eq!(holder.to_string(), format!("sleep (process {}); stop it first", program.0.id()));
         drop(program);
         assert_eq!(Holder::of(&far), None, "it has let go");
+    }
+
+    #[test]
+    fn a_terminal_of_another_devpts_with_the_same_number_is_not_the_port() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+        let (_near, far) = port();
+        let folder = tempfile::tempdir().expect("a folder");
+        // What a `devpts` of another container shows under the number of our port.
+        let other = folder.path().join("0");
+        let number = fs::metadata(&far).expect("the port").rdev();
+        let made = mknodat(CWD, &other, FileType::CharacterDevice, Mode::from(0o600), number);
+        if made == Err(rustix::io::Errno::PERM) {
+            eprintln!("not checked: making a device needs root");
+            return;
+        }
+        made.expect("a device");
+        let same = |one: &Path, other: &Path| {
+            is_same_device(&fs::metadata(one).expect("one"), &fs::metadata(other).expect("other"))
+        };
+        assert!(same(&far, &far));
+        assert!(!same(&far, &other));
+        // A serial port is the same wherever its node is.
+        let (null, node) = (Path::new("/dev/null"), folder.path().join("null"));
+        let number = fs::metadata(null).expect("a device").rdev();
+        mknodat(CWD, &node, FileType::CharacterDevice, Mode::from(0o600), number).expect("a device");
+        assert!(same(null, &node));
+        assert!(!same(null, &far));
     }
 
     #[test]
