@@ -3,7 +3,7 @@
 #[path = "support/settings.rs"]
 mod support;
 
-use std::{path::PathBuf, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 
 use bankwatch::settings::{AutoOr, Batteries, CellLevel, DatabaseUrl, LineEnd, Wake};
 use secrecy::ExposeSecret;
@@ -192,6 +192,30 @@ fn data_dir_defaults_to_the_state_directory_then_to_the_volume_where_they_exist(
     assert_eq!(place.loaded().settings.data_dir, place.path("state"));
     let place = place.argument("data_dir=/srv/bank");
     assert_eq!(place.loaded().settings.data_dir, PathBuf::from("/srv/bank"));
+}
+
+#[test]
+fn a_secret_file_that_everybody_can_read_is_a_warning_with_its_remedy() {
+    let place = Place::with(BANK)
+        .file("password", "hunter2\n")
+        .file("key.pem", "")
+        .argument("mqtt.password_file=password")
+        .argument("mqtt.client_cert_file=cert.pem")
+        .argument("mqtt.client_key_file=key.pem");
+    let set_mode = |mode| {
+        for name in ["password", "key.pem"] {
+            fs::set_permissions(place.path(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    set_mode(0o644);
+    let warnings = place.loaded().warnings;
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].starts_with("mqtt.password: every user of this machine can read"), "{warnings:?}");
+    assert!(warnings[0].contains("(mode 644); run: chmod o= "), "{warnings:?}");
+    assert!(warnings[1].starts_with("mqtt.client_key_file: every user"), "{warnings:?}");
+    assert!(!warnings.concat().contains("hunter2"));
+    set_mode(0o640);
+    assert_eq!(place.loaded().warnings, Vec::<String>::new());
 }
 
 #[test]

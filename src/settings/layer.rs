@@ -1,7 +1,8 @@
 //! One layer: what one source says, each value checked where its origin is still known.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use figment::{
@@ -71,6 +72,7 @@ impl Layer {
         let path = folder.join(file);
         match read_text(&path) {
             Ok(text) => {
+                self.warnings.extend(readable_by_all(&path).map(|warning| format!("{place}: {warning}")));
                 let secret =
                     text.strip_suffix('\n').map_or(text.as_str(), |line| line.trim_end_matches('\r'));
                 self.text(place, secret, origin);
@@ -118,6 +120,19 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     }
     String::from_utf8(bytes)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "expected UTF-8 text, found other bytes"))
+}
+
+/// A warning where every user of this machine may read the secret in this file. What a container engine mounts below
+/// `/run/secrets` has such a mode, and nobody else sees it.
+pub(super) fn readable_by_all(path: &Path) -> Option<String> {
+    if path.starts_with("/run/secrets") {
+        return None;
+    }
+    let mode = fs::metadata(path).ok()?.mode() & 0o777;
+    let name = path.display();
+    (mode & 0o004 != 0).then(|| {
+        format!("every user of this machine can read the secret file {name} (mode {mode:03o}); run: chmod o= {name}")
+    })
 }
 
 /// A file that can't be read, in the system's words.

@@ -7,7 +7,7 @@ use super::{
     endpoint::link_lying_in,
     environment,
     key::BANK,
-    layer::{Layer, read_text, unreadable},
+    layer::{Layer, read_text, readable_by_all, unreadable},
     layers::Layers,
     options_file,
     problem::{Origin, Problem, SettingsError, Trouble},
@@ -88,6 +88,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
             }
             problems.extend(conflict::conflicts(&settings, &layers, &problems));
             if problems.is_empty() {
+                let key = settings.mqtt.client_key_file.as_deref();
+                let readable = key.and_then(readable_by_all);
+                warnings.extend(readable.map(|warning| format!("mqtt.client_key_file: {warning}")));
                 let file = file.map(Path::to_owned);
                 return Ok(Loaded { settings, file, warnings, layers, looked_for: sources.looked_for() });
             }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 pub mod bank;
 pub mod change;
 mod conflict;
+mod data_volume;
 pub mod database;
 pub mod endpoint;
 mod environment;

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::environment::PREFIX;
+use super::{data_volume, environment::PREFIX};
 
 /// Where settings come from.
 #[derive(Clone, Default)]
@@ -26,7 +26,7 @@ pub struct Sources {
     pub credentials: Option<PathBuf>,
     /// `$STATE_DIRECTORY`: the default of `data_dir`.
     pub state_directory: Option<PathBuf>,
-    /// The default of `data_dir` where this exists and there is no state directory.
+    /// The default of `data_dir` where there is no state directory: a volume that is meant for this service.
     pub data_volume: Option<PathBuf>,
 }
 
@@ -48,7 +48,7 @@ impl Sources {
             overrides,
             credentials: folder("CREDENTIALS_DIRECTORY"),
             state_directory: env::var_os("STATE_DIRECTORY").and_then(|list| env::split_paths(&list).next()),
-            data_volume: Some("/data".into()),
+            data_volume: data_volume::of_this_machine(),
         }
     }
 
