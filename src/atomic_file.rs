@@ -10,6 +10,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::file_mode;
+
 /// Flags of open(2): fits, since the flag is one low bit.
 const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
@@ -17,6 +19,7 @@ const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
+    mode: u32,
     writers: Mutex<Writers>,
 }
 
@@ -38,10 +41,16 @@ struct Turn<'a> {
 }
 
 impl AtomicFile {
-    /// The file at `path`, which need not be there yet.
+    /// The file at `path`, for other programs to read. It need not exist yet.
     #[must_use]
-    pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), writers: Mutex::default() }
+    pub fn published(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), mode: file_mode::PUBLISHED, writers: Mutex::default() }
+    }
+
+    /// The file at `path`, for this service and its group. It need not exist yet.
+    #[must_use]
+    pub fn state(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), mode: file_mode::STATE, writers: Mutex::default() }
     }
 
     /// Where it is.
@@ -60,7 +69,7 @@ impl AtomicFile {
         let turn = self.begin();
         let path = destination(&self.path);
         let beside = beside(&path, turn.hidden)?;
-        let written = write(&beside, &path, content).and_then(|()| turn.put(&beside, &path));
+        let written = write(&beside, &path, self.mode, content).and_then(|()| turn.put(&beside, &path));
         if written.is_err() {
             // What is in the way may be no file of ours; then the error that counts is told already.
             let _ = fs::remove_file(&beside);
@@ -121,13 +130,16 @@ fn beside(path: &Path, number: usize) -> io::Result<PathBuf> {
     Ok(path.with_file_name(hidden))
 }
 
-fn write(beside: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+fn write(beside: &Path, path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+    file_mode::ensure(beside, mode)?;
     // Never through a link somebody else may have laid there.
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).custom_flags(NO_FOLLOW);
+    options.write(true).truncate(true).custom_flags(NO_FOLLOW);
     let mut file: File = options.open(beside)?;
-    if let Ok(before) = fs::metadata(path) {
-        file.set_permissions(fs::Permissions::from_mode(before.mode() & 0o7777))?;
+    let before = fs::metadata(path);
+    let mode = before.as_ref().map_or(mode, |before| before.mode() & 0o7777);
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    if let Ok(before) = before {
         // Only root may give files away; for everybody else they are ours already.
         let _ = fchown(&file, Some(before.uid()), Some(before.gid()));
     }

@@ -44,6 +44,9 @@ pub mod logging;
 // Trouble that lasts, told on change and at a decreasing pace.
 pub mod trouble;
 
+// The permissions of the files that are made.
+pub mod file_mode;
+
 // Files that are replaced as a whole.
 pub mod atomic_file;
 

@@ -10,8 +10,9 @@ use source::{Import, Source};
 const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("trouble", &[]),
-    ("logging", &[]),
-    ("atomic_file", &[]),
+    ("file_mode", &[]),
+    ("logging", &["file_mode"]),
+    ("atomic_file", &["file_mode"]),
     ("status", &["model"]),
     ("stats", &["model"]),
     ("console", &["model"]),
@@ -23,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("supervise", &["model", "trouble", "logging"]),
     ("systemd", &["supervise"]),
     ("mqtt", &["model", "settings", "status", "trouble", "supervise"]),
-    ("store", &["model", "settings", "trouble"]),
+    ("store", &["model", "settings", "trouble", "file_mode"]),
     ("events", &["model", "settings", "logging", "trouble", "atomic_file"]),
     ("web", &["model", "settings"]),
     (

@@ -115,7 +115,7 @@ fn however_often_and_whenever_it_is_killed_no_counter_steps_back_and_a_minute_is
     let mut before = told(&killed.swept(SweepKind::Full, |_| {}));
     let mut truth = told(&never.swept(SweepKind::Full, |_| {}));
     for _ in 0..KILLS {
-        let mut file = AtomicFile::at(&path);
+        let mut file = AtomicFile::state(&path);
         let mut since_written = KEPT_EVERY;
         for _ in 0..rng.u32(1..40) {
             never.live(SWEEP);
@@ -149,7 +149,7 @@ fn however_often_and_whenever_it_is_killed_no_counter_steps_back_and_a_minute_is
                 since_written = Duration::ZERO;
             }
         }
-        file = AtomicFile::at(&path);
+        file = AtomicFile::state(&path);
         drop(file);
         begin(&mut killed, &path);
     }

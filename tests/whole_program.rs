@@ -6,6 +6,8 @@ mod expected;
 #[path = "support/service.rs"]
 mod service;
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::Duration;
 
@@ -108,6 +110,31 @@ fn summaries_between_full_sweeps_change_nothing_in_the_file() {
     let count = |command: &str| bank.truth().answers.iter().filter(|said| said.command == command).count();
     assert!(count("pwr") > count("pwr 1"), "summaries were asked");
     assert!(status["serial_stat"]["loops"].as_u64() <= Some(count("bat 2") as u64), "and are no full sweeps");
+}
+
+#[test]
+fn files_get_their_modes_whatever_the_umask_is() {
+    for umask in ["000", "077"] {
+        let bank = still(Dialect::PytesV5, 1, 16).start().expect("a bank");
+        let settings = format!("{BRISK}\n[events]\nenabled = true");
+        let mut service = Service::start_with_umask(umask, &bank.link(), &settings, "enabled = true");
+        let folder = service.folder().to_owned();
+        service.wait("a reading is there", |_| None);
+        let mode = |name: &str| {
+            let metadata = fs::metadata(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+            format!("{:o}", metadata.permissions().mode() & 0o777)
+        };
+        let wanted = [("bank_status.json", "644"), ("bankwatch.db", "640"), ("bankwatch.db-wal", "640")];
+        service.wait("the history is there", |_| {
+            wanted
+                .iter()
+                .find(|(name, _)| !folder.join(name).exists())
+                .map(|(name, _)| format!("no {name} yet"))
+        });
+        for (name, expected) in wanted {
+            assert_eq!(mode(name), expected, "{name} with umask {umask}");
+        }
+    }
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub struct Done {
 impl Disk {
     /// The log of events, and a file in `folder` for what stands in each of `banks`.
     pub fn new<'a>(log: LogFile, folder: &Path, banks: impl Iterator<Item = &'a Arc<str>>) -> Self {
-        let file = |bank: &Arc<str>| Arc::new(AtomicFile::at(folder.join(SavedBank::file_name(bank))));
+        let file = |bank: &Arc<str>| Arc::new(AtomicFile::state(folder.join(SavedBank::file_name(bank))));
         let files = banks.map(|bank| (bank.clone(), file(bank))).collect();
         let waiting = Job { log: log.clone(), blocks: VecDeque::new(), standing: BTreeMap::new() };
         Self { log, files, waiting }

@@ -2,7 +2,16 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use crate::file_mode;
+
+/// Opening must not wait: a fifo without a reader would keep the service from starting. It fits, since the flag is one
+/// low bit.
+const WITHOUT_WAITING: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
 /// The file being written and what is kept beside it.
 #[derive(Debug)]
@@ -21,9 +30,9 @@ impl RotatedFile {
     /// is set aside (0: never), and so many that were set aside are kept.
     ///
     /// # Errors
-    /// Those of the system.
+    /// Those of the system, and anything but a regular file: a device or a fifo can't be set aside.
     pub fn open(path: &Path, max_size: u64, max_files: usize) -> io::Result<Self> {
-        let (file, size) = append_to(path)?;
+        let (file, size) = append_to(path, file_mode::PUBLISHED)?;
         Ok(Self { path: path.to_owned(), max_size, max_files, file, size, torn: false })
     }
 
@@ -33,7 +42,9 @@ impl RotatedFile {
 
     /// Opens the file by its name again; where that fails, the one already open is kept.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
-        (self.file, self.size) = append_to(&self.path)?;
+        // A new file gets the mode of the one before.
+        let mode = self.file.metadata()?.mode() & 0o777;
+        (self.file, self.size) = append_to(&self.path, mode)?;
         self.torn = false;
         Ok(())
     }
@@ -94,13 +105,25 @@ impl RotatedFile {
     }
 }
 
-fn append_to(path: &Path) -> io::Result<(File, u64)> {
+fn append_to(path: &Path, mode: u32) -> io::Result<(File, u64)> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)?;
     }
-    let file = OpenOptions::new().append(true).create(true).open(path)?;
-    let size = file.metadata()?.len();
-    Ok((file, size))
+    file_mode::ensure(path, mode)?;
+    if !fs::metadata(path)?.is_file() {
+        return Err(not_regular());
+    }
+    let file = OpenOptions::new().append(true).create(true).custom_flags(WITHOUT_WAITING).open(path)?;
+    // Whatever was put there in between is not written to either.
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(not_regular()) }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "it is not a regular file, and only those can be set aside by size",
+    )
 }
 
 #[cfg(test)]
@@ -157,6 +180,30 @@ mod tests {
         log.write_line("first\n").unwrap();
         log.write_line("second\n").unwrap();
         assert_eq!(read(&path), "second\n");
+    }
+
+    #[test]
+    fn a_fifo_or_a_device_is_refused_without_waiting_for_a_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, 0o600.into()).unwrap();
+        for path in [fifo.as_path(), Path::new("/dev/null")] {
+            let error = RotatedFile::open(path, 10, 1).unwrap_err();
+            assert!(error.to_string().contains("not a regular file"), "{path:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_new_file_after_rotation_keeps_the_mode_of_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut log = RotatedFile::open(&path, 10, 1).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!(mode(&path), file_mode::PUBLISHED);
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o660)).unwrap();
+        log.write_line("first\n").unwrap();
+        log.write_line("second\n").unwrap();
+        assert_eq!((mode(&path), mode(&log.numbered(1))), (0o660, 0o660));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use diesel::connection::SimpleConnection;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::MigrationHarness;
 
+use crate::file_mode;
 use crate::store::backend::reading_imports;
 use crate::store::migrate::{self, SQLITE};
 use crate::store::writing::writing_imports;
@@ -129,7 +130,9 @@ impl From<diesel::result::Error> for Migrating {
 fn connect(file: &Path, name: &str) -> Result<SqliteConnection, StoreError> {
     let not_opened = |reason: String| StoreError::NotOpened { what: name.to_owned(), reason };
     // SQLite tells no reasons; the file system does.
-    if let Err(error) = File::options().read(true).append(true).create(true).open(file) {
+    let opened = file_mode::ensure(file, file_mode::STATE)
+        .and_then(|()| File::options().read(true).append(true).open(file));
+    if let Err(error) = opened {
         return Err(match error.kind() {
             std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
                 StoreError::ReadOnly { what: name.to_owned() }

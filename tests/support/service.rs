@@ -19,6 +19,8 @@ const LOOK: Duration = Duration::from_millis(10);
 
 const SETTINGS: &str = "bankwatch.toml";
 
+const USUAL_UMASK: &str = "022";
+
 /// A running `bankwatch run`, ended by its own id when dropped.
 pub struct Service {
     child: Child,
@@ -43,7 +45,16 @@ impl Service {
         Self::start_with("bank", link, settings, database)
     }
 
+    /// The same, and the process begins with this umask.
+    pub fn start_with_umask(umask: &str, link: &str, settings: &str, database: &str) -> Self {
+        Self::start_in("bank", link, settings, database, umask)
+    }
+
     fn start_with(bank: &str, link: &str, settings: &str, database: &str) -> Self {
+        Self::start_in(bank, link, settings, database, USUAL_UMASK)
+    }
+
+    fn start_in(bank: &str, link: &str, settings: &str, database: &str, umask: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the service");
         let text = format!(
             "data_dir = {:?}\n[[bank]]\nname = {bank:?}\nlink = {link:?}\n{settings}\n[json_file]\n\
@@ -52,7 +63,7 @@ impl Service {
         );
         std::fs::write(folder.path().join(SETTINGS), text).expect("the settings can be written");
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let (child, reader) = spawn(folder.path(), &lines);
+        let (child, reader) = spawn(folder.path(), &lines, umask);
         Self { child, folder, lines, reader: Some(reader) }
     }
 
@@ -64,7 +75,7 @@ impl Service {
 
     /// Starts it again on what it has left; its log goes on.
     pub fn start_again(&mut self) {
-        let (child, reader) = spawn(self.folder.path(), &self.lines);
+        let (child, reader) = spawn(self.folder.path(), &self.lines, USUAL_UMASK);
         (self.child, self.reader) = (child, Some(reader));
     }
 
@@ -158,8 +169,9 @@ impl Drop for Service {
     }
 }
 
-fn spawn(folder: &Path, lines: &Arc<Mutex<Vec<String>>>) -> (Child, JoinHandle<()>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bankwatch"));
+fn spawn(folder: &Path, lines: &Arc<Mutex<Vec<String>>>, umask: &str) -> (Child, JoinHandle<()>) {
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"umask "$0"; exec "$@""#, umask, env!("CARGO_BIN_EXE_bankwatch")]);
     command.arg("run").arg("--config").arg(folder.join(SETTINGS)).current_dir(folder);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();

@@ -83,7 +83,7 @@ pub(super) enum Found {
 impl Keeping {
     /// Nothing read yet.
     pub fn of(LedgerFile { path, every, deadline }: LedgerFile, log: Logger) -> Self {
-        let (file, worker) = (Arc::new(AtomicFile::at(path)), Worker::new("ledger", MOST_ABANDONED));
+        let (file, worker) = (Arc::new(AtomicFile::state(path)), Worker::new("ledger", MOST_ABANDONED));
         let (state, trouble) = (State::Unread, Trouble::new());
         Self { file, every, deadline, log, worker, state, busy: false, tried: None, written: None, trouble }
     }

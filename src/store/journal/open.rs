@@ -11,6 +11,7 @@ use diesel::sql_types::{BigInt, Integer, Text};
 use diesel::{Connection, RunQueryDsl, SqliteConnection, sql_query};
 
 use super::JournalError;
+use crate::file_mode;
 
 /// Marks the file as ours: "BWJL".
 const APPLICATION: i32 = 0x4257_4a4c;
@@ -100,6 +101,8 @@ pub(super) fn connect(path: &Path) -> Result<(SqliteConnection, Option<SetAside>
 }
 
 fn connect_as_it_is(path: &Path) -> Result<SqliteConnection, JournalError> {
+    // Where that fails, SQLite's own words for it follow.
+    let _ = file_mode::ensure(path, file_mode::STATE);
     let mut connection =
         SqliteConnection::establish(&name(path)?).map_err(|error| JournalError::unopened(path, &error))?;
     let identity = identity(&mut connection).map_err(|error| JournalError::of(path, &error))?;
