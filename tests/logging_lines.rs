@@ -46,14 +46,14 @@ fn keys_come_in_the_order_of_the_call_and_those_of_the_loggers_first() {
     let bank = root.new(o!("bank" => "pytes", "link" => "/dev/ttyUSB0"));
     let battery = bank.new(o!("battery" => 3));
     info!(bank, "link up"; "prompt" => "PYTES>", "batteries" => 4, "took" => Took(std::time::Duration::from_millis(210)));
-    warn!(battery, "battery missing"; "command" => "bat 3", "reason" => %"answer torn", "asked" => 3_u8);
+    warn!(battery, "answer missing"; "command" => "bat 3", "reason" => %"answer cut off", "attempts" => 3_u8);
     info!(bank, "link moved"; "took" => ?std::time::Duration::from_millis(1210), "link" => "/dev/ttyUSB1");
     drop(guard);
     assert_eq!(
         untimed(&file),
         [
             r#" INFO  link up bank=pytes link=/dev/ttyUSB0 prompt="PYTES>" batteries=4 took=0.21s"#,
-            r#" WARN  battery missing bank=pytes link=/dev/ttyUSB0 battery=3 command="bat 3" reason="answer torn" asked=3"#,
+            r#" WARN  answer missing bank=pytes link=/dev/ttyUSB0 battery=3 command="bat 3" reason="answer cut off" attempts=3"#,
             " INFO  link moved bank=pytes link=/dev/ttyUSB1 took=1.21s",
         ]
     );

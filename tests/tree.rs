@@ -219,7 +219,7 @@ fn a_bug_in_a_parser_never_ends_the_owner_of_the_port() {
         assert_eq!(chain_restarts(&health), [0; 3]);
         assert_eq!(port.opened(), 1);
         // Told once for each battery, not once a sweep, and it says whose fault it is.
-        let told = lines.with("battery missing");
+        let told = lines.with("answer missing");
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].contains("command=bat 1") && told[0].contains("this is a bug"), "{told:?}");
     });

@@ -237,7 +237,7 @@ fn a_battery_taken_out_keeps_its_place_and_comes_back() {
         assert!(back["devices"][place - 1]["voltage"].is_number() && back["voltage"].is_number());
     }
     // Taken out in the middle of a sweep it is missed once; after that it is absent, not missing.
-    let missing = service.log().into_iter().filter(|line| line.contains("battery missing"));
+    let missing = service.log().into_iter().filter(|line| line.contains("answer missing"));
     missing.for_each(|line| assert!(line.contains("no battery is there"), "{line}"));
 }
 

@@ -29,6 +29,7 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
         batteries: Vec::new(),
         facts: Vec::new(),
         memory: Vec::new(),
+        answered: Vec::new(),
         missing: Vec::new(),
         unreadable_facts: Vec::new(),
     };
@@ -47,8 +48,9 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
                 modules_sound &= !matches!(&parsed, Parsed::Units(units) if !units.problems.is_empty());
                 put(&mut reading, exchange.command, parsed);
             }
-            None => {}
+            None => continue,
         }
+        reading.answered.push(exchange.command.to_string());
     }
     if let Some((exchange, cells)) = stack_cells {
         share_out(&mut reading, exchange, cells, modules_sound);

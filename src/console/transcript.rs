@@ -76,8 +76,8 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silent => f.write_str("no answer"),
-            Self::NoEcho => f.write_str("no echo of the question: damaged, or somebody else's answer"),
-            Self::Torn => f.write_str("answer torn"),
+            Self::NoEcho => f.write_str("command echo not received (line noise, or a reply meant for another client)"),
+            Self::Torn => f.write_str("answer cut off before its end marker"),
             Self::TooLong => f.write_str("more bytes than any answer has"),
             Self::Rejected(rejected) => rejected.fmt(f),
             Self::Damaged(problem) => problem.fmt(f),

@@ -63,6 +63,8 @@ pub struct BankReading {
     pub facts: Vec<(FactSource, Facts)>,
     /// What a stack remembers by itself, where it was asked.
     pub memory: Vec<MemoryRecord>,
+    /// Commands that were asked in this sweep and answered, with or without damaged lines.
+    pub answered: Vec<String>,
     /// Answers that are missing from this sweep, and why.
     pub missing: Vec<Missing>,
     /// Facts whose line could not be read, although the rest of the answer could. No answer is missing because of them.

@@ -109,6 +109,7 @@ mod tests {
             stack: None,
             batteries: Place::up_to(u8::MAX).zip(presences).map(battery).collect(),
             facts: Vec::new(),
+            answered: Vec::new(),
             missing: Vec::new(),
             unreadable_facts: Vec::new(),
         }

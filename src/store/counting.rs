@@ -79,6 +79,7 @@ mod tests {
             stack: None,
             batteries: Place::up_to(1).map(BatteryReading::silent).collect(),
             facts: Vec::new(),
+            answered: Vec::new(),
             missing: Vec::new(),
             unreadable_facts: Vec::new(),
         });

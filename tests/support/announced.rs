@@ -71,6 +71,7 @@ pub fn reading(name: &str, batteries: u8, cells: u16) -> BankReading {
         stack: None,
         batteries: Place::up_to(batteries).map(|place| battery(place, cells)).collect(),
         facts: Vec::new(),
+        answered: Vec::new(),
         missing: Vec::new(),
         unreadable_facts: Vec::new(),
     }
@@ -154,7 +155,7 @@ pub fn summary(mut reading: BankReading) -> BankReading {
 
 /// Takes an answer about a battery out of a sweep.
 pub fn missing(place: Place, command: &str) -> Missing {
-    Missing { battery: Some(place), command: command.into(), reason: "answer torn".into(), asked: 3 }
+    Missing { battery: Some(place), command: command.into(), reason: "answer cut off before its end marker".into(), asked: 3 }
 }
 
 pub fn parts_of(reading: BankReading, level: CellLevel) -> Vec<Part> {

@@ -79,6 +79,7 @@ pub fn report(bank: &str, at_ms: i64, kind: SweepKind, batteries: Vec<BatteryRea
         stack: None,
         batteries,
         facts: Vec::new(),
+        answered: Vec::new(),
         missing: Vec::new(),
         unreadable_facts: Vec::new(),
     })

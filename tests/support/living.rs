@@ -93,6 +93,7 @@ pub fn reading(bank: &Bank, kind: SweepKind, began: Instant, taken_at: Timestamp
         stack,
         batteries: Place::up_to(last).map(battery).collect(),
         facts: Vec::new(),
+        answered: Vec::new(),
         missing: Vec::new(),
         unreadable_facts: Vec::new(),
     }

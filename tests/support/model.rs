@@ -30,6 +30,7 @@ pub fn reading(kind: SweepKind, batteries: u8, cells: u16) -> BankReading {
         stack: None,
         batteries: Place::up_to(batteries).map(battery).collect(),
         facts: Vec::new(),
+        answered: Vec::new(),
         missing: Vec::new(),
         unreadable_facts: Vec::new(),
     }

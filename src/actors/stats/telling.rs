@@ -101,7 +101,9 @@ impl Telling {
         }
     }
 
-    /// What is missing from a sweep is told once, at a decreasing pace while it lasts, and when it is back.
+    /// A missing answer is logged once, at growing intervals while it lasts, and when the same command is answered
+    /// completely again. A command that is no longer asked is not complete: its line waits for the next answer to it,
+    /// and is dropped when the table shows that the battery is gone.
     fn tell_missing(&mut self, reading: &BankReading) {
         let now = Instant::now();
         let bank = &*reading.bank;
@@ -109,24 +111,23 @@ impl Telling {
             let trouble = self.missing.entry(missing.command.clone()).or_default();
             if let Some(say) = trouble.failed(now, &missing.reason) {
                 let battery = missing.battery.map_or_else(|| "all".to_owned(), |place| place.to_string());
-                warn!(self.log, "battery missing"; "bank" => bank, "battery" => battery, "command" => &missing.command,
-                    "reason" => &missing.reason, "asked" => missing.asked, "times" => say.count);
+                warn!(self.log, "answer missing"; "bank" => bank, "battery" => battery, "command" => &missing.command,
+                    "reason" => &missing.reason, "attempts" => missing.asked, "times" => say.count);
             }
         }
         let still = |command: &str| reading.missing.iter().any(|missing| missing.command == command);
         let log = &self.log;
         self.missing.retain(|command, trouble| {
-            let asked = reading.kind == SweepKind::Full || command == "pwr";
-            if !asked || still(command) {
-                return true;
-            }
-            // A battery that the table says is not there has not come back.
             let place = command.parse().ok().and_then(Command::place);
             if reading.batteries.iter().any(|b| Some(b.place) == place && b.presence == Presence::Absent) {
                 return false;
             }
+            if still(command) || !reading.answered.contains(command) {
+                return true;
+            }
             if let Some(back) = trouble.recovered(now) {
-                info!(log, "battery back"; "bank" => bank, "command" => command.clone(), "outage" => Took(back.outage));
+                info!(log, "answer complete again"; "bank" => bank, "command" => command.clone(),
+                    "outage" => Took(back.outage));
             }
             false
         });
@@ -170,4 +171,87 @@ impl Telling {
 /// How many batteries are there.
 fn present(reading: &BankReading) -> usize {
     reading.batteries.iter().filter(|battery| battery.presence == Presence::Present).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use slog::{Drain, Never, OwnedKVList, Record, o};
+
+    use super::*;
+    use crate::console::assemble::assemble;
+    use crate::console::transcript::Transcript;
+    use crate::model::place::Place;
+    use crate::model::reading::{BatteryReading, Missing};
+
+    /// The messages that were logged, without their keys.
+    #[derive(Clone, Default)]
+    struct Messages(Arc<Mutex<Vec<String>>>);
+
+    impl Drain for Messages {
+        type Ok = ();
+        type Err = Never;
+
+        fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), Never> {
+            self.0.lock().unwrap().push(record.msg().to_string());
+            Ok(())
+        }
+    }
+
+    /// A full sweep of one battery.
+    fn sweep(presence: Presence, answered: &[&str], missing: &[&str]) -> BankReading {
+        let transcript = Transcript {
+            bank: Arc::from("pytes"),
+            kind: SweepKind::Full,
+            began_at: jiff::Timestamp::UNIX_EPOCH,
+            began: Instant::now(),
+            took: Duration::ZERO,
+            known: Vec::new(),
+            exchanges: Vec::new(),
+        };
+        let lack = |command: &&str| Missing {
+            battery: Some(Place::FIRST),
+            command: (*command).to_owned(),
+            reason: "no answer".to_owned(),
+            asked: 3,
+        };
+        BankReading {
+            batteries: vec![BatteryReading { presence, ..BatteryReading::silent(Place::FIRST) }],
+            answered: answered.iter().map(|command| (*command).to_owned()).collect(),
+            missing: missing.iter().map(lack).collect(),
+            ..assemble(&transcript)
+        }
+    }
+
+    /// What is logged about answers in these sweeps.
+    fn logged(sweeps: &[BankReading]) -> Vec<String> {
+        let messages = Messages::default();
+        let mut telling = Telling::new(Logger::root(messages.clone().fuse(), o!()), None, None);
+        sweeps.iter().for_each(|reading| telling.tell(reading));
+        let mut logged = messages.0.lock().unwrap().clone();
+        logged.retain(|message| message.starts_with("answer"));
+        logged
+    }
+
+    #[test]
+    fn a_missing_answer_is_complete_again_only_once_it_was_answered() {
+        let (here, unseen, gone) = (Presence::Present, Presence::Missing, Presence::Absent);
+        let lost = || sweep(here, &["pwr"], &["pwr 1"]);
+        let unasked = |presence| sweep(presence, &["pwr"], &[]);
+        let back = || sweep(here, &["pwr", "pwr 1"], &[]);
+        assert_eq!(logged(&[lost(), back()]), ["answer missing", "answer complete again"]);
+        // Its row in the table is unreadable, so the battery is not asked: nothing is complete.
+        assert_eq!(logged(&[lost(), unasked(unseen), unasked(unseen)]), ["answer missing"]);
+        assert_eq!(logged(&[lost(), unasked(unseen), back()]), ["answer missing", "answer complete again"]);
+        // A question that is asked rarely.
+        let rare = || sweep(here, &["pwr", "pwr 1"], &["info 1"]);
+        assert_eq!(logged(&[rare(), back(), back()]), ["answer missing"]);
+        // Answered, and damaged.
+        let damaged = || sweep(here, &["pwr", "pwr 1"], &["pwr 1"]);
+        assert_eq!(logged(&[lost(), damaged()]), ["answer missing"]);
+        // A battery that is gone takes its line with it, also when it comes back.
+        assert_eq!(logged(&[lost(), unasked(gone), unasked(gone), back()]), ["answer missing"]);
+        assert_eq!(logged(&[lost(), unasked(gone), lost()]), ["answer missing", "answer missing"]);
+    }
 }
