@@ -30,6 +30,7 @@ const WORDS: &[(&str, &str)] = &[
     ("Mos Tmpr Status", "Mos Tmpr Status"),
     ("Env Tmpr Status", "Env Tmpr Status"),
     ("Cascade Status", "Cascade Status"),
+    ("Unit Events", "Unit Events"),
 ];
 
 /// How a console prints a number.
@@ -113,6 +114,33 @@ fn a_name_that_a_console_prints_counts_more_than_the_bit_it_stands_at() {
     );
     // The name is unknown: the bit's weight, the console's word.
     assert_eq!(of("0x4        VNORM"), (4, Some("VNORM".into()), EventLevel::Info, "VNORM".into()));
+}
+
+#[test]
+fn names_with_blanks_stand_at_their_bits() {
+    let found = conditions(&["System Fault    : 0x2100     ONLINE err InitVoltDiff".to_owned()], "system");
+    let plain: Vec<_> = found.iter().map(|(bit, name, level, _)| (*bit, name.as_deref(), *level)).collect();
+    let warning = EventLevel::Warning;
+    assert_eq!(plain, [(0x100, Some("ONLINE err"), warning), (0x2000, Some("InitVoltDiff"), warning)]);
+    assert!(found.iter().all(|(.., text)| !text.contains("Unknown")), "{found:?}");
+    let [silent] = conditions(&["System Fault    : 0x1000     EXCOMMTIMEOUT".to_owned()], "system")
+        .try_into()
+        .unwrap();
+    assert_eq!((silent.0, silent.1.as_deref()), (0x1000, Some("EXCOMMTIMEOUT")));
+    // The power bits of a stack, by the names that it prints.
+    for (bit, name, level) in [
+        (0x80_u32, "PWRON", EventLevel::Warning),
+        (0x200_0000, "IDLE", EventLevel::Info),
+        (0x400_0000, "CHG", EventLevel::Info),
+        (0x800_0000, "DSG", EventLevel::Info),
+        (0x1000_0000, "SYSERR", EventLevel::Warning),
+    ] {
+        for printed in [name, ""] {
+            let [found] =
+                conditions(&[format!("Power Events    : {bit:#x} {printed}")], "power").try_into().unwrap();
+            assert_eq!((found.0, found.2, found.3.contains("unconfirmed")), (bit, level, false));
+        }
+    }
 }
 
 proptest! {

@@ -260,13 +260,18 @@ fn words_of(word: &str) -> Parsed {
 }
 
 fn survives(bits: u32, names: &[&str]) {
-    let Parsed::Detail(detail) = words_of(&format!("0x{:<9x}{}", bits, names.join(" "))) else {
-        panic!("a detail")
-    };
+    let printed = names.join(" ");
+    let Parsed::Detail(detail) = words_of(&format!("0x{bits:<9x}{printed}")) else { panic!("a detail") };
     let words = [detail.battery_events, detail.power_events, detail.system_fault];
     let alarm = detail.other_events.into_iter().map(|(_, word)| word);
     for word in words.into_iter().flatten().chain(alarm) {
-        assert_eq!((word.bits, word.names), (bits, names.iter().map(|name| (*name).to_owned()).collect()));
+        assert_eq!(word.bits, bits);
+        if names.len() == bits.count_ones() as usize {
+            assert_eq!(word.names, names);
+        } else {
+            // Two unknown words can be one name that holds a blank.
+            assert!(word.names.is_empty() || word.names.join(" ") == printed, "{word:?}");
+        }
     }
 }
 
@@ -282,7 +287,7 @@ proptest! {
     #![proptest_config(config(2_000))]
 
     #[test]
-    fn event_words_keep_every_combination_and_the_names_beside(bits in any::<u32>(), names in vec(0..NAMES.len(), 0..4)) {
+    fn event_words_keep_every_combination_and_the_names_that_account_for_it(bits in any::<u32>(), names in vec(0..NAMES.len(), 0..4)) {
         survives(bits, &names.into_iter().map(|name| NAMES[name]).collect::<Vec<_>>());
     }
 

@@ -70,8 +70,7 @@ pub fn event_word(value: &str) -> Option<EventWord> {
             (hexadecimal, decimal) => hexadecimal.or(decimal)?,
         },
     };
-    let names: Vec<String> = tokens.map(str::to_owned).collect();
-    names.iter().all(|name| is_plain(name)).then_some(EventWord { bits, names })
+    tokens.all(is_plain).then(|| EventWord::printed(bits, value.trim_start().strip_prefix(number).unwrap_or("")))
 }
 
 fn hexadecimal(digits: &str) -> Option<u32> {

@@ -175,6 +175,7 @@ const EVENT_WORDS: &[&str] = &[
     "Mos Tmpr Status",
     "Env Tmpr Status",
     "Cascade Status",
+    "Unit Events",
 ];
 
 /// Whether `label` is one that consoles are known to print before an event word of another name.

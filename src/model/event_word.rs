@@ -12,7 +12,8 @@ use crate::model::event;
 pub struct EventWord {
     /// All bits, also those nobody has a name for.
     pub bits: u32,
-    /// The names the console itself printed behind the number, in its order; empty where it printed none.
+    /// The names the console itself printed behind the number, one for each set bit, the lowest first; empty where it
+    /// printed none, or other than as many as there are bits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
 }
@@ -33,7 +34,46 @@ pub const NORMAL: &[(&str, u32)] = &[
     ("Env Tmpr Status", 0x8),
 ];
 
+/// Every name that consoles are known to print. One of them holds a blank, so that a text of names can't be split at
+/// blanks alone. `config/events.toml` says what they mean; a test holds the two together.
+pub const NAMES: &[&str] = &[
+    "BOV", "BHV", "BVNOR", "BLV", "BUV", "BSLP", "BOT", "BHT", "BTNOR", "BLT", "BUT", // cells
+    "POV", "PHV", "PVNOR", "PLV", "PUV", "PSLP", "POT", "PHT", "PTNOR", "PLT", "PUT", // the battery
+    "COULFULL", "COULNOR", "COULLOW", "SC", "DOC2", "COC2", "DOC", "COC", "CNOR", "MTNOR", "ETNOR", //
+    "IDLE", "CHG", "DSG", "PWRON", "SYSERR", //
+    "RV", "INOV", "BMICERR", "I2CERR", "ONLINE err", "EXCOMMTIMEOUT", "InitVoltDiff", // faults
+];
+
+/// The names in a text, one for each of `count` bits; none where they don't account for the bits.
+///
+/// Known names are matched first, the longest before the shorter ones. Any other word is a name of its own, or, where
+/// those are too many, all words between two known names are one name together.
+fn names_in(text: &str, count: usize) -> Vec<String> {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let (mut apart, mut together): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    let (mut at, mut joins) = (0, false);
+    while let Some(first) = words.get(at) {
+        let fits = |name: &&&str| name.split(' ').eq(words[at..].iter().copied().take(name.split(' ').count()));
+        let known = NAMES.iter().filter(fits).max_by_key(|name| name.len());
+        let name = known.map_or(*first, |name| *name);
+        match together.last_mut().filter(|_| joins && known.is_none()) {
+            Some(last) => *last = format!("{last} {name}"),
+            None => together.push(name.to_owned()),
+        }
+        apart.push(name.to_owned());
+        joins = known.is_none();
+        at += name.split(' ').count();
+    }
+    [apart, together].into_iter().find(|names| names.len() == count).unwrap_or_default()
+}
+
 impl EventWord {
+    /// The word of these bits and of the text that a console printed behind them.
+    #[must_use]
+    pub fn printed(bits: u32, text: &str) -> Self {
+        Self { bits, names: names_in(text, bits.count_ones() as usize) }
+    }
+
     /// Whether a bit is set that says more than that all is well, in the word of that name (see
     /// [`crate::model::event::WordName`]).
     #[must_use]
@@ -70,6 +110,33 @@ mod tests {
     fn bits_are_taken_one_by_one() {
         let word = EventWord { bits: 0x8000_2002, names: vec![] };
         assert_eq!(word.each_bit().collect::<Vec<_>>(), [0x2, 0x2000, 0x8000_0000]);
+    }
+
+    #[test]
+    fn names_are_kept_where_they_account_for_the_bits() {
+        let names = |bits, text| EventWord::printed(bits, text).names;
+        assert_eq!(names(0x2100, "ONLINE err InitVoltDiff"), ["ONLINE err", "InitVoltDiff"]);
+        assert_eq!(names(0x1100, "ONLINE err EXCOMMTIMEOUT"), ["ONLINE err", "EXCOMMTIMEOUT"]);
+        assert_eq!(names(0x1000, "EXCOMMTIMEOUT"), ["EXCOMMTIMEOUT"]);
+        assert_eq!(names(0x100, " ONLINE   err "), ["ONLINE err"]);
+        assert_eq!(names(0x6, "BHV BVNOR"), ["BHV", "BVNOR"]);
+        // Unknown names, with and without blanks.
+        assert_eq!(names(0x6, "NEW1 NEW2"), ["NEW1", "NEW2"]);
+        assert_eq!(names(0x40, "Relay stuck closed"), ["Relay stuck closed"]);
+        assert_eq!(names(0x2040, "Relay stuck InitVoltDiff"), ["Relay stuck", "InitVoltDiff"]);
+        assert_eq!(names(0x2140, "Relay stuck ONLINE err Fan"), ["Relay stuck", "ONLINE err", "Fan"]);
+    }
+
+    #[test]
+    fn names_that_do_not_account_for_the_bits_are_not_kept() {
+        let names = |bits, text| EventWord::printed(bits, text).names;
+        assert_eq!(names(0x6, "BHV"), [""; 0]);
+        assert_eq!(names(0x2, "BHV BVNOR"), [""; 0]);
+        assert_eq!(names(0x2, "BHV NEW"), [""; 0]);
+        assert_eq!(names(0x0, "BHV"), [""; 0]);
+        assert_eq!(names(0x2, ""), [""; 0]);
+        assert_eq!(names(0x700, "Relay stuck Fan"), ["Relay", "stuck", "Fan"]);
+        assert_eq!(names(0x300, "Relay stuck Fan"), [""; 0], "which of the blanks is inside a name?");
     }
 
     #[test]

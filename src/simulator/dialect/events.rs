@@ -40,6 +40,7 @@ pub(crate) const POWER: Names = &[
     (0x8, "PLV"),
     (0x10, "PUV"),
     (0x20, "PSLP"),
+    (0x80, "PWRON"),
     (0x100, "POT"),
     (0x200, "PHT"),
     (0x400, "PTNOR"),
@@ -56,8 +57,20 @@ pub(crate) const POWER: Names = &[
     (0x20_0000, "IDLE"),
     (0x40_0000, "CHG"),
     (0x80_0000, "DSG"),
+    (0x200_0000, "IDLE"),
+    (0x400_0000, "CHG"),
+    (0x800_0000, "DSG"),
+    (0x1000_0000, "SYSERR"),
 ];
-pub(crate) const FAULT: Names = &[(0x1, "RV"), (0x2, "INOV"), (0x8, "BMICERR"), (0x80, "I2CERR")];
+pub(crate) const FAULT: Names = &[
+    (0x1, "RV"),
+    (0x2, "INOV"),
+    (0x8, "BMICERR"),
+    (0x80, "I2CERR"),
+    (0x100, "ONLINE err"),
+    (0x1000, "EXCOMMTIMEOUT"),
+    (0x2000, "InitVoltDiff"),
+];
 pub(crate) const ALARM: Names = &[];
 
 /// One of the US3000D's words.
