@@ -14,7 +14,7 @@ fn outcome(capture: &Capture) -> Result<Parsed, String> {
     let answer = Answer::from_transcript(&capture.bytes);
     let command: Command = match answer.command() {
         Some(command) => command,
-        None => capture.command.parse().map_err(|error| format!("{error}"))?,
+        None => capture.command.parse().map_err(|_| "not a question that we ask".to_owned())?,
     };
     let parsed = match answer.verdict {
         Verdict::Unclear => parsed::read(command, &answer).map_err(|error| error.to_string()),

@@ -61,6 +61,23 @@ fn a_snapshot_of_the_event_memory_is_a_record_with_its_words() {
 }
 
 #[test]
+fn a_stack_s_snapshot_is_a_record_of_the_stack() {
+    let (mut bank, mut recall) = (Bank::new(Dialect::ForceH2, 3), Recall::default());
+    bank.console.bank_mut().raise_event(2, Word::Battery, 0x8);
+    take(&mut recall, &mut bank, &[SNAPSHOT]);
+    let told = take(&mut recall, &mut bank, &[SNAPSHOT]);
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(told.battery, None);
+    assert!(told.records[0].text.as_ref().unwrap().ends_with(" %, battery 0x8 BLV"), "{:?}", told.records);
+    // The history is another memory: nothing of it is told as an event.
+    let history: Command = Verb::DataHistory.alone();
+    assert_eq!(
+        (take(&mut recall, &mut bank, &[history]), take(&mut recall, &mut bank, &[history])),
+        (vec![], vec![])
+    );
+}
+
+#[test]
 fn a_record_that_was_damaged_on_its_way_is_never_told() {
     let (mut bank, mut recall) = (Bank::new(Dialect::Us2000c, 2), Recall::default());
     let flipped = |_: &str, heard: String| Some(heard.replacen("Time    : 26-", "Time    : 36-", 1));

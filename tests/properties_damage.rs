@@ -23,7 +23,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-const VERBS: [Verb; 9] = [
+const VERBS: [Verb; 10] = [
     Verb::Pwr,
     Verb::Bat,
     Verb::Info,
@@ -32,6 +32,7 @@ const VERBS: [Verb; 9] = [
     Verb::Time,
     Verb::Log,
     Verb::DataEvent,
+    Verb::DataHistory,
     Verb::Unit,
 ];
 

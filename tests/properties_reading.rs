@@ -292,8 +292,8 @@ proptest! {
     }
 
     #[test]
-    fn commands_read_back_as_themselves(verb in 0..9_usize, index in any::<u16>()) {
-        let verb = [Verb::Pwr, Verb::Bat, Verb::Info, Verb::Stat, Verb::Soh, Verb::DataEvent, Verb::Time, Verb::Log, Verb::Unit][verb];
+    fn commands_read_back_as_themselves(verb in 0..10_usize, index in any::<u16>()) {
+        let verb = [Verb::Pwr, Verb::Bat, Verb::Info, Verb::Stat, Verb::Soh, Verb::DataEvent, Verb::DataHistory, Verb::Time, Verb::Log, Verb::Unit][verb];
         let numbered = Command { verb, index: Some(index) };
         let takes_none = matches!(verb, Verb::Time | Verb::Log | Verb::Unit);
         let expected = if takes_none { verb.alone() } else { numbered };
@@ -304,7 +304,7 @@ proptest! {
     #[test]
     fn no_text_but_a_question_is_a_command(text in prop_oneof![
         "[ -~]{0,20}",
-        "(pwr|bat|info|stat|soh|time|log|data|data event|unit)[ -~]{0,6}",
+        "(pwr|bat|info|stat|soh|time|log|data|data event|data history|unit)[ -~]{0,6}",
         "(shut|trst|tshut|tsleep|updata|datac|statc|config|ctrl|setprt|eepw|flaw|rtcw|socw|login|logout|time) ?[a-z0-9 ]{0,12}",
     ]) {
         if let Ok(command) = text.parse::<Command>() {
@@ -315,7 +315,7 @@ proptest! {
             prop_assert_eq!(word(&command.to_string()), word(&text));
             let asks = command.to_string();
             let verb = asks.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end();
-            prop_assert!(["pwr", "bat", "info", "stat", "soh", "data event", "time", "log", "unit"].contains(&verb));
+            prop_assert!(["pwr", "bat", "info", "stat", "soh", "data event", "data history", "time", "log", "unit"].contains(&verb));
             prop_assert!(!["time", "log", "unit"].contains(&verb) || verb == asks);
         }
     }

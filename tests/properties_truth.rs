@@ -95,8 +95,9 @@ impl Life {
 }
 
 fn questions(batteries: usize) -> Vec<String> {
-    let alone = ["pwr", "bat", "info", "stat", "soh", "time", "log", "data event", "data event 3", "unit"];
-    let mut all: Vec<String> = alone.map(str::to_owned).into();
+    let alone = ["pwr", "bat", "info", "stat", "soh", "time", "log", "unit"];
+    let snapshots = ["data event", "data event 3", "data history", "data history 3"];
+    let mut all: Vec<String> = alone.into_iter().chain(snapshots).map(str::to_owned).collect();
     for place in [1, batteries, batteries + 1] {
         all.extend(["pwr", "bat", "info", "stat", "soh"].map(|verb| format!("{verb} {place}")));
     }
@@ -368,6 +369,16 @@ fn snapshot(life: &Life, said: &said::Snapshot, read: &DataEvent) {
         assert_eq!(read.base_state, said.base_state.as_deref().map(Word::new));
         assert_eq!(read.volt_state, word_of(&said.voltage_state));
         assert_eq!(read.soc, Some(Percent(said.soc)));
+    }
+    assert_eq!(said.units.len(), read.units.len());
+    for (said, read) in said.units.iter().zip(&read.units) {
+        assert_eq!(read.number.map(usize::from), Some(said.index));
+        assert_eq!(read.voltage, Some(Millivolts(said.voltage_mv)));
+        assert_eq!(read.temperature, Some(Millicelsius(said.temperature_mc)));
+        let [low, high] = said.cell_temperature_mc.map(|value| Some(Millicelsius(value)));
+        assert_eq!((read.cell_temperature_low, read.cell_temperature_high), (low, high));
+        let [low, high] = said.cell_voltage_mv.map(|value| Some(Millivolts(value)));
+        assert_eq!((read.cell_voltage_low, read.cell_voltage_high), (low, high));
     }
 }
 

@@ -28,7 +28,7 @@ fn text(bytes: &[u8]) -> String {
     bytes.iter().map(|&byte| char::from(byte)).collect()
 }
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "pwr",
     "pwr 1",
     "pwr 2",
@@ -45,6 +45,7 @@ const COMMANDS: [&str; 22] = [
     "time",
     "log",
     "data event",
+    "data history",
     "unit",
     "help",
     "ver",
@@ -206,6 +207,41 @@ fn data_event_shows_the_moment_and_not_the_present() {
     let [(_, Values::Snapshot(snapshot))] = said.as_slice() else { panic!("{said:?}") };
     assert_eq!(snapshot.detail.battery_events, Some(0x2));
     assert_eq!(snapshot.detail.soc, (then * 100.0).floor() as i32);
+}
+
+#[test]
+fn data_history_shows_moments_at_intervals_and_a_stack_shows_its_modules_as_well() {
+    for dialect in [Dialect::Us2000c, Dialect::ForceH2] {
+        let mut console = console(dialect);
+        let mut ask = |index: u32| {
+            let (_, said) = console.type_and_hear(format!("data history {index}\n").as_bytes());
+            let [(_, Values::Snapshot(snapshot))] = said.as_slice() else { panic!("{dialect}: {said:?}") };
+            snapshot.clone()
+        };
+        let (early, late) = (ask(2), ask(3));
+        assert_eq!(late.time.duration_since(early.time).as_mins(), 30, "{dialect}");
+        let modules = if dialect == Dialect::ForceH2 { console.bank().places() } else { 0 };
+        assert_eq!(late.units.len(), modules, "{dialect}");
+        let each = console.bank().battery(1).unwrap().cell_count();
+        assert_eq!(late.cells.len(), each * modules.max(1), "{dialect}");
+        let (refused, _) = console.type_and_hear(b"data history 9999\n");
+        assert!(text(&refused).contains("Invalid command"), "{dialect}");
+    }
+}
+
+#[test]
+fn a_stack_keeps_its_moments_as_a_whole() {
+    let mut console = console(Dialect::ForceH2);
+    console.bank_mut().raise_event(2, Word::Battery, 0x8);
+    let (heard, said) = console.type_and_hear(b"data event\n");
+    let [(_, Values::Snapshot(snapshot))] = said.as_slice() else { panic!("{said:?}") };
+    assert_eq!(snapshot.detail.battery_events, Some(0x8));
+    assert_eq!(snapshot.units.len(), console.bank().places());
+    assert!(
+        text(&heard).contains("Unit     Volt     Tempr    BTLow    BTHigh   BVLow    BVHigh"),
+        "{}",
+        text(&heard)
+    );
 }
 
 #[test]

@@ -40,8 +40,17 @@ pub struct CaptureArguments {
 }
 
 /// Asked of the group, then of each battery; what the console refuses is recorded as well.
-const OF_GROUP: &[Verb] =
-    &[Verb::Pwr, Verb::Unit, Verb::Bat, Verb::Info, Verb::Stat, Verb::Time, Verb::Log, Verb::DataEvent];
+const OF_GROUP: &[Verb] = &[
+    Verb::Pwr,
+    Verb::Unit,
+    Verb::Bat,
+    Verb::Info,
+    Verb::Stat,
+    Verb::Time,
+    Verb::Log,
+    Verb::DataEvent,
+    Verb::DataHistory,
+];
 const OF_BATTERY: &[Verb] = &[Verb::Pwr, Verb::Bat, Verb::Info, Verb::Stat, Verb::Soh];
 
 /// Nobody waits for the next sweep here: an answer of many pages is recorded to its end.

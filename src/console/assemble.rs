@@ -1,7 +1,7 @@
 //! From the answers of a sweep to a reading.
 
 use crate::console::bat::{CellRow, CellTable};
-use crate::console::command::Command;
+use crate::console::command::{Command, Verb};
 use crate::console::info::Info;
 use crate::console::memory;
 use crate::console::parsed::{self, Parsed};
@@ -127,8 +127,10 @@ fn put(reading: &mut BankReading, command: Command, parsed: Parsed) {
         }
         Parsed::Stat(stat) => reach(reading, place).facts.push((FactSource::Stat, of_stat(&stat))),
         Parsed::Log(log) => remember(reading, place, memory::of_log(log)),
-        Parsed::Event(snapshot) => remember(reading, place, memory::of_snapshot(&snapshot)),
-        Parsed::Cells(_) | Parsed::Soh(_) | Parsed::Clock(_) => {}
+        Parsed::Event(snapshot) if command.verb == Verb::DataEvent => {
+            remember(reading, place, memory::of_snapshot(&snapshot));
+        }
+        Parsed::Event(_) | Parsed::Cells(_) | Parsed::Soh(_) | Parsed::Clock(_) => {}
     }
 }
 

@@ -13,7 +13,7 @@ use crate::model::place::Place;
 pub struct Command {
     /// What is asked.
     pub verb: Verb,
-    /// Of whom: a place (or, for `data event`, an item); without it the group or the battery plugged into.
+    /// Of whom: a place (or, for `data event` and `data history`, an item); without it the group or the battery plugged into.
     pub index: Option<u16>,
 }
 
@@ -36,6 +36,8 @@ pub enum Verb {
     Log,
     /// The newest or a numbered snapshot of the event memory.
     DataEvent,
+    /// The newest or a numbered snapshot of the history, which the battery keeps at intervals.
+    DataHistory,
     /// Modules of a high-voltage stack.
     Unit,
 }
@@ -50,6 +52,7 @@ const VERBS: &[(Verb, &str, bool)] = &[
     (Verb::Time, "time", false), // `time` with arguments sets the clock
     (Verb::Log, "log", false),
     (Verb::DataEvent, "data event", true),
+    (Verb::DataHistory, "data history", true),
     (Verb::Unit, "unit", false),
 ];
 
@@ -81,7 +84,7 @@ impl Command {
     /// The battery this question is about, where it names one.
     #[must_use]
     pub fn place(self) -> Option<Place> {
-        if self.verb == Verb::DataEvent {
+        if matches!(self.verb, Verb::DataEvent | Verb::DataHistory) {
             return None; // its index is an item of the memory
         }
         self.index.and_then(|index| u8::try_from(index).ok()).and_then(Place::new)
@@ -168,6 +171,10 @@ mod tests {
             "bat +1",
             "pwr 65536",
             "updata",
+            "data",
+            "data clear",
+            "datac event",
+            "data event x",
             "",
         ] {
             assert!(text.parse::<Command>().is_err(), "{text}");

@@ -50,6 +50,8 @@ fn text(snapshot: &DataEvent) -> String {
         ("battery", &snapshot.battery_events),
         ("power", &snapshot.power_events),
         ("system", &snapshot.system_fault),
+        ("units", &snapshot.unit_events),
+        ("error", &snapshot.error_code),
     ];
     for (name, word) in words {
         say(word.as_ref().filter(|word| word.stands()).map(|word| format!("{name} {word}")));

@@ -30,7 +30,7 @@ pub enum Parsed {
     Clock(clock::Clock),
     /// `log`.
     Log(log::Log),
-    /// `data event`.
+    /// `data event`, `data history`.
     Event(Box<data_event::DataEvent>),
     /// `unit`.
     Units(stack::Units),
@@ -80,7 +80,7 @@ pub fn read(command: Command, answer: &Answer) -> Result<Parsed, ParseError> {
         (Verb::Soh, _) => Parsed::Soh(soh::parse(answer)?),
         (Verb::Time, _) => Parsed::Clock(clock::parse(answer)?),
         (Verb::Log, _) => Parsed::Log(log::parse(answer)?),
-        (Verb::DataEvent, _) => Parsed::Event(Box::new(data_event::parse(answer)?)),
+        (Verb::DataEvent | Verb::DataHistory, _) => Parsed::Event(Box::new(data_event::parse(answer)?)),
         (Verb::Unit, _) => Parsed::Units(stack::parse_units(answer)?),
     };
     match (command.index, parsed.speaks_of()) {
@@ -121,7 +121,8 @@ impl Parsed {
             Self::Soh(soh) => &soh.problems,
             Self::Log(log) => &log.problems,
             Self::Units(units) => &units.problems,
-            Self::Stack(_) | Self::Cells(_) | Self::Clock(_) | Self::Event(_) => &[],
+            Self::Event(event) => &event.problems,
+            Self::Stack(_) | Self::Cells(_) | Self::Clock(_) => &[],
         }
     }
 }

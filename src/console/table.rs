@@ -205,7 +205,8 @@ pub fn has_header(answer: &Answer, head: &str) -> bool {
     answer.lines().any(|(_, line)| spelled(head, line))
 }
 
-fn spelled(head: &str, line: &str) -> bool {
+/// Whether a line begins with the words of `head`.
+pub(super) fn spelled(head: &str, line: &str) -> bool {
     let mut words = line.split_ascii_whitespace();
     head.split(' ').all(|word| words.next() == Some(word))
 }

@@ -11,6 +11,8 @@ use super::house::House;
 
 /// One step of the physics in seconds, but where somebody wants weeks in no time. Small enough for the steep ends of the voltage curve.
 const STEP: f64 = 10.0;
+/// From one moment of `data history` to the next, in seconds.
+const HISTORY_EVERY: f64 = 1800.0;
 /// How long a new bank has lived before anybody looks, so that its log and counters hold something.
 const PAST: Duration = Duration::from_secs(8 * 3600);
 
@@ -173,10 +175,12 @@ impl Bank {
     /// Raises bits of an event word of the battery at `place` (from 1); false if there is none.
     pub fn raise_event(&mut self, place: usize, word: Word, bits: u32) -> bool {
         let now = self.lived + self.pending;
-        self.with(place, |battery| {
+        let found = self.with(place, |battery| {
             battery.raised[word as usize] |= bits;
             battery.keep(now);
-        })
+        });
+        self.keep_together(now);
+        found
     }
 
     /// Clears bits that were raised; false if there is no battery at `place` (from 1).
@@ -255,7 +259,23 @@ impl Bank {
         for (battery, current) in self.slots.iter_mut().flatten().zip(currents) {
             battery.step(current, ambient, step, self.lived, &mut self.rng);
         }
+        let due = ((self.lived + step) / HISTORY_EVERY).floor() > (self.lived / HISTORY_EVERY).floor();
         self.lived += step;
+        for battery in self.slots.iter_mut().flatten().filter(|_| due) {
+            battery.record(self.lived);
+        }
+        self.keep_together(self.lived);
+    }
+
+    /// A stack keeps its moments as a whole: what one of its batteries kept, the others keep with the same number.
+    fn keep_together(&mut self, now: f64) {
+        let newest = |battery: &Battery| battery.moments.front().map_or(0, |moment| moment.index);
+        let last = self.slots.iter().flatten().map(newest).max().unwrap_or(0);
+        for battery in self.slots.iter_mut().flatten().filter(|_| self.series) {
+            while newest(battery) < last {
+                battery.keep(now);
+            }
+        }
     }
 
     /// Batteries in parallel settle on one voltage; each takes what its own voltage and resistance make of it.

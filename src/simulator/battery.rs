@@ -94,7 +94,10 @@ pub struct LogRecord {
     pub text: &'static str,
 }
 
-/// The battery as it was at a moment worth keeping; `data event` shows it.
+/// How many moments a battery keeps of each kind.
+const KEPT: usize = 16;
+
+/// The battery as it was at a moment; `data event` shows those worth keeping, `data history` those at intervals.
 #[derive(Clone, Debug)]
 pub(super) struct Moment {
     /// Running number.
@@ -126,6 +129,8 @@ pub struct Battery {
     pub(super) log: VecDeque<LogRecord>,
     /// Moments worth keeping, newest first.
     pub(super) moments: VecDeque<Moment>,
+    /// Moments at intervals, newest first.
+    pub(super) history: VecDeque<Moment>,
     /// Seconds its clock is behind the master's.
     pub(super) clock_behind: f64,
     /// Whether its board measures the switching transistors; old ones do not.
@@ -171,6 +176,7 @@ impl Battery {
             raised: [0; 4],
             log: VecDeque::new(),
             moments: VecDeque::new(),
+            history: VecDeque::new(),
             clock_behind: rng.f64() * 2.0,
             mosfet_sensor: true,
             ailments: Ailments::default(),
@@ -351,13 +357,26 @@ impl Battery {
 
     /// Keeps this moment for `data event`.
     pub(super) fn keep(&mut self, now: f64) {
-        const KEPT: usize = 16;
-        let index = self.moments.front().map_or(0, |newest| newest.index + 1);
-        let past = (std::mem::take(&mut self.log), std::mem::take(&mut self.moments));
-        let battery = Box::new(self.clone());
-        (self.log, self.moments) = past;
-        self.moments.push_front(Moment { index, seconds: now, battery });
+        let moment = self.moment(now, self.moments.front().map(|newest| newest.index));
+        self.moments.push_front(moment);
         self.moments.truncate(KEPT);
+    }
+
+    /// Keeps this moment for `data history`.
+    pub(super) fn record(&mut self, now: f64) {
+        let moment = self.moment(now, self.history.front().map(|newest| newest.index));
+        self.history.push_front(moment);
+        self.history.truncate(KEPT);
+    }
+
+    /// This moment, numbered behind the newest of its kind.
+    fn moment(&mut self, now: f64, newest: Option<u32>) -> Moment {
+        let past = std::mem::take(&mut self.log);
+        let moments = [&mut self.moments, &mut self.history].map(std::mem::take);
+        let battery = Box::new(self.clone());
+        self.log = past;
+        [self.moments, self.history] = moments;
+        Moment { index: newest.map_or(0, |newest| newest + 1), seconds: now, battery }
     }
 
     fn note(&mut self, now: f64, code: u32, text: &'static str) {

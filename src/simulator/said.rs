@@ -50,7 +50,7 @@ pub enum Values {
     Time(DateTime),
     /// `log`: all records, also those behind the pager.
     Log(Vec<LogEntry>),
-    /// `data event`.
+    /// `data event`, `data history`.
     Snapshot(Box<Snapshot>),
     /// A refusal and its first line.
     Refusal(String),
@@ -268,17 +268,19 @@ pub struct LogEntry {
     pub text: String,
 }
 
-/// What `data event` shows of a moment.
+/// What `data event` or `data history` shows of a moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     /// `Item Index`.
     pub index: u32,
     /// When.
     pub time: DateTime,
-    /// The battery then.
+    /// The battery then, or the stack.
     pub detail: Detail,
     /// Its cells then.
     pub cells: Vec<CellRow>,
+    /// The modules of a stack then.
+    pub units: Vec<UnitRow>,
 }
 
 /// All that was said lately.

@@ -151,7 +151,7 @@ impl Sweeper {
     /// Puts the question. What batteries remember fills many pages: they are turned until a record comes that is
     /// known, or the next sweep is due.
     async fn hear(&self, conversation: &mut Conversation, command: Command) -> Result<Answer, Lost> {
-        if !matches!(command.verb, Verb::Log | Verb::DataEvent) {
+        if !matches!(command.verb, Verb::Log | Verb::DataEvent | Verb::DataHistory) {
             return conversation.ask(command).await;
         }
         let known = |so_far: &Answer| {

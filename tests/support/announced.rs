@@ -155,7 +155,12 @@ pub fn summary(mut reading: BankReading) -> BankReading {
 
 /// Takes an answer about a battery out of a sweep.
 pub fn missing(place: Place, command: &str) -> Missing {
-    Missing { battery: Some(place), command: command.into(), reason: "answer cut off before its end marker".into(), asked: 3 }
+    Missing {
+        battery: Some(place),
+        command: command.into(),
+        reason: "answer cut off before its end marker".into(),
+        asked: 3,
+    }
 }
 
 pub fn parts_of(reading: BankReading, level: CellLevel) -> Vec<Part> {

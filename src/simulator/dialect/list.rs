@@ -86,7 +86,7 @@ pub(super) fn ver(spec: &Spec) -> Answer {
 /// What the consoles have to say of each command, in words of our own.
 const HELP: &[(&str, &str)] = &[
     ("bat", "cells of a battery - bat [pwr]"),
-    ("data", "recorded data - data [event][item]"),
+    ("data", "recorded data - data [event/history][item]"),
     ("help", "this list - help"),
     ("info", "identity of a battery - info [pwr]"),
     ("log", "records of this battery - log"),

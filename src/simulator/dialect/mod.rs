@@ -12,6 +12,7 @@ mod list;
 mod log;
 mod measure;
 mod power_table;
+mod snapshot;
 mod specs;
 mod stack;
 mod stat;
@@ -153,13 +154,13 @@ pub(super) fn answer(
 /// Answers the commands that say something of batteries.
 fn values(bank: &Bank, dialect: Dialect, style: EventStyle, command: &str, arguments: &[&str]) -> Answer {
     let spec = dialect.spec();
-    if let (Tables::Pack(tables), "data", ["event", rest @ ..]) = (&spec.tables, command, arguments) {
-        let index = rest.first().and_then(|index| index.parse().ok());
-        return bank
-            .battery(1)
-            .filter(|_| rest.is_empty() || index.is_some())
-            .and_then(|battery| log::event(bank, battery, spec, tables.detail, style, index))
-            .unwrap_or_else(|| spec.invalid("data"));
+    if command == "data" {
+        let asked = snapshot::SnapshotRequest::of(arguments);
+        let answer = asked.and_then(|asked| match &spec.tables {
+            Tables::Pack(tables) => snapshot::of_pack(bank, spec, tables.detail, style, asked),
+            Tables::Stack(layout) => snapshot::of_stack(bank, spec, layout, style, asked),
+        });
+        return answer.unwrap_or_else(|| spec.invalid("data"));
     }
     let place = match arguments {
         [] => None,

@@ -70,7 +70,7 @@ const FEW: &[&str] = &["bat", "help", "info", "pwr", "stat"];
 const WITH_VER: &[&str] =
     &["bat", "data", "help", "info", "log", "login", "logout", "pwr", "soh", "stat", "time", "ver"];
 const OF_A_STACK: &[&str] =
-    &["bat", "help", "info", "log", "login", "logout", "pwr", "soh", "stat", "time", "unit"];
+    &["bat", "data", "help", "info", "log", "login", "logout", "pwr", "soh", "stat", "time", "unit"];
 
 const US2000: Spec = Spec {
     name: "us2000",

@@ -168,7 +168,13 @@ fn mean(values: impl Iterator<Item = i32> + Clone) -> i32 {
     (values.map(i64::from).sum::<i64>() / count) as i32
 }
 
-fn unit_of(bank: &Bank, index: usize, battery: &Battery, spec: &Spec, layout: &StackLayout) -> UnitRow {
+pub(super) fn unit_of(
+    bank: &Bank,
+    index: usize,
+    battery: &Battery,
+    spec: &Spec,
+    layout: &StackLayout,
+) -> UnitRow {
     let seen = measure::Seen::of(battery, spec.temperature_step);
     let charge_mah = seen.charge_mas / 3_600;
     let milliwatt_hours = (charge_mah as f64 * battery.cell_count() as f64 * 3.2) as i64;
