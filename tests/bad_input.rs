@@ -261,14 +261,14 @@ fn a_hundred_megabytes_of_noise_without_a_line_end_are_refused_in_little_memory(
     let Output { status, stdout, stderr } = parse.wait_with_output().unwrap();
     let error = String::from_utf8(stderr).unwrap();
     assert_eq!((status.code(), stdout), (Some(1), Vec::new()), "{error}");
-    assert!(error.contains("expected a transcript of one answer, found more than 4 MiB"), "{error}");
+    assert!(error.contains("expected a console's text, found more than 16 MiB"), "{error}");
     assert!((1..MUCH).contains(&most), "{most} bytes of memory");
 
     // The same from a file, and where one mebibyte less than too much is read to the end.
     let path = folder.path().join("noise");
     let mut file = File::create(&path).unwrap();
     (0..100).for_each(|_| file.write_all(&noise).unwrap());
-    fails(program(folder.path()).arg("parse").arg(&path), 1, &["more than 4 MiB"]);
+    fails(program(folder.path()).arg("parse").arg(&path), 1, &["more than 16 MiB"]);
     fs::write(&path, [&noise[..], &noise[..], &noise[..]].concat()).unwrap();
     fails(program(folder.path()).arg("parse").arg(&path), 1, &["expected a transcript"]);
 }

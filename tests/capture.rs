@@ -69,6 +69,84 @@ fn a_recording_reads_as_the_console_did() {
     }
 }
 
+/// What `parse` makes of a file: each question and its values, or why there are none.
+fn parsed(folder: &Path, bytes: &[u8]) -> Vec<(String, Value)> {
+    fs::write(folder.join("answers.txt"), bytes).unwrap();
+    let output = program(folder).args(["parse", "answers.txt"]).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{error}");
+    let mut all: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let one = |answer: &mut Value| {
+        let values =
+            if answer["values"].is_null() { answer["error"].take() } else { answer["values"].take() };
+        (answer["command"].as_str().unwrap().to_owned(), values)
+    };
+    all.iter_mut().map(one).collect()
+}
+
+#[test]
+fn a_recording_is_parsed_whole_whatever_an_editor_made_of_it() {
+    for dialect in [Dialect::PytesV5, Dialect::ForceH2] {
+        let (folder, bank) = (tempdir().unwrap(), bank(dialect));
+        let recording = capture(folder.path(), &bank.link(), &[]);
+        let all = parsed(folder.path(), &recording);
+        let text = text(&recording);
+        let heads =
+            text.lines().filter_map(|line| line.strip_prefix("# 20")?.split_once("Z ")?.1.split_once(", "));
+        assert_eq!(
+            all.iter().map(|(command, _)| command.as_str()).collect::<Vec<_>>(),
+            heads.map(|head| head.0).collect::<Vec<_>>()
+        );
+        let live = read(folder.path(), &bank.link());
+        let copied = text.replace('\r', "").replace("$$\n", "");
+        let uncommented: Vec<&str> = copied.lines().filter(|line| !line.starts_with("# ")).collect();
+        let wide = |order: fn(u16) -> [u8; 2], mark: [u8; 2]| {
+            mark.into_iter().chain(text.encode_utf16().flat_map(order)).collect::<Vec<u8>>()
+        };
+        for (name, variant) in [
+            ("UTF-16 LE", wide(u16::to_le_bytes, [0xff, 0xfe])),
+            ("UTF-16 BE", wide(u16::to_be_bytes, [0xfe, 0xff])),
+            ("UTF-8 with its mark", [b"\xef\xbb\xbf", &recording[..]].concat()),
+            ("a copied screen", copied.clone().into_bytes()),
+            ("a copied screen without comments", uncommented.join("\r\n").into_bytes()),
+            ("carriage returns", copied.replace('\n', "\r").into_bytes()),
+        ] {
+            assert_eq!(parsed(folder.path(), &variant), all, "{dialect}: {name}");
+            assert_eq!(read(folder.path(), "replay:answers.txt"), live, "{dialect}: {name}");
+        }
+    }
+}
+
+#[test]
+fn what_can_t_be_parsed_is_told_with_the_line_of_the_file() {
+    let folder = tempdir().unwrap();
+    let parse = |text: &str| {
+        fs::write(folder.path().join("answers.txt"), text).unwrap();
+        let output = program(folder.path()).args(["parse", "answers.txt"]).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let damaged =
+        "# mine\n\npylon>pwr 1\n@\n Power  1\n Voltage         : 5x127       mV\n Current : 0 mA\n$$\n";
+    let (code, out, _) = parse(damaged);
+    let one: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, &one["line"], &one["values"]["current_ma"]),
+        (Some(1), &Value::from(3), &Value::from(0))
+    );
+    assert!(one["problems"][0].as_str().unwrap().starts_with("line 6, \"Voltage\": expected"), "{out}");
+    let (code, out, error) = parse("pylon>getpwr\n@\n52000#\n$$\npylon>");
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(error.contains("expected one of pwr, bat, ") && error.contains("found \"getpwr\""), "{error}");
+    let (code, out, _) =
+        parse(&format!("{damaged}pylon>getpwr\n52000#\n$$\npylon>unit\nUnknown command 'unit'\n$$\n"));
+    let all: Vec<Value> = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, all.len()), (Some(1), 3));
+    assert_eq!((&all[1]["line"], &all[1]["command"]), (&Value::from(9), &Value::from("getpwr")));
+    assert!(all[1]["error"].as_str().unwrap().contains("found \"getpwr\""), "{out}");
+    assert!(all[2]["error"].as_str().unwrap().contains("does not know the command"), "{out}");
+}
+
 #[test]
 fn no_battery_is_named_in_a_recording() {
     for dialect in Dialect::ALL.iter().copied() {

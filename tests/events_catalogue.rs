@@ -47,7 +47,11 @@ fn a_name_means_the_same_wherever_a_console_prints_it() {
     }
     let mut known = NAMES.to_vec();
     known.sort_unstable();
-    assert_eq!(meanings.into_keys().collect::<Vec<_>>(), known, "names that are matched in what a console prints");
+    assert_eq!(
+        meanings.into_keys().collect::<Vec<_>>(),
+        known,
+        "names that are matched in what a console prints"
+    );
 }
 
 #[test]

@@ -123,9 +123,8 @@ fn names_with_blanks_stand_at_their_bits() {
     let warning = EventLevel::Warning;
     assert_eq!(plain, [(0x100, Some("ONLINE err"), warning), (0x2000, Some("InitVoltDiff"), warning)]);
     assert!(found.iter().all(|(.., text)| !text.contains("Unknown")), "{found:?}");
-    let [silent] = conditions(&["System Fault    : 0x1000     EXCOMMTIMEOUT".to_owned()], "system")
-        .try_into()
-        .unwrap();
+    let [silent] =
+        conditions(&["System Fault    : 0x1000     EXCOMMTIMEOUT".to_owned()], "system").try_into().unwrap();
     assert_eq!((silent.0, silent.1.as_deref()), (0x1000, Some("EXCOMMTIMEOUT")));
     // The power bits of a stack, by the names that it prints.
     for (bit, name, level) in [

@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("status", &["model"]),
     ("stats", &["model"]),
     ("console", &["model"]),
-    ("link", &["model"]),
+    ("link", &["model", "console"]),
     ("settings", &["model"]),
     ("simulator", &["model"]),
     ("sweep", &["model", "console", "link", "trouble"]),

@@ -1,4 +1,4 @@
-//! `bankwatch parse`: a transcript to JSON, for bug reports and tests.
+//! `bankwatch parse`: prints the answers in a captured transcript as JSON, for bug reports and tests.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -9,13 +9,14 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::exit::Exit;
-use crate::console::answer::{Answer, Verdict};
-use crate::console::command::Command;
-use crate::console::parsed::{self, Parsed};
+use crate::console::answer::Verdict;
+use crate::console::command::{Command, UnknownCommand};
+use crate::console::parsed::{self, Parsed, Rejected};
 use crate::console::prompt::Prompt;
+use crate::console::recorded::{self, Recorded};
 
-/// More than any transcript of one answer.
-const MOST_BYTES: u64 = 4 * 1024 * 1024;
+/// More than anybody copies by hand; a recording of hundreds of rounds is larger.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// One byte in so many may be noise; more of it, and it is a photo or the like.
 const MOST_STRANGE: usize = 4;
@@ -26,29 +27,60 @@ const MOST_STRANGE: usize = 4;
     after_help = "Examples:\n  bankwatch parse answer.txt\n  bankwatch parse --command \"pwr 1\" < answer.txt"
 )]
 pub struct ParseArguments {
-    /// The question, where the transcript does not begin with its echo
+    /// The question of answers that don't begin with their echo
     #[arg(long, value_name = "COMMAND")]
     command: Option<Command>,
-    /// The transcript; else standard input
+    /// The transcript, of one answer or several; else standard input
     file: Option<PathBuf>,
 }
 
-/// What is printed.
+/// What is printed of an answer.
 #[derive(Serialize)]
 struct Output<'a> {
-    command: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<String>,
+    /// The line of the file on which it begins.
+    line: usize,
     prompt: Option<Prompt>,
     /// Whether the transcript has its end mark.
     ended: bool,
-    values: &'a Parsed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<&'a Parsed>,
+    /// Why there are no values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<String>,
 }
 
-/// Prints the values of one transcript. Exit code 1 where lines of it could not be read.
+/// Why an answer of a file has no values.
+#[derive(Debug, thiserror::Error)]
+enum NoValues {
+    #[error(
+        "expected a transcript that begins with the echo of its question, like \"pylon>pwr 1\", found none; \
+         name the question with --command \"pwr 1\""
+    )]
+    NoQuestion,
+    #[error(
+        "the question is not one that bankwatch asks: {0}; where its echo is damaged, name it with --command"
+    )]
+    UnknownQuestion(#[from] UnknownCommand),
+    #[error("this is no answer to {command:?}: {why}")]
+    Rejected { command: String, why: Rejected },
+}
+
+impl NoValues {
+    /// Whether the console itself had no values to give.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Rejected { why: Rejected::Refused(_), .. })
+    }
+}
+
+/// Prints the values of the answers in a transcript: of one as an object, of several as a list. Exit code 1 where an
+/// answer or lines of it could not be read; a refusal among several answers is what the console said.
 ///
 /// # Errors
-/// It can't be read, it is no transcript, or the console refused in it.
+/// It can't be read, it is no transcript, or its only answer has no values.
 pub fn parse(arguments: &ParseArguments) -> anyhow::Result<Exit> {
     let bytes = match &arguments.file {
         None => bounded(io::stdin().lock()).context("standard input can't be read")?,
@@ -57,38 +89,72 @@ pub fn parse(arguments: &ParseArguments) -> anyhow::Result<Exit> {
             bounded(File::open(path).with_context(named)?).with_context(named)?
         }
     };
-    let strange = bytes.iter().filter(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace()).count();
-    if strange > bytes.len() / MOST_STRANGE {
-        bail!("expected a console's text, found {} bytes of which {strange} are no text", bytes.len());
+    let text = recorded::text_of(&bytes);
+    let strange = text.iter().filter(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace()).count();
+    if strange > text.len() / MOST_STRANGE {
+        bail!("expected a console's text, found {} bytes of which {strange} are no text", text.len());
     }
-    let answer = Answer::from_transcript(&bytes);
-    let Some(command) = arguments.command.or(answer.command()) else {
-        bail!(
-            "expected a transcript that begins with the echo of its question, like \"pylon>pwr 1\", \
-             found none in {} bytes; name the question with --command \"pwr 1\"",
-            bytes.len()
-        );
+    let answers = recorded::answers(&text);
+    let asked = arguments.command;
+    let read: Vec<_> = answers.iter().map(|recorded| read(recorded, asked)).collect();
+    let read = match read.len() {
+        0 => return Err(NoValues::NoQuestion.into()),
+        1 => read.into_iter().map(|only| only.map(Ok)).collect::<Result<Vec<_>, NoValues>>()?,
+        _ => read,
     };
-    let parsed = match answer.verdict {
-        Verdict::Unclear => parsed::read(command, &answer).map_err(anyhow::Error::from),
-        _ => parsed::parse(command, &answer).map_err(anyhow::Error::from),
-    };
-    let values = &parsed.with_context(|| format!("this is no answer to {:?}", command.to_string()))?;
-    let problems: Vec<String> = values.problems().iter().map(ToString::to_string).collect();
-    let exit = if problems.is_empty() { Exit::Well } else { Exit::Failed };
-    let output =
-        Output { command: command.to_string(), prompt: answer.prompt, ended: answer.ended, values, problems };
+    let outputs: Vec<_> =
+        answers.iter().zip(&read).map(|(recorded, read)| output(recorded, asked, read)).collect();
     let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, &output)?;
+    match outputs.as_slice() {
+        [one] => serde_json::to_writer_pretty(&mut out, one)?,
+        all => serde_json::to_writer_pretty(&mut out, all)?,
+    }
     writeln!(out)?;
-    Ok(exit)
+    let well = read.iter().all(|read| match read {
+        Ok(parsed) => parsed.problems().is_empty(),
+        Err(why) => why.is_refusal(),
+    });
+    Ok(if well { Exit::Well } else { Exit::Failed })
+}
+
+/// The question of an answer: its echo, else what was asked for on the command line.
+fn question(recorded: &Recorded, asked: Option<Command>) -> Result<Command, NoValues> {
+    match (recorded.answer.echo.as_deref().map(str::parse::<Command>), asked) {
+        (Some(Ok(command)), _) | (_, Some(command)) => Ok(command),
+        (Some(Err(unknown)), None) => Err(unknown.into()),
+        (None, None) => Err(NoValues::NoQuestion),
+    }
+}
+
+fn read(recorded: &Recorded, asked: Option<Command>) -> Result<Parsed, NoValues> {
+    let answer = &recorded.answer;
+    let command = question(recorded, asked)?;
+    let parsed = match answer.verdict {
+        Verdict::Unclear => parsed::read(command, answer).map_err(Rejected::from),
+        _ => parsed::parse(command, answer),
+    };
+    parsed.map_err(|why| NoValues::Rejected { command: command.to_string(), why })
+}
+
+fn output<'a>(recorded: &Recorded, asked: Option<Command>, read: &'a Result<Parsed, NoValues>) -> Output<'a> {
+    let problems = read.as_ref().map_or(&[][..], Parsed::problems);
+    let question = question(recorded, asked).map(|command| command.to_string());
+    Output {
+        command: question.ok().or_else(|| recorded.answer.echo.clone()),
+        line: recorded.line,
+        prompt: recorded.answer.prompt,
+        ended: recorded.answer.ended,
+        values: read.as_ref().ok(),
+        error: read.as_ref().err().map(ToString::to_string),
+        problems: problems.iter().map(ToString::to_string).collect(),
+    }
 }
 
 fn bounded(from: impl Read) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_BYTES {
-        bail!("expected a transcript of one answer, found more than {} MiB", MOST_BYTES / 1024 / 1024);
+        bail!("expected a console's text, found more than {} MiB", MOST_BYTES / 1024 / 1024);
     }
     Ok(bytes)
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::console::command::Command;
 use crate::console::prompt::Prompt;
+use crate::console::recorded;
 use crate::console::refusal::Refusal;
 
 /// How an answer ended.
@@ -24,7 +25,8 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     text: String,
-    lines: Vec<Range<usize>>,
+    /// Each line's number and its place in the text.
+    lines: Vec<(usize, Range<usize>)>,
     /// The echo, where there was one.
     pub echo: Option<String>,
     /// How it ended.
@@ -49,6 +51,11 @@ impl Answer {
 
     /// Takes the next line of the body; answers whether it was the end mark.
     pub(super) fn take(&mut self, line: &str) -> bool {
+        self.take_numbered(self.lines.last().map_or(1, |(number, _)| number + 1), line)
+    }
+
+    /// The same of a line that has a number of its own.
+    pub(super) fn take_numbered(&mut self, number: usize, line: &str) -> bool {
         let trimmed = line.trim();
         if trimmed == "$$" {
             self.ended = true;
@@ -59,14 +66,14 @@ impl Answer {
         } else if !trimmed.is_empty() && trimmed != "@" && !is_pager(trimmed) {
             let start = self.text.len();
             self.text.push_str(line.trim_end());
-            self.lines.push(start..self.text.len());
+            self.lines.push((number, start..self.text.len()));
         }
         self.ended
     }
 
-    /// Its lines with their numbers, counted from 1 behind the echo without empty ones.
+    /// Its lines with their numbers, counted from 1 behind the echo without empty ones; of a file, the file's own.
     pub fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.lines.iter().enumerate().map(|(index, range)| (index + 1, &self.text[range.clone()]))
+        self.lines.iter().map(|(number, range)| (*number, &self.text[range.clone()]))
     }
 
     /// How many lines there are.
@@ -87,27 +94,16 @@ impl Answer {
         self.text.len()
     }
 
-    /// Reads a transcript that lies in a file: line ends of any kind, `#` comments before the echo, the echo,
-    /// end mark and prompt each present or not, the echo perhaps twice.
+    /// Reads the first answer of a transcript: line ends of any kind, comments before the echo, echo, end mark and
+    /// prompt each present or not, the echo perhaps twice. Its lines are counted as on the wire.
     #[must_use]
     pub fn from_transcript(bytes: &[u8]) -> Self {
-        let text = latin1(bytes);
-        let mut answer = Self::begin(None);
-        let mut lines = text.split(['\r', '\n']);
-        let asked = text.split(['\r', '\n']).position(|line| is_command(Prompt::strip(line)));
-        if let Some(echo) = asked.and_then(|at| lines.nth(at)) {
-            answer.echo = Some(Prompt::strip(echo).to_owned());
-        }
-        for line in lines {
-            if answer.ended || answer.verdict != Verdict::Unclear {
-                answer.prompt = answer.prompt.or_else(|| Prompt::at_end_of(line));
-            }
-            let comment = answer.echo.is_none() && line.starts_with('#');
-            let echo = answer.echo.as_deref().is_some_and(|echo| echo == Prompt::strip(line));
-            if !answer.ended && !comment && !echo && !Prompt::is_alone_on(line) {
-                answer.take(line);
-            }
-        }
+        let mut all = recorded::answers(bytes).into_iter().map(|recorded| recorded.answer);
+        let first = all.next().unwrap_or_else(|| Self::begin(None));
+        // What was asked in words that nobody here knows may stand before it.
+        let mut answer =
+            all.find(|other| first.command().is_none() && other.command().is_some()).unwrap_or(first);
+        (1..).zip(&mut answer.lines).for_each(|(number, line)| line.0 = number);
         answer
     }
 
@@ -116,10 +112,6 @@ impl Answer {
     pub fn command(&self) -> Option<Command> {
         self.echo.as_deref().and_then(|echo| echo.parse().ok())
     }
-}
-
-fn is_command(line: &str) -> bool {
-    line.parse::<Command>().is_ok()
 }
 
 /// The pager's question (protocol, section 4).

@@ -14,7 +14,7 @@ pub enum ParseError {
     /// A value is not what its column or label holds.
     #[error("line {line}, {what}: expected {expected}, found {found:?}")]
     Value {
-        /// Counted from 1 behind the echo.
+        /// Counted from 1 behind the echo; of a file, the file's own.
         line: usize,
         /// The column or label.
         what: String,
@@ -26,7 +26,7 @@ pub enum ParseError {
     /// A row ends before its last column.
     #[error("line {line}: the row ends before a value for {column}")]
     ShortRow {
-        /// Counted from 1 behind the echo.
+        /// Counted from 1 behind the echo; of a file, the file's own.
         line: usize,
         /// The first column without a value.
         column: String,
@@ -34,7 +34,7 @@ pub enum ParseError {
     /// A row goes on behind its last column.
     #[error("line {line}: expected the end of the row behind {column}, found {found:?}")]
     LongRow {
-        /// Counted from 1 behind the echo.
+        /// Counted from 1 behind the echo; of a file, the file's own.
         line: usize,
         /// The last column.
         column: String,
@@ -44,7 +44,7 @@ pub enum ParseError {
     /// Rows are missing, doubled or out of order.
     #[error("line {line}: expected {expected}, found number {found}")]
     Order {
-        /// Counted from 1 behind the echo.
+        /// Counted from 1 behind the echo; of a file, the file's own.
         line: usize,
         /// Which row should be here.
         expected: String,

@@ -24,6 +24,7 @@ pub mod parsed;
 pub mod prompt;
 pub mod pwr_detail;
 pub mod pwr_table;
+pub mod recorded;
 pub mod refusal;
 pub mod review;
 mod setters;

@@ -70,7 +70,9 @@ pub fn event_word(value: &str) -> Option<EventWord> {
             (hexadecimal, decimal) => hexadecimal.or(decimal)?,
         },
     };
-    tokens.all(is_plain).then(|| EventWord::printed(bits, value.trim_start().strip_prefix(number).unwrap_or("")))
+    tokens
+        .all(is_plain)
+        .then(|| EventWord::printed(bits, value.trim_start().strip_prefix(number).unwrap_or("")))
 }
 
 fn hexadecimal(digits: &str) -> Option<u32> {

@@ -104,10 +104,10 @@ impl Parsed {
         }
     }
 
-    /// Whether it holds facts, each of which is independent of the others.
+    /// Whether it holds facts, or a snapshot of the memory: lines that are independent of one another.
     #[must_use]
     pub fn is_facts(&self) -> bool {
-        matches!(self, Self::Info(_) | Self::Stat(_) | Self::Soh(_))
+        matches!(self, Self::Info(_) | Self::Stat(_) | Self::Soh(_) | Self::Event(_))
     }
 
     /// Rows and lines that could not be read; everything else in the answer stands.

@@ -76,7 +76,9 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silent => f.write_str("no answer"),
-            Self::NoEcho => f.write_str("command echo not received (line noise, or a reply meant for another client)"),
+            Self::NoEcho => {
+                f.write_str("command echo not received (line noise, or a reply meant for another client)")
+            }
             Self::Torn => f.write_str("answer cut off before its end marker"),
             Self::TooLong => f.write_str("more bytes than any answer has"),
             Self::Rejected(rejected) => rejected.fmt(f),

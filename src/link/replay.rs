@@ -4,12 +4,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::console::prompt::Prompt;
+use crate::console::recorded;
 use crate::link::{Io, LinkError};
 
 /// Recordings larger than this are no recordings.
@@ -21,7 +24,7 @@ pub(super) fn open(file: &Path) -> Result<Replay, LinkError> {
         what: format!("replay:{}", file.display()),
         reason: error.to_string(),
     })?;
-    Ok(Replay { recording, after: HashMap::new(), typed: Vec::new(), said: VecDeque::new(), reader: None })
+    Ok(Replay::of(recorded::text_of(&recording).into_owned()))
 }
 
 /// A device or a pipe may have no end, or no beginning; so it must be a file, and its size is counted as it comes.
@@ -44,21 +47,46 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// An open recording.
 pub(super) struct Replay {
     recording: Vec<u8>,
-    /// Where to look for the next answer to each question.
-    after: HashMap<Vec<u8>, usize>,
+    /// The answers to each question, in order.
+    answers: HashMap<Vec<u8>, Vec<ReplayedAnswer>>,
+    /// How many answers to each question were given.
+    given: HashMap<Vec<u8>, usize>,
     typed: Vec<u8>,
     said: VecDeque<u8>,
     reader: Option<Waker>,
 }
 
+/// One recorded answer.
+struct ReplayedAnswer {
+    /// Where it is in the recording, from its echo on.
+    bytes: Range<usize>,
+    /// What a console says behind it: the end mark, where the recording lost it from a whole answer, and the prompt.
+    end: Vec<u8>,
+}
+
 impl Replay {
+    fn of(recording: Vec<u8>) -> Self {
+        let mut answers: HashMap<Vec<u8>, Vec<ReplayedAnswer>> = HashMap::new();
+        recorded::each(&recording, |recorded| {
+            let Some(question) = &recorded.answer.echo else { return };
+            let lost = recorded.whole() && !recorded.answer.ended;
+            let prompt = recorded.answer.prompt.unwrap_or(Prompt::Pylon);
+            let end = ["\r\n\r", if lost { "$$\r\n\r" } else { "" }, prompt.text()].concat().into_bytes();
+            let answer = ReplayedAnswer { bytes: recorded.bytes.clone(), end };
+            answers.entry(question.clone().into_bytes()).or_default().push(answer);
+        });
+        let (given, typed, said) = (HashMap::new(), Vec::new(), VecDeque::new());
+        Self { recording, answers, given, typed, said, reader: None }
+    }
+
     fn answer(&mut self, question: &[u8]) {
-        let from = self.after.get(question).copied().unwrap_or(0);
-        let found = self.find(question, from).or_else(|| self.find(question, 0));
-        match found {
-            Some((start, end)) => {
-                self.after.insert(question.to_vec(), end);
-                self.said.extend(&self.recording[start..end]);
+        match self.answers.get(question) {
+            Some(answers) => {
+                let given = self.given.entry(question.to_vec()).or_default();
+                let ReplayedAnswer { bytes, end } = &answers[*given % answers.len()];
+                *given += 1;
+                self.said.extend(&self.recording[bytes.clone()]);
+                self.said.extend(end);
             }
             None if question.is_empty() => self.said.extend(b"\n\rpylon>"),
             None => {
@@ -72,26 +100,6 @@ impl Replay {
             }
         }
         self.reader.take().into_iter().for_each(Waker::wake);
-    }
-
-    /// The first recorded answer to `question` behind `from`: from its echo to the prompt behind its end mark.
-    fn find(&self, question: &[u8], from: usize) -> Option<(usize, usize)> {
-        if question.is_empty() {
-            return None;
-        }
-        let recording = &self.recording;
-        let is_echo = |start: &usize| {
-            let before = start.checked_sub(1).map_or(b'\n', |at| recording[at]);
-            let behind = recording.get(start + question.len());
-            recording[*start..].starts_with(question)
-                && matches!(before, b'\n' | b'\r' | b'>')
-                && matches!(behind, Some(b'\r' | b'\n'))
-        };
-        let start = (from..recording.len()).find(is_echo)?;
-        let rest = &recording[start..];
-        let end = rest.windows(2).position(|mark| mark == b"$$").map_or(rest.len(), |at| at + 2);
-        let prompt = rest[end..].iter().position(|byte| *byte == b'>').map_or(rest.len(), |at| end + at + 1);
-        Some((start, start + prompt))
     }
 }
 

@@ -37,11 +37,51 @@ pub const NORMAL: &[(&str, u32)] = &[
 /// Every name that consoles are known to print. One of them holds a blank, so that a text of names can't be split at
 /// blanks alone. `config/events.toml` says what they mean; a test holds the two together.
 pub const NAMES: &[&str] = &[
-    "BOV", "BHV", "BVNOR", "BLV", "BUV", "BSLP", "BOT", "BHT", "BTNOR", "BLT", "BUT", // cells
-    "POV", "PHV", "PVNOR", "PLV", "PUV", "PSLP", "POT", "PHT", "PTNOR", "PLT", "PUT", // the battery
-    "COULFULL", "COULNOR", "COULLOW", "SC", "DOC2", "COC2", "DOC", "COC", "CNOR", "MTNOR", "ETNOR", //
-    "IDLE", "CHG", "DSG", "PWRON", "SYSERR", //
-    "RV", "INOV", "BMICERR", "I2CERR", "ONLINE err", "EXCOMMTIMEOUT", "InitVoltDiff", // faults
+    "BOV",
+    "BHV",
+    "BVNOR",
+    "BLV",
+    "BUV",
+    "BSLP",
+    "BOT",
+    "BHT",
+    "BTNOR",
+    "BLT",
+    "BUT", // cells
+    "POV",
+    "PHV",
+    "PVNOR",
+    "PLV",
+    "PUV",
+    "PSLP",
+    "POT",
+    "PHT",
+    "PTNOR",
+    "PLT",
+    "PUT", // the battery
+    "COULFULL",
+    "COULNOR",
+    "COULLOW",
+    "SC",
+    "DOC2",
+    "COC2",
+    "DOC",
+    "COC",
+    "CNOR",
+    "MTNOR",
+    "ETNOR", //
+    "IDLE",
+    "CHG",
+    "DSG",
+    "PWRON",
+    "SYSERR", //
+    "RV",
+    "INOV",
+    "BMICERR",
+    "I2CERR",
+    "ONLINE err",
+    "EXCOMMTIMEOUT",
+    "InitVoltDiff", // faults
 ];
 
 /// The names in a text, one for each of `count` bits; none where they don't account for the bits.
@@ -53,7 +93,8 @@ fn names_in(text: &str, count: usize) -> Vec<String> {
     let (mut apart, mut together): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let (mut at, mut joins) = (0, false);
     while let Some(first) = words.get(at) {
-        let fits = |name: &&&str| name.split(' ').eq(words[at..].iter().copied().take(name.split(' ').count()));
+        let fits =
+            |name: &&&str| name.split(' ').eq(words[at..].iter().copied().take(name.split(' ').count()));
         let known = NAMES.iter().filter(fits).max_by_key(|name| name.len());
         let name = known.map_or(*first, |name| *name);
         match together.last_mut().filter(|_| joins && known.is_none()) {
