@@ -87,7 +87,10 @@ fn events() {
         "| statistics and facts | {:.0} µs |",
         micros(|| drop(BankReport::of_one(report.reading.clone())))
     );
-    println!("| events | {:.0} µs |", micros(|| drop(tracker.take(&report, &catalogue, Duration::ZERO))));
+    println!(
+        "| events | {:.0} µs |",
+        micros(|| drop(tracker.take(&report, &catalogue, (Duration::ZERO, Duration::ZERO))))
+    );
 }
 
 /// The median of some hundred calls, in microseconds.

@@ -38,7 +38,7 @@ impl Desk {
 
     fn events(&mut self, report: &BankReport) -> Vec<Event> {
         self.now += INTERVAL;
-        self.tracker.take(report, &self.catalogue, self.now)
+        self.tracker.take(report, &self.catalogue, (self.now, self.now))
     }
 
     fn block(&mut self, report: &BankReport) -> String {

@@ -13,7 +13,7 @@ use bankwatch::events::tracker::Tracker;
 use bankwatch::model::event::{Event, EventKind, EventLevel};
 use bankwatch::model::report::BankReport;
 use bankwatch::simulator::{Dialect, Word};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 #[path = "support/bank.rs"]
@@ -51,7 +51,7 @@ impl Watch {
 
     fn take(&mut self, report: &BankReport) -> Vec<Event> {
         self.now += INTERVAL;
-        self.tracker.take(report, &self.catalogue, self.now)
+        self.tracker.take(report, &self.catalogue, (self.now, self.now))
     }
 
     /// What the report changes, a line an event.
@@ -83,6 +83,62 @@ fn an_event_is_told_when_it_rises_and_when_it_clears_and_not_between() {
     bank.console.bank_mut().clear_event(2, Word::Power, 0x2);
     assert_eq!(watch.told(&bank.full()), ["cleared 2 power 0x2: High voltage alarm after 50 s"]);
     assert_eq!(watch.told(&bank.full()), [""; 0]);
+}
+
+/// What a condition that rose at `raised` and cleared 40 s later by a clock that was set by so much in between is told as:
+/// when it rose and cleared, in seconds from the right time of its rise, and how long it stood.
+fn set_while_it_stood(wrong_by_s: i64) -> (i64, i64, Option<Duration>) {
+    let mut bank = BANK.clone();
+    let mut watch = Watch::new();
+    let right = bank.at;
+    bank.at += SignedDuration::from_secs(wrong_by_s);
+    let mut told = Vec::new();
+    for sweep in 0..8 {
+        match sweep {
+            2 => assert!(bank.console.bank_mut().raise_event(2, Word::Power, 0x2)),
+            4 => bank.at -= SignedDuration::from_secs(wrong_by_s),
+            6 => assert!(bank.console.bank_mut().clear_event(2, Word::Power, 0x2)),
+            _ => {}
+        }
+        let report = bank.full();
+        watch.tracker.watch_clock(report.reading.taken_at, watch.now + INTERVAL);
+        told.extend(watch.take(&report).into_iter().filter(|event| event.word == "power"));
+    }
+    assert_eq!(
+        told.iter().map(|event| event.kind).collect::<Vec<_>>(),
+        [EventKind::Raised, EventKind::Cleared]
+    );
+    let since = |at: Timestamp| at.duration_since(right).as_secs() - 30;
+    (since(told[1].raised_at), since(told[1].at), told[1].duration)
+}
+
+#[test]
+fn a_clock_that_is_set_while_a_condition_stands_corrects_when_it_rose() {
+    let stood = Some(Duration::from_secs(40));
+    assert_eq!(set_while_it_stood(0), (0, 40, stood));
+    let never_set = BANK.at.as_second() - 5_000;
+    assert_eq!(set_while_it_stood(-never_set), (0, 40, stood), "it was 1970");
+    for ahead in [45, 3_600, 40_000_000] {
+        assert_eq!(set_while_it_stood(ahead), (0, 40, stood), "it was {ahead} s ahead");
+    }
+}
+
+#[test]
+fn a_machine_that_slept_moves_no_event_and_a_sweep_that_began_before_the_clock_was_set_is_corrected() {
+    assert_eq!(set_while_it_stood(-3_600).0, -3_600, "as its raising was told");
+    let (mut bank, mut watch) = (BANK.clone(), Watch::new());
+    let unset = Timestamp::from_second(5_000).unwrap();
+    let set = bank.at;
+    watch.tracker.watch_clock(unset, Duration::from_secs(10));
+    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    bank.at = unset;
+    let report = bank.full();
+    let began = Duration::from_secs(20);
+    assert_eq!(report.reading.taken_at, unset + SignedDuration::from_secs(10));
+    watch.tracker.watch_clock(set, Duration::from_secs(25));
+    let told = watch.tracker.take(&report, &watch.catalogue, (began, Duration::from_secs(25)));
+    let raised = told.iter().find(|event| event.word == "power").unwrap();
+    assert_eq!(raised.raised_at, set - SignedDuration::from_secs(5));
 }
 
 #[test]

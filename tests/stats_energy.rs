@@ -129,6 +129,45 @@ fn boxes_that_change_places_take_their_counters_along_and_leave_the_places_their
 }
 
 #[test]
+fn of_two_boxes_with_one_barcode_the_second_is_counted_by_its_place_until_it_is_alone() {
+    let mut living = living(3, false, 6);
+    let before = sweep_for(&mut living, 4 * 3600).insight.batteries;
+    let [one, two] = [1, 2].map(|place| living.bank.battery(place).unwrap().barcode.clone());
+    let known = |insight: &[bankwatch::model::insight::BatteryInsight]| {
+        insight.iter().map(|battery| battery.identity.clone().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    let third = known(&before).remove(2);
+    let apart = [format!("barcode:{one}"), "place:2".to_owned(), third.clone()];
+    assert!(living.bank.set_barcode(2, &one));
+    let shared = sweep_for(&mut living, 4 * 3600).insight.batteries;
+    assert_eq!(known(&shared), apart);
+    assert!(moved(shared[0].turnover) > moved(before[0].turnover) + 1000, "the first goes on");
+    let (own, place) = (moved(shared[1].turnover), moved(shared[1].place) - moved(before[1].place));
+    assert!(own > 1000 && own <= place, "{own} of {place}");
+    let unlike = moved(shared[0].turnover) - moved(before[0].turnover);
+    assert!(unlike < 2 * place, "{unlike}: what both moved is not the first one's");
+    // A start in which nobody knows more than the ledger.
+    let kept = living.stats.ledger().unwrap().clone();
+    living.stats = Stats::unkept(Duration::from_secs(FULL));
+    living.stats.adopt(kept);
+    assert_eq!(known(&sweep_for(&mut living, FULL).insight.batteries), apart);
+    // With a label of its own it is who it was.
+    assert!(living.bank.set_barcode(2, &two));
+    let unique = sweep_for(&mut living, FULL).insight.batteries;
+    assert_eq!(known(&unique), known(&before));
+    assert!(moved(unique[1].turnover) - moved(before[1].turnover) < 300, "what was shared is not its own");
+    // Once another box sits where the first one sat, the second is alone; from then on it is the first.
+    assert!(living.bank.set_barcode(2, &one));
+    sweep_for(&mut living, FULL);
+    assert!(living.bank.set_barcode(1, "B220000000000009"));
+    let alone = [format!("barcode:{}", "B220000000000009"), format!("barcode:{one}"), third.clone()];
+    assert_eq!(known(&sweep_for(&mut living, FULL).insight.batteries), alone);
+    assert!(living.bank.set_barcode(1, &one));
+    let again = ["place:1".to_owned(), format!("barcode:{one}"), third];
+    assert_eq!(known(&sweep_for(&mut living, FULL).insight.batteries), again);
+}
+
+#[test]
 fn a_gap_is_not_bridged_and_nothing_is_invented_in_it() {
     let mut living = living(2, false, 3);
     let before = sweep_for(&mut living, 3600).insight;

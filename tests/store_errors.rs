@@ -20,7 +20,7 @@ use mariadb::{MariaDbServer, PASSWORD};
 use tempfile::{TempDir, tempdir};
 
 fn one(n: i64) -> Record {
-    sweep("pytes", START + n, vec![battery(1, 2, 1, Some("B1"))])
+    sweep("pytes", START + n, vec![battery(1, 2, 1, Some("B000001"))])
 }
 
 /// The store is refused with this class, and the sentence has all these words, and no secret.
@@ -164,7 +164,7 @@ mod server {
         store.insert(&[one(0)]).unwrap();
         let full = (1..2000).find_map(|n| {
             let records: Vec<Record> = (0..20)
-                .map(|at| sweep("pytes", START + n * 1000 + at, vec![battery(1, 200, 1, Some("B1"))]))
+                .map(|at| sweep("pytes", START + n * 1000 + at, vec![battery(1, 200, 1, Some("B000001"))]))
                 .collect();
             store.insert(&records).err()
         });

@@ -50,7 +50,7 @@ const COLUMNS: [&str; 10] = [
 #[test]
 fn the_table_is_written_as_the_predecessor_wrote_it() {
     let Some(backend) = in_a_zone() else { return };
-    let mut one = battery(1, 2, 7, Some("B1"));
+    let mut one = battery(1, 2, 7, Some("B000001"));
     one.measured.base_state = Some(Word::new("Discharging slowly"));
     one.measured.temperature = Some(Millicelsius(22_500));
     one.measured.power_events = Some(EventWord { bits: 0x8000_2000, names: vec![] });
@@ -138,9 +138,9 @@ fn old_rows_are_copied_once_however_often_it_is_asked() {
     let mut store = MariaDb::open(&backend.server()).unwrap();
     // The service has run for a while already: its battery has a barcode, and it writes the old table too.
     let mut minutes = Minutes::default();
-    let own = report("pytes", START, SweepKind::Full, vec![battery(1, 2, 7, Some("B1"))]);
+    let own = report("pytes", START, SweepKind::Full, vec![battery(1, 2, 7, Some("B000001"))]);
     minutes.take(&own);
-    store.insert(&[sweep("pytes", START, vec![battery(1, 2, 7, Some("B1"))])]).unwrap();
+    store.insert(&[sweep("pytes", START, vec![battery(1, 2, 7, Some("B000001"))])]).unwrap();
     store.insert(&minutes.close()).unwrap();
     backend.run("INSERT INTO pwr_data SELECT NULL, '2026-11-22 11:35:00', 1, voltage, current, temperature, soc, basic_st, volt_st, current_st, temp_st, coul_st, soh_st, heater_st, bat_events, power_events, sys_events FROM pwr_data WHERE id = 1");
 
@@ -178,8 +178,8 @@ fn old_rows_are_copied_once_however_often_it_is_asked() {
     assert_eq!(
         backend.rows(&columns, "FROM v_battery WHERE place = 1 ORDER BY taken_at_ms LIMIT 2"),
         [
-            "B1 1 2026-11-20 00:30:00 53 -2.19 22 Dischg - 8192",
-            "B1 1 2026-11-20 00:30:05 53.01 -2.19 22 Dischg - 8192"
+            "B000001 1 2026-11-20 00:30:00 53 -2.19 22 Dischg - 8192",
+            "B000001 1 2026-11-20 00:30:05 53.01 -2.19 22 Dischg - 8192"
         ]
     );
     let asked =

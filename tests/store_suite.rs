@@ -40,16 +40,25 @@ promises!(
     a_barcode_that_arrives_joins_the_history_of_its_place,
     a_barcode_known_from_before_takes_the_nameless_rows_along,
     two_batteries_that_swap_places_keep_their_histories,
+    a_chain_that_is_shifted_takes_its_histories_along,
+    of_two_with_one_barcode_the_second_is_known_by_its_place_until_it_is_alone,
+    whoever_had_a_barcode_keeps_it_over_restarts_and_against_another_bank,
+    a_barcode_that_no_battery_can_have_is_none,
+    what_two_with_one_barcode_sum_up_to_goes_to_each,
+    any_barcodes_yield_one_row_a_place_and_sweep,
     a_late_word_about_a_battery_does_not_move_it,
     any_word_is_kept_as_it_was_said,
     a_record_that_fails_takes_its_batch_along_and_nothing_else,
     events_rise_once_and_clear,
+    an_event_whose_time_or_battery_was_corrected_stays_one_row_and_ends,
     counters_never_step_back,
     retention_deletes_old_rows_in_small_steps_and_keeps_roll_ups,
     roll_ups_equal_a_naive_computation,
     a_minute_in_parts_counts_each_part_once,
+    a_clock_that_is_set_back_costs_no_sample_and_doubles_none,
     history_answers_by_place_and_step,
     export_gives_every_row_once_in_order,
+    export_has_every_column_of_its_view,
     roll_ups_are_exported_with_the_bank_itself_before_its_batteries,
     migrations_run_once_and_again_change_nothing,
     a_half_applied_schema_is_completed,
@@ -62,7 +71,8 @@ promises!(
 
 /// A bank of so many batteries with barcodes, at the `n`th sweep.
 fn bank(batteries: u8, n: i64) -> Record {
-    let battery = |place| battery(place, 4, (n % 1000) as i32 + i32::from(place), Some(&format!("B{place}")));
+    let battery =
+        |place| battery(place, 4, (n % 1000) as i32 + i32::from(place), Some(&format!("B00000{place}")));
     sweep("pytes", START + n * 10_000, (1..=batteries).map(battery).collect())
 }
 
@@ -86,11 +96,11 @@ fn what_is_stored_twice_is_there_once(backend: &Backend) {
 }
 
 fn views_say_volts_amperes_degrees_and_words(backend: &Backend) {
-    backend.open().insert(&[sweep("pytes", START, vec![battery(1, 4, 7, Some("B1"))])]).unwrap();
+    backend.open().insert(&[sweep("pytes", START, vec![battery(1, 4, 7, Some("B000001"))])]).unwrap();
     let battery = ["bank", "place", "barcode", "model", "taken_at", "taken_at_ms", "voltage_v", "current_a"];
     assert_eq!(
         backend.rows(&battery, "FROM v_battery"),
-        ["pytes 1 B1 E-BOX-48100R 2026-11-22 06:05:00 1795327500000 52.007 -2.178"]
+        ["pytes 1 B000001 E-BOX-48100R 2026-11-22 06:05:00 1795327500000 52.007 -2.178"]
     );
     let rest =
         ["temperature_c", "soc_percent", "base_state", "volt_state", "heater", "soh_percent", "cycles"];
@@ -99,7 +109,7 @@ fn views_say_volts_amperes_degrees_and_words(backend: &Backend) {
         ["place", "barcode", "cell", "voltage_v", "current_a", "temperature_c", "coulomb_ah", "balancing"];
     assert_eq!(
         backend.rows(&cell, "FROM v_cell WHERE cell IN (3, 4) ORDER BY cell"),
-        ["1 B1 3 3.3 -2.178 22.0 45.007 1", "1 B1 4 3.301 -2.178 23.0 45.007 0"].map(|row| {
+        ["1 B000001 3 3.3 -2.178 22.0 45.007 1", "1 B000001 4 3.301 -2.178 23.0 45.007 0"].map(|row| {
             if matches!(backend, Backend::File { .. }) { row.to_owned() } else { row.replace(".0 ", " ") }
         })
     );
@@ -132,7 +142,7 @@ fn a_battery_that_said_nothing_has_no_row(backend: &Backend) {
         BatteryReading { presence: Presence::Absent, ..BatteryReading::silent(Place::new(3).unwrap()) };
     backend
         .open()
-        .insert(&[sweep("pytes", START, vec![battery(1, 0, 1, Some("B1")), missing, absent])])
+        .insert(&[sweep("pytes", START, vec![battery(1, 0, 1, Some("B000001")), missing, absent])])
         .unwrap();
     assert_eq!(backend.rows(&["place"], "FROM battery_reading"), ["1"]);
     assert_eq!(
@@ -145,24 +155,24 @@ fn a_battery_that_said_nothing_has_no_row(backend: &Backend) {
 fn a_barcode_that_arrives_joins_the_history_of_its_place(backend: &Backend) {
     let mut store = backend.open();
     store.insert(&[sweep("pytes", START, vec![battery(1, 2, 1, None)])]).unwrap();
-    store.insert(&[sweep("pytes", START + 1, vec![battery(1, 2, 2, Some("B1"))])]).unwrap();
+    store.insert(&[sweep("pytes", START + 1, vec![battery(1, 2, 2, Some("B000001"))])]).unwrap();
     assert_eq!(backend.count("battery"), 1);
     assert_eq!(
         backend.rows(&["barcode", "place", "voltage_v"], "FROM v_battery ORDER BY taken_at_ms"),
-        ["B1 1 52.001", "B1 1 52.002"]
+        ["B000001 1 52.001", "B000001 1 52.002"]
     );
 }
 
 fn a_barcode_known_from_before_takes_the_nameless_rows_along(backend: &Backend) {
     let one = |n: i64, barcode| sweep("pytes", START + n, vec![battery(1, 1, n as i32, barcode)]);
-    backend.open().insert(&[one(1, Some("B1"))]).unwrap();
+    backend.open().insert(&[one(1, Some("B000001"))]).unwrap();
     let mut store = backend.open();
     store.insert(&[one(2, None), one(3, None)]).unwrap();
     assert_eq!(backend.count("battery"), 2, "who it is was not said");
-    store.insert(&[one(4, Some("B1")), one(5, None), one(6, Some("B1"))]).unwrap();
+    store.insert(&[one(4, Some("B000001")), one(5, None), one(6, Some("B000001"))]).unwrap();
     let rows = backend.rows(&["barcode", "battery_id", "voltage_v"], "FROM v_battery ORDER BY taken_at_ms");
     let id = rows[0].split(' ').nth(1).unwrap();
-    let expected: Vec<String> = (1..=6).map(|n| format!("B1 {id} 52.00{n}")).collect();
+    let expected: Vec<String> = (1..=6).map(|n| format!("B000001 {id} 52.00{n}")).collect();
     assert_eq!(rows, expected);
     assert_eq!(backend.rows(&["COUNT(DISTINCT battery_id)"], "FROM v_cell"), ["1"]);
     let asked =
@@ -173,16 +183,32 @@ fn a_barcode_known_from_before_takes_the_nameless_rows_along(backend: &Backend) 
 fn two_batteries_that_swap_places_keep_their_histories(backend: &Backend) {
     let mut store = backend.open();
     let pair = |n: i64, first: &str, second: &str| {
-        let one = battery(1, 1, if first == "A" { 100 } else { 200 }, Some(first));
-        let two = battery(2, 1, if second == "A" { 100 } else { 200 }, Some(second));
+        let one = battery(1, 1, if first == "A000001" { 100 } else { 200 }, Some(first));
+        let two = battery(2, 1, if second == "A000001" { 100 } else { 200 }, Some(second));
         sweep("pytes", START + n, vec![one, two])
     };
-    store.insert(&[pair(0, "A", "B"), pair(1, "B", "A"), pair(2, "B", "A")]).unwrap();
+    store
+        .insert(&[
+            pair(0, "A000001", "B000001"),
+            pair(1, "B000001", "A000001"),
+            pair(2, "B000001", "A000001"),
+        ])
+        .unwrap();
     let rows =
         backend.rows(&["barcode", "place", "voltage_v"], "FROM v_battery ORDER BY barcode, taken_at_ms");
-    assert_eq!(rows, ["A 1 52.1", "A 2 52.1", "A 2 52.1", "B 2 52.2", "B 1 52.2", "B 1 52.2"]);
+    assert_eq!(
+        rows,
+        [
+            "A000001 1 52.1",
+            "A000001 2 52.1",
+            "A000001 2 52.1",
+            "B000001 2 52.2",
+            "B000001 1 52.2",
+            "B000001 1 52.2"
+        ]
+    );
     let cells = backend.rows(&["barcode", "place"], "FROM v_cell ORDER BY barcode, taken_at_ms");
-    assert_eq!(cells, ["A 1", "A 2", "A 2", "B 2", "B 1", "B 1"]);
+    assert_eq!(cells, ["A000001 1", "A000001 2", "A000001 2", "B000001 2", "B000001 1", "B000001 1"]);
     let voltages = |store: &mut dyn Store, place| -> Vec<Option<i32>> {
         let asked = Asked {
             bank: "pytes",
@@ -196,9 +222,196 @@ fn two_batteries_that_swap_places_keep_their_histories(backend: &Backend) {
     };
     assert_eq!(voltages(&mut *store, 1), [Some(52_200); 3], "the one that sits at 1 now, wherever it sat");
     assert_eq!(voltages(&mut *store, 2), [Some(52_100); 3]);
-    store.insert(&[sweep("pytes", START + 3, vec![battery(1, 1, 300, Some("C"))])]).unwrap();
+    store.insert(&[sweep("pytes", START + 3, vec![battery(1, 1, 300, Some("C000001"))])]).unwrap();
     assert_eq!(voltages(&mut *store, 1), [Some(52_300)]);
-    assert_eq!(backend.rows(&["barcode", "place"], "FROM battery ORDER BY barcode"), ["A 2", "B 0", "C 1"]);
+    assert_eq!(
+        backend.rows(&["barcode", "place"], "FROM battery ORDER BY barcode"),
+        ["A000001 2", "B000001 0", "C000001 1"]
+    );
+}
+
+const X: &str = "X221104000001";
+const Y: &str = "Y221104000002";
+
+/// A sweep in which batteries state these barcodes, by place; an empty text is a place without a battery. A battery's
+/// voltage tells its bank, its place and the sweep.
+fn stating(bank: &str, n: i64, barcodes: &[Option<&str>]) -> Record {
+    let offset = bank.bytes().last().map_or(0, i32::from) * 1000;
+    let battery = |(place, barcode): (u8, &Option<&str>)| {
+        let mut battery = battery(place, 1, n as i32, *barcode);
+        battery.measured.voltage = Some(Millivolts(offset + i32::from(place) * 100 + (n % 100) as i32));
+        (*barcode != Some("")).then_some(battery)
+    };
+    sweep(bank, START + n * 10_000, (1..).zip(barcodes).filter_map(battery).collect())
+}
+
+/// The batteries as their rows have them: by what they are known, their barcode, and how many readings they have.
+fn known_batteries(backend: &Backend) -> Vec<String> {
+    let columns = ["b.identity", "b.barcode", "COUNT(r.place)"];
+    let rest = "FROM battery AS b LEFT JOIN battery_reading AS r ON r.battery_id = b.id \
+        GROUP BY b.id, b.identity, b.barcode ORDER BY b.id";
+    backend.rows(&columns, rest)
+}
+
+fn a_chain_that_is_shifted_takes_its_histories_along(backend: &Backend) {
+    let [a, b, c] = ["A000001", "B000001", "C000001"].map(Some);
+    let mut store = backend.open();
+    store.insert(&[stating("pytes", 0, &[a, b, c]), stating("pytes", 1, &[b, c])]).unwrap();
+    let rows = backend.rows(&["barcode", "place"], "FROM v_battery ORDER BY barcode, taken_at_ms");
+    assert_eq!(rows, ["A000001 1", "B000001 2", "B000001 1", "C000001 3", "C000001 2"]);
+}
+
+fn of_two_with_one_barcode_the_second_is_known_by_its_place_until_it_is_alone(backend: &Backend) {
+    let mut store = backend.open();
+    let both = [Some(X), Some(X)];
+    store.insert(&[stating("pytes", 0, &[None, Some(X)]), stating("pytes", 1, &both)]).unwrap();
+    let (owner, second) = (format!("barcode:{X} {X}"), format!("place:1:1 {X}"));
+    assert_eq!(known_batteries(backend), [format!("{second} 2"), format!("{owner} 2")], "2 was first");
+    store.insert(&[stating("pytes", 2, &[Some(Y), Some(X)]), stating("pytes", 3, &both)]).unwrap();
+    let unique = format!("barcode:{Y} {Y} 1");
+    assert_eq!(known_batteries(backend), [format!("{second} 3"), format!("{owner} 4"), unique.clone()]);
+    // A box that is off for a while comes back as who it was.
+    store.insert(&[stating("pytes", 4, &[Some(X), Some("")]), stating("pytes", 5, &both)]).unwrap();
+    assert_eq!(known_batteries(backend), [format!("{second} 5"), format!("{owner} 5"), unique.clone()]);
+    let alone: Vec<Record> = (6..400).map(|n| stating("pytes", n, &[Some(X), Some("")])).collect();
+    store.insert(&alone).unwrap();
+    let rows = known_batteries(backend);
+    assert_eq!(rows[0], format!("{second} {}", 5 + 360), "an hour after the other was seen");
+    assert_eq!(rows[1], format!("{owner} {}", 5 + 34));
+    assert_eq!(backend.count("v_battery"), 2 + 2 + 2 + 2 + 1 + 2 + 394, "old rows stay where they are");
+    // Where another battery sits now, nobody needs to wait.
+    let swapped = [stating("pytes", 400, &both), stating("pytes", 401, &[Some(Y), Some(X)])];
+    store.insert(&swapped).unwrap();
+    assert_eq!(known_batteries(backend)[1], format!("{owner} {}", 5 + 34 + 2));
+}
+
+fn whoever_had_a_barcode_keeps_it_over_restarts_and_against_another_bank(backend: &Backend) {
+    let (east, west) = ([Some(X), None], [Some(Y), Some(X)]);
+    backend.open().insert(&[stating("east", 0, &east)]).unwrap();
+    // A new service; its first sweeps come in any order.
+    for n in 1..4 {
+        let mut store = backend.open();
+        store.insert(&[stating("west", n, &west)]).unwrap();
+        store.insert(&[stating("east", n, &east)]).unwrap();
+    }
+    // Nobody moves because a bank is silent for long.
+    backend.open().insert(&[stating("west", 8_640, &west)]).unwrap();
+    let rows = backend.rows(
+        &["bank", "place", "COUNT(DISTINCT battery_id)"],
+        "FROM v_battery GROUP BY bank, place ORDER BY bank, place",
+    );
+    assert_eq!(rows, ["east 1 1", "east 2 1", "west 1 1", "west 2 1"]);
+    let known =
+        |rest: &str| backend.rows(&["b.identity"], &format!("FROM battery AS b WHERE {rest} ORDER BY b.id"));
+    assert_eq!(known(&format!("b.barcode = '{X}'")), [format!("barcode:{X}"), "place:2:2".to_owned()]);
+    // A battery that has moved to the other bank takes its rows along at once.
+    let (east, west) = ([Some(""), None], [Some(Y), Some(X), Some("Z221104000003")]);
+    let mut store = backend.open();
+    store.insert(&[stating("east", 8_650, &[Some("Z221104000003"), None])]).unwrap();
+    store.insert(&[stating("east", 8_651, &east), stating("west", 8_651, &west)]).unwrap();
+    let moved = backend
+        .rows(&["bank", "place"], "FROM v_battery WHERE barcode = 'Z221104000003' ORDER BY taken_at_ms");
+    assert_eq!(moved, ["east 1", "west 3"]);
+    assert_eq!(known("b.barcode = 'Z221104000003'"), ["barcode:Z221104000003"]);
+}
+
+fn a_barcode_that_no_battery_can_have_is_none(backend: &Backend) {
+    let zeros = Some("0000000000000000");
+    let longer = format!("{}1", "K2211040".repeat(8));
+    let barcodes = [zeros, zeros, Some("N/A"), Some("K2211"), Some(&*longer), Some("NOBARCODE")];
+    backend.open().insert(&[stating("pytes", 0, &barcodes), stating("pytes", 1, &barcodes)]).unwrap();
+    let rows = backend.rows(&["b.identity"], "FROM battery AS b ORDER BY b.id");
+    assert_eq!(rows, (1..=6).map(|place| format!("place:1:{place}")).collect::<Vec<_>>());
+    assert_eq!(backend.count("v_battery"), 12);
+    let mut store = backend.open();
+    store.insert(&[stating("pytes", 2, &[Some(X), zeros])]).unwrap();
+    let rows = backend.rows(
+        &["barcode", "COUNT(*)"],
+        "FROM v_battery WHERE place = 1 GROUP BY battery_id, barcode ORDER BY battery_id",
+    );
+    assert_eq!(
+        rows,
+        ["0000000000000000 2".to_owned(), format!("{X} 1")],
+        "nobody knows whether it is the same"
+    );
+}
+
+fn what_two_with_one_barcode_sum_up_to_goes_to_each(backend: &Backend) {
+    let (mut store, mut minutes) = (backend.open(), Minutes::of_run(7));
+    let mut records = Vec::new();
+    for n in 0..24 {
+        // From the middle of a minute on the first one is a box of its own.
+        let first = if n < 9 { X } else { Y };
+        let batteries = vec![battery(1, 0, 1, Some(first)), battery(2, 0, 2, Some(X))];
+        records.extend(minutes.records(&report("pytes", START + n * 10_000, SweepKind::Full, batteries)));
+    }
+    records.extend(minutes.close());
+    let counter = |place, value| {
+        let whose = Whose::Battery { place, barcode: Some(X.into()) };
+        let (bank, name) = ("pytes".into(), "charged_mwh".into());
+        Record::Counter(Box::new(Counter { bank, whose, name, value, taken_at_ms: START + value }))
+    };
+    records.extend([counter(1, 5), counter(2, 3)]);
+    store.insert(&records).unwrap();
+    let sums = backend.rows(&["b.identity", "SUM(r.samples)"], "FROM rollup_minute AS r JOIN battery AS b ON b.id = r.battery_id GROUP BY b.identity ORDER BY b.identity");
+    assert_eq!(backend.rows(&["value"], "FROM counter ORDER BY value"), ["3", "5"]);
+    let all: Vec<i64> = sums.iter().map(|row| row.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+    assert_eq!(all.iter().sum::<i64>(), 48, "{sums:?}");
+    let day = backend.rows(&["SUM(samples)"], "FROM v_day WHERE battery_id IS NOT NULL");
+    assert_eq!(day, ["48"]);
+    assert_eq!(sums, [format!("barcode:{X} 21"), format!("barcode:{Y} 15"), "place:1:2 12".to_owned()]);
+}
+
+fn any_barcodes_yield_one_row_a_place_and_sweep(backend: &Backend) {
+    let cases = if matches!(backend, Backend::File { .. }) { 40 } else { 5 };
+    let mut store = backend.open();
+    for case in 0..cases {
+        let mut random = fastrand::Rng::with_seed(case);
+        let banks: Vec<String> = (0..random.usize(1..=3)).map(|bank| format!("{case} {bank}")).collect();
+        let own: Vec<String> = (1..=3).map(|number| format!("K{case:05}-{number}")).collect();
+        let mut pool: Vec<Option<&str>> =
+            vec![None, Some(""), Some("N/A"), Some("000000000000"), Some("K22")];
+        pool.extend(own.iter().chain(&own).map(|barcode| Some(&**barcode)));
+        let pick = |random: &mut fastrand::Rng| pool[random.usize(..pool.len())];
+        let mut seats: Vec<Vec<Option<&str>>> =
+            banks.iter().map(|_| (0..random.usize(1..=4)).map(|_| pick(&mut random)).collect()).collect();
+        let (mut n, mut records, mut expected) = (0, Vec::new(), Vec::new());
+        for _ in 0..random.usize(5..25) {
+            n += if random.u8(..10) == 0 { 500 } else { 1 };
+            for (bank, seats) in banks.iter().zip(&mut seats) {
+                if random.u8(..4) == 0 {
+                    let place = random.usize(..seats.len());
+                    seats[place] = pick(&mut random);
+                }
+                records.push(stating(bank, n, seats));
+                let there = (1..).zip(seats).filter(|(_, barcode)| **barcode != Some(""));
+                expected.extend(there.map(|(place, _)| {
+                    let offset = i32::from(bank.bytes().last().unwrap()) * 1000;
+                    format!(
+                        "{bank} {} {place} {}",
+                        START + n * 10_000,
+                        offset + place * 100 + (n % 100) as i32
+                    )
+                }));
+            }
+            if random.u8(..3) == 0 {
+                store.insert(&records).unwrap();
+                match random.u8(..4) {
+                    0 => store = backend.open(),
+                    1 => store.insert(&records).unwrap(),
+                    _ => {}
+                }
+                records.clear();
+            }
+        }
+        store.insert(&records).unwrap();
+        let rest = format!("FROM v_battery WHERE bank LIKE '{case} %'");
+        let mut found = backend.rows(&["bank", "taken_at_ms", "place", "ROUND(voltage_v * 1000)"], &rest);
+        found.iter_mut().for_each(|row| *row = row.trim_end_matches(".0").to_owned());
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "case {case}");
+    }
 }
 
 fn a_late_word_about_a_battery_does_not_move_it(backend: &Backend) {
@@ -210,18 +423,22 @@ fn a_late_word_about_a_battery_does_not_move_it(backend: &Backend) {
     };
     let seats = || backend.rows(&["barcode", "place"], "FROM battery WHERE joined_to_id IS NULL ORDER BY id");
     let sits = |n: i64, place, barcode| sweep("pytes", START + n, vec![battery(place, 0, 1, Some(barcode))]);
-    store.insert(&[sits(0, 1, "A"), sits(1, 1, "B"), counter(1, Some("A"))]).unwrap();
-    assert_eq!(seats(), ["A 0", "B 1"]);
-    store.insert(&[counter(1, Some("C")), counter(1, None)]).unwrap();
-    assert_eq!(seats(), ["A 0", "B 1", "C 0", "- 0"]);
-    store.insert(&[sits(2, 1, "B")]).unwrap();
-    assert_eq!(seats(), ["A 0", "B 1", "C 0"], "the nameless one was the one that sits there");
+    store.insert(&[sits(0, 1, "A000001"), sits(1, 1, "B000001"), counter(1, Some("A000001"))]).unwrap();
+    assert_eq!(seats(), ["A000001 0", "B000001 1"]);
+    store.insert(&[counter(1, Some("C000001")), counter(1, None)]).unwrap();
+    assert_eq!(seats(), ["A000001 0", "B000001 1", "C000001 0", "- 0"]);
+    store.insert(&[sits(2, 1, "B000001")]).unwrap();
+    assert_eq!(
+        seats(),
+        ["A000001 0", "B000001 1", "C000001 0"],
+        "the nameless one was the one that sits there"
+    );
 }
 
 fn any_word_is_kept_as_it_was_said(backend: &Backend) {
     let mut store = backend.open();
     let mut one = |n: i64, word: &str| {
-        let mut battery = battery(1, 0, 1, Some("B1"));
+        let mut battery = battery(1, 0, 1, Some("B000001"));
         battery.measured.base_state = Some(Word::new(word));
         store.insert(&[sweep("pytes", START + n, vec![battery])]).unwrap();
     };
@@ -247,7 +464,7 @@ fn a_record_that_fails_takes_its_batch_along_and_nothing_else(backend: &Backend)
     assert_eq!(store.insert(&[poison]).unwrap_err().class(), Class::Data);
     store.insert(&[bank(1, 2)]).unwrap();
     assert_eq!(backend.count("bank_reading"), 2);
-    assert_eq!(backend.rows(&["barcode"], "FROM v_battery ORDER BY taken_at_ms"), ["B1", "B1"]);
+    assert_eq!(backend.rows(&["barcode"], "FROM v_battery ORDER BY taken_at_ms"), ["B000001", "B000001"]);
 }
 
 fn events_rise_once_and_clear(backend: &Backend) {
@@ -256,7 +473,7 @@ fn events_rise_once_and_clear(backend: &Backend) {
         Record::Event(Box::new(Event {
             bank: "pytes".into(),
             place: Some(2),
-            barcode: Some("B2".into()),
+            barcode: Some("B000002".into()),
             word: "power".into(),
             bit: 0x8000_0000,
             raised_at_ms: START,
@@ -268,16 +485,16 @@ fn events_rise_once_and_clear(backend: &Backend) {
     let columns = ["e.place", "b.barcode", "word", "bit", "raised_at_ms", "cleared_at_ms", "level", "text"];
     let rows = || backend.rows(&columns, "FROM event AS e JOIN battery AS b ON b.id = e.battery_id");
     store.insert(&[event(None), event(None)]).unwrap();
-    assert_eq!(rows(), [format!("2 B2 power 2147483648 {START} - warning High voltage alarm")]);
+    assert_eq!(rows(), [format!("2 B000002 power 2147483648 {START} - warning High voltage alarm")]);
     store.insert(&[event(Some(START + 60_000)), event(None)]).unwrap();
     assert_eq!(
         rows(),
-        [format!("2 B2 power 2147483648 {START} {} warning High voltage alarm", START + 60_000)]
+        [format!("2 B000002 power 2147483648 {START} {} warning High voltage alarm", START + 60_000)]
     );
     let entry = LogEntry {
         bank: "pytes".into(),
         place: 2,
-        barcode: Some("B2".into()),
+        barcode: Some("B000002".into()),
         record: 19,
         clock_local_s: 1_795_300_000,
         module: Some("BMM".into()),
@@ -287,6 +504,54 @@ fn events_rise_once_and_clear(backend: &Backend) {
     let entry = Record::Log(Box::new(entry));
     store.insert(&[entry.clone(), entry]).unwrap();
     assert_eq!(backend.rows(&["record", "module", "code"], "FROM battery_log"), ["19 BMM 300"]);
+}
+
+fn an_event_whose_time_or_battery_was_corrected_stays_one_row_and_ends(backend: &Backend) {
+    let mut store = backend.open();
+    let event = |raised_at_ms, cleared_at_ms, barcode: Option<&str>| {
+        Record::Event(Box::new(Event {
+            bank: "pytes".into(),
+            place: Some(2),
+            barcode: barcode.map(str::to_owned),
+            word: "power".into(),
+            bit: 2,
+            raised_at_ms,
+            cleared_at_ms,
+            level: "warning".into(),
+            text: "High voltage alarm".into(),
+        }))
+    };
+    let rows = || {
+        let rows = backend.rows(&["raised_at_ms", "cleared_at_ms"], "FROM event ORDER BY raised_at_ms");
+        let number = |text: &str| text.parse::<i64>().map_or(-1, |ms| ms - START);
+        let pair =
+            |row: &String| row.split_once(' ').map(|(raised, cleared)| (number(raised), number(cleared)));
+        rows.iter().filter_map(pair).collect::<Vec<_>>()
+    };
+    let hour = 3_600_000;
+    // The barcode became known meanwhile, and then another one.
+    let first = [event(START, None, None), event(START, Some(START + 5_000), Some(X))];
+    store.insert(&first).unwrap();
+    store.insert(&first).unwrap();
+    assert_eq!(rows(), [(0, 5_000)]);
+    store.insert(&[event(START + hour, None, Some(X))]).unwrap();
+    store.insert(&[event(START + hour, Some(START + hour + 7_000), Some(Y))]).unwrap();
+    assert_eq!(rows(), [(0, 5_000), (hour, hour + 7_000)]);
+    // It rose before the clock was set; whoever tells of its end knows no better, or to some milliseconds.
+    store.insert(&[event(START + 2 * hour, None, Some(X))]).unwrap();
+    store.insert(&[event(5_000, Some(START + 2 * hour + 9_000), Some(X))]).unwrap();
+    store.insert(&[event(START + 3 * hour, None, Some(X))]).unwrap();
+    store.insert(&[event(START + 3 * hour + 3, Some(START + 3 * hour + 9_000), Some(X))]).unwrap();
+    assert_eq!(rows()[2..], [(2 * hour, 2 * hour + 9_000), (3 * hour, 3 * hour + 9_000)]);
+    // The clock was an hour ahead when it rose, and was set back before it ended.
+    store.insert(&[event(START + 5 * hour, None, Some(X))]).unwrap();
+    let ended = event(START + 4 * hour, Some(START + 4 * hour + 60_000), Some(X));
+    store.insert(std::slice::from_ref(&ended)).unwrap();
+    store.insert(&[ended]).unwrap();
+    assert_eq!(rows()[4..], [(4 * hour, 4 * hour + 60_000)]);
+    // Its beginning was never stored.
+    store.insert(&[event(5_000, Some(START + 6 * hour), Some(X))]).unwrap();
+    assert_eq!(rows()[5..], [(6 * hour, 6 * hour)]);
 }
 
 fn counters_never_step_back(backend: &Backend) {
@@ -301,7 +566,7 @@ fn counters_never_step_back(backend: &Backend) {
         };
         Record::Counter(Box::new(counter))
     };
-    let battery = |place| Whose::Battery { place, barcode: Some("B1".into()) };
+    let battery = |place| Whose::Battery { place, barcode: Some("B000001".into()) };
     store.insert(&[count(Whose::Bank, 5), count(Whose::Place(1), 7), count(battery(1), 9)]).unwrap();
     store.insert(&[count(Whose::Bank, 4), count(Whose::Place(1), 8), count(battery(2), 11)]).unwrap();
     let rows = backend.rows(&["place", "battery_id", "value", "taken_at_ms"], "FROM counter ORDER BY value");
@@ -318,7 +583,7 @@ fn retention_deletes_old_rows_in_small_steps_and_keeps_roll_ups(backend: &Backen
     let mut minutes = Minutes::default();
     for n in 0..400 {
         let batteries =
-            (1..=2).map(|place| battery(place, 16, n as i32, Some(&format!("B{place}")))).collect();
+            (1..=2).map(|place| battery(place, 16, n as i32, Some(&format!("B00000{place}")))).collect();
         let report = report("pytes", START + n * DAY / 20, SweepKind::Full, batteries);
         let mut records = minutes.take(&report);
         records.push(Record::Sweep(Box::new(bankwatch::store::Sweep::of(&report))));
@@ -360,7 +625,7 @@ fn roll_ups_equal_a_naive_computation(backend: &Backend) {
         at += random.i64(1000..90_000);
         let kind = if n % 5 == 0 { SweepKind::Full } else { SweepKind::Summary };
         let cells = if kind == SweepKind::Full { 3 } else { 0 };
-        let mut one = battery(1, cells, random.i32(0..40), Some("B1"));
+        let mut one = battery(1, cells, random.i32(0..40), Some("B000001"));
         one.measured.current = Some(Milliamps(random.i32(-90_000..90_000)));
         one.measured.voltage = (n % 7 != 0).then(|| Millivolts(random.i32(40_000..60_000)));
         let low = one.cells.iter().flatten().filter_map(|cell| cell.voltage).min().map(|v| v.0);
@@ -412,7 +677,7 @@ fn roll_ups_equal_a_naive_computation(backend: &Backend) {
         assert_eq!(rows, expected, "{table}");
         assert_eq!(backend.count(table), 2 * naive.len(), "the bank's own too");
     }
-    let mean = backend.rows(&["ROUND(AVG(voltage_v), 0)"], "FROM v_day WHERE barcode = 'B1'");
+    let mean = backend.rows(&["ROUND(AVG(voltage_v), 0)"], "FROM v_day WHERE barcode = 'B000001'");
     assert!(mean[0].starts_with("50") || mean[0].starts_with("49"), "{mean:?}");
 }
 
@@ -425,7 +690,7 @@ fn a_minute_in_parts_counts_each_part_once(backend: &Backend) {
                 "pytes",
                 START + first + n,
                 SweepKind::Summary,
-                vec![battery(1, 0, 1, Some("B1"))],
+                vec![battery(1, 0, 1, Some("B000001"))],
             ));
         }
         minutes.close()
@@ -439,12 +704,53 @@ fn a_minute_in_parts_counts_each_part_once(backend: &Backend) {
     }
 }
 
+fn a_clock_that_is_set_back_costs_no_sample_and_doubles_none(backend: &Backend) {
+    let mut store = backend.open();
+    let mut minutes = Minutes::of_run(1);
+    let mut records = Vec::new();
+    let (mut at, mut taken) = (START + 50_000, 0);
+    for n in 0..150 {
+        at += 1_000;
+        // By 45 s twice, and once to the very time of a sweep that is stored.
+        at -= [(30, 45_000), (60, 45_000), (100, 20_000)]
+            .iter()
+            .find(|(when, _)| *when == n)
+            .map_or(0, |(_, by)| *by);
+        let batteries = vec![battery(1, 0, n, Some(X)), battery(2, 0, n, Some(Y))];
+        records.extend(minutes.take(&report("pytes", at, SweepKind::Summary, batteries)));
+        taken += 3;
+    }
+    records.extend(minutes.close());
+    for part in records.chunks(5) {
+        store.insert(part).unwrap();
+        store.insert(part).unwrap();
+    }
+    backend.open().insert(&records).unwrap();
+    for table in ["rollup_minute", "rollup_hour", "rollup_day"] {
+        assert_eq!(backend.rows(&["SUM(samples)"], &format!("FROM {table}")), [taken.to_string()], "{table}");
+    }
+    let mut next = Minutes::of_run(2);
+    next.take(&report("pytes", START + 55_000, SweepKind::Summary, vec![battery(1, 0, 1, Some(X))]));
+    backend.open().insert(&next.close()).unwrap();
+    let samples = backend.rows(&["SUM(samples)"], "FROM rollup_day");
+    assert_eq!(samples, [(taken + 2).to_string()], "a run that was started within it");
+    // Of runs, the newest are kept.
+    let run = |run: i64| {
+        let mut minutes = Minutes::of_run(run);
+        minutes.take(&report("pytes", START + run * 60_000, SweepKind::Summary, Vec::new()));
+        minutes.close()
+    };
+    store.insert(&(10..300).flat_map(run).collect::<Vec<_>>()).unwrap();
+    store.insert(&run(300)).unwrap();
+    assert_eq!(backend.count("rollup_part"), 201);
+}
+
 fn history_answers_by_place_and_step(backend: &Backend) {
     let mut store = backend.open();
     let mut minutes = Minutes::default();
     let mut records = Vec::new();
     for n in 0..18 {
-        let batteries = vec![battery(1, 2, n, Some("B1")), battery(2, 2, n + 100, Some("B2"))];
+        let batteries = vec![battery(1, 2, n, Some("B000001")), battery(2, 2, n + 100, Some("B000002"))];
         let report = report("pytes", START + i64::from(n) * 10_000, SweepKind::Full, batteries);
         records.extend(minutes.take(&report));
         records.push(Record::Sweep(Box::new(bankwatch::store::Sweep::of(&report))));
@@ -486,7 +792,11 @@ fn export_gives_every_row_once_in_order(backend: &Backend) {
     let all = lines(&mut *store, &everything(Rows::Batteries));
     assert_eq!(all.len(), 201);
     assert!(all[0].starts_with("taken_at,bank,place,battery_id,barcode,voltage_v,current_a,"), "{}", all[0]);
-    assert!(all[1].starts_with("2026-11-22T06:05:00Z,pytes,1,1,B1,52.001,-2.184,22.3,51,,,,"), "{}", all[1]);
+    assert!(
+        all[1].starts_with("2026-11-22T06:05:00Z,pytes,1,1,B000001,52.001,-2.184,22.3,51,,,,"),
+        "{}",
+        all[1]
+    );
     assert!(all[1..].windows(2).all(|pair| pair[0] < pair[1] || pair[0][..20] < pair[1][..20]));
     let fields = all[0].split(',').count();
     assert!(all.iter().all(|line| line.split(',').count() == fields));
@@ -509,13 +819,47 @@ fn export_gives_every_row_once_in_order(backend: &Backend) {
     assert_eq!(error.to_string(), "the history has no bank \"nobody\"; it has: pytes");
 }
 
+fn export_has_every_column_of_its_view(backend: &Backend) {
+    drop(backend.open());
+    for (rows, view, time) in [
+        (Rows::Banks, "v_bank", "taken_at"),
+        (Rows::Batteries, "v_battery", "taken_at"),
+        (Rows::Cells, "v_cell", "taken_at"),
+        (Rows::Minutes, "v_minute", "started_at"),
+        (Rows::Hours, "v_hour", "started_at"),
+        (Rows::Days, "v_day", "started_at"),
+    ] {
+        let mut columns = match backend {
+            Backend::File { .. } => {
+                backend.ask(&format!("SELECT name AS x FROM pragma_table_info('{view}')"))
+            }
+            Backend::Server { .. } => backend.ask(&format!(
+                "SELECT COLUMN_NAME AS x FROM information_schema.COLUMNS \
+                 WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '{view}'"
+            )),
+        };
+        // The time is exported once.
+        columns.retain(|column| *column != format!("{time}_ms"));
+        let header = rows.header();
+        let mut exported: Vec<&str> = header.split(',').collect();
+        columns.sort_unstable();
+        exported.sort_unstable();
+        assert_eq!(exported, columns, "{view}");
+    }
+}
+
 fn roll_ups_are_exported_with_the_bank_itself_before_its_batteries(backend: &Backend) {
     let mut store = backend.open();
-    store.insert(&[sweep("pytes", START, vec![battery(1, 2, 7, Some("B1"))])]).unwrap();
+    store.insert(&[sweep("pytes", START, vec![battery(1, 2, 7, Some("B000001"))])]).unwrap();
     let mut minutes = Minutes::default();
     for n in 0..130 {
         minutes
-            .take(&report("pytes", START + n * 1000, SweepKind::Full, vec![battery(1, 2, 7, Some("B1"))]))
+            .take(&report(
+                "pytes",
+                START + n * 1000,
+                SweepKind::Full,
+                vec![battery(1, 2, 7, Some("B000001"))],
+            ))
             .iter()
             .for_each(|minute| store.insert(std::slice::from_ref(minute)).unwrap());
     }
@@ -536,7 +880,7 @@ fn roll_ups_are_exported_with_the_bank_itself_before_its_batteries(backend: &Bac
         );
         let samples = if rows == Rows::Minutes { 60 } else { 130 };
         assert!(lines[1].contains(&format!("Z,pytes,,,,{samples},52.007,52.007,")), "{}", lines[1]);
-        assert!(lines[2].contains(&format!("Z,pytes,1,1,B1,{samples},52.007,52.007,")), "{}", lines[2]);
+        assert!(lines[2].contains(&format!("Z,pytes,1,1,B000001,{samples},52.007,52.007,")), "{}", lines[2]);
     }
 }
 
@@ -604,7 +948,7 @@ fn two_writers_at_once_lose_nothing(backend: &Backend) {
             let mut store = patiently(|| backend.try_open());
             for n in 0..40 {
                 let batteries =
-                    (1..=2).map(|place| battery(place, 2, n, Some(&format!("{name}{place}")))).collect();
+                    (1..=2).map(|place| battery(place, 2, n, Some(&format!("{name}-00{place}")))).collect();
                 let record = sweep(name, START + i64::from(n) * 10, batteries);
                 patiently(|| store.insert(std::slice::from_ref(&record)));
             }
@@ -688,8 +1032,8 @@ fn every_query_of_the_page_has_an_answer(backend: &Backend) {
     let mut store = backend.open();
     let mut minutes = Minutes::default();
     let batteries = vec![
-        battery(1, 4, 7, Some("B1")),
-        battery(2, 4, 8, Some("B2")),
+        battery(1, 4, 7, Some("B000001")),
+        battery(2, 4, 8, Some("B000002")),
         BatteryReading::silent(Place::new(3).unwrap()),
     ];
     let mut report = report("pytes", START, SweepKind::Full, batteries);
@@ -701,7 +1045,7 @@ fn every_query_of_the_page_has_an_answer(backend: &Backend) {
     records.push(Record::Event(Box::new(Event {
         bank,
         place: Some(2),
-        barcode: Some("B2".into()),
+        barcode: Some("B000002".into()),
         word: "power".into(),
         bit: 2,
         raised_at_ms: START,

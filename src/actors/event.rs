@@ -13,6 +13,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, W
 use jiff::{SignedDuration, Timestamp};
 use slog::{Logger, info, warn};
 
+use crate::events::barcodes::{Barcodes, Finding};
 use crate::events::disk::{Disk, Done};
 use crate::events::line;
 use crate::events::log_text::LogText;
@@ -64,6 +65,7 @@ struct Life {
     trackers: BTreeMap<Arc<str>, Tracker>,
     text: Option<LogText>,
     recall: Recall,
+    barcodes: Barcodes,
     /// Whether another try is on its way.
     will_retry: bool,
 }
@@ -126,8 +128,11 @@ impl EventActor {
     fn look(&mut self, ctx: &mut Context<Self>) {
         let (at, now) = (Timestamp::now(), self.started.elapsed());
         let catalogue = self.plan.catalogue.clone();
-        let silent: Vec<Event> =
-            self.state.trackers.values_mut().flat_map(|tracker| tracker.look(&catalogue, at, now)).collect();
+        let look = |tracker: &mut Tracker| {
+            tracker.watch_clock(at, now);
+            tracker.look(&catalogue, at, now)
+        };
+        let silent: Vec<Event> = self.state.trackers.values_mut().flat_map(look).collect();
         self.tell(silent, None);
         self.write(ctx);
         ctx.run_later(LOOK, |actor, ctx| actor.look(ctx));
@@ -150,6 +155,24 @@ impl EventActor {
             for listener in &self.listeners.events {
                 // A queue that is full counts what it drops.
                 listener.offer(Happened(event.clone()));
+            }
+        }
+    }
+
+    /// Batteries that are known by their places although they state a barcode.
+    fn tell_barcodes(&mut self, report: &BankReport) {
+        const EFFECT: &str = "history and counters go by place";
+        for finding in self.state.barcodes.take(report) {
+            match finding {
+                Finding::Shared { barcode, seats: [(bank, battery), (other_bank, other)] } => {
+                    warn!(self.log, "barcode shared"; "barcode" => barcode, "bank" => &*bank, "battery" => %battery,
+                        "other_bank" => &*other_bank, "other_battery" => %other, "effect" => EFFECT);
+                }
+                Finding::Unique { barcode } => info!(self.log, "barcode unique again"; "barcode" => barcode),
+                Finding::Unusable { barcode, seat: (bank, battery) } => {
+                    warn!(self.log, "barcode not usable"; "barcode" => barcode, "bank" => &*bank,
+                        "battery" => %battery, "effect" => EFFECT);
+                }
             }
         }
     }
@@ -236,7 +259,10 @@ impl Handler<Reported> for EventActor {
     fn handle(&mut self, Reported(report): Reported, ctx: &mut Self::Context) {
         let now = self.started.elapsed();
         let Some(tracker) = self.state.trackers.get_mut(&report.reading.bank) else { return };
-        let events = tracker.take(&report, &self.plan.catalogue, now);
+        tracker.watch_clock(Timestamp::now(), now);
+        let began = report.reading.began.saturating_duration_since(self.started);
+        let events = tracker.take(&report, &self.plan.catalogue, (began, now));
+        self.tell_barcodes(&report);
         self.tell(events, Some(&report));
         self.recall(&report);
         self.write(ctx);

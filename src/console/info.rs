@@ -12,6 +12,7 @@ use crate::console::answer::Answer;
 use crate::console::error::{ParseError, excerpt};
 use crate::console::fields::{Field, Label, fields};
 use crate::console::number::amount;
+use crate::model::identity::LONGEST_BARCODE;
 use crate::model::units::{MilliampHours, Milliamps};
 
 /// What a battery says of itself.
@@ -66,8 +67,8 @@ const LABELS: &[(&str, Setter)] = &[
     ("Board", board),
     ("Main Soft version", |info, field| text(&mut info.firmware, field)),
     ("Release Date", |info, field| text(&mut info.released, field)),
-    ("Barcode", |info, field| text(&mut info.barcode, field)),
-    ("Module Barcode", |info, field| text(&mut info.barcode, field)),
+    ("Barcode", |info, field| barcode(&mut info.barcode, field)),
+    ("Module Barcode", |info, field| barcode(&mut info.barcode, field)),
     ("Specification", specification),
     ("Cell Number", |info, field| count(&mut info.cells, field)),
     ("Max Dischg Curr", |info, field| current(&mut info.max_discharge_current, field)),
@@ -137,6 +138,15 @@ fn text(slot: &mut Option<String>, field: &Field<'_>) -> Result<(), &'static str
         return Err("printable text");
     }
     *slot = Some(excerpt(field.value));
+    Ok(())
+}
+
+/// A barcode as a whole, since two of them may differ in their last digit alone.
+fn barcode(slot: &mut Option<String>, field: &Field<'_>) -> Result<(), &'static str> {
+    text(slot, field)?;
+    if field.value.len() <= LONGEST_BARCODE {
+        *slot = Some(field.value.to_owned());
+    }
     Ok(())
 }
 

@@ -8,8 +8,10 @@
 //! ```
 //! Pure but for `standing` and `log_file`, which read and write where they are told to; clocks are handed in.
 
+pub mod barcodes;
 pub mod catalogue;
 pub mod catalogue_file;
+mod clocks;
 pub mod decode;
 pub mod disk;
 pub mod line;

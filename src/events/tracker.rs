@@ -17,6 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::events::catalogue::Catalogue;
+use crate::events::clocks::{self, Clocks, is_right, later};
 use crate::events::decode::{Condition, Said, Whose, decode, own};
 use crate::events::standing::{SavedBank, SavedEvent};
 use crate::model::event::{ANSWERS, Event, EventKind, EventLevel, LINK, PRESENCE, Sign, WordName};
@@ -43,6 +44,7 @@ pub struct Tracker {
     missed: BTreeMap<Place, Missed>,
     standing: BTreeMap<(Option<Place>, WordName), BTreeMap<Sign, Standing>>,
     changed: bool,
+    clocks: Clocks,
 }
 
 /// Full sweeps in a row in which something of a battery was missing.
@@ -64,6 +66,8 @@ struct Standing {
     stood: Option<Duration>,
     /// When it began or the service was started (monotonic).
     since: Duration,
+    /// Whether it began before the service was started.
+    restored: bool,
 }
 
 /// The moment a report or a look is about, by both clocks.
@@ -96,6 +100,7 @@ impl Tracker {
             missed: BTreeMap::new(),
             standing: BTreeMap::new(),
             changed: false,
+            clocks: Clocks::default(),
         }
     }
 
@@ -110,8 +115,9 @@ impl Tracker {
                 level: event.level,
                 text: event.text.clone(),
                 raised_at: event.raised_at,
-                stood: between(event.raised_at, at),
+                stood: clocks::between(event.raised_at, at),
                 since: now,
+                restored: true,
             };
             self.standing.entry(key).or_default().insert(event.sign.clone(), standing);
         }
@@ -140,10 +146,27 @@ impl Tracker {
         std::mem::take(&mut self.changed)
     }
 
-    /// What a report that came at `now` (monotonic) changes.
-    pub fn take(&mut self, report: &BankReport, catalogue: &Catalogue, now: Duration) -> Vec<Event> {
+    /// Looks at both clocks, at least as often as readings come. What rose by a clock that has been set since gets its
+    /// right time: everything that rose while it was not set; after a step back, what rose since the start.
+    pub fn watch_clock(&mut self, at: Timestamp, now: Duration) {
+        let Some(step) = self.clocks.look(at, now) else { return };
+        for standing in self.standing.values_mut().flat_map(BTreeMap::values_mut) {
+            if !standing.restored || (step.was_unset && !is_right(standing.raised_at)) {
+                standing.raised_at = later(standing.raised_at, step.by_ms).min(at);
+                self.changed = true;
+            }
+        }
+    }
+
+    /// What a report of a sweep that began at `began` and came at `now` (both monotonic) changes.
+    pub fn take(
+        &mut self,
+        report: &BankReport,
+        catalogue: &Catalogue,
+        (began, now): (Duration, Duration),
+    ) -> Vec<Event> {
         let reading = &report.reading;
-        let moment = Moment { at: reading.taken_at, now };
+        let moment = Moment { at: self.clocks.right_time(reading.taken_at, began), now };
         let first = self.known.is_empty();
         let mut events = Vec::new();
         self.heard = now;
@@ -359,6 +382,7 @@ impl Standing {
             raised_at: moment.at,
             stood: Some(Duration::ZERO),
             since: moment.now,
+            restored: false,
         }
     }
 }
@@ -366,12 +390,4 @@ impl Standing {
 /// That word was said, and nothing of it stands.
 fn nothing(word: &'static str) -> Said<'static> {
     Said { word: Cow::Borrowed(word), conditions: Vec::new() }
-}
-
-/// From one moment to another by a clock that may have been set meanwhile; nothing where it can't have been right.
-fn between(begin: Timestamp, end: Timestamp) -> Option<Duration> {
-    /// Before this was written no clock was right (2026-01-01).
-    const RIGHT_SINCE: i64 = 1_767_225_600;
-    let right = begin.as_second() >= RIGHT_SINCE;
-    Duration::try_from(end.duration_since(begin)).ok().filter(|_| right)
 }

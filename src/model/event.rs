@@ -119,7 +119,8 @@ impl EventKind {
 }
 
 /// A change: something began, ended or happened. `bank`, `battery`, `word`, `sign` and `raised_at` together are
-/// the same in what raises and what clears, and belong to no other event.
+/// the same in what raises and what clears, and belong to no other event; `raised_at` differs where the clock was set while
+/// it stood.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
     /// The bank's name in the settings.

@@ -17,6 +17,24 @@ pub enum Identity {
     Place(Place),
 }
 
+/// The longest barcode; the longest known one has 16 characters.
+pub const LONGEST_BARCODE: usize = 64;
+
+/// Whether a barcode can be the serial number of one battery alone: boards that were never given one, or were
+/// exchanged, state zeros, `N/A` or a few letters.
+#[must_use]
+pub fn is_plausible(barcode: &str) -> bool {
+    const SHORTEST: usize = 6;
+    let printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    let mut significant = barcode.bytes().filter(u8::is_ascii_alphanumeric);
+    let first = significant.next();
+    (SHORTEST..=LONGEST_BARCODE).contains(&barcode.len())
+        && barcode.bytes().all(printable)
+        && barcode.trim() == barcode
+        && barcode.bytes().any(|byte| byte.is_ascii_digit())
+        && significant.any(|byte| Some(byte) != first)
+}
+
 /// A text that names no battery.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected \"barcode:…\" or \"place:…\", but found {0:?}")]
@@ -61,6 +79,21 @@ impl TryFrom<String> for Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_barcode_that_many_batteries_may_state_is_not_plausible() {
+        let longest = format!("K2{}", "1".repeat(62));
+        for barcode in ["K22110", "HPCR02403150117", "K221104-000001", "PPT 00001", &longest] {
+            assert!(is_plausible(barcode), "{barcode}");
+        }
+        let longer = format!("{longest}1");
+        let other =
+            ["", "K2211", "0000000000000000", "00-00-00", "FFFFFFFFFFFFFFFF", "N/A", "NULL", "NOBARCODE"];
+        let damaged = ["K221104\u{fffd}", " K22110", "K2211\n0", "K221104000000…"];
+        for barcode in other.into_iter().chain(damaged).chain([&*longer]) {
+            assert!(!is_plausible(barcode), "{barcode:?}");
+        }
+    }
 
     #[test]
     fn an_identity_is_read_as_it_was_written_and_a_label_is_never_a_place() {

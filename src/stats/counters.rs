@@ -8,6 +8,7 @@ use crate::model::identity::Identity;
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
 use crate::stats::energy::{Account, Flow, Sample};
+use crate::stats::labels::{KnownBy, labels};
 use crate::stats::ledger::Ledger;
 
 /// A battery that has not stated a label for so long has none to state: it is known by its place.
@@ -34,12 +35,14 @@ impl Counters {
     /// Credits what flowed since the last reading. A gap of more than `most` is not bridged: nobody knows what
     /// flowed meanwhile.
     pub fn count(&mut self, reading: &BankReading, facts: &[Facts], most: Duration, ledger: &mut Ledger) {
-        for (battery, facts) in reading.batteries.iter().zip(facts) {
+        let mut labels = labels(reading, facts, ledger);
+        for battery in &reading.batteries {
             if battery.presence == Presence::Absent {
                 self.seats.remove(&battery.place);
                 continue;
             }
-            self.credit(battery, facts, moment(reading, battery.place), most, ledger);
+            let label = labels.remove(&battery.place);
+            self.credit(battery, label, moment(reading, battery.place), most, ledger);
         }
         let at = middle(reading);
         let there = reading.batteries.iter().filter(|battery| battery.presence != Presence::Absent);
@@ -56,14 +59,14 @@ impl Counters {
     fn credit(
         &mut self,
         battery: &BatteryReading,
-        facts: &Facts,
+        label: Option<KnownBy>,
         at: Instant,
         most: Duration,
         ledger: &mut Ledger,
     ) {
         let empty = || Seat { since: at, identity: None, unclaimed: Account::default(), last: None };
         let seat = self.seats.entry(battery.place).or_insert_with(empty);
-        seat.recognise(battery.place, facts.barcode.as_deref(), at, ledger);
+        seat.recognise(battery.place, label, at, ledger);
         let Some(sample) = Sample::of(&battery.measured, at) else { return };
         let Some(flow) = seat.last.replace(sample).and_then(|last| Flow::between(&last, &sample, most))
         else {
@@ -86,12 +89,24 @@ impl Counters {
 impl Seat {
     /// Once it is known who sits here, what has flowed since he came is his. Another label means another battery,
     /// and nothing is drawn between the two.
-    fn recognise(&mut self, place: Place, barcode: Option<&str>, at: Instant, ledger: &mut Ledger) {
-        let identity = match (barcode, &self.identity) {
-            (Some(barcode), _) => Identity::Barcode(barcode.to_owned()),
-            (None, None) if at.saturating_duration_since(self.since) >= SETTLED => Identity::Place(place),
+    fn recognise(&mut self, place: Place, label: Option<KnownBy>, at: Instant, ledger: &mut Ledger) {
+        let (identity, shared) = match (label, &self.identity) {
+            (Some(KnownBy::Own(identity)), _) => (identity, None),
+            (Some(KnownBy::Shared(barcode)), _) => (Identity::Place(place), Some(barcode)),
+            (Some(KnownBy::Unusable), _) => (Identity::Place(place), None),
+            (None, None) if at.saturating_duration_since(self.since) >= SETTLED => {
+                (Identity::Place(place), None)
+            }
             (None, _) => return,
         };
+        if let Identity::Barcode(_) = identity {
+            ledger.battery(&identity).place = Some(place);
+            if let Some(book) = ledger.batteries.get_mut(&Identity::Place(place)) {
+                book.shared = None;
+            }
+        } else {
+            ledger.battery(&identity).shared = shared;
+        }
         if self.identity.as_ref() == Some(&identity) {
             return;
         }

@@ -50,6 +50,12 @@ pub struct BatteryBook {
     pub weeks: Weeks,
     /// Seconds since 1970 when it was last seen; 0 where the clock was not set.
     pub last_seen: i64,
+    /// Where a battery that is known by its barcode sat last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// The barcode of a battery that is known by its place because another one has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<String>,
 }
 
 /// The file's first line.
@@ -160,7 +166,8 @@ impl BatteryBook {
         let mut account = kept.account;
         account.join(&self.account);
         let last_seen = kept.last_seen.max(self.last_seen);
-        *self = Self { account, last_seen, ..kept };
+        let (place, shared) = (kept.place.or(self.place), kept.shared.or(self.shared.take()));
+        *self = Self { account, last_seen, place, shared, ..kept };
     }
 }
 

@@ -12,6 +12,7 @@ pub mod counters;
 pub mod cycle;
 pub mod energy;
 pub mod health;
+pub mod labels;
 pub mod ledger;
 pub mod limits;
 pub mod means;

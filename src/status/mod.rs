@@ -85,6 +85,24 @@ pub struct Device {
     pub coul_st: Option<String>,
     /// Whether the heater is on.
     pub heater_st: Option<String>,
+    /// Whether the charging transistor conducts.
+    pub charge_switch: Option<String>,
+    /// Whether the discharging transistor conducts.
+    pub discharge_switch: Option<String>,
+    /// State of the cells' voltage.
+    pub cell_volt_state: Option<String>,
+    /// State of the cells' temperature.
+    pub cell_temp_state: Option<String>,
+    /// State of the switching transistors' temperature.
+    pub mos_temp_state: Option<String>,
+    /// The system's alarm state.
+    pub system_alarm: Option<String>,
+    /// Temperature of the switching transistors in degrees Celsius.
+    pub mos_temperature: Option<f64>,
+    /// Charge left in ampere-hours.
+    pub remaining_ah: Option<f64>,
+    /// Energy left in kilowatt-hours.
+    pub energy_kwh: Option<f64>,
     /// Events of the cells.
     pub bat_events: Option<u32>,
     /// Events of the battery.
@@ -253,6 +271,15 @@ fn device(
         soh_st: word(&measured.soh_state),
         coul_st: word(&measured.coulomb_state),
         heater_st: word(&measured.heater),
+        charge_switch: word(&measured.charge_switch),
+        discharge_switch: word(&measured.discharge_switch),
+        cell_volt_state: word(&measured.cell_volt_state),
+        cell_temp_state: word(&measured.cell_temp_state),
+        mos_temp_state: word(&measured.mos_temp_state),
+        system_alarm: word(&measured.system_alarm),
+        mos_temperature: measured.mos_temperature.map(|temperature| rounded(temperature.0, 1)),
+        remaining_ah: measured.remaining.map(|charge| charge.ampere_hours()),
+        energy_kwh: measured.energy.map(|energy| decimal(energy.0, 1_000_000, 3)),
         bat_events: bits(&measured.battery_events),
         power_events: bits(&measured.power_events),
         sys_events: bits(&measured.system_fault),

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub const MADE_AT_MS: i64 = 1_793_491_200_000;
 
 /// Clocks are drawn to the right time slowly; what is faster than this between two looks is a jump.
-const JUMP_MS: i64 = 1_000;
+pub(super) const JUMP_MS: i64 = 1_000;
 
 /// A clock that has not jumped for so long is trusted with giving up what is old.
 const TRUSTED_AFTER: Duration = Duration::from_secs(600);
@@ -141,7 +141,8 @@ impl<T> ClockGate<T> {
         (self.is_set(now) && steady >= TRUSTED_AFTER).then_some(now.wall_ms)
     }
 
-    fn is_set(&self, now: Moment) -> bool {
+    /// Whether the wall clock shows a time that can be right.
+    pub(super) fn is_set(&self, now: Moment) -> bool {
         now.wall_ms >= self.made_at_ms
     }
 

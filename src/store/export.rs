@@ -179,6 +179,8 @@ line!(BankLine {
     base_state: Option<String> as Nullable<Text>,
     batteries: i32 as Integer,
     missing: i32 as Integer,
+    asked_again: i32 as Integer,
+    took_s: Option<f64> as Nullable<Double>,
 });
 
 line!(BatteryLine {
@@ -210,6 +212,13 @@ line!(BatteryLine {
     coulomb_state: Option<String> as Nullable<Text>,
     soh_state: Option<String> as Nullable<Text>,
     heater: Option<String> as Nullable<Text>,
+    model: Option<String> as Nullable<Text>,
+    charge_switch: Option<String> as Nullable<Text>,
+    discharge_switch: Option<String> as Nullable<Text>,
+    cell_volt_state: Option<String> as Nullable<Text>,
+    cell_temp_state: Option<String> as Nullable<Text>,
+    system_alarm: Option<String> as Nullable<Text>,
+    mos_temp_state: Option<String> as Nullable<Text>,
 });
 
 line!(CellLine {

@@ -57,18 +57,21 @@ impl Intake {
     pub fn new(made_at_ms: i64) -> Self {
         Self {
             gate: ClockGate::new(made_at_ms, MOST_WAITING),
-            minutes: Minutes::default(),
+            minutes: Minutes::of_run(fastrand::i64(1..)),
             counting: Counting::default(),
         }
     }
 
-    /// Takes what came, or just looks at the clocks.
+    /// Takes what came, or just looks at the clocks: a minute that is over is over also when nothing comes.
     pub fn take(&mut self, now: Moment, rows: impl IntoIterator<Item = Row>) -> Taken {
         let timed = rows.into_iter().map(|row| Timed { taken_at_ms: row.came_ms(), row });
         let passed = self.gate.pass(now, timed);
         let Self { minutes, counting, .. } = self;
         let records = passed.rows.into_iter().flat_map(|timed| records(minutes, counting, timed));
-        let entries = records.filter_map(entry).collect();
+        let mut entries: Vec<Entry> = records.filter_map(entry).collect();
+        if self.gate.is_set(now) {
+            entries.extend(minutes.close_over(now.wall_ms).into_iter().map(dated).filter_map(entry));
+        }
         Taken { entries, news: passed.news, dropped: passed.dropped }
     }
 
@@ -134,14 +137,64 @@ fn entry((taken_at_ms, record): (i64, Record)) -> Option<Entry> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::model::place::Place;
+    use crate::model::reading::{BankReading, BatteryReading, Presence};
     use crate::store::record::{Counter, Whose};
+
+    const MADE: i64 = 1_780_000_000_000;
+
+    /// What a bank of one battery says at `at_ms`.
+    fn report(at_ms: i64) -> Row {
+        let battery = BatteryReading { presence: Presence::Present, ..BatteryReading::silent(Place::FIRST) };
+        Row::Report(Arc::new(BankReport::of_one(BankReading {
+            bank: Arc::from("bank"),
+            kind: SweepKind::Summary,
+            taken_at: Timestamp::from_millisecond(at_ms).expect("a time"),
+            began: Instant::now(),
+            took: Duration::ZERO,
+            asked_again: 0,
+            stack: None,
+            batteries: vec![battery],
+            facts: Vec::new(),
+            unreadable_facts: Vec::new(),
+            memory: Vec::new(),
+            missing: Vec::new(),
+        })))
+    }
+
+    fn minutes(taken: &Taken) -> Vec<crate::store::Minute> {
+        let records = taken.entries.iter().map(|entry| Record::from_bytes(&entry.payload).expect("a record"));
+        let minute = |record| if let Record::Minute(minute) = record { Some(*minute) } else { None };
+        records.filter_map(minute).collect()
+    }
+
+    #[test]
+    fn the_last_minute_of_a_bank_that_falls_silent_is_closed_by_the_clock() {
+        let start = MADE - MADE.rem_euclid(60_000) + 86_400_000;
+        let (mut intake, monotonic) = (Intake::new(MADE), Instant::now());
+        let look = |ms: i64| Moment {
+            monotonic: monotonic + Duration::from_millis(ms.unsigned_abs()),
+            wall_ms: start + ms,
+        };
+        for ms in [10_000, 20_000, 59_000] {
+            assert_eq!(minutes(&intake.take(look(ms), [report(start + ms)])).len(), 0);
+        }
+        assert_eq!(minutes(&intake.take(look(75_000), [])).len(), 0, "a sweep may still be on its way");
+        let closed = minutes(&intake.take(look(91_000), []));
+        let found: Vec<_> = closed.iter().map(|m| (m.place, m.started_at_ms, m.sums.samples)).collect();
+        assert_eq!(found, [(None, start, 3), (Some(1), start, 3)]);
+        assert_eq!(minutes(&intake.take(look(95_000), [])).len(), 0, "once");
+        // A clock that was set back would leave the minute open until it comes by again.
+        intake.take(look(100_000), [report(start + 100_000)]);
+        let back = Moment { monotonic: look(105_000).monotonic, wall_ms: start - 3_600_000 };
+        assert_eq!(minutes(&intake.take(back, [])).len(), 2);
+    }
 
     #[test]
     fn what_is_told_of_long_ago_is_as_new_as_the_telling() {
-        const MADE: i64 = 1_780_000_000_000;
         let came_ms = MADE + 1_000;
         let (bank, name) = ("bank".to_owned(), "charged_mwh".to_owned());
         let long_ago =

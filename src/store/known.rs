@@ -1,4 +1,5 @@
-//! What has been looked up: numbers of banks, batteries and sets of words, so that a sweep looks nothing up twice.
+//! What has been looked up: numbers of banks, batteries and sets of words, so that a sweep looks nothing up twice; and where
+//! batteries were read last, so that two with the same barcode are told apart.
 
 use std::collections::HashMap;
 
@@ -11,6 +12,12 @@ pub(super) struct Known {
     pub(super) banks: HashMap<String, i32>,
     pub(super) batteries: HashMap<String, KnownBattery>,
     pub(super) states: HashMap<Words, i32>,
+    /// When each bank's last sweep was taken.
+    pub(super) swept: HashMap<i32, i64>,
+    /// Which number the barcode that is stated at a place stands for there.
+    pub(super) numbers: HashMap<(i32, u8, String), Numbered>,
+    /// The last part of a minute that was stored of each run of the service.
+    pub(super) parts: HashMap<i64, i64>,
 }
 
 /// A battery as its row has it.
@@ -20,10 +27,68 @@ pub(super) struct KnownBattery {
     pub(super) bank_id: i32,
     pub(super) place: i32,
     pub(super) identity: Identity,
+    /// Where a sweep found it last.
+    pub(super) read: Option<LastRead>,
+}
+
+/// Where and when a battery was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LastRead {
+    pub(super) bank_id: i32,
+    pub(super) place: i32,
+    pub(super) at_ms: i64,
+}
+
+/// The number of a battery, since when, and its number before: what is stored late belongs to that.
+#[derive(Clone, Copy)]
+pub(super) struct Numbered {
+    id: i32,
+    since_ms: i64,
+    before: Option<i32>,
+}
+
+impl Known {
+    /// Forgets barcodes where there are more than batteries have. Not within a transaction: where its own sweeps read
+    /// a battery, nobody else knows.
+    pub(super) fn forget_surplus(&mut self) {
+        if self.batteries.len() > BARCODES_KEPT || self.numbers.len() > BARCODES_KEPT {
+            self.batteries.clear();
+            self.numbers.clear();
+        }
+    }
+}
+
+impl Numbered {
+    /// From the first sweep on.
+    pub(super) fn first(id: i32) -> Self {
+        Self { id, since_ms: i64::MIN, before: None }
+    }
+
+    /// From this moment on it is another one.
+    pub(super) fn becomes(&mut self, id: i32, at_ms: i64) {
+        if self.id != id {
+            *self = Self { id, since_ms: at_ms, before: Some(self.id) };
+        }
+    }
+
+    /// The number at that moment.
+    pub(super) fn at(&self, at_ms: i64) -> i32 {
+        self.before.filter(|_| at_ms < self.since_ms).unwrap_or(self.id)
+    }
 }
 
 /// Sets of words kept in memory: far more than consoles say, and few enough for a console that says anything at all.
 pub(super) const STATES_KEPT: usize = 4096;
+
+/// The same of barcodes.
+pub(super) const BARCODES_KEPT: usize = 4096;
+
+/// A battery that shares its barcode takes it over once the one that is known by it has been missing from its bank's sweeps
+/// for so long; and whoever has not been seen with it before, once that bank has been silent for so long.
+pub(super) const HOUR_MS: i64 = 3_600_000;
+
+/// Where a battery was read is looked for no further back: whoever is gone for longer has left its barcode.
+pub(super) const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
 
 /// The text by which a battery is known: its barcode where there is one, else where it sits.
 pub(super) fn identity_of(bank_id: i32, place: u8, barcode: Option<&str>) -> String {

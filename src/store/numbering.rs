@@ -5,17 +5,47 @@
 macro_rules! numbering {
     () => {
         impl Writing<'_> {
-            /// The numbers of a bank and of a battery in it; 0 where it is about the bank itself.
+            /// The numbers of a bank and of a battery in it, as they were at `at_ms`; 0 where it is about the bank itself.
             pub(super) fn whose(
                 &mut self,
                 bank: &str,
                 place: Option<u8>,
                 barcode: Option<&str>,
+                at_ms: i64,
             ) -> QueryResult<(i32, i32)> {
                 let bank_id = self.bank(bank)?;
                 let Some(place) = place else { return Ok((bank_id, 0)) };
+                if let Some(barcode) = usable(barcode) {
+                    let numbered = self.known.numbers.get(&(bank_id, place, barcode.to_owned()));
+                    let id = match numbered.map(|numbered| numbered.at(at_ms)) {
+                        Some(id) => Some(id),
+                        None => self.second(bank_id, place, barcode)?,
+                    };
+                    if let Some(id) = id {
+                        return Ok((bank_id, id));
+                    }
+                }
                 let identity = Identity { barcode: barcode.map(str::to_owned), ..Identity::default() };
-                Ok((bank_id, self.battery(bank_id, place, &identity, false)?))
+                Ok((bank_id, self.battery(bank_id, place, &identity, usable(barcode).is_some(), None)?))
+            }
+
+            /// The numbers of a sweep's batteries.
+            pub(super) fn seat(&mut self, bank_id: i32, sweep: &Sweep) -> QueryResult<Vec<i32>> {
+                let keepers = self.keepers(bank_id, sweep)?;
+                let at_ms = sweep.taken_at_ms;
+                let mut ids = Vec::with_capacity(sweep.batteries.len());
+                for Battery { place, identity, .. } in &sweep.batteries {
+                    let read = LastRead { bank_id, place: i32::from(*place), at_ms };
+                    let id = self.battery(bank_id, *place, identity, keepers.contains(place), Some(read))?;
+                    if let Some(barcode) = usable(identity.barcode.as_deref()) {
+                        let key = (bank_id, *place, barcode.to_owned());
+                        let numbered = self.known.numbers.entry(key).or_insert(Numbered::first(id));
+                        numbered.becomes(id, at_ms);
+                    }
+                    ids.push(id);
+                }
+                self.known.swept.insert(bank_id, at_ms);
+                Ok(ids)
             }
 
             /// The number of the bank of this name; it is entered where it is new.
@@ -63,22 +93,25 @@ macro_rules! numbering {
                 Ok(id)
             }
 
-            /// The number of a battery. A sweep says where it sits (`seated`) and what is known of it; whoever else
-            /// names it may be late, and changes neither.
+            /// The number of a battery, by its barcode or by its place. A sweep has `read` it where it sits; whoever else
+            /// names it may be late, and moves nobody.
             pub(super) fn battery(
                 &mut self,
                 bank_id: i32,
                 place: u8,
                 identity: &Identity,
-                seated: bool,
+                by_barcode: bool,
+                read: Option<LastRead>,
             ) -> QueryResult<i32> {
-                let key = identity_of(bank_id, place, identity.barcode.as_deref());
                 let nameless = identity_of(bank_id, place, None);
+                let key = identity_of(bank_id, place, identity.barcode.as_deref().filter(|_| by_barcode));
+                let seated = read.is_some();
                 let seat = (bank_id, if seated { i32::from(place) } else { 0 });
-                let to_join = identity.barcode.is_some() && self.known.batteries.contains_key(&nameless);
-                if let Some(known) = self.known.batteries.get(&key) {
+                let to_join = by_barcode && self.known.batteries.contains_key(&nameless);
+                if let Some(known) = self.known.batteries.get_mut(&key) {
                     let same = (known.bank_id, known.place) == seat && known.identity == *identity;
                     if !seated || (same && !to_join) {
+                        known.read = read.or(known.read);
                         return Ok(known.id);
                     }
                 }
@@ -86,7 +119,7 @@ macro_rules! numbering {
                     identity: key.clone(),
                     bank_id,
                     place: seat.1,
-                    barcode: identity.barcode.clone(),
+                    barcode: identity.barcode.as_deref().map(|text| bounded(text, LONGEST_BARCODE)),
                     manufacturer: identity.manufacturer.clone(),
                     model: identity.model.clone(),
                     firmware: identity.firmware.clone(),
@@ -95,9 +128,12 @@ macro_rules! numbering {
                     cells: identity.cells,
                 };
                 let mut id = self.find_battery(&key)?;
+                if seated && by_barcode {
+                    self.known.batteries.remove(&nameless);
+                }
                 if seated
-                    && identity.barcode.is_some()
-                    && let Some(before) = self.find_battery(&nameless)?
+                    && by_barcode
+                    && let Some(before) = self.find_nameless(&nameless)?
                 {
                     // Its barcode has become known: what it was until now is the same battery, under its number or,
                     // where the barcode has one of its own, joined to that.
@@ -116,7 +152,6 @@ macro_rules! numbering {
                             id = Some(before);
                         }
                     }
-                    self.known.batteries.remove(&nameless);
                 }
                 let id = match id {
                     Some(id) => {
@@ -137,9 +172,16 @@ macro_rules! numbering {
                 if seated {
                     self.unseat_others(seat, id)?;
                 }
-                let known = KnownBattery { id, bank_id, place: seat.1, identity: identity.clone() };
+                let known = KnownBattery { id, bank_id, place: seat.1, identity: identity.clone(), read };
                 self.known.batteries.insert(key, known);
                 Ok(id)
+            }
+
+            /// The battery of that place whose barcode is not known yet; one that shares its barcode is none.
+            fn find_nameless(&mut self, identity: &str) -> QueryResult<Option<i32>> {
+                let row =
+                    battery::table.filter(battery::identity.eq(identity)).filter(battery::barcode.is_null());
+                row.select(battery::id).first(self.connection).optional()
             }
 
             fn find_battery(&mut self, identity: &str) -> QueryResult<Option<i32>> {
@@ -154,9 +196,8 @@ macro_rules! numbering {
                     .filter(battery::place.eq(seat.1))
                     .filter(battery::id.ne(id));
                 diesel::update(others).set(battery::place.eq(0)).execute(self.connection)?;
-                self.known
-                    .batteries
-                    .retain(|_, known| known.id == id || (known.bank_id, known.place) != seat);
+                let others = self.known.batteries.values_mut().filter(|known| known.id != id);
+                others.filter(|known| (known.bank_id, known.place) == seat).for_each(|known| known.place = 0);
                 Ok(())
             }
         }

@@ -15,7 +15,7 @@ use crate::model::report::BankReport;
 use crate::model::statistics::CellStatistics;
 use crate::model::word::Word;
 use crate::store::rollup::Minute;
-use crate::store::text::bounded;
+use crate::store::text::{barcode, bounded};
 use crate::store::values::{BankValues, BatteryValues, CellValues, Words};
 
 /// One thing to be stored. Storing it twice is storing it once.
@@ -315,7 +315,7 @@ impl Battery {
         let cells = battery.cells.iter().flatten().map(|cell| Cell::of(cell, states)).collect();
         let text = |text: &Option<String>| text.as_deref().map(|text| bounded(text, 64));
         let identity = Identity {
-            barcode: text(&facts.barcode).filter(|barcode| !barcode.is_empty()),
+            barcode: facts.barcode.as_deref().map(barcode).filter(|barcode| !barcode.is_empty()),
             manufacturer: text(&facts.manufacturer),
             model: text(&facts.model),
             firmware: text(&facts.firmware),
@@ -409,6 +409,7 @@ fn words(measured: &Measured) -> Words {
         cell_volt_state: word(measured.cell_volt_state.as_ref()),
         cell_temp_state: word(measured.cell_temp_state.as_ref()),
         system_alarm: word(measured.system_alarm.as_ref()),
+        mos_temp_state: word(measured.mos_temp_state.as_ref()),
     }
 }
 

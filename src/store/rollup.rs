@@ -7,8 +7,8 @@
 //! tables' pages each time, most of what a flash card may bear in a day. A kill costs the minute in hand, whose full
 //! readings are history all the same.
 //!
-//! A minute may come in several parts (the service was restarted in it): each begins later than the one before ended,
-//! and what does not is a part seen before. So a part that is delivered twice counts once.
+//! A minute may come in several parts: the service was restarted in it, or the clock was set back. Each run of the service
+//! numbers its parts, so one that is delivered twice counts once.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -20,7 +20,7 @@ use crate::model::report::BankReport;
 use crate::model::statistics::BatteryStatistics;
 use crate::store::record::{Record, Sweep, extremes, permille};
 use crate::store::sums::Sums;
-use crate::store::text::bounded;
+use crate::store::text::{self, bounded};
 
 /// A minute, an hour and a day in milliseconds.
 pub(super) const SPANS: [i64; 3] = [60_000, 3_600_000, 86_400_000];
@@ -42,15 +42,39 @@ pub struct Minute {
     pub last_ms: i64,
     /// What they amount to.
     pub sums: Sums,
+    /// Which part it is. Records of earlier versions have none: of those, one that does not begin later than what is
+    /// stored ended is one seen before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<MinutePart>,
 }
+
+/// A part among all that a run of the service has stored, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MinutePart {
+    /// The run, a number that no other has.
+    pub run: i64,
+    /// From 1 on.
+    pub number: i64,
+}
+
+/// A minute is not closed by the clock before it is over for so long: a sweep takes its time.
+const GRACE_MS: i64 = 30_000;
 
 /// The minutes in hand: of each bank and each of its batteries.
 #[derive(Debug, Default)]
 pub struct Minutes {
     open: BTreeMap<(String, Option<u8>), Minute>,
+    /// The last part; none where parts are not numbered.
+    last: Option<MinutePart>,
 }
 
 impl Minutes {
+    /// Those of a run of the service, whose parts are numbered. The number of the run must be its own.
+    #[must_use]
+    pub fn of_run(run: i64) -> Self {
+        Self { last: Some(MinutePart { run, number: 0 }), ..Self::default() }
+    }
+
     /// What a report becomes in a store: the minutes that it ends, then itself where it is a full sweep. Summaries are
     /// in roll-ups alone.
     pub fn records(&mut self, report: &BankReport) -> Vec<Record> {
@@ -77,7 +101,7 @@ impl Minutes {
             let mut sums = of_battery(battery, &statistics);
             sums.soh_percent = facts.and_then(|facts| facts.soh).map(|soh| soh.0);
             sums.cycles = facts.and_then(|facts| facts.cycles);
-            let barcode = facts.and_then(|facts| facts.barcode.as_deref()).map(|text| bounded(text, 64));
+            let barcode = facts.and_then(|facts| facts.barcode.as_deref()).map(text::barcode);
             let barcode = barcode.filter(|barcode| !barcode.is_empty());
             self.add((bank.clone(), Some(battery.place.number())), barcode, at, &sums, &mut over);
         }
@@ -102,6 +126,7 @@ impl Minutes {
             first_ms: at,
             last_ms: at,
             sums: Sums::default(),
+            part: None,
         };
         let open = self.open.entry(key.clone()).or_insert_with(fresh);
         // A barcode that has just become known is the same battery's; any other change is another battery's. A sweep
@@ -109,17 +134,38 @@ impl Minutes {
         let same = open.barcode == barcode || (open.barcode.is_none() && barcode.is_some());
         let goes_on = open.sums.samples == 0 || at > open.last_ms;
         if !(same && goes_on && open.started_at_ms == started_at_ms) {
-            over.push(Record::Minute(Box::new(mem::replace(open, fresh()))));
+            over.push(numbered(&mut self.last, mem::replace(open, fresh())));
         }
         open.barcode = barcode;
         open.last_ms = at;
         open.sums.merge(sums);
     }
 
+    /// Gives back what is over at `now_ms` (milliseconds since 1970, UTC), and what a clock that was set back has left
+    /// in the future: whoever has fallen silent sends nothing that would close it.
+    pub fn close_over(&mut self, now_ms: i64) -> Vec<Record> {
+        let runs = |minute: &Minute| {
+            let (begin, end) = (minute.started_at_ms, minute.started_at_ms.saturating_add(SPANS[0]));
+            (begin..end.saturating_add(GRACE_MS)).contains(&now_ms)
+        };
+        let over: Vec<_> =
+            self.open.iter().filter(|(_, minute)| !runs(minute)).map(|(key, _)| key.clone()).collect();
+        let over = over.iter().filter_map(|key| self.open.remove(key));
+        over.map(|minute| numbered(&mut self.last, minute)).collect()
+    }
+
     /// Gives back all that is in hand: the service ends.
     pub fn close(&mut self) -> Vec<Record> {
-        mem::take(&mut self.open).into_values().map(|minute| Record::Minute(Box::new(minute))).collect()
+        mem::take(&mut self.open).into_values().map(|minute| numbered(&mut self.last, minute)).collect()
     }
+}
+
+/// The minute as the next part.
+fn numbered(last: &mut Option<MinutePart>, minute: Minute) -> Record {
+    if let Some(last) = last {
+        last.number += 1;
+    }
+    Record::Minute(Box::new(Minute { part: *last, ..minute }))
 }
 
 fn of_bank(report: &BankReport) -> Sums {

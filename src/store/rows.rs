@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 
 use crate::store::schema::{
-    bank_reading, battery, battery_log, battery_reading, cell_reading, counter, dead_letter, event, state,
+    bank_reading, battery, battery_log, battery_reading, cell_reading, counter, dead_letter, event,
+    rollup_part, state,
 };
 use crate::store::values::{BankValues, BatteryValues, CellValues, Words};
 
@@ -85,6 +86,14 @@ pub(super) struct CounterRow {
     pub(super) name: String,
     pub(super) value: i64,
     pub(super) taken_at_ms: i64,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = rollup_part, treat_none_as_default_value = false)]
+pub(super) struct PartRow {
+    pub(super) run: i64,
+    pub(super) number: i64,
+    pub(super) at_ms: i64,
 }
 
 #[derive(Insertable)]

@@ -44,6 +44,7 @@ diesel::table! {
         cell_volt_state -> Nullable<Text>,
         cell_temp_state -> Nullable<Text>,
         system_alarm -> Nullable<Text>,
+        mos_temp_state -> Nullable<Text>,
     }
 }
 
@@ -148,6 +149,14 @@ diesel::table! {
         name -> Text,
         value -> BigInt,
         taken_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    rollup_part (run) {
+        run -> BigInt,
+        number -> BigInt,
+        at_ms -> BigInt,
     }
 }
 

@@ -118,6 +118,8 @@ pub struct Words {
     pub cell_temp_state: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_alarm: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mos_temp_state: Option<String>,
 }
 
 impl Words {

@@ -7,7 +7,9 @@ pub(super) const ROWS: usize = 500;
 /// Defines `Writing`: one transaction's work on a connection. `$locked` makes a query lock what it reads.
 macro_rules! writing {
     ($connection:ty, |$query:ident| $locked:expr) => {
+        duplicates!();
         numbering!();
+        parts!();
 
         /// The work of one transaction.
         pub(super) struct Writing<'a> {
@@ -22,6 +24,7 @@ macro_rules! writing {
             batteries: Vec<BatteryRow>,
             cells: Vec<CellRow>,
             minutes: Vec<(Key, &'a Minute)>,
+            parts: BTreeMap<i64, PartRow>,
         }
 
         /// Inserts rows that are not there yet.
@@ -53,13 +56,16 @@ macro_rules! writing {
         impl Writing<'_> {
             /// Stores records in their order.
             pub(super) fn write(&mut self, records: &[Record]) -> QueryResult<()> {
+                self.known.forget_surplus();
                 let mut batch = Batch::default();
                 for record in records {
                     match record {
                         Record::Sweep(sweep) => self.sweep(sweep, &mut batch)?,
+                        Record::Minute(minute) if !self.is_new(minute, &mut batch.parts)? => {}
                         Record::Minute(minute) => {
+                            let barcode = minute.barcode.as_deref();
                             let (bank_id, battery_id) =
-                                self.whose(&minute.bank, minute.place, minute.barcode.as_deref())?;
+                                self.whose(&minute.bank, minute.place, barcode, minute.first_ms)?;
                             batch.minutes.push(((minute.started_at_ms, bank_id, battery_id), minute));
                         }
                         Record::Event(event) => self.event(event)?,
@@ -73,19 +79,22 @@ macro_rules! writing {
                 for minutes in batch.minutes.chunks(ROWS) {
                     self.roll_up(minutes)?;
                 }
-                Ok(())
+                self.note_parts(batch.parts)
             }
 
             fn sweep(&mut self, sweep: &Sweep, batch: &mut Batch<'_>) -> QueryResult<()> {
                 let bank_id = self.bank(&sweep.bank)?;
+                if self.is_stored(bank_id, sweep.taken_at_ms)? {
+                    return Ok(());
+                }
                 let states =
                     sweep.states.iter().map(|words| self.state(words)).collect::<QueryResult<Vec<i32>>>()?;
                 let state = |index: u16| states.get(usize::from(index)).copied().ok_or_else(unknown_state);
                 let taken_at_ms = sweep.taken_at_ms;
                 let (state_id, values) = (state(sweep.state)?, sweep.values.clone());
                 batch.banks.push(BankRow { taken_at_ms, bank_id, state_id, values });
-                for battery in &sweep.batteries {
-                    let battery_id = self.battery(bank_id, battery.place, &battery.identity, true)?;
+                let ids = self.seat(bank_id, sweep)?;
+                for (battery, battery_id) in sweep.batteries.iter().zip(ids) {
                     let (place, state_id) = (i32::from(battery.place), state(battery.state)?);
                     let values = battery.values.clone();
                     batch.batteries.push(BatteryRow {
@@ -112,14 +121,68 @@ macro_rules! writing {
                 Ok(())
             }
 
+            /// Whether a sweep is there already: delivered again, it would tell where batteries sat before.
+            fn is_stored(&mut self, bank_id: i32, at_ms: i64) -> QueryResult<bool> {
+                if self.known.swept.get(&bank_id).is_some_and(|swept| at_ms > *swept) {
+                    return Ok(false);
+                }
+                let row = bank_reading::table.find((at_ms, bank_id)).select(bank_reading::bank_id);
+                Ok(row.first::<i32>(self.connection).optional()?.is_some())
+            }
+
+            /// An event is the one of that word, bit and text that rose then, give or take what two looks at a clock that
+            /// was set late differ by; or else, where it ends, the one that has not ended yet: the clock was set since.
             fn event(&mut self, event: &Event) -> QueryResult<()> {
-                let (bank_id, battery_id) = self.whose(&event.bank, event.place, event.barcode.as_deref())?;
-                let word = bounded(&event.word, 16);
+                let (bank_id, battery_id) =
+                    self.whose(&event.bank, event.place, event.barcode.as_deref(), event.raised_at_ms)?;
+                let (word, text) = (bounded(&event.word, 16), bounded(&event.text, 255));
+                let (bit, place) = (i64::from(event.bit), event.place.map_or(0, i32::from));
+                let alike = || {
+                    event::table
+                        .filter(event::bank_id.eq(bank_id).and(event::place.eq(place)))
+                        .filter(event::word.eq(&word).and(event::bit.eq(bit)))
+                        .filter(event::text.eq(&text))
+                        .select((event::raised_at_ms, event::battery_id))
+                };
+                let (from, to) = (event.raised_at_ms - JUMP_MS, event.raised_at_ms + JUMP_MS);
+                let near: Vec<(i64, i32)> =
+                    alike().filter(event::raised_at_ms.between(from, to)).load(self.connection)?;
+                let same = near.into_iter().min_by_key(|(raised, _)| raised.abs_diff(event.raised_at_ms));
+                let row = |(raised, battery): (i64, i32)| {
+                    event::table.find((raised, bank_id, battery, word.clone(), bit))
+                };
+                let Some(cleared) = event.cleared_at_ms.map(|at| event::cleared_at_ms.eq(Some(at))) else {
+                    return if same.is_some() { Ok(()) } else { self.raise(event, bank_id, battery_id) };
+                };
+                if let Some(same) = same {
+                    return diesel::update(row(same)).set(cleared).execute(self.connection).map(drop);
+                }
+                let open: Option<(i64, i32)> = alike()
+                    .filter(event::cleared_at_ms.is_null())
+                    .order(event::raised_at_ms.desc())
+                    .first(self.connection)
+                    .optional()?;
+                match open {
+                    // A time from before the clock was set is none.
+                    Some(open) if event.raised_at_ms < MADE_AT_MS => {
+                        diesel::update(row(open)).set(cleared).execute(self.connection).map(drop)
+                    }
+                    Some(open) => {
+                        let corrected = (event::raised_at_ms.eq(event.raised_at_ms), cleared);
+                        diesel::update(row(open)).set(corrected).execute(self.connection).map(drop)
+                    }
+                    None => self.raise(event, bank_id, battery_id),
+                }
+            }
+
+            fn raise(&mut self, event: &Event, bank_id: i32, battery_id: i32) -> QueryResult<()> {
+                let unset = event.raised_at_ms < MADE_AT_MS;
                 let new = EventRow {
-                    raised_at_ms: event.raised_at_ms,
+                    // When it began is not known; that it was over then is.
+                    raised_at_ms: event.cleared_at_ms.filter(|_| unset).unwrap_or(event.raised_at_ms),
                     bank_id,
                     battery_id,
-                    word: word.clone(),
+                    word: bounded(&event.word, 16),
                     bit: event.bit.into(),
                     place: event.place.map_or(0, i32::from),
                     cleared_at_ms: event.cleared_at_ms,
@@ -129,23 +192,13 @@ macro_rules! writing {
                 diesel::insert_into(event::table)
                     .values(new)
                     .on_conflict_do_nothing()
-                    .execute(self.connection)?;
-                if event.cleared_at_ms.is_some() {
-                    let row = event::table.find((
-                        event.raised_at_ms,
-                        bank_id,
-                        battery_id,
-                        word,
-                        i64::from(event.bit),
-                    ));
-                    let cleared = event::cleared_at_ms.eq(event.cleared_at_ms);
-                    diesel::update(row).set(cleared).execute(self.connection)?;
-                }
-                Ok(())
+                    .execute(self.connection)
+                    .map(drop)
             }
 
             fn log(&mut self, entry: &LogEntry) -> QueryResult<()> {
-                let (_, battery_id) = self.whose(&entry.bank, Some(entry.place), entry.barcode.as_deref())?;
+                let (_, battery_id) =
+                    self.whose(&entry.bank, Some(entry.place), entry.barcode.as_deref(), i64::MAX)?;
                 let text = |text: &Option<String>, most| text.as_deref().map(|text| bounded(text, most));
                 let new = LogRow {
                     battery_id,
@@ -167,8 +220,9 @@ macro_rules! writing {
                     Whose::Bank => (self.bank(&counter.bank)?, 0, 0),
                     Whose::Place(place) => (self.bank(&counter.bank)?, 0, i32::from(*place)),
                     Whose::Battery { place, barcode } => {
+                        let barcode = barcode.as_deref();
                         let (bank_id, battery_id) =
-                            self.whose(&counter.bank, Some(*place), barcode.as_deref())?;
+                            self.whose(&counter.bank, Some(*place), barcode, counter.taken_at_ms)?;
                         (bank_id, battery_id, 0)
                     }
                 };
@@ -200,8 +254,10 @@ macro_rules! writing {
                     starts(SPANS[0]),
                     |sums: &mut SumsByKey| {
                         for (key, minute) in minutes {
-                            // A part that does not begin later than what is there ended is there already.
-                            if sums.get(key).is_none_or(|(through, _)| minute.first_ms > *through) {
+                            // Without a number, a part that does not begin later than what is there ended is there
+                            // already.
+                            let later = |(through, _): &(i64, Sums)| minute.first_ms > *through;
+                            if minute.part.is_some() || sums.get(key).is_none_or(later) {
                                 add(sums, *key, minute);
                                 fresh.push((*key, minute));
                             }
@@ -241,19 +297,25 @@ macro_rules! writing {
 /// What the macro's users need in scope.
 macro_rules! writing_imports {
     () => {
-        use std::collections::BTreeSet;
+        use std::collections::{BTreeMap, BTreeSet};
 
         use diesel::prelude::*;
 
-        use crate::store::known::{Known, KnownBattery, STATES_KEPT, identity_of};
+        use crate::model::identity::{LONGEST_BARCODE, is_plausible};
+        use crate::store::clock_gate::{JUMP_MS, MADE_AT_MS};
+        use crate::store::duplicates::duplicates;
+        use crate::store::known::{
+            HOUR_MS, Known, KnownBattery, LastRead, Numbered, STATES_KEPT, WEEK_MS, identity_of,
+        };
         use crate::store::numbering::numbering;
-        use crate::store::record::{Cell, Counter, Event, Identity, LogEntry, Record, Sweep, Whose};
-        use crate::store::rollup::{Minute, SPANS};
+        use crate::store::parts::{RUNS_KEPT, parts};
+        use crate::store::record::{Battery, Cell, Counter, Event, Identity, LogEntry, Record, Sweep, Whose};
+        use crate::store::rollup::{Minute, MinutePart, SPANS};
         use crate::store::rows::{
-            BankRow, BatteryFacts, BatteryRow, CellRow, CounterRow, EventRow, LogRow, StateRow,
+            BankRow, BatteryFacts, BatteryRow, CellRow, CounterRow, EventRow, LogRow, PartRow, StateRow,
         };
         use crate::store::schema::*;
-        use crate::store::sums::{DayRow, HourRow, Key, MinuteRow, SumsByKey};
+        use crate::store::sums::{DayRow, HourRow, Key, MinuteRow, Sums, SumsByKey};
         use crate::store::text::bounded;
         use crate::store::values::Words;
         use crate::store::writing::ROWS;

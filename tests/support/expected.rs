@@ -89,6 +89,19 @@ const LEARNED: &[&str] = &[
     "trend",
 ];
 
+/// Further values of a battery, some of which only some dialects have; `no_output_forgets_a_field_of_a_reading` holds them.
+const FURTHER: &[&str] = &[
+    "charge_switch",
+    "discharge_switch",
+    "cell_volt_state",
+    "cell_temp_state",
+    "mos_temp_state",
+    "system_alarm",
+    "mos_temperature",
+    "remaining_ah",
+    "energy_kwh",
+];
+
 /// Takes out what only many sweeps tell; the first key that is not there.
 fn without_what_many_sweeps_tell(status: &mut Value) -> Option<String> {
     let take = |value: &mut Value, keys: &[&str]| {
@@ -99,7 +112,8 @@ fn without_what_many_sweeps_tell(status: &mut Value) -> Option<String> {
     };
     let bank = take(status, COUNTED);
     let devices = status["devices"].as_array_mut().expect("a list").iter_mut();
-    let devices = devices.filter_map(|device| take(device, COUNTED).or_else(|| take(device, LEARNED)));
+    let devices = devices
+        .filter_map(|device| [COUNTED, LEARNED, FURTHER].into_iter().find_map(|keys| take(device, keys)));
     devices.chain(bank).last()
 }
 

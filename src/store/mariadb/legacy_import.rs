@@ -208,7 +208,7 @@ impl Writing<'_> {
             .select(battery::id);
         match seated.first::<i32>(self.connection).optional()? {
             Some(id) => Ok(id),
-            None => self.battery(bank_id, place, &Identity::default(), false),
+            None => self.battery(bank_id, place, &Identity::default(), false, None),
         }
     }
 

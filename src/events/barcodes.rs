@@ -1,0 +1,167 @@
+//! Batteries that can't be known by their barcode, over all banks: two state the same one, or it can be no battery's.
+//!
+//! They are known by their places in the history and in what is learned of them; whoever runs them should know why.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::model::identity::is_plausible;
+use crate::model::place::Place;
+use crate::model::reading::Presence;
+use crate::model::report::BankReport;
+
+/// A bank and a place in it.
+pub type Location = (Arc<str>, Place);
+
+/// What is to be logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Two batteries state the same barcode.
+    Shared {
+        /// It.
+        barcode: String,
+        /// Both.
+        seats: [Location; 2],
+    },
+    /// Only one of them is left.
+    Unique {
+        /// Their barcode.
+        barcode: String,
+    },
+    /// It is too short, all zeros, or no number at all.
+    Unusable {
+        /// It.
+        barcode: String,
+        /// Whose it is.
+        seat: Location,
+    },
+}
+
+/// What each battery states, and what has been found of it.
+#[derive(Debug, Default)]
+pub struct Barcodes {
+    stated: BTreeMap<Location, String>,
+    shared: BTreeMap<String, BTreeSet<Location>>,
+}
+
+impl Barcodes {
+    /// What a report changes.
+    pub fn take(&mut self, report: &BankReport) -> Vec<Finding> {
+        let bank = &report.reading.bank;
+        let mut findings = Vec::new();
+        for battery in &report.reading.batteries {
+            let seat = (bank.clone(), battery.place);
+            let barcode = report.facts.get(battery.place.index()).and_then(|facts| facts.barcode.clone());
+            match barcode {
+                _ if battery.presence == Presence::Absent => self.leave(&seat, &mut findings),
+                Some(barcode) if self.stated.get(&seat) != Some(&barcode) => {
+                    self.leave(&seat, &mut findings);
+                    self.stated.insert(seat.clone(), barcode.clone());
+                    findings.extend(self.found(barcode, seat));
+                }
+                // A battery that has not stated it for a while is the same one.
+                _ => {}
+            }
+        }
+        findings
+    }
+
+    fn found(&mut self, barcode: String, seat: Location) -> Option<Finding> {
+        if !is_plausible(&barcode) {
+            return Some(Finding::Unusable { barcode, seat });
+        }
+        let mut others = self.stated.iter().filter(|(other, stated)| **stated == barcode && **other != seat);
+        let (other, _) = others.next()?;
+        let all = self.shared.entry(barcode.clone()).or_default();
+        all.extend([other.clone(), seat.clone()]);
+        Some(Finding::Shared { barcode, seats: [other.clone(), seat] })
+    }
+
+    fn leave(&mut self, seat: &Location, findings: &mut Vec<Finding>) {
+        let Some(barcode) = self.stated.remove(seat) else { return };
+        let Some(seats) = self.shared.get_mut(&barcode) else { return };
+        seats.remove(seat);
+        if seats.len() < 2 {
+            self.shared.remove(&barcode);
+            findings.push(Finding::Unique { barcode });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::model::facts::Facts;
+    use crate::model::reading::{BankReading, BatteryReading, SweepKind};
+
+    /// A bank whose batteries state these barcodes; an empty text is an empty place.
+    fn report(bank: &str, barcodes: &[Option<&str>]) -> BankReport {
+        let last = u8::try_from(barcodes.len()).expect("a few");
+        let mut batteries: Vec<_> = Place::up_to(last).map(BatteryReading::silent).collect();
+        for (battery, barcode) in batteries.iter_mut().zip(barcodes) {
+            let absent = *barcode == Some("");
+            battery.presence = if absent { Presence::Absent } else { Presence::Present };
+        }
+        let facts = |barcode: &Option<&str>| {
+            let barcode = barcode.filter(|barcode| !barcode.is_empty()).map(str::to_owned);
+            Facts { barcode, ..Facts::default() }
+        };
+        let reading = BankReading {
+            bank: Arc::from(bank),
+            kind: SweepKind::Full,
+            taken_at: jiff::Timestamp::UNIX_EPOCH,
+            began: Instant::now(),
+            took: Duration::ZERO,
+            asked_again: 0,
+            stack: None,
+            batteries,
+            facts: Vec::new(),
+            unreadable_facts: Vec::new(),
+            memory: Vec::new(),
+            missing: Vec::new(),
+        };
+        BankReport { facts: barcodes.iter().map(facts).collect(), ..BankReport::of_one(reading) }
+    }
+
+    fn told(barcodes: &mut Barcodes, bank: &str, stated: &[Option<&str>]) -> Vec<String> {
+        let name = |(bank, place): &Location| format!("{bank} {place}");
+        let line = |finding: &Finding| match finding {
+            Finding::Shared { barcode, seats } => {
+                format!("{barcode} {} and {}", name(&seats[0]), name(&seats[1]))
+            }
+            Finding::Unique { barcode } => format!("{barcode} unique"),
+            Finding::Unusable { barcode, seat } => format!("{barcode} unusable {}", name(seat)),
+        };
+        barcodes.take(&report(bank, stated)).iter().map(line).collect()
+    }
+
+    #[test]
+    fn two_batteries_with_one_barcode_are_named_once_with_their_places_in_any_bank() {
+        let mut all = Barcodes::default();
+        let none: [&str; 0] = [];
+        assert_eq!(told(&mut all, "east", &[Some("K2210001"), None, Some("K2210003")]), none);
+        assert_eq!(told(&mut all, "west", &[Some("K2210003")]), ["K2210003 east 3 and west 1"]);
+        assert_eq!(told(&mut all, "west", &[Some("K2210003")]), none);
+        assert_eq!(told(&mut all, "west", &[None]), none, "not stated for a while");
+        assert_eq!(
+            told(&mut all, "east", &[Some("K2210001"), Some("K2210001"), Some("K2210003")]),
+            ["K2210001 east 1 and east 2"]
+        );
+        assert_eq!(told(&mut all, "west", &[Some("")]), ["K2210003 unique"]);
+        assert_eq!(
+            told(&mut all, "east", &[Some("K2210001"), Some("K2210002"), Some("K2210003")]),
+            ["K2210001 unique"]
+        );
+    }
+
+    #[test]
+    fn a_barcode_that_no_battery_can_have_is_named_once_for_each_place() {
+        let mut all = Barcodes::default();
+        let zeros = Some("0000000000000000");
+        let each = ["0000000000000000 unusable east 1", "0000000000000000 unusable east 2"];
+        assert_eq!(told(&mut all, "east", &[zeros, zeros]), each);
+        assert_eq!(told(&mut all, "east", &[zeros, zeros]), [""; 0]);
+    }
+}

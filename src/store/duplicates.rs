@@ -1,0 +1,131 @@
+//! Two batteries that state the same barcode: which of them is known by it. The same for both backends, as in `writing.rs`.
+//!
+//! ```text
+//! not plausible ──────────────────────────────────────────► its place
+//! plausible ─┬─ nobody else states it ────────────────────► the barcode
+//!            ├─ it was read here last ────────────────────► the barcode
+//!            └─ it was read elsewhere and is there still ─► its place, until it is alone
+//! ```
+//! Whoever was read under the barcode last keeps it, so its rows and counters go on. Nothing but readings says where that
+//! was, so it holds over restarts, and for several services on one database.
+
+/// Defines how `Writing` decides it.
+macro_rules! duplicates {
+    () => {
+        impl Writing<'_> {
+            /// The places in a sweep at which a battery is known by its barcode.
+            fn keepers(&mut self, bank_id: i32, sweep: &Sweep) -> QueryResult<BTreeSet<u8>> {
+                let mut stated: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+                for battery in &sweep.batteries {
+                    if let Some(barcode) = usable(battery.identity.barcode.as_deref()) {
+                        stated.entry(barcode).or_default().push(battery.place);
+                    }
+                }
+                let mut keepers = BTreeSet::new();
+                for (barcode, mut places) in stated {
+                    places.sort_unstable();
+                    keepers.extend(self.keeper(bank_id, sweep, barcode, &places)?);
+                }
+                Ok(keepers)
+            }
+
+            /// Which of the places at which a barcode is stated has it.
+            fn keeper(
+                &mut self,
+                bank_id: i32,
+                sweep: &Sweep,
+                barcode: &str,
+                places: &[u8],
+            ) -> QueryResult<Option<u8>> {
+                let lowest = places.first().copied();
+                let at_ms = sweep.taken_at_ms;
+                let Some(owner) = self.last_read(barcode, at_ms)? else { return Ok(lowest) };
+                let here = owner.bank_id == bank_id;
+                let there = |place: u8| here && i32::from(place) == owner.place;
+                if let Some(place) = places.iter().find(|place| there(**place)) {
+                    return Ok(Some(*place));
+                }
+                let seat = sweep.batteries.iter().find(|battery| there(battery.place));
+                if seat.is_some_and(|battery| usable(battery.identity.barcode.as_deref()).is_some()) {
+                    // Another battery sits there.
+                    return Ok(lowest);
+                }
+                let swept_ms = self.last_sweep(owner.bank_id, at_ms)?.unwrap_or(owner.at_ms);
+                let moved = if here {
+                    seat.is_none()
+                } else {
+                    swept_ms > owner.at_ms || at_ms.saturating_sub(swept_ms) > HOUR_MS
+                };
+                let gone = swept_ms.saturating_sub(owner.at_ms) >= HOUR_MS;
+                for place in places {
+                    let free = if self.is_second(bank_id, *place, barcode)? { gone } else { moved };
+                    if free {
+                        return Ok(Some(*place));
+                    }
+                }
+                Ok(None)
+            }
+
+            /// Where the battery that is known by a barcode was read last.
+            fn last_read(&mut self, barcode: &str, at_ms: i64) -> QueryResult<Option<LastRead>> {
+                let key = identity_of(0, 0, Some(barcode));
+                if let Some(read) = self.known.batteries.get(&key).and_then(|known| known.read) {
+                    return Ok(Some(read));
+                }
+                let Some(id) = self.find_battery(&key)? else { return Ok(None) };
+                let row: Option<(i32, i32, i64)> = battery_reading::table
+                    .filter(battery_reading::taken_at_ms.gt(at_ms.saturating_sub(WEEK_MS)))
+                    .filter(battery_reading::battery_id.eq(id))
+                    .order(battery_reading::taken_at_ms.desc())
+                    .select((battery_reading::bank_id, battery_reading::place, battery_reading::taken_at_ms))
+                    .first(self.connection)
+                    .optional()?;
+                Ok(row.map(|(bank_id, place, at_ms)| LastRead { bank_id, place, at_ms }))
+            }
+
+            /// When the last sweep of a bank before this one was taken.
+            fn last_sweep(&mut self, bank_id: i32, at_ms: i64) -> QueryResult<Option<i64>> {
+                if let Some(swept) = self.known.swept.get(&bank_id) {
+                    return Ok(Some(*swept));
+                }
+                bank_reading::table
+                    .filter(bank_reading::taken_at_ms.gt(at_ms.saturating_sub(WEEK_MS)))
+                    .filter(bank_reading::bank_id.eq(bank_id))
+                    .order(bank_reading::taken_at_ms.desc())
+                    .select(bank_reading::taken_at_ms)
+                    .first(self.connection)
+                    .optional()
+            }
+
+            /// Whether the battery at a place was known by that place lately because it shares its barcode.
+            fn is_second(&mut self, bank_id: i32, place: u8, barcode: &str) -> QueryResult<bool> {
+                Ok(self.second(bank_id, place, barcode)?.is_some())
+            }
+
+            /// The number of such a battery.
+            fn second(&mut self, bank_id: i32, place: u8, barcode: &str) -> QueryResult<Option<i32>> {
+                let key = identity_of(bank_id, place, None);
+                // One that has not stated its barcode for a while is the same battery; its row knows.
+                if let Some(known) = self.known.batteries.get(&key)
+                    && let Some(stated) = &known.identity.barcode
+                {
+                    return Ok(Some(known.id).filter(|_| stated == barcode && known.place != 0));
+                }
+                battery::table
+                    .filter(battery::identity.eq(key))
+                    .filter(battery::place.ne(0))
+                    .filter(battery::barcode.eq(barcode))
+                    .select(battery::id)
+                    .first(self.connection)
+                    .optional()
+            }
+        }
+
+        /// A barcode that a battery may be known by.
+        fn usable(barcode: Option<&str>) -> Option<&str> {
+            barcode.filter(|barcode| is_plausible(barcode))
+        }
+    };
+}
+
+pub(super) use duplicates;
