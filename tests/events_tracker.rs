@@ -34,7 +34,7 @@ const SILENT_AFTER: Duration = Duration::from_secs(30);
 impl Watch {
     fn new() -> Self {
         let catalogue = Catalogue::load(None).unwrap().0;
-        let tracker = Tracker::new(Arc::from("pytes"), SILENT_AFTER, Duration::ZERO);
+        let tracker = Tracker::new(Arc::from("pytes"), SILENT_AFTER / 3, Duration::ZERO);
         Self { tracker, catalogue, now: Duration::ZERO }
     }
 
@@ -383,6 +383,25 @@ fn a_bank_that_falls_silent_is_told_once_and_cleared_by_the_next_reading() {
         ["cleared - link Silent: No reading comes any more after 69 s"],
         "and no other event was lost"
     );
+}
+
+#[test]
+fn sweeps_that_take_longer_than_three_intervals_are_no_silence() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    let slow = |bank: &mut Bank| {
+        let mut report = bank.full();
+        report.reading.took = Duration::from_secs(50);
+        report
+    };
+    watch.warned(&slow(&mut bank));
+    for _ in 0..6 {
+        let silent = watch.now + Duration::from_secs(50);
+        assert!(watch.tracker.look(&watch.catalogue, bank.at, silent).is_empty());
+        watch.now = silent;
+        assert_eq!(watch.warned(&slow(&mut bank)), [""; 0]);
+    }
+    let dead = watch.now + Duration::from_secs(151);
+    assert_eq!(watch.tracker.look(&watch.catalogue, bank.at, dead).len(), 1, "three of its real intervals");
 }
 
 #[test]

@@ -84,8 +84,8 @@ impl EventActor {
     fn begin(&mut self, ctx: &mut Context<Self>) {
         let (at, now) = (Timestamp::now(), self.started.elapsed());
         let standing = self.standing.get_or_insert_default();
-        for (bank, silent_after) in &self.plan.banks {
-            let mut tracker = Tracker::new(bank.clone(), *silent_after, now);
+        for (bank, interval) in &self.plan.banks {
+            let mut tracker = Tracker::new(bank.clone(), *interval, now);
             standing.get(bank).into_iter().for_each(|saved| tracker.restore(saved, at, now));
             self.state.trackers.insert(bank.clone(), tracker);
         }

@@ -136,11 +136,12 @@ impl StatsActor {
 
     fn learn(&mut self, reading: &BankReading, now: Duration) {
         let settings = &self.settings;
+        let interval = settings.interval.max(reading.took);
         // Slow questions go one a sweep, so in a large bank at a long interval each comes round more rarely.
-        let round = settings.interval * u32::try_from(2 * reading.batteries.len()).unwrap_or(u32::MAX);
+        let round = interval * u32::try_from(2 * reading.batteries.len()).unwrap_or(u32::MAX);
         let rare = settings.facts_every.max(round);
         let most = |source| match source {
-            FactSource::Table | FactSource::Detail => 3 * settings.interval,
+            FactSource::Table | FactSource::Detail => 3 * interval,
             FactSource::Info | FactSource::Stat => 3 * rare,
         };
         self.state.facts.expire(now, most);

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::messages::{Nudge, Slot};
-use crate::model::reading::Presence;
+use crate::model::reading::{OFFLINE_AFTER, Presence};
 use crate::model::report::BankReport;
 use crate::supervise::{Flush, Ping};
 use crate::systemd;
@@ -48,7 +48,8 @@ impl SystemdActor {
         let reading = &report.reading;
         let taken = reading.taken_at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string();
         let age = Duration::try_from(Timestamp::now().duration_since(reading.taken_at)).unwrap_or_default();
-        if age > self.stale_after {
+        // The next sweep may take as long as this one did.
+        if age > self.stale_after.max(reading.took.saturating_mul(OFFLINE_AFTER)) {
             return format!("{}: no reading since {taken}", reading.bank);
         }
         let there = reading.batteries.iter().filter(|battery| battery.presence == Presence::Present).count();

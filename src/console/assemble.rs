@@ -299,7 +299,9 @@ fn put_units(reading: &mut BankReading, units: Units) {
 /// The cells of a stack belong to its modules in order and in equal parts. Where a module's row was damaged
 /// nobody knows how many there are, and equal parts would be other modules' cells.
 fn share_out(reading: &mut BankReading, exchange: &Exchange, table: CellTable, modules_sound: bool) {
-    let modules = reading.batteries.len();
+    // Not those that were there once and are not in this answer.
+    let last = reading.batteries.iter().rposition(|battery| battery.presence == Presence::Present);
+    let modules = last.map_or(0, |last| last + 1);
     let all = cells(table);
     if !modules_sound || modules == 0 || !all.len().is_multiple_of(modules) {
         let known = if modules_sound { "" } else { "known " };

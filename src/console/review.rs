@@ -47,7 +47,7 @@ pub enum Verdict {
 /// What the plan needs to know of a believed answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Of a group table: the places at which batteries answer.
+    /// Of a group table, or of a stack's modules: the places at which there are some.
     pub present: Option<Vec<Place>>,
     /// Whether the table is a stack's row.
     pub stack: bool,
@@ -347,6 +347,9 @@ impl Review {
                 found.stack = true;
                 let error = row.error_code.as_ref().is_some_and(|word| word.deserves_a_look(ERROR_CODE));
                 found.event = error || row.base_state.as_ref().is_some_and(Word::is_alarm);
+            }
+            Parsed::Units(units) if units.problems.is_empty() => {
+                found.present = Some(units.units.iter().filter_map(|row| row.place).collect());
             }
             Parsed::Detail(detail) => {
                 found.event = detail.deserves_a_look();

@@ -9,16 +9,12 @@ use jiff::tz::TimeZone;
 use crate::events::catalogue::{Catalogue, CatalogueError};
 use crate::events::log_file::LogFile;
 use crate::model::event::EventLevel;
-use crate::model::reading::OFFLINE_AFTER;
 use crate::settings::{BankSettings, Settings};
-
-/// However short its interval, a bank does not count as silent before a patient asking may be over.
-const PATIENT: Duration = Duration::from_secs(10);
 
 /// What is followed, and where it is told.
 #[derive(Clone, Debug)]
 pub struct EventPlan {
-    /// The banks, and how long each may be silent before its link counts as lost.
+    /// The banks, and how often each is to be read.
     pub banks: Vec<(Arc<str>, Duration)>,
     /// What a condition is called and how much it weighs.
     pub catalogue: Arc<Catalogue>,
@@ -51,9 +47,9 @@ impl EventPlan {
             return Ok((None, Vec::new()));
         }
         let (catalogue, warnings) = Catalogue::load(events.catalogue.as_deref())?;
-        let silent_after = |bank: &BankSettings| (OFFLINE_AFTER * bank.interval).max(PATIENT);
+        let followed = |bank: &BankSettings| (Arc::from(bank.name.as_str()), bank.interval);
         let plan = Self {
-            banks: banks.iter().map(|bank| (Arc::from(bank.name.as_str()), silent_after(bank))).collect(),
+            banks: banks.iter().map(followed).collect(),
             catalogue: Arc::new(catalogue),
             level: events.level,
             cells: events.cells,

@@ -20,6 +20,7 @@ use crate::events::catalogue::Catalogue;
 use crate::events::clocks::{self, Clocks, is_right, later};
 use crate::events::decode::{Condition, Said, Whose, decode, own};
 use crate::events::standing::{SavedBank, SavedEvent};
+use crate::model::beat::Beat;
 use crate::model::event::{ANSWERS, Event, EventKind, EventLevel, LINK, PRESENCE, Sign, WordName};
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, Presence, SweepKind};
@@ -29,6 +30,9 @@ use crate::model::word::Word;
 /// So many full sweeps in a row make an absence, or a battery that does not answer.
 pub const SWEEPS: u32 = 3;
 
+/// However short its interval, a bank does not count as silent before a patient asking may be over.
+const PATIENT: Duration = Duration::from_secs(10);
+
 /// A console that says nonsense shall not fill the memory: far more conditions than a bank can have.
 const MOST_STANDING: usize = 1024;
 
@@ -36,7 +40,7 @@ const MOST_STANDING: usize = 1024;
 #[derive(Debug)]
 pub struct Tracker {
     bank: Arc<str>,
-    silent_after: Duration,
+    beat: Beat,
     /// When the last reading came (monotonic).
     heard: Duration,
     /// Places at which a battery was seen.
@@ -89,12 +93,12 @@ impl Owner<'_> {
 }
 
 impl Tracker {
-    /// Follows `bank` from `now` on (monotonic); without a reading for `silent_after` its link counts as lost.
+    /// Follows `bank`, which is to be read each `interval`, from `now` on (monotonic).
     #[must_use]
-    pub fn new(bank: Arc<str>, silent_after: Duration, now: Duration) -> Self {
+    pub fn new(bank: Arc<str>, interval: Duration, now: Duration) -> Self {
         Self {
             bank,
-            silent_after,
+            beat: Beat::new(interval),
             heard: now,
             known: BTreeSet::new(),
             missed: BTreeMap::new(),
@@ -170,6 +174,9 @@ impl Tracker {
         let first = self.known.is_empty();
         let mut events = Vec::new();
         self.heard = now;
+        if reading.kind == SweepKind::Full {
+            self.beat.after(reading.took);
+        }
         self.weigh(Owner::BANK, nothing(LINK), moment, &mut events);
         if let Some(stack) = &reading.stack {
             for said in decode(stack, Whose::Stack, catalogue) {
@@ -215,7 +222,7 @@ impl Tracker {
     /// Whether the bank has fallen silent; asked from time to time, since nothing comes that would tell.
     pub fn look(&mut self, catalogue: &Catalogue, at: Timestamp, now: Duration) -> Vec<Event> {
         let mut events = Vec::new();
-        if now.saturating_sub(self.heard) > self.silent_after {
+        if now.saturating_sub(self.heard) > self.beat.silence().max(PATIENT) {
             let conditions = own(LINK, &Word::new("Silent"), catalogue).into_iter().collect();
             let said = Said { word: Cow::Borrowed(LINK), conditions };
             self.weigh(Owner::BANK, said, Moment { at, now }, &mut events);

@@ -1,5 +1,6 @@
 //! Plain values: units, readings, facts, statistics, events. No I/O, no actix, no clock, and nothing of ours is imported.
 
+pub mod beat;
 pub mod event;
 pub mod event_word;
 pub mod facts;

@@ -23,9 +23,10 @@ use super::legacy::Legacy;
 use super::message::Message;
 use super::migration;
 use super::pace::Pace;
-use super::payload::{Kind, Part, parts};
+use super::payload::{Part, parts};
 use super::presence::Roll;
 use super::shape::Shape;
+use super::sort::Sort;
 use super::topics::{OFFLINE, ONLINE, Topics};
 use crate::model::reading::SweepKind;
 use crate::model::report::BankReport;
@@ -93,26 +94,6 @@ struct Heard {
 struct Said {
     fingerprint: u64,
     at: Instant,
-}
-
-/// What goes out together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Sort {
-    /// What every reading says.
-    State,
-    /// What full readings alone say.
-    Full,
-}
-
-impl Sort {
-    const ALL: [Self; 2] = [Self::State, Self::Full];
-
-    fn of(kind: Kind) -> Self {
-        match kind {
-            Kind::Bank | Kind::Battery(_) => Self::State,
-            Kind::Service | Kind::BankCells | Kind::Detail(_) | Kind::Cells(_) | Kind::Document => Self::Full,
-        }
-    }
 }
 
 impl Herald {
@@ -204,12 +185,18 @@ impl Herald {
         }
     }
 
+    /// The last announcement was long on its way: what is fresh is said again from now on.
+    pub fn announced(&mut self, now: Instant) {
+        self.banks.values_mut().for_each(|bank| bank.echo(now));
+    }
+
     /// A reading came whose sweep began so long ago; `restarts` is how often a part of the service had to be
     /// restarted.
     pub fn hear(&mut self, report: &BankReport, age: Duration, restarts: u64, now: Instant) {
         if let Some(bank) = self.banks.get_mut(&report.reading.bank) {
             let at = now.checked_sub(age).unwrap_or(now);
             bank.hear(report, restarts, &self.topics, at);
+            bank.roll.hear(&report.reading, now.min(at + report.reading.took));
         }
     }
 
@@ -267,12 +254,12 @@ impl Bank {
 
     fn hear(&mut self, report: &BankReport, restarts: u64, topics: &Topics, at: Instant) {
         let reading = &report.reading;
-        self.roll.hear(reading, at);
         let document = Status::of(report, &TimeZone::system());
         let parts = parts(report, &document, topics, self.settings.cells, restarts);
         if reading.kind == SweepKind::Full {
             let expiry = self.life.expiry();
-            self.roll.beat(self.life.swept(reading.took, reading.batteries.len()));
+            self.life.swept(reading.took, reading.batteries.len());
+            self.roll.allow(self.life.silence());
             self.announce |= self.life.expiry() != expiry;
             self.announce |= self.shape.grow(report, &parts);
             self.waiting.insert(Sort::Full);
@@ -373,7 +360,8 @@ impl Bank {
         let Some(heard) = newest.filter(|heard| now.saturating_duration_since(heard.at) < life) else {
             return;
         };
-        for part in heard.parts.iter().filter(|part| Sort::of(part.kind) == sort) {
+        let series = heard.document.series;
+        for part in heard.parts.iter().filter(|part| Sort::of(part.kind, series) == sort) {
             // What was said lately need not be said again.
             let is_known = self.said.get(&part.topic).is_some_and(|said| {
                 said.fingerprint == part.fingerprint && now.saturating_duration_since(said.at) < life / 2

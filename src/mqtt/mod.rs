@@ -12,7 +12,6 @@
 
 mod alarm;
 pub mod backoff;
-mod beat;
 pub mod client_id;
 mod diagnosis;
 pub mod discovery;
@@ -35,6 +34,7 @@ mod reason;
 pub mod refusal;
 pub mod session;
 pub mod shape;
+mod sort;
 mod tls;
 pub mod topics;
 pub mod unsaid;

@@ -2,16 +2,14 @@
 //!
 //! A bank is offline when nothing came for three of its intervals. A battery is offline when the table says that
 //! nobody is at its place, when the table has no such place any more, or when it was missing from three full
-//! sweeps in a row; one answer brings it back.
+//! sweeps in a row; one answer brings it back. A summary of a high-voltage stack names no modules, which takes none
+//! offline.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::model::place::Place;
-use crate::model::reading::{BankReading, Presence, SweepKind};
-
-/// So many intervals without a reading, or full sweeps without an answer, mean offline.
-pub const MISSED: u32 = 3;
+use crate::model::reading::{BankReading, OFFLINE_AFTER as MISSED, Presence, SweepKind};
 
 /// Who is there in one bank.
 #[derive(Clone, Debug)]
@@ -28,17 +26,20 @@ impl Roll {
         Self { silence: MISSED * interval, heard: None, missed: BTreeMap::new() }
     }
 
-    /// The bank turned out to be read each `interval`.
-    pub fn beat(&mut self, interval: Duration) {
-        self.silence = MISSED * interval;
+    /// From now on the bank is offline after `silence` without a reading.
+    pub fn allow(&mut self, silence: Duration) {
+        self.silence = silence;
     }
 
-    /// A reading came.
+    /// A reading came, whose sweep ended at `now`.
     pub fn hear(&mut self, reading: &BankReading, now: Instant) {
         self.heard = Some(now);
+        let is_full = reading.kind == SweepKind::Full;
+        // Only a table that was read names all places that there are; a stack's does not name one.
+        let names_all = !reading.series() && !reading.batteries.is_empty();
         for (place, missed) in &mut self.missed {
             if place.index() >= reading.batteries.len() {
-                *missed = MISSED;
+                *missed = if names_all { MISSED } else { missed.saturating_add(u32::from(is_full)) };
             }
         }
         for battery in &reading.batteries {
@@ -54,8 +55,7 @@ impl Roll {
             match missed {
                 Some(missed) => *count = missed,
                 // A summary may miss a battery that the full sweep has.
-                None if reading.kind == SweepKind::Full => *count = count.saturating_add(1),
-                None => {}
+                None => *count = count.saturating_add(u32::from(is_full)),
             }
         }
     }
@@ -126,9 +126,9 @@ mod tests {
         roll.hear(&reading(SweepKind::Summary, &[Presence::Present]), start);
         assert!(roll.bank(start + 3 * INTERVAL - Duration::from_millis(1)));
         assert!(!roll.bank(start + 3 * INTERVAL));
-        roll.beat(2 * INTERVAL);
+        roll.allow(6 * INTERVAL);
         assert!(roll.bank(start + 3 * INTERVAL), "a bank that takes longer is given longer");
-        roll.beat(INTERVAL);
+        roll.allow(3 * INTERVAL);
         assert!(!roll.bank(start + 3 * INTERVAL), "and no longer than it takes");
     }
 
@@ -177,5 +177,24 @@ mod tests {
         assert_eq!(there(&roll), [true, true, true, false], "who never answered is not there");
         roll.hear(&reading(SweepKind::Summary, &[Present, Absent]), now);
         assert_eq!(there(&roll), [true, false, false, false], "nor is who has left the table");
+    }
+
+    #[test]
+    fn a_summary_of_a_stack_takes_no_module_offline_and_three_full_sweeps_without_one_do() {
+        use Presence::{Missing, Present};
+        let mut roll = Roll::new(INTERVAL);
+        let mut after = |kind, presences: &[Presence]| {
+            let stack = Some(crate::model::reading::Measured::default());
+            roll.hear(&BankReading { stack, ..reading(kind, presences) }, Instant::now());
+            there(&roll)
+        };
+        assert_eq!(after(SweepKind::Full, &[Present; 3]), [true; 3]);
+        for _ in 0..9 {
+            assert_eq!(after(SweepKind::Summary, &[]), [true; 3], "it names none");
+            assert_eq!(after(SweepKind::Summary, &[Missing; 3]), [true; 3], "nor does it hear any");
+        }
+        assert_eq!(after(SweepKind::Full, &[Present; 2]), [true; 3]);
+        assert_eq!(after(SweepKind::Full, &[]), [true; 3], "its modules did not answer");
+        assert_eq!(after(SweepKind::Full, &[Present, Present, Missing]), [true, true, false]);
     }
 }

@@ -10,7 +10,7 @@ use crate::model;
 use crate::model::event::EventKind;
 use crate::model::memory::Recollection;
 use crate::model::place::Place;
-use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence};
+use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence, SweepKind};
 use crate::model::report::BankReport;
 use crate::model::statistics::CellStatistics;
 use crate::model::word::Word;
@@ -295,9 +295,11 @@ impl Sweep {
     }
 }
 
-/// How many batteries are there.
+/// How many batteries are there; of a stack's summary, which names none, how many are known.
 fn present(reading: &BankReading) -> usize {
-    reading.batteries.iter().filter(|battery| battery.presence == Presence::Present).count()
+    let names_none = reading.series() && reading.kind == SweepKind::Summary;
+    let is_there = |battery: &&BatteryReading| names_none || battery.presence == Presence::Present;
+    reading.batteries.iter().filter(is_there).count()
 }
 
 /// Percent as tenths of a percent.

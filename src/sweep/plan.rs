@@ -232,6 +232,9 @@ impl Plan {
             }
             self.plan_batteries(now);
         }
+        if command == Verb::Unit.alone() {
+            self.known.extend(found.present.iter().flatten());
+        }
         if found.event && !self.rhythm.cells {
             let cells = command.place().map(|place| Verb::Bat.of(place));
             cells.into_iter().for_each(|cells| self.queue.push_front(cells));

@@ -137,6 +137,8 @@ fn a_stack_is_asked_for_its_modules_and_all_cells_at_once() {
     let asked: Vec<Step> = (0..4).map(|_| plan.next(Duration::ZERO)).collect();
     let alone = |verb: Verb| Step::Ask(verb.alone());
     assert_eq!(asked, [alone(Verb::Unit), alone(Verb::Bat), alone(Verb::Info), Step::End(SweepKind::Full)]);
+    plan.answered(Verb::Unit.alone(), Duration::ZERO, &found(&[1, 2]));
+    assert_eq!(plan.known().collect::<Vec<_>>(), [place(1), place(2)], "summaries name none of them");
 }
 
 #[test]

@@ -1,0 +1,30 @@
+//! Which parts of a report go out together.
+
+use super::payload::Kind;
+
+/// What goes out together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sort {
+    /// What every reading says.
+    State,
+    /// What full readings alone say.
+    Full,
+}
+
+impl Sort {
+    pub(super) const ALL: [Self; 2] = [Self::State, Self::Full];
+
+    /// The table of a bank in `series` is the stack's own row and says nothing of its modules.
+    pub(super) fn of(kind: Kind, series: bool) -> Self {
+        match kind {
+            Kind::Bank => Self::State,
+            Kind::Battery(_) if !series => Self::State,
+            Kind::Battery(_)
+            | Kind::Service
+            | Kind::BankCells
+            | Kind::Detail(_)
+            | Kind::Cells(_)
+            | Kind::Document => Self::Full,
+        }
+    }
+}
