@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use bankwatch::settings::MqttSettings;
 use broker::{Broker, Setup, settings};
 use certificates::{Authority, Papers};
-use mqtt_house::{INTERVAL, bank, flows, is_kept, service};
+use mqtt_house::{INTERVAL, KEPT, bank, flows, is_kept, kept_at, service};
 use proxy::Proxy;
 use service::{LONG, Service};
 use sweeps::{Sweeps, sweeps};
@@ -117,6 +117,32 @@ async fn a_connection_cut_in_the_middle_of_a_word_is_made_again() {
     }
     recovers("cut", &mut service, &settings, Instant::now(), meanwhile).await;
     service.wait_for_line(&["output back"]);
+}
+
+#[tokio::test]
+async fn a_path_that_breaks_before_all_is_announced_brings_the_rest_with_the_next_connections() {
+    let Some(broker) = Broker::start() else { return };
+    let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
+    // Less than the announcements, so that beginning with the first each time would never end.
+    const BYTES: usize = 20_000;
+    proxy.cut_after(BYTES);
+    let _service = service(&bank, &proxy.url(), "");
+    let (begun, mut cuts, wanted) =
+        (Instant::now(), 0, KEPT.iter().filter(|topic| topic.ends_with("/config")));
+    let wanted: Vec<&str> = wanted.copied().collect();
+    loop {
+        if proxy.cuts() > cuts {
+            cuts = proxy.cuts();
+            proxy.cut_after(BYTES);
+        }
+        let found = kept_at(&settings, "homeassistant/#").await;
+        if wanted.iter().all(|topic| found.contains_key(*topic)) {
+            let bytes: usize = found.values().map(String::len).sum();
+            assert!(cuts > 0 && bytes > BYTES, "{bytes} bytes of announcements, {cuts} cuts");
+            break;
+        }
+        assert!(begun.elapsed() < LONG, "{:?} after {cuts} cuts", found.keys());
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ mod proxy;
 mod service;
 #[path = "support/sweeps.rs"]
 mod sweeps;
+#[path = "support/until.rs"]
+mod until;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -23,6 +25,7 @@ use mqtt_house::{bank, is_kept, kept_at};
 use proxy::Proxy;
 use service::{LONG, Service};
 use sweeps::sweeps;
+use until::until;
 
 /// Waits until the broker keeps these, and gives all that it keeps.
 async fn until_kept(settings: &MqttSettings, wanted: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -105,4 +108,23 @@ async fn two_services_at_one_broker_do_not_take_each_other_for_themselves() {
     );
     assert!(kept.contains_key("homeassistant/device/bank_shed_bank/config"));
     assert_eq!(log.iter().filter(|line| line.contains(" output ")).count(), 1, "{log:#?}");
+}
+
+#[tokio::test]
+async fn two_services_with_one_client_id_are_named_and_fill_no_log() {
+    let Some(broker) = Broker::start() else { return };
+    let (proxy, bank, shed) = (Proxy::before(broker.port()), bank(), bank());
+    let text = |url: &str, base: &str| {
+        format!(
+            "interval = \"300ms\"\nsummary_interval = \"0s\"\n[mqtt]\nenabled = true\nurl = {url:?}\n\
+             publish_interval = \"0s\"\nclient_id = \"same\"\nbase_topic = {base:?}"
+        )
+    };
+    let house = Service::start(&bank.link(), &text(&proxy.url(), "bankwatch"));
+    house.wait_for_line(&["output up"]);
+    let _yard = Service::start_named("shed", &shed.link(), &text(&broker.url(), "yard"));
+    house.wait_for_line(&["output away", "session taken over", "another client uses the id \\\"same\\\""]);
+    until(LONG, || proxy.opened() >= 6).await;
+    let told: Vec<String> = house.log().into_iter().filter(|line| line.contains(" output ")).collect();
+    assert!(told.len() <= 5 && !told[told.len() - 1].contains("output back"), "{told:#?}");
 }

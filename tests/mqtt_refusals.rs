@@ -5,11 +5,12 @@
 use std::net::TcpStream;
 use std::time::Duration;
 
+use bankwatch::mqtt::kept::kept;
 use bankwatch::mqtt::message::Message;
 use bankwatch::mqtt::refusal::RefusalKind as Kind;
 use broker::{Broker, Setup, free_port, settings};
 use listener::Listener;
-use mqtt::{BRIEF, LONG, back, connected, lost, patient, refused};
+use mqtt::{BRIEF, LONG, back, connected, lost, patient, refused, session};
 use mqtt_scripted::{Scripted, WELCOME};
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 use tokio::time::timeout;
@@ -247,11 +248,84 @@ async fn a_topic_that_is_not_ours_costs_the_others_nothing() {
     for version in VERSIONS {
         let session = connected(&broker.settings(version)).await;
         let said = ["ours/a", "theirs", "ours/b"].map(|topic| Message::fleeting(topic, ""));
-        assert_eq!(session.publish(said.into()).await.unwrap(), []);
+        let denied: Vec<String> =
+            session.publish(said.to_vec()).await.unwrap().iter().map(ToString::to_string).collect();
+        // Before MQTT 5 nothing tells.
+        let expected = "the broker does not take messages to \"theirs\": its access list must allow it";
+        assert_eq!(denied, if version.contains('5') { vec![expected] } else { vec![] }, "{version}");
+        assert_eq!(session.publish(said.into()).await.unwrap(), [], "asked once a connection");
         assert!(session.is_connected());
-        let heard = listener.hears(2).await;
-        assert_eq!([&*heard[0].topic, &*heard[1].topic], ["ours/a", "ours/b"]);
+        let heard: Vec<String> = listener.hears(4).await.into_iter().map(|heard| heard.topic).collect();
+        assert_eq!(heard, ["ours/a", "ours/b", "ours/a", "ours/b"]);
     }
+}
+
+#[tokio::test]
+async fn a_message_beyond_a_limit_that_the_broker_does_not_name_is_found_and_left_out() {
+    let Some(broker) = Setup::default().settings("max_packet_size 3000").start() else { return };
+    let mut listener = Listener::at(&broker.settings(""), "#").await;
+    let mut session = session(&broker.settings("version = \"3.1.1\""));
+    let said = || {
+        [("a", 10), ("b", 5_000), ("c", 10)].map(|(topic, bytes)| Message::fleeting(topic, vec![b'x'; bytes]))
+    };
+    let mut told = Vec::new();
+    let refused = loop {
+        session.connect().await.unwrap();
+        match session.publish(said().into()).await {
+            Ok(refused) => break refused,
+            Err(refusal) => told.push(refusal.to_string()),
+        }
+        assert!(told.len() < 6, "{told:#?}");
+    };
+    assert_eq!(told.len(), 4, "{told:#?}");
+    assert!(told[1].contains("probably larger than the broker's limit"), "{told:#?}");
+    let [refusal] = &refused[..] else { panic!("{refused:?}") };
+    assert!(refusal.to_string().contains("\"b\" of 5011 bytes"), "{refusal}");
+    assert!(refusal.to_string().contains("left out until the next start"), "{refusal}");
+    listener.until(|heard| heard.last().is_some_and(|last| last.topic == "c")).await;
+    assert_eq!(session.publish(said().into()).await.unwrap().len(), 1);
+    assert!(session.is_connected());
+}
+
+#[tokio::test]
+async fn a_broker_that_keeps_without_end_is_named_and_spoken_to_all_the_same() {
+    let Some(broker) = Setup::default().settings("max_queued_messages 0").start() else { return };
+    let mut session = connected(&broker.settings("")).await;
+    let hostile = (0..16_400).map(|n| Message::retained(format!("found/{n}"), "x")).collect();
+    session.publish(hostile).await.unwrap();
+    let filters = ["found/+".to_owned(), "other/#".to_owned()];
+    let refusal = timeout(LONG, kept(&mut session, &filters, "echo")).await.unwrap().unwrap_err();
+    assert_eq!(refusal.kind, Kind::Flooded, "{refusal}");
+    assert!(refusal.to_string().contains("more than 16384 messages"), "{refusal}");
+    assert!(session.is_connected());
+    session.publish(vec![Message::fleeting("a", "")]).await.unwrap();
+    assert_eq!(kept(&mut session, &filters[1..], "echo").await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn who_is_taken_over_while_publishing_is_told_so() {
+    let Some(broker) = Broker::start() else { return };
+    let settings = broker.settings("client_id = \"cellar\"");
+    let (mut first, mut second) = (session(&settings), session(&settings));
+    // Not every broker says so: then it shows in how short connections are.
+    for _ in 0..4 {
+        first.connect().await.unwrap();
+        let publish = async {
+            loop {
+                if let Err(refusal) = first.publish(vec![Message::fleeting("a", "x")]).await {
+                    return refusal;
+                }
+            }
+        };
+        let (refusal, connected) = tokio::join!(publish, second.connect());
+        connected.unwrap();
+        if refusal.kind == Kind::TakenOver {
+            assert!(refusal.to_string().starts_with("session taken over"), "{refusal}");
+            assert!(refusal.to_string().contains("another client uses the id \"cellar\""), "{refusal}");
+            return;
+        }
+    }
+    panic!("nobody is suspected");
 }
 
 #[tokio::test]

@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
 
+use std::time::Duration;
+
 use bankwatch::mqtt::message::Message;
 use bankwatch::mqtt::refusal::RefusalKind;
+use bankwatch::mqtt::session::Patience;
 use broker::{Broker, settings};
 use listener::Listener;
 use mqtt::{BRIEF, LONG, back, connected, lost, patient};
@@ -59,6 +62,22 @@ async fn connections_cut_anywhere_in_many_messages_do_no_harm() {
     session.publish(many()).await.unwrap();
 }
 
+/// Each topic is of another shape, so that each message is acknowledged, and goes alone.
+#[tokio::test]
+async fn connections_cut_in_acknowledged_messages_do_no_harm() {
+    let Some(broker) = Broker::start() else { return };
+    let proxy = Proxy::before(broker.port());
+    let mut session = connected(&settings(&proxy.url(), "")).await;
+    let shapes = || (0..20).map(|n| Message::fleeting(format!("shape/{n}/x"), vec![b'x'; 500])).collect();
+    for round in 1..=200 {
+        proxy.cut_after(round * 997 % 12_000);
+        timeout(LONG, session.publish(shapes())).await.unwrap().err();
+        proxy.cut();
+        back(&mut session).await;
+    }
+    session.publish(shapes()).await.unwrap();
+}
+
 /// So that it takes each message in one part.
 #[tokio::test]
 async fn no_more_is_under_way_than_the_systems_buffer_takes_at_once() {
@@ -67,11 +86,26 @@ async fn no_more_is_under_way_than_the_systems_buffer_takes_at_once() {
     let mut listener = Listener::at(&broker.settings(""), "old/#").await;
     let mut session = patient(&settings(&proxy.url(), ""), BRIEF);
     session.connect().await.unwrap();
+    // So it is known to be a quick one.
+    session.publish(vec![Message::fleeting("first", vec![b'x'; 60_000])]).await.unwrap();
     proxy.hold(Way::Back);
     let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
     assert_eq!(refusal.kind, RefusalKind::Silent, "{refusal}");
     let topics: Vec<&str> = listener.so_far().await.iter().map(|heard| heard.topic.as_str()).collect();
     assert_eq!(topics, ["old/0"]);
+}
+
+#[tokio::test]
+async fn a_slow_path_is_given_the_time_that_it_takes() {
+    let Some(broker) = Broker::start() else { return };
+    let proxy = Proxy::before(broker.port());
+    let patience = Patience { token: Duration::from_millis(200), ..BRIEF };
+    let mut session = patient(&settings(&proxy.url(), ""), patience);
+    session.connect().await.unwrap();
+    proxy.slow_down(120_000);
+    // Half a second each.
+    session.publish(many()[..2].to_vec()).await.unwrap();
+    assert_eq!(proxy.opened(), 1);
 }
 
 #[tokio::test]
@@ -81,6 +115,7 @@ async fn what_was_not_sent_before_the_connection_broke_is_not_sent_after() {
     let mut listener = Listener::at(&broker.settings(""), "#").await;
     let mut session = patient(&settings(&proxy.url(), ""), BRIEF);
     session.connect().await.unwrap();
+    session.publish(vec![Message::fleeting("first", vec![b'x'; 60_000])]).await.unwrap();
     proxy.hold(Way::Out);
     let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
     assert_eq!(refusal.kind, RefusalKind::Silent, "{refusal}");

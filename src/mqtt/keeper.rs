@@ -21,6 +21,7 @@ use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, sleep_until};
 
+use super::backlog::Backlog;
 use super::backoff::Backoff;
 use super::herald::Herald;
 use super::kept::kept;
@@ -38,6 +39,17 @@ const BIRTH_JITTER: Duration = Duration::from_secs(2);
 
 /// Its name among the outputs.
 const OUTPUT: &str = "mqtt";
+
+/// Announcements go for so long before state has its turn.
+const ANNOUNCING: Duration = Duration::from_secs(1);
+
+/// After messages were lost in a flood, Home Assistant's birth may have been among them: all is announced again, this
+/// much later and no more often.
+const FLOOD_PAUSE: Duration = Duration::from_secs(60);
+
+/// Two services with one client id take the connection from one another, over and over. It is back once it has lasted
+/// for so long.
+const UNDISPUTED: Duration = Duration::from_secs(10);
 
 /// Refused messages that are told one by one.
 const MOST_REFUSED: usize = 20;
@@ -64,6 +76,7 @@ pub struct Keeper {
     log: Logger,
     trouble: Trouble,
     backoff: Backoff,
+    backlog: Backlog,
     /// Messages that the broker does not take, as told.
     refused: BTreeSet<String>,
 }
@@ -88,8 +101,18 @@ impl Keeper {
         target: String,
         log: Logger,
     ) -> Self {
-        let (trouble, backoff) = (Trouble::new(), Backoff::default());
-        Self { session, herald, topics, inbox, target, log, trouble, backoff, refused: BTreeSet::new() }
+        Self {
+            session,
+            herald,
+            topics,
+            inbox,
+            target,
+            log,
+            trouble: Trouble::new(),
+            backoff: Backoff::default(),
+            backlog: Backlog::default(),
+            refused: BTreeSet::new(),
+        }
     }
 
     /// Runs until asked to stop, then says goodbye and answers.
@@ -132,15 +155,25 @@ impl Keeper {
 
     async fn converse(&mut self) -> Result<Infallible, Refusal> {
         self.greet().await?;
-        self.tell_back();
+        let back = Instant::now();
+        let mut back = Some(if self.session.is_disputed() { back + UNDISPUTED } else { back });
         let mut birth = None;
         loop {
             let now = Instant::now();
+            if back.take_if(|back| *back <= now).is_some() {
+                self.tell_back();
+            }
             if birth.take_if(|birth| *birth <= now).is_some() {
                 self.herald.born(now);
             }
+            let dropped = self.session.take_dropped();
+            if dropped > 0 {
+                self.tell_refused(&Refusal::flooded());
+                birth = birth.or(Some(now + FLOOD_PAUSE));
+            }
             self.speak(now).await?;
-            let next = self.herald.wake_at(now).into_iter().chain(birth).min();
+            let announcing = (!self.backlog.is_empty()).then_some(now);
+            let next = self.herald.wake_at(now).into_iter().chain(birth).chain(back).chain(announcing).min();
             tokio::select! {
                 incoming = self.session.next() => match incoming {
                     Incoming::Message { topic, payload, .. } => {
@@ -164,6 +197,7 @@ impl Keeper {
     /// nothing of before is taken for fresh.
     async fn greet(&mut self) -> Result<(), Refusal> {
         let now = Instant::now();
+        self.backlog.restart();
         let certain = self.herald.connected(now);
         self.publish(certain).await?;
         // A broker that lets us not listen is spoken to all the same.
@@ -195,16 +229,31 @@ impl Keeper {
         }
     }
 
-    /// Says what is due.
+    /// Sends what is due: announcements first, as far as they go in a moment, then what is urgent.
     async fn speak(&mut self, now: Instant) -> Result<(), Refusal> {
         let round = self.herald.due(now);
+        let (announced, urgent): (Vec<_>, Vec<_>) =
+            round.messages.into_iter().partition(|message| self.topics.is_discovery(&message.topic));
+        self.backlog.add(announced, round.moved);
+        self.announce(now).await?;
         let unsaid = self.inbox.events.clone();
         let events = unsaid.take();
         let of_events = events.events().iter().map(|event| payload::event(&self.topics, event));
-        self.publish(round.messages.into_iter().chain(of_events).collect()).await?;
+        self.publish(urgent.into_iter().chain(of_events).collect()).await?;
         events.said();
-        for (bank, entities) in round.moved {
-            info!(self.log, "entities taken over"; "bank" => &*bank, "entities" => entities, "from" => "pytes_serial");
+        Ok(())
+    }
+
+    async fn announce(&mut self, begun: Instant) -> Result<(), Refusal> {
+        while !self.backlog.is_empty() && begun.elapsed() < ANNOUNCING {
+            let slice = self.backlog.slice();
+            self.publish(slice.clone()).await?;
+            for (bank, entities) in self.backlog.sent(&slice) {
+                info!(self.log, "entities taken over"; "bank" => &*bank, "entities" => entities, "from" => "pytes_serial");
+            }
+            if self.backlog.is_empty() && begun.elapsed() >= ANNOUNCING {
+                self.herald.announced(Instant::now());
+            }
         }
         Ok(())
     }
@@ -221,7 +270,7 @@ impl Keeper {
     fn tolerated<T>(&mut self, outcome: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
         match outcome {
             Ok(done) => Ok(Some(done)),
-            Err(refusal) if refusal.kind == RefusalKind::NotAllowed => {
+            Err(refusal) if matches!(refusal.kind, RefusalKind::NotAllowed | RefusalKind::Flooded) => {
                 self.tell_refused(&refusal);
                 Ok(None)
             }

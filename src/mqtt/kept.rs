@@ -15,6 +15,10 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// How long the broker may take to hand all of it out.
 const WHOLE: Duration = Duration::from_secs(60);
 
+/// What is taken of it: far more than the predecessor left of the largest banks.
+const MOST: usize = 16_384;
+const MOST_BYTES: usize = 32 * 1024 * 1024;
+
 /// Asks for everything that is kept under `filters`. What is kept comes before what is said after the asking, so a
 /// word of our own at `echo` marks the end; a broker that does not carry it is listened to until it is silent.
 ///
@@ -24,13 +28,17 @@ pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Resu
     let filters: Vec<String> = filters.iter().cloned().chain([echo.to_owned()]).collect();
     session.subscribe(&filters).await?;
     session.publish(vec![Message::fleeting(echo, "?")]).await?;
-    let mut found = Vec::new();
+    let (mut found, mut bytes) = (Vec::new(), 0);
     let listening = async {
         let mut until = Instant::now() + SILENCE;
         while let Ok(incoming) = timeout_at(until, session.next()).await {
             match incoming {
                 Incoming::Message { topic, .. } if topic == echo => break,
                 Incoming::Message { topic, payload, retained: true } => {
+                    bytes += topic.len() + payload.len();
+                    if found.len() == MOST || bytes > MOST_BYTES {
+                        return Ok(false);
+                    }
                     found.push(Message::retained(topic, payload));
                     until = Instant::now() + SILENCE;
                 }
@@ -38,15 +46,18 @@ pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Resu
                 Incoming::Lost(refusal) => return Err(refusal),
             }
         }
-        Ok(())
+        Ok(true)
     };
-    // Half of it would be worse than nothing: who takes over from the predecessor must know all of it.
-    let endless = || {
-        let (filters, whole) = (filters.join(", "), format_duration(WHOLE));
-        let sentence = format!("the broker came to no end within {whole} with what it keeps under {filters}");
-        Err(Refusal::new(RefusalKind::Lost, sentence))
-    };
-    timeout(WHOLE, listening).await.unwrap_or_else(|_| endless())?;
+    let is_whole = timeout(WHOLE, listening).await.unwrap_or(Ok(false))? && session.take_dropped() == 0;
     session.unsubscribe(&filters).await?;
+    // Half of it would be worse than nothing: who takes over from the predecessor must know all of it.
+    if !is_whole {
+        let (filters, whole) = (filters.join(", "), format_duration(WHOLE));
+        let sentence = format!(
+            "the broker keeps more than {MOST} messages under {filters}, or hands them out for longer than {whole}: \
+             nothing there is taken over; delete what does not belong there"
+        );
+        return Err(Refusal::new(RefusalKind::Flooded, sentence));
+    }
     Ok(found)
 }

@@ -11,6 +11,7 @@
 //! - With its last client it ends its threads, which takes a second or more. So one is kept aside: [`ready`].
 
 use std::mem::{self, ManuallyDrop};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -22,8 +23,9 @@ use paho_mqtt::{
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-/// Messages that may wait to be taken; more end the connection.
+/// Messages that may wait to be taken, and their bytes. More are dropped: a broker may keep any number of them.
 const INBOX: usize = 16_384;
+const INBOX_BYTES: usize = 32 * 1024 * 1024;
 
 /// Longer than the library ever needs to give up a connection that was not made: the resolver's patience and
 /// its own, twice over.
@@ -38,8 +40,29 @@ pub(super) enum Ending {
     Told(ReasonCode),
     /// An acknowledgement did not come in time.
     Silent,
-    /// More messages came than anybody took.
-    Flooded,
+}
+
+/// What waits to be taken, beyond the messages themselves.
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: AtomicUsize,
+    dropped: AtomicUsize,
+}
+
+impl Waiting {
+    /// Lays a message into the inbox, if there is room.
+    fn add(&self, inbox: &mpsc::Sender<Message>, message: Message) {
+        let bytes = weight(&message);
+        let is_full = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > INBOX_BYTES;
+        if is_full || inbox.try_send(message).is_err() {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn weight(message: &Message) -> usize {
+    message.topic().len() + message.payload().len()
 }
 
 /// A client of the library, freed in its turn by whoever lets go of it last.
@@ -72,6 +95,7 @@ pub(super) struct Line {
     /// While it is being made.
     opening: Option<ConnectToken>,
     inbox: mpsc::Receiver<Message>,
+    waiting: Arc<Waiting>,
     ended: Arc<watch::Sender<Option<Ending>>>,
     /// The largest packet that the broker takes, in bytes, where it said so.
     largest: Option<usize>,
@@ -90,11 +114,10 @@ impl Line {
         let client = client.create_client()?;
         let (letters, inbox) = mpsc::channel(INBOX);
         let ended = Arc::new(watch::Sender::new(None));
-        let over = Arc::clone(&ended);
+        let waiting = Arc::new(Waiting::default());
+        let room = Arc::clone(&waiting);
         client.set_message_callback(move |_, message| {
-            if message.is_some_and(|message| letters.try_send(message).is_err()) {
-                end_with(&over, Ending::Flooded);
-            }
+            message.into_iter().for_each(|message| room.add(&letters, message));
         });
         let over = Arc::clone(&ended);
         client.set_disconnected_callback(move |_, _, code| end_with(&over, Ending::Told(code)));
@@ -103,7 +126,14 @@ impl Line {
         let turn = turn();
         let opening = Some(client.connect(options));
         drop(turn);
-        Ok(Self { client: Some(Arc::new(Client(Some(client)))), opening, inbox, ended, largest: None })
+        Ok(Self {
+            client: Some(Arc::new(Client(Some(client)))),
+            opening,
+            inbox,
+            waiting,
+            ended,
+            largest: None,
+        })
     }
 
     /// Whether it is still being made.
@@ -157,6 +187,18 @@ impl Line {
         }
     }
 
+    /// How many messages found no room since this was asked last.
+    pub(super) fn take_dropped(&self) -> usize {
+        self.waiting.dropped.swap(0, Ordering::Relaxed)
+    }
+
+    /// Waits until it has ended, no longer than that.
+    pub(super) async fn ends_within(&self, within: Duration) {
+        let mut over = self.ended.subscribe();
+        // It is looked at again by whoever waited.
+        drop(timeout(within, over.wait_for(Option::is_some)).await);
+    }
+
     /// Takes note that it has ended, if that is not known yet.
     pub(super) fn end(&self, why: Ending) {
         end_with(&self.ended, why);
@@ -172,7 +214,10 @@ impl Line {
         let mut over = self.ended.subscribe();
         tokio::select! {
             biased;
-            Some(message) = self.inbox.recv() => Ok(message),
+            Some(message) = self.inbox.recv() => {
+                self.waiting.bytes.fetch_sub(weight(&message), Ordering::Relaxed);
+                Ok(message)
+            }
             _ = over.wait_for(Option::is_some) => Err(self.ending()),
         }
     }

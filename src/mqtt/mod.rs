@@ -11,6 +11,7 @@
 //! failed, `diagnosis` and `handshake` (why).
 
 mod alarm;
+mod backlog;
 pub mod backoff;
 pub mod client_id;
 mod diagnosis;
@@ -27,6 +28,7 @@ mod line;
 pub mod message;
 pub mod migration;
 pub mod naming;
+mod outgoing;
 mod pace;
 pub mod payload;
 pub mod presence;

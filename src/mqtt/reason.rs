@@ -15,6 +15,8 @@ pub(super) enum Doing<'a> {
     Connecting,
     /// Subscribing with a filter.
     Subscribing(&'a str),
+    /// Publishing to a topic.
+    Publishing(&'a str),
     /// Nothing; the broker ended the connection.
     Nothing,
 }
@@ -131,6 +133,7 @@ impl Doing<'_> {
         match self {
             Self::Connecting => "does not let us in".to_owned(),
             Self::Subscribing(filter) => format!("does not take the subscription to {filter:?}"),
+            Self::Publishing(topic) => format!("does not take messages to {topic:?}"),
             Self::Nothing => "ended the connection because of what we sent".to_owned(),
         }
     }

@@ -64,6 +64,8 @@ pub enum RefusalKind {
     Unavailable,
     /// Another client with the same id has taken over.
     TakenOver,
+    /// The broker hands out more messages than are taken.
+    Flooded,
     /// The connection ended.
     Lost,
     /// There is no connection.
@@ -85,9 +87,16 @@ impl Refusal {
         Self::new(RefusalKind::NotConnected, "there is no connection to the broker")
     }
 
+    /// Messages were dropped, since more came than could be taken.
+    pub(super) fn flooded() -> Self {
+        let sentence =
+            "the broker sends more messages than are taken, and some were dropped: see who publishes so many";
+        Self::new(RefusalKind::Flooded, sentence)
+    }
+
     /// No acknowledgement came in time.
     pub(super) fn silent(settings: &MqttSettings, within: Duration) -> Self {
-        let (url, within) = (&settings.url, format_duration(within));
+        let (url, within) = (&settings.url, format_duration(Duration::from_secs(within.as_secs().max(1))));
         let sentence =
             format!("the broker at {url} did not answer within {within}: it hangs, or the network does");
         Self::new(RefusalKind::Silent, sentence)
@@ -105,8 +114,8 @@ impl Refusal {
         }
         let id = client_id(settings);
         let sentence = format!(
-            "the broker closes each connection soon after it was made: perhaps another client uses the id \
-             {id:?} (give this one its own, [mqtt] client_id); the broker's log says why"
+            "session taken over, most likely: the broker closes each connection soon after it was made, as it does \
+             where another client uses the id {id:?}; give this one its own, [mqtt] client_id, or see the broker's log"
         );
         Self::new(RefusalKind::TakenOver, sentence)
     }

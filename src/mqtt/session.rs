@@ -13,12 +13,12 @@
 //! Length: the library's calls stand together, each with its deadline and its refusal.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use paho_mqtt::{
     AsyncClient, ConnectOptions, ConnectOptionsBuilder, CreateOptionsBuilder, Error, MessageBuilder,
-    MqttVersion as Version, PersistenceType, Properties, PropertyCode, QoS,
+    MqttVersion as Version, PersistenceType, Properties, PropertyCode, QoS, ReasonCode,
 };
 use secrecy::ExposeSecret;
 
@@ -29,32 +29,28 @@ use super::client_id::client_id;
 use super::diagnosis;
 use super::line::{Ending, Line};
 use super::message::Message;
+use super::outgoing::{Outgoing, Trip};
 use super::reason::{self, Doing};
 use super::refusal::{Refusal, RefusalKind};
 use super::tls;
 
-/// Messages sent before the broker is asked whether it has them.
-const IN_FLIGHT: usize = 32;
-
-/// Bytes sent before the broker is asked that, but for a message that alone is larger. What the system's buffer of a
-/// connection takes at once is more (72 kB were seen to go, with the packets of an Ethernet), and it must: of a message that it takes in two
-/// parts, the second of which can't be written, the library tells by a structure that it has not filled
-/// (paho.mqtt.c 1.3.16, `MQTTAsync_writeComplete`), which ends the process.
-const BYTES_IN_FLIGHT: usize = 64_000;
-
 /// A filter that nobody subscribes with: taking it back is a question that costs the broker nothing and that it answers
 /// once it has what was sent before. Acknowledging each message would do that too, but what is to be acknowledged and
-/// can't be written, the library frees twice (paho.mqtt.c 1.3.16), which ends the process.
+/// can't be written, the library frees twice (paho.mqtt.c 1.3.16), which ends the process. So only a few are, each with
+/// nothing else under way, right after the broker has answered.
 const BARRIER: &str = "-";
 
 /// What we take from the broker, in bytes: retained discovery is below 64 kB a message.
 const LARGEST_TAKEN: u32 = 256 * 1024;
 
-/// Around topic and payload in a packet: header, lengths, packet identifier, no properties.
-const AROUND: usize = 10;
-
 /// Threads that may be stuck in calls of the library.
 const STUCK: usize = 3;
+
+/// A broker's reason for the end of a connection may come so much later than the end itself.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// So many short connections in a row are no accident.
+const DISPUTED: u32 = 2;
 
 /// A connection shorter than this is one that ended right after it was made.
 const SHORT: Duration = Duration::from_secs(10);
@@ -107,6 +103,7 @@ pub struct Session {
     patience: Patience,
     worker: Worker,
     line: Option<Line>,
+    outgoing: Mutex<Outgoing>,
     since: Instant,
     /// Connections in a row that ended right after they were made.
     short_lives: u32,
@@ -129,6 +126,7 @@ impl Session {
             patience,
             worker: Worker::new("mqtt", STUCK),
             line: None,
+            outgoing: Mutex::new(Outgoing::new(settings.version == MqttVersion::V5)),
             since: Instant::now(),
             short_lives: 0,
         })
@@ -163,6 +161,7 @@ impl Session {
         let Some(line) = &mut self.line else { return Err(Refusal::not_connected()) };
         match line.opened(self.patience.connect).await {
             Some(Ok(())) => {
+                self.outgoing().connected();
                 self.since = Instant::now();
                 Ok(())
             }
@@ -177,38 +176,69 @@ impl Session {
         }
     }
 
-    /// Publishes in order. Gives the messages that are too large for the broker, which costs the others nothing. The
+    /// Publishes in order. Gives the messages that the broker does not take, which costs the others nothing. The
     /// broker has the rest when this returns: after each batch it is asked something, and answers in order.
     ///
     /// # Errors
     /// When there is no connection, or the broker does not answer in time.
     pub async fn publish(&self, messages: Vec<Message>) -> Result<Vec<Refusal>, Refusal> {
-        let line = self.line()?;
-        let (mut fitting, mut refused) = (Vec::new(), Vec::new());
-        for message in messages {
-            match line.largest().and_then(|largest| too_large(&message, largest)) {
-                Some(refusal) => refused.push(refusal),
-                None => fitting.push(message),
-            }
-        }
-        for batch in batches(fitting) {
-            let client = line.client();
-            let say = |client: &AsyncClient| {
-                // The library says of a message only that it was written, and of a failure the question says more.
-                for message in batch {
-                    drop(client.publish(for_library(message, QoS::AtMostOnce)));
+        let largest = self.line()?.largest();
+        let (trips, mut refused) = self.outgoing().trips(messages, largest);
+        for trip in trips {
+            let begun = Instant::now();
+            match self.send(&trip).await {
+                Ok(refusal) => {
+                    self.outgoing().taken(&trip, begun.elapsed());
+                    refused.extend(refusal);
                 }
-                client.unsubscribe(BARRIER)
-            };
-            let begin = move || client?.call(say);
-            let token = self.call(self.patience.token, begin).await?.ok_or_else(Refusal::not_connected)?;
-            match line.acknowledged(token, self.patience.token).await {
-                // Whatever the broker thinks of the question, it is an answer.
-                Ok(_) | Err(Some(Error::ReasonCode(..))) => {}
-                Err(error) => return Err(self.denied(line, error, Doing::Nothing)),
+                Err(refusal) => {
+                    let is_closed = self.line.as_ref().is_some_and(|line| {
+                        matches!(line.ending(), Ending::Closed | Ending::Told(ReasonCode::PacketTooLarge))
+                    });
+                    let is_lost = matches!(
+                        refusal.kind,
+                        RefusalKind::Lost | RefusalKind::TooLarge | RefusalKind::TakenOver
+                    );
+                    let found = if is_closed && is_lost { self.outgoing().lost(&trip) } else { None };
+                    return Err(found.unwrap_or(refusal));
+                }
             }
         }
         Ok(refused)
+    }
+
+    /// Sends what goes together and waits until the broker has it; answers whether it does not take it.
+    async fn send(&self, trip: &Trip) -> Result<Option<Refusal>, Refusal> {
+        let line = self.line()?;
+        let within = self.outgoing().deadline(trip, self.patience.token);
+        let (client, messages) = (line.client(), trip.messages.clone());
+        if trip.acknowledged {
+            let message = messages.into_iter().next().ok_or_else(Refusal::not_connected)?;
+            let topic = message.topic.clone();
+            let say = move || client?.call(|client| client.publish(for_library(message, QoS::AtLeastOnce)));
+            let token = self.call(self.patience.token, say).await?.ok_or_else(Refusal::not_connected)?;
+            return match line.acknowledged(token, within).await {
+                Ok(()) => Ok(None),
+                Err(Some(error @ Error::ReasonCode(..))) => {
+                    Ok(reason::said(&error, &self.settings, Doing::Publishing(&topic)))
+                }
+                Err(error) => Err(self.denied(line, error, Doing::Nothing, within).await),
+            };
+        }
+        let say = |client: &AsyncClient| {
+            // The library says of a message only that it was written, and of a failure the question says more.
+            for message in messages {
+                drop(client.publish(for_library(message, QoS::AtMostOnce)));
+            }
+            client.unsubscribe(BARRIER)
+        };
+        let begin = move || client?.call(say);
+        let token = self.call(self.patience.token, begin).await?.ok_or_else(Refusal::not_connected)?;
+        match line.acknowledged(token, within).await {
+            // Whatever the broker thinks of the question, it is an answer.
+            Ok(_) | Err(Some(Error::ReasonCode(..))) => Ok(None),
+            Err(error) => Err(self.denied(line, error, Doing::Nothing, within).await),
+        }
     }
 
     /// Subscribes in order, at least once.
@@ -222,7 +252,9 @@ impl Session {
             let begin = move || client?.call(|client| client.subscribe(asked, QoS::AtLeastOnce));
             let token = self.call(self.patience.token, begin).await?.ok_or_else(Refusal::not_connected)?;
             let answer = line.acknowledged(token, self.patience.token).await;
-            answer.map_err(|error| self.denied(line, error, Doing::Subscribing(filter)))?;
+            if let Err(error) = answer {
+                return Err(self.denied(line, error, Doing::Subscribing(filter), self.patience.token).await);
+            }
         }
         Ok(())
     }
@@ -236,8 +268,21 @@ impl Session {
         let (client, filters) = (line.client(), filters.to_vec());
         let begin = move || client?.call(|client| client.unsubscribe_many(&filters));
         let token = self.call(self.patience.token, begin).await?.ok_or_else(Refusal::not_connected)?;
-        let answer = line.acknowledged(token, self.patience.token).await;
-        answer.map(drop).map_err(|error| self.denied(line, error, Doing::Nothing))
+        match line.acknowledged(token, self.patience.token).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.denied(line, error, Doing::Nothing, self.patience.token).await),
+        }
+    }
+
+    /// How many messages came faster than they were taken since this was asked last, and are lost.
+    pub fn take_dropped(&self) -> usize {
+        self.line.as_ref().map_or(0, Line::take_dropped)
+    }
+
+    /// Whether the last connections ended right after they were made, as where another client takes them over.
+    #[must_use]
+    pub fn is_disputed(&self) -> bool {
+        self.short_lives >= DISPUTED
     }
 
     /// The name under which the broker knows us.
@@ -261,7 +306,7 @@ impl Session {
             Err(ending) => {
                 self.line = None;
                 self.note_end(ending);
-                Incoming::Lost(self.ended(ending))
+                Incoming::Lost(self.ended(ending, self.patience.token))
             }
         }
     }
@@ -278,13 +323,14 @@ impl Session {
     }
 
     fn note_end(&mut self, ending: Ending) {
-        let is_short = ending == Ending::Closed && self.since.elapsed() < SHORT;
+        let is_taken = matches!(ending, Ending::Closed | Ending::Told(ReasonCode::SessionTakenOver));
+        let is_short = is_taken && self.since.elapsed() < SHORT;
         self.short_lives = if is_short { self.short_lives.saturating_add(1) } else { 0 };
     }
 
     fn line(&self) -> Result<&Line, Refusal> {
         let line = self.line.as_ref().filter(|line| !line.is_opening()).ok_or_else(Refusal::not_connected)?;
-        if line.is_up() { Ok(line) } else { Err(self.ended(line.ending())) }
+        if line.is_up() { Ok(line) } else { Err(self.ended(line.ending(), self.patience.token)) }
     }
 
     /// Has the worker make a call that may block.
@@ -314,26 +360,28 @@ impl Session {
         found.unwrap_or_else(|refusal| refusal)
     }
 
-    /// Why there was no acknowledgement.
-    fn denied(&self, line: &Line, error: Option<Error>, doing: Doing<'_>) -> Refusal {
+    /// Why there was no acknowledgement `within` that time.
+    async fn denied(&self, line: &Line, error: Option<Error>, doing: Doing<'_>, within: Duration) -> Refusal {
         if let Some(refusal) = error.and_then(|error| reason::said(&error, &self.settings, doing)) {
             return refusal;
         }
-        // Else the library means that the connection is gone.
+        // Else the library means that the connection is gone; what the broker said of it may come a moment later.
+        line.ends_within(LAST_WORDS).await;
         line.end(Ending::Closed);
-        self.ended(line.ending())
+        self.ended(line.ending(), within)
     }
 
-    fn ended(&self, ending: Ending) -> Refusal {
+    fn ended(&self, ending: Ending, within: Duration) -> Refusal {
         match ending {
             Ending::Closed => Refusal::lost(&self.settings, self.short_lives),
             Ending::Told(code) => reason::meant(code, &self.settings, Doing::Nothing),
-            Ending::Silent => Refusal::silent(&self.settings, self.patience.token),
-            Ending::Flooded => Refusal::new(
-                RefusalKind::Lost,
-                "the broker sent messages faster than they could be taken; the connection begins anew",
-            ),
+            Ending::Silent => Refusal::silent(&self.settings, within),
         }
+    }
+
+    /// Nothing that can be left half done happens under this lock.
+    fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
+        self.outgoing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -349,39 +397,6 @@ fn stuck(settings: &MqttSettings, error: &WorkerError) -> Refusal {
     let sentence =
         format!("the MQTT library is stuck, most likely because no name server answers for {host}: {error}");
     Refusal::new(RefusalKind::Stuck, sentence)
-}
-
-fn size(message: &Message) -> usize {
-    message.topic.len() + message.payload.len() + AROUND
-}
-
-/// In order, what may be under way at once.
-fn batches(messages: Vec<Message>) -> Vec<Vec<Message>> {
-    let (mut batches, mut bytes) = (Vec::<Vec<Message>>::new(), 0);
-    for message in messages {
-        bytes += size(&message);
-        match batches.last_mut() {
-            Some(batch) if batch.len() < IN_FLIGHT && bytes <= BYTES_IN_FLIGHT => batch.push(message),
-            _ => {
-                bytes = size(&message);
-                batches.push(vec![message]);
-            }
-        }
-    }
-    batches
-}
-
-fn too_large(message: &Message, largest: usize) -> Option<Refusal> {
-    let bytes = size(message);
-    if bytes <= largest {
-        return None;
-    }
-    let sentence = format!(
-        "the message to {:?} is larger than the broker takes ({bytes} of {largest} bytes): raise its limit \
-         of the packet size",
-        message.topic
-    );
-    Some(Refusal::new(RefusalKind::TooLarge, sentence))
 }
 
 fn for_library(message: Message, qos: QoS) -> paho_mqtt::Message {

@@ -126,6 +126,14 @@ impl Topics {
         format!("{}/device/{object_id}/config", self.prefix)
     }
 
+    /// Whether something is announced there, in our topics or in the predecessor's.
+    #[must_use]
+    pub fn is_discovery(&self, topic: &str) -> bool {
+        topic
+            .strip_prefix(&self.prefix)
+            .is_some_and(|rest| rest.starts_with('/') && rest.ends_with("/config"))
+    }
+
     /// Where Home Assistant says that it has started.
     #[must_use]
     pub fn birth(&self) -> String {

@@ -6,6 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// In front of a server on this machine.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ struct Inner {
     cuts: AtomicUsize,
     /// The way that is held.
     held: (Mutex<Option<Way>>, Condvar),
+    /// Bytes a second that pass to the server; 0: all at once.
+    rate: AtomicUsize,
     inside: Mutex<Vec<TcpStream>>,
     is_shut: AtomicBool,
 }
@@ -47,6 +50,7 @@ impl Proxy {
             behind: Mutex::new(None),
             cuts: AtomicUsize::new(0),
             held: (Mutex::new(None), Condvar::new()),
+            rate: AtomicUsize::new(0),
             inside: Mutex::new(Vec::new()),
             is_shut: AtomicBool::new(false),
         }));
@@ -106,6 +110,11 @@ impl Proxy {
         self.0.held.1.notify_all();
     }
 
+    /// Lets no more than so many bytes a second pass to the server.
+    pub fn slow_down(&self, bytes_a_second: usize) {
+        self.0.rate.store(bytes_a_second, Ordering::SeqCst);
+    }
+
     /// Whoever comes now is turned away at once.
     pub fn shut(&self, is_shut: bool) {
         self.0.is_shut.store(is_shut, Ordering::SeqCst);
@@ -135,6 +144,11 @@ impl Proxy {
             let mut held = self.0.held.0.lock().unwrap();
             while *held == Some(way) {
                 held = self.0.held.1.wait(held).unwrap();
+            }
+            let rate = self.0.rate.load(Ordering::SeqCst);
+            if way == Way::Out && rate > 0 {
+                let takes = Duration::from_secs_f64(taken as f64 / rate as f64);
+                held = self.0.held.1.wait_timeout(held, takes).unwrap().0;
             }
             drop(held);
             let pass = self.passes(way, taken);

@@ -1,0 +1,131 @@
+//! Announcements that are still to be sent. They are large, so they go in slices with state in between, and a new
+//! connection goes on with what the broker was not sent before; the rest follows, as it may have forgotten it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use super::message::Message;
+
+/// Bytes of one slice, except for a message that alone is larger.
+const SLICE: usize = 16_000;
+
+/// Topics that are remembered as sent; a bank of 128 batteries has fewer.
+const MOST_SENT: usize = 4_096;
+
+/// What is to be announced, in order.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    waiting: VecDeque<Message>,
+    /// Banks whose entities come over from the predecessor with it, and how many.
+    moved: Vec<(Arc<str>, usize)>,
+    /// By topic: what the broker was sent last, on whichever connection.
+    sent: BTreeMap<String, u64>,
+}
+
+impl Backlog {
+    /// A new connection: all of it is to be announced again.
+    pub(super) fn restart(&mut self) {
+        self.waiting.clear();
+        self.moved.clear();
+    }
+
+    /// More is to be announced; what waits for the same topic gives way. The order of a migration is kept.
+    pub(super) fn add(&mut self, messages: Vec<Message>, moved: Vec<(Arc<str>, usize)>) {
+        if !moved.is_empty() {
+            self.waiting.retain(|old| messages.iter().all(|new| new.topic != old.topic));
+            self.waiting.extend(messages);
+            self.moved.extend(moved);
+            return;
+        }
+        let (known, new): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| self.sent.get(&message.topic) == Some(&hash(message)));
+        for message in new.into_iter().chain(known) {
+            match self.waiting.iter_mut().find(|old| old.topic == message.topic) {
+                Some(old) => *old = message,
+                None => self.waiting.push_back(message),
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// What goes next; it stays until it was [`sent`](Self::sent).
+    pub(super) fn slice(&self) -> Vec<Message> {
+        let mut bytes = 0;
+        let fits = |message: &&Message| {
+            let is_first = bytes == 0;
+            bytes += message.payload.len();
+            is_first || bytes <= SLICE
+        };
+        self.waiting.iter().take_while(fits).cloned().collect()
+    }
+
+    /// The broker has the slice, or does not take it; answers which banks came over with the last of it.
+    pub(super) fn sent(&mut self, slice: &[Message]) -> Vec<(Arc<str>, usize)> {
+        for message in self.waiting.drain(..slice.len().min(self.waiting.len())) {
+            if self.sent.len() < MOST_SENT || self.sent.contains_key(&message.topic) {
+                let hash = hash(&message);
+                self.sent.insert(message.topic, hash);
+            }
+        }
+        if self.waiting.is_empty() { std::mem::take(&mut self.moved) } else { Vec::new() }
+    }
+}
+
+fn hash(message: &Message) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    message.payload.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(topic: &str, bytes: usize) -> Message {
+        Message::retained(format!("{topic}/config"), vec![b'x'; bytes])
+    }
+
+    fn topics(messages: &[Message]) -> Vec<&str> {
+        messages.iter().map(|message| message.topic.trim_end_matches("/config")).collect()
+    }
+
+    #[test]
+    fn a_new_connection_goes_on_where_the_last_one_broke() {
+        let mut backlog = Backlog::default();
+        let all = || ["a", "b", "c", "d"].map(|topic| config(topic, 7_000)).to_vec();
+        backlog.add(all(), Vec::new());
+        let first = backlog.slice();
+        assert_eq!(topics(&first), ["a", "b"]);
+        backlog.sent(&first);
+        assert_eq!(topics(&backlog.slice()), ["c", "d"]);
+        backlog.restart();
+        backlog.add(all(), Vec::new());
+        let next = backlog.slice();
+        assert_eq!(topics(&next), ["c", "d"], "the broker has the others, unless it has forgotten them");
+        backlog.sent(&next);
+        assert_eq!(topics(&backlog.slice()), ["a", "b"]);
+        backlog.restart();
+        backlog.add([config("a", 1), config("b", 60_000), config("e", 9)].to_vec(), Vec::new());
+        assert_eq!(topics(&backlog.slice()), ["a"], "these are new");
+    }
+
+    #[test]
+    fn the_newest_of_a_topic_is_announced_and_a_migration_keeps_its_order() {
+        let mut backlog = Backlog::default();
+        backlog.add(vec![config("a", 1), config("b", 1)], Vec::new());
+        backlog.add(vec![config("a", 2)], Vec::new());
+        assert_eq!((topics(&backlog.slice()), backlog.slice()[0].payload.len()), (vec!["a", "b"], 2));
+        let bank: Arc<str> = Arc::from("pytes");
+        let over = vec![config("old", 1), config("a", 3), config("old", 0)];
+        backlog.add(over, vec![(bank.clone(), 1)]);
+        let slice = backlog.slice();
+        assert_eq!(topics(&slice), ["b", "old", "a", "old"]);
+        assert_eq!(backlog.sent(&slice[..2]), []);
+        assert_eq!(backlog.sent(&slice[2..]), [(bank, 1)]);
+        assert!(backlog.is_empty());
+    }
+}
