@@ -16,6 +16,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use asking::{PATIENCE, restless, sweep};
+use bankwatch::console::assemble::assemble;
+use bankwatch::console::transcript::Transcript;
+use bankwatch::events::catalogue::Catalogue;
+use bankwatch::events::tracker::Tracker;
+use bankwatch::model::event::{ANSWERS, EventLevel, LINK, PRESENCE};
+use bankwatch::model::report::BankReport;
 use bankwatch::simulator::{Damage, Dialect, Fault, Faults, Said, Simulation, Truth};
 use fastrand::Rng;
 use scripted::Scripted;
@@ -48,8 +54,33 @@ fn ask(dialect: Dialect, seed: u64, faults: Faults, sweeps: u64) -> Tally {
     tally
 }
 
-/// Asks a bank in whose answers, at this rate, one digit is another: the damage that no syntax betrays.
-fn ask_with_wrong_digits(dialect: Dialect, seed: u64, rate: f64, sweeps: u64) -> Tally {
+/// Does something to an answer whose echo ends before that byte; where it was done, if anything was.
+type Strike = fn(&mut Rng, &mut Vec<u8>, usize) -> Option<usize>;
+
+/// One digit becomes another: the damage that no syntax betrays.
+#[allow(clippy::ptr_arg, reason = "it is a Strike")]
+fn wrong_digit(rng: &mut Rng, heard: &mut Vec<u8>, echo: usize) -> Option<usize> {
+    let digits: Vec<usize> = (echo..heard.len()).filter(|at| heard[*at].is_ascii_digit()).collect();
+    let at = *rng.choice(&digits)?;
+    heard[at] = b'0' + (heard[at] - b'0' + rng.u8(1..10)) % 10;
+    Some(at)
+}
+
+/// One byte is lost, anywhere.
+fn lost_byte(rng: &mut Rng, heard: &mut Vec<u8>, _: usize) -> Option<usize> {
+    let at = rng.usize(..heard.len());
+    heard.remove(at);
+    Some(at)
+}
+
+/// Asks a bank to whose answers, at this rate, this is done.
+fn ask_struck(
+    dialect: Dialect,
+    seed: u64,
+    (strike, rate): (Strike, f64),
+    sweeps: u64,
+    mut look: impl FnMut(&Transcript),
+) -> Tally {
     let plan = Simulation::new(dialect).batteries(4).cells(16).seed(seed);
     let mut console = plan.console().expect("a console");
     let mut rng = Rng::with_seed(seed);
@@ -58,14 +89,9 @@ fn ask_with_wrong_digits(dialect: Dialect, seed: u64, rate: f64, sweeps: u64) ->
     let script = Scripted::start(move |line| {
         console.bank_mut().advance(Duration::from_millis(200));
         let (mut heard, said) = console.type_and_hear(format!("{line}\n").as_bytes());
-        let body = line.len() + 2..heard.len();
-        let digits: Vec<usize> = body.filter(|at| heard[*at].is_ascii_digit()).collect();
         // A page behind the pager belongs to an answer whose damage was told already.
-        let strike = rng.f64() < rate && !digits.is_empty() && !said.is_empty();
-        let struck = strike.then(|| digits[rng.usize(..digits.len())]);
-        if let Some(at) = struck {
-            heard[at] = b'0' + (heard[at] - b'0' + rng.u8(1..10)) % 10;
-        }
+        let strikes = rng.f64() < rate && !said.is_empty();
+        let struck = strikes.then(|| strike(&mut rng, &mut heard, line.len() + 2)).flatten();
         let mut truth = keep.lock().expect("no test panics while it reads the truth");
         for (command, values) in said {
             let damage = struck.map(|at| Damage { fault: Fault::Garble, at: vec![at] });
@@ -81,6 +107,7 @@ fn ask_with_wrong_digits(dialect: Dialect, seed: u64, rate: f64, sweeps: u64) ->
         restless(),
         || {},
         |transcript| {
+            look(&transcript);
             let upto = truth.lock().expect("the console does not panic").answers.len() as u64;
             waiting.push(Swept { transcript, after, upto, at: Instant::now() });
             after = upto;
@@ -140,9 +167,36 @@ fn late_noisy_and_slow_answers_are_nobody_elses() {
 
 #[test]
 fn a_wrong_digit_is_believed_only_within_its_tolerance() {
-    let all = ask_all(&EIGHT, |dialect, seed| ask_with_wrong_digits(dialect, seed, 0.1, 1000));
+    let all = ask_all(&EIGHT, |dialect, seed| ask_struck(dialect, seed, (wrong_digit, 0.1), 1000, |_| {}));
     assert!(all.complete * 100 >= all.sweeps * 99, "too few sweeps are complete\n{all}");
     assert!(all.violations.is_empty(), "{all}");
     // What nothing could be compared with, or what came third after two other damaged answers.
+    assert!(all.unguarded.len() as u64 * 500 <= all.struck["garble"], "{all}");
+}
+
+/// Asks a bank of which half of all answers lose a byte, and follows its events: it is sound, so none is true but what
+/// is missing.
+fn ask_with_lost_bytes(dialect: Dialect, seed: u64) -> Tally {
+    let catalogue = Catalogue::load(None).expect("the shipped catalogue").0;
+    let mut tracker = Tracker::new(Arc::from("bank"), Duration::MAX, Duration::ZERO);
+    let mut tally = ask_struck(dialect, seed, (lost_byte, 0.5), 40, |transcript| {
+        let report = BankReport::of_one(assemble(transcript));
+        for event in tracker.take(&report, &catalogue, Duration::ZERO) {
+            let own = [PRESENCE, ANSWERS, LINK].contains(&&*event.word);
+            assert!(own || event.level == EventLevel::Info, "{dialect}: {event:?}");
+        }
+    });
+    // A number that nothing could be compared with may be wrong; a word never is.
+    let words = tally.unguarded.extract_if(.., |what| what.contains("Text(") || what.contains("event"));
+    let words: Vec<String> = words.collect();
+    tally.violations.extend(words);
+    tally
+}
+
+#[test]
+fn with_half_of_all_answers_losing_a_byte_no_unknown_word_is_shown_and_no_event_is_false() {
+    let all = ask_all(&EIGHT, ask_with_lost_bytes);
+    assert!(all.violations.is_empty(), "{all}");
+    assert!(all.struck["garble"] * 3 > all.asked, "too few were struck\n{all}");
     assert!(all.unguarded.len() as u64 * 500 <= all.struck["garble"], "{all}");
 }

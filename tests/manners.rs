@@ -240,6 +240,173 @@ fn a_damaged_header_is_asked_again_and_hides_no_column() {
     }
 }
 
+/// The nth `needle` of a text becomes something else.
+fn nth_replaced(text: &str, needle: &str, nth: usize, by: &str) -> String {
+    let at = text.match_indices(needle).nth(nth).map(|(at, _)| at).expect("so many of them");
+    format!("{}{by}{}", &text[..at], &text[at + needle.len()..])
+}
+
+/// Sweeps of a console of two batteries, whose answers to one question from its `from`th on `change` changes, with
+/// how often that was asked before.
+fn changed(question: &'static str, from: usize, change: fn(usize, String) -> String) -> Vec<Transcript> {
+    let (mut console, mut asked) = (console(Dialect::Us2000c, 2), 0);
+    let script = Scripted::start(move |line| {
+        let (text, _) = ask(&mut console, line);
+        asked += usize::from(line == question);
+        let now = line == question && asked >= from;
+        bytes(&if now { change(asked - from, text) } else { text })
+    });
+    sweeps(&script.link(), 4)
+}
+
+#[test]
+fn a_word_that_nobody_knows_is_shown_where_every_answer_says_it_at_the_same_place() {
+    let all = changed("bat 1", 3, |_, text| nth_replaced(&text, "Normal", 4, "Tilted"));
+    let reading = assemble(all.last().expect("a sweep"));
+    let cells = reading.batteries[0].cells.as_ref().expect("cells");
+    let words: Vec<&str> =
+        cells.iter().filter_map(|cell| Some(cell.current_state.as_ref()?.as_str())).collect();
+    assert_eq!(words.iter().filter(|word| **word == "Tilted").count(), 1, "{words:?}");
+    assert_eq!(words.len(), 15);
+}
+
+#[test]
+fn a_word_that_no_second_answer_confirms_is_absent_and_the_rest_of_the_answer_is_there() {
+    // Each answer lost a letter of another word: three in every sweep.
+    let all = changed("bat 1", 3, |asked, text| nth_replaced(&text, "Normal", 3 * (asked % 5), "Norma"));
+    for transcript in &all[2..] {
+        let reading = assemble(transcript);
+        assert_eq!(reading.missing, []);
+        let cells = reading.batteries[0].cells.as_ref().expect("cells");
+        assert!(cells.iter().all(|cell| cell.voltage.is_some() && cell.base_state.is_some()));
+        let words: Vec<&str> =
+            cells.iter().filter_map(|cell| Some(cell.volt_state.as_ref()?.as_str())).collect();
+        assert_eq!(words, ["Normal"; 14]);
+    }
+}
+
+#[test]
+fn a_switch_is_on_or_off_and_half_of_on_is_neither() {
+    let all = changed("pwr 1", 3, |asked, text| {
+        let heater = text.find("Heater Status").expect("a heater") + 18;
+        let by = if asked % 2 == 0 { "N" } else { "Normal" };
+        format!("{}{by}{}", &text[..heater], &text[heater + 3..])
+    });
+    let heaters = all.iter().map(|transcript| assemble(transcript).batteries[0].measured.heater.clone());
+    let heaters: Vec<String> = heaters.flatten().map(|word| word.as_str().to_owned()).collect();
+    assert!(heaters.iter().all(|word| word == "OFF"), "{heaters:?}");
+}
+
+#[test]
+fn at_the_third_asking_a_damaged_line_lets_no_unconfirmed_word_or_event_in() {
+    // Each answer has another damaged line, and each says something of its own besides.
+    let all = changed("pwr 1", 3, |asked, text| {
+        let lines = ["Charge Times", "Total Coulomb", "Max Voltage"];
+        let damaged =
+            text.replacen(&format!("{:<16}: ", lines[asked % 3]), &format!("{:<16}: x", lines[asked % 3]), 1);
+        assert_ne!(damaged, text);
+        let said =
+            damaged.replacen("Volt Status     : Normal", &format!("Volt Status     : Norma{asked}"), 1);
+        assert_ne!(said, damaged);
+        let events = format!("Power Events    : {:#x}", 1 << (asked % 7));
+        let said = said.replacen("Power Events    : 0x", &format!("{events}\rx{asked} : 0x"), 1);
+        said.replacen("System Fault", &format!("System F{asked}"), 1)
+    });
+    for transcript in &all[2..] {
+        let reading = assemble(transcript);
+        let measured = &reading.batteries[0].measured;
+        assert!(measured.voltage.is_some());
+        assert_eq!(measured.volt_state.as_ref().map(|word| word.as_str()), Some("Normal"), "the table's");
+        assert_eq!(measured.power_events, None);
+        assert_eq!(measured.other_events, []);
+        let asked = transcript.exchanges.iter().find(|exchange| exchange.command.to_string() == "pwr 1");
+        assert_eq!(asked.map(|exchange| exchange.asked), Some(3));
+        assert!(asked.is_some_and(|exchange| exchange.outcome.is_ok()), "{asked:?}");
+    }
+}
+
+/// An echo in which one byte is lost or another; no digit becomes another digit, which would be another question.
+fn damaged_echo(rng: &mut Rng, line: &str) -> Vec<u8> {
+    let mut echo = line.as_bytes().to_vec();
+    let at = rng.usize(..echo.len());
+    if rng.bool() {
+        echo.remove(at);
+    } else {
+        echo[at] = *rng.choice(b"#~x\xfe\x80\x01").expect("there are some");
+    }
+    echo
+}
+
+#[test]
+fn with_three_in_ten_echoes_damaged_every_battery_and_identity_is_there() {
+    for dialect in [Dialect::Us2000c, Dialect::PytesV5] {
+        let (mut console, mut rng) = (console(dialect, 4), Rng::with_seed(3));
+        let damaged = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&damaged);
+        let script = Scripted::start(move |line| {
+            let answer = bytes(&ask(&mut console, line).0);
+            if line.is_empty() || rng.f64() >= 0.3 {
+                return answer;
+            }
+            count.fetch_add(1, Ordering::SeqCst);
+            [damaged_echo(&mut rng, line), answer[line.len()..].to_vec()].concat()
+        });
+        for (number, transcript) in (1..).zip(sweeps(&script.link(), 40)) {
+            let reading = assemble(&transcript);
+            let missing = reading.missing.iter().filter(|missing| !missing.command.starts_with("bat"));
+            assert_eq!(
+                missing.collect::<Vec<_>>(),
+                Vec::<&bankwatch::model::reading::Missing>::new(),
+                "{dialect}"
+            );
+            assert!(reading.batteries.iter().all(|battery| battery.measured.voltage.is_some()), "{dialect}");
+            let identified = |battery: &bankwatch::model::reading::BatteryReading| {
+                battery
+                    .facts
+                    .iter()
+                    .any(|(source, facts)| *source == FactSource::Info && facts.model.is_some())
+            };
+            assert!(number > 1 || reading.batteries.iter().all(identified), "{dialect}");
+        }
+        assert!(damaged.load(Ordering::SeqCst) > 50, "enough of them were damaged");
+    }
+}
+
+#[test]
+fn an_answer_to_somebody_else_never_counts_however_its_echo_is_damaged() {
+    let mut inner = console(Dialect::Us2000c, 4);
+    let mut of = |line: &str| ask(&mut inner, line).1;
+    let own: Vec<(i32, i32)> = (1..=4)
+        .map(|place| match (of(&format!("pwr {place}")), of(&format!("bat {place}"))) {
+            (Some(Values::Detail(detail)), Some(Values::Cells { cells, .. })) => {
+                (detail.voltage_mv, cells[0].voltage_mv)
+            }
+            other => panic!("battery {place} says {other:?}"),
+        })
+        .collect();
+    let mut rng = Rng::with_seed(5);
+    let script = Scripted::start(move |line| {
+        let place = line.split_once(' ').and_then(|(_, place)| place.parse::<u8>().ok());
+        let Some(place) = place.filter(|_| rng.f64() < 0.4) else {
+            return bytes(&ask(&mut inner, line).0);
+        };
+        // Somebody else asked, about another battery; ours was not heard at all.
+        let other = (place - 1 + rng.u8(1..4)) % 4 + 1;
+        let verb = *rng.choice(&["pwr", "bat", "info", "stat"]).expect("there are some");
+        let theirs = format!("{verb} {other}");
+        let answer = bytes(&ask(&mut inner, &theirs).0);
+        [damaged_echo(&mut rng, &theirs), answer[theirs.len()..].to_vec()].concat()
+    });
+    for transcript in sweeps(&script.link(), 40) {
+        for (battery, (voltage, cell)) in assemble(&transcript).batteries.iter().zip(&own) {
+            let found = battery.measured.voltage.map(|volts| volts.0);
+            assert!(found.is_none_or(|found| found == *voltage), "battery {}: {found:?}", battery.place);
+            let first = battery.cells.as_ref().and_then(|cells| cells[0].voltage).map(|volts| volts.0);
+            assert!(first.is_none_or(|first| first == *cell), "battery {}: {first:?}", battery.place);
+        }
+    }
+}
+
 /// A recording made of captures, and the commands it answers.
 fn recording(of: impl Fn(&Capture) -> bool) -> (Vec<u8>, Vec<Capture>) {
     let captures: Vec<Capture> = discover().filter(|capture| of(capture)).collect();

@@ -7,6 +7,7 @@ use crate::console::command::Command;
 use crate::console::prompt::Prompt;
 use crate::console::recorded;
 use crate::console::refusal::Refusal;
+use crate::console::words::WordSlot;
 
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +30,16 @@ pub struct Answer {
     lines: Vec<(usize, Range<usize>)>,
     /// The echo, where there was one.
     pub echo: Option<String>,
+    /// Whether the echo is only what damage left of the question: then the answer must name itself.
+    pub echo_damaged: bool,
     /// How it ended.
     pub verdict: Verdict,
     /// Whether the end mark `$$` was seen.
     pub ended: bool,
     /// The prompt behind it.
     pub prompt: Option<Prompt>,
+    /// Words in it that no second answer confirmed: they are not read.
+    pub unconfirmed: Vec<WordSlot>,
 }
 
 impl Answer {
@@ -43,9 +48,11 @@ impl Answer {
             text: String::new(),
             lines: Vec::new(),
             echo,
+            echo_damaged: false,
             verdict: Verdict::Unclear,
             ended: false,
             prompt: None,
+            unconfirmed: Vec::new(),
         }
     }
 

@@ -3,24 +3,66 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::console::figures::{Figure, Kind, Said};
+use crate::console::figures::{Kind, Said, figures};
+use crate::console::parsed::Parsed;
 use crate::console::tolerance::Tolerance;
+use crate::console::words::{WordSlot, labels, states};
+use crate::model::word::Word;
 
 /// What one answer said, and when.
 #[derive(Debug)]
 pub(super) struct Believed {
     pub at: Duration,
-    /// How many state words there were.
-    pub states: usize,
     pub figures: BTreeMap<(Kind, u16), Said>,
+    /// The state words and the unknown labels. Which state words there are does not change by itself: a damaged
+    /// header or label hides some.
+    pub words: BTreeMap<WordSlot, Word>,
 }
 
 impl Believed {
-    pub fn new(at: Duration, states: usize, figures: Vec<Figure>) -> Self {
-        Self {
-            at,
-            states,
-            figures: figures.into_iter().map(|figure| ((figure.kind, figure.index), figure.said)).collect(),
+    /// An answer about the battery at `place`, or about the bank (0).
+    pub fn of(at: Duration, parsed: &mut Parsed, place: u16) -> Self {
+        let figures =
+            figures(parsed, place).into_iter().map(|figure| ((figure.kind, figure.index), figure.said));
+        let figures = figures.collect();
+        let labels: Vec<String> = labels(parsed).into_iter().map(str::to_owned).collect();
+        let labels = labels.into_iter().map(|label| (WordSlot::Label(label), Word::new("")));
+        let states = states(parsed, place).into_iter().filter_map(|(slot, word)| Some((slot, word.clone()?)));
+        Self { at, figures, words: states.chain(labels).collect() }
+    }
+
+    /// Whether it has the same figures and state words as another, whatever they say.
+    pub fn has_same_as(&self, other: &Self) -> bool {
+        self.figures.keys().eq(other.figures.keys()) && self.states().eq(other.states())
+    }
+
+    /// How many figures and state words it has.
+    pub fn count(&self) -> usize {
+        self.figures.len() + self.states().count()
+    }
+
+    fn states(&self) -> impl Iterator<Item = &WordSlot> {
+        self.words.keys().filter(|slot| matches!(slot, WordSlot::State(..)))
+    }
+
+    /// The words that nobody is known to say.
+    pub fn unknown(&self) -> impl Iterator<Item = (&WordSlot, &Word)> {
+        self.words.iter().filter(|(slot, word)| !slot.expects(word))
+    }
+
+    /// Takes the words at `slots` as they were said before: these were not believed.
+    pub fn restore(&mut self, slots: &[WordSlot], before: Option<&Self>) {
+        for slot in slots {
+            if let WordSlot::Events(index) = slot {
+                let key = (Kind::Events, *index);
+                self.figures.remove(&key);
+                let said = before.and_then(|before| before.figures.get(&key).cloned());
+                self.figures.extend(said.map(|said| (key, said)));
+            } else {
+                self.words.remove(slot);
+                let word = before.and_then(|before| before.words.get(slot).cloned());
+                self.words.extend(word.map(|word| (slot.clone(), word)));
+            }
         }
     }
 }
@@ -32,7 +74,6 @@ pub(super) fn agree(tolerance: &Tolerance, now: &Said, then: &Said, age: Duratio
             let expected = *then as f64 + tolerance.drift * age.as_secs_f64();
             (*now as f64 - expected).abs() <= tolerance.flat + tolerance.per_second * age.as_secs_f64()
         }
-        (Said::Text(now), Said::Text(then)) => now == then,
-        _ => false,
+        _ => now == then,
     }
 }

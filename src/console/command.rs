@@ -67,6 +67,11 @@ impl Verb {
         self.entry().1
     }
 
+    /// All of them.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        VERBS.iter().map(|(verb, ..)| *verb)
+    }
+
     /// This question without an index.
     #[must_use]
     pub const fn alone(self) -> Command {

@@ -1,11 +1,12 @@
 //! What the review compares: an answer's values as a flat list of figures, each of a kind with a tolerance.
 
 use crate::console::parsed::Parsed;
-use crate::console::pwr_detail::is_event_label;
+use crate::console::pwr_detail::{EVENT_WORDS, event_position};
 use crate::console::pwr_table::PwrRow;
 use crate::console::stack::StackRow;
+use crate::console::words::number;
+use crate::model::event::{BATTERY, POWER, SYSTEM};
 use crate::model::event_word::EventWord;
-use crate::model::word::Word;
 
 /// What a figure measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,6 +58,8 @@ pub enum Said {
     Number(i64),
     /// A text.
     Text(String),
+    /// An event word, with the names printed beside it.
+    Events(EventWord),
 }
 
 /// One figure of an answer. `index` tells figures of one kind apart: the cell, the battery in a table, or the
@@ -89,11 +92,15 @@ impl Collector {
     }
 
     fn events(&mut self, index: u16, word: Option<&EventWord>) {
-        self.number(Kind::Events, index, word.map(|word| word.bits));
+        self.0.extend(word.map(|word| Figure {
+            kind: Kind::Events,
+            index,
+            said: Said::Events(word.clone()),
+        }));
     }
 
     fn row(&mut self, row: &PwrRow) {
-        let place = row.place.map_or(0, |place| u16::from(place.number()));
+        let place = number(row.place);
         self.number(Kind::Voltage, place, row.voltage.map(|v| v.0));
         self.number(Kind::Current, place, row.current.map(|v| v.0));
         self.number(Kind::Temperature, place, row.temperature.map(|v| v.0));
@@ -111,7 +118,7 @@ impl Collector {
     }
 
     fn stack(&mut self, row: &StackRow) {
-        let place = row.place.map_or(0, |place| u16::from(place.number()));
+        let place = number(row.place);
         self.number(Kind::Voltage, place, row.voltage.map(|v| v.0));
         self.number(Kind::Current, place, row.current.map(|v| v.0));
         self.number(Kind::Temperature, place, row.temperature.map(|v| v.0));
@@ -132,6 +139,22 @@ const MOS: u16 = 1000;
 const MODEL: u16 = 1000;
 const FIRMWARE: u16 = 2000;
 const PRESENT: u16 = 2000;
+
+/// The index of an event word beside the three that everybody has, by its label: a damaged line moves no other.
+/// Those with an unknown label share one; the [label](crate::console::words) itself needs witnesses.
+pub(super) fn event_index(label: &str) -> u16 {
+    3 + event_position(label)
+}
+
+/// The word at such an index.
+pub(super) fn event_name(index: u16) -> &'static str {
+    match index {
+        0 => BATTERY,
+        1 => POWER,
+        2 => SYSTEM,
+        other => EVENT_WORDS.get(usize::from(other - 3)).copied().unwrap_or_default(),
+    }
+}
 
 fn seconds(clock: jiff::civil::DateTime) -> i64 {
     clock.duration_since(jiff::civil::DateTime::MIN).as_secs()
@@ -158,8 +181,8 @@ pub fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
             all.events(0, detail.battery_events.as_ref());
             all.events(1, detail.power_events.as_ref());
             all.events(2, detail.system_fault.as_ref());
-            for (index, (_, word)) in (3..).zip(&detail.other_events) {
-                all.events(index, Some(word));
+            for (label, word) in &detail.other_events {
+                all.events(event_index(label), Some(word));
             }
             all.text(place, detail.barcode.as_ref());
             all.text(MODEL + place, detail.model.as_ref());
@@ -193,66 +216,4 @@ pub fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
         Parsed::Soh(_) | Parsed::Clock(_) | Parsed::Log(_) | Parsed::Event(_) => {}
     }
     all.0
-}
-
-/// What of an answer deserves a second look: state words and labels that nobody knows.
-#[must_use]
-pub fn words(parsed: &Parsed) -> Vec<&str> {
-    let strange = states(parsed).into_iter().filter(|word| !word.is_known()).map(Word::as_str);
-    let labels: Vec<&str> = match parsed {
-        Parsed::Detail(d) => {
-            let others = d.other.iter().map(|(label, _)| label.as_str());
-            let events = d.other_events.iter().map(|(label, _)| label.as_str());
-            others.chain(events.filter(|label| !is_event_label(label))).collect()
-        }
-        Parsed::Info(info) => info.other.iter().map(|(label, _)| label.as_str()).collect(),
-        Parsed::Stat(stat) => stat.other.iter().map(|(label, _)| label.as_str()).collect(),
-        _ => Vec::new(),
-    };
-    labels.into_iter().chain(strange).collect()
-}
-
-/// The state words of an answer. How many there are does not change by itself: a damaged header or label hides
-/// some.
-#[must_use]
-pub fn states(parsed: &Parsed) -> Vec<&Word> {
-    fn of<const N: usize>(words: [&Option<Word>; N]) -> impl Iterator<Item = &Word> {
-        words.into_iter().flatten()
-    }
-    match parsed {
-        Parsed::Table(table) => table
-            .rows
-            .iter()
-            .flat_map(|r| {
-                let states = [&r.base_state, &r.volt_state, &r.current_state, &r.temp_state];
-                of(states).chain(of([
-                    &r.cell_volt_state,
-                    &r.cell_temp_state,
-                    &r.mos_temp_state,
-                    &r.system_alarm,
-                ]))
-            })
-            .collect(),
-        Parsed::Detail(d) => {
-            let states = [&d.base_state, &d.volt_state, &d.current_state, &d.temp_state, &d.coulomb_state];
-            let switches = [&d.soh_state, &d.heater, &d.charge_switch, &d.discharge_switch];
-            of(states).chain(of(switches)).collect()
-        }
-        Parsed::Cells(table) => table
-            .cells
-            .iter()
-            .flat_map(|c| {
-                of([&c.base_state, &c.volt_state, &c.current_state, &c.temp_state, &c.charge_temp_state])
-            })
-            .collect(),
-        Parsed::Stack(row) => {
-            of([&row.base_state, &row.volt_state, &row.current_state, &row.temp_state]).collect()
-        }
-        Parsed::Units(units) => units
-            .units
-            .iter()
-            .flat_map(|row| of([&row.base_state, &row.volt_state, &row.current_state, &row.temp_state]))
-            .collect(),
-        _ => Vec::new(),
-    }
 }

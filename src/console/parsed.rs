@@ -6,7 +6,9 @@ use crate::console::answer::{Answer, Verdict};
 use crate::console::command::{Command, Verb};
 use crate::console::error::ParseError;
 use crate::console::refusal::Refusal;
-use crate::console::{bat, clock, data_event, info, log, pwr_detail, pwr_table, soh, stack, stat, table};
+use crate::console::{
+    bat, clock, data_event, echo, info, log, pwr_detail, pwr_table, soh, stack, stat, table, words,
+};
 
 /// What an answer says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,6 +44,9 @@ pub enum Rejected {
     /// The console will not.
     #[error("{0}")]
     Refused(Refusal),
+    /// The echo is damaged, and the answer does not name itself as ours.
+    #[error("no echo of the question, and an answer that does not name itself")]
+    Nameless,
     /// It neither succeeded nor refused: a line is missing or damaged.
     #[error("the line \"Command completed successfully\" is missing: the answer is torn")]
     Torn,
@@ -57,7 +62,17 @@ pub enum Rejected {
 /// [`Parsed::problems`].
 pub fn parse(command: Command, answer: &Answer) -> Result<Parsed, Rejected> {
     match answer.verdict {
-        Verdict::Success => Ok(read(command, answer)?),
+        Verdict::Success => {
+            let mut parsed = read(command, answer)?;
+            let echo = answer.echo.as_deref().filter(|_| answer.echo_damaged);
+            if echo.is_some_and(|echo| !echo::is_named(command, echo, &parsed)) {
+                return Err(Rejected::Nameless);
+            }
+            words::forget(&mut parsed, words::number(command.place()), &answer.unconfirmed);
+            Ok(parsed)
+        }
+        // A console that took the question for another refuses that one.
+        Verdict::Refused(_) if answer.echo_damaged => Err(Rejected::Nameless),
         Verdict::Refused(refusal) => Err(Rejected::Refused(refusal)),
         Verdict::Unclear => Err(Rejected::Torn),
     }

@@ -163,7 +163,7 @@ pub const PASSED_OVER: &[&str] = &[
 
 /// Event words beside the three that everybody has: an alarm word, and the topics into which some firmware
 /// splits the others. Known by their labels, since not every firmware prints `0x`.
-const EVENT_WORDS: &[&str] = &[
+pub(super) const EVENT_WORDS: &[&str] = &[
     "System Alarm",
     "Bat Volt Status",
     "Bat Tmpr Status",
@@ -180,7 +180,13 @@ const EVENT_WORDS: &[&str] = &[
 
 /// Whether `label` is one that consoles are known to print before an event word of another name.
 pub(super) fn is_event_label(label: &str) -> bool {
-    EVENT_WORDS.iter().any(|known| Label(known) == Label(label))
+    usize::from(event_position(label)) < EVENT_WORDS.len()
+}
+
+/// The position of `label` among those; behind the last where it is not known.
+pub(super) fn event_position(label: &str) -> u16 {
+    let position = EVENT_WORDS.iter().position(|known| Label(known) == Label(label));
+    position.unwrap_or(EVENT_WORDS.len()) as u16
 }
 
 impl PwrDetail {

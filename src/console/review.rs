@@ -4,7 +4,8 @@
 //! answer ── silent, torn, not readable ───────────────► again (at most twice), then lost
 //!    │ ───── a refusal ────────────────────────────────► again; the same one twice is the console's word
 //!    │ ───── at odds with the sweep, the last sweep or
-//!    │       physics, or a word nobody knows ──────────► again; what two answers agree on is believed
+//!    │       physics, or a word nobody knows ──────────► again; what two answers agree on is believed, and a word
+//!    │                                                   that no second answer confirms is left out
 //!    └────── else ─────────────────────────────────────► fine
 //! ```
 //! Pure: the time is handed in, and nothing here knows about links.
@@ -17,21 +18,19 @@ use crate::console::bat::CellTable;
 use crate::console::believed::{Believed, agree};
 use crate::console::command::{Command, Verb};
 use crate::console::error::{ParseError, excerpt};
-use crate::console::figures::{Figure, Kind, Said, figures, states, words};
+use crate::console::figures::{Kind, Said};
 use crate::console::parsed::{self, Parsed, Rejected};
 use crate::console::pwr_table::PwrTable;
 use crate::console::refusal::Refusal;
 use crate::console::tolerance::{self, OUTSIDE_TABLE_TEMPERATURE, OUTSIDE_TABLE_VOLTAGE, SUM_OF_CELLS};
 use crate::console::transcript::Lost;
+use crate::console::words::{WordSlot, forget, number};
 use crate::model::event::ERROR_CODE;
 use crate::model::place::Place;
 use crate::model::word::Word;
 
 /// A question is put at most this often: once and twice again.
 pub const MOST_ASKED: u32 = 3;
-
-/// Strange words that were confirmed are remembered up to this many.
-const MOST_WORDS: usize = 256;
 
 /// What the review says of an answer.
 #[derive(Debug)]
@@ -59,7 +58,6 @@ pub struct Found {
 #[derive(Debug)]
 struct Candidate {
     said: Believed,
-    words: Vec<String>,
     problems: Vec<ParseError>,
     /// The figures in which it contradicted what was said before.
     at_odds: BTreeSet<(Kind, u16)>,
@@ -71,6 +69,10 @@ struct Doubt {
     why: Lost,
     /// The figures that contradict what was said before; none where the doubt is another one.
     at_odds: BTreeSet<(Kind, u16)>,
+    /// The words that nothing confirms: they can be left out.
+    words: Vec<WordSlot>,
+    /// Whether the answer can be believed at the third asking at all.
+    sound: bool,
 }
 
 /// What the review remembers: the sweep so far, and what was last believed of each command.
@@ -80,7 +82,6 @@ pub struct Review {
     table: Option<(Duration, PwrTable)>,
     voltages: HashMap<Place, (Duration, i64)>,
     sums_agree: BTreeSet<Place>,
-    words: BTreeSet<String>,
     question: Option<Command>,
     candidates: Vec<Candidate>,
     refused: Option<Refusal>,
@@ -88,12 +89,6 @@ pub struct Review {
 
 /// Figures at odds with what was said before, each with the sentence that says how.
 type Odds = BTreeMap<(Kind, u16), String>;
-
-impl Doubt {
-    fn new(why: Lost, odds: Odds) -> Self {
-        Self { why, at_odds: odds.into_keys().collect() }
-    }
-}
 
 impl Review {
     /// A new sweep begins: nothing of the last one counts as said beside its answers.
@@ -117,12 +112,13 @@ impl Review {
         }
         let judged = outcome.and_then(|answer| match parsed::parse(command, &answer) {
             Ok(parsed) => Ok((answer, parsed)),
+            Err(_) if answer.echo_damaged => Err(Lost::NoEcho),
             Err(rejected) => Err(Lost::Rejected(rejected)),
         });
         match judged {
             Err(Lost::Rejected(Rejected::Refused(refusal))) => self.refusal(refusal, asked),
             Err(lost) => again_or_lost(lost, asked),
-            Ok((answer, parsed)) => self.weigh(command, at, asked, answer, &parsed),
+            Ok((answer, parsed)) => self.weigh(command, at, asked, answer, parsed),
         }
     }
 
@@ -140,35 +136,56 @@ impl Review {
         command: Command,
         at: Duration,
         asked: u32,
-        answer: Answer,
-        parsed: &Parsed,
+        mut answer: Answer,
+        mut parsed: Parsed,
     ) -> Verdict {
-        let place = command.place().map_or(0, |place| u16::from(place.number()));
-        let figures = figures(parsed, place);
-        let odds = self.odds(command, at, &figures, parsed);
-        let damage = self.damage(parsed);
-        let doubt = match (&damage, self.strange(command, &figures, parsed), odds) {
-            (Some(problem), _, odds) => Some(Doubt::new(Lost::Damaged(problem.clone()), odds)),
-            (None, Some(strange), odds) => Some(Doubt::new(Lost::Unconfirmed(strange), odds)),
-            (None, None, odds) => {
-                let first = odds.first_key_value().map(|(_, why)| Lost::Unconfirmed(why.clone()));
-                first.map(|why| Doubt::new(why, odds))
-            }
+        let place = number(command.place());
+        let mut said = Believed::of(at, &mut parsed, place);
+        let Some(doubt) = self.doubt(command, at, &answer, &said, &parsed) else {
+            return Verdict::Fine(answer, self.believe(command, at, said, &parsed));
         };
-        let said = Believed::new(at, states(parsed).len(), figures);
-        match doubt {
-            Some(doubt) if !self.believable(&doubt) => {
-                let words = words(parsed).into_iter().map(str::to_owned).collect();
-                let problems = parsed.problems().to_vec();
-                self.candidates.push(Candidate { said, words, problems, at_odds: doubt.at_odds });
-                again_or_lost(doubt.why, asked)
-            }
-            _ => Verdict::Fine(answer, self.believe(command, at, said, parsed)),
+        if !self.believable(&doubt) {
+            let problems = parsed.problems().to_vec();
+            self.candidates.push(Candidate { said, problems, at_odds: doubt.at_odds });
+            return again_or_lost(doubt.why, asked);
         }
+        forget(&mut parsed, place, &doubt.words);
+        said.restore(&doubt.words, self.believed.get(&command));
+        answer.unconfirmed = doubt.words;
+        Verdict::Fine(answer, self.believe(command, at, said, &parsed))
+    }
+
+    /// Why an answer is not believed at first sight, where there is a reason.
+    fn doubt(
+        &self,
+        command: Command,
+        at: Duration,
+        answer: &Answer,
+        said: &Believed,
+        parsed: &Parsed,
+    ) -> Option<Doubt> {
+        let odds = self.odds(command, at, said, parsed);
+        let damage = self.damage(parsed);
+        let mut words = self.unconfirmed(command, said);
+        let strange = words.first().map(|slot| {
+            let word = if let WordSlot::Label(label) = slot { label } else { said.words[slot].as_str() };
+            format!("{:?} is a word no console is known to say", excerpt(word))
+        });
+        let why = match (damage, strange.or_else(|| self.lacking(command, said))) {
+            (Some(problem), _) => Lost::Damaged(problem),
+            (None, Some(strange)) => Lost::Unconfirmed(strange),
+            (None, None) => Lost::Unconfirmed(odds.first_key_value()?.1.clone()),
+        };
+        let damaged = matches!(why, Lost::Damaged(_)) || !words.is_empty();
+        let sound = !answer.echo_damaged && (damaged || !odds.is_empty());
+        let (events, at_odds) =
+            odds.into_keys().partition::<BTreeSet<_>, _>(|(kind, _)| *kind == Kind::Events);
+        words.extend(events.into_iter().map(|(_, index)| WordSlot::Events(index)));
+        Some(Doubt { why, at_odds, words, sound })
     }
 
     /// Three sound answers that differ in the same figures are a load that moves, not damage: the newest is true.
-    /// Damage to single lines that persists costs those lines alone, as long as the rest stands.
+    /// Damage to single lines and words that persists costs those alone, as long as the rest stands.
     fn believable(&self, doubt: &Doubt) -> bool {
         let third = self.candidates.len() + 1 >= MOST_ASKED as usize;
         // What never changes by itself is no load.
@@ -176,8 +193,7 @@ impl Review {
             tolerance::of(key.0).per_second > 0.0
                 && self.candidates.iter().all(|candidate| candidate.at_odds.contains(key))
         };
-        let damaged = matches!(doubt.why, Lost::Damaged(_));
-        third && (damaged || !doubt.at_odds.is_empty()) && doubt.at_odds.iter().all(moving)
+        third && doubt.sound && doubt.at_odds.iter().all(moving)
     }
 
     /// A line that could not be read, unless an earlier answer to this question had the same.
@@ -187,73 +203,78 @@ impl Review {
         problems.first().filter(|_| !again).cloned()
     }
 
-    /// A word nobody knows, or another set of values than before.
-    fn strange(&self, command: Command, figures: &[Figure], parsed: &Parsed) -> Option<String> {
-        let strange = words(parsed).into_iter().find(|word| {
-            let said_before = |candidate: &Candidate| candidate.words.iter().any(|said| said == word);
-            !self.words.contains(*word) && !self.candidates.iter().any(said_before)
-        });
-        strange
-            .map(|word| format!("{:?} is a word no console is known to say", excerpt(word)))
-            .or_else(|| self.lacking(command, figures, states(parsed).len()))
+    /// The words nobody knows that were not said at the same position before, by this sweep's table, or by as many
+    /// answers to this question as it takes.
+    fn unconfirmed(&self, command: Command, said: &Believed) -> Vec<WordSlot> {
+        let beside = self.beside(command);
+        let confirmed = |slot: &WordSlot, word: &Word| {
+            let said = |earlier: &&Believed| earlier.words.get(slot) == Some(word);
+            let candidates = self.candidates.iter().map(|candidate| &candidate.said);
+            self.believed.get(&command).into_iter().chain(&beside).any(|earlier| said(&earlier))
+                || candidates.filter(said).count() >= tolerance::MOST_WITNESSES
+        };
+        said.unknown().filter(|(slot, word)| !confirmed(slot, word)).map(|(slot, _)| slot.clone()).collect()
     }
 
     /// The figures that contradict everything else said of them, and how.
-    fn odds(&self, command: Command, at: Duration, figures: &[Figure], parsed: &Parsed) -> Odds {
-        let own = figures.iter().filter_map(|figure| {
-            self.figure_at_odds(command, at, figure).map(|why| ((figure.kind, figure.index), why))
-        });
+    fn odds(&self, command: Command, at: Duration, said: &Believed, parsed: &Parsed) -> Odds {
+        let own = said
+            .figures
+            .iter()
+            .filter_map(|(key, said)| Some((*key, self.figure_at_odds(command, at, *key, said)?)));
         let mut odds: Odds = own.collect();
         self.cells_at_odds(command, at, parsed, &mut odds);
         odds
     }
 
     /// A figure that is not there though it was there before, or is in the table beside; or the other way round.
-    fn lacking(&self, command: Command, figures: &[Figure], states: usize) -> Option<String> {
-        let keys: BTreeSet<(Kind, u16)> = figures.iter().map(|figure| (figure.kind, figure.index)).collect();
-        let same = |said: &Believed| {
-            said.states == states
-                && said.figures.len() == keys.len()
-                && said.figures.keys().all(|key| keys.contains(key))
-        };
-        if self.candidates.iter().any(|candidate| same(&candidate.said)) {
+    fn lacking(&self, command: Command, said: &Believed) -> Option<String> {
+        if self.candidates.iter().any(|candidate| candidate.said.has_same_as(said)) {
             return None;
         }
         if let Some(before) = self.believed.get(&command) {
-            let (now, then) = (keys.len() + states, before.figures.len() + before.states);
-            return (!same(before)).then(|| format!("{now} values where {then} were said before"));
+            let sentence = || format!("{} values where {} were said before", said.count(), before.count());
+            return (!before.has_same_as(said)).then(sentence);
         }
         let beside = self.beside(command)?;
         let first = [Kind::Voltage, Kind::Current, Kind::Soc].into_iter().find(|kind| {
             let has = |said: &BTreeMap<(Kind, u16), Said>| said.keys().any(|(other, _)| other == kind);
-            has(&beside.figures) && !keys.iter().any(|(other, _)| other == kind)
+            has(&beside.figures) && !has(&said.figures)
         })?;
         (command.verb == Verb::Pwr).then(|| format!("{first:?} is missing though the table has it"))
     }
 
-    fn figure_at_odds(&self, command: Command, at: Duration, figure: &Figure) -> Option<String> {
-        let key = (figure.kind, figure.index);
-        let tolerance = tolerance::of(figure.kind);
+    fn figure_at_odds(
+        &self,
+        command: Command,
+        at: Duration,
+        key: (Kind, u16),
+        figure: &Said,
+    ) -> Option<String> {
+        let kind = key.0;
+        let tolerance = tolerance::of(kind);
         let beside = if command.verb == Verb::Pwr { self.beside(command) } else { None };
+        let before = self.believed.get(&command);
         let candidates = self.candidates.iter().map(|candidate| &candidate.said);
-        let earlier = self.believed.get(&command).into_iter().chain(candidates);
-        let mut references = 0;
-        for said in earlier.chain(beside.as_ref()) {
-            let Some(reference) = said.figures.get(&key) else { continue };
-            references += 1;
-            if agree(tolerance, &figure.said, reference, at.saturating_sub(said.at)) {
-                return None;
-            }
+        let agrees = |said: &&Believed| {
+            let reference = said.figures.get(&key);
+            reference.is_some_and(|reference| agree(tolerance, figure, reference, at.saturating_sub(said.at)))
+        };
+        let before_said = before.and_then(|before| before.figures.get(&key));
+        let witnesses = candidates.clone().filter(agrees).count();
+        if before.into_iter().chain(&beside).any(|said| agrees(&said))
+            || witnesses >= tolerance::witnesses(key, figure, before_said)
+        {
+            return None;
         }
-        let kind = figure.kind;
-        match &figure.said {
-            Said::Number(number) if !(tolerance.range.0..=tolerance.range.1).contains(number) => {
+        let known =
+            before.into_iter().chain(&beside).chain(candidates).any(|said| said.figures.contains_key(&key));
+        match figure {
+            Said::Number(number) if tolerance.is_beyond(*number) => {
                 Some(format!("{kind:?} of {number} is beyond any battery"))
             }
-            _ if references > 0 => Some(format!("{kind:?} is at odds with what was said before")),
-            Said::Number(bits) if kind == Kind::Events && *bits != 0 => {
-                Some("an event that was not there before".into())
-            }
+            _ if known => Some(format!("{kind:?} is at odds with what was said before")),
+            Said::Events(word) if word.stands() => Some("an event that was not there before".into()),
             _ if !tolerance.first_sight => Some(format!("{kind:?} is new")),
             _ => None,
         }
@@ -264,8 +285,7 @@ impl Review {
         let place = command.place()?;
         let (at, table) = self.table.as_ref()?;
         let row = PwrTable { rows: vec![table.row(place)?.clone()], problems: Vec::new() };
-        let row = Parsed::Table(row);
-        Some(Believed::new(*at, states(&row).len(), figures(&row, 0)))
+        Some(Believed::of(*at, &mut Parsed::Table(row), 0))
     }
 
     /// The cells against the table's extremes and, for a battery that was once seen to agree, their sum against
@@ -371,11 +391,6 @@ impl Review {
                 }
             }
             _ => {}
-        }
-        for word in words(parsed) {
-            if self.words.len() < MOST_WORDS && !self.words.contains(word) {
-                self.words.insert(word.to_owned());
-            }
         }
         self.believed.insert(command, said);
         self.candidates.clear();

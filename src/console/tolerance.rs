@@ -2,9 +2,12 @@
 //!
 //! The console has no checksum (protocol, section 1): a flipped digit is found only because it contradicts
 //! another answer. Asking again costs a tenth of a second, so the bounds are narrow; what two answers agree on
-//! is believed, however far from the others, so a narrow bound never rejects a true value.
+//! is believed, however far from the others, so a narrow bound never rejects a true value. Where a byte is lost
+//! from a run of the same digits, two answers are damaged alike sooner or later: what never moves by itself takes
+//! three.
 
-use crate::console::figures::Kind;
+use crate::console::figures::{Kind, Said, event_name};
+use crate::model::event_word::normal_bits;
 
 /// How far a figure of one kind may be from the same figure said earlier.
 pub struct Tolerance {
@@ -101,6 +104,31 @@ pub const TOLERANCES: &[Tolerance] = &[
 #[must_use]
 pub fn of(kind: Kind) -> &'static Tolerance {
     &TOLERANCES[kind as usize]
+}
+
+/// How many other answers to a question must say the same of an unknown word, or of what never moves by itself.
+pub const MOST_WITNESSES: usize = 2;
+
+/// How many other answers to a question must agree with a figure that contradicts `before`, what was believed last.
+#[must_use]
+pub fn witnesses((kind, index): (Kind, u16), now: &Said, before: Option<&Said>) -> usize {
+    let never_moves = match (now, before) {
+        (Said::Number(number), _) => of(kind).is_beyond(*number),
+        (Said::Text(_), before) => before.is_some(),
+        (Said::Events(now), Some(Said::Events(before))) => {
+            (now.bits ^ before.bits) & !normal_bits(event_name(index)) != 0
+        }
+        (Said::Events(_), _) => false,
+    };
+    if never_moves { MOST_WITNESSES } else { 1 }
+}
+
+impl Tolerance {
+    /// Whether no battery of any maker has it.
+    #[must_use]
+    pub fn is_beyond(&self, number: i64) -> bool {
+        !(self.range.0..=self.range.1).contains(&number)
+    }
 }
 
 /// How far the sum of the cells may be from the battery's voltage, in mV, and more for each second between the

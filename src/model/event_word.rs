@@ -108,6 +108,12 @@ fn names_in(text: &str, count: usize) -> Vec<String> {
     [apart, together].into_iter().find(|names| names.len() == count).unwrap_or_default()
 }
 
+/// The bits of the word of that name that say nothing but that all is well.
+#[must_use]
+pub fn normal_bits(word: &str) -> u32 {
+    NORMAL.iter().find(|(name, _)| *name == word).map_or(0, |(_, bits)| *bits)
+}
+
 impl EventWord {
     /// The word of these bits and of the text that a console printed behind them.
     #[must_use]
@@ -119,8 +125,7 @@ impl EventWord {
     /// [`crate::model::event::WordName`]).
     #[must_use]
     pub fn deserves_a_look(&self, word: &str) -> bool {
-        let normal = NORMAL.iter().find(|(name, _)| *name == word).map_or(0, |(_, bits)| *bits);
-        self.bits & !normal != 0
+        self.bits & !normal_bits(word) != 0
     }
 
     /// The set bits one by one, lowest first.

@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 /// deserves a second look.
 pub const KNOWN: &[&str] = &[
     "Charge", "Dischg", "Idle", "Absent", "SysError", "Balance", "Sleep", "Float", "Protect", "Alarm",
-    "Normal", "Low", "High", "Full", "Abnormal", "Over", "Under", "ON", "OFF", "Y", "N",
+    "Normal", "Low", "High", "Full", "Abnormal", "Over", "Under", "ON", "OFF",
 ];
+
+/// What a switch or a heater is; no other state is one of these.
+pub const SWITCHES: &[&str] = &["ON", "OFF"];
 
 /// Base states that are an alarm by themselves (protocol, section 11).
 pub const ALARMS: &[&str] = &["SysError", "Alarm", "Protect"];
@@ -43,6 +46,12 @@ impl Word {
     #[must_use]
     pub fn is_alarm(&self) -> bool {
         ALARMS.contains(&self.as_str())
+    }
+
+    /// Whether it is one of [`SWITCHES`].
+    #[must_use]
+    pub fn is_switch(&self) -> bool {
+        SWITCHES.contains(&self.as_str())
     }
 
     /// Whether it is one of [`KNOWN`].

@@ -45,6 +45,20 @@ pub fn kind(name: &str) -> Option<Kind> {
     })
 }
 
+/// The event words of a console that has one a topic, in its order; others have one alone.
+const TOPICS: [&str; 10] = [
+    "Bat Volt Status",
+    "Bat Tmpr Status",
+    "Pwr Volt Status",
+    "Pwr Tmpr Status",
+    "Pwr Curr Status",
+    "Pwr Base Status",
+    "Pwr Coul Status",
+    "Mos Tmpr Status",
+    "Env Tmpr Status",
+    "Cascade Status",
+];
+
 #[derive(Default)]
 struct Collector(Seen);
 
@@ -127,7 +141,8 @@ pub fn read(parsed: &Parsed) -> Seen {
             all.events("battery events", 0, d.battery_events.as_ref());
             all.events("power events", 0, d.power_events.as_ref());
             all.events("system fault", 0, d.system_fault.as_ref());
-            for (at, (_, word)) in d.other_events.iter().enumerate() {
+            for (label, word) in &d.other_events {
+                let at = TOPICS.iter().position(|topic| topic == label).unwrap_or(0);
                 all.events("other events", at, Some(word));
             }
             all.text("barcode", 0, d.barcode.clone());
