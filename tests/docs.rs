@@ -18,7 +18,7 @@ use bankwatch::mqtt::words::{OTHER, STATES, STATUSES};
 use bankwatch::settings::CellLevel;
 use bankwatch::settings::key::SECTIONS;
 use bankwatch::simulator::{Dialect, Fault, Simulation};
-use bankwatch::stats::limits::{ANY_STEP, LIMITS};
+use bankwatch::stats::limits::{ANY_STEP, ANY_VALUE, LIMITS};
 use serde_json::Value;
 
 fn root() -> &'static Path {
@@ -192,14 +192,20 @@ fn the_limits_of_plausibility_are_those_in_force() {
     let written: Vec<Vec<String>> = rows(&text, "## Plausibility")
         .iter()
         .filter(|row| row[0].starts_with('`'))
-        .map(|row| [row[0], row[2], row[3], row[4], row[5]].map(str::to_owned).to_vec())
+        .map(|row| [row[0], row[2], row[3], row[4], row[5], row[6]].map(str::to_owned).to_vec())
         .collect();
     let known = LIMITS.iter().map(|limit| {
         let step = if limit.step == ANY_STEP { "any".to_owned() } else { limit.step.to_string() };
         let (low, high) = limit.range;
+        let sensor = match limit.sensor {
+            ANY_VALUE => "never".to_owned(),
+            (i64::MIN, high) => format!("above {high}"),
+            (low, high) => format!("below {low}, above {high}"),
+        };
         vec![
             format!("`{}`", limit.quantity.name()),
             format!("{low} to {high}"),
+            sensor,
             step,
             limit.per_second.to_string(),
             limit.source.to_owned(),

@@ -4,15 +4,19 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bank::{Bank, INTERVAL};
 use bankwatch::events::catalogue::Catalogue;
+use bankwatch::events::decode::tell_standing;
 use bankwatch::events::standing::SavedBank;
 use bankwatch::events::tracker::Tracker;
 use bankwatch::model::event::{Event, EventKind, EventLevel};
+use bankwatch::model::reading::{BankReading, SweepKind};
 use bankwatch::model::report::BankReport;
+use bankwatch::model::units::{Millicelsius, Millivolts};
 use bankwatch::simulator::{Dialect, Word};
+use bankwatch::stats::Stats;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
@@ -227,6 +231,93 @@ fn a_restart_raises_nothing_again_and_the_time_it_stood_goes_on() {
     assert_eq!(watch.told(&bank.full()), ["cleared 2 power 0x2: High voltage alarm after 150 s"]);
 }
 
+/// A bank's readings as the service's statistics pass them on, with something changed in them on the way.
+struct Sifted {
+    bank: Bank,
+    stats: Stats,
+    began: Instant,
+}
+
+impl Sifted {
+    fn new() -> Self {
+        let bank = Bank::new(Dialect::Us2000c, 2);
+        Self { bank, stats: Stats::unkept(INTERVAL), began: Instant::now() }
+    }
+
+    fn of(&mut self, kind: SweepKind, change: impl FnOnce(&mut BankReading)) -> BankReport {
+        let BankReport { mut reading, facts, bank_facts, service, .. } =
+            self.bank.sweep(kind, &[], |_, heard| Some(heard));
+        self.began += INTERVAL;
+        reading.began = self.began;
+        change(&mut reading);
+        self.stats.report(reading, facts, bank_facts, service)
+    }
+
+    fn full(&mut self, change: impl FnOnce(&mut BankReading)) -> BankReport {
+        self.of(SweepKind::Full, change)
+    }
+}
+
+#[test]
+fn a_value_that_lasts_though_no_battery_can_have_it_is_an_event_until_it_is_plausible_again() {
+    let (mut bank, mut watch) = (Sifted::new(), Watch::new());
+    let flat = |reading: &mut BankReading| {
+        reading.batteries[1].cells.as_mut().unwrap()[4].voltage = Some(Millivolts(0));
+    };
+    watch.take(&bank.full(|_| {}));
+    assert_eq!(watch.told(&bank.full(flat)), [""; 0], "it may be damage");
+    let event = "2 cell_5_voltage implausible: Cell 5: Implausible cell voltage";
+    let report = bank.full(flat);
+    assert_eq!(watch.told(&report), [format!("raised {event}")]);
+    let standing = |report: &mut BankReport| {
+        tell_standing(report, &Catalogue::load(None).unwrap().0);
+        let standing = std::mem::take(&mut report.insight.batteries[1].standing);
+        standing.into_iter().map(|one| (one.word.to_string(), one.level)).collect::<Vec<_>>()
+    };
+    assert!(standing(&mut report.clone()).contains(&("cell_5_voltage".to_owned(), EventLevel::Warning)));
+    assert_eq!(watch.told(&bank.full(flat)), [""; 0]);
+    assert_eq!(watch.told(&bank.of(SweepKind::Summary, |_| {})), [""; 0], "a summary has no cells");
+    let without = bank.full(|reading| reading.batteries[1].cells = None);
+    assert_eq!(watch.told(&without), [""; 0], "nor has an answer that is missing");
+    // A service that starts again knows nothing of the value, and of the event all.
+    let mut watch = watch.restarted(bank.bank.at);
+    bank.stats = Stats::unkept(INTERVAL);
+    for _ in 0..3 {
+        assert_eq!(watch.told(&bank.full(flat)), [""; 0]);
+    }
+    let mut over = Vec::new();
+    for _ in 0..2 {
+        over.extend(watch.told(&bank.full(|_| {})));
+    }
+    assert_eq!(over.len(), 1, "{over:?}");
+    assert!(over[0].starts_with(&format!("cleared {event} after ")), "{over:?}");
+}
+
+#[test]
+fn a_sensor_fault_is_an_event_of_its_own_and_gives_way_to_another() {
+    let (mut bank, mut watch) = (Sifted::new(), Watch::new());
+    let at = |degrees: i32| {
+        move |reading: &mut BankReading| {
+            reading.batteries[0].measured.temperature = Some(Millicelsius(degrees * 1_000));
+        }
+    };
+    watch.take(&bank.full(|_| {}));
+    let mut told = |change: &dyn Fn(&mut BankReading)| watch.told(&bank.full(change));
+    assert_eq!(told(&at(250)), [""; 0]);
+    assert_eq!(told(&at(251)), ["raised 1 temperature sensor_fault: Temperature sensor faulty"]);
+    assert_eq!(told(&at(-80)), [""; 0]);
+    assert_eq!(told(&at(120)), [""; 0], "withheld, so nothing is known");
+    assert_eq!(
+        told(&at(120)),
+        [
+            "cleared 1 temperature sensor_fault: Temperature sensor faulty after 30 s",
+            "raised 1 temperature implausible: Implausible temperature",
+        ]
+    );
+    assert_eq!(told(&at(25)), [""; 0], "no battery cools down so fast");
+    assert_eq!(told(&at(25)), ["cleared 1 temperature implausible: Implausible temperature after 20 s"]);
+}
+
 #[test]
 fn a_battery_that_replaces_one_with_an_alarm_has_its_own() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
@@ -310,7 +401,7 @@ fn a_battery_that_is_missing_vanishes_with_the_third_full_sweep() {
     };
     for _ in 0..2 {
         assert_eq!(watch.told(&unheard(&mut bank)), [""; 0]);
-        let summary = bank.sweep(bankwatch::model::reading::SweepKind::Summary, &[], |_, _| None);
+        let summary = bank.sweep(SweepKind::Summary, &[], |_, _| None);
         assert_eq!(watch.told(&summary), [""; 0], "a summary says nothing of who is there");
     }
     let third = watch.told(&unheard(&mut bank));

@@ -4,8 +4,7 @@
 //! answer ── silent, torn, not readable ───────────────► again (at most twice), then lost
 //!    │ ───── a refusal ────────────────────────────────► again; the same one twice is the console's word
 //!    │ ───── at odds with the sweep, the last sweep or
-//!    │       physics, or a word nobody knows ──────────► again; what two answers agree on is believed, and a word
-//!    │                                                   that no second answer confirms is left out
+//!    │       physics, or a word nobody knows ──────────► again; what answers agree on is believed
 //!    └────── else ─────────────────────────────────────► fine
 //! ```
 //! Pure: the time is handed in, and nothing here knows about links.
@@ -67,7 +66,6 @@ struct Candidate {
 #[derive(Debug)]
 struct Doubt {
     why: Lost,
-    /// The figures that contradict what was said before; none where the doubt is another one.
     at_odds: BTreeSet<(Kind, u16)>,
     /// The words that nothing confirms: they can be left out.
     words: Vec<WordSlot>,
@@ -87,7 +85,7 @@ pub struct Review {
     refused: Option<Refusal>,
 }
 
-/// Figures at odds with what was said before, each with the sentence that says how.
+/// Figures at odds with what was said before, and how.
 type Odds = BTreeMap<(Kind, u16), String>;
 
 impl Review {
@@ -203,8 +201,7 @@ impl Review {
         problems.first().filter(|_| !again).cloned()
     }
 
-    /// The words nobody knows that were not said at the same position before, by this sweep's table, or by as many
-    /// answers to this question as it takes.
+    /// The words nobody knows, without those that were said at the same position before, beside, or often enough.
     fn unconfirmed(&self, command: Command, said: &Believed) -> Vec<WordSlot> {
         let beside = self.beside(command);
         let confirmed = |slot: &WordSlot, word: &Word| {

@@ -6,11 +6,14 @@ use std::borrow::Cow;
 
 use crate::events::catalogue::Catalogue;
 use crate::model::event::{
-    ANSWERS, BATTERY, ERROR_CODE, EventLevel, LINK, POWER, PRESENCE, SYSTEM, Sign, Standing, WordName,
+    ANSWERS, BATTERY, ERROR_CODE, EventLevel, IMPLAUSIBLE, LINK, POWER, PRESENCE, SENSOR_FAULT, SYSTEM, Sign,
+    Standing, WordName,
 };
 use crate::model::event_word::EventWord;
-use crate::model::reading::Measured;
+use crate::model::place::Place;
+use crate::model::reading::{CellReading, Measured};
 use crate::model::report::BankReport;
+use crate::model::withheld::{Implausible, Quantity, ValueScope, Withheld, is_value_name, shown, value_name};
 use crate::model::word::Word;
 
 /// What one word said: these conditions stand, and no other of this word does.
@@ -66,7 +69,9 @@ const STATES: &[State] = &[
 /// Whether the word of that name says states, not bits.
 #[must_use]
 pub fn is_state_word(name: &str) -> bool {
-    [PRESENCE, ANSWERS, LINK, BASE.0].contains(&name) || STATES.iter().any(|(known, ..)| *known == name)
+    [PRESENCE, ANSWERS, LINK, BASE.0].contains(&name)
+        || STATES.iter().any(|(known, ..)| *known == name)
+        || Quantity::ALL.iter().any(|quantity| quantity.name() == name)
 }
 
 /// What the words of a battery or a stack say. Words that were not said are not there.
@@ -84,7 +89,9 @@ pub fn decode<'a>(measured: &'a Measured, whose: Whose, catalogue: &'a Catalogue
     let mut said: Vec<Said<'a>> = own.chain(base(measured, catalogue)).chain(states).collect();
     for (label, word) in &measured.other_events {
         // A label that is one of our own names, or was there above, says nothing of that other word.
-        let taken = is_state_word(label) || [BATTERY, POWER, SYSTEM, ERROR_CODE].contains(&label.as_str());
+        let taken = is_state_word(label)
+            || is_value_name(label)
+            || [BATTERY, POWER, SYSTEM, ERROR_CODE].contains(&label.as_str());
         if !taken && !said.iter().any(|other| other.word == *label) {
             said.push(bits(Cow::Owned(label.clone()), word, catalogue));
         }
@@ -92,24 +99,70 @@ pub fn decode<'a>(measured: &'a Measured, whose: Whose, catalogue: &'a Catalogue
     said
 }
 
+/// The lasting values of a battery, or of a stack, that no battery can have: a word each.
+fn lasting<'a>(
+    values: &'a [Withheld],
+    battery: Option<Place>,
+    catalogue: &'a Catalogue,
+) -> impl Iterator<Item = Said<'a>> {
+    values.iter().filter(move |value| value.battery == battery).map(|value| {
+        let (state, otherwise) = match value.why {
+            Implausible::SensorFault => (SENSOR_FAULT, "Faulty sensor"),
+            Implausible::Limit | Implausible::Step => (IMPLAUSIBLE, "Implausible value"),
+        };
+        let state = Word::new(state);
+        let of = match value.scope {
+            ValueScope::Whole => String::new(),
+            ValueScope::Cell(number) => format!("Cell {number}: "),
+            ValueScope::LowestCell => "Lowest cell: ".to_owned(),
+            ValueScope::HighestCell => "Highest cell: ".to_owned(),
+        };
+        let meaning = catalogue.state(value.quantity.name(), &state);
+        let (level, text) = meaning
+            .map_or((EventLevel::Warning, Cow::Borrowed(otherwise)), |meaning| (meaning.level, meaning.text));
+        let text = Cow::Owned(format!("{of}{text}"));
+        let condition = Condition { sign: Sign::State(state), name: None, level, text };
+        Said { word: Cow::Owned(value.name()), conditions: vec![condition] }
+    })
+}
+
+/// What a report says of the values of a battery, or of a stack, that no battery can have: those that last, and those
+/// that stand and are plausible again. One that was withheld or not said says nothing.
+pub fn values<'a>(
+    report: &'a BankReport,
+    battery: Option<Place>,
+    (measured, cells): (&Measured, &[CellReading]),
+    stands: impl Fn(&WordName) -> bool,
+    catalogue: &'a Catalogue,
+) -> Vec<Said<'a>> {
+    let mut said: Vec<Said<'a>> = lasting(&report.lasting, battery, catalogue).collect();
+    for word in shown(measured, cells).map(|key| Cow::Owned(value_name(key))) {
+        if stands(&word) && !said.iter().any(|said| said.word == word) {
+            said.push(Said { word, conditions: Vec::new() });
+        }
+    }
+    said
+}
+
 /// Tells in a report what stands by its own answers.
 pub fn tell_standing(report: &mut BankReport, catalogue: &Catalogue) {
-    let standing = |measured: &Measured, whose: Whose| -> Vec<Standing> {
+    let BankReport { reading, insight, lasting: values, .. } = report;
+    let standing = |measured: &Measured, whose: Whose, battery: Option<Place>| -> Vec<Standing> {
         let said = decode(measured, whose, catalogue).into_iter();
-        said.flat_map(|Said { word, conditions }| {
-            conditions.into_iter().map(move |Condition { sign, level, text, .. }| Standing {
-                word: word.clone(),
-                sign,
-                level,
-                text: text.into_owned(),
+        said.chain(lasting(values, battery, catalogue))
+            .flat_map(|Said { word, conditions }| {
+                conditions.into_iter().map(move |Condition { sign, level, text, .. }| Standing {
+                    word: word.clone(),
+                    sign,
+                    level,
+                    text: text.into_owned(),
+                })
             })
-        })
-        .collect()
+            .collect()
     };
-    let BankReport { reading, insight, .. } = report;
-    insight.standing = reading.stack.iter().flat_map(|stack| standing(stack, Whose::Stack)).collect();
+    insight.standing = reading.stack.iter().flat_map(|stack| standing(stack, Whose::Stack, None)).collect();
     for (own, battery) in insight.batteries.iter_mut().zip(&reading.batteries) {
-        own.standing = standing(&battery.measured, Whose::Battery);
+        own.standing = standing(&battery.measured, Whose::Battery, Some(battery.place));
     }
 }
 

@@ -8,6 +8,7 @@
 //! ```
 //! Pure but for `standing` and `log_file`, which read and write where they are told to; clocks are handed in.
 
+mod active;
 pub mod barcodes;
 pub mod catalogue;
 pub mod catalogue_file;

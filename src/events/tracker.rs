@@ -16,12 +16,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::events::active::{Moment, Owner, Standing};
 use crate::events::catalogue::Catalogue;
 use crate::events::clocks::{self, Clocks, is_right, later};
-use crate::events::decode::{Condition, Said, Whose, decode, own};
+use crate::events::decode::{Condition, Said, Whose, decode, own, values};
 use crate::events::standing::{SavedBank, SavedEvent};
 use crate::model::beat::Beat;
-use crate::model::event::{ANSWERS, Event, EventKind, EventLevel, LINK, PRESENCE, Sign, WordName};
+use crate::model::event::{ANSWERS, Event, EventKind, LINK, PRESENCE, Sign, WordName};
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, Presence, SweepKind};
 use crate::model::report::BankReport;
@@ -56,40 +57,6 @@ pub struct Tracker {
 struct Missed {
     battery: u32,
     answers: u32,
-}
-
-/// A condition that stands.
-#[derive(Clone, Debug)]
-struct Standing {
-    barcode: Option<String>,
-    name: Option<String>,
-    level: EventLevel,
-    text: String,
-    raised_at: Timestamp,
-    /// How long it had stood before `since`; unknown where the clock had not been set.
-    stood: Option<Duration>,
-    /// When it began or the service was started (monotonic).
-    since: Duration,
-    /// Whether it began before the service was started.
-    restored: bool,
-}
-
-/// The moment a report or a look is about, by both clocks.
-#[derive(Clone, Copy, Debug)]
-struct Moment {
-    at: Timestamp,
-    now: Duration,
-}
-
-/// Whose word it is.
-#[derive(Clone, Copy, Debug)]
-struct Owner<'a> {
-    battery: Option<Place>,
-    barcode: Option<&'a str>,
-}
-
-impl Owner<'_> {
-    const BANK: Self = Self { battery: None, barcode: None };
 }
 
 impl Tracker {
@@ -182,6 +149,9 @@ impl Tracker {
             for said in decode(stack, Whose::Stack, catalogue) {
                 self.weigh(Owner::BANK, said, moment, &mut events);
             }
+            for said in values(report, None, (stack, &[]), |word| self.stands(None, word), catalogue) {
+                self.weigh(Owner::BANK, said, moment, &mut events);
+            }
         }
         let there = |place: &Place| reading.batteries.iter().any(|battery| battery.place == *place);
         let unsaid: Vec<Place> = self.known.iter().filter(|place| !there(place)).copied().collect();
@@ -209,6 +179,12 @@ impl Tracker {
             for said in decode(&battery.measured, Whose::Battery, catalogue) {
                 self.weigh(owner, said, moment, &mut events);
             }
+            let cells = battery.cells.as_deref().unwrap_or_default();
+            let shown = (&battery.measured, cells);
+            let stands = |word: &WordName| self.stands(owner.battery, word);
+            for said in values(report, owner.battery, shown, stands, catalogue) {
+                self.weigh(owner, said, moment, &mut events);
+            }
         }
         for place in unsaid {
             let owner = Owner { battery: Some(place), barcode: None };
@@ -228,6 +204,10 @@ impl Tracker {
             self.weigh(Owner::BANK, said, Moment { at, now }, &mut events);
         }
         events
+    }
+
+    fn stands(&self, battery: Option<Place>, word: &WordName) -> bool {
+        self.standing.contains_key(&(battery, word.clone()))
     }
 
     /// What a sweep says of a battery's being there, where it says anything new.
@@ -370,26 +350,6 @@ impl Tracker {
             raised_at: standing.raised_at,
             at: moment.at.max(standing.raised_at),
             duration: stood.map(|stood| stood + moment.now.saturating_sub(standing.since)),
-        }
-    }
-}
-
-impl Standing {
-    /// Whether another battery sits there now, as far as both are known.
-    fn is_of_another(&self, owner: Owner<'_>) -> bool {
-        self.barcode.as_deref().zip(owner.barcode).is_some_and(|(of, now)| of != now)
-    }
-
-    fn new(owner: Owner<'_>, condition: &Condition<'_>, moment: Moment) -> Self {
-        Self {
-            barcode: owner.barcode.map(str::to_owned),
-            name: condition.name.map(str::to_owned),
-            level: condition.level,
-            text: condition.text.to_string(),
-            raised_at: moment.at,
-            stood: Some(Duration::ZERO),
-            since: moment.now,
-            restored: false,
         }
     }
 }

@@ -33,7 +33,8 @@ impl EventLevel {
 }
 
 /// Which word said it: `battery`, `power`, `system`, a label of the console's own such as `Bat Volt Status`, a
-/// state such as `volt_state`, or one of the service's own: [`PRESENCE`], [`ANSWERS`], [`LINK`].
+/// state such as `volt_state`, or one of the service's own: [`PRESENCE`], [`ANSWERS`], [`LINK`], or the
+/// [name of a value](crate::model::withheld::value_name) that is implausible.
 pub type WordName = Cow<'static, str>;
 
 /// Events of the cells: `Bat Events`.
@@ -50,6 +51,12 @@ pub const PRESENCE: &str = "presence";
 pub const ANSWERS: &str = "answers";
 /// Whether readings of a bank come: the service's own word.
 pub const LINK: &str = "link";
+
+/// A value that lasts though no battery can have it, as the state of the word that names the
+/// [value](crate::model::withheld::value_name).
+pub const IMPLAUSIBLE: &str = "implausible";
+/// A value that no working sensor measures, likewise.
+pub const SENSOR_FAULT: &str = "sensor_fault";
 
 /// What of its word an event is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

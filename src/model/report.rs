@@ -26,6 +26,9 @@ pub struct BankReport {
     pub service: ServiceCounters,
     /// What of this sweep was withheld: no battery can have had it.
     pub withheld: Vec<Withheld>,
+    /// Values that no battery can have and that were there in the sweep before as well: shown, or of a faulty sensor
+    /// and withheld.
+    pub lasting: Vec<Withheld>,
 }
 
 /// How the service has fared with a bank since it started.
@@ -79,6 +82,15 @@ impl BankReport {
         let service = ServiceCounters { sweeps: 1, incomplete, ..ServiceCounters::default() };
         let batteries = vec![BatteryInsight::default(); facts.len()];
         let insight = Insight { batteries, ..Insight::default() };
-        Self { reading, statistics, facts, bank_facts, insight, service, withheld: Vec::new() }
+        Self {
+            reading,
+            statistics,
+            facts,
+            bank_facts,
+            insight,
+            service,
+            withheld: Vec::new(),
+            lasting: Vec::new(),
+        }
     }
 }

@@ -1,7 +1,8 @@
-//! What no battery can be, and how far none can step between two sweeps.
+//! What no battery can be, what no working sensor measures, and how far no battery can step between two sweeps.
 //!
 //! Wide on purpose: the review of each answer asks again on far narrower tolerances, and here a true value that is
 //! withheld is missing for a sweep. What lies outside is damage, or a fault that will still be there in the next.
+//! Beyond what a sensor measures nothing is shown at all: there the number means that the sensor is broken.
 
 use crate::model::facts::Facts;
 use crate::model::withheld::Quantity;
@@ -13,6 +14,8 @@ pub struct Limit {
     pub quantity: Quantity,
     /// Lowest and highest there is; of a battery's voltage, for each of its cells.
     pub range: (i64, i64),
+    /// Lowest and highest that a working sensor measures.
+    pub sensor: (i64, i64),
     /// The largest step at once; of a battery's voltage, for each of its cells.
     pub step: i64,
     /// And more for each second.
@@ -21,16 +24,23 @@ pub struct Limit {
     pub source: &'static str,
 }
 
+/// A sensor of which no limits are known.
+pub const ANY_VALUE: (i64, i64) = (i64::MIN, i64::MAX);
+
+/// Thermometers here end at 125 degrees; a broken or shorted one reads far beyond.
+const THERMOMETER: (i64, i64) = (-60_000, 200_000);
+
 /// A quantity may step as it likes.
 pub const ANY_STEP: i64 = i64::MAX;
 
 const fn row(
     quantity: Quantity,
     range: (i64, i64),
+    sensor: (i64, i64),
     (step, per_second): (i64, i64),
     source: &'static str,
 ) -> Limit {
-    Limit { quantity, range, step, per_second, source }
+    Limit { quantity, range, sensor, step, per_second, source }
 }
 
 /// One row a quantity, in the order of [`Quantity`].
@@ -38,42 +48,48 @@ pub const LIMITS: &[Limit] = &[
     row(
         Quantity::Voltage,
         (1_500, 4_000),
+        ANY_VALUE,
         (200, 10),
         "each cell's; 20 mOhm of a battery of 16 old cells times a step of 160 A are 3.2 V",
     ),
     row(
         Quantity::Current,
         (-500_000, 500_000),
+        ANY_VALUE,
         (ANY_STEP, 0),
         "twice the rating of the label, else five times the capacity in an hour; a switch takes no time",
     ),
     row(
         Quantity::Temperature,
         (-40_000, 100_000),
+        THERMOMETER,
         (5_000, 200),
-        "range of the sensors; whole degrees on old boards; heating is below 0.1 K/s",
+        "range of the sensors, which end at 125 degrees and read beyond 200 or below -60 where they are broken; whole degrees on old boards; heating is below 0.1 K/s",
     ),
     row(
         Quantity::MosTemperature,
         (-40_000, 150_000),
+        THERMOMETER,
         (30_000, 2_000),
         "silicon ends at 150 degrees; a transistor is small and warms fast",
     ),
     row(
         Quantity::Soc,
         (0, 120),
+        (i64::MIN, 200),
         (5, 1),
-        "some consoles say up to 107; 2 C are 0.06 %/s; a recalibration is believed when it is said twice",
+        "some consoles say up to 107; 255 is a byte that was never written; 2 C are 0.06 %/s; a recalibration is believed when it is said twice",
     ),
-    row(Quantity::Charge, (0, 10_000_000), (5_000, 200), "500 A are 139 mAh each second"),
-    row(Quantity::Energy, (0, 1_000_000_000), (500_000, 50_000), "100 kW are 28 Wh each second"),
+    row(Quantity::Charge, (0, 10_000_000), ANY_VALUE, (5_000, 200), "500 A are 139 mAh each second"),
+    row(Quantity::Energy, (0, 1_000_000_000), ANY_VALUE, (500_000, 50_000), "100 kW are 28 Wh each second"),
     row(
         Quantity::CellVoltage,
         (1_000, 4_000),
+        (i64::MIN, 5_999),
         (200, 10),
-        "LFP lives between 2.0 and 3.8 V; 4095 is a chip's full scale; as the battery's",
+        "LFP lives between 2.0 and 3.8 V; 4095 is a chip's full scale, 65535 a register that was never written; as the battery's",
     ),
-    row(Quantity::CellTemperature, (-40_000, 100_000), (5_000, 200), "as the board's"),
+    row(Quantity::CellTemperature, (-40_000, 100_000), THERMOMETER, (5_000, 200), "as the board's"),
 ];
 
 /// The limits of a quantity.

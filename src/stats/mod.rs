@@ -37,7 +37,7 @@ use crate::stats::counters::Counters;
 use crate::stats::energy::Account;
 use crate::stats::ledger::Ledger;
 use crate::stats::observer::Observer;
-use crate::stats::plausibility::Plausibility;
+use crate::stats::plausibility::{Plausibility, Sifted};
 use crate::stats::time_to_go::TimeToGo;
 
 /// A gap of more full sweeps than this is not bridged: nobody knows what was in it.
@@ -133,7 +133,7 @@ impl Stats {
     ) -> BankReport {
         let Self { ledger, passing, .. } = self;
         let most = MOST_SWEEPS * self.interval + reading.took;
-        let withheld = passing.plausibility.sift(&mut reading, &facts, &bank_facts, most);
+        let Sifted { withheld, lasting } = passing.plausibility.sift(&mut reading, &facts, &bank_facts, most);
         withheld.iter().for_each(|withheld| self.withheld.add(withheld));
         service.withheld = self.withheld;
         passing.counters.count(&reading, &facts, most, ledger);
@@ -144,7 +144,7 @@ impl Stats {
         passing.observer.observe(&reading, &statistics, &labelled, |place| counters.identity(place), ledger);
         let insight = self.insight(&reading, &labelled, paces);
         drop(labelled);
-        BankReport { reading, statistics, facts, bank_facts, insight, service, withheld }
+        BankReport { reading, statistics, facts, bank_facts, insight, service, withheld, lasting }
     }
 
     fn insight(

@@ -1,11 +1,13 @@
-//! Withholds what no battery can be, until the next sweep says so too.
+//! Withholds what no battery can be, until it is said a second time, and what no working sensor measures.
 //!
 //! ```text
-//! value ── within its limits and within a step of the last ──────────────► shown
-//!   │ ──── outside, and the sweep before said the same ──────────────────► shown: two that agree are believed
+//! value ── beyond what a working sensor measures ────────────────────────► withheld, however often it is said
+//!   │ ──── within its limits and within a step of the last ──────────────► shown
+//!   │ ──── outside, and said before ─────────────────────────────────────► shown: two that agree are believed
 //!   │ ──── outside, of a cell whose battery says that it is faulty ──────► shown: a fault is not damage
 //!   └ else ──────────────────────────────────────────────────────────────► withheld and counted; the next decides
 //! ```
+//! So what lasts is shown or withheld steadily from its second occurrence on. What lasts beyond the limits is named.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,9 +15,9 @@ use std::time::{Duration, Instant};
 use crate::model::facts::Facts;
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence};
-use crate::model::withheld::{Implausible, Quantity, Withheld};
+use crate::model::withheld::{Implausible, Quantity, ValueKey, ValueScope, Withheld};
 use crate::model::word::Word;
-use crate::stats::limits::Rating;
+use crate::stats::limits::{self, Rating};
 
 /// What was last said of each quantity.
 #[derive(Clone, Debug, Default)]
@@ -25,29 +27,38 @@ pub struct Plausibility {
     batteries: BTreeMap<Place, Gates>,
 }
 
-/// Which value of a battery: what it measures, and which of its kind.
-type Key = (Quantity, u16);
+/// The values of a reading that no battery can have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sifted {
+    /// Those that were taken out of it.
+    pub withheld: Vec<Withheld>,
+    /// Those that were there in the sweep before as well: shown, or of a faulty sensor.
+    pub lasting: Vec<Withheld>,
+}
 
 /// The gates of one battery, or of the stack.
 #[derive(Clone, Debug, Default)]
 struct Gates {
     barcode: Option<String>,
-    said: BTreeMap<Key, Said>,
+    /// How many cells were seen: a summary shows none, and has the same limits.
+    cells: Option<usize>,
+    said: BTreeMap<ValueKey, Said>,
 }
 
 /// A value and when it was said.
 type At = (i64, Instant);
 
-/// The last value that was believed, and the last that was not.
+/// What was last said of a value.
 #[derive(Clone, Copy, Debug, Default)]
 struct Said {
+    /// The last one that was believed.
     believed: Option<At>,
-    doubted: Option<At>,
+    /// The last one that was not within a step of that: a doubted one, or where that was confirmed, the one before.
+    /// Two answers of a sweep that differ for good are both shown.
+    other: Option<At>,
+    /// Why the last one was implausible.
+    why: Option<Implausible>,
 }
-
-/// Which of a battery's own values stands for its lowest and highest cell.
-const LOWEST: u16 = 10_000;
-const HIGHEST: u16 = 10_001;
 
 /// One look through a battery's values.
 struct Look<'a> {
@@ -57,7 +68,7 @@ struct Look<'a> {
     at: Instant,
     /// What was said longer ago says nothing of now.
     most: Duration,
-    withheld: &'a mut Vec<Withheld>,
+    sifted: &'a mut Sifted,
 }
 
 impl Plausibility {
@@ -68,15 +79,16 @@ impl Plausibility {
         facts: &[Facts],
         bank_facts: &Facts,
         most: Duration,
-    ) -> Vec<Withheld> {
-        let mut withheld = Vec::new();
+    ) -> Sifted {
+        let mut sifted = Sifted::default();
         let at = reading.began;
         let cells = reading.batteries.iter().map(|battery| Some(battery.cells.as_ref()?.len()));
         let cells: Option<usize> = cells.sum();
         if let Some(stack) = &mut reading.stack {
-            let rating = Rating::of(bank_facts, cells.filter(|cells| *cells > 0));
             let gates = &mut self.stack;
-            Look { gates, battery: None, rating, at, most, withheld: &mut withheld }.measured(stack, false);
+            gates.cells = cells.filter(|cells| *cells > 0).or(gates.cells);
+            let rating = Rating::of(bank_facts, gates.cells);
+            Look { gates, battery: None, rating, at, most, sifted: &mut sifted }.measured(stack, false);
         }
         for (battery, facts) in reading.batteries.iter_mut().zip(facts) {
             if battery.presence == Presence::Absent {
@@ -85,11 +97,12 @@ impl Plausibility {
             }
             let gates = self.batteries.entry(battery.place).or_default();
             gates.are_of(facts.barcode.as_ref());
-            let rating = Rating::of(facts, battery.cells.as_ref().map(Vec::len));
+            gates.cells = battery.cells.as_ref().map(Vec::len).or(gates.cells);
+            let rating = Rating::of(facts, gates.cells);
             let place = Some(battery.place);
-            Look { gates, battery: place, rating, at, most, withheld: &mut withheld }.battery(battery);
+            Look { gates, battery: place, rating, at, most, sifted: &mut sifted }.battery(battery);
         }
-        withheld
+        sifted
     }
 }
 
@@ -100,6 +113,7 @@ impl Gates {
             && self.barcode.replace(barcode.clone()).is_some()
         {
             self.said.clear();
+            self.cells = None;
         }
     }
 }
@@ -114,58 +128,85 @@ impl Look<'_> {
     }
 
     fn measured(&mut self, measured: &mut Measured, faulty: bool) {
-        self.gate((Quantity::Voltage, 0), &mut measured.voltage, false);
-        self.gate((Quantity::Current, 0), &mut measured.current, false);
-        self.gate((Quantity::Temperature, 0), &mut measured.temperature, faulty);
-        self.gate((Quantity::MosTemperature, 0), &mut measured.mos_temperature, faulty);
-        self.gate((Quantity::Soc, 0), &mut measured.soc, false);
-        self.gate((Quantity::Charge, 0), &mut measured.remaining, false);
-        self.gate((Quantity::Energy, 0), &mut measured.energy, false);
-        self.gate((Quantity::CellVoltage, LOWEST), &mut measured.cell_voltage_low, faulty);
-        self.gate((Quantity::CellVoltage, HIGHEST), &mut measured.cell_voltage_high, faulty);
-        self.gate((Quantity::CellTemperature, LOWEST), &mut measured.cell_temperature_low, faulty);
-        self.gate((Quantity::CellTemperature, HIGHEST), &mut measured.cell_temperature_high, faulty);
+        self.gate((Quantity::Voltage, ValueScope::Whole), &mut measured.voltage, false);
+        self.gate((Quantity::Current, ValueScope::Whole), &mut measured.current, false);
+        self.gate((Quantity::Temperature, ValueScope::Whole), &mut measured.temperature, faulty);
+        self.gate((Quantity::MosTemperature, ValueScope::Whole), &mut measured.mos_temperature, faulty);
+        self.gate((Quantity::Soc, ValueScope::Whole), &mut measured.soc, false);
+        self.gate((Quantity::Charge, ValueScope::Whole), &mut measured.remaining, false);
+        self.gate((Quantity::Energy, ValueScope::Whole), &mut measured.energy, false);
+        self.gate((Quantity::CellVoltage, ValueScope::LowestCell), &mut measured.cell_voltage_low, faulty);
+        self.gate((Quantity::CellVoltage, ValueScope::HighestCell), &mut measured.cell_voltage_high, faulty);
+        self.gate(
+            (Quantity::CellTemperature, ValueScope::LowestCell),
+            &mut measured.cell_temperature_low,
+            faulty,
+        );
+        self.gate(
+            (Quantity::CellTemperature, ValueScope::HighestCell),
+            &mut measured.cell_temperature_high,
+            faulty,
+        );
     }
 
     fn cell(&mut self, number: u16, cell: &mut CellReading, faulty: bool) {
         let faulty = faulty || is_error(&cell.base_state) || is_error(&cell.volt_state);
-        self.gate((Quantity::CellVoltage, number), &mut cell.voltage, faulty);
-        self.gate((Quantity::CellTemperature, number), &mut cell.temperature, faulty);
-        self.gate((Quantity::Current, number), &mut cell.current, false);
-        self.gate((Quantity::Soc, number), &mut cell.soc, false);
-        self.gate((Quantity::Charge, number), &mut cell.coulomb, false);
+        self.gate((Quantity::CellVoltage, ValueScope::Cell(number)), &mut cell.voltage, faulty);
+        self.gate((Quantity::CellTemperature, ValueScope::Cell(number)), &mut cell.temperature, faulty);
+        self.gate((Quantity::Current, ValueScope::Cell(number)), &mut cell.current, false);
+        self.gate((Quantity::Soc, ValueScope::Cell(number)), &mut cell.soc, false);
+        self.gate((Quantity::Charge, ValueScope::Cell(number)), &mut cell.coulomb, false);
     }
 
     /// Empties `slot` where its value is not believed.
-    fn gate<T: Copy + Into<i64>>(&mut self, key: Key, slot: &mut Option<T>, faulty: bool) {
+    fn gate<T: Copy + Into<i64>>(&mut self, key: ValueKey, slot: &mut Option<T>, faulty: bool) {
         let Some(value) = slot.map(Into::into) else { return };
-        let (rating, at) = (self.rating, self.at);
-        let recent =
-            |said: Option<At>| said.filter(|(_, then)| at.saturating_duration_since(*then) <= self.most);
-        let reach = |(then, said_at): At| {
-            let seconds = at.saturating_duration_since(said_at).as_secs_f64();
-            ((value - then) as f64).abs() <= rating.step(key.0, seconds)
+        let (rating, at, most) = (self.rating, self.at, self.most);
+        let (quantity, scope) = key;
+        let age = |(_, then): At| at.saturating_duration_since(then);
+        let recent = |said: Option<At>| said.filter(|said| age(*said) <= most);
+        let reach = |said: At| {
+            ((value - said.0) as f64).abs() <= rating.step(quantity, age(said).min(most).as_secs_f64())
         };
         let said = self.gates.said.entry(key).or_default();
-        let (low, high) = rating.range(key.0);
-        let why = if !(low..=high).contains(&value) {
+        let inside = |(low, high): (i64, i64)| (low..=high).contains(&value);
+        let why = if !inside(limits::of(quantity).sensor) {
+            Some(Implausible::SensorFault)
+        } else if !inside(rating.range(quantity)) {
             Some(Implausible::Limit)
-        } else if recent(said.believed).is_some_and(|before| !reach(before)) {
-            Some(Implausible::Step)
         } else {
-            None
+            recent(said.believed).filter(|before| !reach(*before)).map(|_| Implausible::Step)
         };
-        let confirmed =
-            || recent(said.doubted).is_some_and(|before| reach(before) && close(key.0, value, before.0));
-        match why.filter(|_| !faulty && !confirmed()) {
-            None => *said = Said { believed: Some((value, at)), doubted: None },
-            Some(why) => {
-                said.doubted = Some((value, at));
-                *slot = None;
-                let cell = Some(key.1).filter(|number| (1..LOWEST).contains(number));
-                let (battery, quantity) = (self.battery, key.0);
-                self.withheld.push(Withheld { battery, cell, quantity, value, why });
+        let agrees =
+            |said: Option<At>| said.is_some_and(|before| reach(before) && close(quantity, value, before.0));
+        let show = match why {
+            None => true,
+            Some(Implausible::SensorFault) => false,
+            // Damage does not happen twice alike, however long ago.
+            Some(Implausible::Limit) => faulty || agrees(said.believed) || agrees(said.other),
+            Some(Implausible::Step) => faulty || agrees(recent(said.other)),
+        };
+        let lasts = why == said.why && (show || why == Some(Implausible::SensorFault));
+        said.why = why;
+        if !show {
+            if why != Some(Implausible::SensorFault) {
+                said.other = Some((value, at));
             }
+            *slot = None;
+        } else if why.is_some() && !agrees(said.believed) {
+            said.other = said.believed.replace((value, at));
+        } else {
+            said.believed = Some((value, at));
+        }
+        let Some(why) = why else { return };
+        let found = Withheld { battery: self.battery, quantity, scope, value, why };
+        if !show {
+            self.sifted.withheld.push(found);
+        }
+        // The extremes of the table repeat what the cells say, where those are asked.
+        let repeated = matches!(scope, ValueScope::LowestCell | ValueScope::HighestCell);
+        if lasts && why != Implausible::Step && !(repeated && self.gates.cells.is_some()) {
+            self.sifted.lasting.push(found);
         }
     }
 }

@@ -8,6 +8,7 @@ use slog::{Logger, debug, info, warn};
 use crate::console::command::Command;
 use crate::model::reading::{BankReading, Presence, SweepKind};
 use crate::model::report::BankReport;
+use crate::model::withheld::Withheld;
 use crate::trouble::{Took, Trouble};
 
 /// From one summary line to the next.
@@ -68,12 +69,17 @@ impl Telling {
         self.tell_hour(reading);
     }
 
-    /// Values that were withheld are told once, at a decreasing pace while it goes on, and when all are believed
-    /// again.
+    /// Values that no battery can have are logged once, at a decreasing pace while it goes on, and when all are
+    /// plausible again.
     pub fn tell_withheld(&mut self, report: &BankReport) {
-        let (now, bank) = (Instant::now(), &*report.reading.bank);
-        let Some(first) = report.withheld.first() else {
-            if report.reading.kind == SweepKind::Full
+        let reading = &report.reading;
+        self.tell_values(&reading.bank, reading.kind, &report.withheld, &report.lasting);
+    }
+
+    fn tell_values(&mut self, bank: &str, kind: SweepKind, withheld: &[Withheld], lasting: &[Withheld]) {
+        let now = Instant::now();
+        let Some(first) = withheld.first().or(lasting.first()) else {
+            if kind == SweepKind::Full
                 && let Some(back) = self.withheld.recovered(now)
             {
                 info!(self.log, "values plausible again"; "bank" => bank, "outage" => Took(back.outage));
@@ -83,8 +89,10 @@ impl Telling {
         let reason = format!("{} {}", first.quantity.name(), first.why.name());
         if let Some(say) = self.withheld.failed(now, &reason) {
             let battery = first.battery.map_or_else(|| "stack".to_owned(), |place| place.to_string());
-            warn!(self.log, "value withheld"; "bank" => bank, "battery" => battery, "cell" => first.cell,
-                "reason" => %first, "withheld" => report.withheld.len(), "times" => say.count);
+            let line = if withheld.is_empty() { "implausible value persists" } else { "value withheld" };
+            warn!(self.log, "{}", line; "bank" => bank, "battery" => battery, "cell" => first.cell(),
+                "reason" => %first, "withheld" => withheld.len(), "persisting" => lasting.len(),
+                "times" => say.count);
         }
     }
 
@@ -184,6 +192,7 @@ mod tests {
     use crate::console::transcript::Transcript;
     use crate::model::place::Place;
     use crate::model::reading::{BatteryReading, Missing};
+    use crate::model::withheld::{Implausible, Quantity, ValueScope};
 
     /// The messages that were logged, without their keys.
     #[derive(Clone, Default)]
@@ -253,5 +262,26 @@ mod tests {
         // A battery that is gone takes its line with it, also when it comes back.
         assert_eq!(logged(&[lost(), unasked(gone), unasked(gone), back()]), ["answer missing"]);
         assert_eq!(logged(&[lost(), unasked(gone), lost()]), ["answer missing", "answer missing"]);
+    }
+
+    #[test]
+    fn a_value_that_lasts_beyond_the_limits_is_logged_once_and_once_when_it_is_over() {
+        let messages = Messages::default();
+        let mut telling = Telling::new(Logger::root(messages.clone().fuse(), o!()), None, None);
+        let value = Withheld {
+            battery: None,
+            quantity: Quantity::CellVoltage,
+            scope: ValueScope::Cell(5),
+            value: 0,
+            why: Implausible::Limit,
+        };
+        let mut tell = |withheld: &[Withheld], lasting: &[Withheld]| {
+            telling.tell_values("bank", SweepKind::Full, withheld, lasting);
+        };
+        tell(&[value], &[]);
+        (0..50).for_each(|_| tell(&[], &[value]));
+        tell(&[], &[]);
+        let logged = messages.0.lock().map(|messages| messages.clone());
+        assert_eq!(logged.ok().unwrap_or_default(), ["value withheld", "values plausible again"]);
     }
 }
