@@ -11,7 +11,8 @@ use std::process::Command;
 
 use announced::{json, parts_of, place, reading};
 use bankwatch::console::tolerance::TOLERANCES;
-use bankwatch::console::{info, pwr_detail};
+use bankwatch::console::{euro, info, pwr_detail};
+use bankwatch::model::lifetime::LifetimeFigure;
 use bankwatch::mqtt::entity::{ENTITIES, Entity, Sort, Source};
 use bankwatch::mqtt::payload::Kind;
 use bankwatch::mqtt::words::{OTHER, STATES, STATUSES};
@@ -187,6 +188,29 @@ fn console_page_lists_the_labels_that_are_known_and_not_used() {
 }
 
 #[test]
+fn console_page_lists_every_label_of_euro_with_its_figures() {
+    let text = page("docs/console.md");
+    let rows = rows(&text, "## What `euro` states");
+    let written: BTreeSet<(String, Vec<String>)> = rows
+        .iter()
+        .skip(2)
+        .flat_map(|row| {
+            let figures: Vec<String> = named(row[1]).into_iter().map(str::to_owned).collect();
+            named(row[0])
+                .into_iter()
+                .map(move |label| (label.to_owned(), figures.clone()))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let keys = |figures: &[LifetimeFigure]| figures.iter().map(|figure| figure.key().to_owned()).collect();
+    let known = euro::LABELS.iter().map(|(label, figures)| ((*label).to_owned(), keys(figures)));
+    assert_eq!(written, known.collect());
+    let entities: BTreeSet<&str> =
+        ENTITIES.iter().filter_map(|entity| entity.key.strip_prefix("lifetime.")).collect();
+    assert_eq!(entities, LifetimeFigure::ALL.iter().map(|figure| figure.key()).collect());
+}
+
+#[test]
 fn the_limits_of_plausibility_are_those_in_force() {
     let text = page("docs/battery-health.md");
     let written: Vec<Vec<String>> = rows(&text, "## Plausibility")
@@ -280,6 +304,7 @@ fn entity_row(entity: &Entity) -> [String; 8] {
         Sort::Word(_) => (Some("enum"), None, None),
         Sort::Text => (None, None, None),
         Sort::Moment => (Some("timestamp"), None, None),
+        Sort::Day => (Some("date"), None, None),
         Sort::Flag(class) => (class, None, None),
         Sort::Presence => (Some("connectivity"), None, None),
     };

@@ -11,21 +11,24 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use asking::{PATIENCE, restless, sweep};
 use bankwatch::console::answer::Answer;
 use bankwatch::console::assemble::assemble;
-use bankwatch::console::command::Command;
+use bankwatch::console::command::{Command, Verb};
 use bankwatch::console::parsed::{self, Parsed};
 use bankwatch::console::pwr_detail::PwrDetail;
-use bankwatch::console::transcript::Transcript;
+use bankwatch::console::review::{Review, Verdict};
+use bankwatch::console::transcript::{Exchange, Transcript};
 use bankwatch::model::facts::FactSource;
-use bankwatch::model::reading::{BankReading, Presence};
+use bankwatch::model::lifetime::LifetimeFigure;
+use bankwatch::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
 use bankwatch::simulator::{Console, Dialect, Simulation, Values};
 use bankwatch::sweep::conversation::Patience;
 use bankwatch::sweep::plan::Rhythm;
 use fastrand::Rng;
+use jiff::Timestamp;
 use scripted::Scripted;
 use support::captures::{Capture, discover, note};
 
@@ -68,7 +71,8 @@ fn believed_and_not_asked_again(all: &[Transcript]) {
         let again: Vec<String> = transcript
             .exchanges
             .iter()
-            .filter(|exchange| exchange.asked > 1)
+            // Read for the first time, it has to be confirmed; that comes after all other slow questions.
+            .filter(|exchange| exchange.asked > 1 && exchange.command != Verb::Euro.alone())
             .map(|exchange| format!("{} {} times", exchange.command, exchange.asked))
             .collect();
         assert!(number <= 2 || again.is_empty(), "sweep {number} asked {again:?}");
@@ -507,6 +511,77 @@ fn the_captured_us_bank_with_a_gap_is_read_in_full() {
     );
 }
 
+/// A sweep in which the console was asked this.
+fn asked(console: &mut Console, questions: &[&str]) -> Transcript {
+    let exchanges = questions.iter().map(|question| {
+        let answer = Answer::from_transcript(&bytes(&ask(console, question).0));
+        Exchange { command: question.parse().expect("a command"), outcome: Ok(answer), asked: 1 }
+    });
+    Transcript {
+        bank: Arc::from("bank"),
+        kind: SweepKind::Full,
+        began_at: Timestamp::from_second(1_780_000_000).expect("a time"),
+        began: Instant::now(),
+        took: Duration::ZERO,
+        known: Vec::new(),
+        exchanges: exchanges.collect(),
+    }
+}
+
+#[test]
+fn euro_of_both_layouts_becomes_facts_of_the_battery_plugged_into() {
+    use LifetimeFigure as Figure;
+    let apart =
+        [Figure::Energy, Figure::RoundTrip, Figure::ChargeIn, Figure::EnergyDischarged, Figure::InService];
+    let together = [Figure::EnergyThroughput, Figure::ChargeThroughput];
+    let layouts: [(Dialect, &[Figure], &[Figure]); 3] = [
+        (Dialect::Us3000c, &apart, &together),
+        (Dialect::Us5000, &apart, &together),
+        (Dialect::Us3000d, &together, &apart),
+    ];
+    for (dialect, stated, absent) in layouts {
+        let transcript = asked(&mut console(dialect, 2), &["pwr", "euro"]);
+        let reading = assemble(&transcript);
+        assert_eq!((&*reading.missing, &*reading.unreadable_facts), (&[][..], &[][..]), "{dialect}");
+        let of = |battery: &BatteryReading| {
+            let own = battery.facts.iter().find(|(source, _)| *source == FactSource::Euro);
+            own.and_then(|(_, facts)| facts.lifetime.clone())
+        };
+        assert_eq!(of(&reading.batteries[1]), None, "{dialect}");
+        let lifetime = of(&reading.batteries[0]).unwrap_or_else(|| panic!("{dialect}: nothing read"));
+        assert_eq!(lifetime.read_at, reading.taken_at);
+        for figure in stated.iter().chain(&[Figure::Capacity, Figure::Resistance, Figure::Cycles]) {
+            assert!(lifetime.get(*figure).is_some(), "{dialect}: {figure:?}");
+        }
+        assert!(absent.iter().all(|figure| lifetime.get(*figure).is_none()), "{dialect}");
+    }
+}
+
+#[test]
+fn euro_is_listed_by_help_and_believed_once_it_was_confirmed() {
+    for dialect in [Dialect::Us3000c, Dialect::Us3000d, Dialect::Us2000c, Dialect::ForceH2] {
+        let (mut console, mut review) = (console(dialect, 2), Review::default());
+        let mut judge = |question: &str, nth: u32| {
+            // The pager waits once in `help`; behind other answers an empty line yields a prompt.
+            let heard = ask(&mut console, question).0 + &ask(&mut console, "").0;
+            let answer = Answer::from_transcript(&bytes(&heard));
+            review.judge(
+                question.parse().expect("a command"),
+                Duration::from_secs(nth.into()),
+                nth,
+                Ok(answer),
+            )
+        };
+        let Verdict::Fine(_, found) = judge("help", 1) else { panic!("{dialect}: help") };
+        let has_euro = matches!(dialect, Dialect::Us3000c | Dialect::Us3000d);
+        assert_eq!(found.lists_euro, Some(has_euro), "{dialect}");
+        if has_euro {
+            assert!(matches!(judge("euro", 1), Verdict::Again(_)), "{dialect}: at first sight");
+            assert!(matches!(judge("euro", 2), Verdict::Fine(..)), "{dialect}: confirmed");
+        }
+    }
+}
+
 /// What a mad console does with a question.
 fn mad(rng: &mut Rng, console: &mut Console, line: &str) -> Vec<u8> {
     let text = ask(console, line).0;
@@ -537,7 +612,7 @@ fn only_reads(line: &str) -> bool {
     let verb = words.next().unwrap_or_default();
     let place = words.next().map(|word| word.parse::<u8>().is_ok_and(|place| place > 0));
     let known = match verb {
-        "" | "unit" | "log" => place.is_none(),
+        "" | "unit" | "log" | "help" | "euro" => place.is_none(),
         "data" => line == "data event",
         "pwr" | "bat" | "info" | "stat" | "soh" => place != Some(false),
         _ => false,

@@ -11,12 +11,14 @@ mod captures;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use announced::{
-    EXPIRY, LEVELS, announced, bank, components, json, parts, place, reading, settings, snapshot, topics,
-    written,
+    Component, EXPIRY, LEVELS, announced, bank, components, json, parts, place, reading, settings, snapshot,
+    topics, written,
 };
 use bankwatch::model::facts::{FactSource, Facts};
+use bankwatch::model::lifetime::{Lifetime, LifetimeFigure};
 use bankwatch::model::reading::{BankReading, BatteryReading, Presence};
 use bankwatch::model::report::BankReport;
 use bankwatch::mqtt::discovery;
@@ -120,6 +122,28 @@ fn the_predecessors_entities_are_there_at_once_and_new_ones_when_their_value_has
     assert!(grown && later.iter().all(|id| second.contains(*id)));
     let (grown, third) = grow(bare);
     assert!(!grown && third == second, "what was announced stays");
+}
+
+#[test]
+fn lifetime_figures_are_announced_once_stated_and_off_at_first() {
+    let mut with = reading("pytes", 2, 16);
+    let values = [(LifetimeFigure::Capacity, 47_300), (LifetimeFigure::Manufactured, 20_230_511)];
+    let lifetime = Lifetime { read_at: with.taken_at, values: values.into() };
+    let facts = Facts { lifetime: Some(Arc::new(lifetime)), ..Facts::default() };
+    with.batteries[0].facts.push((FactSource::Euro, facts));
+    let of_lifetime = |messages: &[Message]| -> Vec<Component> {
+        let all = components(messages).into_iter();
+        all.filter(|one| one.text("val_tpl").contains("lifetime")).collect()
+    };
+    assert_eq!(of_lifetime(&announced(reading("pytes", 2, 16), CellLevel::Medium)).len(), 0);
+    let announced = of_lifetime(&announced(with, CellLevel::Medium));
+    let ids: BTreeSet<&str> = announced.iter().map(|one| one.text("uniq_id")).collect();
+    assert_eq!(ids, BTreeSet::from(["pytes_measured_capacity_1", "pytes_manufactured_1"]));
+    for one in &announced {
+        assert_eq!((&one.said["en"], one.text("ent_cat")), (&Value::Bool(false), "diagnostic"));
+        assert_eq!(one.said["exp_aft"].as_u64(), Some(2_700), "as other facts");
+        assert!(one.text("val_tpl").ends_with(" | default(none) }}"), "no lifetime: unknown");
+    }
 }
 
 #[test]

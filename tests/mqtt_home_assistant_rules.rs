@@ -36,14 +36,16 @@ use serde_json::Value;
 const CLASSES: &[(&str, &str, &[&str], &[&str])] = &[
     ("sensor", "battery", &["%"], &["measurement"]),
     ("sensor", "current", &["A", "mA"], &["measurement"]),
+    ("sensor", "date", &[""], &[""]),
     ("sensor", "duration", &["d", "h", "min", "s", "ms"], &["measurement", "total", "total_increasing"]),
     ("sensor", "energy", &["kWh", "Wh", "MWh"], &["total", "total_increasing"]),
+    ("sensor", "energy_storage", &["kWh", "Wh", "MWh"], &["measurement"]),
     ("sensor", "enum", &[""], &[""]),
     ("sensor", "power", &["W", "kW"], &["measurement"]),
     ("sensor", "temperature", &["°C", "°F", "K"], &["measurement"]),
     ("sensor", "timestamp", &[""], &[""]),
     ("sensor", "voltage", &["V", "mV"], &["measurement"]),
-    ("sensor", "", &["", "%", "Ah"], &["", "measurement", "total", "total_increasing"]),
+    ("sensor", "", &["", "%", "Ah", "mΩ"], &["", "measurement", "total", "total_increasing"]),
     ("binary_sensor", "", &[""], &[""]),
     ("binary_sensor", "connectivity", &[""], &[""]),
     ("binary_sensor", "problem", &[""], &[""]),
@@ -89,7 +91,10 @@ fn breaches(one: &Component) -> Vec<String> {
     let distinct: Option<BTreeSet<String>> = options.map(|all| all.iter().map(ToString::to_string).collect());
     hold(distinct.map(|all| all.len()) == options.map(Vec::len), "an option twice");
     let numeric = keys.iter().any(|key| ["unit_of_meas", "stat_cla"].contains(key));
-    hold(!["enum", "timestamp"].contains(&class) || !keys.contains(&"sug_dsp_prc"), "decimals of a word");
+    hold(
+        !["enum", "timestamp", "date"].contains(&class) || !keys.contains(&"sug_dsp_prc"),
+        "decimals of a word",
+    );
     hold(!numeric || keys.contains(&"sug_dsp_prc"), "a number without decimals");
     hold(one.said["ent_cat"].is_null() || one.text("ent_cat") == "diagnostic", "an unknown category");
     hold(one.said["exp_aft"].is_null() || one.said["exp_aft"].as_u64() > Some(0), "expires at once");

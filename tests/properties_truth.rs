@@ -10,6 +10,7 @@ use asked::{Asked, ask};
 use bankwatch::console::answer::Answer;
 use bankwatch::console::bat::CellTable;
 use bankwatch::console::data_event::DataEvent;
+use bankwatch::console::euro::Euro;
 use bankwatch::console::info::Info;
 use bankwatch::console::parsed::{self, Parsed, Rejected};
 use bankwatch::console::pwr_detail::PwrDetail;
@@ -17,6 +18,7 @@ use bankwatch::console::pwr_table::PwrRow;
 use bankwatch::console::refusal::Refusal;
 use bankwatch::console::stack::StackRow;
 use bankwatch::model::event_word::EventWord;
+use bankwatch::model::lifetime::LifetimeFigure;
 use bankwatch::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
 use bankwatch::model::word::Word;
 use bankwatch::simulator::{
@@ -95,7 +97,7 @@ impl Life {
 }
 
 fn questions(batteries: usize) -> Vec<String> {
-    let alone = ["pwr", "bat", "info", "stat", "soh", "time", "log", "unit"];
+    let alone = ["pwr", "bat", "info", "stat", "soh", "time", "log", "unit", "help", "euro"];
     let snapshots = ["data event", "data event 3", "data history", "data history 3"];
     let mut all: Vec<String> = alone.into_iter().chain(snapshots).map(str::to_owned).collect();
     for place in [1, batteries, batteries + 1] {
@@ -168,6 +170,12 @@ fn holds(life: &Life, question: &str, values: &Values, read: &Result<Parsed, Rej
                 assert_eq!((Some(said.code), Some(&said.text)), (read.code, read.info.as_ref()));
             }
         }
+        (Values::Nothing, Ok(Parsed::Help(help))) => {
+            assert!(help.lists("pwr") && help.lists("info"), "{help:?}");
+            let dialect = life.dialect.name();
+            assert_eq!(help.lists("euro"), ["us3000c", "us5000", "us3000d"].contains(&dialect), "{dialect}");
+        }
+        (Values::Euro(lines), Ok(Parsed::Euro(read))) => euro(lines, read),
         (Values::Snapshot(said), Ok(Parsed::Event(read))) => snapshot(life, said, read),
         (said, read) => panic!("{question} said {said:?}, read {read:?}"),
     }
@@ -299,6 +307,33 @@ fn info(lines: &[(String, String)], read: &Info) {
     let modules = lines.iter().filter(|(label, value)| label == "Module:" && !value.is_empty());
     assert_eq!(read.module_barcodes, modules.map(|(_, barcode)| barcode.clone()).collect::<Vec<_>>());
     assert_eq!(read.other, []);
+}
+
+/// Each figure that was stated with a unit is read as the number before it.
+fn euro(lines: &[(String, String)], read: &Euro) {
+    assert_eq!(read.other, []);
+    for (label, value) in lines {
+        let number: Option<f64> = value.split(' ').next().and_then(|number| number.parse().ok());
+        let is_read = |each: f64, figure| {
+            assert_eq!(
+                read.values.get(&figure).copied(),
+                number.map(|n| (n * each).round() as i64),
+                "{label}"
+            );
+        };
+        match label.as_str() {
+            "Remain Cap." | "Remain Cap. 1" => is_read(1_000.0, LifetimeFigure::Capacity),
+            "Chg. Energy Thro." => is_read(1_000.0, LifetimeFigure::EnergyCharged),
+            "Energy Thro." => is_read(1_000.0, LifetimeFigure::EnergyThroughput),
+            "Dsg. Capac. Thro." => is_read(1_000.0, LifetimeFigure::ChargeOut),
+            "Resistence" => is_read(1_000.0, LifetimeFigure::Resistance),
+            "Chg. Dsg. Cycle" => is_read(1.0, LifetimeFigure::Cycles),
+            "Round Trip Eff." if !value.ends_with('%') => {
+                assert_eq!(read.values.get(&LifetimeFigure::RoundTrip), None, "a number without a unit");
+            }
+            _ => {}
+        }
+    }
 }
 
 fn stack_of(life: &Life, said: &said::StackRow) -> StackRow {

@@ -5,11 +5,13 @@
 #[path = "support/living.rs"]
 mod living;
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use bankwatch::model::facts::Facts;
 use bankwatch::model::health::{Health, Reason, Verdict};
+use bankwatch::model::lifetime::{Lifetime, LifetimeFigure};
 use bankwatch::model::reading::SweepKind;
 use bankwatch::model::report::BankReport;
 use bankwatch::model::units::{MilliampHours, Percent};
@@ -187,4 +189,32 @@ fn what_a_battery_says_of_itself_is_a_verdict_at_once() {
     let health = &report.insight.batteries[0].health;
     assert_eq!(health.verdict, Verdict::Failing);
     assert_eq!(health.reasons[0].to_string(), "the battery says SysError of cell 4");
+}
+
+#[test]
+fn a_measured_capacity_counts_more_than_a_computed_percentage() {
+    let last_of = |capacity: i64| {
+        let mut living = Living::new(Bank::new(&plan(1, 8)), MINUTE);
+        let mut seen = Vec::new();
+        for soc in 50..=75 {
+            living.live(MINUTE);
+            let mut reading = living.reading(SweepKind::Full);
+            reading.batteries[0].measured.soc = Some(Percent(soc));
+            let values = [(LifetimeFigure::Capacity, capacity)].into();
+            let lifetime = Some(Arc::new(Lifetime { read_at: reading.taken_at, values }));
+            let nominal_capacity = Some(MilliampHours(100_000));
+            let facts = Facts { soh: Some(Percent(55)), nominal_capacity, lifetime, ..Facts::default() };
+            let report = living.stats.report(reading, vec![facts], Facts::default(), Default::default());
+            seen.push(report.insight.batteries[0].health.clone());
+        }
+        assert!(matches!(*seen[0].reasons, [Reason::Soh(55)]), "not sure yet: {:?}", seen[0].reasons);
+        seen.pop().unwrap()
+    };
+    let sound = last_of(97_000);
+    assert!(matches!(*sound.reasons, [Reason::TooEarly { .. }]), "{:?}", sound.reasons);
+    let worn = last_of(58_000);
+    assert!(matches!(*worn.reasons, [Reason::OwnCapacity { .. }]), "{:?}", worn.reasons);
+    assert_eq!(worn.verdict, Verdict::Failing);
+    let text = worn.reasons[0].to_string();
+    assert_eq!(text, "by its own measurement it holds 58.0 Ah, 58 % of what it was sold for");
 }

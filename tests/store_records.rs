@@ -10,7 +10,7 @@ use bankwatch::model::reading::SweepKind;
 use bankwatch::model::units::{MilliampHours, Millicelsius, MilliwattHours};
 use bankwatch::model::word::Word;
 use bankwatch::status::Status;
-use bankwatch::store::{Counter, Event, LogEntry, Minutes, Record, Rows, Whose};
+use bankwatch::store::{Counter, Event, LifetimeRecord, LogEntry, Minutes, Record, Rows, Whose};
 use history::{START, battery, report};
 use jiff::tz::TimeZone;
 
@@ -53,6 +53,13 @@ fn each_kind() -> Vec<Record> {
             taken_at_ms: START,
         })));
     }
+    records.push(Record::Lifetime(Box::new(LifetimeRecord {
+        bank: bank(),
+        place: 1,
+        barcode: Some("B".into()),
+        values: vec![("capacity_mah".into(), 71_250)],
+        taken_at_ms: START,
+    })));
     records
 }
 

@@ -14,8 +14,8 @@ use bankwatch::model::reading::{BatteryReading, Missing, Presence, SweepKind};
 use bankwatch::model::units::{Milliamps, Millivolts};
 use bankwatch::model::word::Word;
 use bankwatch::store::{
-    Asked, Class, Counter, Event, Export, LogEntry, Minutes, Record, Retention, Rows, Step, Store,
-    StoreError, Whose,
+    Asked, Class, Counter, Event, Export, LifetimeRecord, LogEntry, Minutes, Record, Retention, Rows, Step,
+    Store, StoreError, Whose,
 };
 use history::{Backend, START, battery, report, sweep};
 use jiff::Timestamp;
@@ -52,6 +52,7 @@ promises!(
     events_rise_once_and_clear,
     an_event_whose_time_or_battery_was_corrected_stays_one_row_and_ends,
     counters_never_step_back,
+    lifetime_figures_are_kept_once_each_with_their_battery,
     retention_deletes_old_rows_in_small_steps_and_keeps_roll_ups,
     roll_ups_equal_a_naive_computation,
     a_minute_in_parts_counts_each_part_once,
@@ -552,6 +553,33 @@ fn an_event_whose_time_or_battery_was_corrected_stays_one_row_and_ends(backend: 
     // Its beginning was never stored.
     store.insert(&[event(5_000, Some(START + 6 * hour), Some(X))]).unwrap();
     assert_eq!(rows()[5..], [(6 * hour, 6 * hour)]);
+}
+
+fn lifetime_figures_are_kept_once_each_with_their_battery(backend: &Backend) {
+    let mut store = backend.open();
+    let figures = |hour: i64, capacity| {
+        Record::Lifetime(Box::new(LifetimeRecord {
+            bank: "pytes".into(),
+            place: 1,
+            barcode: Some("B000001".into()),
+            values: vec![
+                ("capacity_mah".into(), capacity),
+                ("round_trip_efficiency_permyriad".into(), 9_531),
+            ],
+            taken_at_ms: START + hour * 3_600_000,
+        }))
+    };
+    store.insert(&[bank(1, 0), figures(0, 47_300), figures(0, 47_300)]).unwrap();
+    store.insert(&[figures(1, 47_200), figures(0, 1)]).unwrap();
+    let rows = backend
+        .rows(&["bank", "place", "barcode", "name", "value"], "FROM v_lifetime ORDER BY name, taken_at_ms");
+    let expected = [
+        "pytes 1 B000001 capacity_mah 47300",
+        "pytes 1 B000001 capacity_mah 47200",
+        "pytes 1 B000001 round_trip_efficiency_permyriad 9531",
+        "pytes 1 B000001 round_trip_efficiency_permyriad 9531",
+    ];
+    assert_eq!(rows, expected);
 }
 
 fn counters_never_step_back(backend: &Backend) {

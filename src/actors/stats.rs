@@ -14,7 +14,7 @@ use slog::Logger;
 use crate::events::catalogue::Catalogue;
 use crate::events::decode::tell_standing;
 use crate::messages::{Outlet, Read};
-use crate::model::facts::{FactBook, FactSource};
+use crate::model::facts::{FactBook, FactSource, slow_questions};
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, Presence, SweepKind};
 use crate::model::report::{BankReport, ServiceCounters};
@@ -138,11 +138,11 @@ impl StatsActor {
         let settings = &self.settings;
         let interval = settings.interval.max(reading.took);
         // Slow questions go one a sweep, so in a large bank at a long interval each comes round more rarely.
-        let round = interval * u32::try_from(2 * reading.batteries.len()).unwrap_or(u32::MAX);
+        let round = interval * u32::try_from(slow_questions(reading.batteries.len())).unwrap_or(u32::MAX);
         let rare = settings.facts_every.max(round);
         let most = |source| match source {
             FactSource::Table | FactSource::Detail => 3 * interval,
-            FactSource::Info | FactSource::Stat => 3 * rare,
+            FactSource::Info | FactSource::Stat | FactSource::Euro => 3 * rare,
         };
         self.state.facts.expire(now, most);
         self.state.bank_facts.expire(now, most);

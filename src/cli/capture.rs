@@ -41,6 +41,7 @@ pub struct CaptureArguments {
 
 /// Asked of the group, then of each battery; what the console refuses is recorded as well.
 const OF_GROUP: &[Verb] = &[
+    Verb::Help,
     Verb::Pwr,
     Verb::Unit,
     Verb::Bat,
@@ -126,6 +127,9 @@ async fn record(
                 Ok(answer) if command == Verb::Pwr.alone() => {
                     questions.splice(0..0, of_batteries(&answer));
                 }
+                Ok(answer) if command == Verb::Help.alone() && lists_euro(&answer) => {
+                    questions.push(Verb::Euro.alone());
+                }
                 _ => {}
             }
         }
@@ -140,6 +144,10 @@ fn of_batteries(answer: &Answer) -> Vec<Command> {
         _ => BTreeSet::new(),
     };
     present.iter().rev().flat_map(|place| OF_BATTERY.iter().rev().map(|verb| verb.of(*place))).collect()
+}
+
+fn lists_euro(answer: &Answer) -> bool {
+    matches!(parsed::parse(Verb::Help.alone(), answer), Ok(Parsed::Help(help)) if help.lists(Verb::Euro.text()))
 }
 
 fn write(out: &mut impl Write, link: &Link, records: &[Record]) -> io::Result<()> {

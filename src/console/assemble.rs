@@ -1,5 +1,7 @@
 //! From the answers of a sweep to a reading.
 
+use std::sync::Arc;
+
 use crate::console::bat::{CellRow, CellTable};
 use crate::console::command::{Command, Verb};
 use crate::console::info::Info;
@@ -11,6 +13,7 @@ use crate::console::stack::{StackRow, Units};
 use crate::console::stat::Stat;
 use crate::console::transcript::{Exchange, Transcript};
 use crate::model::facts::{FactSource, Facts};
+use crate::model::lifetime::Lifetime;
 use crate::model::memory::MemoryRecord;
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Missing, Presence};
@@ -130,7 +133,14 @@ fn put(reading: &mut BankReading, command: Command, parsed: Parsed) {
         Parsed::Event(snapshot) if command.verb == Verb::DataEvent => {
             remember(reading, place, memory::of_snapshot(&snapshot));
         }
+        // Modules of a stack state nothing of their own here.
+        Parsed::Euro(euro) if !reading.series() => {
+            let lifetime = Some(Arc::new(Lifetime { read_at: reading.taken_at, values: euro.values }));
+            let facts = Facts { lifetime, ..Facts::default() };
+            reach(reading, place).facts.push((FactSource::Euro, facts));
+        }
         Parsed::Event(_) | Parsed::Cells(_) | Parsed::Soh(_) | Parsed::Clock(_) => {}
+        Parsed::Help(_) | Parsed::Euro(_) => {}
     }
 }
 
@@ -318,7 +328,6 @@ fn share_out(reading: &mut BankReading, exchange: &Exchange, table: CellTable, m
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::{Duration, Instant};
 
     use super::*;

@@ -40,6 +40,10 @@ pub enum Verb {
     DataHistory,
     /// Modules of a high-voltage stack.
     Unit,
+    /// Which commands the console knows.
+    Help,
+    /// What the battery plugged into has measured of its own life; asked only where `help` lists it.
+    Euro,
 }
 
 /// Every verb as it goes over the wire, and whether it may carry an index.
@@ -54,6 +58,8 @@ const VERBS: &[(Verb, &str, bool)] = &[
     (Verb::DataEvent, "data event", true),
     (Verb::DataHistory, "data history", true),
     (Verb::Unit, "unit", false),
+    (Verb::Help, "help", false),
+    (Verb::Euro, "euro", false), // `eurostub` writes
 ];
 
 impl Verb {
@@ -180,6 +186,11 @@ mod tests {
             "data clear",
             "datac event",
             "data event x",
+            "eurostub",
+            "euro 1",
+            "euros",
+            "disp",
+            "help shut",
             "",
         ] {
             assert!(text.parse::<Command>().is_err(), "{text}");

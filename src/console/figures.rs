@@ -7,6 +7,7 @@ use crate::console::stack::StackRow;
 use crate::console::words::number;
 use crate::model::event::{BATTERY, POWER, SYSTEM};
 use crate::model::event_word::EventWord;
+use crate::model::lifetime::Measure;
 
 /// What a figure measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,6 +140,8 @@ const MOS: u16 = 1000;
 const MODEL: u16 = 1000;
 const FIRMWARE: u16 = 2000;
 const PRESENT: u16 = 2000;
+/// Apart from the figures that `stat` states of the same battery.
+const LIFETIME: u16 = 100;
 
 /// The index of an event word beside the three that everybody has, by its label: a damaged line moves no other.
 /// Those with an unknown label share one; the [label](crate::console::words) itself needs witnesses.
@@ -213,7 +216,20 @@ pub fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
             all.number(Kind::Counter, 0, stat.cycles);
             all.number(Kind::CellCharge, 0, stat.discharged.map(|v| v.0));
         }
-        Parsed::Soh(_) | Parsed::Clock(_) | Parsed::Log(_) | Parsed::Event(_) => {}
+        Parsed::Euro(euro) => {
+            for (figure, value) in &euro.values {
+                let kind = match figure.measure() {
+                    Measure::Charge => Kind::CellCharge,
+                    Measure::Energy => Kind::Energy,
+                    Measure::Time | Measure::Count => Kind::Counter,
+                    _ => Kind::Rating,
+                };
+                all.number(kind, LIFETIME + *figure as u16, Some(*value));
+            }
+            // These are shown for hours, so they have to be confirmed when they are read for the first time.
+            all.text(LIFETIME, (!euro.values.is_empty()).then(String::new).as_ref());
+        }
+        Parsed::Help(_) | Parsed::Soh(_) | Parsed::Clock(_) | Parsed::Log(_) | Parsed::Event(_) => {}
     }
     all.0
 }

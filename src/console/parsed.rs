@@ -7,7 +7,8 @@ use crate::console::command::{Command, Verb};
 use crate::console::error::ParseError;
 use crate::console::refusal::Refusal;
 use crate::console::{
-    bat, clock, data_event, echo, info, log, pwr_detail, pwr_table, soh, stack, stat, table, words,
+    bat, clock, data_event, echo, euro, help, info, log, pwr_detail, pwr_table, soh, stack, stat, table,
+    words,
 };
 
 /// What an answer says.
@@ -36,6 +37,10 @@ pub enum Parsed {
     Event(Box<data_event::DataEvent>),
     /// `unit`.
     Units(stack::Units),
+    /// `help`.
+    Help(help::Help),
+    /// `euro`.
+    Euro(euro::Euro),
 }
 
 /// Why an answer yields no values.
@@ -97,6 +102,8 @@ pub fn read(command: Command, answer: &Answer) -> Result<Parsed, ParseError> {
         (Verb::Log, _) => Parsed::Log(log::parse(answer)?),
         (Verb::DataEvent | Verb::DataHistory, _) => Parsed::Event(Box::new(data_event::parse(answer)?)),
         (Verb::Unit, _) => Parsed::Units(stack::parse_units(answer)?),
+        (Verb::Help, _) => Parsed::Help(help::parse(answer)?),
+        (Verb::Euro, _) => Parsed::Euro(euro::parse(answer)?),
     };
     match (command.index, parsed.speaks_of()) {
         (Some(asked), Some(found)) if i64::from(asked) != found => {
@@ -122,7 +129,7 @@ impl Parsed {
     /// Whether it holds facts, or a snapshot of the memory: lines that are independent of one another.
     #[must_use]
     pub fn is_facts(&self) -> bool {
-        matches!(self, Self::Info(_) | Self::Stat(_) | Self::Soh(_) | Self::Event(_))
+        matches!(self, Self::Info(_) | Self::Stat(_) | Self::Soh(_) | Self::Euro(_) | Self::Event(_))
     }
 
     /// Rows and lines that could not be read; everything else in the answer stands.
@@ -134,10 +141,11 @@ impl Parsed {
             Self::Info(info) => &info.problems,
             Self::Stat(stat) => &stat.problems,
             Self::Soh(soh) => &soh.problems,
+            Self::Euro(euro) => &euro.problems,
             Self::Log(log) => &log.problems,
             Self::Units(units) => &units.problems,
             Self::Event(event) => &event.problems,
-            Self::Stack(_) | Self::Cells(_) | Self::Clock(_) => &[],
+            Self::Stack(_) | Self::Cells(_) | Self::Clock(_) | Self::Help(_) => &[],
         }
     }
 }

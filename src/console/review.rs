@@ -49,6 +49,8 @@ pub struct Found {
     pub present: Option<Vec<Place>>,
     /// Whether the table is a stack's row.
     pub stack: bool,
+    /// Of `help`: whether it lists `euro`.
+    pub lists_euro: Option<bool>,
     /// The battery or stack that this is about deserves a look: more than a normal condition stands.
     pub event: bool,
 }
@@ -368,6 +370,7 @@ impl Review {
             Parsed::Units(units) if units.problems.is_empty() => {
                 found.present = Some(units.units.iter().filter_map(|row| row.place).collect());
             }
+            Parsed::Help(help) => found.lists_euro = Some(help.lists(Verb::Euro.text())),
             Parsed::Detail(detail) => {
                 found.event = detail.deserves_a_look();
                 if let Some((place, voltage)) = command.place().zip(detail.voltage) {

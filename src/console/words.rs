@@ -84,6 +84,7 @@ pub(super) fn labels(parsed: &Parsed) -> Vec<&str> {
         }
         Parsed::Info(info) => of(&info.other).collect(),
         Parsed::Stat(stat) => of(&stat.other).collect(),
+        Parsed::Euro(euro) => of(&euro.other).collect(),
         _ => Vec::new(),
     }
 }
@@ -109,6 +110,7 @@ pub(super) fn forget(parsed: &mut Parsed, place: u16, slots: &[WordSlot]) {
         }
         Parsed::Info(info) => info.other.retain(|(name, _)| !label(name)),
         Parsed::Stat(stat) => stat.other.retain(|(name, _)| !label(name)),
+        Parsed::Euro(euro) => euro.other.retain(|(name, _)| !label(name)),
         Parsed::Stack(row) if events(number(row.place)) => row.error_code = None,
         Parsed::Units(units) => {
             let units = units.units.iter_mut().filter(|row| events(number(row.place)));

@@ -1,8 +1,10 @@
 //! Facts: what stays true between sweeps. They are asked rarely, held with the time they were taken, and
 //! dropped when the battery is absent, its identity changes, or they have grown too old.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::lifetime::Lifetime;
 use crate::model::place::Place;
 use crate::model::units::{MilliampHours, Milliamps, Millivolts, Percent};
 
@@ -17,6 +19,8 @@ pub enum FactSource {
     Info,
     /// `stat N`.
     Stat,
+    /// `euro`.
+    Euro,
 }
 
 /// Facts of a battery; `None` is unknown.
@@ -48,6 +52,8 @@ pub struct Facts {
     pub max_discharge_current: Option<Milliamps>,
     /// Voltage the charger may go to.
     pub max_voltage: Option<Millivolts>,
+    /// What it has measured of its own life.
+    pub lifetime: Option<Arc<Lifetime>>,
 }
 
 impl Facts {
@@ -71,7 +77,14 @@ impl Facts {
         fill(&mut self.max_charge_current, &other.max_charge_current);
         fill(&mut self.max_discharge_current, &other.max_discharge_current);
         fill(&mut self.max_voltage, &other.max_voltage);
+        fill(&mut self.lifetime, &other.lifetime);
     }
+}
+
+/// How many slow questions a bank of so many batteries is asked in turn: two of each, and two of the one plugged into.
+#[must_use]
+pub fn slow_questions(batteries: usize) -> usize {
+    2 * batteries + 2
 }
 
 /// The facts held of every battery of a bank.
@@ -119,7 +132,9 @@ impl FactBook {
     #[must_use]
     pub fn of(&self, place: Place) -> Facts {
         let mut known = Facts::default();
-        for source in [FactSource::Info, FactSource::Detail, FactSource::Table, FactSource::Stat] {
+        for source in
+            [FactSource::Info, FactSource::Detail, FactSource::Table, FactSource::Stat, FactSource::Euro]
+        {
             for held in self.held.iter().filter(|held| held.place == place && held.source == source) {
                 known.complete_from(&held.facts);
             }

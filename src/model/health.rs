@@ -84,6 +84,13 @@ pub enum Reason {
         /// In percent of the nominal.
         percent: f64,
     },
+    /// By its own measurement it holds less than it was sold for.
+    OwnCapacity {
+        /// What it measured.
+        capacity: MilliampHours,
+        /// In percent of the nominal.
+        percent: f64,
+    },
     /// Its own measure of its health is low.
     Soh(i32),
     /// It takes too little of the current.
@@ -138,6 +145,11 @@ impl fmt::Display for Reason {
                 f,
                 "it held {:.1} Ah in full cycles, {percent:.0} % of what it was sold for",
                 seen.ampere_hours()
+            ),
+            Self::OwnCapacity { capacity, percent } => write!(
+                f,
+                "by its own measurement it holds {:.1} Ah, {percent:.0} % of what it was sold for",
+                capacity.ampere_hours()
             ),
             Self::Soh(soh) => write!(f, "its own state of health is {soh} %"),
             Self::Share { percent } => write!(

@@ -7,6 +7,7 @@ pub mod facts;
 pub mod health;
 pub mod identity;
 pub mod insight;
+pub mod lifetime;
 pub mod memory;
 pub mod pace;
 pub mod place;

@@ -210,7 +210,7 @@ fn put(said: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>
 fn platform(value: Sort) -> &'static str {
     match value {
         Sort::Flag(_) | Sort::Presence => "binary_sensor",
-        Sort::Number(_) | Sort::Word(_) | Sort::Text | Sort::Moment => "sensor",
+        Sort::Number(_) | Sort::Word(_) | Sort::Text | Sort::Moment | Sort::Day => "sensor",
     }
 }
 
@@ -228,6 +228,7 @@ fn describe(said: &mut Map<String, Value>, value: Sort) {
         }
         Sort::Text => {}
         Sort::Moment => text("dev_cla", Some("timestamp")),
+        Sort::Day => text("dev_cla", Some("date")),
         Sort::Flag(class) => {
             text("dev_cla", class);
             // As a template shows JSON's `true` and `false`; it shows `null` as `None`, which means unknown.
@@ -248,6 +249,8 @@ fn template(entity: &Entity, cell: Option<usize>) -> Option<String> {
     let key = entity.key;
     match (entity.value, cell) {
         (Sort::Presence, _) => None,
+        // An object that is `null` has no keys: unknown.
+        (_, None) if key.contains('.') => Some(format!("{{{{ value_json.{key} | default(none) }}}}")),
         (_, None) => Some(format!("{{{{ value_json.{key} }}}}")),
         (_, Some(cell)) => Some(format!("{{{{ value_json.{key}[{}] | default(none) }}}}", cell - 1)),
     }

@@ -68,6 +68,8 @@ pub enum Sort {
     Text,
     /// A moment.
     Moment,
+    /// A day.
+    Day,
     /// Yes or no, of that device class.
     Flag(Option<&'static str>),
     /// Whether a topic says `online`.
@@ -112,6 +114,16 @@ const CHARGE: Sort = quantity("battery", "%");
 const SECONDS: Sort = quantity("duration", "s");
 const PERCENT: Sort = plain(Some("%"), Some("measurement"));
 const AMPERE_HOURS: Sort = plain(Some("Ah"), None);
+const THROUGHPUT: Sort = plain(Some("Ah"), Some("total_increasing"));
+const STORED: Sort = quantity("duration", "d");
+const LEFT: Sort = quantity("energy_storage", "kWh");
+const RESISTANCE: Sort = plain(Some("mΩ"), Some("measurement"));
+const DAY: Sort = Sort::Day;
+const HOURS: Sort = Sort::Number(Quantity {
+    class: Some("duration"),
+    unit: Some("h"),
+    state_class: Some("total_increasing"),
+});
 const COUNTER: Sort = plain(None, Some("total_increasing"));
 const NUMBER: Sort = plain(None, None);
 const ENERGY: Sort = Sort::Number(Quantity {
@@ -213,6 +225,37 @@ pub const ENTITIES: &[Entity] = &[
     row(Detail, "capacity_ah", "capacity", AMPERE_HOURS).decimals(0).fact(),
     row(Detail, "soh", "soh", PERCENT).decimals(0).fact(),
     row(Detail, "cycles", "cycles", COUNTER).decimals(0).fact(),
+    row(Detail, "lifetime.manufactured", "manufactured", DAY).fact().off(),
+    row(Detail, "lifetime.in_service_since", "in_service_since", DAY).fact().off(),
+    row(Detail, "lifetime.storage_days", "storage_time", STORED).decimals(0).fact().off(),
+    row(Detail, "lifetime.capacity_ah", "measured_capacity", AMPERE_HOURS).decimals(1).fact().off(),
+    row(Detail, "lifetime.capacity_2_ah", "measured_capacity_2", AMPERE_HOURS).decimals(1).fact().off(),
+    row(Detail, "lifetime.energy_kwh", "measured_energy", LEFT).decimals(2).fact().off(),
+    row(Detail, "lifetime.power_w", "measured_power", WATTS).decimals(0).fact().off(),
+    row(Detail, "lifetime.power_percent", "measured_power_share", PERCENT).decimals(1).fact().off(),
+    row(Detail, "lifetime.round_trip_efficiency_percent", "measured_efficiency", PERCENT)
+        .decimals(1)
+        .fact()
+        .off(),
+    row(Detail, "lifetime.self_discharge_percent", "self_discharge", PERCENT).decimals(2).fact().off(),
+    row(Detail, "lifetime.resistance_mohm", "resistance", RESISTANCE).decimals(1).fact().off(),
+    row(Detail, "lifetime.energy_charged_kwh", "lifetime_energy_charged", ENERGY).decimals(0).fact().off(),
+    row(Detail, "lifetime.energy_discharged_kwh", "lifetime_energy_discharged", ENERGY)
+        .decimals(0)
+        .fact()
+        .off(),
+    row(Detail, "lifetime.energy_throughput_kwh", "lifetime_energy", ENERGY).decimals(0).fact().off(),
+    row(Detail, "lifetime.charge_in_ah", "lifetime_charge_in", THROUGHPUT).decimals(0).fact().off(),
+    row(Detail, "lifetime.charge_out_ah", "lifetime_charge_out", THROUGHPUT).decimals(0).fact().off(),
+    row(Detail, "lifetime.charge_throughput_ah", "lifetime_charge", THROUGHPUT).decimals(0).fact().off(),
+    row(Detail, "lifetime.deep_discharges", "deep_discharges", COUNTER).decimals(0).fact().off(),
+    row(Detail, "lifetime.extreme_temperature_h", "extreme_temperature_time", HOURS).decimals(1).fact().off(),
+    row(Detail, "lifetime.extreme_temperature_charging_h", "extreme_temperature_charging_time", HOURS)
+        .decimals(1)
+        .fact()
+        .off(),
+    row(Detail, "lifetime.cycles", "lifetime_cycles", COUNTER).decimals(0).fact().off(),
+    row(Detail, "lifetime.cycles_2", "lifetime_cycles_2", COUNTER).decimals(0).fact().off(),
     row(Statistics, "voltage_delta", "voltage_delta", VOLTS).before("voltage_delta").decimals(3),
     row(Statistics, "voltage_min", "voltage_min", VOLTS).before("voltage_min").decimals(3),
     row(Statistics, "voltage_max", "voltage_max", VOLTS).before("voltage_max").decimals(3),

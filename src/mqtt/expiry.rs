@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::beat::Beat;
+use crate::model::facts::slow_questions;
 use crate::settings::MqttSettings;
 
 /// However fast a bank is read, a value lives so long: a moment's trouble of the network is no news.
@@ -71,8 +72,8 @@ impl Life {
     pub fn swept(&mut self, took: Duration, batteries: usize) {
         self.beat.after(took);
         let interval = self.beat.interval();
-        // Slow questions go one a sweep, two a battery.
-        let round = interval * u32::try_from(2 * batteries).unwrap_or(u32::MAX);
+        // Slow questions go one a sweep.
+        let round = interval * u32::try_from(slow_questions(batteries)).unwrap_or(u32::MAX);
         let said_each = interval.max(self.publish_interval);
         let mut next = Expiry::new(self.given, said_each, self.facts_every.max(round));
         if self.given.is_none() {

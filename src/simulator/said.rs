@@ -40,6 +40,8 @@ pub enum Values {
     Info(Vec<(String, String)>),
     /// `stat`, `stat N`: labels (trimmed) and counters in order.
     Stat(Vec<(String, i64)>),
+    /// `euro`: labels and values in order.
+    Euro(Vec<(String, String)>),
     /// `soh`, `soh N`: each cell's voltage in millivolts, in order.
     Soh(Vec<i32>),
     /// `pwr` of a high-voltage stack.

@@ -11,7 +11,7 @@ use crate::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
 use crate::model::statistics::BankStatistics;
 use crate::model::trend::Figure;
 use crate::model::units::Percent;
-use crate::stats::health::{FOLLOWED, Glance, Known, judge};
+use crate::stats::health::{FOLLOWED, Glance, Known, MeasuredCapacity, judge};
 use crate::stats::ledger::{BatteryBook, Ledger};
 
 /// From one look at a battery to the next, at least.
@@ -23,6 +23,8 @@ pub struct Observer {
     looked: BTreeMap<Place, Instant>,
     /// The last judgement: between two full sweeps nothing new is seen.
     health: BTreeMap<Place, (Identity, Health)>,
+    /// The capacity that a battery states, and whether it surely is one.
+    measured: BTreeMap<Place, (Identity, MeasuredCapacity)>,
 }
 
 impl Observer {
@@ -45,6 +47,12 @@ impl Observer {
             let book = ledger.battery(identity);
             book.last_seen = at;
             let soc = battery.measured.soc;
+            let (known, measured) =
+                self.measured.entry(battery.place).or_insert_with(|| (identity.clone(), Default::default()));
+            if known != identity {
+                (*known, *measured) = (identity.clone(), MeasuredCapacity::default());
+            }
+            soc.into_iter().for_each(|soc| measured.take(facts, soc.0));
             let held = soc.and_then(|soc| book.cycles.note(&book.account, soc, is_full(battery), at));
             if let Some(held) = held {
                 book.weeks.note(at, Figure::Capacity, held / 1_000.0);
@@ -112,8 +120,10 @@ impl Observer {
         if let Some((_, health)) = known {
             return health.clone();
         }
-        let health =
-            judge(&book.learned, &Known { battery, facts, cycles: &book.cycles, weeks: &book.weeks, at });
+        let own = self.measured.get(&battery.place).filter(|(whose, _)| whose == identity);
+        let measured = own.and_then(|(_, measured)| measured.sure());
+        let (cycles, weeks) = (&book.cycles, &book.weeks);
+        let health = judge(&book.learned, &Known { battery, facts, cycles, weeks, measured, at });
         self.health.insert(battery.place, (identity.clone(), health.clone()));
         health
     }

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::model::event_word::EventWord;
 use crate::model::facts::Facts;
+use crate::model::lifetime::{Lifetime, Shown};
 use crate::model::reading::{BatteryReading, CellReading};
 use crate::model::report::{BankReport, ServiceCounters};
 use crate::model::statistics::BatteryStatistics;
@@ -121,6 +123,9 @@ pub struct Device {
     pub soh: Option<i32>,
     /// Full cycles.
     pub cycles: Option<i64>,
+    /// What it has measured of its own life, each figure under its key, and when that was read.
+    #[serde(default)]
+    pub lifetime: Option<BTreeMap<String, Value>>,
     /// What many sweeps tell of it.
     #[serde(flatten)]
     pub insight: DeviceKeys,
@@ -289,8 +294,19 @@ fn device(
         capacity_ah: facts.nominal_capacity.map(|capacity| capacity.ampere_hours()),
         soh: facts.soh.map(|soh| soh.0),
         cycles: facts.cycles,
+        lifetime: facts.lifetime.as_deref().map(lifetime),
         insight,
     }
+}
+
+fn lifetime(lifetime: &Lifetime) -> BTreeMap<String, Value> {
+    let value = |shown| match shown {
+        Shown::Number(number) => number.into(),
+        Shown::Day(day) => day.into(),
+    };
+    let figures = lifetime.shown().map(|(figure, shown)| (figure.key().to_owned(), value(shown)));
+    let read_at = lifetime.read_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    figures.chain([("read_at".to_owned(), read_at.into())]).collect()
 }
 
 fn cells(battery: &BatteryReading, values: &BatteryStatistics) -> Cells {

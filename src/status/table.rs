@@ -88,6 +88,7 @@ pub fn render(status: &Status, cells: bool) -> String {
     standing_lines(&mut text, "stack", &status.insight.standing);
     for device in &status.devices {
         standing_lines(&mut text, &format!("battery {}", device.power), &device.insight.standing);
+        lifetime_line(&mut text, device);
         health_lines(&mut text, device);
         trend_lines(&mut text, device);
     }
@@ -136,6 +137,29 @@ fn heading(text: &mut String, status: &Status) {
     let values: Vec<String> = values.into_iter().chain(times).collect();
     let (bank, time) = (plain(&status.bank), plain(&status.relay_local_time));
     line(text, &format!("{bank}  {time}  {}", values.join("  ")));
+}
+
+/// What the battery has measured of its own life.
+fn lifetime_line(text: &mut String, device: &Device) {
+    const SHOWN: &[(&str, &str, &str)] = &[
+        ("capacity_ah", "capacity", "Ah"),
+        ("energy_kwh", "energy", "kWh"),
+        ("round_trip_efficiency_percent", "round trip", "%"),
+        ("resistance_mohm", "resistance", "mΩ"),
+        ("cycles", "cycles", ""),
+        ("deep_discharges", "deep discharges", ""),
+        ("in_service_since", "in service since", ""),
+    ];
+    let Some(lifetime) = &device.lifetime else { return };
+    let part = |(key, name, unit): &(&str, &str, &str)| {
+        let value = lifetime.get(*key)?;
+        let value = value.as_str().map_or_else(|| value.to_string(), plain);
+        Some(format!("{name} {value} {unit}").trim_end().to_owned())
+    };
+    let parts: Vec<String> = SHOWN.iter().filter_map(part).collect();
+    if !parts.is_empty() {
+        line(text, &format!("battery {}, measured by itself: {}", device.power, parts.join(", ")));
+    }
 }
 
 /// What speaks against a battery; nothing of one that is well or was not watched for long.

@@ -9,6 +9,7 @@ use crate::model::report::BankReport;
 use crate::store::clock_gate::{ClockGate, ClockNews, Moment, Timed};
 use crate::store::counting::Counting;
 use crate::store::journal::Entry;
+use crate::store::lifetime::LifetimeLog;
 use crate::store::{Minutes, Record, Sweep};
 
 /// Reports that may wait for the clock: a quarter of an hour of one bank with summaries each 2 s.
@@ -49,6 +50,7 @@ pub struct Intake {
     gate: ClockGate<Row>,
     minutes: Minutes,
     counting: Counting,
+    lifetimes: LifetimeLog,
 }
 
 impl Intake {
@@ -59,6 +61,7 @@ impl Intake {
             gate: ClockGate::new(made_at_ms, MOST_WAITING),
             minutes: Minutes::of_run(fastrand::i64(1..)),
             counting: Counting::default(),
+            lifetimes: LifetimeLog::default(),
         }
     }
 
@@ -66,8 +69,8 @@ impl Intake {
     pub fn take(&mut self, now: Moment, rows: impl IntoIterator<Item = Row>) -> Taken {
         let timed = rows.into_iter().map(|row| Timed { taken_at_ms: row.came_ms(), row });
         let passed = self.gate.pass(now, timed);
-        let Self { minutes, counting, .. } = self;
-        let records = passed.rows.into_iter().flat_map(|timed| records(minutes, counting, timed));
+        let Self { minutes, counting, lifetimes, .. } = self;
+        let records = passed.rows.into_iter().flat_map(|timed| records(minutes, counting, lifetimes, timed));
         let mut entries: Vec<Entry> = records.filter_map(entry).collect();
         if self.gate.is_set(now) {
             entries.extend(minutes.close_over(now.wall_ms).into_iter().map(dated).filter_map(entry));
@@ -89,14 +92,20 @@ impl Intake {
 
 /// What is kept of a row, under its right time, with when it came: an old condition that ends and an old record of a
 /// battery's memory are as new as what tells of them.
-fn records(minutes: &mut Minutes, counting: &mut Counting, timed: Timed<Row>) -> Vec<(i64, Record)> {
+fn records(
+    minutes: &mut Minutes,
+    counting: &mut Counting,
+    lifetimes: &mut LifetimeLog,
+    timed: Timed<Row>,
+) -> Vec<(i64, Record)> {
     let Timed { taken_at_ms, row } = timed;
     match row {
         Row::Report(report) => {
             let report = at(taken_at_ms, report);
             let full = report.reading.kind == SweepKind::Full;
             let sweep = full.then(|| Record::Sweep(Box::new(Sweep::of(&report))));
-            sweep.into_iter().chain(minutes.take(&report)).chain(counting.take(&report)).map(dated).collect()
+            let slow = counting.take(&report).into_iter().chain(lifetimes.take(&report));
+            sweep.into_iter().chain(minutes.take(&report)).chain(slow).map(dated).collect()
         }
         Row::Record(mut record, came_ms) => {
             record.shift(taken_at_ms.saturating_sub(came_ms));
@@ -129,6 +138,7 @@ fn entry((taken_at_ms, record): (i64, Record)) -> Option<Entry> {
         Record::Event(event) => ("event", &event.bank),
         Record::Log(entry) => ("log", &entry.bank),
         Record::Counter(counter) => ("counter", &counter.bank),
+        Record::Lifetime(lifetime) => ("lifetime", &lifetime.bank),
     };
     // Every record has bytes.
     let payload = record.to_bytes().ok()?;

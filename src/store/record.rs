@@ -14,6 +14,7 @@ use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, 
 use crate::model::report::BankReport;
 use crate::model::statistics::CellStatistics;
 use crate::model::word::Word;
+use crate::store::lifetime::LifetimeRecord;
 use crate::store::rollup::Minute;
 use crate::store::text::{barcode, bounded};
 use crate::store::values::{BankValues, BatteryValues, CellValues, Words};
@@ -32,6 +33,8 @@ pub enum Record {
     Log(Box<LogEntry>),
     /// The state of a counter.
     Counter(Box<Counter>),
+    /// What a battery has measured of its own life.
+    Lifetime(Box<LifetimeRecord>),
 }
 
 /// The form on disk, by its version.
@@ -73,6 +76,7 @@ impl Record {
             Self::Event(event) => event.raised_at_ms,
             Self::Log(entry) => entry.clock_local_s.saturating_mul(1000),
             Self::Counter(counter) => counter.taken_at_ms,
+            Self::Lifetime(lifetime) => lifetime.taken_at_ms,
         }
     }
 
@@ -86,6 +90,7 @@ impl Record {
                 event.cleared_at_ms.iter_mut().for_each(moved);
             }
             Self::Counter(counter) => moved(&mut counter.taken_at_ms),
+            Self::Lifetime(lifetime) => moved(&mut lifetime.taken_at_ms),
             // A minute by the wrong clock is no minute of the right one: whoever corrects the clock sums up afterwards.
             Self::Minute(_) | Self::Log(_) => {}
         }

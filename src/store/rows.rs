@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use crate::store::schema::{
-    bank_reading, battery, battery_log, battery_reading, cell_reading, counter, dead_letter, event,
+    bank_reading, battery, battery_log, battery_reading, cell_reading, counter, dead_letter, event, lifetime,
     rollup_part, state,
 };
 use crate::store::values::{BankValues, BatteryValues, CellValues, Words};
@@ -94,6 +94,15 @@ pub(super) struct PartRow {
     pub(super) run: i64,
     pub(super) number: i64,
     pub(super) at_ms: i64,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = lifetime, treat_none_as_default_value = false)]
+pub(super) struct LifetimeRow {
+    pub(super) battery_id: i32,
+    pub(super) name: String,
+    pub(super) taken_at_ms: i64,
+    pub(super) value: i64,
 }
 
 #[derive(Insertable)]

@@ -161,6 +161,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    lifetime (battery_id, name, taken_at_ms) {
+        battery_id -> Integer,
+        name -> Text,
+        taken_at_ms -> BigInt,
+        value -> BigInt,
+    }
+}
+
+diesel::table! {
     dead_letter (id) {
         id -> Integer,
         buried_at_ms -> BigInt,

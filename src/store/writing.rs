@@ -71,6 +71,7 @@ macro_rules! writing {
                         Record::Event(event) => self.event(event)?,
                         Record::Log(entry) => self.log(entry)?,
                         Record::Counter(counter) => self.counter(counter)?,
+                        Record::Lifetime(lifetime) => self.lifetime(lifetime)?,
                     }
                 }
                 insert_new!(self.connection, bank_reading, batch.banks);
@@ -239,6 +240,25 @@ macro_rules! writing {
                 Ok(())
             }
 
+            fn lifetime(&mut self, lifetime: &LifetimeRecord) -> QueryResult<()> {
+                let taken_at_ms = lifetime.taken_at_ms;
+                let (_, battery_id) = self.whose(
+                    &lifetime.bank,
+                    Some(lifetime.place),
+                    lifetime.barcode.as_deref(),
+                    taken_at_ms,
+                )?;
+                let row = |(name, value): &(String, i64)| LifetimeRow {
+                    battery_id,
+                    name: bounded(name, 48),
+                    taken_at_ms,
+                    value: *value,
+                };
+                let rows: Vec<LifetimeRow> = lifetime.values.iter().map(row).collect();
+                insert_new!(self.connection, lifetime, rows);
+                Ok(())
+            }
+
             /// Merges minutes into their own rows and into those of their hours and days.
             fn roll_up(&mut self, minutes: &[(Key, &Minute)]) -> QueryResult<()> {
                 let starts = |span: i64| -> Vec<i64> {
@@ -307,12 +327,14 @@ macro_rules! writing_imports {
         use crate::store::known::{
             HOUR_MS, Known, KnownBattery, LastRead, Numbered, STATES_KEPT, WEEK_MS, identity_of,
         };
+        use crate::store::lifetime::LifetimeRecord;
         use crate::store::numbering::numbering;
         use crate::store::parts::{RUNS_KEPT, parts};
         use crate::store::record::{Battery, Cell, Counter, Event, Identity, LogEntry, Record, Sweep, Whose};
         use crate::store::rollup::{Minute, MinutePart, SPANS};
         use crate::store::rows::{
-            BankRow, BatteryFacts, BatteryRow, CellRow, CounterRow, EventRow, LogRow, PartRow, StateRow,
+            BankRow, BatteryFacts, BatteryRow, CellRow, CounterRow, EventRow, LifetimeRow, LogRow, PartRow,
+            StateRow,
         };
         use crate::store::schema::*;
         use crate::store::sums::{DayRow, HourRow, Key, MinuteRow, Sums, SumsByKey};

@@ -5,6 +5,7 @@
 //!                 └───► a stack: unit, bat, info (when due)
 //! summary        pwr                                                                each `summary_interval` between
 //! slow question  stat N or soh N, one at a time                                     between two sweeps
+//!                help, rarely; euro where help lists it
 //!                log, data event: when the link was opened, when an event appears
 //! ```
 
@@ -75,6 +76,8 @@ pub struct Plan {
     slow_at: Duration,
     /// How often each of [`MEMORY`] is still to be asked.
     recalls: BTreeMap<Verb, u32>,
+    /// Whether the console's `help` lists `euro`.
+    has_euro: bool,
     /// Batteries, or the stack, that deserved a look when they were asked last.
     eventful: BTreeSet<Option<Place>>,
 }
@@ -92,6 +95,9 @@ enum Form {
 
 /// Questions whose answers are facts and that are asked one at a time between sweeps.
 const SLOW: &[Verb] = &[Verb::Stat, Verb::Soh];
+
+/// What a console knows changes only with its firmware.
+const HELP_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 /// Questions about what the battery plugged into remembers by itself, asked as slow ones.
 const MEMORY: &[Verb] = &[Verb::Log, Verb::DataEvent];
@@ -121,6 +127,7 @@ impl Plan {
             slow_asked: true,
             slow_at: Duration::ZERO,
             recalls: BTreeMap::new(),
+            has_euro: false,
             eventful: BTreeSet::new(),
         }
     }
@@ -133,6 +140,7 @@ impl Plan {
         self.asked_facts.clear();
         self.refused.clear();
         self.eventful.clear();
+        self.has_euro = false;
         self.recall();
         self.next_full = now;
     }
@@ -251,6 +259,7 @@ impl Plan {
         if command.verb == Verb::Info {
             self.asked_facts.insert(command, now);
         }
+        self.has_euro = found.lists_euro.unwrap_or(self.has_euro);
     }
 
     /// A question went without an answer.
@@ -276,7 +285,10 @@ impl Plan {
         for place in &present {
             if !self.present.contains(place) {
                 // Whoever sits here now may be another battery than before.
-                self.asked_facts.retain(|command, _| command.place() != Some(*place));
+                self.asked_facts.retain(|command, _| {
+                    let plugged_into = matches!(command.verb, Verb::Help | Verb::Euro);
+                    command.place() != Some(*place) && !(*place == Place::FIRST && plugged_into)
+                });
             }
         }
         self.known.extend(present.iter().copied());
@@ -342,7 +354,8 @@ impl Plan {
     fn due(&self, command: Command, now: Duration) -> bool {
         let asked = self.asked_facts.get(&command);
         let waits = self.not_before.get(&command).is_some_and(|until| now < *until);
-        !waits && asked.is_none_or(|asked| now.saturating_sub(*asked) >= self.rhythm.facts_every)
+        let every = if command.verb == Verb::Help { HELP_EVERY } else { self.rhythm.facts_every };
+        !waits && asked.is_none_or(|asked| now.saturating_sub(*asked) >= every)
     }
 
     /// What is to be remembered, else the slow question that has waited longest.
@@ -357,9 +370,13 @@ impl Plan {
         let numbered = places.iter().flat_map(|place| SLOW.iter().map(|verb| self.form(*verb, *place, now)));
         let stack =
             (self.stack && !self.is_refused(Verb::Stat, Form::Bare, now)).then(|| Some(Verb::Stat.alone()));
+        // A stack has no battery that is plugged into, but the group.
+        let own = [(Verb::Help, !self.stack), (Verb::Euro, !self.stack && self.has_euro)];
+        let own = own.into_iter().filter(|(verb, asked)| *asked && !self.is_refused(*verb, Form::Bare, now));
         numbered
             .chain(stack)
             .flatten()
+            .chain(own.map(|(verb, _)| verb.alone()))
             .filter(|command| self.due(*command, now))
             .min_by_key(|command| self.asked_facts.get(command).copied())
     }

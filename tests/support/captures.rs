@@ -55,9 +55,9 @@ pub fn discover() -> impl Iterator<Item = Capture> {
 /// `…_bat_1_partial` is `bat 1`, `…_pwr_0` is `pwr`.
 fn command_in(name: &str) -> String {
     let parts: Vec<&str> = name.split('_').collect();
-    let verb = parts
-        .iter()
-        .rposition(|part| ["pwr", "bat", "info", "stat", "soh", "time", "log", "unit"].contains(part));
+    let verb = parts.iter().rposition(|part| {
+        ["pwr", "bat", "info", "stat", "soh", "time", "log", "unit", "help", "euro"].contains(part)
+    });
     verb.map_or_else(String::new, |at| match parts.get(at + 1) {
         Some(number) if *number != "0" && number.parse::<u8>().is_ok() => format!("{} {number}", parts[at]),
         _ => parts[at].to_owned(),

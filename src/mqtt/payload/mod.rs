@@ -178,7 +178,7 @@ fn part(kind: Kind, topic: String, content: Value, volatile: &[&str]) -> Part {
         _ => Map::new(),
     };
     words::tame(&mut keys);
-    let said = |key: &&str| match keys.get(*key) {
+    let said = |path: &&str| match value_at(&keys, path) {
         None | Some(Value::Null) => false,
         Some(Value::Array(items)) => items.iter().any(|item| !item.is_null()),
         Some(_) => true,
@@ -186,6 +186,13 @@ fn part(kind: Kind, topic: String, content: Value, volatile: &[&str]) -> Part {
     let said = entity::read_from(kind).filter(said).collect();
     let fingerprint = fingerprint(&keys, volatile);
     Part { topic, payload: Value::Object(keys).to_string().into_bytes(), kind, fingerprint, said }
+}
+
+/// The value at a path of keys like `lifetime.capacity_ah`.
+fn value_at<'a>(keys: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    let value = keys.get(first)?;
+    if rest.is_empty() { Some(value) } else { value_at(value.as_object()?, rest) }
 }
 
 /// The status document as the file has it, word for word.

@@ -87,6 +87,7 @@ pub(super) fn ver(spec: &Spec) -> Answer {
 const HELP: &[(&str, &str)] = &[
     ("bat", "cells of a battery - bat [pwr]"),
     ("data", "recorded data - data [event/history][item]"),
+    ("euro", "figures of this battery's life - euro"),
     ("help", "this list - help"),
     ("info", "identity of a battery - info [pwr]"),
     ("log", "records of this battery - log"),

@@ -6,6 +6,7 @@
 mod cell_table;
 mod detail;
 mod detail_fields;
+mod euro;
 mod events;
 mod info;
 mod list;
@@ -189,6 +190,7 @@ fn values(bank: &Bank, dialect: Dialect, style: EventStyle, command: &str, argum
             ("stat", _) => stat::answer(number, battery, Text::marked(), spec, tables.stat),
             ("soh", _) => list::soh(number, &[battery], Text::marked(), spec, tables.soh),
             ("log", None) => log::log(bank, battery, Text::marked()),
+            ("euro", None) => euro::answer(battery, spec),
             _ => spec.invalid(command),
         },
         Tables::Stack(layout) => match (command, place) {

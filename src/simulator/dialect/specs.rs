@@ -6,6 +6,7 @@ use std::str::FromStr;
 use super::cell_table::{self, CellLayout};
 use super::detail::DetailLayout;
 use super::detail_fields;
+use super::euro::EuroLayout;
 use super::info::{self, InfoLine};
 use super::list::SohLayout;
 use super::power_table::{self, TableLayout};
@@ -43,6 +44,8 @@ pub(crate) struct Spec {
     /// The command is shown a second time below its echo.
     pub echoes_twice: bool,
     pub tables: Tables,
+    /// How `euro` is laid out, where that is a command.
+    pub euro: EuroLayout,
 }
 
 /// What says the values of the batteries.
@@ -65,8 +68,8 @@ pub(crate) struct PackTables {
 const PYLONTECH: &[&str] =
     &["bat", "data", "help", "info", "log", "login", "logout", "pwr", "soh", "stat", "time"];
 const WITHOUT_SOH: &[&str] =
-    &["bat", "data", "help", "info", "log", "login", "logout", "pwr", "stat", "time"];
-const FEW: &[&str] = &["bat", "help", "info", "pwr", "stat"];
+    &["bat", "data", "euro", "help", "info", "log", "login", "logout", "pwr", "stat", "time"];
+const FEW: &[&str] = &["bat", "euro", "help", "info", "pwr", "stat"];
 const WITH_VER: &[&str] =
     &["bat", "data", "help", "info", "log", "login", "logout", "pwr", "soh", "stat", "time", "ver"];
 const OF_A_STACK: &[&str] =
@@ -91,6 +94,7 @@ const US2000: Spec = Spec {
     clock_chip: "Ds3231 ",
     blank_after_mark: false,
     echoes_twice: false,
+    euro: EuroLayout::Apart,
     tables: Tables::Pack(PackTables {
         table: &power_table::A,
         detail: &detail_fields::US2000,
@@ -158,6 +162,7 @@ const US3000D: Spec = Spec {
     info_by_place: false,
     blank_after_mark: true,
     echoes_twice: true,
+    euro: EuroLayout::Together,
     tables: Tables::Pack(PackTables {
         table: &power_table::D,
         detail: &detail_fields::US3000D,

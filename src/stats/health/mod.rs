@@ -13,6 +13,7 @@
 //!     └────────────────────────────────► state of charge
 //! ```
 
+mod measured;
 mod verdict;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ use crate::model::reading::CellReading;
 use crate::model::trend::Figure;
 use crate::stats::means::Means;
 
+pub use measured::MeasuredCapacity;
 pub use verdict::{Known, judge};
 
 /// Seconds of an hour and of a day.

@@ -4,7 +4,7 @@ use crate::model::facts::Facts;
 use crate::model::health::{Health, Reason, Steady, Verdict};
 use crate::model::reading::BatteryReading;
 use crate::model::trend::{Figure, Trend};
-use crate::model::units::Millivolts;
+use crate::model::units::{MilliampHours, Millivolts};
 use crate::stats::cycle::Cycles;
 use crate::stats::health::{DAY, FOLLOWED, HOUR, Learned};
 use crate::stats::trend::Weeks;
@@ -52,6 +52,8 @@ pub struct Known<'a> {
     pub cycles: &'a Cycles,
     /// Its figures week by week.
     pub weeks: &'a Weeks,
+    /// The capacity that it has measured of itself, where that surely is one.
+    pub measured: Option<MilliampHours>,
     /// Seconds since 1970.
     pub at: i64,
 }
@@ -68,7 +70,13 @@ pub fn judge(learned: &Learned, known: &Known<'_>) -> Health {
         let percent = seen.0 as f64 * 100.0 / nominal.0 as f64;
         found.extend(below(percent, CAPACITY).map(|verdict| (verdict, Reason::Capacity { seen, percent })));
     }
-    let soh = known.facts.soh.map(|soh| soh.0);
+    let measured = known.measured.zip(known.facts.nominal_capacity).filter(|(_, nominal)| nominal.0 > 0);
+    found.extend(measured.and_then(|(capacity, nominal)| {
+        let percent = capacity.0 as f64 * 100.0 / nominal.0 as f64;
+        Some((below(percent, CAPACITY)?, Reason::OwnCapacity { capacity, percent }))
+    }));
+    // What was measured tells more than what was computed from ageing.
+    let soh = known.facts.soh.map(|soh| soh.0).filter(|_| measured.is_none());
     found.extend(soh.and_then(|soh| Some((below(f64::from(soh), SOH)?, Reason::Soh(soh)))));
     let current_share = share(learned);
     let share = current_share.map(|percent| (below(percent, SHARE), Reason::Share { percent }));

@@ -17,12 +17,16 @@ fn found(places: &[u8]) -> Found {
     Found { present: Some(places.iter().map(|number| place(*number)).collect()), ..Found::default() }
 }
 
+fn is_slow(verb: Verb) -> bool {
+    SLOW.contains(&verb) || MEMORY.contains(&verb) || matches!(verb, Verb::Help | Verb::Euro)
+}
+
 /// Everything asked in one sweep at `now`, answered as if by `present`.
 fn sweep(plan: &mut Plan, now: Duration, present: &[u8]) -> Vec<String> {
     let mut asked = Vec::new();
     let mut step = plan.next(now);
     while let Step::Ask(slow) = step {
-        assert!(SLOW.contains(&slow.verb) || MEMORY.contains(&slow.verb), "{slow} between two sweeps");
+        assert!(is_slow(slow.verb), "{slow} between two sweeps");
         step = plan.next(now);
     }
     assert!(matches!(step, Step::Begin(_)));
@@ -114,6 +118,8 @@ fn a_refused_form_rests_for_an_hour_and_the_bare_form_stands_in() {
     plan.lost(Verb::Stat.alone(), 11 * SECOND, &refused(Refusal::UnknownCommand));
     sweep(&mut plan, 20 * SECOND, &[1]);
     assert_eq!(plan.next(21 * SECOND), Step::Ask(Verb::Soh.of(place(1))));
+    sweep(&mut plan, 30 * SECOND, &[1]);
+    assert_eq!(plan.next(31 * SECOND), Step::Ask(Verb::Help.alone()));
     sweep(&mut plan, 3_700 * SECOND, &[1]);
     assert_eq!(plan.next(3_701 * SECOND), Step::Ask(Verb::Stat.of(place(1))), "an hour later");
 }
@@ -151,7 +157,9 @@ fn a_slow_question_without_an_answer_waits_a_minute() {
     sweep(&mut plan, 10 * SECOND, &[1]);
     assert_eq!(plan.next(11 * SECOND), Step::Ask(Verb::Soh.of(place(1))), "the others go on");
     sweep(&mut plan, 20 * SECOND, &[1]);
-    assert_eq!(plan.next(21 * SECOND), Step::Wait(30 * SECOND));
+    assert_eq!(plan.next(21 * SECOND), Step::Ask(Verb::Help.alone()));
+    sweep(&mut plan, 30 * SECOND, &[1]);
+    assert_eq!(plan.next(31 * SECOND), Step::Wait(40 * SECOND));
     sweep(&mut plan, 65 * SECOND, &[1]);
     assert_eq!(plan.next(66 * SECOND), Step::Ask(Verb::Stat.of(place(1))));
 }
@@ -248,4 +256,32 @@ fn a_console_without_a_memory_is_not_asked_for_it_again_for_an_hour() {
         let asked = asked_behind(&mut plan, at, at == 30);
         assert!(asked.is_none_or(|command| !MEMORY.contains(&command.verb)), "{asked:?}");
     }
+}
+
+/// The slow questions of so many hours between sweeps; `help` lists `euro` the first `lists` times.
+fn slow(plan: &mut Plan, hours: u32, mut lists: u32) -> Vec<String> {
+    plan.rhythm.summary_interval = Duration::ZERO;
+    let mut asked = Vec::new();
+    for at in (0..3_600 * hours).step_by(10) {
+        sweep(plan, at * SECOND, &[1, 2]);
+        if let Step::Ask(command) = plan.next((at + 1) * SECOND) {
+            let lists_euro = (command.verb == Verb::Help).then(|| lists > 0);
+            lists -= u32::from(lists_euro == Some(true));
+            plan.answered(command, (at + 1) * SECOND, &Found { lists_euro, ..Found::default() });
+            asked.push(command.to_string());
+        }
+    }
+    asked
+}
+
+#[test]
+fn euro_is_asked_only_where_help_lists_it_and_of_no_other_battery() {
+    let asked = slow(&mut plan(true), 8, 1);
+    assert_eq!(asked[..7], ["stat 1", "soh 1", "stat 2", "soh 2", "help", "euro", "stat 1"]);
+    let helps: Vec<usize> = (0..asked.len()).filter(|at| asked[*at] == "help").collect();
+    assert_eq!(helps.len(), 2, "once in six hours: {asked:?}");
+    let euros = |range: &[String]| range.iter().filter(|command| *command == "euro").count();
+    assert_eq!(euros(&asked[..helps[1]]), 24, "each quarter of an hour");
+    assert_eq!(euros(&asked[helps[1]..]), 0, "no longer listed");
+    assert_eq!(euros(&slow(&mut plan(true), 2, 0)), 0);
 }

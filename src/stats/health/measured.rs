@@ -1,0 +1,88 @@
+//! Whether the capacity that a battery has measured of itself is one. What the figure means is documented nowhere, and it may
+//! as well be the charge that is left right now. So it counts only once it stayed the same while the state of charge
+//! moved.
+
+use crate::model::facts::Facts;
+use crate::model::lifetime::LifetimeFigure;
+use crate::model::units::MilliampHours;
+
+/// As far as this the state of charge must have moved, in percent.
+const MOVED: i32 = 20;
+/// So far the figure may differ meanwhile, in thousandths of the nominal capacity.
+const STEADY: i64 = 20;
+
+/// A battery's measured capacity, and the lowest and highest state of charge at which it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MeasuredCapacity {
+    capacity: Option<MilliampHours>,
+    read_at_ms: i64,
+    low: i32,
+    high: i32,
+}
+
+impl MeasuredCapacity {
+    /// Takes note of the figure, which is read rarely, beside the state of charge.
+    pub fn take(&mut self, facts: &Facts, soc: i32) {
+        let Some((lifetime, nominal)) = facts.lifetime.as_deref().zip(facts.nominal_capacity) else { return };
+        let read_at_ms = lifetime.read_at.as_millisecond();
+        let capacity = lifetime.get(LifetimeFigure::Capacity).map(MilliampHours);
+        if read_at_ms == self.read_at_ms {
+            return;
+        }
+        let differs =
+            |before: MilliampHours, now: MilliampHours| (now.0 - before.0).abs() * 1_000 > nominal.0 * STEADY;
+        match (self.capacity, capacity) {
+            (Some(before), Some(now)) if !differs(before, now) => {
+                (self.low, self.high) = (self.low.min(soc), self.high.max(soc));
+                self.read_at_ms = read_at_ms;
+            }
+            _ => *self = Self { capacity, read_at_ms, low: soc, high: soc },
+        }
+    }
+
+    /// The capacity, where it surely is one.
+    #[must_use]
+    pub fn sure(&self) -> Option<MilliampHours> {
+        self.capacity.filter(|_| self.high - self.low >= MOVED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::lifetime::Lifetime;
+
+    fn facts(read_at: i64, capacity: i64) -> Facts {
+        let read_at = jiff::Timestamp::from_second(read_at).expect("a time");
+        let values = BTreeMap::from([(LifetimeFigure::Capacity, capacity)]);
+        let lifetime = Some(Arc::new(Lifetime { read_at, values }));
+        Facts { lifetime, nominal_capacity: Some(MilliampHours(100_000)), ..Facts::default() }
+    }
+
+    #[test]
+    fn a_figure_counts_once_it_stayed_while_the_charge_moved() {
+        let mut measured = MeasuredCapacity::default();
+        for (at, soc) in [(1, 50), (2, 60), (3, 69)] {
+            measured.take(&facts(at, 71_000), soc);
+            assert_eq!(measured.sure(), None, "at {soc} %");
+        }
+        measured.take(&facts(3, 71_000), 95);
+        assert_eq!(measured.sure(), None, "that was read earlier");
+        measured.take(&facts(4, 72_000), 40);
+        assert_eq!(measured.sure(), Some(MilliampHours(71_000)));
+        measured.take(&facts(5, 60_000), 40);
+        assert_eq!(measured.sure(), None, "another figure");
+    }
+
+    #[test]
+    fn the_charge_that_is_left_is_no_capacity() {
+        let mut measured = MeasuredCapacity::default();
+        for (at, soc) in (1..).zip((5..=100).chain((5..=100).rev())) {
+            measured.take(&facts(at, i64::from(soc) * 400), soc);
+            assert_eq!(measured.sure(), None, "at {soc} % of a battery that has lost more than half");
+        }
+    }
+}
