@@ -181,7 +181,7 @@ fn ask_with_lost_bytes(dialect: Dialect, seed: u64) -> Tally {
     let mut tracker = Tracker::new(Arc::from("bank"), Duration::from_secs(10), Duration::ZERO);
     let mut tally = ask_struck(dialect, seed, (lost_byte, 0.5), 40, |transcript| {
         let report = BankReport::of_one(assemble(transcript));
-        for event in tracker.take(&report, &catalogue, Duration::ZERO) {
+        for event in tracker.take(&report, &catalogue, (Duration::ZERO, Duration::ZERO)) {
             let own = [PRESENCE, ANSWERS, LINK].contains(&&*event.word);
             assert!(own || event.level == EventLevel::Info, "{dialect}: {event:?}");
         }

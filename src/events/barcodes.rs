@@ -119,6 +119,7 @@ mod tests {
             batteries,
             facts: Vec::new(),
             unreadable_facts: Vec::new(),
+            answered: Vec::new(),
             memory: Vec::new(),
             missing: Vec::new(),
         };

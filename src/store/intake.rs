@@ -170,6 +170,7 @@ mod tests {
             batteries: vec![battery],
             facts: Vec::new(),
             unreadable_facts: Vec::new(),
+            answered: Vec::new(),
             memory: Vec::new(),
             missing: Vec::new(),
         })))
