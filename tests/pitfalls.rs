@@ -138,13 +138,17 @@ const PITFALLS: &[Pitfall] = &[
         name: "a cell lost",
         question: "bat 1",
         lines: &[CELLS, CELL_0, CELL_2],
-        found: &[("refused", "line 3: expected cell 1, found number 2")],
+        found: &[
+            ("/cells/1/voltage_mv", "null"),
+            ("/cells/2/number", "2"),
+            ("problem", "line 3: expected cell 1, found number 2"),
+        ],
     },
     Pitfall {
         name: "a cell twice",
         question: "bat 1",
         lines: &[CELLS, CELL_0, CELL_0],
-        found: &[("refused", "line 3: expected cell 1, found number 0")],
+        found: &[("/cells/1", "nothing"), ("problem", "line 3: expected cell 1, found number 0")],
     },
     Pitfall {
         name: "a battery lost from a table that shows absent ones",
@@ -169,7 +173,7 @@ const PITFALLS: &[Pitfall] = &[
             ("/rows/1/place", "4"),
             (
                 "problem",
-                "line 3, column \"Temp.St\": expected a word, found \"3\"; line 4: expected battery 2, found number 4",
+                "line 3, column \"Temp.St\": expected a word, found \"3\"; line 4: expected battery 3, found number 4",
             ),
         ],
     },

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use crate::console::bat::{CellRow, CellTable};
 use crate::console::command::{Command, Verb};
+use crate::console::figures::Kind;
 use crate::console::info::Info;
 use crate::console::memory;
 use crate::console::parsed::{self, Parsed};
 use crate::console::pwr_detail::PwrDetail;
 use crate::console::pwr_table::{PwrRow, PwrTable};
 use crate::console::stack::{StackRow, Units};
+use crate::console::stack_cells::distribute;
 use crate::console::stat::Stat;
+use crate::console::tolerance;
 use crate::console::transcript::{Exchange, Transcript};
 use crate::model::facts::{FactSource, Facts};
 use crate::model::lifetime::Lifetime;
@@ -40,23 +43,40 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
         reach(&mut reading, *place);
     }
     let mut stack_cells = None;
-    let mut modules_sound = true;
+    let mut fused = Vec::new();
     for exchange in &transcript.exchanges {
         match read(exchange, &mut reading) {
             Some(Parsed::Cells(cells)) if cells.stack => {
                 reading.stack.get_or_insert_default();
                 stack_cells = Some((exchange, cells));
             }
+            Some(Parsed::Table(mut table)) => {
+                fused.extend(table.fused.drain(..).map(|(row, problem)| (exchange, row, problem)));
+                put_table(&mut reading, table);
+            }
             Some(parsed) => {
-                modules_sound &= !matches!(&parsed, Parsed::Units(units) if !units.problems.is_empty());
+                if let (Parsed::Detail(detail), Some(place)) = (&parsed, exchange.command.place()) {
+                    let agreed = |row: &PwrRow| row.place == Some(place) && agree(row, detail);
+                    let rows = fused.extract_if(.., |(_, row, _)| agreed(row));
+                    rows.for_each(|(_, row, _)| put_row(&mut reading, row));
+                }
                 put(&mut reading, exchange.command, parsed);
             }
             None => continue,
         }
         reading.answered.push(exchange.command.to_string());
     }
-    if let Some((exchange, cells)) = stack_cells {
-        share_out(&mut reading, exchange, cells, modules_sound);
+    reading
+        .missing
+        .extend(fused.into_iter().map(|(exchange, _, problem)| lack(exchange, problem.to_string())));
+    if let Some((exchange, table)) = stack_cells {
+        let first = table.cells.first().and_then(|cell| cell.number);
+        // Not those that were there once and are not in this answer.
+        let last = reading.batteries.iter().rposition(|battery| battery.presence == Presence::Present);
+        let modules = &mut reading.batteries[..last.map_or(0, |last| last + 1)];
+        if let Err(reason) = distribute(modules, cells(table), first) {
+            reading.missing.push(lack(exchange, reason));
+        }
     }
     reading
 }
@@ -75,11 +95,16 @@ fn read(exchange: &Exchange, reading: &mut BankReading) -> Option<Parsed> {
         }
         Ok(parsed) => {
             let list = if parsed.is_facts() { &mut reading.unreadable_facts } else { &mut reading.missing };
-            list.extend(parsed.problems().iter().map(|problem| lack(exchange, problem.to_string())));
+            list.extend(
+                parsed.problems().iter().take(MOST_NAMED).map(|problem| lack(exchange, problem.to_string())),
+            );
             Some(parsed)
         }
     }
 }
+
+/// So many faults of one answer are named: nobody reads more, and a hostile console could print thousands.
+const MOST_NAMED: usize = 16;
 
 fn lack(exchange: &Exchange, reason: String) -> Missing {
     Missing {
@@ -94,7 +119,7 @@ fn lack(exchange: &Exchange, reason: String) -> Missing {
 fn reach(reading: &mut BankReading, place: Place) -> &mut BatteryReading {
     let batteries = &mut reading.batteries;
     for missing in batteries.len()..=place.index() {
-        // a place is at most 255, so its number fits
+        // a place is at most 128, so its number fits
         batteries.extend(u8::try_from(missing + 1).ok().and_then(Place::new).map(BatteryReading::silent));
     }
     &mut batteries[place.index()]
@@ -110,7 +135,6 @@ fn put(reading: &mut BankReading, command: Command, parsed: Parsed) {
     // No bank has a place of that number, so nothing known is there to put the values to.
     let Some(place) = place else { return };
     match parsed {
-        Parsed::Table(table) => put_table(reading, table),
         Parsed::Stack(row) => reading.stack = Some(of_stack(*row)),
         Parsed::Units(units) => put_units(reading, units),
         Parsed::Detail(detail) => {
@@ -139,7 +163,7 @@ fn put(reading: &mut BankReading, command: Command, parsed: Parsed) {
             let facts = Facts { lifetime, ..Facts::default() };
             reach(reading, place).facts.push((FactSource::Euro, facts));
         }
-        Parsed::Event(_) | Parsed::Cells(_) | Parsed::Soh(_) | Parsed::Clock(_) => {}
+        Parsed::Table(_) | Parsed::Event(_) | Parsed::Cells(_) | Parsed::Soh(_) | Parsed::Clock(_) => {}
         Parsed::Help(_) | Parsed::Euro(_) => {}
     }
 }
@@ -158,23 +182,35 @@ fn put_table(reading: &mut BankReading, table: PwrTable) {
         reach(reading, last);
     }
     for battery in &mut reading.batteries {
-        // A console that leaves absent places out of its table has said that nobody is there.
-        battery.presence = match table.row(battery.place) {
-            Some(row) if !row.absent => Presence::Present,
-            Some(_) => Presence::Absent,
-            None if table.problems.is_empty() => Presence::Absent,
+        battery.presence = match table.shows(battery.place) {
+            Some(true) => Presence::Present,
+            Some(false) => Presence::Absent,
             None => Presence::Missing,
         };
     }
-    for row in table.rows.into_iter().filter(|row| !row.absent) {
-        let Some(place) = row.place else { continue };
-        let battery = reach(reading, place);
-        if row.barcode.is_some() || row.model.is_some() {
-            let facts = Facts { barcode: row.barcode.clone(), model: row.model.clone(), ..Facts::default() };
-            battery.facts.push((FactSource::Table, facts));
-        }
-        battery.measured = of_row(row);
+    table.rows.into_iter().filter(|row| !row.absent).for_each(|row| put_row(reading, row));
+}
+
+fn put_row(reading: &mut BankReading, row: PwrRow) {
+    let Some(place) = row.place else { return };
+    let battery = reach(reading, place);
+    if row.barcode.is_some() || row.model.is_some() {
+        let facts = Facts { barcode: row.barcode.clone(), model: row.model.clone(), ..Facts::default() };
+        battery.facts.push((FactSource::Table, facts));
     }
+    battery.measured = of_row(row);
+}
+
+/// Whether the details confirm a row that was split by the widths of its columns.
+fn agree(row: &PwrRow, detail: &PwrDetail) -> bool {
+    let close = |kind: Kind, row: Option<i32>, detail: Option<i32>| {
+        let near = |(row, detail): (i32, i32)| f64::from(row.abs_diff(detail)) <= tolerance::of(kind).flat;
+        row.zip(detail).is_some_and(near)
+    };
+    close(Kind::Voltage, row.voltage.map(|v| v.0), detail.voltage.map(|v| v.0))
+        && close(Kind::Current, row.current.map(|v| v.0), detail.current.map(|v| v.0))
+        && close(Kind::Temperature, row.temperature.map(|v| v.0), detail.temperature.map(|v| v.0))
+        && close(Kind::Soc, row.soc.map(|v| v.0), detail.soc.map(|v| v.0))
 }
 
 fn of_row(row: PwrRow) -> Measured {
@@ -303,26 +339,6 @@ fn put_units(reading: &mut BankReading, units: Units) {
         let battery = reach(reading, place);
         battery.presence = Presence::Present;
         battery.measured = of_stack(row);
-    }
-}
-
-/// The cells of a stack belong to its modules in order and in equal parts. Where a module's row was damaged
-/// nobody knows how many there are, and equal parts would be other modules' cells.
-fn share_out(reading: &mut BankReading, exchange: &Exchange, table: CellTable, modules_sound: bool) {
-    // Not those that were there once and are not in this answer.
-    let last = reading.batteries.iter().rposition(|battery| battery.presence == Presence::Present);
-    let modules = last.map_or(0, |last| last + 1);
-    let all = cells(table);
-    if !modules_sound || modules == 0 || !all.len().is_multiple_of(modules) {
-        let known = if modules_sound { "" } else { "known " };
-        let reason =
-            format!("{} cells can't be shared out to {modules} {known}modules in equal parts", all.len());
-        reading.missing.push(lack(exchange, reason));
-        return;
-    }
-    let each = all.len() / modules;
-    for (battery, cells) in reading.batteries.iter_mut().zip(all.chunks(each)) {
-        battery.cells = Some(cells.to_vec());
     }
 }
 

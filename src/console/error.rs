@@ -51,6 +51,16 @@ pub enum ParseError {
         /// Which one is.
         found: i64,
     },
+    /// There are more rows than any console has.
+    #[error("expected at most {most} rows, one a {of}, found {found}")]
+    TooMany {
+        /// What a row is of.
+        of: &'static str,
+        /// The most there may be.
+        most: usize,
+        /// How many there are.
+        found: usize,
+    },
     /// The answer speaks of another battery than the question did.
     #[error("asked for battery {asked}, but the answer says battery {found}")]
     OtherBattery {

@@ -34,6 +34,11 @@ pub fn percent(token: &str) -> Option<i32> {
 /// `2026-07-17` `01:20:56`, also with a year of two digits. `Some(None)` is a time in the right form that no
 /// calendar has: batteries whose clock was never set print `2000-00-00 00:00:00`.
 pub fn date_time(date: &str, time: &str) -> Option<Option<DateTime>> {
+    // Two digits each: one less is a time that was cut short, and another time.
+    let two = |part: &str| part.len() == 2;
+    if !date.split('-').skip(1).chain(time.split(':')).all(two) {
+        return None;
+    }
     let [year, month, day] = parts(date, '-')?;
     let [hour, minute, second] = parts(time, ':')?;
     let year = if year < 100 { year + 2000 } else { year };

@@ -132,6 +132,14 @@ impl Parsed {
         matches!(self, Self::Info(_) | Self::Stat(_) | Self::Soh(_) | Self::Euro(_) | Self::Event(_))
     }
 
+    /// Nearly all consoles number cells from 0, so at first sight a table from 1 may have lost its first row.
+    #[must_use]
+    pub fn first_cell_late(&self) -> Option<&'static str> {
+        let Self::Cells(table) = self else { return None };
+        let late = table.cells.first().is_some_and(|cell| cell.number == Some(1));
+        late.then_some("the first cell is number 1, and number 0 may be lost")
+    }
+
     /// Rows and lines that could not be read; everything else in the answer stands.
     #[must_use]
     pub fn problems(&self) -> &[ParseError] {
@@ -145,7 +153,8 @@ impl Parsed {
             Self::Log(log) => &log.problems,
             Self::Units(units) => &units.problems,
             Self::Event(event) => &event.problems,
-            Self::Stack(_) | Self::Cells(_) | Self::Clock(_) | Self::Help(_) => &[],
+            Self::Cells(cells) => &cells.problems,
+            Self::Stack(_) | Self::Clock(_) | Self::Help(_) => &[],
         }
     }
 }

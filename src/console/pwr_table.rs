@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::console::answer::Answer;
 use crate::console::error::{ParseError, excerpt};
 use crate::console::number::{date_time, percent, small};
+use crate::console::row_order::{self, Numbering};
 use crate::console::setters::{plain_text, set, state_word};
 use crate::console::table::{Column, Layout, Shape, Split, split_at_header};
 use crate::model::place::Place;
@@ -93,6 +94,16 @@ pub struct PwrTable {
     /// Rows that could not be read; the others stand.
     #[serde(skip)]
     pub problems: Vec<ParseError>,
+    /// Rows in which a value fills its column, so that the next one touches it, split by the widths of the header.
+    /// Each is believed only where the battery's details agree with it; the problem is for where they don't.
+    #[serde(skip)]
+    pub fused: Vec<(PwrRow, ParseError)>,
+    /// Places whose row is there and can't be read, or should be there: not known to be absent.
+    #[serde(skip)]
+    pub unread: Vec<Place>,
+    /// Whether a row was lost of which nobody knows the number: any place may be its own.
+    #[serde(skip)]
+    pub unplaced: bool,
 }
 
 impl PwrTable {
@@ -100,6 +111,17 @@ impl PwrTable {
     #[must_use]
     pub fn row(&self, place: Place) -> Option<&PwrRow> {
         self.rows.iter().find(|row| row.place == Some(place))
+    }
+
+    /// Whether a battery is at `place` as far as this table knows; `None` where its row could not be read.
+    #[must_use]
+    pub fn shows(&self, place: Place) -> Option<bool> {
+        match self.row(place) {
+            Some(row) => Some(!row.absent),
+            None if self.unplaced || self.unread.contains(&place) => None,
+            // A console that leaves absent places out of its table has said that nobody is there.
+            None => Some(false),
+        }
     }
 
     /// The places at which a battery answers.
@@ -116,7 +138,7 @@ const COLUMNS: &[Column<PwrRow>] = &[
         head: "Power",
         shape: Shape::Token,
         set: |row, cut| {
-            row.place = Some(cut.first.parse().map_err(|_| "a battery's number from 1")?);
+            row.place = Some(cut.first.parse().map_err(|_| "a battery's number from 1 to 128")?);
             Ok(())
         },
     },
@@ -146,43 +168,67 @@ const COLUMNS: &[Column<PwrRow>] = &[
     Column { head: "DevType", shape: Shape::Token, set: set!(text model) },
 ];
 
+/// More rows than this are no table of a console, whatever they hold.
+const MOST_ROWS: usize = 2 * Place::MOST as usize;
+
 /// Reads the group table. Rows that can't be read are named in `problems`; the others stand.
 ///
 /// # Errors
-/// There is no header, or no row at all could be read.
+/// There is no header, no row at all could be read, or there are more than any console has.
 pub fn parse(answer: &Answer) -> Result<PwrTable, ParseError> {
     let Split { header, rows, .. } = split_at_header(answer, HEAD)?;
+    if rows.len() > MOST_ROWS {
+        let most = usize::from(Place::MOST);
+        return Err(ParseError::TooMany { of: "battery", most, found: rows.len() });
+    }
     let layout = Layout::of(header, COLUMNS);
     let mut table = PwrTable::default();
     // A console that prints absent places prints every place, so a number it skips is a row that was lost.
     let shows_all = rows.iter().any(|(_, line)| absent(line).is_some());
-    let (mut last, mut unread) = (0_u8, 0_u8);
-    for (line, text) in rows {
-        let row = match read_row(&layout, line, text) {
-            Ok(row) => row,
-            Err(problem) => {
-                table.problems.push(problem);
-                unread = unread.saturating_add(1);
-                continue;
-            }
-        };
-        let number = row.place.map_or(0, Place::number);
-        let order = |expected| ParseError::Order { line, expected, found: i64::from(number) };
-        if number <= last {
-            table.problems.push(order(format!("a battery behind number {last}")));
+    let stated: Vec<Option<u16>> = rows.iter().map(|(_, text)| Some(stated(text)?.number().into())).collect();
+    let most = u16::from(Place::MOST);
+    let numbering = Numbering { first: 1..=1, late: most, gap: most, tail: shows_all };
+    let numbers = row_order::place(&stated, &numbering);
+    let mut next = 1;
+    for (((line, text), stated), number) in rows.into_iter().zip(stated).zip(numbers) {
+        let place = number.and_then(|number| u8::try_from(number).ok()).and_then(Place::new);
+        let read = read_row(&layout, line, text);
+        let expected = || format!("battery {next}");
+        let order = || ParseError::Order { line, expected: expected(), found: stated.map_or(-1, i64::from) };
+        let Some(place) = place else {
+            table.problems.push(read.err().unwrap_or_else(order));
+            table.unplaced = true;
             continue;
+        };
+        // Of an unreadable row the number is doubtful too, where no other row of this console speaks for it.
+        table.unplaced |= read.is_err() && !shows_all && place.number() > next;
+        let lost = (next..place.number()).filter_map(Place::new).filter(|_| shows_all);
+        table.unread.extend(lost);
+        if number != stated || (shows_all && place.number() > next) {
+            table.problems.extend(read.is_ok().then(order));
         }
-        if shows_all && number - last > unread.saturating_add(1) {
-            table.problems.push(order(format!("battery {}", last + 1)));
+        next = place.number().saturating_add(1);
+        match read {
+            Ok(row) => table.rows.push(PwrRow { place: Some(place), ..row }),
+            Err(problem) => {
+                table.unread.push(place);
+                match layout.split_fused(text).map(|text| read_row(&layout, line, &text)) {
+                    Some(Ok(row)) => table.fused.push((row, problem)),
+                    _ => table.problems.push(problem),
+                }
+            }
         }
-        (last, unread) = (number, 0);
-        table.rows.push(row);
     }
-    if table.rows.is_empty() {
+    if table.rows.is_empty() && table.fused.is_empty() {
         let nothing = ParseError::Nothing { expected: "a row a battery", lines: answer.len() };
         return Err(table.problems.into_iter().next().unwrap_or(nothing));
     }
     Ok(table)
+}
+
+/// The number that a row states.
+fn stated(line: &str) -> Option<Place> {
+    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 fn read_row(layout: &Layout<PwrRow>, number: usize, line: &str) -> Result<PwrRow, ParseError> {
@@ -209,4 +255,93 @@ fn absent(line: &str) -> Option<Place> {
     let place = tokens.next()?.parse().ok()?;
     let mut rest = tokens.filter(|token| *token != "-");
     (rest.next() == Some("Absent") && rest.next().is_none()).then_some(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "Power Volt   Curr   Tempr  Tlow   Thigh  Vlow   Vhigh  Base.St  Volt.St  Curr.St  Temp.St  Coulomb  Time                 B.V.St   B.T.St";
+
+    fn read(rows: &[String]) -> Result<PwrTable, ParseError> {
+        let text = format!("pwr\n{HEADER}\n{}\nCommand completed successfully\n$$\n", rows.join("\n"));
+        parse(&Answer::from_transcript(text.as_bytes()))
+    }
+
+    fn row(place: u16) -> String {
+        format!(
+            "{place:<6}49900  -2500  24000  22000  23000  3321   3330   Dischg   Normal   Normal   Normal   71%      2026-11-20 08:00:00  Normal   Normal"
+        )
+    }
+
+    fn place(number: u8) -> Place {
+        Place::new(number).expect("a place")
+    }
+
+    #[test]
+    fn an_unreadable_row_is_not_an_absence_and_costs_no_other() {
+        let table = read(&[row(1), row(2).replace("3321", "33x1"), row(3)]).expect("a table");
+        assert_eq!(table.present().collect::<Vec<_>>(), [place(1), place(3)]);
+        assert_eq!((table.unread.as_slice(), table.problems.len()), (&[place(2)][..], 1));
+        assert_eq!(
+            [1, 2, 3, 4].map(|at| table.shows(place(at))),
+            [Some(true), None, Some(true), Some(false)]
+        );
+    }
+
+    #[test]
+    fn a_row_whose_number_is_unreadable_is_placed_by_its_neighbours() {
+        let table = read(&[row(1), row(2).replacen('2', "?", 1), row(3)]).expect("a table");
+        assert_eq!((table.unread, table.unplaced), (vec![place(2)], false));
+        let table = read(&[row(1), row(2), row(3).replacen('3', "?", 1)]).expect("a table");
+        assert_eq!(
+            (table.shows(place(2)), table.shows(place(3))),
+            (Some(true), None),
+            "which one is the last?"
+        );
+    }
+
+    #[test]
+    fn a_value_that_fills_its_column_is_split_from_the_next_by_the_header() {
+        let fused = row(2).replace("-2500  ", "-100000");
+        let table = read(&[row(1), fused.clone(), row(3)]).expect("a table");
+        let [(split, _)] = table.fused.as_slice() else { panic!("{:?}", table.fused) };
+        assert_eq!(
+            (split.current, split.temperature),
+            (Some(Milliamps(-100_000)), Some(Millicelsius(24_000)))
+        );
+        assert_eq!((table.problems, table.unread), (vec![], vec![place(2)]));
+        // Blanks that were lost are no full column: all behind them stands too far to the left.
+        let lost = read(&[row(1), row(2).replace("24000  22000", "2400022000"), row(3)]).expect("a table");
+        assert_eq!((lost.fused.len(), lost.problems.len(), lost.unread), (0, 1, vec![place(2)]));
+        let shifted = read(&[row(1), fused.replace("  22000", " 22000"), row(3)]).expect("a table");
+        assert_eq!(shifted.fused.len(), 0);
+    }
+
+    #[test]
+    fn ninety_six_batteries_are_read_and_no_more_than_a_hundred_and_twenty_eight() {
+        let rows: Vec<String> = (1..=255).map(row).collect();
+        let present = |rows: &[String]| read(rows).map(|table| table.present().count());
+        assert_eq!(present(&rows[..96]), Ok(96));
+        assert_eq!(present(&rows), Ok(128));
+        let ten_thousand: Vec<String> = (1..=10_000).map(row).collect();
+        assert_eq!(
+            present(&ten_thousand),
+            Err(ParseError::TooMany { of: "battery", most: 128, found: 10_000 })
+        );
+    }
+
+    #[test]
+    fn a_missing_barcode_is_told_from_a_value_left_out() {
+        let with = |rest: &str| {
+            let header = format!("{HEADER}   Barcode              DevType");
+            let text = format!("pwr\n{header}\n{}{rest}\nCommand completed successfully\n$$\n", row(1));
+            parse(&Answer::from_transcript(text.as_bytes())).map(|table| table.rows[0].clone())
+        };
+        let at = "   HQ00000000000001     MODEL-A";
+        assert_eq!(with(at).expect("a row").barcode.as_deref(), Some("HQ00000000000001"));
+        let none = with(&format!("   {:21}MODEL-A", "")).expect("a row");
+        assert_eq!((none.barcode, none.model.as_deref()), (None, Some("MODEL-A")));
+        assert!(with(&at.replace("     MODEL-A", "")).is_err(), "a barcode is not a model");
+    }
 }

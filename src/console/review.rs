@@ -13,15 +13,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::console::answer::Answer;
-use crate::console::bat::CellTable;
 use crate::console::believed::{Believed, agree};
 use crate::console::command::{Command, Verb};
 use crate::console::error::{ParseError, excerpt};
 use crate::console::figures::{Kind, Said};
+use crate::console::growth::Growth;
+use crate::console::outside::{Outside, outside, sum_agrees};
 use crate::console::parsed::{self, Parsed, Rejected};
 use crate::console::pwr_table::PwrTable;
 use crate::console::refusal::Refusal;
-use crate::console::tolerance::{self, OUTSIDE_TABLE_TEMPERATURE, OUTSIDE_TABLE_VOLTAGE, SUM_OF_CELLS};
+use crate::console::tolerance;
 use crate::console::transcript::Lost;
 use crate::console::words::{WordSlot, forget, number};
 use crate::model::event::ERROR_CODE;
@@ -47,6 +48,8 @@ pub enum Verdict {
 pub struct Found {
     /// Of a group table, or of a stack's modules: the places at which there are some.
     pub present: Option<Vec<Place>>,
+    /// Of a group table: the places whose rows could not be read.
+    pub unread: Vec<Place>,
     /// Whether the table is a stack's row.
     pub stack: bool,
     /// Of `help`: whether it lists `euro`.
@@ -85,6 +88,9 @@ pub struct Review {
     question: Option<Command>,
     candidates: Vec<Candidate>,
     refused: Option<Refusal>,
+    /// Damaged lines that were believed to be what the console prints.
+    odd: HashMap<Command, Vec<ParseError>>,
+    growth: Growth,
 }
 
 /// Figures at odds with what was said before, and how.
@@ -142,7 +148,7 @@ impl Review {
         let place = number(command.place());
         let mut said = Believed::of(at, &mut parsed, place);
         let Some(doubt) = self.doubt(command, at, &answer, &said, &parsed) else {
-            return Verdict::Fine(answer, self.believe(command, at, said, &parsed));
+            return self.fine(command, at, answer, said, &parsed);
         };
         if !self.believable(&doubt) {
             let problems = parsed.problems().to_vec();
@@ -152,7 +158,22 @@ impl Review {
         forget(&mut parsed, place, &doubt.words);
         said.restore(&doubt.words, self.believed.get(&command));
         answer.unconfirmed = doubt.words;
-        Verdict::Fine(answer, self.believe(command, at, said, &parsed))
+        self.fine(command, at, answer, said, &parsed)
+    }
+
+    /// An answer without a doubt is believed, unless it shows too many batteries that were not there before.
+    fn fine(
+        &mut self,
+        command: Command,
+        at: Duration,
+        answer: Answer,
+        said: Believed,
+        parsed: &Parsed,
+    ) -> Verdict {
+        match self.growth.sudden(parsed) {
+            Some(new) => Verdict::Lost(Lost::Grown(new)),
+            None => Verdict::Fine(answer, self.believe(command, at, said, parsed)),
+        }
     }
 
     /// Why an answer is not believed at first sight, where there is a reason.
@@ -165,13 +186,16 @@ impl Review {
         parsed: &Parsed,
     ) -> Option<Doubt> {
         let odds = self.odds(command, at, said, parsed);
-        let damage = self.damage(parsed);
+        let damage = self.damage(command, parsed);
         let mut words = self.unconfirmed(command, said);
         let strange = words.first().map(|slot| {
             let word = if let WordSlot::Label(label) = slot { label } else { said.words[slot].as_str() };
             format!("{:?} is a word no console is known to say", excerpt(word))
         });
-        let why = match (damage, strange.or_else(|| self.lacking(command, said))) {
+        let first_sight = self.candidates.is_empty() && !self.believed.contains_key(&command);
+        let late = || parsed.first_cell_late().filter(|_| first_sight).map(str::to_owned);
+        let lacking = || self.lacking(command, said).or_else(late);
+        let why = match (damage, strange.or_else(lacking)) {
             (Some(problem), _) => Lost::Damaged(problem),
             (None, Some(strange)) => Lost::Unconfirmed(strange),
             (None, None) => Lost::Unconfirmed(odds.first_key_value()?.1.clone()),
@@ -196,10 +220,12 @@ impl Review {
         third && doubt.sound && doubt.at_odds.iter().all(moving)
     }
 
-    /// A line that could not be read, unless an earlier answer to this question had the same.
-    fn damage(&self, parsed: &Parsed) -> Option<ParseError> {
+    /// A line that could not be read, unless an earlier answer to this question had the same, or the last that was
+    /// believed.
+    fn damage(&self, command: Command, parsed: &Parsed) -> Option<ParseError> {
         let problems = parsed.problems();
-        let again = self.candidates.iter().any(|candidate| candidate.problems == problems);
+        let earlier = self.candidates.iter().map(|candidate| &candidate.problems);
+        let again = earlier.chain(self.odd.get(&command)).any(|earlier| earlier == problems);
         problems.first().filter(|_| !again).cloned()
     }
 
@@ -283,7 +309,7 @@ impl Review {
     fn beside(&self, command: Command) -> Option<Believed> {
         let place = command.place()?;
         let (at, table) = self.table.as_ref()?;
-        let row = PwrTable { rows: vec![table.row(place)?.clone()], problems: Vec::new() };
+        let row = PwrTable { rows: vec![table.row(place)?.clone()], ..PwrTable::default() };
         Some(Believed::of(*at, &mut Parsed::Table(row), 0))
     }
 
@@ -304,38 +330,15 @@ impl Review {
         if let Some((then, table)) = &self.table
             && let Some(row) = table.row(place)
         {
-            let age = at.saturating_sub(*then).as_secs_f64();
-            let outside = |value: i64, low: Option<i32>, high: Option<i32>, bound: (f64, f64)| {
-                let slack = bound.0 + bound.1 * age;
-                low.zip(high).is_some_and(|(low, high)| {
-                    (value as f64) < f64::from(low) - slack || (value as f64) > f64::from(high) + slack
-                })
-            };
-            let volts = (row.cell_voltage_low.map(|v| v.0), row.cell_voltage_high.map(|v| v.0));
-            let degrees = (row.cell_temperature_low.map(|v| v.0), row.cell_temperature_high.map(|v| v.0));
-            for (index, cell) in (0..).zip(&cells.cells) {
-                let own = [
-                    (Kind::CellVoltage, "voltage", cell.voltage.map(|v| v.0), volts, OUTSIDE_TABLE_VOLTAGE),
-                    (
-                        Kind::CellTemperature,
-                        "temperature",
-                        cell.temperature.map(|t| t.0),
-                        degrees,
-                        OUTSIDE_TABLE_TEMPERATURE,
-                    ),
-                ];
-                for (kind, name, value, (low, high), bound) in own {
-                    let value = value.map(i64::from).filter(|value| outside(*value, low, high, bound));
-                    if value.is_some_and(|value| !confirmed(kind, index, value)) {
-                        let why =
-                            format!("the {name} of cell {} lies outside of what the table says", index + 1);
-                        odds.insert((kind, index), why);
-                    }
+            for Outside { kind, index, value, name } in outside(row, cells, at.saturating_sub(*then)) {
+                if !confirmed(kind, index, value) {
+                    let why = format!("the {name} of cell {} lies outside of what the table says", index + 1);
+                    odds.insert((kind, index), why);
                 }
             }
         }
         let agreed_before = self.sums_agree.contains(&place) && self.candidates.is_empty();
-        if agreed_before && self.sum_agrees(place, at, cells) == Some(false) {
+        if agreed_before && sum_agrees(self.voltages.get(&place), at, cells) == Some(false) {
             odds.insert(
                 (Kind::Voltage, 0),
                 "the cells' sum is at odds with the battery's voltage".to_owned(),
@@ -343,19 +346,13 @@ impl Review {
         }
     }
 
-    fn sum_agrees(&self, place: Place, at: Duration, cells: &CellTable) -> Option<bool> {
-        let (then, voltage) = self.voltages.get(&place)?;
-        let sum: i64 =
-            cells.cells.iter().map(|cell| cell.voltage.map(|v| i64::from(v.0))).sum::<Option<i64>>()?;
-        let slack = SUM_OF_CELLS.0 + SUM_OF_CELLS.1 * at.saturating_sub(*then).as_secs_f64();
-        Some(((sum - voltage).abs() as f64) <= slack)
-    }
-
     fn believe(&mut self, command: Command, at: Duration, said: Believed, parsed: &Parsed) -> Found {
         let mut found = Found::default();
         match parsed {
             Parsed::Table(table) => {
-                found.present = Some(table.present().collect());
+                let fused = table.fused.iter().filter_map(|(row, _)| row.place);
+                found.present = Some(table.present().chain(fused).collect());
+                found.unread.clone_from(&table.unread);
                 for row in &table.rows {
                     let known = row.place.zip(row.voltage);
                     self.voltages.extend(known.map(|(place, voltage)| (place, (at, i64::from(voltage.0)))));
@@ -380,7 +377,8 @@ impl Review {
             Parsed::Cells(cells) => {
                 // A sum that two answers confirm to be beside the voltage is this console's manner from now on.
                 let place = command.place();
-                match place.and_then(|place| Some((place, self.sum_agrees(place, at, cells)?))) {
+                match place.and_then(|place| Some((place, sum_agrees(self.voltages.get(&place), at, cells)?)))
+                {
                     Some((place, true)) => {
                         self.sums_agree.insert(place);
                     }
@@ -392,6 +390,7 @@ impl Review {
             }
             _ => {}
         }
+        self.odd.insert(command, parsed.problems().to_vec());
         self.believed.insert(command, said);
         self.candidates.clear();
         found

@@ -7,6 +7,8 @@ use serde::Serialize;
 use crate::console::answer::Answer;
 use crate::console::error::ParseError;
 use crate::console::number::{date_time, event_word, percent, small};
+use crate::console::numbered::{Numbered, Rows};
+use crate::console::row_order::Numbering;
 use crate::console::setters::{set, state_word};
 use crate::console::table::{Column, Layout, Shape, Split, split_at_header};
 use crate::model::event_word::EventWord;
@@ -66,9 +68,9 @@ pub struct StackRow {
 /// The modules of a stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Units {
-    /// A row a module.
+    /// A row a module, in order.
     pub units: Vec<StackRow>,
-    /// Rows that could not be read; the others stand.
+    /// Rows that could not be read, or not as a whole; the others stand.
     #[serde(skip)]
     pub problems: Vec<ParseError>,
 }
@@ -78,7 +80,7 @@ const COLUMNS: &[Column<StackRow>] = &[
         head: "Index",
         shape: Shape::Token,
         set: |row, cut| {
-            row.place = Some(cut.first.parse().map_err(|_| "a module's number from 1")?);
+            row.place = Some(cut.first.parse().map_err(|_| "a module's number from 1 to 128")?);
             Ok(())
         },
     },
@@ -129,31 +131,25 @@ pub fn parse_stack(answer: &Answer) -> Result<StackRow, ParseError> {
     }
 }
 
-/// Reads `unit`: the modules in order.
+/// Reads `unit`: the modules by their own numbers. A damaged row costs its own doubtful values.
 ///
 /// # Errors
-/// There is no header, or no row could be read.
+/// There is no header, no row could be read, or there are more than any stack has.
 pub fn parse_units(answer: &Answer) -> Result<Units, ParseError> {
+    const MODULES: Rows<StackRow> = Rows {
+        of: "module",
+        numbering: Numbering { first: 1..=1, late: 8, gap: 8, tail: true },
+        most: Place::MOST as usize,
+        stated: |row| row.place.map(|place| u16::from(place.number())),
+    };
     let Split { header, rows, .. } = split_at_header(answer, "Index Volt")?;
-    let layout = Layout::of(header, COLUMNS);
-    let mut units = Units::default();
-    for (number, line) in rows {
-        let expected = units.units.len() + units.problems.len() + 1;
-        match layout.read(number, line) {
-            Ok(row) if row.place.is_some_and(|place| usize::from(place.number()) == expected) => {
-                units.units.push(row)
-            }
-            Ok(row) => units.problems.push(ParseError::Order {
-                line: number,
-                expected: format!("module {expected}"),
-                found: row.place.map_or(0, |place| i64::from(place.number())),
-            }),
-            Err(problem) => units.problems.push(problem),
-        }
-    }
-    if units.units.is_empty() {
+    let Numbered { rows, problems } = MODULES.read(&Layout::of(header, COLUMNS), &rows)?;
+    let place = |number| u8::try_from(number).ok().and_then(Place::new);
+    let units: Vec<StackRow> =
+        rows.into_iter().map(|(number, row)| StackRow { place: place(number), ..row }).collect();
+    if units.is_empty() {
         let nothing = ParseError::Nothing { expected: "a row a module", lines: answer.len() };
-        return Err(units.problems.into_iter().next().unwrap_or(nothing));
+        return Err(problems.into_iter().next().unwrap_or(nothing));
     }
-    Ok(units)
+    Ok(Units { units, problems })
 }

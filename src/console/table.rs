@@ -4,6 +4,10 @@
 //! field leaves a single blank, and values with blanks inside (`44628 mAH`) are known by their column
 //! (protocol, sections 7 and 9). Columns that nobody knows take one value and are passed over.
 
+use std::collections::VecDeque;
+use std::iter::Peekable;
+use std::str::SplitAsciiWhitespace;
+
 use crate::console::answer::Answer;
 use crate::console::error::{ParseError, excerpt};
 use crate::console::number;
@@ -47,9 +51,31 @@ pub struct Column<Row> {
 /// What a setter returns.
 pub type Set = Result<(), &'static str>;
 
+/// One column as a header names it.
+struct Heading<Row: 'static> {
+    name: String,
+    /// Where its name begins in the header line.
+    at: usize,
+    known: Option<&'static Column<Row>>,
+}
+
+impl<Row> Heading<Row> {
+    fn shape(&self) -> Shape {
+        self.known.map_or(Shape::Token, |column| column.shape)
+    }
+
+    /// Puts a value into the row, unless nobody knows the column or it holds a dash.
+    fn set(&self, row: &mut Row, cut: Cut<'_>) -> Set {
+        match self.known {
+            Some(column) if cut.first != "-" || !cut.second.is_empty() => (column.set)(row, cut),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The columns of one header, in its order.
 pub struct Layout<Row: 'static> {
-    columns: Vec<(String, Option<&'static Column<Row>>)>,
+    columns: Vec<Heading<Row>>,
 }
 
 impl<Row> Layout<Row> {
@@ -57,7 +83,7 @@ impl<Row> Layout<Row> {
     /// `… Code`) count as one unknown column.
     #[must_use]
     pub fn of(header: &str, known: &'static [Column<Row>]) -> Self {
-        let words: Vec<&str> = header.split_ascii_whitespace().collect();
+        let (starts, words): (Vec<usize>, Vec<&str>) = tokens_at(header).unzip();
         let mut columns = Vec::with_capacity(words.len());
         let mut at = 0;
         while at < words.len() {
@@ -72,7 +98,7 @@ impl<Row> Layout<Row> {
                 .max_by_key(|column| column.head.len());
             let second = words.get(at + 1).is_some_and(|word| matches!(*word, "State" | "Code"));
             let length = found.map_or(1 + usize::from(second), |column| column.head.split(' ').count());
-            columns.push((words[at..at + length].join(" "), found));
+            columns.push(Heading { name: words[at..at + length].join(" "), at: starts[at], known: found });
             at += length;
         }
         Self { columns }
@@ -86,67 +112,128 @@ impl<Row> Layout<Row> {
     where
         Row: Default,
     {
+        self.read_counting(line, text).map(|(row, _)| row)
+    }
+
+    /// The same, and how many tokens each column took.
+    pub(super) fn read_counting(&self, line: usize, text: &str) -> Result<(Row, Vec<usize>), ParseError>
+    where
+        Row: Default,
+    {
         let mut tokens = Tokens::new(text);
         let skip_missing = self.must_skip(text);
         let mut row = Row::default();
-        for (name, column) in &self.columns {
-            let shape = column.map_or(Shape::Token, |column| column.shape);
-            if shape == Shape::Perhaps && skip_missing {
-                continue;
+        let mut counts = Vec::with_capacity(self.columns.len());
+        for heading in &self.columns {
+            let before = tokens.taken;
+            if heading.shape() != Shape::Perhaps || !skip_missing {
+                let Some(cut) = tokens.cut(heading.shape()) else {
+                    return Err(ParseError::ShortRow { line, column: heading.name.clone() });
+                };
+                heading.set(&mut row, cut).map_err(|expected| {
+                    let found = excerpt([cut.first, cut.second, cut.unit].join(" ").trim());
+                    ParseError::Value { line, what: format!("column {:?}", heading.name), expected, found }
+                })?;
             }
-            let Some(cut) = tokens.cut(shape) else {
-                return Err(ParseError::ShortRow { line, column: name.clone() });
-            };
-            let Some(column) = column else { continue };
-            if cut.first == "-" && cut.second.is_empty() {
-                continue;
-            }
-            (column.set)(&mut row, cut).map_err(|expected| {
-                let found = excerpt([cut.first, cut.second, cut.unit].join(" ").trim());
-                ParseError::Value { line, what: format!("column {name:?}"), expected, found }
-            })?;
+            counts.push(tokens.taken - before);
         }
         match tokens.next() {
-            None => Ok(row),
+            None => Ok((row, counts)),
             Some(found) => {
-                let column = self.columns.last().map(|(name, _)| name.clone()).unwrap_or_default();
+                let column = self.columns.last().map(|heading| heading.name.clone()).unwrap_or_default();
                 Err(ParseError::LongRow { line, column, found: excerpt(found) })
             }
         }
     }
 
-    /// A row without its optional value is exactly one token short.
-    fn must_skip(&self, text: &str) -> bool {
-        let optional = |(_, column): &(String, Option<&'static Column<Row>>)| {
-            column.is_some_and(|column| column.shape == Shape::Perhaps)
-        };
-        if !self.columns.iter().any(optional) {
-            return false;
+    /// How many columns there are.
+    pub(super) fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Puts exactly these tokens into a column of `row`; answers whether they fit.
+    pub(super) fn put(&self, column: usize, tokens: &[&str], row: &mut Row) -> bool {
+        let Some(heading) = self.columns.get(column) else { return false };
+        let text = tokens.join(" ");
+        let mut tokens = Tokens::new(&text);
+        let cut = tokens.cut(heading.shape());
+        cut.is_some_and(|cut| tokens.next().is_none() && heading.set(row, cut).is_ok())
+    }
+
+    /// Splits values that fill their column to the last character, so that no blank is left before the next
+    /// (`-10000024000` is `-100000` and `24000` where seven characters belong to the first). `None` where nothing
+    /// is to split, or where the values behind do not begin where the header says that they do.
+    pub(super) fn split_fused(&self, text: &str) -> Option<String>
+    where
+        Row: Default,
+    {
+        let mut rest: VecDeque<(usize, &str)> = tokens_at(text).collect();
+        let (mut split, mut scratch) = (Vec::new(), Row::default());
+        let single = |column: &&[Heading<Row>]| column[0].shape() == Shape::Token;
+        for (column, pair) in self.columns.windows(2).take_while(single).enumerate() {
+            let (at, token) = rest.pop_front()?;
+            let width = pair[1].at - pair[0].at;
+            let value = if token.len() > width { token.get(..width)? } else { token };
+            if !self.put(column, &[value], &mut scratch) {
+                return None;
+            }
+            if value.len() < token.len() {
+                rest.push_front((at + width, &token[width..]));
+                let next = (rest.get(1)?.0, self.columns.get(column + 2)?.at);
+                if at + next.1 != pair[0].at + next.0 {
+                    return None;
+                }
+            }
+            split.push(value);
         }
-        let least: usize = self
-            .columns
-            .iter()
-            .map(|(_, column)| if column.is_some_and(|column| column.shape == Shape::Stamp) { 2 } else { 1 })
-            .sum();
-        text.split_ascii_whitespace().count() + 1 == least
+        split.extend(rest.into_iter().map(|(_, token)| token));
+        (split.len() > text.split_ascii_whitespace().count()).then(|| split.join(" "))
+    }
+
+    /// A row without its optional value is exactly one token short, and nothing stands below that heading.
+    fn must_skip(&self, text: &str) -> bool {
+        let Some(optional) = self.columns.iter().position(|heading| heading.shape() == Shape::Perhaps) else {
+            return false;
+        };
+        let each = |heading: &Heading<Row>| if heading.shape() == Shape::Stamp { 2 } else { 1 };
+        let least: usize = self.columns.iter().map(each).sum();
+        let from = self.columns[optional].at;
+        let to = self.columns.get(optional + 1).map_or(usize::MAX, |heading| heading.at);
+        let below =
+            |(at, _): (usize, &str)| (from.saturating_sub(ASKEW)..to.saturating_sub(ASKEW)).contains(&at);
+        text.split_ascii_whitespace().count() + 1 == least && !tokens_at(text).any(below)
     }
 }
 
+/// Rows begin up to so many characters before their header's words.
+const ASKEW: usize = 2;
+
+/// The tokens of a line, each with where it begins.
+fn tokens_at(line: &str) -> impl Iterator<Item = (usize, &str)> {
+    let start = line.as_ptr() as usize;
+    line.split_ascii_whitespace().map(move |token| (token.as_ptr() as usize - start, token))
+}
+
 struct Tokens<'a> {
-    ahead: std::iter::Peekable<std::str::SplitAsciiWhitespace<'a>>,
+    ahead: Peekable<SplitAsciiWhitespace<'a>>,
+    /// How many were taken.
+    taken: usize,
 }
 
 impl<'a> Tokens<'a> {
     fn new(text: &'a str) -> Self {
-        Self { ahead: text.split_ascii_whitespace().peekable() }
+        Self { ahead: text.split_ascii_whitespace().peekable(), taken: 0 }
     }
 
     fn next(&mut self) -> Option<&'a str> {
-        self.ahead.next()
+        let token = self.ahead.next()?;
+        self.taken += 1;
+        Some(token)
     }
 
     fn next_if(&mut self, wanted: impl Fn(&str) -> bool) -> &'a str {
-        self.ahead.next_if(|token| wanted(token)).unwrap_or("")
+        let ahead = self.ahead.peek().is_some_and(|token| wanted(token));
+        if ahead { self.next().unwrap_or("") } else { "" }
     }
 
     fn cut(&mut self, shape: Shape) -> Option<Cut<'a>> {

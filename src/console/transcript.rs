@@ -68,6 +68,8 @@ pub enum Lost {
     Damaged(ParseError),
     /// It was at odds with other answers, and asking again confirmed nothing.
     Unconfirmed(String),
+    /// So many batteries appeared at once that the next sweep has to show them as well.
+    Grown(usize),
     /// The link went away: how that showed.
     LinkGone(String),
 }
@@ -84,6 +86,9 @@ impl fmt::Display for Lost {
             Self::Rejected(rejected) => rejected.fmt(f),
             Self::Damaged(problem) => problem.fmt(f),
             Self::Unconfirmed(why) => write!(f, "{why}, and asking again did not confirm it"),
+            Self::Grown(new) => {
+                write!(f, "{new} batteries appeared at once: believed when the next sweep shows them as well")
+            }
             Self::LinkGone(why) => f.write_str(why),
         }
     }

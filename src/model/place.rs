@@ -15,10 +15,14 @@ impl Place {
     /// The first place: the master battery, the one whose console is plugged in.
     pub const FIRST: Self = Self(NonZeroU8::MIN);
 
-    /// The place numbered `number`, or nothing where `number` is 0.
+    /// The highest number there is. A group has at most 16 batteries, several groups behind a hub have more: 96 were
+    /// seen in one table.
+    pub const MOST: u8 = 128;
+
+    /// The place numbered `number`, or nothing where there is none of that number.
     #[must_use]
     pub fn new(number: u8) -> Option<Self> {
-        NonZeroU8::new(number).map(Self)
+        NonZeroU8::new(number).filter(|number| number.get() <= Self::MOST).map(Self)
     }
 
     /// The number printed by the console, from 1.
@@ -39,6 +43,11 @@ impl Place {
     }
 }
 
+/// The text is not the number of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected the number of a battery from 1 to {}", Place::MOST)]
+pub struct NoPlace;
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -46,9 +55,9 @@ impl fmt::Display for Place {
 }
 
 impl FromStr for Place {
-    type Err = std::num::ParseIntError;
+    type Err = NoPlace;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
+        text.parse().ok().and_then(Self::new).ok_or(NoPlace)
     }
 }

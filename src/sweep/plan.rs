@@ -234,7 +234,14 @@ impl Plan {
         if command == Verb::Pwr.alone() {
             if let Some(present) = &found.present {
                 self.stack = false;
-                self.found(present.clone());
+                // An unreadable row is not an absence.
+                let unread: Vec<Place> =
+                    found.unread.iter().copied().filter(|place| self.present.contains(place)).collect();
+                self.found(present, &unread);
+                if self.sweep == Some(SweepKind::Summary) {
+                    // The details stand in for the row, so that the bank has its totals.
+                    self.queue.extend(unread.into_iter().map(|place| Verb::Pwr.of(place)));
+                }
             } else if found.stack {
                 self.stack = true;
             }
@@ -281,8 +288,8 @@ impl Plan {
         }
     }
 
-    fn found(&mut self, present: Vec<Place>) {
-        for place in &present {
+    fn found(&mut self, present: &[Place], unread: &[Place]) {
+        for place in present {
             if !self.present.contains(place) {
                 // Whoever sits here now may be another battery than before.
                 self.asked_facts.retain(|command, _| {
@@ -291,8 +298,10 @@ impl Plan {
                 });
             }
         }
-        self.known.extend(present.iter().copied());
-        self.present = present;
+        self.known.extend(present);
+        self.present = [present, unread].concat();
+        self.present.sort_unstable();
+        self.present.dedup();
     }
 
     fn plan_batteries(&mut self, now: Duration) {
