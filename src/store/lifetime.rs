@@ -86,6 +86,7 @@ mod tests {
             began: Instant::now(),
             took: Duration::ZERO,
             asked_again: 0,
+            answered: Vec::new(),
             stack: None,
             batteries: vec![battery],
             facts: Vec::new(),
