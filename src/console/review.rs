@@ -376,15 +376,10 @@ impl Review {
             }
             Parsed::Cells(cells) => {
                 // A sum that two answers confirm to be beside the voltage is this console's manner from now on.
-                let place = command.place();
-                match place.and_then(|place| Some((place, sum_agrees(self.voltages.get(&place), at, cells)?)))
-                {
-                    Some((place, true)) => {
-                        self.sums_agree.insert(place);
-                    }
-                    Some((place, false)) => {
-                        self.sums_agree.remove(&place);
-                    }
+                let sum = |place| sum_agrees(self.voltages.get(&place), at, cells);
+                match command.place().and_then(|place| Some((place, sum(place)?))) {
+                    Some((place, true)) => _ = self.sums_agree.insert(place),
+                    Some((place, false)) => _ = self.sums_agree.remove(&place),
                     None => {}
                 }
             }
