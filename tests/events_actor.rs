@@ -295,9 +295,12 @@ fn a_disk_that_is_away_is_told_once_and_what_was_to_be_written_is_there_when_it_
 fn a_disk_that_hangs_costs_no_listener_an_event_and_ends_nobody() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let (port, folder, health) = (Port::new(), tempdir().unwrap(), supervisor.health());
-        // Whoever opens it to write waits until somebody reads.
-        let pipe = folder.path().join("battery_events.log");
-        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        // Opening one of them to write waits for a reader; each attempt takes the next hidden name.
+        let pipes = ["", "1", "2"]
+            .map(|number| folder.path().join(format!(".house_standing_events.json.new{number}")));
+        for pipe in &pipes {
+            mknodat(CWD, pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        }
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
         let outlets = [stand.outlet.clone()];
         let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
@@ -313,14 +316,13 @@ fn a_disk_that_hangs_costs_no_listener_an_event_and_ends_nobody() {
             lines.with("output")
         );
         assert_eq!(restarts(&health, "events"), 0);
-        // Three threads hang there; whoever reads lets them go.
-        fs::rename(&pipe, folder.path().join("pipe")).unwrap();
+        // Three threads hang there until somebody reads.
         let mut reader = fs::File::options();
         reader.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-        let reader = reader.open(folder.path().join("pipe")).unwrap();
+        let readers = pipes.map(|pipe| reader.open(pipe).unwrap());
         until(LONG, || !lines.with("output back").is_empty()).await;
-        drop(reader);
-        let log = text(&pipe);
+        drop(readers);
+        let log = text(&folder.path().join("battery_events.log"));
         assert!(log.contains("|raised|battery|0x10|"), "{log}");
     });
 }

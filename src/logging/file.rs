@@ -9,8 +9,8 @@ use rustix::fs::OFlags;
 
 use crate::file_mode;
 
-/// Opening must not wait: a fifo without a reader would keep the service from starting. It fits, since the flag is one
-/// low bit.
+/// Opening must not wait: a fifo without a reader would keep the service from starting. Writing may: it happens on a
+/// thread of its own. The flag fits, since it is one low bit.
 const WITHOUT_WAITING: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
 /// The file being written and what is kept beside it.
@@ -30,8 +30,12 @@ impl RotatedFile {
     /// is set aside (0: never), and so many that were set aside are kept.
     ///
     /// # Errors
-    /// Those of the system, and anything but a regular file: a device or a fifo can't be set aside.
+    /// Those of the system. A device or a fifo can't be set aside, so with a `max_size` it is refused.
     pub fn open(path: &Path, max_size: u64, max_files: usize) -> io::Result<Self> {
+        if max_size > 0 && fs::metadata(path).is_ok_and(|file| !file.is_file()) {
+            let reason = "it is not a regular file, and only those can be set aside by size";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
         let (file, size) = append_to(path, file_mode::PUBLISHED)?;
         Ok(Self { path: path.to_owned(), max_size, max_files, file, size, torn: false })
     }
@@ -110,20 +114,10 @@ fn append_to(path: &Path, mode: u32) -> io::Result<(File, u64)> {
         fs::create_dir_all(folder)?;
     }
     file_mode::ensure(path, mode)?;
-    if !fs::metadata(path)?.is_file() {
-        return Err(not_regular());
-    }
-    let file = OpenOptions::new().append(true).create(true).custom_flags(WITHOUT_WAITING).open(path)?;
-    // Whatever was put there in between is not written to either.
-    let metadata = file.metadata()?;
-    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(not_regular()) }
-}
-
-fn not_regular() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidInput,
-        "it is not a regular file, and only those can be set aside by size",
-    )
+    let file = OpenOptions::new().append(true).custom_flags(WITHOUT_WAITING).open(path)?;
+    rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
+    let size = file.metadata()?.len();
+    Ok((file, size))
 }
 
 #[cfg(test)]
@@ -191,6 +185,7 @@ mod tests {
             let error = RotatedFile::open(path, 10, 1).unwrap_err();
             assert!(error.to_string().contains("not a regular file"), "{path:?}: {error}");
         }
+        RotatedFile::open(&fifo, 0, 0).unwrap_err();
     }
 
     #[test]

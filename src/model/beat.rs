@@ -14,16 +14,16 @@ const SLOW_AGAIN: u32 = 2;
 /// The time from one full sweep to the next, as the last ones show it.
 #[derive(Clone, Debug)]
 pub struct Beat {
-    interval: Duration,
+    configured: Duration,
     lately: VecDeque<Duration>,
-    now: Duration,
+    observed: Duration,
 }
 
 impl Beat {
     /// For a bank that is to be read each `interval`.
     #[must_use]
     pub fn new(interval: Duration) -> Self {
-        Self { interval, lately: VecDeque::new(), now: interval }
+        Self { configured: interval, lately: VecDeque::new(), observed: interval }
     }
 
     /// Records a full sweep that took so long.
@@ -31,29 +31,29 @@ impl Beat {
         if self.lately.len() == AGREE {
             self.lately.pop_front();
         }
-        self.lately.push_back(self.interval.max(took));
+        self.lately.push_back(self.configured.max(took));
         let (least, most) = (self.lately.iter().min(), self.lately.iter().max());
         if let (Some(least), Some(most)) = (least, most) {
-            self.now = self.now.clamp(*least, *most);
+            self.observed = self.observed.clamp(*least, *most);
         }
     }
 
     /// The time from one full sweep to the next.
     #[must_use]
     pub fn interval(&self) -> Duration {
-        self.now
+        self.observed
     }
 
     /// The slowest of the last full sweeps, at least the interval.
     #[must_use]
     pub fn slowest(&self) -> Duration {
-        self.lately.iter().max().copied().unwrap_or(self.interval)
+        self.lately.iter().max().copied().unwrap_or(self.configured)
     }
 
     /// After so long without a reading, counted from the end of the last sweep, the bank is offline.
     #[must_use]
     pub fn silence(&self) -> Duration {
-        self.now.saturating_mul(OFFLINE_AFTER).max(self.slowest().saturating_mul(SLOW_AGAIN))
+        self.observed.saturating_mul(OFFLINE_AFTER).max(self.slowest().saturating_mul(SLOW_AGAIN))
     }
 }
 
