@@ -240,6 +240,7 @@ fn of_row(row: PwrRow) -> Measured {
 /// The detail's values stand before the table's, which are older.
 fn put_detail(battery: &mut BatteryReading, detail: PwrDetail) {
     let table = std::mem::take(&mut battery.measured);
+    let soh_state = detail.soh_state.clone();
     battery.measured = Measured {
         voltage: detail.voltage.or(table.voltage),
         current: detail.current.or(table.current),
@@ -266,6 +267,7 @@ fn put_detail(battery: &mut BatteryReading, detail: PwrDetail) {
         firmware: detail.firmware,
         nominal_capacity: detail.nominal_capacity,
         usable_capacity: detail.usable_capacity,
+        soh_state,
         max_voltage: detail.max_voltage,
         ..Facts::default()
     };

@@ -7,6 +7,11 @@ use std::time::Duration;
 use crate::model::lifetime::Lifetime;
 use crate::model::place::Place;
 use crate::model::units::{MilliampHours, Milliamps, Millivolts, Percent};
+use crate::model::word::Word;
+
+/// A battery that has been through fewer cycles than this is not at the end of its life: cells are rated for 3,500 to
+/// 6,000.
+const WORN_CYCLES: i64 = 1_000;
 
 /// Which answer stated a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +47,8 @@ pub struct Facts {
     pub cells: Option<u16>,
     /// State of health.
     pub soh: Option<Percent>,
+    /// The battery's own word on it, `Normal` or `Abnormal`.
+    pub soh_state: Option<Word>,
     /// Full cycles, as the battery counts them.
     pub cycles: Option<i64>,
     /// Charge taken out over the battery's life.
@@ -72,12 +79,24 @@ impl Facts {
         fill(&mut self.usable_capacity, &other.usable_capacity);
         fill(&mut self.cells, &other.cells);
         fill(&mut self.soh, &other.soh);
+        fill(&mut self.soh_state, &other.soh_state);
         fill(&mut self.cycles, &other.cycles);
         fill(&mut self.discharged, &other.discharged);
         fill(&mut self.max_charge_current, &other.max_charge_current);
         fill(&mut self.max_discharge_current, &other.max_discharge_current);
         fill(&mut self.max_voltage, &other.max_voltage);
         fill(&mut self.lifetime, &other.lifetime);
+    }
+
+    /// Whether the battery contradicts its own state of health of 0: firmware prints 0 where it has never computed one,
+    /// so a 0 alone is not the end of life.
+    fn has_unset_soh(&self) -> bool {
+        let contradicted = match self.soh_state.as_ref().map(Word::as_str) {
+            Some("Normal") => true,
+            Some(_) => false,
+            None => self.cycles.is_none_or(|cycles| cycles < WORN_CYCLES),
+        };
+        contradicted && self.soh.is_some_and(|soh| soh.0 <= 0)
     }
 }
 
@@ -112,9 +131,13 @@ impl FactBook {
         {
             self.forget(place);
         }
+        // The word on the state of health lives as long as the figure that it is about.
+        let soh_state = facts.soh_state.clone().or_else(|| self.of(place).soh_state);
         self.held.retain(|held| (held.place, held.source) != (place, source));
         self.held.push(Held { place, source, facts, taken: now });
         self.held.sort_by_key(|held| (held.place, held.source));
+        let stat = |held: &&mut Held| (held.place, held.source) == (place, FactSource::Stat);
+        self.held.iter_mut().filter(stat).for_each(|stat| stat.facts.soh_state.clone_from(&soh_state));
     }
 
     /// Drops everything about the battery at `place`: it is not there any more.
@@ -138,6 +161,9 @@ impl FactBook {
             for held in self.held.iter().filter(|held| held.place == place && held.source == source) {
                 known.complete_from(&held.facts);
             }
+        }
+        if known.has_unset_soh() {
+            known.soh = None;
         }
         known
     }
@@ -166,6 +192,31 @@ mod tests {
         assert_eq!(book.of(Place::FIRST).cycles, Some(666));
         book.take(Place::FIRST, FactSource::Info, barcode("B2"), Duration::ZERO);
         assert_eq!(book.of(Place::FIRST), barcode("B2"));
+    }
+
+    #[test]
+    fn a_soh_of_zero_that_the_battery_contradicts_is_absent() {
+        let zero = |cycles| Facts { soh: Some(Percent(0)), cycles, ..Facts::default() };
+        let detail = |state: &str| Facts { soh_state: Some(Word::new(state)), ..Facts::default() };
+        let cases = [
+            // A slave whose board never computes it, a young module of a stack, one that states nothing else.
+            (zero(Some(157)), detail("Normal"), None),
+            (zero(Some(5_000)), detail("Normal"), None),
+            (zero(Some(3)), Facts::default(), None),
+            (zero(None), Facts::default(), None),
+            // Nothing contradicts these, or a witness confirms them.
+            (zero(Some(2_500)), Facts::default(), Some(Percent(0))),
+            (zero(Some(157)), detail("Abnormal"), Some(Percent(0))),
+            (Facts { soh: Some(Percent(1)), ..zero(Some(157)) }, detail("Normal"), Some(Percent(1))),
+        ];
+        for (stat, detail, known) in cases {
+            let mut book = FactBook::default();
+            book.take(Place::FIRST, FactSource::Stat, stat.clone(), Duration::ZERO);
+            book.take(Place::FIRST, FactSource::Detail, detail.clone(), Duration::ZERO);
+            assert_eq!(book.of(Place::FIRST).soh, known, "{stat:?} and {detail:?}");
+            book.expire(DAY, |source| if source == FactSource::Stat { DAY } else { Duration::ZERO });
+            assert_eq!(book.of(Place::FIRST).soh, known, "{stat:?} after {detail:?} has expired");
+        }
     }
 
     #[test]
