@@ -280,7 +280,7 @@ fn grow(
     events: Option<EventPlan>,
     log: &Logger,
 ) -> io::Result<Tree> {
-    let (mut tree, mut listeners) = (Tree::default(), Listeners::default());
+    let (mut tree, mut listeners, queue_log) = (Tree::default(), Listeners::default(), log);
     if plan.settings.json_file.enabled {
         let (settings, deadline) = (plan.settings.json_file.clone(), plan.workings.write_deadline);
         let log = log.clone();
@@ -295,7 +295,7 @@ fn grow(
         let own = slot.clone();
         let mqtt =
             supervisor.keep(child, move |lifeline| MqttActor::new(broker, own, health, log, lifeline))?;
-        listeners.events.push(Queue::to(mqtt.clone()));
+        listeners.events.push(Queue::named("mqtt events", mqtt.clone(), queue_log));
         tree.outlets.push(Outlet::newest(slot, mqtt.clone().recipient()));
         tree.outputs.push(("mqtt", mqtt.recipient()));
     }
@@ -303,9 +303,9 @@ fn grow(
         let (history, log) = (history(plan), log.clone());
         let child = Child::new("db").role(Role::Output).own_arbiter().capacity(HISTORY_QUEUE);
         let db = supervisor.keep(child, move |_| DbActor::new(history, log))?;
-        listeners.events.push(Queue::to(db.clone()));
-        listeners.memories.push(Queue::to(db.clone()));
-        tree.outlets.push(Outlet::every(Queue::to(db.clone())));
+        listeners.events.push(Queue::named("db events", db.clone(), queue_log));
+        listeners.memories.push(Queue::named("db device log", db.clone(), queue_log));
+        tree.outlets.push(Outlet::every(Queue::named("db reports", db.clone(), queue_log)));
         tree.outputs.push(("db", db.recipient()));
     }
     if plan.terminal {
@@ -322,7 +322,8 @@ fn grow(
         let log = log.clone();
         let child = Child::new(EVENTS).role(Role::Output).own_arbiter().capacity(EVENT_QUEUE);
         let actor = supervisor.keep(child, move |_| EventActor::new(events, listeners, log))?;
-        tree.outlets.push(Outlet::every(Queue::<Reported>::to(actor.clone())));
+        let queue = Queue::<Reported>::named("events reports", actor.clone(), queue_log);
+        tree.outlets.push(Outlet::every(queue));
         tree.events = Some(actor);
     }
     for bank in banks {
@@ -384,9 +385,9 @@ impl Chain {
             |part: &str| Child::new(part).role(Role::Chain).arbiter(name("bank")).capacity(CHAIN_QUEUE);
         let (outlets, own) = (outlets.to_vec(), log.clone());
         let stats = supervisor.keep(link(&stats_name), move |_| StatsActor::new(stats, own, outlets))?;
-        let to_stats = Queue::to(stats.clone());
+        let to_stats = Queue::named(&stats_name, stats.clone(), log);
         let parser = supervisor.keep(link(&parser_name), move |_| ParserActor::new(assemble, to_stats))?;
-        let (to_parser, own) = (Queue::to(parser.clone()), log.clone());
+        let (to_parser, own) = (Queue::named(&parser_name, parser.clone(), log), log.clone());
         let child = link(&serial_name);
         let serial = supervisor.keep(child, move |_| SerialActor::new(settings, own, to_parser))?;
         Ok(Self { serial: (serial_name, serial), parser: (parser_name, parser), stats: (stats_name, stats) })

@@ -1,15 +1,19 @@
 //! What crosses actors, and what happens to it when the other side is slow.
 //!
 //! Every mailbox is bounded and the port is never made to wait: a stage whose mailbox is full loses the message,
-//! and it is counted. So does an output that wants every report. Live outputs take the newest report instead: a slot a bank and one nudge to look into it.
+//! which is counted and logged. So does an output that wants every report. Live outputs take the newest report instead: a slot a bank and one nudge to look into it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use actix::dev::ToEnvelope;
+use actix::dev::{SendError, ToEnvelope};
 use actix::{Actor, Addr, Handler, Message, Recipient};
+use slog::Logger;
 
+mod drops;
+
+pub use self::drops::Drops;
 pub use crate::console::transcript::Transcript;
 use crate::model::event::Event;
 use crate::model::memory::Recollection;
@@ -46,7 +50,7 @@ pub struct Recalled(pub Arc<Recollection>);
 #[rtype(result = "()")]
 pub struct Nudge;
 
-/// A bounded way to the next stage. What does not fit is dropped and counted.
+/// A bounded way to the next stage. What does not fit is dropped, counted and logged.
 #[derive(Clone)]
 pub struct Queue<M>
 where
@@ -54,7 +58,7 @@ where
     M::Result: Send,
 {
     to: Recipient<M>,
-    dropped: Arc<AtomicU64>,
+    drops: Arc<Drops>,
 }
 
 impl<M> Queue<M>
@@ -68,22 +72,40 @@ where
         A: Actor + Handler<M>,
         A::Context: ToEnvelope<A, M>,
     {
-        Self { to: actor.recipient(), dropped: Arc::new(AtomicU64::new(0)) }
+        Self::named("", actor, &Logger::root(slog::Discard, slog::o!()))
+    }
+
+    /// The same by a name, under which it logs what it drops.
+    pub fn named<A>(name: &str, actor: Addr<A>, log: &Logger) -> Self
+    where
+        A: Actor + Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+    {
+        Self { to: actor.recipient(), drops: Arc::new(Drops::of(name.to_owned(), log.clone())) }
     }
 
     /// Sends, or drops and counts; answers whether it was sent.
     pub fn offer(&self, message: M) -> bool {
-        let sent = self.to.try_send(message).is_ok();
-        if !sent {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        let sent = self.to.try_send(message);
+        match sent {
+            Ok(()) => self.drops.sent(Instant::now()),
+            Err(SendError::Full(_)) => self.drops.dropped(Instant::now()),
+            // Its reader has ended, which its supervisor logs.
+            Err(SendError::Closed(_)) => self.drops.add(),
         }
-        sent
+        sent.is_ok()
     }
 
     /// How many were dropped.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.drops.count()
+    }
+
+    /// The counter of what was dropped, which outlives the queue.
+    #[must_use]
+    pub fn drops(&self) -> &Arc<Drops> {
+        &self.drops
     }
 }
 

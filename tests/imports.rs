@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("settings", &["model"]),
     ("simulator", &["model"]),
     ("sweep", &["model", "console", "link", "trouble"]),
-    ("messages", &["model", "console", "sweep"]),
+    ("messages", &["model", "console", "sweep", "trouble"]),
     ("supervise", &["model", "trouble", "logging"]),
     ("systemd", &["supervise"]),
     ("mqtt", &["model", "settings", "status", "trouble", "supervise"]),

@@ -256,7 +256,7 @@ fn a_stage_that_is_stuck_never_makes_the_port_wait_and_drops_are_counted() {
         let bank = port.house();
         let (release, released) = std::sync::mpsc::channel();
         let stuck = supervisor.keep(Child::new("stats").capacity(2), move |_| Stuck(released)).unwrap();
-        let to_stuck = Queue::<Read>::to(stuck);
+        let to_stuck = Queue::<Read>::named("stats", stuck, &lines.logger());
         let handed = to_stuck.clone();
         let parser = supervisor
             .keep(Child::new("parser"), move |_| {
@@ -280,6 +280,7 @@ fn a_stage_that_is_stuck_never_makes_the_port_wait_and_drops_are_counted() {
         let (swept, dropped) = (u64::from(CALLS.load(Ordering::SeqCst)), to_stuck.dropped());
         assert!((3..=5).contains(&(swept - dropped)), "{swept} swept, {dropped} dropped");
         assert!(lines.with("link lost").is_empty());
+        assert_eq!(lines.with("queue full, messages dropped").len(), 1);
         drop(release);
     });
 }

@@ -1,0 +1,139 @@
+//! Counts the messages that a full mailbox drops and logs them: the first at once, then ever more rarely, and once when it
+//! has stopped.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use slog::{Logger, info, warn};
+
+use crate::trouble::{Took, Trouble};
+
+/// After so long without a drop it has stopped: a stage that is too slow drops some, takes some, and drops again.
+const CALM: Duration = Duration::from_secs(300);
+
+/// The messages that one queue has dropped.
+#[derive(Debug)]
+pub struct Drops {
+    queue: String,
+    log: Logger,
+    count: AtomicU64,
+    outage: Mutex<DropOutage>,
+}
+
+#[derive(Debug, Default)]
+struct DropOutage {
+    trouble: Trouble,
+    last: Option<Instant>,
+}
+
+impl Drops {
+    pub(super) fn of(queue: String, log: Logger) -> Self {
+        Self { queue, log, count: AtomicU64::new(0), outage: Mutex::default() }
+    }
+
+    /// The queue's name: which child reads it, and of an output what.
+    #[must_use]
+    pub fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    /// How many since the start.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Counts a message that was dropped.
+    pub(super) fn add(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts and logs a message that was dropped at `now` because the queue was full.
+    pub(super) fn dropped(&self, now: Instant) {
+        self.add();
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        outage.last = Some(now);
+        if let Some(say) = outage.trouble.failed(now, "full") {
+            warn!(self.log, "queue full, messages dropped"; "queue" => &self.queue, "dropped" => say.count,
+                "since" => Took(say.since));
+        }
+    }
+
+    /// A message fitted in at `now`.
+    pub(super) fn sent(&self, now: Instant) {
+        if self.count() == 0 {
+            return;
+        }
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(last) = outage.last.filter(|last| now.saturating_duration_since(*last) >= CALM) else {
+            return;
+        };
+        if let Some(recovered) = outage.trouble.recovered(last) {
+            info!(self.log, "queue drops no more messages"; "queue" => &self.queue, "dropped" => recovered.count,
+                "outage" => Took(recovered.outage));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use slog::{Drain, KV, Never, OwnedKVList, Record, o};
+
+    use super::*;
+
+    /// Keeps each line's message with its count.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<String>>>);
+
+    impl Drain for Kept {
+        type Ok = ();
+        type Err = Never;
+
+        fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), Never> {
+            let mut keys = Keys::default();
+            record.kv().serialize(record, &mut keys).unwrap();
+            self.0.lock().unwrap().push(format!("{}{}", record.msg(), keys.0));
+            Ok(())
+        }
+    }
+
+    #[derive(Default)]
+    struct Keys(String);
+
+    impl slog::Serializer for Keys {
+        fn emit_arguments(&mut self, key: slog::Key, value: &std::fmt::Arguments<'_>) -> slog::Result {
+            // The macros hand the last key over first.
+            self.0 = format!(" {key}={value}{}", self.0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_queue_that_stays_full_is_a_few_lines_and_its_end_is_one() {
+        let kept = Kept::default();
+        let drops = Drops::of("db".to_owned(), Logger::root(kept.clone(), o!()));
+        let start = Instant::now();
+        // An hour in which every second message fits.
+        for second in 0..3_600 {
+            let now = start + Duration::from_secs(second);
+            if second % 2 == 0 { drops.dropped(now) } else { drops.sent(now) }
+        }
+        assert_eq!((drops.queue(), drops.count()), ("db", 1_800));
+        let lines = |kept: &Kept| kept.0.lock().unwrap().clone();
+        let first = "queue full, messages dropped queue=db dropped=1 since=0s";
+        assert_eq!((lines(&kept)[0].as_str(), lines(&kept).len()), (first, 4), "{:#?}", lines(&kept));
+        drops.sent(start + Duration::from_secs(3_600 + 290));
+        assert_eq!(lines(&kept).len(), 4, "it may begin again");
+        drops.sent(start + Duration::from_secs(3_600 + 300));
+        drops.sent(start + Duration::from_secs(3_600 + 301));
+        let lines = lines(&kept);
+        assert_eq!(
+            lines[4..],
+            ["queue drops no more messages queue=db dropped=1800 outage=59m58s"],
+            "{lines:#?}"
+        );
+    }
+}
