@@ -19,6 +19,7 @@ use bankwatch::mqtt::words::{OTHER, STATES, STATUSES};
 use bankwatch::settings::CellLevel;
 use bankwatch::settings::key::SECTIONS;
 use bankwatch::simulator::{Dialect, Fault, Simulation};
+use bankwatch::stats::health::near_full::{NEAR_FULL_LIMITS, NearFullLimit};
 use bankwatch::stats::limits::{ANY_STEP, ANY_VALUE, LIMITS};
 use serde_json::Value;
 
@@ -234,6 +235,18 @@ fn the_limits_of_plausibility_are_those_in_force() {
             limit.per_second.to_string(),
             limit.source.to_owned(),
         ]
+    });
+    assert_eq!(written, known.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_limits_near_full_are_those_in_force() {
+    let text = page("docs/battery-health.md");
+    let written: Vec<String> =
+        rows(&text, "## Near full").iter().skip(2).map(|row| row.join(" | ")).collect();
+    let known = NEAR_FULL_LIMITS.iter().map(|limit| {
+        let NearFullLimit { name, value, unit, source } = limit;
+        format!("{name} | {value} {unit} | {source}")
     });
     assert_eq!(written, known.collect::<Vec<_>>());
 }

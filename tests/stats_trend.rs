@@ -131,7 +131,8 @@ fn weeks_of_a_sound_bank_say_nothing_against_it() {
                 let report = live(&mut living(2, seed), 36, |_| {});
                 for battery in &report.insight.batteries {
                     let told: Vec<String> = battery.health.trends.iter().map(Trend::to_string).collect();
-                    assert_eq!(battery.health.verdict, Verdict::Healthy, "seed {seed}: {told:?}");
+                    let verdict = battery.health.verdict;
+                    assert!(verdict > Verdict::Watch, "seed {seed}: {:?}", battery.health.reasons);
                     assert!(told.len() >= 2, "seed {seed}: {told:?} is not much to be right about");
                 }
             }

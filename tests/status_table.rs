@@ -32,6 +32,16 @@ fn one_sweep_by_itself_is_a_line_a_battery_and_no_more() {
 }
 
 #[test]
+fn what_is_missing_for_a_verdict_is_one_line() {
+    let mut living = Living::new(Bank::new(&plan(1, 3)), STEP);
+    living.live(STEP);
+    let text = text(living.swept(SweepKind::Full, |_| {}));
+    let lines: Vec<_> =
+        text.lines().filter(|line| line.starts_with("battery 1, unknown: watched for 0 hours")).collect();
+    assert!(matches!(*lines, [line] if line.contains("; not yet seen near empty, ")), "{text}");
+}
+
+#[test]
 fn what_stands_on_a_stack_as_a_whole_is_told() {
     let living = Living::new(Bank::new(&plan(2, 3)), STEP);
     let mut reading = living.reading(SweepKind::Full);

@@ -35,7 +35,18 @@ impl Verdict {
     }
 }
 
-/// Something that speaks against a battery. Cells are counted from 1.
+/// What must have been seen of a battery before it is called healthy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// Changing currents on the flat part of the voltage curve: resistance.
+    Load,
+    /// The steep end near full: cells that are full before the others.
+    NearFull,
+    /// The steep end near empty: cells that hold less than the others.
+    NearEmpty,
+}
+
+/// What a verdict is based on: what speaks against a battery, or what is missing for a verdict. Cells are counted from 1.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
     /// It says so itself.
@@ -52,6 +63,26 @@ pub enum Reason {
         /// Which.
         cell: u16,
         /// How far below the others when nearly empty, in millivolts.
+        below: f64,
+    },
+    /// Near full a cell is far above the others although hardly any current flows.
+    RunsAhead {
+        /// Which.
+        cell: u16,
+        /// How far above the others, in millivolts.
+        above: f64,
+        /// Its voltage, in millivolts.
+        highest: f64,
+        /// At this current, in capacities an hour.
+        rate: f64,
+        /// How far below the others at rest, in millivolts, where it lags behind there as well.
+        behind: Option<f64>,
+    },
+    /// Near full and at rest a cell is far below the others.
+    LagsBehind {
+        /// Which.
+        cell: u16,
+        /// How far below the others, in millivolts.
         below: f64,
     },
     /// A cell or its connection has more resistance than the others.
@@ -105,11 +136,15 @@ pub enum Reason {
     },
     /// A figure changes faster than years explain.
     Trend(Trend),
+    /// The console's state of charge changes by more or less than the charge that flows.
+    ChargeDisagrees,
     /// So far it was watched for so many hours.
     TooEarly {
         /// Hours.
         hours: f64,
     },
+    /// A way in which cells fail could not show yet.
+    NotYetSeen(Evidence),
 }
 
 impl fmt::Display for Reason {
@@ -124,6 +159,21 @@ impl fmt::Display for Reason {
                 f,
                 "cell {cell} holds less charge than the others: the last to be full, and nearly empty {below:.0} mV below \
                  them; a few hours at full charge balance it"
+            ),
+            Self::RunsAhead { cell, above, highest, rate, behind } => {
+                write!(
+                    f,
+                    "cell {cell} runs ahead of the others near full: {above:.0} mV above them, at {highest:.0} mV, while \
+                     the current is {rate:.2} C; it ends every charge early"
+                )?;
+                behind.map_or(Ok(()), |below| {
+                    write!(f, ", and at rest it is {below:.0} mV below them, which balancing does not mend")
+                })
+            }
+            Self::LagsBehind { cell, below } => write!(
+                f,
+                "cell {cell} lags behind the others: {below:.0} mV below them near full and at rest; if some days of \
+                 full charges don't balance it, it discharges itself"
             ),
             Self::Resistance { cell, more } => write!(
                 f,
@@ -159,6 +209,16 @@ impl fmt::Display for Reason {
             ),
             Self::NotFull { days } => write!(f, "it has not been full for {days:.0} days"),
             Self::Trend(trend) => trend.fmt(f),
+            Self::ChargeDisagrees => f.write_str(
+                "state of charge and measured charge disagree, so its capacity and efficiency are not known",
+            ),
+            Self::NotYetSeen(evidence) => f.write_str(match evidence {
+                Evidence::Load => {
+                    "not yet seen under changing load between 40 and 85 %, where resistance shows"
+                }
+                Evidence::NearFull => "not yet seen near full, where a cell that is full early shows",
+                Evidence::NearEmpty => "not yet seen near empty, where a cell that holds less shows",
+            }),
             Self::TooEarly { hours } => {
                 write!(
                     f,
@@ -183,7 +243,8 @@ pub struct Steady {
 pub struct Health {
     /// The verdict.
     pub verdict: Verdict,
-    /// What it stands on, the worst first; empty for a healthy battery.
+    /// What it is based on, the worst first: what speaks against it, or, where it is unknown, what is missing. Empty for
+    /// a healthy battery.
     pub reasons: Vec<Reason>,
     /// The cell that is mostly the lowest.
     pub lowest: Option<Steady>,

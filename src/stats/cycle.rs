@@ -25,6 +25,16 @@ const DEEP_FOR_EFFICIENCY: i32 = 30;
 const DEEP_FOR_CAPACITY: i32 = 60;
 /// So much of the time must have been counted.
 const COUNTED: f64 = 0.98;
+/// The charge that must have flowed for a change of the state of charge, in parts of what it is of the nominal capacity:
+/// no battery goes on with less than 30 % of it, and none holds 30 % more.
+const FLOWED: (f64, f64) = (0.3, 1.3);
+/// The same on the way up, which also pays for what the battery's own electronics took meanwhile, unmeasured.
+const FLOWED_UP: (f64, f64) = (FLOWED.0, 1.5);
+/// A change of so many percent is held against the charge at once; that much of it may be rounding.
+const STEP: i32 = 10;
+const ROUNDING: i32 = 2;
+/// And within this time, in seconds: over days, what flows unmeasured is more than a rounding.
+const STEP_WITHIN: i64 = 6 * 3_600;
 /// Before this second since 1970 the clock was not set.
 pub const CLOCK_SET: i64 = 1_767_225_600;
 
@@ -34,12 +44,41 @@ pub const CLOCK_SET: i64 = 1_767_225_600;
 pub struct Cycles {
     at_top: bool,
     began: Option<Mark>,
+    /// When the state of charge was last as high as it ever was in this cycle: what flows into a full battery until then
+    /// is not stored.
+    #[serde(default)]
+    peak: Option<Mark>,
     deepest: Option<Mark>,
     last_full: Option<i64>,
     /// In milliampere-hours.
     capacity: Option<f64>,
     /// In percent.
     efficiency: Option<f64>,
+    /// Whether state of charge and measured charge disagreed when they were last compared over a cycle.
+    #[serde(default)]
+    disagree: bool,
+    /// What the next change of the state of charge is held against.
+    #[serde(skip)]
+    step_from: Option<Mark>,
+}
+
+/// A battery or a bank at a moment, as its cycles see it.
+#[derive(Clone, Copy, Debug)]
+pub struct CycleSample<'a> {
+    /// Its counters.
+    pub account: &'a Account,
+    /// What its console states.
+    pub soc: Percent,
+    /// Whether the console calls it full.
+    pub full: bool,
+    /// Nominal ampere-hours. Where they are unknown no cycle counts: nothing says whether charge and state of charge
+    /// agree.
+    pub capacity: Option<f64>,
+    /// Whether a cell is nearly empty, and whether one is nearly full. There a battery corrects its state of charge down
+    /// or up, and the charge that was measured need not explain it.
+    pub ends: (bool, bool),
+    /// Seconds since 1970.
+    pub at: i64,
 }
 
 /// The counters at a moment.
@@ -56,14 +95,14 @@ struct Mark {
 }
 
 impl Mark {
-    fn of(account: &Account, soc: Percent, at: i64) -> Self {
-        let turnover = account.turnover();
+    fn of(sample: &CycleSample<'_>) -> Self {
+        let turnover = sample.account.turnover();
         Self {
-            at,
-            soc: soc.0,
+            at: sample.at,
+            soc: sample.soc.0,
             energy: (turnover.energy_in.0, turnover.energy_out.0),
             charge: (turnover.charge_in.0, turnover.charge_out.0),
-            counted: account.counted().as_secs_f64(),
+            counted: sample.account.counted().as_secs_f64(),
         }
     }
 
@@ -71,6 +110,11 @@ impl Mark {
     fn seen_since(&self, then: &Self) -> bool {
         let passed = (self.at - then.at) as f64;
         passed > 0.0 && self.counted - then.counted >= COUNTED * passed
+    }
+
+    /// Charge that went in since then, less what came out, in milliampere-hours.
+    fn gained_since(&self, then: &Self) -> f64 {
+        ((self.charge.0 - then.charge.0) - (self.charge.1 - then.charge.1)) as f64
     }
 
     /// How far the charge has fallen since `top`, in percent. A rising figure was reached just now and a falling one
@@ -81,43 +125,93 @@ impl Mark {
 }
 
 impl Cycles {
-    /// Takes note of the state of charge with the counters of that moment, `at` seconds since 1970; `full` is the
-    /// console's own word. Answers what it held, in milliampere-hours, where a cycle that tells it ends here.
-    pub fn note(&mut self, account: &Account, soc: Percent, full: bool, at: i64) -> Option<f64> {
-        if at < CLOCK_SET {
+    /// Takes note of a sample. Returns what the battery held, in milliampere-hours, where a cycle that shows it ends
+    /// here.
+    pub fn note(&mut self, sample: &CycleSample<'_>) -> Option<f64> {
+        let (soc, now) = (sample.soc, Mark::of(sample));
+        if sample.at < CLOCK_SET {
+            return None;
+        }
+        if sample.full || soc.0 >= FULL {
+            self.last_full = Some(sample.at);
+        }
+        if self.has_jumped(&now, sample) {
+            self.abandon();
+            self.at_top = soc.0 >= TOP;
             return None;
         }
         let mut held = None;
-        if full || soc.0 >= FULL {
-            self.last_full = Some(at);
-        }
-        let now = Mark::of(account, soc, at);
         if soc.0 >= TOP && !std::mem::replace(&mut self.at_top, true) {
-            held = self.close(&now);
-            (self.began, self.deepest) = (Some(now), None);
+            held = self.close(&now, sample.capacity);
+            (self.began, self.peak, self.deepest) = (Some(now), None, None);
         } else if soc.0 <= LEFT {
             self.at_top = false;
         }
-        if self.began.is_some() && self.deepest.is_none_or(|deepest| soc.0 < deepest.soc) {
+        if self.began.is_some() && self.peak.is_none_or(|peak| soc.0 >= peak.soc) {
+            (self.peak, self.deepest) = (Some(now), None);
+        } else if self.began.is_some() && self.deepest.is_none_or(|deepest| soc.0 < deepest.soc) {
             self.deepest = Some(now);
         }
         held
     }
 
-    fn close(&mut self, now: &Mark) -> Option<f64> {
-        let (top, deepest) = (self.began?, self.deepest?);
-        let depth = deepest.depth(&top);
-        let (put_in, out) = (now.energy.0 - top.energy.0, now.energy.1 - top.energy.1);
-        // Whoever was first seen at 100 % holds less when 95 are reached again.
-        let as_before = (now.soc - top.soc).abs() <= 1;
-        if as_before && depth >= DEEP_FOR_EFFICIENCY && now.seen_since(&top) && put_in > 0 {
-            blend(&mut self.efficiency, out as f64 * 100.0 / put_in as f64);
+    /// Whether the state of charge has changed by more than the charge that flowed explains.
+    fn has_jumped(&mut self, now: &Mark, sample: &CycleSample<'_>) -> bool {
+        let Some(then) = self.step_from else {
+            self.step_from = Some(*now);
+            return false;
+        };
+        let change = now.soc - then.soc;
+        let due = change.abs() >= STEP;
+        if due || !(0..STEP_WITHIN).contains(&(now.at - then.at)) {
+            self.step_from = Some(*now);
         }
-        let net = (deepest.charge.1 - top.charge.1) - (deepest.charge.0 - top.charge.0);
-        let told = depth >= DEEP_FOR_CAPACITY && deepest.seen_since(&top) && net > 0;
-        let held = told.then(|| net as f64 * 100.0 / f64::from(depth))?;
-        blend(&mut self.capacity, held);
-        Some(held)
+        let corrected = if change < 0 { sample.ends.0 } else { sample.ends.1 };
+        let Some(capacity) = sample.capacity.filter(|_| due && !corrected && now.seen_since(&then)) else {
+            return false;
+        };
+        let least = f64::from(change.abs() - ROUNDING) * capacity * 10.0 * FLOWED.0;
+        now.gained_since(&then) * f64::from(change.signum()) < least
+    }
+
+    /// The cycle in hand does not count.
+    fn abandon(&mut self) {
+        (self.began, self.peak, self.deepest, self.disagree) = (None, None, None, true);
+    }
+
+    fn close(&mut self, now: &Mark, capacity: Option<f64>) -> Option<f64> {
+        let (top, deepest, nominal) = (self.began?, self.deepest?, capacity? * 1_000.0);
+        let peak = self.peak.unwrap_or(top);
+        let depth = deepest.depth(&peak);
+        if depth < DEEP_FOR_EFFICIENCY {
+            return None;
+        }
+        let per_percent = |gained: f64, percent: i32| gained * 100.0 / f64::from(percent);
+        let out = deepest.seen_since(&peak).then(|| per_percent(-deepest.gained_since(&peak), depth));
+        let back = now
+            .seen_since(&deepest)
+            .then(|| per_percent(now.gained_since(&deepest), -now.depth(&deepest) - 2));
+        let (energy_in, energy_out) = (now.energy.0 - top.energy.0, now.energy.1 - top.energy.1);
+        // A battery that was first seen at 100 % holds less when 95 are reached again.
+        let as_before = (now.soc - top.soc).abs() <= 1;
+        let efficiency = (as_before && now.seen_since(&top) && energy_in > 0)
+            .then(|| energy_out as f64 * 100.0 / energy_in as f64);
+        let agrees = |held: Option<f64>, (least, most): (f64, f64)| {
+            held.is_none_or(|held| (nominal * least..=nominal * most).contains(&held))
+        };
+        // A percent that is rounded at either end makes this much of what flowed.
+        let most = 100.0 + f64::from(100 * ROUNDING) / f64::from(depth);
+        let agree =
+            agrees(out, FLOWED) && agrees(back, FLOWED_UP) && efficiency.is_none_or(|share| share <= most);
+        if !agree {
+            self.abandon();
+            return None;
+        }
+        efficiency.into_iter().for_each(|share| blend(&mut self.efficiency, share.min(100.0)));
+        let held = out.filter(|_| depth >= DEEP_FOR_CAPACITY);
+        held.into_iter().for_each(|held| blend(&mut self.capacity, held));
+        self.disagree &= efficiency.or(held).is_none();
+        held
     }
 
     /// What it held, over its last cycles.
@@ -130,6 +224,19 @@ impl Cycles {
     #[must_use]
     pub fn efficiency(&self) -> Option<f64> {
         self.efficiency
+    }
+
+    /// Whether the last cycle did not count because state of charge and measured charge disagreed.
+    #[must_use]
+    pub fn disagree(&self) -> bool {
+        self.disagree
+    }
+
+    /// Forgets figures that only a cycle in which charge and state of charge disagreed can have left here.
+    pub fn forget_impossible(&mut self) {
+        if self.efficiency.is_some_and(|share| share > 100.0) {
+            (self.efficiency, self.capacity) = (None, None);
+        }
     }
 
     /// How many days ago it was last full, `at` seconds since 1970.
@@ -146,64 +253,4 @@ fn blend(mean: &mut Option<f64>, value: f64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::{Duration, Instant};
-
-    use super::*;
-    use crate::model::reading::Measured;
-    use crate::model::units::{Milliamps, Millivolts};
-    use crate::stats::energy::{Flow, Sample};
-
-    /// A battery of 100 Ah at 50 V of which 96 % come out again, as its counters see it.
-    struct Watched {
-        cycles: Cycles,
-        account: Account,
-        now: Instant,
-        at: i64,
-        soc: i32,
-    }
-
-    impl Watched {
-        fn first_seen_at(soc: i32) -> Self {
-            let (cycles, account) = (Cycles::default(), Account::default());
-            let mut watched = Self { cycles, account, now: Instant::now(), at: CLOCK_SET, soc };
-            watched.look();
-            watched
-        }
-
-        fn look(&mut self) {
-            self.cycles.note(&self.account, Percent(self.soc), false, self.at);
-        }
-
-        fn go_to(&mut self, soc: i32) {
-            let (step, current, took) = if soc > self.soc { (1, 50_000, 75) } else { (-1, -50_000, 72) };
-            let took = Duration::from_secs(took);
-            while self.soc != soc {
-                let sample = |at| {
-                    let (voltage, current) = (Some(Millivolts(50_000)), Some(Milliamps(current)));
-                    Sample::of(&Measured { voltage, current, ..Measured::default() }, at)
-                        .expect("a whole one")
-                };
-                let (before, after) = (sample(self.now), sample(self.now + took));
-                self.account.add(&Flow::between(&before, &after, took).expect("no gap"));
-                self.now += took;
-                self.at += took.as_secs() as i64;
-                self.soc += step;
-                self.look();
-            }
-        }
-    }
-
-    #[test]
-    fn what_came_out_of_what_went_in_is_told_from_one_charge_to_the_same() {
-        let mut watched = Watched::first_seen_at(100);
-        watched.go_to(60);
-        watched.go_to(95);
-        assert_eq!(watched.cycles.efficiency(), None, "five percent more came out than went in");
-        watched.go_to(100);
-        watched.go_to(60);
-        watched.go_to(95);
-        let efficiency = watched.cycles.efficiency().expect("a full cycle");
-        assert!((efficiency - 96.0).abs() < 0.1, "{efficiency}");
-    }
-}
+mod tests;

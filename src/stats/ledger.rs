@@ -111,9 +111,11 @@ impl Ledger {
         if checksum(body) != head.checksum {
             return Err(damaged("its checksum is another than that of its content"));
         }
-        let ledger: Self =
+        let mut ledger: Self =
             serde_json::from_slice(body).map_err(|error| LedgerError::Damaged(error.to_string()))?;
         let learned = ledger.batteries.values().all(|book| book.learned.sound() && book.weeks.sound());
+        let cycles = ledger.batteries.values_mut().map(|book| &mut book.cycles);
+        cycles.chain([&mut ledger.cycles]).for_each(Cycles::forget_impossible);
         if learned && ledger.accounts().all(Account::sound) {
             Ok(ledger)
         } else {
@@ -177,4 +179,75 @@ fn checksum(bytes: &[u8]) -> String {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     format!("{sum:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::facts::Facts;
+    use crate::model::health::{Evidence, Reason, Verdict};
+    use crate::model::reading::BatteryReading;
+    use crate::model::units::MilliampHours;
+    use crate::stats::health::{Known, judge};
+
+    /// A book as it was written before `near_full` and `disagree` were in it: two cells, watched for two days.
+    fn old_book(bottom_seconds: f64, efficiency: f64) -> Value {
+        let means = |seconds: f64, of: &[f64]| json!({ "seconds": seconds, "of": of });
+        let tally = json!({ "whole": 0, "rest": 0 });
+        json!({
+            "account": {
+                "energy_in": tally, "energy_out": tally, "charge_in": tally, "charge_out": tally, "counted": 0
+            },
+            "cycles": {
+                "at_top": false, "began": null, "deepest": null, "last_full": null,
+                "capacity": 95_000.0, "efficiency": efficiency
+            },
+            "learned": {
+                "watched": means(200_000.0, &[1.0]),
+                "extremes": means(200_000.0, &[0.5, 0.5, 0.5, 0.5]),
+                "plateau": means(100_000.0, &[1.0, 300.0, 1.0, -1.0, 0.0, 0.0]),
+                "top": means(9_000.0, &[1.0, -1.0]),
+                "bottom": means(bottom_seconds, &[1.0, -1.0]),
+                "warmth": means(0.0, &[]), "rest": means(0.0, &[]), "load": means(0.0, &[]),
+                "balancing": means(0.0, &[]), "share": means(0.0, &[])
+            },
+            "weeks": {
+                "began": null, "now": vec![json!({ "count": 0, "mean": 0.0 }); 6], "past": []
+            },
+            "last_seen": 0
+        })
+    }
+
+    #[test]
+    fn a_ledger_of_the_previous_version_is_read_with_its_evidence() {
+        let identity = Identity::Barcode("K100000000000001".to_owned());
+        let facts = Facts { nominal_capacity: Some(MilliampHours(100_000)), ..Facts::default() };
+        for (bottom_seconds, efficiency) in [(9_000.0, 96.0), (60.0, 482.0)] {
+            let mut all = serde_json::to_value(Ledger::default()).unwrap();
+            all["batteries"] =
+                serde_json::to_value(BTreeMap::from([(&identity, BatteryBook::default())])).unwrap();
+            for book in all["batteries"].as_object_mut().unwrap().values_mut() {
+                *book = old_book(bottom_seconds, efficiency);
+            }
+            let body = serde_json::to_vec(&all).unwrap();
+            let head = serde_json::to_vec(&Head { version: 1, checksum: checksum(&body) }).unwrap();
+            let read = Ledger::from_bytes(&[&head[..], b"\n", &body, b"\n"].concat()).unwrap();
+            let BatteryBook { learned, cycles, weeks, .. } = &read.batteries[&identity];
+            let battery = &BatteryReading::silent(Place::FIRST);
+            let health =
+                judge(learned, &Known { battery, facts: &facts, cycles, weeks, measured: None, at: 0 });
+            if efficiency > 100.0 {
+                assert_eq!(
+                    (health.efficiency, health.capacity_seen),
+                    (None, None),
+                    "no battery can have had them"
+                );
+                assert_eq!(health.reasons, [Reason::NotYetSeen(Evidence::NearEmpty)]);
+            } else {
+                assert_eq!((health.verdict, health.efficiency), (Verdict::Healthy, Some(96.0)));
+            }
+        }
+    }
 }

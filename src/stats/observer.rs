@@ -10,8 +10,9 @@ use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
 use crate::model::statistics::BankStatistics;
 use crate::model::trend::Figure;
-use crate::model::units::Percent;
-use crate::stats::health::{FOLLOWED, Glance, Known, MeasuredCapacity, judge};
+use crate::model::units::{Millivolts, Percent};
+use crate::stats::cycle::CycleSample;
+use crate::stats::health::{FOLLOWED, Glance, Known, MeasuredCapacity, STEEP_ABOVE, STEEP_BELOW, judge};
 use crate::stats::ledger::{BatteryBook, Ledger};
 
 /// From one look at a battery to the next, at least.
@@ -53,7 +54,11 @@ impl Observer {
                 (*known, *measured) = (identity.clone(), MeasuredCapacity::default());
             }
             soc.into_iter().for_each(|soc| measured.take(facts, soc.0));
-            let held = soc.and_then(|soc| book.cycles.note(&book.account, soc, is_full(battery), at));
+            let held = soc.and_then(|soc| {
+                let (account, full, capacity) = (&book.account, is_full(battery), capacity(facts));
+                let ends = ends(battery, facts);
+                book.cycles.note(&CycleSample { account, soc, full, capacity, ends, at })
+            });
             if let Some(held) = held {
                 book.weeks.note(at, Figure::Capacity, held / 1_000.0);
             }
@@ -62,7 +67,10 @@ impl Observer {
             }
         }
         if let Some(soc) = statistics.soc {
-            ledger.cycles.note(&ledger.bank, Percent(soc.round() as i32), false, at);
+            let ends = there(reading, facts).map(|(battery, facts)| ends(battery, facts));
+            let ends = ends.fold((false, false), |all, own| (all.0 || own.0, all.1 || own.1));
+            let (soc, capacity) = (Percent(soc.round() as i32), bank_capacity(reading, facts));
+            ledger.cycles.note(&CycleSample { account: &ledger.bank, soc, full: false, capacity, ends, at });
         }
     }
 
@@ -138,12 +146,36 @@ struct Shared {
 
 /// Nothing for a single battery, for a stack, and where one did not say its current.
 fn shared(reading: &BankReading, statistics: &BankStatistics, facts: &[Facts]) -> Option<Shared> {
-    let there =
-        reading.batteries.iter().zip(facts).filter(|(battery, _)| battery.presence != Presence::Absent);
-    let capacities: Vec<f64> = there.map(|(_, facts)| capacity(facts)).collect::<Option<_>>()?;
-    let side_by_side = !reading.series() && capacities.len() > 1;
+    let side_by_side = !reading.series() && there(reading, facts).nth(1).is_some();
     let current = statistics.current.filter(|_| side_by_side)?.amperes();
-    Some(Shared { current, capacity: capacities.iter().sum() })
+    Some(Shared { current, capacity: bank_capacity(reading, facts)? })
+}
+
+/// The batteries that are there.
+fn there<'a>(
+    reading: &'a BankReading,
+    facts: &'a [Facts],
+) -> impl Iterator<Item = (&'a BatteryReading, &'a Facts)> {
+    reading.batteries.iter().zip(facts).filter(|(battery, _)| battery.presence != Presence::Absent)
+}
+
+/// Of batteries in series, what each of them holds; nothing where one of them has not stated it.
+fn bank_capacity(reading: &BankReading, facts: &[Facts]) -> Option<f64> {
+    let capacities: Option<Vec<f64>> = there(reading, facts).map(|(_, facts)| capacity(facts)).collect();
+    let capacities = capacities.filter(|all| !all.is_empty())?.into_iter();
+    Some(if reading.series() { capacities.fold(f64::INFINITY, f64::min) } else { capacities.sum() })
+}
+
+/// Whether a cell is nearly empty, and whether one is nearly full: on the steep ends of the voltage curve. Where the cells
+/// are unknown, the mean cell.
+fn ends(battery: &BatteryReading, facts: &Facts) -> (bool, bool) {
+    let measured = &battery.measured;
+    let cells = battery.cells.iter().flatten().map(|cell| cell.voltage);
+    let extremes = [measured.cell_voltage_low, measured.cell_voltage_high];
+    let count = facts.cells.filter(|count| *count > 0);
+    let mean = measured.voltage.zip(count).map(|(volts, count)| Millivolts(volts.0 / i32::from(count)));
+    let volts = cells.chain(extremes).chain([mean]).flatten().map(|volts| f64::from(volts.0));
+    volts.fold((false, false), |all, volts| (all.0 || volts <= STEEP_BELOW, all.1 || volts >= STEEP_ABOVE))
 }
 
 fn capacity(facts: &Facts) -> Option<f64> {

@@ -73,7 +73,7 @@ fn events(device: &Device) -> Option<String> {
     Some(if standing.is_empty() { "none".to_owned() } else { standing.join(" ") })
 }
 
-/// The bank as a table; below it, where they are known, what many sweeps tell, what stands and what speaks against a battery; with
+/// The bank as a table; below it, where they are known, what many sweeps tell, what stands and what speaks against a battery or is missing for a verdict; with
 /// `cells` a line a battery with all its cells' voltages.
 #[must_use]
 pub fn render(status: &Status, cells: bool) -> String {
@@ -162,13 +162,15 @@ fn lifetime_line(text: &mut String, device: &Device) {
     }
 }
 
-/// What speaks against a battery; nothing of one that is well or was not watched for long.
+/// What speaks against a battery, each in a line; of one that is unknown, what is missing, in one line.
 fn health_lines(text: &mut String, device: &Device) {
-    let verdict = device.insight.health;
-    if matches!(verdict, Verdict::Watch | Verdict::Failing) {
-        for reason in &device.insight.health_reasons {
-            line(text, &format!("battery {}, {}: {}", device.power, verdict.word(), plain(reason)));
-        }
+    let (verdict, reasons) = (device.insight.health, &device.insight.health_reasons);
+    let lines = match verdict {
+        Verdict::Unknown if !reasons.is_empty() => vec![reasons.join("; ")],
+        _ => reasons.clone(),
+    };
+    for reason in lines {
+        line(text, &format!("battery {}, {}: {}", device.power, verdict.word(), plain(&reason)));
     }
 }
 

@@ -14,12 +14,14 @@
 //! ```
 
 mod measured;
+pub mod near_full;
 mod verdict;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::reading::CellReading;
 use crate::model::trend::Figure;
+use crate::stats::health::near_full::{CellLook, NearFull};
 use crate::stats::means::Means;
 
 pub use measured::MeasuredCapacity;
@@ -36,8 +38,8 @@ const LONGEST: f64 = 600.0;
 const PLATEAU_SOC: (f64, f64) = (40.0, 85.0);
 const MILD: (f64, f64) = (10.0, 40.0);
 /// A cell above this is on the steep end under charge, and below this under discharge, in millivolts.
-const STEEP_ABOVE: f64 = 3_400.0;
-const STEEP_BELOW: f64 = 3_200.0;
+pub(super) const STEEP_ABOVE: f64 = 3_400.0;
+pub(super) const STEEP_BELOW: f64 = 3_200.0;
 /// At rest: less current than this for so long, in capacities an hour and seconds. Relaxation takes that time.
 const REST_CURRENT: f64 = 0.02;
 const REST_FOR: f64 = 1_800.0;
@@ -67,6 +69,9 @@ pub struct Learned {
     /// Each cell's deviation near full and near empty.
     top: Means,
     bottom: Means,
+    /// Which cells stand out near full.
+    #[serde(default)]
+    near_full: NearFull,
     /// Each cell's deviation in temperature.
     warmth: Means,
     /// Highest less lowest cell.
@@ -140,6 +145,15 @@ impl Learned {
         if volts[lowest] <= STEEP_BELOW && rate < -REST_CURRENT {
             self.bottom.take(&deviations, seconds, 4.0 * HOUR);
         }
+        self.near_full.take(&CellLook {
+            highest: volts[highest],
+            deviations: &deviations,
+            rate,
+            soc: glance.soc,
+            rested: self.resting_for >= REST_FOR,
+            seconds,
+            watched: self.watched.seconds(),
+        });
         if !mild || !within(glance.soc, PLATEAU_SOC) {
             return Spreads::default();
         }
@@ -176,7 +190,7 @@ impl Learned {
     pub fn sound(&self) -> bool {
         let cells = [&self.extremes, &self.plateau, &self.top, &self.bottom, &self.warmth];
         let others = [&self.watched, &self.rest, &self.load, &self.balancing, &self.share];
-        cells.into_iter().chain(others).all(Means::sound)
+        cells.into_iter().chain(others).all(Means::sound) && self.near_full.sound()
     }
 }
 

@@ -1,11 +1,12 @@
 //! From what was learned to a verdict with its reasons.
 
 use crate::model::facts::Facts;
-use crate::model::health::{Health, Reason, Steady, Verdict};
+use crate::model::health::{Evidence, Health, Reason, Steady, Verdict};
 use crate::model::reading::BatteryReading;
 use crate::model::trend::{Figure, Trend};
 use crate::model::units::{MilliampHours, Millivolts};
 use crate::stats::cycle::Cycles;
+use crate::stats::health::near_full::Ahead;
 use crate::stats::health::{DAY, FOLLOWED, HOUR, Learned};
 use crate::stats::trend::Weeks;
 
@@ -41,6 +42,10 @@ const NOT_FULL: f64 = 30.0;
 /// The spread of the current on the plateau that a resistance can be told from, in capacities an hour, squared.
 const MOVING: f64 = 0.04 * 0.04;
 
+/// Near full and near empty something was seen after so many seconds there.
+const TOP_FOR: f64 = HOUR;
+const BOTTOM_FOR: f64 = HOUR / 2.0;
+
 /// What else is known of the battery.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
@@ -58,38 +63,38 @@ pub struct Known<'a> {
     pub at: i64,
 }
 
+/// One way of looking at a battery; what it finds speaks against it.
+type Check = fn(&Learned, &Known<'_>, &mut Found);
+
+const CHECKS: &[Check] = &[
+    faults,
+    cells,
+    warmth,
+    capacity,
+    own_capacity,
+    state_of_health,
+    share_of_current,
+    not_full,
+    trends,
+    agreement,
+];
+
+/// What must have been seen before a battery is called healthy: each shows a way in which cells fail.
+const NEEDED: &[(Evidence, fn(&Learned, &Known<'_>) -> bool)] = &[
+    (Evidence::Load, |learned, known| {
+        plateau(learned, nominal(known.facts)).iter().any(|(_, slope)| slope.is_some())
+    }),
+    (Evidence::NearFull, |learned, _| learned.top.after(TOP_FOR).is_some()),
+    (Evidence::NearEmpty, |learned, _| learned.bottom.after(BOTTOM_FOR).is_some()),
+];
+
 /// What is known of a battery's health.
 #[must_use]
 pub fn judge(learned: &Learned, known: &Known<'_>) -> Health {
     let mut found = Vec::new();
-    faults(known, &mut found);
-    cells(learned, known.facts, &mut found);
-    warmth(learned, &mut found);
-    let capacity_seen = known.cycles.capacity();
-    if let Some((seen, nominal)) = capacity_seen.zip(known.facts.nominal_capacity).filter(|(_, n)| n.0 > 0) {
-        let percent = seen.0 as f64 * 100.0 / nominal.0 as f64;
-        found.extend(below(percent, CAPACITY).map(|verdict| (verdict, Reason::Capacity { seen, percent })));
-    }
-    let measured = known.measured.zip(known.facts.nominal_capacity).filter(|(_, nominal)| nominal.0 > 0);
-    found.extend(measured.and_then(|(capacity, nominal)| {
-        let percent = capacity.0 as f64 * 100.0 / nominal.0 as f64;
-        Some((below(percent, CAPACITY)?, Reason::OwnCapacity { capacity, percent }))
-    }));
-    // What was measured tells more than what was computed from ageing.
-    let soh = known.facts.soh.map(|soh| soh.0).filter(|_| measured.is_none());
-    found.extend(soh.and_then(|soh| Some((below(f64::from(soh), SOH)?, Reason::Soh(soh)))));
-    let current_share = share(learned);
-    let share = current_share.map(|percent| (below(percent, SHARE), Reason::Share { percent }));
-    found.extend(share.and_then(|(verdict, reason)| Some((verdict?, reason))));
-    let days_since_full = known.cycles.days_since_full(known.at);
-    let long = days_since_full.filter(|days| *days > NOT_FULL);
-    found.extend(long.map(|days| (Verdict::Watch, Reason::NotFull { days })));
-    let trends: Vec<Trend> = known.weeks.trends().collect();
-    let harmful = trends.iter().copied().filter(|trend| is_harmful(trend, known.facts));
-    found.extend(harmful.map(|trend| (Verdict::Watch, Reason::Trend(trend))));
-    let watched = learned.watched.seconds();
-    if found.is_empty() && watched < DAY {
-        found.push((Verdict::Unknown, Reason::TooEarly { hours: watched / HOUR }));
+    CHECKS.iter().for_each(|check| check(learned, known, &mut found));
+    if found.iter().all(|(verdict, _)| *verdict == Verdict::Unknown) {
+        found.extend(missing(learned, known).map(|reason| (Verdict::Unknown, reason)));
     }
     found.sort_by_key(|(verdict, _)| *verdict);
     let (lowest, highest) = steady(learned);
@@ -102,13 +107,67 @@ pub fn judge(learned: &Learned, known: &Known<'_>) -> Health {
         spread_rest: spread(learned.rest.one(HOUR)),
         spread_load: spread(learned.load.one(HOUR)),
         balancing: learned.balancing.one(HOUR).map(|share| share * 100.0),
-        capacity_seen,
+        capacity_seen: known.cycles.capacity(),
         efficiency: known.cycles.efficiency(),
-        current_share,
-        days_since_full,
+        current_share: share(learned),
+        days_since_full: known.cycles.days_since_full(known.at),
         cycles_by_charge: cycles_by_charge(known.facts),
-        trends,
+        trends: known.weeks.trends().collect(),
     }
+}
+
+/// What is missing for the claim that a battery is healthy.
+fn missing(learned: &Learned, known: &Known<'_>) -> impl Iterator<Item = Reason> {
+    let watched = learned.watched.seconds();
+    let early = (watched < DAY).then_some(Reason::TooEarly { hours: watched / HOUR });
+    let unseen = NEEDED.iter().filter(|(_, seen)| !seen(learned, known));
+    early.into_iter().chain(unseen.map(|(evidence, _)| Reason::NotYetSeen(*evidence)))
+}
+
+/// What it holds by its full cycles.
+fn capacity(_: &Learned, known: &Known<'_>, found: &mut Found) {
+    let nominal = known.facts.nominal_capacity.filter(|nominal| nominal.0 > 0);
+    let Some((seen, nominal)) = known.cycles.capacity().zip(nominal) else { return };
+    let percent = seen.0 as f64 * 100.0 / nominal.0 as f64;
+    found.extend(below(percent, CAPACITY).map(|verdict| (verdict, Reason::Capacity { seen, percent })));
+}
+
+/// What it measured itself, with what that is of the nominal, in percent.
+fn own(known: &Known<'_>) -> Option<(MilliampHours, f64)> {
+    let nominal = known.facts.nominal_capacity.filter(|nominal| nominal.0 > 0)?;
+    known.measured.map(|capacity| (capacity, capacity.0 as f64 * 100.0 / nominal.0 as f64))
+}
+
+fn own_capacity(_: &Learned, known: &Known<'_>, found: &mut Found) {
+    let Some((capacity, percent)) = own(known) else { return };
+    found
+        .extend(below(percent, CAPACITY).map(|verdict| (verdict, Reason::OwnCapacity { capacity, percent })));
+}
+
+/// Its own figure. What was measured tells more than what was computed from ageing.
+fn state_of_health(_: &Learned, known: &Known<'_>, found: &mut Found) {
+    let Some(soh) = known.facts.soh.map(|soh| soh.0).filter(|_| own(known).is_none()) else { return };
+    found.extend(below(f64::from(soh), SOH).map(|verdict| (verdict, Reason::Soh(soh))));
+}
+
+fn share_of_current(learned: &Learned, _: &Known<'_>, found: &mut Found) {
+    let Some(percent) = share(learned) else { return };
+    found.extend(below(percent, SHARE).map(|verdict| (verdict, Reason::Share { percent })));
+}
+
+fn not_full(_: &Learned, known: &Known<'_>, found: &mut Found) {
+    let days = known.cycles.days_since_full(known.at).filter(|days| *days > NOT_FULL);
+    found.extend(days.map(|days| (Verdict::Watch, Reason::NotFull { days })));
+}
+
+fn trends(_: &Learned, known: &Known<'_>, found: &mut Found) {
+    let harmful = known.weeks.trends().filter(|trend| is_harmful(trend, known.facts));
+    found.extend(harmful.map(|trend| (Verdict::Watch, Reason::Trend(trend))));
+}
+
+/// Where the console's state of charge can't be right, nothing is known of what the battery holds; its cells may be sound.
+fn agreement(_: &Learned, known: &Known<'_>, found: &mut Found) {
+    found.extend(known.cycles.disagree().then_some((Verdict::Unknown, Reason::ChargeDisagrees)));
 }
 
 /// Whether a figure surely goes the wrong way, so fast that a sound one would be worth watching within a year: wear alone
@@ -144,7 +203,7 @@ fn above(value: f64, marks: Marks) -> Option<Verdict> {
 }
 
 /// What the battery says of itself.
-fn faults(known: &Known<'_>, found: &mut Found) {
+fn faults(_: &Learned, known: &Known<'_>, found: &mut Found) {
     let measured = &known.battery.measured;
     let cells = (1..).zip(known.battery.cells.iter().flatten());
     let broken = |word: &str| word == "SysError";
@@ -167,11 +226,12 @@ fn faults(known: &Known<'_>, found: &mut Found) {
 }
 
 /// Each cell beside the others. What explains most goes first: one reason a cell.
-fn cells(learned: &Learned, facts: &Facts, found: &mut Found) {
-    let capacity = facts.nominal_capacity.map_or(100.0, |capacity| capacity.ampere_hours());
+fn cells(learned: &Learned, known: &Known<'_>, found: &mut Found) {
+    let capacity = nominal(known.facts);
     let line = plateau(learned, capacity);
     let count = line.len().max(learned.bottom.after(0.0).map_or(0, <[f32]>::len));
-    let ends = learned.top.after(HOUR).zip(learned.bottom.after(HOUR / 2.0));
+    let count = count.max(learned.near_full.cells());
+    let ends = learned.top.after(TOP_FOR).zip(learned.bottom.after(BOTTOM_FOR));
     for index in 0..count {
         let Some(cell) = u16::try_from(index + 1).ok() else { return };
         let (offset, slope) = line.get(index).copied().unwrap_or_default();
@@ -189,10 +249,27 @@ fn cells(learned: &Learned, facts: &Facts, found: &mut Found) {
             found.push((verdict, Reason::WeakCell { cell, below: -bottom }));
         } else if -bottom >= LOW && top < 0.0 {
             found.push((Verdict::Watch, Reason::LowCell { cell, below: -bottom }));
+        } else if let Some(reason) = near_full(learned, index, cell, offset) {
+            found.push((Verdict::Watch, reason));
         } else if offset.abs() >= OFFSET {
             found.push((Verdict::Watch, Reason::VoltageSensor { cell, off: offset }));
         }
     }
+}
+
+/// What speaks against a cell near full, whose measuring line is off by `offset`.
+fn near_full(learned: &Learned, index: usize, cell: u16, offset: f64) -> Option<Reason> {
+    let behind = learned.near_full.behind(index, offset);
+    let Some(ahead) = learned.near_full.ahead(index, offset, learned.watched.seconds()) else {
+        return behind.map(|below| Reason::LagsBehind { cell, below });
+    };
+    let Ahead { above, highest, rate } = ahead;
+    Some(Reason::RunsAhead { cell, above, highest, rate, behind })
+}
+
+/// Of a battery that has not stated it, as if it were one of 100 Ah.
+fn nominal(facts: &Facts) -> f64 {
+    facts.nominal_capacity.map_or(100.0, |capacity| capacity.ampere_hours())
 }
 
 impl Learned {
@@ -224,7 +301,7 @@ fn plateau(learned: &Learned, capacity: f64) -> Vec<(f64, Option<f64>)> {
 }
 
 /// Cells whose temperature is beside the others: those of one sensor are told together.
-fn warmth(learned: &Learned, found: &mut Found) {
+fn warmth(learned: &Learned, _: &Known<'_>, found: &mut Found) {
     let Some(means) = learned.warmth.after(6.0 * HOUR) else { return };
     let strange = |off: f32| f64::from(off).abs() >= WARMTH;
     let mut index = 0;
