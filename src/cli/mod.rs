@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod exit;
 pub mod ha;
 pub mod healthcheck;
+mod instance_lock;
 pub mod parse;
 mod progress;
 pub mod read;

@@ -9,6 +9,7 @@ use slog::{Logger, error, warn};
 
 use crate::app::{self, AppError};
 use crate::cli::exit::Exit;
+use crate::cli::instance_lock::{InstanceLock, InstanceLockError};
 use crate::cli::reload::Reload;
 use crate::cli::service::ServiceArguments;
 use crate::logging::{self, Control};
@@ -41,15 +42,24 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
 /// Starts the log and runs the tree; `hangup` is what SIGHUP asks for.
 ///
 /// # Errors
-/// The log or the tree can't be started.
+/// Another service uses the same `data_dir`, or the log or the tree can't be started.
 pub fn serve(
     plan: app::Plan,
     warnings: &[String],
     hangup: impl Fn(&Logger, &Control),
 ) -> anyhow::Result<Exit> {
+    // Before the log, whose file has one writer as well.
+    let lock = match InstanceLock::take(&plan.settings.data_dir) {
+        Err(error @ InstanceLockError::Held { .. }) => return Err(error.into()),
+        lock => lock,
+    };
     let (log, guard) = logging::start(&target(&plan.settings.log))?;
     for warning in warnings {
         warn!(log, "settings warning"; "warning" => warning);
+    }
+    // A folder that is read-only or not there yet is no reason not to serve the outputs that need none.
+    if let Err(error) = &lock {
+        warn!(log, "data_dir not locked"; "reason" => error.to_string());
     }
     tell_panics(&log);
     let control = guard.control();

@@ -1,0 +1,127 @@
+//! One service per `data_dir`: the counters, the active events, the history and the journal in it have one writer each.
+//!
+//! The lock is the system's (`flock`) on a file that names its holder. It ends with the process, however that ends, so a
+//! crash leaves nothing to clean up. Only the service takes it: verbs that read, and `db`, work while it is held.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process;
+
+/// The name of the file in `data_dir`.
+const FILE: &str = "bankwatch.lock";
+
+/// Flags of open(2): fits, since the flag is one low bit.
+const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+
+/// The lock on a folder; released when dropped.
+#[derive(Debug)]
+pub struct InstanceLock {
+    _file: File,
+}
+
+/// Why a folder could not be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum InstanceLockError {
+    /// Another service uses the folder.
+    #[error(
+        "another bankwatch ({holder}) is running with data_dir {}: stop it, or give this one a data_dir of its own",
+        .folder.display()
+    )]
+    Held {
+        /// The folder.
+        folder: PathBuf,
+        /// Process and host, as far as they are known.
+        holder: String,
+    },
+    /// The file system does not allow the file or the lock.
+    #[error(
+        "{} can't be locked ({error}): make sure that no second bankwatch uses this data_dir", .path.display()
+    )]
+    Unavailable {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl InstanceLock {
+    /// Locks `folder` for this process.
+    ///
+    /// # Errors
+    /// [`InstanceLockError::Held`] if another process has it, else what the file system has against it.
+    pub fn take(folder: &Path) -> Result<Self, InstanceLockError> {
+        let path = folder.join(FILE);
+        let mut file = match open(&path) {
+            Ok(file) => file,
+            Err(error) => return Err(InstanceLockError::Unavailable { path, error }),
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(InstanceLockError::Held { folder: folder.to_owned(), holder: holder(&path) });
+            }
+            Err(TryLockError::Error(error)) => return Err(InstanceLockError::Unavailable { path, error }),
+        }
+        // The lock counts, not the text: a full disk costs the second service a name and nothing else.
+        let host = rustix::system::uname();
+        let _ = file.set_len(0);
+        let _ = writeln!(file, "process {} on {}", process::id(), host.nodename().to_string_lossy());
+        Ok(Self { _file: file })
+    }
+}
+
+/// Opens the lock file. One that belongs to another user can be locked as well, though not written.
+fn open(path: &Path) -> io::Result<File> {
+    let created = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .custom_flags(NO_FOLLOW)
+        .open(path);
+    match created {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            OpenOptions::new().read(true).custom_flags(NO_FOLLOW).open(path)
+        }
+        opened => opened,
+    }
+}
+
+/// Whom the lock file names.
+fn holder(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().next().unwrap_or_default().trim();
+    if line.is_empty() || line.len() > 200 || line.chars().any(char::is_control) {
+        "its process id is unknown".to_owned()
+    } else {
+        line.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_locked_once_and_free_when_the_lock_is_dropped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = InstanceLock::take(folder.path()).expect("nobody has it");
+        let error = InstanceLock::take(folder.path()).expect_err("it is held");
+        let words = error.to_string();
+        assert!(matches!(error, InstanceLockError::Held { .. }), "{words}");
+        assert!(words.contains(&format!("(process {} on ", process::id())), "{words}");
+        drop(first);
+        InstanceLock::take(folder.path()).expect("it is free, whatever the file says");
+    }
+
+    #[test]
+    fn a_missing_folder_is_distinguished_from_one_in_use() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = InstanceLock::take(&folder.path().join("missing")).expect_err("no folder");
+        assert!(matches!(error, InstanceLockError::Unavailable { .. }), "{error}");
+    }
+}
