@@ -359,6 +359,68 @@ fn a_file_that_was_removed_or_replaced_takes_no_more_rows() {
     }
 }
 
+fn run(path: &Path, sql: &str) {
+    SqliteConnection::establish(path.to_str().unwrap()).unwrap().batch_execute(sql).unwrap();
+}
+
+/// What flipped bits can make of a row, whatever the field and whatever type the disk then says it has.
+#[test]
+fn a_row_that_the_disk_has_changed_is_marked_and_the_others_come_as_they_were() {
+    for change in [
+        "kind = 'readinh'",
+        "bank = CAST(x'ff6f757365' AS TEXT)",
+        "bank = x'00'",
+        "taken_at_ms = 7",
+        "taken_at_ms = 'then'",
+        "taken_at_ms = 7.5",
+        "payload = zeroblob(100)",
+        "payload = 'text'",
+        "payload = x''",
+        "checksum = checksum + 1",
+        "seq = 20",
+    ] {
+        let (_folder, path) = place();
+        open(&path, WIDE).append(&entries(0..4, 100)).unwrap();
+        run(&path, &format!("UPDATE entry SET {change} WHERE seq = 2"));
+        let mut journal = open(&path, WIDE);
+        let (damaged, whole): (Vec<_>, Vec<_>) =
+            all(&mut journal).into_iter().partition(|row| row.is_damaged);
+        assert_eq!((damaged.len(), numbers(&whole)), (1, vec![0, 2, 3]), "{change}");
+        journal.reject(damaged[0].seq, "damaged").unwrap();
+        assert_eq!((journal.len(), journal.dead_letters().unwrap()), (3, 1), "{change}");
+    }
+}
+
+#[test]
+fn a_damaged_time_makes_no_row_too_old() {
+    let (_folder, path) = place();
+    open(&path, WIDE).append(&entries(100..104, 100)).unwrap();
+    run(&path, "UPDATE entry SET taken_at_ms = 1 WHERE seq = 1");
+    let mut journal = open(&path, WIDE);
+    assert_eq!((journal.expire(50).unwrap(), journal.len()), (None, 4));
+    run_free(journal, &path, "UPDATE entry SET taken_at_ms = 100 WHERE seq = 1");
+    assert_eq!(open(&path, WIDE).expire(102).unwrap().map(|loss| loss.rows), Some(2));
+}
+
+/// The same once nobody has the journal.
+fn run_free(journal: Journal, path: &Path, sql: &str) {
+    drop(journal);
+    run(path, sql);
+}
+
+#[test]
+fn a_journal_from_before_there_were_checksums_is_read_and_gone_on_with() {
+    let (_folder, path) = place();
+    open(&path, WIDE).append(&entries(0..3, 100)).unwrap();
+    run(&path, "ALTER TABLE entry DROP COLUMN checksum");
+    let mut journal = open(&path, WIDE);
+    journal.append(&entries(3..5, 100)).unwrap();
+    run_free(journal, &path, "UPDATE entry SET payload = x'00' WHERE seq IN (2, 4)");
+    let found = all(&mut open(&path, WIDE));
+    let damaged: Vec<bool> = found.iter().map(|row| row.is_damaged).collect();
+    assert_eq!(damaged, [false, false, false, true, false], "what has no checksum is taken as it is");
+}
+
 /// What is written counts for the whole process, so this one has a process of its own.
 #[test]
 fn a_row_kept_and_confirmed_writes_little_more_than_itself() {

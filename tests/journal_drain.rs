@@ -15,6 +15,8 @@ use bankwatch::store::journal::{
     Bounds, Buried, Drain, Grave, Keeper, Loss, LossReason, Next, Notice, Rhythm, Step,
 };
 use bankwatch::trouble::Why;
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
 use journal::{DAY, Database, WIDE, all, entries, numbers, open};
 use tempfile::{TempDir, tempdir};
 
@@ -103,6 +105,30 @@ fn rows_that_come_while_a_backlog_is_drained_come_after_it() {
     }
     stand.drain();
     assert_eq!(stand.database.stored(), range(0..600));
+}
+
+#[test]
+fn a_row_that_the_disk_has_changed_is_put_aside_and_never_stored() {
+    let mut stand = Stand::new(WIDE);
+    stand.keep(0..10);
+    let path = stand.disk().join("journal.db");
+    // Nobody else may open it meanwhile.
+    stand.keeper = Mutex::new(Keeper::in_memory_alone(WIDE));
+    let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+    connection.batch_execute("UPDATE entry SET payload = x'2a' WHERE seq IN (1, 6)").unwrap();
+    drop(connection);
+    stand.keeper = Mutex::new(Keeper::new(path, WIDE));
+    stand.database.set(|database| database.away = Some("connection refused".into()));
+    stand.step();
+    assert_eq!(stand.keeper.lock().unwrap().len(), 10, "it waits as all rows do");
+    stand.database.set(|database| database.away = None);
+    let notices = stand.drain();
+    let buried = notices
+        .iter()
+        .filter(|notice| matches!(notice, Notice::Buried(row) if row.reason.contains("damaged")));
+    assert_eq!(buried.count(), 2, "{notices:?}");
+    assert_eq!(stand.database.buried(), [0, 5]);
+    assert_eq!(stand.database.stored(), [1, 2, 3, 4, 6, 7, 8, 9]);
 }
 
 #[test]

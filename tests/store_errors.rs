@@ -5,19 +5,39 @@
 mod history;
 #[path = "support/mariadb.rs"]
 mod mariadb;
+#[path = "support/proxy.rs"]
+mod proxy;
+#[path = "support/small_disk.rs"]
+mod small_disk;
+#[path = "support/until.rs"]
+mod until;
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use bankwatch::store::{Class, MariaDb, Record, Server, SqliteFile, Store, StoreError};
+use actix::Actor;
+
+use bankwatch::actors::db::{DbActor, History};
+use bankwatch::messages::Reported;
+use bankwatch::model::reading::SweepKind;
+use bankwatch::settings::{Sources, load};
+use bankwatch::store::{
+    AbortHandle, Class, MariaDb, Record, Retention, Server, SqliteFile, Store, StoreError,
+};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use history::{START, battery, sweep};
-use mariadb::{MariaDbServer, PASSWORD};
+use history::{START, battery, report, sweep};
+use jiff::Timestamp;
+use mariadb::{MariaDbServer, PASSWORD, USER};
+use proxy::{Proxy, Way};
+use small_disk::SmallDisk;
 use tempfile::{TempDir, tempdir};
+use until::until;
 
 fn one(n: i64) -> Record {
     sweep("pytes", START + n, vec![battery(1, 2, 1, Some("B000001"))])
@@ -136,7 +156,7 @@ mod server {
         let mut store = MariaDb::open(&server.server("d")).unwrap();
         store.insert(&[one(0)]).unwrap();
         server.kill();
-        holds(&store.insert(&[one(1)]).unwrap_err(), Class::Outside, &["was lost"]);
+        // It was idle, so a new connection is tried at once.
         holds(&store.insert(&[one(1)]).unwrap_err(), Class::Outside, &["no connection"]);
         server.restart();
         store.insert(&[one(0), one(1)]).unwrap();
@@ -169,6 +189,133 @@ mod server {
             store.insert(&records).err()
         });
         holds(&full.unwrap(), Class::Outside, &["no space left for 127.0.0.1:"]);
+    }
+
+    /// The numbers of the connections to a database.
+    fn connections(server: &MariaDbServer, database: &str) -> Vec<i64> {
+        ids(server, &format!("SELECT ID AS id FROM information_schema.PROCESSLIST WHERE DB = '{database}'"))
+    }
+
+    /// The column `id` of a query's rows.
+    fn ids(server: &MariaDbServer, query: &str) -> Vec<i64> {
+        #[derive(QueryableByName)]
+        struct Id {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            id: i64,
+        }
+        let ids: Vec<Id> = diesel::sql_query(query).load(&mut server.connection()).unwrap();
+        ids.iter().map(|row| row.id).collect()
+    }
+
+    #[test]
+    fn an_idle_connection_that_the_server_closed_is_made_again_silently() {
+        let Some(shared) = mariadb::shared() else { return };
+        let mut store = MariaDb::open(&shared.server("idle")).unwrap();
+        for n in 0..3 {
+            store.insert(&[one(n)]).unwrap();
+            for id in connections(&shared, "idle") {
+                shared.run(&format!("KILL {id}"));
+            }
+            let begun = Instant::now();
+            while !connections(&shared, "idle").is_empty() {
+                assert!(begun.elapsed() < Duration::from_secs(20), "the server keeps it");
+            }
+        }
+        store.insert(&[one(0), one(3)]).unwrap();
+    }
+
+    #[test]
+    fn whatever_dialect_is_the_server_s_default_ours_is_the_usual_one() {
+        let Some(server) = MariaDbServer::start(&["--sql-mode=ORACLE", "--autocommit=0"]) else { return };
+        let modes = [
+            "ORACLE",
+            "ANSI,NO_BACKSLASH_ESCAPES,NO_UNSIGNED_SUBTRACTION",
+            "MSSQL,HIGH_NOT_PRECEDENCE,PAD_CHAR_TO_FULL_LENGTH",
+        ];
+        for (number, mode) in modes.iter().enumerate() {
+            server.run(&format!("SET GLOBAL sql_mode = '{mode}'; SET GLOBAL sql_safe_updates = 1"));
+            let own = Server { legacy_table: true, ..server.server(&format!("mode{number}")) };
+            MariaDb::open(&own).unwrap_or_else(|error| panic!("{mode}: {error}"));
+            let mut store = MariaDb::open(&own).unwrap();
+            store.insert(&[one(0), one(1)]).unwrap_or_else(|error| panic!("{mode}: {error}"));
+            let keep = Retention { batteries: Duration::from_secs(1), cells: Duration::from_secs(1) };
+            let later = Timestamp::from_millisecond(START + 3_600_000).unwrap();
+            let pruned = store.prune(later, &keep).unwrap_or_else(|error| panic!("{mode}: {error}"));
+            assert_eq!(pruned.rows, 2 * (1 + 1 + 2), "{mode}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_gets_no_answer_ends_when_it_is_aborted() {
+        let Some(shared) = mariadb::shared() else { return };
+        let (proxy, abort) = (Proxy::before(shared.port()), AbortHandle::default());
+        let own = Server { port: proxy.port(), abort: abort.clone(), ..shared.server("vanished") };
+        assert_eq!(abort.abort(), 0, "nothing is connected yet");
+        let mut other = MariaDb::open(&shared.server("vanished")).unwrap();
+        // More often than threads may be abandoned.
+        for n in 0..5 {
+            let mut store = MariaDb::open(&own).unwrap();
+            store.insert(&[one(n)]).unwrap();
+            proxy.hold(Way::Back);
+            let sent = proxy.sent();
+            let waits = std::thread::spawn(move || store.insert(&[one(100 + n)]));
+            let begun = Instant::now();
+            while proxy.sent() == sent {
+                assert!(begun.elapsed() < Duration::from_secs(20), "nothing is sent");
+                std::thread::yield_now();
+            }
+            assert!(!waits.is_finished());
+            assert_eq!(abort.abort(), 1);
+            let error = waits.join().unwrap().unwrap_err();
+            assert_eq!(error.class(), Class::Outside, "{error}");
+            assert!(begun.elapsed() < Duration::from_secs(20), "it waited for TCP");
+            proxy.cut();
+            proxy.hold(None);
+        }
+        other.insert(&[one(7)]).unwrap();
+    }
+
+    /// How many threads of that name this process has.
+    fn threads(name: &str) -> usize {
+        let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+        let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+        names.filter(|own| own.trim() == name).count()
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_a_vanished_server_is_free_soon_and_history_goes_on() {
+        let Some(shared) = mariadb::shared() else { return };
+        let (folder, proxy) = (tempdir().unwrap(), Proxy::before(shared.port()));
+        drop(MariaDb::open(&shared.server("awaited")).unwrap());
+        let set = |key: &str, value: &str| format!("{key}={value}");
+        let sources = Sources {
+            current_dir: folder.path().to_owned(),
+            overrides: vec![
+                set("data_dir", &folder.path().display().to_string()),
+                set("bank.link", "/dev/none"),
+                set("database.url", &format!("mysql://{USER}@127.0.0.1:{}/awaited", proxy.port())),
+            ],
+            ..Sources::default()
+        };
+        let mut settings = load(&sources).unwrap().settings.database;
+        settings.password = PASSWORD.into();
+        let history = History {
+            settings,
+            disk_deadline: Duration::from_secs(5),
+            batch_deadline: Duration::from_secs(1),
+        };
+        actix::System::new().block_on(async {
+            let actor = DbActor::new(history, slog::Logger::root(slog::Discard, slog::o!())).start();
+            let count = "SELECT CAST(COUNT(*) AS SIGNED) AS id FROM awaited.bank_reading";
+            for n in 1..=2 {
+                let now = Timestamp::now().as_millisecond();
+                let report = report("pytes", now, SweepKind::Full, vec![battery(1, 2, 1, Some("B1"))]);
+                actor.send(Reported(Arc::new(report))).await.unwrap();
+                until(Duration::from_secs(40), || ids(&shared, count) == [n]).await;
+                proxy.lose();
+            }
+            until(Duration::from_secs(40), || threads("database") <= 1).await;
+        });
     }
 
     #[test]
@@ -315,8 +462,140 @@ mod file {
         let file = folder.path().join("history.db");
         fs::write(&file, "dear diary, today the battery was full. ".repeat(200)).unwrap();
         let before = fs::read(&file).unwrap();
-        refused(SqliteFile::open(&file), Class::Refused, &["damaged or no database", "move it away"]);
+        refused(SqliteFile::open(&file), Class::Refused, &["is not a history of bankwatch", "move it away"]);
         assert_eq!(fs::read(&file).unwrap(), before);
+    }
+
+    fn run(file: &Path, sql: &str) {
+        SqliteConnection::establish(file.to_str().unwrap()).unwrap().batch_execute(sql).unwrap();
+    }
+
+    #[test]
+    fn a_database_of_another_program_is_left_as_it_is() {
+        for sql in [
+            "CREATE TABLE recipe (title TEXT)",
+            "PRAGMA application_id = 1112296012; CREATE TABLE entry (seq INTEGER)",
+            "CREATE TABLE __diesel_schema_migrations (version TEXT); CREATE TABLE bank (id INTEGER)",
+        ] {
+            let folder = tempdir().unwrap();
+            let file = folder.path().join("other.db");
+            run(&file, sql);
+            let before = fs::read(&file).unwrap();
+            refused(
+                SqliteFile::open(&file),
+                Class::Refused,
+                &["is not a history of bankwatch", "database.url"],
+            );
+            assert_eq!(fs::read(&file).unwrap(), before, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_history_from_before_there_was_a_mark_is_adopted() {
+        let folder = tempdir().unwrap();
+        let file = folder.path().join("history.db");
+        SqliteFile::open(&file).unwrap().insert(&[one(0)]).unwrap();
+        run(&file, "PRAGMA application_id = 0");
+        SqliteFile::open(&file).unwrap().insert(&[one(1)]).unwrap();
+        // From now on it has the mark, and needs no tables to be known by.
+        assert_eq!(&fs::read(&file).unwrap()[68..72], b"BWHI");
+        assert_eq!(rows_in(&file, "bank_reading"), 2);
+    }
+
+    fn rows_in(file: &Path, table: &str) -> i64 {
+        #[derive(QueryableByName)]
+        struct Count {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            number: i64,
+        }
+        let mut connection = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+        let query = diesel::sql_query(format!("SELECT COUNT(*) AS number FROM {table}"));
+        query.get_result::<Count>(&mut connection).unwrap().number
+    }
+
+    #[test]
+    fn a_file_that_was_removed_replaced_or_moved_takes_no_more_rows_and_keeps_those_it_has() {
+        let harm: [(&str, fn(&Path)); 5] = [
+            ("removed", |file| fs::remove_file(file).unwrap()),
+            ("moved", |file| fs::rename(file, file.with_file_name("moved.db")).unwrap()),
+            ("replaced", |file| {
+                fs::rename(file, file.with_file_name("moved.db")).unwrap();
+                fs::write(file, "").unwrap();
+            }),
+            ("its folder is another", |file| {
+                let folder = file.parent().unwrap();
+                fs::rename(folder, folder.with_file_name("moved")).unwrap();
+                fs::create_dir(folder).unwrap();
+            }),
+            ("its log is gone", |file| fs::remove_file(file.with_file_name("history.db-wal")).unwrap()),
+        ];
+        for (what, harm) in harm {
+            let folder = tempdir().unwrap();
+            let file = folder.path().join("here/history.db");
+            fs::create_dir(folder.path().join("here")).unwrap();
+            let mut store = SqliteFile::open(&file).unwrap();
+            store.insert(&[one(0)]).unwrap();
+            harm(&file);
+            let error = store.insert(&[one(1)]).unwrap_err();
+            assert!(matches!(error, StoreError::Removed { .. }), "{what}: {error}");
+            drop(store);
+            SqliteFile::open(&file).unwrap().insert(&[one(1)]).unwrap();
+            let kept = if what == "its log is gone" { 2 } else { 1 };
+            assert_eq!(rows_in(&file, "bank_reading"), kept, "{what}");
+            for moved in ["here/moved.db", "moved/history.db"].map(|moved| folder.path().join(moved)) {
+                if moved.exists() {
+                    assert!(rows_in(&moved, "bank_reading") >= 1, "{what}: what was written is in it");
+                }
+            }
+        }
+    }
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    /// Sweeps one after another from here on, as the service stores them: where the disk is full, room is made first.
+    fn insert_all(store: &mut SqliteFile, from_ms: i64, keep: &Retention) -> i64 {
+        let now = Timestamp::from_millisecond(from_ms).unwrap();
+        for n in 0..20_000 {
+            let row = || [sweep("pytes", from_ms + n * 1000, vec![battery(1, 60, n as i32, Some("B1"))])];
+            match store.insert(&row()) {
+                Err(StoreError::Full { .. }) if store.make_room(Some(now), keep).unwrap() => {
+                    store.insert(&row()).unwrap();
+                }
+                Err(StoreError::Full { .. }) => return n,
+                done => done.unwrap(),
+            }
+        }
+        panic!("it never was full");
+    }
+
+    /// A disk of 2, 16 and 64 megabytes that is full: what is past its retention makes room for what comes, and nothing else goes.
+    #[test]
+    fn a_full_disk_loses_nothing_and_retention_makes_room_on_it() {
+        for (megabytes, reserve) in [(2, 256 * 1024), (16, 2 * 1024 * 1024), (64, 8 * 1024 * 1024)] {
+            let Some(disk) = SmallDisk::of(megabytes) else { return };
+            let file = disk.path().join("history.db");
+            let held = || fs::metadata(disk.path().join("history.db.reserve")).map_or(0, |file| file.len());
+            let keep = Retention { batteries: DAY, cells: DAY };
+            let mut store = SqliteFile::open(&file).unwrap();
+            store.insert(&[one(-1)]).unwrap();
+            assert_eq!(held(), reserve, "{megabytes} MB");
+            disk.fill(700_000);
+            let mut stored = 1 + insert_all(&mut store, START, &keep);
+            assert!(stored > 50, "{megabytes} MB: {stored}");
+            // Nothing is old yet, and tries do not eat the reserve up.
+            for round in 1..3 {
+                stored += insert_all(&mut store, START + round * 3_600_000, &keep);
+            }
+            assert!(held() >= reserve / 2, "{megabytes} MB: {} bytes", held());
+            assert_eq!(rows_in(&file, "bank_reading"), stored, "{megabytes} MB");
+            // Two days later all of it is, and as much has room again.
+            let later = START + 2 * 86_400_000;
+            let again = insert_all(&mut store, later, &keep);
+            assert!(again * 4 > stored, "{megabytes} MB: {again} of {stored}");
+            assert_eq!(rows_in(&file, "bank_reading"), again, "{megabytes} MB");
+            assert_eq!(rows_in(&file, "cell_reading"), again * 60, "{megabytes} MB");
+            assert!(held() >= reserve / 2, "{megabytes} MB: {} bytes", held());
+        }
     }
 
     #[test]

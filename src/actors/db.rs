@@ -24,7 +24,7 @@ use crate::store::clock_gate::{MADE_AT_MS, Moment};
 use crate::store::intake::{Intake, Row};
 use crate::store::journal::{Bounds, Drain, Entry, Keeper, Next, Notice, Rhythm};
 use crate::store::said;
-use crate::store::{LogEntry, Record, StoreError};
+use crate::store::{AbortHandle, LogEntry, Record, StoreError};
 use crate::supervise::{Flush, Ping, Worker, WorkerError};
 use crate::trouble::{Took, Trouble};
 
@@ -61,6 +61,8 @@ pub struct DbActor {
     keeper: Arc<Mutex<Keeper>>,
     disk: Worker,
     way: Arc<Worker>,
+    /// Ends the calls that hang on the way.
+    abort: AbortHandle,
     disk_trouble: Trouble,
     /// As it was after its last step: the one that hangs can't be asked.
     drain: Drain,
@@ -83,10 +85,10 @@ struct Life {
 }
 
 impl Life {
-    fn new(history: &History, drain: Drain) -> Self {
+    fn new(history: &History, abort: &AbortHandle, drain: Drain) -> Self {
         Self {
             intake: Intake::new(MADE_AT_MS),
-            line: Line::new(&history.settings, drain),
+            line: Line::new(&history.settings, abort, drain),
             stepping: false,
             again: false,
             due: None,
@@ -105,7 +107,7 @@ impl DbActor {
             DatabaseUrl::Mysql { .. } => Keeper::new(history.settings.journal.clone(), bounds),
             DatabaseUrl::Sqlite(_) => Keeper::in_memory_alone(bounds),
         };
-        let drain = Drain::new(Rhythm::default());
+        let (drain, abort) = (Drain::new(Rhythm::default()), AbortHandle::default());
         Self {
             log,
             inbox: Arc::default(),
@@ -114,7 +116,8 @@ impl DbActor {
             way: Arc::new(Worker::new("database", MOST_ABANDONED)),
             disk_trouble: Trouble::new(),
             prune_trouble: Trouble::new(),
-            state: Life::new(&history, drain.clone()),
+            state: Life::new(&history, &abort, drain.clone()),
+            abort,
             drain,
             history,
         }
@@ -162,6 +165,12 @@ impl DbActor {
         ctx.wait(kept.into_actor(self).map(told));
     }
 
+    /// The time, where the clock can be trusted.
+    fn trusted(&self) -> Option<Timestamp> {
+        let trusted_ms = self.state.intake.trusted_ms(moment());
+        trusted_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok())
+    }
+
     /// Brings a batch to the database, unless one is under way or the way rests.
     fn step(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
@@ -176,10 +185,10 @@ impl DbActor {
         self.state.again = false;
         let (keeper, line) = (self.keeper.clone(), self.state.line.clone());
         // A clock that is years ahead for a moment must not cost the history.
-        let prune_at_ms = self.state.intake.trusted_ms(moment()).filter(|_| now >= self.state.next_prune);
-        let prune_at = prune_at_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        let stepped =
-            self.way.call(self.history.batch_deadline, move || step(&keeper, &mut lock(&line), prune_at));
+        let (trusted, is_time_to_prune) = (self.trusted(), now >= self.state.next_prune);
+        let stepped = self.way.call(self.history.batch_deadline, move || {
+            step(&keeper, &mut lock(&line), trusted, is_time_to_prune)
+        });
         let done = |outcome, actor: &mut Self, ctx: &mut Context<Self>| actor.stepped(outcome, ctx);
         ctx.spawn(stepped.into_actor(self).map(done));
     }
@@ -193,8 +202,9 @@ impl DbActor {
             }
             Err(error) => {
                 let step = self.drain.hung(Instant::now(), error.to_string(), fastrand::f64());
-                // Whoever hangs keeps the old way; the next try goes another.
-                self.state.line = Line::new(&self.history.settings, self.drain.clone());
+                // Whoever hangs keeps the old way, and would hang on it until TCP gives up; the next try goes another.
+                self.abort.abort();
+                self.state.line = Line::new(&self.history.settings, &self.abort, self.drain.clone());
                 (step, false)
             }
         };
@@ -299,7 +309,7 @@ impl Actor for DbActor {
 
 impl Supervised for DbActor {
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.state = Life::new(&self.history, self.drain.clone());
+        self.state = Life::new(&self.history, &self.abort, self.drain.clone());
     }
 }
 
@@ -355,7 +365,7 @@ impl Handler<Flush> for DbActor {
         });
         let is_file = matches!(self.history.settings.url, DatabaseUrl::Sqlite(_));
         let (keeper, line, way) = (self.keeper.clone(), self.state.line.clone(), self.way.clone());
-        let (log, target) = (self.log.clone(), self.target());
+        let (log, target, now) = (self.log.clone(), self.target(), self.trusted());
         Box::pin(async move {
             let tell = |outcome: Result<Vec<Notice>, WorkerError>| match outcome {
                 Ok(notices) => notices.iter().for_each(|notice| said::notice(&log, notice, &target)),
@@ -365,7 +375,7 @@ impl Handler<Flush> for DbActor {
             if is_file {
                 // Only now: what was kept just before is part of it.
                 let own = keeper.clone();
-                tell(way.call(deadline.min(LAST_ROWS), move || empty(&own, &mut lock(&line))).await);
+                tell(way.call(deadline.min(LAST_ROWS), move || empty(&own, &mut lock(&line), now)).await);
             }
             // A disk that hangs holds the keeper, and what waits for it is in the inbox.
             let lost = keeper.try_lock().map_or(0, |keeper| keeper.in_memory()) + lock(&unkept).len();

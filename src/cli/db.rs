@@ -17,7 +17,7 @@ use crate::cli::progress::Progress;
 use crate::cli::service::ServiceArguments;
 use crate::settings::{BankSettings, DatabaseSettings};
 use crate::store::clock_gate::MADE_AT_MS;
-use crate::store::{Class, Imported, MariaDb, Retention, open, open_existing, server};
+use crate::store::{Class, Imported, MariaDb, Retention, StoreError, open, open_existing, server};
 
 /// In seconds.
 const DAY: u64 = 86_400;
@@ -150,13 +150,21 @@ fn import_legacy(settings: &DatabaseSettings, bank: &str) -> anyhow::Result<()> 
 fn prune(settings: &DatabaseSettings, shrink: bool) -> anyhow::Result<()> {
     let mut store = open_existing(settings)?;
     let keep = Retention { batteries: settings.retention, cells: settings.cell_retention };
-    let (now, mut rows, mut progress) = (Timestamp::now(), 0, Progress::new());
+    let (now, mut rows, mut rescued, mut progress) = (Timestamp::now(), 0, false, Progress::new());
     if now.as_millisecond() < MADE_AT_MS {
         bail!("this machine's clock says {now:.0}, which is before bankwatch was made: set it first");
     }
     loop {
         let began = Instant::now();
-        let pruned = store.prune(now, &keep)?;
+        let pruned = match store.prune(now, &keep) {
+            // Deleting needs room itself: some is set aside for it.
+            Err(StoreError::Full { .. }) if !rescued => {
+                rescued = true;
+                store.make_room(Some(now), &keep)?;
+                store.prune(now, &keep)?
+            }
+            pruned => pruned?,
+        };
         rows += pruned.rows;
         progress.show(|| format!("{rows} rows deleted"));
         if !pruned.more {

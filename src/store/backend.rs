@@ -1,5 +1,5 @@
 //! The trait, for any backend that has `transact` (a transaction that writes), `look` (one that does not), `write` (records
-//! in one) and `give_back`.
+//! in one), `give_back`, `relieve` and `spend_reserve`.
 
 /// Implements [`Store`](crate::store::Store) on what `writing` and `reading` have defined.
 macro_rules! store {
@@ -18,7 +18,15 @@ macro_rules! store {
             }
 
             fn prune(&mut self, now: Timestamp, keep: &Retention) -> Result<Pruned, StoreError> {
-                self.transact(|connection, _| delete_old(connection, now.as_millisecond(), keep))
+                self.transact(|connection, _| delete_old(connection, now.as_millisecond(), keep, PRUNED))
+            }
+
+            fn make_room(&mut self, now: Option<Timestamp>, keep: &Retention) -> Result<bool, StoreError> {
+                self.relieve(now, keep)
+            }
+
+            fn give_all_room(&mut self) {
+                self.spend_reserve();
             }
 
             fn shrink(&mut self) -> Result<(), StoreError> {

@@ -88,9 +88,17 @@ pub enum StoreError {
     )]
     ReadOnly { what: String },
     #[error(
-        "{what} is damaged or no database ({reason}); move it away, and a new one is begun (sqlite3 FILE .recover may save what is in it)"
+        "{what} is damaged ({reason}); the service moves it away and begins a new one (sqlite3 FILE .recover may save what is in it)"
     )]
     Corrupt { what: String, reason: String },
+    #[error(
+        "{what} was removed, replaced or unmounted while it was in use; a new one is begun there, and what it held went with it"
+    )]
+    Removed { what: String },
+    #[error(
+        "{what} is not a history of bankwatch, and nothing in it was touched; choose another file in database.url, or move it away"
+    )]
+    Foreign { what: String },
     #[error(
         "{what} can't be opened ({reason}); check that its folder exists and belongs to the user of this service"
     )]
@@ -120,6 +128,7 @@ impl StoreError {
             | Self::Locked { .. }
             | Self::Full { .. }
             | Self::ReadOnly { .. }
+            | Self::Removed { .. }
             | Self::Lost { .. }
             | Self::Failed { .. } => Class::Outside,
             Self::Password { .. }
@@ -134,6 +143,7 @@ impl StoreError {
             | Self::NoAuthorities { .. }
             | Self::Newer { .. }
             | Self::Corrupt { .. }
+            | Self::Foreign { .. }
             | Self::NotOpened { .. }
             | Self::NoLegacy => Class::Refused,
         }

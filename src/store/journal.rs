@@ -51,6 +51,8 @@ pub struct Kept {
     pub seq: i64,
     /// What is kept.
     pub entry: Entry,
+    /// The disk has given back something else than was kept.
+    pub is_damaged: bool,
 }
 
 /// How much is kept at most.

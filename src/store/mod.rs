@@ -13,6 +13,7 @@ mod counting;
 mod duplicates;
 mod error;
 mod export;
+mod files;
 mod history;
 pub mod intake;
 pub mod journal;
@@ -44,7 +45,7 @@ pub use error::{Class, StoreError};
 pub use export::{Export, Rows};
 pub use history::{Asked, Point, Pruned, Retention, Step};
 pub use lifetime::LifetimeRecord;
-pub use mariadb::{Imported, MariaDb, Server};
+pub use mariadb::{AbortHandle, Imported, MariaDb, Server};
 pub use migrate::Schema;
 pub use record::{Battery, Cell, Counter, Event, Identity, LogEntry, NotARecord, Record, Sweep, Whose};
 pub use rollup::{Minute, MinutePart, Minutes};
@@ -79,6 +80,16 @@ pub trait Store: Send {
     /// As everywhere.
     fn prune(&mut self, now: Timestamp, keep: &Retention) -> Result<Pruned, StoreError>;
 
+    /// The disk is full: deletes what is past its retention, though that needs room itself. `now` is the time by a clock that
+    /// can be trusted: without it, nothing is too old. Answers whether rows have a place now.
+    ///
+    /// # Errors
+    /// As everywhere.
+    fn make_room(&mut self, now: Option<Timestamp>, keep: &Retention) -> Result<bool, StoreError>;
+
+    /// The last rows come: whatever was set aside for [`make_room`](Self::make_room) is theirs.
+    fn give_all_room(&mut self);
+
     /// Gives back to the file system what retention has freed, where that is much; new rows would use it again anyway. It may
     /// take a minute, in which nobody else writes, and as much room as the file has.
     ///
@@ -109,6 +120,19 @@ pub fn open(settings: &DatabaseSettings) -> Result<Box<dyn Store>, StoreError> {
         DatabaseUrl::Sqlite(_) if settings.legacy_table => Err(StoreError::NoLegacy),
         DatabaseUrl::Sqlite(file) => Ok(Box::new(SqliteFile::open(file)?)),
         DatabaseUrl::Mysql { .. } => Ok(Box::new(MariaDb::open(&server(settings)?)?)),
+    }
+}
+
+/// The same, with a handle that ends calls which wait for a server.
+///
+/// # Errors
+/// As [`open`].
+fn open_with(settings: &DatabaseSettings, abort: &AbortHandle) -> Result<Box<dyn Store>, StoreError> {
+    match &settings.url {
+        DatabaseUrl::Sqlite(_) => open(settings),
+        DatabaseUrl::Mysql { .. } => {
+            Ok(Box::new(MariaDb::open(&Server { abort: abort.clone(), ..server(settings)? })?))
+        }
     }
 }
 
@@ -143,5 +167,6 @@ pub fn server(settings: &DatabaseSettings) -> Result<Server, StoreError> {
         verify: settings.tls == Tls::Verify,
         authorities: settings.tls_ca.clone(),
         legacy_table: settings.legacy_table,
+        abort: AbortHandle::default(),
     })
 }

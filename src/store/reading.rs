@@ -83,8 +83,13 @@ macro_rules! reading {
             Ok(ids)
         }
 
-        /// One small step of retention: a bounded number of rows of each table that are older than is wanted.
-        fn delete_old(connection: &mut $connection, now_ms: i64, keep: &Retention) -> QueryResult<Pruned> {
+        /// One small step of retention: of each table at most so many rows, or one sweep's, that are older than is wanted.
+        fn delete_old(
+            connection: &mut $connection,
+            now_ms: i64,
+            keep: &Retention,
+            rows: i64,
+        ) -> QueryResult<Pruned> {
             let mut pruned = Pruned::default();
             macro_rules! delete {
                 ($table:ident, $keep:expr) => {
@@ -95,12 +100,12 @@ macro_rules! reading {
                         let first: Option<i64> =
                             old().select($table::taken_at_ms).first(connection).optional()?;
                         let last: Option<i64> =
-                            old().select($table::taken_at_ms).offset(PRUNED).first(connection).optional()?;
+                            old().select($table::taken_at_ms).offset(rows).first(connection).optional()?;
                         if let Some(first) = first {
                             // At least one sweep goes, however many rows it has.
                             let until = last.map_or(before, |last| last.max(first + 1));
-                            let rows = $table::table.filter($table::taken_at_ms.lt(until));
-                            pruned.rows += diesel::delete(rows).execute(connection)?;
+                            let old = $table::table.filter($table::taken_at_ms.lt(until));
+                            pruned.rows += diesel::delete(old).execute(connection)?;
                             pruned.more |= last.is_some();
                         }
                     }

@@ -31,6 +31,9 @@ pub fn notice(log: &Logger, notice: &Notice, target: &str) {
         Notice::SetAside { to, reason } => {
             warn!(log, "journal set aside"; "to" => to.display().to_string(), "reason" => reason);
         }
+        Notice::HistoryBegun { reason } => {
+            warn!(log, "history begun again"; "reason" => reason, "target" => target);
+        }
         Notice::Lost { loss, say } => {
             warn!(log, "history lost"; "rows" => loss.rows, "from" => time(loss.from_ms),
             "to" => time(loss.to_ms), "reason" => loss.why.words(), "since" => Took(say.since))

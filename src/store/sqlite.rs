@@ -1,15 +1,19 @@
 //! A file of our own. It needs no set-up, survives a kill at any moment, and is bounded by retention.
 
-use std::fs::File;
-use std::path::Path;
-use std::time::Duration;
+mod opening;
+mod reserve;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::MigrationHarness;
 
-use crate::file_mode;
+use self::opening::{FileMark, connect};
+use self::reserve::Reserve;
 use crate::store::backend::reading_imports;
+use crate::store::files::{FileId, file_id, with_suffix};
 use crate::store::migrate::{self, SQLITE};
 use crate::store::writing::writing_imports;
 
@@ -19,14 +23,14 @@ writing_imports!();
 /// How long another program's lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Set at each opening. `synchronous = NORMAL` may lose the last sweeps in a power cut, never the file; it spares a flash
-/// card a flush a sweep.
-const MANNERS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000; \
-     PRAGMA journal_size_limit = 8388608; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;";
+/// How long room is made on a full disk before the rows that wait are tried again.
+const MAKING_ROOM: Duration = Duration::from_secs(10);
 
-/// Set before the first table is made. A sweep writes each page that it touches as a whole, and touches some twenty: with
-/// pages of 4096 bytes most of what is written would be what was there before.
-const PAGES: &str = "PRAGMA page_size = 1024";
+/// Bytes of free pages in which the next rows have a place: a batch of a few sweeps with the sums of their minutes.
+const ROOM: i64 = 256 * 1024;
+
+/// What a row of a battery takes, more or less: the largest of those that retention deletes.
+const ROW_BYTES: i64 = 128;
 
 /// A history in a file.
 pub struct SqliteFile {
@@ -34,6 +38,11 @@ pub struct SqliteFile {
     known: Known,
     name: String,
     schema: Schema,
+    path: PathBuf,
+    /// The file, which may be removed or replaced under us, and its log once that is there.
+    file: Option<FileId>,
+    log: Option<FileId>,
+    reserve: Reserve,
 }
 
 writing!(SqliteConnection, |query| query);
@@ -44,19 +53,21 @@ impl SqliteFile {
     /// Opens or makes the file, and brings its schema up to date.
     ///
     /// # Errors
-    /// It can't be opened or written, is damaged, is locked for long, or holds what this version does not know.
+    /// It can't be opened or written, is damaged, is locked for long, belongs to another program, or holds what this version
+    /// does not know.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
         let name = file.display().to_string();
         let failed = |error: &diesel::result::Error| StoreError::of_sqlite(&name, PATIENCE, error);
-        let mut connection = connect(file, &name)?;
+        let (path, mut connection) = connect(file, &name)?;
         connection.batch_execute("PRAGMA busy_timeout = 5000").map_err(|error| failed(&error))?;
+        let mark = FileMark::of(&mut connection).map_err(|error| failed(&error))?;
+        if !mark.is_ours() {
+            return Err(StoreError::Foreign { what: name });
+        }
         let applied = applied(&mut connection).map_err(|error| failed(&error))?;
         let known = migrate::versions::<Sqlite>(&SQLITE);
         migrate::refuse_newer(&name, &known, &applied)?;
-        if applied.is_empty() {
-            connection.batch_execute(PAGES).map_err(|error| failed(&error))?;
-        }
-        connection.batch_execute(MANNERS).map_err(|error| failed(&error))?;
+        mark.prepare(&mut connection, &path).map_err(|error| failed(&error))?;
         if applied.len() < known.len() {
             let migrated = connection.immediate_transaction(|connection| {
                 connection.run_pending_migrations(SQLITE).map(drop).map_err(Migrating::Harness)
@@ -66,11 +77,14 @@ impl SqliteFile {
                 Migrating::Harness(error) => failed(&diesel::result::Error::QueryBuilderError(error)),
             })?;
         }
-        Ok(Self { connection, known: Known::default(), name, schema: Schema::of(&applied, &known) })
+        let (file, reserve, schema) = (file_id(&path), Reserve::of(&path), Schema::of(&applied, &known));
+        Ok(Self { connection, known: Known::default(), name, schema, path, file, log: None, reserve })
     }
 
     fn write(&mut self, records: &[Record]) -> Result<(), StoreError> {
-        self.transact(|connection, known| Writing { connection, known }.write(records))
+        self.transact(|connection, known| Writing { connection, known }.write(records))?;
+        self.reserve.restore();
+        Ok(())
     }
 
     fn transact<T>(
@@ -87,11 +101,30 @@ impl SqliteFile {
                 diesel::result::Error::RollbackTransaction
             })
         });
-        done.map_err(|error| {
+        let done = done.map_err(|error| {
             // What was looked up in a transaction that came to nothing is nothing.
             self.known = Known::default();
             StoreError::of_sqlite(&self.name, PATIENCE, cause.as_ref().unwrap_or(&error))
-        })
+        });
+        // Only now: a file may lose its name in the middle of a transaction as well.
+        if self.is_still_there() {
+            return done;
+        }
+        // Whoever has moved it finds all of it in it, and no log lies next to what took its place.
+        self.fold_log();
+        Err(StoreError::Removed { what: self.name.clone() })
+    }
+
+    /// Whether the file at the path and the log next to it are still those that we write into.
+    fn is_still_there(&mut self) -> bool {
+        let log = file_id(&with_suffix(&self.path, "-wal"));
+        self.log = self.log.or(log);
+        self.file.is_some() && file_id(&self.path) == self.file && log == self.log
+    }
+
+    /// Writes the log into the file and gives its room back; where a reader holds it or the disk fails, another time.
+    fn fold_log(&mut self) {
+        let _ = self.connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
     /// Reads one state of the file, beside whoever writes.
@@ -100,6 +133,48 @@ impl SqliteFile {
         work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
     ) -> Result<T, StoreError> {
         self.connection.transaction(work).map_err(|error| StoreError::of_sqlite(&self.name, PATIENCE, &error))
+    }
+
+    /// Retention on a full disk, within the room of the reserve: little at a time, the log folded in after each step.
+    /// Answers whether rows have a place now; then the reserve is set aside again with the next ones.
+    fn relieve(&mut self, now: Option<Timestamp>, keep: &Retention) -> Result<bool, StoreError> {
+        let (began, held) = (Instant::now(), self.reserve.release());
+        self.fold_log();
+        let failed = |error: &diesel::result::Error| StoreError::of_sqlite(&self.name, PATIENCE, error);
+        let page = pragma(&mut self.connection, "page_size").map_err(|error| failed(&error))?;
+        let step = i64::try_from(self.reserve.step()).unwrap_or(i64::MAX);
+        let mut rows = (step / 4 / ROW_BYTES).clamp(1, PRUNED);
+        while let Some(now) = now.filter(|_| began.elapsed() < MAKING_ROOM) {
+            match self.transact(|connection, _| delete_old(connection, now.as_millisecond(), keep, rows)) {
+                Ok(Pruned { more, .. }) => {
+                    self.fold_log();
+                    if !more {
+                        break;
+                    }
+                }
+                // Smaller steps, down to single rows.
+                Err(StoreError::Full { .. }) if rows > 1 => {
+                    self.fold_log();
+                    rows /= 8;
+                    rows = rows.max(1);
+                }
+                Err(StoreError::Full { .. }) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        let free = pragma(&mut self.connection, "freelist_count")
+            .map_err(|error| StoreError::of_sqlite(&self.name, PATIENCE, &error))?;
+        if free.saturating_mul(page) >= ROOM || self.reserve.leaves_room() {
+            return Ok(true);
+        }
+        self.reserve.take_back(held);
+        Ok(false)
+    }
+
+    /// Gives the reserve to the last rows.
+    fn spend_reserve(&mut self) {
+        self.reserve.release();
+        self.fold_log();
     }
 
     /// Writes the file anew without what has become free, where that is a large part of it.
@@ -125,27 +200,6 @@ impl From<diesel::result::Error> for Migrating {
     fn from(error: diesel::result::Error) -> Self {
         Self::Query(error)
     }
-}
-
-fn connect(file: &Path, name: &str) -> Result<SqliteConnection, StoreError> {
-    let not_opened = |reason: String| StoreError::NotOpened { what: name.to_owned(), reason };
-    // SQLite tells no reasons; the file system does.
-    let opened = file_mode::ensure(file, file_mode::STATE)
-        .and_then(|()| File::options().read(true).append(true).open(file));
-    if let Err(error) = opened {
-        return Err(match error.kind() {
-            std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
-                StoreError::ReadOnly { what: name.to_owned() }
-            }
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                StoreError::Full { what: name.to_owned() }
-            }
-            _ => not_opened(error.to_string()),
-        });
-    }
-    let path = std::path::absolute(file).map_err(|error| not_opened(error.to_string()))?;
-    let path = path.to_str().ok_or_else(|| not_opened("its path is no UTF-8".to_owned()))?;
-    SqliteConnection::establish(path).map_err(|error| not_opened(error.to_string()))
 }
 
 /// The versions that the file has, read without touching it.
@@ -212,6 +266,26 @@ mod tests {
     fn a_file_without_room_is_told_and_goes_on_when_there_is_some() {
         let pages = "PRAGMA max_page_count = 60";
         refused_and_taken_after(pages, "PRAGMA max_page_count = 1000000", "no space left for ");
+    }
+
+    /// What stands in for a full disk where none can be mounted.
+    #[test]
+    fn retention_makes_room_in_a_file_that_may_not_grow() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = SqliteFile::open(&folder.path().join("history.db")).expect("a file");
+        let fill = "INSERT INTO bank_reading (taken_at_ms, bank_id, took_ms, asked_again, missing, batteries, state_id)
+             WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 60000) SELECT x, 1, 0, 0, 0, 0, 1 FROM n";
+        store.connection.batch_execute(fill).expect("room");
+        let pages = pragma(&mut store.connection, "page_count").expect("a number");
+        store.connection.batch_execute(&format!("PRAGMA max_page_count = {pages}")).expect("a pragma");
+        let full = (1..100).find_map(|n| store.insert(&records(n)).err()).expect("no room at last");
+        assert!(matches!(full, StoreError::Full { .. }), "{full}");
+        let keep = Retention { batteries: Duration::from_secs(1), cells: Duration::ZERO };
+        let now = Timestamp::from_millisecond(100_000).expect("a time");
+        assert!(store.make_room(Some(now), &keep).expect("a file"));
+        store.insert(&records(200)).expect("room");
+        let left = bank_reading::table.count().get_result::<i64>(&mut store.connection).expect("a number");
+        assert_eq!(left, 0, "all of it was past its retention");
     }
 
     #[test]

@@ -96,6 +96,7 @@ impl MariaDbServer {
             verify: false,
             authorities: None,
             legacy_table: false,
+            abort: bankwatch::store::AbortHandle::default(),
         }
     }
 

@@ -23,6 +23,8 @@ struct Inner {
     behind: Mutex<Option<&'static [u8]>>,
     /// How often that has happened.
     cuts: AtomicUsize,
+    /// How often all connections of the time were lost.
+    lost: AtomicUsize,
     /// The way that is held.
     held: (Mutex<Option<Way>>, Condvar),
     /// Bytes a second that pass to the server; 0: all at once.
@@ -49,6 +51,7 @@ impl Proxy {
             left: [Mutex::new(None), Mutex::new(None)],
             behind: Mutex::new(None),
             cuts: AtomicUsize::new(0),
+            lost: AtomicUsize::new(0),
             held: (Mutex::new(None), Condvar::new()),
             rate: AtomicUsize::new(0),
             inside: Mutex::new(Vec::new()),
@@ -82,6 +85,11 @@ impl Proxy {
         for stream in self.0.inside.lock().unwrap().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
+    }
+
+    /// From now on whatever is sent on the connections there are vanishes, and neither side learns of it; new ones are carried.
+    pub fn lose(&self) {
+        self.0.lost.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Cuts the connection on which the first byte beyond so many more is sent, and that one alone.
@@ -139,8 +147,11 @@ impl Proxy {
     }
 
     fn carry(&self, way: Way, mut from: TcpStream, mut to: TcpStream) {
-        let mut chunk = [0; 1024];
+        let (mut chunk, lost) = ([0; 1024], self.0.lost.load(Ordering::SeqCst));
         while let Ok(taken @ 1..) = from.read(&mut chunk) {
+            if self.0.lost.load(Ordering::SeqCst) != lost {
+                continue;
+            }
             let mut held = self.0.held.0.lock().unwrap();
             while *held == Some(way) {
                 held = self.0.held.1.wait(held).unwrap();

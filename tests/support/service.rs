@@ -79,6 +79,11 @@ impl Service {
         (self.child, self.reader) = (child, Some(reader));
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where its files are.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -21,6 +21,9 @@ use crate::trouble::Trouble;
 /// database that has something against every row is itself what is wrong, and must not bury a backlog in a minute.
 const BURIALS_IN_A_ROW: u32 = 3;
 
+/// What is told of a row that the journal's disk has changed.
+const DAMAGED: &str = "damaged in the journal: its checksum does not match";
+
 /// Where the rows go.
 ///
 /// Both calls return within a deadline of the sink's own. Both may be repeated with rows that were taken before,
@@ -151,7 +154,13 @@ impl Drain {
             return step;
         }
         self.not_before = None;
-        let batch = lock(keeper).head(now, self.rows, self.rhythm.most_bytes);
+        let mut batch = lock(keeper).head(now, self.rows, self.rhythm.most_bytes);
+        if let Some(damaged) = batch.first().filter(|row| row.is_damaged) {
+            self.put_aside(&mut step, keeper, sink, &clock, damaged, DAMAGED, chance);
+            step.next = self.not_before.map_or(Next::Now, Next::At);
+            return step;
+        }
+        batch.truncate(batch.iter().position(|row| row.is_damaged).unwrap_or(batch.len()));
         let Some(last) = batch.last() else {
             self.suspects = 0;
             return step;
@@ -168,13 +177,7 @@ impl Drain {
                 self.pause(&mut step, clock(), reason, chance);
             }
             Err(SinkError::Poison { reason, .. }) if batch.len() == 1 => {
-                match bury(keeper, sink, &clock, last, &reason) {
-                    Ok(buried) => {
-                        step.notices.push(Notice::Buried(buried));
-                        self.buried(clock(), chance);
-                    }
-                    Err(away) => self.pause(&mut step, clock(), away, chance),
-                }
+                self.put_aside(&mut step, keeper, sink, &clock, last, &reason, chance);
             }
             Err(SinkError::Poison { index, .. }) => {
                 // What comes before it is good, so the next batch ends there; else in the middle.
@@ -209,6 +212,27 @@ impl Drain {
             0 => (self.rows * 2).clamp(self.rhythm.first_rows, self.rhythm.most_rows),
             suspects => suspects.div_ceil(2),
         };
+    }
+
+    /// Puts one row aside, or waits where the database is away.
+    #[allow(clippy::too_many_arguments, reason = "all that a step has in hand")]
+    fn put_aside(
+        &mut self,
+        step: &mut Step,
+        keeper: &Mutex<Keeper>,
+        sink: &mut impl Sink,
+        clock: &impl Fn() -> Instant,
+        row: &Kept,
+        reason: &str,
+        chance: f64,
+    ) {
+        match bury(keeper, sink, clock, row, reason) {
+            Ok(buried) => {
+                step.notices.push(Notice::Buried(buried));
+                self.buried(clock(), chance);
+            }
+            Err(away) => self.pause(step, clock(), away, chance),
+        }
     }
 
     /// One row was put aside, or lost.

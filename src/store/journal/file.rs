@@ -4,18 +4,22 @@
 //! Confirmed rows leave with the next append, so that a sweep costs one flush of the disk and not two; a backlog
 //! that is being drained leaves at once. Rows confirmed but not yet gone when the process dies are delivered again.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
 use diesel::dsl::{count_star, max};
 use diesel::prelude::*;
 use diesel::result::Error;
+use diesel::sql_query;
+use diesel::sql_types::BigInt;
 
 use super::open::{self, Opened};
-use super::rows::{GLANCE, PAGE, both, dead_letter, drop_rows, entry, fit, forget, oldest_rows, pages};
+use super::rows::{
+    GLANCE, PAGE, STORED_ROWS, StoredRow, both, checksum, dead_letter, drop_rows, entry, first_damaged, fit,
+    forget, oldest_rows, pages,
+};
 use super::{Bounds, Entry, JournalError, Kept, Loss, LossReason};
+use crate::store::files::{FileId, file_id};
 
 /// So many confirmed rows leave at once; fewer wait for the next append.
 const CONFIRMED_TOGETHER: u64 = 16;
@@ -23,15 +27,13 @@ const CONFIRMED_TOGETHER: u64 = 16;
 /// Pages that are worth giving back when they are free, and cheap to write anew when they are used.
 const FEW_PAGES: u64 = 1024;
 
-type Row = (i64, String, String, i64, Vec<u8>);
-
 /// An open journal. No other process can open it meanwhile.
 pub struct Journal {
     path: PathBuf,
     connection: SqliteConnection,
     bounds: Bounds,
     /// Device and number of the file, which may be removed or replaced under us.
-    file: (u64, u64),
+    file: FileId,
     next_seq: i64,
     /// Rows up to here are confirmed.
     confirmed: i64,
@@ -53,7 +55,7 @@ impl Journal {
             .select((max(entry::seq), count_star()))
             .first::<(Option<i64>, i64)>(&mut connection)
             .map_err(|error| JournalError::of(path, &error))?;
-        let file = identity(path).ok_or_else(|| JournalError::Removed { path: path.to_owned() })?;
+        let file = file_id(path).ok_or_else(|| JournalError::Removed { path: path.to_owned() })?;
         let (last, len) = (counted.0.unwrap_or(0), unsigned(counted.1));
         let journal = Self {
             path: path.to_owned(),
@@ -109,6 +111,7 @@ impl Journal {
                     entry::bank.eq(&new.bank),
                     entry::taken_at_ms.eq(new.taken_at_ms),
                     entry::payload.eq(&new.payload),
+                    entry::checksum.eq(checksum(seq, new)),
                 );
                 diesel::insert_into(entry::table).values(columns).execute(connection)?;
             }
@@ -121,7 +124,7 @@ impl Journal {
         Ok(lost)
     }
 
-    /// Gives up the rows at the head that were taken before `before_ms`.
+    /// Gives up the rows at the head that were taken before `before_ms`; a damaged one, whose time may be wrong, stays.
     ///
     /// # Errors
     /// The disk's.
@@ -137,8 +140,14 @@ impl Journal {
                 .execute(connection)?;
             let mut lost: Option<Loss> = None;
             loop {
-                let seen = oldest_rows(connection, GLANCE)?;
-                let old: Vec<_> = seen.iter().copied().take_while(|(_, taken)| *taken < before_ms).collect();
+                let seen = oldest_rows(connection, -1, GLANCE)?;
+                let mut old: Vec<_> =
+                    seen.iter().copied().take_while(|(_, taken)| *taken < before_ms).collect();
+                if let Some((last, _)) = old.last()
+                    && let Some(damaged) = first_damaged(connection, *last)?
+                {
+                    old.retain(|(seq, _)| *seq < damaged);
+                }
                 lost = both(lost, drop_rows(connection, LossReason::Old, &old)?);
                 if old.len() < seen.len() || seen.is_empty() {
                     return Ok(lost);
@@ -159,18 +168,18 @@ impl Journal {
     pub fn head(&mut self, rows: usize, bytes: usize) -> Result<Vec<Kept>, JournalError> {
         let failed = |error| JournalError::of(&self.path, &error);
         let limit = i64::try_from(rows).unwrap_or(i64::MAX);
-        let oldest = entry::table.filter(entry::seq.gt(self.confirmed)).order(entry::seq).limit(limit);
+        let oldest = sql_query(STORED_ROWS).bind::<BigInt, _>(self.confirmed).bind::<BigInt, _>(limit);
         let (mut kept, mut size) = (Vec::new(), 0);
         for row in oldest
-            .load_iter::<Row, diesel::connection::DefaultLoadingMode>(&mut self.connection)
+            .load_iter::<StoredRow, diesel::connection::DefaultLoadingMode>(&mut self.connection)
             .map_err(failed)?
         {
-            let (seq, kind, bank, taken_at_ms, payload) = row.map_err(failed)?;
-            size += payload.len();
+            let row = Kept::from(row.map_err(failed)?);
+            size += row.entry.payload.len();
             if size > bytes && !kept.is_empty() {
                 break;
             }
-            kept.push(Kept { seq, entry: Entry { kind, bank, taken_at_ms, payload } });
+            kept.push(row);
         }
         Ok(kept)
     }
@@ -217,14 +226,15 @@ impl Journal {
         let confirmed = self.confirmed;
         let moved = self.transaction(|connection| {
             forget(connection, confirmed)?;
-            let found = entry::table.find(seq).first::<Row>(connection).optional()?;
-            let Some((_, kind, bank, taken_at_ms, payload)) = found else { return Ok(false) };
+            let query = sql_query(STORED_ROWS).bind::<BigInt, _>(seq - 1).bind::<BigInt, _>(1);
+            let found = query.get_result::<StoredRow>(connection).optional()?.map(Kept::from);
+            let Some(Kept { entry: row, .. }) = found.filter(|row| row.seq == seq) else { return Ok(false) };
             let columns = (
-                dead_letter::kind.eq(kind),
-                dead_letter::bank.eq(bank),
-                dead_letter::taken_at_ms.eq(taken_at_ms),
+                dead_letter::kind.eq(row.kind),
+                dead_letter::bank.eq(row.bank),
+                dead_letter::taken_at_ms.eq(row.taken_at_ms),
                 dead_letter::reason.eq(reason),
-                dead_letter::payload.eq(payload),
+                dead_letter::payload.eq(row.payload),
             );
             diesel::insert_into(dead_letter::table).values(columns).execute(connection)?;
             diesel::delete(entry::table.find(seq)).execute(connection)?;
@@ -249,9 +259,9 @@ impl Journal {
     /// # Errors
     /// The disk's.
     pub fn oldest(&mut self) -> Result<Option<i64>, JournalError> {
-        let rows = entry::table.filter(entry::seq.gt(self.confirmed)).order(entry::seq);
-        let first = rows.select(entry::taken_at_ms).first(&mut self.connection).optional();
-        first.map_err(|error| JournalError::of(&self.path, &error))
+        let first = oldest_rows(&mut self.connection, self.confirmed, 1);
+        let first = first.map_err(|error| JournalError::of(&self.path, &error))?;
+        Ok(first.first().map(|(_, taken_at_ms)| *taken_at_ms))
     }
 
     /// Bytes of the file that are in use: what the bound looks at.
@@ -265,7 +275,7 @@ impl Journal {
 
     /// SQLite goes on writing into a file that has lost its name, and nobody would ever find it.
     fn still_ours(&self) -> Result<(), JournalError> {
-        if identity(&self.path) == Some(self.file) {
+        if file_id(&self.path) == Some(self.file) {
             return Ok(());
         }
         Err(JournalError::Removed { path: self.path.clone() })
@@ -301,11 +311,6 @@ impl std::fmt::Debug for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Journal").field("path", &self.path).field("len", &self.len).finish_non_exhaustive()
     }
-}
-
-/// Which file is at the path.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 fn unsigned(count: i64) -> u64 {

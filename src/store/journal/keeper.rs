@@ -110,7 +110,10 @@ impl Keeper {
         };
         let first = self.first_in_memory();
         let head = self.memory.iter().take(rows).enumerate().take_while(fits);
-        (first..).zip(head).map(|(seq, (_, entry))| Kept { seq, entry: entry.clone() }).collect()
+        (first..)
+            .zip(head)
+            .map(|(seq, (_, entry))| Kept { seq, entry: entry.clone(), is_damaged: false })
+            .collect()
     }
 
     /// Lets go of every row up to this number of a [`head`](Self::head): the database has them.

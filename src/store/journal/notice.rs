@@ -24,6 +24,11 @@ pub enum Notice {
         /// What was wrong.
         reason: String,
     },
+    /// The file of the history is gone or damaged, and another one is begun in its place.
+    HistoryBegun {
+        /// What became of the file, and where it is.
+        reason: String,
+    },
     /// Rows are gone: those since the last such notice.
     Lost {
         /// How many, from when to when, and why.

@@ -1,7 +1,5 @@
 //! Opening a journal: whose file is it, can it be trusted, is it free?
 
-use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
@@ -12,15 +10,13 @@ use diesel::{Connection, RunQueryDsl, SqliteConnection, sql_query};
 
 use super::JournalError;
 use crate::file_mode;
+use crate::store::files::set_aside;
 
 /// Marks the file as ours: "BWJL".
 const APPLICATION: i32 = 0x4257_4a4c;
 
 /// The newest format this version reads and writes.
 const FORMAT: i32 = 1;
-
-/// How many damaged files are kept; the last place is used over and over.
-const MOST_SET_ASIDE: usize = 3;
 
 /// Before anything is read. One process at a time, until it ends or dies; the wait covers a predecessor that is
 /// just ending.
@@ -38,7 +34,8 @@ const FRESH: &str = "
         kind TEXT NOT NULL,
         bank TEXT NOT NULL,
         taken_at_ms BIGINT NOT NULL,
-        payload BLOB NOT NULL
+        payload BLOB NOT NULL,
+        checksum BIGINT
     );
     CREATE TABLE dead_letter (
         id INTEGER PRIMARY KEY NOT NULL,
@@ -48,6 +45,10 @@ const FRESH: &str = "
         reason TEXT NOT NULL,
         payload BLOB NOT NULL
     );";
+
+/// A journal from before there were checksums: its rows have none and are taken as they are. The format stays the same, since
+/// the version that wrote it reads and writes it all the same.
+const CHECKSUMS: &str = "ALTER TABLE entry ADD COLUMN checksum BIGINT";
 
 /// The log is folded into the file each megabyte and cut back after a large transaction. Nothing is written anywhere
 /// else.
@@ -81,6 +82,8 @@ struct Identity {
     format: i32,
     #[diesel(sql_type = BigInt)]
     tables: i64,
+    #[diesel(sql_type = BigInt)]
+    checksums: i64,
 }
 
 #[derive(QueryableByName)]
@@ -93,7 +96,8 @@ struct Verdict {
 pub(super) fn connect(path: &Path) -> Result<(SqliteConnection, Option<SetAside>), JournalError> {
     match connect_as_it_is(path) {
         Err(JournalError::Damaged { reason, .. }) => {
-            let to = set_aside(path)?;
+            let to = set_aside(path)
+                .map_err(|error| JournalError::Disk { path: path.to_owned(), reason: error.to_string() })?;
             Ok((connect_as_it_is(path)?, Some(SetAside { to, reason })))
         }
         other => Ok((other?, None)),
@@ -106,12 +110,14 @@ fn connect_as_it_is(path: &Path) -> Result<SqliteConnection, JournalError> {
     let mut connection =
         SqliteConnection::establish(&name(path)?).map_err(|error| JournalError::unopened(path, &error))?;
     let identity = identity(&mut connection).map_err(|error| JournalError::of(path, &error))?;
+    let has_checksums = identity.checksums > 0;
     match identity {
-        Identity { application: 0, format: 0, tables: 0 } => begin(&mut connection),
+        Identity { application: 0, format: 0, tables: 0, .. } => begin(&mut connection),
         Identity { application: APPLICATION, format, .. } if format > FORMAT => {
             return Err(JournalError::Newer { path: path.to_owned(), found: format, known: FORMAT });
         }
-        Identity { application: APPLICATION, .. } => Ok(()),
+        Identity { application: APPLICATION, .. } if has_checksums => Ok(()),
+        Identity { application: APPLICATION, .. } => connection.batch_execute(CHECKSUMS),
         Identity { .. } => return Err(JournalError::Foreign { path: path.to_owned() }),
     }
     .and_then(|()| connection.batch_execute(HOUSEKEEPING))
@@ -140,7 +146,8 @@ fn identity(connection: &mut SqliteConnection) -> QueryResult<Identity> {
     sql_query(
         "SELECT (SELECT application_id FROM pragma_application_id) AS application,
                 (SELECT user_version FROM pragma_user_version) AS format,
-                (SELECT count(*) FROM sqlite_schema) AS tables",
+                (SELECT count(*) FROM sqlite_schema) AS tables,
+                (SELECT count(*) FROM pragma_table_info('entry') WHERE name = 'checksum') AS checksums",
     )
     .get_result(connection)
 }
@@ -150,30 +157,4 @@ fn begin(connection: &mut SqliteConnection) -> QueryResult<()> {
     connection.batch_execute(&format!(
         "{FRESH} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
     ))
-}
-
-/// Moves the file and its log out of the way.
-fn set_aside(path: &Path) -> Result<PathBuf, JournalError> {
-    let moved = |to: &Path| {
-        // Its log first: without the file beside it, no fresh journal takes it for its own.
-        match fs::rename(beside(path, "-wal"), beside(to, "-wal")) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => fs::rename(path, to),
-        }
-    };
-    let mut places = (1..=MOST_SET_ASIDE).map(|number| beside(path, &format!(".damaged-{number}")));
-    let last = beside(path, &format!(".damaged-{MOST_SET_ASIDE}"));
-    let to = places.find(|place| !place.exists()).unwrap_or(last);
-    moved(&to).map_err(|error| JournalError::Disk {
-        path: path.to_owned(),
-        reason: format!("it is damaged and can't be moved to {}: {error}", to.display()),
-    })?;
-    Ok(to)
-}
-
-/// The name with something appended.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
 }

@@ -2,9 +2,9 @@
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Binary, Nullable};
 
-use super::{Loss, LossReason};
+use super::{Entry, Kept, Loss, LossReason};
 
 diesel::table! {
     entry (seq) {
@@ -13,6 +13,7 @@ diesel::table! {
         bank -> Text,
         taken_at_ms -> BigInt,
         payload -> Binary,
+        checksum -> Nullable<BigInt>,
     }
 }
 
@@ -78,9 +79,90 @@ pub(super) fn forget(connection: &mut SqliteConnection, confirmed: i64) -> Query
     diesel::delete(entry::table.filter(entry::seq.le(confirmed))).execute(connection).map(drop)
 }
 
-/// The numbers and times of the oldest rows.
-pub(super) fn oldest_rows(connection: &mut SqliteConnection, rows: i64) -> QueryResult<Vec<(i64, i64)>> {
-    entry::table.select((entry::seq, entry::taken_at_ms)).order(entry::seq).limit(rows).load(connection)
+/// A row as the disk gives it back. The casts make something of whatever a damaged page holds: a row that can't even be read
+/// would be in the way of all behind it.
+#[derive(QueryableByName)]
+pub(super) struct StoredRow {
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+    #[diesel(sql_type = Binary)]
+    kind: Vec<u8>,
+    #[diesel(sql_type = Binary)]
+    bank: Vec<u8>,
+    #[diesel(sql_type = BigInt)]
+    taken_at_ms: i64,
+    #[diesel(sql_type = Binary)]
+    payload: Vec<u8>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    checksum: Option<i64>,
+}
+
+/// Selects [`StoredRow`]s past a number, so many of them.
+pub(super) const STORED_ROWS: &str = "SELECT seq, CAST(kind AS BLOB) AS kind, CAST(bank AS BLOB) AS bank,
+        COALESCE(CAST(taken_at_ms AS INTEGER), 0) AS taken_at_ms,
+        COALESCE(CAST(payload AS BLOB), x'') AS payload, checksum
+    FROM entry WHERE seq > ? ORDER BY seq LIMIT ?";
+
+impl From<StoredRow> for Kept {
+    fn from(row: StoredRow) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let entry = Entry {
+            kind: text(&row.kind),
+            bank: text(&row.bank),
+            taken_at_ms: row.taken_at_ms,
+            payload: row.payload,
+        };
+        let is_damaged = row.checksum.is_some_and(|kept| kept != checksum(row.seq, &entry));
+        Self { seq: row.seq, entry, is_damaged }
+    }
+}
+
+/// FNV-1a of 64 bits over all that a row says: it is against decay, not against anybody. One wrong byte never goes unnoticed.
+pub(super) fn checksum(seq: i64, entry: &Entry) -> i64 {
+    let Entry { kind, bank, taken_at_ms, payload } = entry;
+    let numbers = [seq, *taken_at_ms, kind.len() as i64, bank.len() as i64].map(i64::to_le_bytes);
+    let bytes = numbers.as_flattened().iter().chain(kind.as_bytes()).chain(bank.as_bytes()).chain(payload);
+    let sum = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    sum.cast_signed()
+}
+
+/// The first of the rows up to this number that is damaged.
+pub(super) fn first_damaged(connection: &mut SqliteConnection, up_to: i64) -> QueryResult<Option<i64>> {
+    let mut after = -1;
+    while after < up_to {
+        let query = sql_query(STORED_ROWS).bind::<BigInt, _>(after).bind::<BigInt, _>(GLANCE);
+        let rows: Vec<StoredRow> = query.load(connection)?;
+        let Some(last) = rows.last().map(|row| row.seq) else { return Ok(None) };
+        let damaged = rows.into_iter().map(Kept::from).find(|row| row.is_damaged && row.seq <= up_to);
+        if damaged.is_some() {
+            return Ok(damaged.map(|row| row.seq));
+        }
+        after = last;
+    }
+    Ok(None)
+}
+
+#[derive(QueryableByName)]
+struct NumberAndTime {
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+    #[diesel(sql_type = BigInt)]
+    taken_at_ms: i64,
+}
+
+/// The numbers and times of the oldest rows past a number.
+pub(super) fn oldest_rows(
+    connection: &mut SqliteConnection,
+    after: i64,
+    rows: i64,
+) -> QueryResult<Vec<(i64, i64)>> {
+    let query = "SELECT seq, COALESCE(CAST(taken_at_ms AS INTEGER), 0) AS taken_at_ms FROM entry
+        WHERE seq > ? ORDER BY seq LIMIT ?";
+    let rows: Vec<NumberAndTime> =
+        sql_query(query).bind::<BigInt, _>(after).bind::<BigInt, _>(rows).load(connection)?;
+    Ok(rows.into_iter().map(|row| (row.seq, row.taken_at_ms)).collect())
 }
 
 /// Drops these rows, which are the oldest.
@@ -109,7 +191,7 @@ pub(super) fn fit(connection: &mut SqliteConnection, most: u64) -> QueryResult<O
         // steps and no row goes that could have stayed.
         let count = u64::try_from(entry::table.count().get_result::<i64>(connection)?).unwrap_or(0);
         let rows =
-            oldest_rows(connection, i64::try_from((over * count / used / 2).max(1)).unwrap_or(i64::MAX))?;
+            oldest_rows(connection, -1, i64::try_from((over * count / used / 2).max(1)).unwrap_or(i64::MAX))?;
         if rows.is_empty() {
             return Ok(lost);
         }

@@ -1,9 +1,12 @@
 //! A server: MariaDB, or MySQL 8. One connection of our own; whatever is not about the data drops it, and the next
-//! call makes a new one.
+//! call makes a new one. One that the server closed for being idle is made again within the call.
 
+mod abort;
 mod legacy;
 mod legacy_import;
 mod server;
+
+use std::time::{Duration, Instant};
 
 use diesel::mysql::{Mysql, MysqlConnection};
 use diesel_migrations::MigrationHarness;
@@ -13,16 +16,25 @@ use crate::store::error::Class;
 use crate::store::migrate::{self, MYSQL};
 use crate::store::writing::writing_imports;
 
+pub use abort::AbortHandle;
 pub use legacy_import::Imported;
 pub use server::Server;
 
 reading_imports!();
 writing_imports!();
 
+/// A connection that was idle for longer is made again: what lies between may have forgotten it without a word.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How long room is made on a full server before the rows that wait are tried again.
+const MAKING_ROOM: Duration = Duration::from_secs(5);
+
 /// A history on a server.
 pub struct MariaDb {
     server: Server,
     connection: Option<MysqlConnection>,
+    /// When it was last used.
+    used: Instant,
     known: Known,
     schema: Schema,
     /// What the predecessor's table requires, where it is written.
@@ -55,14 +67,15 @@ impl MariaDb {
 
     fn connect(server: &Server, may_make: bool) -> Result<Self, StoreError> {
         let (server, known, schema) = (server.clone(), Known::default(), Schema::default());
-        let mut store = Self { server, connection: None, known, legacy: None, may_make, schema };
+        let used = Instant::now();
+        let mut store = Self { server, connection: None, used, known, legacy: None, may_make, schema };
         store.connected()?;
         Ok(store)
     }
 
     /// The connection, made anew where it was lost. The server may be another one by then, so its schema is looked at again.
     fn connected(&mut self) -> Result<&mut MysqlConnection, StoreError> {
-        let connection = match self.connection.take() {
+        let connection = match self.connection.take().filter(|_| self.used.elapsed() < IDLE) {
             Some(connection) => connection,
             None => {
                 let mut connection = self.server.connect(self.may_make)?;
@@ -70,6 +83,7 @@ impl MariaDb {
                 connection
             }
         };
+        self.used = Instant::now();
         Ok(self.connection.insert(connection))
     }
 
@@ -120,20 +134,31 @@ impl MariaDb {
         &mut self,
         work: impl FnOnce(&mut MysqlConnection, &mut Known) -> QueryResult<T>,
     ) -> Result<T, StoreError> {
-        let mut known = std::mem::take(&mut self.known);
-        let done = self.connected()?.transaction(|connection| work(connection, &mut known));
-        match done {
-            Ok(done) => {
-                self.known = known;
-                Ok(done)
-            }
-            Err(error) => {
-                // What was looked up in a transaction that came to nothing is nothing.
-                let error = self.server.failed(&error);
-                if error.class() != Class::Data {
-                    self.connection = None;
+        let mut work = Some(work);
+        loop {
+            let (was_open, aborts) = (self.connection.is_some(), self.server.abort.aborts());
+            let mut known = std::mem::take(&mut self.known);
+            let connection = self.connected()?;
+            let done = connection.transaction(|connection| match work.take() {
+                Some(work) => work(connection, &mut known),
+                // Not reached: who comes a second time has not come this far the first time.
+                None => Err(diesel::result::Error::RollbackTransaction),
+            });
+            let error = match done {
+                Ok(done) => {
+                    (self.known, self.used) = (known, Instant::now());
+                    return Ok(done);
                 }
-                Err(error)
+                // What was looked up in a transaction that came to nothing is nothing.
+                Err(error) => self.server.failed(&error),
+            };
+            if error.class() != Class::Data {
+                self.connection = None;
+            }
+            // The server has closed what was idle (`wait_timeout`): nothing has begun, so nobody needs to know.
+            let was_idle = was_open && work.is_some() && self.server.abort.aborts() == aborts;
+            if !was_idle || !matches!(error, StoreError::Lost { .. }) {
+                return Err(error);
             }
         }
     }
@@ -145,6 +170,23 @@ impl MariaDb {
     ) -> Result<T, StoreError> {
         self.transact(|connection, _| work(connection))
     }
+
+    /// Retention on a server that has no more room: it has what deleting needs set aside itself.
+    fn relieve(&mut self, now: Option<Timestamp>, keep: &Retention) -> Result<bool, StoreError> {
+        let Some(now) = now else { return Ok(false) };
+        let (began, mut rows) = (Instant::now(), 0);
+        loop {
+            let step = self.prune(now, keep)?;
+            rows += step.rows;
+            if !step.more || began.elapsed() > MAKING_ROOM {
+                return Ok(rows > 0);
+            }
+        }
+    }
+
+    /// There is none.
+    #[allow(clippy::unused_self, reason = "the other backend has something to do here")]
+    fn spend_reserve(&mut self) {}
 
     /// A server looks after its own files.
     #[allow(

@@ -16,6 +16,7 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::abort::AbortHandle;
 use crate::settings::endpoint::percent_encoded;
 use crate::store::error::{StoreError, about_data};
 use crate::store::text::one_line;
@@ -30,12 +31,16 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const AUTHORITIES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
-/// Set at each connection. Times of the predecessor's table are local ones of the server; texts of errors are told
-/// apart in English; what a column can't hold is an error and not something else.
-const MANNERS: [&str; 4] = [
+/// Set at each connection, whatever the server's own defaults are. The dialect is the usual one (Oracle's and ANSI's read
+/// our statements differently), and what a column can't hold is an error and not something else. Times of the predecessor's
+/// table are local ones of the server; texts of errors are told apart in English.
+const MANNERS: [&str; 7] = [
+    "SET sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+    "SET autocommit = 1",
+    "SET sql_safe_updates = 0",
+    "SET sql_select_limit = DEFAULT",
     "SET time_zone = @@global.time_zone",
     "SET lc_messages = 'en_US'",
-    "SET sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
     "SET innodb_lock_wait_timeout = 10",
 ];
 
@@ -58,6 +63,8 @@ pub struct Server {
     pub authorities: Option<PathBuf>,
     /// Whether the predecessor's table is written too.
     pub legacy_table: bool,
+    /// Ends calls that wait for this server.
+    pub abort: AbortHandle,
 }
 
 impl Server {
@@ -74,6 +81,7 @@ impl Server {
     /// schema has not been looked at.
     pub(super) fn connect(&self, may_make: bool) -> Result<MysqlConnection, StoreError> {
         let addresses = self.addresses()?;
+        self.abort.add(&addresses);
         let url = self.url(&addresses)?;
         let begun = Instant::now();
         let mut connection =
@@ -284,6 +292,7 @@ const LOST: &[&str] = &[
     "Connection was killed",
     "shutdown in progress",
     "onnection reset",
+    "because of inactivity",
 ];
 
 /// What a server says when its disk has no room.
