@@ -59,8 +59,11 @@ static TABLES: LazyLock<Vec<(Dialect, Command, String)>> = LazyLock::new(|| {
     Dialect::ALL.iter().flat_map(each).collect()
 });
 
-/// What every stack says in a sweep, and what that amounts to.
-static STACKS: LazyLock<Vec<(Vec<(Command, String)>, BankReading)>> = LazyLock::new(|| {
+/// What was asked and answered.
+type Answers = Vec<(Command, String)>;
+
+/// The answers of every stack in a sweep, and the reading made of them.
+static STACKS: LazyLock<Vec<(Answers, BankReading)>> = LazyLock::new(|| {
     let each = |dialect: &Dialect| {
         let mut console = console(*dialect);
         let questions = [Verb::Pwr.alone(), Verb::Unit.alone(), Verb::Bat.alone()];

@@ -515,7 +515,8 @@ mod file {
 
     #[test]
     fn a_file_that_was_removed_replaced_or_moved_takes_no_more_rows_and_keeps_those_it_has() {
-        let harm: [(&str, fn(&Path)); 5] = [
+        type Harm = fn(&Path);
+        let harm: [(&str, Harm); 5] = [
             ("removed", |file| fs::remove_file(file).unwrap()),
             ("moved", |file| fs::rename(file, file.with_file_name("moved.db")).unwrap()),
             ("replaced", |file| {

@@ -21,7 +21,7 @@ pub fn ask(console: &mut Console, question: &str) -> Asked {
         heard.extend_from_slice(&news);
         match framer.push(&news) {
             Progress::Complete(answer) => {
-                let (_, values) = said.pop().unwrap();
+                let (_, values) = said.pop().unwrap_or_else(|| panic!("{question}: nothing was answered"));
                 return Asked { heard, answer, values };
             }
             Progress::Pager => news = console.type_bytes(b"\r"),

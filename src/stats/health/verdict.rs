@@ -79,8 +79,11 @@ const CHECKS: &[Check] = &[
     agreement,
 ];
 
+/// Whether something has been seen of a battery.
+type IsSeen = fn(&Learned, &Known<'_>) -> bool;
+
 /// What must have been seen before a battery is called healthy: each shows a way in which cells fail.
-const NEEDED: &[(Evidence, fn(&Learned, &Known<'_>) -> bool)] = &[
+const NEEDED: &[(Evidence, IsSeen)] = &[
     (Evidence::Load, |learned, known| {
         plateau(learned, nominal(known.facts)).iter().any(|(_, slope)| slope.is_some())
     }),

@@ -265,7 +265,7 @@ fn slow(plan: &mut Plan, hours: u32, mut lists: u32) -> Vec<String> {
     for at in (0..3_600 * hours).step_by(10) {
         sweep(plan, at * SECOND, &[1, 2]);
         if let Step::Ask(command) = plan.next((at + 1) * SECOND) {
-            let lists_euro = (command.verb == Verb::Help).then(|| lists > 0);
+            let lists_euro = (command.verb == Verb::Help).then_some(lists > 0);
             lists -= u32::from(lists_euro == Some(true));
             plan.answered(command, (at + 1) * SECOND, &Found { lists_euro, ..Found::default() });
             asked.push(command.to_string());
