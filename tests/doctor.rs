@@ -167,6 +167,19 @@ fn a_console_that_waits_at_its_pager_is_recognised() {
 }
 
 #[test]
+fn what_a_broker_can_t_report_over_mqtt_3_1_1_is_mentioned() {
+    let (bank, folder) = (bank().start().unwrap(), tempdir().unwrap());
+    for (version, mentioned) in [("3.1.1", true), ("5", false)] {
+        let text = format!("[[bank]]\n[mqtt]\nenabled = true\nversion = \"{version}\"\n");
+        fs::write(folder.path().join("bankwatch.toml"), text).unwrap();
+        let output = program(folder.path()).args(["doctor", &bank.link()]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert_eq!(text.contains("topics that their access list forbids"), mentioned, "{version}: {text}");
+    }
+}
+
+#[test]
 fn a_console_that_answers_is_described_and_the_service_runs_with_the_lines_told() {
     let folder = tempdir().unwrap();
     for link in ["pty", "tcp"] {

@@ -380,7 +380,9 @@ fn a_measured_capacity_counts_more_than_a_computed_percentage() {
             let values = [(LifetimeFigure::Capacity, capacity)].into();
             let lifetime = Some(Arc::new(Lifetime { read_at: reading.taken_at, values }));
             let nominal_capacity = Some(MilliampHours(100_000));
-            let facts = Facts { soh: Some(Percent(55)), nominal_capacity, lifetime, ..Facts::default() };
+            let barcode = Some("K221104000001".to_owned());
+            let facts =
+                Facts { barcode, soh: Some(Percent(55)), nominal_capacity, lifetime, ..Facts::default() };
             let report = living.stats.report(reading, vec![facts], Facts::default(), Default::default());
             seen.push(report.insight.batteries[0].health.clone());
         }

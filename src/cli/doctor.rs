@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::sweep::{self, Timing};
 use crate::console::diagnosis::Heard;
 use crate::link::{Io, Line, Link, Target};
-use crate::settings::LineEnd;
+use crate::settings::{LineEnd, Loaded, MqttVersion, Settings, Sources, load};
 use crate::sweep::conversation::{Conversation, Patience};
 use crate::sweep::wake::{Found, greet};
 
@@ -64,7 +64,24 @@ const ENOUGH: usize = 64 * 1024;
 /// The text is no link, or the output is closed.
 pub fn doctor(arguments: &DoctorArguments) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(examine(arguments, &mut io::stdout().lock()))
+    let mut out = io::stdout().lock();
+    let exit = runtime.block_on(examine(arguments, &mut out))?;
+    if uses_mqtt_311() {
+        row(
+            &mut out,
+            "mqtt",
+            "3.1.1 brokers do not report topics that their access list forbids; version = \"5\" does",
+        )?;
+    }
+    Ok(exit)
+}
+
+/// Whether the settings in this folder, or those of this machine, publish with the version of MQTT that has no refusals.
+fn uses_mqtt_311() -> bool {
+    let loaded = load(&Sources::from_process(None, Vec::new()));
+    loaded.is_ok_and(|Loaded { settings: Settings { mqtt, .. }, .. }| {
+        mqtt.enabled && mqtt.version == MqttVersion::V311
+    })
 }
 
 async fn examine(arguments: &DoctorArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
