@@ -26,7 +26,7 @@ use bankwatch::messages::Reported;
 use bankwatch::model::reading::SweepKind;
 use bankwatch::settings::{Sources, load};
 use bankwatch::store::{
-    AbortHandle, Class, MariaDb, Record, Retention, Server, SqliteFile, Store, StoreError,
+    AbortHandle, Class, MariaDb, Minutes, Record, Retention, Server, SqliteFile, Store, StoreError,
 };
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -222,6 +222,33 @@ mod server {
             }
         }
         store.insert(&[one(0), one(3)]).unwrap();
+    }
+
+    /// The server may still be at the commit of a connection that was cut when its rows come again.
+    #[test]
+    fn minutes_that_come_again_while_the_server_still_commits_them_count_once() {
+        let Some(shared) = mariadb::shared() else { return };
+        let mut minutes = Minutes::of_run(1);
+        let mut part = |ms| {
+            minutes.take(&report("pytes", START + ms, SweepKind::Summary, Vec::new()));
+            minutes.close()
+        };
+        let (first, second) = (part(0), part(1_000));
+        MariaDb::open(&shared.server("commits")).unwrap().insert(&first).unwrap();
+        let mut cut = shared.connection();
+        cut.batch_execute("USE commits; BEGIN; UPDATE rollup_part SET number = 2").unwrap();
+        let mut store = MariaDb::open(&shared.server("commits")).unwrap();
+        let again = std::thread::spawn(move || store.insert(&second));
+        let waits = "SELECT CAST(COUNT(*) AS SIGNED) AS id FROM information_schema.INNODB_TRX
+             WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%rollup_part%'";
+        let begun = Instant::now();
+        while ids(&shared, waits) != [1] {
+            assert!(begun.elapsed() < Duration::from_secs(20), "nobody waits");
+        }
+        cut.batch_execute("COMMIT").unwrap();
+        again.join().unwrap().unwrap();
+        let samples = "SELECT CAST(SUM(samples) AS SIGNED) AS id FROM commits.rollup_minute";
+        assert_eq!(ids(&shared, samples), [1]);
     }
 
     #[test]

@@ -6,20 +6,20 @@
 /// Runs that are kept: a service that is started every hour for a week, with a backlog.
 pub(super) const RUNS_KEPT: i64 = 200;
 
-/// Defines how `Writing` knows them.
+/// Defines how `Writing` knows them. `$locked` makes a query lock what it reads: the server may still be at the commit of
+/// a connection that was cut when its rows come again.
 macro_rules! parts {
-    () => {
+    (|$query:ident| $locked:expr) => {
         impl Writing<'_> {
             /// Whether a part has not been stored yet; it is among `parts` then.
             fn is_new(&mut self, minute: &Minute, parts: &mut BTreeMap<i64, PartRow>) -> QueryResult<bool> {
                 let Some(MinutePart { run, number }) = minute.part else { return Ok(true) };
                 let last = match self.known.parts.get(&run) {
                     Some(last) => Some(*last),
-                    None => rollup_part::table
-                        .find(run)
-                        .select(rollup_part::number)
-                        .first(self.connection)
-                        .optional()?,
+                    None => {
+                        let $query = rollup_part::table.find(run).select(rollup_part::number);
+                        $locked.get_result(self.connection).optional()?
+                    }
                 };
                 match last {
                     Some(last) if number <= last => return Ok(false),

@@ -9,7 +9,7 @@ macro_rules! writing {
     ($connection:ty, |$query:ident| $locked:expr) => {
         duplicates!();
         numbering!();
-        parts!();
+        parts!(|$query| $locked);
 
         /// The work of one transaction.
         pub(super) struct Writing<'a> {
