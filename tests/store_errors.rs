@@ -627,6 +627,36 @@ mod file {
     }
 
     #[test]
+    fn a_history_is_opened_on_a_disk_that_only_its_reserve_has_room_on() {
+        let Some(disk) = SmallDisk::of(16) else { return };
+        let file = disk.path().join("history.db");
+        let reserve = || fs::metadata(disk.path().join("history.db.reserve")).map_or(0, |file| file.len());
+        let old = (0..200).map(|n| sweep("pytes", START + n, vec![battery(1, 60, 1, Some("B1"))]));
+        SqliteFile::open(&file).unwrap().insert(&old.collect::<Vec<_>>()).unwrap();
+        let held = reserve();
+        disk.fill(0);
+        let mut store = SqliteFile::open(&file).unwrap();
+        assert!(reserve() > held / 2, "{} of {held} bytes", reserve());
+        let keep = Retention { batteries: DAY, cells: DAY };
+        let stored = insert_all(&mut store, START + 2 * 86_400_000, &keep);
+        assert!(stored > 0);
+        assert_eq!(rows_in(&file, "bank_reading"), stored, "the old ones have given their room");
+    }
+
+    #[test]
+    fn a_history_behind_a_link_is_where_the_link_leads() {
+        let (folder, disk) = (tempdir().unwrap(), tempdir().unwrap());
+        let (link, file) = (folder.path().join("history.db"), disk.path().join("kept.db"));
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let mut store = SqliteFile::open(&link).unwrap();
+        store.insert(&[one(0)]).unwrap();
+        assert!(disk.path().join("kept.db.reserve").exists(), "it is set aside on the same disk");
+        fs::remove_file(disk.path().join("kept.db-wal")).unwrap();
+        let error = store.insert(&[one(1)]).unwrap_err();
+        assert!(matches!(error, StoreError::Removed { .. }), "{error}");
+    }
+
+    #[test]
     fn a_damaged_file_is_told() {
         let folder = tempdir().unwrap();
         let file = folder.path().join("history.db");

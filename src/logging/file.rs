@@ -114,7 +114,9 @@ fn append_to(path: &Path, mode: u32) -> io::Result<(File, u64)> {
         fs::create_dir_all(folder)?;
     }
     file_mode::ensure(path, mode)?;
-    let file = OpenOptions::new().append(true).custom_flags(WITHOUT_WAITING).open(path)?;
+    // Where a link leads to nothing yet, the file is made there.
+    let mut options = OpenOptions::new();
+    let file = options.append(true).create(true).mode(mode).custom_flags(WITHOUT_WAITING).open(path)?;
     rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
     let size = file.metadata()?.len();
     Ok((file, size))
@@ -186,6 +188,15 @@ mod tests {
             assert!(error.to_string().contains("not a regular file"), "{path:?}: {error}");
         }
         RotatedFile::open(&fifo, 0, 0).unwrap_err();
+    }
+
+    #[test]
+    fn a_link_to_a_file_that_does_not_exist_yet_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, target) = (folder.path().join("link"), folder.path().join("target"));
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        RotatedFile::open(&link, 0, 0).unwrap().write_line("first\n").unwrap();
+        assert_eq!(read(&target), "first\n");
     }
 
     #[test]

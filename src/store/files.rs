@@ -26,6 +26,9 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// Moves a database that is damaged, and its log, to `<path>.damaged-<n>`, where it is kept for whoever wants to look.
 pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    // A link stays, and what it leads to is moved on its own disk.
+    let behind = if path.is_symlink() { fs::canonicalize(path)? } else { path.to_owned() };
+    let path = behind.as_path();
     let mut places = (1..=MOST_SET_ASIDE).map(|number| with_suffix(path, &format!(".damaged-{number}")));
     let last = with_suffix(path, &format!(".damaged-{MOST_SET_ASIDE}"));
     let to = places.find(|place| !place.exists()).unwrap_or(last);

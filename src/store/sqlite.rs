@@ -3,6 +3,7 @@
 mod opening;
 mod reserve;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ pub struct SqliteFile {
     name: String,
     schema: Schema,
     path: PathBuf,
+    /// The log of the file, which lies next to it also where `path` is a link.
+    log_path: PathBuf,
     /// The file, which may be removed or replaced under us, and its log once that is there.
     file: Option<FileId>,
     log: Option<FileId>,
@@ -56,6 +59,20 @@ impl SqliteFile {
     /// It can't be opened or written, is damaged, is locked for long, belongs to another program, or holds what this version
     /// does not know.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
+        let opened = Self::open_as_it_is(file);
+        // The log needs an index, of which SQLite says on a full disk only that the disk failed.
+        let Err(StoreError::Full { .. } | StoreError::Failed { .. }) = &opened else { return opened };
+        let Some(reserve) = fs::canonicalize(file).ok().map(|path| Reserve::of(&path)) else { return opened };
+        if !reserve.is_needed() {
+            return opened;
+        }
+        let held = reserve.release();
+        let opened = Self::open_as_it_is(file);
+        reserve.take_back(held);
+        opened
+    }
+
+    fn open_as_it_is(file: &Path) -> Result<Self, StoreError> {
         let name = file.display().to_string();
         let failed = |error: &diesel::result::Error| StoreError::of_sqlite(&name, PATIENCE, error);
         let (path, mut connection) = connect(file, &name)?;
@@ -77,8 +94,10 @@ impl SqliteFile {
                 Migrating::Harness(error) => failed(&diesel::result::Error::QueryBuilderError(error)),
             })?;
         }
-        let (file, reserve, schema) = (file_id(&path), Reserve::of(&path), Schema::of(&applied, &known));
-        Ok(Self { connection, known: Known::default(), name, schema, path, file, log: None, reserve })
+        let (log_path, reserve) = (with_suffix(&path, "-wal"), Reserve::of(&path));
+        let (path, file, log) = (file.to_owned(), file_id(file), None);
+        let (known, schema) = (Known::default(), Schema::of(&applied, &known));
+        Ok(Self { connection, known, name, schema, path, log_path, file, log, reserve })
     }
 
     fn write(&mut self, records: &[Record]) -> Result<(), StoreError> {
@@ -117,7 +136,7 @@ impl SqliteFile {
 
     /// Whether the file at the path and the log next to it are still those that we write into.
     fn is_still_there(&mut self) -> bool {
-        let log = file_id(&with_suffix(&self.path, "-wal"));
+        let log = file_id(&self.log_path);
         self.log = self.log.or(log);
         self.file.is_some() && file_id(&self.path) == self.file && log == self.log
     }

@@ -1,7 +1,8 @@
 //! Opening a history: the path, whose file it is, and how large its log may grow.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
@@ -79,12 +80,14 @@ impl FileMark {
     }
 }
 
-/// The file's path, absolute, and a connection to it; it is made where it is not there.
+/// The file's path, absolute and without links, and a connection to it; it is made where it is not there.
 pub(super) fn connect(file: &Path, name: &str) -> Result<(PathBuf, SqliteConnection), StoreError> {
     let not_opened = |reason: String| StoreError::NotOpened { what: name.to_owned(), reason };
     // SQLite tells no reasons; the file system does.
-    let opened = file_mode::ensure(file, file_mode::STATE)
-        .and_then(|()| File::options().read(true).append(true).open(file));
+    let opened = file_mode::ensure(file, file_mode::STATE).and_then(|()| {
+        // Where a link leads to nothing yet, the file is made there.
+        File::options().read(true).append(true).create(true).mode(file_mode::STATE).open(file)
+    });
     let mut opened = opened.map_err(|error| match error.kind() {
         std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
             StoreError::ReadOnly { what: name.to_owned() }
@@ -99,7 +102,7 @@ pub(super) fn connect(file: &Path, name: &str) -> Result<(PathBuf, SqliteConnect
     if !may_be_a_database(&head) {
         return Err(StoreError::Foreign { what: name.to_owned() });
     }
-    let path = std::path::absolute(file).map_err(|error| not_opened(error.to_string()))?;
+    let path = fs::canonicalize(file).map_err(|error| not_opened(error.to_string()))?;
     let text = path.to_str().ok_or_else(|| not_opened("its path is no UTF-8".to_owned()))?;
     let connection = SqliteConnection::establish(text).map_err(|error| not_opened(error.to_string()))?;
     Ok((path, connection))

@@ -67,6 +67,11 @@ impl Reserve {
         Self { path: with_suffix(path, ".reserve") }
     }
 
+    /// Whether there is one, on a disk that has hardly any other room.
+    pub(super) fn is_needed(&self) -> bool {
+        self.held() > 0 && DiskSpace::of(&self.path).is_some_and(|disk| disk.free < disk.slack())
+    }
+
     /// Gives the room to whoever needs it; answers how many bytes that are.
     pub(super) fn release(&self) -> u64 {
         let held = self.held();
