@@ -73,18 +73,20 @@ impl MariaDb {
         Ok(store)
     }
 
-    /// The connection, made anew where it was lost. The server may be another one by then, so its schema is looked at again.
-    fn connected(&mut self) -> Result<&mut MysqlConnection, StoreError> {
+    /// The connection, made anew where it was lost, and what is known of the database behind it. The server may be another
+    /// one by then, so its schema is looked at again, and what was looked up is forgotten.
+    fn connected(&mut self) -> Result<(&mut MysqlConnection, &mut Known), StoreError> {
         let connection = match self.connection.take().filter(|_| self.used.elapsed() < IDLE) {
             Some(connection) => connection,
             None => {
+                self.known = Known::default();
                 let mut connection = self.server.connect(self.may_make)?;
                 self.bring_up_to_date(&mut connection)?;
                 connection
             }
         };
         self.used = Instant::now();
-        Ok(self.connection.insert(connection))
+        Ok((self.connection.insert(connection), &mut self.known))
     }
 
     fn bring_up_to_date(&mut self, connection: &mut MysqlConnection) -> Result<(), StoreError> {
@@ -137,21 +139,21 @@ impl MariaDb {
         let mut work = Some(work);
         loop {
             let (was_open, aborts) = (self.connection.is_some(), self.server.abort.aborts());
-            let mut known = std::mem::take(&mut self.known);
-            let connection = self.connected()?;
+            let (connection, known) = self.connected()?;
             let done = connection.transaction(|connection| match work.take() {
-                Some(work) => work(connection, &mut known),
+                Some(work) => work(connection, known),
                 // Not reached: who comes a second time has not come this far the first time.
                 None => Err(diesel::result::Error::RollbackTransaction),
             });
             let error = match done {
                 Ok(done) => {
-                    (self.known, self.used) = (known, Instant::now());
+                    self.used = Instant::now();
                     return Ok(done);
                 }
-                // What was looked up in a transaction that came to nothing is nothing.
                 Err(error) => self.server.failed(&error),
             };
+            // What was looked up in a transaction that came to nothing is nothing.
+            self.known = Known::default();
             if error.class() != Class::Data {
                 self.connection = None;
             }
