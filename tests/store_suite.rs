@@ -543,6 +543,7 @@ fn an_event_whose_time_or_battery_was_corrected_stays_one_row_and_ends(backend: 
     store.insert(&[event(5_000, Some(START + 2 * hour + 9_000), Some(X))]).unwrap();
     store.insert(&[event(START + 3 * hour, None, Some(X))]).unwrap();
     store.insert(&[event(START + 3 * hour + 3, Some(START + 3 * hour + 9_000), Some(X))]).unwrap();
+    store.insert(&[event(5_000, Some(START + 2 * hour + 9_000), Some(X))]).unwrap();
     assert_eq!(rows()[2..], [(2 * hour, 2 * hour + 9_000), (3 * hour, 3 * hour + 9_000)]);
     // The clock was an hour ahead when it rose, and was set back before it ended.
     store.insert(&[event(START + 5 * hour, None, Some(X))]).unwrap();

@@ -172,6 +172,16 @@ macro_rules! writing {
                         let corrected = (event::raised_at_ms.eq(event.raised_at_ms), cleared);
                         diesel::update(row(open)).set(corrected).execute(self.connection).map(drop)
                     }
+                    // A time that is none does not tell whether it has come before; its end does.
+                    None if event.raised_at_ms < MADE_AT_MS
+                        && alike()
+                            .filter(cleared)
+                            .first::<(i64, i32)>(self.connection)
+                            .optional()?
+                            .is_some() =>
+                    {
+                        Ok(())
+                    }
                     None => self.raise(event, bank_id, battery_id),
                 }
             }
