@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::message::Message;
 
@@ -19,6 +20,8 @@ pub(super) struct Backlog {
     waiting: VecDeque<Message>,
     /// Banks whose entities come over from the predecessor with it, and how many.
     moved: Vec<(Arc<str>, usize)>,
+    /// Since when there is anything.
+    since: Option<Instant>,
     /// By topic: what the broker was sent last, on whichever connection.
     sent: BTreeMap<String, u64>,
 }
@@ -28,10 +31,14 @@ impl Backlog {
     pub(super) fn restart(&mut self) {
         self.waiting.clear();
         self.moved.clear();
+        self.since = None;
     }
 
     /// More is to be announced; what waits for the same topic gives way. The order of a migration is kept.
-    pub(super) fn add(&mut self, messages: Vec<Message>, moved: Vec<(Arc<str>, usize)>) {
+    pub(super) fn add(&mut self, messages: Vec<Message>, moved: Vec<(Arc<str>, usize)>, now: Instant) {
+        if !messages.is_empty() {
+            self.since.get_or_insert(now);
+        }
         if !moved.is_empty() {
             self.waiting.retain(|old| messages.iter().all(|new| new.topic != old.topic));
             self.waiting.extend(messages);
@@ -73,6 +80,12 @@ impl Backlog {
         }
         if self.waiting.is_empty() { std::mem::take(&mut self.moved) } else { Vec::new() }
     }
+
+    /// Once all was sent: how long that took, from the first of it on.
+    pub(super) fn take_duration(&mut self, now: Instant) -> Option<Duration> {
+        let since = self.since.take_if(|_| self.waiting.is_empty())?;
+        Some(now.saturating_duration_since(since))
+    }
 }
 
 fn hash(message: &Message) -> u64 {
@@ -97,35 +110,52 @@ mod tests {
     fn a_new_connection_goes_on_where_the_last_one_broke() {
         let mut backlog = Backlog::default();
         let all = || ["a", "b", "c", "d"].map(|topic| config(topic, 7_000)).to_vec();
-        backlog.add(all(), Vec::new());
+        backlog.add(all(), Vec::new(), Instant::now());
         let first = backlog.slice();
         assert_eq!(topics(&first), ["a", "b"]);
         backlog.sent(&first);
         assert_eq!(topics(&backlog.slice()), ["c", "d"]);
         backlog.restart();
-        backlog.add(all(), Vec::new());
+        backlog.add(all(), Vec::new(), Instant::now());
         let next = backlog.slice();
         assert_eq!(topics(&next), ["c", "d"], "the broker has the others, unless it has forgotten them");
         backlog.sent(&next);
         assert_eq!(topics(&backlog.slice()), ["a", "b"]);
         backlog.restart();
-        backlog.add([config("a", 1), config("b", 60_000), config("e", 9)].to_vec(), Vec::new());
+        backlog.add(
+            [config("a", 1), config("b", 60_000), config("e", 9)].to_vec(),
+            Vec::new(),
+            Instant::now(),
+        );
         assert_eq!(topics(&backlog.slice()), ["a"], "these are new");
     }
 
     #[test]
     fn the_newest_of_a_topic_is_announced_and_a_migration_keeps_its_order() {
         let mut backlog = Backlog::default();
-        backlog.add(vec![config("a", 1), config("b", 1)], Vec::new());
-        backlog.add(vec![config("a", 2)], Vec::new());
+        backlog.add(vec![config("a", 1), config("b", 1)], Vec::new(), Instant::now());
+        backlog.add(vec![config("a", 2)], Vec::new(), Instant::now());
         assert_eq!((topics(&backlog.slice()), backlog.slice()[0].payload.len()), (vec!["a", "b"], 2));
         let bank: Arc<str> = Arc::from("pytes");
         let over = vec![config("old", 1), config("a", 3), config("old", 0)];
-        backlog.add(over, vec![(bank.clone(), 1)]);
+        backlog.add(over, vec![(bank.clone(), 1)], Instant::now());
         let slice = backlog.slice();
         assert_eq!(topics(&slice), ["b", "old", "a", "old"]);
         assert_eq!(backlog.sent(&slice[..2]), []);
         assert_eq!(backlog.sent(&slice[2..]), [(bank, 1)]);
         assert!(backlog.is_empty());
+    }
+
+    #[test]
+    fn how_long_all_of_it_took_counts_from_the_first_slice_on() {
+        let (mut backlog, start) = (Backlog::default(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        backlog.add(vec![config("a", 15_000), config("b", 15_000)], Vec::new(), start);
+        backlog.sent(&backlog.slice());
+        backlog.add(vec![config("c", 10)], Vec::new(), after(20));
+        assert_eq!(backlog.take_duration(after(20)), None);
+        backlog.sent(&backlog.slice());
+        assert_eq!(backlog.take_duration(after(30)), Some(Duration::from_secs(30)));
+        assert_eq!(backlog.take_duration(after(31)), None, "once");
     }
 }

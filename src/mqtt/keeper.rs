@@ -234,7 +234,7 @@ impl Keeper {
         let round = self.herald.due(now);
         let (announced, urgent): (Vec<_>, Vec<_>) =
             round.messages.into_iter().partition(|message| self.topics.is_discovery(&message.topic));
-        self.backlog.add(announced, round.moved);
+        self.backlog.add(announced, round.moved, now);
         self.announce(now).await?;
         let unsaid = self.inbox.events.clone();
         let events = unsaid.take();
@@ -251,8 +251,9 @@ impl Keeper {
             for (bank, entities) in self.backlog.sent(&slice) {
                 info!(self.log, "entities taken over"; "bank" => &*bank, "entities" => entities, "from" => "pytes_serial");
             }
-            if self.backlog.is_empty() && begun.elapsed() >= ANNOUNCING {
-                self.herald.announced(Instant::now());
+            let now = Instant::now();
+            if self.backlog.take_duration(now).is_some_and(|took| took >= ANNOUNCING) {
+                self.herald.announced(now);
             }
         }
         Ok(())
