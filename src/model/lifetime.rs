@@ -133,6 +133,8 @@ pub struct Lifetime {
 pub enum Shown {
     /// In the unit that its key names.
     Number(f64),
+    /// The same where it has no decimals.
+    Whole(i64),
     /// A day, `YYYY-MM-DD`.
     Day(String),
 }
@@ -156,6 +158,9 @@ fn shown(figure: LifetimeFigure, value: i64) -> Shown {
         return Shown::Day(format!("{:04}-{:02}-{:02}", value / 10_000, value / 100 % 100, value % 100));
     }
     let (each, decimals) = measure.shown();
+    if decimals == 0 {
+        return Shown::Whole(value);
+    }
     let scale = 10_f64.powi(decimals);
     Shown::Number((value as f64 / each * scale).round() / scale)
 }
@@ -172,11 +177,13 @@ mod tests {
             (LifetimeFigure::RoundTrip, 9_531),
             (LifetimeFigure::EnergyCharged, 1_234_567_000),
             (LifetimeFigure::ExtremeTemperature, 5_400),
+            (LifetimeFigure::Cycles, 116),
         ]);
         let lifetime = Lifetime { read_at: Timestamp::UNIX_EPOCH, values };
         let shown: Vec<_> = lifetime.shown().map(|(_, shown)| shown).collect();
         let number = Shown::Number;
         let day = Shown::Day("2023-05-11".into());
-        assert_eq!(shown, [day, number(71.25), number(95.31), number(1_234.567), number(1.5)]);
+        let cycles = Shown::Whole(116);
+        assert_eq!(shown, [day, number(71.25), number(95.31), number(1_234.567), number(1.5), cycles]);
     }
 }

@@ -302,6 +302,7 @@ fn device(
 fn lifetime(lifetime: &Lifetime) -> BTreeMap<String, Value> {
     let value = |shown| match shown {
         Shown::Number(number) => number.into(),
+        Shown::Whole(number) => number.into(),
         Shown::Day(day) => day.into(),
     };
     let figures = lifetime.shown().map(|(figure, shown)| (figure.key().to_owned(), value(shown)));
