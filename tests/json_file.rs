@@ -428,5 +428,5 @@ fn a_full_disk_is_told_once_and_recovered_from() {
     assert_eq!(serde_json::from_slice::<Status>(&text).unwrap().powers, 2);
     assert!(service.stop().success());
     assert_eq!(service.said(" output ").len(), 2, "{:#?}", service.heard);
-    assert_eq!(names(folder.path()), ["house_ledger.json", "house_status.json"]);
+    assert_eq!(names(folder.path()), ["bankwatch.lock", "house_ledger.json", "house_status.json"]);
 }

@@ -577,7 +577,8 @@ fn euro_is_listed_by_help_and_believed_once_it_was_confirmed() {
         assert_eq!(found.lists_euro, Some(has_euro), "{dialect}");
         if has_euro {
             assert!(matches!(judge("euro", 1), Verdict::Again(_)), "{dialect}: at first sight");
-            assert!(matches!(judge("euro", 2), Verdict::Fine(..)), "{dialect}: confirmed");
+            let confirmed = judge("euro", 2);
+            assert!(matches!(confirmed, Verdict::Fine(..)), "{dialect}: {confirmed:?}");
         }
     }
 }

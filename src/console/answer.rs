@@ -63,6 +63,7 @@ impl Answer {
 
     /// The same of a line that has a number of its own.
     pub(super) fn take_numbered(&mut self, number: usize, line: &str) -> bool {
+        let line = behind_pager(line);
         let trimmed = line.trim();
         if trimmed == "$$" {
             self.ended = true;
@@ -70,7 +71,7 @@ impl Answer {
             self.verdict = Verdict::Success;
         } else if let Some(refusal) = Refusal::in_line(trimmed) {
             self.verdict = Verdict::Refused(refusal);
-        } else if !trimmed.is_empty() && trimmed != "@" && !is_pager(trimmed) {
+        } else if !trimmed.is_empty() && trimmed != "@" {
             let start = self.text.len();
             self.text.push_str(line.trim_end());
             self.lines.push((number, start..self.text.len()));
@@ -124,6 +125,13 @@ impl Answer {
 /// The pager's question (protocol, section 4).
 pub(super) fn is_pager(line: &str) -> bool {
     line.trim_start().starts_with("Press [Enter]") && line.trim_end().ends_with("to exit")
+}
+
+/// A line without the pager's question. The console erases the question with blanks between carriage returns; in a copy
+/// without these the next line is glued to it.
+fn behind_pager(line: &str) -> &str {
+    let question = line.trim_start().strip_prefix("Press [Enter]");
+    question.and_then(|rest| rest.split_once("to exit")).map_or(line, |(_, behind)| behind)
 }
 
 /// Every byte is a character: consoles print uninitialised bytes in genuine answers (protocol, section 4). A

@@ -42,6 +42,8 @@ pub enum Kind {
     Energy,
     /// Nominal, usable, limits: never changes by itself.
     Rating,
+    /// Energy over a battery's life, in mWh.
+    Throughput,
     /// Counts up slowly.
     Counter,
     /// Bits of an event word.
@@ -220,7 +222,7 @@ pub fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
             for (figure, value) in &euro.values {
                 let kind = match figure.measure() {
                     Measure::Charge => Kind::CellCharge,
-                    Measure::Energy => Kind::Energy,
+                    Measure::Energy => Kind::Throughput,
                     Measure::Time | Measure::Count => Kind::Counter,
                     _ => Kind::Rating,
                 };

@@ -58,8 +58,10 @@ fn command_in(name: &str) -> String {
     let verb = parts.iter().rposition(|part| {
         ["pwr", "bat", "info", "stat", "soh", "time", "log", "unit", "help", "euro"].contains(part)
     });
-    verb.map_or_else(String::new, |at| match parts.get(at + 1) {
-        Some(number) if *number != "0" && number.parse::<u8>().is_ok() => format!("{} {number}", parts[at]),
+    let is_number = |part: &&&str| **part != "0" && part.parse::<u8>().is_ok();
+    verb.map_or_else(String::new, |at| match parts.get(at + 1).filter(is_number) {
+        // Of `help` there are several samples, and no number to ask with.
+        Some(number) if parts[at] != "help" => format!("{} {number}", parts[at]),
         _ => parts[at].to_owned(),
     })
 }
