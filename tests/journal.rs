@@ -378,9 +378,19 @@ fn a_row_that_the_disk_has_changed_is_marked_and_the_others_come_as_they_were() 
         "payload = x''",
         "checksum = checksum + 1",
         "seq = 20",
+        "kind = NULL",
+        "bank = NULL",
+        "taken_at_ms = NULL",
+        "payload = NULL",
     ] {
         let (_folder, path) = place();
         open(&path, WIDE).append(&entries(0..4, 100)).unwrap();
+        // A damaged page heeds no constraint.
+        run(
+            &path,
+            "PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = replace(sql, ' NOT NULL', '') WHERE name = 'entry'",
+        );
         run(&path, &format!("UPDATE entry SET {change} WHERE seq = 2"));
         let mut journal = open(&path, WIDE);
         let (damaged, whole): (Vec<_>, Vec<_>) =

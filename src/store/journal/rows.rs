@@ -98,7 +98,8 @@ pub(super) struct StoredRow {
 }
 
 /// Selects [`StoredRow`]s past a number, so many of them.
-pub(super) const STORED_ROWS: &str = "SELECT seq, CAST(kind AS BLOB) AS kind, CAST(bank AS BLOB) AS bank,
+pub(super) const STORED_ROWS: &str = "SELECT seq,
+        COALESCE(CAST(kind AS BLOB), x'') AS kind, COALESCE(CAST(bank AS BLOB), x'') AS bank,
         COALESCE(CAST(taken_at_ms AS INTEGER), 0) AS taken_at_ms,
         COALESCE(CAST(payload AS BLOB), x'') AS payload, checksum
     FROM entry WHERE seq > ? ORDER BY seq LIMIT ?";
