@@ -109,7 +109,10 @@ impl Outgoing {
                 refused.push(refusal);
                 continue;
             }
-            let acknowledged = self.names_denials && self.asked.insert(shape(&message));
+            // Not one that the system's buffer may take in parts: where the rest of it can't be written, the library ends
+            // the process.
+            let may_ask = self.names_denials && size(&message) <= BYTES_IN_FLIGHT;
+            let acknowledged = may_ask && self.asked.insert(shape(&message));
             let alone = acknowledged || self.is_suspect(&message.topic);
             bytes += size(&message);
             match trips.last_mut().filter(|_| is_open && !alone) {
@@ -314,6 +317,9 @@ mod tests {
         outgoing.connected();
         assert_eq!(acknowledged(&mut outgoing), [true, true, false]);
         assert_eq!(acknowledged(&mut Outgoing::new(false)), [false], "before MQTT 5 it would name none");
+        let large = |bytes| vec![message("a", bytes)];
+        assert!(!outgoing.trips(large(BYTES_IN_FLIGHT), None).0[0].acknowledged, "it is sent in parts");
+        assert!(outgoing.trips(large(100), None).0[0].acknowledged, "the next of its shape is");
     }
 
     #[test]
