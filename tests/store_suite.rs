@@ -554,6 +554,14 @@ fn an_event_whose_time_or_battery_was_corrected_stays_one_row_and_ends(backend: 
     // Its beginning was never stored.
     store.insert(&[event(5_000, Some(START + 6 * hour), Some(X))]).unwrap();
     assert_eq!(rows()[5..], [(6 * hour, 6 * hour)]);
+    // It comes and goes faster than clocks are looked at.
+    let begin = START + 7 * hour;
+    let flapping = [(0, None), (0, Some(200)), (400, None), (400, Some(600))].map(
+        |(raised, cleared): (i64, Option<i64>)| event(begin + raised, cleared.map(|ms| begin + ms), Some(X)),
+    );
+    store.insert(&flapping).unwrap();
+    store.insert(&flapping).unwrap();
+    assert_eq!(rows()[6..], [(7 * hour, 7 * hour + 200), (7 * hour + 400, 7 * hour + 600)]);
 }
 
 fn lifetime_figures_are_kept_once_each_with_their_battery(backend: &Backend) {

@@ -131,8 +131,9 @@ macro_rules! writing {
                 Ok(row.first::<i32>(self.connection).optional()?.is_some())
             }
 
-            /// An event is the one of that word, bit and text that rose then, give or take what two looks at a clock that
-            /// was set late differ by; or else, where it ends, the one that has not ended yet: the clock was set since.
+            /// An event is the one of that word, bit and text that rose then. Two looks at a clock that was set late differ
+            /// by some milliseconds, so it may also be one that rose about then and has not ended, or, where it ends, any
+            /// that rose about then; or else the one that has not ended yet: the clock was set since.
             fn event(&mut self, event: &Event) -> QueryResult<()> {
                 let (bank_id, battery_id) =
                     self.whose(&event.bank, event.place, event.barcode.as_deref(), event.raised_at_ms)?;
@@ -143,22 +144,27 @@ macro_rules! writing {
                         .filter(event::bank_id.eq(bank_id).and(event::place.eq(place)))
                         .filter(event::word.eq(&word).and(event::bit.eq(bit)))
                         .filter(event::text.eq(&text))
-                        .select((event::raised_at_ms, event::battery_id))
+                        .select((event::raised_at_ms, event::battery_id, event::cleared_at_ms))
                 };
                 let (from, to) = (event.raised_at_ms - JUMP_MS, event.raised_at_ms + JUMP_MS);
-                let near: Vec<(i64, i32)> =
+                let near: Vec<(i64, i32, Option<i64>)> =
                     alike().filter(event::raised_at_ms.between(from, to)).load(self.connection)?;
-                let same = near.into_iter().min_by_key(|(raised, _)| raised.abs_diff(event.raised_at_ms));
-                let row = |(raised, battery): (i64, i32)| {
+                let same = near.into_iter().min_by_key(|(raised, _, cleared)| {
+                    let by = raised.abs_diff(event.raised_at_ms);
+                    (by > 0, cleared.is_some(), by)
+                });
+                let row = |(raised, battery, _): (i64, i32, Option<i64>)| {
                     event::table.find((raised, bank_id, battery, word.clone(), bit))
                 };
                 let Some(cleared) = event.cleared_at_ms.map(|at| event::cleared_at_ms.eq(Some(at))) else {
-                    return if same.is_some() { Ok(()) } else { self.raise(event, bank_id, battery_id) };
+                    let is_there =
+                        same.is_some_and(|(at, _, cleared)| at == event.raised_at_ms || cleared.is_none());
+                    return if is_there { Ok(()) } else { self.raise(event, bank_id, battery_id) };
                 };
                 if let Some(same) = same {
                     return diesel::update(row(same)).set(cleared).execute(self.connection).map(drop);
                 }
-                let open: Option<(i64, i32)> = alike()
+                let open: Option<(i64, i32, Option<i64>)> = alike()
                     .filter(event::cleared_at_ms.is_null())
                     .order(event::raised_at_ms.desc())
                     .first(self.connection)
@@ -176,7 +182,7 @@ macro_rules! writing {
                     None if event.raised_at_ms < MADE_AT_MS
                         && alike()
                             .filter(cleared)
-                            .first::<(i64, i32)>(self.connection)
+                            .first::<(i64, i32, Option<i64>)>(self.connection)
                             .optional()?
                             .is_some() =>
                     {
