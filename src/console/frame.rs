@@ -237,8 +237,11 @@ impl Framer {
             "@" => self.stranger_begins(),
             other => self.before_mark = other.chars().take(MOST_ECHO).collect(),
         }
+        // A prompt anywhere in a line: where bytes come one by one, it is seen at the end of an open line.
+        if Prompt::first_in(line).is_some() {
+            self.aside.take_if(|aside| !aside.ended);
+        }
         let Some(prompt) = Prompt::at_end_of(line) else { return Progress::Incomplete };
-        self.aside.take_if(|aside| !aside.ended);
         if let Some(aside) = &mut self.aside {
             aside.prompt.get_or_insert(prompt);
         }

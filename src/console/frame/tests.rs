@@ -194,10 +194,13 @@ fn an_answer_behind_a_damaged_echo_never_counts_where_it_is_torn_or_the_echo_is_
         format!("{torn}\r\npylon>"),
         format!("{torn}\r\npylon>bat 2\n\r{DETAIL}"),
         format!("{torn}bat 2\n\r{DETAIL}"),
+        format!("pw 1\n\r{}", DETAIL.replace(" Power", "pylon> Power")),
     ];
     for heard in cases {
-        let mut framer = Framer::new("pwr 1");
-        framer.push(heard.as_bytes());
-        assert_eq!(framer.silence(), None, "{heard:?}");
+        for length in [1, heard.len()] {
+            let mut framer = Framer::new("pwr 1");
+            heard.as_bytes().chunks(length).for_each(|bytes| drop(framer.push(bytes)));
+            assert_eq!(framer.silence(), None, "{heard:?} by {length}");
+        }
     }
 }
