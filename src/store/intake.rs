@@ -152,7 +152,7 @@ mod tests {
     use super::*;
     use crate::model::place::Place;
     use crate::model::reading::{BankReading, BatteryReading, Presence};
-    use crate::store::record::{Counter, Whose};
+    use crate::store::record::{Counter, Event, Whose};
 
     const MADE: i64 = 1_780_000_000_000;
 
@@ -202,6 +202,34 @@ mod tests {
         intake.take(look(100_000), [report(start + 100_000)]);
         let back = Moment { monotonic: look(105_000).monotonic, wall_ms: start - 3_600_000 };
         assert_eq!(minutes(&intake.take(back, [])).len(), 2);
+    }
+
+    #[test]
+    fn an_end_before_the_clock_is_set_leaves_the_beginning_before_a_restart_as_it_was() {
+        let (mut intake, monotonic) = (Intake::new(MADE), Instant::now());
+        let event = Event {
+            bank: "bank".into(),
+            place: Some(1),
+            barcode: None,
+            word: "power".into(),
+            bit: 2,
+            raised_at_ms: MADE + 1_000,
+            cleared_at_ms: Some(5_000),
+            level: "warning".into(),
+            text: "High voltage alarm".into(),
+        };
+        let look = |ms: u64, wall_ms| Moment { monotonic: monotonic + Duration::from_millis(ms), wall_ms };
+        let row = Row::Record(Record::Event(Box::new(event)), 5_000);
+        assert_eq!(intake.take(look(0, 5_000), [row]).entries.len(), 0, "the clock is not set");
+        let set = MADE + 3_600_000;
+        let taken = intake.take(look(10_000, set), []);
+        let records = taken.entries.iter().map(|entry| Record::from_bytes(&entry.payload).expect("a record"));
+        let times = |record| match record {
+            Record::Event(event) => (event.raised_at_ms, event.cleared_at_ms),
+            other => panic!("{other:?}"),
+        };
+        let found: Vec<_> = records.map(times).collect();
+        assert_eq!(found, [(MADE + 1_000, Some(set - 10_000))]);
     }
 
     #[test]

@@ -86,7 +86,10 @@ impl Record {
         match self {
             Self::Sweep(sweep) => moved(&mut sweep.taken_at_ms),
             Self::Event(event) => {
-                moved(&mut event.raised_at_ms);
+                // One that rose after its own end rose before a restart, by a clock that was right.
+                if event.cleared_at_ms.is_none_or(|cleared| event.raised_at_ms <= cleared) {
+                    moved(&mut event.raised_at_ms);
+                }
                 event.cleared_at_ms.iter_mut().for_each(moved);
             }
             Self::Counter(counter) => moved(&mut counter.taken_at_ms),
