@@ -17,7 +17,7 @@ pub const STATE: u32 = 0o640;
 /// # Errors
 /// Those of the system. A file or link that exists is not an error.
 pub fn ensure(path: &Path, mode: u32) -> io::Result<()> {
-    // Nobody but the owner may open it before it has its mode.
+    // Only the owner may open it before it has its mode.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => file.set_permissions(Permissions::from_mode(mode)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

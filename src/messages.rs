@@ -1,7 +1,8 @@
 //! What crosses actors, and what happens to it when the other side is slow.
 //!
 //! Every mailbox is bounded and the port is never made to wait: a stage whose mailbox is full loses the message,
-//! which is counted and logged. So does an output that wants every report. Live outputs take the newest report instead: a slot a bank and one nudge to look into it.
+//! which is counted and logged. So does an output that wants every report. Live outputs take the newest report instead:
+//! a slot a bank and one nudge to look into it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

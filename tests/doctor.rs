@@ -175,7 +175,7 @@ fn what_a_broker_can_t_report_over_mqtt_3_1_1_is_mentioned() {
         let output = program(folder.path()).args(["doctor", &bank.link()]).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0), "{text}");
-        assert_eq!(text.contains("topics that their access list forbids"), mentioned, "{version}: {text}");
+        assert_eq!(text.contains("topics that its access list forbids"), mentioned, "{version}: {text}");
     }
 }
 

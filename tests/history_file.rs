@@ -123,7 +123,7 @@ fn a_file_that_is_moved_while_in_use_is_logged_and_a_new_one_has_every_later_swe
     let mut house = House::new();
     let (file, moved) = (file_in(house.folder.path()), house.folder.path().join("moved.db"));
     std::fs::rename(&file, &moved).unwrap();
-    house.service.wait_for_line(&["history begun again", "was removed, replaced or unmounted"]);
+    house.service.wait_for_line(&["history file replaced", "was removed, replaced or unmounted"]);
     sweeps(&mut house.service, 5);
     let sweeps = house.quiet();
     let (status, _, log) = house.service.end("TERM");
@@ -146,7 +146,7 @@ fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
     bytes[1024..].fill(0x5a);
     std::fs::write(&file, &bytes).unwrap();
     let mut house = House::keeping_in(&place, folder);
-    house.service.wait_for_line(&["history begun again", "is damaged", "history.db.damaged-1"]);
+    house.service.wait_for_line(&["history file replaced", "is damaged", "history.db.damaged-1"]);
     let sweeps = house.quiet();
     let aside = house.folder.path().join("history.db.damaged-1");
     assert_eq!(&std::fs::read(aside).unwrap()[1024..], &bytes[1024..], "it is kept as it was");

@@ -251,7 +251,7 @@ async fn a_topic_that_is_not_ours_costs_the_others_nothing() {
         let denied: Vec<String> =
             session.publish(said.to_vec()).await.unwrap().iter().map(ToString::to_string).collect();
         // Before MQTT 5 nothing tells.
-        let expected = "the broker does not take messages to \"theirs\": its access list must allow it";
+        let expected = "the broker does not allow publishing to \"theirs\": its access list must allow it";
         assert_eq!(denied, if version.contains('5') { vec![expected] } else { vec![] }, "{version}");
         assert_eq!(session.publish(said.into()).await.unwrap(), [], "asked once a connection");
         assert!(session.is_connected());
@@ -278,7 +278,7 @@ async fn a_message_beyond_a_limit_that_the_broker_does_not_name_is_found_and_lef
         assert!(told.len() < 6, "{told:#?}");
     };
     assert_eq!(told.len(), 4, "{told:#?}");
-    assert!(told[1].contains("probably larger than the broker's limit"), "{told:#?}");
+    assert!(told[1].contains("probably larger than the broker's packet size limit"), "{told:#?}");
     let [refusal] = &refused[..] else { panic!("{refused:?}") };
     assert!(refusal.to_string().contains("\"b\" of 5011 bytes"), "{refusal}");
     assert!(refusal.to_string().contains("left out until the next start"), "{refusal}");

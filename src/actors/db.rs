@@ -61,7 +61,7 @@ pub struct DbActor {
     keeper: Arc<Mutex<Keeper>>,
     disk: Worker,
     way: Arc<Worker>,
-    /// Ends the calls that hang on the way.
+    /// Ends calls that hang in the network.
     abort: AbortHandle,
     disk_trouble: Trouble,
     /// As it was after its last step: the one that hangs can't be asked.
@@ -202,7 +202,8 @@ impl DbActor {
             }
             Err(error) => {
                 let step = self.drain.hung(Instant::now(), error.to_string(), fastrand::f64());
-                // Whoever hangs keeps the old way, and would hang on it until TCP gives up; the next try goes another.
+                // The hanging call keeps the old connection, and would hang until TCP gives up; the next try opens
+                // another.
                 self.abort.abort();
                 self.state.line = Line::new(&self.history.settings, &self.abort, self.drain.clone());
                 (step, false)

@@ -70,13 +70,13 @@ pub fn doctor(arguments: &DoctorArguments) -> anyhow::Result<Exit> {
         row(
             &mut out,
             "mqtt",
-            "3.1.1 brokers do not report topics that their access list forbids; version = \"5\" does",
+            "3.1.1: the broker does not report topics that its access list forbids; with version = \"5\" it does",
         )?;
     }
     Ok(exit)
 }
 
-/// Whether the settings in this folder, or those of this machine, publish with the version of MQTT that has no refusals.
+/// Whether the settings in this folder, or those of this machine, publish with MQTT 3.1.1, which reports no refusals.
 fn uses_mqtt_311() -> bool {
     let loaded = load(&Sources::from_process(None, Vec::new()));
     loaded.is_ok_and(|Loaded { settings: Settings { mqtt, .. }, .. }| {

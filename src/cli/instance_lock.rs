@@ -1,7 +1,8 @@
-//! One service per `data_dir`: the counters, the active events, the history and the journal in it have one writer each.
+//! Allows one service per `data_dir`: the counters, the active events, the history and the journal in it have one
+//! writer each.
 //!
-//! The lock is the system's (`flock`) on a file that names its holder. It ends with the process, however that ends, so a
-//! crash leaves nothing to clean up. Only the service takes it: verbs that read, and `db`, work while it is held.
+//! The lock is a `flock` on a file that names its holder. It ends with the process, however that ends, so a crash
+//! leaves nothing to clean up. Only the service takes it: verbs that read, and `db`, work while it is held.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -51,7 +52,8 @@ impl InstanceLock {
     /// Locks `folder` for this process.
     ///
     /// # Errors
-    /// [`InstanceLockError::Held`] if another process has it, else what the file system has against it.
+    /// [`InstanceLockError::Held`] if another process has it, [`InstanceLockError::Unavailable`] if the file system
+    /// does not allow it.
     pub fn take(folder: &Path) -> Result<Self, InstanceLockError> {
         let path = folder.join(FILE);
         let mut file = match open(&path) {
@@ -65,7 +67,7 @@ impl InstanceLock {
             }
             Err(TryLockError::Error(error)) => return Err(InstanceLockError::Unavailable { path, error }),
         }
-        // The lock counts, not the text: a full disk costs the second service a name and nothing else.
+        // The lock counts, not the text: on a full disk the second service's error merely lacks the process id.
         let host = rustix::system::uname();
         let _ = file.set_len(0);
         let _ = writeln!(file, "process {} on {}", process::id(), host.nodename().to_string_lossy());
@@ -91,7 +93,7 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whom the lock file names.
+/// The holder that the lock file names.
 fn holder(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
     let line = text.lines().next().unwrap_or_default().trim();

@@ -27,10 +27,10 @@ const MOST_STRANGE: usize = 4;
     after_help = "Examples:\n  bankwatch parse answer.txt\n  bankwatch parse --command \"pwr 1\" < answer.txt"
 )]
 pub struct ParseArguments {
-    /// The question of answers that don't begin with their echo
+    /// Command of answers that do not begin with its echo, for example "pwr 1"
     #[arg(long, value_name = "COMMAND")]
     command: Option<Command>,
-    /// The transcript, of one answer or several; else standard input
+    /// Transcript of one answer or several; standard input if omitted
     file: Option<PathBuf>,
 }
 
@@ -57,12 +57,12 @@ struct Output<'a> {
 #[derive(Debug, thiserror::Error)]
 enum NoValues {
     #[error(
-        "expected a transcript that begins with the echo of its question, like \"pylon>pwr 1\", found none; \
-         name the question with --command \"pwr 1\""
+        "expected a transcript that begins with the echo of its command, like \"pylon>pwr 1\", found none; \
+         name the command with --command \"pwr 1\""
     )]
     NoQuestion,
     #[error(
-        "the question is not one that bankwatch asks: {0}; where its echo is damaged, name it with --command"
+        "the command is not one that bankwatch sends: {0}; if its echo is damaged, name the command with --command"
     )]
     UnknownQuestion(#[from] UnknownCommand),
     #[error("this is no answer to {command:?}: {why}")]
@@ -77,7 +77,7 @@ impl NoValues {
 }
 
 /// Prints the values of the answers in a transcript: of one as an object, of several as a list. Exit code 1 where an
-/// answer or lines of it could not be read; a refusal among several answers is what the console said.
+/// answer or lines of it could not be read; a refusal among several answers counts as an answer.
 ///
 /// # Errors
 /// It can't be read, it is no transcript, or its only answer has no values.
@@ -92,7 +92,7 @@ pub fn parse(arguments: &ParseArguments) -> anyhow::Result<Exit> {
     let text = recorded::text_of(&bytes);
     let strange = text.iter().filter(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace()).count();
     if strange > text.len() / MOST_STRANGE {
-        bail!("expected a console's text, found {} bytes of which {strange} are no text", text.len());
+        bail!("expected a console's text, found {} bytes of which {strange} are not text", text.len());
     }
     let answers = recorded::answers(&text);
     let asked = arguments.command;

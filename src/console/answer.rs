@@ -108,7 +108,7 @@ impl Answer {
     pub fn from_transcript(bytes: &[u8]) -> Self {
         let mut all = recorded::answers(bytes).into_iter().map(|recorded| recorded.answer);
         let first = all.next().unwrap_or_else(|| Self::begin(None));
-        // What was asked in words that nobody here knows may stand before it.
+        // A question that is not known here may come before it.
         let mut answer =
             all.find(|other| first.command().is_none() && other.command().is_some()).unwrap_or(first);
         (1..).zip(&mut answer.lines).for_each(|(number, line)| line.0 = number);

@@ -103,7 +103,7 @@ fn read(exchange: &Exchange, reading: &mut BankReading) -> Option<Parsed> {
     }
 }
 
-/// So many faults of one answer are named: nobody reads more, and a hostile console could print thousands.
+/// At most this many faults of one answer are listed: a hostile console could print thousands.
 const MOST_NAMED: usize = 16;
 
 fn lack(exchange: &Exchange, reason: String) -> Missing {

@@ -61,7 +61,7 @@ pub struct CellTable {
     pub cells: Vec<CellRow>,
     /// Whether these are all cells of a high-voltage stack.
     pub stack: bool,
-    /// Rows that could not be read, or not as a whole; the others stand.
+    /// Rows that could not be read, or only in part; the others are valid.
     #[serde(skip)]
     pub problems: Vec<ParseError>,
 }
@@ -126,7 +126,7 @@ pub fn parse(answer: &Answer) -> Result<CellTable, ParseError> {
         return Err(ParseError::TooMany { of: kind.of, most: kind.most, found: cells.len() });
     }
     if cells.is_empty() {
-        let nothing = ParseError::Nothing { expected: "a row a cell", lines: answer.len() };
+        let nothing = ParseError::Nothing { expected: "one row per cell", lines: answer.len() };
         return Err(problems.into_iter().next().unwrap_or(nothing));
     }
     Ok(CellTable { cells, stack, problems })
@@ -148,7 +148,7 @@ mod tests {
         parse(&Answer::from_transcript(text.as_bytes()))
     }
 
-    /// Cell 1 where its row is this; the other two stand.
+    /// Cell 1 with this row; the other two rows are sound.
     fn damaged(row: &str) -> CellRow {
         let sound = read(HEAD, &SOUND).expect("a table").cells;
         let table = read(HEAD, &[SOUND[0], row, SOUND[2]]).expect("a table");

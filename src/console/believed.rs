@@ -31,7 +31,7 @@ impl Believed {
         Self { at, figures, words: states.chain(labels).collect() }
     }
 
-    /// Whether it has the same figures and state words as another, whatever they say.
+    /// Whether it has the same figures and state words as another, whatever their values.
     pub fn has_same_as(&self, other: &Self) -> bool {
         self.figures.keys().eq(other.figures.keys()) && self.states().eq(other.states())
     }
@@ -45,12 +45,12 @@ impl Believed {
         self.words.keys().filter(|slot| matches!(slot, WordSlot::State(..)))
     }
 
-    /// The words that nobody is known to say.
+    /// The words that consoles are not known to print.
     pub fn unknown(&self) -> impl Iterator<Item = (&WordSlot, &Word)> {
         self.words.iter().filter(|(slot, word)| !slot.expects(word))
     }
 
-    /// Takes the words at `slots` as they were said before: these were not believed.
+    /// Restores the earlier words at `slots`, because these were not accepted.
     pub fn restore(&mut self, slots: &[WordSlot], before: Option<&Self>) {
         for slot in slots {
             if let WordSlot::Events(index) = slot {

@@ -13,7 +13,8 @@ use crate::model::place::Place;
 pub struct Command {
     /// What is asked.
     pub verb: Verb,
-    /// Of whom: a place (or, for `data event` and `data history`, an item); without it the group or the battery plugged into.
+    /// Of whom: a place (or, for `data event` and `data history`, an item); without it the group or the battery plugged
+    /// into.
     pub index: Option<u16>,
 }
 

@@ -1,5 +1,6 @@
 //! `data event` and `data history`: one snapshot of the console's own memory (protocol, section 9): lines of label
-//! and value between two rules, then the cells as they were, and on a high-voltage stack its modules behind another rule.
+//! and value between two rules, then the cells as they were, and on a high-voltage stack its modules behind another
+//! rule.
 //!
 //! ```text
 //! Item Index      : 17
@@ -69,7 +70,7 @@ pub struct DataEvent {
     /// The modules of a stack.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub units: Vec<EventUnit>,
-    /// Lines and rows that could not be read; the others stand.
+    /// Lines and rows that could not be read; the others are valid.
     #[serde(skip)]
     pub problems: Vec<ParseError>,
 }
@@ -207,7 +208,7 @@ impl SnapshotPart {
     }
 }
 
-/// Reads a snapshot. Lines and rows that can't be read are named in `problems`; the others stand.
+/// Reads a snapshot. Lines and rows that can't be read are listed in `problems`; the others are valid.
 ///
 /// # Errors
 /// Nothing could be read.
@@ -269,7 +270,7 @@ fn in_order<Row>(
             Some(_) if goes_along(&row, at) => sound.push(row),
             found => problems.push(ParseError::Order {
                 line,
-                expected: "a row whose number goes along with those around it".to_owned(),
+                expected: "a row number that fits those around it".to_owned(),
                 found: found.map_or(-1, i64::from),
             }),
         }

@@ -1,8 +1,8 @@
 //! An echo that was damaged on its way, while the answer behind it is whole: when the answer is ours all the same.
 //!
 //! Another client's answer looks the same but for its echo, so what is left of the echo must be nearer to our question
-//! than to any other, and the answer must name itself: by the battery's number in it, or where an answer carries none
-//! by the number in the echo.
+//! than to any other, and the answer must identify itself: by the battery's number in it, or where an answer carries
+//! none by the number in the echo.
 
 use crate::console::command::{Command, Verb};
 use crate::console::parsed::Parsed;
@@ -25,7 +25,7 @@ pub(super) fn is_left_of(question: &str, echo: &str) -> bool {
         && (found == own_digits || (found.is_empty() && names_itself(own)))
 }
 
-/// Whether an answer to `command` behind such an echo names itself as that, and nobody else's.
+/// Whether an answer to `command` behind such an echo identifies itself as that, and as no other answer.
 pub(super) fn is_named(command: Command, echo: &str, parsed: &Parsed) -> bool {
     match command.index {
         None => true,

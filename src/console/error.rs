@@ -52,7 +52,7 @@ pub enum ParseError {
         found: i64,
     },
     /// There are more rows than any console has.
-    #[error("expected at most {most} rows, one a {of}, found {found}")]
+    #[error("expected at most {most} rows (one per {of}), found {found}")]
     TooMany {
         /// What a row is of.
         of: &'static str,

@@ -7,8 +7,8 @@
 //! Chg. Energy Thro.   : 4210 Wh  1834000 mWs
 //! ```
 //! Two layouts are known, from documentation alone. So a unit is taken from the answer and never assumed: a number with
-//! an unknown unit, or without one where it needs one, is absent. Of two figures in a line the second is the first one's
-//! remainder in a smaller unit; the first counts.
+//! an unknown unit, or without one where it needs one, is absent. Of two figures in a line the second is the first
+//! one's remainder in a smaller unit; the first counts.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub struct Euro {
     /// Lines with labels that no console is known to print.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other: Vec<(String, String)>,
-    /// Lines that could not be read; the others stand.
+    /// Lines that could not be read; the others are valid.
     #[serde(skip)]
     pub problems: Vec<ParseError>,
 }

@@ -61,7 +61,7 @@ pub enum Said {
     Number(i64),
     /// A text.
     Text(String),
-    /// An event word, with the names printed beside it.
+    /// An event word, with the names printed next to it.
     Events(EventWord),
 }
 
@@ -145,7 +145,7 @@ const PRESENT: u16 = 2000;
 /// Apart from the figures that `stat` states of the same battery.
 const LIFETIME: u16 = 100;
 
-/// The index of an event word beside the three that everybody has, by its label: a damaged line moves no other.
+/// The index of an event word other than the three common ones, by its label, so that a damaged line shifts no other.
 /// Those with an unknown label share one; the [label](crate::console::words) itself needs witnesses.
 pub(super) fn event_index(label: &str) -> u16 {
     3 + event_position(label)

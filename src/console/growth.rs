@@ -1,31 +1,31 @@
-//! Batteries that appear: a few at once are believed, many only when the next sweep shows the same ones.
+//! Accepts a few batteries that appear at once, and many only when the next sweep shows the same ones.
 
 use std::collections::BTreeSet;
 
 use crate::console::parsed::Parsed;
 use crate::model::place::Place;
 
-/// So many batteries or modules may appear between two sweeps.
+/// At most this many batteries or modules may appear between two sweeps.
 pub const APPEAR_AT_ONCE: usize = 4;
 
-/// The batteries or modules that have been believed.
+/// The batteries or modules that have been accepted.
 #[derive(Debug, Default)]
 pub(super) struct Growth {
-    /// Everywhere that one has been, once a table was believed.
+    /// Every place at which one has been, once a table was accepted.
     known: Option<BTreeSet<Place>>,
-    /// What the last sweep showed that showed too many others.
+    /// The places in the last sweep that showed too many new ones.
     claimed: Option<BTreeSet<Place>>,
 }
 
 impl Growth {
-    /// Takes in a table; answers how many appear in it that have to be shown by the next sweep as well.
+    /// Records a table. Returns how many new ones it has, if the next sweep has to show them as well.
     pub fn sudden(&mut self, parsed: &Parsed) -> Option<usize> {
         let shown: BTreeSet<Place> = match parsed {
             Parsed::Table(table) => table.present().collect(),
             Parsed::Units(units) => units.units.iter().filter_map(|row| row.place).collect(),
             _ => return None,
         };
-        // Whoever is there when the service starts has not appeared.
+        // Batteries that are there when the service starts have not appeared.
         let new = self.known.as_ref().map_or(0, |known| shown.difference(known).count());
         if new > APPEAR_AT_ONCE && self.claimed.as_ref() != Some(&shown) {
             self.claimed = Some(shown);

@@ -150,7 +150,7 @@ fn barcode(slot: &mut Option<String>, field: &Field<'_>) -> Result<(), &'static 
     Ok(())
 }
 
-/// The processor board; it stands in where `Board version` is empty.
+/// The processor board; used if `Board version` is empty.
 fn board(info: &mut Info, field: &Field<'_>) -> Result<(), &'static str> {
     let mut board = None;
     text(&mut board, field)?;
@@ -182,7 +182,7 @@ fn specification(info: &mut Info, field: &Field<'_>) -> Result<(), &'static str>
     if info.nominal_capacity.is_some() { Ok(()) } else { Err("a specification like 48V/50AH") }
 }
 
-/// The ampere-hours in a specification: the number before its only `AH`, which follows the voltage or stands alone.
+/// The ampere-hours in a specification: the number before its only `AH`, which follows the voltage or is alone.
 fn rated(specification: &str) -> Option<f64> {
     let upper = specification.to_ascii_uppercase();
     let mut parts = upper.split("AH");

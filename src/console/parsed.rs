@@ -49,8 +49,8 @@ pub enum Rejected {
     /// The console will not.
     #[error("{0}")]
     Refused(Refusal),
-    /// The echo is damaged, and the answer does not name itself as ours.
-    #[error("no echo of the question, and an answer that does not name itself")]
+    /// The echo is damaged, and the answer does not identify itself as ours.
+    #[error("the command echo is damaged, and the answer does not show which command it belongs to")]
     Nameless,
     /// It neither succeeded nor refused: a line is missing or damaged.
     #[error("the line \"Command completed successfully\" is missing: the answer is torn")]
@@ -137,7 +137,7 @@ impl Parsed {
     pub fn first_cell_late(&self) -> Option<&'static str> {
         let Self::Cells(table) = self else { return None };
         let late = table.cells.first().is_some_and(|cell| cell.number == Some(1));
-        late.then_some("the first cell is number 1, and number 0 may be lost")
+        late.then_some("the first cell is number 1, and number 0 may be missing")
     }
 
     /// Rows and lines that could not be read; everything else in the answer stands.

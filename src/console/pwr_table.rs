@@ -95,13 +95,13 @@ pub struct PwrTable {
     #[serde(skip)]
     pub problems: Vec<ParseError>,
     /// Rows in which a value fills its column, so that the next one touches it, split by the widths of the header.
-    /// Each is believed only where the battery's details agree with it; the problem is for where they don't.
+    /// Each is accepted only if the battery's details agree with it; the problem is reported if they don't.
     #[serde(skip)]
     pub fused: Vec<(PwrRow, ParseError)>,
-    /// Places whose row is there and can't be read, or should be there: not known to be absent.
+    /// Places with a row that can't be read, or should be there: not known to be absent.
     #[serde(skip)]
     pub unread: Vec<Place>,
-    /// Whether a row was lost of which nobody knows the number: any place may be its own.
+    /// Whether a row with an unknown number was lost: it may belong to any place.
     #[serde(skip)]
     pub unplaced: bool,
 }
@@ -119,7 +119,7 @@ impl PwrTable {
         match self.row(place) {
             Some(row) => Some(!row.absent),
             None if self.unplaced || self.unread.contains(&place) => None,
-            // A console that leaves absent places out of its table has said that nobody is there.
+            // A console that leaves absent places out of its table has reported them as absent.
             None => Some(false),
         }
     }
@@ -168,7 +168,7 @@ const COLUMNS: &[Column<PwrRow>] = &[
     Column { head: "DevType", shape: Shape::Token, set: set!(text model) },
 ];
 
-/// More rows than this are no table of a console, whatever they hold.
+/// More rows than this are not a console's table, whatever they contain.
 const MOST_ROWS: usize = 2 * Place::MOST as usize;
 
 /// Reads the group table. Rows that can't be read are named in `problems`; the others stand.
@@ -220,7 +220,7 @@ pub fn parse(answer: &Answer) -> Result<PwrTable, ParseError> {
         }
     }
     if table.rows.is_empty() && table.fused.is_empty() {
-        let nothing = ParseError::Nothing { expected: "a row a battery", lines: answer.len() };
+        let nothing = ParseError::Nothing { expected: "one row per battery", lines: answer.len() };
         return Err(table.problems.into_iter().next().unwrap_or(nothing));
     }
     Ok(table)
@@ -311,7 +311,7 @@ mod tests {
             (Some(Milliamps(-100_000)), Some(Millicelsius(24_000)))
         );
         assert_eq!((table.problems, table.unread), (vec![], vec![place(2)]));
-        // Blanks that were lost are no full column: all behind them stands too far to the left.
+        // Lost spaces are not a full column: everything behind them is too far to the left.
         let lost = read(&[row(1), row(2).replace("24000  22000", "2400022000"), row(3)]).expect("a table");
         assert_eq!((lost.fused.len(), lost.problems.len(), lost.unread), (0, 1, vec![place(2)]));
         let shifted = read(&[row(1), fused.replace("  22000", " 22000"), row(3)]).expect("a table");

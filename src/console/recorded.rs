@@ -8,7 +8,7 @@
 //! ```
 //! Files come from terminals, forums and editors: with line ends of any kind, in UTF-16, without `$$`, with several
 //! answers, cut off anywhere. A question is a prompt with a text behind it, whatever the text is, a known question
-//! alone on its line, or what stands before a start mark. Lines have the numbers that editors and `grep -n` show.
+//! alone on its line, or what comes before a start mark. Lines have the numbers that editors and `grep -n` show.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -29,7 +29,7 @@ pub struct Recorded {
     pub bytes: Range<usize>,
     /// The answer; its lines have the file's numbers, and its echo is the question, where there is one.
     pub answer: Answer,
-    /// Whether a prompt stood behind it.
+    /// Whether a prompt came after it.
     over: bool,
 }
 
@@ -66,7 +66,7 @@ pub fn text_of(bytes: &[u8]) -> Cow<'_, [u8]> {
         [0xef, 0xbb, 0xbf, text @ ..] => text.into(),
         [0xff, 0xfe, text @ ..] => utf16(u16::from_le_bytes, text),
         [0xfe, 0xff, text @ ..] => utf16(u16::from_be_bytes, text),
-        // Without a mark: no console sends a zero beside each letter.
+        // Without a mark: no console sends a zero next to each letter.
         [a, 0, b, 0, c, 0, d, 0, ..] if is_text(&[*a, *b, *c, *d]) => utf16(u16::from_le_bytes, bytes),
         [0, a, 0, b, 0, c, 0, d, ..] if is_text(&[*a, *b, *c, *d]) => utf16(u16::from_be_bytes, bytes),
         _ => bytes.into(),
@@ -118,7 +118,7 @@ pub fn each(text: &[u8], mut found: impl FnMut(Recorded)) {
                 None
             }
             (None, None) if line.trim() == "$$" => {
-                // A prompt stood before the end mark.
+                // A prompt came before the end mark.
                 open.iter_mut().for_each(|open| open.answer.ended = true);
                 None
             }
@@ -148,7 +148,7 @@ impl Recorded {
     }
 }
 
-/// The question that a line is; `begins_body` says that a start mark follows.
+/// The question that a line is; `begins_body`: a start mark follows.
 fn question(line: &str, begins_body: bool) -> Option<&str> {
     let asked = Prompt::strip(line).trim_matches(|c: char| !c.is_ascii_graphic());
     let like_one = asked.len() <= MOST_ECHO && asked.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -161,7 +161,7 @@ fn is_head_of_capture(line: &str) -> bool {
     line.starts_with("# 20") && line.ends_with(" bytes")
 }
 
-/// Where `asked` stands in the bytes of its line.
+/// Where `asked` is in the bytes of its line.
 fn position(line: &[u8], asked: &str) -> usize {
     line.windows(asked.len()).rposition(|part| part == asked.as_bytes()).unwrap_or(0)
 }
@@ -278,7 +278,7 @@ mod tests {
                 "{end:?}"
             );
         }
-        // As the wire has it: the carriage return belongs to the next line, or stands alone.
+        // As the wire has it: the carriage return belongs to the next line, or is alone.
         let [mixed] =
             found("time\n\r@\r\n\r26-11-22 06:00:00\r\n\r$$\r\n\rpylon>").try_into().expect("one answer");
         assert_eq!(mixed, one(1, "time", &[(3, "26-11-22 06:00:00")], true));

@@ -4,7 +4,7 @@
 //! answer ── silent, torn, not readable ───────────────► again (at most twice), then lost
 //!    │ ───── a refusal ────────────────────────────────► again; the same one twice is the console's word
 //!    │ ───── at odds with the sweep, the last sweep or
-//!    │       physics, or a word nobody knows ──────────► again; what answers agree on is believed
+//!    │       physics, or an unknown word ──────────────► again; what answers agree on is believed
 //!    └────── else ─────────────────────────────────────► fine
 //! ```
 //! Pure: the time is handed in, and nothing here knows about links.
@@ -74,7 +74,7 @@ struct Doubt {
     at_odds: BTreeSet<(Kind, u16)>,
     /// The words that nothing confirms: they can be left out.
     words: Vec<WordSlot>,
-    /// Whether the answer can be believed at the third asking at all.
+    /// Whether the answer may be accepted at the third attempt.
     sound: bool,
 }
 
@@ -88,12 +88,12 @@ pub struct Review {
     question: Option<Command>,
     candidates: Vec<Candidate>,
     refused: Option<Refusal>,
-    /// Damaged lines that were believed to be what the console prints.
+    /// Damaged lines that were accepted as what the console prints.
     odd: HashMap<Command, Vec<ParseError>>,
     growth: Growth,
 }
 
-/// Figures at odds with what was said before, and how.
+/// Figures that contradict earlier answers, and how.
 type Odds = BTreeMap<(Kind, u16), String>;
 
 impl Review {
@@ -161,7 +161,7 @@ impl Review {
         self.fine(command, at, answer, said, &parsed)
     }
 
-    /// An answer without a doubt is believed, unless it shows too many batteries that were not there before.
+    /// An answer without doubt is accepted, unless it shows too many batteries that were not there before.
     fn fine(
         &mut self,
         command: Command,
@@ -176,7 +176,7 @@ impl Review {
         }
     }
 
-    /// Why an answer is not believed at first sight, where there is a reason.
+    /// Why an answer is not accepted at first sight, if there is a reason.
     fn doubt(
         &self,
         command: Command,
@@ -190,7 +190,7 @@ impl Review {
         let mut words = self.unconfirmed(command, said);
         let strange = words.first().map(|slot| {
             let word = if let WordSlot::Label(label) = slot { label } else { said.words[slot].as_str() };
-            format!("{:?} is a word no console is known to say", excerpt(word))
+            format!("{:?} is not a word that consoles are known to print", excerpt(word))
         });
         let first_sight = self.candidates.is_empty() && !self.believed.contains_key(&command);
         let late = || parsed.first_cell_late().filter(|_| first_sight).map(str::to_owned);
@@ -209,7 +209,7 @@ impl Review {
     }
 
     /// Three sound answers that differ in the same figures are a load that moves, not damage: the newest is true.
-    /// Damage to single lines and words that persists costs those alone, as long as the rest stands.
+    /// Persistent damage to single lines and words costs only those, as long as the rest is sound.
     fn believable(&self, doubt: &Doubt) -> bool {
         let third = self.candidates.len() + 1 >= MOST_ASKED as usize;
         // What never changes by itself is no load.
@@ -220,8 +220,8 @@ impl Review {
         third && doubt.sound && doubt.at_odds.iter().all(moving)
     }
 
-    /// A line that could not be read, unless an earlier answer to this question had the same, or the last that was
-    /// believed.
+    /// A line that could not be read, unless an earlier answer to this question, or the last accepted one, had the
+    /// same.
     fn damage(&self, command: Command, parsed: &Parsed) -> Option<ParseError> {
         let problems = parsed.problems();
         let earlier = self.candidates.iter().map(|candidate| &candidate.problems);
@@ -229,7 +229,8 @@ impl Review {
         problems.first().filter(|_| !again).cloned()
     }
 
-    /// The words nobody knows, without those that were said at the same position before, beside, or often enough.
+    /// The unknown words, except those confirmed at the same position: by the last accepted answer, the table, or
+    /// enough other answers.
     fn unconfirmed(&self, command: Command, said: &Believed) -> Vec<WordSlot> {
         let beside = self.beside(command);
         let confirmed = |slot: &WordSlot, word: &Word| {
@@ -258,7 +259,7 @@ impl Review {
             return None;
         }
         if let Some(before) = self.believed.get(&command) {
-            let sentence = || format!("{} values where {} were said before", said.count(), before.count());
+            let sentence = || format!("{} values where the last answer had {}", said.count(), before.count());
             return (!before.has_same_as(said)).then(sentence);
         }
         let beside = self.beside(command)?;
@@ -298,7 +299,7 @@ impl Review {
             Said::Number(number) if tolerance.is_beyond(*number) => {
                 Some(format!("{kind:?} of {number} is beyond any battery"))
             }
-            _ if known => Some(format!("{kind:?} is at odds with what was said before")),
+            _ if known => Some(format!("{kind:?} contradicts earlier answers")),
             Said::Events(word) if word.stands() => Some("an event that was not there before".into()),
             _ if !tolerance.first_sight => Some(format!("{kind:?} is new")),
             _ => None,
@@ -332,7 +333,7 @@ impl Review {
         {
             for Outside { kind, index, value, name } in outside(row, cells, at.saturating_sub(*then)) {
                 if !confirmed(kind, index, value) {
-                    let why = format!("the {name} of cell {} lies outside of what the table says", index + 1);
+                    let why = format!("the {name} of cell {} is outside the range in the table", index + 1);
                     odds.insert((kind, index), why);
                 }
             }

@@ -42,7 +42,7 @@ pub struct Soh {
     pub number: Option<i64>,
     /// A row a cell.
     pub cells: Vec<SohRow>,
-    /// Rows that could not be read; the others stand.
+    /// Rows that could not be read; the others are valid.
     #[serde(skip)]
     pub problems: Vec<ParseError>,
 }
@@ -97,7 +97,7 @@ pub fn parse(answer: &Answer) -> Result<Soh, ParseError> {
         }
     }
     if soh.cells.is_empty() {
-        let nothing = ParseError::Nothing { expected: "a row a cell", lines: answer.len() };
+        let nothing = ParseError::Nothing { expected: "one row per cell", lines: answer.len() };
         return Err(soh.problems.into_iter().next().unwrap_or(nothing));
     }
     Ok(soh)

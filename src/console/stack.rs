@@ -70,7 +70,7 @@ pub struct StackRow {
 pub struct Units {
     /// A row a module, in order.
     pub units: Vec<StackRow>,
-    /// Rows that could not be read, or not as a whole; the others stand.
+    /// Rows that could not be read, or only in part; the others are valid.
     #[serde(skip)]
     pub problems: Vec<ParseError>,
 }
@@ -148,7 +148,7 @@ pub fn parse_units(answer: &Answer) -> Result<Units, ParseError> {
     let units: Vec<StackRow> =
         rows.into_iter().map(|(number, row)| StackRow { place: place(number), ..row }).collect();
     if units.is_empty() {
-        let nothing = ParseError::Nothing { expected: "a row a module", lines: answer.len() };
+        let nothing = ParseError::Nothing { expected: "one row per module", lines: answer.len() };
         return Err(problems.into_iter().next().unwrap_or(nothing));
     }
     Ok(Units { units, problems })

@@ -25,11 +25,11 @@ pub(super) fn distribute(
     let parts = cells.chunks((cells.len() / of.max(1)).max(1));
     let fits = || modules.iter().zip(parts.clone()).all(|(module, part)| amounts_to(module, part, one_short));
     if !(whole || one_short) || !fits() {
-        return Err(format!("{count} cells can't be shared out to {of} modules in equal parts"));
+        return Err(format!("{count} cells can't be divided equally among {of} modules"));
     }
     modules.iter_mut().zip(parts).for_each(|(module, part)| module.cells = Some(part.to_vec()));
     match one_short {
-        true => Err(format!("{count} cells of {of} modules: one is missing at an end of the table")),
+        true => Err(format!("{count} cells of {of} modules: a cell is missing at one end of the table")),
         false => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::console::fields::Label;
 
-/// Endings of labels, each with what stands before it.
+/// Endings of labels, each with what comes before it.
 const LABELS: &[(&str, &str)] = &[
     (
         " Times",
@@ -47,7 +47,7 @@ const LABELS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Whether consoles are known to print `label`, however many blanks stand between its words.
+/// Whether consoles are known to print `label`, however many spaces are between its words.
 pub(super) fn is_known(label: &str) -> bool {
     let heads = |ending: &str| label.strip_suffix(ending).map(str::trim_end);
     LABELS.iter().any(|(ending, known)| {

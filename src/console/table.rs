@@ -64,7 +64,7 @@ impl<Row> Heading<Row> {
         self.known.map_or(Shape::Token, |column| column.shape)
     }
 
-    /// Puts a value into the row, unless nobody knows the column or it holds a dash.
+    /// Puts a value into the row, unless the column is unknown or holds a dash.
     fn set(&self, row: &mut Row, cut: Cut<'_>) -> Set {
         match self.known {
             Some(column) if cut.first != "-" || !cut.second.is_empty() => (column.set)(row, cut),
@@ -162,7 +162,7 @@ impl<Row> Layout<Row> {
 
     /// Splits values that fill their column to the last character, so that no blank is left before the next
     /// (`-10000024000` is `-100000` and `24000` where seven characters belong to the first). `None` where nothing
-    /// is to split, or where the values behind do not begin where the header says that they do.
+    /// is to split, or where the values behind do not begin at their headings.
     pub(super) fn split_fused(&self, text: &str) -> Option<String>
     where
         Row: Default,
@@ -190,7 +190,7 @@ impl<Row> Layout<Row> {
         (split.len() > text.split_ascii_whitespace().count()).then(|| split.join(" "))
     }
 
-    /// A row without its optional value is exactly one token short, and nothing stands below that heading.
+    /// A row without its optional value is exactly one token short, and nothing is below that heading.
     fn must_skip(&self, text: &str) -> bool {
         let Some(optional) = self.columns.iter().position(|heading| heading.shape() == Shape::Perhaps) else {
             return false;

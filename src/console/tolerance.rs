@@ -107,10 +107,11 @@ pub fn of(kind: Kind) -> &'static Tolerance {
     &TOLERANCES[kind as usize]
 }
 
-/// How many other answers to a question must say the same of an unknown word, or of what never moves by itself.
+/// How many other answers to a question must have the same unknown word, or the same value that never changes by
+/// itself.
 pub const MOST_WITNESSES: usize = 2;
 
-/// How many other answers to a question must agree with a figure that contradicts `before`, what was believed last.
+/// How many other answers to a question must agree with a figure that contradicts `before`, the last accepted one.
 #[must_use]
 pub fn witnesses((kind, index): (Kind, u16), now: &Said, before: Option<&Said>) -> usize {
     let never_moves = match (now, before) {

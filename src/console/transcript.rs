@@ -68,7 +68,7 @@ pub enum Lost {
     Damaged(ParseError),
     /// It was at odds with other answers, and asking again confirmed nothing.
     Unconfirmed(String),
-    /// So many batteries appeared at once that the next sweep has to show them as well.
+    /// This many batteries appeared at once, so the next sweep has to show the same ones.
     Grown(usize),
     /// The link went away: how that showed.
     LinkGone(String),
@@ -87,7 +87,10 @@ impl fmt::Display for Lost {
             Self::Damaged(problem) => problem.fmt(f),
             Self::Unconfirmed(why) => write!(f, "{why}, and asking again did not confirm it"),
             Self::Grown(new) => {
-                write!(f, "{new} batteries appeared at once: believed when the next sweep shows them as well")
+                write!(
+                    f,
+                    "{new} batteries appeared at once; accepted once the next sweep shows the same ones"
+                )
             }
             Self::LinkGone(why) => f.write_str(why),
         }

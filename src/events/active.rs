@@ -1,4 +1,4 @@
-//! An active condition, as the tracker remembers it: of whom, since when.
+//! An active condition, as the tracker remembers it: its owner, and since when.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) struct Standing {
     pub level: EventLevel,
     pub text: String,
     pub raised_at: Timestamp,
-    /// How long it had stood before `since`; unknown where the clock had not been set.
+    /// How long it had been active before `since`; unknown if the clock had not been set.
     pub stood: Option<Duration>,
     /// When it began or the service was started (monotonic).
     pub since: Duration,

@@ -1,6 +1,7 @@
-//! Batteries that can't be known by their barcode, over all banks: two state the same one, or it can be no battery's.
+//! Finds batteries, over all banks, that can't be identified by their barcode: two state the same one, or it is not
+//! plausible.
 //!
-//! They are known by their places in the history and in what is learned of them; whoever runs them should know why.
+//! History and counters identify them by their places, which the log explains.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,9 +19,9 @@ pub type Location = (Arc<str>, Place);
 pub enum Finding {
     /// Two batteries state the same barcode.
     Shared {
-        /// It.
+        /// The barcode.
         barcode: String,
-        /// Both.
+        /// Both batteries.
         seats: [Location; 2],
     },
     /// Only one of them is left.
@@ -28,16 +29,16 @@ pub enum Finding {
         /// Their barcode.
         barcode: String,
     },
-    /// It is too short, all zeros, or no number at all.
+    /// It is not plausible: too short, all zeros, or without a digit.
     Unusable {
-        /// It.
+        /// The barcode.
         barcode: String,
-        /// Whose it is.
+        /// The battery that states it.
         seat: Location,
     },
 }
 
-/// What each battery states, and what has been found of it.
+/// The barcode that each battery states, and those that are shared.
 #[derive(Debug, Default)]
 pub struct Barcodes {
     stated: BTreeMap<Location, String>,
@@ -45,7 +46,7 @@ pub struct Barcodes {
 }
 
 impl Barcodes {
-    /// What a report changes.
+    /// Returns what a report changes.
     pub fn take(&mut self, report: &BankReport) -> Vec<Finding> {
         let bank = &report.reading.bank;
         let mut findings = Vec::new();

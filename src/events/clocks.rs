@@ -1,4 +1,4 @@
-//! The clock that people read, which may be set while something stands, beside the one that only ever goes on.
+//! The wall clock, which may be set while an event is active, and the monotonic clock.
 
 use std::time::Duration;
 

@@ -126,8 +126,8 @@ fn lasting<'a>(
     })
 }
 
-/// What a report says of the values of a battery, or of a stack, that no battery can have: those that last, and those
-/// that stand and are plausible again. One that was withheld or not said says nothing.
+/// The values of a battery, or of a stack, that no battery can have: those that last, and those with an active event
+/// that are plausible again. A value that was withheld or is absent changes nothing.
 pub fn values<'a>(
     report: &'a BankReport,
     battery: Option<Place>,

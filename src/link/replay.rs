@@ -60,7 +60,7 @@ pub(super) struct Replay {
 struct ReplayedAnswer {
     /// Where it is in the recording, from its echo on.
     bytes: Range<usize>,
-    /// What a console says behind it: the end mark, where the recording lost it from a whole answer, and the prompt.
+    /// What a console sends after it: the end mark, if the recording lost it from a whole answer, and the prompt.
     end: Vec<u8>,
 }
 

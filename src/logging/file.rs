@@ -30,10 +30,10 @@ impl RotatedFile {
     /// is set aside (0: never), and so many that were set aside are kept.
     ///
     /// # Errors
-    /// Those of the system. A device or a fifo can't be set aside, so with a `max_size` it is refused.
+    /// Those of the system. A device or a fifo can't be rotated, so it is refused if there is a `max_size`.
     pub fn open(path: &Path, max_size: u64, max_files: usize) -> io::Result<Self> {
         if max_size > 0 && fs::metadata(path).is_ok_and(|file| !file.is_file()) {
-            let reason = "it is not a regular file, and only those can be set aside by size";
+            let reason = "it is not a regular file, and only regular files can be rotated by size";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         }
         let (file, size) = append_to(path, file_mode::PUBLISHED)?;

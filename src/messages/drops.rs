@@ -1,5 +1,5 @@
-//! Counts the messages that a full mailbox drops and logs them: the first at once, then ever more rarely, and once when it
-//! has stopped.
+//! Counts the messages that a full mailbox drops and logs them: the first at once, then ever more rarely, and once
+//! after it has stopped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use slog::{Logger, info, warn};
 
 use crate::trouble::{Took, Trouble};
 
-/// After so long without a drop it has stopped: a stage that is too slow drops some, takes some, and drops again.
+/// After this long without a drop it has stopped: a stage that is too slow drops some, accepts some, and drops again.
 const CALM: Duration = Duration::from_secs(300);
 
 /// The messages that one queue has dropped.
@@ -32,13 +32,13 @@ impl Drops {
         Self { queue, log, count: AtomicU64::new(0), outage: Mutex::default() }
     }
 
-    /// The queue's name: which child reads it, and of an output what.
+    /// The queue's name: the child that reads it and, for an output, what it carries.
     #[must_use]
     pub fn queue(&self) -> &str {
         &self.queue
     }
 
-    /// How many since the start.
+    /// Messages dropped since the start.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
@@ -70,7 +70,7 @@ impl Drops {
             return;
         };
         if let Some(recovered) = outage.trouble.recovered(last) {
-            info!(self.log, "queue drops no more messages"; "queue" => &self.queue, "dropped" => recovered.count,
+            info!(self.log, "queue no longer drops messages"; "queue" => &self.queue, "dropped" => recovered.count,
                 "outage" => Took(recovered.outage));
         }
     }
@@ -84,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps each line's message with its count.
+    /// Keeps each line's message with its keys.
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<String>>>);
 
@@ -132,7 +132,7 @@ mod tests {
         let lines = lines(&kept);
         assert_eq!(
             lines[4..],
-            ["queue drops no more messages queue=db dropped=1800 outage=59m58s"],
+            ["queue no longer drops messages queue=db dropped=1800 outage=59m58s"],
             "{lines:#?}"
         );
     }

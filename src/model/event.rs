@@ -126,8 +126,8 @@ impl EventKind {
 }
 
 /// A change: something began, ended or happened. `bank`, `battery`, `word`, `sign` and `raised_at` together are
-/// the same in what raises and what clears, and belong to no other event; `raised_at` differs where the clock was set while
-/// it stood.
+/// the same in what raises and what clears, and belong to no other event; `raised_at` differs if the clock was set
+/// while it was active.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
     /// The bank's name in the settings.

@@ -108,7 +108,7 @@ fn names_in(text: &str, count: usize) -> Vec<String> {
     [apart, together].into_iter().find(|names| names.len() == count).unwrap_or_default()
 }
 
-/// The bits of the word of that name that say nothing but that all is well.
+/// The bits of the word of that name that mean only that all is well.
 #[must_use]
 pub fn normal_bits(word: &str) -> u32 {
     NORMAL.iter().find(|(name, _)| *name == word).map_or(0, |(_, bits)| *bits)

@@ -46,7 +46,8 @@ pub enum Evidence {
     NearEmpty,
 }
 
-/// What a verdict is based on: what speaks against a battery, or what is missing for a verdict. Cells are counted from 1.
+/// What a verdict is based on: what speaks against a battery, or what is missing for a verdict. Cells are counted from
+/// 1.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
     /// It says so itself.
@@ -167,13 +168,13 @@ impl fmt::Display for Reason {
                      the current is {rate:.2} C; it ends every charge early"
                 )?;
                 behind.map_or(Ok(()), |below| {
-                    write!(f, ", and at rest it is {below:.0} mV below them, which balancing does not mend")
+                    write!(f, ", and at rest it is {below:.0} mV below them, which balancing does not cure")
                 })
             }
             Self::LagsBehind { cell, below } => write!(
                 f,
-                "cell {cell} lags behind the others: {below:.0} mV below them near full and at rest; if some days of \
-                 full charges don't balance it, it discharges itself"
+                "cell {cell} lags behind the others: {below:.0} mV below them near full and at rest; if a few days \
+                 of full charges do not balance it, it loses charge by itself"
             ),
             Self::Resistance { cell, more } => write!(
                 f,
@@ -243,8 +244,8 @@ pub struct Steady {
 pub struct Health {
     /// The verdict.
     pub verdict: Verdict,
-    /// What it is based on, the worst first: what speaks against it, or, where it is unknown, what is missing. Empty for
-    /// a healthy battery.
+    /// What it is based on, the worst first: what speaks against it or, if it is unknown, what is missing. Empty for a
+    /// healthy battery.
     pub reasons: Vec<Reason>,
     /// The cell that is mostly the lowest.
     pub lowest: Option<Steady>,

@@ -99,13 +99,13 @@ figures! {
     EnergyCharged: Energy, "energy_charged_kwh", "energy_charged_mwh";
     /// Energy that came out.
     EnergyDischarged: Energy, "energy_discharged_kwh", "energy_discharged_mwh";
-    /// Both together, where they are not told apart.
+    /// Both together, if they are not listed separately.
     EnergyThroughput: Energy, "energy_throughput_kwh", "energy_throughput_mwh";
     /// Charge that went in over its life.
     ChargeIn: Charge, "charge_in_ah", "charge_in_mah";
     /// Charge that came out.
     ChargeOut: Charge, "charge_out_ah", "charge_out_mah";
-    /// Both together, where they are not told apart.
+    /// Both together, if they are not listed separately.
     ChargeThroughput: Charge, "charge_throughput_ah", "charge_throughput_mah";
     /// How often it was discharged deeply.
     DeepDischarges: Count, "deep_discharges", "deep_discharges";

@@ -66,7 +66,7 @@ pub enum Implausible {
     Limit,
     /// No battery can have come there since the last sweep.
     Step,
-    /// No sensor that works measures it: it is withheld however often it is said.
+    /// No working sensor measures it: it is withheld however often it is repeated.
     SensorFault,
 }
 

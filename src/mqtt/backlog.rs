@@ -18,7 +18,7 @@ const MOST_SENT: usize = 4_096;
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     waiting: VecDeque<Message>,
-    /// Banks whose entities come over from the predecessor with it, and how many.
+    /// Banks with entities to take over from pytes_serial, and how many.
     moved: Vec<(Arc<str>, usize)>,
     /// Since when there is anything.
     since: Option<Instant>,

@@ -185,7 +185,7 @@ impl Herald {
         }
     }
 
-    /// The last announcement was long on its way: what is fresh is said again from now on.
+    /// The last announcement took long: fresh values are published again from now on.
     pub fn announced(&mut self, now: Instant) {
         self.banks.values_mut().for_each(|bank| bank.echo(now));
     }

@@ -15,7 +15,7 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// How long the broker may take to hand all of it out.
 const WHOLE: Duration = Duration::from_secs(60);
 
-/// What is taken of it: far more than the predecessor left of the largest banks.
+/// How much of it is read: far more than pytes_serial left behind for the largest banks.
 const MOST: usize = 16_384;
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
@@ -54,8 +54,8 @@ pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Resu
     if !is_whole {
         let (filters, whole) = (filters.join(", "), format_duration(WHOLE));
         let sentence = format!(
-            "the broker keeps more than {MOST} messages under {filters}, or hands them out for longer than {whole}: \
-             nothing there is taken over; delete what does not belong there"
+            "the broker retains too much under {filters} (more than {MOST} messages, more than 32 MB, or more than it \
+             sends in {whole}): no entities are taken over; delete the retained messages that do not belong there"
         );
         return Err(Refusal::new(RefusalKind::Flooded, sentence));
     }

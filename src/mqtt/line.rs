@@ -23,7 +23,7 @@ use paho_mqtt::{
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-/// Messages that may wait to be taken, and their bytes. More are dropped: a broker may keep any number of them.
+/// Messages that may wait to be processed, and their bytes. More are dropped: a broker may retain any number of them.
 const INBOX: usize = 16_384;
 const INBOX_BYTES: usize = 32 * 1024 * 1024;
 
@@ -42,7 +42,7 @@ pub(super) enum Ending {
     Silent,
 }
 
-/// What waits to be taken, beyond the messages themselves.
+/// Counts the messages that wait to be processed.
 #[derive(Debug, Default)]
 struct Waiting {
     bytes: AtomicUsize,
@@ -50,7 +50,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Lays a message into the inbox, if there is room.
+    /// Puts a message into the inbox, if there is room.
     fn add(&self, inbox: &mpsc::Sender<Message>, message: Message) {
         let bytes = weight(&message);
         let is_full = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > INBOX_BYTES;
@@ -187,15 +187,15 @@ impl Line {
         }
     }
 
-    /// How many messages found no room since this was asked last.
+    /// How many messages found no room since the last call.
     pub(super) fn take_dropped(&self) -> usize {
         self.waiting.dropped.swap(0, Ordering::Relaxed)
     }
 
-    /// Waits until it has ended, no longer than that.
+    /// Waits until it has ended, at most `within`.
     pub(super) async fn ends_within(&self, within: Duration) {
         let mut over = self.ended.subscribe();
-        // It is looked at again by whoever waited.
+        // The caller checks the state again.
         drop(timeout(within, over.wait_for(Option::is_some)).await);
     }
 

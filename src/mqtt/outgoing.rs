@@ -1,8 +1,9 @@
-//! What is sent to the broker before it is asked whether it has it, and which messages it does not take. Pure.
+//! Decides how messages are grouped into round trips to the broker, and which ones the broker does not accept. Pure.
 //!
-//! A broker that takes no packet of that size closes the connection; before MQTT 5 it can't say why. So messages that
-//! were under way at two losses are sent one at a time. One that then loses the connection twice more is left out,
-//! and so is whatever is larger, unless a message of that size has gone through before: then it was the network.
+//! A broker that does not accept a packet of that size closes the connection; before MQTT 5 it can't say why. So
+//! messages that were under way at two losses are sent one at a time. One that then loses the connection twice more is
+//! left out, and so is whatever is larger, unless a message of that size has gone through before: then it was the
+//! network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,10 +14,10 @@ use super::refusal::{Refusal, RefusalKind};
 /// Messages sent before the broker is asked whether it has them.
 const IN_FLIGHT: usize = 32;
 
-/// Bytes sent before the broker is asked that, except for a message that alone is larger. What the system's buffer of a
-/// connection takes at once is more (72 kB were seen to go, with the packets of an Ethernet), and it must: of a message that it takes in two
-/// parts, the second of which can't be written, the library tells by a structure that it has not filled
-/// (paho.mqtt.c 1.3.16, `MQTTAsync_writeComplete`), which ends the process.
+/// Bytes sent before the broker is asked that, except for a single message that is larger. The system's buffer of a
+/// connection takes more at once (72 kB over Ethernet, measured), and it must: if a message is written in two parts and
+/// the second part fails, the library reports it through a structure that it has not filled (paho.mqtt.c 1.3.16,
+/// `MQTTAsync_writeComplete`), which ends the process.
 const BYTES_IN_FLIGHT: usize = 64_000;
 
 /// On a slow path less is under way, so that what is urgent does not wait for long; never less than this.
@@ -58,7 +59,7 @@ pub(super) struct Trip {
     pub(super) acknowledged: bool,
 }
 
-/// What is known of how the broker takes messages.
+/// What is known of which messages the broker accepts, and how fast.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     /// Whether the broker can say what it forbids (since MQTT 5).
@@ -71,7 +72,7 @@ pub(super) struct Outgoing {
     pace: Option<Duration>,
     /// By topic: how often the connection was lost with it under way.
     losses: BTreeMap<String, u32>,
-    /// The largest that the broker has taken.
+    /// The largest that the broker has accepted, in bytes.
     taken: usize,
     /// The smallest that is left out, as it loses the connection.
     limit: Option<usize>,
@@ -137,7 +138,7 @@ impl Outgoing {
         patience + seen.map_or(usual, |seen| seen.min(usual))
     }
 
-    /// The broker has these.
+    /// The broker has received these.
     pub(super) fn taken(&mut self, trip: &Trip, within: Duration) {
         let bytes = trip.bytes();
         if within > SLOW {
@@ -154,7 +155,7 @@ impl Outgoing {
         }
     }
 
-    /// The connection was closed while these were under way; answers what to tell where that is no accident.
+    /// The connection was closed while these were under way. Returns what to log if that was not an accident.
     pub(super) fn lost(&mut self, trip: &Trip) -> Option<Refusal> {
         if self.losses.len() > MOST_SUSPECTS {
             self.losses.clear();
@@ -181,7 +182,7 @@ impl Outgoing {
         (most >= TOGETHER && bytes > self.taken.max(LOWEST_LIMIT)).then(|| {
             let sentence = format!(
                 "the broker closes the connection whenever it is sent certain messages, the largest of {bytes} bytes to \
-                 {:?}: probably larger than the broker's limit of the packet size; raise it",
+                 {:?}: probably larger than the broker's packet size limit; raise it",
                 largest.topic
             );
             Refusal::new(RefusalKind::Lost, sentence)
@@ -214,8 +215,8 @@ impl Trip {
 
 fn left_out(message: &Message) -> Refusal {
     let sentence = format!(
-        "the message to {:?} of {} bytes is probably larger than the broker's limit of the packet size, since it closes \
-         the connection over it: left out until the next start; raise the limit and restart the service",
+        "the message to {:?} of {} bytes is probably larger than the broker's packet size limit, since the broker \
+         closes the connection over it: left out until the next start; raise the limit and restart the service",
         message.topic,
         size(message)
     );
@@ -243,7 +244,7 @@ mod tests {
         trips.iter().map(|trip| trip.messages.len()).collect()
     }
 
-    /// Sends them to a broker that closes the connection over a packet larger than `limit`; answers what was told.
+    /// Sends them to a broker that closes the connection over a packet larger than `limit`; returns the refusals.
     fn sent(
         outgoing: &mut Outgoing,
         messages: &[Message],

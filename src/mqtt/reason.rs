@@ -133,7 +133,7 @@ impl Doing<'_> {
         match self {
             Self::Connecting => "does not let us in".to_owned(),
             Self::Subscribing(filter) => format!("does not take the subscription to {filter:?}"),
-            Self::Publishing(topic) => format!("does not take messages to {topic:?}"),
+            Self::Publishing(topic) => format!("does not allow publishing to {topic:?}"),
             Self::Nothing => "ended the connection because of what we sent".to_owned(),
         }
     }

@@ -64,7 +64,7 @@ pub enum RefusalKind {
     Unavailable,
     /// Another client with the same id has taken over.
     TakenOver,
-    /// The broker hands out more messages than are taken.
+    /// The broker sends more messages than can be processed.
     Flooded,
     /// The connection ended.
     Lost,
@@ -87,10 +87,9 @@ impl Refusal {
         Self::new(RefusalKind::NotConnected, "there is no connection to the broker")
     }
 
-    /// Messages were dropped, since more came than could be taken.
+    /// Messages were dropped because more came than could be processed.
     pub(super) fn flooded() -> Self {
-        let sentence =
-            "the broker sends more messages than are taken, and some were dropped: see who publishes so many";
+        let sentence = "the broker sends more messages than can be processed, and some were dropped: find who publishes so many";
         Self::new(RefusalKind::Flooded, sentence)
     }
 
@@ -115,7 +114,7 @@ impl Refusal {
         let id = client_id(settings);
         let sentence = format!(
             "session taken over, most likely: the broker closes each connection soon after it was made, as it does \
-             where another client uses the id {id:?}; give this one its own, [mqtt] client_id, or see the broker's log"
+             when another client uses the id {id:?}; give this one its own, [mqtt] client_id, or check the broker's log"
         );
         Self::new(RefusalKind::TakenOver, sentence)
     }

@@ -46,10 +46,10 @@ const LARGEST_TAKEN: u32 = 256 * 1024;
 /// Threads that may be stuck in calls of the library.
 const STUCK: usize = 3;
 
-/// A broker's reason for the end of a connection may come so much later than the end itself.
+/// A broker's reason for the end of a connection may come this much later than the end itself.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// So many short connections in a row are no accident.
+/// This many short connections in a row are not a coincidence.
 const DISPUTED: u32 = 2;
 
 /// A connection shorter than this is one that ended right after it was made.
@@ -207,7 +207,7 @@ impl Session {
         Ok(refused)
     }
 
-    /// Sends what goes together and waits until the broker has it; answers whether it does not take it.
+    /// Sends one round trip and waits until the broker has it. Returns the broker's refusal, if it has one.
     async fn send(&self, trip: &Trip) -> Result<Option<Refusal>, Refusal> {
         let line = self.line()?;
         let within = self.outgoing().deadline(trip, self.patience.token);
@@ -226,7 +226,7 @@ impl Session {
             };
         }
         let say = |client: &AsyncClient| {
-            // The library says of a message only that it was written, and of a failure the question says more.
+            // The library reports of a message only that it was written; the barrier's answer shows more of a failure.
             for message in messages {
                 drop(client.publish(for_library(message, QoS::AtMostOnce)));
             }
@@ -274,7 +274,7 @@ impl Session {
         }
     }
 
-    /// How many messages came faster than they were taken since this was asked last, and are lost.
+    /// How many messages were dropped since the last call because they came too fast.
     pub fn take_dropped(&self) -> usize {
         self.line.as_ref().map_or(0, Line::take_dropped)
     }
@@ -365,7 +365,7 @@ impl Session {
         if let Some(refusal) = error.and_then(|error| reason::said(&error, &self.settings, doing)) {
             return refusal;
         }
-        // Else the library means that the connection is gone; what the broker said of it may come a moment later.
+        // Otherwise the connection is gone; the broker's reason may come a moment later.
         line.ends_within(LAST_WORDS).await;
         line.end(Ending::Closed);
         self.ended(line.ending(), within)

@@ -5,16 +5,16 @@ use super::payload::Kind;
 /// What goes out together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sort {
-    /// What every reading says.
+    /// Values of every reading.
     State,
-    /// What full readings alone say.
+    /// Values of full readings only.
     Full,
 }
 
 impl Sort {
     pub(super) const ALL: [Self; 2] = [Self::State, Self::Full];
 
-    /// The table of a bank in `series` is the stack's own row and says nothing of its modules.
+    /// The table of a bank in `series` is the stack's own row, without its modules.
     pub(super) fn of(kind: Kind, series: bool) -> Self {
         match kind {
             Kind::Bank => Self::State,

@@ -26,7 +26,8 @@ pub(super) fn of_this_machine() -> Option<PathBuf> {
     belongs_to_us(Path::new(VOLUME), in_container).then(|| VOLUME.into())
 }
 
-/// A volume is ours in a container, and elsewhere where it holds a Home Assistant app's options or files of this service.
+/// A volume is ours in a container, and elsewhere where it holds a Home Assistant app's options or files of this
+/// service.
 fn belongs_to_us(volume: &Path, in_container: bool) -> bool {
     if !volume.is_dir() {
         return false;

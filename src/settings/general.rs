@@ -10,5 +10,5 @@ pub(super) const KEYS: &[Key] = &[Key {
     name: "data_dir",
     kind: Kind::Path(Base::Current),
     default: ".",
-    why: "counters, database, journal; $STATE_DIRECTORY or /data where these exist",
+    why: "counters, database, journal; else $STATE_DIRECTORY, or /data in a container",
 }];

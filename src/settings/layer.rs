@@ -122,8 +122,8 @@ pub fn read_text(path: &Path) -> io::Result<String> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "expected UTF-8 text, found other bytes"))
 }
 
-/// A warning where every user of this machine may read the secret in this file. What a container engine mounts below
-/// `/run/secrets` has such a mode, and nobody else sees it.
+/// A warning if every user of this machine may read the secret in this file. Files that a container engine mounts below
+/// `/run/secrets` have such a mode, but are visible only in the container.
 pub(super) fn readable_by_all(path: &Path) -> Option<String> {
     if path.starts_with("/run/secrets") {
         return None;

@@ -25,8 +25,8 @@ const DEEP_FOR_EFFICIENCY: i32 = 30;
 const DEEP_FOR_CAPACITY: i32 = 60;
 /// So much of the time must have been counted.
 const COUNTED: f64 = 0.98;
-/// The charge that must have flowed for a change of the state of charge, in parts of what it is of the nominal capacity:
-/// no battery goes on with less than 30 % of it, and none holds 30 % more.
+/// The charge that must have flowed for a change of the state of charge, in parts of what it is of the nominal
+/// capacity: no battery goes on with less than 30 % of it, and none holds 30 % more.
 const FLOWED: (f64, f64) = (0.3, 1.3);
 /// The same on the way up, which also pays for what the battery's own electronics took meanwhile, unmeasured.
 const FLOWED_UP: (f64, f64) = (FLOWED.0, 1.5);
@@ -44,8 +44,8 @@ pub const CLOCK_SET: i64 = 1_767_225_600;
 pub struct Cycles {
     at_top: bool,
     began: Option<Mark>,
-    /// When the state of charge was last as high as it ever was in this cycle: what flows into a full battery until then
-    /// is not stored.
+    /// When the state of charge was last as high as it ever was in this cycle: what flows into a full battery until
+    /// then is not stored.
     #[serde(default)]
     peak: Option<Mark>,
     deepest: Option<Mark>,
@@ -71,11 +71,11 @@ pub struct CycleSample<'a> {
     pub soc: Percent,
     /// Whether the console calls it full.
     pub full: bool,
-    /// Nominal ampere-hours. Where they are unknown no cycle counts: nothing says whether charge and state of charge
-    /// agree.
+    /// Nominal ampere-hours. If they are unknown, no cycle counts: charge and state of charge can't be
+    /// compared.
     pub capacity: Option<f64>,
-    /// Whether a cell is nearly empty, and whether one is nearly full. There a battery corrects its state of charge down
-    /// or up, and the charge that was measured need not explain it.
+    /// Whether a cell is nearly empty, and whether one is nearly full. There a battery corrects its state of charge
+    /// down or up, and the charge that was measured need not explain it.
     pub ends: (bool, bool),
     /// Seconds since 1970.
     pub at: i64,

@@ -1,9 +1,9 @@
-//! By what each battery of a bank is known: its barcode, while that is plausible and no other battery here states it, or else
-//! its place.
+//! Decides what identifies each battery of a bank: its barcode, while that is plausible and no other battery here
+//! states it, else its place.
 //!
-//! Of two that state the same, the one that had the barcode before keeps it, with its counters and its health; the ledger
-//! knows where that one sat. The other one takes it over once it is alone for good. The database decides the same for all
-//! banks together, by its own rows.
+//! Of two that state the same barcode, the one that had it before keeps it, with its counters and its health; the
+//! ledger knows its place. The other one takes it over once the first one is gone for good. The database decides the
+//! same for all banks together, by its own rows.
 
 use std::collections::BTreeMap;
 
@@ -21,9 +21,9 @@ const GONE_S: i64 = 3_600;
 pub enum KnownBy {
     /// Its barcode, which is its own.
     Own(Identity),
-    /// Its place: its barcode can be no battery's.
+    /// Its place: its barcode is not plausible.
     Unusable,
-    /// Its place: this barcode is another one's.
+    /// Its place: this barcode belongs to another battery.
     Shared(String),
 }
 

@@ -78,7 +78,7 @@ pub const LIMITS: &[Limit] = &[
         (0, 120),
         (i64::MIN, 200),
         (5, 1),
-        "some consoles say up to 107; 255 is a byte that was never written; 2 C are 0.06 %/s; a recalibration is believed when it is said twice",
+        "some consoles report up to 107; 255 is a byte that was never written; 2 C are 0.06 %/s; a recalibration is accepted when it is repeated",
     ),
     row(Quantity::Charge, (0, 10_000_000), ANY_VALUE, (5_000, 200), "500 A are 139 mAh each second"),
     row(Quantity::Energy, (0, 1_000_000_000), ANY_VALUE, (500_000, 50_000), "100 kW are 28 Wh each second"),

@@ -166,8 +166,8 @@ fn bank_capacity(reading: &BankReading, facts: &[Facts]) -> Option<f64> {
     Some(if reading.series() { capacities.fold(f64::INFINITY, f64::min) } else { capacities.sum() })
 }
 
-/// Whether a cell is nearly empty, and whether one is nearly full: on the steep ends of the voltage curve. Where the cells
-/// are unknown, the mean cell.
+/// Whether a cell is nearly empty, and whether one is nearly full: on the steep ends of the voltage curve. Where the
+/// cells are unknown, the mean cell.
 fn ends(battery: &BatteryReading, facts: &Facts) -> (bool, bool) {
     let measured = &battery.measured;
     let cells = battery.cells.iter().flatten().map(|cell| cell.voltage);

@@ -1,9 +1,10 @@
-//! Withholds what no battery can be, until it is said a second time, and what no working sensor measures.
+//! Withholds values that no battery can have until they are repeated, and values that no working sensor measures
+//! always.
 //!
 //! ```text
-//! value ── beyond what a working sensor measures ────────────────────────► withheld, however often it is said
+//! value ── beyond what a working sensor measures ────────────────────────► withheld, however often it is repeated
 //!   │ ──── within its limits and within a step of the last ──────────────► shown
-//!   │ ──── outside, and said before ─────────────────────────────────────► shown: two that agree are believed
+//!   │ ──── outside, and repeated ────────────────────────────────────────► shown: two that agree are accepted
 //!   │ ──── outside, of a cell whose battery says that it is faulty ──────► shown: a fault is not damage
 //!   └ else ──────────────────────────────────────────────────────────────► withheld and counted; the next decides
 //! ```
@@ -48,10 +49,10 @@ struct Gates {
 /// A value and when it was said.
 type At = (i64, Instant);
 
-/// What was last said of a value.
+/// The last states of a value.
 #[derive(Clone, Copy, Debug, Default)]
 struct Said {
-    /// The last one that was believed.
+    /// The last one that was accepted.
     believed: Option<At>,
     /// The last one that was not within a step of that: a doubted one, or where that was confirmed, the one before.
     /// Two answers of a sweep that differ for good are both shown.
@@ -203,7 +204,7 @@ impl Look<'_> {
         if !show {
             self.sifted.withheld.push(found);
         }
-        // The extremes of the table repeat what the cells say, where those are asked.
+        // The extremes of the table repeat the cells' values, if those are asked.
         let repeated = matches!(scope, ValueScope::LowestCell | ValueScope::HighestCell);
         if lasts && why != Implausible::Step && !(repeated && self.gates.cells.is_some()) {
             self.sifted.lasting.push(found);

@@ -73,8 +73,8 @@ fn events(device: &Device) -> Option<String> {
     Some(if standing.is_empty() { "none".to_owned() } else { standing.join(" ") })
 }
 
-/// The bank as a table; below it, where they are known, what many sweeps tell, what stands and what speaks against a battery or is missing for a verdict; with
-/// `cells` a line a battery with all its cells' voltages.
+/// The bank as a table and below it, if known, the derived values, active events and the reasons of each verdict. With
+/// `cells`, also a line for each battery with the voltages of all its cells.
 #[must_use]
 pub fn render(status: &Status, cells: bool) -> String {
     let mut text = String::new();

@@ -1,13 +1,14 @@
-//! Two batteries that state the same barcode: which of them is known by it. The same for both backends, as in `writing.rs`.
+//! Decides which of two batteries that state the same barcode is identified by it. The same for both backends, as in
+//! `writing.rs`.
 //!
 //! ```text
 //! not plausible ──────────────────────────────────────────► its place
-//! plausible ─┬─ nobody else states it ────────────────────► the barcode
+//! plausible ─┬─ no other battery states it ───────────────► the barcode
 //!            ├─ it was read here last ────────────────────► the barcode
 //!            └─ it was read elsewhere and is there still ─► its place, until it is alone
 //! ```
-//! Whoever was read under the barcode last keeps it, so its rows and counters go on. Nothing but readings says where that
-//! was, so it holds over restarts, and for several services on one database.
+//! The battery that was read under the barcode last keeps it, so its rows and counters continue. This follows from the
+//! stored readings alone, so it holds over restarts, and for several services on one database.
 
 /// Defines how `Writing` decides it.
 macro_rules! duplicates {

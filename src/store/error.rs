@@ -88,15 +88,15 @@ pub enum StoreError {
     )]
     ReadOnly { what: String },
     #[error(
-        "{what} is damaged ({reason}); the service moves it away and begins a new one (sqlite3 FILE .recover may save what is in it)"
+        "{what} is damaged ({reason}); the service moves it aside and creates a new one (sqlite3 FILE .recover may save its contents)"
     )]
     Corrupt { what: String, reason: String },
     #[error(
-        "{what} was removed, replaced or unmounted while it was in use; a new one is begun there, and what it held went with it"
+        "{what} was removed, replaced or unmounted while it was in use; a new one is created, and the rows of the old one are not in it"
     )]
     Removed { what: String },
     #[error(
-        "{what} is not a history of bankwatch, and nothing in it was touched; choose another file in database.url, or move it away"
+        "{what} is not a history of bankwatch and was not changed; choose another file in database.url, or move it away"
     )]
     Foreign { what: String },
     #[error(

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// How many damaged files are kept; the last place is used over and over.
 const MOST_SET_ASIDE: usize = 3;
 
-/// Device and inode: SQLite goes on writing into a file that has lost its name, and nobody would ever find it.
+/// Device and inode: SQLite continues to write into a file that was removed, and those rows could never be found.
 pub(super) type FileId = (u64, u64);
 
 /// Which file is at the path.
@@ -24,7 +24,7 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Moves a database that is damaged, and its log, to `<path>.damaged-<n>`, where it is kept for whoever wants to look.
+/// Moves a database that is damaged, and its log, to `<path>.damaged-<n>`, where it is kept for inspection.
 pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     // A link stays, and what it leads to is moved on its own disk.
     let behind = if path.is_symlink() { fs::canonicalize(path)? } else { path.to_owned() };
@@ -34,7 +34,7 @@ pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let to = places.find(|place| !place.exists()).unwrap_or(last);
     // One that lies there already belongs to the file that is replaced.
     let _ = fs::remove_file(with_suffix(&to, "-wal"));
-    // Its log first: without the file beside it, no fresh database takes it for its own.
+    // Its log first, so that a new database never takes it for its own.
     let moved = match fs::rename(with_suffix(path, "-wal"), with_suffix(&to, "-wal")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => fs::rename(path, &to),
@@ -42,7 +42,7 @@ pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     moved.map_err(|error| {
         io::Error::new(error.kind(), format!("it is damaged and can't be moved to {}: {error}", to.display()))
     })?;
-    // The log's index is made anew by whoever opens the file.
+    // The log's index is rebuilt when the file is opened.
     let _ = fs::remove_file(with_suffix(path, "-shm"));
     Ok(to)
 }

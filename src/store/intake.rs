@@ -156,7 +156,7 @@ mod tests {
 
     const MADE: i64 = 1_780_000_000_000;
 
-    /// What a bank of one battery says at `at_ms`.
+    /// A report of a bank of one battery at `at_ms`.
     fn report(at_ms: i64) -> Row {
         let battery = BatteryReading { presence: Presence::Present, ..BatteryReading::silent(Place::FIRST) };
         Row::Report(Arc::new(BankReport::of_one(BankReading {

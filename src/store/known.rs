@@ -1,5 +1,5 @@
-//! What has been looked up: numbers of banks, batteries and sets of words, so that a sweep looks nothing up twice; and where
-//! batteries were read last, so that two with the same barcode are told apart.
+//! Caches the numbers of banks, batteries and sets of words, so that a sweep looks nothing up twice, and where
+//! batteries were read last, so that two with the same barcode can be distinguished.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ pub(super) struct Known {
     pub(super) states: HashMap<Words, i32>,
     /// When each bank's last sweep was taken.
     pub(super) swept: HashMap<i32, i64>,
-    /// Which number the barcode that is stated at a place stands for there.
+    /// The battery's number that a barcode stated at a place refers to.
     pub(super) numbers: HashMap<(i32, u8, String), Numbered>,
     /// The last part of a minute that was stored of each run of the service.
     pub(super) parts: HashMap<i64, i64>,
@@ -48,8 +48,8 @@ pub(super) struct Numbered {
 }
 
 impl Known {
-    /// Forgets barcodes where there are more than batteries have. Not within a transaction: where its own sweeps read
-    /// a battery, nobody else knows.
+    /// Forgets barcodes where there are more than batteries have. Not within a transaction: its own sweeps are not
+    /// stored yet.
     pub(super) fn forget_surplus(&mut self) {
         if self.batteries.len() > BARCODES_KEPT || self.numbers.len() > BARCODES_KEPT {
             self.batteries.clear();
@@ -83,11 +83,11 @@ pub(super) const STATES_KEPT: usize = 4096;
 /// The same of barcodes.
 pub(super) const BARCODES_KEPT: usize = 4096;
 
-/// A battery that shares its barcode takes it over once the one that is known by it has been missing from its bank's sweeps
-/// for so long; and whoever has not been seen with it before, once that bank has been silent for so long.
+/// A battery that shares its barcode takes it over once its owner has been missing from its bank's sweeps for this
+/// long; a battery that has not shared it before, once the owner's bank has been silent for this long.
 pub(super) const HOUR_MS: i64 = 3_600_000;
 
-/// Where a battery was read is looked for no further back: whoever is gone for longer has left its barcode.
+/// How far back a battery's last reading is searched: one that is gone for longer has given up its barcode.
 pub(super) const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
 
 /// The text by which a battery is known: its barcode where there is one, else where it sits.

@@ -1,4 +1,5 @@
-//! What batteries have measured of their own life, as rows: a figure when it has changed, and all of them after a start.
+//! What batteries have measured of their own life, as rows: a figure when it has changed, and all of them after a
+//! start.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +43,7 @@ impl LifetimeLog {
             let Some(lifetime) = &facts.lifetime else { continue };
             let (bank, place) = (report.reading.bank.to_string(), battery.place.number());
             let who = (bank.clone(), place, facts.barcode.clone());
-            // Whoever sat there before is no longer of interest, so there is one entry a place.
+            // The battery there before is no longer of interest, so there is one entry per place.
             self.0.retain(|known, _| (&known.0, known.1) != (&bank, place) || *known == who);
             let (stored_at, stored) = self.0.entry(who).or_insert((i64::MIN, BTreeMap::new()));
             let waits = (0..EVERY_MS).contains(&taken_at_ms.saturating_sub(*stored_at));

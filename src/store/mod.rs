@@ -80,14 +80,14 @@ pub trait Store: Send {
     /// As everywhere.
     fn prune(&mut self, now: Timestamp, keep: &Retention) -> Result<Pruned, StoreError>;
 
-    /// The disk is full: deletes what is past its retention, though that needs room itself. `now` is the time by a clock that
-    /// can be trusted: without it, nothing is too old. Answers whether rows have a place now.
+    /// Deletes rows past their retention on a full disk, although that needs room itself. `now` is the time of a clock
+    /// that can be trusted; without it, nothing is too old. Returns whether there is room for rows now.
     ///
     /// # Errors
     /// As everywhere.
     fn make_room(&mut self, now: Option<Timestamp>, keep: &Retention) -> Result<bool, StoreError>;
 
-    /// The last rows come: whatever was set aside for [`make_room`](Self::make_room) is theirs.
+    /// Frees the room reserved for [`make_room`](Self::make_room), for the last rows.
     fn give_all_room(&mut self);
 
     /// Gives back to the file system what retention has freed, where that is much; new rows would use it again anyway. It may

@@ -5,7 +5,8 @@
 macro_rules! numbering {
     () => {
         impl Writing<'_> {
-            /// The numbers of a bank and of a battery in it, as they were at `at_ms`; 0 where it is about the bank itself.
+            /// The numbers of a bank and of a battery in it, as they were at `at_ms`; 0 where it is about the bank
+            /// itself.
             pub(super) fn whose(
                 &mut self,
                 bank: &str,
@@ -93,8 +94,8 @@ macro_rules! numbering {
                 Ok(id)
             }
 
-            /// The number of a battery, by its barcode or by its place. A sweep has `read` it where it sits; whoever else
-            /// names it may be late, and moves nobody.
+            /// The number of a battery, by its barcode or by its place. A sweep has `read` it where it is; other
+            /// records may be late, and move no battery.
             pub(super) fn battery(
                 &mut self,
                 bank_id: i32,
@@ -177,7 +178,7 @@ macro_rules! numbering {
                 Ok(id)
             }
 
-            /// The battery of that place whose barcode is not known yet; one that shares its barcode is none.
+            /// The battery of that place with an unknown barcode; one that shares its barcode does not count.
             fn find_nameless(&mut self, identity: &str) -> QueryResult<Option<i32>> {
                 let row =
                     battery::table.filter(battery::identity.eq(identity)).filter(battery::barcode.is_null());

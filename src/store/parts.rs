@@ -1,7 +1,8 @@
 //! Parts of minutes, each stored once, whatever the clock showed. The same for both backends, as in `writing.rs`.
 //!
-//! A part that is delivered twice must count once. Its times can't tell: after the clock was set back, a minute is there a
-//! second time. So each run of the service numbers its parts, and the database keeps the last number of each run.
+//! A part that is delivered twice must count once. Its times can't tell: after the clock was set back, a minute is
+//! there a second time. So each run of the service numbers its parts, and the database keeps the last number of each
+//! run.
 
 /// Runs that are kept: a service that is started every hour for a week, with a backlog.
 pub(super) const RUNS_KEPT: i64 = 200;

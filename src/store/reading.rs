@@ -83,7 +83,8 @@ macro_rules! reading {
             Ok(ids)
         }
 
-        /// One small step of retention: of each table at most so many rows, or one sweep's, that are older than is wanted.
+        /// One small step of retention: of each table at most so many rows, or one sweep's, that are older than is
+        /// wanted.
         fn delete_old(
             connection: &mut $connection,
             now_ms: i64,

@@ -7,8 +7,8 @@
 //! tables' pages each time, most of what a flash card may bear in a day. A kill costs the minute in hand, whose full
 //! readings are history all the same.
 //!
-//! A minute may come in several parts: the service was restarted in it, or the clock was set back. Each run of the service
-//! numbers its parts, so one that is delivered twice counts once.
+//! A minute may come in several parts: the service was restarted in it, or the clock was set back. Each run of the
+//! service numbers its parts, so one that is delivered twice counts once.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -69,7 +69,7 @@ pub struct Minutes {
 }
 
 impl Minutes {
-    /// Those of a run of the service, whose parts are numbered. The number of the run must be its own.
+    /// For a run of the service, which numbers its parts. The number of the run must be unique.
     #[must_use]
     pub fn of_run(run: i64) -> Self {
         Self { last: Some(MinutePart { run, number: 0 }), ..Self::default() }
@@ -142,7 +142,7 @@ impl Minutes {
     }
 
     /// Gives back what is over at `now_ms` (milliseconds since 1970, UTC), and what a clock that was set back has left
-    /// in the future: whoever has fallen silent sends nothing that would close it.
+    /// in the future: a bank that has fallen silent sends nothing that would close it.
     pub fn close_over(&mut self, now_ms: i64) -> Vec<Record> {
         let runs = |minute: &Minute| {
             let (begin, end) = (minute.started_at_ms, minute.started_at_ms.saturating_add(SPANS[0]));

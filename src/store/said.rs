@@ -32,7 +32,7 @@ pub fn notice(log: &Logger, notice: &Notice, target: &str) {
             warn!(log, "journal set aside"; "to" => to.display().to_string(), "reason" => reason);
         }
         Notice::HistoryBegun { reason } => {
-            warn!(log, "history begun again"; "reason" => reason, "target" => target);
+            warn!(log, "history file replaced"; "reason" => reason, "target" => target);
         }
         Notice::Lost { loss, say } => {
             warn!(log, "history lost"; "rows" => loss.rows, "from" => time(loss.from_ms),

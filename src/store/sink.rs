@@ -115,7 +115,7 @@ impl Database {
                 Ok(to) => {
                     format!("{} is damaged ({reason}) and was moved to {}", file.display(), to.display())
                 }
-                // Then it is told as it was.
+                // Then the original error is reported.
                 Err(_) => return false,
             },
             _ => return false,

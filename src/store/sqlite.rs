@@ -56,8 +56,8 @@ impl SqliteFile {
     /// Opens or makes the file, and brings its schema up to date.
     ///
     /// # Errors
-    /// It can't be opened or written, is damaged, is locked for long, belongs to another program, or holds what this version
-    /// does not know.
+    /// It can't be opened or written, is damaged, is locked for long, belongs to another program, or holds what this
+    /// version does not know.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
         let opened = Self::open_as_it_is(file);
         // The log needs an index, of which SQLite says on a full disk only that the disk failed.
@@ -129,7 +129,7 @@ impl SqliteFile {
         if self.is_still_there() {
             return done;
         }
-        // Whoever has moved it finds all of it in it, and no log lies next to what took its place.
+        // A moved file is complete, and no log is left next to the file that took its place.
         self.fold_log();
         Err(StoreError::Removed { what: self.name.clone() })
     }
@@ -287,7 +287,7 @@ mod tests {
         refused_and_taken_after(pages, "PRAGMA max_page_count = 1000000", "no space left for ");
     }
 
-    /// What stands in for a full disk where none can be mounted.
+    /// A substitute for a full disk, which can't be mounted here.
     #[test]
     fn retention_makes_room_in_a_file_that_may_not_grow() {
         let folder = tempfile::tempdir().expect("a folder");

@@ -122,7 +122,8 @@ macro_rules! writing {
                 Ok(())
             }
 
-            /// Whether a sweep is there already: delivered again, it would tell where batteries sat before.
+            /// Whether a sweep is already stored: delivered again, it would move batteries back to their earlier
+            /// places.
             fn is_stored(&mut self, bank_id: i32, at_ms: i64) -> QueryResult<bool> {
                 if self.known.swept.get(&bank_id).is_some_and(|swept| at_ms > *swept) {
                     return Ok(false);
@@ -131,9 +132,9 @@ macro_rules! writing {
                 Ok(row.first::<i32>(self.connection).optional()?.is_some())
             }
 
-            /// An event is the one of that word, bit and text that rose then. Two looks at a clock that was set late differ
-            /// by some milliseconds, so it may also be one that rose about then and has not ended, or, where it ends, any
-            /// that rose about then; or else the one that has not ended yet: the clock was set since.
+            /// An event matches the row of that word, bit and text raised at that time. Times taken from a clock that was
+            /// set late differ by some milliseconds, so a row raised about then also matches if it has not ended or the
+            /// event ends; else the row that has not ended yet, because the clock has been set since.
             fn event(&mut self, event: &Event) -> QueryResult<()> {
                 let (bank_id, battery_id) =
                     self.whose(&event.bank, event.place, event.barcode.as_deref(), event.raised_at_ms)?;

@@ -239,7 +239,7 @@ impl Plan {
                     found.unread.iter().copied().filter(|place| self.present.contains(place)).collect();
                 self.found(present, &unread);
                 if self.sweep == Some(SweepKind::Summary) {
-                    // The details stand in for the row, so that the bank has its totals.
+                    // The details replace the row, so that the bank has its totals.
                     self.queue.extend(unread.into_iter().map(|place| Verb::Pwr.of(place)));
                 }
             } else if found.stack {

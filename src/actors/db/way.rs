@@ -34,8 +34,8 @@ impl Line {
     }
 }
 
-/// One batch, and where nothing waits a step of pruning, where it is time for one; on the database's worker. `now` is the
-/// time by a clock that can be trusted.
+/// One batch, and where nothing waits a step of pruning, where it is time for one; on the database's worker. `now` is
+/// the time by a clock that can be trusted.
 pub(super) fn step(
     keeper: &Mutex<Keeper>,
     line: &mut Line,

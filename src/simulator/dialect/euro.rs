@@ -1,5 +1,5 @@
-//! `euro`: what the battery has measured of its own life. Both layouts are made from documentation, since no raw capture
-//! is at hand.
+//! `euro`: what the battery has measured of its own life. Both layouts are made from documentation, since no raw
+//! capture is at hand.
 
 use super::super::battery::Battery;
 use super::super::said::Values;

@@ -1,6 +1,6 @@
-//! Whether the capacity that a battery has measured of itself is one. What the figure means is documented nowhere, and it may
-//! as well be the charge that is left right now. So it counts only once it stayed the same while the state of charge
-//! moved.
+//! Decides whether the capacity that a battery states as measured is one. The meaning of the figure is not documented,
+//! and it may also be the charge that is left right now. So it counts only once it has stayed the same while the state
+//! of charge moved.
 
 use crate::model::facts::Facts;
 use crate::model::lifetime::LifetimeFigure;
@@ -21,7 +21,7 @@ pub struct MeasuredCapacity {
 }
 
 impl MeasuredCapacity {
-    /// Takes note of the figure, which is read rarely, beside the state of charge.
+    /// Records the figure, which is read rarely, together with the state of charge.
     pub fn take(&mut self, facts: &Facts, soc: i32) {
         let Some((lifetime, nominal)) = facts.lifetime.as_deref().zip(facts.nominal_capacity) else { return };
         let read_at_ms = lifetime.read_at.as_millisecond();

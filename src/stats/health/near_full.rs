@@ -8,7 +8,8 @@
 //!     │            ╲__________ behind: at rest, far below the middle cell
 //!     └────────────────────────► t
 //! ```
-//! Neither takes an empty battery to be seen, so a defective cell is named long before its battery is deeply discharged.
+//! Neither takes an empty battery to be seen, so a defective cell is named long before its battery is deeply
+//! discharged.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,18 +47,18 @@ pub const NEAR_FULL_LIMITS: &[NearFullLimit] = &[
         "mV",
         "consoles raise `BHV` at 3 600 mV and batteries are charged to about 3 530 mV a cell",
     ),
-    row("ahead: above the middle cell by", 80.0, "mV", "a defective cell was 120 mV above at 0.12 C"),
+    row("ahead: above the median cell by", 80.0, "mV", "a defective cell was 120 mV above at 0.12 C"),
     row("ahead: at a current of at most", COOL_CURRENT, "C", "the drop in a sound cell is below 15 mV there"),
-    row("ahead: seen at so many looks", 2.0, "looks", "damage does not happen twice alike"),
+    row("ahead: seen in at least", 2.0, "full sweeps", "damage does not happen twice alike"),
     row("ahead: forgotten after", 30.0, "days watched", "a new battery is balanced by then"),
     row(
-        "behind: below the middle cell by",
+        "behind: below the median cell by",
         75.0,
         "mV",
         "a defective cell was 80 to 114 mV below for four hours",
     ),
     row(
-        "behind: and below it by so many times as much as any other cell",
+        "behind: and this many times as far below it as any other cell",
         2.5,
         "times",
         "cells of a sound battery that is not balanced lag one after the other",

@@ -147,7 +147,7 @@ fn own_capacity(_: &Learned, known: &Known<'_>, found: &mut Found) {
         .extend(below(percent, CAPACITY).map(|verdict| (verdict, Reason::OwnCapacity { capacity, percent })));
 }
 
-/// Its own figure. What was measured tells more than what was computed from ageing.
+/// Its own figure. A measured capacity is more reliable than a computed state of health.
 fn state_of_health(_: &Learned, known: &Known<'_>, found: &mut Found) {
     let Some(soh) = known.facts.soh.map(|soh| soh.0).filter(|_| own(known).is_none()) else { return };
     found.extend(below(f64::from(soh), SOH).map(|verdict| (verdict, Reason::Soh(soh))));
@@ -168,7 +168,8 @@ fn trends(_: &Learned, known: &Known<'_>, found: &mut Found) {
     found.extend(harmful.map(|trend| (Verdict::Watch, Reason::Trend(trend))));
 }
 
-/// Where the console's state of charge can't be right, nothing is known of what the battery holds; its cells may be sound.
+/// Where the console's state of charge can't be right, nothing is known of what the battery holds; its cells may be
+/// sound.
 fn agreement(_: &Learned, known: &Known<'_>, found: &mut Found) {
     found.extend(known.cycles.disagree().then_some((Verdict::Unknown, Reason::ChargeDisagrees)));
 }

@@ -21,7 +21,7 @@ use crate::trouble::Trouble;
 /// database that has something against every row is itself what is wrong, and must not bury a backlog in a minute.
 const BURIALS_IN_A_ROW: u32 = 3;
 
-/// What is told of a row that the journal's disk has changed.
+/// The reason logged for a row that the journal's disk has corrupted.
 const DAMAGED: &str = "damaged in the journal: its checksum does not match";
 
 /// Where the rows go.

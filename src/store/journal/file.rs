@@ -124,7 +124,8 @@ impl Journal {
         Ok(lost)
     }
 
-    /// Gives up the rows at the head that were taken before `before_ms`; a damaged one, whose time may be wrong, stays.
+    /// Gives up the rows at the head that were taken before `before_ms`; a damaged one stays, because its time may be
+    /// wrong.
     ///
     /// # Errors
     /// The disk's.

@@ -24,9 +24,9 @@ pub enum Notice {
         /// What was wrong.
         reason: String,
     },
-    /// The file of the history is gone or damaged, and another one is begun in its place.
+    /// The history file is gone or damaged, and a new one is created in its place.
     HistoryBegun {
-        /// What became of the file, and where it is.
+        /// What happened to the file, and where it is now.
         reason: String,
     },
     /// Rows are gone: those since the last such notice.

@@ -46,8 +46,8 @@ const FRESH: &str = "
         payload BLOB NOT NULL
     );";
 
-/// A journal from before there were checksums: its rows have none and are taken as they are. The format stays the same, since
-/// the version that wrote it reads and writes it all the same.
+/// Upgrades a journal from before there were checksums: its rows have none and are accepted as they are. The format
+/// number stays the same, because the older version can still read and write it.
 const CHECKSUMS: &str = "ALTER TABLE entry ADD COLUMN checksum BIGINT";
 
 /// The log is folded into the file each megabyte and cut back after a large transaction. Nothing is written anywhere

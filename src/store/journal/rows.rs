@@ -79,8 +79,8 @@ pub(super) fn forget(connection: &mut SqliteConnection, confirmed: i64) -> Query
     diesel::delete(entry::table.filter(entry::seq.le(confirmed))).execute(connection).map(drop)
 }
 
-/// A row as the disk gives it back. The casts make something of whatever a damaged page holds: a row that can't even be read
-/// would be in the way of all behind it.
+/// A row as the disk returns it. The casts accept whatever a damaged page holds: a row that can't even be read would
+/// block all rows behind it.
 #[derive(QueryableByName)]
 pub(super) struct StoredRow {
     #[diesel(sql_type = BigInt)]
@@ -118,7 +118,7 @@ impl From<StoredRow> for Kept {
     }
 }
 
-/// FNV-1a of 64 bits over all that a row says: it is against decay, not against anybody. One wrong byte never goes unnoticed.
+/// 64-bit FNV-1a over the whole row, against decay and not against tampering. A single wrong byte is always detected.
 pub(super) fn checksum(seq: i64, entry: &Entry) -> i64 {
     let Entry { kind, bank, taken_at_ms, payload } = entry;
     let numbers = [seq, *taken_at_ms, kind.len() as i64, bank.len() as i64].map(i64::to_le_bytes);

@@ -1,7 +1,8 @@
 //! Ends calls to a server from outside the thread that waits in them.
 //!
-//! The library has no read timeout that Diesel can set: where packets vanish, a thread would wait until TCP gives up, which
-//! may be never. Shutting its socket down makes the call return at once, as if the server had closed the connection.
+//! The library has no read timeout that Diesel can set: where packets vanish, a thread would wait until TCP gives up,
+//! which may be never. Shutting its socket down makes the call return at once, as if the server had closed the
+//! connection.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,8 +31,8 @@ impl AbortHandle {
         self.aborts.load(Ordering::SeqCst)
     }
 
-    /// Shuts down every connection of this process to these servers, also one that is still being made, and never blocks.
-    /// Answers how many.
+    /// Shuts down every connection of this process to these servers, also one that is still being made, and never
+    /// blocks. Answers how many.
     pub fn abort(&self) -> usize {
         let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if peers.is_empty() {
@@ -49,8 +50,9 @@ impl AbortHandle {
 /// Shuts a socket down if it is connected to one of these.
 #[allow(unsafe_code, reason = "the library keeps its socket to itself")]
 fn shut_down(number: RawFd, peers: &BTreeSet<SocketAddr>) -> bool {
-    // SAFETY: the number is borrowed for two calls and neither closed nor kept. Were it closed meanwhile, they fail; were it
-    // given to another socket between them, that one is shut down, which its owner sees as a connection that was lost.
+    // SAFETY: the number is borrowed for two calls and neither closed nor kept. Were it closed meanwhile, they fail;
+    // were it given to another socket between them, that one is shut down, which its owner sees as a connection that
+    // was lost.
     let socket = unsafe { BorrowedFd::borrow_raw(number) };
     let Ok(Some(peer)) = getpeername(socket) else { return false };
     let Ok(peer) = SocketAddr::try_from(peer) else { return false };

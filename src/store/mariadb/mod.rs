@@ -157,7 +157,7 @@ impl MariaDb {
             if error.class() != Class::Data {
                 self.connection = None;
             }
-            // The server has closed what was idle (`wait_timeout`): nothing has begun, so nobody needs to know.
+            // The server has closed an idle connection (`wait_timeout`): nothing has begun, so it is not logged.
             let was_idle = was_open && work.is_some() && self.server.abort.aborts() == aborts;
             if !was_idle || !matches!(error, StoreError::Lost { .. }) {
                 return Err(error);

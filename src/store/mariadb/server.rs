@@ -31,9 +31,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const AUTHORITIES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
-/// Set at each connection, whatever the server's own defaults are. The dialect is the usual one (Oracle's and ANSI's read
-/// our statements differently), and what a column can't hold is an error and not something else. Times of the predecessor's
-/// table are local ones of the server; texts of errors are told apart in English.
+/// Set for each connection, whatever the server's defaults are. The SQL dialect is the usual one (those of Oracle and
+/// ANSI read our statements differently), and a value that does not fit its column is an error. Times in the table of
+/// pytes_serial are the server's local times; errors are recognised by their English texts.
 const MANNERS: [&str; 7] = [
     "SET sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
     "SET autocommit = 1",

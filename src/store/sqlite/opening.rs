@@ -1,4 +1,4 @@
-//! Opening a history: the path, whose file it is, and how large its log may grow.
+//! Opens a history: resolves the path, checks that the file is ours, and limits how large its log may grow.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -19,19 +19,19 @@ const APPLICATION: i64 = 0x4257_4849;
 /// What every file of SQLite begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// Bytes of a page, set before the first table is made. A sweep writes each page that it touches as a whole, and touches
-/// some twenty: with pages of 4096 bytes most of what is written would be what was there before.
+/// Bytes of a page, set before the first table is made. A sweep writes each page that it touches as a whole, and
+/// touches some twenty: with pages of 4096 bytes most of what is written would be what was there before.
 const PAGE: u64 = 1024;
 
 /// Pages of the log that are folded into the file together: fewer on a disk that the log alone would fill.
 const LOG_PAGES: (u64, u64) = (64, 4000);
 
-/// Set at each opening. `synchronous = NORMAL` may lose the last sweeps in a power cut, never the file; it spares a flash
-/// card a flush a sweep.
+/// Set at each opening. `synchronous = NORMAL` may lose the last sweeps in a power cut, never the file; it spares a
+/// flash card a flush a sweep.
 const MANNERS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
      PRAGMA journal_size_limit = 8388608; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;";
 
-/// What the file says it is.
+/// What the file identifies itself as.
 #[derive(QueryableByName)]
 pub(super) struct FileMark {
     #[diesel(sql_type = diesel::sql_types::BigInt)]
@@ -83,7 +83,7 @@ impl FileMark {
 /// The file's path, absolute and without links, and a connection to it; it is made where it is not there.
 pub(super) fn connect(file: &Path, name: &str) -> Result<(PathBuf, SqliteConnection), StoreError> {
     let not_opened = |reason: String| StoreError::NotOpened { what: name.to_owned(), reason };
-    // SQLite tells no reasons; the file system does.
+    // SQLite gives no reason; the file system does.
     let opened = file_mode::ensure(file, file_mode::STATE).and_then(|()| {
         // Where a link leads to nothing yet, the file is made there.
         File::options().read(true).append(true).create(true).mode(file_mode::STATE).open(file)
@@ -103,13 +103,13 @@ pub(super) fn connect(file: &Path, name: &str) -> Result<(PathBuf, SqliteConnect
         return Err(StoreError::Foreign { what: name.to_owned() });
     }
     let path = fs::canonicalize(file).map_err(|error| not_opened(error.to_string()))?;
-    let text = path.to_str().ok_or_else(|| not_opened("its path is no UTF-8".to_owned()))?;
+    let text = path.to_str().ok_or_else(|| not_opened("its path is not UTF-8".to_owned()))?;
     let connection = SqliteConnection::establish(text).map_err(|error| not_opened(error.to_string()))?;
     Ok((path, connection))
 }
 
-/// Whether a file that begins so is, or was before it was damaged, a database. A text of somebody's is not, and is never
-/// moved out of the way: bits flip by the few, and a lost block reads as one byte over and over.
+/// Whether a file that begins so is, or was before it was damaged, a database. A text of somebody's is not, and is
+/// never moved out of the way: bits flip by the few, and a lost block reads as one byte over and over.
 fn may_be_a_database(head: &[u8]) -> bool {
     let Some(magic) = head.get(..MAGIC.len()) else { return head.is_empty() };
     let flipped: u32 = magic.iter().zip(MAGIC).map(|(found, right)| (found ^ right).count_ones()).sum();

@@ -1,7 +1,7 @@
-//! Room that is set aside while there is plenty: a file next to the history that is deleted when the disk is full.
+//! Reserves room while there is plenty: a file next to the history that is deleted when the disk is full.
 //!
-//! Deleting old rows needs room itself, since SQLite writes each changed page to its log first. Without a reserve a full
-//! disk could never be relieved by retention.
+//! Deleting old rows needs room itself, since SQLite writes each changed page to its log first. Without a reserve a
+//! full disk could never be relieved by retention.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -72,7 +72,7 @@ impl Reserve {
         self.held() > 0 && DiskSpace::of(&self.path).is_some_and(|disk| disk.free < disk.slack())
     }
 
-    /// Gives the room to whoever needs it; answers how many bytes that are.
+    /// Frees the room. Returns how many bytes that is.
     pub(super) fn release(&self) -> u64 {
         let held = self.held();
         // One that is not there has been released.
