@@ -100,6 +100,7 @@ const FURTHER: &[&str] = &[
     "mos_temperature",
     "remaining_ah",
     "energy_kwh",
+    "lifetime",
 ];
 
 /// Takes out what only many sweeps tell; the first key that is not there.
