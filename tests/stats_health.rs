@@ -297,6 +297,22 @@ fn a_battery_is_healthy_once_each_way_in_which_cells_fail_could_have_shown() {
 }
 
 #[test]
+fn a_table_without_its_last_cell_costs_nothing_that_was_learned() {
+    let mut battery = Scripted::at(60.0);
+    let watched =
+        |health: Health| !sentences(&health).join("\n").contains("not yet seen under changing load");
+    assert!(watched(battery.plateau()));
+    battery.minute += 1;
+    battery.look(-20.0, &[3_270; 14]);
+    assert!(watched(battery.go(1, -20.0, 3_270, ALIKE)));
+    // Twice in a row is another battery.
+    battery.minute += 1;
+    battery.look(-20.0, &[3_270; 14]);
+    battery.minute += 1;
+    assert!(!watched(battery.look(-20.0, &[3_270; 14])));
+}
+
+#[test]
 fn a_cell_that_lags_at_rest_and_runs_ahead_under_little_current_is_named_without_a_deep_discharge() {
     let mut battery = Scripted::at(90.0);
     battery.go(14 * 60, -0.5, 3_325, ALIKE);
@@ -385,6 +401,14 @@ fn a_measured_capacity_counts_more_than_a_computed_percentage() {
             seen.push(report.insight.batteries[0].health.clone());
         }
         assert!(matches!(*seen[0].reasons, [Reason::Soh(55), ..]), "not sure yet: {:?}", seen[0].reasons);
+        // Once the figure has expired it is not known any more.
+        living.live(MINUTE);
+        let nominal_capacity = Some(MilliampHours(100_000));
+        let facts = Facts { soh: Some(Percent(55)), nominal_capacity, ..Facts::default() };
+        let reading = living.reading(SweepKind::Full);
+        let report = living.stats.report(reading, vec![facts], Facts::default(), Default::default());
+        let expired = &report.insight.batteries[0].health.reasons;
+        assert!(matches!(**expired, [Reason::Soh(55), ..]), "{expired:?}");
         seen.pop().unwrap()
     };
     let sound = last_of(97_000);

@@ -7,7 +7,7 @@ use crate::model::facts::Facts;
 use crate::model::health::Health;
 use crate::model::identity::Identity;
 use crate::model::place::Place;
-use crate::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
+use crate::model::reading::{BankReading, BatteryReading, CellReading, Presence, SweepKind};
 use crate::model::statistics::BankStatistics;
 use crate::model::trend::Figure;
 use crate::model::units::{Millivolts, Percent};
@@ -24,6 +24,8 @@ pub struct Observer {
     looked: BTreeMap<Place, Instant>,
     /// The last judgement: between two full sweeps nothing new is seen.
     health: BTreeMap<Place, (Identity, Health)>,
+    /// How many cells a battery showed last.
+    counted: BTreeMap<Place, usize>,
     /// The capacity that a battery states, and whether it surely is one.
     measured: BTreeMap<Place, (Identity, MeasuredCapacity)>,
 }
@@ -82,7 +84,11 @@ impl Observer {
         (began, at): (Instant, i64),
         book: &mut BatteryBook,
     ) {
-        let Some(cells) = &battery.cells else { return };
+        let Some(cells) =
+            battery.cells.as_ref().filter(|cells| self.is_count_certain(battery.place, cells, book))
+        else {
+            return;
+        };
         let measured = &battery.measured;
         let (Some(current), Some(soc), Some(capacity)) = (measured.current, measured.soc, capacity(facts))
         else {
@@ -115,6 +121,13 @@ impl Observer {
         }
     }
 
+    /// Whether a battery surely has so many cells. What was learned of another number of them is forgotten, so one table
+    /// that has lost its last row must not have a say.
+    fn is_count_certain(&mut self, place: Place, cells: &[CellReading], book: &BatteryBook) -> bool {
+        let before = self.counted.insert(place, cells.len());
+        before == Some(cells.len()) || book.learned.cells().is_none_or(|known| known == cells.len())
+    }
+
     /// How a battery is, judged anew where there was something to `look` at.
     pub fn health(
         &mut self,
@@ -129,7 +142,8 @@ impl Observer {
             return health.clone();
         }
         let own = self.measured.get(&battery.place).filter(|(whose, _)| whose == identity);
-        let measured = own.and_then(|(_, measured)| measured.sure());
+        // It is no longer known where the battery no longer states it.
+        let measured = own.and_then(|(_, measured)| measured.sure()).filter(|_| facts.lifetime.is_some());
         let (cycles, weeks) = (&book.cycles, &book.weeks);
         let health = judge(&book.learned, &Known { battery, facts, cycles, weeks, measured, at });
         self.health.insert(battery.place, (identity.clone(), health.clone()));

@@ -179,6 +179,12 @@ impl Learned {
         }
     }
 
+    /// Of how many cells something was learned.
+    #[must_use]
+    pub fn cells(&self) -> Option<usize> {
+        self.extremes.after(0.0).map(|extremes| extremes.len() / 2)
+    }
+
     /// How long each of [`FOLLOWED`] was seen, in seconds.
     #[must_use]
     pub fn seen(&self) -> [f64; FOLLOWED.len()] {
