@@ -285,6 +285,10 @@ impl Plan {
             };
             self.refused.insert((command.verb, form), now);
             self.recalls.remove(&command.verb);
+        } else if command.verb == Verb::Help {
+            // What it lists is valid for hours, but nothing was heard of it.
+            self.asked_facts.remove(&command);
+            self.not_before.insert(command, now + self.rhythm.facts_every);
         }
     }
 

@@ -310,3 +310,18 @@ fn a_battery_whose_row_is_unreadable_is_asked_all_the_same_also_in_a_summary() {
     assert_eq!(asked(2, SweepKind::Summary), ["pwr", "pwr 2"]);
     assert_eq!(asked(10, SweepKind::Full), ["pwr", "pwr 1", "bat 1", "pwr 2", "bat 2"]);
 }
+
+#[test]
+fn help_that_went_without_an_answer_is_asked_again_with_the_other_facts() {
+    let mut plan = plan(true);
+    plan.rhythm.summary_interval = Duration::ZERO;
+    let mut helps = Vec::new();
+    for at in (0..3_600).step_by(10) {
+        sweep(&mut plan, at * SECOND, &[1]);
+        if plan.next((at + 1) * SECOND) == Step::Ask(Verb::Help.alone()) {
+            plan.lost(Verb::Help.alone(), (at + 1) * SECOND, &Lost::Torn);
+            helps.push(at);
+        }
+    }
+    assert_eq!(helps.len(), 4, "{helps:?}");
+}
