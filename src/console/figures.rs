@@ -145,10 +145,15 @@ const PRESENT: u16 = 2000;
 /// Apart from the figures that `stat` states of the same battery.
 const LIFETIME: u16 = 100;
 
-/// The index of an event word other than the three common ones, by its label, so that a damaged line shifts no other.
-/// Those with an unknown label share one; the [label](crate::console::words) itself needs witnesses.
-pub(super) fn event_index(label: &str) -> u16 {
-    3 + event_position(label)
+/// The indexes of event words other than the three common ones, by their labels, so that a damaged line shifts no other.
+/// Those with an unknown label follow in their order; the [label](crate::console::words) itself needs witnesses.
+pub(super) fn event_indexes(words: &[(String, EventWord)]) -> Vec<u16> {
+    let mut unknown = EVENT_WORDS.len() as u16..;
+    let index = |(label, _): &(String, EventWord)| match event_position(label) {
+        known if usize::from(known) < EVENT_WORDS.len() => Some(3 + known),
+        _ => unknown.next().map(|position| 3 + position),
+    };
+    words.iter().filter_map(index).collect()
 }
 
 /// The word at such an index.
@@ -186,14 +191,18 @@ pub fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
             all.events(0, detail.battery_events.as_ref());
             all.events(1, detail.power_events.as_ref());
             all.events(2, detail.system_fault.as_ref());
-            for (label, word) in &detail.other_events {
-                all.events(event_index(label), Some(word));
+            for (index, (_, word)) in
+                event_indexes(&detail.other_events).into_iter().zip(&detail.other_events)
+            {
+                all.events(index, Some(word));
             }
             all.text(place, detail.barcode.as_ref());
             all.text(MODEL + place, detail.model.as_ref());
             all.text(FIRMWARE + place, detail.firmware.as_ref());
         }
         Parsed::Cells(table) => {
+            // Cells are known by their position, so a table without its first row would be that of other cells.
+            all.number(Kind::Rating, 0, table.cells.first().and_then(|cell| cell.number));
             for (index, cell) in (0..).zip(&table.cells) {
                 all.number(Kind::CellVoltage, index, cell.voltage.map(|v| v.0));
                 all.number(Kind::CellTemperature, index, cell.temperature.map(|v| v.0));

@@ -124,6 +124,11 @@ impl PwrTable {
         }
     }
 
+    /// The places of which this table does not say whether a battery is there.
+    pub fn unread_places(&self) -> impl Iterator<Item = Place> {
+        Place::up_to(Place::MOST).filter(|place| self.shows(*place).is_none())
+    }
+
     /// The places at which a battery answers.
     pub fn present(&self) -> impl Iterator<Item = Place> {
         self.rows.iter().filter(|row| !row.absent).filter_map(|row| row.place)

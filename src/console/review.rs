@@ -48,7 +48,7 @@ pub enum Verdict {
 pub struct Found {
     /// Of a group table, or of a stack's modules: the places at which there are some.
     pub present: Option<Vec<Place>>,
-    /// Of a group table: the places whose rows could not be read.
+    /// Of a group table: the places whose rows could not be read, or may be among those without a number.
     pub unread: Vec<Place>,
     /// Whether the table is a stack's row.
     pub stack: bool,
@@ -353,7 +353,7 @@ impl Review {
             Parsed::Table(table) => {
                 let fused = table.fused.iter().filter_map(|(row, _)| row.place);
                 found.present = Some(table.present().chain(fused).collect());
-                found.unread.clone_from(&table.unread);
+                found.unread = table.unread_places().collect();
                 for row in &table.rows {
                     let known = row.place.zip(row.voltage);
                     self.voltages.extend(known.map(|(place, voltage)| (place, (at, i64::from(voltage.0)))));
@@ -396,3 +396,5 @@ impl Review {
 fn again_or_lost(lost: Lost, asked: u32) -> Verdict {
     if asked < MOST_ASKED { Verdict::Again(lost) } else { Verdict::Lost(lost) }
 }
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //! confirm it there, and one that nothing confirms can be left out.
 
 use crate::console::bat::CellRow;
-use crate::console::figures::event_index;
+use crate::console::figures::event_indexes;
 use crate::console::parsed::Parsed;
 use crate::console::pwr_detail::is_event_label;
 use crate::console::pwr_table::PwrRow;
@@ -105,7 +105,8 @@ pub(super) fn forget(parsed: &mut Parsed, place: u16, slots: &[WordSlot]) {
         Parsed::Detail(detail) => {
             let own = [&mut detail.battery_events, &mut detail.power_events, &mut detail.system_fault];
             (0..).zip(own).filter(|(index, _)| events(*index)).for_each(|(_, word)| *word = None);
-            detail.other_events.retain(|(name, _)| !events(event_index(name)) && !label(name));
+            let mut indexes = event_indexes(&detail.other_events).into_iter();
+            detail.other_events.retain(|(name, _)| !indexes.next().is_some_and(events) && !label(name));
             detail.other.retain(|(name, _)| !label(name));
         }
         Parsed::Info(info) => info.other.retain(|(name, _)| !label(name)),

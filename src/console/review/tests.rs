@@ -1,0 +1,86 @@
+//! What the review believes of single answers: they are handed to it as text.
+
+use super::*;
+
+const HEADER: &str = "Battery  Volt  Curr  Tempr  Base State  Volt. State  Curr. State  Temp. State  Coulomb";
+
+/// The answer to `command` that holds these lines.
+fn answer(command: &str, lines: &[String]) -> Answer {
+    let text = format!("{command}\n@\n{}\nCommand completed successfully\n$$\npylon>", lines.join("\n"));
+    Answer::from_transcript(text.as_bytes())
+}
+
+/// Judges these answers one after the other as answers to one question, a second apart.
+fn judged(review: &mut Review, command: &str, answers: &[Vec<String>]) -> Verdict {
+    let mut verdict = None;
+    for (asked, lines) in (1..).zip(answers) {
+        let at = Duration::from_secs(asked.into());
+        let command_asked = command.parse().expect("a command");
+        verdict = Some(review.judge(command_asked, at, asked, Ok(answer(command, lines))));
+    }
+    verdict.expect("an answer")
+}
+
+fn cell(number: u16) -> String {
+    format!("{number}  {}  0  21000  Idle  Normal  Normal  Normal  80%", 3300 + number)
+}
+
+#[test]
+fn a_table_that_lost_its_first_row_is_never_read_as_that_of_other_cells() {
+    let mut review = Review::default();
+    let table = |rows: &[u16]| {
+        let rows = rows.iter().map(|number| cell(*number));
+        [HEADER.to_owned()].into_iter().chain(rows).collect::<Vec<_>>()
+    };
+    let whole = table(&[0, 1, 2, 3, 4]);
+    assert!(matches!(judged(&mut review, "bat 1", &[whole.clone(), whole.clone()]), Verdict::Fine(..)));
+    // Each answer has another damaged row, so that damage to single rows is believed at the third asking.
+    let damaged = |row: usize, rows: &[u16]| {
+        let mut lines = table(rows);
+        lines[row] = lines[row].replace("21000", "2x000");
+        lines
+    };
+    let long = [2, 3, 4].map(|row| damaged(row, &[0, 1, 2, 3, 4]));
+    let [first, second, _] = long.clone();
+    let short = [first, second, damaged(4, &[1, 2, 3, 4])];
+    assert!(matches!(judged(&mut review, "bat 1", &short), Verdict::Lost(_)));
+    assert!(matches!(judged(&mut review, "bat 1", &long), Verdict::Fine(..)));
+}
+
+#[test]
+fn a_battery_whose_row_has_no_readable_number_is_not_absent() {
+    let header = "Power Volt   Curr   Tempr  Base.St  Volt.St  Curr.St  Temp.St  Coulomb";
+    let row =
+        |number: &str| format!("{number}     49900  -2500  24000  Dischg   Normal   Normal   Normal   71%");
+    let table = ["1", "2", "?"].map(row);
+    let lines: Vec<String> = [header.to_owned()].into_iter().chain(table).collect();
+    let Verdict::Fine(_, found) = judged(&mut Review::default(), "pwr", &[lines.clone(), lines]) else {
+        panic!("the rest stands")
+    };
+    let place = |number| Place::new(number).expect("a place");
+    assert_eq!(found.present, Some(vec![place(1), place(2)]));
+    assert!(found.unread.contains(&place(3)), "{:?}", found.unread);
+    assert!(!found.unread.contains(&place(1)));
+}
+
+#[test]
+fn event_words_with_unknown_labels_are_compared_one_by_one() {
+    let mut review = Review::default();
+    let detail = |first: &str, second: &str| {
+        [
+            "Power  1",
+            "Voltage : 49900 mV",
+            &format!("Pump Events : {first}"),
+            &format!("Fan Events : {second}"),
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    };
+    let sound = detail("0x0", "0x0");
+    let all = [sound.clone(), sound.clone(), sound.clone()];
+    assert!(matches!(judged(&mut review, "pwr 1", &all), Verdict::Fine(..)));
+    for (first, second) in [("0x8", "0x0"), ("0x0", "0x8")] {
+        let verdict = judged(&mut review, "pwr 1", &[detail(first, second)]);
+        assert!(matches!(verdict, Verdict::Again(_)), "{first} {second}: {verdict:?}");
+    }
+}
