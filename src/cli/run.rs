@@ -48,12 +48,17 @@ pub fn serve(
     warnings: &[String],
     hangup: impl Fn(&Logger, &Control),
 ) -> anyhow::Result<Exit> {
-    // Before the log, whose file has one writer as well.
-    let lock = match InstanceLock::take(&plan.settings.data_dir) {
-        Err(error @ InstanceLockError::Held { .. }) => return Err(error.into()),
-        lock => lock,
+    let take = || match InstanceLock::take(&plan.settings.data_dir) {
+        Err(error @ InstanceLockError::Held { .. }) => Err(error),
+        lock => Ok(lock),
     };
+    // Before the log, whose file has one writer as well.
+    let mut lock = take()?;
     let (log, guard) = logging::start(&target(&plan.settings.log))?;
+    if lock.is_err() {
+        // A log in `data_dir` has created it.
+        lock = take()?;
+    }
     for warning in warnings {
         warn!(log, "settings warning"; "warning" => warning);
     }

@@ -26,6 +26,8 @@ const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// The connection is lost, the broker lets us not listen there, or there is no end to what it hands out.
 pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Result<Vec<Message>, Refusal> {
     let filters: Vec<String> = filters.iter().cloned().chain([echo.to_owned()]).collect();
+    // What is still under way of an earlier search that was given up is not an answer to this one.
+    let is_asked_for = |topic: &str| filters.iter().any(|filter| matches(filter, topic));
     session.subscribe(&filters).await?;
     session.publish(vec![Message::fleeting(echo, "?")]).await?;
     let (mut found, mut bytes) = (Vec::new(), 0);
@@ -34,7 +36,7 @@ pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Resu
         while let Ok(incoming) = timeout_at(until, session.next()).await {
             match incoming {
                 Incoming::Message { topic, .. } if topic == echo => break,
-                Incoming::Message { topic, payload, retained: true } => {
+                Incoming::Message { topic, payload, retained: true } if is_asked_for(&topic) => {
                     bytes += topic.len() + payload.len();
                     if found.len() == MOST || bytes > MOST_BYTES {
                         return Ok(false);
@@ -60,4 +62,35 @@ pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Resu
         return Err(Refusal::new(RefusalKind::Flooded, sentence));
     }
     Ok(found)
+}
+
+/// Whether a topic is one of those that a filter with `+` and `#` stands for.
+fn matches(filter: &str, topic: &str) -> bool {
+    let (mut filter, mut topic) = (filter.split('/'), topic.split('/'));
+    loop {
+        match (filter.next(), topic.next()) {
+            (Some("#"), _) | (None, None) => return true,
+            (Some("+"), Some(_)) => {}
+            (Some(expected), Some(found)) if expected == found => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_stands_for_the_topics_that_its_wildcards_leave_open() {
+        for topic in ["a", "a/b", "a/b/c"] {
+            assert!(matches("a/#", topic) && matches("#", topic), "{topic}");
+        }
+        assert!(matches("a/+/c", "a/b/c") && matches("a/b", "a/b"));
+        for (filter, topic) in
+            [("a/+", "a"), ("a/+", "a/b/c"), ("a/b", "a"), ("a", "a/b"), ("other/#", "a/b")]
+        {
+            assert!(!matches(filter, topic), "{filter} {topic}");
+        }
+    }
 }
