@@ -107,17 +107,33 @@ fn rows_that_come_while_a_backlog_is_drained_come_after_it() {
     assert_eq!(stand.database.stored(), range(0..600));
 }
 
-#[test]
-fn a_row_that_the_disk_has_changed_is_put_aside_and_never_stored() {
-    let mut stand = Stand::new(WIDE);
-    stand.keep(0..10);
+/// Damages the rows of a journal on disk that a condition selects.
+fn damage(stand: &mut Stand, rows: &str) {
     let path = stand.disk().join("journal.db");
     // Nobody else may open it meanwhile.
     stand.keeper = Mutex::new(Keeper::in_memory_alone(WIDE));
     let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
-    connection.batch_execute("UPDATE entry SET payload = x'2a' WHERE seq IN (1, 6)").unwrap();
+    connection.batch_execute(&format!("UPDATE entry SET payload = x'2a' WHERE {rows}")).unwrap();
     drop(connection);
     stand.keeper = Mutex::new(Keeper::new(path, WIDE));
+}
+
+#[test]
+fn many_damaged_rows_do_not_hold_up_the_others() {
+    let mut stand = Stand::new(WIDE);
+    stand.keep(0..40);
+    damage(&mut stand, "seq BETWEEN 3 AND 20");
+    let begun = stand.now.get();
+    stand.drain();
+    assert_eq!((stand.database.stored().len(), stand.database.buried().len()), (22, 18));
+    assert_eq!(stand.now.get(), begun, "nothing waited");
+}
+
+#[test]
+fn a_row_that_the_disk_has_changed_is_put_aside_and_never_stored() {
+    let mut stand = Stand::new(WIDE);
+    stand.keep(0..10);
+    damage(&mut stand, "seq IN (1, 6)");
     stand.database.set(|database| database.away = Some("connection refused".into()));
     stand.step();
     assert_eq!(stand.keeper.lock().unwrap().len(), 10, "it waits as all rows do");

@@ -220,8 +220,7 @@ impl Review {
         third && doubt.sound && doubt.at_odds.iter().all(moving)
     }
 
-    /// A line that could not be read, unless an earlier answer to this question, or the last accepted one, had the
-    /// same.
+    /// A line that could not be read, unless an earlier answer or the last accepted one had the same.
     fn damage(&self, command: Command, parsed: &Parsed) -> Option<ParseError> {
         let problems = parsed.problems();
         let earlier = self.candidates.iter().map(|candidate| &candidate.problems);
@@ -396,5 +395,6 @@ impl Review {
 fn again_or_lost(lost: Lost, asked: u32) -> Verdict {
     if asked < MOST_ASKED { Verdict::Again(lost) } else { Verdict::Lost(lost) }
 }
+
 #[cfg(test)]
 mod tests;

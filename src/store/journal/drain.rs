@@ -229,7 +229,12 @@ impl Drain {
         match bury(keeper, sink, clock, row, reason) {
             Ok(buried) => {
                 step.notices.push(Notice::Buried(buried));
-                self.buried(clock(), chance);
+                // The disk is at fault for a damaged row, not the database.
+                if row.is_damaged {
+                    self.suspects = self.suspects.saturating_sub(1);
+                } else {
+                    self.buried(clock(), chance);
+                }
             }
             Err(away) => self.pause(step, clock(), away, chance),
         }
