@@ -87,11 +87,10 @@ async fn what_happened_last_is_told_before_the_farewell() {
     });
     service.end("TERM");
     release.join().unwrap();
-    let gone = |heard: &Heard| heard.topic == "bankwatch/status" && heard.text() == "offline";
+    let gone = |heard: &Heard| heard.topic == "bankwatch/bank/status" && heard.text() == "offline";
     let heard = ear.until(|heard| heard.last().is_some_and(gone)).await;
     let last = heard.iter().rposition(|heard| heard.topic == "bankwatch/bank/event").expect("it is told");
-    let farewell =
-        heard.iter().position(|heard| heard.topic == "bankwatch/bank/status" && heard.text() == "offline");
+    let farewell = heard.iter().position(|heard| heard.text() == "offline");
     assert!(last < farewell.unwrap(), "{heard:?}");
 }
 

@@ -34,7 +34,8 @@ impl House {
         let settings = Place::with(&text).loaded().settings;
         let view = |bank: &_| BankView { settings: Clone::clone(bank), facts_every: FACTS };
         let banks: Vec<_> = settings.banks.iter().map(view).collect();
-        Self { herald: Herald::new(&settings.mqtt, &banks), start: Instant::now() }
+        let start = Instant::now();
+        Self { herald: Herald::new(&settings.mqtt, &banks, start), start }
     }
 
     fn at(&self, seconds: f64) -> Instant {
@@ -97,8 +98,8 @@ fn discovery_comes_first_then_availability_then_state() {
     let certain = house.herald.connected(house.at(0.0));
     assert_eq!(
         certain,
-        [Message::retained("bankwatch/pytes/status", "offline")],
-        "nobody has been heard yet"
+        [Message::forget("bankwatch/pytes/status")],
+        "nobody has been heard yet: what is kept of an earlier life is cleared"
     );
     let summary = report(SweepKind::Summary, 2, 16);
     assert!(
@@ -193,6 +194,38 @@ fn a_bank_that_falls_silent_is_offline_after_three_intervals_without_any_reading
     assert_eq!(house.due(40.0), [Message::retained("bankwatch/pytes/status", "offline")]);
     assert_eq!(house.due(41.0), [], "once");
     assert!(topics(&house.heard(&full(), 50.0)).contains(&"bankwatch/pytes/status"));
+}
+
+#[test]
+fn a_bank_that_was_never_read_is_unknown_for_three_intervals_and_then_offline() {
+    let mut house = House::new("interval = \"10s\"", "");
+    let (unknown, status) = (Message::forget("bankwatch/pytes/status"), "bankwatch/pytes/status");
+    assert_eq!(house.herald.connected(house.at(0.0)), [unknown.clone()]);
+    house.herald.found(&Message::retained(status, "online"));
+    assert_eq!(house.due(19.9), []);
+    // A new connection and a restart of Home Assistant begin no new span.
+    house.herald.born(house.at(20.0));
+    assert_eq!(house.due(20.0), [unknown.clone()]);
+    assert_eq!(house.herald.connected(house.at(24.0)), [unknown.clone()]);
+    // The last words of another service in our place.
+    house.herald.denied(status);
+    assert_eq!(house.due(29.0), [unknown]);
+    assert_eq!(house.herald.wake_at(house.at(29.0)), Some(house.at(30.0)));
+    let offline = Message::retained(status, "offline");
+    assert_eq!(house.due(30.0), [offline.clone()]);
+    assert_eq!(house.herald.connected(house.at(40.0)), [offline], "it is known by now");
+    assert_eq!(payload(&house.heard(&full(), 50.0), status), Some("online"));
+}
+
+#[test]
+fn a_bank_that_answers_is_online_without_ever_having_been_offline() {
+    let mut house = House::new("interval = \"10s\"", "");
+    let mut words: Vec<Message> = house.herald.connected(house.at(0.0));
+    words.extend(house.heard(&full(), 3.5));
+    words.extend(house.due(29.0));
+    words.retain(|message| message.topic == "bankwatch/pytes/status");
+    let online = Message::retained("bankwatch/pytes/status", "online");
+    assert_eq!(words, [Message::forget("bankwatch/pytes/status"), online]);
 }
 
 /// A high-voltage stack whose table is its own row: modules are in full readings alone.
@@ -431,7 +464,7 @@ fn the_last_words_are_offline_for_all() {
     let last = house.herald.farewell();
     assert!(last.iter().all(|message| message.retained && message.payload == b"offline"));
     let battery = |place| format!("bankwatch/pytes/battery/{}/status", BatteryPlace::new(place).unwrap());
-    assert_eq!(topics(&last), [&battery(1), &battery(2), "bankwatch/pytes/status", "bankwatch/status"]);
+    assert_eq!(topics(&last), ["bankwatch/status", &battery(1), &battery(2), "bankwatch/pytes/status"]);
 }
 
 #[test]

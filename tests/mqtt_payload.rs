@@ -67,6 +67,16 @@ fn the_document_is_the_files_to_the_byte() {
 }
 
 #[test]
+fn the_banks_voltage_and_current_have_two_decimals_and_one_in_the_document() {
+    let mut bank = reading("pytes", 1, 16);
+    bank.batteries[0].measured.voltage = Some(Millivolts(52_715));
+    bank.batteries[0].measured.current = Some(Milliamps(-2_186));
+    let (state, document) = (said(bank.clone(), Kind::Bank), said(bank, Kind::Document));
+    assert_eq!([&state["voltage"], &state["current"]], [52.72, -2.19]);
+    assert_eq!([&document["voltage"], &document["current"]], [52.7, -2.2]);
+}
+
+#[test]
 fn the_level_says_which_values_of_the_cells_are_said() {
     let keys = |level| -> Option<Vec<String>> {
         let cells = find(&parts_of(reading("pytes", 1, 16), level), Kind::Cells(place(1)))?;

@@ -4,6 +4,7 @@
 //! the actor's life and comes back with the next. What is not said yet is in the slot.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, ResponseFuture, Supervised, WrapFuture};
 use slog::Logger;
@@ -91,7 +92,7 @@ impl Actor for MqttActor {
         };
         let (stop, asked) = oneshot::channel();
         self.stop = Some(stop);
-        let herald = Herald::new(settings, banks);
+        let herald = Herald::new(settings, banks, Instant::now());
         let target = settings.url.to_string();
         let keeper = Keeper::new(session, herald, topics, self.inbox(), target, self.log.clone());
         // What came in while it was away is still in the slot.

@@ -138,11 +138,16 @@ impl Announcement<'_> {
     /// Who must be there for a value to be worth anything.
     fn availability(&self, about: About) -> Value {
         let bank = self.shape.bank();
-        let mut topics = vec![self.topics.service_status(), self.topics.bank_status(bank)];
-        if let About::Battery(place) | About::Cells(place, _) = about {
-            topics.push(self.topics.battery_status(bank, place));
-        }
-        topics.into_iter().map(|topic| json!({ "t": topic })).collect()
+        let battery = match about {
+            About::Bank => None,
+            About::Battery(place) | About::Cells(place, _) => Some(self.topics.battery_status(bank, place)),
+        };
+        let always = [
+            json!({ "t": self.topics.service_status() }),
+            // Home Assistant would go on with the last word where it is cleared.
+            json!({ "t": self.topics.bank_status(bank), "val_tpl": "{{ value or 'offline' }}" }),
+        ];
+        always.into_iter().chain(battery.map(|topic| json!({ "t": topic }))).collect()
     }
 
     fn component(&self, entity: &Entity, place: Place, cell: Option<usize>) -> Component {
@@ -248,7 +253,8 @@ fn describe(said: &mut Map<String, Value>, value: Sort) {
 fn template(entity: &Entity, cell: Option<usize>) -> Option<String> {
     let key = entity.key;
     match (entity.value, cell) {
-        (Sort::Presence, _) => None,
+        // Cleared: unknown.
+        (Sort::Presence, _) => Some("{{ value or none }}".to_owned()),
         // An object that is `null` has no keys: unknown.
         (_, None) if key.contains('.') => Some(format!("{{{{ value_json.{key} | default(none) }}}}")),
         (_, None) => Some(format!("{{{{ value_json.{key} }}}}")),

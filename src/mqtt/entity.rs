@@ -195,8 +195,8 @@ use Source::{Bank, BankCells, Battery, Cell, Detail, Link, Service, Statistics};
 
 /// All of them, in the order in which they are announced.
 pub const ENTITIES: &[Entity] = &[
-    row(Bank, "voltage", "voltage", VOLTS).before("voltage").decimals(1),
-    row(Bank, "current", "current", AMPERES).before("current").decimals(1),
+    row(Bank, "voltage", "voltage", VOLTS).before("voltage").decimals(2),
+    row(Bank, "current", "current", AMPERES).before("current").decimals(2),
     row(Bank, "temperature", "temperature", DEGREES).before("temperature").decimals(1),
     row(Bank, "soc", "soc", CHARGE).before("soc").decimals(0),
     row(Bank, "basic_st", "status", Sort::Word(STATES)).before("basic_st"),

@@ -97,12 +97,12 @@ struct Said {
 }
 
 impl Herald {
-    /// Speaks of these banks.
+    /// Speaks of these banks, which are read from `now` on.
     #[must_use]
-    pub fn new(settings: &MqttSettings, banks: &[BankView]) -> Self {
+    pub fn new(settings: &MqttSettings, banks: &[BankView], now: Instant) -> Self {
         let bank = |view: &BankView| {
             let name: Arc<str> = Arc::from(view.settings.name.as_str());
-            (name.clone(), Bank::new(name, view, settings))
+            (name.clone(), Bank::new(name, view, settings, now))
         };
         Self {
             topics: Topics::new(settings),
@@ -161,7 +161,7 @@ impl Herald {
     /// "Offline" was said there: by somebody else, if the last that we said was another word, which is then said again.
     pub fn denied(&mut self, topic: &str) {
         for bank in self.banks.values_mut() {
-            if bank.said.get(topic).is_some_and(|said| said.fingerprint == u64::from(true)) {
+            if bank.said.get(topic).is_some_and(|said| said.fingerprint != fingerprint(Some(false))) {
                 bank.said.remove(topic);
             }
         }
@@ -226,17 +226,19 @@ impl Herald {
             let batteries = bank.roll.batteries().map(|(place, _)| topics.battery_status(&bank.name, place));
             batteries.chain([topics.bank_status(&bank.name)])
         });
-        banks.chain([topics.service_status()]).map(|topic| Message::retained(topic, OFFLINE)).collect()
+        // The service first: a link that nobody looks at any more is not one that is disconnected.
+        let all = [topics.service_status()].into_iter().chain(banks);
+        all.map(|topic| Message::retained(topic, OFFLINE)).collect()
     }
 }
 
 impl Bank {
-    fn new(name: Arc<str>, view: &BankView, settings: &MqttSettings) -> Self {
+    fn new(name: Arc<str>, view: &BankView, settings: &MqttSettings, now: Instant) -> Self {
         let BankView { settings: bank, facts_every } = view;
         let pace = Pace::new(settings.publish_interval);
         Self {
             name,
-            roll: Roll::new(bank.interval),
+            roll: Roll::new(bank.interval, now),
             shape: Shape::new(bank),
             life: Life::new(settings, bank.interval, *facts_every),
             newest: BTreeMap::new(),
@@ -312,23 +314,28 @@ impl Bank {
         self.repeat();
     }
 
-    /// Whose availability is another than the broker was told.
+    /// Whose availability is another than the broker was told. What is not known yet is cleared, so that nobody takes
+    /// what is kept there for fresh: neither `online` of a killed service nor `offline` of one that was stopped.
     fn statuses(&mut self, topics: &Topics, now: Instant) -> Vec<Message> {
-        let status = |(place, there)| (topics.battery_status(&self.name, place), there);
-        let mut statuses: Vec<(String, bool)> = self.roll.batteries().map(status).collect();
+        let status = |(place, there)| (topics.battery_status(&self.name, place), Some(there));
+        let mut statuses: Vec<(String, Option<bool>)> = self.roll.batteries().map(status).collect();
         for topic in std::mem::take(&mut self.left_over) {
             if !statuses.iter().any(|(known, _)| *known == topic) {
-                statuses.push((topic, false));
+                statuses.push((topic, Some(false)));
             }
         }
         statuses.push((topics.bank_status(&self.name), self.roll.bank(now)));
-        let changed = |(topic, there): (String, bool)| {
-            let fingerprint = u64::from(there);
+        let changed = |(topic, there): (String, Option<bool>)| {
+            let fingerprint = fingerprint(there);
             if self.said.get(&topic).is_some_and(|said| said.fingerprint == fingerprint) {
                 return None;
             }
             self.said.insert(topic.clone(), Said { fingerprint, at: now });
-            Some(Message::retained(topic, if there { ONLINE } else { OFFLINE }))
+            Some(match there {
+                Some(true) => Message::retained(topic, ONLINE),
+                Some(false) => Message::retained(topic, OFFLINE),
+                None => Message::forget(topic),
+            })
         };
         statuses.into_iter().filter_map(changed).collect()
     }
@@ -378,7 +385,12 @@ impl Bank {
 
     fn wake_at(&self, now: Instant) -> Option<Instant> {
         let turns = self.waiting.iter().filter_map(|sort| self.paces.get(sort)?.next());
-        let silent = self.roll.silent_at().filter(|silent| *silent > now);
+        let silent = Some(self.roll.silent_at()).filter(|silent| *silent > now);
         turns.chain(self.echoes.first().copied()).chain(silent).min()
     }
+}
+
+/// Of what is said of an availability.
+fn fingerprint(there: Option<bool>) -> u64 {
+    there.map_or(2, u64::from)
 }

@@ -1,6 +1,7 @@
 //! Who is there: a bank and its batteries, as availability tells it.
 //!
-//! A bank is offline when nothing came for three of its intervals. A battery is offline when the table says that
+//! A bank is offline when nothing came for three of its intervals; until then nothing is known of one that has not been
+//! read yet. A battery is offline when the table says that
 //! nobody is at its place, when the table has no such place any more, or when it was missing from three full
 //! sweeps in a row; one answer brings it back. A summary of a high-voltage stack names no modules, which takes none
 //! offline.
@@ -15,15 +16,16 @@ use crate::model::reading::{BankReading, OFFLINE_AFTER as MISSED, Presence, Swee
 #[derive(Clone, Debug)]
 pub struct Roll {
     silence: Duration,
+    begun: Instant,
     heard: Option<Instant>,
     missed: BTreeMap<Place, u32>,
 }
 
 impl Roll {
-    /// For a bank that is read each `interval`.
+    /// For a bank that is read each `interval` from `now` on.
     #[must_use]
-    pub fn new(interval: Duration) -> Self {
-        Self { silence: MISSED * interval, heard: None, missed: BTreeMap::new() }
+    pub fn new(interval: Duration, now: Instant) -> Self {
+        Self { silence: MISSED * interval, begun: now, heard: None, missed: BTreeMap::new() }
     }
 
     /// From now on the bank is offline after `silence` without a reading.
@@ -66,16 +68,17 @@ impl Roll {
         is_gone && self.missed.remove(&place).is_some()
     }
 
-    /// Whether the bank is there.
+    /// Whether the bank is there; `None` while it is too early to know.
     #[must_use]
-    pub fn bank(&self, now: Instant) -> bool {
-        self.silent_at().is_some_and(|silent| now < silent)
+    pub fn bank(&self, now: Instant) -> Option<bool> {
+        let is_silent = now >= self.silent_at();
+        (is_silent || self.heard.is_some()).then_some(!is_silent)
     }
 
     /// When the bank will be offline if nothing comes.
     #[must_use]
-    pub fn silent_at(&self) -> Option<Instant> {
-        Some(self.heard? + self.silence)
+    pub fn silent_at(&self) -> Instant {
+        self.heard.unwrap_or(self.begun) + self.silence
     }
 
     /// The places heard of so far, and whether a battery is there.
@@ -120,22 +123,24 @@ mod tests {
     }
 
     #[test]
-    fn a_bank_is_offline_until_heard_and_after_three_silent_intervals() {
-        let (mut roll, start) = (Roll::new(INTERVAL), Instant::now());
-        assert!(!roll.bank(start));
+    fn a_bank_is_unknown_until_read_and_offline_after_three_silent_intervals() {
+        let start = Instant::now();
+        let mut roll = Roll::new(INTERVAL, start);
+        let silent = start + 3 * INTERVAL;
+        let just_before = silent - Duration::from_millis(1);
+        assert_eq!([start, just_before, silent].map(|now| roll.bank(now)), [None, None, Some(false)]);
         roll.hear(&reading(SweepKind::Summary, &[Presence::Present]), start);
-        assert!(roll.bank(start + 3 * INTERVAL - Duration::from_millis(1)));
-        assert!(!roll.bank(start + 3 * INTERVAL));
+        assert_eq!([just_before, silent].map(|now| roll.bank(now)), [Some(true), Some(false)]);
         roll.allow(6 * INTERVAL);
-        assert!(roll.bank(start + 3 * INTERVAL), "a bank that takes longer is given longer");
+        assert_eq!(roll.bank(silent), Some(true), "a bank that takes longer is given longer");
         roll.allow(3 * INTERVAL);
-        assert!(!roll.bank(start + 3 * INTERVAL), "and no longer than it takes");
+        assert_eq!(roll.bank(silent), Some(false), "and no longer than it takes");
     }
 
     #[test]
     fn a_battery_is_offline_after_three_full_sweeps_without_it_and_back_with_one_answer() {
         use Presence::{Missing, Present};
-        let (mut roll, now) = (Roll::new(INTERVAL), Instant::now());
+        let (mut roll, now) = (Roll::new(INTERVAL, Instant::now()), Instant::now());
         let mut after = |kind, presences: &[Presence]| {
             roll.hear(&reading(kind, presences), now);
             there(&roll)
@@ -155,7 +160,7 @@ mod tests {
     #[test]
     fn an_empty_place_is_not_spoken_of_unless_a_battery_was_there_and_is_not_forgotten() {
         use Presence::{Absent, Present};
-        let (mut roll, now) = (Roll::new(INTERVAL), Instant::now());
+        let (mut roll, now) = (Roll::new(INTERVAL, Instant::now()), Instant::now());
         let gap = reading(SweepKind::Full, &[Present, Absent, Present]);
         let places = |roll: &Roll| roll.batteries().map(|(place, _)| place.number()).collect::<Vec<_>>();
         roll.hear(&gap, now);
@@ -172,7 +177,7 @@ mod tests {
     #[test]
     fn a_battery_that_the_table_knows_to_be_gone_is_offline_at_once() {
         use Presence::{Absent, Missing, Present};
-        let (mut roll, now) = (Roll::new(INTERVAL), Instant::now());
+        let (mut roll, now) = (Roll::new(INTERVAL, Instant::now()), Instant::now());
         roll.hear(&reading(SweepKind::Full, &[Present, Present, Present, Missing]), now);
         assert_eq!(there(&roll), [true, true, true, false], "who never answered is not there");
         roll.hear(&reading(SweepKind::Summary, &[Present, Absent]), now);
@@ -182,7 +187,7 @@ mod tests {
     #[test]
     fn a_summary_of_a_stack_takes_no_module_offline_and_three_full_sweeps_without_one_do() {
         use Presence::{Missing, Present};
-        let mut roll = Roll::new(INTERVAL);
+        let mut roll = Roll::new(INTERVAL, Instant::now());
         let mut after = |kind, presences: &[Presence]| {
             let stack = Some(crate::model::reading::Measured::default());
             roll.hear(&BankReading { stack, ..reading(kind, presences) }, Instant::now());

@@ -19,7 +19,7 @@ use crate::model::report::BankReport;
 use crate::mqtt::topics::Topics;
 use crate::mqtt::{alarm, entity, words};
 use crate::settings::CellLevel;
-use crate::status::{Device, Status};
+use crate::status::{Device, Status, rounded};
 
 /// One message's content, and what whoever sends it needs to know of it.
 #[derive(Clone, Debug)]
@@ -102,13 +102,15 @@ const IN_SERVICE: &[&str] = &["last_reading", "sweep_time", "loops", "uptime"];
 /// Changes with every sweep.
 const IN_DOCUMENT: &[&str] = &["relay_local_time", "taken_at", "serial_stat"];
 
+/// With one decimal more than the document has, which is pytes_serial's.
 fn totals(report: &BankReport, document: &Status) -> Option<Value> {
+    let statistics = &report.statistics;
     let totals = json!({
         "bank": document.bank,
         "powers": document.powers,
         "series": document.series,
-        "voltage": document.voltage,
-        "current": document.current,
+        "voltage": statistics.voltage.map(|voltage| rounded(voltage.0, 2)),
+        "current": statistics.current.map(|current| rounded(current.0, 2)),
         "power_w": document.power_w,
         "temperature": document.temperature,
         "soc": document.soc,
