@@ -78,7 +78,7 @@ fn events() {
     let simulation = Simulation::new(Dialect::PytesV5).batteries(16).cells(16);
     let mut bank = bank::Bank::of(&simulation);
     let transcript = bank.transcript(SweepKind::Full, &[], |_, heard| Some(heard));
-    let catalogue = Catalogue::load(None).expect("the shipped catalogue").0;
+    let catalogue = Catalogue::load(None).0;
     let mut tracker = Tracker::new(Arc::from("pytes"), Duration::MAX, Duration::ZERO);
     let report = BankReport::of_one(assemble(&transcript));
     println!("\n| 16 × 16, one sweep | time |\n|---|---|");

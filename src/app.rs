@@ -30,7 +30,7 @@ use crate::actors::systemd::SystemdActor;
 use crate::actors::terminal::TerminalActor;
 use crate::console::assemble::assemble;
 use crate::console::review::Review;
-use crate::events::catalogue::{Catalogue, CatalogueError};
+use crate::events::catalogue::Catalogue;
 use crate::events::plan::EventPlan;
 use crate::link::{Line, Link, LinkError};
 use crate::messages::{Nudge, Outlet, Queue, Reported, Slot};
@@ -128,9 +128,6 @@ pub enum AppError {
         /// Why.
         error: LinkError,
     },
-    /// The catalogue of events has mistakes.
-    #[error(transparent)]
-    Catalogue(#[from] CatalogueError),
     /// The system gives no thread or no signals.
     #[error("the service can't be started: {0}")]
     System(#[from] io::Error),
@@ -144,14 +141,12 @@ pub enum AppError {
 /// # Errors
 /// It could not begin, or the port's chain can't go on.
 pub fn run(plan: Plan, log: &Logger, hangup: &dyn Fn(&Logger)) -> Result<(), AppError> {
-    let (events, warnings) = EventPlan::of(&plan.settings, plan.workings.write_deadline)?;
-    for warning in warnings {
-        warn!(log, "settings warning"; "warning" => warning);
+    let (catalogue, findings) = Catalogue::load(plan.settings.events.catalogue.as_deref());
+    for finding in findings.brief() {
+        warn!(log, "settings warning"; "warning" => finding);
     }
-    let catalogue = match &events {
-        Some(events) => events.catalogue.clone(),
-        None => Arc::new(Catalogue::load(plan.settings.events.catalogue.as_deref())?.0),
-    };
+    let catalogue = Arc::new(catalogue);
+    let events = EventPlan::of(&plan.settings, &catalogue, plan.workings.write_deadline);
     let bank = |settings| Bank::of(settings, &plan.settings.data_dir, &plan.workings, &catalogue);
     let banks = plan.settings.banks.iter().map(bank).collect::<Result<Vec<_>, _>>()?;
     actix::System::new().block_on(serve(plan, banks, events, log, hangup))

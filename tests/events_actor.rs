@@ -112,7 +112,7 @@ impl Stand {
 fn plan(folder: &Path) -> EventPlan {
     EventPlan {
         banks: vec![("house".into(), ms(1_500))],
-        catalogue: Arc::new(Catalogue::load(None).unwrap().0),
+        catalogue: Arc::new(Catalogue::load(None).0),
         level: EventLevel::Warning,
         cells: true,
         log_file: LogFile { path: folder.join("battery_events.log"), max_size: 0, max_files: 1 },

@@ -3,26 +3,28 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
 use std::process::Command;
 
-use bankwatch::events::catalogue::{Catalogue, SHIPPED};
+use bankwatch::events::catalogue::{Catalogue, CatalogueFindings, SHIPPED};
 use bankwatch::model::event::EventLevel;
 use bankwatch::model::event_word::{NAMES, NORMAL};
 use bankwatch::model::word::{ALARMS, Word};
 
 fn shipped() -> Catalogue {
-    Catalogue::load(None).unwrap().0
+    Catalogue::load(None).0
 }
 
 /// The shipped catalogue with a file over it, and what in that file is passed over.
 fn with(text: &str) -> (Catalogue, Vec<String>) {
     let mut catalogue = shipped();
-    let warnings = catalogue.lay("own.toml", text).unwrap_or_else(|error| panic!("{error}"));
-    (catalogue, warnings)
+    let found = catalogue.lay("own.toml", text);
+    assert_eq!(found.mistakes, [""; 0]);
+    (catalogue, found.warnings)
 }
 
 fn mistakes(text: &str) -> Vec<String> {
-    shipped().lay("own.toml", text).unwrap_err().0
+    shipped().lay("own.toml", text).mistakes
 }
 
 #[test]
@@ -65,6 +67,11 @@ fn every_bit_of_the_power_word_and_every_known_fault_has_its_row() {
         let meaning = catalogue.state("base_state", &Word::new(state)).expect("a row");
         assert_eq!(meaning.level, EventLevel::Warning, "{state}");
     }
+}
+
+#[test]
+fn nothing_is_wrong_with_the_shipped_catalogue() {
+    assert_eq!(Catalogue::default().lay("config/events.toml", SHIPPED), CatalogueFindings::default());
 }
 
 #[test]
@@ -134,6 +141,63 @@ fn every_mistake_is_a_sentence_with_its_line() {
 }
 
 #[test]
+fn a_row_with_a_mistake_costs_itself_alone() {
+    let mut catalogue = shipped();
+    let found = catalogue.lay(
+        "own.toml",
+        "[power]\n0x2 = { level = \"loud\", text = \"Own text\" }\n0x3 = { text = \"two\" }\n\
+         0x2000 = { level = \"warning\" }\n",
+    );
+    assert_eq!(found.mistakes.len(), 2, "{found:?}");
+    let (high, full) = (catalogue.bit("power", 0x2, None), catalogue.bit("power", 0x2000, None));
+    assert_eq!((high.level, high.text.as_ref()), (EventLevel::Warning, "Own text"), "its level stays");
+    assert_eq!(full.level, EventLevel::Warning);
+}
+
+#[test]
+fn a_file_that_is_unusable_leaves_the_built_in_catalogue_with_one_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events_config.json");
+    let built_in = shipped();
+    let found = || {
+        let (catalogue, found) = Catalogue::load(Some(&path));
+        assert_eq!(catalogue, built_in);
+        let [finding] = &found.brief()[..] else { panic!("{found:?}") };
+        let remedy = "; the built-in catalogue is used; correct the file, or remove it";
+        assert!(finding.contains("events_config.json") && finding.ends_with(remedy), "{finding}");
+        finding.clone()
+    };
+    assert!(found().contains("can't read "), "it is not there");
+    for text in
+        ["", "{", "[]", "3", "\"x\"", "power_events", "{\"power_events\": {\"2\": {]}}", &"[".repeat(10_000)]
+    {
+        std::fs::write(&path, text).unwrap();
+        let finding = found();
+        assert!(finding.contains("events_config.json:1: expected the JSON of"), "{finding}");
+    }
+    for (bytes, why) in
+        [(b"{\"\xe9\": 1}".to_vec(), "UTF-8"), (vec![b' '; 1024 * 1024 + 1], "larger than 1 MiB")]
+    {
+        std::fs::write(&path, bytes).unwrap();
+        assert!(found().contains(why));
+    }
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert!(found().contains("not a regular file"));
+    std::fs::remove_dir(&path).unwrap();
+    let fifo = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(fifo.success() && found().contains("not a regular file"), "nobody waits for a writer");
+}
+
+#[test]
+fn many_findings_are_a_few_lines_in_the_log() {
+    let rows = (0..5_000).map(|row| format!("\"{}\": 1", 3 + 4 * row)).collect::<Vec<_>>().join(",\n");
+    let found = shipped().lay("events_config.json", &format!("{{\"power_events\": {{\n{rows}}}}}"));
+    assert_eq!((found.warnings.len(), found.brief().len()), (5_000, 9));
+    assert_eq!(found.brief()[8], "4992 more of this kind; `bankwatch config check` lists all");
+}
+
+#[test]
 fn the_predecessor_s_file_is_known_by_its_content_and_taken() {
     let (catalogue, warnings) = with(
         "{\"power_events\": {\n  \"8192\": {\"level\": \"warning\", \"hex_code\": \"0x2000\", \"text\": \"Voll\"}\n},\n\
@@ -167,44 +231,58 @@ fn what_means_nothing_in_the_predecessor_s_file_is_told_and_keeps_nobody_from_st
     );
     assert_eq!(catalogue.bit("power", 1, None).text, "one");
     let torn = mistakes("{\"power_events\": {\n\"2\": }}");
-    assert!(torn[0].starts_with("own.toml:2: expected the predecessor's events_config.json: "), "{torn:?}");
+    assert!(torn[0].starts_with("own.toml:2: expected the JSON of an events_config.json: "), "{torn:?}");
 }
 
 #[test]
-fn the_program_checks_the_catalogue_with_the_settings() {
+fn a_mistake_in_the_catalogue_fails_its_check_and_keeps_nobody_from_starting() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = folder.path().join("bankwatch.toml");
-    std::fs::write(&settings, "[[bank]]\nlink = \"/dev/null/none\"\n[events]\ncatalogue = \"own.toml\"\n")
-        .unwrap();
-    let tried = |verb: &[&str]| {
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("bankwatch.toml", "[[bank]]\nlink = \"/dev/null/none\"\n[events]\ncatalogue = \"own.toml\"\n");
+    write("pytes_serial.cfg", "[serial]\nserial_port = /dev/null/none\n");
+    let checked = |config: &str| {
         let program = Command::new(env!("CARGO_BIN_EXE_bankwatch"));
         let output = { program }
-            .args(verb)
-            .arg("--config")
-            .arg(&settings)
+            .args(["config", "check", "--config", config])
             .current_dir(folder.path())
             .output()
             .unwrap();
-        let text =
-            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        (output.status.code(), text)
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    for verb in [["config", "check"].as_slice(), &["run"]] {
-        let (code, text) = tried(verb);
-        assert_eq!(code, Some(78), "{text}");
-        assert!(text.contains("can't read") && text.contains("own.toml"), "{text}");
-    }
-    std::fs::write(folder.path().join("own.toml"), "[power]\n0x2 = { level = \"loud\" }\n").unwrap();
-    for verb in [["config", "check"].as_slice(), &["run"]] {
-        let (code, text) = tried(verb);
-        assert_eq!(code, Some(78), "{text}");
-        assert!(
-            text.contains("own.toml:2: level: expected \"info\" or \"warning\", found \"loud\""),
-            "{text}"
-        );
-    }
-    std::fs::write(folder.path().join("own.toml"), "[powr]\n").unwrap();
-    let (code, text) = tried(&["config", "check"]);
-    assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("did you mean \"power\"?"), "{text}");
+    let (code, text) = checked("bankwatch.toml");
+    assert!(code == Some(78) && text.contains("- can't read ") && text.contains("own.toml: "), "{text}");
+    write("own.toml", "[power]\n0x2 = { level = \"loud\" }\n");
+    let (code, text) = checked("bankwatch.toml");
+    let mistake = "own.toml:2: level: expected \"info\" or \"warning\", found \"loud\"";
+    assert!(code == Some(78) && text.contains(mistake), "{text}");
+    let mut service = Command::new(env!("CARGO_BIN_EXE_bankwatch"))
+        .args(["run", "--config", "bankwatch.toml"])
+        .current_dir(folder.path())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = std::io::BufReader::new(service.stderr.take().unwrap());
+    let lines: Vec<String> = log
+        .lines()
+        .map_while(Result::ok)
+        .take_while(|line| !line.contains("INFO  service started"))
+        .collect();
+    service.kill().unwrap();
+    service.wait().unwrap();
+    let said =
+        lines.iter().filter(|line| line.contains("WARN  settings warning") && line.contains("own.toml:2: "));
+    assert_eq!(said.count(), 1, "{lines:?}");
+    write("own.toml", "[powr]\n");
+    let (code, text) = checked("bankwatch.toml");
+    assert!(code == Some(0) && text.contains("did you mean \"power\"?"), "{text}");
+
+    // What merely lies beside a pytes_serial.cfg may be long dead.
+    write("events_config.json", "{\n\"power_events\": [\n");
+    let (code, text) = checked("pytes_serial.cfg");
+    let warning = text.lines().next().unwrap_or_default();
+    assert!(
+        code == Some(0) && warning.starts_with("warning: ") && warning.contains("events_config.json:3: "),
+        "{text}"
+    );
+    assert!(warning.ends_with("correct the file, or remove it"), "{text}");
 }

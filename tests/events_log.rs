@@ -32,7 +32,7 @@ struct Desk {
 impl Desk {
     fn new(dialect: Dialect, level: EventLevel, cells: bool) -> Self {
         let tracker = Tracker::new(Arc::from("pytes"), INTERVAL, Duration::ZERO);
-        let (catalogue, text) = (Catalogue::load(None).unwrap().0, LogText::new(level, cells, TimeZone::UTC));
+        let (catalogue, text) = (Catalogue::load(None).0, LogText::new(level, cells, TimeZone::UTC));
         Self { bank: Bank::new(dialect, 2), tracker, catalogue, now: Duration::ZERO, text }
     }
 

@@ -37,7 +37,7 @@ const SILENT_AFTER: Duration = Duration::from_secs(30);
 
 impl Watch {
     fn new() -> Self {
-        let catalogue = Catalogue::load(None).unwrap().0;
+        let catalogue = Catalogue::load(None).0;
         let tracker = Tracker::new(Arc::from("pytes"), SILENT_AFTER / 3, Duration::ZERO);
         Self { tracker, catalogue, now: Duration::ZERO }
     }
@@ -270,7 +270,7 @@ fn a_value_that_lasts_though_no_battery_can_have_it_is_an_event_until_it_is_plau
     let report = bank.full(flat);
     assert_eq!(watch.told(&report), [format!("raised {event}")]);
     let standing = |report: &mut BankReport| {
-        tell_standing(report, &Catalogue::load(None).unwrap().0);
+        tell_standing(report, &Catalogue::load(None).0);
         let standing = std::mem::take(&mut report.insight.batteries[1].standing);
         standing.into_iter().map(|one| (one.word.to_string(), one.level)).collect::<Vec<_>>()
     };

@@ -12,7 +12,7 @@ use bankwatch::model::event::{EventLevel, Sign};
 use bankwatch::model::reading::Measured;
 use proptest::prelude::*;
 
-static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::load(None).unwrap().0);
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::load(None).0);
 
 /// A label of a console, and our name for its word.
 const WORDS: &[(&str, &str)] = &[

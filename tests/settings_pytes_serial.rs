@@ -167,7 +167,7 @@ fn log_levels_lose_their_prefix() {
 #[test]
 fn its_mistakes_are_told_with_line_and_option_and_without_secrets() {
     let text = "stray = 1\n[serial]\nserial_baudrate = fast\nserial_baudrate = slow\nhunter2\nreading_freq = often\n\
-                [battery_info]\ndev_name = my bank\npowers = 40\n[Maria DB connection]\nSQL_active = true\n\
+                [battery_info]\ndev_name = mybank\npowers = 40\n[Maria DB connection]\nSQL_active = true\n\
                 password = %(hunter2)s\nhost = a b\ndb_port = no\n[MQTT]\nMQTT_active = true\nMQTT_user = x\n";
     let place = place(text);
     let mistakes = place.mistakes();
@@ -177,7 +177,6 @@ fn its_mistakes_are_told_with_line_and_option_and_without_secrets() {
         "pytes_serial.cfg:4: expected each option once in its section, found it again",
         "pytes_serial.cfg:5: expected `option = value`",
         "pytes_serial.cfg:6 ([serial] reading_freq): bank.1.interval: expected a duration",
-        "pytes_serial.cfg:8 ([battery_info] dev_name): bank.1.name: expected letters, digits, _ and - only; found \"my bank\"",
         "pytes_serial.cfg:9 ([battery_info] powers): expected a whole number from 1 to 16; found \"40\"",
         "pytes_serial.cfg:12 ([Maria DB connection] password): expected the value itself; a reference",
         "pytes_serial.cfg:13 ([Maria DB connection] host): database.url: expected sqlite:FILE or mysql:",
@@ -185,10 +184,138 @@ fn its_mistakes_are_told_with_line_and_option_and_without_secrets() {
     ] {
         assert!(mistakes.iter().any(|mistake| mistake.starts_with(expected)), "{expected}\n{mistakes:#?}");
     }
-    assert_eq!(mistakes.len(), 10, "{mistakes:#?}");
+    assert_eq!(mistakes.len(), 9, "{mistakes:#?}");
     let error = place.load().expect_err("mistakes");
     assert!(!error.to_string().contains("hunter2"), "{error}");
     assert_eq!(error.warnings, ["pytes_serial.cfg:17 ([MQTT] mqtt_user): is not used"]);
+}
+
+/// What a file of a generation says, and what it has to become: events, cells beside them, their level; cells; the
+/// numbers of batteries and cells; warnings.
+type Generation<'a> = (&'a str, (bool, bool, EventLevel), CellLevel, (Option<u8>, Option<u8>), &'a [&'a str]);
+
+#[test]
+fn files_of_every_generation_give_what_they_said() {
+    use CellLevel::{High, Low, Medium, Off};
+    use EventLevel::{Info, Warning};
+    const DEFAULT: (bool, bool, EventLevel) = (true, true, Warning);
+    let dead = "pytes_serial.cfg:2 ([events] events_monitoring): is not used; the newer [events_monitoring] events_monitoring is";
+    let generations: &[Generation] = &[
+        // 0.2 to 0.4: no section of batteries, none of events.
+        (
+            "[general]\npowers = 3\n[MQTT]\nMQTT_active = true\nMQTT_broker = b\n",
+            DEFAULT,
+            Medium,
+            (Some(3), None),
+            &[],
+        ),
+        // 0.5 and 0.6: the number of cells is among the events.
+        (
+            "[general]\npowers = 2\n[events]\nevents_monitoring = false\ncells = 15\ncells_details = true\n\
+             cells_details_level = info\n",
+            (false, true, Info),
+            Medium,
+            (Some(2), Some(15)),
+            &[],
+        ),
+        // 0.7.0 to 0.7.4: cells are monitored, or not.
+        (
+            "[battery_info]\npowers = 4\ncells = 16\n[events]\nevents_monitoring = true\ncells_monitoring = false\n\
+             cells_details = false\ncells_details_level = WARNING\n",
+            (true, false, Warning),
+            Off,
+            (Some(4), Some(16)),
+            &[],
+        ),
+        (
+            "[events]\ncells_monitoring = true\ncells_details_level = info\n",
+            (true, true, Info),
+            Medium,
+            (None, None),
+            &[],
+        ),
+        ("[events]\ncells_monitoring = true\ncells_details_level = high\n", DEFAULT, High, (None, None), &[]),
+        // Since 0.7.5: two sections.
+        (
+            "[events_monitoring]\nevents_monitoring = true\ncells_details = false\nmonitoring_level = info\n\
+             [cells_monitoring]\ncells_monitoring = true\nmonitoring_level = low\n",
+            (true, false, Info),
+            Low,
+            (None, None),
+            &[],
+        ),
+        // An old section that stayed when the new one came.
+        (
+            "[events]\nevents_monitoring = false\n[events_monitoring]\nevents_monitoring = true\n",
+            DEFAULT,
+            Medium,
+            (None, None),
+            &[dead],
+        ),
+        // 1.0.0 to 2.0.0: none of events.
+        (
+            "[cells_monitoring]\ncells_monitoring = true\nmonitoring_level = high\n",
+            DEFAULT,
+            High,
+            (None, None),
+            &[],
+        ),
+        ("[cells_monitoring]\ncells_monitoring = true\n", DEFAULT, Medium, (None, None), &[]),
+    ];
+    for (text, events, cells, expected, warnings) in generations {
+        let loaded = place(&format!("{text}[serial]\nserial_port = /dev/ttyUSB0\n")).loaded();
+        let (settings, bank) = (&loaded.settings.events, &loaded.settings.banks[0]);
+        assert_eq!((settings.enabled, settings.cells, settings.level), *events, "{text}");
+        assert_eq!(bank.cells, *cells, "{text}");
+        let found = bank.expected.unwrap_or_default();
+        assert_eq!((found.batteries, found.cells), *expected, "{text}");
+        assert_eq!(loaded.warnings, *warnings, "{text}");
+    }
+}
+
+#[test]
+fn a_name_that_topics_can_t_have_is_changed_with_a_warning() {
+    for (old, new) in [
+        ("my bank", "my_bank"),
+        ("Büro  2", "B_ro_2"),
+        ("a/b+#", "a_b"),
+        ("pytes.1", "pytes_1"),
+        ("../x", "x"),
+        ("two\n lines", "two_lines"),
+        ("_-", "_-"),
+    ] {
+        let loaded = place(&format!("[battery_info]\ndev_name = {old}\n")).loaded();
+        assert_eq!(loaded.settings.banks[0].name, new, "{old}");
+        let warned = loaded.warnings.iter().filter(|warning| {
+            let old = old.replace("\n ", "\n");
+            warning.starts_with(&format!(
+                "pytes_serial.cfg:2 ([battery_info] dev_name): {old:?} is changed to {new:?}"
+            ))
+        });
+        assert_eq!(warned.count(), usize::from(old != new), "{old}: {:?}", loaded.warnings);
+    }
+    for nothing in ["", "öäü", "+ #"] {
+        let loaded =
+            place(&format!("[battery_info]\ndev_name = {nothing}\n[serial]\nserial_baudrate = 9600\n"))
+                .loaded();
+        assert_eq!(loaded.settings.banks[0].name, "pytes", "{nothing}");
+        assert!(loaded.warnings[0].contains("has the default name"), "{:?}", loaded.warnings);
+    }
+    // Another bank that has the name already.
+    let place = place("[battery_info]\ndev_name = my bank\n")
+        .variable("BANKWATCH_BANK__2__NAME", "my_bank")
+        .variable("BANKWATCH_BANK__2__LINK", "/dev/ttyUSB1");
+    assert_eq!(
+        place.mistakes(),
+        ["variable BANKWATCH_BANK__2__NAME: bank.2.name: bank 1 is named \"my_bank\" too; names must differ"]
+    );
+}
+
+#[test]
+fn a_catalogue_that_lies_there_in_any_form_is_named() {
+    let place = place("");
+    std::fs::create_dir(place.path("events_config.json")).expect("a folder");
+    assert_eq!(place.loaded().settings.events.catalogue, Some(place.path("events_config.json")));
 }
 
 #[test]

@@ -38,9 +38,43 @@ fn check_says_that_all_is_right() {
     assert_eq!(
         out,
         "warning: variable BANKWATCH_NONSENSE belongs to no setting\n\
-         the settings of bankwatch.toml are right; banks: pytes\n"
+         bankwatch.toml: configuration OK (banks: pytes)\n"
     );
     assert_eq!(code, 0);
+}
+
+/// Files whose differences are committed, and more than any real one has.
+const COMPARED: &[(&str, &str)] = &[
+    (
+        "everything",
+        "[battery_info]\ndev_name = pytes_in_the_garage_of_the_house\n[Maria DB connection]\nSQL_active = true\n\
+         host = db\n[MQTT]\nMQTT_active = true\nMQTT_broker = b\n[logging]\nLOGGING_LEVEL = logging.INFO\n",
+    ),
+    (
+        "nothing",
+        "[battery_info]\ndev_name = pytes\n[Maria DB connection]\nSQL_active = false\n[MQTT]\nMQTT_active = false\n\
+         [events_monitoring]\nevents_monitoring = false\n[cells_monitoring]\ncells_monitoring = false\n",
+    ),
+    (
+        "unusable_name",
+        "[battery_info]\ndev_name = a name that is far too long, and has ü\n[Maria DB connection]\nSQL_active = true\n\
+         host = db\n[MQTT]\nMQTT_active = true\nMQTT_broker = b\n[logging]\nLOGGING_LEVEL = logging.INFO\n",
+    ),
+    ("no_server", "[battery_info]\ndev_name = pytes\n"),
+];
+
+#[test]
+fn check_says_on_one_screen_what_will_be_different_from_pytes_serial() {
+    for (name, text) in COMPARED {
+        let (out, _, code) =
+            run(&Place::default().file("pytes_serial.cfg", text).config("pytes_serial.cfg"), &check());
+        assert_eq!(code, 0, "{out}");
+        let lines: Vec<&str> = out.lines().filter(|line| !line.starts_with("warning: ")).collect();
+        assert!(lines.len() <= 24, "{name}: {} lines", lines.len());
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{out}");
+        let path = format!("{}/tests/snapshots/compared/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(lines.join("\n") + "\n", std::fs::read_to_string(&path).unwrap_or_default(), "{path}");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ const STEP: Duration = Duration::from_secs(300);
 const DAY: u32 = 24 * 12;
 
 fn text(mut report: BankReport) -> String {
-    tell_standing(&mut report, &Catalogue::load(None).unwrap().0);
+    tell_standing(&mut report, &Catalogue::load(None).0);
     table::render(&Status::of(&report, &TimeZone::UTC), false)
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use clap::Subcommand;
 
+use crate::cli::differences;
 use crate::events::catalogue::Catalogue;
 use crate::settings::{
     Expected, Loaded, SettingsError, Sources, is_its_file, load,
@@ -80,19 +81,23 @@ pub fn run(
 fn check(loaded: Result<Loaded, SettingsError>, out: &mut impl Write) -> io::Result<u8> {
     match loaded.and_then(|loaded| loaded.require_bank().map(|()| loaded)) {
         Ok(loaded) => {
-            let passed_over = match Catalogue::load(loaded.settings.events.catalogue.as_deref()) {
-                Ok((_, passed_over)) => passed_over,
-                Err(mistakes) => {
-                    writeln!(out, "{mistakes}")?;
-                    return Ok(WRONG_SETTINGS);
-                }
-            };
+            let (_, found) = Catalogue::load(loaded.settings.events.catalogue.as_deref());
             warn(&loaded.warnings, out)?;
-            warn(&passed_over, out)?;
+            warn(&found.warnings, out)?;
+            // The service starts without it. Whoever wrote a catalogue for us wants to know; an events_config.json that
+            // merely lies there may be one that nobody reads any more.
+            if loaded.pytes_serial.is_some() {
+                warn(&found.mistakes, out)?;
+            } else if !found.mistakes.is_empty() {
+                writeln!(out, "mistakes in the catalogue of events:")?;
+                found.mistakes.iter().try_for_each(|mistake| writeln!(out, "- {mistake}"))?;
+                return Ok(WRONG_SETTINGS);
+            }
             let source =
                 loaded.file.as_deref().map_or("the environment".into(), |file| file.display().to_string());
             let banks: Vec<_> = loaded.settings.banks.iter().map(|bank| bank.name.as_str()).collect();
-            writeln!(out, "the settings of {source} are right; banks: {}", banks.join(", "))?;
+            writeln!(out, "{source}: configuration OK (banks: {})", banks.join(", "))?;
+            differences::write(&loaded, out)?;
             Ok(FINE)
         }
         Err(error) => refuse(&error, out),

@@ -4,6 +4,7 @@ pub mod capture;
 pub mod config;
 pub mod db;
 pub mod demo;
+mod differences;
 pub mod doctor;
 pub mod exit;
 pub mod ha;

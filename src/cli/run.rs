@@ -76,7 +76,7 @@ pub fn serve(
     match outcome {
         Ok(()) => Ok(Exit::Well),
         Err(AppError::Fatal(_)) => Ok(Exit::Fatal),
-        Err(error @ (AppError::Link { .. } | AppError::Catalogue(_))) => {
+        Err(error @ AppError::Link { .. }) => {
             writeln!(io::stderr(), "{error}")?;
             Ok(Exit::Settings)
         }

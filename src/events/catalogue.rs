@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::{fs, io};
 
 use crate::events::{catalogue_file, predecessor};
 use crate::model::event::EventLevel;
@@ -81,13 +82,28 @@ pub struct Remark {
     pub sentence: String,
 }
 
-/// Why there is no catalogue.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the catalogue of events can't be used:{}", .0.iter().map(|mistake| format!("\n- {mistake}")).collect::<String>())]
-pub struct CatalogueError(
-    /// Every mistake with its file and line.
-    pub Vec<String>,
-);
+/// What was found in the user's file, a sentence each with file and line. None of it keeps the service from starting:
+/// a row with a mistake costs itself alone, and a file that can't be read leaves the built-in catalogue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CatalogueFindings {
+    /// What has to be corrected.
+    pub mistakes: Vec<String>,
+    /// What has no effect.
+    pub warnings: Vec<String>,
+}
+
+impl CatalogueFindings {
+    /// The findings for a log: of many, the first few and their number.
+    #[must_use]
+    pub fn brief(&self) -> Vec<String> {
+        const MOST: usize = 8;
+        let all = self.mistakes.iter().chain(&self.warnings);
+        let rest = all.clone().count().saturating_sub(MOST);
+        let rest =
+            (rest > 0).then(|| format!("{rest} more of this kind; `bankwatch config check` lists all"));
+        all.take(MOST).cloned().chain(rest).collect()
+    }
+}
 
 /// All rows in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,30 +135,42 @@ impl<'a> Meaning<'a> {
     }
 }
 
+/// What is said of a file of which no row can be used.
+pub const BUILT_IN: &str = "the built-in catalogue is used; correct the file, or remove it";
+
+/// The text of a regular file: opening a fifo of that name would wait for a writer for ever.
+fn read_file(path: &Path) -> io::Result<String> {
+    if fs::metadata(path)?.is_file() {
+        read_text(path)
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
+}
+
 impl Catalogue {
-    /// The shipped catalogue with the user's file over it, and what in that file is passed over.
-    ///
-    /// # Errors
-    /// The file can't be read, or holds mistakes: all of them at once, each with its line.
-    pub fn load(file: Option<&Path>) -> Result<(Self, Vec<String>), CatalogueError> {
+    /// The shipped catalogue with the user's file over it, and what was found in that file.
+    #[must_use]
+    pub fn load(file: Option<&Path>) -> (Self, CatalogueFindings) {
         let mut catalogue = Self::default();
-        catalogue.lay("config/events.toml", SHIPPED)?;
-        let Some(file) = file else { return Ok((catalogue, Vec::new())) };
+        // A test says that nothing is found in it.
+        let _ = catalogue.lay("config/events.toml", SHIPPED);
+        let Some(file) = file else { return (catalogue, CatalogueFindings::default()) };
         let name = file.display().to_string();
-        let text =
-            read_text(file).map_err(|error| CatalogueError(vec![format!("can't read {name}: {error}")]))?;
-        let warnings = catalogue.lay(&name, &text)?;
-        Ok((catalogue, warnings))
+        let findings = match read_file(file) {
+            Ok(text) => catalogue.lay(&name, &text),
+            Err(error) => {
+                let sentence = format!("can't read {name}: {error}; {BUILT_IN}");
+                CatalogueFindings { mistakes: vec![sentence], ..CatalogueFindings::default() }
+            }
+        };
+        (catalogue, findings)
     }
 
-    /// Lays the rows of a file over those in force; answers what in it is passed over. It may be the
-    /// predecessor's `events_config.json`, which shows by its content.
-    ///
-    /// # Errors
-    /// All mistakes in it.
-    pub fn lay(&mut self, file: &str, text: &str) -> Result<Vec<String>, CatalogueError> {
+    /// Lays the rows of a file over those in force. It may be the predecessor's `events_config.json`, which shows by
+    /// its name or its content.
+    pub fn lay(&mut self, file: &str, text: &str) -> CatalogueFindings {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut sheet = match text.trim_start().starts_with('{') {
+        let mut sheet = match file.ends_with(".json") || text.trim_start().starts_with('{') {
             true => predecessor::sheet(text),
             false => catalogue_file::sheet(text),
         };
@@ -157,16 +185,13 @@ impl Catalogue {
         for entry in std::mem::take(&mut sheet.entries) {
             sheet.mistakes.extend(self.put(entry));
         }
-        let told = |remark: Remark| format!("{file}:{}: {}", remark.line, remark.sentence);
-        for remarks in [&mut sheet.mistakes, &mut sheet.warnings] {
+        self.names = self.names();
+        let told = |mut remarks: Vec<Remark>| {
             remarks.sort_by_key(|remark| remark.line);
-        }
-        if sheet.mistakes.is_empty() {
-            self.names = self.names();
-            Ok(sheet.warnings.into_iter().map(told).collect())
-        } else {
-            Err(CatalogueError(sheet.mistakes.into_iter().map(told).collect()))
-        }
+            let told = |remark: Remark| format!("{file}:{}: {}", remark.line, remark.sentence);
+            remarks.into_iter().map(told).collect()
+        };
+        CatalogueFindings { mistakes: told(sheet.mistakes), warnings: told(sheet.warnings) }
     }
 
     fn put(&mut self, Entry { word, subject, part, line }: Entry) -> Option<Remark> {

@@ -10,7 +10,7 @@
 
 use toml_edit::{Document, Item, Table, TableLike, Value};
 
-use crate::events::catalogue::{Entry, Part, Remark, Sheet, Subject};
+use crate::events::catalogue::{BUILT_IN, Entry, Part, Remark, Sheet, Subject};
 use crate::events::decode::is_state_word;
 use crate::model::event::EventLevel;
 
@@ -21,7 +21,7 @@ pub fn sheet(text: &str) -> Sheet {
         Ok(document) => document,
         Err(error) => {
             let line = error.span().map_or(1, |span| line_at(text, span.start));
-            let sentence = error.message().trim().replace('\n', ", ");
+            let sentence = format!("{}; {BUILT_IN}", error.message().trim().replace('\n', ", "));
             return Sheet { mistakes: vec![Remark { line, sentence }], ..Sheet::default() };
         }
     };

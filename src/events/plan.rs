@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::events::catalogue::{Catalogue, CatalogueError};
+use crate::events::catalogue::Catalogue;
 use crate::events::log_file::LogFile;
 use crate::model::event::EventLevel;
 use crate::settings::{BankSettings, Settings};
@@ -33,24 +33,17 @@ pub struct EventPlan {
 }
 
 impl EventPlan {
-    /// What the settings say, and what in the catalogue is passed over; nothing where events are not wanted. The
-    /// log of events is set aside as the service's own.
-    ///
-    /// # Errors
-    /// The catalogue has mistakes.
-    pub fn of(
-        settings: &Settings,
-        deadline: Duration,
-    ) -> Result<(Option<Self>, Vec<String>), CatalogueError> {
+    /// What the settings say; nothing where events are not wanted. The log of events is set aside as the service's own.
+    #[must_use]
+    pub fn of(settings: &Settings, catalogue: &Arc<Catalogue>, deadline: Duration) -> Option<Self> {
         let Settings { events, log, banks, data_dir, .. } = settings;
         if !events.enabled {
-            return Ok((None, Vec::new()));
+            return None;
         }
-        let (catalogue, warnings) = Catalogue::load(events.catalogue.as_deref())?;
         let followed = |bank: &BankSettings| (Arc::from(bank.name.as_str()), bank.interval);
-        let plan = Self {
+        Some(Self {
             banks: banks.iter().map(followed).collect(),
-            catalogue: Arc::new(catalogue),
+            catalogue: catalogue.clone(),
             level: events.level,
             cells: events.cells,
             log_file: LogFile {
@@ -61,7 +54,6 @@ impl EventPlan {
             folder: data_dir.clone(),
             deadline,
             zone: TimeZone::system(),
-        };
-        Ok((Some(plan), warnings))
+        })
     }
 }

@@ -4,11 +4,13 @@
 //! {"power_events": {"8192": {"level": "info", "hex_code": "0x2000", "text": "Full charge"}}, "sys_events": {}}
 //! ```
 //! People come to us with the file they have. What in it means nothing here is told and passed over, so that it
-//! keeps nobody from starting; only a file that is no JSON is a mistake.
+//! keeps nobody from starting; only a file that is not JSON is a mistake.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::events::catalogue::{Entry, Part, Remark, Sheet, Subject};
+use crate::events::catalogue::{BUILT_IN, Entry, Part, Remark, Sheet, Subject};
 use crate::events::catalogue_file::level;
 use crate::model::event::{POWER, SYSTEM};
 
@@ -22,22 +24,19 @@ pub fn sheet(text: &str) -> Sheet {
     let root: Map<String, Value> = match serde_json::from_str(text) {
         Ok(root) => root,
         Err(error) => {
-            let sentence = format!("expected the predecessor's events_config.json: {error}");
+            let sentence = format!("expected the JSON of an events_config.json: {error}; {BUILT_IN}");
             sheet.mistakes.push(Remark { line: error.line().max(1), sentence });
             return sheet;
         }
     };
+    let sections = lines(text, 1);
     for (name, section) in &root {
-        let begin = text.find(&format!("{name:?}")).unwrap_or_default();
-        let at = |key: &str| {
-            let inside =
-                text.get(begin..).and_then(|rest| rest.find(&format!("{key:?}"))).unwrap_or_default();
-            text.bytes().take(begin + inside).filter(|byte| *byte == b'\n').count() + 1
-        };
         match (SECTIONS.iter().find(|(known, _)| known == name), section) {
             (Some((_, word)), Value::Object(rows)) => {
+                let begin = text.find(&format!("{name:?}")).unwrap_or_default();
+                let inside = lines(text.get(begin..).unwrap_or_default(), line(&sections, name));
                 for (code, row) in rows {
-                    let line = at(code);
+                    let line = line(&inside, code);
                     match read(code, row) {
                         Ok(Some((bit, part))) => {
                             let (word, subject) = ((*word).to_owned(), Subject::Bit(bit));
@@ -52,11 +51,28 @@ pub fn sheet(text: &str) -> Sheet {
             }
             _ => {
                 let sentence = format!("expected power_events or sys_events with their rows, found {name:?}");
-                sheet.warnings.push(Remark { line: at(name), sentence });
+                sheet.warnings.push(Remark { line: line(&sections, name), sentence });
             }
         }
     }
     sheet
+}
+
+/// The line of each first text in quotes, counted from `first`. An escaped quote shifts what follows it, which costs no
+/// more than a wrong line in a warning.
+fn lines(text: &str, first: usize) -> BTreeMap<&str, usize> {
+    let (mut lines, mut line) = (BTreeMap::new(), first);
+    for (at, part) in text.split('"').enumerate() {
+        if at % 2 == 1 {
+            lines.entry(part).or_insert(line);
+        }
+        line += part.bytes().filter(|byte| *byte == b'\n').count();
+    }
+    lines
+}
+
+fn line(lines: &BTreeMap<&str, usize>, key: &str) -> usize {
+    lines.get(key).copied().unwrap_or(1)
 }
 
 /// One row; nothing for the code of no event at all.

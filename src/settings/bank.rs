@@ -138,6 +138,11 @@ pub struct Expected {
     pub cells: Option<u8>,
 }
 
+/// Whether a bank's name may have this character.
+pub(super) fn is_in_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+
 const BAUDS: &[i64] = &[
     1200, 2400, 4800, 9600, 14_400, 19_200, 28_800, 38_400, 57_600, 76_800, 115_200, 230_400, 460_800,
     921_600,
@@ -152,9 +157,7 @@ pub(super) const KEYS: &[Key] = &[
         "name",
         Kind::Text(Form {
             expected: "letters, digits, _ and - only",
-            fits: |text| {
-                !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-            },
+            fits: |text| !text.is_empty() && text.chars().all(is_in_name),
         }),
         "pytes",
         "prefix of topics, files and ids; letters, digits, _ and -; unique",

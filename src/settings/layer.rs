@@ -15,6 +15,7 @@ use super::{
     bank::Expected,
     key::{self, Named, Place},
     problem::{Origin, Problem, Trouble},
+    pytes_serial::PytesSerialFile,
 };
 
 /// One setting that was given. It is not `Debug`: its value may be a secret.
@@ -43,6 +44,8 @@ pub(super) struct Layer {
     pub warnings: Vec<String>,
     /// Only the predecessor's file says this.
     pub expected: Option<Expected>,
+    /// Of a `pytes_serial.cfg`.
+    pub pytes_serial: Option<PytesSerialFile>,
 }
 
 impl Layer {

@@ -6,12 +6,12 @@ use super::{
     Settings, conflict,
     endpoint::link_lying_in,
     environment,
-    key::BANK,
+    key::{self, BANK, Named, Place},
     layer::{Layer, read_text, readable_by_all, unreadable},
     layers::Layers,
     options_file,
     problem::{Origin, Problem, SettingsError, Trouble},
-    pytes_serial,
+    pytes_serial::{self, PytesSerialFile},
     sources::Sources,
     toml_file,
 };
@@ -27,10 +27,22 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// Where each of them came from.
     pub layers: Layers,
+    /// Where the file is a `pytes_serial.cfg`: what else is in it.
+    pub pytes_serial: Option<PytesSerialFile>,
     looked_for: String,
 }
 
 impl Loaded {
+    /// Whether any source says something about the setting of this dotted name.
+    #[must_use]
+    pub fn is_given(&self, name: &str) -> bool {
+        let path: Vec<&str> = name.split('.').collect();
+        match key::locate(&path) {
+            Some((Named::Value(key), bank)) => self.layers.origin(Place { key, bank }).is_some(),
+            _ => false,
+        }
+    }
+
     /// Holds the settings against what the service can't do without.
     ///
     /// # Errors
@@ -59,7 +71,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
         None => sources.current_dir.clone(),
     };
 
-    let (mut problems, mut warnings, mut expected) = (Vec::new(), Vec::new(), None);
+    let (mut problems, mut warnings, mut expected, mut pytes_serial) = (Vec::new(), Vec::new(), None, None);
     let mut layers = Layers::default();
     for layer in [
         file.map(|file| file_layer(file, &settings_folder, &sources.current_dir)),
@@ -74,6 +86,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
         problems.extend(layer.problems);
         warnings.extend(layer.warnings);
         expected = expected.or(layer.expected);
+        pytes_serial = pytes_serial.or(layer.pytes_serial);
         layer.givens.into_iter().for_each(|given| layers.merge(given));
     }
     problems.extend(missing_banks(&layers));
@@ -91,8 +104,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
                 let key = settings.mqtt.client_key_file.as_deref();
                 let readable = key.and_then(readable_by_all);
                 warnings.extend(readable.map(|warning| format!("mqtt.client_key_file: {warning}")));
-                let file = file.map(Path::to_owned);
-                return Ok(Loaded { settings, file, warnings, layers, looked_for: sources.looked_for() });
+                let (file, looked_for) = (file.map(Path::to_owned), sources.looked_for());
+                return Ok(Loaded { settings, file, warnings, layers, pytes_serial, looked_for });
             }
         }
         // What was read fits the types, so this speaks only where nothing else does.

@@ -50,7 +50,7 @@ pub use load::{Loaded, load};
 pub use log::{LogFormat, LogLevel, LogSettings};
 pub use mqtt::{MqttSettings, MqttVersion};
 pub use problem::{Problem, SettingsError, Trouble};
-pub use pytes_serial::is_its_file;
+pub use pytes_serial::{PytesSerialFile, is_its_file};
 pub use sources::Sources;
 pub use value::AutoOr;
 

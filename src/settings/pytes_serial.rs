@@ -6,7 +6,7 @@
 use std::{borrow::Cow, path::Path};
 
 use super::{
-    bank::Expected,
+    bank::{Expected, is_in_name},
     endpoint::{DatabaseUrl, MqttUrl},
     ini::{Ini, OptionLine},
     key::{self, Named, Place},
@@ -45,7 +45,6 @@ const ROWS: &[Row] = &[
     row("serial", "reading_freq", ["bank", "interval"], seconds),
     row("serial", "reading_freq", ["bank", "summary_interval"], |_| "0s".into()),
     row("general", "output_path", ["json_file", "directory"], |text| or(text, ".")),
-    row("battery_info", "dev_name", ["bank", "name"], as_it_is),
     row("battery_info", "manufacturer", ["bank", "manufacturer"], |text| or(text, "auto")),
     row("battery_info", "model", ["bank", "model"], |text| or(text, "auto")),
     row(SQL, "SQL_active", ["database", "enabled"], truth),
@@ -70,13 +69,44 @@ const MQTT_ROWS: &[Row] = &[
     row(MQTT, "MQTT_active", ["mqtt", "legacy_topics"], truth),
 ];
 
-/// Options that become a setting together with others.
+/// Options that become a setting together with others, or not as they are.
 const OTHERS: &[(&str, &[&str])] = &[
-    ("battery_info", &["powers", "cells"]),
+    ("battery_info", &["powers", "cells", "dev_name"]),
     (SQL, &["host", "db_port", "user", "database"]),
     (MQTT, &["MQTT_broker", "MQTT_port"]),
     (CELLS, &["cells_monitoring", "monitoring_level"]),
 ];
+
+/// An option that earlier versions had in another section.
+struct Older {
+    newer: [&'static str; 2],
+    older: [&'static str; 2],
+    /// Which of its values mean the newer one.
+    fits: fn(&str) -> bool,
+}
+
+const fn older(newer: [&'static str; 2], older: [&'static str; 2], fits: fn(&str) -> bool) -> Older {
+    Older { newer, older, fits }
+}
+
+/// Options of versions up to 0.7.4. Where a file has both, the newer one wins.
+const OLDER: &[Older] = &[
+    older(["battery_info", "powers"], ["general", "powers"], |_| true),
+    older(["battery_info", "cells"], ["events", "cells"], |_| true),
+    older([EVENTS, "events_monitoring"], ["events", "events_monitoring"], |_| true),
+    older([EVENTS, "cells_details"], ["events", "cells_details"], |_| true),
+    older([CELLS, "cells_monitoring"], ["events", "cells_monitoring"], |_| true),
+    // One option for what became two: the values tell them apart.
+    older([EVENTS, "monitoring_level"], ["events", "cells_details_level"], |text| !is_cell_level(text)),
+    older([CELLS, "monitoring_level"], ["events", "cells_details_level"], is_cell_level),
+];
+
+/// What is in the file and in no setting.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PytesSerialFile {
+    /// The bank's name as it is written there, where bankwatch can't use it as it is.
+    pub unusable_name: Option<String>,
+}
 
 /// The predecessor's catalogue of events, where it lies beside its file.
 const CATALOGUE: &str = "events_config.json";
@@ -95,7 +125,8 @@ pub fn is_its_file(file: &Path, text: &str) -> bool {
 /// Reads the text of a file.
 pub(super) fn layer(file: &Path, folder: &Path, text: &str) -> Layer {
     let ini = Ini::parse(text);
-    let mut reader = Reader { file, ini: &ini, layer: Layer::default() };
+    let layer = Layer { pytes_serial: Some(PytesSerialFile::default()), ..Layer::default() };
+    let mut reader = Reader { file, ini: &ini, layer };
     reader.rows(ROWS);
     if reader.is_true(SQL, "SQL_active") {
         reader.rows(SQL_ROWS);
@@ -105,10 +136,12 @@ pub(super) fn layer(file: &Path, folder: &Path, text: &str) -> Layer {
         reader.rows(MQTT_ROWS);
         reader.mqtt_url();
     }
+    reader.name();
     reader.cells();
     reader.expected();
     reader.strangers();
-    if folder.join(CATALOGUE).is_file() {
+    // Also a folder or a dangling link of that name: whoever reads it says what is wrong with it.
+    if folder.join(CATALOGUE).symlink_metadata().is_ok() {
         reader.give(["events", "catalogue"], CATALOGUE, Origin::file(Path::new(CATALOGUE)));
     }
     let Reader { mut layer, .. } = reader;
@@ -137,9 +170,19 @@ impl Reader<'_> {
         }
     }
 
+    /// The line of an option, else that of its older name.
+    fn find(&self, section: &str, option: &str) -> Option<&OptionLine> {
+        let older = |row: &Older| {
+            let [section, option] = row.older;
+            self.ini.get(section, option).filter(|found| (row.fits)(&found.value))
+        };
+        let mut rows = OLDER.iter().filter(|row| row.newer == [section, option]);
+        self.ini.get(section, option).or_else(|| rows.find_map(older))
+    }
+
     /// An option's value and place.
     fn get(&mut self, section: &str, option: &str) -> Option<(String, Origin)> {
-        let found = self.ini.get(section, option)?;
+        let found = self.find(section, option)?;
         let origin = self.origin(found);
         if found.value.replace("%%", "").contains("%(") {
             let sentence = "expected the value itself; a reference such as %(name)s is not followed \
@@ -166,7 +209,29 @@ impl Reader<'_> {
     }
 
     fn is_true(&self, section: &str, option: &str) -> bool {
-        self.ini.get(section, option).is_some_and(|found| truth(&found.value) == "true")
+        self.find(section, option).is_some_and(|found| truth(&found.value) == "true")
+    }
+
+    /// A name that no topic and no file can have is changed: pytes_serial ran with it.
+    fn name(&mut self) {
+        let Some((text, origin)) = self.get("battery_info", "dev_name") else { return };
+        let name = usable_name(&text);
+        if name == text && !name.is_empty() {
+            return self.give(["bank", "name"], &name, origin);
+        }
+        let changed = if name.is_empty() {
+            "has no letter and no digit that can be used; the bank has the default name".to_owned()
+        } else {
+            format!("is changed to {name:?}: topics, ids and file names take letters, digits, _ and - only")
+        };
+        self.layer.warnings.push(format!(
+            "{origin}: {text:?} {changed}. MQTT topics and the JSON file get the new name; Home Assistant \
+             accepts no entities under the old one, so it has none to take over"
+        ));
+        if !name.is_empty() {
+            self.give(["bank", "name"], &name, origin);
+        }
+        self.layer.pytes_serial = Some(PytesSerialFile { unusable_name: Some(text) });
     }
 
     fn database_url(&mut self) {
@@ -189,11 +254,15 @@ impl Reader<'_> {
     }
 
     fn cells(&mut self) {
-        if self.is_true(CELLS, "cells_monitoring") {
-            self.rows(&[row(CELLS, "monitoring_level", ["bank", "cells"], lower)]);
+        let level = if !self.is_true(CELLS, "cells_monitoring") {
+            row(CELLS, "cells_monitoring", ["bank", "cells"], |_| "off".into())
+        } else if self.find(CELLS, "monitoring_level").is_some() {
+            row(CELLS, "monitoring_level", ["bank", "cells"], lower)
         } else {
-            self.rows(&[row(CELLS, "cells_monitoring", ["bank", "cells"], |_| "off".into())]);
-        }
+            // Before 0.8.0 there were no levels.
+            row(CELLS, "cells_monitoring", ["bank", "cells"], |_| "medium".into())
+        };
+        self.rows(&[level]);
     }
 
     fn expected(&mut self) {
@@ -220,7 +289,7 @@ impl Reader<'_> {
         T::try_from(number?).ok()
     }
 
-    /// Options that mean nothing to us: a slip, or of a version we don't know.
+    /// Options that mean nothing to us: a slip, of a version we don't know, or older than another one of the file.
     fn strangers(&mut self) {
         for option in &self.ini.options {
             let known = |section: &str, name: &str| {
@@ -231,9 +300,19 @@ impl Reader<'_> {
                 [ROWS, SQL_ROWS, MQTT_ROWS].into_iter().flatten().any(|r| known(r.section, r.option));
             let in_others =
                 || OTHERS.iter().any(|(section, names)| names.iter().any(|name| known(section, name)));
-            if !in_rows && !in_others() {
-                self.layer.warnings.push(format!("{}: is not used", self.origin(option)));
+            if in_rows || in_others() {
+                continue;
             }
+            let means = |row: &&Older| known(row.older[0], row.older[1]) && (row.fits)(&option.value);
+            let newer = OLDER.iter().find(means).map(|row| row.newer);
+            let replaced =
+                newer.map(|[section, name]| (section, name, self.ini.get(section, name).is_some()));
+            let why = match replaced {
+                Some((_, _, false)) => continue,
+                Some((section, name, true)) => format!("; the newer [{section}] {name} is"),
+                None => String::new(),
+            };
+            self.layer.warnings.push(format!("{}: is not used{why}", self.origin(option)));
         }
     }
 }
@@ -253,6 +332,16 @@ fn lower(text: &str) -> Cow<'_, str> {
 /// Its booleans are the word `true`; anything else is false.
 fn truth(text: &str) -> Cow<'_, str> {
     if text.trim().eq_ignore_ascii_case("true") { "true".into() } else { "false".into() }
+}
+
+fn is_cell_level(text: &str) -> bool {
+    ["low", "medium", "high"].iter().any(|level| level.eq_ignore_ascii_case(text))
+}
+
+/// The name in the characters that bankwatch can use; each run of others becomes one `_`.
+fn usable_name(text: &str) -> String {
+    let parts = text.split(|c| !is_in_name(c)).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("_")
 }
 
 /// `10` or `0.5` seconds. None at all means as fast as it can: our shortest interval.

@@ -165,7 +165,7 @@ pub fn missing(place: Place, command: &str) -> Missing {
 
 pub fn parts_of(reading: BankReading, level: CellLevel) -> Vec<Part> {
     let mut report = BankReport::of_one(reading);
-    tell_standing(&mut report, &Catalogue::load(None).unwrap().0);
+    tell_standing(&mut report, &Catalogue::load(None).0);
     parts(&report, level)
 }
 

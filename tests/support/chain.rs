@@ -49,7 +49,7 @@ pub fn house(link: &str) -> Bank {
         batteries: None,
         cells: None,
         target_soc: Percent(20),
-        catalogue: std::sync::Arc::new(Catalogue::load(None).unwrap().0),
+        catalogue: std::sync::Arc::new(Catalogue::load(None).0),
         ledger: None,
     };
     Bank { serial, assemble, stats }

@@ -93,7 +93,7 @@ impl Port {
             batteries: None,
             cells: None,
             target_soc: Percent(20),
-            catalogue: Arc::new(Catalogue::load(None).unwrap().0),
+            catalogue: Arc::new(Catalogue::load(None).0),
             ledger: None,
         };
         Bank { serial, assemble, stats }

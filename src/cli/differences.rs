@@ -1,0 +1,112 @@
+//! What will be different from pytes_serial with its settings file: for `bankwatch config check`, on one screen.
+
+use std::io::{self, Write};
+
+use crate::settings::{DatabaseUrl, Loaded};
+
+/// What a line is about and when it is shown.
+struct Difference {
+    applies: fn(&Loaded) -> bool,
+    /// Its lines, of at most 80 columns; `{name}` and `{old}` are filled in.
+    text: &'static str,
+}
+
+const DIFFERENCES: &[Difference] = &[
+    Difference {
+        applies: |_| true,
+        text: "- Batteries and cells are found by asking the console; `powers` and `cells`\n  \
+               only cause a warning where the bank differs.",
+    },
+    Difference {
+        applies: |of| unusable_name(of).is_some(),
+        text: "- The bank is named {name}, not {old}; Home Assistant\n  \
+               had no entities of the old name, so it shows new ones.",
+    },
+    Difference {
+        applies: |of| of.settings.events.enabled && !of.is_given("events.enabled"),
+        text: "- Events are on because the file does not mention them; pytes_serial 1.0 and\n  \
+               later has none. To switch them off, add a section [events_monitoring]\n  \
+               with events_monitoring = false.",
+    },
+    Difference {
+        applies: |of| of.settings.events.enabled,
+        text: "- battery_events.log: a line when an event starts and one when it ends,\n  \
+               instead of a table in each cycle.",
+    },
+    Difference {
+        applies: |of| !of.is_given("bank.1.cells"),
+        text: "- Cells are shown at level medium because the file does not mention them.",
+    },
+    Difference {
+        applies: |of| of.settings.log.file.is_some(),
+        text: "- pytes_serial.log: other lines, with times in UTC.",
+    },
+    Difference {
+        applies: |of| of.settings.json_file.enabled,
+        text: "- {name}_status.json: more keys, status words without padding.",
+    },
+    Difference {
+        applies: |of| of.settings.mqtt.enabled,
+        text: "- MQTT: the same topics as before, and more below bankwatch/.",
+    },
+    Difference {
+        applies: has_entities,
+        text: "- Home Assistant: entities and their history are taken over, further ones are\n  \
+               added; a value that is out of date is unavailable instead of frozen.",
+    },
+    Difference {
+        applies: has_server,
+        text: "- Database: pwr_data is continued, and tables with cells, events and hourly\n  \
+               values are added to the same database.",
+    },
+    Difference {
+        applies: |of| of.settings.database.enabled && !of.is_given("database.enabled"),
+        text: "- Database: readings are stored in a file (SQLite), because the file does not\n  \
+               mention SQL.",
+    },
+    Difference {
+        applies: has_entities,
+        text: "To go back: stop bankwatch, run `bankwatch ha migrate --back` with this file,\n\
+               start pytes_serial.",
+    },
+    Difference { applies: |of| !has_entities(of), text: "To go back: stop bankwatch, start pytes_serial." },
+];
+
+fn has_server(of: &Loaded) -> bool {
+    let database = &of.settings.database;
+    database.enabled && matches!(database.url, DatabaseUrl::Mysql { .. })
+}
+
+/// Whether Home Assistant may have entities of pytes_serial: it accepts none of an unusable name.
+fn has_entities(of: &Loaded) -> bool {
+    of.settings.mqtt.enabled && of.settings.mqtt.discovery && unusable_name(of).is_none()
+}
+
+fn unusable_name(of: &Loaded) -> Option<&str> {
+    of.pytes_serial.as_ref()?.unusable_name.as_deref()
+}
+
+/// Writes them; nothing where the settings don't come from a `pytes_serial.cfg`.
+///
+/// # Errors
+/// Those of writing.
+pub fn write(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
+    let Some(bank) = loaded.settings.banks.first().filter(|_| loaded.pytes_serial.is_some()) else {
+        return Ok(());
+    };
+    let (name, old) = (short(&bank.name), format!("{:?}", short(unusable_name(loaded).unwrap_or_default())));
+    writeln!(out, "Different from pytes_serial (more in docs/moving-from-pytes-serial.md):")?;
+    for Difference { text, .. } in DIFFERENCES.iter().filter(|difference| (difference.applies)(loaded)) {
+        writeln!(out, "{}", text.replace("{name}", &name).replace("{old}", &old))?;
+    }
+    Ok(())
+}
+
+/// A name that leaves its line on the screen.
+fn short(name: &str) -> String {
+    const MOST: usize = 16;
+    match name.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    }
+}
