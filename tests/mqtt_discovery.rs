@@ -226,7 +226,7 @@ fn a_value_is_available_while_service_bank_and_battery_are() {
         all.map(|one| one["t"].as_str().unwrap().to_owned()).collect()
     };
     let (service, bank, battery) =
-        ("bankwatch/status", "bankwatch/pytes/status", "bankwatch/pytes/battery/1/status");
+        ("bankwatch/service/house/status", "bankwatch/pytes/status", "bankwatch/pytes/battery/1/status");
     let common: Vec<Vec<String>> =
         messages.iter().map(|message| topics_of(&json(&message.payload)["avty"])).collect();
     assert_eq!(common, [vec![service, bank], vec![service, bank, battery], vec![service, bank, battery]]);

@@ -29,7 +29,8 @@ impl House {
     /// Of a bank called `pytes` with these lines of settings for it and for the broker.
     fn new(bank: &str, mqtt: &str) -> Self {
         let text = format!(
-            "[[bank]]\nname = \"pytes\"\nlink = \"/dev/ttyUSB0\"\n{bank}\n[mqtt]\nenabled = true\n{mqtt}"
+            "[[bank]]\nname = \"pytes\"\nlink = \"/dev/ttyUSB0\"\n{bank}\n[mqtt]\nenabled = true\n\
+             client_id = \"house\"\n{mqtt}"
         );
         let settings = Place::with(&text).loaded().settings;
         let view = |bank: &_| BankView { settings: Clone::clone(bank), facts_every: FACTS };
@@ -432,6 +433,78 @@ fn whoever_says_that_somebody_is_not_there_is_contradicted_if_that_is_not_so() {
 }
 
 #[test]
+fn a_status_that_was_cleared_is_published_again_unless_the_battery_is_absent() {
+    let mut house = House::settled("", "publish_interval = \"0s\"", &report(SweepKind::Full, 3, 16));
+    house.heard(&full(), 10.0);
+    let statuses = [1, 2, 3].map(|place| format!("bankwatch/pytes/battery/{place}/status"));
+    for status in
+        statuses.iter().map(String::as_str).chain(["bankwatch/pytes/status", "bankwatch/roof/status"])
+    {
+        house.herald.cleared(status);
+    }
+    let messages = house.due(10.1);
+    assert_eq!(topics(&messages), [&*statuses[0], &*statuses[1], "bankwatch/pytes/status"]);
+    assert!(messages.iter().all(|message| message.retained && message.payload == b"online"));
+    assert_eq!(house.due(10.2), [], "once");
+    assert_eq!(payload(&house.heard(&report(SweepKind::Full, 3, 16), 20.0), &statuses[2]), Some("online"));
+    // What is not known yet was cleared from here.
+    let mut house = House::new("", "");
+    house.herald.connected(house.at(0.0));
+    house.herald.cleared("bankwatch/pytes/status");
+    assert_eq!(house.due(0.1), []);
+}
+
+#[test]
+fn the_status_that_services_of_earlier_versions_shared_is_cleared_once() {
+    let shared = "bankwatch/status";
+    let mut house = House::new("", "");
+    let mut after = |word: &str| {
+        house.herald.connected(house.start);
+        house.herald.found(&Message::retained(shared, word));
+        let mut corrections = house.due(0.0);
+        corrections.retain(|message| message.topic == shared);
+        assert_eq!(house.due(0.0), [], "once");
+        corrections
+    };
+    assert_eq!(after("offline"), [Message::forget(shared)]);
+    // One of them may be running, and contradicts. Nobody here contradicts it in turn.
+    assert_eq!(after("online"), [Message::retained(shared, "offline")]);
+    assert_eq!(after("on"), [], "that is somebody else's");
+    assert!(house.herald.finds().contains(&shared.to_owned()));
+    assert!(!house.herald.statuses().contains(&shared.to_owned()));
+    let of_home_assistant = House::new("", "base_topic = \"homeassistant\"");
+    assert!(!of_home_assistant.herald.finds().contains(&"homeassistant/status".to_owned()));
+}
+
+#[test]
+fn what_pytes_serial_left_is_reported_when_its_count_changes_and_taken_over_when_its_battery_is_back() {
+    let config = |number: usize, id: &str| {
+        let state = id.replacen('_', "/", 1);
+        let payload = format!("{{\"unique_id\": \"{id}\", \"state_topic\": \"pytes_serial/{state}\"}}");
+        Message::retained(format!("homeassistant/sensor/pytes/{number}/config"), payload)
+    };
+    // A bank's, a battery's, one of a battery that is absent from two generations, and one beyond the level.
+    let ids = ["pytes_soc", "pytes_soc_1", "pytes_soc_3", "pytes_soc_3", "pytes_soc_101"];
+    let mut house = House::new("", "");
+    let connect = |house: &mut House| {
+        house.herald.connected(house.start);
+        ids.iter().enumerate().for_each(|(number, id)| house.herald.found(&config(number, id)));
+    };
+    let bank: std::sync::Arc<str> = "pytes".into();
+    let round = |house: &mut House, report: &BankReport| {
+        house.hear(report, 0.0);
+        let round = house.herald.due(house.start);
+        (round.moved, round.left)
+    };
+    connect(&mut house);
+    assert_eq!(round(&mut house, &full()), (vec![(bank.clone(), 2)], vec![(bank.clone(), 2)]));
+    connect(&mut house);
+    assert_eq!(round(&mut house, &full()).1, [], "as before");
+    let three = report(SweepKind::Full, 3, 16);
+    assert_eq!(round(&mut house, &three), (vec![(bank.clone(), 1)], vec![(bank, 1)]));
+}
+
+#[test]
 fn a_battery_that_comes_later_is_announced_when_it_comes() {
     let mut house = House::settled("", "publish_interval = \"0s\"", &full());
     let messages = house.heard(&report(SweepKind::Full, 3, 16), 10.0);
@@ -464,7 +537,8 @@ fn the_last_words_are_offline_for_all() {
     let last = house.herald.farewell();
     assert!(last.iter().all(|message| message.retained && message.payload == b"offline"));
     let battery = |place| format!("bankwatch/pytes/battery/{}/status", BatteryPlace::new(place).unwrap());
-    assert_eq!(topics(&last), ["bankwatch/status", &battery(1), &battery(2), "bankwatch/pytes/status"]);
+    let service = "bankwatch/service/house/status";
+    assert_eq!(topics(&last), [service, &battery(1), &battery(2), "bankwatch/pytes/status"]);
 }
 
 #[test]

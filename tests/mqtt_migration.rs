@@ -15,7 +15,7 @@ use announced::{LEVELS, announced, components, json, reading, snapshot, topics, 
 use bankwatch::model::report::BankReport;
 use bankwatch::mqtt::legacy::Legacy;
 use bankwatch::mqtt::message::Message;
-use bankwatch::mqtt::migration::{back, filters, is_ours, is_predecessors, over};
+use bankwatch::mqtt::migration::{back, entities, filters, is_ours, left, over, predecessors_id};
 use bankwatch::settings::CellLevel;
 use bankwatch::status::Status;
 use jiff::tz::TimeZone;
@@ -42,6 +42,10 @@ fn predecessors() -> Vec<Message> {
     .collect()
 }
 
+fn is_predecessors(bank: &str, message: &Message) -> bool {
+    predecessors_id(&topics(), bank, message).is_some()
+}
+
 fn ids(messages: &[Message]) -> BTreeSet<String> {
     messages.iter().map(|message| json(&message.payload)["uniq_id"].as_str().unwrap().to_owned()).collect()
 }
@@ -50,26 +54,70 @@ fn ids(messages: &[Message]) -> BTreeSet<String> {
 fn every_message_of_the_predecessor_is_known_and_nobody_elses() {
     let old = predecessors();
     assert_eq!(old.len(), 251);
-    assert!(old.iter().all(|message| is_predecessors(&topics(), "pytes", message)));
-    assert!(!old.iter().any(|message| is_predecessors(&topics(), "pyte", message)));
+    assert!(old.iter().all(|message| is_predecessors("pytes", message)));
+    assert!(!old.iter().any(|message| is_predecessors("pyte", message)));
+    let (id, state) = ("pytes_voltage", "pytes_serial/pytes/voltage");
+    let payload = |id: &str, state: &str| json!({ "uniq_id": id, "stat_t": state }).to_string();
+    let theirs = [
+        ("homeassistant/sensor/pytes/pytes_voltage/config", payload(id, state)),
+        ("homeassistant/sensor/pytes/1/config", payload(id, state)),
+        (
+            "homeassistant/sensor/pytes/102/config",
+            payload("pytes_voltage_102", "pytes_serial/pytes/0/cells/1/voltage"),
+        ),
+        ("homeassistant/sensor/pytes/7/config", payload("pytes_soc_1", "homeassistant/sensor/pytes/state")),
+        (
+            "homeassistant/sensor/pytes/8/config",
+            json!({ "unique_id": "pytes_soc_2", "state_topic": "homeassistant/sensor/pytes/state" })
+                .to_string(),
+        ),
+    ];
+    for (topic, payload) in theirs {
+        assert!(is_predecessors("pytes", &Message::retained(topic, payload.clone())), "{topic} {payload}");
+    }
+    let place = "homeassistant/sensor/pytes/pytes_voltage/config";
     let strangers = [
-        ("homeassistant/sensor/pytes/pytes_voltage/config", ""),
-        ("homeassistant/sensor/pytes/pytes_voltage/config", "{"),
-        ("homeassistant/sensor/pytes/pytes_voltage/config", r#"{"uniq_id": "another"}"#),
-        ("homeassistant/sensor/pytes/pytes_kwh/config", r#"{"uniq_id": "pytes_kwh"}"#),
-        ("homeassistant/sensor/pytes/pytes_voltage_roof/config", r#"{"uniq_id": "pytes_voltage_roof"}"#),
-        ("homeassistant/sensor/pytes/pytes_power_1/config", r#"{"uniq_id": "pytes_power_1"}"#),
-        ("homeassistant/switch/pytes/pytes_voltage/config", r#"{"uniq_id": "pytes_voltage"}"#),
-        ("homeassistant/sensor/house/pytes_voltage/config", r#"{"uniq_id": "pytes_voltage"}"#),
-        ("homeassistant/sensor/pytes/state", r#"{"uniq_id": "pytes"}"#),
-        ("config", r#"{"uniq_id": "config"}"#),
+        (place, String::new()),
+        (place, "{".to_owned()),
+        (place, payload("another", state)),
+        (place, payload("roof_voltage", state)),
+        (place, json!({ "uniq_id": id }).to_string()),
+        (place, payload(id, "roof/voltage")),
+        (place, payload(id, "pytes_serial/roof/voltage")),
+        (place, payload(id, "pytes_serial/pytes_2/voltage")),
+        (place, payload(id, "pytes_serial/pytes/")),
+        (place, payload(id, "homeassistant/sensor/roof/state")),
+        (place, json!({ "uniq_id": 1, "stat_t": [state] }).to_string()),
+        ("homeassistant/sensor/pytes/pytes_kwh/config", payload("pytes_kwh", state)),
+        ("homeassistant/sensor/pytes/1/config", payload("pytes_voltage_roof", state)),
+        ("homeassistant/sensor/pytes/1/config", payload("pytes_power_1", state)),
+        ("homeassistant/switch/pytes/pytes_voltage/config", payload(id, state)),
+        ("homeassistant/sensor/house/pytes_voltage/config", payload(id, state)),
+        ("homeassistant/sensor/pytes/1/2/config", payload(id, state)),
+        ("homeassistant/sensor/pytes//config", payload(id, state)),
+        ("homeassistant/sensor/pytes/state", payload(id, state)),
+        ("config", payload(id, state)),
     ];
     for (topic, payload) in strangers {
-        assert!(
-            !is_predecessors(&topics(), "pytes", &Message::retained(topic, payload)),
-            "{topic} {payload}"
-        );
+        assert!(!is_predecessors("pytes", &Message::retained(topic, payload.clone())), "{topic} {payload}");
     }
+}
+
+#[test]
+fn of_two_versions_with_the_same_entities_the_messages_of_both_go() {
+    let ours = announced(reading("pytes", 2, 16), CellLevel::Medium);
+    let mut kept = predecessors();
+    let by_number = |(number, message): (usize, &Message)| {
+        Message::retained(format!("homeassistant/sensor/pytes/{number}/config"), message.payload.clone())
+    };
+    kept.extend(predecessors().iter().enumerate().map(by_number));
+    let handshake = over(&topics(), "pytes", &kept, ours.clone());
+    let left = left(&topics(), "pytes", &kept, &ours);
+    // Of each cell `high` has four more entities than `medium`.
+    assert_eq!((handshake.count(), left.len()), (2 * (251 - 2 * 16 * 4), 2 * 2 * 16 * 4));
+    assert_eq!(entities(&topics(), "pytes", left), 2 * 16 * 4);
+    let released: BTreeSet<String> = handshake.release.iter().map(|message| message.topic.clone()).collect();
+    assert_eq!(released, handshake.cleared());
 }
 
 #[test]
@@ -141,7 +189,7 @@ fn on_the_way_back_every_entity_reads_a_topic_that_has_its_value() {
 fn who_went_back_can_come_again() {
     let ours = announced(reading("pytes", 2, 16), CellLevel::Medium);
     let returned = back(&topics(), "pytes", &ours).announce;
-    assert!(returned.iter().all(|message| is_predecessors(&topics(), "pytes", message)));
+    assert!(returned.iter().all(|message| is_predecessors("pytes", message)));
     let again = over(&topics(), "pytes", &returned, ours.clone());
     assert_eq!((again.count(), again.announce), (returned.len(), ours));
 }
@@ -150,7 +198,8 @@ fn who_went_back_can_come_again() {
 fn what_is_ours_is_known_and_nothing_else_is() {
     let mut ours = announced(reading("pytes", 2, 120), CellLevel::High);
     assert!(ours.iter().any(|message| message.topic.ends_with("_cells_2/config")));
-    let statuses = ["bankwatch/status", "bankwatch/pytes/status", "bankwatch/pytes/battery/12/status"];
+    let statuses =
+        ["bankwatch/service/house/status", "bankwatch/pytes/status", "bankwatch/pytes/battery/12/status"];
     ours.extend(statuses.map(|topic| Message::retained(topic, "offline")));
     for message in &ours {
         assert!(is_ours(&topics(), "pytes", message), "{}", message.topic);
@@ -186,7 +235,8 @@ fn the_filters_find_all_that_either_has_left() {
                 && filter.zip(topic).all(|(wanted, level)| wanted == "+" || wanted == level)
         })
     };
-    let statuses = ["bankwatch/status", "bankwatch/pytes/status", "bankwatch/pytes/battery/12/status"];
+    let statuses =
+        ["bankwatch/service/house/status", "bankwatch/pytes/status", "bankwatch/pytes/battery/12/status"];
     let ours = announced(reading("pytes", 2, 16), CellLevel::High);
     let left = predecessors().into_iter().chain(ours).map(|message| message.topic);
     for topic in left.chain(statuses.map(str::to_owned)) {
@@ -213,13 +263,13 @@ proptest! {
         let known: BTreeSet<String> =
             components(&ours).iter().map(|one| one.text("uniq_id").to_owned()).collect();
         prop_assert!(ids.is_subset(&known));
-        prop_assert!(returned.iter().all(|message| is_predecessors(&topics(), &name, message)));
+        prop_assert!(returned.iter().all(|message| is_predecessors(&name, message)));
     }
 
     #[test]
     fn no_message_of_a_stranger_is_taken_for_anything(topic in "\\PC{0,60}", payload in any::<Vec<u8>>()) {
         let message = Message::retained(topic, payload);
-        prop_assert!(!is_predecessors(&topics(), "pytes", &message) && !is_ours(&topics(), "pytes", &message));
+        prop_assert!(!is_predecessors("pytes", &message) && !is_ours(&topics(), "pytes", &message));
         let kept = [message];
         prop_assert_eq!(back(&topics(), "pytes", &kept).count() + over(&topics(), "pytes", &kept, vec![]).count(), 0);
     }

@@ -10,6 +10,8 @@ mod broker;
 mod listener;
 #[path = "support/mqtt_house.rs"]
 mod mqtt_house;
+#[path = "support/pytes_serial.rs"]
+mod pytes_serial;
 #[path = "support/service.rs"]
 mod service;
 #[path = "support/sweeps.rs"]
@@ -18,14 +20,15 @@ mod sweeps;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use announced::{announced, reading, topics};
+use announced::{LEVELS, announced, reading, topics};
 use bankwatch::mqtt::message::Message;
 use bankwatch::mqtt::migration::back;
 use bankwatch::mqtt::session::{Patience, Session};
 use bankwatch::settings::{AutoOr, CellLevel, MqttSettings};
 use broker::Broker;
 use listener::{Heard, Listener};
-use mqtt_house::{KEPT, bank, flows, is_kept, kept_at, service};
+use mqtt_house::{KEPT, SERVICE, bank, flows, is_kept, kept_at, service};
+use pytes_serial::{GENERATIONS, Generation, left};
 use sweeps::sweeps;
 
 /// 5 of the bank, 5 and 6 of each battery and its cells, 3 of each cell.
@@ -45,6 +48,15 @@ fn strangers() -> Vec<Message> {
         (
             "homeassistant/sensor/bank/bank_voltage_roof/config",
             r#"{"uniq_id": "bank_voltage_roof"}"#.to_owned(),
+        ),
+        // One of our ids with somebody's value, and one of pytes_serial's values with somebody's id.
+        (
+            "homeassistant/sensor/bank/voltage/config",
+            r#"{"uniq_id": "bank_voltage", "stat_t": "roof/voltage"}"#.to_owned(),
+        ),
+        (
+            "homeassistant/sensor/bank/roof/config",
+            r#"{"uniq_id": "roof", "stat_t": "pytes_serial/bank/0/voltage"}"#.to_owned(),
         ),
         ("homeassistant/device/bank_roof/config", device("bankwatch")),
         ("homeassistant/device/bank_battery_9/config", device("somebody")),
@@ -83,12 +95,17 @@ async fn kept_of_ours(settings: &MqttSettings) -> BTreeSet<String> {
 
 /// A verb of `bankwatch ha` with the settings of a bank that nobody reads: its exit code, and its lines.
 fn ha(broker: &Broker, arguments: &[&str]) -> (Option<i32>, Vec<String>) {
+    ha_of(broker, &["bank"], arguments)
+}
+
+/// The same with these banks.
+fn ha_of(broker: &Broker, banks: &[&str], arguments: &[&str]) -> (Option<i32>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bankwatch.toml");
-    let text = format!(
-        "[[bank]]\nname = \"bank\"\nlink = \"/dev/null\"\ncells = \"medium\"\n[mqtt]\nenabled = true\nurl = {:?}\n",
-        broker.url()
-    );
+    let bank =
+        |name: &&str| format!("[[bank]]\nname = {name:?}\nlink = \"/dev/{name}\"\ncells = \"medium\"\n");
+    let banks: String = banks.iter().map(bank).collect();
+    let text = format!("{banks}[mqtt]\nenabled = true\nurl = {:?}\n", broker.url());
     std::fs::write(&file, text).unwrap();
     let mut program = Command::new(env!("CARGO_BIN_EXE_bankwatch"));
     program.arg("ha").args(arguments).arg("--config").arg(&file).env_clear().current_dir(&folder);
@@ -180,6 +197,102 @@ async fn by_hand_over_and_back_and_over_again_and_out() {
     does(&broker, &["remove"], 0, "removed ", "topics removed");
     does(&broker, &["migrate"], ENTITIES, "moved ", moved);
     does(&broker, &["remove"], ours.len(), "removed ", "topics removed");
+    assert_eq!(kept_of_ours(&settings).await, BTreeSet::new());
+}
+
+#[tokio::test]
+async fn what_any_version_left_at_any_level_is_moved_as_a_whole_and_back() {
+    let Some(broker) = Broker::start() else { return };
+    let settings = broker.settings("");
+    let (mut banks, mut old, mut restored) = (Vec::new(), Vec::new(), Vec::new());
+    for (generation, level) in GENERATIONS.iter().flat_map(|one| LEVELS.map(|level| (*one, level))) {
+        let bank = format!("{generation:?}-{level:?}");
+        old.extend(left(generation, &bank, 2, 16, level));
+        restored.extend(left(Generation::Values, &bank, 2, 16, level));
+        banks.push(bank);
+    }
+    // And of two of them in the same place.
+    old.extend(left(Generation::Document, "both", 2, 16, CellLevel::Low));
+    old.extend(left(Generation::Values, "both", 2, 16, CellLevel::Low));
+    restored.extend(left(Generation::Values, "both", 2, 16, CellLevel::Low));
+    banks.push("both".to_owned());
+    let banks: Vec<&str> = banks.iter().map(String::as_str).collect();
+    leave(&settings, old.clone()).await;
+    let last = |arguments: &[&str]| ha_of(&broker, &banks, arguments).1.pop().unwrap();
+    let moved = |count: usize| format!("{count} entities' topics moved at {}", broker.url());
+    assert_eq!(last(&["migrate"]), moved(old.len()));
+    assert_eq!(kept_at(&settings, "homeassistant/sensor/#").await.len(), 0);
+    assert_eq!(last(&["migrate"]), moved(0));
+    let ours = kept_at(&settings, "homeassistant/device/#").await.len();
+    assert_eq!(last(&["migrate", "--back"]), moved(ours));
+    let kept: BTreeSet<String> = kept_at(&settings, "homeassistant/#").await.into_keys().collect();
+    assert_eq!(kept, texts(&restored).into_keys().collect());
+}
+
+#[tokio::test]
+async fn what_pytes_serial_announced_beyond_ours_is_reported_and_removed_by_hand() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    // A battery and a level more than there are here, from two versions.
+    let of = |generation| left(generation, "bank", 3, 16, CellLevel::High);
+    let beyond = 2 * 16 * 4 + 5 + 6 + 16 * 7;
+    leave(&settings, [of(Generation::Document), of(Generation::Values), strangers()].concat()).await;
+    let service = service(&bank, &broker.url(), "");
+    service.wait_for_line(&["entities taken over bank=bank", &format!("entities={ENTITIES} ")]);
+    service.wait_for_line(&[
+        "entities of pytes_serial left bank=bank",
+        &format!("entities={beyond} "),
+        "remedy=\"bankwatch ha remove --legacy\"",
+    ]);
+    is_kept(&settings).await;
+    let (code, lines) = ha(&broker, &["migrate"]);
+    assert_eq!((code, lines.len()), (Some(0), 2), "{lines:#?}");
+    assert!(lines[0].starts_with("0 "), "{lines:#?}");
+    assert!(
+        lines[1].starts_with(&format!("{beyond} entities of pytes_serial are left in bank bank"))
+            && lines[1].ends_with("bankwatch ha remove --legacy"),
+        "{lines:#?}"
+    );
+    does(&broker, &["remove", "--legacy"], 2 * beyond, "removed ", "topics removed");
+    assert_eq!(kept_of_ours(&settings).await, KEPT.iter().map(|topic| (*topic).to_owned()).collect());
+}
+
+#[tokio::test]
+async fn what_can_still_be_taken_over_is_not_removed() {
+    let Some(broker) = Broker::start() else { return };
+    let settings = broker.settings("");
+    leave(&settings, [predecessors("bank"), strangers()].concat()).await;
+    let before = kept_at(&settings, "#").await;
+    let (code, lines) = ha(&broker, &["remove", "--legacy"]);
+    assert_eq!((code, &*lines[0]), (Some(0), &*format!("0 topics removed at {}", broker.url())));
+    assert!(
+        lines[1].starts_with(&format!("{ENTITIES} topics")) && lines[1].ends_with("bankwatch ha migrate")
+    );
+    assert_eq!(kept_at(&settings, "#").await, before);
+}
+
+#[tokio::test]
+async fn removed_while_the_service_runs_entities_go_and_come_back_and_stay_away_once_it_has_ended() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    leave(&settings, strangers()).await;
+    let service = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    let (code, lines) = ha(&broker, &["remove"]);
+    assert_eq!((code, lines.len()), (Some(0), SERVICE + 2), "{lines:#?}");
+    assert!(lines[SERVICE + 1].contains("is running and announces its entities again"), "{lines:#?}");
+    // No entity is left, and whoever is there goes on to say so.
+    let statuses = kept_at(&settings, "bankwatch/#").await;
+    assert_eq!(
+        kept_of_ours(&settings).await,
+        KEPT[SERVICE..].iter().map(|topic| (*topic).to_owned()).collect()
+    );
+    assert!(KEPT[SERVICE..].iter().all(|topic| statuses[*topic] == "online"), "{statuses:?}");
+    flows(&settings).await;
+    leave(&settings, vec![Message::fleeting("homeassistant/status", "online")]).await;
+    is_kept(&settings).await;
+    service.end("TERM");
+    does(&broker, &["remove"], KEPT.len(), "removed ", "topics removed");
     assert_eq!(kept_of_ours(&settings).await, BTreeSet::new());
 }
 

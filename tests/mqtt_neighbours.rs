@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use bankwatch::settings::MqttSettings;
 use broker::Broker;
-use mqtt_house::{bank, is_kept, kept_at};
+use mqtt_house::{bank, is_kept, kept_at, service_status};
 use proxy::Proxy;
 use service::{LONG, Service};
 use sweeps::sweeps;
@@ -61,7 +61,8 @@ async fn all_banks_of_a_service_share_its_connection_and_are_away_each_by_itself
     .await;
     barn.unplug();
     let kept = until_kept(&settings, &[("bankwatch/barn/status", "offline")]).await;
-    for status in ["bankwatch/status", "bankwatch/bank/status", "bankwatch/bank/battery/2/status"] {
+    let of_both = service_status(&["barn", "bank"]);
+    for status in [&*of_both, "bankwatch/bank/status", "bankwatch/bank/battery/2/status"] {
         assert_eq!(kept[status], "online", "{status}");
     }
     let discovered = |bank: &str| {
@@ -75,39 +76,50 @@ async fn all_banks_of_a_service_share_its_connection_and_are_away_each_by_itself
 }
 
 #[tokio::test]
-async fn two_services_at_one_broker_do_not_take_each_other_for_themselves() {
+async fn two_services_with_default_settings_at_one_broker_speak_each_for_itself() {
     let Some(broker) = Broker::start() else { return };
     let settings = broker.settings("");
     let (bank, barn, shed) = (bank(), bank(), bank());
-    let house = two_banks("barn", &barn.link(), &broker.url(), "client_id = \"house\"");
-    let mut house = Service::start(&bank.link(), &house);
+    let mut house = Service::start(&bank.link(), &two_banks("barn", &barn.link(), &broker.url(), ""));
     // The other's bank has a name that begins like one of its.
     let text = format!(
         "interval = \"300ms\"\nsummary_interval = \"0s\"\n[mqtt]\nenabled = true\nurl = {:?}\n\
-         publish_interval = \"0s\"\nclient_id = \"yard\"\nbase_topic = \"yard\"",
+         publish_interval = \"0s\"",
         broker.url(),
     );
     let yard = Service::start_named("bank_shed", &shed.link(), &text);
+    let (of_house, of_yard) = (service_status(&["bank", "barn"]), service_status(&["bank_shed"]));
     is_kept(&settings).await;
-    let both =
-        [("yard/status", "online"), ("yard/bank_shed/status", "online"), ("bankwatch/barn/status", "online")];
+    let both = [
+        (&*of_house, "online"),
+        (&*of_yard, "online"),
+        ("bankwatch/bank_shed/status", "online"),
+        ("bankwatch/barn/status", "online"),
+    ];
     let kept = until_kept(&settings, &both).await;
-    assert!(kept.contains_key("homeassistant/device/bank_shed_bank/config"));
+    for (topic, own) in
+        [("bank_shed_bank", &of_yard), ("bank_bank", &of_house), ("barn_battery_1", &of_house)]
+    {
+        let config = &kept[&format!("homeassistant/device/{topic}/config")];
+        let other = if own == &of_yard { &of_house } else { &of_yard };
+        assert!(config.contains(own) && !config.contains(other), "{topic}: {config}");
+    }
     // One is killed and one goes: neither touches what is the other's.
-    yard.end("KILL");
-    let gone =
-        [("yard/status", "offline"), ("bankwatch/status", "online"), ("bankwatch/bank/status", "online")];
+    let (_, _, log_of_yard) = yard.end("KILL");
+    let gone = [(&*of_yard, "offline"), (&*of_house, "online"), ("bankwatch/bank/status", "online")];
     until_kept(&settings, &gone).await;
     sweeps(&mut house, 2);
     let (_, _, log) = house.end("TERM");
-    let kept =
-        until_kept(&settings, &[("bankwatch/status", "offline"), ("bankwatch/barn/status", "offline")]).await;
+    let gone = [(&*of_house, "offline"), ("bankwatch/barn/status", "offline")];
+    let kept = until_kept(&settings, &gone).await;
     assert_eq!(
-        kept["yard/bank_shed/status"], "online",
+        kept["bankwatch/bank_shed/status"], "online",
         "who was killed could not say so; its service's status does"
     );
     assert!(kept.contains_key("homeassistant/device/bank_shed_bank/config"));
-    assert_eq!(log.iter().filter(|line| line.contains(" output ")).count(), 1, "{log:#?}");
+    for log in [log, log_of_yard] {
+        assert_eq!(log.iter().filter(|line| line.contains(" output ")).count(), 1, "{log:#?}");
+    }
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use bankwatch::mqtt::session::{Patience, Session};
 use bankwatch::settings::{AutoOr, MqttSettings};
 use broker::{Broker, Setup};
 use listener::{Heard, Listener};
-use mqtt_house::{KEPT, bank, complete_at, is_kept, kept_at, service};
+use mqtt_house::{KEPT, SERVICE, bank, complete_at, is_kept, kept_at, service};
 use proxy::Proxy;
 use sweeps::{loops, sweeps};
 
@@ -51,6 +51,8 @@ fn count(log: &[String], words: &str) -> usize {
 async fn a_start_announces_then_says_who_is_there_then_the_state_and_last_that_the_service_is_there() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
+    // Earlier versions left this at a topic that all services shared.
+    say(&settings, Message::retained("bankwatch/status", "offline")).await;
     let mut listener = Listener::at(&settings, "#").await;
     let service = service(&bank, &broker.url(), "");
     let heard = listener.until(|heard| complete_at(heard).is_some()).await;
@@ -64,7 +66,9 @@ async fn a_start_announces_then_says_who_is_there_then_the_state_and_last_that_t
     // What is not kept can't be taken for fresh by who comes later.
     let kept = kept_at(&settings, "#").await;
     assert!(kept.keys().all(|topic| KEPT.contains(&topic.as_str())), "{:?}", kept.keys());
-    assert_eq!(count(&service.log(), "output up output=mqtt"), 1);
+    let up = service.wait_for_line(&["output up output=mqtt"]);
+    let id = up.rsplit_once("client_id=").unwrap().1;
+    assert_eq!(KEPT[SERVICE], format!("bankwatch/service/{id}/status"));
 }
 
 #[tokio::test]
@@ -88,7 +92,7 @@ async fn on_sigterm_all_are_said_to_be_gone_and_the_will_stays_unsaid() {
             .map(|heard| heard.topic.as_str())
             .collect();
         // The will would be one more.
-        assert_eq!(gone, [KEPT[5], KEPT[7], KEPT[8], KEPT[6]]);
+        assert_eq!(gone, [KEPT[SERVICE], KEPT[7], KEPT[8], KEPT[6]]);
         let kept = kept_at(&settings, "bankwatch/#").await;
         assert!(kept.len() == 4 && kept.values().all(|word| word == "offline"), "{kept:?}");
         assert_eq!(count(&log, " output "), 1, "{log:#?}");
@@ -101,30 +105,33 @@ async fn killed_it_is_said_to_be_gone_by_the_broker_at_once() {
     let (bank, settings) = (bank(), broker.settings(""));
     let killed = service(&bank, &broker.url(), "");
     is_kept(&settings).await;
-    let mut listener = Listener::at(&settings, "bankwatch/status").await;
+    let mut listener = Listener::at(&settings, KEPT[SERVICE]).await;
     listener.hears(1).await;
     killed.end("KILL");
-    assert_eq!(listener.hears(1).await[0].told(), ("bankwatch/status", "offline".to_owned(), false));
+    assert_eq!(listener.hears(1).await[0].told(), (KEPT[SERVICE], "offline".to_owned(), false));
     let _again = service(&bank, &broker.url(), "");
     assert_eq!(listener.hears(1).await[0].text(), "online");
     is_kept(&settings).await;
 }
 
 #[tokio::test]
-async fn whoever_says_that_it_is_not_there_is_contradicted() {
+async fn whoever_says_that_it_is_not_there_or_clears_that_it_is_there_is_contradicted() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
-    // An id may hold what has a meaning in filters.
+    // An id may hold what has a meaning in topics.
     let _service = service(&bank, &broker.url(), "client_id = \"cellar+1/#\"");
     is_kept(&settings).await;
-    // As the will of an earlier life, or the last words of another service in its place.
-    for status in KEPT.into_iter().filter(|topic| is_status(topic)) {
+    let service = "bankwatch/service/cellar%2B1%2F%23/status";
+    for status in [service, KEPT[6], KEPT[7], KEPT[8]] {
         let mut listener = Listener::at(&settings, status).await;
-        say(&settings, Message::retained(status, "offline")).await;
-        let heard = listener
-            .until(|heard| heard.last().is_some_and(|last| last.text() == "online" && heard.len() > 1));
-        let words: Vec<String> = heard.await.iter().map(Heard::text).collect();
-        assert_eq!(words, ["online", "offline", "online"], "{status}");
+        // The will of an earlier life, or the last words of another service in its place; and what people do by hand.
+        let words = ["online", "offline", "online", "", "online"];
+        for (heard, word) in [(1, "offline"), (3, "")] {
+            listener.until(|all| all.len() == heard).await;
+            say(&settings, Message::retained(status, word)).await;
+        }
+        let heard = listener.until(|heard| heard.len() == words.len());
+        assert_eq!(heard.await.iter().map(Heard::text).collect::<Vec<_>>(), words, "{status}");
     }
     is_kept(&settings).await;
 }
@@ -143,7 +150,7 @@ async fn home_assistants_birth_brings_everything_again() {
         let since = born.map_or(&[][..], |born| &heard[born..]);
         let said = |topic: &&str| since.iter().any(|heard| heard.topic == *topic && !heard.retained);
         // That the service is there it has never taken back.
-        KEPT.iter().filter(|topic| **topic != "bankwatch/status").all(said) && complete_at(since).is_some()
+        KEPT.iter().filter(|topic| **topic != KEPT[SERVICE]).all(said) && complete_at(since).is_some()
     };
     listener.until(again).await;
     assert_eq!(count(&service.log(), "output away"), 0);

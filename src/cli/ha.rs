@@ -1,11 +1,13 @@
-//! `bankwatch ha`: moves Home Assistant's entities over from the predecessor and back, or clears what is ours.
+//! `bankwatch ha`: moves Home Assistant's entities over from pytes_serial and back, or clears what is ours.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 
 use crate::cli::exit::Exit;
 use crate::cli::service::ServiceArguments;
+use crate::mqtt::client_id::{client_id, ha_client_id};
 use crate::mqtt::discovery;
 use crate::mqtt::expiry::Life;
 use crate::mqtt::inherited::inherited;
@@ -21,24 +23,32 @@ use crate::sweep::plan::Rhythm;
 /// What to do with Home Assistant's discovery topics.
 #[derive(Debug, Subcommand)]
 pub enum HaVerb {
-    /// Move the predecessor's entities over to bankwatch, history and names included, or back
+    /// Move the entities of pytes_serial over to bankwatch, history and names included, or back
     #[command(after_help = "The service does this by itself when it finds them.\n\n\
         Examples:\n  bankwatch ha migrate --dry-run\n  bankwatch ha migrate --back")]
     Migrate {
-        /// Hand our entities back to the predecessor
+        /// Hand our entities back to pytes_serial, in the form of its versions from 0.7.1 on
         #[arg(long)]
         back: bool,
         /// Where
         #[command(flatten)]
         at: At,
     },
-    /// Take our entities out of Home Assistant
-    #[command(after_help = "Example: a battery was sold, and its entities are to go\n  \
-        bankwatch ha remove --vanished --dry-run")]
+    /// Remove our entities from Home Assistant
+    #[command(
+        after_help = "Stop the service first: while it is running, it announces its entities again at its next \
+        connection.\n\n\
+        Examples:\n  bankwatch ha remove --vanished --dry-run   a battery was sold, and its entities are to go\n  \
+        bankwatch ha remove --legacy --dry-run     pytes_serial announced more than bankwatch does"
+    )]
     Remove {
-        /// Only batteries that are offline while their bank is online
+        /// Only batteries that are offline while their bank is online; the service may be running
         #[arg(long)]
         vanished: bool,
+        /// Only what is left of pytes_serial: entities beyond the level of cells, or of batteries that are absent;
+        /// the service may be running
+        #[arg(long, conflicts_with = "vanished")]
+        legacy: bool,
         /// Where
         #[command(flatten)]
         at: At,
@@ -63,21 +73,50 @@ enum Task {
     Back,
     Remove,
     RemoveVanished,
+    RemoveLegacy,
 }
 
 impl Task {
-    /// What is said of the topics, done or not.
+    /// What is printed of the topics, done or not.
     fn words(self, dry_run: bool) -> (&'static str, &'static str) {
         match (self, dry_run) {
             (Self::Over | Self::Back, false) => ("moved", "entities' topics moved"),
             (Self::Over | Self::Back, true) => ("would move", "entities' topics would be moved"),
-            (Self::Remove | Self::RemoveVanished, false) => ("removed", "topics removed"),
-            (Self::Remove | Self::RemoveVanished, true) => ("would remove", "topics would be removed"),
+            (_, false) => ("removed", "topics removed"),
+            (_, true) => ("would remove", "topics would be removed"),
         }
     }
 }
 
-/// Does it and says what was done, with a count at the end. What is done already is nothing to do.
+/// What is to be done for one bank, or for all.
+#[derive(Debug, Default)]
+struct Work {
+    publish: Vec<Message>,
+    /// The topics that it clears.
+    cleared: Vec<String>,
+    /// What people should know, printed at the end.
+    notes: BTreeSet<String>,
+}
+
+impl Work {
+    fn clearing<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
+        let cleared: Vec<String> = messages.into_iter().map(|message| message.topic.clone()).collect();
+        Self { publish: cleared.iter().map(Message::forget).collect(), cleared, ..Self::default() }
+    }
+
+    fn of(handshake: Handshake) -> Self {
+        let cleared: Vec<String> = handshake.clear.iter().map(|message| message.topic.clone()).collect();
+        let publish = if cleared.is_empty() { Vec::new() } else { handshake.messages().collect() };
+        Self { publish, cleared, ..Self::default() }
+    }
+
+    fn note(mut self, note: Option<String>) -> Self {
+        self.notes.extend(note);
+        self
+    }
+}
+
+/// Does it and prints what was done, with a count, and what is left to do. What is done already is nothing to do.
 ///
 /// # Errors
 /// The settings are wrong, or the broker can't be talked to.
@@ -85,81 +124,112 @@ pub fn ha(verb: &HaVerb) -> anyhow::Result<Exit> {
     let (task, at) = match verb {
         HaVerb::Migrate { back: false, at } => (Task::Over, at),
         HaVerb::Migrate { back: true, at } => (Task::Back, at),
-        HaVerb::Remove { vanished: false, at } => (Task::Remove, at),
-        HaVerb::Remove { vanished: true, at } => (Task::RemoveVanished, at),
+        HaVerb::Remove { vanished: true, at, .. } => (Task::RemoveVanished, at),
+        HaVerb::Remove { legacy: true, at, .. } => (Task::RemoveLegacy, at),
+        HaVerb::Remove { at, .. } => (Task::Remove, at),
     };
     let loaded = at.service.load()?;
     let (settings, banks) = (&loaded.settings.mqtt, &loaded.settings.banks);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (topics, count) = runtime.block_on(carry_out(task, settings, banks, at.dry_run))?;
+    let done = runtime.block_on(carry_out(task, settings, banks, at.dry_run))?;
     let (each, all) = task.words(at.dry_run);
     let mut out = io::stdout().lock();
-    for topic in topics {
+    for topic in &done.cleared {
         writeln!(out, "{each} {topic}")?;
     }
-    writeln!(out, "{count} {all} at {}", settings.url)?;
+    writeln!(out, "{} {all} at {}", done.cleared.len(), settings.url)?;
+    for note in &done.notes {
+        writeln!(out, "{note}")?;
+    }
     Ok(Exit::Well)
 }
 
-/// Gives the topics that were cleared, or would be, and how many.
+/// Does it for each bank, or only finds out what there is to do.
 async fn carry_out(
     task: Task,
     settings: &MqttSettings,
     banks: &[BankSettings],
     dry_run: bool,
-) -> Result<(Vec<String>, usize), Refusal> {
+) -> Result<Work, Refusal> {
+    // Topics are those of the service, which keeps its connection: a second client needs an id of its own.
     let topics = Topics::new(settings);
-    // The running service keeps its connection: a second client needs an id of its own.
-    let own = format!("{}-ha", crate::mqtt::client_id::client_id(settings));
-    let settings = MqttSettings { client_id: AutoOr::Given(own), ..settings.clone() };
-    let mut session = Session::new(&settings, None, Patience::default())?;
+    let own = MqttSettings { client_id: AutoOr::Given(ha_client_id(settings)), ..settings.clone() };
+    let mut session = Session::new(&own, None, Patience::default())?;
     session.connect().await?;
-    let mut cleared = Vec::new();
+    let mut all = Work::default();
     for bank in banks {
         let filters = migration::filters(&topics, &bank.name);
         let echo = topics.echo(&session.client_id());
         let kept = kept(&mut session, &filters, &echo).await?;
-        let (messages, clear) = work(task, &settings, &topics, bank, &kept);
-        if !dry_run && let Some(refusal) = session.publish(messages).await?.into_iter().next() {
+        let work = work(task, settings, &topics, bank, &kept);
+        if !dry_run && let Some(refusal) = session.publish(work.publish).await?.into_iter().next() {
             return Err(refusal);
         }
-        cleared.extend(clear);
+        all.cleared.extend(work.cleared);
+        all.notes.extend(work.notes);
     }
     session.close().await;
-    let count = cleared.len();
-    Ok((cleared, count))
+    Ok(all)
 }
 
-/// What is to be published for a bank, and which topics are cleared by it.
-fn work(
-    task: Task,
-    settings: &MqttSettings,
-    topics: &Topics,
-    bank: &BankSettings,
-    kept: &[Message],
-) -> (Vec<Message>, Vec<String>) {
-    let remove = |wanted: &dyn Fn(&Message) -> bool| {
-        let clear: Vec<String> =
-            kept.iter().filter(|message| wanted(message)).map(|message| message.topic.clone()).collect();
-        (clear.iter().map(Message::forget).collect(), clear)
-    };
-    let shake = |handshake: Handshake| {
-        let clear = handshake.clear.iter().map(|message| message.topic.clone()).collect();
-        (if handshake.count() > 0 { handshake.messages().collect() } else { Vec::new() }, clear)
+/// What is to be done for a bank.
+fn work(task: Task, settings: &MqttSettings, topics: &Topics, bank: &BankSettings, kept: &[Message]) -> Work {
+    let name = &bank.name;
+    let is_running = migration::is_running(topics, kept);
+    let running = |does: &str| {
+        let id = client_id(settings);
+        is_running.then(|| {
+            format!(
+                "the service {id} is running and {does} at its next connection: stop it first, or set discovery = false \
+                 in [mqtt] and restart it"
+            )
+        })
     };
     match task {
         Task::Over => {
-            shake(migration::over(topics, &bank.name, kept, announced(settings, topics, bank, kept)))
+            let ours = announced(settings, topics, bank, kept);
+            let left = migration::entities(topics, name, migration::left(topics, name, kept, &ours));
+            let note = format!(
+                "{left} entities of pytes_serial are left in bank {name}, beyond the level of cells or of batteries \
+                 that are absent: remove them with bankwatch ha remove --legacy"
+            );
+            Work::of(migration::over(topics, name, kept, ours)).note((left > 0).then_some(note))
         }
-        Task::Back => shake(migration::back(topics, &bank.name, kept)),
-        Task::Remove => remove(&|message| migration::is_ours(topics, &bank.name, message)),
-        Task::RemoveVanished => {
-            remove(&|message| migration::is_of_vanished(topics, &bank.name, message, kept))
+        Task::Back => {
+            let work = Work::of(migration::back(topics, name, kept));
+            let note = running("takes the entities over again").filter(|_| !work.cleared.is_empty());
+            work.note(note)
+        }
+        Task::Remove => {
+            // A running service answers for its availability; without it, its entities would stay unavailable.
+            let ours = kept.iter().filter(|message| {
+                if is_running {
+                    migration::is_our_discovery(topics, name, message)
+                } else {
+                    migration::is_ours(topics, name, message)
+                }
+            });
+            let work = Work::clearing(ours);
+            let note = running("announces its entities again").filter(|_| !work.cleared.is_empty());
+            work.note(note)
+        }
+        Task::RemoveVanished => Work::clearing(
+            kept.iter().filter(|message| migration::is_of_vanished(topics, name, message, kept)),
+        ),
+        Task::RemoveLegacy => {
+            let ours = announced(settings, topics, bank, kept);
+            let work = Work::clearing(migration::left(topics, name, kept, &ours));
+            let waiting = migration::over(topics, name, kept, ours).count();
+            let note = format!(
+                "{waiting} topics of pytes_serial in bank {name} are not removed, as their entities can be taken over \
+                 with their history: start the service, or run bankwatch ha migrate"
+            );
+            work.note((waiting > 0).then_some(note))
         }
     }
 }
 
-/// What the service has announced; where it has not run yet, what the predecessor's own topics show.
+/// What the service has announced; where it has not run yet, what the topics of pytes_serial show.
 fn announced(
     settings: &MqttSettings,
     topics: &Topics,

@@ -19,9 +19,9 @@ use jiff::tz::TimeZone;
 
 use super::discovery;
 use super::expiry::Life;
+use super::leftovers::Leftovers;
 use super::legacy::Legacy;
 use super::message::Message;
-use super::migration;
 use super::pace::Pace;
 use super::payload::{Part, parts};
 use super::presence::Roll;
@@ -50,8 +50,10 @@ pub struct BankView {
 pub struct Round {
     /// In this order.
     pub messages: Vec<Message>,
-    /// Banks whose entities came over from the predecessor with it, and how many.
+    /// Banks whose entities came over from pytes_serial with it, and how many.
     pub moved: Vec<(Arc<str>, usize)>,
+    /// Banks of which pytes_serial left entities that are not announced here, and how many, where that has changed.
+    pub left: Vec<(Arc<str>, usize)>,
 }
 
 /// Decides for all banks.
@@ -59,6 +61,8 @@ pub struct Herald {
     topics: Topics,
     discovery: bool,
     banks: BTreeMap<Arc<str>, Bank>,
+    /// Corrects what earlier versions left at the topic that all services shared.
+    outdated: Option<Message>,
 }
 
 /// One bank.
@@ -76,8 +80,7 @@ struct Bank {
     said: BTreeMap<String, Said>,
     announce: bool,
     echoes: Vec<Instant>,
-    /// What the predecessor left at the broker.
-    found: Vec<Message>,
+    leftovers: Leftovers,
     /// Batteries of an earlier life that the broker believes to be there.
     left_over: BTreeSet<String>,
     legacy: Option<Legacy>,
@@ -108,6 +111,7 @@ impl Herald {
             topics: Topics::new(settings),
             discovery: settings.discovery,
             banks: banks.iter().map(bank).collect(),
+            outdated: None,
         }
     }
 
@@ -118,7 +122,7 @@ impl Herald {
             let old = self.discovery.then(|| self.topics.predecessor_config(bank, "+"));
             old.into_iter().chain([self.topics.battery_statuses(bank)])
         };
-        self.banks.keys().flat_map(each).collect()
+        self.banks.keys().flat_map(each).chain(self.topics.shared_status()).collect()
     }
 
     /// The connection is new: the broker may know nothing. What is certain is said at once; what is fresh follows
@@ -126,7 +130,7 @@ impl Herald {
     pub fn connected(&mut self, now: Instant) -> Vec<Message> {
         let mut messages = Vec::new();
         for bank in self.banks.values_mut() {
-            bank.found.clear();
+            bank.leftovers.restart();
             bank.left_over.clear();
             bank.said.clear();
             bank.greet(now);
@@ -140,11 +144,11 @@ impl Herald {
 
     /// Something that the broker kept from before.
     pub fn found(&mut self, kept: &Message) {
+        self.outdated = self.outdated.take().or(self.topics.outdated(kept));
         for bank in self.banks.values_mut() {
+            bank.leftovers.find(&self.topics, &bank.name, kept);
             let battery = self.topics.battery_of_status(&bank.name, &kept.topic);
-            if migration::is_predecessors(&self.topics, &bank.name, kept) {
-                bank.found.push(kept.clone());
-            } else if battery.is_some() && kept.payload == ONLINE.as_bytes() {
+            if battery.is_some() && kept.payload == ONLINE.as_bytes() {
                 bank.left_over.insert(kept.topic.clone());
             }
         }
@@ -167,9 +171,13 @@ impl Herald {
         }
     }
 
-    /// What was said there was cleared: a battery that is not there is not spoken of until it is.
-    pub fn retired(&mut self, topic: &str) {
+    /// The status at that topic was cleared: a battery that is absent is forgotten until it is back, any other status
+    /// is published again, unless it was cleared from here.
+    pub fn cleared(&mut self, topic: &str) {
         for bank in self.banks.values_mut() {
+            if bank.said.get(topic).is_some_and(|said| said.fingerprint != fingerprint(None)) {
+                bank.said.remove(topic);
+            }
             let place = self.topics.battery_of_status(&bank.name, topic);
             if let Some(place) = place.filter(|place| bank.roll.forget(*place)) {
                 bank.shape.forget(place);
@@ -202,7 +210,7 @@ impl Herald {
 
     /// What is to be said now.
     pub fn due(&mut self, now: Instant) -> Round {
-        let mut round = Round::default();
+        let mut round = Round { messages: self.outdated.take().into_iter().collect(), ..Round::default() };
         for bank in self.banks.values_mut() {
             if self.discovery {
                 bank.announce(&self.topics, &mut round, now);
@@ -247,7 +255,7 @@ impl Bank {
             said: BTreeMap::new(),
             announce: false,
             echoes: Vec::new(),
-            found: Vec::new(),
+            leftovers: Leftovers::default(),
             left_over: BTreeSet::new(),
             legacy: settings.legacy_topics.then(Legacy::new),
             settings: bank.clone(),
@@ -304,12 +312,7 @@ impl Bank {
         }
         self.announce = false;
         let announced = discovery::messages(topics, &self.shape, self.settings.cells, &self.life.expiry());
-        let handshake = migration::over(topics, &self.name, &self.found, announced);
-        if handshake.count() > 0 {
-            round.moved.push((self.name.clone(), handshake.count()));
-            self.found.retain(|old| handshake.clear.iter().all(|cleared| cleared.topic != old.topic));
-        }
-        round.messages.extend(handshake.messages());
+        self.leftovers.take_over(topics, &self.name, announced, round);
         self.echo(now);
         self.repeat();
     }

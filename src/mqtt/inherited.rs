@@ -1,11 +1,11 @@
-//! What there is of a bank by what the predecessor told Home Assistant of it, for a move without a reading.
+//! What there is of a bank by what pytes_serial announced of it to Home Assistant, for a move without a reading.
 
 use std::collections::BTreeMap;
 
 use crate::model::place::Place;
 use crate::mqtt::entity::{ENTITIES, Source};
 use crate::mqtt::message::Message;
-use crate::mqtt::migration::is_predecessors;
+use crate::mqtt::migration::predecessors_id;
 use crate::mqtt::shape::Shape;
 use crate::mqtt::topics::Topics;
 use crate::settings::{BankSettings, CellLevel};
@@ -17,13 +17,9 @@ const CELL_DIGITS: usize = 2;
 #[must_use]
 pub fn inherited(settings: &BankSettings, topics: &Topics, kept: &[Message]) -> Option<(Shape, CellLevel)> {
     let (mut batteries, mut level, mut any) = (BTreeMap::<Place, usize>::new(), CellLevel::Off, false);
-    for message in kept.iter().filter(|message| is_predecessors(topics, &settings.name, message)) {
+    for id in kept.iter().filter_map(|message| predecessors_id(topics, &settings.name, message)) {
         any = true;
-        let id = message
-            .topic
-            .rsplit('/')
-            .nth(1)
-            .and_then(|id| id.strip_prefix(&settings.name)?.strip_prefix('_'));
+        let id = id.strip_prefix(&settings.name).and_then(|id| id.strip_prefix('_'));
         let Some((stem, number)) = id.and_then(|id| id.rsplit_once('_')) else { continue };
         let row = |source| {
             ENTITIES.iter().find(|entity| entity.predecessor && entity.source == source && entity.id == stem)

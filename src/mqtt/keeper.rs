@@ -51,6 +51,10 @@ const FLOOD_PAUSE: Duration = Duration::from_secs(60);
 /// for so long.
 const UNDISPUTED: Duration = Duration::from_secs(10);
 
+/// Why entities of pytes_serial are not taken over, and what to do with them.
+const LEFT: &str = "beyond the level of cells, or of batteries that are absent; their values are frozen";
+const REMOVE_LEFT: &str = "bankwatch ha remove --legacy";
+
 /// Refused messages that are told one by one.
 const MOST_REFUSED: usize = 20;
 
@@ -179,10 +183,8 @@ impl Keeper {
                     Incoming::Message { topic, payload, .. } => {
                         if topic == self.topics.birth() && payload == ONLINE.as_bytes() {
                             birth = Some(now + BIRTH_JITTER.mul_f64(fastrand::f64()));
-                        } else if payload.is_empty() {
-                            self.herald.retired(&topic);
-                        } else if payload == OFFLINE.as_bytes() {
-                            self.deny(&topic).await?;
+                        } else if payload.is_empty() || payload == OFFLINE.as_bytes() {
+                            self.contradict(&topic, payload.is_empty()).await?;
                         }
                     }
                     Incoming::Lost(refusal) => return Err(refusal),
@@ -218,15 +220,18 @@ impl Keeper {
         self.tolerated(following).map(drop)
     }
 
-    /// Somebody says that we are not there: the will of an earlier life that the broker was late to miss, or the last
-    /// words of another service in our place.
-    async fn deny(&mut self, topic: &str) -> Result<(), Refusal> {
+    /// Somebody cleared a status, or says that we are not there: the will of an earlier life that the broker was late to
+    /// miss, or the last words of another service in our place.
+    async fn contradict(&mut self, topic: &str, is_cleared: bool) -> Result<(), Refusal> {
         if topic == self.topics.service_status() {
-            self.publish(vec![Message::retained(topic, ONLINE)]).await
+            return self.publish(vec![Message::retained(topic, ONLINE)]).await;
+        }
+        if is_cleared {
+            self.herald.cleared(topic);
         } else {
             self.herald.denied(topic);
-            Ok(())
         }
+        Ok(())
     }
 
     /// Sends what is due: announcements first, as far as they go in a moment, then what is urgent.
@@ -235,6 +240,9 @@ impl Keeper {
         let (announced, urgent): (Vec<_>, Vec<_>) =
             round.messages.into_iter().partition(|message| self.topics.is_discovery(&message.topic));
         self.backlog.add(announced, round.moved, now);
+        for (bank, entities) in round.left {
+            warn!(self.log, "entities of pytes_serial left"; "bank" => &*bank, "entities" => entities, "reason" => LEFT, "remedy" => REMOVE_LEFT);
+        }
         self.announce(now).await?;
         let unsaid = self.inbox.events.clone();
         let events = unsaid.take();
@@ -311,7 +319,8 @@ impl Keeper {
         if let Some(back) = self.trouble.recovered(Instant::now()) {
             back.tell_back(&self.log, OUTPUT);
         } else {
-            info!(self.log, "output up"; "output" => OUTPUT, "target" => &self.target);
+            let id = self.session.client_id();
+            info!(self.log, "output up"; "output" => OUTPUT, "target" => &self.target, "client_id" => id);
         }
     }
 }

@@ -68,6 +68,14 @@ const OF_CELL: &[(CellLevel, &str)] = &[
     (CellLevel::High, "coulomb"),
 ];
 
+/// Whether pytes_serial published values of `bank` at that topic: one a topic, and before 0.7 all of them at one.
+#[must_use]
+pub fn is_state_of(bank: &str, topic: &str) -> bool {
+    let value = topic.strip_prefix(ROOT).and_then(|rest| rest.strip_prefix('/')?.strip_prefix(bank));
+    let is_value = value.is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'));
+    is_value || topic == format!("homeassistant/sensor/{bank}/state")
+}
+
 /// What a topic's value is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Of {

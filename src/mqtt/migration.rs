@@ -1,4 +1,4 @@
-//! Moving over from the predecessor's discovery, a message an entity, to ours, and back.
+//! Moving over from pytes_serial's discovery, a message an entity, to ours, and back.
 //!
 //! ```text
 //! release   {"migrate_discovery": true} to each old topic: Home Assistant lets the entities go and keeps what
@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::model::place::Place;
 use crate::mqtt::discovery::ORIGIN;
 use crate::mqtt::entity::{ENTITIES, Entity, Source};
-use crate::mqtt::legacy::Of;
+use crate::mqtt::legacy::{self, Of};
 use crate::mqtt::message::Message;
 use crate::mqtt::naming::About;
 use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
@@ -48,6 +48,12 @@ impl Handshake {
         self.clear.len()
     }
 
+    /// The topics that it clears.
+    #[must_use]
+    pub fn cleared(&self) -> BTreeSet<String> {
+        self.clear.iter().map(|message| message.topic.clone()).collect()
+    }
+
     /// All of it, in order.
     pub fn messages(self) -> impl Iterator<Item = Message> {
         self.release.into_iter().chain(self.announce).chain(self.clear)
@@ -56,19 +62,44 @@ impl Handshake {
 
 const MIGRATE: &str = "migrate_discovery";
 
-/// From the predecessor's messages among those that the broker `kept` to `ours`. An entity that we do not announce, as
-/// of a battery that is not there now, stays with the predecessor.
+/// From pytes_serial's messages among those that the broker `kept` to `ours`. An entity that we do not announce, as of a
+/// battery that is absent now, stays with pytes_serial: see [`left`]. Where several of its versions left a message of
+/// the same entity, all of them go.
 #[must_use]
 pub fn over(topics: &Topics, bank: &str, kept: &[Message], ours: Vec<Message>) -> Handshake {
+    let old = theirs(topics, bank, kept, &ours, true);
+    Handshake::between(old.iter().map(|message| message.topic.as_str()).collect(), ours)
+}
+
+/// Those of pytes_serial's messages whose entities are not among `ours`: beyond the level of cells, or of a battery
+/// that is absent.
+#[must_use]
+pub fn left<'a>(topics: &Topics, bank: &str, kept: &'a [Message], ours: &[Message]) -> Vec<&'a Message> {
+    theirs(topics, bank, kept, ours, false)
+}
+
+/// Of how many entities these messages of pytes_serial are.
+#[must_use]
+pub fn entities<'a>(topics: &Topics, bank: &str, messages: impl IntoIterator<Item = &'a Message>) -> usize {
+    let ids = messages.into_iter().filter_map(|message| predecessors_id(topics, bank, message));
+    ids.collect::<BTreeSet<_>>().len()
+}
+
+fn theirs<'a>(
+    topics: &Topics,
+    bank: &str,
+    kept: &'a [Message],
+    ours: &[Message],
+    announced: bool,
+) -> Vec<&'a Message> {
     let parsed: Vec<Value> =
         ours.iter().filter_map(|ours| serde_json::from_slice(&ours.payload).ok()).collect();
     let components = parsed.iter().filter_map(|ours| ours["cmps"].as_object()).flat_map(Map::values);
-    let announced: BTreeSet<&str> = components.filter_map(|said| said["uniq_id"].as_str()).collect();
-    let old = kept.iter().filter(|message| {
-        let id = message.topic.rsplit('/').nth(1);
-        is_predecessors(topics, bank, message) && id.is_some_and(|id| announced.contains(id))
-    });
-    Handshake::between(old.map(|message| message.topic.as_str()).collect(), ours)
+    let ids: BTreeSet<&str> = components.filter_map(|said| said["uniq_id"].as_str()).collect();
+    let wanted = |message: &&Message| {
+        predecessors_id(topics, bank, message).is_some_and(|id| ids.contains(id.as_str()) == announced)
+    };
+    kept.iter().filter(wanted).collect()
 }
 
 /// From our messages among those that the broker `kept` to the predecessor's. What it had no entity for is
@@ -86,24 +117,39 @@ pub fn back(topics: &Topics, bank: &str, kept: &[Message]) -> Handshake {
     Handshake::between(old, announce)
 }
 
-/// Where to look for what the predecessor or we have left with the broker.
+/// Where to look for what pytes_serial or we have left with the broker.
 #[must_use]
 pub fn filters(topics: &Topics, bank: &str) -> Vec<String> {
-    vec![
+    [
         topics.predecessor_config(bank, "+"),
         topics.device_config("+"),
         topics.service_status(),
         topics.bank_status(bank),
         topics.battery_statuses(bank),
     ]
+    .into_iter()
+    .chain(topics.shared_status())
+    .collect()
 }
 
-/// Whether a message that the broker kept is the predecessor's discovery of one of the entities of `bank`. Somebody
-/// else's in the same place are not.
+/// Whether the broker keeps that our service is online.
 #[must_use]
-pub fn is_predecessors(topics: &Topics, bank: &str, message: &Message) -> bool {
-    let Some(id) = message.topic.rsplit('/').nth(1) else { return false };
-    let Some(rest) = id.strip_prefix(bank).and_then(|rest| rest.strip_prefix('_')) else { return false };
+pub fn is_running(topics: &Topics, kept: &[Message]) -> bool {
+    let topic = topics.service_status();
+    kept.iter().any(|kept| kept.topic == topic && kept.payload == ONLINE.as_bytes())
+}
+
+/// The unique id of the entity of `bank` that this message of pytes_serial announces. It is pytes_serial's by the id in
+/// its payload and by the topic of its state: where its versions publish it differs, and others may publish there too.
+#[must_use]
+pub fn predecessors_id(topics: &Topics, bank: &str, message: &Message) -> Option<String> {
+    if !topics.is_predecessor_config(bank, &message.topic) {
+        return None;
+    }
+    let payload: Value = serde_json::from_slice(&message.payload).ok()?;
+    let text = |short: &str, long: &str| payload[short].as_str().or(payload[long].as_str());
+    let (id, state) = (text("uniq_id", "unique_id")?, text("stat_t", "state_topic")?);
+    let rest = id.strip_prefix(bank)?.strip_prefix('_')?;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let of_entity = |entity: &Entity| match rest.strip_prefix(entity.id) {
         Some(number) => {
@@ -111,10 +157,7 @@ pub fn is_predecessors(topics: &Topics, bank: &str, message: &Message) -> bool {
         }
         None => false,
     };
-    let says = |payload: Value| payload["uniq_id"] == *id || payload["unique_id"] == *id;
-    topics.predecessor_config(bank, id) == message.topic
-        && ENTITIES.iter().any(of_entity)
-        && serde_json::from_slice(&message.payload).is_ok_and(says)
+    (legacy::is_state_of(bank, state) && ENTITIES.iter().any(of_entity)).then(|| id.to_owned())
 }
 
 /// Whether a message that the broker kept is one of ours about `bank`, or about the service.
@@ -122,7 +165,8 @@ pub fn is_predecessors(topics: &Topics, bank: &str, message: &Message) -> bool {
 pub fn is_ours(topics: &Topics, bank: &str, message: &Message) -> bool {
     let topic = &message.topic;
     let battery = topic.rsplit('/').nth(1).and_then(|place| place.parse::<Place>().ok());
-    let says_status = *topic == topics.service_status()
+    let says_status = topics.outdated(message).is_some_and(|correction| correction.payload.is_empty())
+        || *topic == topics.service_status()
         || *topic == topics.bank_status(bank)
         || battery.is_some_and(|place| *topic == topics.battery_status(bank, place));
     !message.payload.is_empty() && (says_status || our_device(topics, bank, message).is_some())

@@ -23,6 +23,7 @@ pub mod herald;
 pub mod inherited;
 pub mod keeper;
 pub mod kept;
+mod leftovers;
 pub mod legacy;
 mod line;
 pub mod message;

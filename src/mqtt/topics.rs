@@ -1,5 +1,6 @@
 //! Where everything is said: the names of `docs/mqtt.md`, which are promises.
 
+use super::client_id::client_id;
 use super::message::Message;
 use crate::model::place::Place;
 use crate::settings::MqttSettings;
@@ -15,6 +16,7 @@ pub struct Topics {
     base: String,
     prefix: String,
     document: Option<String>,
+    service_status: String,
 }
 
 impl Topics {
@@ -25,13 +27,22 @@ impl Topics {
             base: settings.base_topic.clone(),
             prefix: settings.discovery_prefix.clone(),
             document: settings.state_topic.clone(),
+            service_status: format!("{}/service/{}/status", settings.base_topic, level(&client_id(settings))),
         }
     }
 
-    /// Whether the service is there; also the last will.
+    /// Whether the service is there; also the last will. Each service has its own, so that two at one broker do not
+    /// speak for each other.
     #[must_use]
     pub fn service_status(&self) -> String {
-        format!("{}/status", self.base)
+        self.service_status.clone()
+    }
+
+    /// Where earlier versions published whether the service is there, all at one topic; none where that would be Home
+    /// Assistant's own.
+    #[must_use]
+    pub fn shared_status(&self) -> Option<String> {
+        (self.base != self.prefix).then(|| format!("{}/status", self.base))
     }
 
     /// What the broker says when the connection is gone without a word.
@@ -40,10 +51,22 @@ impl Topics {
         Message::retained(self.service_status(), OFFLINE)
     }
 
-    /// Where a client hears itself. An id may hold what has a meaning in filters.
+    /// What is to be said about what earlier versions left at [`shared_status`](Self::shared_status). Where they left
+    /// `online`, one of them may be running: it contradicts. Otherwise it is cleared at the next connection.
+    #[must_use]
+    pub fn outdated(&self, kept: &Message) -> Option<Message> {
+        let topic = self.shared_status().filter(|shared| *shared == kept.topic)?;
+        match kept.payload.as_slice() {
+            word if word == OFFLINE.as_bytes() => Some(Message::forget(topic)),
+            word if word == ONLINE.as_bytes() => Some(Message::retained(topic, OFFLINE)),
+            _ => None,
+        }
+    }
+
+    /// Where a client hears itself.
     #[must_use]
     pub fn echo(&self, client_id: &str) -> String {
-        format!("{}/echo/{}", self.base, client_id.replace(['+', '#', '/'], "-"))
+        format!("{}/echo/{}", self.base, level(client_id))
     }
 
     /// Whether a bank is there.
@@ -140,9 +163,40 @@ impl Topics {
         format!("{}/status", self.prefix)
     }
 
-    /// Where the predecessor told Home Assistant of one entity; `+` for all of a bank's.
+    /// Where pytes_serial announced one entity to Home Assistant, by its unique id or, before 0.7.1, by a number; `+`
+    /// for all of a bank's.
     #[must_use]
     pub fn predecessor_config(&self, bank: &str, unique_id: &str) -> String {
         format!("{}/sensor/{bank}/{unique_id}/config", self.prefix)
+    }
+
+    /// Whether pytes_serial announced an entity there.
+    #[must_use]
+    pub fn is_predecessor_config(&self, bank: &str, topic: &str) -> bool {
+        let filter = self.predecessor_config(bank, "+");
+        let name =
+            filter.split_once('+').and_then(|(begin, end)| topic.strip_prefix(begin)?.strip_suffix(end));
+        name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
+    }
+}
+
+/// A client id as one level of a topic: what has a meaning there, as percent and its code, so that no two ids become
+/// the same.
+fn level(client_id: &str) -> String {
+    let each = |c: char| {
+        if "/+#%".contains(c) { format!("%{:02X}", u32::from(c)) } else { c.to_string() }
+    };
+    client_id.chars().map(each).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_id_is_one_level_and_no_two_are_the_same() {
+        assert_eq!(level("bankwatch-pi.lan-811c9dc5"), "bankwatch-pi.lan-811c9dc5");
+        assert_eq!(level("Süd 1/+#"), "Süd 1%2F%2B%23");
+        assert_ne!(level("a/b"), level("a%2Fb"));
     }
 }

@@ -165,5 +165,6 @@ fn settings(layers: &Layers, data_dir: &Path, folder: &Path) -> Result<Settings,
     for bank in &mut settings.banks {
         bank.link = link_lying_in(&bank.link, folder);
     }
+    settings.mqtt.banks = settings.banks.iter().map(|bank| bank.name.clone()).collect();
     Ok(settings)
 }

@@ -26,9 +26,12 @@ pub struct MqttSettings {
     pub username: String,
     /// Empty for none.
     pub password: SecretString,
-    /// The name under which the broker knows us; `bankwatch-<hostname>` unless given.
+    /// The name under which the broker knows us; made of the host's name and the banks' unless given.
     #[serde(deserialize_with = "auto_or_text")]
     pub client_id: AutoOr<String>,
+    /// The names of the banks, of which the automatic client id is made.
+    #[serde(skip)]
+    pub banks: Vec<String>,
     /// Certificates that are trusted; the system's where none.
     #[serde(deserialize_with = "unless_blank")]
     pub ca_file: Option<PathBuf>,
@@ -102,7 +105,7 @@ pub(super) const KEYS: &[Key] = &[
         "client_id",
         Kind::Text(SOME_TEXT),
         "auto",
-        "auto: bankwatch-<hostname>; must be unique at the broker",
+        "auto: bankwatch-<hostname>-<hash of the bank names>; must be unique at the broker",
     ),
     key("ca_file", Kind::OptionalPath(Base::Settings), "", "certificates to trust; else the system's store"),
     key(

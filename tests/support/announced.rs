@@ -38,7 +38,8 @@ pub fn settings(set: &[&str]) -> Settings {
 }
 
 pub fn mqtt() -> MqttSettings {
-    settings(&[]).mqtt
+    // By default the topics have the name of the machine in them.
+    settings(&["mqtt.client_id=house"]).mqtt
 }
 
 pub fn topics() -> Topics {

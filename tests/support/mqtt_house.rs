@@ -2,12 +2,14 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use bankwatch::mqtt::kept::kept;
 use bankwatch::mqtt::message::Message;
 use bankwatch::mqtt::session::{Patience, Session};
-use bankwatch::settings::{AutoOr, MqttSettings};
+use bankwatch::mqtt::topics::Topics;
+use bankwatch::settings::{AutoOr, MqttSettings, Sources, load};
 use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
 
 use crate::listener::{Heard, Listener};
@@ -38,18 +40,31 @@ pub fn service(bank: &SimulatorHandle, url: &str, lines: &str) -> Service {
     Service::start(&bank.link(), &settings)
 }
 
-/// What the broker keeps of the bank.
-pub const KEPT: [&str; 9] = [
-    "homeassistant/device/bank_bank/config",
-    "homeassistant/device/bank_battery_1/config",
-    "homeassistant/device/bank_battery_1_cells/config",
-    "homeassistant/device/bank_battery_2/config",
-    "homeassistant/device/bank_battery_2_cells/config",
-    "bankwatch/status",
-    "bankwatch/bank/status",
-    "bankwatch/bank/battery/1/status",
-    "bankwatch/bank/battery/2/status",
-];
+/// Where a service of these banks with an automatic client id says that it is there.
+pub fn service_status(banks: &[&str]) -> String {
+    let settings = load(&Sources::default()).expect("the defaults are right").settings.mqtt;
+    let banks = banks.iter().map(|&bank| bank.to_owned()).collect();
+    Topics::new(&MqttSettings { banks, ..settings }).service_status()
+}
+
+/// What the broker keeps of the bank; [`SERVICE`] is in the middle.
+pub static KEPT: LazyLock<[&str; 9]> = LazyLock::new(|| {
+    let service: &str = Box::leak(service_status(&["bank"]).into_boxed_str());
+    [
+        "homeassistant/device/bank_bank/config",
+        "homeassistant/device/bank_battery_1/config",
+        "homeassistant/device/bank_battery_1_cells/config",
+        "homeassistant/device/bank_battery_2/config",
+        "homeassistant/device/bank_battery_2_cells/config",
+        service,
+        "bankwatch/bank/status",
+        "bankwatch/bank/battery/1/status",
+        "bankwatch/bank/battery/2/status",
+    ]
+});
+
+/// Where in [`KEPT`] the service says that it is there.
+pub const SERVICE: usize = 5;
 
 /// What is said of the bank and not kept.
 pub const STATE: [&str; 10] = [
@@ -90,7 +105,7 @@ pub async fn kept_at(settings: &MqttSettings, filter: &str) -> BTreeMap<String, 
     found.into_iter().map(text).collect()
 }
 
-/// Waits until all of [`KEPT`] is kept, and everybody is said to be there.
+/// Waits until all of [`KEPT`] is kept, and everybody is said to be there; the service under any client id.
 pub async fn is_kept(settings: &MqttSettings) {
     let begun = Instant::now();
     loop {
@@ -100,7 +115,10 @@ pub async fn is_kept(settings: &MqttSettings) {
             Some(_) => true,
             None => false,
         };
-        let Some(lacking) = KEPT.iter().find(|topic| !is_so(topic)) else { return };
+        let is_service = |topic: &str| topic.starts_with("bankwatch/service/");
+        let serves = found.iter().any(|(topic, word)| is_service(topic) && word == "online");
+        let lacks = |topic: &&&str| if is_service(topic) { !serves } else { !is_so(topic) };
+        let Some(lacking) = KEPT.iter().find(lacks) else { return };
         assert!(begun.elapsed() < LONG, "{lacking} is {:?}", found.get(*lacking));
     }
 }

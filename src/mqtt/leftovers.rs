@@ -1,0 +1,53 @@
+//! What pytes_serial left with the broker of one bank: what of it is taken over, and what stays.
+
+use std::sync::Arc;
+
+use super::herald::Round;
+use super::message::Message;
+use super::migration;
+use super::topics::Topics;
+
+/// The discovery of one bank by pytes_serial.
+#[derive(Debug, Default)]
+pub(super) struct Leftovers {
+    found: Vec<Message>,
+    /// Of how many entities what stays was, as reported last.
+    reported: usize,
+}
+
+impl Leftovers {
+    /// A new connection: all of it will be found again.
+    pub(super) fn restart(&mut self) {
+        self.found.clear();
+    }
+
+    /// Takes in a retained message if it is one of pytes_serial's.
+    pub(super) fn find(&mut self, topics: &Topics, bank: &str, kept: &Message) {
+        if migration::predecessors_id(topics, bank, kept).is_some() {
+            self.found.push(kept.clone());
+        }
+    }
+
+    /// Announces `ours` and takes over what was found of the same entities. The rest is reported when its count changes.
+    pub(super) fn take_over(
+        &mut self,
+        topics: &Topics,
+        bank: &Arc<str>,
+        ours: Vec<Message>,
+        round: &mut Round,
+    ) {
+        let handshake = migration::over(topics, bank, &self.found, ours);
+        let cleared = handshake.cleared();
+        let (moved, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.found).into_iter().partition(|old| cleared.contains(&old.topic));
+        if !moved.is_empty() {
+            round.moved.push((bank.clone(), migration::entities(topics, bank, &moved)));
+        }
+        let count = migration::entities(topics, bank, &left);
+        if std::mem::replace(&mut self.reported, count) != count && count > 0 {
+            round.left.push((bank.clone(), count));
+        }
+        self.found = left;
+        round.messages.extend(handshake.messages());
+    }
+}
