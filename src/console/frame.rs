@@ -238,13 +238,13 @@ impl Framer {
             other => self.before_mark = other.chars().take(MOST_ECHO).collect(),
         }
         // A prompt anywhere in a line: where bytes come one by one, it is seen at the end of an open line.
-        if Prompt::first_in(line).is_some() {
+        if let Some(prompt) = Prompt::first_in(line) {
             self.aside.take_if(|aside| !aside.ended);
+            if let Some(aside) = &mut self.aside {
+                aside.prompt.get_or_insert(prompt);
+            }
         }
         let Some(prompt) = Prompt::at_end_of(line) else { return Progress::Incomplete };
-        if let Some(aside) = &mut self.aside {
-            aside.prompt.get_or_insert(prompt);
-        }
         if self.question.is_empty() {
             let mut answer = Answer::begin(None);
             answer.prompt = Some(prompt);

@@ -204,3 +204,16 @@ fn an_answer_behind_a_damaged_echo_never_counts_where_it_is_torn_or_the_echo_is_
         }
     }
 }
+
+#[test]
+fn a_prompt_behind_a_damaged_echo_counts_however_its_line_is_cut() {
+    let bytes = b"roh\n\r@\r\r\n soh 1\r\n\r$$\r\n\rpylon>ylon>";
+    let mut whole = Framer::new("soh");
+    whole.push(bytes);
+    let mut single = Framer::new("soh");
+    for byte in bytes {
+        single.push(&[*byte]);
+    }
+    let answer = whole.silence().unwrap();
+    assert_eq!((single.silence().as_ref(), answer.prompt), (Some(&answer), Some(Prompt::Pylon)));
+}
