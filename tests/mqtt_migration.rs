@@ -168,6 +168,27 @@ fn the_way_back_says_what_the_predecessor_said_as_committed() {
 }
 
 #[test]
+fn on_the_way_back_what_pytes_serial_never_had_is_left_for_the_clearing_to_remove() {
+    for level in LEVELS {
+        let ours = announced(reading("pytes", 2, 16), level);
+        let handshake = back(&topics(), "pytes", &ours);
+        let topics_of =
+            |messages: &[Message]| messages.iter().map(|one| one.topic.clone()).collect::<Vec<_>>();
+        assert_eq!(topics_of(&handshake.rest), topics_of(&ours));
+        let ids_of = |messages: &[Message]| -> BTreeSet<String> {
+            components(messages).iter().map(|one| one.text("uniq_id").to_owned()).collect()
+        };
+        let (rest, theirs) = (ids_of(&handshake.rest), ids(&handshake.announce));
+        assert!(rest.is_disjoint(&theirs));
+        assert!(rest.is_superset(&ids_of(&ours).difference(&theirs).cloned().collect()));
+        // Home Assistant warns of each device message without any entity when it is cleared.
+        assert!(handshake.rest.iter().all(|one| !components(std::slice::from_ref(one)).is_empty()));
+        let last: Vec<Message> = handshake.clone().messages().skip(ours.len() + theirs.len()).collect();
+        assert_eq!(last, [handshake.rest, handshake.clear].concat());
+    }
+}
+
+#[test]
 fn on_the_way_back_every_entity_reads_a_topic_that_has_its_value() {
     let report = BankReport::of_one(reading("pytes", 3, 120));
     let document = Status::of(&report, &TimeZone::UTC);

@@ -4,7 +4,8 @@
 //! release   {"migrate_discovery": true} to each old topic: Home Assistant lets the entities go and keeps what
 //!           people made of them
 //! announce  the same unique ids in the new messages
-//! clear     nothing more at the old topics
+//! rest      on the way back: what pytes_serial has no entity for, once more at the old topics
+//! clear     nothing more at the old topics, which removes the rest
 //! ```
 //! In this order names, icons, entity ids and history stay; in any other they are lost. The release is not kept by
 //! the broker: broken off at any point, the handshake finds everything as it was and begins anew.
@@ -28,6 +29,9 @@ pub struct Handshake {
     pub release: Vec<Message>,
     /// The new messages.
     pub announce: Vec<Message>,
+    /// The old messages without what the new ones announce. Home Assistant logs a warning for each device that has
+    /// no entity when it is cleared, and would keep these entities without a state.
+    pub rest: Vec<Message>,
     /// Clears the old topics.
     pub clear: Vec<Message>,
 }
@@ -38,6 +42,7 @@ impl Handshake {
         Self {
             release: old.iter().map(|topic| Message::fleeting(*topic, release.clone())).collect(),
             announce,
+            rest: Vec::new(),
             clear: old.into_iter().map(Message::forget).collect(),
         }
     }
@@ -56,7 +61,7 @@ impl Handshake {
 
     /// All of it, in order.
     pub fn messages(self) -> impl Iterator<Item = Message> {
-        self.release.into_iter().chain(self.announce).chain(self.clear)
+        self.release.into_iter().chain(self.announce).chain(self.rest).chain(self.clear)
     }
 }
 
@@ -102,19 +107,37 @@ fn theirs<'a>(
     kept.iter().filter(wanted).collect()
 }
 
-/// From our messages among those that the broker `kept` to the predecessor's. What it had no entity for is
-/// let go as well, and is as people left it when we come again.
+/// From our messages among those that the broker `kept` to pytes_serial's. What it has no entity for is removed.
 #[must_use]
 pub fn back(topics: &Topics, bank: &str, kept: &[Message]) -> Handshake {
     let ours = kept.iter().filter_map(|message| Some((message, our_device(topics, bank, message)?)));
-    let (mut old, mut announce) = (Vec::new(), Vec::new());
-    for (message, (about, payload)) in ours {
+    let (mut old, mut announce, mut all_rest) = (Vec::new(), Vec::new(), Vec::new());
+    for (message, (about, mut payload)) in ours {
         old.push(message.topic.as_str());
-        let components = payload["cmps"].as_object().into_iter().flat_map(Map::values);
-        announce
-            .extend(components.filter_map(|said| predecessors(topics, bank, about, &payload["dev"], said)));
+        let mut rest = Map::new();
+        for (key, said) in payload["cmps"].as_object().into_iter().flatten() {
+            match predecessors(topics, bank, about, &payload["dev"], said) {
+                Some(theirs) => announce.push(theirs),
+                None if said["uniq_id"].is_string() => drop(rest.insert(key.clone(), said.clone())),
+                None => {}
+            }
+        }
+        if rest.is_empty() {
+            rest.insert(PLACEHOLDER.to_owned(), placeholder(topics, &about.object_id(bank)));
+        }
+        payload["cmps"] = rest.into();
+        all_rest.push(Message::retained(&*message.topic, payload.to_string()));
     }
-    Handshake::between(old, announce)
+    Handshake { rest: all_rest, ..Handshake::between(old, announce) }
+}
+
+/// The key of an entity that is there for a moment.
+const PLACEHOLDER: &str = "released";
+
+/// An entity without a value, for a device that has no other to be cleared.
+fn placeholder(topics: &Topics, object_id: &str) -> Value {
+    let id = format!("{object_id}_{PLACEHOLDER}");
+    json!({ "p": "sensor", "uniq_id": id, "name": PLACEHOLDER, "stat_t": topics.echo(&id) })
 }
 
 /// Where to look for what pytes_serial or we have left with the broker.
