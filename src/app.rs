@@ -25,7 +25,7 @@ use crate::actors::json_file::JsonFileActor;
 use crate::actors::mqtt::{Broker, MqttActor};
 use crate::actors::parser::{Assemble, ParserActor};
 use crate::actors::serial::{SerialActor, SerialSettings};
-use crate::actors::stats::{LedgerFile, StatsActor, StatsSettings};
+use crate::actors::stats::{LedgerFile, StatsActor, StatsSettings, machine_time};
 use crate::actors::systemd::SystemdActor;
 use crate::actors::terminal::TerminalActor;
 use crate::console::assemble::assemble;
@@ -241,6 +241,7 @@ impl Bank {
                 every: KEEP_EVERY,
                 deadline: workings.write_deadline,
             }),
+            machine: machine_time(),
         };
         let serial = SerialSettings {
             bank: Arc::from(settings.name.as_str()),

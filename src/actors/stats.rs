@@ -14,19 +14,22 @@ use slog::Logger;
 use crate::events::catalogue::Catalogue;
 use crate::events::decode::tell_standing;
 use crate::messages::{Outlet, Read};
-use crate::model::facts::{FactBook, FactSource, slow_questions};
+use crate::model::facts::{FactBook, FactSource, Facts, slow_questions};
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, Presence, SweepKind};
 use crate::model::report::{BankReport, ServiceCounters};
 use crate::model::units::Percent;
 use crate::stats::Stats;
+use crate::stats::rare_facts::MachineTime;
 use crate::supervise::{Flush, Ping, WorkerError};
 
 mod keeping;
+mod machine_time;
 mod telling;
 
 pub use keeping::LedgerFile;
 use keeping::{Errand, Keeping};
+pub use machine_time::machine_time;
 use telling::Telling;
 
 /// How long the last writing may take when the service stops.
@@ -51,6 +54,8 @@ pub struct StatsSettings {
     pub catalogue: Arc<Catalogue>,
     /// Where the counters are kept. Without it they begin anew with each start.
     pub ledger: Option<LedgerFile>,
+    /// When the service started by the machine's own clock, where it is known.
+    pub machine: Option<MachineTime>,
 }
 
 /// The statistics of one bank.
@@ -100,13 +105,43 @@ impl StatsActor {
 
     fn report(&mut self, reading: &BankReading) -> BankReport {
         let now = self.settings.started.elapsed();
+        let machine = self.settings.machine.as_ref().map(|started| started.after(now));
         self.learn(reading, now);
         self.count(reading, now);
-        let facts = reading.batteries.iter().map(|battery| self.state.facts.of(battery.place)).collect();
+        let mut facts = self.facts(reading);
+        if let Some(machine) = &machine
+            && self.restore(reading, &facts, now, machine)
+        {
+            facts = self.facts(reading);
+        }
         let bank_facts = self.state.bank_facts.of(Place::FIRST);
         let mut report = self.stats.report(reading.clone(), facts, bank_facts, self.state.counters);
+        machine.iter().for_each(|machine| self.stats.keep_rare(reading, machine));
         tell_standing(&mut report, &self.settings.catalogue);
         report
+    }
+
+    fn facts(&self, reading: &BankReading) -> Vec<Facts> {
+        reading.batteries.iter().map(|battery| self.state.facts.of(battery.place)).collect()
+    }
+
+    /// Restores facts of an earlier run that are not too old; answers whether there were any.
+    fn restore(
+        &mut self,
+        reading: &BankReading,
+        facts: &[Facts],
+        now: Duration,
+        machine: &MachineTime,
+    ) -> bool {
+        let restored = self.stats.restore(reading, facts, machine);
+        let any = !restored.is_empty();
+        for (place, facts, age) in restored {
+            self.state.facts.restore(place, FactSource::Stat, facts, now, age);
+        }
+        if any {
+            self.state.facts.expire(now, self.longest(reading));
+        }
+        any
     }
 
     /// Reads or writes the ledger where that is due. Readings go on meanwhile.
@@ -134,18 +169,23 @@ impl StatsActor {
         kept.into_iter().for_each(|kept| self.stats.kept(kept));
     }
 
-    fn learn(&mut self, reading: &BankReading, now: Duration) {
+    /// How old the facts of each source may be.
+    fn longest(&self, reading: &BankReading) -> impl Fn(FactSource) -> Duration + use<> {
         let settings = &self.settings;
         let interval = settings.interval.max(reading.took);
         // Slow questions go one a sweep, so in a large bank at a long interval each comes round more rarely.
         let round = interval * u32::try_from(slow_questions(reading.batteries.len())).unwrap_or(u32::MAX);
         let rare = settings.facts_every.max(round);
-        let most = |source| match source {
+        move |source| match source {
             FactSource::Table | FactSource::Detail => 3 * interval,
             FactSource::Info | FactSource::Stat | FactSource::Euro => 3 * rare,
-        };
-        self.state.facts.expire(now, most);
-        self.state.bank_facts.expire(now, most);
+        }
+    }
+
+    fn learn(&mut self, reading: &BankReading, now: Duration) {
+        let most = self.longest(reading);
+        self.state.facts.expire(now, &most);
+        self.state.bank_facts.expire(now, &most);
         for battery in &reading.batteries {
             if battery.presence == Presence::Absent {
                 self.state.facts.forget(battery.place);
@@ -235,100 +275,4 @@ impl Handler<Flush> for StatsActor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::console::assemble::assemble;
-    use crate::console::transcript::Transcript;
-    use crate::model::facts::Facts;
-    use crate::model::reading::Measured;
-    use crate::model::units::{Milliamps, Millivolts};
-
-    const INTERVAL: Duration = Duration::from_secs(10);
-    const RARE: Duration = Duration::from_secs(900);
-
-    fn actor() -> StatsActor {
-        let settings = StatsSettings {
-            started: Instant::now(),
-            interval: INTERVAL,
-            facts_every: RARE,
-            batteries: None,
-            cells: None,
-            target_soc: Percent(20),
-            catalogue: Arc::default(),
-            ledger: None,
-        };
-        StatsActor::new(settings, Logger::root(slog::Discard, slog::o!()), Vec::new())
-    }
-
-    /// A sweep in which a stack said this of itself.
-    fn stack(facts: &[(FactSource, Facts)]) -> BankReading {
-        BankReading { facts: facts.to_vec(), ..silence() }
-    }
-
-    /// A sweep in which nobody said anything.
-    fn silence() -> BankReading {
-        let nothing = Transcript {
-            bank: Arc::from("stack"),
-            kind: SweepKind::Full,
-            began_at: jiff::Timestamp::UNIX_EPOCH,
-            began: Instant::now(),
-            took: Duration::ZERO,
-            known: Vec::new(),
-            exchanges: Vec::new(),
-        };
-        assemble(&nothing)
-    }
-
-    #[test]
-    fn what_a_sweep_added_is_written_though_no_other_comes() {
-        let (folder, every) = (tempfile::tempdir().unwrap(), Duration::from_millis(300));
-        let path = folder.path().join("bank_ledger.json");
-        let ledger = LedgerFile { path: path.clone(), every, deadline: Duration::from_secs(5) };
-        let counted = || {
-            let bytes = std::fs::read(&path).unwrap_or_default();
-            crate::stats::ledger::Ledger::from_bytes(&bytes).is_ok_and(|kept| kept.bank != Default::default())
-        };
-        actix::System::new().block_on(async {
-            let mut actor = actor();
-            actor.settings.ledger = Some(ledger.clone());
-            actor.keeping = Some(Keeping::of(ledger, actor.log.clone()));
-            actor.stats = Stats::new(INTERVAL);
-            let addr = actor.start();
-            let amperes = Measured {
-                voltage: Some(Millivolts(50_000)),
-                current: Some(Milliamps(20_000)),
-                ..Measured::default()
-            };
-            let began = Instant::now();
-            for after in [Duration::ZERO, INTERVAL] {
-                let stack = Some(amperes.clone());
-                let reading = BankReading { stack, began: began + after, ..silence() };
-                addr.send(Read(Arc::new(reading))).await.unwrap();
-            }
-            let deadline = Instant::now() + Duration::from_secs(10);
-            while !counted() {
-                assert!(Instant::now() < deadline, "nothing was written");
-                tokio::task::yield_now().await;
-            }
-        });
-    }
-
-    #[test]
-    fn a_stack_s_own_facts_complete_one_another_and_expire_like_all_others() {
-        let mut actor = actor();
-        let info = Facts { model: Some("SC0500".into()), ..Facts::default() };
-        let stat = Facts { cycles: Some(83), ..Facts::default() };
-        let known = |actor: &StatsActor| actor.state.bank_facts.of(Place::FIRST);
-
-        actor.learn(&stack(&[(FactSource::Info, info.clone())]), Duration::ZERO);
-        actor.learn(&stack(&[(FactSource::Stat, stat.clone())]), RARE);
-        assert_eq!(known(&actor), Facts { cycles: Some(83), ..info.clone() }, "neither drives the other out");
-
-        actor.learn(&stack(&[]), 3 * RARE);
-        assert_eq!(known(&actor).model, info.model);
-        actor.learn(&stack(&[]), 3 * RARE + INTERVAL);
-        assert_eq!(known(&actor), stat, "the older answer is too old now");
-        actor.learn(&stack(&[]), 4 * RARE + INTERVAL);
-        assert_eq!(known(&actor), Facts::default());
-    }
-}
+mod tests;

@@ -118,6 +118,8 @@ struct Held {
     source: FactSource,
     facts: Facts,
     taken: Duration,
+    /// How old they were when they were taken.
+    age: Duration,
 }
 
 impl FactBook {
@@ -134,10 +136,22 @@ impl FactBook {
         // The word on the state of health lives as long as the figure that it is about.
         let soh_state = facts.soh_state.clone().or_else(|| self.of(place).soh_state);
         self.held.retain(|held| (held.place, held.source) != (place, source));
-        self.held.push(Held { place, source, facts, taken: now });
-        self.held.sort_by_key(|held| (held.place, held.source));
+        self.hold(Held { place, source, facts, taken: now, age: Duration::ZERO });
         let stat = |held: &&mut Held| (held.place, held.source) == (place, FactSource::Stat);
         self.held.iter_mut().filter(stat).for_each(|stat| stat.facts.soh_state.clone_from(&soh_state));
+    }
+
+    /// Takes facts that an earlier run of the service was told `age` ago, unless this one knows better.
+    pub fn restore(&mut self, place: Place, source: FactSource, facts: Facts, now: Duration, age: Duration) {
+        if !self.held.iter().any(|held| (held.place, held.source) == (place, source)) {
+            let facts = Facts { soh_state: self.of(place).soh_state, ..facts };
+            self.hold(Held { place, source, facts, taken: now, age });
+        }
+    }
+
+    fn hold(&mut self, held: Held) {
+        self.held.push(held);
+        self.held.sort_by_key(|held| (held.place, held.source));
     }
 
     /// Drops everything about the battery at `place`: it is not there any more.
@@ -147,7 +161,7 @@ impl FactBook {
 
     /// Drops what is older than its source's `most` at `now`.
     pub fn expire(&mut self, now: Duration, most: impl Fn(FactSource) -> Duration) {
-        self.held.retain(|held| now.saturating_sub(held.taken) <= most(held.source));
+        self.held.retain(|held| now.saturating_sub(held.taken) + held.age <= most(held.source));
     }
 
     /// What is known of the battery at `place`; where several answers state a fact, `info` is believed before

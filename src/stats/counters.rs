@@ -112,8 +112,12 @@ impl Seat {
         }
         let unclaimed = std::mem::take(&mut self.unclaimed);
         ledger.battery(&identity).account.join(&unclaimed);
-        if let Some(Identity::Barcode(_)) = self.identity.replace(identity) {
+        if let Some(before @ Identity::Barcode(_)) = self.identity.replace(identity) {
             self.last = None;
+            // What was stated last here may have come from the new one already.
+            if let Some(book) = ledger.batteries.get_mut(&before) {
+                book.rare = None;
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::model::place::Place;
 use crate::stats::cycle::Cycles;
 use crate::stats::energy::Account;
 use crate::stats::health::Learned;
+use crate::stats::rare_facts::RareFacts;
 use crate::stats::trend::Weeks;
 
 /// The version this program writes, and the newest it reads.
@@ -56,6 +57,9 @@ pub struct BatteryBook {
     /// The barcode of a battery that is known by its place because another one has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<String>,
+    /// What it stated last of the facts that are asked rarely.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rare: Option<RareFacts>,
 }
 
 /// The file's first line.
@@ -152,6 +156,12 @@ impl Ledger {
         self.accounts().eq(other.accounts())
     }
 
+    /// Whether more than one battery has stated this barcode.
+    #[must_use]
+    pub fn is_shared(&self, barcode: &str) -> bool {
+        self.batteries.values().any(|book| book.shared.as_deref() == Some(barcode))
+    }
+
     /// The book of this battery, a new one for a battery never seen before.
     pub fn battery(&mut self, identity: &Identity) -> &mut BatteryBook {
         if !self.batteries.contains_key(identity) && self.batteries.len() >= MOST_BATTERIES {
@@ -169,7 +179,8 @@ impl BatteryBook {
         account.join(&self.account);
         let last_seen = kept.last_seen.max(self.last_seen);
         let (place, shared) = (kept.place.or(self.place), kept.shared.or(self.shared.take()));
-        *self = Self { account, last_seen, place, shared, ..kept };
+        let rare = self.rare.take().or(kept.rare);
+        *self = Self { account, last_seen, place, shared, rare, ..kept };
     }
 }
 

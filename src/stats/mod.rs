@@ -18,16 +18,20 @@ pub mod limits;
 pub mod means;
 pub mod observer;
 pub mod plausibility;
+pub mod rare_facts;
 pub mod time_to_go;
 pub mod trend;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::facts::Facts;
+use crate::model::facts::{FactSource, Facts};
+use crate::model::identity::Identity;
 use crate::model::insight::{BatteryInsight, Insight};
 use crate::model::pace::Pace;
+use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, SweepKind};
 use crate::model::report::{BankReport, ServiceCounters};
 use crate::model::statistics::BankStatistics;
@@ -35,9 +39,11 @@ use crate::model::units::Percent;
 use crate::model::withheld::WithheldCounts;
 use crate::stats::counters::Counters;
 use crate::stats::energy::Account;
+use crate::stats::labels::{KnownBy, labels};
 use crate::stats::ledger::Ledger;
 use crate::stats::observer::Observer;
 use crate::stats::plausibility::{Plausibility, Sifted};
+use crate::stats::rare_facts::{MachineTime, RareFacts};
 use crate::stats::time_to_go::TimeToGo;
 
 /// A gap of more full sweeps than this is not bridged: nobody knows what was in it.
@@ -53,6 +59,8 @@ pub struct Stats {
     /// Whether what was kept before has been taken over. Until then no total is known.
     whole: bool,
     told: Told,
+    /// What an earlier run left of batteries that have not stated their barcodes in this one.
+    restorable: BTreeMap<Identity, RareFacts>,
     withheld: WithheldCounts,
     passing: Passing,
 }
@@ -82,7 +90,8 @@ impl Stats {
     pub fn new(interval: Duration) -> Self {
         let (ledger, withheld, passing) = (Ledger::default(), WithheldCounts::default(), Passing::default());
         let (target_soc, told) = (Percent(0), Told::Kept(Arc::default()));
-        Self { interval, target_soc, ledger, whole: false, told, withheld, passing }
+        let restorable = BTreeMap::new();
+        Self { interval, target_soc, ledger, whole: false, told, restorable, withheld, passing }
     }
 
     /// The same, which tells the time to this state of charge as well.
@@ -100,6 +109,7 @@ impl Stats {
     /// Takes over what was kept before: of a first start, nothing.
     pub fn adopt(&mut self, kept: Ledger) {
         self.ledger.join(kept.clone());
+        self.restorable = restorable(&self.ledger);
         self.whole = true;
         self.kept(Arc::new(kept));
     }
@@ -120,6 +130,40 @@ impl Stats {
     pub fn begin_anew(&mut self) {
         self.passing = Passing::default();
         self.ledger.forget_learned();
+        self.restorable = restorable(&self.ledger);
+    }
+
+    /// Facts that an earlier run was told by batteries that have stated their barcodes in this one, with their age at
+    /// `now`; each once.
+    pub fn restore(
+        &mut self,
+        reading: &BankReading,
+        facts: &[Facts],
+        now: &MachineTime,
+    ) -> Vec<(Place, Facts, Duration)> {
+        if self.restorable.is_empty() {
+            return Vec::new();
+        }
+        let restored = |(place, label)| {
+            let KnownBy::Own(identity) = label else { return None };
+            let rare = self.restorable.remove(&identity)?;
+            let age = now.since(&rare.stated)?;
+            Some((place, rare.into(), age))
+        };
+        labels(reading, facts, &self.ledger).into_iter().filter_map(restored).collect()
+    }
+
+    /// Keeps what the batteries of a reading that was reported stated of the facts that are asked rarely.
+    pub fn keep_rare(&mut self, reading: &BankReading, now: &MachineTime) {
+        for battery in &reading.batteries {
+            let stated = battery.facts.iter().rfind(|(source, _)| *source == FactSource::Stat);
+            let identity = self.passing.counters.identity(battery.place);
+            if let (Some((_, facts)), Some(identity @ Identity::Barcode(barcode))) = (stated, identity) {
+                let own = !self.ledger.is_shared(barcode);
+                let rare = own.then(|| RareFacts::of(facts, now.clone()));
+                self.ledger.battery(identity).rare = rare;
+            }
+        }
     }
 
     /// Takes note of a reading and tells what it amounts to, with the facts known of its batteries, by place, and
@@ -189,6 +233,16 @@ impl Stats {
             ..Insight::default()
         }
     }
+}
+
+/// What is kept of batteries that alone state their barcodes.
+fn restorable(ledger: &Ledger) -> BTreeMap<Identity, RareFacts> {
+    let own = |identity: &Identity| match identity {
+        Identity::Barcode(barcode) => !ledger.is_shared(barcode),
+        Identity::Place(_) => false,
+    };
+    let all = ledger.batteries.iter().filter(|(identity, _)| own(identity));
+    all.filter_map(|(identity, book)| Some((identity.clone(), book.rare.clone()?))).collect()
 }
 
 /// What flows through one battery of a stack flows through all, so a stack's capacity is that of each battery which

@@ -380,7 +380,8 @@ impl Plan {
             return memory;
         }
         let places: &[Place] = if self.stack { &[] } else { &self.present };
-        let numbered = places.iter().flat_map(|place| SLOW.iter().map(|verb| self.form(*verb, *place, now)));
+        // A verb of every battery before the next verb: `stat` has facts to state, `soh` has none.
+        let numbered = SLOW.iter().flat_map(|verb| places.iter().map(|place| self.form(*verb, *place, now)));
         let stack =
             (self.stack && !self.is_refused(Verb::Stat, Form::Bare, now)).then(|| Some(Verb::Stat.alone()));
         // A stack has no battery that is plugged into, but the group.

@@ -50,6 +50,7 @@ pub fn house(link: &str) -> Bank {
         cells: None,
         target_soc: Percent(20),
         catalogue: std::sync::Arc::new(Catalogue::load(None).0),
+        machine: None,
         ledger: None,
     };
     Bank { serial, assemble, stats }

@@ -94,6 +94,7 @@ impl Port {
             cells: None,
             target_soc: Percent(20),
             catalogue: Arc::new(Catalogue::load(None).0),
+            machine: None,
             ledger: None,
         };
         Bank { serial, assemble, stats }

@@ -277,7 +277,7 @@ fn slow(plan: &mut Plan, hours: u32, mut lists: u32) -> Vec<String> {
 #[test]
 fn euro_is_asked_only_where_help_lists_it_and_of_no_other_battery() {
     let asked = slow(&mut plan(true), 8, 1);
-    assert_eq!(asked[..7], ["stat 1", "soh 1", "stat 2", "soh 2", "help", "euro", "stat 1"]);
+    assert_eq!(asked[..7], ["stat 1", "stat 2", "soh 1", "soh 2", "help", "euro", "stat 1"]);
     let helps: Vec<usize> = (0..asked.len()).filter(|at| asked[*at] == "help").collect();
     assert_eq!(helps.len(), 2, "once in six hours: {asked:?}");
     let euros = |range: &[String]| range.iter().filter(|command| *command == "euro").count();
