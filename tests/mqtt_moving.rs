@@ -186,12 +186,14 @@ async fn by_hand_over_and_back_and_over_again_and_out() {
     let old = predecessors("bank");
     leave(&settings, [old.clone(), strangers()].concat()).await;
     let names = |messages: &[Message]| texts(messages).into_keys().collect::<BTreeSet<_>>();
-    let ours: BTreeSet<String> = KEPT[..5].iter().map(|topic| (*topic).to_owned()).collect();
+    // Nobody has read a battery yet.
+    let ours: BTreeSet<String> =
+        [&KEPT[..SERVICE], &KEPT[7..]].concat().into_iter().map(str::to_owned).collect();
     let moved = "entities' topics moved";
     for _ in 0..2 {
         does(&broker, &["migrate"], ENTITIES, "moved ", moved);
         assert_eq!(kept_of_ours(&settings).await, ours);
-        does(&broker, &["migrate", "--back"], ours.len(), "moved ", moved);
+        does(&broker, &["migrate", "--back"], SERVICE, "moved ", moved);
         assert_eq!(kept_of_ours(&settings).await, names(&old));
     }
     does(&broker, &["remove"], 0, "removed ", "topics removed");
@@ -255,6 +257,28 @@ async fn what_pytes_serial_announced_beyond_ours_is_reported_and_removed_by_hand
     );
     does(&broker, &["remove", "--legacy"], 2 * beyond, "removed ", "topics removed");
     assert_eq!(kept_of_ours(&settings).await, KEPT.iter().map(|topic| (*topic).to_owned()).collect());
+}
+
+#[tokio::test]
+async fn a_battery_that_was_gone_before_a_move_by_hand_is_found_as_vanished_and_handed_back_as_a_whole() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    let old = left(Generation::ValuesByNumber, "bank", 3, 16, CellLevel::Medium);
+    leave(&settings, [old.clone(), strangers()].concat()).await;
+    assert_eq!(
+        ha(&broker, &["migrate"]).1.pop(),
+        Some(format!("{} entities' topics moved at {}", old.len(), broker.url()))
+    );
+    let service = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    does(&broker, &["remove", "--vanished"], 3, "removed ", "topics removed");
+    assert_eq!(kept_of_ours(&settings).await, KEPT.iter().map(|topic| (*topic).to_owned()).collect());
+    // While it is running the service takes them over again, which the verb says.
+    let (_, lines) = ha(&broker, &["migrate", "--back", "--dry-run"]);
+    assert!(lines[SERVICE + 1].contains("is running and takes the entities over again"), "{lines:#?}");
+    service.end("TERM");
+    does(&broker, &["migrate", "--back"], SERVICE, "moved ", "entities' topics moved");
+    assert_eq!(kept_of_ours(&settings).await, texts(&predecessors("bank")).into_keys().collect());
 }
 
 #[tokio::test]

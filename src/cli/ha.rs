@@ -193,10 +193,20 @@ fn work(task: Task, settings: &MqttSettings, topics: &Topics, bank: &BankSetting
                 "{left} entities of pytes_serial are left in bank {name}, beyond the level of cells or of batteries \
                  that are absent: remove them with bankwatch ha remove --legacy"
             );
-            Work::of(migration::over(topics, name, kept, ours)).note((left > 0).then_some(note))
+            let statuses = migration::first_statuses(topics, name, kept, &ours);
+            let mut work = Work::of(migration::over(topics, name, kept, ours));
+            if !work.cleared.is_empty() {
+                work.publish.extend(statuses);
+            }
+            work.note((left > 0).then_some(note))
         }
         Task::Back => {
-            let work = Work::of(migration::back(topics, name, kept));
+            let mut work = Work::of(migration::back(topics, name, kept));
+            if !is_running {
+                let is_status = |message: &&Message| !migration::is_our_discovery(topics, name, message);
+                let statuses = kept.iter().filter(|message| migration::is_ours(topics, name, message));
+                work.publish.extend(statuses.filter(is_status).map(|status| Message::forget(&*status.topic)));
+            }
             let note = running("takes the entities over again").filter(|_| !work.cleared.is_empty());
             work.note(note)
         }

@@ -64,7 +64,7 @@ pub enum Verb {
     Simulate(simulate::SimulateArgs),
     /// Whether the running service reads its banks, for containers
     Healthcheck(healthcheck::HealthcheckArguments),
-    /// Move or clear what Home Assistant was told over MQTT
+    /// Migrate or remove Home Assistant's discovery topics
     #[command(subcommand)]
     Ha(ha::HaVerb),
     /// Bring the history up to date, copy the predecessor's, delete old rows, export

@@ -155,6 +155,19 @@ pub fn filters(topics: &Topics, bank: &str) -> Vec<String> {
     .collect()
 }
 
+/// `offline` for each battery of `ours` without a status. After a move without a reading no service has published any,
+/// and nobody will for a battery that is gone: it could not be found as one that has vanished.
+#[must_use]
+pub fn first_statuses(topics: &Topics, bank: &str, kept: &[Message], ours: &[Message]) -> Vec<Message> {
+    let kept: BTreeSet<&str> = kept.iter().map(|message| message.topic.as_str()).collect();
+    let status = |message: &Message| match our_device(topics, bank, message)? {
+        (About::Battery(place), _) => Some(topics.battery_status(bank, place)),
+        _ => None,
+    };
+    let missing = ours.iter().filter_map(status).filter(|topic| !kept.contains(topic.as_str()));
+    missing.map(|topic| Message::retained(topic, OFFLINE)).collect()
+}
+
 /// Whether the broker keeps that our service is online.
 #[must_use]
 pub fn is_running(topics: &Topics, kept: &[Message]) -> bool {
