@@ -13,7 +13,7 @@ use announced::{json, parts_of, place, reading};
 use bankwatch::console::tolerance::TOLERANCES;
 use bankwatch::console::{euro, info, pwr_detail};
 use bankwatch::model::lifetime::LifetimeFigure;
-use bankwatch::mqtt::entity::{ENTITIES, Entity, Sort, Source};
+use bankwatch::mqtt::entity::{AtFirst, ENTITIES, Entity, Sort, Source};
 use bankwatch::mqtt::payload::Kind;
 use bankwatch::mqtt::words::{OTHER, STATES, STATUSES};
 use bankwatch::settings::CellLevel;
@@ -297,12 +297,14 @@ fn the_page_of_the_simulator_has_every_dialect_and_every_fault() {
 }
 
 /// An entity as the page has it.
-fn entity_row(entity: &Entity) -> [String; 8] {
+fn entity_row(entity: &Entity) -> [String; 9] {
     let number = match entity.source {
-        Source::Battery | Source::Detail | Source::Statistics => "_N",
-        Source::Cell => "_NCC",
-        _ => "",
+        Source::Battery | Source::Detail | Source::Statistics => Some("N"),
+        Source::Cell => Some("NCC"),
+        _ => None,
     };
+    let numbered =
+        |stem: &str| format!("`{stem}{}`", number.map(|number| format!("_{number}")).unwrap_or_default());
     let reads = match entity.source {
         Source::Bank => "state",
         Source::BankCells => "cells",
@@ -315,7 +317,6 @@ fn entity_row(entity: &Entity) -> [String; 8] {
     let (class, unit, state_class) = match entity.value {
         Sort::Number(number) => (number.class, number.unit, number.state_class),
         Sort::Word(_) => (Some("enum"), None, None),
-        Sort::Text => (None, None, None),
         Sort::Moment => (Some("timestamp"), None, None),
         Sort::Day => (Some("date"), None, None),
         Sort::Flag(class) => (class, None, None),
@@ -328,19 +329,26 @@ fn entity_row(entity: &Entity) -> [String; 8] {
         CellLevel::High => "`high`",
     };
     let remarks = [
-        (entity.predecessor, "the predecessor's"),
+        (entity.predecessor, "pytes_serial's"),
         (matches!(entity.value, Sort::Flag(_) | Sort::Presence), "binary sensor"),
         (entity.diagnostic, "diagnostic"),
-        (!entity.enabled, "off at first"),
+        (entity.at_first == AtFirst::Off, "off at first"),
+        (entity.at_first == AtFirst::OnIfChosen, "off at first unless `cells` is set"),
     ];
-    let remarks: Vec<&str> = remarks.iter().filter(|(so, _)| *so).map(|(_, remark)| *remark).collect();
+    let attributes = entity.attributes.iter().map(|(name, key)| match name {
+        name if name == key => format!("attribute `{key}`"),
+        name => format!("attribute `{name}`: `{key}`"),
+    });
+    let remarks = remarks.iter().filter(|(so, _)| *so).map(|(_, remark)| (*remark).to_owned());
+    let remarks: Vec<String> = remarks.chain(attributes).collect();
     let key = match entity.value {
         Sort::Presence => String::new(),
         _ => format!(" `{}`", entity.key),
     };
     [
-        format!("`{}{number}`", entity.name),
-        format!("`{}{number}`", entity.id),
+        format!("`{}`", entity.name(number)),
+        numbered(entity.stem),
+        numbered(entity.id),
         format!("`{reads}`{key}"),
         class.unwrap_or_default().to_owned(),
         unit.unwrap_or_default().to_owned(),

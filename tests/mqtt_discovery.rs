@@ -22,6 +22,7 @@ use bankwatch::model::lifetime::{Lifetime, LifetimeFigure};
 use bankwatch::model::reading::{BankReading, BatteryReading, Presence};
 use bankwatch::model::report::BankReport;
 use bankwatch::mqtt::discovery;
+use bankwatch::mqtt::entity::ENTITIES;
 use bankwatch::mqtt::message::Message;
 use bankwatch::mqtt::naming::slug;
 use bankwatch::mqtt::shape::Shape;
@@ -246,6 +247,97 @@ fn cells_have_three_digits_where_a_battery_has_more_than_99() {
     assert!(!ids.contains("stack_voltage_101"));
     let ids = self::ids(&announced(reading("stack", 16, 99), CellLevel::Low));
     assert!(ids.contains("stack_voltage_101") && ids.contains("stack_voltage_1699"));
+}
+
+#[test]
+fn new_entities_have_readable_names_and_pytes_serials_keep_theirs() {
+    let told = components(&announced(reading("pytes", 2, 16), CellLevel::High));
+    let name = |id: &str| {
+        let one = told.iter().find(|one| one.text("uniq_id") == id).expect(id);
+        (one.text("name").to_owned(), one.text("def_ent_id").to_owned())
+    };
+    for (id, readable, entity) in [
+        ("pytes_link", "Link", "binary_sensor.pytes_link"),
+        ("pytes_power_2", "Power 2", "sensor.pytes_power_2"),
+        ("pytes_cell_voltage_delta", "Cell voltage delta", "sensor.pytes_cell_voltage_delta"),
+        ("pytes_soh_1", "State of health 1", "sensor.pytes_soh_1"),
+        ("pytes_cycles_1", "Cycles 1", "sensor.pytes_cycles_1"),
+        ("pytes_soc_1", "soc_1", "sensor.pytes_soc_1"),
+        ("pytes_basic_st_102", "status_102", "sensor.pytes_cells_status_102"),
+        ("pytes_voltage_min_1", "voltage_min_1", "sensor.pytes_cells_voltage_min_1"),
+    ] {
+        assert_eq!(name(id), (readable.to_owned(), entity.to_owned()));
+    }
+    let with_object_id: Vec<&str> =
+        told.iter().filter(|one| !one.said["obj_id"].is_null()).map(|one| one.text("uniq_id")).collect();
+    assert_eq!(with_object_id, ["pytes_soh_1", "pytes_soh_2"]);
+    for entity in ENTITIES.iter().filter(|entity| !entity.predecessor && entity.stem != "soh") {
+        let name = entity.name(Some("7"));
+        assert_eq!(slug(&name), format!("{}_7", entity.stem), "{name} becomes another entity id");
+    }
+}
+
+#[test]
+fn the_masters_barcode_is_the_serial_number_in_every_message_once_it_is_known() {
+    let mut shape = Shape::new(&bank("pytes"));
+    let mut grow = |barcode: Option<&str>| {
+        let mut reading = reading("pytes", 2, 16);
+        reading.batteries[0].facts[0].1.barcode = barcode.map(str::to_owned);
+        let report = BankReport::of_one(reading);
+        let grown = shape.grow(&report, &parts(&report, CellLevel::Low));
+        let messages = discovery::messages(&topics(), &shape, CellLevel::Low, &EXPIRY);
+        let serials: BTreeSet<Option<String>> = messages
+            .iter()
+            .map(|message| json(&message.payload)["dev"]["sn"].as_str().map(str::to_owned))
+            .collect();
+        (grown, serials.into_iter().collect::<Vec<_>>())
+    };
+    let (known, other) = (Some("PPTBH02400001234".to_owned()), Some("PPTBH02400009999".to_owned()));
+    assert_eq!(grow(None), (true, vec![None]));
+    assert_eq!(grow(Some("000000000000")), (false, vec![None]), "no battery's number");
+    assert_eq!(grow(Some("PPTBH0240000\u{1b}1234")), (false, vec![None]), "hostile");
+    assert_eq!(grow(known.as_deref()), (true, vec![known.clone()]));
+    assert_eq!(grow(None), (false, vec![known]), "not asked in this sweep");
+    assert_eq!(grow(other.as_deref()), (true, vec![other]), "another master");
+}
+
+#[test]
+fn the_cells_device_belongs_to_the_banks() {
+    let messages = announced(reading("pytes", 2, 120), CellLevel::High);
+    assert!(messages.len() > 5);
+    for message in &messages {
+        let device = &json(&message.payload)["dev"];
+        let via = if device["name"] == "pytes" { Value::Null } else { "pytes".into() };
+        assert_eq!(device["via_device"], via, "{}", message.topic);
+    }
+    assert_eq!(json(&messages[0].payload)["dev"]["name"], "pytes", "what others refer to comes first");
+}
+
+#[test]
+fn a_newcomers_cells_are_off_at_first_except_their_voltage_and_nobody_elses() {
+    let off = |shape: &Shape, level| -> BTreeSet<String> {
+        let told = components(&discovery::messages(&topics(), shape, level, &EXPIRY));
+        let cells = told.into_iter().filter(|one| one.device == "pytes_cells" && one.said["en"] == false);
+        cells.map(|one| one.text("uniq_id").to_owned()).collect()
+    };
+    let shape = |set: &[&str]| {
+        let mut shape = Shape::new(&bank_with(set));
+        let report = BankReport::of_one(reading("pytes", 1, 2));
+        shape.grow(&report, &parts(&report, CellLevel::High));
+        shape
+    };
+    let newcomer = shape(&[]);
+    let names = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+    let of_cells =
+        ["pytes_temperature_101", "pytes_temperature_102", "pytes_volt_st_101", "pytes_volt_st_102"];
+    assert_eq!(off(&newcomer, CellLevel::Medium), names(&of_cells));
+    assert_eq!(off(&newcomer, CellLevel::Low), names(&[]));
+    assert_eq!(off(&shape(&["bank.cells=medium"]), CellLevel::Medium), names(&[]), "the default, but chosen");
+    assert_eq!(off(&shape(&["bank.cells=high"]), CellLevel::High), names(&[]));
+    // pytes_serial had two of them.
+    let mut moved = newcomer;
+    moved.inherit(of_cells[1..3].iter().map(|id| (*id).to_owned()));
+    assert_eq!(off(&moved, CellLevel::Medium), names(&[of_cells[0], of_cells[3]]));
 }
 
 #[test]

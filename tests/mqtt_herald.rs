@@ -519,6 +519,22 @@ fn a_battery_that_comes_later_is_announced_when_it_comes() {
 }
 
 #[test]
+fn what_pytes_serial_had_enabled_is_not_off_at_first() {
+    let mut house = House::new("", "");
+    house.herald.connected(house.at(0.0));
+    let id = "pytes_volt_st_203";
+    house.herald.found(&Message::retained(
+        format!("homeassistant/sensor/pytes/{id}/config"),
+        format!("{{\"uniq_id\":\"{id}\",\"stat_t\":\"pytes_serial/pytes/1/cells/2/volt_st\"}}"),
+    ));
+    let messages = house.heard(&full(), 1.0);
+    let cells = payload(&messages, "homeassistant/device/pytes_battery_2_cells/config").unwrap();
+    let cells: serde_json::Value = serde_json::from_str(cells).unwrap();
+    let is_off = |key: &str| cells["cmps"][key]["en"] == false;
+    assert_eq!(["volt_st_203", "volt_st_204", "voltage_203"].map(is_off), [false, true, false]);
+}
+
+#[test]
 fn a_battery_of_an_earlier_life_is_not_left_online() {
     let mut house = House::new("", "");
     house.herald.connected(house.at(0.0));

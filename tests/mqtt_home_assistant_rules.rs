@@ -7,12 +7,14 @@
 mod announced;
 #[path = "support/asked.rs"]
 mod asked;
+#[path = "support/living.rs"]
+mod living;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use announced::{
-    Component, EXPIRY, LEVELS, announced, bank, components, json, parts, reading, summary, topics,
+    Component, EXPIRY, LEVELS, announced, bank, components, json, parts, reading, settings, summary, topics,
 };
 use asked::ask;
 use bankwatch::console::answer::Answer;
@@ -27,7 +29,8 @@ use bankwatch::mqtt::message::Message;
 use bankwatch::mqtt::naming::slug;
 use bankwatch::mqtt::shape::Shape;
 use bankwatch::settings::CellLevel;
-use bankwatch::simulator::{Dialect, Simulation};
+use bankwatch::simulator::{Bank, Dialect, Simulation};
+use living::Living;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -57,8 +60,11 @@ const OF_ALL: &[&str] = &[
     "uniq_id",
     "name",
     "def_ent_id",
+    "obj_id",
     "stat_t",
     "val_tpl",
+    "json_attr_t",
+    "json_attr_tpl",
     "dev_cla",
     "ent_cat",
     "en",
@@ -101,6 +107,12 @@ fn breaches(one: &Component) -> Vec<String> {
     let entity = one.text("def_ent_id").strip_prefix(platform).and_then(|rest| rest.strip_prefix('.'));
     let is_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     hold(entity.is_some_and(|id| !id.is_empty() && id.chars().all(is_id)), "not an entity id");
+    // Without the default, Home Assistant makes the entity id of the object id, else of device and name.
+    let made_of_name = slug(&format!("{} {}", one.device, one.text("name")));
+    let old = one.said["obj_id"].as_str().unwrap_or(&made_of_name);
+    hold(entity == Some(old), "another entity id in a Home Assistant that knows no default");
+    hold(one.said["obj_id"].is_null() || made_of_name != old, "an object id that is not needed");
+    hold(keys.contains(&"json_attr_t") == keys.contains(&"json_attr_tpl"), "attributes without a template");
     hold(!one.text("name").is_empty() && !one.text("uniq_id").is_empty(), "nameless");
     let topic = one.text("stat_t");
     hold(!topic.is_empty() && !topic.contains(['+', '#', '\0']), "not a topic to read");
@@ -116,6 +128,8 @@ fn broken(messages: &[Message]) -> Vec<String> {
             broken.push(format!("{} is not unique", one.text("uniq_id")));
         }
     }
+    let mut declared: BTreeSet<String> = BTreeSet::new();
+    let mut devices: BTreeMap<String, Value> = BTreeMap::new();
     for message in messages {
         let mut hold = |holds: bool, rule: &str| {
             if !holds {
@@ -135,7 +149,14 @@ fn broken(messages: &[Message]) -> Vec<String> {
         );
         let device = &said["dev"];
         hold(device["ids"][0] == device["name"] && device["name"].is_string(), "a device without its name");
-        hold(device["via_device"].is_null(), "needs another message to have come before it");
+        let via = device["via_device"].as_str();
+        hold(
+            via.is_none_or(|via| declared.contains(via)),
+            "needs a device that no message before it declares",
+        );
+        declared.insert(device["name"].as_str().unwrap_or_default().to_owned());
+        let first = devices.entry(device["name"].to_string()).or_insert_with(|| device.clone());
+        hold(first == device, "a device that another message describes otherwise");
         let all = said["avty"].as_array().is_some_and(|topics| topics.len() > 1);
         hold(!all || said["avty_mode"] == "all", "with several topics every one must say online");
         let keys: Vec<&String> = said.as_object().unwrap().keys().collect();
@@ -245,6 +266,43 @@ fn every_template_finds_its_key_in_the_message_it_reads() {
             assert_eq!(disagreements(&BankReport::of_one(reading), level), [""; 0], "{level:?}");
         }
     }
+}
+
+/// An entity that writes a line into Home Assistant's log book with each change.
+fn is_in_log_book(one: &Component) -> bool {
+    one.said["en"] != false && one.said["unit_of_meas"].is_null() && one.said["stat_cla"].is_null()
+}
+
+#[test]
+fn a_bank_in_operation_writes_less_than_a_line_a_minute_into_the_log_book() {
+    const INTERVAL: Duration = Duration::from_secs(10);
+    const MINUTES: usize = 10;
+    let mut living = Living::new(Bank::new(&living::plan(2, 7)), INTERVAL);
+    // Noon: it is charged, and cells are balanced.
+    living.live(Duration::from_secs(12 * 3_600));
+    let mut shape = Shape::new(&settings(&["bank.name=bank", "bank.cells=medium"]).banks[0]);
+    let report = living.swept(SweepKind::Full, |_| ());
+    shape.grow(&report, &parts(&report, CellLevel::Medium));
+    let told = components(&discovery::messages(&topics(), &shape, CellLevel::Medium, &EXPIRY));
+    let told: Vec<Component> = told.into_iter().filter(is_in_log_book).collect();
+    assert!(told.len() > 30, "states of the cells as well");
+    let (mut before, mut lines) = (Vec::new(), BTreeMap::<&str, usize>::new());
+    for _ in 0..6 * MINUTES {
+        living.live(INTERVAL);
+        let report = living.swept(SweepKind::Full, |_| ());
+        let said: BTreeMap<String, Value> = parts(&report, CellLevel::Medium)
+            .into_iter()
+            .map(|part| (part.topic, json(&part.payload)))
+            .collect();
+        let state = |one: &Component| rendered(one.text("val_tpl"), said.get(one.text("stat_t"))?);
+        let now: Vec<Option<String>> = told.iter().map(state).collect();
+        for ((one, now), before) in told.iter().zip(&now).zip(&before) {
+            *lines.entry(one.text("uniq_id")).or_default() += usize::from(now != before);
+        }
+        before = now;
+    }
+    lines.retain(|_, lines| *lines > 0);
+    assert!(lines.values().sum::<usize>() <= MINUTES, "{lines:?}");
 }
 
 /// A sweep of a simulated bank with everything asked.

@@ -48,6 +48,22 @@ fn later_layers_win_key_by_key() {
 }
 
 #[test]
+fn a_level_of_cells_is_chosen_where_any_source_names_it_even_the_default() {
+    let chosen = |place: Place| place.loaded().settings.banks.iter().map(|bank| bank.cells_chosen).collect();
+    let two = "[[bank]]\nname = \"a\"\n[[bank]]\nname = \"b\"\nlink = \"/dev/ttyUSB1\"\ncells = \"medium\"\n";
+    let all: [(Place, Vec<bool>); 4] = [
+        (Place::with(BANK), vec![false]),
+        (Place::with(two), vec![false, true]),
+        (Place::with(BANK).variable("BANKWATCH_BANK__CELLS", "medium"), vec![true]),
+        (Place::with("[battery_info]\n[cells_monitoring]\ncells_monitoring = false\n"), vec![true]),
+    ];
+    for (place, expected) in all {
+        let found: Vec<bool> = chosen(place);
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
 fn a_named_file_is_read_instead_of_the_found_ones_and_must_exist() {
     let place =
         Place::with("[[bank]]\nname = \"here\"\n").file("etc/bankwatch.toml", "[[bank]]\nname = \"etc\"\n");

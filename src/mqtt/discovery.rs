@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::model::place::Place;
-use crate::mqtt::entity::{ENTITIES, Entity, Lasting, Quantity, Sort, Source};
+use crate::mqtt::entity::{AtFirst, ENTITIES, Entity, Lasting, Quantity, Sort, Source};
 use crate::mqtt::expiry::Expiry;
 use crate::mqtt::message::Message;
 use crate::mqtt::naming::{self, About};
@@ -132,6 +132,11 @@ impl Announcement<'_> {
         put(&mut device, "mf", facts.manufacturer);
         put(&mut device, "mdl", facts.model);
         put(&mut device, "sw", facts.firmware);
+        put(&mut device, "sn", facts.serial);
+        if let About::Cells(..) = about {
+            // Its message comes first.
+            device.insert("via_device".into(), self.device_name(About::Bank).into());
+        }
         device
     }
 
@@ -153,33 +158,50 @@ impl Announcement<'_> {
     fn component(&self, entity: &Entity, place: Place, cell: Option<usize>) -> Component {
         let bank = self.shape.bank();
         let (about, number) = match (entity.source, cell) {
-            (Source::Battery | Source::Detail, _) => (About::Battery(place), format!("_{place}")),
-            (Source::Statistics, _) => (About::Cells(place, 1), format!("_{place}")),
+            (Source::Battery | Source::Detail, _) => (About::Battery(place), Some(place.to_string())),
+            (Source::Statistics, _) => (About::Cells(place, 1), Some(place.to_string())),
             (_, Some(cell)) => {
-                (About::Cells(place, 1), format!("_{}", naming::cell(place, cell, self.shape.cell_digits())))
+                (About::Cells(place, 1), Some(naming::cell(place, cell, self.shape.cell_digits())))
             }
-            _ => (About::Bank, String::new()),
+            _ => (About::Bank, None),
         };
-        let name = format!("{}{number}", entity.name);
+        let numbered =
+            |stem: &str| number.as_ref().map_or(stem.to_owned(), |number| format!("{stem}_{number}"));
+        let (key, name) = (numbered(entity.stem), entity.name(number.as_deref()));
+        let unique_id = format!("{bank}_{}", numbered(entity.id));
         let platform = platform(entity.value);
-        let entity_id = naming::slug(&format!("{} {name}", self.device_name(about)));
+        let device = self.device_name(about);
+        let entity_id = naming::slug(&format!("{device} {key}"));
         let mut said = Map::new();
         said.insert("p".into(), platform.into());
-        said.insert("uniq_id".into(), format!("{bank}_{}{number}", entity.id).into());
-        said.insert("name".into(), name.clone().into());
         said.insert("def_ent_id".into(), format!("{platform}.{entity_id}").into());
+        if naming::slug(&format!("{device} {name}")) != entity_id {
+            // Home Assistant before 2025.10 does not know the default, and would make the entity id of the name.
+            said.insert("obj_id".into(), entity_id.into());
+        }
+        said.insert("name".into(), name.into());
         said.insert("stat_t".into(), self.state_topic(entity.source, place).into());
         describe(&mut said, entity.value);
         put(&mut said, "val_tpl", template(entity, cell));
+        if let Some(template) = attributes(entity) {
+            said.insert("json_attr_t".into(), self.state_topic(entity.source, place).into());
+            said.insert("json_attr_tpl".into(), template.into());
+        }
         put(&mut said, "sug_dsp_prc", entity.precision);
         put(&mut said, "ent_cat", entity.diagnostic.then_some("diagnostic"));
-        put(&mut said, "en", (!entity.enabled).then_some(false));
+        let is_on = match entity.at_first {
+            AtFirst::On => true,
+            AtFirst::Off => false,
+            AtFirst::OnIfChosen => self.shape.has_chosen_cells() || self.shape.has_inherited(&unique_id),
+        };
+        put(&mut said, "en", (!is_on).then_some(false));
+        said.insert("uniq_id".into(), unique_id.into());
         put(&mut said, "exp_aft", self.expire_after(entity.expiry));
         if matches!(entity.source, Source::Link | Source::Service) {
             // These speak of a bank that is away as well.
             said.insert("avty".into(), json!([{ "t": self.topics.service_status() }]));
         }
-        (name, said.into())
+        (key, said.into())
     }
 
     fn state_topic(&self, source: Source, place: Place) -> String {
@@ -206,6 +228,13 @@ impl Announcement<'_> {
     }
 }
 
+/// How attributes are taken out of the message, as JSON.
+fn attributes(entity: &Entity) -> Option<String> {
+    let pairs: Vec<String> =
+        entity.attributes.iter().map(|(name, key)| format!("'{name}': value_json.{key}")).collect();
+    (!pairs.is_empty()).then(|| format!("{{{{ {{{}}} | to_json }}}}", pairs.join(", ")))
+}
+
 fn put(said: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
         said.insert(key.to_owned(), value.into());
@@ -215,7 +244,7 @@ fn put(said: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>
 fn platform(value: Sort) -> &'static str {
     match value {
         Sort::Flag(_) | Sort::Presence => "binary_sensor",
-        Sort::Number(_) | Sort::Word(_) | Sort::Text | Sort::Moment | Sort::Day => "sensor",
+        Sort::Number(_) | Sort::Word(_) | Sort::Moment | Sort::Day => "sensor",
     }
 }
 
@@ -231,7 +260,6 @@ fn describe(said: &mut Map<String, Value>, value: Sort) {
             text("dev_cla", Some("enum"));
             said.insert("ops".into(), json!(options));
         }
-        Sort::Text => {}
         Sort::Moment => text("dev_cla", Some("timestamp")),
         Sort::Day => text("dev_cla", Some("date")),
         Sort::Flag(class) => {

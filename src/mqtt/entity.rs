@@ -18,16 +18,20 @@ pub struct Entity {
     pub key: &'static str,
     /// What its unique id has behind the bank's name.
     pub id: &'static str,
-    /// What it is called.
-    pub name: &'static str,
+    /// What its entity id has behind the device's name, and its key in the message.
+    pub stem: &'static str,
+    /// What people read, where that is not made of the stem.
+    title: Option<&'static str>,
     /// What kind of value it is.
     pub value: Sort,
     /// Decimals that are shown.
     pub precision: Option<u8>,
     /// Whether it is about the battery's or the service's inner life.
     pub diagnostic: bool,
-    /// Whether it is on without anybody asking for it.
-    pub enabled: bool,
+    /// Whether it is on when Home Assistant first adds it.
+    pub at_first: AtFirst,
+    /// What it has besides its state: names, and keys of the same message.
+    pub attributes: &'static [(&'static str, &'static str)],
     /// From which level of cells on it is there.
     pub level: CellLevel,
     /// After what silence it is unavailable.
@@ -64,8 +68,6 @@ pub enum Sort {
     Number(Quantity),
     /// One of these words.
     Word(&'static [&'static str]),
-    /// Any text.
-    Text,
     /// A moment.
     Moment,
     /// A day.
@@ -85,6 +87,17 @@ pub struct Quantity {
     pub unit: Option<&'static str>,
     /// Its state class.
     pub state_class: Option<&'static str>,
+}
+
+/// Whether an entity is on when Home Assistant first adds it; what people switch later stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtFirst {
+    /// It is on.
+    On,
+    /// It is off.
+    Off,
+    /// It is on where the settings name a level of cells: whoever names one wants to see it.
+    OnIfChosen,
 }
 
 /// How long a value holds.
@@ -125,14 +138,13 @@ const HOURS: Sort = Sort::Number(Quantity {
     state_class: Some("total_increasing"),
 });
 const COUNTER: Sort = plain(None, Some("total_increasing"));
-const NUMBER: Sort = plain(None, None);
 const ENERGY: Sort = Sort::Number(Quantity {
     class: Some("energy"),
     unit: Some("kWh"),
     state_class: Some("total_increasing"),
 });
 
-const fn row(source: Source, key: &'static str, name: &'static str, value: Sort) -> Entity {
+const fn row(source: Source, key: &'static str, stem: &'static str, value: Sort) -> Entity {
     let expiry = match value {
         Sort::Moment | Sort::Presence => Lasting::Always,
         _ => Lasting::Measured,
@@ -145,12 +157,14 @@ const fn row(source: Source, key: &'static str, name: &'static str, value: Sort)
     Entity {
         source,
         key,
-        id: name,
-        name,
+        id: stem,
+        stem,
+        title: None,
         value,
         precision: None,
         diagnostic: false,
-        enabled: true,
+        at_first: AtFirst::On,
+        attributes: &[],
         level,
         expiry,
         predecessor: false,
@@ -181,7 +195,22 @@ impl Entity {
     }
 
     const fn off(mut self) -> Self {
-        self.enabled = false;
+        self.at_first = AtFirst::Off;
+        self
+    }
+
+    const fn if_chosen(mut self) -> Self {
+        self.at_first = AtFirst::OnIfChosen;
+        self
+    }
+
+    const fn titled(mut self, title: &'static str) -> Self {
+        self.title = Some(title);
+        self
+    }
+
+    const fn with(mut self, attributes: &'static [(&'static str, &'static str)]) -> Self {
+        self.attributes = attributes;
         self
     }
 
@@ -189,9 +218,30 @@ impl Entity {
         self.level = level;
         self
     }
+
+    /// What people read, of the battery or cell of that number. pytes_serial's names stay as they are.
+    #[must_use]
+    pub fn name(&self, number: Option<&str>) -> String {
+        let (name, separator) = match self.title {
+            _ if self.predecessor => (self.stem.to_owned(), "_"),
+            Some(title) => (title.to_owned(), " "),
+            None => {
+                let mut name = self.stem.replace('_', " ");
+                if let Some(first) = name.get_mut(..1) {
+                    first.make_ascii_uppercase();
+                }
+                (name, " ")
+            }
+        };
+        number.map_or(name.clone(), |number| name + separator + number)
+    }
 }
 
 use Source::{Bank, BankCells, Battery, Cell, Detail, Link, Service, Statistics};
+
+/// Which cells are the extremes changes all the time: as entities of their own they would fill Home Assistant's log
+/// book, which leaves out what has a unit.
+const EXTREMES: &[(&str, &str)] = &[("lowest_cell", "lowest_cell"), ("highest_cell", "highest_cell")];
 
 /// All of them, in the order in which they are announced.
 pub const ENTITIES: &[Entity] = &[
@@ -202,9 +252,7 @@ pub const ENTITIES: &[Entity] = &[
     row(Bank, "basic_st", "status", Sort::Word(STATES)).before("basic_st"),
     row(Bank, "power_w", "power", WATTS).decimals(0),
     row(Bank, "alarm", "alarm", Sort::Flag(Some("problem"))),
-    row(BankCells, "voltage_delta", "cell_voltage_delta", VOLTS).decimals(3),
-    row(BankCells, "lowest_cell", "lowest_cell", Sort::Text),
-    row(BankCells, "highest_cell", "highest_cell", Sort::Text),
+    row(BankCells, "voltage_delta", "cell_voltage_delta", VOLTS).decimals(3).with(EXTREMES),
     row(Link, "status", "link", Sort::Presence).diagnostic(),
     row(Service, "energy_charged_kwh", "energy_charged", ENERGY).decimals(3),
     row(Service, "energy_discharged_kwh", "energy_discharged", ENERGY).decimals(3),
@@ -221,15 +269,19 @@ pub const ENTITIES: &[Entity] = &[
     row(Detail, "energy_charged_kwh", "energy_charged", ENERGY).decimals(3),
     row(Detail, "energy_discharged_kwh", "energy_discharged", ENERGY).decimals(3),
     row(Detail, "alarm", "alarm", Sort::Flag(Some("problem"))),
-    row(Detail, "balancing", "balancing", Sort::Flag(None)),
+    row(Detail, "balancing", "balancing", Sort::Flag(None)).off(),
     row(Detail, "capacity_ah", "capacity", AMPERE_HOURS).decimals(0).fact(),
-    row(Detail, "soh", "soh", PERCENT).decimals(0).fact(),
+    row(Detail, "soh", "soh", PERCENT).titled("State of health").decimals(0).fact(),
     row(Detail, "cycles", "cycles", COUNTER).decimals(0).fact(),
     row(Detail, "lifetime.manufactured", "manufactured", DAY).fact().off(),
     row(Detail, "lifetime.in_service_since", "in_service_since", DAY).fact().off(),
     row(Detail, "lifetime.storage_days", "storage_time", STORED).decimals(0).fact().off(),
     row(Detail, "lifetime.capacity_ah", "measured_capacity", AMPERE_HOURS).decimals(1).fact().off(),
-    row(Detail, "lifetime.capacity_2_ah", "measured_capacity_2", AMPERE_HOURS).decimals(1).fact().off(),
+    row(Detail, "lifetime.capacity_2_ah", "measured_capacity_2", AMPERE_HOURS)
+        .titled("Measured capacity (2)")
+        .decimals(1)
+        .fact()
+        .off(),
     row(Detail, "lifetime.energy_kwh", "measured_energy", LEFT).decimals(2).fact().off(),
     row(Detail, "lifetime.power_w", "measured_power", WATTS).decimals(0).fact().off(),
     row(Detail, "lifetime.power_percent", "measured_power_share", PERCENT).decimals(1).fact().off(),
@@ -255,29 +307,45 @@ pub const ENTITIES: &[Entity] = &[
         .fact()
         .off(),
     row(Detail, "lifetime.cycles", "lifetime_cycles", COUNTER).decimals(0).fact().off(),
-    row(Detail, "lifetime.cycles_2", "lifetime_cycles_2", COUNTER).decimals(0).fact().off(),
+    row(Detail, "lifetime.cycles_2", "lifetime_cycles_2", COUNTER)
+        .titled("Lifetime cycles (2)")
+        .decimals(0)
+        .fact()
+        .off(),
     row(Statistics, "voltage_delta", "voltage_delta", VOLTS).before("voltage_delta").decimals(3),
-    row(Statistics, "voltage_min", "voltage_min", VOLTS).before("voltage_min").decimals(3),
-    row(Statistics, "voltage_max", "voltage_max", VOLTS).before("voltage_max").decimals(3),
+    row(Statistics, "voltage_min", "voltage_min", VOLTS)
+        .before("voltage_min")
+        .decimals(3)
+        .with(&[("cell", "voltage_min_cell")]),
+    row(Statistics, "voltage_max", "voltage_max", VOLTS)
+        .before("voltage_max")
+        .decimals(3)
+        .with(&[("cell", "voltage_max_cell")]),
     row(Statistics, "temperature_delta", "temperature_delta", DEGREES)
         .before("temperature_delta")
         .decimals(1),
-    row(Statistics, "temperature_min", "temperature_min", DEGREES).before("temperature_min").decimals(1),
-    row(Statistics, "temperature_max", "temperature_max", DEGREES).before("temperature_max").decimals(1),
-    row(Statistics, "voltage_min_cell", "voltage_min_cell", NUMBER).decimals(0),
-    row(Statistics, "voltage_max_cell", "voltage_max_cell", NUMBER).decimals(0),
-    row(Statistics, "temperature_min_cell", "temperature_min_cell", NUMBER).decimals(0),
-    row(Statistics, "temperature_max_cell", "temperature_max_cell", NUMBER).decimals(0),
+    row(Statistics, "temperature_min", "temperature_min", DEGREES)
+        .before("temperature_min")
+        .decimals(1)
+        .with(&[("cell", "temperature_min_cell")]),
+    row(Statistics, "temperature_max", "temperature_max", DEGREES)
+        .before("temperature_max")
+        .decimals(1)
+        .with(&[("cell", "temperature_max_cell")]),
     row(Cell, "voltage", "voltage", VOLTS).before("voltage").decimals(3).from(CellLevel::Low),
     row(Cell, "temperature", "temperature", DEGREES)
         .before("temperature")
         .decimals(1)
-        .from(CellLevel::Medium),
-    row(Cell, "volt_st", "volt_st", Sort::Word(STATUSES)).before("volt_st").from(CellLevel::Medium),
-    row(Cell, "soc", "soc", CHARGE).before("soc").decimals(0),
-    row(Cell, "basic_st", "status", Sort::Word(STATES)).before("basic_st"),
-    row(Cell, "curr_st", "curr_st", Sort::Word(STATUSES)).before("curr_st"),
-    row(Cell, "temp_st", "temp_st", Sort::Word(STATUSES)).before("temp_st"),
+        .from(CellLevel::Medium)
+        .if_chosen(),
+    row(Cell, "volt_st", "volt_st", Sort::Word(STATUSES))
+        .before("volt_st")
+        .from(CellLevel::Medium)
+        .if_chosen(),
+    row(Cell, "soc", "soc", CHARGE).before("soc").decimals(0).if_chosen(),
+    row(Cell, "basic_st", "status", Sort::Word(STATES)).before("basic_st").if_chosen(),
+    row(Cell, "curr_st", "curr_st", Sort::Word(STATUSES)).before("curr_st").if_chosen(),
+    row(Cell, "temp_st", "temp_st", Sort::Word(STATUSES)).before("temp_st").if_chosen(),
 ];
 
 impl Source {

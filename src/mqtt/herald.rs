@@ -311,6 +311,7 @@ impl Bank {
             return;
         }
         self.announce = false;
+        self.shape.inherit(self.leftovers.unique_ids(topics, &self.name));
         let announced = discovery::messages(topics, &self.shape, self.settings.cells, &self.life.expiry());
         self.leftovers.take_over(topics, &self.name, announced, round);
         self.echo(now);

@@ -38,5 +38,7 @@ pub fn inherited(settings: &BankSettings, topics: &Topics, kept: &[Message]) -> 
             level = entity.level.max(level);
         }
     }
-    any.then(|| (Shape::with(settings, batteries), level))
+    let mut shape = Shape::with(settings, batteries);
+    shape.inherit(kept.iter().filter_map(|message| predecessors_id(topics, &settings.name, message)));
+    any.then_some((shape, level))
 }

@@ -28,6 +28,15 @@ impl Leftovers {
         }
     }
 
+    /// The unique ids of the entities that it announced.
+    pub(super) fn unique_ids<'a>(
+        &'a self,
+        topics: &'a Topics,
+        bank: &'a str,
+    ) -> impl Iterator<Item = String> {
+        self.found.iter().filter_map(|kept| migration::predecessors_id(topics, bank, kept))
+    }
+
     /// Announces `ours` and takes over what was found of the same entities. The rest is reported when its count changes.
     pub(super) fn take_over(
         &mut self,

@@ -252,7 +252,9 @@ fn predecessors(topics: &Topics, bank: &str, about: About, device: &Value, said:
     config.insert("stat_t".into(), of.topic(bank, entity.key).into());
     config.insert("val_tpl".into(), "{{ value_json.value }}".into());
     let mut device = device.clone();
-    device.as_object_mut()?.remove("sw");
+    for ours in ["sw", "sn", "via_device"] {
+        device.as_object_mut()?.remove(ours);
+    }
     config.insert("dev".into(), device);
     Some(Message::retained(topics.predecessor_config(bank, id), Value::Object(config).to_string()))
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::identity::is_plausible;
 use crate::model::place::Place;
 use crate::model::reading::Presence;
 use crate::model::report::BankReport;
@@ -21,6 +22,9 @@ pub struct Shape {
     found: DeviceFacts,
     batteries: BTreeMap<Place, usize>,
     seen: BTreeSet<(Kind, &'static str)>,
+    has_chosen_cells: bool,
+    /// Unique ids of the entities that pytes_serial had.
+    inherited: BTreeSet<String>,
 }
 
 /// What people are shown of a device.
@@ -32,6 +36,8 @@ pub struct DeviceFacts {
     pub model: Option<String>,
     /// Its firmware.
     pub firmware: Option<String>,
+    /// Its serial number.
+    pub serial: Option<String>,
 }
 
 impl Shape {
@@ -41,9 +47,10 @@ impl Shape {
         let given = DeviceFacts {
             manufacturer: settings.manufacturer.given().map(|text| bounded(text)),
             model: settings.model.given().map(|text| bounded(text)),
-            firmware: None,
+            ..DeviceFacts::default()
         };
-        Self { bank: settings.name.clone(), given, ..Self::default() }
+        let has_chosen_cells = settings.cells_chosen;
+        Self { bank: settings.name.clone(), given, has_chosen_cells, ..Self::default() }
     }
 
     /// Batteries and their cells, as somebody else has told of them.
@@ -76,7 +83,27 @@ impl Shape {
             learn(&mut self.found.manufacturer, &facts.manufacturer);
             learn(&mut self.found.model, &facts.model);
             learn(&mut self.found.firmware, &facts.firmware);
+            if facts.barcode.as_deref().is_some_and(is_plausible) {
+                learn(&mut self.found.serial, &facts.barcode);
+            }
         }
+    }
+
+    /// Entities that pytes_serial had are on at first, whatever the settings name.
+    pub fn inherit(&mut self, unique_ids: impl Iterator<Item = String>) {
+        self.inherited.extend(unique_ids);
+    }
+
+    /// Whether the settings name a level of cells.
+    #[must_use]
+    pub fn has_chosen_cells(&self) -> bool {
+        self.has_chosen_cells
+    }
+
+    /// Whether pytes_serial had an entity of that unique id.
+    #[must_use]
+    pub fn has_inherited(&self, unique_id: &str) -> bool {
+        self.inherited.contains(unique_id)
     }
 
     /// A battery is retired: not announced until it shows again.
@@ -110,6 +137,7 @@ impl Shape {
             manufacturer: or_found(&self.given.manufacturer, &self.found.manufacturer),
             model: or_found(&self.given.model, &self.found.model),
             firmware: self.found.firmware.clone(),
+            serial: self.found.serial.clone(),
         }
     }
 

@@ -37,6 +37,9 @@ pub struct BankSettings {
     pub batteries: Batteries,
     /// Whether cells are asked, and which of their values MQTT and Home Assistant show.
     pub cells: CellLevel,
+    /// Whether the settings name that level, or leave it at its default.
+    #[serde(skip)]
+    pub cells_chosen: bool,
     /// State of charge in percent to which the time is told, beside full and empty.
     pub target_soc: u8,
     /// Whether a sleeping console is woken.

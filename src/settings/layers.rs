@@ -88,6 +88,15 @@ impl Layers {
         (metadata.name != Origin::Default.to_string()).then(|| metadata.name.clone().into_owned())
     }
 
+    /// Whether any source has the setting of that dotted name, split.
+    #[must_use]
+    pub fn is_given(&self, path: &[&str]) -> bool {
+        match key::locate(path) {
+            Some((Named::Value(key), bank)) => self.origin(Place { key, bank }).is_some(),
+            _ => false,
+        }
+    }
+
     /// The same with relative paths made whole.
     pub(super) fn resolved(&self, current: &Path, data: &Path, settings: &Path) -> Self {
         let mut resolved = self.clone();

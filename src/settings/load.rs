@@ -162,8 +162,9 @@ fn settings(layers: &Layers, data_dir: &Path, folder: &Path) -> Result<Settings,
         log: layers.extract("log")?,
     };
     settings.database.url = settings.database.url.lying_in(data_dir);
-    for bank in &mut settings.banks {
+    for (number, bank) in layers.banks().zip(&mut settings.banks) {
         bank.link = link_lying_in(&bank.link, folder);
+        bank.cells_chosen = layers.is_given(&[BANK, &number.to_string(), "cells"]);
     }
     settings.mqtt.banks = settings.banks.iter().map(|bank| bank.name.clone()).collect();
     Ok(settings)
