@@ -67,7 +67,7 @@ const DIFFERENCES: &[Difference] = &[
     Difference {
         applies: has_entities,
         text: "To go back: stop bankwatch, run `bankwatch ha migrate --back` with this file,\n\
-               start pytes_serial.",
+               start pytes_serial (before 0.7.1: see that page).",
     },
     Difference { applies: |of| !has_entities(of), text: "To go back: stop bankwatch, start pytes_serial." },
 ];
