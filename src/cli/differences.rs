@@ -23,7 +23,7 @@ const DIFFERENCES: &[Difference] = &[
                had no entities of the old name, so it shows new ones.",
     },
     Difference {
-        applies: |of| of.settings.events.enabled && !of.is_given("events.enabled"),
+        applies: |of| of.settings.events.enabled && !of.layers.is_given(&["events", "enabled"]),
         text: "- Events are on because the file does not mention them; pytes_serial 1.0 and\n  \
                later has none. To switch them off, add a section [events_monitoring]\n  \
                with events_monitoring = false.",
@@ -34,8 +34,8 @@ const DIFFERENCES: &[Difference] = &[
                instead of a table in each cycle.",
     },
     Difference {
-        applies: |of| !of.is_given("bank.1.cells"),
-        text: "- Cells are shown at level medium because the file does not mention them.",
+        applies: |of| !of.layers.is_given(&["bank", "1", "cells"]),
+        text: "- Cells are published at level medium: the file does not mention them.",
     },
     Difference {
         applies: |of| of.settings.log.file.is_some(),
@@ -47,7 +47,7 @@ const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         applies: |of| of.settings.mqtt.enabled,
-        text: "- MQTT: the same topics as before, and more below bankwatch/.",
+        text: "- MQTT: the same topics as before, and more below bankwatch/ (not retained).",
     },
     Difference {
         applies: has_entities,
@@ -60,7 +60,7 @@ const DIFFERENCES: &[Difference] = &[
                values are added to the same database.",
     },
     Difference {
-        applies: |of| of.settings.database.enabled && !of.is_given("database.enabled"),
+        applies: |of| of.settings.database.enabled && !of.layers.is_given(&["database", "enabled"]),
         text: "- Database: readings are stored in a file (SQLite), because the file does not\n  \
                mention SQL.",
     },

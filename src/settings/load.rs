@@ -6,7 +6,7 @@ use super::{
     Settings, conflict,
     endpoint::link_lying_in,
     environment,
-    key::{self, BANK, Named, Place},
+    key::BANK,
     layer::{Layer, read_text, readable_by_all, unreadable},
     layers::Layers,
     options_file,
@@ -33,16 +33,6 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Whether any source says something about the setting of this dotted name.
-    #[must_use]
-    pub fn is_given(&self, name: &str) -> bool {
-        let path: Vec<&str> = name.split('.').collect();
-        match key::locate(&path) {
-            Some((Named::Value(key), bank)) => self.layers.origin(Place { key, bank }).is_some(),
-            _ => false,
-        }
-    }
-
     /// Holds the settings against what the service can't do without.
     ///
     /// # Errors
