@@ -80,8 +80,8 @@ impl Task {
     /// What is printed of the topics, done or not.
     fn words(self, dry_run: bool) -> (&'static str, &'static str) {
         match (self, dry_run) {
-            (Self::Over | Self::Back, false) => ("moved", "entities' topics moved"),
-            (Self::Over | Self::Back, true) => ("would move", "entities' topics would be moved"),
+            (Self::Over | Self::Back, false) => ("moved", "entities moved"),
+            (Self::Over | Self::Back, true) => ("would move", "entities would be moved"),
             (_, false) => ("removed", "topics removed"),
             (_, true) => ("would remove", "topics would be removed"),
         }
@@ -94,6 +94,8 @@ struct Work {
     publish: Vec<Message>,
     /// The topics that it clears.
     cleared: Vec<String>,
+    /// How many topics are cleared, or entities moved.
+    count: usize,
     /// What people should know, printed at the end.
     notes: BTreeSet<String>,
 }
@@ -101,13 +103,14 @@ struct Work {
 impl Work {
     fn clearing<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
         let cleared: Vec<String> = messages.into_iter().map(|message| message.topic.clone()).collect();
-        Self { publish: cleared.iter().map(Message::forget).collect(), cleared, ..Self::default() }
+        let (publish, count) = (cleared.iter().map(Message::forget).collect(), cleared.len());
+        Self { publish, cleared, count, ..Self::default() }
     }
 
-    fn of(handshake: Handshake) -> Self {
+    fn moving(count: usize, handshake: Handshake) -> Self {
         let cleared: Vec<String> = handshake.clear.iter().map(|message| message.topic.clone()).collect();
         let publish = if cleared.is_empty() { Vec::new() } else { handshake.messages().collect() };
-        Self { publish, cleared, ..Self::default() }
+        Self { publish, cleared, count, ..Self::default() }
     }
 
     fn note(mut self, note: Option<String>) -> Self {
@@ -137,7 +140,7 @@ pub fn ha(verb: &HaVerb) -> anyhow::Result<Exit> {
     for topic in &done.cleared {
         writeln!(out, "{each} {topic}")?;
     }
-    writeln!(out, "{} {all} at {}", done.cleared.len(), settings.url)?;
+    writeln!(out, "{} {all} at {}", done.count, settings.url)?;
     for note in &done.notes {
         writeln!(out, "{note}")?;
     }
@@ -166,6 +169,7 @@ async fn carry_out(
             return Err(refusal);
         }
         all.cleared.extend(work.cleared);
+        all.count += work.count;
         all.notes.extend(work.notes);
     }
     session.close().await;
@@ -194,14 +198,16 @@ fn work(task: Task, settings: &MqttSettings, topics: &Topics, bank: &BankSetting
                  that are absent: remove them with bankwatch ha remove --legacy"
             );
             let statuses = migration::first_statuses(topics, name, kept, &ours);
-            let mut work = Work::of(migration::over(topics, name, kept, ours));
+            let old = migration::entities(topics, name, kept) - left;
+            let mut work = Work::moving(old, migration::over(topics, name, kept, ours));
             if !work.cleared.is_empty() {
                 work.publish.extend(statuses);
             }
             work.note((left > 0).then_some(note))
         }
         Task::Back => {
-            let mut work = Work::of(migration::back(topics, name, kept));
+            let handshake = migration::back(topics, name, kept);
+            let mut work = Work::moving(handshake.announce.len(), handshake);
             if !is_running {
                 let is_status = |message: &&Message| !migration::is_our_discovery(topics, name, message);
                 let statuses = kept.iter().filter(|message| migration::is_ours(topics, name, message));

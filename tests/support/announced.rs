@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bankwatch::events::catalogue::Catalogue;
@@ -38,8 +39,9 @@ pub fn settings(set: &[&str]) -> Settings {
 }
 
 pub fn mqtt() -> MqttSettings {
-    // By default the topics have the name of the machine in them.
-    settings(&["mqtt.client_id=house"]).mqtt
+    // Read once, since properties ask for each message. By default topics have the name of the machine in them.
+    static MQTT: LazyLock<MqttSettings> = LazyLock::new(|| settings(&["mqtt.client_id=house"]).mqtt);
+    MQTT.clone()
 }
 
 pub fn topics() -> Topics {
