@@ -13,10 +13,12 @@ mod sweeps;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle, Truth, Values};
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Text};
 use mariadb::{MariaDbServer, PASSWORD, USER};
@@ -43,7 +45,7 @@ fn bank_of(batteries: usize, cells: usize) -> SimulatorHandle {
     bank.unpaced().start().expect("a bank")
 }
 
-/// The predecessor's table is written as well: it has no key that would forgive a row that comes twice.
+/// The table of pytes_serial is written as well: it has no key that would forgive a row that comes twice.
 fn service(bank: &SimulatorHandle, port: u16) -> Service {
     let settings = format!("interval = \"{}ms\"\nsummary_interval = \"0s\"", INTERVAL.as_millis());
     let database = format!(
@@ -77,6 +79,11 @@ fn stored(server: &MariaDbServer) -> u64 {
     count(server, "SELECT COUNT(*) AS number FROM kept.bank_reading").unwrap_or(0)
 }
 
+/// How many sweeps the table of pytes_serial has not taken yet.
+fn waiting(server: &MariaDbServer) -> Option<u64> {
+    count(server, "SELECT COUNT(*) AS number FROM kept.legacy_pending")
+}
+
 fn count(server: &MariaDbServer, query: &str) -> Option<u64> {
     let number = diesel::sql_query(query).get_result::<Number>(&mut server.try_connection()?);
     number.ok().map(|row| row.number.unsigned_abs())
@@ -96,7 +103,9 @@ fn until(what: &str, service: &mut Service, mut condition: impl FnMut(&mut Servi
 fn holds_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &SimulatorHandle) {
     bank.unplug();
     service.wait_for_line(&["link lost"]);
-    until("all of it is there", service, |service| stored(server) == loops(service));
+    until("all of it is there", service, |service| {
+        stored(server) == loops(service) && waiting(server) == Some(0)
+    });
     is_what_was_said(server, bank, 0);
     let log = service.log();
     assert!(
@@ -326,7 +335,9 @@ fn a_service_killed_dozens_of_times_at_any_moment_has_stored_what_it_had_shown()
     bank.unplug();
     service.wait_for_line(&["link lost"]);
     let newest = shown(&service);
-    until("what was kept is there", &mut service, |_| newest_stored(&server) == newest);
+    until("what was kept is there", &mut service, |_| {
+        newest_stored(&server) == newest && waiting(&server) == Some(0)
+    });
     let query = "SELECT taken_at_ms AS number FROM kept.bank_reading";
     let there: Vec<Number> = diesel::sql_query(query).load(&mut server.connection()).unwrap();
     let there: BTreeSet<i64> = there.iter().map(|row| row.number).collect();
@@ -346,4 +357,43 @@ fn newest_stored(server: &MariaDbServer) -> Option<i64> {
     let query = "SELECT MAX(taken_at_ms) AS number FROM kept.bank_reading";
     let newest = diesel::sql_query(query).get_result::<Number>(&mut server.try_connection()?);
     newest.ok().map(|row| row.number)
+}
+
+#[test]
+fn a_legacy_table_that_is_locked_and_refused_delays_nothing_else_and_catches_up() {
+    let Some(server) = MariaDbServer::start(&[]) else { return };
+    let bank = bank();
+    let mut service = service(&bank, server.port());
+    until("the first rows", &mut service, |_| stored(&server) > 0 && waiting(&server) == Some(0));
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    let mut owner = server.connection();
+    owner.batch_execute("LOCK TABLES kept.pwr_data WRITE").unwrap();
+    service.wait_for_line(&[
+        "legacy table refused table=pwr_data",
+        "another session holds a lock",
+        "remedy=",
+    ]);
+    let before = stored(&server);
+    until("our own rows go on", &mut service, |_| stored(&server) > before + 10);
+    owner.batch_execute("UNLOCK TABLES").unwrap();
+    service.wait_for_line(&["legacy table accepted again table=pwr_data", "outage="]);
+    server.run("ALTER TABLE kept.pwr_data ADD note VARCHAR(9) NOT NULL");
+    service.wait_for_line(&["legacy table refused", "NOT NULL and has no default", "SET DEFAULT ''"]);
+    let healthcheck = Command::new(env!("CARGO_BIN_EXE_bankwatch"))
+        .current_dir(service.folder())
+        .arg("healthcheck")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&healthcheck.stdout);
+    assert!(healthcheck.status.success(), "{text}");
+    assert!(
+        text.starts_with("bank: well\npwr_data is refused (") && text.contains("column \"note\""),
+        "{text}"
+    );
+    let before = stored(&server);
+    until("our own rows go on", &mut service, |_| stored(&server) > before + 10);
+    server.run("ALTER TABLE kept.pwr_data ALTER note SET DEFAULT ''");
+    meanwhile.went_on(&mut service);
+    holds_each_sweep_once(&server, &mut service, &bank);
+    assert!(!service.log().iter().any(|line| line.contains("output away")), "{:#?}", service.log());
 }

@@ -26,7 +26,8 @@ use bankwatch::messages::Reported;
 use bankwatch::model::reading::SweepKind;
 use bankwatch::settings::{Sources, load};
 use bankwatch::store::{
-    AbortHandle, Class, MariaDb, Minutes, Record, Retention, Server, SqliteFile, Store, StoreError,
+    AbortHandle, Class, LegacyWriter, MariaDb, Minutes, Record, Retention, Server, SqliteFile, Store,
+    StoreError,
 };
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -265,6 +266,8 @@ mod server {
             MariaDb::open(&own).unwrap_or_else(|error| panic!("{mode}: {error}"));
             let mut store = MariaDb::open(&own).unwrap();
             store.insert(&[one(0), one(1)]).unwrap_or_else(|error| panic!("{mode}: {error}"));
+            let legacy = LegacyWriter::new(own).step();
+            assert_eq!((legacy.written, legacy.refusal), (2, None), "{mode}");
             let keep = Retention { batteries: Duration::from_secs(1), cells: Duration::from_secs(1) };
             let later = Timestamp::from_millisecond(START + 3_600_000).unwrap();
             let pruned = store.prune(later, &keep).unwrap_or_else(|error| panic!("{mode}: {error}"));

@@ -1,10 +1,13 @@
-//! The predecessor's table: written for those whose dashboards read it, and read once by those who come from there.
+//! `pwr_data`, the table of pytes_serial: written in whatever form it is found, and imported from each. What it refuses
+//! costs our own tables nothing.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/history.rs"]
 mod history;
 #[path = "support/mariadb.rs"]
 mod mariadb;
+#[path = "support/proxy.rs"]
+mod proxy;
 
 use std::sync::Arc;
 
@@ -13,9 +16,17 @@ use bankwatch::model::place::Place;
 use bankwatch::model::reading::{BatteryReading, Presence, SweepKind};
 use bankwatch::model::units::Millicelsius;
 use bankwatch::model::word::Word;
-use bankwatch::store::{Asked, Imported, MariaDb, Minutes, Server, Step, Store};
+use bankwatch::store::{
+    AbortHandle, Asked, Imported, LegacyStep, LegacyWriter, MariaDb, Minutes, Record, Server, Step, Store,
+    StoreError, check_legacy_table,
+};
+use diesel::connection::SimpleConnection;
+use diesel::mysql::MysqlConnection;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use history::{Backend, START, battery, report, sweep};
-use mariadb::MariaDbServer;
+use mariadb::{MariaDbServer, PASSWORD};
+use proxy::Proxy;
 
 /// The table as the predecessor's guide makes it.
 const TABLE: &str = "CREATE TABLE pwr_data (id int(11) NOT NULL AUTO_INCREMENT, record_time datetime NOT NULL DEFAULT current_timestamp(), \
@@ -30,8 +41,45 @@ fn in_a_zone() -> Option<Backend> {
     Some(Backend::Server { server, database: "pytes".to_owned() })
 }
 
+fn server(backend: &Backend) -> Server {
+    Server { legacy_table: true, ..backend.server() }
+}
+
 fn writing(backend: &Backend) -> MariaDb {
-    MariaDb::open(&Server { legacy_table: true, ..backend.server() }).unwrap()
+    MariaDb::open(&server(backend)).unwrap()
+}
+
+fn writer(backend: &Backend) -> LegacyWriter {
+    LegacyWriter::new(server(backend))
+}
+
+/// Steps until nothing waits or the table refuses.
+fn drain(writer: &mut LegacyWriter) -> LegacyStep {
+    let mut all = LegacyStep::default();
+    loop {
+        let step = writer.step();
+        all.written += step.written;
+        all.forgotten += step.forgotten;
+        all.left_out.extend(step.left_out);
+        all.unreported.extend(step.unreported);
+        if step.refusal.is_some() || !step.is_more {
+            return LegacyStep { refusal: step.refusal, ..all };
+        }
+    }
+}
+
+/// All of it, of a table that takes rows.
+#[track_caller]
+fn write_all(backend: &Backend) -> usize {
+    let step = drain(&mut writer(backend));
+    assert_eq!(step.refusal, None);
+    step.written
+}
+
+/// Sweeps of two batteries, a second apart.
+fn sweeps(numbers: std::ops::Range<i64>) -> Vec<Record> {
+    let batteries = |n: i64| (1..=2).map(|place| battery(place, 0, n as i32, None)).collect();
+    numbers.map(|n| sweep("pytes", START + n * 1000, batteries(n))).collect()
 }
 
 const COLUMNS: [&str; 10] = [
@@ -61,7 +109,9 @@ fn the_table_is_written_as_the_predecessor_wrote_it() {
     store.insert(&[record.clone(), record.clone()]).unwrap();
     store.insert(std::slice::from_ref(&record)).unwrap();
     drop(store);
+    write_all(&backend);
     writing(&backend).insert(&[record]).unwrap();
+    write_all(&backend);
     assert_eq!(
         backend.rows(&COLUMNS, "FROM pwr_data ORDER BY id"),
         [
@@ -73,24 +123,20 @@ fn the_table_is_written_as_the_predecessor_wrote_it() {
 }
 
 #[test]
-fn a_table_that_requires_values_gets_no_row_without_them() {
+fn a_table_that_requires_numbers_gets_no_row_without_them() {
     let Some(backend) = in_a_zone() else { return };
     backend.run(TABLE);
     let mut whole = battery(1, 0, 7, None);
     let measured = &mut whole.measured;
-    for word in [
-        &mut measured.current_state,
-        &mut measured.temp_state,
-        &mut measured.coulomb_state,
-        &mut measured.heater,
-    ] {
-        *word = Some(Word::new("Normal"));
-    }
     for word in [&mut measured.battery_events, &mut measured.power_events, &mut measured.system_fault] {
         *word = Some(EventWord::default());
     }
     writing(&backend).insert(&[sweep("pytes", START, vec![whole, battery(2, 0, 7, None)])]).unwrap();
-    assert_eq!(backend.rows(&["power"], "FROM pwr_data"), ["1"]);
+    let step = drain(&mut writer(&backend));
+    assert_eq!((step.written, step.refusal), (1, None));
+    assert_eq!(step.unreported.into_iter().collect::<Vec<_>>(), [("bat_events", "INT")]);
+    // An empty word is what pytes_serial writes for a word that it did not read.
+    assert_eq!(backend.rows(&["power", "CONCAT('<', heater_st, '>')"], "FROM pwr_data"), ["1 <>"]);
     assert_eq!(backend.count("battery_reading"), 2);
 }
 
@@ -98,8 +144,10 @@ fn a_table_that_requires_values_gets_no_row_without_them() {
 fn a_table_made_finer_gets_tenths_of_a_degree() {
     let Some(backend) = in_a_zone() else { return };
     drop(writing(&backend));
+    write_all(&backend);
     backend.run("ALTER TABLE pwr_data MODIFY temperature DECIMAL(11,1)");
     writing(&backend).insert(&[sweep("pytes", START, vec![battery(1, 0, 7, None)])]).unwrap();
+    write_all(&backend);
     assert_eq!(backend.rows(&["temperature"], "FROM pwr_data"), ["22.3"]);
 }
 
@@ -108,7 +156,392 @@ fn without_the_setting_the_table_is_left_alone() {
     let Some(backend) = Backend::mariadb() else { return };
     backend.run(TABLE);
     backend.open().insert(&[sweep("pytes", START, vec![battery(1, 0, 7, None)])]).unwrap();
-    assert_eq!(backend.count("pwr_data"), 0);
+    assert_eq!([backend.count("pwr_data"), backend.count("legacy_pending")], [0, 0]);
+}
+
+/// A table with these columns besides its number.
+fn table(columns: &str) -> String {
+    format!("CREATE TABLE pwr_data (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, {columns})")
+}
+
+/// As a fresh pytes_serial 2.x creates it.
+const ELEVEN: &str = "record_time DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP, power INT, voltage FLOAT, current FLOAT, \
+     temperature DECIMAL(11,0), soc INT, basic_st VARCHAR(11), volt_st VARCHAR(11), current_st VARCHAR(11), temp_st VARCHAR(11)";
+
+/// What versions from 0.2 to 1.1 have besides.
+const SIX: &str = "coul_st VARCHAR(11), soh_st VARCHAR(11), heater_st VARCHAR(11), bat_events INT, power_events INT, sys_events INT";
+
+/// Each form in which the table takes rows: how it is made, and a column of it with what the first row has there.
+fn accepted() -> Vec<(String, &'static str, &'static str)> {
+    let seventeen = table(&format!("{ELEVEN}, {SIX}"));
+    let with = |more: &str| table(&format!("{ELEVEN}, {more}"));
+    vec![
+        (seventeen.clone(), "soh_st", "Normal"),
+        (table(ELEVEN), "volt_st", "Normal"),
+        (
+            format!(
+                "{}; ALTER TABLE pwr_data ADD COLUMN {}",
+                table(ELEVEN),
+                SIX.replace(", ", ", ADD COLUMN ")
+            ),
+            "soh_st",
+            "Normal",
+        ),
+        (with("note VARCHAR(40)"), "note", "-"),
+        (with("note VARCHAR(40) NOT NULL DEFAULT 'mine', at TIMESTAMP"), "note", "mine"),
+        (with("watts FLOAT AS (voltage * current) STORED"), "ROUND(watts)", "-114"),
+        (with("coul_st VARCHAR(11) NOT NULL"), "CONCAT('<', coul_st, '>')", "<>"),
+        (format!("{seventeen}; ALTER TABLE pwr_data DROP COLUMN soc, DROP COLUMN heater_st"), "power", "1"),
+        (format!("{seventeen}; ALTER TABLE pwr_data DROP COLUMN record_time"), "power", "1"),
+        (format!("{seventeen}; ALTER TABLE pwr_data DROP COLUMN id"), "power", "1"),
+        (
+            format!("{seventeen}; ALTER TABLE pwr_data MODIFY record_time TIMESTAMP NOT NULL"),
+            "record_time",
+            "2026-11-22 11:35:00",
+        ),
+        (format!("{seventeen} ENGINE=MyISAM"), "power", "1"),
+        (format!("{}; ALTER TABLE pwr_data ENGINE=Aria TRANSACTIONAL=0", table(ELEVEN)), "power", "1"),
+        (table("POWER INT, Voltage FLOAT"), "ROUND(voltage, 2)", "52"),
+        (
+            format!(
+                "{}; CREATE TRIGGER fill BEFORE INSERT ON pwr_data FOR EACH ROW SET NEW.note = 'x'",
+                with("note VARCHAR(9) NOT NULL")
+            ),
+            "note",
+            "x",
+        ),
+        (
+            "CREATE TABLE real_data (power INT, soc INT); CREATE VIEW pwr_data AS SELECT * FROM real_data"
+                .to_owned(),
+            "soc",
+            "50",
+        ),
+    ]
+}
+
+#[test]
+fn every_form_of_the_table_gets_the_columns_that_it_has() {
+    let Some(backend) = in_a_zone() else { return };
+    let mut store = writing(&backend);
+    let mut days = 0;
+    for (made, column, first) in accepted() {
+        backend.run(&made);
+        let records = sweeps(days * 86_400..days * 86_400 + 20);
+        days += 1;
+        store.insert(&records).unwrap();
+        assert_eq!(write_all(&backend), 20, "{made}");
+        assert_eq!(backend.count("pwr_data"), 40, "{made}");
+        assert_eq!(backend.count("legacy_pending"), 0, "{made}");
+        let found = &backend.rows(&[column], "FROM pwr_data LIMIT 1")[0];
+        let later = found.starts_with("2026-")
+            || column == "soc"
+            || column.contains("voltage")
+            || column.contains("watts");
+        assert!(found == first || later, "{made}: {found}");
+        store.insert(&records).unwrap();
+        assert_eq!(write_all(&backend), 0, "{made}");
+        let own = usize::try_from(days).unwrap() * 40;
+        assert_eq!(backend.count("battery_reading"), own, "{made}");
+        let kind = if made.contains("VIEW") { "VIEW" } else { "TABLE" };
+        backend.run(&format!("DROP {kind} pwr_data"));
+    }
+}
+
+/// Each way in which the table takes nothing: how it is made, the reason's words, and the remedy; one that is a statement
+/// is run as it is.
+fn refused() -> Vec<(String, &'static str, &'static str)> {
+    let all = table(&format!("{ELEVEN}, {SIX}"));
+    let with = |more: &str| table(&format!("{ELEVEN}, {more}"));
+    let trigger = "CREATE TRIGGER mine BEFORE INSERT ON pwr_data FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no thanks'";
+    vec![
+        (
+            with("note VARCHAR(40) NOT NULL"),
+            "column \"note\" is NOT NULL and has no default",
+            "ALTER TABLE pwr_data ALTER `note` SET DEFAULT ''",
+        ),
+        (
+            with("grade INT NOT NULL"),
+            "column \"grade\" is NOT NULL",
+            "ALTER TABLE pwr_data ALTER `grade` SET DEFAULT 0",
+        ),
+        (
+            with("seen DATE NOT NULL"),
+            "column \"seen\" is NOT NULL",
+            "ALTER TABLE pwr_data MODIFY `seen` date NULL",
+        ),
+        (format!("{all}; {trigger}"), "no thanks", "a trigger or a constraint of the table may reject rows"),
+        (
+            format!(
+                "{all}; ALTER TABLE pwr_data MODIFY id TINYINT NOT NULL AUTO_INCREMENT; INSERT INTO pwr_data (id) VALUES (126)"
+            ),
+            "the numbers of column \"id\" are used up",
+            "ALTER TABLE pwr_data MODIFY `id` BIGINT NOT NULL AUTO_INCREMENT",
+        ),
+        (
+            format!("{all}; ALTER TABLE pwr_data MODIFY voltage DATE"),
+            "Incorrect date value",
+            "ALTER TABLE pwr_data MODIFY `voltage` FLOAT",
+        ),
+        (
+            format!("{all}; ALTER TABLE pwr_data MODIFY basic_st VARCHAR(3)"),
+            "Data too long for column 'basic_st'",
+            "ALTER TABLE pwr_data MODIFY `basic_st` VARCHAR(11)",
+        ),
+        (
+            format!("{all}; ALTER TABLE pwr_data ADD UNIQUE KEY moment (record_time)"),
+            "Duplicate entry",
+            "ALTER TABLE pwr_data DROP INDEX `moment`",
+        ),
+        (
+            format!("{all}; ALTER TABLE pwr_data ADD CONSTRAINT low CHECK (voltage < 10)"),
+            "CONSTRAINT `low` failed",
+            "ALTER TABLE pwr_data DROP CONSTRAINT `low`",
+        ),
+        (
+            "CREATE VIEW pwr_data AS SELECT COUNT(*) AS power FROM bank".to_owned(),
+            "is a view that takes no rows",
+            "RENAME TABLE pwr_data TO pwr_data_view",
+        ),
+    ]
+}
+
+#[test]
+fn what_the_table_refuses_is_named_with_its_remedy_and_costs_our_own_tables_nothing() {
+    let Some(backend) = in_a_zone() else { return };
+    let mut store = writing(&backend);
+    for (case, (made, reason, remedy)) in (0..).zip(refused()) {
+        backend.run(&made);
+        let before = backend.count("pwr_data");
+        let mut writer = writer(&backend);
+        let first = case * 86_400;
+        store.insert(&sweeps(first..first + 20)).unwrap();
+        let refusal = drain(&mut writer).refusal.unwrap_or_else(|| panic!("it was taken: {made}"));
+        assert!(refusal.reason.contains(reason) && refusal.remedy.contains(remedy), "{made}: {refusal:?}");
+        store.insert(&sweeps(first + 20..first + 40)).unwrap();
+        assert_eq!(drain(&mut writer).refusal, Some(refusal.clone()), "{made}");
+        assert_eq!(backend.count("battery_reading"), (case as usize + 1) * 80, "{made}");
+        let report = check_legacy_table(&server(&backend)).unwrap();
+        assert_eq!((report.waiting, report.refusal), (40, Some(refusal.to_string())), "{made}");
+        let predicted = report.obstacles.iter().any(|text| text.contains(&refusal.reason));
+        assert_eq!(predicted, reason.contains("NOT NULL"), "{made}: {:?}", report.obstacles);
+        match refusal.remedy.as_str() {
+            statement if statement.starts_with("ALTER") => {}
+            statement if statement.starts_with("RENAME") => {
+                backend.run("RENAME TABLE pwr_data TO pwr_data_view")
+            }
+            _ => backend.run("DROP TRIGGER mine"),
+        }
+        if refusal.remedy.starts_with("ALTER") {
+            backend.run(&refusal.remedy);
+        }
+        let done = drain(&mut writer);
+        assert_eq!((done.written, done.refusal), (40, None), "{made}");
+        let rows = "FROM (SELECT record_time, power FROM pwr_data WHERE power IS NOT NULL GROUP BY 1, 2) AS each_once";
+        let before = if made.contains("VIEW") { 0 } else { before };
+        assert_eq!(backend.count("pwr_data"), before + 80, "{made}");
+        assert_eq!(backend.rows(&["COUNT(*)"], rows), ["80"], "{made}");
+        assert_eq!(check_legacy_table(&server(&backend)).unwrap().refusal, None, "{made}");
+        backend.run("DROP TABLE pwr_data");
+    }
+}
+
+#[test]
+fn one_sweep_that_is_refused_costs_itself_alone() {
+    let Some(backend) = Backend::mariadb() else { return };
+    let mut store = writing(&backend);
+    backend.run(&table(&format!("{ELEVEN}, CONSTRAINT odd CHECK (soc <> 57 AND soc <> 58 AND soc <> 59)")));
+    store.insert(&sweeps(0..30)).unwrap();
+    let step = drain(&mut writer(&backend));
+    assert_eq!((step.written, step.refusal), (27, None));
+    let left_out: Vec<_> = step.left_out.iter().map(|left_out| left_out.taken_at_ms - START).collect();
+    assert_eq!(left_out, [7_000, 8_000, 9_000]);
+    assert!(
+        step.left_out
+            .iter()
+            .all(|left_out| left_out.bank == "pytes" && left_out.refusal.reason.contains("odd"))
+    );
+    assert_eq!([backend.count("pwr_data"), backend.count("legacy_pending")], [54, 0]);
+    // One that has none after it waits until there is another.
+    store.insert(&sweeps(47..48)).unwrap();
+    let mut writer = writer(&backend);
+    assert!(drain(&mut writer).refusal.is_some());
+    store.insert(&sweeps(50..51)).unwrap();
+    let step = drain(&mut writer);
+    assert_eq!((step.written, step.left_out.len(), step.refusal), (1, 1, None));
+    assert_eq!(backend.count("battery_reading"), 64);
+}
+
+#[test]
+fn a_table_without_transactions_gets_each_row_once_although_it_refuses_some_for_a_while() {
+    let Some(backend) = Backend::mariadb() else { return };
+    let mut store = writing(&backend);
+    backend.run(&format!("{} ENGINE=MyISAM", table(ELEVEN)));
+    backend.run("CREATE TRIGGER second BEFORE INSERT ON pwr_data FOR EACH ROW IF NEW.power = 2 THEN SIGNAL SQLSTATE '45000'; END IF");
+    store.insert(&sweeps(0..3)).unwrap();
+    let mut writer = writer(&backend);
+    for _ in 0..3 {
+        assert!(drain(&mut writer).refusal.is_some());
+    }
+    backend.run("DROP TRIGGER second");
+    assert_eq!(drain(&mut writer).refusal, None);
+    assert_eq!(backend.rows(&["COUNT(*)", "COUNT(DISTINCT record_time, power)"], "FROM pwr_data"), ["6 6"]);
+}
+
+#[test]
+fn rights_to_insert_alone_are_enough_and_missing_ones_are_named() {
+    let Some(backend) = Backend::mariadb() else { return };
+    let Backend::Server { database, .. } = &backend else { unreachable!() };
+    let user = format!("{database}-rows");
+    backend.run(&table(ELEVEN));
+    drop(writing(&backend));
+    backend.run(&format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{PASSWORD}'"));
+    let tables = "SELECT TABLE_NAME AS x FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME <> 'pwr_data'";
+    for table in backend.ask(tables) {
+        backend
+            .run(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON `{database}`.`{table}` TO '{user}'@'%'"));
+    }
+    let own = Server { user: user.clone(), ..server(&backend) };
+    let (mut store, mut writer) = (MariaDb::open(&own).unwrap(), LegacyWriter::new(own.clone()));
+    store.insert(&sweeps(0..2)).unwrap();
+    let refusal = drain(&mut writer).refusal.unwrap();
+    assert_eq!(refusal.reason, "pwr_data does not exist, or the account may not see it");
+    assert_eq!(refusal.remedy, format!("GRANT CREATE, INSERT ON `{database}`.`pwr_data` TO '{user}'@'%'"));
+    assert_eq!(check_legacy_table(&own).unwrap().refusal, Some(refusal.to_string()));
+    backend.run(&format!("GRANT SELECT ON `{database}`.`pwr_data` TO '{user}'@'%'"));
+    let refusal = drain(&mut writer).refusal.unwrap();
+    assert!(
+        refusal.remedy.starts_with(&format!("GRANT INSERT ON `{database}`.`pwr_data` TO '{user}'")),
+        "{refusal:?}"
+    );
+    assert_eq!(
+        check_legacy_table(&own).unwrap().obstacles,
+        ["the account may not insert rows into pwr_data"]
+    );
+    backend.run(&format!("REVOKE SELECT ON `{database}`.`pwr_data` FROM '{user}'@'%'"));
+    // Even of two columns alone.
+    backend.run(&format!("GRANT INSERT (power, soc) ON `{database}`.`pwr_data` TO '{user}'@'%'"));
+    assert_eq!(drain(&mut writer).written, 2);
+    backend.run(&format!("GRANT INSERT ON `{database}`.`pwr_data` TO '{user}'@'%'"));
+    store.insert(&sweeps(2..4)).unwrap();
+    assert_eq!(drain(&mut LegacyWriter::new(own)).written, 2);
+    assert_eq!(backend.rows(&["COUNT(power)", "COUNT(voltage)"], "FROM pwr_data"), ["8 4"]);
+    assert_eq!(backend.count("battery_reading"), 8);
+}
+
+/// A session of the owner's that holds a lock on the table.
+fn locking(backend: &Backend) -> MysqlConnection {
+    let Backend::Server { server, database } = backend else { unreachable!() };
+    let mut owner = server.connection();
+    owner.batch_execute(&format!("USE `{database}`; LOCK TABLES pwr_data WRITE")).unwrap();
+    owner
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+/// The first column of a query that needs no database: nobody enters one whose table is locked.
+fn numbers(backend: &Backend, query: &str) -> Vec<i64> {
+    let Backend::Server { server, .. } = backend else { unreachable!() };
+    let rows: Vec<Number> = diesel::sql_query(query).load(&mut server.connection()).unwrap();
+    rows.into_iter().map(|row| row.number).collect()
+}
+
+/// The numbers of the connections that insert into it just now.
+fn inserting(backend: &Backend) -> Vec<i64> {
+    let Backend::Server { database, .. } = backend else { unreachable!() };
+    let query = format!(
+        "SELECT ID AS number FROM information_schema.PROCESSLIST WHERE DB = '{database}' AND INFO LIKE 'INSERT INTO pwr_data%'"
+    );
+    numbers(backend, &query)
+}
+
+#[track_caller]
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "not in time: {what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_lock_on_the_table_delays_its_writer_alone_and_every_row_comes_once() {
+    let Some(backend) = Backend::mariadb() else { return };
+    let mut store = writing(&backend);
+    write_all(&backend);
+    store.insert(&sweeps(0..3)).unwrap();
+    let Backend::Server { server, .. } = &backend else { unreachable!() };
+    let mut owner = locking(&backend);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| drain(&mut writer(&backend)));
+        until("it waits", || inserting(&backend).len() == 1);
+        // Before, between and after what it holds.
+        for n in [-5, 1, 20] {
+            let batteries = vec![battery(1, 0, 1, None), battery(2, 0, 1, None)];
+            store.insert(&[sweep("pytes", START + n * 1000 + 500, batteries)]).unwrap();
+        }
+        assert!(!waits.is_finished());
+        // Given up in the middle: what it had taken off the list is there again.
+        server.run(&format!("KILL {}", inserting(&backend)[0]));
+        let refusal = waits.join().unwrap().refusal.unwrap();
+        assert!(refusal.is_connection, "{refusal:?}");
+        // One that was given up and still goes on, and its successor.
+        let first = scope.spawn(|| drain(&mut writer(&backend)));
+        until("it waits", || inserting(&backend).len() == 1);
+        let second = scope.spawn(|| drain(&mut writer(&backend)));
+        let waits = "SELECT COUNT(*) AS number FROM information_schema.PROCESSLIST \
+             WHERE INFO LIKE 'DELETE%legacy_pending%' AND TIME_MS > 50";
+        until("its successor waits", || numbers(&backend, waits) == [1]);
+        owner.batch_execute("UNLOCK TABLES").unwrap();
+        assert_eq!([first.join().unwrap().refusal, second.join().unwrap().refusal], [None, None]);
+    });
+    write_all(&backend);
+    assert_eq!(backend.rows(&["COUNT(*)"], "FROM pwr_data"), ["12"]);
+    assert_eq!([backend.count("legacy_pending"), backend.count("battery_reading")], [0, 12]);
+}
+
+#[test]
+fn what_an_earlier_version_has_written_is_not_written_again() {
+    let Some(backend) = Backend::mariadb() else { return };
+    backend.open().insert(&sweeps(0..5)).unwrap();
+    let mut store = writing(&backend);
+    store.insert(&sweeps(0..7)).unwrap();
+    assert_eq!(write_all(&backend), 2);
+    assert_eq!(backend.count("pwr_data"), 4);
+}
+
+#[test]
+fn sweeps_past_their_retention_wait_no_longer_for_a_table_that_refuses() {
+    let Some(backend) = Backend::mariadb() else { return };
+    let mut store = writing(&backend);
+    backend.run(&table(&format!("{ELEVEN}, note TEXT NOT NULL")));
+    store.insert(&sweeps(0..10)).unwrap();
+    let mut writer = writer(&backend);
+    assert!(drain(&mut writer).refusal.is_some());
+    backend.run(&format!("DELETE FROM battery_reading WHERE taken_at_ms < {}", START + 4000));
+    assert_eq!(drain(&mut writer).forgotten, 4);
+    backend.run("ALTER TABLE pwr_data MODIFY note TEXT NULL");
+    assert_eq!(drain(&mut writer).written, 6);
+}
+
+#[test]
+fn ending_the_calls_of_one_connection_leaves_another_to_the_same_server_alone() {
+    let Some(backend) = Backend::mariadb() else { return };
+    // By an address that no other test is connected to.
+    let proxy = Proxy::before(backend.server().port);
+    let (one, other) = (AbortHandle::default(), AbortHandle::default());
+    let open = |abort: &AbortHandle| {
+        MariaDb::open(&Server { abort: abort.clone(), port: proxy.port(), ..backend.server() }).unwrap()
+    };
+    let (mut first, mut second) = (open(&one), open(&other));
+    assert_eq!(one.abort(), 1);
+    assert_eq!(one.abort(), 0, "it is gone, and the other is not its own");
+    second.insert(&sweeps(0..1)).unwrap();
+    first.insert(&sweeps(1..2)).unwrap();
+    assert_eq!(backend.count("bank_reading"), 2);
 }
 
 /// Rows of two batteries, a pair every five seconds from 06:00:00 of the server's time.
@@ -194,4 +627,42 @@ fn without_the_table_there_is_nothing_to_import() {
     let mut store = MariaDb::open(&backend.server()).unwrap();
     let error = store.import_legacy("pytes", &mut |_| ()).unwrap_err();
     assert!(error.to_string().contains("pwr_data"), "{error}");
+}
+
+#[test]
+fn rows_are_imported_from_every_form_of_the_table() {
+    let Some(backend) = in_a_zone() else { return };
+    let mut store = MariaDb::open(&backend.server()).unwrap();
+    for (day, (made, ..)) in
+        (1..).zip(accepted().into_iter().filter(|(made, ..)| made.contains("record_time")))
+    {
+        backend.run(&made);
+        let has_time = !made.contains("DROP COLUMN record_time");
+        let row = |power: u8| match has_time {
+            true => format!(
+                "INSERT INTO pwr_data (record_time, power, voltage, current) VALUES ('2026-11-{day:02} 06:00:00', {power}, 53.25, -1.5)"
+            ),
+            false => format!("INSERT INTO pwr_data (power, voltage, current) VALUES ({power}, 53.25, -1.5)"),
+        };
+        let not_null = made.contains("coul_st VARCHAR(11) NOT NULL");
+        if not_null {
+            backend.run("ALTER TABLE pwr_data ALTER coul_st SET DEFAULT ''");
+        }
+        [1, 2].iter().for_each(|power| backend.run(&row(*power)));
+        let before = backend.count("battery_reading");
+        if made.contains("DROP COLUMN id") {
+            let error = store.import_legacy("pytes", &mut |_| ()).unwrap_err();
+            assert!(matches!(error, StoreError::NoLegacyNumber { .. }), "{error}");
+            let sentence = error.to_string();
+            backend.run(sentence.split_once("add one: ").unwrap().1);
+        }
+        let done = store.import_legacy("pytes", &mut |_| ()).unwrap();
+        let taken = if has_time { 2 } else { 0 };
+        assert_eq!((done.rows, done.taken, done.unreadable), (2, taken, 2 - taken), "{made}");
+        assert_eq!(backend.count("battery_reading"), before + usize::try_from(taken).unwrap(), "{made}");
+        backend.run("DROP TABLE pwr_data");
+    }
+    let imported =
+        backend.rows(&["MIN(voltage_v)", "MAX(current_a)", "COUNT(soc_percent)"], "FROM v_battery");
+    assert_eq!(imported, ["53.25 -1.5 0"]);
 }

@@ -4,9 +4,11 @@
 //! report ─► intake ─► inbox ─► keeper: journal on disk ─► drain ─► database        (a server)
 //!           rows      memory   or memory alone ──────────► drain ─► file           (SQLite)
 //! ```
+//! `pwr_data`, where it is wanted, is written from the database itself by a writer of its own (`legacy`).
 //! The actor itself never waits for a disk or a server: both have a worker with a deadline. Whatever they do, rows
 //! that were taken lie in the inbox, in the journal or in the database.
 
+mod legacy;
 mod way;
 
 use std::collections::VecDeque;
@@ -17,6 +19,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseFutur
 use jiff::Timestamp;
 use slog::{Logger, info, warn};
 
+use self::legacy::LegacyOutput;
 use self::way::{Line, Stepped, empty, lock, step};
 use crate::messages::{Happened, Recalled, Reported};
 use crate::settings::{DatabaseSettings, DatabaseUrl};
@@ -67,6 +70,8 @@ pub struct DbActor {
     /// As it was after its last step: the one that hangs can't be asked.
     drain: Drain,
     prune_trouble: Trouble,
+    /// The table of pytes_serial, where it is written.
+    legacy: Option<LegacyOutput>,
     state: Life,
 }
 
@@ -116,6 +121,7 @@ impl DbActor {
             way: Arc::new(Worker::new("database", MOST_ABANDONED)),
             disk_trouble: Trouble::new(),
             prune_trouble: Trouble::new(),
+            legacy: LegacyOutput::new(&history.settings),
             state: Life::new(&history, &abort, drain.clone()),
             abort,
             drain,
@@ -210,6 +216,9 @@ impl DbActor {
             }
         };
         self.tell(&step.notices);
+        if step.stored > 0 {
+            self.write_legacy(ctx);
+        }
         let now = Instant::now();
         match step.next {
             Next::At(at) => {
@@ -311,6 +320,7 @@ impl Actor for DbActor {
 impl Supervised for DbActor {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.state = Life::new(&self.history, &self.abort, self.drain.clone());
+        self.legacy.iter_mut().for_each(LegacyOutput::restart);
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 use clap::Subcommand;
 
 use crate::cli::differences;
+use crate::cli::legacy_table;
 use crate::events::catalogue::Catalogue;
 use crate::settings::{
     Expected, Loaded, SettingsError, Sources, is_its_file, load,
@@ -93,6 +94,7 @@ fn check(loaded: Result<Loaded, SettingsError>, out: &mut impl Write) -> io::Res
                 found.mistakes.iter().try_for_each(|mistake| writeln!(out, "- {mistake}"))?;
                 return Ok(WRONG_SETTINGS);
             }
+            warn(&legacy_table::warnings(&loaded.settings.database), out)?;
             let source =
                 loaded.file.as_deref().map_or("the environment".into(), |file| file.display().to_string());
             let banks: Vec<_> = loaded.settings.banks.iter().map(|bank| bank.name.as_str()).collect();

@@ -17,7 +17,9 @@ use crate::cli::progress::Progress;
 use crate::cli::service::ServiceArguments;
 use crate::settings::{BankSettings, DatabaseSettings};
 use crate::store::clock_gate::MADE_AT_MS;
-use crate::store::{Class, Imported, MariaDb, Retention, StoreError, open, open_existing, server};
+use crate::store::{
+    Class, Imported, MariaDb, Retention, StoreError, open, open_existing, prepare_legacy_table, server,
+};
 
 /// In seconds.
 const DAY: u64 = 86_400;
@@ -84,12 +86,19 @@ pub fn db(verb: &DbVerb) -> anyhow::Result<Exit> {
 
 fn migrate(settings: &DatabaseSettings) -> anyhow::Result<()> {
     let schema = open(settings)?.schema();
+    let refusal = match settings.legacy_table {
+        true => prepare_legacy_table(&server(settings)?).err(),
+        false => None,
+    };
     let (url, now) = (&settings.url, &schema.now);
     let mut out = io::stdout().lock();
     match schema.found {
         Some(found) if found == *now => writeln!(out, "{url} has the schema {now} already")?,
         Some(found) => writeln!(out, "{url} brought from the schema {found} to {now}")?,
         None => writeln!(out, "{url} made with the schema {now}")?,
+    }
+    if let Some(refusal) = refusal {
+        writeln!(io::stderr(), "warning: pwr_data takes no rows: {refusal}")?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use crate::cli::exit::Exit;
+use crate::cli::legacy_table;
 use crate::cli::service::ServiceArguments;
 use crate::status::Status;
 use crate::trouble::Took;
@@ -57,6 +58,10 @@ pub fn healthcheck(arguments: &HealthcheckArguments) -> anyhow::Result<Exit> {
                 writeln!(out, "{}: {why}", bank.name)?;
             }
         }
+    }
+    // It is named and no reason to restart: nobody but its owner can do something about it.
+    if let Some(refusal) = legacy_table::refusal(&settings.database) {
+        writeln!(out, "{refusal}")?;
     }
     Ok(exit)
 }

@@ -10,6 +10,7 @@ pub mod exit;
 pub mod ha;
 pub mod healthcheck;
 mod instance_lock;
+mod legacy_table;
 pub mod parse;
 mod progress;
 pub mod read;

@@ -52,9 +52,13 @@ pub enum StoreError {
     #[error("the history has no bank {bank:?}; it has: {}", listed(.known))]
     NoBank { bank: String, known: Vec<String> },
     #[error(
-        "there is no table pwr_data in {database}; database.url must name the database that the predecessor wrote to"
+        "there is no table pwr_data in {database}; database.url must name the database that pytes_serial wrote to"
     )]
     NoLegacyTable { database: String },
+    #[error(
+        "the table pwr_data in {database} has no column that numbers its rows, by which they are read in portions; add one: ALTER TABLE pwr_data ADD id BIGINT NOT NULL AUTO_INCREMENT UNIQUE FIRST"
+    )]
+    NoLegacyNumber { database: String },
     #[error(
         "the user {user:?} lacks a right in the database {database:?} ({reason}); as its administrator: GRANT ALL ON `{database}`.* TO '{user}'@'%'"
     )]
@@ -136,6 +140,7 @@ impl StoreError {
             | Self::NotThere { .. }
             | Self::NoBank { .. }
             | Self::NoLegacyTable { .. }
+            | Self::NoLegacyNumber { .. }
             | Self::NoRight { .. }
             | Self::TooOld { .. }
             | Self::NoTls { .. }

@@ -45,7 +45,10 @@ pub use error::{Class, StoreError};
 pub use export::{Export, Rows};
 pub use history::{Asked, Point, Pruned, Retention, Step};
 pub use lifetime::LifetimeRecord;
-pub use mariadb::{AbortHandle, Imported, MariaDb, Server};
+pub use mariadb::{
+    AbortHandle, Imported, LeftOut, LegacyRefusal, LegacyReport, LegacyStep, LegacyWriter, MariaDb, Server,
+    check_legacy_table, prepare_legacy_table,
+};
 pub use migrate::Schema;
 pub use record::{Battery, Cell, Counter, Event, Identity, LogEntry, NotARecord, Record, Sweep, Whose};
 pub use rollup::{Minute, MinutePart, Minutes};

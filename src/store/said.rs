@@ -5,7 +5,8 @@ use slog::{Logger, info, warn};
 
 use super::clock_gate::ClockNews;
 use super::journal::{Grave, Notice};
-use crate::trouble::Took;
+use super::{LeftOut, LegacyRefusal};
+use crate::trouble::{Recovered, Say, Took, Why};
 
 /// The name of the database among the outputs.
 pub const DATABASE: &str = "db";
@@ -50,4 +51,36 @@ pub fn notice(log: &Logger, notice: &Notice, target: &str) {
                 "taken_at" => time(buried.taken_at_ms), "reason" => &buried.reason, "kept" => kept);
         }
     }
+}
+
+/// `pwr_data` takes no rows; so many sweeps were given up with their own readings.
+pub fn legacy_refused(log: &Logger, say: &Say, refusal: &LegacyRefusal, forgotten: usize) {
+    match say.why {
+        Why::Still => {
+            warn!(log, "legacy table still refused"; "table" => "pwr_data", "since" => Took(say.since),
+            "tries" => say.count, "forgotten" => forgotten, "reason" => &refusal.reason, "remedy" => &refusal.remedy)
+        }
+        Why::Begun | Why::Changed => warn!(log, "legacy table refused"; "table" => "pwr_data",
+            "reason" => &refusal.reason, "remedy" => &refusal.remedy),
+    }
+}
+
+/// It takes rows again.
+pub fn legacy_accepted(log: &Logger, recovered: &Recovered, forgotten: usize) {
+    info!(log, "legacy table accepted again"; "table" => "pwr_data", "outage" => Took(recovered.outage),
+        "forgotten" => forgotten);
+}
+
+/// Sweeps that it does not take although it takes others.
+pub fn legacy_left_out(log: &Logger, sweep: &LeftOut, count: u64) {
+    let at = Timestamp::from_millisecond(sweep.taken_at_ms).map(|at| at.to_string()).unwrap_or_default();
+    warn!(log, "legacy sweep left out"; "bank" => &sweep.bank, "taken_at" => at, "count" => count,
+        "reason" => &sweep.refusal.reason, "remedy" => &sweep.refusal.remedy);
+}
+
+/// Rows that lack a value which the table demands.
+pub fn legacy_unreported(log: &Logger, column: &str, sql_type: &str) {
+    warn!(log, "legacy rows left out"; "table" => "pwr_data",
+        "reason" => format!("column {column:?} is NOT NULL, and a battery did not report a value for it"),
+        "remedy" => format!("ALTER TABLE pwr_data MODIFY `{column}` {sql_type} NULL"));
 }

@@ -169,6 +169,16 @@ diesel::table! {
     }
 }
 
+// On a server alone: the table of pytes_serial lies nowhere else.
+diesel::table! {
+    legacy_pending (taken_at_ms, bank_id) {
+        taken_at_ms -> BigInt,
+        bank_id -> Integer,
+        from_place -> Integer,
+        refusal -> Nullable<Text>,
+    }
+}
+
 diesel::table! {
     dead_letter (id) {
         id -> Integer,

@@ -1,157 +1,224 @@
-//! The predecessor's table `pwr_data`: a row a battery and reading in volts, amperes and whole degrees, by the server's
-//! local time, written for those whose dashboards read it.
+//! The table `pwr_data` of pytes_serial: a row per battery and sweep in volts, amperes and degrees, by the server's local
+//! time, written for those whose dashboards read it.
 //!
-//! It has no key, so a row is written only where the reading itself is new, in the same transaction.
+//! ```text
+//! sweep ─► one transaction: our rows + legacy_pending ─► committed, whatever becomes of pwr_data
+//!                                        │
+//!            LegacyWriter ◄──────────────┘  another connection, another thread
+//!                 └─► one transaction: rows into pwr_data, sweep out of legacy_pending
+//! ```
+//! The table belongs to its owner, who may have changed it, locked it or forbidden it. So our own tables never wait for
+//! it: `legacy_pending` lists the sweeps that it has not taken yet, and its rows are made of our own tables.
+
+mod check;
+mod layout;
+mod refusal;
+mod writer;
+mod writing;
 
 use std::collections::BTreeSet;
 
 use diesel::mysql::MysqlConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Double, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 
 use super::Writing;
-use super::server::Number;
-use crate::store::record::{Battery, Record, Sweep};
-use crate::store::schema::bank_reading;
+use crate::store::record::Record;
+use crate::store::schema::{bank_reading, legacy_pending};
 use crate::store::text::bounded;
+
+pub use check::{LegacyReport, check_legacy_table, prepare_legacy_table};
+pub use refusal::LegacyRefusal;
+pub use writer::{LeftOut, LegacyStep, LegacyWriter};
+
+pub(super) use layout::LegacyLayout;
 
 /// Characters that its words may have.
 pub(super) const WORD: usize = 11;
 
-/// Its columns but the time.
-const COLUMNS: [&str; 15] = [
-    "power",
-    "voltage",
-    "current",
-    "temperature",
-    "soc",
-    "basic_st",
-    "volt_st",
-    "current_st",
-    "temp_st",
-    "coul_st",
-    "soh_st",
-    "heater_st",
-    "bat_events",
-    "power_events",
-    "sys_events",
+/// A column as pytes_serial creates it.
+pub(super) struct LegacyColumn {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Its type, as in `CREATE TABLE`.
+    pub(super) sql_type: &'static str,
+    /// Whether the tables of all versions have it: 2.0.0 creates eleven columns.
+    pub(super) is_in_all: bool,
+    /// What a battery's row has in it.
+    value: fn(&LegacyRow) -> LegacyValue,
+}
+
+/// Its columns, except for the number of the row.
+#[rustfmt::skip]
+pub(super) static COLUMNS: [LegacyColumn; 16] = [
+    column("record_time", "DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP", true, |row| LegacyValue::Time(row.taken_at_ms.div_euclid(1000))),
+    column("power", "INT", true, |row| LegacyValue::Number(Some(row.place))),
+    column("voltage", "FLOAT", true, |row| thousandth(row.voltage_mv)),
+    column("current", "FLOAT", true, |row| thousandth(row.current_ma)),
+    column("temperature", "DECIMAL(11,0)", true, |row| thousandth(row.temperature_mc)),
+    column("soc", "INT", true, |row| LegacyValue::Number(row.soc_percent)),
+    column("basic_st", "VARCHAR(11)", true, |row| word(row.base_state.as_deref())),
+    column("volt_st", "VARCHAR(11)", true, |row| word(row.volt_state.as_deref())),
+    column("current_st", "VARCHAR(11)", true, |row| word(row.current_state.as_deref())),
+    column("temp_st", "VARCHAR(11)", true, |row| word(row.temp_state.as_deref())),
+    column("coul_st", "VARCHAR(11)", false, |row| word(row.coulomb_state.as_deref())),
+    column("soh_st", "VARCHAR(11)", false, |row| word(row.soh_state.as_deref())),
+    column("heater_st", "VARCHAR(11)", false, |row| word(row.heater.as_deref())),
+    column("bat_events", "INT", false, |row| bits(row.battery_events)),
+    column("power_events", "INT", false, |row| bits(row.power_events)),
+    column("sys_events", "INT", false, |row| bits(row.system_fault)),
 ];
 
-/// Which of the columns, in their order, must hold something: as the table is.
-pub(super) type Required = [bool; COLUMNS.len()];
-
-/// Makes the table where it is not there. Who may write rows alone is not asked for more where it is.
-pub(super) fn create(connection: &mut MysqlConnection) -> QueryResult<Required> {
-    let table = "CREATE TABLE IF NOT EXISTS pwr_data (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, \
-         record_time DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP, power INT, voltage FLOAT, current FLOAT, \
-         temperature DECIMAL(11,0), soc INT, basic_st VARCHAR(11), volt_st VARCHAR(11), current_st VARCHAR(11), \
-         temp_st VARCHAR(11), coul_st VARCHAR(11), soh_st VARCHAR(11), heater_st VARCHAR(11), bat_events INT, \
-         power_events INT, sys_events INT)";
-    let there = "SELECT COUNT(*) AS value FROM information_schema.TABLES \
-         WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'pwr_data'";
-    if diesel::sql_query(there).get_result::<Number>(connection)?.value == 0 {
-        diesel::sql_query(table).execute(connection)?;
-    }
-    let required = "SELECT COLUMN_NAME AS name FROM information_schema.COLUMNS \
-         WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'pwr_data' AND IS_NULLABLE = 'NO'";
-    let required: Vec<Name> = diesel::sql_query(required).load(connection)?;
-    Ok(COLUMNS.map(|column| required.iter().any(|required| required.name == column)))
+const fn column(
+    name: &'static str,
+    sql_type: &'static str,
+    is_in_all: bool,
+    value: fn(&LegacyRow) -> LegacyValue,
+) -> LegacyColumn {
+    LegacyColumn { name, sql_type, is_in_all, value }
 }
 
+/// A battery's reading as our own tables have it.
 #[derive(QueryableByName)]
-struct Name {
-    #[diesel(sql_type = Text)]
-    name: String,
+pub(super) struct LegacyRow {
+    #[diesel(sql_type = BigInt)]
+    taken_at_ms: i64,
+    #[diesel(sql_type = Integer)]
+    pub(super) place: i32,
+    #[diesel(sql_type = Nullable<Integer>)]
+    voltage_mv: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    current_ma: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    temperature_mc: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    soc_percent: Option<i32>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    battery_events: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    power_events: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    system_fault: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    base_state: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    volt_state: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    current_state: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    temp_state: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    coulomb_state: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    soh_state: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    heater: Option<String>,
 }
 
-impl Writing<'_> {
-    /// Writes the batteries of those sweeps that are new.
-    pub(super) fn legacy(&mut self, records: &[Record], required: &Required) -> QueryResult<()> {
-        let mut written = BTreeSet::new();
-        for record in records {
-            let Record::Sweep(sweep) = record else { continue };
-            let key = (sweep.taken_at_ms, self.bank(&sweep.bank)?);
-            if !written.insert(key) {
-                continue;
-            }
-            // Held until the end: a batch that was given up because it hangs may still be under way.
-            let there = bank_reading::table.find(key).select(bank_reading::taken_at_ms).for_update();
-            if there.first::<i64>(self.connection).optional()?.is_none() {
-                insert(self.connection, sweep, required)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A value of a row.
-#[derive(Clone)]
-enum Value {
+/// What a column of a row holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum LegacyValue {
+    /// Seconds since 1970; the server makes its local time of them.
+    Time(i64),
     Number(Option<i32>),
     Real(Option<f64>),
     Word(Option<String>),
 }
 
-impl Value {
-    fn is_said(&self) -> bool {
+impl LegacyValue {
+    /// The value for a column that must hold something: an empty word states nothing, a zero would be wrong.
+    fn required(self) -> Option<Self> {
         match self {
-            Self::Number(number) => number.is_some(),
-            Self::Real(real) => real.is_some(),
-            Self::Word(word) => word.is_some(),
+            Self::Number(None) | Self::Real(None) => None,
+            Self::Word(None) => Some(Self::Word(Some(String::new()))),
+            value => Some(value),
         }
     }
 }
 
-/// A battery's values in the order of [`COLUMNS`].
-fn values_of(sweep: &Sweep, battery: &Battery) -> [Value; COLUMNS.len()] {
-    let values = &battery.values;
-    let words = sweep.states.get(usize::from(battery.state)).cloned().unwrap_or_default();
-    let thousandth = |value: Option<i32>| Value::Real(value.map(|value| f64::from(value) / 1000.0));
-    let word = |word: Option<String>| Value::Word(word.map(|word| bounded(word.trim(), WORD)));
-    // Its columns are signed: a word's highest bit makes the number negative.
-    let bits = |word: Option<i64>| Value::Number(word.map(|word| word as i32));
-    [
-        Value::Number(Some(battery.place.into())),
-        thousandth(values.voltage_mv),
-        thousandth(values.current_ma),
-        thousandth(values.temperature_mc),
-        Value::Number(values.soc_percent),
-        word(words.base_state),
-        word(words.volt_state),
-        word(words.current_state),
-        word(words.temp_state),
-        word(words.coulomb_state),
-        word(words.soh_state),
-        word(words.heater),
-        bits(values.battery_events),
-        bits(values.power_events),
-        bits(values.system_fault),
-    ]
+fn thousandth(value: Option<i32>) -> LegacyValue {
+    LegacyValue::Real(value.map(|value| f64::from(value) / 1000.0))
 }
 
-/// Writes the batteries that have what the table requires: a row with a zero for what was not said would be a lie.
-fn insert(connection: &mut MysqlConnection, sweep: &Sweep, required: &Required) -> QueryResult<()> {
-    let mut rows: Vec<[Value; COLUMNS.len()]> =
-        sweep.batteries.iter().map(|battery| values_of(sweep, battery)).collect();
-    rows.retain(|row| row.iter().zip(required).all(|(value, required)| value.is_said() || !required));
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let row = format!("(FROM_UNIXTIME(?){})", ", ?".repeat(COLUMNS.len()));
-    let columns = COLUMNS.join(", ");
-    let places = vec![row; rows.len()].join(", ");
-    let mut query =
-        diesel::sql_query(format!("INSERT INTO pwr_data (record_time, {columns}) VALUES {places}"))
-            .into_boxed();
-    for row in rows {
-        query = query.bind::<BigInt, _>(sweep.taken_at_ms.div_euclid(1000));
-        for value in row {
-            query = match value {
-                Value::Number(number) => query.bind::<Nullable<Integer>, _>(number),
-                Value::Real(real) => query.bind::<Nullable<Double>, _>(real),
-                Value::Word(word) => query.bind::<Nullable<Text>, _>(word),
-            };
+fn word(word: Option<&str>) -> LegacyValue {
+    LegacyValue::Word(word.map(|word| bounded(word.trim(), WORD)))
+}
+
+/// Its columns are signed: an event word's highest bit makes the number negative.
+fn bits(word: Option<i64>) -> LegacyValue {
+    LegacyValue::Number(word.map(|word| word as i32))
+}
+
+/// The batteries of a sweep from a place on.
+fn rows_of(connection: &mut MysqlConnection, sweep: &PendingSweep) -> QueryResult<Vec<LegacyRow>> {
+    let query = "SELECT r.taken_at_ms, r.place, r.voltage_mv, r.current_ma, r.temperature_mc, r.soc_percent, \
+         r.battery_events, r.power_events, r.system_fault, s.base_state, s.volt_state, s.current_state, s.temp_state, \
+         s.coulomb_state, s.soh_state, s.heater FROM battery_reading AS r LEFT JOIN state AS s ON s.id = r.state_id \
+         WHERE r.taken_at_ms = ? AND r.bank_id = ? AND r.place >= ? ORDER BY r.place";
+    diesel::sql_query(query)
+        .bind::<BigInt, _>(sweep.taken_at_ms)
+        .bind::<Integer, _>(sweep.bank_id)
+        .bind::<Integer, _>(sweep.from_place)
+        .load(connection)
+}
+
+/// A sweep that the table has not taken yet, or not all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = legacy_pending)]
+struct PendingSweep {
+    taken_at_ms: i64,
+    bank_id: i32,
+    from_place: i32,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = legacy_pending)]
+struct NewPending {
+    taken_at_ms: i64,
+    bank_id: i32,
+}
+
+impl Writing<'_> {
+    /// Lists those sweeps for the table that are new: one that is stored already was listed with its rows.
+    pub(super) fn list_for_legacy(&mut self, records: &[Record]) -> QueryResult<()> {
+        let mut listed = BTreeSet::new();
+        for record in records {
+            let Record::Sweep(sweep) = record else { continue };
+            if sweep.batteries.is_empty() {
+                continue;
+            }
+            let key = (sweep.taken_at_ms, self.bank(&sweep.bank)?);
+            if listed.contains(&key) {
+                continue;
+            }
+            // Held until the end: a batch that was given up because it hangs may still be under way.
+            let there = bank_reading::table.find(key).select(bank_reading::taken_at_ms).for_update();
+            if there.first::<i64>(self.connection).optional()?.is_none() {
+                listed.insert(key);
+            }
         }
+        let rows: Vec<NewPending> =
+            listed.into_iter().map(|(taken_at_ms, bank_id)| NewPending { taken_at_ms, bank_id }).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        diesel::insert_into(legacy_pending::table)
+            .values(&rows)
+            .on_conflict_do_nothing()
+            .execute(self.connection)
+            .map(drop)
     }
-    query.execute(connection).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_required_value_that_is_not_known_is_an_empty_word_and_never_a_zero() {
+        assert_eq!(word(None).required(), Some(LegacyValue::Word(Some(String::new()))));
+        assert_eq!(bits(None).required(), None);
+        assert_eq!(thousandth(None).required(), None);
+        assert_eq!(thousandth(Some(52_007)).required(), Some(LegacyValue::Real(Some(52.007))));
+    }
 }

@@ -1,5 +1,5 @@
-//! The predecessor's rows, read once by those who come from there: a row of `pwr_data` becomes a reading of its battery,
-//! and part of its minute, hour and day.
+//! Rows of pytes_serial, imported once by those who move: a row of `pwr_data` becomes a reading of its battery, and part
+//! of its minute, hour and day. Columns that the table does not have are read as `NULL`.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use diesel::mysql::MysqlConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Double, Nullable, Text};
 
-use super::legacy::WORD;
+use super::legacy::{LegacyLayout, WORD};
 use super::server::Number;
 use super::{MariaDb, ROWS, Writing};
 use crate::model::units::{Milliamps, Millivolts};
@@ -76,11 +76,56 @@ struct Old {
     sys_events: Option<i64>,
 }
 
-const READ: &str = "SELECT CAST(id AS SIGNED) AS id, CAST(UNIX_TIMESTAMP(record_time) AS SIGNED) AS at_s, \
-     CAST(power AS SIGNED) AS power, CAST(voltage AS DOUBLE) AS voltage, CAST(current AS DOUBLE) AS current, \
-     CAST(temperature AS DOUBLE) AS temperature, CAST(soc AS SIGNED) AS soc, basic_st, volt_st, current_st, temp_st, coul_st, \
-     soh_st, heater_st, CAST(bat_events AS SIGNED) AS bat_events, CAST(power_events AS SIGNED) AS power_events, \
-     CAST(sys_events AS SIGNED) AS sys_events FROM pwr_data WHERE id > ? ORDER BY id LIMIT ?";
+/// What is read of a column, under which name and as what: `NULL` where the table does not have it.
+const READ: [(&str, &str, Read); 16] = [
+    ("record_time", "at_s", Read::Time),
+    ("power", "power", Read::Number),
+    ("voltage", "voltage", Read::Real),
+    ("current", "current", Read::Real),
+    ("temperature", "temperature", Read::Real),
+    ("soc", "soc", Read::Number),
+    ("basic_st", "basic_st", Read::Word),
+    ("volt_st", "volt_st", Read::Word),
+    ("current_st", "current_st", Read::Word),
+    ("temp_st", "temp_st", Read::Word),
+    ("coul_st", "coul_st", Read::Word),
+    ("soh_st", "soh_st", Read::Word),
+    ("heater_st", "heater_st", Read::Word),
+    ("bat_events", "bat_events", Read::Number),
+    ("power_events", "power_events", Read::Number),
+    ("sys_events", "sys_events", Read::Number),
+];
+
+#[derive(Clone, Copy)]
+enum Read {
+    Time,
+    Number,
+    Real,
+    Word,
+}
+
+impl Read {
+    fn of(self, column: &str) -> String {
+        match self {
+            Self::Time => format!("CAST(UNIX_TIMESTAMP({column}) AS SIGNED)"),
+            Self::Number => format!("CAST({column} AS SIGNED)"),
+            Self::Real => format!("CAST({column} AS DOUBLE)"),
+            Self::Word => format!("CAST({column} AS CHAR)"),
+        }
+    }
+}
+
+/// The query for the rows past a number, so many of them.
+fn read(layout: &LegacyLayout, number: &str) -> String {
+    let column = |(name, alias, read): (&str, &str, Read)| {
+        let found = layout.column(name).map_or("NULL".to_owned(), |found| format!("`{}`", found.name));
+        format!("{} AS {alias}", read.of(&found))
+    };
+    let columns = READ.map(column).join(", ");
+    format!(
+        "SELECT CAST(`{number}` AS SIGNED) AS id, {columns} FROM pwr_data WHERE `{number}` > ? ORDER BY `{number}` LIMIT ?"
+    )
+}
 
 impl MariaDb {
     /// Copies the predecessor's rows into the readings of `bank`, and into its roll-ups; `progress` hears of each batch.
@@ -94,7 +139,7 @@ impl MariaDb {
         bank: &str,
         progress: &mut dyn FnMut(&Imported),
     ) -> Result<Imported, StoreError> {
-        let rows = self.count_legacy()?;
+        let (rows, query) = self.legacy_rows()?;
         let until_ms = self.transact(|connection, known| {
             let bank_id = Writing { connection, known }.bank(bank)?;
             own_since(connection, bank_id)
@@ -103,10 +148,11 @@ impl MariaDb {
         let (mut after, mut minutes) = (0, Minutes::default());
         loop {
             let batch: Vec<Old> = self.transact(|connection, _| {
-                let query = diesel::sql_query(READ).bind::<BigInt, _>(after).bind::<BigInt, _>(ROWS as i64);
+                let query = diesel::sql_query(&query).bind::<BigInt, _>(after).bind::<BigInt, _>(ROWS as i64);
                 query.load(connection)
             })?;
-            let Some(last) = batch.last() else { break };
+            // Numbers grow, as far as a signed one reaches.
+            let Some(last) = batch.last().filter(|last| last.id > after) else { break };
             after = last.id;
             let over = self.transact(|connection, known| {
                 Writing { connection, known }.import(bank, &batch, until_ms, &mut minutes, &mut done)
@@ -120,16 +166,19 @@ impl MariaDb {
         Ok(done)
     }
 
-    fn count_legacy(&mut self) -> Result<i64, StoreError> {
-        let table = "SELECT COUNT(*) AS value FROM information_schema.TABLES \
-             WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'pwr_data'";
-        let mut count =
-            |query| self.transact(|connection, _| diesel::sql_query(query).get_result::<Number>(connection));
-        if count(table)?.value == 0 {
-            let database = format!("{}/{}", self.server.name(), self.server.database);
+    /// How many rows there are, and the query that reads them.
+    fn legacy_rows(&mut self) -> Result<(i64, String), StoreError> {
+        let database = format!("{}/{}", self.server.name(), self.server.database);
+        let Some(layout) = self.transact(|connection, _| LegacyLayout::read(connection))? else {
             return Err(StoreError::NoLegacyTable { database });
-        }
-        Ok(count("SELECT COUNT(*) AS value FROM pwr_data")?.value)
+        };
+        let Some(number) = layout.found.iter().find(|column| column.is_number_of_row()) else {
+            return Err(StoreError::NoLegacyNumber { database });
+        };
+        let count = "SELECT COUNT(*) AS value FROM pwr_data";
+        let count =
+            self.transact(|connection, _| diesel::sql_query(count).get_result::<Number>(connection))?;
+        Ok((count.value, read(&layout, &number.name)))
     }
 }
 

@@ -17,6 +17,9 @@ use crate::store::migrate::{self, MYSQL};
 use crate::store::writing::writing_imports;
 
 pub use abort::AbortHandle;
+pub use legacy::{
+    LeftOut, LegacyRefusal, LegacyReport, LegacyStep, LegacyWriter, check_legacy_table, prepare_legacy_table,
+};
 pub use legacy_import::Imported;
 pub use server::Server;
 
@@ -37,8 +40,6 @@ pub struct MariaDb {
     used: Instant,
     known: Known,
     schema: Schema,
-    /// What the predecessor's table requires, where it is written.
-    legacy: Option<legacy::Required>,
     /// Whether the database may be made where it is not there.
     may_make: bool,
 }
@@ -68,7 +69,7 @@ impl MariaDb {
     fn connect(server: &Server, may_make: bool) -> Result<Self, StoreError> {
         let (server, known, schema) = (server.clone(), Known::default(), Schema::default());
         let used = Instant::now();
-        let mut store = Self { server, connection: None, used, known, legacy: None, may_make, schema };
+        let mut store = Self { server, connection: None, used, known, may_make, schema };
         store.connected()?;
         Ok(store)
     }
@@ -114,19 +115,15 @@ impl MariaDb {
             }
             server.unlock_schema(connection)?;
         }
-        if server.legacy_table {
-            self.legacy = Some(legacy::create(connection).map_err(failed)?);
-        }
         Ok(())
     }
 
     fn write(&mut self, records: &[Record]) -> Result<(), StoreError> {
-        self.connected()?;
-        let legacy = self.legacy;
+        let legacy_table = self.server.legacy_table;
         self.transact(|connection, known| {
             let mut writing = Writing { connection, known };
-            if let Some(required) = &legacy {
-                writing.legacy(records, required)?;
+            if legacy_table {
+                writing.list_for_legacy(records)?;
             }
             writing.write(records)
         })

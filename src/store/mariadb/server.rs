@@ -61,7 +61,7 @@ pub struct Server {
     pub verify: bool,
     /// The certificates that are trusted; the system's where none.
     pub authorities: Option<PathBuf>,
-    /// Whether the predecessor's table is written too.
+    /// Whether sweeps are listed for `pwr_data`, the table of pytes_serial.
     pub legacy_table: bool,
     /// Ends calls that wait for this server.
     pub abort: AbortHandle,
@@ -81,11 +81,12 @@ impl Server {
     /// schema has not been looked at.
     pub(super) fn connect(&self, may_make: bool) -> Result<MysqlConnection, StoreError> {
         let addresses = self.addresses()?;
-        self.abort.add(&addresses);
+        let before = self.abort.add(&addresses);
         let url = self.url(&addresses)?;
         let begun = Instant::now();
         let mut connection =
             MysqlConnection::establish(&url).map_err(|error| self.not_connected(&error, begun.elapsed()))?;
+        self.abort.claim(&before);
         if self.verify {
             self.refuse_plain(&mut connection)?;
         }

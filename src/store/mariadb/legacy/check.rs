@@ -1,0 +1,76 @@
+//! Whether `pwr_data` takes rows, for those who ask from outside the service.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+use super::COLUMNS;
+use super::layout::LegacyLayout;
+use super::refusal::LegacyRefusal;
+use super::writer::LegacyWriter;
+use crate::store::error::StoreError;
+use crate::store::mariadb::server::{Number, Server};
+
+/// What is known of the table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LegacyReport {
+    /// Why the service's latest attempt was refused, where it was.
+    pub refusal: Option<String>,
+    /// Sweeps that wait for it.
+    pub waiting: i64,
+    /// What its columns and rights will cost.
+    pub obstacles: Vec<String>,
+}
+
+#[derive(QueryableByName)]
+struct Refused {
+    #[diesel(sql_type = BigInt)]
+    waiting: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    refusal: Option<String>,
+}
+
+/// Looks at the table without changing anything. It may take as long as connecting does.
+///
+/// # Errors
+/// The server can't be reached, or the database is not there.
+pub fn check_legacy_table(server: &Server) -> Result<LegacyReport, StoreError> {
+    let mut connection = server.connect(false)?;
+    let failed = |error: diesel::result::Error| server.failed(&error);
+    let mut report = LegacyReport::default();
+    let listed = "SELECT COUNT(*) AS value FROM information_schema.TABLES \
+         WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'legacy_pending'";
+    if diesel::sql_query(listed).get_result::<Number>(&mut connection).map_err(failed)?.value > 0 {
+        let refused = "SELECT (SELECT COUNT(*) FROM legacy_pending) AS waiting, (SELECT refusal FROM legacy_pending \
+             WHERE refusal IS NOT NULL ORDER BY taken_at_ms, bank_id LIMIT 1) AS refusal";
+        let refused: Refused = diesel::sql_query(refused).get_result(&mut connection).map_err(failed)?;
+        (report.waiting, report.refusal) = (refused.waiting, refused.refusal);
+    }
+    if let Some(layout) = LegacyLayout::read(&mut connection).map_err(failed)? {
+        report.obstacles = obstacles(&layout);
+    }
+    Ok(report)
+}
+
+/// Creates the table where there is none, as the service does at its first sweep.
+///
+/// # Errors
+/// It does not take rows.
+pub fn prepare_legacy_table(server: &Server) -> Result<(), LegacyRefusal> {
+    LegacyWriter::new(server.clone()).connect().map(drop)
+}
+
+fn obstacles(layout: &LegacyLayout) -> Vec<String> {
+    let mut obstacles = Vec::new();
+    if !layout.is_insertable() {
+        obstacles.push("the account may not insert rows into pwr_data".to_owned());
+    }
+    let is_ours = |name: &str| COLUMNS.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+    let demanded = layout.found.iter().filter(|column| column.is_demanded() && !is_ours(&column.name));
+    obstacles.extend(demanded.map(|column| format!("pwr_data: {}", LegacyRefusal::demanded(column))));
+    let missing = COLUMNS.iter().filter(|column| column.is_in_all && layout.column(column.name).is_none());
+    let missing: Vec<&str> = missing.map(|column| column.name).collect();
+    if !missing.is_empty() {
+        obstacles.push(format!("pwr_data has no column {}: not written", missing.join(", ")));
+    }
+    obstacles
+}
