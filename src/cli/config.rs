@@ -23,7 +23,7 @@ const WRONG_SETTINGS: u8 = 78;
 /// What to do with the settings.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ConfigVerb {
-    /// Tell all mistakes at once, each with its file and line
+    /// Report all mistakes at once, each with its file and line, and what will be different from pytes_serial
     #[command(after_help = "Example:\n  bankwatch config check --config /etc/bankwatch/bankwatch.toml")]
     Check {
         /// The file; else ./bankwatch.toml, then /etc/bankwatch/bankwatch.toml
