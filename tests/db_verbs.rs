@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use bankwatch::model::reading::SweepKind;
-use bankwatch::store::{Minutes, Store};
+use bankwatch::store::{LegacyWriter, MariaDb, Minutes, Server, Store};
 use history::{Backend, START, battery, report, sweep};
 use mariadb::{MariaDbServer, PASSWORD, USER};
 use tempfile::TempDir;
@@ -375,6 +375,40 @@ fn what_the_service_wrote_into_the_old_table_is_not_imported_from_its_first_seco
             && told.contains("\n2 from the time in which")
     );
     assert_eq!(backend.count("battery_reading"), 2);
+}
+
+#[test]
+fn a_legacy_table_that_takes_no_rows_is_named_and_fails_no_verb() {
+    let Some(backend) = Backend::mariadb() else { return };
+    let house = House::of(&backend, "legacy_table = true");
+    let run = |arguments: &[&str]| {
+        let output = program::program(house.folder.path()).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    assert_eq!(run(&["config", "check"]).1.matches("pwr_data").count(), 0, "nothing is there yet");
+    house.well(&["migrate"]);
+    backend.run("ALTER TABLE pwr_data ADD note VARCHAR(9) NOT NULL, DROP COLUMN soc");
+    let (code, text) = run(&["config", "check"]);
+    assert_eq!(code, Some(0), "{text}");
+    let warnings =
+        ["warning: pwr_data: column \"note\" is NOT NULL and has no default; ALTER TABLE", "no column soc"];
+    assert!(warnings.iter().all(|warning| text.contains(warning)) && !text.contains(PASSWORD), "{text}");
+    let own = Server { legacy_table: true, ..backend.server() };
+    MariaDb::open(&own).unwrap().insert(&[sweep("pytes", START, vec![battery(1, 0, 7, None)])]).unwrap();
+    assert!(LegacyWriter::new(own).step().refusal.is_some());
+    for verb in [&["config", "check"][..], &["healthcheck"]] {
+        let (_, text) = run(verb);
+        assert!(text.contains("pwr_data is refused (waiting sweeps: 1): column \"note\""), "{text}");
+    }
+    backend.run("DROP TABLE pwr_data; CREATE VIEW pwr_data AS SELECT COUNT(*) AS power FROM bank");
+    assert!(house.well(&["migrate"]).contains("already"));
+    // A server that accepts and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let house =
+        House::with(&format!("mysql://{USER}@{}/pytes", silent.local_addr().unwrap()), "legacy_table = true");
+    let output = program::program(house.folder.path()).args(["config", "check"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("was not checked: no answer from mysql://"), "{text}");
 }
 
 #[test]

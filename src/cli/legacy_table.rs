@@ -33,7 +33,7 @@ pub fn refusal(settings: &DatabaseSettings) -> Option<String> {
 
 fn refused(report: &LegacyReport) -> Option<String> {
     let refusal = report.refusal.as_deref()?;
-    Some(format!("pwr_data is refused ({} sweeps wait): {refusal}", report.waiting))
+    Some(format!("pwr_data is refused (waiting sweeps: {}): {refusal}", report.waiting))
 }
 
 /// Asks on a thread of its own, which ends with the process where the server never answers.
@@ -44,8 +44,11 @@ fn report(settings: &DatabaseSettings, patience: Duration) -> Option<Result<Lega
     if let Err(error) = asked.spawn(move || sender.send(check_legacy_table(&server))) {
         return Some(Err(error.to_string()));
     }
-    let none = || Err(format!("no answer from {} within {}", settings.url, Took(patience)));
-    Some(
-        answer.recv_timeout(patience).map_or_else(|_| none(), |done| done.map_err(|error| error.to_string())),
-    )
+    Some(match answer.recv_timeout(patience) {
+        Ok(Ok(report)) => Ok(report),
+        // The service creates the database, and the table in it.
+        Ok(Err(StoreError::NotThere { .. })) => Ok(LegacyReport::default()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer from {} within {}", settings.url, Took(patience))),
+    })
 }

@@ -77,34 +77,34 @@ struct Old {
 }
 
 /// What is read of a column, under which name and as what: `NULL` where the table does not have it.
-const READ: [(&str, &str, Read); 16] = [
-    ("record_time", "at_s", Read::Time),
-    ("power", "power", Read::Number),
-    ("voltage", "voltage", Read::Real),
-    ("current", "current", Read::Real),
-    ("temperature", "temperature", Read::Real),
-    ("soc", "soc", Read::Number),
-    ("basic_st", "basic_st", Read::Word),
-    ("volt_st", "volt_st", Read::Word),
-    ("current_st", "current_st", Read::Word),
-    ("temp_st", "temp_st", Read::Word),
-    ("coul_st", "coul_st", Read::Word),
-    ("soh_st", "soh_st", Read::Word),
-    ("heater_st", "heater_st", Read::Word),
-    ("bat_events", "bat_events", Read::Number),
-    ("power_events", "power_events", Read::Number),
-    ("sys_events", "sys_events", Read::Number),
+const READ: [(&str, &str, ColumnKind); 16] = [
+    ("record_time", "at_s", ColumnKind::Time),
+    ("power", "power", ColumnKind::Number),
+    ("voltage", "voltage", ColumnKind::Real),
+    ("current", "current", ColumnKind::Real),
+    ("temperature", "temperature", ColumnKind::Real),
+    ("soc", "soc", ColumnKind::Number),
+    ("basic_st", "basic_st", ColumnKind::Word),
+    ("volt_st", "volt_st", ColumnKind::Word),
+    ("current_st", "current_st", ColumnKind::Word),
+    ("temp_st", "temp_st", ColumnKind::Word),
+    ("coul_st", "coul_st", ColumnKind::Word),
+    ("soh_st", "soh_st", ColumnKind::Word),
+    ("heater_st", "heater_st", ColumnKind::Word),
+    ("bat_events", "bat_events", ColumnKind::Number),
+    ("power_events", "power_events", ColumnKind::Number),
+    ("sys_events", "sys_events", ColumnKind::Number),
 ];
 
 #[derive(Clone, Copy)]
-enum Read {
+enum ColumnKind {
     Time,
     Number,
     Real,
     Word,
 }
 
-impl Read {
+impl ColumnKind {
     fn of(self, column: &str) -> String {
         match self {
             Self::Time => format!("CAST(UNIX_TIMESTAMP({column}) AS SIGNED)"),
@@ -117,7 +117,7 @@ impl Read {
 
 /// The query for the rows past a number, so many of them.
 fn read(layout: &LegacyLayout, number: &str) -> String {
-    let column = |(name, alias, read): (&str, &str, Read)| {
+    let column = |(name, alias, read): (&str, &str, ColumnKind)| {
         let found = layout.column(name).map_or("NULL".to_owned(), |found| format!("`{}`", found.name));
         format!("{} AS {alias}", read.of(&found))
     };

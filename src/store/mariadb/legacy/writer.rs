@@ -186,7 +186,7 @@ impl LegacyWriter {
             // MySQL does not know it.
             let _ = connection.batch_execute(STATEMENT_LIMIT);
             let query = diesel::sql_query("SELECT CURRENT_USER() AS name");
-            *account = query.get_result::<Account>(connection)?.name;
+            *account = query.get_result::<LoginName>(connection)?.name;
             let found = match LegacyLayout::read(connection)? {
                 Some(found) => Some(found),
                 None => {
@@ -308,7 +308,7 @@ impl LegacyWriter {
 }
 
 #[derive(QueryableByName)]
-struct Account {
+struct LoginName {
     #[diesel(sql_type = Text)]
     name: String,
 }
