@@ -200,21 +200,22 @@ fn a_bank_that_falls_silent_is_offline_after_three_intervals_without_any_reading
 #[test]
 fn a_bank_that_was_never_read_is_unknown_for_three_intervals_and_then_offline() {
     let mut house = House::new("interval = \"10s\"", "");
-    let (unknown, status) = (Message::forget("bankwatch/pytes/status"), "bankwatch/pytes/status");
-    assert_eq!(house.herald.connected(house.at(0.0)), [unknown.clone()]);
+    let status = "bankwatch/pytes/status";
+    let unknown = [Message::forget(status)];
+    assert_eq!(house.herald.connected(house.at(0.0)), unknown);
     house.herald.found(&Message::retained(status, "online"));
     assert_eq!(house.due(19.9), []);
     // A new connection and a restart of Home Assistant begin no new span.
     house.herald.born(house.at(20.0));
-    assert_eq!(house.due(20.0), [unknown.clone()]);
-    assert_eq!(house.herald.connected(house.at(24.0)), [unknown.clone()]);
+    assert_eq!(house.due(20.0), unknown);
+    assert_eq!(house.herald.connected(house.at(24.0)), unknown);
     // The last words of another service in our place.
     house.herald.denied(status);
-    assert_eq!(house.due(29.0), [unknown]);
+    assert_eq!(house.due(29.0), unknown);
     assert_eq!(house.herald.wake_at(house.at(29.0)), Some(house.at(30.0)));
-    let offline = Message::retained(status, "offline");
-    assert_eq!(house.due(30.0), [offline.clone()]);
-    assert_eq!(house.herald.connected(house.at(40.0)), [offline], "it is known by now");
+    let offline = [Message::retained(status, "offline")];
+    assert_eq!(house.due(30.0), offline);
+    assert_eq!(house.herald.connected(house.at(40.0)), offline, "it is known by now");
     assert_eq!(payload(&house.heard(&full(), 50.0), status), Some("online"));
 }
 
@@ -470,10 +471,10 @@ fn the_status_that_services_of_earlier_versions_shared_is_cleared_once() {
     // One of them may be running, and contradicts. Nobody here contradicts it in turn.
     assert_eq!(after("online"), [Message::retained(shared, "offline")]);
     assert_eq!(after("on"), [], "that is somebody else's");
-    assert!(house.herald.finds().contains(&shared.to_owned()));
+    assert!(house.herald.finds().concat().contains(&shared.to_owned()));
     assert!(!house.herald.statuses().contains(&shared.to_owned()));
     let of_home_assistant = House::new("", "base_topic = \"homeassistant\"");
-    assert!(!of_home_assistant.herald.finds().contains(&"homeassistant/status".to_owned()));
+    assert!(!of_home_assistant.herald.finds().concat().contains(&"homeassistant/status".to_owned()));
 }
 
 #[test]
@@ -564,4 +565,172 @@ fn without_discovery_home_assistant_is_told_nothing() {
     let messages = house.heard(&full(), 1.0);
     assert!(topics(&messages).contains(&"bankwatch/pytes/state"));
     assert!(!topics(&messages).iter().any(|topic| topic.ends_with("/config")));
+}
+
+/// A herald that has just announced what the report shows to a broker that retained these messages before.
+fn announced_after(kept: &[Message], bank: &str, report: &BankReport) -> (House, Vec<Message>) {
+    let mut house = House::new(bank, "publish_interval = \"0s\"");
+    house.herald.connected(house.at(0.0));
+    kept.iter().for_each(|message| house.herald.found(message));
+    let messages = configs(house.heard(report, 1.0));
+    (house, messages)
+}
+
+fn configs(mut messages: Vec<Message>) -> Vec<Message> {
+    messages.retain(|message| message.topic.ends_with("/config"));
+    messages
+}
+
+/// What a broker retains after these messages.
+fn retained(kept: &[Message], messages: &[Message]) -> Vec<Message> {
+    let mut all: Vec<Message> = kept.to_vec();
+    for message in messages.iter().filter(|message| message.retained) {
+        all.retain(|old| old.topic != message.topic);
+        all.extend((!message.payload.is_empty()).then(|| message.clone()));
+    }
+    all
+}
+
+/// The keys of a message's components, and whether it only removes them.
+fn keys(message: &Message) -> (Vec<String>, bool) {
+    let payload: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+    let components = payload["cmps"].as_object().unwrap();
+    let removes = components.values().all(|said| said.as_object().unwrap().keys().eq(["p"]));
+    (components.keys().cloned().collect(), removes && !message.retained)
+}
+
+/// The components that messages remove.
+fn removed(messages: &[Message]) -> Vec<String> {
+    let of_json = messages.iter().filter(|message| message.payload.starts_with(b"{\"avty"));
+    of_json.map(keys).filter(|(_, removes)| *removes).flat_map(|(keys, _)| keys).collect()
+}
+
+#[test]
+fn entities_beyond_a_lowered_level_are_removed_once_and_nothing_else_is() {
+    let (_, high) = announced_after(&[], "cells = \"high\"", &full());
+    let kept = retained(&[], &high);
+    assert_eq!((kept.len(), removed(&high).len()), (5, 0));
+    let (mut house, medium) = announced_after(&kept, "cells = \"medium\"", &full());
+    let gone = removed(&medium);
+    assert_eq!(gone.len(), 2 * 16 * 4, "soc, status, curr_st and temp_st of each cell");
+    assert!(gone.contains(&"soc_216".to_owned()) && !gone.iter().any(|key| key.starts_with("volt")));
+    let topic = "homeassistant/device/pytes_battery_1_cells/config";
+    let of_cells: Vec<&Message> = medium.iter().filter(|message| message.topic == topic).collect();
+    assert_eq!(of_cells.iter().map(|message| message.retained).collect::<Vec<_>>(), [false, true]);
+    house.herald.born(house.at(5.0));
+    assert_eq!(removed(&configs(house.due(5.0))).len(), 0, "once");
+    let kept = retained(&kept, &medium);
+    let (_, again) = announced_after(&kept, "cells = \"medium\"", &full());
+    assert_eq!((again.len(), removed(&again).len()), (5, 0), "{again:?}");
+    // Off: nothing of them is left.
+    let (_, off) = announced_after(&kept, "cells = \"off\"", &full());
+    assert_eq!(removed(&off), ["cell_voltage_delta"], "of the bank");
+    let kept = retained(&kept, &off);
+    assert!(kept.len() == 3 && !kept.iter().any(|message| message.topic.contains("_cells")), "{kept:?}");
+}
+
+#[test]
+fn a_removal_that_was_interrupted_anywhere_is_finished_at_the_next_connection() {
+    let kept = retained(&[], &announced_after(&[], "cells = \"high\"", &full()).1);
+    let (_, whole) = announced_after(&kept, "cells = \"low\"", &full());
+    let goal = retained(&kept, &whole);
+    for sent in 0..whole.len() {
+        let left = retained(&kept, &whole[..sent]);
+        let (_, rest) = announced_after(&left, "cells = \"low\"", &full());
+        assert_eq!(removed(&whole[..sent]).is_empty(), sent == 0);
+        let missing = removed(&whole).into_iter().filter(|key| !removed(&whole[..sent]).contains(key));
+        assert!(missing.into_iter().all(|key| removed(&rest).contains(&key)), "after {sent}");
+        let mut end = retained(&left, &rest);
+        end.sort_by_key(|message| goal.iter().position(|other| other.topic == message.topic));
+        assert_eq!(end, goal, "after {sent}");
+    }
+}
+
+#[test]
+fn what_has_merely_not_been_seen_yet_is_not_removed() {
+    let with_balancing = changed(SweepKind::Full, |reading| {
+        for cell in reading.batteries.iter_mut().filter_map(|battery| battery.cells.as_mut()).flatten() {
+            cell.balancing = Some(false);
+        }
+    });
+    let kept = retained(&[], &announced_after(&[], "", &with_balancing).1);
+    let unseen = changed(SweepKind::Full, |reading| {
+        reading.batteries[0].cells = None;
+        reading.batteries[1] = BatteryReading::silent(reading.batteries[1].place);
+    });
+    let (_, messages) = announced_after(&kept, "", &unseen);
+    assert_eq!(removed(&messages), [""; 0]);
+    assert!(
+        messages.iter().all(|message| message.retained && !message.payload.is_empty()),
+        "none is cleared"
+    );
+    assert_eq!(retained(&kept, &messages).len(), kept.len());
+}
+
+#[test]
+fn an_absent_battery_loses_what_the_level_lacks_and_keeps_the_rest() {
+    let kept = retained(&[], &announced_after(&[], "cells = \"high\"", &full()).1);
+    let absent = changed(SweepKind::Full, |reading| reading.batteries[1].presence = Presence::Absent);
+    let (mut house, messages) = announced_after(&kept, "cells = \"medium\"", &absent);
+    assert!(removed(&messages).contains(&"soc_216".to_owned()));
+    let left = retained(&kept, &messages);
+    let topic = "homeassistant/device/pytes_battery_2_cells/config";
+    let cells = keys(left.iter().find(|message| message.topic == topic).unwrap()).0;
+    assert!(cells.contains(&"voltage_216".to_owned()) && !cells.contains(&"soc_216".to_owned()));
+    let back = configs(house.heard(&full(), 10.0));
+    assert!(topics(&back).contains(&topic) && removed(&back).is_empty(), "it is back as it was");
+}
+
+#[test]
+fn cells_that_a_battery_no_longer_has_are_removed_once_that_is_certain() {
+    let kept = retained(&[], &announced_after(&[], "", &full()).1);
+    let fewer = report(SweepKind::Full, 2, 15);
+    let (mut house, messages) = announced_after(&kept, "", &fewer);
+    assert_eq!(removed(&messages), [""; 0], "a table may have lost its last row");
+    let rounds: Vec<Vec<String>> =
+        (2..40).map(|turn| removed(&configs(house.heard(&fewer, f64::from(turn) * 10.0)))).collect();
+    let of_cell = |place| ["temperature", "volt_st", "voltage"].map(|stem| format!("{stem}_{place}16"));
+    assert_eq!(rounds.iter().filter(|round| !round.is_empty()).count(), 1, "once");
+    assert_eq!(rounds.concat(), [of_cell(1), of_cell(2)].concat());
+    assert!(rounds[..15].iter().all(Vec::is_empty), "not before it has lasted");
+    // One table that has lost its last rows, after a restart.
+    let (mut house, _) = announced_after(&kept, "", &fewer);
+    let later = (2..40).map(|turn| removed(&configs(house.heard(&full(), f64::from(turn) * 10.0))));
+    assert_eq!(later.collect::<Vec<_>>().concat(), [""; 0]);
+}
+
+#[test]
+fn entities_of_another_version_are_removed_and_nobody_elses_message_is_touched() {
+    let ours = r#"{"avty":[],"cmps":{"lowest_cell":{"p":"sensor","uniq_id":"pytes_lowest_cell"},
+        "voltage":{"p":"sensor","uniq_id":"pytes_voltage"}},"dev":{"ids":["pytes"]},"o":{"name":"bankwatch"}}"#;
+    let kept = [
+        Message::retained("homeassistant/device/pytes_bank/config", ours),
+        Message::retained("homeassistant/device/pytes_battery_7/config", ours.replace("bankwatch", "other")),
+        Message::retained("homeassistant/device/roof_bank/config", ours),
+    ];
+    let (_, messages) = announced_after(&kept, "", &full());
+    assert_eq!(removed(&messages), ["lowest_cell"]);
+    assert_eq!(retained(&kept, &messages)[..2], kept[1..]);
+}
+
+#[test]
+fn entities_that_move_to_another_message_are_released_first_and_none_is_removed() {
+    let long = report(SweepKind::Full, 1, 200);
+    let kept = retained(&[], &announced_after(&[], "cells = \"high\"", &long).1);
+    let part = |number| format!("homeassistant/device/pytes_battery_1_cells_{number}/config");
+    assert!(kept.iter().any(|message| message.topic == part(3)));
+    // At level low all cells fit into fewer messages.
+    let (_, messages) = announced_after(&kept, "cells = \"low\"", &long);
+    let gone = removed(&messages);
+    assert!(gone.iter().all(|key| !key.starts_with("voltage_1") || key.len() < 12), "{gone:?}");
+    let at = |wanted: &dyn Fn(&Message) -> bool| messages.iter().position(wanted);
+    let is_release = |message: &Message| message.payload == b"{\"migrate_discovery\":true}";
+    let release = at(&|message| message.topic == part(3) && is_release(message)).expect("it is released");
+    let announced = at(&|message| message.topic.ends_with("_1_cells/config") && message.retained).unwrap();
+    let cleared =
+        at(&|message| message.topic == part(3) && message.payload.is_empty()).expect("it is cleared");
+    assert!(release < announced && announced < cleared);
+    let left = retained(&kept, &messages);
+    let (_, again) = announced_after(&left, "cells = \"low\"", &long);
+    assert!(again.iter().all(|message| message.retained && !message.payload.is_empty()), "it is done");
 }

@@ -22,6 +22,7 @@ use broker::{Broker, Setup};
 use listener::{Heard, Listener};
 use mqtt_house::{KEPT, SERVICE, bank, complete_at, is_kept, kept_at, service};
 use proxy::Proxy;
+use service::Service;
 use sweeps::{loops, sweeps};
 
 /// Says one thing, as somebody else.
@@ -154,6 +155,45 @@ async fn home_assistants_birth_brings_everything_again() {
     };
     listener.until(again).await;
     assert_eq!(count(&service.log(), "output away"), 0);
+}
+
+#[tokio::test]
+async fn a_lowered_level_removes_entities_once_and_a_restart_removes_none() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    let at_level = |level: &str| {
+        let lines = format!(
+            "cells = {level:?}\ninterval = \"500ms\"\nsummary_interval = \"0s\"\n[mqtt]\nenabled = true\n\
+             url = {:?}\npublish_interval = \"0s\"\n",
+            broker.url()
+        );
+        Service::start(&bank.link(), &lines)
+    };
+    let has_soc = async || {
+        let kept = kept_at(&settings, "homeassistant/device/+/config").await;
+        kept.values().any(|config| config.contains("\"soc_101\""))
+    };
+    let high = at_level("high");
+    is_kept(&settings).await;
+    high.end("KILL");
+    assert!(has_soc().await);
+    let mut listener = Listener::at(&settings, KEPT[2]).await;
+    let medium = at_level("medium");
+    let is_removal = |heard: &Heard| heard.text().contains("\"soc_101\":{\"p\":\"sensor\"}");
+    let heard = listener.until(|heard| heard.iter().any(is_removal)).await;
+    let removal = heard.iter().position(is_removal).unwrap();
+    // What is retained comes last.
+    listener.until(|heard| heard.len() > removal + 1).await;
+    is_kept(&settings).await;
+    assert!(!has_soc().await);
+    let (_, _, log) = medium.end("TERM");
+    assert_eq!(count(&log, "entities removed bank=bank entities="), 1, "{log:#?}");
+    let mut listener = Listener::at(&settings, KEPT[2]).await;
+    let again = at_level("medium");
+    listener.until(|heard| heard.iter().any(|heard| !heard.retained)).await;
+    is_kept(&settings).await;
+    let (_, _, log) = again.end("TERM");
+    assert_eq!(count(&log, "entities removed"), 0, "{log:#?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Announcements that are still to be sent. They are large, so they go in slices with state in between, and a new
 //! connection goes on with what the broker was not sent before; the rest follows, as it may have forgotten it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,12 +34,14 @@ impl Backlog {
         self.since = None;
     }
 
-    /// More is to be announced; what waits for the same topic gives way. The order of a migration is kept.
+    /// More is to be announced; what waits for the same topic gives way. The order of a migration is kept, and that of
+    /// several messages to one topic.
     pub(super) fn add(&mut self, messages: Vec<Message>, moved: Vec<(Arc<str>, usize)>, now: Instant) {
         if !messages.is_empty() {
             self.since.get_or_insert(now);
         }
-        if !moved.is_empty() {
+        let topics: BTreeSet<&str> = messages.iter().map(|message| message.topic.as_str()).collect();
+        if !moved.is_empty() || topics.len() < messages.len() {
             self.waiting.retain(|old| messages.iter().all(|new| new.topic != old.topic));
             self.waiting.extend(messages);
             self.moved.extend(moved);
@@ -48,7 +50,7 @@ impl Backlog {
         let (known, new): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| self.sent.get(&message.topic) == Some(&hash(message)));
         for message in new.into_iter().chain(known) {
-            match self.waiting.iter_mut().find(|old| old.topic == message.topic) {
+            match self.waiting.iter_mut().rfind(|old| old.topic == message.topic) {
                 Some(old) => *old = message,
                 None => self.waiting.push_back(message),
             }
@@ -144,6 +146,11 @@ mod tests {
         assert_eq!(backlog.sent(&slice[..2]), []);
         assert_eq!(backlog.sent(&slice[2..]), [(bank, 1)]);
         assert!(backlog.is_empty());
+        // Entities are removed from a message, which is then announced without them.
+        backlog.add(vec![config("a", 1), config("b", 2), config("a", 3)], Vec::new(), Instant::now());
+        backlog.add(vec![config("a", 4)], Vec::new(), Instant::now());
+        let sizes: Vec<usize> = backlog.slice().iter().map(|message| message.payload.len()).collect();
+        assert_eq!((topics(&backlog.slice()), sizes), (vec!["a", "b", "a"], vec![1, 2, 4]));
     }
 
     #[test]

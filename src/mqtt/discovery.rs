@@ -45,10 +45,7 @@ type Component = (String, Value);
 
 impl Announcement<'_> {
     fn message(&self, about: About) -> Option<Message> {
-        let place = match about {
-            About::Bank => Place::FIRST,
-            About::Battery(place) | About::Cells(place, _) => place,
-        };
+        let place = about.place().unwrap_or(Place::FIRST);
         let components =
             self.entities(about, place).map(|entity| self.component(entity, place, None)).collect();
         self.finished(about, components)
@@ -87,15 +84,8 @@ impl Announcement<'_> {
     }
 
     fn entities(&self, about: About, place: Place) -> impl Iterator<Item = &'static Entity> {
-        let here = move |source| match about {
-            About::Bank => {
-                matches!(source, Source::Bank | Source::BankCells | Source::Link | Source::Service)
-            }
-            About::Battery(_) => matches!(source, Source::Battery | Source::Detail),
-            About::Cells(..) => matches!(source, Source::Statistics | Source::Cell),
-        };
         let there = move |entity: &&Entity| entity.level <= self.level && self.shape.has(entity, place);
-        ENTITIES.iter().filter(move |entity| here(entity.source)).filter(there)
+        ENTITIES.iter().filter(move |entity| is_about(about, entity.source)).filter(there)
     }
 
     fn finished(&self, about: About, components: Vec<Component>) -> Option<Message> {
@@ -143,10 +133,7 @@ impl Announcement<'_> {
     /// Who must be there for a value to be worth anything.
     fn availability(&self, about: About) -> Value {
         let bank = self.shape.bank();
-        let battery = match about {
-            About::Bank => None,
-            About::Battery(place) | About::Cells(place, _) => Some(self.topics.battery_status(bank, place)),
-        };
+        let battery = about.place().map(|place| self.topics.battery_status(bank, place));
         let always = [
             json!({ "t": self.topics.service_status() }),
             // Home Assistant would go on with the last word where it is cleared.
@@ -225,6 +212,15 @@ impl Announcement<'_> {
             Lasting::Fact => seconds(self.expiry.facts),
             Lasting::Always => None,
         }
+    }
+}
+
+/// Whether what is read there belongs into a message about that.
+pub(super) fn is_about(about: About, source: Source) -> bool {
+    match about {
+        About::Bank => matches!(source, Source::Bank | Source::BankCells | Source::Link | Source::Service),
+        About::Battery(_) => matches!(source, Source::Battery | Source::Detail),
+        About::Cells(..) => matches!(source, Source::Statistics | Source::Cell),
     }
 }
 

@@ -25,6 +25,7 @@ use super::message::Message;
 use super::pace::Pace;
 use super::payload::{Part, parts};
 use super::presence::Roll;
+use super::round::Round;
 use super::shape::Shape;
 use super::sort::Sort;
 use super::topics::{OFFLINE, ONLINE, Topics};
@@ -43,17 +44,6 @@ pub struct BankView {
     pub settings: BankSettings,
     /// From one asking of facts to the next.
     pub facts_every: Duration,
-}
-
-/// What is to be said now.
-#[derive(Debug, Default)]
-pub struct Round {
-    /// In this order.
-    pub messages: Vec<Message>,
-    /// Banks whose entities came over from pytes_serial with it, and how many.
-    pub moved: Vec<(Arc<str>, usize)>,
-    /// Banks of which pytes_serial left entities that are not announced here, and how many, where that has changed.
-    pub left: Vec<(Arc<str>, usize)>,
 }
 
 /// Decides for all banks.
@@ -115,14 +105,17 @@ impl Herald {
         }
     }
 
-    /// Where to look for what others and earlier lives have left.
+    /// Where to look for what others and earlier lives have left. Each group is looked for by itself: a broker may forbid
+    /// one of them.
     #[must_use]
-    pub fn finds(&self) -> Vec<String> {
+    pub fn finds(&self) -> Vec<Vec<String>> {
         let each = |bank: &Arc<str>| {
             let old = self.discovery.then(|| self.topics.predecessor_config(bank, "+"));
             old.into_iter().chain([self.topics.battery_statuses(bank)])
         };
-        self.banks.keys().flat_map(each).chain(self.topics.shared_status()).collect()
+        let always = self.banks.keys().flat_map(each).chain(self.topics.shared_status()).collect();
+        let ours = self.discovery.then(|| vec![self.topics.device_config("+")]);
+        [always].into_iter().chain(ours).collect()
     }
 
     /// The connection is new: the broker may know nothing. What is certain is said at once; what is fresh follows
@@ -271,7 +264,9 @@ impl Bank {
             self.life.swept(reading.took, reading.batteries.len());
             self.roll.allow(self.life.silence());
             self.announce |= self.life.expiry() != expiry;
+            let settled = self.shape.settled();
             self.announce |= self.shape.grow(report, &parts);
+            self.announce |= self.shape.settled() != settled && self.leftovers.is_undecided();
             self.waiting.insert(Sort::Full);
         } else if self.says_less(&parts) {
             return;
@@ -313,7 +308,11 @@ impl Bank {
         self.announce = false;
         self.shape.inherit(self.leftovers.unique_ids(topics, &self.name));
         let announced = discovery::messages(topics, &self.shape, self.settings.cells, &self.life.expiry());
+        let cleanup = self.leftovers.clean_up(topics, &self.shape, self.settings.cells, &announced);
+        round.messages.extend(cleanup.before);
         self.leftovers.take_over(topics, &self.name, announced, round);
+        round.messages.extend(cleanup.after);
+        round.removed.extend((cleanup.removed > 0).then(|| (self.name.clone(), cleanup.removed)));
         self.echo(now);
         self.repeat();
     }

@@ -51,6 +51,9 @@ const FLOOD_PAUSE: Duration = Duration::from_secs(60);
 /// for so long.
 const UNDISPUTED: Duration = Duration::from_secs(10);
 
+/// Why entities that were announced before are removed.
+const REMOVED: &str = "not part of the bank, of the level of cells or of this version any more";
+
 /// Why entities of pytes_serial are not taken over, and what to do with them.
 const LEFT: &str = "beyond the level of cells, or of batteries that are absent; their values are frozen";
 const REMOVE_LEFT: &str = "bankwatch ha remove --legacy";
@@ -206,9 +209,11 @@ impl Keeper {
         let listening = self.session.subscribe(&[self.topics.birth()]).await;
         self.tolerated(listening)?;
         let echo = self.topics.echo(&self.session.client_id());
-        let found = kept(&mut self.session, &self.herald.finds(), &echo).await;
-        for message in self.tolerated(found)?.unwrap_or_default() {
-            self.herald.found(&message);
+        for filters in self.herald.finds() {
+            let found = kept(&mut self.session, &filters, &echo).await;
+            for message in self.tolerated(found)?.unwrap_or_default() {
+                self.herald.found(&message);
+            }
         }
         let following = self.session.subscribe(&self.herald.statuses()).await;
         self.tolerated(following)?;
@@ -240,6 +245,9 @@ impl Keeper {
         let (announced, urgent): (Vec<_>, Vec<_>) =
             round.messages.into_iter().partition(|message| self.topics.is_discovery(&message.topic));
         self.backlog.add(announced, round.moved, now);
+        for (bank, entities) in round.removed {
+            info!(self.log, "entities removed"; "bank" => &*bank, "entities" => entities, "reason" => REMOVED);
+        }
         for (bank, entities) in round.left {
             warn!(self.log, "entities of pytes_serial left"; "bank" => &*bank, "entities" => entities, "reason" => LEFT, "remedy" => REMOVE_LEFT);
         }

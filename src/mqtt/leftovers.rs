@@ -1,16 +1,23 @@
-//! What pytes_serial left with the broker of one bank: what of it is taken over, and what stays.
+//! What pytes_serial and earlier runs left with the broker of one bank: what of it is taken over or removed, and what
+//! stays.
 
 use std::sync::Arc;
 
-use super::herald::Round;
+use super::cleanup::Cleanup;
 use super::message::Message;
 use super::migration;
+use super::round::Round;
+use super::shape::Shape;
 use super::topics::Topics;
+use crate::settings::CellLevel;
 
-/// The discovery of one bank by pytes_serial.
+/// The discovery of one bank as the broker retains it.
 #[derive(Debug, Default)]
 pub(super) struct Leftovers {
+    /// By pytes_serial.
     found: Vec<Message>,
+    /// By earlier runs, as far as it may differ from what this run announces.
+    earlier: Vec<Message>,
     /// Of how many entities what stays was, as reported last.
     reported: usize,
 }
@@ -19,13 +26,34 @@ impl Leftovers {
     /// A new connection: all of it will be found again.
     pub(super) fn restart(&mut self) {
         self.found.clear();
+        self.earlier.clear();
     }
 
-    /// Takes in a retained message if it is one of pytes_serial's.
+    /// Takes in a retained message if it is one of pytes_serial's or of ours.
     pub(super) fn find(&mut self, topics: &Topics, bank: &str, kept: &Message) {
         if migration::predecessors_id(topics, bank, kept).is_some() {
             self.found.push(kept.clone());
+        } else if migration::is_our_discovery(topics, bank, kept) {
+            self.earlier.push(kept.clone());
         }
+    }
+
+    /// Whether entities of earlier runs may have to be removed once more is known of the bank.
+    pub(super) fn is_undecided(&self) -> bool {
+        !self.earlier.is_empty()
+    }
+
+    /// What removes the entities of earlier runs that this one can't have, around the announcement of `ours`.
+    pub(super) fn clean_up(
+        &mut self,
+        topics: &Topics,
+        shape: &Shape,
+        level: CellLevel,
+        ours: &[Message],
+    ) -> Cleanup {
+        let mut cleanup = Cleanup::new(topics, shape, level, &self.earlier, ours);
+        self.earlier = std::mem::take(&mut cleanup.undecided);
+        cleanup
     }
 
     /// The unique ids of the entities that it announced.

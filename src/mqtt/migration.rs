@@ -38,7 +38,7 @@ pub struct Handshake {
 
 impl Handshake {
     fn between(old: Vec<&str>, announce: Vec<Message>) -> Self {
-        let release = json!({ MIGRATE: true }).to_string();
+        let release = release();
         Self {
             release: old.iter().map(|topic| Message::fleeting(*topic, release.clone())).collect(),
             announce,
@@ -66,6 +66,11 @@ impl Handshake {
 }
 
 const MIGRATE: &str = "migrate_discovery";
+
+/// Has Home Assistant let go of a message's entities and keep what people made of them.
+pub(super) fn release() -> String {
+    json!({ MIGRATE: true }).to_string()
+}
 
 /// From pytes_serial's messages among those that the broker `kept` to `ours`. An entity that we do not announce, as of a
 /// battery that is absent now, stays with pytes_serial: see [`left`]. Where several of its versions left a message of
@@ -231,7 +236,7 @@ pub fn is_of_vanished(topics: &Topics, bank: &str, message: &Message, kept: &[Me
 }
 
 /// What one of our discovery messages is about, and what it says.
-fn our_device(topics: &Topics, bank: &str, message: &Message) -> Option<(About, Value)> {
+pub(super) fn our_device(topics: &Topics, bank: &str, message: &Message) -> Option<(About, Value)> {
     let object_id = message.topic.rsplit('/').nth(1)?;
     let about = About::of(object_id, bank)?;
     let payload: Value = serde_json::from_slice(&message.payload).ok()?;

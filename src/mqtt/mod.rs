@@ -4,7 +4,8 @@
 //!                    ┌► payload   what a report says, topic by topic ─────────────┐
 //! report ─► herald ──┼► legacy    the same in the predecessor's topics ───────────┼─► session ─► broker
 //!          what, when└► discovery from the table of entities: what there is ──────┘     ▲
-//!                                                   migration: the predecessor's ───────┘
+//!                                                   migration: the predecessor's ───────┤
+//!                                                   cleanup: of earlier runs ───────────┘
 //! ```
 //! All but the session is pure: reports and times in, messages out. The session stands on `line` (one connection of
 //! the library), `tls` (the certificates), `reason` and [`refusal`] (what a broker means, in words) and, when an attempt
@@ -13,6 +14,7 @@
 mod alarm;
 mod backlog;
 pub mod backoff;
+mod cleanup;
 pub mod client_id;
 mod diagnosis;
 pub mod discovery;
@@ -35,6 +37,7 @@ pub mod payload;
 pub mod presence;
 mod reason;
 pub mod refusal;
+pub mod round;
 pub mod session;
 pub mod shape;
 mod sort;

@@ -44,6 +44,15 @@ pub enum About {
 }
 
 impl About {
+    /// The battery that it is about.
+    #[must_use]
+    pub fn place(self) -> Option<Place> {
+        match self {
+            Self::Bank => None,
+            Self::Battery(place) | Self::Cells(place, _) => Some(place),
+        }
+    }
+
     /// Unlike the bank's name by itself, which was the predecessor's: the way over asks for a new one.
     #[must_use]
     pub fn object_id(self, bank: &str) -> String {

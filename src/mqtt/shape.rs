@@ -13,6 +13,9 @@ use crate::mqtt::payload::{Kind, Part};
 use crate::mqtt::words::bounded;
 use crate::settings::BankSettings;
 
+/// After so many full readings with its cells, a battery has no more cells than they had.
+const SETTLED: u32 = 20;
+
 /// What there is of one bank.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
@@ -22,6 +25,8 @@ pub struct Shape {
     found: DeviceFacts,
     batteries: BTreeMap<Place, usize>,
     seen: BTreeSet<(Kind, &'static str)>,
+    /// Full readings with the cells of a battery, up to [`SETTLED`].
+    tables: BTreeMap<Place, u32>,
     has_chosen_cells: bool,
     /// Unique ids of the entities that pytes_serial had.
     inherited: BTreeSet<String>,
@@ -69,7 +74,12 @@ impl Shape {
         }
         self.seen.extend(parts.iter().flat_map(|part| part.said.iter().map(|key| (part.kind, *key))));
         self.learn(report);
-        *self != before
+        let has_grown = *self != before;
+        for battery in report.reading.batteries.iter().filter(|battery| battery.cells.is_some()) {
+            let tables = self.tables.entry(battery.place).or_default();
+            *tables = SETTLED.min(*tables + 1);
+        }
+        has_grown
     }
 
     /// A stack speaks for itself; in a bank in parallel the master stands for all.
@@ -109,6 +119,7 @@ impl Shape {
     /// A battery is retired: not announced until it shows again.
     pub fn forget(&mut self, place: Place) {
         self.batteries.remove(&place);
+        self.tables.remove(&place);
     }
 
     /// The bank's name.
@@ -120,6 +131,24 @@ impl Shape {
     /// The batteries that have been there, and how many cells each has; 0 where they have not answered yet.
     pub fn batteries(&self) -> impl Iterator<Item = (Place, usize)> {
         self.batteries.iter().map(|(place, cells)| (*place, *cells))
+    }
+
+    /// How many cells that battery has, as far as they have answered.
+    #[must_use]
+    pub fn cells(&self, place: Place) -> Option<usize> {
+        self.batteries.get(&place).copied().filter(|cells| *cells > 0)
+    }
+
+    /// The same once it is certain that there are no more: a damaged table may have lost its last rows.
+    #[must_use]
+    pub fn settled_cells(&self, place: Place) -> Option<usize> {
+        self.cells(place).filter(|_| self.tables.get(&place) == Some(&SETTLED))
+    }
+
+    /// Of how many batteries it is certain how many cells there are.
+    #[must_use]
+    pub fn settled(&self) -> usize {
+        self.batteries.keys().filter(|place| self.settled_cells(**place).is_some()).count()
     }
 
     /// How many digits a cell's number has.
