@@ -730,6 +730,11 @@ fn entities_that_move_to_another_message_are_released_first_and_none_is_removed(
     let cleared =
         at(&|message| message.topic == part(3) && message.payload.is_empty()).expect("it is cleared");
     assert!(release < announced && announced < cleared);
+    let last = &messages[cleared - 1];
+    assert!(
+        last.topic == part(3) && !last.retained && keys(last).0 == ["released"],
+        "not cleared without entities"
+    );
     let left = retained(&kept, &messages);
     let (_, again) = announced_after(&left, "cells = \"low\"", &long);
     assert!(again.iter().all(|message| message.retained && !message.payload.is_empty()), "it is done");

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use super::discovery::is_about;
 use super::entity::{ENTITIES, Source};
 use super::message::Message;
-use super::migration::{our_device, release};
+use super::migration::{our_device, placeholder, release};
 use super::naming::About;
 use super::shape::Shape;
 use super::topics::Topics;
@@ -81,6 +81,10 @@ impl Cleanup {
             let has_changed = rest.len() < count;
             payload["cmps"] = Value::Object(rest);
             if !is_announced && is_empty {
+                if has_moved {
+                    payload["cmps"] = placeholder(topics, &about.object_id(shape.bank())).into();
+                    all.after.push(Message::fleeting(topic, payload.to_string()));
+                }
                 all.after.push(Message::forget(topic));
             } else if is_undecided {
                 let rewritten = Message::retained(topic, payload.to_string());

@@ -128,7 +128,7 @@ pub fn back(topics: &Topics, bank: &str, kept: &[Message]) -> Handshake {
             }
         }
         if rest.is_empty() {
-            rest.insert(PLACEHOLDER.to_owned(), placeholder(topics, &about.object_id(bank)));
+            rest = placeholder(topics, &about.object_id(bank));
         }
         payload["cmps"] = rest.into();
         all_rest.push(Message::retained(&*message.topic, payload.to_string()));
@@ -139,10 +139,12 @@ pub fn back(topics: &Topics, bank: &str, kept: &[Message]) -> Handshake {
 /// The key of an entity that is there for a moment.
 const PLACEHOLDER: &str = "released";
 
-/// An entity without a value, for a device that has no other to be cleared.
-fn placeholder(topics: &Topics, object_id: &str) -> Value {
+/// An entity without a value, for a message whose entities have been released: Home Assistant logs a warning when a
+/// message without entities is cleared.
+pub(super) fn placeholder(topics: &Topics, object_id: &str) -> Map<String, Value> {
     let id = format!("{object_id}_{PLACEHOLDER}");
-    json!({ "p": "sensor", "uniq_id": id, "name": PLACEHOLDER, "stat_t": topics.echo(&id) })
+    let said = json!({ "p": "sensor", "uniq_id": id, "name": PLACEHOLDER, "stat_t": topics.echo(&id) });
+    Map::from_iter([(PLACEHOLDER.to_owned(), said)])
 }
 
 /// Where to look for what pytes_serial or we have left with the broker.
