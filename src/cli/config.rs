@@ -24,7 +24,8 @@ const WRONG_SETTINGS: u8 = 78;
 #[derive(Clone, Debug, Subcommand)]
 pub enum ConfigVerb {
     /// Report all mistakes at once, each with its file and line, and what will be different from pytes_serial
-    #[command(after_help = "Example:\n  bankwatch config check --config /etc/bankwatch/bankwatch.toml")]
+    #[command(after_help = "Examples:\n  bankwatch config check --config /etc/bankwatch/bankwatch.toml\n  \
+        bankwatch config check --config pytes_serial.cfg")]
     Check {
         /// The file; else ./bankwatch.toml, then /etc/bankwatch/bankwatch.toml
         #[arg(long, value_name = "FILE")]
@@ -40,10 +41,10 @@ pub enum ConfigVerb {
         #[arg(long)]
         origin: bool,
     },
-    /// Print the predecessor's pytes_serial.cfg as a bankwatch.toml, passwords included
+    /// Print a pytes_serial.cfg as a bankwatch.toml, passwords included
     #[command(after_help = "Example:\n  bankwatch config import pytes_serial.cfg > bankwatch.toml")]
     Import {
-        /// The predecessor's file
+        /// The pytes_serial.cfg
         file: PathBuf,
     },
 }

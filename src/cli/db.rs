@@ -1,4 +1,4 @@
-//! `bankwatch db`: brings the history's schema up to date, copies the predecessor's rows, deletes old ones, and hands all
+//! `bankwatch db`: brings the history's schema up to date, copies the rows of pytes_serial, deletes old ones, and hands all
 //! of it to other programs. All of it beside the running service: in small transactions, between which that goes on.
 
 mod export;
@@ -30,18 +30,18 @@ const REST: (Duration, Duration) = (Duration::from_millis(20), Duration::from_mi
 /// What to do with the history.
 #[derive(Debug, Subcommand)]
 pub enum DbVerb {
-    /// Make the tables, or bring them up to date; the service does so by itself
+    /// Create the tables, or bring them up to date; the service does this automatically
     #[command(
-        after_help = "Example: before the service is given rights to rows alone\n  bankwatch db migrate --config /etc/bankwatch/bankwatch.toml"
+        after_help = "Example: for a service whose account may not create tables\n  bankwatch db migrate --config /etc/bankwatch/bankwatch.toml"
     )]
     Migrate {
         /// Which
         #[command(flatten)]
         service: ServiceArguments,
     },
-    /// Copy the rows of the predecessor's table pwr_data, once; what was copied before is left as it is
+    /// Copy the rows of pwr_data, the table of pytes_serial, once; what was copied before is left as it is
     #[command(
-        after_help = "Example: coming from pytes_serial with its own file\n  bankwatch db import-legacy --config pytes_serial.cfg"
+        after_help = "Example: with the settings file of pytes_serial\n  bankwatch db import-legacy --config pytes_serial.cfg"
     )]
     ImportLegacy {
         /// The bank they are of, where there are several

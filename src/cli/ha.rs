@@ -27,19 +27,19 @@ pub enum HaVerb {
     #[command(after_help = "The service does this by itself when it finds them.\n\n\
         Examples:\n  bankwatch ha migrate --dry-run\n  bankwatch ha migrate --back")]
     Migrate {
-        /// Hand our entities back to pytes_serial, in the form of its versions from 0.7.1 on
+        /// Hand the entities back to pytes_serial, in the form of its version 0.7.1 and later
         #[arg(long)]
         back: bool,
         /// Where
         #[command(flatten)]
         at: At,
     },
-    /// Remove our entities from Home Assistant
+    /// Remove the entities of bankwatch from Home Assistant, or those that pytes_serial left behind
     #[command(
         after_help = "Stop the service first: while it is running, it announces its entities again at its next \
         connection.\n\n\
-        Examples:\n  bankwatch ha remove --vanished --dry-run   a battery was sold, and its entities are to go\n  \
-        bankwatch ha remove --legacy --dry-run     pytes_serial announced more than bankwatch does"
+        Examples:\n  bankwatch ha remove --vanished --dry-run   after a battery was sold\n  \
+        bankwatch ha remove --legacy --dry-run     entities that bankwatch does not have"
     )]
     Remove {
         /// Only batteries that are offline while their bank is online; the service may be running
@@ -194,7 +194,7 @@ fn work(task: Task, settings: &MqttSettings, topics: &Topics, bank: &BankSetting
             let ours = announced(settings, topics, bank, kept);
             let left = migration::entities(topics, name, migration::left(topics, name, kept, &ours));
             let note = format!(
-                "{left} entities of pytes_serial are left in bank {name}, beyond the level of cells or of batteries \
+                "{left} entities of pytes_serial are left behind in bank {name}, beyond the level of cells or of batteries \
                  that are absent: remove them with bankwatch ha remove --legacy"
             );
             let statuses = migration::first_statuses(topics, name, kept, &ours);
@@ -238,7 +238,7 @@ fn work(task: Task, settings: &MqttSettings, topics: &Topics, bank: &BankSetting
             let waiting = migration::over(topics, name, kept, ours).count();
             let note = format!(
                 "{waiting} topics of pytes_serial in bank {name} are not removed, as their entities can be taken over \
-                 with their history: start the service, or run bankwatch ha migrate"
+                 with their history: restart the service, or run bankwatch ha migrate"
             );
             work.note((waiting > 0).then_some(note))
         }

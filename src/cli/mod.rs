@@ -63,12 +63,12 @@ pub enum Verb {
     Parse(parse::ParseArguments),
     /// Serve a simulated bank on a pseudo-terminal or a TCP port
     Simulate(simulate::SimulateArgs),
-    /// Whether the running service reads its banks, for containers
+    /// Check that the running service reads its banks, for containers
     Healthcheck(healthcheck::HealthcheckArguments),
     /// Migrate or remove Home Assistant's discovery topics
     #[command(subcommand)]
     Ha(ha::HaVerb),
-    /// Bring the history up to date, copy the predecessor's, delete old rows, export
+    /// Update the database schema, copy the rows of pytes_serial, delete old rows, export
     #[command(subcommand)]
     Db(db::DbVerb),
     /// Check, show or import settings

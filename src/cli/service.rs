@@ -9,11 +9,11 @@ use crate::settings::{Loaded, SettingsError, Sources, load};
 /// Where the settings of the service are.
 #[derive(Clone, Debug, Args)]
 pub struct ServiceArguments {
-    /// The service's settings, or the predecessor's pytes_serial.cfg; else ./bankwatch.toml, then
+    /// The service's settings, or a pytes_serial.cfg; else ./bankwatch.toml, then
     /// /etc/bankwatch/bankwatch.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// One of the service's settings; stands above all others
+    /// Override one of the service's settings
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 }

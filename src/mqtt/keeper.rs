@@ -249,7 +249,7 @@ impl Keeper {
             info!(self.log, "entities removed"; "bank" => &*bank, "entities" => entities, "reason" => REMOVED);
         }
         for (bank, entities) in round.left {
-            warn!(self.log, "entities of pytes_serial left"; "bank" => &*bank, "entities" => entities, "reason" => LEFT, "remedy" => REMOVE_LEFT);
+            warn!(self.log, "entities of pytes_serial left behind"; "bank" => &*bank, "entities" => entities, "reason" => LEFT, "remedy" => REMOVE_LEFT);
         }
         self.announce(now).await?;
         let unsaid = self.inbox.events.clone();

@@ -80,7 +80,7 @@ pub(super) const KEYS: &[Key] = &[
         "off or verify: encrypted, the server's certificate checked",
     ),
     key("tls_ca", Kind::OptionalPath(Base::Settings), "", "certificates to trust; else the system's store"),
-    key("legacy_table", Kind::Flag, "false", "also write the predecessor's pwr_data (mysql only)"),
+    key("legacy_table", Kind::Flag, "false", "also write pwr_data, the table of pytes_serial (mysql only)"),
     key(
         "retention",
         Kind::Duration { range: HOUR..=CENTURY, off: Some("for ever") },

@@ -42,6 +42,6 @@ pub(super) const KEYS: &[Key] = &[
         "catalogue",
         Kind::OptionalPath(Base::Settings),
         "",
-        "other levels and texts: events.toml, or the predecessor's events_config.json",
+        "other levels and texts: events.toml, or the events_config.json of pytes_serial",
     ),
 ];

@@ -128,7 +128,7 @@ pub(super) const KEYS: &[Key] = &[
         "homeassistant/sensor/{bank}/state",
         "the JSON file's content, full readings; \"\": off",
     ),
-    key("legacy_topics", Kind::Flag, "false", "the predecessor's topic for each value"),
+    key("legacy_topics", Kind::Flag, "false", "also publish the topics of pytes_serial, one for each value"),
     key("discovery", Kind::Flag, "true", "tell Home Assistant what there is"),
     key(
         "discovery_prefix",
