@@ -46,8 +46,12 @@ const DIFFERENCES: &[Difference] = &[
         text: "- {name}_status.json: more keys, status words without padding.",
     },
     Difference {
-        applies: |of| of.settings.mqtt.enabled,
+        applies: |of| of.settings.mqtt.enabled && unusable_name(of).is_none(),
         text: "- MQTT: the same topics as before, and more below bankwatch/ (not retained).",
+    },
+    Difference {
+        applies: |of| of.settings.mqtt.enabled && unusable_name(of).is_some(),
+        text: "- MQTT: topics have the new name; more topics below bankwatch/ (not retained).",
     },
     Difference {
         applies: has_entities,
