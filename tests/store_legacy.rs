@@ -415,7 +415,7 @@ fn rights_to_insert_alone_are_enough_and_missing_ones_are_named() {
     );
     assert_eq!(
         check_legacy_table(&own).unwrap().obstacles,
-        ["the account may not insert rows into pwr_data"]
+        ["the account may not insert rows; grant it INSERT on this table"]
     );
     backend.run(&format!("REVOKE SELECT ON `{database}`.`pwr_data` FROM '{user}'@'%'"));
     // Even of two columns alone.

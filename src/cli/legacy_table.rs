@@ -18,7 +18,12 @@ const HEALTH: Duration = Duration::from_secs(1);
 pub fn warnings(settings: &DatabaseSettings) -> Vec<String> {
     match report(settings, CHECK) {
         None => Vec::new(),
-        Some(Ok(report)) => refused(&report).into_iter().chain(report.obstacles).collect(),
+        Some(Ok(report)) => {
+            let others =
+                report.obstacles.iter().filter(|obstacle| Some(*obstacle) != report.refusal.as_ref());
+            let others = others.map(|obstacle| format!("pwr_data: {obstacle}"));
+            refused(&report).into_iter().chain(others).collect()
+        }
         Some(Err(why)) => vec![format!("whether pwr_data takes rows was not checked: {why}")],
     }
 }

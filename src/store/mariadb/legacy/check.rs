@@ -17,7 +17,7 @@ pub struct LegacyReport {
     pub refusal: Option<String>,
     /// Sweeps that wait for it.
     pub waiting: i64,
-    /// What its columns and rights will cost.
+    /// What its columns and rights will cost, in the words of a refusal.
     pub obstacles: Vec<String>,
 }
 
@@ -62,15 +62,15 @@ pub fn prepare_legacy_table(server: &Server) -> Result<(), LegacyRefusal> {
 fn obstacles(layout: &LegacyLayout) -> Vec<String> {
     let mut obstacles = Vec::new();
     if !layout.is_insertable() {
-        obstacles.push("the account may not insert rows into pwr_data".to_owned());
+        obstacles.push("the account may not insert rows; grant it INSERT on this table".to_owned());
     }
     let is_ours = |name: &str| COLUMNS.iter().any(|column| column.name.eq_ignore_ascii_case(name));
     let demanded = layout.found.iter().filter(|column| column.is_demanded() && !is_ours(&column.name));
-    obstacles.extend(demanded.map(|column| format!("pwr_data: {}", LegacyRefusal::demanded(column))));
+    obstacles.extend(demanded.map(|column| LegacyRefusal::demanded(column).to_string()));
     let missing = COLUMNS.iter().filter(|column| column.is_in_all && layout.column(column.name).is_none());
     let missing: Vec<&str> = missing.map(|column| column.name).collect();
     if !missing.is_empty() {
-        obstacles.push(format!("pwr_data has no column {}: not written", missing.join(", ")));
+        obstacles.push(format!("columns that do not exist are not written: {}", missing.join(", ")));
     }
     obstacles
 }
