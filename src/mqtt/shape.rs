@@ -66,7 +66,7 @@ impl Shape {
 
     /// Takes in what a report shows; answers whether there is more to announce than before.
     pub fn grow(&mut self, report: &BankReport, parts: &[Part]) -> bool {
-        let before = self.clone();
+        let (batteries, seen, found) = (self.batteries.clone(), self.seen.len(), self.found.clone());
         let there = report.reading.batteries.iter().filter(|battery| battery.presence == Presence::Present);
         for battery in there {
             let cells = self.batteries.entry(battery.place).or_default();
@@ -74,7 +74,7 @@ impl Shape {
         }
         self.seen.extend(parts.iter().flat_map(|part| part.said.iter().map(|key| (part.kind, *key))));
         self.learn(report);
-        let has_grown = *self != before;
+        let has_grown = self.batteries != batteries || self.seen.len() != seen || self.found != found;
         for battery in report.reading.batteries.iter().filter(|battery| battery.cells.is_some()) {
             let tables = self.tables.entry(battery.place).or_default();
             *tables = SETTLED.min(*tables + 1);

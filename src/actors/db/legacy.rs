@@ -68,7 +68,8 @@ impl LegacyOutput {
         (self.is_stepping, self.again, self.rests_until) = (false, false, None);
     }
 
-    /// Takes note of a step; `is_away`: the history's own connection is broken as well, which is logged already. Answers when the next one is due, if it comes by itself.
+    /// Takes note of a step; returns after which time the next one is due without news. `is_away`: the history's own
+    /// connection is broken as well, which is logged already.
     fn stepped(
         &mut self,
         log: &Logger,

@@ -43,6 +43,7 @@ struct Old {
     #[diesel(sql_type = BigInt)]
     id: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
+    #[diesel(column_name = record_time)]
     at_s: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     power: Option<i64>,
@@ -76,24 +77,24 @@ struct Old {
     sys_events: Option<i64>,
 }
 
-/// What is read of a column, under which name and as what: `NULL` where the table does not have it.
-const READ: [(&str, &str, ColumnKind); 16] = [
-    ("record_time", "at_s", ColumnKind::Time),
-    ("power", "power", ColumnKind::Number),
-    ("voltage", "voltage", ColumnKind::Real),
-    ("current", "current", ColumnKind::Real),
-    ("temperature", "temperature", ColumnKind::Real),
-    ("soc", "soc", ColumnKind::Number),
-    ("basic_st", "basic_st", ColumnKind::Word),
-    ("volt_st", "volt_st", ColumnKind::Word),
-    ("current_st", "current_st", ColumnKind::Word),
-    ("temp_st", "temp_st", ColumnKind::Word),
-    ("coul_st", "coul_st", ColumnKind::Word),
-    ("soh_st", "soh_st", ColumnKind::Word),
-    ("heater_st", "heater_st", ColumnKind::Word),
-    ("bat_events", "bat_events", ColumnKind::Number),
-    ("power_events", "power_events", ColumnKind::Number),
-    ("sys_events", "sys_events", ColumnKind::Number),
+/// The columns that are read, and as what: `NULL` where the table does not have one.
+const READ: [(&str, ColumnKind); 16] = [
+    ("record_time", ColumnKind::Time),
+    ("power", ColumnKind::Number),
+    ("voltage", ColumnKind::Real),
+    ("current", ColumnKind::Real),
+    ("temperature", ColumnKind::Real),
+    ("soc", ColumnKind::Number),
+    ("basic_st", ColumnKind::Word),
+    ("volt_st", ColumnKind::Word),
+    ("current_st", ColumnKind::Word),
+    ("temp_st", ColumnKind::Word),
+    ("coul_st", ColumnKind::Word),
+    ("soh_st", ColumnKind::Word),
+    ("heater_st", ColumnKind::Word),
+    ("bat_events", ColumnKind::Number),
+    ("power_events", ColumnKind::Number),
+    ("sys_events", ColumnKind::Number),
 ];
 
 #[derive(Clone, Copy)]
@@ -117,9 +118,9 @@ impl ColumnKind {
 
 /// The query for the rows past a number, so many of them.
 fn read(layout: &LegacyLayout, number: &str) -> String {
-    let column = |(name, alias, read): (&str, &str, ColumnKind)| {
+    let column = |(name, kind): (&str, ColumnKind)| {
         let found = layout.column(name).map_or("NULL".to_owned(), |found| format!("`{}`", found.name));
-        format!("{} AS {alias}", read.of(&found))
+        format!("{} AS {name}", kind.of(&found))
     };
     let columns = READ.map(column).join(", ");
     format!(
