@@ -388,6 +388,22 @@ fn a_table_without_transactions_gets_each_row_once_although_it_refuses_some_for_
 }
 
 #[test]
+fn sweeps_left_out_of_a_table_without_transactions_leave_the_rows_that_it_took_once() {
+    let Some(backend) = Backend::mariadb() else { return };
+    let mut store = writing(&backend);
+    backend.run(&format!("{} ENGINE=MyISAM", table(ELEVEN)));
+    backend.run(
+        "CREATE TRIGGER odd BEFORE INSERT ON pwr_data FOR EACH ROW \
+         IF NEW.power = 2 AND NEW.soc IN (53, 55) THEN SIGNAL SQLSTATE '45000'; END IF",
+    );
+    store.insert(&sweeps(0..10)).unwrap();
+    let step = drain(&mut writer(&backend));
+    assert_eq!((step.left_out.len(), step.refusal), (2, None));
+    let counts = backend.rows(&["COUNT(*)", "COUNT(DISTINCT record_time, power)"], "FROM pwr_data");
+    assert_eq!(counts, ["18 18"]);
+}
+
+#[test]
 fn rights_to_insert_alone_are_enough_and_missing_ones_are_named() {
     let Some(backend) = Backend::mariadb() else { return };
     let Backend::Server { database, .. } = &backend else { unreachable!() };

@@ -16,9 +16,13 @@ pub(super) fn take_off(connection: &mut MysqlConnection, sweep: &PendingSweep) -
     let row = legacy_pending::table.find((sweep.taken_at_ms, sweep.bank_id));
     match diesel::delete(row).execute(connection)? {
         1 => Ok(()),
-        // A call that was given up has written it after all, or another service has.
-        _ => Err(Error::RollbackTransaction),
+        _ => Err(gone(Error::NotFound)),
     }
+}
+
+/// A call that was given up has written the sweep after all, or another service has.
+fn gone(error: Error) -> Error {
+    if error == Error::NotFound { Error::RollbackTransaction } else { error }
 }
 
 /// Nothing went wrong where another writer was faster.
@@ -37,10 +41,15 @@ pub(super) fn write_row_by_row(
     sweep: &PendingSweep,
     step: &mut LegacyStep,
 ) -> QueryResult<()> {
+    let row = legacy_pending::table.find((sweep.taken_at_ms, sweep.bank_id));
     let mut reached = sweep.from_place;
     let taken = connection.transaction(|connection| {
-        take_off(connection, sweep)?;
-        let own = rows_of(connection, sweep)?;
+        // As it is now: an attempt before this one may have written some of its rows.
+        let sweep: PendingSweep =
+            row.select(PendingSweep::as_select()).for_update().first(connection).map_err(gone)?;
+        reached = sweep.from_place;
+        take_off(connection, &sweep)?;
+        let own = rows_of(connection, &sweep)?;
         let forgotten = usize::from(own.is_empty());
         let rows = complete(layout, own, step);
         for row in &rows {
@@ -57,7 +66,6 @@ pub(super) fn write_row_by_row(
             Ok(())
         }
         Err(error) => {
-            let row = legacy_pending::table.find((sweep.taken_at_ms, sweep.bank_id));
             diesel::update(row).set(legacy_pending::from_place.eq(reached)).execute(connection)?;
             Err(error)
         }
