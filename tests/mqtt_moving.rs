@@ -307,6 +307,21 @@ async fn what_can_still_be_taken_over_is_not_removed() {
 }
 
 #[tokio::test]
+async fn a_move_that_was_interrupted_is_finished_by_hand_and_none_of_its_entities_is_taken_for_left() {
+    let Some(broker) = Broker::start() else { return };
+    let settings = broker.settings("");
+    // Killed after the first announcement.
+    let begun = announced(reading("bank", 2, 16), CellLevel::Medium)[..1].to_vec();
+    leave(&settings, [predecessors("bank"), begun, strangers()].concat()).await;
+    let (code, lines) = ha(&broker, &["remove", "--legacy"]);
+    assert_eq!((code, &*lines[0]), (Some(0), &*format!("0 topics removed at {}", broker.url())));
+    moves(&broker, &["migrate"], ENTITIES, ENTITIES);
+    let ours: BTreeSet<String> =
+        [&KEPT[..SERVICE], &KEPT[7..]].concat().into_iter().map(str::to_owned).collect();
+    assert_eq!(kept_of_ours(&settings).await, ours);
+}
+
+#[tokio::test]
 async fn removed_while_the_service_runs_entities_go_and_come_back_and_stay_away_once_it_has_ended() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));

@@ -245,7 +245,8 @@ fn work(task: Task, settings: &MqttSettings, topics: &Topics, bank: &BankSetting
     }
 }
 
-/// What the service has announced; where it has not run yet, what the topics of pytes_serial show.
+/// What the service has announced. Where it has not run yet, or was interrupted before it had taken over everything that
+/// it announces, also what the topics of pytes_serial show: without that, the rest would seem to be left for good.
 fn announced(
     settings: &MqttSettings,
     topics: &Topics,
@@ -257,11 +258,15 @@ fn announced(
         .filter(|message| migration::is_our_discovery(topics, &bank.name, message))
         .cloned()
         .collect();
-    if !ours.is_empty() {
+    let is_whole = migration::over(topics, &bank.name, kept, ours.clone()).count() == 0;
+    if !ours.is_empty() && is_whole {
         return ours;
     }
-    let Some((shape, level)) = inherited(bank, topics, kept) else { return Vec::new() };
+    let Some((shape, level)) = inherited(bank, topics, kept) else { return ours };
     let facts_every = Rhythm::new(bank.interval, bank.summary_interval, true).facts_every;
     let life = Life::new(settings, bank.interval, facts_every);
-    discovery::messages(topics, &shape, level, &life.expiry())
+    let mut all = discovery::messages(topics, &shape, level, &life.expiry());
+    all.retain(|message| ours.iter().all(|ours| ours.topic != message.topic));
+    all.extend(ours);
+    all
 }
