@@ -35,15 +35,21 @@ impl Backlog {
     }
 
     /// More is to be announced; what waits for the same topic gives way. The order of a migration is kept, and that of
-    /// several messages to one topic.
+    /// several messages to one topic: what waits to be cleared is cleared after the announcements that now come later, and
+    /// what Home Assistant was to let go or remove is not forgotten.
     pub(super) fn add(&mut self, messages: Vec<Message>, moved: Vec<(Arc<str>, usize)>, now: Instant) {
         if !messages.is_empty() {
             self.since.get_or_insert(now);
         }
         let topics: BTreeSet<&str> = messages.iter().map(|message| message.topic.as_str()).collect();
         if !moved.is_empty() || topics.len() < messages.len() {
-            self.waiting.retain(|old| messages.iter().all(|new| new.topic != old.topic));
-            self.waiting.extend(messages);
+            let gives_way = |old: &Message, new: &Message| {
+                old.topic == new.topic && (old.retained || old.payload == new.payload)
+            };
+            self.waiting.retain(|old| !messages.iter().any(|new| gives_way(old, new)));
+            let (clears, waiting): (Vec<_>, Vec<_>) =
+                self.waiting.drain(..).partition(|message| message.payload.is_empty());
+            self.waiting.extend(waiting.into_iter().chain(messages).chain(clears));
             self.moved.extend(moved);
             return;
         }
@@ -151,6 +157,24 @@ mod tests {
         backlog.add(vec![config("a", 4)], Vec::new(), Instant::now());
         let sizes: Vec<usize> = backlog.slice().iter().map(|message| message.payload.len()).collect();
         assert_eq!((topics(&backlog.slice()), sizes), (vec!["a", "b", "a"], vec![1, 2, 4]));
+    }
+
+    #[test]
+    fn nothing_is_cleared_before_its_announcement_and_no_removal_is_lost_when_a_second_migration_begins() {
+        let mut backlog = Backlog::default();
+        let (bank, release) = (Arc::<str>::from("pytes"), |topic: &str| Message::fleeting(topic, "release"));
+        let over = |old: &str, bytes| vec![release(old), config("new", bytes), Message::forget(old)];
+        backlog.add(over("old 1", 1), vec![(bank.clone(), 1)], Instant::now());
+        backlog.add(over("old 2", 2), vec![(bank.clone(), 1)], Instant::now());
+        assert_eq!(topics(&backlog.slice()), ["old 1", "old 2", "new", "old 2", "old 1"]);
+        // Some entities of a message are removed, and then others.
+        let remove = |key: &str| Message::fleeting("new/config", key);
+        backlog.add(vec![remove("a"), config("new", 3)], Vec::new(), Instant::now());
+        backlog.add(vec![remove("b"), config("new", 4)], Vec::new(), Instant::now());
+        backlog.add(vec![remove("b"), config("new", 5)], Vec::new(), Instant::now());
+        let of_new = backlog.slice().into_iter().filter(|message| message.topic == "new/config");
+        assert!(of_new.eq([remove("a"), remove("b"), config("new", 5)]));
+        assert_eq!(topics(&backlog.slice())[5..], ["old 2", "old 1"]);
     }
 
     #[test]
