@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use bankwatch::events::catalogue::{Catalogue, CatalogueFindings, SHIPPED};
 use bankwatch::model::event::EventLevel;
@@ -187,6 +188,19 @@ fn a_file_that_is_unusable_leaves_the_built_in_catalogue_with_one_finding() {
     std::fs::remove_dir(&path).unwrap();
     let fifo = Command::new("mkfifo").arg(&path).status().unwrap();
     assert!(fifo.success() && found().contains("not a regular file"), "nobody waits for a writer");
+}
+
+#[test]
+fn a_file_as_large_as_may_be_is_read_in_a_moment() {
+    let sections: String = (0..40_000).map(|n| format!("[q{n}]\n")).collect();
+    let rows: String = (0..40_000).map(|n| format!("r{n} = 1\n")).collect();
+    let begun = Instant::now();
+    let (_, warnings) = with(&sections);
+    assert_eq!(warnings.len(), 40_000);
+    assert!(warnings[39_999].ends_with("no console is known to say \"q39999\""), "{}", warnings[39_999]);
+    let mistakes = mistakes(&format!("[power]\n{rows}"));
+    assert!(mistakes[39_999].starts_with("own.toml:40001: "), "{}", mistakes[39_999]);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -138,6 +138,18 @@ impl<'a> Meaning<'a> {
 /// What is said of a file of which no row can be used.
 pub const BUILT_IN: &str = "the built-in catalogue is used; correct the file, or remove it";
 
+/// What somebody may have meant by a word, as a question.
+fn nearest(known: &[String], word: &str) -> String {
+    const MOST: usize = 3;
+    // Words of other lengths are further away, and comparing takes long where they are long.
+    let similar = known.iter().filter(|known| known.len().abs_diff(word.len()) <= MOST);
+    let distance =
+        |known: &str| strsim::damerau_levenshtein(&known.to_ascii_lowercase(), &word.to_ascii_lowercase());
+    let distances = similar.map(|known| (distance(known), known));
+    let near = distances.min().filter(|(distance, _)| *distance <= MOST);
+    near.map(|(_, known)| format!("; did you mean {known:?}?")).unwrap_or_default()
+}
+
 /// The text of a regular file: opening a fifo of that name would wait for a writer for ever.
 fn read_file(path: &Path) -> io::Result<String> {
     if fs::metadata(path)?.is_file() {
@@ -174,10 +186,10 @@ impl Catalogue {
             true => predecessor::sheet(text),
             false => catalogue_file::sheet(text),
         };
-        let first = self.words.is_empty();
+        let known: Vec<String> = self.words.keys().cloned().collect();
         for (word, line) in std::mem::take(&mut sheet.words) {
-            if !first && !self.words.contains_key(&word) {
-                let sentence = format!("no console is known to say {word:?}{}", self.nearest(&word));
+            if !known.is_empty() && !known.contains(&word) {
+                let sentence = format!("no console is known to say {word:?}{}", nearest(&known, &word));
                 sheet.warnings.push(Remark { line, sentence });
             }
             self.words.entry(word).or_default();
@@ -222,13 +234,6 @@ impl Catalogue {
     fn names(&self) -> BTreeMap<String, Row> {
         let rows = self.words.values().flat_map(|section| section.bits.values());
         rows.filter_map(|row| Some((row.name.clone()?, row.clone()))).collect()
-    }
-
-    fn nearest(&self, word: &str) -> String {
-        let distance =
-            |known: &&String| strsim::damerau_levenshtein(&known.to_lowercase(), &word.to_lowercase());
-        let near = self.words.keys().min_by_key(distance).filter(|known| distance(known) <= 3);
-        near.map(|known| format!("; did you mean {known:?}?")).unwrap_or_default()
     }
 
     /// What a bit of the word means; `printed` is the name that the console put beside it. A bit that nobody

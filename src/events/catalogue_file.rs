@@ -20,26 +20,36 @@ pub fn sheet(text: &str) -> Sheet {
     let document = match Document::parse(text) {
         Ok(document) => document,
         Err(error) => {
-            let line = error.span().map_or(1, |span| line_at(text, span.start));
+            let line = error.span().map_or(1, |span| Lines::of(text).at(span.start));
             let sentence = format!("{}; {BUILT_IN}", error.message().trim().replace('\n', ", "));
             return Sheet { mistakes: vec![Remark { line, sentence }], ..Sheet::default() };
         }
     };
-    let mut reader = Reader { text, sheet: Sheet::default() };
+    let mut reader = Reader { lines: Lines::of(text), sheet: Sheet::default() };
     reader.root(document.as_table());
     reader.sheet
 }
 
-fn line_at(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+/// Where the lines of a text end. Counted once: a file may have more rows than there is time to count for each.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(end, _)| end).collect())
+    }
+
+    /// The line of an offset, from 1.
+    fn at(&self, offset: usize) -> usize {
+        self.0.partition_point(|end| *end < offset) + 1
+    }
 }
 
-struct Reader<'a> {
-    text: &'a str,
+struct Reader {
+    lines: Lines,
     sheet: Sheet,
 }
 
-impl Reader<'_> {
+impl Reader {
     fn root(&mut self, root: &Table) {
         for (word, item) in root {
             let line = self.line(root, word);
@@ -70,7 +80,7 @@ impl Reader<'_> {
         let mut part = Part::default();
         for (name, item) in row.iter() {
             let line =
-                row.key(name).and_then(|key| key.span()).map_or(line, |span| line_at(self.text, span.start));
+                row.key(name).and_then(|key| key.span()).map_or(line, |span| self.lines.at(span.start));
             if let Err(sentence) = take(&mut part, name, item.as_value()) {
                 self.mistake(line, sentence);
             }
@@ -79,7 +89,7 @@ impl Reader<'_> {
     }
 
     fn line(&self, table: &dyn TableLike, name: &str) -> usize {
-        table.key(name).and_then(|key| key.span()).map_or(1, |span| line_at(self.text, span.start))
+        table.key(name).and_then(|key| key.span()).map_or(1, |span| self.lines.at(span.start))
     }
 
     fn mistake(&mut self, line: usize, sentence: String) {
