@@ -186,6 +186,8 @@ fn spawn(program: &Path, folder: &Path, port: u16, options: &[String]) -> Child 
         .args(as_root())
         .args(SMALL)
         .arg(format!("--datadir={}", folder.join("data").display()))
+        // A server that starts deletes the temporary tables of every other one in the same folder.
+        .arg(format!("--tmpdir={}", folder.display()))
         .arg(format!("--socket={}", folder.join("socket").display()))
         .arg(format!("--pid-file={}", folder.join("pid").display()))
         .arg(format!("--init-file={}", folder.join("rights.sql").display()))
@@ -217,6 +219,7 @@ fn template(program: &Path) -> PathBuf {
         .args(as_root())
         .args(SMALL)
         .arg(format!("--datadir={}", made.display()))
+        .arg(format!("--tmpdir={}", own.path().display()))
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));

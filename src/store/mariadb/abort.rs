@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::net::{Shutdown, getpeername, shutdown};
 
-/// Whose each connection is, by its socket's inode. Two that are made in the same moment belong to both handles: the
+/// The handle of each connection, by its socket's inode. Two that are made in the same moment belong to both handles: the
 /// abort of either ends both.
 static OWNERS: Mutex<BTreeMap<String, BTreeSet<usize>>> = Mutex::new(BTreeMap::new());
 
@@ -34,8 +34,9 @@ impl AbortHandle {
     /// Takes the connection that was just made for its own: no other handle ends its calls.
     pub(super) fn claim(&self, before: &BTreeSet<String>) {
         let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let sockets = sockets();
         let mut owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);
+        // Listed after the lock is taken: an older list would drop what another handle has claimed since.
+        let sockets = sockets();
         owners.retain(|inode, _| sockets.iter().any(|(_, open)| open == inode));
         for (number, inode) in sockets {
             if !before.contains(&inode) && leads_to(number, &peers).is_some() {
