@@ -2,12 +2,14 @@
 
 use std::fs;
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::stats::rare_facts::MachineTime;
 
 /// Now; unknown where the system does not tell.
 pub fn machine_time() -> Option<MachineTime> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
-    let uptime = fs::read_to_string("/proc/uptime").ok()?;
-    let up_s = uptime.split(['.', ' ']).next()?.parse().ok()?;
+    // Not /proc/uptime, which may be a container's own while the boot is the machine's.
+    let up_s = clock_gettime(ClockId::Boottime).tv_sec.try_into().ok()?;
     (!boot.is_empty()).then_some(MachineTime { boot, up_s })
 }
