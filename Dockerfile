@@ -12,6 +12,8 @@ COPY Cargo.toml Cargo.lock build.rs ./
 COPY benches benches
 COPY migrations migrations
 COPY src src
+# Of the same workspace; not compiled here.
+COPY tests/support tests/support
 RUN cargo build --release --locked --bin bankwatch
 
 FROM ${BASE_IMAGE}

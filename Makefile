@@ -14,7 +14,7 @@ test: ## Checks everything, as CI does
 
 lint: ## Format and lints alone
 	cargo fmt --check
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 fmt: ## Formats the source
 	cargo fmt
@@ -29,7 +29,7 @@ bench: ## Measures
 	cargo bench --locked
 
 soak: ## Breaks things at random for SECONDS (an hour)
-	CHAOS_SECONDS=$(or $(SECONDS),3600) cargo test --locked --test chaos -- --nocapture
+	CHAOS_SECONDS=$(or $(SECONDS),3600) cargo test --locked --test e2e -- service::chaos --nocapture
 
 clean: ## Removes what was built
 	cargo clean

@@ -15,20 +15,14 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
-use broker::Broker;
-use listener::Listener;
 use process::{memory, processor_time};
-use proxy::Proxy;
+use support::broker::Broker;
+use support::listener::Listener;
+use support::proxy::Proxy;
 use tempfile::TempDir;
 
-#[path = "../tests/support/broker.rs"]
-mod broker;
-#[path = "../tests/support/listener.rs"]
-mod listener;
 #[path = "support/process.rs"]
 mod process;
-#[path = "../tests/support/proxy.rs"]
-mod proxy;
 
 /// After this a service has announced all, said it again, and is in its stride.
 const STRIDE: Duration = Duration::from_secs(25);

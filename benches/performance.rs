@@ -14,10 +14,6 @@
 
 #[path = "performance/backlog.rs"]
 mod backlog;
-#[path = "../tests/support/history.rs"]
-mod history;
-#[path = "../tests/support/mariadb.rs"]
-mod mariadb;
 #[path = "performance/store.rs"]
 mod store;
 
@@ -50,8 +46,6 @@ use bankwatch::sweep::sweeper::{Sweeper, Swept};
 use process::{memory, processor_time};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-#[path = "../tests/support/bank.rs"]
-mod bank;
 #[path = "support/process.rs"]
 mod process;
 
@@ -76,7 +70,7 @@ fn main() {
 /// One full sweep of 16 batteries with 16 cells, from its answers to its events.
 fn events() {
     let simulation = Simulation::new(Dialect::PytesV5).batteries(16).cells(16);
-    let mut bank = bank::Bank::of(&simulation);
+    let mut bank = support::bank::Bank::of(&simulation);
     let transcript = bank.transcript(SweepKind::Full, &[], |_, heard| Some(heard));
     let catalogue = Catalogue::load(None).0;
     let mut tracker = Tracker::new(Arc::from("pytes"), Duration::MAX, Duration::ZERO);

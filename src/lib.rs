@@ -7,7 +7,7 @@
 //!            owns the port             typed values               totals, counters    │   <bank>_status.json
 //!                                                                                     └─► mqtt, history, events
 //! ```
-//! The rooms, from plain values inside to the process outside; `tests/imports.rs` holds who may know whom.
+//! The rooms, from plain values inside to the process outside; `tests/it/project/imports.rs` holds who may know whom.
 
 // Remarks, not documentation: a module's own begins its file, and its links lead from there.
 

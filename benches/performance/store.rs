@@ -12,8 +12,8 @@ use diesel::prelude::*;
 use jiff::Timestamp;
 
 use crate::backlog;
-use crate::history::{START, battery, report};
-use crate::mariadb::MariaDbServer;
+use support::history::{START, battery, report};
+use support::mariadb::MariaDbServer;
 
 const DAY: i64 = 86_400_000;
 /// From one full sweep to the next, in milliseconds.

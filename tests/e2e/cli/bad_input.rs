@@ -1,0 +1,366 @@
+//! Whatever the program is given, it says in a sentence what is wrong and how to mend it, and ends with the
+//! code that scripts stand on.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
+use support::program::{Service, program};
+use tempfile::tempdir;
+
+/// What it said and how it ended.
+fn said(program: &mut Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = program.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().expect("it ended by itself"), text(stdout), text(stderr))
+}
+
+/// It ends with this code and these words on standard error, in few lines, with nothing on standard output.
+fn fails(program: &mut Command, code: i32, words: &[&str]) -> String {
+    let (ended, out, error) = said(program);
+    assert_eq!((ended, out.len()), (code, 0), "{error}");
+    for words in words {
+        assert!(error.contains(words), "expected {words:?} in: {error}");
+    }
+    assert!(!error.contains("panicked") && error.len() < 4_000, "{error}");
+    error
+}
+
+fn run(folder: &Path, link: &str) -> Command {
+    let mut run = program(folder);
+    run.args(["run", "--set", "bank.name=house", "--set", "bank.interval=200ms", "--set"]);
+    run.arg(format!("bank.link={link}"));
+    run
+}
+
+fn bank() -> Simulation {
+    Simulation::new(Dialect::PytesV5).speed(0.0).unpaced()
+}
+
+/// A port that is not as it should be: `read` says so and ends; `run` says so once, tries on, and is there as soon
+/// as it is mended.
+fn is_told_and_recovered_from(link: &Path, words: &str, mend: impl FnOnce() -> SimulatorHandle) {
+    let folder = tempdir().unwrap();
+    let link = link.display().to_string();
+    fails(program(folder.path()).args(["read", &link]), 1, &[&link, words]);
+    let mut service = Service::start(&mut run(folder.path(), &link));
+    let told = service.says("link lost");
+    assert!(told.contains(words) && told.contains("next_try="), "{told}");
+    let _bank = mend();
+    service.says("link back bank=house");
+    service.says("sweep complete bank=house kind=full batteries=2");
+    assert_eq!(service.stop().code(), Some(0));
+    assert_eq!(service.said("link lost").len(), 1, "{:#?}", service.heard);
+}
+
+#[test]
+fn a_port_that_does_not_exist_is_told_and_waited_for() {
+    let folder = tempdir().unwrap();
+    let link = folder.path().join("ttyUSB0");
+    is_told_and_recovered_from(&link, "does not exist; plug the adapter in", || {
+        bank().pty(&link).start().unwrap()
+    });
+}
+
+#[test]
+fn what_is_no_serial_port_is_told_and_waited_for() {
+    let folder = tempdir().unwrap();
+    let (link, notes, port) =
+        (folder.path().join("ttyUSB0"), folder.path().join("notes"), folder.path().join("port"));
+    fs::write(&notes, "no port").unwrap();
+    symlink(&notes, &link).unwrap();
+    is_told_and_recovered_from(&link, "is no serial port", || {
+        let bank = bank().pty(&port).start().unwrap();
+        let beside = folder.path().join("beside");
+        symlink(&port, &beside).and_then(|()| fs::rename(&beside, &link)).unwrap();
+        bank
+    });
+}
+
+#[test]
+fn a_port_that_another_has_is_told_with_its_holder_and_waited_for() {
+    let folder = tempdir().unwrap();
+    let link = folder.path().join("ttyUSB0");
+    let bank = bank().pty(&link).start().unwrap();
+    let held = {
+        // The library wants a runtime to open a port.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let _inside = runtime.enter();
+        let port = tokio_serial::SerialStream::open(&tokio_serial::new(link.to_str().unwrap(), 115_200));
+        (port.unwrap(), runtime)
+    };
+    let holder = format!("(process {}); stop it first", std::process::id());
+    is_told_and_recovered_from(&link, &holder, || {
+        drop(held);
+        bank
+    });
+}
+
+#[test]
+fn the_predecessor_still_running_is_named_though_it_locks_nothing() {
+    let folder = tempdir().unwrap();
+    let (link, script) = (folder.path().join("ttyUSB0"), folder.path().join("pytes_serial.py"));
+    let bank = bank().pty(&link).start().unwrap();
+    fs::write(&script, "echo ready; read line\n").unwrap();
+    let port = File::options().read(true).write(true).open(&link).unwrap();
+    let mut predecessor = Command::new("/bin/sh");
+    predecessor.arg(&script).stdin(port).stdout(Stdio::piped());
+    let mut predecessor = predecessor.spawn().unwrap();
+    let mut ready = String::new();
+    BufReader::new(predecessor.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let holder = format!("in use by pytes_serial (process {}), which bankwatch replaces", predecessor.id());
+    is_told_and_recovered_from(&link, &holder, || {
+        predecessor.kill().and_then(|()| predecessor.wait()).unwrap();
+        bank
+    });
+}
+
+#[test]
+fn a_port_that_may_not_be_opened_is_told_with_the_group_to_join() {
+    let folder = tempdir().unwrap();
+    let port = folder.path().join("ttyUSB0");
+    fs::write(&port, "").unwrap();
+    fs::set_permissions(&port, fs::Permissions::from_mode(0o000)).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut read = program(folder.path());
+    if File::open(&port).is_ok() {
+        // Nothing is forbidden to root. Where nobody may not even run the program, nothing can be shown.
+        let nobody = 65_534;
+        read.uid(nobody).gid(nobody);
+        if let Err(error) = read.arg("--version").stdout(Stdio::null()).status() {
+            let _ = writeln!(io::stderr(), "SKIPPED: nobody may not run the program here ({error})");
+            return;
+        }
+        read = program(folder.path());
+        read.uid(nobody).gid(nobody);
+    }
+    let words = ["may not be opened by this user", "usermod -aG dialout"];
+    fails(read.arg("read").arg(&port), 1, &words);
+}
+
+#[test]
+fn a_bridge_that_is_not_there_is_told() {
+    let folder = tempdir().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    fails(
+        program(folder.path()).args(["read", &format!("tcp://{free}")]),
+        1,
+        &["no connection to", "refused", "check the bridge's address and port"],
+    );
+    for text in ["tcp://house", "http://house:80", ""] {
+        fails(program(folder.path()).args(["read", text]), 1, &["expected a link like /dev/ttyUSB0"]);
+    }
+}
+
+#[test]
+fn three_mistakes_in_the_settings_are_three_lines_with_their_places() {
+    let folder = tempdir().unwrap();
+    let text =
+        "[[bank]]\nlink = \"/dev/ttyUSB0\"\nbaud = 5\nintervall = \"10s\"\n\n[log]\nlevel = \"loud\"\n";
+    fs::write(folder.path().join("bankwatch.toml"), text).unwrap();
+    let words = [
+        "the settings have 3 mistakes",
+        "bankwatch.toml:3: ",
+        "bankwatch.toml:4: ",
+        "did you mean bank.interval?",
+        "bankwatch.toml:7: ",
+    ];
+    for arguments in [&["run"][..], &["config", "check"]] {
+        let (code, out, error) = said(program(folder.path()).args(arguments));
+        // What `check` finds is its result; for `run` it is an error.
+        let error = [out, error].concat();
+        assert_eq!(code, 78, "{arguments:?}: {error}");
+        words.iter().for_each(|words| assert!(error.contains(words), "{words:?} in {arguments:?}: {error}"));
+        assert_eq!(error.lines().count(), 4, "{error}");
+    }
+}
+
+#[test]
+fn without_settings_it_says_how_to_begin() {
+    let folder = tempdir().unwrap();
+    fails(program(folder.path()).arg("run"), 78, &["[[bank]]", "link = \"/dev/ttyUSB0\"", "bankwatch demo"]);
+}
+
+#[test]
+fn a_link_that_is_none_is_a_mistake_of_the_settings() {
+    let folder = tempdir().unwrap();
+    fails(&mut run(folder.path(), "http://house:80"), 78, &["bank", "link", "http://house:80"]);
+    fails(&mut run(folder.path(), "rfc2217://house"), 78, &["rfc2217://host:port"]);
+}
+
+#[test]
+fn wrong_usage_is_answered_with_2_and_where_to_find_help() {
+    let folder = tempdir().unwrap();
+    for arguments in [&[][..], &["raed"], &["read", "--speed"], &["parse", "--command", "format"]] {
+        fails(program(folder.path()).args(arguments), 2, &["--help"]);
+    }
+}
+
+/// Bytes as of a photo: a known beginning, then anything.
+fn photo(size: usize) -> Vec<u8> {
+    let mut any = fastrand::Rng::with_seed(7);
+    let mut bytes = b"\xff\xd8\xff\xe0\0\x10JFIF\0".to_vec();
+    bytes.extend((0..size).map(|_| any.u8(..)));
+    bytes
+}
+
+#[test]
+fn a_photo_is_no_transcript() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("photo.jpg");
+    fs::write(&path, photo(300_000)).unwrap();
+    for arguments in [&["parse"][..], &["parse", "--command", "pwr 1"]] {
+        let told =
+            fails(program(folder.path()).args(arguments).arg(&path), 1, &["expected a console's text"]);
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+    // A text that is no transcript.
+    fs::write(&path, "Dear Sir or Madam,\nthe battery\n").unwrap();
+    let words = ["expected a transcript", "--command \"pwr 1\""];
+    fails(program(folder.path()).arg("parse").arg(&path), 1, &words);
+}
+
+/// The most memory a process ever took, in bytes, while it is still there.
+fn most_memory(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
+}
+
+const MUCH: u64 = 64 << 20;
+
+#[test]
+fn a_hundred_megabytes_of_noise_without_a_line_end_are_refused_in_little_memory() {
+    let folder = tempdir().unwrap();
+    let mut parse = program(folder.path());
+    parse.arg("parse").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut parse = parse.spawn().unwrap();
+    let mut input = parse.stdin.take().unwrap();
+    let noise = vec![b'#'; 1 << 20];
+    let mut most = 0;
+    for _ in 0..100 {
+        most = most.max(most_memory(parse.id()).unwrap_or(0));
+        // It does not listen to the end.
+        if input.write_all(&noise).is_err() {
+            break;
+        }
+    }
+    drop(input);
+    let Output { status, stdout, stderr } = parse.wait_with_output().unwrap();
+    let error = String::from_utf8(stderr).unwrap();
+    assert_eq!((status.code(), stdout), (Some(1), Vec::new()), "{error}");
+    assert!(error.contains("expected a console's text, found more than 16 MiB"), "{error}");
+    assert!((1..MUCH).contains(&most), "{most} bytes of memory");
+
+    // The same from a file, and where one mebibyte less than too much is read to the end.
+    let path = folder.path().join("noise");
+    let mut file = File::create(&path).unwrap();
+    (0..100).for_each(|_| file.write_all(&noise).unwrap());
+    fails(program(folder.path()).arg("parse").arg(&path), 1, &["more than 16 MiB"]);
+    fs::write(&path, [&noise[..], &noise[..], &noise[..]].concat()).unwrap();
+    fails(program(folder.path()).arg("parse").arg(&path), 1, &["expected a transcript"]);
+}
+
+/// A console that says noise without end to whoever comes.
+fn noisy_console() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let link = format!("tcp://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            thread::spawn(move || babble(client));
+        }
+    });
+    link
+}
+
+fn babble(mut client: TcpStream) {
+    let noise = photo(1 << 16);
+    while client.write_all(&noise).is_ok() {}
+}
+
+#[test]
+fn a_console_that_never_stops_babbling_is_named_and_takes_little_memory() {
+    let (folder, link) = (tempdir().unwrap(), noisy_console());
+    let begun = Instant::now();
+    fails(program(folder.path()).args(["read", &link]), 1, &[&link, "can't be understood: more bytes"]);
+    assert!(begun.elapsed() < Duration::from_secs(60));
+
+    let mut service = Service::start(&mut run(folder.path(), &link));
+    let told = service.says("link lost");
+    assert!(told.contains("reason=\"console not understood: more bytes than any answer has\""), "{told}");
+    let most = most_memory(service.id()).unwrap();
+    assert!(most < MUCH, "{most} bytes of memory");
+    assert_eq!(service.stop().code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let folder = tempdir().unwrap();
+    let bank = bank().batteries(16).start().unwrap();
+    let mut read = program(folder.path());
+    read.args(["read", &bank.link(), "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut read = read.spawn().unwrap();
+    // As `| head` does, but before the first byte.
+    drop(read.stdout.take());
+    let mut error = String::new();
+    read.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert_eq!((read.wait().unwrap().code(), error.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn read_without_a_link_shows_the_latest_reading_of_the_service() {
+    let folder = tempdir().unwrap();
+    let bank = bank().start().unwrap();
+    let text = format!("[[bank]]\nname = \"house\"\nlink = \"{}\"\ninterval = \"200ms\"\n", bank.link());
+    fs::write(folder.path().join("bankwatch.toml"), text).unwrap();
+    fails(
+        program(folder.path()).arg("read"),
+        1,
+        &["house_status.json can't be read", "is the service running?"],
+    );
+
+    let mut service = Service::start(program(folder.path()).arg("run"));
+    service.says("sweep complete");
+    let path = folder.path().join("house_status.json");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !path.exists() {
+        assert!(Instant::now() < deadline, "no status file");
+        thread::yield_now();
+    }
+    let answers = bank.answers();
+    let (code, table, error) = said(program(folder.path()).arg("read"));
+    assert_eq!((code, error.as_str()), (0, ""));
+    // Below the batteries stand counters and health, where there are any yet.
+    let begins: Vec<&str> = table.lines().take(4).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(begins, ["house", "battery", "1", "2"], "{table}");
+    let (code, json, _) = said(program(folder.path()).args(["read", "--json"]));
+    let status: bankwatch::status::Status = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, status.powers), (0, 2));
+    assert!(answers > 0);
+    assert_eq!(service.stop().code(), Some(0));
+
+    fs::write(&path, "{\"half\": ").unwrap();
+    fails(program(folder.path()).arg("read"), 1, &["house_status.json is no status file of this version"]);
+}
+
+#[test]
+fn a_simulation_says_what_to_connect_to_and_ends_when_told() {
+    let folder = tempdir().unwrap();
+    let mut simulate = program(folder.path());
+    simulate.args(["simulate", "--tcp", "127.0.0.1:0"]).stdout(Stdio::piped());
+    let mut simulate = simulate.spawn().unwrap();
+    let mut link = String::new();
+    BufReader::new(simulate.stdout.take().unwrap()).read_line(&mut link).unwrap();
+    let (code, table, error) = said(program(folder.path()).args(["read", link.trim()]));
+    Command::new("kill").args(["-TERM", &simulate.id().to_string()]).status().unwrap();
+    assert_eq!(simulate.wait().unwrap().code(), Some(0));
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert_eq!(table.lines().count(), 4, "{table}");
+}

@@ -1,0 +1,6 @@
+mod bad_input;
+mod capture;
+mod db;
+mod demo;
+mod doctor;
+mod healthcheck;

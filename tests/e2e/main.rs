@@ -1,0 +1,10 @@
+//! What is proved with the real thing: the program itself, brokers, database servers, network bridges.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod cli;
+mod link;
+mod mqtt;
+mod service;
+mod stats;
+mod status;
+mod store;

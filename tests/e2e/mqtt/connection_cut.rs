@@ -1,0 +1,118 @@
+//! Connections torn in the middle of messages: what was under way is lost, nothing old comes after something new, and
+//! the library, which has been seen to end the process over it, does no harm.
+
+use std::time::Duration;
+
+use bankwatch::mqtt::message::Message;
+use bankwatch::mqtt::refusal::RefusalKind;
+use bankwatch::mqtt::session::Patience;
+use support::broker::{Broker, settings};
+use support::listener::Listener;
+use support::mqtt::{BRIEF, LONG, back, connected, lost, patient};
+use support::proxy::{Proxy, Way};
+use tokio::time::timeout;
+
+/// Many messages, each of which takes its time.
+fn many() -> Vec<Message> {
+    (0..100).map(|n| Message::fleeting(format!("old/{n}"), vec![b'x'; 60_000])).collect()
+}
+
+#[tokio::test]
+async fn a_connection_cut_in_the_middle_of_a_message_ends_publishing_and_can_be_made_again() {
+    let Some(broker) = Broker::start() else { return };
+    let proxy = Proxy::before(broker.port());
+    let mut listener = Listener::at(&broker.settings(""), "#").await;
+    let mut session = connected(&settings(&proxy.url(), "")).await;
+    proxy.cut_after(90_000);
+    let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Lost, "{refusal}");
+    lost(&mut session).await;
+    session.connect().await.unwrap();
+    session.publish(vec![Message::fleeting("new", "")]).await.unwrap();
+    let heard = listener.until(|heard| heard.last().is_some_and(|last| last.topic == "new")).await;
+    let topics: Vec<&str> = heard.iter().map(|heard| heard.topic.as_str()).collect();
+    assert_eq!(topics, ["old/0", "bankwatch/status", "new"]);
+    assert_eq!(proxy.opened(), 2);
+}
+
+/// What ended the process: a message that was to be acknowledged and could not be written, and one that the system took in
+/// two parts.
+#[tokio::test]
+async fn connections_cut_anywhere_in_many_messages_do_no_harm() {
+    let Some(broker) = Broker::start() else { return };
+    let proxy = Proxy::before(broker.port());
+    let mut session = connected(&settings(&proxy.url(), "")).await;
+    for round in 1..=60 {
+        proxy.cut_after(round * 20_011 % 900_000);
+        let publish = async { while session.publish(many()).await.is_ok() {} };
+        timeout(LONG, publish).await.unwrap();
+        back(&mut session).await;
+    }
+    session.publish(many()).await.unwrap();
+}
+
+/// Each topic is of another shape, so that each message is acknowledged, and goes alone.
+#[tokio::test]
+async fn connections_cut_in_acknowledged_messages_do_no_harm() {
+    let Some(broker) = Broker::start() else { return };
+    let proxy = Proxy::before(broker.port());
+    let mut session = connected(&settings(&proxy.url(), "")).await;
+    let shapes = || (0..20).map(|n| Message::fleeting(format!("shape/{n}/x"), vec![b'x'; 500])).collect();
+    for round in 1..=200 {
+        proxy.cut_after(round * 997 % 12_000);
+        timeout(LONG, session.publish(shapes())).await.unwrap().err();
+        proxy.cut();
+        back(&mut session).await;
+    }
+    session.publish(shapes()).await.unwrap();
+}
+
+/// So that it takes each message in one part.
+#[tokio::test]
+async fn no_more_is_under_way_than_the_systems_buffer_takes_at_once() {
+    let Some(broker) = Broker::start() else { return };
+    let proxy = Proxy::before(broker.port());
+    let mut listener = Listener::at(&broker.settings(""), "old/#").await;
+    let mut session = patient(&settings(&proxy.url(), ""), BRIEF);
+    session.connect().await.unwrap();
+    // So it is known to be a quick one.
+    session.publish(vec![Message::fleeting("first", vec![b'x'; 60_000])]).await.unwrap();
+    proxy.hold(Way::Back);
+    let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Silent, "{refusal}");
+    let topics: Vec<&str> = listener.so_far().await.iter().map(|heard| heard.topic.as_str()).collect();
+    assert_eq!(topics, ["old/0"]);
+}
+
+#[tokio::test]
+async fn a_slow_path_is_given_the_time_that_it_takes() {
+    let Some(broker) = Broker::start() else { return };
+    let proxy = Proxy::before(broker.port());
+    let patience = Patience { token: Duration::from_millis(200), ..BRIEF };
+    let mut session = patient(&settings(&proxy.url(), ""), patience);
+    session.connect().await.unwrap();
+    proxy.slow_down(120_000);
+    // Half a second each.
+    session.publish(many()[..2].to_vec()).await.unwrap();
+    assert_eq!(proxy.opened(), 1);
+}
+
+#[tokio::test]
+async fn what_was_not_sent_before_the_connection_broke_is_not_sent_after() {
+    let Some(broker) = Broker::start() else { return };
+    let proxy = Proxy::before(broker.port());
+    let mut listener = Listener::at(&broker.settings(""), "#").await;
+    let mut session = patient(&settings(&proxy.url(), ""), BRIEF);
+    session.connect().await.unwrap();
+    session.publish(vec![Message::fleeting("first", vec![b'x'; 60_000])]).await.unwrap();
+    proxy.hold(Way::Out);
+    let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Silent, "{refusal}");
+    proxy.cut();
+    proxy.hold(None);
+    back(&mut session).await;
+    session.publish(vec![Message::fleeting("new", "1"), Message::fleeting("new", "2")]).await.unwrap();
+    let heard = listener.until(|heard| heard.last().is_some_and(|last| last.text() == "2")).await;
+    let first = heard.iter().position(|heard| heard.topic == "new").unwrap();
+    assert_eq!(heard.len(), first + 2, "something old came after something new");
+}

@@ -1,0 +1,102 @@
+//! What begins and ends on a battery reaches who listens at the broker: at once, once, and also what happened while
+//! the broker was away.
+
+use bankwatch::settings::MqttSettings;
+use bankwatch::simulator::{SimulatorHandle, Word};
+use serde_json::Value;
+use support::broker::Broker;
+use support::listener::{Heard, Listener};
+use support::mqtt_service::{bank, is_kept, service};
+use support::proxy::{Proxy, Way};
+use support::sweeps::sweeps;
+
+/// High voltage, low voltage.
+const HIGH: u32 = 0x2;
+const LOW: u32 = 0x8;
+
+fn raise(bank: &SimulatorHandle, bit: u32) {
+    bank.with_bank(|bank| bank.raise_event(2, Word::Power, bit));
+}
+
+/// The events about battery 2's power word, as JSON, and whether the broker had kept one.
+fn told(heard: &[Heard]) -> Vec<(Value, bool)> {
+    let events = heard.iter().map(|heard| (serde_json::from_slice(&heard.payload).unwrap(), heard.retained));
+    events.filter(|(event, _): &(Value, bool)| event["battery"] == 2 && event["word"] == "power").collect()
+}
+
+async fn ear(settings: &MqttSettings) -> Listener {
+    Listener::at(settings, "bankwatch/bank/event").await
+}
+
+#[tokio::test]
+async fn an_event_is_told_once_when_it_begins_and_once_when_it_ends() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    let mut service = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    let mut ear = ear(&settings).await;
+    raise(&bank, HIGH);
+    ear.until(|heard| told(heard).len() == 1).await;
+    sweeps(&mut service, 3);
+    bank.with_bank(|bank| bank.clear_event(2, Word::Power, HIGH));
+    ear.until(|heard| told(heard).len() == 2).await;
+    sweeps(&mut service, 3);
+    let told = told(ear.so_far().await);
+    let [(raised, false), (cleared, false)] = &told[..] else { panic!("{told:#?}") };
+    assert_eq!(
+        (&raised["kind"], &raised["level"], &raised["sign"]),
+        (&"raised".into(), &"warning".into(), &"0x2".into())
+    );
+    assert_eq!(raised["bank"], "bank");
+    assert!(!raised["text"].as_str().unwrap().is_empty());
+    assert_eq!(raised["duration_s"], Value::Null);
+    assert_eq!((&cleared["kind"], &cleared["raised_at"]), (&"cleared".into(), &raised["raised_at"]));
+    assert!(cleared["duration_s"].is_u64(), "{cleared}");
+}
+
+#[tokio::test]
+async fn what_happened_last_is_told_before_the_farewell() {
+    let Some(broker) = Broker::start() else { return };
+    let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
+    let service = service(&bank, &proxy.url(), "");
+    is_kept(&settings).await;
+    let mut ear = Listener::at(&settings, "bankwatch/#").await;
+    proxy.hold(Way::Out);
+    raise(&bank, HIGH);
+    service.wait_for_line(&["event raised"]);
+    let log = service.lines();
+    let release = std::thread::spawn(move || {
+        while !log.lock().unwrap().iter().any(|line| line.contains("service stopping")) {
+            std::thread::yield_now();
+        }
+        proxy.hold(None);
+    });
+    service.end("TERM");
+    release.join().unwrap();
+    let gone = |heard: &Heard| heard.topic == "bankwatch/bank/status" && heard.text() == "offline";
+    let heard = ear.until(|heard| heard.last().is_some_and(gone)).await;
+    let last = heard.iter().rposition(|heard| heard.topic == "bankwatch/bank/event").expect("it is told");
+    let farewell = heard.iter().position(|heard| heard.text() == "offline");
+    assert!(last < farewell.unwrap(), "{heard:?}");
+}
+
+#[tokio::test]
+async fn what_happened_while_the_broker_was_away_is_told_when_it_is_back() {
+    let Some(broker) = Broker::start() else { return };
+    let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
+    let mut service = service(&bank, &proxy.url(), "");
+    is_kept(&settings).await;
+    let mut ear = ear(&settings).await;
+    proxy.shut(true);
+    proxy.cut();
+    service.wait_for_line(&["output away"]);
+    for bit in [HIGH, LOW] {
+        raise(&bank, bit);
+        sweeps(&mut service, 2);
+    }
+    assert_eq!(told(ear.so_far().await), []);
+    proxy.shut(false);
+    let heard = ear.until(|heard| told(heard).len() >= 2).await;
+    let signs: Vec<Value> = told(heard).into_iter().map(|(event, _)| event["sign"].clone()).collect();
+    assert_eq!(signs, ["0x2", "0x8"]);
+}

@@ -1,0 +1,197 @@
+//! The real program while its broker is in trouble: each trouble is told once, costs the rest nothing, and is over
+//! within seconds of the broker's return, with everything there again.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use bankwatch::settings::MqttSettings;
+use support::broker::{Broker, Setup, settings};
+use support::certificates::{Authority, Papers};
+use support::mqtt_service::{INTERVAL, KEPT, bank, flows, is_kept, kept_at, service};
+use support::proxy::Proxy;
+use support::service::{LONG, Service};
+use support::sweeps::{Sweeps, sweeps};
+use support::until::until;
+
+/// From the broker's return to the state of everything: what is promised.
+const PROMISED: Duration = Duration::from_secs(5);
+/// What a machine with much else to do may add.
+const BUSY: Duration = Duration::from_secs(5);
+const DAY: i64 = 86_400;
+
+/// The broker has been back since `since`: everything is soon there again, and was told in lines that differ.
+async fn recovers(
+    what: &str,
+    service: &mut Service,
+    settings: &MqttSettings,
+    since: Instant,
+    meanwhile: Sweeps,
+) {
+    let took = flows(settings).await.duration_since(since);
+    println!("{what}: state {:.2} s after the broker's return", took.as_secs_f64());
+    assert!(took <= PROMISED + BUSY, "{what}: {took:?}");
+    is_kept(settings).await;
+    meanwhile.went_on(service);
+}
+
+/// What the log said of the output, without the times, and that no two lines are the same.
+fn told(service: &Service) -> Vec<String> {
+    let said = |line: String| Some(line[line.find(" output ")? + 1..].split(" outage=").next()?.to_owned());
+    let told: Vec<String> = service.log().into_iter().filter_map(said).collect();
+    for (at, line) in told.iter().enumerate() {
+        assert!(!told[..at].contains(line), "told twice: {told:#?}");
+    }
+    told
+}
+
+/// As [`told`], in a few words each.
+fn is_told(service: &Service, lines: &[&str]) {
+    service.wait_for_line(&[lines.last().expect("a line")]);
+    let told = told(service);
+    assert_eq!(told.len(), lines.len(), "{told:#?}");
+    for (line, words) in told.iter().zip(lines) {
+        assert!(line.contains(words), "{words:?} in {told:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_broker_killed_and_started_again_without_a_memory_is_told_everything_again() {
+    let Some(mut broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    let mut service = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    broker.kill();
+    service.wait_for_line(&["connection refused"]);
+    sweeps(&mut service, 10);
+    broker.start_again();
+    recovers("killed", &mut service, &settings, Instant::now(), meanwhile).await;
+    is_told(&service, &["output up", "the connection ended", "connection refused", "output back"]);
+}
+
+#[tokio::test]
+async fn a_broker_that_hangs_is_left_and_found_again_when_it_goes_on() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    let mut service = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    broker.hang();
+    service.wait_for_line(&["output away", "did not answer within 5s: it hangs"]);
+    sweeps(&mut service, 5);
+    broker.go_on();
+    recovers("hung", &mut service, &settings, Instant::now(), meanwhile).await;
+    is_told(&service, &["output up", "did not answer within 5s", "output back"]);
+}
+
+#[tokio::test]
+async fn a_connection_cut_in_the_middle_of_a_word_is_made_again() {
+    let Some(broker) = Broker::start() else { return };
+    let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
+    let mut service = service(&bank, &proxy.url(), "legacy_topics = true");
+    is_kept(&settings).await;
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    // In what goes on, then in the greeting and in the looking around of a new connection.
+    for bytes in [1, 25, 500] {
+        let opened = proxy.opened();
+        proxy.cut_after(bytes);
+        until(LONG, || proxy.opened() > opened).await;
+    }
+    recovers("cut", &mut service, &settings, Instant::now(), meanwhile).await;
+    service.wait_for_line(&["output back"]);
+}
+
+#[tokio::test]
+async fn a_path_that_breaks_before_all_is_announced_brings_the_rest_with_the_next_connections() {
+    let Some(broker) = Broker::start() else { return };
+    let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
+    // Less than the announcements, so that beginning with the first each time would never end.
+    const BYTES: usize = 20_000;
+    proxy.cut_after(BYTES);
+    let _service = service(&bank, &proxy.url(), "");
+    let (begun, mut cuts, wanted) =
+        (Instant::now(), 0, KEPT.iter().filter(|topic| topic.ends_with("/config")));
+    let wanted: Vec<&str> = wanted.copied().collect();
+    loop {
+        if proxy.cuts() > cuts {
+            cuts = proxy.cuts();
+            proxy.cut_after(BYTES);
+        }
+        let found = kept_at(&settings, "homeassistant/#").await;
+        if wanted.iter().all(|topic| found.contains_key(*topic)) {
+            let bytes: usize = found.values().map(String::len).sum();
+            assert!(cuts > 0 && bytes > BYTES, "{bytes} bytes of announcements, {cuts} cuts");
+            break;
+        }
+        assert!(begun.elapsed() < LONG, "{:?} after {cuts} cuts", found.keys());
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_and_the_service_comes_up_by_itself_once_the_broker_knows_it() {
+    let Some(mut broker) = Setup::default().user("house", "somethingelse").start() else { return };
+    let lines = "username = \"house\"\npassword = \"hunter2hunter2\"";
+    let (bank, settings) = (bank(), broker.settings(lines));
+    let mut service = service(&bank, &broker.url(), lines);
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    service.wait_for_line(&["output away", "does not let user", "check [mqtt] username and password"]);
+    sweeps(&mut service, 5);
+    broker.kill();
+    service.wait_for_line(&["connection refused"]);
+    let mut change = Command::new("mosquitto_passwd");
+    change.arg("-b").arg(broker.folder().join("passwords")).args(["house", "hunter2hunter2"]);
+    assert!(change.output().unwrap().status.success());
+    broker.start_again();
+    recovers("let in", &mut service, &settings, Instant::now(), meanwhile).await;
+    is_told(&service, &["does not let user", "connection refused", "output back"]);
+    let (_, _, log) = service.end("TERM");
+    assert!(!log.iter().any(|line| line.contains("hunter2")), "{log:#?}");
+}
+
+/// Puts a broker's papers where it looks for them at its next start.
+fn lay(broker: &Broker, papers: &Papers) {
+    std::fs::write(broker.folder().join("broker.crt"), &papers.certificate).unwrap();
+    std::fs::write(broker.folder().join("broker.key"), &papers.key).unwrap();
+}
+
+#[tokio::test]
+async fn a_broker_with_the_wrong_certificate_is_told_nothing_until_it_has_a_good_one() {
+    let authority = Authority::new("Test authority");
+    let stranger = authority.signs(&["broker.lan"]);
+    let setup = Setup::default()
+        .file("broker.crt", stranger.certificate)
+        .file("broker.key", stranger.key)
+        .file("ca.crt", authority.certificate())
+        .settings("certfile {folder}/broker.crt\nkeyfile {folder}/broker.key");
+    let Some(mut broker) = setup.start() else { return };
+    let url = format!("mqtts://localhost:{}", broker.port());
+    let lines = format!("ca_file = {:?}", broker.folder().join("ca.crt"));
+    let bank = bank();
+    let mut service = service(&bank, &url, &lines);
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    service.wait_for_line(&["output away", "not for \\\"localhost\\\": write a name it is for"]);
+    broker.kill();
+    lay(&broker, &authority.signs_for(&["localhost"], -2 * DAY, -DAY));
+    broker.start_again();
+    service.wait_for_line(&["output away", "certificate has expired"]);
+    broker.kill();
+    lay(&broker, &authority.signs(&["localhost"]));
+    assert!(!service.log().iter().any(|line| line.contains("output up")), "{:#?}", service.log());
+    broker.start_again();
+    recovers("certified", &mut service, &settings(&url, &lines), Instant::now(), meanwhile).await;
+    told(&service);
+}
+
+#[tokio::test]
+async fn a_broker_that_is_not_there_at_the_start_is_waited_for() {
+    let Some(mut broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    broker.kill();
+    let mut service = service(&bank, &broker.url(), "");
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    // Pauses have grown to their longest by then.
+    sweeps(&mut service, 30);
+    broker.start_again();
+    recovers("late", &mut service, &settings, Instant::now(), meanwhile).await;
+    is_told(&service, &["connection refused", "output back"]);
+}

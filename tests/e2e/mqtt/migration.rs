@@ -1,0 +1,382 @@
+//! Moving over from the predecessor at a real broker: by the service itself, by hand, back again, and out; nothing is
+//! done twice, and nothing of anybody else's is touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use bankwatch::mqtt::message::Message;
+use bankwatch::mqtt::migration::back;
+use bankwatch::mqtt::session::{Patience, Session};
+use bankwatch::settings::{AutoOr, CellLevel, MqttSettings};
+use support::broker::Broker;
+use support::listener::{Heard, Listener};
+use support::mqtt_service::{KEPT, SERVICE, bank, flows, is_kept, kept_at, service};
+use support::payload_fixture::{LEVELS, announced, reading, topics};
+use support::pytes_serial::{GENERATIONS, Generation, left};
+use support::sweeps::sweeps;
+
+/// 5 of the bank, 5 and 6 of each battery and its cells, 3 of each cell.
+const ENTITIES: usize = 5 + 2 * (5 + 6 + 16 * 3);
+
+/// What the predecessor left of a bank of 2 × 16 at its level medium.
+fn predecessors(bank: &str) -> Vec<Message> {
+    back(&topics(), bank, &announced(reading(bank, 2, 16), CellLevel::Medium)).announce
+}
+
+/// What others have in the same places, and what nobody knows.
+fn strangers() -> Vec<Message> {
+    let device =
+        |name: &str| format!(r#"{{"o": {{"name": "{name}"}}, "dev": {{"ids": ["x"]}}, "cmps": {{}}}}"#);
+    let others = [
+        ("homeassistant/sensor/bank/bank_kwh/config", r#"{"uniq_id": "bank_kwh"}"#.to_owned()),
+        (
+            "homeassistant/sensor/bank/bank_voltage_roof/config",
+            r#"{"uniq_id": "bank_voltage_roof"}"#.to_owned(),
+        ),
+        // One of our ids with somebody's value, and one of pytes_serial's values with somebody's id.
+        (
+            "homeassistant/sensor/bank/voltage/config",
+            r#"{"uniq_id": "bank_voltage", "stat_t": "roof/voltage"}"#.to_owned(),
+        ),
+        (
+            "homeassistant/sensor/bank/roof/config",
+            r#"{"uniq_id": "roof", "stat_t": "pytes_serial/bank/0/voltage"}"#.to_owned(),
+        ),
+        ("homeassistant/device/bank_roof/config", device("bankwatch")),
+        ("homeassistant/device/bank_battery_9/config", device("somebody")),
+        ("homeassistant/device/roof_bank/config", device("bankwatch")),
+        ("bankwatch/roof/status", "online".to_owned()),
+        ("bankwatch/roof/battery/1/status", "offline".to_owned()),
+    ];
+    let others = others.into_iter().map(|(topic, payload)| Message::retained(topic, payload));
+    others.chain(predecessors("roof")).collect()
+}
+
+/// Leaves these with the broker.
+async fn leave(settings: &MqttSettings, messages: Vec<Message>) {
+    let id = AutoOr::Given("pytes_serial".to_owned());
+    let settings = MqttSettings { client_id: id, ..settings.clone() };
+    let mut session = Session::new(&settings, None, Patience::default()).unwrap();
+    session.connect().await.unwrap();
+    session.publish(messages).await.unwrap();
+    session.close().await;
+}
+
+fn texts(messages: &[Message]) -> BTreeMap<String, String> {
+    let text =
+        |message: &Message| (message.topic.clone(), String::from_utf8(message.payload.clone()).unwrap());
+    messages.iter().map(text).collect()
+}
+
+/// What the broker keeps beside what was there of strangers, which must be as it was.
+async fn kept_of_ours(settings: &MqttSettings) -> BTreeSet<String> {
+    let mut kept = kept_at(settings, "#").await;
+    for (topic, payload) in texts(&strangers()) {
+        assert_eq!(kept.remove(&topic), Some(payload), "{topic} is not ours");
+    }
+    kept.into_keys().collect()
+}
+
+/// A verb of `bankwatch ha` with the settings of a bank that nobody reads: its exit code, and its lines.
+fn ha(broker: &Broker, arguments: &[&str]) -> (Option<i32>, Vec<String>) {
+    ha_of(broker, &["bank"], arguments)
+}
+
+/// The same with these banks.
+fn ha_of(broker: &Broker, banks: &[&str], arguments: &[&str]) -> (Option<i32>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bankwatch.toml");
+    let bank =
+        |name: &&str| format!("[[bank]]\nname = {name:?}\nlink = \"/dev/{name}\"\ncells = \"medium\"\n");
+    let banks: String = banks.iter().map(bank).collect();
+    let text = format!("{banks}[mqtt]\nenabled = true\nurl = {:?}\n", broker.url());
+    std::fs::write(&file, text).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_bankwatch"));
+    program.arg("ha").args(arguments).arg("--config").arg(&file).env_clear().current_dir(&folder);
+    let output = program.output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), lines.lines().map(str::to_owned).collect())
+}
+
+/// The verb clears so many topics and counts so much, and then, asked again, nothing.
+#[track_caller]
+fn does(broker: &Broker, arguments: &[&str], lines: usize, count: usize, each: &str, all: &str) {
+    let dry: Vec<&str> = arguments.iter().copied().chain(["--dry-run"]).collect();
+    let (code, would) = ha(broker, &dry);
+    assert_eq!((code, would.len()), (Some(0), lines + 1), "{would:#?}");
+    assert!(would[..lines].iter().all(|line| line.starts_with("would ")), "{would:#?}");
+    assert!(
+        would[lines].starts_with(&format!("{count} ")) && would[lines].contains(" would be "),
+        "{would:#?}"
+    );
+    let (code, done) = ha(broker, arguments);
+    assert_eq!(code, Some(0), "{done:#?}");
+    assert_eq!(done[lines], format!("{count} {all} at {}", broker.url()));
+    for (done, would) in done[..lines].iter().zip(&would) {
+        assert_eq!(
+            done.strip_prefix(each),
+            would.strip_prefix("would ").and_then(|rest| rest.split_once(' ')).map(|(_, topic)| topic)
+        );
+    }
+    let (code, again) = ha(broker, arguments);
+    assert_eq!((code, again), (Some(0), vec![format!("0 {all} at {}", broker.url())]));
+}
+
+/// The verb moves so many entities from so many topics.
+#[track_caller]
+fn moves(broker: &Broker, arguments: &[&str], topics: usize, entities: usize) {
+    does(broker, arguments, topics, entities, "moved ", "entities moved");
+}
+
+/// The verb removes so many topics.
+#[track_caller]
+fn removes(broker: &Broker, arguments: &[&str], topics: usize) {
+    does(broker, arguments, topics, topics, "removed ", "topics removed");
+}
+
+#[tokio::test]
+async fn the_service_takes_over_by_itself_in_the_right_order_and_once() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings, old) = (bank(), broker.settings(""), predecessors("bank"));
+    assert_eq!(old.len(), ENTITIES);
+    leave(&settings, [old.clone(), strangers()].concat()).await;
+    let mut listener = Listener::at(&settings, "homeassistant/#").await;
+    let first = service(&bank, &broker.url(), "");
+    let cleared = |heard: &[Heard]| heard.iter().filter(|heard| heard.payload.is_empty()).count();
+    let heard = listener.until(|heard| cleared(heard) == ENTITIES).await;
+    let news: Vec<&Heard> = heard.iter().filter(|heard| !heard.retained).collect();
+    let releases = news.iter().take_while(|heard| heard.text() == r#"{"migrate_discovery":true}"#).count();
+    assert_eq!(releases, ENTITIES);
+    let old: BTreeSet<&str> = old.iter().map(|message| message.topic.as_str()).collect();
+    let named = |heard: &[&Heard]| heard.iter().map(|heard| heard.topic.clone()).collect::<BTreeSet<_>>();
+    assert!(named(&news[..releases]).iter().eq(old.iter()));
+    // Whatever state there is comes after it all.
+    let begin_of_end = news.iter().position(|heard| heard.payload.is_empty()).unwrap();
+    let announced = named(&news[releases..begin_of_end]);
+    assert!(announced.iter().all(|topic| topic.starts_with("homeassistant/device/bank_")), "{announced:?}");
+    assert_eq!(announced.len(), 5);
+    assert!(named(&news[begin_of_end..][..ENTITIES]).iter().eq(old.iter()));
+    let line = first.wait_for_line(&["entities taken over"]);
+    assert!(line.ends_with(&format!("bank=bank entities={ENTITIES} from=pytes_serial")), "{line}");
+    is_kept(&settings).await;
+    first.end("TERM");
+
+    let mut listener = Listener::at(&settings, "homeassistant/sensor/bank/+/config").await;
+    let mut second = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    flows(&settings).await;
+    sweeps(&mut second, 3);
+    leave(&settings, vec![Message::fleeting("homeassistant/sensor/bank/end/config", "")]).await;
+    let heard =
+        listener.until(|heard| heard.last().is_some_and(|last| last.topic.ends_with("end/config"))).await;
+    assert!(heard[..heard.len() - 1].iter().all(|heard| heard.retained), "it was done already: {heard:?}");
+    let (_, _, log) = second.end("TERM");
+    assert!(!log.iter().any(|line| line.contains("taken over")), "{log:#?}");
+    assert_eq!(kept_of_ours(&settings).await, KEPT.iter().map(|topic| (*topic).to_owned()).collect());
+}
+
+#[tokio::test]
+async fn by_hand_over_and_back_and_over_again_and_out() {
+    let Some(broker) = Broker::start() else { return };
+    let settings = broker.settings("");
+    let old = predecessors("bank");
+    leave(&settings, [old.clone(), strangers()].concat()).await;
+    let names = |messages: &[Message]| texts(messages).into_keys().collect::<BTreeSet<_>>();
+    // Nobody has read a battery yet.
+    let ours: BTreeSet<String> =
+        [&KEPT[..SERVICE], &KEPT[7..]].concat().into_iter().map(str::to_owned).collect();
+    for _ in 0..2 {
+        moves(&broker, &["migrate"], ENTITIES, ENTITIES);
+        assert_eq!(kept_of_ours(&settings).await, ours);
+        moves(&broker, &["migrate", "--back"], SERVICE, ENTITIES);
+        assert_eq!(kept_of_ours(&settings).await, names(&old));
+    }
+    removes(&broker, &["remove"], 0);
+    moves(&broker, &["migrate"], ENTITIES, ENTITIES);
+    removes(&broker, &["remove"], ours.len());
+    assert_eq!(kept_of_ours(&settings).await, BTreeSet::new());
+}
+
+#[tokio::test]
+async fn what_any_version_left_at_any_level_is_moved_as_a_whole_and_back() {
+    let Some(broker) = Broker::start() else { return };
+    let settings = broker.settings("");
+    let (mut banks, mut old, mut restored) = (Vec::new(), Vec::new(), Vec::new());
+    for (generation, level) in GENERATIONS.iter().flat_map(|one| LEVELS.map(|level| (*one, level))) {
+        let bank = format!("{generation:?}-{level:?}");
+        old.extend(left(generation, &bank, 2, 16, level));
+        restored.extend(left(Generation::Values, &bank, 2, 16, level));
+        banks.push(bank);
+    }
+    // And of two of them in the same place.
+    old.extend(left(Generation::Document, "both", 2, 16, CellLevel::Low));
+    old.extend(left(Generation::Values, "both", 2, 16, CellLevel::Low));
+    restored.extend(left(Generation::Values, "both", 2, 16, CellLevel::Low));
+    banks.push("both".to_owned());
+    let banks: Vec<&str> = banks.iter().map(String::as_str).collect();
+    leave(&settings, old.clone()).await;
+    let last = |arguments: &[&str]| ha_of(&broker, &banks, arguments).1.pop().unwrap();
+    let moved = |count: usize| format!("{count} entities moved at {}", broker.url());
+    // What two versions left of one bank are the same entities.
+    assert_eq!(last(&["migrate"]), moved(restored.len()));
+    assert_eq!(kept_at(&settings, "homeassistant/sensor/#").await.len(), 0);
+    assert_eq!(last(&["migrate"]), moved(0));
+    assert_eq!(last(&["migrate", "--back"]), moved(restored.len()));
+    let kept: BTreeSet<String> = kept_at(&settings, "homeassistant/#").await.into_keys().collect();
+    assert_eq!(kept, texts(&restored).into_keys().collect());
+}
+
+#[tokio::test]
+async fn what_pytes_serial_announced_beyond_ours_is_reported_and_removed_by_hand() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    // A battery and a level more than there are here, from two versions.
+    let of = |generation| left(generation, "bank", 3, 16, CellLevel::High);
+    let beyond = 2 * 16 * 4 + 5 + 6 + 16 * 7;
+    leave(&settings, [of(Generation::Document), of(Generation::Values), strangers()].concat()).await;
+    let service = service(&bank, &broker.url(), "");
+    service.wait_for_line(&["entities taken over bank=bank", &format!("entities={ENTITIES} ")]);
+    service.wait_for_line(&[
+        "entities of pytes_serial left behind bank=bank",
+        &format!("entities={beyond} "),
+        "remedy=\"bankwatch ha remove --legacy\"",
+    ]);
+    is_kept(&settings).await;
+    let (code, lines) = ha(&broker, &["migrate"]);
+    assert_eq!((code, lines.len()), (Some(0), 2), "{lines:#?}");
+    assert!(lines[0].starts_with("0 "), "{lines:#?}");
+    assert!(
+        lines[1].starts_with(&format!("{beyond} entities of pytes_serial are left behind in bank bank"))
+            && lines[1].ends_with("bankwatch ha remove --legacy"),
+        "{lines:#?}"
+    );
+    removes(&broker, &["remove", "--legacy"], 2 * beyond);
+    assert_eq!(kept_of_ours(&settings).await, KEPT.iter().map(|topic| (*topic).to_owned()).collect());
+}
+
+#[tokio::test]
+async fn a_battery_that_was_gone_before_a_move_by_hand_is_found_as_vanished_and_handed_back_as_a_whole() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    let old = left(Generation::ValuesByNumber, "bank", 3, 16, CellLevel::Medium);
+    leave(&settings, [old.clone(), strangers()].concat()).await;
+    assert_eq!(
+        ha(&broker, &["migrate"]).1.pop(),
+        Some(format!("{} entities moved at {}", old.len(), broker.url()))
+    );
+    let service = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    removes(&broker, &["remove", "--vanished"], 3);
+    assert_eq!(kept_of_ours(&settings).await, KEPT.iter().map(|topic| (*topic).to_owned()).collect());
+    // While it is running the service takes them over again, which the verb says.
+    let (_, lines) = ha(&broker, &["migrate", "--back", "--dry-run"]);
+    assert!(lines[SERVICE + 1].contains("is running and takes the entities over again"), "{lines:#?}");
+    service.end("TERM");
+    moves(&broker, &["migrate", "--back"], SERVICE, ENTITIES);
+    assert_eq!(kept_of_ours(&settings).await, texts(&predecessors("bank")).into_keys().collect());
+}
+
+#[tokio::test]
+async fn what_can_still_be_taken_over_is_not_removed() {
+    let Some(broker) = Broker::start() else { return };
+    let settings = broker.settings("");
+    leave(&settings, [predecessors("bank"), strangers()].concat()).await;
+    let before = kept_at(&settings, "#").await;
+    let (code, lines) = ha(&broker, &["remove", "--legacy"]);
+    assert_eq!((code, &*lines[0]), (Some(0), &*format!("0 topics removed at {}", broker.url())));
+    assert!(
+        lines[1].starts_with(&format!("{ENTITIES} topics")) && lines[1].ends_with("bankwatch ha migrate")
+    );
+    assert_eq!(kept_at(&settings, "#").await, before);
+}
+
+#[tokio::test]
+async fn a_move_that_was_interrupted_is_finished_by_hand_and_none_of_its_entities_is_taken_for_left() {
+    let Some(broker) = Broker::start() else { return };
+    let settings = broker.settings("");
+    // Killed after the first announcement.
+    let begun = announced(reading("bank", 2, 16), CellLevel::Medium)[..1].to_vec();
+    leave(&settings, [predecessors("bank"), begun, strangers()].concat()).await;
+    let (code, lines) = ha(&broker, &["remove", "--legacy"]);
+    assert_eq!((code, &*lines[0]), (Some(0), &*format!("0 topics removed at {}", broker.url())));
+    moves(&broker, &["migrate"], ENTITIES, ENTITIES);
+    let ours: BTreeSet<String> =
+        [&KEPT[..SERVICE], &KEPT[7..]].concat().into_iter().map(str::to_owned).collect();
+    assert_eq!(kept_of_ours(&settings).await, ours);
+}
+
+#[tokio::test]
+async fn removed_while_the_service_runs_entities_go_and_come_back_and_stay_away_once_it_has_ended() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    leave(&settings, strangers()).await;
+    let service = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    let (code, lines) = ha(&broker, &["remove"]);
+    assert_eq!((code, lines.len()), (Some(0), SERVICE + 2), "{lines:#?}");
+    assert!(lines[SERVICE + 1].contains("is running and announces its entities again"), "{lines:#?}");
+    // No entity is left, and whoever is there goes on to say so.
+    let statuses = kept_at(&settings, "bankwatch/#").await;
+    assert_eq!(
+        kept_of_ours(&settings).await,
+        KEPT[SERVICE..].iter().map(|topic| (*topic).to_owned()).collect()
+    );
+    assert!(KEPT[SERVICE..].iter().all(|topic| statuses[*topic] == "online"), "{statuses:?}");
+    flows(&settings).await;
+    leave(&settings, vec![Message::fleeting("homeassistant/status", "online")]).await;
+    is_kept(&settings).await;
+    service.end("TERM");
+    removes(&broker, &["remove"], KEPT.len());
+    assert_eq!(kept_of_ours(&settings).await, BTreeSet::new());
+}
+
+#[tokio::test]
+async fn a_battery_that_was_sold_is_removed_by_hand_while_the_service_runs_and_stays_removed() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    leave(&settings, strangers()).await;
+    let mut service = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    removes(&broker, &["remove", "--vanished"], 0);
+    assert!(bank.with_bank(|bank| bank.take_out(2)));
+    Listener::at(&settings, "bankwatch/bank/battery/2/status")
+        .await
+        .until(|heard| heard.last().is_some_and(|last| last.text() == "offline"))
+        .await;
+    removes(&broker, &["remove", "--vanished"], 3);
+    let without: BTreeSet<String> = KEPT
+        .iter()
+        .filter(|topic| !topic.contains("battery/2") && !topic.contains("battery_2"))
+        .map(|topic| (*topic).to_owned())
+        .collect();
+    assert_eq!(kept_of_ours(&settings).await, without);
+    // Home Assistant starts anew, and so does the service.
+    let mut listener = Listener::at(&settings, "homeassistant/device/+/config").await;
+    leave(&settings, vec![Message::fleeting("homeassistant/status", "online")]).await;
+    listener.until(|heard| heard.iter().any(|heard| heard.topic == KEPT[2] && !heard.retained)).await;
+    flows_without_the_second(&settings).await;
+    assert_eq!(kept_of_ours(&settings).await, without);
+    sweeps(&mut service, 1);
+    // Back again, it is announced again.
+    assert!(bank.with_bank(|bank| bank.put_back(2)));
+    is_kept(&settings).await;
+}
+
+async fn flows_without_the_second(settings: &MqttSettings) {
+    let mut listener = Listener::at(settings, "bankwatch/bank/battery/1/state").await;
+    listener.hears(1).await;
+}
+
+#[tokio::test]
+async fn without_a_broker_the_verb_says_so_and_fails() {
+    let Some(mut broker) = Broker::start() else { return };
+    broker.kill();
+    for arguments in [&["migrate"][..], &["migrate", "--back", "--dry-run"], &["remove"]] {
+        let (code, lines) = ha(&broker, arguments);
+        assert_eq!(code, Some(1), "{lines:#?}");
+        assert!(
+            lines.iter().any(|line| line.contains("connection refused: nothing listens at mqtt://")),
+            "{lines:#?}"
+        );
+    }
+}

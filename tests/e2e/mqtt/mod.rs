@@ -1,0 +1,9 @@
+mod connection_cut;
+mod events;
+mod faults;
+mod migration;
+mod multi_instance;
+mod refusals;
+mod service;
+mod session;
+mod tls;

@@ -1,0 +1,126 @@
+//! Several banks of one service and several services at one broker: each says its own, and takes back its own.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use bankwatch::settings::MqttSettings;
+use support::broker::Broker;
+use support::mqtt_service::{bank, is_kept, kept_at, service_status};
+use support::proxy::Proxy;
+use support::service::{LONG, Service};
+use support::sweeps::sweeps;
+use support::until::until;
+
+/// Waits until the broker keeps these, and gives all that it keeps.
+async fn until_kept(settings: &MqttSettings, wanted: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let begun = Instant::now();
+    loop {
+        let kept = kept_at(settings, "#").await;
+        let lacking = wanted.iter().find(|(topic, word)| kept.get(*topic).is_none_or(|said| said != word));
+        let Some(lacking) = lacking else { return kept };
+        assert!(begun.elapsed() < LONG, "{lacking:?} is not so in {kept:?}");
+    }
+}
+
+/// Lines of settings for a service with a second bank.
+fn two_banks(second: &str, link: &str, url: &str, mqtt: &str) -> String {
+    let brisk = "interval = \"300ms\"\nsummary_interval = \"0s\"";
+    format!(
+        "{brisk}\n[[bank]]\nname = {second:?}\nlink = {link:?}\n{brisk}\n[mqtt]\nenabled = true\nurl = {url:?}\n\
+         publish_interval = \"0s\"\n{mqtt}"
+    )
+}
+
+#[tokio::test]
+async fn all_banks_of_a_service_share_its_connection_and_are_away_each_by_itself() {
+    let Some(broker) = Broker::start() else { return };
+    let (proxy, settings) = (Proxy::before(broker.port()), broker.settings(""));
+    let (bank, barn) = (bank(), bank());
+    let mut service = Service::start(&bank.link(), &two_banks("barn", &barn.link(), &proxy.url(), ""));
+    is_kept(&settings).await;
+    until_kept(
+        &settings,
+        &[("bankwatch/barn/status", "online"), ("bankwatch/barn/battery/2/status", "online")],
+    )
+    .await;
+    barn.unplug();
+    let kept = until_kept(&settings, &[("bankwatch/barn/status", "offline")]).await;
+    let of_both = service_status(&["barn", "bank"]);
+    for status in [&*of_both, "bankwatch/bank/status", "bankwatch/bank/battery/2/status"] {
+        assert_eq!(kept[status], "online", "{status}");
+    }
+    let discovered = |bank: &str| {
+        kept.keys().filter(|topic| topic.starts_with(&format!("homeassistant/device/{bank}_"))).count()
+    };
+    assert_eq!((discovered("bank"), discovered("barn")), (5, 5));
+    barn.replug();
+    until_kept(&settings, &[("bankwatch/barn/status", "online")]).await;
+    sweeps(&mut service, 1);
+    assert_eq!(proxy.opened(), 1);
+}
+
+#[tokio::test]
+async fn two_services_with_default_settings_at_one_broker_speak_each_for_itself() {
+    let Some(broker) = Broker::start() else { return };
+    let settings = broker.settings("");
+    let (bank, barn, shed) = (bank(), bank(), bank());
+    let mut house = Service::start(&bank.link(), &two_banks("barn", &barn.link(), &broker.url(), ""));
+    // The other's bank has a name that begins like one of its.
+    let text = format!(
+        "interval = \"300ms\"\nsummary_interval = \"0s\"\n[mqtt]\nenabled = true\nurl = {:?}\n\
+         publish_interval = \"0s\"",
+        broker.url(),
+    );
+    let yard = Service::start_named("bank_shed", &shed.link(), &text);
+    let (of_house, of_yard) = (service_status(&["bank", "barn"]), service_status(&["bank_shed"]));
+    is_kept(&settings).await;
+    let both = [
+        (&*of_house, "online"),
+        (&*of_yard, "online"),
+        ("bankwatch/bank_shed/status", "online"),
+        ("bankwatch/barn/status", "online"),
+    ];
+    let kept = until_kept(&settings, &both).await;
+    for (topic, own) in
+        [("bank_shed_bank", &of_yard), ("bank_bank", &of_house), ("barn_battery_1", &of_house)]
+    {
+        let config = &kept[&format!("homeassistant/device/{topic}/config")];
+        let other = if own == &of_yard { &of_house } else { &of_yard };
+        assert!(config.contains(own) && !config.contains(other), "{topic}: {config}");
+    }
+    // One is killed and one goes: neither touches what is the other's.
+    let (_, _, log_of_yard) = yard.end("KILL");
+    let gone = [(&*of_yard, "offline"), (&*of_house, "online"), ("bankwatch/bank/status", "online")];
+    until_kept(&settings, &gone).await;
+    sweeps(&mut house, 2);
+    let (_, _, log) = house.end("TERM");
+    let gone = [(&*of_house, "offline"), ("bankwatch/barn/status", "offline")];
+    let kept = until_kept(&settings, &gone).await;
+    assert_eq!(
+        kept["bankwatch/bank_shed/status"], "online",
+        "who was killed could not say so; its service's status does"
+    );
+    assert!(kept.contains_key("homeassistant/device/bank_shed_bank/config"));
+    for log in [log, log_of_yard] {
+        assert_eq!(log.iter().filter(|line| line.contains(" output ")).count(), 1, "{log:#?}");
+    }
+}
+
+#[tokio::test]
+async fn two_services_with_one_client_id_are_named_and_fill_no_log() {
+    let Some(broker) = Broker::start() else { return };
+    let (proxy, bank, shed) = (Proxy::before(broker.port()), bank(), bank());
+    let text = |url: &str, base: &str| {
+        format!(
+            "interval = \"300ms\"\nsummary_interval = \"0s\"\n[mqtt]\nenabled = true\nurl = {url:?}\n\
+             publish_interval = \"0s\"\nclient_id = \"same\"\nbase_topic = {base:?}"
+        )
+    };
+    let house = Service::start(&bank.link(), &text(&proxy.url(), "bankwatch"));
+    house.wait_for_line(&["output up"]);
+    let _yard = Service::start_named("shed", &shed.link(), &text(&broker.url(), "yard"));
+    house.wait_for_line(&["output away", "session taken over", "another client uses the id \\\"same\\\""]);
+    until(LONG, || proxy.opened() >= 6).await;
+    let told: Vec<String> = house.log().into_iter().filter(|line| line.contains(" output ")).collect();
+    assert!(told.len() <= 5 && !told[told.len() - 1].contains("output back"), "{told:#?}");
+}

@@ -1,0 +1,384 @@
+//! Each reason why a broker can't be talked to is provoked, and told in words that say what to do.
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use bankwatch::mqtt::kept::kept;
+use bankwatch::mqtt::message::Message;
+use bankwatch::mqtt::refusal::RefusalKind as Kind;
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
+use support::broker::{Broker, Setup, free_port, settings};
+use support::listener::Listener;
+use support::mqtt::{BRIEF, LONG, back, connected, lost, patient, refused, session};
+use support::mqtt_scripted::{Scripted, WELCOME};
+use tokio::time::timeout;
+
+const VERSIONS: [&str; 2] = ["version = \"5\"", "version = \"3.1.1\""];
+
+/// One attempt at that URL with those lines in `[mqtt]`: the kind and the sentence.
+async fn told(url: &str, lines: &str) -> (Kind, String) {
+    let refusal = refused(&mut patient(&settings(url, lines), BRIEF)).await;
+    (refusal.kind, refusal.to_string())
+}
+
+#[tokio::test]
+async fn nothing_listens() {
+    let url = format!("mqtt://127.0.0.1:{}", free_port("127.0.0.1"));
+    let expected =
+        format!("connection refused: nothing listens at {url}; is the broker running, and is that its port?");
+    for version in VERSIONS {
+        assert_eq!(told(&url, version).await, (Kind::ConnectionRefused, expected.clone()));
+    }
+}
+
+#[tokio::test]
+async fn the_host_is_not_known() {
+    // Longer than a name may be, so that no name server is asked.
+    let host = "h".repeat(64);
+    let (kind, sentence) = told(&format!("mqtt://{host}"), "").await;
+    assert_eq!(kind, Kind::UnknownHost);
+    assert!(sentence.starts_with(&format!("the host name \"{host}\" is not known (")), "{sentence}");
+    assert!(sentence.ends_with("): check [mqtt] url and the name server"), "{sentence}");
+}
+
+#[tokio::test]
+async fn no_way_leads_there() {
+    // An address of one link, without the link: nothing is sent.
+    let (kind, sentence) = told("mqtt://[fe80::1]", "").await;
+    assert_eq!(kind, Kind::Unreachable);
+    assert!(sentence.starts_with("no way to fe80::1 ("), "{sentence}");
+    assert!(sentence.ends_with("): check the address in [mqtt] url and the network"), "{sentence}");
+}
+
+#[tokio::test]
+async fn nobody_answers_the_door() {
+    // A queue of those who wait to be let in that is full: the system is silent to whoever comes now.
+    let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&listener, &std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    listen(&listener, 0).unwrap();
+    let address = std::net::SocketAddr::try_from(getsockname(&listener).unwrap()).unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        waiting.push(stream);
+    }
+    assert_eq!(
+        told(&format!("mqtt://{address}"), "").await,
+        (
+            Kind::Unreachable,
+            "127.0.0.1 does not answer within 1s: check the address in [mqtt] url, the network and the firewall"
+                .to_owned()
+        )
+    );
+}
+
+#[tokio::test]
+async fn the_broker_hangs() {
+    let Some(broker) = Broker::start() else { return };
+    broker.hang();
+    let mut session = patient(&broker.settings(""), BRIEF);
+    let refusal = refused(&mut session).await;
+    let url = broker.url();
+    let expected = format!("the broker at {url} did not answer within 1s: it hangs, or the network does");
+    assert_eq!((refusal.kind, refusal.to_string()), (Kind::Silent, expected));
+    broker.go_on();
+    back(&mut session).await;
+    session.publish(vec![Message::fleeting("a", "")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn user_name_and_password() {
+    let Some(broker) = Setup::default().user("house", "right").start() else { return };
+    let no_user =
+        "the broker does not let us in without a username and a password: set [mqtt] username and password";
+    let wrong =
+        "the broker does not let user \"house\" in with this password: check [mqtt] username and password";
+    let none =
+        "the broker does not let user \"house\" in without a password: check [mqtt] username and password";
+    for version in VERSIONS {
+        for (lines, expected) in [
+            ("", no_user),
+            ("username = \"house\"\npassword = \"wrong\"", wrong),
+            ("username = \"house\"", none),
+        ] {
+            let told = told(&broker.url(), &format!("{version}\n{lines}")).await;
+            assert_eq!(told, (Kind::Credentials, expected.to_owned()));
+        }
+        connected(&broker.settings(&format!("{version}\nusername = \"house\"\npassword = \"right\""))).await;
+    }
+}
+
+#[tokio::test]
+async fn codes_at_the_door() {
+    let id = "client_id = \"cellar\"";
+    let cases: [(&str, &'static [u8], Kind, &str); 7] = [
+        (
+            VERSIONS[0],
+            b"\x20\x03\x00\x85\x00",
+            Kind::ClientId,
+            "the broker does not accept the client id \"cellar\": set another, [mqtt] client_id",
+        ),
+        (
+            VERSIONS[1],
+            b"\x20\x02\x00\x02",
+            Kind::ClientId,
+            "the broker does not accept the client id \"cellar\": set another, [mqtt] client_id",
+        ),
+        (
+            VERSIONS[0],
+            b"\x20\x03\x00\x8a\x00",
+            Kind::Banned,
+            "the broker has banned this client: who runs the broker can lift that",
+        ),
+        (
+            VERSIONS[0],
+            b"\x20\x03\x00\x97\x00",
+            Kind::Quota,
+            "the broker has had enough of us for now (Quota exceeded): raise its limits or [mqtt] publish_interval",
+        ),
+        (
+            VERSIONS[1],
+            b"\x20\x02\x00\x03",
+            Kind::Unavailable,
+            "the broker is there and not in service (Server unavailable): its log says why",
+        ),
+        (
+            VERSIONS[0],
+            b"\x20\x03\x00\x84\x00",
+            Kind::Version,
+            "the broker does not speak MQTT 5: set [mqtt] version = \"3.1.1\"",
+        ),
+        (
+            VERSIONS[1],
+            b"\x20\x02\x00\x01",
+            Kind::Version,
+            "the broker does not speak MQTT 3.1.1: set [mqtt] version = \"5\"",
+        ),
+    ];
+    for (version, words, kind, sentence) in cases {
+        let scripted = Scripted::saying(words);
+        let told = told(&scripted.url(), &format!("{version}\n{id}")).await;
+        assert_eq!(told, (kind, sentence.to_owned()), "{}", words.escape_ascii());
+    }
+}
+
+#[tokio::test]
+async fn a_broker_from_before_mqtt_5() {
+    let expected =
+        (Kind::Version, "the broker does not speak MQTT 5: set [mqtt] version = \"3.1.1\"".to_owned());
+    // Some say so in the old way, some close without a word.
+    let old: fn(&[u8]) -> Option<&'static [u8]> =
+        |heard| Some(if heard[8] == 5 { b"\x20\x02\x00\x01" } else { b"\x20\x02\x00\x00" });
+    let older: fn(&[u8]) -> Option<&'static [u8]> = |heard| (heard[8] != 5).then_some(b"\x20\x02\x00\x00");
+    for answer in [old, older] {
+        assert_eq!(told(&Scripted::answering(answer).url(), "").await, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_listens_is_no_broker() {
+    let web = Scripted::saying(b"HTTP/1.1 400 Bad Request\r\nServer: \x1b[31mnice\r\n\r\n");
+    assert_eq!(
+        told(&web.url(), "").await,
+        (
+            Kind::NoBroker,
+            format!(
+                "what listens at {} is no MQTT broker: it says \"HTTP/1.1 400 Bad Request\\r\\nServer: \\x1b[31mn\"; \
+                 check host and port in [mqtt] url",
+                web.url()
+            )
+        )
+    );
+    let closing = Scripted::saying(b"");
+    assert_eq!(
+        told(&closing.url(), "").await,
+        (
+            Kind::NoBroker,
+            format!(
+                "{} closes the connection without a word: is that a broker, and does it take one more client? \
+                 Its log says why",
+                closing.url()
+            )
+        )
+    );
+}
+
+#[tokio::test]
+async fn codes_on_the_way() {
+    const AFTER: [(u8, Kind, &str); 3] = [
+        (
+            0x8E,
+            Kind::TakenOver,
+            "session taken over: another client uses the id \"cellar\"; give this one its own, [mqtt] client_id",
+        ),
+        (
+            0x8B,
+            Kind::Unavailable,
+            "the broker is there and not in service (Server shutting down): its log says why",
+        ),
+        (0x98, Kind::Lost, "the broker ended the connection (Administrative action): its log says why"),
+    ];
+    for (code, kind, sentence) in AFTER {
+        let words: &'static [u8] = [WELCOME, &[0xE0, 0x02, code, 0x00]].concat().leak();
+        let scripted = Scripted::saying(words);
+        let mut session = connected(&settings(&scripted.url(), "client_id = \"cellar\"")).await;
+        let refusal = lost(&mut session).await;
+        assert_eq!((refusal.kind, refusal.to_string()), (kind, sentence.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_topic_that_is_not_ours_costs_the_others_nothing() {
+    let access = "topic readwrite ours/#\n";
+    let Some(broker) = Setup::default().file("access", access).settings("acl_file {folder}/access").start()
+    else {
+        return;
+    };
+    let mut listener = Listener::at(&broker.settings(""), "#").await;
+    for version in VERSIONS {
+        let session = connected(&broker.settings(version)).await;
+        let said = ["ours/a", "theirs", "ours/b"].map(|topic| Message::fleeting(topic, ""));
+        let denied: Vec<String> =
+            session.publish(said.to_vec()).await.unwrap().iter().map(ToString::to_string).collect();
+        // Before MQTT 5 nothing tells.
+        let expected = "the broker does not allow publishing to \"theirs\": its access list must allow it";
+        assert_eq!(denied, if version.contains('5') { vec![expected] } else { vec![] }, "{version}");
+        assert_eq!(session.publish(said.into()).await.unwrap(), [], "asked once a connection");
+        assert!(session.is_connected());
+        let heard: Vec<String> = listener.hears(4).await.into_iter().map(|heard| heard.topic).collect();
+        assert_eq!(heard, ["ours/a", "ours/b", "ours/a", "ours/b"]);
+    }
+}
+
+#[tokio::test]
+async fn a_message_beyond_a_limit_that_the_broker_does_not_name_is_found_and_left_out() {
+    let Some(broker) = Setup::default().settings("max_packet_size 3000").start() else { return };
+    let mut listener = Listener::at(&broker.settings(""), "#").await;
+    let mut session = session(&broker.settings("version = \"3.1.1\""));
+    let said = || {
+        [("a", 10), ("b", 5_000), ("c", 10)].map(|(topic, bytes)| Message::fleeting(topic, vec![b'x'; bytes]))
+    };
+    let mut told = Vec::new();
+    let refused = loop {
+        session.connect().await.unwrap();
+        match session.publish(said().into()).await {
+            Ok(refused) => break refused,
+            Err(refusal) => told.push(refusal.to_string()),
+        }
+        assert!(told.len() < 6, "{told:#?}");
+    };
+    assert_eq!(told.len(), 4, "{told:#?}");
+    assert!(told[1].contains("probably larger than the broker's packet size limit"), "{told:#?}");
+    let [refusal] = &refused[..] else { panic!("{refused:?}") };
+    assert!(refusal.to_string().contains("\"b\" of 5011 bytes"), "{refusal}");
+    assert!(refusal.to_string().contains("left out until the next start"), "{refusal}");
+    listener.until(|heard| heard.last().is_some_and(|last| last.topic == "c")).await;
+    assert_eq!(session.publish(said().into()).await.unwrap().len(), 1);
+    assert!(session.is_connected());
+}
+
+#[tokio::test]
+async fn a_broker_that_keeps_without_end_is_named_and_spoken_to_all_the_same() {
+    let Some(broker) = Setup::default().settings("max_queued_messages 0").start() else { return };
+    let mut session = connected(&broker.settings("")).await;
+    let hostile = (0..16_400).map(|n| Message::retained(format!("found/{n}"), "x")).collect();
+    session.publish(hostile).await.unwrap();
+    let filters = ["found/+".to_owned(), "other/#".to_owned()];
+    let refusal = timeout(LONG, kept(&mut session, &filters, "echo")).await.unwrap().unwrap_err();
+    assert_eq!(refusal.kind, Kind::Flooded, "{refusal}");
+    assert!(refusal.to_string().contains("more than 16384 messages"), "{refusal}");
+    assert!(session.is_connected());
+    session.publish(vec![Message::fleeting("a", "")]).await.unwrap();
+    assert_eq!(kept(&mut session, &filters[1..], "echo").await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn who_is_taken_over_while_publishing_is_told_so() {
+    let Some(broker) = Broker::start() else { return };
+    let settings = broker.settings("client_id = \"cellar\"");
+    let (mut first, mut second) = (session(&settings), session(&settings));
+    // Not every broker says so: then it shows in how short connections are.
+    for _ in 0..4 {
+        first.connect().await.unwrap();
+        let publish = async {
+            loop {
+                if let Err(refusal) = first.publish(vec![Message::fleeting("a", "x")]).await {
+                    return refusal;
+                }
+            }
+        };
+        let (refusal, connected) = tokio::join!(publish, second.connect());
+        connected.unwrap();
+        if refusal.kind == Kind::TakenOver {
+            assert!(refusal.to_string().starts_with("session taken over"), "{refusal}");
+            assert!(refusal.to_string().contains("another client uses the id \"cellar\""), "{refusal}");
+            return;
+        }
+    }
+    panic!("nobody is suspected");
+}
+
+#[tokio::test]
+async fn a_filter_that_is_not_ours() {
+    let Some(plugin) = find_plugin() else { return };
+    let access = r#"{"defaultACLAccess": {"subscribe": false, "publishClientReceive": true, "unsubscribe": true,
+        "publishClientSend": true}, "clients": [], "groups": [{"groupname": "any", "roles": [{"rolename": "some"}]}],
+        "roles": [{"rolename": "some", "acls": [{"acltype": "subscribePattern", "topic": "ours/#", "allow": true}]}],
+        "anonymousGroup": "any"}"#;
+    let lines = format!("plugin {plugin}\nplugin_opt_config_file {{folder}}/access.json");
+    let Some(broker) = Setup::default().file("access.json", access).settings(&lines).start() else { return };
+    for version in VERSIONS {
+        let session = connected(&broker.settings(version)).await;
+        session.subscribe(&["ours/+/config".to_owned()]).await.unwrap();
+        let refusal = session.subscribe(&["ours/a".to_owned(), "theirs/#".to_owned()]).await.unwrap_err();
+        let expected =
+            "the broker does not take the subscription to \"theirs/#\": its access list must allow it";
+        assert_eq!((refusal.kind, refusal.to_string()), (Kind::NotAllowed, expected.to_owned()), "{version}");
+        assert!(session.is_connected());
+    }
+}
+
+/// The part of Mosquitto that can deny subscriptions.
+fn find_plugin() -> Option<String> {
+    let libraries = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|entry| entry.path());
+    let plugins = libraries.map(|folder| folder.join("mosquitto_dynamic_security.so"));
+    let found = plugins.into_iter().find(|plugin| plugin.exists());
+    assert!(found.is_some() || std::env::var_os("CI").is_none(), "mosquitto's dynamic security is not there");
+    found.map(|plugin| plugin.display().to_string())
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large() {
+    let Some(broker) = Setup::default().settings("max_packet_size 1000").start() else { return };
+    let session = connected(&broker.settings("")).await;
+    let large = |bytes| vec![Message::fleeting("a", vec![b'x'; bytes])];
+    session.publish(large(900)).await.unwrap();
+    let refused = session.publish(large(2000)).await.unwrap();
+    let [refusal] = &refused[..] else { panic!("{refused:?}") };
+    let expected = "the message to \"a\" is larger than the broker takes (2011 of 1000 bytes): raise its limit of \
+                    the packet size";
+    assert_eq!((refusal.kind, refusal.to_string()), (Kind::TooLarge, expected.to_owned()));
+    session.publish(large(900)).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_answer_to_a_message() {
+    let scripted = Scripted::saying_and_staying(WELCOME);
+    let mut session = patient(&settings(&scripted.url(), ""), BRIEF);
+    session.connect().await.unwrap();
+    let publish = session.publish(vec![Message::fleeting("a", "")]);
+    let refusal = timeout(LONG, publish).await.unwrap().unwrap_err();
+    assert_eq!(refusal.kind, Kind::Silent);
+    assert_eq!(lost(&mut session).await, refusal);
+    assert_eq!(scripted.kept(), 1);
+    drop(session);
+}
+
+#[tokio::test]
+async fn an_ipv6_broker_is_reached() {
+    let Some(broker) = Setup::default().at("::1").start() else { return };
+    let session = connected(&broker.settings("")).await;
+    session.publish(vec![Message::fleeting("a", "")]).await.unwrap();
+    let by_name = format!("mqtt://localhost:{}", broker.port());
+    // The library takes the IPv4 address of a name that has one, and so does the search for the reason.
+    assert_eq!(told(&by_name, "").await.0, Kind::ConnectionRefused);
+}

@@ -1,0 +1,247 @@
+//! The real program and a real broker in good times: what it says on one connection, when it comes, while it is
+//! there, and when it goes, with and without a word.
+
+use bankwatch::mqtt::message::Message;
+use bankwatch::mqtt::session::{Patience, Session};
+use bankwatch::settings::{AutoOr, MqttSettings};
+use support::broker::{Broker, Setup};
+use support::listener::{Heard, Listener};
+use support::mqtt_service::{KEPT, SERVICE, bank, complete_at, is_kept, kept_at, service};
+use support::proxy::Proxy;
+use support::service;
+use support::service::Service;
+use support::sweeps::{loops, sweeps};
+
+/// Says one thing, as somebody else.
+async fn say(settings: &MqttSettings, message: Message) {
+    let id = AutoOr::Given("somebody-else".to_owned());
+    let settings = MqttSettings { client_id: id, ..settings.clone() };
+    let mut session = Session::new(&settings, None, Patience::default()).unwrap();
+    session.connect().await.unwrap();
+    session.publish(vec![message]).await.unwrap();
+    session.close().await;
+}
+
+fn is_status(topic: &str) -> bool {
+    topic.starts_with("bankwatch/") && topic.ends_with("/status")
+}
+
+/// Where a topic came first.
+fn first(heard: &[Heard], topic: &str) -> usize {
+    heard.iter().position(|heard| heard.topic == topic).unwrap_or_else(|| panic!("{topic} never came"))
+}
+
+fn count(log: &[String], words: &str) -> usize {
+    log.iter().filter(|line| line.contains(words)).count()
+}
+
+#[tokio::test]
+async fn a_start_announces_then_says_who_is_there_then_the_state_and_last_that_the_service_is_there() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    // Earlier versions left this at a topic that all services shared.
+    say(&settings, Message::retained("bankwatch/status", "offline")).await;
+    let mut listener = Listener::at(&settings, "#").await;
+    let service = service(&bank, &broker.url(), "");
+    let heard = listener.until(|heard| complete_at(heard).is_some()).await;
+    let configs = KEPT.iter().filter(|topic| topic.ends_with("/config")).map(|topic| first(heard, topic));
+    let configs = configs.max().unwrap();
+    assert!(configs < first(heard, "bankwatch/bank/state"), "state before discovery is lost");
+    let online =
+        heard.iter().position(|heard| heard.topic == "bankwatch/bank/status" && heard.text() == "online");
+    assert!(configs < online.unwrap() && online.unwrap() < first(heard, "bankwatch/bank/state"));
+    is_kept(&settings).await;
+    // What is not kept can't be taken for fresh by who comes later.
+    let kept = kept_at(&settings, "#").await;
+    assert!(kept.keys().all(|topic| KEPT.contains(&topic.as_str())), "{:?}", kept.keys());
+    let up = service.wait_for_line(&["output up output=mqtt"]);
+    let id = up.rsplit_once("client_id=").unwrap().1;
+    assert_eq!(KEPT[SERVICE], format!("bankwatch/service/{id}/status"));
+}
+
+#[tokio::test]
+async fn on_sigterm_all_are_said_to_be_gone_and_the_will_stays_unsaid() {
+    let Some(broker) = Broker::start() else { return };
+    for version in ["5", "3.1.1"] {
+        let (bank, settings) = (bank(), broker.settings(""));
+        let service = service(&bank, &broker.url(), &format!("version = \"{version}\""));
+        is_kept(&settings).await;
+        let mut listener = Listener::at(&settings, "bankwatch/#").await;
+        listener.until(|heard| heard.iter().filter(|heard| is_status(&heard.topic)).count() == 4).await;
+        let (status, took, log) = service.end("TERM");
+        assert_eq!(status.code(), Some(0), "{log:#?}");
+        assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+        say(&settings, Message::fleeting("bankwatch/end", "")).await;
+        let heard =
+            listener.until(|heard| heard.last().is_some_and(|last| last.topic == "bankwatch/end")).await;
+        let gone: Vec<&str> = heard
+            .iter()
+            .filter(|heard| is_status(&heard.topic) && heard.text() == "offline")
+            .map(|heard| heard.topic.as_str())
+            .collect();
+        // The will would be one more.
+        assert_eq!(gone, [KEPT[SERVICE], KEPT[7], KEPT[8], KEPT[6]]);
+        let kept = kept_at(&settings, "bankwatch/#").await;
+        assert!(kept.len() == 4 && kept.values().all(|word| word == "offline"), "{kept:?}");
+        assert_eq!(count(&log, " output "), 1, "{log:#?}");
+    }
+}
+
+#[tokio::test]
+async fn killed_it_is_said_to_be_gone_by_the_broker_at_once() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    let killed = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    let mut listener = Listener::at(&settings, KEPT[SERVICE]).await;
+    listener.hears(1).await;
+    killed.end("KILL");
+    assert_eq!(listener.hears(1).await[0].told(), (KEPT[SERVICE], "offline".to_owned(), false));
+    let _again = service(&bank, &broker.url(), "");
+    assert_eq!(listener.hears(1).await[0].text(), "online");
+    is_kept(&settings).await;
+}
+
+#[tokio::test]
+async fn whoever_says_that_it_is_not_there_or_clears_that_it_is_there_is_contradicted() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    // An id may hold what has a meaning in topics.
+    let _service = service(&bank, &broker.url(), "client_id = \"cellar+1/#\"");
+    is_kept(&settings).await;
+    let service = "bankwatch/service/cellar%2B1%2F%23/status";
+    for status in [service, KEPT[6], KEPT[7], KEPT[8]] {
+        let mut listener = Listener::at(&settings, status).await;
+        // The will of an earlier life, or the last words of another service in its place; and what people do by hand.
+        let words = ["online", "offline", "online", "", "online"];
+        for (heard, word) in [(1, "offline"), (3, "")] {
+            listener.until(|all| all.len() == heard).await;
+            say(&settings, Message::retained(status, word)).await;
+        }
+        let heard = listener.until(|heard| heard.len() == words.len());
+        assert_eq!(heard.await.iter().map(Heard::text).collect::<Vec<_>>(), words, "{status}");
+    }
+    is_kept(&settings).await;
+}
+
+#[tokio::test]
+async fn home_assistants_birth_brings_everything_again() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    let service = service(&bank, &broker.url(), "");
+    is_kept(&settings).await;
+    let mut listener = Listener::at(&settings, "#").await;
+    // Who came later has heard what is kept; what comes again comes as news.
+    say(&settings, Message::fleeting("homeassistant/status", "online")).await;
+    let again = |heard: &[Heard]| {
+        let born = heard.iter().position(|heard| heard.topic == "homeassistant/status");
+        let since = born.map_or(&[][..], |born| &heard[born..]);
+        let said = |topic: &&str| since.iter().any(|heard| heard.topic == *topic && !heard.retained);
+        // That the service is there it has never taken back.
+        KEPT.iter().filter(|topic| **topic != KEPT[SERVICE]).all(said) && complete_at(since).is_some()
+    };
+    listener.until(again).await;
+    assert_eq!(count(&service.log(), "output away"), 0);
+}
+
+#[tokio::test]
+async fn a_lowered_level_removes_entities_once_and_a_restart_removes_none() {
+    let Some(broker) = Broker::start() else { return };
+    let (bank, settings) = (bank(), broker.settings(""));
+    let at_level = |level: &str| {
+        let lines = format!(
+            "cells = {level:?}\ninterval = \"500ms\"\nsummary_interval = \"0s\"\n[mqtt]\nenabled = true\n\
+             url = {:?}\npublish_interval = \"0s\"\n",
+            broker.url()
+        );
+        Service::start(&bank.link(), &lines)
+    };
+    let has_soc = async || {
+        let kept = kept_at(&settings, "homeassistant/device/+/config").await;
+        kept.values().any(|config| config.contains("\"soc_101\""))
+    };
+    let high = at_level("high");
+    is_kept(&settings).await;
+    high.end("KILL");
+    assert!(has_soc().await);
+    let mut listener = Listener::at(&settings, KEPT[2]).await;
+    let medium = at_level("medium");
+    let is_removal = |heard: &Heard| heard.text().contains("\"soc_101\":{\"p\":\"sensor\"}");
+    let heard = listener.until(|heard| heard.iter().any(is_removal)).await;
+    let removal = heard.iter().position(is_removal).unwrap();
+    // What is retained comes last.
+    listener.until(|heard| heard.len() > removal + 1).await;
+    is_kept(&settings).await;
+    assert!(!has_soc().await);
+    let (_, _, log) = medium.end("TERM");
+    assert_eq!(count(&log, "entities removed bank=bank entities="), 1, "{log:#?}");
+    let mut listener = Listener::at(&settings, KEPT[2]).await;
+    let again = at_level("medium");
+    listener.until(|heard| heard.iter().any(|heard| !heard.retained)).await;
+    is_kept(&settings).await;
+    let (_, _, log) = again.end("TERM");
+    assert_eq!(count(&log, "entities removed"), 0, "{log:#?}");
+}
+
+#[tokio::test]
+async fn a_hundred_sweeps_go_over_one_connection() {
+    const SWEEPS: u64 = 100;
+    let Some(broker) = Broker::start() else { return };
+    let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
+    let lines = format!(
+        "interval = \"100ms\"\nsummary_interval = \"0s\"\n[mqtt]\nenabled = true\nurl = {:?}\n\
+         publish_interval = \"0s\"\nlegacy_topics = true",
+        proxy.url()
+    );
+    let mut service = service::Service::start(&bank.link(), &lines);
+    is_kept(&settings).await;
+    let mut documents = Listener::at(&settings, "homeassistant/sensor/bank/state").await;
+    let before = loops(&mut service);
+    let waiting = tokio::task::spawn_blocking(move || {
+        sweeps(&mut service, SWEEPS);
+        service
+    });
+    let numbers = |heard: &[Heard]| -> Vec<u64> {
+        let document = |heard: &Heard| serde_json::from_slice::<serde_json::Value>(&heard.payload).unwrap();
+        heard.iter().map(|heard| document(heard)["serial_stat"]["loops"].as_u64().unwrap()).collect()
+    };
+    let heard = documents.until(|heard| numbers(heard).last() >= Some(&(before + SWEEPS))).await;
+    let numbers = numbers(heard);
+    assert!(numbers.is_sorted(), "an older reading came after a newer one: {numbers:?}");
+    assert!(numbers.len() as u64 > SWEEPS / 2, "{} of {SWEEPS} readings went out", numbers.len());
+    let service = waiting.await.unwrap();
+    assert_eq!(proxy.opened(), 1);
+    let (_, _, log) = service.end("TERM");
+    assert_eq!(count(&log, " output "), 1, "{log:#?}");
+    assert_eq!(proxy.opened(), 1);
+}
+
+#[tokio::test]
+async fn settings_that_can_t_be_carried_out_are_told_once_and_the_rest_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("empty.pem"), "no certificate\n").unwrap();
+    let Some(broker) = Setup::default().user("house", "hunter2hunter2").start() else { return };
+    let port = broker.port();
+    let missing = folder.path().join("missing.pem");
+    let empty = folder.path().join("empty.pem");
+    let cases = [
+        (format!("mqtts://localhost:{port}"), format!("ca_file = {missing:?}"), "missing.pem can't be read"),
+        (
+            format!("mqtts://localhost:{port}"),
+            format!("ca_file = {empty:?}"),
+            "empty.pem holds no certificate",
+        ),
+        (format!("mqtts://[::1]:{port}"), String::new(), "can't hold a certificate against an IPv6 address"),
+    ];
+    for (url, lines, reason) in cases {
+        let bank = bank();
+        let credentials = "username = \"house\"\npassword = \"hunter2hunter2\"";
+        let mut service = service(&bank, &url, &format!("{credentials}\n{lines}"));
+        service.wait_for_line(&["mqtt", reason]);
+        sweeps(&mut service, 5);
+        assert_eq!(count(&service.log(), reason), 1, "{:#?}", service.log());
+        let (status, _, log) = service.end("TERM");
+        assert_eq!(status.code(), Some(0), "{log:#?}");
+        assert_eq!(count(&log, "hunter2"), 0, "{log:#?}");
+    }
+}

@@ -1,0 +1,226 @@
+//! The session with a real broker: what it carries, what it says when it can't, and what it leaves behind.
+
+use std::time::Duration;
+
+use bankwatch::mqtt::message::Message;
+use bankwatch::mqtt::refusal::RefusalKind;
+use bankwatch::mqtt::session::{Incoming, Patience, Session};
+use support::broker::{Broker, Setup, settings};
+use support::listener::Listener;
+use support::mqtt;
+use support::mqtt::{BRIEF, LONG, back, connected, lost, patient, session};
+use support::own_process;
+use support::proxy::Proxy;
+use tokio::time::timeout;
+
+#[tokio::test]
+async fn messages_go_both_ways_in_order_in_both_versions() {
+    let Some(broker) = Broker::start() else { return };
+    for version in ["5", "3.1.1"] {
+        let settings = broker.settings(&format!("version = \"{version}\""));
+        let mut listener = Listener::at(&settings, "house/#").await;
+        let mut session = connected(&settings).await;
+        let said: Vec<Message> = (0..200).map(|n| Message::fleeting("house/a", n.to_string())).collect();
+        session.publish(said).await.unwrap();
+        let heard: Vec<String> = listener.hears(200).await.iter().map(|heard| heard.text()).collect();
+        assert_eq!(heard, (0..200).map(|n| n.to_string()).collect::<Vec<_>>());
+        session.subscribe(&["x/+/y".to_owned(), "z".to_owned()]).await.unwrap();
+        session
+            .publish(vec![Message::retained("x/1/y", [0, 255]), Message::fleeting("z", "")])
+            .await
+            .unwrap();
+        for (topic, payload) in [("x/1/y", vec![0, 255]), ("z", vec![])] {
+            let next = timeout(LONG, session.next()).await.unwrap();
+            assert_eq!(next, Incoming::Message { topic: topic.to_owned(), payload, retained: false });
+        }
+        session.publish(vec![Message::forget("x/1/y")]).await.unwrap();
+        session.close().await;
+        assert!(!session.is_connected());
+    }
+}
+
+#[tokio::test]
+async fn what_is_retained_is_there_for_those_who_come_later() {
+    let Some(broker) = Broker::start() else { return };
+    let settings = broker.settings("");
+    let session = connected(&settings).await;
+    let said = vec![
+        Message::retained("a/kept", "1"),
+        Message::fleeting("a/gone", "2"),
+        Message::retained("a/no", ""),
+    ];
+    session.publish(said).await.unwrap();
+    let mut listener = Listener::at(&settings, "a/#").await;
+    session.publish(vec![Message::fleeting("a/end", "3")]).await.unwrap();
+    let heard = listener.hears(2).await;
+    assert_eq!(heard[0].told(), ("a/kept", "1".to_owned(), true));
+    assert_eq!(heard[1].told(), ("a/end", "3".to_owned(), false));
+}
+
+#[tokio::test]
+async fn in_good_times_there_is_one_connection() {
+    let Some(broker) = Broker::start() else { return };
+    let proxy = Proxy::before(broker.port());
+    let mut session = connected(&settings(&proxy.url(), "")).await;
+    for n in 0..100 {
+        session.publish(vec![Message::fleeting("a", n.to_string())]).await.unwrap();
+    }
+    session.close().await;
+    assert_eq!(proxy.opened(), 1);
+    assert!(proxy.sent() < 100 * 20, "{} bytes", proxy.sent());
+}
+
+#[tokio::test]
+async fn the_will_is_published_when_the_connection_breaks_and_not_after_a_farewell() {
+    let Some(broker) = Broker::start() else { return };
+    for version in ["5", "3.1.1"] {
+        let version = format!("version = \"{version}\"");
+        let proxy = Proxy::before(broker.port());
+        let mut listener = Listener::at(&broker.settings(""), "bankwatch/#").await;
+        let mut session = connected(&settings(&proxy.url(), &version)).await;
+        proxy.cut();
+        assert_eq!(lost(&mut session).await.kind, RefusalKind::Lost);
+        assert_eq!(listener.hears(1).await[0].told(), ("bankwatch/status", "offline".to_owned(), false));
+        // The farewell goes straight to the broker, so that it is there before what follows.
+        connected(&broker.settings(&version)).await.close().await;
+        let end = vec![Message::fleeting("bankwatch/end", ""), Message::forget("bankwatch/status")];
+        connected(&broker.settings("client_id = \"other\"")).await.publish(end).await.unwrap();
+        assert_eq!(listener.hears(1).await[0].topic, "bankwatch/end");
+    }
+}
+
+#[tokio::test]
+async fn who_takes_over_again_and_again_is_suspected_where_the_broker_says_nothing() {
+    let Some(broker) = Broker::start() else { return };
+    for version in ["5", "3.1.1"] {
+        let settings = broker.settings(&format!("client_id = \"cellar\"\nversion = \"{version}\""));
+        let (mut first, mut second) = (session(&settings), session(&settings));
+        for nth in 1..=3 {
+            first.connect().await.unwrap();
+            second.connect().await.unwrap();
+            let refusal = lost(&mut first).await;
+            // Newer brokers name it at once where they can.
+            let is_named = refusal.to_string().contains("another client uses the id \"cellar\"");
+            assert_eq!(is_named, refusal.kind == RefusalKind::TakenOver);
+            assert!(is_named || nth < 3, "{refusal}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_hangs_is_noticed_while_publishing_and_welcome_when_it_goes_on() {
+    let Some(broker) = Broker::start() else { return };
+    let mut session = patient(&broker.settings(""), BRIEF);
+    session.connect().await.unwrap();
+    broker.hang();
+    let refusal =
+        timeout(LONG, session.publish(vec![Message::fleeting("a", "1")])).await.unwrap().unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Silent);
+    assert_eq!(lost(&mut session).await, refusal);
+    let refusal = mqtt::refused(&mut session).await;
+    assert_eq!(refusal.kind, RefusalKind::Silent, "{refusal}");
+    broker.go_on();
+    back(&mut session).await;
+    session.publish(vec![Message::fleeting("a", "2")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_broker_that_hangs_is_noticed_while_nothing_is_said() {
+    let Some(broker) = Broker::start() else { return };
+    let mut session = patient(&broker.settings(""), BRIEF);
+    session.connect().await.unwrap();
+    broker.hang();
+    assert_eq!(lost(&mut session).await.kind, RefusalKind::Lost);
+}
+
+#[tokio::test]
+async fn a_broker_that_was_killed_and_came_back_is_connected_again() {
+    let Some(mut broker) = Broker::start() else { return };
+    let settings = broker.settings("");
+    let mut session = connected(&settings).await;
+    session.publish(vec![Message::retained("kept", "1")]).await.unwrap();
+    broker.kill();
+    assert_eq!(lost(&mut session).await.kind, RefusalKind::Lost);
+    assert_eq!(mqtt::refused(&mut session).await.kind, RefusalKind::ConnectionRefused);
+    broker.start_again();
+    session.connect().await.unwrap();
+    session.publish(vec![Message::retained("kept", "2")]).await.unwrap();
+    let heard = Listener::at(&settings, "kept").await.hears(1).await;
+    assert_eq!(heard[0].told(), ("kept", "2".to_owned(), true));
+}
+
+#[tokio::test]
+async fn without_a_connection_nothing_is_published_and_nothing_comes() {
+    let mut session = session(&settings("mqtt://127.0.0.1:1", ""));
+    let refusal = session.publish(vec![Message::fleeting("a", "")]).await.unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::NotConnected);
+    assert_eq!(session.subscribe(&["a".to_owned()]).await.unwrap_err().kind, RefusalKind::NotConnected);
+    assert!(timeout(Duration::from_millis(20), session.next()).await.is_err());
+    session.close().await;
+}
+
+#[tokio::test]
+async fn a_connection_made_anew_ends_the_old_one() {
+    let Some(broker) = Broker::start() else { return };
+    let proxy = Proxy::before(broker.port());
+    let mut session = connected(&settings(&proxy.url(), "")).await;
+    session.connect().await.unwrap();
+    session.publish(vec![Message::fleeting("a", "")]).await.unwrap();
+    assert_eq!(proxy.opened(), 2);
+    assert!(session.is_connected());
+}
+
+/// What a process has open, and its threads.
+fn held() -> (usize, usize) {
+    let count = |folder| std::fs::read_dir(folder).unwrap().count();
+    (count("/proc/self/fd"), count("/proc/self/task"))
+}
+
+#[test]
+fn five_hundred_connections_leave_nothing_behind() {
+    // Other tests would open and close what is counted here.
+    if !own_process::is_alone(concat!(module_path!(), "::five_hundred_connections_leave_nothing_behind")) {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let Some(broker) = Broker::start() else { return };
+        let proxy = Proxy::before(broker.port());
+        let settings = broker.settings("");
+        let mut session = Session::new(&settings, mqtt::will(), Patience::default()).unwrap();
+        for n in 0..20 {
+            session.connect().await.unwrap();
+            if n % 2 == 0 {
+                session.close().await;
+            }
+        }
+        drop(proxy);
+        let (files, threads) = held();
+        for n in 0..500 {
+            session.connect().await.unwrap();
+            if n % 2 == 0 {
+                session.close().await;
+            }
+        }
+        session.close().await;
+        // What ends a connection may still be at it.
+        let settled = timeout(LONG, async {
+            while held().0 > files || held().1 > threads {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert!(settled.await.is_ok(), "{:?} files and threads, and {:?} before", held(), (files, threads));
+    });
+}
+
+#[tokio::test]
+async fn no_secret_is_ever_shown() {
+    let Some(broker) = Setup::default().user("house", "right").start() else { return };
+    let settings = broker.settings("username = \"house\"\npassword = \"hunter2hunter2\"");
+    let mut session = session(&settings);
+    let refusal = mqtt::refused(&mut session).await;
+    let shown = format!("{session:?} {refusal:?} {refusal} {settings:?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    // The library writes its options, the password among them, for whoever logs at debug.
+    assert!(log::STATIC_MAX_LEVEL < log::LevelFilter::Debug);
+}

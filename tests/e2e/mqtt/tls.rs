@@ -1,0 +1,292 @@
+//! TLS with a real broker: what is let in, what is refused, and in which words.
+
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use std::thread;
+
+use bankwatch::mqtt::message::Message;
+use bankwatch::mqtt::refusal::RefusalKind as Kind;
+use bankwatch::mqtt::session::{Patience, Session};
+use openssl::pkey::PKey;
+use openssl::ssl::{SslAcceptor, SslMethod, SslOptions, SslVersion};
+use openssl::symm::Cipher;
+use openssl::x509::X509;
+use support::broker::{Broker, Setup, settings};
+use support::certificates::{Authority, Papers};
+use support::mqtt;
+use support::mqtt::{BRIEF, connected, patient, refused};
+
+const DAY: i64 = 86_400;
+
+/// A broker with those papers; further lines of its settings.
+fn guarded(papers: &Papers, authority: &Authority, lines: &str) -> Option<Broker> {
+    let lines = format!("certfile {{folder}}/broker.crt\nkeyfile {{folder}}/broker.key\n{lines}");
+    Setup::default()
+        .file("broker.crt", papers.certificate.clone())
+        .file("broker.key", papers.key.clone())
+        .file("ca.crt", authority.certificate())
+        .settings(&lines)
+        .start()
+}
+
+fn url(broker: &Broker, host: &str) -> String {
+    format!("mqtts://{host}:{}", broker.port())
+}
+
+/// Lines of `[mqtt]` that name files in the broker's folder.
+fn files(broker: &Broker, files: &[(&str, &str)]) -> String {
+    files.iter().fold(String::new(), |mut lines, (key, name)| {
+        writeln!(lines, "{key} = \"{}\"", broker.folder().join(name).display()).unwrap();
+        lines
+    })
+}
+
+fn trusting(broker: &Broker) -> String {
+    files(broker, &[("ca_file", "ca.crt")])
+}
+
+async fn told(url: &str, lines: &str) -> (Kind, String) {
+    let refusal = refused(&mut patient(&settings(url, lines), BRIEF)).await;
+    (refusal.kind, refusal.to_string())
+}
+
+#[tokio::test]
+async fn a_broker_whose_certificate_is_good_is_reached_by_name_and_by_address() {
+    let authority = Authority::new("Test authority");
+    let papers = authority.signs(&["localhost", "127.0.0.1"]);
+    for older in ["", "tls_version tlsv1.2"] {
+        let Some(broker) = guarded(&papers, &authority, older) else { return };
+        for host in ["localhost", "127.0.0.1"] {
+            for version in ["5", "3.1.1"] {
+                let lines = trusting(&broker) + &format!("version = \"{version}\"");
+                let mut session = connected(&settings(&url(&broker, host), &lines)).await;
+                session.publish(vec![Message::retained("a", "1")]).await.unwrap();
+                session.close().await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_host_is_refused() {
+    let authority = Authority::new("Test authority");
+    let papers = authority.signs(&["broker.lan", "192.0.2.7"]);
+    let Some(broker) = guarded(&papers, &authority, "") else { return };
+    for host in ["localhost", "127.0.0.1"] {
+        let expected = format!(
+            "the broker's certificate is for \"broker.lan\", 192.0.2.7, not for \"{host}\": write a name it is for \
+             in [mqtt] url, or give the broker one for this name"
+        );
+        assert_eq!(told(&url(&broker, host), &trusting(&broker)).await, (Kind::CertificateName, expected));
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_out_of_its_time_is_refused() {
+    let authority = Authority::new("Test authority");
+    for (from, until, begins) in [
+        (-2 * DAY, -DAY, "the broker's certificate has expired on "),
+        (DAY, 2 * DAY, "the broker's certificate is not valid before "),
+    ] {
+        let papers = authority.signs_for(&["localhost"], from, until);
+        let Some(broker) = guarded(&papers, &authority, "") else { return };
+        let (kind, sentence) = told(&url(&broker, "localhost"), &trusting(&broker)).await;
+        assert_eq!(kind, Kind::CertificateExpired);
+        assert!(sentence.starts_with(begins) && sentence.contains("clock"), "{sentence}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_authority_that_is_not_trusted_is_refused() {
+    let (authority, other) = (Authority::new("Test authority"), Authority::new("Somebody else"));
+    let Some(broker) = guarded(&other.signs(&["localhost"]), &authority, "") else { return };
+    // Neither with a CA file that is not its authority's nor with the system's store.
+    for lines in [trusting(&broker), String::new()] {
+        let (kind, sentence) = told(&url(&broker, "localhost"), &lines).await;
+        assert_eq!(kind, Kind::CertificateUnknown);
+        let ends = "): set [mqtt] ca_file to the certificate of the authority that signed it";
+        assert!(
+            sentence.starts_with("the broker's certificate is not trusted (") && sentence.ends_with(ends),
+            "{sentence}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_where_the_broker_wants_one() {
+    let (authority, other) = (Authority::new("Test authority"), Authority::new("Somebody else"));
+    for version in ["", "tls_version tlsv1.2"] {
+        let wants = format!("cafile {{folder}}/ca.crt\nrequire_certificate true\n{version}");
+        let Some(broker) = guarded(&authority.signs(&["localhost"]), &authority, &wants) else { return };
+        let here = url(&broker, "localhost");
+        let lay = |name: &str, papers: &Papers| {
+            std::fs::write(broker.folder().join(format!("{name}.crt")), &papers.certificate).unwrap();
+            std::fs::write(broker.folder().join(format!("{name}.key")), &papers.key).unwrap();
+        };
+        lay("good", &authority.signs(&["bankwatch"]));
+        lay("bad", &other.signs(&["bankwatch"]));
+        let shown = |name: &str| {
+            let (certificate, key) = (format!("{name}.crt"), format!("{name}.key"));
+            files(
+                &broker,
+                &[("ca_file", "ca.crt"), ("client_cert_file", &certificate), ("client_key_file", &key)],
+            )
+        };
+        connected(&settings(&here, &shown("good")))
+            .await
+            .publish(vec![Message::fleeting("a", "")])
+            .await
+            .unwrap();
+        let missing =
+            "the broker wants a certificate of ours: set [mqtt] client_cert_file and client_key_file";
+        assert_eq!(told(&here, &trusting(&broker)).await, (Kind::ClientCertificate, missing.to_owned()));
+        let refused = format!(
+            "the broker does not accept our certificate {}: it must be valid and signed by an authority that the \
+             broker knows",
+            broker.folder().join("bad.crt").display()
+        );
+        assert_eq!(told(&here, &shown("bad")).await, (Kind::ClientCertificate, refused));
+    }
+}
+
+#[tokio::test]
+async fn files_that_are_of_no_use_are_named() {
+    let authority = Authority::new("Test authority");
+    let papers = authority.signs(&["localhost"]);
+    let Some(broker) = guarded(&papers, &authority, "") else { return };
+    let (here, folder) = (url(&broker, "localhost"), broker.folder());
+    std::fs::write(folder.join("empty"), "no certificate\n").unwrap();
+    std::fs::write(folder.join("other.key"), authority.signs(&["other"]).key).unwrap();
+    let key = PKey::private_key_from_pem(&papers.key).unwrap();
+    let locked = key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"locked").unwrap();
+    std::fs::write(folder.join("locked.key"), locked).unwrap();
+    let own = |key| {
+        files(&broker, &[("ca_file", "ca.crt"), ("client_cert_file", "broker.crt"), ("client_key_file", key)])
+    };
+    let path = |name: &str| folder.join(name).display().to_string();
+    for (lines, expected) in [
+        (
+            files(&broker, &[("ca_file", "missing")]),
+            format!(
+                "[mqtt] ca_file {} can't be read: No such file or directory (os error 2)",
+                path("missing")
+            ),
+        ),
+        (
+            files(&broker, &[("ca_file", "empty")]),
+            format!(
+                "[mqtt] ca_file {} holds no certificate in PEM (-----BEGIN CERTIFICATE-----)",
+                path("empty")
+            ),
+        ),
+        (
+            own("missing"),
+            format!(
+                "[mqtt] client_key_file {} can't be read: No such file or directory (os error 2)",
+                path("missing")
+            ),
+        ),
+        (
+            own("empty"),
+            format!(
+                "[mqtt] client_key_file {} holds no private key in PEM that needs no password",
+                path("empty")
+            ),
+        ),
+        (
+            own("locked.key"),
+            format!(
+                "[mqtt] client_key_file {} holds no private key in PEM that needs no password",
+                path("locked.key")
+            ),
+        ),
+        (
+            own("other.key"),
+            format!(
+                "[mqtt] client_key_file {} does not belong to the certificate in client_cert_file",
+                path("other.key")
+            ),
+        ),
+    ] {
+        assert_eq!(told(&here, &lines).await, (Kind::File, expected));
+    }
+}
+
+#[tokio::test]
+async fn tls_and_no_tls_are_told_apart() {
+    let authority = Authority::new("Test authority");
+    let Some(guarded) = guarded(&authority.signs(&["localhost"]), &authority, "") else { return };
+    let Some(plain) = Broker::start() else { return };
+    let to_guarded = format!("mqtt://localhost:{}", guarded.port());
+    let expected = format!("{to_guarded} expects TLS: write mqtts:// in [mqtt] url, or its port without TLS");
+    assert_eq!(told(&to_guarded, "").await, (Kind::TlsExpected, expected));
+    let to_plain = url(&plain, "localhost");
+    let expected = format!("{to_plain} does not speak TLS: write mqtt:// in [mqtt] url, or its port for TLS");
+    assert_eq!(told(&to_plain, &trusting(&guarded)).await, (Kind::PlainExpected, expected));
+}
+
+#[tokio::test]
+async fn an_old_tls_is_refused() {
+    // No broker of today can be had to speak nothing newer.
+    let authority = Authority::new("Test authority");
+    let papers = authority.signs(&["localhost"]);
+    let mut acceptor = SslAcceptor::mozilla_intermediate(SslMethod::tls_server()).unwrap();
+    acceptor.clear_options(SslOptions::NO_TLSV1_1);
+    acceptor.set_min_proto_version(Some(SslVersion::TLS1_1)).unwrap();
+    acceptor.set_max_proto_version(Some(SslVersion::TLS1_1)).unwrap();
+    acceptor.set_cipher_list("DEFAULT@SECLEVEL=0").unwrap();
+    acceptor.set_certificate(&X509::from_pem(&papers.certificate).unwrap()).unwrap();
+    acceptor.set_private_key(&PKey::private_key_from_pem(&papers.key).unwrap()).unwrap();
+    let (acceptor, listener) = (acceptor.build(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let url = format!("mqtts://localhost:{}", listener.local_addr().unwrap().port());
+    let agreed = thread::spawn(move || {
+        listener.incoming().flatten().take(2).any(|client| acceptor.accept(client).is_ok())
+    });
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.crt"), authority.certificate()).unwrap();
+    let trusting = format!("ca_file = \"{}\"", folder.path().join("ca.crt").display());
+    let expected = (Kind::Tls, "the broker speaks no TLS 1.2 or newer: renew it, or its settings".to_owned());
+    assert_eq!(told(&url, &trusting).await, expected);
+    assert!(!agreed.join().unwrap());
+}
+
+#[tokio::test]
+async fn a_broker_that_hangs_is_named_behind_tls_too() {
+    let authority = Authority::new("Test authority");
+    let papers = authority.signs(&["localhost"]);
+    let Some(broker) = guarded(&papers, &authority, "") else { return };
+    broker.hang();
+    assert_eq!(told(&url(&broker, "localhost"), &trusting(&broker)).await.0, Kind::Silent);
+    broker.go_on();
+    connected(&settings(&url(&broker, "localhost"), &trusting(&broker))).await;
+}
+
+#[test]
+fn an_ipv6_address_with_tls_is_refused_before_anything_is_sent() {
+    let refusal =
+        Session::new(&settings("mqtts://[::1]:8883", ""), mqtt::will(), Patience::default()).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "TLS needs the broker's name or IPv4 address in [mqtt] url: the MQTT library can't hold a certificate \
+         against an IPv6 address"
+    );
+}
+
+#[test]
+fn the_systems_store_is_trusted_where_no_file_is_given() {
+    // The store's place is the process's: so one of its own.
+    const STORE: &str = "SSL_CERT_FILE";
+    const NAME: &str = "the_systems_store_is_trusted_where_no_file_is_given";
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    if let Some(url) = std::env::var_os("BANKWATCH_TEST_URL") {
+        let url = url.to_str().unwrap();
+        runtime.block_on(connected(&settings(url, "")));
+        return;
+    }
+    let authority = Authority::new("Test authority");
+    let Some(broker) = guarded(&authority.signs(&["localhost"]), &authority, "") else { return };
+    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+    alone.args([NAME, "--exact"]).env(STORE, broker.folder().join("ca.crt"));
+    let output = alone.env("BANKWATCH_TEST_URL", url(&broker, "localhost")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}

@@ -1,0 +1,58 @@
+//! What can't go on in its process ends it, with 70 and the reason, so that systemd or the container starts
+//! afresh.
+
+use std::time::Duration;
+
+use bankwatch::app::{Plan, Workings};
+use bankwatch::cli::exit::Exit;
+use bankwatch::cli::run::serve;
+use bankwatch::settings::{Sources, load};
+use bankwatch::simulator::{Dialect, Simulation};
+use bankwatch::supervise::Policy;
+use bankwatch::sweep::conversation::Patience;
+use support::own_process;
+
+#[test]
+fn a_chain_beyond_its_panic_budget_ends_the_process_with_70_and_the_reason() {
+    // It takes the panic hook of the whole process.
+    if !own_process::is_alone(concat!(
+        module_path!(),
+        "::a_chain_beyond_its_panic_budget_ends_the_process_with_70_and_the_reason"
+    )) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let bank = Simulation::new(Dialect::PytesV5).speed(0.0).unpaced().start().unwrap();
+    let overrides = [
+        "bank.name=house".to_owned(),
+        format!("bank.link={}", bank.link()),
+        "bank.interval=100ms".to_owned(),
+        "log.file=bankwatch.log".to_owned(),
+    ];
+    let current_dir = folder.path().to_owned();
+    let sources = Sources { current_dir, overrides: overrides.into(), ..Sources::default() };
+    let pause = Duration::from_millis(10);
+    let workings = Workings {
+        policy: Policy { first: pause, cap: pause, panic_budget: (2, pause * 10_000), ..Policy::default() },
+        patience: Patience { quiet: pause, ..Patience::default() },
+        assemble: |_| panic!("a bug in the \x1b[31mparser"),
+        ..Workings::default()
+    };
+    let settings = load(&sources).unwrap().settings;
+    let plan = Plan { settings, config: "none".into(), terminal: false, workings };
+
+    let exit = serve(plan, &[], |_, _| {}).unwrap();
+    assert_eq!((exit, exit.code()), (Exit::Fatal, 70));
+    let log = std::fs::read_to_string(folder.path().join("bankwatch.log")).unwrap();
+    let with = |words: &str| -> Vec<_> { log.lines().filter(|line| line.contains(words)).collect() };
+    assert_eq!(with("ERROR actor restarted actor=\"parser house\" reason=\"panicked: a bug in").len(), 2);
+    assert_eq!(with("CRIT  actor failed actor=\"parser house\" reason=\"panicked: a bug in").len(), 1);
+    let stopping = with("CRIT  service stopping");
+    assert!(stopping[0].contains("reason=\"panicked: a bug in"), "{log}");
+    assert!(stopping[0].ends_with("actor=\"parser house\" exit=70"), "{log}");
+    // The panic itself is one line, too, with its place, and its text can't paint the terminal.
+    let panics = with("ERROR panic thread=");
+    assert_eq!(panics.len(), 3, "{log}");
+    assert!(panics[0].contains("location=tests/e2e/service/exit_70.rs:"), "{log}");
+    assert!(panics[0].ends_with(r#"reason="a bug in the \u{1b}[31mparser""#), "{log}");
+}

@@ -1,0 +1,220 @@
+//! What systemd is told, by the real program over a real socket: up without a battery, alive as long as the
+//! batteries are asked, one line on how it is, and what a hang-up changes.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Barrier};
+
+use bankwatch::app::Chain;
+use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
+use bankwatch::supervise::Beats;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use support::actors::{Port, harmful};
+use support::faulty_actor::{LONG, brisk, ms, supervised};
+use support::program;
+use support::program::{Service, program};
+use support::systemd::Systemd;
+use tempfile::tempdir;
+use tokio::time::timeout;
+
+fn bank() -> SimulatorHandle {
+    Simulation::new(Dialect::PytesV5).batteries(2).speed(0.0).unpaced().start().unwrap()
+}
+
+/// `bankwatch run` on a bank called `house`.
+fn run(folder: &Path, link: &str) -> Command {
+    let mut run = program(folder);
+    run.arg("run");
+    for set in ["bank.name=house", &format!("bank.link={link}"), "bank.interval=100ms"] {
+        run.args(["--set", set]);
+    }
+    run
+}
+
+fn hang_up(service: &Service) {
+    let sent = Command::new("kill").args(["-HUP", &service.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn it_is_ready_and_alive_without_a_battery_and_says_when_it_ends() {
+    let folder = tempdir().unwrap();
+    let mut systemd = Systemd::at(&folder.path().join("notify"));
+    let mut service = Service::start(&mut systemd.around(&run(folder.path(), "/dev/there-is-no-such-port")));
+    service.says("does not exist");
+    // Each attempt to open the port feeds it, and nothing else does.
+    (0..2).for_each(|_| drop(systemd.is_told("WATCHDOG=1")));
+    assert!(service.stop().success());
+    systemd.is_told("STOPPING=1");
+    for once in ["READY=1", "STATUS=no reading yet", "STOPPING=1"] {
+        assert_eq!(systemd.told.iter().filter(|line| *line == once).count(), 1, "{once} {:?}", systemd.told);
+    }
+}
+
+#[test]
+fn one_line_says_how_the_banks_are_and_each_sweep_feeds_the_watchdog() {
+    let folder = tempdir().unwrap();
+    let (bank, mut systemd) = (bank(), Systemd::without_a_path("bankwatch-test-status"));
+    let mut service = Service::start(&mut systemd.around(&run(folder.path(), &bank.link())));
+    let line = systemd.is_told("STATUS=house: 2 batteries, ");
+    assert!(line.contains(" %, ") && line.contains(" W at "), "{line}");
+    (0..3).for_each(|_| drop(systemd.is_told("WATCHDOG=1")));
+    assert!(service.stop().success());
+}
+
+#[test]
+fn the_watchdog_is_fed_while_the_link_is_down() {
+    let folder = tempdir().unwrap();
+    let (bank, mut systemd) = (bank(), Systemd::at(&folder.path().join("notify")));
+    let mut service = Service::start(&mut systemd.around(&run(folder.path(), &bank.link())));
+    service.says("sweep complete");
+    bank.unplug();
+    service.says("link lost");
+    systemd.forget();
+    (0..2).for_each(|_| drop(systemd.is_told("WATCHDOG=1")));
+    bank.replug();
+    service.says("link back");
+    assert!(service.stop().success());
+}
+
+#[test]
+fn an_output_that_hangs_starves_nobody() {
+    let folder = tempdir().unwrap();
+    // Whoever opens one to write waits until somebody reads. What hangs in one is followed by the next.
+    for number in ["", "1", "2"] {
+        let pipe = folder.path().join(format!(".house_status.json.new{number}"));
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    }
+    let (bank, mut systemd) = (bank(), Systemd::at(&folder.path().join("notify")));
+    let mut service = Service::start(&mut systemd.around(&run(folder.path(), &bank.link())));
+    service.says("sweep complete");
+    systemd.forget();
+    (0..3).for_each(|_| drop(systemd.is_told("WATCHDOG=1")));
+    assert!(!folder.path().join("house_status.json").exists(), "it hung all the time");
+    assert!(service.stop().success());
+}
+
+#[test]
+fn a_poller_that_is_stuck_starves_the_watchdog_although_another_bank_goes_on() {
+    supervised(brisk(), async |mut supervisor, lines| {
+        let (port, other) = (Port::start(), Port::start());
+        let within = ms(500);
+        let mut beats = Beats::default();
+        let (mut house, mut shed) = (port.house(), other.house());
+        shed.serial.bank = "shed".into();
+        house.serial.beat = Some(beats.heart(within));
+        shed.serial.beat = Some(beats.heart(within));
+        let released = Arc::new(Barrier::new(2));
+        let wait = released.clone();
+        // The port's owner writes this line, and never comes back from it.
+        let log = harmful(&lines, move |message| {
+            if message == "link up" {
+                wait.wait();
+            }
+        });
+        let _stuck = Chain::grow(&mut supervisor, house, &[], &log).unwrap();
+        let _going = Chain::grow(&mut supervisor, shed, &[], &lines.logger()).unwrap();
+        let starves = async { while beats.next().await {} };
+        timeout(LONG, starves).await.expect("nobody is fed by half of the banks");
+        for _ in 0..20 {
+            assert!(!timeout(LONG, beats.next()).await.expect("the other bank goes on"));
+        }
+        released.wait();
+        timeout(LONG, async { while !beats.next().await {} }).await.expect("and when it goes on, it is fed");
+    });
+}
+
+#[test]
+fn the_only_poller_being_stuck_there_is_not_one_beat() {
+    supervised(brisk(), async |mut supervisor, lines| {
+        let port = Port::start();
+        let (mut beats, mut house) = (Beats::default(), port.house());
+        house.serial.beat = Some(beats.heart(LONG));
+        let released = Arc::new(Barrier::new(2));
+        let (wait, done) = (released.clone(), released.clone());
+        let log = harmful(&lines, move |message| {
+            if message == "link up" {
+                // Once to say that it is stuck, once to be let go.
+                wait.wait();
+                wait.wait();
+            }
+        });
+        let _chain = Chain::grow(&mut supervisor, house, &[], &log).unwrap();
+        tokio::task::spawn_blocking(move || done.wait()).await.unwrap();
+        // One beat from before may still ring.
+        let _ = timeout(ms(100), beats.next()).await;
+        assert!(timeout(ms(700), beats.next()).await.is_err(), "no timer beats by itself");
+        released.wait();
+        assert!(timeout(LONG, beats.next()).await.expect("it beats again"));
+    });
+}
+
+/// Of one bank behind `LINK`.
+const SETTINGS: &str =
+    "[[bank]]\nname = \"house\"\nlink = \"LINK\"\ninterval = \"100ms\"\n[log]\nlevel = \"info\"\n";
+
+#[test]
+fn a_hang_up_changes_the_level_at_once_and_names_what_waits_for_the_next_start() {
+    let (folder, bank) = (tempdir().unwrap(), bank());
+    let file = folder.path().join("bankwatch.toml");
+    let settings = SETTINGS.replace("LINK", &bank.link());
+    fs::write(&file, &settings).unwrap();
+    let mut service = Service::start(program(folder.path()).arg("run"));
+    service.says("sweep complete");
+    fs::write(&file, settings.replace("info", "debug").replace("100ms", "150ms")).unwrap();
+    hang_up(&service);
+    service.says("settings reloaded signal=SIGHUP");
+    let changed = service.said("setting changed");
+    assert_eq!(changed.len(), 2, "{changed:#?}");
+    assert!(changed.iter().any(|line| line.ends_with("key=log.level takes_effect=now")), "{changed:#?}");
+    let later = |line: &&String| line.contains(".interval takes_effect=\"at the next start\"");
+    assert!(changed.iter().any(later), "{changed:#?}");
+    // After the first, a complete sweep is told at this level only.
+    service.says("DEBUG sweep complete");
+    // What was read last is what the next hang-up is held against.
+    hang_up(&service);
+    service.says("settings reloaded signal=SIGHUP");
+    assert_eq!(service.said("setting changed").len(), 2);
+    assert!(service.stop().success());
+}
+
+#[test]
+fn settings_with_mistakes_change_nothing_and_every_mistake_is_told() {
+    let (folder, bank) = (tempdir().unwrap(), bank());
+    let file = folder.path().join("bankwatch.toml");
+    let settings = SETTINGS.replace("LINK", &bank.link());
+    fs::write(&file, &settings).unwrap();
+    let mut service = Service::start(program(folder.path()).arg("run"));
+    service.says("sweep complete");
+    fs::write(&file, settings.replace("info", "debug").replace("100ms", "often") + "levle = 1\n").unwrap();
+    hang_up(&service);
+    service.says("settings not reloaded");
+    let second = service.says("settings not reloaded");
+    let told = service.said("settings not reloaded");
+    assert!(told.iter().any(|line| line.contains("often")), "{told:#?}");
+    assert!(told.iter().any(|line| line.contains("levle")), "{second}");
+    assert!(service.stop().success());
+    assert!(
+        service.said("DEBUG").is_empty() && service.said("setting changed").is_empty(),
+        "nothing changed"
+    );
+}
+
+#[test]
+fn a_hang_up_opens_the_log_file_by_its_name_again() {
+    let (folder, bank) = (tempdir().unwrap(), bank());
+    let (log, moved) = (folder.path().join("bankwatch.log"), folder.path().join("moved.log"));
+    let mut run = run(folder.path(), &bank.link());
+    let mut service = Service::start(run.args(["--set", "log.file=bankwatch.log"]));
+    let has = |file: &Path, words: &str| {
+        program::eventually(|| fs::read_to_string(file).is_ok_and(|text| text.contains(words)));
+    };
+    has(&log, "sweep complete");
+    fs::rename(&log, &moved).unwrap();
+    hang_up(&service);
+    has(&log, "settings reloaded");
+    assert!(service.stop().success());
+    has(&log, "service stopping");
+    assert!(!fs::read_to_string(&moved).unwrap().contains("service stopping"));
+}

@@ -1,0 +1,236 @@
+//! What is kept: whole or not at all, carried over any end of the process, never a step back.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bankwatch::atomic_file::AtomicFile;
+use bankwatch::model::reading::SweepKind;
+use bankwatch::model::report::BankReport;
+use bankwatch::simulator::{Bank, Dialect, Simulation};
+use bankwatch::stats::Stats;
+use bankwatch::stats::ledger::{Ledger, LedgerError};
+use fastrand::Rng;
+use proptest::prelude::*;
+use serde_json::Value;
+use support::program::{Service, eventually, program};
+use support::simulated_years::{Living, plan};
+use tempfile::tempdir;
+
+const SWEEP: Duration = Duration::from_secs(10);
+/// From one writing to the next.
+const KEPT_EVERY: Duration = Duration::from_secs(45);
+
+fn some_ledger() -> Ledger {
+    let mut living = Living::new(Bank::new(&plan(2, 1)), SWEEP);
+    for _ in 0..360 {
+        living.live(SWEEP);
+        living.swept(SweepKind::Full, |_| {});
+    }
+    living.stats.ledger().unwrap().clone()
+}
+
+#[test]
+fn what_was_written_is_read() {
+    let ledger = some_ledger();
+    assert!(ledger.bank.turnover().charge_in.0 + ledger.bank.turnover().charge_out.0 > 0);
+    let read = Ledger::from_bytes(&ledger.to_bytes().unwrap()).unwrap();
+    assert_eq!(read.to_bytes().unwrap(), ledger.to_bytes().unwrap());
+    assert!(read.counted_as(&ledger));
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_not_taken_for_a_damaged_one() {
+    let bytes = String::from_utf8(some_ledger().to_bytes().unwrap()).unwrap();
+    let newer = bytes.replacen("{\"bankwatch_ledger\":1,", "{\"bankwatch_ledger\":2,", 1);
+    let refused = Ledger::from_bytes(newer.as_bytes()).unwrap_err();
+    assert_eq!(refused, LedgerError::Newer { found: 2 });
+    assert!(refused.to_string().contains("version 2, and this program reads up to version 1"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_damage_is_found(at in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<bool>()) {
+        let whole = some_small_ledger();
+        let mut bytes = whole.clone();
+        let at = at.index(bytes.len());
+        if cut {
+            bytes.truncate(at);
+        } else {
+            bytes[at] = to;
+        }
+        prop_assert!(bytes == whole || Ledger::from_bytes(&bytes).is_err());
+    }
+}
+
+fn some_small_ledger() -> Vec<u8> {
+    let mut living = Living::new(Bank::new(&plan(1, 1)), SWEEP);
+    living.swept(SweepKind::Full, |_| {});
+    living.live(SWEEP);
+    living.swept(SweepKind::Full, |_| {});
+    living.stats.ledger().unwrap().to_bytes().unwrap()
+}
+
+/// Energy and charge of everything that is told, in an order that does not change.
+fn told(report: &BankReport) -> Vec<i64> {
+    let insight = &report.insight;
+    let batteries = insight.batteries.iter().flat_map(|battery| [battery.turnover, battery.place]);
+    let all = std::iter::once(insight.turnover).chain(batteries);
+    let four = |turnover: Option<bankwatch::model::insight::Turnover>| {
+        let turnover = turnover.unwrap_or_default();
+        [turnover.energy_in.0, turnover.energy_out.0, turnover.charge_in.0, turnover.charge_out.0]
+    };
+    all.flat_map(four).collect()
+}
+
+/// A new process reads what the last one left.
+fn begin(living: &mut Living, path: &Path) {
+    let kept = match fs::read(path) {
+        Ok(bytes) => Ledger::from_bytes(&bytes).unwrap(),
+        Err(_) => Ledger::default(),
+    };
+    living.stats = Stats::new(SWEEP);
+    living.stats.adopt(kept);
+}
+
+#[test]
+fn however_often_and_whenever_it_is_killed_no_counter_steps_back_and_a_minute_is_missing_at_most() {
+    const KILLS: u32 = 200;
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("bank_ledger.json");
+    let mut rng = Rng::with_seed(6);
+    // One that is never killed counts what is there to be counted.
+    let bank = Bank::new(&plan(2, 3));
+    let (mut never, mut killed) = (Living::new(bank.clone(), SWEEP), Living::new(bank, SWEEP));
+    begin(&mut killed, &path);
+    let mut before = told(&killed.swept(SweepKind::Full, |_| {}));
+    let mut truth = told(&never.swept(SweepKind::Full, |_| {}));
+    for _ in 0..KILLS {
+        let mut file = AtomicFile::state(&path);
+        let mut since_written = KEPT_EVERY;
+        for _ in 0..rng.u32(1..40) {
+            never.live(SWEEP);
+            killed.live(SWEEP);
+            truth = told(&never.swept(SweepKind::Full, |_| {}));
+            let now = told(&killed.swept(SweepKind::Full, |_| {}));
+            assert!(
+                now.iter().zip(&before).all(|(now, before)| now >= before),
+                "{before:?} stepped back to {now:?}"
+            );
+            before = now;
+            since_written += SWEEP;
+            if since_written >= KEPT_EVERY {
+                let ledger = Arc::new(killed.stats.ledger().unwrap().clone());
+                let content = ledger.to_bytes().unwrap();
+                // Killed in the midst of writing: half of it lies beside under its hidden name.
+                if rng.u8(..10) == 0 {
+                    fs::write(
+                        folder.path().join(".bank_ledger.json.new"),
+                        &content[..rng.usize(..content.len())],
+                    )
+                    .unwrap();
+                    break;
+                }
+                file.replace(&content).unwrap();
+                // Or before anybody heard that it was written.
+                if rng.u8(..10) == 0 {
+                    break;
+                }
+                killed.stats.kept(ledger);
+                since_written = Duration::ZERO;
+            }
+        }
+        file = AtomicFile::state(&path);
+        drop(file);
+        begin(&mut killed, &path);
+    }
+    let last = told(&killed.swept(SweepKind::Full, |_| {}));
+    // A hundred amperes for a minute, and the sweep before the start and the one after it are not joined.
+    let most_charge = i64::from(KILLS) * 100_000 / 60 * 2;
+    for (index, ((last, before), truth)) in last.iter().zip(&before).zip(&truth).enumerate() {
+        assert!(last >= before && last <= truth, "{index}: {before} {last} {truth}");
+        let most = if index % 4 < 2 { most_charge * 60 } else { most_charge };
+        assert!(truth - last <= most, "{index}: {} are missing", truth - last);
+    }
+    let carried = last.iter().zip(&truth).filter(|(last, truth)| **last * 2 > **truth);
+    assert!(carried.count() >= last.len() / 2, "most is carried over: {last:?} of {truth:?}");
+}
+
+/// The service on one bank called `house`, with everything it writes in this folder.
+fn house(link: &str, folder: &Path) -> Service {
+    let mut run = program(folder);
+    run.arg("run");
+    for set in ["bank.name=house", &format!("bank.link={link}"), "bank.interval=100ms"] {
+        run.args(["--set", set]);
+    }
+    Service::start(&mut run)
+}
+
+#[test]
+fn a_real_service_that_is_killed_goes_on_where_it_was() {
+    let bank = Simulation::new(Dialect::Pytes).unpaced().start().unwrap();
+    let folder = tempdir().unwrap();
+    let status = || {
+        let text = fs::read(folder.path().join("house_status.json")).unwrap_or_default();
+        serde_json::from_slice::<Value>(&text).unwrap_or_default()
+    };
+    let sweeps = || status()["serial_stat"]["loops"].as_u64();
+    let counted = || {
+        let kept = Ledger::from_bytes(&fs::read(folder.path().join("house_ledger.json")).unwrap()).unwrap();
+        let turnover = kept.bank.turnover();
+        turnover.charge_in.0 + turnover.charge_out.0
+    };
+    // Stopped in order, all is kept.
+    let mut first = house(&bank.link(), folder.path());
+    let cycles = || status()["devices"][0]["cycles"].as_i64();
+    eventually(|| sweeps() >= Some(20) && cycles().is_some());
+    assert!(first.stop().success());
+    let after_stop = counted();
+    assert!(after_stop > 0, "a second of some amperes is some milliampere-hours");
+    // Killed, what was kept is there, and nothing else was told.
+    fs::remove_file(folder.path().join("house_status.json")).unwrap();
+    let second = house(&bank.link(), folder.path());
+    // Four questions about what the battery remembers come before the one for its cycles.
+    eventually(|| sweeps() >= Some(2));
+    assert!(cycles().is_some() || sweeps() > Some(4), "restored from what was kept");
+    eventually(|| sweeps() >= Some(20));
+    drop(second);
+    let after_kill = counted();
+    assert!(after_kill >= after_stop, "{after_kill} after {after_stop}");
+    let told = status()["charge_in_ah"].as_f64().unwrap() + status()["charge_out_ah"].as_f64().unwrap();
+    assert!(
+        (0.0..=0.002).contains(&(after_kill as f64 / 1_000.0 - told)),
+        "{told} Ah told, {after_kill} mAh kept"
+    );
+    let mut third = house(&bank.link(), folder.path());
+    third.says("sweep complete");
+    assert!(third.stop().success());
+    assert!(counted() >= after_kill);
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_a_newer_one_left_alone_and_both_are_told() {
+    let bank = Simulation::new(Dialect::Pytes).unpaced().start().unwrap();
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("house_ledger.json");
+    fs::write(&path, "{\"bankwatch_ledger\":1,\"checksum\":\"0\"}\n{}\n").unwrap();
+    let mut service = house(&bank.link(), folder.path());
+    let told = service.says("ledger set aside, counters begin anew");
+    assert!(told.contains("its checksum is another"), "{told}");
+    assert!(service.stop().success());
+    let beside = fs::read_to_string(folder.path().join("house_ledger.json.damaged")).unwrap();
+    assert!(beside.ends_with("{}\n"), "{beside}");
+    assert!(Ledger::from_bytes(&fs::read(&path).unwrap()).is_ok());
+
+    let newer = "{\"bankwatch_ledger\":9,\"checksum\":\"\"}\n";
+    fs::write(&path, newer).unwrap();
+    let mut service = house(&bank.link(), folder.path());
+    let told = service.says("ledger left alone, counters are not kept");
+    assert!(told.contains("version 9"), "{told}");
+    assert!(service.stop().success());
+    assert_eq!(service.said("ledger").len(), 1, "{:#?}", service.heard);
+    assert_eq!(fs::read_to_string(&path).unwrap(), newer);
+}

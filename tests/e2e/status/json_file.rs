@@ -1,0 +1,419 @@
+//! The status file: whole at any moment, and whatever its folder does to it, told once, mended, and nobody
+//! else's concern.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use actix::Addr;
+use bankwatch::actors::json_file::JsonFileActor;
+use bankwatch::atomic_file::AtomicFile;
+use bankwatch::console::assemble::assemble;
+use bankwatch::console::transcript::Transcript;
+use bankwatch::messages::{Outlet, Slot};
+use bankwatch::model::reading::SweepKind;
+use bankwatch::model::report::BankReport;
+use bankwatch::settings::JsonFileSettings;
+use bankwatch::simulator::{Dialect, Simulation};
+use bankwatch::status::Status;
+use bankwatch::supervise::{Child, Policy, State, Supervisor};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
+use slog::Logger;
+use support::actors::{Output, harmful};
+use support::faulty_actor::{LONG, brisk, ms, restarts, state, supervised};
+use support::lines::Lines;
+use support::program::Service;
+use support::until::until;
+use tempfile::{TempDir, tempdir};
+
+/// How long a round of writing may take here, and the rest after one that failed: time enough for a busy disk.
+const DEADLINE: Duration = ms(400);
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Whoever opens it to write waits until somebody reads.
+fn make_pipe(path: &Path) {
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+}
+
+/// Reads it empty, so that whoever waits there goes on.
+fn let_go(pipe: &Path) -> File {
+    File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(pipe).unwrap()
+}
+
+#[test]
+fn a_reader_never_sees_half_a_file() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("bank.json");
+    let file = AtomicFile::published(&path);
+    let content = |round: u8| vec![b'a' + round % 26; 40_000 + usize::from(round) * 100];
+    file.replace(&content(0)).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut seen = 0;
+            while !done.load(Ordering::Relaxed) {
+                let read = fs::read(&path).expect("it is always there");
+                let whole = content(u8::try_from((read.len() - 40_000) / 100).unwrap());
+                assert!(read == whole, "half a file of {} bytes", read.len());
+                seen += 1;
+            }
+            seen
+        });
+        for round in 1..=200 {
+            file.replace(&content(round)).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(reader.join().unwrap() > 0);
+    });
+    assert_eq!(names(folder.path()), ["bank.json"]);
+}
+
+#[test]
+fn a_file_keeps_its_mode_and_a_new_one_has_that_of_its_kind() {
+    let folder = tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("old"), "old").unwrap();
+    fs::set_permissions(path("old"), fs::Permissions::from_mode(0o600)).unwrap();
+    // A power cut left this behind, made by a version that took the umask's mode.
+    fs::write(path(".new.new"), "half").unwrap();
+    fs::set_permissions(path(".new.new"), fs::Permissions::from_mode(0o666)).unwrap();
+    let files = [
+        (AtomicFile::published(path("old")), 0o600),
+        (AtomicFile::published(path("new")), 0o644),
+        (AtomicFile::state(path("state")), 0o640),
+    ];
+    for (file, expected) in files {
+        file.replace(b"content").unwrap();
+        assert_eq!((fs::read(file.path()).unwrap(), mode(file.path())), (b"content".to_vec(), expected));
+    }
+}
+
+#[test]
+fn a_link_stays_a_link_even_where_it_leads_to_nothing_yet() {
+    let (folder, elsewhere) = (tempdir().unwrap(), tempdir().unwrap());
+    for (name, is_there) in [("old", true), ("new", false)] {
+        let (link, target) = (folder.path().join(name), elsewhere.path().join(name));
+        symlink(&target, &link).unwrap();
+        if is_there {
+            fs::write(&target, "old").unwrap();
+        }
+        AtomicFile::published(&link).replace(b"content").unwrap();
+        assert!(link.is_symlink(), "{name}");
+        assert_eq!(fs::read(&target).unwrap(), b"content", "{name}");
+    }
+    assert_eq!(
+        (names(folder.path()), names(elsewhere.path())),
+        (vec!["new".into(), "old".into()], vec!["new".into(), "old".into()])
+    );
+}
+
+#[test]
+fn what_fails_leaves_nothing_behind_and_touches_nothing_else() {
+    let folder = tempdir().unwrap();
+    // A folder is in the way of the file.
+    let taken = folder.path().join("taken");
+    fs::create_dir(&taken).unwrap();
+    AtomicFile::published(&taken).replace(b"content").unwrap_err();
+    assert_eq!(names(folder.path()), ["taken"]);
+    // Somebody has laid a link where the hidden file goes.
+    let (victim, path) = (folder.path().join("victim"), folder.path().join("file"));
+    fs::write(&victim, "precious").unwrap();
+    symlink(&victim, folder.path().join(".file.new")).unwrap();
+    let file = AtomicFile::published(&path);
+    file.replace(b"content").unwrap_err();
+    assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    file.replace(b"content").unwrap();
+    assert_eq!(names(folder.path()), ["file", "taken", "victim"]);
+}
+
+#[test]
+fn a_writer_that_hung_never_comes_after_one_who_began_later() {
+    let folder = tempdir().unwrap();
+    let (path, pipe) = (folder.path().join("bank.json"), folder.path().join(".bank.json.new"));
+    make_pipe(&pipe);
+    let file = AtomicFile::published(&path);
+    thread::scope(|scope| {
+        // Whichever begins first hangs in the pipe; the other goes on beside it.
+        let writers = [b"one", b"two"].map(|content| scope.spawn(|| file.replace(content)));
+        let deadline = Instant::now() + LONG;
+        while !path.exists() {
+            assert!(Instant::now() < deadline, "nobody was done");
+            thread::yield_now();
+        }
+        let later = fs::read(&path).unwrap();
+        let reader = let_go(&pipe);
+        let done = writers.map(|writer| writer.join().unwrap().is_ok());
+        drop(reader);
+        // A pipe can't be brought to the disk: the earlier one had nothing to put in place.
+        assert_eq!(done.iter().filter(|done| **done).count(), 1);
+        assert_eq!(fs::read(&path).unwrap(), later);
+    });
+    assert_eq!(names(folder.path()), ["bank.json"]);
+}
+
+/// The output with its slot, on a folder of its own.
+struct Stand {
+    folder: TempDir,
+    outlet: Outlet,
+    _actor: Addr<JsonFileActor>,
+}
+
+impl Stand {
+    fn keep(supervisor: &mut Supervisor, log: Logger) -> Self {
+        let (folder, slot) = (tempdir().unwrap(), Slot::default());
+        let settings = JsonFileSettings { enabled: true, directory: folder.path().join("out") };
+        let taken = slot.clone();
+        let child = Child::new("json_file").capacity(1);
+        let make = move |lifeline| JsonFileActor::new(settings, DEADLINE, taken, log, lifeline);
+        let actor = supervisor.keep(child, make).unwrap();
+        Self { folder, outlet: Outlet::newest_full(slot, actor.clone().recipient()), _actor: actor }
+    }
+
+    fn out(&self) -> PathBuf {
+        self.folder.path().join("out")
+    }
+
+    /// The folder's name leads there from now on, without a moment in between.
+    fn lead_to(&self, place: &Path) {
+        let link = self.folder.path().join("link");
+        symlink(place, &link).unwrap();
+        fs::rename(link, self.out()).unwrap();
+    }
+
+    /// A folder like any other.
+    fn sound(&self) -> PathBuf {
+        let folder = self.folder.path().join("sound");
+        fs::create_dir(&folder).unwrap();
+        folder
+    }
+
+    fn offer(&self, bank: &str, number: u64) {
+        self.outlet.offer(&report(bank, number));
+    }
+
+    /// The number of the report in a bank's file.
+    fn written(&self, bank: &str) -> Option<u64> {
+        let text = fs::read(self.out().join(format!("{bank}_status.json"))).ok()?;
+        let status: Status = serde_json::from_slice(&text).expect("a whole file");
+        Some(status.serial_stat.loops)
+    }
+}
+
+fn report(bank: &str, number: u64) -> Arc<BankReport> {
+    let nothing = Transcript {
+        bank: bank.into(),
+        kind: SweepKind::Full,
+        began_at: jiff::Timestamp::UNIX_EPOCH,
+        began: Instant::now(),
+        took: Duration::ZERO,
+        known: Vec::new(),
+        exchanges: Vec::new(),
+    };
+    let mut report = BankReport::of_one(assemble(&nothing));
+    report.service.sweeps = number;
+    Arc::new(report)
+}
+
+/// Something is wrong with the folder until `mend`: told once with that reason, and the newest reading is there
+/// when it is over, without a further one.
+async fn is_told_once_and_recovers(stand: &Stand, lines: &Lines, reason: &str, mend: impl FnOnce()) {
+    stand.offer("house", 1);
+    until(LONG, || !lines.with("output away").is_empty()).await;
+    for number in 2..=5 {
+        stand.offer("house", number);
+    }
+    mend();
+    until(LONG, || stand.written("house") == Some(5)).await;
+    until(LONG, || !lines.with("output back").is_empty()).await;
+    let told = lines.with("output");
+    assert_eq!(told.len(), 2, "{told:?}");
+    let target = stand.out().join("house_status.json");
+    assert_eq!(
+        told[0],
+        format!("WARN output away output=json_file reason={reason} target={}", target.display())
+    );
+    assert!(told[1].starts_with("INFO output back outage="), "{told:?}");
+}
+
+#[test]
+fn a_missing_folder_is_told_once_and_the_newest_reading_goes_out_when_it_is_there() {
+    supervised(brisk(), async |mut supervisor, lines| {
+        let stand = Stand::keep(&mut supervisor, lines.logger());
+        let mend = || fs::create_dir(stand.out()).unwrap();
+        is_told_once_and_recovers(&stand, &lines, "No such file or directory (os error 2)", mend).await;
+        assert_eq!(names(&stand.out()), ["house_status.json"]);
+    });
+}
+
+#[test]
+fn a_file_in_place_of_the_folder_is_told_once_and_recovered_from() {
+    supervised(brisk(), async |mut supervisor, lines| {
+        let stand = Stand::keep(&mut supervisor, lines.logger());
+        let in_the_way = stand.folder.path().join("in the way");
+        fs::write(&in_the_way, "").unwrap();
+        stand.lead_to(&in_the_way);
+        let mend = || stand.lead_to(&stand.sound());
+        is_told_once_and_recovers(&stand, &lines, "Not a directory (os error 20)", mend).await;
+    });
+}
+
+#[test]
+fn a_folder_that_takes_no_files_is_told_once_and_recovered_from() {
+    // Not even root may make files here; what the system says depends on how it is mounted.
+    let unwritable = Path::new("/sys/kernel");
+    let Err(refusal) = File::create(unwritable.join("bankwatch")) else { panic!("a file in {unwritable:?}") };
+    supervised(brisk(), async |mut supervisor, lines| {
+        let stand = Stand::keep(&mut supervisor, lines.logger());
+        stand.lead_to(unwritable);
+        let mend = || stand.lead_to(&stand.sound());
+        is_told_once_and_recovers(&stand, &lines, &refusal.to_string(), mend).await;
+    });
+}
+
+#[test]
+fn a_bank_whose_file_can_t_be_written_costs_the_others_nothing() {
+    supervised(brisk(), async |mut supervisor, lines| {
+        let stand = Stand::keep(&mut supervisor, lines.logger());
+        fs::create_dir_all(stand.out().join("attic_status.json")).unwrap();
+        stand.offer("attic", 1);
+        for number in 1..=20 {
+            stand.offer("house", number);
+            until(LONG, || stand.written("house") == Some(number)).await;
+        }
+        until(LONG, || !lines.with("output away").is_empty()).await;
+        fs::remove_dir(stand.out().join("attic_status.json")).unwrap();
+        until(LONG, || stand.written("attic") == Some(1)).await;
+    });
+}
+
+#[test]
+fn a_write_that_hangs_is_abandoned_and_the_newest_reading_goes_out_beside_it() {
+    supervised(brisk(), async |mut supervisor, lines| {
+        let (stand, health) = (Stand::keep(&mut supervisor, lines.logger()), supervisor.health());
+        fs::create_dir(stand.out()).unwrap();
+        let pipe = stand.out().join(".house_status.json.new");
+        make_pipe(&pipe);
+        stand.offer("house", 1);
+        until(LONG, || stand.written("house") == Some(1)).await;
+        stand.offer("house", 2);
+        until(LONG, || stand.written("house") == Some(2)).await;
+        let told = lines.with("output");
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("reason=expected an answer within 400ms, but the call is still running"));
+        assert!(told[1].starts_with("INFO output back outage="), "{told:?}");
+        // The old one wakes up, ends, and changes nothing.
+        let reader = let_go(&pipe);
+        until(LONG, || names(&stand.out()) == ["house_status.json"]).await;
+        drop(reader);
+        assert_eq!(stand.written("house"), Some(2));
+        assert_eq!(restarts(&health, "json_file"), 0);
+    });
+}
+
+#[test]
+fn an_output_whose_writes_all_hang_is_failed_and_retried_and_disturbs_nobody() {
+    let policy = Policy { retry_failed_every: ms(150), ..brisk() };
+    supervised(policy, async |mut supervisor, lines| {
+        let stand = Stand::keep(&mut supervisor, lines.logger());
+        let (health, (beside, to_beside, _beside)) =
+            (supervisor.health(), Output::keep(&mut supervisor, "beside"));
+        fs::create_dir(stand.out()).unwrap();
+        let pipes = ["", "1", "2"].map(|number| stand.out().join(format!(".house_status.json.new{number}")));
+        pipes.iter().for_each(|pipe| make_pipe(pipe));
+        let mut number = 0;
+        let mut offer = || {
+            number += 1;
+            let report = report("house", number);
+            [&stand.outlet, &to_beside].into_iter().for_each(|outlet| outlet.offer(&report));
+            number
+        };
+        until(LONG, || {
+            beside.wait_for(offer());
+            matches!(state(&health, "json_file"), State::Failed { .. })
+        })
+        .await;
+        let reason = health.borrow().child("json_file").unwrap().last_trouble.clone().unwrap();
+        assert!(reason.contains("writing to") && reason.contains("3 threads are stuck"), "{reason}");
+        // It is tried again, and fails again, as long as they hang; the other output has every reading.
+        until(LONG, || restarts(&health, "json_file") >= 3).await;
+        beside.wait_for(offer());
+        assert_eq!(restarts(&health, "beside"), 0);
+        assert_eq!(lines.with("output away").len(), 1, "{:?}", lines.with("output"));
+
+        let readers = pipes.map(|pipe| let_go(&pipe));
+        let newest = offer();
+        until(LONG, || stand.written("house") == Some(newest)).await;
+        until(LONG, || lines.with("output back").len() == 1).await;
+        until(LONG, || names(&stand.out()) == ["house_status.json"]).await;
+        drop(readers);
+        assert_eq!(stand.written("house"), Some(newest));
+    });
+}
+
+#[test]
+fn a_writer_that_panics_begins_afresh_and_the_reading_still_goes_out() {
+    supervised(brisk(), async |mut supervisor, lines| {
+        let away = AtomicU32::new(0);
+        let log = harmful(&lines, move |message| {
+            let first = message == "output away" && away.fetch_add(1, Ordering::SeqCst) == 0;
+            assert!(!first, "a bug in the output");
+        });
+        let (stand, health) = (Stand::keep(&mut supervisor, log), supervisor.health());
+        stand.offer("house", 1);
+        until(LONG, || restarts(&health, "json_file") == 1).await;
+        fs::create_dir(stand.out()).unwrap();
+        until(LONG, || stand.written("house") == Some(1)).await;
+        until(LONG, || lines.with("output back").len() == 1).await;
+    });
+}
+
+#[test]
+fn a_full_disk_is_told_once_and_recovered_from() {
+    let (tool, unlimited) = ("prlimit", "--fsize=unlimited");
+    if Command::new(tool).arg("--version").stdout(Stdio::null()).status().is_err() {
+        let _ = writeln!(io::stderr(), "SKIPPED: there is no {tool} here to make files grow again");
+        return;
+    }
+    let folder = tempdir().unwrap();
+    let bank = Simulation::new(Dialect::PytesV5).speed(0.0).unpaced().start().unwrap();
+    // Files end at 512 or 1024 bytes, and writing past that is an error and not the end of the process.
+    let script = "trap '' XFSZ; ulimit -S -f 1; exec \"$@\"";
+    let mut limited = Command::new("/bin/sh");
+    limited.args(["-c", script, "sh", env!("CARGO_BIN_EXE_bankwatch"), "run"]);
+    let link = format!("bank.link={}", bank.link());
+    for set in
+        ["bank.name=house", &link, "bank.interval=100ms", "events.enabled=false", "database.enabled=false"]
+    {
+        limited.args(["--set", set]);
+    }
+    let mut service = Service::start(limited.current_dir(&folder).env_clear());
+    let told = service.says("output away");
+    assert!(told.contains("output=json_file reason=\"File too large (os error 27)\""), "{told}");
+    assert!(!folder.path().join("house_status.json").exists(), "half a file stands there");
+    let process = service.id().to_string();
+    assert!(Command::new(tool).args(["--pid", &process, unlimited]).status().unwrap().success());
+    service.says("output back output=json_file outage=");
+    let text = fs::read(folder.path().join("house_status.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Status>(&text).unwrap().powers, 2);
+    assert!(service.stop().success());
+    assert_eq!(service.said(" output ").len(), 2, "{:#?}", service.heard);
+    assert_eq!(names(folder.path()), ["bankwatch.lock", "house_ledger.json", "house_status.json"]);
+}

@@ -1,0 +1,693 @@
+//! What goes wrong with a database, and the sentence that says so with its remedy.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::Actor;
+use support::mariadb;
+use support::own_process;
+
+use bankwatch::actors::db::{DbActor, History};
+use bankwatch::messages::Reported;
+use bankwatch::model::reading::SweepKind;
+use bankwatch::settings::{Sources, load};
+use bankwatch::store::{
+    AbortHandle, Class, LegacyWriter, MariaDb, Minutes, Record, Retention, Server, SqliteFile, Store,
+    StoreError,
+};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+use jiff::Timestamp;
+use support::history::{START, battery, report, sweep};
+use support::mariadb::{MariaDbServer, PASSWORD, USER};
+use support::proxy::{Proxy, Way};
+use support::small_disk::SmallDisk;
+use support::until::until;
+use tempfile::{TempDir, tempdir};
+
+fn one(n: i64) -> Record {
+    sweep("pytes", START + n, vec![battery(1, 2, 1, Some("B000001"))])
+}
+
+/// The store is refused with this class, and the sentence has all these words, and no secret.
+#[track_caller]
+fn refused(opened: Result<impl Store, StoreError>, class: Class, words: &[&str]) {
+    let error = opened.err().unwrap();
+    holds(&error, class, words);
+}
+
+#[track_caller]
+fn holds(error: &StoreError, class: Class, words: &[&str]) {
+    let sentence = error.to_string();
+    assert_eq!(error.class(), class, "{sentence}");
+    for word in words {
+        assert!(sentence.contains(word), "{word:?} is not in: {sentence}");
+    }
+    assert!(!sentence.contains(PASSWORD) && !format!("{error:?}").contains(PASSWORD), "{sentence}");
+}
+
+mod server {
+    use super::*;
+
+    #[test]
+    fn a_wrong_password_is_told_apart_from_a_wrong_address() {
+        let Some(shared) = mariadb::shared() else { return };
+        let wrong = Server { password: "guess".into(), ..shared.server("d") };
+        let words = ["127.0.0.1:", "does not accept the user \"keeper\"", "database.password"];
+        refused(MariaDb::open(&wrong), Class::Refused, &words);
+        let stranger = Server { user: "nobody".into(), ..shared.server("d") };
+        refused(MariaDb::open(&stranger), Class::Refused, &["does not accept the user \"nobody\""]);
+        assert!(!format!("{:?}", shared.server("d")).contains(PASSWORD));
+    }
+
+    #[test]
+    fn a_database_that_may_not_be_made_is_told_with_the_statements_that_make_it() {
+        let Some(shared) = mariadb::shared() else { return };
+        shared.run("CREATE USER 'guest'@'%' IDENTIFIED BY 'x'");
+        let guest = Server { user: "guest".into(), password: "x".into(), ..shared.server("solar`s") };
+        let words = ["no database \"solar`s\"", "CREATE DATABASE", "GRANT ALL ON", "'guest'@'%'"];
+        refused(MariaDb::open(&guest), Class::Refused, &words);
+    }
+
+    #[test]
+    fn a_database_that_is_not_there_is_made_where_that_is_allowed() {
+        let Some(shared) = mariadb::shared() else { return };
+        MariaDb::open(&shared.server("not-there/yet")).unwrap().insert(&[one(0)]).unwrap();
+        shared.run("SELECT * FROM `not-there/yet`.v_battery");
+    }
+
+    #[test]
+    fn a_user_who_may_only_look_is_told_which_right_is_missing() {
+        let Some(shared) = mariadb::shared() else { return };
+        shared.run("CREATE DATABASE looked_at; CREATE USER 'looker'@'%'; GRANT SELECT ON looked_at.* TO 'looker'@'%'");
+        let looker = Server { user: "looker".into(), password: "".into(), ..shared.server("looked_at") };
+        let words = [
+            "\"looker\" lacks a right",
+            "\"looked_at\"",
+            "CREATE command denied",
+            "GRANT ALL ON `looked_at`",
+        ];
+        refused(MariaDb::open(&looker), Class::Refused, &words);
+    }
+
+    #[test]
+    fn a_server_that_is_too_old_is_refused_before_anything_is_made() {
+        let Some(server) = MariaDbServer::start(&["--version=10.2.44-MariaDB"]) else { return };
+        refused(
+            MariaDb::open(&server.server("d")),
+            Class::Refused,
+            &["10.2.44-MariaDB", "MariaDB 10.3 or MySQL 8.0"],
+        );
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_told() {
+        let Some(shared) = mariadb::shared() else { return };
+        let lost = Server { host: "no-such-host.invalid".into(), ..shared.server("d") };
+        refused(MariaDb::open(&lost), Class::Outside, &["no-such-host.invalid", "database.url"]);
+    }
+
+    #[test]
+    fn a_port_where_nobody_listens_is_told() {
+        let Some(shared) = mariadb::shared() else { return };
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let gone = Server { port, ..shared.server("d") };
+        refused(MariaDb::open(&gone), Class::Outside, &["no connection", "that the server runs"]);
+        let six = Server { port, host: "::1".into(), ..shared.server("d") };
+        refused(MariaDb::open(&six), Class::Outside, &["[::1]", "that the server runs"]);
+    }
+
+    #[test]
+    fn a_server_that_hangs_up_at_once_is_told_from_one_that_hangs() {
+        let Some(shared) = mariadb::shared() else { return };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || listener.incoming().for_each(drop));
+        let other = Server { port, ..shared.server("d") };
+        refused(MariaDb::open(&other), Class::Outside, &["closed the connection", "something else listens"]);
+    }
+
+    #[test]
+    fn a_server_that_hangs_is_not_waited_for() {
+        let Some(server) = MariaDbServer::start(&[]) else { return };
+        server.stop();
+        refused(MariaDb::open(&server.server("d")), Class::Outside, &["said nothing within 5s"]);
+        server.go_on();
+        MariaDb::open(&server.server("d")).unwrap();
+    }
+
+    #[test]
+    fn a_server_that_is_killed_is_away_and_the_same_store_goes_on_when_it_is_back() {
+        let Some(server) = MariaDbServer::start(&[]) else { return };
+        let mut store = MariaDb::open(&server.server("d")).unwrap();
+        store.insert(&[one(0)]).unwrap();
+        server.kill();
+        // It was idle, so a new connection is tried at once.
+        holds(&store.insert(&[one(1)]).unwrap_err(), Class::Outside, &["no connection"]);
+        server.restart();
+        store.insert(&[one(0), one(1)]).unwrap();
+        let asked = bankwatch::store::Asked {
+            bank: "pytes",
+            place: Some(1),
+            from_ms: START,
+            to_ms: START + 10,
+            step: bankwatch::store::Step::Raw,
+            most: 10,
+        };
+        assert_eq!(store.history(&asked).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_server_without_room_is_told_and_so_is_one_that_is_read_only() {
+        let options = ["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M;ibdata2:16M"];
+        let Some(server) = MariaDbServer::start(&options) else { return };
+        server.run("CREATE DATABASE d; CREATE USER 'writer'@'%'; GRANT ALL ON d.* TO 'writer'@'%'");
+        let writer = Server { user: "writer".into(), password: "".into(), ..server.server("d") };
+        let mut store = MariaDb::open(&writer).unwrap();
+        server.run("SET GLOBAL read_only = 1");
+        holds(&store.insert(&[one(0)]).unwrap_err(), Class::Outside, &["can't be written to", "d"]);
+        server.run("SET GLOBAL read_only = 0");
+        store.insert(&[one(0)]).unwrap();
+        let full = (1..2000).find_map(|n| {
+            let records: Vec<Record> = (0..20)
+                .map(|at| sweep("pytes", START + n * 1000 + at, vec![battery(1, 200, 1, Some("B000001"))]))
+                .collect();
+            store.insert(&records).err()
+        });
+        holds(&full.unwrap(), Class::Outside, &["no space left for 127.0.0.1:"]);
+    }
+
+    /// The numbers of the connections to a database.
+    fn connections(server: &MariaDbServer, database: &str) -> Vec<i64> {
+        ids(server, &format!("SELECT ID AS id FROM information_schema.PROCESSLIST WHERE DB = '{database}'"))
+    }
+
+    /// The column `id` of a query's rows.
+    fn ids(server: &MariaDbServer, query: &str) -> Vec<i64> {
+        #[derive(QueryableByName)]
+        struct Id {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            id: i64,
+        }
+        let ids: Vec<Id> = diesel::sql_query(query).load(&mut server.connection()).unwrap();
+        ids.iter().map(|row| row.id).collect()
+    }
+
+    #[test]
+    fn an_idle_connection_that_the_server_closed_is_made_again_silently() {
+        let Some(shared) = mariadb::shared() else { return };
+        let mut store = MariaDb::open(&shared.server("idle")).unwrap();
+        for n in 0..3 {
+            store.insert(&[one(n)]).unwrap();
+            for id in connections(&shared, "idle") {
+                shared.run(&format!("KILL {id}"));
+            }
+            let begun = Instant::now();
+            while !connections(&shared, "idle").is_empty() {
+                assert!(begun.elapsed() < Duration::from_secs(20), "the server keeps it");
+            }
+        }
+        store.insert(&[one(0), one(3)]).unwrap();
+    }
+
+    /// The server may still be at the commit of a connection that was cut when its rows come again.
+    #[test]
+    fn minutes_that_come_again_while_the_server_still_commits_them_count_once() {
+        let Some(shared) = mariadb::shared() else { return };
+        let mut minutes = Minutes::of_run(1);
+        let mut part = |ms| {
+            minutes.take(&report("pytes", START + ms, SweepKind::Summary, Vec::new()));
+            minutes.close()
+        };
+        let (first, second) = (part(0), part(1_000));
+        MariaDb::open(&shared.server("commits")).unwrap().insert(&first).unwrap();
+        let mut cut = shared.connection();
+        cut.batch_execute("USE commits; BEGIN; UPDATE rollup_part SET number = 2").unwrap();
+        let mut store = MariaDb::open(&shared.server("commits")).unwrap();
+        let again = std::thread::spawn(move || store.insert(&second));
+        let waits = "SELECT CAST(COUNT(*) AS SIGNED) AS id FROM information_schema.INNODB_TRX
+             WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%rollup_part%'";
+        let begun = Instant::now();
+        while ids(&shared, waits) != [1] {
+            assert!(begun.elapsed() < Duration::from_secs(20), "nobody waits");
+        }
+        cut.batch_execute("COMMIT").unwrap();
+        again.join().unwrap().unwrap();
+        let samples = "SELECT CAST(SUM(samples) AS SIGNED) AS id FROM commits.rollup_minute";
+        assert_eq!(ids(&shared, samples), [1]);
+    }
+
+    #[test]
+    fn whatever_dialect_is_the_server_s_default_ours_is_the_usual_one() {
+        let Some(server) = MariaDbServer::start(&["--sql-mode=ORACLE", "--autocommit=0"]) else { return };
+        let modes = [
+            "ORACLE",
+            "ANSI,NO_BACKSLASH_ESCAPES,NO_UNSIGNED_SUBTRACTION",
+            "MSSQL,HIGH_NOT_PRECEDENCE,PAD_CHAR_TO_FULL_LENGTH",
+        ];
+        for (number, mode) in modes.iter().enumerate() {
+            server.run(&format!("SET GLOBAL sql_mode = '{mode}'; SET GLOBAL sql_safe_updates = 1"));
+            let own = Server { legacy_table: true, ..server.server(&format!("mode{number}")) };
+            MariaDb::open(&own).unwrap_or_else(|error| panic!("{mode}: {error}"));
+            let mut store = MariaDb::open(&own).unwrap();
+            store.insert(&[one(0), one(1)]).unwrap_or_else(|error| panic!("{mode}: {error}"));
+            let legacy = LegacyWriter::new(own).step();
+            assert_eq!((legacy.written, legacy.refusal), (2, None), "{mode}");
+            let keep = Retention { batteries: Duration::from_secs(1), cells: Duration::from_secs(1) };
+            let later = Timestamp::from_millisecond(START + 3_600_000).unwrap();
+            let pruned = store.prune(later, &keep).unwrap_or_else(|error| panic!("{mode}: {error}"));
+            assert_eq!(pruned.rows, 2 * (1 + 1 + 2), "{mode}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_gets_no_answer_ends_when_it_is_aborted() {
+        let Some(shared) = mariadb::shared() else { return };
+        let (proxy, abort) = (Proxy::before(shared.port()), AbortHandle::default());
+        let own = Server { port: proxy.port(), abort: abort.clone(), ..shared.server("vanished") };
+        assert_eq!(abort.abort(), 0, "nothing is connected yet");
+        let mut other = MariaDb::open(&shared.server("vanished")).unwrap();
+        // More often than threads may be abandoned.
+        for n in 0..5 {
+            let mut store = MariaDb::open(&own).unwrap();
+            store.insert(&[one(n)]).unwrap();
+            proxy.hold(Way::Back);
+            let sent = proxy.sent();
+            let waits = std::thread::spawn(move || store.insert(&[one(100 + n)]));
+            let begun = Instant::now();
+            while proxy.sent() == sent {
+                assert!(begun.elapsed() < Duration::from_secs(20), "nothing is sent");
+                std::thread::yield_now();
+            }
+            assert!(!waits.is_finished());
+            assert_eq!(abort.abort(), 1);
+            let error = waits.join().unwrap().unwrap_err();
+            assert_eq!(error.class(), Class::Outside, "{error}");
+            assert!(begun.elapsed() < Duration::from_secs(20), "it waited for TCP");
+            proxy.cut();
+            proxy.hold(None);
+        }
+        other.insert(&[one(7)]).unwrap();
+    }
+
+    /// How many threads of that name this process has.
+    fn threads(name: &str) -> usize {
+        let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+        let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+        names.filter(|own| own.trim() == name).count()
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_a_vanished_server_is_free_soon_and_history_goes_on() {
+        if !own_process::is_alone(concat!(
+            module_path!(),
+            "::a_thread_that_waits_for_a_vanished_server_is_free_soon_and_history_goes_on"
+        )) {
+            return;
+        }
+        let Some(shared) = mariadb::shared() else { return };
+        let (folder, proxy) = (tempdir().unwrap(), Proxy::before(shared.port()));
+        drop(MariaDb::open(&shared.server("awaited")).unwrap());
+        let set = |key: &str, value: &str| format!("{key}={value}");
+        let sources = Sources {
+            current_dir: folder.path().to_owned(),
+            overrides: vec![
+                set("data_dir", &folder.path().display().to_string()),
+                set("bank.link", "/dev/none"),
+                set("database.url", &format!("mysql://{USER}@127.0.0.1:{}/awaited", proxy.port())),
+            ],
+            ..Sources::default()
+        };
+        let mut settings = load(&sources).unwrap().settings.database;
+        settings.password = PASSWORD.into();
+        let history = History {
+            settings,
+            disk_deadline: Duration::from_secs(5),
+            batch_deadline: Duration::from_secs(1),
+        };
+        actix::System::new().block_on(async {
+            let actor = DbActor::new(history, slog::Logger::root(slog::Discard, slog::o!())).start();
+            let count = "SELECT CAST(COUNT(*) AS SIGNED) AS id FROM awaited.bank_reading";
+            for n in 1..=2 {
+                let now = Timestamp::now().as_millisecond();
+                let report = report("pytes", now, SweepKind::Full, vec![battery(1, 2, 1, Some("B1"))]);
+                actor.send(Reported(Arc::new(report))).await.unwrap();
+                until(Duration::from_secs(40), || ids(&shared, count) == [n]).await;
+                proxy.lose();
+            }
+            until(Duration::from_secs(40), || threads("database") <= 1).await;
+        });
+    }
+
+    #[test]
+    fn a_value_that_no_column_takes_is_the_record_s_fault() {
+        let Some(shared) = mariadb::shared() else { return };
+        let mut store = MariaDb::open(&shared.server("poisoned")).unwrap();
+        let mut poison = one(0);
+        if let Record::Sweep(sweep) = &mut poison {
+            sweep.values.batteries = i32::MAX;
+        }
+        holds(&store.insert(&[poison]).unwrap_err(), Class::Data, &["does not take this", "Out of range"]);
+        store.insert(&[one(0)]).unwrap();
+    }
+}
+
+mod encryption {
+    use super::*;
+
+    /// Keys, made by openssl: an authority, and a certificate of it for `localhost`.
+    struct Keys(TempDir);
+
+    impl Keys {
+        fn new() -> Option<Self> {
+            if Command::new("openssl").arg("version").output().is_err() {
+                eprintln!("SKIPPED: there is no openssl here");
+                return None;
+            }
+            let keys = Self(tempdir().unwrap());
+            let new = ["req", "-newkey", "rsa:2048", "-nodes", "-x509", "-days", "2", "-sha256"];
+            let authority = |name| {
+                let (key, own) = (format!("{name}.key"), format!("{name}.pem"));
+                keys.openssl(
+                    &[&new[..], &["-subj", &format!("/CN={name}"), "-keyout", &key, "-out", &own]].concat(),
+                );
+            };
+            authority("authority");
+            authority("stranger");
+            fs::write(keys.0.path().join("names"), "subjectAltName=DNS:localhost").unwrap();
+            keys.openssl(&[
+                "req",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-subj",
+                "/CN=localhost",
+                "-keyout",
+                "server.key",
+                "-out",
+                "server.csr",
+            ]);
+            keys.openssl(&[
+                "x509",
+                "-req",
+                "-in",
+                "server.csr",
+                "-CA",
+                "authority.pem",
+                "-CAkey",
+                "authority.key",
+                "-CAcreateserial",
+                "-days",
+                "2",
+                "-extfile",
+                "names",
+                "-out",
+                "server.pem",
+            ]);
+            Some(keys)
+        }
+
+        fn openssl(&self, arguments: &[&str]) {
+            let output = Command::new("openssl").args(arguments).current_dir(&self.0).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+
+        fn path(&self, name: &str) -> String {
+            self.0.path().join(name).display().to_string()
+        }
+    }
+
+    fn verified(server: &MariaDbServer, host: &str, authorities: &Path) -> Result<MariaDb, StoreError> {
+        let (host, authorities) = (host.to_owned(), Some(authorities.to_owned()));
+        MariaDb::open(&Server { host, verify: true, authorities, ..server.server("d") })
+    }
+
+    #[test]
+    fn encryption_that_is_asked_for_is_there_or_nothing_is() {
+        let Some(keys) = Keys::new() else { return };
+        let (certificate, key) = (keys.path("server.pem"), keys.path("server.key"));
+        let options = [format!("--ssl-cert={certificate}"), format!("--ssl-key={key}")];
+        let Some(server) = MariaDbServer::start(&options.each_ref().map(String::as_str)) else { return };
+        let authority = keys.0.path().join("authority.pem");
+        verified(&server, "localhost", &authority).unwrap().insert(&[one(0)]).unwrap();
+        let words = ["certificate", "is not trusted", "database.tls_ca"];
+        refused(verified(&server, "localhost", &keys.0.path().join("stranger.pem")), Class::Refused, &words);
+        // The chain is right, and it is another server's: its name is not the one asked for.
+        refused(verified(&server, "127.0.0.1", &authority), Class::Refused, &words);
+        let nowhere = keys.0.path().join("nowhere.pem");
+        refused(
+            verified(&server, "localhost", &nowhere),
+            Class::Refused,
+            &["nowhere.pem", "database.tls_ca"],
+        );
+        MariaDb::open(&server.server("d")).unwrap();
+    }
+
+    #[test]
+    fn a_server_that_offers_none_is_not_spoken_to_in_the_clear() {
+        let Some(keys) = Keys::new() else { return };
+        let Some(server) = MariaDbServer::start(&["--skip-ssl"]) else { return };
+        let authority = keys.0.path().join("authority.pem");
+        let words = ["database.tls = \"verify\"", "offers none"];
+        refused(verified(&server, "localhost", &authority), Class::Refused, &words);
+    }
+}
+
+mod file {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_not_there_is_told() {
+        let folder = tempdir().unwrap();
+        let file = folder.path().join("none/history.db");
+        refused(
+            SqliteFile::open(&file),
+            Class::Refused,
+            &["none/history.db", "check that its folder exists"],
+        );
+    }
+
+    #[test]
+    fn a_place_that_can_not_be_written_to_is_told() {
+        // Nobody may make a file there, root neither.
+        refused(
+            SqliteFile::open(Path::new("/sys/history.db")),
+            Class::Outside,
+            &["/sys/history.db", "make it writable"],
+        );
+    }
+
+    #[test]
+    fn what_is_no_database_is_left_as_it_is() {
+        let folder = tempdir().unwrap();
+        let file = folder.path().join("history.db");
+        fs::write(&file, "dear diary, today the battery was full. ".repeat(200)).unwrap();
+        let before = fs::read(&file).unwrap();
+        refused(SqliteFile::open(&file), Class::Refused, &["is not a history of bankwatch", "move it away"]);
+        assert_eq!(fs::read(&file).unwrap(), before);
+    }
+
+    fn run(file: &Path, sql: &str) {
+        SqliteConnection::establish(file.to_str().unwrap()).unwrap().batch_execute(sql).unwrap();
+    }
+
+    #[test]
+    fn a_database_of_another_program_is_left_as_it_is() {
+        for sql in [
+            "CREATE TABLE recipe (title TEXT)",
+            "PRAGMA application_id = 1112296012; CREATE TABLE entry (seq INTEGER)",
+            "CREATE TABLE __diesel_schema_migrations (version TEXT); CREATE TABLE bank (id INTEGER)",
+        ] {
+            let folder = tempdir().unwrap();
+            let file = folder.path().join("other.db");
+            run(&file, sql);
+            let before = fs::read(&file).unwrap();
+            refused(
+                SqliteFile::open(&file),
+                Class::Refused,
+                &["is not a history of bankwatch", "database.url"],
+            );
+            assert_eq!(fs::read(&file).unwrap(), before, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_history_from_before_there_was_a_mark_is_adopted() {
+        let folder = tempdir().unwrap();
+        let file = folder.path().join("history.db");
+        SqliteFile::open(&file).unwrap().insert(&[one(0)]).unwrap();
+        run(&file, "PRAGMA application_id = 0");
+        SqliteFile::open(&file).unwrap().insert(&[one(1)]).unwrap();
+        // From now on it has the mark, and needs no tables to be known by.
+        assert_eq!(&fs::read(&file).unwrap()[68..72], b"BWHI");
+        assert_eq!(rows_in(&file, "bank_reading"), 2);
+    }
+
+    fn rows_in(file: &Path, table: &str) -> i64 {
+        #[derive(QueryableByName)]
+        struct Count {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            number: i64,
+        }
+        let mut connection = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+        let query = diesel::sql_query(format!("SELECT COUNT(*) AS number FROM {table}"));
+        query.get_result::<Count>(&mut connection).unwrap().number
+    }
+
+    #[test]
+    fn a_file_that_was_removed_replaced_or_moved_takes_no_more_rows_and_keeps_those_it_has() {
+        type Harm = fn(&Path);
+        let harm: [(&str, Harm); 5] = [
+            ("removed", |file| fs::remove_file(file).unwrap()),
+            ("moved", |file| fs::rename(file, file.with_file_name("moved.db")).unwrap()),
+            ("replaced", |file| {
+                fs::rename(file, file.with_file_name("moved.db")).unwrap();
+                fs::write(file, "").unwrap();
+            }),
+            ("its folder is another", |file| {
+                let folder = file.parent().unwrap();
+                fs::rename(folder, folder.with_file_name("moved")).unwrap();
+                fs::create_dir(folder).unwrap();
+            }),
+            ("its log is gone", |file| fs::remove_file(file.with_file_name("history.db-wal")).unwrap()),
+        ];
+        for (what, harm) in harm {
+            let folder = tempdir().unwrap();
+            let file = folder.path().join("here/history.db");
+            fs::create_dir(folder.path().join("here")).unwrap();
+            let mut store = SqliteFile::open(&file).unwrap();
+            store.insert(&[one(0)]).unwrap();
+            harm(&file);
+            let error = store.insert(&[one(1)]).unwrap_err();
+            assert!(matches!(error, StoreError::Removed { .. }), "{what}: {error}");
+            drop(store);
+            SqliteFile::open(&file).unwrap().insert(&[one(1)]).unwrap();
+            let kept = if what == "its log is gone" { 2 } else { 1 };
+            assert_eq!(rows_in(&file, "bank_reading"), kept, "{what}");
+            for moved in ["here/moved.db", "moved/history.db"].map(|moved| folder.path().join(moved)) {
+                if moved.exists() {
+                    assert!(rows_in(&moved, "bank_reading") >= 1, "{what}: what was written is in it");
+                }
+            }
+        }
+    }
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    /// Sweeps one after another from here on, as the service stores them: where the disk is full, room is made first.
+    fn insert_all(store: &mut SqliteFile, from_ms: i64, keep: &Retention) -> i64 {
+        let now = Timestamp::from_millisecond(from_ms).unwrap();
+        for n in 0..20_000 {
+            let row = || [sweep("pytes", from_ms + n * 1000, vec![battery(1, 60, n as i32, Some("B1"))])];
+            match store.insert(&row()) {
+                Err(StoreError::Full { .. }) if store.make_room(Some(now), keep).unwrap() => {
+                    store.insert(&row()).unwrap();
+                }
+                Err(StoreError::Full { .. }) => return n,
+                done => done.unwrap(),
+            }
+        }
+        panic!("it never was full");
+    }
+
+    /// A disk of 2, 16 and 64 megabytes that is full: what is past its retention makes room for what comes, and nothing else goes.
+    #[test]
+    fn a_full_disk_loses_nothing_and_retention_makes_room_on_it() {
+        for (megabytes, reserve) in [(2, 256 * 1024), (16, 2 * 1024 * 1024), (64, 8 * 1024 * 1024)] {
+            let Some(disk) = SmallDisk::of(megabytes) else { return };
+            let file = disk.path().join("history.db");
+            let held = || fs::metadata(disk.path().join("history.db.reserve")).map_or(0, |file| file.len());
+            let keep = Retention { batteries: DAY, cells: DAY };
+            let mut store = SqliteFile::open(&file).unwrap();
+            store.insert(&[one(-1)]).unwrap();
+            assert_eq!(held(), reserve, "{megabytes} MB");
+            disk.fill(700_000);
+            let mut stored = 1 + insert_all(&mut store, START, &keep);
+            assert!(stored > 50, "{megabytes} MB: {stored}");
+            // Nothing is old yet, and tries do not eat the reserve up.
+            for round in 1..3 {
+                stored += insert_all(&mut store, START + round * 3_600_000, &keep);
+            }
+            assert!(held() >= reserve / 2, "{megabytes} MB: {} bytes", held());
+            assert_eq!(rows_in(&file, "bank_reading"), stored, "{megabytes} MB");
+            // Two days later all of it is, and as much has room again.
+            let later = START + 2 * 86_400_000;
+            let again = insert_all(&mut store, later, &keep);
+            assert!(again * 4 > stored, "{megabytes} MB: {again} of {stored}");
+            assert_eq!(rows_in(&file, "bank_reading"), again, "{megabytes} MB");
+            assert_eq!(rows_in(&file, "cell_reading"), again * 60, "{megabytes} MB");
+            assert!(held() >= reserve / 2, "{megabytes} MB: {} bytes", held());
+        }
+    }
+
+    #[test]
+    fn a_history_is_opened_on_a_disk_that_only_its_reserve_has_room_on() {
+        let Some(disk) = SmallDisk::of(16) else { return };
+        let file = disk.path().join("history.db");
+        let reserve = || fs::metadata(disk.path().join("history.db.reserve")).map_or(0, |file| file.len());
+        let old = (0..200).map(|n| sweep("pytes", START + n, vec![battery(1, 60, 1, Some("B1"))]));
+        SqliteFile::open(&file).unwrap().insert(&old.collect::<Vec<_>>()).unwrap();
+        let held = reserve();
+        disk.fill(0);
+        let mut store = SqliteFile::open(&file).unwrap();
+        assert!(reserve() > held / 2, "{} of {held} bytes", reserve());
+        let keep = Retention { batteries: DAY, cells: DAY };
+        let stored = insert_all(&mut store, START + 2 * 86_400_000, &keep);
+        assert!(stored > 0);
+        assert_eq!(rows_in(&file, "bank_reading"), stored, "the old ones have given their room");
+    }
+
+    #[test]
+    fn a_history_behind_a_link_is_where_the_link_leads() {
+        let (folder, disk) = (tempdir().unwrap(), tempdir().unwrap());
+        let (link, file) = (folder.path().join("history.db"), disk.path().join("kept.db"));
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let mut store = SqliteFile::open(&link).unwrap();
+        store.insert(&[one(0)]).unwrap();
+        assert!(disk.path().join("kept.db.reserve").exists(), "it is set aside on the same disk");
+        fs::remove_file(disk.path().join("kept.db-wal")).unwrap();
+        let error = store.insert(&[one(1)]).unwrap_err();
+        assert!(matches!(error, StoreError::Removed { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_file_is_told() {
+        let folder = tempdir().unwrap();
+        let file = folder.path().join("history.db");
+        let mut store = SqliteFile::open(&file).unwrap();
+        store.insert(&(0..100).map(one).collect::<Vec<_>>()).unwrap();
+        drop(store);
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[4096..].fill(0x5a);
+        fs::write(&file, bytes).unwrap();
+        let failed = SqliteFile::open(&file).and_then(|mut store| store.insert(&[one(200)]));
+        holds(&failed.unwrap_err(), Class::Refused, &["damaged", ".recover"]);
+    }
+
+    #[test]
+    fn a_lock_that_does_not_go_away_is_told_and_the_store_goes_on_after_it() {
+        let folder = tempdir().unwrap();
+        let file = folder.path().join("history.db");
+        let mut store = SqliteFile::open(&file).unwrap();
+        let mut other = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+        other.batch_execute("BEGIN IMMEDIATE").unwrap();
+        holds(&store.insert(&[one(0)]).unwrap_err(), Class::Outside, &["locked by another program", "5s"]);
+        other.batch_execute("COMMIT").unwrap();
+        store.insert(&[one(0)]).unwrap();
+    }
+
+    #[test]
+    fn a_name_that_looks_like_an_option_of_sqlite_is_a_file() {
+        let folder = tempdir().unwrap();
+        for name in ["file:x?mode=memory", "a b.db", ":memory:", "ü%20.db"] {
+            let file = folder.path().join(name);
+            SqliteFile::open(&file).unwrap().insert(&[one(0)]).unwrap();
+            assert!(fs::metadata(&file).unwrap().len() > 0, "{name}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The end of the real program with a history: what goes wrong with the last rows is told.
+
+use std::net::TcpListener;
+
+use bankwatch::simulator::{Dialect, Simulation};
+use support::mariadb::{PASSWORD, USER};
+use support::service::Service;
+use support::sweeps::sweeps;
+
+#[test]
+fn a_journal_that_fails_while_the_service_ends_is_told() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let bank =
+        Simulation::new(Dialect::PytesV5).batteries(2).cells(4).speed(300.0).unpaced().start().unwrap();
+    let database = format!("url = \"mysql://{USER}@127.0.0.1:{nobody}/kept\"\npassword = {PASSWORD:?}");
+    let settings = "interval = \"100ms\"\nsummary_interval = \"0s\"";
+    let mut service = Service::start_keeping(&bank.link(), settings, &database);
+    sweeps(&mut service, 5);
+    bank.unplug();
+    service.wait_for_line(&["link lost"]);
+    // What the end writes, the minute in hand, finds no journal.
+    std::fs::remove_file(service.folder().join("journal.db")).unwrap();
+    let (ended, _, log) = service.end("TERM");
+    assert!(ended.success());
+    let stopping = log.iter().position(|line| line.contains("service stopping")).unwrap();
+    assert!(log[stopping..].iter().any(|line| line.contains("history lost rows=")), "{log:#?}");
+}

@@ -1,0 +1,201 @@
+//! A history in a file of SQLite, as the service keeps it: locked by others for a while, and whole at its end.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use diesel::sqlite::SqliteConnection;
+use support::program;
+use support::service::Service;
+use support::small_disk;
+use support::sweeps::{Sweeps, loops, sweeps};
+use tempfile::{TempDir, tempdir};
+
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// A bank, a service on it, and the file of its history, which outlives the service.
+struct House {
+    bank: SimulatorHandle,
+    service: Service,
+    folder: TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let folder = tempdir().unwrap();
+        let place = folder.path().to_owned();
+        Self::keeping_in(&place, folder)
+    }
+
+    /// With the history in this folder, which may hold one.
+    fn keeping_in(place: &Path, folder: TempDir) -> Self {
+        let bank = Simulation::new(Dialect::PytesV5).batteries(2).cells(4).seed(5).speed(300.0);
+        let bank = bank.unpaced().start().expect("a bank");
+        let settings = format!("interval = \"{}ms\"\nsummary_interval = \"0s\"", INTERVAL.as_millis());
+        let database = format!("url = \"sqlite:{}\"", file_in(place).display());
+        let mut service = Service::start_keeping(&bank.link(), &settings, &database);
+        sweeps(&mut service, 5);
+        Self { bank, service, folder }
+    }
+
+    fn connection(&self) -> SqliteConnection {
+        let mut connection =
+            SqliteConnection::establish(file_in(self.folder.path()).to_str().unwrap()).unwrap();
+        connection.batch_execute("PRAGMA busy_timeout = 20000").unwrap();
+        connection
+    }
+
+    /// All sweeps so far, none of which is under way.
+    fn quiet(&mut self) -> u64 {
+        self.bank.unplug();
+        self.service.wait_for_line(&["link lost"]);
+        loops(&mut self.service)
+    }
+}
+
+fn file_in(folder: &Path) -> PathBuf {
+    folder.join("history.db")
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+fn count(connection: &mut SqliteConnection, what: &str) -> u64 {
+    let query = diesel::sql_query(format!("SELECT {what}"));
+    query.get_result::<Number>(connection).unwrap().number.unsigned_abs()
+}
+
+#[test]
+fn the_last_sweep_and_the_minute_in_hand_are_in_the_file_when_the_service_has_ended() {
+    for signal in ["TERM", "INT"] {
+        let mut house = House::new();
+        let (sweeps, mut connection) = (house.quiet(), house.connection());
+        let (status, _, log) = house.service.end(signal);
+        assert!(status.success(), "{log:#?}");
+        let kept = count(&mut connection, "COUNT(*) AS number FROM bank_reading");
+        let summed = count(&mut connection, "SUM(samples) AS number FROM rollup_minute WHERE battery_id = 0");
+        assert_eq!((kept, summed), (sweeps, sweeps), "{log:#?}");
+    }
+}
+
+#[test]
+fn a_file_that_somebody_else_has_locked_for_long_misses_nothing_and_nobody_waits_for_it() {
+    let mut house = House::new();
+    let meanwhile = Sweeps::watch(&mut house.service, INTERVAL);
+    let mut other = house.connection();
+    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    house.service.wait_for_line(&["output away", "output=db", "is locked by another program"]);
+    sweeps(&mut house.service, 5);
+    other.batch_execute("ROLLBACK").unwrap();
+    house.service.wait_for_line(&["output back", "output=db"]);
+    meanwhile.went_on(&mut house.service);
+    let (sweeps, mut connection) = (house.quiet(), house.connection());
+    let (status, _, log) = house.service.end("TERM");
+    assert!(status.success(), "{log:#?}");
+    assert_eq!(count(&mut connection, "COUNT(*) AS number FROM bank_reading"), sweeps, "{log:#?}");
+    assert!(!log.iter().any(|line| line.contains("history lost")), "{log:#?}");
+}
+
+/// How many sweeps a history holds.
+fn stored_in(file: &Path) -> u64 {
+    count(
+        &mut SqliteConnection::establish(file.to_str().unwrap()).unwrap(),
+        "COUNT(*) AS number FROM bank_reading",
+    )
+}
+
+#[test]
+fn a_file_that_is_moved_while_in_use_is_logged_and_a_new_one_has_every_later_sweep() {
+    let mut house = House::new();
+    let (file, moved) = (file_in(house.folder.path()), house.folder.path().join("moved.db"));
+    std::fs::rename(&file, &moved).unwrap();
+    house.service.wait_for_line(&["history file replaced", "was removed, replaced or unmounted"]);
+    sweeps(&mut house.service, 5);
+    let sweeps = house.quiet();
+    let (status, _, log) = house.service.end("TERM");
+    assert!(status.success(), "{log:#?}");
+    let (before, after) = (stored_in(&moved), stored_in(&file));
+    // The batch that found it out is in both.
+    assert!(after >= 5 && before + after >= sweeps, "{before} and {after} of {sweeps}: {log:#?}");
+    assert!(
+        !log.iter().any(|line| line.contains("history lost") || line.contains("output away")),
+        "{log:#?}"
+    );
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
+    let folder = tempdir().unwrap();
+    let (file, place) = (file_in(folder.path()), folder.path().to_owned());
+    drop(bankwatch::store::SqliteFile::open(&file).unwrap());
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[1024..].fill(0x5a);
+    std::fs::write(&file, &bytes).unwrap();
+    let mut house = House::keeping_in(&place, folder);
+    house.service.wait_for_line(&["history file replaced", "is damaged", "history.db.damaged-1"]);
+    let sweeps = house.quiet();
+    let aside = house.folder.path().join("history.db.damaged-1");
+    assert_eq!(&std::fs::read(aside).unwrap()[1024..], &bytes[1024..], "it is kept as it was");
+    let (status, _, log) = house.service.end("TERM");
+    assert!(status.success(), "{log:#?}");
+    assert_eq!(stored_in(&file), sweeps, "{log:#?}");
+}
+
+#[test]
+fn the_last_sweeps_have_room_on_a_full_disk() {
+    let Some(disk) = small_disk::SmallDisk::of(16) else { return };
+    let mut house = House::keeping_in(disk.path(), tempdir().unwrap());
+    let reserve = disk.path().join("history.db.reserve");
+    assert!(reserve.exists(), "it is set aside with the first sweeps");
+    disk.fill(0);
+    house.service.wait_for_line(&["output away", "output=db", "no space left for"]);
+    disk.fill(0);
+    sweeps(&mut house.service, 5);
+    let sweeps = house.quiet();
+    let (status, _, log) = house.service.end("TERM");
+    assert!(status.success(), "{log:#?}");
+    assert_eq!(stored_in(&file_in(disk.path())), sweeps, "{log:#?}");
+    assert!(!log.iter().any(|line| line.contains("history lost")), "{log:#?}");
+}
+
+/// Counters, history and journal have one writer each.
+#[test]
+fn a_second_service_in_the_same_folder_is_refused_and_names_the_first() {
+    let mut house = House::new();
+    let folder = house.service.folder().to_owned();
+    let says = |arguments: &[&str]| {
+        let output =
+            program::program(&folder).args(arguments).args(["--config", "bankwatch.toml"]).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let (code, text) = says(&["run"]);
+    assert_eq!(code, Some(1), "{text}");
+    let named = format!("another bankwatch (process {} on ", house.service.id());
+    assert!(text.contains(&named) && text.contains("data_dir"), "{text}");
+    for verb in [&["healthcheck"][..], &["db", "migrate"], &["db", "export", "banks"], &["db", "prune"]] {
+        assert_eq!(says(verb).0, Some(0), "{verb:?}");
+    }
+    house.service.kill();
+    house.service.start_again();
+    sweeps(&mut house.service, 3);
+}
+
+#[test]
+fn what_a_locked_file_costs_at_the_end_is_told() {
+    let mut house = House::new();
+    let mut other = house.connection();
+    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    sweeps(&mut house.service, 5);
+    let (status, took, log) = house.service.end("TERM");
+    assert!(status.success() && took < Duration::from_secs(5), "{took:?} {log:#?}");
+    let told = |words: &str| log.iter().any(|line| line.contains(words));
+    assert!(told("history not flushed") && told("history lost rows="), "{log:#?}");
+    assert!(!told("service stopped late"), "{log:#?}");
+}

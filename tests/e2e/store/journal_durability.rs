@@ -1,0 +1,389 @@
+//! The real program in front of a real MariaDB that fails in every way there is: afterwards each full sweep is in the
+//! database exactly once, with what the console said, and the other outputs missed nothing meanwhile.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle, Truth, Values};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Integer, Text};
+use support::mariadb::{MariaDbServer, PASSWORD, USER};
+use support::proxy::{Proxy, Way};
+use support::service::{LONG, Service};
+use support::sweeps::{Sweeps, loops, sweeps};
+
+/// From one full sweep to the next.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// From one look at a condition to the next.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Sweeps that a kill may cost: one that is asked, one on its way, and one that the disk was about to take.
+const IN_HAND: usize = 3;
+
+/// Two batteries that live so fast that each reading is another.
+fn bank() -> SimulatorHandle {
+    bank_of(2, 4)
+}
+
+fn bank_of(batteries: usize, cells: usize) -> SimulatorHandle {
+    let bank = Simulation::new(Dialect::PytesV5).batteries(batteries).cells(cells).seed(5).speed(300.0);
+    bank.unpaced().start().expect("a bank")
+}
+
+/// The table of pytes_serial is written as well: it has no key that would forgive a row that comes twice.
+fn service(bank: &SimulatorHandle, port: u16) -> Service {
+    let settings = format!("interval = \"{}ms\"\nsummary_interval = \"0s\"", INTERVAL.as_millis());
+    let database = format!(
+        "url = \"mysql://{USER}@127.0.0.1:{port}/kept\"\npassword = {PASSWORD:?}\nlegacy_table = true"
+    );
+    Service::start_keeping(&bank.link(), &settings, &database)
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+/// A battery's row.
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = BigInt)]
+    taken_at_ms: i64,
+    #[diesel(sql_type = Integer)]
+    voltage_mv: i32,
+    #[diesel(sql_type = Integer)]
+    current_ma: i32,
+    /// Of its cells, in their order.
+    #[diesel(sql_type = Text)]
+    cells_mv: String,
+}
+
+/// How many full sweeps the database holds; none while it can't be asked.
+fn stored(server: &MariaDbServer) -> u64 {
+    count(server, "SELECT COUNT(*) AS number FROM kept.bank_reading").unwrap_or(0)
+}
+
+/// How many sweeps the table of pytes_serial has not taken yet.
+fn waiting(server: &MariaDbServer) -> Option<u64> {
+    count(server, "SELECT COUNT(*) AS number FROM kept.legacy_pending")
+}
+
+fn count(server: &MariaDbServer, query: &str) -> Option<u64> {
+    let number = diesel::sql_query(query).get_result::<Number>(&mut server.try_connection()?);
+    number.ok().map(|row| row.number.unsigned_abs())
+}
+
+#[track_caller]
+fn until(what: &str, service: &mut Service, mut condition: impl FnMut(&mut Service) -> bool) {
+    let begun = Instant::now();
+    while !condition(service) {
+        assert!(begun.elapsed() < LONG, "not in time: {what}\n{}", service.log().join("\n"));
+        thread::sleep(LOOK);
+    }
+}
+
+/// No more sweeps come; all that were shown, and no others, are in the database, and each is what the console said.
+#[track_caller]
+fn holds_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &SimulatorHandle) {
+    bank.unplug();
+    service.wait_for_line(&["link lost"]);
+    until("all of it is there", service, |service| {
+        stored(server) == loops(service) && waiting(server) == Some(0)
+    });
+    is_what_was_said(server, bank, 0);
+    let log = service.log();
+    assert!(
+        !log.iter().any(|line| line.contains("history lost") || line.contains("row refused")),
+        "{log:#?}"
+    );
+}
+
+/// Each sweep is whole, and the rows of each battery are the console's answers one after another: all of them, but for
+/// those that each of so many kills found in hand, and those that were asked again.
+#[track_caller]
+fn is_what_was_said(server: &MariaDbServer, bank: &SimulatorHandle, kills: usize) {
+    let (sweeps, truth) = (stored(server), bank.truth());
+    let cells = truth.latest("bat 1").map_or(0, |said| match &said.values {
+        Values::Cells { cells, .. } => cells.len(),
+        _ => 0,
+    });
+    let batteries = truth.latest("pwr").map_or(0, |said| match &said.values {
+        Values::Table(rows) => rows.iter().filter(|row| row.present).count(),
+        _ => 0,
+    });
+    let whole =
+        [("battery_reading", batteries), ("pwr_data", batteries), ("cell_reading", batteries * cells)];
+    for (table, rows) in whole {
+        let found = count(server, &format!("SELECT COUNT(*) AS number FROM kept.{table}"));
+        assert_eq!(found, Some(sweeps * rows as u64), "{table}");
+    }
+    assert_eq!(count(server, "SELECT COUNT(*) AS number FROM kept.dead_letter"), Some(0));
+    assert_eq!(truth.answers[0].number, 1, "the simulator remembers all of it");
+    let again = "SELECT CAST(SUM(asked_again) AS SIGNED) AS number FROM kept.bank_reading";
+    let again = usize::try_from(count(server, again).expect("a number")).unwrap();
+    for place in 1..=batteries {
+        let query = format!(
+            "SELECT b.taken_at_ms, b.voltage_mv, b.current_ma, CAST(GROUP_CONCAT(c.voltage_mv ORDER BY c.cell) AS CHAR) AS cells_mv \
+             FROM kept.battery_reading AS b JOIN kept.cell_reading AS c USING (taken_at_ms, battery_id) WHERE b.place = {place} \
+             GROUP BY b.taken_at_ms, b.voltage_mv, b.current_ma ORDER BY b.taken_at_ms"
+        );
+        let rows: Vec<Row> = diesel::sql_query(query).load(&mut server.connection()).unwrap();
+        assert_eq!(rows.len() as u64, sweeps, "battery {place}");
+        let (details, cells) = said_of(&truth, place);
+        let own = rows.iter().map(|row| (row.taken_at_ms, (row.voltage_mv, row.current_ma)));
+        let theirs = rows.iter().map(|row| (row.taken_at_ms, row.cells_mv.clone()));
+        for skipped in [follows(own, &details), follows(theirs, &cells)] {
+            let most = kills * IN_HAND + again;
+            assert!(skipped <= most, "{skipped} answers of battery {place} are nowhere, of {most} at most");
+        }
+    }
+}
+
+/// Holds what is stored against what was said: the same, in the same order. Answers how many answers lie between.
+#[track_caller]
+fn follows<T: PartialEq + Debug>(stored: impl Iterator<Item = (i64, T)>, said: &[T]) -> usize {
+    let (mut next, mut skipped) = (0, 0);
+    for (at, values) in stored {
+        let between = said[next..].iter().position(|said| *said == values);
+        let between = between.unwrap_or_else(|| panic!("nobody said this then: {values:?} at {at}"));
+        (skipped, next) = (skipped + between, next + between + 1);
+    }
+    skipped
+}
+
+/// What the console said of a battery: voltage and current, and beside them its cells' voltages.
+fn said_of(truth: &Truth, place: usize) -> (Vec<(i32, i32)>, Vec<String>) {
+    let (mut details, mut all_cells) = (Vec::new(), Vec::new());
+    for answer in &truth.answers {
+        match &answer.values {
+            Values::Detail(own) if own.place == place => details.push((own.voltage_mv, own.current_ma)),
+            Values::Cells { place: of, cells } if *of == place => {
+                let cells: Vec<String> = cells.iter().map(|cell| cell.voltage_mv.to_string()).collect();
+                all_cells.push(cells.join(","));
+            }
+            _ => {}
+        }
+    }
+    (details, all_cells)
+}
+
+#[test]
+fn a_server_killed_again_and_again_misses_nothing() {
+    let Some(server) = MariaDbServer::start(&[]) else { return };
+    let bank = bank();
+    let mut service = service(&bank, server.port());
+    until("the first rows", &mut service, |_| stored(&server) > 0);
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    for _ in 0..3 {
+        server.kill();
+        sweeps(&mut service, 15);
+        server.restart();
+        let before = stored(&server);
+        until("rows come again", &mut service, |_| stored(&server) > before);
+    }
+    meanwhile.went_on(&mut service);
+    holds_each_sweep_once(&server, &mut service, &bank);
+}
+
+#[test]
+fn connections_cut_in_the_middle_of_anything_bring_nothing_twice() {
+    let Some(server) = MariaDbServer::start(&[]) else { return };
+    let (bank, proxy) = (bank(), Proxy::before(server.port()));
+    let mut service = service(&bank, proxy.port());
+    until("the first rows", &mut service, |_| stored(&server) > 0);
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    // What is asked, and what the server answers once it has done it.
+    for (way, bytes) in [
+        (Way::Out, 1),
+        (Way::Back, 0),
+        (Way::Out, 3_000),
+        (Way::Back, 30),
+        (Way::Out, 700),
+        (Way::Back, 100),
+        (Way::Out, 20_000),
+        (Way::Back, 7),
+    ] {
+        let cuts = proxy.cuts();
+        proxy.cut_on(way, bytes);
+        until("the cut", &mut service, |_| proxy.cuts() > cuts);
+        let before = stored(&server);
+        until("rows come again", &mut service, |_| stored(&server) > before);
+    }
+    // It has heard that all of it is to stay, and whoever said so hears nothing.
+    for _ in 0..4 {
+        let cuts = proxy.cuts();
+        proxy.cut_behind(b"COMMIT");
+        until("a commit", &mut service, |_| proxy.cuts() > cuts);
+        let newest = shown(&service);
+        until("rows come again", &mut service, |_| newest_stored(&server) > newest);
+    }
+    meanwhile.went_on(&mut service);
+    holds_each_sweep_once(&server, &mut service, &bank);
+}
+
+#[test]
+fn a_server_that_is_full_gets_all_of_it_when_there_is_room() {
+    let options = ["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M;ibdata2:16M"];
+    let Some(server) = MariaDbServer::start(&options) else { return };
+    // Large enough to fill what the tables have set aside for themselves.
+    let bank = bank_of(8, 32);
+    let mut service = service(&bank, server.port());
+    until("the first rows", &mut service, |_| stored(&server) > 0);
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    server.run("CREATE TABLE kept.ballast (number INT AUTO_INCREMENT PRIMARY KEY, weight VARCHAR(8000)) ENGINE=InnoDB");
+    // From large to small, so that no room is left for a row.
+    for weight in [8000, 1000, 10] {
+        let more =
+            format!("INSERT INTO kept.ballast (weight) SELECT REPEAT('x', {weight}) FROM kept.seq_1_to_200");
+        let mut connection = server.connection();
+        let mut added = 0;
+        let error = loop {
+            match diesel::sql_query(&more).execute(&mut connection) {
+                Ok(rows) => added += rows,
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(error.contains("is full") && (added > 0 || weight < 8000), "{error}");
+    }
+    service.wait_for_line(&["output away", "output=db", "no space left for"]);
+    sweeps(&mut service, 15);
+    server.run("DROP TABLE kept.ballast");
+    service.wait_for_line(&["output back", "output=db"]);
+    meanwhile.went_on(&mut service);
+    holds_each_sweep_once(&server, &mut service, &bank);
+}
+
+#[test]
+fn a_server_that_hangs_for_longer_than_every_deadline_gets_all_of_it_when_it_goes_on() {
+    let Some(server) = MariaDbServer::start(&[]) else { return };
+    let bank = bank();
+    let mut service = service(&bank, server.port());
+    until("the first rows", &mut service, |_| stored(&server) > 0);
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    server.stop();
+    // That of a batch under way, then that of a new connection.
+    service.wait_for_line(&["output away", "output=db", "the call is still running"]);
+    service.wait_for_line(&["output away", "output=db", "said nothing within 5s"]);
+    sweeps(&mut service, 15);
+    server.go_on();
+    service.wait_for_line(&["output back", "output=db"]);
+    meanwhile.went_on(&mut service);
+    holds_each_sweep_once(&server, &mut service, &bank);
+    let backs = service.log().into_iter().filter(|line| line.contains("output back output=db"));
+    assert_eq!(backs.count(), 1, "it is back when it takes rows, and not when it is tried");
+}
+
+/// When a sweep was taken that the file shows.
+fn shown(service: &Service) -> Option<i64> {
+    let taken_at = service.status()?["taken_at"].as_str()?.to_owned();
+    Some(taken_at.parse::<jiff::Timestamp>().unwrap().as_millisecond())
+}
+
+#[test]
+fn a_service_killed_dozens_of_times_at_any_moment_has_stored_what_it_had_shown() {
+    const LIVES: usize = 36;
+    let Some(server) = MariaDbServer::start(&[]) else { return };
+    let bank = bank();
+    let mut service = service(&bank, server.port());
+    until("the first rows", &mut service, |_| stored(&server) > 0);
+    let (mut all, mut random) = (BTreeSet::new(), fastrand::Rng::with_seed(17));
+    for life in 0..LIVES {
+        if life > 0 {
+            service.start_again();
+        }
+        // In the middle third there is no server, and what one life has kept waits for another.
+        match life {
+            12 => server.kill(),
+            24 => server.restart(),
+            _ => {}
+        }
+        // Some die while they begin, some with a few sweeps behind them.
+        let wanted = random.usize(0..6);
+        let (mut seen, before) = (BTreeSet::new(), shown(&service));
+        until("sweeps", &mut service, |service| {
+            seen.extend(shown(service).filter(|at| Some(*at) != before));
+            seen.len() >= wanted
+        });
+        let moment = Duration::from_millis(random.u64(0..100));
+        thread::sleep(moment);
+        service.kill();
+        // The last one may have been in hand.
+        seen.extend(shown(&service).filter(|at| Some(*at) != before));
+        seen.pop_last();
+        all.extend(seen);
+    }
+    assert!(all.len() > LIVES, "{} sweeps in {LIVES} lives", all.len());
+    service.start_again();
+    let begun = service.status();
+    service.wait("a last life", |status| (Some(status) == begun.as_ref()).then(|| "none yet".to_owned()));
+    bank.unplug();
+    service.wait_for_line(&["link lost"]);
+    let newest = shown(&service);
+    until("what was kept is there", &mut service, |_| {
+        newest_stored(&server) == newest && waiting(&server) == Some(0)
+    });
+    let query = "SELECT taken_at_ms AS number FROM kept.bank_reading";
+    let there: Vec<Number> = diesel::sql_query(query).load(&mut server.connection()).unwrap();
+    let there: BTreeSet<i64> = there.iter().map(|row| row.number).collect();
+    let lost: Vec<&i64> = all.difference(&there).collect();
+    assert!(
+        lost.is_empty(),
+        "{} of {} sweeps: {lost:?}\n{}",
+        lost.len(),
+        all.len(),
+        service.log().join("\n")
+    );
+    is_what_was_said(&server, &bank, LIVES);
+}
+
+/// When the newest sweep was taken that the database holds.
+fn newest_stored(server: &MariaDbServer) -> Option<i64> {
+    let query = "SELECT MAX(taken_at_ms) AS number FROM kept.bank_reading";
+    let newest = diesel::sql_query(query).get_result::<Number>(&mut server.try_connection()?);
+    newest.ok().map(|row| row.number)
+}
+
+#[test]
+fn a_legacy_table_that_is_locked_and_refused_delays_nothing_else_and_catches_up() {
+    let Some(server) = MariaDbServer::start(&[]) else { return };
+    let bank = bank();
+    let mut service = service(&bank, server.port());
+    until("the first rows", &mut service, |_| stored(&server) > 0 && waiting(&server) == Some(0));
+    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    let mut owner = server.connection();
+    owner.batch_execute("LOCK TABLES kept.pwr_data WRITE").unwrap();
+    service.wait_for_line(&[
+        "legacy table refused table=pwr_data",
+        "another session holds a lock",
+        "remedy=",
+    ]);
+    let before = stored(&server);
+    until("our own rows go on", &mut service, |_| stored(&server) > before + 10);
+    owner.batch_execute("UNLOCK TABLES").unwrap();
+    service.wait_for_line(&["legacy table accepted again table=pwr_data", "outage="]);
+    server.run("ALTER TABLE kept.pwr_data ADD note VARCHAR(9) NOT NULL");
+    service.wait_for_line(&["legacy table refused", "NOT NULL and has no default", "SET DEFAULT ''"]);
+    let healthcheck = Command::new(env!("CARGO_BIN_EXE_bankwatch"))
+        .current_dir(service.folder())
+        .arg("healthcheck")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&healthcheck.stdout);
+    assert!(healthcheck.status.success(), "{text}");
+    assert!(
+        text.starts_with("bank: well\npwr_data is refused (") && text.contains("column \"note\""),
+        "{text}"
+    );
+    let before = stored(&server);
+    until("our own rows go on", &mut service, |_| stored(&server) > before + 10);
+    server.run("ALTER TABLE kept.pwr_data ALTER note SET DEFAULT ''");
+    meanwhile.went_on(&mut service);
+    holds_each_sweep_once(&server, &mut service, &bank);
+    assert!(!service.log().iter().any(|line| line.contains("output away")), "{:#?}", service.log());
+}

@@ -1,0 +1,192 @@
+//! What becomes of damage on the line: what is caught, what is left, and how far off that can be.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bankwatch::console::assemble::assemble;
+use bankwatch::console::transcript::Transcript;
+use bankwatch::events::catalogue::Catalogue;
+use bankwatch::events::tracker::Tracker;
+use bankwatch::model::event::{ANSWERS, EventLevel, LINK, PRESENCE};
+use bankwatch::model::report::BankReport;
+use bankwatch::simulator::{Damage, Dialect, Fault, Faults, Said, Simulation, Truth};
+use fastrand::Rng;
+use support::damage_stats::{Swept, Tally};
+use support::scripted::Scripted;
+use support::sweep_runner::{PATIENCE, restless, sweep};
+
+/// Sweeps that are judged together; the simulator remembers the answers of more.
+const BATCH: usize = 40;
+
+/// Asks a bank of four batteries that lives twenty times as fast, under `faults`.
+fn ask(dialect: Dialect, seed: u64, faults: Faults, sweeps: u64) -> Tally {
+    let plan = Simulation::new(dialect).batteries(4).cells(16).seed(seed).speed(20.0).unpaced();
+    let bank = plan.faults(faults).start().expect("a bank");
+    let (mut tally, mut waiting, mut after, mut taken) = (Tally::default(), Vec::new(), 0, 0);
+    sweep(
+        &bank.link(),
+        PATIENCE,
+        restless(),
+        || {},
+        |transcript| {
+            let upto = bank.answers();
+            waiting.push(Swept { transcript, after, upto, at: Instant::now() });
+            after = upto;
+            taken += 1;
+            if waiting.len() == BATCH || taken == sweeps {
+                tally.judge(&bank.truth(), waiting.drain(..));
+            }
+            taken == sweeps
+        },
+    );
+    tally
+}
+
+/// Does something to an answer whose echo ends before that byte; where it was done, if anything was.
+type Strike = fn(&mut Rng, &mut Vec<u8>, usize) -> Option<usize>;
+
+/// One digit becomes another: the damage that no syntax betrays.
+#[allow(clippy::ptr_arg, reason = "it is a Strike")]
+fn wrong_digit(rng: &mut Rng, heard: &mut Vec<u8>, echo: usize) -> Option<usize> {
+    let digits: Vec<usize> = (echo..heard.len()).filter(|at| heard[*at].is_ascii_digit()).collect();
+    let at = *rng.choice(&digits)?;
+    heard[at] = b'0' + (heard[at] - b'0' + rng.u8(1..10)) % 10;
+    Some(at)
+}
+
+/// One byte is lost, anywhere.
+fn lost_byte(rng: &mut Rng, heard: &mut Vec<u8>, _: usize) -> Option<usize> {
+    let at = rng.usize(..heard.len());
+    heard.remove(at);
+    Some(at)
+}
+
+/// Asks a bank to whose answers, at this rate, this is done.
+fn ask_struck(
+    dialect: Dialect,
+    seed: u64,
+    (strike, rate): (Strike, f64),
+    sweeps: u64,
+    mut look: impl FnMut(&Transcript),
+) -> Tally {
+    let plan = Simulation::new(dialect).batteries(4).cells(16).seed(seed);
+    let mut console = plan.console().expect("a console");
+    let mut rng = Rng::with_seed(seed);
+    let truth: Arc<Mutex<Truth>> = Arc::default();
+    let keep = Arc::clone(&truth);
+    let script = Scripted::start(move |line| {
+        console.bank_mut().advance(Duration::from_millis(200));
+        let (mut heard, said) = console.type_and_hear(format!("{line}\n").as_bytes());
+        // A page behind the pager belongs to an answer whose damage was told already.
+        let strikes = rng.f64() < rate && !said.is_empty();
+        let struck = strikes.then(|| strike(&mut rng, &mut heard, line.len() + 2)).flatten();
+        let mut truth = keep.lock().expect("no test panics while it reads the truth");
+        for (command, values) in said {
+            let damage = struck.map(|at| Damage { fault: Fault::Garble, at: vec![at] });
+            let (number, at) = (truth.answers.len() as u64 + 1, console.bank().now());
+            truth.answers.push(Said { number, at, command, damage, values });
+        }
+        heard
+    });
+    let (mut tally, mut waiting, mut after) = (Tally::default(), Vec::new(), 0);
+    sweep(
+        &script.link(),
+        PATIENCE,
+        restless(),
+        || {},
+        |transcript| {
+            look(&transcript);
+            let upto = truth.lock().expect("the console does not panic").answers.len() as u64;
+            waiting.push(Swept { transcript, after, upto, at: Instant::now() });
+            after = upto;
+            waiting.len() as u64 == sweeps
+        },
+    );
+    tally.judge(&truth.lock().expect("the console does not panic"), waiting);
+    tally
+}
+
+/// Asks several banks at once: they mostly wait.
+fn ask_all(dialects: &[Dialect], ask: impl Fn(Dialect, u64) -> Tally + Clone + Send + 'static) -> Tally {
+    let begun = Instant::now();
+    let banks: Vec<_> = (1..)
+        .zip(dialects)
+        .map(|(seed, dialect)| {
+            let (dialect, ask) = (*dialect, ask.clone());
+            thread::spawn(move || ask(dialect, seed))
+        })
+        .collect();
+    let mut all = Tally::default();
+    banks.into_iter().for_each(|bank| all.add(bank.join().expect("a bank is asked to the end")));
+    // Not by `eprintln`, which the test harness hides.
+    let _ = writeln!(io::stderr(), "{all}in {:.1} s", begun.elapsed().as_secs_f64());
+    all
+}
+
+const EIGHT: [Dialect; 8] = [
+    Dialect::PytesV5,
+    Dialect::Us5000,
+    Dialect::Us2000c,
+    Dialect::PytesR,
+    Dialect::PytesC,
+    Dialect::Us3000c,
+    Dialect::Us2000,
+    Dialect::Us3000d,
+];
+
+#[test]
+fn of_two_thousand_damaged_sweeps_nearly_all_are_complete_and_nothing_wrong_is_believed() {
+    let faults = Faults::none().with(Fault::Mute, 0.02).with(Fault::Garble, 0.02).with(Fault::Truncate, 0.02);
+    let all = ask_all(&EIGHT, move |dialect, seed| ask(dialect, seed, faults.clone(), 250));
+    assert_eq!(all.sweeps, 2000);
+    assert!(all.complete * 100 >= all.sweeps * 99, "too few sweeps are complete\n{all}");
+    assert!(all.violations.is_empty(), "{all}");
+}
+
+#[test]
+fn late_noisy_and_slow_answers_are_nobody_elses() {
+    let pause = Duration::from_millis(400);
+    let faults = Faults::none().late_by(pause).slow_by(pause);
+    let faults = faults.with(Fault::Late, 0.02).with(Fault::Noise, 0.02).with(Fault::Slow, 0.02);
+    let all = ask_all(&EIGHT[..4], move |dialect, seed| ask(dialect, seed, faults.clone(), 40));
+    assert!(all.complete * 100 >= all.sweeps * 95, "too few sweeps are complete\n{all}");
+    assert!(all.violations.is_empty(), "{all}");
+}
+
+#[test]
+fn a_wrong_digit_is_believed_only_within_its_tolerance() {
+    let all = ask_all(&EIGHT, |dialect, seed| ask_struck(dialect, seed, (wrong_digit, 0.1), 1000, |_| {}));
+    assert!(all.complete * 100 >= all.sweeps * 99, "too few sweeps are complete\n{all}");
+    assert!(all.violations.is_empty(), "{all}");
+    // What nothing could be compared with, or what came third after two other damaged answers.
+    assert!(all.unguarded.len() as u64 * 500 <= all.struck["garble"], "{all}");
+}
+
+/// Asks a bank of which half of all answers lose a byte, and follows its events: it is sound, so none is true but what
+/// is missing.
+fn ask_with_lost_bytes(dialect: Dialect, seed: u64) -> Tally {
+    let catalogue = Catalogue::load(None).0;
+    let mut tracker = Tracker::new(Arc::from("bank"), Duration::from_secs(10), Duration::ZERO);
+    let mut tally = ask_struck(dialect, seed, (lost_byte, 0.5), 40, |transcript| {
+        let report = BankReport::of_one(assemble(transcript));
+        for event in tracker.take(&report, &catalogue, (Duration::ZERO, Duration::ZERO)) {
+            let own = [PRESENCE, ANSWERS, LINK].contains(&&*event.word);
+            assert!(own || event.level == EventLevel::Info, "{dialect}: {event:?}");
+        }
+    });
+    // A number that nothing could be compared with may be wrong; a word never is.
+    let words = tally.unguarded.extract_if(.., |what| what.contains("Text(") || what.contains("event"));
+    let words: Vec<String> = words.collect();
+    tally.violations.extend(words);
+    tally
+}
+
+#[test]
+fn with_half_of_all_answers_losing_a_byte_no_unknown_word_is_shown_and_no_event_is_false() {
+    let all = ask_all(&EIGHT, ask_with_lost_bytes);
+    assert!(all.violations.is_empty(), "{all}");
+    assert!(all.struck["garble"] * 3 > all.asked, "too few were struck\n{all}");
+    assert!(all.unguarded.len() as u64 * 500 <= all.struck["garble"], "{all}");
+}

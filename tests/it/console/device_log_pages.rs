@@ -1,0 +1,93 @@
+//! What a battery remembers fills many pages: how far they are turned.
+
+use std::time::Duration;
+
+use bankwatch::console::answer::Answer;
+use bankwatch::console::command::{Command, Verb};
+use bankwatch::console::log;
+use bankwatch::console::review::Review;
+use bankwatch::link::{Line, Link};
+use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle, Values};
+use bankwatch::sweep::conversation::{Conversation, Pages, Patience};
+use bankwatch::sweep::plan::Rhythm;
+use bankwatch::sweep::sweeper::{Sweeper, Swept};
+use tokio::time::Instant;
+
+const LOG: Command = Verb::Log.alone();
+
+fn bank() -> SimulatorHandle {
+    Simulation::new(Dialect::Us2000c).speed(0.0).unpaced().start().unwrap()
+}
+
+async fn talk(bank: &SimulatorHandle) -> Conversation {
+    let link = Link::parse(&bank.link(), Line::default()).unwrap().open().await.unwrap();
+    // A machine with much else to do shall not end the pages.
+    let patience = Patience { pages: Duration::from_secs(60), ..Patience::default() };
+    Conversation::new(link, b"\n", patience)
+}
+
+fn records(answer: &Answer) -> usize {
+    log::parse(answer).unwrap().records.len()
+}
+
+/// How many records the console has.
+fn all(bank: &SimulatorHandle) -> usize {
+    let truth = bank.truth();
+    let Values::Log(entries) = &truth.latest("log").unwrap().values else { panic!("no log was asked") };
+    entries.len()
+}
+
+fn run<F: Future<Output = ()>>(test: F) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+}
+
+#[test]
+fn pages_are_turned_until_it_is_time_or_enough_and_the_console_is_free_again_at_once() {
+    run(async {
+        let bank = bank();
+        let mut conversation = talk(&bank).await;
+        let whole = conversation.ask(LOG).await.unwrap();
+        assert_eq!(records(&whole), all(&bank));
+        assert!(all(&bank) > 9, "three records a page, and pages enough");
+
+        let due = Pages { until: Some(Instant::now()), enough: &|_| false };
+        let first = conversation.ask_pages(LOG, due).await.unwrap();
+        assert_eq!(records(&first), 3, "a sweep is due: one page, which was there already");
+
+        let enough = |so_far: &Answer| log::parse(so_far).is_ok_and(|log| log.records.len() >= 6);
+        let two = conversation.ask_pages(LOG, Pages { until: None, enough: &enough }).await.unwrap();
+        assert_eq!(records(&two), 6);
+
+        let table = conversation.ask(Verb::Pwr.alone()).await.unwrap();
+        assert!(table.len() > 2, "nothing of the next question was lost to the pager");
+    });
+}
+
+#[test]
+fn a_log_is_read_through_twice_and_from_then_on_to_the_first_record_that_is_known() {
+    run(async {
+        let bank = bank();
+        let mut conversation = talk(&bank).await;
+        // So long that no sweep is due in the middle of the log, also on a machine with much else to do.
+        let rhythm = Rhythm::new(Duration::from_millis(1_500), Duration::ZERO, true);
+        let mut sweeper = Sweeper::new("bank".into(), rhythm, Review::judge);
+        let mut read = Vec::new();
+        sweeper.opened();
+        while read.len() < 4 {
+            match sweeper.step(&mut conversation).await {
+                Swept::Going => {}
+                Swept::Idle(until) => tokio::time::sleep_until(until).await,
+                // A slow question goes behind a sweep, and its answer with the next one.
+                Swept::Transcript(transcript) => {
+                    let log = transcript.exchanges.iter().find(|exchange| exchange.command == LOG);
+                    read.extend(log.map(|log| records(log.outcome.as_ref().unwrap())));
+                    if log.is_some() && read.len() == 2 {
+                        sweeper.opened();
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(read, [all(&bank), all(&bank), 3, 3]);
+    });
+}

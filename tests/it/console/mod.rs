@@ -1,0 +1,10 @@
+mod captures;
+mod console_quirks;
+mod damage;
+mod damaged_rows;
+mod device_log_pages;
+mod known_issues;
+mod properties_damage;
+mod properties_reading;
+mod properties_truth;
+mod transcripts;

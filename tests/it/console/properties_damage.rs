@@ -1,0 +1,216 @@
+//! Damage on the way: no bytes panic anything that reads them, and how they are cut changes nothing.
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use bankwatch::console::answer::Answer;
+use bankwatch::console::assemble::assemble;
+use bankwatch::console::command::{Command, Verb};
+use bankwatch::console::frame::{Framer, Progress};
+use bankwatch::console::parsed;
+use bankwatch::console::review::Review;
+use bankwatch::console::transcript::{Exchange, Transcript};
+use bankwatch::model::place::Place;
+use bankwatch::model::reading::SweepKind;
+use bankwatch::simulator::{Dialect, Simulation};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use support::framed_answers::ask;
+
+const VERBS: [Verb; 10] = [
+    Verb::Pwr,
+    Verb::Bat,
+    Verb::Info,
+    Verb::Stat,
+    Verb::Soh,
+    Verb::Time,
+    Verb::Log,
+    Verb::DataEvent,
+    Verb::DataHistory,
+    Verb::Unit,
+];
+
+/// What every dialect says to every question, and the question.
+static GENUINE: LazyLock<Vec<(Command, Vec<u8>)>> = LazyLock::new(|| {
+    let mut all = Vec::new();
+    for &dialect in Dialect::ALL {
+        let mut console = Simulation::new(dialect).batteries(3).console().unwrap();
+        console.bank_mut().take_out(2);
+        for verb in VERBS {
+            for command in [verb.alone(), verb.of(Place::FIRST)] {
+                all.push((command, ask(&mut console, &command.to_string()).heard));
+            }
+        }
+    }
+    all
+});
+
+/// Something that happens to bytes on the way.
+#[derive(Clone, Debug)]
+enum Damage {
+    Flip(Index, u8),
+    Insert(Index, Vec<u8>),
+    Lose(Index, usize),
+    Repeat(Index, usize),
+    Truncate(Index),
+}
+
+impl Damage {
+    fn strike(&self, bytes: &mut Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        let end = |at: usize, length: usize| (at + length).min(bytes.len());
+        match self {
+            Self::Flip(at, bit) => {
+                let at = at.index(bytes.len());
+                bytes[at] ^= 1 << bit;
+            }
+            Self::Insert(at, new) => {
+                let at = at.index(bytes.len());
+                bytes.splice(at..at, new.iter().copied());
+            }
+            Self::Lose(at, length) => {
+                let at = at.index(bytes.len());
+                bytes.drain(at..end(at, *length));
+            }
+            Self::Repeat(at, length) => {
+                let at = at.index(bytes.len());
+                let again = bytes[at..end(at, *length)].to_vec();
+                bytes.splice(at..at, again);
+            }
+            Self::Truncate(at) => bytes.truncate(at.index(bytes.len())),
+        }
+    }
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let telling = prop_oneof![
+        Just(b"\r\n".to_vec()),
+        Just(b"$$".to_vec()),
+        Just(b"pylon>".to_vec()),
+        vec(any::<u8>(), 1..8)
+    ];
+    prop_oneof![
+        4 => (any::<Index>(), 0..8_u8).prop_map(|(at, bit)| Damage::Flip(at, bit)),
+        2 => (any::<Index>(), telling).prop_map(|(at, new)| Damage::Insert(at, new)),
+        2 => (any::<Index>(), 1..200_usize).prop_map(|(at, length)| Damage::Lose(at, length)),
+        1 => (any::<Index>(), 1..200_usize).prop_map(|(at, length)| Damage::Repeat(at, length)),
+        1 => any::<Index>().prop_map(Damage::Truncate),
+    ]
+}
+
+/// A question and a damaged answer to it.
+fn damaged() -> impl Strategy<Value = (Command, Vec<u8>)> {
+    (any::<Index>(), vec(damage(), 0..6)).prop_map(|(which, all)| {
+        let (command, mut bytes) = GENUINE[which.index(GENUINE.len())].clone();
+        all.iter().for_each(|damage| damage.strike(&mut bytes));
+        (command, bytes)
+    })
+}
+
+/// What the framing makes of the pieces: the first answer, or the one that stands when the line falls silent.
+fn framed<'a>(question: &str, pieces: impl Iterator<Item = &'a [u8]>) -> Option<Answer> {
+    let mut framer = Framer::new(question);
+    for piece in pieces {
+        if let Progress::Complete(answer) = framer.push(piece) {
+            return Some(answer);
+        }
+    }
+    framer.silence()
+}
+
+/// Everything that ever sees an answer.
+fn read_by_all(command: Command, answer: Answer) {
+    for verb in VERBS {
+        for other in [verb.alone(), verb.of(Place::FIRST)] {
+            if let Ok(parsed) = parsed::read(other, &answer) {
+                assert!(parsed.problems().iter().all(|problem| !problem.to_string().is_empty()));
+            }
+        }
+    }
+    let mut review = Review::default();
+    review.begin();
+    for asked in 1..=3 {
+        review.judge(command, Duration::from_secs(u64::from(asked)), asked, Ok(answer.clone()));
+    }
+    let exchange = Exchange { command, outcome: Ok(answer), asked: 1 };
+    let reading = assemble(&Transcript {
+        bank: "bank".into(),
+        kind: SweepKind::Full,
+        began_at: jiff::Timestamp::UNIX_EPOCH,
+        began: Instant::now(),
+        took: Duration::ZERO,
+        known: vec![Place::FIRST],
+        exchanges: vec![exchange.clone(), exchange],
+    });
+    assert!(!reading.batteries.is_empty());
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config(1_500))]
+
+    #[test]
+    fn no_bytes_panic_a_reader(which in 0..VERBS.len(), bytes in vec(any::<u8>(), 0..600)) {
+        let command = VERBS[which].alone();
+        let echoed = [command.to_string().as_bytes(), b"\r\n", &bytes].concat();
+        for bytes in [&bytes, &echoed] {
+            read_by_all(command, Answer::from_transcript(bytes));
+            framed(&command.to_string(), bytes.chunks(7)).into_iter().for_each(|answer| read_by_all(command, answer));
+        }
+    }
+
+    #[test]
+    fn no_damage_to_an_answer_panics_a_reader((command, bytes) in damaged()) {
+        read_by_all(command, Answer::from_transcript(&bytes));
+        framed(&command.to_string(), bytes.chunks(64)).into_iter().for_each(|answer| read_by_all(command, answer));
+    }
+
+    #[test]
+    fn however_bytes_are_cut_the_answer_is_the_same((command, bytes) in damaged(), cuts in vec(any::<Index>(), 0..12)) {
+        let question = command.to_string();
+        let whole = framed(&question, std::iter::once(bytes.as_slice()));
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let pieces = cuts.windows(2).map(|ends| &bytes[ends[0]..ends[1]]);
+        prop_assert_eq!(&framed(&question, pieces), &whole);
+        prop_assert_eq!(&framed(&question, bytes.chunks(1)), &whole);
+    }
+}
+
+#[test]
+fn every_genuine_answer_is_found_between_others() {
+    for pair in GENUINE.windows(2) {
+        let [(_, before), (command, bytes)] = pair else { unreachable!("windows of two") };
+        let alone = framed(&command.to_string(), std::iter::once(bytes.as_slice()));
+        let late = [before.as_slice(), b"\r\n", bytes, before].concat();
+        if pair[0].0 != *command {
+            assert_eq!(framed(&command.to_string(), late.chunks(100)), alone, "{command}");
+        }
+    }
+}
+
+#[test]
+fn a_transcript_of_noise_is_an_answer_that_says_nothing_usable() {
+    let mut random = 1_u32;
+    let mut noise = |line_ends: bool| -> Vec<u8> {
+        let byte = |_| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let byte = (random >> 24) as u8;
+            if !line_ends && matches!(byte, b'\r' | b'\n') { b'x' } else { byte }
+        };
+        (0..4_000_000).map(byte).collect()
+    };
+    for bytes in [noise(true), noise(false), vec![b'\n'; 4_000_000], vec![b' '; 4_000_000]] {
+        let answer = Answer::from_transcript(&bytes);
+        for verb in VERBS {
+            assert!(parsed::parse(verb.alone(), &answer).is_err());
+        }
+    }
+}

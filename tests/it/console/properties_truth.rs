@@ -1,0 +1,422 @@
+//! Whatever the simulated consoles say, in any dialect and any state of the bank, is what is read from it,
+//! value for value.
+
+use bankwatch::console::answer::Answer;
+use bankwatch::console::bat::CellTable;
+use bankwatch::console::data_event::DataEvent;
+use bankwatch::console::euro::Euro;
+use bankwatch::console::info::Info;
+use bankwatch::console::parsed::{self, Parsed, Rejected};
+use bankwatch::console::pwr_detail::PwrDetail;
+use bankwatch::console::pwr_table::PwrRow;
+use bankwatch::console::refusal::Refusal;
+use bankwatch::console::stack::StackRow;
+use bankwatch::model::event_word::EventWord;
+use bankwatch::model::lifetime::LifetimeFigure;
+use bankwatch::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
+use bankwatch::model::word::Word;
+use bankwatch::simulator::{
+    self as said, Console, Detail, Dialect, EventStyle, Simulation, TableRow, Values, Word as Words,
+};
+use proptest::prelude::*;
+use support::framed_answers::{Asked, ask};
+
+/// What is done to a bank before it is asked.
+#[derive(Clone, Debug)]
+struct Life {
+    dialect: Dialect,
+    seed: u64,
+    batteries: usize,
+    minutes: u64,
+    style: EventStyle,
+    debug: bool,
+    /// Place, and how full it is made.
+    filled: Option<(usize, f64)>,
+    taken_out: Option<usize>,
+    without_sensor: Option<usize>,
+    without_barcode: Option<usize>,
+    /// Place, which word, its bits.
+    raised: Vec<(usize, usize, u32)>,
+}
+
+fn lives() -> impl Strategy<Value = Life> {
+    let dialect = (0..Dialect::ALL.len()).prop_map(|index| Dialect::ALL[index]);
+    let style = prop_oneof![Just(EventStyle::Prefixed), Just(EventStyle::BareHex), Just(EventStyle::Decimal)];
+    let place = || proptest::option::of(1..=16_usize);
+    let bits = prop_oneof![(0..32_u32).prop_map(|shift| 1 << shift), any::<u32>()];
+    let bank = (dialect, any::<u64>(), 1..=16_usize, 0..1_500_u64, style, any::<bool>());
+    let raised = proptest::collection::vec((1..=16_usize, 0..4_usize, bits), 0..5);
+    let filled = proptest::option::of((1..=16_usize, 0.0..=1.0_f64));
+    (bank, filled, place(), place(), place(), raised).prop_map(
+        |(
+            (dialect, seed, batteries, minutes, style, debug),
+            filled,
+            taken_out,
+            without_sensor,
+            without_barcode,
+            raised,
+        )| Life {
+            dialect,
+            seed,
+            // No stack goes beyond 1000 V, and no column has room for more.
+            batteries: if dialect.is_stack() { batteries.min(9) } else { batteries },
+            minutes,
+            style,
+            debug,
+            filled,
+            // The modules of a stack are in a row: without one of them there is no stack.
+            taken_out: taken_out.filter(|_| batteries > 1 && !dialect.is_stack()),
+            without_sensor,
+            without_barcode,
+            raised,
+        },
+    )
+}
+
+impl Life {
+    fn console(&self) -> Console {
+        let plan = Simulation::new(self.dialect).seed(self.seed).batteries(self.batteries);
+        let mut console = plan.event_style(self.style).debug(self.debug).console().unwrap();
+        let bank = console.bank_mut();
+        bank.advance(std::time::Duration::from_secs(60 * self.minutes));
+        self.filled.map(|(place, soc)| bank.set_soc(place, soc));
+        self.without_sensor.map(|place| bank.set_mosfet_sensor(place, false));
+        self.without_barcode.map(|place| bank.set_barcode(place, ""));
+        for &(place, word, bits) in &self.raised {
+            let words = [Words::Battery, Words::Power, Words::Fault, Words::Alarm];
+            bank.raise_event(place, words[word], bits);
+        }
+        self.taken_out.map(|place| bank.take_out(place));
+        console
+    }
+}
+
+fn questions(batteries: usize) -> Vec<String> {
+    let alone = ["pwr", "bat", "info", "stat", "soh", "time", "log", "unit", "help", "euro"];
+    let snapshots = ["data event", "data event 3", "data history", "data history 3"];
+    let mut all: Vec<String> = alone.into_iter().chain(snapshots).map(str::to_owned).collect();
+    for place in [1, batteries, batteries + 1] {
+        all.extend(["pwr", "bat", "info", "stat", "soh"].map(|verb| format!("{verb} {place}")));
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_a_console_says_is_what_is_read(life in lives()) {
+        let mut console = life.console();
+        for question in questions(life.batteries) {
+            let Asked { heard, answer, values } = ask(&mut console, &question);
+            prop_assert_eq!(&Answer::from_transcript(&heard), &answer, "{}", question);
+            let read = parsed::parse(question.parse().unwrap(), &answer);
+            if let Ok(parsed) = &read {
+                prop_assert_eq!(parsed.problems(), &[], "{}", question);
+            }
+            holds(&life, &question, &values, &read);
+        }
+    }
+}
+
+fn holds(life: &Life, question: &str, values: &Values, read: &Result<Parsed, Rejected>) {
+    match (values, read) {
+        (Values::Refusal(line), Err(Rejected::Refused(refusal))) => {
+            assert_eq!(Refusal::in_line(line), Some(*refusal), "{question}");
+        }
+        (Values::Table(rows), Ok(Parsed::Table(table))) => {
+            assert_eq!(
+                rows.iter().map(|row| row_of(life, row)).collect::<Vec<_>>(),
+                table.rows,
+                "{question}"
+            );
+        }
+        (Values::Detail(said), Ok(Parsed::Detail(read))) => detail(life, said, read),
+        (Values::Cells { place, cells: said }, Ok(Parsed::Cells(read))) => {
+            assert_eq!(read.stack, *place == 0);
+            cells(said, read);
+        }
+        (Values::Info(lines), Ok(Parsed::Info(read))) => info(lines, read),
+        (Values::Stat(counters), Ok(Parsed::Stat(read))) => {
+            assert_eq!(*counters, read.counters, "{question}");
+            let said = |labels: [&str; 2]| {
+                let found = counters.iter().find(|(label, _)| labels.contains(&label.as_str()));
+                found.map(|(_, count)| *count)
+            };
+            assert_eq!(read.cycles, said(["CYCLE Times"; 2]));
+            assert_eq!(read.soh.map(|soh| i64::from(soh.0)), said(["SOH", "SOH Percent"]));
+            assert_eq!(read.remaining, said(["Pwr Coulomb", "Pwr Coulomb(mAS)"]));
+            assert_eq!(read.discharged.map(|charge| charge.0), said(["Dsg Cap", "Dsg Cap(mAH)"]));
+        }
+        (Values::Soh(voltages), Ok(Parsed::Soh(read))) => {
+            let numbered: Vec<_> = (0..).zip(voltages.iter().map(|&mv| Some(Millivolts(mv)))).collect();
+            let found = read.cells.iter().map(|cell| (cell.number.unwrap(), cell.voltage));
+            assert_eq!(found.collect::<Vec<_>>(), numbered, "{question}");
+        }
+        (Values::Stack(said), Ok(Parsed::Stack(read))) => assert_eq!(stack_of(life, said), **read),
+        (Values::Units(said), Ok(Parsed::Units(read))) => {
+            assert_eq!(said.iter().map(|unit| unit_of(life, unit)).collect::<Vec<_>>(), read.units);
+        }
+        (Values::Time(time), Ok(Parsed::Clock(read))) => assert_eq!(Some(whole(*time)), read.clock),
+        (Values::Log(records), Ok(Parsed::Log(read))) => {
+            assert_eq!(records.len(), read.records.len());
+            for (said, read) in records.iter().zip(&read.records) {
+                assert_eq!((i64::from(said.index), Some(whole(said.time))), (read.index, read.clock));
+                assert_eq!((Some(said.code), Some(&said.text)), (read.code, read.info.as_ref()));
+            }
+        }
+        (Values::Nothing, Ok(Parsed::Help(help))) => {
+            assert!(help.lists("pwr") && help.lists("info"), "{help:?}");
+            let dialect = life.dialect.name();
+            assert_eq!(help.lists("euro"), ["us3000c", "us5000", "us3000d"].contains(&dialect), "{dialect}");
+        }
+        (Values::Euro(lines), Ok(Parsed::Euro(read))) => euro(lines, read),
+        (Values::Snapshot(said), Ok(Parsed::Event(read))) => snapshot(life, said, read),
+        (said, read) => panic!("{question} said {said:?}, read {read:?}"),
+    }
+}
+
+fn row_of(life: &Life, said: &TableRow) -> PwrRow {
+    let place = u8::try_from(said.place).ok().and_then(bankwatch::model::place::Place::new);
+    if !said.present {
+        return PwrRow { place, absent: true, base_state: Some(Word::new("Absent")), ..PwrRow::default() };
+    }
+    let id = |which: usize| said.cell_ids.map(|ids| u16::try_from(ids[which]).unwrap());
+    let states =
+        [&said.voltage_state, &said.current_state, &said.temperature_state].map(|word| word_of(word));
+    let [voltage_state, current_state, temperature_state] = states;
+    PwrRow {
+        place,
+        absent: false,
+        voltage: Some(Millivolts(said.voltage_mv)),
+        current: Some(Milliamps(said.current_ma)),
+        temperature: Some(Millicelsius(said.temperature_mc)),
+        cell_temperature_low: Some(Millicelsius(said.temperature_low_mc)),
+        cell_temperature_high: Some(Millicelsius(said.temperature_high_mc)),
+        cell_voltage_low: Some(Millivolts(said.cell_low_mv)),
+        cell_voltage_high: Some(Millivolts(said.cell_high_mv)),
+        coldest_cell: id(0),
+        warmest_cell: id(1),
+        lowest_cell: id(2),
+        highest_cell: id(3),
+        base_state: word_of(&said.base_state),
+        volt_state: voltage_state.clone(),
+        current_state,
+        temp_state: temperature_state.clone(),
+        soc: Some(Percent(said.soc)),
+        clock: Some(whole(said.time)),
+        // The simulator prints these with the words of the battery itself.
+        cell_volt_state: voltage_state.clone(),
+        cell_temp_state: temperature_state.clone(),
+        mos_temperature: said.mosfet_mc.map(Millicelsius),
+        mos_temp_state: temperature_state.filter(|_| said.mosfet_mc.is_some()),
+        system_alarm: voltage_state.filter(|_| life.dialect == Dialect::Us5000),
+        barcode: said.barcode.clone().filter(|barcode| !barcode.is_empty()),
+        model: said.device_type.clone(),
+    }
+}
+
+fn detail(life: &Life, said: &Detail, read: &PwrDetail) {
+    assert_eq!(read.number.map(usize::from), Some(said.place));
+    assert_eq!(read.voltage, Some(Millivolts(said.voltage_mv)));
+    assert_eq!(read.current, Some(Milliamps(said.current_ma)));
+    assert_eq!(read.temperature, Some(Millicelsius(said.temperature_mc)));
+    assert_eq!(read.soc, Some(Percent(said.soc)));
+    assert_eq!(read.nominal_capacity, said.total_mah.map(MilliampHours));
+    assert_eq!(read.usable_capacity, said.real_mah.map(MilliampHours));
+    assert_eq!(read.max_voltage, said.max_voltage_mv.map(Millivolts));
+    assert_eq!(read.charge_times, Some(said.charge_times));
+    assert_eq!((read.charged, read.discharged), (said.charged_as, said.discharged_as));
+    let words = [&read.base_state, &read.volt_state, &read.current_state, &read.temp_state];
+    let printed = [&said.base_state, &said.voltage_state, &said.current_state, &said.temperature_state];
+    assert_eq!(words.map(Clone::clone), printed.map(|word| word_of(word)));
+    assert_eq!(read.coulomb_state, word_of(&said.coulomb_state));
+    assert_eq!(read.soh_state, said.soh_state.as_deref().map(Word::new));
+    event(life, said.battery_events, read.battery_events.as_ref());
+    event(life, said.power_events, read.power_events.as_ref());
+    event(life, said.system_fault, read.system_fault.as_ref());
+    let alarm = said.system_alarm.map(|bits| ("System Alarm".to_owned(), bits));
+    let others: Vec<_> = said.topics.iter().cloned().chain(alarm).collect();
+    assert_eq!(read.other_events.len(), others.len());
+    for ((label, bits), (found, word)) in others.iter().zip(&read.other_events) {
+        assert_eq!(label, found);
+        event(life, Some(*bits), Some(word));
+    }
+    assert_eq!(read.barcode, said.barcode.clone().filter(|barcode| !barcode.is_empty()));
+    assert_eq!((&read.model, &read.firmware), (&said.device_type, &said.firmware));
+    assert_eq!(read.other, []);
+}
+
+/// Digits alone may be of either base; where the rule of decision 0003 cannot tell, nothing is held.
+fn event(life: &Life, said: Option<u32>, read: Option<&EventWord>) {
+    let Some(bits) = said else { return assert_eq!(read, None) };
+    let fewer = |wrong: Option<u32>| wrong.is_some_and(|wrong| wrong.count_ones() < bits.count_ones());
+    let misread = match life.style {
+        EventStyle::Prefixed => false,
+        EventStyle::BareHex => fewer(format!("{bits:x}").parse().ok()),
+        EventStyle::Decimal => {
+            let wrong = u32::from_str_radix(&bits.to_string(), 16).ok();
+            wrong.is_some_and(|wrong| wrong.count_ones() <= bits.count_ones())
+        }
+    };
+    if !misread {
+        assert_eq!(read.map(|word| word.bits), Some(bits), "{:?}", life.style);
+    }
+}
+
+fn cells(said: &[said::CellRow], read: &CellTable) {
+    assert_eq!(said.len(), read.cells.len());
+    for (said, read) in said.iter().zip(&read.cells) {
+        assert_eq!(read.number.map(usize::from), Some(said.index));
+        assert_eq!(read.voltage, Some(Millivolts(said.voltage_mv)));
+        assert_eq!(read.current, said.current_ma.map(Milliamps));
+        assert_eq!(read.temperature, Some(Millicelsius(said.temperature_mc)));
+        assert_eq!(read.base_state, said.base_state.as_deref().map(Word::new));
+        assert_eq!(read.volt_state, word_of(&said.voltage_state));
+        assert_eq!(read.temp_state, word_of(&said.temperature_state));
+        assert_eq!(read.soc, Some(Percent(said.soc)));
+        assert_eq!(read.coulomb, said.charge_mah.map(MilliampHours));
+        assert_eq!(read.energy, said.energy_mwh.map(MilliwattHours));
+        assert_eq!(read.balancing, said.balancing);
+    }
+}
+
+fn info(lines: &[(String, String)], read: &Info) {
+    let said = |label: &str| {
+        let found = lines.iter().find(|(other, _)| other == label).map(|(_, value)| value.clone());
+        found.filter(|value| !value.is_empty())
+    };
+    let amount =
+        |label: &str| said(label).map(|text| Milliamps(text.trim_end_matches("mA").parse().unwrap()));
+    assert_eq!(read.address.map(|address| address.to_string()), said("Device address"));
+    assert_eq!((&read.manufacturer, &read.model), (&said("Manufacturer"), &said("Device name")));
+    assert_eq!((&read.board, &read.firmware), (&said("Board version"), &said("Main Soft version")));
+    assert_eq!(read.released, said("Release Date"));
+    assert_eq!(read.barcode, said("Barcode").or(said("Module Barcode")));
+    assert_eq!(read.cells.map(|cells| cells.to_string()), said("Cell Number"));
+    assert_eq!(read.max_discharge_current, amount("Max Dischg Curr"));
+    assert_eq!(read.max_charge_current, amount("Max Charge Curr"));
+    let specification = said("Specification").unwrap();
+    let capacity: f64 = specification.rsplit('/').next().unwrap().trim_end_matches("AH").parse().unwrap();
+    assert_eq!(read.nominal_capacity, Some(MilliampHours((capacity * 1000.0) as i64)));
+    let modules = lines.iter().filter(|(label, value)| label == "Module:" && !value.is_empty());
+    assert_eq!(read.module_barcodes, modules.map(|(_, barcode)| barcode.clone()).collect::<Vec<_>>());
+    assert_eq!(read.other, []);
+}
+
+/// Each figure that was stated with a unit is read as the number before it.
+fn euro(lines: &[(String, String)], read: &Euro) {
+    assert_eq!(read.other, []);
+    for (label, value) in lines {
+        let number: Option<f64> = value.split(' ').next().and_then(|number| number.parse().ok());
+        let is_read = |each: f64, figure| {
+            assert_eq!(
+                read.values.get(&figure).copied(),
+                number.map(|n| (n * each).round() as i64),
+                "{label}"
+            );
+        };
+        match label.as_str() {
+            "Remain Cap." | "Remain Cap. 1" => is_read(1_000.0, LifetimeFigure::Capacity),
+            "Chg. Energy Thro." => is_read(1_000.0, LifetimeFigure::EnergyCharged),
+            "Energy Thro." => is_read(1_000.0, LifetimeFigure::EnergyThroughput),
+            "Dsg. Capac. Thro." => is_read(1_000.0, LifetimeFigure::ChargeOut),
+            "Resistence" => is_read(1_000.0, LifetimeFigure::Resistance),
+            "Chg. Dsg. Cycle" => is_read(1.0, LifetimeFigure::Cycles),
+            "Round Trip Eff." if !value.ends_with('%') => {
+                assert_eq!(read.values.get(&LifetimeFigure::RoundTrip), None, "a number without a unit");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn stack_of(life: &Life, said: &said::StackRow) -> StackRow {
+    StackRow {
+        place: None,
+        voltage: Some(Millivolts(said.voltage_mv)),
+        current: Some(Milliamps(said.current_ma)),
+        temperature: Some(Millicelsius(said.temperature_mc)),
+        cell_temperature_low: Some(Millicelsius(said.cell_temperature_mc[0])),
+        cell_temperature_high: Some(Millicelsius(said.cell_temperature_mc[1])),
+        cell_voltage_low: Some(Millivolts(said.cell_voltage_mv[0])),
+        cell_voltage_high: Some(Millivolts(said.cell_voltage_mv[1])),
+        base_state: word_of(&said.base_state),
+        volt_state: word_of("Normal"),
+        current_state: word_of("Normal"),
+        temp_state: word_of("Normal"),
+        soc: Some(Percent(said.soc)),
+        coulomb: Some(MilliampHours(said.charge_mah)),
+        energy: energy(life, said.energy),
+        clock: Some(whole(said.time)),
+        error_code: Some(EventWord { bits: said.error, names: Vec::new() }),
+    }
+}
+
+fn unit_of(life: &Life, said: &said::UnitRow) -> StackRow {
+    StackRow {
+        place: u8::try_from(said.index).ok().and_then(bankwatch::model::place::Place::new),
+        voltage: Some(Millivolts(said.voltage_mv)),
+        current: Some(Milliamps(said.current_ma)),
+        temperature: Some(Millicelsius(said.temperature_mc)),
+        cell_temperature_low: Some(Millicelsius(said.cell_temperature_mc[0])),
+        cell_temperature_high: Some(Millicelsius(said.cell_temperature_mc[1])),
+        cell_voltage_low: Some(Millivolts(said.cell_voltage_mv[0])),
+        cell_voltage_high: Some(Millivolts(said.cell_voltage_mv[1])),
+        base_state: word_of(&said.base_state),
+        volt_state: word_of("Normal"),
+        current_state: None,
+        temp_state: word_of("Normal"),
+        soc: Some(Percent(said.soc)),
+        coulomb: Some(MilliampHours(said.charge_mah)),
+        energy: energy(life, said.energy),
+        clock: Some(whole(said.time)),
+        error_code: None,
+    }
+}
+
+/// The truth holds what was printed: the SC500 prints whole watt-hours.
+fn energy(life: &Life, said: Option<(i32, i64)>) -> Option<MilliwattHours> {
+    let each = if life.dialect == Dialect::Sc500 { 1000 } else { 1 };
+    said.map(|(_, amount)| MilliwattHours(amount * each))
+}
+
+fn snapshot(life: &Life, said: &said::Snapshot, read: &DataEvent) {
+    assert_eq!((read.item, read.clock), (Some(i64::from(said.index)), Some(whole(said.time))));
+    assert_eq!(read.voltage, Some(Millivolts(said.detail.voltage_mv)));
+    assert_eq!(read.current, Some(Milliamps(said.detail.current_ma)));
+    assert_eq!(read.temperature, Some(Millicelsius(said.detail.temperature_mc)));
+    assert_eq!(read.soc, Some(Percent(said.detail.soc)));
+    assert_eq!(read.base_state, word_of(&said.detail.base_state));
+    event(life, said.detail.battery_events, read.battery_events.as_ref());
+    event(life, said.detail.power_events, read.power_events.as_ref());
+    event(life, said.detail.system_fault, read.system_fault.as_ref());
+    assert_eq!(said.cells.len(), read.cells.len());
+    for (said, read) in said.cells.iter().zip(&read.cells) {
+        assert_eq!(read.number.map(usize::from), Some(said.index));
+        assert_eq!(read.voltage, Some(Millivolts(said.voltage_mv)));
+        assert_eq!(read.temperature, Some(Millicelsius(said.temperature_mc)));
+        assert_eq!(read.base_state, said.base_state.as_deref().map(Word::new));
+        assert_eq!(read.volt_state, word_of(&said.voltage_state));
+        assert_eq!(read.soc, Some(Percent(said.soc)));
+    }
+    assert_eq!(said.units.len(), read.units.len());
+    for (said, read) in said.units.iter().zip(&read.units) {
+        assert_eq!(read.number.map(usize::from), Some(said.index));
+        assert_eq!(read.voltage, Some(Millivolts(said.voltage_mv)));
+        assert_eq!(read.temperature, Some(Millicelsius(said.temperature_mc)));
+        let [low, high] = said.cell_temperature_mc.map(|value| Some(Millicelsius(value)));
+        assert_eq!((read.cell_temperature_low, read.cell_temperature_high), (low, high));
+        let [low, high] = said.cell_voltage_mv.map(|value| Some(Millivolts(value)));
+        assert_eq!((read.cell_voltage_low, read.cell_voltage_high), (low, high));
+    }
+}
+
+fn word_of(text: &str) -> Option<Word> {
+    Some(Word::new(text))
+}
+
+/// Consoles print whole seconds.
+fn whole(time: jiff::civil::DateTime) -> jiff::civil::DateTime {
+    time.with().subsec_nanosecond(0).build().unwrap()
+}

@@ -1,0 +1,82 @@
+//! Transcripts written for these tests, one a layout, answer and refusal that consoles are known to give: each
+//! held against the values beside it, and framed the same from a port and from a file.
+
+use std::path::{Path, PathBuf};
+
+use bankwatch::console::answer::{Answer, Verdict};
+use bankwatch::console::command::Command;
+use bankwatch::console::frame::{Framer, Progress};
+use bankwatch::console::parsed;
+use bankwatch::console::prompt::Prompt;
+use support::captures;
+
+/// All transcripts in order of their names.
+fn transcripts() -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    let entries = std::fs::read_dir(folder).expect("the transcripts are committed");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "txt"));
+    files.sort();
+    assert!(files.len() >= 40, "{} transcripts", files.len());
+    files.into_iter().map(|path| (path.clone(), std::fs::read(path).expect("a transcript"))).collect()
+}
+
+/// The question: the first line, without an old prompt.
+fn question(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let line = text.split(['\r', '\n']).find(|line| !line.is_empty()).expect("an echo");
+    Prompt::strip(line).to_owned()
+}
+
+fn framed(question: &str, bytes: &[u8]) -> Option<Answer> {
+    let mut framer = Framer::new(question);
+    for byte in bytes.chunks(1) {
+        if let Progress::Complete(answer) = framer.push(byte) {
+            return Some(answer);
+        }
+    }
+    None
+}
+
+#[test]
+fn every_transcript_yields_the_committed_values() {
+    for (path, bytes) in transcripts() {
+        let name = path.display();
+        let question = question(&bytes);
+        let answer = framed(&question, &bytes).unwrap_or_else(|| panic!("{name}: no whole answer"));
+        let refusal = path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("refused_"));
+        assert_eq!(matches!(answer.verdict, Verdict::Refused(_)), refusal, "{name}: {:?}", answer.verdict);
+        let text = match question.parse::<Command>() {
+            Err(_) => format!("{:?}", answer.verdict),
+            Ok(command) => {
+                assert_eq!(Answer::from_transcript(&bytes), answer, "{name}: a file reads as the wire does");
+                match parsed::parse(command, &answer) {
+                    Ok(parsed) => {
+                        assert_eq!(parsed.problems(), [], "{name}");
+                        serde_json::to_string_pretty(&parsed).expect("plain values serialise")
+                    }
+                    Err(reason) => {
+                        assert!(refusal, "{name}: {reason}");
+                        format!("refused: {reason}")
+                    }
+                }
+            }
+        };
+        captures::hold(&path.with_extension("json"), &text);
+    }
+}
+
+#[test]
+fn transcripts_frame_the_same_however_they_are_cut() {
+    for (path, bytes) in transcripts() {
+        let question = question(&bytes);
+        let whole = Framer::new(&question).push(&bytes);
+        assert!(matches!(whole, Progress::Complete(_)), "{}: {whole:?}", path.display());
+        for cut in 1..bytes.len() {
+            let mut framer = Framer::new(&question);
+            let first = framer.push(&bytes[..cut]);
+            assert!(!matches!(first, Progress::Complete(_)), "{} cut at {cut}", path.display());
+            assert_eq!(framer.push(&bytes[cut..]), whole, "{} cut at {cut}", path.display());
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The catalogue of events: the shipped one held against the code, a user's rows over it, the predecessor's file, and
+//! mistakes told with their lines.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use bankwatch::events::catalogue::{Catalogue, CatalogueFindings, SHIPPED};
+use bankwatch::model::event::EventLevel;
+use bankwatch::model::event_word::{NAMES, NORMAL};
+use bankwatch::model::word::{ALARMS, Word};
+
+fn shipped() -> Catalogue {
+    Catalogue::load(None).0
+}
+
+/// The shipped catalogue with a file over it, and what in that file is passed over.
+fn with(text: &str) -> (Catalogue, Vec<String>) {
+    let mut catalogue = shipped();
+    let found = catalogue.lay("own.toml", text);
+    assert_eq!(found.mistakes, [""; 0]);
+    (catalogue, found.warnings)
+}
+
+fn mistakes(text: &str) -> Vec<String> {
+    shipped().lay("own.toml", text).mistakes
+}
+
+#[test]
+fn the_normal_conditions_of_the_catalogue_are_those_that_the_review_passes_over() {
+    let catalogue = shipped();
+    let mut info: BTreeMap<&str, u32> = BTreeMap::new();
+    for (word, bit, _) in catalogue.bits().filter(|(_, _, row)| row.level == EventLevel::Info) {
+        *info.entry(word).or_default() |= bit;
+    }
+    assert_eq!(info, NORMAL.iter().copied().collect());
+}
+
+#[test]
+fn a_name_means_the_same_wherever_a_console_prints_it() {
+    let catalogue = shipped();
+    let mut meanings = BTreeMap::new();
+    for (word, bit, row) in catalogue.bits() {
+        let Some(name) = &row.name else { continue };
+        let meaning = (row.level, row.text.as_str());
+        let first = *meanings.entry(name.as_str()).or_insert(meaning);
+        assert_eq!(first, meaning, "{name} at {bit:#x} of {word}");
+    }
+    let mut known = NAMES.to_vec();
+    known.sort_unstable();
+    assert_eq!(
+        meanings.into_keys().collect::<Vec<_>>(),
+        known,
+        "names that are matched in what a console prints"
+    );
+}
+
+#[test]
+fn every_bit_of_the_power_word_and_every_known_fault_has_its_row() {
+    let catalogue = shipped();
+    let bits =
+        |of: &str| catalogue.bits().filter(|(word, ..)| *word == of).map(|(_, bit, _)| bit).sum::<u32>();
+    assert_eq!(bits("power"), u32::MAX);
+    assert_eq!(bits("system"), 0x3fff);
+    for state in ALARMS {
+        let meaning = catalogue.state("base_state", &Word::new(state)).expect("a row");
+        assert_eq!(meaning.level, EventLevel::Warning, "{state}");
+    }
+}
+
+#[test]
+fn nothing_is_wrong_with_the_shipped_catalogue() {
+    assert_eq!(Catalogue::default().lay("config/events.toml", SHIPPED), CatalogueFindings::default());
+}
+
+#[test]
+fn full_idle_charging_and_discharging_are_information() {
+    let catalogue = shipped();
+    for (word, bit) in [("power", 0x2000), ("power", 0x20_0000), ("power", 0x40_0000), ("power", 0x80_0000)] {
+        assert_eq!(catalogue.bit(word, bit, None).level, EventLevel::Info, "{bit:#x}");
+    }
+    assert_eq!(catalogue.bit("battery", 0x2, None).level, EventLevel::Warning);
+}
+
+#[test]
+fn a_file_of_one_s_own_changes_the_rows_and_parts_it_names_and_no_others() {
+    let (catalogue, warnings) = with(
+        "[power]\n0x2000 = { level = \"warning\" }\n0x2 = { text = \"Zu hohe Spannung\" }\n\
+         [coulomb_state]\nFull = { level = \"warning\" }\n",
+    );
+    assert_eq!(warnings, [""; 0]);
+    let full = catalogue.bit("power", 0x2000, Some("COULFULL"));
+    assert_eq!((full.level, full.text.as_ref()), (EventLevel::Warning, "Full charge"));
+    let high = catalogue.bit("power", 0x2, None);
+    assert_eq!((high.level, high.text.as_ref()), (EventLevel::Warning, "Zu hohe Spannung"));
+    assert_eq!(catalogue.state("coulomb_state", &Word::new("Full")).unwrap().level, EventLevel::Warning);
+    let before = shipped();
+    for (word, bit, row) in before.bits().filter(|(word, bit, _)| (*word, *bit) != ("power", 0x2000)) {
+        if (word, bit) != ("power", 0x2) {
+            assert_eq!(catalogue.bit(word, bit, None).text, row.text, "{word} {bit:#x}");
+        }
+    }
+}
+
+#[test]
+fn the_shipped_catalogue_laid_over_itself_changes_nothing() {
+    let (catalogue, warnings) = with(SHIPPED);
+    assert_eq!((catalogue, warnings), (shipped(), vec![]));
+}
+
+#[test]
+fn a_new_word_is_taken_with_a_warning_that_names_the_nearest() {
+    let (catalogue, warnings) = with("\n[powr]\n0x1 = { level = \"info\", text = \"New\" }\n");
+    assert_eq!(warnings, ["own.toml:2: no console is known to say \"powr\"; did you mean \"power\"?"]);
+    assert_eq!(catalogue.bit("powr", 1, None).text, "New");
+    let (_, warnings) = with("[\"Fan Speed Status\"]\n");
+    assert_eq!(warnings, ["own.toml:1: no console is known to say \"Fan Speed Status\""]);
+}
+
+#[test]
+fn every_mistake_is_a_sentence_with_its_line() {
+    let text = "power = 3\n\n[battery]\n0x3 = { level = \"info\", text = \"two\" }\nBHV = { level = \"info\" }\n\
+                0x2 = { level = \"loud\" }\n0x4 = \"Normal\"\n0x8 = { colour = \"red\", text = 7 }\n\
+                0x40 = { level = \"info\" }\n";
+    assert_eq!(
+        mistakes(text),
+        [
+            "own.toml:1: expected a section such as [power], found the value \"power\"",
+            "own.toml:4: expected one bit such as 0x2 or 0x2000, found \"0x3\"",
+            "own.toml:5: expected one bit such as 0x2 or 0x2000, found \"BHV\"",
+            "own.toml:6: level: expected \"info\" or \"warning\", found \"loud\"",
+            "own.toml:7: expected 0x4 = { level = \"info\", text = \"…\" }, found something else",
+            "own.toml:8: expected name, level or text, found \"colour\"",
+            "own.toml:8: text: expected a text in quotes",
+            "own.toml:9: expected a level and a text: nothing is known of this row yet",
+        ]
+    );
+    let torn = mistakes("[power]\n0x2 = { level = \n");
+    assert!(torn.len() == 1 && torn[0].starts_with("own.toml:2: "), "{torn:?}");
+}
+
+#[test]
+fn a_row_with_a_mistake_costs_itself_alone() {
+    let mut catalogue = shipped();
+    let found = catalogue.lay(
+        "own.toml",
+        "[power]\n0x2 = { level = \"loud\", text = \"Own text\" }\n0x3 = { text = \"two\" }\n\
+         0x2000 = { level = \"warning\" }\n",
+    );
+    assert_eq!(found.mistakes.len(), 2, "{found:?}");
+    let (high, full) = (catalogue.bit("power", 0x2, None), catalogue.bit("power", 0x2000, None));
+    assert_eq!((high.level, high.text.as_ref()), (EventLevel::Warning, "Own text"), "its level stays");
+    assert_eq!(full.level, EventLevel::Warning);
+}
+
+#[test]
+fn a_file_that_is_unusable_leaves_the_built_in_catalogue_with_one_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events_config.json");
+    let built_in = shipped();
+    let found = || {
+        let (catalogue, found) = Catalogue::load(Some(&path));
+        assert_eq!(catalogue, built_in);
+        let [finding] = &found.brief()[..] else { panic!("{found:?}") };
+        let remedy = "; the built-in catalogue is used; correct the file, or remove it";
+        assert!(finding.contains("events_config.json") && finding.ends_with(remedy), "{finding}");
+        finding.clone()
+    };
+    assert!(found().contains("can't read "), "it is not there");
+    for text in
+        ["", "{", "[]", "3", "\"x\"", "power_events", "{\"power_events\": {\"2\": {]}}", &"[".repeat(10_000)]
+    {
+        std::fs::write(&path, text).unwrap();
+        let finding = found();
+        assert!(finding.contains("events_config.json:1: expected the JSON of"), "{finding}");
+    }
+    for (bytes, why) in
+        [(b"{\"\xe9\": 1}".to_vec(), "UTF-8"), (vec![b' '; 1024 * 1024 + 1], "larger than 1 MiB")]
+    {
+        std::fs::write(&path, bytes).unwrap();
+        assert!(found().contains(why));
+    }
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert!(found().contains("not a regular file"));
+    std::fs::remove_dir(&path).unwrap();
+    let fifo = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(fifo.success() && found().contains("not a regular file"), "nobody waits for a writer");
+}
+
+#[test]
+fn a_file_as_large_as_may_be_is_read_in_a_moment() {
+    let sections: String = (0..40_000).map(|n| format!("[q{n}]\n")).collect();
+    let rows: String = (0..40_000).map(|n| format!("r{n} = 1\n")).collect();
+    let begun = Instant::now();
+    let (_, warnings) = with(&sections);
+    assert_eq!(warnings.len(), 40_000);
+    assert!(warnings[39_999].ends_with("no console is known to say \"q39999\""), "{}", warnings[39_999]);
+    let mistakes = mistakes(&format!("[power]\n{rows}"));
+    assert!(mistakes[39_999].starts_with("own.toml:40001: "), "{}", mistakes[39_999]);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn many_findings_are_a_few_lines_in_the_log() {
+    let rows = (0..5_000).map(|row| format!("\"{}\": 1", 3 + 4 * row)).collect::<Vec<_>>().join(",\n");
+    let found = shipped().lay("events_config.json", &format!("{{\"power_events\": {{\n{rows}}}}}"));
+    assert_eq!((found.warnings.len(), found.brief().len()), (5_000, 9));
+    assert_eq!(found.brief()[8], "4992 more of this kind; `bankwatch config check` lists all");
+}
+
+#[test]
+fn the_predecessor_s_file_is_known_by_its_content_and_taken() {
+    let (catalogue, warnings) = with(
+        "{\"power_events\": {\n  \"8192\": {\"level\": \"warning\", \"hex_code\": \"0x2000\", \"text\": \"Voll\"}\n},\n\
+         \"sys_events\": {\"8\": {\"level\": \"info\", \"hex_code\": \"0x8\", \"text\": \"Chip\"}}}",
+    );
+    assert_eq!(warnings, [""; 0]);
+    let full = catalogue.bit("power", 0x2000, Some("COULFULL"));
+    assert_eq!((full.level, full.text.as_ref()), (EventLevel::Warning, "Voll"));
+    let chip = catalogue.bit("system", 0x8, None);
+    assert_eq!((chip.level, chip.text.as_ref()), (EventLevel::Info, "Chip"));
+    assert_eq!(catalogue.bit("battery", 0x2, None).text, "Cell high voltage alarm", "its table is no cell's");
+}
+
+#[test]
+fn what_means_nothing_in_the_predecessor_s_file_is_told_and_keeps_nobody_from_starting() {
+    let (catalogue, warnings) = with(
+        "{\n\"power_events\": {\n\"0\": {\"level\": \"info\", \"text\": \"none\"},\n\
+         \"3\": {\"level\": \"info\", \"text\": \"both\"},\n\"high\": {},\n\"2\": {\"level\": \"loud\", \"text\": \"x\"},\n\
+         \"4\": {\"level\": \"INFO\", \"text\": \"\"},\n\"1\": {\"level\": \"INFO\", \"text\": \"one\"}\n},\n\
+         \"bat_events\": {}\n}",
+    );
+    assert_eq!(
+        warnings,
+        [
+            "own.toml:4: power_events: 3 (0x3) is more than one bit; each bit has a row of its own here",
+            "own.toml:5: power_events: expected a number such as 8192, found \"high\"",
+            "own.toml:6: power_events: 2: expected the level info or warning, found \"loud\"",
+            "own.toml:7: power_events: 4: expected a text",
+            "own.toml:10: expected power_events or sys_events with their rows, found \"bat_events\"",
+        ]
+    );
+    assert_eq!(catalogue.bit("power", 1, None).text, "one");
+    let torn = mistakes("{\"power_events\": {\n\"2\": }}");
+    assert!(torn[0].starts_with("own.toml:2: expected the JSON of an events_config.json: "), "{torn:?}");
+}
+
+#[test]
+fn a_mistake_in_the_catalogue_fails_its_check_and_keeps_nobody_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("bankwatch.toml", "[[bank]]\nlink = \"/dev/null/none\"\n[events]\ncatalogue = \"own.toml\"\n");
+    write("pytes_serial.cfg", "[serial]\nserial_port = /dev/null/none\n");
+    let checked = |config: &str| {
+        let program = Command::new(env!("CARGO_BIN_EXE_bankwatch"));
+        let output = { program }
+            .args(["config", "check", "--config", config])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, text) = checked("bankwatch.toml");
+    assert!(code == Some(78) && text.contains("- can't read ") && text.contains("own.toml: "), "{text}");
+    write("own.toml", "[power]\n0x2 = { level = \"loud\" }\n");
+    let (code, text) = checked("bankwatch.toml");
+    let mistake = "own.toml:2: level: expected \"info\" or \"warning\", found \"loud\"";
+    assert!(code == Some(78) && text.contains(mistake), "{text}");
+    let mut service = Command::new(env!("CARGO_BIN_EXE_bankwatch"))
+        .args(["run", "--config", "bankwatch.toml"])
+        .current_dir(folder.path())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = std::io::BufReader::new(service.stderr.take().unwrap());
+    let lines: Vec<String> = log
+        .lines()
+        .map_while(Result::ok)
+        .take_while(|line| !line.contains("INFO  service started"))
+        .collect();
+    service.kill().unwrap();
+    service.wait().unwrap();
+    let said =
+        lines.iter().filter(|line| line.contains("WARN  settings warning") && line.contains("own.toml:2: "));
+    assert_eq!(said.count(), 1, "{lines:?}");
+    write("own.toml", "[powr]\n");
+    let (code, text) = checked("bankwatch.toml");
+    assert!(code == Some(0) && text.contains("did you mean \"power\"?"), "{text}");
+
+    // What merely lies beside a pytes_serial.cfg may be long dead.
+    write("events_config.json", "{\n\"power_events\": [\n");
+    let (code, text) = checked("pytes_serial.cfg");
+    let warning = text.lines().next().unwrap_or_default();
+    assert!(
+        code == Some(0) && warning.starts_with("warning: ") && warning.contains("events_config.json:3: "),
+        "{text}"
+    );
+    assert!(warning.ends_with("correct the file, or remove it"), "{text}");
+}

@@ -1,0 +1,155 @@
+//! The log of events: its text pinned, its fields where a script finds them, its size bounded.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bankwatch::events::catalogue::Catalogue;
+use bankwatch::events::log_file::LogFile;
+use bankwatch::events::log_text::LogText;
+use bankwatch::events::tracker::Tracker;
+use bankwatch::model::event::{Event, EventLevel};
+use bankwatch::model::event_word::EventWord;
+use bankwatch::model::report::BankReport;
+use bankwatch::model::word::Word as State;
+use bankwatch::simulator::{Dialect, Word};
+use jiff::tz::TimeZone;
+use support::bank::{Bank, INTERVAL};
+
+/// A bank, and what is written of it.
+struct Desk {
+    bank: Bank,
+    tracker: Tracker,
+    catalogue: Catalogue,
+    now: Duration,
+    text: LogText,
+}
+
+impl Desk {
+    fn new(dialect: Dialect, level: EventLevel, cells: bool) -> Self {
+        let tracker = Tracker::new(Arc::from("pytes"), INTERVAL, Duration::ZERO);
+        let (catalogue, text) = (Catalogue::load(None).0, LogText::new(level, cells, TimeZone::UTC));
+        Self { bank: Bank::new(dialect, 2), tracker, catalogue, now: Duration::ZERO, text }
+    }
+
+    fn events(&mut self, report: &BankReport) -> Vec<Event> {
+        self.now += INTERVAL;
+        self.tracker.take(report, &self.catalogue, (self.now, self.now))
+    }
+
+    fn block(&mut self, report: &BankReport) -> String {
+        let events = self.events(report);
+        self.text.block(&events, Some(report)).unwrap_or_default()
+    }
+
+    fn full(&mut self) -> String {
+        let report = self.bank.full();
+        self.block(&report)
+    }
+}
+
+#[test]
+fn the_text_is_the_committed_one() {
+    let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Warning, true);
+    let mut log = desk.full();
+    let bank = desk.bank.console.bank_mut();
+    bank.raise_event(2, Word::Power, 0x2002);
+    bank.raise_event(2, Word::Battery, 0x2);
+    log += &desk.full();
+    log += &desk.full();
+    desk.bank.console.bank_mut().clear_event(2, Word::Power, 0x2);
+    log += &desk.full();
+    desk.bank.console.bank_mut().take_out(1);
+    log += &desk.full();
+    desk.bank.at += Duration::from_secs(3_600);
+    let silent = desk.tracker.look(&desk.catalogue, desk.bank.at, desk.now + Duration::from_secs(3_600));
+    log += &desk.text.block(&silent, None).unwrap();
+    assert_eq!(log, include_str!("../../snapshots/events/battery_events.log"));
+}
+
+#[test]
+fn every_line_splits_at_its_bars_into_the_same_fields() {
+    let mut desk = Desk::new(Dialect::PytesV5, EventLevel::Info, true);
+    desk.bank.console.bank_mut().raise_event(1, Word::Fault, 0x8);
+    let log = desk.full();
+    let (mut events, mut cells) = (0, 0);
+    for line in log.lines() {
+        let fields: Vec<&str> = line.split('|').map(str::trim).collect();
+        assert!(["WARNING", "INFO"].contains(&fields[1]) && fields[0].len() == 17, "{line}");
+        assert_eq!(fields.len(), 11, "{line}");
+        events += usize::from(fields[2] == "pytes");
+        cells += usize::from(fields[2] == "1");
+    }
+    assert!(events >= 2 && cells == 16, "{log}");
+    assert!(log.contains("| pytes|1|raised|system|0x8|BMICERR|Measuring chip abnormal||\n"), "{log}");
+    assert!(log.contains("|       0x0|       0x0|       0x8|\n"), "{log}");
+}
+
+#[test]
+fn below_the_level_nothing_is_written_and_without_cells_no_table() {
+    let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Warning, true);
+    desk.bank.console.bank_mut().raise_event(1, Word::Power, 0x20_2004);
+    assert_eq!(desk.full(), "", "full and idle");
+    let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Info, true);
+    desk.bank.console.bank_mut().raise_event(1, Word::Power, 0x20_2004);
+    let log = desk.full();
+    assert!(log.contains("|    INFO| pytes|1|raised|power|0x2000|COULFULL|Full charge||\n"), "{log}");
+    assert!(log.contains("|    INFO| Power|Cell|"), "{log}");
+    let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Warning, false);
+    desk.bank.console.bank_mut().raise_event(1, Word::Power, 0x2);
+    assert_eq!(desk.full().lines().count(), 1);
+}
+
+#[test]
+fn cells_that_the_reading_did_not_have_are_written_beside_the_next_that_has_them() {
+    let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Warning, true);
+    desk.full();
+    let mut summary = desk.bank.summary();
+    summary.reading.batteries[1].measured.volt_state = Some(State::new("High"));
+    let told = desk.block(&summary);
+    assert_eq!(told.lines().count(), 1, "{told}");
+    let mut full = desk.bank.full();
+    full.reading.batteries[1].measured.volt_state = Some(State::new("High"));
+    let table = desk.block(&full);
+    assert_eq!(table.lines().count(), 2 + 15, "{table}");
+    assert!(table.lines().skip(2).all(|line| line.contains("| WARNING|     2|")), "{table}");
+    assert_eq!(desk.block(&full), "", "once");
+}
+
+#[test]
+fn hostile_words_neither_break_their_line_nor_add_a_column() {
+    let mut desk = Desk::new(Dialect::Us3000d, EventLevel::Info, true);
+    let mut report = desk.bank.full();
+    let word = EventWord { bits: 1, names: vec!["A|B\nC".into()] };
+    report.reading.batteries[0].measured.other_events = vec![("La|bel\r\n20261122".into(), word)];
+    report.reading.batteries[0].cells.as_mut().unwrap()[0].volt_state = Some(State::new("x|y\u{1b}[2J"));
+    let log = desk.block(&report);
+    assert!(log.lines().all(|line| line.split('|').count() == 11), "{log}");
+    assert!(log.contains("|La?bel??20261122|0x1|A?B?C|A?B?C||\n"), "{log}");
+    assert!(!log.contains('\u{1b}'));
+}
+
+#[test]
+fn a_log_past_its_size_is_set_aside_and_no_block_is_torn_in_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/battery_events.log");
+    let log = LogFile { path: path.clone(), max_size: 1_000, max_files: 2 };
+    let block = |number: usize| format!("begin {number}\n{}end {number}\n", "row\n".repeat(60));
+    for number in 0..20 {
+        log.append(&block(number)).unwrap();
+    }
+    for name in ["battery_events.log", "battery_events.log.1", "battery_events.log.2"] {
+        let text = fs::read_to_string(folder.path().join("deep").join(name)).unwrap();
+        assert!(
+            text.len() <= 1_000
+                && text.starts_with("begin ")
+                && text.trim_end().lines().last().unwrap().starts_with("end "),
+            "{name}"
+        );
+    }
+    assert_eq!(fs::read_dir(folder.path().join("deep")).unwrap().count(), 3);
+    // Moved away by somebody else, it begins anew by its name.
+    fs::rename(&path, folder.path().join("moved")).unwrap();
+    log.append(&block(99)).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), block(99));
+}

@@ -1,0 +1,6 @@
+mod actor;
+mod catalogue;
+mod device_log;
+mod log;
+mod tracker;
+mod words;

@@ -1,0 +1,608 @@
+//! Events over a scripted simulation: what is raised, what clears it and what does not, how long it stood, and that
+//! a restart raises nothing again.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use bankwatch::events::catalogue::Catalogue;
+use bankwatch::events::decode::tell_standing;
+use bankwatch::events::standing::SavedBank;
+use bankwatch::events::tracker::Tracker;
+use bankwatch::model::event::{Event, EventKind, EventLevel};
+use bankwatch::model::reading::{BankReading, SweepKind};
+use bankwatch::model::report::BankReport;
+use bankwatch::model::units::{Millicelsius, Millivolts};
+use bankwatch::simulator::{Dialect, Word};
+use bankwatch::stats::Stats;
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use support::bank::{Bank, INTERVAL};
+
+/// A tracker, its catalogue, and the monotonic time, which goes on by an interval a report.
+struct Watch {
+    tracker: Tracker,
+    catalogue: Catalogue,
+    now: Duration,
+}
+
+/// Two batteries, made once: eight hours of a bank's life take a while.
+static BANK: LazyLock<Bank> = LazyLock::new(|| Bank::new(Dialect::Us2000c, 2));
+
+const SILENT_AFTER: Duration = Duration::from_secs(30);
+
+impl Watch {
+    fn new() -> Self {
+        let catalogue = Catalogue::load(None).0;
+        let tracker = Tracker::new(Arc::from("pytes"), SILENT_AFTER / 3, Duration::ZERO);
+        Self { tracker, catalogue, now: Duration::ZERO }
+    }
+
+    /// Another life that knows what was kept on disk; its monotonic clock is another.
+    fn restarted(&self, at: Timestamp) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(SavedBank::file_name("pytes"));
+        std::fs::write(&path, self.tracker.saved().to_bytes().unwrap()).unwrap();
+        let mut watch = Self::new();
+        watch.now = Duration::from_secs(5);
+        watch.tracker.restore(&SavedBank::read(&path).unwrap(), at, watch.now);
+        watch
+    }
+
+    fn take(&mut self, report: &BankReport) -> Vec<Event> {
+        self.now += INTERVAL;
+        self.tracker.take(report, &self.catalogue, (self.now, self.now))
+    }
+
+    /// What the report changes, a line an event.
+    fn told(&mut self, report: &BankReport) -> Vec<String> {
+        self.take(report).iter().map(line).collect()
+    }
+
+    /// The same, but for what is no more than information.
+    fn warned(&mut self, report: &BankReport) -> Vec<String> {
+        self.take(report).iter().filter(|event| event.level == EventLevel::Warning).map(line).collect()
+    }
+}
+
+fn line(event: &Event) -> String {
+    let battery = event.battery.map_or_else(|| "-".to_owned(), |place| place.to_string());
+    let after = event.duration.map(|duration| format!(" after {} s", duration.as_secs())).unwrap_or_default();
+    format!("{} {battery} {} {}: {}{after}", event.kind.word(), event.word, event.sign, event.text)
+}
+
+#[test]
+fn an_event_is_told_when_it_rises_and_when_it_clears_and_not_between() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+    assert_eq!(watch.warned(&bank.full()), [""; 0]);
+    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    assert_eq!(watch.told(&bank.full()), ["raised 2 power 0x2: High voltage alarm"]);
+    for _ in 0..4 {
+        assert_eq!(watch.told(&bank.full()), [""; 0]);
+    }
+    bank.console.bank_mut().clear_event(2, Word::Power, 0x2);
+    assert_eq!(watch.told(&bank.full()), ["cleared 2 power 0x2: High voltage alarm after 50 s"]);
+    assert_eq!(watch.told(&bank.full()), [""; 0]);
+}
+
+/// What a condition that rose at `raised` and cleared 40 s later by a clock that was set by so much in between is told as:
+/// when it rose and cleared, in seconds from the right time of its rise, and how long it stood.
+fn set_while_it_stood(wrong_by_s: i64) -> (i64, i64, Option<Duration>) {
+    let mut bank = BANK.clone();
+    let mut watch = Watch::new();
+    let right = bank.at;
+    bank.at += SignedDuration::from_secs(wrong_by_s);
+    let mut told = Vec::new();
+    for sweep in 0..8 {
+        match sweep {
+            2 => assert!(bank.console.bank_mut().raise_event(2, Word::Power, 0x2)),
+            4 => bank.at -= SignedDuration::from_secs(wrong_by_s),
+            6 => assert!(bank.console.bank_mut().clear_event(2, Word::Power, 0x2)),
+            _ => {}
+        }
+        let report = bank.full();
+        watch.tracker.watch_clock(report.reading.taken_at, watch.now + INTERVAL);
+        told.extend(watch.take(&report).into_iter().filter(|event| event.word == "power"));
+    }
+    assert_eq!(
+        told.iter().map(|event| event.kind).collect::<Vec<_>>(),
+        [EventKind::Raised, EventKind::Cleared]
+    );
+    let since = |at: Timestamp| at.duration_since(right).as_secs() - 30;
+    (since(told[1].raised_at), since(told[1].at), told[1].duration)
+}
+
+#[test]
+fn a_clock_that_is_set_while_a_condition_stands_corrects_when_it_rose() {
+    let stood = Some(Duration::from_secs(40));
+    assert_eq!(set_while_it_stood(0), (0, 40, stood));
+    let never_set = BANK.at.as_second() - 5_000;
+    assert_eq!(set_while_it_stood(-never_set), (0, 40, stood), "it was 1970");
+    for ahead in [45, 3_600, 40_000_000] {
+        assert_eq!(set_while_it_stood(ahead), (0, 40, stood), "it was {ahead} s ahead");
+    }
+}
+
+#[test]
+fn a_machine_that_slept_moves_no_event_and_a_sweep_that_began_before_the_clock_was_set_is_corrected() {
+    assert_eq!(set_while_it_stood(-3_600).0, -3_600, "as its raising was told");
+    let (mut bank, mut watch) = (BANK.clone(), Watch::new());
+    let unset = Timestamp::from_second(5_000).unwrap();
+    let set = bank.at;
+    watch.tracker.watch_clock(unset, Duration::from_secs(10));
+    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    bank.at = unset;
+    let report = bank.full();
+    let began = Duration::from_secs(20);
+    assert_eq!(report.reading.taken_at, unset + SignedDuration::from_secs(10));
+    watch.tracker.watch_clock(set, Duration::from_secs(25));
+    let told = watch.tracker.take(&report, &watch.catalogue, (began, Duration::from_secs(25)));
+    let raised = told.iter().find(|event| event.word == "power").unwrap();
+    assert_eq!(raised.raised_at, set - SignedDuration::from_secs(5));
+}
+
+#[test]
+fn two_bits_at_once_are_two_events_each_with_its_own_end() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::PytesV5, 2), Watch::new());
+    watch.take(&bank.full());
+    bank.console.bank_mut().raise_event(1, Word::Battery, 0x1002);
+    bank.console.bank_mut().raise_event(1, Word::Fault, 0x8);
+    let raised = [
+        "raised 1 battery 0x2: Cell high voltage alarm",
+        "raised 1 battery 0x1000: Cell under-temperature alarm (unconfirmed)",
+        "raised 1 system 0x8: Measuring chip abnormal",
+        "raised 1 base_state SysError: System error",
+    ];
+    assert_eq!(watch.told(&bank.full()), raised);
+    bank.console.bank_mut().clear_event(1, Word::Battery, 0x2);
+    assert_eq!(watch.told(&bank.full()), ["cleared 1 battery 0x2: Cell high voltage alarm after 10 s"]);
+}
+
+#[test]
+fn a_missing_answer_a_damaged_word_and_a_summary_clear_nothing() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    assert_eq!(watch.warned(&bank.full()), ["raised 2 power 0x2: High voltage alarm"]);
+    let lost = bank.full_but(|question, heard| (question != "pwr 2").then_some(heard));
+    assert_eq!(watch.told(&lost), [""; 0]);
+    let damaged =
+        bank.full_but(|_, heard| Some(heard.replace("Power Events    : 0x2", "Power Events    : 0xZ")));
+    assert_eq!(watch.told(&damaged), [""; 0]);
+    let without = bank.full_but(|_, heard| Some(heard.replace("Power Events", "Bower Events")));
+    assert!(watch.told(&without).iter().all(|line| !line.starts_with("cleared 2 power")));
+    assert_eq!(watch.warned(&bank.summary()), [""; 0]);
+    bank.console.bank_mut().clear_event(2, Word::Power, 0x2);
+    let cleared = watch.told(&bank.full());
+    assert!(
+        cleared.contains(&"cleared 2 power 0x2: High voltage alarm after 50 s".to_owned()),
+        "{cleared:?}"
+    );
+}
+
+#[test]
+fn one_damaged_word_never_costs_another_word_or_battery_its_events() {
+    for damaged in ["Bat Events", "Power Events", "System Fault"] {
+        let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+        watch.take(&bank.full());
+        for battery in 1..=3 {
+            for word in [Word::Battery, Word::Power, Word::Fault] {
+                bank.console.bank_mut().raise_event(battery, word, 0x2);
+            }
+        }
+        let report = bank.full_but(|question, heard| {
+            let here = question == "pwr 2";
+            Some(if here {
+                heard.replace(&format!("{damaged:<16}: 0x2"), &format!("{damaged:<16}: 0x2x"))
+            } else {
+                heard
+            })
+        });
+        let events = watch.take(&report).into_iter().filter(|event| event.word != "base_state");
+        let raised: BTreeSet<(u8, String)> =
+            events.map(|event| (event.battery.unwrap().number(), event.word.to_string())).collect();
+        let lost = match damaged {
+            "Bat Events" => "battery",
+            "Power Events" => "power",
+            _ => "system",
+        };
+        let all =
+            (1..=3).flat_map(|battery| ["battery", "power", "system"].map(|word| (battery, word.to_owned())));
+        let expected: BTreeSet<(u8, String)> = all.filter(|pair| *pair != (2, lost.to_owned())).collect();
+        assert_eq!(raised, expected, "{damaged}");
+    }
+}
+
+#[test]
+fn a_restart_raises_nothing_again_and_the_time_it_stood_goes_on() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    watch.take(&bank.full());
+    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    assert_eq!(watch.told(&bank.full()).len(), 1);
+    watch.take(&bank.full());
+    // Twenty seconds after it rose: killed, and back after two minutes.
+    bank.at += Duration::from_secs(120);
+    let mut watch = watch.restarted(bank.at);
+    assert_eq!(watch.told(&bank.full()), [""; 0]);
+    bank.console.bank_mut().clear_event(2, Word::Power, 0x2);
+    assert_eq!(watch.told(&bank.full()), ["cleared 2 power 0x2: High voltage alarm after 150 s"]);
+}
+
+/// A bank's readings as the service's statistics pass them on, with something changed in them on the way.
+struct Sifted {
+    bank: Bank,
+    stats: Stats,
+    began: Instant,
+}
+
+impl Sifted {
+    fn new() -> Self {
+        let bank = Bank::new(Dialect::Us2000c, 2);
+        Self { bank, stats: Stats::unkept(INTERVAL), began: Instant::now() }
+    }
+
+    fn of(&mut self, kind: SweepKind, change: impl FnOnce(&mut BankReading)) -> BankReport {
+        let BankReport { mut reading, facts, bank_facts, service, .. } =
+            self.bank.sweep(kind, &[], |_, heard| Some(heard));
+        self.began += INTERVAL;
+        reading.began = self.began;
+        change(&mut reading);
+        self.stats.report(reading, facts, bank_facts, service)
+    }
+
+    fn full(&mut self, change: impl FnOnce(&mut BankReading)) -> BankReport {
+        self.of(SweepKind::Full, change)
+    }
+}
+
+#[test]
+fn a_value_that_lasts_though_no_battery_can_have_it_is_an_event_until_it_is_plausible_again() {
+    let (mut bank, mut watch) = (Sifted::new(), Watch::new());
+    let flat = |reading: &mut BankReading| {
+        reading.batteries[1].cells.as_mut().unwrap()[4].voltage = Some(Millivolts(0));
+    };
+    watch.take(&bank.full(|_| {}));
+    assert_eq!(watch.told(&bank.full(flat)), [""; 0], "it may be damage");
+    let event = "2 cell_5_voltage implausible: Cell 5: Implausible cell voltage";
+    let report = bank.full(flat);
+    assert_eq!(watch.told(&report), [format!("raised {event}")]);
+    let standing = |report: &mut BankReport| {
+        tell_standing(report, &Catalogue::load(None).0);
+        let standing = std::mem::take(&mut report.insight.batteries[1].standing);
+        standing.into_iter().map(|one| (one.word.to_string(), one.level)).collect::<Vec<_>>()
+    };
+    assert!(standing(&mut report.clone()).contains(&("cell_5_voltage".to_owned(), EventLevel::Warning)));
+    assert_eq!(watch.told(&bank.full(flat)), [""; 0]);
+    assert_eq!(watch.told(&bank.of(SweepKind::Summary, |_| {})), [""; 0], "a summary has no cells");
+    let without = bank.full(|reading| reading.batteries[1].cells = None);
+    assert_eq!(watch.told(&without), [""; 0], "nor has an answer that is missing");
+    // A service that starts again knows nothing of the value, and of the event all.
+    let mut watch = watch.restarted(bank.bank.at);
+    bank.stats = Stats::unkept(INTERVAL);
+    for _ in 0..3 {
+        assert_eq!(watch.told(&bank.full(flat)), [""; 0]);
+    }
+    let mut over = Vec::new();
+    for _ in 0..2 {
+        over.extend(watch.told(&bank.full(|_| {})));
+    }
+    assert_eq!(over.len(), 1, "{over:?}");
+    assert!(over[0].starts_with(&format!("cleared {event} after ")), "{over:?}");
+}
+
+#[test]
+fn a_sensor_fault_is_an_event_of_its_own_and_gives_way_to_another() {
+    let (mut bank, mut watch) = (Sifted::new(), Watch::new());
+    let at = |degrees: i32| {
+        move |reading: &mut BankReading| {
+            reading.batteries[0].measured.temperature = Some(Millicelsius(degrees * 1_000));
+        }
+    };
+    watch.take(&bank.full(|_| {}));
+    let mut told = |change: &dyn Fn(&mut BankReading)| watch.told(&bank.full(change));
+    assert_eq!(told(&at(250)), [""; 0]);
+    assert_eq!(told(&at(251)), ["raised 1 temperature sensor_fault: Temperature sensor faulty"]);
+    assert_eq!(told(&at(-80)), [""; 0]);
+    assert_eq!(told(&at(120)), [""; 0], "withheld, so nothing is known");
+    assert_eq!(
+        told(&at(120)),
+        [
+            "cleared 1 temperature sensor_fault: Temperature sensor faulty after 30 s",
+            "raised 1 temperature implausible: Implausible temperature",
+        ]
+    );
+    assert_eq!(told(&at(25)), [""; 0], "no battery cools down so fast");
+    assert_eq!(told(&at(25)), ["cleared 1 temperature implausible: Implausible temperature after 20 s"]);
+}
+
+#[test]
+fn a_battery_that_replaces_one_with_an_alarm_has_its_own() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    let mut told = |barcode: Option<&str>| -> Vec<(String, Option<String>)> {
+        let mut report = bank.full();
+        report.facts[1].barcode = barcode.map(str::to_owned);
+        watch.take(&report).iter().map(|event| (line(event), event.barcode.clone())).collect()
+    };
+    let raised = "raised 2 power 0x2: High voltage alarm".to_owned();
+    assert_eq!(told(None), [(raised.clone(), None)], "who it is comes later");
+    assert_eq!(told(Some("OLD")), []);
+    assert_eq!(told(None), [], "and is not always known");
+    let cleared = "cleared 2 power 0x2: High voltage alarm".to_owned();
+    assert_eq!(told(Some("NEW")), [(cleared, Some("OLD".to_owned())), (raised, Some("NEW".to_owned()))]);
+    assert_eq!(told(Some("NEW")), []);
+}
+
+#[test]
+fn what_ended_while_nobody_watched_is_cleared_and_what_began_is_raised() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+    bank.console.bank_mut().raise_event(1, Word::Power, 0x2);
+    watch.take(&bank.full());
+    bank.console.bank_mut().clear_event(1, Word::Power, 0x2);
+    bank.console.bank_mut().raise_event(3, Word::Fault, 0x40);
+    bank.console.bank_mut().take_out(2);
+    let mut watch = watch.restarted(bank.at);
+    let told = watch.told(&bank.full());
+    assert_eq!(
+        told,
+        [
+            "cleared 1 power 0x2: High voltage alarm after 10 s",
+            "raised 2 presence Absent: The battery is gone: the table says that nobody is at this place",
+            "raised 3 system 0x40: Voltage detection error",
+            "raised 3 base_state SysError: System error",
+        ]
+    );
+}
+
+#[test]
+fn a_duration_is_left_out_where_the_clock_was_not_set_when_it_began() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 1), Watch::new());
+    bank.at = Timestamp::UNIX_EPOCH;
+    bank.console.bank_mut().raise_event(1, Word::Power, 0x2);
+    watch.take(&bank.full());
+    bank.at = "2026-11-22T06:00:46Z".parse().unwrap();
+    let mut restarted = watch.restarted(bank.at);
+    bank.console.bank_mut().clear_event(1, Word::Power, 0x2);
+    let report = bank.full();
+    assert_eq!(restarted.told(&report), ["cleared 1 power 0x2: High voltage alarm"], "nobody knows");
+    assert_eq!(
+        watch.told(&report),
+        ["cleared 1 power 0x2: High voltage alarm after 10 s"],
+        "by a clock of its own"
+    );
+}
+
+#[test]
+fn a_battery_that_the_table_says_is_absent_vanishes_at_once_and_comes_back() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+    watch.take(&bank.full());
+    bank.console.bank_mut().take_out(2);
+    let gone = "2 presence Absent: The battery is gone: the table says that nobody is at this place";
+    assert_eq!(watch.told(&bank.summary()), [format!("raised {gone}")]);
+    for _ in 0..5 {
+        assert_eq!(watch.told(&bank.full()), [""; 0]);
+    }
+    bank.console.bank_mut().put_back(2);
+    assert_eq!(watch.warned(&bank.full()), [format!("cleared {gone} after 60 s")]);
+}
+
+#[test]
+fn a_battery_that_is_missing_vanishes_with_the_third_full_sweep() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+    watch.take(&bank.full());
+    let unheard = |bank: &mut Bank| {
+        bank.full_but(|question, heard| {
+            let about_2 = question == "pwr" || question.ends_with(" 2");
+            (!about_2).then_some(heard)
+        })
+    };
+    for _ in 0..2 {
+        assert_eq!(watch.told(&unheard(&mut bank)), [""; 0]);
+        let summary = bank.sweep(SweepKind::Summary, &[], |_, _| None);
+        assert_eq!(watch.told(&summary), [""; 0], "a summary says nothing of who is there");
+    }
+    let third = watch.told(&unheard(&mut bank));
+    assert_eq!(
+        third,
+        ["raised 2 presence Missing: The battery is gone: it was missing from three full sweeps"]
+    );
+    let back = watch.told(&bank.full());
+    assert_eq!(
+        back,
+        ["cleared 2 presence Missing: The battery is gone: it was missing from three full sweeps after 10 s"]
+    );
+}
+
+#[test]
+fn a_battery_that_was_not_there_before_is_noted_and_those_of_the_first_reading_are_not() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+    bank.console.bank_mut().take_out(3);
+    let first = watch.take(&bank.full());
+    assert!(first.iter().all(|event| event.word != "presence"), "{first:?}");
+    bank.console.bank_mut().put_back(3);
+    let noted: Vec<Event> =
+        watch.take(&bank.full()).into_iter().filter(|event| event.word == "presence").collect();
+    assert_eq!(
+        noted.iter().map(line).collect::<Vec<_>>(),
+        ["noted 3 presence Present: A battery is there that was not before"]
+    );
+    assert_eq!((noted[0].kind, noted[0].level), (EventKind::Noted, EventLevel::Info));
+    assert!(
+        watch.tracker.saved().standing.iter().all(|event| event.word != "presence"),
+        "nothing would clear it"
+    );
+}
+
+#[test]
+fn a_battery_whose_answers_fail_three_sweeps_long_is_told_until_it_answers() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    watch.take(&bank.full());
+    let failing = |bank: &mut Bank| bank.full_but(|question, heard| (question != "bat 2").then_some(heard));
+    assert_eq!(watch.told(&failing(&mut bank)), [""; 0]);
+    assert_eq!(watch.told(&failing(&mut bank)), [""; 0]);
+    let text = "2 answers Failing: The battery is there, but answers about it are missing or damaged";
+    assert_eq!(watch.told(&failing(&mut bank)), [format!("raised {text}")]);
+    assert_eq!(watch.told(&bank.summary()), [""; 0], "a summary asks nothing of it");
+    assert_eq!(watch.told(&bank.full()), [format!("cleared {text} after 20 s")]);
+}
+
+#[test]
+fn a_bank_that_falls_silent_is_told_once_and_cleared_by_the_next_reading() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    watch.take(&bank.full());
+    let heard = watch.now;
+    let mut look = |after: Duration| {
+        let at = bank.at + after;
+        let told = watch.tracker.look(&watch.catalogue, at, heard + after);
+        watch.now = heard + after;
+        told.iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(look(SILENT_AFTER), [""; 0]);
+    assert_eq!(
+        look(SILENT_AFTER + Duration::from_secs(1)),
+        ["raised - link Silent: No reading comes any more"]
+    );
+    assert_eq!(look(SILENT_AFTER + Duration::from_secs(60)), [""; 0]);
+    bank.at += Duration::from_secs(90);
+    let back = watch.told(&bank.full());
+    assert_eq!(
+        back,
+        ["cleared - link Silent: No reading comes any more after 69 s"],
+        "and no other event was lost"
+    );
+}
+
+#[test]
+fn sweeps_that_take_longer_than_three_intervals_are_no_silence() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    let slow = |bank: &mut Bank| {
+        let mut report = bank.full();
+        report.reading.took = Duration::from_secs(50);
+        report
+    };
+    watch.warned(&slow(&mut bank));
+    for _ in 0..6 {
+        let silent = watch.now + Duration::from_secs(50);
+        assert!(watch.tracker.look(&watch.catalogue, bank.at, silent).is_empty());
+        watch.now = silent;
+        assert_eq!(watch.warned(&slow(&mut bank)), [""; 0]);
+    }
+    let dead = watch.now + Duration::from_secs(151);
+    assert_eq!(watch.tracker.look(&watch.catalogue, bank.at, dead).len(), 1, "three of its real intervals");
+}
+
+#[test]
+fn states_that_leave_normal_are_events_and_a_state_that_gives_way_to_another_is_cleared_by_it() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 1), Watch::new());
+    watch.take(&bank.full());
+    let says = |bank: &mut Bank, label: &'static str, word: &'static str| {
+        bank.full_but(move |_, heard| {
+            let (before, after) = heard
+                .split_once(&format!("{label:<16}: "))
+                .map_or((heard.as_str(), None), |(before, after)| (before, Some(after)));
+            let after = after.map(|after| format!("{label:<16}: {word:<8}{}", &after[8..]));
+            Some(after.map_or_else(|| heard.clone(), |after| format!("{before}{after}")))
+        })
+    };
+    assert_eq!(
+        watch.told(&says(&mut bank, "Volt Status", "High")),
+        ["raised 1 volt_state High: Voltage: High"]
+    );
+    assert_eq!(
+        watch.told(&says(&mut bank, "Volt Status", "Over")),
+        ["cleared 1 volt_state High: Voltage: High after 10 s", "raised 1 volt_state Over: Voltage: Over"]
+    );
+    assert_eq!(watch.told(&bank.full()), ["cleared 1 volt_state Over: Voltage: Over after 10 s"]);
+    let full = says(&mut bank, "Coul. Status", "Full");
+    let full = watch.take(&full);
+    assert_eq!(
+        (line(&full[0]), full[0].level),
+        ("raised 1 coulomb_state Full: Charge: full".into(), EventLevel::Info)
+    );
+    watch.take(&bank.full());
+    let fault = says(&mut bank, "Basic Status", "SysError");
+    assert_eq!(watch.told(&fault), ["raised 1 base_state SysError: System error"]);
+    assert_eq!(
+        watch.told(&says(&mut bank, "Basic Status", "Balance")),
+        ["cleared 1 base_state SysError: System error after 10 s"]
+    );
+}
+
+#[test]
+fn the_words_of_a_us3000d_are_each_their_own_and_normal_conditions_are_information() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us3000d, 1), Watch::new());
+    let first = watch.take(&bank.full());
+    assert!(
+        first.iter().any(|event| event.word == "Bat Volt Status" && event.name.as_deref() == Some("BVNOR"))
+    );
+    assert!(first.iter().all(|event| event.level == EventLevel::Info), "{first:?}");
+    bank.console.bank_mut().raise_event(1, Word::Battery, 0x2);
+    assert_eq!(
+        watch.told(&bank.full()),
+        [
+            "cleared 1 Bat Volt Status 0x4: Cell voltage normal after 10 s",
+            "raised 1 Bat Volt Status 0x2: Cell high voltage alarm",
+        ]
+    );
+}
+
+#[test]
+fn a_stack_s_error_code_is_its_own_and_no_system_fault() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::ForceH2, 4), Watch::new());
+    assert_eq!(watch.warned(&bank.full()), [""; 0]);
+    let report = {
+        let mut report = bank.full();
+        report.reading.stack.as_mut().unwrap().system_fault.as_mut().unwrap().bits = 0x8;
+        report
+    };
+    assert_eq!(watch.warned(&report), ["raised - error_code 0x8: Unknown condition 0x8"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever a console says, in whatever order answers are lost and the service is killed: what is raised is
+    /// cleared before it is raised again, and in the end exactly what the words say stands.
+    #[test]
+    fn raised_and_cleared_take_turns_and_what_stands_is_what_was_said_last(
+        steps in prop::collection::vec((0..4_usize, any::<u32>(), any::<bool>(), any::<bool>()), 1..25)
+    ) {
+        let (mut bank, mut watch) = (BANK.clone(), Watch::new());
+        let mut standing = BTreeSet::new();
+        let mut said = std::collections::BTreeMap::new();
+        for (which, bits, lost, killed) in steps {
+            let battery = 1 + which % 2;
+            let word = if which < 2 { Word::Power } else { Word::Battery };
+            bank.console.bank_mut().clear_event(battery, word, u32::MAX);
+            bank.console.bank_mut().raise_event(battery, word, bits);
+            let report = bank.full_but(|question, heard| (!lost || question != format!("pwr {battery}")).then_some(heard));
+            for battery in &report.reading.batteries {
+                for (name, word) in [("power", &battery.measured.power_events), ("battery", &battery.measured.battery_events)] {
+                    if let Some(word) = word {
+                        said.insert((battery.place, name), word.bits);
+                    }
+                }
+            }
+            if killed {
+                let now = watch.now;
+                watch = watch.restarted(bank.at);
+                watch.now = now;
+            }
+            for event in watch.take(&report) {
+                let key = (event.battery, event.word.to_string(), event.sign.clone());
+                match event.kind {
+                    EventKind::Raised => prop_assert!(standing.insert(key), "raised twice: {event:?}"),
+                    EventKind::Cleared => prop_assert!(standing.remove(&key), "cleared and not standing: {event:?}"),
+                    EventKind::Noted => {}
+                }
+            }
+        }
+        for ((battery, name), bits) in said {
+            let stands: u32 = standing.iter()
+                .filter(|(place, word, _)| *place == Some(battery) && word == name)
+                .map(|(_, _, sign)| sign.bit())
+                .sum();
+            prop_assert_eq!(stands, bits, "battery {} {}", battery, name);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Every bit of every event word, alone and together, in each spelling that consoles are said to use.
+
+use std::sync::LazyLock;
+
+use bankwatch::console::command::Command;
+use bankwatch::console::frame::{Framer, Progress};
+use bankwatch::console::parsed::{self, Parsed};
+use bankwatch::events::catalogue::Catalogue;
+use bankwatch::events::decode::{Condition, Whose, decode};
+use bankwatch::model::event::{EventLevel, Sign};
+use bankwatch::model::reading::Measured;
+use proptest::prelude::*;
+
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::load(None).0);
+
+/// A label of a console, and our name for its word.
+const WORDS: &[(&str, &str)] = &[
+    ("Bat Events", "battery"),
+    ("Power Events", "power"),
+    ("System Fault", "system"),
+    ("System Alarm", "System Alarm"),
+    ("Bat Volt Status", "Bat Volt Status"),
+    ("Bat Tmpr Status", "Bat Tmpr Status"),
+    ("Pwr Volt Status", "Pwr Volt Status"),
+    ("Pwr Tmpr Status", "Pwr Tmpr Status"),
+    ("Pwr Curr Status", "Pwr Curr Status"),
+    ("Pwr Base Status", "Pwr Base Status"),
+    ("Pwr Coul Status", "Pwr Coul Status"),
+    ("Mos Tmpr Status", "Mos Tmpr Status"),
+    ("Env Tmpr Status", "Env Tmpr Status"),
+    ("Cascade Status", "Cascade Status"),
+    ("Unit Events", "Unit Events"),
+];
+
+/// How a console prints a number.
+const SPELLINGS: [fn(u32) -> String; 3] =
+    [|bits| format!("{bits:#x}"), |bits| format!("{bits:x}"), |bits| bits.to_string()];
+
+/// What a console says when it prints these lines, as it is measured.
+fn measured(lines: &[String]) -> Measured {
+    let body: String = lines.iter().map(|line| format!(" {line}\r\r\n")).collect();
+    let heard =
+        format!("pwr 1\n\r@\r\r\n Power  1\r\r\n{body}\rCommand completed successfully\r\n\r$$\r\n\rpylon>");
+    let Progress::Complete(answer) = Framer::new("pwr 1").push(heard.as_bytes()) else { panic!("{heard}") };
+    let command: Command = "pwr 1".parse().unwrap();
+    let Ok(Parsed::Detail(detail)) = parsed::parse(command, &answer) else { panic!("{heard}") };
+    Measured {
+        battery_events: detail.battery_events,
+        power_events: detail.power_events,
+        system_fault: detail.system_fault,
+        other_events: detail.other_events,
+        ..Measured::default()
+    }
+}
+
+/// The conditions of one word, as they stand in these lines.
+fn conditions(lines: &[String], word: &str) -> Vec<(u32, Option<String>, EventLevel, String)> {
+    let measured = measured(lines);
+    let said = decode(&measured, Whose::Battery, &CATALOGUE);
+    let said = said.into_iter().find(|said| said.word == word).expect("the word was said");
+    let plain = |condition: Condition<'_>| {
+        let Sign::Bit(bit) = condition.sign else { panic!("{condition:?}") };
+        (bit, condition.name.map(str::to_owned), condition.level, condition.text.into_owned())
+    };
+    said.conditions.into_iter().map(plain).collect()
+}
+
+#[test]
+fn every_bit_of_every_word_alone_is_itself_in_every_spelling_with_and_without_a_name() {
+    for (label, word) in WORDS {
+        for bit in (0..32).map(|shift| 1_u32 << shift) {
+            for spelling in SPELLINGS {
+                let number = spelling(bit);
+                let bare = conditions(&[format!("{label:<16}: {number}")], word);
+                assert_eq!(bare.len(), 1, "{label} {number}");
+                let meaning = CATALOGUE.bit(word, bit, None);
+                assert_eq!(
+                    bare[0],
+                    (bit, None, meaning.level, meaning.text.into_owned()),
+                    "{label} {number}"
+                );
+                let named = conditions(&[format!("{label:<16}: {number:<11}STRANGE")], word);
+                assert_eq!(named[0].0, bit);
+                assert_eq!((named[0].1.as_deref(), named[0].3.as_str()), (Some("STRANGE"), "STRANGE"));
+            }
+        }
+    }
+}
+
+#[test]
+fn no_bit_is_no_condition_and_an_unknown_one_is_shown_as_such() {
+    for spelling in ["0x0", "0", "0x00000000"] {
+        assert_eq!(conditions(&[format!("Power Events    : {spelling}")], "power"), []);
+    }
+    let unknown = conditions(&["System Fault    : 0x80000000".to_owned()], "system");
+    assert_eq!(
+        unknown,
+        [(0x8000_0000, None, EventLevel::Warning, "Unknown condition 0x80000000".to_owned())]
+    );
+}
+
+#[test]
+fn a_name_that_a_console_prints_counts_more_than_the_bit_it_stands_at() {
+    let of = |value: &str| conditions(&[format!("Power Events    : {value}")], "power").remove(0);
+    assert_eq!(
+        of("0x2        PHV"),
+        (2, Some("PHV".into()), EventLevel::Warning, "High voltage alarm".into())
+    );
+    // The name is known, and stands at a bit that means something else elsewhere.
+    assert_eq!(
+        of("0x2        COULFULL"),
+        (2, Some("COULFULL".into()), EventLevel::Info, "Full charge".into())
+    );
+    // The name is unknown: the bit's weight, the console's word.
+    assert_eq!(of("0x4        VNORM"), (4, Some("VNORM".into()), EventLevel::Info, "VNORM".into()));
+}
+
+#[test]
+fn names_with_blanks_stand_at_their_bits() {
+    let found = conditions(&["System Fault    : 0x2100     ONLINE err InitVoltDiff".to_owned()], "system");
+    let plain: Vec<_> = found.iter().map(|(bit, name, level, _)| (*bit, name.as_deref(), *level)).collect();
+    let warning = EventLevel::Warning;
+    assert_eq!(plain, [(0x100, Some("ONLINE err"), warning), (0x2000, Some("InitVoltDiff"), warning)]);
+    assert!(found.iter().all(|(.., text)| !text.contains("Unknown")), "{found:?}");
+    let [silent] =
+        conditions(&["System Fault    : 0x1000     EXCOMMTIMEOUT".to_owned()], "system").try_into().unwrap();
+    assert_eq!((silent.0, silent.1.as_deref()), (0x1000, Some("EXCOMMTIMEOUT")));
+    // The power bits of a stack, by the names that it prints.
+    for (bit, name, level) in [
+        (0x80_u32, "PWRON", EventLevel::Warning),
+        (0x200_0000, "IDLE", EventLevel::Info),
+        (0x400_0000, "CHG", EventLevel::Info),
+        (0x800_0000, "DSG", EventLevel::Info),
+        (0x1000_0000, "SYSERR", EventLevel::Warning),
+    ] {
+        for printed in [name, ""] {
+            let [found] =
+                conditions(&[format!("Power Events    : {bit:#x} {printed}")], "power").try_into().unwrap();
+            assert_eq!((found.0, found.2, found.3.contains("unconfirmed")), (bit, level, false));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bits_together_are_each_of_them_once(bits in any::<u32>(), which in 0..WORDS.len()) {
+        let (label, word) = WORDS[which];
+        let names: Vec<String> = (0..bits.count_ones()).map(|number| format!("N{number}")).collect();
+        let names = names.join(" ");
+        for line in [format!("{label:<16}: {bits:#x}"), format!("{label:<16}: {bits:#x} {names}")] {
+            let found = conditions(&[line], word);
+            prop_assert_eq!(found.iter().map(|(bit, ..)| bit).sum::<u32>(), bits);
+            prop_assert!(found.iter().all(|(bit, ..)| bit.is_power_of_two()));
+            prop_assert!(found.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        }
+        let named = conditions(&[format!("{label:<16}: {bits:#x} {names}")], word);
+        for (position, (_, name, ..)) in named.iter().enumerate() {
+            let expected = format!("N{position}");
+            prop_assert_eq!(name.as_ref(), Some(&expected), "names stand in the order of the bits");
+        }
+    }
+
+    /// Without a prefix the number may be either; whichever it is taken for, its bits are told, and no other.
+    #[test]
+    fn digits_without_a_prefix_are_one_of_the_two_numbers_they_can_be(digits in "[0-9]{1,9}") {
+        let found = conditions(&[format!("Bat Events      : {digits}")], "battery");
+        let told: u32 = found.iter().map(|(bit, ..)| bit).sum();
+        let either = [u32::from_str_radix(&digits, 16).ok(), digits.parse().ok()];
+        prop_assert!(either.contains(&Some(told)), "{digits} was taken for {told:#x}");
+    }
+
+    #[test]
+    fn names_that_are_too_few_or_too_many_are_nobody_s(bits in any::<u32>(), names in 0..6_usize) {
+        prop_assume!(names != bits.count_ones() as usize);
+        let names = vec!["BHV"; names].join(" ");
+        let found = conditions(&[format!("Power Events    : {bits:#x} {names}")], "power");
+        prop_assert!(found.iter().all(|(_, name, ..)| name.is_none()));
+        prop_assert_eq!(found.iter().map(|(bit, ..)| bit).sum::<u32>(), bits);
+    }
+
+    /// Whatever stands in one word's place, the other words say what they say.
+    #[test]
+    fn a_damaged_word_costs_no_other_word_anything(garbage in "[ -~]{0,24}", bits in any::<[u32; 2]>()) {
+        let lines = [
+            format!("Bat Events      : {:#x}", bits[0]),
+            format!("Power Events    : {garbage}"),
+            format!("System Fault    : {:#x}", bits[1]),
+        ];
+        for (word, bits) in [("battery", bits[0]), ("system", bits[1])] {
+            let found = conditions(&lines, word);
+            prop_assert_eq!(found.iter().map(|(bit, ..)| bit).sum::<u32>(), bits);
+        }
+    }
+}

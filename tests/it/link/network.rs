@@ -1,0 +1,176 @@
+//! What networks and bridges do: they do not answer, fall silent, speak telnet, refuse to be set, and must carry
+//! every byte.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bankwatch::app::Chain;
+use bankwatch::console::transcript::Lost;
+use bankwatch::link::{Line, Link, LinkError};
+use bankwatch::simulator::{Dialect, Simulation};
+use bankwatch::sweep::conversation::{Conversation, Patience};
+use bankwatch::sweep::plan::Rhythm;
+use bankwatch::sweep::wake::greet;
+use rustix::net::{AddressFamily, SocketAddrV4, SocketType, bind, getsockname, listen, socket};
+use support::chain::{PATIENCE, house};
+use support::faulty_actor::{LONG, brisk, ms, supervised};
+use support::reports::Seen;
+use support::until::until;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+fn link(scheme: &str, address: SocketAddr) -> Link {
+    Link::parse(&format!("{scheme}://{address}"), Line::default()).unwrap()
+}
+
+fn wait<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(LONG, test).await.unwrap() })
+}
+
+/// A peer that handles each connection in turn.
+fn peer(handle: impl Fn(TcpStream) + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || listener.incoming().flatten().for_each(handle));
+    address
+}
+
+#[test]
+fn a_connection_that_nobody_takes_is_given_up_at_its_deadline() {
+    let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&listener, &SocketAddrV4::new([127, 0, 0, 1].into(), 0)).unwrap();
+    listen(&listener, 0).unwrap();
+    let address = SocketAddr::try_from(getsockname(&listener).unwrap()).unwrap();
+    // One that is never accepted fills the queue; the next ones get no answer.
+    let waiting: Vec<_> =
+        (0..3).map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(100))).collect();
+    for scheme in ["tcp", "rfc2217"] {
+        let link = Link { deadline: ms(200), ..link(scheme, address) };
+        let begun = Instant::now();
+        let error = wait(link.open()).err().unwrap();
+        let what = format!("{scheme}://{address}");
+        assert_eq!(error, LinkError::TimedOut { what, after: ms(200) });
+        assert!(begun.elapsed() < ms(2000));
+    }
+    drop(waiting);
+}
+
+/// A peer that dies without a word leaves a connection that is open on our side alone.
+#[test]
+fn a_connection_that_has_gone_dead_is_opened_anew_within_three_sweeps() {
+    let bank = Simulation::new(Dialect::PytesV5).speed(0.0).unpaced().start().unwrap();
+    let console = bank.link().trim_start_matches("tcp://").to_owned();
+    let (opened, dead) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (count, now_dead) = (opened.clone(), dead.clone());
+    let address = peer(move |client| {
+        now_dead.store(false, Ordering::SeqCst);
+        count.fetch_add(1, Ordering::SeqCst);
+        let Ok(console) = TcpStream::connect(&console) else { return };
+        client.set_nodelay(true).unwrap();
+        let (ours, theirs) = (client.try_clone().unwrap(), console.try_clone().unwrap());
+        pipe(ours, theirs, now_dead.clone());
+        pipe(console, client, now_dead.clone());
+    });
+    let interval = ms(600);
+    supervised(brisk(), async |mut supervisor, lines| {
+        let mut house = house(&format!("tcp://{address}"));
+        house.serial.rhythm = Rhythm::new(interval, Duration::ZERO, true);
+        // As in the service: the first byte has a third of an interval.
+        house.serial.patience = Patience { first: interval / 3, ..PATIENCE };
+        let (seen, outlet) = Seen::keep(&mut supervisor);
+        let _chain = Chain::grow(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
+        until(LONG, || seen.count() >= 2).await;
+        dead.store(true, Ordering::SeqCst);
+        let (since, before) = (Instant::now(), seen.count());
+        until(LONG, || opened.load(Ordering::SeqCst) == 2).await;
+        let took = since.elapsed();
+        assert!(took < interval * 3, "{took:?}");
+        until(LONG, || seen.count() > before && !lines.with("link back").is_empty()).await;
+        assert!(lines.with("link lost")[0].contains("console silent"), "{:?}", lines.with("link"));
+    });
+}
+
+/// Carries bytes until the line is dead, and then holds its ends open and does nothing.
+fn pipe(mut from: TcpStream, mut to: TcpStream, dead: Arc<AtomicBool>) {
+    thread::spawn(move || {
+        let mut buffer = [0; 1024];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if dead.load(Ordering::SeqCst) {
+                // Until the client gives it up.
+                continue;
+            }
+            if to.write_all(&buffer[..count]).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// What the greeting of such a link comes to.
+fn refused(scheme: &str, hello: &'static [u8]) -> String {
+    let address = peer(move |mut client| {
+        client.write_all(hello).unwrap();
+        let mut buffer = [0; 256];
+        while let Ok(1..) = client.read(&mut buffer) {}
+    });
+    wait(async {
+        let open = link(scheme, address).open().await.unwrap();
+        let mut conversation = Conversation::new(open, b"\n", PATIENCE);
+        match greet(&mut conversation, Some(115_200)).await {
+            Err(Lost::LinkGone(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    })
+}
+
+#[test]
+fn a_bridge_in_telnet_mode_is_named_with_its_remedy() {
+    let why = refused("tcp", &[255, 251, 1, 255, 251, 3, 255, 253, 44]);
+    assert!(why.contains("speaks telnet") && why.contains("raw") && why.contains("rfc2217://"), "{why}");
+}
+
+#[test]
+fn a_bridge_that_lets_nobody_set_its_port_is_named_with_its_remedy() {
+    let why = refused("rfc2217", &[255, 253, 0, 255, 254, 44]);
+    assert!(why.contains("no RFC 2217") && why.contains("tcp://"), "{why}");
+}
+
+/// All there are, the escape byte alone, in pairs and before what looks like a command.
+fn every_byte() -> Vec<u8> {
+    let odd = [255, 255, 255, 251, 44, b'x', 255, 250, 255, 240, 255];
+    (0..=255).chain(odd).chain((0..=255).rev()).collect()
+}
+
+#[test]
+fn every_byte_passes_a_bridge_both_ways() {
+    for scheme in ["tcp", "rfc2217"] {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let kept = heard.clone();
+        // What it hears it says again, escapes and all.
+        let address = peer(move |mut client| {
+            let mut buffer = [0; 7];
+            while let Ok(count @ 1..) = client.read(&mut buffer) {
+                kept.lock().unwrap().extend_from_slice(&buffer[..count]);
+                client.write_all(&buffer[..count]).unwrap();
+            }
+        });
+        let bytes = every_byte();
+        let back = wait(async {
+            let mut open = link(scheme, address).open().await.unwrap();
+            open.write_all(&bytes).await.unwrap();
+            open.flush().await.unwrap();
+            let mut back = vec![0; bytes.len()];
+            open.read_exact(&mut back).await.unwrap();
+            back
+        });
+        assert!(back == bytes, "{scheme}: {back:?}");
+        let heard = heard.lock().unwrap();
+        let times = |byte: u8| if scheme == "rfc2217" && byte == 255 { 2 } else { 1 };
+        let sent: Vec<u8> = bytes.iter().flat_map(|byte| vec![*byte; times(*byte)]).collect();
+        assert!(heard.ends_with(&sent), "{scheme}: {heard:?}");
+    }
+}

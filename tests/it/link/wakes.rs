@@ -1,0 +1,127 @@
+//! A console that sleeps until it has heard a frame at 1200 baud: woken where the link can, left alone where it
+//! shall be, and nobody else is harmed.
+
+use std::time::Duration;
+
+use bankwatch::app::Chain;
+use bankwatch::console::prompt::Prompt;
+use bankwatch::link::{Line, Link};
+use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
+use bankwatch::sweep::conversation::{Conversation, Patience};
+use bankwatch::sweep::wake::{Found, greet};
+use support::chain::{PATIENCE, house};
+use support::faulty_actor::{LONG, brisk, supervised};
+use support::lines::Lines;
+use support::reports::Seen;
+use support::until::until;
+use tokio::io::AsyncWriteExt;
+
+const FRAME: &[u8] = b"~20014682C0048520FCC3\r";
+/// Bits of a byte on the line, start and stop among them.
+const BITS: u32 = 10;
+
+fn asleep() -> Simulation {
+    Simulation::new(Dialect::Us2000).speed(0.0).unpaced().asleep(true)
+}
+
+/// Runs the service's chain on this bank.
+fn on(bank: SimulatorHandle, wake: bool, test: impl AsyncFnOnce(SimulatorHandle, Seen, Lines)) {
+    supervised(brisk(), async |mut supervisor, lines| {
+        let mut house = house(&bank.link());
+        house.serial.wake = wake;
+        let (seen, outlet) = Seen::keep(&mut supervisor);
+        let _chain = Chain::grow(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
+        test(bank, seen, lines).await;
+    });
+}
+
+async fn is_woken(_bank: SimulatorHandle, seen: Seen, lines: Lines) {
+    until(LONG, || seen.count() >= 3).await;
+    let up = lines.with("link up");
+    assert!(up.len() == 1 && up[0].contains("woken=true"), "{up:?}");
+    assert!(seen.reports().iter().all(|report| report.reading.missing.is_empty()));
+}
+
+#[test]
+fn a_sleeping_console_on_a_port_is_woken() {
+    let folder = tempfile::tempdir().unwrap();
+    on(asleep().pty(folder.path().join("bank")).start().unwrap(), true, is_woken);
+}
+
+#[test]
+fn a_sleeping_console_behind_a_bridge_that_can_be_set_is_woken() {
+    on(asleep().rfc2217("127.0.0.1:0").start().unwrap(), true, is_woken);
+}
+
+#[test]
+fn a_console_that_falls_asleep_while_it_is_read_is_woken() {
+    let folder = tempfile::tempdir().unwrap();
+    let bank = asleep().asleep(false).pty(folder.path().join("bank")).start().unwrap();
+    on(bank, true, async |bank, seen, lines| {
+        until(LONG, || seen.count() >= 3).await;
+        bank.set_asleep(true);
+        until(LONG, || !lines.with("link back").is_empty()).await;
+        assert_eq!(lines.with("link lost").len(), 1);
+    });
+}
+
+#[test]
+fn who_shall_never_wake_leaves_it_asleep_and_reads_it_once_it_is_awake() {
+    let folder = tempfile::tempdir().unwrap();
+    on(asleep().pty(folder.path().join("bank")).start().unwrap(), false, async |bank, seen, lines| {
+        until(LONG, || !lines.with("link lost").is_empty()).await;
+        assert!(lines.with("link lost")[0].ends_with("reason=console silent"), "{:?}", lines.with(""));
+        assert_eq!(seen.count(), 0);
+        bank.set_asleep(false);
+        until(LONG, || seen.count() >= 1).await;
+        assert!(lines.with("woken=true").is_empty());
+    });
+}
+
+#[test]
+fn plain_tcp_can_wake_nobody_and_says_so() {
+    on(asleep().start().unwrap(), true, async |_bank, seen, lines| {
+        until(LONG, || !lines.with("link lost").is_empty()).await;
+        let told = lines.with("link lost").remove(0);
+        assert!(told.contains("console silent, and this link can't wake it"), "{told}");
+        assert!(told.contains("rfc2217://"), "{told}");
+        assert_eq!(seen.count(), 0);
+    });
+}
+
+#[test]
+fn the_frame_has_the_time_it_takes_before_the_speed_is_changed_back() {
+    let takes = Duration::from_secs(1) * BITS * u32::try_from(FRAME.len()).unwrap() / 1_200;
+    assert!(Patience::default().wake > takes * 2, "{takes:?}");
+}
+
+/// Whoever does not sleep takes the frame for garbage, at either speed.
+#[test]
+fn a_console_that_is_awake_is_not_harmed_by_the_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Simulation::new(Dialect::PytesV5).speed(0.0).unpaced();
+    let port = plan.clone().pty(folder.path().join("bank")).start().unwrap();
+    let bridge = plan.rfc2217("127.0.0.1:0").start().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for (bank, speed) in [(&port, 1_200), (&port, 115_200), (&bridge, 1_200), (&bridge, 115_200)] {
+            let link = Link::parse(&bank.link(), Line::default()).unwrap();
+            let mut open = link.open().await.unwrap();
+            assert!(open.set_speed(speed).unwrap());
+            open.write_all(FRAME).await.unwrap();
+            open.flush().await.unwrap();
+            tokio::time::sleep(PATIENCE.wake).await;
+            open.set_speed(115_200).unwrap();
+            let mut conversation = Conversation::new(open, b"\n", PATIENCE);
+            let found = greet(&mut conversation, None).await;
+            assert!(
+                matches!(found, Ok(Found::Awake(Prompt::Pytes) | Found::Unclear)),
+                "{found:?} at {speed}"
+            );
+            let (before, asked) = (bank.answers(), "pwr".parse().unwrap());
+            conversation.ask(asked).await.unwrap();
+            assert_eq!(bank.answers(), before + 1);
+            assert_eq!(conversation.prompt(), Some(Prompt::Pytes), "the mode is as it was");
+        }
+    });
+}

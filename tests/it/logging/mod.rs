@@ -1,0 +1,2 @@
+mod full_queue;
+mod lines;

@@ -1,0 +1,58 @@
+//! The cards in `deploy/home-assistant` show entities that exist and are enabled from the start.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use bankwatch::model::reading::SweepKind;
+use bankwatch::mqtt::discovery;
+use bankwatch::mqtt::expiry::Expiry;
+use bankwatch::mqtt::payload::parts;
+use bankwatch::mqtt::shape::Shape;
+use bankwatch::mqtt::topics::Topics;
+use bankwatch::status::Status;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use support::model;
+use support::settings::Place;
+
+/// The entity ids that a text names.
+fn named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'));
+    let is_entity = |word: &&str| word.starts_with("sensor.") || word.starts_with("binary_sensor.");
+    words.filter(is_entity).map(str::to_owned).collect()
+}
+
+/// The ids of the entities that a new installation enables, for a bank called `pytes` of four batteries of 16 cells.
+fn enabled() -> BTreeSet<String> {
+    let settings = Place::with("[[bank]]\nname = \"pytes\"\nlink = \"/dev/ttyUSB0\"").loaded().settings;
+    let (bank, topics) = (&settings.banks[0], Topics::new(&settings.mqtt));
+    let report = model::report(SweepKind::Full, 4, 16);
+    let document = Status::of(&report, &TimeZone::UTC);
+    let mut shape = Shape::new(bank);
+    shape.grow(&report, &parts(&report, &document, &topics, bank.cells, 0));
+    let expiry = Expiry::new(None, bank.interval, bank.interval);
+    let messages = discovery::messages(&topics, &shape, bank.cells, &expiry);
+    let payloads = messages.iter().map(|message| serde_json::from_slice::<Value>(&message.payload).unwrap());
+    let components: Vec<Value> = payloads
+        .flat_map(|payload| payload["cmps"].as_object().unwrap().values().cloned().collect::<Vec<_>>())
+        .collect();
+    let is_enabled = |component: &&Value| component["en"] != false;
+    components
+        .iter()
+        .filter(is_enabled)
+        .map(|component| component["def_ent_id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_entity_of_the_cards_is_enabled_from_the_start() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/home-assistant");
+    let enabled = enabled();
+    for card in ["bank-card.yaml", "cells-card.yaml"] {
+        let shown = named(&fs::read_to_string(folder.join(card)).expect(card));
+        assert!(shown.len() > 10, "{card} shows {}", shown.len());
+        let missing: Vec<_> = shown.difference(&enabled).collect();
+        assert!(missing.is_empty(), "{card} shows entities that are not enabled: {missing:?}");
+    }
+}

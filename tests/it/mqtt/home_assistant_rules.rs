@@ -1,0 +1,356 @@
+//! The rules that Home Assistant holds discovery to, written down, and every message held against them: what is
+//! announced is small, allowed, and read from topics that say it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bankwatch::console::answer::Answer;
+use bankwatch::console::assemble::assemble;
+use bankwatch::console::command::{Command, Verb};
+use bankwatch::console::transcript::{Exchange, Lost, Transcript};
+use bankwatch::model::place::Place;
+use bankwatch::model::reading::{BankReading, SweepKind};
+use bankwatch::model::report::BankReport;
+use bankwatch::mqtt::discovery;
+use bankwatch::mqtt::message::Message;
+use bankwatch::mqtt::naming::slug;
+use bankwatch::mqtt::shape::Shape;
+use bankwatch::settings::CellLevel;
+use bankwatch::simulator::{Bank, Dialect, Simulation};
+use proptest::prelude::*;
+use serde_json::Value;
+use support::framed_answers::ask;
+use support::payload_fixture::{
+    Component, EXPIRY, LEVELS, announced, bank, components, json, parts, reading, settings, summary, topics,
+};
+use support::simulated_years;
+use support::simulated_years::Living;
+
+/// What Home Assistant allows together: component, device class, units, state classes. Written down from its
+/// documentation of sensors and binary sensors, for the classes that are used here.
+const CLASSES: &[(&str, &str, &[&str], &[&str])] = &[
+    ("sensor", "battery", &["%"], &["measurement"]),
+    ("sensor", "current", &["A", "mA"], &["measurement"]),
+    ("sensor", "date", &[""], &[""]),
+    ("sensor", "duration", &["d", "h", "min", "s", "ms"], &["measurement", "total", "total_increasing"]),
+    ("sensor", "energy", &["kWh", "Wh", "MWh"], &["total", "total_increasing"]),
+    ("sensor", "energy_storage", &["kWh", "Wh", "MWh"], &["measurement"]),
+    ("sensor", "enum", &[""], &[""]),
+    ("sensor", "power", &["W", "kW"], &["measurement"]),
+    ("sensor", "temperature", &["°C", "°F", "K"], &["measurement"]),
+    ("sensor", "timestamp", &[""], &[""]),
+    ("sensor", "voltage", &["V", "mV"], &["measurement"]),
+    ("sensor", "", &["", "%", "Ah", "mΩ"], &["", "measurement", "total", "total_increasing"]),
+    ("binary_sensor", "", &[""], &[""]),
+    ("binary_sensor", "connectivity", &[""], &[""]),
+    ("binary_sensor", "problem", &[""], &[""]),
+];
+
+/// What a component may say, and what only a sensor or a binary sensor may.
+const OF_ALL: &[&str] = &[
+    "p",
+    "uniq_id",
+    "name",
+    "def_ent_id",
+    "obj_id",
+    "stat_t",
+    "val_tpl",
+    "json_attr_t",
+    "json_attr_tpl",
+    "dev_cla",
+    "ent_cat",
+    "en",
+    "exp_aft",
+    "avty",
+];
+const OF_SENSOR: &[&str] = &["unit_of_meas", "stat_cla", "sug_dsp_prc", "ops"];
+const OF_BINARY_SENSOR: &[&str] = &["pl_on", "pl_off"];
+
+/// What breaks a rule in one component, a sentence each.
+fn breaches(one: &Component) -> Vec<String> {
+    let (platform, class) = (one.text("p"), one.text("dev_cla"));
+    let keys: Vec<&str> = one.said.as_object().unwrap().keys().map(String::as_str).collect();
+    let own = if platform == "sensor" { OF_SENSOR } else { OF_BINARY_SENSOR };
+    let mut broken = Vec::new();
+    let mut hold = |holds: bool, rule: &str| {
+        if !holds {
+            broken.push(format!("{}: {rule}: {}", one.text("uniq_id"), one.said));
+        }
+    };
+    let row = CLASSES.iter().find(|row| (row.0, row.1) == (platform, class));
+    hold(row.is_some(), "an unknown class");
+    if let Some((_, _, units, states)) = row {
+        hold(units.contains(&one.text("unit_of_meas")), "not a unit of that class");
+        hold(states.contains(&one.text("stat_cla")), "not a state class of that class");
+    }
+    hold(keys.iter().all(|key| OF_ALL.contains(key) || own.contains(key)), "an unknown key");
+    hold(keys.contains(&"ops") == (class == "enum"), "options belong to an enum, and to nothing else");
+    let options = one.said["ops"].as_array();
+    let distinct: Option<BTreeSet<String>> = options.map(|all| all.iter().map(ToString::to_string).collect());
+    hold(distinct.map(|all| all.len()) == options.map(Vec::len), "an option twice");
+    let numeric = keys.iter().any(|key| ["unit_of_meas", "stat_cla"].contains(key));
+    hold(
+        !["enum", "timestamp", "date"].contains(&class) || !keys.contains(&"sug_dsp_prc"),
+        "decimals of a word",
+    );
+    hold(!numeric || keys.contains(&"sug_dsp_prc"), "a number without decimals");
+    hold(one.said["ent_cat"].is_null() || one.text("ent_cat") == "diagnostic", "an unknown category");
+    hold(one.said["exp_aft"].is_null() || one.said["exp_aft"].as_u64() > Some(0), "expires at once");
+    let entity = one.text("def_ent_id").strip_prefix(platform).and_then(|rest| rest.strip_prefix('.'));
+    let is_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    hold(entity.is_some_and(|id| !id.is_empty() && id.chars().all(is_id)), "not an entity id");
+    // Without the default, Home Assistant makes the entity id of the object id, else of device and name.
+    let made_of_name = slug(&format!("{} {}", one.device, one.text("name")));
+    let old = one.said["obj_id"].as_str().unwrap_or(&made_of_name);
+    hold(entity == Some(old), "another entity id in a Home Assistant that knows no default");
+    hold(one.said["obj_id"].is_null() || made_of_name != old, "an object id that is not needed");
+    hold(keys.contains(&"json_attr_t") == keys.contains(&"json_attr_tpl"), "attributes without a template");
+    hold(!one.text("name").is_empty() && !one.text("uniq_id").is_empty(), "nameless");
+    let topic = one.text("stat_t");
+    hold(!topic.is_empty() && !topic.contains(['+', '#', '\0']), "not a topic to read");
+    broken
+}
+
+/// What breaks a rule in a bank's messages together.
+fn broken(messages: &[Message]) -> Vec<String> {
+    let mut broken: Vec<String> = components(messages).iter().flat_map(breaches).collect();
+    let mut unique = BTreeSet::new();
+    for one in components(messages) {
+        if !unique.insert(one.text("uniq_id").to_owned()) {
+            broken.push(format!("{} is not unique", one.text("uniq_id")));
+        }
+    }
+    let mut declared: BTreeSet<String> = BTreeSet::new();
+    let mut devices: BTreeMap<String, Value> = BTreeMap::new();
+    for message in messages {
+        let mut hold = |holds: bool, rule: &str| {
+            if !holds {
+                broken.push(format!("{}: {rule}", message.topic));
+            }
+        };
+        let id =
+            message.topic.strip_prefix("homeassistant/device/").and_then(|rest| rest.strip_suffix("/config"));
+        let of_id = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        hold(id.is_some_and(|id| !id.is_empty() && id.chars().all(of_id)), "not a discovery topic");
+        hold(message.retained, "not kept for those who come later");
+        hold(message.payload.len() < 64_000, &format!("{} bytes", message.payload.len()));
+        let said = json(&message.payload);
+        hold(
+            said["o"]["name"].as_str().is_some_and(|name| !name.is_empty()),
+            "without its origin it is refused",
+        );
+        let device = &said["dev"];
+        hold(device["ids"][0] == device["name"] && device["name"].is_string(), "a device without its name");
+        let via = device["via_device"].as_str();
+        hold(
+            via.is_none_or(|via| declared.contains(via)),
+            "needs a device that no message before it declares",
+        );
+        declared.insert(device["name"].as_str().unwrap_or_default().to_owned());
+        let first = devices.entry(device["name"].to_string()).or_insert_with(|| device.clone());
+        hold(first == device, "a device that another message describes otherwise");
+        let all = said["avty"].as_array().is_some_and(|topics| topics.len() > 1);
+        hold(!all || said["avty_mode"] == "all", "with several topics every one must say online");
+        let keys: Vec<&String> = said.as_object().unwrap().keys().collect();
+        hold(keys == ["avty", "avty_mode", "cmps", "dev", "o"], "unknown keys");
+    }
+    broken
+}
+
+#[test]
+fn messages_hold_home_assistants_rules_and_stay_small_for_any_bank() {
+    for (batteries, cells) in [(1, 1), (2, 15), (16, 16), (1, 200), (3, 120)] {
+        for level in LEVELS {
+            let messages = announced(reading("pytes", batteries, cells), level);
+            assert_eq!(broken(&messages), [""; 0], "{batteries} × {cells} {level:?}");
+        }
+    }
+    let long = announced(reading(&"b".repeat(200), 2, 16), CellLevel::High);
+    assert_eq!(broken(&long), [""; 0]);
+    assert!(long.len() > 5, "cells in several messages: {}", long.len());
+}
+
+#[test]
+fn the_rules_would_notice() {
+    let messages = announced(reading("pytes", 1, 1), CellLevel::Off);
+    let spoilt = |key: &str, value: Value| {
+        let mut said = json(&messages[0].payload);
+        said["cmps"]["voltage"][key] = value;
+        broken(&[Message::retained(&*messages[0].topic, said.to_string())]).len()
+    };
+    let spoilt_ones = [
+        ("unit_of_meas", "%".into()),
+        ("stat_cla", "total_increasing".into()),
+        ("dev_cla", "enum".into()),
+        ("ops", vec!["a"].into()),
+        ("def_ent_id", "sensor.A".into()),
+        ("pl_on", "ON".into()),
+        ("uniq_id", "pytes_current".into()),
+    ];
+    for (key, value) in spoilt_ones {
+        assert!(spoilt(key, value) > 0, "{key}");
+    }
+    assert_eq!(spoilt("name", "voltage".into()), 0);
+}
+
+/// What a template makes of a message, in the words of Home Assistant's templates; `None` where it reads a key that
+/// is not there.
+fn rendered(template: &str, message: &Value) -> Option<String> {
+    let path = template.strip_prefix("{{ value_json.")?.strip_suffix(" }}")?;
+    let (path, or_none) = path.strip_suffix(" | default(none)").map_or((path, false), |path| (path, true));
+    let value = match path.split_once('[') {
+        None => message.as_object()?.get(path)?,
+        Some((key, at)) => {
+            let list = message.as_object()?.get(key)?.as_array()?;
+            let value = list.get(at.strip_suffix(']')?.parse::<usize>().ok()?);
+            if or_none { value.unwrap_or(&Value::Null) } else { value? }
+        }
+    };
+    Some(match value {
+        Value::Null => "None".into(),
+        Value::Bool(true) => "True".into(),
+        Value::Bool(false) => "False".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    })
+}
+
+/// What is wrong between what is announced of a reading and what it says, a sentence each.
+fn disagreements(report: &BankReport, level: CellLevel) -> Vec<String> {
+    let mut shape = Shape::new(&bank(&report.reading.bank));
+    let parts = parts(report, level);
+    shape.grow(report, &parts);
+    let said: BTreeMap<&str, Value> =
+        parts.iter().map(|part| (part.topic.as_str(), json(&part.payload))).collect();
+    let mut wrong = Vec::new();
+    for one in components(&discovery::messages(&topics(), &shape, level, &EXPIRY)) {
+        let id = one.text("uniq_id");
+        if one.text("dev_cla") == "connectivity" {
+            continue;
+        }
+        let Some(message) = said.get(one.text("stat_t")) else { continue };
+        let state = rendered(one.text("val_tpl"), message);
+        let fits = state.as_deref().is_some_and(|state| fits(&one, state));
+        if !fits {
+            wrong.push(format!("{id}: {} is {state:?}", one.text("val_tpl")));
+        }
+    }
+    wrong
+}
+
+/// Whether Home Assistant takes that state.
+fn fits(one: &Component, state: &str) -> bool {
+    let number = ["unit_of_meas", "stat_cla", "sug_dsp_prc"].iter().any(|key| !one.said[*key].is_null());
+    match one.text("dev_cla") {
+        // To a text it would be a text like any other.
+        _ if state == "None" => number || one.text("p") == "binary_sensor" || !one.text("dev_cla").is_empty(),
+        "enum" => one.said["ops"].as_array().is_some_and(|all| all.iter().any(|option| option == state)),
+        "timestamp" => state.parse::<jiff::Timestamp>().is_ok(),
+        _ if one.text("p") == "binary_sensor" => [one.text("pl_on"), one.text("pl_off")].contains(&state),
+        _ => !number || state.parse::<f64>().is_ok(),
+    }
+}
+
+#[test]
+fn every_template_finds_its_key_in_the_message_it_reads() {
+    for level in LEVELS {
+        for reading in [reading("pytes", 2, 16), reading("stack", 3, 120), summary(reading("pytes", 2, 16))] {
+            assert_eq!(disagreements(&BankReport::of_one(reading), level), [""; 0], "{level:?}");
+        }
+    }
+}
+
+/// An entity that writes a line into Home Assistant's log book with each change.
+fn is_in_log_book(one: &Component) -> bool {
+    one.said["en"] != false && one.said["unit_of_meas"].is_null() && one.said["stat_cla"].is_null()
+}
+
+#[test]
+fn a_bank_in_operation_writes_less_than_a_line_a_minute_into_the_log_book() {
+    const INTERVAL: Duration = Duration::from_secs(10);
+    const MINUTES: usize = 10;
+    let mut living = Living::new(Bank::new(&simulated_years::plan(2, 7)), INTERVAL);
+    // Noon: it is charged, and cells are balanced.
+    living.live(Duration::from_secs(12 * 3_600));
+    let mut shape = Shape::new(&settings(&["bank.name=bank", "bank.cells=medium"]).banks[0]);
+    let report = living.swept(SweepKind::Full, |_| ());
+    shape.grow(&report, &parts(&report, CellLevel::Medium));
+    let told = components(&discovery::messages(&topics(), &shape, CellLevel::Medium, &EXPIRY));
+    let told: Vec<Component> = told.into_iter().filter(is_in_log_book).collect();
+    assert!(told.len() > 30, "states of the cells as well");
+    let (mut before, mut lines) = (Vec::new(), BTreeMap::<&str, usize>::new());
+    for _ in 0..6 * MINUTES {
+        living.live(INTERVAL);
+        let report = living.swept(SweepKind::Full, |_| ());
+        let said: BTreeMap<String, Value> = parts(&report, CellLevel::Medium)
+            .into_iter()
+            .map(|part| (part.topic, json(&part.payload)))
+            .collect();
+        let state = |one: &Component| rendered(one.text("val_tpl"), said.get(one.text("stat_t"))?);
+        let now: Vec<Option<String>> = told.iter().map(state).collect();
+        for ((one, now), before) in told.iter().zip(&now).zip(&before) {
+            *lines.entry(one.text("uniq_id")).or_default() += usize::from(now != before);
+        }
+        before = now;
+    }
+    lines.retain(|_, lines| *lines > 0);
+    assert!(lines.values().sum::<usize>() <= MINUTES, "{lines:?}");
+}
+
+/// A sweep of a simulated bank with everything asked.
+fn simulated(dialect: Dialect) -> BankReading {
+    let mut console = Simulation::new(dialect).console().unwrap();
+    let places: Vec<Place> = Place::up_to(if dialect.is_stack() { 0 } else { 2 }).collect();
+    let each = [Verb::Pwr, Verb::Bat, Verb::Info, Verb::Stat];
+    let numbered = places.iter().flat_map(|place| each.map(|verb| verb.of(*place)));
+    let bare = [Verb::Pwr, Verb::Unit, Verb::Bat, Verb::Info, Verb::Stat].map(Verb::alone);
+    let commands: Vec<Command> = match dialect.is_stack() {
+        true => bare.to_vec(),
+        false => std::iter::once(Verb::Pwr.alone()).chain(numbered).collect(),
+    };
+    let mut exchange = |command: Command| {
+        let heard = ask(&mut console, &command.to_string()).heard;
+        let outcome: Result<Answer, Lost> = Ok(Answer::from_transcript(&heard));
+        Exchange { command, outcome, asked: 1 }
+    };
+    assemble(&Transcript {
+        bank: "pytes".into(),
+        kind: SweepKind::Full,
+        began: std::time::Instant::now(),
+        began_at: jiff::Timestamp::UNIX_EPOCH,
+        took: Duration::from_secs(1),
+        known: places.clone(),
+        exchanges: commands.into_iter().map(&mut exchange).collect(),
+    })
+}
+
+#[test]
+fn what_any_simulated_console_says_fits_what_is_announced_of_it() {
+    for dialect in Dialect::ALL {
+        let report = BankReport::of_one(simulated(*dialect));
+        assert!(!report.reading.batteries.is_empty(), "{dialect:?}");
+        for level in LEVELS {
+            assert_eq!(disagreements(&report, level), [""; 0], "{dialect:?} {level:?}");
+        }
+        let messages = announced(report.reading, CellLevel::High);
+        assert_eq!(broken(&messages), [""; 0], "{dialect:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_bank_is_announced_by_the_rules_and_a_battery_more_changes_no_other_message(
+        name in "[A-Za-z0-9_-]{1,24}",
+        batteries in 1..8_u8,
+        cells in 1..40_u16,
+        level in prop::sample::select(LEVELS.to_vec()),
+    ) {
+        prop_assume!(!slug(&name).is_empty());
+        let messages = announced(reading(&name, batteries, cells), level);
+        prop_assert_eq!(broken(&messages), Vec::<String>::new());
+        let more = announced(reading(&name, batteries + 1, cells), level);
+        prop_assert_eq!(&more[..messages.len()], &messages[..]);
+    }
+}

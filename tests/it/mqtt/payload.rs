@@ -1,0 +1,284 @@
+//! What is said of a bank to a broker: each topic, key and figure; what was not said is null or silent, never made up.
+
+use bankwatch::model::event_word::EventWord;
+use bankwatch::model::reading::{BankReading, BatteryReading, Measured, Presence};
+use bankwatch::model::report::BankReport;
+use bankwatch::model::units::{MilliampHours, Milliamps, Millivolts};
+use bankwatch::model::word::Word;
+use bankwatch::mqtt::payload::{Kind, Part};
+use bankwatch::settings::CellLevel;
+use bankwatch::status::Status;
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use support::captures;
+use support::payload_fixture::{
+    LEVELS, announced, components, json, missing, parts, parts_of, place, reading, sent, snapshot, summary,
+    written,
+};
+
+fn find(parts: &[Part], kind: Kind) -> Option<Value> {
+    parts.iter().find(|part| part.kind == kind).map(|part| json(&part.payload))
+}
+
+/// What is said of the kind in that full reading at level high.
+fn said(reading: BankReading, kind: Kind) -> Value {
+    find(&parts_of(reading, CellLevel::High), kind).unwrap_or_else(|| panic!("nothing of {kind:?}"))
+}
+
+#[test]
+fn a_full_reading_of_two_batteries_says_what_is_committed() {
+    let parts = parts_of(reading("pytes", 2, 16), CellLevel::High);
+    captures::hold(&snapshot("full_2x16_high"), &written(sent(parts)));
+}
+
+#[test]
+fn a_summary_says_what_is_committed() {
+    let parts = parts_of(summary(reading("pytes", 2, 16)), CellLevel::High);
+    captures::hold(&snapshot("summary_2x16"), &written(sent(parts)));
+}
+
+#[test]
+fn a_summary_never_says_less_of_an_entity_than_the_full_reading_did() {
+    let full = parts_of(reading("pytes", 2, 16), CellLevel::High);
+    let summary = parts_of(summary(reading("pytes", 2, 16)), CellLevel::High);
+    assert_eq!(summary.len(), 3, "the bank and two batteries");
+    for part in &summary {
+        let whole = full.iter().find(|other| other.kind == part.kind).unwrap();
+        assert_eq!(part.said, whole.said, "{:?}", part.kind);
+        assert_eq!(part.fingerprint, whole.fingerprint, "{:?}", part.kind);
+    }
+}
+
+#[test]
+fn the_document_is_the_files_to_the_byte() {
+    let report = BankReport::of_one(reading("pytes", 2, 16));
+    let file = serde_json::to_vec(&Status::of(&report, &TimeZone::UTC)).unwrap();
+    let parts = parts(&report, CellLevel::Off);
+    let document = parts.iter().find(|part| part.kind == Kind::Document).unwrap();
+    assert_eq!(document.topic, "homeassistant/sensor/pytes/state");
+    assert_eq!(document.payload, file);
+}
+
+#[test]
+fn the_banks_voltage_and_current_have_two_decimals_and_one_in_the_document() {
+    let mut bank = reading("pytes", 1, 16);
+    bank.batteries[0].measured.voltage = Some(Millivolts(52_715));
+    bank.batteries[0].measured.current = Some(Milliamps(-2_186));
+    let (state, document) = (said(bank.clone(), Kind::Bank), said(bank, Kind::Document));
+    assert_eq!([&state["voltage"], &state["current"]], [52.72, -2.19]);
+    assert_eq!([&document["voltage"], &document["current"]], [52.7, -2.2]);
+}
+
+#[test]
+fn the_level_says_which_values_of_the_cells_are_said() {
+    let keys = |level| -> Option<Vec<String>> {
+        let cells = find(&parts_of(reading("pytes", 1, 16), level), Kind::Cells(place(1)))?;
+        Some(cells.as_object().unwrap().keys().cloned().collect())
+    };
+    let medium = keys(CellLevel::Medium).unwrap();
+    assert_eq!(keys(CellLevel::Off), None);
+    assert_eq!(keys(CellLevel::Low).unwrap(), ["power", "voltage"]);
+    assert_eq!(medium.len(), 14, "{medium:?}");
+    assert!(
+        ["temperature", "volt_st", "voltage_max_cell"].iter().all(|key| medium.contains(&(*key).to_owned()))
+    );
+    assert_eq!(keys(CellLevel::High).unwrap().len(), 21);
+    for level in LEVELS {
+        let bank = find(&parts_of(reading("pytes", 1, 16), level), Kind::BankCells);
+        assert_eq!(bank.is_some(), level >= CellLevel::Medium, "{level:?}");
+    }
+}
+
+#[test]
+fn the_extremes_of_a_bank_are_named_as_its_cells_are() {
+    let mut bank = reading("pytes", 2, 16);
+    bank.batteries[1].cells.as_mut().unwrap()[3].voltage = Some(Millivolts(2_900));
+    let cells = said(bank, Kind::BankCells);
+    assert_eq!((&cells["lowest_cell"], &cells["voltage_min"]), (&json!("204"), &json!(2.9)));
+    let mut stack = reading("stack", 1, 120);
+    stack.batteries[0].cells.as_mut().unwrap()[3].voltage = Some(Millivolts(2_900));
+    assert_eq!(said(stack, Kind::BankCells)["lowest_cell"], "1004");
+}
+
+#[test]
+fn a_battery_that_did_not_answer_says_nothing_and_the_others_do() {
+    for presence in [Presence::Absent, Presence::Missing] {
+        let mut bank = reading("pytes", 3, 16);
+        bank.batteries[1] = BatteryReading { presence, ..BatteryReading::silent(place(2)) };
+        let parts = parts_of(bank, CellLevel::High);
+        let of_second = [Kind::Battery(place(2)), Kind::Detail(place(2)), Kind::Cells(place(2))];
+        assert!(parts.iter().all(|part| !of_second.contains(&part.kind)), "{presence:?}");
+        let of_third = [Kind::Battery(place(3)), Kind::Detail(place(3)), Kind::Cells(place(3))];
+        assert!(of_third.iter().all(|kind| find(&parts, *kind).is_some()), "{presence:?}");
+    }
+}
+
+#[test]
+fn a_bank_of_which_nothing_was_heard_says_nothing_of_itself() {
+    let mut bank = reading("pytes", 2, 16);
+    bank.batteries = vec![BatteryReading::silent(place(1)), BatteryReading::silent(place(2))];
+    let kinds: Vec<Kind> = parts_of(bank, CellLevel::High).iter().map(|part| part.kind).collect();
+    assert_eq!(kinds, [Kind::Service, Kind::Document]);
+}
+
+#[test]
+fn cells_that_did_not_answer_are_not_said_and_one_that_lacks_a_value_is_null() {
+    let mut bank = reading("pytes", 2, 3);
+    bank.batteries[0].cells = None;
+    bank.batteries[1].cells.as_mut().unwrap()[1].temperature = None;
+    let parts = parts_of(bank, CellLevel::Medium);
+    assert_eq!(find(&parts, Kind::Cells(place(1))), None);
+    assert_eq!(find(&parts, Kind::BankCells), None, "a spread over some of the cells is nobody's");
+    let cells = find(&parts, Kind::Cells(place(2))).unwrap();
+    assert_eq!(cells["temperature"], json!([24.5, null, 25.5]));
+    assert_eq!((&cells["temperature_max"], cells["voltage_max"].is_null()), (&Value::Null, false));
+}
+
+#[test]
+fn a_word_that_is_not_among_the_options_is_other_and_stands_beside_it() {
+    let mut bank = reading("pytes", 1, 3);
+    bank.batteries[0].measured.base_state = Some(Word::new("Mystery"));
+    bank.batteries[0].measured.coulomb_state = Some(Word::new(&"x".repeat(10_000)));
+    bank.batteries[0].cells.as_mut().unwrap()[2].volt_state = Some(Word::new("We\u{7}ird"));
+    let parts = parts_of(bank, CellLevel::Medium);
+    for kind in [Kind::Bank, Kind::Battery(place(1)), Kind::Detail(place(1))] {
+        let state = find(&parts, kind).unwrap();
+        assert_eq!((&state["basic_st"], &state["basic_st_said"]), (&json!("Other"), &json!("Mystery")));
+    }
+    let detail = find(&parts, Kind::Detail(place(1))).unwrap();
+    assert_eq!((&detail["coul_st"], &detail["coul_st_said"]), (&json!("Other"), &json!("x".repeat(64))));
+    let cells = find(&parts, Kind::Cells(place(1))).unwrap();
+    assert_eq!(cells["volt_st"], json!(["Normal", "Normal", "Other"]));
+    assert_eq!(cells["volt_st_said"], json!({ "3": "Weird" }));
+}
+
+fn alarm(change: impl FnOnce(&mut BankReading)) -> (Value, Value) {
+    let mut bank = reading("pytes", 2, 16);
+    change(&mut bank);
+    let parts = parts_of(bank, CellLevel::Low);
+    let of = |kind| find(&parts, kind).unwrap()["alarm"].clone();
+    (of(Kind::Bank), of(Kind::Detail(place(1))))
+}
+
+#[test]
+fn an_alarm_is_what_the_console_calls_wrong_and_nothing_else() {
+    type Change = fn(&mut Measured);
+    let word = |word| Some(Word::new(word));
+    let (yes, no) = (json!(true), json!(false));
+    assert_eq!(alarm(|_| ()), (no.clone(), no.clone()));
+    let seen_by_the_table: [Change; 4] = [
+        |battery| battery.base_state = Some(Word::new("SysError")),
+        |battery| battery.base_state = Some(Word::new("Protect")),
+        |battery| battery.volt_state = Some(Word::new("Low")),
+        |battery| battery.temp_state = Some(Word::new("Strange")),
+    ];
+    for change in seen_by_the_table {
+        assert_eq!(alarm(|bank| change(&mut bank.batteries[0].measured)), (yes.clone(), yes.clone()));
+    }
+    let seen_by_the_detail: [Change; 6] = [
+        |battery| battery.soh_state = Some(Word::new("Abnormal")),
+        |battery| battery.coulomb_state = Some(Word::new("Abnormal")),
+        |battery| battery.system_fault = Some(EventWord { bits: 0x400, names: Vec::new() }),
+        |battery| battery.power_events = Some(EventWord { bits: 0x0020_6002, names: Vec::new() }),
+        |battery| battery.battery_events = Some(EventWord { bits: 0x2, names: Vec::new() }),
+        |battery| {
+            battery.other_events = vec![("Cascade Status".into(), EventWord { bits: 1, names: Vec::new() })]
+        },
+    ];
+    for change in seen_by_the_detail {
+        assert_eq!(alarm(|bank| change(&mut bank.batteries[0].measured)), (no.clone(), yes.clone()));
+    }
+    let a_cell = |bank: &mut BankReading| {
+        bank.batteries[0].cells.as_mut().unwrap()[6].volt_state = word("High");
+    };
+    assert_eq!(alarm(a_cell), (no.clone(), yes));
+    let normal: [Change; 4] = [
+        |battery| battery.coulomb_state = Some(Word::new("Full")),
+        |battery| battery.coulomb_state = Some(Word::new("Low")),
+        |battery| battery.power_events = Some(EventWord { bits: 0x0020_6000, names: Vec::new() }),
+        |battery| battery.base_state = Some(Word::new("Balance")),
+    ];
+    for change in normal {
+        assert_eq!(alarm(|bank| change(&mut bank.batteries[0].measured)), (no.clone(), no.clone()));
+    }
+}
+
+#[test]
+fn no_alarm_is_only_said_by_those_who_were_asked() {
+    let lost = alarm(|bank| bank.missing.push(missing(place(1), "pwr 1")));
+    assert_eq!(lost, (json!(false), Value::Null));
+    let second_silent = alarm(|bank| bank.batteries[1] = BatteryReading::silent(place(2)));
+    assert_eq!(second_silent, (Value::Null, json!(false)));
+    let not_asked_for = alarm(|bank| bank.missing.push(missing(place(1), "stat 1")));
+    assert_eq!(not_asked_for, (json!(false), json!(false)));
+}
+
+#[test]
+fn balancing_is_said_by_cells_or_by_the_state_and_unknown_otherwise() {
+    let balancing = |change: fn(&mut BatteryReading)| {
+        let mut bank = reading("pytes", 1, 16);
+        change(&mut bank.batteries[0]);
+        said(bank, Kind::Detail(place(1)))["balancing"].clone()
+    };
+    assert_eq!(balancing(|_| ()), json!(false));
+    assert_eq!(balancing(|battery| battery.cells.as_mut().unwrap()[4].balancing = Some(true)), json!(true));
+    assert_eq!(balancing(|battery| battery.cells.as_mut().unwrap()[4].balancing = None), Value::Null);
+    assert_eq!(balancing(|battery| battery.cells = None), Value::Null);
+    assert_eq!(balancing(|battery| battery.measured.base_state = Some(Word::new("Balance"))), json!(true));
+}
+
+#[test]
+fn equal_readings_have_equal_fingerprints_and_any_figure_changes_its_own() {
+    let fingerprints = |change: &dyn Fn(&mut BankReading)| -> Vec<(Kind, u64)> {
+        let mut bank = reading("pytes", 2, 16);
+        change(&mut bank);
+        let mut report = BankReport::of_one(bank);
+        report.service.sweeps += u64::from(report.reading.asked_again);
+        parts(&report, CellLevel::High).iter().map(|part| (part.kind, part.fingerprint)).collect()
+    };
+    let before = fingerprints(&|_| ());
+    let later = fingerprints(&|bank| {
+        bank.taken_at = "2026-11-22T06:05:19Z".parse().unwrap();
+        bank.took += std::time::Duration::from_millis(400);
+        bank.asked_again = 7;
+    });
+    assert_eq!(before, later, "times, the sweep's length and its number are no news");
+    let changed = |change: &dyn Fn(&mut BankReading)| -> Vec<Kind> {
+        let after = fingerprints(change);
+        before.iter().zip(after).filter(|(one, other)| *one != other).map(|(one, _)| one.0).collect()
+    };
+    let of_second = |bank: &mut BankReading| bank.batteries[1].measured.current = Some(Milliamps(4_000));
+    let totals_and_second = [Kind::Bank, Kind::Battery(place(2)), Kind::Detail(place(2)), Kind::Document];
+    assert_eq!(changed(&of_second), totals_and_second);
+    let of_cell = |bank: &mut BankReading| {
+        bank.batteries[0].cells.as_mut().unwrap()[5].coulomb = Some(MilliampHours(1));
+    };
+    assert_eq!(changed(&of_cell), [Kind::Cells(place(1)), Kind::Document]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_a_console_calls_a_state_home_assistant_is_told_one_of_its_options(
+        text in "\\PC{0,80}|[A-Z][a-z]{2,7}",
+        at in 0..16_usize,
+    ) {
+        let mut bank = reading("pytes", 1, 16);
+        bank.batteries[0].measured.base_state = Some(Word::new(&text));
+        bank.batteries[0].cells.as_mut().unwrap()[at].volt_state = Some(Word::new(&text));
+        let told = components(&announced(bank.clone(), CellLevel::Medium));
+        let parts = parts_of(bank, CellLevel::Medium);
+        for (id, kind, at) in [
+            ("pytes_basic_st".to_owned(), Kind::Bank, None),
+            ("pytes_basic_st_1".to_owned(), Kind::Battery(place(1)), None),
+            (format!("pytes_volt_st_1{:02}", at + 1), Kind::Cells(place(1)), Some(at)),
+        ] {
+            let options = told.iter().find(|one| one.text("uniq_id") == id).unwrap().said["ops"].clone();
+            let content = find(&parts, kind).unwrap();
+            let state = at.map_or(&content["basic_st"], |at| &content["volt_st"][at]);
+            prop_assert!(options.as_array().unwrap().contains(state), "{id}: {state} of {options}");
+        }
+    }
+}

@@ -1,0 +1,735 @@
+//! What is said to the broker, and when: few messages, never a stale one, availability at once.
+
+use std::time::{Duration, Instant};
+
+use bankwatch::model::place::Place as BatteryPlace;
+use bankwatch::model::reading::{BatteryReading, Presence, SweepKind};
+use bankwatch::model::report::BankReport;
+use bankwatch::model::units::Millivolts;
+use bankwatch::mqtt::herald::{BankView, ECHOES, Herald};
+use bankwatch::mqtt::message::Message;
+use support::model::{changed, report};
+use support::settings::Place;
+
+const FACTS: Duration = Duration::from_secs(900);
+
+/// A herald on a clock of its own.
+struct House {
+    herald: Herald,
+    start: Instant,
+}
+
+impl House {
+    /// Of a bank called `pytes` with these lines of settings for it and for the broker.
+    fn new(bank: &str, mqtt: &str) -> Self {
+        let text = format!(
+            "[[bank]]\nname = \"pytes\"\nlink = \"/dev/ttyUSB0\"\n{bank}\n[mqtt]\nenabled = true\n\
+             client_id = \"house\"\n{mqtt}"
+        );
+        let settings = Place::with(&text).loaded().settings;
+        let view = |bank: &_| BankView { settings: Clone::clone(bank), facts_every: FACTS };
+        let banks: Vec<_> = settings.banks.iter().map(view).collect();
+        let start = Instant::now();
+        Self { herald: Herald::new(&settings.mqtt, &banks, start), start }
+    }
+
+    fn at(&self, seconds: f64) -> Instant {
+        self.start + Duration::from_secs_f64(seconds)
+    }
+
+    /// Connects, hears the report, says what is due, and lets the echoes pass.
+    fn settled(bank: &str, mqtt: &str, report: &BankReport) -> Self {
+        let mut house = Self::new(bank, mqtt);
+        house.herald.connected(house.at(0.0));
+        house.hear(report, 0.0);
+        for echo in [0.0].into_iter().chain(ECHOES.map(|echo| echo.as_secs_f64())) {
+            house.due(echo);
+        }
+        house.start += *ECHOES.last().unwrap();
+        house
+    }
+
+    /// A reading comes in at the very moment its sweep began.
+    fn hear(&mut self, report: &BankReport, seconds: f64) {
+        let now = self.at(seconds);
+        self.herald.hear(report, Duration::ZERO, 0, now);
+    }
+
+    fn due(&mut self, seconds: f64) -> Vec<Message> {
+        let now = self.at(seconds);
+        self.herald.due(now).messages
+    }
+
+    fn heard(&mut self, report: &BankReport, seconds: f64) -> Vec<Message> {
+        self.hear(report, seconds);
+        self.due(seconds)
+    }
+}
+
+fn full() -> BankReport {
+    report(SweepKind::Full, 2, 16)
+}
+
+fn volts(kind: SweepKind, millivolts: i32) -> BankReport {
+    changed(kind, |reading| {
+        for battery in &mut reading.batteries {
+            battery.measured.voltage = Some(Millivolts(millivolts));
+        }
+    })
+}
+
+fn topics(messages: &[Message]) -> Vec<&str> {
+    messages.iter().map(|message| message.topic.as_str()).collect()
+}
+
+fn payload<'a>(messages: &'a [Message], topic: &str) -> Option<&'a str> {
+    let message = messages.iter().find(|message| message.topic == topic)?;
+    Some(std::str::from_utf8(&message.payload).unwrap())
+}
+
+#[test]
+fn discovery_comes_first_then_availability_then_state() {
+    let mut house = House::new("", "");
+    let certain = house.herald.connected(house.at(0.0));
+    assert_eq!(
+        certain,
+        [Message::forget("bankwatch/pytes/status")],
+        "nobody has been heard yet: what is kept of an earlier life is cleared"
+    );
+    let summary = report(SweepKind::Summary, 2, 16);
+    assert!(
+        !topics(&house.heard(&summary, 1.0)).iter().any(|topic| topic.ends_with("/config")),
+        "cells are not known"
+    );
+
+    let messages = house.heard(&full(), 2.0);
+    let place = |end: &str| messages.iter().position(|message| message.topic.ends_with(end));
+    let configs = messages.iter().filter(|message| message.topic.ends_with("/config"));
+    assert_eq!(configs.filter(|config| config.retained).count(), 5, "the bank, and two a battery");
+    assert!(place("/config") < place("/state") && place("/config").is_some(), "{:?}", topics(&messages));
+    assert!(messages.iter().all(|message| !message.topic.ends_with("state") || !message.retained));
+    for topic in [
+        "pytes/state",
+        "pytes/service",
+        "pytes/cells",
+        "battery/1/state",
+        "battery/2/detail",
+        "battery/2/cells",
+    ] {
+        assert!(place(topic).is_some(), "{topic} is missing in {:?}", topics(&messages));
+    }
+    assert!(payload(&messages, "homeassistant/sensor/pytes/state").is_some(), "the document");
+}
+
+#[test]
+fn state_goes_out_at_most_once_an_interval_and_it_is_the_newest() {
+    let mut house = House::settled("summary_interval = \"2s\"", "publish_interval = \"10s\"", &full());
+    let state = |messages: &[Message]| payload(messages, "bankwatch/pytes/state").map(str::to_owned);
+    let mut said = Vec::new();
+    for second in 0..40 {
+        let kind = if second % 10 == 0 { SweepKind::Full } else { SweepKind::Summary };
+        let messages = house.heard(&volts(kind, 53_000 + second * 100), f64::from(second));
+        if let Some(state) = state(&messages) {
+            said.push((second, state));
+        }
+    }
+    assert!((4..=5).contains(&said.len()), "{said:?}");
+    for (second, state) in said {
+        let volts = format!("\"voltage\":{}", f64::from(53_000 + second * 100) / 1000.0);
+        assert!(state.contains(&volts), "{state} is not of second {second}");
+    }
+}
+
+#[test]
+fn each_reading_goes_out_without_an_interval() {
+    let mut house = House::settled("", "publish_interval = \"0s\"", &full());
+    for second in 1..10 {
+        let messages = house.heard(&volts(SweepKind::Summary, 53_000 + second * 100), f64::from(second));
+        assert!(payload(&messages, "bankwatch/pytes/state").is_some());
+    }
+}
+
+#[test]
+fn what_has_not_changed_is_said_again_when_half_of_its_life_is_over() {
+    let mut house = House::settled("interval = \"10s\"", "publish_interval = \"10s\"", &full());
+    let quiet: Vec<usize> = (1..=6).map(|turn| house.heard(&full(), f64::from(turn) * 10.0).len()).collect();
+    // Life is 60 s; the last echo was at 0.
+    assert_eq!(
+        quiet.iter().map(|count| usize::from(*count > 0)).collect::<Vec<_>>(),
+        [0, 0, 1, 0, 0, 1],
+        "{quiet:?}"
+    );
+    let mut house = House::settled("interval = \"10s\"", "publish_interval = \"10s\"", &full());
+    let other = changed(SweepKind::Full, |reading| {
+        reading.batteries[1].measured.voltage = Some(Millivolts(53_500));
+    });
+    let messages = house.heard(&other, 10.0);
+    let changed = topics(&messages);
+    assert!(changed.contains(&"bankwatch/pytes/battery/2/state"), "{changed:?}");
+    assert!(!changed.iter().any(|topic| topic.contains("battery/1/")), "{changed:?}");
+}
+
+#[test]
+fn availability_changes_at_once_whoever_has_the_turn() {
+    let mut house = House::settled("", "publish_interval = \"1h\"", &full());
+    let gone = changed(SweepKind::Summary, |reading| reading.batteries[1].presence = Presence::Absent);
+    let offline = Message::retained("bankwatch/pytes/battery/2/status", "offline");
+    assert_eq!(house.heard(&gone, 2.0), [offline]);
+    let back = Message::retained("bankwatch/pytes/battery/2/status", "online");
+    assert_eq!(house.heard(&full(), 4.0), [back]);
+}
+
+#[test]
+fn a_bank_that_falls_silent_is_offline_after_three_intervals_without_any_reading_to_wake_us() {
+    let mut house = House::settled("interval = \"10s\"", "", &full());
+    house.heard(&full(), 10.0);
+    let wake = house.herald.wake_at(house.at(20.0)).unwrap();
+    assert_eq!(wake, house.at(40.0));
+    assert_eq!(house.due(39.9), []);
+    assert_eq!(house.due(40.0), [Message::retained("bankwatch/pytes/status", "offline")]);
+    assert_eq!(house.due(41.0), [], "once");
+    assert!(topics(&house.heard(&full(), 50.0)).contains(&"bankwatch/pytes/status"));
+}
+
+#[test]
+fn a_bank_that_was_never_read_is_unknown_for_three_intervals_and_then_offline() {
+    let mut house = House::new("interval = \"10s\"", "");
+    let status = "bankwatch/pytes/status";
+    let unknown = [Message::forget(status)];
+    assert_eq!(house.herald.connected(house.at(0.0)), unknown);
+    house.herald.found(&Message::retained(status, "online"));
+    assert_eq!(house.due(19.9), []);
+    // A new connection and a restart of Home Assistant begin no new span.
+    house.herald.born(house.at(20.0));
+    assert_eq!(house.due(20.0), unknown);
+    assert_eq!(house.herald.connected(house.at(24.0)), unknown);
+    // The last words of another service in our place.
+    house.herald.denied(status);
+    assert_eq!(house.due(29.0), unknown);
+    assert_eq!(house.herald.wake_at(house.at(29.0)), Some(house.at(30.0)));
+    let offline = [Message::retained(status, "offline")];
+    assert_eq!(house.due(30.0), offline);
+    assert_eq!(house.herald.connected(house.at(40.0)), offline, "it is known by now");
+    assert_eq!(payload(&house.heard(&full(), 50.0), status), Some("online"));
+}
+
+#[test]
+fn a_bank_that_answers_is_online_without_ever_having_been_offline() {
+    let mut house = House::new("interval = \"10s\"", "");
+    let mut words: Vec<Message> = house.herald.connected(house.at(0.0));
+    words.extend(house.heard(&full(), 3.5));
+    words.extend(house.due(29.0));
+    words.retain(|message| message.topic == "bankwatch/pytes/status");
+    let online = Message::retained("bankwatch/pytes/status", "online");
+    assert_eq!(words, [Message::forget("bankwatch/pytes/status"), online]);
+}
+
+/// A high-voltage stack whose table is its own row: modules are in full readings alone.
+fn stack(kind: SweepKind) -> BankReport {
+    changed(kind, |reading| {
+        reading.stack = Some(reading.batteries[0].measured.clone());
+        if kind == SweepKind::Summary {
+            reading.batteries = BatteryPlace::up_to(2).map(BatteryReading::silent).collect();
+        }
+    })
+}
+
+#[test]
+fn summaries_of_a_stack_leave_its_modules_online_and_their_values_alive() {
+    let full = stack(SweepKind::Full);
+    let mut house = House::settled("interval = \"10s\"\nsummary_interval = \"1s\"", "", &full);
+    let mut modules = Vec::new();
+    for second in 1..=120 {
+        let kind = if second % 10 == 0 { SweepKind::Full } else { SweepKind::Summary };
+        let messages = house.heard(&stack(kind), f64::from(second));
+        assert!(!topics(&messages).iter().any(|topic| topic.ends_with("/status")), "{:?}", topics(&messages));
+        modules.extend(payload(&messages, "bankwatch/pytes/battery/2/state").map(|_| second));
+        if let Some(totals) = payload(&messages, "bankwatch/pytes/state") {
+            assert!(totals.contains("\"powers\":2"), "{totals}");
+        }
+    }
+    assert!(modules.len() >= 2 && modules.windows(2).all(|pair| pair[1] - pair[0] < 60), "{modules:?}");
+}
+
+#[test]
+fn a_bank_whose_sweeps_become_slow_stays_online_from_the_first_of_them_on() {
+    let mut house = House::settled("interval = \"10s\"", "", &full());
+    let slow = changed(SweepKind::Full, |reading| reading.took = Duration::from_secs(45));
+    let mut statuses = Vec::new();
+    for sweep in 1..=6 {
+        let (began, ended) = (45.0 * f64::from(sweep - 1), 45.0 * f64::from(sweep));
+        for second in [began + 20.0, began + 31.0, ended - 1.0] {
+            statuses
+                .extend(house.due(second).into_iter().filter(|message| message.topic.ends_with("/status")));
+        }
+        let now = house.at(ended);
+        house.herald.hear(&slow, slow.reading.took, 0, now);
+        statuses.extend(house.due(ended).into_iter().filter(|message| message.topic.ends_with("/status")));
+    }
+    let words: Vec<String> =
+        statuses.iter().map(|said| String::from_utf8_lossy(&said.payload).into()).collect();
+    assert_eq!(words, ["offline", "online"], "nobody could know of the first one");
+}
+
+#[test]
+fn a_new_connection_is_told_everything_that_is_fresh() {
+    let mut house = House::settled("", "", &full());
+    house.heard(&full(), 10.0);
+    let certain = house.herald.connected(house.at(20.0));
+    assert_eq!(certain.len(), 3, "the bank and two batteries: {certain:?}");
+    assert!(certain.iter().all(|message| message.retained && message.payload == b"online"));
+    let messages = house.due(20.0);
+    for topic in
+        ["homeassistant/device/pytes_bank/config", "bankwatch/pytes/state", "bankwatch/pytes/battery/2/cells"]
+    {
+        assert!(topics(&messages).contains(&topic), "{topic} is missing in {:?}", topics(&messages));
+    }
+}
+
+#[test]
+fn what_has_outlived_its_life_is_never_said_again() {
+    let mut house = House::settled("interval = \"10s\"", "", &full());
+    house.heard(&full(), 10.0);
+    house.herald.connected(house.at(70.0));
+    let messages = house.due(70.0);
+    assert!(messages.iter().all(|message| message.retained), "{:?}", topics(&messages));
+    house.herald.born(house.at(75.0));
+    assert!(house.due(75.0).iter().all(|message| message.retained));
+    for echo in ECHOES {
+        assert_eq!(house.due(75.0 + echo.as_secs_f64()), []);
+    }
+}
+
+#[test]
+fn a_reading_that_has_waited_is_as_old_as_it_is() {
+    let mut house = House::new("interval = \"10s\"", "");
+    house.herald.connected(house.at(100.0));
+    let now = house.at(100.0);
+    house.herald.hear(&full(), Duration::from_secs(65), 0, now);
+    let messages = house.due(100.0);
+    assert!(messages.iter().all(|message| message.retained), "{:?}", topics(&messages));
+    assert_eq!(
+        payload(&messages, "bankwatch/pytes/status"),
+        None,
+        "still offline, as was said on connecting"
+    );
+}
+
+#[test]
+fn home_assistant_s_birth_brings_discovery_availability_and_state() {
+    let mut house = House::settled("", "", &full());
+    house.heard(&full(), 10.0);
+    house.herald.born(house.at(12.0));
+    let messages = house.due(12.0);
+    for topic in
+        ["homeassistant/device/pytes_battery_1/config", "bankwatch/pytes/status", "bankwatch/pytes/state"]
+    {
+        assert!(topics(&messages).contains(&topic), "{topic} is missing in {:?}", topics(&messages));
+    }
+}
+
+#[test]
+fn fresh_state_is_said_again_for_a_listener_that_is_not_ready_yet() {
+    let mut house = House::new("", "");
+    house.herald.connected(house.at(0.0));
+    house.heard(&full(), 1.0);
+    for echo in ECHOES {
+        let now = 1.0 + echo.as_secs_f64();
+        assert!(topics(&house.due(now)).contains(&"bankwatch/pytes/battery/1/detail"), "at {now}");
+        assert_eq!(house.due(now + 0.1), [], "once");
+    }
+}
+
+#[test]
+fn a_summary_that_says_less_than_the_full_reading_does_not_make_values_flicker() {
+    let mut house = House::settled("", "publish_interval = \"0s\"", &full());
+    let less = changed(SweepKind::Summary, |reading| {
+        for battery in &mut reading.batteries {
+            battery.measured.soc = None;
+        }
+    });
+    assert_eq!(house.heard(&less, 2.0), []);
+    assert!(
+        !house.heard(&volts(SweepKind::Summary, 52_000), 4.0).is_empty(),
+        "one that says as much goes out"
+    );
+}
+
+#[test]
+fn a_battery_that_did_not_answer_says_nothing() {
+    let mut house = House::settled("", "publish_interval = \"0s\"", &full());
+    let silent = changed(SweepKind::Full, |reading| {
+        let place = reading.batteries[1].place;
+        reading.batteries[1] = bankwatch::model::reading::BatteryReading::silent(place);
+        reading.batteries[0].measured.voltage = Some(Millivolts(53_333));
+    });
+    let messages = house.heard(&silent, 10.0);
+    assert!(!topics(&messages).iter().any(|topic| topic.contains("battery/2")), "{:?}", topics(&messages));
+    assert!(topics(&messages).contains(&"bankwatch/pytes/battery/1/state"));
+}
+
+#[test]
+fn a_bank_that_takes_longer_than_its_interval_is_given_a_longer_life() {
+    let mut house = House::settled("interval = \"10s\"", "", &full());
+    let slow = changed(SweepKind::Full, |reading| reading.took = Duration::from_secs(44));
+    let announced =
+        |messages: &[Message]| payload(messages, "homeassistant/device/pytes_bank/config").map(str::to_owned);
+    for seconds in [44.0, 88.0] {
+        assert_eq!(announced(&house.heard(&slow, seconds)), None, "that may be one day's trouble");
+    }
+    assert_eq!(house.herald.wake_at(house.at(110.0)).unwrap(), house.at(88.0 + 88.0), "time for another");
+    let config = announced(&house.heard(&slow, 132.0)).expect("announced anew");
+    assert!(config.contains("140"), "three sweeps of 44 s, rounded up: {config}");
+    for echo in ECHOES {
+        house.due(132.0 + echo.as_secs_f64());
+    }
+    assert_eq!(
+        house.herald.wake_at(house.at(160.0)).unwrap(),
+        house.at(132.0 + 132.0),
+        "offline after three sweeps"
+    );
+    let fast = (15..50).map(|turn| announced(&house.heard(&full(), f64::from(turn) * 10.0)));
+    let fast: Vec<Option<String>> = fast.collect();
+    assert_eq!(fast.iter().flatten().count(), 1, "and back");
+    let back = fast.iter().position(Option::is_some).unwrap();
+    assert!((20..25).contains(&back), "not before it has lasted: {back}");
+    let config = fast[back].as_ref().unwrap();
+    assert!(config.contains(":60") && !config.contains("140"), "{config}");
+}
+
+#[test]
+fn what_is_said_rarely_lives_accordingly_longer() {
+    let mut house = House::new("interval = \"5s\"", "publish_interval = \"2m\"");
+    house.herald.connected(house.at(0.0));
+    let messages = house.heard(&full(), 0.0);
+    let config = payload(&messages, "homeassistant/device/pytes_bank/config").unwrap();
+    assert!(config.contains("\"exp_aft\":360"), "{config}");
+}
+
+#[test]
+fn whoever_says_that_somebody_is_not_there_is_contradicted_if_that_is_not_so() {
+    let mut house = House::settled("", "publish_interval = \"0s\"", &report(SweepKind::Full, 3, 16));
+    house.heard(&full(), 10.0);
+    let statuses = [
+        "bankwatch/pytes/status",
+        "bankwatch/pytes/battery/1/status",
+        "bankwatch/pytes/battery/3/status",
+        "bankwatch/house/status",
+    ];
+    for status in statuses {
+        house.herald.denied(status);
+    }
+    let messages = house.due(10.1);
+    assert_eq!(
+        statuses.map(|status| payload(&messages, status)),
+        [Some("online"), Some("online"), None, None]
+    );
+    assert_eq!(house.due(10.2).len(), 0);
+}
+
+#[test]
+fn a_status_that_was_cleared_is_published_again_unless_the_battery_is_absent() {
+    let mut house = House::settled("", "publish_interval = \"0s\"", &report(SweepKind::Full, 3, 16));
+    house.heard(&full(), 10.0);
+    let statuses = [1, 2, 3].map(|place| format!("bankwatch/pytes/battery/{place}/status"));
+    for status in
+        statuses.iter().map(String::as_str).chain(["bankwatch/pytes/status", "bankwatch/roof/status"])
+    {
+        house.herald.cleared(status);
+    }
+    let messages = house.due(10.1);
+    assert_eq!(topics(&messages), [&*statuses[0], &*statuses[1], "bankwatch/pytes/status"]);
+    assert!(messages.iter().all(|message| message.retained && message.payload == b"online"));
+    assert_eq!(house.due(10.2), [], "once");
+    assert_eq!(payload(&house.heard(&report(SweepKind::Full, 3, 16), 20.0), &statuses[2]), Some("online"));
+    // What is not known yet was cleared from here.
+    let mut house = House::new("", "");
+    house.herald.connected(house.at(0.0));
+    house.herald.cleared("bankwatch/pytes/status");
+    assert_eq!(house.due(0.1), []);
+}
+
+#[test]
+fn the_status_that_services_of_earlier_versions_shared_is_cleared_once() {
+    let shared = "bankwatch/status";
+    let mut house = House::new("", "");
+    let mut after = |word: &str| {
+        house.herald.connected(house.start);
+        house.herald.found(&Message::retained(shared, word));
+        let mut corrections = house.due(0.0);
+        corrections.retain(|message| message.topic == shared);
+        assert_eq!(house.due(0.0), [], "once");
+        corrections
+    };
+    assert_eq!(after("offline"), [Message::forget(shared)]);
+    // One of them may be running, and contradicts. Nobody here contradicts it in turn.
+    assert_eq!(after("online"), [Message::retained(shared, "offline")]);
+    assert_eq!(after("on"), [], "that is somebody else's");
+    assert!(house.herald.finds().concat().contains(&shared.to_owned()));
+    assert!(!house.herald.statuses().contains(&shared.to_owned()));
+    let of_home_assistant = House::new("", "base_topic = \"homeassistant\"");
+    assert!(!of_home_assistant.herald.finds().concat().contains(&"homeassistant/status".to_owned()));
+}
+
+#[test]
+fn what_pytes_serial_left_is_reported_when_its_count_changes_and_taken_over_when_its_battery_is_back() {
+    let config = |number: usize, id: &str| {
+        let state = id.replacen('_', "/", 1);
+        let payload = format!("{{\"unique_id\": \"{id}\", \"state_topic\": \"pytes_serial/{state}\"}}");
+        Message::retained(format!("homeassistant/sensor/pytes/{number}/config"), payload)
+    };
+    // A bank's, a battery's, one of a battery that is absent from two generations, and one beyond the level.
+    let ids = ["pytes_soc", "pytes_soc_1", "pytes_soc_3", "pytes_soc_3", "pytes_soc_101"];
+    let mut house = House::new("", "");
+    let connect = |house: &mut House| {
+        house.herald.connected(house.start);
+        ids.iter().enumerate().for_each(|(number, id)| house.herald.found(&config(number, id)));
+    };
+    let bank: std::sync::Arc<str> = "pytes".into();
+    let round = |house: &mut House, report: &BankReport| {
+        house.hear(report, 0.0);
+        let round = house.herald.due(house.start);
+        (round.moved, round.left)
+    };
+    connect(&mut house);
+    assert_eq!(round(&mut house, &full()), (vec![(bank.clone(), 2)], vec![(bank.clone(), 2)]));
+    connect(&mut house);
+    assert_eq!(round(&mut house, &full()).1, [], "as before");
+    let three = report(SweepKind::Full, 3, 16);
+    assert_eq!(round(&mut house, &three), (vec![(bank.clone(), 1)], vec![(bank, 1)]));
+}
+
+#[test]
+fn a_battery_that_comes_later_is_announced_when_it_comes() {
+    let mut house = House::settled("", "publish_interval = \"0s\"", &full());
+    let messages = house.heard(&report(SweepKind::Full, 3, 16), 10.0);
+    assert!(topics(&messages).contains(&"homeassistant/device/pytes_battery_3/config"));
+    assert!(topics(&messages).contains(&"bankwatch/pytes/battery/3/status"));
+    let messages = house.heard(&full(), 20.0);
+    assert!(
+        !topics(&messages).iter().any(|topic| topic.contains("/config")),
+        "who goes is not taken back in silence"
+    );
+    assert_eq!(payload(&messages, "bankwatch/pytes/battery/3/status"), Some("offline"));
+}
+
+#[test]
+fn what_pytes_serial_had_enabled_is_not_off_at_first() {
+    let mut house = House::new("", "");
+    house.herald.connected(house.at(0.0));
+    let id = "pytes_volt_st_203";
+    house.herald.found(&Message::retained(
+        format!("homeassistant/sensor/pytes/{id}/config"),
+        format!("{{\"uniq_id\":\"{id}\",\"stat_t\":\"pytes_serial/pytes/1/cells/2/volt_st\"}}"),
+    ));
+    let messages = house.heard(&full(), 1.0);
+    let cells = payload(&messages, "homeassistant/device/pytes_battery_2_cells/config").unwrap();
+    let cells: serde_json::Value = serde_json::from_str(cells).unwrap();
+    let is_off = |key: &str| cells["cmps"][key]["en"] == false;
+    assert_eq!(["volt_st_203", "volt_st_204", "voltage_203"].map(is_off), [false, true, false]);
+}
+
+#[test]
+fn a_battery_of_an_earlier_life_is_not_left_online() {
+    let mut house = House::new("", "");
+    house.herald.connected(house.at(0.0));
+    for place in 1..=4 {
+        let topic = format!("bankwatch/pytes/battery/{place}/status");
+        house.herald.found(&Message::retained(topic, "online"));
+    }
+    let messages = house.heard(&full(), 1.0);
+    let status = |place| payload(&messages, &format!("bankwatch/pytes/battery/{place}/status"));
+    assert_eq!([1, 2, 3, 4].map(status), [Some("online"), Some("online"), Some("offline"), Some("offline")]);
+}
+
+#[test]
+fn the_last_words_are_offline_for_all() {
+    let mut house = House::settled("", "", &full());
+    let last = house.herald.farewell();
+    assert!(last.iter().all(|message| message.retained && message.payload == b"offline"));
+    let battery = |place| format!("bankwatch/pytes/battery/{}/status", BatteryPlace::new(place).unwrap());
+    let service = "bankwatch/service/house/status";
+    assert_eq!(topics(&last), [service, &battery(1), &battery(2), "bankwatch/pytes/status"]);
+}
+
+#[test]
+fn without_discovery_home_assistant_is_told_nothing() {
+    let mut house = House::new("", "discovery = false");
+    house.herald.connected(house.at(0.0));
+    let messages = house.heard(&full(), 1.0);
+    assert!(topics(&messages).contains(&"bankwatch/pytes/state"));
+    assert!(!topics(&messages).iter().any(|topic| topic.ends_with("/config")));
+}
+
+/// A herald that has just announced what the report shows to a broker that retained these messages before.
+fn announced_after(kept: &[Message], bank: &str, report: &BankReport) -> (House, Vec<Message>) {
+    let mut house = House::new(bank, "publish_interval = \"0s\"");
+    house.herald.connected(house.at(0.0));
+    kept.iter().for_each(|message| house.herald.found(message));
+    let messages = configs(house.heard(report, 1.0));
+    (house, messages)
+}
+
+fn configs(mut messages: Vec<Message>) -> Vec<Message> {
+    messages.retain(|message| message.topic.ends_with("/config"));
+    messages
+}
+
+/// What a broker retains after these messages.
+fn retained(kept: &[Message], messages: &[Message]) -> Vec<Message> {
+    let mut all: Vec<Message> = kept.to_vec();
+    for message in messages.iter().filter(|message| message.retained) {
+        all.retain(|old| old.topic != message.topic);
+        all.extend((!message.payload.is_empty()).then(|| message.clone()));
+    }
+    all
+}
+
+/// The keys of a message's components, and whether it only removes them.
+fn keys(message: &Message) -> (Vec<String>, bool) {
+    let payload: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+    let components = payload["cmps"].as_object().unwrap();
+    let removes = components.values().all(|said| said.as_object().unwrap().keys().eq(["p"]));
+    (components.keys().cloned().collect(), removes && !message.retained)
+}
+
+/// The components that messages remove.
+fn removed(messages: &[Message]) -> Vec<String> {
+    let of_json = messages.iter().filter(|message| message.payload.starts_with(b"{\"avty"));
+    of_json.map(keys).filter(|(_, removes)| *removes).flat_map(|(keys, _)| keys).collect()
+}
+
+#[test]
+fn entities_beyond_a_lowered_level_are_removed_once_and_nothing_else_is() {
+    let (_, high) = announced_after(&[], "cells = \"high\"", &full());
+    let kept = retained(&[], &high);
+    assert_eq!((kept.len(), removed(&high).len()), (5, 0));
+    let (mut house, medium) = announced_after(&kept, "cells = \"medium\"", &full());
+    let gone = removed(&medium);
+    assert_eq!(gone.len(), 2 * 16 * 4, "soc, status, curr_st and temp_st of each cell");
+    assert!(gone.contains(&"soc_216".to_owned()) && !gone.iter().any(|key| key.starts_with("volt")));
+    let topic = "homeassistant/device/pytes_battery_1_cells/config";
+    let of_cells: Vec<&Message> = medium.iter().filter(|message| message.topic == topic).collect();
+    assert_eq!(of_cells.iter().map(|message| message.retained).collect::<Vec<_>>(), [false, true]);
+    house.herald.born(house.at(5.0));
+    assert_eq!(removed(&configs(house.due(5.0))).len(), 0, "once");
+    let kept = retained(&kept, &medium);
+    let (_, again) = announced_after(&kept, "cells = \"medium\"", &full());
+    assert_eq!((again.len(), removed(&again).len()), (5, 0), "{again:?}");
+    // Off: nothing of them is left.
+    let (_, off) = announced_after(&kept, "cells = \"off\"", &full());
+    assert_eq!(removed(&off), ["cell_voltage_delta"], "of the bank");
+    let kept = retained(&kept, &off);
+    assert!(kept.len() == 3 && !kept.iter().any(|message| message.topic.contains("_cells")), "{kept:?}");
+}
+
+#[test]
+fn a_removal_that_was_interrupted_anywhere_is_finished_at_the_next_connection() {
+    let kept = retained(&[], &announced_after(&[], "cells = \"high\"", &full()).1);
+    let (_, whole) = announced_after(&kept, "cells = \"low\"", &full());
+    let goal = retained(&kept, &whole);
+    for sent in 0..whole.len() {
+        let left = retained(&kept, &whole[..sent]);
+        let (_, rest) = announced_after(&left, "cells = \"low\"", &full());
+        assert_eq!(removed(&whole[..sent]).is_empty(), sent == 0);
+        let missing = removed(&whole).into_iter().filter(|key| !removed(&whole[..sent]).contains(key));
+        assert!(missing.into_iter().all(|key| removed(&rest).contains(&key)), "after {sent}");
+        let mut end = retained(&left, &rest);
+        end.sort_by_key(|message| goal.iter().position(|other| other.topic == message.topic));
+        assert_eq!(end, goal, "after {sent}");
+    }
+}
+
+#[test]
+fn what_has_merely_not_been_seen_yet_is_not_removed() {
+    let with_balancing = changed(SweepKind::Full, |reading| {
+        for cell in reading.batteries.iter_mut().filter_map(|battery| battery.cells.as_mut()).flatten() {
+            cell.balancing = Some(false);
+        }
+    });
+    let kept = retained(&[], &announced_after(&[], "", &with_balancing).1);
+    let unseen = changed(SweepKind::Full, |reading| {
+        reading.batteries[0].cells = None;
+        reading.batteries[1] = BatteryReading::silent(reading.batteries[1].place);
+    });
+    let (_, messages) = announced_after(&kept, "", &unseen);
+    assert_eq!(removed(&messages), [""; 0]);
+    assert!(
+        messages.iter().all(|message| message.retained && !message.payload.is_empty()),
+        "none is cleared"
+    );
+    assert_eq!(retained(&kept, &messages).len(), kept.len());
+}
+
+#[test]
+fn an_absent_battery_loses_what_the_level_lacks_and_keeps_the_rest() {
+    let kept = retained(&[], &announced_after(&[], "cells = \"high\"", &full()).1);
+    let absent = changed(SweepKind::Full, |reading| reading.batteries[1].presence = Presence::Absent);
+    let (mut house, messages) = announced_after(&kept, "cells = \"medium\"", &absent);
+    assert!(removed(&messages).contains(&"soc_216".to_owned()));
+    let left = retained(&kept, &messages);
+    let topic = "homeassistant/device/pytes_battery_2_cells/config";
+    let cells = keys(left.iter().find(|message| message.topic == topic).unwrap()).0;
+    assert!(cells.contains(&"voltage_216".to_owned()) && !cells.contains(&"soc_216".to_owned()));
+    let back = configs(house.heard(&full(), 10.0));
+    assert!(topics(&back).contains(&topic) && removed(&back).is_empty(), "it is back as it was");
+}
+
+#[test]
+fn cells_that_a_battery_no_longer_has_are_removed_once_that_is_certain() {
+    let kept = retained(&[], &announced_after(&[], "", &full()).1);
+    let fewer = report(SweepKind::Full, 2, 15);
+    let (mut house, messages) = announced_after(&kept, "", &fewer);
+    assert_eq!(removed(&messages), [""; 0], "a table may have lost its last row");
+    let rounds: Vec<Vec<String>> =
+        (2..40).map(|turn| removed(&configs(house.heard(&fewer, f64::from(turn) * 10.0)))).collect();
+    let of_cell = |place| ["temperature", "volt_st", "voltage"].map(|stem| format!("{stem}_{place}16"));
+    assert_eq!(rounds.iter().filter(|round| !round.is_empty()).count(), 1, "once");
+    assert_eq!(rounds.concat(), [of_cell(1), of_cell(2)].concat());
+    assert!(rounds[..15].iter().all(Vec::is_empty), "not before it has lasted");
+    // One table that has lost its last rows, after a restart.
+    let (mut house, _) = announced_after(&kept, "", &fewer);
+    let later = (2..40).map(|turn| removed(&configs(house.heard(&full(), f64::from(turn) * 10.0))));
+    assert_eq!(later.collect::<Vec<_>>().concat(), [""; 0]);
+}
+
+#[test]
+fn entities_of_another_version_are_removed_and_nobody_elses_message_is_touched() {
+    let ours = r#"{"avty":[],"cmps":{"lowest_cell":{"p":"sensor","uniq_id":"pytes_lowest_cell"},
+        "voltage":{"p":"sensor","uniq_id":"pytes_voltage"}},"dev":{"ids":["pytes"]},"o":{"name":"bankwatch"}}"#;
+    let kept = [
+        Message::retained("homeassistant/device/pytes_bank/config", ours),
+        Message::retained("homeassistant/device/pytes_battery_7/config", ours.replace("bankwatch", "other")),
+        Message::retained("homeassistant/device/roof_bank/config", ours),
+    ];
+    let (_, messages) = announced_after(&kept, "", &full());
+    assert_eq!(removed(&messages), ["lowest_cell"]);
+    assert_eq!(retained(&kept, &messages)[..2], kept[1..]);
+}
+
+#[test]
+fn entities_that_move_to_another_message_are_released_first_and_none_is_removed() {
+    let long = report(SweepKind::Full, 1, 200);
+    let kept = retained(&[], &announced_after(&[], "cells = \"high\"", &long).1);
+    let part = |number| format!("homeassistant/device/pytes_battery_1_cells_{number}/config");
+    assert!(kept.iter().any(|message| message.topic == part(3)));
+    // At level low all cells fit into fewer messages.
+    let (_, messages) = announced_after(&kept, "cells = \"low\"", &long);
+    let gone = removed(&messages);
+    assert!(gone.iter().all(|key| !key.starts_with("voltage_1") || key.len() < 12), "{gone:?}");
+    let at = |wanted: &dyn Fn(&Message) -> bool| messages.iter().position(wanted);
+    let is_release = |message: &Message| message.payload == b"{\"migrate_discovery\":true}";
+    let release = at(&|message| message.topic == part(3) && is_release(message)).expect("it is released");
+    let announced = at(&|message| message.topic.ends_with("_1_cells/config") && message.retained).unwrap();
+    let cleared =
+        at(&|message| message.topic == part(3) && message.payload.is_empty()).expect("it is cleared");
+    assert!(release < announced && announced < cleared);
+    let last = &messages[cleared - 1];
+    assert!(
+        last.topic == part(3) && !last.retained && keys(last).0 == ["released"],
+        "not cleared without entities"
+    );
+    let left = retained(&kept, &messages);
+    let (_, again) = announced_after(&left, "cells = \"low\"", &long);
+    assert!(again.iter().all(|message| message.retained && !message.payload.is_empty()), "it is done");
+}

@@ -1,0 +1,4 @@
+mod deploy;
+mod docs;
+mod imports;
+mod licences;

@@ -1,0 +1,240 @@
+//! Where settings come from, and which of them win.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+
+use bankwatch::settings::{AutoOr, Batteries, CellLevel, DatabaseUrl, LineEnd, Wake};
+use secrecy::ExposeSecret;
+use support::settings::Place;
+
+const BANK: &str = "[[bank]]\n";
+
+#[test]
+fn a_bank_of_which_nothing_is_said_has_the_documented_defaults() {
+    let place = Place::with(BANK);
+    let settings = place.loaded().settings;
+    let bank = &settings.banks[0];
+    assert_eq!((bank.name.as_str(), bank.link.as_str(), bank.baud), ("pytes", "/dev/ttyUSB0", 115_200));
+    assert_eq!((bank.line_end, bank.dtr, bank.rts, bank.wake), (LineEnd::Lf, true, true, Wake::Auto));
+    assert_eq!((bank.interval, bank.summary_interval), (Duration::from_secs(10), Duration::from_secs(2)));
+    assert_eq!((bank.batteries, bank.cells), (Batteries::Auto, CellLevel::Medium));
+    assert_eq!((&bank.model, bank.expected), (&AutoOr::Auto, None));
+    assert_eq!(settings.data_dir, place.folder().join("."));
+    assert!(settings.database.enabled && settings.http.enabled && !settings.mqtt.enabled);
+}
+
+#[test]
+fn later_layers_win_key_by_key() {
+    let layered = |layers: usize| {
+        let mut place = Place::with("[[bank]]\nname = \"file\"\nbaud = 9600\n[mqtt]\nusername = \"file\"\n");
+        if layers > 1 {
+            place =
+                place.file("options.json", r#"{"bank": [{"name": "options"}], "mqtt": {"enabled": true}}"#);
+        }
+        if layers > 2 {
+            place = place.variable("BANKWATCH_BANK__NAME", "variable");
+        }
+        if layers > 3 {
+            place = place.argument("bank.1.name=argument");
+        }
+        let settings = place.loaded().settings;
+        assert_eq!((settings.banks[0].baud, settings.mqtt.username.as_str()), (9600, "file"));
+        assert_eq!(settings.mqtt.enabled, layers > 1);
+        settings.banks[0].name.clone()
+    };
+    assert_eq!([1, 2, 3, 4].map(layered), ["file", "options", "variable", "argument"]);
+}
+
+#[test]
+fn a_level_of_cells_is_chosen_where_any_source_names_it_even_the_default() {
+    let chosen = |place: Place| place.loaded().settings.banks.iter().map(|bank| bank.cells_chosen).collect();
+    let two = "[[bank]]\nname = \"a\"\n[[bank]]\nname = \"b\"\nlink = \"/dev/ttyUSB1\"\ncells = \"medium\"\n";
+    let all: [(Place, Vec<bool>); 4] = [
+        (Place::with(BANK), vec![false]),
+        (Place::with(two), vec![false, true]),
+        (Place::with(BANK).variable("BANKWATCH_BANK__CELLS", "medium"), vec![true]),
+        (Place::with("[battery_info]\n[cells_monitoring]\ncells_monitoring = false\n"), vec![true]),
+    ];
+    for (place, expected) in all {
+        let found: Vec<bool> = chosen(place);
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_named_file_is_read_instead_of_the_found_ones_and_must_exist() {
+    let place =
+        Place::with("[[bank]]\nname = \"here\"\n").file("etc/bankwatch.toml", "[[bank]]\nname = \"etc\"\n");
+    assert_eq!(place.loaded().settings.banks[0].name, "here");
+    let place = place.config("etc/bankwatch.toml");
+    assert_eq!(place.loaded().settings.banks[0].name, "etc");
+    assert_eq!(place.loaded().file, Some(PathBuf::from("etc/bankwatch.toml")));
+    let mistakes = place.config("other.toml").mistakes();
+    assert!(mistakes[0].starts_with("other.toml: can't read "), "{mistakes:?}");
+}
+
+#[test]
+fn without_file_and_bank_the_error_says_how_to_begin() {
+    let loaded = Place::default().loaded();
+    let error = loaded.require_bank().expect_err("no bank").to_string();
+    assert!(error.contains("\n\n    [[bank]]\n    link = \"/dev/ttyUSB0\"\n\n  or set"), "{error}");
+    for word in ["bankwatch.toml, etc/bankwatch.toml", "[[bank]]", "BANKWATCH_BANK__LINK", "bankwatch demo"] {
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn variables_alone_make_banks() {
+    let place = Place::default()
+        .variable("BANKWATCH_BANK__LINK", "tcp://one:4001")
+        .variable("BANKWATCH_BANK__2__LINK", "tcp://two:4001")
+        .variable("BANKWATCH_BANK__2__NAME", "second")
+        .variable("BANKWATCH_BANK__2__DTR", "false")
+        .variable("BANKWATCH_BANK__2__BATTERIES", "4");
+    let banks = place.loaded().settings.banks;
+    assert_eq!((banks[0].link.as_str(), banks[1].link.as_str()), ("tcp://one:4001", "tcp://two:4001"));
+    assert_eq!(
+        (banks[1].name.as_str(), banks[1].dtr, banks[1].batteries),
+        ("second", false, Batteries::Count(4))
+    );
+}
+
+#[test]
+fn banks_keep_their_order_past_nine() {
+    let text: String =
+        (1..=11).map(|n| format!("[[bank]]\nname = \"b{n}\"\nlink = \"tcp://h:{n}\"\n")).collect();
+    let names: Vec<_> =
+        Place::with(&text).loaded().settings.banks.into_iter().map(|bank| bank.name).collect();
+    assert_eq!(names, (1..=11).map(|n| format!("b{n}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_bank_beyond_a_gap_is_a_mistake() {
+    let place = Place::with(BANK)
+        .variable("BANKWATCH_BANK__3__NAME", "third")
+        .variable("BANKWATCH_BANK__3__LINK", "/dev/ttyUSB2");
+    assert_eq!(place.mistakes(), ["bank.3: there is no bank 2 before it"]);
+}
+
+#[test]
+fn text_keys_are_never_guessed_into_numbers() {
+    let place = Place::with(BANK)
+        .variable("BANKWATCH_MQTT__PASSWORD", "0123")
+        .variable("BANKWATCH_MQTT__USERNAME", "true")
+        .variable("BANKWATCH_MQTT__CLIENT_ID", "1e3")
+        .variable("BANKWATCH_BANK__MODEL", "[1, 2]")
+        .argument("mqtt.version=5");
+    let settings = place.loaded().settings;
+    assert_eq!(settings.mqtt.password.expose_secret(), "0123");
+    assert_eq!(settings.mqtt.username, "true");
+    assert_eq!(settings.mqtt.client_id, AutoOr::Given("1e3".into()));
+    assert_eq!(settings.banks[0].model, AutoOr::Given("[1, 2]".into()));
+}
+
+#[test]
+fn an_unknown_variable_is_a_warning_that_names_the_nearest() {
+    let place = Place::with(BANK).variable("BANKWATCH_MQTT__PASWORD", "x").variable("OTHER_THING", "1");
+    assert_eq!(
+        place.loaded().warnings,
+        ["variable BANKWATCH_MQTT__PASWORD belongs to no setting; did you mean BANKWATCH_MQTT__PASSWORD?"]
+    );
+}
+
+#[test]
+fn a_wrong_variable_is_a_mistake_under_its_name() {
+    let mistakes = Place::with(BANK).variable("BANKWATCH_BANK__BAUD", "fast").mistakes();
+    assert!(
+        mistakes[0].starts_with("variable BANKWATCH_BANK__BAUD: bank.1.baud: expected one of 1200, "),
+        "{mistakes:?}"
+    );
+    assert!(mistakes[0].ends_with("found \"fast\""), "{mistakes:?}");
+}
+
+#[test]
+fn secrets_may_lie_in_files_beside_the_settings() {
+    let place = Place::default()
+        .file("etc/bankwatch.toml", "[[bank]]\n[mqtt]\npassword_file = \"secret\"\n")
+        .file("etc/secret", "from the file\n")
+        .file("elsewhere", "from elsewhere\r\n")
+        .config("etc/bankwatch.toml");
+    assert_eq!(place.loaded().settings.mqtt.password.expose_secret(), "from the file");
+    let elsewhere = place.path("elsewhere").display().to_string();
+    let place = place.variable("BANKWATCH_MQTT__PASSWORD_FILE", &elsewhere);
+    assert_eq!(place.loaded().settings.mqtt.password.expose_secret(), "from elsewhere");
+}
+
+#[test]
+fn a_credential_wins_over_the_file_and_yields_to_a_variable() {
+    let mut place = Place::with("[[bank]]\n[database]\npassword = \"file\"\n")
+        .file("credentials/database_password", "credential\n");
+    place.sources.credentials = Some(place.path("credentials"));
+    assert_eq!(place.loaded().settings.database.password.expose_secret(), "credential");
+    let place = place.variable("BANKWATCH_DATABASE__PASSWORD", "variable");
+    assert_eq!(place.loaded().settings.database.password.expose_secret(), "variable");
+}
+
+#[test]
+fn what_is_written_lies_in_data_dir_and_what_is_read_beside_the_settings() {
+    let place = Place::default()
+        .file(
+            "etc/bankwatch.toml",
+            "data_dir = \"var\"\n[[bank]]\nlink = \"replay:night.cap\"\n[log]\nfile = \"my.log\"\n[mqtt]\nca_file = \"ca.pem\"\n\
+             [events]\ncatalogue = \"/abs/events.toml\"\n",
+        )
+        .config("etc/bankwatch.toml");
+    let settings = place.loaded().settings;
+    let (var, etc) = (place.folder().join("var"), place.folder().join("etc"));
+    assert_eq!(settings.data_dir, var);
+    assert_eq!(settings.json_file.directory, var.join("."));
+    assert_eq!(settings.database.url, DatabaseUrl::Sqlite(var.join("bankwatch.db")));
+    assert_eq!(settings.database.journal, var.join("journal.db"));
+    assert_eq!(settings.events.file, var.join("battery_events.log"));
+    assert_eq!(settings.log.file, Some(var.join("my.log")));
+    assert_eq!(settings.mqtt.ca_file, Some(etc.join("ca.pem")));
+    assert_eq!(settings.mqtt.client_key_file, None);
+    assert_eq!(settings.events.catalogue, Some("/abs/events.toml".into()));
+    assert_eq!(settings.banks[0].link, format!("replay:{}", etc.join("night.cap").display()));
+}
+
+#[test]
+fn data_dir_defaults_to_the_state_directory_then_to_the_volume_where_they_exist() {
+    let mut place = Place::with(BANK).file("volume/here", "").file("state/here", "");
+    place.sources.data_volume = Some(place.path("volume"));
+    place.sources.state_directory = Some(place.path("missing"));
+    assert_eq!(place.loaded().settings.data_dir, place.path("volume"));
+    place.sources.state_directory = Some(place.path("state"));
+    assert_eq!(place.loaded().settings.data_dir, place.path("state"));
+    let place = place.argument("data_dir=/srv/bank");
+    assert_eq!(place.loaded().settings.data_dir, PathBuf::from("/srv/bank"));
+}
+
+#[test]
+fn a_secret_file_that_everybody_can_read_is_a_warning_with_its_remedy() {
+    let place = Place::with(BANK)
+        .file("password", "hunter2\n")
+        .file("key.pem", "")
+        .argument("mqtt.password_file=password")
+        .argument("mqtt.client_cert_file=cert.pem")
+        .argument("mqtt.client_key_file=key.pem");
+    let set_mode = |mode| {
+        for name in ["password", "key.pem"] {
+            fs::set_permissions(place.path(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    set_mode(0o644);
+    let warnings = place.loaded().warnings;
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].starts_with("mqtt.password: every user of this machine can read"), "{warnings:?}");
+    assert!(warnings[0].contains("(mode 644); run: chmod o= "), "{warnings:?}");
+    assert!(warnings[1].starts_with("mqtt.client_key_file: every user"), "{warnings:?}");
+    assert!(!warnings.concat().contains("hunter2"));
+    set_mode(0o640);
+    assert_eq!(place.loaded().warnings, Vec::<String>::new());
+}
+
+#[test]
+fn an_option_left_empty_in_the_panel_says_nothing() {
+    let place =
+        Place::with(BANK).file("options.json", r#"{"mqtt": {"username": null}, "bank": [{"baud": 9600}]}"#);
+    let settings = place.loaded().settings;
+    assert_eq!((settings.mqtt.username.as_str(), settings.banks[0].baud), ("", 9600));
+}

@@ -1,0 +1,173 @@
+//! Mistakes are told all at once, each with its place, and never with a secret.
+
+use support::settings::Place;
+
+#[test]
+fn three_mistakes_in_one_file_are_all_told_with_their_lines() {
+    let place = Place::with(
+        "[[bank]]\nname = \"my bank\"\nbaud = 115201\n\n[mqtt]\npasword = \"hunter2\"\ninterval = \"10s\"\nenabled = \"yes\"\n",
+    );
+    let mistakes = place.mistakes();
+    assert_eq!(
+        mistakes,
+        [
+            "bankwatch.toml:2: bank.1.name: expected letters, digits, _ and - only; found \"my bank\"",
+            "bankwatch.toml:3: bank.1.baud: expected one of 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, \
+             57600, 76800, 115200, 230400, 460800, 921600; found the number 115201",
+            "bankwatch.toml:6: mqtt.pasword: no such setting; did you mean mqtt.password?",
+            "bankwatch.toml:7: mqtt.interval: no such setting; did you mean bank.interval?",
+            "bankwatch.toml:8: mqtt.enabled: expected true or false; found \"yes\"",
+        ]
+    );
+    let text = place.load().expect_err("mistakes").to_string();
+    assert!(text.starts_with("the settings have 5 mistakes\n- bankwatch.toml:2: "), "{text}");
+}
+
+#[test]
+fn mistakes_of_different_layers_are_told_together() {
+    let place = Place::with("htttp = 1\n")
+        .file("options.json", r#"{"log": {"level": "loud"}}"#)
+        .variable("BANKWATCH_HTTP__LISTEN", "everywhere")
+        .argument("bank.interval=soon")
+        .argument("mqtt.url")
+        .argument("mqt.url=x");
+    let mistakes = place.mistakes();
+    let begins = |at: usize, text: &str| assert!(mistakes[at].starts_with(text), "{:?}", mistakes[at]);
+    begins(0, "bankwatch.toml:1: htttp: no such setting; did you mean http?");
+    assert!(mistakes[1].contains("options.json: log.level: expected one of \"error\", "), "{}", mistakes[1]);
+    begins(2, "variable BANKWATCH_HTTP__LISTEN: http.listen: expected an address and port");
+    begins(3, "command line: bank.1.interval: expected a duration such as");
+    begins(4, "command line: expected NAME=VALUE");
+    begins(5, "command line: mqt.url: no such setting; did you mean mqtt?");
+    assert_eq!(mistakes.len(), 6);
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_with_line_and_column_but_without_its_text() {
+    let mistakes = Place::with("[[bank]]\n[mqtt]\npassword = hunter2\n").mistakes();
+    assert!(mistakes[0].starts_with("bankwatch.toml:3:12: "), "{mistakes:?}");
+    assert!(!mistakes[0].contains("hunter2"), "{mistakes:?}");
+    let mistakes = Place::with("").file("options.json", "{").mistakes();
+    assert!(mistakes[0].contains("line 1 column 1"), "{mistakes:?}");
+}
+
+#[test]
+fn wrong_shapes_are_told_in_the_words_of_the_file() {
+    let mistakes = Place::with(
+        "log = 1\n[bank]\nname = \"x\"\n[[mqtt]]\n[http]\nlisten = [1]\n[events]\nfile = 2026-11-22\n",
+    )
+    .mistakes();
+    assert_eq!(
+        mistakes,
+        [
+            "bankwatch.toml:1: log: expected a section [log]; found something else",
+            "bankwatch.toml:2: bank: expected [[bank]], in double brackets; found a single one",
+            "bankwatch.toml:4: mqtt: expected a section [mqtt]; found something else",
+            "bankwatch.toml:6: http.listen: expected an address and port such as \"127.0.0.1:8080\", \
+             or \"0.0.0.0:8080\" for all; found a list",
+            "bankwatch.toml:8: events.file: expected a path; found a date without quotes",
+        ]
+    );
+}
+
+#[test]
+fn every_kind_of_value_is_checked() {
+    for (setting, found) in [
+        ("bank.interval=10", "\"10\""),
+        ("bank.interval=50ms", "\"50ms\""),
+        ("bank.interval=0s", "\"0s\""),
+        ("bank.batteries=17", "the number 17"),
+        ("bank.batteries=many", "\"many\""),
+        ("bank.cells=all", "\"all\""),
+        ("bank.link=ttyUSB0", "\"ttyUSB0\""),
+        ("bank.link=tcp://host", "\"tcp://host\""),
+        ("bank.link=http://host:80", "\"http://host:80\""),
+        ("bank.link=replay:", "\"replay:\""),
+        ("bank.name=", "\"\""),
+        ("data_dir=", "\"\""),
+        ("database.url=postgres://h/d", "\"postgres://h/d\""),
+        ("database.url=mysql://user@host", "\"mysql://(hidden)@host\""),
+        ("database.url=mysql://host/db?password=hunter2", "\"mysql://host/db?(hidden)\""),
+        ("mqtt.url=me:hunter2@broker:1883", "\"(hidden)@broker:1883\""),
+        ("database.retention=1s", "\"1s\""),
+        ("mqtt.url=broker:1883", "\"broker:1883\""),
+        ("mqtt.version=4", "\"4\""),
+        ("mqtt.base_topic=a/#", "\"a/#\""),
+        ("mqtt.expire_after=never", "\"never\""),
+        ("http.listen=8080", "\"8080\""),
+        ("log.max_files=-1", "the number -1"),
+    ] {
+        let mistakes = Place::with("[[bank]]\n").argument(setting).mistakes();
+        assert_eq!(mistakes.len(), 1, "{setting}: {mistakes:?}");
+        assert!(mistakes[0].ends_with(&format!("; found {found}")), "{setting}: {mistakes:?}");
+    }
+}
+
+#[test]
+fn zero_is_off_where_that_means_something() {
+    let place = Place::with("[[bank]]\nsummary_interval = \"0s\"\n[mqtt]\npublish_interval = \"0s\"\n");
+    let settings = place.loaded().settings;
+    assert!(settings.banks[0].summary_interval.is_zero() && settings.mqtt.publish_interval.is_zero());
+}
+
+#[test]
+fn settings_that_fit_only_alone_are_conflicts() {
+    let place = Place::with(
+        "[[bank]]\n[[bank]]\n[database]\nlegacy_table = true\n[mqtt]\nclient_cert_file = \"a\"\nstate_topic = \"house\"\n\
+         expire_after = \"20s\"\n",
+    );
+    assert_eq!(
+        place.mistakes(),
+        [
+            "bank.2.name: bank 1 is named \"pytes\" too; names must differ",
+            "bank.2.link: bank 1 has the link \"/dev/ttyUSB0\" too; each needs its own",
+            "bankwatch.toml:4: database.legacy_table: the predecessor's table needs a server: expected a mysql:// url \
+             beside it",
+            "bankwatch.toml:6: mqtt.client_cert_file: expected mqtt.client_key_file beside it",
+            "bankwatch.toml:7: mqtt.state_topic: several banks would share one topic; expected {bank} in it",
+            "bankwatch.toml:8: mqtt.expire_after: values would be unavailable from one publication to the next; \
+             expected an mqtt.expire_after of at least 30s, 3 times mqtt.publish_interval",
+        ]
+    );
+}
+
+#[test]
+fn a_wrong_setting_is_not_in_a_conflict_as_well() {
+    let place = Place::with("[[bank]]\n[[bank]]\nname = \"a b\"\nlink = \"/dev/ttyUSB1\"\n");
+    assert_eq!(place.mistakes().len(), 1, "{:?}", place.mistakes());
+}
+
+#[test]
+fn one_setting_given_in_two_ways_is_a_mistake() {
+    let place = Place::with("[mqtt]\npassword = \"hunter2\"\npassword_file = \"p\"\n").file("p", "hunter2");
+    assert_eq!(place.mistakes(), ["bankwatch.toml:3: mqtt.password: given twice; also by bankwatch.toml:2"]);
+}
+
+#[test]
+fn a_missing_secret_file_is_told_with_its_path() {
+    let mistakes = Place::with("[mqtt]\npassword_file = \"gone\"\n").mistakes();
+    assert!(mistakes[0].starts_with("bankwatch.toml:2: mqtt.password_file: can't read "), "{mistakes:?}");
+}
+
+#[test]
+fn secrets_are_in_no_error_and_in_no_debug_text() {
+    let wrong = Place::with("[mqtt]\npassword = 424242\n[database]\nurl = \"mysql://me:hunter2@host/db\"\n")
+        .variable("BANKWATCH_MQTT__URL", "mqtt://me:hunter2@broker");
+    let error = wrong.load().expect_err("mistakes");
+    let right = Place::with("[[bank]]\n[mqtt]\npassword = \"hunter2\"\n")
+        .variable("BANKWATCH_DATABASE__PASSWORD", "hunter2");
+    for text in [
+        error.to_string(),
+        format!("{error:?}"),
+        format!("{:?}", right.loaded()),
+        format!("{:?}", right.loaded().settings),
+        format!("{:?}", right.sources),
+    ] {
+        assert!(!text.contains("hunter2") && !text.contains("424242"), "{text}");
+    }
+    assert!(
+        error
+            .to_string()
+            .contains("mqtt.password: expected a text (in quotes); found a number without quotes (hidden)")
+    );
+}

@@ -1,0 +1,5 @@
+mod layers;
+mod mistakes;
+mod pytes_serial;
+mod shipped;
+mod verbs;

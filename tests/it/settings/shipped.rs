@@ -1,0 +1,70 @@
+//! The shipped `config/bankwatch.toml` says what the code does.
+
+use bankwatch::settings::{
+    key::{Key, SECTIONS},
+    render::{self, Style},
+};
+use support::settings::Place;
+
+const SHIPPED: &str = include_str!("../../../config/bankwatch.toml");
+
+/// The settings in the shipped file: section, name, value, comment.
+fn written() -> Vec<[&'static str; 4]> {
+    let mut section = "";
+    let mut written = Vec::new();
+    for line in SHIPPED.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let (code, comment) = line.split_once(" # ").unwrap_or((line, ""));
+        match code.trim().strip_prefix('[') {
+            Some(header) => section = header.trim_matches(['[', ']']),
+            None => {
+                let (name, value) = code.split_once(" = ").expect("name = value");
+                written.push([section, name, value.trim(), comment]);
+            }
+        }
+    }
+    written
+}
+
+fn keys() -> impl Iterator<Item = &'static Key> {
+    SECTIONS.iter().copied().flatten()
+}
+
+#[test]
+fn the_shipped_file_loads_as_it_is() {
+    let loaded = Place::with(SHIPPED).loaded();
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+    assert!(loaded.require_bank().is_ok());
+}
+
+#[test]
+fn the_shipped_file_has_every_key_and_no_other_with_its_default_and_reason() {
+    let from_the_table: Vec<_> = keys()
+        .map(|key| {
+            let value = key.kind.read(key.default).unwrap_or_else(|_| panic!("{key:?}"));
+            let value = match value.as_str() {
+                Some(text) => format!("{text:?}"),
+                None => key.default.to_owned(),
+            };
+            [key.section.to_owned(), key.name.to_owned(), value, key.why.to_owned()]
+        })
+        .collect();
+    let from_the_file: Vec<_> = written().into_iter().map(|row| row.map(str::to_owned)).collect();
+    similar(&from_the_table, &from_the_file);
+}
+
+fn similar(expected: &[[String; 4]], found: &[[String; 4]]) {
+    for (expected, found) in expected.iter().zip(found) {
+        assert_eq!(expected, found);
+    }
+    assert_eq!(expected.len(), found.len());
+}
+
+#[test]
+fn the_shipped_file_changes_nothing() {
+    let shown = |place: Place| {
+        let mut text = Vec::new();
+        render::toml(&place.loaded().layers, Style::InForce, &mut text).expect("a vector takes all");
+        String::from_utf8(text).expect("TOML is UTF-8")
+    };
+    assert_eq!(shown(Place::with(SHIPPED)), shown(Place::with("[[bank]]\n")));
+}

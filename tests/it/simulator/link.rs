@@ -1,0 +1,275 @@
+//! A simulated bank on real links: pseudo-terminals, TCP, their pace and their faults.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bankwatch::simulator::{Dialect, Fault, Faults, Simulation, SimulatorHandle};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Long past anything that is expected.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A client of either kind of link, which never waits longer than the deadline.
+struct Client(File);
+
+impl Client {
+    fn connect(bank: &SimulatorHandle) -> Self {
+        let link = bank.link();
+        Self(match link.strip_prefix("tcp://") {
+            Some(address) => File::from(OwnedFd::from(TcpStream::connect(address).unwrap())),
+            None => OpenOptions::new().read(true).write(true).open(&link).unwrap(),
+        })
+    }
+
+    fn send(&mut self, typed: &str) {
+        self.0.write_all(typed.as_bytes()).unwrap();
+    }
+
+    /// Everything up to and with the first prompt.
+    fn until_prompt(&mut self) -> Vec<u8> {
+        self.until(|heard| heard.ends_with(b">"))
+    }
+
+    fn until(&mut self, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        let mut heard = Vec::new();
+        while !enough(&heard) {
+            match self.read() {
+                Some(more) => heard.extend(more),
+                None => panic!("cut off after {:?}", String::from_utf8_lossy(&heard)),
+            }
+        }
+        heard
+    }
+
+    fn ask(&mut self, command: &str) -> Vec<u8> {
+        self.send(&format!("{command}\n"));
+        self.until_prompt()
+    }
+
+    /// Waits until the other end goes away.
+    fn is_cut_off(&mut self) -> bool {
+        while self.read().is_some() {}
+        true
+    }
+
+    /// What comes next; `None` if the other end has gone.
+    fn read(&mut self) -> Option<Vec<u8>> {
+        let mut ends = [PollFd::new(&self.0, PollFlags::IN)];
+        let timeout = Timespec::try_from(DEADLINE).unwrap();
+        assert_eq!(poll(&mut ends, Some(&timeout)), Ok(1), "nothing came");
+        let mut buffer = [0; 512];
+        let count = self.0.read(&mut buffer).unwrap_or(0);
+        (count > 0).then(|| buffer[..count].to_vec())
+    }
+}
+
+fn until(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        thread::yield_now();
+    }
+}
+
+/// A bank that stands still, and what it says to `pwr`.
+fn frozen() -> (Simulation, Vec<u8>) {
+    let plan = Simulation::new(Dialect::Pytes).speed(0.0).seed(5).unpaced();
+    let clean = plan.console().unwrap().type_bytes(b"pwr\n");
+    (plan, clean)
+}
+
+#[test]
+fn a_pseudo_terminal_carries_a_conversation_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, clean) = frozen();
+    let path = folder.path().join("bank");
+    let bank = plan.pty(&path).start().unwrap();
+    assert_eq!(bank.link(), path.display().to_string());
+    assert_eq!(Client::connect(&bank).ask("pwr"), clean);
+    // The client has left; the next one finds the line as it was.
+    assert_eq!(Client::connect(&bank).ask("pwr"), clean);
+    bank.stop();
+    assert!(!path.is_symlink(), "its name goes with it");
+}
+
+#[test]
+fn clients_come_and_go_over_tcp() {
+    let (plan, clean) = frozen();
+    let bank = plan.start().unwrap();
+    for _ in 0..3 {
+        assert_eq!(Client::connect(&bank).ask("pwr"), clean);
+    }
+    assert_eq!(bank.truth().answers.len(), 3);
+    assert!(bank.truth().latest("pwr").is_some_and(|said| said.damage.is_none()));
+}
+
+#[test]
+fn a_name_that_is_taken_by_a_file_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("precious");
+    std::fs::write(&path, "data").unwrap();
+    let error = frozen().0.pty(&path).start().unwrap_err().to_string();
+    assert!(error.contains("precious"), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "data");
+}
+
+#[test]
+fn answers_keep_the_pace_of_the_baud_rate() {
+    let (plan, clean) = frozen();
+    let bank = plan.baud(57_600).start().unwrap();
+    let mut client = Client::connect(&bank);
+    let begun = Instant::now();
+    assert_eq!(client.ask("pwr"), clean);
+    let (took, nominal) = (begun.elapsed().as_secs_f64(), clean.len() as f64 / 5760.0);
+    assert!((0.8..4.0).contains(&(took / nominal)), "{took} s instead of {nominal} s");
+}
+
+#[test]
+fn a_muted_command_is_not_even_echoed() {
+    let (plan, _) = frozen();
+    let bank = plan.start().unwrap();
+    let mut client = Client::connect(&bank);
+    bank.fault_next(Fault::Mute);
+    client.send("pwr\n");
+    until("the muted answer", || bank.answers() == 1);
+    assert!(client.ask("time").starts_with(b"time\n"), "nothing came before the next echo");
+    assert_eq!(damage(&bank).0, Fault::Mute);
+}
+
+/// The fault that struck the first answer, and where.
+fn damage(bank: &SimulatorHandle) -> (Fault, Vec<usize>) {
+    let damage = bank.truth().answers[0].damage.clone().unwrap();
+    (damage.fault, damage.at)
+}
+
+#[test]
+fn a_garbled_answer_differs_just_where_the_truth_says() {
+    let (plan, clean) = frozen();
+    let bank = plan.start().unwrap();
+    let mut client = Client::connect(&bank);
+    bank.fault_next(Fault::Garble);
+    client.send("pwr\n");
+    let heard = client.until(|heard| heard.len() == clean.len());
+    let differs: Vec<_> = (0..clean.len()).filter(|&at| heard[at] != clean[at]).collect();
+    // The echo of the typed letters is no part of the answer.
+    let echo = "pwr".len();
+    let (fault, at) = damage(&bank);
+    assert_eq!(fault, Fault::Garble);
+    assert_eq!(differs, at.iter().map(|at| at + echo).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_truncated_answer_stops_and_nothing_follows() {
+    let (plan, clean) = frozen();
+    let bank = plan.start().unwrap();
+    let mut client = Client::connect(&bank);
+    bank.fault_next(Fault::Truncate);
+    client.send("pwr\n");
+    until("the torn answer", || bank.answers() == 1);
+    client.send("\n");
+    let rest = b"\n\rPYTES>";
+    let heard = client.until(|heard| heard.ends_with(rest));
+    let (fault, at) = damage(&bank);
+    assert_eq!(fault, Fault::Truncate);
+    assert_eq!(heard, [&clean[.."pwr".len() + at[0]], rest].concat());
+}
+
+#[test]
+fn noise_surrounds_an_answer_that_is_whole() {
+    let (plan, clean) = frozen();
+    let bank = plan.start().unwrap();
+    let mut client = Client::connect(&bank);
+    bank.fault_next(Fault::Noise);
+    client.send("pwr\n");
+    let answer = &clean["pwr".len()..];
+    let contains = |heard: &[u8]| heard.windows(answer.len()).any(|window| window == answer);
+    let heard = client.until(contains);
+    assert!(!heard.starts_with(&clean), "something stands between echo and answer");
+    assert_eq!(damage(&bank).0, Fault::Noise);
+}
+
+#[test]
+fn slow_and_late_answers_take_their_time_and_are_whole() {
+    let (plan, clean) = frozen();
+    let bank = plan.start().unwrap();
+    let pause = Duration::from_millis(150);
+    bank.set_faults(Faults::none().late_by(pause).slow_by(pause));
+    let mut client = Client::connect(&bank);
+    for fault in [Fault::Slow, Fault::Late] {
+        bank.fault_next(fault);
+        let begun = Instant::now();
+        assert_eq!(client.ask("pwr"), clean, "{fault}");
+        assert!(begun.elapsed() >= pause, "{fault}");
+    }
+}
+
+#[test]
+fn an_unplugging_fault_cuts_the_client_off_and_the_bank_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bank");
+    let (plan, clean) = frozen();
+    for plan in [plan.clone().tcp("127.0.0.1:0"), plan.pty(&path)] {
+        let bank = plan.start().unwrap();
+        bank.set_faults(Faults::none().unplugged_for(Duration::from_millis(50)));
+        let mut client = Client::connect(&bank);
+        bank.fault_next(Fault::Unplug);
+        client.send("pwr\n");
+        assert!(client.is_cut_off(), "{}", bank.link());
+        bank.replug();
+        assert_eq!(Client::connect(&bank).ask("pwr"), clean);
+    }
+}
+
+#[test]
+fn unplugged_by_hand_it_is_gone_until_replugged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bank");
+    let (plan, clean) = frozen();
+    let bank = plan.clone().pty(&path).start().unwrap();
+    let mut client = Client::connect(&bank);
+    assert_eq!(client.ask("pwr"), clean);
+    bank.unplug();
+    assert!(!path.exists() && client.is_cut_off());
+    bank.replug();
+    assert_eq!(Client::connect(&bank).ask("pwr"), clean);
+
+    let bank = plan.start().unwrap();
+    let mut client = Client::connect(&bank);
+    bank.unplug();
+    assert!(client.is_cut_off());
+    assert!(TcpStream::connect(bank.link().trim_start_matches("tcp://")).is_err());
+    bank.replug();
+    assert_eq!(Client::connect(&bank).ask("pwr"), clean);
+}
+
+#[test]
+fn faults_come_at_their_rate_and_the_same_for_the_same_seed() {
+    let struck = || {
+        let faults = Faults::none().with(Fault::Garble, 0.3).with(Fault::Noise, 0.2);
+        let bank = frozen().0.faults(faults).start().unwrap();
+        let mut client = Client::connect(&bank);
+        for asked in 1..=60 {
+            client.send("time\n");
+            until("the answer", || bank.answers() == asked);
+        }
+        bank.truth().answers.iter().map(|said| said.damage.clone()).collect::<Vec<_>>()
+    };
+    let first = struck();
+    let hits = first.iter().flatten().count();
+    assert!((15..45).contains(&hits), "{hits} of 60");
+    assert_eq!(first, struck());
+}
+
+#[test]
+fn time_stands_still_at_speed_zero_and_runs_at_any_other() {
+    let (plan, _) = frozen();
+    let still = plan.clone().start().unwrap();
+    let fast = plan.speed(10_000.0).start().unwrap();
+    let begun = fast.bank().now();
+    until("an hour to pass", || fast.bank().now().duration_since(begun).as_secs() > 3600);
+    assert_eq!(still.bank().now(), jiff::civil::date(2026, 6, 1).at(12, 0, 0, 0));
+}

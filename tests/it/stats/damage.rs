@@ -1,0 +1,167 @@
+//! A single wrong digit anywhere in any answer, with nobody asking again: no counter steps back, and none moves further
+//! than a battery could have moved it.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bankwatch::console::answer::Answer;
+use bankwatch::console::assemble::assemble;
+use bankwatch::console::command::Command;
+use bankwatch::console::transcript::{Exchange, Transcript};
+use bankwatch::model::facts::{FactBook, Facts};
+use bankwatch::model::insight::{Insight, Turnover};
+use bankwatch::model::place::Place;
+use bankwatch::model::reading::{BankReading, SweepKind};
+use bankwatch::simulator::{Console, Dialect, Simulation};
+use bankwatch::stats::Stats;
+use support::framed_answers::ask;
+
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// The answers of one sweep of a bank of one battery, or of a stack.
+fn hear(console: &mut Console, dialect: Dialect) -> Vec<(Command, Vec<u8>)> {
+    let questions: &[&str] = match dialect.is_stack() {
+        true => &["pwr", "unit", "bat", "info", "stat"],
+        false => &["pwr", "pwr 1", "bat 1", "info 1", "stat 1"],
+    };
+    questions.iter().map(|question| (question.parse().unwrap(), ask(console, question).heard)).collect()
+}
+
+/// Statistics with the facts that the answers state, as the service holds them.
+#[derive(Clone)]
+struct Listener {
+    stats: Stats,
+    facts: FactBook,
+    began: Instant,
+    passed: Duration,
+}
+
+impl Listener {
+    fn hears(&mut self, reading: &BankReading) -> Insight {
+        self.passed += SWEEP;
+        let reading = BankReading { began: self.began + self.passed, ..reading.clone() };
+        for battery in &reading.batteries {
+            for (source, facts) in &battery.facts {
+                self.facts.take(battery.place, *source, facts.clone(), self.passed);
+            }
+        }
+        let facts = reading.batteries.iter().map(|battery| self.facts.of(battery.place)).collect();
+        self.stats.report(reading, facts, Facts::default(), Default::default()).insight
+    }
+}
+
+fn framed((command, heard): &(Command, Vec<u8>)) -> Exchange {
+    Exchange { command: *command, outcome: Ok(Answer::from_transcript(heard)), asked: 1 }
+}
+
+fn read(exchanges: &[Exchange], began: Instant) -> BankReading {
+    assemble(&Transcript {
+        bank: "bank".into(),
+        kind: SweepKind::Full,
+        began_at: jiff::Timestamp::UNIX_EPOCH,
+        began,
+        took: Duration::ZERO,
+        known: vec![Place::FIRST],
+        exchanges: exchanges.to_vec(),
+    })
+}
+
+/// The bank's counters and those of the first place and of who sits there.
+fn counters(insight: &Insight) -> [Turnover; 3] {
+    let first = &insight.batteries[0];
+    assert!(first.identity.is_some(), "the sweep after the damaged one says again who it is");
+    [insight.turnover, first.place, first.turnover].map(Option::unwrap)
+}
+
+/// In milliampere-hours and milliwatt-hours: what the most current there may be at the highest voltage brings from the
+/// sound sweep before to the sound sweep after.
+fn most(dialect: Dialect, cells: i64) -> (i64, i64) {
+    let amperes = if dialect.is_stack() { 500 } else { 5 * (dialect_capacity(dialect)) };
+    let charge = amperes * 1_000 * 2 * SWEEP.as_secs() as i64 / 3_600;
+    (charge, charge * 4 * cells)
+}
+
+fn dialect_capacity(dialect: Dialect) -> i64 {
+    let console = Simulation::new(dialect).batteries(1).console().unwrap();
+    console.bank().battery(1).unwrap().nominal as i64
+}
+
+/// How many wrong digits there were, and how many of them moved a counter.
+fn every_digit_of(dialect: Dialect) -> (usize, usize) {
+    let batteries = if dialect.is_stack() { 2 } else { 1 };
+    let mut console = Simulation::new(dialect).batteries(batteries).console().unwrap();
+    let began = Instant::now();
+    let (stats, facts) = (Stats::unkept(SWEEP), FactBook::default());
+    let mut before = Listener { stats, facts, began, passed: Duration::ZERO };
+    let mut next = || {
+        console.bank_mut().advance(SWEEP);
+        let heard = hear(&mut console, dialect);
+        let exchanges: Vec<Exchange> = heard.iter().map(framed).collect();
+        let reading = read(&exchanges, began);
+        (heard, exchanges, reading)
+    };
+    let first: Vec<Insight> = (0..7).map(|_| before.hears(&next().2)).collect();
+    let (at_first, (heard, sound, sound_reading), (_, _, after)) = (counters(&first[6]), next(), next());
+    let told = |middle: &BankReading| {
+        let mut listener = before.clone();
+        listener.hears(middle);
+        counters(&listener.hears(&after))
+    };
+    let truth = told(&sound_reading);
+    let cells = console.bank().batteries().map(|(_, battery)| battery.cell_count() as i64).sum();
+    let (most_charge, most_energy) = most(dialect, cells);
+    let (mut digits, mut moved) = (0, 0);
+    for (index, (command, said)) in heard.iter().enumerate() {
+        let places = (command.to_string().len()..said.len()).filter(|at| said[*at].is_ascii_digit());
+        for (at, digit) in places.flat_map(|at| (b'0'..=b'9').map(move |digit| (at, digit))) {
+            if said[at] == digit {
+                continue;
+            }
+            let (mut damaged, mut wrong) = (sound.clone(), said.clone());
+            wrong[at] = digit;
+            damaged[index] = framed(&(*command, wrong));
+            let reading = read(&damaged, began);
+            digits += 1;
+            if reading == sound_reading {
+                continue;
+            }
+            let told = told(&reading);
+            moved += usize::from(told != truth);
+            for ((told, truth), first) in told.iter().zip(&truth).zip(&at_first) {
+                let what = || format!("{dialect:?}: {command:?}, byte {at} as {:?}", char::from(digit));
+                let energy = [
+                    (told.energy_in, truth.energy_in, first.energy_in),
+                    (told.energy_out, truth.energy_out, first.energy_out),
+                ];
+                for (told, truth, first) in energy {
+                    assert!(told >= first, "{}: a step back to {told} from {first}", what());
+                    assert!((told.0 - truth.0).abs() <= most_energy, "{}: {told} for {truth}", what());
+                }
+                let charge = [
+                    (told.charge_in, truth.charge_in, first.charge_in),
+                    (told.charge_out, truth.charge_out, first.charge_out),
+                ];
+                for (told, truth, first) in charge {
+                    assert!(told >= first, "{}: a step back to {told} from {first}", what());
+                    assert!((told.0 - truth.0).abs() <= most_charge, "{}: {told} for {truth}", what());
+                }
+            }
+        }
+    }
+    (digits, moved)
+}
+
+#[test]
+fn no_wrong_digit_in_any_dialect_moves_a_counter_further_than_a_battery_could() {
+    let half = |first: usize| {
+        move || -> Vec<(usize, usize)> {
+            Dialect::ALL.iter().skip(first).step_by(2).map(|dialect| every_digit_of(*dialect)).collect()
+        }
+    };
+    let halves = [0, 1].map(|first| thread::spawn(half(first)));
+    let all: Vec<(usize, usize)> = halves.into_iter().flat_map(|half| half.join().unwrap()).collect();
+    let digits: usize = all.iter().map(|(digits, _)| digits).sum();
+    let moved: usize = all.iter().map(|(_, moved)| moved).sum();
+    assert!(digits > 20_000, "{digits} wrong digits are not all there are");
+    assert!(moved > 0 && moved * 10 < digits, "{moved} of {digits} moved a counter");
+}

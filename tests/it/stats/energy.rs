@@ -1,0 +1,245 @@
+//! Energy and charge: as much as flowed, to whom it belongs, and never a step back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bankwatch::model::identity::Identity;
+use bankwatch::model::insight::{Insight, Turnover};
+use bankwatch::model::reading::SweepKind;
+use bankwatch::model::report::BankReport;
+use bankwatch::simulator::{Bank, Battery};
+use bankwatch::stats::Stats;
+use support::simulated_years;
+use support::simulated_years::{Living, plan};
+
+const DAY: u64 = 86_400;
+const FULL: u64 = 10;
+
+fn living(batteries: usize, series: bool, seed: u64) -> Living {
+    let bank = Bank::new(&bankwatch::simulator::BankPlan { series, ..plan(batteries, seed) });
+    Living::new(bank, Duration::from_secs(FULL))
+}
+
+/// Watt-hours in and out, ampere-hours in and out.
+#[derive(Clone, Copy, Default)]
+struct Truth([f64; 4]);
+
+impl Truth {
+    fn add(&mut self, volts: f64, amperes: f64, seconds: f64) {
+        let (energy, charge) = (volts * amperes * seconds / 3600.0, amperes * seconds / 3600.0);
+        for (sum, part) in self.0.iter_mut().zip([energy, -energy, charge, -charge]) {
+            *sum += part.max(0.0);
+        }
+    }
+
+    fn is_counted_by(&self, counted: Turnover, whose: &str) {
+        let energy = [counted.energy_in, counted.energy_out].map(|energy| energy.0 as f64 / 1000.0);
+        let charge = [counted.charge_in, counted.charge_out].map(|charge| charge.ampere_hours());
+        for (counted, truth) in energy.into_iter().chain(charge).zip(self.0) {
+            assert!(truth > 10.0, "{whose}: a day that moves nothing proves nothing: {truth}");
+            let error = (counted - truth).abs() / truth;
+            assert!(
+                error <= 0.001,
+                "{whose}: {counted} counted where {truth} flowed, {:.3} % off",
+                error * 100.0
+            );
+        }
+    }
+}
+
+/// A day in which a sweep is made each `every` seconds, in full each ten, and what flowed in truth.
+fn day(living: &mut Living, every: u64) -> (BankReport, Vec<Truth>, Truth) {
+    let mut own = vec![Truth::default(); living.bank.places()];
+    let mut bank = Truth::default();
+    // A sweep never begins just when the physics make their step.
+    living.live(Duration::from_millis(700));
+    let mut report = living.swept(SweepKind::Full, |_| {});
+    for second in 1..=DAY {
+        let batteries: Vec<&Battery> = living.bank.batteries().map(|(_, battery)| battery).collect();
+        for (truth, battery) in own.iter_mut().zip(&batteries) {
+            truth.add(battery.voltage(), battery.current(), 1.0);
+        }
+        if living.bank.series() {
+            bank.add(batteries.iter().map(|battery| battery.voltage()).sum(), batteries[0].current(), 1.0);
+        } else {
+            let power: f64 = batteries.iter().map(|battery| battery.voltage() * battery.current()).sum();
+            let current: f64 = batteries.iter().map(|battery| battery.current()).sum();
+            bank.add(power / current, current, if current == 0.0 { 0.0 } else { 1.0 });
+        }
+        living.live(Duration::from_secs(1));
+        if second % every == 0 {
+            let kind = if second % FULL == 0 { SweepKind::Full } else { SweepKind::Summary };
+            report = living.swept(kind, |_| {});
+        }
+    }
+    (report, own, bank)
+}
+
+#[test]
+fn a_day_of_sweeps_counts_what_flowed_to_a_thousandth() {
+    for (every, series) in [(2, false), (10, false), (2, true), (10, true)] {
+        let mut living = living(3, series, 11);
+        let (report, own, bank) = day(&mut living, every);
+        bank.is_counted_by(report.insight.turnover.unwrap(), "the bank");
+        for (insight, truth) in report.insight.batteries.iter().zip(&own) {
+            truth.is_counted_by(insight.turnover.unwrap(), "a battery");
+            assert_eq!(insight.turnover, insight.place, "nobody was moved");
+        }
+    }
+}
+
+/// Sweeps each ten seconds for so long; the last report.
+fn sweep_for(living: &mut Living, seconds: u64) -> BankReport {
+    let mut last = None;
+    for _ in 0..seconds / FULL {
+        living.live(Duration::from_secs(FULL));
+        last = Some(living.swept(SweepKind::Full, |_| {}));
+    }
+    last.unwrap()
+}
+
+fn moved(turnover: Option<Turnover>) -> i64 {
+    let turnover = turnover.unwrap();
+    turnover.charge_in.0 + turnover.charge_out.0
+}
+
+#[test]
+fn boxes_that_change_places_take_their_counters_along_and_leave_the_places_theirs() {
+    let mut living = living(3, false, 5);
+    let before = sweep_for(&mut living, 4 * 3600).insight.batteries;
+    assert!(living.bank.swap(1, 3));
+    let swapped = sweep_for(&mut living, FULL).insight.batteries;
+    let after = sweep_for(&mut living, 4 * 3600).insight.batteries;
+    for (here, there) in [(0, 2), (1, 1), (2, 0)] {
+        assert_eq!(after[there].identity, before[here].identity, "the label went along");
+        for (then, now) in [(&before, &swapped), (&swapped, &after)] {
+            let there = if std::ptr::eq(then, &before) { there } else { here };
+            let (old, new) = (then[here].turnover, now[there].turnover);
+            assert!(moved(new) >= moved(old), "the battery's counter stepped back");
+            let (old, new) = (then[here].place, now[here].place);
+            assert!(moved(new) >= moved(old), "the place's counter stepped back");
+        }
+        // Between the old box and the new one nothing is drawn.
+        assert!(moved(swapped[there].turnover) - moved(before[here].turnover) < 300, "a jump at the swap");
+        assert!(moved(after[here].place) > moved(before[here].place) + 1000, "the place is not counted on");
+    }
+}
+
+#[test]
+fn of_two_boxes_with_one_barcode_the_second_is_counted_by_its_place_until_it_is_alone() {
+    let mut living = living(3, false, 6);
+    let before = sweep_for(&mut living, 4 * 3600).insight.batteries;
+    let [one, two] = [1, 2].map(|place| living.bank.battery(place).unwrap().barcode.clone());
+    let known = |insight: &[bankwatch::model::insight::BatteryInsight]| {
+        insight.iter().map(|battery| battery.identity.clone().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    let third = known(&before).remove(2);
+    let apart = [format!("barcode:{one}"), "place:2".to_owned(), third.clone()];
+    assert!(living.bank.set_barcode(2, &one));
+    let shared = sweep_for(&mut living, 4 * 3600).insight.batteries;
+    assert_eq!(known(&shared), apart);
+    assert!(moved(shared[0].turnover) > moved(before[0].turnover) + 1000, "the first goes on");
+    let (own, place) = (moved(shared[1].turnover), moved(shared[1].place) - moved(before[1].place));
+    assert!(own > 1000 && own <= place, "{own} of {place}");
+    let unlike = moved(shared[0].turnover) - moved(before[0].turnover);
+    assert!(unlike < 2 * place, "{unlike}: what both moved is not the first one's");
+    // A start in which nobody knows more than the ledger.
+    let kept = living.stats.ledger().unwrap().clone();
+    living.stats = Stats::unkept(Duration::from_secs(FULL));
+    living.stats.adopt(kept);
+    assert_eq!(known(&sweep_for(&mut living, FULL).insight.batteries), apart);
+    // With a label of its own it is who it was.
+    assert!(living.bank.set_barcode(2, &two));
+    let unique = sweep_for(&mut living, FULL).insight.batteries;
+    assert_eq!(known(&unique), known(&before));
+    assert!(moved(unique[1].turnover) - moved(before[1].turnover) < 300, "what was shared is not its own");
+    // Once another box sits where the first one sat, the second is alone; from then on it is the first.
+    assert!(living.bank.set_barcode(2, &one));
+    sweep_for(&mut living, FULL);
+    assert!(living.bank.set_barcode(1, "B220000000000009"));
+    let alone = [format!("barcode:{}", "B220000000000009"), format!("barcode:{one}"), third.clone()];
+    assert_eq!(known(&sweep_for(&mut living, FULL).insight.batteries), alone);
+    assert!(living.bank.set_barcode(1, &one));
+    let again = ["place:1".to_owned(), format!("barcode:{one}"), third];
+    assert_eq!(known(&sweep_for(&mut living, FULL).insight.batteries), again);
+}
+
+#[test]
+fn a_gap_is_not_bridged_and_nothing_is_invented_in_it() {
+    let mut living = living(2, false, 3);
+    let before = sweep_for(&mut living, 3600).insight;
+    living.live(Duration::from_secs(1800));
+    let behind = living.swept(SweepKind::Full, |_| {}).insight;
+    let counters = |insight: &Insight| {
+        let own = insight.batteries.iter().map(|battery| (battery.turnover, battery.place));
+        (insight.turnover, own.collect::<Vec<_>>())
+    };
+    assert_eq!(counters(&before), counters(&behind));
+    let after = sweep_for(&mut living, 3600).insight;
+    assert!(moved(after.turnover) > moved(behind.turnover) + 100);
+}
+
+#[test]
+fn what_flows_before_the_label_is_known_is_credited_to_it_and_to_nobody_else() {
+    let mut living = living(2, false, 9);
+    let unlabelled = |living: &mut Living| {
+        living.live(Duration::from_secs(FULL));
+        let mut facts = simulated_years::facts(&living.bank);
+        facts[0].barcode = None;
+        let reading = living.reading(SweepKind::Full);
+        living.stats.report(reading, facts, Default::default(), Default::default()).insight.batteries
+    };
+    for _ in 0..6 {
+        let batteries = unlabelled(&mut living);
+        assert_eq!(
+            (&batteries[0].identity, batteries[0].turnover),
+            (&None, None),
+            "nobody knows whose it is"
+        );
+        assert!(batteries[1].turnover.is_some());
+    }
+    let known = sweep_for(&mut living, FULL).insight.batteries;
+    assert_eq!(known[0].turnover, known[0].place, "all of it is his");
+    assert!(matches!(known[0].identity, Some(Identity::Barcode(_))));
+}
+
+#[test]
+fn a_battery_without_a_label_is_known_by_its_place_after_a_minute() {
+    let mut living = living(1, false, 9);
+    assert!(living.bank.set_barcode(1, ""));
+    let mut last = None;
+    for _ in 0..8 {
+        living.live(Duration::from_secs(FULL));
+        let reading = living.reading(SweepKind::Full);
+        let report =
+            living.stats.report(reading, vec![Default::default()], Default::default(), Default::default());
+        last = report.insight.batteries.into_iter().next();
+    }
+    let last = last.unwrap();
+    assert_eq!(last.identity.map(|identity| identity.to_string()).as_deref(), Some("place:1"));
+    assert_eq!(last.turnover, last.place);
+}
+
+#[test]
+fn totals_are_absent_until_what_was_kept_is_there_and_then_hold_both() {
+    let mut first = living(1, false, 4);
+    let hour = sweep_for(&mut first, 3600).insight;
+    let kept = first.stats.ledger().unwrap().clone();
+
+    let mut second = Living::new(first.bank.clone(), Duration::from_secs(FULL));
+    second.stats = Stats::new(Duration::from_secs(FULL));
+    let absent = sweep_for(&mut second, 3600).insight;
+    assert_eq!(
+        (absent.turnover, absent.batteries[0].turnover, absent.batteries[0].place),
+        (None, None, None)
+    );
+    assert!(second.stats.ledger().is_none(), "what is not whole must not be written");
+    second.stats.adopt(kept);
+    let told = sweep_for(&mut second, FULL).insight;
+    assert_eq!(told.turnover, hour.turnover, "what is told is what is on disk");
+    let both = Arc::new(second.stats.ledger().unwrap().clone());
+    second.stats.kept(both);
+    let told = sweep_for(&mut second, FULL).insight;
+    assert!(moved(told.turnover) > moved(hour.turnover));
+    assert!(moved(told.batteries[0].turnover) > moved(hour.batteries[0].turnover));
+}

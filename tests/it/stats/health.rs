@@ -1,0 +1,417 @@
+//! Health over simulated weeks, a reading a minute: the right battery and cell are named with the right reason, and a
+//! sound bank is never accused.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bankwatch::model::facts::Facts;
+use bankwatch::model::health::{Health, Reason, Verdict};
+use bankwatch::model::lifetime::{Lifetime, LifetimeFigure};
+use bankwatch::model::place::Place;
+use bankwatch::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence, SweepKind};
+use bankwatch::model::report::BankReport;
+use bankwatch::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
+use bankwatch::model::word::Word;
+use bankwatch::simulator::{Bank, BankPlan};
+use bankwatch::stats::Stats;
+use jiff::Timestamp;
+use support::simulated_years::{Living, plan};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: u64 = 24 * 60;
+/// Where something is done to the bank, it is done to this battery and this cell.
+const BATTERY: usize = 2;
+const CELL: usize = 7;
+
+/// A bank that lives for so many days while `ail` is done to it each hour, with the days lived so far.
+fn after(days: u64, batteries: usize, seed: u64, ail: impl Fn(&mut Bank, f64)) -> BankReport {
+    let bank = Bank::new(&plan(batteries, seed)).in_steps_of(40.0);
+    let mut living = Living::new(bank, MINUTE);
+    for minute in 0..days * DAY {
+        if minute % 60 == 0 {
+            ail(&mut living.bank, minute as f64 / DAY as f64);
+        }
+        living.live(MINUTE);
+        living.swept(SweepKind::Full, |_| {});
+    }
+    living.swept(SweepKind::Full, |_| {})
+}
+
+/// Once, at the beginning.
+fn once(ail: impl Fn(&mut Bank) -> bool) -> impl Fn(&mut Bank, f64) {
+    move |bank, days| assert!(days > 0.0 || ail(bank))
+}
+
+/// Whether nothing speaks against it: it is healthy, or the days have not shown all that the claim takes.
+fn is_unaccused(health: &Health) -> bool {
+    let missing = |reason: &Reason| matches!(reason, Reason::NotYetSeen(_));
+    match health.verdict {
+        Verdict::Healthy => health.reasons.is_empty(),
+        Verdict::Unknown => !health.reasons.is_empty() && health.reasons.iter().all(missing),
+        Verdict::Watch | Verdict::Failing => false,
+    }
+}
+
+/// The others are well; what is told of the one that is not.
+fn accused(report: &BankReport) -> &Health {
+    for (index, battery) in report.insight.batteries.iter().enumerate() {
+        let health = &battery.health;
+        assert!(index + 1 == BATTERY || is_unaccused(health), "battery {}: {:?}", index + 1, health.reasons);
+    }
+    &report.insight.batteries[BATTERY - 1].health
+}
+
+#[test]
+fn a_sound_bank_is_never_accused() {
+    let seeds = |first: u64| {
+        move || {
+            let mut healthy = 0;
+            for seed in (first..=100).step_by(2) {
+                for battery in after(5, 2, seed, |_, _| {}).insight.batteries {
+                    let health = battery.health;
+                    let reasons: Vec<String> = health.reasons.iter().map(ToString::to_string).collect();
+                    assert!(is_unaccused(&health), "seed {seed}: {reasons:?}");
+                    healthy += u32::from(health.verdict == Verdict::Healthy);
+                }
+            }
+            healthy
+        }
+    };
+    let both = [1, 2].map(|first| thread::spawn(seeds(first)));
+    let healthy: u32 = both.into_iter().map(|half| half.join().unwrap()).sum();
+    // Few are both near full and near empty within five days.
+    assert!(healthy > 0, "the evidence of some batteries is complete");
+}
+
+#[test]
+fn a_cell_that_lost_a_fifth_of_its_capacity_is_weak() {
+    let report = after(10, 3, 1, once(|bank| bank.set_cell_capacity(BATTERY, CELL, 0.8)));
+    let health = accused(&report);
+    let weak = |reason: &Reason| matches!(reason, Reason::WeakCell { cell: 7, .. });
+    assert!(health.reasons.iter().any(weak), "{:?}", health.reasons);
+    assert!(health.verdict <= Verdict::Watch);
+}
+
+#[test]
+fn a_cell_with_more_resistance_is_named_with_how_much() {
+    let report = after(7, 3, 2, once(|bank| bank.add_cell_resistance(BATTERY, CELL, 0.001_2)));
+    let health = accused(&report);
+    let [Reason::Resistance { cell: 7, more }] = *health.reasons else { panic!("{:?}", health.reasons) };
+    assert!((more - 1.2).abs() < 0.2, "{more} mΩ where 1.2 were added");
+    assert_eq!(health.verdict, Verdict::Watch);
+}
+
+#[test]
+fn a_voltage_that_drifts_away_is_a_measuring_line_and_no_weak_cell() {
+    let report = after(10, 3, 3, |bank, days| {
+        bank.set_cell_offset(BATTERY, CELL, 0.003 * days);
+    });
+    let health = accused(&report);
+    let [Reason::VoltageSensor { cell: 7, off }] = *health.reasons else { panic!("{:?}", health.reasons) };
+    assert!((15.0..30.0).contains(&off), "{off} mV where 30 were reached");
+}
+
+#[test]
+fn a_temperature_that_drifts_away_is_told_of_all_cells_of_that_sensor() {
+    let report = after(10, 3, 4, |bank, days| {
+        bank.set_sensor_offset(BATTERY, 1, -days);
+    });
+    let health = accused(&report);
+    let [Reason::TemperatureSensor { first: 6, last: 10, off }] = *health.reasons else {
+        panic!("{:?}", health.reasons)
+    };
+    assert!((-10.5..-5.0).contains(&off), "{off} K where -10 were reached");
+}
+
+#[test]
+fn a_battery_that_lost_a_third_of_its_capacity_shows_it_in_full_cycles() {
+    let report =
+        after(10, 3, 5, once(|bank| (1..=16).all(|cell| bank.set_cell_capacity(BATTERY, cell, 0.7))));
+    let health = accused(&report);
+    let [Reason::Capacity { seen, .. }] = *health.reasons else { panic!("{:?}", health.reasons) };
+    assert!((62_000..71_000).contains(&seen.0), "{seen}");
+    let efficiency = health.efficiency.unwrap();
+    assert!((95.0..99.9).contains(&efficiency), "{efficiency} %");
+}
+
+#[test]
+fn a_battery_behind_a_loose_cable_or_an_open_breaker_does_not_take_its_share() {
+    for (ohms, worst, verdict) in [(0.1, 70.0, Verdict::Watch), (10.0, 5.0, Verdict::Failing)] {
+        let report = after(3, 3, 6, once(|bank| bank.loosen(BATTERY, ohms)));
+        let health = accused(&report);
+        let [Reason::Share { percent }] = *health.reasons else { panic!("{:?}", health.reasons) };
+        assert!(percent < worst, "{percent} % behind {ohms} Ω");
+        assert_eq!(health.verdict, verdict);
+    }
+}
+
+#[test]
+fn a_cell_of_a_stack_is_named_though_the_stack_alone_states_a_capacity() {
+    let bank = Bank::new(&BankPlan { series: true, ..plan(3, 2) }).in_steps_of(40.0);
+    let mut living = Living::new(bank, MINUTE);
+    assert!(living.bank.add_cell_resistance(BATTERY, CELL, 0.001_2));
+    let stack = Facts { nominal_capacity: Some(MilliampHours(100_000)), ..Facts::default() };
+    let mut last = None;
+    for _ in 0..7 * DAY {
+        living.live(MINUTE);
+        let reading = living.reading(SweepKind::Full);
+        let nothing = vec![Facts::default(); 3];
+        last = Some(living.stats.report(reading, nothing, stack.clone(), Default::default()));
+    }
+    let report = last.unwrap();
+    let [Reason::Resistance { cell: 7, more }] = *accused(&report).reasons else {
+        panic!("{:?}", accused(&report).reasons)
+    };
+    assert!((more - 1.2).abs() < 0.2, "{more} mΩ where 1.2 were added");
+    assert_eq!(report.facts[0].nominal_capacity, None, "what nobody said is not told");
+}
+
+#[test]
+fn a_month_without_a_full_charge_is_told_and_a_day_without_any_history_is_no_verdict() {
+    let mut living = Living::new(Bank::new(&plan(1, 7)).in_steps_of(40.0), MINUTE);
+    let health = |report: BankReport| report.insight.batteries[0].health.clone();
+    living.swept(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(100)));
+    living.live(60 * MINUTE);
+    for _ in 0..DAY / 2 {
+        living.live(MINUTE);
+        living.swept(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(60)));
+    }
+    let early = health(living.swept(SweepKind::Full, |_| {}));
+    assert_eq!(early.verdict, Verdict::Unknown);
+    assert!(early.reasons[0].to_string().starts_with("watched for 12 hours"), "{:?}", early.reasons);
+    living.live(Duration::from_secs(31 * 86_400));
+    let late = health(
+        living.swept(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(60))),
+    );
+    assert!(matches!(*late.reasons, [Reason::NotFull { days }] if (31.0..32.0).contains(&days)), "{late:?}");
+}
+
+/// A battery of 15 cells and 100 Ah whose current and cells are given.
+struct Scripted {
+    stats: Stats,
+    start: Instant,
+    minute: u64,
+    /// Minutes from one reading to the next.
+    pace: u64,
+    soc: f64,
+}
+
+impl Scripted {
+    fn at(soc: f64) -> Self {
+        Self { stats: Stats::unkept(MINUTE), start: Instant::now(), minute: 0, pace: 1, soc }
+    }
+
+    /// For so many minutes, with all cells at `middle` millivolts but for what is added to one of them (from 1).
+    fn go(&mut self, minutes: u64, amperes: f64, middle: i32, (cell, added): (usize, i32)) -> Health {
+        let mut last = Health::default();
+        for _ in 0..minutes / self.pace {
+            self.minute += self.pace;
+            self.soc = (self.soc + amperes * self.pace as f64 / 60.0).clamp(0.0, 100.0);
+            let mut volts: Vec<i32> = (0..15).map(|cell| middle + cell % 3 - 1).collect();
+            volts[cell - 1] = middle + added;
+            last = self.look(amperes, &volts);
+        }
+        last
+    }
+
+    fn look(&mut self, amperes: f64, volts: &[i32]) -> Health {
+        let cell = |volts: &i32| CellReading {
+            voltage: Some(Millivolts(*volts)),
+            temperature: Some(Millicelsius(22_000)),
+            ..CellReading::default()
+        };
+        let battery = BatteryReading {
+            presence: Presence::Present,
+            measured: Measured {
+                voltage: Some(Millivolts(volts.iter().sum())),
+                current: Some(Milliamps((amperes * 1_000.0) as i32)),
+                soc: Some(Percent(self.soc.round() as i32)),
+                ..Measured::default()
+            },
+            cells: Some(volts.iter().map(cell).collect()),
+            ..BatteryReading::silent(Place::FIRST)
+        };
+        let time = MINUTE * u32::try_from(self.minute).unwrap();
+        let reading = BankReading {
+            bank: "bank".into(),
+            kind: SweepKind::Full,
+            taken_at: Timestamp::from_second(1_780_000_000).unwrap() + time,
+            began: self.start + time,
+            took: Duration::ZERO,
+            asked_again: 0,
+            answered: Vec::new(),
+            stack: None,
+            batteries: vec![battery],
+            facts: Vec::new(),
+            missing: Vec::new(),
+            memory: Vec::new(),
+            unreadable_facts: Vec::new(),
+        };
+        let facts = Facts {
+            barcode: Some("K150000000000001".into()),
+            nominal_capacity: Some(MilliampHours(100_000)),
+            ..Facts::default()
+        };
+        let report = self.stats.report(reading, vec![facts], Facts::default(), Default::default());
+        report.insight.batteries[0].health.clone()
+    }
+
+    /// Eight hours of changing currents.
+    fn plateau(&mut self) -> Health {
+        for _ in 0..4 {
+            self.go(60, 20.0, 3_330, ALIKE);
+            self.go(60, -20.0, 3_270, ALIKE);
+        }
+        self.go(1, -20.0, 3_270, ALIKE)
+    }
+}
+
+/// No cell differs from the others.
+const ALIKE: (usize, i32) = (1, 0);
+
+fn sentences(health: &Health) -> Vec<String> {
+    health.reasons.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_battery_is_healthy_once_each_way_in_which_cells_fail_could_have_shown() {
+    let mut battery = Scripted::at(60.0);
+    let missing = |health: &Health| {
+        assert_eq!(health.verdict, Verdict::Unknown, "{:?}", health.reasons);
+        let words = sentences(health).join("\n");
+        ["under changing load", "near full", "near empty"]
+            .map(|way| words.contains(&format!("not yet seen {way}")))
+    };
+    assert_eq!(missing(&battery.go(25 * 60, 0.0, 3_300, ALIKE)), [true, true, true]);
+    assert_eq!(missing(&battery.plateau()), [false, true, true]);
+    battery.go(111, 20.0, 3_335, ALIKE);
+    assert_eq!(missing(&battery.go(65, 5.0, 3_440, ALIKE)), [false, false, true]);
+    battery.go(276, -20.0, 3_280, ALIKE);
+    let health = battery.go(40, -5.0, 3_120, ALIKE);
+    assert_eq!((health.verdict, sentences(&health)), (Verdict::Healthy, vec![]));
+}
+
+#[test]
+fn a_table_without_its_last_cell_costs_nothing_that_was_learned() {
+    let mut battery = Scripted::at(60.0);
+    let watched =
+        |health: Health| !sentences(&health).join("\n").contains("not yet seen under changing load");
+    assert!(watched(battery.plateau()));
+    battery.minute += 1;
+    battery.look(-20.0, &[3_270; 14]);
+    assert!(watched(battery.go(1, -20.0, 3_270, ALIKE)));
+    // Twice in a row is another battery.
+    battery.minute += 1;
+    battery.look(-20.0, &[3_270; 14]);
+    battery.minute += 1;
+    assert!(!watched(battery.look(-20.0, &[3_270; 14])));
+}
+
+#[test]
+fn a_cell_that_lags_at_rest_and_runs_ahead_under_little_current_is_named_without_a_deep_discharge() {
+    let mut battery = Scripted::at(90.0);
+    battery.go(14 * 60, -0.5, 3_325, ALIKE);
+    battery.go(50, 20.0, 3_410, (13, -40));
+    for below in [114, 105, 95, 80] {
+        battery.go(60, 0.0, 3_430, (13, -below));
+    }
+    let at_rest = battery.go(1, 0.0, 3_430, (13, -80));
+    let [Reason::LagsBehind { cell: 13, below }] = *at_rest.reasons else { panic!("{:?}", at_rest.reasons) };
+    assert!((85.0..110.0).contains(&below), "{below}");
+    let charged = battery.go(2, 12.0, 3_479, (13, 120));
+    assert_eq!(charged.verdict, Verdict::Watch);
+    let words = sentences(&charged).remove(0);
+    let ahead = "cell 13 runs ahead of the others near full: 120 mV above them, at 3599 mV, while the current is 0.12 C";
+    assert!(words.starts_with(ahead) && words.contains("and at rest it is "), "{words}");
+}
+
+#[test]
+fn what_is_seen_near_full_is_forgotten_once_it_is_mended() {
+    let mut battery = Scripted::at(99.0);
+    let early = battery.go(3, 12.0, 3_470, (4, 100));
+    assert!(
+        matches!(*early.reasons, [Reason::RunsAhead { cell: 4, behind: None, .. }]),
+        "{:?}",
+        early.reasons
+    );
+    battery.pace = 10;
+    let late = battery.go(31 * DAY, 12.0, 3_470, ALIKE);
+    assert!(is_unaccused(&late), "{:?}", late.reasons);
+}
+
+#[test]
+fn neither_a_single_look_nor_the_end_of_a_strong_charge_accuses_a_cell() {
+    let mut battery = Scripted::at(99.0);
+    for (minutes, amperes, cell) in
+        [(5, 12.0, ALIKE), (1, 12.0, (4, 100)), (60, 12.0, (4, 20)), (60, 60.0, (4, 100))]
+    {
+        let health = battery.go(minutes, amperes, 3_470, cell);
+        assert!(health.verdict == Verdict::Unknown, "{:?}", health.reasons);
+    }
+}
+
+#[test]
+fn a_state_of_charge_that_jumps_accuses_no_battery() {
+    let mut battery = Scripted::at(60.0);
+    battery.plateau();
+    battery.go(111, 20.0, 3_340, ALIKE);
+    for soc in [97.0, 11.0, 97.0, 11.0, 97.0] {
+        battery.soc = soc;
+        battery.go(10, -1.0, 3_338, ALIKE);
+    }
+    let health = battery.go(10, 0.2, 3_338, ALIKE);
+    assert_eq!((health.verdict, health.capacity_seen, health.efficiency), (Verdict::Unknown, None, None));
+    let words = sentences(&health);
+    assert!(words[0].starts_with("state of charge and measured charge disagree"), "{words:?}");
+}
+
+#[test]
+fn what_a_battery_says_of_itself_is_a_verdict_at_once() {
+    let mut living = Living::new(Bank::new(&plan(1, 8)), MINUTE);
+    let report = living.swept(SweepKind::Full, |reading| {
+        let cell = &mut reading.batteries[0].cells.as_mut().unwrap()[3];
+        cell.base_state = Some(Word::new("SysError"));
+    });
+    let health = &report.insight.batteries[0].health;
+    assert_eq!(health.verdict, Verdict::Failing);
+    assert_eq!(health.reasons[0].to_string(), "the battery says SysError of cell 4");
+}
+
+#[test]
+fn a_measured_capacity_counts_more_than_a_computed_percentage() {
+    let last_of = |capacity: i64| {
+        let mut living = Living::new(Bank::new(&plan(1, 8)), MINUTE);
+        let mut seen = Vec::new();
+        for soc in 50..=75 {
+            living.live(MINUTE);
+            let mut reading = living.reading(SweepKind::Full);
+            reading.batteries[0].measured.soc = Some(Percent(soc));
+            let values = [(LifetimeFigure::Capacity, capacity)].into();
+            let lifetime = Some(Arc::new(Lifetime { read_at: reading.taken_at, values }));
+            let nominal_capacity = Some(MilliampHours(100_000));
+            let barcode = Some("K221104000001".to_owned());
+            let facts =
+                Facts { barcode, soh: Some(Percent(55)), nominal_capacity, lifetime, ..Facts::default() };
+            let report = living.stats.report(reading, vec![facts], Facts::default(), Default::default());
+            seen.push(report.insight.batteries[0].health.clone());
+        }
+        assert!(matches!(*seen[0].reasons, [Reason::Soh(55), ..]), "not sure yet: {:?}", seen[0].reasons);
+        // Once the figure has expired it is not known any more.
+        living.live(MINUTE);
+        let nominal_capacity = Some(MilliampHours(100_000));
+        let facts = Facts { soh: Some(Percent(55)), nominal_capacity, ..Facts::default() };
+        let reading = living.reading(SweepKind::Full);
+        let report = living.stats.report(reading, vec![facts], Facts::default(), Default::default());
+        let expired = &report.insight.batteries[0].health.reasons;
+        assert!(matches!(**expired, [Reason::Soh(55), ..]), "{expired:?}");
+        seen.pop().unwrap()
+    };
+    let sound = last_of(97_000);
+    assert_eq!(sound.verdict, Verdict::Unknown, "{:?}", sound.reasons);
+    let worn = last_of(58_000);
+    assert!(matches!(*worn.reasons, [Reason::OwnCapacity { .. }, ..]), "{:?}", worn.reasons);
+    assert_eq!(worn.verdict, Verdict::Failing);
+    let text = worn.reasons[0].to_string();
+    assert_eq!(text, "by its own measurement it holds 58.0 Ah, 58 % of what it was sold for");
+}

@@ -1,0 +1,5 @@
+mod damage;
+mod energy;
+mod health;
+mod plausibility;
+mod trend;

@@ -1,0 +1,139 @@
+//! Trends over simulated weeks, a reading each five minutes: what drifts is told with its sign, its size and how sure that
+//! is, and nothing is said against a sound battery.
+
+use std::thread;
+use std::time::Duration;
+
+use bankwatch::model::health::{Health, Reason, Verdict};
+use bankwatch::model::reading::SweepKind;
+use bankwatch::model::report::BankReport;
+use bankwatch::model::trend::{Figure, Trend};
+use bankwatch::simulator::Bank;
+use bankwatch::stats::Stats;
+use bankwatch::stats::ledger::Ledger;
+use support::simulated_years::{Living, plan};
+
+const STEP: Duration = Duration::from_secs(300);
+const DAY: u64 = 24 * 12;
+const MONTH: f64 = 30.0;
+/// Where something is done to the bank, it is done to this battery and this cell.
+const BATTERY: usize = 2;
+const CELL: usize = 7;
+
+fn living(batteries: usize, seed: u64) -> Living {
+    Living::new(Bank::new(&plan(batteries, seed)).in_steps_of(40.0), STEP)
+}
+
+/// Lives for so many days while `ail` is done to the bank each day; the last report.
+fn live(living: &mut Living, days: u64, ail: impl Fn(&mut Bank)) -> BankReport {
+    for step in 0..days * DAY {
+        if step % DAY == 0 {
+            ail(&mut living.bank);
+        }
+        living.live(STEP);
+        living.swept(SweepKind::Full, |_| {});
+    }
+    living.swept(SweepKind::Full, |_| {})
+}
+
+fn health(report: &BankReport) -> &Health {
+    &report.insight.batteries[BATTERY - 1].health
+}
+
+fn trend(health: &Health, figure: Figure) -> Option<Trend> {
+    health.trends.iter().copied().find(|trend| trend.figure == figure)
+}
+
+/// It is told against this battery, within the give that it states itself, and against no other.
+fn is_accused(report: &BankReport, figure: Figure, truth: f64) {
+    let found = trend(health(report), figure).unwrap();
+    println!("{found} where {truth:.2} are true");
+    let told = Reason::Trend(found);
+    assert!(health(report).reasons.contains(&told), "{:?}", health(report).reasons);
+    assert_eq!(health(report).verdict.min(Verdict::Watch), health(report).verdict);
+    let give = found.plus_minus.max(truth.abs() * 0.2);
+    assert!((found.per_month - truth).abs() <= give, "{found} where {truth} are true");
+    for (index, other) in report.insight.batteries.iter().enumerate() {
+        let accused = other.health.reasons.iter().any(|reason| matches!(reason, Reason::Trend(_)));
+        assert!(index + 1 == BATTERY || !accused, "battery {}: {:?}", index + 1, other.health.reasons);
+    }
+}
+
+#[test]
+fn a_battery_whose_cells_all_fade_loses_capacity_at_the_rate_they_do() {
+    const DAYS: u64 = 112;
+    let mut living = living(3, 5);
+    let report = live(&mut living, DAYS, |bank| {
+        (1..=16).for_each(|cell| assert!(bank.set_cell_capacity(BATTERY, cell, 0.998)));
+    });
+    let left = 0.998_f64.powf(DAYS as f64);
+    is_accused(&report, Figure::Capacity, -100.0 * (1.0 - left) / DAYS as f64 * MONTH);
+}
+
+#[test]
+fn a_cell_whose_resistance_grows_is_told_with_how_much() {
+    let mut living = living(3, 2);
+    let report = live(&mut living, 42, |bank| {
+        assert!(bank.add_cell_resistance(BATTERY, CELL, 0.000_02));
+    });
+    is_accused(&report, Figure::Resistance, 0.02 * MONTH);
+}
+
+#[test]
+fn a_measuring_line_that_drifts_widens_the_spread() {
+    let mut living = living(3, 3);
+    // Beyond the others from the first day on: what is inside their spread does not show in it.
+    let offset = std::cell::Cell::new(0.004);
+    let report = live(&mut living, 42, |bank| {
+        offset.set(offset.get() + 0.000_5);
+        assert!(bank.set_cell_offset(BATTERY, CELL, offset.get()));
+    });
+    is_accused(&report, Figure::SpreadRest, 0.5 * MONTH);
+}
+
+#[test]
+fn a_cable_that_works_itself_loose_takes_its_battery_s_share() {
+    let mut living = living(3, 6);
+    let ohms = std::cell::Cell::new(0.0);
+    let report = live(&mut living, 42, |bank| {
+        ohms.set(ohms.get() + 0.000_5);
+        assert!(bank.loosen(BATTERY, ohms.get()));
+    });
+    let found = trend(health(&report), Figure::Share).unwrap();
+    assert!(found.per_month < -5.0, "{found}");
+    assert!(health(&report).reasons.contains(&Reason::Trend(found)), "{:?}", health(&report).reasons);
+}
+
+#[test]
+fn weeks_are_carried_over_restarts_and_absent_before_there_are_enough() {
+    let drift = |bank: &mut Bank| assert!(bank.add_cell_resistance(BATTERY, CELL, 0.000_02));
+    let (mut whole, mut cut) = (living(2, 2), living(2, 2));
+    let early = live(&mut cut, 20, drift);
+    assert_eq!(health(&early).trends, [], "three weeks are too few");
+    let kept = Ledger::from_bytes(&cut.stats.ledger().unwrap().to_bytes().unwrap()).unwrap();
+    cut.stats = Stats::new(STEP);
+    cut.stats.adopt(kept);
+    let (cut, whole) = (live(&mut cut, 20, drift), live(&mut whole, 40, drift));
+    let [cut, whole] = [&cut, &whole].map(|report| trend(health(report), Figure::Resistance).unwrap());
+    assert_eq!(cut.weeks, whole.weeks);
+    assert!((cut.per_month - whole.per_month).abs() < 0.02, "{cut} where {whole}");
+}
+
+#[test]
+fn weeks_of_a_sound_bank_say_nothing_against_it() {
+    let seeds = |first: u64| {
+        move || {
+            for seed in (first..=100).step_by(2) {
+                let report = live(&mut living(2, seed), 36, |_| {});
+                for battery in &report.insight.batteries {
+                    let told: Vec<String> = battery.health.trends.iter().map(Trend::to_string).collect();
+                    let verdict = battery.health.verdict;
+                    assert!(verdict > Verdict::Watch, "seed {seed}: {:?}", battery.health.reasons);
+                    assert!(told.len() >= 2, "seed {seed}: {told:?} is not much to be right about");
+                }
+            }
+        }
+    };
+    let both = [1, 2].map(|first| thread::spawn(seeds(first)));
+    both.into_iter().for_each(|half| half.join().unwrap());
+}

@@ -1,0 +1,80 @@
+//! What `bankwatch read` shows on a terminal of that which many sweeps tell, and that nothing is shown where nothing is known.
+
+use std::time::Duration;
+
+use bankwatch::events::catalogue::Catalogue;
+use bankwatch::events::decode::tell_standing;
+use bankwatch::model::event_word::EventWord;
+use bankwatch::model::reading::{Measured, SweepKind};
+use bankwatch::model::report::BankReport;
+use bankwatch::simulator::Bank;
+use bankwatch::status::{Status, table};
+use jiff::tz::TimeZone;
+use support::simulated_years::{Living, plan};
+
+const STEP: Duration = Duration::from_secs(300);
+const DAY: u32 = 24 * 12;
+
+fn text(mut report: BankReport) -> String {
+    tell_standing(&mut report, &Catalogue::load(None).0);
+    table::render(&Status::of(&report, &TimeZone::UTC), false)
+}
+
+#[test]
+fn one_sweep_by_itself_is_a_line_a_battery_and_no_more() {
+    let living = Living::new(Bank::new(&plan(2, 3)), STEP);
+    let text = text(BankReport::of_one(living.reading(SweepKind::Full)));
+    assert_eq!(text.lines().count(), 1 + 1 + 2, "{text}");
+}
+
+#[test]
+fn what_is_missing_for_a_verdict_is_one_line() {
+    let mut living = Living::new(Bank::new(&plan(1, 3)), STEP);
+    living.live(STEP);
+    let text = text(living.swept(SweepKind::Full, |_| {}));
+    let lines: Vec<_> =
+        text.lines().filter(|line| line.starts_with("battery 1, unknown: watched for 0 hours")).collect();
+    assert!(matches!(*lines, [line] if line.contains("; not yet seen near empty, ")), "{text}");
+}
+
+#[test]
+fn what_stands_on_a_stack_as_a_whole_is_told() {
+    let living = Living::new(Bank::new(&plan(2, 3)), STEP);
+    let mut reading = living.reading(SweepKind::Full);
+    let error_code = Some(EventWord { bits: 0x8, names: Vec::new() });
+    reading.stack = Some(Measured { system_fault: error_code, ..Measured::default() });
+    let text = text(BankReport::of_one(reading));
+    assert!(text.contains("stack, event: Unknown condition 0x8 (error_code 0x8)"), "{text}");
+}
+
+#[test]
+fn counters_health_events_in_words_and_trends_stand_below_the_sweep() {
+    let mut living = Living::new(Bank::new(&plan(2, 3)).in_steps_of(40.0), STEP);
+    for step in 0..40 * DAY {
+        if step % DAY == 0 {
+            // Too little to speak against it, and sure all the same.
+            let ohms = if step == 0 { 0.000_2 } else { 0.000_002 };
+            assert!(living.bank.add_cell_resistance(1, 3, ohms));
+            assert!(living.bank.set_cell_offset(2, 7, 0.004 + 0.000_5 * f64::from(step / DAY)));
+        }
+        living.live(STEP);
+        living.swept(SweepKind::Full, |_| {});
+    }
+    let text = text(living.swept(SweepKind::Full, |reading| {
+        reading.batteries[0].measured.power_events = Some(EventWord { bits: 0x0020_2006, names: Vec::new() });
+    }));
+    let line =
+        |words: &str| text.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{text}"));
+    assert!(line("counted").contains(" kWh in, ") && line("counted").contains(" Ah out"), "{text}");
+    let heading = line("health");
+    for column in ["charged", "discharged", "capacity", "share", "at rest", "mostly lowest", "last full"] {
+        assert!(heading.contains(column), "{text}");
+    }
+    assert!(!heading.contains("soh"), "nobody said any: {text}");
+    line("battery 1, trend: the resistance of its worst cell rises by 0.0");
+    line("battery 1, event: High voltage alarm (power 0x2)");
+    assert!(!text.contains("Voltage normal") && !text.contains("Full charge"), "{text}");
+    line("battery 2, watch: cell 7 reads +");
+    line("battery 2, watch: the spread of its cells at rest rises by ");
+    assert!(!text.contains("trend: the spread of its cells at rest"), "told twice: {text}");
+}

@@ -1,0 +1,196 @@
+//! Rows from before the clock was set wait and get their right time; jumps are told; nothing bears a wrong time.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bankwatch::store::clock_gate::{ClockGate, ClockNews, MADE_AT_MS, Moment, Timed};
+use proptest::prelude::*;
+
+/// The right time of the first moment of each test.
+const TRUE_START: i64 = MADE_AT_MS + 86_400_000;
+
+/// What the wall clock of a machine without a battery shows at its start.
+const UNSET: i64 = 5_000;
+
+struct Clocks {
+    start: Instant,
+    elapsed_ms: i64,
+    /// The wall clock at the start, by what it shows now.
+    wall_start: i64,
+}
+
+impl Clocks {
+    fn showing(wall_start: i64) -> Self {
+        Self { start: Instant::now(), elapsed_ms: 0, wall_start }
+    }
+
+    fn now(&self) -> Moment {
+        let elapsed = Duration::from_millis(self.elapsed_ms.unsigned_abs());
+        Moment { monotonic: self.start + elapsed, wall_ms: self.wall() }
+    }
+
+    fn wall(&self) -> i64 {
+        self.wall_start + self.elapsed_ms
+    }
+
+    /// A row as it is taken now.
+    fn row(&self, row: i64) -> [Timed<i64>; 1] {
+        [Timed { taken_at_ms: self.wall(), row }]
+    }
+}
+
+fn gate() -> ClockGate<i64> {
+    ClockGate::new(MADE_AT_MS, 1000)
+}
+
+fn rows(passed: &[Timed<i64>]) -> Vec<(i64, i64)> {
+    passed.iter().map(|timed| (timed.row, timed.taken_at_ms)).collect()
+}
+
+#[test]
+fn the_program_was_not_made_in_the_future() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    assert!(u128::try_from(MADE_AT_MS).unwrap() < now, "else every row would wait for ever");
+}
+
+#[test]
+fn with_a_clock_that_is_set_rows_pass_at_once_as_they_are() {
+    let (mut clocks, mut gate) = (Clocks::showing(TRUE_START), gate());
+    for row in 0..5 {
+        let passed = gate.pass(clocks.now(), clocks.row(row));
+        assert_eq!((passed.news, passed.dropped), (None, 0));
+        assert_eq!(rows(&passed.rows), [(row, TRUE_START + row * 10_000)]);
+        clocks.elapsed_ms += 10_000;
+    }
+}
+
+#[test]
+fn rows_wait_until_the_clock_is_set_and_get_the_time_they_were_taken_at() {
+    let (mut clocks, mut gate) = (Clocks::showing(UNSET), gate());
+    for row in 0..6 {
+        let passed = gate.pass(clocks.now(), clocks.row(row));
+        assert_eq!(passed.news, (row == 0).then_some(ClockNews::Unset), "told once");
+        assert_eq!(passed.rows, []);
+        clocks.elapsed_ms += 10_000;
+    }
+    assert_eq!(gate.waiting(), 6);
+    clocks.wall_start = TRUE_START;
+    let passed = gate.pass(clocks.now(), []);
+    assert_eq!(passed.news, Some(ClockNews::Set { by_ms: TRUE_START - UNSET }));
+    let expected: Vec<_> = (0..6).map(|row| (row, TRUE_START + row * 10_000)).collect();
+    assert_eq!(rows(&passed.rows), expected);
+    assert_eq!(gate.waiting(), 0);
+}
+
+/// A sweep takes seconds, and the clock may be set in the middle of one.
+#[test]
+fn a_row_that_was_taken_just_before_the_clock_was_set_is_corrected_as_well() {
+    let (mut clocks, mut gate) = (Clocks::showing(UNSET), gate());
+    gate.pass(clocks.now(), []);
+    clocks.elapsed_ms += 10_000;
+    let taken = clocks.row(7);
+    clocks.wall_start = TRUE_START;
+    clocks.elapsed_ms += 1_000;
+    let passed = gate.pass(clocks.now(), taken);
+    assert_eq!(rows(&passed.rows), [(7, TRUE_START + 10_000)]);
+}
+
+#[test]
+fn a_row_whose_time_nobody_can_know_is_dropped_and_counted_rather_than_stored_wrong() {
+    let (clocks, mut gate) = (Clocks::showing(TRUE_START), gate());
+    let passed = gate.pass(clocks.now(), [Timed { taken_at_ms: UNSET, row: 1 }]);
+    assert_eq!((passed.rows, passed.dropped), (vec![], 1));
+}
+
+#[test]
+fn a_row_with_a_right_time_is_not_corrected_though_the_clock_is_lost_before_it_comes() {
+    let (mut clocks, mut gate) = (Clocks::showing(TRUE_START), gate());
+    let taken = clocks.row(3);
+    gate.pass(clocks.now(), []);
+    clocks.wall_start = UNSET;
+    let passed = gate.pass(clocks.now(), taken);
+    assert_eq!((passed.news, passed.rows), (Some(ClockNews::Unset), vec![]));
+    clocks.wall_start = TRUE_START;
+    clocks.elapsed_ms += 60_000;
+    let passed = gate.pass(clocks.now(), []);
+    assert_eq!(rows(&passed.rows), [(3, TRUE_START)]);
+}
+
+#[test]
+fn jumps_are_told_with_how_far_and_slow_correction_is_not() {
+    let (mut clocks, mut gate) = (Clocks::showing(TRUE_START), gate());
+    let mut look = |gate: &mut ClockGate<i64>, by_ms: i64| {
+        clocks.elapsed_ms += 10_000;
+        clocks.wall_start += by_ms;
+        gate.pass(clocks.now(), []).news
+    };
+    assert_eq!(look(&mut gate, 0), None);
+    // Two days of being drawn to the right time, five milliseconds in ten seconds.
+    for _ in 0..20_000 {
+        assert_eq!(look(&mut gate, 5), None);
+    }
+    assert_eq!(look(&mut gate, 3_600_000), Some(ClockNews::Jumped { by_ms: 3_600_000 }));
+    assert_eq!(look(&mut gate, -2_000), Some(ClockNews::Jumped { by_ms: -2_000 }));
+    assert_eq!(look(&mut gate, 0), None);
+}
+
+#[test]
+fn too_many_rows_waiting_let_the_oldest_go_and_are_counted() {
+    let (mut clocks, mut gate) = (Clocks::showing(UNSET), ClockGate::new(MADE_AT_MS, 3));
+    let mut dropped = 0;
+    for row in 0..10 {
+        dropped += gate.pass(clocks.now(), clocks.row(row)).dropped;
+        clocks.elapsed_ms += 1_000;
+    }
+    clocks.wall_start = TRUE_START;
+    let passed = gate.pass(clocks.now(), []);
+    assert_eq!((dropped, passed.dropped), (7, 0));
+    assert_eq!(passed.rows.iter().map(|timed| timed.row).collect::<Vec<_>>(), [7, 8, 9]);
+}
+
+#[test]
+fn a_clock_is_trusted_with_giving_up_what_is_old_only_after_ten_minutes_without_a_jump() {
+    let (mut clocks, mut gate) = (Clocks::showing(UNSET), gate());
+    let mut trusted_after = |gate: &mut ClockGate<i64>, change: i64, minutes: i64| {
+        clocks.wall_start += change;
+        gate.pass(clocks.now(), []);
+        clocks.elapsed_ms += minutes * 60_000;
+        gate.pass(clocks.now(), []);
+        gate.trusted_ms(clocks.now()).is_some()
+    };
+    assert!(!trusted_after(&mut gate, 0, 60), "not set");
+    assert!(!trusted_after(&mut gate, TRUE_START, 9));
+    assert!(trusted_after(&mut gate, 0, 2));
+    // Ten years ahead, for a moment.
+    assert!(!trusted_after(&mut gate, 315_360_000_000, 1));
+    assert!(!trusted_after(&mut gate, -315_360_000_000, 9));
+    assert!(trusted_after(&mut gate, 0, 1));
+}
+
+proptest! {
+    /// However the clock is set, lost and put right, a row that passes while it shows the right time bears the time
+    /// it was taken at, once, in order.
+    #[test]
+    fn whatever_an_unset_clock_shows_the_times_are_right_in_the_end(
+        steps in prop::collection::vec((0..60_000_i64, 0..4_u8, 0..1_000_000_i64), 1..60),
+    ) {
+        let (mut clocks, mut gate) = (Clocks::showing(UNSET), gate());
+        let (mut taken, mut passed) = (Vec::new(), Vec::new());
+        for (wait, kind, shown) in steps {
+            clocks.elapsed_ms += wait;
+            match kind {
+                0 => clocks.wall_start = TRUE_START,
+                1 => clocks.wall_start = shown - clocks.elapsed_ms,
+                _ => {
+                    let row = i64::try_from(taken.len()).unwrap();
+                    taken.push((row, TRUE_START + clocks.elapsed_ms));
+                    let rows = clocks.row(row);
+                    passed.extend(gate.pass(clocks.now(), rows).rows);
+                }
+            }
+            passed.extend(gate.pass(clocks.now(), []).rows);
+        }
+        clocks.wall_start = TRUE_START;
+        passed.extend(gate.pass(clocks.now(), []).rows);
+        prop_assert_eq!(rows(&passed), taken);
+    }
+}

@@ -1,0 +1,331 @@
+//! Whatever happens to journal, disk, database and process, in whatever order: each row arrives once, in order, or is
+//! told as lost. Held against a plain model.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use bankwatch::store::journal::{Bounds, Drain, Keeper, Next, Rhythm};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError};
+use support::journal::{Database, entry, numbers};
+use tempfile::{TempDir, tempdir, tempdir_in};
+
+/// Small, so that both bounds are reached often.
+const BOUNDS: Bounds = Bounds {
+    disk_bytes: 100_000,
+    memory_bytes: 30_000,
+    // Rows are numbered by time, a millisecond each.
+    age: Duration::from_millis(60),
+};
+
+/// The largest row.
+const MOST_BYTES: usize = 9_000;
+
+/// Rows whose number this divides are poison.
+const POISON: i64 = 13;
+
+#[derive(Clone, Debug)]
+enum Event {
+    /// So many rows come, of so many bytes each.
+    Keep(i64, usize),
+    /// A row comes, by a clock that is trusted.
+    KeepByTrustedClock,
+    /// The drain takes so many steps.
+    Drain(u8),
+    /// The process dies; what is on the disk at this moment is what there is.
+    Crash,
+    /// The process ends in order.
+    Restart,
+    /// It ends, and the disk is not there when it starts again.
+    DiskGone,
+    DiskBack,
+    DatabaseAway,
+    DatabaseBack,
+    /// It stores, and its yes is lost.
+    DatabaseForgetsToAnswer,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => (1..20_i64, 1..MOST_BYTES).prop_map(|(rows, bytes)| Event::Keep(rows, bytes)),
+        1 => Just(Event::KeepByTrustedClock),
+        6 => (1..10_u8).prop_map(Event::Drain),
+        2 => Just(Event::Crash),
+        1 => Just(Event::Restart),
+        1 => Just(Event::DiskGone),
+        2 => Just(Event::DiskBack),
+        1 => Just(Event::DatabaseAway),
+        1 => Just(Event::DatabaseForgetsToAnswer),
+        3 => Just(Event::DatabaseBack),
+    ]
+}
+
+/// What ought to be where.
+#[derive(Debug, Default)]
+struct Model {
+    /// Rows on the disk and in memory that the keeper has not seen confirmed, in order.
+    disk: VecDeque<i64>,
+    memory: VecDeque<i64>,
+    disk_is_there: bool,
+    /// Rows from memory were stored while older ones were on a disk that was not there.
+    out_of_order: bool,
+    /// Rows that may be missing in the end.
+    lost: Vec<i64>,
+    next: i64,
+}
+
+impl Model {
+    fn waiting(&self) -> Vec<i64> {
+        let disk = self.disk.iter().filter(|_| self.disk_is_there);
+        disk.chain(&self.memory).copied().collect()
+    }
+
+    /// The oldest that the keeper knows of.
+    fn pop(&mut self) -> i64 {
+        let disk = if self.disk_is_there { self.disk.pop_front() } else { None };
+        disk.or_else(|| self.memory.pop_front()).unwrap()
+    }
+}
+
+struct Stand {
+    /// Each process finds the disk at a path of its own: a copy of what the last one left.
+    folder: TempDir,
+    lives: u32,
+    keeper: Mutex<Keeper>,
+    drain: Drain,
+    database: Database,
+    now: Instant,
+    model: Model,
+    told_lost: u64,
+}
+
+type Held = Result<(), TestCaseError>;
+
+impl Stand {
+    fn new() -> Self {
+        // A crash is a copy here, so the files need no disk: where there is memory for them, they are faster.
+        let folder = tempdir_in("/dev/shm").or_else(|_| tempdir()).unwrap();
+        let database = Database::default();
+        database.set(|database| database.poison = (0..10_000).step_by(POISON as usize).collect());
+        let mut stand = Self {
+            keeper: Mutex::new(Keeper::new(folder.path().join("0/journal.db"), BOUNDS)),
+            folder,
+            lives: 0,
+            drain: Drain::new(Rhythm { first_rows: 2, most_rows: 16, ..Rhythm::default() }),
+            database,
+            now: Instant::now(),
+            model: Model { disk_is_there: true, ..Model::default() },
+            told_lost: 0,
+        };
+        stand.folder_of(0, true);
+        stand
+    }
+
+    fn folder_of(&mut self, life: u32, there: bool) -> PathBuf {
+        let folder = self.folder.path().join(life.to_string());
+        if there {
+            fs::create_dir_all(&folder).unwrap();
+        }
+        folder
+    }
+
+    /// The next process: it has what is on the disk and nothing else.
+    fn begin_anew(&mut self) {
+        let path = self.folder.path().join(self.lives.to_string()).join("journal.db");
+        self.keeper = Mutex::new(Keeper::new(path, BOUNDS));
+        self.drain = Drain::new(Rhythm { first_rows: 2, most_rows: 16, ..Rhythm::default() });
+        self.told_lost = 0;
+        let dead = std::mem::take(&mut self.model.memory);
+        self.model.lost.extend(dead);
+    }
+
+    fn keep(&mut self, rows: i64, bytes: usize, trusted: bool) -> Held {
+        let first = self.model.next;
+        self.model.next += rows;
+        let new: Vec<_> = (first..self.model.next).map(|number| entry(number, bytes)).collect();
+        let wall = trusted.then_some(first);
+        let keeper = self.keeper.get_mut().unwrap();
+        keeper.keep(self.now, wall, new);
+        let lost = keeper.lost() - self.told_lost;
+        self.told_lost = keeper.lost();
+        let full = keeper.bytes(self.now) + 3 * MOST_BYTES as u64 + 4096 > BOUNDS.disk_bytes;
+        let in_memory = keeper.in_memory();
+        self.model.memory.extend(first..self.model.next);
+        for _ in 0..lost {
+            let row = self.model.pop();
+            let old = trusted && row < first - 60;
+            prop_assert!(full || !self.model.disk_is_there || old, "row {row} went though there was room");
+            self.model.lost.push(row);
+        }
+        if self.model.disk_is_there {
+            prop_assert_eq!(in_memory, 0);
+            self.model.disk.append(&mut self.model.memory);
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, steps: u8) -> Held {
+        for _ in 0..steps {
+            let before = self.keeper.get_mut().unwrap().len();
+            let now = self.now;
+            let step = self.drain.step(&self.keeper, &mut self.database, || now, 0.5);
+            let confirmed = before.saturating_sub(self.keeper.get_mut().unwrap().len());
+            // A row leaves only when the database has it.
+            let (stored, buried) = (self.database.stored(), self.database.buried());
+            for _ in 0..confirmed {
+                let row = self.model.pop();
+                prop_assert!(stored.contains(&row) || buried.contains(&row), "row {row} left and is nowhere");
+            }
+            match step.next {
+                Next::Now => {}
+                Next::At(at) => self.now = at,
+                Next::Idle => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// The process dies between two writes of the disk, as it were: the next one gets a copy of its files.
+    fn crash(&mut self) -> Held {
+        let from = self.folder_of(self.lives, false);
+        self.lives += 1;
+        let to = self.folder_of(self.lives, self.model.disk_is_there);
+        if self.model.disk_is_there {
+            copy(&from, &to);
+        } else {
+            // The disk that is not there holds what it held.
+            fs::rename(away(&from), away(&to)).unwrap();
+        }
+        self.begin_anew();
+        if !self.model.disk_is_there {
+            return Ok(());
+        }
+        // What was confirmed may come again, ahead of what was not.
+        let found = numbers(&self.keeper.get_mut().unwrap().head(self.now, usize::MAX, usize::MAX));
+        let again = found.len().saturating_sub(self.model.disk.len());
+        prop_assert_eq!(&found[again..], self.model.disk.make_contiguous());
+        let (stored, buried) = (self.database.stored(), self.database.buried());
+        for row in &found[..again] {
+            prop_assert!(stored.contains(row) || buried.contains(row), "row {row} is from nowhere");
+        }
+        self.model.disk = found.into();
+        Ok(())
+    }
+
+    fn restart(&mut self) {
+        let now = self.now;
+        let keeper = self.keeper.get_mut().unwrap();
+        keeper.flush(now);
+        let lost = keeper.lost() - self.told_lost;
+        for _ in 0..lost {
+            let row = self.model.pop();
+            self.model.lost.push(row);
+        }
+        if self.model.disk_is_there {
+            self.model.disk.append(&mut self.model.memory);
+        }
+        self.begin_anew();
+    }
+
+    fn disk(&mut self, there: bool) {
+        if there == self.model.disk_is_there {
+            return;
+        }
+        let folder = self.folder_of(self.lives, false);
+        if there {
+            fs::rename(away(&folder), folder).unwrap();
+        } else {
+            self.restart();
+            // Both files are closed by now.
+            fs::rename(&folder, away(&folder)).unwrap();
+        }
+        self.model.disk_is_there = there;
+        self.model.out_of_order = true;
+    }
+
+    fn take(&mut self, event: Event) -> Held {
+        self.now += Duration::from_secs(60);
+        match event {
+            Event::Keep(rows, bytes) => self.keep(rows, bytes, false)?,
+            Event::KeepByTrustedClock => self.keep(1, 100, true)?,
+            Event::Drain(steps) => self.drain(steps)?,
+            Event::Crash => self.crash()?,
+            Event::Restart => self.restart(),
+            Event::DiskGone => self.disk(false),
+            Event::DiskBack => self.disk(true),
+            Event::DatabaseAway => self.database.set(|database| database.away = Some("away".into())),
+            Event::DatabaseForgetsToAnswer => self.database.set(|database| database.forgets_to_answer = true),
+            Event::DatabaseBack => self.database.set(|database| {
+                (database.away, database.forgets_to_answer) = (None, false);
+            }),
+        }
+        self.now += Duration::from_secs(60);
+        let keeper = self.keeper.get_mut().unwrap();
+        // Opens the journal where it can be.
+        let head = numbers(&keeper.head(self.now, usize::MAX, usize::MAX));
+        let expected = self.model.waiting();
+        prop_assert_eq!(keeper.len(), expected.len() as u64);
+        prop_assert_eq!(keeper.oldest(self.now), expected.first().copied());
+        prop_assert!(expected.starts_with(&head), "{:?} at the head of {:?}", head, expected);
+        prop_assert!(keeper.bytes(self.now) <= BOUNDS.disk_bytes + 4096);
+        Ok(())
+    }
+
+    /// All is well again, and in the end everything is somewhere.
+    fn end(mut self) -> Held {
+        self.take(Event::DatabaseBack)?;
+        self.take(Event::DiskBack)?;
+        while !self.keeper.get_mut().unwrap().is_empty() {
+            self.take(Event::Drain(20))?;
+        }
+        let stored = self.database.stored();
+        prop_assert!(stored.is_sorted() || self.model.out_of_order, "out of order: {:?}", stored);
+        let inner = self.database.inner.lock().unwrap();
+        let mut arrived = [stored.clone(), inner.buried.clone()].concat();
+        arrived.sort_unstable();
+        prop_assert!(arrived.windows(2).all(|pair| pair[0] < pair[1]), "twice: {:?}", arrived);
+        prop_assert!(inner.buried.iter().all(|row| row % POISON == 0));
+        let missing: Vec<i64> =
+            (0..self.model.next).filter(|row| arrived.binary_search(row).is_err()).collect();
+        let untold: Vec<_> = missing.iter().filter(|row| !self.model.lost.contains(row)).collect();
+        prop_assert!(untold.is_empty(), "missing and never told as lost: {:?}", untold);
+        prop_assert!(stored.iter().all(|row| inner.stored.contains(&entry(*row, size(&inner.stored, *row)))));
+        Ok(())
+    }
+}
+
+/// A row is of the size it was kept with; its content follows from number and size.
+fn size(stored: &[bankwatch::store::journal::Entry], row: i64) -> usize {
+    stored.iter().find(|entry| entry.taken_at_ms == row).map_or(0, |entry| entry.payload.len())
+}
+
+/// Where a disk is while it is not there.
+fn away(folder: &Path) -> PathBuf {
+    folder.with_extension("away")
+}
+
+fn copy(from: &Path, to: &Path) {
+    for name in ["journal.db", "journal.db-wal"] {
+        if from.join(name).exists() {
+            fs::copy(from.join(name), to.join(name)).unwrap();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 200, ..Config::default() })]
+
+    #[test]
+    fn every_row_arrives_once_and_in_order_or_is_told_as_lost(
+        events in prop::collection::vec(event(), 1..60),
+    ) {
+        let mut stand = Stand::new();
+        for event in events {
+            stand.take(event)?;
+        }
+        stand.end()?;
+    }
+}

@@ -1,0 +1,4 @@
+mod clock_gate;
+mod journal;
+mod journal_drain;
+mod journal_model;

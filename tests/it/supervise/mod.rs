@@ -1,0 +1,5 @@
+mod limits;
+mod restart;
+mod shutdown;
+mod tree;
+mod worker;

@@ -1,0 +1,132 @@
+//! The end has an order and a deadline; who is late and who is stuck is named.
+
+use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::time::Instant;
+
+use bankwatch::supervise::{Child, Flush, Late, Phase, Policy, Role, Signal, State, signals};
+use support::faulty_actor::{
+    Chart, Do, FLUSHED, LONG, Patient, brisk, ms, pinged, restarts, state, supervised,
+};
+use support::own_process;
+use support::until::until;
+use tokio::time::timeout;
+
+#[test]
+fn what_is_queued_is_handled_before_the_flush_is_answered_and_every_child_stops() {
+    supervised(brisk(), async |mut supervisor, lines| {
+        let (source, output) = (Chart::new(), Chart::new());
+        let health = supervisor.health();
+        let serial = Child::new("serial").role(Role::Chain);
+        let _serial = supervisor.keep(serial, Patient::new(&source)).unwrap();
+        let db = supervisor.keep(Child::new("db"), Patient::new(&output)).unwrap();
+        until(LONG, || health.borrow().all_running()).await;
+        let sink = db.clone().recipient::<Do>();
+        for number in 1..=3 {
+            sink.try_send(Do::Note(number)).unwrap();
+        }
+        let phases = vec![
+            Phase::end(["serial"]),
+            Phase::flush([("db", db.clone().recipient::<Flush>())]),
+            Phase::end(["db"]),
+        ];
+        let report = supervisor.shutdown(phases, LONG).await;
+        assert!(report.is_clean(), "{report:?}");
+        assert_eq!(output.notes(), [1, 2, 3, FLUSHED]);
+        assert_eq!(source.stops.load(Ordering::SeqCst), 1);
+        assert_eq!(output.stops.load(Ordering::SeqCst), 1);
+        assert_eq!((state(&health, "serial"), state(&health, "db")), (State::Ended, State::Ended));
+        assert!(lines.with("").is_empty(), "an ordered end is no trouble");
+        assert!(!db.connected());
+    });
+}
+
+#[test]
+fn children_that_no_phase_ends_are_ended_last() {
+    supervised(brisk(), async |mut supervisor, _| {
+        let (chart, health) = (Chart::new(), supervisor.health());
+        let _db = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        assert!(supervisor.shutdown(Vec::new(), LONG).await.is_clean());
+        assert_eq!(state(&health, "db"), State::Ended);
+    });
+}
+
+#[test]
+fn a_shutdown_names_who_is_late_and_who_is_stuck_and_keeps_its_deadline() {
+    supervised(pinged(), async |mut supervisor, lines| {
+        let (chart, health) = (Chart::new(), supervisor.health());
+        let db = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let mqtt = supervisor.keep(Child::new("mqtt"), Patient::new(&chart)).unwrap();
+        let http = supervisor.keep(Child::new("http"), Patient::new(&chart)).unwrap();
+        until(LONG, || health.borrow().all_running()).await;
+        let (release, released) = mpsc::channel();
+        db.try_send(Do::Block(released)).unwrap();
+        mqtt.try_send(Do::Hang).unwrap();
+        let phases = vec![
+            Phase::flush([
+                ("db", db.recipient()),
+                ("mqtt", mqtt.recipient()),
+                ("http", http.recipient::<Flush>()),
+            ]),
+            Phase::end(["db", "mqtt", "http"]),
+        ];
+        let begin = Instant::now();
+        let report = supervisor.shutdown(phases, ms(1000)).await;
+        assert!(begin.elapsed() < ms(1500), "{:?}", begin.elapsed());
+        let late = |actor: &str, part| Late { actor: actor.into(), part };
+        assert_eq!(report.late, [late("db", "flush"), late("mqtt", "flush"), late("db", "end")]);
+        assert_eq!(report.blocked, ["db"]);
+        assert_eq!(chart.notes(), [FLUSHED], "one that is late does not keep the others from their part");
+        assert_eq!(restarts(&health, "mqtt"), 0, "nobody is restarted for being busy at the end");
+        assert_eq!(lines.with("thread left behind actor=db").len(), 1);
+        drop(release);
+    });
+}
+
+#[test]
+fn a_child_in_a_pause_is_woken_to_let_go_of_what_it_holds() {
+    let policy = Policy { first: LONG * 10, cap: LONG * 10, ..brisk() };
+    supervised(policy, async |mut supervisor, _| {
+        let (chart, health) = (Chart::new(), supervisor.health());
+        let db = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        assert!(db.send(Do::Panic).await.is_err());
+        until(LONG, || restarts(&health, "db") == 1).await;
+        let sink = db.clone().recipient::<Do>();
+        sink.try_send(Do::Note(1)).unwrap();
+        let phases = vec![Phase::flush([("db", db.recipient::<Flush>())])];
+        assert!(supervisor.shutdown(phases, LONG).await.is_clean());
+        assert_eq!(chart.notes(), [1, FLUSHED]);
+    });
+}
+
+#[test]
+fn a_child_in_a_pause_ends_at_once() {
+    let policy = Policy { first: LONG * 10, cap: LONG * 10, ..brisk() };
+    supervised(policy, async |mut supervisor, _| {
+        let (chart, health) = (Chart::new(), supervisor.health());
+        let db = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        assert!(db.send(Do::Panic).await.is_err());
+        until(LONG, || restarts(&health, "db") == 1).await;
+        assert!(supervisor.shutdown(vec![Phase::end(["db"])], LONG).await.is_clean());
+        assert_eq!(chart.starts(), 1, "it is not started in order to be stopped");
+    });
+}
+
+#[test]
+fn signals_are_told_apart() {
+    if !own_process::is_alone(concat!(module_path!(), "::signals_are_told_apart")) {
+        return;
+    }
+    supervised(brisk(), async |_, _| {
+        let mut signals = signals().unwrap();
+        for (name, signal) in
+            [("HUP", Signal::Hangup), ("TERM", Signal::Terminate), ("INT", Signal::Interrupt)]
+        {
+            let command = format!("kill -{name} {}", std::process::id());
+            assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
+            assert_eq!(timeout(LONG, signals.next()).await.unwrap(), signal);
+            assert_eq!(signal.to_string(), format!("SIG{name}"));
+        }
+    });
+}

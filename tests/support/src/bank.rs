@@ -1,0 +1,130 @@
+//! A simulated bank at model level: its console's answers, framed and assembled into reports, without any I/O.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bankwatch::console::assemble::assemble;
+use bankwatch::console::command::{Command, Verb};
+use bankwatch::console::error::ParseError;
+use bankwatch::console::frame::{Framer, Progress};
+use bankwatch::console::parsed::Rejected;
+use bankwatch::console::transcript::{Exchange, Lost, Transcript};
+use bankwatch::model::place::Place;
+use bankwatch::model::reading::SweepKind;
+use bankwatch::model::report::BankReport;
+use bankwatch::simulator::{Console, Dialect, Simulation, Values};
+use jiff::Timestamp;
+
+/// A bank called `pytes`, and the time by our clock.
+#[derive(Clone)]
+pub struct Bank {
+    pub console: Console,
+    pub at: Timestamp,
+    known: Vec<Place>,
+}
+
+/// From one sweep to the next.
+pub const INTERVAL: Duration = Duration::from_secs(10);
+
+pub fn place(number: u8) -> Place {
+    Place::new(number).unwrap()
+}
+
+impl Bank {
+    pub fn new(dialect: Dialect, batteries: usize) -> Self {
+        Self::of(&Simulation::new(dialect).batteries(batteries).seed(4))
+    }
+
+    pub fn of(simulation: &Simulation) -> Self {
+        let console = simulation.console().unwrap();
+        Self { console, at: "2026-11-22T06:00:46Z".parse().unwrap(), known: Vec::new() }
+    }
+
+    /// A full sweep, ten seconds after the last one.
+    pub fn full(&mut self) -> BankReport {
+        self.full_but(|_, heard| Some(heard))
+    }
+
+    /// A full sweep in which something happens to what is heard on its way; without anything the answer is lost.
+    pub fn full_but(&mut self, edit: impl FnMut(&str, String) -> Option<String>) -> BankReport {
+        self.sweep(SweepKind::Full, &[], edit)
+    }
+
+    /// A summary, ten seconds after the last sweep.
+    pub fn summary(&mut self) -> BankReport {
+        self.sweep(SweepKind::Summary, &[], |_, heard| Some(heard))
+    }
+
+    /// A summary, and what was asked between.
+    pub fn summary_and(&mut self, between: &[Command]) -> BankReport {
+        self.sweep(SweepKind::Summary, between, |_, heard| Some(heard))
+    }
+
+    pub fn sweep(
+        &mut self,
+        kind: SweepKind,
+        between: &[Command],
+        edit: impl FnMut(&str, String) -> Option<String>,
+    ) -> BankReport {
+        BankReport::of_one(assemble(&self.transcript(kind, between, edit)))
+    }
+
+    /// The answers of one sweep, not read yet.
+    pub fn transcript(
+        &mut self,
+        kind: SweepKind,
+        between: &[Command],
+        mut edit: impl FnMut(&str, String) -> Option<String>,
+    ) -> Transcript {
+        self.at += INTERVAL;
+        let present: Vec<Place> =
+            self.console.bank().batteries().filter_map(|(number, _)| Place::new(number as u8)).collect();
+        self.known.extend(&present);
+        self.known.sort_unstable();
+        self.known.dedup();
+        let details = present.iter().flat_map(|place| [Verb::Pwr.of(*place), Verb::Bat.of(*place)]);
+        let details = details.filter(|_| kind == SweepKind::Full && !self.console.bank().series());
+        let stack = [Verb::Unit.alone(), Verb::Bat.alone()].into_iter();
+        let stack = stack.filter(|_| kind == SweepKind::Full && self.console.bank().series());
+        let asked: Vec<Command> = [Verb::Pwr.alone()]
+            .into_iter()
+            .chain(details)
+            .chain(stack)
+            .chain(between.iter().copied())
+            .collect();
+        let exchanges = asked.into_iter().map(|command| self.ask(command, &mut edit)).collect();
+        Transcript {
+            began: std::time::Instant::now(),
+            bank: Arc::from("pytes"),
+            kind,
+            began_at: self.at,
+            took: Duration::from_secs(1),
+            known: self.known.clone(),
+            exchanges,
+        }
+    }
+
+    fn ask(&mut self, command: Command, edit: &mut impl FnMut(&str, String) -> Option<String>) -> Exchange {
+        let question = command.to_string();
+        let (mut heard, _): (Vec<u8>, Vec<(String, Values)>) =
+            self.console.type_and_hear(format!("{question}\r").as_bytes());
+        while Framer::new(&question).push(&heard) == Progress::Pager {
+            heard.extend(self.console.type_bytes(b"\r"));
+        }
+        let text: String = heard.iter().map(|byte| char::from(*byte)).collect();
+        let outcome = match edit(&question, text) {
+            None => Err(Lost::Torn),
+            Some(text) => {
+                let bytes: Vec<u8> = text.chars().map(|letter| letter as u8).collect();
+                match Framer::new(&question).push(&bytes) {
+                    Progress::Complete(answer) => Ok(answer),
+                    _ => Err(Lost::Rejected(Rejected::Unreadable(ParseError::Nothing {
+                        expected: "an answer",
+                        lines: 0,
+                    }))),
+                }
+            }
+        };
+        Exchange { command, outcome, asked: 1 }
+    }
+}

@@ -1,0 +1,56 @@
+//! A bank's chain on any link, with short times.
+
+use std::time::{Duration, Instant};
+
+use bankwatch::actors::serial::SerialSettings;
+use bankwatch::actors::stats::StatsSettings;
+use bankwatch::app::Bank;
+use bankwatch::console::assemble::assemble;
+use bankwatch::console::review::Review;
+use bankwatch::events::catalogue::Catalogue;
+use bankwatch::link::{Line, Link};
+use bankwatch::model::units::Percent;
+use bankwatch::sweep::conversation::Patience;
+use bankwatch::sweep::plan::Rhythm;
+
+pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub const LONGEST_PAUSE: Duration = Duration::from_millis(400);
+/// The frame that wakes takes 183 ms on its way.
+pub const PATIENCE: Patience = Patience {
+    first: Duration::from_millis(500),
+    between: Duration::from_millis(250),
+    whole: Duration::from_secs(3),
+    quiet: Duration::from_millis(20),
+    wake: Duration::from_millis(400),
+    pages: Duration::from_millis(300),
+};
+
+/// A bank called `house`, swept every 60 ms; a silent console is not woken.
+pub fn house(link: &str) -> Bank {
+    let interval = Duration::from_millis(60);
+    let rhythm = Rhythm::new(interval, Duration::ZERO, true);
+    let facts_every = rhythm.facts_every;
+    let serial = SerialSettings {
+        bank: "house".into(),
+        link: Link::parse(link, Line::default()).unwrap(),
+        line_end: b"\n",
+        rhythm,
+        patience: PATIENCE,
+        backoff: (FIRST_PAUSE, LONGEST_PAUSE),
+        wake: false,
+        beat: None,
+        judge: Review::judge,
+    };
+    let stats = StatsSettings {
+        started: Instant::now(),
+        interval,
+        facts_every,
+        batteries: None,
+        cells: None,
+        target_soc: Percent(20),
+        catalogue: std::sync::Arc::new(Catalogue::load(None).0),
+        machine: None,
+        ledger: None,
+    };
+    Bank { serial, assemble, stats }
+}

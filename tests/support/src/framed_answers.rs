@@ -1,0 +1,30 @@
+//! Questions to a simulated console without any I/O, answered through the framing.
+
+use bankwatch::console::answer::Answer;
+use bankwatch::console::frame::{Framer, Progress};
+use bankwatch::simulator::{Console, Values};
+
+/// What was heard, the answer framed from it, and what it says in truth.
+pub struct Asked {
+    pub heard: Vec<u8>,
+    pub answer: Answer,
+    pub values: Values,
+}
+
+/// Puts a question and turns the pages of its answer.
+pub fn ask(console: &mut Console, question: &str) -> Asked {
+    let mut framer = Framer::new(question);
+    let (mut news, mut said) = console.type_and_hear(format!("{question}\r").as_bytes());
+    let mut heard = Vec::new();
+    loop {
+        heard.extend_from_slice(&news);
+        match framer.push(&news) {
+            Progress::Complete(answer) => {
+                let (_, values) = said.pop().unwrap_or_else(|| panic!("{question}: nothing was answered"));
+                return Asked { heard, answer, values };
+            }
+            Progress::Pager => news = console.type_bytes(b"\r"),
+            other => panic!("{question}: {other:?} after {:?}", String::from_utf8_lossy(&heard)),
+        }
+    }
+}

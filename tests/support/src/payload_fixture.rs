@@ -1,0 +1,247 @@
+//! Banks whose every figure is written down, and what is said of them to a broker.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use bankwatch::events::catalogue::Catalogue;
+use bankwatch::events::decode::tell_standing;
+use bankwatch::model::event_word::EventWord;
+use bankwatch::model::facts::{FactSource, Facts};
+use bankwatch::model::place::Place;
+use bankwatch::model::reading::{
+    BankReading, BatteryReading, CellReading, Measured, Missing, Presence, SweepKind,
+};
+use bankwatch::model::report::BankReport;
+use bankwatch::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
+use bankwatch::model::word::Word;
+use bankwatch::mqtt::discovery;
+use bankwatch::mqtt::expiry::Expiry;
+use bankwatch::mqtt::message::Message;
+use bankwatch::mqtt::payload::{self, Part};
+use bankwatch::mqtt::shape::Shape;
+use bankwatch::mqtt::topics::Topics;
+use bankwatch::settings::{BankSettings, CellLevel, MqttSettings, Settings, Sources, load};
+use bankwatch::status::Status;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+pub const LEVELS: [CellLevel; 4] = [CellLevel::Off, CellLevel::Low, CellLevel::Medium, CellLevel::High];
+
+pub const EXPIRY: Expiry = Expiry { measured: Duration::from_secs(60), facts: Duration::from_secs(2_700) };
+
+/// The defaults, but for what a test sets.
+pub fn settings(set: &[&str]) -> Settings {
+    let nowhere =
+        Sources { overrides: set.iter().map(|&text| text.to_owned()).collect(), ..Sources::default() };
+    load(&nowhere).unwrap_or_else(|error| panic!("{error}")).settings
+}
+
+pub fn mqtt() -> MqttSettings {
+    // Read once, since properties ask for each message. By default topics have the name of the machine in them.
+    static MQTT: LazyLock<MqttSettings> = LazyLock::new(|| settings(&["mqtt.client_id=house"]).mqtt);
+    MQTT.clone()
+}
+
+pub fn topics() -> Topics {
+    Topics::new(&mqtt())
+}
+
+/// The settings of a bank of that name.
+pub fn bank(name: &str) -> BankSettings {
+    settings(&[&format!("bank.name={name}")]).banks.remove(0)
+}
+
+pub fn place(number: u8) -> Place {
+    Place::new(number).unwrap()
+}
+
+fn word(text: &str) -> Option<Word> {
+    Some(Word::new(text))
+}
+
+/// A full reading in which everything was said.
+pub fn reading(name: &str, batteries: u8, cells: u16) -> BankReading {
+    BankReading {
+        memory: Vec::new(),
+        bank: name.into(),
+        kind: SweepKind::Full,
+        taken_at: "2026-11-22T06:05:09.377Z".parse().unwrap(),
+        began: std::time::Instant::now(),
+        took: Duration::from_millis(1_214),
+        asked_again: 0,
+        stack: None,
+        batteries: Place::up_to(batteries).map(|place| battery(place, cells)).collect(),
+        facts: Vec::new(),
+        answered: Vec::new(),
+        missing: Vec::new(),
+        unreadable_facts: Vec::new(),
+    }
+}
+
+fn battery(place: Place, cells: u16) -> BatteryReading {
+    let number = i32::from(place.number());
+    let measured = Measured {
+        voltage: Some(Millivolts(52_700 + 15 * number)),
+        current: Some(Milliamps(-2_185 - number)),
+        temperature: Some(Millicelsius(24_300 + 1_000 * number)),
+        soc: Some(Percent(80 + number)),
+        base_state: word("Dischg"),
+        volt_state: word("Normal"),
+        current_state: word("Normal"),
+        temp_state: word("Normal"),
+        coulomb_state: word("Normal"),
+        soh_state: word("Normal"),
+        heater: word("OFF"),
+        battery_events: Some(EventWord::default()),
+        power_events: Some(EventWord { bits: 0x4000, names: Vec::new() }),
+        system_fault: Some(EventWord::default()),
+        ..Measured::default()
+    };
+    let info = Facts {
+        barcode: Some(format!("PPTBH0240000000{number}")),
+        manufacturer: Some("Pylon".into()),
+        model: Some("US2000C".into()),
+        firmware: Some("B67.5.0".into()),
+        nominal_capacity: Some(MilliampHours(50_000)),
+        cells: Some(cells),
+        ..Facts::default()
+    };
+    let stat = Facts { soh: Some(Percent(99)), cycles: Some(660 + i64::from(number)), ..Facts::default() };
+    BatteryReading {
+        memory: Vec::new(),
+        place,
+        presence: Presence::Present,
+        measured,
+        cells: Some((1..=cells).map(|cell| self::cell(number, cell)).collect()),
+        facts: vec![(FactSource::Info, info), (FactSource::Stat, stat)],
+    }
+}
+
+fn cell(battery: i32, cell: u16) -> CellReading {
+    let number = i32::from(cell);
+    CellReading {
+        voltage: Some(Millivolts(3_280 + 10 * battery + number * 7 % 16)),
+        current: Some(Milliamps(-2_185 - battery)),
+        temperature: Some(Millicelsius(22_000 + 1_000 * battery + 100 * (number * 5 % 16))),
+        base_state: word("Dischg"),
+        volt_state: word("Normal"),
+        current_state: word("Normal"),
+        temp_state: word("Normal"),
+        soc: Some(Percent(80 + battery)),
+        coulomb: Some(MilliampHours(40_000 + i64::from(cell))),
+        balancing: Some(false),
+    }
+}
+
+/// What the table alone says of the same bank.
+pub fn summary(mut reading: BankReading) -> BankReading {
+    reading.kind = SweepKind::Summary;
+    for battery in &mut reading.batteries {
+        let table = std::mem::take(&mut battery.measured);
+        battery.measured = Measured {
+            voltage: table.voltage,
+            current: table.current,
+            temperature: table.temperature,
+            soc: table.soc,
+            base_state: table.base_state,
+            volt_state: table.volt_state,
+            current_state: table.current_state,
+            temp_state: table.temp_state,
+            ..Measured::default()
+        };
+        battery.cells = None;
+    }
+    reading
+}
+
+/// Takes an answer about a battery out of a sweep.
+pub fn missing(place: Place, command: &str) -> Missing {
+    Missing {
+        battery: Some(place),
+        command: command.into(),
+        reason: "answer cut off before its end marker".into(),
+        asked: 3,
+    }
+}
+
+pub fn parts_of(reading: BankReading, level: CellLevel) -> Vec<Part> {
+    let mut report = BankReport::of_one(reading);
+    tell_standing(&mut report, &Catalogue::load(None).0);
+    parts(&report, level)
+}
+
+pub fn parts(report: &BankReport, level: CellLevel) -> Vec<Part> {
+    payload::parts(report, &Status::of(report, &TimeZone::UTC), &topics(), level, 3)
+}
+
+/// What is announced of a bank once it has been seen.
+pub fn announced(reading: BankReading, level: CellLevel) -> Vec<Message> {
+    let report = BankReport::of_one(reading);
+    let mut shape = Shape::new(&bank(&report.reading.bank));
+    shape.grow(&report, &parts(&report, level));
+    discovery::messages(&topics(), &shape, level, &EXPIRY)
+}
+
+pub fn json(payload: &[u8]) -> Value {
+    serde_json::from_slice(payload).unwrap()
+}
+
+/// A component of a message: the device it is on, and what it says.
+pub struct Component {
+    pub device: String,
+    pub said: Value,
+}
+
+impl Component {
+    pub fn text(&self, key: &str) -> &str {
+        self.said[key].as_str().unwrap_or_default()
+    }
+}
+
+/// All components of all messages.
+pub fn components(messages: &[Message]) -> Vec<Component> {
+    let each = |message: &Message| {
+        let mut message = json(&message.payload);
+        let device = message["dev"]["ids"][0].as_str().unwrap().to_owned();
+        let said = std::mem::take(message["cmps"].as_object_mut().unwrap());
+        said.into_iter().map(move |(_, said)| Component { device: device.clone(), said })
+    };
+    messages.iter().flat_map(each).collect()
+}
+
+/// Messages as text: topic, whether it is kept, and the payload in lines.
+pub fn written(messages: impl IntoIterator<Item = Message>) -> String {
+    let each = messages.into_iter().map(|message| {
+        let kept = if message.retained { " retained" } else { "" };
+        let payload = match serde_json::from_slice::<Value>(&message.payload) {
+            Ok(Value::Object(keys)) => {
+                let mut text = String::from("{");
+                for (key, value) in keys {
+                    match value {
+                        Value::Object(items) if key == "cmps" => {
+                            text.push_str("\n \"cmps\": {");
+                            items.iter().for_each(|(key, value)| text += &format!("\n  {key:?}: {value}"));
+                            text.push('}');
+                        }
+                        value => text += &format!("\n {key:?}: {value}"),
+                    }
+                }
+                text + "}"
+            }
+            _ => String::from_utf8(message.payload).unwrap(),
+        };
+        format!("{}{kept}\n{payload}", message.topic)
+    });
+    each.collect::<Vec<_>>().join("\n\n")
+}
+
+/// As they would be sent.
+pub fn sent(parts: Vec<Part>) -> Vec<Message> {
+    parts.into_iter().map(|part| Message::fleeting(part.topic, part.payload)).collect()
+}
+
+/// Where the committed messages lie.
+pub fn snapshot(name: &str) -> PathBuf {
+    crate::paths::root().join("tests/snapshots/mqtt").join(format!("{name}.txt"))
+}

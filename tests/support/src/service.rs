@@ -1,0 +1,195 @@
+//! The real program, running on settings of a test's own in a folder of its own.
+
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Long past anything that is expected, also on a machine with much else to do.
+pub const LONG: Duration = Duration::from_secs(40);
+
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+const SETTINGS: &str = "bankwatch.toml";
+
+const USUAL_UMASK: &str = "022";
+
+/// A running `bankwatch run`, ended by its own id when dropped.
+pub struct Service {
+    child: Child,
+    folder: TempDir,
+    lines: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Service {
+    /// Starts it on one bank called `bank` behind `link`, with further lines of its settings.
+    pub fn start(link: &str, settings: &str) -> Self {
+        Self::start_named("bank", link, settings)
+    }
+
+    /// The same on a bank of another name.
+    pub fn start_named(bank: &str, link: &str, settings: &str) -> Self {
+        Self::start_with(bank, link, settings, "enabled = false")
+    }
+
+    /// The same with a history: `database` are the lines of its section.
+    pub fn start_keeping(link: &str, settings: &str, database: &str) -> Self {
+        Self::start_with("bank", link, settings, database)
+    }
+
+    /// The same, and the process begins with this umask.
+    pub fn start_with_umask(umask: &str, link: &str, settings: &str, database: &str) -> Self {
+        Self::start_in("bank", link, settings, database, umask)
+    }
+
+    fn start_with(bank: &str, link: &str, settings: &str, database: &str) -> Self {
+        Self::start_in(bank, link, settings, database, USUAL_UMASK)
+    }
+
+    fn start_in(bank: &str, link: &str, settings: &str, database: &str, umask: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the service");
+        let text = format!(
+            "data_dir = {:?}\n[[bank]]\nname = {bank:?}\nlink = {link:?}\n{settings}\n[json_file]\n\
+             enabled = true\n[database]\n{database}\n[http]\nenabled = false\n[log]\nlevel = \"info\"\n",
+            folder.path()
+        );
+        std::fs::write(folder.path().join(SETTINGS), text).expect("the settings can be written");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (child, reader) = spawn(folder.path(), &lines, umask);
+        Self { child, folder, lines, reader: Some(reader) }
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("and reaped");
+    }
+
+    /// Starts it again on what it has left; its log goes on.
+    pub fn start_again(&mut self) {
+        let (child, reader) = spawn(self.folder.path(), &self.lines, USUAL_UMASK);
+        (self.child, self.reader) = (child, Some(reader));
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("bank_status.json")
+    }
+
+    /// What its file says now; whatever moment it is read at, it is whole.
+    pub fn status(&self) -> Option<Value> {
+        match std::fs::read(self.file()) {
+            Ok(text) => Some(serde_json::from_slice(&text).expect("the file is never half written")),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Waits until `wrong` has nothing to say against the file; its last word is the failure's.
+    #[track_caller]
+    pub fn wait(&mut self, what: &str, mut wrong: impl FnMut(&Value) -> Option<String>) -> Value {
+        let begun = Instant::now();
+        let mut complaint = "there is no file yet".to_owned();
+        loop {
+            if let Some(status) = self.status() {
+                match wrong(&status) {
+                    None => return status,
+                    Some(found) => complaint = found,
+                }
+            }
+            let ended = self.child.try_wait().expect("a child can be asked");
+            let log = || self.log().join("\n");
+            assert!(ended.is_none(), "{what}: it ended with {ended:?}\n{}", log());
+            assert!(begun.elapsed() < LONG, "{what}: {complaint}\n{}", log());
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> Vec<String> {
+        self.lines.lock().expect("no reader panics").clone()
+    }
+
+    /// Its log so far and from now on.
+    pub fn lines(&self) -> Arc<Mutex<Vec<String>>> {
+        Arc::clone(&self.lines)
+    }
+
+    /// Waits for a line of its log that has all these words.
+    #[track_caller]
+    pub fn wait_for_line(&self, words: &[&str]) -> String {
+        let begun = Instant::now();
+        loop {
+            let found = self.log().into_iter().find(|line| words.iter().all(|word| line.contains(word)));
+            if let Some(line) = found {
+                return line;
+            }
+            assert!(begun.elapsed() < LONG, "no line with {words:?} in\n{}", self.log().join("\n"));
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Sends it a signal and waits for its end: how it ended, how long that took, its whole log.
+    pub fn end(mut self, signal: &str) -> (ExitStatus, Duration, Vec<String>) {
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill can be run").success());
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                break status;
+            }
+            assert!(begun.elapsed() < LONG, "it does not end on {signal}\n{}", self.log().join("\n"));
+            thread::sleep(LOOK);
+        };
+        let took = begun.elapsed();
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the log can be read to its end");
+        }
+        (status, took, self.log())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn spawn(folder: &Path, lines: &Arc<Mutex<Vec<String>>>, umask: &str) -> (Child, JoinHandle<()>) {
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"umask "$0"; exec "$@""#, umask]).arg(crate::paths::program());
+    command.arg("run").arg("--config").arg(folder.join(SETTINGS)).current_dir(folder);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("BANKWATCH") || text.ends_with("_DIRECTORY") {
+            command.env_remove(name);
+        }
+    }
+    let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child = spawned.expect("the program can be started");
+    let (errors, kept) = (child.stderr.take().expect("its log is piped"), Arc::clone(lines));
+    let reader = thread::spawn(move || {
+        for line in BufReader::new(errors).lines().map_while(Result::ok) {
+            kept.lock().expect("no reader panics").push(line);
+        }
+    });
+    (child, reader)
+}

@@ -1,0 +1,77 @@
+//! A place of its own for settings: nothing of the machine gets in.
+
+use std::path::{Path, PathBuf};
+
+use bankwatch::settings::{Loaded, SettingsError, Sources, load};
+use tempfile::TempDir;
+
+/// A folder with files, and what surrounds a service in it.
+pub struct Place {
+    folder: TempDir,
+    /// What the service would find.
+    pub sources: Sources,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for temporary files");
+        let sources = Sources {
+            search: vec!["bankwatch.toml".into(), "etc/bankwatch.toml".into()],
+            current_dir: folder.path().to_owned(),
+            options: Some(folder.path().join("options.json")),
+            ..Sources::default()
+        };
+        Self { folder, sources }
+    }
+}
+
+impl Place {
+    /// A place with a `bankwatch.toml`.
+    pub fn with(text: &str) -> Self {
+        Self::default().file("bankwatch.toml", text)
+    }
+
+    pub fn file(self, name: &str, text: &str) -> Self {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+        self
+    }
+
+    pub fn config(mut self, name: &str) -> Self {
+        self.sources.config = Some(name.into());
+        self
+    }
+
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.sources.variables.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn argument(mut self, text: &str) -> Self {
+        self.sources.overrides.push(text.into());
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn load(&self) -> Result<Loaded, SettingsError> {
+        load(&self.sources)
+    }
+
+    pub fn loaded(&self) -> Loaded {
+        self.load().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The mistakes, a text each.
+    pub fn mistakes(&self) -> Vec<String> {
+        let error = self.load().expect_err("mistakes");
+        error.problems.iter().map(ToString::to_string).collect()
+    }
+}
