@@ -189,7 +189,7 @@ impl Framer {
         match &self.body {
             Some(_) if Prompt::at_end_of(&line).is_some() => Progress::Prompt,
             Some(_) => Progress::Incomplete,
-            None => self.before_echo(&line),
+            None => self.prompt_before_echo(&line),
         }
     }
 
@@ -227,7 +227,7 @@ impl Framer {
         }
     }
 
-    /// A line before our echo: someone else's, or the prompt that an empty question asks for.
+    /// A whole line before our echo: of an answer that is not ours, or behind a damaged echo.
     fn before_echo(&mut self, line: &str) -> Progress {
         match line.trim() {
             "$$" => {
@@ -237,6 +237,11 @@ impl Framer {
             "@" => self.stranger_begins(),
             other => self.before_mark = other.chars().take(MOST_ECHO).collect(),
         }
+        self.prompt_before_echo(line)
+    }
+
+    /// Marks need their line end; a prompt, also the one that an empty question asks for, does not.
+    fn prompt_before_echo(&mut self, line: &str) -> Progress {
         // A prompt anywhere in a line: where bytes come one by one, it is seen at the end of an open line.
         if let Some(prompt) = Prompt::first_in(line) {
             self.aside.take_if(|aside| !aside.ended);

@@ -208,12 +208,24 @@ fn an_answer_behind_a_damaged_echo_never_counts_where_it_is_torn_or_the_echo_is_
 #[test]
 fn a_prompt_behind_a_damaged_echo_counts_however_its_line_is_cut() {
     let bytes = b"roh\n\r@\r\r\n soh 1\r\n\r$$\r\n\rpylon>ylon>";
-    let mut whole = Framer::new("soh");
-    whole.push(bytes);
-    let mut single = Framer::new("soh");
-    for byte in bytes {
-        single.push(&[*byte]);
+    let answer = behind_a_damaged_echo("soh", bytes, bytes.len()).unwrap();
+    assert_eq!(answer.prompt, Some(Prompt::Pylon));
+    assert_eq!(behind_a_damaged_echo("soh", bytes, 1), Some(answer));
+}
+
+#[test]
+fn a_start_mark_that_lost_its_line_end_begins_no_answer_however_it_is_cut() {
+    let bytes = b"uime\n\r@RTC 2026-06-01 12:00:00\r\n\r$$\r\n\rPYTES>";
+    for length in [1, bytes.len()] {
+        assert_eq!(behind_a_damaged_echo("time", bytes, length), None, "{length} bytes at a time");
     }
-    let answer = whole.silence().unwrap();
-    assert_eq!((single.silence().as_ref(), answer.prompt), (Some(&answer), Some(Prompt::Pylon)));
+}
+
+/// What is made of bytes that come `length` at a time, once the console falls silent.
+fn behind_a_damaged_echo(question: &str, bytes: &[u8], length: usize) -> Option<Answer> {
+    let mut framer = Framer::new(question);
+    for piece in bytes.chunks(length) {
+        framer.push(piece);
+    }
+    framer.silence()
 }
