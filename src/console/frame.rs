@@ -148,7 +148,7 @@ impl Framer {
     fn whole_line(&mut self, bytes: &[u8]) -> Progress {
         let line = latin1(bytes);
         if is_pager(&line) {
-            return self.pager();
+            return self.pager(&line);
         }
         self.pager_told = false;
         if let Some(done) = self.finished(&line) {
@@ -181,7 +181,7 @@ impl Framer {
         const LONGEST: usize = 64;
         let line = latin1(&self.line[seen.saturating_sub(LONGEST)..]).into_owned();
         if is_pager(&line) {
-            return self.pager();
+            return self.pager(&line);
         }
         if let Some(done) = self.finished(&line) {
             return done;
@@ -194,8 +194,16 @@ impl Framer {
     }
 
     /// The pager is told once, whether its line is still open or some consoles' carriage return has come.
-    fn pager(&mut self) -> Progress {
+    fn pager(&mut self, line: &str) -> Progress {
+        self.drop_torn(line);
         if std::mem::replace(&mut self.pager_told, true) { Progress::Incomplete } else { Progress::Pager }
+    }
+
+    /// Behind a prompt, an answer that is kept aside and has not ended never will; gives the prompt.
+    fn drop_torn(&mut self, line: &str) -> Option<Prompt> {
+        let prompt = Prompt::first_in(line)?;
+        self.aside.take_if(|aside| !aside.ended);
+        Some(prompt)
     }
 
     fn is_echo(&self, line: &str) -> bool {
@@ -243,11 +251,8 @@ impl Framer {
     /// Marks need their line end; a prompt, also the one that an empty question asks for, does not.
     fn prompt_before_echo(&mut self, line: &str) -> Progress {
         // A prompt anywhere in a line: where bytes come one by one, it is seen at the end of an open line.
-        if let Some(prompt) = Prompt::first_in(line) {
-            self.aside.take_if(|aside| !aside.ended);
-            if let Some(aside) = &mut self.aside {
-                aside.prompt.get_or_insert(prompt);
-            }
+        if let (Some(prompt), Some(aside)) = (self.drop_torn(line), &mut self.aside) {
+            aside.prompt.get_or_insert(prompt);
         }
         let Some(prompt) = Prompt::at_end_of(line) else { return Progress::Incomplete };
         if self.question.is_empty() {
