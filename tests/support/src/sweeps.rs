@@ -45,7 +45,7 @@ impl Sweeps {
         }
         // A busy machine is late now and then; who had to wait for a server would miss nearly all.
         let loops = f64::from(u32::try_from(loops).expect("a small number"));
-        assert!(loops > 0.5 * due, "{loops} sweeps where {due:.0} were due");
+        assert!(loops > 0.2 * due, "{loops} sweeps where {due:.0} were due");
         assert!(written > 0.8 * loops, "{written} of {loops} sweeps were written");
     }
 }
