@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bankwatch::store::journal::{Bounds, Entry, Journal};
+use bankwatch::internals::store::journal::{Bounds, Entry, Journal};
 
 /// A full reading of four batteries of sixteen cells, packed.
 const BYTES: usize = 8_000;

@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
+use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 use process::{memory, processor_time};
 use support::broker::Broker;
 use support::listener::Listener;

@@ -26,23 +26,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bankwatch::console::assemble::assemble;
-use bankwatch::console::command::Command;
-use bankwatch::console::frame::{Framer, Progress};
-use bankwatch::console::parsed;
-use bankwatch::console::review::Review;
-use bankwatch::console::transcript::{Exchange, Transcript};
-use bankwatch::events::catalogue::Catalogue;
-use bankwatch::events::tracker::Tracker;
-use bankwatch::link::{Io, Line, Link};
-use bankwatch::model::facts::Facts;
-use bankwatch::model::reading::SweepKind;
-use bankwatch::model::report::{BankReport, ServiceCounters};
-use bankwatch::simulator::{Dialect, Simulation};
-use bankwatch::stats::Stats;
-use bankwatch::sweep::conversation::{Conversation, Patience};
-use bankwatch::sweep::plan::Rhythm;
-use bankwatch::sweep::sweeper::{Sweeper, Swept};
+use bankwatch::internals::console::assemble::assemble;
+use bankwatch::internals::console::command::Command;
+use bankwatch::internals::console::frame::{Framer, Progress};
+use bankwatch::internals::console::parsed;
+use bankwatch::internals::console::review::Review;
+use bankwatch::internals::console::transcript::{Exchange, Transcript};
+use bankwatch::internals::events::catalogue::Catalogue;
+use bankwatch::internals::events::tracker::Tracker;
+use bankwatch::internals::link::{Io, Line, Link};
+use bankwatch::internals::model::facts::Facts;
+use bankwatch::internals::model::reading::SweepKind;
+use bankwatch::internals::model::report::{BankReport, ServiceCounters};
+use bankwatch::internals::simulator::{Dialect, Simulation};
+use bankwatch::internals::stats::Stats;
+use bankwatch::internals::sweep::conversation::{Conversation, Patience};
+use bankwatch::internals::sweep::plan::Rhythm;
+use bankwatch::internals::sweep::sweeper::{Sweeper, Swept};
 use process::{memory, processor_time};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -209,7 +209,7 @@ fn parser() {
     }
 }
 
-fn frame(question: &str, bytes: &[u8]) -> bankwatch::console::answer::Answer {
+fn frame(question: &str, bytes: &[u8]) -> bankwatch::internals::console::answer::Answer {
     let mut framer = Framer::new(question);
     for chunk in bytes.chunks(4096) {
         if let Progress::Complete(answer) = framer.push(chunk) {

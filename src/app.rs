@@ -72,34 +72,34 @@ const EVENTS: &str = "events";
 #[derive(Debug)]
 pub struct Plan {
     /// The settings in force.
-    pub settings: Settings,
+    pub(crate) settings: Settings,
     /// The file they came from, for the log.
-    pub config: String,
+    pub(crate) config: String,
     /// Whether the terminal shows a table.
-    pub terminal: bool,
+    pub(crate) terminal: bool,
     /// How the work is done.
-    pub workings: Workings,
+    pub(crate) workings: Workings,
 }
 
 /// How the work is done: the usual way, but in tests that need a bug or short times.
 #[derive(Clone, Debug)]
 pub struct Workings {
     /// When an actor is restarted, and when no more.
-    pub policy: Policy,
+    pub(crate) policy: Policy,
     /// How long a console may take.
-    pub patience: Patience,
+    pub(crate) patience: Patience,
     /// The first pause before a lost link is opened again, and the longest.
-    pub link_backoff: (Duration, Duration),
+    pub(crate) link_backoff: (Duration, Duration),
     /// How long one round of writing files may take.
-    pub write_deadline: Duration,
+    pub(crate) write_deadline: Duration,
     /// How long a database may take for one batch.
-    pub batch_deadline: Duration,
+    pub(crate) batch_deadline: Duration,
     /// How long the broker may take.
-    pub broker: BrokerPatience,
+    pub(crate) broker: BrokerPatience,
     /// How an answer is judged.
-    pub judge: Judge,
+    pub(crate) judge: Judge,
     /// How a sweep's answers become a reading.
-    pub assemble: Assemble,
+    pub(crate) assemble: Assemble,
 }
 
 impl Default for Workings {
@@ -214,7 +214,7 @@ impl Bank {
     ///
     /// # Errors
     /// The link's text is none.
-    pub fn of(
+    pub(crate) fn of(
         settings: &BankSettings,
         data_dir: &Path,
         workings: &Workings,
@@ -358,7 +358,7 @@ pub struct Chain {
     /// The port's owner.
     pub serial: (String, Addr<SerialActor>),
     /// The parser.
-    pub parser: (String, Addr<ParserActor>),
+    pub(crate) parser: (String, Addr<ParserActor>),
     /// The statistics.
     pub stats: (String, Addr<StatsActor>),
 }

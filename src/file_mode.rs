@@ -8,15 +8,15 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// What other programs read: the JSON file, the logs.
-pub const PUBLISHED: u32 = 0o644;
+pub(crate) const PUBLISHED: u32 = 0o644;
 /// What only this service and its group read: database, journal, counters, active events.
-pub const STATE: u32 = 0o640;
+pub(crate) const STATE: u32 = 0o640;
 
 /// Creates an empty file with `mode` where there is none.
 ///
 /// # Errors
 /// Those of the system. A file or link that exists is not an error.
-pub fn ensure(path: &Path, mode: u32) -> io::Result<()> {
+pub(crate) fn ensure(path: &Path, mode: u32) -> io::Result<()> {
     // Only the owner may open it before it has its mode.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => file.set_permissions(Permissions::from_mode(mode)),

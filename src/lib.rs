@@ -12,64 +12,100 @@
 // Remarks, not documentation: a module's own begins its file, and its links lead from there.
 
 // Plain values: units, readings, facts, statistics.
-pub mod model;
+mod model;
 
 // The console's language: bytes to values.
-pub mod console;
+mod console;
 
 // The way to a console: bytes in, bytes out.
-pub mod link;
+mod link;
 
 // What many sweeps tell: counters, plausibility, health, time to go.
-pub mod stats;
+mod stats;
 
 // What is asked when, and the conversation that asks it.
-pub mod sweep;
+mod sweep;
 
 // The settings: sections, layers, the predecessor's file.
-pub mod settings;
+mod settings;
 
 // What readings mean as events: what begins, what ends, and what is written of it.
-pub mod events;
+mod events;
 
 // The status document of a bank, as JSON and as a table.
-pub mod status;
+mod status;
 
 // A bank that lives, for demonstrations and tests.
-pub mod simulator;
+mod simulator;
 
 // One log line an event.
-pub mod logging;
+mod logging;
 
 // Trouble that lasts, told on change and at a decreasing pace.
-pub mod trouble;
+mod trouble;
 
 // The permissions of the files that are made.
-pub mod file_mode;
+mod file_mode;
 
 // Files that are replaced as a whole.
-pub mod atomic_file;
+mod atomic_file;
 
 // Actors that are restarted in place; knows actix and nothing of batteries.
-pub mod supervise;
+mod supervise;
 
 // What systemd is told.
-pub mod systemd;
+mod systemd;
 
 // What is said to a broker and to Home Assistant.
-pub mod mqtt;
+mod mqtt;
 
 // The history in SQLite or MariaDB, and the journal in front of the latter.
-pub mod store;
+mod store;
 
 // What crosses actors.
-pub mod messages;
+mod messages;
 
 // The actors: one file each, thin.
-pub mod actors;
+mod actors;
 
 // The tree: the list of children and who feeds whom.
-pub mod app;
+mod app;
 
 // The verbs of the command line.
-pub mod cli;
+mod cli;
+
+pub use self::cli::run;
+
+/// The crate's inside, for its own tests and benchmarks: no promise to anybody else.
+#[cfg(feature = "internals")]
+pub mod internals {
+    macro_rules! export {
+        ($($room:ident)*) => {
+            $(pub mod $room {
+                pub use crate::$room::*;
+            })*
+        };
+    }
+
+    export! {
+        model
+        console
+        link
+        stats
+        sweep
+        settings
+        events
+        status
+        simulator
+        logging
+        trouble
+        atomic_file
+        supervise
+        mqtt
+        store
+        messages
+        actors
+        app
+        cli
+    }
+}

@@ -26,7 +26,7 @@ use slog::{Level, Logger, o};
 use slog_async::{AsyncCore, AsyncGuard};
 use thiserror::Error;
 
-pub use self::file::RotatedFile;
+pub(crate) use self::file::RotatedFile;
 use self::front::Front;
 use self::writer::{Sink, Writer};
 

@@ -14,8 +14,8 @@ use slog::Logger;
 
 mod drops;
 
-pub use self::drops::Drops;
-pub use crate::console::transcript::Transcript;
+pub(crate) use self::drops::Drops;
+pub(crate) use crate::console::transcript::Transcript;
 use crate::model::event::Event;
 use crate::model::memory::Recollection;
 use crate::model::reading::{BankReading, SweepKind};
@@ -86,7 +86,7 @@ where
     }
 
     /// Sends, or drops and counts; answers whether it was sent.
-    pub fn offer(&self, message: M) -> bool {
+    pub(crate) fn offer(&self, message: M) -> bool {
         let sent = self.to.try_send(message);
         match sent {
             Ok(()) => self.drops.sent(Instant::now()),
@@ -105,7 +105,7 @@ where
 
     /// The counter of what was dropped, which outlives the queue.
     #[must_use]
-    pub fn drops(&self) -> &Arc<Drops> {
+    pub(crate) fn drops(&self) -> &Arc<Drops> {
         &self.drops
     }
 }
@@ -138,7 +138,7 @@ impl Slot {
     }
 
     /// Lays back what could not be used, where nothing newer has come meanwhile.
-    pub fn give_back(&self, reports: Vec<Arc<BankReport>>) {
+    pub(crate) fn give_back(&self, reports: Vec<Arc<BankReport>>) {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for report in reports {
             newest.entry(whose(&report)).or_insert(report);
@@ -165,7 +165,7 @@ impl Outlet {
 
     /// The newest full reading and the newest summary of each bank.
     #[must_use]
-    pub fn newest(slot: Slot, nudge: Recipient<Nudge>) -> Self {
+    pub(crate) fn newest(slot: Slot, nudge: Recipient<Nudge>) -> Self {
         Self(Way::Newest { slot, nudge, full_only: false })
     }
 

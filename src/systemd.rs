@@ -25,29 +25,29 @@ const SOCKET: &str = "NOTIFY_SOCKET";
 
 /// Whether systemd, or somebody who plays it, listens.
 #[must_use]
-pub fn is_there() -> bool {
+pub(crate) fn is_there() -> bool {
     std::env::var_os(SOCKET).is_some()
 }
 
 /// The service is up: its settings are read and its tree stands. It does not wait for a battery, which may be
 /// away for days.
-pub fn ready() {
+pub(crate) fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
 /// The service is about to end.
-pub fn stopping() {
+pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
 /// One line for `systemctl status`.
-pub fn status(line: &str) {
+pub(crate) fn status(line: &str) {
     tell(&[NotifyState::Status(line)]);
 }
 
 /// Feeds the watchdog for ever: at a beat of the banks' owners, when all of them have beaten in time, and by
 /// nothing else. An output in trouble starves nobody.
-pub async fn feed_watchdog(beats: &Beats) -> Infallible {
+pub(crate) async fn feed_watchdog(beats: &Beats) -> Infallible {
     if sd_notify::watchdog_enabled().is_none() {
         return pending().await;
     }

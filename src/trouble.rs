@@ -27,7 +27,7 @@ const REASONS_TOLD: usize = 8;
 ///
 /// The clock is handed in; times are expected not to step back (where they do, they count as no time passed).
 #[derive(Clone, Debug, Default)]
-pub struct Trouble {
+pub(crate) struct Trouble {
     outage: Option<Outage>,
 }
 
@@ -45,14 +45,14 @@ pub struct Say {
     /// Why now.
     pub why: Why,
     /// How long it has been failing.
-    pub since: Duration,
+    pub(crate) since: Duration,
     /// Failures so far, this one included.
-    pub count: u64,
+    pub(crate) count: u64,
 }
 
 impl Say {
     /// The line of an output that takes nothing: `output away`, and where it has been silent for long `output still away`.
-    pub fn tell_away(&self, log: &Logger, output: &str, reason: &str, target: &str) {
+    pub(crate) fn tell_away(&self, log: &Logger, output: &str, reason: &str, target: &str) {
         match self.why {
             Why::Still => warn!(log, "output still away"; "output" => output, "since" => Took(self.since),
                 "tries" => self.count, "reason" => reason, "target" => target),
@@ -85,7 +85,7 @@ pub struct Recovered {
 
 impl Recovered {
     /// The line of an output that takes what comes again: `output back`.
-    pub fn tell_back(&self, log: &Logger, output: &str) {
+    pub(crate) fn tell_back(&self, log: &Logger, output: &str) {
         info!(log, "output back"; "output" => output, "outage" => Took(self.outage));
     }
 }
@@ -93,18 +93,18 @@ impl Recovered {
 impl Trouble {
     /// Nothing wrong yet.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Whether it is failing.
     #[must_use]
-    pub fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.outage.is_some()
     }
 
     /// Takes note of a failure; `Some` where it deserves a line.
-    pub fn failed(&mut self, now: Instant, reason: &str) -> Option<Say> {
+    pub(crate) fn failed(&mut self, now: Instant, reason: &str) -> Option<Say> {
         let Some(outage) = &mut self.outage else {
             self.outage = Some(Outage {
                 since: now,
@@ -133,7 +133,7 @@ impl Trouble {
     }
 
     /// Takes note that it works; `Some` where it did not before.
-    pub fn recovered(&mut self, now: Instant) -> Option<Recovered> {
+    pub(crate) fn recovered(&mut self, now: Instant) -> Option<Recovered> {
         self.outage.take().map(|outage| Recovered {
             outage: now.saturating_duration_since(outage.since),
             count: outage.count,

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use bankwatch::store::journal::{Bounds, Drain, Entry, Keeper, Kept, Next, Rhythm, Sink, SinkError};
-use bankwatch::store::{MariaDb, Minutes, Record, Store};
+use bankwatch::internals::store::journal::{
+    Bounds, Drain, Entry, Keeper, Kept, Next, Rhythm, Sink, SinkError,
+};
+use bankwatch::internals::store::{MariaDb, Minutes, Record, Store};
 
 use crate::store::{INTERVAL, sweep};
 

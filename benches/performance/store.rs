@@ -5,8 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use bankwatch::model::reading::SweepKind;
-use bankwatch::store::{Asked, MariaDb, Minutes, Record, Retention, SqliteFile, Step, Store, Sweep};
+use bankwatch::internals::model::reading::SweepKind;
+use bankwatch::internals::store::{
+    Asked, MariaDb, Minutes, Record, Retention, SqliteFile, Step, Store, Sweep,
+};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use jiff::Timestamp;

@@ -48,11 +48,11 @@ const LOOK: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct History {
     /// The database and the journal in front of it.
-    pub settings: DatabaseSettings,
+    pub(crate) settings: DatabaseSettings,
     /// One call to the journal's disk.
-    pub disk_deadline: Duration,
+    pub(crate) disk_deadline: Duration,
     /// One batch to the database.
-    pub batch_deadline: Duration,
+    pub(crate) batch_deadline: Duration,
 }
 
 /// The keeper of the history.

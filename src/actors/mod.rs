@@ -3,9 +3,9 @@
 pub mod db;
 pub mod event;
 pub mod json_file;
-pub mod mqtt;
+pub(crate) mod mqtt;
 pub mod parser;
 pub mod serial;
 pub mod stats;
-pub mod systemd;
-pub mod terminal;
+pub(crate) mod systemd;
+pub(crate) mod terminal;

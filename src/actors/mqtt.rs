@@ -21,17 +21,17 @@ use crate::supervise::{Flush, Health, Lifeline, Ping};
 
 /// What the output needs to know.
 #[derive(Clone, Debug)]
-pub struct Broker {
+pub(crate) struct Broker {
     /// The way there and what is said.
-    pub settings: MqttSettings,
+    pub(crate) settings: MqttSettings,
     /// Of whom.
-    pub banks: Vec<BankView>,
+    pub(crate) banks: Vec<BankView>,
     /// How long the broker may take.
-    pub patience: Patience,
+    pub(crate) patience: Patience,
 }
 
 /// The broker's correspondent.
-pub struct MqttActor {
+pub(crate) struct MqttActor {
     broker: Broker,
     slot: Slot,
     health: watch::Receiver<Health>,
@@ -46,7 +46,7 @@ pub struct MqttActor {
 impl MqttActor {
     /// Says what `slot` holds.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         broker: Broker,
         slot: Slot,
         health: watch::Receiver<Health>,

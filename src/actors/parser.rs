@@ -7,7 +7,7 @@ use crate::model::reading::BankReading;
 use crate::supervise::{Flush, Ping};
 
 /// How a transcript becomes a reading; [`crate::console::assemble::assemble`] but in tests that need a bug.
-pub type Assemble = fn(&Transcript) -> BankReading;
+pub(crate) type Assemble = fn(&Transcript) -> BankReading;
 
 /// The parser of one bank.
 pub struct ParserActor {

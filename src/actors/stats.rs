@@ -27,9 +27,9 @@ mod keeping;
 mod machine_time;
 mod telling;
 
-pub use keeping::LedgerFile;
+pub(crate) use keeping::LedgerFile;
 use keeping::{Errand, Keeping};
-pub use machine_time::machine_time;
+pub(crate) use machine_time::machine_time;
 use telling::Telling;
 
 /// How long the last writing may take when the service stops.
@@ -95,7 +95,7 @@ impl Memory {
 impl StatsActor {
     /// Feeds `outlets`.
     #[must_use]
-    pub fn new(settings: StatsSettings, log: Logger, outlets: Vec<Outlet>) -> Self {
+    pub(crate) fn new(settings: StatsSettings, log: Logger, outlets: Vec<Outlet>) -> Self {
         let state = Memory::new(&settings, &log);
         let stats = if settings.ledger.is_some() { Stats::new } else { Stats::unkept }(settings.interval);
         let stats = stats.aiming_at(settings.target_soc);

@@ -15,7 +15,7 @@ use crate::supervise::{Flush, Ping};
 use crate::systemd;
 
 /// The line's writer.
-pub struct SystemdActor {
+pub(crate) struct SystemdActor {
     slot: Slot,
     /// How old a reading may grow before the line says so.
     stale_after: Duration,
@@ -28,7 +28,7 @@ pub struct SystemdActor {
 impl SystemdActor {
     /// Tells what `slot` holds; a reading older than `stale_after` is told as old.
     #[must_use]
-    pub fn new(slot: Slot, stale_after: Duration, look_every: Duration) -> Self {
+    pub(crate) fn new(slot: Slot, stale_after: Duration, look_every: Duration) -> Self {
         Self { slot, stale_after, look_every, latest: BTreeMap::new(), said: String::new() }
     }
 

@@ -13,7 +13,7 @@ use crate::status::{Status, table};
 use crate::supervise::{Flush, Ping};
 
 /// The terminal's writer.
-pub struct TerminalActor {
+pub(crate) struct TerminalActor {
     slot: Slot,
     /// The newest table of each bank.
     tables: BTreeMap<String, String>,
@@ -24,7 +24,7 @@ pub struct TerminalActor {
 impl TerminalActor {
     /// Shows what `slot` holds.
     #[must_use]
-    pub fn new(slot: Slot) -> Self {
+    pub(crate) fn new(slot: Slot) -> Self {
         Self { slot, tables: BTreeMap::new(), drawn: 0 }
     }
 

@@ -28,7 +28,7 @@ use crate::sweep::wake::greet;
 #[command(
     after_help = "Examples:\n  bankwatch capture /dev/ttyUSB0 -o bank.txt\n  bankwatch read replay:bank.txt"
 )]
-pub struct CaptureArguments {
+pub(crate) struct CaptureArguments {
     /// The link: /dev/ttyUSB0, tcp://host:port, rfc2217://host:port or replay:FILE
     link: String,
     /// The recording
@@ -64,7 +64,7 @@ fn patience() -> Patience {
 ///
 /// # Errors
 /// The link can't be opened or goes away, or the file can't be written.
-pub fn capture(arguments: &CaptureArguments) -> anyhow::Result<Exit> {
+pub(crate) fn capture(arguments: &CaptureArguments) -> anyhow::Result<Exit> {
     let link = Link::parse(&arguments.link, Line::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut conversation, copy) = runtime.block_on(greeted(&link))?;

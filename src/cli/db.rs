@@ -29,7 +29,7 @@ const REST: (Duration, Duration) = (Duration::from_millis(20), Duration::from_mi
 
 /// What to do with the history.
 #[derive(Debug, Subcommand)]
-pub enum DbVerb {
+pub(crate) enum DbVerb {
     /// Create the tables, or bring them up to date; the service does this automatically
     #[command(
         after_help = "Example: for a service whose account may not create tables\n  bankwatch db migrate --config /etc/bankwatch/bankwatch.toml"
@@ -71,7 +71,7 @@ pub enum DbVerb {
 ///
 /// # Errors
 /// The settings are wrong, or the database does not do what it is asked, in its words.
-pub fn db(verb: &DbVerb) -> anyhow::Result<Exit> {
+pub(crate) fn db(verb: &DbVerb) -> anyhow::Result<Exit> {
     match verb {
         DbVerb::Migrate { service } => migrate(&service.load()?.settings.database)?,
         DbVerb::ImportLegacy { bank, service } => {

@@ -16,7 +16,7 @@ use crate::simulator::{Dialect, Simulation};
 /// Where and how fast.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bankwatch demo --speed 60")]
-pub struct DemoArguments {
+pub(crate) struct DemoArguments {
     /// Everything the demo writes lies here; delete it afterwards
     #[arg(long, value_name = "DIR", default_value = "bankwatch-demo")]
     folder: PathBuf,
@@ -32,7 +32,7 @@ pub struct DemoArguments {
 ///
 /// # Errors
 /// The folder can't be made, or the simulation or the service can't be started.
-pub fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
+pub(crate) fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
     let folder = &arguments.folder;
     std::fs::create_dir_all(folder)
         .with_context(|| format!("the folder {} can't be made", folder.display()))?;

@@ -94,7 +94,7 @@ fn unusable_name(of: &Loaded) -> Option<&str> {
 ///
 /// # Errors
 /// Those of writing.
-pub fn write(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn write(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
     let Some(bank) = loaded.settings.banks.first().filter(|_| loaded.pytes_serial.is_some()) else {
         return Ok(());
     };

@@ -20,7 +20,7 @@ use crate::sweep::wake::{Found, greet};
 /// Which link.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  bankwatch doctor /dev/ttyUSB0\n  bankwatch doctor tcp://192.0.2.7:4196")]
-pub struct DoctorArguments {
+pub(crate) struct DoctorArguments {
     /// The link: /dev/ttyUSB0, tcp://host:port, rfc2217://host:port or replay:FILE
     link: String,
     /// How long to listen to each attempt
@@ -62,7 +62,7 @@ const ENOUGH: usize = 64 * 1024;
 ///
 /// # Errors
 /// The text is no link, or the output is closed.
-pub fn doctor(arguments: &DoctorArguments) -> anyhow::Result<Exit> {
+pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut out = io::stdout().lock();
     let exit = runtime.block_on(examine(arguments, &mut out))?;

@@ -22,7 +22,7 @@ pub enum Exit {
 impl Exit {
     /// What an error ends the program with.
     #[must_use]
-    pub fn of(error: &anyhow::Error) -> Self {
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
         if error.is::<SettingsError>() {
             Self::Settings
         } else if error.is::<clap::Error>() {

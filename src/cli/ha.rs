@@ -22,7 +22,7 @@ use crate::sweep::plan::Rhythm;
 
 /// What to do with Home Assistant's discovery topics.
 #[derive(Debug, Subcommand)]
-pub enum HaVerb {
+pub(crate) enum HaVerb {
     /// Move the entities of pytes_serial over to bankwatch, history and names included, or back
     #[command(after_help = "The service does this by itself when it finds them.\n\n\
         Examples:\n  bankwatch ha migrate --dry-run\n  bankwatch ha migrate --back")]
@@ -57,7 +57,7 @@ pub enum HaVerb {
 
 /// At which broker, and whether in earnest.
 #[derive(Debug, Args)]
-pub struct At {
+pub(crate) struct At {
     /// Show what would be done and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -123,7 +123,7 @@ impl Work {
 ///
 /// # Errors
 /// The settings are wrong, or the broker can't be talked to.
-pub fn ha(verb: &HaVerb) -> anyhow::Result<Exit> {
+pub(crate) fn ha(verb: &HaVerb) -> anyhow::Result<Exit> {
     let (task, at) = match verb {
         HaVerb::Migrate { back: false, at } => (Task::Over, at),
         HaVerb::Migrate { back: true, at } => (Task::Back, at),

@@ -18,7 +18,7 @@ use crate::trouble::Took;
 #[command(
     after_help = "Examples:\n  bankwatch healthcheck\n  bankwatch healthcheck --config /etc/bankwatch/bankwatch.toml"
 )]
-pub struct HealthcheckArguments {
+pub(crate) struct HealthcheckArguments {
     /// Which
     #[command(flatten)]
     service: ServiceArguments,
@@ -33,7 +33,7 @@ const LEAST: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// The output is closed.
-pub fn healthcheck(arguments: &HealthcheckArguments) -> anyhow::Result<Exit> {
+pub(crate) fn healthcheck(arguments: &HealthcheckArguments) -> anyhow::Result<Exit> {
     let settings = match arguments.service.load() {
         Ok(loaded) => loaded.settings,
         Err(error) => {

@@ -18,13 +18,13 @@ const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
 /// The lock on a folder; released when dropped.
 #[derive(Debug)]
-pub struct InstanceLock {
+pub(crate) struct InstanceLock {
     _file: File,
 }
 
 /// Why a folder could not be locked.
 #[derive(Debug, thiserror::Error)]
-pub enum InstanceLockError {
+pub(crate) enum InstanceLockError {
     /// Another service uses the folder.
     #[error(
         "another bankwatch ({holder}) is running with data_dir {}: stop it, or give this one a data_dir of its own",
@@ -54,7 +54,7 @@ impl InstanceLock {
     /// # Errors
     /// [`InstanceLockError::Held`] if another process has it, [`InstanceLockError::Unavailable`] if the file system
     /// does not allow it.
-    pub fn take(folder: &Path) -> Result<Self, InstanceLockError> {
+    pub(crate) fn take(folder: &Path) -> Result<Self, InstanceLockError> {
         let path = folder.join(FILE);
         let mut file = match open(&path) {
             Ok(file) => file,

@@ -15,7 +15,7 @@ const CHECK: Duration = Duration::from_secs(2);
 const HEALTH: Duration = Duration::from_secs(1);
 
 /// For `config check`: what keeps rows out of the table, each as a sentence. Nothing where it is not written.
-pub fn warnings(settings: &DatabaseSettings) -> Vec<String> {
+pub(crate) fn warnings(settings: &DatabaseSettings) -> Vec<String> {
     match report(settings, CHECK) {
         None => Vec::new(),
         Some(Ok(report)) => {
@@ -29,7 +29,7 @@ pub fn warnings(settings: &DatabaseSettings) -> Vec<String> {
 }
 
 /// For `healthcheck`: why the table takes no rows at present, if that is so.
-pub fn refusal(settings: &DatabaseSettings) -> Option<String> {
+pub(crate) fn refusal(settings: &DatabaseSettings) -> Option<String> {
     match report(settings, HEALTH)? {
         Ok(report) => refused(&report),
         Err(why) => Some(format!("whether pwr_data takes rows is not known: {why}")),

@@ -1,23 +1,24 @@
 //! The verbs: what is typed after `bankwatch`, a file a verb.
 
-pub mod capture;
+pub(crate) mod capture;
 pub mod config;
-pub mod db;
-pub mod demo;
+pub(crate) mod db;
+pub(crate) mod demo;
 mod differences;
-pub mod doctor;
+pub(crate) mod doctor;
 pub mod exit;
-pub mod ha;
-pub mod healthcheck;
+pub(crate) mod ha;
+pub(crate) mod healthcheck;
 mod instance_lock;
 mod legacy_table;
-pub mod parse;
+pub(crate) mod parse;
+mod process;
 mod progress;
-pub mod read;
+pub(crate) mod read;
 mod reload;
 pub mod run;
-pub mod service;
-pub mod simulate;
+pub(crate) mod service;
+pub(crate) mod simulate;
 mod sweep;
 
 use std::io;
@@ -27,6 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Parser, Subcommand};
 
 use crate::cli::exit::Exit;
+pub use crate::cli::process::run;
 use crate::settings::Sources;
 use crate::supervise::{Signal, signals};
 
@@ -40,15 +42,15 @@ use crate::supervise::{Signal, signals};
                   Results go to standard output, the log to standard error.\n\n\
                   Begin with:\n  bankwatch demo\n  bankwatch read /dev/ttyUSB0"
 )]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
-    pub verb: Verb,
+    pub(crate) verb: Verb,
 }
 
 /// What bankwatch does.
 #[derive(Debug, Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Run the service
     Run(run::RunArguments),
     /// Run the service on a simulated bank: nothing to install, nothing left outside its folder
@@ -81,7 +83,7 @@ impl Verb {
     ///
     /// # Errors
     /// A sentence for people; the exit code goes with it.
-    pub fn act(self) -> Result<Exit, anyhow::Error> {
+    pub(crate) fn act(self) -> Result<Exit, anyhow::Error> {
         match self {
             Self::Run(arguments) => run::run(&arguments),
             Self::Demo(arguments) => demo::demo(&arguments),

@@ -26,7 +26,7 @@ const MOST_STRANGE: usize = 4;
 #[command(
     after_help = "Examples:\n  bankwatch parse answer.txt\n  bankwatch parse --command \"pwr 1\" < answer.txt"
 )]
-pub struct ParseArguments {
+pub(crate) struct ParseArguments {
     /// Command of answers that do not begin with its echo, for example "pwr 1"
     #[arg(long, value_name = "COMMAND")]
     command: Option<Command>,
@@ -81,7 +81,7 @@ impl NoValues {
 ///
 /// # Errors
 /// It can't be read, it is no transcript, or its only answer has no values.
-pub fn parse(arguments: &ParseArguments) -> anyhow::Result<Exit> {
+pub(crate) fn parse(arguments: &ParseArguments) -> anyhow::Result<Exit> {
     let bytes = match &arguments.file {
         None => bounded(io::stdin().lock()).context("standard input can't be read")?,
         Some(path) => {

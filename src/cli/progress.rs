@@ -8,7 +8,7 @@ const PACE: Duration = Duration::from_millis(200);
 
 /// A line on standard error that is taken away when the work is done.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     is_shown: bool,
     next: Instant,
 }
@@ -16,18 +16,18 @@ pub struct Progress {
 impl Progress {
     /// Nothing is shown yet, and never anything where standard error is no terminal.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { is_shown: io::stderr().is_terminal(), next: Instant::now() }
     }
 
     /// Never shows anything.
     #[must_use]
-    pub fn silent() -> Self {
+    pub(crate) fn silent() -> Self {
         Self { is_shown: false, ..Self::new() }
     }
 
     /// Shows how far it has come, now and then.
-    pub fn show(&mut self, how_far: impl FnOnce() -> String) {
+    pub(crate) fn show(&mut self, how_far: impl FnOnce() -> String) {
         let now = Instant::now();
         if self.is_shown && now >= self.next {
             self.next = now + PACE;

@@ -25,7 +25,7 @@ use crate::trouble::Took;
 #[command(
     after_help = "Examples:\n  bankwatch read /dev/ttyUSB0\n  bankwatch read tcp://192.0.2.7:4196 --cells\n  bankwatch read --json"
 )]
-pub struct ReadArguments {
+pub(crate) struct ReadArguments {
     /// The console: /dev/ttyUSB0, tcp://host:port or replay:FILE. Without it, the latest reading of the running
     /// service
     link: Option<String>,
@@ -47,7 +47,7 @@ pub struct ReadArguments {
 ///
 /// # Errors
 /// The link can't be opened, nobody answers, or the settings are wrong.
-pub fn read(arguments: &ReadArguments) -> anyhow::Result<Exit> {
+pub(crate) fn read(arguments: &ReadArguments) -> anyhow::Result<Exit> {
     let (statuses, exit) = match &arguments.link {
         Some(link) => {
             let line = Line { baud: arguments.baud, ..Line::default() };

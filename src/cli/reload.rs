@@ -14,7 +14,7 @@ use crate::settings::{Loaded, Sources, load};
 const LEVEL: &str = "log.level";
 
 /// The settings as last read, and how to read them again.
-pub struct Reload {
+pub(crate) struct Reload {
     sources: Sources,
     last: RefCell<Loaded>,
 }
@@ -22,12 +22,12 @@ pub struct Reload {
 impl Reload {
     /// Reads again from `sources` what was read as `loaded`.
     #[must_use]
-    pub fn new(sources: Sources, loaded: Loaded) -> Self {
+    pub(crate) fn new(sources: Sources, loaded: Loaded) -> Self {
         Self { sources, last: RefCell::new(loaded) }
     }
 
     /// SIGHUP came. Settings with mistakes change nothing, and every mistake is told.
-    pub fn now(&self, log: &Logger, control: &Control) {
+    pub(crate) fn now(&self, log: &Logger, control: &Control) {
         control.reopen();
         let read = load(&self.sources).and_then(|loaded| loaded.require_bank().map(|()| loaded));
         let loaded = match read {

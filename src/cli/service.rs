@@ -8,7 +8,7 @@ use crate::settings::{Loaded, SettingsError, Sources, load};
 
 /// Where the settings of the service are.
 #[derive(Clone, Debug, Args)]
-pub struct ServiceArguments {
+pub(crate) struct ServiceArguments {
     /// The service's settings, or a pytes_serial.cfg; else ./bankwatch.toml, then
     /// /etc/bankwatch/bankwatch.toml
     #[arg(long, value_name = "FILE")]
@@ -21,7 +21,7 @@ pub struct ServiceArguments {
 impl ServiceArguments {
     /// All layers of settings with these on top.
     #[must_use]
-    pub fn sources(&self) -> Sources {
+    pub(crate) fn sources(&self) -> Sources {
         Sources::from_process(self.config.clone(), self.set.clone())
     }
 
@@ -29,7 +29,7 @@ impl ServiceArguments {
     ///
     /// # Errors
     /// All that is wrong with them.
-    pub fn load(&self) -> Result<Loaded, SettingsError> {
+    pub(crate) fn load(&self) -> Result<Loaded, SettingsError> {
         let loaded = load(&self.sources())?;
         loaded.require_bank()?;
         Ok(loaded)

@@ -23,55 +23,55 @@ const LOOK: Duration = Duration::from_millis(100);
                   bankwatch simulate --pty /tmp/bank --dialect pytes-v5 --batteries 4 --speed 60 \
                   --fault garble=0.02"
 )]
-pub struct SimulateArgs {
+pub(crate) struct SimulateArgs {
     /// Serve on a pseudo-terminal behind this name
     #[arg(long, value_name = "PATH")]
-    pub pty: Option<PathBuf>,
+    pub(crate) pty: Option<PathBuf>,
     /// Serve on this address (port 0: any free one)
     #[arg(long, value_name = "ADDR")]
-    pub tcp: Option<String>,
+    pub(crate) tcp: Option<String>,
     /// Serve on this address as a bridge whose serial port the client sets (RFC 2217)
     #[arg(long, value_name = "ADDR")]
-    pub rfc2217: Option<String>,
+    pub(crate) rfc2217: Option<String>,
     /// Number of batteries, or of units in a high-voltage stack
     #[arg(long, value_name = "N")]
-    pub batteries: Option<usize>,
+    pub(crate) batteries: Option<usize>,
     /// Cells of each
     #[arg(long, value_name = "N")]
-    pub cells: Option<usize>,
+    pub(crate) cells: Option<usize>,
     /// The console's language: us2000, us2000c, us3000c, us3000d, us5000, pytes, pytes-r, pytes-c, pytes-v5,
     /// force-h2, sc500 or sc0500
     #[arg(long, value_name = "NAME", default_value = "pytes", value_parser = dialect)]
-    pub dialect: Dialect,
+    pub(crate) dialect: Dialect,
     /// Simulated seconds for each real one; 0 stands still
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = speed)]
-    pub speed: f64,
+    pub(crate) speed: f64,
     /// Faults, each with its probability for an answer: mute, garble, truncate, noise, slow, late, unplug
     #[arg(long, value_name = "KIND=RATE")]
-    pub fault: Vec<FaultRate>,
+    pub(crate) fault: Vec<FaultRate>,
     /// A condition that stands on a battery: its place, battery, power, system or alarm, and the bits of that word
     #[arg(long, value_name = "PLACE:WORD=BITS", value_parser = raised)]
-    pub raise: Vec<Raised>,
+    pub(crate) raise: Vec<Raised>,
     /// What weather, scatter and faults follow from
     #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Pace of the answers; 0 is as fast as possible
     #[arg(long, value_name = "N", default_value_t = 115_200)]
-    pub baud: u32,
+    pub(crate) baud: u32,
     /// How event words are printed
     #[arg(long, value_name = "STYLE", default_value = "prefixed")]
-    pub events: EventWords,
+    pub(crate) events: EventWords,
     /// Begin in debug mode, whose prompt is another
     #[arg(long)]
-    pub debug: bool,
+    pub(crate) debug: bool,
     /// Begin asleep: silent until woken at 1200 baud, which takes --pty or --rfc2217
     #[arg(long)]
-    pub asleep: bool,
+    pub(crate) asleep: bool,
 }
 
 /// How event words are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum EventWords {
+pub(crate) enum EventWords {
     /// 0x2000 and the names of the bits
     Prefixed,
     /// 2000, hexadecimal all the same
@@ -92,7 +92,7 @@ impl From<EventWords> for EventStyle {
 
 /// Bits of an event word that stand from the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Raised {
+pub(crate) struct Raised {
     /// From 1.
     place: usize,
     word: Word,
@@ -134,7 +134,11 @@ pub(super) fn speed(written: &str) -> Result<f64, String> {
 ///
 /// # Errors
 /// A size that no bank has, a path or address that can't be opened, or a closed output.
-pub fn simulate(args: &SimulateArgs, out: &mut dyn Write, stop: impl Fn() -> bool) -> anyhow::Result<()> {
+pub(crate) fn simulate(
+    args: &SimulateArgs,
+    out: &mut dyn Write,
+    stop: impl Fn() -> bool,
+) -> anyhow::Result<()> {
     let simulation = plan(args).start()?;
     for Raised { place, word, bits } in args.raise.iter().copied() {
         let raised = simulation.with_bank(|bank| bank.raise_event(place, word, bits));

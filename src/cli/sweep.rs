@@ -15,7 +15,7 @@ use crate::sweep::sweeper::{Sweeper, Swept};
 
 /// How long each question took.
 #[derive(Debug, Default)]
-pub struct Timing {
+pub(crate) struct Timing {
     took: Vec<(Command, Duration)>,
 }
 
@@ -29,7 +29,7 @@ impl Timing {
     }
 
     /// The slowest question of each kind, in the order asked.
-    pub fn slowest(&self) -> Vec<(&'static str, Duration)> {
+    pub(crate) fn slowest(&self) -> Vec<(&'static str, Duration)> {
         let mut kinds: Vec<(&'static str, Duration)> = Vec::new();
         for (command, took) in &self.took {
             let name = match (command.verb.text(), command.index) {
@@ -49,7 +49,7 @@ impl Timing {
 
 /// Why there is no sweep.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Unswept {
+pub(crate) enum Unswept {
     /// The link went away.
     #[error("{link} went away while it was being read: {why}")]
     Gone {
@@ -72,7 +72,7 @@ pub enum Unswept {
 ///
 /// # Errors
 /// Nobody answers, or the link goes away.
-pub async fn one(
+pub(crate) async fn one(
     link: &Link,
     conversation: &mut Conversation,
     mut timing: Option<&mut Timing>,

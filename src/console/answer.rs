@@ -31,15 +31,15 @@ pub struct Answer {
     /// The echo, where there was one.
     pub echo: Option<String>,
     /// Whether the echo is only what damage left of the question: then the answer must name itself.
-    pub echo_damaged: bool,
+    pub(crate) echo_damaged: bool,
     /// How it ended.
     pub verdict: Verdict,
     /// Whether the end mark `$$` was seen.
     pub ended: bool,
     /// The prompt behind it.
-    pub prompt: Option<Prompt>,
+    pub(crate) prompt: Option<Prompt>,
     /// Words in it that no second answer confirmed: they are not read.
-    pub unconfirmed: Vec<WordSlot>,
+    pub(crate) unconfirmed: Vec<WordSlot>,
 }
 
 impl Answer {
@@ -92,13 +92,13 @@ impl Answer {
 
     /// Whether nothing was said between echo and end.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
     /// How many bytes its lines hold.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.text.len()
     }
 

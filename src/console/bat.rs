@@ -36,11 +36,11 @@ pub struct CellRow {
     /// State of the voltage.
     pub volt_state: Option<Word>,
     /// State of the current.
-    pub current_state: Option<Word>,
+    pub(crate) current_state: Option<Word>,
     /// State of the temperature; while discharging where the console has one for each direction.
     pub temp_state: Option<Word>,
     /// State of the temperature for charging.
-    pub charge_temp_state: Option<Word>,
+    pub(crate) charge_temp_state: Option<Word>,
     /// State of charge.
     #[serde(rename = "soc_percent")]
     pub soc: Option<Percent>,
@@ -63,7 +63,7 @@ pub struct CellTable {
     pub stack: bool,
     /// Rows that could not be read, or only in part; the others are valid.
     #[serde(skip)]
-    pub problems: Vec<ParseError>,
+    pub(crate) problems: Vec<ParseError>,
 }
 
 const COLUMNS: &[Column<CellRow>] = &[
@@ -104,7 +104,7 @@ const MOST: (usize, usize) = (64, 1024);
 ///
 /// # Errors
 /// There is no header, no row could be read, or there are more than any battery has.
-pub fn parse(answer: &Answer) -> Result<CellTable, ParseError> {
+pub(crate) fn parse(answer: &Answer) -> Result<CellTable, ParseError> {
     let heads = ["Battery Volt", "Bat Volt"];
     let head = heads.into_iter().find(|head| has_header(answer, head)).unwrap_or(heads[0]);
     let Split { header, rows, .. } = split_at_header(answer, head)?;

@@ -12,16 +12,16 @@ use crate::model::word::Word;
 /// What one answer said, and when.
 #[derive(Debug)]
 pub(super) struct Believed {
-    pub at: Duration,
-    pub figures: BTreeMap<(Kind, u16), Said>,
+    pub(crate) at: Duration,
+    pub(crate) figures: BTreeMap<(Kind, u16), Said>,
     /// The state words and the unknown labels. Which state words there are does not change by itself: a damaged
     /// header or label hides some.
-    pub words: BTreeMap<WordSlot, Word>,
+    pub(crate) words: BTreeMap<WordSlot, Word>,
 }
 
 impl Believed {
     /// An answer about the battery at `place`, or about the bank (0).
-    pub fn of(at: Duration, parsed: &mut Parsed, place: u16) -> Self {
+    pub(crate) fn of(at: Duration, parsed: &mut Parsed, place: u16) -> Self {
         let figures =
             figures(parsed, place).into_iter().map(|figure| ((figure.kind, figure.index), figure.said));
         let figures = figures.collect();
@@ -32,12 +32,12 @@ impl Believed {
     }
 
     /// Whether it has the same figures and state words as another, whatever their values.
-    pub fn has_same_as(&self, other: &Self) -> bool {
+    pub(crate) fn has_same_as(&self, other: &Self) -> bool {
         self.figures.keys().eq(other.figures.keys()) && self.states().eq(other.states())
     }
 
     /// How many figures and state words it has.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.figures.len() + self.states().count()
     }
 
@@ -46,12 +46,12 @@ impl Believed {
     }
 
     /// The words that consoles are not known to print.
-    pub fn unknown(&self) -> impl Iterator<Item = (&WordSlot, &Word)> {
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = (&WordSlot, &Word)> {
         self.words.iter().filter(|(slot, word)| !slot.expects(word))
     }
 
     /// Restores the earlier words at `slots`, because these were not accepted.
-    pub fn restore(&mut self, slots: &[WordSlot], before: Option<&Self>) {
+    pub(crate) fn restore(&mut self, slots: &[WordSlot], before: Option<&Self>) {
         for slot in slots {
             if let WordSlot::Events(index) = slot {
                 let key = (Kind::Events, *index);

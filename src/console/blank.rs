@@ -15,13 +15,13 @@ const LABELS: &[&str] = &["Barcode", "Module", "PCBA", "Board ID"];
 
 /// The serial numbers found so far and what stands for them.
 #[derive(Debug, Default)]
-pub struct Blank {
+pub(crate) struct Blank {
     numbers: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Blank {
     /// Finds the serial numbers in an answer: behind the labels that announce one, and in the table's column.
-    pub fn learn(&mut self, bytes: &[u8]) {
+    pub(crate) fn learn(&mut self, bytes: &[u8]) {
         let answer = Answer::from_transcript(bytes);
         for (_, line) in answer.lines() {
             let labelled =
@@ -52,7 +52,7 @@ impl Blank {
 
     /// The same bytes with every serial number replaced, wherever it stands.
     #[must_use]
-    pub fn out(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn out(&self, bytes: &[u8]) -> Vec<u8> {
         let mut blanked = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
         while let Some(first) = rest.first() {

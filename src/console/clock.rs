@@ -18,7 +18,7 @@ pub struct Clock {
 ///
 /// # Errors
 /// No line ends in a date and a time.
-pub fn parse(answer: &Answer) -> Result<Clock, ParseError> {
+pub(crate) fn parse(answer: &Answer) -> Result<Clock, ParseError> {
     answer
         .lines()
         .find_map(|(_, line)| {

@@ -70,7 +70,7 @@ impl Verb {
 
     /// The text on the wire.
     #[must_use]
-    pub fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         self.entry().1
     }
 
@@ -117,7 +117,7 @@ impl fmt::Display for Command {
 #[error("expected one of {}, each with its number where it takes one, found {found:?}", known())]
 pub struct UnknownCommand {
     /// What was given instead.
-    pub found: String,
+    pub(crate) found: String,
 }
 
 fn known() -> String {

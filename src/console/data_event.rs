@@ -56,15 +56,15 @@ pub struct DataEvent {
     pub system_fault: Option<EventWord>,
     /// Events of a stack's modules.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub unit_events: Option<EventWord>,
+    pub(crate) unit_events: Option<EventWord>,
     /// Error code of a stack.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_code: Option<EventWord>,
+    pub(crate) error_code: Option<EventWord>,
     /// Event words of other names, by their label.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub other_events: Vec<(String, EventWord)>,
+    pub(crate) other_events: Vec<(String, EventWord)>,
     /// The other lines, by their label.
-    pub other: Vec<(String, String)>,
+    pub(crate) other: Vec<(String, String)>,
     /// The cells.
     pub cells: Vec<EventCell>,
     /// The modules of a stack.
@@ -72,7 +72,7 @@ pub struct DataEvent {
     pub units: Vec<EventUnit>,
     /// Lines and rows that could not be read; the others are valid.
     #[serde(skip)]
-    pub problems: Vec<ParseError>,
+    pub(crate) problems: Vec<ParseError>,
 }
 
 /// A cell in a snapshot.
@@ -105,7 +105,7 @@ pub struct EventUnit {
     pub voltage: Option<Millivolts>,
     /// Current, positive while charging.
     #[serde(rename = "current_ma")]
-    pub current: Option<Milliamps>,
+    pub(crate) current: Option<Milliamps>,
     /// Temperature of the module's board.
     #[serde(rename = "temperature_mc")]
     pub temperature: Option<Millicelsius>,
@@ -122,14 +122,14 @@ pub struct EventUnit {
     #[serde(rename = "cell_voltage_high_mv")]
     pub cell_voltage_high: Option<Millivolts>,
     /// Charge, discharge, idle …
-    pub base_state: Option<Word>,
+    pub(crate) base_state: Option<Word>,
     /// State of the voltage.
-    pub volt_state: Option<Word>,
+    pub(crate) volt_state: Option<Word>,
     /// State of the temperature.
-    pub temp_state: Option<Word>,
+    pub(crate) temp_state: Option<Word>,
     /// State of charge.
     #[serde(rename = "soc_percent")]
-    pub soc: Option<Percent>,
+    pub(crate) soc: Option<Percent>,
 }
 
 /// A column that is printed and not used.
@@ -212,7 +212,7 @@ impl SnapshotPart {
 ///
 /// # Errors
 /// Nothing could be read.
-pub fn parse(answer: &Answer) -> Result<DataEvent, ParseError> {
+pub(crate) fn parse(answer: &Answer) -> Result<DataEvent, ParseError> {
     let mut event = DataEvent::default();
     let (mut cells, mut units) = (Vec::new(), Vec::new());
     let mut read = 0;

@@ -7,7 +7,7 @@ use crate::console::prompt::Prompt;
 
 /// What was heard after an empty line was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub(crate) enum Heard {
     /// Nothing at all.
     Nothing,
     /// The other side closed the link before it said anything.
@@ -35,7 +35,7 @@ const READABLE: f64 = 0.9;
 impl Heard {
     /// What `bytes` are.
     #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         if bytes.is_empty() {
             return Self::Nothing;
         }

@@ -81,7 +81,7 @@ pub enum ParseError {
 
 /// Text from outside, short enough for a message. Escaping is up to whoever prints it (`{:?}`).
 #[must_use]
-pub fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     const MOST: usize = 40;
     let mut short: String = text.chars().take(MOST).collect();
     if text.chars().nth(MOST).is_some() {

@@ -33,7 +33,7 @@ pub struct Euro {
     pub other: Vec<(String, String)>,
     /// Lines that could not be read; the others are valid.
     #[serde(skip)]
-    pub problems: Vec<ParseError>,
+    pub(crate) problems: Vec<ParseError>,
 }
 
 fn by_column<S: serde::Serializer>(
@@ -109,7 +109,7 @@ fn highest(figure: LifetimeFigure) -> i64 {
 ///
 /// # Errors
 /// No line has a known label.
-pub fn parse(answer: &Answer) -> Result<Euro, ParseError> {
+pub(crate) fn parse(answer: &Answer) -> Result<Euro, ParseError> {
     let mut euro = Euro::default();
     let mut known = 0;
     for field in fields(answer) {

@@ -6,18 +6,18 @@ use crate::console::number;
 
 /// One line of label and value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field<'a> {
+pub(crate) struct Field<'a> {
     /// The line's number, counted from 1 behind the echo.
-    pub line: usize,
+    pub(crate) line: usize,
     /// Without padding; runs of blanks inside count as one (`Soft  version`).
-    pub label: Label<'a>,
+    pub(crate) label: Label<'a>,
     /// Without padding; may be empty.
-    pub value: &'a str,
+    pub(crate) value: &'a str,
 }
 
 /// A label, compared without regard to how many blanks stand between its words.
 #[derive(Clone, Copy, Debug)]
-pub struct Label<'a>(pub &'a str);
+pub(crate) struct Label<'a>(pub(crate) &'a str);
 
 impl PartialEq for Label<'_> {
     fn eq(&self, other: &Self) -> bool {
@@ -30,12 +30,12 @@ impl PartialEq for Label<'_> {
 impl Eq for Label<'_> {}
 
 /// The answer's lines that hold a label, a colon and perhaps a value.
-pub fn fields(answer: &Answer) -> impl Iterator<Item = Field<'_>> {
+pub(crate) fn fields(answer: &Answer) -> impl Iterator<Item = Field<'_>> {
     answer.lines().filter_map(|(line, text)| field(line, text))
 }
 
 /// One line as label and value, where it has a colon.
-pub fn field(line: usize, text: &str) -> Option<Field<'_>> {
+pub(crate) fn field(line: usize, text: &str) -> Option<Field<'_>> {
     let (label, value) = text.split_once(':')?;
     let label = label.trim();
     (!label.is_empty()).then_some(Field { line, label: Label(label), value: value.trim() })
@@ -43,7 +43,7 @@ pub fn field(line: usize, text: &str) -> Option<Field<'_>> {
 
 impl Field<'_> {
     /// The complaint that this value is not what its label holds.
-    pub fn expected(&self, expected: &'static str) -> ParseError {
+    pub(crate) fn expected(&self, expected: &'static str) -> ParseError {
         ParseError::Value {
             line: self.line,
             what: format!("{:?}", excerpt(self.label.0)),
@@ -55,7 +55,7 @@ impl Field<'_> {
     /// Whether the value holds nothing: empty, a placeholder (`N/A`, `NULL`), or dashes and question marks alone.
     /// Such a line is treated like one that is absent, so it never replaces a value.
     #[must_use]
-    pub fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         const PLACEHOLDERS: &[&str] = &["N/A", "NA", "NULL", "NONE", "NIL"];
         let filler = |c: char| matches!(c, '-' | ':' | '?' | '.' | ' ');
         self.value.chars().all(filler)
@@ -67,7 +67,7 @@ impl Field<'_> {
     ///
     /// # Errors
     /// It is anything else.
-    pub fn number(&self, units: &[&str], expected: &'static str) -> Result<i64, ParseError> {
+    pub(crate) fn number(&self, units: &[&str], expected: &'static str) -> Result<i64, ParseError> {
         match number::amount(self.value) {
             Some((value, unit)) if is_one_of(units, unit) => Ok(value),
             _ => Err(self.expected(expected)),
@@ -76,6 +76,6 @@ impl Field<'_> {
 }
 
 /// Whether `unit` is one of `units`; firmware differs in upper and lower case (`AH`, `Ah`).
-pub fn is_one_of(units: &[&str], unit: &str) -> bool {
+pub(crate) fn is_one_of(units: &[&str], unit: &str) -> bool {
     units.iter().any(|known| known.eq_ignore_ascii_case(unit))
 }

@@ -56,7 +56,7 @@ pub enum Kind {
 
 /// What was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub(crate) enum Said {
     /// A number in its kind's unit.
     Number(i64),
     /// A text.
@@ -68,13 +68,13 @@ pub enum Said {
 /// One figure of an answer. `index` tells figures of one kind apart: the cell, the battery in a table, or the
 /// field of a detail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Figure {
+pub(crate) struct Figure {
     /// What it measures.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Which of its kind.
-    pub index: u16,
+    pub(crate) index: u16,
     /// Its value.
-    pub said: Said,
+    pub(crate) said: Said,
 }
 
 /// Collects figures, leaving out what was not said.
@@ -173,7 +173,7 @@ fn seconds(clock: jiff::civil::DateTime) -> i64 {
 /// The figures of an answer. `place` is the battery it is about, so that its figures carry the same index as
 /// that battery's in the table.
 #[must_use]
-pub fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
+pub(crate) fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
     let mut all = Collector::default();
     match parsed {
         Parsed::Table(table) => table.rows.iter().filter(|row| !row.absent).for_each(|row| all.row(row)),

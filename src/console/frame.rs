@@ -16,7 +16,7 @@ use crate::console::echo;
 use crate::console::prompt::Prompt;
 
 /// More than any console says to one question: a stack's 400 cells take 36 kB, a dozen pages of counters 8 kB.
-pub const MOST_BYTES: usize = 256 * 1024;
+pub(crate) const MOST_BYTES: usize = 256 * 1024;
 
 /// More than any question has.
 const MOST_ECHO: usize = 80;
@@ -116,24 +116,24 @@ impl Framer {
 
     /// The question that somebody else's answer echoed, or a late answer to an earlier question of ours.
     #[must_use]
-    pub fn stranger(&self) -> Option<&str> {
+    pub(crate) fn stranger(&self) -> Option<&str> {
         self.stranger.as_deref()
     }
 
     /// Whether our echo was seen.
     #[must_use]
-    pub fn echoed(&self) -> bool {
+    pub(crate) fn echoed(&self) -> bool {
         self.body.is_some()
     }
 
     /// What came of the answer so far; nothing before our echo.
     #[must_use]
-    pub fn so_far(&self) -> Option<&Answer> {
+    pub(crate) fn so_far(&self) -> Option<&Answer> {
         self.body.as_ref()
     }
 
     /// The pager is being left: the answer ends early, without saying that it succeeded.
-    pub fn leave_pager(&mut self) {
+    pub(crate) fn leave_pager(&mut self) {
         if let Some(body) = &mut self.body {
             body.verdict = Verdict::Success;
         }
@@ -141,7 +141,7 @@ impl Framer {
 
     /// Whether anything was heard at all.
     #[must_use]
-    pub fn heard(&self) -> bool {
+    pub(crate) fn heard(&self) -> bool {
         self.taken > 0
     }
 

@@ -6,7 +6,7 @@ use crate::console::parsed::Parsed;
 use crate::model::place::Place;
 
 /// At most this many batteries or modules may appear between two sweeps.
-pub const APPEAR_AT_ONCE: usize = 4;
+pub(crate) const APPEAR_AT_ONCE: usize = 4;
 
 /// The batteries or modules that have been accepted.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) struct Growth {
 
 impl Growth {
     /// Records a table. Returns how many new ones it has, if the next sweep has to show them as well.
-    pub fn sudden(&mut self, parsed: &Parsed) -> Option<usize> {
+    pub(crate) fn sudden(&mut self, parsed: &Parsed) -> Option<usize> {
         let shown: BTreeSet<Place> = match parsed {
             Parsed::Table(table) => table.present().collect(),
             Parsed::Units(units) => units.units.iter().filter_map(|row| row.place).collect(),

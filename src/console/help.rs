@@ -15,7 +15,7 @@ const LONGEST: usize = 24;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Help {
     /// Each as it is typed.
-    pub commands: Vec<String>,
+    pub(crate) commands: Vec<String>,
 }
 
 impl Help {
@@ -30,7 +30,7 @@ impl Help {
 ///
 /// # Errors
 /// There is none.
-pub fn parse(answer: &Answer) -> Result<Help, ParseError> {
+pub(crate) fn parse(answer: &Answer) -> Result<Help, ParseError> {
     let name = |line: &str| {
         let (name, description) = line.trim().split_once(' ')?;
         let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';

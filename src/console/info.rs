@@ -53,7 +53,7 @@ pub struct Info {
     pub other: Vec<(String, String)>,
     /// Lines that could not be read; the others stand.
     #[serde(skip)]
-    pub problems: Vec<ParseError>,
+    pub(crate) problems: Vec<ParseError>,
 }
 
 /// Where a label's value goes; the setter answers what it expected.
@@ -101,7 +101,7 @@ pub const PASSED_OVER: &[&str] = &[
 ///
 /// # Errors
 /// None of the lines is known.
-pub fn parse(answer: &Answer) -> Result<Info, ParseError> {
+pub(crate) fn parse(answer: &Answer) -> Result<Info, ParseError> {
     let mut info = Info::default();
     let mut read = 0;
     for field in fields(answer) {

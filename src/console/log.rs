@@ -24,7 +24,7 @@ pub struct LogRecord {
     /// When, by the battery's own clock.
     pub clock: Option<DateTime>,
     /// Which module wrote it.
-    pub module: Option<String>,
+    pub(crate) module: Option<String>,
     /// A code; printed in hexadecimal without `0x`.
     pub code: Option<u32>,
     /// What happened.
@@ -38,7 +38,7 @@ pub struct Log {
     pub records: Vec<LogRecord>,
     /// Lines that could not be read; the records stand without them.
     #[serde(skip)]
-    pub problems: Vec<ParseError>,
+    pub(crate) problems: Vec<ParseError>,
 }
 
 /// Reads the records; pages that were cut off by leaving the pager are simply not there.

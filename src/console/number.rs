@@ -5,7 +5,7 @@ use jiff::civil::DateTime;
 use crate::model::event_word::EventWord;
 
 /// A whole number with an optional sign and nothing else.
-pub fn integer(token: &str) -> Option<i64> {
+pub(crate) fn integer(token: &str) -> Option<i64> {
     let digits = token.strip_prefix(['-', '+']).unwrap_or(token);
     let plain = !digits.is_empty() && digits.len() <= 15 && digits.bytes().all(|b| b.is_ascii_digit());
     let magnitude = plain.then(|| digits.bytes().fold(0i64, |sum, b| sum * 10 + i64::from(b - b'0')))?;
@@ -14,7 +14,7 @@ pub fn integer(token: &str) -> Option<i64> {
 
 /// A whole number and the unit behind it, with a blank between or without: `92 %`, `50691mV`, `-90A`. The unit is empty
 /// where there is none, and whatever follows the number where there is something else.
-pub fn amount(text: &str) -> Option<(i64, &str)> {
+pub(crate) fn amount(text: &str) -> Option<(i64, &str)> {
     let text = text.trim();
     let is_number = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+');
     let end = text.find(|c| !is_number(c)).unwrap_or(text.len());
@@ -22,18 +22,18 @@ pub fn amount(text: &str) -> Option<(i64, &str)> {
 }
 
 /// A whole number that fits 32 bits.
-pub fn small(token: &str) -> Option<i32> {
+pub(crate) fn small(token: &str) -> Option<i32> {
     integer(token).and_then(|value| value.try_into().ok())
 }
 
 /// `96%`, also `107%`.
-pub fn percent(token: &str) -> Option<i32> {
+pub(crate) fn percent(token: &str) -> Option<i32> {
     small(token.strip_suffix('%')?)
 }
 
 /// `2026-07-17` `01:20:56`, also with a year of two digits. `Some(None)` is a time in the right form that no
 /// calendar has: batteries whose clock was never set print `2000-00-00 00:00:00`.
-pub fn date_time(date: &str, time: &str) -> Option<Option<DateTime>> {
+pub(crate) fn date_time(date: &str, time: &str) -> Option<Option<DateTime>> {
     // Two digits each: one less is a time that was cut short, and another time.
     let two = |part: &str| part.len() == 2;
     if !date.split('-').skip(1).chain(time.split(':')).all(two) {
@@ -65,7 +65,7 @@ fn parts(text: &str, separator: char) -> Option<[i16; 3]> {
 /// mix both: the reading with fewer bits wins, because events come singly or in twos, and hexadecimal, the
 /// consoles' own habit, where both have as many. `2000` is 0x2000, `8192` is 8192. Decision 0003 has the cases
 /// this gets wrong.
-pub fn event_word(value: &str) -> Option<EventWord> {
+pub(crate) fn event_word(value: &str) -> Option<EventWord> {
     let mut tokens = value.split_ascii_whitespace();
     let number = tokens.next()?;
     let bits = match number.strip_prefix("0x").or_else(|| number.strip_prefix("0X")) {
@@ -91,7 +91,7 @@ fn decimal(digits: &str) -> Option<u32> {
 }
 
 /// Letters, digits and the few marks that names and words are made of.
-pub fn is_plain(token: &str) -> bool {
+pub(crate) fn is_plain(token: &str) -> bool {
     !token.is_empty()
         && token.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/'))
 }

@@ -17,19 +17,19 @@ use crate::console::table::Layout;
 /// What the rows of a table are.
 pub(super) struct Rows<Row> {
     /// `cell`, `module`.
-    pub of: &'static str,
+    pub(crate) of: &'static str,
     /// How they are numbered.
-    pub numbering: Numbering,
+    pub(crate) numbering: Numbering,
     /// No console has more of them.
-    pub most: usize,
+    pub(crate) most: usize,
     /// The number that a row states.
-    pub stated: fn(&Row) -> Option<u16>,
+    pub(crate) stated: fn(&Row) -> Option<u16>,
 }
 
 /// Rows by their number, in order, and what was wrong with them.
 pub(super) struct Numbered<Row> {
-    pub rows: Vec<(u16, Row)>,
-    pub problems: Vec<ParseError>,
+    pub(crate) rows: Vec<(u16, Row)>,
+    pub(crate) problems: Vec<ParseError>,
 }
 
 /// One row, before its number is certain.
@@ -45,7 +45,11 @@ impl<Row: Clone + Default> Rows<Row> {
     ///
     /// # Errors
     /// No row could be read, or there are more than any console has.
-    pub fn read(&self, layout: &Layout<Row>, lines: &[(usize, &str)]) -> Result<Numbered<Row>, ParseError> {
+    pub(crate) fn read(
+        &self,
+        layout: &Layout<Row>,
+        lines: &[(usize, &str)],
+    ) -> Result<Numbered<Row>, ParseError> {
         if lines.len() > self.most {
             return Err(ParseError::TooMany { of: self.of, most: self.most, found: lines.len() });
         }

@@ -9,12 +9,12 @@ use crate::console::tolerance::{OUTSIDE_TABLE_TEMPERATURE, OUTSIDE_TABLE_VOLTAGE
 
 /// One value of a cell that lies outside.
 pub(super) struct Outside {
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// The cell, from 0.
-    pub index: u16,
-    pub value: i64,
+    pub(crate) index: u16,
+    pub(crate) value: i64,
     /// `voltage`, `temperature`.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
 }
 
 /// All of them; `age` is the time between the table and the cells.

@@ -116,7 +116,7 @@ pub fn read(command: Command, answer: &Answer) -> Result<Parsed, ParseError> {
 impl Parsed {
     /// The battery's number that the answer itself names.
     #[must_use]
-    pub fn speaks_of(&self) -> Option<i64> {
+    pub(crate) fn speaks_of(&self) -> Option<i64> {
         match self {
             Self::Detail(detail) => detail.number.map(i64::from),
             Self::Info(info) => info.address.map(i64::from),
@@ -128,13 +128,13 @@ impl Parsed {
 
     /// Whether it holds facts, or a snapshot of the memory: lines that are independent of one another.
     #[must_use]
-    pub fn is_facts(&self) -> bool {
+    pub(crate) fn is_facts(&self) -> bool {
         matches!(self, Self::Info(_) | Self::Stat(_) | Self::Soh(_) | Self::Euro(_) | Self::Event(_))
     }
 
     /// Nearly all consoles number cells from 0, so at first sight a table from 1 may have lost its first row.
     #[must_use]
-    pub fn first_cell_late(&self) -> Option<&'static str> {
+    pub(crate) fn first_cell_late(&self) -> Option<&'static str> {
         let Self::Cells(table) = self else { return None };
         let late = table.cells.first().is_some_and(|cell| cell.number == Some(1));
         late.then_some("the first cell is number 1, and number 0 may be missing")

@@ -31,13 +31,13 @@ const PROMPTS: &[(Prompt, &str)] = &[
 impl Prompt {
     /// The prompt as printed.
     #[must_use]
-    pub fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         PROMPTS[self as usize].1
     }
 
     /// The prompt that `line` ends with, blanks and noise in front of it allowed.
     #[must_use]
-    pub fn at_end_of(line: &str) -> Option<Self> {
+    pub(crate) fn at_end_of(line: &str) -> Option<Self> {
         let line = line.trim_end();
         if !line.ends_with('>') {
             return None;
@@ -47,14 +47,14 @@ impl Prompt {
 
     /// The prompt that ends first in `line`, whatever stands around it.
     #[must_use]
-    pub fn first_in(line: &str) -> Option<Self> {
+    pub(crate) fn first_in(line: &str) -> Option<Self> {
         let ends = PROMPTS.iter().filter_map(|(prompt, text)| Some((line.find(text)? + text.len(), *prompt)));
         ends.min_by_key(|(end, _)| *end).map(|(_, prompt)| prompt)
     }
 
     /// Whether `line` is a prompt and nothing else that can be read.
     #[must_use]
-    pub fn is_alone_on(line: &str) -> bool {
+    pub(crate) fn is_alone_on(line: &str) -> bool {
         let readable = line.trim_matches(|c: char| !c.is_ascii_graphic());
         PROMPTS.iter().any(|(_, text)| *text == readable)
     }

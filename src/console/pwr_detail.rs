@@ -70,11 +70,11 @@ pub struct PwrDetail {
     /// State of health, as a word.
     pub soh_state: Option<Word>,
     /// Whether the heater is on.
-    pub heater: Option<Word>,
+    pub(crate) heater: Option<Word>,
     /// Whether the charging transistor conducts.
-    pub charge_switch: Option<Word>,
+    pub(crate) charge_switch: Option<Word>,
     /// Whether the discharging transistor conducts.
-    pub discharge_switch: Option<Word>,
+    pub(crate) discharge_switch: Option<Word>,
     /// Events of the cells.
     pub battery_events: Option<EventWord>,
     /// Events of the battery.
@@ -95,7 +95,7 @@ pub struct PwrDetail {
     pub other: Vec<(String, String)>,
     /// Lines that could not be read; the others stand.
     #[serde(skip)]
-    pub problems: Vec<ParseError>,
+    pub(crate) problems: Vec<ParseError>,
 }
 
 /// What a label's value is and where it goes.
@@ -193,7 +193,7 @@ impl PwrDetail {
     /// Whether something of this battery deserves a look, so that its cells are asked: a bit that says more than
     /// that all is well, or a state that is an alarm by itself.
     #[must_use]
-    pub fn deserves_a_look(&self) -> bool {
+    pub(crate) fn deserves_a_look(&self) -> bool {
         let own =
             [(BATTERY, &self.battery_events), (POWER, &self.power_events), (SYSTEM, &self.system_fault)];
         let own = own.into_iter().filter_map(|(name, word)| Some((name, word.as_ref()?)));
@@ -207,7 +207,7 @@ impl PwrDetail {
 ///
 /// # Errors
 /// No line could be read.
-pub fn parse(answer: &Answer) -> Result<PwrDetail, ParseError> {
+pub(crate) fn parse(answer: &Answer) -> Result<PwrDetail, ParseError> {
     let mut detail = PwrDetail::default();
     let mut read = 0;
     for (line, text) in answer.lines() {

@@ -93,23 +93,23 @@ pub struct PwrTable {
     pub rows: Vec<PwrRow>,
     /// Rows that could not be read; the others stand.
     #[serde(skip)]
-    pub problems: Vec<ParseError>,
+    pub(crate) problems: Vec<ParseError>,
     /// Rows in which a value fills its column, so that the next one touches it, split by the widths of the header.
     /// Each is accepted only if the battery's details agree with it; the problem is reported if they don't.
     #[serde(skip)]
-    pub fused: Vec<(PwrRow, ParseError)>,
+    pub(crate) fused: Vec<(PwrRow, ParseError)>,
     /// Places with a row that can't be read, or should be there: not known to be absent.
     #[serde(skip)]
-    pub unread: Vec<Place>,
+    pub(crate) unread: Vec<Place>,
     /// Whether a row with an unknown number was lost: it may belong to any place.
     #[serde(skip)]
-    pub unplaced: bool,
+    pub(crate) unplaced: bool,
 }
 
 impl PwrTable {
     /// The row of the battery at `place`.
     #[must_use]
-    pub fn row(&self, place: Place) -> Option<&PwrRow> {
+    pub(crate) fn row(&self, place: Place) -> Option<&PwrRow> {
         self.rows.iter().find(|row| row.place == Some(place))
     }
 
@@ -125,18 +125,18 @@ impl PwrTable {
     }
 
     /// The places of which this table does not say whether a battery is there.
-    pub fn unread_places(&self) -> impl Iterator<Item = Place> {
+    pub(crate) fn unread_places(&self) -> impl Iterator<Item = Place> {
         Place::up_to(Place::MOST).filter(|place| self.shows(*place).is_none())
     }
 
     /// The places at which a battery answers.
-    pub fn present(&self) -> impl Iterator<Item = Place> {
+    pub(crate) fn present(&self) -> impl Iterator<Item = Place> {
         self.rows.iter().filter(|row| !row.absent).filter_map(|row| row.place)
     }
 }
 
 /// How the header of the group table begins.
-pub const HEAD: &str = "Power Volt";
+pub(crate) const HEAD: &str = "Power Volt";
 
 const COLUMNS: &[Column<PwrRow>] = &[
     Column {
@@ -180,7 +180,7 @@ const MOST_ROWS: usize = 2 * Place::MOST as usize;
 ///
 /// # Errors
 /// There is no header, no row at all could be read, or there are more than any console has.
-pub fn parse(answer: &Answer) -> Result<PwrTable, ParseError> {
+pub(crate) fn parse(answer: &Answer) -> Result<PwrTable, ParseError> {
     let Split { header, rows, .. } = split_at_header(answer, HEAD)?;
     if rows.len() > MOST_ROWS {
         let most = usize::from(Place::MOST);

@@ -22,13 +22,13 @@ const MOST_ECHO: usize = 80;
 
 /// One answer in a file.
 #[derive(Clone, Debug)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// The line on which it begins, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// Its bytes, from its question to its last line, without the prompt.
-    pub bytes: Range<usize>,
+    pub(crate) bytes: Range<usize>,
     /// The answer; its lines have the file's numbers, and its echo is the question, where there is one.
-    pub answer: Answer,
+    pub(crate) answer: Answer,
     /// Whether a prompt came after it.
     over: bool,
 }
@@ -40,7 +40,7 @@ impl Recorded {
 
     /// Whether the console came to an end: with its end mark, a refusal or the line of success.
     #[must_use]
-    pub fn whole(&self) -> bool {
+    pub(crate) fn whole(&self) -> bool {
         self.answer.ended || self.answer.verdict != Verdict::Unclear
     }
 
@@ -60,7 +60,7 @@ impl Recorded {
 
 /// The text of a file as a console would send it: without a byte order mark, and in bytes where it is UTF-16.
 #[must_use]
-pub fn text_of(bytes: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn text_of(bytes: &[u8]) -> Cow<'_, [u8]> {
     let is_text = |letters: &[u8]| letters.iter().all(|byte| matches!(byte, b'\r' | b'\n' | b' '..=b'~'));
     match bytes {
         [0xef, 0xbb, 0xbf, text @ ..] => text.into(),
@@ -82,7 +82,7 @@ fn utf16(order: fn([u8; 2]) -> u16, bytes: &[u8]) -> Cow<'static, [u8]> {
 /// All answers in a text, in order. Text without a question is an answer of its own only where it has its end mark,
 /// or where nothing in the file has a question.
 #[must_use]
-pub fn answers(text: &[u8]) -> Vec<Recorded> {
+pub(crate) fn answers(text: &[u8]) -> Vec<Recorded> {
     let mut all = Vec::new();
     each(text, |recorded| all.push(recorded));
     if all.iter().any(|recorded| recorded.answer.echo.is_some()) {
@@ -92,7 +92,7 @@ pub fn answers(text: &[u8]) -> Vec<Recorded> {
 }
 
 /// Hands over one answer after the other, each as soon as it is complete.
-pub fn each(text: &[u8], mut found: impl FnMut(Recorded)) {
+pub(crate) fn each(text: &[u8], mut found: impl FnMut(Recorded)) {
     let mut open: Option<Recorded> = None;
     let mut lines = lines(text).peekable();
     while let Some((number, bytes)) = lines.next() {

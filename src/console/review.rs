@@ -47,15 +47,15 @@ pub enum Verdict {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Of a group table, or of a stack's modules: the places at which there are some.
-    pub present: Option<Vec<Place>>,
+    pub(crate) present: Option<Vec<Place>>,
     /// Of a group table: the places whose rows could not be read, or may be among those without a number.
-    pub unread: Vec<Place>,
+    pub(crate) unread: Vec<Place>,
     /// Whether the table is a stack's row.
-    pub stack: bool,
+    pub(crate) stack: bool,
     /// Of `help`: whether it lists `euro`.
     pub lists_euro: Option<bool>,
     /// The battery or stack that this is about deserves a look: more than a normal condition stands.
-    pub event: bool,
+    pub(crate) event: bool,
 }
 
 /// An answer to the question in hand that was not believed at once.

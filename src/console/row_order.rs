@@ -8,13 +8,13 @@ use std::ops::RangeInclusive;
 /// How the rows of a table are numbered.
 pub(super) struct Numbering {
     /// What the first row's number may be.
-    pub first: RangeInclusive<u16>,
+    pub(crate) first: RangeInclusive<u16>,
     /// Most numbers that may be missing before the first row.
-    pub late: u16,
+    pub(crate) late: u16,
     /// Most numbers that may be missing in one place.
-    pub gap: u16,
+    pub(crate) gap: u16,
     /// Whether every number has its row: then a row without a number that ends the table goes on from the row before.
-    pub tail: bool,
+    pub(crate) tail: bool,
 }
 
 /// Most lines in one place that are no row at all.

@@ -27,24 +27,24 @@ pub struct SohRow {
     #[serde(rename = "voltage_mv")]
     pub voltage: Option<Millivolts>,
     /// How often the cell was flagged abnormal.
-    pub count: Option<i64>,
+    pub(crate) count: Option<i64>,
     /// `Normal`, `Abnormal`; a number on some firmware.
-    pub state: Option<Word>,
+    pub(crate) state: Option<Word>,
     /// State of health; only where it is printed with its `%`, since a bare number may as well be a count.
     #[serde(rename = "soh_percent", skip_serializing_if = "Option::is_none")]
-    pub soh: Option<Percent>,
+    pub(crate) soh: Option<Percent>,
 }
 
 /// The cells' states of health.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Soh {
     /// The battery's number in the answer.
-    pub number: Option<i64>,
+    pub(crate) number: Option<i64>,
     /// A row a cell.
     pub cells: Vec<SohRow>,
     /// Rows that could not be read; the others are valid.
     #[serde(skip)]
-    pub problems: Vec<ParseError>,
+    pub(crate) problems: Vec<ParseError>,
 }
 
 const COLUMNS: &[Column<SohRow>] = &[
@@ -82,7 +82,7 @@ const COLUMNS: &[Column<SohRow>] = &[
 ///
 /// # Errors
 /// There is no header, or no row could be read.
-pub fn parse(answer: &Answer) -> Result<Soh, ParseError> {
+pub(crate) fn parse(answer: &Answer) -> Result<Soh, ParseError> {
     let split =
         split_at_header(answer, "Battery Voltage").or_else(|_| split_at_header(answer, "Battery SOH"));
     let Split { before, header, rows } = split?;

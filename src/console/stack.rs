@@ -72,7 +72,7 @@ pub struct Units {
     pub units: Vec<StackRow>,
     /// Rows that could not be read, or only in part; the others are valid.
     #[serde(skip)]
-    pub problems: Vec<ParseError>,
+    pub(crate) problems: Vec<ParseError>,
 }
 
 const COLUMNS: &[Column<StackRow>] = &[
@@ -110,13 +110,13 @@ const COLUMNS: &[Column<StackRow>] = &[
 ];
 
 /// How the header of a stack's row begins.
-pub const HEAD: &str = "Volt Curr";
+pub(crate) const HEAD: &str = "Volt Curr";
 
 /// Reads `pwr` of a stack: what stands before the header are means of the same figures and is passed over.
 ///
 /// # Errors
 /// There is no header, or not exactly one sound row.
-pub fn parse_stack(answer: &Answer) -> Result<StackRow, ParseError> {
+pub(crate) fn parse_stack(answer: &Answer) -> Result<StackRow, ParseError> {
     let Split { header, rows, .. } = split_at_header(answer, HEAD)?;
     let mut lines = rows.into_iter();
     let layout = Layout::of(header, COLUMNS);
@@ -135,7 +135,7 @@ pub fn parse_stack(answer: &Answer) -> Result<StackRow, ParseError> {
 ///
 /// # Errors
 /// There is no header, no row could be read, or there are more than any stack has.
-pub fn parse_units(answer: &Answer) -> Result<Units, ParseError> {
+pub(crate) fn parse_units(answer: &Answer) -> Result<Units, ParseError> {
     const MODULES: Rows<StackRow> = Rows {
         of: "module",
         numbering: Numbering { first: 1..=1, late: 8, gap: 8, tail: true },

@@ -19,7 +19,7 @@ use crate::model::units::{MilliampHours, Percent};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stat {
     /// The battery's address, from 1 (0 for a stack).
-    pub address: Option<i64>,
+    pub(crate) address: Option<i64>,
     /// Full cycles, as the battery counts them.
     pub cycles: Option<i64>,
     /// State of health; not on every firmware.
@@ -35,16 +35,16 @@ pub struct Stat {
     pub counters: Vec<(String, i64)>,
     /// Counters with labels that no console is known to print.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub other: Vec<(String, i64)>,
+    pub(crate) other: Vec<(String, i64)>,
     /// Lines that could not be read; the others stand.
     #[serde(skip)]
-    pub problems: Vec<ParseError>,
+    pub(crate) problems: Vec<ParseError>,
 }
 
 impl Stat {
     /// The counter that the console labels so.
     #[must_use]
-    pub fn counter(&self, label: &str) -> Option<i64> {
+    pub(crate) fn counter(&self, label: &str) -> Option<i64> {
         self.counters.iter().find(|(name, _)| name == label).map(|(_, value)| *value)
     }
 }
@@ -53,7 +53,7 @@ impl Stat {
 ///
 /// # Errors
 /// There is no counter at all.
-pub fn parse(answer: &Answer) -> Result<Stat, ParseError> {
+pub(crate) fn parse(answer: &Answer) -> Result<Stat, ParseError> {
     let mut stat = Stat::default();
     let mut units = Vec::new();
     for (line, text) in answer.lines() {

@@ -14,7 +14,7 @@ use crate::console::number;
 
 /// What a value of a column looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// One token.
     Token,
     /// One token that may be missing: a barcode that was never written.
@@ -28,28 +28,28 @@ pub enum Shape {
 
 /// One value of a row, cut out by its column's [`Shape`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cut<'a> {
+pub(crate) struct Cut<'a> {
     /// The token; the date of a time; the percentage of a charge.
-    pub first: &'a str,
+    pub(crate) first: &'a str,
     /// The time of a time; the amount of a charge.
-    pub second: &'a str,
+    pub(crate) second: &'a str,
     /// The unit of a charge's amount.
-    pub unit: &'a str,
+    pub(crate) unit: &'a str,
 }
 
 /// A column: how the header spells it and what to do with a value. The setter answers what it expected where
 /// the value is not that.
-pub struct Column<Row> {
+pub(crate) struct Column<Row> {
     /// The words of the header, one blank between them.
-    pub head: &'static str,
+    pub(crate) head: &'static str,
     /// What its values look like.
-    pub shape: Shape,
+    pub(crate) shape: Shape,
     /// Puts a value into the row.
-    pub set: fn(&mut Row, Cut<'_>) -> Result<(), &'static str>,
+    pub(crate) set: fn(&mut Row, Cut<'_>) -> Result<(), &'static str>,
 }
 
 /// What a setter returns.
-pub type Set = Result<(), &'static str>;
+pub(crate) type Set = Result<(), &'static str>;
 
 /// One column as a header names it.
 struct Heading<Row: 'static> {
@@ -74,7 +74,7 @@ impl<Row> Heading<Row> {
 }
 
 /// The columns of one header, in its order.
-pub struct Layout<Row: 'static> {
+pub(crate) struct Layout<Row: 'static> {
     columns: Vec<Heading<Row>>,
 }
 
@@ -82,7 +82,7 @@ impl<Row> Layout<Row> {
     /// Reads a header line. Two words that no column is spelled with and that go together (`… State`,
     /// `… Code`) count as one unknown column.
     #[must_use]
-    pub fn of(header: &str, known: &'static [Column<Row>]) -> Self {
+    pub(crate) fn of(header: &str, known: &'static [Column<Row>]) -> Self {
         let (starts, words): (Vec<usize>, Vec<&str>) = tokens_at(header).unzip();
         let mut columns = Vec::with_capacity(words.len());
         let mut at = 0;
@@ -108,7 +108,7 @@ impl<Row> Layout<Row> {
     ///
     /// # Errors
     /// A value that is not what its column holds, too few values or too many.
-    pub fn read(&self, line: usize, text: &str) -> Result<Row, ParseError>
+    pub(crate) fn read(&self, line: usize, text: &str) -> Result<Row, ParseError>
     where
         Row: Default,
     {
@@ -262,20 +262,20 @@ fn is_charge_unit(token: &str) -> bool {
 }
 
 /// An answer cut at the line that names the columns.
-pub struct Split<'a> {
+pub(crate) struct Split<'a> {
     /// The lines before the header, with their numbers.
-    pub before: Vec<(usize, &'a str)>,
+    pub(crate) before: Vec<(usize, &'a str)>,
     /// The header.
-    pub header: &'a str,
+    pub(crate) header: &'a str,
     /// The lines behind it, with their numbers.
-    pub rows: Vec<(usize, &'a str)>,
+    pub(crate) rows: Vec<(usize, &'a str)>,
 }
 
 /// Finds the line that begins with the words of `head`.
 ///
 /// # Errors
 /// There is none.
-pub fn split_at_header<'a>(answer: &'a Answer, head: &'static str) -> Result<Split<'a>, ParseError> {
+pub(crate) fn split_at_header<'a>(answer: &'a Answer, head: &'static str) -> Result<Split<'a>, ParseError> {
     let mut before = Vec::new();
     let mut lines = answer.lines();
     while let Some((number, line)) = lines.next() {
@@ -288,7 +288,7 @@ pub fn split_at_header<'a>(answer: &'a Answer, head: &'static str) -> Result<Spl
 }
 
 /// Whether a line of `answer` begins with the words of `head`.
-pub fn has_header(answer: &Answer, head: &str) -> bool {
+pub(crate) fn has_header(answer: &Answer, head: &str) -> bool {
     answer.lines().any(|(_, line)| spelled(head, line))
 }
 

@@ -18,11 +18,11 @@ pub struct Tolerance {
     /// Allowed for each second between the two.
     pub per_second: f64,
     /// What the figure does by itself each second (a clock goes on).
-    pub drift: f64,
+    pub(crate) drift: f64,
     /// No battery of any maker is outside of this.
     pub range: (i64, i64),
     /// Whether it is believed at first sight. An identity is not: it names a battery for years.
-    pub first_sight: bool,
+    pub(crate) first_sight: bool,
     /// Where the numbers come from.
     pub source: &'static str,
 }
@@ -119,11 +119,11 @@ pub fn of(kind: Kind) -> &'static Tolerance {
 
 /// How many other answers to a question must have the same unknown word, or the same value that never changes by
 /// itself.
-pub const MOST_WITNESSES: usize = 2;
+pub(crate) const MOST_WITNESSES: usize = 2;
 
 /// How many other answers to a question must agree with a figure that contradicts `before`, the last accepted one.
 #[must_use]
-pub fn witnesses((kind, index): (Kind, u16), now: &Said, before: Option<&Said>) -> usize {
+pub(crate) fn witnesses((kind, index): (Kind, u16), now: &Said, before: Option<&Said>) -> usize {
     let never_moves = match (now, before) {
         (Said::Number(number), _) => of(kind).is_beyond(*number),
         (Said::Text(_), before) => before.is_some(),
@@ -138,20 +138,20 @@ pub fn witnesses((kind, index): (Kind, u16), now: &Said, before: Option<&Said>) 
 impl Tolerance {
     /// Whether no battery of any maker has it.
     #[must_use]
-    pub fn is_beyond(&self, number: i64) -> bool {
+    pub(crate) fn is_beyond(&self, number: i64) -> bool {
         !(self.range.0..=self.range.1).contains(&number)
     }
 }
 
 /// How far the sum of the cells may be from the battery's voltage, in mV, and more for each second between the
 /// two answers; only for a battery that was once seen to agree: some consoles report 2 V and more beside it.
-pub const SUM_OF_CELLS: (f64, f64) = (300.0, 50.0);
+pub(crate) const SUM_OF_CELLS: (f64, f64) = (300.0, 50.0);
 
 /// How far a cell may lie outside of the table's lowest and highest, in mV, and more for each second.
-pub const OUTSIDE_TABLE_VOLTAGE: (f64, f64) = (15.0, 10.0);
+pub(crate) const OUTSIDE_TABLE_VOLTAGE: (f64, f64) = (15.0, 10.0);
 
 /// The same for temperatures, in thousandths of a degree.
-pub const OUTSIDE_TABLE_TEMPERATURE: (f64, f64) = (1_500.0, 50.0);
+pub(crate) const OUTSIDE_TABLE_TEMPERATURE: (f64, f64) = (1_500.0, 50.0);
 
 #[cfg(test)]
 mod tests {

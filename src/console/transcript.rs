@@ -35,7 +35,7 @@ pub struct Transcript {
 impl Transcript {
     /// How many questions were put again.
     #[must_use]
-    pub fn asked_again(&self) -> u32 {
+    pub(crate) fn asked_again(&self) -> u32 {
         self.exchanges.iter().map(|exchange| exchange.asked.saturating_sub(1)).sum()
     }
 }

@@ -12,7 +12,7 @@ use crate::model::word::Word;
 
 /// The position of a word in an answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum WordSlot {
+pub(crate) enum WordSlot {
     /// A state word: its field, and the place of the battery or the index of the cell.
     State(&'static str, u16),
     /// A label that is not known.

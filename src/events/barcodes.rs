@@ -12,11 +12,11 @@ use crate::model::reading::Presence;
 use crate::model::report::BankReport;
 
 /// A bank and a place in it.
-pub type Location = (Arc<str>, Place);
+pub(crate) type Location = (Arc<str>, Place);
 
 /// What is to be logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub(crate) enum Finding {
     /// Two batteries state the same barcode.
     Shared {
         /// The barcode.
@@ -40,14 +40,14 @@ pub enum Finding {
 
 /// The barcode that each battery states, and those that are shared.
 #[derive(Debug, Default)]
-pub struct Barcodes {
+pub(crate) struct Barcodes {
     stated: BTreeMap<Location, String>,
     shared: BTreeMap<String, BTreeSet<Location>>,
 }
 
 impl Barcodes {
     /// Returns what a report changes.
-    pub fn take(&mut self, report: &BankReport) -> Vec<Finding> {
+    pub(crate) fn take(&mut self, report: &BankReport) -> Vec<Finding> {
         let bank = &report.reading.bank;
         let mut findings = Vec::new();
         for battery in &report.reading.batteries {

@@ -29,18 +29,18 @@ pub struct Row {
 
 /// A row as a file gives it: what it leaves out stays as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Part {
+pub(crate) struct Part {
     /// The name that consoles print.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Its weight.
-    pub level: Option<EventLevel>,
+    pub(crate) level: Option<EventLevel>,
     /// What people read.
-    pub text: Option<String>,
+    pub(crate) text: Option<String>,
 }
 
 /// What a row is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
+pub(crate) enum Subject {
     /// A bit of an event word.
     Bit(u32),
     /// What a state word says.
@@ -49,37 +49,37 @@ pub enum Subject {
 
 /// One row of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The word it belongs to.
-    pub word: String,
+    pub(crate) word: String,
     /// What of it.
-    pub subject: Subject,
+    pub(crate) subject: Subject,
     /// What is said of it.
-    pub part: Part,
+    pub(crate) part: Part,
     /// Where, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
 }
 
 /// What was read from a file: its rows, its mistakes, and what should be looked at, each with its line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sheet {
+pub(crate) struct Sheet {
     /// The words it has a section for, also empty ones, and their lines.
-    pub words: Vec<(String, usize)>,
+    pub(crate) words: Vec<(String, usize)>,
     /// Its rows.
-    pub entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// What must be mended.
-    pub mistakes: Vec<Remark>,
+    pub(crate) mistakes: Vec<Remark>,
     /// What is passed over.
-    pub warnings: Vec<Remark>,
+    pub(crate) warnings: Vec<Remark>,
 }
 
 /// A sentence about a line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remark {
+pub(crate) struct Remark {
     /// From 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// What was expected and what was found.
-    pub sentence: String,
+    pub(crate) sentence: String,
 }
 
 /// What was found in the user's file, a sentence each with file and line. None of it keeps the service from starting:
@@ -136,7 +136,7 @@ impl<'a> Meaning<'a> {
 }
 
 /// What is said of a file of which no row can be used.
-pub const BUILT_IN: &str = "the built-in catalogue is used; correct the file, or remove it";
+pub(crate) const BUILT_IN: &str = "the built-in catalogue is used; correct the file, or remove it";
 
 /// What somebody may have meant by a word, as a question.
 fn nearest(known: &[String], word: &str) -> String {

@@ -16,7 +16,7 @@ use crate::model::event::EventLevel;
 
 /// Reads the rows of a file, and every mistake in it.
 #[must_use]
-pub fn sheet(text: &str) -> Sheet {
+pub(crate) fn sheet(text: &str) -> Sheet {
     let document = match Document::parse(text) {
         Ok(document) => document,
         Err(error) => {
@@ -116,7 +116,7 @@ fn take(part: &mut Part, name: &str, value: Option<&Value>) -> Result<(), String
 
 /// A level by its word, however it is written.
 #[must_use]
-pub fn level(word: &str) -> Option<EventLevel> {
+pub(crate) fn level(word: &str) -> Option<EventLevel> {
     [EventLevel::Info, EventLevel::Warning]
         .into_iter()
         .find(|level| level.word().eq_ignore_ascii_case(word.trim()))

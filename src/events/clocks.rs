@@ -22,15 +22,15 @@ pub(super) struct Clocks {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClockStep {
     /// By how much: milliseconds, negative where it was set back.
-    pub by_ms: i64,
+    pub(crate) by_ms: i64,
     /// Whether it can't have been right before.
-    pub was_unset: bool,
+    pub(crate) was_unset: bool,
 }
 
 impl Clocks {
     /// Looks at both; answers whether times by the old clock need a correction. A step forward of a clock that was set
     /// may be a sleep of the machine, before which its times were right.
-    pub fn look(&mut self, at: Timestamp, now: Duration) -> Option<ClockStep> {
+    pub(crate) fn look(&mut self, at: Timestamp, now: Duration) -> Option<ClockStep> {
         let offset_ms = at.as_millisecond().saturating_sub(millis(now));
         let before_ms = self.offset_ms.replace(offset_ms)?;
         let by_ms = offset_ms.saturating_sub(before_ms);
@@ -43,7 +43,7 @@ impl Clocks {
     }
 
     /// The right time of what began at `began`: `at` may be by the clock before its last step.
-    pub fn right_time(&self, at: Timestamp, began: Duration) -> Timestamp {
+    pub(crate) fn right_time(&self, at: Timestamp, began: Duration) -> Timestamp {
         let (Some(before_ms), Some(offset_ms)) = (self.before_ms, self.offset_ms) else { return at };
         let shown_ms = at.as_millisecond().saturating_sub(millis(began));
         let is_old = shown_ms.abs_diff(before_ms) < shown_ms.abs_diff(offset_ms);

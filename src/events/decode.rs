@@ -68,7 +68,7 @@ const STATES: &[State] = &[
 
 /// Whether the word of that name says states, not bits.
 #[must_use]
-pub fn is_state_word(name: &str) -> bool {
+pub(crate) fn is_state_word(name: &str) -> bool {
     [PRESENCE, ANSWERS, LINK, BASE.0].contains(&name)
         || STATES.iter().any(|(known, ..)| *known == name)
         || Quantity::ALL.iter().any(|quantity| quantity.name() == name)
@@ -128,7 +128,7 @@ fn lasting<'a>(
 
 /// The values of a battery, or of a stack, that no battery can have: those that last, and those with an active event
 /// that are plausible again. A value that was withheld or is absent changes nothing.
-pub fn values<'a>(
+pub(crate) fn values<'a>(
     report: &'a BankReport,
     battery: Option<Place>,
     (measured, cells): (&Measured, &[CellReading]),
@@ -202,7 +202,7 @@ fn not_normal<'a>(state: &State, measured: &'a Measured, catalogue: &'a Catalogu
 
 /// A state by its row in the catalogue, where it has one.
 #[must_use]
-pub fn own<'a>(word: &str, state: &Word, catalogue: &'a Catalogue) -> Option<Condition<'a>> {
+pub(crate) fn own<'a>(word: &str, state: &Word, catalogue: &'a Catalogue) -> Option<Condition<'a>> {
     let meaning = catalogue.state(word, state)?;
     Some(Condition { sign: Sign::State(state.clone()), name: None, level: meaning.level, text: meaning.text })
 }

@@ -15,7 +15,7 @@ const MOST_BLOCKS: usize = 256;
 
 /// What waits.
 #[derive(Debug)]
-pub struct Disk {
+pub(crate) struct Disk {
     log: LogFile,
     files: BTreeMap<Arc<str>, Arc<AtomicFile>>,
     waiting: Job,
@@ -23,7 +23,7 @@ pub struct Disk {
 
 /// What is to be written.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub(crate) struct Job {
     log: LogFile,
     blocks: VecDeque<String>,
     standing: BTreeMap<Arc<str>, (Arc<AtomicFile>, SavedBank)>,
@@ -31,16 +31,16 @@ pub struct Job {
 
 /// What came of a job.
 #[derive(Debug)]
-pub struct Done {
+pub(crate) struct Done {
     /// What could not be written.
-    pub left: Job,
+    pub(crate) left: Job,
     /// Why, and where; nothing where all is written.
-    pub failed: Option<(String, PathBuf)>,
+    pub(crate) failed: Option<(String, PathBuf)>,
 }
 
 impl Disk {
     /// The log of events, and a file in `folder` for what stands in each of `banks`.
-    pub fn new<'a>(log: LogFile, folder: &Path, banks: impl Iterator<Item = &'a Arc<str>>) -> Self {
+    pub(crate) fn new<'a>(log: LogFile, folder: &Path, banks: impl Iterator<Item = &'a Arc<str>>) -> Self {
         let file = |bank: &Arc<str>| Arc::new(AtomicFile::state(folder.join(SavedBank::file_name(bank))));
         let files = banks.map(|bank| (bank.clone(), file(bank))).collect();
         let waiting = Job { log: log.clone(), blocks: VecDeque::new(), standing: BTreeMap::new() };
@@ -49,24 +49,24 @@ impl Disk {
 
     /// The log's file.
     #[must_use]
-    pub fn log_path(&self) -> &Path {
+    pub(crate) fn log_path(&self) -> &Path {
         &self.log.path
     }
 
     /// Where what stands is kept, by bank.
-    pub fn standing_paths(&self) -> impl Iterator<Item = (Arc<str>, PathBuf)> {
+    pub(crate) fn standing_paths(&self) -> impl Iterator<Item = (Arc<str>, PathBuf)> {
         self.files.iter().map(|(bank, file)| (bank.clone(), file.path().to_owned()))
     }
 
     /// Lines for the log.
-    pub fn write(&mut self, block: String) {
+    pub(crate) fn write(&mut self, block: String) {
         self.waiting.blocks.push_back(block);
         let surplus = self.waiting.blocks.len().saturating_sub(MOST_BLOCKS);
         self.waiting.blocks.drain(..surplus);
     }
 
     /// What stands in a bank now.
-    pub fn save(&mut self, bank: &Arc<str>, saved: SavedBank) {
+    pub(crate) fn save(&mut self, bank: &Arc<str>, saved: SavedBank) {
         if let Some(file) = self.files.get(bank) {
             self.waiting.standing.insert(bank.clone(), (file.clone(), saved));
         }
@@ -74,13 +74,13 @@ impl Disk {
 
     /// All that waits; nothing where nothing does. It waits on until [`Self::done`] says otherwise.
     #[must_use]
-    pub fn job(&self) -> Option<Job> {
+    pub(crate) fn job(&self) -> Option<Job> {
         let is_empty = self.waiting.blocks.is_empty() && self.waiting.standing.is_empty();
         (!is_empty).then(|| self.waiting.clone())
     }
 
     /// A job is done, and nothing else came to wait meanwhile: this is left of it.
-    pub fn done(&mut self, left: Job) {
+    pub(crate) fn done(&mut self, left: Job) {
         self.waiting = left;
     }
 }

@@ -11,7 +11,7 @@ use crate::model::event::{Event, EventKind, EventLevel, Sign};
 use crate::trouble::Took;
 
 /// Writes it; what weighs less than `from` is a detail.
-pub fn tell(log: &Logger, event: &Event, from: EventLevel) {
+pub(crate) fn tell(log: &Logger, event: &Event, from: EventLevel) {
     let pairs = Pairs(event);
     let detail = event.level < from;
     match (event.kind, event.level) {

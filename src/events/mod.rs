@@ -9,17 +9,17 @@
 //! Pure but for `standing` and `log_file`, which read and write where they are told to; clocks are handed in.
 
 mod active;
-pub mod barcodes;
+pub(crate) mod barcodes;
 pub mod catalogue;
-pub mod catalogue_file;
+pub(crate) mod catalogue_file;
 mod clocks;
 pub mod decode;
-pub mod disk;
-pub mod line;
+pub(crate) mod disk;
+pub(crate) mod line;
 pub mod log_file;
 pub mod log_text;
 pub mod plan;
-pub mod predecessor;
+pub(crate) mod predecessor;
 pub mod recall;
 pub mod standing;
 pub mod tracker;

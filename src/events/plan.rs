@@ -35,7 +35,7 @@ pub struct EventPlan {
 impl EventPlan {
     /// What the settings say; nothing where events are not wanted. The log of events is set aside as the service's own.
     #[must_use]
-    pub fn of(settings: &Settings, catalogue: &Arc<Catalogue>, deadline: Duration) -> Option<Self> {
+    pub(crate) fn of(settings: &Settings, catalogue: &Arc<Catalogue>, deadline: Duration) -> Option<Self> {
         let Settings { events, log, banks, data_dir, .. } = settings;
         if !events.enabled {
             return None;

@@ -19,7 +19,7 @@ const SECTIONS: &[(&str, &str)] = &[("power_events", POWER), ("sys_events", SYST
 
 /// Reads the rows of a file.
 #[must_use]
-pub fn sheet(text: &str) -> Sheet {
+pub(crate) fn sheet(text: &str) -> Sheet {
     let mut sheet = Sheet::default();
     let root: Map<String, Value> = match serde_json::from_str(text) {
         Ok(root) => root,

@@ -18,7 +18,7 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedBank {
     /// The places at which a battery was seen.
-    pub known: BTreeSet<Place>,
+    pub(crate) known: BTreeSet<Place>,
     /// What stands.
     pub standing: Vec<SavedEvent>,
 }
@@ -27,22 +27,22 @@ pub struct SavedBank {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedEvent {
     /// Whose it is; none for the bank itself.
-    pub battery: Option<Place>,
+    pub(crate) battery: Option<Place>,
     /// That battery's serial number.
-    pub barcode: Option<String>,
+    pub(crate) barcode: Option<String>,
     /// The word that said it.
     pub word: String,
     /// What of that word.
     #[serde(flatten)]
-    pub sign: Sign,
+    pub(crate) sign: Sign,
     /// The console's own name for it.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Its weight when it was raised.
-    pub level: EventLevel,
+    pub(crate) level: EventLevel,
     /// What it means.
-    pub text: String,
+    pub(crate) text: String,
     /// When it was raised.
-    pub raised_at: Timestamp,
+    pub(crate) raised_at: Timestamp,
 }
 
 /// The file: one a bank.

@@ -29,7 +29,7 @@ use crate::model::report::BankReport;
 use crate::model::word::Word;
 
 /// So many full sweeps in a row make an absence, or a battery that does not answer.
-pub const SWEEPS: u32 = 3;
+pub(crate) const SWEEPS: u32 = 3;
 
 /// However short its interval, a bank does not count as silent before a patient asking may be over.
 const PATIENT: Duration = Duration::from_secs(10);
@@ -113,7 +113,7 @@ impl Tracker {
     }
 
     /// Whether [`Self::saved`] has changed since this was asked last.
-    pub fn take_changed(&mut self) -> bool {
+    pub(crate) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 

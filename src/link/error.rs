@@ -104,7 +104,7 @@ impl LinkError {
 
     /// Whether trying again later can't help: the text itself is wrong.
     #[must_use]
-    pub fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::Text { .. })
     }
 }

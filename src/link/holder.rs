@@ -15,9 +15,9 @@ use rustix::fs::major;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// What it is called.
-    pub name: String,
+    pub(crate) name: String,
     /// Its process number.
-    pub process: u32,
+    pub(crate) process: u32,
 }
 
 /// The program that people ran before this one.

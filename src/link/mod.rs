@@ -5,7 +5,7 @@ mod holder;
 mod replay;
 mod rfc2217;
 mod serial;
-pub mod tap;
+pub(crate) mod tap;
 mod tcp;
 mod telnet;
 
@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use error::LinkError;
-pub use holder::Holder;
+pub(crate) use holder::Holder;
 
 /// An open link.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {
@@ -33,7 +33,7 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {
 
 /// Where a console is to be found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// A serial port by its path.
     Serial(PathBuf),
     /// `host:port` of a transparent bridge.
@@ -47,7 +47,7 @@ pub enum Target {
 impl Target {
     /// Whether the line's speed can be changed from here, which waking a console takes.
     #[must_use]
-    pub fn can_set_speed(&self) -> bool {
+    pub(crate) fn can_set_speed(&self) -> bool {
         matches!(self, Self::Serial(_) | Self::Rfc2217(_))
     }
 }
@@ -56,11 +56,11 @@ impl Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
     /// Bits a second.
-    pub baud: u32,
+    pub(crate) baud: u32,
     /// Whether DTR is raised, for adapters that care.
-    pub dtr: bool,
+    pub(crate) dtr: bool,
     /// Whether RTS is raised.
-    pub rts: bool,
+    pub(crate) rts: bool,
 }
 
 impl Default for Line {

@@ -11,18 +11,18 @@ use crate::link::Io;
 
 /// What came in since it was last taken.
 #[derive(Clone, Debug, Default)]
-pub struct Copy(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Copy(Arc<Mutex<Vec<u8>>>);
 
 impl Copy {
     /// Takes it.
     #[must_use]
-    pub fn take(&self) -> Vec<u8> {
+    pub(crate) fn take(&self) -> Vec<u8> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// A link that is copied.
-pub struct Tap {
+pub(crate) struct Tap {
     inner: Box<dyn Io>,
     copy: Copy,
 }
@@ -30,7 +30,7 @@ pub struct Tap {
 impl Tap {
     /// Copies what comes in over `inner`.
     #[must_use]
-    pub fn new(inner: Box<dyn Io>) -> (Self, Copy) {
+    pub(crate) fn new(inner: Box<dyn Io>) -> (Self, Copy) {
         let copy = Copy::default();
         (Self { inner, copy: copy.clone() }, copy)
     }

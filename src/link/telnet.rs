@@ -84,11 +84,11 @@ pub(super) fn escape(data: &[u8]) -> Vec<u8> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Heard {
     /// The console's bytes.
-    pub data: Vec<u8>,
+    pub(crate) data: Vec<u8>,
     /// What must be answered.
-    pub reply: Vec<u8>,
+    pub(crate) reply: Vec<u8>,
     /// The other side will not let the port's settings be changed.
-    pub refused: bool,
+    pub(crate) refused: bool,
 }
 
 /// Takes telnet apart, wherever it was cut.

@@ -15,7 +15,7 @@ const WITHOUT_WAITING: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
 /// The file being written and what is kept beside it.
 #[derive(Debug)]
-pub struct RotatedFile {
+pub(crate) struct RotatedFile {
     path: PathBuf,
     max_size: u64,
     max_files: usize,
@@ -31,7 +31,7 @@ impl RotatedFile {
     ///
     /// # Errors
     /// Those of the system. A device or a fifo can't be rotated, so it is refused if there is a `max_size`.
-    pub fn open(path: &Path, max_size: u64, max_files: usize) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, max_size: u64, max_files: usize) -> io::Result<Self> {
         if max_size > 0 && fs::metadata(path).is_ok_and(|file| !file.is_file()) {
             let reason = "it is not a regular file, and only regular files can be rotated by size";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
@@ -57,7 +57,7 @@ impl RotatedFile {
     ///
     /// # Errors
     /// Those of the system; what got out of it is no whole line, and the next one begins on a line of its own.
-    pub fn write_line(&mut self, line: &str) -> io::Result<()> {
+    pub(crate) fn write_line(&mut self, line: &str) -> io::Result<()> {
         if self.max_size > 0 && self.size > 0 && self.size + line.len() as u64 > self.max_size {
             self.rotate()?;
         }
@@ -74,7 +74,7 @@ impl RotatedFile {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 

@@ -14,7 +14,7 @@ const CALM: Duration = Duration::from_secs(300);
 
 /// The messages that one queue has dropped.
 #[derive(Debug)]
-pub struct Drops {
+pub(crate) struct Drops {
     queue: String,
     log: Logger,
     count: AtomicU64,
@@ -34,13 +34,13 @@ impl Drops {
 
     /// The queue's name: the child that reads it and, for an output, what it carries.
     #[must_use]
-    pub fn queue(&self) -> &str {
+    pub(crate) fn queue(&self) -> &str {
         &self.queue
     }
 
     /// Messages dropped since the start.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 

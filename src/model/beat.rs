@@ -13,7 +13,7 @@ const SLOW_AGAIN: u32 = 2;
 
 /// The time from one full sweep to the next, as the last ones show it.
 #[derive(Clone, Debug)]
-pub struct Beat {
+pub(crate) struct Beat {
     configured: Duration,
     lately: VecDeque<Duration>,
     observed: Duration,
@@ -22,12 +22,12 @@ pub struct Beat {
 impl Beat {
     /// For a bank that is to be read each `interval`.
     #[must_use]
-    pub fn new(interval: Duration) -> Self {
+    pub(crate) fn new(interval: Duration) -> Self {
         Self { configured: interval, lately: VecDeque::new(), observed: interval }
     }
 
     /// Records a full sweep that took so long.
-    pub fn after(&mut self, took: Duration) {
+    pub(crate) fn after(&mut self, took: Duration) {
         if self.lately.len() == AGREE {
             self.lately.pop_front();
         }
@@ -40,19 +40,19 @@ impl Beat {
 
     /// The time from one full sweep to the next.
     #[must_use]
-    pub fn interval(&self) -> Duration {
+    pub(crate) fn interval(&self) -> Duration {
         self.observed
     }
 
     /// The slowest of the last full sweeps, at least the interval.
     #[must_use]
-    pub fn slowest(&self) -> Duration {
+    pub(crate) fn slowest(&self) -> Duration {
         self.lately.iter().max().copied().unwrap_or(self.configured)
     }
 
     /// After so long without a reading, counted from the end of the last sweep, the bank is offline.
     #[must_use]
-    pub fn silence(&self) -> Duration {
+    pub(crate) fn silence(&self) -> Duration {
         self.observed.saturating_mul(OFFLINE_AFTER).max(self.slowest().saturating_mul(SLOW_AGAIN))
     }
 }

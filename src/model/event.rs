@@ -24,7 +24,7 @@ pub enum EventLevel {
 impl EventLevel {
     /// The word for it in settings, catalogue and outputs.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Info => "info",
             Self::Warning => "warning",
@@ -35,16 +35,16 @@ impl EventLevel {
 /// Which word said it: `battery`, `power`, `system`, a label of the console's own such as `Bat Volt Status`, a
 /// state such as `volt_state`, or one of the service's own: [`PRESENCE`], [`ANSWERS`], [`LINK`], or the
 /// [name of a value](crate::model::withheld::value_name) that is implausible.
-pub type WordName = Cow<'static, str>;
+pub(crate) type WordName = Cow<'static, str>;
 
 /// Events of the cells: `Bat Events`.
-pub const BATTERY: &str = "battery";
+pub(crate) const BATTERY: &str = "battery";
 /// Events of the battery: `Power Events`.
-pub const POWER: &str = "power";
+pub(crate) const POWER: &str = "power";
 /// Faults of the system: `System Fault`.
-pub const SYSTEM: &str = "system";
+pub(crate) const SYSTEM: &str = "system";
 /// The error code of a high-voltage stack.
-pub const ERROR_CODE: &str = "error_code";
+pub(crate) const ERROR_CODE: &str = "error_code";
 /// Whether a battery is there: the service's own word.
 pub const PRESENCE: &str = "presence";
 /// Whether a battery that is there answers: the service's own word.
@@ -54,9 +54,9 @@ pub const LINK: &str = "link";
 
 /// A value that lasts though no battery can have it, as the state of the word that names the
 /// [value](crate::model::withheld::value_name).
-pub const IMPLAUSIBLE: &str = "implausible";
+pub(crate) const IMPLAUSIBLE: &str = "implausible";
 /// A value that no working sensor measures, likewise.
-pub const SENSOR_FAULT: &str = "sensor_fault";
+pub(crate) const SENSOR_FAULT: &str = "sensor_fault";
 
 /// What of its word an event is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -94,11 +94,11 @@ pub struct Standing {
     /// Which word said it.
     pub word: WordName,
     /// What of that word.
-    pub sign: Sign,
+    pub(crate) sign: Sign,
     /// How much it weighs.
     pub level: EventLevel,
     /// What it means.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// What happened to it.
@@ -131,7 +131,7 @@ impl EventKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
     /// The bank's name in the settings.
-    pub bank: Arc<str>,
+    pub(crate) bank: Arc<str>,
     /// Whose it is; none for the bank itself, its stack or the way to it.
     pub battery: Option<Place>,
     /// That battery's serial number, where it is known.

@@ -110,33 +110,33 @@ fn names_in(text: &str, count: usize) -> Vec<String> {
 
 /// The bits of the word of that name that mean only that all is well.
 #[must_use]
-pub fn normal_bits(word: &str) -> u32 {
+pub(crate) fn normal_bits(word: &str) -> u32 {
     NORMAL.iter().find(|(name, _)| *name == word).map_or(0, |(_, bits)| *bits)
 }
 
 impl EventWord {
     /// The word of these bits and of the text that a console printed behind them.
     #[must_use]
-    pub fn printed(bits: u32, text: &str) -> Self {
+    pub(crate) fn printed(bits: u32, text: &str) -> Self {
         Self { bits, names: names_in(text, bits.count_ones() as usize) }
     }
 
     /// Whether a bit is set that says more than that all is well, in the word of that name (see
     /// [`crate::model::event::WordName`]).
     #[must_use]
-    pub fn deserves_a_look(&self, word: &str) -> bool {
+    pub(crate) fn deserves_a_look(&self, word: &str) -> bool {
         self.bits & !normal_bits(word) != 0
     }
 
     /// The set bits one by one, lowest first.
-    pub fn each_bit(&self) -> impl Iterator<Item = u32> + use<> {
+    pub(crate) fn each_bit(&self) -> impl Iterator<Item = u32> + use<> {
         let bits = self.bits;
         (0..u32::BITS).map(|shift| 1 << shift).filter(move |bit| bits & bit != 0)
     }
 
     /// Whether any bit is set.
     #[must_use]
-    pub fn stands(&self) -> bool {
+    pub(crate) fn stands(&self) -> bool {
         self.bits != 0
     }
 }

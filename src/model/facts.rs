@@ -102,7 +102,7 @@ impl Facts {
 
 /// How many slow questions a bank of so many batteries is asked in turn: two of each, and two of the one plugged into.
 #[must_use]
-pub fn slow_questions(batteries: usize) -> usize {
+pub(crate) fn slow_questions(batteries: usize) -> usize {
     2 * batteries + 2
 }
 
@@ -142,7 +142,14 @@ impl FactBook {
     }
 
     /// Takes facts that an earlier run of the service was told `age` ago, unless this one knows better.
-    pub fn restore(&mut self, place: Place, source: FactSource, facts: Facts, now: Duration, age: Duration) {
+    pub(crate) fn restore(
+        &mut self,
+        place: Place,
+        source: FactSource,
+        facts: Facts,
+        now: Duration,
+        age: Duration,
+    ) {
         if !self.held.iter().any(|held| (held.place, held.source) == (place, source)) {
             let facts = Facts { soh_state: self.of(place).soh_state, ..facts };
             self.hold(Held { place, source, facts, taken: now, age });
@@ -155,12 +162,12 @@ impl FactBook {
     }
 
     /// Drops everything about the battery at `place`: it is not there any more.
-    pub fn forget(&mut self, place: Place) {
+    pub(crate) fn forget(&mut self, place: Place) {
         self.held.retain(|held| held.place != place);
     }
 
     /// Drops what is older than its source's `most` at `now`.
-    pub fn expire(&mut self, now: Duration, most: impl Fn(FactSource) -> Duration) {
+    pub(crate) fn expire(&mut self, now: Duration, most: impl Fn(FactSource) -> Duration) {
         self.held.retain(|held| now.saturating_sub(held.taken) + held.age <= most(held.source));
     }
 

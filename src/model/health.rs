@@ -25,7 +25,7 @@ pub enum Verdict {
 impl Verdict {
     /// Its word in keys and logs.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Failing => "failing",
             Self::Watch => "watch",
@@ -232,11 +232,11 @@ impl fmt::Display for Reason {
 
 /// A cell, and how steadily it is the one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Steady {
+pub(crate) struct Steady {
     /// From 1.
-    pub cell: u16,
+    pub(crate) cell: u16,
     /// In percent of the last day.
-    pub percent: f64,
+    pub(crate) percent: f64,
 }
 
 /// What is known of a battery's health. A figure that could not be seen is `None`.
@@ -248,25 +248,25 @@ pub struct Health {
     /// healthy battery.
     pub reasons: Vec<Reason>,
     /// The cell that is mostly the lowest.
-    pub lowest: Option<Steady>,
+    pub(crate) lowest: Option<Steady>,
     /// The cell that is mostly the highest.
-    pub highest: Option<Steady>,
+    pub(crate) highest: Option<Steady>,
     /// Highest less lowest cell at rest.
-    pub spread_rest: Option<Millivolts>,
+    pub(crate) spread_rest: Option<Millivolts>,
     /// The same under load.
-    pub spread_load: Option<Millivolts>,
+    pub(crate) spread_load: Option<Millivolts>,
     /// For how much of the last day a cell was being balanced, in percent.
-    pub balancing: Option<f64>,
+    pub(crate) balancing: Option<f64>,
     /// What it held in full cycles.
     pub capacity_seen: Option<MilliampHours>,
     /// What came out of what went in, in percent, from one full charge to the next.
     pub efficiency: Option<f64>,
     /// Its share of the bank's current, in percent of what would be fair.
-    pub current_share: Option<f64>,
+    pub(crate) current_share: Option<f64>,
     /// Days since it was last full.
-    pub days_since_full: Option<f64>,
+    pub(crate) days_since_full: Option<f64>,
     /// Charge taken out over its life, in times its nominal capacity.
-    pub cycles_by_charge: Option<f64>,
+    pub(crate) cycles_by_charge: Option<f64>,
     /// Where its figures are heading, those of which enough is known.
     pub trends: Vec<Trend>,
 }

@@ -18,12 +18,12 @@ pub enum Identity {
 }
 
 /// The longest barcode; the longest known one has 16 characters.
-pub const LONGEST_BARCODE: usize = 64;
+pub(crate) const LONGEST_BARCODE: usize = 64;
 
 /// Whether a barcode can be the serial number of one battery alone: boards that were never given one, or were
 /// exchanged, state zeros, `N/A` or a few letters.
 #[must_use]
-pub fn is_plausible(barcode: &str) -> bool {
+pub(crate) fn is_plausible(barcode: &str) -> bool {
     const SHORTEST: usize = 6;
     let printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
     let mut significant = barcode.bytes().filter(u8::is_ascii_alphanumeric);

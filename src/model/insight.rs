@@ -26,13 +26,13 @@ pub struct Insight {
     /// Of the whole bank; of the stack in series.
     pub turnover: Option<Turnover>,
     /// What came out of what went in, in percent, from one full charge to the next.
-    pub efficiency: Option<f64>,
+    pub(crate) efficiency: Option<f64>,
     /// A state of charge to which the time is of interest, beside full and empty.
-    pub target_soc: Percent,
+    pub(crate) target_soc: Percent,
     /// On its way to full or empty; nothing while it is idle.
-    pub pace: Option<Pace>,
+    pub(crate) pace: Option<Pace>,
     /// What stands of the stack itself, by the catalogue of events.
-    pub standing: Vec<Standing>,
+    pub(crate) standing: Vec<Standing>,
     /// A value a battery, by place.
     pub batteries: Vec<BatteryInsight>,
 }
@@ -47,7 +47,7 @@ pub struct BatteryInsight {
     /// The place's, whoever sat there.
     pub place: Option<Turnover>,
     /// On its way to full or empty; nothing while it is idle.
-    pub pace: Option<Pace>,
+    pub(crate) pace: Option<Pace>,
     /// How it is.
     pub health: Health,
     /// What stands, by the catalogue of events; of words that this reading has not, nothing.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 /// What kind of figure it is, and so what its stored number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
+pub(crate) enum Measure {
     /// A day, as the number `yyyymmdd`.
     Date,
     /// Whole days.
@@ -53,7 +53,7 @@ macro_rules! figures {
 
             /// Its kind.
             #[must_use]
-            pub const fn measure(self) -> Measure {
+            pub(crate) const fn measure(self) -> Measure {
                 match self { $(Self::$name => Measure::$measure),* }
             }
 
@@ -65,7 +65,7 @@ macro_rules! figures {
 
             /// Its name in the database, with the unit stored.
             #[must_use]
-            pub const fn column(self) -> &'static str {
+            pub(crate) const fn column(self) -> &'static str {
                 match self { $(Self::$name => $column),* }
             }
         }
@@ -130,7 +130,7 @@ pub struct Lifetime {
 
 /// A figure as it is shown.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Shown {
+pub(crate) enum Shown {
     /// In the unit that its key names.
     Number(f64),
     /// The same where it has no decimals.
@@ -147,7 +147,7 @@ impl Lifetime {
     }
 
     /// The figures as they are shown.
-    pub fn shown(&self) -> impl Iterator<Item = (LifetimeFigure, Shown)> + '_ {
+    pub(crate) fn shown(&self) -> impl Iterator<Item = (LifetimeFigure, Shown)> + '_ {
         self.values.iter().map(|(figure, value)| (*figure, shown(*figure, *value)))
     }
 }

@@ -19,7 +19,7 @@ pub enum MemoryKind {
 impl MemoryKind {
     /// The word for it in logs and outputs.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Log => "log",
             Self::Snapshot => "snapshot",
@@ -35,11 +35,11 @@ pub struct MemoryRecord {
     /// From which memory.
     pub kind: MemoryKind,
     /// Its number there; higher is newer.
-    pub index: i64,
+    pub(crate) index: i64,
     /// Which module wrote it.
-    pub module: Option<String>,
+    pub(crate) module: Option<String>,
     /// A code.
-    pub code: Option<u32>,
+    pub(crate) code: Option<u32>,
     /// What happened, on one line.
     pub text: Option<String>,
 }
@@ -48,7 +48,7 @@ pub struct MemoryRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recollection {
     /// The bank's name in the settings.
-    pub bank: Arc<str>,
+    pub(crate) bank: Arc<str>,
     /// Whose they are; none for a high-voltage stack.
     pub battery: Option<Place>,
     /// That battery's serial number, where it is known.
@@ -56,7 +56,7 @@ pub struct Recollection {
     /// The oldest first.
     pub records: Vec<MemoryRecord>,
     /// When the sweep they came with began, by our clock.
-    pub taken_at: Timestamp,
+    pub(crate) taken_at: Timestamp,
     /// The battery's own clock in that sweep.
     pub clock: Option<DateTime>,
     /// How far the battery's clock is ahead of our local time; what is behind is negative.

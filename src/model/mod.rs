@@ -1,6 +1,6 @@
 //! Plain values: units, readings, facts, statistics, events. No I/O, no actix, no clock, and nothing of ours is imported.
 
-pub mod beat;
+pub(crate) mod beat;
 pub mod event;
 pub mod event_word;
 pub mod facts;
@@ -9,7 +9,7 @@ pub mod identity;
 pub mod insight;
 pub mod lifetime;
 pub mod memory;
-pub mod pace;
+pub(crate) mod pace;
 pub mod place;
 pub mod reading;
 pub mod report;

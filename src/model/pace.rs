@@ -9,19 +9,19 @@ const LONGEST: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// A battery or a bank on its way, charging or discharging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// What is left in it.
-    pub remaining: MilliampHours,
+    pub(crate) remaining: MilliampHours,
     /// What it holds when full.
-    pub capacity: MilliampHours,
+    pub(crate) capacity: MilliampHours,
     /// Smoothed, positive while charging, never zero.
-    pub current: Milliamps,
+    pub(crate) current: Milliamps,
 }
 
 impl Pace {
     /// Until it is at `soc`; nothing where it moves away from there, is there already, or would take a month.
     #[must_use]
-    pub fn to_soc(&self, soc: Percent) -> Option<Duration> {
+    pub(crate) fn to_soc(&self, soc: Percent) -> Option<Duration> {
         let target = self.capacity.0.checked_mul(soc.0.into())? / 100;
         let missing = target.checked_sub(self.remaining.0)?;
         let hours = missing as f64 / f64::from(self.current.0);
@@ -31,13 +31,13 @@ impl Pace {
 
     /// Until it is full; charging alone.
     #[must_use]
-    pub fn to_full(&self) -> Option<Duration> {
+    pub(crate) fn to_full(&self) -> Option<Duration> {
         self.to_soc(Percent(100))
     }
 
     /// Until it is empty; discharging alone.
     #[must_use]
-    pub fn to_empty(&self) -> Option<Duration> {
+    pub(crate) fn to_empty(&self) -> Option<Duration> {
         self.to_soc(Percent(0))
     }
 }

@@ -17,7 +17,7 @@ impl Place {
 
     /// The highest number there is. A group has at most 16 batteries, several groups behind a hub have more: 96 were
     /// seen in one table.
-    pub const MOST: u8 = 128;
+    pub(crate) const MOST: u8 = 128;
 
     /// The place numbered `number`, or nothing where there is none of that number.
     #[must_use]

@@ -17,7 +17,7 @@ use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Mi
 use crate::model::word::Word;
 
 /// A bank is offline when nothing came for so many of its intervals.
-pub const OFFLINE_AFTER: u32 = 3;
+pub(crate) const OFFLINE_AFTER: u32 = 3;
 
 /// How much a sweep asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -74,7 +74,7 @@ pub struct BankReading {
 impl BankReading {
     /// Whether the batteries are in series: voltages add and the current is one.
     #[must_use]
-    pub fn series(&self) -> bool {
+    pub(crate) fn series(&self) -> bool {
         self.stack.is_some()
     }
 }

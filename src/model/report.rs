@@ -15,7 +15,7 @@ pub struct BankReport {
     /// What the sweep yielded.
     pub reading: BankReading,
     /// What it amounts to.
-    pub statistics: BankStatistics,
+    pub(crate) statistics: BankStatistics,
     /// The facts known of each battery, by place.
     pub facts: Vec<Facts>,
     /// The facts known of the whole bank: a stack's own.
@@ -35,17 +35,17 @@ pub struct BankReport {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ServiceCounters {
     /// Since when.
-    pub uptime: Duration,
+    pub(crate) uptime: Duration,
     /// Full sweeps.
     pub sweeps: u64,
     /// Full sweeps in which an answer was missing.
-    pub incomplete: u64,
+    pub(crate) incomplete: u64,
     /// Cell events that rose.
-    pub battery_events: u64,
+    pub(crate) battery_events: u64,
     /// Battery events that rose.
-    pub power_events: u64,
+    pub(crate) power_events: u64,
     /// System faults that rose.
-    pub system_faults: u64,
+    pub(crate) system_faults: u64,
     /// Values that were withheld because no battery can have had them.
     pub withheld: WithheldCounts,
 }
@@ -53,7 +53,7 @@ pub struct ServiceCounters {
 impl ServiceCounters {
     /// In how many of the full sweeps nothing was missing, and how many there were; nothing before the first.
     #[must_use]
-    pub fn complete(&self) -> Option<(i64, i64)> {
+    pub(crate) fn complete(&self) -> Option<(i64, i64)> {
         let complete = self.sweeps.checked_sub(self.incomplete)?;
         let counts = (i64::try_from(complete).ok()?, i64::try_from(self.sweeps).ok()?);
         (counts.1 > 0).then_some(counts)

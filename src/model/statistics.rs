@@ -11,28 +11,28 @@ use crate::model::word::Word;
 
 /// An extreme value and whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extreme<T> {
+pub(crate) struct Extreme<T> {
     /// The value.
-    pub value: T,
+    pub(crate) value: T,
     /// The battery.
-    pub battery: Place,
+    pub(crate) battery: Place,
     /// The cell, from 1.
-    pub cell: u16,
+    pub(crate) cell: u16,
 }
 
 /// Lowest and highest of a set of cells; with equals, the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spread<T> {
+pub(crate) struct Spread<T> {
     /// The lowest.
-    pub min: Extreme<T>,
+    pub(crate) min: Extreme<T>,
     /// The highest.
-    pub max: Extreme<T>,
+    pub(crate) max: Extreme<T>,
 }
 
 impl Spread<Millivolts> {
     /// Highest less lowest.
     #[must_use]
-    pub fn delta(&self) -> Millivolts {
+    pub(crate) fn delta(&self) -> Millivolts {
         Millivolts(self.max.value.0.saturating_sub(self.min.value.0))
     }
 }
@@ -40,48 +40,48 @@ impl Spread<Millivolts> {
 impl Spread<Millicelsius> {
     /// Highest less lowest.
     #[must_use]
-    pub fn delta(&self) -> Millicelsius {
+    pub(crate) fn delta(&self) -> Millicelsius {
         Millicelsius(self.max.value.0.saturating_sub(self.min.value.0))
     }
 }
 
 /// The cells' spread, of a battery or of a bank; absent where a cell did not say its value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CellStatistics {
+pub(crate) struct CellStatistics {
     /// Of the voltages.
-    pub voltage: Option<Spread<Millivolts>>,
+    pub(crate) voltage: Option<Spread<Millivolts>>,
     /// Of the temperatures.
-    pub temperature: Option<Spread<Millicelsius>>,
+    pub(crate) temperature: Option<Spread<Millicelsius>>,
 }
 
 /// What one battery's reading amounts to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BatteryStatistics {
+pub(crate) struct BatteryStatistics {
     /// Voltage times current.
-    pub power: Option<Milliwatts>,
+    pub(crate) power: Option<Milliwatts>,
     /// Its cells' spread.
-    pub cells: CellStatistics,
+    pub(crate) cells: CellStatistics,
 }
 
 /// What a bank's reading amounts to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BankStatistics {
     /// Mean of the batteries in parallel; the stack's own in series.
-    pub voltage: Option<Millivolts>,
+    pub(crate) voltage: Option<Millivolts>,
     /// Sum of the batteries in parallel; the stack's own in series.
     pub current: Option<Milliamps>,
     /// Mean of the batteries; the stack's own in series.
-    pub temperature: Option<Millicelsius>,
+    pub(crate) temperature: Option<Millicelsius>,
     /// In percent: weighted by capacity where every capacity is known, else the mean; the stack's own in series.
     pub soc: Option<f64>,
     /// Sum of the batteries' powers; the stack's own in series.
     pub power: Option<Milliwatts>,
     /// The master's state; the stack's own in series.
-    pub base_state: Option<Word>,
+    pub(crate) base_state: Option<Word>,
     /// The spread over all cells.
-    pub cells: CellStatistics,
+    pub(crate) cells: CellStatistics,
     /// A value a battery, by place.
-    pub batteries: Vec<BatteryStatistics>,
+    pub(crate) batteries: Vec<BatteryStatistics>,
 }
 
 impl BankStatistics {

@@ -21,14 +21,14 @@ pub enum Figure {
 
 impl Figure {
     /// How many there are.
-    pub const COUNT: usize = 6;
+    pub(crate) const COUNT: usize = 6;
     /// All of them, each at its own index.
-    pub const ALL: [Self; Self::COUNT] =
+    pub(crate) const ALL: [Self; Self::COUNT] =
         [Self::Capacity, Self::Soh, Self::SpreadRest, Self::SpreadLoad, Self::Resistance, Self::Share];
 
     /// Its word in keys, with its unit.
     #[must_use]
-    pub fn key(self) -> &'static str {
+    pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Capacity => "capacity_seen_ah",
             Self::Soh => "soh",

@@ -79,7 +79,7 @@ impl Millivolts {
 /// `dividend` / `divisor` to the nearest whole number, half away from zero: in integers, since a float has no
 /// exact half to round. Without a divisor there is nothing to share out, and the answer is 0.
 #[must_use]
-pub fn rounded_quotient(dividend: i64, divisor: i64) -> i64 {
+pub(crate) fn rounded_quotient(dividend: i64, divisor: i64) -> i64 {
     let (Some(whole), Some(rest)) = (dividend.checked_div(divisor), dividend.checked_rem(divisor)) else {
         return 0;
     };

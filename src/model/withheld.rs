@@ -30,7 +30,7 @@ pub enum Quantity {
 
 impl Quantity {
     /// All of them, in order.
-    pub const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Voltage,
         Self::Current,
         Self::Temperature,
@@ -72,7 +72,7 @@ pub enum Implausible {
 
 impl Implausible {
     /// All of them, in order.
-    pub const ALL: [Self; 3] = [Self::Limit, Self::Step, Self::SensorFault];
+    pub(crate) const ALL: [Self; 3] = [Self::Limit, Self::Step, Self::SensorFault];
 
     /// Its name in keys.
     #[must_use]
@@ -104,7 +104,7 @@ pub type ValueKey = (Quantity, ValueScope);
 /// The name of a value as the word of an event: `soc`, `cell_5_voltage`. At most 16 characters, which is what the
 /// database holds.
 #[must_use]
-pub fn value_name((quantity, scope): ValueKey) -> String {
+pub(crate) fn value_name((quantity, scope): ValueKey) -> String {
     let of_cell = match quantity {
         Quantity::CellVoltage => "voltage",
         Quantity::CellTemperature => "temp",
@@ -120,7 +120,7 @@ pub fn value_name((quantity, scope): ValueKey) -> String {
 
 /// Whether `word` is, or is like, the name of a value.
 #[must_use]
-pub fn is_value_name(word: &str) -> bool {
+pub(crate) fn is_value_name(word: &str) -> bool {
     word.starts_with("cell_") || Quantity::ALL.iter().any(|quantity| quantity.name() == word)
 }
 
@@ -172,9 +172,9 @@ pub struct Withheld {
     /// What it measures.
     pub quantity: Quantity,
     /// Which of them.
-    pub scope: ValueScope,
+    pub(crate) scope: ValueScope,
     /// What it was, in its quantity's unit.
-    pub value: i64,
+    pub(crate) value: i64,
     /// Why it was not believed.
     pub why: Implausible,
 }
@@ -182,7 +182,7 @@ pub struct Withheld {
 impl Withheld {
     /// The cell's number, from 1, where it is one cell's.
     #[must_use]
-    pub fn cell(&self) -> Option<u16> {
+    pub(crate) fn cell(&self) -> Option<u16> {
         match self.scope {
             ValueScope::Cell(number) => Some(number),
             _ => None,
@@ -213,7 +213,7 @@ pub struct WithheldCounts([[u64; Implausible::ALL.len()]; Quantity::ALL.len()]);
 
 impl WithheldCounts {
     /// Counts one.
-    pub fn add(&mut self, withheld: &Withheld) {
+    pub(crate) fn add(&mut self, withheld: &Withheld) {
         self.0[withheld.quantity as usize][withheld.why as usize] += 1;
     }
 

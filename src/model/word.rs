@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 ///
 /// Any other word is kept as it was said; the list only tells a word that everybody knows from one that
 /// deserves a second look.
-pub const KNOWN: &[&str] = &[
+pub(crate) const KNOWN: &[&str] = &[
     "Charge", "Dischg", "Idle", "Absent", "SysError", "Balance", "Sleep", "Float", "Protect", "Alarm",
     "Normal", "Low", "High", "Full", "Abnormal", "Over", "Under", "ON", "OFF",
 ];
 
 /// What a switch or a heater is; no other state is one of these.
-pub const SWITCHES: &[&str] = &["ON", "OFF"];
+pub(crate) const SWITCHES: &[&str] = &["ON", "OFF"];
 
 /// Base states that are an alarm by themselves (protocol, section 11).
 pub const ALARMS: &[&str] = &["SysError", "Alarm", "Protect"];
@@ -44,19 +44,19 @@ impl Word {
 
     /// Whether it is one of [`ALARMS`].
     #[must_use]
-    pub fn is_alarm(&self) -> bool {
+    pub(crate) fn is_alarm(&self) -> bool {
         ALARMS.contains(&self.as_str())
     }
 
     /// Whether it is one of [`SWITCHES`].
     #[must_use]
-    pub fn is_switch(&self) -> bool {
+    pub(crate) fn is_switch(&self) -> bool {
         SWITCHES.contains(&self.as_str())
     }
 
     /// Whether it is one of [`KNOWN`].
     #[must_use]
-    pub fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         matches!(self.0, Cow::Borrowed(_)) || KNOWN.contains(&self.as_str())
     }
 }

@@ -9,7 +9,7 @@ use crate::model::word::Word;
 /// Whether the table shows something wrong: a state that is an alarm, or the voltage, the current or the temperature
 /// not being normal. For a stack, its own row; else any battery. `None` where a battery that is there did not say.
 #[must_use]
-pub fn of_bank(reading: &BankReading) -> Option<bool> {
+pub(crate) fn of_bank(reading: &BankReading) -> Option<bool> {
     if let Some(stack) = &reading.stack {
         return of_words(stack);
     }
@@ -20,7 +20,7 @@ pub fn of_bank(reading: &BankReading) -> Option<bool> {
 /// Whether anything that a full reading asks of a battery shows something wrong: a bit or a state that the catalogue of
 /// events calls a warning, or a cell. `None` where nothing did and an answer about it is missing.
 #[must_use]
-pub fn of_battery(report: &BankReport, battery: &BatteryReading) -> Option<bool> {
+pub(crate) fn of_battery(report: &BankReport, battery: &BatteryReading) -> Option<bool> {
     let own = report.insight.batteries.get(battery.place.index());
     let mut standing = own.into_iter().flat_map(|own| &own.standing);
     let wrong = standing.any(|standing| standing.level == EventLevel::Warning)
@@ -38,7 +38,7 @@ pub fn of_battery(report: &BankReport, battery: &BatteryReading) -> Option<bool>
 
 /// Whether any cell is being balanced, or the battery says that it is.
 #[must_use]
-pub fn balancing(battery: &BatteryReading) -> Option<bool> {
+pub(crate) fn balancing(battery: &BatteryReading) -> Option<bool> {
     if battery.measured.base_state.as_ref().is_some_and(|state| state.as_str() == "Balance") {
         return Some(true);
     }

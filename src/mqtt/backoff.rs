@@ -13,27 +13,27 @@ const LASTED: Duration = Duration::from_secs(30);
 
 /// The pauses between attempts: doubling from 250 ms to 4 s.
 #[derive(Clone, Debug, Default)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// No failure yet.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// The pause after one more failure. `chance`, between 0 and 1, takes up to a quarter off, so that pauses
     /// never pass the cap and services that lost the same broker do not return together.
-    pub fn pause(&mut self, chance: f64) -> Duration {
+    pub(crate) fn pause(&mut self, chance: f64) -> Duration {
         let doubled = FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(CAP);
         self.failures = self.failures.saturating_add(1);
         doubled.mul_f64(1.0 - 0.25 * chance.clamp(0.0, 1.0))
     }
 
     /// A connection ended that had lasted for so long; pauses begin anew where that was long enough.
-    pub fn lasted(&mut self, connected: Duration) {
+    pub(crate) fn lasted(&mut self, connected: Duration) {
         if connected >= LASTED {
             self.failures = 0;
         }

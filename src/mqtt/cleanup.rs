@@ -27,13 +27,13 @@ use crate::settings::CellLevel;
 #[derive(Debug, Default)]
 pub(super) struct Cleanup {
     /// Before it.
-    pub before: Vec<Message>,
+    pub(crate) before: Vec<Message>,
     /// After it.
-    pub after: Vec<Message>,
+    pub(crate) after: Vec<Message>,
     /// How many entities are removed.
-    pub removed: usize,
+    pub(crate) removed: usize,
     /// Earlier messages of which more may have to be removed later in this run.
-    pub undecided: Vec<Message>,
+    pub(crate) undecided: Vec<Message>,
 }
 
 type Components = Map<String, Value>;

@@ -14,7 +14,7 @@ const HA: &str = "-ha";
 /// The settings' client id, else `bankwatch-<hostname>-<hash of the banks>`: the same at each start, another on each
 /// host, and another for each service of a host, since no two services read the same banks.
 #[must_use]
-pub fn client_id(settings: &MqttSettings) -> String {
+pub(crate) fn client_id(settings: &MqttSettings) -> String {
     let host = rustix::system::uname();
     let given = settings.client_id.given().map_or("", String::as_str);
     named(given, &host.nodename().to_string_lossy(), &settings.banks)
@@ -22,7 +22,7 @@ pub fn client_id(settings: &MqttSettings) -> String {
 
 /// The client id of `bankwatch ha`: with the service's own it would end the service's connection.
 #[must_use]
-pub fn ha_client_id(settings: &MqttSettings) -> String {
+pub(crate) fn ha_client_id(settings: &MqttSettings) -> String {
     client_id(settings).chars().take(LONGEST - HA.len()).chain(HA.chars()).collect()
 }
 

@@ -18,7 +18,7 @@ use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 use crate::settings::CellLevel;
 
 /// Who says this, to Home Assistant.
-pub const ORIGIN: &str = env!("CARGO_PKG_NAME");
+pub(crate) const ORIGIN: &str = env!("CARGO_PKG_NAME");
 
 /// Bytes that a message may have; brokers and clients exist that stop at 64 kB.
 const LARGEST: usize = 60_000;

@@ -25,7 +25,7 @@ pub struct Entity {
     /// What kind of value it is.
     pub value: Sort,
     /// Decimals that are shown.
-    pub precision: Option<u8>,
+    pub(crate) precision: Option<u8>,
     /// Whether it is about the battery's or the service's inner life.
     pub diagnostic: bool,
     /// Whether it is on when Home Assistant first adds it.
@@ -35,7 +35,7 @@ pub struct Entity {
     /// From which level of cells on it is there.
     pub level: CellLevel,
     /// After what silence it is unavailable.
-    pub expiry: Lasting,
+    pub(crate) expiry: Lasting,
     /// Whether the predecessor had it; such a one is always there, a new one once its value has been seen.
     pub predecessor: bool,
 }
@@ -102,7 +102,7 @@ pub enum AtFirst {
 
 /// How long a value holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lasting {
+pub(crate) enum Lasting {
     /// Like a measurement.
     Measured,
     /// Like a fact, which is asked rarely.
@@ -351,7 +351,7 @@ pub const ENTITIES: &[Entity] = &[
 impl Source {
     /// The part that is read, of the battery at `place`; nothing where it is not a part of a report.
     #[must_use]
-    pub fn kind(self, place: Place) -> Option<Kind> {
+    pub(crate) fn kind(self, place: Place) -> Option<Kind> {
         Some(match self {
             Self::Bank => Kind::Bank,
             Self::BankCells => Kind::BankCells,
@@ -365,7 +365,7 @@ impl Source {
 }
 
 /// The keys that entities read from a part.
-pub fn read_from(kind: Kind) -> impl Iterator<Item = &'static str> {
+pub(crate) fn read_from(kind: Kind) -> impl Iterator<Item = &'static str> {
     let place = match kind {
         Kind::Battery(place) | Kind::Detail(place) | Kind::Cells(place) => place,
         _ => Place::FIRST,

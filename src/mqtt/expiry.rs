@@ -36,7 +36,7 @@ impl Expiry {
 
 /// How long what is said of one bank lives, as its sweeps turn out.
 #[derive(Clone, Debug)]
-pub struct Life {
+pub(crate) struct Life {
     given: Option<Duration>,
     publish_interval: Duration,
     facts_every: Duration,
@@ -49,7 +49,7 @@ pub struct Life {
 impl Life {
     /// For a bank that is to be read each `interval`, and its facts each `facts_every`.
     #[must_use]
-    pub fn new(settings: &MqttSettings, interval: Duration, facts_every: Duration) -> Self {
+    pub(crate) fn new(settings: &MqttSettings, interval: Duration, facts_every: Duration) -> Self {
         let (given, publish_interval) = (settings.expire_after.given().copied(), settings.publish_interval);
         let now = Expiry::new(given, interval.max(publish_interval), facts_every);
         Self { given, publish_interval, facts_every, beat: Beat::new(interval), now, calm: 0 }
@@ -57,19 +57,19 @@ impl Life {
 
     /// How long it is now.
     #[must_use]
-    pub fn expiry(&self) -> Expiry {
+    pub(crate) fn expiry(&self) -> Expiry {
         self.now
     }
 
     /// After so long without a reading, counted from the end of the last sweep, the bank is offline.
     #[must_use]
-    pub fn silence(&self) -> Duration {
+    pub(crate) fn silence(&self) -> Duration {
         self.beat.silence()
     }
 
     /// Records a full sweep over so many batteries. Sweeps that take longer than their interval come back to back:
     /// their values must live accordingly longer.
-    pub fn swept(&mut self, took: Duration, batteries: usize) {
+    pub(crate) fn swept(&mut self, took: Duration, batteries: usize) {
         self.beat.after(took);
         let interval = self.beat.interval();
         // Slow questions go one a sweep.

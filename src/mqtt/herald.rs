@@ -187,7 +187,7 @@ impl Herald {
     }
 
     /// The last announcement took long: fresh values are published again from now on.
-    pub fn announced(&mut self, now: Instant) {
+    pub(crate) fn announced(&mut self, now: Instant) {
         self.banks.values_mut().for_each(|bank| bank.echo(now));
     }
 

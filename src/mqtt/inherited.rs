@@ -15,7 +15,11 @@ const CELL_DIGITS: usize = 2;
 
 /// The bank's batteries and cells, and the level at which its cells are shown; nothing where it left nothing.
 #[must_use]
-pub fn inherited(settings: &BankSettings, topics: &Topics, kept: &[Message]) -> Option<(Shape, CellLevel)> {
+pub(crate) fn inherited(
+    settings: &BankSettings,
+    topics: &Topics,
+    kept: &[Message],
+) -> Option<(Shape, CellLevel)> {
     let (mut batteries, mut level, mut any) = (BTreeMap::<Place, usize>::new(), CellLevel::Off, false);
     for id in kept.iter().filter_map(|message| predecessors_id(topics, &settings.name, message)) {
         any = true;

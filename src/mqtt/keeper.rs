@@ -62,19 +62,19 @@ const REMOVE_LEFT: &str = "bankwatch ha remove --legacy";
 const MOST_REFUSED: usize = 20;
 
 /// What comes from the service: the newest reports, how often something was restarted, and that there are any.
-pub struct Inbox {
+pub(crate) struct Inbox {
     /// Takes what is newer than at the last call.
-    pub take: Box<dyn Fn() -> Vec<Arc<BankReport>>>,
+    pub(crate) take: Box<dyn Fn() -> Vec<Arc<BankReport>>>,
     /// What is to be said of events.
-    pub events: Unsaid,
+    pub(crate) events: Unsaid,
     /// How often a part of the service had to be restarted.
-    pub restarts: Box<dyn Fn() -> u64>,
+    pub(crate) restarts: Box<dyn Fn() -> u64>,
     /// Somebody should look.
-    pub news: Arc<Notify>,
+    pub(crate) news: Arc<Notify>,
 }
 
 /// The session's keeper.
-pub struct Keeper {
+pub(crate) struct Keeper {
     session: Session,
     herald: Herald,
     topics: Topics,
@@ -89,7 +89,7 @@ pub struct Keeper {
 }
 
 /// Asks the keeper to stop, with a way to say that it has.
-pub type Stop = oneshot::Receiver<oneshot::Sender<()>>;
+pub(crate) type Stop = oneshot::Receiver<oneshot::Sender<()>>;
 
 /// Why talking ended.
 enum End {
@@ -100,7 +100,7 @@ enum End {
 impl Keeper {
     /// Keeps `session` with the broker that the log calls `target`.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         session: Session,
         herald: Herald,
         topics: Topics,
@@ -123,7 +123,7 @@ impl Keeper {
     }
 
     /// Runs until asked to stop, then says goodbye and answers.
-    pub async fn keep(mut self, mut stop: Stop) {
+    pub(crate) async fn keep(mut self, mut stop: Stop) {
         loop {
             let connected = tokio::select! {
                 asked = &mut stop => return answer(asked),

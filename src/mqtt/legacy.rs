@@ -70,7 +70,7 @@ const OF_CELL: &[(CellLevel, &str)] = &[
 
 /// Whether pytes_serial published values of `bank` at that topic: one a topic, and before 0.7 all of them at one.
 #[must_use]
-pub fn is_state_of(bank: &str, topic: &str) -> bool {
+pub(crate) fn is_state_of(bank: &str, topic: &str) -> bool {
     let value = topic.strip_prefix(ROOT).and_then(|rest| rest.strip_prefix('/')?.strip_prefix(bank));
     let is_value = value.is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'));
     is_value || topic == format!("homeassistant/sensor/{bank}/state")
@@ -78,7 +78,7 @@ pub fn is_state_of(bank: &str, topic: &str) -> bool {
 
 /// What a topic's value is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
+pub(crate) enum Of {
     /// The bank.
     Bank,
     /// A battery.
@@ -92,7 +92,7 @@ pub enum Of {
 impl Of {
     /// Where its value of that key goes.
     #[must_use]
-    pub fn topic(self, bank: &str, key: &str) -> String {
+    pub(crate) fn topic(self, bank: &str, key: &str) -> String {
         match self {
             Self::Bank => format!("{ROOT}/{bank}/{key}"),
             Self::Battery(place) => format!("{ROOT}/{bank}/{}/{key}", place.index()),

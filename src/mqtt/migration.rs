@@ -165,7 +165,12 @@ pub fn filters(topics: &Topics, bank: &str) -> Vec<String> {
 /// `offline` for each battery of `ours` without a status. After a move without a reading no service has published any,
 /// and nobody will for a battery that is gone: it could not be found as one that has vanished.
 #[must_use]
-pub fn first_statuses(topics: &Topics, bank: &str, kept: &[Message], ours: &[Message]) -> Vec<Message> {
+pub(crate) fn first_statuses(
+    topics: &Topics,
+    bank: &str,
+    kept: &[Message],
+    ours: &[Message],
+) -> Vec<Message> {
     let kept: BTreeSet<&str> = kept.iter().map(|message| message.topic.as_str()).collect();
     let status = |message: &Message| match our_device(topics, bank, message)? {
         (About::Battery(place), _) => Some(topics.battery_status(bank, place)),
@@ -177,7 +182,7 @@ pub fn first_statuses(topics: &Topics, bank: &str, kept: &[Message], ours: &[Mes
 
 /// Whether the broker keeps that our service is online.
 #[must_use]
-pub fn is_running(topics: &Topics, kept: &[Message]) -> bool {
+pub(crate) fn is_running(topics: &Topics, kept: &[Message]) -> bool {
     let topic = topics.service_status();
     kept.iter().any(|kept| kept.topic == topic && kept.payload == ONLINE.as_bytes())
 }
@@ -217,13 +222,13 @@ pub fn is_ours(topics: &Topics, bank: &str, message: &Message) -> bool {
 
 /// Whether a message that the broker kept is one of our discovery messages about `bank`.
 #[must_use]
-pub fn is_our_discovery(topics: &Topics, bank: &str, message: &Message) -> bool {
+pub(crate) fn is_our_discovery(topics: &Topics, bank: &str, message: &Message) -> bool {
     our_device(topics, bank, message).is_some()
 }
 
 /// Whether a message that the broker kept is ours about a battery that is offline while its bank is online.
 #[must_use]
-pub fn is_of_vanished(topics: &Topics, bank: &str, message: &Message, kept: &[Message]) -> bool {
+pub(crate) fn is_of_vanished(topics: &Topics, bank: &str, message: &Message, kept: &[Message]) -> bool {
     let says = |topic: String, word: &str| {
         kept.iter().any(|kept| kept.topic == topic && kept.payload == word.as_bytes())
     };

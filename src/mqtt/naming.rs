@@ -9,19 +9,19 @@ use crate::model::place::Place;
 
 /// How many digits a cell's number has where the largest battery of the bank has `most` cells.
 #[must_use]
-pub fn cell_digits(most: usize) -> usize {
+pub(crate) fn cell_digits(most: usize) -> usize {
     if most > 99 { 3 } else { 2 }
 }
 
 /// `204`: battery 2, cell 4.
 #[must_use]
-pub fn cell(place: Place, number: usize, digits: usize) -> String {
+pub(crate) fn cell(place: Place, number: usize, digits: usize) -> String {
     format!("{place}{number:0digits$}")
 }
 
 /// The device with the cells of a bank.
 #[must_use]
-pub fn cells_device(bank: &str) -> String {
+pub(crate) fn cells_device(bank: &str) -> String {
     format!("{bank}_cells")
 }
 
@@ -34,7 +34,7 @@ pub fn slug(text: &str) -> String {
 
 /// The name of a discovery message: what of the bank it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum About {
+pub(crate) enum About {
     /// The bank.
     Bank,
     /// A battery.
@@ -46,7 +46,7 @@ pub enum About {
 impl About {
     /// The battery that it is about.
     #[must_use]
-    pub fn place(self) -> Option<Place> {
+    pub(crate) fn place(self) -> Option<Place> {
         match self {
             Self::Bank => None,
             Self::Battery(place) | Self::Cells(place, _) => Some(place),
@@ -55,7 +55,7 @@ impl About {
 
     /// Unlike the bank's name by itself, which was the predecessor's: the way over asks for a new one.
     #[must_use]
-    pub fn object_id(self, bank: &str) -> String {
+    pub(crate) fn object_id(self, bank: &str) -> String {
         match self {
             Self::Bank => format!("{bank}_bank"),
             Self::Battery(place) => format!("{bank}_battery_{place}"),
@@ -66,7 +66,7 @@ impl About {
 
     /// What an object id of `bank` is about; nothing where it is none of ours.
     #[must_use]
-    pub fn of(object_id: &str, bank: &str) -> Option<Self> {
+    pub(crate) fn of(object_id: &str, bank: &str) -> Option<Self> {
         let rest = object_id.strip_prefix(bank)?;
         if rest == "_bank" {
             return Some(Self::Bank);

@@ -7,7 +7,7 @@ const EARLY: u32 = 10;
 
 /// Allows one publication an interval.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     interval: Duration,
     next: Option<Instant>,
 }
@@ -15,18 +15,18 @@ pub struct Pace {
 impl Pace {
     /// One an `interval`; zero: each.
     #[must_use]
-    pub fn new(interval: Duration) -> Self {
+    pub(crate) fn new(interval: Duration) -> Self {
         Self { interval, next: None }
     }
 
     /// When the next may go; nothing: at once.
     #[must_use]
-    pub fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.next
     }
 
     /// Takes the turn if it has come.
-    pub fn take(&mut self, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
         let early = self.interval / EARLY;
         if self.next.is_some_and(|next| now + early < next) {
             return false;
@@ -38,7 +38,7 @@ impl Pace {
     }
 
     /// The next may go at once.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.next = None;
     }
 }

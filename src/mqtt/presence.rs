@@ -14,7 +14,7 @@ use crate::model::reading::{BankReading, OFFLINE_AFTER as MISSED, Presence, Swee
 
 /// Who is there in one bank.
 #[derive(Clone, Debug)]
-pub struct Roll {
+pub(crate) struct Roll {
     silence: Duration,
     begun: Instant,
     heard: Option<Instant>,
@@ -24,17 +24,17 @@ pub struct Roll {
 impl Roll {
     /// For a bank that is read each `interval` from `now` on.
     #[must_use]
-    pub fn new(interval: Duration, now: Instant) -> Self {
+    pub(crate) fn new(interval: Duration, now: Instant) -> Self {
         Self { silence: MISSED * interval, begun: now, heard: None, missed: BTreeMap::new() }
     }
 
     /// From now on the bank is offline after `silence` without a reading.
-    pub fn allow(&mut self, silence: Duration) {
+    pub(crate) fn allow(&mut self, silence: Duration) {
         self.silence = silence;
     }
 
     /// A reading came, whose sweep ended at `now`.
-    pub fn hear(&mut self, reading: &BankReading, now: Instant) {
+    pub(crate) fn hear(&mut self, reading: &BankReading, now: Instant) {
         self.heard = Some(now);
         let is_full = reading.kind == SweepKind::Full;
         // Only a table that was read names all places that there are; a stack's does not name one.
@@ -63,26 +63,26 @@ impl Roll {
     }
 
     /// A battery that is not there is left out until it is; answers whether there was such a one.
-    pub fn forget(&mut self, place: Place) -> bool {
+    pub(crate) fn forget(&mut self, place: Place) -> bool {
         let is_gone = self.missed.get(&place).is_some_and(|missed| *missed >= MISSED);
         is_gone && self.missed.remove(&place).is_some()
     }
 
     /// Whether the bank is there; `None` while it is too early to know.
     #[must_use]
-    pub fn bank(&self, now: Instant) -> Option<bool> {
+    pub(crate) fn bank(&self, now: Instant) -> Option<bool> {
         let is_silent = now >= self.silent_at();
         (is_silent || self.heard.is_some()).then_some(!is_silent)
     }
 
     /// When the bank will be offline if nothing comes.
     #[must_use]
-    pub fn silent_at(&self) -> Instant {
+    pub(crate) fn silent_at(&self) -> Instant {
         self.heard.unwrap_or(self.begun) + self.silence
     }
 
     /// The places heard of so far, and whether a battery is there.
-    pub fn batteries(&self) -> impl Iterator<Item = (Place, bool)> {
+    pub(crate) fn batteries(&self) -> impl Iterator<Item = (Place, bool)> {
         self.missed.iter().map(|(place, missed)| (*place, *missed < MISSED))
     }
 }

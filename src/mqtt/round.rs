@@ -12,7 +12,7 @@ pub struct Round {
     /// Banks whose entities came over from pytes_serial with it, and how many.
     pub moved: Vec<(Arc<str>, usize)>,
     /// Banks of which earlier runs announced entities that are removed with it, and how many.
-    pub removed: Vec<(Arc<str>, usize)>,
+    pub(crate) removed: Vec<(Arc<str>, usize)>,
     /// Banks of which pytes_serial left entities that are not announced here, and how many, where that has changed.
     pub left: Vec<(Arc<str>, usize)>,
 }

@@ -263,7 +263,7 @@ impl Session {
     ///
     /// # Errors
     /// When there is no connection, or an acknowledgement does not come in time.
-    pub async fn unsubscribe(&self, filters: &[String]) -> Result<(), Refusal> {
+    pub(crate) async fn unsubscribe(&self, filters: &[String]) -> Result<(), Refusal> {
         let line = self.line()?;
         let (client, filters) = (line.client(), filters.to_vec());
         let begin = move || client?.call(|client| client.unsubscribe_many(&filters));
@@ -275,19 +275,19 @@ impl Session {
     }
 
     /// How many messages were dropped since the last call because they came too fast.
-    pub fn take_dropped(&self) -> usize {
+    pub(crate) fn take_dropped(&self) -> usize {
         self.line.as_ref().map_or(0, Line::take_dropped)
     }
 
     /// Whether the last connections ended right after they were made, as where another client takes them over.
     #[must_use]
-    pub fn is_disputed(&self) -> bool {
+    pub(crate) fn is_disputed(&self) -> bool {
         self.short_lives >= DISPUTED
     }
 
     /// The name under which the broker knows us.
     #[must_use]
-    pub fn client_id(&self) -> String {
+    pub(crate) fn client_id(&self) -> String {
         client_id(&self.settings)
     }
 

@@ -34,15 +34,15 @@ pub struct Shape {
 
 /// What people are shown of a device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeviceFacts {
+pub(crate) struct DeviceFacts {
     /// Who made it.
-    pub manufacturer: Option<String>,
+    pub(crate) manufacturer: Option<String>,
     /// Its type.
-    pub model: Option<String>,
+    pub(crate) model: Option<String>,
     /// Its firmware.
-    pub firmware: Option<String>,
+    pub(crate) firmware: Option<String>,
     /// Its serial number.
-    pub serial: Option<String>,
+    pub(crate) serial: Option<String>,
 }
 
 impl Shape {
@@ -60,7 +60,7 @@ impl Shape {
 
     /// Batteries and their cells, as somebody else has told of them.
     #[must_use]
-    pub fn with(settings: &BankSettings, batteries: BTreeMap<Place, usize>) -> Self {
+    pub(crate) fn with(settings: &BankSettings, batteries: BTreeMap<Place, usize>) -> Self {
         Self { batteries, ..Self::new(settings) }
     }
 
@@ -106,25 +106,25 @@ impl Shape {
 
     /// Whether the settings name a level of cells.
     #[must_use]
-    pub fn has_chosen_cells(&self) -> bool {
+    pub(crate) fn has_chosen_cells(&self) -> bool {
         self.has_chosen_cells
     }
 
     /// Whether pytes_serial had an entity of that unique id.
     #[must_use]
-    pub fn has_inherited(&self, unique_id: &str) -> bool {
+    pub(crate) fn has_inherited(&self, unique_id: &str) -> bool {
         self.inherited.contains(unique_id)
     }
 
     /// A battery is retired: not announced until it shows again.
-    pub fn forget(&mut self, place: Place) {
+    pub(crate) fn forget(&mut self, place: Place) {
         self.batteries.remove(&place);
         self.tables.remove(&place);
     }
 
     /// The bank's name.
     #[must_use]
-    pub fn bank(&self) -> &str {
+    pub(crate) fn bank(&self) -> &str {
         &self.bank
     }
 
@@ -135,31 +135,31 @@ impl Shape {
 
     /// How many cells that battery has, as far as they have answered.
     #[must_use]
-    pub fn cells(&self, place: Place) -> Option<usize> {
+    pub(crate) fn cells(&self, place: Place) -> Option<usize> {
         self.batteries.get(&place).copied().filter(|cells| *cells > 0)
     }
 
     /// The same once it is certain that there are no more: a damaged table may have lost its last rows.
     #[must_use]
-    pub fn settled_cells(&self, place: Place) -> Option<usize> {
+    pub(crate) fn settled_cells(&self, place: Place) -> Option<usize> {
         self.cells(place).filter(|_| self.tables.get(&place) == Some(&SETTLED))
     }
 
     /// Of how many batteries it is certain how many cells there are.
     #[must_use]
-    pub fn settled(&self) -> usize {
+    pub(crate) fn settled(&self) -> usize {
         self.batteries.keys().filter(|place| self.settled_cells(**place).is_some()).count()
     }
 
     /// How many digits a cell's number has.
     #[must_use]
-    pub fn cell_digits(&self) -> usize {
+    pub(crate) fn cell_digits(&self) -> usize {
         naming::cell_digits(self.batteries.values().copied().max().unwrap_or(0))
     }
 
     /// What people are shown: the settings' word before the console's.
     #[must_use]
-    pub fn device(&self) -> DeviceFacts {
+    pub(crate) fn device(&self) -> DeviceFacts {
         let or_found =
             |given: &Option<String>, found: &Option<String>| given.clone().or_else(|| found.clone());
         DeviceFacts {
@@ -172,7 +172,7 @@ impl Shape {
 
     /// Whether an entity is to be there: the predecessor's always, another once its value has been seen.
     #[must_use]
-    pub fn has(&self, entity: &Entity, place: Place) -> bool {
+    pub(crate) fn has(&self, entity: &Entity, place: Place) -> bool {
         let seen = |kind| self.seen.contains(&(kind, entity.key));
         entity.predecessor || entity.source.kind(place).is_none_or(seen)
     }

@@ -10,11 +10,11 @@ const MOST: usize = 256;
 
 /// What is to be said of events; whoever holds it sees the same.
 #[derive(Clone, Debug, Default)]
-pub struct Unsaid(Arc<Mutex<VecDeque<Arc<Event>>>>);
+pub(crate) struct Unsaid(Arc<Mutex<VecDeque<Arc<Event>>>>);
 
 impl Unsaid {
     /// One more happened.
-    pub fn push(&self, event: Arc<Event>) {
+    pub(crate) fn push(&self, event: Arc<Event>) {
         let mut events = self.lock();
         events.push_back(event);
         if events.len() > MOST {
@@ -23,7 +23,7 @@ impl Unsaid {
     }
 
     /// All of them, to be said now.
-    pub fn take(&self) -> Taken<'_> {
+    pub(crate) fn take(&self) -> Taken<'_> {
         Taken { events: self.lock().drain(..).collect(), from: self }
     }
 
@@ -36,19 +36,19 @@ impl Unsaid {
 /// Events that are being said. Whatever ends that before they were, they go back: before what has happened since.
 #[derive(Debug)]
 #[must_use]
-pub struct Taken<'a> {
+pub(crate) struct Taken<'a> {
     events: Vec<Arc<Event>>,
     from: &'a Unsaid,
 }
 
 impl Taken<'_> {
     /// Which they are.
-    pub fn events(&self) -> &[Arc<Event>] {
+    pub(crate) fn events(&self) -> &[Arc<Event>] {
         &self.events
     }
 
     /// The broker has them.
-    pub fn said(mut self) {
+    pub(crate) fn said(mut self) {
         self.events.clear();
     }
 }

@@ -27,7 +27,7 @@ fn options(key: &str) -> Option<&'static [&'static str]> {
 
 /// A text of the console or of somebody's settings, bounded and without control characters.
 #[must_use]
-pub fn bounded(text: &str) -> String {
+pub(crate) fn bounded(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
 }
 

@@ -41,7 +41,7 @@ pub struct BankSettings {
     #[serde(skip)]
     pub cells_chosen: bool,
     /// State of charge in percent to which the time is told, beside full and empty.
-    pub target_soc: u8,
+    pub(crate) target_soc: u8,
     /// Whether a sleeping console is woken.
     pub wake: Wake,
     /// Shown to people; from the console where the settings don't say.
@@ -70,7 +70,7 @@ pub enum LineEnd {
 impl LineEnd {
     /// The bytes on the wire.
     #[must_use]
-    pub fn as_bytes(self) -> &'static [u8] {
+    pub(crate) fn as_bytes(self) -> &'static [u8] {
         match self {
             Self::Lf => b"\n",
             Self::Cr => b"\r",

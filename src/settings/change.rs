@@ -6,7 +6,7 @@ use super::Loaded;
 
 /// The dotted names of all settings that differ, banks that came or went included.
 #[must_use]
-pub fn changed(before: &Loaded, after: &Loaded) -> Vec<String> {
+pub(crate) fn changed(before: &Loaded, after: &Loaded) -> Vec<String> {
     let places = before.layers.places().chain(after.layers.places());
     let differ = places.filter(|place| {
         let plain =

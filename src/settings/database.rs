@@ -23,25 +23,25 @@ pub struct DatabaseSettings {
     /// Of a server's user; empty for none.
     pub password: SecretString,
     /// Encryption of the way to a server.
-    pub tls: Tls,
+    pub(crate) tls: Tls,
     /// Certificates that are trusted; the system's where none.
     #[serde(deserialize_with = "unless_blank")]
-    pub tls_ca: Option<PathBuf>,
+    pub(crate) tls_ca: Option<PathBuf>,
     /// Whether the predecessor's table `pwr_data` is written too.
     pub legacy_table: bool,
     /// How long raw rows of batteries are kept; zero: for ever.
     #[serde(deserialize_with = "duration")]
-    pub retention: Duration,
+    pub(crate) retention: Duration,
     /// How long raw rows of cells are kept; zero: for ever.
     #[serde(deserialize_with = "duration")]
-    pub cell_retention: Duration,
+    pub(crate) cell_retention: Duration,
     /// The file that holds what a server has not confirmed.
     pub journal: PathBuf,
     /// The journal's largest size in megabytes.
-    pub journal_max_mb: u64,
+    pub(crate) journal_max_mb: u64,
     /// The age at which journalled rows are given up.
     #[serde(deserialize_with = "duration")]
-    pub journal_max_age: Duration,
+    pub(crate) journal_max_age: Duration,
 }
 
 /// Encryption of the way to a database server.

@@ -168,7 +168,7 @@ impl fmt::Display for Bracketed<'_> {
 
 /// Writes all but letters, digits and `-._~` as `%XX`.
 #[must_use]
-pub fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

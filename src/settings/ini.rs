@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 /// A file as it was read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Ini {
-    pub options: Vec<OptionLine>,
-    pub faults: Vec<Fault>,
+    pub(crate) options: Vec<OptionLine>,
+    pub(crate) faults: Vec<Fault>,
     /// Sections and names of the options.
     known: BTreeSet<(String, String)>,
 }
@@ -18,26 +18,26 @@ pub(super) struct Ini {
 /// One option.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct OptionLine {
-    pub section: String,
+    pub(crate) section: String,
     /// In lower case.
-    pub name: String,
-    pub value: String,
+    pub(crate) name: String,
+    pub(crate) value: String,
     /// From 1.
-    pub line: usize,
+    pub(crate) line: usize,
 }
 
 /// A line that breaks the rules; without its text, which may be part of a password.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    pub line: usize,
-    pub what: &'static str,
+    pub(crate) line: usize,
+    pub(crate) what: &'static str,
 }
 
 const DEFAULT: &str = "DEFAULT";
 
 impl Ini {
     /// Reads a text. No text is refused as a whole.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
         let mut ini = Self::default();
         let mut section: Option<String> = None;
@@ -90,7 +90,7 @@ impl Ini {
     }
 
     /// The option of that name in that section, else in `[DEFAULT]`.
-    pub fn get(&self, section: &str, name: &str) -> Option<&OptionLine> {
+    pub(crate) fn get(&self, section: &str, name: &str) -> Option<&OptionLine> {
         let in_section = |section: &str| {
             self.options.iter().find(|o| o.section == section && o.name.eq_ignore_ascii_case(name))
         };

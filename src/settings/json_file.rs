@@ -14,7 +14,7 @@ use super::{
 #[serde(deny_unknown_fields)]
 pub struct JsonFileSettings {
     /// Whether it is written.
-    pub enabled: bool,
+    pub(crate) enabled: bool,
     /// The folder of `<bank>_status.json`.
     pub directory: PathBuf,
 }
@@ -22,7 +22,7 @@ pub struct JsonFileSettings {
 impl JsonFileSettings {
     /// The file of that bank.
     #[must_use]
-    pub fn of(&self, bank: &str) -> PathBuf {
+    pub(crate) fn of(&self, bank: &str) -> PathBuf {
         self.directory.join(format!("{bank}_status.json"))
     }
 }

@@ -36,18 +36,18 @@ pub static SECTIONS: &[&[Key]] = &[
 ];
 
 /// The section that is a list.
-pub const BANK: &str = "bank";
+pub(crate) const BANK: &str = "bank";
 
 /// The ending that names a file holding a secret instead of the secret itself.
-pub const FILE_SUFFIX: &str = "_file";
+pub(crate) const FILE_SUFFIX: &str = "_file";
 
 /// A setting of one bank, or of the whole service.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub(crate) struct Place {
     /// Which setting.
-    pub key: &'static Key,
+    pub(crate) key: &'static Key,
     /// Which bank, from 1; none for the other sections.
-    pub bank: Option<usize>,
+    pub(crate) bank: Option<usize>,
 }
 
 impl fmt::Display for Place {
@@ -63,7 +63,7 @@ impl fmt::Display for Place {
 
 /// What a name leads to.
 #[derive(Clone, Copy, Debug)]
-pub enum Named {
+pub(crate) enum Named {
     /// The setting of that name.
     Value(&'static Key),
     /// The secret that lies in the file of that name: `password_file`.
@@ -72,13 +72,13 @@ pub enum Named {
 
 /// The rows of a section; none where there is no such section.
 #[must_use]
-pub fn section(name: &str) -> Option<&'static [Key]> {
+pub(crate) fn section(name: &str) -> Option<&'static [Key]> {
     SECTIONS.iter().copied().find(|keys| keys.first().is_some_and(|key| key.section == name))
 }
 
 /// The setting of that name in that section.
 #[must_use]
-pub fn find(section_name: &str, name: &str) -> Option<Named> {
+pub(crate) fn find(section_name: &str, name: &str) -> Option<Named> {
     let keys = section(section_name)?;
     if let Some(key) = keys.iter().find(|key| key.name == name) {
         return Some(Named::Value(key));
@@ -89,7 +89,7 @@ pub fn find(section_name: &str, name: &str) -> Option<Named> {
 
 /// The setting of a dotted name, split: `mqtt`, `url`; `bank`, `link` (of the first bank); `bank`, `2`, `link`.
 #[must_use]
-pub fn locate(path: &[&str]) -> Option<(Named, Option<usize>)> {
+pub(crate) fn locate(path: &[&str]) -> Option<(Named, Option<usize>)> {
     match *path {
         [name] => Some((find("", name)?, None)),
         [BANK, name] => Some((find(BANK, name)?, Some(1))),
@@ -104,7 +104,7 @@ pub fn locate(path: &[&str]) -> Option<(Named, Option<usize>)> {
 
 /// The nearest known name for a dotted one, split.
 #[must_use]
-pub fn nearest_path(path: &[&str]) -> Option<String> {
+pub(crate) fn nearest_path(path: &[&str]) -> Option<String> {
     match *path {
         [name] => nearest("", name),
         [first, .., name] if section(first).is_some() => nearest(first, name),
@@ -115,7 +115,7 @@ pub fn nearest_path(path: &[&str]) -> Option<String> {
 
 /// The nearest known name for a misspelt one: a neighbour in its section, else the same name elsewhere.
 #[must_use]
-pub fn nearest(section_name: &str, name: &str) -> Option<String> {
+pub(crate) fn nearest(section_name: &str, name: &str) -> Option<String> {
     let dotted = |key: &'static Key| Place { key, bank: None }.to_string();
     let keys = section(section_name).unwrap_or_default();
     let sections = SECTIONS.iter().filter_map(|keys| keys.first()).map(|key| key.section);

@@ -38,16 +38,17 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct Form {
     /// In words, with an example.
-    pub expected: &'static str,
+    pub(crate) expected: &'static str,
     /// Whether a text has it.
-    pub fits: fn(&str) -> bool,
+    pub(crate) fits: fn(&str) -> bool,
 }
 
 /// Any text.
-pub const ANY_TEXT: Form = Form { expected: "a text", fits: |_| true };
+pub(crate) const ANY_TEXT: Form = Form { expected: "a text", fits: |_| true };
 
 /// Any text but the empty one.
-pub const SOME_TEXT: Form = Form { expected: "a text that is not empty", fits: |text| !text.is_empty() };
+pub(crate) const SOME_TEXT: Form =
+    Form { expected: "a text that is not empty", fits: |text| !text.is_empty() };
 
 /// Where a relative path begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,15 +65,15 @@ pub enum Base {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// What would fit.
-    pub expected: String,
+    pub(crate) expected: String,
     /// What there was; of a secret only its type.
-    pub found: String,
+    pub(crate) found: String,
 }
 
 impl Kind {
     /// Whether the value must never be shown.
     #[must_use]
-    pub fn is_secret(&self) -> bool {
+    pub(crate) fn is_secret(&self) -> bool {
         matches!(self, Self::Secret)
     }
 
@@ -102,7 +103,7 @@ impl Kind {
     ///
     /// # Errors
     /// With what was expected and what was found.
-    pub fn check(&self, value: &Value) -> Result<(), Mismatch> {
+    pub(crate) fn check(&self, value: &Value) -> Result<(), Mismatch> {
         if self.fits(value) {
             return Ok(());
         }
@@ -133,7 +134,7 @@ impl Kind {
 
     /// What fits, in words.
     #[must_use]
-    pub fn expected(&self) -> Cow<'static, str> {
+    pub(crate) fn expected(&self) -> Cow<'static, str> {
         let list = |words: Vec<String>| words.join(", ");
         match self {
             Self::Flag => "true or false".into(),

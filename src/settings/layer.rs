@@ -20,9 +20,9 @@ use super::{
 
 /// One setting that was given. It is not `Debug`: its value may be a secret.
 pub(super) struct Given {
-    pub place: Place,
-    pub value: Value,
-    pub origin: Origin,
+    pub(crate) place: Place,
+    pub(crate) value: Value,
+    pub(crate) origin: Origin,
 }
 
 impl Provider for Given {
@@ -39,23 +39,23 @@ impl Provider for Given {
 /// What one source says.
 #[derive(Default)]
 pub(super) struct Layer {
-    pub givens: Vec<Given>,
-    pub problems: Vec<Problem>,
-    pub warnings: Vec<String>,
+    pub(crate) givens: Vec<Given>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) warnings: Vec<String>,
     /// Only the predecessor's file says this.
-    pub expected: Option<Expected>,
+    pub(crate) expected: Option<Expected>,
     /// Of a `pytes_serial.cfg`.
-    pub pytes_serial: Option<PytesSerialFile>,
+    pub(crate) pytes_serial: Option<PytesSerialFile>,
 }
 
 impl Layer {
     /// A layer that says only what is wrong with it.
-    pub fn broken(problem: Problem) -> Self {
+    pub(crate) fn broken(problem: Problem) -> Self {
         Self { problems: vec![problem], ..Self::default() }
     }
 
     /// Takes a text, converting it to what the setting wants.
-    pub fn text(&mut self, place: Place, text: &str, origin: Origin) {
+    pub(crate) fn text(&mut self, place: Place, text: &str, origin: Origin) {
         match place.key.kind.read(text) {
             Ok(value) => self.push(Given { place, value, origin }),
             Err(mismatch) => self.problems.push(Problem::new(origin, place, Trouble::Mismatch(mismatch))),
@@ -63,7 +63,7 @@ impl Layer {
     }
 
     /// Takes a value whose type was already written down.
-    pub fn value(&mut self, place: Place, value: Value, origin: Origin) {
+    pub(crate) fn value(&mut self, place: Place, value: Value, origin: Origin) {
         match place.key.kind.check(&value) {
             Ok(()) => self.push(Given { place, value, origin }),
             Err(mismatch) => self.problems.push(Problem::new(origin, place, Trouble::Mismatch(mismatch))),
@@ -71,7 +71,7 @@ impl Layer {
     }
 
     /// Takes a secret from the file of that name, without the line end that editors leave behind it.
-    pub fn secret_file(&mut self, place: Place, file: &Path, folder: &Path, origin: Origin) {
+    pub(crate) fn secret_file(&mut self, place: Place, file: &Path, folder: &Path, origin: Origin) {
         let path = folder.join(file);
         match read_text(&path) {
             Ok(text) => {
@@ -88,7 +88,7 @@ impl Layer {
     }
 
     /// Takes a text for a dotted name; none where no setting has that name.
-    pub fn dotted(&mut self, path: &[&str], text: &str, folder: &Path, origin: Origin) -> Option<()> {
+    pub(crate) fn dotted(&mut self, path: &[&str], text: &str, folder: &Path, origin: Origin) -> Option<()> {
         match key::locate(path)? {
             (Named::Value(key), bank) => self.text(Place { key, bank }, text, origin),
             (Named::SecretFile(key), bank) => {
@@ -114,7 +114,7 @@ impl Layer {
 ///
 /// # Errors
 /// Those of the system; it is larger than 1 MiB, or no UTF-8.
-pub fn read_text(path: &Path) -> io::Result<String> {
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     const MOST_BYTES: u64 = 1024 * 1024;
     let mut bytes = Vec::new();
     File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;

@@ -62,12 +62,12 @@ impl Layers {
     }
 
     /// The numbers of the banks, ascending.
-    pub fn banks(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn banks(&self) -> impl Iterator<Item = usize> {
         self.banks.iter().copied()
     }
 
     /// Every setting there is, bank by bank, in the order in which people read them.
-    pub fn places(&self) -> impl Iterator<Item = Place> {
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
         SECTIONS.iter().copied().flat_map(|keys| {
             let is_bank = keys.first().is_some_and(|key| key.section == BANK);
             let banks = if is_bank { self.banks().map(Some).collect() } else { vec![None] };
@@ -77,20 +77,20 @@ impl Layers {
 
     /// What holds.
     #[must_use]
-    pub fn value(&self, place: Place) -> Option<Value> {
+    pub(crate) fn value(&self, place: Place) -> Option<Value> {
         self.figment.find_value(&place.to_string()).ok()
     }
 
     /// Where it came from, in words; none where it is the default.
     #[must_use]
-    pub fn origin(&self, place: Place) -> Option<String> {
+    pub(crate) fn origin(&self, place: Place) -> Option<String> {
         let metadata = self.figment.find_metadata(&place.to_string())?;
         (metadata.name != Origin::Default.to_string()).then(|| metadata.name.clone().into_owned())
     }
 
     /// Whether any source has the setting of that dotted name, split.
     #[must_use]
-    pub fn is_given(&self, path: &[&str]) -> bool {
+    pub(crate) fn is_given(&self, path: &[&str]) -> bool {
         match key::locate(path) {
             Some((Named::Value(key), bank)) => self.origin(Place { key, bank }).is_some(),
             _ => false,

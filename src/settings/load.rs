@@ -28,7 +28,7 @@ pub struct Loaded {
     /// Where each of them came from.
     pub layers: Layers,
     /// Where the file is a `pytes_serial.cfg`: what else is in it.
-    pub pytes_serial: Option<PytesSerialFile>,
+    pub(crate) pytes_serial: Option<PytesSerialFile>,
     looked_for: String,
 }
 

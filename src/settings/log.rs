@@ -17,7 +17,7 @@ pub struct LogSettings {
     /// From which weight on.
     pub level: LogLevel,
     /// For people or for machines.
-    pub format: LogFormat,
+    pub(crate) format: LogFormat,
     /// The file; standard error where none.
     #[serde(deserialize_with = "unless_blank")]
     pub file: Option<PathBuf>,

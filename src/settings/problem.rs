@@ -31,12 +31,12 @@ pub(super) enum Origin {
 
 impl Origin {
     /// A line of a file.
-    pub fn line(path: &Path, line: usize) -> Self {
+    pub(crate) fn line(path: &Path, line: usize) -> Self {
         Self::File { path: path.to_owned(), line: Some(line), option: None }
     }
 
     /// A file as a whole.
-    pub fn file(path: &Path) -> Self {
+    pub(crate) fn file(path: &Path) -> Self {
         Self::File { path: path.to_owned(), line: None, option: None }
     }
 }
@@ -63,11 +63,11 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where; empty where no place is to blame.
-    pub origin: String,
+    pub(crate) origin: String,
     /// The setting's dotted name; empty where no single one is concerned.
-    pub key: String,
+    pub(crate) key: String,
     /// What.
-    pub trouble: Trouble,
+    pub(crate) trouble: Trouble,
 }
 
 impl Problem {

@@ -105,7 +105,7 @@ const OLDER: &[Older] = &[
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PytesSerialFile {
     /// The bank's name as it is written there, where bankwatch can't use it as it is.
-    pub unusable_name: Option<String>,
+    pub(crate) unusable_name: Option<String>,
 }
 
 /// The predecessor's catalogue of events, where it lies beside its file.

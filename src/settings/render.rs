@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What stands where a secret would.
-pub const HIDDEN: &str = "(hidden)";
+pub(crate) const HIDDEN: &str = "(hidden)";
 
 /// Which settings are written, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,7 +33,7 @@ pub struct Sources {
 impl Sources {
     /// The sources of a service that runs.
     #[must_use]
-    pub fn from_process(config: Option<PathBuf>, overrides: Vec<String>) -> Self {
+    pub(crate) fn from_process(config: Option<PathBuf>, overrides: Vec<String>) -> Self {
         let folder = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let lossless = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;

@@ -20,25 +20,25 @@ pub(super) enum Node {
 
 /// A name and what stands behind it.
 pub(super) struct Entry {
-    pub name: String,
+    pub(crate) name: String,
     /// From 1, where the format tells.
-    pub line: Option<usize>,
-    pub node: Node,
+    pub(crate) line: Option<usize>,
+    pub(crate) node: Node,
 }
 
 /// Walks a file.
 pub(super) struct Walk<'a> {
     /// The file's name, for origins.
-    pub file: &'a Path,
+    pub(crate) file: &'a Path,
     /// Where relative names of secret files begin.
-    pub folder: &'a Path,
+    pub(crate) folder: &'a Path,
     /// What was found so far.
-    pub layer: Layer,
+    pub(crate) layer: Layer,
 }
 
 impl Walk<'_> {
     /// Takes the whole file.
-    pub fn root(&mut self, entries: Vec<Entry>) {
+    pub(crate) fn root(&mut self, entries: Vec<Entry>) {
         for entry in entries {
             if key::find("", &entry.name).is_some() {
                 self.setting("", None, entry);

@@ -19,7 +19,7 @@ pub enum AutoOr<T> {
 
 impl<T> AutoOr<T> {
     /// What the settings say, if they do.
-    pub fn given(&self) -> Option<&T> {
+    pub(crate) fn given(&self) -> Option<&T> {
         match self {
             Self::Auto => None,
             Self::Given(value) => Some(value),

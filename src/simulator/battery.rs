@@ -55,30 +55,30 @@ pub enum Word {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ailments {
     /// Resistance of a loose cable in ohms.
-    pub loose: f64,
+    pub(crate) loose: f64,
     /// A temperature sensor (from 0) and what it adds, in degrees.
-    pub sensor: Option<(usize, f64)>,
+    pub(crate) sensor: Option<(usize, f64)>,
 }
 
 /// What a battery counts over its life.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counters {
     /// Changes into charging; consoles call it `Charge Times`.
-    pub charges: u32,
+    pub(crate) charges: u32,
     /// Changes into discharging.
-    pub discharges: u32,
+    pub(crate) discharges: u32,
     /// Changes into idling.
-    pub idles: u32,
+    pub(crate) idles: u32,
     /// Charge taken in, in ampere-seconds.
-    pub charged: f64,
+    pub(crate) charged: f64,
     /// Charge given, in ampere-seconds.
-    pub discharged: f64,
+    pub(crate) discharged: f64,
     /// How often the highest cell rose above its upper mark.
-    pub cell_high: u32,
+    pub(crate) cell_high: u32,
     /// How often the lowest cell fell below its lower mark.
-    pub cell_low: u32,
+    pub(crate) cell_low: u32,
     /// How often the console was reset.
-    pub resets: u32,
+    pub(crate) resets: u32,
 }
 
 /// A record of the battery's own log.
@@ -87,11 +87,11 @@ pub struct LogRecord {
     /// Running number.
     pub index: u32,
     /// Seconds since the simulation's epoch.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// The running number of charges where one began, else 0.
     pub code: u32,
     /// What happened.
-    pub text: &'static str,
+    pub(crate) text: &'static str,
 }
 
 /// How many moments a battery keeps of each kind.
@@ -101,11 +101,11 @@ const KEPT: usize = 16;
 #[derive(Clone, Debug)]
 pub(super) struct Moment {
     /// Running number.
-    pub index: u32,
+    pub(crate) index: u32,
     /// Seconds since the simulation's epoch.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// The battery then, without its own past.
-    pub battery: Box<Battery>,
+    pub(crate) battery: Box<Battery>,
 }
 
 /// One battery.
@@ -201,7 +201,7 @@ impl Battery {
 
     /// What it has counted so far.
     #[must_use]
-    pub fn counters(&self) -> &Counters {
+    pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
 
@@ -249,19 +249,19 @@ impl Battery {
 
     /// Temperature of the switching transistors in degrees Celsius.
     #[must_use]
-    pub fn mosfet_temperature(&self) -> f64 {
+    pub(crate) fn mosfet_temperature(&self) -> f64 {
         self.board_temperature() - 1.3 + self.current.powi(2) * 0.004
     }
 
     /// Whether it has been filled: the charging current has faded at a high voltage.
     #[must_use]
-    pub fn full(&self) -> bool {
+    pub(crate) fn full(&self) -> bool {
         self.soc() >= 0.985
     }
 
     /// The bits of an event word that stand: those raised by hand, and `COULFULL` of a full battery.
     #[must_use]
-    pub fn events(&self, word: Word) -> u32 {
+    pub(crate) fn events(&self, word: Word) -> u32 {
         const COULFULL: u32 = 0x2000;
         let full = if word == Word::Power && self.full() { COULFULL } else { 0 };
         self.raised[word as usize] | full

@@ -32,24 +32,24 @@ pub(super) const CELL_MIN: f64 = 2.75;
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
     /// What it holds when full, in ampere-seconds.
-    pub capacity: f64,
+    pub(crate) capacity: f64,
     /// What it holds now, in ampere-seconds.
-    pub charge: f64,
+    pub(crate) charge: f64,
     /// Internal resistance in ohms.
-    pub resistance: f64,
+    pub(crate) resistance: f64,
     /// What it loses by itself, in amperes.
-    pub leak: f64,
+    pub(crate) leak: f64,
     /// Whether its bleeding resistor is on.
-    pub balancing: bool,
+    pub(crate) balancing: bool,
     /// What the measuring chip adds to the true voltage, in volts; drawn anew each step.
-    pub reading_error: f64,
+    pub(crate) reading_error: f64,
     /// What a measuring line that is off adds, in volts.
-    pub offset: f64,
+    pub(crate) offset: f64,
 }
 
 impl Cell {
     /// A cell of about `amp_hours` that has been through `cycles`, at about `soc` (0 to 1).
-    pub fn new(amp_hours: f64, cycles: f64, soc: f64, rng: &mut Rng) -> Self {
+    pub(crate) fn new(amp_hours: f64, cycles: f64, soc: f64, rng: &mut Rng) -> Self {
         // A per cent of the capacity goes in sixty cycles, and the resistance rises faster than that.
         let capacity = amp_hours * 3600.0 * (1.0 - cycles / 6000.0) * around_one(rng, 0.01);
         let charge = capacity * (soc + (rng.f64() - 0.5) * 0.01).clamp(0.0, 1.0);
@@ -61,12 +61,12 @@ impl Cell {
     }
 
     /// State of charge, 0 to 1.
-    pub fn soc(&self) -> f64 {
+    pub(crate) fn soc(&self) -> f64 {
         self.charge / self.capacity
     }
 
     /// Voltage with no current flowing, in volts.
-    pub fn open_circuit(&self) -> f64 {
+    pub(crate) fn open_circuit(&self) -> f64 {
         let soc = self.soc();
         for pair in OPEN_CIRCUIT.windows(2) {
             let ((from, low), (to, high)) = (pair[0], pair[1]);
@@ -78,12 +78,12 @@ impl Cell {
     }
 
     /// Voltage at the terminals under `current` (amperes, positive charging), in volts.
-    pub fn voltage(&self, current: f64) -> f64 {
+    pub(crate) fn voltage(&self, current: f64) -> f64 {
         self.open_circuit() + current * self.resistance
     }
 
     /// Counts the coulombs of one step; a balancing cell loses some through its resistor.
-    pub fn pass(&mut self, current: f64, seconds: f64) {
+    pub(crate) fn pass(&mut self, current: f64, seconds: f64) {
         const BLEED: f64 = 0.08;
         let bleed = if self.balancing { BLEED } else { 0.0 };
         self.charge = (self.charge + (current - bleed - self.leak) * seconds).clamp(0.0, self.capacity);

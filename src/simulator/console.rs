@@ -41,7 +41,7 @@ pub struct Console {
 impl Console {
     /// A console of `dialect` in front of `bank`, its prompt in debug mode if `debug`.
     #[must_use]
-    pub fn new(dialect: Dialect, bank: Bank, style: EventStyle, debug: bool) -> Self {
+    pub(crate) fn new(dialect: Dialect, bank: Bank, style: EventStyle, debug: bool) -> Self {
         let mode = if debug { Mode::Debug } else { Mode::User };
         Self { dialect, style, mode, line: Vec::new(), pages: Vec::new(), ending: Vec::new(), bank }
     }

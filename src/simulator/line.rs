@@ -51,7 +51,7 @@ struct Ends {
 
 impl Pty {
     /// Opens one behind the symbolic link `name`; an old link there is replaced, another file is not.
-    pub fn open(name: &Path) -> io::Result<Self> {
+    pub(crate) fn open(name: &Path) -> io::Result<Self> {
         let mut pty = Self { name: name.to_owned(), ends: None };
         pty.plug()?;
         Ok(pty)
@@ -143,14 +143,14 @@ pub(super) struct Tcp {
 
 impl Tcp {
     /// Listens on `address`; port 0 takes any free one and keeps it.
-    pub fn listen(address: &str) -> io::Result<Self> {
+    pub(crate) fn listen(address: &str) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         Ok(Self { address: listener.local_addr()?, listener: Some(listener), client: None, clients: 0 })
     }
 
     /// How many clients there were so far.
-    pub fn clients(&self) -> u64 {
+    pub(crate) fn clients(&self) -> u64 {
         self.clients
     }
 

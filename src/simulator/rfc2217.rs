@@ -44,7 +44,7 @@ enum State {
 
 impl Rfc2217 {
     /// Listens on `address`; port 0 takes any free one and keeps it.
-    pub fn listen(address: &str) -> io::Result<Self> {
+    pub(crate) fn listen(address: &str) -> io::Result<Self> {
         let tcp = Tcp::listen(address)?;
         Ok(Self { tcp, clients: 0, speed: speed::CONSOLE, typed: Vec::new(), state: State::Data })
     }

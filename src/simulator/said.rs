@@ -131,9 +131,9 @@ pub struct Detail {
     /// `Charge`, `Dischg`, `Idle`, …
     pub base_state: String,
     /// Seconds it has been charging, while it is.
-    pub charge_seconds: Option<i64>,
+    pub(crate) charge_seconds: Option<i64>,
     /// Seconds it has been discharging, while it is.
-    pub discharge_seconds: Option<i64>,
+    pub(crate) discharge_seconds: Option<i64>,
     /// `Normal`, …
     pub voltage_state: String,
     /// `Normal`, …
@@ -161,7 +161,7 @@ pub struct Detail {
     /// Firmware.
     pub firmware: Option<String>,
     /// Number of cells.
-    pub cells: Option<usize>,
+    pub(crate) cells: Option<usize>,
 }
 
 /// One row of `bat`.
@@ -195,11 +195,11 @@ pub struct CellRow {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StackRow {
     /// Mean of all sensors.
-    pub average_temperature_mc: i32,
+    pub(crate) average_temperature_mc: i32,
     /// Voltage behind the contactor.
-    pub dc_voltage_mv: i32,
+    pub(crate) dc_voltage_mv: i32,
     /// Sum of the units.
-    pub battery_voltage_mv: i32,
+    pub(crate) battery_voltage_mv: i32,
     /// The row's own voltage.
     pub voltage_mv: i32,
     /// Milliamperes, positive charging.
@@ -211,9 +211,9 @@ pub struct StackRow {
     /// Lowest and highest cell.
     pub cell_voltage_mv: [i32; 2],
     /// Coldest and warmest unit.
-    pub unit_temperature_mc: [i32; 2],
+    pub(crate) unit_temperature_mc: [i32; 2],
     /// Lowest and highest unit.
-    pub unit_voltage_mv: [i32; 2],
+    pub(crate) unit_voltage_mv: [i32; 2],
     /// `Charge`, …
     pub base_state: String,
     /// Percent.
@@ -240,7 +240,7 @@ pub struct UnitRow {
     /// Board.
     pub temperature_mc: i32,
     /// Mean of its sensors.
-    pub average_temperature_mc: Option<i32>,
+    pub(crate) average_temperature_mc: Option<i32>,
     /// Coldest and warmest cell.
     pub cell_temperature_mc: [i32; 2],
     /// Lowest and highest cell.

@@ -15,14 +15,14 @@ const REMEMBERED: usize = 4096;
 
 /// A console that time passes for, and that things happen to.
 pub(super) struct Session {
-    pub console: Console,
-    pub faults: Faults,
+    pub(crate) console: Console,
+    pub(crate) faults: Faults,
     /// A fault for the next answer, whatever the rates say.
-    pub next_fault: Option<Fault>,
+    pub(crate) next_fault: Option<Fault>,
     /// The speed at which the console hears and speaks.
-    pub line_speed: u32,
+    pub(crate) line_speed: u32,
     /// A console that must be woken.
-    pub sleep: Option<Sleep>,
+    pub(crate) sleep: Option<Sleep>,
     /// Simulated seconds for each real one; 0 stands still.
     speed: f64,
     caught_up: Instant,
@@ -34,7 +34,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub fn new(console: Console, faults: Faults, speed: f64, seed: u64) -> Self {
+    pub(crate) fn new(console: Console, faults: Faults, speed: f64, seed: u64) -> Self {
         Self {
             console,
             faults,
@@ -51,7 +51,7 @@ impl Session {
     }
 
     /// Lets the bank live up to now.
-    pub fn catch_up(&mut self) {
+    pub(crate) fn catch_up(&mut self) {
         let now = Instant::now();
         let passed = now.duration_since(self.caught_up).mul_f64(self.speed.max(0.0));
         self.caught_up = now;
@@ -59,7 +59,7 @@ impl Session {
     }
 
     /// What goes out when `bytes` come in, typed at `speed`.
-    pub fn hear(&mut self, bytes: &[u8], speed: u32) -> Vec<Piece> {
+    pub(crate) fn hear(&mut self, bytes: &[u8], speed: u32) -> Vec<Piece> {
         self.catch_up();
         if let Some(sleep) = &mut self.sleep {
             if bytes.iter().any(|byte| sleep.is_ended_by(*byte, speed)) {
@@ -99,12 +99,12 @@ impl Session {
     }
 
     /// How many answers were given.
-    pub fn answers(&self) -> u64 {
+    pub(crate) fn answers(&self) -> u64 {
         self.answers
     }
 
     /// What was said so far.
-    pub fn truth(&self) -> Truth {
+    pub(crate) fn truth(&self) -> Truth {
         Truth { answers: self.said.iter().cloned().collect() }
     }
 }

@@ -130,7 +130,7 @@ impl Simulation {
 
     /// What the bank's clock shows at the start.
     #[must_use]
-    pub fn start_time(self, start: DateTime) -> Self {
+    pub(crate) fn start_time(self, start: DateTime) -> Self {
         Self { start, ..self }
     }
 

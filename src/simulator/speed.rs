@@ -34,7 +34,7 @@ pub(super) struct Sleep {
 
 impl Sleep {
     /// Whether this byte, typed at that speed, completes the frame.
-    pub fn is_ended_by(&mut self, byte: u8, speed: u32) -> bool {
+    pub(crate) fn is_ended_by(&mut self, byte: u8, speed: u32) -> bool {
         if speed != WAKING {
             self.heard.clear();
             return false;

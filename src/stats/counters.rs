@@ -16,7 +16,7 @@ const SETTLED: Duration = Duration::from_secs(60);
 
 /// The counting of one bank.
 #[derive(Clone, Debug, Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     bank: Option<Sample>,
     seats: BTreeMap<Place, Seat>,
 }
@@ -34,7 +34,13 @@ struct Seat {
 impl Counters {
     /// Credits what flowed since the last reading. A gap of more than `most` is not bridged: nobody knows what
     /// flowed meanwhile.
-    pub fn count(&mut self, reading: &BankReading, facts: &[Facts], most: Duration, ledger: &mut Ledger) {
+    pub(crate) fn count(
+        &mut self,
+        reading: &BankReading,
+        facts: &[Facts],
+        most: Duration,
+        ledger: &mut Ledger,
+    ) {
         let mut labels = labels(reading, facts, ledger);
         for battery in &reading.batteries {
             if battery.presence == Presence::Absent {
@@ -81,7 +87,7 @@ impl Counters {
 
     /// Who sits at `place`; nothing while that is not known yet.
     #[must_use]
-    pub fn identity(&self, place: Place) -> Option<&Identity> {
+    pub(crate) fn identity(&self, place: Place) -> Option<&Identity> {
         self.seats.get(&place)?.identity.as_ref()
     }
 }

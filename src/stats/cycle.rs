@@ -36,12 +36,12 @@ const ROUNDING: i32 = 2;
 /// And within this time, in seconds: over days, what flows unmeasured is more than a rounding.
 const STEP_WITHIN: i64 = 6 * 3_600;
 /// Before this second since 1970 the clock was not set.
-pub const CLOCK_SET: i64 = 1_767_225_600;
+pub(crate) const CLOCK_SET: i64 = 1_767_225_600;
 
 /// What full cycles have shown of a battery or a bank.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Cycles {
+pub(crate) struct Cycles {
     at_top: bool,
     began: Option<Mark>,
     /// When the state of charge was last as high as it ever was in this cycle: what flows into a full battery until
@@ -64,21 +64,21 @@ pub struct Cycles {
 
 /// A battery or a bank at a moment, as its cycles see it.
 #[derive(Clone, Copy, Debug)]
-pub struct CycleSample<'a> {
+pub(crate) struct CycleSample<'a> {
     /// Its counters.
-    pub account: &'a Account,
+    pub(crate) account: &'a Account,
     /// What its console states.
-    pub soc: Percent,
+    pub(crate) soc: Percent,
     /// Whether the console calls it full.
-    pub full: bool,
+    pub(crate) full: bool,
     /// Nominal ampere-hours. If they are unknown, no cycle counts: charge and state of charge can't be
     /// compared.
-    pub capacity: Option<f64>,
+    pub(crate) capacity: Option<f64>,
     /// Whether a cell is nearly empty, and whether one is nearly full. There a battery corrects its state of charge
     /// down or up, and the charge that was measured need not explain it.
-    pub ends: (bool, bool),
+    pub(crate) ends: (bool, bool),
     /// Seconds since 1970.
-    pub at: i64,
+    pub(crate) at: i64,
 }
 
 /// The counters at a moment.
@@ -127,7 +127,7 @@ impl Mark {
 impl Cycles {
     /// Takes note of a sample. Returns what the battery held, in milliampere-hours, where a cycle that shows it ends
     /// here.
-    pub fn note(&mut self, sample: &CycleSample<'_>) -> Option<f64> {
+    pub(crate) fn note(&mut self, sample: &CycleSample<'_>) -> Option<f64> {
         let (soc, now) = (sample.soc, Mark::of(sample));
         if sample.at < CLOCK_SET {
             return None;
@@ -216,24 +216,24 @@ impl Cycles {
 
     /// What it held, over its last cycles.
     #[must_use]
-    pub fn capacity(&self) -> Option<MilliampHours> {
+    pub(crate) fn capacity(&self) -> Option<MilliampHours> {
         self.capacity.map(|capacity| MilliampHours(capacity.round() as i64))
     }
 
     /// What came out of what went in, in percent, over its last cycles.
     #[must_use]
-    pub fn efficiency(&self) -> Option<f64> {
+    pub(crate) fn efficiency(&self) -> Option<f64> {
         self.efficiency
     }
 
     /// Whether the last cycle did not count because state of charge and measured charge disagreed.
     #[must_use]
-    pub fn disagree(&self) -> bool {
+    pub(crate) fn disagree(&self) -> bool {
         self.disagree
     }
 
     /// Forgets figures that only a cycle in which charge and state of charge disagreed can have left here.
-    pub fn forget_impossible(&mut self) {
+    pub(crate) fn forget_impossible(&mut self) {
         if self.efficiency.is_some_and(|share| share > 100.0) {
             (self.efficiency, self.capacity) = (None, None);
         }
@@ -241,7 +241,7 @@ impl Cycles {
 
     /// How many days ago it was last full, `at` seconds since 1970.
     #[must_use]
-    pub fn days_since_full(&self, at: i64) -> Option<f64> {
+    pub(crate) fn days_since_full(&self, at: i64) -> Option<f64> {
         let passed = at.checked_sub(self.last_full?).filter(|passed| *passed >= 0)?;
         Some(passed as f64 / 86_400.0)
     }

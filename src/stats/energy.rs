@@ -26,9 +26,9 @@ const HALVES_A_MILLIAMP_HOUR: u128 = 2 * 3_600_000_000;
 
 /// Current and power at one moment, positive while charging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// When.
-    pub at: Instant,
+    pub(crate) at: Instant,
     /// In milliamperes.
     current: i64,
     /// In microwatts.
@@ -38,14 +38,14 @@ pub struct Sample {
 impl Sample {
     /// What was measured at `at`; nothing where voltage or current was not said.
     #[must_use]
-    pub fn of(measured: &Measured, at: Instant) -> Option<Self> {
+    pub(crate) fn of(measured: &Measured, at: Instant) -> Option<Self> {
         let (voltage, current) = (i64::from(measured.voltage?.0), i64::from(measured.current?.0));
         Some(Self { at, current, power: voltage * current })
     }
 
     /// Several batteries side by side at `at`; nothing where one of them did not say.
     #[must_use]
-    pub fn sum<'a>(all: impl IntoIterator<Item = &'a Measured>, at: Instant) -> Option<Self> {
+    pub(crate) fn sum<'a>(all: impl IntoIterator<Item = &'a Measured>, at: Instant) -> Option<Self> {
         let mut sum = None;
         for measured in all {
             let own = Self::of(measured, at)?;
@@ -58,7 +58,7 @@ impl Sample {
 
 /// What flowed between two samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flow {
+pub(crate) struct Flow {
     energy: (u128, u128),
     charge: (u128, u128),
     micros: u64,
@@ -67,7 +67,7 @@ pub struct Flow {
 impl Flow {
     /// From `earlier` to `later`; nothing where the gap is longer than `most`, since nobody knows what was in it.
     #[must_use]
-    pub fn between(earlier: &Sample, later: &Sample, most: Duration) -> Option<Self> {
+    pub(crate) fn between(earlier: &Sample, later: &Sample, most: Duration) -> Option<Self> {
         let span = later.at.checked_duration_since(earlier.at).filter(|span| *span <= most)?;
         let micros = u64::try_from(span.as_micros()).ok()?;
         let energy = areas(earlier.power, later.power, micros);
@@ -135,7 +135,7 @@ pub struct Account {
 
 impl Account {
     /// Adds what flowed.
-    pub fn add(&mut self, flow: &Flow) {
+    pub(crate) fn add(&mut self, flow: &Flow) {
         self.energy_in.add(flow.energy.0, HALVES_A_MILLIWATT_HOUR);
         self.energy_out.add(flow.energy.1, HALVES_A_MILLIWATT_HOUR);
         self.charge_in.add(flow.charge.0, HALVES_A_MILLIAMP_HOUR);
@@ -144,7 +144,7 @@ impl Account {
     }
 
     /// Adds another account's sums.
-    pub fn join(&mut self, other: &Self) {
+    pub(crate) fn join(&mut self, other: &Self) {
         self.energy_in.join(other.energy_in, HALVES_A_MILLIWATT_HOUR);
         self.energy_out.join(other.energy_out, HALVES_A_MILLIWATT_HOUR);
         self.charge_in.join(other.charge_in, HALVES_A_MILLIAMP_HOUR);
@@ -165,13 +165,13 @@ impl Account {
 
     /// How long it was counted.
     #[must_use]
-    pub fn counted(&self) -> Duration {
+    pub(crate) fn counted(&self) -> Duration {
         Duration::from_micros(self.counted)
     }
 
     /// Whether it can have come from additions.
     #[must_use]
-    pub fn sound(&self) -> bool {
+    pub(crate) fn sound(&self) -> bool {
         let energy = [self.energy_in, self.energy_out].into_iter().all(|t| t.sound(HALVES_A_MILLIWATT_HOUR));
         energy && [self.charge_in, self.charge_out].into_iter().all(|t| t.sound(HALVES_A_MILLIAMP_HOUR))
     }

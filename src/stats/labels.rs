@@ -18,7 +18,7 @@ const GONE_S: i64 = 3_600;
 
 /// What is known of who a battery is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KnownBy {
+pub(crate) enum KnownBy {
     /// Its barcode, which is its own.
     Own(Identity),
     /// Its place: its barcode is not plausible.
@@ -29,7 +29,7 @@ pub enum KnownBy {
 
 /// The labels of all batteries that state a barcode.
 #[must_use]
-pub fn labels(reading: &BankReading, facts: &[Facts], ledger: &Ledger) -> BTreeMap<Place, KnownBy> {
+pub(crate) fn labels(reading: &BankReading, facts: &[Facts], ledger: &Ledger) -> BTreeMap<Place, KnownBy> {
     let there = reading.batteries.iter().zip(facts);
     let there = there.filter(|(battery, _)| battery.presence != Presence::Absent);
     let stated: BTreeMap<Place, Option<&str>> =

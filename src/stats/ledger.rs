@@ -30,36 +30,36 @@ pub struct Ledger {
     /// Of the bank as a whole; of the stack in series.
     pub bank: Account,
     /// The full cycles of the bank.
-    pub cycles: Cycles,
+    pub(crate) cycles: Cycles,
     /// Of each place, whoever sat there.
-    pub places: BTreeMap<Place, Account>,
+    pub(crate) places: BTreeMap<Place, Account>,
     /// Of each battery, wherever it sat.
-    pub batteries: BTreeMap<Identity, BatteryBook>,
+    pub(crate) batteries: BTreeMap<Identity, BatteryBook>,
 }
 
 /// What is kept of one battery.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct BatteryBook {
+pub(crate) struct BatteryBook {
     /// Its counters.
-    pub account: Account,
+    pub(crate) account: Account,
     /// Its full cycles.
-    pub cycles: Cycles,
+    pub(crate) cycles: Cycles,
     /// What was learned of its health.
-    pub learned: Learned,
+    pub(crate) learned: Learned,
     /// Its figures week by week.
     #[serde(default)]
-    pub weeks: Weeks,
+    pub(crate) weeks: Weeks,
     /// Seconds since 1970 when it was last seen; 0 where the clock was not set.
-    pub last_seen: i64,
+    pub(crate) last_seen: i64,
     /// Where a battery that is known by its barcode sat last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
+    pub(crate) place: Option<Place>,
     /// The barcode of a battery that is known by its place because another one has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shared: Option<String>,
+    pub(crate) shared: Option<String>,
     /// What it stated last of the facts that are asked rarely.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rare: Option<RareFacts>,
+    pub(crate) rare: Option<RareFacts>,
 }
 
 /// The file's first line.
@@ -134,7 +134,7 @@ impl Ledger {
 
     /// Takes over what was kept before; what has been counted meanwhile is added to it, and what little was learned
     /// meanwhile gives way.
-    pub fn join(&mut self, kept: Self) {
+    pub(crate) fn join(&mut self, kept: Self) {
         self.bank.join(&kept.bank);
         self.cycles = kept.cycles;
         for (place, account) in kept.places {
@@ -146,7 +146,7 @@ impl Ledger {
     }
 
     /// Forgets what was learned of health; the counters stay, and the means of the weeks, which nothing brings back.
-    pub fn forget_learned(&mut self) {
+    pub(crate) fn forget_learned(&mut self) {
         self.batteries.values_mut().for_each(|book| book.learned = Learned::default());
     }
 
@@ -158,12 +158,12 @@ impl Ledger {
 
     /// Whether more than one battery has stated this barcode.
     #[must_use]
-    pub fn is_shared(&self, barcode: &str) -> bool {
+    pub(crate) fn is_shared(&self, barcode: &str) -> bool {
         self.batteries.values().any(|book| book.shared.as_deref() == Some(barcode))
     }
 
     /// The book of this battery, a new one for a battery never seen before.
-    pub fn battery(&mut self, identity: &Identity) -> &mut BatteryBook {
+    pub(crate) fn battery(&mut self, identity: &Identity) -> &mut BatteryBook {
         if !self.batteries.contains_key(identity) && self.batteries.len() >= MOST_BATTERIES {
             let longest = self.batteries.iter().min_by_key(|(_, book)| book.last_seen);
             let longest = longest.map(|(identity, _)| identity.clone());

@@ -94,7 +94,7 @@ pub const LIMITS: &[Limit] = &[
 
 /// The limits of a quantity.
 #[must_use]
-pub fn of(quantity: Quantity) -> &'static Limit {
+pub(crate) fn of(quantity: Quantity) -> &'static Limit {
     &LIMITS[quantity as usize]
 }
 
@@ -105,7 +105,7 @@ const ANY_VOLTAGE: (i64, i64) = (20_000, 1_200_000);
 
 /// What is known of whoever is measured.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Rating {
+pub(crate) struct Rating {
     /// How many cells.
     cells: Option<i64>,
     /// Most current either way, in milliamperes.
@@ -115,7 +115,7 @@ pub struct Rating {
 impl Rating {
     /// By its label, and by how many cells it shows.
     #[must_use]
-    pub fn of(facts: &Facts, cells: Option<usize>) -> Self {
+    pub(crate) fn of(facts: &Facts, cells: Option<usize>) -> Self {
         let label = [facts.max_charge_current, facts.max_discharge_current].into_iter().flatten();
         let label = label.map(|current| i64::from(current.0).abs()).max().filter(|current| *current > 0);
         let capacity = facts.nominal_capacity.map(|capacity| capacity.0).filter(|capacity| *capacity > 0);
@@ -130,7 +130,7 @@ impl Rating {
 
     /// Lowest and highest value of a quantity.
     #[must_use]
-    pub fn range(&self, quantity: Quantity) -> (i64, i64) {
+    pub(crate) fn range(&self, quantity: Quantity) -> (i64, i64) {
         let (low, high) = of(quantity).range;
         match quantity {
             Quantity::Voltage => self.cells.map_or(ANY_VOLTAGE, |cells| (low * cells, high * cells)),
@@ -144,7 +144,7 @@ impl Rating {
 
     /// The largest step within so many seconds.
     #[must_use]
-    pub fn step(&self, quantity: Quantity, seconds: f64) -> f64 {
+    pub(crate) fn step(&self, quantity: Quantity, seconds: f64) -> f64 {
         let limit = of(quantity);
         let cells = if quantity == Quantity::Voltage { self.cells.unwrap_or(CELLS) } else { 1 };
         (limit.step as f64 + limit.per_second as f64 * seconds) * cells as f64

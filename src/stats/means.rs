@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// ones fade.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Means {
+pub(crate) struct Means {
     /// How long was seen, in seconds.
     seconds: f64,
     of: Vec<f32>,
@@ -14,7 +14,7 @@ pub struct Means {
 
 impl Means {
     /// Takes values that held for `seconds`. Another number of them is another battery's, and all begins anew.
-    pub fn take(&mut self, values: &[f64], seconds: f64, horizon: f64) {
+    pub(crate) fn take(&mut self, values: &[f64], seconds: f64, horizon: f64) {
         if values.len() != self.of.len() {
             *self = Self { seconds: 0.0, of: vec![0.0; values.len()] };
         }
@@ -31,25 +31,25 @@ impl Means {
 
     /// How long was seen, in seconds.
     #[must_use]
-    pub fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         self.seconds
     }
 
     /// The means, once `least` seconds were seen.
     #[must_use]
-    pub fn after(&self, least: f64) -> Option<&[f32]> {
+    pub(crate) fn after(&self, least: f64) -> Option<&[f32]> {
         (self.seconds >= least && !self.of.is_empty()).then_some(&self.of)
     }
 
     /// The first of the means, once `least` seconds were seen.
     #[must_use]
-    pub fn one(&self, least: f64) -> Option<f64> {
+    pub(crate) fn one(&self, least: f64) -> Option<f64> {
         self.after(least)?.first().map(|mean| f64::from(*mean))
     }
 
     /// Whether it can have come from values.
     #[must_use]
-    pub fn sound(&self) -> bool {
+    pub(crate) fn sound(&self) -> bool {
         self.seconds >= 0.0 && self.seconds.is_finite() && self.of.iter().all(|mean| mean.is_finite())
     }
 }

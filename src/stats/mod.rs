@@ -8,19 +8,19 @@
 //! ```
 //! Pure: a reading carries its own times, and nothing here reads a clock or a disk.
 
-pub mod counters;
-pub mod cycle;
-pub mod energy;
+pub(crate) mod counters;
+pub(crate) mod cycle;
+pub(crate) mod energy;
 pub mod health;
-pub mod labels;
+pub(crate) mod labels;
 pub mod ledger;
 pub mod limits;
-pub mod means;
-pub mod observer;
-pub mod plausibility;
-pub mod rare_facts;
-pub mod time_to_go;
-pub mod trend;
+pub(crate) mod means;
+pub(crate) mod observer;
+pub(crate) mod plausibility;
+pub(crate) mod rare_facts;
+pub(crate) mod time_to_go;
+pub(crate) mod trend;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -96,7 +96,7 @@ impl Stats {
 
     /// The same, which tells the time to this state of charge as well.
     #[must_use]
-    pub fn aiming_at(self, target_soc: Percent) -> Self {
+    pub(crate) fn aiming_at(self, target_soc: Percent) -> Self {
         Self { target_soc, ..self }
     }
 
@@ -127,7 +127,7 @@ impl Stats {
 
     /// Begins anew after a failure. Counters are only ever added to, so no failure can have harmed them; what was
     /// learned of health may have been the failure's cause, and goes.
-    pub fn begin_anew(&mut self) {
+    pub(crate) fn begin_anew(&mut self) {
         self.passing = Passing::default();
         self.ledger.forget_learned();
         self.restorable = restorable(&self.ledger);
@@ -135,7 +135,7 @@ impl Stats {
 
     /// Facts that an earlier run was told by batteries that have stated their barcodes in this one, with their age at
     /// `now`; each once.
-    pub fn restore(
+    pub(crate) fn restore(
         &mut self,
         reading: &BankReading,
         facts: &[Facts],
@@ -154,7 +154,7 @@ impl Stats {
     }
 
     /// Keeps what the batteries of a reading that was reported stated of the facts that are asked rarely.
-    pub fn keep_rare(&mut self, reading: &BankReading, now: &MachineTime) {
+    pub(crate) fn keep_rare(&mut self, reading: &BankReading, now: &MachineTime) {
         for battery in &reading.batteries {
             let stated = battery.facts.iter().rfind(|(source, _)| *source == FactSource::Stat);
             let identity = self.passing.counters.identity(battery.place);

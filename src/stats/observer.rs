@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(55);
 
 /// Who was looked at when.
 #[derive(Clone, Debug, Default)]
-pub struct Observer {
+pub(crate) struct Observer {
     looked: BTreeMap<Place, Instant>,
     /// The last judgement: between two full sweeps nothing new is seen.
     health: BTreeMap<Place, (Identity, Health)>,
@@ -32,7 +32,7 @@ pub struct Observer {
 
 impl Observer {
     /// Lets a reading go into the books.
-    pub fn observe<'a>(
+    pub(crate) fn observe<'a>(
         &mut self,
         reading: &BankReading,
         statistics: &BankStatistics,
@@ -129,7 +129,7 @@ impl Observer {
     }
 
     /// How a battery is, judged anew where there was something to `look` at.
-    pub fn health(
+    pub(crate) fn health(
         &mut self,
         battery: &BatteryReading,
         facts: &Facts,

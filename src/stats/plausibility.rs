@@ -22,7 +22,7 @@ use crate::stats::limits::{self, Rating};
 
 /// What was last said of each quantity.
 #[derive(Clone, Debug, Default)]
-pub struct Plausibility {
+pub(crate) struct Plausibility {
     /// Of the stack.
     stack: Gates,
     batteries: BTreeMap<Place, Gates>,
@@ -30,11 +30,11 @@ pub struct Plausibility {
 
 /// The values of a reading that no battery can have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sifted {
+pub(crate) struct Sifted {
     /// Those that were taken out of it.
-    pub withheld: Vec<Withheld>,
+    pub(crate) withheld: Vec<Withheld>,
     /// Those that were there in the sweep before as well: shown, or of a faulty sensor.
-    pub lasting: Vec<Withheld>,
+    pub(crate) lasting: Vec<Withheld>,
 }
 
 /// The gates of one battery, or of the stack.
@@ -74,7 +74,7 @@ struct Look<'a> {
 
 impl Plausibility {
     /// Withholds the implausible values of a reading and names them. Values older than `most` say nothing of now.
-    pub fn sift(
+    pub(crate) fn sift(
         &mut self,
         reading: &mut BankReading,
         facts: &[Facts],

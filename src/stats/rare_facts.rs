@@ -16,21 +16,21 @@ use crate::model::units::{MilliampHours, Percent};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineTime {
     /// What the system calls this boot; no other has the same.
-    pub boot: String,
+    pub(crate) boot: String,
     /// Seconds since then.
-    pub up_s: u64,
+    pub(crate) up_s: u64,
 }
 
 impl MachineTime {
     /// So much later.
     #[must_use]
-    pub fn after(&self, time: Duration) -> Self {
+    pub(crate) fn after(&self, time: Duration) -> Self {
         Self { boot: self.boot.clone(), up_s: self.up_s.saturating_add(time.as_secs()) }
     }
 
     /// From another moment to this one; unknown across a reboot.
     #[must_use]
-    pub fn since(&self, earlier: &Self) -> Option<Duration> {
+    pub(crate) fn since(&self, earlier: &Self) -> Option<Duration> {
         let seconds = self.up_s.checked_sub(earlier.up_s).filter(|_| self.boot == earlier.boot)?;
         Some(Duration::from_secs(seconds))
     }
@@ -38,9 +38,9 @@ impl MachineTime {
 
 /// What a battery stated in its last answer to `stat N`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RareFacts {
+pub(crate) struct RareFacts {
     /// When.
-    pub stated: MachineTime,
+    pub(crate) stated: MachineTime,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     soh: Option<Percent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,7 +52,7 @@ pub struct RareFacts {
 impl RareFacts {
     /// Of these facts, those that are kept.
     #[must_use]
-    pub fn of(facts: &Facts, stated: MachineTime) -> Self {
+    pub(crate) fn of(facts: &Facts, stated: MachineTime) -> Self {
         Self { stated, soh: facts.soh, cycles: facts.cycles, discharged: facts.discharged }
     }
 }

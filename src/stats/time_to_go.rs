@@ -19,7 +19,7 @@ const IDLE_PER_HOUR: f64 = 0.01;
 
 /// The smoothed currents of one bank.
 #[derive(Clone, Debug, Default)]
-pub struct TimeToGo {
+pub(crate) struct TimeToGo {
     bank: Option<Smooth>,
     batteries: BTreeMap<Place, Smooth>,
 }
@@ -37,7 +37,7 @@ struct Smooth {
 
 impl TimeToGo {
     /// The paces of the bank and of its batteries, by place. After a gap of more than `most` currents begin anew.
-    pub fn paces(
+    pub(crate) fn paces(
         &mut self,
         reading: &BankReading,
         statistics: &BankStatistics,

@@ -32,7 +32,7 @@ const MONTH: f64 = 30.0 / 7.0;
 /// The weekly means of one battery.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Weeks {
+pub(crate) struct Weeks {
     /// Seconds since 1970 when the week in hand began.
     began: Option<i64>,
     now: [Mean; Figure::COUNT],
@@ -59,7 +59,7 @@ struct Mean {
 
 impl Weeks {
     /// Takes a value that was seen `at` seconds since 1970; before the clock is set nothing is taken.
-    pub fn note(&mut self, at: i64, figure: Figure, value: f64) {
+    pub(crate) fn note(&mut self, at: i64, figure: Figure, value: f64) {
         if at < CLOCK_SET || !value.is_finite() {
             return;
         }
@@ -95,7 +95,7 @@ impl Weeks {
     }
 
     /// Where each figure is heading, of which enough is known.
-    pub fn trends(&self) -> impl Iterator<Item = Trend> {
+    pub(crate) fn trends(&self) -> impl Iterator<Item = Trend> {
         Figure::ALL.into_iter().filter_map(|figure| self.trend(figure))
     }
 
@@ -119,7 +119,7 @@ impl Weeks {
 
     /// Whether it can have come from values.
     #[must_use]
-    pub fn sound(&self) -> bool {
+    pub(crate) fn sound(&self) -> bool {
         let past = self.past.iter().flat_map(|week| week.of).flatten().map(f64::from);
         self.now.iter().map(|mean| mean.mean).chain(past).all(f64::is_finite)
     }

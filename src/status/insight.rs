@@ -15,102 +15,102 @@ use super::decimal;
 
 /// The bank's keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BankKeys {
+pub(crate) struct BankKeys {
     /// Kilowatt-hours that went in since counting began.
-    pub energy_charged_kwh: Option<f64>,
+    pub(crate) energy_charged_kwh: Option<f64>,
     /// Kilowatt-hours that came out.
-    pub energy_discharged_kwh: Option<f64>,
+    pub(crate) energy_discharged_kwh: Option<f64>,
     /// Ampere-hours that went in.
-    pub charge_in_ah: Option<f64>,
+    pub(crate) charge_in_ah: Option<f64>,
     /// Ampere-hours that came out.
-    pub charge_out_ah: Option<f64>,
+    pub(crate) charge_out_ah: Option<f64>,
     /// What came out of what went in, from one full charge to the next.
-    pub round_trip_efficiency_percent: Option<f64>,
+    pub(crate) round_trip_efficiency_percent: Option<f64>,
     /// Hours until it is full, as things go.
-    pub time_to_full_h: Option<f64>,
+    pub(crate) time_to_full_h: Option<f64>,
     /// Hours until it is empty, as things go.
-    pub time_to_empty_h: Option<f64>,
+    pub(crate) time_to_empty_h: Option<f64>,
     /// Hours until it is at the `target_soc` of the settings, as things go.
-    pub time_to_target_h: Option<f64>,
+    pub(crate) time_to_target_h: Option<f64>,
     /// What stands by a stack's own error code and states.
     #[serde(default)]
-    pub standing: Vec<StandingKeys>,
+    pub(crate) standing: Vec<StandingKeys>,
 }
 
 /// A battery's keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DeviceKeys {
+pub(crate) struct DeviceKeys {
     /// Kilowatt-hours that went in at this place, whichever battery sat there.
-    pub energy_charged_kwh: Option<f64>,
+    pub(crate) energy_charged_kwh: Option<f64>,
     /// Kilowatt-hours that came out.
-    pub energy_discharged_kwh: Option<f64>,
+    pub(crate) energy_discharged_kwh: Option<f64>,
     /// Ampere-hours that went in.
-    pub charge_in_ah: Option<f64>,
+    pub(crate) charge_in_ah: Option<f64>,
     /// Ampere-hours that came out.
-    pub charge_out_ah: Option<f64>,
+    pub(crate) charge_out_ah: Option<f64>,
     /// Kilowatt-hours that went into this battery, wherever it sat.
-    pub battery_energy_charged_kwh: Option<f64>,
+    pub(crate) battery_energy_charged_kwh: Option<f64>,
     /// Kilowatt-hours that came out.
-    pub battery_energy_discharged_kwh: Option<f64>,
+    pub(crate) battery_energy_discharged_kwh: Option<f64>,
     /// Ampere-hours that went in.
-    pub battery_charge_in_ah: Option<f64>,
+    pub(crate) battery_charge_in_ah: Option<f64>,
     /// Ampere-hours that came out.
-    pub battery_charge_out_ah: Option<f64>,
+    pub(crate) battery_charge_out_ah: Option<f64>,
     /// Hours until it is full, as things go.
-    pub time_to_full_h: Option<f64>,
+    pub(crate) time_to_full_h: Option<f64>,
     /// Hours until it is empty, as things go.
-    pub time_to_empty_h: Option<f64>,
+    pub(crate) time_to_empty_h: Option<f64>,
     /// Hours until it is at the `target_soc` of the settings, as things go.
-    pub time_to_target_h: Option<f64>,
+    pub(crate) time_to_target_h: Option<f64>,
     /// What stands by its event words and states.
     #[serde(default)]
-    pub standing: Vec<StandingKeys>,
+    pub(crate) standing: Vec<StandingKeys>,
     /// The verdict.
     #[serde(default)]
-    pub health: Verdict,
+    pub(crate) health: Verdict,
     /// What it stands on, the worst first.
     #[serde(default)]
-    pub health_reasons: Vec<String>,
+    pub(crate) health_reasons: Vec<String>,
     /// The cell that was mostly the lowest, from 1, and for how much of the last day.
-    pub lowest_cell: Option<u16>,
+    pub(crate) lowest_cell: Option<u16>,
     /// In percent.
-    pub lowest_cell_percent: Option<f64>,
+    pub(crate) lowest_cell_percent: Option<f64>,
     /// The cell that was mostly the highest, from 1, and for how much of the last day.
-    pub highest_cell: Option<u16>,
+    pub(crate) highest_cell: Option<u16>,
     /// In percent.
-    pub highest_cell_percent: Option<f64>,
+    pub(crate) highest_cell_percent: Option<f64>,
     /// Highest less lowest cell at rest.
-    pub spread_rest_mv: Option<i32>,
+    pub(crate) spread_rest_mv: Option<i32>,
     /// The same under load.
-    pub spread_load_mv: Option<i32>,
+    pub(crate) spread_load_mv: Option<i32>,
     /// For how much of the last day a cell was being balanced.
-    pub balancing_percent: Option<f64>,
+    pub(crate) balancing_percent: Option<f64>,
     /// What it held in full cycles.
-    pub capacity_seen_ah: Option<f64>,
+    pub(crate) capacity_seen_ah: Option<f64>,
     /// What came out of what went in, from one full charge to the next.
-    pub round_trip_efficiency_percent: Option<f64>,
+    pub(crate) round_trip_efficiency_percent: Option<f64>,
     /// Its share of the bank's current, of what would be fair.
-    pub current_share_percent: Option<f64>,
+    pub(crate) current_share_percent: Option<f64>,
     /// Days since it was last full.
-    pub days_since_full: Option<f64>,
+    pub(crate) days_since_full: Option<f64>,
     /// Charge taken out over its life, in times its nominal capacity.
-    pub cycles_by_charge: Option<f64>,
+    pub(crate) cycles_by_charge: Option<f64>,
     /// Where its figures are heading, by the figure with its unit.
     #[serde(default)]
-    pub trend: BTreeMap<String, TrendKeys>,
+    pub(crate) trend: BTreeMap<String, TrendKeys>,
 }
 
 /// A condition that stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StandingKeys {
+pub(crate) struct StandingKeys {
     /// Which word says so.
-    pub word: String,
+    pub(crate) word: String,
     /// The bit in hexadecimal, or the state.
-    pub sign: String,
+    pub(crate) sign: String,
     /// `info` or `warning`.
-    pub level: EventLevel,
+    pub(crate) level: EventLevel,
     /// What it means.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl StandingKeys {
@@ -127,15 +127,15 @@ impl StandingKeys {
 
 /// Where a figure is heading, in its own unit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrendKeys {
+pub(crate) struct TrendKeys {
     /// How it changes in thirty days.
-    pub per_month: f64,
+    pub(crate) per_month: f64,
     /// In 95 of 100 cases the truth lies no further away than this.
-    pub plus_minus: f64,
+    pub(crate) plus_minus: f64,
     /// On how many weeks it stands.
-    pub weeks: u16,
+    pub(crate) weeks: u16,
     /// All of it in a sentence.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl TrendKeys {

@@ -2,7 +2,7 @@
 //!
 //! `devices[i]` and `cells_data[i]` are always battery i + 1; what was not said is `null`.
 
-pub mod insight;
+pub(crate) mod insight;
 pub mod table;
 
 use std::collections::BTreeMap;
@@ -26,191 +26,191 @@ use crate::status::insight::{BankKeys, DeviceKeys};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// When the sweep began, local time.
-    pub relay_local_time: String,
+    pub(crate) relay_local_time: String,
     /// When the sweep began, UTC.
-    pub taken_at: String,
+    pub(crate) taken_at: String,
     /// The bank's name.
-    pub bank: String,
+    pub(crate) bank: String,
     /// How many places.
     pub powers: usize,
     /// Volts.
-    pub voltage: Option<f64>,
+    pub(crate) voltage: Option<f64>,
     /// Amperes, positive while charging.
-    pub current: Option<f64>,
+    pub(crate) current: Option<f64>,
     /// Watts, positive while charging.
-    pub power_w: Option<f64>,
+    pub(crate) power_w: Option<f64>,
     /// Degrees Celsius.
-    pub temperature: Option<f64>,
+    pub(crate) temperature: Option<f64>,
     /// Percent, its whole part.
-    pub soc: Option<i64>,
+    pub(crate) soc: Option<i64>,
     /// The master's state.
-    pub basic_st: Option<String>,
+    pub(crate) basic_st: Option<String>,
     /// Whether the batteries are in series.
-    pub series: bool,
+    pub(crate) series: bool,
     /// What many sweeps tell of it.
     #[serde(flatten)]
-    pub insight: BankKeys,
+    pub(crate) insight: BankKeys,
     /// A battery a place.
-    pub devices: Vec<Device>,
+    pub(crate) devices: Vec<Device>,
     /// The cells of each battery; empty where cells are not asked.
-    pub cells_data: Vec<Cells>,
+    pub(crate) cells_data: Vec<Cells>,
     /// How the service fares.
     pub serial_stat: SerialStat,
 }
 
 /// One battery.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Device {
+pub(crate) struct Device {
     /// Its place.
-    pub power: u8,
+    pub(crate) power: u8,
     /// Volts.
-    pub voltage: Option<f64>,
+    pub(crate) voltage: Option<f64>,
     /// Amperes.
-    pub current: Option<f64>,
+    pub(crate) current: Option<f64>,
     /// Watts.
-    pub power_w: Option<f64>,
+    pub(crate) power_w: Option<f64>,
     /// Degrees Celsius.
-    pub temperature: Option<f64>,
+    pub(crate) temperature: Option<f64>,
     /// Percent.
-    pub soc: Option<i32>,
+    pub(crate) soc: Option<i32>,
     /// Charge, discharge, idle …
-    pub basic_st: Option<String>,
+    pub(crate) basic_st: Option<String>,
     /// State of the voltage.
-    pub volt_st: Option<String>,
+    pub(crate) volt_st: Option<String>,
     /// State of the current.
-    pub current_st: Option<String>,
+    pub(crate) current_st: Option<String>,
     /// State of the temperature.
-    pub temp_st: Option<String>,
+    pub(crate) temp_st: Option<String>,
     /// State of health, as a word.
-    pub soh_st: Option<String>,
+    pub(crate) soh_st: Option<String>,
     /// State of the charge.
-    pub coul_st: Option<String>,
+    pub(crate) coul_st: Option<String>,
     /// Whether the heater is on.
-    pub heater_st: Option<String>,
+    pub(crate) heater_st: Option<String>,
     /// Whether the charging transistor conducts.
-    pub charge_switch: Option<String>,
+    pub(crate) charge_switch: Option<String>,
     /// Whether the discharging transistor conducts.
-    pub discharge_switch: Option<String>,
+    pub(crate) discharge_switch: Option<String>,
     /// State of the cells' voltage.
-    pub cell_volt_state: Option<String>,
+    pub(crate) cell_volt_state: Option<String>,
     /// State of the cells' temperature.
-    pub cell_temp_state: Option<String>,
+    pub(crate) cell_temp_state: Option<String>,
     /// State of the switching transistors' temperature.
-    pub mos_temp_state: Option<String>,
+    pub(crate) mos_temp_state: Option<String>,
     /// The system's alarm state.
-    pub system_alarm: Option<String>,
+    pub(crate) system_alarm: Option<String>,
     /// Temperature of the switching transistors in degrees Celsius.
-    pub mos_temperature: Option<f64>,
+    pub(crate) mos_temperature: Option<f64>,
     /// Charge left in ampere-hours.
-    pub remaining_ah: Option<f64>,
+    pub(crate) remaining_ah: Option<f64>,
     /// Energy left in kilowatt-hours.
-    pub energy_kwh: Option<f64>,
+    pub(crate) energy_kwh: Option<f64>,
     /// Events of the cells.
-    pub bat_events: Option<u32>,
+    pub(crate) bat_events: Option<u32>,
     /// Events of the battery.
-    pub power_events: Option<u32>,
+    pub(crate) power_events: Option<u32>,
     /// Faults of the system.
-    pub sys_events: Option<u32>,
+    pub(crate) sys_events: Option<u32>,
     /// Serial number.
-    pub barcode: Option<String>,
+    pub(crate) barcode: Option<String>,
     /// Type.
-    pub model: Option<String>,
+    pub(crate) model: Option<String>,
     /// Main firmware.
-    pub firmware: Option<String>,
+    pub(crate) firmware: Option<String>,
     /// Nominal capacity in ampere-hours.
-    pub capacity_ah: Option<f64>,
+    pub(crate) capacity_ah: Option<f64>,
     /// State of health in percent.
-    pub soh: Option<i32>,
+    pub(crate) soh: Option<i32>,
     /// Full cycles.
-    pub cycles: Option<i64>,
+    pub(crate) cycles: Option<i64>,
     /// What it has measured of its own life, each figure under its key, and when that was read.
     #[serde(default)]
-    pub lifetime: Option<BTreeMap<String, Value>>,
+    pub(crate) lifetime: Option<BTreeMap<String, Value>>,
     /// What many sweeps tell of it.
     #[serde(flatten)]
-    pub insight: DeviceKeys,
+    pub(crate) insight: DeviceKeys,
 }
 
 /// The cells of one battery.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cells {
+pub(crate) struct Cells {
     /// The battery's place.
-    pub power: u8,
+    pub(crate) power: u8,
     /// Volts, highest less lowest.
-    pub voltage_delta: Option<f64>,
+    pub(crate) voltage_delta: Option<f64>,
     /// Volts.
-    pub voltage_min: Option<f64>,
+    pub(crate) voltage_min: Option<f64>,
     /// Volts.
-    pub voltage_max: Option<f64>,
+    pub(crate) voltage_max: Option<f64>,
     /// Degrees, highest less lowest.
-    pub temperature_delta: Option<f64>,
+    pub(crate) temperature_delta: Option<f64>,
     /// Degrees.
-    pub temperature_min: Option<f64>,
+    pub(crate) temperature_min: Option<f64>,
     /// Degrees.
-    pub temperature_max: Option<f64>,
+    pub(crate) temperature_max: Option<f64>,
     /// Which cell is lowest, from 1.
-    pub voltage_min_cell: Option<u16>,
+    pub(crate) voltage_min_cell: Option<u16>,
     /// Which cell is highest, from 1.
-    pub voltage_max_cell: Option<u16>,
+    pub(crate) voltage_max_cell: Option<u16>,
     /// Which cell is coldest, from 1.
-    pub temperature_min_cell: Option<u16>,
+    pub(crate) temperature_min_cell: Option<u16>,
     /// Which cell is warmest, from 1.
-    pub temperature_max_cell: Option<u16>,
+    pub(crate) temperature_max_cell: Option<u16>,
     /// The cells; `null` where they did not answer.
-    pub cells: Option<Vec<Cell>>,
+    pub(crate) cells: Option<Vec<Cell>>,
 }
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// The battery's place.
-    pub power: u8,
+    pub(crate) power: u8,
     /// From 1.
-    pub cell: usize,
+    pub(crate) cell: usize,
     /// Volts.
-    pub voltage: Option<f64>,
+    pub(crate) voltage: Option<f64>,
     /// Amperes.
-    pub current: Option<f64>,
+    pub(crate) current: Option<f64>,
     /// Degrees Celsius.
-    pub temperature: Option<f64>,
+    pub(crate) temperature: Option<f64>,
     /// Charge, discharge, idle …
-    pub basic_st: Option<String>,
+    pub(crate) basic_st: Option<String>,
     /// State of the voltage.
-    pub volt_st: Option<String>,
+    pub(crate) volt_st: Option<String>,
     /// State of the current.
-    pub curr_st: Option<String>,
+    pub(crate) curr_st: Option<String>,
     /// State of the temperature.
-    pub temp_st: Option<String>,
+    pub(crate) temp_st: Option<String>,
     /// Percent.
-    pub soc: Option<i32>,
+    pub(crate) soc: Option<i32>,
     /// Ampere-hours left.
-    pub coulomb: Option<f64>,
+    pub(crate) coulomb: Option<f64>,
     /// Whether it is being balanced.
-    pub balancing: Option<bool>,
+    pub(crate) balancing: Option<bool>,
 }
 
 /// How the service fares.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SerialStat {
     /// Days.
-    pub uptime: f64,
+    pub(crate) uptime: f64,
     /// Full sweeps.
     pub loops: u64,
     /// Full sweeps in which an answer was missing.
-    pub errors: u64,
+    pub(crate) errors: u64,
     /// Cell events that rose.
-    pub bat_events_no: u64,
+    pub(crate) bat_events_no: u64,
     /// Battery events that rose.
-    pub pwr_events_no: u64,
+    pub(crate) pwr_events_no: u64,
     /// System faults that rose.
-    pub sys_events_no: u64,
+    pub(crate) sys_events_no: u64,
     /// Percent of the full sweeps in which nothing was missing.
-    pub efficiency: Option<f64>,
+    pub(crate) efficiency: Option<f64>,
     /// Seconds the sweep took.
-    pub ser_round_trip: f64,
+    pub(crate) ser_round_trip: f64,
     /// Values that were withheld, by what they measure and why.
     #[serde(default)]
-    pub plausibility: BTreeMap<String, u64>,
+    pub(crate) plausibility: BTreeMap<String, u64>,
 }
 
 impl Status {
@@ -374,7 +374,7 @@ fn word(word: &Option<Word>) -> Option<String> {
 
 /// A value that was said in thousandths, to `decimals`.
 #[must_use]
-pub fn rounded(thousandths: impl Into<i64>, decimals: u32) -> f64 {
+pub(crate) fn rounded(thousandths: impl Into<i64>, decimals: u32) -> f64 {
     decimal(thousandths.into(), 1000, decimals)
 }
 

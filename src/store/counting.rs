@@ -23,11 +23,11 @@ const COUNTED: [Counted; 4] = [
 
 /// When each bank's counters were stored last: milliseconds since 1970, UTC.
 #[derive(Debug, Default)]
-pub struct Counting(BTreeMap<String, i64>);
+pub(crate) struct Counting(BTreeMap<String, i64>);
 
 impl Counting {
     /// The counters that a report shows, where it is time for them.
-    pub fn take(&mut self, report: &BankReport) -> Vec<Record> {
+    pub(crate) fn take(&mut self, report: &BankReport) -> Vec<Record> {
         let reading = &report.reading;
         let (bank, taken_at_ms) = (reading.bank.to_string(), reading.taken_at.as_millisecond());
         let is_due = |last: &i64| !(0..EVERY_MS).contains(&taken_at_ms.saturating_sub(*last));

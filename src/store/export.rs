@@ -11,15 +11,15 @@ use jiff::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Export<'a> {
     /// Of what.
-    pub rows: Rows,
+    pub(crate) rows: Rows,
     /// Of this bank; none: of all.
-    pub bank: Option<&'a str>,
+    pub(crate) bank: Option<&'a str>,
     /// Of the battery at this place alone: where it sat then, and in roll-ups where it sits now.
-    pub place: Option<u8>,
+    pub(crate) place: Option<u8>,
     /// From when, in milliseconds since 1970, UTC.
-    pub from_ms: i64,
+    pub(crate) from_ms: i64,
     /// Until when (exclusive).
-    pub to_ms: i64,
+    pub(crate) to_ms: i64,
 }
 
 /// What a row is.
@@ -41,7 +41,7 @@ pub enum Rows {
 
 impl Rows {
     /// All of them, by the word for it.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub(crate) const ALL: [(&'static str, Self); 6] = [
         ("banks", Self::Banks),
         ("batteries", Self::Batteries),
         ("cells", Self::Cells),

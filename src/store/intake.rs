@@ -17,18 +17,18 @@ const MOST_WAITING: usize = 512;
 
 /// What came of a report.
 #[derive(Debug, Default)]
-pub struct Taken {
+pub(crate) struct Taken {
     /// What is to be kept, in order.
-    pub entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// What is to be said of the clock.
-    pub news: Option<ClockNews>,
+    pub(crate) news: Option<ClockNews>,
     /// Reports that were dropped, since too many wait for the clock.
-    pub dropped: u64,
+    pub(crate) dropped: u64,
 }
 
 /// What is to be kept, as it came.
 #[derive(Clone, Debug)]
-pub enum Row {
+pub(crate) enum Row {
     /// A reading of any kind.
     Report(Arc<BankReport>),
     /// What is a record already, and when we learned of it: milliseconds since 1970, UTC.
@@ -46,7 +46,7 @@ impl Row {
 
 /// Turns what comes into rows: full readings by themselves, all readings as minutes, events and memories as they are.
 #[derive(Debug)]
-pub struct Intake {
+pub(crate) struct Intake {
     gate: ClockGate<Row>,
     minutes: Minutes,
     counting: Counting,
@@ -56,7 +56,7 @@ pub struct Intake {
 impl Intake {
     /// Nothing stored before `made_at_ms` (milliseconds since 1970, UTC) can have a right time.
     #[must_use]
-    pub fn new(made_at_ms: i64) -> Self {
+    pub(crate) fn new(made_at_ms: i64) -> Self {
         Self {
             gate: ClockGate::new(made_at_ms, MOST_WAITING),
             minutes: Minutes::of_run(fastrand::i64(1..)),
@@ -66,7 +66,7 @@ impl Intake {
     }
 
     /// Takes what came, or just looks at the clocks: a minute that is over is over also when nothing comes.
-    pub fn take(&mut self, now: Moment, rows: impl IntoIterator<Item = Row>) -> Taken {
+    pub(crate) fn take(&mut self, now: Moment, rows: impl IntoIterator<Item = Row>) -> Taken {
         let timed = rows.into_iter().map(|row| Timed { taken_at_ms: row.came_ms(), row });
         let passed = self.gate.pass(now, timed);
         let Self { minutes, counting, lifetimes, .. } = self;
@@ -80,12 +80,12 @@ impl Intake {
 
     /// The time by the wall clock, where it can be trusted with giving up what is old.
     #[must_use]
-    pub fn trusted_ms(&self, now: Moment) -> Option<i64> {
+    pub(crate) fn trusted_ms(&self, now: Moment) -> Option<i64> {
         self.gate.trusted_ms(now)
     }
 
     /// The minutes in hand: the service ends.
-    pub fn close(&mut self) -> Vec<Entry> {
+    pub(crate) fn close(&mut self) -> Vec<Entry> {
         self.minutes.close().into_iter().map(dated).filter_map(entry).collect()
     }
 }

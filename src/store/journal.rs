@@ -117,7 +117,7 @@ pub enum LossReason {
 impl LossReason {
     /// The words for it in logs.
     #[must_use]
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Full => "the journal has reached journal_max_mb",
             Self::Old => "older than journal_max_age",
@@ -137,7 +137,7 @@ impl Loss {
 
     /// Both together, under the first one's reason.
     #[must_use]
-    pub fn with(self, other: Self) -> Self {
+    pub(crate) fn with(self, other: Self) -> Self {
         Self {
             why: self.why,
             rows: self.rows + other.rows,

@@ -16,15 +16,15 @@ const EVERY_MS: i64 = 60 * 60 * 1000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LifetimeRecord {
     /// The bank's name.
-    pub bank: String,
+    pub(crate) bank: String,
     /// Where the battery sits.
-    pub place: u8,
+    pub(crate) place: u8,
     /// The battery's barcode, where known.
-    pub barcode: Option<String>,
+    pub(crate) barcode: Option<String>,
     /// Each figure's name with its unit, and its value.
-    pub values: Vec<(String, i64)>,
+    pub(crate) values: Vec<(String, i64)>,
     /// When they were read, in milliseconds since 1970, UTC.
-    pub taken_at_ms: i64,
+    pub(crate) taken_at_ms: i64,
 }
 
 /// Who a battery is: its barcode where that is known, else its place.
@@ -32,11 +32,11 @@ type Who = (String, u8, Option<String>);
 
 /// What was stored last of each battery, and when.
 #[derive(Debug, Default)]
-pub struct LifetimeLog(BTreeMap<Who, (i64, BTreeMap<LifetimeFigure, i64>)>);
+pub(crate) struct LifetimeLog(BTreeMap<Who, (i64, BTreeMap<LifetimeFigure, i64>)>);
 
 impl LifetimeLog {
     /// What has changed by this report.
-    pub fn take(&mut self, report: &BankReport) -> Vec<Record> {
+    pub(crate) fn take(&mut self, report: &BankReport) -> Vec<Record> {
         let taken_at_ms = report.reading.taken_at.as_millisecond();
         let mut records = Vec::new();
         for (battery, facts) in report.reading.batteries.iter().zip(&report.facts) {

@@ -16,9 +16,9 @@ pub(super) const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
     /// As it was found; none: there were no tables.
-    pub found: Option<String>,
+    pub(crate) found: Option<String>,
     /// As it is since.
-    pub now: String,
+    pub(crate) now: String,
 }
 
 impl Schema {

@@ -15,7 +15,7 @@ mod error;
 mod export;
 mod files;
 mod history;
-pub mod intake;
+pub(crate) mod intake;
 pub mod journal;
 mod known;
 mod lifetime;
@@ -27,9 +27,9 @@ mod reading;
 mod record;
 mod rollup;
 mod rows;
-pub mod said;
+pub(crate) mod said;
 mod schema;
-pub mod sink;
+pub(crate) mod sink;
 mod sqlite;
 mod sums;
 mod text;
@@ -49,7 +49,7 @@ pub use mariadb::{
     AbortHandle, Imported, LeftOut, LegacyRefusal, LegacyReport, LegacyStep, LegacyWriter, MariaDb, Server,
     check_legacy_table, prepare_legacy_table,
 };
-pub use migrate::Schema;
+pub(crate) use migrate::Schema;
 pub use record::{Battery, Cell, Counter, Event, Identity, LogEntry, NotARecord, Record, Sweep, Whose};
 pub use rollup::{Minute, MinutePart, Minutes};
 pub use sqlite::SqliteFile;
@@ -118,7 +118,7 @@ pub trait Store: Send {
 ///
 /// # Errors
 /// It can't be reached or opened, or holds what this version does not know.
-pub fn open(settings: &DatabaseSettings) -> Result<Box<dyn Store>, StoreError> {
+pub(crate) fn open(settings: &DatabaseSettings) -> Result<Box<dyn Store>, StoreError> {
     match &settings.url {
         DatabaseUrl::Sqlite(_) if settings.legacy_table => Err(StoreError::NoLegacy),
         DatabaseUrl::Sqlite(file) => Ok(Box::new(SqliteFile::open(file)?)),
@@ -143,7 +143,7 @@ fn open_with(settings: &DatabaseSettings, abort: &AbortHandle) -> Result<Box<dyn
 ///
 /// # Errors
 /// As [`open`]; and it is not there.
-pub fn open_existing(settings: &DatabaseSettings) -> Result<Box<dyn Store>, StoreError> {
+pub(crate) fn open_existing(settings: &DatabaseSettings) -> Result<Box<dyn Store>, StoreError> {
     match &settings.url {
         DatabaseUrl::Sqlite(file) if !file.exists() => {
             Err(StoreError::NotThere { what: file.display().to_string() })
@@ -157,7 +157,7 @@ pub fn open_existing(settings: &DatabaseSettings) -> Result<Box<dyn Store>, Stor
 ///
 /// # Errors
 /// They name a file.
-pub fn server(settings: &DatabaseSettings) -> Result<Server, StoreError> {
+pub(crate) fn server(settings: &DatabaseSettings) -> Result<Server, StoreError> {
     let DatabaseUrl::Mysql { user, host, port, database } = &settings.url else {
         return Err(StoreError::NoLegacy);
     };

@@ -104,72 +104,72 @@ impl Record {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Serial number.
-    pub barcode: Option<String>,
+    pub(crate) barcode: Option<String>,
     /// `Pylon`, `PYTES`.
-    pub manufacturer: Option<String>,
+    pub(crate) manufacturer: Option<String>,
     /// Type.
-    pub model: Option<String>,
+    pub(crate) model: Option<String>,
     /// Main firmware.
-    pub firmware: Option<String>,
+    pub(crate) firmware: Option<String>,
     /// Nominal capacity.
-    pub nominal_capacity_mah: Option<i64>,
+    pub(crate) nominal_capacity_mah: Option<i64>,
     /// Usable capacity as the battery has learned it.
-    pub usable_capacity_mah: Option<i64>,
+    pub(crate) usable_capacity_mah: Option<i64>,
     /// How many cells.
-    pub cells: Option<i32>,
+    pub(crate) cells: Option<i32>,
 }
 
 /// A full sweep of a bank.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sweep {
     /// The bank's name.
-    pub bank: String,
+    pub(crate) bank: String,
     /// When the sweep began, in milliseconds since 1970, UTC.
-    pub taken_at_ms: i64,
+    pub(crate) taken_at_ms: i64,
     /// The bank's own values.
     pub values: BankValues,
     /// The bank's state: an index into `states`.
     pub state: u16,
     /// The sets of state words that occur in this sweep, each once.
-    pub states: Vec<Words>,
+    pub(crate) states: Vec<Words>,
     /// The batteries that said something.
-    pub batteries: Vec<Battery>,
+    pub(crate) batteries: Vec<Battery>,
 }
 
 /// A battery in a sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Battery {
     /// Its place, from 1.
-    pub place: u8,
+    pub(crate) place: u8,
     /// Who it is.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// Its values.
-    pub values: BatteryValues,
+    pub(crate) values: BatteryValues,
     /// Its state: an index into the sweep's.
-    pub state: u16,
+    pub(crate) state: u16,
     /// Its cells in order; none where they were not asked or did not answer.
-    pub cells: Vec<Cell>,
+    pub(crate) cells: Vec<Cell>,
 }
 
 /// A cell in a sweep: its values and its state, an index into the sweep's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cell(pub CellValues, pub u16);
+pub struct Cell(pub(crate) CellValues, pub(crate) u16);
 
 /// A bit of an event word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// The bank's name.
-    pub bank: String,
+    pub(crate) bank: String,
     /// The battery's place; none for the bank itself.
-    pub place: Option<u8>,
+    pub(crate) place: Option<u8>,
     /// The battery's barcode, where known.
     pub barcode: Option<String>,
     /// Which word: `battery`, `power`, `system` or the console's own label.
     pub word: String,
     /// The bit.
-    pub bit: u32,
+    pub(crate) bit: u32,
     /// When it rose, in milliseconds since 1970, UTC.
-    pub raised_at_ms: i64,
+    pub(crate) raised_at_ms: i64,
     /// When it cleared; none while it stands.
     pub cleared_at_ms: Option<i64>,
     /// `info` or `warning`.
@@ -200,26 +200,26 @@ impl From<&model::event::Event> for Event {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEntry {
     /// The bank's name.
-    pub bank: String,
+    pub(crate) bank: String,
     /// The battery's place.
-    pub place: u8,
+    pub(crate) place: u8,
     /// The battery's barcode, where known.
-    pub barcode: Option<String>,
+    pub(crate) barcode: Option<String>,
     /// The record's number; higher is newer.
-    pub record: i64,
+    pub(crate) record: i64,
     /// The battery's own clock as seconds since 1970, as if it were UTC.
-    pub clock_local_s: i64,
+    pub(crate) clock_local_s: i64,
     /// Which module wrote it.
-    pub module: Option<String>,
+    pub(crate) module: Option<String>,
     /// Its code.
     pub code: Option<i64>,
     /// What happened.
-    pub info: Option<String>,
+    pub(crate) info: Option<String>,
 }
 
 impl LogEntry {
     /// The records of what a battery remembers. What its clock did not date has no place in a history.
-    pub fn all(memory: &Recollection) -> impl Iterator<Item = Self> + '_ {
+    pub(crate) fn all(memory: &Recollection) -> impl Iterator<Item = Self> + '_ {
         let epoch = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
         memory.records.iter().filter_map(move |record| {
             Some(Self {
@@ -257,15 +257,15 @@ pub enum Whose {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counter {
     /// The bank's name.
-    pub bank: String,
+    pub(crate) bank: String,
     /// Whose it is.
-    pub whose: Whose,
+    pub(crate) whose: Whose,
     /// What it counts, with its unit: `charged_mwh`.
-    pub name: String,
+    pub(crate) name: String,
     /// How far it has come.
-    pub value: i64,
+    pub(crate) value: i64,
     /// When, in milliseconds since 1970, UTC.
-    pub taken_at_ms: i64,
+    pub(crate) taken_at_ms: i64,
 }
 
 impl Sweep {

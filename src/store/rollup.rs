@@ -29,32 +29,32 @@ pub(super) const SPANS: [i64; 3] = [60_000, 3_600_000, 86_400_000];
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Minute {
     /// The bank's name.
-    pub bank: String,
+    pub(crate) bank: String,
     /// The battery's place; none for the bank itself.
-    pub place: Option<u8>,
+    pub(crate) place: Option<u8>,
     /// The battery's barcode, where known.
-    pub barcode: Option<String>,
+    pub(crate) barcode: Option<String>,
     /// When the minute began, in milliseconds since 1970, UTC.
-    pub started_at_ms: i64,
+    pub(crate) started_at_ms: i64,
     /// When the first of the sweeps was taken.
-    pub first_ms: i64,
+    pub(crate) first_ms: i64,
     /// When the last of them was taken.
-    pub last_ms: i64,
+    pub(crate) last_ms: i64,
     /// What they amount to.
-    pub sums: Sums,
+    pub(crate) sums: Sums,
     /// Which part it is. Records of earlier versions have none: of those, one that does not begin later than what is
     /// stored ended is one seen before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub part: Option<MinutePart>,
+    pub(crate) part: Option<MinutePart>,
 }
 
 /// A part among all that a run of the service has stored, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MinutePart {
     /// The run, a number that no other has.
-    pub run: i64,
+    pub(crate) run: i64,
     /// From 1 on.
-    pub number: i64,
+    pub(crate) number: i64,
 }
 
 /// A minute is not closed by the clock before it is over for so long: a sweep takes its time.
@@ -143,7 +143,7 @@ impl Minutes {
 
     /// Gives back what is over at `now_ms` (milliseconds since 1970, UTC), and what a clock that was set back has left
     /// in the future: a bank that has fallen silent sends nothing that would close it.
-    pub fn close_over(&mut self, now_ms: i64) -> Vec<Record> {
+    pub(crate) fn close_over(&mut self, now_ms: i64) -> Vec<Record> {
         let runs = |minute: &Minute| {
             let (begin, end) = (minute.started_at_ms, minute.started_at_ms.saturating_add(SPANS[0]));
             (begin..end.saturating_add(GRACE_MS)).contains(&now_ms)

@@ -9,12 +9,12 @@ use super::{LeftOut, LegacyRefusal};
 use crate::trouble::{Recovered, Say, Took, Why};
 
 /// The name of the database among the outputs.
-pub const DATABASE: &str = "db";
+pub(crate) const DATABASE: &str = "db";
 /// The name of the journal among them.
-pub const JOURNAL: &str = "journal";
+pub(crate) const JOURNAL: &str = "journal";
 
 /// What the clock did.
-pub fn clock(log: &Logger, news: ClockNews) {
+pub(crate) fn clock(log: &Logger, news: ClockNews) {
     let seconds = |ms: i64| format!("{:+.3}s", ms as f64 / 1000.0);
     match news {
         ClockNews::Unset => warn!(log, "clock not set"; "history" => "waits"),
@@ -24,7 +24,7 @@ pub fn clock(log: &Logger, news: ClockNews) {
 }
 
 /// A line for a notice of the journal or of the drain to `target`.
-pub fn notice(log: &Logger, notice: &Notice, target: &str) {
+pub(crate) fn notice(log: &Logger, notice: &Notice, target: &str) {
     let time = |ms: i64| Timestamp::from_millisecond(ms).map(|at| at.to_string()).unwrap_or_default();
     match notice {
         Notice::DiskAway { say, reason } => say.tell_away(log, JOURNAL, reason, "rows wait in memory"),
@@ -54,7 +54,7 @@ pub fn notice(log: &Logger, notice: &Notice, target: &str) {
 }
 
 /// `pwr_data` takes no rows; so many sweeps were given up with their own readings.
-pub fn legacy_refused(log: &Logger, say: &Say, refusal: &LegacyRefusal, forgotten: usize) {
+pub(crate) fn legacy_refused(log: &Logger, say: &Say, refusal: &LegacyRefusal, forgotten: usize) {
     match say.why {
         Why::Still => {
             warn!(log, "legacy table still refused"; "table" => "pwr_data", "since" => Took(say.since),
@@ -66,20 +66,20 @@ pub fn legacy_refused(log: &Logger, say: &Say, refusal: &LegacyRefusal, forgotte
 }
 
 /// It takes rows again.
-pub fn legacy_accepted(log: &Logger, recovered: &Recovered, forgotten: usize) {
+pub(crate) fn legacy_accepted(log: &Logger, recovered: &Recovered, forgotten: usize) {
     info!(log, "legacy table accepted again"; "table" => "pwr_data", "outage" => Took(recovered.outage),
         "forgotten" => forgotten);
 }
 
 /// Sweeps that it does not take although it takes others.
-pub fn legacy_left_out(log: &Logger, sweep: &LeftOut, count: u64) {
+pub(crate) fn legacy_left_out(log: &Logger, sweep: &LeftOut, count: u64) {
     let at = Timestamp::from_millisecond(sweep.taken_at_ms).map(|at| at.to_string()).unwrap_or_default();
     warn!(log, "legacy sweep left out"; "bank" => &sweep.bank, "taken_at" => at, "count" => count,
         "reason" => &sweep.refusal.reason, "remedy" => &sweep.refusal.remedy);
 }
 
 /// Rows that lack a value which the table demands.
-pub fn legacy_unreported(log: &Logger, column: &str, sql_type: &str) {
+pub(crate) fn legacy_unreported(log: &Logger, column: &str, sql_type: &str) {
     warn!(log, "legacy rows left out"; "table" => "pwr_data",
         "reason" => format!("column {column:?} is NOT NULL, and a battery did not report a value for it"),
         "remedy" => format!("ALTER TABLE pwr_data MODIFY `{column}` {sql_type} NULL"));

@@ -8,7 +8,7 @@ use crate::store::journal::{Kept, Notice, Sink, SinkError};
 use crate::store::{AbortHandle, Class, Pruned, Record, Retention, Store, StoreError, open_with};
 
 /// The database of the settings.
-pub struct Database {
+pub(crate) struct Database {
     settings: DatabaseSettings,
     /// Ends a call that hangs, from outside.
     abort: AbortHandle,
@@ -23,22 +23,22 @@ pub struct Database {
 impl Database {
     /// Not opened yet.
     #[must_use]
-    pub fn new(settings: DatabaseSettings, abort: AbortHandle) -> Self {
+    pub(crate) fn new(settings: DatabaseSettings, abort: AbortHandle) -> Self {
         Self { settings, abort, open: None, now: None, is_ending: false, notices: Vec::new() }
     }
 
     /// Takes note of the time, where the clock can be trusted: on a full disk what is past its retention goes by it.
-    pub fn set_time(&mut self, now: Option<Timestamp>) {
+    pub(crate) fn set_time(&mut self, now: Option<Timestamp>) {
         self.now = now;
     }
 
     /// The rows that come now are the last ones: all the room there is is theirs.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.is_ending = true;
     }
 
     /// What is to be logged since the last call.
-    pub fn take_notices(&mut self) -> Vec<Notice> {
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
@@ -46,7 +46,7 @@ impl Database {
     ///
     /// # Errors
     /// The database's words.
-    pub fn prune(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+    pub(crate) fn prune(&mut self, now: Timestamp) -> Result<bool, StoreError> {
         // What is not open has nothing to be pruned today.
         if self.open.is_none() {
             return Ok(false);

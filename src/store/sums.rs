@@ -31,15 +31,15 @@ macro_rules! sums {
         #[serde(default)]
         #[allow(missing_docs, reason = "the names hold the units")]
         pub struct Sums {
-            $(pub $add: $add_type,)+
-            $(pub $least: Option<$least_type>,)+
-            $(pub $most: Option<$most_type>,)+
-            $(pub $last: Option<$last_type>,)+
+            $(pub(crate) $add: $add_type,)+
+            $(pub(crate) $least: Option<$least_type>,)+
+            $(pub(crate) $most: Option<$most_type>,)+
+            $(pub(crate) $last: Option<$last_type>,)+
         }
 
         impl Sums {
             /// Takes in what later sweeps amount to.
-            pub fn merge(&mut self, later: &Self) {
+            pub(crate) fn merge(&mut self, later: &Self) {
                 $(self.$add = self.$add.saturating_add(later.$add);)+
                 $(self.$least = self.$least.into_iter().chain(later.$least).min();)+
                 $(self.$most = self.$most.into_iter().chain(later.$most).max();)+

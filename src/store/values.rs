@@ -11,21 +11,21 @@ use crate::store::schema::{bank_reading, battery_reading, cell_reading, state};
 #[diesel(table_name = bank_reading, treat_none_as_default_value = false)]
 #[allow(missing_docs, reason = "the names hold the units")]
 pub struct BankValues {
-    pub took_ms: i32,
-    pub asked_again: i32,
-    pub missing: i32,
+    pub(crate) took_ms: i32,
+    pub(crate) asked_again: i32,
+    pub(crate) missing: i32,
     pub batteries: i32,
-    pub voltage_mv: Option<i32>,
-    pub current_ma: Option<i32>,
-    pub power_mw: Option<i64>,
-    pub temperature_mc: Option<i32>,
-    pub soc_permille: Option<i32>,
-    pub remaining_mah: Option<i64>,
-    pub energy_mwh: Option<i64>,
-    pub cell_voltage_low_mv: Option<i32>,
-    pub cell_voltage_high_mv: Option<i32>,
-    pub cell_temperature_low_mc: Option<i32>,
-    pub cell_temperature_high_mc: Option<i32>,
+    pub(crate) voltage_mv: Option<i32>,
+    pub(crate) current_ma: Option<i32>,
+    pub(crate) power_mw: Option<i64>,
+    pub(crate) temperature_mc: Option<i32>,
+    pub(crate) soc_permille: Option<i32>,
+    pub(crate) remaining_mah: Option<i64>,
+    pub(crate) energy_mwh: Option<i64>,
+    pub(crate) cell_voltage_low_mv: Option<i32>,
+    pub(crate) cell_voltage_high_mv: Option<i32>,
+    pub(crate) cell_temperature_low_mc: Option<i32>,
+    pub(crate) cell_temperature_high_mc: Option<i32>,
 }
 
 /// A battery's values in a full sweep.
@@ -33,26 +33,26 @@ pub struct BankValues {
 #[diesel(table_name = battery_reading, treat_none_as_default_value = false)]
 #[allow(missing_docs, reason = "the names hold the units")]
 pub struct BatteryValues {
-    pub voltage_mv: Option<i32>,
-    pub current_ma: Option<i32>,
-    pub temperature_mc: Option<i32>,
-    pub soc_percent: Option<i32>,
-    pub remaining_mah: Option<i64>,
-    pub energy_mwh: Option<i64>,
-    pub mos_temperature_mc: Option<i32>,
-    pub cell_voltage_low_mv: Option<i32>,
-    pub cell_voltage_high_mv: Option<i32>,
-    pub cell_temperature_low_mc: Option<i32>,
-    pub cell_temperature_high_mc: Option<i32>,
-    pub battery_events: Option<i64>,
-    pub power_events: Option<i64>,
-    pub system_fault: Option<i64>,
+    pub(crate) voltage_mv: Option<i32>,
+    pub(crate) current_ma: Option<i32>,
+    pub(crate) temperature_mc: Option<i32>,
+    pub(crate) soc_percent: Option<i32>,
+    pub(crate) remaining_mah: Option<i64>,
+    pub(crate) energy_mwh: Option<i64>,
+    pub(crate) mos_temperature_mc: Option<i32>,
+    pub(crate) cell_voltage_low_mv: Option<i32>,
+    pub(crate) cell_voltage_high_mv: Option<i32>,
+    pub(crate) cell_temperature_low_mc: Option<i32>,
+    pub(crate) cell_temperature_high_mc: Option<i32>,
+    pub(crate) battery_events: Option<i64>,
+    pub(crate) power_events: Option<i64>,
+    pub(crate) system_fault: Option<i64>,
     /// Event words of other names as JSON.
-    pub other_events: Option<String>,
+    pub(crate) other_events: Option<String>,
     /// The battery's own clock as seconds since 1970, as if it were UTC.
-    pub clock_local_s: Option<i64>,
-    pub soh_percent: Option<i32>,
-    pub cycles: Option<i64>,
+    pub(crate) clock_local_s: Option<i64>,
+    pub(crate) soh_percent: Option<i32>,
+    pub(crate) cycles: Option<i64>,
 }
 
 /// A cell's values in a full sweep.
@@ -61,13 +61,13 @@ pub struct BatteryValues {
 #[serde(from = "PackedCell", into = "PackedCell")]
 #[allow(missing_docs, reason = "the names hold the units")]
 pub struct CellValues {
-    pub voltage_mv: Option<i32>,
-    pub current_ma: Option<i32>,
-    pub temperature_mc: Option<i32>,
-    pub soc_percent: Option<i32>,
-    pub coulomb_mah: Option<i64>,
+    pub(crate) voltage_mv: Option<i32>,
+    pub(crate) current_ma: Option<i32>,
+    pub(crate) temperature_mc: Option<i32>,
+    pub(crate) soc_percent: Option<i32>,
+    pub(crate) coulomb_mah: Option<i64>,
     /// 1 while it is being balanced, else 0.
-    pub balancing: Option<i32>,
+    pub(crate) balancing: Option<i32>,
 }
 
 /// A cell's values without their names: there are so many cells that names would be most of a sweep's record.
@@ -95,31 +95,31 @@ impl From<CellValues> for PackedCell {
 #[serde(default)]
 pub struct Words {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub base_state: Option<String>,
+    pub(crate) base_state: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub volt_state: Option<String>,
+    pub(crate) volt_state: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub current_state: Option<String>,
+    pub(crate) current_state: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub temp_state: Option<String>,
+    pub(crate) temp_state: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub coulomb_state: Option<String>,
+    pub(crate) coulomb_state: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub soh_state: Option<String>,
+    pub(crate) soh_state: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub heater: Option<String>,
+    pub(crate) heater: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub charge_switch: Option<String>,
+    pub(crate) charge_switch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub discharge_switch: Option<String>,
+    pub(crate) discharge_switch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cell_volt_state: Option<String>,
+    pub(crate) cell_volt_state: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cell_temp_state: Option<String>,
+    pub(crate) cell_temp_state: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub system_alarm: Option<String>,
+    pub(crate) system_alarm: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mos_temp_state: Option<String>,
+    pub(crate) mos_temp_state: Option<String>,
 }
 
 impl Words {

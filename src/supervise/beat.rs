@@ -23,7 +23,7 @@ pub struct Beats {
 
 impl Beat {
     /// Work was attempted.
-    pub fn beat(&self) {
+    pub(crate) fn beat(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         self.bell.notify_one();
     }

@@ -54,7 +54,7 @@ impl Child {
 
     /// Times and limits of its own.
     #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
+    pub(crate) fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self
     }

@@ -18,7 +18,7 @@ pub struct ChildHealth {
     /// Its name in the list of children.
     pub name: String,
     /// What it is to the service.
-    pub role: Role,
+    pub(crate) role: Role,
     /// What it does now.
     #[serde(flatten)]
     pub state: State,
@@ -28,7 +28,7 @@ pub struct ChildHealth {
     pub last_trouble: Option<String>,
     /// Since when it is in this state (UTC).
     #[serde(serialize_with = "as_text")]
-    pub since: Timestamp,
+    pub(crate) since: Timestamp,
 }
 
 /// What a child does. See the diagram of this module.

@@ -51,7 +51,7 @@ pub struct Report {
     /// Whose threads are stuck and were left behind: the child at work, else the arbiter.
     pub blocked: Vec<String>,
     /// How long it took.
-    pub took: Duration,
+    pub(crate) took: Duration,
 }
 
 impl Report {

@@ -63,7 +63,7 @@ pub struct Pages<'a> {
 
 impl Pages<'_> {
     /// All of them.
-    pub const ALL: Pages<'static> = Pages { until: None, enough: &|_| false };
+    pub(crate) const ALL: Pages<'static> = Pages { until: None, enough: &|_| false };
 
     fn go_on(&self, framer: &Framer) -> bool {
         let in_time = self.until.is_none_or(|until| Instant::now() < until);
@@ -133,7 +133,7 @@ impl Conversation {
     ///
     /// # Errors
     /// Nobody, or the link is gone.
-    pub async fn probe(&mut self) -> Result<Option<Prompt>, Lost> {
+    pub(crate) async fn probe(&mut self) -> Result<Option<Prompt>, Lost> {
         self.put("", Pages::ALL).await.map(|answer| answer.prompt)
     }
 
@@ -234,7 +234,7 @@ impl Conversation {
 
     /// How long it waits for what.
     #[must_use]
-    pub fn patience(&self) -> Patience {
+    pub(crate) fn patience(&self) -> Patience {
         self.patience
     }
 
@@ -242,7 +242,7 @@ impl Conversation {
     ///
     /// # Errors
     /// The link is gone.
-    pub fn set_speed(&mut self, baud: u32) -> Result<bool, Lost> {
+    pub(crate) fn set_speed(&mut self, baud: u32) -> Result<bool, Lost> {
         self.link.set_speed(baud).map_err(|error| Lost::LinkGone(gone(&error)))
     }
 
@@ -262,7 +262,7 @@ impl Conversation {
     }
 
     /// The question of another client whose answer came by, told once each time.
-    pub fn stranger(&mut self) -> Option<String> {
+    pub(crate) fn stranger(&mut self) -> Option<String> {
         self.stranger.take()
     }
 

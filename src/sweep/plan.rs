@@ -46,7 +46,7 @@ impl Rhythm {
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// A sweep begins now; ask on.
     Begin(SweepKind),
     /// Ask this.
@@ -59,7 +59,7 @@ pub enum Step {
 
 /// The plan of one bank.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     rhythm: Rhythm,
     next_full: Duration,
     next_summary: Duration,
@@ -111,7 +111,7 @@ const STARVED: Duration = Duration::from_secs(60);
 impl Plan {
     /// A plan whose first full sweep is due at once.
     #[must_use]
-    pub fn new(rhythm: Rhythm) -> Self {
+    pub(crate) fn new(rhythm: Rhythm) -> Self {
         Self {
             rhythm,
             next_full: Duration::ZERO,
@@ -134,7 +134,7 @@ impl Plan {
 
     /// The link was opened: who is there may have changed, so everybody is asked for `info` again, and a full
     /// sweep is due at once.
-    pub fn opened(&mut self, now: Duration) {
+    pub(crate) fn opened(&mut self, now: Duration) {
         self.sweep = None;
         self.queue.clear();
         self.asked_facts.clear();
@@ -156,23 +156,23 @@ impl Plan {
 
     /// Whether all that is to be asked with this verb was asked.
     #[must_use]
-    pub fn is_recalled(&self, verb: Verb) -> bool {
+    pub(crate) fn is_recalled(&self, verb: Verb) -> bool {
         self.recalls.get(&verb).is_none_or(|left| *left == 0)
     }
 
     /// When the next sweep is due.
     #[must_use]
-    pub fn next_sweep(&self) -> Duration {
+    pub(crate) fn next_sweep(&self) -> Duration {
         if self.summaries() { self.next_full.min(self.next_summary) } else { self.next_full }
     }
 
     /// Every place at which a battery was seen since the service started.
-    pub fn known(&self) -> impl Iterator<Item = Place> {
+    pub(crate) fn known(&self) -> impl Iterator<Item = Place> {
         self.known.iter().copied()
     }
 
     /// What to do at `now`.
-    pub fn next(&mut self, now: Duration) -> Step {
+    pub(crate) fn next(&mut self, now: Duration) -> Step {
         if let Some(kind) = self.sweep {
             let Some(command) = self.queue.pop_front() else {
                 self.sweep = None;
@@ -230,7 +230,7 @@ impl Plan {
     }
 
     /// A question was answered and believed.
-    pub fn answered(&mut self, command: Command, now: Duration, found: &Found) {
+    pub(crate) fn answered(&mut self, command: Command, now: Duration, found: &Found) {
         if command == Verb::Pwr.alone() {
             if let Some(present) = &found.present {
                 self.stack = false;
@@ -270,7 +270,7 @@ impl Plan {
     }
 
     /// A question went without an answer.
-    pub fn lost(&mut self, command: Command, now: Duration, lost: &Lost) {
+    pub(crate) fn lost(&mut self, command: Command, now: Duration, lost: &Lost) {
         if command == Verb::Pwr.alone() {
             // The details of those who were there stand on their own.
             self.plan_batteries(now);
@@ -348,12 +348,12 @@ impl Plan {
 
     /// Whether a sweep is due.
     #[must_use]
-    pub fn is_late(&self, now: Duration) -> bool {
+    pub(crate) fn is_late(&self, now: Duration) -> bool {
         now >= self.next_sweep()
     }
 
     /// A slow question got no answer in the time there was: it is asked again in a minute.
-    pub fn postpone(&mut self, command: Command, now: Duration) {
+    pub(crate) fn postpone(&mut self, command: Command, now: Duration) {
         self.asked_facts.remove(&command);
         self.recalls.entry(command.verb).and_modify(|left| *left += 1);
         self.not_before.insert(command, now + STARVED);

@@ -21,7 +21,7 @@ use crate::sweep::conversation::{Conversation, Pages};
 use crate::sweep::plan::{Plan, Rhythm, Step};
 
 /// How an answer is judged; [`Review::judge`] but in tests that need a parser with a bug.
-pub type Judge = fn(&mut Review, Command, Duration, u32, Result<Answer, Lost>) -> Verdict;
+pub(crate) type Judge = fn(&mut Review, Command, Duration, u32, Result<Answer, Lost>) -> Verdict;
 
 /// Asks one bank, sweep after sweep.
 pub struct Sweeper {
@@ -86,7 +86,7 @@ impl Sweeper {
 
     /// The question put in the last step, if it put one.
     #[must_use]
-    pub fn asked_last(&self) -> Option<Command> {
+    pub(crate) fn asked_last(&self) -> Option<Command> {
         self.asked_last
     }
 

@@ -19,16 +19,16 @@ pub(super) struct Line {
 /// What a step on the database's worker came to.
 pub(super) struct Stepped {
     /// The drain's part of it.
-    pub step: Step,
+    pub(crate) step: Step,
     /// Where a step of pruning was taken: whether there is more to prune.
-    pub pruned: Option<Result<bool, StoreError>>,
+    pub(crate) pruned: Option<Result<bool, StoreError>>,
     /// As it is now.
-    pub drain: Drain,
+    pub(crate) drain: Drain,
 }
 
 impl Line {
     /// Not opened yet.
-    pub fn new(settings: &DatabaseSettings, abort: &AbortHandle, drain: Drain) -> Arc<Mutex<Self>> {
+    pub(crate) fn new(settings: &DatabaseSettings, abort: &AbortHandle, drain: Drain) -> Arc<Mutex<Self>> {
         let database = Database::new(settings.clone(), abort.clone());
         Arc::new(Mutex::new(Self { drain, database }))
     }

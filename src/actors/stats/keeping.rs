@@ -31,11 +31,11 @@ const MOST_ABANDONED: usize = 3;
 #[derive(Clone, Debug)]
 pub struct LedgerFile {
     /// The file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// From one writing to the next: what a power cut may cost.
-    pub every: Duration,
+    pub(crate) every: Duration,
     /// How long reading or writing may take.
-    pub deadline: Duration,
+    pub(crate) deadline: Duration,
 }
 
 /// The ledger's file, and what came of it so far.
@@ -82,14 +82,14 @@ pub(super) enum Found {
 
 impl Keeping {
     /// Nothing read yet.
-    pub fn of(LedgerFile { path, every, deadline }: LedgerFile, log: Logger) -> Self {
+    pub(crate) fn of(LedgerFile { path, every, deadline }: LedgerFile, log: Logger) -> Self {
         let (file, worker) = (Arc::new(AtomicFile::state(path)), Worker::new("ledger", MOST_ABANDONED));
         let (state, trouble) = (State::Unread, Trouble::new());
         Self { file, every, deadline, log, worker, state, busy: false, tried: None, written: None, trouble }
     }
 
     /// What is due at `now` with this ledger.
-    pub fn due(&self, now: Instant, ledger: Option<&Ledger>) -> Option<Errand> {
+    pub(crate) fn due(&self, now: Instant, ledger: Option<&Ledger>) -> Option<Errand> {
         let rested = self.tried.is_none_or(|tried| now.saturating_duration_since(tried) >= self.every);
         if self.busy || !rested {
             return None;
@@ -109,7 +109,7 @@ impl Keeping {
     }
 
     /// Reads what was kept. What comes of it goes to [`Keeping::found`].
-    pub fn read(
+    pub(crate) fn read(
         &mut self,
         now: Instant,
     ) -> impl Future<Output = Result<io::Result<Found>, WorkerError>> + use<> {
@@ -119,7 +119,7 @@ impl Keeping {
     }
 
     /// Takes note of what was found and says what to go on with; nothing where that is not known.
-    pub fn found(&mut self, found: Result<io::Result<Found>, WorkerError>) -> Option<Ledger> {
+    pub(crate) fn found(&mut self, found: Result<io::Result<Found>, WorkerError>) -> Option<Ledger> {
         self.busy = false;
         let found = match found {
             Ok(Ok(found)) => found,
@@ -149,7 +149,7 @@ impl Keeping {
     }
 
     /// Writes the ledger. What comes of it goes to [`Keeping::wrote`].
-    pub fn write(
+    pub(crate) fn write(
         &mut self,
         now: Instant,
         ledger: &Ledger,
@@ -162,7 +162,7 @@ impl Keeping {
     }
 
     /// Takes note of how the writing ended, and says what is on disk now where it ended well.
-    pub fn wrote(&mut self, outcome: Result<io::Result<()>, WorkerError>) -> Option<Arc<Ledger>> {
+    pub(crate) fn wrote(&mut self, outcome: Result<io::Result<()>, WorkerError>) -> Option<Arc<Ledger>> {
         self.busy = false;
         let why = match outcome {
             Ok(Ok(())) => {
@@ -177,13 +177,13 @@ impl Keeping {
     }
 
     /// Whoever waited for a reading or a writing is gone.
-    pub fn forget_errand(&mut self) {
+    pub(crate) fn forget_errand(&mut self) {
         self.busy = false;
         self.written = None;
     }
 
     /// Whether there is anything that is not on disk.
-    pub fn lacks(&self, ledger: &Ledger) -> bool {
+    pub(crate) fn lacks(&self, ledger: &Ledger) -> bool {
         self.state == State::Kept && self.written.as_ref().is_none_or(|(_, written)| **written != *ledger)
     }
 

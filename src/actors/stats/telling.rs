@@ -43,14 +43,14 @@ struct Hour {
 
 impl Telling {
     /// Nothing told yet.
-    pub fn new(log: Logger, batteries: Option<u8>, cells: Option<u8>) -> Self {
+    pub(crate) fn new(log: Logger, batteries: Option<u8>, cells: Option<u8>) -> Self {
         let (missing, first_told, summary, told_size) = (BTreeMap::new(), false, None, None);
         let (withheld, unreadable) = (Trouble::new(), BTreeSet::new());
         Self { log, batteries, cells, missing, unreadable, first_told, summary, told_size, withheld }
     }
 
     /// One reading.
-    pub fn tell(&mut self, reading: &BankReading) {
+    pub(crate) fn tell(&mut self, reading: &BankReading) {
         self.tell_missing(reading);
         self.tell_unreadable(reading);
         self.tell_size(reading);
@@ -71,7 +71,7 @@ impl Telling {
 
     /// Values that no battery can have are logged once, at a decreasing pace while it goes on, and when all are
     /// plausible again.
-    pub fn tell_withheld(&mut self, report: &BankReport) {
+    pub(crate) fn tell_withheld(&mut self, report: &BankReport) {
         let reading = &report.reading;
         self.tell_values(&reading.bank, reading.kind, &report.withheld, &report.lasting);
     }

@@ -20,7 +20,7 @@ use crate::store::{Export, Rows, Store, open_existing};
 #[command(
     after_help = "Examples:\n  bankwatch db export > batteries.csv\n  bankwatch db export cells --battery 2 --from 2d -o cells.csv\n  bankwatch db export days --from 2026-01-01 --to 2027-01-01"
 )]
-pub struct ExportArguments {
+pub(crate) struct ExportArguments {
     /// banks, batteries or cells: a row a full sweep; minutes, hours or days: means and extremes of banks (without a
     /// place) and batteries
     #[arg(default_value = "batteries", value_parser = rows)]

@@ -8,7 +8,7 @@ use crate::mqtt::topics::Topics;
 
 /// What began, ended or happened, for whoever listens now.
 #[must_use]
-pub fn event(topics: &Topics, event: &Event) -> Message {
+pub(crate) fn event(topics: &Topics, event: &Event) -> Message {
     let payload = json!({
         "bank": &*event.bank,
         "battery": event.battery,

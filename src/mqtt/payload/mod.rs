@@ -6,7 +6,7 @@
 mod cells;
 mod event;
 
-pub use event::event;
+pub(crate) use event::event;
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

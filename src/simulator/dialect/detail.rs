@@ -9,9 +9,9 @@ use super::{Answer, EventStyle, Spec, measure};
 /// A line of the block.
 pub(crate) struct Field {
     /// Its label, or the whole line where it has another shape.
-    pub label: &'static str,
+    pub(crate) label: &'static str,
     /// What follows the colon.
-    pub value: Value,
+    pub(crate) value: Value,
 }
 
 /// The shapes of values.
@@ -41,15 +41,15 @@ pub(crate) enum Value {
 /// How the block of a dialect is laid out.
 pub(crate) struct DetailLayout {
     /// Lines above the first rule.
-    pub above: &'static [Field],
+    pub(crate) above: &'static [Field],
     /// The lines below it.
-    pub fields: &'static [Field],
+    pub(crate) fields: &'static [Field],
     /// Width of a number before its unit.
-    pub number_width: usize,
+    pub(crate) number_width: usize,
     /// Width of a number without unit.
-    pub count_width: usize,
+    pub(crate) count_width: usize,
     /// Width of an event word before the names of its bits.
-    pub event_width: usize,
+    pub(crate) event_width: usize,
 }
 
 const RULE: &str = " ----------------------------";

@@ -90,7 +90,7 @@ pub(crate) enum Topic {
 
 impl Topic {
     /// Names of this topic's bits.
-    pub fn names(self) -> Names {
+    pub(crate) fn names(self) -> Names {
         match self {
             Self::BatteryVoltage => BATTERY,
             Self::PowerVoltage => POWER,
@@ -106,7 +106,7 @@ impl Topic {
     }
 
     /// Its bits now: what was raised by hand, else the bit that says all is normal.
-    pub fn bits(self, battery: &Battery) -> u32 {
+    pub(crate) fn bits(self, battery: &Battery) -> u32 {
         let or_normal = |bits: u32, normal| if bits == 0 { normal } else { bits };
         match self {
             Self::BatteryVoltage => or_normal(battery.events(Word::Battery), 0x4),

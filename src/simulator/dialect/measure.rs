@@ -6,28 +6,28 @@ use super::super::said::CellRow;
 /// A battery as its console sees it at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    pub voltage_mv: i32,
-    pub current_ma: i32,
-    pub temperature_mc: i32,
-    pub temperature_low_mc: i32,
-    pub temperature_high_mc: i32,
-    pub cell_low_mv: i32,
-    pub cell_high_mv: i32,
-    pub base_state: &'static str,
-    pub voltage_state: &'static str,
-    pub current_state: &'static str,
-    pub temperature_state: &'static str,
-    pub coulomb_state: &'static str,
-    pub soc: i32,
+    pub(crate) voltage_mv: i32,
+    pub(crate) current_ma: i32,
+    pub(crate) temperature_mc: i32,
+    pub(crate) temperature_low_mc: i32,
+    pub(crate) temperature_high_mc: i32,
+    pub(crate) cell_low_mv: i32,
+    pub(crate) cell_high_mv: i32,
+    pub(crate) base_state: &'static str,
+    pub(crate) voltage_state: &'static str,
+    pub(crate) current_state: &'static str,
+    pub(crate) temperature_state: &'static str,
+    pub(crate) coulomb_state: &'static str,
+    pub(crate) soc: i32,
     /// Charge left, in milliampere-seconds.
-    pub charge_mas: i64,
-    pub mosfet_mc: Option<i32>,
-    pub cells: Vec<CellRow>,
+    pub(crate) charge_mas: i64,
+    pub(crate) mosfet_mc: Option<i32>,
+    pub(crate) cells: Vec<CellRow>,
 }
 
 impl Seen {
     /// Measures a battery whose sensors resolve `step` thousandths of a degree.
-    pub fn of(battery: &Battery, step: i32) -> Self {
+    pub(crate) fn of(battery: &Battery, step: i32) -> Self {
         let temperature = |celsius: f64| (celsius * 1000.0 / f64::from(step)).round() as i32 * step;
         let current_ma = (battery.current() * 1000.0).round() as i32;
         let base_state = if battery.events(Word::Fault) == 0 { battery.state().word() } else { "SysError" };

@@ -31,12 +31,12 @@ pub use specs::{Dialect, UnknownDialect};
 
 /// What a console has to say to one command, but for echo and prompt.
 pub(super) struct Answer {
-    pub text: Text,
-    pub values: Values,
+    pub(crate) text: Text,
+    pub(crate) values: Values,
     /// Whether it ends in the sentence of success.
-    pub success: bool,
+    pub(crate) success: bool,
     /// That sentence ends in an exclamation mark.
-    pub exclaims: bool,
+    pub(crate) exclaims: bool,
 }
 
 impl Answer {

@@ -16,36 +16,36 @@ use super::stat::{self, StatLayout};
 /// Everything that one dialect has of its own.
 pub(crate) struct Spec {
     /// What users call it.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What the prompt begins with.
-    pub prompt: &'static str,
-    pub maker: &'static str,
-    pub device: &'static str,
-    pub firmware: &'static str,
-    pub barcode_letter: char,
+    pub(crate) prompt: &'static str,
+    pub(crate) maker: &'static str,
+    pub(crate) device: &'static str,
+    pub(crate) firmware: &'static str,
+    pub(crate) barcode_letter: char,
     /// Rows of the table, however few batteries there are.
-    pub slots: usize,
+    pub(crate) slots: usize,
     /// Cells of a battery unless told otherwise.
-    pub cells: usize,
+    pub(crate) cells: usize,
     /// Capacity of a battery in ampere-hours.
-    pub amp_hours: f64,
+    pub(crate) amp_hours: f64,
     /// Current limit as a share of the capacity an hour.
-    pub limit_per_hour: f64,
-    pub max_voltage_mv: i32,
+    pub(crate) limit_per_hour: f64,
+    pub(crate) max_voltage_mv: i32,
     /// What the temperature sensors resolve, in thousandths of a degree.
-    pub temperature_step: i32,
-    pub commands: &'static [&'static str],
-    pub info: &'static [InfoLine],
-    pub info_by_place: bool,
+    pub(crate) temperature_step: i32,
+    pub(crate) commands: &'static [&'static str],
+    pub(crate) info: &'static [InfoLine],
+    pub(crate) info_by_place: bool,
     /// What `time` says before the time.
-    pub clock_chip: &'static str,
+    pub(crate) clock_chip: &'static str,
     /// An empty line follows the start mark of most answers.
-    pub blank_after_mark: bool,
+    pub(crate) blank_after_mark: bool,
     /// The command is shown a second time below its echo.
-    pub echoes_twice: bool,
-    pub tables: Tables,
+    pub(crate) echoes_twice: bool,
+    pub(crate) tables: Tables,
     /// How `euro` is laid out, where that is a command.
-    pub euro: EuroLayout,
+    pub(crate) euro: EuroLayout,
 }
 
 /// What says the values of the batteries.
@@ -58,11 +58,11 @@ pub(crate) enum Tables {
 
 /// The layouts of a 48 V dialect.
 pub(crate) struct PackTables {
-    pub table: &'static TableLayout,
-    pub detail: &'static DetailLayout,
-    pub cells: &'static CellLayout,
-    pub stat: &'static StatLayout,
-    pub soh: SohLayout,
+    pub(crate) table: &'static TableLayout,
+    pub(crate) detail: &'static DetailLayout,
+    pub(crate) cells: &'static CellLayout,
+    pub(crate) stat: &'static StatLayout,
+    pub(crate) soh: SohLayout,
 }
 
 const PYLONTECH: &[&str] =

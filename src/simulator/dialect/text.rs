@@ -29,17 +29,17 @@ pub(crate) struct Text {
 
 impl Text {
     /// A text that begins with the start mark.
-    pub fn marked() -> Self {
+    pub(crate) fn marked() -> Self {
         Self { pages: vec![b"\r@".to_vec()] }
     }
 
     /// A text without start mark.
-    pub fn unmarked() -> Self {
+    pub(crate) fn unmarked() -> Self {
         Self { pages: vec![Vec::new()] }
     }
 
     /// Adds a line, and what stands before it.
-    pub fn line(&mut self, before: &str, line: impl AsRef<[u8]>) {
+    pub(crate) fn line(&mut self, before: &str, line: impl AsRef<[u8]>) {
         if let Some(page) = self.pages.last_mut() {
             page.extend_from_slice(before.as_bytes());
             page.extend_from_slice(line.as_ref());
@@ -47,13 +47,13 @@ impl Text {
     }
 
     /// Lets the pager wait here. What follows begins with a carriage return of its own.
-    pub fn pause(&mut self) {
+    pub(crate) fn pause(&mut self) {
         self.line("", PAGER);
         self.pages.push([ERASE.as_bytes(), b"\r"].concat());
     }
 
     /// The pages in order; there is at least one.
-    pub fn into_pages(self) -> Vec<Vec<u8>> {
+    pub(crate) fn into_pages(self) -> Vec<Vec<u8>> {
         self.pages
     }
 }
@@ -61,13 +61,13 @@ impl Text {
 /// A column of a table: its header, and how a row fills it.
 pub(crate) struct Column<R> {
     /// Header text.
-    pub head: &'static str,
+    pub(crate) head: &'static str,
     /// Width of the header with its blanks.
-    pub head_width: usize,
+    pub(crate) head_width: usize,
     /// Width of a value with its blanks.
-    pub width: usize,
+    pub(crate) width: usize,
     /// The value of a row.
-    pub value: fn(&R) -> String,
+    pub(crate) value: fn(&R) -> String,
 }
 
 /// A column as wide in its header as in its rows.

@@ -13,7 +13,7 @@ const STEADY: i64 = 20;
 
 /// A battery's measured capacity, and the lowest and highest state of charge at which it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MeasuredCapacity {
+pub(crate) struct MeasuredCapacity {
     capacity: Option<MilliampHours>,
     read_at_ms: i64,
     low: i32,
@@ -22,7 +22,7 @@ pub struct MeasuredCapacity {
 
 impl MeasuredCapacity {
     /// Records the figure, which is read rarely, together with the state of charge.
-    pub fn take(&mut self, facts: &Facts, soc: i32) {
+    pub(crate) fn take(&mut self, facts: &Facts, soc: i32) {
         let Some((lifetime, nominal)) = facts.lifetime.as_deref().zip(facts.nominal_capacity) else { return };
         let read_at_ms = lifetime.read_at.as_millisecond();
         let capacity = lifetime.get(LifetimeFigure::Capacity).map(MilliampHours);
@@ -42,7 +42,7 @@ impl MeasuredCapacity {
 
     /// The capacity, where it surely is one.
     #[must_use]
-    pub fn sure(&self) -> Option<MilliampHours> {
+    pub(crate) fn sure(&self) -> Option<MilliampHours> {
         self.capacity.filter(|_| self.high - self.low >= MOVED)
     }
 }

@@ -24,8 +24,8 @@ use crate::model::trend::Figure;
 use crate::stats::health::near_full::{CellLook, NearFull};
 use crate::stats::means::Means;
 
-pub use measured::MeasuredCapacity;
-pub use verdict::{Known, judge};
+pub(crate) use measured::MeasuredCapacity;
+pub(crate) use verdict::{Known, judge};
 
 /// Seconds of an hour and of a day.
 pub(super) const HOUR: f64 = 3_600.0;
@@ -51,15 +51,15 @@ const COOL_CURRENT: f64 = 0.15;
 const SHARED_CURRENT: f64 = 0.05;
 
 /// What is followed over weeks of that which many looks tell.
-pub const FOLLOWED: [Figure; 2] = [Figure::Resistance, Figure::Share];
+pub(crate) const FOLLOWED: [Figure; 2] = [Figure::Resistance, Figure::Share];
 
 /// The spread of a battery's cells at one look, in millivolts, at rest and under load: nothing where it was neither.
-pub type Spreads = [Option<f64>; 2];
+pub(crate) type Spreads = [Option<f64>; 2];
 
 /// What was learned of a battery so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Learned {
+pub(crate) struct Learned {
     /// How long it was watched.
     watched: Means,
     /// How often each cell was the lowest, then the highest.
@@ -87,24 +87,24 @@ pub struct Learned {
 
 /// A battery at a moment, as health sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct Glance<'a> {
+pub(crate) struct Glance<'a> {
     /// Its cells.
-    pub cells: &'a [CellReading],
+    pub(crate) cells: &'a [CellReading],
     /// Amperes, positive while charging.
-    pub current: f64,
+    pub(crate) current: f64,
     /// Nominal ampere-hours.
-    pub capacity: f64,
+    pub(crate) capacity: f64,
     /// Percent.
-    pub soc: f64,
+    pub(crate) soc: f64,
     /// Since the last glance, in seconds.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Of batteries side by side: the current of all, and the part of it that would be fair.
-    pub bank: Option<(f64, f64)>,
+    pub(crate) bank: Option<(f64, f64)>,
 }
 
 impl Learned {
     /// Learns from one look, and tells the spread that it saw.
-    pub fn take(&mut self, glance: &Glance<'_>) -> Spreads {
+    pub(crate) fn take(&mut self, glance: &Glance<'_>) -> Spreads {
         let seconds = glance.seconds.clamp(0.0, LONGEST);
         let rate = glance.current / glance.capacity;
         self.watched.take(&[1.0], seconds, DAY);
@@ -181,19 +181,19 @@ impl Learned {
 
     /// Of how many cells something was learned.
     #[must_use]
-    pub fn cells(&self) -> Option<usize> {
+    pub(crate) fn cells(&self) -> Option<usize> {
         self.extremes.after(0.0).map(|extremes| extremes.len() / 2)
     }
 
     /// How long each of [`FOLLOWED`] was seen, in seconds.
     #[must_use]
-    pub fn seen(&self) -> [f64; FOLLOWED.len()] {
+    pub(crate) fn seen(&self) -> [f64; FOLLOWED.len()] {
         [&self.plateau, &self.share].map(Means::seconds)
     }
 
     /// Whether it can have come from looks.
     #[must_use]
-    pub fn sound(&self) -> bool {
+    pub(crate) fn sound(&self) -> bool {
         let cells = [&self.extremes, &self.plateau, &self.top, &self.bottom, &self.warmth];
         let others = [&self.watched, &self.rest, &self.load, &self.balancing, &self.share];
         cells.into_iter().chain(others).all(Means::sound) && self.near_full.sound()

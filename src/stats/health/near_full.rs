@@ -83,7 +83,7 @@ const BEHIND_FOR: f64 = limit(8) * HOUR;
 /// What was seen of a battery's cells near full.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NearFull {
+pub(crate) struct NearFull {
     /// At rest: each cell's deviation.
     rest: Means,
     /// While a cell ran ahead: the current in capacities an hour, the highest cell, each cell's deviation.
@@ -98,30 +98,30 @@ pub struct NearFull {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CellLook<'a> {
     /// In millivolts.
-    pub highest: f64,
+    pub(crate) highest: f64,
     /// Each cell's distance from the middle one.
-    pub deviations: &'a [f64],
+    pub(crate) deviations: &'a [f64],
     /// The current in capacities an hour.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Percent.
-    pub soc: f64,
+    pub(crate) soc: f64,
     /// Whether it has been at rest for long enough.
-    pub rested: bool,
+    pub(crate) rested: bool,
     /// Since the last look, in seconds.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// How long the battery was watched so far.
-    pub watched: f64,
+    pub(crate) watched: f64,
 }
 
 /// A cell that runs ahead of the others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Ahead {
     /// By so many millivolts.
-    pub above: f64,
+    pub(crate) above: f64,
     /// The highest cell, in millivolts.
-    pub highest: f64,
+    pub(crate) highest: f64,
     /// At this current, in capacities an hour.
-    pub rate: f64,
+    pub(crate) rate: f64,
 }
 
 impl NearFull {

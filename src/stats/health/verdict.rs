@@ -48,19 +48,19 @@ const BOTTOM_FOR: f64 = HOUR / 2.0;
 
 /// What else is known of the battery.
 #[derive(Clone, Copy, Debug)]
-pub struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// Its reading.
-    pub battery: &'a BatteryReading,
+    pub(crate) battery: &'a BatteryReading,
     /// Its facts.
-    pub facts: &'a Facts,
+    pub(crate) facts: &'a Facts,
     /// Its cycles.
-    pub cycles: &'a Cycles,
+    pub(crate) cycles: &'a Cycles,
     /// Its figures week by week.
-    pub weeks: &'a Weeks,
+    pub(crate) weeks: &'a Weeks,
     /// The capacity that it has measured of itself, where that surely is one.
-    pub measured: Option<MilliampHours>,
+    pub(crate) measured: Option<MilliampHours>,
     /// Seconds since 1970.
-    pub at: i64,
+    pub(crate) at: i64,
 }
 
 /// One way of looking at a battery; what it finds speaks against it.
@@ -93,7 +93,7 @@ const NEEDED: &[(Evidence, IsSeen)] = &[
 
 /// What is known of a battery's health.
 #[must_use]
-pub fn judge(learned: &Learned, known: &Known<'_>) -> Health {
+pub(crate) fn judge(learned: &Learned, known: &Known<'_>) -> Health {
     let mut found = Vec::new();
     CHECKS.iter().for_each(|check| check(learned, known, &mut found));
     if found.iter().all(|(verdict, _)| *verdict == Verdict::Unknown) {
@@ -279,7 +279,7 @@ fn nominal(facts: &Facts) -> f64 {
 impl Learned {
     /// The figures of [`FOLLOWED`] for a battery of so many ampere-hours, as far as they are known.
     #[must_use]
-    pub fn followed(&self, capacity: f64) -> [Option<f64>; FOLLOWED.len()] {
+    pub(crate) fn followed(&self, capacity: f64) -> [Option<f64>; FOLLOWED.len()] {
         let slopes = plateau(self, capacity).into_iter().filter_map(|(_, slope)| slope);
         [slopes.reduce(f64::max), share(self)]
     }

@@ -201,7 +201,7 @@ impl Drain {
 
     /// Whether the sink takes nothing at present.
     #[must_use]
-    pub fn is_away(&self) -> bool {
+    pub(crate) fn is_away(&self) -> bool {
         self.trouble.is_on()
     }
 
@@ -270,7 +270,7 @@ impl Drain {
 impl Rhythm {
     /// The pause after so many failures before this one. Chance takes up to a quarter off.
     #[must_use]
-    pub fn pause(&self, failures: u32, chance: f64) -> Duration {
+    pub(crate) fn pause(&self, failures: u32, chance: f64) -> Duration {
         let doubled = self.first_pause.saturating_mul(2_u32.saturating_pow(failures));
         doubled.min(self.longest_pause).mul_f64(1.0 - 0.25 * chance.clamp(0.0, 1.0))
     }

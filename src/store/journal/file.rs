@@ -72,13 +72,13 @@ impl Journal {
 
     /// The number of the next entry.
     #[must_use]
-    pub fn next_seq(&self) -> i64 {
+    pub(crate) fn next_seq(&self) -> i64 {
         self.next_seq
     }
 
     /// Numbers the next entry at least so. A journal that takes another's place begins where the other ended, so
     /// that nothing is confirmed under a number that meant something else.
-    pub fn number_from(&mut self, seq: i64) {
+    pub(crate) fn number_from(&mut self, seq: i64) {
         self.next_seq = self.next_seq.max(seq);
     }
 

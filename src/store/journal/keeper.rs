@@ -77,7 +77,7 @@ impl Keeper {
 
     /// Where the journal is, if there is one.
     #[must_use]
-    pub fn path(&self) -> Option<&Path> {
+    pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
@@ -131,7 +131,7 @@ impl Keeper {
 
     /// Puts a row aside that nobody takes, among the journal's own dead letters; it is the head. Answers whether the
     /// disk took it: if not, the row is lost, so that the rest goes on.
-    pub fn reject(&mut self, now: Instant, kept: &Kept, reason: &str) -> bool {
+    pub(crate) fn reject(&mut self, now: Instant, kept: &Kept, reason: &str) -> bool {
         let on_disk = kept.seq < MEMORY;
         if on_disk && self.on_disk(now, |journal| journal.reject(kept.seq, reason)).is_some() {
             return true;

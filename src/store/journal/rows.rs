@@ -46,7 +46,7 @@ struct Counted {
 pub(super) struct Pages {
     all: u64,
     /// Those that hold nothing.
-    pub free: u64,
+    pub(crate) free: u64,
 }
 
 impl Pages {

@@ -32,9 +32,9 @@ pub struct Imported {
     /// Rows without a time or a place.
     pub unreadable: i64,
     /// Rows from the time in which this program has kept history itself: they would be there twice.
-    pub own: i64,
+    pub(crate) own: i64,
     /// Time of the first and the last reading that was taken, in milliseconds since 1970, UTC.
-    pub span_ms: Option<(i64, i64)>,
+    pub(crate) span_ms: Option<(i64, i64)>,
 }
 
 /// A row as it is read. Its local time becomes UTC on the server, whose zone it is.

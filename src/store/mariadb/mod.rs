@@ -62,7 +62,7 @@ impl MariaDb {
     ///
     /// # Errors
     /// As [`open`](Self::open); and the database is not there.
-    pub fn open_existing(server: &Server) -> Result<Self, StoreError> {
+    pub(crate) fn open_existing(server: &Server) -> Result<Self, StoreError> {
         Self::connect(server, false)
     }
 

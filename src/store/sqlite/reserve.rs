@@ -25,9 +25,9 @@ const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DiskSpace {
     /// Bytes that it has.
-    pub total: u64,
+    pub(crate) total: u64,
     /// Bytes that may still be written.
-    pub free: u64,
+    pub(crate) free: u64,
 }
 
 impl DiskSpace {

@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
+use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 use support::program::{Service, program};
 use tempfile::tempdir;
 
@@ -341,7 +341,7 @@ fn read_without_a_link_shows_the_latest_reading_of_the_service() {
     let begins: Vec<&str> = table.lines().take(4).filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(begins, ["house", "battery", "1", "2"], "{table}");
     let (code, json, _) = said(program(folder.path()).args(["read", "--json"]));
-    let status: bankwatch::status::Status = serde_json::from_str(&json).unwrap();
+    let status: bankwatch::internals::status::Status = serde_json::from_str(&json).unwrap();
     assert_eq!((code, status.powers), (0, 2));
     assert!(answers > 0);
     assert_eq!(service.stop().code(), Some(0));

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
-use bankwatch::status::Status;
+use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
+use bankwatch::internals::status::Status;
 use serde_json::Value;
 use support::program;
 use support::program::program;

@@ -7,8 +7,8 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use bankwatch::model::reading::SweepKind;
-use bankwatch::store::{LegacyWriter, MariaDb, Minutes, Server, Store};
+use bankwatch::internals::model::reading::SweepKind;
+use bankwatch::internals::store::{LegacyWriter, MariaDb, Minutes, Server, Store};
 use support::history::{Backend, START, battery, report, sweep};
 use support::mariadb;
 use support::mariadb::{MariaDbServer, PASSWORD, USER};

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Output;
 use std::thread;
 
-use bankwatch::simulator::{Console, Dialect, Simulation};
+use bankwatch::internals::simulator::{Console, Dialect, Simulation};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use support::program::{Service, program};
 use tempfile::tempdir;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use bankwatch::simulator::{Dialect, Simulation};
+use bankwatch::internals::simulator::{Dialect, Simulation};
 use serde_json::Value;
 use support::program::{Service, eventually, program};
 use tempfile::tempdir;

@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
-use bankwatch::app::Chain;
-use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
+use bankwatch::internals::app::Chain;
+use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 use support::chain::house;
 use support::faulty_actor::{LONG, brisk, supervised};
 use support::lines::Lines;

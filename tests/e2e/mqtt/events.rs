@@ -1,8 +1,8 @@
 //! What begins and ends on a battery reaches who listens at the broker: at once, once, and also what happened while
 //! the broker was away.
 
-use bankwatch::settings::MqttSettings;
-use bankwatch::simulator::{SimulatorHandle, Word};
+use bankwatch::internals::settings::MqttSettings;
+use bankwatch::internals::simulator::{SimulatorHandle, Word};
 use serde_json::Value;
 use support::broker::Broker;
 use support::listener::{Heard, Listener};

@@ -2,9 +2,9 @@
 //! within seconds of the broker's return, with everything there again.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bankwatch::settings::MqttSettings;
+use bankwatch::internals::settings::MqttSettings;
 use support::broker::{Broker, Setup, settings};
 use support::certificates::{Authority, Papers};
 use support::mqtt_service::{INTERVAL, KEPT, bank, flows, is_kept, kept_at, service};

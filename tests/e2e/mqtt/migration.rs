@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use bankwatch::mqtt::message::Message;
-use bankwatch::mqtt::migration::back;
-use bankwatch::mqtt::session::{Patience, Session};
-use bankwatch::settings::{AutoOr, CellLevel, MqttSettings};
+use bankwatch::internals::mqtt::message::Message;
+use bankwatch::internals::mqtt::migration::back;
+use bankwatch::internals::mqtt::session::{Patience, Session};
+use bankwatch::internals::settings::{AutoOr, CellLevel, MqttSettings};
 use support::broker::Broker;
 use support::listener::{Heard, Listener};
 use support::mqtt_service::{KEPT, SERVICE, bank, flows, is_kept, kept_at, service};

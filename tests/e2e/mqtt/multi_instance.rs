@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use bankwatch::settings::MqttSettings;
+use bankwatch::internals::settings::MqttSettings;
 use support::broker::Broker;
 use support::mqtt_service::{bank, is_kept, kept_at, service_status};
 use support::proxy::Proxy;

@@ -1,9 +1,9 @@
 //! The real program and a real broker in good times: what it says on one connection, when it comes, while it is
 //! there, and when it goes, with and without a word.
 
-use bankwatch::mqtt::message::Message;
-use bankwatch::mqtt::session::{Patience, Session};
-use bankwatch::settings::{AutoOr, MqttSettings};
+use bankwatch::internals::mqtt::message::Message;
+use bankwatch::internals::mqtt::session::{Patience, Session};
+use bankwatch::internals::settings::{AutoOr, MqttSettings};
 use support::broker::{Broker, Setup};
 use support::listener::{Heard, Listener};
 use support::mqtt_service::{KEPT, SERVICE, bank, complete_at, is_kept, kept_at, service};

@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::app::{Bank, Chain};
-use bankwatch::console::assemble::assemble;
-use bankwatch::console::review::Review;
-use bankwatch::supervise::{Health, Phase, Policy};
-use bankwatch::sweep::conversation::Patience;
+use bankwatch::internals::app::{Bank, Chain};
+use bankwatch::internals::console::assemble::assemble;
+use bankwatch::internals::console::review::Review;
+use bankwatch::internals::supervise::{Health, Phase, Policy};
+use bankwatch::internals::sweep::conversation::Patience;
 use fastrand::Rng;
 use support::actors::{Diary, Harm, Output, Port, harmful};
 use support::faulty_actor::{LONG, ms, pinged, supervised_for};

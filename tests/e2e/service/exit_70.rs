@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use bankwatch::app::{Plan, Workings};
-use bankwatch::cli::exit::Exit;
-use bankwatch::cli::run::serve;
-use bankwatch::settings::{Sources, load};
-use bankwatch::simulator::{Dialect, Simulation};
-use bankwatch::supervise::Policy;
-use bankwatch::sweep::conversation::Patience;
+use bankwatch::internals::app::{Plan, Workings};
+use bankwatch::internals::cli::exit::Exit;
+use bankwatch::internals::cli::run::serve;
+use bankwatch::internals::settings::{Sources, load};
+use bankwatch::internals::simulator::{Dialect, Simulation};
+use bankwatch::internals::supervise::Policy;
+use bankwatch::internals::sweep::conversation::Patience;
 use support::own_process;
 
 #[test]

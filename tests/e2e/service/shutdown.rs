@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bankwatch::simulator::{Dialect, Simulation};
-use bankwatch::status::Status;
+use bankwatch::internals::simulator::{Dialect, Simulation};
+use bankwatch::internals::status::Status;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 use support::program::{Service, eventually, program};

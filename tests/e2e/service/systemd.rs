@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Barrier};
 
-use bankwatch::app::Chain;
-use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
-use bankwatch::supervise::Beats;
+use bankwatch::internals::app::Chain;
+use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
+use bankwatch::internals::supervise::Beats;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use support::actors::{Port, harmful};
 use support::faulty_actor::{LONG, brisk, ms, supervised};

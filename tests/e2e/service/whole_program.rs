@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::Duration;
 
-use bankwatch::simulator::{Dialect, EventStyle, Said, Simulation, SimulatorHandle, Truth, Values, Word};
+use bankwatch::internals::simulator::{
+    Dialect, EventStyle, Said, Simulation, SimulatorHandle, Truth, Values, Word,
+};
 use serde_json::Value;
 use support::expected;
 use support::expected::{Manner, difference, without_the_services_own};

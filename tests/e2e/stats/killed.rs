@@ -7,8 +7,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
-use bankwatch::stats::ledger::Ledger;
+use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
+use bankwatch::internals::stats::ledger::Ledger;
 use fastrand::Rng;
 use serde_json::Value;
 use support::program::{Service, eventually, program};

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bankwatch::atomic_file::AtomicFile;
-use bankwatch::model::reading::SweepKind;
-use bankwatch::model::report::BankReport;
-use bankwatch::simulator::{Bank, Dialect, Simulation};
-use bankwatch::stats::Stats;
-use bankwatch::stats::ledger::{Ledger, LedgerError};
+use bankwatch::internals::atomic_file::AtomicFile;
+use bankwatch::internals::model::reading::SweepKind;
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::simulator::{Bank, Dialect, Simulation};
+use bankwatch::internals::stats::Stats;
+use bankwatch::internals::stats::ledger::{Ledger, LedgerError};
 use fastrand::Rng;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -79,7 +79,7 @@ fn told(report: &BankReport) -> Vec<i64> {
     let insight = &report.insight;
     let batteries = insight.batteries.iter().flat_map(|battery| [battery.turnover, battery.place]);
     let all = std::iter::once(insight.turnover).chain(batteries);
-    let four = |turnover: Option<bankwatch::model::insight::Turnover>| {
+    let four = |turnover: Option<bankwatch::internals::model::insight::Turnover>| {
         let turnover = turnover.unwrap_or_default();
         [turnover.energy_in.0, turnover.energy_out.0, turnover.charge_in.0, turnover.charge_out.0]
     };

@@ -11,11 +11,11 @@ use actix::Actor;
 use support::mariadb;
 use support::own_process;
 
-use bankwatch::actors::db::{DbActor, History};
-use bankwatch::messages::Reported;
-use bankwatch::model::reading::SweepKind;
-use bankwatch::settings::{Sources, load};
-use bankwatch::store::{
+use bankwatch::internals::actors::db::{DbActor, History};
+use bankwatch::internals::messages::Reported;
+use bankwatch::internals::model::reading::SweepKind;
+use bankwatch::internals::settings::{Sources, load};
+use bankwatch::internals::store::{
     AbortHandle, Class, LegacyWriter, MariaDb, Minutes, Record, Retention, Server, SqliteFile, Store,
     StoreError,
 };
@@ -151,12 +151,12 @@ mod server {
         holds(&store.insert(&[one(1)]).unwrap_err(), Class::Outside, &["no connection"]);
         server.restart();
         store.insert(&[one(0), one(1)]).unwrap();
-        let asked = bankwatch::store::Asked {
+        let asked = bankwatch::internals::store::Asked {
             bank: "pytes",
             place: Some(1),
             from_ms: START,
             to_ms: START + 10,
-            step: bankwatch::store::Step::Raw,
+            step: bankwatch::internals::store::Step::Raw,
             most: 10,
         };
         assert_eq!(store.history(&asked).unwrap().len(), 2);

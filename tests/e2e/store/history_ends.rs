@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use bankwatch::simulator::{Dialect, Simulation};
+use bankwatch::internals::simulator::{Dialect, Simulation};
 use support::mariadb::{PASSWORD, USER};
 use support::service::Service;
 use support::sweeps::sweeps;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
+use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -133,7 +133,7 @@ fn a_file_that_is_moved_while_in_use_is_logged_and_a_new_one_has_every_later_swe
 fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
     let folder = tempdir().unwrap();
     let (file, place) = (file_in(folder.path()), folder.path().to_owned());
-    drop(bankwatch::store::SqliteFile::open(&file).unwrap());
+    drop(bankwatch::internals::store::SqliteFile::open(&file).unwrap());
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[1024..].fill(0x5a);
     std::fs::write(&file, &bytes).unwrap();

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle, Truth, Values};
+use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle, Truth, Values};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Text};

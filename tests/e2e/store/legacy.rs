@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use bankwatch::model::event_word::EventWord;
-use bankwatch::model::place::Place;
-use bankwatch::model::reading::{BatteryReading, Presence, SweepKind};
-use bankwatch::model::units::Millicelsius;
-use bankwatch::model::word::Word;
-use bankwatch::store::{
+use bankwatch::internals::model::event_word::EventWord;
+use bankwatch::internals::model::place::Place;
+use bankwatch::internals::model::reading::{BatteryReading, Presence, SweepKind};
+use bankwatch::internals::model::units::Millicelsius;
+use bankwatch::internals::model::word::Word;
+use bankwatch::internals::store::{
     AbortHandle, Asked, Imported, LegacyStep, LegacyWriter, MariaDb, Minutes, Record, Server, Step, Store,
     StoreError, check_legacy_table,
 };

@@ -1,10 +1,10 @@
 //! Records as they wait on disk until a database has confirmed them.
 
-use bankwatch::model::reading::SweepKind;
-use bankwatch::model::units::{MilliampHours, Millicelsius, MilliwattHours};
-use bankwatch::model::word::Word;
-use bankwatch::status::Status;
-use bankwatch::store::{Counter, Event, LifetimeRecord, LogEntry, Minutes, Record, Rows, Whose};
+use bankwatch::internals::model::reading::SweepKind;
+use bankwatch::internals::model::units::{MilliampHours, Millicelsius, MilliwattHours};
+use bankwatch::internals::model::word::Word;
+use bankwatch::internals::status::Status;
+use bankwatch::internals::store::{Counter, Event, LifetimeRecord, LogEntry, Minutes, Record, Rows, Whose};
 use jiff::tz::TimeZone;
 use support::history::{START, battery, report};
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bankwatch::model::place::Place;
-use bankwatch::model::reading::{BatteryReading, Missing, Presence, SweepKind};
-use bankwatch::model::units::{Milliamps, Millivolts};
-use bankwatch::model::word::Word;
-use bankwatch::store::{
+use bankwatch::internals::model::place::Place;
+use bankwatch::internals::model::reading::{BatteryReading, Missing, Presence, SweepKind};
+use bankwatch::internals::model::units::{Milliamps, Millivolts};
+use bankwatch::internals::model::word::Word;
+use bankwatch::internals::store::{
     Asked, Class, Counter, Event, Export, LifetimeRecord, LogEntry, Minutes, Record, Retention, Rows, Step,
     Store, StoreError, Whose,
 };
@@ -617,7 +617,7 @@ fn retention_deletes_old_rows_in_small_steps_and_keeps_roll_ups(backend: &Backen
             (1..=2).map(|place| battery(place, 16, n as i32, Some(&format!("B00000{place}")))).collect();
         let report = report("pytes", START + n * DAY / 20, SweepKind::Full, batteries);
         let mut records = minutes.take(&report);
-        records.push(Record::Sweep(Box::new(bankwatch::store::Sweep::of(&report))));
+        records.push(Record::Sweep(Box::new(bankwatch::internals::store::Sweep::of(&report))));
         store.insert(&records).unwrap();
     }
     store.insert(&minutes.close()).unwrap();
@@ -784,7 +784,7 @@ fn history_answers_by_place_and_step(backend: &Backend) {
         let batteries = vec![battery(1, 2, n, Some("B000001")), battery(2, 2, n + 100, Some("B000002"))];
         let report = report("pytes", START + i64::from(n) * 10_000, SweepKind::Full, batteries);
         records.extend(minutes.take(&report));
-        records.push(Record::Sweep(Box::new(bankwatch::store::Sweep::of(&report))));
+        records.push(Record::Sweep(Box::new(bankwatch::internals::store::Sweep::of(&report))));
     }
     records.extend(minutes.close());
     store.insert(&records).unwrap();

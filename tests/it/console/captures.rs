@@ -1,10 +1,10 @@
 //! What real consoles said: every capture that lies beside the project is picked up by discovery, parsed or
 //! refused with its reason, and held against the committed values; raw ones go through the framing as well.
 
-use bankwatch::console::answer::{Answer, Verdict};
-use bankwatch::console::command::Command;
-use bankwatch::console::frame::{Framer, Progress};
-use bankwatch::console::parsed::{self, Parsed};
+use bankwatch::internals::console::answer::{Answer, Verdict};
+use bankwatch::internals::console::command::Command;
+use bankwatch::internals::console::frame::{Framer, Progress};
+use bankwatch::internals::console::parsed::{self, Parsed};
 use support::captures::{self, Capture};
 
 /// What is committed of a capture: the values, or why there are none.
@@ -58,7 +58,8 @@ fn invariants(capture: &Capture, outcome: &Result<Parsed, String>) {
                 assert!(row.temperature.is_some_and(|t| (-40_000..90_000).contains(&t.0)), "{name}: {row:?}");
                 assert!(row.soc.is_some_and(|soc| (0..=110).contains(&soc.0)), "{name}: {row:?}");
             }
-            let silent = |row: &&bankwatch::console::pwr_table::PwrRow| row.absent && row.voltage.is_some();
+            let silent =
+                |row: &&bankwatch::internals::console::pwr_table::PwrRow| row.absent && row.voltage.is_some();
             assert_eq!(table.rows.iter().find(silent), None, "{name}: an absent place has no voltage");
         }
         Parsed::Cells(table) => {

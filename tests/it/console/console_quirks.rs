@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bankwatch::console::answer::Answer;
-use bankwatch::console::assemble::assemble;
-use bankwatch::console::command::{Command, Verb};
-use bankwatch::console::parsed::{self, Parsed};
-use bankwatch::console::pwr_detail::PwrDetail;
-use bankwatch::console::review::{Review, Verdict};
-use bankwatch::console::transcript::{Exchange, Transcript};
-use bankwatch::model::facts::FactSource;
-use bankwatch::model::lifetime::LifetimeFigure;
-use bankwatch::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
-use bankwatch::simulator::{Console, Dialect, Simulation, Values};
-use bankwatch::sweep::conversation::Patience;
-use bankwatch::sweep::plan::Rhythm;
+use bankwatch::internals::console::answer::Answer;
+use bankwatch::internals::console::assemble::assemble;
+use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::console::parsed::{self, Parsed};
+use bankwatch::internals::console::pwr_detail::PwrDetail;
+use bankwatch::internals::console::review::{Review, Verdict};
+use bankwatch::internals::console::transcript::{Exchange, Transcript};
+use bankwatch::internals::model::facts::FactSource;
+use bankwatch::internals::model::lifetime::LifetimeFigure;
+use bankwatch::internals::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
+use bankwatch::internals::simulator::{Console, Dialect, Simulation, Values};
+use bankwatch::internals::sweep::conversation::Patience;
+use bankwatch::internals::sweep::plan::Rhythm;
 use fastrand::Rng;
 use jiff::Timestamp;
 use support::captures::{Capture, discover, note};
@@ -353,11 +353,11 @@ fn with_three_in_ten_echoes_damaged_every_battery_and_identity_is_there() {
             let missing = reading.missing.iter().filter(|missing| !missing.command.starts_with("bat"));
             assert_eq!(
                 missing.collect::<Vec<_>>(),
-                Vec::<&bankwatch::model::reading::Missing>::new(),
+                Vec::<&bankwatch::internals::model::reading::Missing>::new(),
                 "{dialect}"
             );
             assert!(reading.batteries.iter().all(|battery| battery.measured.voltage.is_some()), "{dialect}");
-            let identified = |battery: &bankwatch::model::reading::BatteryReading| {
+            let identified = |battery: &bankwatch::internals::model::reading::BatteryReading| {
                 battery
                     .facts
                     .iter()

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use bankwatch::console::answer::Answer;
-use bankwatch::console::command::{Command, Verb};
-use bankwatch::console::log;
-use bankwatch::console::review::Review;
-use bankwatch::link::{Line, Link};
-use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle, Values};
-use bankwatch::sweep::conversation::{Conversation, Pages, Patience};
-use bankwatch::sweep::plan::Rhythm;
-use bankwatch::sweep::sweeper::{Sweeper, Swept};
+use bankwatch::internals::console::answer::Answer;
+use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::console::log;
+use bankwatch::internals::console::review::Review;
+use bankwatch::internals::link::{Line, Link};
+use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle, Values};
+use bankwatch::internals::sweep::conversation::{Conversation, Pages, Patience};
+use bankwatch::internals::sweep::plan::Rhythm;
+use bankwatch::internals::sweep::sweeper::{Sweeper, Swept};
 use tokio::time::Instant;
 
 const LOG: Command = Verb::Log.alone();

@@ -1,8 +1,8 @@
 //! What users of such consoles stumbled over: each pitfall with an answer that has it and what is made of it.
 
-use bankwatch::console::answer::Answer;
-use bankwatch::console::frame::{Framer, Progress};
-use bankwatch::console::parsed;
+use bankwatch::internals::console::answer::Answer;
+use bankwatch::internals::console::frame::{Framer, Progress};
+use bankwatch::internals::console::parsed;
 use serde_json::Value;
 
 /// An answer and what is read from it.

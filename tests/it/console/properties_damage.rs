@@ -3,16 +3,16 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use bankwatch::console::answer::Answer;
-use bankwatch::console::assemble::assemble;
-use bankwatch::console::command::{Command, Verb};
-use bankwatch::console::frame::{Framer, Progress};
-use bankwatch::console::parsed;
-use bankwatch::console::review::Review;
-use bankwatch::console::transcript::{Exchange, Transcript};
-use bankwatch::model::place::Place;
-use bankwatch::model::reading::SweepKind;
-use bankwatch::simulator::{Dialect, Simulation};
+use bankwatch::internals::console::answer::Answer;
+use bankwatch::internals::console::assemble::assemble;
+use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::console::frame::{Framer, Progress};
+use bankwatch::internals::console::parsed;
+use bankwatch::internals::console::review::Review;
+use bankwatch::internals::console::transcript::{Exchange, Transcript};
+use bankwatch::internals::model::place::Place;
+use bankwatch::internals::model::reading::SweepKind;
+use bankwatch::internals::simulator::{Dialect, Simulation};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use bankwatch::console::answer::Answer;
-use bankwatch::console::assemble::assemble;
-use bankwatch::console::command::{Command, Verb};
-use bankwatch::console::parsed::{self, Parsed};
-use bankwatch::console::transcript::{Exchange, Lost, Transcript};
-use bankwatch::model::facts::Facts;
-use bankwatch::model::place::Place;
-use bankwatch::model::reading::{BankReading, BatteryReading, CellReading, Measured, SweepKind};
-use bankwatch::simulator::{Dialect, Simulation, Word};
+use bankwatch::internals::console::answer::Answer;
+use bankwatch::internals::console::assemble::assemble;
+use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::console::parsed::{self, Parsed};
+use bankwatch::internals::console::transcript::{Exchange, Lost, Transcript};
+use bankwatch::internals::model::facts::Facts;
+use bankwatch::internals::model::place::Place;
+use bankwatch::internals::model::reading::{BankReading, BatteryReading, CellReading, Measured, SweepKind};
+use bankwatch::internals::simulator::{Dialect, Simulation, Word};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use support::framed_answers::ask;

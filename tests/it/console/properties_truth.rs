@@ -1,21 +1,23 @@
 //! Whatever the simulated consoles say, in any dialect and any state of the bank, is what is read from it,
 //! value for value.
 
-use bankwatch::console::answer::Answer;
-use bankwatch::console::bat::CellTable;
-use bankwatch::console::data_event::DataEvent;
-use bankwatch::console::euro::Euro;
-use bankwatch::console::info::Info;
-use bankwatch::console::parsed::{self, Parsed, Rejected};
-use bankwatch::console::pwr_detail::PwrDetail;
-use bankwatch::console::pwr_table::PwrRow;
-use bankwatch::console::refusal::Refusal;
-use bankwatch::console::stack::StackRow;
-use bankwatch::model::event_word::EventWord;
-use bankwatch::model::lifetime::LifetimeFigure;
-use bankwatch::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
-use bankwatch::model::word::Word;
-use bankwatch::simulator::{
+use bankwatch::internals::console::answer::Answer;
+use bankwatch::internals::console::bat::CellTable;
+use bankwatch::internals::console::data_event::DataEvent;
+use bankwatch::internals::console::euro::Euro;
+use bankwatch::internals::console::info::Info;
+use bankwatch::internals::console::parsed::{self, Parsed, Rejected};
+use bankwatch::internals::console::pwr_detail::PwrDetail;
+use bankwatch::internals::console::pwr_table::PwrRow;
+use bankwatch::internals::console::refusal::Refusal;
+use bankwatch::internals::console::stack::StackRow;
+use bankwatch::internals::model::event_word::EventWord;
+use bankwatch::internals::model::lifetime::LifetimeFigure;
+use bankwatch::internals::model::units::{
+    MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent,
+};
+use bankwatch::internals::model::word::Word;
+use bankwatch::internals::simulator::{
     self as said, Console, Detail, Dialect, EventStyle, Simulation, TableRow, Values, Word as Words,
 };
 use proptest::prelude::*;
@@ -177,7 +179,7 @@ fn holds(life: &Life, question: &str, values: &Values, read: &Result<Parsed, Rej
 }
 
 fn row_of(life: &Life, said: &TableRow) -> PwrRow {
-    let place = u8::try_from(said.place).ok().and_then(bankwatch::model::place::Place::new);
+    let place = u8::try_from(said.place).ok().and_then(bankwatch::internals::model::place::Place::new);
     if !said.present {
         return PwrRow { place, absent: true, base_state: Some(Word::new("Absent")), ..PwrRow::default() };
     }
@@ -355,7 +357,7 @@ fn stack_of(life: &Life, said: &said::StackRow) -> StackRow {
 
 fn unit_of(life: &Life, said: &said::UnitRow) -> StackRow {
     StackRow {
-        place: u8::try_from(said.index).ok().and_then(bankwatch::model::place::Place::new),
+        place: u8::try_from(said.index).ok().and_then(bankwatch::internals::model::place::Place::new),
         voltage: Some(Millivolts(said.voltage_mv)),
         current: Some(Milliamps(said.current_ma)),
         temperature: Some(Millicelsius(said.temperature_mc)),

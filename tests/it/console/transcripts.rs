@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use bankwatch::console::answer::{Answer, Verdict};
-use bankwatch::console::command::Command;
-use bankwatch::console::frame::{Framer, Progress};
-use bankwatch::console::parsed;
-use bankwatch::console::prompt::Prompt;
+use bankwatch::internals::console::answer::{Answer, Verdict};
+use bankwatch::internals::console::command::Command;
+use bankwatch::internals::console::frame::{Framer, Progress};
+use bankwatch::internals::console::parsed;
+use bankwatch::internals::console::prompt::Prompt;
 use support::captures;
 
 /// All transcripts in order of their names.

@@ -8,15 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, Supervised};
-use bankwatch::actors::event::{EventActor, Listeners};
-use bankwatch::app::Chain;
-use bankwatch::events::catalogue::Catalogue;
-use bankwatch::events::log_file::LogFile;
-use bankwatch::events::plan::EventPlan;
-use bankwatch::messages::{Happened, Outlet, Queue, Recalled, Reported};
-use bankwatch::model::event::{EventKind, EventLevel};
-use bankwatch::simulator::{Values, Word};
-use bankwatch::supervise::{Child, Phase, Ping, Supervisor};
+use bankwatch::internals::actors::event::{EventActor, Listeners};
+use bankwatch::internals::app::Chain;
+use bankwatch::internals::events::catalogue::Catalogue;
+use bankwatch::internals::events::log_file::LogFile;
+use bankwatch::internals::events::plan::EventPlan;
+use bankwatch::internals::messages::{Happened, Outlet, Queue, Recalled, Reported};
+use bankwatch::internals::model::event::{EventKind, EventLevel};
+use bankwatch::internals::simulator::{Values, Word};
+use bankwatch::internals::supervise::{Child, Phase, Ping, Supervisor};
 use jiff::tz::TimeZone;
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use slog::Logger;
@@ -208,7 +208,7 @@ fn a_panic_raises_nothing_again_and_loses_no_end() {
 #[test]
 fn a_service_that_starts_again_raises_nothing_again_and_tells_what_ended_meanwhile() {
     let (port, folder) = (Port::start(), tempdir().unwrap());
-    let first = |bank: &bankwatch::simulator::SimulatorHandle| {
+    let first = |bank: &bankwatch::internals::simulator::SimulatorHandle| {
         bank.with_bank(|bank| {
             bank.raise_event(1, Word::Power, 0x2);
             bank.raise_event(2, Word::Fault, 0x40)

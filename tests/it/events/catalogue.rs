@@ -6,10 +6,10 @@ use std::io::BufRead;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bankwatch::events::catalogue::{Catalogue, CatalogueFindings, SHIPPED};
-use bankwatch::model::event::EventLevel;
-use bankwatch::model::event_word::{NAMES, NORMAL};
-use bankwatch::model::word::{ALARMS, Word};
+use bankwatch::internals::events::catalogue::{Catalogue, CatalogueFindings, SHIPPED};
+use bankwatch::internals::model::event::EventLevel;
+use bankwatch::internals::model::event_word::{NAMES, NORMAL};
+use bankwatch::internals::model::word::{ALARMS, Word};
 
 fn shipped() -> Catalogue {
     Catalogue::load(None).0

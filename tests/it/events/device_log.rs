@@ -1,10 +1,10 @@
 //! What batteries remember by themselves: read twice, told once, with the battery's clock held against ours.
 
-use bankwatch::console::command::{Command, Verb};
-use bankwatch::events::recall::{Recall, clock_ahead};
-use bankwatch::model::memory::{MemoryKind, MemoryRecord, Recollection};
-use bankwatch::model::reading::SweepKind;
-use bankwatch::simulator::{Dialect, Word};
+use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::events::recall::{Recall, clock_ahead};
+use bankwatch::internals::model::memory::{MemoryKind, MemoryRecord, Recollection};
+use bankwatch::internals::model::reading::SweepKind;
+use bankwatch::internals::simulator::{Dialect, Word};
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};

@@ -4,15 +4,15 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bankwatch::events::catalogue::Catalogue;
-use bankwatch::events::log_file::LogFile;
-use bankwatch::events::log_text::LogText;
-use bankwatch::events::tracker::Tracker;
-use bankwatch::model::event::{Event, EventLevel};
-use bankwatch::model::event_word::EventWord;
-use bankwatch::model::report::BankReport;
-use bankwatch::model::word::Word as State;
-use bankwatch::simulator::{Dialect, Word};
+use bankwatch::internals::events::catalogue::Catalogue;
+use bankwatch::internals::events::log_file::LogFile;
+use bankwatch::internals::events::log_text::LogText;
+use bankwatch::internals::events::tracker::Tracker;
+use bankwatch::internals::model::event::{Event, EventLevel};
+use bankwatch::internals::model::event_word::EventWord;
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::model::word::Word as State;
+use bankwatch::internals::simulator::{Dialect, Word};
 use jiff::tz::TimeZone;
 use support::bank::{Bank, INTERVAL};
 

@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
-use bankwatch::console::command::Command;
-use bankwatch::console::frame::{Framer, Progress};
-use bankwatch::console::parsed::{self, Parsed};
-use bankwatch::events::catalogue::Catalogue;
-use bankwatch::events::decode::{Condition, Whose, decode};
-use bankwatch::model::event::{EventLevel, Sign};
-use bankwatch::model::reading::Measured;
+use bankwatch::internals::console::command::Command;
+use bankwatch::internals::console::frame::{Framer, Progress};
+use bankwatch::internals::console::parsed::{self, Parsed};
+use bankwatch::internals::events::catalogue::Catalogue;
+use bankwatch::internals::events::decode::{Condition, Whose, decode};
+use bankwatch::internals::model::event::{EventLevel, Sign};
+use bankwatch::internals::model::reading::Measured;
 use proptest::prelude::*;
 
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::load(None).0);

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use bankwatch::app::Chain;
-use bankwatch::simulator::{Dialect, Fault as Damage, Faults, Simulation, SimulatorHandle};
+use bankwatch::internals::app::Chain;
+use bankwatch::internals::simulator::{Dialect, Fault as Damage, Faults, Simulation, SimulatorHandle};
 use jiff::Timestamp;
 use rustix::pty::{OpenptFlags, openpt, ptsname};
 use support::chain::{LONGEST_PAUSE, PATIENCE, house};

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use bankwatch::app::Chain;
-use bankwatch::console::prompt::Prompt;
-use bankwatch::link::{Line, Link};
-use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
-use bankwatch::sweep::conversation::{Conversation, Patience};
-use bankwatch::sweep::wake::{Found, greet};
+use bankwatch::internals::app::Chain;
+use bankwatch::internals::console::prompt::Prompt;
+use bankwatch::internals::link::{Line, Link};
+use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
+use bankwatch::internals::sweep::conversation::{Conversation, Patience};
+use bankwatch::internals::sweep::wake::{Found, greet};
 use support::chain::{PATIENCE, house};
 use support::faulty_actor::{LONG, brisk, supervised};
 use support::lines::Lines;

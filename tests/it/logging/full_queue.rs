@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use bankwatch::logging::{self, Format, Target};
+use bankwatch::internals::logging::{self, Format, Target};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use slog::{Level, info};
 

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bankwatch::logging::{self, Format, Target};
-use bankwatch::trouble::Took;
+use bankwatch::internals::logging::{self, Format, Target};
+use bankwatch::internals::trouble::Took;
 use slog::{Level, crit, debug, error, info, o, trace, warn};
 use support::own_process;
 

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use bankwatch::model::reading::{BankReading, BatteryReading};
-use bankwatch::model::report::BankReport;
-use bankwatch::model::units::Millivolts;
-use bankwatch::mqtt::legacy::Legacy;
-use bankwatch::mqtt::message::Message;
-use bankwatch::settings::CellLevel;
-use bankwatch::status::Status;
+use bankwatch::internals::model::reading::{BankReading, BatteryReading};
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::model::units::Millivolts;
+use bankwatch::internals::mqtt::legacy::Legacy;
+use bankwatch::internals::mqtt::message::Message;
+use bankwatch::internals::settings::CellLevel;
+use bankwatch::internals::status::Status;
 use jiff::tz::TimeZone;
 use support::captures;
 use support::payload_fixture::{LEVELS, place, reading, snapshot, written};

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use bankwatch::model::report::BankReport;
-use bankwatch::mqtt::legacy::Legacy;
-use bankwatch::mqtt::message::Message;
-use bankwatch::mqtt::migration::{back, entities, filters, is_ours, left, over, predecessors_id};
-use bankwatch::settings::CellLevel;
-use bankwatch::status::Status;
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::mqtt::legacy::Legacy;
+use bankwatch::internals::mqtt::message::Message;
+use bankwatch::internals::mqtt::migration::{back, entities, filters, is_ours, left, over, predecessors_id};
+use bankwatch::internals::settings::CellLevel;
+use bankwatch::internals::status::Status;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,13 +1,13 @@
 //! What is said of a bank to a broker: each topic, key and figure; what was not said is null or silent, never made up.
 
-use bankwatch::model::event_word::EventWord;
-use bankwatch::model::reading::{BankReading, BatteryReading, Measured, Presence};
-use bankwatch::model::report::BankReport;
-use bankwatch::model::units::{MilliampHours, Milliamps, Millivolts};
-use bankwatch::model::word::Word;
-use bankwatch::mqtt::payload::{Kind, Part};
-use bankwatch::settings::CellLevel;
-use bankwatch::status::Status;
+use bankwatch::internals::model::event_word::EventWord;
+use bankwatch::internals::model::reading::{BankReading, BatteryReading, Measured, Presence};
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::model::units::{MilliampHours, Milliamps, Millivolts};
+use bankwatch::internals::model::word::Word;
+use bankwatch::internals::mqtt::payload::{Kind, Part};
+use bankwatch::internals::settings::CellLevel;
+use bankwatch::internals::status::Status;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use serde_json::{Value, json};

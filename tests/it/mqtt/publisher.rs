@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use bankwatch::model::place::Place as BatteryPlace;
-use bankwatch::model::reading::{BatteryReading, Presence, SweepKind};
-use bankwatch::model::report::BankReport;
-use bankwatch::model::units::Millivolts;
-use bankwatch::mqtt::herald::{BankView, ECHOES, Herald};
-use bankwatch::mqtt::message::Message;
+use bankwatch::internals::model::place::Place as BatteryPlace;
+use bankwatch::internals::model::reading::{BatteryReading, Presence, SweepKind};
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::model::units::Millivolts;
+use bankwatch::internals::mqtt::herald::{BankView, ECHOES, Herald};
+use bankwatch::internals::mqtt::message::Message;
 use support::model::{changed, report};
 use support::settings::Place;
 
@@ -360,7 +360,7 @@ fn a_battery_that_did_not_answer_says_nothing() {
     let mut house = House::settled("", "publish_interval = \"0s\"", &full());
     let silent = changed(SweepKind::Full, |reading| {
         let place = reading.batteries[1].place;
-        reading.batteries[1] = bankwatch::model::reading::BatteryReading::silent(place);
+        reading.batteries[1] = bankwatch::internals::model::reading::BatteryReading::silent(place);
         reading.batteries[0].measured.voltage = Some(Millivolts(53_333));
     });
     let messages = house.heard(&silent, 10.0);

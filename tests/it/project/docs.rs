@@ -5,17 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bankwatch::console::tolerance::TOLERANCES;
-use bankwatch::console::{euro, info, pwr_detail};
-use bankwatch::model::lifetime::LifetimeFigure;
-use bankwatch::mqtt::entity::{AtFirst, ENTITIES, Entity, Sort, Source};
-use bankwatch::mqtt::payload::Kind;
-use bankwatch::mqtt::words::{OTHER, STATES, STATUSES};
-use bankwatch::settings::CellLevel;
-use bankwatch::settings::key::SECTIONS;
-use bankwatch::simulator::{Dialect, Fault, Simulation};
-use bankwatch::stats::health::near_full::{NEAR_FULL_LIMITS, NearFullLimit};
-use bankwatch::stats::limits::{ANY_STEP, ANY_VALUE, LIMITS};
+use bankwatch::internals::console::tolerance::TOLERANCES;
+use bankwatch::internals::console::{euro, info, pwr_detail};
+use bankwatch::internals::model::lifetime::LifetimeFigure;
+use bankwatch::internals::mqtt::entity::{AtFirst, ENTITIES, Entity, Sort, Source};
+use bankwatch::internals::mqtt::payload::Kind;
+use bankwatch::internals::mqtt::words::{OTHER, STATES, STATUSES};
+use bankwatch::internals::settings::CellLevel;
+use bankwatch::internals::settings::key::SECTIONS;
+use bankwatch::internals::simulator::{Dialect, Fault, Simulation};
+use bankwatch::internals::stats::health::near_full::{NEAR_FULL_LIMITS, NearFullLimit};
+use bankwatch::internals::stats::limits::{ANY_STEP, ANY_VALUE, LIMITS};
 use serde_json::Value;
 use support::payload_fixture::{json, parts_of, place, reading};
 

@@ -228,8 +228,8 @@ mod reader {
 
     #[test]
     fn the_program_knows_the_crate_by_its_name() {
-        assert_eq!(imports("src/main.rs", "use bankwatch::cli;"), found(&[(1, "cli::")]));
-        assert_eq!(imports("src/main.rs", "use other::bankwatch::cli;"), []);
+        assert_eq!(imports("src/main.rs", "use bankwatch::internals::cli;"), found(&[(1, "cli::")]));
+        assert_eq!(imports("src/main.rs", "use other::bankwatch::internals::cli;"), []);
     }
 
     #[test]

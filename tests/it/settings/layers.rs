@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 
-use bankwatch::settings::{AutoOr, Batteries, CellLevel, DatabaseUrl, LineEnd, Wake};
+use bankwatch::internals::settings::{AutoOr, Batteries, CellLevel, DatabaseUrl, LineEnd, Wake};
 use secrecy::ExposeSecret;
 use support::settings::Place;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bankwatch::settings::{
+use bankwatch::internals::settings::{
     AutoOr, CellLevel, DatabaseUrl, EventLevel, Expected, LogLevel, MqttUrl, Settings, Sources, load,
 };
 use proptest::prelude::{prop_assert, proptest};

@@ -1,6 +1,6 @@
 //! The shipped `config/bankwatch.toml` says what the code does.
 
-use bankwatch::settings::{
+use bankwatch::internals::settings::{
     key::{Key, SECTIONS},
     render::{self, Style},
 };

@@ -1,6 +1,6 @@
 //! `bankwatch config check | show | import`.
 
-use bankwatch::{
+use bankwatch::internals::{
     cli::config::{self, ConfigVerb},
     settings::{BankSettings, Settings},
 };

@@ -3,7 +3,7 @@
 use std::io::{Write, stderr};
 use std::path::PathBuf;
 
-use bankwatch::simulator::{
+use bankwatch::internals::simulator::{
     BaseState, Console, Dialect, EventStyle, Fault, FaultRate, Simulation, Values, Word,
 };
 

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::simulator::{Dialect, Fault, Faults, Simulation, SimulatorHandle};
+use bankwatch::internals::simulator::{Dialect, Fault, Faults, Simulation, SimulatorHandle};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Long past anything that is expected.

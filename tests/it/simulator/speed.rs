@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::simulator::{Dialect, Simulation};
+use bankwatch::internals::simulator::{Dialect, Simulation};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 /// Long past anything that is expected.

@@ -4,16 +4,16 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::console::answer::Answer;
-use bankwatch::console::assemble::assemble;
-use bankwatch::console::command::Command;
-use bankwatch::console::transcript::{Exchange, Transcript};
-use bankwatch::model::facts::{FactBook, Facts};
-use bankwatch::model::insight::{Insight, Turnover};
-use bankwatch::model::place::Place;
-use bankwatch::model::reading::{BankReading, SweepKind};
-use bankwatch::simulator::{Console, Dialect, Simulation};
-use bankwatch::stats::Stats;
+use bankwatch::internals::console::answer::Answer;
+use bankwatch::internals::console::assemble::assemble;
+use bankwatch::internals::console::command::Command;
+use bankwatch::internals::console::transcript::{Exchange, Transcript};
+use bankwatch::internals::model::facts::{FactBook, Facts};
+use bankwatch::internals::model::insight::{Insight, Turnover};
+use bankwatch::internals::model::place::Place;
+use bankwatch::internals::model::reading::{BankReading, SweepKind};
+use bankwatch::internals::simulator::{Console, Dialect, Simulation};
+use bankwatch::internals::stats::Stats;
 use support::framed_answers::ask;
 
 const SWEEP: Duration = Duration::from_secs(10);

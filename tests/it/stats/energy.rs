@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bankwatch::model::identity::Identity;
-use bankwatch::model::insight::{Insight, Turnover};
-use bankwatch::model::reading::SweepKind;
-use bankwatch::model::report::BankReport;
-use bankwatch::simulator::{Bank, Battery};
-use bankwatch::stats::Stats;
+use bankwatch::internals::model::identity::Identity;
+use bankwatch::internals::model::insight::{Insight, Turnover};
+use bankwatch::internals::model::reading::SweepKind;
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::simulator::{Bank, Battery};
+use bankwatch::internals::stats::Stats;
 use support::simulated_years;
 use support::simulated_years::{Living, plan};
 
@@ -16,7 +16,7 @@ const DAY: u64 = 86_400;
 const FULL: u64 = 10;
 
 fn living(batteries: usize, series: bool, seed: u64) -> Living {
-    let bank = Bank::new(&bankwatch::simulator::BankPlan { series, ..plan(batteries, seed) });
+    let bank = Bank::new(&bankwatch::internals::simulator::BankPlan { series, ..plan(batteries, seed) });
     Living::new(bank, Duration::from_secs(FULL))
 }
 
@@ -130,7 +130,7 @@ fn of_two_boxes_with_one_barcode_the_second_is_counted_by_its_place_until_it_is_
     let mut living = living(3, false, 6);
     let before = sweep_for(&mut living, 4 * 3600).insight.batteries;
     let [one, two] = [1, 2].map(|place| living.bank.battery(place).unwrap().barcode.clone());
-    let known = |insight: &[bankwatch::model::insight::BatteryInsight]| {
+    let known = |insight: &[bankwatch::internals::model::insight::BatteryInsight]| {
         insight.iter().map(|battery| battery.identity.clone().unwrap().to_string()).collect::<Vec<_>>()
     };
     let third = known(&before).remove(2);

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::model::facts::Facts;
-use bankwatch::model::health::{Health, Reason, Verdict};
-use bankwatch::model::lifetime::{Lifetime, LifetimeFigure};
-use bankwatch::model::place::Place;
-use bankwatch::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence, SweepKind};
-use bankwatch::model::report::BankReport;
-use bankwatch::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
-use bankwatch::model::word::Word;
-use bankwatch::simulator::{Bank, BankPlan};
-use bankwatch::stats::Stats;
+use bankwatch::internals::model::facts::Facts;
+use bankwatch::internals::model::health::{Health, Reason, Verdict};
+use bankwatch::internals::model::lifetime::{Lifetime, LifetimeFigure};
+use bankwatch::internals::model::place::Place;
+use bankwatch::internals::model::reading::{
+    BankReading, BatteryReading, CellReading, Measured, Presence, SweepKind,
+};
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
+use bankwatch::internals::model::word::Word;
+use bankwatch::internals::simulator::{Bank, BankPlan};
+use bankwatch::internals::stats::Stats;
 use jiff::Timestamp;
 use support::simulated_years::{Living, plan};
 

@@ -3,14 +3,16 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use bankwatch::model::facts::Facts;
-use bankwatch::model::reading::{BankReading, BatteryReading, CellReading, Measured, SweepKind};
-use bankwatch::model::report::{BankReport, ServiceCounters};
-use bankwatch::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
-use bankwatch::model::withheld::{Implausible, Quantity, ValueKey, ValueScope, shown};
-use bankwatch::model::word::Word;
-use bankwatch::simulator::Bank;
-use bankwatch::stats::Stats;
+use bankwatch::internals::model::facts::Facts;
+use bankwatch::internals::model::reading::{BankReading, BatteryReading, CellReading, Measured, SweepKind};
+use bankwatch::internals::model::report::{BankReport, ServiceCounters};
+use bankwatch::internals::model::units::{
+    MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent,
+};
+use bankwatch::internals::model::withheld::{Implausible, Quantity, ValueKey, ValueScope, shown};
+use bankwatch::internals::model::word::Word;
+use bankwatch::internals::simulator::Bank;
+use bankwatch::internals::stats::Stats;
 use proptest::prelude::*;
 use support::simulated_years;
 use support::simulated_years::{Living, plan};
@@ -326,7 +328,7 @@ fn real_loads_full_batteries_and_gaps_are_never_withheld() {
 #[test]
 fn a_day_of_an_ordinary_bank_is_plausible_throughout() {
     for series in [false, true] {
-        let bank = Bank::new(&bankwatch::simulator::BankPlan { series, ..plan(3, 17) });
+        let bank = Bank::new(&bankwatch::internals::simulator::BankPlan { series, ..plan(3, 17) });
         let mut living = Living::new(bank, SWEEP);
         for _ in 0..8_640 {
             assert_eq!(next(&mut living, |_| {}).withheld, []);

@@ -4,13 +4,13 @@
 use std::thread;
 use std::time::Duration;
 
-use bankwatch::model::health::{Health, Reason, Verdict};
-use bankwatch::model::reading::SweepKind;
-use bankwatch::model::report::BankReport;
-use bankwatch::model::trend::{Figure, Trend};
-use bankwatch::simulator::Bank;
-use bankwatch::stats::Stats;
-use bankwatch::stats::ledger::Ledger;
+use bankwatch::internals::model::health::{Health, Reason, Verdict};
+use bankwatch::internals::model::reading::SweepKind;
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::model::trend::{Figure, Trend};
+use bankwatch::internals::simulator::Bank;
+use bankwatch::internals::stats::Stats;
+use bankwatch::internals::stats::ledger::Ledger;
 use support::simulated_years::{Living, plan};
 
 const STEP: Duration = Duration::from_secs(300);

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use bankwatch::events::catalogue::Catalogue;
-use bankwatch::events::decode::tell_standing;
-use bankwatch::model::event_word::EventWord;
-use bankwatch::model::reading::{Measured, SweepKind};
-use bankwatch::model::report::BankReport;
-use bankwatch::simulator::Bank;
-use bankwatch::status::{Status, table};
+use bankwatch::internals::events::catalogue::Catalogue;
+use bankwatch::internals::events::decode::tell_standing;
+use bankwatch::internals::model::event_word::EventWord;
+use bankwatch::internals::model::reading::{Measured, SweepKind};
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::simulator::Bank;
+use bankwatch::internals::status::{Status, table};
 use jiff::tz::TimeZone;
 use support::simulated_years::{Living, plan};
 

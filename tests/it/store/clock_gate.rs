@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bankwatch::store::clock_gate::{ClockGate, ClockNews, MADE_AT_MS, Moment, Timed};
+use bankwatch::internals::store::clock_gate::{ClockGate, ClockNews, MADE_AT_MS, Moment, Timed};
 use proptest::prelude::*;
 
 /// The right time of the first moment of each test.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
-use bankwatch::store::journal::{Bounds, Journal, JournalError, Loss, LossReason};
+use bankwatch::internals::store::journal::{Bounds, Journal, JournalError, Loss, LossReason};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use support::journal::{WIDE, all, entries, entry, numbers, open};
@@ -104,7 +104,7 @@ fn a_row_comes_back_exactly_as_it_was() {
     let mut odd = entry(-1, 8);
     odd.payload = (0..=255).collect();
     odd.bank = "Keller \u{1F50B} '; --".into();
-    let empty = bankwatch::store::journal::Entry { payload: Vec::new(), ..entry(i64::MAX, 8) };
+    let empty = bankwatch::internals::store::journal::Entry { payload: Vec::new(), ..entry(i64::MAX, 8) };
     let large = entry(2, 700_000);
     open(&path, WIDE).append(&[odd.clone(), empty.clone(), large.clone()]).unwrap();
     let found = all(&mut open(&path, WIDE));

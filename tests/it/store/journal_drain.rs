@@ -9,10 +9,10 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use bankwatch::store::journal::{
+use bankwatch::internals::store::journal::{
     Bounds, Buried, Drain, Grave, Keeper, Loss, LossReason, Next, Notice, Rhythm, Step,
 };
-use bankwatch::trouble::Why;
+use bankwatch::internals::trouble::Why;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use support::journal::{DAY, Database, WIDE, all, entries, numbers, open};
@@ -273,7 +273,7 @@ fn a_crash_between_the_databases_yes_and_ours_doubles_nothing() {
     stand.keep(0..50);
     let mut database = stand.database.clone();
     let batch = stand.keeper.lock().unwrap().head(stand.now.get(), 10, usize::MAX);
-    bankwatch::store::journal::Sink::store(&mut database, &batch).unwrap();
+    bankwatch::internals::store::journal::Sink::store(&mut database, &batch).unwrap();
     // The keeper ends here without having heard of it.
     let Stand { folder, keeper, drain, now, .. } = stand;
     drop(keeper);
@@ -335,7 +335,7 @@ fn rows_that_move_to_the_disk_while_they_are_stored_are_neither_lost_nor_mistake
     fs::remove_dir(stand.disk()).unwrap();
     stand.keep(0..10);
     let batch = stand.keeper.lock().unwrap().head(stand.now.get(), 4, usize::MAX);
-    bankwatch::store::journal::Sink::store(&mut stand.database, &batch).unwrap();
+    bankwatch::internals::store::journal::Sink::store(&mut stand.database, &batch).unwrap();
     fs::create_dir(stand.disk()).unwrap();
     stand.keep(10..20);
     stand.keeper.lock().unwrap().confirm(stand.now.get(), batch[3].seq);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use bankwatch::store::journal::{Bounds, Drain, Keeper, Next, Rhythm};
+use bankwatch::internals::store::journal::{Bounds, Drain, Keeper, Next, Rhythm};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
 use support::journal::{Database, entry, numbers};
@@ -298,7 +298,7 @@ impl Stand {
 }
 
 /// A row is of the size it was kept with; its content follows from number and size.
-fn size(stored: &[bankwatch::store::journal::Entry], row: i64) -> usize {
+fn size(stored: &[bankwatch::internals::store::journal::Entry], row: i64) -> usize {
     stored.iter().find(|entry| entry.taken_at_ms == row).map_or(0, |entry| entry.payload.len())
 }
 

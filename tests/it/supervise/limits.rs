@@ -3,7 +3,7 @@
 
 use std::sync::mpsc;
 
-use bankwatch::supervise::{Child, Fatal, Policy, Role, State};
+use bankwatch::internals::supervise::{Child, Fatal, Policy, Role, State};
 use support::faulty_actor::{Chart, Do, LONG, Patient, brisk, ms, pinged, restarts, state, supervised};
 use support::until::until;
 use tokio::time::timeout;

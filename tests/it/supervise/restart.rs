@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use actix::Addr;
-use bankwatch::supervise::{Child, Policy, State};
+use bankwatch::internals::supervise::{Child, Policy, State};
 use support::faulty_actor::{
     Chart, Do, LONG, Patient, WhichThread, brisk, ms, pinged, restarts, state, supervised,
 };

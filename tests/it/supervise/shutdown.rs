@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::Instant;
 
-use bankwatch::supervise::{Child, Flush, Late, Phase, Policy, Role, Signal, State, signals};
+use bankwatch::internals::supervise::{Child, Flush, Late, Phase, Policy, Role, Signal, State, signals};
 use support::faulty_actor::{
     Chart, Do, FLUSHED, LONG, Patient, brisk, ms, pinged, restarts, state, supervised,
 };

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Context, Handler, Supervised};
-use bankwatch::app::{Bank, Chain};
-use bankwatch::console::assemble::assemble;
-use bankwatch::console::command::Verb;
-use bankwatch::console::review::Review;
-use bankwatch::messages::{Queue, Read, Swept};
-use bankwatch::supervise::{Child, Health, Ping, Policy, State, Supervisor};
+use bankwatch::internals::app::{Bank, Chain};
+use bankwatch::internals::console::assemble::assemble;
+use bankwatch::internals::console::command::Verb;
+use bankwatch::internals::console::review::Review;
+use bankwatch::internals::messages::{Queue, Read, Swept};
+use bankwatch::internals::supervise::{Child, Health, Ping, Policy, State, Supervisor};
 use support::actors::{Harm, Output, Port, harmful};
 use support::faulty_actor::{LONG, brisk, ms, pinged, restarts, state, supervised};
 use support::lines::Lines;
@@ -253,7 +253,7 @@ fn a_stage_that_is_stuck_never_makes_the_port_wait_and_drops_are_counted() {
                     CALLS.fetch_add(1, Ordering::SeqCst);
                     assemble(transcript)
                 };
-                bankwatch::actors::parser::ParserActor::new(counted, handed)
+                bankwatch::internals::actors::parser::ParserActor::new(counted, handed)
             })
             .unwrap();
         let to_parser = Queue::<Swept>::to(parser);
@@ -261,7 +261,7 @@ fn a_stage_that_is_stuck_never_makes_the_port_wait_and_drops_are_counted() {
         let log = lines.logger();
         let _serial = supervisor
             .keep(Child::new("serial"), move |_| {
-                bankwatch::actors::serial::SerialActor::new(settings, log, to_parser)
+                bankwatch::internals::actors::serial::SerialActor::new(settings, log, to_parser)
             })
             .unwrap();
         until(LONG, || to_stuck.dropped() >= 20).await;

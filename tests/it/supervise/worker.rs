@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::supervise::{Worker, WorkerError};
+use bankwatch::internals::supervise::{Worker, WorkerError};
 use support::until::until;
 
 const LONG: Duration = Duration::from_secs(20);

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bankwatch::console::assemble::assemble;
-use bankwatch::console::command::{Command, Verb};
-use bankwatch::console::error::ParseError;
-use bankwatch::console::frame::{Framer, Progress};
-use bankwatch::console::parsed::Rejected;
-use bankwatch::console::transcript::{Exchange, Lost, Transcript};
-use bankwatch::model::place::Place;
-use bankwatch::model::reading::SweepKind;
-use bankwatch::model::report::BankReport;
-use bankwatch::simulator::{Console, Dialect, Simulation, Values};
+use bankwatch::internals::console::assemble::assemble;
+use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::console::error::ParseError;
+use bankwatch::internals::console::frame::{Framer, Progress};
+use bankwatch::internals::console::parsed::Rejected;
+use bankwatch::internals::console::transcript::{Exchange, Lost, Transcript};
+use bankwatch::internals::model::place::Place;
+use bankwatch::internals::model::reading::SweepKind;
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::simulator::{Console, Dialect, Simulation, Values};
 use jiff::Timestamp;
 
 /// A bank called `pytes`, and the time by our clock.

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::settings::{MqttSettings, Sources, load};
+use bankwatch::internals::settings::{MqttSettings, Sources, load};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 

@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use bankwatch::actors::serial::SerialSettings;
-use bankwatch::actors::stats::StatsSettings;
-use bankwatch::app::Bank;
-use bankwatch::console::assemble::assemble;
-use bankwatch::console::review::Review;
-use bankwatch::events::catalogue::Catalogue;
-use bankwatch::link::{Line, Link};
-use bankwatch::model::units::Percent;
-use bankwatch::sweep::conversation::Patience;
-use bankwatch::sweep::plan::Rhythm;
+use bankwatch::internals::actors::serial::SerialSettings;
+use bankwatch::internals::actors::stats::StatsSettings;
+use bankwatch::internals::app::Bank;
+use bankwatch::internals::console::assemble::assemble;
+use bankwatch::internals::console::review::Review;
+use bankwatch::internals::events::catalogue::Catalogue;
+use bankwatch::internals::link::{Line, Link};
+use bankwatch::internals::model::units::Percent;
+use bankwatch::internals::sweep::conversation::Patience;
+use bankwatch::internals::sweep::plan::Rhythm;
 
 pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
 pub const LONGEST_PAUSE: Duration = Duration::from_millis(400);

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use bankwatch::console::assemble::assemble;
-use bankwatch::console::parsed;
-use bankwatch::console::review::MOST_ASKED;
-use bankwatch::console::tolerance;
-use bankwatch::console::transcript::{Exchange, Transcript};
-use bankwatch::simulator::{Fault, Said, Truth};
+use bankwatch::internals::console::assemble::assemble;
+use bankwatch::internals::console::parsed;
+use bankwatch::internals::console::review::MOST_ASKED;
+use bankwatch::internals::console::tolerance;
+use bankwatch::internals::console::transcript::{Exchange, Transcript};
+use bankwatch::internals::simulator::{Fault, Said, Truth};
 
 use crate::observed_values::{self, Seen, Value};
 

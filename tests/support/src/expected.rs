@@ -1,6 +1,6 @@
 //! The status document as it must be, made from what a simulated console said and from nothing else.
 
-use bankwatch::simulator::{CellRow, Detail, Truth, UnitRow, Values};
+use bankwatch::internals::simulator::{CellRow, Detail, Truth, UnitRow, Values};
 use serde_json::{Value, json};
 
 /// A number that the document rounds: where it is exactly in the middle, either neighbour is right.
@@ -227,7 +227,7 @@ fn device(truth: &Truth, place: usize, detail: Option<&Detail>, heater: Option<&
         Values::Table(rows) => rows.iter().find(|row| row.place == place && row.present),
         _ => None,
     });
-    let row = |pick: fn(&bankwatch::simulator::TableRow) -> Option<String>| row.and_then(pick);
+    let row = |pick: fn(&bankwatch::internals::simulator::TableRow) -> Option<String>| row.and_then(pick);
     let ampere_hours = info("Specification")
         .and_then(|text| text.rsplit('/').next()?.strip_suffix("AH")?.parse::<f64>().ok())
         .or_else(|| detail.total_mah.map(|mah| mah as f64 / 1000.0));

@@ -10,7 +10,7 @@ use actix::fut::wrap_future;
 use actix::{
     Actor, ActorContext, AsyncContext, Context, Handler, Message, ResponseFuture, Supervised, System,
 };
-use bankwatch::supervise::{Flush, Health, Lifeline, Ping, Policy, State, Supervisor};
+use bankwatch::internals::supervise::{Flush, Health, Lifeline, Ping, Policy, State, Supervisor};
 use tokio::sync::watch;
 use tokio::time::timeout;
 

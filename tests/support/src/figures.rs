@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bankwatch::model::reading::BankReading;
-use bankwatch::simulator::{Said, Values};
+use bankwatch::internals::model::reading::BankReading;
+use bankwatch::internals::simulator::{Said, Values};
 
 /// `1 voltage`, `2 cell 7 soc`, …
 type Name = String;

@@ -1,8 +1,8 @@
 //! Questions to a simulated console without any I/O, answered through the framing.
 
-use bankwatch::console::answer::Answer;
-use bankwatch::console::frame::{Framer, Progress};
-use bankwatch::simulator::{Console, Values};
+use bankwatch::internals::console::answer::Answer;
+use bankwatch::internals::console::frame::{Framer, Progress};
+use bankwatch::internals::simulator::{Console, Values};
 
 /// What was heard, the answer framed from it, and what it says in truth.
 pub struct Asked {

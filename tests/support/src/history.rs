@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bankwatch::model::facts::{FactSource, Facts};
-use bankwatch::model::place::Place;
-use bankwatch::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence, SweepKind};
-use bankwatch::model::report::BankReport;
-use bankwatch::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
-use bankwatch::model::word::Word;
-use bankwatch::store::{MariaDb, Record, Server, SqliteFile, Store, StoreError, Sweep};
+use bankwatch::internals::model::facts::{FactSource, Facts};
+use bankwatch::internals::model::place::Place;
+use bankwatch::internals::model::reading::{
+    BankReading, BatteryReading, CellReading, Measured, Presence, SweepKind,
+};
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
+use bankwatch::internals::model::word::Word;
+use bankwatch::internals::store::{MariaDb, Record, Server, SqliteFile, Store, StoreError, Sweep};
 use diesel::connection::SimpleConnection;
 use diesel::mysql::MysqlConnection;
 use diesel::prelude::*;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bankwatch::store::journal::{Bounds, Entry, Journal, Kept, Opened, Sink, SinkError};
+use bankwatch::internals::store::journal::{Bounds, Entry, Journal, Kept, Opened, Sink, SinkError};
 
 pub const DAY: Duration = Duration::from_secs(86_400);
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::store::Server;
+use bankwatch::internals::store::Server;
 use diesel::connection::SimpleConnection;
 use diesel::mysql::MysqlConnection;
 use diesel::prelude::*;
@@ -95,7 +95,7 @@ impl MariaDbServer {
             verify: false,
             authorities: None,
             legacy_table: false,
-            abort: bankwatch::store::AbortHandle::default(),
+            abort: bankwatch::internals::store::AbortHandle::default(),
         }
     }
 

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bankwatch::model::place::Place;
-use bankwatch::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence, SweepKind};
-use bankwatch::model::report::BankReport;
-use bankwatch::model::units::{Milliamps, Millicelsius, Millivolts, Percent};
-use bankwatch::model::word::Word;
+use bankwatch::internals::model::place::Place;
+use bankwatch::internals::model::reading::{
+    BankReading, BatteryReading, CellReading, Measured, Presence, SweepKind,
+};
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::model::units::{Milliamps, Millicelsius, Millivolts, Percent};
+use bankwatch::internals::model::word::Word;
 use jiff::Timestamp;
 
 /// A bank called `pytes` of so many batteries, all well; cells in a full reading.

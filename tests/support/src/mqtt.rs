@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use bankwatch::mqtt::message::Message;
-use bankwatch::mqtt::refusal::Refusal;
-use bankwatch::mqtt::session::{Incoming, Patience, Session};
-use bankwatch::settings::MqttSettings;
+use bankwatch::internals::mqtt::message::Message;
+use bankwatch::internals::mqtt::refusal::Refusal;
+use bankwatch::internals::mqtt::session::{Incoming, Patience, Session};
+use bankwatch::internals::settings::MqttSettings;
 use tokio::time::timeout;
 
 /// Past this a test has failed; all goes well in a fraction of it.

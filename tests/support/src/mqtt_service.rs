@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use bankwatch::mqtt::kept::kept;
-use bankwatch::mqtt::message::Message;
-use bankwatch::mqtt::session::{Patience, Session};
-use bankwatch::mqtt::topics::Topics;
-use bankwatch::settings::{AutoOr, MqttSettings, Sources, load};
-use bankwatch::simulator::{Dialect, Simulation, SimulatorHandle};
+use bankwatch::internals::mqtt::kept::kept;
+use bankwatch::internals::mqtt::message::Message;
+use bankwatch::internals::mqtt::session::{Patience, Session};
+use bankwatch::internals::mqtt::topics::Topics;
+use bankwatch::internals::settings::{AutoOr, MqttSettings, Sources, load};
+use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 
 use crate::listener::{Heard, Listener};
 use crate::service::{LONG, Service};

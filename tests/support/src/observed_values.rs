@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use bankwatch::console::figures::Kind;
-use bankwatch::console::parsed::Parsed;
-use bankwatch::model::event_word::EventWord;
-use bankwatch::model::word::Word;
-use bankwatch::simulator::{TableRow, Values};
+use bankwatch::internals::console::figures::Kind;
+use bankwatch::internals::console::parsed::Parsed;
+use bankwatch::internals::model::event_word::EventWord;
+use bankwatch::internals::model::word::Word;
+use bankwatch::internals::simulator::{TableRow, Values};
 use jiff::civil::DateTime;
 
 /// A value as it was printed.

@@ -4,25 +4,25 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use bankwatch::events::catalogue::Catalogue;
-use bankwatch::events::decode::tell_standing;
-use bankwatch::model::event_word::EventWord;
-use bankwatch::model::facts::{FactSource, Facts};
-use bankwatch::model::place::Place;
-use bankwatch::model::reading::{
+use bankwatch::internals::events::catalogue::Catalogue;
+use bankwatch::internals::events::decode::tell_standing;
+use bankwatch::internals::model::event_word::EventWord;
+use bankwatch::internals::model::facts::{FactSource, Facts};
+use bankwatch::internals::model::place::Place;
+use bankwatch::internals::model::reading::{
     BankReading, BatteryReading, CellReading, Measured, Missing, Presence, SweepKind,
 };
-use bankwatch::model::report::BankReport;
-use bankwatch::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
-use bankwatch::model::word::Word;
-use bankwatch::mqtt::discovery;
-use bankwatch::mqtt::expiry::Expiry;
-use bankwatch::mqtt::message::Message;
-use bankwatch::mqtt::payload::{self, Part};
-use bankwatch::mqtt::shape::Shape;
-use bankwatch::mqtt::topics::Topics;
-use bankwatch::settings::{BankSettings, CellLevel, MqttSettings, Settings, Sources, load};
-use bankwatch::status::Status;
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
+use bankwatch::internals::model::word::Word;
+use bankwatch::internals::mqtt::discovery;
+use bankwatch::internals::mqtt::expiry::Expiry;
+use bankwatch::internals::mqtt::message::Message;
+use bankwatch::internals::mqtt::payload::{self, Part};
+use bankwatch::internals::mqtt::shape::Shape;
+use bankwatch::internals::mqtt::topics::Topics;
+use bankwatch::internals::settings::{BankSettings, CellLevel, MqttSettings, Settings, Sources, load};
+use bankwatch::internals::status::Status;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 

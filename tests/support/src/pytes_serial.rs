@@ -1,7 +1,7 @@
 //! What each generation of pytes_serial leaves with a broker, written from its documented topics and keys.
 
-use bankwatch::mqtt::message::Message;
-use bankwatch::settings::CellLevel;
+use bankwatch::internals::mqtt::message::Message;
+use bankwatch::internals::settings::CellLevel;
 use serde_json::json;
 
 /// How its versions announce entities and where they publish values.

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actix::{Actor, Context, Handler, Supervised};
-use bankwatch::messages::{Nudge, Outlet, Slot};
-use bankwatch::model::report::BankReport;
-use bankwatch::supervise::{Child, Ping, Role, Supervisor};
+use bankwatch::internals::messages::{Nudge, Outlet, Slot};
+use bankwatch::internals::model::report::BankReport;
+use bankwatch::internals::supervise::{Child, Ping, Role, Supervisor};
 
 /// An output that keeps every report it is shown.
 #[derive(Clone, Default)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bankwatch::settings::{Loaded, SettingsError, Sources, load};
+use bankwatch::internals::settings::{Loaded, SettingsError, Sources, load};
 use tempfile::TempDir;
 
 /// A folder with files, and what surrounds a service in it.

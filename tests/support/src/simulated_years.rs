@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bankwatch::model::facts::Facts;
-use bankwatch::model::place::Place;
-use bankwatch::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence, SweepKind};
-use bankwatch::model::report::{BankReport, ServiceCounters};
-use bankwatch::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
-use bankwatch::model::word::Word;
-use bankwatch::simulator::{Bank, BankPlan, Battery};
-use bankwatch::stats::Stats;
+use bankwatch::internals::model::facts::Facts;
+use bankwatch::internals::model::place::Place;
+use bankwatch::internals::model::reading::{
+    BankReading, BatteryReading, CellReading, Measured, Presence, SweepKind,
+};
+use bankwatch::internals::model::report::{BankReport, ServiceCounters};
+use bankwatch::internals::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
+use bankwatch::internals::model::word::Word;
+use bankwatch::internals::simulator::{Bank, BankPlan, Battery};
+use bankwatch::internals::stats::Stats;
 use jiff::Timestamp;
 
 /// A bank of 100 Ah batteries with 16 cells each.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use bankwatch::console::review::Review;
-use bankwatch::console::transcript::Transcript;
-use bankwatch::link::{Line, Link};
-use bankwatch::sweep::conversation::{Conversation, Patience};
-use bankwatch::sweep::plan::Rhythm;
-use bankwatch::sweep::sweeper::{Sweeper, Swept};
+use bankwatch::internals::console::review::Review;
+use bankwatch::internals::console::transcript::Transcript;
+use bankwatch::internals::link::{Line, Link};
+use bankwatch::internals::sweep::conversation::{Conversation, Patience};
+use bankwatch::internals::sweep::plan::Rhythm;
+use bankwatch::internals::sweep::sweeper::{Sweeper, Swept};
 
 /// Long enough for a machine with much else to do, short enough for thousands of lost answers.
 pub const PATIENCE: Patience = Patience {

@@ -95,7 +95,7 @@ impl LegacyRefusal {
 
     /// Nothing was heard from the server for so long.
     #[must_use]
-    pub fn hung(reason: String) -> Self {
+    pub(crate) fn hung(reason: String) -> Self {
         Self { is_connection: true, ..Self::of_table(reason, "check the server") }
     }
 
