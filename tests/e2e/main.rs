@@ -4,6 +4,7 @@
 mod cli;
 mod link;
 mod mqtt;
+mod previous_version;
 mod service;
 mod stats;
 mod status;
