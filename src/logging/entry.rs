@@ -7,20 +7,20 @@ use serde_json::{Number, Value};
 use slog::{KV, Key, Level, OwnedKVList, Record, Serializer};
 
 /// The key under which the time of the call travels to the log's thread, in milliseconds since 1970.
-pub(super) const TAKEN_AT: Key = "taken_at_ms";
+pub(crate) const TAKEN_AT: Key = "taken_at_ms";
 
 /// When, how urgent, what, and the particulars in the order in which they were given.
-pub(super) struct Entry {
-    pub(super) at: Timestamp,
-    pub(super) level: Level,
-    pub(super) message: String,
-    pub(super) pairs: Vec<(Key, Value)>,
+pub(crate) struct Entry {
+    pub(crate) at: Timestamp,
+    pub(crate) level: Level,
+    pub(crate) message: String,
+    pub(crate) pairs: Vec<(Key, Value)>,
 }
 
 impl Entry {
     /// Collects a record: the loggers' keys from the root to the child, then those of the call. A key given
     /// again keeps its place and takes the later value.
-    pub(super) fn from_record(record: &Record<'_>, values: &OwnedKVList) -> Self {
+    pub(crate) fn from_record(record: &Record<'_>, values: &OwnedKVList) -> Self {
         let mut entry = Self {
             at: Timestamp::now(),
             level: record.level(),
@@ -33,7 +33,7 @@ impl Entry {
     }
 
     /// An event of the log itself.
-    pub(super) fn own(level: Level, message: &str, pairs: Vec<(Key, Value)>) -> Self {
+    pub(crate) fn own(level: Level, message: &str, pairs: Vec<(Key, Value)>) -> Self {
         Self { at: Timestamp::now(), level, message: message.to_owned(), pairs }
     }
 

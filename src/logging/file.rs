@@ -40,12 +40,12 @@ impl RotatedFile {
         Ok(Self { path: path.to_owned(), max_size, max_files, file, size, torn: false })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Opens the file by its name again; where that fails, the one already open is kept.
-    pub(super) fn reopen(&mut self) -> io::Result<()> {
+    pub(crate) fn reopen(&mut self) -> io::Result<()> {
         // A new file gets the mode of the one before.
         let mode = self.file.metadata()?.mode() & 0o777;
         (self.file, self.size) = append_to(&self.path, mode)?;

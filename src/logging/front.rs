@@ -4,17 +4,17 @@ use jiff::Timestamp;
 use slog::{BorrowedKV, Drain, Level, Never, OwnedKVList, Record, RecordStatic, SingleKV};
 use slog_async::AsyncCore;
 
-use super::Control;
-use super::entry::TAKEN_AT;
+use crate::logging::Control;
+use crate::logging::entry::TAKEN_AT;
 
 /// Hands records to the log's thread, with the time of the call: written late, a line still tells when.
-pub(super) struct Front {
+pub(crate) struct Front {
     queue: AsyncCore,
     control: Control,
 }
 
 impl Front {
-    pub(super) fn new(queue: AsyncCore, control: Control) -> Self {
+    pub(crate) fn new(queue: AsyncCore, control: Control) -> Self {
         Self { queue, control }
     }
 }

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 use slog::Level;
 
-use super::entry::Entry;
+use crate::logging::entry::Entry;
 
 /// The line of text, with its end. `colour` paints the level's word and nothing else.
-pub(super) fn text(entry: &Entry, colour: bool) -> String {
+pub(crate) fn text(entry: &Entry, colour: bool) -> String {
     let word = word(entry.level);
     let paint = if colour { paint(entry.level) } else { "" };
     let unpaint = if paint.is_empty() { "" } else { "\x1b[0m" };
@@ -32,7 +32,7 @@ pub(super) fn text(entry: &Entry, colour: bool) -> String {
 }
 
 /// The JSON object, with its line's end. A key that is also one of the log's own gets an underscore behind it.
-pub(super) fn json(entry: &Entry) -> String {
+pub(crate) fn json(entry: &Entry) -> String {
     let own = [
         ("ts", Value::String(time(entry.at))),
         ("level", Value::from(word(entry.level))),
@@ -147,8 +147,8 @@ mod tests {
         }
     }
 
-    fn value_of(text: &str) -> String {
-        let line = super::text(&entry("said", vec![("text", Value::from(text))]), false);
+    fn value_of(value: &str) -> String {
+        let line = text(&entry("said", vec![("text", Value::from(value))]), false);
         line.strip_prefix("2026-11-22T06:05:09.377Z INFO  said text=").unwrap().trim_end().to_owned()
     }
 

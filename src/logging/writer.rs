@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use slog::{Drain, Key, Level, Never, OwnedKVList, Record};
 
-use super::entry::Entry;
-use super::file::RotatedFile;
-use super::{Control, Format, line};
+use crate::logging::entry::Entry;
+use crate::logging::file::RotatedFile;
+use crate::logging::{Control, Format, line};
 
 /// At least this lies between two lines that tell of dropped ones.
 const BETWEEN_REPORTS: Duration = Duration::from_secs(1);
 
 /// Where lines go.
-pub(super) enum Sink {
+pub(crate) enum Sink {
     /// Standard error, in colour when somebody looks at it.
     Stderr { colour: bool },
     /// A file; `away` while it takes no lines and standard error gets them.
@@ -23,18 +23,18 @@ pub(super) enum Sink {
 }
 
 impl Sink {
-    pub(super) fn stderr() -> Self {
+    pub(crate) fn stderr() -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self::Stderr { colour: !unwanted && io::stderr().is_terminal() }
     }
 
-    pub(super) fn file(file: RotatedFile) -> Self {
+    pub(crate) fn file(file: RotatedFile) -> Self {
         Self::File { file, away: false }
     }
 }
 
 /// Writes records; it lives on the log's thread, and nobody else calls it.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     state: RefCell<State>,
     format: Format,
     control: Control,
@@ -48,7 +48,7 @@ struct State {
 }
 
 impl Writer {
-    pub(super) fn new(sink: Sink, format: Format, control: Control) -> Self {
+    pub(crate) fn new(sink: Sink, format: Format, control: Control) -> Self {
         Self { state: RefCell::new(State { sink, told: 0, told_at: None }), format, control }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Loaded;
+use crate::settings::load::Loaded;
 
 /// The dotted names of all settings that differ, banks that came or went included.
 #[must_use]

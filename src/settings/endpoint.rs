@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::value::lying_in;
+use crate::settings::value::lying_in;
 
 /// Why a text is no endpoint. What would be one, the setting's row says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +20,7 @@ pub struct NotAnEndpoint;
 const REPLAY: &str = "replay:";
 
 /// Whether a text names a link: `/dev/…`, `COMn`, `tcp://host:port`, `rfc2217://host:port`, `replay:FILE`.
-pub(super) fn is_link(text: &str) -> bool {
+pub(crate) fn is_link(text: &str) -> bool {
     if let Some(file) = text.strip_prefix(REPLAY) {
         return !file.is_empty();
     }
@@ -34,7 +34,7 @@ pub(super) fn is_link(text: &str) -> bool {
 }
 
 /// The link with a relative file to replay lying in `folder`.
-pub(super) fn link_lying_in(link: &str, folder: &Path) -> String {
+pub(crate) fn link_lying_in(link: &str, folder: &Path) -> String {
     match link.strip_prefix(REPLAY) {
         Some(file) => format!("{REPLAY}{}", lying_in(folder, file).display()),
         None => link.to_owned(),
@@ -115,7 +115,7 @@ pub enum DatabaseUrl {
 impl DatabaseUrl {
     /// The same with a relative file lying in `folder`.
     #[must_use]
-    pub(super) fn lying_in(self, folder: &Path) -> Self {
+    pub(crate) fn lying_in(self, folder: &Path) -> Self {
         match self {
             Self::Sqlite(file) => Self::Sqlite(lying_in(folder, file)),
             server @ Self::Mysql { .. } => server,

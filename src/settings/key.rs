@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::{bank, database, events, general, http, json_file, kind::Kind, log, mqtt};
+use crate::settings::check::kind::Kind;
 
 /// One setting.
 #[derive(Debug)]
@@ -22,18 +22,6 @@ pub struct Key {
     /// What it is for, in one line.
     pub why: &'static str,
 }
-
-/// All settings, in the order in which people read them.
-pub static SECTIONS: &[&[Key]] = &[
-    general::KEYS,
-    bank::KEYS,
-    json_file::KEYS,
-    database::KEYS,
-    mqtt::KEYS,
-    events::KEYS,
-    http::KEYS,
-    log::KEYS,
-];
 
 /// The section that is a list.
 pub(crate) const BANK: &str = "bank";
@@ -57,117 +45,6 @@ impl fmt::Display for Place {
             (Some(bank), section) => write!(f, "{section}.{bank}.{}", self.key.name),
             (None, "") => f.write_str(self.key.name),
             (None, section) => write!(f, "{section}.{}", self.key.name),
-        }
-    }
-}
-
-/// What a name leads to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Named {
-    /// The setting of that name.
-    Value(&'static Key),
-    /// The secret that lies in the file of that name: `password_file`.
-    SecretFile(&'static Key),
-}
-
-/// The rows of a section; none where there is no such section.
-#[must_use]
-pub(crate) fn section(name: &str) -> Option<&'static [Key]> {
-    SECTIONS.iter().copied().find(|keys| keys.first().is_some_and(|key| key.section == name))
-}
-
-/// The setting of that name in that section.
-#[must_use]
-pub(crate) fn find(section_name: &str, name: &str) -> Option<Named> {
-    let keys = section(section_name)?;
-    if let Some(key) = keys.iter().find(|key| key.name == name) {
-        return Some(Named::Value(key));
-    }
-    let secret = name.strip_suffix(FILE_SUFFIX)?;
-    keys.iter().find(|key| key.name == secret && key.kind.is_secret()).map(Named::SecretFile)
-}
-
-/// The setting of a dotted name, split: `mqtt`, `url`; `bank`, `link` (of the first bank); `bank`, `2`, `link`.
-#[must_use]
-pub(crate) fn locate(path: &[&str]) -> Option<(Named, Option<usize>)> {
-    match *path {
-        [name] => Some((find("", name)?, None)),
-        [BANK, name] => Some((find(BANK, name)?, Some(1))),
-        [BANK, number, name] => {
-            let number = number.parse().ok().filter(|number| *number > 0)?;
-            Some((find(BANK, name)?, Some(number)))
-        }
-        [section, name] if !section.is_empty() => Some((find(section, name)?, None)),
-        _ => None,
-    }
-}
-
-/// The nearest known name for a dotted one, split.
-#[must_use]
-pub(crate) fn nearest_path(path: &[&str]) -> Option<String> {
-    match *path {
-        [name] => nearest("", name),
-        [first, .., name] if section(first).is_some() => nearest(first, name),
-        [first, ..] => nearest("", first),
-        [] => None,
-    }
-}
-
-/// The nearest known name for a misspelt one: a neighbour in its section, else the same name elsewhere.
-#[must_use]
-pub(crate) fn nearest(section_name: &str, name: &str) -> Option<String> {
-    let dotted = |key: &'static Key| Place { key, bank: None }.to_string();
-    let keys = section(section_name).unwrap_or_default();
-    let sections = SECTIONS.iter().filter_map(|keys| keys.first()).map(|key| key.section);
-    closest(keys.iter().map(|key| key.name), name)
-        .and_then(|near| keys.iter().find(|key| key.name == near))
-        .map(dotted)
-        .or_else(|| closest(sections.filter(|_| section_name.is_empty()), name).map(str::to_owned))
-        .or_else(|| SECTIONS.iter().copied().flatten().find(|key| key.name == name).map(dotted))
-}
-
-/// The candidate that is the fewest edits away, if that is near enough to be a slip.
-fn closest<'a>(candidates: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
-    let allowed = (name.chars().count() / 3).clamp(1, 3);
-    candidates
-        .map(|candidate| (strsim::damerau_levenshtein(candidate, name), candidate))
-        .filter(|(edits, _)| *edits <= allowed)
-        .min_by_key(|(edits, _)| *edits)
-        .map(|(_, candidate)| candidate)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slip_leads_to_its_neighbour_and_a_stray_name_to_its_section() {
-        for (section, name, near) in [
-            ("mqtt", "pasword", Some("mqtt.password")),
-            ("bank", "summary_intervall", Some("bank.summary_interval")),
-            ("", "htttp", Some("http")),
-            ("", "data_dri", Some("data_dir")),
-            ("", "link", Some("bank.link")),
-            ("http", "discovery", Some("mqtt.discovery")),
-            ("mqtt", "colour", None),
-        ] {
-            assert_eq!(nearest(section, name).as_deref(), near, "{section}.{name}");
-        }
-    }
-
-    #[test]
-    fn only_secrets_may_lie_in_files() {
-        assert!(
-            matches!(find("mqtt", "password_file"), Some(Named::SecretFile(key)) if key.name == "password")
-        );
-        assert!(matches!(find("mqtt", "ca_file"), Some(Named::Value(_))));
-        assert!(find("mqtt", "username_file").is_none());
-    }
-
-    #[test]
-    fn every_section_is_told_by_the_section_of_all_its_rows() {
-        for keys in SECTIONS {
-            assert!(keys.iter().all(|key| key.section == keys[0].section));
         }
     }
 }

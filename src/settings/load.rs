@@ -2,19 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    Settings, conflict,
-    endpoint::link_lying_in,
-    environment,
-    key::BANK,
-    layer::{Layer, read_text, readable_by_all, unreadable},
-    layers::Layers,
-    options_file,
-    problem::{Origin, Problem, SettingsError, Trouble},
-    pytes_serial::{self, PytesSerialFile},
-    sources::Sources,
-    toml_file,
-};
+use crate::settings::check::conflicts;
+use crate::settings::check::problem::{Origin, Problem, SettingsError, Trouble};
+use crate::settings::endpoint::link_lying_in;
+use crate::settings::key::BANK;
+use crate::settings::sections::Settings;
+use crate::settings::sources::layer::Layer;
+use crate::settings::sources::layer::PytesSerialFile;
+use crate::settings::sources::layers::Layers;
+use crate::settings::sources::text_file::{read_text, readable_by_all, unreadable};
+use crate::settings::sources::{Sources, environment, options_file, pytes_serial, toml_file};
 
 /// Settings, and what is worth knowing about them.
 #[derive(Clone, Debug)]
@@ -89,7 +86,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
             if let Some(bank) = settings.banks.first_mut() {
                 bank.expected = expected;
             }
-            problems.extend(conflict::conflicts(&settings, &layers, &problems));
+            problems.extend(conflicts::conflicts(&settings, &layers, &problems));
             if problems.is_empty() {
                 let key = settings.mqtt.client_key_file.as_deref();
                 let readable = key.and_then(readable_by_all);

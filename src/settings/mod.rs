@@ -1,76 +1,37 @@
-//! What the operator wants: sections of plain values, and the layers they come from.
+//! The settings: typed sections, and the layers that their values come from.
 //!
 //! ```text
 //! defaults < FILE < options.json < credentials < variables < command line
-//!    key      toml_file │ pytes_serial    environment          │
+//!  sections   toml_file │ pytes_serial    environment          │
 //!             options_file │   …                               │
 //!                     └────────────── layers (figment) ────────┴──► extract ──► Settings
 //! ```
-//! A section is one file: its struct and its rows of the table in [`key`].
+//! A section is one file in [`sections`]: its struct, and a table with its keys.
 
-use std::path::PathBuf;
-
-pub(crate) mod bank;
 pub(crate) mod change;
-mod conflict;
-mod data_volume;
-pub(crate) mod database;
+mod check;
 pub(crate) mod endpoint;
-mod environment;
-pub(crate) mod events;
-mod general;
-pub(crate) mod http;
-mod ini;
-pub(crate) mod json_file;
-pub mod key;
-pub(crate) mod kind;
-mod layer;
-mod layers;
+pub(crate) mod key;
 mod load;
-pub(crate) mod log;
-pub(crate) mod mqtt;
-mod options_file;
-mod problem;
-mod pytes_serial;
+pub(crate) mod lookup;
 pub mod render;
+pub mod sections;
 mod sources;
-mod toml_file;
-mod tree;
 mod value;
 
-pub use bank::{BankSettings, Batteries, CellLevel, Expected, LineEnd, Wake};
-pub use database::{DatabaseSettings, Tls};
-pub use endpoint::{DatabaseUrl, MqttUrl};
-pub use events::{EventLevel, EventSettings};
-pub(crate) use http::HttpSettings;
-pub use json_file::JsonFileSettings;
-pub(crate) use layer::read_text;
-pub use layers::Layers;
-pub use load::{Loaded, load};
-pub use log::{LogFormat, LogLevel, LogSettings};
-pub use mqtt::{MqttSettings, MqttVersion};
-pub use problem::{Problem, SettingsError, Trouble};
-pub use pytes_serial::{PytesSerialFile, is_its_file};
-pub use sources::Sources;
-pub use value::AutoOr;
-
-/// All settings, checked; every path in them is ready to be opened.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where counters, database and journal lie.
-    pub data_dir: PathBuf,
-    /// The banks, in the order of the settings.
-    pub banks: Vec<BankSettings>,
-    /// The file with the latest reading.
-    pub json_file: JsonFileSettings,
-    /// The history.
-    pub database: DatabaseSettings,
-    /// The broker.
-    pub mqtt: MqttSettings,
-    /// Events.
-    pub events: EventSettings,
-    /// Page, API and metrics.
-    pub http: HttpSettings,
-    /// The service's own log.
-    pub log: LogSettings,
-}
+pub use self::check::problem::{Problem, SettingsError, Trouble};
+pub use self::endpoint::{DatabaseUrl, MqttUrl};
+pub use self::load::{Loaded, load};
+pub use self::sections::Settings;
+pub use self::sections::bank::{BankSettings, Batteries, CellLevel, Expected, LineEnd, Wake};
+pub use self::sections::database::{DatabaseSettings, Tls};
+pub use self::sections::events::{EventLevel, EventSettings};
+pub use self::sections::json_file::JsonFileSettings;
+pub use self::sections::log::{LogFormat, LogLevel, LogSettings};
+pub use self::sections::mqtt::{MqttSettings, MqttVersion};
+pub use self::sources::Sources;
+pub use self::sources::layer::PytesSerialFile;
+pub use self::sources::layers::Layers;
+pub use self::sources::pytes_serial::is_its_file;
+pub(crate) use self::sources::text_file::read_text;
+pub use self::value::AutoOr;

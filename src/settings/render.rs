@@ -4,10 +4,8 @@ use std::io::{self, Write};
 
 use figment::value::Value;
 
-use super::{
-    key::{BANK, Place},
-    layers::Layers,
-};
+use crate::settings::key::{BANK, Place};
+use crate::settings::sources::layers::Layers;
 
 /// What stands where a secret would.
 pub(crate) const HIDDEN: &str = "(hidden)";

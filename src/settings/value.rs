@@ -28,23 +28,23 @@ impl<T> AutoOr<T> {
 }
 
 /// A path where a relative one begins in `folder`, without the dots that lead nowhere.
-pub(super) fn lying_in(folder: &Path, path: impl AsRef<Path>) -> PathBuf {
+pub(crate) fn lying_in(folder: &Path, path: impl AsRef<Path>) -> PathBuf {
     folder.join(path).components().collect()
 }
 
 /// Reads `"10s"`, `"1m 30s"`, `"7d"` or `"0s"`.
-pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+pub(crate) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     humantime::parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
 }
 
 /// Reads `"auto"` or a text.
-pub(super) fn auto_or_text<'de, D: Deserializer<'de>>(from: D) -> Result<AutoOr<String>, D::Error> {
+pub(crate) fn auto_or_text<'de, D: Deserializer<'de>>(from: D) -> Result<AutoOr<String>, D::Error> {
     let text = String::deserialize(from)?;
     Ok(if text == "auto" { AutoOr::Auto } else { AutoOr::Given(text) })
 }
 
 /// Reads `"auto"` or a duration.
-pub(super) fn auto_or_duration<'de, D: Deserializer<'de>>(from: D) -> Result<AutoOr<Duration>, D::Error> {
+pub(crate) fn auto_or_duration<'de, D: Deserializer<'de>>(from: D) -> Result<AutoOr<Duration>, D::Error> {
     let text = String::deserialize(from)?;
     if text == "auto" {
         return Ok(AutoOr::Auto);
@@ -53,7 +53,7 @@ pub(super) fn auto_or_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Aut
 }
 
 /// Reads a text of which the empty one means none.
-pub(super) fn unless_blank<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+pub(crate) fn unless_blank<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: From<String>,

@@ -29,7 +29,7 @@ pub use self::file::Journal;
 pub use self::keeper::Keeper;
 pub use self::notice::{Buried, Grave, Notice};
 pub use self::open::{Opened, SetAside};
-use crate::settings::database::DatabaseSettings;
+use crate::settings::sections::database::DatabaseSettings;
 
 /// What somebody wants kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -38,8 +38,8 @@ mod writing;
 
 use jiff::Timestamp;
 
-use crate::settings::database::{DatabaseSettings, Tls};
 use crate::settings::endpoint::DatabaseUrl;
+use crate::settings::sections::database::{DatabaseSettings, Tls};
 
 pub use error::{Class, StoreError};
 pub use export::{Export, Rows};

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use slog::{Logger, crit, error, info, warn};
 use tokio::sync::watch;
 
-use super::health::{ChildHealth, Health, State};
-use super::policy::{Role, Trouble, Verdict};
+use crate::supervise::health::{ChildHealth, Health, State};
+use crate::supervise::policy::{Role, Trouble, Verdict};
 
 /// Why the process can't go on: a link of the port's chain can't be restarted within it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,27 +30,27 @@ impl Fatal {
 
 /// The state of all children, shared by every thread.
 #[derive(Debug)]
-pub(super) struct Board {
+pub(crate) struct Board {
     log: Logger,
     health: watch::Sender<Health>,
     fatal: watch::Sender<Option<Fatal>>,
 }
 
 impl Board {
-    pub(super) fn new(log: Logger) -> Arc<Self> {
+    pub(crate) fn new(log: Logger) -> Arc<Self> {
         Arc::new(Self { log, health: watch::Sender::default(), fatal: watch::Sender::default() })
     }
 
-    pub(super) fn health(&self) -> watch::Receiver<Health> {
+    pub(crate) fn health(&self) -> watch::Receiver<Health> {
         self.health.subscribe()
     }
 
-    pub(super) fn fatal(&self) -> watch::Receiver<Option<Fatal>> {
+    pub(crate) fn fatal(&self) -> watch::Receiver<Option<Fatal>> {
         self.fatal.subscribe()
     }
 
     /// Adds a child that is about to start.
-    pub(super) fn enlist(self: &Arc<Self>, name: &str, role: Role, thread: &Arc<Thread>) -> Reporter {
+    pub(crate) fn enlist(self: &Arc<Self>, name: &str, role: Role, thread: &Arc<Thread>) -> Reporter {
         let mut id = 0;
         self.health.send_modify(|health| {
             id = health.children.len();
@@ -73,21 +73,21 @@ impl Board {
 
 /// Which child an arbiter's thread is working for right now.
 #[derive(Debug)]
-pub(super) struct Thread {
+pub(crate) struct Thread {
     at_work: AtomicUsize,
 }
 
 impl Thread {
     const IDLE: usize = usize::MAX;
 
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { at_work: AtomicUsize::new(Self::IDLE) })
     }
 }
 
 /// One child's pen on the board.
 #[derive(Clone, Debug)]
-pub(super) struct Reporter {
+pub(crate) struct Reporter {
     board: Arc<Board>,
     id: usize,
     name: Arc<str>,
@@ -96,16 +96,16 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    pub(super) fn role(&self) -> Role {
+    pub(crate) fn role(&self) -> Role {
         self.role
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Runs `work` for this child, so that a thread which never returns from it can be told whose it is.
-    pub(super) fn at_work<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn at_work<T>(&self, work: impl FnOnce() -> T) -> T {
         self.thread.at_work.store(self.id, Ordering::Release);
         let done = work();
         self.thread.at_work.store(Thread::IDLE, Ordering::Release);
@@ -113,33 +113,33 @@ impl Reporter {
     }
 
     /// For whom this child's thread is working, if for a child at all.
-    pub(super) fn who_is_at_work(&self) -> Option<String> {
+    pub(crate) fn who_is_at_work(&self) -> Option<String> {
         self.board.name_of(self.thread.at_work.load(Ordering::Acquire))
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.read(|child| child.state)
     }
 
     /// The number of this life, while there is one that should answer.
-    pub(super) fn life(&self) -> Option<u64> {
+    pub(crate) fn life(&self) -> Option<u64> {
         self.read(|child| matches!(child.state, State::Starting | State::Running).then_some(child.restarts))
     }
 
-    pub(super) fn starting(&self) {
+    pub(crate) fn starting(&self) {
         self.change(|child| child.state = State::Starting);
     }
 
-    pub(super) fn running(&self) {
+    pub(crate) fn running(&self) {
         self.change(|child| child.state = State::Running);
     }
 
-    pub(super) fn ended(&self) {
+    pub(crate) fn ended(&self) {
         self.change(|child| child.state = State::Ended);
     }
 
     /// A life is over; `tell` says whether a restart is worth a log line.
-    pub(super) fn troubled(&self, trouble: &Trouble, verdict: Verdict, tell: impl FnOnce(&str) -> bool) {
+    pub(crate) fn troubled(&self, trouble: &Trouble, verdict: Verdict, tell: impl FnOnce(&str) -> bool) {
         let reason = trouble.to_string();
         let restarts = self.change(|child| {
             child.restarts += 1;
@@ -174,7 +174,7 @@ impl Reporter {
     }
 
     /// Its constructor panicked: there is no actor to restart.
-    pub(super) fn stillborn(&self, text: &str) {
+    pub(crate) fn stillborn(&self, text: &str) {
         let reason = format!("panicked while being made: {text}");
         self.change(|child| {
             child.last_trouble = Some(reason.clone());
@@ -190,7 +190,7 @@ impl Reporter {
 
     /// Its life ended and no address is left, so that nothing can restart it. A stop for no reason of its own
     /// is the natural end of such a life.
-    pub(super) fn orphaned(&self, trouble: &Trouble) {
+    pub(crate) fn orphaned(&self, trouble: &Trouble) {
         if matches!(trouble, Trouble::Stopped(None) | Trouble::StartFailed(None)) {
             return;
         }
@@ -203,19 +203,19 @@ impl Reporter {
     }
 
     /// It panicked while it was stopped for good, when nothing is left to restart.
-    pub(super) fn panicked_at_its_end(&self, text: &str) {
+    pub(crate) fn panicked_at_its_end(&self, text: &str) {
         warn!(self.board.log, "actor panicked at its end"; "actor" => &*self.name, "reason" => text);
     }
 
     /// It has lived for a healthy while after an outage.
-    pub(super) fn recovered(&self, outage: Duration) {
+    pub(crate) fn recovered(&self, outage: Duration) {
         let restarts = self.read(|child| child.restarts);
         info!(self.board.log, "actor running again";
             "actor" => &*self.name, "restarts" => restarts, "outage" => short(outage));
     }
 
     /// Its thread takes no orders. False if that has just changed.
-    pub(super) fn blocked(&self) -> bool {
+    pub(crate) fn blocked(&self) -> bool {
         let reason = match self.who_is_at_work() {
             Some(name) => format!("thread blocked by {name}"),
             None => "thread blocked".to_owned(),
@@ -240,7 +240,7 @@ impl Reporter {
     }
 
     /// Its thread takes orders again, after so long.
-    pub(super) fn unblocked(&self, outage: Duration) {
+    pub(crate) fn unblocked(&self, outage: Duration) {
         let is_running = self.change(|child| {
             if child.state == State::Blocked {
                 child.state = State::Running;

@@ -3,16 +3,16 @@
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::policy::{Policy, Role};
+use crate::supervise::policy::{Policy, Role};
 
 /// How a child is to be kept: an entry in the list of children.
 #[derive(Clone, Debug)]
 pub struct Child {
-    pub(super) name: String,
-    pub(super) role: Role,
-    pub(super) arbiter: String,
-    pub(super) capacity: usize,
-    pub(super) policy: Option<Policy>,
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) arbiter: String,
+    pub(crate) capacity: usize,
+    pub(crate) policy: Option<Policy>,
 }
 
 impl Child {
@@ -69,9 +69,9 @@ pub struct Lifeline {
 
 /// The reason an actor left before it stopped.
 #[derive(Debug)]
-pub(super) struct Note {
-    pub(super) reason: String,
-    pub(super) gave_up: bool,
+pub(crate) struct Note {
+    pub(crate) reason: String,
+    pub(crate) gave_up: bool,
 }
 
 impl Lifeline {
@@ -86,7 +86,7 @@ impl Lifeline {
         self.leave(Note { reason: reason.to_string(), gave_up: true });
     }
 
-    pub(super) fn take(&self) -> Option<Note> {
+    pub(crate) fn take(&self) -> Option<Note> {
         self.note.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::policy::Role;
+use crate::supervise::policy::Role;
 
 /// All children in start order.
 #[derive(Clone, Debug, Default, Serialize)]

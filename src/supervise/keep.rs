@@ -18,14 +18,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use super::board::Reporter;
-use super::child::{Lifeline, Note};
-use super::guarded;
-use super::policy::{Fold, Judge, Policy, Trouble, Verdict};
+use crate::supervise::board::Reporter;
+use crate::supervise::child::{Lifeline, Note};
+use crate::supervise::panic::guarded;
+use crate::supervise::policy::{Fold, Judge, Policy, Trouble, Verdict};
 
 /// What the supervisor tells the loop.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// The actor hangs: restart it. Taken too late, it was the thread that was blocked, and nothing is
     /// wrong with the actor.
     Restart { by: Instant, taken: oneshot::Sender<()> },
@@ -37,7 +37,7 @@ pub(super) enum Order {
 
 /// Everything the loop has beside the actor.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(crate) struct Keeper {
     policy: Policy,
     reporter: Reporter,
     orders: mpsc::UnboundedReceiver<Order>,
@@ -56,7 +56,7 @@ enum Outcome {
 
 /// Starts an actor on an arbiter and keeps it. The address is valid at once and for ever: until the end is
 /// ordered, the supervisor is dropped, or no address is left.
-pub(super) fn keep<A, F>(arbiter: &ArbiterHandle, capacity: usize, keeper: Keeper, make: F) -> Addr<A>
+pub(crate) fn keep<A, F>(arbiter: &ArbiterHandle, capacity: usize, keeper: Keeper, make: F) -> Addr<A>
 where
     A: Actor<Context = Context<A>> + Supervised,
     F: FnOnce(Lifeline) -> A + Send + 'static,
@@ -79,7 +79,7 @@ where
 }
 
 impl Keeper {
-    pub(super) fn new(policy: Policy, reporter: Reporter, orders: mpsc::UnboundedReceiver<Order>) -> Self {
+    pub(crate) fn new(policy: Policy, reporter: Reporter, orders: mpsc::UnboundedReceiver<Order>) -> Self {
         Self {
             judge: Judge::new(policy.clone(), reporter.role()),
             policy,

@@ -45,6 +45,8 @@ mod board;
 mod child;
 mod health;
 mod keep;
+mod messages;
+mod panic;
 mod policy;
 mod pulse;
 mod shutdown;
@@ -52,35 +54,13 @@ mod signals;
 mod supervisor;
 mod worker;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use actix::Message;
-
 pub use self::beat::{Beat, Beats};
 pub use self::board::Fatal;
 pub use self::child::{Child, Lifeline};
 pub use self::health::{ChildHealth, Health, State};
+pub use self::messages::{Flush, Ping};
 pub use self::policy::{Policy, Role};
 pub use self::shutdown::{Late, Phase, Report};
 pub use self::signals::{Signal, Signals, signals};
 pub use self::supervisor::Supervisor;
 pub use self::worker::{Worker, WorkerError};
-
-/// "Are you there?" Every child answers at once; its handler is empty.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub struct Ping;
-
-/// "Let go of what you hold." Answered when everything taken so far has been handed on or is on disk.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub struct Flush;
-
-/// Calls `work`; a panic becomes its text. What `work` touched is given fresh state or dropped afterwards.
-fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
-        let text = payload.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        text.unwrap_or("a panic without words").to_owned()
-    })
-}

@@ -11,7 +11,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// At the end of the flow: past its budget it is [`Failed`](super::State::Failed) and tried again later,
+    /// At the end of the flow: past its budget it is [`Failed`](crate::supervise::State::Failed) and tried again later,
     /// and nobody else notices.
     Output,
     /// A link of the chain that owns the port: past its budget the process must end and start afresh.
@@ -65,9 +65,9 @@ impl Policy {
 
 /// Why a life of an actor ended though nobody had asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// It stopped before its first turn was over, with the reason it left on its
-    /// [`Lifeline`](super::Lifeline).
+    /// [`Lifeline`](crate::supervise::Lifeline).
     StartFailed(Option<String>),
     /// It stopped, with the reason it left.
     Stopped(Option<String>),
@@ -81,7 +81,7 @@ pub(super) enum Trouble {
 
 impl Trouble {
     /// A bug or a blockade, rather than something outside that will pass.
-    pub(super) fn is_severe(&self) -> bool {
+    pub(crate) fn is_severe(&self) -> bool {
         matches!(self, Self::Panicked(_) | Self::Hung(_) | Self::GaveUp(_))
     }
 }
@@ -102,7 +102,7 @@ impl fmt::Display for Trouble {
 
 /// What to do about a trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Restart after a pause.
     Restart(Duration),
     /// An output's budget is spent: failed, tried again after a long pause.
@@ -113,7 +113,7 @@ pub(super) enum Verdict {
 
 /// Remembers a child's troubles and decides about the next one.
 #[derive(Debug)]
-pub(super) struct Judge {
+pub(crate) struct Judge {
     policy: Policy,
     role: Role,
     /// Troubles since the last healthy while.
@@ -125,12 +125,12 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(policy: Policy, role: Role) -> Self {
+    pub(crate) fn new(policy: Policy, role: Role) -> Self {
         Self { policy, role, failures: 0, panics: VecDeque::new(), on_probation: false }
     }
 
     /// Decides about a trouble at `now`; `chance` is between 0 and 1.
-    pub(super) fn judge(&mut self, trouble: &Trouble, now: Instant, chance: f64) -> Verdict {
+    pub(crate) fn judge(&mut self, trouble: &Trouble, now: Instant, chance: f64) -> Verdict {
         let spent = match trouble {
             Trouble::GaveUp(_) => true,
             Trouble::Panicked(_) => self.panics_are_too_many(now) || self.on_probation,
@@ -151,7 +151,7 @@ impl Judge {
     }
 
     /// It has lived for a healthy while: pauses begin anew.
-    pub(super) fn healthy(&mut self) {
+    pub(crate) fn healthy(&mut self) {
         self.failures = 0;
         self.on_probation = false;
     }
@@ -168,7 +168,7 @@ impl Judge {
 
 /// Folds repeats for the log: a new reason is told, the same again at a decreasing pace.
 #[derive(Debug, Default)]
-pub(super) struct Fold {
+pub(crate) struct Fold {
     reason: String,
     repeats: u64,
 }
@@ -178,7 +178,7 @@ impl Fold {
     const AT_LEAST_EVERY: u64 = 64;
 
     /// Whether this occurrence is worth a line: the 1st, 2nd, 4th, 8th … of the same reason.
-    pub(super) fn is_worth_a_line(&mut self, reason: &str) -> bool {
+    pub(crate) fn is_worth_a_line(&mut self, reason: &str) -> bool {
         if self.reason != reason {
             reason.clone_into(&mut self.reason);
             self.repeats = 0;

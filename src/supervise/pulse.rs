@@ -7,23 +7,23 @@ use actix::WeakRecipient;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use super::Ping;
-use super::board::Reporter;
-use super::health::State;
-use super::keep::Order;
-use super::policy::Policy;
+use crate::supervise::board::Reporter;
+use crate::supervise::health::State;
+use crate::supervise::keep::Order;
+use crate::supervise::messages::Ping;
+use crate::supervise::policy::Policy;
 
 /// What it takes to watch a child. The address is a weak one: it must not keep the actor alive.
 #[derive(Debug)]
-pub(super) struct Pulse {
-    pub(super) ping: WeakRecipient<Ping>,
-    pub(super) orders: mpsc::UnboundedSender<Order>,
-    pub(super) reporter: Reporter,
-    pub(super) policy: Policy,
+pub(crate) struct Pulse {
+    pub(crate) ping: WeakRecipient<Ping>,
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    pub(crate) reporter: Reporter,
+    pub(crate) policy: Policy,
 }
 
 impl Pulse {
-    pub(super) async fn watch(self) {
+    pub(crate) async fn watch(self) {
         while self.reporter.state() != State::Ended {
             sleep(self.policy.ping_every).await;
             if let Some(life) = self.reporter.life()

@@ -17,10 +17,10 @@ use slog::warn;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::Flush;
-use super::health::State;
-use super::keep::Order;
-use super::supervisor::Supervisor;
+use crate::supervise::health::{Health, State};
+use crate::supervise::keep::Order;
+use crate::supervise::messages::Flush;
+use crate::supervise::supervisor::Supervisor;
 
 /// A step of the shutdown, for children side by side.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl Supervisor {
     async fn end(&self, names: Vec<String>, within: Duration) -> Vec<String> {
         self.order(&names, || Order::End);
         let mut health = self.health();
-        let has_ended = |name: &String, health: &super::Health| {
+        let has_ended = |name: &String, health: &Health| {
             health.child(name).is_none_or(|child| child.state == State::Ended)
         };
         // Whether it was in time is read off the snapshot.

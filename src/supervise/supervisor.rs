@@ -12,39 +12,39 @@ use slog::Logger;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::Ping;
-use super::board::{Board, Fatal, Reporter, Thread};
-use super::child::{Child, Lifeline};
-use super::health::Health;
-use super::keep::{Keeper, Order, keep};
-use super::policy::Policy;
-use super::pulse::Pulse;
+use crate::supervise::board::{Board, Fatal, Reporter, Thread};
+use crate::supervise::child::{Child, Lifeline};
+use crate::supervise::health::Health;
+use crate::supervise::keep::{Keeper, Order, keep};
+use crate::supervise::messages::Ping;
+use crate::supervise::policy::Policy;
+use crate::supervise::pulse::Pulse;
 
 /// Owns the arbiters and keeps the children. Lives on the system's thread. Dropped without
 /// [`shutdown`](Supervisor::shutdown) it tells every child to end and waits for none.
 #[derive(Debug)]
 pub struct Supervisor {
-    pub(super) log: Logger,
+    pub(crate) log: Logger,
     policy: Policy,
     board: Arc<Board>,
-    pub(super) arbiters: BTreeMap<String, Place>,
-    pub(super) children: Vec<Kept>,
+    pub(crate) arbiters: BTreeMap<String, Place>,
+    pub(crate) children: Vec<Kept>,
 }
 
 /// An arbiter and whom its thread works for.
 #[derive(Debug)]
-pub(super) struct Place {
-    pub(super) arbiter: Arbiter,
+pub(crate) struct Place {
+    pub(crate) arbiter: Arbiter,
     thread: Arc<Thread>,
 }
 
 /// A child as its supervisor holds it.
 #[derive(Debug)]
-pub(super) struct Kept {
-    pub(super) reporter: Reporter,
-    pub(super) orders: mpsc::UnboundedSender<Order>,
-    pub(super) arbiter: String,
-    pub(super) pulse: JoinHandle<()>,
+pub(crate) struct Kept {
+    pub(crate) reporter: Reporter,
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    pub(crate) arbiter: String,
+    pub(crate) pulse: JoinHandle<()>,
 }
 
 impl Supervisor {

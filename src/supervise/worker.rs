@@ -25,7 +25,7 @@ use humantime::format_duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use super::guarded;
+use crate::supervise::panic::guarded;
 
 /// Why a call has no result.
 #[derive(Debug, thiserror::Error)]

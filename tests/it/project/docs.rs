@@ -12,7 +12,7 @@ use bankwatch::internals::mqtt::entity::{AtFirst, ENTITIES, Entity, Sort, Source
 use bankwatch::internals::mqtt::payload::Kind;
 use bankwatch::internals::mqtt::words::{OTHER, STATES, STATUSES};
 use bankwatch::internals::settings::CellLevel;
-use bankwatch::internals::settings::key::SECTIONS;
+use bankwatch::internals::settings::sections::SECTIONS;
 use bankwatch::internals::simulator::{Dialect, Fault, Simulation};
 use bankwatch::internals::stats::health::near_full::{NEAR_FULL_LIMITS, NearFullLimit};
 use bankwatch::internals::stats::limits::{ANY_STEP, ANY_VALUE, LIMITS};

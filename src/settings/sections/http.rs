@@ -4,10 +4,8 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 
-use super::{
-    key::Key,
-    kind::{Form, Kind},
-};
+use crate::settings::check::kind::{Form, Kind};
+use crate::settings::key::Key;
 
 /// The page, the API and the metrics.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -23,7 +21,7 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'stati
     Key { section: "http", name, kind, default, why }
 }
 
-pub(super) const KEYS: &[Key] = &[
+pub(crate) const KEYS: &[Key] = &[
     key("enabled", Kind::Flag, "true", "page, API and metrics, read-only"),
     key(
         "listen",

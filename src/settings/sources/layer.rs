@@ -1,9 +1,6 @@
 //! One layer: what one source says, each value checked where its origin is still known.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use figment::{
     Error, Metadata, Profile, Provider,
@@ -11,15 +8,15 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-use super::{
-    bank::Expected,
-    key::{self, Named, Place},
-    problem::{Origin, Problem, Trouble},
-    pytes_serial::PytesSerialFile,
-};
+use crate::settings::check::problem::{Origin, Problem, Trouble};
+use crate::settings::key::{FILE_SUFFIX, Place};
+use crate::settings::lookup;
+use crate::settings::lookup::Named;
+use crate::settings::sections::bank::Expected;
+use crate::settings::sources::text_file::{read_text, readable_by_all, unreadable};
 
 /// One setting that was given. It is not `Debug`: its value may be a secret.
-pub(super) struct Given {
+pub(crate) struct Given {
     pub(crate) place: Place,
     pub(crate) value: Value,
     pub(crate) origin: Origin,
@@ -38,7 +35,7 @@ impl Provider for Given {
 
 /// What one source says.
 #[derive(Default)]
-pub(super) struct Layer {
+pub(crate) struct Layer {
     pub(crate) givens: Vec<Given>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<String>,
@@ -81,7 +78,7 @@ impl Layer {
                 self.text(place, secret, origin);
             }
             Err(error) => {
-                let key = format!("{place}{}", key::FILE_SUFFIX);
+                let key = format!("{place}{}", FILE_SUFFIX);
                 self.problems.push(Problem::new(origin, key, unreadable(path, &error)));
             }
         }
@@ -89,7 +86,7 @@ impl Layer {
 
     /// Takes a text for a dotted name; none where no setting has that name.
     pub(crate) fn dotted(&mut self, path: &[&str], text: &str, folder: &Path, origin: Origin) -> Option<()> {
-        match key::locate(path)? {
+        match lookup::locate(path)? {
             (Named::Value(key), bank) => self.text(Place { key, bank }, text, origin),
             (Named::SecretFile(key), bank) => {
                 self.secret_file(Place { key, bank }, Path::new(text), folder, origin);
@@ -110,35 +107,9 @@ impl Layer {
     }
 }
 
-/// The text of a file that people write: settings, a secret, a catalogue. A device named by mistake has no end, so there is one here.
-///
-/// # Errors
-/// Those of the system; it is larger than 1 MiB, or no UTF-8.
-pub(crate) fn read_text(path: &Path) -> io::Result<String> {
-    const MOST_BYTES: u64 = 1024 * 1024;
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
-    }
-    String::from_utf8(bytes)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "expected UTF-8 text, found other bytes"))
-}
-
-/// A warning if every user of this machine may read the secret in this file. Files that a container engine mounts below
-/// `/run/secrets` have such a mode, but are visible only in the container.
-pub(super) fn readable_by_all(path: &Path) -> Option<String> {
-    if path.starts_with("/run/secrets") {
-        return None;
-    }
-    let mode = fs::metadata(path).ok()?.mode() & 0o777;
-    let name = path.display();
-    (mode & 0o004 != 0).then(|| {
-        format!("every user of this machine can read the secret file {name} (mode {mode:03o}); run: chmod o= {name}")
-    })
-}
-
-/// A file that can't be read, in the system's words.
-pub(super) fn unreadable(path: PathBuf, error: &std::io::Error) -> Trouble {
-    Trouble::Unreadable { path, reason: error.to_string() }
+/// What is in the file and in no setting.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PytesSerialFile {
+    /// The bank's name as it is written there, where bankwatch can't use it as it is.
+    pub(crate) unusable_name: Option<String>,
 }

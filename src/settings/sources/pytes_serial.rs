@@ -5,15 +5,15 @@
 
 use std::{borrow::Cow, path::Path};
 
-use super::{
-    bank::{Expected, is_in_name},
-    endpoint::{DatabaseUrl, MqttUrl},
-    ini::{Ini, OptionLine},
-    key::{self, Named, Place},
-    kind::{Kind, Mismatch},
-    layer::Layer,
-    problem::{Origin, Problem, Trouble},
-};
+use crate::settings::check::kind::{Kind, Mismatch};
+use crate::settings::check::problem::{Origin, Problem, Trouble};
+use crate::settings::endpoint::{DatabaseUrl, MqttUrl};
+use crate::settings::key::{BANK, Place};
+use crate::settings::lookup;
+use crate::settings::lookup::Named;
+use crate::settings::sections::bank::{Expected, is_in_name};
+use crate::settings::sources::ini::{Ini, OptionLine};
+use crate::settings::sources::layer::{Layer, PytesSerialFile};
 
 const SQL: &str = "Maria DB connection";
 const MQTT: &str = "MQTT";
@@ -101,13 +101,6 @@ const OLDER: &[Older] = &[
     older([CELLS, "monitoring_level"], ["events", "cells_details_level"], is_cell_level),
 ];
 
-/// What is in the file and in no setting.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PytesSerialFile {
-    /// The bank's name as it is written there, where bankwatch can't use it as it is.
-    pub(crate) unusable_name: Option<String>,
-}
-
 /// The predecessor's catalogue of events, where it lies beside its file.
 const CATALOGUE: &str = "events_config.json";
 
@@ -123,7 +116,7 @@ pub fn is_its_file(file: &Path, text: &str) -> bool {
 }
 
 /// Reads the text of a file.
-pub(super) fn layer(file: &Path, folder: &Path, text: &str) -> Layer {
+pub(crate) fn layer(file: &Path, folder: &Path, text: &str) -> Layer {
     let ini = Ini::parse(text);
     let layer = Layer { pytes_serial: Some(PytesSerialFile::default()), ..Layer::default() };
     let mut reader = Reader { file, ini: &ini, layer };
@@ -202,8 +195,8 @@ impl Reader<'_> {
     }
 
     fn give(&mut self, [section, name]: [&str; 2], text: &str, origin: Origin) {
-        if let Some(Named::Value(key)) = key::find(section, name) {
-            let bank = (section == key::BANK).then_some(1);
+        if let Some(Named::Value(key)) = lookup::find(section, name) {
+            let bank = (section == BANK).then_some(1);
             self.layer.text(Place { key, bank }, text, origin);
         }
     }

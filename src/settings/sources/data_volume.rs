@@ -4,7 +4,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use super::key::{self, Named};
+use crate::settings::lookup;
+use crate::settings::lookup::Named;
 
 /// Where a container's volume is mounted.
 const VOLUME: &str = "/data";
@@ -20,7 +21,7 @@ const CONTAINER_VARIABLES: &[&str] = &["container", "KUBERNETES_SERVICE_HOST", "
 const LEDGER: &str = "_ledger.json";
 
 /// `/data`, where it is meant for this service.
-pub(super) fn of_this_machine() -> Option<PathBuf> {
+pub(crate) fn of_this_machine() -> Option<PathBuf> {
     let in_container = CONTAINER_MARKS.iter().any(|mark| Path::new(mark).exists())
         || CONTAINER_VARIABLES.iter().any(|name| env::var_os(name).is_some());
     belongs_to_us(Path::new(VOLUME), in_container).then(|| VOLUME.into())
@@ -38,11 +39,11 @@ fn belongs_to_us(volume: &Path, in_container: bool) -> bool {
 
 /// The names that database and journal have by default.
 fn default_files() -> impl Iterator<Item = &'static str> {
-    [("database", "url"), ("database", "journal")].into_iter().filter_map(|(section, name)| match key::find(
-        section, name,
-    )? {
-        Named::Value(key) => Some(key.default.trim_start_matches("sqlite:")),
-        Named::SecretFile(_) => None,
+    [("database", "url"), ("database", "journal")].into_iter().filter_map(|(section, name)| {
+        match lookup::find(section, name)? {
+            Named::Value(key) => Some(key.default.trim_start_matches("sqlite:")),
+            Named::SecretFile(_) => None,
+        }
     })
 }
 

@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{
-    key::Key,
-    kind::{Base, Kind},
-};
+use crate::settings::check::kind::{Base, Kind};
+use crate::settings::key::Key;
 
 /// The file with the latest reading.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -31,7 +29,7 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'stati
     Key { section: "json_file", name, kind, default, why }
 }
 
-pub(super) const KEYS: &[Key] = &[
+pub(crate) const KEYS: &[Key] = &[
     key("enabled", Kind::Flag, "true", "the latest reading as a file"),
     key("directory", Kind::Path(Base::Data), ".", "the file is <directory>/<bank>_status.json"),
 ];

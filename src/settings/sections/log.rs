@@ -4,11 +4,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{
-    key::Key,
-    kind::{Base, Kind},
-    value::unless_blank,
-};
+use crate::settings::check::kind::{Base, Kind};
+use crate::settings::key::Key;
+use crate::settings::value::unless_blank;
 
 /// The service's own log.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -57,7 +55,7 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'stati
     Key { section: "log", name, kind, default, why }
 }
 
-pub(super) const KEYS: &[Key] = &[
+pub(crate) const KEYS: &[Key] = &[
     key(
         "level",
         Kind::Word(&["error", "warning", "info", "debug", "trace"]),

@@ -6,11 +6,9 @@ use serde::Deserialize;
 
 pub use crate::model::event::EventLevel;
 
-use super::{
-    key::Key,
-    kind::{Base, Kind},
-    value::unless_blank,
-};
+use crate::settings::check::kind::{Base, Kind};
+use crate::settings::key::Key;
+use crate::settings::value::unless_blank;
 
 /// What is done about events.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -33,7 +31,7 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'stati
     Key { section: "events", name, kind, default, why }
 }
 
-pub(super) const KEYS: &[Key] = &[
+pub(crate) const KEYS: &[Key] = &[
     key("enabled", Kind::Flag, "true", "tell what the batteries report"),
     key("file", Kind::Path(Base::Data), "battery_events.log", "the log of events"),
     key("level", Kind::Word(&["info", "warning"]), "warning", "info or warning"),

@@ -5,12 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{
-    endpoint::MqttUrl,
-    key::Key,
-    kind::{ANY_TEXT, Base, Form, Kind, SOME_TEXT},
-    value::{AutoOr, auto_or_duration, auto_or_text, duration, unless_blank},
-};
+use crate::settings::check::kind::{ANY_TEXT, Base, Form, Kind, SOME_TEXT};
+use crate::settings::endpoint::MqttUrl;
+use crate::settings::key::Key;
+use crate::settings::value::{AutoOr, auto_or_duration, auto_or_text, duration, unless_blank};
 
 /// The broker and what is said to it.
 #[derive(Clone, Debug, Deserialize)]
@@ -87,7 +85,7 @@ fn is_topic(text: &str) -> bool {
     !text.contains(['+', '#', '\0']) && !text.starts_with('/') && !text.ends_with('/')
 }
 
-pub(super) const KEYS: &[Key] = &[
+pub(crate) const KEYS: &[Key] = &[
     key("enabled", Kind::Flag, "false", "publish to a broker"),
     key(
         "url",

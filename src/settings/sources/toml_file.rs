@@ -5,14 +5,12 @@ use std::path::Path;
 use figment::value::Value;
 use toml_edit::{Document, Item, TableLike, Value as Toml};
 
-use super::{
-    layer::Layer,
-    problem::{Origin, Problem, Trouble},
-    tree::{Entry, Node, Walk},
-};
+use crate::settings::check::problem::{Origin, Problem, Trouble};
+use crate::settings::sources::layer::Layer;
+use crate::settings::sources::tree::{Entry, Node, Walk};
 
 /// Reads the text of a file.
-pub(super) fn layer(file: &Path, folder: &Path, text: &str) -> Layer {
+pub(crate) fn layer(file: &Path, folder: &Path, text: &str) -> Layer {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let document = match Document::parse(text) {
         Ok(document) => document,

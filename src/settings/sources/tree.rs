@@ -4,22 +4,22 @@ use std::path::Path;
 
 use figment::value::{Dict, Value};
 
-use super::{
-    key::{self, BANK, Named, Place},
-    kind::Mismatch,
-    layer::Layer,
-    problem::{Origin, Problem, Trouble},
-};
+use crate::settings::check::kind::Mismatch;
+use crate::settings::check::problem::{Origin, Problem, Trouble};
+use crate::settings::key::{BANK, FILE_SUFFIX, Place};
+use crate::settings::lookup;
+use crate::settings::lookup::Named;
+use crate::settings::sources::layer::Layer;
 
 /// A part of a structured file.
-pub(super) enum Node {
+pub(crate) enum Node {
     Table(Vec<Entry>),
     List(Vec<Node>),
     Leaf(Value),
 }
 
 /// A name and what stands behind it.
-pub(super) struct Entry {
+pub(crate) struct Entry {
     pub(crate) name: String,
     /// From 1, where the format tells.
     pub(crate) line: Option<usize>,
@@ -27,7 +27,7 @@ pub(super) struct Entry {
 }
 
 /// Walks a file.
-pub(super) struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     /// The file's name, for origins.
     pub(crate) file: &'a Path,
     /// Where relative names of secret files begin.
@@ -40,11 +40,11 @@ impl Walk<'_> {
     /// Takes the whole file.
     pub(crate) fn root(&mut self, entries: Vec<Entry>) {
         for entry in entries {
-            if key::find("", &entry.name).is_some() {
+            if lookup::find("", &entry.name).is_some() {
                 self.setting("", None, entry);
             } else if entry.name == BANK {
                 self.banks(entry);
-            } else if key::section(&entry.name).is_some() {
+            } else if lookup::section(&entry.name).is_some() {
                 self.section(entry);
             } else {
                 self.unknown("", None, &entry);
@@ -65,7 +65,7 @@ impl Walk<'_> {
             match bank {
                 Node::Table(entries) if entries.is_empty() => {
                     // A bank of which nothing is said is still a bank: the first row's default says so.
-                    let key = key::section(BANK).and_then(|keys| keys.first());
+                    let key = lookup::section(BANK).and_then(|keys| keys.first());
                     if let Some(key) = key {
                         let place = Place { key, bank: Some(place + 1) };
                         self.layer.text(place, key.default, Origin::Default);
@@ -101,7 +101,7 @@ impl Walk<'_> {
 
     fn setting(&mut self, section: &str, bank: Option<usize>, entry: Entry) {
         let origin = self.origin(entry.line);
-        match key::find(section, &entry.name) {
+        match lookup::find(section, &entry.name) {
             Some(Named::Value(key)) => self.layer.value(Place { key, bank }, entry.node.into_value(), origin),
             Some(Named::SecretFile(key)) => {
                 let place = Place { key, bank };
@@ -110,7 +110,7 @@ impl Walk<'_> {
                 }
                 let found = "a value that is no text".to_owned();
                 let trouble = Trouble::Mismatch(Mismatch { expected: "a path".into(), found });
-                let name = format!("{place}{}", key::FILE_SUFFIX);
+                let name = format!("{place}{}", FILE_SUFFIX);
                 self.layer.problems.push(Problem::new(origin, name, trouble));
             }
             None => self.unknown(section, bank, &entry),
@@ -123,7 +123,7 @@ impl Walk<'_> {
             (_, Some(bank)) => format!("{section}.{bank}.{}", entry.name),
             (_, None) => format!("{section}.{}", entry.name),
         };
-        let trouble = Trouble::Unknown { nearest: key::nearest(section, &entry.name) };
+        let trouble = Trouble::Unknown { nearest: lookup::nearest(section, &entry.name) };
         self.layer.problems.push(Problem::new(self.origin(entry.line), name, trouble));
     }
 

@@ -1,11 +1,22 @@
 //! Everything outside that has a say, handed in, so that a test can be the outside.
 
+pub(crate) mod data_volume;
+pub(crate) mod environment;
+mod ini;
+pub(crate) mod layer;
+pub(crate) mod layers;
+pub(crate) mod options_file;
+pub(crate) mod pytes_serial;
+pub(crate) mod text_file;
+pub(crate) mod toml_file;
+mod tree;
+
 use std::{
     env, fmt,
     path::{Path, PathBuf},
 };
 
-use super::{data_volume, environment::PREFIX};
+use crate::settings::sources::environment::PREFIX;
 
 /// Where settings come from.
 #[derive(Clone, Default)]
@@ -59,13 +70,13 @@ impl Sources {
     }
 
     /// The file to read: its name as people know it.
-    pub(super) fn file(&self) -> Option<&Path> {
+    pub(crate) fn file(&self) -> Option<&Path> {
         let exists = |file: &&PathBuf| self.current_dir.join(file).exists();
         self.config.as_ref().or_else(|| self.search.iter().find(exists)).map(PathBuf::as_path)
     }
 
     /// The names of the files that were looked for.
-    pub(super) fn looked_for(&self) -> String {
+    pub(crate) fn looked_for(&self) -> String {
         let names: Vec<_> =
             self.config.iter().chain(&self.search).map(|file| file.display().to_string()).collect();
         names.join(", ")

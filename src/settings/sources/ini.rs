@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 /// A file as it was read.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Ini {
+pub(crate) struct Ini {
     pub(crate) options: Vec<OptionLine>,
     pub(crate) faults: Vec<Fault>,
     /// Sections and names of the options.
@@ -17,7 +17,7 @@ pub(super) struct Ini {
 
 /// One option.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct OptionLine {
+pub(crate) struct OptionLine {
     pub(crate) section: String,
     /// In lower case.
     pub(crate) name: String,
@@ -28,7 +28,7 @@ pub(super) struct OptionLine {
 
 /// A line that breaks the rules; without its text, which may be part of a password.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     pub(crate) line: usize,
     pub(crate) what: &'static str,
 }

@@ -1,17 +1,18 @@
 //! Settings that are right by themselves and wrong together.
 
-use super::{
-    DatabaseUrl, Settings,
-    key::{self, BANK, Named, Place},
-    layers::Layers,
-    problem::{Problem, Trouble},
-};
+use crate::settings::check::problem::{Problem, Trouble};
+use crate::settings::endpoint::DatabaseUrl;
+use crate::settings::key::{BANK, Place};
+use crate::settings::lookup;
+use crate::settings::lookup::Named;
+use crate::settings::sections::Settings;
+use crate::settings::sources::layers::Layers;
 
 /// So many publications may go missing before a value is no longer shown.
 const LIVES: u32 = 3;
 
 /// All conflicts. A setting that is wrong by itself is in none: its default stands in for it.
-pub(super) fn conflicts(settings: &Settings, layers: &Layers, known: &[Problem]) -> Vec<Problem> {
+pub(crate) fn conflicts(settings: &Settings, layers: &Layers, known: &[Problem]) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut conflict = |places: &[&[&str]], sentence: String| {
         let places: Vec<Place> = places.iter().filter_map(|path| place(path)).collect();
@@ -74,7 +75,7 @@ pub(super) fn conflicts(settings: &Settings, layers: &Layers, known: &[Problem])
 }
 
 fn place(path: &[&str]) -> Option<Place> {
-    match key::locate(path)? {
+    match lookup::locate(path)? {
         (Named::Value(key), bank) => Some(Place { key, bank }),
         (Named::SecretFile(_), _) => None,
     }

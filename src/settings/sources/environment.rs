@@ -2,18 +2,19 @@
 
 use std::path::Path;
 
-use super::{
-    key::{self, Place, SECTIONS},
-    layer::{Layer, unreadable},
-    problem::{Origin, Problem, Trouble},
-};
+use crate::settings::check::problem::{Origin, Problem, Trouble};
+use crate::settings::key::Place;
+use crate::settings::lookup;
+use crate::settings::sections::SECTIONS;
+use crate::settings::sources::layer::Layer;
+use crate::settings::sources::text_file::unreadable;
 
 /// What our variables begin with.
-pub(super) const PREFIX: &str = "BANKWATCH_";
+pub(crate) const PREFIX: &str = "BANKWATCH_";
 
 /// `BANKWATCH_MQTT__URL`, `BANKWATCH_BANK__2__LINK`. An unknown one is a warning only: variables outlive the
 /// versions they were written for.
-pub(super) fn variables(variables: &[(String, String)], folder: &Path) -> Layer {
+pub(crate) fn variables(variables: &[(String, String)], folder: &Path) -> Layer {
     let mut layer = Layer::default();
     for (variable, text) in variables {
         let Some(name) = variable.strip_prefix(PREFIX) else { continue };
@@ -23,7 +24,7 @@ pub(super) fn variables(variables: &[(String, String)], folder: &Path) -> Layer 
             let spelt = |near: String| {
                 format!("; did you mean {PREFIX}{}?", near.to_ascii_uppercase().replace('.', "__"))
             };
-            let hint = key::nearest_path(&path).map(spelt).unwrap_or_default();
+            let hint = lookup::nearest_path(&path).map(spelt).unwrap_or_default();
             layer.warnings.push(format!("variable {variable} belongs to no setting{hint}"));
         }
     }
@@ -31,7 +32,7 @@ pub(super) fn variables(variables: &[(String, String)], folder: &Path) -> Layer 
 }
 
 /// `mqtt.url=…`, `bank.2.link=…`.
-pub(super) fn overrides(overrides: &[String], folder: &Path) -> Layer {
+pub(crate) fn overrides(overrides: &[String], folder: &Path) -> Layer {
     let mut layer = Layer::default();
     for text in overrides {
         let Some((name, text)) = text.split_once('=') else {
@@ -41,7 +42,7 @@ pub(super) fn overrides(overrides: &[String], folder: &Path) -> Layer {
         };
         let path: Vec<&str> = name.trim().split('.').collect();
         if layer.dotted(&path, text, folder, Origin::CommandLine).is_none() {
-            let trouble = Trouble::Unknown { nearest: key::nearest_path(&path) };
+            let trouble = Trouble::Unknown { nearest: lookup::nearest_path(&path) };
             layer.problems.push(Problem::new(Origin::CommandLine, name.trim(), trouble));
         }
     }
@@ -49,7 +50,7 @@ pub(super) fn overrides(overrides: &[String], folder: &Path) -> Layer {
 }
 
 /// Secrets that systemd hands over (`LoadCredential=mqtt_password:…`): a file a secret, `<section>_<name>`.
-pub(super) fn credentials(folder: &Path) -> Layer {
+pub(crate) fn credentials(folder: &Path) -> Layer {
     let mut layer = Layer::default();
     for key in SECTIONS.iter().copied().flatten().filter(|key| key.kind.is_secret()) {
         let name = format!("{}_{}", key.section, key.name);

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{
-    endpoint,
-    key::Key,
-    kind::{Form, Kind, SOME_TEXT},
-    value::{AutoOr, auto_or_text, duration},
-};
+use crate::settings::check::kind::{Form, Kind, SOME_TEXT};
+use crate::settings::endpoint;
+use crate::settings::key::Key;
+use crate::settings::value::{AutoOr, auto_or_text, duration};
 
 /// One bank.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -142,7 +140,7 @@ pub struct Expected {
 }
 
 /// Whether a bank's name may have this character.
-pub(super) fn is_in_name(c: char) -> bool {
+pub(crate) fn is_in_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
@@ -155,7 +153,7 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'stati
     Key { section: "bank", name, kind, default, why }
 }
 
-pub(super) const KEYS: &[Key] = &[
+pub(crate) const KEYS: &[Key] = &[
     key(
         "name",
         Kind::Text(Form {

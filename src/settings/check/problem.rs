@@ -5,11 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::kind::Mismatch;
+use crate::settings::check::kind::Mismatch;
 
 /// Where a setting was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// Nowhere: it is what it is when nothing is said.
     Default,
     /// In a file.
@@ -71,7 +71,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(origin: impl ToString, key: impl ToString, trouble: Trouble) -> Self {
+    pub(crate) fn new(origin: impl ToString, key: impl ToString, trouble: Trouble) -> Self {
         Self { origin: origin.to_string(), key: key.to_string(), trouble }
     }
 }

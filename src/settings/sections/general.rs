@@ -1,11 +1,9 @@
 //! The settings before the first section.
 
-use super::{
-    key::Key,
-    kind::{Base, Kind},
-};
+use crate::settings::check::kind::{Base, Kind};
+use crate::settings::key::Key;
 
-pub(super) const KEYS: &[Key] = &[Key {
+pub(crate) const KEYS: &[Key] = &[Key {
     section: "",
     name: "data_dir",
     kind: Kind::Path(Base::Current),

@@ -5,12 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{
-    endpoint::DatabaseUrl,
-    key::Key,
-    kind::{Base, Form, Kind},
-    value::{duration, unless_blank},
-};
+use crate::settings::check::kind::{Base, Form, Kind};
+use crate::settings::endpoint::DatabaseUrl;
+use crate::settings::key::Key;
+use crate::settings::value::{duration, unless_blank};
 
 /// The history.
 #[derive(Clone, Debug, Deserialize)]
@@ -61,7 +59,7 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'stati
     Key { section: "database", name, kind, default, why }
 }
 
-pub(super) const KEYS: &[Key] = &[
+pub(crate) const KEYS: &[Key] = &[
     key("enabled", Kind::Flag, "true", "history for the page and for queries"),
     key(
         "url",

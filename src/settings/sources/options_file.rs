@@ -4,14 +4,13 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::{
-    layer::{Layer, read_text, unreadable},
-    problem::{Origin, Problem, Trouble},
-    tree::{Entry, Node, Walk},
-};
+use crate::settings::check::problem::{Origin, Problem, Trouble};
+use crate::settings::sources::layer::Layer;
+use crate::settings::sources::text_file::{read_text, unreadable};
+use crate::settings::sources::tree::{Entry, Node, Walk};
 
 /// Reads the file, if there is one.
-pub(super) fn layer(file: &Path, folder: &Path) -> Layer {
+pub(crate) fn layer(file: &Path, folder: &Path) -> Layer {
     let problem = |trouble| Layer::broken(Problem::new(Origin::file(file), "", trouble));
     let text = match read_text(file) {
         Ok(text) => text,

@@ -9,13 +9,14 @@ use std::{
 use figment::{Error, Figment, value::Value};
 use serde::de::DeserializeOwned;
 
-use super::{
-    key::{self, BANK, Named, Place, SECTIONS},
-    kind::{Base, Kind},
-    layer::Given,
-    problem::Origin,
-    value::lying_in,
-};
+use crate::settings::check::kind::{Base, Kind};
+use crate::settings::check::problem::Origin;
+use crate::settings::key::{BANK, Place};
+use crate::settings::lookup;
+use crate::settings::lookup::Named;
+use crate::settings::sections::SECTIONS;
+use crate::settings::sources::layer::Given;
+use crate::settings::value::lying_in;
 
 /// What holds in the end, setting by setting.
 #[derive(Clone, Default)]
@@ -33,13 +34,13 @@ impl fmt::Debug for Layers {
 
 impl Layers {
     /// Lays a setting over what was there.
-    pub(super) fn merge(&mut self, given: Given) {
+    pub(crate) fn merge(&mut self, given: Given) {
         self.banks.extend(given.place.bank);
         self.figment = std::mem::take(&mut self.figment).merge(given);
     }
 
     /// Lays the defaults under all there is; `data_dir` has another where the surroundings offer a folder.
-    pub(super) fn complete(&mut self, data_dir: Option<(&Path, Origin)>) {
+    pub(crate) fn complete(&mut self, data_dir: Option<(&Path, Origin)>) {
         if let (Some((folder, origin)), Some(place)) = (data_dir, data_dir_place()) {
             self.join(Given { place, value: folder.to_string_lossy().into_owned().into(), origin });
         }
@@ -56,7 +57,7 @@ impl Layers {
     }
 
     /// The folder of what the service writes.
-    pub(super) fn data_dir(&self, current: &Path) -> PathBuf {
+    pub(crate) fn data_dir(&self, current: &Path) -> PathBuf {
         let text = data_dir_place().and_then(|place| self.value(place)?.into_string());
         lying_in(current, text.unwrap_or_default())
     }
@@ -91,14 +92,14 @@ impl Layers {
     /// Whether any source has the setting of that dotted name, split.
     #[must_use]
     pub(crate) fn is_given(&self, path: &[&str]) -> bool {
-        match key::locate(path) {
+        match lookup::locate(path) {
             Some((Named::Value(key), bank)) => self.origin(Place { key, bank }).is_some(),
             _ => false,
         }
     }
 
     /// The same with relative paths made whole.
-    pub(super) fn resolved(&self, current: &Path, data: &Path, settings: &Path) -> Self {
+    pub(crate) fn resolved(&self, current: &Path, data: &Path, settings: &Path) -> Self {
         let mut resolved = self.clone();
         for place in self.places() {
             let base = match place.key.kind {
@@ -120,13 +121,13 @@ impl Layers {
     }
 
     /// A section as its type.
-    pub(super) fn extract<T: DeserializeOwned>(&self, section: &str) -> Result<T, Box<Error>> {
+    pub(crate) fn extract<T: DeserializeOwned>(&self, section: &str) -> Result<T, Box<Error>> {
         self.figment.extract_inner(section).map_err(Box::new)
     }
 }
 
 fn data_dir_place() -> Option<Place> {
-    match key::find("", "data_dir")? {
+    match lookup::find("", "data_dir")? {
         Named::Value(key) => Some(Place { key, bank: None }),
         Named::SecretFile(_) => None,
     }
