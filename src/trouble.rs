@@ -1,10 +1,10 @@
-//! Trouble that lasts, told in a few lines: when it begins, when its reason is a new one, then ever more
-//! rarely, and once when it is over. Also how a span of time is written in a line.
+//! Tracks outages and decides which failures to log: the first, each new reason, reminders at growing intervals, and the
+//! recovery. Also formats durations for the log.
 //!
 //! ```text
-//! fine ──failed──► Begun ──failed, new reason──► Changed ──failed, past 1 min, 5 min, 15 min, 1 h, 2 h, …──► Still
-//!   ▲                                                                                                         │
-//!   └───────────────────────────────────────── recovered: Recovered ──────────────────────────────────────────┘
+//! working ──failure──► Started ──failure, new reason──► NewReason ──failure, past 1, 5, 15 min, 1 h, 2 h, …──► Reminder
+//!    ▲                                                                                                            │
+//!    └─────────────────────────────────────────── success: Recovery ──────────────────────────────────────────────┘
 //! ```
 
 use std::fmt;
@@ -12,20 +12,19 @@ use std::time::{Duration, Instant};
 
 use slog::{Logger, info, warn};
 
-/// How far into the trouble a reminder is due; past the last, every further [`PACE_AT_LAST`].
-const PACE: [Duration; 4] =
-    [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(15 * 60), PACE_AT_LAST];
+/// How long after its start an outage is due for a reminder; after the last, every [`REMINDER_INTERVAL`].
+const REMINDERS: [Duration; 4] =
+    [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(15 * 60), REMINDER_INTERVAL];
 
-/// Between two reminders of trouble that has become old.
-const PACE_AT_LAST: Duration = Duration::from_secs(60 * 60);
+const REMINDER_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// Reasons told one by one in the course of one trouble. A reason that holds a number or a time is new at each
-/// failure: past these, only the pace speaks.
-const REASONS_TOLD: usize = 8;
+/// The most reasons that are logged one by one during an outage. A reason that contains a number or a time is new at
+/// each failure; beyond this limit only reminders are logged.
+const MAX_REASONS: usize = 8;
 
-/// Follows one thing that works or fails (a link, an output) and says which of its failures deserve a line.
+/// Tracks the outages of a link or an output, and decides which of its failures to log.
 ///
-/// The clock is handed in; times are expected not to step back (where they do, they count as no time passed).
+/// The caller passes the time. If it steps back, that counts as no time passed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trouble {
     outage: Option<Outage>,
@@ -39,78 +38,72 @@ struct Outage {
     next_reminder: Duration,
 }
 
-/// A failure that deserves a line.
+/// A failure that should be logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Say {
-    /// Why now.
     pub why: Why,
-    /// How long it has been failing.
+    /// The time since the first failure.
     pub(crate) since: Duration,
-    /// Failures so far, this one included.
+    /// Failures in this outage, including this one.
     pub(crate) count: u64,
 }
 
 impl Say {
-    /// The line of an output that takes nothing: `output away`, and where it has been silent for long `output still away`.
+    /// Logs `output down`, or `output still down` for a reminder.
     pub(crate) fn tell_away(&self, log: &Logger, output: &str, reason: &str, target: &str) {
         match self.why {
-            Why::Still => warn!(log, "output still away"; "output" => output, "since" => Took(self.since),
+            Why::Still => warn!(log, "output still down"; "output" => output, "since" => Took(self.since),
                 "tries" => self.count, "reason" => reason, "target" => target),
             Why::Begun | Why::Changed => {
-                warn!(log, "output away"; "output" => output, "reason" => reason, "target" => target);
+                warn!(log, "output down"; "output" => output, "reason" => reason, "target" => target);
             }
         }
     }
 }
 
-/// What makes a failure worth a line.
+/// Why a failure is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// It is the first one.
+    /// The first failure.
     Begun,
-    /// It fails for a reason that has not been told yet in this trouble.
+    /// A reason that has not been logged in this outage.
     Changed,
-    /// It has been silent for long enough.
+    /// The outage lasts.
     Still,
 }
 
-/// The end of a trouble.
+/// The end of an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recovered {
-    /// From the first failure to the recovery.
+    /// The time from the first failure to the recovery.
     pub outage: Duration,
-    /// Failures in that time.
     pub count: u64,
 }
 
 impl Recovered {
-    /// The line of an output that takes what comes again: `output back`.
+    /// Logs `output recovered`.
     pub(crate) fn tell_back(&self, log: &Logger, output: &str) {
-        info!(log, "output back"; "output" => output, "outage" => Took(self.outage));
+        info!(log, "output recovered"; "output" => output, "outage" => Took(self.outage));
     }
 }
 
 impl Trouble {
-    /// Nothing wrong yet.
-    #[must_use]
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// Whether it is failing.
-    #[must_use]
     pub(crate) fn is_on(&self) -> bool {
         self.outage.is_some()
     }
 
-    /// Takes note of a failure; `Some` where it deserves a line.
+    /// Records a failure; `Some` if it should be logged.
     pub(crate) fn failed(&mut self, now: Instant, reason: &str) -> Option<Say> {
         let Some(outage) = &mut self.outage else {
             self.outage = Some(Outage {
                 since: now,
                 count: 1,
                 reasons: vec![reason.to_owned()],
-                next_reminder: PACE[0],
+                next_reminder: REMINDERS[0],
             });
             return Some(Say { why: Why::Begun, since: Duration::ZERO, count: 1 });
         };
@@ -118,11 +111,11 @@ impl Trouble {
         let since = now.saturating_duration_since(outage.since);
         let due = since >= outage.next_reminder;
         if due {
-            outage.next_reminder = reminder_after(since);
+            outage.next_reminder = next_reminder(since);
         }
-        let told = outage.reasons.iter().any(|known| known == reason);
-        let why = match (told, due) {
-            (false, _) if outage.reasons.len() < REASONS_TOLD => {
+        let is_known = outage.reasons.iter().any(|known| known == reason);
+        let why = match (is_known, due) {
+            (false, _) if outage.reasons.len() < MAX_REASONS => {
                 outage.reasons.push(reason.to_owned());
                 Why::Changed
             }
@@ -132,7 +125,7 @@ impl Trouble {
         Some(Say { why, since, count: outage.count })
     }
 
-    /// Takes note that it works; `Some` where it did not before.
+    /// Records a success; `Some` if it ends an outage.
     pub(crate) fn recovered(&mut self, now: Instant) -> Option<Recovered> {
         self.outage.take().map(|outage| Recovered {
             outage: now.saturating_duration_since(outage.since),
@@ -141,21 +134,21 @@ impl Trouble {
     }
 }
 
-/// The first moment past `since` at which a reminder is due.
-fn reminder_after(since: Duration) -> Duration {
-    PACE.into_iter().find(|mark| *mark > since).unwrap_or_else(|| {
-        let past = since.as_secs() / PACE_AT_LAST.as_secs() + 1;
-        Duration::from_secs(past.saturating_mul(PACE_AT_LAST.as_secs()))
+/// The first time after `since` at which a reminder is due.
+fn next_reminder(since: Duration) -> Duration {
+    REMINDERS.into_iter().find(|mark| *mark > since).unwrap_or_else(|| {
+        let hours = since.as_secs() / REMINDER_INTERVAL.as_secs() + 1;
+        Duration::from_secs(hours.saturating_mul(REMINDER_INTERVAL.as_secs()))
     })
 }
 
-/// A span of time as the log shows it: `4.2ms`, `1.21s`, `6m2.6s`, `2h3m4s`, `3d4h5m`. As exact as a reader cares.
+/// Formats a duration for people, with a precision that suits its length: `4.2ms`, `1.21s`, `6m2.6s`, `2h3m4s`, `3d4h5m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Took(pub Duration);
 
 impl fmt::Display for Took {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Rounded before the unit is chosen, so that 59.999 s are a minute and not 60 seconds.
+        // Rounded before the unit is chosen, so that 59.999 s becomes a minute and not 60 seconds.
         let millis = self.0.as_millis();
         let (hundredths, tenths, seconds) = ((millis + 5) / 10, (millis + 50) / 100, (millis + 500) / 1000);
         let minutes = (seconds + 30) / 60;
@@ -214,57 +207,57 @@ mod tests {
 
     #[test]
     fn the_first_failure_is_told_and_its_repetition_is_not() {
-        let (mut trouble, start) = (Trouble::new(), Instant::now());
+        let (mut tracker, start) = (Trouble::new(), Instant::now());
         assert_eq!(
-            trouble.failed(start, "device gone"),
+            tracker.failed(start, "device gone"),
             Some(Say { why: Why::Begun, since: Duration::ZERO, count: 1 })
         );
-        assert_eq!(trouble.failed(start + seconds(1), "device gone"), None);
+        assert_eq!(tracker.failed(start + seconds(1), "device gone"), None);
     }
 
     #[test]
     fn a_new_reason_is_told_at_once_and_a_known_one_is_not_told_again() {
-        let (mut trouble, start) = (Trouble::new(), Instant::now());
-        trouble.failed(start, "refused");
-        let say = trouble.failed(start + seconds(3), "timed out");
-        assert_eq!(say, Some(Say { why: Why::Changed, since: seconds(3), count: 2 }));
-        assert_eq!(trouble.failed(start + seconds(4), "refused"), None);
-        assert_eq!(trouble.failed(start + seconds(5), "timed out"), None);
+        let (mut tracker, start) = (Trouble::new(), Instant::now());
+        tracker.failed(start, "refused");
+        let notice = tracker.failed(start + seconds(3), "timed out");
+        assert_eq!(notice, Some(Say { why: Why::Changed, since: seconds(3), count: 2 }));
+        assert_eq!(tracker.failed(start + seconds(4), "refused"), None);
+        assert_eq!(tracker.failed(start + seconds(5), "timed out"), None);
     }
 
     #[test]
     fn trouble_that_lasts_is_told_ever_more_rarely() {
-        let (mut trouble, start) = (Trouble::new(), Instant::now());
-        let told: Vec<u64> = (0..=3 * HOUR)
+        let (mut tracker, start) = (Trouble::new(), Instant::now());
+        let logged: Vec<u64> = (0..=3 * HOUR)
             .step_by(5)
-            .filter(|s| trouble.failed(start + seconds(*s), "refused").is_some())
+            .filter(|s| tracker.failed(start + seconds(*s), "refused").is_some())
             .collect();
-        assert_eq!(told, [0, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR]);
+        assert_eq!(logged, [0, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR]);
     }
 
     #[test]
     fn reminders_that_were_missed_are_not_made_up_for() {
-        let (mut trouble, start) = (Trouble::new(), Instant::now());
-        trouble.failed(start, "refused");
-        let say = trouble.failed(start + seconds(20 * MINUTE), "refused");
-        assert_eq!(say, Some(Say { why: Why::Still, since: seconds(20 * MINUTE), count: 2 }));
-        assert_eq!(trouble.failed(start + seconds(20 * MINUTE + 1), "refused"), None);
+        let (mut tracker, start) = (Trouble::new(), Instant::now());
+        tracker.failed(start, "refused");
+        let notice = tracker.failed(start + seconds(20 * MINUTE), "refused");
+        assert_eq!(notice, Some(Say { why: Why::Still, since: seconds(20 * MINUTE), count: 2 }));
+        assert_eq!(tracker.failed(start + seconds(20 * MINUTE + 1), "refused"), None);
     }
 
     #[test]
     fn the_recovery_is_told_once_with_the_whole_outage() {
-        let (mut trouble, start) = (Trouble::new(), Instant::now());
-        assert_eq!(trouble.recovered(start), None);
-        trouble.failed(start, "refused");
-        trouble.failed(start + seconds(1), "refused");
-        assert!(trouble.is_on());
+        let (mut tracker, start) = (Trouble::new(), Instant::now());
+        assert_eq!(tracker.recovered(start), None);
+        tracker.failed(start, "refused");
+        tracker.failed(start + seconds(1), "refused");
+        assert!(tracker.is_on());
         let end = start + Duration::from_millis(362_600);
         assert_eq!(
-            trouble.recovered(end),
+            tracker.recovered(end),
             Some(Recovered { outage: Duration::from_millis(362_600), count: 2 })
         );
-        assert_eq!(trouble.recovered(end), None);
-        assert_eq!(trouble.failed(end, "refused").map(|say| say.why), Some(Why::Begun));
+        assert_eq!(tracker.recovered(end), None);
+        assert_eq!(tracker.failed(end, "refused").map(|notice| notice.why), Some(Why::Begun));
     }
 
     #[test]
@@ -296,17 +289,17 @@ mod tests {
             waits in prop::collection::vec(0..200_u64, 1..400),
             reasons in prop::collection::vec(0..50_u8, 400),
         ) {
-            let (mut trouble, start) = (Trouble::new(), Instant::now());
-            let (mut at, mut told) = (0, 0);
+            let (mut tracker, start) = (Trouble::new(), Instant::now());
+            let (mut at, mut logged) = (0, 0);
             for (wait, reason) in waits.iter().zip(&reasons) {
                 at += wait;
-                told += usize::from(trouble.failed(start + seconds(at), &reason.to_string()).is_some());
+                logged += usize::from(tracker.failed(start + seconds(at), &reason.to_string()).is_some());
             }
             let hours = usize::try_from(at / HOUR).unwrap();
-            prop_assert!(told <= REASONS_TOLD + PACE.len() + hours, "{told} lines in {at} s");
+            prop_assert!(logged <= MAX_REASONS + REMINDERS.len() + hours, "{logged} lines in {at} s");
             let count = waits.len() as u64;
             prop_assert_eq!(
-                trouble.recovered(start + seconds(at)).map(|end| end.count),
+                tracker.recovered(start + seconds(at)).map(|end| end.count),
                 Some(count)
             );
         }

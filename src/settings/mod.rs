@@ -11,7 +11,7 @@
 pub(crate) mod change;
 mod check;
 pub(crate) mod endpoint;
-pub(crate) mod key;
+pub mod key;
 mod load;
 pub(crate) mod lookup;
 pub mod render;

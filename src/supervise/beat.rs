@@ -1,49 +1,49 @@
-//! Proof that work goes on: who works beats, who must know waits for the beats.
+//! Heartbeats: proof that work goes on, for the systemd watchdog.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// The heart of one worker. It beats when work is attempted, and never by a timer of its own.
+/// The heartbeat of one task. The task beats when it attempts work, never from a timer of its own.
 #[derive(Clone, Debug)]
 pub struct Beat {
     last: Arc<Mutex<Instant>>,
-    /// Longer than this between two beats is too long.
-    within: Duration,
-    bell: Arc<Notify>,
+    /// The longest allowed time between two beats.
+    timeout: Duration,
+    on_beat: Arc<Notify>,
 }
 
-/// All the hearts of a process.
+/// All heartbeats of a process.
 #[derive(Debug, Default)]
 pub struct Beats {
-    all: Vec<Beat>,
-    bell: Arc<Notify>,
+    heartbeats: Vec<Beat>,
+    on_beat: Arc<Notify>,
 }
 
 impl Beat {
-    /// Work was attempted.
     pub(crate) fn beat(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        self.bell.notify_one();
+        self.on_beat.notify_one();
     }
 
     fn is_fresh(&self) -> bool {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed() <= self.within
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed() <= self.timeout
     }
 }
 
 impl Beats {
-    /// A new heart, which must beat `within` that time.
-    pub fn heart(&mut self, within: Duration) -> Beat {
-        let beat = Beat { last: Arc::new(Mutex::new(Instant::now())), within, bell: self.bell.clone() };
-        self.all.push(beat.clone());
-        beat
+    /// Adds a heartbeat that counts as stale after `timeout` without a beat.
+    pub fn heart(&mut self, timeout: Duration) -> Beat {
+        let heartbeat =
+            Beat { last: Arc::new(Mutex::new(Instant::now())), timeout, on_beat: self.on_beat.clone() };
+        self.heartbeats.push(heartbeat.clone());
+        heartbeat
     }
 
-    /// Waits for the next beat; answers whether every heart has beaten in time.
+    /// Waits for the next beat of any task; returns whether all heartbeats are fresh.
     pub async fn next(&self) -> bool {
-        self.bell.notified().await;
-        self.all.iter().all(Beat::is_fresh)
+        self.on_beat.notified().await;
+        self.heartbeats.iter().all(Beat::is_fresh)
     }
 }

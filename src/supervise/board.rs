@@ -1,4 +1,5 @@
-//! Where the children report. Feeds the health snapshot and writes the one log line a change.
+//! The health of all children: each reports its changes of state here, which updates the snapshot and writes one
+//! log line a change.
 
 use std::mem::discriminant;
 use std::sync::Arc;
@@ -11,32 +12,35 @@ use slog::{Logger, crit, error, info, warn};
 use tokio::sync::watch;
 
 use crate::supervise::health::{ChildHealth, Health, State};
-use crate::supervise::policy::{Role, Trouble, Verdict};
+use crate::supervise::policy::{ChildFailure, RestartDecision, Role};
 
-/// Why the process can't go on: a link of the port's chain can't be restarted within it.
+/// A critical child can't be restarted within this process.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{actor} can't go on in this process: {reason}")]
+#[error(
+    "{actor} failed permanently ({reason}); exiting with status {} so that the service manager restarts the process",
+    Self::EXIT_CODE
+)]
 pub struct Fatal {
-    /// The child.
+    /// The name of the child.
     pub actor: String,
-    /// What went wrong, as it was said: whoever shows it escapes it, as the log does.
+    /// Not escaped: whoever prints it must do that, as the log does.
     pub reason: String,
 }
 
 impl Fatal {
-    /// What the process returns, so that systemd or the container starts it afresh.
+    /// The exit status on which systemd or the container engine restarts the process.
     pub const EXIT_CODE: u8 = 70;
 }
 
 /// The state of all children, shared by every thread.
 #[derive(Debug)]
-pub(crate) struct Board {
+pub(crate) struct HealthRegistry {
     log: Logger,
     health: watch::Sender<Health>,
     fatal: watch::Sender<Option<Fatal>>,
 }
 
-impl Board {
+impl HealthRegistry {
     pub(crate) fn new(log: Logger) -> Arc<Self> {
         Arc::new(Self { log, health: watch::Sender::default(), fatal: watch::Sender::default() })
     }
@@ -50,7 +54,12 @@ impl Board {
     }
 
     /// Adds a child that is about to start.
-    pub(crate) fn enlist(self: &Arc<Self>, name: &str, role: Role, thread: &Arc<Thread>) -> Reporter {
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        name: &str,
+        role: Role,
+        thread: &Arc<ArbiterThread>,
+    ) -> ChildStatus {
         let mut id = 0;
         self.health.send_modify(|health| {
             id = health.children.len();
@@ -59,11 +68,11 @@ impl Board {
                 role,
                 state: State::Starting,
                 restarts: 0,
-                last_trouble: None,
+                last_failure: None,
                 since: Timestamp::now(),
             });
         });
-        Reporter { board: Arc::clone(self), id, name: name.into(), role, thread: Arc::clone(thread) }
+        ChildStatus { registry: Arc::clone(self), id, name: name.into(), role, thread: Arc::clone(thread) }
     }
 
     fn name_of(&self, id: usize) -> Option<String> {
@@ -71,31 +80,31 @@ impl Board {
     }
 }
 
-/// Which child an arbiter's thread is working for right now.
+/// Which child the thread of an arbiter is running right now.
 #[derive(Debug)]
-pub(crate) struct Thread {
-    at_work: AtomicUsize,
+pub(crate) struct ArbiterThread {
+    active_child: AtomicUsize,
 }
 
-impl Thread {
+impl ArbiterThread {
     const IDLE: usize = usize::MAX;
 
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { at_work: AtomicUsize::new(Self::IDLE) })
+        Arc::new(Self { active_child: AtomicUsize::new(Self::IDLE) })
     }
 }
 
-/// One child's pen on the board.
+/// A handle with which one child's runner reports its state.
 #[derive(Clone, Debug)]
-pub(crate) struct Reporter {
-    board: Arc<Board>,
+pub(crate) struct ChildStatus {
+    registry: Arc<HealthRegistry>,
     id: usize,
     name: Arc<str>,
     role: Role,
-    thread: Arc<Thread>,
+    thread: Arc<ArbiterThread>,
 }
 
-impl Reporter {
+impl ChildStatus {
     pub(crate) fn role(&self) -> Role {
         self.role
     }
@@ -104,25 +113,26 @@ impl Reporter {
         &self.name
     }
 
-    /// Runs `work` for this child, so that a thread which never returns from it can be told whose it is.
-    pub(crate) fn at_work<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.thread.at_work.store(self.id, Ordering::Release);
-        let done = work();
-        self.thread.at_work.store(Thread::IDLE, Ordering::Release);
-        done
+    /// Runs `work` and marks this child as active meanwhile, so that a thread that never returns from it can be
+    /// attributed to the child.
+    pub(crate) fn run_active<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.thread.active_child.store(self.id, Ordering::Release);
+        let result = work();
+        self.thread.active_child.store(ArbiterThread::IDLE, Ordering::Release);
+        result
     }
 
-    /// For whom this child's thread is working, if for a child at all.
-    pub(crate) fn who_is_at_work(&self) -> Option<String> {
-        self.board.name_of(self.thread.at_work.load(Ordering::Acquire))
+    /// The name of the child that this child's thread is running, if any.
+    pub(crate) fn active_child(&self) -> Option<String> {
+        self.registry.name_of(self.thread.active_child.load(Ordering::Acquire))
     }
 
     pub(crate) fn state(&self) -> State {
         self.read(|child| child.state)
     }
 
-    /// The number of this life, while there is one that should answer.
-    pub(crate) fn life(&self) -> Option<u64> {
+    /// The restart count that identifies this incarnation; `None` unless the child should answer pings.
+    pub(crate) fn incarnation(&self) -> Option<u64> {
         self.read(|child| matches!(child.state, State::Starting | State::Running).then_some(child.restarts))
     }
 
@@ -138,24 +148,29 @@ impl Reporter {
         self.change(|child| child.state = State::Ended);
     }
 
-    /// A life is over; `tell` says whether a restart is worth a log line.
-    pub(crate) fn troubled(&self, trouble: &Trouble, verdict: Verdict, tell: impl FnOnce(&str) -> bool) {
-        let reason = trouble.to_string();
+    /// The actor failed. `should_log` decides whether a restart is worth a log line.
+    pub(crate) fn failed(
+        &self,
+        failure: &ChildFailure,
+        decision: RestartDecision,
+        should_log: impl FnOnce(&str) -> bool,
+    ) {
+        let reason = failure.to_string();
         let restarts = self.change(|child| {
             child.restarts += 1;
-            child.last_trouble = Some(reason.clone());
-            child.state = match verdict {
-                Verdict::Restart(pause) => State::Restarting { retry_after_ms: millis(pause) },
-                Verdict::Fail(pause) => State::Failed { retry_after_ms: Some(millis(pause)) },
-                Verdict::Fatal => State::Failed { retry_after_ms: None },
+            child.last_failure = Some(reason.clone());
+            child.state = match decision {
+                RestartDecision::Restart(pause) => State::Restarting { retry_after_ms: millis(pause) },
+                RestartDecision::Fail(pause) => State::Failed { retry_after_ms: Some(millis(pause)) },
+                RestartDecision::Fatal => State::Failed { retry_after_ms: None },
             };
             child.restarts
         });
-        let (log, actor) = (&self.board.log, &*self.name);
-        match verdict {
-            Verdict::Restart(pause) if tell(&reason) => {
-                let backoff = short(pause);
-                if trouble.is_severe() {
+        let (log, actor) = (&self.registry.log, &*self.name);
+        match decision {
+            RestartDecision::Restart(pause) if should_log(&reason) => {
+                let backoff = format_millis(pause);
+                if failure.is_severe() {
                     error!(log, "actor restarted";
                         "actor" => actor, "reason" => reason, "restarts" => restarts, "backoff" => backoff);
                 } else {
@@ -163,83 +178,84 @@ impl Reporter {
                         "actor" => actor, "reason" => reason, "restarts" => restarts, "backoff" => backoff);
                 }
             }
-            Verdict::Restart(_) => {}
-            Verdict::Fail(pause) => {
-                let retry = short(pause);
+            RestartDecision::Restart(_) => {}
+            RestartDecision::Fail(pause) => {
+                let retry = format_millis(pause);
                 error!(log, "actor failed";
                     "actor" => actor, "reason" => reason, "restarts" => restarts, "retry" => retry);
             }
-            Verdict::Fatal => self.fatal(reason),
+            RestartDecision::Fatal => self.fatal(reason),
         }
     }
 
-    /// Its constructor panicked: there is no actor to restart.
-    pub(crate) fn stillborn(&self, text: &str) {
-        let reason = format!("panicked while being made: {text}");
+    /// The constructor panicked, so there is no actor to restart.
+    pub(crate) fn constructor_panicked(&self, message: &str) {
+        let reason = format!("constructor panicked: {message}");
         self.change(|child| {
-            child.last_trouble = Some(reason.clone());
+            child.last_failure = Some(reason.clone());
             child.state = State::Failed { retry_after_ms: None };
         });
         match self.role {
             Role::Output => {
-                error!(self.board.log, "actor failed"; "actor" => &*self.name, "reason" => reason)
+                error!(self.registry.log, "actor failed"; "actor" => &*self.name, "reason" => reason)
             }
             Role::Chain => self.fatal(reason),
         }
     }
 
-    /// Its life ended and no address is left, so that nothing can restart it. A stop for no reason of its own
-    /// is the natural end of such a life.
-    pub(crate) fn orphaned(&self, trouble: &Trouble) {
-        if matches!(trouble, Trouble::Stopped(None) | Trouble::StartFailed(None)) {
+    /// The actor ended and nobody holds its address any more, so it is not restarted. If it stopped without a reason,
+    /// that is its natural end.
+    pub(crate) fn address_dropped(&self, failure: &ChildFailure) {
+        if matches!(failure, ChildFailure::Stopped(None) | ChildFailure::StartFailed(None)) {
             return;
         }
-        let reason = format!("{trouble}, and nobody holds its address");
-        self.change(|child| child.last_trouble = Some(reason.clone()));
+        let reason = format!("{failure}; not restarted because its address was dropped");
+        self.change(|child| child.last_failure = Some(reason.clone()));
         match self.role {
-            Role::Output => error!(self.board.log, "actor ended"; "actor" => &*self.name, "reason" => reason),
+            Role::Output => {
+                error!(self.registry.log, "actor ended"; "actor" => &*self.name, "reason" => reason);
+            }
             Role::Chain => self.fatal(reason),
         }
     }
 
-    /// It panicked while it was stopped for good, when nothing is left to restart.
-    pub(crate) fn panicked_at_its_end(&self, text: &str) {
-        warn!(self.board.log, "actor panicked at its end"; "actor" => &*self.name, "reason" => text);
+    pub(crate) fn panicked_while_stopping(&self, message: &str) {
+        warn!(self.registry.log, "actor panicked while stopping"; "actor" => &*self.name, "reason" => message);
     }
 
-    /// It has lived for a healthy while after an outage.
+    /// The actor has run long enough after an outage to count as healthy.
     pub(crate) fn recovered(&self, outage: Duration) {
         let restarts = self.read(|child| child.restarts);
-        info!(self.board.log, "actor running again";
-            "actor" => &*self.name, "restarts" => restarts, "outage" => short(outage));
+        info!(self.registry.log, "actor running again";
+            "actor" => &*self.name, "restarts" => restarts, "outage" => format_millis(outage));
     }
 
-    /// Its thread takes no orders. False if that has just changed.
+    /// The child's thread did not take a command in time. Returns false if it did after all in the meantime.
     pub(crate) fn blocked(&self) -> bool {
-        let reason = match self.who_is_at_work() {
+        let reason = match self.active_child() {
             Some(name) => format!("thread blocked by {name}"),
             None => "thread blocked".to_owned(),
         };
-        let is_stuck = self.change(|child| {
-            // Anything else was written by the child's own thread just now: it is free.
-            let is_stuck = matches!(child.state, State::Starting | State::Running);
-            if is_stuck {
+        let is_blocked = self.change(|child| {
+            // Any other state was written by the child's own thread just now, so the thread is not blocked.
+            let is_blocked = matches!(child.state, State::Starting | State::Running);
+            if is_blocked {
                 child.state = State::Blocked;
-                child.last_trouble = Some(reason.clone());
+                child.last_failure = Some(reason.clone());
             }
-            is_stuck
+            is_blocked
         });
         match self.role {
-            _ if !is_stuck => {}
+            _ if !is_blocked => {}
             Role::Output => {
-                error!(self.board.log, "actor failed"; "actor" => &*self.name, "reason" => reason)
+                error!(self.registry.log, "actor failed"; "actor" => &*self.name, "reason" => reason)
             }
             Role::Chain => self.fatal(reason),
         }
-        is_stuck
+        is_blocked
     }
 
-    /// Its thread takes orders again, after so long.
+    /// The child's thread takes commands again.
     pub(crate) fn unblocked(&self, outage: Duration) {
         let is_running = self.change(|child| {
             if child.state == State::Blocked {
@@ -254,10 +270,10 @@ impl Reporter {
 
     /// Asks the application to end the process.
     fn fatal(&self, reason: String) {
-        crit!(self.board.log, "actor failed";
+        crit!(self.registry.log, "actor failed";
             "actor" => &*self.name, "reason" => &reason, "exit" => Fatal::EXIT_CODE);
-        self.board.fatal.send_if_modified(|fatal| {
-            // The first reason is the cause, what follows it is not.
+        self.registry.fatal.send_if_modified(|fatal| {
+            // The first failure is the cause of the ones that follow.
             let is_first = fatal.is_none();
             fatal.get_or_insert_with(|| Fatal { actor: self.name.to_string(), reason });
             is_first
@@ -265,13 +281,13 @@ impl Reporter {
     }
 
     fn read<T>(&self, read: impl FnOnce(&ChildHealth) -> T) -> T {
-        // `enlist` made this row, and rows are never removed.
-        read(&self.board.health.borrow().children[self.id])
+        // `register` added this row, and rows are never removed.
+        read(&self.registry.health.borrow().children[self.id])
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut ChildHealth) -> T) -> T {
         let mut result = None;
-        self.board.health.send_modify(|health| {
+        self.registry.health.send_modify(|health| {
             let child = &mut health.children[self.id];
             let before = discriminant(&child.state);
             result = Some(change(child));
@@ -288,7 +304,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// To the millisecond, as people read it: `1s`, `870ms`.
-fn short(duration: Duration) -> String {
+/// A duration with millisecond precision: `1s`, `870ms`.
+fn format_millis(duration: Duration) -> String {
     format_duration(Duration::from_millis(millis(duration))).to_string()
 }

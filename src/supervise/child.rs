@@ -1,96 +1,87 @@
-//! An entry in the list of children, and what its actor is handed.
+//! The specification of a child, and the handle with which an actor reports why it stops.
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::supervise::policy::{Policy, Role};
+use crate::supervise::policy::Role;
 
-/// How a child is to be kept: an entry in the list of children.
+/// How a child is run: OTP's child specification.
 #[derive(Clone, Debug)]
 pub struct Child {
     pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) arbiter: String,
     pub(crate) capacity: usize,
-    pub(crate) policy: Option<Policy>,
 }
 
 impl Child {
-    /// An output with an arbiter of its own, a mailbox of 16, and the supervisor's policy. Names are unique.
-    #[must_use]
+    /// An isolated child on its own arbiter, with a mailbox of 16. Names are unique.
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
-        Self { arbiter: name.clone(), name, role: Role::Output, capacity: 16, policy: None }
+        Self { arbiter: name.clone(), name, role: Role::Output, capacity: 16 }
     }
 
-    /// What it is to the service.
     #[must_use]
     pub fn role(mut self, role: Role) -> Self {
         self.role = role;
         self
     }
 
-    /// On a thread that no other child shares (as it is from the start).
+    /// Runs on a thread that no other child shares. This is the default.
     #[must_use]
     pub fn own_arbiter(mut self) -> Self {
         self.arbiter.clone_from(&self.name);
         self
     }
 
-    /// On the thread of that name, together with every other child that names it.
+    /// Runs on the arbiter of that name, together with every other child that names it.
     #[must_use]
     pub fn arbiter(mut self, name: impl Into<String>) -> Self {
         self.arbiter = name.into();
         self
     }
 
-    /// How many messages its mailbox holds before `try_send` says full; at least 1 (actix takes 0 for
-    /// "no limit").
+    /// How many messages the mailbox holds before `try_send` fails; at least 1, because actix takes 0 as unlimited.
     #[must_use]
     pub fn capacity(mut self, messages: usize) -> Self {
         self.capacity = messages.max(1);
         self
     }
-
-    /// Times and limits of its own.
-    #[must_use]
-    pub(crate) fn policy(mut self, policy: Policy) -> Self {
-        self.policy = Some(policy);
-        self
-    }
 }
 
-/// By which an actor tells its supervisor why it is about to stop. It is handed to the actor's constructor
-/// and lives as long as the actor.
+/// With this handle an actor tells its supervisor why it is about to stop. The constructor receives it, and it lives
+/// as long as the actor.
 #[derive(Clone, Debug, Default)]
 pub struct Lifeline {
-    note: Arc<Mutex<Option<Note>>>,
+    reason: Arc<Mutex<Option<Note>>>,
 }
 
-/// The reason an actor left before it stopped.
+/// Why an actor stops.
 #[derive(Debug)]
 pub(crate) struct Note {
     pub(crate) reason: String,
+    /// A restart won't help for now.
     pub(crate) gave_up: bool,
 }
 
 impl Lifeline {
-    /// Notes why the actor will stop; `ctx.stop()` follows. The restart comes with the usual pause.
+    /// Records why the actor stops; call `ctx.stop()` next. The actor is restarted after the usual backoff.
+    #[cfg(feature = "internals")]
     pub fn because(&self, reason: impl Display) {
-        self.leave(Note { reason: reason.to_string(), gave_up: false });
+        self.set(Note { reason: reason.to_string(), gave_up: false });
     }
 
-    /// Notes that a restart won't help for now; `ctx.stop()` follows. An output is then failed and tried
-    /// again later; a chain ends the process.
+    /// Records that a restart won't help for now; call `ctx.stop()` next. An isolated child is marked as failed and
+    /// retried later; a critical one ends the process.
     pub fn give_up(&self, reason: impl Display) {
-        self.leave(Note { reason: reason.to_string(), gave_up: true });
+        self.set(Note { reason: reason.to_string(), gave_up: true });
     }
 
     pub(crate) fn take(&self) -> Option<Note> {
-        self.note.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn leave(&self, note: Note) {
-        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = Some(note);
+    fn set(&self, reason: Note) {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
     }
 }

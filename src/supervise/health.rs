@@ -1,4 +1,4 @@
-//! The snapshot of all children that the page, the metrics and the health check watch.
+//! The health snapshot of all children, for outputs and health checks to watch.
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -8,62 +8,52 @@ use crate::supervise::policy::Role;
 /// All children in start order.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Health {
-    /// A row a child.
     pub children: Vec<ChildHealth>,
 }
 
-/// How one child is.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChildHealth {
-    /// Its name in the list of children.
     pub name: String,
-    /// What it is to the service.
     pub(crate) role: Role,
-    /// What it does now.
     #[serde(flatten)]
     pub state: State,
-    /// How often it had to be restarted.
     pub restarts: u64,
-    /// What went wrong last, if anything ever did.
-    pub last_trouble: Option<String>,
-    /// Since when it is in this state (UTC).
+    pub last_failure: Option<String>,
+    /// When the child entered this state (UTC).
     #[serde(serialize_with = "as_text")]
     pub(crate) since: Timestamp,
 }
 
-/// What a child does. See the diagram of this module.
+/// The state of a child; the diagram in [`crate::supervise`] shows the transitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
-    /// Its `started` has not returned yet.
+    /// `started` has not returned yet.
     Starting,
-    /// It takes messages.
+    /// It handles messages.
     Running,
-    /// It failed; its mailbox waits.
+    /// It failed and will be restarted; its mailbox waits.
     Restarting {
-        /// The pause, in milliseconds from `since`.
+        /// The pause in milliseconds, counted from `since`.
         retry_after_ms: u64,
     },
     /// It failed too often; its mailbox waits.
     Failed {
-        /// The pause, in milliseconds from `since`; nothing if the process has to end.
+        /// The pause in milliseconds, counted from `since`; `None` if the process has to end.
         retry_after_ms: Option<u64>,
     },
-    /// Its thread is stuck in a call and takes no orders.
+    /// Its thread is stuck in a call and takes no commands.
     Blocked,
-    /// It is over.
+    /// It has stopped for good.
     Ended,
 }
 
 impl Health {
-    /// The child of that name.
-    #[must_use]
     pub fn child(&self, name: &str) -> Option<&ChildHealth> {
         self.children.iter().find(|child| child.name == name)
     }
 
-    /// Whether every child takes messages.
-    #[must_use]
+    #[cfg(feature = "internals")]
     pub fn all_running(&self) -> bool {
         self.children.iter().all(|child| child.state == State::Running)
     }

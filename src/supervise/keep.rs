@@ -1,8 +1,7 @@
-//! The loop that runs one actor for ever, on its arbiter.
+//! The loop that runs one actor on its arbiter and restarts it in place.
 //!
-//! The unwinding of a panic is caught inside the loop, around a single poll, so the context with its mailbox
-//! is still there to be restarted. Every round passes a pause and a yield: an actor that stops in `started`
-//! can't starve its thread.
+//! A panic is caught inside the loop, around a single poll, so the context and its mailbox survive and can be restarted.
+//! Every iteration waits for the backoff and yields: an actor that stops in `started` can't starve its thread.
 
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
@@ -18,214 +17,222 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use crate::supervise::board::Reporter;
+use crate::supervise::board::ChildStatus;
 use crate::supervise::child::{Lifeline, Note};
-use crate::supervise::panic::guarded;
-use crate::supervise::policy::{Fold, Judge, Policy, Trouble, Verdict};
+use crate::supervise::panic::catch_panic;
+use crate::supervise::policy::{ChildFailure, LogThrottle, Policy, RestartDecision, RestartTracker};
 
-/// What the supervisor tells the loop.
+/// A command of the supervisor to the loop.
 #[derive(Debug)]
-pub(crate) enum Order {
-    /// The actor hangs: restart it. Taken too late, it was the thread that was blocked, and nothing is
-    /// wrong with the actor.
-    Restart { by: Instant, taken: oneshot::Sender<()> },
-    /// If it is in a pause, cut it short.
-    Hurry,
+pub(crate) enum RunnerCommand {
+    /// Restart the actor, because it hangs. A command received after `deadline` is ignored: then the thread was
+    /// blocked, and nothing is wrong with this actor.
+    Restart { deadline: Instant, received: oneshot::Sender<()> },
+    /// End the current backoff pause, if any.
+    SkipBackoff,
     /// Stop for good.
-    End,
+    Stop,
 }
 
-/// Everything the loop has beside the actor.
+/// The state of the loop, next to the actor itself.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct ActorRunner {
     policy: Policy,
-    reporter: Reporter,
-    orders: mpsc::UnboundedReceiver<Order>,
-    lifeline: Lifeline,
-    judge: Judge,
-    fold: Fold,
-    /// Since the first trouble that no healthy while has followed yet.
+    status: ChildStatus,
+    commands: mpsc::UnboundedReceiver<RunnerCommand>,
+    stop_handle: Lifeline,
+    restarts: RestartTracker,
+    log_throttle: LogThrottle,
+    /// The first failure since the actor was last healthy.
     down_since: Option<Instant>,
 }
 
-/// How a life ended.
-enum Outcome {
-    Trouble(Trouble),
+enum RunOutcome {
+    Failed(ChildFailure),
     Ended,
 }
 
-/// Starts an actor on an arbiter and keeps it. The address is valid at once and for ever: until the end is
-/// ordered, the supervisor is dropped, or no address is left.
-pub(crate) fn keep<A, F>(arbiter: &ArbiterHandle, capacity: usize, keeper: Keeper, make: F) -> Addr<A>
+/// Starts an actor on an arbiter. The address is valid at once and stays valid until the actor is stopped, the
+/// supervisor is dropped, or no address is left.
+pub(crate) fn spawn_actor<A, F>(
+    arbiter: &ArbiterHandle,
+    capacity: usize,
+    runner: ActorRunner,
+    make: F,
+) -> Addr<A>
 where
     A: Actor<Context = Context<A>> + Supervised,
     F: FnOnce(Lifeline) -> A + Send + 'static,
 {
     let (sender, receiver) = channel(capacity);
-    let reporter = keeper.reporter.clone();
-    let spawned = arbiter.spawn_fn(move || match guarded(|| make(keeper.lifeline.clone())) {
+    let status = runner.status.clone();
+    let spawned = arbiter.spawn_fn(move || match catch_panic(|| make(runner.stop_handle.clone())) {
         Ok(actor) => {
-            actix_rt::spawn(keeper.live(Context::with_receiver(receiver).into_future(actor)));
+            actix_rt::spawn(runner.run(Context::with_receiver(receiver).into_future(actor)));
         }
-        Err(text) => {
-            keeper.reporter.stillborn(&text);
-            actix_rt::spawn(keeper.lie_in_state());
+        Err(message) => {
+            runner.status.constructor_panicked(&message);
+            actix_rt::spawn(runner.wait_for_shutdown());
         }
     });
     if !spawned {
-        reporter.ended();
+        status.ended();
     }
     Addr::new(sender)
 }
 
-impl Keeper {
-    pub(crate) fn new(policy: Policy, reporter: Reporter, orders: mpsc::UnboundedReceiver<Order>) -> Self {
+impl ActorRunner {
+    pub(crate) fn new(
+        policy: Policy,
+        status: ChildStatus,
+        commands: mpsc::UnboundedReceiver<RunnerCommand>,
+    ) -> Self {
         Self {
-            judge: Judge::new(policy.clone(), reporter.role()),
+            restarts: RestartTracker::new(policy.clone(), status.role()),
             policy,
-            reporter,
-            orders,
-            lifeline: Lifeline::default(),
-            fold: Fold::default(),
+            status,
+            commands,
+            stop_handle: Lifeline::default(),
+            log_throttle: LogThrottle::default(),
             down_since: None,
         }
     }
 
-    async fn live<A>(mut self, mut run: ContextFut<A, Context<A>>)
+    async fn run<A>(mut self, mut actor: ContextFut<A, Context<A>>)
     where
         A: Actor<Context = Context<A>> + Supervised,
     {
-        let mut outcome = self.life(&mut run).await;
-        while let Outcome::Trouble(trouble) = outcome {
-            if !run.ctx().connected() {
-                self.reporter.orphaned(&trouble);
+        let mut outcome = self.run_until_failure(&mut actor).await;
+        while let RunOutcome::Failed(failure) = outcome {
+            if !actor.ctx().connected() {
+                self.status.address_dropped(&failure);
                 break;
             }
             let now = Instant::now();
             self.down_since.get_or_insert(now);
-            let verdict = self.judge.judge(&trouble, now, fastrand::f64());
-            self.reporter.troubled(&trouble, verdict, |reason| self.fold.is_worth_a_line(reason));
-            if !self.pause(verdict).await {
+            let decision = self.restarts.decide(&failure, now, fastrand::f64());
+            self.status.failed(&failure, decision, |reason| self.log_throttle.should_log(reason));
+            if !self.back_off(decision).await {
                 break;
             }
             yield_now().await;
-            self.reporter.starting();
-            outcome = match self.reporter.at_work(|| guarded(|| run.restart())) {
-                Ok(true) => self.life(&mut run).await,
-                Ok(false) => Outcome::Ended,
-                Err(text) => Outcome::Trouble(Trouble::Panicked(text)),
+            self.status.starting();
+            outcome = match self.status.run_active(|| catch_panic(|| actor.restart())) {
+                Ok(true) => self.run_until_failure(&mut actor).await,
+                Ok(false) => RunOutcome::Ended,
+                Err(message) => RunOutcome::Failed(ChildFailure::Panicked(message)),
             };
         }
-        if !run.ctx().parts().started() {
-            // Dropped as it is, the context would start the actor in order to stop it.
-            run.ctx().terminate();
+        if !actor.ctx().parts().started() {
+            // If it were dropped as it is, the context would start the actor in order to stop it.
+            actor.ctx().terminate();
         }
-        if let Err(text) = self.reporter.at_work(|| guarded(|| drop(run))) {
-            self.reporter.panicked_at_its_end(&text);
+        if let Err(message) = self.status.run_active(|| catch_panic(|| drop(actor))) {
+            self.status.panicked_while_stopping(&message);
         }
-        self.reporter.ended();
+        self.status.ended();
     }
 
-    /// Runs the actor until it stops, panics, hangs or is told to end.
-    async fn life<A>(&mut self, run: &mut ContextFut<A, Context<A>>) -> Outcome
+    /// Runs the actor until it stops, panics, hangs or receives [`RunnerCommand::Stop`].
+    async fn run_until_failure<A>(&mut self, actor: &mut ContextFut<A, Context<A>>) -> RunOutcome
     where
         A: Actor<Context = Context<A>> + Supervised,
     {
-        let Self { policy, reporter, orders, lifeline, judge, fold, down_since } = self;
-        let born = Instant::now();
+        let Self { policy, status, commands, stop_handle, restarts, log_throttle, down_since } = self;
+        let started_at = Instant::now();
         let mut is_starting = true;
-        let mut is_settled = false;
-        let mut settled = pin!(sleep(policy.healthy_after));
+        let mut is_healthy = false;
+        let mut healthy = pin!(sleep(policy.healthy_after));
         loop {
             select! {
                 biased;
-                order = orders.recv() => match order {
-                    Some(Order::Restart { by, taken }) => {
-                        let in_time = Instant::now() <= by;
-                        // The supervisor may have stopped waiting; then nobody needs the answer.
-                        let _ = taken.send(());
+                command = commands.recv() => match command {
+                    Some(RunnerCommand::Restart { deadline, received }) => {
+                        let in_time = Instant::now() <= deadline;
+                        // An error means that the supervisor has stopped waiting.
+                        let _ = received.send(());
                         if in_time {
-                            return Outcome::Trouble(Trouble::Hung(policy.ping_timeout));
+                            return RunOutcome::Failed(ChildFailure::Hung(policy.ping_timeout));
                         }
                     }
-                    Some(Order::Hurry) => {}
-                    Some(Order::End) | None => return Outcome::Ended,
+                    Some(RunnerCommand::SkipBackoff) => {}
+                    Some(RunnerCommand::Stop) | None => return RunOutcome::Ended,
                 },
                 end = poll_fn(|cx| {
-                    let polled = poll_guarded(run, reporter, cx);
+                    let polled = poll_catching_panics(actor, status, cx);
                     if polled.is_pending() && is_starting {
                         is_starting = false;
-                        reporter.running();
+                        status.running();
                     }
                     polled
-                }) => return Outcome::Trouble(trouble(end, lifeline.take(), is_starting)),
-                () = &mut settled, if !is_settled => {
-                    is_settled = true;
-                    judge.healthy();
-                    *fold = Fold::default();
+                }) => return RunOutcome::Failed(classify_failure(end, stop_handle.take(), is_starting)),
+                () = &mut healthy, if !is_healthy => {
+                    is_healthy = true;
+                    restarts.reset();
+                    *log_throttle = LogThrottle::default();
                     if let Some(since) = down_since.take() {
-                        reporter.recovered(born.saturating_duration_since(since));
+                        status.recovered(started_at.saturating_duration_since(since));
                     }
                 }
             }
         }
     }
 
-    /// Without an instance there is nothing to restart: waits for the end.
-    async fn lie_in_state(mut self) {
-        self.pause(Verdict::Fatal).await;
-        self.reporter.ended();
+    /// Without an instance there is nothing to restart: waits for the supervisor to stop the child.
+    async fn wait_for_shutdown(mut self) {
+        self.back_off(RestartDecision::Fatal).await;
+        self.status.ended();
     }
 
-    /// Waits as long as the verdict says; false if the end came first.
-    async fn pause(&mut self, verdict: Verdict) -> bool {
-        let mut over = pin!(async {
-            match verdict {
-                Verdict::Restart(pause) | Verdict::Fail(pause) => sleep(pause).await,
-                Verdict::Fatal => pending().await,
+    /// Pauses as long as `decision` demands; returns false if the child was stopped meanwhile.
+    async fn back_off(&mut self, decision: RestartDecision) -> bool {
+        let mut pause = pin!(async {
+            match decision {
+                RestartDecision::Restart(pause) | RestartDecision::Fail(pause) => sleep(pause).await,
+                RestartDecision::Fatal => pending().await,
             }
         });
         loop {
             select! {
                 biased;
-                order = self.orders.recv() => match order {
-                    Some(Order::Restart { taken, .. }) => {
-                        // It is being restarted already.
-                        let _ = taken.send(());
+                command = self.commands.recv() => match command {
+                    Some(RunnerCommand::Restart { received, .. }) => {
+                        // A restart is under way already.
+                        let _ = received.send(());
                     }
-                    Some(Order::Hurry) if verdict != Verdict::Fatal => return true,
-                    Some(Order::Hurry) => {}
-                    Some(Order::End) | None => return false,
+                    Some(RunnerCommand::SkipBackoff) if decision != RestartDecision::Fatal => return true,
+                    Some(RunnerCommand::SkipBackoff) => {}
+                    Some(RunnerCommand::Stop) | None => return false,
                 },
-                () = &mut over => return true,
+                () = &mut pause => return true,
             }
         }
     }
 }
 
-/// What to call the end of a life nobody had asked for.
-fn trouble(end: Result<(), String>, note: Option<Note>, is_starting: bool) -> Trouble {
-    match (end, note) {
-        (Err(text), _) => Trouble::Panicked(text),
-        (Ok(()), Some(Note { reason, gave_up: true })) => Trouble::GaveUp(reason),
-        (Ok(()), note) => {
-            let reason = note.map(|note| note.reason);
-            if is_starting { Trouble::StartFailed(reason) } else { Trouble::Stopped(reason) }
+/// Classifies an end that the supervisor did not ask for.
+fn classify_failure(end: Result<(), String>, reason: Option<Note>, is_starting: bool) -> ChildFailure {
+    match (end, reason) {
+        (Err(message), _) => ChildFailure::Panicked(message),
+        (Ok(()), Some(Note { reason, gave_up: true })) => ChildFailure::GaveUp(reason),
+        (Ok(()), reason) => {
+            let reason = reason.map(|reason| reason.reason);
+            if is_starting { ChildFailure::StartFailed(reason) } else { ChildFailure::Stopped(reason) }
         }
     }
 }
 
-/// One poll of the actor; a panic becomes its text.
-fn poll_guarded<A>(
-    run: &mut ContextFut<A, Context<A>>,
-    reporter: &Reporter,
+/// Polls the actor once; a panic becomes its message.
+fn poll_catching_panics<A>(
+    actor: &mut ContextFut<A, Context<A>>,
+    status: &ChildStatus,
     cx: &mut task::Context<'_>,
 ) -> Poll<Result<(), String>>
 where
     A: Actor<Context = Context<A>>,
 {
-    match reporter.at_work(|| guarded(|| Pin::new(run).poll(cx))) {
+    match status.run_active(|| catch_panic(|| Pin::new(actor).poll(cx))) {
         Ok(polled) => polled.map(Ok),
-        Err(text) => Poll::Ready(Err(text)),
+        Err(message) => Poll::Ready(Err(message)),
     }
 }

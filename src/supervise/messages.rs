@@ -1,13 +1,13 @@
-//! The messages that every supervised actor answers.
+//! The messages that every supervised actor handles.
 
 use actix::Message;
 
-/// "Are you there?" Every child answers at once; its handler is empty.
+/// A liveness probe; its handler is empty.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Ping;
 
-/// "Let go of what you hold." Answered when everything taken so far has been handed on or is on disk.
+/// Asks an actor to hand on or write to disk everything it has received so far; answered when that is done.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Flush;

@@ -1,10 +1,11 @@
-//! Keeps actors alive: restarts in place, health, deadlines for what blocks, an ordered end.
+//! Supervision in the manner of Erlang/OTP: restarts failed actors in place, watches their health, abandons threads that
+//! block, and shuts everything down in order.
 //!
-//! Generic: it knows actix and nothing of ours. actix's own supervisor loses actor, mailbox and addresses
-//! to a panic; here **the address outlives every failure**. The mailbox is made first, the actor runs in a
-//! loop that catches its unwinding, and the same instance goes on with fresh state
-//! ([`Supervised::restarting`](actix::Supervised::restarting) assigns it). Queued messages are kept, only
-//! the message being handled is lost.
+//! It depends on actix and on nothing specific to batteries. actix's own supervisor loses the actor, its mailbox and all
+//! addresses in a panic; here **the address outlives every failure**. The mailbox is created first, the actor runs in a
+//! loop that catches its panics, and the same instance continues with reset state
+//! ([`Supervised::restarting`](actix::Supervised::restarting) resets it). Queued messages survive; only the message that
+//! was being handled is lost.
 //!
 //! ```text
 //!                    pause over                   panic, stop, hang,
@@ -13,32 +14,33 @@
 //!           Restarting                 ▼                              │
 //!               ▲                   Running ────────the same──────────┤
 //!               │                      ▲│                             ▼
-//!               │    thread free again ││ takes no order         budget left?
-//!               │                      │▼                        yes  │  no, or it gave up
+//!               │       thread is free ││ no command             budget left?
+//!               │                      │▼ received               yes  │  no, or it gave up
 //!               │                   Blocked                       │   │
 //!               └─────────────────────────────────────────────────┘   ▼
-//!                    Starting ◄────── every `retry_failed_every` ── Failed
+//!                    Starting ◄── every `failed_retry_interval` ─── Failed
 //!
-//!  Ended: from anywhere, when it is told to end or, after a trouble, no address is left.
-//!  A chain that is Failed or Blocked asks for the end of the process ([`Supervisor::fatal`]).
+//!  Ended: from any state, when the child is stopped or, after a failure, nobody holds its address.
+//!  A critical child that is Failed or Blocked ends the process ([`Supervisor::fatal`]).
 //! ```
 //!
-//! | file | holds |
+//! | file | contents |
 //! |---|---|
-//! | [`policy`](Policy) | how long to pause, when to give up: pure, time handed in |
-//! | [`child`](Child) | an entry in the list of children, and the [`Lifeline`] an actor is handed |
-//! | `keep` | the loop that runs one actor for ever |
-//! | `pulse` | pings a child, orders its restart, finds blocked threads |
-//! | [`health`](Health) | the snapshot all may watch |
-//! | `board` | where children report; feeds the snapshot and the log |
+//! | [`policy`](SupervisionPolicy) | backoff, panic budget, restart decisions; pure, the caller passes the time |
+//! | [`child`](ChildSpec) | the child specification, and the [`StopHandle`] that an actor receives |
+//! | `runner` | the loop that runs one actor |
+//! | `ping_monitor` | pings a child, restarts it when it hangs, detects blocked threads |
+//! | [`health`](ServiceHealth) | the health snapshot |
+//! | `registry` | collects the state of all children; updates the snapshot and the log |
 //! | [`supervisor`](Supervisor) | the children in start order and their arbiters |
-//! | [`shutdown`](Phase) | the ordered end within a deadline |
-//! | [`worker`](Worker) | a thread for calls that may block for ever |
+//! | [`shutdown`](ShutdownPhase) | the ordered shutdown within a deadline |
+//! | [`worker`](Worker) | a thread for calls that may block forever |
+//! | [`heartbeat`](HeartbeatSet) | proof of progress for the watchdog |
 //! | [`signals`](signals()) | SIGTERM, SIGINT, SIGHUP |
 //!
-//! What an actor owes its supervisor: constructors do no I/O, `started` opens what it needs and stops on an
-//! error, `stopping` and `stopped` are trivial (a panic there while unwinding aborts the process), handlers
-//! neither block nor `ctx.wait` longer than a ping may take, and timers are re-armed with `run_later`.
+//! The contract for actors: constructors do no I/O; `started` opens what it needs and stops on an error; `stopping` and
+//! `stopped` are trivial (a panic there while unwinding aborts the process); handlers neither block nor `ctx.wait` longer
+//! than a ping may take; timers are re-armed with `run_later`.
 
 mod beat;
 mod board;

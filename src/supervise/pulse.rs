@@ -1,5 +1,4 @@
-//! Feels one child's pulse from the system's thread: pings it, orders its restart when it hangs, and finds
-//! out when even its thread is stuck.
+//! Pings one child from the system's thread, restarts it when it hangs, and detects that its thread is blocked.
 
 use std::time::Instant;
 
@@ -7,54 +6,54 @@ use actix::WeakRecipient;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use crate::supervise::board::Reporter;
+use crate::supervise::board::ChildStatus;
 use crate::supervise::health::State;
-use crate::supervise::keep::Order;
+use crate::supervise::keep::RunnerCommand;
 use crate::supervise::messages::Ping;
 use crate::supervise::policy::Policy;
 
-/// What it takes to watch a child. The address is a weak one: it must not keep the actor alive.
+/// Watches one child. Its address is weak, because it must not keep the actor alive.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct PingMonitor {
     pub(crate) ping: WeakRecipient<Ping>,
-    pub(crate) orders: mpsc::UnboundedSender<Order>,
-    pub(crate) reporter: Reporter,
+    pub(crate) commands: mpsc::UnboundedSender<RunnerCommand>,
+    pub(crate) status: ChildStatus,
     pub(crate) policy: Policy,
 }
 
-impl Pulse {
-    pub(crate) async fn watch(self) {
-        while self.reporter.state() != State::Ended {
+impl PingMonitor {
+    pub(crate) async fn run(self) {
+        while self.status.state() != State::Ended {
             sleep(self.policy.ping_every).await;
-            if let Some(life) = self.reporter.life()
+            if let Some(incarnation) = self.status.incarnation()
                 && !self.is_answered().await
-                && self.reporter.life() == Some(life)
+                && self.status.incarnation() == Some(incarnation)
             {
-                self.order_restart().await;
+                self.restart().await;
             }
         }
     }
 
-    /// A ping lost with a panic or an end counts as answered: the loop around the actor knows already.
+    /// A ping that was lost in a panic or a stop counts as answered: the runner knows about those already.
     async fn is_answered(&self) -> bool {
         let Some(recipient) = self.ping.upgrade() else { return true };
-        // A fresh sender has a guaranteed place in the mailbox, and a ping given up is skipped there.
+        // A fresh sender has a guaranteed slot in the mailbox, and an abandoned ping is skipped there.
         let answer = recipient.send(Ping);
         drop(recipient);
         timeout(self.policy.ping_timeout, answer).await.is_ok()
     }
 
-    async fn order_restart(&self) {
-        let (taken, mut took) = oneshot::channel();
-        let ordered = Instant::now();
-        let by = ordered + self.policy.order_timeout;
-        if self.orders.send(Order::Restart { by, taken }).is_err() {
+    async fn restart(&self) {
+        let (received, mut on_received) = oneshot::channel();
+        let start = Instant::now();
+        let deadline = start + self.policy.order_timeout;
+        if self.commands.send(RunnerCommand::Restart { deadline, received }).is_err() {
             return;
         }
-        if timeout(self.policy.order_timeout, &mut took).await.is_err() && self.reporter.blocked() {
-            // Either answer means that the thread moves again: taken, or dropped with the child.
-            let _ = took.await;
-            self.reporter.unblocked(ordered.elapsed());
+        if timeout(self.policy.order_timeout, &mut on_received).await.is_err() && self.status.blocked() {
+            // Received, or dropped together with the child: either way the thread runs again.
+            let _ = on_received.await;
+            self.status.unblocked(start.elapsed());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the operating system asks of the service.
+//! Receives SIGTERM, SIGINT and SIGHUP.
 
 use std::fmt;
 use std::io;
@@ -6,14 +6,13 @@ use std::io;
 use tokio::select;
 use tokio::signal::unix;
 
-/// A request by signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// End in order (systemd, a container's stop).
+    /// Stop: sent by systemd and container engines.
     Terminate,
-    /// End in order (Ctrl-C).
+    /// Stop: Ctrl-C.
     Interrupt,
-    /// Reload what can be reloaded.
+    /// Reload the settings.
     Hangup,
 }
 
@@ -27,7 +26,7 @@ impl fmt::Display for Signal {
     }
 }
 
-/// The signals as they come. From its making on they no longer end the process by themselves.
+/// The stream of signals. While it exists, they no longer end the process by default.
 #[derive(Debug)]
 pub struct Signals {
     terminate: unix::Signal,
@@ -35,10 +34,10 @@ pub struct Signals {
     hangup: unix::Signal,
 }
 
-/// Begins to listen. Call it on the system's thread, within its runtime.
+/// Installs the signal handlers. Must be called on the system's thread, within its runtime.
 ///
 /// # Errors
-/// When the operating system refuses a handler.
+/// Fails if the operating system refuses a handler.
 pub fn signals() -> io::Result<Signals> {
     use unix::SignalKind;
 
@@ -50,7 +49,7 @@ pub fn signals() -> io::Result<Signals> {
 }
 
 impl Signals {
-    /// The next signal. Requests to end go before a reload.
+    /// Waits for the next signal. A stop takes precedence over a reload.
     pub async fn next(&mut self) -> Signal {
         select! {
             biased;

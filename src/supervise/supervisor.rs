@@ -1,4 +1,4 @@
-//! The children in start order, and the arbiters they live on.
+//! The supervisor: starts children on their arbiters and keeps them in start order.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -12,115 +12,113 @@ use slog::Logger;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::supervise::board::{Board, Fatal, Reporter, Thread};
+use crate::supervise::board::{ArbiterThread, ChildStatus, Fatal, HealthRegistry};
 use crate::supervise::child::{Child, Lifeline};
 use crate::supervise::health::Health;
-use crate::supervise::keep::{Keeper, Order, keep};
+use crate::supervise::keep::{ActorRunner, RunnerCommand, spawn_actor};
 use crate::supervise::messages::Ping;
 use crate::supervise::policy::Policy;
-use crate::supervise::pulse::Pulse;
+use crate::supervise::pulse::PingMonitor;
 
-/// Owns the arbiters and keeps the children. Lives on the system's thread. Dropped without
-/// [`shutdown`](Supervisor::shutdown) it tells every child to end and waits for none.
+/// Owns the arbiters and the children; lives on the system's thread. If it is dropped without
+/// [`shutdown`](Supervisor::shutdown), it stops every child and waits for none.
 #[derive(Debug)]
 pub struct Supervisor {
     pub(crate) log: Logger,
     policy: Policy,
-    board: Arc<Board>,
-    pub(crate) arbiters: BTreeMap<String, Place>,
-    pub(crate) children: Vec<Kept>,
+    registry: Arc<HealthRegistry>,
+    pub(crate) arbiters: BTreeMap<String, ArbiterSlot>,
+    pub(crate) children: Vec<ChildHandle>,
 }
 
-/// An arbiter and whom its thread works for.
+/// An arbiter, and which child its thread is running.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ArbiterSlot {
     pub(crate) arbiter: Arbiter,
-    thread: Arc<Thread>,
+    thread: Arc<ArbiterThread>,
 }
 
-/// A child as its supervisor holds it.
+/// The supervisor's side of a child.
 #[derive(Debug)]
-pub(crate) struct Kept {
-    pub(crate) reporter: Reporter,
-    pub(crate) orders: mpsc::UnboundedSender<Order>,
+pub(crate) struct ChildHandle {
+    pub(crate) status: ChildStatus,
+    pub(crate) commands: mpsc::UnboundedSender<RunnerCommand>,
     pub(crate) arbiter: String,
-    pub(crate) pulse: JoinHandle<()>,
+    pub(crate) monitor: JoinHandle<()>,
 }
 
 impl Supervisor {
-    /// A supervisor without children; `policy` is theirs unless they bring their own.
-    #[must_use]
+    /// Creates a supervisor without children; `policy` applies to all of them.
     pub fn new(log: Logger, policy: Policy) -> Self {
-        let board = Board::new(log.clone());
-        Self { log, policy, board, arbiters: BTreeMap::new(), children: Vec::new() }
+        let registry = HealthRegistry::new(log.clone());
+        Self { log, policy, registry, arbiters: BTreeMap::new(), children: Vec::new() }
     }
 
-    /// Starts a child and keeps it. The address is valid at once and outlives every failure.
+    /// Starts a child and supervises it. The address is valid at once and outlives every failure.
     ///
-    /// `make` runs once, on the child's thread; the [`Lifeline`] it is handed is for the actor to say why
-    /// it stops. Call it on the system's thread, within its runtime.
+    /// `make` runs once, on the child's thread; it receives the [`Lifeline`] with which the actor reports why it stops.
+    /// Must be called on the system's thread, within its runtime.
     ///
     /// # Errors
-    /// When the name is taken, or the system gives no thread.
+    /// Fails if the name is in use or the system can't start a thread.
     pub fn keep<A, F>(&mut self, child: Child, make: F) -> io::Result<Addr<A>>
     where
         A: Actor<Context = Context<A>> + Supervised + Handler<Ping>,
         F: FnOnce(Lifeline) -> A + Send + 'static,
     {
-        if self.children.iter().any(|kept| kept.reporter.name() == child.name) {
-            let taken = format!("two children are named `{}`, each needs a name of its own", child.name);
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken));
+        if self.children.iter().any(|other| other.status.name() == child.name) {
+            let message = format!("two children are named `{}`; child names must be unique", child.name);
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
-        let place = self.place(&child.arbiter)?;
-        let (handle, thread) = (place.arbiter.handle(), Arc::clone(&place.thread));
-        let policy = child.policy.unwrap_or_else(|| self.policy.clone());
-        let reporter = self.board.enlist(&child.name, child.role, &thread);
-        let (orders, inbox) = mpsc::unbounded_channel();
-        let keeper = Keeper::new(policy.clone(), reporter.clone(), inbox);
-        let address = keep(&handle, child.capacity, keeper, make);
+        let slot = self.arbiter_slot(&child.arbiter)?;
+        let (handle, thread) = (slot.arbiter.handle(), Arc::clone(&slot.thread));
+        let status = self.registry.register(&child.name, child.role, &thread);
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let runner = ActorRunner::new(self.policy.clone(), status.clone(), receiver);
+        let address = spawn_actor(&handle, child.capacity, runner, make);
         let ping = address.downgrade().recipient();
-        let pulse = Pulse { ping, orders: orders.clone(), reporter: reporter.clone(), policy };
-        let pulse = actix_rt::spawn(pulse.watch());
-        self.children.push(Kept { reporter, orders, arbiter: child.arbiter, pulse });
+        let (policy, monitored) = (self.policy.clone(), status.clone());
+        let monitor = PingMonitor { ping, commands: commands.clone(), status: monitored, policy };
+        let monitor = actix_rt::spawn(monitor.run());
+        self.children.push(ChildHandle { status, commands, arbiter: child.arbiter, monitor });
         Ok(address)
     }
 
-    /// The snapshot of all children, to watch.
-    #[must_use]
+    /// The health snapshot of all children, to watch.
     pub fn health(&self) -> watch::Receiver<Health> {
-        self.board.health()
+        self.registry.health()
     }
 
-    /// Resolves when the process can't go on: shut down and return [`Fatal::EXIT_CODE`].
+    /// Resolves when a critical child has failed permanently: shut down and exit with [`Fatal::EXIT_CODE`].
     pub fn fatal(&self) -> impl Future<Output = Fatal> + use<> {
-        let mut fatal = self.board.fatal();
+        let mut fatal = self.registry.fatal();
         async move {
-            if let Ok(seen) = fatal.wait_for(Option::is_some).await
-                && let Some(fatal) = seen.clone()
+            if let Ok(failure) = fatal.wait_for(Option::is_some).await
+                && let Some(fatal) = failure.clone()
             {
                 return fatal;
             }
-            // The board is gone, and with it every child that could fail.
+            // The registry was dropped, and with it every child that could fail.
             pending().await
         }
     }
 
-    fn place(&mut self, name: &str) -> io::Result<&Place> {
+    fn arbiter_slot(&mut self, name: &str) -> io::Result<&ArbiterSlot> {
         match self.arbiters.entry(name.to_owned()) {
-            Entry::Occupied(place) => Ok(place.into_mut()),
-            Entry::Vacant(free) => {
+            Entry::Occupied(slot) => Ok(slot.into_mut()),
+            Entry::Vacant(vacant) => {
                 let arbiter = Arbiter::try_new().map_err(|error| {
-                    let said = format!("no thread for arbiter `{name}`: {error}");
-                    io::Error::new(error.kind(), said)
+                    let message = format!("cannot start the thread of arbiter `{name}`: {error}");
+                    io::Error::new(error.kind(), message)
                 })?;
-                Ok(free.insert(Place { arbiter, thread: Thread::new() }))
+                Ok(vacant.insert(ArbiterSlot { arbiter, thread: ArbiterThread::new() }))
             }
         }
     }
 }
 
-impl Drop for Kept {
+impl Drop for ChildHandle {
     fn drop(&mut self) {
-        self.pulse.abort();
+        self.monitor.abort();
     }
 }

@@ -1,11 +1,11 @@
-//! A thread for calls that may block for ever: a database, a disk, a name server.
+//! A worker thread for calls that may block forever: to a database, a disk, a name server.
 //!
-//! An actor that blocks can't be reached by any order, so its blocking calls run here, each with a deadline.
-//! Past it the thread is abandoned with its call and a fresh one goes on with the queue. An abandoned thread
-//! whose call returns after all drops the result and ends itself.
+//! A blocked actor can't receive any command, so blocking calls run here, each with a deadline. If a call misses its
+//! deadline, its thread is abandoned and a new one serves the queue. An abandoned thread whose call returns after all
+//! drops the result and ends.
 //!
 //! ```text
-//!            call                      done, or a panic was caught
+//!            call                      returned or panicked
 //!  Idle ───────────► Working ───────────────────────────► Idle
 //!                       │ deadline
 //!                       ▼             limit reached
@@ -25,59 +25,46 @@ use humantime::format_duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use crate::supervise::panic::guarded;
+use crate::supervise::panic::catch_panic;
 
-/// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// It was still running at its deadline; its thread is abandoned.
+    /// The call missed its deadline; its thread is abandoned.
     #[error("expected an answer within {}, but the call is still running", format_duration(*.after))]
-    TimedOut {
-        /// The deadline.
-        after: Duration,
-    },
-    /// It had not begun at its deadline, since earlier calls took all the time; it will not run.
-    #[error("not begun within {}: earlier calls took all the time", format_duration(*.after))]
-    Busy {
-        /// The deadline.
-        after: Duration,
-    },
-    /// It panicked; the text is the panic's.
+    TimedOut { after: Duration },
+    /// The call had not started by its deadline and will not run.
+    #[error("not started within {}: earlier calls took all the time", format_duration(*.after))]
+    Busy { after: Duration },
     #[error("the call panicked: {0}")]
     Panicked(String),
-    /// As many threads as may be are stuck in calls that never returned; it will not run.
-    #[error("{abandoned} threads are stuck in calls that never returned, and no more may be made")]
-    Exhausted {
-        /// How many.
-        abandoned: usize,
-    },
-    /// The system gave no thread.
-    #[error("no thread for the call: {0}")]
+    /// The limit of abandoned threads is reached; the call will not run.
+    #[error("{abandoned} threads are stuck in calls that never returned; no further thread is started")]
+    Exhausted { abandoned: usize },
+    #[error("cannot start a thread for the call: {0}")]
     NoThread(#[source] io::Error),
 }
 
 /// Runs blocking calls in order, on a thread that is replaced when a call does not return in time.
 ///
-/// An actor keeps it among what outlives a restart, or the count of abandoned threads begins anew each time.
-/// Dropped, it lets the calls that were taken finish.
+/// An actor must keep it across restarts, or the count of abandoned threads restarts at zero each time. When it is
+/// dropped, the queued calls still run.
 pub struct Worker {
-    shared: Arc<Shared>,
+    shared: Arc<SharedQueue>,
 }
 
-struct Shared {
+struct SharedQueue {
     name: String,
     limit: usize,
-    desk: Mutex<Desk>,
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
-/// What the worker's threads and callers share.
 #[derive(Default)]
-struct Desk {
-    queue: VecDeque<Job>,
+struct QueueState {
+    queue: VecDeque<QueuedCall>,
     next_ticket: u64,
-    /// While a call runs: when its time is up.
-    running: Option<Instant>,
+    /// The deadline of the call that is running.
+    running_until: Option<Instant>,
     /// The number of the thread that serves the queue; a thread with an older number is abandoned.
     generation: u64,
     has_thread: bool,
@@ -85,58 +72,57 @@ struct Desk {
     is_closed: bool,
 }
 
-/// A call in the queue.
-struct Job {
+struct QueuedCall {
     ticket: u64,
-    until: Instant,
+    deadline: Instant,
     run: Box<dyn FnOnce() + Send>,
 }
 
 impl Worker {
-    /// A worker whose threads bear this name, of which at most `limit` may be abandoned at a time. The first
-    /// thread is made with the first call.
+    /// Creates a worker whose threads have this name and of which at most `limit` may be abandoned at a time. The first
+    /// thread is started with the first call.
     pub fn new(name: impl Into<String>, limit: usize) -> Self {
-        let (desk, changed) = (Mutex::default(), Condvar::new());
-        Self { shared: Arc::new(Shared { name: name.into(), limit, desk, changed }) }
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        Self { shared: Arc::new(SharedQueue { name: name.into(), limit, state, changed }) }
     }
 
-    /// Puts a call into the queue now and resolves with its result, at the latest `deadline` from now. The
-    /// time spent in the queue counts. If the future is dropped, a call that has not begun never runs.
+    /// Queues a call and resolves with its result, or with an error once `timeout` has passed, the time in the queue
+    /// included. If the future is dropped, a call that has not started never runs.
     ///
     /// # Errors
-    /// When the call panics, is not over (or not begun) at its deadline, or there is no thread for it.
+    /// Fails if the call panics, has not finished (or started) by its deadline, or there is no thread for it.
     pub fn call<T, F>(
         &self,
-        deadline: Duration,
+        timeout: Duration,
         work: F,
     ) -> impl Future<Output = Result<T, WorkerError>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        let until = Instant::now() + deadline;
+        let deadline = Instant::now() + timeout;
         let (reply, answer) = oneshot::channel();
         let run = move || {
             if !reply.is_closed() {
-                // A caller that is gone by now wants no result.
-                let _ = reply.send(guarded(work));
+                // An error means that the caller is gone.
+                let _ = reply.send(catch_panic(work));
             }
         };
-        let ticket = self.shared.enter(until, Box::new(run));
+        let ticket = self.shared.enqueue(deadline, Box::new(run));
         let shared = Arc::clone(&self.shared);
         async move {
             let ticket = ticket?;
-            match timeout_at(until.into(), answer).await {
-                Ok(Ok(done)) => done.map_err(WorkerError::Panicked),
+            match timeout_at(deadline.into(), answer).await {
+                Ok(Ok(result)) => result.map_err(WorkerError::Panicked),
                 // The queue was dropped: no thread is left to serve it.
                 Ok(Err(_)) => Err(WorkerError::Exhausted { abandoned: shared.lock().abandoned }),
-                Err(_) => Err(shared.give_up(ticket, deadline)),
+                Err(_) => Err(shared.time_out(ticket, timeout)),
             }
         }
     }
 
     /// How many threads are stuck in calls past their deadline.
-    #[must_use]
+    #[cfg(feature = "internals")]
     pub fn abandoned(&self) -> usize {
         self.shared.lock().abandoned
     }
@@ -155,96 +141,100 @@ impl fmt::Debug for Worker {
     }
 }
 
-impl Shared {
-    /// No call runs under this lock; were it poisoned all the same, the desk is still in order.
-    fn lock(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+impl SharedQueue {
+    /// No call runs under this lock, so its state is consistent even if it is poisoned.
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a call into the queue and makes sure that a thread serves it.
-    fn enter(self: &Arc<Self>, until: Instant, run: Box<dyn FnOnce() + Send>) -> Result<u64, WorkerError> {
+    /// Queues a call and makes sure that a thread serves the queue.
+    fn enqueue(
+        self: &Arc<Self>,
+        deadline: Instant,
+        run: Box<dyn FnOnce() + Send>,
+    ) -> Result<u64, WorkerError> {
         self.abandon_overdue();
-        let mut desk = self.lock();
-        if desk.abandoned >= self.limit {
-            return Err(WorkerError::Exhausted { abandoned: desk.abandoned });
+        let mut state = self.lock();
+        if state.abandoned >= self.limit {
+            return Err(WorkerError::Exhausted { abandoned: state.abandoned });
         }
-        self.serve(&mut desk).map_err(WorkerError::NoThread)?;
-        let ticket = desk.next_ticket;
-        desk.next_ticket += 1;
-        desk.queue.push_back(Job { ticket, until, run });
+        self.ensure_thread(&mut state).map_err(WorkerError::NoThread)?;
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.queue.push_back(QueuedCall { ticket, deadline, run });
         self.changed.notify_all();
         Ok(ticket)
     }
 
-    /// The time of a call is up: takes it out of the queue, or abandons the thread that runs it.
-    fn give_up(self: &Arc<Self>, ticket: u64, after: Duration) -> WorkerError {
+    /// A call has missed its deadline: removes it from the queue, or abandons the thread that runs it.
+    fn time_out(self: &Arc<Self>, ticket: u64, after: Duration) -> WorkerError {
         self.abandon_overdue();
-        let mut desk = self.lock();
-        let place = desk.queue.iter().position(|job| job.ticket == ticket);
-        let never_begun = place.and_then(|place| desk.queue.remove(place));
-        drop(desk);
-        match never_begun {
+        let mut state = self.lock();
+        let index = state.queue.iter().position(|call| call.ticket == ticket);
+        let not_started = index.and_then(|index| state.queue.remove(index));
+        drop(state);
+        match not_started {
             Some(_) => WorkerError::Busy { after },
             None => WorkerError::TimedOut { after },
         }
     }
 
-    /// If the running call's time is up, whoever made it, its thread is abandoned and the queue gets a fresh
-    /// one, or is dropped when too many are stuck.
+    /// Abandons the thread of the running call if that has missed its deadline. The queue gets a new thread, or is
+    /// dropped if too many are stuck.
     fn abandon_overdue(self: &Arc<Self>) {
-        let mut desk = self.lock();
-        if desk.running.is_none_or(|until| Instant::now() < until) {
+        let mut state = self.lock();
+        if state.running_until.is_none_or(|deadline| Instant::now() < deadline) {
             return;
         }
-        desk.running = None;
-        desk.generation += 1;
-        desk.has_thread = false;
-        desk.abandoned += 1;
-        let is_served =
-            desk.queue.is_empty() || (desk.abandoned < self.limit && self.serve(&mut desk).is_ok());
-        let dropped = if is_served { VecDeque::new() } else { std::mem::take(&mut desk.queue) };
-        // What the calls hold is dropped outside the lock: it may be anything.
-        drop(desk);
+        state.running_until = None;
+        state.generation += 1;
+        state.has_thread = false;
+        state.abandoned += 1;
+        let is_served = state.queue.is_empty()
+            || (state.abandoned < self.limit && self.ensure_thread(&mut state).is_ok());
+        let dropped = if is_served { VecDeque::new() } else { std::mem::take(&mut state.queue) };
+        // Dropped outside the lock, because the calls may own anything.
+        drop(state);
         drop(dropped);
     }
 
-    /// Sees to it that there is a thread.
-    fn serve(self: &Arc<Self>, desk: &mut Desk) -> io::Result<()> {
-        if !desk.has_thread {
-            let (shared, generation) = (Arc::clone(self), desk.generation);
-            thread::Builder::new().name(self.name.clone()).spawn(move || shared.work(generation))?;
-            desk.has_thread = true;
+    /// Starts a thread for the queue unless there is one.
+    fn ensure_thread(self: &Arc<Self>, state: &mut QueueState) -> io::Result<()> {
+        if !state.has_thread {
+            let (shared, generation) = (Arc::clone(self), state.generation);
+            thread::Builder::new().name(self.name.clone()).spawn(move || shared.run_queue(generation))?;
+            state.has_thread = true;
         }
         Ok(())
     }
 
-    /// A thread's life: the queue in order, until it is abandoned or the worker is dropped.
-    fn work(&self, generation: u64) {
-        while let Some(run) = self.next_job() {
-            // Only dropping a result that nobody waits for can still panic here.
-            let _ = guarded(run);
-            let mut desk = self.lock();
-            if desk.generation != generation {
-                desk.abandoned -= 1;
+    /// The body of a worker thread: runs the queue in order until it is abandoned or the worker is dropped.
+    fn run_queue(&self, generation: u64) {
+        while let Some(run) = self.next_call() {
+            // Only the drop of an unwanted result can still panic here.
+            let _ = catch_panic(run);
+            let mut state = self.lock();
+            if state.generation != generation {
+                state.abandoned -= 1;
                 return;
             }
-            desk.running = None;
+            state.running_until = None;
         }
     }
 
-    /// Waits for the next call and notes that it runs; nothing once the worker is dropped and the queue empty.
-    fn next_job(&self) -> Option<Box<dyn FnOnce() + Send>> {
-        let mut desk = self.lock();
+    /// Waits for the next call and marks it as running; `None` once the worker is dropped and the queue is empty.
+    fn next_call(&self) -> Option<Box<dyn FnOnce() + Send>> {
+        let mut state = self.lock();
         loop {
-            if let Some(job) = desk.queue.pop_front() {
-                desk.running = Some(job.until);
-                return Some(job.run);
+            if let Some(call) = state.queue.pop_front() {
+                state.running_until = Some(call.deadline);
+                return Some(call.run);
             }
-            if desk.is_closed {
-                desk.has_thread = false;
+            if state.is_closed {
+                state.has_thread = false;
                 return None;
             }
-            desk = self.changed.wait(desk).unwrap_or_else(PoisonError::into_inner);
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

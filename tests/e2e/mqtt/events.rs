@@ -89,7 +89,7 @@ async fn what_happened_while_the_broker_was_away_is_told_when_it_is_back() {
     let mut ear = ear(&settings).await;
     proxy.shut(true);
     proxy.cut();
-    service.wait_for_line(&["output away"]);
+    service.wait_for_line(&["output down"]);
     for bit in [HIGH, LOW] {
         raise(&bank, bit);
         sweeps(&mut service, 2);

@@ -62,7 +62,7 @@ async fn a_broker_killed_and_started_again_without_a_memory_is_told_everything_a
     sweeps(&mut service, 10);
     broker.start_again();
     recovers("killed", &mut service, &settings, Instant::now(), meanwhile).await;
-    is_told(&service, &["output up", "the connection ended", "connection refused", "output back"]);
+    is_told(&service, &["output up", "the connection ended", "connection refused", "output recovered"]);
 }
 
 #[tokio::test]
@@ -73,11 +73,11 @@ async fn a_broker_that_hangs_is_left_and_found_again_when_it_goes_on() {
     is_kept(&settings).await;
     let meanwhile = Sweeps::watch(&mut service, INTERVAL);
     broker.hang();
-    service.wait_for_line(&["output away", "did not answer within 5s: it hangs"]);
+    service.wait_for_line(&["output down", "did not answer within 5s: it hangs"]);
     sweeps(&mut service, 5);
     broker.go_on();
     recovers("hung", &mut service, &settings, Instant::now(), meanwhile).await;
-    is_told(&service, &["output up", "did not answer within 5s", "output back"]);
+    is_told(&service, &["output up", "did not answer within 5s", "output recovered"]);
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn a_connection_cut_in_the_middle_of_a_word_is_made_again() {
         until(LONG, || proxy.opened() > opened).await;
     }
     recovers("cut", &mut service, &settings, Instant::now(), meanwhile).await;
-    service.wait_for_line(&["output back"]);
+    service.wait_for_line(&["output recovered"]);
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn a_wrong_password_is_told_and_the_service_comes_up_by_itself_once_the_br
     let (bank, settings) = (bank(), broker.settings(lines));
     let mut service = service(&bank, &broker.url(), lines);
     let meanwhile = Sweeps::watch(&mut service, INTERVAL);
-    service.wait_for_line(&["output away", "does not let user", "check [mqtt] username and password"]);
+    service.wait_for_line(&["output down", "does not let user", "check [mqtt] username and password"]);
     sweeps(&mut service, 5);
     broker.kill();
     service.wait_for_line(&["connection refused"]);
@@ -139,7 +139,7 @@ async fn a_wrong_password_is_told_and_the_service_comes_up_by_itself_once_the_br
     assert!(change.output().unwrap().status.success());
     broker.start_again();
     recovers("let in", &mut service, &settings, Instant::now(), meanwhile).await;
-    is_told(&service, &["does not let user", "connection refused", "output back"]);
+    is_told(&service, &["does not let user", "connection refused", "output recovered"]);
     let (_, _, log) = service.end("TERM");
     assert!(!log.iter().any(|line| line.contains("hunter2")), "{log:#?}");
 }
@@ -165,11 +165,11 @@ async fn a_broker_with_the_wrong_certificate_is_told_nothing_until_it_has_a_good
     let bank = bank();
     let mut service = service(&bank, &url, &lines);
     let meanwhile = Sweeps::watch(&mut service, INTERVAL);
-    service.wait_for_line(&["output away", "not for \\\"localhost\\\": write a name it is for"]);
+    service.wait_for_line(&["output down", "not for \\\"localhost\\\": write a name it is for"]);
     broker.kill();
     lay(&broker, &authority.signs_for(&["localhost"], -2 * DAY, -DAY));
     broker.start_again();
-    service.wait_for_line(&["output away", "certificate has expired"]);
+    service.wait_for_line(&["output down", "certificate has expired"]);
     broker.kill();
     lay(&broker, &authority.signs(&["localhost"]));
     assert!(!service.log().iter().any(|line| line.contains("output up")), "{:#?}", service.log());
@@ -189,5 +189,5 @@ async fn a_broker_that_is_not_there_at_the_start_is_waited_for() {
     sweeps(&mut service, 30);
     broker.start_again();
     recovers("late", &mut service, &settings, Instant::now(), meanwhile).await;
-    is_told(&service, &["connection refused", "output back"]);
+    is_told(&service, &["connection refused", "output recovered"]);
 }

@@ -119,8 +119,8 @@ async fn two_services_with_one_client_id_are_named_and_fill_no_log() {
     let house = Service::start(&bank.link(), &text(&proxy.url(), "bankwatch"));
     house.wait_for_line(&["output up"]);
     let _yard = Service::start_named("shed", &shed.link(), &text(&broker.url(), "yard"));
-    house.wait_for_line(&["output away", "session taken over", "another client uses the id \\\"same\\\""]);
+    house.wait_for_line(&["output down", "session taken over", "another client uses the id \\\"same\\\""]);
     until(LONG, || proxy.opened() >= 6).await;
     let told: Vec<String> = house.log().into_iter().filter(|line| line.contains(" output ")).collect();
-    assert!(told.len() <= 5 && !told[told.len() - 1].contains("output back"), "{told:#?}");
+    assert!(told.len() <= 5 && !told[told.len() - 1].contains("output recovered"), "{told:#?}");
 }

@@ -141,7 +141,7 @@ async fn home_assistants_birth_brings_everything_again() {
         KEPT.iter().filter(|topic| **topic != KEPT[SERVICE]).all(said) && complete_at(since).is_some()
     };
     listener.until(again).await;
-    assert_eq!(count(&service.log(), "output away"), 0);
+    assert_eq!(count(&service.log(), "output down"), 0);
 }
 
 #[tokio::test]

@@ -236,21 +236,21 @@ fn report(bank: &str, number: u64) -> Arc<BankReport> {
 /// when it is over, without a further one.
 async fn is_told_once_and_recovers(stand: &Stand, lines: &Lines, reason: &str, mend: impl FnOnce()) {
     stand.offer("house", 1);
-    until(LONG, || !lines.with("output away").is_empty()).await;
+    until(LONG, || !lines.with("output down").is_empty()).await;
     for number in 2..=5 {
         stand.offer("house", number);
     }
     mend();
     until(LONG, || stand.written("house") == Some(5)).await;
-    until(LONG, || !lines.with("output back").is_empty()).await;
+    until(LONG, || !lines.with("output recovered").is_empty()).await;
     let told = lines.with("output");
     assert_eq!(told.len(), 2, "{told:?}");
     let target = stand.out().join("house_status.json");
     assert_eq!(
         told[0],
-        format!("WARN output away output=json_file reason={reason} target={}", target.display())
+        format!("WARN output down output=json_file reason={reason} target={}", target.display())
     );
-    assert!(told[1].starts_with("INFO output back outage="), "{told:?}");
+    assert!(told[1].starts_with("INFO output recovered outage="), "{told:?}");
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn a_bank_whose_file_can_t_be_written_costs_the_others_nothing() {
             stand.offer("house", number);
             until(LONG, || stand.written("house") == Some(number)).await;
         }
-        until(LONG, || !lines.with("output away").is_empty()).await;
+        until(LONG, || !lines.with("output down").is_empty()).await;
         fs::remove_dir(stand.out().join("attic_status.json")).unwrap();
         until(LONG, || stand.written("attic") == Some(1)).await;
     });
@@ -318,7 +318,7 @@ fn a_write_that_hangs_is_abandoned_and_the_newest_reading_goes_out_beside_it() {
         let told = lines.with("output");
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].contains("reason=expected an answer within 400ms, but the call is still running"));
-        assert!(told[1].starts_with("INFO output back outage="), "{told:?}");
+        assert!(told[1].starts_with("INFO output recovered outage="), "{told:?}");
         // The old one wakes up, ends, and changes nothing.
         let reader = let_go(&pipe);
         until(LONG, || names(&stand.out()) == ["house_status.json"]).await;
@@ -350,18 +350,18 @@ fn an_output_whose_writes_all_hang_is_failed_and_retried_and_disturbs_nobody() {
             matches!(state(&health, "json_file"), State::Failed { .. })
         })
         .await;
-        let reason = health.borrow().child("json_file").unwrap().last_trouble.clone().unwrap();
+        let reason = health.borrow().child("json_file").unwrap().last_failure.clone().unwrap();
         assert!(reason.contains("writing to") && reason.contains("3 threads are stuck"), "{reason}");
         // It is tried again, and fails again, as long as they hang; the other output has every reading.
         until(LONG, || restarts(&health, "json_file") >= 3).await;
         beside.wait_for(offer());
         assert_eq!(restarts(&health, "beside"), 0);
-        assert_eq!(lines.with("output away").len(), 1, "{:?}", lines.with("output"));
+        assert_eq!(lines.with("output down").len(), 1, "{:?}", lines.with("output"));
 
         let readers = pipes.map(|pipe| let_go(&pipe));
         let newest = offer();
         until(LONG, || stand.written("house") == Some(newest)).await;
-        until(LONG, || lines.with("output back").len() == 1).await;
+        until(LONG, || lines.with("output recovered").len() == 1).await;
         until(LONG, || names(&stand.out()) == ["house_status.json"]).await;
         drop(readers);
         assert_eq!(stand.written("house"), Some(newest));
@@ -373,7 +373,7 @@ fn a_writer_that_panics_begins_afresh_and_the_reading_still_goes_out() {
     supervised(brisk(), async |mut supervisor, lines| {
         let away = AtomicU32::new(0);
         let log = harmful(&lines, move |message| {
-            let first = message == "output away" && away.fetch_add(1, Ordering::SeqCst) == 0;
+            let first = message == "output down" && away.fetch_add(1, Ordering::SeqCst) == 0;
             assert!(!first, "a bug in the output");
         });
         let (stand, health) = (Stand::keep(&mut supervisor, log), supervisor.health());
@@ -381,7 +381,7 @@ fn a_writer_that_panics_begins_afresh_and_the_reading_still_goes_out() {
         until(LONG, || restarts(&health, "json_file") == 1).await;
         fs::create_dir(stand.out()).unwrap();
         until(LONG, || stand.written("house") == Some(1)).await;
-        until(LONG, || lines.with("output back").len() == 1).await;
+        until(LONG, || lines.with("output recovered").len() == 1).await;
     });
 }
 
@@ -405,12 +405,12 @@ fn a_full_disk_is_told_once_and_recovered_from() {
         limited.args(["--set", set]);
     }
     let mut service = Service::start(limited.current_dir(&folder).env_clear());
-    let told = service.says("output away");
+    let told = service.says("output down");
     assert!(told.contains("output=json_file reason=\"File too large (os error 27)\""), "{told}");
     assert!(!folder.path().join("house_status.json").exists(), "half a file stands there");
     let process = service.id().to_string();
     assert!(Command::new(tool).args(["--pid", &process, unlimited]).status().unwrap().success());
-    service.says("output back output=json_file outage=");
+    service.says("output recovered output=json_file outage=");
     let text = fs::read(folder.path().join("house_status.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Status>(&text).unwrap().powers, 2);
     assert!(service.stop().success());

@@ -90,10 +90,10 @@ fn a_file_that_somebody_else_has_locked_for_long_misses_nothing_and_nobody_waits
     let meanwhile = Sweeps::watch(&mut house.service, INTERVAL);
     let mut other = house.connection();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
-    house.service.wait_for_line(&["output away", "output=db", "is locked by another program"]);
+    house.service.wait_for_line(&["output down", "output=db", "is locked by another program"]);
     sweeps(&mut house.service, 5);
     other.batch_execute("ROLLBACK").unwrap();
-    house.service.wait_for_line(&["output back", "output=db"]);
+    house.service.wait_for_line(&["output recovered", "output=db"]);
     meanwhile.went_on(&mut house.service);
     let (sweeps, mut connection) = (house.quiet(), house.connection());
     let (status, _, log) = house.service.end("TERM");
@@ -124,7 +124,7 @@ fn a_file_that_is_moved_while_in_use_is_logged_and_a_new_one_has_every_later_swe
     // The batch that found it out is in both.
     assert!(after >= 5 && before + after >= sweeps, "{before} and {after} of {sweeps}: {log:#?}");
     assert!(
-        !log.iter().any(|line| line.contains("history lost") || line.contains("output away")),
+        !log.iter().any(|line| line.contains("history lost") || line.contains("output down")),
         "{log:#?}"
     );
 }
@@ -154,7 +154,7 @@ fn the_last_sweeps_have_room_on_a_full_disk() {
     let reserve = disk.path().join("history.db.reserve");
     assert!(reserve.exists(), "it is set aside with the first sweeps");
     disk.fill(0);
-    house.service.wait_for_line(&["output away", "output=db", "no space left for"]);
+    house.service.wait_for_line(&["output down", "output=db", "no space left for"]);
     disk.fill(0);
     sweeps(&mut house.service, 5);
     let sweeps = house.quiet();

@@ -251,10 +251,10 @@ fn a_server_that_is_full_gets_all_of_it_when_there_is_room() {
         };
         assert!(error.contains("is full") && (added > 0 || weight < 8000), "{error}");
     }
-    service.wait_for_line(&["output away", "output=db", "no space left for"]);
+    service.wait_for_line(&["output down", "output=db", "no space left for"]);
     sweeps(&mut service, 15);
     server.run("DROP TABLE kept.ballast");
-    service.wait_for_line(&["output back", "output=db"]);
+    service.wait_for_line(&["output recovered", "output=db"]);
     meanwhile.went_on(&mut service);
     holds_each_sweep_once(&server, &mut service, &bank);
 }
@@ -268,14 +268,14 @@ fn a_server_that_hangs_for_longer_than_every_deadline_gets_all_of_it_when_it_goe
     let meanwhile = Sweeps::watch(&mut service, INTERVAL);
     server.stop();
     // That of a batch under way, then that of a new connection.
-    service.wait_for_line(&["output away", "output=db", "the call is still running"]);
-    service.wait_for_line(&["output away", "output=db", "said nothing within 5s"]);
+    service.wait_for_line(&["output down", "output=db", "the call is still running"]);
+    service.wait_for_line(&["output down", "output=db", "said nothing within 5s"]);
     sweeps(&mut service, 15);
     server.go_on();
-    service.wait_for_line(&["output back", "output=db"]);
+    service.wait_for_line(&["output recovered", "output=db"]);
     meanwhile.went_on(&mut service);
     holds_each_sweep_once(&server, &mut service, &bank);
-    let backs = service.log().into_iter().filter(|line| line.contains("output back output=db"));
+    let backs = service.log().into_iter().filter(|line| line.contains("output recovered output=db"));
     assert_eq!(backs.count(), 1, "it is back when it takes rows, and not when it is tried");
 }
 
@@ -385,5 +385,5 @@ fn a_legacy_table_that_is_locked_and_refused_delays_nothing_else_and_catches_up(
     server.run("ALTER TABLE kept.pwr_data ALTER note SET DEFAULT ''");
     meanwhile.went_on(&mut service);
     holds_each_sweep_once(&server, &mut service, &bank);
-    assert!(!service.log().iter().any(|line| line.contains("output away")), "{:#?}", service.log());
+    assert!(!service.log().iter().any(|line| line.contains("output down")), "{:#?}", service.log());
 }

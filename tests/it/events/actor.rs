@@ -264,7 +264,7 @@ fn a_disk_that_is_away_is_told_once_and_what_was_to_be_written_is_there_when_it_
         let stand = Stand::keep(&mut supervisor, &data, lines.logger());
         let outlets = [stand.outlet.clone()];
         let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
-        until(LONG, || !lines.with("output away").is_empty()).await;
+        until(LONG, || !lines.with("output down").is_empty()).await;
         for bit in [0x2, 0x8, 0x10] {
             port.bank.with_bank(|bank| bank.raise_event(2, Word::Power, bit));
             let told = format!("raised Some(2) power {bit:#x}");
@@ -272,12 +272,12 @@ fn a_disk_that_is_away_is_told_once_and_what_was_to_be_written_is_there_when_it_
         }
         fs::remove_file(&data).unwrap();
         fs::create_dir(&data).unwrap();
-        until(LONG, || !lines.with("output back").is_empty()).await;
+        until(LONG, || !lines.with("output recovered").is_empty()).await;
         let log = text(&data.join("battery_events.log"));
         let order = ["|0x2|", "|0x8|", "|0x10|"].map(|bit| log.find(bit).expect("it was kept"));
         assert!(order.is_sorted(), "{log}");
         assert!(text(&standing(&data)).contains("Under-voltage alarm"));
-        assert_eq!(lines.with("output away").len(), 1, "{:?}", lines.with("output"));
+        assert_eq!(lines.with("output down").len(), 1, "{:?}", lines.with("output"));
     });
 }
 
@@ -299,9 +299,9 @@ fn a_disk_that_hangs_costs_no_listener_an_event_and_ends_nobody() {
             let told = format!("raised Some(2) battery {bit:#x}");
             until(LONG, || stand.heard.with(&told).len() == 1).await;
         }
-        until(LONG, || !lines.with("output away").is_empty()).await;
+        until(LONG, || !lines.with("output down").is_empty()).await;
         assert!(
-            lines.with("output away")[0].contains("the call is still running"),
+            lines.with("output down")[0].contains("the call is still running"),
             "{:?}",
             lines.with("output")
         );
@@ -310,7 +310,7 @@ fn a_disk_that_hangs_costs_no_listener_an_event_and_ends_nobody() {
         let mut reader = fs::File::options();
         reader.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
         let readers = pipes.map(|pipe| reader.open(pipe).unwrap());
-        until(LONG, || !lines.with("output back").is_empty()).await;
+        until(LONG, || !lines.with("output recovered").is_empty()).await;
         drop(readers);
         let log = text(&folder.path().join("battery_events.log"));
         assert!(log.contains("|raised|battery|0x10|"), "{log}");

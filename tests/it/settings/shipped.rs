@@ -1,8 +1,9 @@
 //! The shipped `config/bankwatch.toml` says what the code does.
 
 use bankwatch::internals::settings::{
-    key::{Key, SECTIONS},
+    key::Key,
     render::{self, Style},
+    sections::SECTIONS,
 };
 use support::settings::Place;
 

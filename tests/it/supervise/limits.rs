@@ -71,7 +71,7 @@ fn a_blocked_output_is_found_and_named_the_others_go_on_and_it_comes_back() {
         let (release, released) = mpsc::channel();
         db.try_send(Do::Block(released)).unwrap();
         until(LONG, || state(&health, "db") == State::Blocked).await;
-        let trouble = health.borrow().child("db").unwrap().last_trouble.clone();
+        let trouble = health.borrow().child("db").unwrap().last_failure.clone();
         assert_eq!(trouble.as_deref(), Some("thread blocked by db"));
         assert_eq!(lines.with("actor failed"), ["ERRO actor failed actor=db reason=thread blocked by db"]);
         assert_eq!(mqtt.send(Do::Note(1)).await.unwrap(), 1);
@@ -109,8 +109,8 @@ fn an_output_whose_constructor_panics_is_failed_and_disturbs_nobody() {
         let mqtt = supervisor.keep(Child::new("mqtt").arbiter("both"), Patient::new(&chart)).unwrap();
         assert_eq!(mqtt.send(Do::Note(1)).await.unwrap(), 1);
         assert_eq!(state(&health, "db"), State::Failed { retry_after_ms: None });
-        let trouble = health.borrow().child("db").unwrap().last_trouble.clone();
-        assert_eq!(trouble.as_deref(), Some("panicked while being made: no such key"));
+        let trouble = health.borrow().child("db").unwrap().last_failure.clone();
+        assert_eq!(trouble.as_deref(), Some("constructor panicked: no such key"));
         assert!(supervisor.shutdown(Vec::new(), LONG).await.is_clean());
     });
 }
@@ -124,7 +124,7 @@ fn a_chain_that_panics_when_nobody_holds_its_address_does_not_end_in_silence() {
         patient.try_send(Do::Panic).unwrap();
         drop(patient);
         let fatal = timeout(LONG, fatal).await.unwrap();
-        assert_eq!(fatal.reason, "panicked: as told, and nobody holds its address");
+        assert_eq!(fatal.reason, "panicked: as told; not restarted because its address was dropped");
         until(LONG, || state(&health, "serial") == State::Ended).await;
     });
 }
@@ -144,9 +144,9 @@ fn the_health_snapshot_tells_it_all() {
         let json = serde_json::to_value(&*health.borrow()).unwrap();
         let (serial, db) = (&json["children"][0], &json["children"][1]);
         assert_eq!([&serial["name"], &serial["role"], &serial["state"]], ["serial", "chain", "running"]);
-        assert!(serial["last_trouble"].is_null());
+        assert!(serial["last_failure"].is_null());
         assert_eq!((&db["role"], &db["state"]), (&"output".into(), &"restarting".into()));
-        assert_eq!((&db["restarts"], &db["last_trouble"]), (&1.into(), &"panicked: as told".into()));
+        assert_eq!((&db["restarts"], &db["last_failure"]), (&1.into(), &"panicked: as told".into()));
         assert!((15_000..=20_000).contains(&db["retry_after_ms"].as_u64().unwrap()));
         assert!(db["since"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
     });
