@@ -75,14 +75,19 @@ impl Writer {
                 match reopened.and_then(|()| file.write_line(&line)) {
                     Ok(()) if std::mem::take(away) => {
                         to_stderr(
-                            &self.line(&Entry::own(Level::Info, "log file recovered", vec![named(file)]), false),
+                            &self.line(
+                                &Entry::own(Level::Info, "log file recovered", vec![named(file)]),
+                                false,
+                            ),
                         );
                     }
                     Ok(()) => {}
                     Err(error) => {
                         if !std::mem::replace(away, true) {
                             let pairs = vec![named(file), ("reason", Value::from(error.to_string()))];
-                            to_stderr(&self.line(&Entry::own(Level::Error, "log file unavailable", pairs), false));
+                            to_stderr(
+                                &self.line(&Entry::own(Level::Error, "log file unavailable", pairs), false),
+                            );
                         }
                         to_stderr(&line);
                     }

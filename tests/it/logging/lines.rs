@@ -208,6 +208,9 @@ fn a_full_disk_sends_the_lines_to_standard_error() {
     let said: Vec<&str> =
         stderr.lines().filter_map(|line| line.split_once("Z ").map(|(_, rest)| rest)).collect();
     assert_eq!(said.len(), 3, "{stderr}");
-    assert!(said[0].starts_with("ERROR log file unavailable file=/dev/full reason=\"No space left"), "{stderr}");
+    assert!(
+        said[0].starts_with("ERROR log file unavailable file=/dev/full reason=\"No space left"),
+        "{stderr}"
+    );
     assert_eq!(said[1..], ["INFO  first", "INFO  second"]);
 }
