@@ -38,15 +38,16 @@ use crate::model::reading::OFFLINE_AFTER;
 use crate::model::units::Percent;
 use crate::mqtt::herald::BankView;
 use crate::mqtt::session::Patience as BrokerPatience;
+use crate::outage::HumanDuration;
 use crate::settings::{BankSettings, Batteries, CellLevel, Settings, Wake};
 use crate::supervise::{
-    Beats, Child, Fatal, Flush, Lifeline, Phase, Ping, Policy, Role, Signal, Signals, Supervisor, signals,
+    ChildSpec, FatalFailure, Flush, HeartbeatSet, Ping, Role, ShutdownPhase, Signal, Signals, StopHandle,
+    SupervisionPolicy, Supervisor, signals,
 };
 use crate::sweep::conversation::Patience;
 use crate::sweep::plan::Rhythm;
 use crate::sweep::sweeper::Judge;
 use crate::systemd;
-use crate::trouble::Took;
 
 /// How long a stop may take: of the five seconds that are promised, the log's last lines may need one.
 const SHUTDOWN: Duration = Duration::from_secs(4);
@@ -85,7 +86,7 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub struct Workings {
     /// When an actor is restarted, and when no more.
-    pub(crate) policy: Policy,
+    pub(crate) policy: SupervisionPolicy,
     /// How long a console may take.
     pub(crate) patience: Patience,
     /// The first pause before a lost link is opened again, and the longest.
@@ -105,7 +106,7 @@ pub struct Workings {
 impl Default for Workings {
     fn default() -> Self {
         Self {
-            policy: Policy::default(),
+            policy: SupervisionPolicy::default(),
             patience: Patience::default(),
             link_backoff: (Duration::from_secs(1), Duration::from_secs(30)),
             write_deadline: Duration::from_secs(5),
@@ -133,7 +134,7 @@ pub enum AppError {
     System(#[from] io::Error),
     /// The port's chain can't go on in this process.
     #[error(transparent)]
-    Fatal(Fatal),
+    Fatal(FatalFailure),
 }
 
 /// Runs the service until a signal ends it; `hangup` is what SIGHUP asks for.
@@ -160,7 +161,7 @@ async fn serve(
     hangup: &dyn Fn(&Logger),
 ) -> Result<(), AppError> {
     let mut signals = signals()?;
-    let mut beats = Beats::default();
+    let mut beats = HeartbeatSet::default();
     banks.iter_mut().for_each(|bank| bank.serial.beat = Some(beats.heart(LIVELY)));
     info!(log, "service started"; "version" => env!("CARGO_PKG_VERSION"), "banks" => banks.len(), "config" => &plan.config);
     let mut supervisor = Supervisor::new(log.clone(), plan.workings.policy.clone());
@@ -169,7 +170,7 @@ async fn serve(
     systemd::ready();
     let outcome = tokio::select! {
         fatal = fatal => {
-            crit!(log, "service stopping"; "reason" => &fatal.reason, "actor" => &fatal.actor, "exit" => Fatal::EXIT_CODE);
+            crit!(log, "service stopping"; "reason" => &fatal.reason, "actor" => &fatal.actor, "exit" => FatalFailure::EXIT_CODE);
             Err(AppError::Fatal(fatal))
         }
         never = systemd::feed_watchdog(&beats) => match never {},
@@ -179,7 +180,7 @@ async fn serve(
     // The addresses live in the tree until everything has ended: a child without an address can't be restarted.
     let report = supervisor.shutdown(tree.phases(), SHUTDOWN).await;
     if !report.is_clean() {
-        warn!(log, "service stopped late"; "late" => ?report.late, "blocked" => ?report.blocked, "took" => Took(report.took));
+        warn!(log, "service stopped late"; "late" => ?report.late, "blocked" => ?report.blocked, "took" => HumanDuration(report.took));
     }
     outcome
 }
@@ -287,18 +288,18 @@ fn grow(
     if plan.settings.mqtt.enabled {
         let (broker, health, log) = (broker(plan), supervisor.health(), log.clone());
         let slot = Slot::default();
-        let child = Child::new("mqtt").role(Role::Output).own_arbiter().capacity(EVENT_QUEUE);
+        let child = ChildSpec::new("mqtt").role(Role::Isolated).own_arbiter().capacity(EVENT_QUEUE);
         let own = slot.clone();
-        let mqtt =
-            supervisor.keep(child, move |lifeline| MqttActor::new(broker, own, health, log, lifeline))?;
+        let mqtt = supervisor
+            .start_child(child, move |lifeline| MqttActor::new(broker, own, health, log, lifeline))?;
         listeners.events.push(Queue::named("mqtt events", mqtt.clone(), queue_log));
         tree.outlets.push(Outlet::newest(slot, mqtt.clone().recipient()));
         tree.outputs.push(("mqtt", mqtt.recipient()));
     }
     if plan.settings.database.enabled {
         let (history, log) = (history(plan), log.clone());
-        let child = Child::new("db").role(Role::Output).own_arbiter().capacity(HISTORY_QUEUE);
-        let db = supervisor.keep(child, move |_| DbActor::new(history, log))?;
+        let child = ChildSpec::new("db").role(Role::Isolated).own_arbiter().capacity(HISTORY_QUEUE);
+        let db = supervisor.start_child(child, move |_| DbActor::new(history, log))?;
         listeners.events.push(Queue::named("db events", db.clone(), queue_log));
         listeners.memories.push(Queue::named("db device log", db.clone(), queue_log));
         tree.outlets.push(Outlet::every(Queue::named("db reports", db.clone(), queue_log)));
@@ -316,8 +317,8 @@ fn grow(
     if let Some(events) = events {
         // Behind the outputs that listen to it.
         let log = log.clone();
-        let child = Child::new(EVENTS).role(Role::Output).own_arbiter().capacity(EVENT_QUEUE);
-        let actor = supervisor.keep(child, move |_| EventActor::new(events, listeners, log))?;
+        let child = ChildSpec::new(EVENTS).role(Role::Isolated).own_arbiter().capacity(EVENT_QUEUE);
+        let actor = supervisor.start_child(child, move |_| EventActor::new(events, listeners, log))?;
         let queue = Queue::<Reported>::named("events reports", actor.clone(), queue_log);
         tree.outlets.push(Outlet::every(queue));
         tree.events = Some(actor);
@@ -377,15 +378,18 @@ impl Chain {
         let Bank { serial: settings, assemble, stats } = bank;
         let name = |part: &str| format!("{part} {}", settings.bank);
         let (serial_name, parser_name, stats_name) = (name("serial"), name("parser"), name("stats"));
-        let link =
-            |part: &str| Child::new(part).role(Role::Chain).arbiter(name("bank")).capacity(CHAIN_QUEUE);
+        let link = |part: &str| {
+            ChildSpec::new(part).role(Role::Critical).arbiter(name("bank")).capacity(CHAIN_QUEUE)
+        };
         let (outlets, own) = (outlets.to_vec(), log.clone());
-        let stats = supervisor.keep(link(&stats_name), move |_| StatsActor::new(stats, own, outlets))?;
+        let stats =
+            supervisor.start_child(link(&stats_name), move |_| StatsActor::new(stats, own, outlets))?;
         let to_stats = Queue::named(&stats_name, stats.clone(), log);
-        let parser = supervisor.keep(link(&parser_name), move |_| ParserActor::new(assemble, to_stats))?;
+        let parser =
+            supervisor.start_child(link(&parser_name), move |_| ParserActor::new(assemble, to_stats))?;
         let (to_parser, own) = (Queue::named(&parser_name, parser.clone(), log), log.clone());
         let child = link(&serial_name);
-        let serial = supervisor.keep(child, move |_| SerialActor::new(settings, own, to_parser))?;
+        let serial = supervisor.start_child(child, move |_| SerialActor::new(settings, own, to_parser))?;
         Ok(Self { serial: (serial_name, serial), parser: (parser_name, parser), stats: (stats_name, stats) })
     }
 }
@@ -396,22 +400,22 @@ impl Tree {
         &mut self,
         supervisor: &mut Supervisor,
         name: &'static str,
-        make: impl FnOnce(Slot, Lifeline) -> A + Send + 'static,
+        make: impl FnOnce(Slot, StopHandle) -> A + Send + 'static,
     ) -> io::Result<()>
     where
         A: Actor<Context = Context<A>> + Supervised + Handler<Ping> + Handler<Nudge> + Handler<Flush>,
     {
         let slot = Slot::default();
         let looked_into = slot.clone();
-        let child = Child::new(name).role(Role::Output).own_arbiter().capacity(NUDGES);
-        let output = supervisor.keep(child, move |lifeline| make(looked_into, lifeline))?;
+        let child = ChildSpec::new(name).role(Role::Isolated).own_arbiter().capacity(NUDGES);
+        let output = supervisor.start_child(child, move |lifeline| make(looked_into, lifeline))?;
         self.outlets.push(Outlet::newest_full(slot, output.clone().recipient()));
         self.outputs.push((name, output.recipient()));
         Ok(())
     }
 
     /// Sources end first, then what they sent flows down, then the outputs end.
-    fn phases(&self) -> Vec<Phase> {
+    fn phases(&self) -> Vec<ShutdownPhase> {
         let chains = self.chains.iter().cloned();
         let serials = chains.clone().map(|chain| chain.serial.0);
         let parsers = chains.clone().map(|Chain { parser: (name, child), .. }| (name, child.recipient()));

@@ -42,7 +42,7 @@ mod simulator;
 mod logging;
 
 // Trouble that lasts, told on change and at a decreasing pace.
-mod trouble;
+mod outage;
 
 // The permissions of the files that are made.
 mod file_mode;
@@ -98,7 +98,7 @@ pub mod internals {
         status
         simulator
         logging
-        trouble
+        outage
         atomic_file
         supervise
         mqtt

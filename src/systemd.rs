@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-use crate::supervise::Beats;
+use crate::supervise::HeartbeatSet;
 
 /// No more than this often.
 const FEED_EVERY: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ pub(crate) fn status(line: &str) {
 
 /// Feeds the watchdog for ever: at a beat of the banks' owners, when all of them have beaten in time, and by
 /// nothing else. An output in trouble starves nobody.
-pub(crate) async fn feed_watchdog(beats: &Beats) -> Infallible {
+pub(crate) async fn feed_watchdog(beats: &HeartbeatSet) -> Infallible {
     if sd_notify::watchdog_enabled().is_none() {
         return pending().await;
     }

@@ -22,6 +22,7 @@ use slog::{Logger, info, warn};
 use self::legacy::LegacyOutput;
 use self::way::{Line, Stepped, empty, lock, step};
 use crate::messages::{Happened, Recalled, Reported};
+use crate::outage::{HumanDuration, OutageTracker};
 use crate::settings::{DatabaseSettings, DatabaseUrl};
 use crate::store::clock_gate::{MADE_AT_MS, Moment};
 use crate::store::intake::{Intake, Row};
@@ -29,7 +30,6 @@ use crate::store::journal::{Bounds, Drain, Entry, Keeper, Next, Notice, Rhythm};
 use crate::store::said;
 use crate::store::{AbortHandle, LogEntry, Record, StoreError};
 use crate::supervise::{Flush, Ping, Worker, WorkerError};
-use crate::trouble::{Took, Trouble};
 
 /// How many calls may hang: of the disk, and of the database.
 const MOST_ABANDONED: usize = 3;
@@ -66,10 +66,10 @@ pub struct DbActor {
     way: Arc<Worker>,
     /// Ends calls that hang in the network.
     abort: AbortHandle,
-    disk_trouble: Trouble,
+    disk_trouble: OutageTracker,
     /// As it was after its last step: the one that hangs can't be asked.
     drain: Drain,
-    prune_trouble: Trouble,
+    prune_trouble: OutageTracker,
     /// The table of pytes_serial, where it is written.
     legacy: Option<LegacyOutput>,
     state: Life,
@@ -119,8 +119,8 @@ impl DbActor {
             keeper: Arc::new(Mutex::new(keeper)),
             disk: Worker::new("journal", MOST_ABANDONED),
             way: Arc::new(Worker::new("database", MOST_ABANDONED)),
-            disk_trouble: Trouble::new(),
-            prune_trouble: Trouble::new(),
+            disk_trouble: OutageTracker::new(),
+            prune_trouble: OutageTracker::new(),
             legacy: LegacyOutput::new(&history.settings),
             state: Life::new(&history, &abort, drain.clone()),
             abort,
@@ -153,7 +153,7 @@ impl DbActor {
         let told = |outcome: Result<Vec<Notice>, WorkerError>, actor: &mut Self, ctx: &mut Context<Self>| {
             match outcome {
                 Ok(notices) => {
-                    if let Some(back) = actor.disk_trouble.recovered(Instant::now()) {
+                    if let Some(back) = actor.disk_trouble.on_success(Instant::now()) {
                         back.tell_back(&actor.log, said::JOURNAL);
                     }
                     actor.tell(&notices);
@@ -161,7 +161,7 @@ impl DbActor {
                 Err(error) => {
                     let (reason, target) =
                         (error.to_string(), actor.history.settings.journal.display().to_string());
-                    if let Some(say) = actor.disk_trouble.failed(Instant::now(), &reason) {
+                    if let Some(say) = actor.disk_trouble.on_failure(Instant::now(), &reason) {
                         say.tell_away(&actor.log, said::JOURNAL, &reason, &target);
                     }
                 }
@@ -251,15 +251,15 @@ impl DbActor {
         let now = Instant::now();
         let more = match pruned {
             Ok(more) => {
-                if let Some(back) = self.prune_trouble.recovered(now) {
-                    info!(self.log, "history pruned again"; "outage" => Took(back.outage));
+                if let Some(back) = self.prune_trouble.on_success(now) {
+                    info!(self.log, "history pruned again"; "outage" => HumanDuration(back.outage));
                 }
                 more
             }
             Err(error) => {
                 let reason = error.to_string();
-                if let Some(say) = self.prune_trouble.failed(now, &reason) {
-                    warn!(self.log, "history not pruned"; "reason" => reason, "since" => Took(say.since));
+                if let Some(say) = self.prune_trouble.on_failure(now, &reason) {
+                    warn!(self.log, "history not pruned"; "reason" => reason, "since" => HumanDuration(say.since));
                 }
                 false
             }

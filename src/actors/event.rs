@@ -25,8 +25,8 @@ use crate::messages::{Happened, Queue, Recalled, Reported};
 use crate::model::event::Event;
 use crate::model::memory::Recollection;
 use crate::model::report::BankReport;
+use crate::outage::{HumanDuration, OutageTracker};
 use crate::supervise::{Flush, Ping, Worker, WorkerError};
-use crate::trouble::{Took, Trouble};
 
 /// How many calls to the disk may hang before no more are made.
 const MOST_ABANDONED: usize = 3;
@@ -55,7 +55,7 @@ pub struct EventActor {
     worker: Worker,
     disk: Disk,
     standing: Option<BTreeMap<Arc<str>, SavedBank>>,
-    trouble: Trouble,
+    trouble: OutageTracker,
     state: Life,
 }
 
@@ -76,7 +76,7 @@ impl EventActor {
     pub fn new(plan: EventPlan, listeners: Listeners, log: Logger) -> Self {
         let disk = Disk::new(plan.log_file.clone(), &plan.folder, plan.banks.iter().map(|(bank, _)| bank));
         let (started, worker) = (Instant::now(), Worker::new("events", MOST_ABANDONED));
-        let (standing, trouble, state) = (None, Trouble::new(), Life::default());
+        let (standing, trouble, state) = (None, OutageTracker::new(), Life::default());
         Self { plan, listeners, log, started, worker, disk, standing, trouble, state }
     }
 
@@ -215,12 +215,12 @@ impl EventActor {
             Err(error) => Some((error.to_string(), self.disk.log_path().to_owned())),
         };
         let Some((reason, target)) = failed else {
-            if let Some(back) = self.trouble.recovered(Instant::now()) {
+            if let Some(back) = self.trouble.on_success(Instant::now()) {
                 back.tell_back(&self.log, OUTPUT);
             }
             return;
         };
-        if let Some(say) = self.trouble.failed(Instant::now(), &reason) {
+        if let Some(say) = self.trouble.on_failure(Instant::now(), &reason) {
             say.tell_away(&self.log, OUTPUT, &reason, &target.display().to_string());
         }
         self.state.will_retry = true;

@@ -17,10 +17,10 @@ use slog::Logger;
 use crate::atomic_file::AtomicFile;
 use crate::messages::{Nudge, Slot};
 use crate::model::report::BankReport;
+use crate::outage::OutageTracker;
 use crate::settings::JsonFileSettings;
 use crate::status::Status;
-use crate::supervise::{Flush, Lifeline, Ping, Worker, WorkerError};
-use crate::trouble::Trouble;
+use crate::supervise::{Flush, Ping, StopHandle, Worker, WorkerError};
 
 /// How many writes may hang before the output gives up for a while.
 const MOST_ABANDONED: usize = 3;
@@ -34,12 +34,12 @@ pub struct JsonFileActor {
     deadline: Duration,
     slot: Slot,
     log: Logger,
-    lifeline: Lifeline,
+    lifeline: StopHandle,
     /// These outlive restarts: threads that hang stay counted, what they write stays the older, and an output
     /// that was told as away is told as back.
     worker: Worker,
     files: BTreeMap<Arc<str>, Arc<AtomicFile>>,
-    trouble: Trouble,
+    trouble: OutageTracker,
     /// Whether another try is on its way.
     will_retry: bool,
 }
@@ -59,10 +59,10 @@ impl JsonFileActor {
         deadline: Duration,
         slot: Slot,
         log: Logger,
-        lifeline: Lifeline,
+        lifeline: StopHandle,
     ) -> Self {
         let worker = Worker::new("json file", MOST_ABANDONED);
-        let (files, trouble) = (BTreeMap::new(), Trouble::new());
+        let (files, trouble) = (BTreeMap::new(), OutageTracker::new());
         Self { settings, deadline, slot, log, lifeline, worker, files, trouble, will_retry: false }
     }
 
@@ -85,7 +85,7 @@ impl JsonFileActor {
                     (reason, target, failed.into_iter().map(|failed| failed.report).collect())
                 }
                 None => {
-                    if let Some(back) = self.trouble.recovered(Instant::now()) {
+                    if let Some(back) = self.trouble.on_success(Instant::now()) {
                         back.tell_back(&self.log, OUTPUT);
                     }
                     return;
@@ -102,7 +102,7 @@ impl JsonFileActor {
             Err(error) => (error.to_string(), self.settings.directory.clone(), reports),
         };
         self.slot.give_back(unwritten);
-        if let Some(say) = self.trouble.failed(Instant::now(), &reason) {
+        if let Some(say) = self.trouble.on_failure(Instant::now(), &reason) {
             say.tell_away(&self.log, OUTPUT, &reason, &target.display().to_string());
         }
         if !std::mem::replace(&mut self.will_retry, true) {

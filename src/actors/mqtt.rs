@@ -17,7 +17,7 @@ use crate::mqtt::session::{Patience, Session};
 use crate::mqtt::topics::Topics;
 use crate::mqtt::unsaid::Unsaid;
 use crate::settings::MqttSettings;
-use crate::supervise::{Flush, Health, Lifeline, Ping};
+use crate::supervise::{Flush, Ping, ServiceHealth, StopHandle};
 
 /// What the output needs to know.
 #[derive(Clone, Debug)]
@@ -34,9 +34,9 @@ pub(crate) struct Broker {
 pub(crate) struct MqttActor {
     broker: Broker,
     slot: Slot,
-    health: watch::Receiver<Health>,
+    health: watch::Receiver<ServiceHealth>,
     log: Logger,
-    lifeline: Lifeline,
+    lifeline: StopHandle,
     news: Arc<Notify>,
     /// Outlives restarts.
     events: Unsaid,
@@ -49,9 +49,9 @@ impl MqttActor {
     pub(crate) fn new(
         broker: Broker,
         slot: Slot,
-        health: watch::Receiver<Health>,
+        health: watch::Receiver<ServiceHealth>,
         log: Logger,
-        lifeline: Lifeline,
+        lifeline: StopHandle,
     ) -> Self {
         Self {
             broker,

@@ -13,12 +13,12 @@ use crate::console::transcript::Lost;
 use crate::link::Link;
 use crate::messages::{Queue, Swept, Transcript};
 use crate::model::reading::SweepKind;
-use crate::supervise::{Beat, Flush, Ping};
+use crate::outage::{HumanDuration, NoticeKind, OutageTracker};
+use crate::supervise::{Flush, Heartbeat, Ping};
 use crate::sweep::conversation::{Conversation, Patience};
 use crate::sweep::plan::Rhythm;
 use crate::sweep::sweeper::{Judge, Sweeper, Swept as Step};
 use crate::sweep::wake::{Found, greet};
-use crate::trouble::{Took, Trouble, Why};
 
 /// All that the port's owner needs to know.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub struct SerialSettings {
     /// Whether a silent console may be woken.
     pub wake: bool,
     /// Beats whenever work is attempted, for whoever must know that this owner is alive.
-    pub beat: Option<Beat>,
+    pub beat: Option<Heartbeat>,
     /// How an answer is judged.
     pub judge: Judge,
 }
@@ -66,7 +66,7 @@ impl Actor for SerialActor {
             settings: self.settings.clone(),
             log: self.log.clone(),
             parser: self.parser.clone(),
-            trouble: Trouble::new(),
+            trouble: OutageTracker::new(),
             pause: self.settings.backoff.0,
             company_told: false,
             prompt: None,
@@ -98,7 +98,7 @@ struct Owner {
     settings: SerialSettings,
     log: Logger,
     parser: Queue<Swept>,
-    trouble: Trouble,
+    trouble: OutageTracker,
     pause: Duration,
     company_told: bool,
     prompt: Option<Prompt>,
@@ -177,7 +177,7 @@ impl Owner {
     }
 
     fn beat(&self) {
-        self.settings.beat.iter().for_each(Beat::beat);
+        self.settings.beat.iter().for_each(Heartbeat::beat);
     }
 
     /// Nothing is due. Whoever watches sees all the same that this owner will be there in time.
@@ -194,11 +194,11 @@ impl Owner {
         let prompt = prompt.map_or_else(|| "?".to_owned(), |prompt| prompt.to_string());
         self.pause = self.settings.backoff.0;
         let (bank, link) = (&*self.settings.bank, self.settings.link.to_string());
-        if let Some(recovered) = self.trouble.recovered(Instant::now()) {
-            info!(self.log, "link back"; "bank" => bank, "link" => link, "outage" => Took(recovered.outage));
+        if let Some(recovered) = self.trouble.on_success(Instant::now()) {
+            info!(self.log, "link back"; "bank" => bank, "link" => link, "outage" => HumanDuration(recovered.outage));
         } else if transcript.kind == SweepKind::Full {
             info!(self.log, "link up"; "bank" => bank, "link" => link, "prompt" => prompt,
-                "woken" => woken, "batteries" => transcript.known.len(), "took" => Took(opened.elapsed()));
+                "woken" => woken, "batteries" => transcript.known.len(), "took" => HumanDuration(opened.elapsed()));
         }
     }
 
@@ -221,15 +221,15 @@ impl Owner {
     }
 
     fn lost(&mut self, reason: &str) {
-        let Some(say) = self.trouble.failed(Instant::now(), reason) else { return };
+        let Some(say) = self.trouble.on_failure(Instant::now(), reason) else { return };
         let (bank, link) = (&*self.settings.bank, self.settings.link.to_string());
         match say.why {
-            Why::Still | Why::Changed => {
-                warn!(self.log, "link still lost"; "bank" => bank, "since" => Took(say.since),
+            NoticeKind::Reminder | NoticeKind::NewReason => {
+                warn!(self.log, "link still lost"; "bank" => bank, "since" => HumanDuration(say.since),
                 "tries" => say.count, "reason" => reason)
             }
-            Why::Begun => warn!(self.log, "link lost"; "bank" => bank, "link" => link,
-                "reason" => reason, "next_try" => Took(self.pause)),
+            NoticeKind::Started => warn!(self.log, "link lost"; "bank" => bank, "link" => link,
+                "reason" => reason, "next_try" => HumanDuration(self.pause)),
         }
     }
 }

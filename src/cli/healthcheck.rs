@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use crate::cli::exit::Exit;
 use crate::cli::legacy_table;
 use crate::cli::service::ServiceArguments;
+use crate::outage::HumanDuration;
 use crate::status::Status;
-use crate::trouble::Took;
 
 /// Of which service.
 #[derive(Debug, Args)]

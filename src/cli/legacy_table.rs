@@ -5,9 +5,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use crate::outage::HumanDuration;
 use crate::settings::DatabaseSettings;
 use crate::store::{LegacyReport, StoreError, check_legacy_table, server};
-use crate::trouble::Took;
 
 /// For a person who waits.
 const CHECK: Duration = Duration::from_secs(2);

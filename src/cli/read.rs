@@ -15,10 +15,10 @@ use crate::events::catalogue::Catalogue;
 use crate::events::decode::tell_standing;
 use crate::link::{Line, Link};
 use crate::model::report::BankReport;
+use crate::outage::HumanDuration;
 use crate::settings::{BankSettings, LineEnd, Settings};
 use crate::status::{Status, table};
 use crate::sweep::conversation::{Conversation, Patience};
-use crate::trouble::Took;
 
 /// What to read, and how to show it.
 #[derive(Debug, Args)]

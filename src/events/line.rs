@@ -8,7 +8,7 @@
 use slog::{KV, Logger, Record, Serializer, debug, info, warn};
 
 use crate::model::event::{Event, EventKind, EventLevel, Sign};
-use crate::trouble::Took;
+use crate::outage::HumanDuration;
 
 /// Writes it; what weighs less than `from` is a detail.
 pub(crate) fn tell(log: &Logger, event: &Event, from: EventLevel) {

@@ -19,7 +19,7 @@ use crate::model::event::{Event, EventKind, EventLevel};
 use crate::model::place::Place;
 use crate::model::reading::BatteryReading;
 use crate::model::report::BankReport;
-use crate::trouble::Took;
+use crate::outage::HumanDuration;
 
 /// Makes the lines.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ fn fields(event: &Event) -> String {
         event.sign.to_string(),
         event.name.clone().unwrap_or_default(),
         event.text.clone(),
-        event.duration.map(|duration| Took(duration).to_string()).unwrap_or_default(),
+        event.duration.map(|duration| HumanDuration(duration).to_string()).unwrap_or_default(),
     ];
     fields.map(|field| plain(&field)).join("|")
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use slog::{Logger, info, warn};
 
-use crate::trouble::{Took, Trouble};
+use crate::outage::{HumanDuration, OutageTracker};
 
 /// After this long without a drop it has stopped: a stage that is too slow drops some, accepts some, and drops again.
 const CALM: Duration = Duration::from_secs(300);
@@ -23,7 +23,7 @@ pub(crate) struct Drops {
 
 #[derive(Debug, Default)]
 struct DropOutage {
-    trouble: Trouble,
+    trouble: OutageTracker,
     last: Option<Instant>,
 }
 
@@ -56,7 +56,7 @@ impl Drops {
         outage.last = Some(now);
         if let Some(say) = outage.trouble.failed(now, "full") {
             warn!(self.log, "queue full, messages dropped"; "queue" => &self.queue, "dropped" => say.count,
-                "since" => Took(say.since));
+                "since" => HumanDuration(say.since));
         }
     }
 
@@ -71,7 +71,7 @@ impl Drops {
         };
         if let Some(recovered) = outage.trouble.recovered(last) {
             info!(self.log, "queue no longer drops messages"; "queue" => &self.queue, "dropped" => recovered.count,
-                "outage" => Took(recovered.outage));
+                "outage" => HumanDuration(recovered.outage));
         }
     }
 }

@@ -32,7 +32,7 @@ use super::session::{Incoming, Session};
 use super::topics::{OFFLINE, ONLINE, Topics};
 use super::unsaid::Unsaid;
 use crate::model::report::BankReport;
-use crate::trouble::Trouble;
+use crate::outage::OutageTracker;
 
 /// Home Assistant is given at most so long between its birth and our words, so that not all speak at once.
 const BIRTH_JITTER: Duration = Duration::from_secs(2);
@@ -81,7 +81,7 @@ pub(crate) struct Keeper {
     inbox: Inbox,
     target: String,
     log: Logger,
-    trouble: Trouble,
+    trouble: OutageTracker,
     backoff: Backoff,
     backlog: Backlog,
     /// Messages that the broker does not take, as told.
@@ -115,7 +115,7 @@ impl Keeper {
             inbox,
             target,
             log,
-            trouble: Trouble::new(),
+            trouble: OutageTracker::new(),
             backoff: Backoff::default(),
             backlog: Backlog::default(),
             refused: BTreeSet::new(),
@@ -318,13 +318,13 @@ impl Keeper {
 
     fn tell_away(&mut self, refusal: &Refusal) {
         let reason = refusal.to_string();
-        if let Some(say) = self.trouble.failed(Instant::now(), &reason) {
+        if let Some(say) = self.trouble.on_failure(Instant::now(), &reason) {
             say.tell_away(&self.log, OUTPUT, &reason, &self.target);
         }
     }
 
     fn tell_back(&mut self) {
-        if let Some(back) = self.trouble.recovered(Instant::now()) {
+        if let Some(back) = self.trouble.on_success(Instant::now()) {
             back.tell_back(&self.log, OUTPUT);
         } else {
             let id = self.session.client_id();

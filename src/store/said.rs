@@ -6,7 +6,7 @@ use slog::{Logger, info, warn};
 use super::clock_gate::ClockNews;
 use super::journal::{Grave, Notice};
 use super::{LeftOut, LegacyRefusal};
-use crate::trouble::{Recovered, Say, Took, Why};
+use crate::outage::{HumanDuration, NoticeKind, OutageNotice, Recovery};
 
 /// The name of the database among the outputs.
 pub(crate) const DATABASE: &str = "db";
@@ -27,8 +27,8 @@ pub(crate) fn clock(log: &Logger, news: ClockNews) {
 pub(crate) fn notice(log: &Logger, notice: &Notice, target: &str) {
     let time = |ms: i64| Timestamp::from_millisecond(ms).map(|at| at.to_string()).unwrap_or_default();
     match notice {
-        Notice::DiskAway { say, reason } => say.tell_away(log, JOURNAL, reason, "rows wait in memory"),
-        Notice::DiskBack(recovered) => recovered.tell_back(log, JOURNAL),
+        Notice::DiskAway { say, reason } => say.log_down(log, JOURNAL, reason, "rows wait in memory"),
+        Notice::DiskBack(recovered) => recovered.log_recovered(log, JOURNAL),
         Notice::SetAside { to, reason } => {
             warn!(log, "journal set aside"; "to" => to.display().to_string(), "reason" => reason);
         }
@@ -37,10 +37,10 @@ pub(crate) fn notice(log: &Logger, notice: &Notice, target: &str) {
         }
         Notice::Lost { loss, say } => {
             warn!(log, "history lost"; "rows" => loss.rows, "from" => time(loss.from_ms),
-            "to" => time(loss.to_ms), "reason" => loss.why.words(), "since" => Took(say.since))
+            "to" => time(loss.to_ms), "reason" => loss.why.words(), "since" => HumanDuration(say.lasted))
         }
-        Notice::SinkAway { say, reason } => say.tell_away(log, DATABASE, reason, target),
-        Notice::SinkBack(recovered) => recovered.tell_back(log, DATABASE),
+        Notice::SinkAway { say, reason } => say.log_down(log, DATABASE, reason, target),
+        Notice::SinkBack(recovered) => recovered.log_recovered(log, DATABASE),
         Notice::Buried(buried) => {
             let kept = match buried.grave {
                 Grave::Database => "dead_letter of the database",
@@ -54,20 +54,22 @@ pub(crate) fn notice(log: &Logger, notice: &Notice, target: &str) {
 }
 
 /// `pwr_data` takes no rows; so many sweeps were given up with their own readings.
-pub(crate) fn legacy_refused(log: &Logger, say: &Say, refusal: &LegacyRefusal, forgotten: usize) {
-    match say.why {
-        Why::Still => {
-            warn!(log, "legacy table still refused"; "table" => "pwr_data", "since" => Took(say.since),
-            "tries" => say.count, "forgotten" => forgotten, "reason" => &refusal.reason, "remedy" => &refusal.remedy)
+pub(crate) fn legacy_refused(log: &Logger, say: &OutageNotice, refusal: &LegacyRefusal, forgotten: usize) {
+    match say.kind {
+        NoticeKind::Reminder => {
+            warn!(log, "legacy table still refused"; "table" => "pwr_data", "since" => HumanDuration(say.lasted),
+            "tries" => say.failures, "forgotten" => forgotten, "reason" => &refusal.reason, "remedy" => &refusal.remedy)
         }
-        Why::Begun | Why::Changed => warn!(log, "legacy table refused"; "table" => "pwr_data",
-            "reason" => &refusal.reason, "remedy" => &refusal.remedy),
+        NoticeKind::Started | NoticeKind::NewReason => {
+            warn!(log, "legacy table refused"; "table" => "pwr_data",
+            "reason" => &refusal.reason, "remedy" => &refusal.remedy)
+        }
     }
 }
 
 /// It takes rows again.
-pub(crate) fn legacy_accepted(log: &Logger, recovered: &Recovered, forgotten: usize) {
-    info!(log, "legacy table accepted again"; "table" => "pwr_data", "outage" => Took(recovered.outage),
+pub(crate) fn legacy_accepted(log: &Logger, recovered: &Recovery, forgotten: usize) {
+    info!(log, "legacy table accepted again"; "table" => "pwr_data", "outage" => HumanDuration(recovered.lasted),
         "forgotten" => forgotten);
 }
 

@@ -7,18 +7,18 @@ use crate::supervise::policy::Role;
 
 /// How a child is run: OTP's child specification.
 #[derive(Clone, Debug)]
-pub struct Child {
+pub struct ChildSpec {
     pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) arbiter: String,
     pub(crate) capacity: usize,
 }
 
-impl Child {
+impl ChildSpec {
     /// An isolated child on its own arbiter, with a mailbox of 16. Names are unique.
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
-        Self { arbiter: name.clone(), name, role: Role::Output, capacity: 16 }
+        Self { arbiter: name.clone(), name, role: Role::Isolated, capacity: 16 }
     }
 
     #[must_use]
@@ -52,36 +52,36 @@ impl Child {
 /// With this handle an actor tells its supervisor why it is about to stop. The constructor receives it, and it lives
 /// as long as the actor.
 #[derive(Clone, Debug, Default)]
-pub struct Lifeline {
-    reason: Arc<Mutex<Option<Note>>>,
+pub struct StopHandle {
+    reason: Arc<Mutex<Option<StopReason>>>,
 }
 
 /// Why an actor stops.
 #[derive(Debug)]
-pub(crate) struct Note {
+pub(crate) struct StopReason {
     pub(crate) reason: String,
     /// A restart won't help for now.
     pub(crate) gave_up: bool,
 }
 
-impl Lifeline {
+impl StopHandle {
     /// Records why the actor stops; call `ctx.stop()` next. The actor is restarted after the usual backoff.
     #[cfg(feature = "internals")]
     pub fn because(&self, reason: impl Display) {
-        self.set(Note { reason: reason.to_string(), gave_up: false });
+        self.set(StopReason { reason: reason.to_string(), gave_up: false });
     }
 
     /// Records that a restart won't help for now; call `ctx.stop()` next. An isolated child is marked as failed and
     /// retried later; a critical one ends the process.
     pub fn give_up(&self, reason: impl Display) {
-        self.set(Note { reason: reason.to_string(), gave_up: true });
+        self.set(StopReason { reason: reason.to_string(), gave_up: true });
     }
 
-    pub(crate) fn take(&self) -> Option<Note> {
+    pub(crate) fn take(&self) -> Option<StopReason> {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn set(&self, reason: Note) {
+    fn set(&self, reason: StopReason) {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
     }
 }

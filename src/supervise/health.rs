@@ -7,7 +7,7 @@ use crate::supervise::policy::Role;
 
 /// All children in start order.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Health {
+pub struct ServiceHealth {
     pub children: Vec<ChildHealth>,
 }
 
@@ -16,7 +16,7 @@ pub struct ChildHealth {
     pub name: String,
     pub(crate) role: Role,
     #[serde(flatten)]
-    pub state: State,
+    pub state: ChildState,
     pub restarts: u64,
     pub last_failure: Option<String>,
     /// When the child entered this state (UTC).
@@ -27,7 +27,7 @@ pub struct ChildHealth {
 /// The state of a child; the diagram in [`crate::supervise`] shows the transitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
+pub enum ChildState {
     /// `started` has not returned yet.
     Starting,
     /// It handles messages.
@@ -48,14 +48,14 @@ pub enum State {
     Ended,
 }
 
-impl Health {
+impl ServiceHealth {
     pub fn child(&self, name: &str) -> Option<&ChildHealth> {
         self.children.iter().find(|child| child.name == name)
     }
 
     #[cfg(feature = "internals")]
     pub fn all_running(&self) -> bool {
-        self.children.iter().all(|child| child.state == State::Running)
+        self.children.iter().all(|child| child.state == ChildState::Running)
     }
 }
 

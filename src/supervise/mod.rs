@@ -42,27 +42,27 @@
 //! `stopped` are trivial (a panic there while unwinding aborts the process); handlers neither block nor `ctx.wait` longer
 //! than a ping may take; timers are re-armed with `run_later`.
 
-mod beat;
-mod board;
 mod child;
 mod health;
-mod keep;
+mod heartbeat;
 mod messages;
 mod panic;
+mod ping_monitor;
 mod policy;
-mod pulse;
+mod registry;
+mod runner;
 mod shutdown;
 mod signals;
 mod supervisor;
 mod worker;
 
-pub use self::beat::{Beat, Beats};
-pub use self::board::Fatal;
-pub use self::child::{Child, Lifeline};
-pub use self::health::{ChildHealth, Health, State};
+pub use self::child::{ChildSpec, StopHandle};
+pub use self::health::{ChildHealth, ChildState, ServiceHealth};
+pub use self::heartbeat::{Heartbeat, HeartbeatSet};
 pub use self::messages::{Flush, Ping};
-pub use self::policy::{Policy, Role};
-pub use self::shutdown::{Late, Phase, Report};
+pub use self::policy::{Role, SupervisionPolicy};
+pub use self::registry::FatalFailure;
+pub use self::shutdown::{LateChild, ShutdownPhase, ShutdownReport};
 pub use self::signals::{Signal, Signals, signals};
 pub use self::supervisor::Supervisor;
 pub use self::worker::{Worker, WorkerError};

@@ -14,52 +14,53 @@ use serde::Serialize;
 pub enum Role {
     /// An output: it becomes [`Failed`](crate::supervise::ChildState::Failed) and is retried later; no other child is
     /// affected.
-    Output,
+    Isolated,
     /// Part of the chain that owns the port: the process must end and be restarted.
-    Chain,
+    Critical,
 }
 
 /// The timeouts and limits of supervision. The panic budget is what OTP calls restart intensity.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct SupervisionPolicy {
     /// The pause after the first failure; it doubles with each further one.
-    pub first: Duration,
+    pub initial_backoff: Duration,
     /// The longest pause.
-    pub cap: Duration,
+    pub max_backoff: Duration,
     /// After running for this long, the next failure counts as the first again.
     pub healthy_after: Duration,
     /// The most panics that are tolerated within this time.
     pub panic_budget: (usize, Duration),
     /// How long a failed isolated child waits for the next try.
-    pub retry_failed_every: Duration,
+    pub failed_retry_interval: Duration,
     /// The pause between two pings.
-    pub ping_every: Duration,
+    pub ping_interval: Duration,
     /// The actor hangs if a ping is unanswered for this long.
     pub ping_timeout: Duration,
     /// The thread is blocked if a command is not received for this long.
-    pub order_timeout: Duration,
+    pub command_timeout: Duration,
 }
 
-impl Default for Policy {
+impl Default for SupervisionPolicy {
     fn default() -> Self {
         Self {
-            first: Duration::from_secs(1),
-            cap: Duration::from_secs(60),
+            initial_backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_secs(60),
             healthy_after: Duration::from_secs(60),
             panic_budget: (5, Duration::from_secs(60)),
-            retry_failed_every: Duration::from_secs(300),
-            ping_every: Duration::from_secs(10),
+            failed_retry_interval: Duration::from_secs(300),
+            ping_interval: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(10),
-            order_timeout: Duration::from_secs(5),
+            command_timeout: Duration::from_secs(5),
         }
     }
 }
 
-impl Policy {
+impl SupervisionPolicy {
     /// The pause after `failures` earlier failures. Jitter (0 to 1) takes up to a quarter off, so that pauses still
     /// grow and never exceed the maximum, and children that failed together do not restart together.
     fn backoff(&self, failures: u32, jitter: f64) -> Duration {
-        let doubled = self.first.saturating_mul(2_u32.saturating_pow(failures)).min(self.cap);
+        let doubled =
+            self.initial_backoff.saturating_mul(2_u32.saturating_pow(failures)).min(self.max_backoff);
         doubled.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
     }
 }
@@ -114,7 +115,7 @@ pub(crate) enum RestartDecision {
 /// Counts the failures of a child and decides about each.
 #[derive(Debug)]
 pub(crate) struct RestartTracker {
-    policy: Policy,
+    policy: SupervisionPolicy,
     role: Role,
     /// Failures since the child was last healthy.
     failures: u32,
@@ -125,7 +126,7 @@ pub(crate) struct RestartTracker {
 }
 
 impl RestartTracker {
-    pub(crate) fn new(policy: Policy, role: Role) -> Self {
+    pub(crate) fn new(policy: SupervisionPolicy, role: Role) -> Self {
         Self { policy, role, failures: 0, panics: VecDeque::new(), on_probation: false }
     }
 
@@ -137,12 +138,12 @@ impl RestartTracker {
             ChildFailure::StartFailed(_) | ChildFailure::Stopped(_) | ChildFailure::Hung(_) => false,
         };
         match self.role {
-            Role::Chain if exhausted => RestartDecision::Fatal,
-            Role::Output if exhausted => {
+            Role::Critical if exhausted => RestartDecision::Fatal,
+            Role::Isolated if exhausted => {
                 self.on_probation = true;
-                RestartDecision::Fail(self.policy.retry_failed_every)
+                RestartDecision::Fail(self.policy.failed_retry_interval)
             }
-            Role::Chain | Role::Output => {
+            Role::Critical | Role::Isolated => {
                 let pause = self.policy.backoff(self.failures, jitter);
                 self.failures = self.failures.saturating_add(1);
                 RestartDecision::Restart(pause)
@@ -202,7 +203,10 @@ mod tests {
 
     #[test]
     fn pauses_double_and_are_capped() {
-        let mut tracker = RestartTracker::new(Policy { cap: SECOND * 10, ..Policy::default() }, Role::Output);
+        let mut tracker = RestartTracker::new(
+            SupervisionPolicy { max_backoff: SECOND * 10, ..SupervisionPolicy::default() },
+            Role::Isolated,
+        );
         let now = Instant::now();
         let decisions: Vec<_> =
             (0..6).map(|_| tracker.decide(&ChildFailure::Stopped(None), now, 0.0)).collect();
@@ -212,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_healthy_while_makes_pauses_begin_anew() {
-        let mut tracker = RestartTracker::new(Policy::default(), Role::Chain);
+        let mut tracker = RestartTracker::new(SupervisionPolicy::default(), Role::Critical);
         let now = Instant::now();
         for _ in 0..4 {
             tracker.decide(&ChildFailure::Stopped(None), now, 0.0);
@@ -224,9 +228,9 @@ mod tests {
     #[test]
     fn panics_beyond_the_budget_fail_an_output_and_end_a_chain() {
         for (role, exhausted) in
-            [(Role::Output, RestartDecision::Fail(SECOND * 300)), (Role::Chain, RestartDecision::Fatal)]
+            [(Role::Isolated, RestartDecision::Fail(SECOND * 300)), (Role::Critical, RestartDecision::Fatal)]
         {
-            let mut tracker = RestartTracker::new(Policy::default(), role);
+            let mut tracker = RestartTracker::new(SupervisionPolicy::default(), role);
             let now = Instant::now();
             for _ in 0..5 {
                 assert!(matches!(tracker.decide(&panicked(), now, 0.5), RestartDecision::Restart(_)));
@@ -237,7 +241,7 @@ mod tests {
 
     #[test]
     fn panics_far_apart_never_spend_the_budget() {
-        let mut tracker = RestartTracker::new(Policy::default(), Role::Chain);
+        let mut tracker = RestartTracker::new(SupervisionPolicy::default(), Role::Critical);
         let start = Instant::now();
         for n in 0..100 {
             let decision = tracker.decide(&panicked(), start + SECOND * 13 * n, 0.5);
@@ -247,7 +251,7 @@ mod tests {
 
     #[test]
     fn trouble_outside_is_retried_for_ever() {
-        let mut tracker = RestartTracker::new(Policy::default(), Role::Chain);
+        let mut tracker = RestartTracker::new(SupervisionPolicy::default(), Role::Critical);
         let now = Instant::now();
         for _ in 0..10_000 {
             let decision = tracker.decide(&ChildFailure::StartFailed(None), now, 0.0);
@@ -257,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_failed_output_that_panics_again_fails_at_once_until_it_was_healthy() {
-        let mut tracker = RestartTracker::new(Policy::default(), Role::Output);
+        let mut tracker = RestartTracker::new(SupervisionPolicy::default(), Role::Isolated);
         let start = Instant::now();
         tracker.decide(&ChildFailure::GaveUp("no thread left".into()), start, 0.0);
         let later = start + SECOND * 300;
@@ -280,7 +284,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_pause_passes_the_cap_or_shrinks(failures in 0_u32..200, a in 0.0..1.0, b in 0.0..1.0) {
-            let policy = Policy::default();
+            let policy = SupervisionPolicy::default();
             let (sooner, later) = (policy.backoff(failures, a), policy.backoff(failures + 1, b));
             prop_assert!(later <= policy.cap && sooner >= policy.first * 3 / 4);
             prop_assert!(later > sooner || later >= policy.cap * 3 / 4);

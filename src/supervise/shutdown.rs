@@ -18,21 +18,21 @@ use slog::warn;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::supervise::health::{Health, State};
-use crate::supervise::keep::RunnerCommand;
+use crate::supervise::health::{ChildState, ServiceHealth};
 use crate::supervise::messages::Flush;
+use crate::supervise::runner::RunnerCommand;
 use crate::supervise::supervisor::Supervisor;
 
 /// A step of the shutdown; its children are handled concurrently.
 #[derive(Debug)]
-pub enum Phase {
+pub enum ShutdownPhase {
     /// Stops children for good; what is left in their mailboxes is dropped.
     End(Vec<String>),
     /// Flushes children; one that is backing off is restarted at once.
     Flush(Vec<(String, Recipient<Flush>)>),
 }
 
-impl Phase {
+impl ShutdownPhase {
     pub fn end<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
         Self::End(names.into_iter().map(Into::into).collect())
     }
@@ -43,14 +43,14 @@ impl Phase {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    pub late: Vec<Late>,
+pub struct ShutdownReport {
+    pub late: Vec<LateChild>,
     /// The threads that were left behind: the child that blocks each, else its arbiter.
     pub blocked: Vec<String>,
     pub(crate) took: Duration,
 }
 
-impl Report {
+impl ShutdownReport {
     pub fn is_clean(&self) -> bool {
         self.late.is_empty() && self.blocked.is_empty()
     }
@@ -58,7 +58,7 @@ impl Report {
 
 /// A child that missed the deadline of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Late {
+pub struct LateChild {
     /// The child.
     pub actor: String,
     /// `flush` or `end`.
@@ -68,12 +68,12 @@ pub struct Late {
 impl Supervisor {
     /// Stops all children, phase by phase, and joins their threads, within `time_limit`. Children that no phase stops are
     /// stopped last.
-    pub async fn shutdown(mut self, phases: Vec<Phase>, time_limit: Duration) -> Report {
+    pub async fn shutdown(mut self, phases: Vec<ShutdownPhase>, time_limit: Duration) -> ShutdownReport {
         let start = Instant::now();
         // From here on no child is restarted for being busy.
         self.children.iter().for_each(|child| child.monitor.abort());
         let all = self.children.iter().map(|child| child.status.name().to_owned());
-        let remaining = Phase::End(all.collect());
+        let remaining = ShutdownPhase::End(all.collect());
         // The phases, the remaining children, and the threads.
         let mut steps_left = u32::try_from(phases.len()).unwrap_or(u32::MAX - 2) + 2;
         let mut share = || {
@@ -82,14 +82,14 @@ impl Supervisor {
             share
         };
 
-        let mut late: Vec<Late> = Vec::new();
+        let mut late: Vec<LateChild> = Vec::new();
         for phase in phases.into_iter().chain([remaining]) {
             let (part, names) = match phase {
-                Phase::End(names) => ("end", self.stop(names, share()).await),
-                Phase::Flush(children) => ("flush", self.flush(children, share()).await),
+                ShutdownPhase::End(names) => ("end", self.stop(names, share()).await),
+                ShutdownPhase::Flush(children) => ("flush", self.flush(children, share()).await),
             };
             for actor in names {
-                let new = Late { actor, part };
+                let new = LateChild { actor, part };
                 if !late.contains(&new) {
                     warn!(self.log, "actor late"; "actor" => &new.actor, "part" => part);
                     late.push(new);
@@ -97,15 +97,15 @@ impl Supervisor {
             }
         }
         let blocked = self.join(share()).await;
-        Report { late, blocked, took: start.elapsed() }
+        ShutdownReport { late, blocked, took: start.elapsed() }
     }
 
     /// Stops children; returns those that have not ended in time.
     async fn stop(&self, names: Vec<String>, time_limit: Duration) -> Vec<String> {
         self.send(&names, || RunnerCommand::Stop);
         let mut health = self.health();
-        let has_ended = |name: &String, health: &Health| {
-            health.child(name).is_none_or(|child| child.state == State::Ended)
+        let has_ended = |name: &String, health: &ServiceHealth| {
+            health.child(name).is_none_or(|child| child.state == ChildState::Ended)
         };
         // The snapshot shows below which have ended in time.
         let _ =

@@ -12,20 +12,20 @@ use slog::Logger;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::supervise::board::{ArbiterThread, ChildStatus, Fatal, HealthRegistry};
-use crate::supervise::child::{Child, Lifeline};
-use crate::supervise::health::Health;
-use crate::supervise::keep::{ActorRunner, RunnerCommand, spawn_actor};
+use crate::supervise::child::{ChildSpec, StopHandle};
+use crate::supervise::health::ServiceHealth;
 use crate::supervise::messages::Ping;
-use crate::supervise::policy::Policy;
-use crate::supervise::pulse::PingMonitor;
+use crate::supervise::ping_monitor::PingMonitor;
+use crate::supervise::policy::SupervisionPolicy;
+use crate::supervise::registry::{ArbiterThread, ChildStatus, FatalFailure, HealthRegistry};
+use crate::supervise::runner::{ActorRunner, RunnerCommand, spawn_actor};
 
 /// Owns the arbiters and the children; lives on the system's thread. If it is dropped without
 /// [`shutdown`](Supervisor::shutdown), it stops every child and waits for none.
 #[derive(Debug)]
 pub struct Supervisor {
     pub(crate) log: Logger,
-    policy: Policy,
+    policy: SupervisionPolicy,
     registry: Arc<HealthRegistry>,
     pub(crate) arbiters: BTreeMap<String, ArbiterSlot>,
     pub(crate) children: Vec<ChildHandle>,
@@ -49,22 +49,22 @@ pub(crate) struct ChildHandle {
 
 impl Supervisor {
     /// Creates a supervisor without children; `policy` applies to all of them.
-    pub fn new(log: Logger, policy: Policy) -> Self {
+    pub fn new(log: Logger, policy: SupervisionPolicy) -> Self {
         let registry = HealthRegistry::new(log.clone());
         Self { log, policy, registry, arbiters: BTreeMap::new(), children: Vec::new() }
     }
 
     /// Starts a child and supervises it. The address is valid at once and outlives every failure.
     ///
-    /// `make` runs once, on the child's thread; it receives the [`Lifeline`] with which the actor reports why it stops.
+    /// `make` runs once, on the child's thread; it receives the [`StopHandle`] with which the actor reports why it stops.
     /// Must be called on the system's thread, within its runtime.
     ///
     /// # Errors
     /// Fails if the name is in use or the system can't start a thread.
-    pub fn keep<A, F>(&mut self, child: Child, make: F) -> io::Result<Addr<A>>
+    pub fn start_child<A, F>(&mut self, child: ChildSpec, make: F) -> io::Result<Addr<A>>
     where
         A: Actor<Context = Context<A>> + Supervised + Handler<Ping>,
-        F: FnOnce(Lifeline) -> A + Send + 'static,
+        F: FnOnce(StopHandle) -> A + Send + 'static,
     {
         if self.children.iter().any(|other| other.status.name() == child.name) {
             let message = format!("two children are named `{}`; child names must be unique", child.name);
@@ -85,12 +85,12 @@ impl Supervisor {
     }
 
     /// The health snapshot of all children, to watch.
-    pub fn health(&self) -> watch::Receiver<Health> {
+    pub fn health(&self) -> watch::Receiver<ServiceHealth> {
         self.registry.health()
     }
 
-    /// Resolves when a critical child has failed permanently: shut down and exit with [`Fatal::EXIT_CODE`].
-    pub fn fatal(&self) -> impl Future<Output = Fatal> + use<> {
+    /// Resolves when a critical child has failed permanently: shut down and exit with [`FatalFailure::EXIT_CODE`].
+    pub fn fatal(&self) -> impl Future<Output = FatalFailure> + use<> {
         let mut fatal = self.registry.fatal();
         async move {
             if let Ok(failure) = fatal.wait_for(Option::is_some).await

@@ -10,11 +10,11 @@ use slog::Logger;
 
 use super::way::lock;
 use super::{DbActor, MOST_ABANDONED};
+use crate::outage::OutageTracker;
 use crate::settings::DatabaseSettings;
 use crate::store::journal::Rhythm;
 use crate::store::{AbortHandle, LegacyRefusal, LegacyStep, LegacyWriter, Server, said, server};
 use crate::supervise::{Worker, WorkerError};
-use crate::trouble::Trouble;
 
 /// A connection that breaks once or twice is made again without a word: whether the server is away, the history's own
 /// connection reports.
@@ -28,7 +28,7 @@ pub(super) struct LegacyOutput {
     server: Server,
     worker: Worker,
     writer: Arc<Mutex<LegacyWriter>>,
-    trouble: Trouble,
+    trouble: OutageTracker,
     failures: u32,
     /// Sweeps that waited for too long, since it was last accepted.
     forgotten: usize,
@@ -51,7 +51,7 @@ impl LegacyOutput {
             worker: Worker::new("legacy table", MOST_ABANDONED),
             writer: Arc::new(Mutex::new(LegacyWriter::new(server.clone()))),
             server,
-            trouble: Trouble::new(),
+            trouble: OutageTracker::new(),
             failures: 0,
             forgotten: 0,
             left_out: 0,
@@ -97,7 +97,7 @@ impl LegacyOutput {
         let now = Instant::now();
         if step.written > 0 {
             self.failures = 0;
-            if let Some(recovered) = self.trouble.recovered(now) {
+            if let Some(recovered) = self.trouble.on_success(now) {
                 said::legacy_accepted(log, &recovered, std::mem::take(&mut self.forgotten));
             }
         }
@@ -105,7 +105,7 @@ impl LegacyOutput {
         let pause = Rhythm::default().pause(self.failures, fastrand::f64());
         self.failures = self.failures.saturating_add(1);
         if (!refusal.is_connection || (self.failures > SILENT_FAILURES && !is_away))
-            && let Some(say) = self.trouble.failed(now, &refusal.reason)
+            && let Some(say) = self.trouble.on_failure(now, &refusal.reason)
         {
             said::legacy_refused(log, &say, &refusal, self.forgotten);
         }

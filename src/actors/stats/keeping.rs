@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 use slog::{Logger, error, info, warn};
 
 use crate::atomic_file::AtomicFile;
+use crate::outage::{HumanDuration, NoticeKind, OutageTracker};
 use crate::stats::ledger::{Ledger, LedgerError};
 use crate::supervise::{Worker, WorkerError};
-use crate::trouble::{Took, Trouble, Why};
 
 /// Without a change of the counters, what was learned of health can wait so long.
 const QUIET: Duration = Duration::from_secs(600);
@@ -49,7 +49,7 @@ pub(super) struct Keeping {
     busy: bool,
     tried: Option<Instant>,
     written: Option<(Instant, Arc<Ledger>)>,
-    trouble: Trouble,
+    trouble: OutageTracker,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Keeping {
     /// Nothing read yet.
     pub(crate) fn of(LedgerFile { path, every, deadline }: LedgerFile, log: Logger) -> Self {
         let (file, worker) = (Arc::new(AtomicFile::state(path)), Worker::new("ledger", MOST_ABANDONED));
-        let (state, trouble) = (State::Unread, Trouble::new());
+        let (state, trouble) = (State::Unread, OutageTracker::new());
         Self { file, every, deadline, log, worker, state, busy: false, tried: None, written: None, trouble }
     }
 
@@ -188,14 +188,14 @@ impl Keeping {
     }
 
     fn failed<T>(&mut self, reason: &str) -> Option<T> {
-        let say = self.trouble.failed(Instant::now(), reason)?;
+        let say = self.trouble.on_failure(Instant::now(), reason)?;
         let target = self.file.path().display().to_string();
         match say.why {
-            Why::Still => {
-                warn!(self.log, "ledger still not kept"; "since" => Took(say.since), "tries" => say.count,
+            NoticeKind::Reminder => {
+                warn!(self.log, "ledger still not kept"; "since" => HumanDuration(say.since), "tries" => say.count,
                 "reason" => reason, "target" => target)
             }
-            Why::Begun | Why::Changed => {
+            NoticeKind::Started | NoticeKind::NewReason => {
                 warn!(self.log, "ledger not kept"; "reason" => reason, "target" => target);
             }
         }
@@ -203,8 +203,8 @@ impl Keeping {
     }
 
     fn recovered(&mut self) {
-        if let Some(back) = self.trouble.recovered(Instant::now()) {
-            info!(self.log, "ledger kept again"; "outage" => Took(back.outage));
+        if let Some(back) = self.trouble.on_success(Instant::now()) {
+            info!(self.log, "ledger kept again"; "outage" => HumanDuration(back.outage));
         }
     }
 }

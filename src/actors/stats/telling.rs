@@ -9,7 +9,7 @@ use crate::console::command::Command;
 use crate::model::reading::{BankReading, Presence, SweepKind};
 use crate::model::report::BankReport;
 use crate::model::withheld::Withheld;
-use crate::trouble::{Took, Trouble};
+use crate::outage::{HumanDuration, OutageTracker};
 
 /// From one summary line to the next.
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -24,13 +24,13 @@ pub(super) struct Telling {
     batteries: Option<u8>,
     /// How many cells in each of them.
     cells: Option<u8>,
-    missing: BTreeMap<String, Trouble>,
+    missing: BTreeMap<String, OutageTracker>,
     /// Facts that were logged as unreadable: question and reason.
     unreadable: BTreeSet<(String, String)>,
     first_told: bool,
     summary: Option<Hour>,
     told_size: Option<(usize, Option<usize>)>,
-    withheld: Trouble,
+    withheld: OutageTracker,
 }
 
 /// What the hourly line sums up.
@@ -45,7 +45,7 @@ impl Telling {
     /// Nothing told yet.
     pub(crate) fn new(log: Logger, batteries: Option<u8>, cells: Option<u8>) -> Self {
         let (missing, first_told, summary, told_size) = (BTreeMap::new(), false, None, None);
-        let (withheld, unreadable) = (Trouble::new(), BTreeSet::new());
+        let (withheld, unreadable) = (OutageTracker::new(), BTreeSet::new());
         Self { log, batteries, cells, missing, unreadable, first_told, summary, told_size, withheld }
     }
 
@@ -56,7 +56,7 @@ impl Telling {
         self.tell_size(reading);
         let line = |log: &Logger, info: bool| {
             let (batteries, kind) = (present(reading), reading.kind.word());
-            let (bank, again, took) = (&*reading.bank, reading.asked_again, Took(reading.took));
+            let (bank, again, took) = (&*reading.bank, reading.asked_again, HumanDuration(reading.took));
             if info {
                 info!(log, "sweep complete"; "bank" => bank, "kind" => kind, "batteries" => batteries,
                     "asked_again" => again, "took" => took);
@@ -80,14 +80,14 @@ impl Telling {
         let now = Instant::now();
         let Some(first) = withheld.first().or(lasting.first()) else {
             if kind == SweepKind::Full
-                && let Some(back) = self.withheld.recovered(now)
+                && let Some(back) = self.withheld.on_success(now)
             {
-                info!(self.log, "values plausible again"; "bank" => bank, "outage" => Took(back.outage));
+                info!(self.log, "values plausible again"; "bank" => bank, "outage" => HumanDuration(back.outage));
             }
             return;
         };
         let reason = format!("{} {}", first.quantity.name(), first.why.name());
-        if let Some(say) = self.withheld.failed(now, &reason) {
+        if let Some(say) = self.withheld.on_failure(now, &reason) {
             let battery = first.battery.map_or_else(|| "stack".to_owned(), |place| place.to_string());
             let line = if withheld.is_empty() { "implausible value persists" } else { "value withheld" };
             warn!(self.log, "{}", line; "bank" => bank, "battery" => battery, "cell" => first.cell(),
@@ -135,7 +135,7 @@ impl Telling {
             }
             if let Some(back) = trouble.recovered(now) {
                 info!(log, "answer complete again"; "bank" => bank, "command" => command.clone(),
-                    "outage" => Took(back.outage));
+                    "outage" => HumanDuration(back.outage));
             }
             false
         });

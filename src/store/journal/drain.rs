@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Buried, Grave, Keeper, Kept, Notice};
-use crate::trouble::Trouble;
+use crate::outage::OutageTracker;
 
 /// Rows buried one after another without a single one stored between them; past these, each waits like a failure. A
 /// database that has something against every row is itself what is wrong, and must not bury a backlog in a minute.
@@ -120,7 +120,7 @@ pub struct Drain {
     buried_in_a_row: u32,
     failures: u32,
     not_before: Option<Instant>,
-    trouble: Trouble,
+    trouble: OutageTracker,
 }
 
 impl Drain {
@@ -134,7 +134,7 @@ impl Drain {
             buried_in_a_row: 0,
             failures: 0,
             not_before: None,
-            trouble: Trouble::new(),
+            trouble: OutageTracker::new(),
         }
     }
 
@@ -171,7 +171,7 @@ impl Drain {
                 lock(keeper).confirm(now, last.seq);
                 step.stored = batch.len();
                 self.stored(batch.len());
-                step.notices.extend(self.trouble.recovered(now).map(Notice::SinkBack));
+                step.notices.extend(self.trouble.on_success(now).map(Notice::SinkBack));
             }
             Err(SinkError::Away(reason) | SinkError::Refused(reason)) => {
                 self.pause(&mut step, clock(), reason, chance);
@@ -261,7 +261,7 @@ impl Drain {
         self.failures = self.failures.saturating_add(1);
         // A batch may have been what was too much within the sink's deadline.
         self.rows = self.rhythm.first_rows.min(self.rows);
-        if let Some(say) = self.trouble.failed(now, &reason) {
+        if let Some(say) = self.trouble.on_failure(now, &reason) {
             step.notices.push(Notice::SinkAway { say, reason });
         }
     }

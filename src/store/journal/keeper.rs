@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Bounds, Entry, Journal, JournalError, Kept, Loss, LossReason, Notice, SetAside};
-use crate::trouble::Trouble;
+use crate::outage::OutageTracker;
 
 /// Numbers of rows in memory begin here, far past those of rows on disk.
 const MEMORY: i64 = 1 << 62;
@@ -38,8 +38,8 @@ pub struct Keeper {
     gone: i64,
     retry_at: Option<Instant>,
     rest: Duration,
-    disk: Trouble,
-    losing: Trouble,
+    disk: OutageTracker,
+    losing: OutageTracker,
     /// Lost, and not told yet.
     untold: Option<Loss>,
     lost: u64,
@@ -67,8 +67,8 @@ impl Keeper {
             gone: 0,
             retry_at: None,
             rest: FIRST_REST,
-            disk: Trouble::new(),
-            losing: Trouble::new(),
+            disk: OutageTracker::new(),
+            losing: OutageTracker::new(),
             untold: None,
             lost: 0,
             notices: Vec::new(),
@@ -125,7 +125,7 @@ impl Keeper {
         while self.first_in_memory() <= up_to && self.leave_memory().is_some() {}
         if self.is_empty() {
             // Only an empty journal makes losing rows a thing of the past: full ones lose in fits and starts.
-            self.losing.recovered(now);
+            self.losing.on_success(now);
         }
     }
 
@@ -230,7 +230,7 @@ impl Keeper {
             self.lose(lost);
         }
         if self.journal.is_some()
-            && let Some(recovered) = self.disk.recovered(now)
+            && let Some(recovered) = self.disk.on_success(now)
         {
             self.notices.push(Notice::DiskBack(recovered));
         }
@@ -272,7 +272,7 @@ impl Keeper {
         self.retry_at = Some(now + self.rest);
         self.rest = (self.rest * 2).min(LONGEST_REST);
         let reason = error.to_string();
-        if let Some(say) = self.disk.failed(now, &reason) {
+        if let Some(say) = self.disk.on_failure(now, &reason) {
             self.notices.push(Notice::DiskAway { say, reason });
         }
         if error.leaves_it_open() {
@@ -304,7 +304,7 @@ impl Keeper {
     /// Once when it begins, then ever more rarely, each time with all that went meanwhile.
     fn tell_losses(&mut self, now: Instant) {
         let Some(loss) = self.untold else { return };
-        if let Some(say) = self.losing.failed(now, loss.why.words()) {
+        if let Some(say) = self.losing.on_failure(now, loss.why.words()) {
             self.untold = None;
             self.notices.push(Notice::Lost { loss, say });
         }

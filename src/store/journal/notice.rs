@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Loss;
-use crate::trouble::{Recovered, Say};
+use crate::outage::{OutageNotice, Recovery};
 
 /// Something worth a line.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,12 +11,12 @@ pub enum Notice {
     /// The disk does not take the journal: the newest rows wait in memory.
     DiskAway {
         /// Why it is said now.
-        say: Say,
+        say: OutageNotice,
         /// What is wrong and what to do.
         reason: String,
     },
     /// The disk takes it again, and everything that had waited is on it.
-    DiskBack(Recovered),
+    DiskBack(Recovery),
     /// A damaged file was moved out of the way, and a fresh one begun.
     SetAside {
         /// Where it is now.
@@ -34,17 +34,17 @@ pub enum Notice {
         /// How many, from when to when, and why.
         loss: Loss,
         /// Why it is said now.
-        say: Say,
+        say: OutageNotice,
     },
     /// The database takes nothing; it is tried again.
     SinkAway {
         /// Why it is said now.
-        say: Say,
+        say: OutageNotice,
         /// The sink's words.
         reason: String,
     },
     /// The database takes rows again.
-    SinkBack(Recovered),
+    SinkBack(Recovery),
     /// A row that the database can't take was put aside, and the rest goes on.
     Buried(Buried),
 }

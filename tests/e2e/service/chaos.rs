@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bankwatch::internals::app::{Bank, Chain};
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::review::Review;
-use bankwatch::internals::supervise::{Health, Phase, Policy};
+use bankwatch::internals::supervise::{ServiceHealth, ShutdownPhase, SupervisionPolicy};
 use bankwatch::internals::sweep::conversation::Patience;
 use fastrand::Rng;
 use support::actors::{Diary, Harm, Output, Port, harmful};
@@ -149,7 +149,7 @@ struct Stand {
     bugs: Bugs,
     sick: Arc<Diary>,
     wells: [Well; 2],
-    health: watch::Receiver<Health>,
+    health: watch::Receiver<ServiceHealth>,
     statistics_panicked: usize,
 }
 
@@ -258,7 +258,7 @@ fn whatever_breaks_sweeps_go_on_and_nothing_leaks() {
     let console = Console::start(seed);
     let door = Door::before(&console.1);
     // A busy machine is no hang.
-    let policy = Policy { ping_timeout: ms(1500), order_timeout: ms(1000), ..pinged() };
+    let policy = SupervisionPolicy { ping_timeout: ms(1500), command_timeout: ms(1000), ..pinged() };
     let all = Duration::from_secs(seconds);
     supervised_for(all + LONG * 3, policy, async |mut supervisor, lines| {
         let (sick, to_sick, _sick) = Output::keep(&mut supervisor, "sick");
@@ -310,7 +310,7 @@ fn whatever_breaks_sweeps_go_on_and_nothing_leaks() {
         let opened = stand.door.opened();
         eprintln!("{mishaps} mishaps, {readings} readings, the port opened {opened} times");
         eprintln!("memory, descriptors, threads: {before:?}, then {after:?}");
-        let report = supervisor.shutdown(Vec::<Phase>::new(), ms(5000)).await;
+        let report = supervisor.shutdown(Vec::<ShutdownPhase>::new(), ms(5000)).await;
         assert!(report.is_clean(), "{report:?}");
     });
 }

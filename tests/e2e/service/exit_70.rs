@@ -8,7 +8,7 @@ use bankwatch::internals::cli::exit::Exit;
 use bankwatch::internals::cli::run::serve;
 use bankwatch::internals::settings::{Sources, load};
 use bankwatch::internals::simulator::{Dialect, Simulation};
-use bankwatch::internals::supervise::Policy;
+use bankwatch::internals::supervise::SupervisionPolicy;
 use bankwatch::internals::sweep::conversation::Patience;
 use support::own_process;
 
@@ -33,7 +33,12 @@ fn a_chain_beyond_its_panic_budget_ends_the_process_with_70_and_the_reason() {
     let sources = Sources { current_dir, overrides: overrides.into(), ..Sources::default() };
     let pause = Duration::from_millis(10);
     let workings = Workings {
-        policy: Policy { first: pause, cap: pause, panic_budget: (2, pause * 10_000), ..Policy::default() },
+        policy: SupervisionPolicy {
+            initial_backoff: pause,
+            max_backoff: pause,
+            panic_budget: (2, pause * 10_000),
+            ..SupervisionPolicy::default()
+        },
         patience: Patience { quiet: pause, ..Patience::default() },
         assemble: |_| panic!("a bug in the \x1b[31mparser"),
         ..Workings::default()

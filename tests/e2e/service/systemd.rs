@@ -8,7 +8,7 @@ use std::sync::{Arc, Barrier};
 
 use bankwatch::internals::app::Chain;
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
-use bankwatch::internals::supervise::Beats;
+use bankwatch::internals::supervise::HeartbeatSet;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use support::actors::{Port, harmful};
 use support::faulty_actor::{LONG, brisk, ms, supervised};
@@ -100,7 +100,7 @@ fn a_poller_that_is_stuck_starves_the_watchdog_although_another_bank_goes_on() {
     supervised(brisk(), async |mut supervisor, lines| {
         let (port, other) = (Port::start(), Port::start());
         let within = ms(500);
-        let mut beats = Beats::default();
+        let mut beats = HeartbeatSet::default();
         let (mut house, mut shed) = (port.house(), other.house());
         shed.serial.bank = "shed".into();
         house.serial.beat = Some(beats.heart(within));
@@ -129,7 +129,7 @@ fn a_poller_that_is_stuck_starves_the_watchdog_although_another_bank_goes_on() {
 fn the_only_poller_being_stuck_there_is_not_one_beat() {
     supervised(brisk(), async |mut supervisor, lines| {
         let port = Port::start();
-        let (mut beats, mut house) = (Beats::default(), port.house());
+        let (mut beats, mut house) = (HeartbeatSet::default(), port.house());
         house.serial.beat = Some(beats.heart(LONG));
         let released = Arc::new(Barrier::new(2));
         let (wait, done) = (released.clone(), released.clone());

@@ -22,7 +22,7 @@ use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::settings::JsonFileSettings;
 use bankwatch::internals::simulator::{Dialect, Simulation};
 use bankwatch::internals::status::Status;
-use bankwatch::internals::supervise::{Child, Policy, State, Supervisor};
+use bankwatch::internals::supervise::{ChildSpec, ChildState, SupervisionPolicy, Supervisor};
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use slog::Logger;
 use support::actors::{Output, harmful};
@@ -181,9 +181,9 @@ impl Stand {
         let (folder, slot) = (tempdir().unwrap(), Slot::default());
         let settings = JsonFileSettings { enabled: true, directory: folder.path().join("out") };
         let taken = slot.clone();
-        let child = Child::new("json_file").capacity(1);
+        let child = ChildSpec::new("json_file").capacity(1);
         let make = move |lifeline| JsonFileActor::new(settings, DEADLINE, taken, log, lifeline);
-        let actor = supervisor.keep(child, make).unwrap();
+        let actor = supervisor.start_child(child, make).unwrap();
         Self { folder, outlet: Outlet::newest_full(slot, actor.clone().recipient()), _actor: actor }
     }
 
@@ -330,7 +330,7 @@ fn a_write_that_hangs_is_abandoned_and_the_newest_reading_goes_out_beside_it() {
 
 #[test]
 fn an_output_whose_writes_all_hang_is_failed_and_retried_and_disturbs_nobody() {
-    let policy = Policy { retry_failed_every: ms(150), ..brisk() };
+    let policy = SupervisionPolicy { failed_retry_interval: ms(150), ..brisk() };
     supervised(policy, async |mut supervisor, lines| {
         let stand = Stand::keep(&mut supervisor, lines.logger());
         let (health, (beside, to_beside, _beside)) =

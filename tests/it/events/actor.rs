@@ -16,7 +16,7 @@ use bankwatch::internals::events::plan::EventPlan;
 use bankwatch::internals::messages::{Happened, Outlet, Queue, Recalled, Reported};
 use bankwatch::internals::model::event::{EventKind, EventLevel};
 use bankwatch::internals::simulator::{Values, Word};
-use bankwatch::internals::supervise::{Child, Phase, Ping, Supervisor};
+use bankwatch::internals::supervise::{ChildSpec, Ping, ShutdownPhase, Supervisor};
 use jiff::tz::TimeZone;
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use slog::Logger;
@@ -86,14 +86,15 @@ impl Stand {
     fn keep(supervisor: &mut Supervisor, folder: &Path, log: Logger) -> Self {
         let heard = Heard::default();
         let kept = heard.clone();
-        let listener = supervisor.keep(Child::new("heard").capacity(64), move |_| kept).unwrap();
+        let listener = supervisor.start_child(ChildSpec::new("heard").capacity(64), move |_| kept).unwrap();
         let listeners = Listeners {
             events: vec![Queue::to(listener.clone())],
             memories: vec![Queue::to(listener.clone())],
         };
         let plan = plan(folder);
         let make = move |_| EventActor::new(plan, listeners, log);
-        let actor = supervisor.keep(Child::new("events").own_arbiter().capacity(64), make).unwrap();
+        let actor =
+            supervisor.start_child(ChildSpec::new("events").own_arbiter().capacity(64), make).unwrap();
         let outlet = Outlet::every(Queue::<Reported>::to(actor.clone()));
         Self { heard, outlet, _actors: (actor, listener) }
     }

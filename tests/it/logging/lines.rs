@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bankwatch::internals::logging::{self, Format, Target};
-use bankwatch::internals::trouble::Took;
+use bankwatch::internals::trouble::HumanDuration;
 use slog::{Level, crit, debug, error, info, o, trace, warn};
 use support::own_process;
 
@@ -44,7 +44,7 @@ fn keys_come_in_the_order_of_the_call_and_those_of_the_loggers_first() {
     let (root, guard) = logging::start(&target(&file)).unwrap();
     let bank = root.new(o!("bank" => "pytes", "link" => "/dev/ttyUSB0"));
     let battery = bank.new(o!("battery" => 3));
-    info!(bank, "link up"; "prompt" => "PYTES>", "batteries" => 4, "took" => Took(std::time::Duration::from_millis(210)));
+    info!(bank, "link up"; "prompt" => "PYTES>", "batteries" => 4, "took" => HumanDuration(std::time::Duration::from_millis(210)));
     warn!(battery, "answer missing"; "command" => "bat 3", "reason" => %"answer cut off", "attempts" => 3_u8);
     info!(bank, "link moved"; "took" => ?std::time::Duration::from_millis(1210), "link" => "/dev/ttyUSB1");
     drop(guard);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bankwatch::internals::store::journal::{
     Bounds, Buried, Drain, Grave, Keeper, Loss, LossReason, Next, Notice, Rhythm, Step,
 };
-use bankwatch::internals::trouble::Why;
+use bankwatch::internals::trouble::NoticeKind;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use support::journal::{DAY, Database, WIDE, all, entries, numbers, open};

@@ -3,26 +3,26 @@
 
 use std::sync::mpsc;
 
-use bankwatch::internals::supervise::{Child, Fatal, Policy, Role, State};
+use bankwatch::internals::supervise::{ChildSpec, ChildState, FatalFailure, Role, SupervisionPolicy};
 use support::faulty_actor::{Chart, Do, LONG, Patient, brisk, ms, pinged, restarts, state, supervised};
 use support::until::until;
 use tokio::time::timeout;
 
 /// Two panics are forgiven.
-fn strict() -> Policy {
-    Policy { panic_budget: (2, LONG), retry_failed_every: ms(100), ..brisk() }
+fn strict() -> SupervisionPolicy {
+    SupervisionPolicy { panic_budget: (2, LONG), failed_retry_interval: ms(100), ..brisk() }
 }
 
 #[test]
 fn a_spent_panic_budget_makes_an_output_failed_and_it_is_tried_again() {
-    let policy = Policy { healthy_after: ms(50), ..strict() };
+    let policy = SupervisionPolicy { healthy_after: ms(50), ..strict() };
     supervised(policy, async |mut supervisor, lines| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         for _ in 0..3 {
             assert!(patient.send(Do::Panic).await.is_err());
         }
-        until(LONG, || state(&health, "db") == State::Failed { retry_after_ms: Some(100) }).await;
+        until(LONG, || state(&health, "db") == ChildState::Failed { retry_after_ms: Some(100) }).await;
         assert_eq!(patient.send(Do::Note(1)).await.unwrap(), 1, "tried again, with its mailbox");
         until(LONG, || lines.with("actor running again").len() == 1).await;
         assert_eq!(state(&health, "db"), State::Running);
@@ -35,7 +35,7 @@ fn a_spent_panic_budget_makes_an_output_failed_and_it_is_tried_again() {
 fn an_actor_that_gives_up_is_failed_at_once() {
     supervised(strict(), async |mut supervisor, lines| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         patient.send(Do::GiveUp).await.unwrap();
         until(LONG, || lines.with("actor failed").len() == 1).await;
         assert!(lines.with("actor failed")[0].contains("reason=gave up: no thread left"));
@@ -48,7 +48,7 @@ fn an_actor_that_gives_up_is_failed_at_once() {
 fn a_spent_panic_budget_of_the_chain_asks_for_the_end_of_the_process_and_says_why() {
     supervised(strict(), async |mut supervisor, lines| {
         let (chart, health, fatal) = (Chart::new(), supervisor.health(), supervisor.fatal());
-        let child = Child::new("serial").role(Role::Chain);
+        let child = ChildSpec::new("serial").role(Role::Critical);
         let patient = supervisor.keep(child, Patient::new(&chart)).unwrap();
         for _ in 0..3 {
             assert!(patient.send(Do::Panic).await.is_err());
@@ -66,11 +66,11 @@ fn a_spent_panic_budget_of_the_chain_asks_for_the_end_of_the_process_and_says_wh
 fn a_blocked_output_is_found_and_named_the_others_go_on_and_it_comes_back() {
     supervised(pinged(), async |mut supervisor, lines| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let mqtt = supervisor.keep(Child::new("mqtt"), Patient::new(&chart)).unwrap();
-        let db = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let mqtt = supervisor.keep(ChildSpec::new("mqtt"), Patient::new(&chart)).unwrap();
+        let db = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         let (release, released) = mpsc::channel();
         db.try_send(Do::Block(released)).unwrap();
-        until(LONG, || state(&health, "db") == State::Blocked).await;
+        until(LONG, || state(&health, "db") == ChildState::Blocked).await;
         let trouble = health.borrow().child("db").unwrap().last_failure.clone();
         assert_eq!(trouble.as_deref(), Some("thread blocked by db"));
         assert_eq!(lines.with("actor failed"), ["ERRO actor failed actor=db reason=thread blocked by db"]);
@@ -78,7 +78,7 @@ fn a_blocked_output_is_found_and_named_the_others_go_on_and_it_comes_back() {
         assert_eq!((state(&health, "mqtt"), restarts(&health, "mqtt")), (State::Running, 0));
 
         drop(release);
-        until(LONG, || state(&health, "db") == State::Running).await;
+        until(LONG, || state(&health, "db") == ChildState::Running).await;
         assert_eq!(db.send(Do::Note(2)).await.unwrap(), 1);
         assert_eq!(chart.starts(), 2, "nothing was wrong with the actor itself");
         until(LONG, || lines.with("actor running again").len() == 1).await;
@@ -91,7 +91,7 @@ fn a_blocked_chain_asks_for_the_end_of_the_process_and_names_who_blocks() {
         let chart = Chart::new();
         let fatal = supervisor.fatal();
         let mut keep = |name| {
-            let child = Child::new(name).role(Role::Chain).arbiter("bank pytes");
+            let child = ChildSpec::new(name).role(Role::Critical).arbiter("bank pytes");
             supervisor.keep(child, Patient::new(&chart)).unwrap()
         };
         let (_serial, stats) = (keep("serial"), keep("stats"));
@@ -105,8 +105,9 @@ fn a_blocked_chain_asks_for_the_end_of_the_process_and_names_who_blocks() {
 fn an_output_whose_constructor_panics_is_failed_and_disturbs_nobody() {
     supervised(brisk(), async |mut supervisor, _| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let _db = supervisor.keep::<Patient, _>(Child::new("db").arbiter("both"), |_| panic!("no such key"));
-        let mqtt = supervisor.keep(Child::new("mqtt").arbiter("both"), Patient::new(&chart)).unwrap();
+        let _db =
+            supervisor.keep::<Patient, _>(ChildSpec::new("db").arbiter("both"), |_| panic!("no such key"));
+        let mqtt = supervisor.keep(ChildSpec::new("mqtt").arbiter("both"), Patient::new(&chart)).unwrap();
         assert_eq!(mqtt.send(Do::Note(1)).await.unwrap(), 1);
         assert_eq!(state(&health, "db"), State::Failed { retry_after_ms: None });
         let trouble = health.borrow().child("db").unwrap().last_failure.clone();
@@ -119,24 +120,24 @@ fn an_output_whose_constructor_panics_is_failed_and_disturbs_nobody() {
 fn a_chain_that_panics_when_nobody_holds_its_address_does_not_end_in_silence() {
     supervised(brisk(), async |mut supervisor, _| {
         let (chart, health, fatal) = (Chart::new(), supervisor.health(), supervisor.fatal());
-        let child = Child::new("serial").role(Role::Chain);
+        let child = ChildSpec::new("serial").role(Role::Critical);
         let patient = supervisor.keep(child, Patient::new(&chart)).unwrap();
         patient.try_send(Do::Panic).unwrap();
         drop(patient);
         let fatal = timeout(LONG, fatal).await.unwrap();
         assert_eq!(fatal.reason, "panicked: as told; not restarted because its address was dropped");
-        until(LONG, || state(&health, "serial") == State::Ended).await;
+        until(LONG, || state(&health, "serial") == ChildState::Ended).await;
     });
 }
 
 #[test]
 fn the_health_snapshot_tells_it_all() {
-    let policy = Policy { first: LONG, cap: LONG, ..brisk() };
+    let policy = SupervisionPolicy { initial_backoff: LONG, max_backoff: LONG, ..brisk() };
     supervised(policy, async |mut supervisor, _| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let serial = Child::new("serial").role(Role::Chain);
+        let serial = ChildSpec::new("serial").role(Role::Critical);
         let _serial = supervisor.keep(serial, Patient::new(&chart)).unwrap();
-        let db = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let db = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         until(LONG, || health.borrow().all_running()).await;
         assert!(db.send(Do::Panic).await.is_err());
         until(LONG, || restarts(&health, "db") == 1).await;

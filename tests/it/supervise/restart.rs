@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use actix::Addr;
-use bankwatch::internals::supervise::{Child, Policy, State};
+use bankwatch::internals::supervise::{ChildSpec, ChildState, SupervisionPolicy};
 use support::faulty_actor::{
     Chart, Do, LONG, Patient, WhichThread, brisk, ms, pinged, restarts, state, supervised,
 };
@@ -30,7 +30,7 @@ async fn is_restarted_by(deed: Do, patient: &Addr<Patient>, chart: &Chart) {
 fn a_panic_restarts_in_place_and_queued_messages_survive() {
     supervised(brisk(), async |mut supervisor, lines| {
         let chart = Chart::new();
-        let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         is_restarted_by(Do::Panic, &patient, &chart).await;
         let told = lines.with("actor restarted");
         assert_eq!(told.len(), 1);
@@ -43,7 +43,7 @@ fn a_panic_restarts_in_place_and_queued_messages_survive() {
 fn a_stop_restarts_in_place_and_queued_messages_survive() {
     supervised(brisk(), async |mut supervisor, lines| {
         let chart = Chart::new();
-        let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         is_restarted_by(Do::Stop, &patient, &chart).await;
         let told = lines.with("actor restarted");
         assert!(told[0].starts_with("WARN") && told[0].contains("reason=stopped"), "{told:?}");
@@ -54,7 +54,7 @@ fn a_stop_restarts_in_place_and_queued_messages_survive() {
 fn a_hang_restarts_in_place_and_queued_messages_survive() {
     supervised(pinged(), async |mut supervisor, lines| {
         let chart = Chart::new();
-        let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         is_restarted_by(Do::Hang, &patient, &chart).await;
         let told = lines.with("actor restarted");
         assert!(told[0].contains("reason=hung: no answer within 500ms"), "{told:?}");
@@ -66,7 +66,7 @@ fn a_failing_start_is_tried_again_and_queued_messages_survive() {
     supervised(brisk(), async |mut supervisor, lines| {
         let chart = Chart::new();
         chart.failing_starts.store(3, Ordering::SeqCst);
-        let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         assert_eq!(patient.send(Do::Note(7)).await.unwrap(), 1);
         assert_eq!(chart.starts(), 4);
         let told = lines.with("actor restarted");
@@ -80,7 +80,7 @@ fn a_panic_while_restarting_is_one_more_trouble() {
     supervised(brisk(), async |mut supervisor, lines| {
         let chart = Chart::new();
         chart.panicking_restarts.store(2, Ordering::SeqCst);
-        let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         is_restarted_by(Do::Panic, &patient, &chart).await;
         assert!(lines.with("restarts=2")[0].contains("reason=panicked: while restarting"));
     });
@@ -90,7 +90,7 @@ fn a_panic_while_restarting_is_one_more_trouble() {
 fn a_sender_whose_message_was_lost_is_told() {
     supervised(brisk(), async |mut supervisor, _| {
         let chart = Chart::new();
-        let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         assert!(patient.send(Do::Panic).await.is_err());
         assert_eq!(patient.send(Do::Note(1)).await.unwrap(), 1);
     });
@@ -98,10 +98,10 @@ fn a_sender_whose_message_was_lost_is_told() {
 
 #[test]
 fn the_mailbox_still_bounds_a_sender_while_paused() {
-    let policy = Policy { first: LONG, cap: LONG, ..brisk() };
+    let policy = SupervisionPolicy { initial_backoff: LONG, max_backoff: LONG, ..brisk() };
     supervised(policy, async |mut supervisor, _| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let child = Child::new("db").capacity(4);
+        let child = ChildSpec::new("db").capacity(4);
         let patient = supervisor.keep(child, Patient::new(&chart)).unwrap();
         assert!(patient.send(Do::Panic).await.is_err());
         until(LONG, || matches!(state(&health, "db"), State::Restarting { .. })).await;
@@ -117,9 +117,9 @@ fn neighbours_on_the_same_arbiter_and_on_another_go_on() {
         let chart = Chart::new();
         let health = supervisor.health();
         let mut keep = |child| supervisor.keep(child, Patient::new(&chart)).unwrap();
-        let sick = keep(Child::new("sick").arbiter("chain"));
-        let beside = keep(Child::new("beside").arbiter("chain"));
-        let elsewhere = keep(Child::new("elsewhere").own_arbiter());
+        let sick = keep(ChildSpec::new("sick").arbiter("chain"));
+        let beside = keep(ChildSpec::new("beside").arbiter("chain"));
+        let elsewhere = keep(ChildSpec::new("elsewhere").own_arbiter());
         let thread = beside.send(WhichThread).await.unwrap();
         assert_eq!(sick.send(WhichThread).await.unwrap(), thread);
         assert_ne!(elsewhere.send(WhichThread).await.unwrap(), thread);
@@ -134,11 +134,11 @@ fn neighbours_on_the_same_arbiter_and_on_another_go_on() {
 
 #[test]
 fn pauses_double_are_capped_and_begin_anew_after_a_healthy_while() {
-    let policy = Policy { healthy_after: ms(300), ..brisk() };
+    let policy = SupervisionPolicy { healthy_after: ms(300), ..brisk() };
     supervised(policy, async |mut supervisor, lines| {
         let chart = Chart::new();
         chart.failing_starts.store(5, Ordering::SeqCst);
-        let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         until(LONG, || lines.with("actor running again").len() == 1).await;
         assert!(lines.with("actor running again")[0].starts_with("INFO"));
         patient.try_send(Do::Stop).unwrap();
@@ -154,13 +154,13 @@ fn pauses_double_are_capped_and_begin_anew_after_a_healthy_while() {
 
 #[test]
 fn an_actor_that_always_stops_in_started_does_not_starve_its_thread() {
-    let policy = Policy { first: ms(0), cap: ms(0), ..brisk() };
+    let policy = SupervisionPolicy { initial_backoff: ms(0), max_backoff: ms(0), ..brisk() };
     supervised(policy, async |mut supervisor, lines| {
         let (sick, well) = (Chart::new(), Chart::new());
         sick.failing_starts.store(u32::MAX, Ordering::SeqCst);
-        let child = Child::new("sick").arbiter("both");
+        let child = ChildSpec::new("sick").arbiter("both");
         let _sick = supervisor.keep(child, Patient::new(&sick)).unwrap();
-        let child = Child::new("well").arbiter("both");
+        let child = ChildSpec::new("well").arbiter("both");
         let well = supervisor.keep(child, Patient::new(&well)).unwrap();
         for number in 1..=100 {
             let answer = timeout(LONG, well.send(Do::Note(number))).await.unwrap();
@@ -174,12 +174,12 @@ fn an_actor_that_always_stops_in_started_does_not_starve_its_thread() {
 
 #[test]
 fn the_usual_pause_keeps_a_failing_start_from_being_a_busy_loop() {
-    let policy = Policy { first: ms(20), cap: ms(20), ..brisk() };
+    let policy = SupervisionPolicy { initial_backoff: ms(20), max_backoff: ms(20), ..brisk() };
     supervised(policy, async |mut supervisor, _| {
         let chart = Chart::new();
         chart.failing_starts.store(u32::MAX, Ordering::SeqCst);
         let begin = Instant::now();
-        let _patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let _patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         until(LONG, || chart.starts() >= 10).await;
         assert!(begin.elapsed() >= ms(9 * 15), "ten starts in {:?}", begin.elapsed());
     });
@@ -190,10 +190,10 @@ fn a_child_to_whom_no_address_is_left_ends() {
     supervised(brisk(), async |mut supervisor, lines| {
         let chart = Chart::new();
         let health = supervisor.health();
-        let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         patient.send(Do::Note(1)).await.unwrap();
         drop(patient);
-        until(LONG, || state(&health, "db") == State::Ended).await;
+        until(LONG, || state(&health, "db") == ChildState::Ended).await;
         assert_eq!((chart.starts(), restarts(&health, "db")), (1, 0));
         assert!(lines.with("").is_empty(), "an end that is asked for is no trouble");
     });
@@ -203,7 +203,7 @@ fn a_child_to_whom_no_address_is_left_ends() {
 fn a_dropped_supervisor_ends_its_children() {
     supervised(brisk(), async |mut supervisor, _| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         patient.send(Do::Note(1)).await.unwrap();
         drop(supervisor);
         until(LONG, || !patient.connected()).await;
@@ -217,7 +217,7 @@ fn an_actor_that_answers_its_pings_is_left_alone() {
     supervised(pinged(), async |mut supervisor, _| {
         let chart = Chart::new();
         let health = supervisor.health();
-        let patient = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         until(LONG, || chart.pings.load(Ordering::SeqCst) >= 10).await;
         assert_eq!(patient.send(Do::Note(1)).await.unwrap(), 1);
         assert_eq!((chart.starts(), restarts(&health, "db")), (1, 0));
@@ -228,8 +228,8 @@ fn an_actor_that_answers_its_pings_is_left_alone() {
 fn two_children_of_one_name_are_refused() {
     supervised(brisk(), async |mut supervisor, _| {
         let chart = Chart::new();
-        let _first = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
-        let refused = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap_err();
+        let _first = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let refused = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap_err();
         assert_eq!(refused.to_string(), "two children are named `db`, each needs a name of its own");
     });
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::Instant;
 
-use bankwatch::internals::supervise::{Child, Flush, Late, Phase, Policy, Role, Signal, State, signals};
+use bankwatch::internals::supervise::{
+    ChildSpec, ChildState, Flush, LateChild, Role, ShutdownPhase, Signal, SupervisionPolicy, signals,
+};
 use support::faulty_actor::{
     Chart, Do, FLUSHED, LONG, Patient, brisk, ms, pinged, restarts, state, supervised,
 };
@@ -18,9 +20,9 @@ fn what_is_queued_is_handled_before_the_flush_is_answered_and_every_child_stops(
     supervised(brisk(), async |mut supervisor, lines| {
         let (source, output) = (Chart::new(), Chart::new());
         let health = supervisor.health();
-        let serial = Child::new("serial").role(Role::Chain);
+        let serial = ChildSpec::new("serial").role(Role::Critical);
         let _serial = supervisor.keep(serial, Patient::new(&source)).unwrap();
-        let db = supervisor.keep(Child::new("db"), Patient::new(&output)).unwrap();
+        let db = supervisor.keep(ChildSpec::new("db"), Patient::new(&output)).unwrap();
         until(LONG, || health.borrow().all_running()).await;
         let sink = db.clone().recipient::<Do>();
         for number in 1..=3 {
@@ -46,7 +48,7 @@ fn what_is_queued_is_handled_before_the_flush_is_answered_and_every_child_stops(
 fn children_that_no_phase_ends_are_ended_last() {
     supervised(brisk(), async |mut supervisor, _| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let _db = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let _db = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         assert!(supervisor.shutdown(Vec::new(), LONG).await.is_clean());
         assert_eq!(state(&health, "db"), State::Ended);
     });
@@ -56,9 +58,9 @@ fn children_that_no_phase_ends_are_ended_last() {
 fn a_shutdown_names_who_is_late_and_who_is_stuck_and_keeps_its_deadline() {
     supervised(pinged(), async |mut supervisor, lines| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let db = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
-        let mqtt = supervisor.keep(Child::new("mqtt"), Patient::new(&chart)).unwrap();
-        let http = supervisor.keep(Child::new("http"), Patient::new(&chart)).unwrap();
+        let db = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let mqtt = supervisor.keep(ChildSpec::new("mqtt"), Patient::new(&chart)).unwrap();
+        let http = supervisor.keep(ChildSpec::new("http"), Patient::new(&chart)).unwrap();
         until(LONG, || health.borrow().all_running()).await;
         let (release, released) = mpsc::channel();
         db.try_send(Do::Block(released)).unwrap();
@@ -74,7 +76,7 @@ fn a_shutdown_names_who_is_late_and_who_is_stuck_and_keeps_its_deadline() {
         let begin = Instant::now();
         let report = supervisor.shutdown(phases, ms(1000)).await;
         assert!(begin.elapsed() < ms(1500), "{:?}", begin.elapsed());
-        let late = |actor: &str, part| Late { actor: actor.into(), part };
+        let late = |actor: &str, part| LateChild { actor: actor.into(), part };
         assert_eq!(report.late, [late("db", "flush"), late("mqtt", "flush"), late("db", "end")]);
         assert_eq!(report.blocked, ["db"]);
         assert_eq!(chart.notes(), [FLUSHED], "one that is late does not keep the others from their part");
@@ -86,10 +88,10 @@ fn a_shutdown_names_who_is_late_and_who_is_stuck_and_keeps_its_deadline() {
 
 #[test]
 fn a_child_in_a_pause_is_woken_to_let_go_of_what_it_holds() {
-    let policy = Policy { first: LONG * 10, cap: LONG * 10, ..brisk() };
+    let policy = SupervisionPolicy { initial_backoff: LONG * 10, max_backoff: LONG * 10, ..brisk() };
     supervised(policy, async |mut supervisor, _| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let db = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let db = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         assert!(db.send(Do::Panic).await.is_err());
         until(LONG, || restarts(&health, "db") == 1).await;
         let sink = db.clone().recipient::<Do>();
@@ -102,10 +104,10 @@ fn a_child_in_a_pause_is_woken_to_let_go_of_what_it_holds() {
 
 #[test]
 fn a_child_in_a_pause_ends_at_once() {
-    let policy = Policy { first: LONG * 10, cap: LONG * 10, ..brisk() };
+    let policy = SupervisionPolicy { initial_backoff: LONG * 10, max_backoff: LONG * 10, ..brisk() };
     supervised(policy, async |mut supervisor, _| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let db = supervisor.keep(Child::new("db"), Patient::new(&chart)).unwrap();
+        let db = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         assert!(db.send(Do::Panic).await.is_err());
         until(LONG, || restarts(&health, "db") == 1).await;
         assert!(supervisor.shutdown(vec![Phase::end(["db"])], LONG).await.is_clean());

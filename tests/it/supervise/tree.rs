@@ -11,7 +11,9 @@ use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::Verb;
 use bankwatch::internals::console::review::Review;
 use bankwatch::internals::messages::{Queue, Read, Swept};
-use bankwatch::internals::supervise::{Child, Health, Ping, Policy, State, Supervisor};
+use bankwatch::internals::supervise::{
+    ChildSpec, ChildState, Ping, ServiceHealth, SupervisionPolicy, Supervisor,
+};
 use support::actors::{Harm, Output, Port, harmful};
 use support::faulty_actor::{LONG, brisk, ms, pinged, restarts, state, supervised};
 use support::lines::Lines;
@@ -20,14 +22,14 @@ use tokio::sync::watch;
 
 const CHAIN: [&str; 3] = ["serial house", "parser house", "stats house"];
 
-fn chain_restarts(health: &watch::Receiver<Health>) -> [u64; 3] {
+fn chain_restarts(health: &watch::Receiver<ServiceHealth>) -> [u64; 3] {
     CHAIN.map(|name| restarts(health, name))
 }
 
 /// Two outputs on one bank: the sick one does harm, and the well one must have every single sweep, in order.
 fn is_no_concern_of_the_others(harm: Harm) {
     // A busy machine is no hang.
-    let policy = Policy { ping_timeout: ms(1500), order_timeout: ms(1000), ..pinged() };
+    let policy = SupervisionPolicy { ping_timeout: ms(1500), command_timeout: ms(1000), ..pinged() };
     supervised(policy, async |mut supervisor, lines| {
         let (port, health) = (Port::start(), supervisor.health());
         let (sick, to_sick, _sick) = Output::keep(&mut supervisor, "sick");
@@ -46,7 +48,7 @@ fn is_no_concern_of_the_others(harm: Harm) {
         let during = well.newest();
         until(LONG, || well.newest() >= during + 10).await;
         if harm == Harm::Block {
-            until(LONG, || state(&health, "sick") == State::Blocked).await;
+            until(LONG, || state(&health, "sick") == ChildState::Blocked).await;
             sick.let_go();
         } else {
             until(LONG, || restarts(&health, "sick") >= 1).await;
@@ -89,7 +91,7 @@ fn an_output_that_blocks_its_thread_costs_the_others_nothing() {
 
 #[test]
 fn an_output_that_was_away_finds_the_newest_reading_and_no_older_one() {
-    let policy = Policy { first: ms(1000), cap: ms(1000), ..brisk() };
+    let policy = SupervisionPolicy { initial_backoff: ms(1000), max_backoff: ms(1000), ..brisk() };
     supervised(policy, async |mut supervisor, lines| {
         let port = Port::start();
         let (sick, to_sick, _sick) = Output::keep(&mut supervisor, "sick");
@@ -120,7 +122,7 @@ fn a_parser_that_panics_costs_the_sweep_in_hand_and_queued_sweeps_survive() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     static QUEUED: AtomicU32 = AtomicU32::new(0);
     // Long enough for some sweeps, even on a busy machine.
-    let policy = Policy { first: ms(400), cap: ms(400), ..brisk() };
+    let policy = SupervisionPolicy { initial_backoff: ms(400), max_backoff: ms(400), ..brisk() };
     supervised(policy, async |mut supervisor, lines| {
         let (port, health) = (Port::start(), supervisor.health());
         let (well, to_well, _well) = Output::keep(&mut supervisor, "well");
@@ -244,11 +246,11 @@ fn a_stage_that_is_stuck_never_makes_the_port_wait_and_drops_are_counted() {
         let port = Port::start();
         let bank = port.house();
         let (release, released) = std::sync::mpsc::channel();
-        let stuck = supervisor.keep(Child::new("stats").capacity(2), move |_| Stuck(released)).unwrap();
+        let stuck = supervisor.keep(ChildSpec::new("stats").capacity(2), move |_| Stuck(released)).unwrap();
         let to_stuck = Queue::<Read>::named("stats", stuck, &lines.logger());
         let handed = to_stuck.clone();
         let parser = supervisor
-            .keep(Child::new("parser"), move |_| {
+            .keep(ChildSpec::new("parser"), move |_| {
                 let counted = |transcript: &_| {
                     CALLS.fetch_add(1, Ordering::SeqCst);
                     assemble(transcript)
@@ -260,7 +262,7 @@ fn a_stage_that_is_stuck_never_makes_the_port_wait_and_drops_are_counted() {
         let settings = bank.serial;
         let log = lines.logger();
         let _serial = supervisor
-            .keep(Child::new("serial"), move |_| {
+            .keep(ChildSpec::new("serial"), move |_| {
                 bankwatch::internals::actors::serial::SerialActor::new(settings, log, to_parser)
             })
             .unwrap();
@@ -276,7 +278,7 @@ fn a_stage_that_is_stuck_never_makes_the_port_wait_and_drops_are_counted() {
 
 #[test]
 fn sweeps_go_on_while_the_statistics_are_in_a_long_pause() {
-    let policy = Policy { first: LONG * 10, cap: LONG * 10, ..brisk() };
+    let policy = SupervisionPolicy { initial_backoff: LONG * 10, max_backoff: LONG * 10, ..brisk() };
     supervised(policy, async |mut supervisor, lines| {
         let (port, health) = (Port::start(), supervisor.health());
         let log = harmful(&lines, |message| assert_ne!(message, "sweep complete", "a bug"));
@@ -291,7 +293,7 @@ fn sweeps_go_on_while_the_statistics_are_in_a_long_pause() {
 
 #[test]
 fn a_chain_whose_thread_is_blocked_asks_for_the_end_and_says_who_blocks_it() {
-    let policy = Policy { order_timeout: ms(100), ping_timeout: ms(100), ..pinged() };
+    let policy = SupervisionPolicy { command_timeout: ms(100), ping_timeout: ms(100), ..pinged() };
     supervised(policy, async |mut supervisor: Supervisor, lines: Lines| {
         let port = Port::start();
         let (well, to_well, _well) = Output::keep(&mut supervisor, "well");

@@ -20,7 +20,7 @@ use bankwatch::internals::link::{Line, Link};
 use bankwatch::internals::messages::{Nudge, Outlet, Slot};
 use bankwatch::internals::model::units::Percent;
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
-use bankwatch::internals::supervise::{Child, Lifeline, Ping, Role, Supervisor};
+use bankwatch::internals::supervise::{ChildSpec, Ping, Role, StopHandle, Supervisor};
 use bankwatch::internals::sweep::conversation::Patience;
 use bankwatch::internals::sweep::plan::Rhythm;
 use slog::{Drain, Logger, Never, OwnedKVList, Record, o};
@@ -185,7 +185,7 @@ impl Diary {
 pub struct Output {
     slot: Slot,
     diary: Arc<Diary>,
-    lifeline: Lifeline,
+    lifeline: StopHandle,
 }
 
 impl Output {
@@ -193,9 +193,9 @@ impl Output {
     pub fn keep(supervisor: &mut Supervisor, name: &str) -> (Arc<Diary>, Outlet, Addr<Self>) {
         let (slot, diary) = (Slot::default(), Arc::<Diary>::default());
         let (taken, notes) = (slot.clone(), diary.clone());
-        let child = Child::new(name).role(Role::Output).capacity(1);
+        let child = ChildSpec::new(name).role(Role::Isolated).capacity(1);
         let make = move |lifeline| Self { slot: taken, diary: notes, lifeline };
-        let output = supervisor.keep(child, make).unwrap();
+        let output = supervisor.start_child(child, make).unwrap();
         (diary, Outlet::newest_full(slot, output.clone().recipient()), output)
     }
 

@@ -10,7 +10,9 @@ use actix::fut::wrap_future;
 use actix::{
     Actor, ActorContext, AsyncContext, Context, Handler, Message, ResponseFuture, Supervised, System,
 };
-use bankwatch::internals::supervise::{Flush, Health, Lifeline, Ping, Policy, State, Supervisor};
+use bankwatch::internals::supervise::{
+    ChildState, Flush, Ping, ServiceHealth, StopHandle, SupervisionPolicy, Supervisor,
+};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -57,12 +59,12 @@ impl Chart {
 /// Its settings, and the state that each life begins anew.
 pub struct Patient {
     chart: Arc<Chart>,
-    lifeline: Lifeline,
+    lifeline: StopHandle,
     notes_in_this_life: u32,
 }
 
 impl Patient {
-    pub fn new(chart: &Arc<Chart>) -> impl FnOnce(Lifeline) -> Self + Send + use<> {
+    pub fn new(chart: &Arc<Chart>) -> impl FnOnce(StopHandle) -> Self + Send + use<> {
         let chart = Arc::clone(chart);
         move |lifeline| Self { chart, lifeline, notes_in_this_life: 0 }
     }
@@ -169,33 +171,36 @@ impl Handler<WhichThread> for Patient {
 }
 
 /// Short pauses and no pings, for what is not about hangs.
-pub fn brisk() -> Policy {
-    Policy {
-        first: ms(10),
-        cap: ms(40),
+pub fn brisk() -> SupervisionPolicy {
+    SupervisionPolicy {
+        initial_backoff: ms(10),
+        max_backoff: ms(40),
         healthy_after: LONG * 10,
         panic_budget: (1000, LONG),
-        retry_failed_every: ms(30),
-        ping_every: LONG * 10,
+        failed_retry_interval: ms(30),
+        ping_interval: LONG * 10,
         ping_timeout: ms(500),
-        order_timeout: ms(300),
+        command_timeout: ms(300),
     }
 }
 
 /// The same with pings.
-pub fn pinged() -> Policy {
-    Policy { ping_every: ms(20), ..brisk() }
+pub fn pinged() -> SupervisionPolicy {
+    SupervisionPolicy { ping_interval: ms(20), ..brisk() }
 }
 
 /// Runs a test in an actix system, with a supervisor whose log can be read.
-pub fn supervised<F: Future<Output = ()>>(policy: Policy, test: impl FnOnce(Supervisor, Lines) -> F) {
+pub fn supervised<F: Future<Output = ()>>(
+    policy: SupervisionPolicy,
+    test: impl FnOnce(Supervisor, Lines) -> F,
+) {
     supervised_for(LONG * 3, policy, test);
 }
 
 /// The same for a test that may take so long.
 pub fn supervised_for<F: Future<Output = ()>>(
     within: Duration,
-    policy: Policy,
+    policy: SupervisionPolicy,
     test: impl FnOnce(Supervisor, Lines) -> F,
 ) {
     let lines = Lines::default();
@@ -206,11 +211,11 @@ pub fn supervised_for<F: Future<Output = ()>>(
 }
 
 /// What a child does now.
-pub fn state(health: &watch::Receiver<Health>, name: &str) -> State {
+pub fn state(health: &watch::Receiver<ServiceHealth>, name: &str) -> ChildState {
     health.borrow().child(name).expect("a child of that name").state
 }
 
 /// How often a child was restarted.
-pub fn restarts(health: &watch::Receiver<Health>, name: &str) -> u64 {
+pub fn restarts(health: &watch::Receiver<ServiceHealth>, name: &str) -> u64 {
     health.borrow().child(name).expect("a child of that name").restarts
 }

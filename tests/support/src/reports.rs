@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use actix::{Actor, Context, Handler, Supervised};
 use bankwatch::internals::messages::{Nudge, Outlet, Slot};
 use bankwatch::internals::model::report::BankReport;
-use bankwatch::internals::supervise::{Child, Ping, Role, Supervisor};
+use bankwatch::internals::supervise::{ChildSpec, Ping, Role, Supervisor};
 
 /// An output that keeps every report it is shown.
 #[derive(Clone, Default)]
@@ -21,8 +21,8 @@ impl Seen {
     pub fn keep(supervisor: &mut Supervisor) -> (Self, Outlet) {
         let seen = Self::default();
         let kept = seen.clone();
-        let child = Child::new("seen").role(Role::Output).capacity(1);
-        let output = supervisor.keep(child, move |_| kept).unwrap();
+        let child = ChildSpec::new("seen").role(Role::Isolated).capacity(1);
+        let output = supervisor.start_child(child, move |_| kept).unwrap();
         let outlet = Outlet::newest_full(seen.slot.clone(), output.recipient());
         (seen, outlet)
     }

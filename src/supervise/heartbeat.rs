@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 /// The heartbeat of one task. The task beats when it attempts work, never from a timer of its own.
 #[derive(Clone, Debug)]
-pub struct Beat {
+pub struct Heartbeat {
     last: Arc<Mutex<Instant>>,
     /// The longest allowed time between two beats.
     timeout: Duration,
@@ -16,12 +16,12 @@ pub struct Beat {
 
 /// All heartbeats of a process.
 #[derive(Debug, Default)]
-pub struct Beats {
-    heartbeats: Vec<Beat>,
+pub struct HeartbeatSet {
+    heartbeats: Vec<Heartbeat>,
     on_beat: Arc<Notify>,
 }
 
-impl Beat {
+impl Heartbeat {
     pub(crate) fn beat(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         self.on_beat.notify_one();
@@ -32,11 +32,11 @@ impl Beat {
     }
 }
 
-impl Beats {
+impl HeartbeatSet {
     /// Adds a heartbeat that counts as stale after `timeout` without a beat.
-    pub fn heart(&mut self, timeout: Duration) -> Beat {
+    pub fn register(&mut self, timeout: Duration) -> Heartbeat {
         let heartbeat =
-            Beat { last: Arc::new(Mutex::new(Instant::now())), timeout, on_beat: self.on_beat.clone() };
+            Heartbeat { last: Arc::new(Mutex::new(Instant::now())), timeout, on_beat: self.on_beat.clone() };
         self.heartbeats.push(heartbeat.clone());
         heartbeat
     }
@@ -44,6 +44,6 @@ impl Beats {
     /// Waits for the next beat of any task; returns whether all heartbeats are fresh.
     pub async fn next(&self) -> bool {
         self.on_beat.notified().await;
-        self.heartbeats.iter().all(Beat::is_fresh)
+        self.heartbeats.iter().all(Heartbeat::is_fresh)
     }
 }

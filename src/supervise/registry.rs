@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use slog::{Logger, crit, error, info, warn};
 use tokio::sync::watch;
 
-use crate::supervise::health::{ChildHealth, Health, State};
+use crate::supervise::health::{ChildHealth, ChildState, ServiceHealth};
 use crate::supervise::policy::{ChildFailure, RestartDecision, Role};
 
 /// A critical child can't be restarted within this process.
@@ -20,14 +20,14 @@ use crate::supervise::policy::{ChildFailure, RestartDecision, Role};
     "{actor} failed permanently ({reason}); exiting with status {} so that the service manager restarts the process",
     Self::EXIT_CODE
 )]
-pub struct Fatal {
+pub struct FatalFailure {
     /// The name of the child.
     pub actor: String,
     /// Not escaped: whoever prints it must do that, as the log does.
     pub reason: String,
 }
 
-impl Fatal {
+impl FatalFailure {
     /// The exit status on which systemd or the container engine restarts the process.
     pub const EXIT_CODE: u8 = 70;
 }
@@ -36,8 +36,8 @@ impl Fatal {
 #[derive(Debug)]
 pub(crate) struct HealthRegistry {
     log: Logger,
-    health: watch::Sender<Health>,
-    fatal: watch::Sender<Option<Fatal>>,
+    health: watch::Sender<ServiceHealth>,
+    fatal: watch::Sender<Option<FatalFailure>>,
 }
 
 impl HealthRegistry {
@@ -45,11 +45,11 @@ impl HealthRegistry {
         Arc::new(Self { log, health: watch::Sender::default(), fatal: watch::Sender::default() })
     }
 
-    pub(crate) fn health(&self) -> watch::Receiver<Health> {
+    pub(crate) fn health(&self) -> watch::Receiver<ServiceHealth> {
         self.health.subscribe()
     }
 
-    pub(crate) fn fatal(&self) -> watch::Receiver<Option<Fatal>> {
+    pub(crate) fn fatal(&self) -> watch::Receiver<Option<FatalFailure>> {
         self.fatal.subscribe()
     }
 
@@ -66,7 +66,7 @@ impl HealthRegistry {
             health.children.push(ChildHealth {
                 name: name.to_owned(),
                 role,
-                state: State::Starting,
+                state: ChildState::Starting,
                 restarts: 0,
                 last_failure: None,
                 since: Timestamp::now(),
@@ -127,7 +127,7 @@ impl ChildStatus {
         self.registry.name_of(self.thread.active_child.load(Ordering::Acquire))
     }
 
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> ChildState {
         self.read(|child| child.state)
     }
 
@@ -137,15 +137,15 @@ impl ChildStatus {
     }
 
     pub(crate) fn starting(&self) {
-        self.change(|child| child.state = State::Starting);
+        self.change(|child| child.state = ChildState::Starting);
     }
 
     pub(crate) fn running(&self) {
-        self.change(|child| child.state = State::Running);
+        self.change(|child| child.state = ChildState::Running);
     }
 
     pub(crate) fn ended(&self) {
-        self.change(|child| child.state = State::Ended);
+        self.change(|child| child.state = ChildState::Ended);
     }
 
     /// The actor failed. `should_log` decides whether a restart is worth a log line.
@@ -160,9 +160,9 @@ impl ChildStatus {
             child.restarts += 1;
             child.last_failure = Some(reason.clone());
             child.state = match decision {
-                RestartDecision::Restart(pause) => State::Restarting { retry_after_ms: millis(pause) },
-                RestartDecision::Fail(pause) => State::Failed { retry_after_ms: Some(millis(pause)) },
-                RestartDecision::Fatal => State::Failed { retry_after_ms: None },
+                RestartDecision::Restart(pause) => ChildState::Restarting { retry_after_ms: millis(pause) },
+                RestartDecision::Fail(pause) => ChildState::Failed { retry_after_ms: Some(millis(pause)) },
+                RestartDecision::Fatal => ChildState::Failed { retry_after_ms: None },
             };
             child.restarts
         });
@@ -193,13 +193,13 @@ impl ChildStatus {
         let reason = format!("constructor panicked: {message}");
         self.change(|child| {
             child.last_failure = Some(reason.clone());
-            child.state = State::Failed { retry_after_ms: None };
+            child.state = ChildState::Failed { retry_after_ms: None };
         });
         match self.role {
-            Role::Output => {
+            Role::Isolated => {
                 error!(self.registry.log, "actor failed"; "actor" => &*self.name, "reason" => reason)
             }
-            Role::Chain => self.fatal(reason),
+            Role::Critical => self.fatal(reason),
         }
     }
 
@@ -212,10 +212,10 @@ impl ChildStatus {
         let reason = format!("{failure}; not restarted because its address was dropped");
         self.change(|child| child.last_failure = Some(reason.clone()));
         match self.role {
-            Role::Output => {
+            Role::Isolated => {
                 error!(self.registry.log, "actor ended"; "actor" => &*self.name, "reason" => reason);
             }
-            Role::Chain => self.fatal(reason),
+            Role::Critical => self.fatal(reason),
         }
     }
 
@@ -240,17 +240,17 @@ impl ChildStatus {
             // Any other state was written by the child's own thread just now, so the thread is not blocked.
             let is_blocked = matches!(child.state, State::Starting | State::Running);
             if is_blocked {
-                child.state = State::Blocked;
+                child.state = ChildState::Blocked;
                 child.last_failure = Some(reason.clone());
             }
             is_blocked
         });
         match self.role {
             _ if !is_blocked => {}
-            Role::Output => {
+            Role::Isolated => {
                 error!(self.registry.log, "actor failed"; "actor" => &*self.name, "reason" => reason)
             }
-            Role::Chain => self.fatal(reason),
+            Role::Critical => self.fatal(reason),
         }
         is_blocked
     }
@@ -258,10 +258,10 @@ impl ChildStatus {
     /// The child's thread takes commands again.
     pub(crate) fn unblocked(&self, outage: Duration) {
         let is_running = self.change(|child| {
-            if child.state == State::Blocked {
-                child.state = State::Running;
+            if child.state == ChildState::Blocked {
+                child.state = ChildState::Running;
             }
-            child.state == State::Running
+            child.state == ChildState::Running
         });
         if is_running {
             self.recovered(outage);
@@ -271,11 +271,11 @@ impl ChildStatus {
     /// Asks the application to end the process.
     fn fatal(&self, reason: String) {
         crit!(self.registry.log, "actor failed";
-            "actor" => &*self.name, "reason" => &reason, "exit" => Fatal::EXIT_CODE);
+            "actor" => &*self.name, "reason" => &reason, "exit" => FatalFailure::EXIT_CODE);
         self.registry.fatal.send_if_modified(|fatal| {
             // The first failure is the cause of the ones that follow.
             let is_first = fatal.is_none();
-            fatal.get_or_insert_with(|| Fatal { actor: self.name.to_string(), reason });
+            fatal.get_or_insert_with(|| FatalFailure { actor: self.name.to_string(), reason });
             is_first
         });
     }

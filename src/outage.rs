@@ -26,12 +26,12 @@ const MAX_REASONS: usize = 8;
 ///
 /// The caller passes the time. If it steps back, that counts as no time passed.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Trouble {
-    outage: Option<Outage>,
+pub(crate) struct OutageTracker {
+    outage: Option<OngoingOutage>,
 }
 
 #[derive(Clone, Debug)]
-struct Outage {
+struct OngoingOutage {
     since: Instant,
     count: u64,
     reasons: Vec<String>,
@@ -40,21 +40,23 @@ struct Outage {
 
 /// A failure that should be logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Say {
-    pub why: Why,
+pub struct OutageNotice {
+    pub kind: NoticeKind,
     /// The time since the first failure.
-    pub(crate) since: Duration,
+    pub(crate) lasted: Duration,
     /// Failures in this outage, including this one.
-    pub(crate) count: u64,
+    pub(crate) failures: u64,
 }
 
-impl Say {
+impl OutageNotice {
     /// Logs `output down`, or `output still down` for a reminder.
-    pub(crate) fn tell_away(&self, log: &Logger, output: &str, reason: &str, target: &str) {
-        match self.why {
-            Why::Still => warn!(log, "output still down"; "output" => output, "since" => Took(self.since),
-                "tries" => self.count, "reason" => reason, "target" => target),
-            Why::Begun | Why::Changed => {
+    pub(crate) fn log_down(&self, log: &Logger, output: &str, reason: &str, target: &str) {
+        match self.kind {
+            NoticeKind::Reminder => {
+                warn!(log, "output still down"; "output" => output, "since" => HumanDuration(self.lasted),
+                "tries" => self.failures, "reason" => reason, "target" => target)
+            }
+            NoticeKind::Started | NoticeKind::NewReason => {
                 warn!(log, "output down"; "output" => output, "reason" => reason, "target" => target);
             }
         }
@@ -63,31 +65,31 @@ impl Say {
 
 /// Why a failure is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum NoticeKind {
     /// The first failure.
-    Begun,
+    Started,
     /// A reason that has not been logged in this outage.
-    Changed,
+    NewReason,
     /// The outage lasts.
-    Still,
+    Reminder,
 }
 
 /// The end of an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recovered {
+pub struct Recovery {
     /// The time from the first failure to the recovery.
-    pub outage: Duration,
-    pub count: u64,
+    pub lasted: Duration,
+    pub failures: u64,
 }
 
-impl Recovered {
+impl Recovery {
     /// Logs `output recovered`.
-    pub(crate) fn tell_back(&self, log: &Logger, output: &str) {
-        info!(log, "output recovered"; "output" => output, "outage" => Took(self.outage));
+    pub(crate) fn log_recovered(&self, log: &Logger, output: &str) {
+        info!(log, "output recovered"; "output" => output, "outage" => HumanDuration(self.lasted));
     }
 }
 
-impl Trouble {
+impl OutageTracker {
     pub(crate) fn new() -> Self {
         Self::default()
     }
@@ -97,15 +99,15 @@ impl Trouble {
     }
 
     /// Records a failure; `Some` if it should be logged.
-    pub(crate) fn failed(&mut self, now: Instant, reason: &str) -> Option<Say> {
+    pub(crate) fn on_failure(&mut self, now: Instant, reason: &str) -> Option<OutageNotice> {
         let Some(outage) = &mut self.outage else {
-            self.outage = Some(Outage {
+            self.outage = Some(OngoingOutage {
                 since: now,
                 count: 1,
                 reasons: vec![reason.to_owned()],
                 next_reminder: REMINDERS[0],
             });
-            return Some(Say { why: Why::Begun, since: Duration::ZERO, count: 1 });
+            return Some(OutageNotice { kind: NoticeKind::Started, lasted: Duration::ZERO, failures: 1 });
         };
         outage.count += 1;
         let since = now.saturating_duration_since(outage.since);
@@ -117,19 +119,19 @@ impl Trouble {
         let why = match (is_known, due) {
             (false, _) if outage.reasons.len() < MAX_REASONS => {
                 outage.reasons.push(reason.to_owned());
-                Why::Changed
+                NoticeKind::NewReason
             }
-            (_, true) => Why::Still,
+            (_, true) => NoticeKind::Reminder,
             (_, false) => return None,
         };
-        Some(Say { why, since, count: outage.count })
+        Some(OutageNotice { kind: why, lasted: since, failures: outage.count })
     }
 
     /// Records a success; `Some` if it ends an outage.
-    pub(crate) fn recovered(&mut self, now: Instant) -> Option<Recovered> {
-        self.outage.take().map(|outage| Recovered {
-            outage: now.saturating_duration_since(outage.since),
-            count: outage.count,
+    pub(crate) fn on_success(&mut self, now: Instant) -> Option<Recovery> {
+        self.outage.take().map(|outage| Recovery {
+            lasted: now.saturating_duration_since(outage.since),
+            failures: outage.count,
         })
     }
 }
@@ -144,9 +146,9 @@ fn next_reminder(since: Duration) -> Duration {
 
 /// Formats a duration for people, with a precision that suits its length: `4.2ms`, `1.21s`, `6m2.6s`, `2h3m4s`, `3d4h5m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Took(pub Duration);
+pub struct HumanDuration(pub Duration);
 
-impl fmt::Display for Took {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Rounded before the unit is chosen, so that 59.999 s becomes a minute and not 60 seconds.
         let millis = self.0.as_millis();
@@ -181,7 +183,7 @@ fn decimal(f: &mut fmt::Formatter<'_>, value: u128, places: u32, unit: &str) -> 
     }
 }
 
-impl slog::Value for Took {
+impl slog::Value for HumanDuration {
     fn serialize(
         &self,
         _: &slog::Record<'_>,
@@ -207,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_first_failure_is_told_and_its_repetition_is_not() {
-        let (mut tracker, start) = (Trouble::new(), Instant::now());
+        let (mut tracker, start) = (OutageTracker::new(), Instant::now());
         assert_eq!(
             tracker.failed(start, "device gone"),
             Some(Say { why: Why::Begun, since: Duration::ZERO, count: 1 })
@@ -217,9 +219,9 @@ mod tests {
 
     #[test]
     fn a_new_reason_is_told_at_once_and_a_known_one_is_not_told_again() {
-        let (mut tracker, start) = (Trouble::new(), Instant::now());
-        tracker.failed(start, "refused");
-        let notice = tracker.failed(start + seconds(3), "timed out");
+        let (mut tracker, start) = (OutageTracker::new(), Instant::now());
+        tracker.on_failure(start, "refused");
+        let notice = tracker.on_failure(start + seconds(3), "timed out");
         assert_eq!(notice, Some(Say { why: Why::Changed, since: seconds(3), count: 2 }));
         assert_eq!(tracker.failed(start + seconds(4), "refused"), None);
         assert_eq!(tracker.failed(start + seconds(5), "timed out"), None);
@@ -227,29 +229,29 @@ mod tests {
 
     #[test]
     fn trouble_that_lasts_is_told_ever_more_rarely() {
-        let (mut tracker, start) = (Trouble::new(), Instant::now());
+        let (mut tracker, start) = (OutageTracker::new(), Instant::now());
         let logged: Vec<u64> = (0..=3 * HOUR)
             .step_by(5)
-            .filter(|s| tracker.failed(start + seconds(*s), "refused").is_some())
+            .filter(|s| tracker.on_failure(start + seconds(*s), "refused").is_some())
             .collect();
         assert_eq!(logged, [0, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR]);
     }
 
     #[test]
     fn reminders_that_were_missed_are_not_made_up_for() {
-        let (mut tracker, start) = (Trouble::new(), Instant::now());
-        tracker.failed(start, "refused");
-        let notice = tracker.failed(start + seconds(20 * MINUTE), "refused");
+        let (mut tracker, start) = (OutageTracker::new(), Instant::now());
+        tracker.on_failure(start, "refused");
+        let notice = tracker.on_failure(start + seconds(20 * MINUTE), "refused");
         assert_eq!(notice, Some(Say { why: Why::Still, since: seconds(20 * MINUTE), count: 2 }));
         assert_eq!(tracker.failed(start + seconds(20 * MINUTE + 1), "refused"), None);
     }
 
     #[test]
     fn the_recovery_is_told_once_with_the_whole_outage() {
-        let (mut tracker, start) = (Trouble::new(), Instant::now());
+        let (mut tracker, start) = (OutageTracker::new(), Instant::now());
         assert_eq!(tracker.recovered(start), None);
-        tracker.failed(start, "refused");
-        tracker.failed(start + seconds(1), "refused");
+        tracker.on_failure(start, "refused");
+        tracker.on_failure(start + seconds(1), "refused");
         assert!(tracker.is_on());
         let end = start + Duration::from_millis(362_600);
         assert_eq!(
@@ -289,24 +291,24 @@ mod tests {
             waits in prop::collection::vec(0..200_u64, 1..400),
             reasons in prop::collection::vec(0..50_u8, 400),
         ) {
-            let (mut tracker, start) = (Trouble::new(), Instant::now());
+            let (mut tracker, start) = (OutageTracker::new(), Instant::now());
             let (mut at, mut logged) = (0, 0);
             for (wait, reason) in waits.iter().zip(&reasons) {
                 at += wait;
-                logged += usize::from(tracker.failed(start + seconds(at), &reason.to_string()).is_some());
+                logged += usize::from(tracker.on_failure(start + seconds(at), &reason.to_string()).is_some());
             }
             let hours = usize::try_from(at / HOUR).unwrap();
             prop_assert!(logged <= MAX_REASONS + REMINDERS.len() + hours, "{logged} lines in {at} s");
             let count = waits.len() as u64;
             prop_assert_eq!(
-                tracker.recovered(start + seconds(at)).map(|end| end.count),
+                tracker.on_success(start + seconds(at)).map(|end| end.count),
                 Some(count)
             );
         }
 
         #[test]
         fn a_longer_span_never_shows_a_sixtieth_minute_or_second(millis in 0..400_000_000_u64) {
-            let shown = Took(Duration::from_millis(millis)).to_string();
+            let shown = HumanDuration(Duration::from_millis(millis)).to_string();
             prop_assert!(!shown.contains("60"), "{shown}");
         }
     }

@@ -17,10 +17,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use crate::supervise::board::ChildStatus;
-use crate::supervise::child::{Lifeline, Note};
+use crate::supervise::child::{StopHandle, StopReason};
 use crate::supervise::panic::catch_panic;
-use crate::supervise::policy::{ChildFailure, LogThrottle, Policy, RestartDecision, RestartTracker};
+use crate::supervise::policy::{
+    ChildFailure, LogThrottle, RestartDecision, RestartTracker, SupervisionPolicy,
+};
+use crate::supervise::registry::ChildStatus;
 
 /// A command of the supervisor to the loop.
 #[derive(Debug)]
@@ -37,10 +39,10 @@ pub(crate) enum RunnerCommand {
 /// The state of the loop, next to the actor itself.
 #[derive(Debug)]
 pub(crate) struct ActorRunner {
-    policy: Policy,
+    policy: SupervisionPolicy,
     status: ChildStatus,
     commands: mpsc::UnboundedReceiver<RunnerCommand>,
-    stop_handle: Lifeline,
+    stop_handle: StopHandle,
     restarts: RestartTracker,
     log_throttle: LogThrottle,
     /// The first failure since the actor was last healthy.
@@ -62,7 +64,7 @@ pub(crate) fn spawn_actor<A, F>(
 ) -> Addr<A>
 where
     A: Actor<Context = Context<A>> + Supervised,
-    F: FnOnce(Lifeline) -> A + Send + 'static,
+    F: FnOnce(StopHandle) -> A + Send + 'static,
 {
     let (sender, receiver) = channel(capacity);
     let status = runner.status.clone();
@@ -83,7 +85,7 @@ where
 
 impl ActorRunner {
     pub(crate) fn new(
-        policy: Policy,
+        policy: SupervisionPolicy,
         status: ChildStatus,
         commands: mpsc::UnboundedReceiver<RunnerCommand>,
     ) -> Self {
@@ -92,7 +94,7 @@ impl ActorRunner {
             policy,
             status,
             commands,
-            stop_handle: Lifeline::default(),
+            stop_handle: StopHandle::default(),
             log_throttle: LogThrottle::default(),
             down_since: None,
         }
@@ -211,10 +213,10 @@ impl ActorRunner {
 }
 
 /// Classifies an end that the supervisor did not ask for.
-fn classify_failure(end: Result<(), String>, reason: Option<Note>, is_starting: bool) -> ChildFailure {
+fn classify_failure(end: Result<(), String>, reason: Option<StopReason>, is_starting: bool) -> ChildFailure {
     match (end, reason) {
         (Err(message), _) => ChildFailure::Panicked(message),
-        (Ok(()), Some(Note { reason, gave_up: true })) => ChildFailure::GaveUp(reason),
+        (Ok(()), Some(StopReason { reason, gave_up: true })) => ChildFailure::GaveUp(reason),
         (Ok(()), reason) => {
             let reason = reason.map(|reason| reason.reason);
             if is_starting { ChildFailure::StartFailed(reason) } else { ChildFailure::Stopped(reason) }

@@ -6,11 +6,11 @@ use actix::WeakRecipient;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use crate::supervise::board::ChildStatus;
-use crate::supervise::health::State;
-use crate::supervise::keep::RunnerCommand;
+use crate::supervise::health::ChildState;
 use crate::supervise::messages::Ping;
-use crate::supervise::policy::Policy;
+use crate::supervise::policy::SupervisionPolicy;
+use crate::supervise::registry::ChildStatus;
+use crate::supervise::runner::RunnerCommand;
 
 /// Watches one child. Its address is weak, because it must not keep the actor alive.
 #[derive(Debug)]
@@ -18,13 +18,13 @@ pub(crate) struct PingMonitor {
     pub(crate) ping: WeakRecipient<Ping>,
     pub(crate) commands: mpsc::UnboundedSender<RunnerCommand>,
     pub(crate) status: ChildStatus,
-    pub(crate) policy: Policy,
+    pub(crate) policy: SupervisionPolicy,
 }
 
 impl PingMonitor {
     pub(crate) async fn run(self) {
-        while self.status.state() != State::Ended {
-            sleep(self.policy.ping_every).await;
+        while self.status.state() != ChildState::Ended {
+            sleep(self.policy.ping_interval).await;
             if let Some(incarnation) = self.status.incarnation()
                 && !self.is_answered().await
                 && self.status.incarnation() == Some(incarnation)
@@ -46,11 +46,11 @@ impl PingMonitor {
     async fn restart(&self) {
         let (received, mut on_received) = oneshot::channel();
         let start = Instant::now();
-        let deadline = start + self.policy.order_timeout;
+        let deadline = start + self.policy.command_timeout;
         if self.commands.send(RunnerCommand::Restart { deadline, received }).is_err() {
             return;
         }
-        if timeout(self.policy.order_timeout, &mut on_received).await.is_err() && self.status.blocked() {
+        if timeout(self.policy.command_timeout, &mut on_received).await.is_err() && self.status.blocked() {
             // Received, or dropped together with the child: either way the thread runs again.
             let _ = on_received.await;
             self.status.unblocked(start.elapsed());
