@@ -34,7 +34,7 @@ pub(crate) struct BankKeys {
     pub(crate) time_to_target_h: Option<f64>,
     /// What stands by a stack's own error code and states.
     #[serde(default)]
-    pub(crate) standing: Vec<StandingKeys>,
+    pub(crate) active_events: Vec<StandingKeys>,
 }
 
 /// A battery's keys.
@@ -64,7 +64,7 @@ pub(crate) struct DeviceKeys {
     pub(crate) time_to_target_h: Option<f64>,
     /// What stands by its event words and states.
     #[serde(default)]
-    pub(crate) standing: Vec<StandingKeys>,
+    pub(crate) active_events: Vec<StandingKeys>,
     /// The verdict.
     #[serde(default)]
     pub(crate) health: Verdict,
@@ -162,7 +162,7 @@ impl BankKeys {
             time_to_full_h: insight.pace.and_then(|pace| pace.to_full()).map(hours),
             time_to_empty_h: insight.pace.and_then(|pace| pace.to_empty()).map(hours),
             time_to_target_h: insight.pace.and_then(|pace| pace.to_soc(insight.target_soc)).map(hours),
-            standing: StandingKeys::of(&insight.standing),
+            active_events: StandingKeys::of(&insight.standing),
         }
     }
 }
@@ -183,7 +183,7 @@ impl DeviceKeys {
             time_to_full_h: insight.pace.and_then(|pace| pace.to_full()).map(hours),
             time_to_empty_h: insight.pace.and_then(|pace| pace.to_empty()).map(hours),
             time_to_target_h: insight.pace.and_then(|pace| pace.to_soc(target_soc)).map(hours),
-            standing: StandingKeys::of(&insight.standing),
+            active_events: StandingKeys::of(&insight.standing),
             health: health.verdict,
             health_reasons: health.reasons.iter().map(ToString::to_string).collect(),
             lowest_cell: health.lowest.map(|steady| steady.cell),

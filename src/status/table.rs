@@ -85,9 +85,9 @@ pub fn render(status: &Status, cells: bool) -> String {
         counted(&mut text, status);
         table(&mut text, status, LONG_RUN.iter().filter(known));
     }
-    standing_lines(&mut text, "stack", &status.insight.standing);
+    standing_lines(&mut text, "stack", &status.insight.active_events);
     for device in &status.devices {
-        standing_lines(&mut text, &format!("battery {}", device.power), &device.insight.standing);
+        standing_lines(&mut text, &format!("battery {}", device.power), &device.insight.active_events);
         lifetime_line(&mut text, device);
         health_lines(&mut text, device);
         trend_lines(&mut text, device);

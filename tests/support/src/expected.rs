@@ -65,7 +65,7 @@ const COUNTED: &[&str] = &[
     "time_to_full_h",
     "time_to_empty_h",
     "time_to_target_h",
-    "standing",
+    "active_events",
 ];
 /// The same, of each battery alone.
 const LEARNED: &[&str] = &[
