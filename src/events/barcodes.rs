@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn two_batteries_with_one_barcode_are_named_once_with_their_places_in_any_bank() {
+    fn a_shared_barcode_is_reported_once_across_all_banks() {
         let mut all = Barcodes::default();
         let none: [&str; 0] = [];
         assert_eq!(told(&mut all, "east", &[Some("K2210001"), None, Some("K2210003")]), none);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_barcode_that_no_battery_can_have_is_named_once_for_each_place() {
+    fn an_implausible_barcode_is_reported_once_per_place() {
         let mut all = Barcodes::default();
         let zeros = Some("0000000000000000");
         let each = ["0000000000000000 unusable east 1", "0000000000000000 unusable east 2"];

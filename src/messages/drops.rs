@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_stays_full_is_a_few_lines_and_its_end_is_one() {
+    fn a_full_queue_is_logged_in_a_few_lines_and_its_end_in_one() {
         let kept = Kept::default();
         let drops = Drops::of("db".to_owned(), Logger::root(kept.clone(), o!()));
         let start = Instant::now();

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn it_follows_what_three_sweeps_in_a_row_agree_on_and_comes_back() {
+    fn it_follows_three_agreeing_sweeps_and_returns() {
         let mut beat = Beat::new(seconds(5));
         let mut after = |took| {
             beat.after(seconds(took));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_sweep_may_be_followed_by_another_before_the_bank_is_offline() {
+    fn offline_allows_for_a_second_slow_sweep() {
         let mut beat = Beat::new(seconds(5));
         assert_eq!(beat.silence(), seconds(15));
         let mut after = |took| {

@@ -153,13 +153,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bits_are_taken_one_by_one() {
+    fn set_bits_are_listed_one_by_one() {
         let word = EventWord { bits: 0x8000_2002, names: vec![] };
         assert_eq!(word.each_bit().collect::<Vec<_>>(), [0x2, 0x2000, 0x8000_0000]);
     }
 
     #[test]
-    fn names_are_kept_where_they_account_for_the_bits() {
+    fn names_are_kept_if_their_count_matches_the_bits() {
         let names = |bits, text| EventWord::printed(bits, text).names;
         assert_eq!(names(0x2100, "ONLINE err InitVoltDiff"), ["ONLINE err", "InitVoltDiff"]);
         assert_eq!(names(0x1100, "ONLINE err EXCOMMTIMEOUT"), ["ONLINE err", "EXCOMMTIMEOUT"]);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_do_not_account_for_the_bits_are_not_kept() {
+    fn names_are_dropped_if_their_count_differs_from_the_bits() {
         let names = |bits, text| EventWord::printed(bits, text).names;
         assert_eq!(names(0x6, "BHV"), [""; 0]);
         assert_eq!(names(0x2, "BHV BVNOR"), [""; 0]);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_battery_that_idles_deserves_no_look_and_a_high_cell_does() {
+    fn a_full_idle_battery_is_normal_and_a_high_cell_is_not() {
         let look = |bits, word| EventWord { bits, names: vec![] }.deserves_a_look(word);
         assert!(!look(0x0020_2004, event::POWER));
         assert!(look(0x0020_2006, event::POWER));

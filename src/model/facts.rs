@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_of_a_swapped_battery_go_with_it() {
+    fn facts_of_a_swapped_battery_are_dropped() {
         let mut book = FactBook::default();
         book.take(Place::FIRST, FactSource::Info, barcode("A1"), Duration::ZERO);
         book.take(
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_soh_of_zero_that_the_battery_contradicts_is_absent() {
+    fn a_contradicted_soh_of_zero_is_absent() {
         let zero = |cycles| Facts { soh: Some(Percent(0)), cycles, ..Facts::default() };
         let detail = |state: &str| Facts { soh_state: Some(Word::new(state)), ..Facts::default() };
         let cases = [
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn old_facts_expire_and_never_reach_another_battery() {
+    fn old_facts_expire_and_never_apply_to_another_battery() {
         let mut book = FactBook::default();
         book.take(Place::FIRST, FactSource::Info, barcode("A1"), Duration::ZERO);
         assert_eq!(book.of(Place::new(2).expect("a place")), Facts::default());

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_barcode_that_many_batteries_may_state_is_not_plausible() {
+    fn placeholder_barcodes_are_not_plausible() {
         let longest = format!("K2{}", "1".repeat(62));
         for barcode in ["K22110", "HPCR02403150117", "K221104-000001", "PPT 00001", &longest] {
             assert!(is_plausible(barcode), "{barcode}");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_is_read_as_it_was_written_and_a_label_is_never_a_place() {
+    fn identities_round_trip_and_a_barcode_is_never_a_place() {
         let all = [
             Identity::Barcode("K221:17".into()),
             Identity::Barcode("place:1".into()),

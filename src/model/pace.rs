@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_is_what_is_missing_over_the_current() {
+    fn time_to_soc_is_missing_charge_over_current() {
         let charging = pace(20_000);
         assert_eq!((hours(charging.to_full()), hours(charging.to_empty())), (Some(2.0), None));
         assert_eq!(hours(charging.to_soc(Percent(80))), Some(1.0));
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_here_already_or_a_month_away_is_not_told() {
+    fn targets_behind_reached_or_a_month_away_are_absent() {
         assert_eq!(pace(20_000).to_soc(Percent(50)), None);
         assert_eq!(pace(20_000).to_soc(Percent(60)), None);
         assert_eq!(pace(10).to_full(), None);

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trend_is_a_sentence_with_its_unit_and_how_sure_it_is() {
+    fn a_trend_is_a_sentence_with_unit_and_uncertainty() {
         let trend = Trend { figure: Figure::Capacity, per_month: -2.3, plus_minus: 0.4, weeks: 6 };
         let told = "the capacity seen falls by 2.30 Ah a month (± 0.40, over 6 weeks)";
         assert_eq!(trend.to_string(), told);

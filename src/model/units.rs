@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_unit_is_shown_as_people_read_it() {
+    fn each_unit_is_displayed_with_its_symbol() {
         assert_eq!(Millivolts(53_244).to_string(), "53.244 V");
         assert_eq!(Milliamps(-2_185).to_string(), "-2.185 A");
         assert_eq!(Millicelsius(29_300).to_string(), "29.3 °C");

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn padding_goes_and_strange_words_stay() {
+    fn padding_is_trimmed_and_unknown_words_are_kept() {
         assert_eq!(Word::new("Dischg  ").as_str(), "Dischg");
         assert!(Word::new("Idle").is_known());
         assert_eq!(Word::new(" Mystery ").as_str(), "Mystery");

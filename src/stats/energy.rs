@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_current_for_an_hour_is_its_own_number() {
+    fn a_constant_current_for_an_hour_is_counted_exactly() {
         let charged = over((2.0, 2.0), HOUR);
         assert_eq!((charged.energy_in.0, charged.charge_in.0), (100_000, 2_000));
         assert_eq!((charged.energy_out.0, charged.charge_out.0), (0, 0));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_sign_is_split_where_it_is_zero() {
+    fn a_change_of_sign_is_split_at_zero() {
         // 30 A fall to -10 A in an hour: three quarters of it in, a quarter out.
         let both = over((30.0, -10.0), HOUR);
         assert_eq!((both.charge_in.0, both.charge_out.0), (11_250, 1_250));
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_or_a_step_back_in_time_is_nothing() {
+    fn a_gap_or_a_backward_step_in_time_is_no_flow() {
         let start = Instant::now();
         let (early, late) = (sample(start, 5.0), sample(start + HOUR, 5.0));
         assert_eq!(Flow::between(&early, &late, HOUR - Duration::from_millis(1)), None);
@@ -231,7 +231,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn however_a_span_is_cut_the_sum_is_the_same(cuts in prop::collection::vec(1..5_000_000_u64, 1..200)) {
+        fn the_sum_is_independent_of_how_a_span_is_split(cuts in prop::collection::vec(1..5_000_000_u64, 1..200)) {
             let start = Instant::now();
             let (mut whole, mut parts, mut at) = (Account::default(), Account::default(), 0);
             for micros in &cuts {
@@ -245,7 +245,7 @@ mod tests {
         }
 
         #[test]
-        fn no_sample_makes_an_account_step_back(currents in prop::collection::vec(any::<i32>(), 2..50)) {
+        fn no_sample_decreases_an_account(currents in prop::collection::vec(any::<i32>(), 2..50)) {
             let (mut at, mut account, mut before) = (Instant::now(), Account::default(), None);
             for current in currents {
                 at += Duration::from_secs(2);

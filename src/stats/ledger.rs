@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_of_the_previous_version_is_read_with_its_evidence() {
+    fn a_ledger_of_the_previous_version_keeps_its_evidence() {
         let identity = Identity::Barcode("K100000000000001".to_owned());
         let facts = Facts { nominal_capacity: Some(MilliampHours(100_000)), ..Facts::default() };
         for (bottom_seconds, efficiency) in [(9_000.0, 96.0), (60.0, 482.0)] {

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_values_count_alike_and_old_ones_fade() {
+    fn first_values_have_equal_weight_and_old_ones_fade() {
         let mut means = Means::default();
         for value in [1.0, 2.0, 6.0] {
             means.take(&[value], 60.0, 1e6);
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn another_number_of_values_begins_anew() {
+    fn a_different_number_of_values_resets_the_means() {
         let mut means = Means::default();
         means.take(&[1.0, 2.0], 60.0, 600.0);
         means.take(&[5.0], 60.0, 600.0);

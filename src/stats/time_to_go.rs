@@ -129,14 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_current_is_told_after_a_minute_and_an_idle_one_never() {
+    fn a_steady_current_gives_a_time_after_a_minute_and_idle_never() {
         assert_eq!(after(&[10_000; 6]), None);
         assert_eq!(after(&[10_000; 7]).map(|pace| pace.current), Some(Milliamps(10_000)));
         assert_eq!(after(&[900; 100]), None);
     }
 
     #[test]
-    fn whoever_goes_idle_goes_nowhere_at_once() {
+    fn going_idle_removes_the_time_at_once() {
         let mut currents = vec![-50_000; 30];
         currents.push(0);
         assert_eq!(after(&currents), None);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kettle_moves_the_time_little_and_a_change_of_direction_begins_anew() {
+    fn a_short_load_changes_little_and_a_new_direction_restarts() {
         let mut currents = vec![-10_000; 30];
         currents.extend([-50_000; 3]);
         let current = after(&currents).expect("on its way").current.0;

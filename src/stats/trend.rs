@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_straight_line_is_found_with_its_slope_and_four_weeks_must_be_over() {
+    fn a_straight_line_is_fitted_after_four_complete_weeks() {
         let rising = |days: i64| daily((0..days).map(|day| 5.0 + day as f64 / 3.0));
         assert_eq!(only(&rising(28)), None);
         let trend = only(&rising(29)).expect("four weeks are over");
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_scatters_is_no_trend_and_half_a_year_is_kept() {
+    fn scatter_is_no_trend_and_half_a_year_is_stored() {
         let scattered = daily((0..400).map(|day| if day / 7 % 2 == 0 { 10.0 } else { 20.0 }));
         let trend = only(&scattered).expect("weeks enough");
         assert!(trend.per_month.abs() < trend.plus_minus, "{trend:?}");
@@ -178,13 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_that_never_change_are_sure_to_their_own_coarseness_only() {
+    fn constant_whole_numbers_keep_their_rounding_uncertainty() {
         let trend = only(&daily([99.0; 60])).expect("weeks enough");
         assert!(trend.per_month.abs() < 1e-9 && trend.plus_minus > 0.1, "{trend:?}");
     }
 
     #[test]
-    fn a_clock_that_is_not_set_or_was_wrong_leaves_nothing_behind() {
+    fn an_unset_or_wrong_clock_leaves_no_weeks() {
         let mut weeks = daily((0..40).map(f64::from));
         let right = weeks.clone();
         weeks.note(0, Figure::SpreadRest, 1e6);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_behind_for_a_moment_takes_nothing_with_it() {
+    fn a_clock_briefly_behind_drops_no_weeks() {
         let mut weeks = daily((0..200).map(f64::from));
         let right = weeks.clone();
         for hour in 0..20 {

@@ -389,7 +389,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ties_are_rounded_away_from_zero_also_where_no_float_is_exactly_between() {
+    fn halves_are_rounded_away_from_zero_despite_float_error() {
         assert_eq!([1_005, 2_675, 52_715, -1_005].map(|value| rounded(value, 2)), [1.01, 2.68, 52.72, -1.01]);
         assert_eq!([25_050, 35_550, -50, 49].map(|value| rounded(value, 1)), [25.1, 35.6, -0.1, 0.0]);
         assert_eq!(rounded(3_295, 3), 3.295);

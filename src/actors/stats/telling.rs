@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_answer_is_complete_again_only_once_it_was_answered() {
+    fn a_missing_answer_is_complete_only_once_answered_in_full() {
         let (here, unseen, gone) = (Presence::Present, Presence::Missing, Presence::Absent);
         let lost = || sweep(here, &["pwr"], &["pwr 1"]);
         let unasked = |presence| sweep(presence, &["pwr"], &[]);
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_lasts_beyond_the_limits_is_logged_once_and_once_when_it_is_over() {
+    fn a_persistent_implausible_value_is_logged_once_and_when_over() {
         let messages = Messages::default();
         let mut telling = Telling::new(Logger::root(messages.clone().fuse(), o!()), None, None);
         let value = Withheld {

@@ -49,7 +49,7 @@ fn silence() -> BankReading {
 }
 
 #[test]
-fn what_a_sweep_added_is_written_though_no_other_comes() {
+fn the_last_sweep_is_written_even_if_no_other_follows() {
     let (folder, every) = (tempfile::tempdir().unwrap(), Duration::from_millis(300));
     let path = folder.path().join("bank_ledger.json");
     let ledger = LedgerFile { path: path.clone(), every, deadline: Duration::from_secs(5) };
@@ -83,7 +83,7 @@ fn what_a_sweep_added_is_written_though_no_other_comes() {
 }
 
 #[test]
-fn a_stack_s_own_facts_complete_one_another_and_expire_like_all_others() {
+fn facts_of_a_stack_are_merged_and_expire() {
     let mut actor = actor();
     let info = Facts { model: Some("SC0500".into()), ..Facts::default() };
     let stat = Facts { cycles: Some(83), ..Facts::default() };
@@ -173,7 +173,7 @@ fn unknown_for(actor: &mut StatsActor, summary_interval: Duration, batteries: u8
 }
 
 #[test]
-fn after_a_restart_rare_facts_are_known_with_the_first_sweep() {
+fn rare_facts_are_known_with_the_first_sweep_after_a_restart() {
     // With summaries, and without as a pytes_serial.cfg has it.
     let unknown = [Duration::from_secs(2), Duration::ZERO].map(|summary_interval| {
         let mut first = run(up(1_000), None);
@@ -186,7 +186,7 @@ fn after_a_restart_rare_facts_are_known_with_the_first_sweep() {
 }
 
 #[test]
-fn rare_facts_are_restored_to_their_own_battery_and_only_while_they_are_fresh() {
+fn rare_facts_are_restored_to_their_own_battery_while_fresh() {
     let info = |number| vec![stated(FactSource::Info, number)];
     let both = |number| vec![stated(FactSource::Info, number), stated(FactSource::Stat, number)];
     let mut before = run(up(1_000), None);
@@ -234,7 +234,7 @@ fn rare_facts_are_restored_to_their_own_battery_and_only_while_they_are_fresh() 
 }
 
 #[test]
-fn a_barcode_that_two_batteries_state_keeps_no_rare_facts() {
+fn a_shared_barcode_stores_no_rare_facts() {
     let both = |number| vec![stated(FactSource::Info, number), stated(FactSource::Stat, number)];
     let mut before = run(up(1_000), None);
     before.report(&sweep(vec![both(1), both(1)]));

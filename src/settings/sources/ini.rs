@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_as_large_as_may_be_is_read_in_a_moment() {
+    fn the_largest_allowed_file_is_read_within_seconds() {
         let options: String = (0..60_000).map(|number| format!("q{number} = 1\n")).collect();
         let begun = std::time::Instant::now();
         assert_eq!(Ini::parse(&format!("[s]\n{options}")).options.len(), 60_000);

@@ -72,7 +72,7 @@ impl Watched {
 }
 
 #[test]
-fn what_came_out_of_what_went_in_is_told_from_one_charge_to_the_same() {
+fn efficiency_is_measured_between_equal_states_of_charge() {
     let mut watched = Watched::first_seen_at(100);
     watched.go_to(60);
     watched.go_to(95);
@@ -98,7 +98,7 @@ fn figures(happens: impl Fn(&mut Watched)) -> [(Option<i64>, Option<i64>, bool);
 }
 
 #[test]
-fn a_cycle_counts_only_where_charge_and_state_of_charge_agree() {
+fn a_cycle_counts_only_if_charge_and_soc_agree() {
     // What flowed near the top of a cycle that did not count is part of the next one's begin.
     let sound = |(capacity, efficiency, disagree): (Option<i64>, Option<i64>, bool)| {
         capacity.is_some_and(|held| (100..=102).contains(&held))
@@ -148,7 +148,7 @@ fn a_cycle_counts_only_where_charge_and_state_of_charge_agree() {
 }
 
 #[test]
-fn what_flows_into_a_full_battery_is_not_taken_for_what_it_holds() {
+fn charge_into_a_full_battery_is_not_capacity() {
     let mut watched = Watched::first_seen_at(90);
     watched.go_to(100);
     watched.soc = 99;

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_counts_once_it_stayed_while_the_charge_moved() {
+    fn a_capacity_is_confirmed_if_stable_while_soc_moves() {
         let mut measured = MeasuredCapacity::default();
         for (at, soc) in [(1, 50), (2, 60), (3, 69)] {
             measured.take(&facts(at, 71_000), soc);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_charge_that_is_left_is_no_capacity() {
+    fn the_remaining_charge_is_not_a_capacity() {
         let mut measured = MeasuredCapacity::default();
         for (at, soc) in (1..).zip((5..=100).chain((5..=100).rev())) {
             measured.take(&facts(at, i64::from(soc) * 400), soc);

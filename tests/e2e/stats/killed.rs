@@ -76,7 +76,7 @@ impl Watch {
 }
 
 #[test]
-fn a_service_that_is_killed_again_and_again_tells_no_less_and_keeps_all_but_the_last_minute() {
+fn repeated_kills_lose_at_most_the_last_minute() {
     const LIVES: usize = 12;
     let bank = Simulation::new(Dialect::Pytes).batteries(2).unpaced().start().unwrap();
     let folder = tempdir().unwrap();

@@ -32,7 +32,7 @@ fn some_ledger() -> Ledger {
 }
 
 #[test]
-fn what_was_written_is_read() {
+fn a_written_ledger_is_read_back() {
     let ledger = some_ledger();
     assert!(ledger.bank.turnover().charge_in.0 + ledger.bank.turnover().charge_out.0 > 0);
     let read = Ledger::from_bytes(&ledger.to_bytes().unwrap()).unwrap();
@@ -41,7 +41,7 @@ fn what_was_written_is_read() {
 }
 
 #[test]
-fn a_file_of_a_newer_version_is_not_taken_for_a_damaged_one() {
+fn a_newer_version_is_not_reported_as_damaged() {
     let bytes = String::from_utf8(some_ledger().to_bytes().unwrap()).unwrap();
     let newer = bytes.replacen("{\"bankwatch_ledger\":1,", "{\"bankwatch_ledger\":2,", 1);
     let refused = Ledger::from_bytes(newer.as_bytes()).unwrap_err();
@@ -53,7 +53,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_damage_is_found(at in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<bool>()) {
+    fn any_damage_is_detected(at in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<bool>()) {
         let whole = some_small_ledger();
         let mut bytes = whole.clone();
         let at = at.index(bytes.len());
@@ -97,7 +97,7 @@ fn begin(living: &mut Living, path: &Path) {
 }
 
 #[test]
-fn however_often_and_whenever_it_is_killed_no_counter_steps_back_and_a_minute_is_missing_at_most() {
+fn kills_at_any_time_never_decrease_a_counter() {
     const KILLS: u32 = 200;
     let folder = tempdir().unwrap();
     let path = folder.path().join("bank_ledger.json");
@@ -170,7 +170,7 @@ fn house(link: &str, folder: &Path) -> Service {
 }
 
 #[test]
-fn a_real_service_that_is_killed_goes_on_where_it_was() {
+fn a_killed_service_continues_its_counters() {
     let bank = Simulation::new(Dialect::Pytes).unpaced().start().unwrap();
     let folder = tempdir().unwrap();
     let status = || {
@@ -212,7 +212,7 @@ fn a_real_service_that_is_killed_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_damaged_file_is_set_aside_and_a_newer_one_left_alone_and_both_are_told() {
+fn a_damaged_file_is_moved_aside_and_a_newer_one_left_untouched() {
     let bank = Simulation::new(Dialect::Pytes).unpaced().start().unwrap();
     let folder = tempdir().unwrap();
     let path = folder.path().join("house_ledger.json");

@@ -59,7 +59,7 @@ fn let_go(pipe: &Path) -> File {
 }
 
 #[test]
-fn a_reader_never_sees_half_a_file() {
+fn a_reader_never_sees_a_partial_file() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("bank.json");
     let file = AtomicFile::published(&path);
@@ -87,7 +87,7 @@ fn a_reader_never_sees_half_a_file() {
 }
 
 #[test]
-fn a_file_keeps_its_mode_and_a_new_one_has_that_of_its_kind() {
+fn an_existing_file_keeps_its_mode_and_a_new_one_gets_the_default() {
     let folder = tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::write(path("old"), "old").unwrap();
@@ -107,7 +107,7 @@ fn a_file_keeps_its_mode_and_a_new_one_has_that_of_its_kind() {
 }
 
 #[test]
-fn a_link_stays_a_link_even_where_it_leads_to_nothing_yet() {
+fn a_symlink_stays_a_symlink_even_if_its_target_is_missing() {
     let (folder, elsewhere) = (tempdir().unwrap(), tempdir().unwrap());
     for (name, is_there) in [("old", true), ("new", false)] {
         let (link, target) = (folder.path().join(name), elsewhere.path().join(name));
@@ -126,7 +126,7 @@ fn a_link_stays_a_link_even_where_it_leads_to_nothing_yet() {
 }
 
 #[test]
-fn what_fails_leaves_nothing_behind_and_touches_nothing_else() {
+fn a_failed_write_leaves_no_files_behind() {
     let folder = tempdir().unwrap();
     // A folder is in the way of the file.
     let taken = folder.path().join("taken");
@@ -145,7 +145,7 @@ fn what_fails_leaves_nothing_behind_and_touches_nothing_else() {
 }
 
 #[test]
-fn a_writer_that_hung_never_comes_after_one_who_began_later() {
+fn a_writer_that_hung_never_overwrites_a_later_one() {
     let folder = tempdir().unwrap();
     let (path, pipe) = (folder.path().join("bank.json"), folder.path().join(".bank.json.new"));
     make_pipe(&pipe);
@@ -254,7 +254,7 @@ async fn is_told_once_and_recovers(stand: &Stand, lines: &Lines, reason: &str, m
 }
 
 #[test]
-fn a_missing_folder_is_told_once_and_the_newest_reading_goes_out_when_it_is_there() {
+fn a_missing_folder_is_logged_once_and_the_newest_reading_follows() {
     supervised(brisk(), async |mut supervisor, lines| {
         let stand = Stand::keep(&mut supervisor, lines.logger());
         let mend = || fs::create_dir(stand.out()).unwrap();
@@ -264,7 +264,7 @@ fn a_missing_folder_is_told_once_and_the_newest_reading_goes_out_when_it_is_ther
 }
 
 #[test]
-fn a_file_in_place_of_the_folder_is_told_once_and_recovered_from() {
+fn a_file_in_place_of_the_folder_is_logged_once_until_recovery() {
     supervised(brisk(), async |mut supervisor, lines| {
         let stand = Stand::keep(&mut supervisor, lines.logger());
         let in_the_way = stand.folder.path().join("in the way");
@@ -276,7 +276,7 @@ fn a_file_in_place_of_the_folder_is_told_once_and_recovered_from() {
 }
 
 #[test]
-fn a_folder_that_takes_no_files_is_told_once_and_recovered_from() {
+fn a_read_only_folder_is_logged_once_until_recovery() {
     // Not even root may make files here; what the system says depends on how it is mounted.
     let unwritable = Path::new("/sys/kernel");
     let Err(refusal) = File::create(unwritable.join("bankwatch")) else { panic!("a file in {unwritable:?}") };
@@ -289,7 +289,7 @@ fn a_folder_that_takes_no_files_is_told_once_and_recovered_from() {
 }
 
 #[test]
-fn a_bank_whose_file_can_t_be_written_costs_the_others_nothing() {
+fn a_bank_with_an_unwritable_file_does_not_affect_others() {
     supervised(brisk(), async |mut supervisor, lines| {
         let stand = Stand::keep(&mut supervisor, lines.logger());
         fs::create_dir_all(stand.out().join("attic_status.json")).unwrap();
@@ -305,7 +305,7 @@ fn a_bank_whose_file_can_t_be_written_costs_the_others_nothing() {
 }
 
 #[test]
-fn a_write_that_hangs_is_abandoned_and_the_newest_reading_goes_out_beside_it() {
+fn a_hanging_write_is_abandoned_and_the_newest_reading_is_written() {
     supervised(brisk(), async |mut supervisor, lines| {
         let (stand, health) = (Stand::keep(&mut supervisor, lines.logger()), supervisor.health());
         fs::create_dir(stand.out()).unwrap();
@@ -329,7 +329,7 @@ fn a_write_that_hangs_is_abandoned_and_the_newest_reading_goes_out_beside_it() {
 }
 
 #[test]
-fn an_output_whose_writes_all_hang_is_failed_and_retried_and_disturbs_nobody() {
+fn an_output_with_hanging_writes_fails_alone_and_is_retried() {
     let policy = SupervisionPolicy { failed_retry_interval: ms(150), ..brisk() };
     supervised(policy, async |mut supervisor, lines| {
         let stand = Stand::keep(&mut supervisor, lines.logger());
@@ -369,7 +369,7 @@ fn an_output_whose_writes_all_hang_is_failed_and_retried_and_disturbs_nobody() {
 }
 
 #[test]
-fn a_writer_that_panics_begins_afresh_and_the_reading_still_goes_out() {
+fn a_panicking_writer_restarts_and_the_reading_is_written() {
     supervised(brisk(), async |mut supervisor, lines| {
         let away = AtomicU32::new(0);
         let log = harmful(&lines, move |message| {
@@ -386,7 +386,7 @@ fn a_writer_that_panics_begins_afresh_and_the_reading_still_goes_out() {
 }
 
 #[test]
-fn a_full_disk_is_told_once_and_recovered_from() {
+fn a_full_disk_is_logged_once_until_recovery() {
     let (tool, unlimited) = ("prlimit", "--fsize=unlimited");
     if Command::new(tool).arg("--version").stdout(Stdio::null()).status().is_err() {
         let _ = writeln!(io::stderr(), "SKIPPED: there is no {tool} here to make files grow again");

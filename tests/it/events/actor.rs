@@ -122,7 +122,7 @@ fn text(path: &Path) -> String {
 }
 
 #[test]
-fn an_event_goes_to_the_log_the_log_of_events_and_every_listener_and_so_does_its_end() {
+fn an_event_reaches_both_logs_and_every_listener_when_it_clears_too() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let (port, folder) = (Port::start(), tempdir().unwrap());
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
@@ -153,7 +153,7 @@ fn an_event_goes_to_the_log_the_log_of_events_and_every_listener_and_so_does_its
 }
 
 #[test]
-fn without_cells_they_are_asked_in_the_same_sweep_beside_a_warning_and_not_beside_a_normal_condition() {
+fn with_cells_off_only_a_warning_polls_cells() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let (port, folder) = (Port::start(), tempdir().unwrap());
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
@@ -178,7 +178,7 @@ fn without_cells_they_are_asked_in_the_same_sweep_beside_a_warning_and_not_besid
 }
 
 #[test]
-fn a_panic_raises_nothing_again_and_loses_no_end() {
+fn a_panic_raises_no_event_again_and_loses_no_clearing() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let (port, folder, health) = (Port::start(), tempdir().unwrap(), supervisor.health());
         let log = harmful(&lines, |message| assert_ne!(message, "event cleared", "a bug in the events"));
@@ -207,7 +207,7 @@ fn a_panic_raises_nothing_again_and_loses_no_end() {
 }
 
 #[test]
-fn a_service_that_starts_again_raises_nothing_again_and_tells_what_ended_meanwhile() {
+fn a_restart_raises_nothing_again_and_clears_what_ended_meanwhile() {
     let (port, folder) = (Port::start(), tempdir().unwrap());
     let first = |bank: &bankwatch::internals::simulator::SimulatorHandle| {
         bank.with_bank(|bank| {
@@ -240,7 +240,7 @@ fn a_service_that_starts_again_raises_nothing_again_and_tells_what_ended_meanwhi
 }
 
 #[test]
-fn standing_events_that_can_t_be_read_are_told_and_raised_again() {
+fn unreadable_saved_events_are_logged_and_raised_again() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let (port, folder) = (Port::start(), tempdir().unwrap());
         fs::write(standing(folder.path()), "{\"version\": 1, \"known\": [1, 2], \"standing").unwrap();
@@ -256,7 +256,7 @@ fn standing_events_that_can_t_be_read_are_told_and_raised_again() {
 }
 
 #[test]
-fn a_disk_that_is_away_is_told_once_and_what_was_to_be_written_is_there_when_it_is_back() {
+fn lines_wait_for_a_missing_disk_which_is_logged_once() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let (port, folder) = (Port::start(), tempdir().unwrap());
         // A file where the folder should be.
@@ -283,7 +283,7 @@ fn a_disk_that_is_away_is_told_once_and_what_was_to_be_written_is_there_when_it_
 }
 
 #[test]
-fn a_disk_that_hangs_costs_no_listener_an_event_and_ends_nobody() {
+fn a_hanging_disk_delays_no_listener_and_stops_no_actor() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let (port, folder, health) = (Port::start(), tempdir().unwrap(), supervisor.health());
         // Opening one of them to write waits for a reader; each attempt takes the next hidden name.
@@ -319,7 +319,7 @@ fn a_disk_that_hangs_costs_no_listener_an_event_and_ends_nobody() {
 }
 
 #[test]
-fn a_bank_whose_plug_is_pulled_is_told_as_silent_and_back_and_its_events_stand_meanwhile() {
+fn unplugging_raises_link_silent_and_keeps_other_events_active() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let (port, folder) = (Port::start(), tempdir().unwrap());
         port.bank.with_bank(|bank| bank.raise_event(2, Word::Power, 0x2));
@@ -341,7 +341,7 @@ fn a_bank_whose_plug_is_pulled_is_told_as_silent_and_back_and_its_events_stand_m
 }
 
 #[test]
-fn what_a_battery_remembers_is_told_once_each() {
+fn each_device_log_record_is_published_once() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let (port, folder) = (Port::start(), tempdir().unwrap());
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
@@ -372,7 +372,7 @@ fn what_a_battery_remembers_is_told_once_each() {
 }
 
 #[test]
-fn the_end_of_the_service_finds_everything_written() {
+fn shutdown_writes_all_pending_lines() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let (port, folder) = (Port::start(), tempdir().unwrap());
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());

@@ -28,7 +28,7 @@ fn mistakes(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_normal_conditions_of_the_catalogue_are_those_that_the_review_passes_over() {
+fn info_bits_are_the_normal_bits_of_the_validator() {
     let catalogue = shipped();
     let mut info: BTreeMap<&str, u32> = BTreeMap::new();
     for (word, bit, _) in catalogue.bits().filter(|(_, _, row)| row.level == EventLevel::Info) {
@@ -38,7 +38,7 @@ fn the_normal_conditions_of_the_catalogue_are_those_that_the_review_passes_over(
 }
 
 #[test]
-fn a_name_means_the_same_wherever_a_console_prints_it() {
+fn a_bit_name_has_one_meaning_in_all_words() {
     let catalogue = shipped();
     let mut meanings = BTreeMap::new();
     for (word, bit, row) in catalogue.bits() {
@@ -57,7 +57,7 @@ fn a_name_means_the_same_wherever_a_console_prints_it() {
 }
 
 #[test]
-fn every_bit_of_the_power_word_and_every_known_fault_has_its_row() {
+fn every_power_bit_and_every_known_fault_has_a_row() {
     let catalogue = shipped();
     let bits =
         |of: &str| catalogue.bits().filter(|(word, ..)| *word == of).map(|(_, bit, _)| bit).sum::<u32>();
@@ -70,12 +70,12 @@ fn every_bit_of_the_power_word_and_every_known_fault_has_its_row() {
 }
 
 #[test]
-fn nothing_is_wrong_with_the_shipped_catalogue() {
+fn the_built_in_catalogue_has_no_findings() {
     assert_eq!(Catalogue::default().lay("config/events.toml", SHIPPED), CatalogueFindings::default());
 }
 
 #[test]
-fn full_idle_charging_and_discharging_are_information() {
+fn full_idle_charging_and_discharging_are_level_info() {
     let catalogue = shipped();
     for (word, bit) in [("power", 0x2000), ("power", 0x20_0000), ("power", 0x40_0000), ("power", 0x80_0000)] {
         assert_eq!(catalogue.bit(word, bit, None).level, EventLevel::Info, "{bit:#x}");
@@ -84,7 +84,7 @@ fn full_idle_charging_and_discharging_are_information() {
 }
 
 #[test]
-fn a_file_of_one_s_own_changes_the_rows_and_parts_it_names_and_no_others() {
+fn a_user_file_changes_only_the_rows_and_keys_it_contains() {
     let (catalogue, warnings) = with(
         "[power]\n0x2000 = { level = \"warning\" }\n0x2 = { text = \"Zu hohe Spannung\" }\n\
          [coulomb_state]\nFull = { level = \"warning\" }\n",
@@ -104,13 +104,13 @@ fn a_file_of_one_s_own_changes_the_rows_and_parts_it_names_and_no_others() {
 }
 
 #[test]
-fn the_shipped_catalogue_laid_over_itself_changes_nothing() {
+fn merging_the_built_in_catalogue_into_itself_changes_nothing() {
     let (catalogue, warnings) = with(SHIPPED);
     assert_eq!((catalogue, warnings), (shipped(), vec![]));
 }
 
 #[test]
-fn a_new_word_is_taken_with_a_warning_that_names_the_nearest() {
+fn an_unknown_word_is_accepted_with_a_warning_naming_the_nearest() {
     let (catalogue, warnings) = with("\n[powr]\n0x1 = { level = \"info\", text = \"New\" }\n");
     assert_eq!(warnings, ["own.toml:2: no console is known to say \"powr\"; did you mean \"power\"?"]);
     assert_eq!(catalogue.bit("powr", 1, None).text, "New");
@@ -119,7 +119,7 @@ fn a_new_word_is_taken_with_a_warning_that_names_the_nearest() {
 }
 
 #[test]
-fn every_mistake_is_a_sentence_with_its_line() {
+fn every_mistake_is_reported_with_its_line() {
     let text = "power = 3\n\n[battery]\n0x3 = { level = \"info\", text = \"two\" }\nBHV = { level = \"info\" }\n\
                 0x2 = { level = \"loud\" }\n0x4 = \"Normal\"\n0x8 = { colour = \"red\", text = 7 }\n\
                 0x40 = { level = \"info\" }\n";
@@ -141,7 +141,7 @@ fn every_mistake_is_a_sentence_with_its_line() {
 }
 
 #[test]
-fn a_row_with_a_mistake_costs_itself_alone() {
+fn a_row_with_a_mistake_is_ignored_and_no_other() {
     let mut catalogue = shipped();
     let found = catalogue.lay(
         "own.toml",
@@ -155,7 +155,7 @@ fn a_row_with_a_mistake_costs_itself_alone() {
 }
 
 #[test]
-fn a_file_that_is_unusable_leaves_the_built_in_catalogue_with_one_finding() {
+fn an_unusable_file_falls_back_to_the_built_in_catalogue() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events_config.json");
     let built_in = shipped();
@@ -190,7 +190,7 @@ fn a_file_that_is_unusable_leaves_the_built_in_catalogue_with_one_finding() {
 }
 
 #[test]
-fn a_file_as_large_as_may_be_is_read_in_a_moment() {
+fn the_largest_allowed_file_is_read_within_seconds() {
     let sections: String = (0..40_000).map(|n| format!("[q{n}]\n")).collect();
     let rows: String = (0..40_000).map(|n| format!("r{n} = 1\n")).collect();
     let begun = Instant::now();
@@ -203,7 +203,7 @@ fn a_file_as_large_as_may_be_is_read_in_a_moment() {
 }
 
 #[test]
-fn many_findings_are_a_few_lines_in_the_log() {
+fn many_findings_are_summarized_in_a_few_log_lines() {
     let rows = (0..5_000).map(|row| format!("\"{}\": 1", 3 + 4 * row)).collect::<Vec<_>>().join(",\n");
     let found = shipped().lay("events_config.json", &format!("{{\"power_events\": {{\n{rows}}}}}"));
     assert_eq!((found.warnings.len(), found.brief().len()), (5_000, 9));
@@ -211,7 +211,7 @@ fn many_findings_are_a_few_lines_in_the_log() {
 }
 
 #[test]
-fn the_predecessor_s_file_is_known_by_its_content_and_taken() {
+fn an_events_config_json_is_recognized_by_its_content() {
     let (catalogue, warnings) = with(
         "{\"power_events\": {\n  \"8192\": {\"level\": \"warning\", \"hex_code\": \"0x2000\", \"text\": \"Voll\"}\n},\n\
          \"sys_events\": {\"8\": {\"level\": \"info\", \"hex_code\": \"0x8\", \"text\": \"Chip\"}}}",
@@ -225,7 +225,7 @@ fn the_predecessor_s_file_is_known_by_its_content_and_taken() {
 }
 
 #[test]
-fn what_means_nothing_in_the_predecessor_s_file_is_told_and_keeps_nobody_from_starting() {
+fn unsupported_rows_of_events_config_json_are_warnings() {
     let (catalogue, warnings) = with(
         "{\n\"power_events\": {\n\"0\": {\"level\": \"info\", \"text\": \"none\"},\n\
          \"3\": {\"level\": \"info\", \"text\": \"both\"},\n\"high\": {},\n\"2\": {\"level\": \"loud\", \"text\": \"x\"},\n\
@@ -248,7 +248,7 @@ fn what_means_nothing_in_the_predecessor_s_file_is_told_and_keeps_nobody_from_st
 }
 
 #[test]
-fn a_mistake_in_the_catalogue_fails_its_check_and_keeps_nobody_from_starting() {
+fn a_mistake_fails_config_check_but_the_service_starts() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("bankwatch.toml", "[[bank]]\nlink = \"/dev/null/none\"\n[events]\ncatalogue = \"own.toml\"\n");

@@ -18,7 +18,7 @@ fn take(recall: &mut Recall, bank: &mut Bank, between: &[Command]) -> Vec<Recoll
 }
 
 #[test]
-fn records_are_told_once_when_they_were_read_the_same_twice() {
+fn a_record_is_published_once_after_two_equal_reads() {
     for dialect in [Dialect::Us2000c, Dialect::PytesV5, Dialect::ForceH2] {
         let (mut bank, mut recall) = (Bank::new(dialect, 4), Recall::default());
         assert_eq!(take(&mut recall, &mut bank, &[LOG]), []);
@@ -40,7 +40,7 @@ fn records_are_told_once_when_they_were_read_the_same_twice() {
 }
 
 #[test]
-fn a_snapshot_of_the_event_memory_is_a_record_with_its_words() {
+fn a_data_event_snapshot_is_a_record_with_its_event_words() {
     let (mut bank, mut recall) = (Bank::new(Dialect::Us2000c, 2), Recall::default());
     bank.console.bank_mut().raise_event(1, Word::Battery, 0x2);
     take(&mut recall, &mut bank, &[SNAPSHOT]);
@@ -57,7 +57,7 @@ fn a_snapshot_of_the_event_memory_is_a_record_with_its_words() {
 }
 
 #[test]
-fn a_stack_s_snapshot_is_a_record_of_the_stack() {
+fn a_stack_snapshot_is_a_record_of_the_stack() {
     let (mut bank, mut recall) = (Bank::new(Dialect::ForceH2, 3), Recall::default());
     bank.console.bank_mut().raise_event(2, Word::Battery, 0x8);
     take(&mut recall, &mut bank, &[SNAPSHOT]);
@@ -74,7 +74,7 @@ fn a_stack_s_snapshot_is_a_record_of_the_stack() {
 }
 
 #[test]
-fn a_record_that_was_damaged_on_its_way_is_never_told() {
+fn a_damaged_record_is_never_published() {
     let (mut bank, mut recall) = (Bank::new(Dialect::Us2000c, 2), Recall::default());
     let flipped = |_: &str, heard: String| Some(heard.replacen("Time    : 26-", "Time    : 36-", 1));
     let damaged = bank.sweep(SweepKind::Summary, &[LOG], flipped);
@@ -92,7 +92,7 @@ fn a_record_that_was_damaged_on_its_way_is_never_told() {
 }
 
 #[test]
-fn records_of_a_battery_that_changed_places_are_told_as_its_own() {
+fn records_of_a_moved_battery_keep_their_barcode() {
     let (mut bank, mut recall) = (Bank::new(Dialect::PytesV5, 2), Recall::default());
     take(&mut recall, &mut bank, &[LOG]);
     let first = take(&mut recall, &mut bank, &[LOG]).remove(0);
@@ -103,7 +103,7 @@ fn records_of_a_battery_that_changed_places_are_told_as_its_own() {
 }
 
 #[test]
-fn a_battery_s_clock_is_held_against_our_local_time() {
+fn a_battery_clock_is_compared_with_local_time() {
     let ours: Timestamp = "2026-11-22T06:00:46Z".parse().unwrap();
     let berlin = TimeZone::fixed(jiff::tz::offset(1));
     let seconds = |clock, zone: &TimeZone| clock_ahead(clock, ours, zone).as_secs();

@@ -49,7 +49,7 @@ impl Desk {
 }
 
 #[test]
-fn the_text_is_the_committed_one() {
+fn the_log_text_matches_the_snapshot() {
     let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Warning, true);
     let mut log = desk.full();
     let bank = desk.bank.console.bank_mut();
@@ -68,7 +68,7 @@ fn the_text_is_the_committed_one() {
 }
 
 #[test]
-fn every_line_splits_at_its_bars_into_the_same_fields() {
+fn every_line_splits_into_the_same_fields() {
     let mut desk = Desk::new(Dialect::PytesV5, EventLevel::Info, true);
     desk.bank.console.bank_mut().raise_event(1, Word::Fault, 0x8);
     let log = desk.full();
@@ -86,7 +86,7 @@ fn every_line_splits_at_its_bars_into_the_same_fields() {
 }
 
 #[test]
-fn below_the_level_nothing_is_written_and_without_cells_no_table() {
+fn events_below_the_level_and_disabled_cells_are_not_written() {
     let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Warning, true);
     desk.bank.console.bank_mut().raise_event(1, Word::Power, 0x20_2004);
     assert_eq!(desk.full(), "", "full and idle");
@@ -101,7 +101,7 @@ fn below_the_level_nothing_is_written_and_without_cells_no_table() {
 }
 
 #[test]
-fn cells_that_the_reading_did_not_have_are_written_beside_the_next_that_has_them() {
+fn missing_cells_are_written_with_the_next_reading_that_has_them() {
     let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Warning, true);
     desk.full();
     let mut summary = desk.bank.summary();
@@ -117,7 +117,7 @@ fn cells_that_the_reading_did_not_have_are_written_beside_the_next_that_has_them
 }
 
 #[test]
-fn hostile_words_neither_break_their_line_nor_add_a_column() {
+fn control_characters_and_bars_cannot_break_a_line() {
     let mut desk = Desk::new(Dialect::Us3000d, EventLevel::Info, true);
     let mut report = desk.bank.full();
     let word = EventWord { bits: 1, names: vec!["A|B\nC".into()] };
@@ -130,7 +130,7 @@ fn hostile_words_neither_break_their_line_nor_add_a_column() {
 }
 
 #[test]
-fn a_log_past_its_size_is_set_aside_and_no_block_is_torn_in_two() {
+fn an_oversized_log_is_rotated_without_splitting_a_block() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/battery_events.log");
     let log = LogFile { path: path.clone(), max_size: 1_000, max_files: 2 };

@@ -72,7 +72,7 @@ fn line(event: &Event) -> String {
 }
 
 #[test]
-fn an_event_is_told_when_it_rises_and_when_it_clears_and_not_between() {
+fn an_event_is_reported_when_raised_and_cleared_only() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
     assert_eq!(watch.warned(&bank.full()), [""; 0]);
     bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
@@ -113,7 +113,7 @@ fn set_while_it_stood(wrong_by_s: i64) -> (i64, i64, Option<Duration>) {
 }
 
 #[test]
-fn a_clock_that_is_set_while_a_condition_stands_corrects_when_it_rose() {
+fn setting_the_clock_corrects_raised_at_of_active_events() {
     let stood = Some(Duration::from_secs(40));
     assert_eq!(set_while_it_stood(0), (0, 40, stood));
     let never_set = BANK.at.as_second() - 5_000;
@@ -124,7 +124,7 @@ fn a_clock_that_is_set_while_a_condition_stands_corrects_when_it_rose() {
 }
 
 #[test]
-fn a_machine_that_slept_moves_no_event_and_a_sweep_that_began_before_the_clock_was_set_is_corrected() {
+fn a_sleep_moves_no_event_and_earlier_sweeps_are_corrected() {
     assert_eq!(set_while_it_stood(-3_600).0, -3_600, "as its raising was told");
     let (mut bank, mut watch) = (BANK.clone(), Watch::new());
     let unset = Timestamp::from_second(5_000).unwrap();
@@ -142,7 +142,7 @@ fn a_machine_that_slept_moves_no_event_and_a_sweep_that_began_before_the_clock_w
 }
 
 #[test]
-fn two_bits_at_once_are_two_events_each_with_its_own_end() {
+fn two_bits_at_once_are_two_independent_events() {
     let (mut bank, mut watch) = (Bank::new(Dialect::PytesV5, 2), Watch::new());
     watch.take(&bank.full());
     bank.console.bank_mut().raise_event(1, Word::Battery, 0x1002);
@@ -180,7 +180,7 @@ fn a_missing_answer_a_damaged_word_and_a_summary_clear_nothing() {
 }
 
 #[test]
-fn one_damaged_word_never_costs_another_word_or_battery_its_events() {
+fn a_damaged_word_affects_no_other_word_or_battery() {
     for damaged in ["Bat Events", "Power Events", "System Fault"] {
         let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
         watch.take(&bank.full());
@@ -213,7 +213,7 @@ fn one_damaged_word_never_costs_another_word_or_battery_its_events() {
 }
 
 #[test]
-fn a_restart_raises_nothing_again_and_the_time_it_stood_goes_on() {
+fn a_restart_raises_nothing_again_and_durations_continue() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
     watch.take(&bank.full());
     bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
@@ -255,7 +255,7 @@ impl Sifted {
 }
 
 #[test]
-fn a_value_that_lasts_though_no_battery_can_have_it_is_an_event_until_it_is_plausible_again() {
+fn a_persistent_implausible_value_is_an_event_until_plausible() {
     let (mut bank, mut watch) = (Sifted::new(), Watch::new());
     let flat = |reading: &mut BankReading| {
         reading.batteries[1].cells.as_mut().unwrap()[4].voltage = Some(Millivolts(0));
@@ -290,7 +290,7 @@ fn a_value_that_lasts_though_no_battery_can_have_it_is_an_event_until_it_is_plau
 }
 
 #[test]
-fn a_sensor_fault_is_an_event_of_its_own_and_gives_way_to_another() {
+fn a_sensor_fault_is_a_separate_event_and_replaces_implausible() {
     let (mut bank, mut watch) = (Sifted::new(), Watch::new());
     let at = |degrees: i32| {
         move |reading: &mut BankReading| {
@@ -315,7 +315,7 @@ fn a_sensor_fault_is_an_event_of_its_own_and_gives_way_to_another() {
 }
 
 #[test]
-fn a_battery_that_replaces_one_with_an_alarm_has_its_own() {
+fn a_replacement_battery_has_its_own_alarms() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
     bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
     let mut told = |barcode: Option<&str>| -> Vec<(String, Option<String>)> {
@@ -333,7 +333,7 @@ fn a_battery_that_replaces_one_with_an_alarm_has_its_own() {
 }
 
 #[test]
-fn what_ended_while_nobody_watched_is_cleared_and_what_began_is_raised() {
+fn changes_during_downtime_are_cleared_and_raised() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
     bank.console.bank_mut().raise_event(1, Word::Power, 0x2);
     watch.take(&bank.full());
@@ -354,7 +354,7 @@ fn what_ended_while_nobody_watched_is_cleared_and_what_began_is_raised() {
 }
 
 #[test]
-fn a_duration_is_left_out_where_the_clock_was_not_set_when_it_began() {
+fn a_duration_is_unknown_if_the_clock_was_unset_when_raised() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 1), Watch::new());
     bank.at = Timestamp::UNIX_EPOCH;
     bank.console.bank_mut().raise_event(1, Word::Power, 0x2);
@@ -372,7 +372,7 @@ fn a_duration_is_left_out_where_the_clock_was_not_set_when_it_began() {
 }
 
 #[test]
-fn a_battery_that_the_table_says_is_absent_vanishes_at_once_and_comes_back() {
+fn a_battery_reported_absent_is_missing_at_once_and_returns() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
     watch.take(&bank.full());
     bank.console.bank_mut().take_out(2);
@@ -386,7 +386,7 @@ fn a_battery_that_the_table_says_is_absent_vanishes_at_once_and_comes_back() {
 }
 
 #[test]
-fn a_battery_that_is_missing_vanishes_with_the_third_full_sweep() {
+fn an_unlisted_battery_is_missing_from_the_third_full_sweep() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
     watch.take(&bank.full());
     let unheard = |bank: &mut Bank| {
@@ -413,7 +413,7 @@ fn a_battery_that_is_missing_vanishes_with_the_third_full_sweep() {
 }
 
 #[test]
-fn a_battery_that_was_not_there_before_is_noted_and_those_of_the_first_reading_are_not() {
+fn a_new_battery_is_noted_except_in_the_first_reading() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
     bank.console.bank_mut().take_out(3);
     let first = watch.take(&bank.full());
@@ -433,7 +433,7 @@ fn a_battery_that_was_not_there_before_is_noted_and_those_of_the_first_reading_a
 }
 
 #[test]
-fn a_battery_whose_answers_fail_three_sweeps_long_is_told_until_it_answers() {
+fn three_failing_sweeps_raise_answers_failing_until_it_answers() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
     watch.take(&bank.full());
     let failing = |bank: &mut Bank| bank.full_but(|question, heard| (question != "bat 2").then_some(heard));
@@ -446,7 +446,7 @@ fn a_battery_whose_answers_fail_three_sweeps_long_is_told_until_it_answers() {
 }
 
 #[test]
-fn a_bank_that_falls_silent_is_told_once_and_cleared_by_the_next_reading() {
+fn a_silent_bank_is_reported_once_and_cleared_by_the_next_reading() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
     bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
     watch.take(&bank.full());
@@ -473,7 +473,7 @@ fn a_bank_that_falls_silent_is_told_once_and_cleared_by_the_next_reading() {
 }
 
 #[test]
-fn sweeps_that_take_longer_than_three_intervals_are_no_silence() {
+fn sweeps_longer_than_three_intervals_are_not_silence() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
     let slow = |bank: &mut Bank| {
         let mut report = bank.full();
@@ -492,7 +492,7 @@ fn sweeps_that_take_longer_than_three_intervals_are_no_silence() {
 }
 
 #[test]
-fn states_that_leave_normal_are_events_and_a_state_that_gives_way_to_another_is_cleared_by_it() {
+fn a_state_other_than_normal_is_an_event_cleared_by_another_state() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 1), Watch::new());
     watch.take(&bank.full());
     let says = |bank: &mut Bank, label: &'static str, word: &'static str| {
@@ -547,7 +547,7 @@ fn the_words_of_a_us3000d_are_each_their_own_and_normal_conditions_are_informati
 }
 
 #[test]
-fn a_stack_s_error_code_is_its_own_and_no_system_fault() {
+fn a_stack_error_code_is_not_a_system_fault() {
     let (mut bank, mut watch) = (Bank::new(Dialect::ForceH2, 4), Watch::new());
     assert_eq!(watch.warned(&bank.full()), [""; 0]);
     let report = {
@@ -564,7 +564,7 @@ proptest! {
     /// Whatever a console says, in whatever order answers are lost and the service is killed: what is raised is
     /// cleared before it is raised again, and in the end exactly what the words say stands.
     #[test]
-    fn raised_and_cleared_take_turns_and_what_stands_is_what_was_said_last(
+    fn raised_and_cleared_alternate_and_match_the_last_reading(
         steps in prop::collection::vec((0..4_usize, any::<u32>(), any::<bool>(), any::<bool>()), 1..25)
     ) {
         let (mut bank, mut watch) = (BANK.clone(), Watch::new());

@@ -66,7 +66,7 @@ fn conditions(lines: &[String], word: &str) -> Vec<(u32, Option<String>, EventLe
 }
 
 #[test]
-fn every_bit_of_every_word_alone_is_itself_in_every_spelling_with_and_without_a_name() {
+fn each_single_bit_is_decoded_in_every_spelling() {
     for (label, word) in WORDS {
         for bit in (0..32).map(|shift| 1_u32 << shift) {
             for spelling in SPELLINGS {
@@ -88,7 +88,7 @@ fn every_bit_of_every_word_alone_is_itself_in_every_spelling_with_and_without_a_
 }
 
 #[test]
-fn no_bit_is_no_condition_and_an_unknown_one_is_shown_as_such() {
+fn no_bits_are_no_conditions_and_unknown_bits_are_named_unknown() {
     for spelling in ["0x0", "0", "0x00000000"] {
         assert_eq!(conditions(&[format!("Power Events    : {spelling}")], "power"), []);
     }
@@ -100,7 +100,7 @@ fn no_bit_is_no_condition_and_an_unknown_one_is_shown_as_such() {
 }
 
 #[test]
-fn a_name_that_a_console_prints_counts_more_than_the_bit_it_stands_at() {
+fn a_printed_name_takes_precedence_over_the_bit() {
     let of = |value: &str| conditions(&[format!("Power Events    : {value}")], "power").remove(0);
     assert_eq!(
         of("0x2        PHV"),
@@ -116,7 +116,7 @@ fn a_name_that_a_console_prints_counts_more_than_the_bit_it_stands_at() {
 }
 
 #[test]
-fn names_with_blanks_stand_at_their_bits() {
+fn names_with_spaces_are_assigned_to_their_bits() {
     let found = conditions(&["System Fault    : 0x2100     ONLINE err InitVoltDiff".to_owned()], "system");
     let plain: Vec<_> = found.iter().map(|(bit, name, level, _)| (*bit, name.as_deref(), *level)).collect();
     let warning = EventLevel::Warning;
@@ -143,7 +143,7 @@ fn names_with_blanks_stand_at_their_bits() {
 
 proptest! {
     #[test]
-    fn any_bits_together_are_each_of_them_once(bits in any::<u32>(), which in 0..WORDS.len()) {
+    fn combined_bits_are_one_condition_each(bits in any::<u32>(), which in 0..WORDS.len()) {
         let (label, word) = WORDS[which];
         let names: Vec<String> = (0..bits.count_ones()).map(|number| format!("N{number}")).collect();
         let names = names.join(" ");
@@ -162,7 +162,7 @@ proptest! {
 
     /// Without a prefix the number may be either; whichever it is taken for, its bits are told, and no other.
     #[test]
-    fn digits_without_a_prefix_are_one_of_the_two_numbers_they_can_be(digits in "[0-9]{1,9}") {
+    fn digits_without_prefix_are_decimal_or_hexadecimal(digits in "[0-9]{1,9}") {
         let found = conditions(&[format!("Bat Events      : {digits}")], "battery");
         let told: u32 = found.iter().map(|(bit, ..)| bit).sum();
         let either = [u32::from_str_radix(&digits, 16).ok(), digits.parse().ok()];
@@ -170,7 +170,7 @@ proptest! {
     }
 
     #[test]
-    fn names_that_are_too_few_or_too_many_are_nobody_s(bits in any::<u32>(), names in 0..6_usize) {
+    fn names_are_ignored_unless_they_match_the_bit_count(bits in any::<u32>(), names in 0..6_usize) {
         prop_assume!(names != bits.count_ones() as usize);
         let names = vec!["BHV"; names].join(" ");
         let found = conditions(&[format!("Power Events    : {bits:#x} {names}")], "power");
@@ -180,7 +180,7 @@ proptest! {
 
     /// Whatever stands in one word's place, the other words say what they say.
     #[test]
-    fn a_damaged_word_costs_no_other_word_anything(garbage in "[ -~]{0,24}", bits in any::<[u32; 2]>()) {
+    fn a_damaged_word_leaves_other_words_intact(garbage in "[ -~]{0,24}", bits in any::<[u32; 2]>()) {
         let lines = [
             format!("Bat Events      : {:#x}", bits[0]),
             format!("Power Events    : {garbage}"),

@@ -152,7 +152,7 @@ fn every_digit_of(dialect: Dialect) -> (usize, usize) {
 }
 
 #[test]
-fn no_wrong_digit_in_any_dialect_moves_a_counter_further_than_a_battery_could() {
+fn no_wrong_digit_moves_a_counter_beyond_what_a_battery_could() {
     let half = |first: usize| {
         move || -> Vec<(usize, usize)> {
             Dialect::ALL.iter().skip(first).step_by(2).map(|dialect| every_digit_of(*dialect)).collect()

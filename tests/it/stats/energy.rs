@@ -76,7 +76,7 @@ fn day(living: &mut Living, every: u64) -> (BankReport, Vec<Truth>, Truth) {
 }
 
 #[test]
-fn a_day_of_sweeps_counts_what_flowed_to_a_thousandth() {
+fn a_day_of_sweeps_is_counted_within_a_thousandth() {
     for (every, series) in [(2, false), (10, false), (2, true), (10, true)] {
         let mut living = living(3, series, 11);
         let (report, own, bank) = day(&mut living, every);
@@ -104,7 +104,7 @@ fn moved(turnover: Option<Turnover>) -> i64 {
 }
 
 #[test]
-fn boxes_that_change_places_take_their_counters_along_and_leave_the_places_theirs() {
+fn swapped_batteries_keep_their_counters_and_so_do_the_places() {
     let mut living = living(3, false, 5);
     let before = sweep_for(&mut living, 4 * 3600).insight.batteries;
     assert!(living.bank.swap(1, 3));
@@ -126,7 +126,7 @@ fn boxes_that_change_places_take_their_counters_along_and_leave_the_places_their
 }
 
 #[test]
-fn of_two_boxes_with_one_barcode_the_second_is_counted_by_its_place_until_it_is_alone() {
+fn a_second_battery_with_the_barcode_is_counted_by_place() {
     let mut living = living(3, false, 6);
     let before = sweep_for(&mut living, 4 * 3600).insight.batteries;
     let [one, two] = [1, 2].map(|place| living.bank.battery(place).unwrap().barcode.clone());
@@ -165,7 +165,7 @@ fn of_two_boxes_with_one_barcode_the_second_is_counted_by_its_place_until_it_is_
 }
 
 #[test]
-fn a_gap_is_not_bridged_and_nothing_is_invented_in_it() {
+fn a_gap_is_not_bridged() {
     let mut living = living(2, false, 3);
     let before = sweep_for(&mut living, 3600).insight;
     living.live(Duration::from_secs(1800));
@@ -180,7 +180,7 @@ fn a_gap_is_not_bridged_and_nothing_is_invented_in_it() {
 }
 
 #[test]
-fn what_flows_before_the_label_is_known_is_credited_to_it_and_to_nobody_else() {
+fn flow_before_the_barcode_is_known_is_credited_to_it() {
     let mut living = living(2, false, 9);
     let unlabelled = |living: &mut Living| {
         living.live(Duration::from_secs(FULL));
@@ -204,7 +204,7 @@ fn what_flows_before_the_label_is_known_is_credited_to_it_and_to_nobody_else() {
 }
 
 #[test]
-fn a_battery_without_a_label_is_known_by_its_place_after_a_minute() {
+fn a_battery_without_barcode_is_identified_by_place_after_a_minute() {
     let mut living = living(1, false, 9);
     assert!(living.bank.set_barcode(1, ""));
     let mut last = None;
@@ -221,7 +221,7 @@ fn a_battery_without_a_label_is_known_by_its_place_after_a_minute() {
 }
 
 #[test]
-fn totals_are_absent_until_what_was_kept_is_there_and_then_hold_both() {
+fn totals_are_absent_until_the_ledger_is_loaded_and_then_hold_both() {
     let mut first = living(1, false, 4);
     let hour = sweep_for(&mut first, 3600).insight;
     let kept = first.stats.ledger().unwrap().clone();

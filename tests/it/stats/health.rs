@@ -65,7 +65,7 @@ fn accused(report: &BankReport) -> &Health {
 }
 
 #[test]
-fn a_sound_bank_is_never_accused() {
+fn a_healthy_bank_never_gets_a_finding() {
     let seeds = |first: u64| {
         move || {
             let mut healthy = 0;
@@ -87,7 +87,7 @@ fn a_sound_bank_is_never_accused() {
 }
 
 #[test]
-fn a_cell_that_lost_a_fifth_of_its_capacity_is_weak() {
+fn a_cell_that_lost_a_fifth_of_its_capacity_is_a_weak_cell() {
     let report = after(10, 3, 1, once(|bank| bank.set_cell_capacity(BATTERY, CELL, 0.8)));
     let health = accused(&report);
     let weak = |reason: &Reason| matches!(reason, Reason::WeakCell { cell: 7, .. });
@@ -96,7 +96,7 @@ fn a_cell_that_lost_a_fifth_of_its_capacity_is_weak() {
 }
 
 #[test]
-fn a_cell_with_more_resistance_is_named_with_how_much() {
+fn a_cell_with_more_resistance_is_reported_with_its_value() {
     let report = after(7, 3, 2, once(|bank| bank.add_cell_resistance(BATTERY, CELL, 0.001_2)));
     let health = accused(&report);
     let [Reason::Resistance { cell: 7, more }] = *health.reasons else { panic!("{:?}", health.reasons) };
@@ -105,7 +105,7 @@ fn a_cell_with_more_resistance_is_named_with_how_much() {
 }
 
 #[test]
-fn a_voltage_that_drifts_away_is_a_measuring_line_and_no_weak_cell() {
+fn a_drifting_voltage_is_a_sensing_error_and_not_a_weak_cell() {
     let report = after(10, 3, 3, |bank, days| {
         bank.set_cell_offset(BATTERY, CELL, 0.003 * days);
     });
@@ -115,7 +115,7 @@ fn a_voltage_that_drifts_away_is_a_measuring_line_and_no_weak_cell() {
 }
 
 #[test]
-fn a_temperature_that_drifts_away_is_told_of_all_cells_of_that_sensor() {
+fn a_drifting_temperature_is_reported_for_all_cells_of_its_sensor() {
     let report = after(10, 3, 4, |bank, days| {
         bank.set_sensor_offset(BATTERY, 1, -days);
     });
@@ -127,7 +127,7 @@ fn a_temperature_that_drifts_away_is_told_of_all_cells_of_that_sensor() {
 }
 
 #[test]
-fn a_battery_that_lost_a_third_of_its_capacity_shows_it_in_full_cycles() {
+fn full_cycles_reveal_a_third_of_lost_capacity() {
     let report =
         after(10, 3, 5, once(|bank| (1..=16).all(|cell| bank.set_cell_capacity(BATTERY, cell, 0.7))));
     let health = accused(&report);
@@ -138,7 +138,7 @@ fn a_battery_that_lost_a_third_of_its_capacity_shows_it_in_full_cycles() {
 }
 
 #[test]
-fn a_battery_behind_a_loose_cable_or_an_open_breaker_does_not_take_its_share() {
+fn a_loose_cable_or_an_open_breaker_lowers_the_current_share() {
     for (ohms, worst, verdict) in [(0.1, 70.0, Verdict::Watch), (10.0, 5.0, Verdict::Failing)] {
         let report = after(3, 3, 6, once(|bank| bank.loosen(BATTERY, ohms)));
         let health = accused(&report);
@@ -149,7 +149,7 @@ fn a_battery_behind_a_loose_cable_or_an_open_breaker_does_not_take_its_share() {
 }
 
 #[test]
-fn a_cell_of_a_stack_is_named_though_the_stack_alone_states_a_capacity() {
+fn a_cell_is_found_though_only_the_stack_states_a_capacity() {
     let bank = Bank::new(&BankPlan { series: true, ..plan(3, 2) }).in_steps_of(40.0);
     let mut living = Living::new(bank, MINUTE);
     assert!(living.bank.add_cell_resistance(BATTERY, CELL, 0.001_2));
@@ -170,7 +170,7 @@ fn a_cell_of_a_stack_is_named_though_the_stack_alone_states_a_capacity() {
 }
 
 #[test]
-fn a_month_without_a_full_charge_is_told_and_a_day_without_any_history_is_no_verdict() {
+fn a_month_without_full_charge_is_reported_but_not_without_history() {
     let mut living = Living::new(Bank::new(&plan(1, 7)).in_steps_of(40.0), MINUTE);
     let health = |report: BankReport| report.insight.batteries[0].health.clone();
     living.swept(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(100)));
@@ -277,7 +277,7 @@ fn sentences(health: &Health) -> Vec<String> {
 }
 
 #[test]
-fn a_battery_is_healthy_once_each_way_in_which_cells_fail_could_have_shown() {
+fn a_battery_is_healthy_once_all_evidence_has_been_seen() {
     let mut battery = Scripted::at(60.0);
     let missing = |health: &Health| {
         assert_eq!(health.verdict, Verdict::Unknown, "{:?}", health.reasons);
@@ -295,7 +295,7 @@ fn a_battery_is_healthy_once_each_way_in_which_cells_fail_could_have_shown() {
 }
 
 #[test]
-fn a_table_without_its_last_cell_costs_nothing_that_was_learned() {
+fn a_table_without_its_last_cell_does_not_reset_the_model() {
     let mut battery = Scripted::at(60.0);
     let watched =
         |health: Health| !sentences(&health).join("\n").contains("not yet seen under changing load");
@@ -311,7 +311,7 @@ fn a_table_without_its_last_cell_costs_nothing_that_was_learned() {
 }
 
 #[test]
-fn a_cell_that_lags_at_rest_and_runs_ahead_under_little_current_is_named_without_a_deep_discharge() {
+fn a_cell_that_lags_and_runs_ahead_is_found_without_deep_discharge() {
     let mut battery = Scripted::at(90.0);
     battery.go(14 * 60, -0.5, 3_325, ALIKE);
     battery.go(50, 20.0, 3_410, (13, -40));
@@ -329,7 +329,7 @@ fn a_cell_that_lags_at_rest_and_runs_ahead_under_little_current_is_named_without
 }
 
 #[test]
-fn what_is_seen_near_full_is_forgotten_once_it_is_mended() {
+fn a_near_full_finding_disappears_once_repaired() {
     let mut battery = Scripted::at(99.0);
     let early = battery.go(3, 12.0, 3_470, (4, 100));
     assert!(
@@ -343,7 +343,7 @@ fn what_is_seen_near_full_is_forgotten_once_it_is_mended() {
 }
 
 #[test]
-fn neither_a_single_look_nor_the_end_of_a_strong_charge_accuses_a_cell() {
+fn one_sample_or_the_end_of_a_strong_charge_is_no_finding() {
     let mut battery = Scripted::at(99.0);
     for (minutes, amperes, cell) in
         [(5, 12.0, ALIKE), (1, 12.0, (4, 100)), (60, 12.0, (4, 20)), (60, 60.0, (4, 100))]
@@ -354,7 +354,7 @@ fn neither_a_single_look_nor_the_end_of_a_strong_charge_accuses_a_cell() {
 }
 
 #[test]
-fn a_state_of_charge_that_jumps_accuses_no_battery() {
+fn a_jumping_state_of_charge_is_no_finding() {
     let mut battery = Scripted::at(60.0);
     battery.plateau();
     battery.go(111, 20.0, 3_340, ALIKE);
@@ -369,7 +369,7 @@ fn a_state_of_charge_that_jumps_accuses_no_battery() {
 }
 
 #[test]
-fn what_a_battery_says_of_itself_is_a_verdict_at_once() {
+fn a_fault_reported_by_the_battery_is_a_verdict_at_once() {
     let mut living = Living::new(Bank::new(&plan(1, 8)), MINUTE);
     let report = living.swept(SweepKind::Full, |reading| {
         let cell = &mut reading.batteries[0].cells.as_mut().unwrap()[3];
@@ -381,7 +381,7 @@ fn what_a_battery_says_of_itself_is_a_verdict_at_once() {
 }
 
 #[test]
-fn a_measured_capacity_counts_more_than_a_computed_percentage() {
+fn a_measured_capacity_takes_precedence_over_a_computed_soh() {
     let last_of = |capacity: i64| {
         let mut living = Living::new(Bank::new(&plan(1, 8)), MINUTE);
         let mut seen = Vec::new();

@@ -78,7 +78,7 @@ fn of_the_fifth_cell(
 }
 
 #[test]
-fn what_no_working_sensor_measures_is_withheld_and_all_else_that_lasts_is_shown() {
+fn sensor_faults_are_withheld_and_other_persistent_values_shown() {
     let volts = |volts: i32| {
         of_the_fifth_cell(move |cell| cell.voltage = Some(Millivolts(volts)), |cell| cell.voltage.is_some())
     };
@@ -174,7 +174,7 @@ proptest! {
 
     /// Whatever it is, whichever sweeps say it, with answers missing between and however long apart.
     #[test]
-    fn a_value_that_lasts_is_shown_or_withheld_steadily_from_its_second_occurrence_on(
+    fn a_persistent_value_is_stable_from_its_second_occurrence(
         slot in 0..16_usize,
         value in prop_oneof![
             any::<i32>(),
@@ -223,7 +223,7 @@ proptest! {
 }
 
 #[test]
-fn two_answers_that_differ_for_good_are_both_shown() {
+fn two_persistently_different_answers_are_both_shown() {
     let mut living = living();
     let mut said = Vec::new();
     for sweep in 0..12 {
@@ -238,7 +238,7 @@ fn two_answers_that_differ_for_good_are_both_shown() {
 }
 
 #[test]
-fn what_no_battery_can_be_is_withheld_until_the_next_sweep_says_so_too() {
+fn an_impossible_value_is_withheld_until_the_next_sweep_confirms_it() {
     use Implausible::{Limit, Step};
     is_believed_the_second_time(
         Quantity::Voltage,
@@ -269,7 +269,7 @@ fn what_no_battery_can_be_is_withheld_until_the_next_sweep_says_so_too() {
 }
 
 #[test]
-fn two_strange_values_that_do_not_agree_are_both_withheld_and_a_sane_one_is_shown_at_once() {
+fn disagreeing_values_are_withheld_and_a_plausible_one_is_shown() {
     let mut living = living();
     let strange = |volts: i32| {
         move |reading: &mut BankReading| reading.batteries[0].measured.voltage = Some(Millivolts(volts))
@@ -286,7 +286,7 @@ fn two_strange_values_that_do_not_agree_are_both_withheld_and_a_sane_one_is_show
 }
 
 #[test]
-fn a_dead_cell_of_a_battery_that_says_so_is_shown_at_once_and_one_that_does_not_is_withheld() {
+fn a_dead_cell_is_shown_at_once_only_if_its_battery_reports_a_fault() {
     let dead = |said: bool| {
         move |reading: &mut BankReading| {
             let battery = &mut reading.batteries[0];
@@ -326,7 +326,7 @@ fn real_loads_full_batteries_and_gaps_are_never_withheld() {
 }
 
 #[test]
-fn a_day_of_an_ordinary_bank_is_plausible_throughout() {
+fn every_value_of_an_ordinary_day_is_plausible() {
     for series in [false, true] {
         let bank = Bank::new(&bankwatch::internals::simulator::BankPlan { series, ..plan(3, 17) });
         let mut living = Living::new(bank, SWEEP);
@@ -337,7 +337,7 @@ fn a_day_of_an_ordinary_bank_is_plausible_throughout() {
 }
 
 #[test]
-fn a_box_that_is_swapped_is_another_battery_and_not_a_step() {
+fn a_swapped_battery_is_not_a_step() {
     let mut living = living();
     assert!(living.bank.set_soc(2, 0.05));
     next(&mut living, |_| {});

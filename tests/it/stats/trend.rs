@@ -60,7 +60,7 @@ fn is_accused(report: &BankReport, figure: Figure, truth: f64) {
 }
 
 #[test]
-fn a_battery_whose_cells_all_fade_loses_capacity_at_the_rate_they_do() {
+fn fading_cells_give_the_true_capacity_trend() {
     const DAYS: u64 = 112;
     let mut living = living(3, 5);
     let report = live(&mut living, DAYS, |bank| {
@@ -71,7 +71,7 @@ fn a_battery_whose_cells_all_fade_loses_capacity_at_the_rate_they_do() {
 }
 
 #[test]
-fn a_cell_whose_resistance_grows_is_told_with_how_much() {
+fn growing_resistance_is_reported_with_its_rate() {
     let mut living = living(3, 2);
     let report = live(&mut living, 42, |bank| {
         assert!(bank.add_cell_resistance(BATTERY, CELL, 0.000_02));
@@ -80,7 +80,7 @@ fn a_cell_whose_resistance_grows_is_told_with_how_much() {
 }
 
 #[test]
-fn a_measuring_line_that_drifts_widens_the_spread() {
+fn a_drifting_sensing_line_widens_the_spread() {
     let mut living = living(3, 3);
     // Beyond the others from the first day on: what is inside their spread does not show in it.
     let offset = std::cell::Cell::new(0.004);
@@ -92,7 +92,7 @@ fn a_measuring_line_that_drifts_widens_the_spread() {
 }
 
 #[test]
-fn a_cable_that_works_itself_loose_takes_its_battery_s_share() {
+fn a_loosening_cable_lowers_the_current_share() {
     let mut living = living(3, 6);
     let ohms = std::cell::Cell::new(0.0);
     let report = live(&mut living, 42, |bank| {
@@ -105,7 +105,7 @@ fn a_cable_that_works_itself_loose_takes_its_battery_s_share() {
 }
 
 #[test]
-fn weeks_are_carried_over_restarts_and_absent_before_there_are_enough() {
+fn weeks_survive_restarts_and_trends_need_enough_of_them() {
     let drift = |bank: &mut Bank| assert!(bank.add_cell_resistance(BATTERY, CELL, 0.000_02));
     let (mut whole, mut cut) = (living(2, 2), living(2, 2));
     let early = live(&mut cut, 20, drift);
@@ -120,7 +120,7 @@ fn weeks_are_carried_over_restarts_and_absent_before_there_are_enough() {
 }
 
 #[test]
-fn weeks_of_a_sound_bank_say_nothing_against_it() {
+fn weeks_of_a_healthy_bank_are_no_finding() {
     let seeds = |first: u64| {
         move || {
             for seed in (first..=100).step_by(2) {

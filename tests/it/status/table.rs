@@ -21,14 +21,14 @@ fn text(mut report: BankReport) -> String {
 }
 
 #[test]
-fn one_sweep_by_itself_is_a_line_a_battery_and_no_more() {
+fn a_single_sweep_is_one_line_per_battery() {
     let living = Living::new(Bank::new(&plan(2, 3)), STEP);
     let text = text(BankReport::of_one(living.reading(SweepKind::Full)));
     assert_eq!(text.lines().count(), 1 + 1 + 2, "{text}");
 }
 
 #[test]
-fn what_is_missing_for_a_verdict_is_one_line() {
+fn missing_evidence_is_one_line() {
     let mut living = Living::new(Bank::new(&plan(1, 3)), STEP);
     living.live(STEP);
     let text = text(living.swept(SweepKind::Full, |_| {}));
@@ -38,7 +38,7 @@ fn what_is_missing_for_a_verdict_is_one_line() {
 }
 
 #[test]
-fn what_stands_on_a_stack_as_a_whole_is_told() {
+fn active_events_of_a_stack_are_shown() {
     let living = Living::new(Bank::new(&plan(2, 3)), STEP);
     let mut reading = living.reading(SweepKind::Full);
     let error_code = Some(EventWord { bits: 0x8, names: Vec::new() });
@@ -48,7 +48,7 @@ fn what_stands_on_a_stack_as_a_whole_is_told() {
 }
 
 #[test]
-fn counters_health_events_in_words_and_trends_stand_below_the_sweep() {
+fn counters_health_events_and_trends_follow_the_sweep() {
     let mut living = Living::new(Bank::new(&plan(2, 3)).in_steps_of(40.0), STEP);
     for step in 0..40 * DAY {
         if step % DAY == 0 {
