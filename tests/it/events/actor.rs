@@ -332,7 +332,7 @@ fn unplugging_raises_link_silent_and_keeps_other_events_active() {
         until(LONG, || stand.heard.with("raised None link Silent").len() == 1).await;
         assert_eq!(
             lines.with("word=link"),
-            ["WARN event raised bank=house state=Silent text=No reading comes any more word=link"]
+            ["WARN event raised bank=house state=Silent text=No readings received word=link"]
         );
         port.bank.replug();
         until(LONG, || stand.heard.with("cleared None link Silent").len() == 1).await;

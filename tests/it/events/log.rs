@@ -81,7 +81,7 @@ fn every_line_splits_into_the_same_fields() {
         cells += usize::from(fields[2] == "1");
     }
     assert!(events >= 2 && cells == 16, "{log}");
-    assert!(log.contains("| pytes|1|raised|system|0x8|BMICERR|Measuring chip abnormal||\n"), "{log}");
+    assert!(log.contains("| pytes|1|raised|system|0x8|BMICERR|Measurement chip fault||\n"), "{log}");
     assert!(log.contains("|       0x0|       0x0|       0x8|\n"), "{log}");
 }
 

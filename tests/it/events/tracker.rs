@@ -150,7 +150,7 @@ fn two_bits_at_once_are_two_independent_events() {
     let raised = [
         "raised 1 battery 0x2: Cell high voltage alarm",
         "raised 1 battery 0x1000: Cell under-temperature alarm (unconfirmed)",
-        "raised 1 system 0x8: Measuring chip abnormal",
+        "raised 1 system 0x8: Measurement chip fault",
         "raised 1 base_state SysError: System error",
     ];
     assert_eq!(watch.told(&bank.full()), raised);
@@ -346,7 +346,7 @@ fn changes_during_downtime_are_cleared_and_raised() {
         told,
         [
             "cleared 1 power 0x2: High voltage alarm after 10 s",
-            "raised 2 presence Absent: The battery is gone: the table says that nobody is at this place",
+            "raised 2 presence Absent: Battery removed: the console reports no battery at this place",
             "raised 3 system 0x40: Voltage detection error",
             "raised 3 base_state SysError: System error",
         ]
@@ -376,7 +376,7 @@ fn a_battery_reported_absent_is_missing_at_once_and_returns() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
     watch.take(&bank.full());
     bank.console.bank_mut().take_out(2);
-    let gone = "2 presence Absent: The battery is gone: the table says that nobody is at this place";
+    let gone = "2 presence Absent: Battery removed: the console reports no battery at this place";
     assert_eq!(watch.told(&bank.summary()), [format!("raised {gone}")]);
     for _ in 0..5 {
         assert_eq!(watch.told(&bank.full()), [""; 0]);
@@ -403,12 +403,12 @@ fn an_unlisted_battery_is_missing_from_the_third_full_sweep() {
     let third = watch.told(&unheard(&mut bank));
     assert_eq!(
         third,
-        ["raised 2 presence Missing: The battery is gone: it was missing from three full sweeps"]
+        ["raised 2 presence Missing: Battery missing from three full sweeps"]
     );
     let back = watch.told(&bank.full());
     assert_eq!(
         back,
-        ["cleared 2 presence Missing: The battery is gone: it was missing from three full sweeps after 10 s"]
+        ["cleared 2 presence Missing: Battery missing from three full sweeps after 10 s"]
     );
 }
 
@@ -423,7 +423,7 @@ fn a_new_battery_is_noted_except_in_the_first_reading() {
         watch.take(&bank.full()).into_iter().filter(|event| event.word == "presence").collect();
     assert_eq!(
         noted.iter().map(line).collect::<Vec<_>>(),
-        ["noted 3 presence Present: A battery is there that was not before"]
+        ["noted 3 presence Present: New battery found"]
     );
     assert_eq!((noted[0].kind, noted[0].level), (EventKind::Noted, EventLevel::Info));
     assert!(
@@ -439,7 +439,7 @@ fn three_failing_sweeps_raise_answers_failing_until_it_answers() {
     let failing = |bank: &mut Bank| bank.full_but(|question, heard| (question != "bat 2").then_some(heard));
     assert_eq!(watch.told(&failing(&mut bank)), [""; 0]);
     assert_eq!(watch.told(&failing(&mut bank)), [""; 0]);
-    let text = "2 answers Failing: The battery is there, but answers about it are missing or damaged";
+    let text = "2 answers Failing: Answers about this battery are missing or damaged";
     assert_eq!(watch.told(&failing(&mut bank)), [format!("raised {text}")]);
     assert_eq!(watch.told(&bank.summary()), [""; 0], "a summary asks nothing of it");
     assert_eq!(watch.told(&bank.full()), [format!("cleared {text} after 20 s")]);
@@ -460,14 +460,14 @@ fn a_silent_bank_is_reported_once_and_cleared_by_the_next_reading() {
     assert_eq!(look(SILENT_AFTER), [""; 0]);
     assert_eq!(
         look(SILENT_AFTER + Duration::from_secs(1)),
-        ["raised - link Silent: No reading comes any more"]
+        ["raised - link Silent: No readings received"]
     );
     assert_eq!(look(SILENT_AFTER + Duration::from_secs(60)), [""; 0]);
     bank.at += Duration::from_secs(90);
     let back = watch.told(&bank.full());
     assert_eq!(
         back,
-        ["cleared - link Silent: No reading comes any more after 69 s"],
+        ["cleared - link Silent: No readings received after 69 s"],
         "and no other event was lost"
     );
 }
