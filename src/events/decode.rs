@@ -5,15 +5,16 @@
 use std::borrow::Cow;
 
 use crate::events::catalogue::Catalogue;
+use crate::events::state_words::{BASE_STATE, STATUS_WORDS, StateWord, is_state_word};
 use crate::model::event::{
-    ANSWERS, BATTERY, ERROR_CODE, EventLevel, IMPLAUSIBLE, LINK, POWER, PRESENCE, SENSOR_FAULT, SYSTEM, Sign,
+    BATTERY, ERROR_CODE, EventLevel, IMPLAUSIBLE, POWER, SENSOR_FAULT, SYSTEM, Sign,
     Standing, WordName,
 };
 use crate::model::event_word::EventWord;
 use crate::model::place::Place;
 use crate::model::reading::{CellReading, Measured};
 use crate::model::report::BankReport;
-use crate::model::withheld::{Implausible, Quantity, ValueScope, Withheld, is_value_name, shown, value_name};
+use crate::model::withheld::{Implausible, ValueScope, Withheld, is_value_name, shown, value_name};
 use crate::model::word::Word;
 
 /// What one word said: these conditions stand, and no other of this word does.
@@ -47,33 +48,6 @@ pub enum Whose {
     Stack,
 }
 
-/// A state word: its name, what it is about, and where it is.
-type State = (&'static str, &'static str, fn(&Measured) -> &Option<Word>);
-
-/// What a battery is doing. Only states that have a row in the catalogue are events.
-const BASE: State = ("base_state", "State", |m| &m.base_state);
-
-/// States that are `Normal` while all is well.
-const STATES: &[State] = &[
-    ("volt_state", "Voltage", |m| &m.volt_state),
-    ("current_state", "Current", |m| &m.current_state),
-    ("temp_state", "Temperature", |m| &m.temp_state),
-    ("coulomb_state", "Charge", |m| &m.coulomb_state),
-    ("soh_state", "State of health", |m| &m.soh_state),
-    ("cell_volt_state", "Cell voltage", |m| &m.cell_volt_state),
-    ("cell_temp_state", "Cell temperature", |m| &m.cell_temp_state),
-    ("mos_temp_state", "Transistor temperature", |m| &m.mos_temp_state),
-    ("system_alarm", "System alarm", |m| &m.system_alarm),
-];
-
-/// Whether the word of that name says states, not bits.
-#[must_use]
-pub(crate) fn is_state_word(name: &str) -> bool {
-    [PRESENCE, ANSWERS, LINK, BASE.0].contains(&name)
-        || STATES.iter().any(|(known, ..)| *known == name)
-        || Quantity::ALL.iter().any(|quantity| quantity.name() == name)
-}
-
 /// What the words of a battery or a stack say. Words that were not said are not there.
 #[must_use]
 pub fn decode<'a>(measured: &'a Measured, whose: Whose, catalogue: &'a Catalogue) -> Vec<Said<'a>> {
@@ -85,7 +59,7 @@ pub fn decode<'a>(measured: &'a Measured, whose: Whose, catalogue: &'a Catalogue
     ];
     let own =
         own.into_iter().filter_map(|(name, word)| Some(bits(Cow::Borrowed(name), word.as_ref()?, catalogue)));
-    let states = STATES.iter().filter_map(|state| not_normal(state, measured, catalogue));
+    let states = STATUS_WORDS.iter().filter_map(|state| not_normal(state, measured, catalogue));
     let mut said: Vec<Said<'a>> = own.chain(base(measured, catalogue)).chain(states).collect();
     for (label, word) in &measured.other_events {
         // A label that is one of our own names, or was there above, says nothing of that other word.
@@ -179,13 +153,13 @@ fn bits<'a>(word: WordName, said: &'a EventWord, catalogue: &'a Catalogue) -> Sa
 }
 
 fn base<'a>(measured: &'a Measured, catalogue: &'a Catalogue) -> Option<Said<'a>> {
-    let (word, _, get) = BASE;
+    let (word, _, get) = BASE_STATE;
     let state = get(measured).as_ref()?;
     let condition = own(word, state, catalogue);
     Some(Said { word: Cow::Borrowed(word), conditions: condition.into_iter().collect() })
 }
 
-fn not_normal<'a>(state: &State, measured: &'a Measured, catalogue: &'a Catalogue) -> Option<Said<'a>> {
+fn not_normal<'a>(state: &StateWord, measured: &'a Measured, catalogue: &'a Catalogue) -> Option<Said<'a>> {
     let (word, about, get) = *state;
     let state = get(measured).as_ref()?;
     let conditions = match state.as_str() {

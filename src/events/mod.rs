@@ -11,7 +11,6 @@
 mod active;
 pub(crate) mod barcodes;
 pub mod catalogue;
-pub(crate) mod catalogue_file;
 mod clocks;
 pub mod decode;
 pub(crate) mod disk;
@@ -19,7 +18,7 @@ pub(crate) mod line;
 pub mod log_file;
 pub mod log_text;
 pub mod plan;
-pub(crate) mod predecessor;
 pub mod recall;
 pub mod standing;
+mod state_words;
 pub mod tracker;

@@ -13,7 +13,7 @@
 //!     └────────────────────────────────► state of charge
 //! ```
 
-mod measured;
+mod measured_capacity;
 pub mod near_full;
 mod verdict;
 
@@ -24,7 +24,7 @@ use crate::model::trend::Figure;
 use crate::stats::health::near_full::{CellLook, NearFull};
 use crate::stats::means::Means;
 
-pub(crate) use measured::MeasuredCapacity;
+pub(crate) use measured_capacity::MeasuredCapacity;
 pub(crate) use verdict::{Known, judge};
 
 /// Seconds of an hour and of a day.

@@ -6,7 +6,7 @@ use std::io::BufRead;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::events::catalogue::{Catalogue, CatalogueFindings, SHIPPED};
+use bankwatch::internals::events::catalogue::{Catalogue, CatalogueFindings, BUILT_IN};
 use bankwatch::internals::model::event::EventLevel;
 use bankwatch::internals::model::event_word::{NAMES, NORMAL};
 use bankwatch::internals::model::word::{ALARMS, Word};
@@ -18,13 +18,13 @@ fn shipped() -> Catalogue {
 /// The shipped catalogue with a file over it, and what in that file is passed over.
 fn with(text: &str) -> (Catalogue, Vec<String>) {
     let mut catalogue = shipped();
-    let found = catalogue.lay("own.toml", text);
+    let found = catalogue.merge("own.toml", text);
     assert_eq!(found.mistakes, [""; 0]);
     (catalogue, found.warnings)
 }
 
 fn mistakes(text: &str) -> Vec<String> {
-    shipped().lay("own.toml", text).mistakes
+    shipped().merge("own.toml", text).mistakes
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn every_power_bit_and_every_known_fault_has_a_row() {
 
 #[test]
 fn the_built_in_catalogue_has_no_findings() {
-    assert_eq!(Catalogue::default().lay("config/events.toml", SHIPPED), CatalogueFindings::default());
+    assert_eq!(Catalogue::default().merge("config/events.toml", BUILT_IN), CatalogueFindings::default());
 }
 
 #[test]
@@ -105,17 +105,17 @@ fn a_user_file_changes_only_the_rows_and_keys_it_contains() {
 
 #[test]
 fn merging_the_built_in_catalogue_into_itself_changes_nothing() {
-    let (catalogue, warnings) = with(SHIPPED);
+    let (catalogue, warnings) = with(BUILT_IN);
     assert_eq!((catalogue, warnings), (shipped(), vec![]));
 }
 
 #[test]
 fn an_unknown_word_is_accepted_with_a_warning_naming_the_nearest() {
     let (catalogue, warnings) = with("\n[powr]\n0x1 = { level = \"info\", text = \"New\" }\n");
-    assert_eq!(warnings, ["own.toml:2: no console is known to say \"powr\"; did you mean \"power\"?"]);
+    assert_eq!(warnings, ["own.toml:2: no known console prints the word \"powr\"; did you mean \"power\"?"]);
     assert_eq!(catalogue.bit("powr", 1, None).text, "New");
     let (_, warnings) = with("[\"Fan Speed Status\"]\n");
-    assert_eq!(warnings, ["own.toml:1: no console is known to say \"Fan Speed Status\""]);
+    assert_eq!(warnings, ["own.toml:1: no known console prints the word \"Fan Speed Status\""]);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn every_mistake_is_reported_with_its_line() {
             "own.toml:7: expected 0x4 = { level = \"info\", text = \"…\" }, found something else",
             "own.toml:8: expected name, level or text, found \"colour\"",
             "own.toml:8: text: expected a text in quotes",
-            "own.toml:9: expected a level and a text: nothing is known of this row yet",
+            "own.toml:9: expected a level and a text, which every new row needs",
         ]
     );
     let torn = mistakes("[power]\n0x2 = { level = \n");
@@ -143,7 +143,7 @@ fn every_mistake_is_reported_with_its_line() {
 #[test]
 fn a_row_with_a_mistake_is_ignored_and_no_other() {
     let mut catalogue = shipped();
-    let found = catalogue.lay(
+    let found = catalogue.merge(
         "own.toml",
         "[power]\n0x2 = { level = \"loud\", text = \"Own text\" }\n0x3 = { text = \"two\" }\n\
          0x2000 = { level = \"warning\" }\n",
@@ -196,7 +196,7 @@ fn the_largest_allowed_file_is_read_within_seconds() {
     let begun = Instant::now();
     let (_, warnings) = with(&sections);
     assert_eq!(warnings.len(), 40_000);
-    assert!(warnings[39_999].ends_with("no console is known to say \"q39999\""), "{}", warnings[39_999]);
+    assert!(warnings[39_999].ends_with("no known console prints the word \"q39999\""), "{}", warnings[39_999]);
     let mistakes = mistakes(&format!("[power]\n{rows}"));
     assert!(mistakes[39_999].starts_with("own.toml:40001: "), "{}", mistakes[39_999]);
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
@@ -205,9 +205,9 @@ fn the_largest_allowed_file_is_read_within_seconds() {
 #[test]
 fn many_findings_are_summarized_in_a_few_log_lines() {
     let rows = (0..5_000).map(|row| format!("\"{}\": 1", 3 + 4 * row)).collect::<Vec<_>>().join(",\n");
-    let found = shipped().lay("events_config.json", &format!("{{\"power_events\": {{\n{rows}}}}}"));
+    let found = shipped().merge("events_config.json", &format!("{{\"power_events\": {{\n{rows}}}}}"));
     assert_eq!((found.warnings.len(), found.brief().len()), (5_000, 9));
-    assert_eq!(found.brief()[8], "4992 more of this kind; `bankwatch config check` lists all");
+    assert_eq!(found.brief()[8], "4992 more; `bankwatch config check` lists all");
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn unsupported_rows_of_events_config_json_are_warnings() {
     assert_eq!(
         warnings,
         [
-            "own.toml:4: power_events: 3 (0x3) is more than one bit; each bit has a row of its own here",
+            "own.toml:4: power_events: 3 (0x3) has more than one bit; each bit needs its own row",
             "own.toml:5: power_events: expected a number such as 8192, found \"high\"",
             "own.toml:6: power_events: 2: expected the level info or warning, found \"loud\"",
             "own.toml:7: power_events: 4: expected a text",
