@@ -1,59 +1,58 @@
-//! How often a bank is really read: each interval, unless its sweeps take longer.
+//! Tracks the actual time between full sweeps of a bank, which exceeds the configured interval if sweeps are slow.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::model::reading::OFFLINE_AFTER;
 
-/// So many sweeps in a row have to agree: one that was full of time-outs must not have a dead bank look alive for long.
-const AGREE: usize = 3;
+/// The number of recent sweeps that must agree, so that a single sweep full of timeouts does not delay the detection of
+/// a dead bank.
+const AGREEING_SWEEPS: usize = 3;
 
-/// A sweep that took long may be followed by one that takes as long: a bank may be silent for so many times that.
-const SLOW_AGAIN: u32 = 2;
+/// A slow sweep may be followed by another one, so a bank may be silent for this multiple of the slowest recent sweep.
+const SLOW_SWEEPS: u32 = 2;
 
-/// The time from one full sweep to the next, as the last ones show it.
+/// The time from one full sweep to the next, as observed over the most recent ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Beat {
     configured: Duration,
-    lately: VecDeque<Duration>,
+    recent: VecDeque<Duration>,
     observed: Duration,
 }
 
 impl Beat {
-    /// For a bank that is to be read each `interval`.
     #[must_use]
     pub(crate) fn new(interval: Duration) -> Self {
-        Self { configured: interval, lately: VecDeque::new(), observed: interval }
+        Self { configured: interval, recent: VecDeque::new(), observed: interval }
     }
 
-    /// Records a full sweep that took so long.
+    /// Records the duration of a full sweep.
     pub(crate) fn after(&mut self, took: Duration) {
-        if self.lately.len() == AGREE {
-            self.lately.pop_front();
+        if self.recent.len() == AGREEING_SWEEPS {
+            self.recent.pop_front();
         }
-        self.lately.push_back(self.configured.max(took));
-        let (least, most) = (self.lately.iter().min(), self.lately.iter().max());
+        self.recent.push_back(self.configured.max(took));
+        let (least, most) = (self.recent.iter().min(), self.recent.iter().max());
         if let (Some(least), Some(most)) = (least, most) {
             self.observed = self.observed.clamp(*least, *most);
         }
     }
 
-    /// The time from one full sweep to the next.
     #[must_use]
     pub(crate) fn interval(&self) -> Duration {
         self.observed
     }
 
-    /// The slowest of the last full sweeps, at least the interval.
+    /// Returns the duration of the slowest recent full sweep, at least the configured interval.
     #[must_use]
     pub(crate) fn slowest(&self) -> Duration {
-        self.lately.iter().max().copied().unwrap_or(self.configured)
+        self.recent.iter().max().copied().unwrap_or(self.configured)
     }
 
-    /// After so long without a reading, counted from the end of the last sweep, the bank is offline.
+    /// Returns the time without a reading, counted from the end of the last sweep, after which the bank is offline.
     #[must_use]
     pub(crate) fn silence(&self) -> Duration {
-        self.observed.saturating_mul(OFFLINE_AFTER).max(self.slowest().saturating_mul(SLOW_AGAIN))
+        self.observed.saturating_mul(OFFLINE_AFTER).max(self.slowest().saturating_mul(SLOW_SWEEPS))
     }
 }
 
@@ -72,13 +71,13 @@ mod tests {
             beat.after(seconds(took));
             beat.interval().as_secs()
         };
-        assert_eq!([2, 45, 2, 2].map(&mut after), [5; 4], "one slow sweep is no habit");
+        assert_eq!([2, 45, 2, 2].map(&mut after), [5; 4], "one slow sweep changes nothing");
         assert_eq!([9, 11, 10].map(&mut after), [5, 5, 9]);
         assert_eq!([45, 9, 10].map(&mut after), [10, 10, 10]);
         assert_eq!([2, 2, 2].map(&mut after), [10, 10, 5]);
         let mut first = Beat::new(seconds(5));
         first.after(seconds(9));
-        assert_eq!(first.interval(), seconds(9), "of the first, nothing else is known");
+        assert_eq!(first.interval(), seconds(9), "the first sweep is taken as it is");
     }
 
     #[test]
@@ -90,6 +89,6 @@ mod tests {
             beat.silence().as_secs()
         };
         assert_eq!([2, 45, 2, 2, 2].map(&mut after), [15, 90, 90, 90, 15]);
-        assert_eq!([45, 45, 45].map(&mut after), [90, 90, 135], "the habit of three sweeps counts in full");
+        assert_eq!([45, 45, 45].map(&mut after), [90, 90, 135], "three agreeing sweeps count in full");
     }
 }

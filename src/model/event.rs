@@ -1,4 +1,4 @@
-//! Events: what begins and ends on a battery, in its bank, or on the way to it.
+//! Events: conditions that are raised and cleared on a battery, its bank or its link.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,18 +11,17 @@ use serde::{Deserialize, Serialize};
 use crate::model::place::Place;
 use crate::model::word::Word;
 
-/// The weight of an event, in growing order.
+/// The severity of an event, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventLevel {
-    /// Told, nothing to do.
+    /// No action needed.
     Info,
     /// Someone should look.
     Warning,
 }
 
 impl EventLevel {
-    /// The word for it in settings, catalogue and outputs.
     #[must_use]
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -32,44 +31,42 @@ impl EventLevel {
     }
 }
 
-/// Which word said it: `battery`, `power`, `system`, a label of the console's own such as `Bat Volt Status`, a
-/// state such as `volt_state`, or one of the service's own: [`PRESENCE`], [`ANSWERS`], [`LINK`], or the
-/// [name of a value](crate::model::withheld::value_name) that is implausible.
+/// The name of the word that an event belongs to: `battery`, `power`, `system`, a label of the console such as
+/// `Bat Volt Status`, a state word such as `volt_state`, a word of bankwatch itself ([`PRESENCE`], [`ANSWERS`],
+/// [`LINK`]), or the [name of an implausible value](crate::model::withheld::value_name).
 pub(crate) type WordName = Cow<'static, str>;
 
-/// Events of the cells: `Bat Events`.
+/// The event word of the cells: `Bat Events`.
 pub(crate) const BATTERY: &str = "battery";
-/// Events of the battery: `Power Events`.
+/// The event word of the battery: `Power Events`.
 pub(crate) const POWER: &str = "power";
-/// Faults of the system: `System Fault`.
+/// The event word of system faults: `System Fault`.
 pub(crate) const SYSTEM: &str = "system";
 /// The error code of a high-voltage stack.
 pub(crate) const ERROR_CODE: &str = "error_code";
-/// Whether a battery is there: the service's own word.
+/// Whether a battery is installed; a word of bankwatch itself.
 pub const PRESENCE: &str = "presence";
-/// Whether a battery that is there answers: the service's own word.
+/// Whether an installed battery answers; a word of bankwatch itself.
 pub const ANSWERS: &str = "answers";
-/// Whether readings of a bank come: the service's own word.
+/// Whether readings of a bank arrive; a word of bankwatch itself.
 pub const LINK: &str = "link";
 
-/// A value that lasts though no battery can have it, as the state of the word that names the
-/// [value](crate::model::withheld::value_name).
+/// The state of a persistent value that no battery can have.
 pub(crate) const IMPLAUSIBLE: &str = "implausible";
-/// A value that no working sensor measures, likewise.
+/// The state of a value that no working sensor measures.
 pub(crate) const SENSOR_FAULT: &str = "sensor_fault";
 
-/// What of its word an event is.
+/// The part of an event word that an event is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sign {
-    /// One bit of an event word.
     Bit(u32),
-    /// What a state word says.
+    /// A value of a state word.
     State(Word),
 }
 
 impl Sign {
-    /// The bit; 0 for what a state word says.
+    /// Returns the bit, or 0 for a state.
     #[must_use]
     pub fn bit(&self) -> u32 {
         match self {
@@ -88,33 +85,28 @@ impl fmt::Display for Sign {
     }
 }
 
-/// A condition that stands by what one reading says of it.
+/// An active event as derived from a single reading.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
-    /// Which word said it.
     pub word: WordName,
-    /// What of that word.
     pub(crate) sign: Sign,
-    /// How much it weighs.
     pub level: EventLevel,
-    /// What it means.
     pub(crate) text: String,
 }
 
-/// What happened to it.
+/// The change that an event reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
-    /// It began and stands from now on.
+    /// The condition is active from now on.
     Raised,
-    /// It stood and is over: an answer said so.
+    /// An answer reports that the condition is over.
     Cleared,
-    /// A moment, no condition: nothing will clear it.
+    /// A single occurrence that is never cleared.
     Noted,
 }
 
 impl EventKind {
-    /// The word for it in logs and outputs.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -125,33 +117,25 @@ impl EventKind {
     }
 }
 
-/// A change: something began, ended or happened. `bank`, `battery`, `word`, `sign` and `raised_at` together are
-/// the same in what raises and what clears, and belong to no other event; `raised_at` differs if the clock was set
-/// while it was active.
+/// The raising or clearing of a condition, or a single occurrence. `bank`, `battery`, `word`, `sign` and `raised_at`
+/// identify the condition when it is raised and cleared; `raised_at` differs only if the clock was set in between.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
-    /// The bank's name in the settings.
     pub(crate) bank: Arc<str>,
-    /// Whose it is; none for the bank itself, its stack or the way to it.
+    /// `None` for the bank itself, its stack or its link.
     pub battery: Option<Place>,
-    /// That battery's serial number, where it is known.
     pub barcode: Option<String>,
-    /// What happened.
     pub kind: EventKind,
-    /// Which word said it.
     pub word: WordName,
-    /// What of that word.
     pub sign: Sign,
-    /// The console's own name for it, where it printed one.
+    /// The name that the console printed, if any.
     pub name: Option<String>,
-    /// How much it weighs.
     pub level: EventLevel,
-    /// What it means.
     pub text: String,
-    /// When it began: the begin of the sweep that said so.
+    /// The start of the sweep that reported it first.
     pub raised_at: Timestamp,
-    /// When this happened; for what is raised or noted the same.
+    /// The time of this change; equal to `raised_at` unless the event is cleared.
     pub at: Timestamp,
-    /// How long it stood; only of what is cleared, and not where no clock can tell.
+    /// How long a cleared event was active; `None` if the clock was not set for all of that time.
     pub duration: Option<Duration>,
 }

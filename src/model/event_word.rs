@@ -1,4 +1,4 @@
-//! Event words: a number whose bits are conditions, and the names the console printed beside it.
+//! Event words: a number whose bits are conditions, and the names that the console printed next to it.
 
 use std::fmt;
 
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::event;
 
-/// An event word as the console said it. A word that is not zero is not yet an alarm: several bits stand
-/// for normal conditions.
+/// An event word as reported by the console. A non-zero word is not necessarily an alarm: several bits report normal
+/// conditions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventWord {
-    /// All bits, also those nobody has a name for.
+    /// All bits, including undocumented ones.
     pub bits: u32,
-    /// The names the console itself printed behind the number, one for each set bit, the lowest first; empty where it
-    /// printed none, or other than as many as there are bits.
+    /// The names that the console printed after the number, one for each set bit, lowest first; empty if it printed none
+    /// or a different number of names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
 }
 
-/// The bits that say nothing but that all is well (normal, idle, charging, full), by the word they stand in. All
-/// other bits deserve a look. `config/events.toml` says the same; a test holds the two together.
+/// The bits that report normal conditions (normal, idle, charging, full), by word. A test compares them with the rows of
+/// level info in `config/events.toml`.
 pub const NORMAL: &[(&str, u32)] = &[
     (event::BATTERY, 0x404),
     (event::POWER, 0x0ee0_6404),
@@ -34,8 +34,8 @@ pub const NORMAL: &[(&str, u32)] = &[
     ("Env Tmpr Status", 0x8),
 ];
 
-/// Every name that consoles are known to print. One of them holds a blank, so that a text of names can't be split at
-/// blanks alone. `config/events.toml` says what they mean; a test holds the two together.
+/// All bit names that consoles are known to print. One of them contains a space, so a list of names can't simply be split
+/// at spaces. A test compares them with the names in `config/events.toml`.
 pub const NAMES: &[&str] = &[
     "BOV",
     "BHV",
@@ -84,10 +84,10 @@ pub const NAMES: &[&str] = &[
     "InitVoltDiff", // faults
 ];
 
-/// The names in a text, one for each of `count` bits; none where they don't account for the bits.
+/// Returns the names in a text, one for each of `count` bits, or nothing if their number differs.
 ///
-/// Known names are matched first, the longest before the shorter ones. Any other word is a name of its own, or, where
-/// those are too many, all words between two known names are one name together.
+/// Known names are matched first, longest first. Any other word is a name by itself; if that gives too many names, all
+/// words between two known names form a single name.
 fn names_in(text: &str, count: usize) -> Vec<String> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let (mut apart, mut together): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
@@ -108,33 +108,32 @@ fn names_in(text: &str, count: usize) -> Vec<String> {
     [apart, together].into_iter().find(|names| names.len() == count).unwrap_or_default()
 }
 
-/// The bits of the word of that name that mean only that all is well.
+/// Returns the bits that report normal conditions in the word of that name.
 #[must_use]
 pub(crate) fn normal_bits(word: &str) -> u32 {
     NORMAL.iter().find(|(name, _)| *name == word).map_or(0, |(_, bits)| *bits)
 }
 
 impl EventWord {
-    /// The word of these bits and of the text that a console printed behind them.
+    /// Creates a word from its bits and from the text that the console printed after them.
     #[must_use]
     pub(crate) fn printed(bits: u32, text: &str) -> Self {
         Self { bits, names: names_in(text, bits.count_ones() as usize) }
     }
 
-    /// Whether a bit is set that says more than that all is well, in the word of that name (see
+    /// Whether a bit is set that does not report a normal condition in the word of that name (see
     /// [`crate::model::event::WordName`]).
     #[must_use]
     pub(crate) fn deserves_a_look(&self, word: &str) -> bool {
         self.bits & !normal_bits(word) != 0
     }
 
-    /// The set bits one by one, lowest first.
+    /// Returns each set bit, lowest first.
     pub(crate) fn each_bit(&self) -> impl Iterator<Item = u32> + use<> {
         let bits = self.bits;
         (0..u32::BITS).map(|shift| 1 << shift).filter(move |bit| bits & bit != 0)
     }
 
-    /// Whether any bit is set.
     #[must_use]
     pub(crate) fn stands(&self) -> bool {
         self.bits != 0
@@ -166,7 +165,7 @@ mod tests {
         assert_eq!(names(0x1000, "EXCOMMTIMEOUT"), ["EXCOMMTIMEOUT"]);
         assert_eq!(names(0x100, " ONLINE   err "), ["ONLINE err"]);
         assert_eq!(names(0x6, "BHV BVNOR"), ["BHV", "BVNOR"]);
-        // Unknown names, with and without blanks.
+        // Unknown names, with and without spaces.
         assert_eq!(names(0x6, "NEW1 NEW2"), ["NEW1", "NEW2"]);
         assert_eq!(names(0x40, "Relay stuck closed"), ["Relay stuck closed"]);
         assert_eq!(names(0x2040, "Relay stuck InitVoltDiff"), ["Relay stuck", "InitVoltDiff"]);
@@ -182,7 +181,7 @@ mod tests {
         assert_eq!(names(0x0, "BHV"), [""; 0]);
         assert_eq!(names(0x2, ""), [""; 0]);
         assert_eq!(names(0x700, "Relay stuck Fan"), ["Relay", "stuck", "Fan"]);
-        assert_eq!(names(0x300, "Relay stuck Fan"), [""; 0], "which of the blanks is inside a name?");
+        assert_eq!(names(0x300, "Relay stuck Fan"), [""; 0], "ambiguous: either space may be inside a name");
     }
 
     #[test]

@@ -1,5 +1,7 @@
-//! Facts: what stays true between sweeps. They are asked rarely, held with the time they were taken, and
-//! dropped when the battery is absent, its identity changes, or they have grown too old.
+//! Facts: properties of a battery that stay valid between sweeps, such as its model or its cycles.
+//!
+//! They are polled rarely, stored with the time at which they were read, and dropped when the battery is absent, its
+//! identity changes, or they are too old.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +11,10 @@ use crate::model::place::Place;
 use crate::model::units::{MilliampHours, Milliamps, Millivolts, Percent};
 use crate::model::word::Word;
 
-/// A battery that has been through fewer cycles than this is not at the end of its life: cells are rated for 3,500 to
-/// 6,000.
+/// A battery with fewer cycles than this is not at the end of its life: cells are rated for 3,500 to 6,000.
 const WORN_CYCLES: i64 = 1_000;
 
-/// Which answer stated a fact.
+/// The answer that stated a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FactSource {
     /// The group table.
@@ -28,43 +29,37 @@ pub enum FactSource {
     Euro,
 }
 
-/// Facts of a battery; `None` is unknown.
+/// Facts of a battery; `None` means unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Serial number: the battery's identity.
+    /// Serial number, which identifies the battery.
     pub barcode: Option<String>,
     /// `Pylon`, `PYTES`.
     pub manufacturer: Option<String>,
-    /// Type.
     pub model: Option<String>,
-    /// Main firmware.
     pub firmware: Option<String>,
-    /// Nominal capacity.
     pub nominal_capacity: Option<MilliampHours>,
-    /// Usable capacity as the battery has learned it.
+    /// Usable capacity as learned by the battery.
     pub usable_capacity: Option<MilliampHours>,
-    /// How many cells.
     pub cells: Option<u16>,
-    /// State of health.
     pub soh: Option<Percent>,
-    /// The battery's own word on it, `Normal` or `Abnormal`.
+    /// `Normal` or `Abnormal`.
     pub soh_state: Option<Word>,
-    /// Full cycles, as the battery counts them.
+    /// Full cycles as counted by the battery.
     pub cycles: Option<i64>,
-    /// Charge taken out over the battery's life.
+    /// Charge discharged over the battery's lifetime.
     pub discharged: Option<MilliampHours>,
-    /// Most it may be charged with.
+    /// Maximum charge current.
     pub max_charge_current: Option<Milliamps>,
-    /// Most it may be discharged with (negative).
+    /// Maximum discharge current (negative).
     pub max_discharge_current: Option<Milliamps>,
-    /// Voltage the charger may go to.
+    /// Maximum charge voltage.
     pub max_voltage: Option<Millivolts>,
-    /// What it has measured of its own life.
     pub lifetime: Option<Arc<Lifetime>>,
 }
 
 impl Facts {
-    /// Fills what is unknown here from `other`.
+    /// Fills unknown facts from `other`.
     fn complete_from(&mut self, other: &Self) {
         fn fill<T: Clone>(slot: &mut Option<T>, from: &Option<T>) {
             if slot.is_none() {
@@ -88,8 +83,8 @@ impl Facts {
         fill(&mut self.lifetime, &other.lifetime);
     }
 
-    /// Whether the battery contradicts its own state of health of 0: firmware prints 0 where it has never computed one,
-    /// so a 0 alone is not the end of life.
+    /// Whether the battery contradicts its own state of health of 0. Firmware prints 0 if it has never computed one, so
+    /// a 0 alone does not mean the end of life.
     fn has_unset_soh(&self) -> bool {
         let contradicted = match self.soh_state.as_ref().map(Word::as_str) {
             Some("Normal") => true,
@@ -100,31 +95,32 @@ impl Facts {
     }
 }
 
-/// How many slow questions a bank of so many batteries is asked in turn: two of each, and two of the one plugged into.
+/// Returns the number of slow commands in one round: two for each battery, and two for the one the cable is plugged
+/// into.
 #[must_use]
 pub(crate) fn slow_questions(batteries: usize) -> usize {
     2 * batteries + 2
 }
 
-/// The facts held of every battery of a bank.
+/// The facts of all batteries of a bank.
 #[derive(Clone, Debug, Default)]
 pub struct FactBook {
-    held: Vec<Held>,
+    held: Vec<HeldFacts>,
 }
 
 #[derive(Clone, Debug)]
-struct Held {
+struct HeldFacts {
     place: Place,
     source: FactSource,
     facts: Facts,
     taken: Duration,
-    /// How old they were when they were taken.
+    /// Their age when they were added.
     age: Duration,
 }
 
 impl FactBook {
-    /// Takes facts stated at `now` (monotonic). A barcode that differs from the one the same answer stated
-    /// before means another battery: everything held of the old one goes.
+    /// Adds facts that were read at `now` (monotonic). If the barcode differs from the previous answer of the same
+    /// source, another battery was installed, and all facts of the previous one are dropped.
     pub fn take(&mut self, place: Place, source: FactSource, facts: Facts, now: Duration) {
         let before = self.held.iter().find(|held| (held.place, held.source) == (place, source));
         if let (Some(before), Some(after)) =
@@ -133,15 +129,15 @@ impl FactBook {
         {
             self.forget(place);
         }
-        // The word on the state of health lives as long as the figure that it is about.
+        // The health state is valid as long as the state of health that it qualifies.
         let soh_state = facts.soh_state.clone().or_else(|| self.of(place).soh_state);
         self.held.retain(|held| (held.place, held.source) != (place, source));
-        self.hold(Held { place, source, facts, taken: now, age: Duration::ZERO });
+        self.hold(HeldFacts { place, source, facts, taken: now, age: Duration::ZERO });
         let stat = |held: &&mut Held| (held.place, held.source) == (place, FactSource::Stat);
         self.held.iter_mut().filter(stat).for_each(|stat| stat.facts.soh_state.clone_from(&soh_state));
     }
 
-    /// Takes facts that an earlier run of the service was told `age` ago, unless this one knows better.
+    /// Adds facts that an earlier run of the service read `age` ago, unless this run has read them itself.
     pub(crate) fn restore(
         &mut self,
         place: Place,
@@ -152,27 +148,27 @@ impl FactBook {
     ) {
         if !self.held.iter().any(|held| (held.place, held.source) == (place, source)) {
             let facts = Facts { soh_state: self.of(place).soh_state, ..facts };
-            self.hold(Held { place, source, facts, taken: now, age });
+            self.hold(HeldFacts { place, source, facts, taken: now, age });
         }
     }
 
-    fn hold(&mut self, held: Held) {
+    fn hold(&mut self, held: HeldFacts) {
         self.held.push(held);
         self.held.sort_by_key(|held| (held.place, held.source));
     }
 
-    /// Drops everything about the battery at `place`: it is not there any more.
+    /// Drops all facts of the battery at `place`, because it was removed.
     pub(crate) fn forget(&mut self, place: Place) {
         self.held.retain(|held| held.place != place);
     }
 
-    /// Drops what is older than its source's `most` at `now`.
+    /// Drops facts that are older at `now` than `most` of their source.
     pub(crate) fn expire(&mut self, now: Duration, most: impl Fn(FactSource) -> Duration) {
         self.held.retain(|held| now.saturating_sub(held.taken) + held.age <= most(held.source));
     }
 
-    /// What is known of the battery at `place`; where several answers state a fact, `info` is believed before
-    /// the others, since it is the battery's own statement.
+    /// Returns the facts of the battery at `place`. If several answers state a fact, `info` takes precedence, because it
+    /// comes from the battery itself.
     #[must_use]
     pub fn of(&self, place: Place) -> Facts {
         let mut known = Facts::default();
@@ -220,12 +216,12 @@ mod tests {
         let zero = |cycles| Facts { soh: Some(Percent(0)), cycles, ..Facts::default() };
         let detail = |state: &str| Facts { soh_state: Some(Word::new(state)), ..Facts::default() };
         let cases = [
-            // A slave whose board never computes it, a young module of a stack, one that states nothing else.
+            // A slave whose board never computes it, a new module of a stack, one without other facts.
             (zero(Some(157)), detail("Normal"), None),
             (zero(Some(5_000)), detail("Normal"), None),
             (zero(Some(3)), Facts::default(), None),
             (zero(None), Facts::default(), None),
-            // Nothing contradicts these, or a witness confirms them.
+            // Not contradicted, or confirmed by another fact.
             (zero(Some(2_500)), Facts::default(), Some(Percent(0))),
             (zero(Some(157)), detail("Abnormal"), Some(Percent(0))),
             (Facts { soh: Some(Percent(1)), ..zero(Some(157)) }, detail("Normal"), Some(Percent(1))),

@@ -1,4 +1,4 @@
-//! Who a battery is: the number on its label where the console says it, else the place it sits at.
+//! The identity of a battery: its barcode if the console states one, else its place.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::place::Place;
 
-/// The identity of a battery. It is written `barcode:H12` or `place:3`, so that no label can be taken for a place.
+/// The identity of a battery, written as `barcode:H12` or `place:3`, so that a barcode can't be confused with a place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Identity {
-    /// Its serial number.
+    /// The serial number.
     Barcode(String),
-    /// Nothing but where it sits: its console states no serial number.
+    /// The place of a battery without a usable serial number.
     Place(Place),
 }
 
 /// The longest barcode; the longest known one has 16 characters.
 pub(crate) const LONGEST_BARCODE: usize = 64;
 
-/// Whether a barcode can be the serial number of one battery alone: boards that were never given one, or were
-/// exchanged, state zeros, `N/A` or a few letters.
+/// Whether a barcode can be the serial number of a single battery: unprogrammed or exchanged boards state zeros, `N/A`
+/// or a few letters.
 #[must_use]
 pub(crate) fn is_plausible(barcode: &str) -> bool {
     const SHORTEST: usize = 6;
@@ -35,7 +35,6 @@ pub(crate) fn is_plausible(barcode: &str) -> bool {
         && significant.any(|byte| Some(byte) != first)
 }
 
-/// A text that names no battery.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected \"barcode:…\" or \"place:…\", but found {0:?}")]
 pub struct NoIdentity(String);

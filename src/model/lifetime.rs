@@ -1,11 +1,11 @@
-//! What a battery has measured of itself over its life, as EU rules want it stated: capacity left, efficiency,
-//! resistance, throughput, abuse. The figures are one table; what a battery does not state is absent.
+//! Values that a battery has measured over its lifetime, as required by EU rules: remaining capacity, efficiency,
+//! resistance, throughput, abuse. All of them are rows of one table; a value that a battery does not state is absent.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-/// What kind of figure it is, and so what its stored number counts.
+/// The unit of a stored value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Measure {
     /// A day, as the number `yyyymmdd`.
@@ -29,7 +29,7 @@ pub(crate) enum Measure {
 }
 
 impl Measure {
-    /// How many of the stored unit are one of the unit that is shown, and decimals shown.
+    /// Returns the divisor from the stored to the displayed unit, and the number of decimals.
     const fn shown(self) -> (f64, i32) {
         match self {
             Self::Date | Self::Days | Self::Count => (1.0, 0),
@@ -41,29 +41,27 @@ impl Measure {
     }
 }
 
-macro_rules! figures {
+macro_rules! lifetime_figures {
     ($($(#[$doc:meta])* $name:ident: $measure:ident, $key:literal, $column:literal;)*) => {
-        /// A figure that a battery may state of its life.
+        /// A lifetime value that a battery may state.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum LifetimeFigure { $($(#[$doc])* $name),* }
 
         impl LifetimeFigure {
-            /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// Its kind.
             #[must_use]
             pub(crate) const fn measure(self) -> Measure {
                 match self { $(Self::$name => Measure::$measure),* }
             }
 
-            /// Its key in the status document, with the unit shown.
+            /// Returns its key in the status document, with the displayed unit.
             #[must_use]
             pub const fn key(self) -> &'static str {
                 match self { $(Self::$name => $key),* }
             }
 
-            /// Its name in the database, with the unit stored.
+            /// Returns its name in the database, with the stored unit.
             #[must_use]
             pub(crate) const fn column(self) -> &'static str {
                 match self { $(Self::$name => $column),* }
@@ -72,81 +70,66 @@ macro_rules! figures {
     };
 }
 
-figures! {
-    /// When it was made.
+lifetime_figures! {
     Manufactured: Date, "manufactured", "manufactured_yyyymmdd";
-    /// When it was put into service.
     InService: Date, "in_service_since", "in_service_yyyymmdd";
-    /// How long it was stored.
     Storage: Days, "storage_days", "storage_days";
-    /// Capacity left.
+    /// Remaining capacity.
     Capacity: Charge, "capacity_ah", "capacity_mah";
-    /// A second figure of the same; how the two differ is not documented.
+    /// A second capacity; the difference is not documented.
     Capacity2: Charge, "capacity_2_ah", "capacity_2_mah";
-    /// Energy left in a full battery.
+    /// Remaining energy of a full battery.
     Energy: Energy, "energy_kwh", "energy_mwh";
-    /// Power it can still give.
+    /// Remaining power.
     Power: Power, "power_w", "power_mw";
-    /// The same, of what it could give when new.
+    /// Remaining power relative to a new battery.
     PowerShare: Percent, "power_percent", "power_permyriad";
-    /// What comes out of what went in.
+    /// Round-trip efficiency.
     RoundTrip: Percent, "round_trip_efficiency_percent", "round_trip_efficiency_permyriad";
-    /// What it loses by itself.
     SelfDischarge: Percent, "self_discharge_percent", "self_discharge_permyriad";
-    /// Internal resistance.
     Resistance: Resistance, "resistance_mohm", "resistance_uohm";
-    /// Energy that went in over its life.
     EnergyCharged: Energy, "energy_charged_kwh", "energy_charged_mwh";
-    /// Energy that came out.
     EnergyDischarged: Energy, "energy_discharged_kwh", "energy_discharged_mwh";
-    /// Both together, if they are not listed separately.
+    /// Charged plus discharged, if they are not listed separately.
     EnergyThroughput: Energy, "energy_throughput_kwh", "energy_throughput_mwh";
-    /// Charge that went in over its life.
     ChargeIn: Charge, "charge_in_ah", "charge_in_mah";
-    /// Charge that came out.
     ChargeOut: Charge, "charge_out_ah", "charge_out_mah";
-    /// Both together, if they are not listed separately.
+    /// In plus out, if they are not listed separately.
     ChargeThroughput: Charge, "charge_throughput_ah", "charge_throughput_mah";
-    /// How often it was discharged deeply.
     DeepDischarges: Count, "deep_discharges", "deep_discharges";
-    /// Time at extreme temperatures.
     ExtremeTemperature: Time, "extreme_temperature_h", "extreme_temperature_s";
-    /// The part of that while charging.
+    /// Time at extreme temperatures while charging.
     ExtremeCharging: Time, "extreme_temperature_charging_h", "extreme_temperature_charging_s";
-    /// Full cycles.
     Cycles: Count, "cycles", "cycles";
-    /// A second count of the same; how the two differ is not documented.
+    /// A second cycle count; the difference is not documented.
     Cycles2: Count, "cycles_2", "cycles_2";
 }
 
-/// The figures of one battery.
+/// The lifetime values of one battery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lifetime {
-    /// When they were read.
     pub read_at: Timestamp,
-    /// What was stated, each in the unit of its [`Measure`].
+    /// Each in the unit of its [`Measure`].
     pub values: BTreeMap<LifetimeFigure, i64>,
 }
 
-/// A figure as it is shown.
+/// A lifetime value in its displayed unit.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Shown {
-    /// In the unit that its key names.
+    /// A value with decimals.
     Number(f64),
-    /// The same where it has no decimals.
+    /// A value without decimals.
     Whole(i64),
-    /// A day, `YYYY-MM-DD`.
+    /// A date, `YYYY-MM-DD`.
     Day(String),
 }
 
 impl Lifetime {
-    /// The stored number of a figure.
     #[must_use]
     pub fn get(&self, figure: LifetimeFigure) -> Option<i64> {
         self.values.get(&figure).copied()
     }
 
-    /// The figures as they are shown.
     pub(crate) fn shown(&self) -> impl Iterator<Item = (LifetimeFigure, Shown)> + '_ {
         self.values.iter().map(|(figure, value)| (*figure, shown(*figure, *value)))
     }

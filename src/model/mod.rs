@@ -1,4 +1,5 @@
-//! Plain values: units, readings, facts, statistics, events. No I/O, no actix, no clock, and nothing of ours is imported.
+//! Plain data types: units, readings, facts, statistics, events. No I/O, no actors, no clock, and no dependency on other
+//! modules of the crate.
 
 pub(crate) mod beat;
 pub mod event;

@@ -1,25 +1,26 @@
-//! How long it takes to any state of charge if the current stays as it is.
+//! Computes the time to any state of charge at a constant current.
 
 use std::time::Duration;
 
 use crate::model::units::{MilliampHours, Milliamps, Percent};
 
-/// Longer than this the current won't stay as it is.
+/// The current is not constant for longer than this.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// A battery or a bank on its way, charging or discharging.
+/// The charge and the current of a battery or a bank that is charging or discharging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pace {
-    /// What is left in it.
+    /// Remaining charge.
     pub(crate) remaining: MilliampHours,
-    /// What it holds when full.
+    /// Charge when full.
     pub(crate) capacity: MilliampHours,
     /// Smoothed, positive while charging, never zero.
     pub(crate) current: Milliamps,
 }
 
 impl Pace {
-    /// Until it is at `soc`; nothing where it moves away from there, is there already, or would take a month.
+    /// Returns the time until `soc` is reached, or `None` if the charge moves away from it, is already there, or would
+    /// take more than a month.
     #[must_use]
     pub(crate) fn to_soc(&self, soc: Percent) -> Option<Duration> {
         let target = self.capacity.0.checked_mul(soc.0.into())? / 100;
@@ -29,13 +30,11 @@ impl Pace {
         long.filter(|long| *long <= LONGEST)
     }
 
-    /// Until it is full; charging alone.
     #[must_use]
     pub(crate) fn to_full(&self) -> Option<Duration> {
         self.to_soc(Percent(100))
     }
 
-    /// Until it is empty; discharging alone.
     #[must_use]
     pub(crate) fn to_empty(&self) -> Option<Duration> {
         self.to_soc(Percent(0))

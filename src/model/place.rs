@@ -1,4 +1,4 @@
-//! Where a battery sits: its number on the console.
+//! The place of a battery: its number on the console.
 
 use std::fmt;
 use std::num::NonZeroU8;
@@ -6,44 +6,43 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The place of a battery in its bank, counted from 1 as the console does.
+/// The place of a battery in its bank, counted from 1 as on the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Place(NonZeroU8);
 
 impl Place {
-    /// The first place: the master battery, the one whose console is plugged in.
+    /// The place of the master battery, which the cable is plugged into.
     pub const FIRST: Self = Self(NonZeroU8::MIN);
 
-    /// The highest number there is. A group has at most 16 batteries, several groups behind a hub have more: 96 were
-    /// seen in one table.
+    /// The highest place number. A group has at most 16 batteries, but several groups behind a hub have more: 96 were seen
+    /// in one table.
     pub(crate) const MOST: u8 = 128;
 
-    /// The place numbered `number`, or nothing where there is none of that number.
+    /// Returns `None` unless `number` is from 1 to [`Self::MOST`].
     #[must_use]
     pub fn new(number: u8) -> Option<Self> {
         NonZeroU8::new(number).filter(|number| number.get() <= Self::MOST).map(Self)
     }
 
-    /// The number printed by the console, from 1.
+    /// Returns the number printed by the console, from 1.
     #[must_use]
     pub fn number(self) -> u8 {
         self.0.get()
     }
 
-    /// The position in a list of batteries, from 0.
+    /// Returns the index in a list of batteries, from 0.
     #[must_use]
     pub fn index(self) -> usize {
         usize::from(self.number()) - 1
     }
 
-    /// All places from the first to number `last`.
+    /// Returns all places from the first to number `last`.
     pub fn up_to(last: u8) -> impl Iterator<Item = Self> {
         (1..=last).filter_map(Self::new)
     }
 }
 
-/// The text is not the number of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected the number of a battery from 1 to {}", Place::MOST)]
 pub struct NoPlace;

@@ -1,6 +1,7 @@
-//! What one sweep yielded: measurements, valid for this sweep alone, and the facts its answers stated.
+//! The result of one sweep: measurements, which are valid for this sweep only, and the facts in its answers.
 //!
-//! What a console did not say is `None`: never zero, never another battery's value, never an earlier sweep's.
+//! A value that the console did not report is `None`: never zero, never the value of another battery or of an earlier
+//! sweep.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,21 +17,20 @@ use crate::model::place::Place;
 use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
 use crate::model::word::Word;
 
-/// A bank is offline when nothing came for so many of its intervals.
+/// A bank is offline after this number of intervals without a reading.
 pub(crate) const OFFLINE_AFTER: u32 = 3;
 
-/// How much a sweep asks.
+/// The scope of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SweepKind {
-    /// The group table, details and cells of every battery.
+    /// The group table, and the details and cells of every battery.
     Full,
-    /// The group table alone.
+    /// Only the group table.
     Summary,
 }
 
 impl SweepKind {
-    /// The word for it in logs.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -40,67 +40,60 @@ impl SweepKind {
     }
 }
 
-/// What one sweep of a bank yielded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BankReading {
-    /// The bank's name in the settings.
     pub bank: Arc<str>,
-    /// How much was asked.
     pub kind: SweepKind,
-    /// When the sweep began.
+    /// Start of the sweep.
     pub taken_at: Timestamp,
-    /// The same moment on the clock that nobody sets: what spans of time are reckoned by.
+    /// Start of the sweep by the monotonic clock, for computing durations.
     pub began: Instant,
-    /// How long it took.
     pub took: Duration,
-    /// How many questions were put again.
+    /// The number of commands that were repeated.
     pub asked_again: u32,
-    /// The values of a high-voltage stack, whose batteries are in series; `None` for batteries in parallel.
+    /// The values of a high-voltage stack; `None` for batteries in parallel.
     pub stack: Option<Measured>,
-    /// The batteries; the one at place `n` is at index `n - 1`, whether it answered or not.
+    /// The battery at place `n` is at index `n - 1`, whether it answered or not.
     pub batteries: Vec<BatteryReading>,
-    /// Facts of the whole bank: those of a stack's own `info` and `stat`.
+    /// Facts of a stack: those of its own `info` and `stat`.
     pub facts: Vec<(FactSource, Facts)>,
-    /// What a stack remembers by itself, where it was asked.
+    /// Log records of a stack, if polled in this sweep.
     pub memory: Vec<MemoryRecord>,
-    /// Commands that were asked in this sweep and answered, with or without damaged lines.
+    /// Commands of this sweep that were answered, with or without damaged lines.
     pub answered: Vec<String>,
-    /// Answers that are missing from this sweep, and why.
     pub missing: Vec<Missing>,
-    /// Facts whose line could not be read, although the rest of the answer could. No answer is missing because of them.
+    /// Facts whose line could not be parsed although the rest of the answer could. They do not count as missing answers.
     pub unreadable_facts: Vec<Missing>,
 }
 
 impl BankReading {
-    /// Whether the batteries are in series: voltages add and the current is one.
+    /// Whether the batteries are in series, so that voltages add up and the current is the same.
     #[must_use]
     pub(crate) fn series(&self) -> bool {
         self.stack.is_some()
     }
 }
 
-/// A part of a sweep that did not come.
+/// An answer that is missing from a sweep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// The battery it is about, where it is about one.
+    /// `None` if the command is not about a single battery.
     pub battery: Option<Place>,
-    /// The question.
     pub command: String,
-    /// Why there is no answer.
     pub reason: String,
-    /// How often it was asked.
+    /// The number of attempts.
     pub asked: u32,
 }
 
-/// What is known of a battery's being there.
+/// Whether a battery is installed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Presence {
-    /// It answered, or the table shows it.
+    /// It answered, or the table lists it.
     Present,
-    /// The table says that nobody is at this place.
+    /// The table reports no battery at this place.
     Absent,
-    /// It should be there and said nothing in this sweep.
+    /// It is expected, but this sweep contains nothing about it.
     #[default]
     Missing,
 }
@@ -108,22 +101,20 @@ pub enum Presence {
 /// One battery in one sweep.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatteryReading {
-    /// Its place.
     pub place: Place,
-    /// Whether it is there.
     pub presence: Presence,
-    /// Its measurements: the detail's where it has them, else the table's.
+    /// Values of the details if they contain them, else of the table.
     pub measured: Measured,
-    /// Its cells in order, where they were asked and all of them answered.
+    /// Its cells in order; `None` if not polled or not all of them were reported.
     pub cells: Option<Vec<CellReading>>,
-    /// Facts that this sweep's answers stated.
+    /// Facts in the answers of this sweep.
     pub facts: Vec<(FactSource, Facts)>,
-    /// What it remembers by itself, where it was asked.
+    /// Log records, if polled in this sweep.
     pub memory: Vec<MemoryRecord>,
 }
 
 impl BatteryReading {
-    /// A battery that has said nothing yet.
+    /// Creates a battery without any values.
     #[must_use]
     pub fn silent(place: Place) -> Self {
         Self {
@@ -140,87 +131,70 @@ impl BatteryReading {
 /// Measurements of a battery or a stack.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measured {
-    /// Voltage.
     pub voltage: Option<Millivolts>,
-    /// Current, positive while charging.
+    /// Positive while charging.
     pub current: Option<Milliamps>,
-    /// Temperature of the board.
+    /// Of the board.
     pub temperature: Option<Millicelsius>,
-    /// State of charge.
     pub soc: Option<Percent>,
-    /// Charge left.
+    /// Remaining charge.
     pub remaining: Option<MilliampHours>,
-    /// Energy left.
+    /// Remaining energy.
     pub energy: Option<MilliwattHours>,
-    /// Charge, discharge, idle …
+    /// Operating state: `Charge`, `Dischg`, `Idle` …
     pub base_state: Option<Word>,
-    /// State of the voltage.
     pub volt_state: Option<Word>,
-    /// State of the current.
     pub current_state: Option<Word>,
-    /// State of the temperature.
     pub temp_state: Option<Word>,
-    /// State of the charge.
     pub coulomb_state: Option<Word>,
-    /// State of health, as a word.
+    /// State of health as a word.
     pub soh_state: Option<Word>,
-    /// Whether the heater is on.
     pub heater: Option<Word>,
     /// Whether the charging transistor conducts.
     pub charge_switch: Option<Word>,
     /// Whether the discharging transistor conducts.
     pub discharge_switch: Option<Word>,
-    /// State of the cells' voltage.
     pub cell_volt_state: Option<Word>,
-    /// State of the cells' temperature.
     pub cell_temp_state: Option<Word>,
-    /// State of the switching transistors' temperature.
     pub mos_temp_state: Option<Word>,
-    /// The system's alarm state.
     pub system_alarm: Option<Word>,
-    /// Temperature of the switching transistors.
+    /// Of the switching transistors.
     pub mos_temperature: Option<Millicelsius>,
-    /// Lowest cell voltage by the table.
+    /// Lowest cell voltage according to the table.
     pub cell_voltage_low: Option<Millivolts>,
-    /// Highest cell voltage by the table.
+    /// Highest cell voltage according to the table.
     pub cell_voltage_high: Option<Millivolts>,
-    /// Coldest cell by the table.
+    /// Coldest cell according to the table.
     pub cell_temperature_low: Option<Millicelsius>,
-    /// Warmest cell by the table.
+    /// Warmest cell according to the table.
     pub cell_temperature_high: Option<Millicelsius>,
-    /// Events of the cells.
+    /// `Bat Events`.
     pub battery_events: Option<EventWord>,
-    /// Events of the battery.
+    /// `Power Events`.
     pub power_events: Option<EventWord>,
-    /// Faults of the system.
+    /// `System Fault`, or `Err Code` of a stack.
     pub system_fault: Option<EventWord>,
-    /// Event words of other names, by their label.
+    /// Event words with other labels.
     pub other_events: Vec<(String, EventWord)>,
-    /// The battery's own clock.
+    /// The battery's clock.
     pub clock: Option<DateTime>,
 }
 
-/// One cell in one sweep; its number is its position in the list, from 1.
+/// One cell in one sweep; its number is its position in the list, counted from 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CellReading {
-    /// Voltage.
     pub voltage: Option<Millivolts>,
     /// Current of the battery.
     pub current: Option<Milliamps>,
-    /// Temperature at the nearest sensor.
+    /// At the nearest sensor.
     pub temperature: Option<Millicelsius>,
-    /// Charge, discharge, idle …
+    /// Operating state: `Charge`, `Dischg`, `Idle` …
     pub base_state: Option<Word>,
-    /// State of the voltage.
     pub volt_state: Option<Word>,
-    /// State of the current.
     pub current_state: Option<Word>,
-    /// State of the temperature.
     pub temp_state: Option<Word>,
-    /// State of charge.
     pub soc: Option<Percent>,
-    /// Charge left.
+    /// Remaining charge.
     pub coulomb: Option<MilliampHours>,
-    /// Whether it is being balanced.
     pub balancing: Option<bool>,
 }

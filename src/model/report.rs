@@ -1,4 +1,4 @@
-//! A reading with everything computed from it: what the outputs project into their own worlds.
+//! A reading together with everything computed from it: the input of all outputs.
 
 use std::time::Duration;
 
@@ -9,49 +9,42 @@ use crate::model::reading::BankReading;
 use crate::model::statistics::BankStatistics;
 use crate::model::withheld::{Withheld, WithheldCounts};
 
-/// One sweep's reading, its statistics, and what was known at its time.
+/// A reading, its statistics, and the facts and derived values at that time.
 #[derive(Clone, Debug)]
 pub struct BankReport {
-    /// What the sweep yielded.
     pub reading: BankReading,
-    /// What it amounts to.
     pub(crate) statistics: BankStatistics,
-    /// The facts known of each battery, by place.
+    /// The facts of each battery, by place.
     pub facts: Vec<Facts>,
-    /// The facts known of the whole bank: a stack's own.
+    /// The facts of a stack itself.
     pub bank_facts: Facts,
-    /// What no single sweep tells: counters, time to go, health.
     pub insight: Insight,
-    /// How the service has fared with this bank.
     pub service: ServiceCounters,
-    /// What of this sweep was withheld: no battery can have had it.
+    /// Implausible values that were removed from this reading.
     pub withheld: Vec<Withheld>,
-    /// Values that no battery can have and that were there in the sweep before as well: shown, or of a faulty sensor
-    /// and withheld.
+    /// Implausible values that were also in the previous sweep: shown or, if the sensor is faulty, withheld.
     pub lasting: Vec<Withheld>,
 }
 
-/// How the service has fared with a bank since it started.
+/// Counters of the service for a bank since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ServiceCounters {
-    /// Since when.
     pub(crate) uptime: Duration,
     /// Full sweeps.
     pub sweeps: u64,
     /// Full sweeps in which an answer was missing.
     pub(crate) incomplete: u64,
-    /// Cell events that rose.
+    /// Newly set bits of `Bat Events`.
     pub(crate) battery_events: u64,
-    /// Battery events that rose.
+    /// Newly set bits of `Power Events`.
     pub(crate) power_events: u64,
-    /// System faults that rose.
+    /// Newly set bits of `System Fault`.
     pub(crate) system_faults: u64,
-    /// Values that were withheld because no battery can have had them.
     pub withheld: WithheldCounts,
 }
 
 impl ServiceCounters {
-    /// In how many of the full sweeps nothing was missing, and how many there were; nothing before the first.
+    /// Returns the number of full sweeps without a missing answer, and of all full sweeps; `None` before the first one.
     #[must_use]
     pub(crate) fn complete(&self) -> Option<(i64, i64)> {
         let complete = self.sweeps.checked_sub(self.incomplete)?;
@@ -61,8 +54,7 @@ impl ServiceCounters {
 }
 
 impl BankReport {
-    /// A report of one reading by itself: the facts are those its own answers stated, and what only many sweeps
-    /// tell is absent.
+    /// Creates a report of a single reading: the facts are those in its own answers, and derived values are absent.
     #[must_use]
     pub fn of_one(reading: BankReading) -> Self {
         let mut book = FactBook::default();

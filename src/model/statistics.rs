@@ -1,7 +1,7 @@
-//! What a reading amounts to: totals of the bank, spread of the cells.
+//! Statistics of a reading: totals of the bank, spread of the cells.
 //!
-//! Totals cover every battery that is there. If one of them did not say a value, the total is absent: a sum
-//! over three of four batteries is not the bank's current.
+//! Totals cover all installed batteries. If one of them did not report a value, the total is absent: a sum over three of
+//! four batteries is not the current of the bank.
 
 use crate::model::facts::Facts;
 use crate::model::place::Place;
@@ -9,28 +9,24 @@ use crate::model::reading::{BankReading, BatteryReading, CellReading, Presence};
 use crate::model::units::{Milliamps, Millicelsius, Millivolts, Milliwatts, rounded_quotient};
 use crate::model::word::Word;
 
-/// An extreme value and whose it is.
+/// An extreme value and the cell that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extreme<T> {
-    /// The value.
     pub(crate) value: T,
-    /// The battery.
     pub(crate) battery: Place,
-    /// The cell, from 1.
+    /// Counted from 1.
     pub(crate) cell: u16,
 }
 
-/// Lowest and highest of a set of cells; with equals, the first one.
+/// Lowest and highest value of a set of cells; of equal values, the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spread<T> {
-    /// The lowest.
     pub(crate) min: Extreme<T>,
-    /// The highest.
     pub(crate) max: Extreme<T>,
 }
 
 impl Spread<Millivolts> {
-    /// Highest less lowest.
+    /// Highest minus lowest.
     #[must_use]
     pub(crate) fn delta(&self) -> Millivolts {
         Millivolts(self.max.value.0.saturating_sub(self.min.value.0))
@@ -38,32 +34,27 @@ impl Spread<Millivolts> {
 }
 
 impl Spread<Millicelsius> {
-    /// Highest less lowest.
+    /// Highest minus lowest.
     #[must_use]
     pub(crate) fn delta(&self) -> Millicelsius {
         Millicelsius(self.max.value.0.saturating_sub(self.min.value.0))
     }
 }
 
-/// The cells' spread, of a battery or of a bank; absent where a cell did not say its value.
+/// The spread of the cells of a battery or a bank; absent if a cell did not report its value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CellStatistics {
-    /// Of the voltages.
     pub(crate) voltage: Option<Spread<Millivolts>>,
-    /// Of the temperatures.
     pub(crate) temperature: Option<Spread<Millicelsius>>,
 }
 
-/// What one battery's reading amounts to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BatteryStatistics {
     /// Voltage times current.
     pub(crate) power: Option<Milliwatts>,
-    /// Its cells' spread.
     pub(crate) cells: CellStatistics,
 }
 
-/// What a bank's reading amounts to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BankStatistics {
     /// Mean of the batteries in parallel; the stack's own in series.
@@ -72,26 +63,25 @@ pub struct BankStatistics {
     pub current: Option<Milliamps>,
     /// Mean of the batteries; the stack's own in series.
     pub(crate) temperature: Option<Millicelsius>,
-    /// In percent: weighted by capacity where every capacity is known, else the mean; the stack's own in series.
+    /// In percent: weighted by capacity if every capacity is known, else the mean; the stack's own in series.
     pub soc: Option<f64>,
     /// Sum of the batteries' powers; the stack's own in series.
     pub power: Option<Milliwatts>,
-    /// The master's state; the stack's own in series.
+    /// That of the master; the stack's own in series.
     pub(crate) base_state: Option<Word>,
-    /// The spread over all cells.
     pub(crate) cells: CellStatistics,
-    /// A value a battery, by place.
+    /// One entry per battery, by place.
     pub(crate) batteries: Vec<BatteryStatistics>,
 }
 
 impl BankStatistics {
-    /// Computes everything from one reading and the facts known of its batteries, by place.
+    /// Computes the statistics from a reading and the facts of its batteries, by place.
     #[must_use]
     pub fn of(reading: &BankReading, facts: &[Facts]) -> Self {
-        let there: Vec<&BatteryReading> =
+        let installed: Vec<&BatteryReading> =
             reading.batteries.iter().filter(|battery| battery.presence != Presence::Absent).collect();
         let batteries: Vec<BatteryStatistics> = reading.batteries.iter().map(battery).collect();
-        let cells = spread(there.iter().map(|battery| (battery.place, battery.cells.as_deref())));
+        let cells = spread(installed.iter().map(|battery| (battery.place, battery.cells.as_deref())));
         if let Some(stack) = &reading.stack {
             return Self {
                 voltage: stack.voltage,
@@ -105,7 +95,7 @@ impl BankStatistics {
             };
         }
         let all = |value: &dyn Fn(&BatteryReading) -> Option<i64>| -> Option<Vec<i64>> {
-            let values: Vec<i64> = there.iter().map(|battery| value(battery)).collect::<Option<_>>()?;
+            let values: Vec<i64> = installed.iter().map(|battery| value(battery)).collect::<Option<_>>()?;
             (!values.is_empty()).then_some(values)
         };
         let small = |value: i64| i32::try_from(value).ok();
@@ -119,7 +109,7 @@ impl BankStatistics {
             temperature: all(&|b| b.measured.temperature.map(|t| t.0.into()))
                 .and_then(|v| small(mean(&v)))
                 .map(Millicelsius),
-            soc: all(&|b| b.measured.soc.map(|soc| soc.0.into())).and_then(|socs| soc(&socs, &there, facts)),
+            soc: all(&|b| b.measured.soc.map(|soc| soc.0.into())).and_then(|socs| soc(&socs, &installed, facts)),
             power: all(&|b| power(b.measured.voltage, b.measured.current).map(|p| p.0))
                 .map(|v| Milliwatts(v.iter().sum())),
             base_state: reading.batteries.first().and_then(|master| master.measured.base_state.clone()),
@@ -145,9 +135,9 @@ fn mean(values: &[i64]) -> i64 {
     rounded_quotient(values.iter().sum(), values.len() as i64)
 }
 
-fn soc(socs: &[i64], there: &[&BatteryReading], facts: &[Facts]) -> Option<f64> {
+fn soc(socs: &[i64], installed: &[&BatteryReading], facts: &[Facts]) -> Option<f64> {
     let capacity = |battery: &&BatteryReading| facts.get(battery.place.index())?.nominal_capacity;
-    let weights: Vec<f64> = match there.iter().map(capacity).collect::<Option<Vec<_>>>() {
+    let weights: Vec<f64> = match installed.iter().map(capacity).collect::<Option<Vec<_>>>() {
         Some(capacities) if capacities.iter().all(|capacity| capacity.0 > 0) => {
             capacities.iter().map(|capacity| capacity.0 as f64).collect()
         }
@@ -158,12 +148,9 @@ fn soc(socs: &[i64], there: &[&BatteryReading], facts: &[Facts]) -> Option<f64> 
     (total > 0.0).then(|| weighted / total)
 }
 
-/// One cell's value and whose it is.
-type Owned<T> = Option<Extreme<T>>;
-
 fn spread<'a>(batteries: impl Iterator<Item = (Place, Option<&'a [CellReading]>)>) -> CellStatistics {
-    let mut voltages: Vec<Owned<Millivolts>> = Vec::new();
-    let mut temperatures: Vec<Owned<Millicelsius>> = Vec::new();
+    let mut voltages: Vec<Option<Extreme<Millivolts>>> = Vec::new();
+    let mut temperatures: Vec<Option<Extreme<Millicelsius>>> = Vec::new();
     for (battery, cells) in batteries {
         let Some(cells) = cells else { return CellStatistics::default() };
         for (number, cell) in (1..).zip(cells) {
@@ -174,7 +161,7 @@ fn spread<'a>(batteries: impl Iterator<Item = (Place, Option<&'a [CellReading]>)
     CellStatistics { voltage: extremes(voltages), temperature: extremes(temperatures) }
 }
 
-fn extremes<T: Copy + Ord>(values: Vec<Owned<T>>) -> Option<Spread<T>> {
+fn extremes<T: Copy + Ord>(values: Vec<Option<Extreme<T>>>) -> Option<Spread<T>> {
     let values: Vec<Extreme<T>> = values.into_iter().collect::<Option<_>>()?;
     let min = values.iter().min_by_key(|extreme| extreme.value)?;
     let max = values.iter().rev().max_by_key(|extreme| extreme.value)?;

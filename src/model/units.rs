@@ -1,8 +1,8 @@
-//! Units as types: integers in the console's own units, so that nothing is lost to rounding on the way
-//! and no voltage can be passed for a current.
+//! Units as types: integers in the console's own units, so that no precision is lost and a voltage can't be used as a
+//! current.
 //!
-//! `Display` shows the unit a person expects (`53.244 V`); JSON carries the bare integer under a name that
-//! says its unit (`voltage_mv`).
+//! `Display` shows the customary unit (`53.244 V`); JSON contains the plain integer under a name with its unit
+//! (`voltage_mv`).
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ macro_rules! unit {
         pub struct $name(pub $inner);
 
         impl $name {
-            /// The value in the unit that people read (see `Display`).
+            /// Returns the value in the unit of `Display`.
             #[must_use]
             pub fn $float(self) -> f64 {
                 self.0 as f64 / f64::from($divisor)
@@ -39,8 +39,8 @@ macro_rules! unit {
 }
 
 unit!(
-    /// Millivolts. A 48 V battery says about 40 000 to 60 000, a cell 2 000 to 3 700 (4 095 is a dead
-    /// measuring chip), a high-voltage stack up to 1 000 000.
+    /// Millivolts. A 48 V battery reports about 40 000 to 60 000, a cell 2 000 to 3 700 (4 095 is a dead measuring
+    /// chip), a high-voltage stack up to 1 000 000.
     Millivolts, i32, 1000, 3, "V", volts
 );
 unit!(
@@ -52,7 +52,7 @@ unit!(
     Millicelsius, i32, 1000, 1, "°C", celsius
 );
 unit!(
-    /// State of charge or of health in percent. Some consoles say up to 107.
+    /// State of charge or of health in percent. Some consoles report up to 107.
     Percent, i32, 1, 0, "%", percent
 );
 unit!(
@@ -69,15 +69,15 @@ unit!(
 );
 
 impl Millivolts {
-    /// Electrical power of this voltage at `current`, rounded to the milliwatt.
+    /// Returns the power at `current`, rounded to the milliwatt.
     #[must_use]
     pub fn times(self, current: Milliamps) -> Milliwatts {
         Milliwatts(rounded_quotient(i64::from(self.0) * i64::from(current.0), 1000))
     }
 }
 
-/// `dividend` / `divisor` to the nearest whole number, half away from zero: in integers, since a float has no
-/// exact half to round. Without a divisor there is nothing to share out, and the answer is 0.
+/// Returns `dividend` / `divisor` rounded to the nearest integer, halves away from zero. It uses integers because most
+/// decimal halves have no exact float. Returns 0 if `divisor` is 0.
 #[must_use]
 pub(crate) fn rounded_quotient(dividend: i64, divisor: i64) -> i64 {
     let (Some(whole), Some(rest)) = (dividend.checked_div(divisor), dividend.checked_rem(divisor)) else {

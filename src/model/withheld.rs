@@ -1,11 +1,11 @@
-//! Values that no battery can have: those that were withheld, how often that happened, and those that last.
+//! Implausible values: those that were withheld, how often that happened, and those that persist.
 
 use std::fmt;
 
 use crate::model::place::Place;
 use crate::model::reading::{CellReading, Measured};
 
-/// What a value measures.
+/// The physical quantity of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Quantity {
     /// Of a battery or a stack, in millivolts.
@@ -18,9 +18,9 @@ pub enum Quantity {
     MosTemperature,
     /// State of charge in percent.
     Soc,
-    /// Left, in milliampere-hours.
+    /// Remaining, in milliampere-hours.
     Charge,
-    /// Left, in milliwatt-hours.
+    /// Remaining, in milliwatt-hours.
     Energy,
     /// Of a cell, in millivolts.
     CellVoltage,
@@ -29,7 +29,6 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// All of them, in order.
     pub(crate) const ALL: [Self; 9] = [
         Self::Voltage,
         Self::Current,
@@ -42,7 +41,6 @@ impl Quantity {
         Self::CellTemperature,
     ];
 
-    /// Its name in keys and logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -59,22 +57,20 @@ impl Quantity {
     }
 }
 
-/// Why a value was not believed at first sight.
+/// Why a value is implausible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Implausible {
-    /// No battery can have it.
+    /// It is outside the range of any battery.
     Limit,
-    /// No battery can have come there since the last sweep.
+    /// It differs from the last one by more than any battery can change.
     Step,
-    /// No working sensor measures it: it is withheld however often it is repeated.
+    /// It is outside the range of any working sensor, so it is withheld however often it is repeated.
     SensorFault,
 }
 
 impl Implausible {
-    /// All of them, in order.
     pub(crate) const ALL: [Self; 3] = [Self::Limit, Self::Step, Self::SensorFault];
 
-    /// Its name in keys.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -85,24 +81,23 @@ impl Implausible {
     }
 }
 
-/// Which of the values of its quantity a value is.
+/// The part of a battery that a value belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ValueScope {
-    /// The battery's own, or the stack's.
+    /// The battery or the stack.
     Whole,
-    /// A cell's, from 1.
+    /// A cell, counted from 1.
     Cell(u16),
-    /// The lowest cell's, by the table.
+    /// The lowest cell according to the table.
     LowestCell,
-    /// The highest cell's, by the table.
+    /// The highest cell according to the table.
     HighestCell,
 }
 
-/// A value of a battery or a stack.
 pub type ValueKey = (Quantity, ValueScope);
 
-/// The name of a value as the word of an event: `soc`, `cell_5_voltage`. At most 16 characters, which is what the
-/// database holds.
+/// Returns the name of a value as the word of an event: `soc`, `cell_5_voltage`. It has at most 16 characters, the size
+/// of the database column.
 #[must_use]
 pub(crate) fn value_name((quantity, scope): ValueKey) -> String {
     let of_cell = match quantity {
@@ -118,16 +113,16 @@ pub(crate) fn value_name((quantity, scope): ValueKey) -> String {
     }
 }
 
-/// Whether `word` is, or is like, the name of a value.
+/// Whether `word` is the name of a value or starts like one.
 #[must_use]
 pub(crate) fn is_value_name(word: &str) -> bool {
     word.starts_with("cell_") || Quantity::ALL.iter().any(|quantity| quantity.name() == word)
 }
 
-/// A value of a whole battery and whether it is there.
-type Own = (ValueKey, fn(&Measured) -> bool);
+/// A value of a battery, and a function that checks whether a reading contains it.
+type BatteryValue = (ValueKey, fn(&Measured) -> bool);
 
-const OWN: &[Own] = &[
+const BATTERY_VALUES: &[BatteryValue] = &[
     ((Quantity::Voltage, ValueScope::Whole), |m| m.voltage.is_some()),
     ((Quantity::Current, ValueScope::Whole), |m| m.current.is_some()),
     ((Quantity::Temperature, ValueScope::Whole), |m| m.temperature.is_some()),
@@ -141,10 +136,10 @@ const OWN: &[Own] = &[
     ((Quantity::CellTemperature, ValueScope::HighestCell), |m| m.cell_temperature_high.is_some()),
 ];
 
-/// A value of a cell and whether it is there.
-type OfCell = (Quantity, fn(&CellReading) -> bool);
+/// A value of a cell, and a function that checks whether a reading contains it.
+type CellValue = (Quantity, fn(&CellReading) -> bool);
 
-const OF_CELL: &[OfCell] = &[
+const CELL_VALUES: &[CellValue] = &[
     (Quantity::CellVoltage, |cell| cell.voltage.is_some()),
     (Quantity::CellTemperature, |cell| cell.temperature.is_some()),
     (Quantity::Current, |cell| cell.current.is_some()),
@@ -152,35 +147,32 @@ const OF_CELL: &[OfCell] = &[
     (Quantity::Charge, |cell| cell.coulomb.is_some()),
 ];
 
-/// The values of a battery that a reading shows.
+/// Returns the keys of the values that a reading of a battery contains.
 pub fn shown<'a>(
     measured: &'a Measured,
     cells: &'a [CellReading],
 ) -> impl Iterator<Item = ValueKey> + use<'a> {
-    let own = OWN.iter().filter(|(_, is_there)| is_there(measured)).map(|(key, _)| *key);
+    let own = BATTERY_VALUES.iter().filter(|(_, is_present)| is_present(measured)).map(|(key, _)| *key);
     own.chain((1..).zip(cells).flat_map(|(number, cell)| {
-        let there = OF_CELL.iter().filter(|(_, is_there)| is_there(cell));
-        there.map(move |(quantity, _)| (*quantity, ValueScope::Cell(number)))
+        let present = CELL_VALUES.iter().filter(|(_, is_present)| is_present(cell));
+        present.map(move |(quantity, _)| (*quantity, ValueScope::Cell(number)))
     }))
 }
 
-/// One value that no battery can have.
+/// An implausible value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Withheld {
-    /// Whose; `None` is the stack.
+    /// `None` for the stack.
     pub battery: Option<Place>,
-    /// What it measures.
     pub quantity: Quantity,
-    /// Which of them.
     pub(crate) scope: ValueScope,
-    /// What it was, in its quantity's unit.
+    /// In the unit of its quantity.
     pub(crate) value: i64,
-    /// Why it was not believed.
     pub why: Implausible,
 }
 
 impl Withheld {
-    /// The cell's number, from 1, where it is one cell's.
+    /// Returns the number of the cell, from 1, if the value belongs to one.
     #[must_use]
     pub(crate) fn cell(&self) -> Option<u16> {
         match self.scope {
@@ -189,7 +181,6 @@ impl Withheld {
         }
     }
 
-    /// The name of the value.
     #[must_use]
     pub fn name(&self) -> String {
         value_name((self.quantity, self.scope))
@@ -200,24 +191,23 @@ impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.quantity.name().replace('_', " ");
         match self.why {
-            Implausible::Limit => write!(f, "a {name} of {} is beyond any battery", self.value),
-            Implausible::Step => write!(f, "no battery steps to a {name} of {} so soon", self.value),
-            Implausible::SensorFault => write!(f, "no working sensor measures a {name} of {}", self.value),
+            Implausible::Limit => write!(f, "a {name} of {} is outside the range of any battery", self.value),
+            Implausible::Step => write!(f, "the {name} can't have changed to {} since the last sweep", self.value),
+            Implausible::SensorFault => write!(f, "a {name} of {} is outside the range of any working sensor", self.value),
         }
     }
 }
 
-/// How many values were withheld, by what they measure and why.
+/// The number of withheld values by quantity and reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WithheldCounts([[u64; Implausible::ALL.len()]; Quantity::ALL.len()]);
 
 impl WithheldCounts {
-    /// Counts one.
     pub(crate) fn add(&mut self, withheld: &Withheld) {
         self.0[withheld.quantity as usize][withheld.why as usize] += 1;
     }
 
-    /// Each count with its name, such as `cell_voltage_step`.
+    /// Returns each count with its name, such as `cell_voltage_step`.
     pub fn each(&self) -> impl Iterator<Item = (String, u64)> + '_ {
         let quantities = Quantity::ALL.iter().zip(&self.0);
         quantities.flat_map(|(quantity, counts)| {
@@ -226,7 +216,6 @@ impl WithheldCounts {
         })
     }
 
-    /// All of them together.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().flatten().sum()

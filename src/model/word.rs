@@ -1,4 +1,4 @@
-//! The console's own words for states: an open set, compared trimmed.
+//! State words of the console: an open set, compared without padding.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,26 +7,25 @@ use serde::{Deserialize, Serialize};
 
 /// State words that consoles are known to print: base states first, then status words and switches.
 ///
-/// Any other word is kept as it was said; the list only tells a word that everybody knows from one that
-/// deserves a second look.
+/// Any other word is kept as reported; the list only decides which words need confirmation.
 pub(crate) const KNOWN: &[&str] = &[
     "Charge", "Dischg", "Idle", "Absent", "SysError", "Balance", "Sleep", "Float", "Protect", "Alarm",
     "Normal", "Low", "High", "Full", "Abnormal", "Over", "Under", "ON", "OFF",
 ];
 
-/// What a switch or a heater is; no other state is one of these.
+/// The states of a switch or a heater; no other state word has them.
 pub(crate) const SWITCHES: &[&str] = &["ON", "OFF"];
 
-/// Base states that are an alarm by themselves (protocol, section 11).
+/// Base states that are an alarm (protocol, section 11).
 pub const ALARMS: &[&str] = &["SysError", "Alarm", "Protect"];
 
-/// A state or status word as the console said it, without its padding.
+/// A state or status word as reported by the console, without its padding.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Word(Cow<'static, str>);
 
 impl Word {
-    /// Takes a word as printed; padding goes, known words cost no allocation.
+    /// Creates a word from printed text. Padding is trimmed; known words need no allocation.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let text = text.trim();
@@ -36,7 +35,6 @@ impl Word {
         }
     }
 
-    /// The word itself.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
