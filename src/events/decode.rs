@@ -7,8 +7,7 @@ use std::borrow::Cow;
 use crate::events::catalogue::Catalogue;
 use crate::events::state_words::{BASE_STATE, STATUS_WORDS, StateWord, is_state_word};
 use crate::model::event::{
-    BATTERY, ERROR_CODE, EventLevel, IMPLAUSIBLE, POWER, SENSOR_FAULT, SYSTEM, Sign,
-    Standing, WordName,
+    BATTERY, ERROR_CODE, EventLevel, IMPLAUSIBLE, POWER, SENSOR_FAULT, SYSTEM, Sign, Standing, WordName,
 };
 use crate::model::event_word::EventWord;
 use crate::model::place::Place;

@@ -109,7 +109,8 @@ impl BankStatistics {
             temperature: all(&|b| b.measured.temperature.map(|t| t.0.into()))
                 .and_then(|v| small(mean(&v)))
                 .map(Millicelsius),
-            soc: all(&|b| b.measured.soc.map(|soc| soc.0.into())).and_then(|socs| soc(&socs, &installed, facts)),
+            soc: all(&|b| b.measured.soc.map(|soc| soc.0.into()))
+                .and_then(|socs| soc(&socs, &installed, facts)),
             power: all(&|b| power(b.measured.voltage, b.measured.current).map(|p| p.0))
                 .map(|v| Milliwatts(v.iter().sum())),
             base_state: reading.batteries.first().and_then(|master| master.measured.base_state.clone()),

@@ -66,7 +66,8 @@ pub struct Trend {
 impl fmt::Display for Trend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { figure, per_month, plus_minus, weeks } = self;
-        let ((name, unit), direction) = (figure.description(), if *per_month < 0.0 { "falls" } else { "rises" });
+        let ((name, unit), direction) =
+            (figure.description(), if *per_month < 0.0 { "falls" } else { "rises" });
         let by = per_month.abs();
         write!(f, "{name} {direction} by {by:.2} {unit} per month (± {plus_minus:.2}, over {weeks} weeks)")
     }

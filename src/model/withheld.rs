@@ -192,8 +192,12 @@ impl fmt::Display for Withheld {
         let name = self.quantity.name().replace('_', " ");
         match self.why {
             Implausible::Limit => write!(f, "a {name} of {} is outside the range of any battery", self.value),
-            Implausible::Step => write!(f, "the {name} can't have changed to {} since the last sweep", self.value),
-            Implausible::SensorFault => write!(f, "a {name} of {} is outside the range of any working sensor", self.value),
+            Implausible::Step => {
+                write!(f, "the {name} can't have changed to {} since the last sweep", self.value)
+            }
+            Implausible::SensorFault => {
+                write!(f, "a {name} of {} is outside the range of any working sensor", self.value)
+            }
         }
     }
 }

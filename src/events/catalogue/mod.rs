@@ -113,7 +113,8 @@ impl Catalogue {
         let known: Vec<String> = self.words.keys().cloned().collect();
         for (word, line) in std::mem::take(&mut parsed.words) {
             if !known.is_empty() && !known.contains(&word) {
-                let message = format!("no known console prints the word {word:?}{}", suggestion(&known, &word));
+                let message =
+                    format!("no known console prints the word {word:?}{}", suggestion(&known, &word));
                 parsed.warnings.push(LineMessage { line, message });
             }
             self.words.entry(word).or_default();
@@ -212,9 +213,5 @@ fn suggestion(known: &[String], word: &str) -> String {
 
 /// Reads a regular file; opening a FIFO would block until somebody writes to it.
 fn read_file(path: &Path) -> io::Result<String> {
-    if fs::metadata(path)?.is_file() {
-        read_text(path)
-    } else {
-        Err(io::Error::other("not a regular file"))
-    }
+    if fs::metadata(path)?.is_file() { read_text(path) } else { Err(io::Error::other("not a regular file")) }
 }

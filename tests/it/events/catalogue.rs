@@ -6,7 +6,7 @@ use std::io::BufRead;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::events::catalogue::{Catalogue, CatalogueFindings, BUILT_IN};
+use bankwatch::internals::events::catalogue::{BUILT_IN, Catalogue, CatalogueFindings};
 use bankwatch::internals::model::event::EventLevel;
 use bankwatch::internals::model::event_word::{NAMES, NORMAL};
 use bankwatch::internals::model::word::{ALARMS, Word};
@@ -196,7 +196,11 @@ fn the_largest_allowed_file_is_read_within_seconds() {
     let begun = Instant::now();
     let (_, warnings) = with(&sections);
     assert_eq!(warnings.len(), 40_000);
-    assert!(warnings[39_999].ends_with("no known console prints the word \"q39999\""), "{}", warnings[39_999]);
+    assert!(
+        warnings[39_999].ends_with("no known console prints the word \"q39999\""),
+        "{}",
+        warnings[39_999]
+    );
     let mistakes = mistakes(&format!("[power]\n{rows}"));
     assert!(mistakes[39_999].starts_with("own.toml:40001: "), "{}", mistakes[39_999]);
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());

@@ -401,15 +401,9 @@ fn an_unlisted_battery_is_missing_from_the_third_full_sweep() {
         assert_eq!(watch.told(&summary), [""; 0], "a summary says nothing of who is there");
     }
     let third = watch.told(&unheard(&mut bank));
-    assert_eq!(
-        third,
-        ["raised 2 presence Missing: Battery missing from three full sweeps"]
-    );
+    assert_eq!(third, ["raised 2 presence Missing: Battery missing from three full sweeps"]);
     let back = watch.told(&bank.full());
-    assert_eq!(
-        back,
-        ["cleared 2 presence Missing: Battery missing from three full sweeps after 10 s"]
-    );
+    assert_eq!(back, ["cleared 2 presence Missing: Battery missing from three full sweeps after 10 s"]);
 }
 
 #[test]
@@ -421,10 +415,7 @@ fn a_new_battery_is_noted_except_in_the_first_reading() {
     bank.console.bank_mut().put_back(3);
     let noted: Vec<Event> =
         watch.take(&bank.full()).into_iter().filter(|event| event.word == "presence").collect();
-    assert_eq!(
-        noted.iter().map(line).collect::<Vec<_>>(),
-        ["noted 3 presence Present: New battery found"]
-    );
+    assert_eq!(noted.iter().map(line).collect::<Vec<_>>(), ["noted 3 presence Present: New battery found"]);
     assert_eq!((noted[0].kind, noted[0].level), (EventKind::Noted, EventLevel::Info));
     assert!(
         watch.tracker.saved().standing.iter().all(|event| event.word != "presence"),
@@ -458,10 +449,7 @@ fn a_silent_bank_is_reported_once_and_cleared_by_the_next_reading() {
         told.iter().map(line).collect::<Vec<_>>()
     };
     assert_eq!(look(SILENT_AFTER), [""; 0]);
-    assert_eq!(
-        look(SILENT_AFTER + Duration::from_secs(1)),
-        ["raised - link Silent: No readings received"]
-    );
+    assert_eq!(look(SILENT_AFTER + Duration::from_secs(1)), ["raised - link Silent: No readings received"]);
     assert_eq!(look(SILENT_AFTER + Duration::from_secs(60)), [""; 0]);
     bank.at += Duration::from_secs(90);
     let back = watch.told(&bank.full());
