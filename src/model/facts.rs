@@ -133,7 +133,7 @@ impl FactBook {
         let soh_state = facts.soh_state.clone().or_else(|| self.of(place).soh_state);
         self.held.retain(|held| (held.place, held.source) != (place, source));
         self.hold(HeldFacts { place, source, facts, taken: now, age: Duration::ZERO });
-        let stat = |held: &&mut Held| (held.place, held.source) == (place, FactSource::Stat);
+        let stat = |held: &&mut HeldFacts| (held.place, held.source) == (place, FactSource::Stat);
         self.held.iter_mut().filter(stat).for_each(|stat| stat.facts.soh_state.clone_from(&soh_state));
     }
 
