@@ -33,7 +33,7 @@ use crate::console::review::Review;
 use crate::events::catalogue::Catalogue;
 use crate::events::plan::EventPlan;
 use crate::link::{Line, Link, LinkError};
-use crate::messages::{Nudge, Outlet, Queue, Reported, Slot};
+use crate::messages::{LatestReports, Queue, ReportReady, ReportSink, SlotUpdated};
 use crate::model::reading::OFFLINE_AFTER;
 use crate::model::units::Percent;
 use crate::mqtt::herald::BankView;
@@ -264,7 +264,7 @@ impl Bank {
 #[derive(Default)]
 struct Tree {
     outputs: Vec<(&'static str, Recipient<Flush>)>,
-    outlets: Vec<Outlet>,
+    outlets: Vec<ReportSink>,
     events: Option<Addr<EventActor>>,
     chains: Vec<Chain>,
 }
@@ -287,13 +287,13 @@ fn grow(
     }
     if plan.settings.mqtt.enabled {
         let (broker, health, log) = (broker(plan), supervisor.health(), log.clone());
-        let slot = Slot::default();
+        let slot = LatestReports::default();
         let child = ChildSpec::new("mqtt").role(Role::Isolated).own_arbiter().capacity(EVENT_QUEUE);
         let own = slot.clone();
         let mqtt = supervisor
             .start_child(child, move |lifeline| MqttActor::new(broker, own, health, log, lifeline))?;
         listeners.events.push(Queue::named("mqtt events", mqtt.clone(), queue_log));
-        tree.outlets.push(Outlet::newest(slot, mqtt.clone().recipient()));
+        tree.outlets.push(ReportSink::newest(slot, mqtt.clone().recipient()));
         tree.outputs.push(("mqtt", mqtt.recipient()));
     }
     if plan.settings.database.enabled {
@@ -302,7 +302,7 @@ fn grow(
         let db = supervisor.start_child(child, move |_| DbActor::new(history, log))?;
         listeners.events.push(Queue::named("db events", db.clone(), queue_log));
         listeners.memories.push(Queue::named("db device log", db.clone(), queue_log));
-        tree.outlets.push(Outlet::every(Queue::named("db reports", db.clone(), queue_log)));
+        tree.outlets.push(ReportSink::every(Queue::named("db reports", db.clone(), queue_log)));
         tree.outputs.push(("db", db.recipient()));
     }
     if plan.terminal {
@@ -319,8 +319,8 @@ fn grow(
         let log = log.clone();
         let child = ChildSpec::new(EVENTS).role(Role::Isolated).own_arbiter().capacity(EVENT_QUEUE);
         let actor = supervisor.start_child(child, move |_| EventActor::new(events, listeners, log))?;
-        let queue = Queue::<Reported>::named("events reports", actor.clone(), queue_log);
-        tree.outlets.push(Outlet::every(queue));
+        let queue = Queue::<ReportReady>::named("events reports", actor.clone(), queue_log);
+        tree.outlets.push(ReportSink::every(queue));
         tree.events = Some(actor);
     }
     for bank in banks {
@@ -372,7 +372,7 @@ impl Chain {
     pub fn grow(
         supervisor: &mut Supervisor,
         bank: Bank,
-        outlets: &[Outlet],
+        outlets: &[ReportSink],
         log: &Logger,
     ) -> io::Result<Self> {
         let Bank { serial: settings, assemble, stats } = bank;
@@ -400,16 +400,16 @@ impl Tree {
         &mut self,
         supervisor: &mut Supervisor,
         name: &'static str,
-        make: impl FnOnce(Slot, StopHandle) -> A + Send + 'static,
+        make: impl FnOnce(LatestReports, StopHandle) -> A + Send + 'static,
     ) -> io::Result<()>
     where
-        A: Actor<Context = Context<A>> + Supervised + Handler<Ping> + Handler<Nudge> + Handler<Flush>,
+        A: Actor<Context = Context<A>> + Supervised + Handler<Ping> + Handler<SlotUpdated> + Handler<Flush>,
     {
-        let slot = Slot::default();
+        let slot = LatestReports::default();
         let looked_into = slot.clone();
         let child = ChildSpec::new(name).role(Role::Isolated).own_arbiter().capacity(NUDGES);
         let output = supervisor.start_child(child, move |lifeline| make(looked_into, lifeline))?;
-        self.outlets.push(Outlet::newest_full(slot, output.clone().recipient()));
+        self.outlets.push(ReportSink::newest_full(slot, output.clone().recipient()));
         self.outputs.push((name, output.recipient()));
         Ok(())
     }

@@ -21,7 +21,7 @@ use slog::{Logger, info, warn};
 
 use self::legacy::LegacyOutput;
 use self::way::{Line, Stepped, empty, lock, step};
-use crate::messages::{Happened, Recalled, Reported};
+use crate::messages::{DeviceLogRead, EventOccurred, ReportReady};
 use crate::outage::{HumanDuration, OutageTracker};
 use crate::settings::{DatabaseSettings, DatabaseUrl};
 use crate::store::clock_gate::{MADE_AT_MS, Moment};
@@ -324,27 +324,27 @@ impl Supervised for DbActor {
     }
 }
 
-impl Handler<Reported> for DbActor {
+impl Handler<ReportReady> for DbActor {
     type Result = ();
 
-    fn handle(&mut self, Reported(report): Reported, ctx: &mut Self::Context) {
+    fn handle(&mut self, ReportReady(report): ReportReady, ctx: &mut Self::Context) {
         self.hear(vec![Row::Report(report)], ctx);
     }
 }
 
-impl Handler<Happened> for DbActor {
+impl Handler<EventOccurred> for DbActor {
     type Result = ();
 
-    fn handle(&mut self, Happened(event): Happened, ctx: &mut Self::Context) {
+    fn handle(&mut self, EventOccurred(event): EventOccurred, ctx: &mut Self::Context) {
         let record = Record::Event(Box::new((&*event).into()));
         self.hear(vec![Row::Record(record, event.at.as_millisecond())], ctx);
     }
 }
 
-impl Handler<Recalled> for DbActor {
+impl Handler<DeviceLogRead> for DbActor {
     type Result = ();
 
-    fn handle(&mut self, Recalled(memory): Recalled, ctx: &mut Self::Context) {
+    fn handle(&mut self, DeviceLogRead(memory): DeviceLogRead, ctx: &mut Self::Context) {
         let came_ms = memory.taken_at.as_millisecond();
         let record = |entry| Row::Record(Record::Log(Box::new(entry)), came_ms);
         self.hear(LogEntry::all(&memory).map(record).collect(), ctx);

@@ -21,7 +21,7 @@ use crate::events::plan::EventPlan;
 use crate::events::recall::Recall;
 use crate::events::standing::SavedBank;
 use crate::events::tracker::Tracker;
-use crate::messages::{Happened, Queue, Recalled, Reported};
+use crate::messages::{DeviceLogRead, EventOccurred, Queue, ReportReady};
 use crate::model::event::Event;
 use crate::model::memory::Recollection;
 use crate::model::report::BankReport;
@@ -39,9 +39,9 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Clone, Default)]
 pub struct Listeners {
     /// Of every event.
-    pub events: Vec<Queue<Happened>>,
+    pub events: Vec<Queue<EventOccurred>>,
     /// Of what batteries remember.
-    pub memories: Vec<Queue<Recalled>>,
+    pub memories: Vec<Queue<DeviceLogRead>>,
 }
 
 /// The events of all banks.
@@ -154,7 +154,7 @@ impl EventActor {
         for event in events.into_iter().map(Arc::new) {
             for listener in &self.listeners.events {
                 // A queue that is full counts what it drops.
-                listener.offer(Happened(event.clone()));
+                listener.offer(EventOccurred(event.clone()));
             }
         }
     }
@@ -187,7 +187,7 @@ impl EventActor {
                 "clock_ahead" => ahead);
             let recollection = Arc::new(recollection);
             for listener in &self.listeners.memories {
-                listener.offer(Recalled(recollection.clone()));
+                listener.offer(DeviceLogRead(recollection.clone()));
             }
         }
     }
@@ -253,10 +253,10 @@ impl Supervised for EventActor {
     }
 }
 
-impl Handler<Reported> for EventActor {
+impl Handler<ReportReady> for EventActor {
     type Result = ();
 
-    fn handle(&mut self, Reported(report): Reported, ctx: &mut Self::Context) {
+    fn handle(&mut self, ReportReady(report): ReportReady, ctx: &mut Self::Context) {
         let now = self.started.elapsed();
         let Some(tracker) = self.state.trackers.get_mut(&report.reading.bank) else { return };
         tracker.watch_clock(Timestamp::now(), now);

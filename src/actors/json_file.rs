@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use slog::Logger;
 
 use crate::atomic_file::AtomicFile;
-use crate::messages::{Nudge, Slot};
+use crate::messages::{LatestReports, SlotUpdated};
 use crate::model::report::BankReport;
 use crate::outage::OutageTracker;
 use crate::settings::JsonFileSettings;
@@ -32,7 +32,7 @@ pub struct JsonFileActor {
     settings: JsonFileSettings,
     /// How long one round of writing may take, and the rest after one that failed.
     deadline: Duration,
-    slot: Slot,
+    slot: LatestReports,
     log: Logger,
     lifeline: StopHandle,
     /// These outlive restarts: threads that hang stay counted, what they write stays the older, and an output
@@ -57,7 +57,7 @@ impl JsonFileActor {
     pub fn new(
         settings: JsonFileSettings,
         deadline: Duration,
-        slot: Slot,
+        slot: LatestReports,
         log: Logger,
         lifeline: StopHandle,
     ) -> Self {
@@ -92,7 +92,7 @@ impl JsonFileActor {
                 }
             },
             Err(error @ WorkerError::Exhausted { .. }) => {
-                self.slot.give_back(reports);
+                self.slot.put_back(reports);
                 // The supervisor tries again every few minutes; until then readings cost nothing here.
                 self.lifeline
                     .give_up(format!("writing to {} hangs: {error}", self.settings.directory.display()));
@@ -101,14 +101,14 @@ impl JsonFileActor {
             }
             Err(error) => (error.to_string(), self.settings.directory.clone(), reports),
         };
-        self.slot.give_back(unwritten);
+        self.slot.put_back(unwritten);
         if let Some(say) = self.trouble.on_failure(Instant::now(), &reason) {
             say.tell_away(&self.log, OUTPUT, &reason, &target.display().to_string());
         }
         if !std::mem::replace(&mut self.will_retry, true) {
             ctx.run_later(self.deadline, |actor, ctx| {
                 actor.will_retry = false;
-                ctx.notify(Nudge);
+                ctx.notify(SlotUpdated);
             });
         }
     }
@@ -125,7 +125,7 @@ impl Actor for JsonFileActor {
 
     /// What came in while it was away is still in the slot.
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.notify(Nudge);
+        ctx.notify(SlotUpdated);
     }
 }
 
@@ -136,12 +136,12 @@ impl Supervised for JsonFileActor {
     }
 }
 
-impl Handler<Nudge> for JsonFileActor {
+impl Handler<SlotUpdated> for JsonFileActor {
     type Result = ();
 
     /// The mailbox waits while the worker writes: nudges that come meanwhile are one, and the slot holds the
     /// newest. A bank whose file can't be written costs the others nothing.
-    fn handle(&mut self, _: Nudge, ctx: &mut Self::Context) {
+    fn handle(&mut self, _: SlotUpdated, ctx: &mut Self::Context) {
         let reports = self.slot.take();
         if reports.is_empty() {
             return;

@@ -10,7 +10,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, ResponseFuture,
 use slog::Logger;
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::messages::{Happened, Nudge, Slot};
+use crate::messages::{EventOccurred, LatestReports, SlotUpdated};
 use crate::mqtt::herald::{BankView, Herald};
 use crate::mqtt::keeper::{Inbox, Keeper};
 use crate::mqtt::session::{Patience, Session};
@@ -33,7 +33,7 @@ pub(crate) struct Broker {
 /// The broker's correspondent.
 pub(crate) struct MqttActor {
     broker: Broker,
-    slot: Slot,
+    slot: LatestReports,
     health: watch::Receiver<ServiceHealth>,
     log: Logger,
     lifeline: StopHandle,
@@ -48,7 +48,7 @@ impl MqttActor {
     #[must_use]
     pub(crate) fn new(
         broker: Broker,
-        slot: Slot,
+        slot: LatestReports,
         health: watch::Receiver<ServiceHealth>,
         log: Logger,
         lifeline: StopHandle,
@@ -107,19 +107,19 @@ impl Supervised for MqttActor {
     }
 }
 
-impl Handler<Nudge> for MqttActor {
+impl Handler<SlotUpdated> for MqttActor {
     type Result = ();
 
-    fn handle(&mut self, _: Nudge, _: &mut Self::Context) {
+    fn handle(&mut self, _: SlotUpdated, _: &mut Self::Context) {
         self.news.notify_one();
     }
 }
 
-impl Handler<Happened> for MqttActor {
+impl Handler<EventOccurred> for MqttActor {
     type Result = ();
 
     /// Said at once, or when the broker is back; then the newest.
-    fn handle(&mut self, Happened(event): Happened, _: &mut Self::Context) {
+    fn handle(&mut self, EventOccurred(event): EventOccurred, _: &mut Self::Context) {
         self.events.push(event);
         self.news.notify_one();
     }

@@ -2,7 +2,7 @@
 
 use actix::{Actor, Context, Handler, Supervised};
 
-use crate::messages::{Queue, Read, Swept, Transcript};
+use crate::messages::{Queue, ReadingReady, Swept, Transcript};
 use crate::model::reading::BankReading;
 use crate::supervise::{Flush, Ping};
 
@@ -12,13 +12,13 @@ pub(crate) type Assemble = fn(&Transcript) -> BankReading;
 /// The parser of one bank.
 pub struct ParserActor {
     assemble: Assemble,
-    stats: Queue<Read>,
+    stats: Queue<ReadingReady>,
 }
 
 impl ParserActor {
     /// Feeds `stats`.
     #[must_use]
-    pub fn new(assemble: Assemble, stats: Queue<Read>) -> Self {
+    pub fn new(assemble: Assemble, stats: Queue<ReadingReady>) -> Self {
         Self { assemble, stats }
     }
 }
@@ -33,7 +33,7 @@ impl Handler<Swept> for ParserActor {
     type Result = ();
 
     fn handle(&mut self, Swept(transcript): Swept, _: &mut Self::Context) {
-        self.stats.offer(Read((self.assemble)(&transcript).into()));
+        self.stats.try_send(ReadingReady((self.assemble)(&transcript).into()));
     }
 }
 

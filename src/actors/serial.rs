@@ -158,7 +158,7 @@ impl Owner {
                         self.up(&transcript, opened, woken);
                     }
                     // A full mailbox costs this sweep; the port does not wait. The queue counts it.
-                    self.parser.offer(Swept(transcript.into()));
+                    self.parser.try_send(Swept(transcript.into()));
                 }
             }
         }

@@ -8,7 +8,7 @@ use actix::{Actor, AsyncContext, Context, Handler, Supervised};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::messages::{Nudge, Slot};
+use crate::messages::{LatestReports, SlotUpdated};
 use crate::model::reading::{OFFLINE_AFTER, Presence};
 use crate::model::report::BankReport;
 use crate::supervise::{Flush, Ping};
@@ -16,7 +16,7 @@ use crate::systemd;
 
 /// The line's writer.
 pub(crate) struct SystemdActor {
-    slot: Slot,
+    slot: LatestReports,
     /// How old a reading may grow before the line says so.
     stale_after: Duration,
     /// How often the line is looked at when nothing comes.
@@ -28,7 +28,7 @@ pub(crate) struct SystemdActor {
 impl SystemdActor {
     /// Tells what `slot` holds; a reading older than `stale_after` is told as old.
     #[must_use]
-    pub(crate) fn new(slot: Slot, stale_after: Duration, look_every: Duration) -> Self {
+    pub(crate) fn new(slot: LatestReports, stale_after: Duration, look_every: Duration) -> Self {
         Self { slot, stale_after, look_every, latest: BTreeMap::new(), said: String::new() }
     }
 
@@ -82,10 +82,10 @@ impl Supervised for SystemdActor {
     }
 }
 
-impl Handler<Nudge> for SystemdActor {
+impl Handler<SlotUpdated> for SystemdActor {
     type Result = ();
 
-    fn handle(&mut self, _: Nudge, _: &mut Self::Context) {
+    fn handle(&mut self, _: SlotUpdated, _: &mut Self::Context) {
         self.tell();
     }
 }

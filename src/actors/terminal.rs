@@ -8,13 +8,13 @@ use actix::{Actor, AsyncContext, Context, Handler, Supervised};
 use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
 
-use crate::messages::{Nudge, Slot};
+use crate::messages::{LatestReports, SlotUpdated};
 use crate::status::{Status, table};
 use crate::supervise::{Flush, Ping};
 
 /// The terminal's writer.
 pub(crate) struct TerminalActor {
-    slot: Slot,
+    slot: LatestReports,
     /// The newest table of each bank.
     tables: BTreeMap<String, String>,
     /// How many lines were drawn last.
@@ -24,7 +24,7 @@ pub(crate) struct TerminalActor {
 impl TerminalActor {
     /// Shows what `slot` holds.
     #[must_use]
-    pub(crate) fn new(slot: Slot) -> Self {
+    pub(crate) fn new(slot: LatestReports) -> Self {
         Self { slot, tables: BTreeMap::new(), drawn: 0 }
     }
 
@@ -63,7 +63,7 @@ impl Actor for TerminalActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.notify(Nudge);
+        ctx.notify(SlotUpdated);
     }
 }
 
@@ -74,10 +74,10 @@ impl Supervised for TerminalActor {
     }
 }
 
-impl Handler<Nudge> for TerminalActor {
+impl Handler<SlotUpdated> for TerminalActor {
     type Result = ();
 
-    fn handle(&mut self, _: Nudge, _: &mut Self::Context) {
+    fn handle(&mut self, _: SlotUpdated, _: &mut Self::Context) {
         // A terminal that is gone takes nothing with it: the readings go on.
         let _ = self.show();
     }

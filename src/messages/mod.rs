@@ -29,27 +29,27 @@ pub struct Swept(pub Arc<Transcript>);
 /// What they say: from the parser to the statistics.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Read(pub Arc<BankReading>);
+pub struct ReadingReady(pub Arc<BankReading>);
 
 /// What it amounts to: from the statistics to an output that wants every report.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Reported(pub Arc<BankReport>);
+pub struct ReportReady(pub Arc<BankReport>);
 
 /// Something began, ended or happened: from the events to whoever tells of it.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Happened(pub Arc<Event>);
+pub struct EventOccurred(pub Arc<Event>);
 
 /// What a battery remembers by itself and nobody was told before: from the events to whoever keeps it.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Recalled(pub Arc<Recollection>);
+pub struct DeviceLogRead(pub Arc<Recollection>);
 
 /// Look into the slot: something newer is there.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Nudge;
+pub struct SlotUpdated;
 
 /// A bounded way to the next stage. What does not fit is dropped, counted and logged.
 #[derive(Clone)]
@@ -86,7 +86,7 @@ where
     }
 
     /// Sends, or drops and counts; answers whether it was sent.
-    pub(crate) fn offer(&self, message: M) -> bool {
+    pub(crate) fn try_send(&self, message: M) -> bool {
         let sent = self.to.try_send(message);
         match sent {
             Ok(()) => self.drops.sent(Instant::now()),
@@ -113,19 +113,19 @@ where
 /// The newest report of each bank and kind, for an output that wants nothing else: a summary does not drive out
 /// the full reading before it.
 #[derive(Clone, Debug, Default)]
-pub struct Slot(Arc<Mutex<BTreeMap<Whose, Arc<BankReport>>>>);
+pub struct LatestReports(Arc<Mutex<BTreeMap<LatestKey, Arc<BankReport>>>>);
 
 /// The bank, and how much was asked.
-type Whose = (Arc<str>, SweepKind);
+type LatestKey = (Arc<str>, SweepKind);
 
-fn whose(report: &BankReport) -> Whose {
+fn latest_key(report: &BankReport) -> LatestKey {
     (report.reading.bank.clone(), report.reading.kind)
 }
 
-impl Slot {
+impl LatestReports {
     fn put(&self, report: Arc<BankReport>) {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.insert(whose(&report), report);
+        newest.insert(latest_key(&report), report);
     }
 
     /// Takes what is newer than at the last call, the older first: at most one report a bank and kind.
@@ -138,55 +138,55 @@ impl Slot {
     }
 
     /// Lays back what could not be used, where nothing newer has come meanwhile.
-    pub(crate) fn give_back(&self, reports: Vec<Arc<BankReport>>) {
+    pub(crate) fn put_back(&self, reports: Vec<Arc<BankReport>>) {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for report in reports {
-            newest.entry(whose(&report)).or_insert(report);
+            newest.entry(latest_key(&report)).or_insert(report);
         }
     }
 }
 
 /// Where reports go: who is fed, and what he wants.
 #[derive(Clone)]
-pub struct Outlet(Way);
+pub struct ReportSink(SinkMode);
 
 #[derive(Clone)]
-enum Way {
-    Newest { slot: Slot, nudge: Recipient<Nudge>, full_only: bool },
-    Every(Queue<Reported>),
+enum SinkMode {
+    Newest { slot: LatestReports, nudge: Recipient<SlotUpdated>, full_only: bool },
+    Every(Queue<ReportReady>),
 }
 
-impl Outlet {
+impl ReportSink {
     /// The newest full reading of each bank, through `slot`, for an output that looks when nudged.
     #[must_use]
-    pub fn newest_full(slot: Slot, nudge: Recipient<Nudge>) -> Self {
-        Self(Way::Newest { slot, nudge, full_only: true })
+    pub fn newest_full(slot: LatestReports, nudge: Recipient<SlotUpdated>) -> Self {
+        Self(SinkMode::Newest { slot, nudge, full_only: true })
     }
 
     /// The newest full reading and the newest summary of each bank.
     #[must_use]
-    pub(crate) fn newest(slot: Slot, nudge: Recipient<Nudge>) -> Self {
-        Self(Way::Newest { slot, nudge, full_only: false })
+    pub(crate) fn newest(slot: LatestReports, nudge: Recipient<SlotUpdated>) -> Self {
+        Self(SinkMode::Newest { slot, nudge, full_only: false })
     }
 
     /// Every report, through a queue, for an output that may miss none.
     #[must_use]
-    pub fn every(queue: Queue<Reported>) -> Self {
-        Self(Way::Every(queue))
+    pub fn every(queue: Queue<ReportReady>) -> Self {
+        Self(SinkMode::Every(queue))
     }
 
     /// Hands over a report. A mailbox that is full has a nudge in it already, and whoever looks finds the
     /// newest; an output that is paused finds it when it goes on.
-    pub fn offer(&self, report: &Arc<BankReport>) {
+    pub fn try_send(&self, report: &Arc<BankReport>) {
         match &self.0 {
-            Way::Newest { full_only: true, .. } if report.reading.kind != SweepKind::Full => {}
-            Way::Newest { slot, nudge, .. } => {
+            SinkMode::Newest { full_only: true, .. } if report.reading.kind != SweepKind::Full => {}
+            SinkMode::Newest { slot, nudge, .. } => {
                 slot.put(report.clone());
-                let _ = nudge.try_send(Nudge);
+                let _ = nudge.try_send(SlotUpdated);
             }
             // A full queue counts what it drops.
-            Way::Every(queue) => {
-                queue.offer(Reported(report.clone()));
+            SinkMode::Every(queue) => {
+                queue.try_send(ReportReady(report.clone()));
             }
         }
     }

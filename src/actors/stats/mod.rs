@@ -13,7 +13,7 @@ use slog::Logger;
 
 use crate::events::catalogue::Catalogue;
 use crate::events::decode::tell_standing;
-use crate::messages::{Outlet, Read};
+use crate::messages::{ReadingReady, ReportSink};
 use crate::model::facts::{FactBook, FactSource, Facts, slow_questions};
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, Presence, SweepKind};
@@ -62,7 +62,7 @@ pub struct StatsSettings {
 pub struct StatsActor {
     settings: StatsSettings,
     log: Logger,
-    outlets: Vec<Outlet>,
+    outlets: Vec<ReportSink>,
     state: Memory,
     /// These outlive restarts: counters never step back, and threads that hang stay counted.
     stats: Stats,
@@ -95,7 +95,7 @@ impl Memory {
 impl StatsActor {
     /// Feeds `outlets`.
     #[must_use]
-    pub(crate) fn new(settings: StatsSettings, log: Logger, outlets: Vec<Outlet>) -> Self {
+    pub(crate) fn new(settings: StatsSettings, log: Logger, outlets: Vec<ReportSink>) -> Self {
         let state = Memory::new(&settings, &log);
         let stats = if settings.ledger.is_some() { Stats::new } else { Stats::unkept }(settings.interval);
         let stats = stats.aiming_at(settings.target_soc);
@@ -241,10 +241,10 @@ impl Supervised for StatsActor {
     }
 }
 
-impl Handler<Read> for StatsActor {
+impl Handler<ReadingReady> for StatsActor {
     type Result = ();
 
-    fn handle(&mut self, Read(reading): Read, ctx: &mut Self::Context) {
+    fn handle(&mut self, ReadingReady(reading): ReadingReady, ctx: &mut Self::Context) {
         self.state.telling.tell(&reading);
         let report = Arc::new(self.report(&reading));
         self.state.telling.tell_withheld(&report);

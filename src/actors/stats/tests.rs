@@ -72,7 +72,7 @@ fn the_last_sweep_is_written_even_if_no_other_follows() {
         for after in [Duration::ZERO, INTERVAL] {
             let stack = Some(amperes.clone());
             let reading = BankReading { stack, began: began + after, ..silence() };
-            addr.send(Read(Arc::new(reading))).await.unwrap();
+            addr.send(ReadingReady(Arc::new(reading))).await.unwrap();
         }
         let deadline = Instant::now() + Duration::from_secs(10);
         while !counted() {

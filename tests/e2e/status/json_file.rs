@@ -16,7 +16,7 @@ use bankwatch::internals::actors::json_file::JsonFileActor;
 use bankwatch::internals::atomic_file::AtomicFile;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::transcript::Transcript;
-use bankwatch::internals::messages::{Outlet, Slot};
+use bankwatch::internals::messages::{LatestReports, ReportSink};
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::settings::JsonFileSettings;
@@ -172,19 +172,19 @@ fn a_writer_that_hung_never_overwrites_a_later_one() {
 /// The output with its slot, on a folder of its own.
 struct Stand {
     folder: TempDir,
-    outlet: Outlet,
+    outlet: ReportSink,
     _actor: Addr<JsonFileActor>,
 }
 
 impl Stand {
     fn keep(supervisor: &mut Supervisor, log: Logger) -> Self {
-        let (folder, slot) = (tempdir().unwrap(), Slot::default());
+        let (folder, slot) = (tempdir().unwrap(), LatestReports::default());
         let settings = JsonFileSettings { enabled: true, directory: folder.path().join("out") };
         let taken = slot.clone();
         let child = ChildSpec::new("json_file").capacity(1);
         let make = move |lifeline| JsonFileActor::new(settings, DEADLINE, taken, log, lifeline);
         let actor = supervisor.start_child(child, make).unwrap();
-        Self { folder, outlet: Outlet::newest_full(slot, actor.clone().recipient()), _actor: actor }
+        Self { folder, outlet: ReportSink::newest_full(slot, actor.clone().recipient()), _actor: actor }
     }
 
     fn out(&self) -> PathBuf {
@@ -206,7 +206,7 @@ impl Stand {
     }
 
     fn offer(&self, bank: &str, number: u64) {
-        self.outlet.offer(&report(bank, number));
+        self.outlet.try_send(&report(bank, number));
     }
 
     /// The number of the report in a bank's file.

@@ -12,7 +12,7 @@ use support::mariadb;
 use support::own_process;
 
 use bankwatch::internals::actors::db::{DbActor, History};
-use bankwatch::internals::messages::Reported;
+use bankwatch::internals::messages::ReportReady;
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::settings::{Sources, load};
 use bankwatch::internals::store::{
@@ -337,7 +337,7 @@ mod server {
             for n in 1..=2 {
                 let now = Timestamp::now().as_millisecond();
                 let report = report("pytes", now, SweepKind::Full, vec![battery(1, 2, 1, Some("B1"))]);
-                actor.send(Reported(Arc::new(report))).await.unwrap();
+                actor.send(ReportReady(Arc::new(report))).await.unwrap();
                 until(Duration::from_secs(40), || ids(&shared, count) == [n]).await;
                 proxy.lose();
             }

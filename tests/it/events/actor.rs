@@ -13,7 +13,7 @@ use bankwatch::internals::app::Chain;
 use bankwatch::internals::events::catalogue::Catalogue;
 use bankwatch::internals::events::log_file::LogFile;
 use bankwatch::internals::events::plan::EventPlan;
-use bankwatch::internals::messages::{Happened, Outlet, Queue, Recalled, Reported};
+use bankwatch::internals::messages::{DeviceLogRead, EventOccurred, Queue, ReportReady, ReportSink};
 use bankwatch::internals::model::event::{EventKind, EventLevel};
 use bankwatch::internals::simulator::{Values, Word};
 use bankwatch::internals::supervise::{ChildSpec, Ping, ShutdownPhase, Supervisor};
@@ -48,10 +48,10 @@ impl Actor for Heard {
 
 impl Supervised for Heard {}
 
-impl Handler<Happened> for Heard {
+impl Handler<EventOccurred> for Heard {
     type Result = ();
 
-    fn handle(&mut self, Happened(event): Happened, _: &mut Self::Context) {
+    fn handle(&mut self, EventOccurred(event): EventOccurred, _: &mut Self::Context) {
         let battery = event.battery.map(|place| place.number());
         let after = if event.kind == EventKind::Cleared { event.duration } else { Some(Duration::ZERO) };
         assert!(after.is_some(), "a duration is known: {event:?}");
@@ -60,10 +60,10 @@ impl Handler<Happened> for Heard {
     }
 }
 
-impl Handler<Recalled> for Heard {
+impl Handler<DeviceLogRead> for Heard {
     type Result = ();
 
-    fn handle(&mut self, Recalled(told): Recalled, _: &mut Self::Context) {
+    fn handle(&mut self, DeviceLogRead(told): DeviceLogRead, _: &mut Self::Context) {
         let records = told.records.iter().map(|record| format!("{:?} {record:?}", told.battery));
         self.records.lock().unwrap().extend(records);
     }
@@ -78,7 +78,7 @@ impl Handler<Ping> for Heard {
 /// The actor, its listener, and how it is fed.
 struct Stand {
     heard: Heard,
-    outlet: Outlet,
+    outlet: ReportSink,
     _actors: (Addr<EventActor>, Addr<Heard>),
 }
 
@@ -95,7 +95,7 @@ impl Stand {
         let make = move |_| EventActor::new(plan, listeners, log);
         let actor =
             supervisor.start_child(ChildSpec::new("events").own_arbiter().capacity(64), make).unwrap();
-        let outlet = Outlet::every(Queue::<Reported>::to(actor.clone()));
+        let outlet = ReportSink::every(Queue::<ReportReady>::to(actor.clone()));
         Self { heard, outlet, _actors: (actor, listener) }
     }
 }

@@ -10,7 +10,7 @@ use bankwatch::internals::app::{Bank, Chain};
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::Verb;
 use bankwatch::internals::console::review::Review;
-use bankwatch::internals::messages::{Queue, Read, Swept};
+use bankwatch::internals::messages::{Queue, ReadingReady, Swept};
 use bankwatch::internals::supervise::{
     ChildSpec, ChildState, Ping, ServiceHealth, SupervisionPolicy, Supervisor,
 };
@@ -225,10 +225,10 @@ impl Actor for Stuck {
 
 impl Supervised for Stuck {}
 
-impl Handler<Read> for Stuck {
+impl Handler<ReadingReady> for Stuck {
     type Result = ();
 
-    fn handle(&mut self, _: Read, _: &mut Self::Context) {
+    fn handle(&mut self, _: ReadingReady, _: &mut Self::Context) {
         let _ = self.0.recv();
     }
 }
@@ -247,7 +247,7 @@ fn a_stage_that_is_stuck_never_makes_the_port_wait_and_drops_are_counted() {
         let bank = port.house();
         let (release, released) = std::sync::mpsc::channel();
         let stuck = supervisor.keep(ChildSpec::new("stats").capacity(2), move |_| Stuck(released)).unwrap();
-        let to_stuck = Queue::<Read>::named("stats", stuck, &lines.logger());
+        let to_stuck = Queue::<ReadingReady>::named("stats", stuck, &lines.logger());
         let handed = to_stuck.clone();
         let parser = supervisor
             .keep(ChildSpec::new("parser"), move |_| {

@@ -17,7 +17,7 @@ use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::review::Review;
 use bankwatch::internals::events::catalogue::Catalogue;
 use bankwatch::internals::link::{Line, Link};
-use bankwatch::internals::messages::{Nudge, Outlet, Slot};
+use bankwatch::internals::messages::{LatestReports, ReportSink, SlotUpdated};
 use bankwatch::internals::model::units::Percent;
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 use bankwatch::internals::supervise::{ChildSpec, Ping, Role, StopHandle, Supervisor};
@@ -183,20 +183,20 @@ impl Diary {
 
 /// An output that takes the newest report, or does harm.
 pub struct Output {
-    slot: Slot,
+    slot: LatestReports,
     diary: Arc<Diary>,
     lifeline: StopHandle,
 }
 
 impl Output {
     /// Keeps one under that name and answers how it is fed.
-    pub fn keep(supervisor: &mut Supervisor, name: &str) -> (Arc<Diary>, Outlet, Addr<Self>) {
-        let (slot, diary) = (Slot::default(), Arc::<Diary>::default());
+    pub fn keep(supervisor: &mut Supervisor, name: &str) -> (Arc<Diary>, ReportSink, Addr<Self>) {
+        let (slot, diary) = (LatestReports::default(), Arc::<Diary>::default());
         let (taken, notes) = (slot.clone(), diary.clone());
         let child = ChildSpec::new(name).role(Role::Isolated).capacity(1);
         let make = move |lifeline| Self { slot: taken, diary: notes, lifeline };
         let output = supervisor.start_child(child, make).unwrap();
-        (diary, Outlet::newest_full(slot, output.clone().recipient()), output)
+        (diary, ReportSink::newest_full(slot, output.clone().recipient()), output)
     }
 
     fn harm(&self, harm: Harm, ctx: &mut Context<Self>) {
@@ -226,17 +226,17 @@ impl Actor for Output {
             self.lifeline.because("nobody there");
             ctx.stop();
         } else {
-            ctx.notify(Nudge);
+            ctx.notify(SlotUpdated);
         }
     }
 }
 
 impl Supervised for Output {}
 
-impl Handler<Nudge> for Output {
+impl Handler<SlotUpdated> for Output {
     type Result = ();
 
-    fn handle(&mut self, _: Nudge, ctx: &mut Self::Context) {
+    fn handle(&mut self, _: SlotUpdated, ctx: &mut Self::Context) {
         let harm = self.diary.harm.lock().unwrap().take();
         match harm {
             Some(harm) => self.harm(harm, ctx),

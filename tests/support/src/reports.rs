@@ -4,26 +4,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actix::{Actor, Context, Handler, Supervised};
-use bankwatch::internals::messages::{Nudge, Outlet, Slot};
+use bankwatch::internals::messages::{LatestReports, ReportSink, SlotUpdated};
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::supervise::{ChildSpec, Ping, Role, Supervisor};
 
 /// An output that keeps every report it is shown.
 #[derive(Clone, Default)]
 pub struct Seen {
-    slot: Slot,
+    slot: LatestReports,
     reports: Arc<Mutex<Vec<Arc<BankReport>>>>,
     count: Arc<AtomicUsize>,
 }
 
 impl Seen {
     /// Keeps one among the children, and how it is fed.
-    pub fn keep(supervisor: &mut Supervisor) -> (Self, Outlet) {
+    pub fn keep(supervisor: &mut Supervisor) -> (Self, ReportSink) {
         let seen = Self::default();
         let kept = seen.clone();
         let child = ChildSpec::new("seen").role(Role::Isolated).capacity(1);
         let output = supervisor.start_child(child, move |_| kept).unwrap();
-        let outlet = Outlet::newest_full(seen.slot.clone(), output.recipient());
+        let outlet = ReportSink::newest_full(seen.slot.clone(), output.recipient());
         (seen, outlet)
     }
 
@@ -49,10 +49,10 @@ impl Actor for Seen {
 
 impl Supervised for Seen {}
 
-impl Handler<Nudge> for Seen {
+impl Handler<SlotUpdated> for Seen {
     type Result = ();
 
-    fn handle(&mut self, _: Nudge, _: &mut Self::Context) {
+    fn handle(&mut self, _: SlotUpdated, _: &mut Self::Context) {
         let reports = self.slot.take();
         let more = reports.len();
         self.reports.lock().unwrap().extend(reports);
