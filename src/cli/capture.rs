@@ -1,4 +1,4 @@
-//! `bankwatch capture`: raw answers with their times, barcodes blanked, for replay and bug reports.
+//! `bankwatch capture`: records raw answers with timestamps and redacted barcodes, for replay and bug reports.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -16,14 +16,13 @@ use crate::console::blank::Blank;
 use crate::console::command::{Command, Verb};
 use crate::console::parsed::{self, Parsed};
 use crate::console::transcript::Lost;
-use crate::link::tap::{self, Tap};
+use crate::link::tee::{Recording, Tee};
 use crate::link::{Line, Link};
 use crate::model::place::Place;
 use crate::settings::LineEnd;
 use crate::sweep::conversation::{Conversation, Patience};
 use crate::sweep::wake::greet;
 
-/// Which link, and where to.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  bankwatch capture /dev/ttyUSB0 -o bank.txt\n  bankwatch read replay:bank.txt"
@@ -31,7 +30,7 @@ use crate::sweep::wake::greet;
 pub(crate) struct CaptureArguments {
     /// The link: /dev/ttyUSB0, tcp://host:port, rfc2217://host:port or replay:FILE
     link: String,
-    /// The recording
+    /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// How many rounds to record
@@ -39,8 +38,8 @@ pub(crate) struct CaptureArguments {
     rounds: u32,
 }
 
-/// Asked of the group, then of each battery; what the console refuses is recorded as well.
-const OF_GROUP: &[Verb] = &[
+/// Sent once per round; refused commands are recorded as well.
+const BANK_COMMANDS: &[Verb] = &[
     Verb::Help,
     Verb::Pwr,
     Verb::Unit,
@@ -52,83 +51,88 @@ const OF_GROUP: &[Verb] = &[
     Verb::DataEvent,
     Verb::DataHistory,
 ];
-const OF_BATTERY: &[Verb] = &[Verb::Pwr, Verb::Bat, Verb::Info, Verb::Stat, Verb::Soh];
+/// Sent for each battery.
+const BATTERY_COMMANDS: &[Verb] = &[Verb::Pwr, Verb::Bat, Verb::Info, Verb::Stat, Verb::Soh];
 
-/// Nobody waits for the next sweep here: an answer of many pages is recorded to its end.
-fn patience() -> Patience {
+/// No sweep is waiting, so answers with many pages are recorded to the end.
+fn timeouts() -> Patience {
     let pages = Duration::from_secs(120);
     Patience { whole: pages, pages, ..Patience::default() }
 }
 
-/// Records. Exit code 1 where a question went without any answer.
+/// Records the answers. Exit status 1 if a command got no answer.
 ///
 /// # Errors
-/// The link can't be opened or goes away, or the file can't be written.
+/// Fails if the link can't be opened or is lost, or the file can't be written.
 pub(crate) fn capture(arguments: &CaptureArguments) -> anyhow::Result<Exit> {
     let link = Link::parse(&arguments.link, Line::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut conversation, copy) = runtime.block_on(greeted(&link))?;
-    let named = || format!("{} can't be written", arguments.output.display());
-    let mut file = File::create(&arguments.output).with_context(named)?;
-    let mut recorded = Vec::new();
-    let ended = runtime.block_on(record(&mut conversation, &copy, arguments.rounds, &mut recorded));
-    write(&mut file, &link, &recorded).with_context(named)?;
-    let silent = recorded.iter().filter(|record| record.bytes.is_empty()).count();
+    let (mut conversation, recording) = runtime.block_on(open(&link))?;
+    let write_failed = || format!("cannot write {}", arguments.output.display());
+    let mut file = File::create(&arguments.output).with_context(write_failed)?;
+    let mut answers = Vec::new();
+    let result = runtime.block_on(record(&mut conversation, &recording, arguments.rounds, &mut answers));
+    write(&mut file, &link, &answers).with_context(write_failed)?;
+    let unanswered = answers.iter().filter(|answer| answer.bytes.is_empty()).count();
     writeln!(
         io::stdout(),
-        "{} answers recorded in {}, barcodes blanked",
-        recorded.len() - silent,
+        "{} answers recorded in {}, barcodes redacted",
+        answers.len() - unanswered,
         arguments.output.display()
     )?;
-    if let Err(why) = ended {
-        bail!("{link} went away while it was being recorded: {why}; what came until then is in the file");
+    if let Err(reason) = result {
+        bail!("lost the connection to {link} while recording: {reason}; the file contains the answers until then");
     }
-    Ok(if silent == 0 { Exit::Well } else { Exit::Failed })
+    Ok(if unanswered == 0 { Exit::Well } else { Exit::Failed })
 }
 
-/// One question and the bytes that came back.
-struct Record {
+/// A command and the bytes received in response.
+struct CapturedAnswer {
     command: Command,
     at: Timestamp,
     seconds: f64,
     bytes: Vec<u8>,
 }
 
-/// Opens the link, with a copy of all that comes in, and sees whether anybody is there.
-async fn greeted(link: &Link) -> anyhow::Result<(Conversation, tap::Copy)> {
-    let (tap, copy) = Tap::new(link.open().await?);
-    let mut conversation = Conversation::new(Box::new(tap), LineEnd::Lf.as_bytes(), patience());
+/// Opens the link, records everything received, and checks that a console answers.
+async fn open(link: &Link) -> anyhow::Result<(Conversation, Recording)> {
+    let (tee, recording) = Tee::new(link.open().await?);
+    let mut conversation = Conversation::new(Box::new(tee), LineEnd::Lf.as_bytes(), timeouts());
     match greet(&mut conversation, Some(link.line.baud)).await {
         Err(Lost::Silent) => {
-            bail!("the console on {link} does not answer; `bankwatch doctor {link}` looks closer")
+            bail!("the console on {link} does not answer; run `bankwatch doctor {link}` to find out why")
         }
-        Err(Lost::LinkGone(why)) => bail!("{link} went away: {why}"),
-        // Whatever it is, it is worth recording.
-        Ok(_) | Err(_) => Ok((conversation, copy)),
+        Err(Lost::LinkGone(reason)) => bail!("lost the connection to {link}: {reason}"),
+        // Anything else is worth recording.
+        Ok(_) | Err(_) => Ok((conversation, recording)),
     }
 }
 
-/// Puts the questions. Answers how the link went away, if it did.
+/// Sends the commands of all rounds.
+///
+/// # Errors
+/// Returns the reason if the connection is lost.
 async fn record(
     conversation: &mut Conversation,
-    copy: &tap::Copy,
+    recording: &Recording,
     rounds: u32,
-    records: &mut Vec<Record>,
+    answers: &mut Vec<CapturedAnswer>,
 ) -> Result<(), String> {
     for _ in 0..rounds {
-        let mut questions: Vec<Command> = OF_GROUP.iter().rev().map(|verb| verb.alone()).collect();
-        while let Some(command) = questions.pop() {
-            let _ = copy.take();
-            let (at, began) = (Timestamp::now(), Instant::now());
-            let answered = conversation.ask(command).await;
-            records.push(Record { command, at, seconds: began.elapsed().as_secs_f64(), bytes: copy.take() });
-            match answered {
-                Err(Lost::LinkGone(why)) => return Err(why),
+        let mut commands: Vec<Command> = BANK_COMMANDS.iter().rev().map(|verb| verb.alone()).collect();
+        while let Some(command) = commands.pop() {
+            let _ = recording.take();
+            let (at, start) = (Timestamp::now(), Instant::now());
+            let outcome = conversation.ask(command).await;
+            let (seconds, bytes) = (start.elapsed().as_secs_f64(), recording.take());
+            answers.push(CapturedAnswer { command, at, seconds, bytes });
+            match outcome {
+                Err(Lost::LinkGone(reason)) => return Err(reason),
                 Ok(answer) if command == Verb::Pwr.alone() => {
-                    questions.splice(0..0, of_batteries(&answer));
+                    commands.splice(0..0, battery_commands(&answer));
                 }
                 Ok(answer) if command == Verb::Help.alone() && lists_euro(&answer) => {
-                    questions.push(Verb::Euro.alone());
+                    commands.push(Verb::Euro.alone());
                 }
                 _ => {}
             }
@@ -137,25 +141,25 @@ async fn record(
     Ok(())
 }
 
-/// The questions about each battery that the table shows, the last first.
-fn of_batteries(answer: &Answer) -> Vec<Command> {
+/// The commands for each battery present in the table, last one first.
+fn battery_commands(answer: &Answer) -> Vec<Command> {
     let present: BTreeSet<Place> = match parsed::parse(Verb::Pwr.alone(), answer) {
         Ok(Parsed::Table(table)) => table.present().collect(),
         _ => BTreeSet::new(),
     };
-    present.iter().rev().flat_map(|place| OF_BATTERY.iter().rev().map(|verb| verb.of(*place))).collect()
+    present.iter().rev().flat_map(|place| BATTERY_COMMANDS.iter().rev().map(|verb| verb.of(*place))).collect()
 }
 
 fn lists_euro(answer: &Answer) -> bool {
     matches!(parsed::parse(Verb::Help.alone(), answer), Ok(Parsed::Help(help)) if help.lists(Verb::Euro.text()))
 }
 
-fn write(out: &mut impl Write, link: &Link, records: &[Record]) -> io::Result<()> {
+fn write(out: &mut impl Write, link: &Link, answers: &[CapturedAnswer]) -> io::Result<()> {
     let mut blank = Blank::default();
-    records.iter().for_each(|record| blank.learn(&record.bytes));
+    answers.iter().for_each(|answer| blank.learn(&answer.bytes));
     let (version, now) = (env!("CARGO_PKG_VERSION"), Timestamp::now());
-    writeln!(out, "# bankwatch {version}, recorded from {link} at {now:.0}; barcodes are blanked")?;
-    for Record { command, at, seconds, bytes } in records {
+    writeln!(out, "# bankwatch {version}, recorded from {link} at {now:.0}; barcodes are redacted")?;
+    for CapturedAnswer { command, at, seconds, bytes } in answers {
         writeln!(out, "# {at:.3} {command}, {seconds:.3} s, {} bytes", bytes.len())?;
         out.write_all(&blank.out(bytes))?;
         writeln!(out)?;

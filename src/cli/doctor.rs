@@ -1,4 +1,4 @@
-//! `bankwatch doctor`: what is wrong with a link, in words, and how to mend it.
+//! `bankwatch doctor`: diagnoses a serial port or network bridge and suggests a remedy.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -17,23 +17,22 @@ use crate::settings::{LineEnd, Loaded, MqttVersion, Settings, Sources, load};
 use crate::sweep::conversation::{Conversation, Patience};
 use crate::sweep::wake::{Found, greet};
 
-/// Which link.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  bankwatch doctor /dev/ttyUSB0\n  bankwatch doctor tcp://192.0.2.7:4196")]
 pub(crate) struct DoctorArguments {
     /// The link: /dev/ttyUSB0, tcp://host:port, rfc2217://host:port or replay:FILE
     link: String,
-    /// How long to listen to each attempt
+    /// How long to wait for an answer to each attempt
     #[arg(long, value_name = "TIME", default_value = "1500ms", value_parser = humantime::parse_duration)]
     listen: Duration,
 }
 
-/// One way of speaking to a console.
+/// Line parameters to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Attempt {
     baud: u32,
     line_end: LineEnd,
-    /// Both modem lines.
+    /// Whether DTR and RTS are raised.
     modem: bool,
 }
 
@@ -41,8 +40,8 @@ const fn attempt(baud: u32, line_end: LineEnd, modem: bool) -> Attempt {
     Attempt { baud, line_end, modem }
 }
 
-/// In the order of how often each is the right one. The console's own speed is 115200 on every known battery;
-/// other speeds come from bridges and adapters that were set up for something else.
+/// The most likely first. Every known console runs at 115200 baud; other baud rates come from bridges and adapters that
+/// were configured for something else.
 const ATTEMPTS: &[Attempt] = &[
     attempt(115_200, LineEnd::Lf, true),
     attempt(115_200, LineEnd::Cr, true),
@@ -55,13 +54,13 @@ const ATTEMPTS: &[Attempt] = &[
     attempt(230_400, LineEnd::Lf, true),
 ];
 
-/// Who says so much without a prompt is no console.
-const ENOUGH: usize = 64 * 1024;
+/// A console sends a prompt before this many bytes.
+const MAX_BYTES: usize = 64 * 1024;
 
-/// Looks at the link. Exit code 0 where the console answers.
+/// Diagnoses the link. Exit status 0 if the console answers.
 ///
 /// # Errors
-/// The text is no link, or the output is closed.
+/// Fails if the link is invalid or accepts no bytes, or the output is closed.
 pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut out = io::stdout().lock();
@@ -76,7 +75,7 @@ pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// Whether the settings in this folder, or those of this machine, publish with MQTT 3.1.1, which reports no refusals.
+/// Whether the settings of this folder or machine publish with MQTT 3.1.1, which does not report refusals.
 fn uses_mqtt_311() -> bool {
     let loaded = load(&Sources::from_process(None, Vec::new()));
     loaded.is_ok_and(|Loaded { settings: Settings { mqtt, .. }, .. }| {
@@ -87,38 +86,38 @@ fn uses_mqtt_311() -> bool {
 async fn examine(arguments: &DoctorArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
     let first = Link::parse(&arguments.link, Line::default())?;
     row(out, "link", &first)?;
-    let mut heard = Vec::new();
+    let mut responses = Vec::new();
     for attempt in ATTEMPTS.iter().filter(|attempt| applies(&first.target, **attempt)) {
         let line = Line { baud: attempt.baud, dtr: attempt.modem, rts: attempt.modem };
         let link = Link { line, ..first.clone() };
         let mut open = match link.open().await {
             Ok(open) => open,
             Err(error) => {
-                row(out, "opening", error)?;
+                row(out, "open", error)?;
                 return Ok(Exit::Failed);
             }
         };
-        let found = poke(&mut open, attempt.line_end, arguments.listen).await?;
-        row(out, &label(&first.target, *attempt), &found)?;
-        let conversation = |patience| Conversation::new(open, attempt.line_end.as_bytes(), patience);
-        if let Heard::Prompt(_) = found {
+        let response = probe(&mut open, attempt.line_end, arguments.listen).await?;
+        row(out, &label(&first.target, *attempt), &response)?;
+        let conversation = |timeouts| Conversation::new(open, attempt.line_end.as_bytes(), timeouts);
+        if let Heard::Prompt(_) = response {
             return report(&link, conversation(Patience::default()), *attempt, out).await;
         }
-        if attempt == &ATTEMPTS[0] && matches!(found, Heard::Nothing | Heard::Text(_)) {
-            let patience = Patience { first: arguments.listen, ..Patience::default() };
-            let rousable = found == Heard::Nothing;
-            if let Some(conversation) = rouse(&link, conversation(patience), rousable, out).await? {
+        if attempt == &ATTEMPTS[0] && matches!(response, Heard::Nothing | Heard::Text(_)) {
+            let timeouts = Patience { first: arguments.listen, ..Patience::default() };
+            let is_silent = response == Heard::Nothing;
+            if let Some(conversation) = recover(&link, conversation(timeouts), is_silent, out).await? {
                 return report(&link, conversation, *attempt, out).await;
             }
         }
-        heard.push(found);
+        responses.push(response);
     }
-    writeln!(out, "\nNo console answers.")?;
-    advice(&first.target, &heard).iter().try_for_each(|line| writeln!(out, "- {line}"))?;
+    writeln!(out, "\nNo console found.")?;
+    advice(&first.target, &responses).iter().try_for_each(|line| writeln!(out, "- {line}"))?;
     Ok(Exit::Failed)
 }
 
-/// Speeds and modem lines exist on ports that can be set.
+/// Baud rate and modem lines exist only on ports that can be configured.
 fn applies(target: &Target, attempt: Attempt) -> bool {
     match target {
         Target::Serial(_) | Target::Rfc2217(_) => true,
@@ -140,46 +139,45 @@ fn label(target: &Target, attempt: Attempt) -> String {
     }
 }
 
-/// Sends an empty line and listens.
-async fn poke(link: &mut Box<dyn Io>, line_end: LineEnd, listen: Duration) -> anyhow::Result<Heard> {
-    let mut heard = Vec::new();
+/// Sends an empty line and classifies the response.
+async fn probe(link: &mut Box<dyn Io>, line_end: LineEnd, listen: Duration) -> anyhow::Result<Heard> {
+    let mut received = Vec::new();
     let deadline = tokio::time::Instant::now() + listen;
     if timeout(listen, link.write_all(line_end.as_bytes())).await.is_err() {
         bail!(
-            "the link takes no bytes: is flow control on, or the adapter hung? Pull it and plug it in again"
+            "the link accepts no bytes; turn flow control off, or unplug the adapter and plug it in again"
         );
     }
     let mut chunk = [0; 1024];
-    while heard.len() < ENOUGH {
+    while received.len() < MAX_BYTES {
         match tokio::time::timeout_at(deadline, link.read(&mut chunk)).await {
             Err(_) => break,
-            // The link itself tells a bridge in telnet mode by its first bytes.
+            // The link itself recognizes a bridge in telnet mode by its first bytes.
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => return Ok(Heard::Telnet),
-            Ok(Ok(0) | Err(_)) if heard.is_empty() => return Ok(Heard::Closed),
+            Ok(Ok(0) | Err(_)) if received.is_empty() => return Ok(Heard::Closed),
             Ok(Ok(0) | Err(_)) => break,
-            Ok(Ok(taken)) => heard.extend_from_slice(&chunk[..taken]),
+            Ok(Ok(count)) => received.extend_from_slice(&chunk[..count]),
         }
-        if matches!(Heard::of(&heard), Heard::Prompt(_)) {
+        if matches!(Heard::of(&received), Heard::Prompt(_)) {
             break;
         }
     }
-    Ok(Heard::of(&heard))
+    Ok(Heard::of(&received))
 }
 
-/// A console that is silent may be asleep, and one that says something else may wait at its pager.
-async fn rouse(
+/// Wakes a silent console, and returns one that waits at its pager to the prompt.
+async fn recover(
     link: &Link,
     mut conversation: Conversation,
-    rousable: bool,
+    is_silent: bool,
     out: &mut impl Write,
 ) -> anyhow::Result<Option<Conversation>> {
-    let settable = matches!(link.target, Target::Serial(_) | Target::Rfc2217(_));
-    let wake = (rousable && settable).then_some(link.line.baud);
+    let wake = (is_silent && link.target.can_set_speed()).then_some(link.line.baud);
     match greet(&mut conversation, wake).await {
         Ok(Found::Woken(prompt)) => {
-            row(out, "asleep", format!("woken at 1200 baud, then the prompt {prompt}"))?
+            row(out, "asleep", format!("woken at 1200 baud, then prompt {prompt}"))?
         }
-        Ok(Found::Awake(prompt)) => row(out, "once more", format!("the prompt {prompt}"))?,
+        Ok(Found::Awake(prompt)) => row(out, "second attempt", format!("prompt {prompt}"))?,
         Ok(Found::Unclear) => return Ok(None),
         Err(_) if wake.is_some() => {
             row(out, "waking at 1200 baud", "silence")?;
@@ -190,12 +188,12 @@ async fn rouse(
     Ok(Some(conversation))
 }
 
-/// One line of what was found.
+/// Prints one line of the diagnosis.
 fn row(out: &mut impl Write, label: &str, value: impl Display) -> io::Result<()> {
     writeln!(out, "{label:<23}{value}")
 }
 
-/// What the console says, how fast, and the settings for it.
+/// Prints the batteries, round-trip times and settings of a working console.
 async fn report(
     link: &Link,
     mut conversation: Conversation,
@@ -203,13 +201,13 @@ async fn report(
     out: &mut impl Write,
 ) -> anyhow::Result<Exit> {
     let mut timing = Timing::default();
-    // What waits for the line to fall quiet is no round trip; if it fails, the sweep will say so.
+    // Waiting for a quiet line must not count as a round trip; if this fails, so does the sweep.
     let _ = conversation.probe().await;
-    let began = Instant::now();
+    let start = Instant::now();
     let report = match sweep::one(link, &mut conversation, Some(&mut timing)).await {
         Ok(report) => report,
-        Err(unswept) => {
-            row(out, "sweep", unswept)?;
+        Err(error) => {
+            row(out, "sweep", error)?;
             return no_answers(out);
         }
     };
@@ -217,17 +215,17 @@ async fn report(
     let series = if reading.series() { " modules in series" } else { "" };
     row(out, "batteries", format!("{}{series}", reading.batteries.len()))?;
     for (battery, facts) in reading.batteries.iter().zip(&report.facts) {
-        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "?".into());
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".into());
         let cells = battery.cells.as_ref().map_or_else(|| "no".to_owned(), |cells| cells.len().to_string());
         let (maker, model, firmware) = (text(&facts.manufacturer), text(&facts.model), text(&facts.firmware));
-        let found = format!("{maker} {model}, firmware {firmware}, {cells} cells");
-        row(out, &format!("battery {}", battery.place), found)?;
+        let identity = format!("{maker} {model}, firmware {firmware}, {cells} cells");
+        row(out, &format!("battery {}", battery.place), identity)?;
     }
     for (command, took) in timing.slowest() {
         row(out, &format!("round trip of {command}"), format!("{:.0} ms", took.as_secs_f64() * 1000.0))?;
     }
-    let again = reading.asked_again;
-    row(out, "sweep", format!("{:.2} s, {again} questions asked again", began.elapsed().as_secs_f64()))?;
+    let repeated = reading.asked_again;
+    row(out, "sweep", format!("{:.2} s, {repeated} commands repeated", start.elapsed().as_secs_f64()))?;
     for missing in &reading.missing {
         row(out, "missing", format!("{}: {}", missing.command, missing.reason))?;
     }
@@ -241,17 +239,17 @@ async fn report(
     Ok(if reading.missing.is_empty() { Exit::Well } else { Exit::Failed })
 }
 
-/// It has a prompt, and that is all.
+/// The console has a prompt and nothing else.
 fn no_answers(out: &mut impl Write) -> anyhow::Result<Exit> {
-    writeln!(out, "\nThe console has a prompt and does not answer questions.")?;
-    writeln!(out, "- Does another program use it as well, over the same bridge?")?;
-    writeln!(out, "- Are the questions damaged on their way: a long cable, a loose ground wire?")?;
+    writeln!(out, "\nThe console has a prompt but does not answer commands.")?;
+    writeln!(out, "- Check that no other program uses it, for example over the same bridge.")?;
+    writeln!(out, "- Check the line for interference: a long cable or a loose ground wire damages commands.")?;
     Ok(Exit::Failed)
 }
 
-/// The lines to put into the settings: what differs from the defaults.
+/// Prints the settings that differ from the defaults.
 fn settings(link: &Link, attempt: Attempt, out: &mut impl Write) -> anyhow::Result<()> {
-    writeln!(out, "\nPut this into bankwatch.toml:\n\n[[bank]]\nlink = {:?}", link.to_string())?;
+    writeln!(out, "\nAdd this to bankwatch.toml:\n\n[[bank]]\nlink = {:?}", link.to_string())?;
     if attempt.baud != ATTEMPTS[0].baud {
         writeln!(out, "baud = {}", attempt.baud)?;
     }
@@ -266,38 +264,38 @@ fn settings(link: &Link, attempt: Attempt, out: &mut impl Write) -> anyhow::Resu
     Ok(())
 }
 
-/// Nobody answered: what that usually means.
-fn advice(target: &Target, heard: &[Heard]) -> &'static [&'static str] {
-    let any = |wanted: fn(&Heard) -> bool| heard.iter().any(wanted);
+/// The likely causes when no console answered.
+fn advice(target: &Target, responses: &[Heard]) -> &'static [&'static str] {
+    let any = |wanted: fn(&Heard) -> bool| responses.iter().any(wanted);
     let bridge = matches!(target, Target::Tcp(_));
-    if any(|heard| matches!(heard, Heard::Telnet)) {
-        &["Set the bridge to raw TCP (no telnet), or use rfc2217:// where it offers that."]
-    } else if any(|heard| matches!(heard, Heard::InverterSocket)) {
+    if any(|response| matches!(response, Heard::Telnet)) {
+        &["Set the bridge to raw TCP (no telnet), or use rfc2217:// if it supports that."]
+    } else if any(|response| matches!(response, Heard::InverterSocket)) {
         &["Move the cable to the socket named Console or RS232."]
-    } else if any(|heard| matches!(heard, Heard::Noise { .. })) && bridge {
+    } else if any(|response| matches!(response, Heard::Noise { .. })) && bridge {
         &[
             "Set the bridge's serial side to 115200 baud, 8 data bits, no parity, 1 stop bit.",
-            "If that is so, look for TTL levels where RS232 is needed, and for a missing ground wire.",
+            "If it already is, check for TTL levels instead of RS232, and for a missing ground wire.",
         ]
-    } else if any(|heard| matches!(heard, Heard::Noise { .. })) {
+    } else if any(|response| matches!(response, Heard::Noise { .. })) {
         &[
-            "The battery speaks true RS232: an adapter with TTL levels (3.3 V, 5 V) hears garbage.",
+            "The battery uses RS232 levels: an adapter with TTL levels (3.3 V, 5 V) receives garbage.",
             "Check the ground wire: pin 8 on Pylontech, pin 4 on PYTES.",
             "Check that the cable is in the socket named Console or RS232, not RS485, CAN or LINK.",
         ]
-    } else if any(|heard| matches!(heard, Heard::Text(_))) {
+    } else if any(|response| matches!(response, Heard::Text(_))) {
         &[
-            "Something answers that is no battery's console. Is this the right port?",
-            "If it is a battery, this version does not know its prompt: please report the line above.",
+            "The device that answers is not a battery console; check that this is the right port.",
+            "If it is a battery, this version does not know its prompt; please report the line above.",
         ]
-    } else if any(|heard| matches!(heard, Heard::Closed)) && bridge {
-        &["Many bridges serve one client at a time: stop the other one, a web page or a second program."]
+    } else if any(|response| matches!(response, Heard::Closed)) && bridge {
+        &["Many bridges serve one client at a time: close the other one (a web page or a second program)."]
     } else {
         &[
-            "Is the battery on, and is it the first one of the group (the master)?",
-            "Is the cable in the socket named Console or RS232, not RS485, CAN or LINK?",
-            "Do transmit and receive cross? The battery sends on pin 3 and listens on pin 6 of its RJ45 socket.",
-            "Is the ground wire connected: pin 8 on Pylontech, pin 4 on PYTES?",
+            "Check that the battery is on and that it is the first one of the bank (the master).",
+            "Check that the cable is in the socket named Console or RS232, not RS485, CAN or LINK.",
+            "Check that transmit and receive are crossed: the battery sends on pin 3 of its RJ45 socket and receives on pin 6.",
+            "Check that the ground wire is connected: pin 8 on Pylontech, pin 4 on PYTES.",
         ]
     }
 }
@@ -306,50 +304,50 @@ fn advice(target: &Target, heard: &[Heard]) -> &'static [&'static str] {
 mod tests {
     use super::*;
 
-    fn advised(link: &str, heard: &[Heard]) -> String {
-        advice(&Link::parse(link, Line::default()).unwrap().target, heard).join(" ")
+    fn advice_for(link: &str, responses: &[Heard]) -> String {
+        advice(&Link::parse(link, Line::default()).unwrap().target, responses).join(" ")
     }
 
     #[test]
-    fn what_was_heard_at_any_attempt_decides_the_advice() {
+    fn any_response_determines_the_advice() {
         let noise = Heard::Noise { bytes: 9, readable: 1 };
         let (silence, serial, bridge) = (Heard::Nothing, "/dev/ttyUSB0", "tcp://192.0.2.7:4196");
         let cases = [
-            (serial, vec![silence.clone()], "ground wire connected"),
-            (bridge, vec![silence.clone()], "ground wire connected"),
+            (serial, vec![silence.clone()], "ground wire is connected"),
+            (bridge, vec![silence.clone()], "ground wire is connected"),
             (serial, vec![silence.clone(), noise.clone()], "TTL levels (3.3 V, 5 V)"),
             (bridge, vec![noise.clone(), silence.clone()], "bridge's serial side to 115200"),
             (bridge, vec![Heard::Telnet, silence.clone()], "raw TCP"),
             (serial, vec![noise, Heard::InverterSocket], "socket named Console or RS232"),
             (serial, vec![Heard::Text("login:".into())], "right port"),
             (bridge, vec![Heard::Closed], "one client at a time"),
-            (serial, vec![Heard::Closed], "Is the battery on"),
+            (serial, vec![Heard::Closed], "battery is on"),
         ];
-        for (link, heard, words) in cases {
-            assert!(advised(link, &heard).contains(words), "{link} {heard:?}: {}", advised(link, &heard));
+        for (link, responses, words) in cases {
+            assert!(advice_for(link, &responses).contains(words), "{link} {responses:?}: {}", advice_for(link, &responses));
         }
     }
 
     #[test]
-    fn speeds_and_modem_lines_are_tried_only_where_they_can_be_set() {
-        let tried = |link: &str| {
+    fn baud_rates_and_modem_lines_are_tried_only_if_configurable() {
+        let attempts = |link: &str| {
             let target = Link::parse(link, Line::default()).unwrap().target;
             ATTEMPTS.iter().filter(|attempt| applies(&target, **attempt)).count()
         };
-        assert_eq!(tried("/dev/ttyUSB0"), ATTEMPTS.len());
-        assert_eq!(tried("rfc2217://192.0.2.7:4196"), ATTEMPTS.len());
-        assert_eq!(tried("tcp://192.0.2.7:4196"), 3, "the line ends alone");
+        assert_eq!(attempts("/dev/ttyUSB0"), ATTEMPTS.len());
+        assert_eq!(attempts("rfc2217://192.0.2.7:4196"), ATTEMPTS.len());
+        assert_eq!(attempts("tcp://192.0.2.7:4196"), 3, "only the line endings");
     }
 
     #[test]
-    fn the_lines_for_the_settings_hold_what_differs_from_the_defaults() {
+    fn printed_settings_differ_from_the_defaults() {
         let lines = |attempt| {
             let mut out = Vec::new();
             settings(&Link::parse("/dev/ttyUSB0", Line::default()).unwrap(), attempt, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
         assert!(lines(ATTEMPTS[0]).ends_with("[[bank]]\nlink = \"/dev/ttyUSB0\"\n"));
-        let odd = lines(attempt(9_600, LineEnd::Crlf, false));
-        assert!(odd.ends_with("\nbaud = 9600\nline_end = \"crlf\"\ndtr = false\nrts = false\n"), "{odd}");
+        let custom = lines(attempt(9_600, LineEnd::Crlf, false));
+        assert!(custom.ends_with("\nbaud = 9600\nline_end = \"crlf\"\ndtr = false\nrts = false\n"), "{custom}");
     }
 }

@@ -1,11 +1,11 @@
-//! The way to a console: bytes in, bytes out. Opened from one text.
+//! The byte stream to a console: serial port, network bridge or recording, opened from one string.
 
 mod error;
-mod holder;
+mod port_owner;
 mod replay;
 mod rfc2217;
 mod serial;
-pub(crate) mod tap;
+pub(crate) mod tee;
 mod tcp;
 mod telnet;
 
@@ -17,49 +17,46 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use error::LinkError;
-pub(crate) use holder::Holder;
+pub(crate) use port_owner::PortOwner;
 
 /// An open link.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {
-    /// Changes the line's speed to `baud` bits a second; answers whether this link can.
+    /// Sets the baud rate. Returns `false` if this link has none.
     ///
     /// # Errors
-    /// Those of the port.
+    /// Returns the port's I/O error.
     fn set_speed(&mut self, baud: u32) -> io::Result<bool> {
         let _ = baud;
         Ok(false)
     }
 }
 
-/// Where a console is to be found.
+/// How a console is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     /// A serial port by its path.
     Serial(PathBuf),
     /// `host:port` of a transparent bridge.
     Tcp(String),
-    /// `host:port` of a bridge whose port can be set.
+    /// `host:port` of a bridge whose serial port can be configured.
     Rfc2217(String),
-    /// A recording: no console at all.
+    /// A recording instead of a console.
     Replay(PathBuf),
 }
 
 impl Target {
-    /// Whether the line's speed can be changed from here, which waking a console takes.
-    #[must_use]
+    /// Whether the baud rate can be changed, which waking a console requires.
     pub(crate) fn can_set_speed(&self) -> bool {
         matches!(self, Self::Serial(_) | Self::Rfc2217(_))
     }
 }
 
-/// Settings of a serial line; other links ignore them.
+/// Parameters of a serial line; ignored by raw TCP and recordings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Bits a second.
     pub(crate) baud: u32,
-    /// Whether DTR is raised, for adapters that care.
+    /// Whether DTR is raised; some adapters need it low.
     pub(crate) dtr: bool,
-    /// Whether RTS is raised.
     pub(crate) rts: bool,
 }
 
@@ -69,46 +66,43 @@ impl Default for Line {
     }
 }
 
-/// A console's place and how to speak to it.
+/// Where a console is, and how to open the connection to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Where it is.
     pub target: Target,
-    /// How the line is set.
     pub line: Line,
     /// How long opening may take.
     pub deadline: Duration,
 }
 
-/// How long opening may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 impl Link {
-    /// Reads `/dev/ttyUSB0`, `tcp://host:port`, `rfc2217://host:port` or `replay:FILE`.
+    /// Parses `/dev/ttyUSB0`, `tcp://host:port`, `rfc2217://host:port` or `replay:FILE`.
     ///
     /// # Errors
-    /// The text is none of these.
+    /// Returns [`LinkError::InvalidLink`] for any other text.
     pub fn parse(text: &str, line: Line) -> Result<Self, LinkError> {
-        let wrong = || LinkError::Text { found: text.to_owned() };
+        let invalid = || LinkError::InvalidLink { found: text.to_owned() };
         let address = |address: &str| {
             let port = address.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
-            let sound = port.and_then(|port| port.parse::<u16>().ok()).is_some();
-            sound.then(|| address.to_owned()).ok_or_else(wrong)
+            let valid = port.and_then(|port| port.parse::<u16>().ok()).is_some();
+            valid.then(|| address.to_owned()).ok_or_else(invalid)
         };
         let target = match text.split_once(':') {
-            Some(("tcp", rest)) => Target::Tcp(address(rest.strip_prefix("//").ok_or_else(wrong)?)?),
-            Some(("rfc2217", rest)) => Target::Rfc2217(address(rest.strip_prefix("//").ok_or_else(wrong)?)?),
+            Some(("tcp", rest)) => Target::Tcp(address(rest.strip_prefix("//").ok_or_else(invalid)?)?),
+            Some(("rfc2217", rest)) => Target::Rfc2217(address(rest.strip_prefix("//").ok_or_else(invalid)?)?),
             Some(("replay", file)) => Target::Replay(file.into()),
-            _ if text.is_empty() || text.contains("://") => return Err(wrong()),
+            _ if text.is_empty() || text.contains("://") => return Err(invalid()),
             _ => Target::Serial(text.into()),
         };
         Ok(Self { target, line, deadline: DEADLINE })
     }
 
-    /// Opens it, within its deadline.
+    /// Opens the link within its deadline.
     ///
     /// # Errors
-    /// It is absent, forbidden, busy, unreachable or no such thing: each with its remedy.
+    /// Returns why it could not be opened: missing, forbidden, busy, unreachable, or not a link of that kind.
     pub async fn open(&self) -> Result<Box<dyn Io>, LinkError> {
         match &self.target {
             Target::Serial(path) => Ok(Box::new(serial::open(path, self.line)?)),
@@ -135,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_link_is_one_text() {
+    fn links_are_parsed_and_displayed_unchanged() {
         for text in [
             "/dev/ttyUSB0",
             "tcp://192.0.2.7:4196",

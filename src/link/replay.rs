@@ -1,5 +1,5 @@
-//! A recording in place of a console: each question is answered with the next recorded answer to it, in a
-//! circle, so that a short recording runs for ever.
+//! A recording instead of a console: each command gets its next recorded answer, cyclically, so that a short
+//! recording can be read forever.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -15,27 +15,27 @@ use crate::console::prompt::Prompt;
 use crate::console::recorded;
 use crate::link::{Io, LinkError};
 
-/// Recordings larger than this are no recordings.
-const MOST_BYTES: u64 = 64 * 1024 * 1024;
+/// Larger files are not recordings.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Opens the recording in `file`.
 pub(super) fn open(file: &Path) -> Result<Replay, LinkError> {
-    let recording = read(file).map_err(|error| LinkError::NoRecording {
+    let recording = read(file).map_err(|error| LinkError::InvalidRecording {
         what: format!("replay:{}", file.display()),
         reason: error.to_string(),
     })?;
-    Ok(Replay::of(recorded::text_of(&recording).into_owned()))
+    Ok(Replay::new(recorded::text_of(&recording).into_owned()))
 }
 
-/// A device or a pipe may have no end, or no beginning; so it must be a file, and its size is counted as it comes.
+/// A device or pipe may be endless or never send anything, so only a regular file is read, up to the size limit.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
     let mut recording = Vec::new();
-    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut recording)?;
-    if recording.len() as u64 > MOST_BYTES {
-        let mebibytes = MOST_BYTES / 1024 / 1024;
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut recording)?;
+    if recording.len() as u64 > MAX_BYTES {
+        let mebibytes = MAX_BYTES / 1024 / 1024;
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
             format!("it is larger than {mebibytes} MiB"),
@@ -47,12 +47,12 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// An open recording.
 pub(super) struct Replay {
     recording: Vec<u8>,
-    /// The answers to each question, in order.
+    /// The answers to each command, in order.
     answers: HashMap<Vec<u8>, Vec<ReplayedAnswer>>,
-    /// How many answers to each question were given.
-    given: HashMap<Vec<u8>, usize>,
-    typed: Vec<u8>,
-    said: VecDeque<u8>,
+    /// How many answers to each command were sent.
+    sent: HashMap<Vec<u8>, usize>,
+    input: Vec<u8>,
+    output: VecDeque<u8>,
     reader: Option<Waker>,
 }
 
@@ -60,43 +60,44 @@ pub(super) struct Replay {
 struct ReplayedAnswer {
     /// Where it is in the recording, from its echo on.
     bytes: Range<usize>,
-    /// What a console sends after it: the end mark, if the recording lost it from a whole answer, and the prompt.
+    /// What a console sends after the answer: the end mark, if a complete answer lost it in the recording, and the
+    /// prompt.
     end: Vec<u8>,
 }
 
 impl Replay {
-    fn of(recording: Vec<u8>) -> Self {
+    fn new(recording: Vec<u8>) -> Self {
         let mut answers: HashMap<Vec<u8>, Vec<ReplayedAnswer>> = HashMap::new();
         recorded::each(&recording, |recorded| {
-            let Some(question) = &recorded.answer.echo else { return };
+            let Some(command) = &recorded.answer.echo else { return };
             let lost = recorded.whole() && !recorded.answer.ended;
             let prompt = recorded.answer.prompt.unwrap_or(Prompt::Pylon);
             let end = ["\r\n\r", if lost { "$$\r\n\r" } else { "" }, prompt.text()].concat().into_bytes();
             let answer = ReplayedAnswer { bytes: recorded.bytes.clone(), end };
-            answers.entry(question.clone().into_bytes()).or_default().push(answer);
+            answers.entry(command.clone().into_bytes()).or_default().push(answer);
         });
-        let (given, typed, said) = (HashMap::new(), Vec::new(), VecDeque::new());
-        Self { recording, answers, given, typed, said, reader: None }
+        let (sent, input, output) = (HashMap::new(), Vec::new(), VecDeque::new());
+        Self { recording, answers, sent, input, output, reader: None }
     }
 
-    fn answer(&mut self, question: &[u8]) {
-        match self.answers.get(question) {
+    fn answer(&mut self, command: &[u8]) {
+        match self.answers.get(command) {
             Some(answers) => {
-                let given = self.given.entry(question.to_vec()).or_default();
-                let ReplayedAnswer { bytes, end } = &answers[*given % answers.len()];
-                *given += 1;
-                self.said.extend(&self.recording[bytes.clone()]);
-                self.said.extend(end);
+                let sent = self.sent.entry(command.to_vec()).or_default();
+                let ReplayedAnswer { bytes, end } = &answers[*sent % answers.len()];
+                *sent += 1;
+                self.output.extend(&self.recording[bytes.clone()]);
+                self.output.extend(end);
             }
-            None if question.is_empty() => self.said.extend(b"\n\rpylon>"),
+            None if command.is_empty() => self.output.extend(b"\n\rpylon>"),
             None => {
-                let said = [
-                    question,
+                let error = [
+                    command,
                     b"\n\r@\r\r\nUnknown command '",
-                    question,
+                    command,
                     b"' - try 'help'\r\n\r$$\r\n\rpylon>",
                 ];
-                self.said.extend(said.concat());
+                self.output.extend(error.concat());
             }
         }
         self.reader.take().into_iter().for_each(Waker::wake);
@@ -112,14 +113,14 @@ impl AsyncRead for Replay {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.said.is_empty() {
+        if this.output.is_empty() {
             this.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        let (ready, _) = this.said.as_slices();
+        let (ready, _) = this.output.as_slices();
         let taken = ready.len().min(buffer.remaining());
         buffer.put_slice(&ready[..taken]);
-        this.said.drain(..taken);
+        this.output.drain(..taken);
         Poll::Ready(Ok(()))
     }
 }
@@ -129,10 +130,10 @@ impl AsyncWrite for Replay {
         let this = self.get_mut();
         for byte in bytes {
             if matches!(byte, b'\r' | b'\n') {
-                let question = std::mem::take(&mut this.typed);
-                this.answer(&question);
+                let command = std::mem::take(&mut this.input);
+                this.answer(&command);
             } else {
-                this.typed.push(*byte);
+                this.input.push(*byte);
             }
         }
         Poll::Ready(Ok(bytes.len()))
@@ -152,19 +153,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_recording_is_told_as_such_and_not_as_a_port() {
+    fn other_files_are_invalid_recordings() {
         let folder = tempfile::tempdir().expect("a folder");
         let missing = folder.path().join("missing");
         for (path, reason) in [
             (missing.as_path(), "No such file"),
-            (folder.path(), "it is no file"),
-            (Path::new("/dev/zero"), "it is no file"),
+            (folder.path(), "it is not a regular file"),
+            (Path::new("/dev/zero"), "it is not a regular file"),
         ] {
             let Err(error) = open(path) else { panic!("{} is a recording", path.display()) };
-            let told = error.to_string();
-            assert!(told.starts_with(&format!("replay:{} can't be replayed: ", path.display())), "{told}");
-            assert!(told.contains(reason) && told.contains("recorded answers"), "{told}");
-            assert!(!told.contains("adapter"), "{told}");
+            let message = error.to_string();
+            assert!(message.starts_with(&format!("cannot replay replay:{}: ", path.display())), "{message}");
+            assert!(message.contains(reason) && message.contains("recorded answers"), "{message}");
+            assert!(!message.contains("adapter"), "{message}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A serial port behind the network whose settings can be changed: telnet with the COM-PORT-OPTION (RFC 2217).
+//! A network bridge whose serial port can be configured: telnet with the COM-PORT-OPTION (RFC 2217).
 
 use std::io;
 use std::pin::Pin;
@@ -8,44 +8,43 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::link::telnet::{Decoder, GREETING, Set, escape};
+use crate::link::telnet::{Decoder, INITIAL_NEGOTIATION, PortSetting, escape};
 use crate::link::{Io, Line, LinkError, tcp};
 
-/// Most that may wait to be sent: questions are short.
-const MOST_WAITING: usize = 16 * 1024;
+/// Limit on the bytes waiting to be sent; commands are short.
+const MAX_PENDING: usize = 16 * 1024;
 
-/// Connects to `host:port` and asks for the line's settings.
-pub(super) async fn open(address: &str, line: Line, deadline: Duration) -> Result<Rfc2217, LinkError> {
+/// Connects to `host:port` and requests the parameters of the line.
+pub(super) async fn open(address: &str, line: Line, deadline: Duration) -> Result<Rfc2217Client, LinkError> {
     let stream = tcp::connect(address, deadline, "rfc2217").await?;
     let mut port =
-        Rfc2217 { stream, decoder: Decoder::default(), sending: GREETING.to_vec(), data: Vec::new() };
+        Rfc2217Client { stream, decoder: Decoder::default(), sending: INITIAL_NEGOTIATION.to_vec(), data: Vec::new() };
     let modem = [if line.dtr { 8 } else { 9 }, if line.rts { 11 } else { 12 }];
     let settings =
-        [Set::Speed(line.baud), Set::DataSize(8), Set::Parity(1), Set::StopSize(1), Set::Control(1)];
-    for set in settings.into_iter().chain(modem.map(Set::Control)) {
-        port.sending.extend(set.bytes());
+        [PortSetting::BaudRate(line.baud), PortSetting::DataSize(8), PortSetting::Parity(1), PortSetting::StopSize(1), PortSetting::Control(1)];
+    for setting in settings.into_iter().chain(modem.map(PortSetting::Control)) {
+        port.sending.extend(setting.encode());
     }
     Ok(port)
 }
 
-/// An open port.
-pub(super) struct Rfc2217 {
+pub(super) struct Rfc2217Client {
     stream: TcpStream,
     decoder: Decoder,
-    /// Negotiation and escaped data on their way out.
+    /// Negotiation and escaped data not sent yet.
     sending: Vec<u8>,
-    /// The console's bytes that nobody has read yet.
+    /// The console's bytes not read yet.
     data: Vec<u8>,
 }
 
-impl Io for Rfc2217 {
+impl Io for Rfc2217Client {
     fn set_speed(&mut self, baud: u32) -> io::Result<bool> {
-        self.sending.extend(Set::Speed(baud).bytes());
+        self.sending.extend(PortSetting::BaudRate(baud).encode());
         Ok(true)
     }
 }
 
-impl Rfc2217 {
+impl Rfc2217Client {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.sending.is_empty() {
             let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.sending))?;
@@ -58,7 +57,7 @@ impl Rfc2217 {
     }
 }
 
-impl AsyncRead for Rfc2217 {
+impl AsyncRead for Rfc2217Client {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -66,7 +65,7 @@ impl AsyncRead for Rfc2217 {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         while this.data.is_empty() {
-            // What waits to be sent goes on its way whenever anybody looks; it need not be done for reading.
+            // Pending bytes are sent whenever the link is polled; reading does not wait for them.
             if let Poll::Ready(Err(error)) = this.poll_send(cx) {
                 return Poll::Ready(Err(error));
             }
@@ -76,14 +75,14 @@ impl AsyncRead for Rfc2217 {
             if raw.filled().is_empty() {
                 return Poll::Ready(Err(tcp::closed()));
             }
-            let heard = this.decoder.take(raw.filled());
-            if heard.refused {
+            let decoded = this.decoder.decode(raw.filled());
+            if decoded.refused {
                 let refused =
-                    "the other side does not let the port be set (no RFC 2217); use its raw port with tcp://";
+                    "the bridge refuses RFC 2217 (COM port control); use its raw port with tcp://";
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::Unsupported, refused)));
             }
-            this.sending.extend(heard.reply);
-            this.data = heard.data;
+            this.sending.extend(decoded.reply);
+            this.data = decoded.data;
         }
         let taken = this.data.len().min(buffer.remaining());
         buffer.put_slice(&this.data[..taken]);
@@ -92,16 +91,16 @@ impl AsyncRead for Rfc2217 {
     }
 }
 
-impl AsyncWrite for Rfc2217 {
+impl AsyncWrite for Rfc2217Client {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.sending.len() > MOST_WAITING {
+        if this.sending.len() > MAX_PENDING {
             ready!(this.poll_send(cx))?;
         }
         this.sending.extend(escape(bytes));
         match this.poll_send(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            // Taken is taken: what is still waiting goes out with the flush.
+            // The bytes were accepted: what is still pending is sent by the flush.
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(bytes.len())),
         }
     }

@@ -1,4 +1,4 @@
-//! A transparent bridge on the network: the console's bytes over TCP.
+//! A transparent network bridge: the console's bytes over TCP.
 
 use std::io;
 use std::pin::Pin;
@@ -13,18 +13,18 @@ use tokio::time::timeout;
 use crate::link::telnet::is_negotiation;
 use crate::link::{Io, LinkError};
 
-/// A peer that says nothing for so long is asked by the system whether it lives, then so often.
+/// Idle time before the first keepalive probe, interval between probes, and number of probes.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(10), Duration::from_secs(5), 3);
-/// What was sent must be confirmed within this, or the connection is dead.
+/// The connection is dead if sent data is not acknowledged within this time.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Connects to `host:port` within the deadline.
-pub(super) async fn open(address: &str, deadline: Duration) -> Result<Tcp, LinkError> {
+pub(super) async fn open(address: &str, deadline: Duration) -> Result<TcpClient, LinkError> {
     let stream = connect(address, deadline, "tcp").await?;
-    Ok(Tcp { stream, began: false })
+    Ok(TcpClient { stream, received_any: false })
 }
 
-/// Connects, and lets the system find out by itself when the other side is gone.
+/// Connects, with keepalive and a limit on unacknowledged data, so that a dead peer is detected.
 pub(super) async fn connect(address: &str, deadline: Duration, scheme: &str) -> Result<TcpStream, LinkError> {
     let what = format!("{scheme}://{address}");
     let stream = match timeout(deadline, TcpStream::connect(address)).await {
@@ -33,7 +33,7 @@ pub(super) async fn connect(address: &str, deadline: Duration, scheme: &str) -> 
             connected.map_err(|error| LinkError::Unreachable { what, reason: error.to_string() })?
         }
     };
-    // None of these is needed to read a battery, so a system that lacks one is read all the same.
+    // None of these options is required to read a battery, so their errors are ignored.
     let _ = stream.set_nodelay(true);
     let _ = sockopt::set_socket_keepalive(&stream, true);
     let _ = sockopt::set_tcp_keepidle(&stream, KEEPALIVE.0);
@@ -44,21 +44,21 @@ pub(super) async fn connect(address: &str, deadline: Duration, scheme: &str) -> 
     Ok(stream)
 }
 
-/// The other side has ended the connection: it was restarted, or serves somebody else now.
+/// The bridge has restarted, or now serves another client.
 pub(super) fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "connection closed by the bridge")
 }
 
-/// An open connection whose first bytes are looked at: a bridge in telnet mode would put its own into the
-/// console's.
-pub(super) struct Tcp {
+/// An open connection. Its first bytes are checked, because a bridge in telnet mode would insert its own bytes into
+/// the console's.
+pub(super) struct TcpClient {
     stream: TcpStream,
-    began: bool,
+    received_any: bool,
 }
 
-impl Io for Tcp {}
+impl Io for TcpClient {}
 
-impl AsyncRead for Tcp {
+impl AsyncRead for TcpClient {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -66,19 +66,19 @@ impl AsyncRead for Tcp {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        let heard = &buffer.filled()[before..];
-        if heard.is_empty() && buffer.remaining() > 0 {
+        let received = &buffer.filled()[before..];
+        if received.is_empty() && buffer.remaining() > 0 {
             return Poll::Ready(Err(closed()));
         }
-        if !std::mem::replace(&mut self.began, true) && is_negotiation(heard) {
-            let telnet = "the bridge speaks telnet: set it to raw, or use rfc2217:// where it has that";
+        if !std::mem::replace(&mut self.received_any, true) && is_negotiation(received) {
+            let telnet = "the bridge sends telnet negotiation; set it to raw TCP, or use rfc2217:// if it supports that";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, telnet)));
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Tcp {
+impl AsyncWrite for TcpClient {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

@@ -1,7 +1,7 @@
-//! Telnet's escapes and negotiation as far as serial bridges use them (RFC 854, RFC 2217). Pure: bytes in, data
-//! and replies out.
+//! Telnet escapes and negotiation as far as serial bridges use them (RFC 854, RFC 2217). No I/O: bytes in, data and
+//! replies out.
 
-/// Interpret as command: begins every escape; doubled it is a data byte.
+/// Interpret As Command: starts every escape; doubled, it is a data byte.
 const IAC: u8 = 255;
 const DONT: u8 = 254;
 const DO: u8 = 253;
@@ -10,36 +10,33 @@ const WILL: u8 = 251;
 const SB: u8 = 250;
 const SE: u8 = 240;
 
-/// Eight bits to a byte, both ways.
+/// Eight-bit data in both directions.
 const BINARY: u8 = 0;
-/// No go-ahead, both ways.
+/// No go-ahead in either direction.
 const SUPPRESS_GO_AHEAD: u8 = 3;
-/// The serial port's settings (RFC 2217).
+/// COM-PORT-OPTION: the serial port's settings (RFC 2217).
 const COM_PORT: u8 = 44;
 
-/// A subnegotiation longer than this is none.
-const MOST_SUBNEGOTIATION: usize = 256;
+/// Longer subnegotiations are discarded.
+const MAX_SUBNEGOTIATION: usize = 256;
 
-/// What a client may set of the port, by the number of its command in RFC 2217.
+/// A setting of the serial port that the client can change (RFC 2217).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Set {
-    /// Bits a second.
-    Speed(u32),
-    /// Data bits.
+pub(super) enum PortSetting {
+    BaudRate(u32),
     DataSize(u8),
     /// 1 is none.
     Parity(u8),
-    /// Stop bits.
     StopSize(u8),
-    /// 1 no flow control, 8 and 9 DTR on and off, 11 and 12 RTS on and off.
+    /// 1: no flow control; 8, 9: DTR on, off; 11, 12: RTS on, off.
     Control(u8),
 }
 
-impl Set {
-    /// As it goes over the wire.
-    pub(super) fn bytes(self) -> Vec<u8> {
+impl PortSetting {
+    /// The subnegotiation that requests this setting.
+    pub(super) fn encode(self) -> Vec<u8> {
         let (command, value): (u8, Vec<u8>) = match self {
-            Self::Speed(baud) => (1, baud.to_be_bytes().to_vec()),
+            Self::BaudRate(baud) => (1, baud.to_be_bytes().to_vec()),
             Self::DataSize(bits) => (2, vec![bits]),
             Self::Parity(parity) => (3, vec![parity]),
             Self::StopSize(bits) => (4, vec![bits]),
@@ -49,8 +46,8 @@ impl Set {
     }
 }
 
-/// What a client says first: it wants binary data and the port's settings.
-pub(super) const GREETING: &[u8] = &[
+/// The client's first bytes: they request binary data and the port's settings.
+pub(super) const INITIAL_NEGOTIATION: &[u8] = &[
     IAC,
     WILL,
     BINARY,
@@ -68,7 +65,7 @@ pub(super) const GREETING: &[u8] = &[
     COM_PORT,
 ];
 
-/// Data with its escape bytes doubled.
+/// Doubles the escape bytes in `data`.
 pub(super) fn escape(data: &[u8]) -> Vec<u8> {
     let mut escaped = Vec::with_capacity(data.len() + 2);
     for byte in data {
@@ -80,25 +77,25 @@ pub(super) fn escape(data: &[u8]) -> Vec<u8> {
     escaped
 }
 
-/// What came in.
+/// Decoded telnet input.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Heard {
+pub(super) struct Decoded {
     /// The console's bytes.
     pub(crate) data: Vec<u8>,
-    /// What must be answered.
+    /// The bytes to send back.
     pub(crate) reply: Vec<u8>,
-    /// The other side will not let the port's settings be changed.
+    /// The bridge refuses to change the port's settings.
     pub(crate) refused: bool,
 }
 
-/// Takes telnet apart, wherever it was cut.
+/// Decodes a telnet stream that may arrive in any pieces.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
-    state: State,
+    state: DecoderState,
 }
 
 #[derive(Debug, Default)]
-enum State {
+enum DecoderState {
     #[default]
     Data,
     Escape,
@@ -108,57 +105,56 @@ enum State {
 }
 
 impl Decoder {
-    /// Takes the next bytes.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Heard {
-        let mut heard = Heard::default();
+    pub(super) fn decode(&mut self, bytes: &[u8]) -> Decoded {
+        let mut decoded = Decoded::default();
         for byte in bytes {
             self.state = match (std::mem::take(&mut self.state), *byte) {
-                (State::Data, IAC) => State::Escape,
-                (State::Data, data) => {
-                    heard.data.push(data);
-                    State::Data
+                (DecoderState::Data, IAC) => DecoderState::Escape,
+                (DecoderState::Data, data) => {
+                    decoded.data.push(data);
+                    DecoderState::Data
                 }
-                (State::Escape, IAC) => {
-                    heard.data.push(IAC);
-                    State::Data
+                (DecoderState::Escape, IAC) => {
+                    decoded.data.push(IAC);
+                    DecoderState::Data
                 }
-                (State::Escape, SB) => State::Subnegotiation(Vec::new()),
-                (State::Escape, verb @ WILL..=DONT) => State::Option(verb),
-                (State::Escape, _) => State::Data,
-                (State::Option(verb), option) => {
-                    negotiate(verb, option, &mut heard);
-                    State::Data
+                (DecoderState::Escape, SB) => DecoderState::Subnegotiation(Vec::new()),
+                (DecoderState::Escape, verb @ WILL..=DONT) => DecoderState::Option(verb),
+                (DecoderState::Escape, _) => DecoderState::Data,
+                (DecoderState::Option(verb), option) => {
+                    negotiate(verb, option, &mut decoded);
+                    DecoderState::Data
                 }
-                (State::Subnegotiation(said), IAC) => State::SubnegotiationEscape(said),
-                (State::Subnegotiation(mut said), byte) => {
-                    said.push(byte);
-                    if said.len() > MOST_SUBNEGOTIATION { State::Data } else { State::Subnegotiation(said) }
+                (DecoderState::Subnegotiation(content), IAC) => DecoderState::SubnegotiationEscape(content),
+                (DecoderState::Subnegotiation(mut content), byte) => {
+                    content.push(byte);
+                    if content.len() > MAX_SUBNEGOTIATION { DecoderState::Data } else { DecoderState::Subnegotiation(content) }
                 }
-                (State::SubnegotiationEscape(mut said), IAC) => {
-                    said.push(IAC);
-                    State::Subnegotiation(said)
+                (DecoderState::SubnegotiationEscape(mut content), IAC) => {
+                    content.push(IAC);
+                    DecoderState::Subnegotiation(content)
                 }
-                // Answers to what was set, and news of the line's state: the console's silence tells more.
-                (State::SubnegotiationEscape(_), _) => State::Data,
+                // Confirmed settings and line states need no reaction: a broken line shows as a silent console.
+                (DecoderState::SubnegotiationEscape(_), _) => DecoderState::Data,
             };
         }
-        heard
+        decoded
     }
 }
 
-/// What we asked for is not answered again, so that no two sides answer one another for ever; what we never want
-/// is refused.
-fn negotiate(verb: u8, option: u8, heard: &mut Heard) {
+/// Replies only to options that were not requested, by refusing them, so that the two sides can't answer each other
+/// forever.
+fn negotiate(verb: u8, option: u8, decoded: &mut Decoded) {
     let wanted = matches!(option, BINARY | SUPPRESS_GO_AHEAD | COM_PORT);
     match verb {
-        DO if !wanted => heard.reply.extend([IAC, WONT, option]),
-        WILL if !wanted => heard.reply.extend([IAC, DONT, option]),
-        DONT if option == COM_PORT => heard.refused = true,
+        DO if !wanted => decoded.reply.extend([IAC, WONT, option]),
+        WILL if !wanted => decoded.reply.extend([IAC, DONT, option]),
+        DONT if option == COM_PORT => decoded.refused = true,
         _ => {}
     }
 }
 
-/// Whether `bytes`, the first of a connection that should carry nothing but the console, negotiate telnet.
+/// Whether the first bytes of a raw connection are telnet negotiation.
 pub(super) fn is_negotiation(bytes: &[u8]) -> bool {
     matches!(bytes, [IAC, WILL..=DONT, option, ..] if *option <= COM_PORT)
 }
@@ -168,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn data_passes_wherever_the_stream_is_cut() {
+    fn stream_may_be_split_anywhere() {
         let stream = [
             b"pyl".as_slice(),
             &[IAC, IAC],
@@ -181,26 +177,26 @@ mod tests {
         for cut in 0..=stream.len() {
             let mut decoder = Decoder::default();
             let (head, tail) = stream.split_at(cut);
-            let (head, tail) = (decoder.take(head), decoder.take(tail));
+            let (head, tail) = (decoder.decode(head), decoder.decode(tail));
             assert_eq!([head.data, tail.data].concat(), b"pyl\xffon>", "cut at {cut}");
             assert_eq!([head.reply, tail.reply].concat(), [IAC, DONT, 1]);
         }
     }
 
     #[test]
-    fn a_speed_with_an_escape_byte_in_it_is_doubled() {
-        assert_eq!(Set::Speed(0x00ff_1200).bytes(), [IAC, SB, 44, 1, 0, 255, 255, 0x12, 0, IAC, SE]);
+    fn escape_byte_in_a_baud_rate_is_doubled() {
+        assert_eq!(PortSetting::BaudRate(0x00ff_1200).encode(), [IAC, SB, 44, 1, 0, 255, 255, 0x12, 0, IAC, SE]);
     }
 
     #[test]
-    fn what_was_asked_for_is_not_answered_and_a_refusal_is_told() {
+    fn requested_options_are_not_answered_and_a_refusal_is_reported() {
         let mut decoder = Decoder::default();
-        assert_eq!(decoder.take(&[IAC, DO, COM_PORT, IAC, WILL, BINARY]), Heard::default());
-        assert!(decoder.take(&[IAC, DONT, COM_PORT]).refused);
+        assert_eq!(decoder.decode(&[IAC, DO, COM_PORT, IAC, WILL, BINARY]), Decoded::default());
+        assert!(decoder.decode(&[IAC, DONT, COM_PORT]).refused);
     }
 
     #[test]
-    fn a_bridge_in_telnet_mode_is_known_by_its_first_bytes() {
+    fn telnet_mode_is_recognized_by_the_first_bytes() {
         assert!(is_negotiation(&[IAC, WILL, 1, IAC, WILL, 3]));
         assert!(!is_negotiation(b"\xff\xfepylon>"));
         assert!(!is_negotiation(b"pylon>"));

@@ -1,4 +1,4 @@
-//! A link that keeps a copy of what comes in, for recordings.
+//! Copies the bytes received over a link into a [`Recording`].
 
 use std::io;
 use std::pin::Pin;
@@ -9,40 +9,36 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::link::Io;
 
-/// What came in since it was last taken.
+/// The bytes received since the last [`Recording::take`].
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Copy(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Recording(Arc<Mutex<Vec<u8>>>);
 
-impl Copy {
-    /// Takes it.
-    #[must_use]
+impl Recording {
     pub(crate) fn take(&self) -> Vec<u8> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// A link that is copied.
-pub(crate) struct Tap {
+/// A link whose received bytes are recorded.
+pub(crate) struct Tee {
     inner: Box<dyn Io>,
-    copy: Copy,
+    recording: Recording,
 }
 
-impl Tap {
-    /// Copies what comes in over `inner`.
-    #[must_use]
-    pub(crate) fn new(inner: Box<dyn Io>) -> (Self, Copy) {
-        let copy = Copy::default();
-        (Self { inner, copy: copy.clone() }, copy)
+impl Tee {
+    pub(crate) fn new(inner: Box<dyn Io>) -> (Self, Recording) {
+        let recording = Recording::default();
+        (Self { inner, recording: recording.clone() }, recording)
     }
 }
 
-impl Io for Tap {
+impl Io for Tee {
     fn set_speed(&mut self, baud: u32) -> io::Result<bool> {
         self.inner.set_speed(baud)
     }
 }
 
-impl AsyncRead for Tap {
+impl AsyncRead for Tee {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -50,13 +46,13 @@ impl AsyncRead for Tap {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
-        let mut copy = self.copy.0.lock().unwrap_or_else(PoisonError::into_inner);
-        copy.extend_from_slice(&buffer.filled()[before..]);
+        let mut recorded = self.recording.0.lock().unwrap_or_else(PoisonError::into_inner);
+        recorded.extend_from_slice(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Tap {
+impl AsyncWrite for Tee {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
