@@ -81,7 +81,9 @@ pub(crate) fn capture(arguments: &CaptureArguments) -> anyhow::Result<Exit> {
         arguments.output.display()
     )?;
     if let Err(reason) = result {
-        bail!("lost the connection to {link} while recording: {reason}; the file contains the answers until then");
+        bail!(
+            "lost the connection to {link} while recording: {reason}; the file contains the answers until then"
+        );
     }
     Ok(if unanswered == 0 { Exit::Well } else { Exit::Failed })
 }

@@ -144,9 +144,7 @@ async fn probe(link: &mut Box<dyn Io>, line_end: LineEnd, listen: Duration) -> a
     let mut received = Vec::new();
     let deadline = tokio::time::Instant::now() + listen;
     if timeout(listen, link.write_all(line_end.as_bytes())).await.is_err() {
-        bail!(
-            "the link accepts no bytes; turn flow control off, or unplug the adapter and plug it in again"
-        );
+        bail!("the link accepts no bytes; turn flow control off, or unplug the adapter and plug it in again");
     }
     let mut chunk = [0; 1024];
     while received.len() < MAX_BYTES {
@@ -174,9 +172,7 @@ async fn recover(
 ) -> anyhow::Result<Option<Conversation>> {
     let wake = (is_silent && link.target.can_set_speed()).then_some(link.line.baud);
     match greet(&mut conversation, wake).await {
-        Ok(Found::Woken(prompt)) => {
-            row(out, "asleep", format!("woken at 1200 baud, then prompt {prompt}"))?
-        }
+        Ok(Found::Woken(prompt)) => row(out, "asleep", format!("woken at 1200 baud, then prompt {prompt}"))?,
         Ok(Found::Awake(prompt)) => row(out, "second attempt", format!("prompt {prompt}"))?,
         Ok(Found::Unclear) => return Ok(None),
         Err(_) if wake.is_some() => {
@@ -243,7 +239,10 @@ async fn report(
 fn no_answers(out: &mut impl Write) -> anyhow::Result<Exit> {
     writeln!(out, "\nThe console has a prompt but does not answer commands.")?;
     writeln!(out, "- Check that no other program uses it, for example over the same bridge.")?;
-    writeln!(out, "- Check the line for interference: a long cable or a loose ground wire damages commands.")?;
+    writeln!(
+        out,
+        "- Check the line for interference: a long cable or a loose ground wire damages commands."
+    )?;
     Ok(Exit::Failed)
 }
 
@@ -324,7 +323,11 @@ mod tests {
             (serial, vec![Heard::Closed], "battery is on"),
         ];
         for (link, responses, words) in cases {
-            assert!(advice_for(link, &responses).contains(words), "{link} {responses:?}: {}", advice_for(link, &responses));
+            assert!(
+                advice_for(link, &responses).contains(words),
+                "{link} {responses:?}: {}",
+                advice_for(link, &responses)
+            );
         }
     }
 
@@ -348,6 +351,9 @@ mod tests {
         };
         assert!(lines(ATTEMPTS[0]).ends_with("[[bank]]\nlink = \"/dev/ttyUSB0\"\n"));
         let custom = lines(attempt(9_600, LineEnd::Crlf, false));
-        assert!(custom.ends_with("\nbaud = 9600\nline_end = \"crlf\"\ndtr = false\nrts = false\n"), "{custom}");
+        assert!(
+            custom.ends_with("\nbaud = 9600\nline_end = \"crlf\"\ndtr = false\nrts = false\n"),
+            "{custom}"
+        );
     }
 }

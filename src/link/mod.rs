@@ -5,8 +5,12 @@ mod port_owner;
 mod replay;
 mod rfc2217;
 mod serial;
+<<<<<<< ours
 pub(crate) mod tee;
+=======
+>>>>>>> theirs
 mod tcp;
+pub mod tee;
 mod telnet;
 
 use std::fmt;
@@ -91,7 +95,9 @@ impl Link {
         };
         let target = match text.split_once(':') {
             Some(("tcp", rest)) => Target::Tcp(address(rest.strip_prefix("//").ok_or_else(invalid)?)?),
-            Some(("rfc2217", rest)) => Target::Rfc2217(address(rest.strip_prefix("//").ok_or_else(invalid)?)?),
+            Some(("rfc2217", rest)) => {
+                Target::Rfc2217(address(rest.strip_prefix("//").ok_or_else(invalid)?)?)
+            }
             Some(("replay", file)) => Target::Replay(file.into()),
             _ if text.is_empty() || text.contains("://") => return Err(invalid()),
             _ => Target::Serial(text.into()),

@@ -17,11 +17,20 @@ const MAX_PENDING: usize = 16 * 1024;
 /// Connects to `host:port` and requests the parameters of the line.
 pub(super) async fn open(address: &str, line: Line, deadline: Duration) -> Result<Rfc2217Client, LinkError> {
     let stream = tcp::connect(address, deadline, "rfc2217").await?;
-    let mut port =
-        Rfc2217Client { stream, decoder: Decoder::default(), sending: INITIAL_NEGOTIATION.to_vec(), data: Vec::new() };
+    let mut port = Rfc2217Client {
+        stream,
+        decoder: Decoder::default(),
+        sending: INITIAL_NEGOTIATION.to_vec(),
+        data: Vec::new(),
+    };
     let modem = [if line.dtr { 8 } else { 9 }, if line.rts { 11 } else { 12 }];
-    let settings =
-        [PortSetting::BaudRate(line.baud), PortSetting::DataSize(8), PortSetting::Parity(1), PortSetting::StopSize(1), PortSetting::Control(1)];
+    let settings = [
+        PortSetting::BaudRate(line.baud),
+        PortSetting::DataSize(8),
+        PortSetting::Parity(1),
+        PortSetting::StopSize(1),
+        PortSetting::Control(1),
+    ];
     for setting in settings.into_iter().chain(modem.map(PortSetting::Control)) {
         port.sending.extend(setting.encode());
     }
@@ -77,8 +86,7 @@ impl AsyncRead for Rfc2217Client {
             }
             let decoded = this.decoder.decode(raw.filled());
             if decoded.refused {
-                let refused =
-                    "the bridge refuses RFC 2217 (COM port control); use its raw port with tcp://";
+                let refused = "the bridge refuses RFC 2217 (COM port control); use its raw port with tcp://";
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::Unsupported, refused)));
             }
             this.sending.extend(decoded.reply);

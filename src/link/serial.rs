@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 use tokio_serial::{ErrorKind, SerialPort, SerialPortBuilderExt, SerialStream};
 
-use crate::link::{PortOwner, Io, Line, LinkError};
+use crate::link::{Io, Line, LinkError, PortOwner};
 
 /// Opens the port exclusively, with 8 data bits, no parity, one stop bit and no flow control (protocol, section 1).
 pub(super) fn open(path: &Path, line: Line) -> Result<SerialStream, LinkError> {

@@ -128,7 +128,11 @@ impl Decoder {
                 (DecoderState::Subnegotiation(content), IAC) => DecoderState::SubnegotiationEscape(content),
                 (DecoderState::Subnegotiation(mut content), byte) => {
                     content.push(byte);
-                    if content.len() > MAX_SUBNEGOTIATION { DecoderState::Data } else { DecoderState::Subnegotiation(content) }
+                    if content.len() > MAX_SUBNEGOTIATION {
+                        DecoderState::Data
+                    } else {
+                        DecoderState::Subnegotiation(content)
+                    }
                 }
                 (DecoderState::SubnegotiationEscape(mut content), IAC) => {
                     content.push(IAC);
@@ -185,7 +189,10 @@ mod tests {
 
     #[test]
     fn escape_byte_in_a_baud_rate_is_doubled() {
-        assert_eq!(PortSetting::BaudRate(0x00ff_1200).encode(), [IAC, SB, 44, 1, 0, 255, 255, 0x12, 0, IAC, SE]);
+        assert_eq!(
+            PortSetting::BaudRate(0x00ff_1200).encode(),
+            [IAC, SB, 44, 1, 0, 255, 255, 0x12, 0, IAC, SE]
+        );
     }
 
     #[test]

@@ -1,26 +1,26 @@
-//! The console: bytes typed in, bytes said back. No I/O and no clock, so that tests can talk to it directly.
+//! The console: typed bytes in, printed bytes out. No I/O and no clock, so that tests can use it directly.
 
-use super::bank::Bank;
-use super::dialect::text::{ERASE, latin1};
-use super::dialect::{self, Answer, Dialect, EventStyle, Mode};
-use super::said::Values;
+use crate::simulator::dialect::text::{ERASE, latin1};
+use crate::simulator::dialect::{self, AnswerBody, ConsoleMode, Dialect, EventStyle};
+use crate::simulator::physics::bank::Bank;
+use crate::simulator::printed::Values;
 
-/// The longest line it keeps; what is typed beyond is echoed and forgotten.
+/// Longest line; further bytes are echoed and discarded.
 const LINE_LENGTH: usize = 128;
 
-/// What the console does with what was typed.
+/// The console's output for a typed byte.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Utterance {
-    /// A character coming back, or the prompt after an empty line.
+pub(super) enum ConsoleOutput {
+    /// The echo of a byte, or the prompt after an empty line.
     Echo(Vec<u8>),
-    /// The answer to a command (its first page, where it has several).
+    /// The answer to a command, or its first page.
     Answer {
         /// As typed.
         command: String,
         bytes: Vec<u8>,
         values: Values,
     },
-    /// Another page, or the end after the pager was left.
+    /// The next page, or the end of the answer after leaving the pager.
     Page(Vec<u8>),
 }
 
@@ -29,87 +29,83 @@ pub(super) enum Utterance {
 pub struct Console {
     dialect: Dialect,
     style: EventStyle,
-    mode: Mode,
+    mode: ConsoleMode,
     line: Vec<u8>,
-    /// Pages still to come while the pager waits, the last one last.
+    /// The remaining pages while the pager waits, the next one last.
     pages: Vec<Vec<u8>>,
-    /// How the answer ends that the pager interrupts.
+    /// The end of the answer that the pager interrupts.
     ending: Vec<u8>,
     bank: Bank,
 }
 
 impl Console {
-    /// A console of `dialect` in front of `bank`, its prompt in debug mode if `debug`.
-    #[must_use]
+    /// With `debug`, the console starts in debug mode.
     pub(crate) fn new(dialect: Dialect, bank: Bank, style: EventStyle, debug: bool) -> Self {
-        let mode = if debug { Mode::Debug } else { Mode::User };
+        let mode = if debug { ConsoleMode::Debug } else { ConsoleMode::User };
         Self { dialect, style, mode, line: Vec::new(), pages: Vec::new(), ending: Vec::new(), bank }
     }
 
-    /// The bank behind it.
-    #[must_use]
     pub fn bank(&self) -> &Bank {
         &self.bank
     }
 
-    /// The bank behind it, to change it.
     pub fn bank_mut(&mut self) -> &mut Bank {
         &mut self.bank
     }
 
-    /// Types bytes and returns what comes back, to the byte.
+    /// Types bytes and returns the output.
     pub fn type_bytes(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.type_and_hear(bytes).0
     }
 
-    /// Types bytes and returns what comes back, and the values of each answer in it.
+    /// Types bytes and returns the output, and the command and printed values of each answer in it.
     pub fn type_and_hear(&mut self, bytes: &[u8]) -> (Vec<u8>, Vec<(String, Values)>) {
-        let (mut heard, mut said) = (Vec::new(), Vec::new());
+        let (mut output, mut answers) = (Vec::new(), Vec::new());
         for &byte in bytes {
             match self.type_byte(byte) {
-                Some(Utterance::Echo(bytes) | Utterance::Page(bytes)) => heard.extend(bytes),
-                Some(Utterance::Answer { command, bytes, values }) => {
-                    heard.extend(bytes);
-                    said.push((command, values));
+                Some(ConsoleOutput::Echo(bytes) | ConsoleOutput::Page(bytes)) => output.extend(bytes),
+                Some(ConsoleOutput::Answer { command, bytes, values }) => {
+                    output.extend(bytes);
+                    answers.push((command, values));
                 }
                 None => {}
             }
         }
-        (heard, said)
+        (output, answers)
     }
 
-    /// Whether the next byte begins a command (and not a page, nor an empty line).
-    pub(super) fn begins_command(&self, byte: u8) -> bool {
+    /// Whether the next byte starts a command (and is not for the pager or an empty line).
+    pub(super) fn starts_command(&self, byte: u8) -> bool {
         self.line.is_empty() && self.pages.is_empty() && !ends_line(byte)
     }
 
-    pub(super) fn type_byte(&mut self, byte: u8) -> Option<Utterance> {
+    pub(super) fn type_byte(&mut self, byte: u8) -> Option<ConsoleOutput> {
         if !self.pages.is_empty() {
-            return Some(Utterance::Page(self.turn(byte)));
+            return Some(ConsoleOutput::Page(self.turn_page(byte)));
         }
         if !ends_line(byte) {
             if self.line.len() < LINE_LENGTH {
                 self.line.push(byte);
             }
-            return Some(Utterance::Echo(vec![byte]));
+            return Some(ConsoleOutput::Echo(vec![byte]));
         }
         let line = std::mem::take(&mut self.line);
-        // Latin-1, so that noise in front of a command comes back as it was.
+        // Latin-1, so that noise in front of a command is echoed unchanged.
         let command: String = line.iter().map(|&byte| char::from(byte)).collect();
         if command.trim().is_empty() {
-            return Some(Utterance::Echo([b"\n\r", self.prompt().as_slice()].concat()));
+            return Some(ConsoleOutput::Echo([b"\n\r", self.prompt().as_slice()].concat()));
         }
         Some(self.answer(command))
     }
 
-    fn answer(&mut self, command: String) -> Utterance {
+    fn answer(&mut self, command: String) -> ConsoleOutput {
         let spec = self.dialect.spec();
         let mut mode = self.mode;
         let answer = dialect::answer(&self.bank, self.dialect, self.style, &mut mode, &command);
         self.mode = mode;
-        let Answer { text, values, success, exclaims } = answer;
+        let AnswerBody { text, values, success, exclamation } = answer;
         let first_word = command.split_ascii_whitespace().next().unwrap_or_default();
-        let mut bytes = if spec.loses_echo_end(first_word) { Vec::new() } else { b"\n".to_vec() };
+        let mut bytes = if spec.is_unmarked(first_word) { Vec::new() } else { b"\n".to_vec() };
         if spec.echoes_twice {
             bytes.push(b'\r');
             bytes.extend(latin1(&command));
@@ -120,7 +116,7 @@ impl Console {
         let mut ending = Vec::new();
         if success {
             ending.extend_from_slice(b"\r\n\rCommand completed successfully");
-            ending.extend_from_slice(if exclaims { b"!" } else { b"" });
+            ending.extend_from_slice(if exclamation { b"!" } else { b"" });
         }
         ending.extend_from_slice(b"\r\n\r$$\r\n\r");
         ending.extend(self.prompt());
@@ -130,25 +126,25 @@ impl Console {
             pages.reverse();
             (self.pages, self.ending) = (pages, ending);
         }
-        Utterance::Answer { command: command.trim().to_owned(), bytes, values }
+        ConsoleOutput::Answer { command: command.trim().to_owned(), bytes, values }
     }
 
-    /// Turns the page, or leaves the pager; the byte itself is swallowed either way.
-    fn turn(&mut self, byte: u8) -> Vec<u8> {
-        let mut said = if ends_line(byte) {
+    /// Turns the page, or leaves the pager; the byte itself is not echoed.
+    fn turn_page(&mut self, byte: u8) -> Vec<u8> {
+        let mut output = if ends_line(byte) {
             self.pages.pop().unwrap_or_default()
         } else {
             self.pages.clear();
             [ERASE.as_bytes(), b"\r"].concat()
         };
         if self.pages.is_empty() {
-            said.append(&mut self.ending);
+            output.append(&mut self.ending);
         }
-        said
+        output
     }
 
     fn prompt(&self) -> Vec<u8> {
-        let mode = if self.mode == Mode::Debug { "_debug>" } else { ">" };
+        let mode = if self.mode == ConsoleMode::Debug { "_debug>" } else { ">" };
         format!("{}{mode}", self.dialect.spec().prompt).into_bytes()
     }
 }

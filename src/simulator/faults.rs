@@ -1,4 +1,4 @@
-//! Faults on request: what lines, adapters and busy consoles do to an answer.
+//! Injected faults: what bad lines, adapters and busy consoles do to an answer.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,29 +9,28 @@ use fastrand::Rng;
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// No answer at all, not even an echo.
+    /// No answer and no echo.
     Mute,
-    /// One to four bytes of the answer are others.
+    /// One to four bytes of the answer are changed.
     Garble,
-    /// The answer stops somewhere and nothing follows.
+    /// The answer stops at a random byte.
     Truncate,
     /// Random bytes before and after the answer.
     Noise,
-    /// A pause in the middle.
+    /// A pause in the middle of the answer.
     Slow,
-    /// The answer comes long after the question.
+    /// The answer arrives long after the command.
     Late,
-    /// The link goes away in the middle and comes back after a while.
+    /// The link disconnects in the middle of the answer and returns later.
     Unplug,
 }
 
 impl Fault {
-    /// All kinds, in the order in which they are drawn.
+    /// All kinds, in order of precedence.
     pub const ALL: [Self; 7] =
         [Self::Mute, Self::Garble, Self::Truncate, Self::Noise, Self::Slow, Self::Late, Self::Unplug];
 
-    /// What users call it.
-    #[must_use]
+    /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mute => "mute",
@@ -51,21 +50,20 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What a fault did to an answer.
+/// The effect of a fault on an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// Which fault.
     pub fault: Fault,
-    /// Where in the answer: the bytes that were changed, or the place where it broke off or paused.
+    /// Positions in the answer: the changed bytes, or where it stopped or paused.
     pub at: Vec<usize>,
 }
 
-/// How often which fault happens, and how long it lasts.
+/// Probabilities and durations of faults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faults {
     rates: [f64; 7],
-    late: Duration,
-    slow: Duration,
+    late_after: Duration,
+    slow_pause: Duration,
     unplugged: Duration,
 }
 
@@ -73,48 +71,46 @@ impl Default for Faults {
     fn default() -> Self {
         Self {
             rates: [0.0; 7],
-            late: Duration::from_secs(6),
-            slow: Duration::from_millis(700),
+            late_after: Duration::from_secs(6),
+            slow_pause: Duration::from_millis(700),
             unplugged: Duration::from_secs(3),
         }
     }
 }
 
 impl Faults {
-    /// No faults.
-    #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// The same with `fault` hitting an answer with probability `rate` (0 to 1).
+    /// Sets the probability (0 to 1) of `fault` per answer.
     #[must_use]
     pub fn with(mut self, fault: Fault, rate: f64) -> Self {
         self.rates[fault as usize] = rate.clamp(0.0, 1.0);
         self
     }
 
-    /// The same with late answers coming after `time` (6 s unless told otherwise).
+    /// Sets the delay of late answers (default 6 s).
     #[must_use]
     pub fn late_by(self, time: Duration) -> Self {
-        Self { late: time, ..self }
+        Self { late_after: time, ..self }
     }
 
-    /// The same with slow answers pausing for `time` (0.7 s unless told otherwise).
+    /// Sets the pause in slow answers (default 0.7 s).
     #[must_use]
     pub fn slow_by(self, time: Duration) -> Self {
-        Self { slow: time, ..self }
+        Self { slow_pause: time, ..self }
     }
 
-    /// The same with an unplugged link staying away for `time` (3 s unless told otherwise).
+    /// Sets how long an unplugged link stays away (default 3 s).
     #[must_use]
     pub fn unplugged_for(self, time: Duration) -> Self {
         Self { unplugged: time, ..self }
     }
 
-    /// Draws which fault hits the next answer, if any.
+    /// Draws the fault of the next answer, if any.
     pub(super) fn draw(&self, rng: &mut Rng) -> Option<Fault> {
-        // One number a kind, whatever the rates, so that the draws after it stay the same.
+        // One number per kind regardless of the rates, so that the following draws don't depend on the rates.
         let drawn = Fault::ALL.map(|_| rng.f64());
         Fault::ALL.into_iter().find(|fault| drawn[*fault as usize] < self.rates[*fault as usize])
     }
@@ -123,96 +119,95 @@ impl Faults {
 /// A fault and its rate, written `garble=0.01`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FaultRate {
-    /// Which fault.
     pub fault: Fault,
-    /// Probability for each answer, 0 to 1.
+    /// Probability per answer, 0 to 1.
     pub rate: f64,
 }
 
-/// Why a `KIND=RATE` could not be read.
+/// Why a `KIND=RATE` is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadFaultRate {
-    /// There is no such kind.
-    #[error("no fault is called {0:?}; there are mute, garble, truncate, noise, slow, late and unplug")]
+    #[error("unknown fault {0:?}; expected one of mute, garble, truncate, noise, slow, late, unplug")]
     Kind(String),
-    /// The rate is no number between 0 and 1.
-    #[error("expected KIND=RATE with a rate from 0 to 1, such as garble=0.01, but found {0:?}")]
+    #[error("expected KIND=RATE with a rate from 0 to 1, such as garble=0.01, found {0:?}")]
     Rate(String),
 }
 
 impl FromStr for FaultRate {
     type Err = BadFaultRate;
 
-    fn from_str(written: &str) -> Result<Self, Self::Err> {
-        let (kind, rate) = written.split_once('=').ok_or_else(|| BadFaultRate::Rate(written.to_owned()))?;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (kind, rate) = text.split_once('=').ok_or_else(|| BadFaultRate::Rate(text.to_owned()))?;
         let fault = Fault::ALL.into_iter().find(|fault| fault.name() == kind);
         let fault = fault.ok_or_else(|| BadFaultRate::Kind(kind.to_owned()))?;
         let rate = rate.parse().ok().filter(|rate| (0.0..=1.0).contains(rate));
-        Ok(Self { fault, rate: rate.ok_or_else(|| BadFaultRate::Rate(written.to_owned()))? })
+        Ok(Self { fault, rate: rate.ok_or_else(|| BadFaultRate::Rate(text.to_owned()))? })
     }
 }
 
-/// A piece of what goes out on the line.
+/// A part of the output on the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
-    /// Bytes, at the pace of the line.
+pub(super) enum OutputChunk {
+    /// Bytes, sent at the line's baud rate.
     Bytes(Vec<u8>),
-    /// Nothing for a while.
     Pause(Duration),
-    /// The link goes away for a while.
+    /// The link is disconnected for this time.
     Unplug(Duration),
 }
 
 impl Fault {
-    /// What becomes of an answer, and what was done to it.
-    pub(super) fn strike(self, answer: Vec<u8>, faults: &Faults, rng: &mut Rng) -> (Vec<Piece>, Damage) {
-        let anywhere = |rng: &mut Rng| rng.usize(..answer.len().max(1));
+    /// Applies the fault to an answer.
+    pub(super) fn apply(self, answer: Vec<u8>, faults: &Faults, rng: &mut Rng) -> (Vec<OutputChunk>, Damage) {
+        let position = |rng: &mut Rng| rng.usize(..answer.len().max(1));
         let damage = |at| Damage { fault: self, at };
         match self {
             Self::Mute => (Vec::new(), damage(vec![0])),
             Self::Garble => {
-                let mut at: Vec<_> = (0..rng.usize(1..=4)).map(|_| anywhere(rng)).collect();
+                let mut at: Vec<_> = (0..rng.usize(1..=4)).map(|_| position(rng)).collect();
                 at.sort_unstable();
                 at.dedup();
                 let mut answer = answer;
-                for &place in &at {
-                    if let Some(byte) = answer.get_mut(place) {
+                for &index in &at {
+                    if let Some(byte) = answer.get_mut(index) {
                         *byte ^= rng.u8(1..);
                     }
                 }
-                (vec![Piece::Bytes(answer)], damage(at))
+                (vec![OutputChunk::Bytes(answer)], damage(at))
             }
             Self::Truncate => {
-                let at = anywhere(rng);
-                (vec![Piece::Bytes(answer[..at].to_vec())], damage(vec![at]))
+                let at = position(rng);
+                (vec![OutputChunk::Bytes(answer[..at].to_vec())], damage(vec![at]))
             }
             Self::Noise => {
                 let before = noise(rng);
                 let at = vec![0, before.len() + answer.len()];
                 let after = noise(rng);
-                (vec![Piece::Bytes([before, answer, after].concat())], damage(at))
+                (vec![OutputChunk::Bytes([before, answer, after].concat())], damage(at))
             }
             Self::Slow => {
-                let at = anywhere(rng);
+                let at = position(rng);
                 let (first, rest) = answer.split_at(at);
-                let pieces = vec![
-                    Piece::Bytes(first.to_vec()),
-                    Piece::Pause(faults.slow),
-                    Piece::Bytes(rest.to_vec()),
+                let chunks = vec![
+                    OutputChunk::Bytes(first.to_vec()),
+                    OutputChunk::Pause(faults.slow_pause),
+                    OutputChunk::Bytes(rest.to_vec()),
                 ];
-                (pieces, damage(vec![at]))
+                (chunks, damage(vec![at]))
             }
-            Self::Late => (vec![Piece::Pause(faults.late), Piece::Bytes(answer)], damage(vec![0])),
+            Self::Late => {
+                (vec![OutputChunk::Pause(faults.late_after), OutputChunk::Bytes(answer)], damage(vec![0]))
+            }
             Self::Unplug => {
-                let at = anywhere(rng);
-                let pieces = vec![Piece::Bytes(answer[..at].to_vec()), Piece::Unplug(faults.unplugged)];
-                (pieces, damage(vec![at]))
+                let at = position(rng);
+                let chunks =
+                    vec![OutputChunk::Bytes(answer[..at].to_vec()), OutputChunk::Unplug(faults.unplugged)];
+                (chunks, damage(vec![at]))
             }
         }
     }
 }
 
-/// Up to a dozen random bytes, among them those that idle lines are known to yield.
+/// Up to a dozen random bytes, including those that idle lines are known to produce.
 fn noise(rng: &mut Rng) -> Vec<u8> {
     let mut bytes = vec![0x00, 0xFE, 0xFF];
     bytes.extend((0..rng.usize(..9)).map(|_| rng.u8(..)));

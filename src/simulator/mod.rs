@@ -1,36 +1,29 @@
-//! A bank that lives: physics, dialects, faults. For tests, for the demo, and for trying things without a
-//! battery in the cellar.
+//! A simulated battery bank with the console dialects of real models, and with faults. For tests, for the demo, and for
+//! trying bankwatch without a battery.
 //!
 //! ```text
-//! house ─► bank ─► battery ─► cell      what happens
-//!           │
-//!        dialect ─► console             how it is said, to the byte; what was said stays known
-//!                      │
-//!        faults ─► session ─► server ─► line: pseudo-terminal, TCP or RFC 2217, each at its speed
+//! physics: household ─► bank ─► battery ─► cell      the values
+//!                        │
+//!                     dialect ─► console             printed byte for byte, and recorded for tests
+//!                                   │
+//!                     faults ─► session ─► handle ─► transport: pseudo-terminal, TCP or RFC 2217
 //! ```
-//! [`Simulation`] plans and starts one, [`SimulatorHandle`] watches and disturbs it, [`Console`] is the same
-//! without any I/O.
+//! [`Simulation`] configures and starts a simulation, [`SimulatorHandle`] controls it, [`Console`] is the console
+//! without I/O.
 
-mod bank;
-mod battery;
-mod cell;
 mod console;
 mod dialect;
 mod faults;
-mod house;
-mod line;
-mod rfc2217;
-mod said;
+mod physics;
+mod printed;
 mod server;
-mod session;
 mod simulation;
-mod speed;
 
-pub use bank::{Bank, BankPlan};
-pub use battery::{BaseState, Battery, Counters, LogRecord, Word};
 pub use console::Console;
 pub use dialect::{Dialect, EventStyle, UnknownDialect};
 pub use faults::{BadFaultRate, Damage, Fault, FaultRate, Faults};
-pub use said::{CellRow, Detail, LogEntry, Said, Snapshot, StackRow, TableRow, Truth, UnitRow, Values};
-pub use server::SimulatorHandle;
+pub use physics::bank::{Bank, BankPlan};
+pub use physics::battery::{BaseState, Battery, Counters, LogRecord, Word};
+pub use printed::{CellRow, Detail, LogEntry, Said, Snapshot, StackRow, TableRow, Truth, UnitRow, Values};
+pub use server::handle::SimulatorHandle;
 pub use simulation::{Simulation, StartError};

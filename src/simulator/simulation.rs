@@ -1,52 +1,43 @@
-//! The plan of a simulation, and its start.
+//! Configures and starts a simulation.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::{DateTime, date};
 
-use super::bank::{Bank, BankPlan};
-use super::console::Console;
-use super::dialect::{Dialect, EventStyle};
-use super::faults::Faults;
-use super::line::{Line, Pty, Tcp};
-use super::rfc2217::Rfc2217;
-use super::server::{self, SimulatorHandle};
-use super::session::Session;
-use super::speed::Sleep;
+use crate::simulator::console::Console;
+use crate::simulator::dialect::{Dialect, EventStyle};
+use crate::simulator::faults::Faults;
+use crate::simulator::physics::bank::{Bank, BankPlan};
+use crate::simulator::server::handle::{self, SimulatorHandle};
+use crate::simulator::server::line_speed::SleepState;
+use crate::simulator::server::rfc2217::Rfc2217Server;
+use crate::simulator::server::session::SimulatorSession;
+use crate::simulator::server::transport::{PtyServer, ServerTransport, TcpServer};
 
 /// Where the console is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
+enum ServeAddress {
     Pty(PathBuf),
     Tcp(String),
     Rfc2217(String),
 }
 
-/// Why a simulation could not begin.
+/// Why a simulation could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The number of batteries or cells is none that a bank has.
-    #[error("expected 1 to {most} {what}, but found {found}")]
+    #[error("expected 1 to {max} {what}, found {found}")]
     Size {
         /// Batteries or cells.
         what: &'static str,
-        /// The most there can be.
-        most: usize,
-        /// What was asked for.
+        max: usize,
         found: usize,
     },
-    /// The pseudo-terminal or the port could not be opened.
-    #[error("can't serve the console on {place}: {error}")]
-    Serve {
-        /// The path or the address.
-        place: String,
-        /// Why.
-        error: io::Error,
-    },
+    #[error("cannot serve the console on {address}: {error}")]
+    Serve { address: String, error: io::Error },
 }
 
-/// A simulation to be started.
+/// The configuration of a simulation.
 ///
 /// ```no_run
 /// use bankwatch::simulator::{Dialect, Simulation};
@@ -68,12 +59,11 @@ pub struct Simulation {
     debug: bool,
     asleep: bool,
     faults: Faults,
-    place: Place,
+    address: ServeAddress,
 }
 
 impl Simulation {
-    /// Two batteries (four units of a stack) of that dialect in real time at 115200 baud, on any free TCP
-    /// port of this machine.
+    /// Two batteries, or four units of a stack, in real time at 115200 baud on any free local TCP port.
     #[must_use]
     pub fn new(dialect: Dialect) -> Self {
         Self {
@@ -88,7 +78,7 @@ impl Simulation {
             debug: false,
             asleep: false,
             faults: Faults::none(),
-            place: Place::Tcp("127.0.0.1:0".to_owned()),
+            address: ServeAddress::Tcp("127.0.0.1:0".to_owned()),
         }
     }
 
@@ -98,97 +88,96 @@ impl Simulation {
         Self { batteries, ..self }
     }
 
-    /// Cells of each battery, 1 to 64.
+    /// Cells per battery, 1 to 64.
     #[must_use]
     pub fn cells(self, cells: usize) -> Self {
         Self { cells, ..self }
     }
 
-    /// Simulated seconds for each real one; 0 stands still.
+    /// Simulated seconds per real second; 0 stops the simulated clock.
     #[must_use]
     pub fn speed(self, speed: f64) -> Self {
         Self { speed, ..self }
     }
 
-    /// What everything random follows from.
+    /// Seed of all random values.
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
 
-    /// Answers at the pace of this baud rate; 0 is as fast as possible.
+    /// Sends answers at this baud rate; 0 is as fast as possible.
     #[must_use]
     pub fn baud(self, baud: u32) -> Self {
         Self { baud, ..self }
     }
 
-    /// Answers as fast as possible.
+    /// Sends answers as fast as possible.
     #[must_use]
     pub fn unpaced(self) -> Self {
         self.baud(0)
     }
 
-    /// What the bank's clock shows at the start.
+    /// The bank's clock at the start.
     #[must_use]
     pub(crate) fn start_time(self, start: DateTime) -> Self {
         Self { start, ..self }
     }
 
-    /// How event words are printed.
     #[must_use]
     pub fn event_style(self, style: EventStyle) -> Self {
         Self { style, ..self }
     }
 
-    /// Begins in debug mode, whose prompt is another.
+    /// Starts in debug mode, which has another prompt.
     #[must_use]
     pub fn debug(self, debug: bool) -> Self {
         Self { debug, ..self }
     }
 
-    /// Begins asleep: it says nothing until it has heard the frame that wakes at 1200 baud. Nothing but a line
-    /// whose speed the client sets can carry that.
+    /// Starts asleep: silent until it receives the wake-up frame at 1200 baud, which requires a transport with a baud
+    /// rate.
     #[must_use]
     pub fn asleep(self, asleep: bool) -> Self {
         Self { asleep, ..self }
     }
 
-    /// The faults to begin with.
+    /// The initial faults.
     #[must_use]
     pub fn faults(self, faults: Faults) -> Self {
         Self { faults, ..self }
     }
 
-    /// Serves on a pseudo-terminal behind the symbolic link `path`.
+    /// Serves on a pseudo-terminal with the symbolic link `path`.
     #[must_use]
     pub fn pty(self, path: impl AsRef<Path>) -> Self {
-        Self { place: Place::Pty(path.as_ref().to_owned()), ..self }
+        Self { address: ServeAddress::Pty(path.as_ref().to_owned()), ..self }
     }
 
     /// Serves on a TCP address such as `127.0.0.1:0` (any free port).
     #[must_use]
     pub fn tcp(self, address: &str) -> Self {
-        Self { place: Place::Tcp(address.to_owned()), ..self }
+        Self { address: ServeAddress::Tcp(address.to_owned()), ..self }
     }
 
-    /// Serves on a TCP address as a bridge whose serial port the client sets (RFC 2217).
+    /// Serves on a TCP address as a bridge with RFC 2217.
     #[must_use]
     pub fn rfc2217(self, address: &str) -> Self {
-        Self { place: Place::Rfc2217(address.to_owned()), ..self }
+        Self { address: ServeAddress::Rfc2217(address.to_owned()), ..self }
     }
 
-    /// The console without any I/O.
+    /// The console without I/O.
     ///
     /// # Errors
-    /// A number of batteries or cells that no bank has.
+    /// Fails if the number of batteries or cells is out of range.
     pub fn console(&self) -> Result<Console, StartError> {
-        const MOST_BATTERIES: usize = 16;
-        const MOST_CELLS: usize = 64;
-        for (what, most, found) in
-            [("batteries", MOST_BATTERIES, self.batteries), ("cells", MOST_CELLS, self.cells)]
+        const MAX_BATTERIES: usize = 16;
+        const MAX_CELLS: usize = 64;
+        for (what, max, found) in
+            [("batteries", MAX_BATTERIES, self.batteries), ("cells", MAX_CELLS, self.cells)]
         {
-            if !(1..=most).contains(&found) {
-                return Err(StartError::Size { what, most, found });
+            if !(1..=max).contains(&found) {
+                return Err(StartError::Size { what, max, found });
             }
         }
         let spec = self.dialect.spec();
@@ -204,28 +193,28 @@ impl Simulation {
         Ok(Console::new(self.dialect, bank, self.style, self.debug))
     }
 
-    /// Starts it on a thread of its own.
+    /// Starts the simulation on its own thread.
     ///
     /// # Errors
-    /// A number of batteries or cells that no bank has, or a path or address that can't be opened.
+    /// Fails if the number of batteries or cells is out of range, or the path or address can't be opened.
     pub fn start(self) -> Result<SimulatorHandle, StartError> {
-        let mut session = Session::new(self.console()?, self.faults.clone(), self.speed, self.seed);
-        session.sleep = self.asleep.then(Sleep::default);
+        let mut session = SimulatorSession::new(self.console()?, self.faults.clone(), self.speed, self.seed);
+        session.sleep = self.asleep.then(SleepState::default);
         self.open()
-            .and_then(|line| server::serve(line, session, self.baud / 10))
-            .map_err(|error| StartError::Serve { place: self.place.to_string(), error })
+            .and_then(|transport| handle::serve(transport, session, self.baud / 10))
+            .map_err(|error| StartError::Serve { address: self.address.to_string(), error })
     }
 
-    fn open(&self) -> io::Result<Box<dyn Line>> {
-        Ok(match &self.place {
-            Place::Pty(path) => Box::new(Pty::open(path)?),
-            Place::Tcp(address) => Box::new(Tcp::listen(address)?),
-            Place::Rfc2217(address) => Box::new(Rfc2217::listen(address)?),
+    fn open(&self) -> io::Result<Box<dyn ServerTransport>> {
+        Ok(match &self.address {
+            ServeAddress::Pty(path) => Box::new(PtyServer::open(path)?),
+            ServeAddress::Tcp(address) => Box::new(TcpServer::listen(address)?),
+            ServeAddress::Rfc2217(address) => Box::new(Rfc2217Server::listen(address)?),
         })
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for ServeAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Pty(path) => write!(f, "{}", path.display()),

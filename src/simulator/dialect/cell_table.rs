@@ -1,59 +1,55 @@
 //! `bat` and `bat N` of a 48 V bank: one row for each cell.
 
-use super::super::battery::Battery;
-use super::super::said::{CellRow, Values};
-use super::text::{Column, FEED, Text, column, header, row, uneven};
-use super::{Answer, Spec, measure};
+use crate::simulator::dialect::answer::AnswerBody;
+use crate::simulator::dialect::layouts::{CellColumns, CellLayout};
+use crate::simulator::dialect::measurement::Measurement;
+use crate::simulator::dialect::spec::DialectSpec;
+use crate::simulator::dialect::text::{AnswerText, FEED, column, header, row, uneven};
+use crate::simulator::physics::battery::Battery;
+use crate::simulator::printed::{CellRow, Values};
 
-type Columns = &'static [Column<CellRow>];
-
-/// How the cells of a dialect are laid out.
-pub(crate) struct CellLayout {
-    columns: &'static [Columns],
-}
-
-const VOLTAGE: Columns =
+const VOLTAGE: CellColumns =
     &[column("Battery", 9, |r| r.index.to_string()), column("Volt", 9, |r| r.voltage_mv.to_string())];
-const CURRENT: Columns = &[column("Curr", 9, |r| r.current_ma.unwrap_or_default().to_string())];
-const STATES: Columns = &[
+const CURRENT: CellColumns = &[column("Curr", 9, |r| r.current_ma.unwrap_or_default().to_string())];
+const STATES: CellColumns = &[
     column("Tempr", 9, |r| r.temperature_mc.to_string()),
     column("Base State", 13, |r| r.base_state.clone().unwrap_or_default()),
     column("Volt. State", 13, |r| r.voltage_state.clone()),
     column("Curr. State", 13, |r| r.temperature_state.clone()),
 ];
-const TEMPERATURE: Columns = &[column("Temp. State", 13, |r| r.temperature_state.clone())];
-const TEMPERATURES: Columns = &[
+const TEMPERATURE: CellColumns = &[column("Temp. State", 13, |r| r.temperature_state.clone())];
+const TEMPERATURES: CellColumns = &[
     column("DTemp. State", 13, |r| r.temperature_state.clone()),
     column("CTemp. State", 13, |r| r.temperature_state.clone()),
 ];
-/// The percentage stands in a column without a header.
-const COULOMB: Columns =
+/// The percentage has no header of its own.
+const COULOMB: CellColumns =
     &[uneven("Coulomb", 12, 0, |r| format!("{:3}%{:11} mAH", r.soc, r.charge_mah.unwrap_or_default()))];
-/// What an event's snapshot keeps of it.
-const PERCENT: Columns = &[uneven("Coulomb", 12, 0, |r| format!("{:3}%", r.soc))];
-const SOC_COULOMB_BALANCE: Columns = &[
+/// Event snapshots print only the percentage.
+const PERCENT: CellColumns = &[uneven("Coulomb", 12, 0, |r| format!("{:3}%", r.soc))];
+const SOC_COULOMB_BALANCE: CellColumns = &[
     uneven("SOC", 13, 0, |r| format!("{:2}%", r.soc)),
     uneven("Coulomb", 13, 0, |r| format!("{:14} mAH", r.charge_mah.unwrap_or_default())),
     uneven("BAL", 12, 0, |r| format!("      {}", balance(r))),
 ];
-const SOC_COULOMB_BALANCE_TIGHT: Columns = &[
+const SOC_COULOMB_BALANCE_TIGHT: CellColumns = &[
     column("SOC", 13, |r| format!("{}%", r.soc)),
     uneven("Coulomb", 17, 13, |r| r.charge_mah.unwrap_or_default().to_string()),
     uneven("BAL", 3, 0, |r| format!("mAH {}", balance(r))),
 ];
 
 /// 8 columns: no current, no header for the percentage.
-pub(crate) const B8: CellLayout = CellLayout { columns: &[VOLTAGE, STATES, TEMPERATURE, COULOMB] };
+pub(super) const B8: CellLayout = CellLayout { columns: &[VOLTAGE, STATES, TEMPERATURE, COULOMB] };
 /// 9 columns: no header for the percentage.
-pub(crate) const B9: CellLayout = CellLayout { columns: &[VOLTAGE, CURRENT, STATES, TEMPERATURE, COULOMB] };
-/// 11 columns: percentage and balancing too.
-pub(crate) const B11: CellLayout =
+pub(super) const B9: CellLayout = CellLayout { columns: &[VOLTAGE, CURRENT, STATES, TEMPERATURE, COULOMB] };
+/// 11 columns: with percentage and balancing.
+pub(super) const B11: CellLayout =
     CellLayout { columns: &[VOLTAGE, CURRENT, STATES, TEMPERATURE, SOC_COULOMB_BALANCE] };
-/// 12 columns: two temperature states with one blank between their headers.
-pub(crate) const B12: CellLayout =
+/// 12 columns: two temperature states with one space between their headers.
+pub(super) const B12: CellLayout =
     CellLayout { columns: &[VOLTAGE, CURRENT, STATES, TEMPERATURES, SOC_COULOMB_BALANCE_TIGHT] };
-/// What `data event` shows.
-pub(super) const OF_AN_EVENT: CellLayout =
+/// The cells of `data event`.
+pub(super) const SNAPSHOT: CellLayout =
     CellLayout { columns: &[VOLTAGE, CURRENT, STATES, TEMPERATURE, PERCENT] };
 
 impl CellLayout {
@@ -61,9 +57,9 @@ impl CellLayout {
         self.columns.iter().copied().flatten().any(|column| column.head == head)
     }
 
-    /// The cells of a battery, with what this layout does not show left out.
-    pub(super) fn rows_of(&self, battery: &Battery, spec: &Spec) -> Vec<CellRow> {
-        let mut cells = measure::Seen::of(battery, spec.temperature_step).cells;
+    /// The cells of a battery, without the values that this layout does not print.
+    pub(super) fn rows(&self, battery: &Battery, spec: &DialectSpec) -> Vec<CellRow> {
+        let mut cells = Measurement::of(battery, spec.temperature_step).cells;
         for cell in &mut cells {
             cell.energy_mwh = None;
             cell.current_ma = cell.current_ma.filter(|_| self.has("Curr"));
@@ -72,8 +68,7 @@ impl CellLayout {
         cells
     }
 
-    /// Adds header and rows.
-    pub(super) fn write(&self, text: &mut Text, cells: &[CellRow]) {
+    pub(super) fn write(&self, text: &mut AnswerText, cells: &[CellRow]) {
         text.line(FEED, header(self.columns));
         for cell in cells {
             text.line(FEED, row(self.columns, cell));
@@ -86,9 +81,9 @@ fn balance(row: &CellRow) -> char {
 }
 
 /// Answers `bat` and `bat N`.
-pub(super) fn answer(place: usize, battery: &Battery, spec: &Spec, layout: &CellLayout) -> Answer {
-    let cells = layout.rows_of(battery, spec);
+pub(super) fn answer(place: usize, battery: &Battery, spec: &DialectSpec, layout: &CellLayout) -> AnswerBody {
+    let cells = layout.rows(battery, spec);
     let mut text = spec.open_padded();
     layout.write(&mut text, &cells);
-    Answer::done(text, Values::Cells { place, cells })
+    AnswerBody::done(text, Values::Cells { place, cells })
 }

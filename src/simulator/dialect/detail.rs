@@ -1,5 +1,6 @@
-//! `pwr N` of a 48 V bank: a block of labels and values. Which dialect has which is in `detail_fields`.
+//! `pwr N` of a 48 V bank: a block of labels and values. The fields of each dialect are in `detail_fields`.
 
+<<<<<<< ours
 use super::super::battery::{BaseState, Battery, Word};
 use super::super::said::{Detail, Values};
 use super::events::{self, Topic};
@@ -51,6 +52,16 @@ pub(crate) struct DetailLayout {
     /// Width of an event word before the names of its bits.
     pub(crate) event_width: usize,
 }
+=======
+use crate::simulator::dialect::answer::AnswerBody;
+use crate::simulator::dialect::events::{self, EventStyle};
+use crate::simulator::dialect::layouts::{DetailField, DetailLayout, DetailValue};
+use crate::simulator::dialect::measurement::{self, Measurement};
+use crate::simulator::dialect::spec::DialectSpec;
+use crate::simulator::dialect::text::{FEED, HEAD};
+use crate::simulator::physics::battery::{BaseState, Battery, Word};
+use crate::simulator::printed::{Detail, Values};
+>>>>>>> theirs
 
 const RULE: &str = " ----------------------------";
 
@@ -59,68 +70,69 @@ impl DetailLayout {
         self.fields.iter().any(|field| field.label == label)
     }
 
-    fn value(&self, field: &Field, detail: &Detail, style: EventStyle) -> Option<String> {
+    fn value(&self, field: &DetailField, detail: &Detail, style: EventStyle) -> Option<String> {
         Some(match field.value {
-            Value::Number(number, unit) => format!("{:<1$}{unit}", number(detail)?, self.number_width),
-            Value::Count(count) => format!("{:<1$}", count(detail), self.count_width),
-            Value::Seconds(seconds) => format!("{:<8}s", seconds(detail)?),
-            Value::State(state) => format!("{:<8}", state(detail)),
-            Value::Fixed(word) => format!("{word:<8}"),
-            Value::Text(text, width) => format!("{:<1$}", text(detail), width),
-            Value::List(list) => list.to_owned(),
-            Value::Events(bits, names) => events::print(bits(detail), names, self.event_width, style),
-            Value::Topic(topic) => {
-                let (_, bits) = detail.topics.iter().find(|(label, _)| label == field.label)?;
-                events::print(*bits, topic.names(), self.event_width, style)
+            DetailValue::Number(number, unit) => format!("{:<1$}{unit}", number(detail)?, self.number_width),
+            DetailValue::Count(count) => format!("{:<1$}", count(detail), self.count_width),
+            DetailValue::Seconds(seconds) => format!("{:<8}s", seconds(detail)?),
+            DetailValue::State(state) => format!("{:<8}", state(detail)),
+            DetailValue::Fixed(word) => format!("{word:<8}"),
+            DetailValue::Text(text, width) => format!("{:<1$}", text(detail), width),
+            DetailValue::List(list) => list.to_owned(),
+            DetailValue::Events(bits, names) => events::print(bits(detail), names, self.event_width, style),
+            DetailValue::Status(word) => {
+                let (_, bits) = detail.status_words.iter().find(|(label, _)| label == field.label)?;
+                events::print(*bits, word.names(), self.event_width, style)
             }
-            Value::Bare => String::new(),
+            DetailValue::Bare => String::new(),
         })
     }
 
-    /// What this layout says of a battery; what it does not print is `None`.
-    pub(super) fn of(&self, place: usize, battery: &Battery, spec: &Spec) -> Detail {
-        let seen = measure::Seen::of(battery, spec.temperature_step);
-        let said = |label| self.has(label);
-        let topics = self.fields.iter().filter_map(|field| match field.value {
-            Value::Topic(topic) => Some((field.label.to_owned(), topic.bits(battery))),
+    /// The values that this layout prints of a battery; all others are `None`.
+    pub(super) fn detail(&self, place: usize, battery: &Battery, spec: &DialectSpec) -> Detail {
+        let measured = Measurement::of(battery, spec.temperature_step);
+        let has = |label| self.has(label);
+        let status_words = self.fields.iter().filter_map(|field| match field.value {
+            DetailValue::Status(word) => Some((field.label.to_owned(), word.bits(battery))),
             _ => None,
         });
         Detail {
             place,
-            voltage_mv: seen.voltage_mv,
-            current_ma: seen.current_ma,
-            temperature_mc: seen.temperature_mc,
-            soc: seen.soc,
+            voltage_mv: measured.voltage_mv,
+            current_ma: measured.current_ma,
+            temperature_mc: measured.temperature_mc,
+            soc: measured.soc,
             total_mah: Some((battery.nominal * 1000.0) as i64),
-            real_mah: said("Real Coulomb").then(|| learned_mah(battery)),
-            max_voltage_mv: said("Max Voltage").then_some(spec.max_voltage_mv),
+            real_mah: has("Real Coulomb").then(|| learned_capacity_mah(battery)),
+            max_voltage_mv: has("Max Voltage").then_some(spec.max_voltage_mv),
             charge_times: battery.counters().charges.into(),
-            charged_as: said("Total Power In").then_some(battery.counters().charged as i64),
-            discharged_as: said("Total Power Out").then_some(battery.counters().discharged as i64),
-            base_state: seen.base_state.to_owned(),
-            charge_seconds: measure::seconds_in(battery, BaseState::Charge).filter(|_| said("Charge Sec.")),
-            discharge_seconds: measure::seconds_in(battery, BaseState::Dischg)
-                .filter(|_| said("Discharge Sec.")),
-            voltage_state: seen.voltage_state.to_owned(),
-            current_state: seen.current_state.to_owned(),
-            temperature_state: seen.temperature_state.to_owned(),
-            coulomb_state: seen.coulomb_state.to_owned(),
-            soh_state: said("Soh. Status").then(|| "Normal".to_owned()),
-            battery_events: said("Bat Events").then(|| battery.events(Word::Battery)),
-            power_events: said("Power Events").then(|| battery.events(Word::Power)),
-            system_fault: said("System Fault").then(|| battery.events(Word::Fault)),
-            system_alarm: said("System Alarm").then(|| battery.events(Word::Alarm)),
-            topics: topics.collect(),
-            barcode: said("Barcode").then(|| battery.barcode.clone()),
-            device_type: said("DevType").then(|| spec.device.to_owned()),
-            firmware: said("Firm Version").then(|| spec.firmware.to_owned()),
-            cells: said("Bat Num").then(|| battery.cell_count()),
+            charged_as: has("Total Power In").then_some(battery.counters().charged as i64),
+            discharged_as: has("Total Power Out").then_some(battery.counters().discharged as i64),
+            base_state: measured.base_state.to_owned(),
+            charge_seconds: measurement::seconds_in(battery, BaseState::Charge)
+                .filter(|_| has("Charge Sec.")),
+            discharge_seconds: measurement::seconds_in(battery, BaseState::Dischg)
+                .filter(|_| has("Discharge Sec.")),
+            voltage_state: measured.voltage_state.to_owned(),
+            current_state: measured.current_state.to_owned(),
+            temperature_state: measured.temperature_state.to_owned(),
+            coulomb_state: measured.coulomb_state.to_owned(),
+            soh_state: has("Soh. Status").then(|| "Normal".to_owned()),
+            battery_events: has("Bat Events").then(|| battery.events(Word::Battery)),
+            power_events: has("Power Events").then(|| battery.events(Word::Power)),
+            system_fault: has("System Fault").then(|| battery.events(Word::Fault)),
+            system_alarm: has("System Alarm").then(|| battery.events(Word::Alarm)),
+            status_words: status_words.collect(),
+            barcode: has("Barcode").then(|| battery.barcode.clone()),
+            device_type: has("DevType").then(|| spec.device.to_owned()),
+            firmware: has("Firm Version").then(|| spec.firmware.to_owned()),
+            cells: has("Bat Num").then(|| battery.cell_count()),
         }
     }
 }
 
-/// What the weakest cell holds when full.
-fn learned_mah(battery: &Battery) -> i64 {
+/// The capacity of the weakest cell.
+fn learned_capacity_mah(battery: &Battery) -> i64 {
     battery.cells.iter().map(|cell| (cell.capacity / 3.6) as i64).min().unwrap_or(0)
 }
 
@@ -128,11 +140,11 @@ fn learned_mah(battery: &Battery) -> i64 {
 pub(super) fn answer(
     place: usize,
     battery: &Battery,
-    spec: &Spec,
+    spec: &DialectSpec,
     layout: &DetailLayout,
     style: EventStyle,
-) -> Answer {
-    let detail = layout.of(place, battery, spec);
+) -> AnswerBody {
+    let detail = layout.detail(place, battery, spec);
     let mut text = spec.open_padded();
     for field in layout.above {
         text.line(FEED, field.label);
@@ -142,10 +154,10 @@ pub(super) fn answer(
     text.line(FEED, "");
     for field in layout.fields {
         if let Some(value) = layout.value(field, &detail, style) {
-            let before = if matches!(field.value, Value::List(_)) { HEAD } else { FEED };
+            let before = if matches!(field.value, DetailValue::List(_)) { HEAD } else { FEED };
             text.line(before, format!(" {:<16}: {value}", field.label));
         }
     }
     text.line(FEED, RULE);
-    Answer::done(text, Values::Detail(Box::new(detail)))
+    AnswerBody::done(text, Values::Detail(Box::new(detail)))
 }

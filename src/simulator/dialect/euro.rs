@@ -1,55 +1,47 @@
-//! `euro`: what the battery has measured of its own life. Both layouts are made from documentation, since no raw
-//! capture is at hand.
+//! `euro`: lifetime values of the battery. Both layouts follow documentation, because there is no raw capture.
 
-use super::super::battery::Battery;
-use super::super::said::Values;
-use super::text::HEAD;
-use super::{Answer, Spec};
-
-/// How `euro` is laid out.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EuroLayout {
-    /// Charging and discharging apart, percentages with their unit.
-    Apart,
-    /// Headings, dates that were never set, charging and discharging together, percentages without a unit.
-    Together,
-}
+use crate::simulator::dialect::answer::AnswerBody;
+use crate::simulator::dialect::layouts::EuroLayout;
+use crate::simulator::dialect::spec::DialectSpec;
+use crate::simulator::dialect::text::HEAD;
+use crate::simulator::physics::battery::Battery;
+use crate::simulator::printed::Values;
 
 /// Answers `euro`.
-pub(super) fn answer(battery: &Battery, spec: &Spec) -> Answer {
+pub(super) fn answer(battery: &Battery, spec: &DialectSpec) -> AnswerBody {
     let lines = match spec.euro {
-        EuroLayout::Apart => apart(battery),
-        EuroLayout::Together => together(battery),
+        EuroLayout::Separate => separate(battery),
+        EuroLayout::Combined => combined(battery),
     };
     let mut text = spec.open_padded();
     for (label, value) in &lines {
         let line = if value.is_empty() { format!("{label}:") } else { format!("{label:<28}: {value}") };
         text.line(HEAD, line);
     }
-    let said = lines.into_iter().map(|(label, value)| (label.to_owned(), value)).collect();
-    Answer::done(text, Values::Euro(said))
+    let printed = lines.into_iter().map(|(label, value)| (label.to_owned(), value)).collect();
+    AnswerBody::done(text, Values::Euro(printed))
 }
 
-type Lines = Vec<(&'static str, String)>;
+type EuroLines = Vec<(&'static str, String)>;
 
-/// Of an amount in thousandths of a unit: whole units, and the rest in thousandths of a unit and second.
+/// Prints an amount in thousandths of a unit as whole unit-hours, and the rest as thousandths of unit-seconds.
 fn split(thousandths: f64, unit: &str) -> String {
     let whole = (thousandths / 1_000.0).floor();
     format!("{whole:.0} {unit}h  {:.0} m{unit}s", (thousandths - whole * 1_000.0) * 3_600.0)
 }
 
 /// Milliampere-hours, and milliwatt-hours at the nominal voltage.
-fn both(ampere_seconds: f64, battery: &Battery) -> (f64, f64) {
+fn charge_and_energy(ampere_seconds: f64, battery: &Battery) -> (f64, f64) {
     let charge = ampere_seconds.max(0.0) / 3.6;
     (charge, charge * 3.2 * battery.cell_count() as f64)
 }
 
-/// In ampere-hours: what the weakest cell holds when full.
+/// Capacity of the weakest cell in ampere-hours.
 fn capacity(battery: &Battery) -> f64 {
     battery.cells.iter().map(|cell| cell.capacity / 3_600.0).fold(f64::INFINITY, f64::min)
 }
 
-/// In milliohms: all cells.
+/// Sum over all cells in milliohms.
 fn resistance(battery: &Battery) -> f64 {
     battery.cells.iter().map(|cell| cell.resistance * 1_000.0).sum()
 }
@@ -58,17 +50,17 @@ fn cycles(battery: &Battery) -> String {
     format!("{:.0}", battery.counters().discharged / 3_600.0 / battery.nominal)
 }
 
-fn apart(battery: &Battery) -> Lines {
-    let (charge_in, energy_in) = both(battery.counters().charged, battery);
-    let (charge_out, energy_out) = both(battery.counters().discharged, battery);
-    let left = capacity(battery);
+fn separate(battery: &Battery) -> EuroLines {
+    let (charge_in, energy_in) = charge_and_energy(battery.counters().charged, battery);
+    let (charge_out, energy_out) = charge_and_energy(battery.counters().discharged, battery);
+    let remaining = capacity(battery);
     vec![
         ("Date of manufacture", "2023-05-11".into()),
         ("Date of putting into service", "2023-08-01".into()),
         ("Storage", "82 days".into()),
-        ("Remain Cap. 1", format!("{left:.2} Ah")),
-        ("Remain Cap. 2", format!("{left:.2} Ah")),
-        ("Remain Power", split(left * 3.2 * battery.cell_count() as f64 * 1_000.0, "W")),
+        ("Remain Cap. 1", format!("{remaining:.2} Ah")),
+        ("Remain Cap. 2", format!("{remaining:.2} Ah")),
+        ("Remain Power", split(remaining * 3.2 * battery.cell_count() as f64 * 1_000.0, "W")),
         ("Round Trip Eff.", "95.31 %".into()),
         ("Self Dsg Rate", "1.20 %".into()),
         ("Resistence", format!("{:.1} mOhm", resistance(battery))),
@@ -84,9 +76,9 @@ fn apart(battery: &Battery) -> Lines {
     ]
 }
 
-fn together(battery: &Battery) -> Lines {
+fn combined(battery: &Battery) -> EuroLines {
     let counters = battery.counters();
-    let (charge, energy) = both(counters.charged + counters.discharged, battery);
+    let (charge, energy) = charge_and_energy(counters.charged + counters.discharged, battery);
     vec![
         ("SOH", String::new()),
         ("Date of manufacture", "---------- --:--:--".into()),

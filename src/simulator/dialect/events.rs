@@ -1,26 +1,26 @@
-//! Event words: their bits, the bits' names, and how they are printed.
+//! Event words: their bits, the names of the bits, and how they are printed.
 //!
-//! Names of bits that no capture shows are made after the pattern of those that one does (`BHV`, `BVNOR`,
-//! `COULFULL`); a reader takes the number and leaves the names alone.
+//! Names of bits that occur in no capture follow the pattern of those that do (`BHV`, `BVNOR`, `COULFULL`). The parser
+//! reads the number and ignores the names.
 
-use super::super::battery::{BaseState, Battery, Word};
+use crate::simulator::physics::battery::{BaseState, Battery, Word};
 
-/// How a dialect prints an event word.
+/// How event words are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EventStyle {
-    /// `0x2000     COULFULL`, what all captures show.
+    /// `0x2000     COULFULL`, as in all captures.
     #[default]
     Prefixed,
-    /// `2000`: hexadecimal, unmarked.
+    /// `2000`: hexadecimal without prefix.
     BareHex,
     /// `8192`.
     Decimal,
 }
 
-/// The names of an event word's bits.
-pub(crate) type Names = &'static [(u32, &'static str)];
+/// Bits and their names.
+pub(super) type BitNames = &'static [(u32, &'static str)];
 
-pub(crate) const BATTERY: Names = &[
+pub(super) const BATTERY: BitNames = &[
     (0x1, "BOV"),
     (0x2, "BHV"),
     (0x4, "BVNOR"),
@@ -33,7 +33,7 @@ pub(crate) const BATTERY: Names = &[
     (0x800, "BLT"),
     (0x1000, "BUT"),
 ];
-pub(crate) const POWER: Names = &[
+pub(super) const POWER: BitNames = &[
     (0x1, "POV"),
     (0x2, "PHV"),
     (0x4, "PVNOR"),
@@ -62,7 +62,7 @@ pub(crate) const POWER: Names = &[
     (0x800_0000, "DSG"),
     (0x1000_0000, "SYSERR"),
 ];
-pub(crate) const FAULT: Names = &[
+pub(super) const FAULT: BitNames = &[
     (0x1, "RV"),
     (0x2, "INOV"),
     (0x8, "BMICERR"),
@@ -71,11 +71,11 @@ pub(crate) const FAULT: Names = &[
     (0x1000, "EXCOMMTIMEOUT"),
     (0x2000, "InitVoltDiff"),
 ];
-pub(crate) const ALARM: Names = &[];
+pub(super) const ALARM: BitNames = &[];
 
-/// One of the US3000D's words.
+/// A status word of the US3000D, which it prints instead of event words.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Topic {
+pub(super) enum StatusWord {
     BatteryVoltage,
     BatteryTemperature,
     PowerVoltage,
@@ -88,9 +88,8 @@ pub(crate) enum Topic {
     Cascade,
 }
 
-impl Topic {
-    /// Names of this topic's bits.
-    pub(crate) fn names(self) -> Names {
+impl StatusWord {
+    pub(crate) fn names(self) -> BitNames {
         match self {
             Self::BatteryVoltage => BATTERY,
             Self::PowerVoltage => POWER,
@@ -105,7 +104,7 @@ impl Topic {
         }
     }
 
-    /// Its bits now: what was raised by hand, else the bit that says all is normal.
+    /// The raised bits, otherwise the bit for the normal state.
     pub(crate) fn bits(self, battery: &Battery) -> u32 {
         let or_normal = |bits: u32, normal| if bits == 0 { normal } else { bits };
         match self {
@@ -132,15 +131,15 @@ impl Topic {
     }
 }
 
-/// An event word padded to `width`, then the names of its bits.
-pub(crate) fn print(bits: u32, names: Names, width: usize, style: EventStyle) -> String {
+/// Prints an event word padded to `width`, then the names of its bits.
+pub(super) fn print(bits: u32, names: BitNames, width: usize, style: EventStyle) -> String {
     let number = match style {
         EventStyle::Prefixed => format!("0x{bits:x}"),
         EventStyle::BareHex => format!("{bits:x}"),
         EventStyle::Decimal => bits.to_string(),
     };
     let names: Vec<_> = names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect();
-    // No capture shows a word that fills its column; a name must not run into it.
+    // No capture contains a word that fills its column; keep a space before the names.
     let width = if names.is_empty() { width } else { width.max(number.len() + 1) };
     format!("{number:<width$}{}", names.join(" "))
 }

@@ -1,32 +1,12 @@
-//! `info` and `info N`: identity of one battery or of a stack.
+//! `info` and `info N`: identity of a battery or a stack.
 
-use super::super::bank::Bank;
-use super::super::battery::Battery;
-use super::super::said::Values;
-use super::text::{BARE, HEAD, Text};
-use super::{Answer, Spec};
-
-/// A line of `info`.
-pub(crate) struct InfoLine {
-    /// Label; an empty one is an empty line.
-    label: &'static str,
-    value: InfoValue,
-    before: &'static str,
-}
-
-/// What follows the colon.
-enum InfoValue {
-    Fixed(&'static str),
-    Place,
-    Maker,
-    Device,
-    Firmware,
-    Barcode,
-    Rating,
-    CellCount,
-    DischargeLimit,
-    ChargeLimit,
-}
+use crate::simulator::dialect::answer::AnswerBody;
+use crate::simulator::dialect::layouts::{InfoLine, InfoValue};
+use crate::simulator::dialect::spec::DialectSpec;
+use crate::simulator::dialect::text::{AnswerText, BARE, HEAD};
+use crate::simulator::physics::bank::Bank;
+use crate::simulator::physics::battery::Battery;
+use crate::simulator::printed::Values;
 
 const fn line(label: &'static str, value: InfoValue) -> InfoLine {
     InfoLine { label, value, before: HEAD }
@@ -48,7 +28,7 @@ const EPON: InfoLine = fixed("EPONPort rate", "1200");
 const CONSOLE: InfoLine = fixed("Console Port rate", "115200");
 
 /// A 48 V Pylontech.
-pub(crate) const PYLONTECH: &[InfoLine] = &[
+pub(super) const PYLONTECH: &[InfoLine] = &[
     ADDRESS,
     MAKER,
     DEVICE,
@@ -67,8 +47,8 @@ pub(crate) const PYLONTECH: &[InfoLine] = &[
     EPON,
     CONSOLE,
 ];
-/// A newer one, which names its processor board.
-pub(crate) const PYLONTECH_BOARD: &[InfoLine] = &[
+/// A newer Pylontech, which also prints its processor board.
+pub(super) const PYLONTECH_BOARD: &[InfoLine] = &[
     ADDRESS,
     MAKER,
     DEVICE,
@@ -88,8 +68,8 @@ pub(crate) const PYLONTECH_BOARD: &[InfoLine] = &[
     EPON,
     CONSOLE,
 ];
-/// A PYTES, whose barcode ends its line in another way.
-pub(crate) const PYTES: &[InfoLine] = &[
+/// A PYTES; the line after the barcode has a different line end.
+pub(super) const PYTES: &[InfoLine] = &[
     ADDRESS,
     MAKER,
     DEVICE,
@@ -108,7 +88,7 @@ pub(crate) const PYTES: &[InfoLine] = &[
     CONSOLE,
 ];
 /// A PYTES V5.
-pub(crate) const PYTES_V5: &[InfoLine] = &[
+pub(super) const PYTES_V5: &[InfoLine] = &[
     ADDRESS,
     MAKER,
     DEVICE,
@@ -130,7 +110,7 @@ pub(crate) const PYTES_V5: &[InfoLine] = &[
     CONSOLE,
 ];
 /// A high-voltage stack; the barcodes of its units follow.
-pub(crate) const STACK: &[InfoLine] = &[
+pub(super) const STACK: &[InfoLine] = &[
     ADDRESS,
     MAKER,
     DEVICE,
@@ -152,8 +132,8 @@ pub(crate) const STACK: &[InfoLine] = &[
     fixed("Relay Feedback", "Yes  "),
 ];
 
-fn print(value: &InfoValue, place: usize, battery: &Battery, in_a_row: usize, spec: &Spec) -> String {
-    let cells = battery.cell_count() * in_a_row;
+fn print(value: &InfoValue, place: usize, battery: &Battery, in_series: usize, spec: &DialectSpec) -> String {
+    let cells = battery.cell_count() * in_series;
     let limit = (battery.nominal * spec.limit_per_hour * 1000.0) as i64;
     match value {
         InfoValue::Fixed(text) => (*text).to_owned(),
@@ -169,7 +149,7 @@ fn print(value: &InfoValue, place: usize, battery: &Battery, in_a_row: usize, sp
     }
 }
 
-/// 3.2 V a cell, with the decimal that labels give only to sixteen cells.
+/// 3.2 V per cell; labels print the decimal only for sixteen cells.
 fn rated_volts(cells: usize) -> String {
     match cells {
         16 => "51.2V".to_owned(),
@@ -178,31 +158,31 @@ fn rated_volts(cells: usize) -> String {
 }
 
 /// Answers `info` and `info N`.
-pub(super) fn answer(place: usize, battery: &Battery, bank: &Bank, spec: &Spec) -> Answer {
-    let in_a_row = if bank.series() { bank.batteries().count() } else { 1 };
+pub(super) fn answer(place: usize, battery: &Battery, bank: &Bank, spec: &DialectSpec) -> AnswerBody {
+    let in_series = if bank.series() { bank.batteries().count() } else { 1 };
     let mut text = if bank.series() { spec.open_stack("info") } else { spec.open_padded() };
-    let mut said = Vec::new();
+    let mut printed = Vec::new();
     for line in spec.info {
-        let value = print(&line.value, place, battery, in_a_row, spec);
+        let value = print(&line.value, place, battery, in_series, spec);
         if line.label.is_empty() {
             text.line(line.before, "");
         } else {
             text.line(line.before, format!("{:<20}: {value}", line.label));
-            said.push((line.label.to_owned(), value.trim_end().to_owned()));
+            printed.push((line.label.to_owned(), value.trim_end().to_owned()));
         }
     }
     if bank.series() {
-        units(bank, &mut text, &mut said);
+        print_units(bank, &mut text, &mut printed);
     }
-    Answer::done(text, Values::Info(said))
+    AnswerBody::done(text, Values::Info(printed))
 }
 
-/// Each unit's barcode under a heading of its own.
-fn units(bank: &Bank, text: &mut Text, said: &mut Vec<(String, String)>) {
+/// Prints the barcode of each unit under its own heading.
+fn print_units(bank: &Bank, text: &mut AnswerText, printed: &mut Vec<(String, String)>) {
     for (index, battery) in bank.batteries() {
         text.line(HEAD, "");
         text.line(HEAD, format!("Unit {index} Barcode   "));
         text.line(HEAD, format!("Module:   : {:<32}", battery.barcode));
-        said.push(("Module:".to_owned(), battery.barcode.clone()));
+        printed.push(("Module:".to_owned(), battery.barcode.clone()));
     }
 }

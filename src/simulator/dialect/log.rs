@@ -1,18 +1,18 @@
-//! `log`: what a battery remembers in words.
+//! `log`: the event records stored in a battery.
 
-use super::super::bank::Bank;
-use super::super::battery::{Battery, LogRecord};
-use super::super::said::{LogEntry, Values};
-use super::Answer;
-use super::text::{BARE, HEAD, Text};
+use crate::simulator::dialect::answer::AnswerBody;
+use crate::simulator::dialect::text::{AnswerText, BARE, HEAD};
+use crate::simulator::physics::bank::Bank;
+use crate::simulator::physics::battery::{Battery, LogRecord};
+use crate::simulator::printed::{LogEntry, Values};
 
-/// Records on a page, where the pager waits.
+/// Records per page.
 const PAGE: usize = 3;
 
-/// Answers `log`: newest first, three a page; the last record of a page has line ends of its own.
-pub(super) fn log(bank: &Bank, battery: &Battery, text: Text) -> Answer {
+/// Answers `log`: newest first, three per page; the last record of a page has different line ends.
+pub(super) fn answer(bank: &Bank, battery: &Battery, text: AnswerText) -> AnswerBody {
     let mut text = text;
-    let mut said = Vec::new();
+    let mut records = Vec::new();
     for (number, record) in battery.log.iter().enumerate() {
         let last_of_page = number % PAGE == PAGE - 1;
         let before = if last_of_page { BARE } else { HEAD };
@@ -28,7 +28,7 @@ pub(super) fn log(bank: &Bank, battery: &Battery, text: Text) -> Answer {
             text.line(HEAD, "");
         }
         let LogRecord { index, code, text, .. } = *record;
-        said.push(LogEntry { index, time, code, text: text.to_owned() });
+        records.push(LogEntry { index, time, code, text: text.to_owned() });
     }
-    Answer::done(text, Values::Log(said))
+    AnswerBody::done(text, Values::Log(records))
 }

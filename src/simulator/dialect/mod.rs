@@ -1,34 +1,40 @@
-//! The languages of the consoles: which command is answered how, to the byte.
+//! The simulated console models: how each command is answered, byte for byte.
 //!
-//! A dialect is a row of the table in [`spec`](Dialect::spec): names, capacities, and for each command a
-//! layout, which again is a table (columns, fields, labels). Their shapes come from raw captures.
+//! A dialect is a row of the table in [`models`]: names, capacities, and a layout for each command, which is itself a
+//! table of columns, fields and labels. The layouts follow raw captures.
 
+mod answer;
 mod cell_table;
 mod detail;
 mod detail_fields;
 mod euro;
 mod events;
 mod info;
-mod list;
+mod layouts;
 mod log;
-mod measure;
+mod measurement;
+mod models;
 mod power_table;
+mod short_answers;
 mod snapshot;
-mod specs;
+mod spec;
 mod stack;
 mod stat;
 pub(super) mod text;
 
-use super::bank::Bank;
-use super::battery::Battery;
-use super::said::Values;
-use text::{FEED, HEAD, PLAIN, Text};
+use crate::simulator::dialect::layouts::SohLayout;
+use crate::simulator::dialect::short_answers::usage;
+use crate::simulator::dialect::spec::{DialectSpec, DialectTables};
+use crate::simulator::dialect::text::{AnswerText, FEED, HEAD, PLAIN};
+use crate::simulator::physics::bank::Bank;
+use crate::simulator::physics::battery::Battery;
+use crate::simulator::printed::Values;
 
+pub(super) use answer::AnswerBody;
 pub use events::EventStyle;
-pub(crate) use specs::Spec;
-use specs::Tables;
-pub use specs::{Dialect, UnknownDialect};
+pub use models::{Dialect, UnknownDialect};
 
+<<<<<<< ours
 /// What a console has to say to one command, but for echo and prompt.
 pub(super) struct Answer {
     pub(crate) text: Text,
@@ -73,52 +79,56 @@ impl Spec {
     }
 
     fn unknown(&self, command: &str) -> Answer {
+=======
+impl DialectSpec {
+    fn unknown(&self, command: &str) -> AnswerBody {
+>>>>>>> theirs
         let line = format!("Unknown command '{command}' - try 'help'");
         let mut text = self.open_padded();
         text.line(FEED, text::latin1(&line));
-        Answer::refusal(text, &line)
+        AnswerBody::refusal(text, &line)
     }
 
-    /// Wrong argument.
-    fn invalid(&self, command: &str) -> Answer {
+    /// The answer to an invalid argument.
+    fn invalid(&self, command: &str) -> AnswerBody {
         let end = if self.blank_after_mark && command == "stat" { '!' } else { '.' };
         let line = format!("Invalid command or fail to excute{end}");
         let mut text = self.open_padded();
         text.line(HEAD, &line);
         text.line(HEAD, "Usage:");
-        text.line(PLAIN, list::usage(command));
-        Answer::refusal(text, &line)
+        text.line(PLAIN, usage(command));
+        AnswerBody::refusal(text, &line)
     }
 
-    fn not_present(&self) -> Answer {
+    fn not_present(&self) -> AnswerBody {
         let line = "Target device is not present";
         let mut text = self.open_padded();
         text.line(HEAD, line);
-        Answer::refusal(text, line)
+        AnswerBody::refusal(text, line)
     }
 
-    fn accepted(&self) -> Answer {
-        Answer::done(self.open_padded(), Values::Nothing)
+    /// The answer to a command that prints nothing.
+    fn accepted(&self) -> AnswerBody {
+        AnswerBody::done(self.open_padded(), Values::Nothing)
     }
 }
 
-/// What a typed line does to the console's mode.
+/// The console's mode, shown in its prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
-    /// The prompt without more.
+pub(super) enum ConsoleMode {
     User,
-    /// The prompt with `_debug`.
+    /// Its prompt contains `_debug`.
     Debug,
 }
 
-/// Answers a typed line that is not empty; `mode` changes with `login` and `logout`.
+/// Answers a line that is not empty; `login` and `logout` change `mode`.
 pub(super) fn answer(
     bank: &Bank,
     dialect: Dialect,
     style: EventStyle,
-    mode: &mut Mode,
+    mode: &mut ConsoleMode,
     line: &str,
-) -> Answer {
+) -> AnswerBody {
     let spec = dialect.spec();
     let mut words = line.split_ascii_whitespace();
     let command = words.next().unwrap_or_default();
@@ -127,39 +137,44 @@ pub(super) fn answer(
         return spec.unknown(command);
     }
     match (command, arguments.as_slice()) {
-        ("help", _) => list::help(spec, spec.open_padded()),
-        ("ver", []) => list::ver(spec),
-        ("time", []) => list::time(bank, spec.open_stack("time"), spec),
-        ("login", ["debug"]) if *mode == Mode::User => {
-            *mode = Mode::Debug;
+        ("help", _) => short_answers::help(spec, spec.open_padded()),
+        ("ver", []) => short_answers::ver(spec),
+        ("time", []) => short_answers::time(bank, spec.open_stack("time"), spec),
+        ("login", ["debug"]) if *mode == ConsoleMode::User => {
+            *mode = ConsoleMode::Debug;
             spec.accepted()
         }
-        ("login", _) if *mode == Mode::Debug => {
-            let mut refused = spec.invalid("login");
+        ("login", _) if *mode == ConsoleMode::Debug => {
+            let mut answer = spec.invalid("login");
             let mut text = spec.open_padded();
             text.line(HEAD, "Quit current mode");
             text.line(HEAD, "Invalid command or fail to excute.");
             text.line(HEAD, "Usage:");
-            text.line(PLAIN, list::usage("login"));
-            refused.text = text;
-            refused
+            text.line(PLAIN, usage("login"));
+            answer.text = text;
+            answer
         }
         ("logout", _) => {
-            *mode = Mode::User;
+            *mode = ConsoleMode::User;
             spec.accepted()
         }
-        _ => values(bank, dialect, style, command, &arguments),
+        _ => answer_values(bank, spec, style, command, &arguments),
     }
 }
 
-/// Answers the commands that say something of batteries.
-fn values(bank: &Bank, dialect: Dialect, style: EventStyle, command: &str, arguments: &[&str]) -> Answer {
-    let spec = dialect.spec();
+/// Answers the commands that print values of batteries.
+fn answer_values(
+    bank: &Bank,
+    spec: &DialectSpec,
+    style: EventStyle,
+    command: &str,
+    arguments: &[&str],
+) -> AnswerBody {
     if command == "data" {
-        let asked = snapshot::SnapshotRequest::of(arguments);
-        let answer = asked.and_then(|asked| match &spec.tables {
-            Tables::Pack(tables) => snapshot::of_pack(bank, spec, tables.detail, style, asked),
-            Tables::Stack(layout) => snapshot::of_stack(bank, spec, layout, style, asked),
+        let request = snapshot::SnapshotRequest::parse(arguments);
+        let answer = request.and_then(|request| match &spec.tables {
+            DialectTables::Pack(tables) => snapshot::answer_pack(bank, spec, tables.detail, style, request),
+            DialectTables::Stack(layout) => snapshot::answer_stack(bank, spec, layout, style, request),
         });
         return answer.unwrap_or_else(|| spec.invalid("data"));
     }
@@ -171,29 +186,29 @@ fn values(bank: &Bank, dialect: Dialect, style: EventStyle, command: &str, argum
         },
         _ => return spec.invalid(command),
     };
-    // Without a number a console speaks of the battery it is plugged into, the first.
+    // Without a number a console answers for the battery it is connected to, the first.
     let Some(battery) = bank.battery(place.unwrap_or(1)) else {
         return match (command, place, &spec.tables) {
-            ("pwr", None, Tables::Pack(tables)) => power_table::answer(bank, dialect, tables.table),
+            ("pwr", None, DialectTables::Pack(tables)) => power_table::answer(bank, spec, tables.table),
             _ => spec.not_present(),
         };
     };
     let number = place.unwrap_or(1);
     match &spec.tables {
-        Tables::Pack(tables) => match (command, place) {
-            ("pwr", None) => power_table::answer(bank, dialect, tables.table),
+        DialectTables::Pack(tables) => match (command, place) {
+            ("pwr", None) => power_table::answer(bank, spec, tables.table),
             ("pwr", Some(place)) => detail::answer(place, battery, spec, tables.detail, style),
             ("bat", _) => cell_table::answer(number, battery, spec, tables.cells),
             ("info", Some(_)) if !spec.info_by_place => spec.invalid("info"),
             ("info", _) => info::answer(number, battery, bank, spec),
             ("stat", Some(_)) if !tables.stat.by_place => spec.invalid("stat"),
-            ("stat", _) => stat::answer(number, battery, Text::marked(), spec, tables.stat),
-            ("soh", _) => list::soh(number, &[battery], Text::marked(), spec, tables.soh),
-            ("log", None) => log::log(bank, battery, Text::marked()),
+            ("stat", _) => stat::answer(number, battery, AnswerText::marked(), spec, tables.stat),
+            ("soh", _) => short_answers::soh(number, &[battery], AnswerText::marked(), spec, tables.soh),
+            ("log", None) => log::answer(bank, battery, AnswerText::marked()),
             ("euro", None) => euro::answer(battery, spec),
             _ => spec.invalid(command),
         },
-        Tables::Stack(layout) => match (command, place) {
+        DialectTables::Stack(layout) => match (command, place) {
             (_, Some(_)) => spec.invalid(command),
             ("pwr", None) => stack::power(bank, spec, layout),
             ("unit", None) => stack::units(bank, spec, layout),
@@ -202,9 +217,9 @@ fn values(bank: &Bank, dialect: Dialect, style: EventStyle, command: &str, argum
             ("stat", None) => stat::answer(0, battery, spec.open_stack("stat"), spec, &stat::STACK),
             ("soh", None) => {
                 let all: Vec<&Battery> = bank.batteries().map(|(_, battery)| battery).collect();
-                list::soh(0, &all, spec.open_stack("soh"), spec, list::SohLayout::Counted)
+                short_answers::soh(0, &all, spec.open_stack("soh"), spec, SohLayout::Counted)
             }
-            ("log", None) => log::log(bank, battery, spec.open_stack("log")),
+            ("log", None) => log::answer(bank, battery, spec.open_stack("log")),
             _ => spec.invalid(command),
         },
     }

@@ -1,19 +1,21 @@
-//! `data event` and `data history`: a battery or a stack as it was at a moment.
+//! `data event` and `data history`: stored snapshots of a battery or a stack.
 
 use std::collections::VecDeque;
 
-use super::super::bank::Bank;
-use super::super::battery::{Battery, Moment, Word};
-use super::super::said::{CellRow, Detail, Snapshot, UnitRow, Values};
-use super::detail::DetailLayout;
-use super::events::Names;
-use super::stack::StackLayout;
-use super::text::{Column, FEED, Text, column, header, row};
-use super::{Answer, EventStyle, Spec, cell_table, events, measure, stack};
+use crate::simulator::dialect::answer::AnswerBody;
+use crate::simulator::dialect::events::{self, BitNames, EventStyle};
+use crate::simulator::dialect::layouts::{DetailLayout, StackLayout};
+use crate::simulator::dialect::measurement::Measurement;
+use crate::simulator::dialect::spec::DialectSpec;
+use crate::simulator::dialect::text::{AnswerText, FEED, TextColumn, column, header, row};
+use crate::simulator::dialect::{cell_table, stack};
+use crate::simulator::physics::bank::Bank;
+use crate::simulator::physics::battery::{Battery, BatterySnapshot, Word};
+use crate::simulator::printed::{CellRow, Detail, Snapshot, UnitRow, Values};
 
 const RULE: &str = "-----------------------------------------------";
 
-/// Which memory, and which of its moments; without a number the newest.
+/// Selects a stored snapshot; without an index, the newest.
 #[derive(Clone, Copy)]
 pub(super) struct SnapshotRequest {
     history: bool,
@@ -21,8 +23,8 @@ pub(super) struct SnapshotRequest {
 }
 
 impl SnapshotRequest {
-    /// What the words behind `data` ask for; nothing where no console takes them.
-    pub(super) fn of(arguments: &[&str]) -> Option<Self> {
+    /// Parses the arguments of `data`; `None` if they are invalid.
+    pub(super) fn parse(arguments: &[&str]) -> Option<Self> {
         let (kind, rest) = arguments.split_first()?;
         let index = match rest {
             [] => None,
@@ -31,31 +33,32 @@ impl SnapshotRequest {
         matches!(*kind, "event" | "history").then_some(Self { history: *kind == "history", index })
     }
 
-    fn of_battery(self, battery: &Battery) -> Option<&Moment> {
-        let moments: &VecDeque<Moment> = if self.history { &battery.history } else { &battery.moments };
+    fn find(self, battery: &Battery) -> Option<&BatterySnapshot> {
+        let snapshots: &VecDeque<BatterySnapshot> =
+            if self.history { &battery.history } else { &battery.event_snapshots };
         match self.index {
-            Some(index) => moments.iter().find(|moment| moment.index == index),
-            None => moments.front(),
+            Some(index) => snapshots.iter().find(|snapshot| snapshot.index == index),
+            None => snapshots.front(),
         }
     }
 
-    /// How the console calls the number of a moment.
+    /// The label of the snapshot's index.
     fn label(self) -> &'static str {
         if self.history { "Rec Item Index" } else { "Item Index" }
     }
 }
 
-/// The lines that every console has of a moment, then its own, between two rules.
-fn block(
-    text: &mut Text,
-    asked: SnapshotRequest,
+/// Prints the lines that all consoles have, then the given ones, between two rules.
+fn print_block(
+    text: &mut AnswerText,
+    request: SnapshotRequest,
     snapshot: &Snapshot,
     limits: &[(&str, String)],
-    own: &[(&str, String)],
+    more: &[(&str, String)],
 ) {
     let detail = &snapshot.detail;
     let common = [
-        (asked.label(), snapshot.index.to_string()),
+        (request.label(), snapshot.index.to_string()),
         ("Time", snapshot.time.strftime("%y-%m-%d %H:%M:%S").to_string()),
         ("Voltage", number(detail.voltage_mv.into(), "mV")),
         ("Current", number(detail.current_ma.into(), "mA")),
@@ -69,7 +72,7 @@ fn block(
         ("Tempr. State", detail.temperature_state.clone()),
     ];
     text.line(FEED, RULE);
-    for (label, value) in common.iter().chain(limits).chain(&states).chain(own) {
+    for (label, value) in common.iter().chain(limits).chain(&states).chain(more) {
         text.line(FEED, format!("{label:<16}: {value}"));
     }
     text.line(FEED, RULE);
@@ -79,27 +82,27 @@ fn number(value: i64, unit: &str) -> String {
     format!("{value:<12}{unit}")
 }
 
-fn word(bits: Option<u32>, names: Names, style: EventStyle) -> String {
+fn word(bits: Option<u32>, names: BitNames, style: EventStyle) -> String {
     events::print(bits.unwrap_or_default(), names, 11, style)
 }
 
-/// Answers for a battery.
-pub(super) fn of_pack(
+/// Answers for a 48 V bank.
+pub(super) fn answer_pack(
     bank: &Bank,
-    spec: &Spec,
+    spec: &DialectSpec,
     layout: &DetailLayout,
     style: EventStyle,
-    asked: SnapshotRequest,
-) -> Option<Answer> {
-    let Moment { index, seconds, battery } = asked.of_battery(bank.battery(1)?)?;
-    let detail = layout.of(1, battery, spec);
-    let mut cells = cell_table::OF_AN_EVENT.rows_of(battery, spec);
+    request: SnapshotRequest,
+) -> Option<AnswerBody> {
+    let BatterySnapshot { index, seconds, battery } = request.find(bank.battery(1)?)?;
+    let detail = layout.detail(1, battery, spec);
+    let mut cells = cell_table::SNAPSHOT.rows(battery, spec);
     cells.iter_mut().for_each(|cell| cell.charge_mah = None);
     let limits = [
         ("Total Coulomb", number(detail.total_mah.unwrap_or_default(), "mAH")),
         ("Max Voltage", number(spec.max_voltage_mv.into(), "mV")),
     ];
-    let own = [
+    let more = [
         ("Coul. Status", detail.coulomb_state.clone()),
         ("Power Events", word(detail.power_events, events::POWER, style)),
         ("Bat Events", word(detail.battery_events, events::BATTERY, style)),
@@ -108,14 +111,14 @@ pub(super) fn of_pack(
         ("System Fault", word(detail.system_fault, events::FAULT, style)),
     ];
     let snapshot = Snapshot { index: *index, time: bank.at(*seconds), detail, cells, units: Vec::new() };
-    let mut text = Text::marked();
-    block(&mut text, asked, &snapshot, &limits, &own);
+    let mut text = AnswerText::marked();
+    print_block(&mut text, request, &snapshot, &limits, &more);
     text.line(FEED, "");
-    cell_table::OF_AN_EVENT.write(&mut text, &snapshot.cells);
-    Some(Answer::done(text, Values::Snapshot(Box::new(snapshot))))
+    cell_table::SNAPSHOT.write(&mut text, &snapshot.cells);
+    Some(AnswerBody::done(text, Values::Snapshot(Box::new(snapshot))))
 }
 
-const UNIT: &[Column<UnitRow>] = &[
+const UNIT: &[TextColumn<UnitRow>] = &[
     column("Unit", 9, |r| r.index.to_string()),
     column("Volt", 9, |r| r.voltage_mv.to_string()),
     column("Tempr", 9, |r| r.temperature_mc.to_string()),
@@ -125,56 +128,57 @@ const UNIT: &[Column<UnitRow>] = &[
     column("BVHigh", 9, |r| r.cell_voltage_mv[1].to_string()),
 ];
 
-/// Answers for a stack: the cells of all modules in one table, and behind another rule the modules.
-pub(super) fn of_stack(
+/// Answers for a stack: the cells of all modules in one table, then the modules below another rule.
+pub(super) fn answer_stack(
     bank: &Bank,
-    spec: &Spec,
+    spec: &DialectSpec,
     layout: &StackLayout,
     style: EventStyle,
-    asked: SnapshotRequest,
-) -> Option<Answer> {
-    let modules: Vec<(usize, &Moment)> =
-        bank.batteries().filter_map(|(place, battery)| Some((place, asked.of_battery(battery)?))).collect();
-    let (_, Moment { index, seconds, battery: first }) = *modules.first()?;
+    request: SnapshotRequest,
+) -> Option<AnswerBody> {
+    let modules: Vec<(usize, &BatterySnapshot)> =
+        bank.batteries().filter_map(|(place, battery)| Some((place, request.find(battery)?))).collect();
+    let (_, BatterySnapshot { index, seconds, battery: first }) = *modules.first()?;
     let units: Vec<UnitRow> = modules
         .iter()
-        .map(|(place, moment)| stack::unit_of(bank, *place, &moment.battery, spec, layout))
+        .map(|(place, snapshot)| stack::unit_row(bank, *place, &snapshot.battery, spec, layout))
         .collect();
-    let cells = modules.iter().flat_map(|(_, moment)| cell_table::OF_AN_EVENT.rows_of(&moment.battery, spec));
+    let cells = modules.iter().flat_map(|(_, snapshot)| cell_table::SNAPSHOT.rows(&snapshot.battery, spec));
     let cells: Vec<CellRow> =
         (0..).zip(cells).map(|(index, cell)| CellRow { index, charge_mah: None, ..cell }).collect();
-    let bits =
-        |word| modules.iter().map(|(_, moment)| moment.battery.events(word)).fold(0, |all, one| all | one);
-    let seen = measure::Seen::of(first, spec.temperature_step);
+    let bits = |word| {
+        modules.iter().map(|(_, snapshot)| snapshot.battery.events(word)).fold(0, |all, bits| all | bits)
+    };
+    let measured = Measurement::of(first, spec.temperature_step);
     let detail = Detail {
         voltage_mv: units.iter().map(|unit| unit.voltage_mv).sum(),
-        current_ma: seen.current_ma,
+        current_ma: measured.current_ma,
         temperature_mc: units.iter().map(|unit| unit.temperature_mc).max().unwrap_or(0),
         soc: units.iter().map(|unit| unit.soc).min().unwrap_or(0),
-        base_state: seen.base_state.to_owned(),
-        voltage_state: seen.voltage_state.to_owned(),
-        current_state: seen.current_state.to_owned(),
-        temperature_state: seen.temperature_state.to_owned(),
+        base_state: measured.base_state.to_owned(),
+        voltage_state: measured.voltage_state.to_owned(),
+        current_state: measured.current_state.to_owned(),
+        temperature_state: measured.temperature_state.to_owned(),
         battery_events: Some(bits(Word::Battery)),
         power_events: Some(bits(Word::Power)),
         system_fault: Some(bits(Word::Fault)),
         ..Detail::default()
     };
-    let own = [
+    let more = [
         ("Power Events", word(detail.power_events, events::POWER, style)),
         ("Bat Events", word(detail.battery_events, events::BATTERY, style)),
         ("Unit Events", word(Some(0), events::POWER, style)),
         ("System Fault", word(detail.system_fault, events::FAULT, style)),
     ];
     let snapshot = Snapshot { index: *index, time: bank.at(*seconds), detail, cells, units };
-    let mut text = Text::marked();
-    block(&mut text, asked, &snapshot, &[], &own);
+    let mut text = AnswerText::marked();
+    print_block(&mut text, request, &snapshot, &[], &more);
     text.line(FEED, "");
-    cell_table::OF_AN_EVENT.write(&mut text, &snapshot.cells);
+    cell_table::SNAPSHOT.write(&mut text, &snapshot.cells);
     text.line(FEED, RULE);
     text.line(FEED, header(&[UNIT]));
     for unit in &snapshot.units {
         text.line(FEED, row(&[UNIT], unit));
     }
-    Some(Answer::done(text, Values::Snapshot(Box::new(snapshot))))
+    Some(AnswerBody::done(text, Values::Snapshot(Box::new(snapshot))))
 }

@@ -1,34 +1,15 @@
-//! High-voltage stacks: `pwr`, `unit` and `bat` of batteries in a row.
+//! High-voltage stacks: `pwr`, `unit` and `bat` of batteries in series.
 
-use super::super::bank::Bank;
-use super::super::battery::{Battery, Word};
-use super::super::said::{CellRow, StackRow, UnitRow, Values};
-use super::text::{Column, FEED, column, header, row, uneven};
-use super::{Answer, Spec, measure};
+use crate::simulator::dialect::answer::AnswerBody;
+use crate::simulator::dialect::layouts::{EnergyUnit, StackLayout};
+use crate::simulator::dialect::measurement::Measurement;
+use crate::simulator::dialect::spec::DialectSpec;
+use crate::simulator::dialect::text::{FEED, TextColumn, column, header, row, uneven};
+use crate::simulator::physics::bank::Bank;
+use crate::simulator::physics::battery::{Battery, Word};
+use crate::simulator::printed::{CellRow, StackRow, UnitRow, Values};
 
-/// How the tables of a stack are laid out.
-pub(crate) struct StackLayout {
-    /// The stack's row.
-    stack: &'static [&'static [Column<StackRow>]],
-    units: &'static [&'static [Column<UnitRow>]],
-    cells: &'static [&'static [Column<CellRow>]],
-    /// Preamble of `pwr`: labels of mean temperature, outer and inner voltage; and whether a time is above.
-    preamble: [&'static str; 3],
-    timed: bool,
-    energy: Energy,
-    /// The start mark is lost before some answers.
-    pub(super) unmarked: &'static [&'static str],
-}
-
-/// How energy is printed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Energy {
-    MilliwattHours,
-    WattHours,
-    None,
-}
-
-const POWER: &[Column<StackRow>] = &[
+const POWER: &[TextColumn<StackRow>] = &[
     column("Volt", 7, |r| r.voltage_mv.to_string()),
     column("Curr", 7, |r| r.current_ma.to_string()),
     column("Tempr", 7, |r| r.temperature_mc.to_string()),
@@ -46,9 +27,9 @@ const POWER: &[Column<StackRow>] = &[
     column("Temp.St", 9, |_| normal()),
     uneven("CoulombAH", 25, 24, |r| charge(r.soc, r.charge_mah)),
 ];
-const POWER_MWH: &[Column<StackRow>] = &[uneven("CoulombWH", 23, 0, |r| energy(r.energy, "mWH "))];
-const POWER_WH: &[Column<StackRow>] = &[uneven("CoulombWH", 23, 0, |r| energy(r.energy, "WH "))];
-const POWER_END: &[Column<StackRow>] = &[
+const POWER_MWH: &[TextColumn<StackRow>] = &[uneven("CoulombWH", 23, 0, |r| energy(r.energy, "mWH "))];
+const POWER_WH: &[TextColumn<StackRow>] = &[uneven("CoulombWH", 23, 0, |r| energy(r.energy, "WH "))];
+const POWER_END: &[TextColumn<StackRow>] = &[
     column("Time", 21, |r| r.time.strftime("%Y-%m-%d %H:%M:%S").to_string()),
     column("B.V.St", 9, |_| normal()),
     column("B.T.St", 9, |_| normal()),
@@ -57,15 +38,15 @@ const POWER_END: &[Column<StackRow>] = &[
     column("Err Code", 0, |r| format!("0x{:x}", r.error)),
 ];
 
-const UNIT: &[Column<UnitRow>] = &[
+const UNIT: &[TextColumn<UnitRow>] = &[
     column("Index", 7, |r| r.index.to_string()),
     column("Volt", 7, |r| r.voltage_mv.to_string()),
     column("Curr", 7, |r| r.current_ma.to_string()),
     column("Tempr", 7, |r| r.temperature_mc.to_string()),
 ];
-const UNIT_MEAN: &[Column<UnitRow>] =
+const UNIT_MEAN: &[TextColumn<UnitRow>] =
     &[column("AvgTempr", 9, |r| r.average_temperature_mc.unwrap_or_default().to_string())];
-const UNIT_STATE: &[Column<UnitRow>] = &[
+const UNIT_STATE: &[TextColumn<UnitRow>] = &[
     column("BTlow", 7, |r| r.cell_temperature_mc[0].to_string()),
     column("BThigh", 7, |r| r.cell_temperature_mc[1].to_string()),
     column("BVlow", 7, |r| r.cell_voltage_mv[0].to_string()),
@@ -75,12 +56,12 @@ const UNIT_STATE: &[Column<UnitRow>] = &[
     column("Temp.St", 9, |_| normal()),
     uneven("CoulombAH", 25, 24, |r| charge(r.soc, r.charge_mah)),
 ];
-const UNIT_MWH: &[Column<UnitRow>] = &[uneven("CoulombWH", 24, 0, |r| energy(r.energy, "mWH "))];
-const UNIT_WH: &[Column<UnitRow>] = &[uneven("CoulombWH", 24, 0, |r| energy(r.energy, "WH "))];
-const UNIT_END: &[Column<UnitRow>] =
+const UNIT_MWH: &[TextColumn<UnitRow>] = &[uneven("CoulombWH", 24, 0, |r| energy(r.energy, "mWH "))];
+const UNIT_WH: &[TextColumn<UnitRow>] = &[uneven("CoulombWH", 24, 0, |r| energy(r.energy, "WH "))];
+const UNIT_END: &[TextColumn<UnitRow>] =
     &[uneven("Time", 19, 20, |r| r.time.strftime("%Y-%m-%d %H:%M:%S").to_string())];
 
-const CELL: &[Column<CellRow>] = &[
+const CELL: &[TextColumn<CellRow>] = &[
     column("Bat", 5, |r| r.index.to_string()),
     column("Volt", 5, |r| r.voltage_mv.to_string()),
     column("Curr", 8, |r| r.current_ma.unwrap_or_default().to_string()),
@@ -88,42 +69,42 @@ const CELL: &[Column<CellRow>] = &[
     column("V.State", 8, |r| r.voltage_state.clone()),
     column("T.State", 8, |r| r.temperature_state.clone()),
 ];
-const CELL_ENERGY: &[Column<CellRow>] = &[
+const CELL_ENERGY: &[TextColumn<CellRow>] = &[
     uneven("AH(mAH)", 14, 0, |r| format!("{:3}%{:9} ", r.soc, r.charge_mah.unwrap_or_default())),
     uneven("WH(mWH)", 19, 0, |r| format!("{:3}%{:13}", r.soc, r.energy_mwh.unwrap_or_default())),
     column("Bal", 0, balance),
 ];
-const CELL_CHARGE: &[Column<CellRow>] = &[
+const CELL_CHARGE: &[TextColumn<CellRow>] = &[
     uneven("AH(mAH)", 20, 0, |r| format!("{:3}%{:11} mAH", r.soc, r.charge_mah.unwrap_or_default())),
     column("Bal", 0, balance),
 ];
 
 /// Force H2.
-pub(crate) const FORCE_H2: StackLayout = StackLayout {
+pub(super) const FORCE_H2: StackLayout = StackLayout {
     stack: &[POWER, POWER_MWH, POWER_END],
     units: &[UNIT, UNIT_STATE, UNIT_MWH, UNIT_END],
     cells: &[CELL, CELL_ENERGY],
     preamble: ["AverageTempr", "DC Volt", "Bat Volt"],
     timed: false,
-    energy: Energy::MilliwattHours,
+    energy: EnergyUnit::MilliwattHours,
     unmarked: &["bat", "unit", "info", "stat", "soh", "time", "log"],
 };
-/// SC500 and SC1000: watt-hours, and a mean temperature of each unit.
-pub(crate) const SC500: StackLayout = StackLayout {
+/// SC500 and SC1000: watt-hours, and the mean temperature of each unit.
+pub(super) const SC500: StackLayout = StackLayout {
     stack: &[POWER, POWER_WH, POWER_END],
     units: &[UNIT, UNIT_MEAN, UNIT_STATE, UNIT_WH, UNIT_END],
-    energy: Energy::WattHours,
+    energy: EnergyUnit::WattHours,
     unmarked: &[],
     ..FORCE_H2
 };
-/// SC0500: another preamble, no energy at all.
-pub(crate) const SC0500: StackLayout = StackLayout {
+/// SC0500: a different preamble, no energy.
+pub(super) const SC0500: StackLayout = StackLayout {
     stack: &[POWER, POWER_END],
     units: &[UNIT, UNIT_STATE, UNIT_END],
     cells: &[CELL, CELL_CHARGE],
     preamble: ["Bat.Avg.Tmpr", "D+D-.Volt", "B+B-.Volt"],
     timed: true,
-    energy: Energy::None,
+    energy: EnergyUnit::None,
     unmarked: &[],
 };
 
@@ -144,21 +125,20 @@ fn energy(energy: Option<(i32, i64)>, unit: &str) -> String {
 }
 
 impl StackLayout {
-    fn says_mean_of_a_unit(&self) -> bool {
+    fn has_mean_temperature(&self) -> bool {
         self.units.iter().copied().flatten().any(|column| column.head == "AvgTempr")
     }
 
-    /// Energy left: percent, and milliwatt-hours as far as this layout's unit resolves them.
+    /// Remaining energy: percent, and the amount in this layout's unit.
     fn energy_of(&self, soc: i32, milliwatt_hours: i64) -> Option<(i32, i64)> {
         match self.energy {
-            Energy::MilliwattHours => Some((soc, milliwatt_hours)),
-            Energy::WattHours => Some((soc, milliwatt_hours / 1000)),
-            Energy::None => None,
+            EnergyUnit::MilliwattHours => Some((soc, milliwatt_hours)),
+            EnergyUnit::WattHours => Some((soc, milliwatt_hours / 1000)),
+            EnergyUnit::None => None,
         }
     }
 }
 
-/// Smallest and largest.
 fn range(values: impl Iterator<Item = i32> + Clone) -> [i32; 2] {
     [values.clone().min().unwrap_or(0), values.max().unwrap_or(0)]
 }
@@ -168,49 +148,49 @@ fn mean(values: impl Iterator<Item = i32> + Clone) -> i32 {
     (values.map(i64::from).sum::<i64>() / count) as i32
 }
 
-pub(super) fn unit_of(
+pub(super) fn unit_row(
     bank: &Bank,
     index: usize,
     battery: &Battery,
-    spec: &Spec,
+    spec: &DialectSpec,
     layout: &StackLayout,
 ) -> UnitRow {
-    let seen = measure::Seen::of(battery, spec.temperature_step);
-    let charge_mah = seen.charge_mas / 3_600;
+    let measured = Measurement::of(battery, spec.temperature_step);
+    let charge_mah = measured.charge_mas / 3_600;
     let milliwatt_hours = (charge_mah as f64 * battery.cell_count() as f64 * 3.2) as i64;
     UnitRow {
         index,
-        voltage_mv: seen.voltage_mv,
-        current_ma: seen.current_ma,
-        temperature_mc: seen.temperature_mc,
+        voltage_mv: measured.voltage_mv,
+        current_ma: measured.current_ma,
+        temperature_mc: measured.temperature_mc,
         average_temperature_mc: layout
-            .says_mean_of_a_unit()
-            .then(|| mean(seen.cells.iter().map(|cell| cell.temperature_mc))),
-        cell_temperature_mc: [seen.temperature_low_mc, seen.temperature_high_mc],
-        cell_voltage_mv: [seen.cell_low_mv, seen.cell_high_mv],
-        base_state: seen.base_state.to_owned(),
-        soc: seen.soc,
+            .has_mean_temperature()
+            .then(|| mean(measured.cells.iter().map(|cell| cell.temperature_mc))),
+        cell_temperature_mc: [measured.temperature_low_mc, measured.temperature_high_mc],
+        cell_voltage_mv: [measured.cell_low_mv, measured.cell_high_mv],
+        base_state: measured.base_state.to_owned(),
+        soc: measured.soc,
         charge_mah,
-        energy: layout.energy_of(seen.soc, milliwatt_hours),
+        energy: layout.energy_of(measured.soc, milliwatt_hours),
         time: bank.now(),
     }
 }
 
-fn units_of(bank: &Bank, spec: &Spec, layout: &StackLayout) -> Vec<UnitRow> {
-    bank.batteries().map(|(index, battery)| unit_of(bank, index, battery, spec, layout)).collect()
+fn unit_rows(bank: &Bank, spec: &DialectSpec, layout: &StackLayout) -> Vec<UnitRow> {
+    bank.batteries().map(|(index, battery)| unit_row(bank, index, battery, spec, layout)).collect()
 }
 
 /// Answers `pwr`.
-pub(super) fn power(bank: &Bank, spec: &Spec, layout: &StackLayout) -> Answer {
-    let units = units_of(bank, spec, layout);
+pub(super) fn power(bank: &Bank, spec: &DialectSpec, layout: &StackLayout) -> AnswerBody {
+    let units = unit_rows(bank, spec, layout);
     let sum: i32 = units.iter().map(|unit| unit.voltage_mv).sum();
     let emptiest = units.iter().min_by_key(|unit| unit.charge_mah);
     let energy: i64 = units.iter().filter_map(|unit| Some(unit.energy?.1)).sum();
     let all =
         |pick: fn(&UnitRow) -> [i32; 2]| range(units.iter().flat_map(pick).collect::<Vec<_>>().into_iter());
-    let said = StackRow {
+    let stack = StackRow {
         average_temperature_mc: mean(units.iter().map(|unit| unit.temperature_mc)),
-        // The contactor takes a little, the inverter's wires too.
+        // Voltage drop of contactor and wiring.
         dc_voltage_mv: sum - 480,
         battery_voltage_mv: sum,
         voltage_mv: sum,
@@ -225,44 +205,46 @@ pub(super) fn power(bank: &Bank, spec: &Spec, layout: &StackLayout) -> Answer {
         charge_mah: emptiest.map_or(0, |unit| unit.charge_mah),
         energy: emptiest.and_then(|unit| Some((unit.energy?.0, energy))),
         time: bank.now(),
-        error: bank.batteries().map(|(_, battery)| battery.events(Word::Fault)).fold(0, |all, one| all | one),
+        error: bank
+            .batteries()
+            .map(|(_, battery)| battery.events(Word::Fault))
+            .fold(0, |all, bits| all | bits),
     };
     let mut text = spec.open_stack("pwr");
     if layout.timed {
-        text.line(FEED, format!("Time: {} ", said.time.strftime("%Y-%m-%d %H:%M:%S")));
+        text.line(FEED, format!("Time: {} ", stack.time.strftime("%Y-%m-%d %H:%M:%S")));
     }
-    let preamble = [said.average_temperature_mc, said.dc_voltage_mv, said.battery_voltage_mv];
+    let preamble = [stack.average_temperature_mc, stack.dc_voltage_mv, stack.battery_voltage_mv];
     for (label, value) in layout.preamble.iter().zip(preamble) {
         text.line(FEED, format!("{label:<15}: {value:<12}"));
     }
     text.line(FEED, "");
     text.line(FEED, header(layout.stack));
-    text.line(FEED, row(layout.stack, &said));
-    Answer::done(text, Values::Stack(Box::new(said)))
+    text.line(FEED, row(layout.stack, &stack));
+    AnswerBody::done(text, Values::Stack(Box::new(stack)))
 }
 
 /// Answers `unit`.
-pub(super) fn units(bank: &Bank, spec: &Spec, layout: &StackLayout) -> Answer {
-    let units = units_of(bank, spec, layout);
+pub(super) fn units(bank: &Bank, spec: &DialectSpec, layout: &StackLayout) -> AnswerBody {
+    let units = unit_rows(bank, spec, layout);
     let mut text = spec.open_stack("unit");
     text.line(FEED, format!("AverageTempr: {:<12}", mean(units.iter().map(|unit| unit.temperature_mc))));
     text.line(FEED, header(layout.units));
     for unit in &units {
         text.line(FEED, row(layout.units, unit));
     }
-    Answer::done(text, Values::Units(units))
+    AnswerBody::done(text, Values::Units(units))
 }
 
 /// Answers `bat`: the cells of all units in one table.
-pub(super) fn cells(bank: &Bank, spec: &Spec, layout: &StackLayout) -> Answer {
-    let all =
-        bank.batteries().flat_map(|(_, battery)| measure::Seen::of(battery, spec.temperature_step).cells);
+pub(super) fn cells(bank: &Bank, spec: &DialectSpec, layout: &StackLayout) -> AnswerBody {
+    let all = bank.batteries().flat_map(|(_, battery)| Measurement::of(battery, spec.temperature_step).cells);
     let cells: Vec<_> = (0..)
         .zip(all)
         .map(|(index, cell)| CellRow {
             index,
             base_state: None,
-            energy_mwh: cell.energy_mwh.filter(|_| layout.energy != Energy::None),
+            energy_mwh: cell.energy_mwh.filter(|_| layout.energy != EnergyUnit::None),
             ..cell
         })
         .collect();
@@ -279,5 +261,5 @@ pub(super) fn cells(bank: &Bank, spec: &Spec, layout: &StackLayout) -> Answer {
     for cell in &cells {
         text.line(FEED, row(layout.cells, cell));
     }
-    Answer::done(text, Values::Cells { place: 0, cells })
+    AnswerBody::done(text, Values::Cells { place: 0, cells })
 }

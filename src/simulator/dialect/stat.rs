@@ -1,54 +1,16 @@
-//! `stat` and `stat N`: what a battery has counted.
+//! `stat` and `stat N`: the counters of a battery.
 
-use super::super::battery::Battery;
-use super::super::said::Values;
-use super::text::{FEED, Text};
-use super::{Answer, Spec, measure};
-
-/// What a line of `stat` counts.
-#[derive(Clone, Copy)]
-pub(crate) enum Count {
-    /// Nothing ever happened.
-    Never,
-    /// Records kept.
-    Items,
-    Charges,
-    Discharges,
-    Idles,
-    CellHigh,
-    CellLow,
-    Resets,
-    Cycles,
-    Soh,
-    Soc,
-    /// Charge left in mA·s.
-    Left,
-    /// Discharged over life in mAh.
-    Given,
-    ChargedSeconds,
-    DischargedSeconds,
-}
-use Count::{
-    CellHigh, CellLow, ChargedSeconds, Charges, Cycles, DischargedSeconds, Discharges, Given, Idles, Items,
-    Left, Never, Resets, Soc, Soh,
+use crate::simulator::dialect::answer::AnswerBody;
+use crate::simulator::dialect::layouts::StatCounter::{
+    self, CellHigh, CellLow, ChargedSeconds, Charges, Cycles, DischargedMah, DischargedSeconds, Discharges,
+    Idles, Items, Never, RemainingCharge, Resets, Soc, Soh,
 };
-
-/// A line: label (padded where it is wider than sixteen) and what it counts.
-type StatLine = (&'static str, Count);
-
-/// How `stat` of a dialect is laid out.
-pub(crate) struct StatLayout {
-    /// The lines, in groups that dialects share.
-    groups: &'static [&'static [StatLine]],
-    /// Width of the numbers.
-    width: usize,
-    /// Lines of a page, where the pager waits.
-    page: Option<usize>,
-    /// `stat N` is answered.
-    pub(super) by_place: bool,
-    /// The success line ends in an exclamation mark.
-    exclaims: bool,
-}
+use crate::simulator::dialect::layouts::{StatLayout, StatLine};
+use crate::simulator::dialect::measurement::Measurement;
+use crate::simulator::dialect::spec::DialectSpec;
+use crate::simulator::dialect::text::{AnswerText, FEED};
+use crate::simulator::physics::battery::Battery;
+use crate::simulator::printed::Values;
 
 const OPENING: &[StatLine] = &[("Data Items", Items), ("HisData Items", Items)];
 const OPENING_MISC: &[StatLine] =
@@ -99,8 +61,8 @@ const CHIP: &[StatLine] = &[("BMICERR Times", Never)];
 const CHIP_I2C: &[StatLine] = &[("I2CERR Times", Never)];
 const CYCLES: &[StatLine] = &[("CYCLE Times", Cycles)];
 const HEALTH: &[StatLine] = &[("SOH", Soh)];
-const CHARGE: &[StatLine] = &[("Pwr Percent", Soc), ("Pwr Coulomb", Left)];
-const GIVEN: &[StatLine] = &[("Dsg Cap", Given)];
+const CHARGE: &[StatLine] = &[("Pwr Percent", Soc), ("Pwr Coulomb", RemainingCharge)];
+const GIVEN: &[StatLine] = &[("Dsg Cap", DischargedMah)];
 const LIFE: &[StatLine] = &[
     ("HT@0.5C Cnt", Never),
     ("LT@0.5C Cnt", Never),
@@ -110,7 +72,7 @@ const LIFE: &[StatLine] = &[
     ("LifeWarn Times", Never),
     ("LifeAlarm Times", Never),
 ];
-/// What newer Pylontech firmware adds, with wider labels.
+/// Added by newer Pylontech firmware, with wider labels.
 const LONG: &[StatLine] = &[
     ("Pov Items                ", Never),
     ("Puv Items                ", Never),
@@ -164,7 +126,7 @@ const LONG: &[StatLine] = &[
     ("ChOvr Curr Thd1 Sec      ", Never),
     ("DsgOvr Curr Thd1 Sec     ", Never),
 ];
-/// The US3000D counts in an order and under names of its own.
+/// The US3000D has a different order and different names.
 const US3000D_LINES: &[StatLine] = &[
     ("Charge Secs.", ChargedSeconds),
     ("Discharge Secs.", DischargedSeconds),
@@ -208,8 +170,8 @@ const STACK_LINES: &[StatLine] = &[
     ("BMICERR Times", Never),
     ("CYCLE Times", Cycles),
     ("Pwr Percent", Soc),
-    ("Pwr Coulomb(mAS)", Left),
-    ("Dsg Cap(mAH)", Given),
+    ("Pwr Coulomb(mAS)", RemainingCharge),
+    ("Dsg Cap(mAH)", DischargedMah),
     ("SOH Percent", Soh),
     ("ChgCurr 0~0.2C Secs      ", ChargedSeconds),
     ("DsgCurr 0~0.2C Secs      ", DischargedSeconds),
@@ -217,46 +179,47 @@ const STACK_LINES: &[StatLine] = &[
     ("LifeAlarm Times     ", Never),
 ];
 
-const PLAIN: StatLayout = StatLayout { groups: &[], width: 8, page: None, by_place: true, exclaims: false };
+const PLAIN: StatLayout =
+    StatLayout { groups: &[], width: 8, page: None, by_place: true, exclamation: false };
 
 /// US2000 and PYTES before the V5.
-pub(crate) const OLD: StatLayout = StatLayout {
+pub(super) const OLD: StatLayout = StatLayout {
     groups: &[OPENING_MISC, CHANGES, TRIPS, LIMITS, CHIP, CYCLES, CHARGE, GIVEN, LIFE],
     ..PLAIN
 };
-/// US2000C and US5000: the state of health too.
-pub(crate) const NEW: StatLayout = StatLayout {
+/// US2000C and US5000: with state of health.
+pub(super) const NEW: StatLayout = StatLayout {
     groups: &[OPENING, CHANGES, TRIPS_2, LIMITS, CHIP, CYCLES, HEALTH, CHARGE, GIVEN, LIFE],
     ..PLAIN
 };
-/// US3000C with late firmware: page after page.
-pub(crate) const PAGED: StatLayout = StatLayout {
+/// US3000C with late firmware: paged.
+pub(super) const PAGED: StatLayout = StatLayout {
     groups: &[OPENING, CHANGES, TRIPS_2, LIMITS, CHIP, CYCLES, HEALTH, CHARGE, GIVEN, LIFE, LONG],
     page: Some(10),
     ..PLAIN
 };
-/// US3000D: takes no number.
-pub(crate) const US3000D: StatLayout = StatLayout {
+/// US3000D: no `stat N`.
+pub(super) const US3000D: StatLayout = StatLayout {
     groups: &[US3000D_LINES, LIMITS, CHIP, CYCLES, HEALTH, GIVEN, US3000D_LIFE],
     by_place: false,
-    exclaims: true,
+    exclamation: true,
     ..PLAIN
 };
-/// PYTES V5: wider numbers, takes no number itself.
-pub(crate) const PYTES_V5: StatLayout = StatLayout {
+/// PYTES V5: wider numbers, no `stat N`.
+pub(super) const PYTES_V5: StatLayout = StatLayout {
     groups: &[OPENING, CHANGES, TRIPS, LIMITS, CHIP_I2C, CYCLES, CHARGE, LIFE],
     width: 10,
     by_place: false,
     ..PLAIN
 };
 /// A high-voltage stack.
-pub(crate) const STACK: StatLayout = StatLayout { groups: &[STACK_LINES], by_place: false, ..PLAIN };
+pub(super) const STACK: StatLayout = StatLayout { groups: &[STACK_LINES], by_place: false, ..PLAIN };
 
-fn value(count: Count, battery: &Battery, seen: &measure::Seen) -> i64 {
+fn value(counter: StatCounter, battery: &Battery, measured: &Measurement) -> i64 {
     let counters = battery.counters();
-    let given_mah = counters.discharged / 3.6;
-    let cycles = given_mah / (battery.nominal * 1000.0);
-    match count {
+    let discharged_mah = counters.discharged / 3.6;
+    let cycles = discharged_mah / (battery.nominal * 1000.0);
+    match counter {
         Never => 0,
         Items => battery.log.len() as i64,
         Charges => counters.charges.into(),
@@ -266,12 +229,12 @@ fn value(count: Count, battery: &Battery, seen: &measure::Seen) -> i64 {
         CellLow => counters.cell_low.into(),
         Resets => counters.resets.into(),
         Cycles => cycles as i64,
-        // What the cells lose in their cycles.
+        // The cells lose a percent of capacity per sixty cycles.
         Soh => 100 - (cycles / 60.0) as i64,
-        Soc => seen.soc.into(),
-        Left => seen.charge_mas,
-        Given => given_mah as i64,
-        // At a fifth of the capacity an hour.
+        Soc => measured.soc.into(),
+        RemainingCharge => measured.charge_mas,
+        DischargedMah => discharged_mah as i64,
+        // Assumes a current of 0.2 C.
         ChargedSeconds => (counters.charged / battery.nominal * 5.0) as i64,
         DischargedSeconds => (counters.discharged / battery.nominal * 5.0) as i64,
     }
@@ -281,24 +244,24 @@ fn value(count: Count, battery: &Battery, seen: &measure::Seen) -> i64 {
 pub(super) fn answer(
     place: usize,
     battery: &Battery,
-    text: Text,
-    spec: &Spec,
+    text: AnswerText,
+    spec: &DialectSpec,
     layout: &StatLayout,
-) -> Answer {
+) -> AnswerBody {
     let mut text = text;
-    let seen = measure::Seen::of(battery, spec.temperature_step);
+    let measured = Measurement::of(battery, spec.temperature_step);
     text.line(FEED, format!("{:<18}{place:>1$}", "Device address", layout.width));
-    let mut said = Vec::new();
+    let mut counters = Vec::new();
     let mut before = FEED;
-    for (number, (label, count)) in layout.groups.iter().copied().flatten().enumerate() {
-        let value = value(*count, battery, &seen);
+    for (number, (label, counter)) in layout.groups.iter().copied().flatten().enumerate() {
+        let value = value(*counter, battery, &measured);
         text.line(before, format!("{label:<16}: {value:>0$}", layout.width));
-        said.push((label.trim_end().to_owned(), value));
+        counters.push((label.trim_end().to_owned(), value));
         before = FEED;
         if layout.page.is_some_and(|page| (number + 2) % page == 0) {
             text.pause();
             before = "";
         }
     }
-    Answer { exclaims: layout.exclaims, ..Answer::done(text, Values::Stat(said)) }
+    AnswerBody { exclamation: layout.exclamation, ..AnswerBody::done(text, Values::Stat(counters)) }
 }

@@ -242,7 +242,7 @@ pub fn said(values: &Values) -> Seen {
             all.number("power events", 0, d.power_events);
             all.number("system fault", 0, d.system_fault);
             let alarm = d.system_alarm.into_iter();
-            for (at, bits) in d.topics.iter().map(|(_, bits)| *bits).chain(alarm).enumerate() {
+            for (at, bits) in d.status_words.iter().map(|(_, bits)| *bits).chain(alarm).enumerate() {
                 all.number("other events", at, Some(bits));
             }
             all.text("barcode", 0, d.barcode.as_ref());

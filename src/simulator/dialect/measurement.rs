@@ -1,11 +1,11 @@
-//! What a console's measuring chips make of a battery: integers in console units, states as words.
+//! The values that a console measures of a battery: integers in console units, states as words.
 
-use super::super::battery::{BaseState, Battery, Word};
-use super::super::said::CellRow;
+use crate::simulator::physics::battery::{BaseState, Battery, Word};
+use crate::simulator::printed::CellRow;
 
-/// A battery as its console sees it at one moment.
+/// A battery's values as measured by its console.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
+pub(super) struct Measurement {
     pub(crate) voltage_mv: i32,
     pub(crate) current_ma: i32,
     pub(crate) temperature_mc: i32,
@@ -19,14 +19,14 @@ pub(crate) struct Seen {
     pub(crate) temperature_state: &'static str,
     pub(crate) coulomb_state: &'static str,
     pub(crate) soc: i32,
-    /// Charge left, in milliampere-seconds.
+    /// Remaining charge in milliampere-seconds.
     pub(crate) charge_mas: i64,
     pub(crate) mosfet_mc: Option<i32>,
     pub(crate) cells: Vec<CellRow>,
 }
 
-impl Seen {
-    /// Measures a battery whose sensors resolve `step` thousandths of a degree.
+impl Measurement {
+    /// Measures a battery; its temperature sensors have a resolution of `step` thousandths of a degree.
     pub(crate) fn of(battery: &Battery, step: i32) -> Self {
         let temperature = |celsius: f64| (celsius * 1000.0 / f64::from(step)).round() as i32 * step;
         let current_ma = (battery.current() * 1000.0).round() as i32;
@@ -51,14 +51,14 @@ impl Seen {
             })
             .collect();
         let voltages = || cells.iter().map(|cell| cell.voltage_mv);
-        let warmth = || cells.iter().map(|cell| cell.temperature_mc);
+        let temperatures = || cells.iter().map(|cell| cell.temperature_mc);
         let (low, high) = (voltages().min().unwrap_or(0), voltages().max().unwrap_or(0));
         Self {
             voltage_mv: (battery.voltage() * 1000.0).round() as i32,
             current_ma,
             temperature_mc: temperature(battery.board_temperature()),
-            temperature_low_mc: warmth().min().unwrap_or(0),
-            temperature_high_mc: warmth().max().unwrap_or(0),
+            temperature_low_mc: temperatures().min().unwrap_or(0),
+            temperature_high_mc: temperatures().max().unwrap_or(0),
             cell_low_mv: low,
             cell_high_mv: high,
             base_state,
@@ -83,18 +83,18 @@ impl Seen {
     }
 }
 
-/// Seconds it has been charging or discharging, while it is.
-pub(crate) fn seconds_in(battery: &Battery, state: BaseState) -> Option<i64> {
+/// Seconds since it entered `state`, if it is in that state.
+pub(super) fn seconds_in(battery: &Battery, state: BaseState) -> Option<i64> {
     (battery.state() == state).then_some(battery.state_for as i64)
 }
 
-/// Index of the smallest value, the first of several.
-pub(crate) fn lowest(values: &[i32]) -> usize {
+/// Index of the first smallest value.
+pub(super) fn lowest(values: &[i32]) -> usize {
     (0..values.len()).min_by_key(|&index| values[index]).unwrap_or(0)
 }
 
-/// Index of the largest value, the first of several.
-pub(crate) fn highest(values: &[i32]) -> usize {
+/// Index of the first largest value.
+pub(super) fn highest(values: &[i32]) -> usize {
     (0..values.len()).rev().max_by_key(|&index| values[index]).unwrap_or(0)
 }
 

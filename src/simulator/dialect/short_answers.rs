@@ -1,28 +1,22 @@
-//! The short answers: `soh`, `time`, `ver`, `help`.
+//! Answers to `soh`, `time`, `ver` and `help`.
 
-use super::super::bank::Bank;
-use super::super::battery::Battery;
-use super::super::said::Values;
-use super::text::{FEED, HEAD, Text};
-use super::{Answer, Spec, measure};
+use crate::simulator::dialect::answer::AnswerBody;
+use crate::simulator::dialect::layouts::SohLayout;
+use crate::simulator::dialect::measurement::Measurement;
+use crate::simulator::dialect::spec::DialectSpec;
+use crate::simulator::dialect::text::{AnswerText, BARE, FEED, HEAD};
+use crate::simulator::physics::bank::Bank;
+use crate::simulator::physics::battery::Battery;
+use crate::simulator::printed::Values;
 
-/// How `soh` is laid out.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SohLayout {
-    /// Voltage, count, state.
-    Counted,
-    /// No count, a bit field, and a header cell of bytes that nobody ever set.
-    Bits,
-}
-
-/// Answers `soh` and `soh N` of one battery; `place` 0 is a stack, which prints no number.
+/// Answers `soh` and `soh N` of one battery; place 0 is a stack, which prints no number.
 pub(super) fn soh(
     place: usize,
     batteries: &[&Battery],
-    text: Text,
-    spec: &Spec,
+    text: AnswerText,
+    spec: &DialectSpec,
     layout: SohLayout,
-) -> Answer {
+) -> AnswerBody {
     let mut text = text;
     if place > 0 {
         text.line(FEED, format!("Power   {place}"));
@@ -40,35 +34,35 @@ pub(super) fn soh(
             text.line(FEED, head);
         }
     }
-    let mut said = Vec::new();
+    let mut voltages = Vec::new();
     for battery in batteries {
-        for cell in measure::Seen::of(battery, spec.temperature_step).cells {
-            let (index, voltage) = (said.len(), cell.voltage_mv);
+        for cell in Measurement::of(battery, spec.temperature_step).cells {
+            let (index, voltage) = (voltages.len(), cell.voltage_mv);
             let rest = match layout {
                 SohLayout::Counted => format!("{:<11}{:<10}", 0, "Normal"),
                 SohLayout::Bits => "00000000".to_owned(),
             };
             text.line(FEED, format!("{index:<11}{voltage:<11}{rest}"));
-            said.push(voltage);
+            voltages.push(voltage);
         }
     }
-    Answer::done(text, Values::Soh(said))
+    AnswerBody::done(text, Values::Soh(voltages))
 }
 
 /// Answers `time`.
-pub(super) fn time(bank: &Bank, text: Text, spec: &Spec) -> Answer {
+pub(super) fn time(bank: &Bank, text: AnswerText, spec: &DialectSpec) -> AnswerBody {
     let mut text = text;
     let now = bank.now();
     text.line(HEAD, format!("{}{}", spec.clock_chip, now.strftime("%Y-%m-%d %H:%M:%S")));
     if spec.clock_chip == "RTC " {
         text.line(HEAD, "Test result:pass");
     }
-    Answer::done(text, Values::Time(now))
+    AnswerBody::done(text, Values::Time(now))
 }
 
 /// Answers `ver`.
-pub(super) fn ver(spec: &Spec) -> Answer {
-    let mut text = Text::marked();
+pub(super) fn ver(spec: &DialectSpec) -> AnswerBody {
+    let mut text = AnswerText::marked();
     text.line(FEED, " Main Version:");
     text.line(FEED, format!(" Version : {}", spec.firmware));
     text.line("\n \r\n", " Size    : 0");
@@ -80,10 +74,10 @@ pub(super) fn ver(spec: &Spec) -> Answer {
     text.line(FEED, " Date    : 2000-00-00 00:00:00");
     text.line(FEED, "");
     text.line(FEED, " Active version : Main");
-    Answer::done(text, Values::Nothing)
+    AnswerBody::done(text, Values::Nothing)
 }
 
-/// What the consoles have to say of each command, in words of our own.
+/// The usage line of each command, in our own words.
 const HELP: &[(&str, &str)] = &[
     ("bat", "cells of a battery - bat [pwr]"),
     ("data", "recorded data - data [event/history][item]"),
@@ -101,17 +95,17 @@ const HELP: &[(&str, &str)] = &[
     ("ver", "firmware - ver"),
 ];
 
-/// The usage line of a command, for refusals.
+/// The usage line of a command, for errors.
 pub(super) fn usage(command: &str) -> &'static str {
     HELP.iter().find(|(name, _)| *name == command).map_or("", |(_, usage)| usage)
 }
 
-/// Answers `help`: the pager waits between local and remote commands.
-pub(super) fn help(spec: &Spec, text: Text) -> Answer {
+/// Answers `help`: one page of local and one of remote commands.
+pub(super) fn help(spec: &DialectSpec, text: AnswerText) -> AnswerBody {
     let mut text = text;
     let entry = |name: &str| format!("{name:<9}{}", usage(name));
     text.line(FEED, "Local command:");
-    let mut before = super::text::BARE;
+    let mut before = BARE;
     for (name, _) in HELP.iter().filter(|(name, _)| spec.commands.contains(name)) {
         text.line(before, entry(name));
         before = HEAD;
@@ -122,5 +116,5 @@ pub(super) fn help(spec: &Spec, text: Text) -> Answer {
     text.line("", entry("info"));
     text.line(HEAD, entry("login"));
     text.line(HEAD, entry("logout"));
-    Answer::done(text, Values::Nothing)
+    AnswerBody::done(text, Values::Nothing)
 }

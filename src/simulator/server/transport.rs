@@ -1,5 +1,4 @@
-//! The ways to the console: a pseudo-terminal behind a stable name, or a TCP port. (A bridge that can be set is in a
-//! file of its own.)
+//! Transports that serve the console: a pseudo-terminal with a stable symbolic link, or a TCP port.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -14,43 +13,43 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-use super::speed;
+use crate::simulator::server::line_speed;
 
-/// How long a full line is given to drain before the rest of what is said is lost, as on a real one.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a write waits for a full line before the rest is lost, as on a real line.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A way to the console.
-pub(super) trait Line: Send {
-    /// Waits at most `patience` for typed bytes; nothing typed is an empty vector.
-    fn hear(&mut self, patience: Duration) -> io::Result<Vec<u8>>;
-    /// Says bytes; without anybody there they are lost.
-    fn say(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// The speed that the client has set, bits a second; `None` where the line has none.
-    fn speed(&mut self) -> Option<u32> {
+/// Serves the console to a client.
+pub(crate) trait ServerTransport: Send {
+    /// Waits at most `timeout` for bytes; returns an empty vector if there are none.
+    fn read(&mut self, timeout: Duration) -> io::Result<Vec<u8>>;
+    /// Sends bytes; without a client they are lost.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// The baud rate set by the client; `None` if the transport has none.
+    fn baud(&mut self) -> Option<u32> {
         None
     }
-    /// Goes away: whoever has it open notices.
+    /// Disconnects; the client notices.
     fn unplug(&mut self);
-    /// Comes back.
+    /// Reconnects.
     fn plug(&mut self) -> io::Result<()>;
-    /// Its name as users write it.
+    /// The link to connect to.
     fn link(&self) -> String;
 }
 
-/// A pseudo-terminal. Its own name changes with each plugging, the symbolic link to it does not.
-pub(super) struct Pty {
+/// A pseudo-terminal. Its own name changes each time it is plugged in, the symbolic link does not.
+pub(crate) struct PtyServer {
     name: PathBuf,
-    ends: Option<Ends>,
+    ends: Option<PtyEnds>,
 }
 
-/// Both ends. The far one is kept open, else its last client's leaving would hang up the near one.
-struct Ends {
+/// Both ends. The far end is kept open, otherwise closing the last client would hang up the near end.
+struct PtyEnds {
     near: OwnedFd,
     far: OwnedFd,
 }
 
-impl Pty {
-    /// Opens one behind the symbolic link `name`; an old link there is replaced, another file is not.
+impl PtyServer {
+    /// Opens a pseudo-terminal with the symbolic link `name`, which replaces an old link but no other file.
     pub(crate) fn open(name: &Path) -> io::Result<Self> {
         let mut pty = Self { name: name.to_owned(), ends: None };
         pty.plug()?;
@@ -58,10 +57,10 @@ impl Pty {
     }
 }
 
-impl Line for Pty {
-    fn hear(&mut self, patience: Duration) -> io::Result<Vec<u8>> {
+impl ServerTransport for PtyServer {
+    fn read(&mut self, timeout: Duration) -> io::Result<Vec<u8>> {
         let Some(ends) = &self.ends else { return Ok(Vec::new()) };
-        if !ready(&ends.near, PollFlags::IN, patience)? {
+        if !ready(&ends.near, PollFlags::IN, timeout)? {
             return Ok(Vec::new());
         }
         let mut buffer = [0; 1024];
@@ -72,10 +71,10 @@ impl Line for Pty {
         }
     }
 
-    fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(ends) = &self.ends else { return Ok(()) };
         let mut rest = bytes;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WRITE_TIMEOUT;
         while !rest.is_empty() && Instant::now() < deadline {
             match rustix::io::write(&ends.near, rest) {
                 Ok(count) => rest = &rest[count..],
@@ -88,16 +87,16 @@ impl Line for Pty {
         Ok(())
     }
 
-    fn speed(&mut self) -> Option<u32> {
+    fn baud(&mut self) -> Option<u32> {
         let settings = tcgetattr(&self.ends.as_ref()?.far).ok()?;
         Some(settings.output_speed())
     }
 
     fn unplug(&mut self) {
         self.ends = None;
-        // Only ever our own link: `plug` made it.
+        // Always our own link, created by `plug`.
         if self.name.is_symlink() {
-            let _gone_already = fs::remove_file(&self.name);
+            let _already_removed = fs::remove_file(&self.name);
         }
     }
 
@@ -107,18 +106,18 @@ impl Line for Pty {
         unlockpt(&near)?;
         let far_name = PathBuf::from(ptsname(&near, Vec::new())?.to_string_lossy().into_owned());
         let far = rustix::fs::open(&far_name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty())?;
-        // Raw, or the kernel would echo and turn line ends itself.
+        // Raw mode, otherwise the kernel echoes and converts line ends.
         let mut settings = tcgetattr(&far)?;
         settings.make_raw();
-        // Who sets no speed finds the usual one, and not the kernel's.
-        settings.set_speed(speed::CONSOLE)?;
+        // A client that sets no baud rate gets the console's instead of the kernel's default.
+        settings.set_speed(line_speed::CONSOLE_BAUD)?;
         tcsetattr(&far, OptionalActions::Now, &settings)?;
         rustix::io::ioctl_fionbio(&near, true)?;
         if self.name.is_symlink() {
             fs::remove_file(&self.name)?;
         }
         symlink(&far_name, &self.name)?;
-        self.ends = Some(Ends { near, far });
+        self.ends = Some(PtyEnds { near, far });
         Ok(())
     }
 
@@ -127,31 +126,31 @@ impl Line for Pty {
     }
 }
 
-impl Drop for Pty {
+impl Drop for PtyServer {
     fn drop(&mut self) {
         self.unplug();
     }
 }
 
-/// A TCP port with one client at a time; a newer client takes the console over.
-pub(super) struct Tcp {
+/// A TCP port with one client at a time; a newer client replaces the older one.
+pub(crate) struct TcpServer {
     address: SocketAddr,
     listener: Option<TcpListener>,
     client: Option<TcpStream>,
-    clients: u64,
+    client_count: u64,
 }
 
-impl Tcp {
-    /// Listens on `address`; port 0 takes any free one and keeps it.
+impl TcpServer {
+    /// Listens on `address`; port 0 takes any free port and keeps it.
     pub(crate) fn listen(address: &str) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
-        Ok(Self { address: listener.local_addr()?, listener: Some(listener), client: None, clients: 0 })
+        Ok(Self { address: listener.local_addr()?, listener: Some(listener), client: None, client_count: 0 })
     }
 
-    /// How many clients there were so far.
-    pub(crate) fn clients(&self) -> u64 {
-        self.clients
+    /// Number of clients accepted so far.
+    pub(crate) fn client_count(&self) -> u64 {
+        self.client_count
     }
 
     fn accept(&mut self) -> io::Result<()> {
@@ -161,7 +160,7 @@ impl Tcp {
                 client.set_nonblocking(true)?;
                 client.set_nodelay(true)?;
                 self.client = Some(client);
-                self.clients += 1;
+                self.client_count += 1;
                 Ok(())
             }
             Err(error) if would_block(error.kind().into()) => Ok(()),
@@ -170,31 +169,31 @@ impl Tcp {
     }
 }
 
-impl Line for Tcp {
-    fn hear(&mut self, patience: Duration) -> io::Result<Vec<u8>> {
+impl ServerTransport for TcpServer {
+    fn read(&mut self, timeout: Duration) -> io::Result<Vec<u8>> {
         self.accept()?;
         let Some(client) = &mut self.client else {
             if let Some(listener) = &self.listener {
-                ready(listener, PollFlags::IN, patience)?;
+                ready(listener, PollFlags::IN, timeout)?;
             }
             return Ok(Vec::new());
         };
-        if !ready(&*client, PollFlags::IN, patience)? {
+        if !ready(&*client, PollFlags::IN, timeout)? {
             return Ok(Vec::new());
         }
         let mut buffer = [0; 1024];
         match client.read(&mut buffer) {
             Ok(count) if count > 0 => return Ok(buffer[..count].to_vec()),
             Err(error) if would_block(error.kind().into()) => {}
-            // Gone, politely or not: the next one may come.
+            // The client has disconnected; wait for the next one.
             Ok(_) | Err(_) => self.client = None,
         }
         Ok(Vec::new())
     }
 
-    fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WRITE_TIMEOUT;
         while !rest.is_empty() && Instant::now() < deadline {
             let Some(client) = &mut self.client else { return Ok(()) };
             match client.write(rest) {
@@ -227,9 +226,9 @@ impl Line for Tcp {
     }
 }
 
-/// Waits until something can be read or written.
-fn ready(end: &impl AsFd, flags: PollFlags, patience: Duration) -> io::Result<bool> {
-    let timeout = Timespec::try_from(patience).ok();
+/// Waits until the end is ready.
+fn ready(end: &impl AsFd, flags: PollFlags, timeout: Duration) -> io::Result<bool> {
+    let timeout = Timespec::try_from(timeout).ok();
     let mut ends = [PollFd::new(end, flags)];
     match poll(&mut ends, timeout.as_ref()) {
         Ok(count) => Ok(count > 0),

@@ -1,8 +1,9 @@
-//! The table of dialects.
+//! The table of dialects: every simulated model with its capacities and layouts.
 
 use std::fmt;
 use std::str::FromStr;
 
+<<<<<<< ours
 use super::cell_table::{self, CellLayout};
 use super::detail::DetailLayout;
 use super::detail_fields;
@@ -64,18 +65,23 @@ pub(crate) struct PackTables {
     pub(crate) stat: &'static StatLayout,
     pub(crate) soh: SohLayout,
 }
+=======
+use crate::simulator::dialect::layouts::{EuroLayout, SohLayout};
+use crate::simulator::dialect::spec::{DialectSpec, DialectTables, PackTables};
+use crate::simulator::dialect::{cell_table, detail_fields, info, power_table, stack, stat};
+>>>>>>> theirs
 
 const PYLONTECH: &[&str] =
     &["bat", "data", "help", "info", "log", "login", "logout", "pwr", "soh", "stat", "time"];
 const WITHOUT_SOH: &[&str] =
     &["bat", "data", "euro", "help", "info", "log", "login", "logout", "pwr", "stat", "time"];
-const FEW: &[&str] = &["bat", "euro", "help", "info", "pwr", "stat"];
+const US3000D_COMMANDS: &[&str] = &["bat", "euro", "help", "info", "pwr", "stat"];
 const WITH_VER: &[&str] =
     &["bat", "data", "help", "info", "log", "login", "logout", "pwr", "soh", "stat", "time", "ver"];
-const OF_A_STACK: &[&str] =
+const STACK_COMMANDS: &[&str] =
     &["bat", "data", "help", "info", "log", "login", "logout", "pwr", "soh", "stat", "time", "unit"];
 
-const US2000: Spec = Spec {
+const US2000: DialectSpec = DialectSpec {
     name: "us2000",
     prompt: "pylon",
     maker: "Pylon",
@@ -94,8 +100,8 @@ const US2000: Spec = Spec {
     clock_chip: "Ds3231 ",
     blank_after_mark: false,
     echoes_twice: false,
-    euro: EuroLayout::Apart,
-    tables: Tables::Pack(PackTables {
+    euro: EuroLayout::Separate,
+    tables: DialectTables::Pack(PackTables {
         table: &power_table::A,
         detail: &detail_fields::US2000,
         cells: &cell_table::B9,
@@ -103,7 +109,7 @@ const US2000: Spec = Spec {
         soh: SohLayout::Counted,
     }),
 };
-const US2000C: Spec = Spec {
+const US2000C: DialectSpec = DialectSpec {
     name: "us2000c",
     device: "US2000C",
     firmware: "B67.5.0",
@@ -111,7 +117,7 @@ const US2000C: Spec = Spec {
     limit_per_hour: 1.8,
     temperature_step: 100,
     clock_chip: "RTC ",
-    tables: Tables::Pack(PackTables {
+    tables: DialectTables::Pack(PackTables {
         table: &power_table::B,
         detail: &detail_fields::US2000C,
         cells: &cell_table::B11,
@@ -120,7 +126,7 @@ const US2000C: Spec = Spec {
     }),
     ..US2000
 };
-const US3000C: Spec = Spec {
+const US3000C: DialectSpec = DialectSpec {
     name: "us3000c",
     device: "US3000C",
     firmware: "B69.25.0.0",
@@ -128,7 +134,7 @@ const US3000C: Spec = Spec {
     limit_per_hour: 1.0,
     commands: WITHOUT_SOH,
     info: info::PYLONTECH_BOARD,
-    tables: Tables::Pack(PackTables {
+    tables: DialectTables::Pack(PackTables {
         table: &power_table::B,
         detail: &detail_fields::US2000C,
         cells: &cell_table::B11,
@@ -137,13 +143,13 @@ const US3000C: Spec = Spec {
     }),
     ..US2000C
 };
-const US5000: Spec = Spec {
+const US5000: DialectSpec = DialectSpec {
     name: "us5000",
     device: "US5000",
     firmware: "B69.26.0.0",
     amp_hours: 100.0,
     clock_chip: "Ds3231 ",
-    tables: Tables::Pack(PackTables {
+    tables: DialectTables::Pack(PackTables {
         table: &power_table::E,
         detail: &detail_fields::US5000,
         cells: &cell_table::B11,
@@ -152,18 +158,18 @@ const US5000: Spec = Spec {
     }),
     ..US3000C
 };
-const US3000D: Spec = Spec {
+const US3000D: DialectSpec = DialectSpec {
     name: "us3000d",
     device: "US3000D",
     firmware: "B1.4.0.0",
     slots: 0,
     max_voltage_mv: 57_600,
-    commands: FEW,
+    commands: US3000D_COMMANDS,
     info_by_place: false,
     blank_after_mark: true,
     echoes_twice: true,
-    euro: EuroLayout::Together,
-    tables: Tables::Pack(PackTables {
+    euro: EuroLayout::Combined,
+    tables: DialectTables::Pack(PackTables {
         table: &power_table::D,
         detail: &detail_fields::US3000D,
         cells: &cell_table::B12,
@@ -172,7 +178,7 @@ const US3000D: Spec = Spec {
     }),
     ..US3000C
 };
-const PYTES: Spec = Spec {
+const PYTES: DialectSpec = DialectSpec {
     name: "pytes",
     prompt: "PYTES",
     maker: "PYTES",
@@ -182,7 +188,7 @@ const PYTES: Spec = Spec {
     limit_per_hour: 2.04,
     info: info::PYTES,
     clock_chip: "DS3231M ",
-    tables: Tables::Pack(PackTables {
+    tables: DialectTables::Pack(PackTables {
         table: &power_table::A,
         detail: &detail_fields::PYTES,
         cells: &cell_table::B9,
@@ -191,7 +197,7 @@ const PYTES: Spec = Spec {
     }),
     ..US2000
 };
-const PYTES_R: Spec = Spec {
+const PYTES_R: DialectSpec = DialectSpec {
     name: "pytes-r",
     device: "E-BOX-48100R",
     firmware: "SPBMS16SIM2111V1.3",
@@ -200,7 +206,7 @@ const PYTES_R: Spec = Spec {
     amp_hours: 100.0,
     limit_per_hour: 1.02,
     max_voltage_mv: 58_000,
-    tables: Tables::Pack(PackTables {
+    tables: DialectTables::Pack(PackTables {
         table: &power_table::C,
         detail: &detail_fields::PYTES_R,
         cells: &cell_table::B9,
@@ -209,11 +215,11 @@ const PYTES_R: Spec = Spec {
     }),
     ..PYTES
 };
-const PYTES_C: Spec = Spec {
+const PYTES_C: DialectSpec = DialectSpec {
     name: "pytes-c",
     device: "E-BOX-48100R-C",
     firmware: "SPBMS16SIM2212V1.5",
-    tables: Tables::Pack(PackTables {
+    tables: DialectTables::Pack(PackTables {
         table: &power_table::C,
         detail: &detail_fields::PYTES_C,
         cells: &cell_table::B8,
@@ -222,7 +228,7 @@ const PYTES_C: Spec = Spec {
     }),
     ..PYTES_R
 };
-const PYTES_V5: Spec = Spec {
+const PYTES_V5: DialectSpec = DialectSpec {
     name: "pytes-v5",
     device: "E-BOX-48100V-D",
     firmware: "SPBMS16SIM2304V1.10.T5",
@@ -230,7 +236,7 @@ const PYTES_V5: Spec = Spec {
     commands: WITH_VER,
     info: info::PYTES_V5,
     clock_chip: "PCF8563 ",
-    tables: Tables::Pack(PackTables {
+    tables: DialectTables::Pack(PackTables {
         table: &power_table::C_V5,
         detail: &detail_fields::PYTES_V5,
         cells: &cell_table::B8,
@@ -239,7 +245,7 @@ const PYTES_V5: Spec = Spec {
     }),
     ..PYTES_R
 };
-const FORCE_H2: Spec = Spec {
+const FORCE_H2: DialectSpec = DialectSpec {
     name: "force-h2",
     device: "Force_H2",
     firmware: "B52.26.0",
@@ -247,43 +253,42 @@ const FORCE_H2: Spec = Spec {
     cells: 30,
     amp_hours: 37.0,
     limit_per_hour: 0.5,
-    commands: OF_A_STACK,
+    commands: STACK_COMMANDS,
     info: info::STACK,
     clock_chip: "",
-    tables: Tables::Stack(stack::FORCE_H2),
+    tables: DialectTables::Stack(stack::FORCE_H2),
     ..US2000
 };
-const SC500: Spec = Spec {
+const SC500: DialectSpec = DialectSpec {
     name: "sc500",
     device: "CMU_A",
     firmware: "B52.34.0",
     cells: 15,
     amp_hours: 74.0,
-    tables: Tables::Stack(stack::SC500),
+    tables: DialectTables::Stack(stack::SC500),
     ..FORCE_H2
 };
-const SC0500: Spec = Spec {
+const SC0500: DialectSpec = DialectSpec {
     name: "sc0500",
     device: "XHB_CMU_H7",
     firmware: "B50.3.0",
     amp_hours: 50.0,
     temperature_step: 100,
-    tables: Tables::Stack(stack::SC0500),
+    tables: DialectTables::Stack(stack::SC0500),
     ..SC500
 };
 
 macro_rules! dialects {
     ($($(#[$doc:meta])* $name:ident => $spec:ident),* $(,)?) => {
-        /// The language of a console.
+        /// A simulated console model.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Dialect { $($(#[$doc])* $name),* }
 
         impl Dialect {
-            /// All dialects.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            pub(crate) fn spec(self) -> &'static Spec {
-                match self { $(Self::$name => { const IT: &Spec = &$spec; IT })* }
+            pub(crate) fn spec(self) -> &'static DialectSpec {
+                match self { $(Self::$name => { const SPEC: &DialectSpec = &$spec; SPEC })* }
             }
         }
     };
@@ -294,19 +299,19 @@ dialects! {
     Us2000 => US2000,
     /// Pylontech US2000C: 18 columns, 16 rows.
     Us2000c => US2000C,
-    /// Pylontech US3000C with late firmware: no `soh`, a long `stat` behind a pager.
+    /// Pylontech US3000C with late firmware: no `soh`, a long `stat` with a pager.
     Us3000c => US3000C,
-    /// Pylontech US5000: 23 columns, but absent rows in the short shape.
+    /// Pylontech US5000: 23 columns, absent rows with the first 16 only.
     Us5000 => US5000,
-    /// Pylontech US3000D: 22 columns, no absent rows, a word a topic, few commands.
+    /// Pylontech US3000D: 22 columns, no absent rows, one status word per topic, few commands.
     Us3000d => US3000D,
     /// PYTES E-BOX-4850P: 16 columns, 8 rows.
     Pytes => PYTES,
     /// PYTES E-BOX-48100R: barcode and model in the table.
     PytesR => PYTES_R,
-    /// PYTES model C: no current of the cells, the heater twice.
+    /// PYTES model C: no cell currents, heater status twice.
     PytesC => PYTES_C,
-    /// PYTES V5: wide values, ampere-seconds, a header of random bytes.
+    /// PYTES V5: wide values, ampere-seconds, a header with random bytes.
     PytesV5 => PYTES_V5,
     /// Pylontech Force H2, a high-voltage stack.
     ForceH2 => FORCE_H2,
@@ -317,16 +322,14 @@ dialects! {
 }
 
 impl Dialect {
-    /// What users call it.
-    #[must_use]
+    /// The name on the command line.
     pub fn name(self) -> &'static str {
         self.spec().name
     }
 
-    /// Whether its batteries are in a row.
-    #[must_use]
+    /// Whether its batteries are connected in series.
     pub fn is_stack(self) -> bool {
-        matches!(self.spec().tables, Tables::Stack(_))
+        matches!(self.spec().tables, DialectTables::Stack(_))
     }
 }
 
@@ -336,9 +339,8 @@ impl fmt::Display for Dialect {
     }
 }
 
-/// A name that no dialect has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no dialect is called {name:?}; there are {}", names())]
+#[error("unknown dialect {name:?}; expected one of {}", names())]
 pub struct UnknownDialect {
     name: String,
 }

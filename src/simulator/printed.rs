@@ -1,39 +1,35 @@
-//! The truth: what the console said, as values. Tests hold a reader's result against it, field by field.
+//! The values that the console printed. Tests compare the parser's result with them, field by field.
 //!
-//! Numbers are integers in the console's own units and exactly those that were printed; what a dialect does
-//! not print is `None`.
+//! Numbers are integers in the console's units, exactly as printed; values that a dialect does not print are `None`.
 
 use jiff::civil::DateTime;
 
-use super::faults::Damage;
+use crate::simulator::faults::Damage;
 
-/// One answer.
+/// An answer and the values in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Said {
-    /// Running number from 1.
+    /// From 1.
     pub number: u64,
-    /// The time on the bank's clock.
+    /// The bank's clock.
     pub at: DateTime,
-    /// The command as it was typed.
     pub command: String,
-    /// What a fault did to the answer; the values below are those before the damage.
+    /// The effect of a fault; `values` are those before the damage.
     pub damage: Option<Damage>,
-    /// What was said.
     pub values: Values,
 }
 
-/// What an answer contained.
+/// The values in an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
-    /// `pwr`: a row for each place.
+    /// `pwr`: one row per place.
     Table(Vec<TableRow>),
     /// `pwr N`.
     Detail(Box<Detail>),
-    /// `bat`, `bat N`: the cells of one battery, or of the whole stack (then `place` is 0).
+    /// `bat`, `bat N`: the cells of a battery or of a whole stack.
     Cells {
-        /// Which battery (from 1); 0 is a high-voltage stack.
+        /// From 1; 0 is a high-voltage stack.
         place: usize,
-        /// Its cells in order.
         cells: Vec<CellRow>,
     },
     /// `info`, `info N`: labels (trimmed) and values in order.
@@ -42,7 +38,7 @@ pub enum Values {
     Stat(Vec<(String, i64)>),
     /// `euro`: labels and values in order.
     Euro(Vec<(String, String)>),
-    /// `soh`, `soh N`: each cell's voltage in millivolts, in order.
+    /// `soh`, `soh N`: the voltage of each cell in millivolts, in order.
     Soh(Vec<i32>),
     /// `pwr` of a high-voltage stack.
     Stack(Box<StackRow>),
@@ -50,28 +46,28 @@ pub enum Values {
     Units(Vec<UnitRow>),
     /// `time`.
     Time(DateTime),
-    /// `log`: all records, also those behind the pager.
+    /// `log`: all records on all pages.
     Log(Vec<LogEntry>),
     /// `data event`, `data history`.
     Snapshot(Box<Snapshot>),
-    /// A refusal and its first line.
+    /// The first line of an error.
     Refusal(String),
-    /// Anything without values (`help`, `ver`, `login`, …).
+    /// An answer without values (`help`, `ver`, `login`, …).
     Nothing,
 }
 
 /// One row of `pwr`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableRow {
-    /// Place from 1.
+    /// From 1.
     pub place: usize,
-    /// False for `Absent`; then nothing below means anything.
+    /// False for `Absent`; then all other fields are unused.
     pub present: bool,
     /// Millivolts.
     pub voltage_mv: i32,
     /// Milliamperes, positive charging.
     pub current_ma: i32,
-    /// Board, in thousandths of a degree Celsius; so are all temperatures.
+    /// Board, in thousandths of a degree Celsius like all temperatures.
     pub temperature_mc: i32,
     /// Coldest cell.
     pub temperature_low_mc: i32,
@@ -81,7 +77,7 @@ pub struct TableRow {
     pub cell_low_mv: i32,
     /// Highest cell in millivolts.
     pub cell_high_mv: i32,
-    /// Which cells (from 0) those are: coldest, warmest, lowest, highest.
+    /// Indices (from 0) of the coldest, warmest, lowest and highest cell.
     pub cell_ids: Option<[usize; 4]>,
     /// `Charge`, `Dischg`, `Idle`, …
     pub base_state: String,
@@ -93,20 +89,18 @@ pub struct TableRow {
     pub temperature_state: String,
     /// Percent.
     pub soc: i32,
-    /// The battery's own clock.
+    /// The battery's clock.
     pub time: DateTime,
-    /// Switching transistors.
+    /// MOSFET temperature.
     pub mosfet_mc: Option<i32>,
-    /// Serial number.
     pub barcode: Option<String>,
-    /// Model.
     pub device_type: Option<String>,
 }
 
 /// The block of `pwr N`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detail {
-    /// Place from 1.
+    /// From 1.
     pub place: usize,
     /// Millivolts.
     pub voltage_mv: i32,
@@ -116,23 +110,22 @@ pub struct Detail {
     pub temperature_mc: i32,
     /// Percent.
     pub soc: i32,
-    /// Nominal capacity, whether printed in mAH or mAS.
+    /// Nominal capacity, printed in mAH or mAS.
     pub total_mah: Option<i64>,
     /// Learned capacity.
     pub real_mah: Option<i64>,
-    /// Upper limit of the voltage.
     pub max_voltage_mv: Option<i32>,
-    /// Changes into charging.
+    /// Transitions to charging.
     pub charge_times: i64,
-    /// Lifetime charge taken in, ampere-seconds.
+    /// Lifetime charge in ampere-seconds.
     pub charged_as: Option<i64>,
-    /// Lifetime charge given, ampere-seconds.
+    /// Lifetime discharge in ampere-seconds.
     pub discharged_as: Option<i64>,
     /// `Charge`, `Dischg`, `Idle`, …
     pub base_state: String,
-    /// Seconds it has been charging, while it is.
+    /// Seconds since charging started, while charging.
     pub(crate) charge_seconds: Option<i64>,
-    /// Seconds it has been discharging, while it is.
+    /// Seconds since discharging started, while discharging.
     pub(crate) discharge_seconds: Option<i64>,
     /// `Normal`, …
     pub voltage_state: String,
@@ -144,30 +137,22 @@ pub struct Detail {
     pub coulomb_state: String,
     /// `Normal`, …
     pub soh_state: Option<String>,
-    /// `Bat Events`.
     pub battery_events: Option<u32>,
-    /// `Power Events`.
     pub power_events: Option<u32>,
-    /// `System Fault`.
     pub system_fault: Option<u32>,
-    /// `System Alarm`.
     pub system_alarm: Option<u32>,
-    /// One word a topic, where the console has those instead: label and bits.
-    pub topics: Vec<(String, u32)>,
-    /// Serial number.
+    /// Label and bits of each status word, on models that have those instead of event words.
+    pub status_words: Vec<(String, u32)>,
     pub barcode: Option<String>,
-    /// Model.
     pub device_type: Option<String>,
-    /// Firmware.
     pub firmware: Option<String>,
-    /// Number of cells.
     pub(crate) cells: Option<usize>,
 }
 
 /// One row of `bat`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CellRow {
-    /// Index from 0, as printed.
+    /// From 0.
     pub index: usize,
     /// Millivolts.
     pub voltage_mv: i32,
@@ -175,7 +160,7 @@ pub struct CellRow {
     pub current_ma: Option<i32>,
     /// Thousandths of a degree Celsius.
     pub temperature_mc: i32,
-    /// `Charge`, …; a high-voltage stack does not say it of each cell.
+    /// `Charge`, …; not printed by a high-voltage stack.
     pub base_state: Option<String>,
     /// `Normal`, …
     pub voltage_state: String,
@@ -183,24 +168,23 @@ pub struct CellRow {
     pub temperature_state: String,
     /// Percent.
     pub soc: i32,
-    /// Milliampere-hours; an event's snapshot leaves them out.
+    /// Milliampere-hours; not printed in event snapshots.
     pub charge_mah: Option<i64>,
     /// Milliwatt-hours.
     pub energy_mwh: Option<i64>,
-    /// Whether its bleeding resistor is on.
     pub balancing: Option<bool>,
 }
 
-/// The row of a high-voltage stack, and its preamble.
+/// The preamble and row of `pwr` of a high-voltage stack.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StackRow {
     /// Mean of all sensors.
     pub(crate) average_temperature_mc: i32,
-    /// Voltage behind the contactor.
+    /// Voltage outside the contactor.
     pub(crate) dc_voltage_mv: i32,
     /// Sum of the units.
     pub(crate) battery_voltage_mv: i32,
-    /// The row's own voltage.
+    /// Voltage in the row.
     pub voltage_mv: i32,
     /// Milliamperes, positive charging.
     pub current_ma: i32,
@@ -220,7 +204,7 @@ pub struct StackRow {
     pub soc: i32,
     /// Milliampere-hours.
     pub charge_mah: i64,
-    /// Percent by energy, and milliwatt-hours as printed (whole watt-hours where the console says `WH`).
+    /// Percent by energy, and the printed amount in milliwatt-hours or (`WH`) watt-hours.
     pub energy: Option<(i32, i64)>,
     /// The stack's clock.
     pub time: DateTime,
@@ -231,7 +215,7 @@ pub struct StackRow {
 /// One row of `unit`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnitRow {
-    /// Index from 1.
+    /// From 1.
     pub index: usize,
     /// Millivolts.
     pub voltage_mv: i32,
@@ -251,51 +235,44 @@ pub struct UnitRow {
     pub soc: i32,
     /// Milliampere-hours.
     pub charge_mah: i64,
-    /// Percent by energy, and milliwatt-hours as printed.
+    /// Percent by energy, and the printed amount in milliwatt-hours or (`WH`) watt-hours.
     pub energy: Option<(i32, i64)>,
-    /// Its clock.
     pub time: DateTime,
 }
 
-/// One record of `log`.
+/// A record of `log`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogEntry {
-    /// Running number.
     pub index: u32,
-    /// When.
     pub time: DateTime,
-    /// Printed as bare hexadecimal digits.
+    /// Printed as hexadecimal digits without prefix.
     pub code: u32,
-    /// What happened.
     pub text: String,
 }
 
-/// What `data event` or `data history` shows of a moment.
+/// The answer to `data event` or `data history`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     /// `Item Index`.
     pub index: u32,
-    /// When.
     pub time: DateTime,
-    /// The battery then, or the stack.
+    /// The battery or the stack.
     pub detail: Detail,
-    /// Its cells then.
     pub cells: Vec<CellRow>,
-    /// The modules of a stack then.
+    /// The modules of a stack.
     pub units: Vec<UnitRow>,
 }
 
-/// All that was said lately.
+/// The most recent answers.
 #[derive(Clone, Debug, Default)]
 pub struct Truth {
-    /// The last answers, oldest first.
+    /// Oldest first.
     pub answers: Vec<Said>,
 }
 
 impl Truth {
-    /// The newest answer to a command, word for word.
-    #[must_use]
+    /// The newest answer to exactly this command.
     pub fn latest(&self, command: &str) -> Option<&Said> {
-        self.answers.iter().rev().find(|said| said.command == command)
+        self.answers.iter().rev().find(|answer| answer.command == command)
     }
 }

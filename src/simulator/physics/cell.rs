@@ -2,8 +2,8 @@
 
 use fastrand::Rng;
 
-/// Open-circuit voltage of an LFP cell in volts over its state of charge (0 to 1), in steps joined by
-/// straight lines: steep at both ends, nearly flat between, which is why batteries count coulombs.
+/// Open-circuit voltage of an LFP cell in volts over its state of charge (0 to 1), interpolated linearly: steep at both
+/// ends and nearly flat in between, which is why batteries count coulombs.
 const OPEN_CIRCUIT: [(f64, f64); 16] = [
     (0.00, 2.80),
     (0.02, 2.98),
@@ -23,39 +23,39 @@ const OPEN_CIRCUIT: [(f64, f64); 16] = [
     (1.00, 3.52),
 ];
 
-/// The highest voltage a battery lets one of its cells have under charge, in volts.
+/// Maximum cell voltage while charging, in volts.
 pub(super) const CELL_MAX: f64 = 3.60;
-/// The lowest voltage a battery lets one of its cells have under discharge, in volts.
+/// Minimum cell voltage while discharging, in volts.
 pub(super) const CELL_MIN: f64 = 2.75;
 
-/// One cell, with the small differences that every real cell has.
+/// A cell, with the small variations of real cells.
 #[derive(Clone, Debug)]
-pub(super) struct Cell {
-    /// What it holds when full, in ampere-seconds.
+pub(crate) struct SimulatedCell {
+    /// Capacity in ampere-seconds.
     pub(crate) capacity: f64,
-    /// What it holds now, in ampere-seconds.
+    /// Remaining charge in ampere-seconds.
     pub(crate) charge: f64,
     /// Internal resistance in ohms.
     pub(crate) resistance: f64,
-    /// What it loses by itself, in amperes.
+    /// Self-discharge in amperes.
     pub(crate) leak: f64,
-    /// Whether its bleeding resistor is on.
+    /// Whether the balancing resistor is on.
     pub(crate) balancing: bool,
-    /// What the measuring chip adds to the true voltage, in volts; drawn anew each step.
+    /// Measurement error of the voltage, in volts; random at each step.
     pub(crate) reading_error: f64,
-    /// What a measuring line that is off adds, in volts.
+    /// Constant error of a faulty voltage measurement, in volts.
     pub(crate) offset: f64,
 }
 
-impl Cell {
-    /// A cell of about `amp_hours` that has been through `cycles`, at about `soc` (0 to 1).
+impl SimulatedCell {
+    /// A cell of about `amp_hours` after `cycles`, charged to about `soc` (0 to 1).
     pub(crate) fn new(amp_hours: f64, cycles: f64, soc: f64, rng: &mut Rng) -> Self {
-        // A per cent of the capacity goes in sixty cycles, and the resistance rises faster than that.
-        let capacity = amp_hours * 3600.0 * (1.0 - cycles / 6000.0) * around_one(rng, 0.01);
+        // Sixty cycles cost one percent of the capacity; the resistance rises faster.
+        let capacity = amp_hours * 3600.0 * (1.0 - cycles / 6000.0) * random_factor(rng, 0.01);
         let charge = capacity * (soc + (rng.f64() - 0.5) * 0.01).clamp(0.0, 1.0);
-        // 0.9 mΩ suits a cell of 100 Ah; smaller cells have more.
+        // 0.9 mΩ is typical of a cell of 100 Ah; smaller cells have more.
         let resistance =
-            0.000_9 * (100.0 / amp_hours).sqrt() * (1.0 + cycles / 1500.0) * around_one(rng, 0.08);
+            0.000_9 * (100.0 / amp_hours).sqrt() * (1.0 + cycles / 1500.0) * random_factor(rng, 0.08);
         let leak = rng.f64() * 0.03;
         Self { capacity, charge, resistance, leak, balancing: false, reading_error: 0.0, offset: 0.0 }
     }
@@ -65,8 +65,8 @@ impl Cell {
         self.charge / self.capacity
     }
 
-    /// Voltage with no current flowing, in volts.
-    pub(crate) fn open_circuit(&self) -> f64 {
+    /// In volts.
+    pub(crate) fn open_circuit_voltage(&self) -> f64 {
         let soc = self.soc();
         for pair in OPEN_CIRCUIT.windows(2) {
             let ((from, low), (to, high)) = (pair[0], pair[1]);
@@ -79,19 +79,19 @@ impl Cell {
 
     /// Voltage at the terminals under `current` (amperes, positive charging), in volts.
     pub(crate) fn voltage(&self, current: f64) -> f64 {
-        self.open_circuit() + current * self.resistance
+        self.open_circuit_voltage() + current * self.resistance
     }
 
-    /// Counts the coulombs of one step; a balancing cell loses some through its resistor.
-    pub(crate) fn pass(&mut self, current: f64, seconds: f64) {
+    /// Charges or discharges the cell for `seconds`; balancing costs some charge.
+    pub(crate) fn apply_current(&mut self, current: f64, seconds: f64) {
         const BLEED: f64 = 0.08;
         let bleed = if self.balancing { BLEED } else { 0.0 };
         self.charge = (self.charge + (current - bleed - self.leak) * seconds).clamp(0.0, self.capacity);
     }
 }
 
-/// A factor around one, evenly spread over ± `spread`.
-fn around_one(rng: &mut Rng, spread: f64) -> f64 {
+/// A factor in 1 ± `spread`, uniformly distributed.
+fn random_factor(rng: &mut Rng, spread: f64) -> f64 {
     1.0 + (rng.f64() * 2.0 - 1.0) * spread
 }
 
@@ -100,22 +100,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_open_circuit_voltage_rises_with_the_charge() {
-        let mut cell = Cell::new(100.0, 0.0, 0.0, &mut Rng::with_seed(1));
+    fn open_circuit_voltage_rises_with_the_charge() {
+        let mut cell = SimulatedCell::new(100.0, 0.0, 0.0, &mut Rng::with_seed(1));
         let mut before = 0.0;
         for percent in 0..=100 {
             cell.charge = cell.capacity * f64::from(percent) / 100.0;
-            assert!(cell.open_circuit() > before, "at {percent} %");
-            before = cell.open_circuit();
+            assert!(cell.open_circuit_voltage() > before, "at {percent} %");
+            before = cell.open_circuit_voltage();
         }
     }
 
     #[test]
-    fn a_cell_never_holds_more_than_its_capacity_nor_less_than_nothing() {
-        let mut cell = Cell::new(50.0, 300.0, 0.5, &mut Rng::with_seed(2));
-        cell.pass(100.0, 1e6);
+    fn charge_stays_between_zero_and_capacity() {
+        let mut cell = SimulatedCell::new(50.0, 300.0, 0.5, &mut Rng::with_seed(2));
+        cell.apply_current(100.0, 1e6);
         assert!((cell.soc() - 1.0).abs() < 1e-9);
-        cell.pass(-100.0, 1e6);
+        cell.apply_current(-100.0, 1e6);
         assert!(cell.soc().abs() < 1e-9);
     }
 }

@@ -1,0 +1,24 @@
+//! The body of an answer and the values printed in it.
+
+use crate::simulator::dialect::text::AnswerText;
+use crate::simulator::printed::Values;
+
+/// An answer without echo and prompt.
+pub(crate) struct AnswerBody {
+    pub text: AnswerText,
+    pub values: Values,
+    /// Whether the success line follows.
+    pub success: bool,
+    /// Whether the success line ends in an exclamation mark.
+    pub exclamation: bool,
+}
+
+impl AnswerBody {
+    pub(super) fn done(text: AnswerText, values: Values) -> Self {
+        Self { text, values, success: true, exclamation: false }
+    }
+
+    pub(super) fn refusal(text: AnswerText, first_line: &str) -> Self {
+        Self { text, values: Values::Refusal(first_line.to_owned()), success: false, exclamation: false }
+    }
+}
