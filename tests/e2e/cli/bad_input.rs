@@ -61,7 +61,7 @@ fn is_told_and_recovered_from(link: &Path, words: &str, mend: impl FnOnce() -> S
 }
 
 #[test]
-fn a_port_that_does_not_exist_is_told_and_waited_for() {
+fn missing_port_is_reported_and_retried() {
     let folder = tempdir().unwrap();
     let link = folder.path().join("ttyUSB0");
     is_told_and_recovered_from(&link, "does not exist; plug the adapter in", || {
@@ -70,7 +70,7 @@ fn a_port_that_does_not_exist_is_told_and_waited_for() {
 }
 
 #[test]
-fn what_is_no_serial_port_is_told_and_waited_for() {
+fn other_file_is_reported_and_retried() {
     let folder = tempdir().unwrap();
     let (link, notes, port) =
         (folder.path().join("ttyUSB0"), folder.path().join("notes"), folder.path().join("port"));
@@ -85,7 +85,7 @@ fn what_is_no_serial_port_is_told_and_waited_for() {
 }
 
 #[test]
-fn a_port_that_another_has_is_told_with_its_holder_and_waited_for() {
+fn busy_port_is_reported_with_its_owner_and_retried() {
     let folder = tempdir().unwrap();
     let link = folder.path().join("ttyUSB0");
     let bank = bank().pty(&link).start().unwrap();
@@ -104,7 +104,7 @@ fn a_port_that_another_has_is_told_with_its_holder_and_waited_for() {
 }
 
 #[test]
-fn the_predecessor_still_running_is_named_though_it_locks_nothing() {
+fn running_pytes_serial_is_detected_without_a_lock() {
     let folder = tempdir().unwrap();
     let (link, script) = (folder.path().join("ttyUSB0"), folder.path().join("pytes_serial.py"));
     let bank = bank().pty(&link).start().unwrap();
@@ -123,7 +123,7 @@ fn the_predecessor_still_running_is_named_though_it_locks_nothing() {
 }
 
 #[test]
-fn a_port_that_may_not_be_opened_is_told_with_the_group_to_join() {
+fn permission_error_names_the_group_to_join() {
     let folder = tempdir().unwrap();
     let port = folder.path().join("ttyUSB0");
     fs::write(&port, "").unwrap();
@@ -146,7 +146,7 @@ fn a_port_that_may_not_be_opened_is_told_with_the_group_to_join() {
 }
 
 #[test]
-fn a_bridge_that_is_not_there_is_told() {
+fn unreachable_bridge_is_reported() {
     let folder = tempdir().unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     fails(
@@ -160,7 +160,7 @@ fn a_bridge_that_is_not_there_is_told() {
 }
 
 #[test]
-fn three_mistakes_in_the_settings_are_three_lines_with_their_places() {
+fn each_configuration_error_has_its_own_line_and_position() {
     let folder = tempdir().unwrap();
     let text =
         "[[bank]]\nlink = \"/dev/ttyUSB0\"\nbaud = 5\nintervall = \"10s\"\n\n[log]\nlevel = \"loud\"\n";
@@ -183,20 +183,20 @@ fn three_mistakes_in_the_settings_are_three_lines_with_their_places() {
 }
 
 #[test]
-fn without_settings_it_says_how_to_begin() {
+fn without_settings_the_error_explains_how_to_start() {
     let folder = tempdir().unwrap();
     fails(program(folder.path()).arg("run"), 78, &["[[bank]]", "link = \"/dev/ttyUSB0\"", "bankwatch demo"]);
 }
 
 #[test]
-fn a_link_that_is_none_is_a_mistake_of_the_settings() {
+fn invalid_link_is_a_configuration_error() {
     let folder = tempdir().unwrap();
     fails(&mut run(folder.path(), "http://house:80"), 78, &["bank", "link", "http://house:80"]);
     fails(&mut run(folder.path(), "rfc2217://house"), 78, &["rfc2217://host:port"]);
 }
 
 #[test]
-fn wrong_usage_is_answered_with_2_and_where_to_find_help() {
+fn usage_error_exits_with_2_and_mentions_help() {
     let folder = tempdir().unwrap();
     for arguments in [&[][..], &["raed"], &["read", "--speed"], &["parse", "--command", "format"]] {
         fails(program(folder.path()).args(arguments), 2, &["--help"]);
@@ -212,7 +212,7 @@ fn photo(size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_photo_is_no_transcript() {
+fn photo_is_rejected_as_transcript() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("photo.jpg");
     fs::write(&path, photo(300_000)).unwrap();
@@ -237,7 +237,7 @@ fn most_memory(process: u32) -> Option<u64> {
 const MUCH: u64 = 64 << 20;
 
 #[test]
-fn a_hundred_megabytes_of_noise_without_a_line_end_are_refused_in_little_memory() {
+fn endless_line_is_rejected_in_little_memory() {
     let folder = tempdir().unwrap();
     let mut parse = program(folder.path());
     parse.arg("parse").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -286,7 +286,7 @@ fn babble(mut client: TcpStream) {
 }
 
 #[test]
-fn a_console_that_never_stops_babbling_is_named_and_takes_little_memory() {
+fn endless_noise_is_reported_in_little_memory() {
     let (folder, link) = (tempdir().unwrap(), noisy_console());
     let begun = Instant::now();
     fails(program(folder.path()).args(["read", &link]), 1, &[&link, "can't be understood: more bytes"]);
@@ -301,7 +301,7 @@ fn a_console_that_never_stops_babbling_is_named_and_takes_little_memory() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn closed_output_pipe_is_not_an_error() {
     let folder = tempdir().unwrap();
     let bank = bank().batteries(16).start().unwrap();
     let mut read = program(folder.path());
@@ -315,7 +315,7 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
-fn read_without_a_link_shows_the_latest_reading_of_the_service() {
+fn read_without_a_link_shows_the_latest_reading() {
     let folder = tempdir().unwrap();
     let bank = bank().start().unwrap();
     let text = format!("[[bank]]\nname = \"house\"\nlink = \"{}\"\ninterval = \"200ms\"\n", bank.link());
@@ -351,7 +351,7 @@ fn read_without_a_link_shows_the_latest_reading_of_the_service() {
 }
 
 #[test]
-fn a_simulation_says_what_to_connect_to_and_ends_when_told() {
+fn simulation_prints_its_link_and_ends_on_sigterm() {
     let folder = tempdir().unwrap();
     let mut simulate = program(folder.path());
     simulate.args(["simulate", "--tcp", "127.0.0.1:0"]).stdout(Stdio::piped());

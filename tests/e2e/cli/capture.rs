@@ -56,7 +56,7 @@ fn text(recording: &[u8]) -> String {
 }
 
 #[test]
-fn a_recording_reads_as_the_console_did() {
+fn capture_reads_like_the_console() {
     for dialect in [Dialect::PytesV5, Dialect::Us2000c, Dialect::Us5000, Dialect::ForceH2, Dialect::PytesC] {
         let (folder, bank) = (tempdir().unwrap(), bank(dialect));
         capture(folder.path(), &bank.link(), &[]);
@@ -81,7 +81,7 @@ fn parsed(folder: &Path, bytes: &[u8]) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn a_recording_is_parsed_whole_whatever_an_editor_made_of_it() {
+fn capture_is_parsed_in_every_encoding_and_line_ending() {
     for dialect in [Dialect::PytesV5, Dialect::ForceH2] {
         let (folder, bank) = (tempdir().unwrap(), bank(dialect));
         let recording = capture(folder.path(), &bank.link(), &[]);
@@ -116,7 +116,7 @@ fn a_recording_is_parsed_whole_whatever_an_editor_made_of_it() {
 }
 
 #[test]
-fn what_can_t_be_parsed_is_told_with_the_line_of_the_file() {
+fn parse_errors_name_the_line_of_the_file() {
     let folder = tempdir().unwrap();
     let parse = |text: &str| {
         fs::write(folder.path().join("answers.txt"), text).unwrap();
@@ -146,7 +146,7 @@ fn what_can_t_be_parsed_is_told_with_the_line_of_the_file() {
 }
 
 #[test]
-fn no_battery_is_named_in_a_recording() {
+fn capture_contains_no_barcode() {
     for dialect in Dialect::ALL.iter().copied() {
         let (folder, bank) = (tempdir().unwrap(), bank(dialect));
         let recording = text(&capture(folder.path(), &bank.link(), &[]));
@@ -159,7 +159,7 @@ fn no_battery_is_named_in_a_recording() {
 }
 
 #[test]
-fn what_has_pages_is_recorded_to_its_end_and_what_is_refused_as_well() {
+fn all_pages_and_errors_are_captured() {
     let (folder, bank) = (tempdir().unwrap(), bank(Dialect::PytesV5));
     let recording = text(&capture(folder.path(), &bank.link(), &[]));
     let log = recording.split("\n# ").find(|record| record.contains(" log, ")).unwrap();
@@ -176,14 +176,14 @@ fn what_has_pages_is_recorded_to_its_end_and_what_is_refused_as_well() {
 }
 
 #[test]
-fn rounds_follow_one_another() {
+fn rounds_are_captured_in_sequence() {
     let (folder, bank) = (tempdir().unwrap(), bank(Dialect::PytesV5));
     let recording = text(&capture(folder.path(), &bank.link(), &["--rounds", "2"]));
     assert_eq!(recording.lines().filter(|line| line.contains("Z pwr 2, ")).count(), 2);
 }
 
 #[test]
-fn a_link_that_goes_away_leaves_what_came_until_then() {
+fn lost_link_leaves_the_answers_until_then() {
     let (folder, bank) = (tempdir().unwrap(), Simulation::new(Dialect::PytesV5).batteries(2).speed(0.0));
     let bank = bank.start().unwrap();
     let mut capture = program(folder.path());
@@ -202,7 +202,7 @@ fn a_link_that_goes_away_leaves_what_came_until_then() {
 }
 
 #[test]
-fn nobody_there_is_told_and_no_file_is_made() {
+fn silent_console_creates_no_file() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = tempdir().unwrap();
     let link = format!("tcp://{}", silent.local_addr().unwrap());
@@ -214,7 +214,7 @@ fn nobody_there_is_told_and_no_file_is_made() {
 }
 
 #[test]
-fn a_file_that_can_t_be_written_is_told_before_the_recording_begins() {
+fn unwritable_file_is_reported_before_capturing() {
     let (folder, bank) = (tempdir().unwrap(), bank(Dialect::PytesV5));
     let output =
         program(folder.path()).args(["capture", &bank.link(), "-o", "missing/bank.txt"]).output().unwrap();

@@ -15,7 +15,7 @@ const COLUMNS: usize = 60;
 const OVER: &str = "\u{1b}[";
 
 #[test]
-fn a_table_larger_than_the_terminal_is_cut_and_drawn_in_place() {
+fn table_larger_than_the_terminal_is_clipped_in_place() {
     let folder = tempfile::tempdir().unwrap();
     let (mut near, far) = terminal(ROWS as u16, COLUMNS as u16);
     let mut demo = Command::new(env!("CARGO_BIN_EXE_bankwatch"));

@@ -64,13 +64,13 @@ fn run_with_the_lines_of(text: &str) {
 }
 
 #[test]
-fn a_port_that_is_not_there_is_told_with_its_remedy() {
+fn missing_port_is_reported_with_its_remedy() {
     let text = is_told("/dev/there-is-no-such-port", &["does not exist; plug the adapter in"]);
     assert!(!text.contains("No console answers"), "nobody was asked: {text}");
 }
 
 #[test]
-fn a_port_that_another_program_has_is_told_and_not_disturbed() {
+fn busy_port_is_reported_and_not_disturbed() {
     let folder = tempdir().unwrap();
     let bank = bank().pty(folder.path().join("console")).start().unwrap();
     let set = format!("bank.link={}", bank.link());
@@ -83,7 +83,7 @@ fn a_port_that_another_program_has_is_told_and_not_disturbed() {
 }
 
 #[test]
-fn what_is_no_port_is_told() {
+fn file_that_is_not_a_port_is_reported() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
@@ -91,7 +91,7 @@ fn what_is_no_port_is_told() {
 }
 
 #[test]
-fn a_bridge_that_refuses_is_told() {
+fn refused_connection_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let link = format!("tcp://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -99,18 +99,18 @@ fn a_bridge_that_refuses_is_told() {
 }
 
 #[test]
-fn a_bridge_that_hangs_up_is_told() {
+fn bridge_that_disconnects_is_reported() {
     is_told(&peer(drop), &["closed by the other side", "one client at a time"]);
 }
 
 #[test]
-fn silence_is_told_with_the_wires_to_check() {
+fn silence_is_reported_with_the_wires_to_check() {
     let text = is_told(&says(b""), &["silence", "Is the battery on", "pin 8 on Pylontech, pin 4 on PYTES"]);
     assert_eq!(text.matches("silence").count(), 3, "each line end was tried: {text}");
 }
 
 #[test]
-fn a_silent_serial_port_is_woken_and_every_speed_is_tried() {
+fn silent_serial_port_is_woken_and_every_baud_rate_is_tried() {
     let port = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&port).unwrap();
     unlockpt(&port).unwrap();
@@ -120,19 +120,19 @@ fn a_silent_serial_port_is_woken_and_every_speed_is_tried() {
 }
 
 #[test]
-fn noise_is_told_from_silence() {
+fn noise_is_distinguished_from_silence() {
     let noise = b"\xfe\x80\x00\x7c\x9c\xff\x83\x9d\x10\xc0\xf8";
     is_told(&says(noise), &["noise: 11 bytes, of which 1 could be text", "serial side to 115200 baud"]);
 }
 
 #[test]
-fn a_bridge_in_telnet_mode_is_told() {
+fn bridge_in_telnet_mode_is_reported() {
     let text = is_told(&says(b"\xff\xfb\x01\xff\xfb\x03"), &["telnet negotiation", "raw TCP"]);
     assert!(!text.contains("pin 8"), "the wires are not what is wrong: {text}");
 }
 
 #[test]
-fn the_inverter_s_socket_is_told() {
+fn inverter_socket_is_recognized() {
     is_told(
         &says(b"~20024642E00202FD33\r~20024642E00202FD33\r"),
         &["inverter's RS485 socket", "Move the cable"],
@@ -140,12 +140,12 @@ fn the_inverter_s_socket_is_told() {
 }
 
 #[test]
-fn an_unknown_prompt_is_shown() {
+fn unknown_prompt_is_shown() {
     is_told(&says(b"\r\nBusyBox v1.36\r\nrouter login: "), &["\"router login:\"", "the right port?"]);
 }
 
 #[test]
-fn a_console_that_waits_at_its_pager_is_recognised() {
+fn console_waiting_at_its_pager_is_recognized() {
     let bank = bank().start().unwrap();
     let mut other = TcpStream::connect(bank.link().trim_start_matches("tcp://")).unwrap();
     other.write_all(b"log\n").unwrap();
@@ -162,7 +162,7 @@ fn a_console_that_waits_at_its_pager_is_recognised() {
 }
 
 #[test]
-fn what_a_broker_can_t_report_over_mqtt_3_1_1_is_mentioned() {
+fn limitation_of_mqtt_3_1_1_is_mentioned() {
     let (bank, folder) = (bank().start().unwrap(), tempdir().unwrap());
     for (version, mentioned) in [("3.1.1", true), ("5", false)] {
         let text = format!("[[bank]]\n[mqtt]\nenabled = true\nversion = \"{version}\"\n");
@@ -175,7 +175,7 @@ fn what_a_broker_can_t_report_over_mqtt_3_1_1_is_mentioned() {
 }
 
 #[test]
-fn a_console_that_answers_is_described_and_the_service_runs_with_the_lines_told() {
+fn service_runs_with_the_printed_settings() {
     let folder = tempdir().unwrap();
     for link in ["pty", "tcp"] {
         let bank = match link {
@@ -219,7 +219,7 @@ fn takes_cr_alone(mut console: Console) -> String {
 }
 
 #[test]
-fn a_console_that_wants_another_line_end_is_found_and_the_service_runs_with_it() {
+fn service_runs_with_a_detected_line_ending() {
     let link = takes_cr_alone(bank().console().unwrap());
     let (code, text) = doctor(&link);
     assert_eq!(code, 0, "{text}");
@@ -232,7 +232,7 @@ fn a_console_that_wants_another_line_end_is_found_and_the_service_runs_with_it()
 }
 
 #[test]
-fn a_prompt_without_answers_is_told() {
+fn prompt_without_answers_is_reported() {
     let link = peer(|mut client| {
         let mut chunk = [0; 256];
         while let Ok(taken @ 1..) = client.read(&mut chunk) {
@@ -246,7 +246,7 @@ fn a_prompt_without_answers_is_told() {
 }
 
 #[test]
-fn what_is_no_link_is_told() {
+fn invalid_link_is_reported() {
     let folder = tempdir().unwrap();
     let output = program(Path::new(folder.path())).args(["doctor", "http://192.0.2.7"]).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();

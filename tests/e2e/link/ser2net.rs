@@ -108,7 +108,7 @@ async fn reads(seen: &Seen) {
 }
 
 #[test]
-fn a_raw_bridge_is_read_and_read_again_when_it_was_restarted() {
+fn raw_bridge_is_read_again_after_a_restart() {
     let bank = Simulation::new(Dialect::PytesV5);
     behind("tcp", "tcp", bank, async |_bank, bridge, start, seen, lines| {
         reads(&seen).await;
@@ -123,7 +123,7 @@ fn a_raw_bridge_is_read_and_read_again_when_it_was_restarted() {
 }
 
 #[test]
-fn a_bridge_that_can_be_set_is_read() {
+fn rfc2217_bridge_is_read() {
     let bank = Simulation::new(Dialect::Us2000c);
     behind("telnet(rfc2217),tcp", "rfc2217", bank, async |_bank, _bridge, _, seen, lines| {
         reads(&seen).await;
@@ -132,7 +132,7 @@ fn a_bridge_that_can_be_set_is_read() {
 }
 
 #[test]
-fn a_sleeping_console_is_woken_through_a_bridge_that_can_be_set() {
+fn sleeping_console_is_woken_through_rfc2217() {
     let bank = Simulation::new(Dialect::Us2000).asleep(true);
     behind("telnet(rfc2217),tcp", "rfc2217", bank, async |_bank, _bridge, _, seen, lines| {
         reads(&seen).await;
@@ -142,7 +142,7 @@ fn a_sleeping_console_is_woken_through_a_bridge_that_can_be_set() {
 }
 
 #[test]
-fn a_bridge_in_telnet_mode_is_named() {
+fn telnet_mode_is_reported() {
     let bank = Simulation::new(Dialect::Us2000);
     behind("telnet(rfc2217),tcp", "tcp", bank, async |_bank, _bridge, _, seen, lines| {
         until(LONG, || !lines.with("link lost").is_empty()).await;
@@ -153,7 +153,7 @@ fn a_bridge_in_telnet_mode_is_named() {
 }
 
 #[test]
-fn a_bridge_whose_telnet_lets_nobody_set_the_port_is_named() {
+fn telnet_without_rfc2217_is_reported() {
     let bank = Simulation::new(Dialect::Us2000);
     behind("telnet,tcp", "rfc2217", bank, async |_bank, _bridge, _, seen, lines| {
         until(LONG, || !lines.with("link lost").is_empty()).await;

@@ -246,8 +246,8 @@ fn from_environment(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn whatever_breaks_sweeps_go_on_and_nothing_leaks() {
-    if !own_process::is_alone(concat!(module_path!(), "::whatever_breaks_sweeps_go_on_and_nothing_leaks")) {
+fn random_failures_never_stop_sweeps_or_leak() {
+    if !own_process::is_alone(concat!(module_path!(), "::random_failures_never_stop_sweeps_or_leak")) {
         return;
     }
     let seconds = from_environment("CHAOS_SECONDS").unwrap_or(SECONDS);

@@ -13,11 +13,11 @@ use bankwatch::internals::sweep::conversation::Patience;
 use support::own_process;
 
 #[test]
-fn a_chain_beyond_its_panic_budget_ends_the_process_with_70_and_the_reason() {
+fn exhausted_panic_budget_exits_with_70_and_the_reason() {
     // It takes the panic hook of the whole process.
     if !own_process::is_alone(concat!(
         module_path!(),
-        "::a_chain_beyond_its_panic_budget_ends_the_process_with_70_and_the_reason"
+        "::exhausted_panic_budget_exits_with_70_and_the_reason"
     )) {
         return;
     }

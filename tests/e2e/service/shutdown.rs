@@ -61,7 +61,7 @@ fn bank() -> Simulation {
 }
 
 #[test]
-fn in_the_middle_of_an_answer() {
+fn sigterm_during_an_answer() {
     // At this pace the table alone takes seconds, and its bytes are never further apart than a quiet line's.
     for baud in [1200, 9600] {
         let bank = bank().baud(baud).start().unwrap();
@@ -73,7 +73,7 @@ fn in_the_middle_of_an_answer() {
 }
 
 #[test]
-fn in_the_middle_of_sweeps_that_follow_one_another() {
+fn sigterm_during_consecutive_sweeps() {
     let bank = bank().unpaced().start().unwrap();
     let mut stand = Stand::on(&bank.link());
     stand.service.says("sweep complete");
@@ -83,7 +83,7 @@ fn in_the_middle_of_sweeps_that_follow_one_another() {
 }
 
 #[test]
-fn while_unplugged() {
+fn sigterm_while_unplugged() {
     let bank = bank().unpaced().start().unwrap();
     let mut stand = Stand::on(&bank.link());
     stand.service.says("sweep complete");
@@ -93,14 +93,14 @@ fn while_unplugged() {
 }
 
 #[test]
-fn while_the_port_has_never_been_there() {
+fn sigterm_while_the_port_never_existed() {
     let mut stand = Stand::on("/dev/there-is-no-such-port");
     stand.service.says("does not exist");
     stand.ends_in_time();
 }
 
 #[test]
-fn while_the_console_is_silent() {
+fn sigterm_while_the_console_is_silent() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let stand = Stand::on(&format!("tcp://{}", silent.local_addr().unwrap()));
     let _client = silent.accept().unwrap();
@@ -108,7 +108,7 @@ fn while_the_console_is_silent() {
 }
 
 #[test]
-fn while_connecting_to_a_peer_that_never_accepts() {
+fn sigterm_while_connecting() {
     let full = TcpListener::bind("127.0.0.1:0").unwrap();
     rustix::net::listen(&full, 0).unwrap();
     let address = full.local_addr().unwrap();
@@ -139,7 +139,7 @@ fn is_knocking(process: u32, port: u16) -> bool {
 }
 
 #[test]
-fn while_an_output_hangs() {
+fn sigterm_while_an_output_hangs() {
     let bank = bank().unpaced().start().unwrap();
     // Whoever opens it to write waits until somebody reads.
     let mut stand = Stand::set_up(&bank.link(), |folder| {
@@ -156,7 +156,7 @@ fn while_an_output_hangs() {
 }
 
 #[test]
-fn as_soon_as_it_has_started() {
+fn sigterm_right_after_the_start() {
     let bank = bank().unpaced().start().unwrap();
     let mut stand = Stand::on(&bank.link());
     stand.service.says("service started");
@@ -164,7 +164,7 @@ fn as_soon_as_it_has_started() {
 }
 
 #[test]
-fn before_it_has_started() {
+fn sigterm_before_the_start() {
     let bank = bank().unpaced().start().unwrap();
     // From the first instant on: until it listens, the system's own way of ending it is as good.
     for wait in 0..10 {
@@ -184,7 +184,7 @@ fn before_it_has_started() {
 }
 
 #[test]
-fn twice() {
+fn sigint_followed_by_sigterm() {
     let bank = bank().baud(1200).start().unwrap();
     let mut stand = Stand::on(&bank.link());
     stand.service.says("service started");

@@ -38,7 +38,7 @@ fn hang_up(service: &Service) {
 }
 
 #[test]
-fn it_is_ready_and_alive_without_a_battery_and_says_when_it_ends() {
+fn systemd_gets_ready_watchdog_and_stopping_without_a_battery() {
     let folder = tempdir().unwrap();
     let mut systemd = Systemd::at(&folder.path().join("notify"));
     let mut service = Service::start(&mut systemd.around(&run(folder.path(), "/dev/there-is-no-such-port")));
@@ -53,7 +53,7 @@ fn it_is_ready_and_alive_without_a_battery_and_says_when_it_ends() {
 }
 
 #[test]
-fn one_line_says_how_the_banks_are_and_each_sweep_feeds_the_watchdog() {
+fn status_line_is_sent_and_each_sweep_feeds_the_watchdog() {
     let folder = tempdir().unwrap();
     let (bank, mut systemd) = (bank(), Systemd::without_a_path("bankwatch-test-status"));
     let mut service = Service::start(&mut systemd.around(&run(folder.path(), &bank.link())));
@@ -64,7 +64,7 @@ fn one_line_says_how_the_banks_are_and_each_sweep_feeds_the_watchdog() {
 }
 
 #[test]
-fn the_watchdog_is_fed_while_the_link_is_down() {
+fn watchdog_is_fed_while_the_link_is_down() {
     let folder = tempdir().unwrap();
     let (bank, mut systemd) = (bank(), Systemd::at(&folder.path().join("notify")));
     let mut service = Service::start(&mut systemd.around(&run(folder.path(), &bank.link())));
@@ -79,7 +79,7 @@ fn the_watchdog_is_fed_while_the_link_is_down() {
 }
 
 #[test]
-fn an_output_that_hangs_starves_nobody() {
+fn hanging_output_does_not_stop_the_watchdog() {
     let folder = tempdir().unwrap();
     // Whoever opens one to write waits until somebody reads. What hangs in one is followed by the next.
     for number in ["", "1", "2"] {
@@ -96,7 +96,7 @@ fn an_output_that_hangs_starves_nobody() {
 }
 
 #[test]
-fn a_poller_that_is_stuck_starves_the_watchdog_although_another_bank_goes_on() {
+fn one_stuck_poller_stops_the_watchdog() {
     supervised(brisk(), async |mut supervisor, lines| {
         let (port, other) = (Port::start(), Port::start());
         let within = ms(500);
@@ -126,7 +126,7 @@ fn a_poller_that_is_stuck_starves_the_watchdog_although_another_bank_goes_on() {
 }
 
 #[test]
-fn the_only_poller_being_stuck_there_is_not_one_beat() {
+fn no_heartbeat_while_the_only_poller_is_stuck() {
     supervised(brisk(), async |mut supervisor, lines| {
         let port = Port::start();
         let (mut beats, mut house) = (HeartbeatSet::default(), port.house());
@@ -155,7 +155,7 @@ const SETTINGS: &str =
     "[[bank]]\nname = \"house\"\nlink = \"LINK\"\ninterval = \"100ms\"\n[log]\nlevel = \"info\"\n";
 
 #[test]
-fn a_hang_up_changes_the_level_at_once_and_names_what_waits_for_the_next_start() {
+fn sighup_applies_the_log_level_and_lists_deferred_settings() {
     let (folder, bank) = (tempdir().unwrap(), bank());
     let file = folder.path().join("bankwatch.toml");
     let settings = SETTINGS.replace("LINK", &bank.link());
@@ -180,7 +180,7 @@ fn a_hang_up_changes_the_level_at_once_and_names_what_waits_for_the_next_start()
 }
 
 #[test]
-fn settings_with_mistakes_change_nothing_and_every_mistake_is_told() {
+fn sighup_with_invalid_settings_reports_all_errors() {
     let (folder, bank) = (tempdir().unwrap(), bank());
     let file = folder.path().join("bankwatch.toml");
     let settings = SETTINGS.replace("LINK", &bank.link());
@@ -202,7 +202,7 @@ fn settings_with_mistakes_change_nothing_and_every_mistake_is_told() {
 }
 
 #[test]
-fn a_hang_up_opens_the_log_file_by_its_name_again() {
+fn sighup_reopens_the_log_file() {
     let (folder, bank) = (tempdir().unwrap(), bank());
     let (log, moved) = (folder.path().join("bankwatch.log"), folder.path().join("moved.log"));
     let mut run = run(folder.path(), &bank.link());

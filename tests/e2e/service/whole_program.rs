@@ -81,23 +81,23 @@ fn every_field(dialect: Dialect, cells: usize, line: &str, complete: &[&str], si
 }
 
 #[test]
-fn every_field_of_a_pytes_v5_is_what_its_console_said() {
+fn every_field_of_a_pytes_v5_matches_its_console() {
     let complete = ["info 4", "bat 4", "stat", "soh 4"];
     every_field(Dialect::PytesV5, 16, "pty", &complete, "TERM");
 }
 
 #[test]
-fn every_field_of_a_us5000_is_what_its_console_said() {
+fn every_field_of_a_us5000_matches_its_console() {
     every_field(Dialect::Us5000, 16, "pty", &["info 4", "bat 4", "stat 4"], "INT");
 }
 
 #[test]
-fn every_field_of_a_us2000c_is_what_its_console_said() {
+fn every_field_of_a_us2000c_matches_its_console() {
     every_field(Dialect::Us2000c, 15, "tcp", &["info 4", "bat 4", "stat 4", "soh 4"], "TERM");
 }
 
 #[test]
-fn summaries_between_full_sweeps_change_nothing_in_the_file() {
+fn summaries_between_full_sweeps_do_not_change_the_file() {
     let bank = still(Dialect::PytesR, 2, 16).start().expect("a bank");
     let heater = printed(&still(Dialect::PytesR, 2, 16), "Heater Status");
     let mut service = Service::start(&bank.link(), "interval = \"500ms\"\nsummary_interval = \"100ms\"");
@@ -110,7 +110,7 @@ fn summaries_between_full_sweeps_change_nothing_in_the_file() {
 }
 
 #[test]
-fn files_get_their_modes_whatever_the_umask_is() {
+fn file_modes_are_independent_of_the_umask() {
     for umask in ["000", "077"] {
         let bank = still(Dialect::PytesV5, 1, 16).start().expect("a bank");
         let settings = format!("{BRISK}\n[events]\nenabled = true");
@@ -135,7 +135,7 @@ fn files_get_their_modes_whatever_the_umask_is() {
 }
 
 #[test]
-fn a_recording_is_read_like_the_console_it_came_from() {
+fn recording_is_read_like_the_console() {
     let plan = still(Dialect::Us5000, 3, 16);
     let mut console = plan.console().expect("a console");
     let (mut recording, mut truth) = (Vec::new(), Truth::default());
@@ -165,7 +165,7 @@ fn a_recording_is_read_like_the_console_it_came_from() {
 }
 
 #[test]
-fn a_stack_has_its_own_totals_and_shares_its_cells_out() {
+fn stack_has_its_own_totals_and_cells_per_module() {
     for (dialect, cells) in [(Dialect::ForceH2, 30), (Dialect::Sc500, 15), (Dialect::Sc0500, 15)] {
         let bank = still(dialect, 4, cells).start().expect("a bank");
         let mut service = Service::start(&bank.link(), BRISK);
@@ -180,7 +180,7 @@ fn a_stack_has_its_own_totals_and_shares_its_cells_out() {
 }
 
 #[test]
-fn every_48_volt_dialect_is_read_field_by_field() {
+fn every_field_of_every_48_volt_dialect_is_read() {
     let dialects = Dialect::ALL.iter().copied().filter(|dialect| !dialect.is_stack());
     let asked: Vec<_> = dialects
         .map(|dialect| {
@@ -210,7 +210,7 @@ fn shows(truth: &Truth, place: usize) -> bool {
 }
 
 #[test]
-fn a_battery_taken_out_keeps_its_place_and_comes_back() {
+fn removed_battery_keeps_its_place_and_comes_back() {
     let plan = still(Dialect::PytesV5, 4, 16);
     let heater = printed(&plan, "Heater Status");
     let manner = Manner { heater: heater.as_deref(), places: 4 };
@@ -239,7 +239,7 @@ fn a_battery_taken_out_keeps_its_place_and_comes_back() {
 }
 
 #[test]
-fn a_gap_and_an_old_battery_in_a_mixed_bank_are_no_trouble() {
+fn bank_with_a_gap_and_an_old_battery_is_read() {
     let plan = still(Dialect::Us5000, 4, 16);
     let heater = printed(&plan, "Heater Status");
     let bank = plan.start().expect("a bank");
@@ -252,7 +252,7 @@ fn a_gap_and_an_old_battery_in_a_mixed_bank_are_no_trouble() {
 }
 
 #[test]
-fn fewer_batteries_in_the_settings_than_found_are_told() {
+fn fewer_configured_than_found_batteries_are_logged() {
     let plan = still(Dialect::PytesV5, 4, 16);
     let bank = plan.start().expect("a bank");
     let mut service = Service::start(&bank.link(), &format!("{BRISK}\nbatteries = 3"));
@@ -267,7 +267,7 @@ fn fewer_batteries_in_the_settings_than_found_are_told() {
 }
 
 #[test]
-fn cells_are_asked_beside_an_event_also_where_they_are_off() {
+fn cells_are_read_during_an_event_even_if_disabled() {
     let bank = still(Dialect::PytesV5, 3, 16).start().expect("a bank");
     // A full battery has an event of its own.
     bank.with_bank(|bank| assert!((1..=3).all(|place| bank.set_soc(place, 0.5))));
@@ -301,7 +301,7 @@ fn cells_are_asked_beside_an_event_also_where_they_are_off() {
 }
 
 #[test]
-fn a_console_that_takes_no_number_is_asked_without() {
+fn console_without_numbered_commands_is_read() {
     let plan = still(Dialect::Us3000d, 2, 15);
     let heater = printed(&plan, "Heater Status");
     let bank = plan.start().expect("a bank");
@@ -318,7 +318,7 @@ fn a_console_that_takes_no_number_is_asked_without() {
 }
 
 #[test]
-fn event_words_are_the_same_in_every_spelling() {
+fn event_words_are_read_in_every_style() {
     let words = [(Word::Battery, 0x2), (Word::Power, 0x2000), (Word::Fault, 0x80)];
     for style in [EventStyle::Prefixed, EventStyle::BareHex, EventStyle::Decimal] {
         let bank = still(Dialect::PytesR, 2, 16).event_style(style).start().expect("a bank");
@@ -334,7 +334,7 @@ fn event_words_are_the_same_in_every_spelling() {
 }
 
 #[test]
-fn a_number_is_rounded_as_the_document_says() {
+fn numbers_are_rounded_as_documented() {
     let exact = |value: f64, decimals: i32| serde_json::json!({ "exactly": value, "decimals": decimals, "slack": 0.0 });
     assert_eq!(difference("", &serde_json::json!(52.97), &exact(52.965, 2)), None);
     assert_eq!(difference("", &serde_json::json!(52.96), &exact(52.965, 2)), None);

@@ -238,7 +238,7 @@ fn detail(life: &Life, said: &Detail, read: &PwrDetail) {
     event(life, said.power_events, read.power_events.as_ref());
     event(life, said.system_fault, read.system_fault.as_ref());
     let alarm = said.system_alarm.map(|bits| ("System Alarm".to_owned(), bits));
-    let others: Vec<_> = said.topics.iter().cloned().chain(alarm).collect();
+    let others: Vec<_> = said.status_words.iter().cloned().chain(alarm).collect();
     assert_eq!(read.other_events.len(), others.len());
     for ((label, bits), (found, word)) in others.iter().zip(&read.other_events) {
         assert_eq!(label, found);

@@ -40,7 +40,7 @@ fn peer(handle: impl Fn(TcpStream) + Send + 'static) -> SocketAddr {
 }
 
 #[test]
-fn a_connection_that_nobody_takes_is_given_up_at_its_deadline() {
+fn connecting_gives_up_at_the_deadline() {
     let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&listener, &SocketAddrV4::new([127, 0, 0, 1].into(), 0)).unwrap();
     listen(&listener, 0).unwrap();
@@ -61,7 +61,7 @@ fn a_connection_that_nobody_takes_is_given_up_at_its_deadline() {
 
 /// A peer that dies without a word leaves a connection that is open on our side alone.
 #[test]
-fn a_connection_that_has_gone_dead_is_opened_anew_within_three_sweeps() {
+fn dead_connection_is_reopened_within_three_sweeps() {
     let bank = Simulation::new(Dialect::PytesV5).speed(0.0).unpaced().start().unwrap();
     let console = bank.link().trim_start_matches("tcp://").to_owned();
     let (opened, dead) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
@@ -128,13 +128,13 @@ fn refused(scheme: &str, hello: &'static [u8]) -> String {
 }
 
 #[test]
-fn a_bridge_in_telnet_mode_is_named_with_its_remedy() {
+fn telnet_mode_is_reported_with_its_remedy() {
     let why = refused("tcp", &[255, 251, 1, 255, 251, 3, 255, 253, 44]);
     assert!(why.contains("speaks telnet") && why.contains("raw") && why.contains("rfc2217://"), "{why}");
 }
 
 #[test]
-fn a_bridge_that_lets_nobody_set_its_port_is_named_with_its_remedy() {
+fn refused_rfc2217_is_reported_with_its_remedy() {
     let why = refused("rfc2217", &[255, 253, 0, 255, 254, 44]);
     assert!(why.contains("no RFC 2217") && why.contains("tcp://"), "{why}");
 }
@@ -146,7 +146,7 @@ fn every_byte() -> Vec<u8> {
 }
 
 #[test]
-fn every_byte_passes_a_bridge_both_ways() {
+fn every_byte_passes_a_bridge_in_both_directions() {
     for scheme in ["tcp", "rfc2217"] {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let kept = heard.clone();

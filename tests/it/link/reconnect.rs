@@ -343,8 +343,8 @@ fn lives_through_it_all(path: Option<&Path>) {
 }
 
 #[test]
-fn a_port_heals_whatever_happens_to_its_cable() {
-    if !own_process::is_alone(concat!(module_path!(), "::a_port_heals_whatever_happens_to_its_cable")) {
+fn serial_port_recovers_from_every_fault() {
+    if !own_process::is_alone(concat!(module_path!(), "::serial_port_recovers_from_every_fault")) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -352,8 +352,8 @@ fn a_port_heals_whatever_happens_to_its_cable() {
 }
 
 #[test]
-fn a_bridge_heals_whatever_happens_to_the_network() {
-    if !own_process::is_alone(concat!(module_path!(), "::a_bridge_heals_whatever_happens_to_the_network")) {
+fn network_bridge_recovers_from_every_fault() {
+    if !own_process::is_alone(concat!(module_path!(), "::network_bridge_recovers_from_every_fault")) {
         return;
     }
     lives_through_it_all(None);

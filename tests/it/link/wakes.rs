@@ -43,18 +43,18 @@ async fn is_woken(_bank: SimulatorHandle, seen: Seen, lines: Lines) {
 }
 
 #[test]
-fn a_sleeping_console_on_a_port_is_woken() {
+fn sleeping_console_on_a_serial_port_is_woken() {
     let folder = tempfile::tempdir().unwrap();
     on(asleep().pty(folder.path().join("bank")).start().unwrap(), true, is_woken);
 }
 
 #[test]
-fn a_sleeping_console_behind_a_bridge_that_can_be_set_is_woken() {
+fn sleeping_console_behind_rfc2217_is_woken() {
     on(asleep().rfc2217("127.0.0.1:0").start().unwrap(), true, is_woken);
 }
 
 #[test]
-fn a_console_that_falls_asleep_while_it_is_read_is_woken() {
+fn console_that_falls_asleep_while_polled_is_woken() {
     let folder = tempfile::tempdir().unwrap();
     let bank = asleep().asleep(false).pty(folder.path().join("bank")).start().unwrap();
     on(bank, true, async |bank, seen, lines| {
@@ -66,7 +66,7 @@ fn a_console_that_falls_asleep_while_it_is_read_is_woken() {
 }
 
 #[test]
-fn who_shall_never_wake_leaves_it_asleep_and_reads_it_once_it_is_awake() {
+fn with_waking_disabled_the_console_is_read_once_awake() {
     let folder = tempfile::tempdir().unwrap();
     on(asleep().pty(folder.path().join("bank")).start().unwrap(), false, async |bank, seen, lines| {
         until(LONG, || !lines.with("link lost").is_empty()).await;
@@ -79,7 +79,7 @@ fn who_shall_never_wake_leaves_it_asleep_and_reads_it_once_it_is_awake() {
 }
 
 #[test]
-fn plain_tcp_can_wake_nobody_and_says_so() {
+fn raw_tcp_cannot_wake_and_reports_why() {
     on(asleep().start().unwrap(), true, async |_bank, seen, lines| {
         until(LONG, || !lines.with("link lost").is_empty()).await;
         let told = lines.with("link lost").remove(0);
@@ -90,14 +90,14 @@ fn plain_tcp_can_wake_nobody_and_says_so() {
 }
 
 #[test]
-fn the_frame_has_the_time_it_takes_before_the_speed_is_changed_back() {
+fn baud_rate_is_restored_only_after_the_wake_frame() {
     let takes = Duration::from_secs(1) * BITS * u32::try_from(FRAME.len()).unwrap() / 1_200;
     assert!(Patience::default().wake > takes * 2, "{takes:?}");
 }
 
 /// Whoever does not sleep takes the frame for garbage, at either speed.
 #[test]
-fn a_console_that_is_awake_is_not_harmed_by_the_frame() {
+fn wake_frame_does_not_disturb_an_awake_console() {
     let folder = tempfile::tempdir().unwrap();
     let plan = Simulation::new(Dialect::PytesV5).speed(0.0).unpaced();
     let port = plan.clone().pty(folder.path().join("bank")).start().unwrap();

@@ -53,7 +53,7 @@ const COMMANDS: [&str; 23] = [
 ];
 
 #[test]
-fn every_answer_is_framed_by_its_echo_and_a_prompt() {
+fn every_answer_has_echo_and_prompt() {
     for &dialect in Dialect::ALL {
         let prompt = if dialect.name().starts_with("pytes") { "PYTES>" } else { "pylon>" };
         for command in COMMANDS {
@@ -71,7 +71,7 @@ fn every_answer_is_framed_by_its_echo_and_a_prompt() {
 }
 
 #[test]
-fn an_empty_line_is_answered_by_the_prompt_alone() {
+fn empty_line_is_answered_by_the_prompt() {
     for &dialect in Dialect::ALL {
         let heard = text(&console(dialect).type_bytes(b"\n"));
         assert!(heard == "\n\rpylon>" || heard == "\n\rPYTES>", "{dialect}: {heard:?}");
@@ -79,20 +79,20 @@ fn an_empty_line_is_answered_by_the_prompt_alone() {
 }
 
 #[test]
-fn a_typed_carriage_return_is_echoed_as_a_line_feed() {
+fn carriage_return_is_echoed_as_line_feed() {
     let heard = console(Dialect::Pytes).type_bytes(b"pwr\r");
     assert!(heard.starts_with(b"pwr\n\r@\r\r\n"));
 }
 
 #[test]
-fn an_unknown_command_is_refused_with_its_own_bytes() {
+fn unknown_command_is_echoed_in_the_error() {
     let heard = console(Dialect::Us2000).type_bytes(b"\xFEpwr\r");
     let expected = b"\xFEpwr\n\r@\r\r\nUnknown command '\xFEpwr' - try 'help'\r\n\r$$\r\n\rpylon>";
     assert_eq!(text(&heard), text(expected));
 }
 
 #[test]
-fn the_debug_mode_changes_the_prompt_until_it_is_left() {
+fn debug_mode_changes_the_prompt_until_logout() {
     for (dialect, debug) in [(Dialect::Us2000, "pylon_debug>"), (Dialect::PytesV5, "PYTES_debug>")] {
         let mut console = console(dialect);
         assert!(text(&ask(&mut console, "login debug")).ends_with(debug));
@@ -103,7 +103,7 @@ fn the_debug_mode_changes_the_prompt_until_it_is_left() {
 }
 
 #[test]
-fn another_key_leaves_the_pager_and_is_swallowed() {
+fn other_keys_leave_the_pager_without_echo() {
     let mut console = console(Dialect::Pytes);
     let first_page = text(&console.type_bytes(b"log\r"));
     assert!(first_page.ends_with("other key to exit\r"), "{first_page:?}");
@@ -113,7 +113,7 @@ fn another_key_leaves_the_pager_and_is_swallowed() {
 }
 
 #[test]
-fn absent_places_are_shown_as_each_dialect_shows_them() {
+fn absent_places_are_printed_as_in_each_dialect() {
     let rows = |dialect: Dialect| {
         let mut console = Simulation::new(dialect).batteries(3).console().unwrap();
         assert!(console.bank_mut().take_out(2));
@@ -131,7 +131,7 @@ fn absent_places_are_shown_as_each_dialect_shows_them() {
 }
 
 #[test]
-fn what_is_printed_is_what_the_truth_says() {
+fn printed_values_match_the_output() {
     for dialect in [Dialect::Us2000, Dialect::Pytes, Dialect::Us2000c, Dialect::PytesV5] {
         let mut console = Simulation::new(dialect).batteries(3).console().unwrap();
         let (heard, said) = console.type_and_hear(b"pwr\n");
@@ -159,7 +159,7 @@ fn what_is_printed_is_what_the_truth_says() {
 }
 
 #[test]
-fn the_cells_add_up_to_their_battery() {
+fn cell_voltages_add_up_to_the_battery_voltage() {
     for &dialect in Dialect::ALL.iter().filter(|dialect| !dialect.is_stack()) {
         let mut console = console(dialect);
         let (_, said) = console.type_and_hear(b"pwr\nbat 1\n");
@@ -173,7 +173,7 @@ fn the_cells_add_up_to_their_battery() {
 }
 
 #[test]
-fn event_words_are_printed_in_the_style_asked_for() {
+fn event_words_are_printed_in_the_configured_style() {
     let said = |style| {
         let mut console = Simulation::new(Dialect::Us2000).event_style(style).console().unwrap();
         console.bank_mut().raise_event(1, Word::Power, 0x2002);
@@ -185,7 +185,7 @@ fn event_words_are_printed_in_the_style_asked_for() {
 }
 
 #[test]
-fn a_full_battery_says_so_in_every_place() {
+fn full_battery_is_reported_in_state_soc_and_event() {
     let mut console = console(Dialect::Us2000c);
     console.bank_mut().set_soc(1, 1.0);
     let (_, said) = console.type_and_hear(b"pwr 1\n");
@@ -195,7 +195,7 @@ fn a_full_battery_says_so_in_every_place() {
 }
 
 #[test]
-fn data_event_shows_the_moment_and_not_the_present() {
+fn data_event_prints_the_snapshot_not_the_current_state() {
     let mut console = console(Dialect::Us2000);
     console.bank_mut().raise_event(1, Word::Battery, 0x2);
     let then = console.bank().battery(1).unwrap().soc();
@@ -208,7 +208,7 @@ fn data_event_shows_the_moment_and_not_the_present() {
 }
 
 #[test]
-fn data_history_shows_moments_at_intervals_and_a_stack_shows_its_modules_as_well() {
+fn data_history_prints_periodic_snapshots_of_all_modules() {
     for dialect in [Dialect::Us2000c, Dialect::ForceH2] {
         let mut console = console(dialect);
         let mut ask = |index: u32| {
@@ -228,7 +228,7 @@ fn data_history_shows_moments_at_intervals_and_a_stack_shows_its_modules_as_well
 }
 
 #[test]
-fn a_stack_keeps_its_moments_as_a_whole() {
+fn stack_takes_snapshots_of_all_modules_together() {
     let mut console = console(Dialect::ForceH2);
     console.bank_mut().raise_event(2, Word::Battery, 0x8);
     let (heard, said) = console.type_and_hear(b"data event\n");
@@ -243,7 +243,7 @@ fn a_stack_keeps_its_moments_as_a_whole() {
 }
 
 #[test]
-fn the_same_seed_says_the_same_and_another_seed_says_something_else() {
+fn output_is_determined_by_the_seed() {
     let life = |seed| {
         let mut console = Simulation::new(Dialect::Pytes).seed(seed).batteries(4).console().unwrap();
         console.bank_mut().advance(std::time::Duration::from_secs(40_000));
@@ -254,7 +254,7 @@ fn the_same_seed_says_the_same_and_another_seed_says_something_else() {
 }
 
 #[test]
-fn the_states_follow_the_day() {
+fn batteries_charge_and_discharge_within_a_day() {
     let mut console = console(Dialect::Pytes);
     let mut seen = Vec::new();
     for _ in 0..24 * 6 {
@@ -267,7 +267,7 @@ fn the_states_follow_the_day() {
 }
 
 #[test]
-fn no_typed_bytes_make_the_console_panic() {
+fn console_never_panics() {
     use proptest::prelude::*;
 
     proptest!(ProptestConfig::with_cases(60), |(bytes in proptest::collection::vec(any::<u8>(), 0..400),
@@ -280,7 +280,7 @@ fn no_typed_bytes_make_the_console_panic() {
 }
 
 #[test]
-fn faults_are_read_as_they_are_written() {
+fn fault_rates_are_parsed() {
     let read: FaultRate = "garble=0.25".parse().unwrap();
     assert_eq!((read.fault, read.rate), (Fault::Garble, 0.25));
     for wrong in ["garble", "garble=", "garble=1.5", "fire=0.1", "=0.1"] {
@@ -336,7 +336,7 @@ fn shape(answer: &[u8], command: &str) -> Vec<String> {
 }
 
 #[test]
-fn answers_have_the_shape_of_raw_captures() {
+fn answers_match_the_format_of_raw_captures() {
     let us2000 = "pylontech_US2KBPL-B66.6-donverduyn";
     let pytes = "pytes_plchome-EBOX4850P";
     let v5 = "pytes_plchome-V5-48100VD";
@@ -376,7 +376,7 @@ fn answers_have_the_shape_of_raw_captures() {
 }
 
 #[test]
-fn a_log_is_paged_as_raw_captures_are() {
+fn log_pages_match_raw_captures() {
     for (dialect, file) in [
         (Dialect::Pytes, "pytes_plchome-EBOX4850P_log_0.txt"),
         (Dialect::PytesV5, "pytes_plchome-V5-48100VD_log_0.txt"),
@@ -392,7 +392,7 @@ fn a_log_is_paged_as_raw_captures_are() {
 }
 
 #[test]
-fn headers_are_those_of_captures_byte_for_byte() {
+fn headers_match_captures_byte_for_byte() {
     for (dialect, command, start, file) in [
         (Dialect::Us2000c, "bat 1", "Battery", "pylontech_plchome-US_bat_1.txt"),
         (Dialect::Us3000c, "pwr", "Power", "pylontech_US3000C-B69.25-mman_pwr_1.txt"),

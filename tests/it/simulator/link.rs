@@ -83,7 +83,7 @@ fn frozen() -> (Simulation, Vec<u8>) {
 }
 
 #[test]
-fn a_pseudo_terminal_carries_a_conversation_byte_for_byte() {
+fn pseudo_terminal_transfers_every_byte() {
     let folder = tempfile::tempdir().unwrap();
     let (plan, clean) = frozen();
     let path = folder.path().join("bank");
@@ -97,7 +97,7 @@ fn a_pseudo_terminal_carries_a_conversation_byte_for_byte() {
 }
 
 #[test]
-fn clients_come_and_go_over_tcp() {
+fn tcp_clients_can_reconnect() {
     let (plan, clean) = frozen();
     let bank = plan.start().unwrap();
     for _ in 0..3 {
@@ -108,7 +108,7 @@ fn clients_come_and_go_over_tcp() {
 }
 
 #[test]
-fn a_name_that_is_taken_by_a_file_is_left_alone() {
+fn existing_file_is_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("precious");
     std::fs::write(&path, "data").unwrap();
@@ -118,7 +118,7 @@ fn a_name_that_is_taken_by_a_file_is_left_alone() {
 }
 
 #[test]
-fn answers_keep_the_pace_of_the_baud_rate() {
+fn answers_are_sent_at_the_baud_rate() {
     let (plan, clean) = frozen();
     let bank = plan.baud(57_600).start().unwrap();
     let mut client = Client::connect(&bank);
@@ -129,7 +129,7 @@ fn answers_keep_the_pace_of_the_baud_rate() {
 }
 
 #[test]
-fn a_muted_command_is_not_even_echoed() {
+fn muted_command_has_no_echo() {
     let (plan, _) = frozen();
     let bank = plan.start().unwrap();
     let mut client = Client::connect(&bank);
@@ -147,7 +147,7 @@ fn damage(bank: &SimulatorHandle) -> (Fault, Vec<usize>) {
 }
 
 #[test]
-fn a_garbled_answer_differs_just_where_the_truth_says() {
+fn garbled_answer_differs_exactly_at_the_recorded_bytes() {
     let (plan, clean) = frozen();
     let bank = plan.start().unwrap();
     let mut client = Client::connect(&bank);
@@ -163,7 +163,7 @@ fn a_garbled_answer_differs_just_where_the_truth_says() {
 }
 
 #[test]
-fn a_truncated_answer_stops_and_nothing_follows() {
+fn truncated_answer_stops_at_the_recorded_byte() {
     let (plan, clean) = frozen();
     let bank = plan.start().unwrap();
     let mut client = Client::connect(&bank);
@@ -179,7 +179,7 @@ fn a_truncated_answer_stops_and_nothing_follows() {
 }
 
 #[test]
-fn noise_surrounds_an_answer_that_is_whole() {
+fn noise_surrounds_a_complete_answer() {
     let (plan, clean) = frozen();
     let bank = plan.start().unwrap();
     let mut client = Client::connect(&bank);
@@ -193,7 +193,7 @@ fn noise_surrounds_an_answer_that_is_whole() {
 }
 
 #[test]
-fn slow_and_late_answers_take_their_time_and_are_whole() {
+fn slow_and_late_answers_are_complete() {
     let (plan, clean) = frozen();
     let bank = plan.start().unwrap();
     let pause = Duration::from_millis(150);
@@ -208,7 +208,7 @@ fn slow_and_late_answers_take_their_time_and_are_whole() {
 }
 
 #[test]
-fn an_unplugging_fault_cuts_the_client_off_and_the_bank_comes_back() {
+fn unplug_fault_disconnects_the_client_temporarily() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bank");
     let (plan, clean) = frozen();
@@ -225,7 +225,7 @@ fn an_unplugging_fault_cuts_the_client_off_and_the_bank_comes_back() {
 }
 
 #[test]
-fn unplugged_by_hand_it_is_gone_until_replugged() {
+fn unplugged_link_is_gone_until_replugged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bank");
     let (plan, clean) = frozen();
@@ -247,7 +247,7 @@ fn unplugged_by_hand_it_is_gone_until_replugged() {
 }
 
 #[test]
-fn faults_come_at_their_rate_and_the_same_for_the_same_seed() {
+fn fault_rate_is_met_and_determined_by_the_seed() {
     let struck = || {
         let faults = Faults::none().with(Fault::Garble, 0.3).with(Fault::Noise, 0.2);
         let bank = frozen().0.faults(faults).start().unwrap();
@@ -265,7 +265,7 @@ fn faults_come_at_their_rate_and_the_same_for_the_same_seed() {
 }
 
 #[test]
-fn time_stands_still_at_speed_zero_and_runs_at_any_other() {
+fn clock_stops_at_speed_zero_and_runs_at_other_speeds() {
     let (plan, _) = frozen();
     let still = plan.clone().start().unwrap();
     let fast = plan.speed(10_000.0).start().unwrap();

@@ -116,7 +116,7 @@ fn on_both(plan: &Simulation, test: impl Fn(Client)) {
 }
 
 #[test]
-fn at_another_speed_nothing_can_be_understood_and_back_at_its_own_all_can() {
+fn wrong_baud_rate_yields_garbage_until_corrected() {
     let clean = frozen().console().unwrap().type_bytes(b"pwr\r");
     on_both(&frozen(), |mut client| {
         client.send(b"pwr\r");
@@ -134,7 +134,7 @@ fn at_another_speed_nothing_can_be_understood_and_back_at_its_own_all_can() {
 }
 
 #[test]
-fn asleep_it_is_silent_until_it_has_heard_the_whole_frame_at_1200_baud() {
+fn sleeping_console_wakes_only_on_a_complete_frame() {
     on_both(&frozen().asleep(true), |mut client| {
         for speed in [115_200, 9_600] {
             client.set_speed(speed);
@@ -159,7 +159,7 @@ fn asleep_it_is_silent_until_it_has_heard_the_whole_frame_at_1200_baud() {
 }
 
 #[test]
-fn a_bridge_doubles_the_escape_byte_both_ways_and_refuses_what_it_does_not_speak() {
+fn bridge_escapes_data_and_refuses_unknown_options() {
     let bank = frozen().rfc2217("127.0.0.1:0").start().unwrap();
     let mut client = Client::bridge(&bank.link());
     client.send(&[255, 251, 44, 255, 253, 0, 255, 253, 24, 255, 251, 31]);
@@ -169,7 +169,7 @@ fn a_bridge_doubles_the_escape_byte_both_ways_and_refuses_what_it_does_not_speak
 }
 
 #[test]
-fn the_plug_is_pulled_behind_the_very_text_that_was_asked_for() {
+fn unplug_after_disconnects_exactly_after_the_text() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bank");
     for cut in ["pw", "Normal", "\r$"] {
@@ -193,7 +193,7 @@ fn the_plug_is_pulled_behind_the_very_text_that_was_asked_for() {
 }
 
 #[test]
-fn what_another_types_is_answered_to_everybody() {
+fn output_for_another_client_reaches_all_clients() {
     let bank = frozen().start().unwrap();
     let stream = TcpStream::connect(bank.link().strip_prefix("tcp://").unwrap()).unwrap();
     let mut client = Client { heard: read_on(stream.try_clone().unwrap()), out: Out::Bridge(stream) };
