@@ -5,12 +5,8 @@ mod port_owner;
 mod replay;
 mod rfc2217;
 mod serial;
-<<<<<<< ours
-pub(crate) mod tee;
-=======
->>>>>>> theirs
 mod tcp;
-pub mod tee;
+pub(crate) mod tee;
 mod telnet;
 
 use std::fmt;
@@ -73,7 +69,7 @@ impl Default for Line {
 /// Where a console is, and how to open the connection to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    pub target: Target,
+    pub(crate) target: Target,
     pub line: Line,
     /// How long opening may take.
     pub deadline: Duration,

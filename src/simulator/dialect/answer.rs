@@ -5,12 +5,12 @@ use crate::simulator::printed::Values;
 
 /// An answer without echo and prompt.
 pub(crate) struct AnswerBody {
-    pub text: AnswerText,
-    pub values: Values,
+    pub(crate) text: AnswerText,
+    pub(crate) values: Values,
     /// Whether the success line follows.
-    pub success: bool,
+    pub(crate) success: bool,
     /// Whether the success line ends in an exclamation mark.
-    pub exclamation: bool,
+    pub(crate) exclamation: bool,
 }
 
 impl AnswerBody {

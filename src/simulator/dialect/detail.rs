@@ -1,58 +1,5 @@
 //! `pwr N` of a 48 V bank: a block of labels and values. The fields of each dialect are in `detail_fields`.
 
-<<<<<<< ours
-use super::super::battery::{BaseState, Battery, Word};
-use super::super::said::{Detail, Values};
-use super::events::{self, Topic};
-use super::text::{FEED, HEAD};
-use super::{Answer, EventStyle, Spec, measure};
-
-/// A line of the block.
-pub(crate) struct Field {
-    /// Its label, or the whole line where it has another shape.
-    pub(crate) label: &'static str,
-    /// What follows the colon.
-    pub(crate) value: Value,
-}
-
-/// The shapes of values.
-pub(crate) enum Value {
-    /// A number padded to the unit's column, then the unit; absent where `None`.
-    Number(fn(&Detail) -> Option<i64>, &'static str),
-    /// A number without unit.
-    Count(fn(&Detail) -> i64),
-    /// Seconds, in a column of their own width; absent where `None`.
-    Seconds(fn(&Detail) -> Option<i64>),
-    /// A state, padded to eight.
-    State(fn(&Detail) -> &str),
-    /// A fixed word, padded to eight.
-    Fixed(&'static str),
-    /// Text as it is, and the width it is padded to.
-    Text(fn(&Detail) -> String, usize),
-    /// The protections that are on; this line stands behind a line end of the other kind.
-    List(&'static str),
-    /// An event word.
-    Events(fn(&Detail) -> u32, events::Names),
-    /// The topic word of this label.
-    Topic(Topic),
-    /// The label is the line.
-    Bare,
-}
-
-/// How the block of a dialect is laid out.
-pub(crate) struct DetailLayout {
-    /// Lines above the first rule.
-    pub(crate) above: &'static [Field],
-    /// The lines below it.
-    pub(crate) fields: &'static [Field],
-    /// Width of a number before its unit.
-    pub(crate) number_width: usize,
-    /// Width of a number without unit.
-    pub(crate) count_width: usize,
-    /// Width of an event word before the names of its bits.
-    pub(crate) event_width: usize,
-}
-=======
 use crate::simulator::dialect::answer::AnswerBody;
 use crate::simulator::dialect::events::{self, EventStyle};
 use crate::simulator::dialect::layouts::{DetailField, DetailLayout, DetailValue};
@@ -61,7 +8,6 @@ use crate::simulator::dialect::spec::DialectSpec;
 use crate::simulator::dialect::text::{FEED, HEAD};
 use crate::simulator::physics::battery::{BaseState, Battery, Word};
 use crate::simulator::printed::{Detail, Values};
->>>>>>> theirs
 
 const RULE: &str = " ----------------------------";
 

@@ -10,24 +10,24 @@ pub(super) type PowerColumns = &'static [TextColumn<TableRow>];
 
 /// The cell table, `bat` and `bat N`.
 pub(super) struct CellLayout {
-    pub columns: &'static [CellColumns],
+    pub(crate) columns: &'static [CellColumns],
 }
 
 /// The battery table, `pwr`.
 pub(super) struct TableLayout {
     /// The columns of a battery that is present.
-    pub present: &'static [PowerColumns],
+    pub(crate) present: &'static [PowerColumns],
     /// The columns of an absent battery; `None` omits the row.
-    pub absent: Option<&'static [PowerColumns]>,
+    pub(crate) absent: Option<&'static [PowerColumns]>,
     /// The line end between the row of a present battery and the next row.
-    pub after_present: &'static str,
+    pub(crate) after_present: &'static str,
 }
 
 /// One line of `pwr N`.
 pub(super) struct DetailField {
     /// The label, or the whole line of [`DetailValue::Bare`].
-    pub label: &'static str,
-    pub value: DetailValue,
+    pub(crate) label: &'static str,
+    pub(crate) value: DetailValue,
 }
 
 /// How the value after the colon is printed.
@@ -55,15 +55,15 @@ pub(super) enum DetailValue {
 /// The block of `pwr N`.
 pub(super) struct DetailLayout {
     /// Lines above the first rule.
-    pub above: &'static [DetailField],
+    pub(crate) above: &'static [DetailField],
     /// Lines below the first rule.
-    pub fields: &'static [DetailField],
+    pub(crate) fields: &'static [DetailField],
     /// Width of a number before its unit.
-    pub number_width: usize,
+    pub(crate) number_width: usize,
     /// Width of a number without unit.
-    pub count_width: usize,
+    pub(crate) count_width: usize,
     /// Width of an event word before the names of its bits.
-    pub event_width: usize,
+    pub(crate) event_width: usize,
 }
 
 /// The counter printed by a line of `stat`.
@@ -96,15 +96,15 @@ pub(super) type StatLine = (&'static str, StatCounter);
 /// The answer to `stat` and `stat N`.
 pub(super) struct StatLayout {
     /// The lines, in groups that dialects share.
-    pub groups: &'static [&'static [StatLine]],
+    pub(crate) groups: &'static [&'static [StatLine]],
     /// Width of the numbers.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Lines per page, if the pager is used.
-    pub page: Option<usize>,
+    pub(crate) page: Option<usize>,
     /// Whether `stat N` is accepted.
-    pub by_place: bool,
+    pub(crate) by_place: bool,
     /// Whether the success line ends in an exclamation mark.
-    pub exclamation: bool,
+    pub(crate) exclamation: bool,
 }
 
 /// The answer to `soh`.
@@ -128,10 +128,10 @@ pub(super) enum EuroLayout {
 /// One line of `info`.
 pub(super) struct InfoLine {
     /// An empty label is an empty line.
-    pub label: &'static str,
-    pub value: InfoValue,
+    pub(crate) label: &'static str,
+    pub(crate) value: InfoValue,
     /// The line end before it.
-    pub before: &'static str,
+    pub(crate) before: &'static str,
 }
 
 /// The value after the colon of a line of `info`.
@@ -150,16 +150,16 @@ pub(super) enum InfoValue {
 
 /// The tables of a high-voltage stack.
 pub(super) struct StackLayout {
-    pub stack: &'static [&'static [TextColumn<StackRow>]],
-    pub units: &'static [&'static [TextColumn<UnitRow>]],
-    pub cells: &'static [&'static [TextColumn<CellRow>]],
+    pub(crate) stack: &'static [&'static [TextColumn<StackRow>]],
+    pub(crate) units: &'static [&'static [TextColumn<UnitRow>]],
+    pub(crate) cells: &'static [&'static [TextColumn<CellRow>]],
     /// Labels above the table of `pwr`: mean temperature, voltage outside and inside the contactor.
-    pub preamble: [&'static str; 3],
+    pub(crate) preamble: [&'static str; 3],
     /// Whether the time is printed above the preamble.
-    pub timed: bool,
-    pub energy: EnergyUnit,
+    pub(crate) timed: bool,
+    pub(crate) energy: EnergyUnit,
     /// Commands for which the start mark is lost.
-    pub unmarked: &'static [&'static str],
+    pub(crate) unmarked: &'static [&'static str],
 }
 
 /// How energy is printed.

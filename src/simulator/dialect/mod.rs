@@ -34,55 +34,8 @@ pub(super) use answer::AnswerBody;
 pub use events::EventStyle;
 pub use models::{Dialect, UnknownDialect};
 
-<<<<<<< ours
-/// What a console has to say to one command, but for echo and prompt.
-pub(super) struct Answer {
-    pub(crate) text: Text,
-    pub(crate) values: Values,
-    /// Whether it ends in the sentence of success.
-    pub(crate) success: bool,
-    /// That sentence ends in an exclamation mark.
-    pub(crate) exclaims: bool,
-}
-
-impl Answer {
-    fn done(text: Text, values: Values) -> Self {
-        Self { text, values, success: true, exclaims: false }
-    }
-
-    fn refusal(text: Text, first_line: &str) -> Self {
-        Self { text, values: Values::Refusal(first_line.to_owned()), success: false, exclaims: false }
-    }
-}
-
-impl Spec {
-    /// Begins a table or a list; some consoles leave a line empty first.
-    fn open_padded(&self) -> Text {
-        let mut text = Text::marked();
-        if self.blank_after_mark {
-            text.line(FEED, "");
-        }
-        text
-    }
-
-    /// Begins an answer of a stack, which loses its start mark now and then.
-    fn open_stack(&self, command: &str) -> Text {
-        match &self.tables {
-            Tables::Stack(layout) if layout.unmarked.contains(&command) => Text::unmarked(),
-            _ => Text::marked(),
-        }
-    }
-
-    /// Whether the echo of this command's line end gets lost together with the start mark.
-    pub(super) fn loses_echo_end(&self, command: &str) -> bool {
-        matches!(&self.tables, Tables::Stack(layout) if layout.unmarked.contains(&command))
-    }
-
-    fn unknown(&self, command: &str) -> Answer {
-=======
 impl DialectSpec {
     fn unknown(&self, command: &str) -> AnswerBody {
->>>>>>> theirs
         let line = format!("Unknown command '{command}' - try 'help'");
         let mut text = self.open_padded();
         text.line(FEED, text::latin1(&line));

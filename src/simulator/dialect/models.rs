@@ -3,73 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-<<<<<<< ours
-use super::cell_table::{self, CellLayout};
-use super::detail::DetailLayout;
-use super::detail_fields;
-use super::euro::EuroLayout;
-use super::info::{self, InfoLine};
-use super::list::SohLayout;
-use super::power_table::{self, TableLayout};
-use super::stack::{self, StackLayout};
-use super::stat::{self, StatLayout};
-
-/// Everything that one dialect has of its own.
-pub(crate) struct Spec {
-    /// What users call it.
-    pub(crate) name: &'static str,
-    /// What the prompt begins with.
-    pub(crate) prompt: &'static str,
-    pub(crate) maker: &'static str,
-    pub(crate) device: &'static str,
-    pub(crate) firmware: &'static str,
-    pub(crate) barcode_letter: char,
-    /// Rows of the table, however few batteries there are.
-    pub(crate) slots: usize,
-    /// Cells of a battery unless told otherwise.
-    pub(crate) cells: usize,
-    /// Capacity of a battery in ampere-hours.
-    pub(crate) amp_hours: f64,
-    /// Current limit as a share of the capacity an hour.
-    pub(crate) limit_per_hour: f64,
-    pub(crate) max_voltage_mv: i32,
-    /// What the temperature sensors resolve, in thousandths of a degree.
-    pub(crate) temperature_step: i32,
-    pub(crate) commands: &'static [&'static str],
-    pub(crate) info: &'static [InfoLine],
-    pub(crate) info_by_place: bool,
-    /// What `time` says before the time.
-    pub(crate) clock_chip: &'static str,
-    /// An empty line follows the start mark of most answers.
-    pub(crate) blank_after_mark: bool,
-    /// The command is shown a second time below its echo.
-    pub(crate) echoes_twice: bool,
-    pub(crate) tables: Tables,
-    /// How `euro` is laid out, where that is a command.
-    pub(crate) euro: EuroLayout,
-}
-
-/// What says the values of the batteries.
-pub(crate) enum Tables {
-    /// Batteries side by side.
-    Pack(PackTables),
-    /// Batteries in a row.
-    Stack(StackLayout),
-}
-
-/// The layouts of a 48 V dialect.
-pub(crate) struct PackTables {
-    pub(crate) table: &'static TableLayout,
-    pub(crate) detail: &'static DetailLayout,
-    pub(crate) cells: &'static CellLayout,
-    pub(crate) stat: &'static StatLayout,
-    pub(crate) soh: SohLayout,
-}
-=======
 use crate::simulator::dialect::layouts::{EuroLayout, SohLayout};
 use crate::simulator::dialect::spec::{DialectSpec, DialectTables, PackTables};
 use crate::simulator::dialect::{cell_table, detail_fields, info, power_table, stack, stat};
->>>>>>> theirs
 
 const PYLONTECH: &[&str] =
     &["bat", "data", "help", "info", "log", "login", "logout", "pwr", "soh", "stat", "time"];

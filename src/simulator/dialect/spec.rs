@@ -8,34 +8,34 @@ use crate::simulator::dialect::text::{AnswerText, FEED};
 /// A row of the table of dialects.
 pub(crate) struct DialectSpec {
     /// The name on the command line.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Start of the prompt.
-    pub prompt: &'static str,
-    pub maker: &'static str,
-    pub device: &'static str,
-    pub firmware: &'static str,
-    pub barcode_letter: char,
+    pub(crate) prompt: &'static str,
+    pub(crate) maker: &'static str,
+    pub(crate) device: &'static str,
+    pub(crate) firmware: &'static str,
+    pub(crate) barcode_letter: char,
     /// Minimum number of rows in the battery table.
-    pub slots: usize,
+    pub(crate) slots: usize,
     /// Default number of cells per battery.
-    pub cells: usize,
+    pub(crate) cells: usize,
     /// Capacity of a battery in ampere-hours.
-    pub amp_hours: f64,
+    pub(crate) amp_hours: f64,
     /// Current limit as a multiple of the capacity per hour (C rate).
-    pub limit_per_hour: f64,
-    pub max_voltage_mv: i32,
+    pub(crate) limit_per_hour: f64,
+    pub(crate) max_voltage_mv: i32,
     /// Resolution of the temperature sensors, in thousandths of a degree.
-    pub temperature_step: i32,
-    pub commands: &'static [&'static str],
+    pub(crate) temperature_step: i32,
+    pub(crate) commands: &'static [&'static str],
     pub(super) info: &'static [InfoLine],
     /// Whether `info N` is accepted.
-    pub info_by_place: bool,
+    pub(crate) info_by_place: bool,
     /// Name of the clock chip, printed by `time` before the time.
-    pub clock_chip: &'static str,
+    pub(crate) clock_chip: &'static str,
     /// Whether most answers have an empty line after the start mark.
-    pub blank_after_mark: bool,
+    pub(crate) blank_after_mark: bool,
     /// Whether the command is printed again below its echo.
-    pub echoes_twice: bool,
+    pub(crate) echoes_twice: bool,
     pub(super) tables: DialectTables,
     /// Used only if `euro` is one of the commands.
     pub(super) euro: EuroLayout,
@@ -51,11 +51,11 @@ pub(super) enum DialectTables {
 
 /// The layouts of a 48 V dialect.
 pub(super) struct PackTables {
-    pub table: &'static TableLayout,
-    pub detail: &'static DetailLayout,
-    pub cells: &'static CellLayout,
-    pub stat: &'static StatLayout,
-    pub soh: SohLayout,
+    pub(crate) table: &'static TableLayout,
+    pub(crate) detail: &'static DetailLayout,
+    pub(crate) cells: &'static CellLayout,
+    pub(crate) stat: &'static StatLayout,
+    pub(crate) soh: SohLayout,
 }
 
 impl DialectSpec {

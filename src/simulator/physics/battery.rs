@@ -52,29 +52,29 @@ pub enum Word {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Defects {
     /// Resistance of a loose cable in ohms.
-    pub cable_resistance: f64,
+    pub(crate) cable_resistance: f64,
     /// A faulty temperature sensor (from 0) and its error in degrees.
-    pub sensor: Option<(usize, f64)>,
+    pub(crate) sensor: Option<(usize, f64)>,
 }
 
 /// Lifetime counters of a battery.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counters {
     /// Transitions to charging, printed as `Charge Times`.
-    pub charges: u32,
+    pub(crate) charges: u32,
     /// Transitions to discharging.
-    pub discharges: u32,
+    pub(crate) discharges: u32,
     /// Transitions to idle.
-    pub idles: u32,
+    pub(crate) idles: u32,
     /// In ampere-seconds.
-    pub charged: f64,
+    pub(crate) charged: f64,
     /// In ampere-seconds.
-    pub discharged: f64,
+    pub(crate) discharged: f64,
     /// How often the highest cell rose above the upper threshold.
-    pub cell_high: u32,
+    pub(crate) cell_high: u32,
     /// How often the lowest cell fell below the lower threshold.
-    pub cell_low: u32,
-    pub resets: u32,
+    pub(crate) cell_low: u32,
+    pub(crate) resets: u32,
 }
 
 /// A record of the battery's log.
@@ -82,10 +82,10 @@ pub struct Counters {
 pub struct LogRecord {
     pub index: u32,
     /// Seconds since the simulation's epoch.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// The number of charges if a charge started, otherwise 0.
     pub code: u32,
-    pub text: &'static str,
+    pub(crate) text: &'static str,
 }
 
 /// Number of snapshots that a battery stores of each kind.
@@ -97,9 +97,9 @@ const MAX_SNAPSHOTS: usize = 16;
 pub(crate) struct BatterySnapshot {
     pub index: u32,
     /// Seconds since the simulation's epoch.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Without its log and snapshots.
-    pub battery: Box<Battery>,
+    pub(crate) battery: Box<Battery>,
 }
 
 #[derive(Clone, Debug)]
@@ -186,7 +186,7 @@ impl Battery {
         self.state
     }
 
-    pub fn counters(&self) -> &Counters {
+    pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
 
@@ -229,16 +229,16 @@ impl Battery {
     }
 
     /// In degrees Celsius.
-    pub fn mosfet_temperature(&self) -> f64 {
+    pub(crate) fn mosfet_temperature(&self) -> f64 {
         self.board_temperature() - 1.3 + self.current.powi(2) * 0.004
     }
 
-    pub fn full(&self) -> bool {
+    pub(crate) fn full(&self) -> bool {
         self.soc() >= 0.985
     }
 
     /// The active bits of an event word: those raised through the API, and `COULFULL` of a full battery.
-    pub fn events(&self, word: Word) -> u32 {
+    pub(crate) fn events(&self, word: Word) -> u32 {
         const COULFULL: u32 = 0x2000;
         let full = if word == Word::Power && self.full() { COULFULL } else { 0 };
         self.raised[word as usize] | full

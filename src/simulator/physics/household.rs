@@ -17,13 +17,13 @@ pub(super) struct HouseholdPower {
 }
 
 impl HouseholdPower {
-    pub fn new(bank_watt_hours: f64, rng: &mut Rng) -> Self {
+    pub(crate) fn new(bank_watt_hours: f64, rng: &mut Rng) -> Self {
         let sky = 0.5 + rng.f64() * 0.5;
         Self { bank_watt_hours, sky, daily_sky: sky, appliances: 0.0 }
     }
 
     /// Power the inverter charges the bank with at `hour` (0 to 24), in watts; negative discharges it.
-    pub fn surplus(&mut self, hour: f64, seconds: f64, rng: &mut Rng) -> f64 {
+    pub(crate) fn surplus(&mut self, hour: f64, seconds: f64, rng: &mut Rng) -> f64 {
         self.update_weather(hour, seconds, rng);
         let sun = if (6.0..20.0).contains(&hour) {
             ((hour - 6.0) / 14.0 * std::f64::consts::PI).sin().powf(1.3)

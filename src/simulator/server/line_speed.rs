@@ -32,7 +32,7 @@ pub(crate) struct SleepState {
 
 impl SleepState {
     /// Takes a byte received at `speed` baud; true if it completes the wake-up frame.
-    pub fn is_woken_by(&mut self, byte: u8, speed: u32) -> bool {
+    pub(crate) fn is_woken_by(&mut self, byte: u8, speed: u32) -> bool {
         if speed != WAKE_BAUD {
             self.received.clear();
             return false;

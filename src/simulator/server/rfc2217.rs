@@ -42,7 +42,7 @@ enum TelnetState {
 
 impl Rfc2217Server {
     /// Listens on `address`; port 0 takes any free port and keeps it.
-    pub fn listen(address: &str) -> io::Result<Self> {
+    pub(crate) fn listen(address: &str) -> io::Result<Self> {
         let tcp = TcpServer::listen(address)?;
         Ok(Self {
             tcp,

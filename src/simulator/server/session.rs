@@ -15,14 +15,14 @@ const MAX_ANSWERS: usize = 4096;
 
 /// A console in real time, with faults.
 pub(crate) struct SimulatorSession {
-    pub console: Console,
-    pub faults: Faults,
+    pub(crate) console: Console,
+    pub(crate) faults: Faults,
     /// A fault for the next answer, regardless of the rates.
-    pub next_fault: Option<Fault>,
+    pub(crate) next_fault: Option<Fault>,
     /// The console's baud rate.
-    pub console_baud: u32,
+    pub(crate) console_baud: u32,
     /// Set while the console is asleep.
-    pub sleep: Option<SleepState>,
+    pub(crate) sleep: Option<SleepState>,
     /// Simulated seconds per real second; 0 stops the simulated clock.
     speed: f64,
     advanced_at: Instant,
@@ -34,7 +34,7 @@ pub(crate) struct SimulatorSession {
 }
 
 impl SimulatorSession {
-    pub fn new(console: Console, faults: Faults, speed: f64, seed: u64) -> Self {
+    pub(crate) fn new(console: Console, faults: Faults, speed: f64, seed: u64) -> Self {
         Self {
             console,
             faults,
@@ -51,7 +51,7 @@ impl SimulatorSession {
     }
 
     /// Advances the bank to the current time.
-    pub fn advance(&mut self) {
+    pub(crate) fn advance(&mut self) {
         let now = Instant::now();
         let passed = now.duration_since(self.advanced_at).mul_f64(self.speed.max(0.0));
         self.advanced_at = now;
@@ -59,7 +59,7 @@ impl SimulatorSession {
     }
 
     /// Returns the output for `bytes` typed at `baud`.
-    pub fn receive(&mut self, bytes: &[u8], baud: u32) -> Vec<OutputChunk> {
+    pub(crate) fn receive(&mut self, bytes: &[u8], baud: u32) -> Vec<OutputChunk> {
         self.advance();
         if let Some(sleep) = &mut self.sleep {
             if bytes.iter().any(|byte| sleep.is_woken_by(*byte, baud)) {
@@ -100,11 +100,11 @@ impl SimulatorSession {
         output
     }
 
-    pub fn answer_count(&self) -> u64 {
+    pub(crate) fn answer_count(&self) -> u64 {
         self.answer_count
     }
 
-    pub fn answer_history(&self) -> Truth {
+    pub(crate) fn answer_history(&self) -> Truth {
         Truth { answers: self.history.iter().cloned().collect() }
     }
 }
