@@ -132,7 +132,11 @@ pub(super) fn speed(text: &str) -> Result<f64, String> {
 ///
 /// # Errors
 /// Fails if the number of batteries or cells is out of range, the path or address can't be opened, or `out` is closed.
-pub(crate) fn simulate(args: &SimulateArgs, out: &mut dyn Write, stop: impl Fn() -> bool) -> anyhow::Result<()> {
+pub(crate) fn simulate(
+    args: &SimulateArgs,
+    out: &mut dyn Write,
+    stop: impl Fn() -> bool,
+) -> anyhow::Result<()> {
     let simulation = configure(args).start()?;
     for RaisedEvent { place, word, bits } in args.raise.iter().copied() {
         let raised = simulation.with_bank(|bank| bank.raise_event(place, word, bits));
