@@ -26,12 +26,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bankwatch::internals::console::answers;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::Command;
-use bankwatch::internals::console::frame::{Framer, Progress};
-use bankwatch::internals::console::parsed;
-use bankwatch::internals::console::review::Review;
+use bankwatch::internals::console::framing::{Framer, Progress};
 use bankwatch::internals::console::transcript::{Exchange, Transcript};
+use bankwatch::internals::console::validation::Review;
 use bankwatch::internals::events::catalogue::Catalogue;
 use bankwatch::internals::events::tracker::Tracker;
 use bankwatch::internals::link::{Io, Line, Link};
@@ -40,8 +40,8 @@ use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::report::{BankReport, ServiceCounters};
 use bankwatch::internals::simulator::{Dialect, Simulation};
 use bankwatch::internals::stats::Stats;
-use bankwatch::internals::sweep::conversation::{Conversation, Patience};
-use bankwatch::internals::sweep::plan::Rhythm;
+use bankwatch::internals::sweep::client::{Conversation, Patience};
+use bankwatch::internals::sweep::poll_plan::Rhythm;
 use bankwatch::internals::sweep::sweeper::{Sweeper, Swept};
 use process::{memory, processor_time};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -200,7 +200,8 @@ fn parser() {
         let command: Command = question.parse().expect("a command");
         let framed = frame(question, &bytes);
         let framing = throughput(bytes.len(), || drop(std::hint::black_box(frame(question, &bytes))));
-        let parsing = throughput(bytes.len(), || drop(std::hint::black_box(parsed::parse(command, &framed))));
+        let parsing =
+            throughput(bytes.len(), || drop(std::hint::black_box(answers::parse(command, &framed))));
         let both = 1.0 / (1.0 / framing + 1.0 / parsing);
         println!(
             "| `{question}` | {} | {framing:.0} MB/s | {parsing:.0} MB/s | {both:.0} MB/s |",
@@ -209,7 +210,7 @@ fn parser() {
     }
 }
 
-fn frame(question: &str, bytes: &[u8]) -> bankwatch::internals::console::answer::Answer {
+fn frame(question: &str, bytes: &[u8]) -> bankwatch::internals::console::framing::answer::Answer {
     let mut framer = Framer::new(question);
     for chunk in bytes.chunks(4096) {
         if let Progress::Complete(answer) = framer.push(chunk) {

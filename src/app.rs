@@ -29,7 +29,7 @@ use crate::actors::stats::{LedgerFile, StatsActor, StatsSettings, machine_time};
 use crate::actors::systemd::SystemdActor;
 use crate::actors::terminal::TerminalActor;
 use crate::console::assemble::assemble;
-use crate::console::review::Review;
+use crate::console::validation::Review;
 use crate::events::catalogue::Catalogue;
 use crate::events::plan::EventPlan;
 use crate::link::{Line, Link, LinkError};
@@ -44,8 +44,8 @@ use crate::supervise::{
     ChildSpec, FatalFailure, Flush, HeartbeatSet, Ping, Role, ShutdownPhase, Signal, Signals, StopHandle,
     SupervisionPolicy, Supervisor, signals,
 };
-use crate::sweep::conversation::Patience;
-use crate::sweep::plan::Rhythm;
+use crate::sweep::client::Patience;
+use crate::sweep::poll_plan::Rhythm;
 use crate::sweep::sweeper::Judge;
 use crate::systemd;
 

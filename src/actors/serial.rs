@@ -8,15 +8,15 @@ use actix::{Actor, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use slog::{Logger, info, warn};
 
 use crate::console::command::Verb;
-use crate::console::prompt::Prompt;
+use crate::console::framing::prompt::Prompt;
 use crate::console::transcript::Lost;
 use crate::link::Link;
 use crate::messages::{Queue, Swept, Transcript};
 use crate::model::reading::SweepKind;
 use crate::outage::{HumanDuration, NoticeKind, OutageTracker};
 use crate::supervise::{Flush, Heartbeat, Ping};
-use crate::sweep::conversation::{Conversation, Patience};
-use crate::sweep::plan::Rhythm;
+use crate::sweep::client::{Conversation, Patience};
+use crate::sweep::poll_plan::Rhythm;
 use crate::sweep::sweeper::{Judge, Sweeper, Swept as Step};
 use crate::sweep::wake::{Found, greet};
 

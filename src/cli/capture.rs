@@ -11,16 +11,17 @@ use clap::Args;
 use jiff::Timestamp;
 
 use crate::cli::exit::Exit;
-use crate::console::answer::Answer;
-use crate::console::blank::Blank;
+use crate::console::answers;
+use crate::console::answers::parsed::Parsed;
 use crate::console::command::{Command, Verb};
-use crate::console::parsed::{self, Parsed};
+use crate::console::framing::answer::Answer;
+use crate::console::redact::Blank;
 use crate::console::transcript::Lost;
 use crate::link::tee::{Recording, Tee};
 use crate::link::{Line, Link};
 use crate::model::place::Place;
 use crate::settings::LineEnd;
-use crate::sweep::conversation::{Conversation, Patience};
+use crate::sweep::client::{Conversation, Patience};
 use crate::sweep::wake::greet;
 
 #[derive(Debug, Args)]
@@ -145,7 +146,7 @@ async fn record(
 
 /// The commands for each battery present in the table, last one first.
 fn battery_commands(answer: &Answer) -> Vec<Command> {
-    let present: BTreeSet<Place> = match parsed::parse(Verb::Pwr.alone(), answer) {
+    let present: BTreeSet<Place> = match answers::parse(Verb::Pwr.alone(), answer) {
         Ok(Parsed::Table(table)) => table.present().collect(),
         _ => BTreeSet::new(),
     };
@@ -153,7 +154,7 @@ fn battery_commands(answer: &Answer) -> Vec<Command> {
 }
 
 fn lists_euro(answer: &Answer) -> bool {
-    matches!(parsed::parse(Verb::Help.alone(), answer), Ok(Parsed::Help(help)) if help.lists(Verb::Euro.text()))
+    matches!(answers::parse(Verb::Help.alone(), answer), Ok(Parsed::Help(help)) if help.lists(Verb::Euro.text()))
 }
 
 fn write(out: &mut impl Write, link: &Link, answers: &[CapturedAnswer]) -> io::Result<()> {

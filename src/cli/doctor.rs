@@ -14,7 +14,7 @@ use crate::cli::sweep::{self, Timing};
 use crate::console::diagnosis::Heard;
 use crate::link::{Io, Line, Link, Target};
 use crate::settings::{LineEnd, Loaded, MqttVersion, Settings, Sources, load};
-use crate::sweep::conversation::{Conversation, Patience};
+use crate::sweep::client::{Conversation, Patience};
 use crate::sweep::wake::{Found, greet};
 
 #[derive(Debug, Args)]

@@ -18,7 +18,7 @@ use crate::mqtt::refusal::Refusal;
 use crate::mqtt::session::{Patience, Session};
 use crate::mqtt::topics::Topics;
 use crate::settings::{AutoOr, BankSettings, MqttSettings};
-use crate::sweep::plan::Rhythm;
+use crate::sweep::poll_plan::Rhythm;
 
 /// What to do with Home Assistant's discovery topics.
 #[derive(Debug, Subcommand)]

@@ -9,11 +9,12 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::exit::Exit;
-use crate::console::answer::Verdict;
+use crate::console::answers;
+use crate::console::answers::parsed::{Parsed, Rejected};
 use crate::console::command::{Command, UnknownCommand};
-use crate::console::parsed::{self, Parsed, Rejected};
-use crate::console::prompt::Prompt;
-use crate::console::recorded::{self, Recorded};
+use crate::console::framing::answer::Verdict;
+use crate::console::framing::prompt::Prompt;
+use crate::console::framing::recorded::{self, Recorded};
 
 /// More than anybody copies by hand; a recording of hundreds of rounds is larger.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
@@ -130,8 +131,8 @@ fn read(recorded: &Recorded, asked: Option<Command>) -> Result<Parsed, NoValues>
     let answer = &recorded.answer;
     let command = question(recorded, asked)?;
     let parsed = match answer.verdict {
-        Verdict::Unclear => parsed::read(command, answer).map_err(Rejected::from),
-        _ => parsed::parse(command, answer),
+        Verdict::Unclear => answers::parse_text(command, answer).map_err(Rejected::from),
+        _ => answers::parse(command, answer),
     };
     parsed.map_err(|why| NoValues::Rejected { command: command.to_string(), why })
 }

@@ -18,7 +18,7 @@ use crate::model::report::BankReport;
 use crate::outage::HumanDuration;
 use crate::settings::{BankSettings, LineEnd, Settings};
 use crate::status::{Status, table};
-use crate::sweep::conversation::{Conversation, Patience};
+use crate::sweep::client::{Conversation, Patience};
 
 /// What to read, and how to show it.
 #[derive(Debug, Args)]

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::console::assemble::assemble;
 use crate::console::command::Command;
-use crate::console::review::Review;
 use crate::console::transcript::{Exchange, Lost};
+use crate::console::validation::Review;
 use crate::link::Link;
 use crate::model::report::BankReport;
-use crate::sweep::conversation::Conversation;
-use crate::sweep::plan::Rhythm;
+use crate::sweep::client::Conversation;
+use crate::sweep::poll_plan::Rhythm;
 use crate::sweep::sweeper::{Sweeper, Swept};
 
 /// How long each question took.

@@ -75,7 +75,7 @@ impl Verb {
     }
 
     /// All of them.
-    pub(super) fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         VERBS.iter().map(|(verb, ..)| *verb)
     }
 

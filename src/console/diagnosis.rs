@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::console::frame::{Framer, Progress};
-use crate::console::prompt::Prompt;
+use crate::console::framing::prompt::Prompt;
+use crate::console::framing::{Framer, Progress};
 
 /// What was heard after an empty line was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::console::answer::Answer;
+use crate::console::answers::parsed::Rejected;
 use crate::console::command::Command;
 use crate::console::error::ParseError;
-use crate::console::parsed::Rejected;
+use crate::console::framing::answer::Answer;
 use crate::model::place::Place;
 use crate::model::reading::SweepKind;
 

@@ -11,8 +11,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::console::prompt::Prompt;
-use crate::console::recorded;
+use crate::console::framing::prompt::Prompt;
+use crate::console::framing::recorded;
 use crate::link::{Io, LinkError};
 
 /// Larger files are not recordings.

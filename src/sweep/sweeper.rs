@@ -8,17 +8,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::console::answer::Answer;
+use crate::console::answers::log::{self, LogRecord};
+use crate::console::answers::parsed::Rejected;
 use crate::console::command::{Command, Verb};
 use crate::console::error::ParseError;
-use crate::console::log::{self, LogRecord};
-use crate::console::parsed::Rejected;
-use crate::console::review::{Review, Verdict};
+use crate::console::framing::answer::Answer;
 use crate::console::transcript::{Exchange, Lost, Transcript};
+use crate::console::validation::{Review, Verdict};
 use crate::model::place::Place;
 use crate::model::reading::SweepKind;
-use crate::sweep::conversation::{Conversation, Pages};
-use crate::sweep::plan::{Plan, Rhythm, Step};
+use crate::sweep::client::{Conversation, Pages};
+use crate::sweep::poll_plan::{Plan, Rhythm, Step};
 
 /// How an answer is judged; [`Review::judge`] but in tests that need a parser with a bug.
 pub(crate) type Judge = fn(&mut Review, Command, Duration, u32, Result<Answer, Lost>) -> Verdict;

@@ -12,9 +12,9 @@
 
 use tokio::time::sleep;
 
-use crate::console::prompt::Prompt;
+use crate::console::framing::prompt::Prompt;
 use crate::console::transcript::Lost;
-use crate::sweep::conversation::Conversation;
+use crate::sweep::client::Conversation;
 
 /// The frame that wakes: version 2.0, address 1, commands 46 and 82, information 8520, with its checksum.
 const FRAME: &[u8] = b"~20014682C0048520FCC3\r";

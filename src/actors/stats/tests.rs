@@ -3,13 +3,13 @@
 use super::*;
 use crate::console::assemble::assemble;
 use crate::console::command::{Command, Verb};
-use crate::console::review::Found;
 use crate::console::transcript::Transcript;
+use crate::console::validation::Found;
 use crate::model::identity::Identity;
 use crate::model::reading::{BatteryReading, Measured};
 use crate::model::units::{Milliamps, Millivolts};
 use crate::stats::ledger::Ledger;
-use crate::sweep::plan::{Plan, Rhythm, Step};
+use crate::sweep::poll_plan::{Plan, Rhythm, Step};
 
 const INTERVAL: Duration = Duration::from_secs(10);
 const RARE: Duration = Duration::from_secs(900);

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use bankwatch::internals::app::{Bank, Chain};
 use bankwatch::internals::console::assemble::assemble;
-use bankwatch::internals::console::review::Review;
+use bankwatch::internals::console::validation::Review;
 use bankwatch::internals::supervise::{ServiceHealth, ShutdownPhase, SupervisionPolicy};
-use bankwatch::internals::sweep::conversation::Patience;
+use bankwatch::internals::sweep::client::Patience;
 use fastrand::Rng;
 use support::actors::{Diary, Harm, Output, Port, harmful};
 use support::faulty_actor::{LONG, ms, pinged, supervised_for};

@@ -9,7 +9,7 @@ use bankwatch::internals::cli::run::serve;
 use bankwatch::internals::settings::{Sources, load};
 use bankwatch::internals::simulator::{Dialect, Simulation};
 use bankwatch::internals::supervise::SupervisionPolicy;
-use bankwatch::internals::sweep::conversation::Patience;
+use bankwatch::internals::sweep::client::Patience;
 use support::own_process;
 
 #[test]

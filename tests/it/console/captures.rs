@@ -1,10 +1,11 @@
 //! What real consoles said: every capture that lies beside the project is picked up by discovery, parsed or
 //! refused with its reason, and held against the committed values; raw ones go through the framing as well.
 
-use bankwatch::internals::console::answer::{Answer, Verdict};
+use bankwatch::internals::console::answers;
+use bankwatch::console::answers::parsed::Parsed;
 use bankwatch::internals::console::command::Command;
-use bankwatch::internals::console::frame::{Framer, Progress};
-use bankwatch::internals::console::parsed::{self, Parsed};
+use bankwatch::internals::console::framing::answer::{Answer, Verdict};
+use bankwatch::internals::console::framing::{Framer, Progress};
 use support::captures::{self, Capture};
 
 /// What is committed of a capture: the values, or why there are none.
@@ -15,8 +16,8 @@ fn outcome(capture: &Capture) -> Result<Parsed, String> {
         None => capture.command.parse().map_err(|_| "not a question that we ask".to_owned())?,
     };
     let parsed = match answer.verdict {
-        Verdict::Unclear => parsed::read(command, &answer).map_err(|error| error.to_string()),
-        _ => parsed::parse(command, &answer).map_err(|error| error.to_string()),
+        Verdict::Unclear => answers::parse_text(command, &answer).map_err(|error| error.to_string()),
+        _ => answers::parse(command, &answer).map_err(|error| error.to_string()),
     }?;
     match parsed.problems() {
         [] => Ok(parsed),
@@ -59,7 +60,7 @@ fn invariants(capture: &Capture, outcome: &Result<Parsed, String>) {
                 assert!(row.soc.is_some_and(|soc| (0..=110).contains(&soc.0)), "{name}: {row:?}");
             }
             let silent =
-                |row: &&bankwatch::internals::console::pwr_table::PwrRow| row.absent && row.voltage.is_some();
+                |row: &&bankwatch::internals::console::answers::pwr_table::PwrRow| row.absent && row.voltage.is_some();
             assert_eq!(table.rows.iter().find(silent), None, "{name}: an absent place has no voltage");
         }
         Parsed::Cells(table) => {

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::console::answer::Answer;
+use bankwatch::internals::console::answers;
+use bankwatch::console::answers::parsed::Parsed;
+use bankwatch::internals::console::answers::pwr_detail::PwrDetail;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::{Command, Verb};
-use bankwatch::internals::console::parsed::{self, Parsed};
-use bankwatch::internals::console::pwr_detail::PwrDetail;
-use bankwatch::internals::console::review::{Review, Verdict};
+use bankwatch::internals::console::framing::answer::Answer;
 use bankwatch::internals::console::transcript::{Exchange, Transcript};
+use bankwatch::internals::console::validation::{Review, Verdict};
 use bankwatch::internals::model::facts::FactSource;
 use bankwatch::internals::model::lifetime::LifetimeFigure;
 use bankwatch::internals::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
 use bankwatch::internals::simulator::{Console, Dialect, Simulation, Values};
-use bankwatch::internals::sweep::conversation::Patience;
-use bankwatch::internals::sweep::plan::Rhythm;
+use bankwatch::internals::sweep::client::Patience;
+use bankwatch::internals::sweep::poll_plan::Rhythm;
 use fastrand::Rng;
 use jiff::Timestamp;
 use support::captures::{Capture, discover, note};
@@ -424,7 +425,7 @@ fn replayed(recording: &[u8]) -> Vec<BankReading> {
 fn details(captures: &[Capture]) -> BTreeMap<u8, PwrDetail> {
     let read = |capture: &Capture| {
         let command: Command = capture.command.parse().ok()?;
-        let parsed = parsed::parse(command, &Answer::from_transcript(&capture.bytes)).ok()?;
+        let parsed = answers::parse(command, &Answer::from_transcript(&capture.bytes)).ok()?;
         match (command.place(), parsed) {
             (Some(place), Parsed::Detail(detail)) => Some((place.number(), *detail)),
             _ => None,

@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::console::answer::Answer;
+use bankwatch::internals::console::answers;
+use bankwatch::console::answers::parsed::Parsed;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::{Command, Verb};
-use bankwatch::internals::console::parsed::{self, Parsed};
+use bankwatch::internals::console::framing::answer::Answer;
 use bankwatch::internals::console::transcript::{Exchange, Transcript};
 use bankwatch::internals::model::facts::Facts;
 use bankwatch::internals::model::place::Place;
@@ -176,8 +177,8 @@ proptest! {
         let line = text.split('\n').nth(row).expect("a row").trim();
         let own: u64 = line.split_ascii_whitespace().next().expect("a number").parse().expect("a number");
         let hit = struck(text, row, damage, which);
-        let truth = by_number(&parsed::parse(*command, &answer(text)).expect("a table"));
-        let parsed = parsed::parse(*command, &answer(&hit));
+        let truth = by_number(&answers::parse(*command, &answer(text)).expect("a table"));
+        let parsed = answers::parse(*command, &answer(&hit));
         let Ok(parsed) = parsed else { return Err(TestCaseError::fail(format!("{dialect} {command}: {parsed:?}"))) };
         let found = by_number(&parsed);
         for (number, truth) in &truth {

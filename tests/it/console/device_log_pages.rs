@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use bankwatch::internals::console::answer::Answer;
+use bankwatch::internals::console::answers::log;
 use bankwatch::internals::console::command::{Command, Verb};
-use bankwatch::internals::console::log;
-use bankwatch::internals::console::review::Review;
+use bankwatch::internals::console::framing::answer::Answer;
+use bankwatch::internals::console::validation::Review;
 use bankwatch::internals::link::{Line, Link};
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle, Values};
-use bankwatch::internals::sweep::conversation::{Conversation, Pages, Patience};
-use bankwatch::internals::sweep::plan::Rhythm;
+use bankwatch::internals::sweep::client::{Conversation, Pages, Patience};
+use bankwatch::internals::sweep::poll_plan::Rhythm;
 use bankwatch::internals::sweep::sweeper::{Sweeper, Swept};
 use tokio::time::Instant;
 

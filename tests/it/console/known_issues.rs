@@ -1,8 +1,9 @@
 //! What users of such consoles stumbled over: each pitfall with an answer that has it and what is made of it.
 
-use bankwatch::internals::console::answer::Answer;
-use bankwatch::internals::console::frame::{Framer, Progress};
-use bankwatch::internals::console::parsed;
+use bankwatch::internals::console::answers;
+use bankwatch::console::answers::parsed;
+use bankwatch::internals::console::framing::answer::Answer;
+use bankwatch::internals::console::framing::{Framer, Progress};
 use serde_json::Value;
 
 /// An answer and what is read from it.
@@ -337,7 +338,7 @@ fn framed(question: &str, lines: &[&str]) -> Answer {
 #[test]
 fn each_pitfall_is_read_as_the_table_says() {
     for Pitfall { name, question, lines, found } in PITFALLS {
-        let outcome = parsed::parse(question.parse().unwrap(), &framed(question, lines));
+        let outcome = answers::parse(question.parse().unwrap(), &framed(question, lines));
         let json = outcome.as_ref().map_or(Value::Null, |parsed| serde_json::to_value(parsed).unwrap());
         for (place, expected) in *found {
             let said = match (*place, &outcome) {
@@ -357,5 +358,5 @@ fn each_pitfall_is_read_as_the_table_says() {
 fn without_its_last_sentence_an_answer_is_torn() {
     let bytes = format!("bat 1\n\r@\r\r\n{CELLS}\r\r\n{CELL_0}\r\n\r$$\r\n\rpylon>");
     let Progress::Complete(answer) = Framer::new("bat 1").push(bytes.as_bytes()) else { panic!("no answer") };
-    assert_eq!(parsed::parse("bat 1".parse().unwrap(), &answer), Err(parsed::Rejected::Torn));
+    assert_eq!(answers::parse("bat 1".parse().unwrap(), &answer), Err(parsed::Rejected::Torn));
 }

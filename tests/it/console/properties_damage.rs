@@ -3,13 +3,13 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::console::answer::Answer;
+use bankwatch::internals::console::answers;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::{Command, Verb};
-use bankwatch::internals::console::frame::{Framer, Progress};
-use bankwatch::internals::console::parsed;
-use bankwatch::internals::console::review::Review;
+use bankwatch::internals::console::framing::answer::Answer;
+use bankwatch::internals::console::framing::{Framer, Progress};
 use bankwatch::internals::console::transcript::{Exchange, Transcript};
+use bankwatch::internals::console::validation::Review;
 use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::simulator::{Dialect, Simulation};
@@ -125,7 +125,7 @@ fn framed<'a>(question: &str, pieces: impl Iterator<Item = &'a [u8]>) -> Option<
 fn read_by_all(command: Command, answer: Answer) {
     for verb in VERBS {
         for other in [verb.alone(), verb.of(Place::FIRST)] {
-            if let Ok(parsed) = parsed::read(other, &answer) {
+            if let Ok(parsed) = answers::parse_text(other, &answer) {
                 assert!(parsed.problems().iter().all(|problem| !problem.to_string().is_empty()));
             }
         }
@@ -210,7 +210,7 @@ fn a_transcript_of_noise_is_an_answer_that_says_nothing_usable() {
     for bytes in [noise(true), noise(false), vec![b'\n'; 4_000_000], vec![b' '; 4_000_000]] {
         let answer = Answer::from_transcript(&bytes);
         for verb in VERBS {
-            assert!(parsed::parse(verb.alone(), &answer).is_err());
+            assert!(answers::parse(verb.alone(), &answer).is_err());
         }
     }
 }

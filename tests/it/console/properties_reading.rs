@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::console::answer::Answer;
+use bankwatch::internals::console::answers;
+use bankwatch::console::answers::parsed::Parsed;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::{Command, Verb};
-use bankwatch::internals::console::parsed::{self, Parsed};
+use bankwatch::internals::console::framing::answer::Answer;
 use bankwatch::internals::console::transcript::{Exchange, Lost, Transcript};
 use bankwatch::internals::model::facts::Facts;
 use bankwatch::internals::model::place::Place;
@@ -251,7 +252,7 @@ fn words_of(word: &str) -> Parsed {
         .map(|label| format!(" {label:<16}: {word}\r\r\n"));
     let text =
         format!("pwr 1\n\r@\r\r\n{}\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>", body.concat());
-    parsed::parse("pwr 1".parse().unwrap(), &Answer::from_transcript(text.as_bytes())).unwrap()
+    answers::parse("pwr 1".parse().unwrap(), &Answer::from_transcript(text.as_bytes())).unwrap()
 }
 
 fn survives(bits: u32, names: &[&str]) {

@@ -1,16 +1,17 @@
 //! Whatever the simulated consoles say, in any dialect and any state of the bank, is what is read from it,
 //! value for value.
 
-use bankwatch::internals::console::answer::Answer;
-use bankwatch::internals::console::bat::CellTable;
-use bankwatch::internals::console::data_event::DataEvent;
-use bankwatch::internals::console::euro::Euro;
-use bankwatch::internals::console::info::Info;
-use bankwatch::internals::console::parsed::{self, Parsed, Rejected};
-use bankwatch::internals::console::pwr_detail::PwrDetail;
-use bankwatch::internals::console::pwr_table::PwrRow;
-use bankwatch::internals::console::refusal::Refusal;
-use bankwatch::internals::console::stack::StackRow;
+use bankwatch::internals::console::answers;
+use bankwatch::internals::console::answers::bat::CellTable;
+use bankwatch::internals::console::answers::data_event::DataEvent;
+use bankwatch::internals::console::answers::euro::Euro;
+use bankwatch::internals::console::answers::info::Info;
+use bankwatch::internals::console::answers::parsed::{Parsed, Rejected};
+use bankwatch::internals::console::answers::pwr_detail::PwrDetail;
+use bankwatch::internals::console::answers::pwr_table::PwrRow;
+use bankwatch::internals::console::answers::stack::StackRow;
+use bankwatch::internals::console::framing::answer::Answer;
+use bankwatch::console::framing::refusal::Refusal;
 use bankwatch::internals::model::event_word::EventWord;
 use bankwatch::internals::model::lifetime::LifetimeFigure;
 use bankwatch::internals::model::units::{
@@ -112,7 +113,7 @@ proptest! {
         for question in questions(life.batteries) {
             let Asked { heard, answer, values } = ask(&mut console, &question);
             prop_assert_eq!(&Answer::from_transcript(&heard), &answer, "{}", question);
-            let read = parsed::parse(question.parse().unwrap(), &answer);
+            let read = answers::parse(question.parse().unwrap(), &answer);
             if let Ok(parsed) = &read {
                 prop_assert_eq!(parsed.problems(), &[], "{}", question);
             }

@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use bankwatch::internals::console::answer::{Answer, Verdict};
+use bankwatch::internals::console::answers;
 use bankwatch::internals::console::command::Command;
-use bankwatch::internals::console::frame::{Framer, Progress};
-use bankwatch::internals::console::parsed;
-use bankwatch::internals::console::prompt::Prompt;
+use bankwatch::internals::console::framing::answer::{Answer, Verdict};
+use bankwatch::internals::console::framing::prompt::Prompt;
+use bankwatch::internals::console::framing::{Framer, Progress};
 use support::captures;
 
 /// All transcripts in order of their names.
@@ -50,7 +50,7 @@ fn every_transcript_yields_the_committed_values() {
             Err(_) => format!("{:?}", answer.verdict),
             Ok(command) => {
                 assert_eq!(Answer::from_transcript(&bytes), answer, "{name}: a file reads as the wire does");
-                match parsed::parse(command, &answer) {
+                match answers::parse(command, &answer) {
                     Ok(parsed) => {
                         assert_eq!(parsed.problems(), [], "{name}");
                         serde_json::to_string_pretty(&parsed).expect("plain values serialise")

@@ -2,9 +2,10 @@
 
 use std::sync::LazyLock;
 
+use bankwatch::internals::console::answers;
+use bankwatch::console::answers::parsed::Parsed;
 use bankwatch::internals::console::command::Command;
-use bankwatch::internals::console::frame::{Framer, Progress};
-use bankwatch::internals::console::parsed::{self, Parsed};
+use bankwatch::internals::console::framing::{Framer, Progress};
 use bankwatch::internals::events::catalogue::Catalogue;
 use bankwatch::internals::events::decode::{Condition, Whose, decode};
 use bankwatch::internals::model::event::{EventLevel, Sign};
@@ -43,7 +44,7 @@ fn measured(lines: &[String]) -> Measured {
         format!("pwr 1\n\r@\r\r\n Power  1\r\r\n{body}\rCommand completed successfully\r\n\r$$\r\n\rpylon>");
     let Progress::Complete(answer) = Framer::new("pwr 1").push(heard.as_bytes()) else { panic!("{heard}") };
     let command: Command = "pwr 1".parse().unwrap();
-    let Ok(Parsed::Detail(detail)) = parsed::parse(command, &answer) else { panic!("{heard}") };
+    let Ok(Parsed::Detail(detail)) = answers::parse(command, &answer) else { panic!("{heard}") };
     Measured {
         battery_events: detail.battery_events,
         power_events: detail.power_events,

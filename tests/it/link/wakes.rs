@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use bankwatch::internals::app::Chain;
-use bankwatch::internals::console::prompt::Prompt;
+use bankwatch::internals::console::framing::prompt::Prompt;
 use bankwatch::internals::link::{Line, Link};
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
-use bankwatch::internals::sweep::conversation::{Conversation, Patience};
+use bankwatch::internals::sweep::client::{Conversation, Patience};
 use bankwatch::internals::sweep::wake::{Found, greet};
 use support::chain::{PATIENCE, house};
 use support::faulty_actor::{LONG, brisk, supervised};

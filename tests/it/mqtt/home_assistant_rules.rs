@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bankwatch::internals::console::answer::Answer;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::console::framing::answer::Answer;
 use bankwatch::internals::console::transcript::{Exchange, Lost, Transcript};
 use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::{BankReading, SweepKind};

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bankwatch::internals::console::tolerance::TOLERANCES;
-use bankwatch::internals::console::{euro, info, pwr_detail};
+use bankwatch::internals::console::answers::{euro, info, pwr_detail};
+use bankwatch::internals::console::validation::tolerance::TOLERANCES;
 use bankwatch::internals::model::lifetime::LifetimeFigure;
 use bankwatch::internals::mqtt::entity::{AtFirst, ENTITIES, Entity, Sort, Source};
 use bankwatch::internals::mqtt::payload::Kind;

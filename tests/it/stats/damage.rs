@@ -4,9 +4,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::console::answer::Answer;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::Command;
+use bankwatch::internals::console::framing::answer::Answer;
 use bankwatch::internals::console::transcript::{Exchange, Transcript};
 use bankwatch::internals::model::facts::{FactBook, Facts};
 use bankwatch::internals::model::insight::{Insight, Turnover};

@@ -9,7 +9,7 @@ use actix::{Actor, Context, Handler, Supervised};
 use bankwatch::internals::app::{Bank, Chain};
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::Verb;
-use bankwatch::internals::console::review::Review;
+use bankwatch::internals::console::validation::Review;
 use bankwatch::internals::messages::{Queue, ReadingReady, Swept};
 use bankwatch::internals::supervise::{
     ChildSpec, ChildState, Ping, ServiceHealth, SupervisionPolicy, Supervisor,

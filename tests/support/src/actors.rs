@@ -14,15 +14,15 @@ use bankwatch::internals::actors::serial::SerialSettings;
 use bankwatch::internals::actors::stats::StatsSettings;
 use bankwatch::internals::app::Bank;
 use bankwatch::internals::console::assemble::assemble;
-use bankwatch::internals::console::review::Review;
+use bankwatch::internals::console::validation::Review;
 use bankwatch::internals::events::catalogue::Catalogue;
 use bankwatch::internals::link::{Line, Link};
 use bankwatch::internals::messages::{LatestReports, ReportSink, SlotUpdated};
 use bankwatch::internals::model::units::Percent;
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 use bankwatch::internals::supervise::{ChildSpec, Ping, Role, StopHandle, Supervisor};
-use bankwatch::internals::sweep::conversation::Patience;
-use bankwatch::internals::sweep::plan::Rhythm;
+use bankwatch::internals::sweep::client::Patience;
+use bankwatch::internals::sweep::poll_plan::Rhythm;
 use slog::{Drain, Logger, Never, OwnedKVList, Record, o};
 
 use crate::lines::Lines;

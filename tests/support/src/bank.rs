@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bankwatch::internals::console::answers::parsed::Rejected;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::{Command, Verb};
 use bankwatch::internals::console::error::ParseError;
-use bankwatch::internals::console::frame::{Framer, Progress};
-use bankwatch::internals::console::parsed::Rejected;
+use bankwatch::internals::console::framing::{Framer, Progress};
 use bankwatch::internals::console::transcript::{Exchange, Lost, Transcript};
 use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::SweepKind;

@@ -6,12 +6,12 @@ use bankwatch::internals::actors::serial::SerialSettings;
 use bankwatch::internals::actors::stats::StatsSettings;
 use bankwatch::internals::app::Bank;
 use bankwatch::internals::console::assemble::assemble;
-use bankwatch::internals::console::review::Review;
+use bankwatch::internals::console::validation::Review;
 use bankwatch::internals::events::catalogue::Catalogue;
 use bankwatch::internals::link::{Line, Link};
 use bankwatch::internals::model::units::Percent;
-use bankwatch::internals::sweep::conversation::Patience;
-use bankwatch::internals::sweep::plan::Rhythm;
+use bankwatch::internals::sweep::client::Patience;
+use bankwatch::internals::sweep::poll_plan::Rhythm;
 
 pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
 pub const LONGEST_PAUSE: Duration = Duration::from_millis(400);

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use bankwatch::internals::console::answers;
 use bankwatch::internals::console::assemble::assemble;
-use bankwatch::internals::console::parsed;
-use bankwatch::internals::console::review::MOST_ASKED;
-use bankwatch::internals::console::tolerance;
 use bankwatch::internals::console::transcript::{Exchange, Transcript};
+use bankwatch::internals::console::validation::MOST_ASKED;
+use bankwatch::internals::console::validation::tolerance;
 use bankwatch::internals::simulator::{Fault, Said, Truth};
 
 use crate::observed_values::{self, Seen, Value};
@@ -90,7 +90,7 @@ impl Tally {
         self.asked += u64::from(exchange.asked);
         let Ok(answer) = &exchange.outcome else { return };
         let command = exchange.command.to_string();
-        let read = match parsed::parse(exchange.command, answer) {
+        let read = match answers::parse(exchange.command, answer) {
             Ok(parsed) => observed_values::read(&parsed),
             Err(error) => {
                 self.violations.push(format!("{command} was believed and can't be read: {error}"));

@@ -1,7 +1,7 @@
 //! Questions to a simulated console without any I/O, answered through the framing.
 
-use bankwatch::internals::console::answer::Answer;
-use bankwatch::internals::console::frame::{Framer, Progress};
+use bankwatch::internals::console::framing::answer::Answer;
+use bankwatch::internals::console::framing::{Framer, Progress};
 use bankwatch::internals::simulator::{Console, Values};
 
 /// What was heard, the answer framed from it, and what it says in truth.

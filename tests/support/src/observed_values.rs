@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use bankwatch::internals::console::figures::Kind;
-use bankwatch::internals::console::parsed::Parsed;
+use bankwatch::internals::console::answers::parsed::Parsed;
+use bankwatch::internals::console::validation::samples::Kind;
 use bankwatch::internals::model::event_word::EventWord;
 use bankwatch::internals::model::word::Word;
 use bankwatch::internals::simulator::{TableRow, Values};

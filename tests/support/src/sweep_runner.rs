@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use bankwatch::internals::console::review::Review;
 use bankwatch::internals::console::transcript::Transcript;
+use bankwatch::internals::console::validation::Review;
 use bankwatch::internals::link::{Line, Link};
-use bankwatch::internals::sweep::conversation::{Conversation, Patience};
-use bankwatch::internals::sweep::plan::Rhythm;
+use bankwatch::internals::sweep::client::{Conversation, Patience};
+use bankwatch::internals::sweep::poll_plan::Rhythm;
 use bankwatch::internals::sweep::sweeper::{Sweeper, Swept};
 
 /// Long enough for a machine with much else to do, short enough for thousands of lost answers.

@@ -1,0 +1,86 @@
+//! `log`: the battery's own log, newest first, three records a page (protocol, section 9).
+//!
+//! ```text
+//!  Index   : 19
+//!  Time    : 26-11-22 06:05:09
+//!  ModID   : BMM
+//!  Code    : 12c
+//!  Info    : The device start charging.
+//! ```
+
+use jiff::civil::DateTime;
+use serde::Serialize;
+
+use crate::console::error::{ParseError, excerpt};
+use crate::console::framing::answer::Answer;
+use crate::console::parsing::fields::{Field, fields};
+use crate::console::parsing::number::{date_time, integer};
+
+/// One record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LogRecord {
+    /// Its number; higher is newer.
+    pub index: i64,
+    /// When, by the battery's own clock.
+    pub clock: Option<DateTime>,
+    /// Which module wrote it.
+    pub(crate) module: Option<String>,
+    /// A code; printed in hexadecimal without `0x`.
+    pub code: Option<u32>,
+    /// What happened.
+    pub info: Option<String>,
+}
+
+/// The battery's log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Log {
+    /// Newest first.
+    pub records: Vec<LogRecord>,
+    /// Lines that could not be read; the records stand without them.
+    #[serde(skip)]
+    pub(crate) problems: Vec<ParseError>,
+}
+
+/// Reads the records; pages that were cut off by leaving the pager are simply not there.
+///
+/// # Errors
+/// There is no record at all.
+pub fn parse(answer: &Answer) -> Result<Log, ParseError> {
+    let mut log = Log::default();
+    for field in fields(answer) {
+        if field.label.0 == "Index" {
+            match integer(field.value) {
+                Some(index) => log.records.push(LogRecord { index, ..LogRecord::default() }),
+                None => log.problems.push(field.expected("a whole number")),
+            }
+        } else if let Some(record) = log.records.last_mut()
+            && let Err(expected) = take(record, &field)
+        {
+            log.problems.push(field.expected(expected));
+        }
+    }
+    if log.records.is_empty() {
+        return Err(ParseError::Nothing {
+            expected: "records beginning with \"Index\"",
+            lines: answer.len(),
+        });
+    }
+    Ok(log)
+}
+
+fn take(record: &mut LogRecord, field: &Field<'_>) -> Result<(), &'static str> {
+    match field.label.0 {
+        "Time" => {
+            let mut words = field.value.split_ascii_whitespace();
+            let (date, time) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+            record.clock = date_time(date, time).ok_or("a date and a time")?;
+        }
+        "ModID" => record.module = Some(excerpt(field.value)),
+        "Code" => {
+            record.code = Some(u32::from_str_radix(field.value, 16).map_err(|_| "a hexadecimal number")?)
+        }
+        "Info" => record.info = Some(excerpt(field.value)),
+        _ => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! A file for each command: from the lines of its answer to values. Driven by headers and labels; no firmware version
+//! is ever switched on.
+
+pub mod bat;
+pub mod data_event;
+pub mod euro;
+pub mod help;
+pub mod info;
+pub mod log;
+pub mod parsed;
+pub mod pwr_detail;
+pub mod pwr_table;
+pub mod soh;
+pub mod stack;
+pub mod stat;
+mod stat_labels;
+pub mod time;
+pub mod words;
+
+use crate::console::answers::parsed::{Parsed, Rejected};
+use crate::console::command::{Command, Verb};
+use crate::console::error::ParseError;
+use crate::console::framing::answer::{Answer, Verdict};
+use crate::console::framing::echo;
+use crate::console::parsing::table;
+use crate::console::word_slot::place_index;
+
+/// Reads the answer to `command`.
+///
+/// # Errors
+/// The console refused, or the answer is torn or damaged beyond use. Damage to single rows or lines is in
+/// [`Parsed::problems`].
+pub fn parse(command: Command, answer: &Answer) -> Result<Parsed, Rejected> {
+    match answer.verdict {
+        Verdict::Success => {
+            let mut parsed = parse_text(command, answer)?;
+            let echo = answer.echo.as_deref().filter(|_| answer.echo_damaged);
+            if echo.is_some_and(|echo| !echo::is_named(command, echo, parsed.speaks_of())) {
+                return Err(Rejected::Nameless);
+            }
+            words::forget(&mut parsed, place_index(command.place()), &answer.unconfirmed);
+            Ok(parsed)
+        }
+        // A console that took the question for another refuses that one.
+        Verdict::Refused(_) if answer.echo_damaged => Err(Rejected::Nameless),
+        Verdict::Refused(refusal) => Err(Rejected::Refused(refusal)),
+        Verdict::Unclear => Err(Rejected::Torn),
+    }
+}
+
+/// Reads the text of an answer whatever its end says: for transcripts that were cut out by hand.
+///
+/// # Errors
+/// The text is damaged beyond use.
+pub fn parse_text(command: Command, answer: &Answer) -> Result<Parsed, ParseError> {
+    let parsed = match (command.verb, command.index) {
+        (Verb::Pwr, None) if table::has_header(answer, stack::HEAD) => {
+            Parsed::Stack(Box::new(stack::parse_stack(answer)?))
+        }
+        (Verb::Pwr, None) => Parsed::Table(pwr_table::parse(answer)?),
+        (Verb::Pwr, Some(_)) => Parsed::Detail(Box::new(pwr_detail::parse(answer)?)),
+        (Verb::Bat, _) => Parsed::Cells(bat::parse(answer)?),
+        (Verb::Info, _) => Parsed::Info(Box::new(info::parse(answer)?)),
+        (Verb::Stat, _) => Parsed::Stat(stat::parse(answer)?),
+        (Verb::Soh, _) => Parsed::Soh(soh::parse(answer)?),
+        (Verb::Time, _) => Parsed::Clock(time::parse(answer)?),
+        (Verb::Log, _) => Parsed::Log(log::parse(answer)?),
+        (Verb::DataEvent | Verb::DataHistory, _) => Parsed::Event(Box::new(data_event::parse(answer)?)),
+        (Verb::Unit, _) => Parsed::Units(stack::parse_units(answer)?),
+        (Verb::Help, _) => Parsed::Help(help::parse(answer)?),
+        (Verb::Euro, _) => Parsed::Euro(euro::parse(answer)?),
+    };
+    match (command.index, parsed.speaks_of()) {
+        (Some(asked), Some(found)) if i64::from(asked) != found => {
+            Err(ParseError::OtherBattery { asked, found })
+        }
+        _ => Ok(parsed),
+    }
+}

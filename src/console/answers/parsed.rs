@@ -1,0 +1,104 @@
+//! The values of one answer, whatever its command, and why an answer may yield none.
+
+use serde::Serialize;
+
+use crate::console::answers::{
+    bat, data_event, euro, help, info, log, pwr_detail, pwr_table, soh, stack, stat, time,
+};
+use crate::console::error::ParseError;
+use crate::console::framing::refusal::Refusal;
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Parsed {
+    /// `pwr` of a group.
+    Table(pwr_table::PwrTable),
+    /// `pwr` of a high-voltage stack.
+    Stack(Box<stack::StackRow>),
+    /// `pwr N`.
+    Detail(Box<pwr_detail::PwrDetail>),
+    /// `bat`, `bat N`.
+    Cells(bat::CellTable),
+    /// `info`, `info N`.
+    Info(Box<info::Info>),
+    /// `stat`, `stat N`.
+    Stat(stat::Stat),
+    /// `soh`, `soh N`.
+    Soh(soh::Soh),
+    /// `time`.
+    Clock(time::Clock),
+    /// `log`.
+    Log(log::Log),
+    /// `data event`, `data history`.
+    Event(Box<data_event::DataEvent>),
+    /// `unit`.
+    Units(stack::Units),
+    /// `help`.
+    Help(help::Help),
+    /// `euro`.
+    Euro(euro::Euro),
+}
+
+/// Why an answer yields no values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// The console will not.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The echo is damaged, and the answer does not identify itself as ours.
+    #[error("the command echo is damaged, and the answer does not show which command it belongs to")]
+    Nameless,
+    /// It neither succeeded nor refused: a line is missing or damaged.
+    #[error("the line \"Command completed successfully\" is missing: the answer is torn")]
+    Torn,
+    /// The text is not what this command says.
+    #[error(transparent)]
+    Unreadable(#[from] ParseError),
+}
+
+impl Parsed {
+    /// The battery's number that the answer itself names.
+    #[must_use]
+    pub(crate) fn speaks_of(&self) -> Option<i64> {
+        match self {
+            Self::Detail(detail) => detail.number.map(i64::from),
+            Self::Info(info) => info.address.map(i64::from),
+            Self::Stat(stat) => stat.address,
+            Self::Soh(soh) => soh.number,
+            _ => None,
+        }
+    }
+
+    /// Whether it holds facts, or a snapshot of the memory: lines that are independent of one another.
+    #[must_use]
+    pub(crate) fn is_facts(&self) -> bool {
+        matches!(self, Self::Info(_) | Self::Stat(_) | Self::Soh(_) | Self::Euro(_) | Self::Event(_))
+    }
+
+    /// Nearly all consoles number cells from 0, so at first sight a table from 1 may have lost its first row.
+    #[must_use]
+    pub(crate) fn first_cell_late(&self) -> Option<&'static str> {
+        let Self::Cells(table) = self else { return None };
+        let late = table.cells.first().is_some_and(|cell| cell.number == Some(1));
+        late.then_some("the first cell is number 1, and number 0 may be missing")
+    }
+
+    /// Rows and lines that could not be read; everything else in the answer stands.
+    #[must_use]
+    pub fn problems(&self) -> &[ParseError] {
+        match self {
+            Self::Table(table) => &table.problems,
+            Self::Detail(detail) => &detail.problems,
+            Self::Info(info) => &info.problems,
+            Self::Stat(stat) => &stat.problems,
+            Self::Soh(soh) => &soh.problems,
+            Self::Euro(euro) => &euro.problems,
+            Self::Log(log) => &log.problems,
+            Self::Units(units) => &units.problems,
+            Self::Event(event) => &event.problems,
+            Self::Cells(cells) => &cells.problems,
+            Self::Stack(_) | Self::Clock(_) | Self::Help(_) => &[],
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! `pwr N`: one battery's details as lines of label and value (protocol, section 8).
+//!
+//! ```text
+//!  ----------------------------
+//!  Power  1
+//!
+//!  Voltage         : 52963       mV
+//!  Basic Status    : Dischg
+//!  Bat Events      : 0x0
+//!  ----------------------------
+//! ```
+//! Every line may be missing, repeated or new; what nobody knows is kept by its label.
+
+use serde::Serialize;
+
+use crate::console::error::{ParseError, excerpt};
+use crate::console::framing::answer::Answer;
+use crate::console::parsing::fields::{Field, Label, field};
+use crate::console::parsing::number::{event_word, integer};
+use crate::console::parsing::setters::{plain_text, state_word};
+use crate::model::event::{BATTERY, POWER, SYSTEM};
+use crate::model::event_word::EventWord;
+use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
+use crate::model::word::Word;
+
+/// What the console says of one battery. What it did not say is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PwrDetail {
+    /// The battery's number in the answer.
+    pub number: Option<u16>,
+    /// Voltage.
+    #[serde(rename = "voltage_mv")]
+    pub voltage: Option<Millivolts>,
+    /// Current, positive while charging.
+    #[serde(rename = "current_ma")]
+    pub current: Option<Milliamps>,
+    /// Temperature of the board.
+    #[serde(rename = "temperature_mc")]
+    pub temperature: Option<Millicelsius>,
+    /// State of charge.
+    #[serde(rename = "soc_percent")]
+    pub soc: Option<Percent>,
+    /// Nominal capacity.
+    #[serde(rename = "nominal_capacity_mah")]
+    pub nominal_capacity: Option<MilliampHours>,
+    /// Usable capacity as the battery has learned it.
+    #[serde(rename = "usable_capacity_mah")]
+    pub usable_capacity: Option<MilliampHours>,
+    /// Charge that went in over the battery's life.
+    #[serde(rename = "charged_ampere_seconds")]
+    pub charged: Option<i64>,
+    /// Charge that came out over the battery's life.
+    #[serde(rename = "discharged_ampere_seconds")]
+    pub discharged: Option<i64>,
+    /// Voltage the charger may go to.
+    #[serde(rename = "max_voltage_mv")]
+    pub max_voltage: Option<Millivolts>,
+    /// Transitions to charging; not cycles (protocol, section 8).
+    pub charge_times: Option<i64>,
+    /// Charge, discharge, idle …
+    pub base_state: Option<Word>,
+    /// State of the voltage.
+    pub volt_state: Option<Word>,
+    /// State of the current.
+    pub current_state: Option<Word>,
+    /// State of the temperature.
+    pub temp_state: Option<Word>,
+    /// State of the charge.
+    pub coulomb_state: Option<Word>,
+    /// State of health, as a word.
+    pub soh_state: Option<Word>,
+    /// Whether the heater is on.
+    pub(crate) heater: Option<Word>,
+    /// Whether the charging transistor conducts.
+    pub(crate) charge_switch: Option<Word>,
+    /// Whether the discharging transistor conducts.
+    pub(crate) discharge_switch: Option<Word>,
+    /// Events of the cells.
+    pub battery_events: Option<EventWord>,
+    /// Events of the battery.
+    pub power_events: Option<EventWord>,
+    /// Faults of the system.
+    pub system_fault: Option<EventWord>,
+    /// Event words of other names, by their label.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_events: Vec<(String, EventWord)>,
+    /// Serial number.
+    pub barcode: Option<String>,
+    /// Type.
+    pub model: Option<String>,
+    /// Firmware.
+    pub firmware: Option<String>,
+    /// Lines nobody here knows, by their label.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other: Vec<(String, String)>,
+    /// Lines that could not be read; the others stand.
+    #[serde(skip)]
+    pub(crate) problems: Vec<ParseError>,
+}
+
+/// What a label's value is and where it goes.
+enum Goes {
+    Millivolts(fn(&mut PwrDetail) -> &mut Option<Millivolts>),
+    Milliamps(fn(&mut PwrDetail) -> &mut Option<Milliamps>),
+    Millicelsius(fn(&mut PwrDetail) -> &mut Option<Millicelsius>),
+    Percent(fn(&mut PwrDetail) -> &mut Option<Percent>),
+    Charge(fn(&mut PwrDetail) -> &mut Option<MilliampHours>),
+    AmpereSeconds(fn(&mut PwrDetail) -> &mut Option<i64>),
+    Count(fn(&mut PwrDetail) -> &mut Option<i64>),
+    Word(fn(&mut PwrDetail) -> &mut Option<Word>),
+    Events(fn(&mut PwrDetail) -> &mut Option<EventWord>),
+    Text(fn(&mut PwrDetail) -> &mut Option<String>),
+}
+
+const LABELS: &[(&str, Goes)] = &[
+    ("Voltage", Goes::Millivolts(|d| &mut d.voltage)),
+    ("Current", Goes::Milliamps(|d| &mut d.current)),
+    ("Temperature", Goes::Millicelsius(|d| &mut d.temperature)),
+    ("Coulomb", Goes::Percent(|d| &mut d.soc)),
+    ("Total Coulomb", Goes::Charge(|d| &mut d.nominal_capacity)),
+    ("Real Coulomb", Goes::Charge(|d| &mut d.usable_capacity)),
+    ("Total Power In", Goes::AmpereSeconds(|d| &mut d.charged)),
+    ("Total Power Out", Goes::AmpereSeconds(|d| &mut d.discharged)),
+    ("Max Voltage", Goes::Millivolts(|d| &mut d.max_voltage)),
+    ("Charge Times", Goes::Count(|d| &mut d.charge_times)),
+    ("Basic Status", Goes::Word(|d| &mut d.base_state)),
+    ("Volt Status", Goes::Word(|d| &mut d.volt_state)),
+    ("Current Status", Goes::Word(|d| &mut d.current_state)),
+    ("Tmpr. Status", Goes::Word(|d| &mut d.temp_state)),
+    ("Coul. Status", Goes::Word(|d| &mut d.coulomb_state)),
+    ("Soh. Status", Goes::Word(|d| &mut d.soh_state)),
+    ("Heater Status", Goes::Word(|d| &mut d.heater)),
+    ("CMOS Status", Goes::Word(|d| &mut d.charge_switch)),
+    ("DMOS Status", Goes::Word(|d| &mut d.discharge_switch)),
+    ("CFetState", Goes::Word(|d| &mut d.charge_switch)),
+    ("DFetState", Goes::Word(|d| &mut d.discharge_switch)),
+    ("Bat Events", Goes::Events(|d| &mut d.battery_events)),
+    ("Power Events", Goes::Events(|d| &mut d.power_events)),
+    ("System Fault", Goes::Events(|d| &mut d.system_fault)),
+    ("Barcode", Goes::Text(|d| &mut d.barcode)),
+    ("DevType", Goes::Text(|d| &mut d.model)),
+    ("Firm Version", Goes::Text(|d| &mut d.firmware)),
+];
+
+/// Labels that are known and not used; in this list so that a damaged label is noticed. `docs/console.md` has it too.
+pub const PASSED_OVER: &[&str] = &[
+    "SOC Voltage",
+    "B+B-.Volt",
+    "Charge Count",
+    "Discharge Count",
+    "Work Status",
+    "Bat Num",
+    "Next Device",
+    "Input Status",
+    "Terminal Res.",
+    "Charge Sec.",
+    "Discharge Sec.",
+    "Bat Status",
+    "Protect ENA",
+    "Bat Protect ENA",
+    "Pwr Protect ENA",
+];
+
+/// Event words beside the three that everybody has: an alarm word, and the topics into which some firmware
+/// splits the others. Known by their labels, since not every firmware prints `0x`.
+pub(crate) const EVENT_WORDS: &[&str] = &[
+    "System Alarm",
+    "Bat Volt Status",
+    "Bat Tmpr Status",
+    "Pwr Volt Status",
+    "Pwr Tmpr Status",
+    "Pwr Curr Status",
+    "Pwr Base Status",
+    "Pwr Coul Status",
+    "Mos Tmpr Status",
+    "Env Tmpr Status",
+    "Cascade Status",
+    "Unit Events",
+];
+
+/// Whether `label` is one that consoles are known to print before an event word of another name.
+pub(crate) fn is_event_label(label: &str) -> bool {
+    usize::from(event_position(label)) < EVENT_WORDS.len()
+}
+
+/// The position of `label` among those; behind the last where it is not known.
+pub(crate) fn event_position(label: &str) -> u16 {
+    let position = EVENT_WORDS.iter().position(|known| Label(known) == Label(label));
+    position.unwrap_or(EVENT_WORDS.len()) as u16
+}
+
+/// The indexes of event words other than the three common ones, by their labels, so that a damaged line shifts no other.
+/// Those with an unknown label follow in their order; the [label](crate::console::answers::words) itself needs witnesses.
+pub(crate) fn event_indexes(words: &[(String, EventWord)]) -> Vec<u16> {
+    let mut unknown = EVENT_WORDS.len() as u16..;
+    let index = |(label, _): &(String, EventWord)| match event_position(label) {
+        known if usize::from(known) < EVENT_WORDS.len() => Some(3 + known),
+        _ => unknown.next().map(|position| 3 + position),
+    };
+    words.iter().filter_map(index).collect()
+}
+
+/// The word at such an index.
+pub(crate) fn event_name(index: u16) -> &'static str {
+    match index {
+        0 => BATTERY,
+        1 => POWER,
+        2 => SYSTEM,
+        other => EVENT_WORDS.get(usize::from(other - 3)).copied().unwrap_or_default(),
+    }
+}
+
+impl PwrDetail {
+    /// Whether something of this battery deserves a look, so that its cells are asked: a bit that says more than
+    /// that all is well, or a state that is an alarm by itself.
+    #[must_use]
+    pub(crate) fn deserves_a_look(&self) -> bool {
+        let own =
+            [(BATTERY, &self.battery_events), (POWER, &self.power_events), (SYSTEM, &self.system_fault)];
+        let own = own.into_iter().filter_map(|(name, word)| Some((name, word.as_ref()?)));
+        let others = self.other_events.iter().map(|(label, word)| (label.as_str(), word));
+        own.chain(others).any(|(name, word)| word.deserves_a_look(name))
+            || self.base_state.as_ref().is_some_and(Word::is_alarm)
+    }
+}
+
+/// Reads one battery's details. Lines that can't be read are named in `problems`; the others stand.
+///
+/// # Errors
+/// No line could be read.
+pub(crate) fn parse(answer: &Answer) -> Result<PwrDetail, ParseError> {
+    let mut detail = PwrDetail::default();
+    let mut read = 0;
+    for (line, text) in answer.lines() {
+        if text.trim().bytes().all(|byte| byte == b'-') {
+            continue;
+        }
+        match take(&mut detail, line, text) {
+            Ok(held) => read += usize::from(held),
+            Err(problem) => detail.problems.push(problem),
+        }
+    }
+    if read == 0 {
+        let nothing = ParseError::Nothing { expected: "lines of label and value", lines: answer.len() };
+        return Err(detail.problems.into_iter().next().unwrap_or(nothing));
+    }
+    Ok(detail)
+}
+
+/// Reads one line; answers whether it held a value. A known label without one is treated like a line that is absent.
+fn take(detail: &mut PwrDetail, line: usize, text: &str) -> Result<bool, ParseError> {
+    let Some(field) = field(line, text) else {
+        return heading(detail, line, text).map(|()| true);
+    };
+    match LABELS.iter().find(|(label, _)| Label(label) == field.label) {
+        Some(_) if field.is_blank() => Ok(false),
+        Some((_, goes)) => goes.put(detail, &field).map(|()| true),
+        None => unknown(detail, &field).map(|()| true),
+    }
+}
+
+fn heading(detail: &mut PwrDetail, line: usize, text: &str) -> Result<(), ParseError> {
+    let number = heading_number(text, "Power").and_then(|number| u16::try_from(number).ok());
+    let wrong = || ParseError::Value {
+        line,
+        what: "a line".into(),
+        expected: "a label, a colon and a value",
+        found: excerpt(text.trim()),
+    };
+    detail.number = Some(number.ok_or_else(wrong)?);
+    Ok(())
+}
+
+/// An event word of another name, or a line to keep as it is.
+fn unknown(detail: &mut PwrDetail, field: &Field<'_>) -> Result<(), ParseError> {
+    let known = EVENT_WORDS.iter().find(|known| Label(known) == field.label);
+    let label = known.map_or_else(|| excerpt(field.label.0), |known| (*known).to_owned());
+    if PASSED_OVER.iter().any(|known| Label(known) == field.label) {
+        return Ok(());
+    }
+    if known.is_some() && field.is_blank() {
+        return Ok(());
+    }
+    if known.is_some() || field.value.starts_with("0x") {
+        let word = event_word(field.value).ok_or_else(|| field.expected("an event word"))?;
+        detail.other_events.push((label, word));
+    } else {
+        detail.other.push((label, excerpt(field.value)));
+    }
+    Ok(())
+}
+
+impl Goes {
+    fn put(&self, detail: &mut PwrDetail, field: &Field<'_>) -> Result<(), ParseError> {
+        match self {
+            Self::Millivolts(slot) => {
+                once(slot(detail), field, Millivolts(small(field, "mV", "a whole number of mV")?))
+            }
+            Self::Milliamps(slot) => {
+                once(slot(detail), field, Milliamps(small(field, "mA", "a whole number of mA")?))
+            }
+            Self::Millicelsius(slot) => {
+                once(slot(detail), field, Millicelsius(small(field, "mC", "a whole number of mC")?))
+            }
+            Self::Percent(slot) => {
+                once(slot(detail), field, Percent(small(field, "%", "a whole number of %")?))
+            }
+            Self::Charge(slot) => once(slot(detail), field, charge(field)?),
+            Self::AmpereSeconds(slot) => {
+                once(slot(detail), field, field.number(&["AS"], "a whole number of AS")?)
+            }
+            Self::Count(slot) => once(slot(detail), field, field.number(&[""], "a whole number")?),
+            Self::Word(slot) => repeatable(slot(detail), field, state_word(field.value)),
+            Self::Events(slot) => {
+                let word = event_word(field.value).ok_or_else(|| field.expected("an event word like 0x2"))?;
+                once(slot(detail), field, word)
+            }
+            Self::Text(slot) => repeatable(slot(detail), field, plain_text(field.value)),
+        }
+    }
+}
+
+fn small(field: &Field<'_>, unit: &'static str, expected: &'static str) -> Result<i32, ParseError> {
+    field.number(&[unit], expected)?.try_into().map_err(|_| field.expected(expected))
+}
+
+/// `50000 mAH`, or in ampere-seconds' thousandths on some firmware: `360000000 mAS`.
+fn charge(field: &Field<'_>) -> Result<MilliampHours, ParseError> {
+    const EXPECTED: &str = "a whole number of mAH or mAS";
+    let amount = field.number(&["mAH", "mAS"], EXPECTED)?;
+    let seconds = field.value.to_ascii_uppercase().ends_with("MAS");
+    Ok(MilliampHours(if seconds { amount / 3600 } else { amount }))
+}
+
+/// A measurement that is said twice must be the same both times.
+fn once<T: PartialEq>(slot: &mut Option<T>, field: &Field<'_>, value: T) -> Result<(), ParseError> {
+    match slot {
+        Some(before) if *before != value => Err(field.expected("the value this label had above")),
+        _ => {
+            *slot = Some(value);
+            Ok(())
+        }
+    }
+}
+
+/// Some firmware prints `Heater Status` twice, the second time under the wrong label: the first one counts.
+fn repeatable<T>(
+    slot: &mut Option<T>,
+    field: &Field<'_>,
+    value: Result<T, &'static str>,
+) -> Result<(), ParseError> {
+    let value = value.map_err(|expected| field.expected(expected))?;
+    slot.get_or_insert(value);
+    Ok(())
+}
+
+/// The number that a heading or label line carries, for the other parsers.
+pub(crate) fn heading_number(text: &str, word: &str) -> Option<i64> {
+    let mut tokens = text.split_ascii_whitespace();
+    match (tokens.next(), tokens.next(), tokens.next()) {
+        (Some(first), Some(number), None) if first == word => integer(number),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detail(lines: &str) -> PwrDetail {
+        let text = format!("pwr 1\n@\n{lines}\nCommand completed successfully\n$$\n");
+        parse(&Answer::from_transcript(text.as_bytes())).expect("a detail")
+    }
+
+    #[test]
+    fn units_may_be_glued_to_their_numbers() {
+        let read = detail(
+            "Voltage : 50691mV\nCurrent : -1200mA\nTemperature : 21500mC\nCoulomb : 87%\nTotal Coulomb : 50000mAh\n\
+             Real Coulomb : 176400000mAS\nTotal Power In : 153311400AS\n",
+        );
+        assert_eq!(read.problems, []);
+        let measured = (read.voltage, read.current, read.temperature, read.soc);
+        let expected = (Millivolts(50_691), Milliamps(-1_200), Millicelsius(21_500), Percent(87));
+        assert_eq!(measured, (Some(expected.0), Some(expected.1), Some(expected.2), Some(expected.3)));
+        assert_eq!(read.nominal_capacity, Some(MilliampHours(50_000)));
+        assert_eq!(read.usable_capacity, Some(MilliampHours(49_000)));
+        assert_eq!(read.charged, Some(153_311_400));
+    }
+
+    #[test]
+    fn a_blank_never_erases_and_one_unreadable_line_costs_itself_alone() {
+        let read = detail(
+            "Barcode : E48100A\nBarcode :\nDevType : N/A\nVoltage :\nCurrent : 5 mAx\nBat Events :\nSystem Alarm :\n\
+             Heater Status : OFF\n",
+        );
+        assert_eq!(read.barcode.as_deref(), Some("E48100A"));
+        assert_eq!((&read.model, read.voltage, read.current), (&None, None, None));
+        assert_eq!((&read.battery_events, read.other_events.len()), (&None, 0));
+        assert_eq!(read.heater.as_ref().map(Word::as_str), Some("OFF"));
+        assert_eq!(read.problems.len(), 1, "the current alone: {:?}", read.problems);
+    }
+}

@@ -1,0 +1,352 @@
+//! `pwr`: one row a battery (protocol, section 7, layouts A to E).
+//!
+//! ```text
+//! Power Volt   Curr   Tempr  Tlow   Thigh  Vlow   Vhigh  Base.St  …  Coulomb  Time                 B.V.St   …
+//! 1     52960  -7120  25400  23000  24100  3308   3312   Dischg   …  81%      2026-11-22 06:05:09  Normal   …
+//! 2     -      -      -      -      -      -      -      Absent   …
+//! ```
+
+use jiff::civil::DateTime;
+use serde::Serialize;
+
+use crate::console::error::{ParseError, excerpt};
+use crate::console::framing::answer::Answer;
+use crate::console::parsing::number::{date_time, percent, small};
+use crate::console::parsing::row_numbers::{self, Numbering};
+use crate::console::parsing::setters::{plain_text, set, state_word};
+use crate::console::parsing::table::{Column, Layout, Shape, Split, split_at_header};
+use crate::model::place::Place;
+use crate::model::units::{Milliamps, Millicelsius, Millivolts, Percent};
+use crate::model::word::Word;
+
+/// What the group table says of one battery. Absent columns and dashes are `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub struct PwrRow {
+    /// The number of the place, from 1.
+    pub place: Option<Place>,
+    /// Whether a battery answers at this place.
+    pub absent: bool,
+    /// Voltage of the battery.
+    #[serde(rename = "voltage_mv")]
+    pub voltage: Option<Millivolts>,
+    /// Current, positive while charging.
+    #[serde(rename = "current_ma")]
+    pub current: Option<Milliamps>,
+    /// Temperature of the board.
+    #[serde(rename = "temperature_mc")]
+    pub temperature: Option<Millicelsius>,
+    /// Coldest cell.
+    #[serde(rename = "cell_temperature_low_mc")]
+    pub cell_temperature_low: Option<Millicelsius>,
+    /// Warmest cell.
+    #[serde(rename = "cell_temperature_high_mc")]
+    pub cell_temperature_high: Option<Millicelsius>,
+    /// Lowest cell voltage.
+    #[serde(rename = "cell_voltage_low_mv")]
+    pub cell_voltage_low: Option<Millivolts>,
+    /// Highest cell voltage.
+    #[serde(rename = "cell_voltage_high_mv")]
+    pub cell_voltage_high: Option<Millivolts>,
+    /// Which cell is coldest, from 0 as printed.
+    pub coldest_cell: Option<u16>,
+    /// Which cell is warmest, from 0 as printed.
+    pub warmest_cell: Option<u16>,
+    /// Which cell is lowest, from 0 as printed.
+    pub lowest_cell: Option<u16>,
+    /// Which cell is highest, from 0 as printed.
+    pub highest_cell: Option<u16>,
+    /// Charge, discharge, idle …
+    pub base_state: Option<Word>,
+    /// State of the battery's voltage.
+    pub volt_state: Option<Word>,
+    /// State of the current.
+    pub current_state: Option<Word>,
+    /// State of the temperature.
+    pub temp_state: Option<Word>,
+    /// State of charge.
+    #[serde(rename = "soc_percent")]
+    pub soc: Option<Percent>,
+    /// The battery's own clock.
+    pub clock: Option<DateTime>,
+    /// State of the cells' voltage.
+    pub cell_volt_state: Option<Word>,
+    /// State of the cells' temperature.
+    pub cell_temp_state: Option<Word>,
+    /// Temperature of the switching transistors.
+    #[serde(rename = "mos_temperature_mc")]
+    pub mos_temperature: Option<Millicelsius>,
+    /// State of that temperature.
+    pub mos_temp_state: Option<Word>,
+    /// The system's alarm state.
+    pub system_alarm: Option<Word>,
+    /// Serial number.
+    pub barcode: Option<String>,
+    /// Type.
+    pub model: Option<String>,
+}
+
+/// The group table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PwrTable {
+    /// Its rows in order, absent places included where the console prints them.
+    pub rows: Vec<PwrRow>,
+    /// Rows that could not be read; the others stand.
+    #[serde(skip)]
+    pub(crate) problems: Vec<ParseError>,
+    /// Rows in which a value fills its column, so that the next one touches it, split by the widths of the header.
+    /// Each is accepted only if the battery's details agree with it; the problem is reported if they don't.
+    #[serde(skip)]
+    pub(crate) fused: Vec<(PwrRow, ParseError)>,
+    /// Places with a row that can't be read, or should be there: not known to be absent.
+    #[serde(skip)]
+    pub(crate) unread: Vec<Place>,
+    /// Whether a row with an unknown number was lost: it may belong to any place.
+    #[serde(skip)]
+    pub(crate) unplaced: bool,
+}
+
+impl PwrTable {
+    /// The row of the battery at `place`.
+    #[must_use]
+    pub(crate) fn row(&self, place: Place) -> Option<&PwrRow> {
+        self.rows.iter().find(|row| row.place == Some(place))
+    }
+
+    /// Whether a battery is at `place` as far as this table knows; `None` where its row could not be read.
+    #[must_use]
+    pub fn shows(&self, place: Place) -> Option<bool> {
+        match self.row(place) {
+            Some(row) => Some(!row.absent),
+            None if self.unplaced || self.unread.contains(&place) => None,
+            // A console that leaves absent places out of its table has reported them as absent.
+            None => Some(false),
+        }
+    }
+
+    /// The places of which this table does not say whether a battery is there.
+    pub(crate) fn unread_places(&self) -> impl Iterator<Item = Place> {
+        Place::up_to(Place::MOST).filter(|place| self.shows(*place).is_none())
+    }
+
+    /// The places at which a battery answers.
+    pub(crate) fn present(&self) -> impl Iterator<Item = Place> {
+        self.rows.iter().filter(|row| !row.absent).filter_map(|row| row.place)
+    }
+}
+
+/// How the header of the group table begins.
+pub(crate) const HEAD: &str = "Power Volt";
+
+const COLUMNS: &[Column<PwrRow>] = &[
+    Column {
+        head: "Power",
+        shape: Shape::Token,
+        set: |row, cut| {
+            row.place = Some(cut.first.parse().map_err(|_| "a battery's number from 1 to 128")?);
+            Ok(())
+        },
+    },
+    Column { head: "Volt", shape: Shape::Token, set: set!(mv voltage) },
+    Column { head: "Curr", shape: Shape::Token, set: set!(ma current) },
+    Column { head: "Tempr", shape: Shape::Token, set: set!(mc temperature) },
+    Column { head: "Tlow", shape: Shape::Token, set: set!(mc cell_temperature_low) },
+    Column { head: "Thigh", shape: Shape::Token, set: set!(mc cell_temperature_high) },
+    Column { head: "Vlow", shape: Shape::Token, set: set!(mv cell_voltage_low) },
+    Column { head: "Vhigh", shape: Shape::Token, set: set!(mv cell_voltage_high) },
+    Column { head: "Tlow.Id", shape: Shape::Token, set: set!(id coldest_cell) },
+    Column { head: "Thigh.Id", shape: Shape::Token, set: set!(id warmest_cell) },
+    Column { head: "Vlow.Id", shape: Shape::Token, set: set!(id lowest_cell) },
+    Column { head: "Vhigh.Id", shape: Shape::Token, set: set!(id highest_cell) },
+    Column { head: "Base.St", shape: Shape::Token, set: set!(word base_state) },
+    Column { head: "Volt.St", shape: Shape::Token, set: set!(word volt_state) },
+    Column { head: "Curr.St", shape: Shape::Token, set: set!(word current_state) },
+    Column { head: "Temp.St", shape: Shape::Token, set: set!(word temp_state) },
+    Column { head: "Coulomb", shape: Shape::Token, set: set!(percent soc) },
+    Column { head: "Time", shape: Shape::Stamp, set: set!(stamp clock) },
+    Column { head: "B.V.St", shape: Shape::Token, set: set!(word cell_volt_state) },
+    Column { head: "B.T.St", shape: Shape::Token, set: set!(word cell_temp_state) },
+    Column { head: "MosTempr", shape: Shape::Token, set: set!(mc mos_temperature) },
+    Column { head: "M.T.St", shape: Shape::Token, set: set!(word mos_temp_state) },
+    Column { head: "SysAlarm.St", shape: Shape::Token, set: set!(word system_alarm) },
+    Column { head: "Barcode", shape: Shape::Perhaps, set: set!(text barcode) },
+    Column { head: "DevType", shape: Shape::Token, set: set!(text model) },
+];
+
+/// More rows than this are not a console's table, whatever they contain.
+const MOST_ROWS: usize = 2 * Place::MOST as usize;
+
+/// Reads the group table. Rows that can't be read are named in `problems`; the others stand.
+///
+/// # Errors
+/// There is no header, no row at all could be read, or there are more than any console has.
+pub(crate) fn parse(answer: &Answer) -> Result<PwrTable, ParseError> {
+    let Split { header, rows, .. } = split_at_header(answer, HEAD)?;
+    if rows.len() > MOST_ROWS {
+        let most = usize::from(Place::MOST);
+        return Err(ParseError::TooMany { of: "battery", most, found: rows.len() });
+    }
+    let layout = Layout::of(header, COLUMNS);
+    let mut table = PwrTable::default();
+    // A console that prints absent places prints every place, so a number it skips is a row that was lost.
+    let shows_all = rows.iter().any(|(_, line)| absent(line).is_some());
+    let stated: Vec<Option<u16>> = rows.iter().map(|(_, text)| Some(stated(text)?.number().into())).collect();
+    let most = u16::from(Place::MOST);
+    let numbering = Numbering { first: 1..=1, late: most, gap: most, tail: shows_all };
+    let numbers = row_numbers::place(&stated, &numbering);
+    let mut next = 1;
+    for (((line, text), stated), number) in rows.into_iter().zip(stated).zip(numbers) {
+        let place = number.and_then(|number| u8::try_from(number).ok()).and_then(Place::new);
+        let read = read_row(&layout, line, text);
+        let expected = || format!("battery {next}");
+        let order = || ParseError::Order { line, expected: expected(), found: stated.map_or(-1, i64::from) };
+        let Some(place) = place else {
+            table.problems.push(read.err().unwrap_or_else(order));
+            table.unplaced = true;
+            continue;
+        };
+        // Of an unreadable row the number is doubtful too, where no other row of this console speaks for it.
+        table.unplaced |= read.is_err() && !shows_all && place.number() > next;
+        let lost = (next..place.number()).filter_map(Place::new).filter(|_| shows_all);
+        table.unread.extend(lost);
+        if number != stated || (shows_all && place.number() > next) {
+            table.problems.extend(read.is_ok().then(order));
+        }
+        next = place.number().saturating_add(1);
+        match read {
+            Ok(row) => table.rows.push(PwrRow { place: Some(place), ..row }),
+            Err(problem) => {
+                table.unread.push(place);
+                match layout.split_fused(text).map(|text| read_row(&layout, line, &text)) {
+                    Some(Ok(row)) => table.fused.push((row, problem)),
+                    _ => table.problems.push(problem),
+                }
+            }
+        }
+    }
+    if table.rows.is_empty() && table.fused.is_empty() {
+        let nothing = ParseError::Nothing { expected: "one row per battery", lines: answer.len() };
+        return Err(table.problems.into_iter().next().unwrap_or(nothing));
+    }
+    Ok(table)
+}
+
+/// The number that a row states.
+fn stated(line: &str) -> Option<Place> {
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+fn read_row(layout: &Layout<PwrRow>, number: usize, line: &str) -> Result<PwrRow, ParseError> {
+    if let Some(place) = absent(line) {
+        let base_state = Some(Word::new("Absent"));
+        return Ok(PwrRow { place: Some(place), absent: true, base_state, ..PwrRow::default() });
+    }
+    let row = layout.read(number, line)?;
+    if row.voltage.is_none() {
+        return Err(ParseError::Value {
+            line: number,
+            what: "column \"Volt\"".into(),
+            expected: "a whole number of mV, or dashes around the word Absent",
+            found: excerpt(line.trim()),
+        });
+    }
+    Ok(row)
+}
+
+/// The place of a row without a battery. It prints dashes in the oldest layout whatever the header says, so it
+/// is known by its word, with nothing but dashes around: two rows run together are none.
+fn absent(line: &str) -> Option<Place> {
+    let mut tokens = line.split_ascii_whitespace();
+    let place = tokens.next()?.parse().ok()?;
+    let mut rest = tokens.filter(|token| *token != "-");
+    (rest.next() == Some("Absent") && rest.next().is_none()).then_some(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "Power Volt   Curr   Tempr  Tlow   Thigh  Vlow   Vhigh  Base.St  Volt.St  Curr.St  Temp.St  Coulomb  Time                 B.V.St   B.T.St";
+
+    fn read(rows: &[String]) -> Result<PwrTable, ParseError> {
+        let text = format!("pwr\n{HEADER}\n{}\nCommand completed successfully\n$$\n", rows.join("\n"));
+        parse(&Answer::from_transcript(text.as_bytes()))
+    }
+
+    fn row(place: u16) -> String {
+        format!(
+            "{place:<6}49900  -2500  24000  22000  23000  3321   3330   Dischg   Normal   Normal   Normal   71%      2026-11-20 08:00:00  Normal   Normal"
+        )
+    }
+
+    fn place(number: u8) -> Place {
+        Place::new(number).expect("a place")
+    }
+
+    #[test]
+    fn an_unreadable_row_is_not_an_absence_and_costs_no_other() {
+        let table = read(&[row(1), row(2).replace("3321", "33x1"), row(3)]).expect("a table");
+        assert_eq!(table.present().collect::<Vec<_>>(), [place(1), place(3)]);
+        assert_eq!((table.unread.as_slice(), table.problems.len()), (&[place(2)][..], 1));
+        assert_eq!(
+            [1, 2, 3, 4].map(|at| table.shows(place(at))),
+            [Some(true), None, Some(true), Some(false)]
+        );
+    }
+
+    #[test]
+    fn a_row_whose_number_is_unreadable_is_placed_by_its_neighbours() {
+        let table = read(&[row(1), row(2).replacen('2', "?", 1), row(3)]).expect("a table");
+        assert_eq!((table.unread, table.unplaced), (vec![place(2)], false));
+        let table = read(&[row(1), row(2), row(3).replacen('3', "?", 1)]).expect("a table");
+        assert_eq!(
+            (table.shows(place(2)), table.shows(place(3))),
+            (Some(true), None),
+            "which one is the last?"
+        );
+    }
+
+    #[test]
+    fn a_value_that_fills_its_column_is_split_from_the_next_by_the_header() {
+        let fused = row(2).replace("-2500  ", "-100000");
+        let table = read(&[row(1), fused.clone(), row(3)]).expect("a table");
+        let [(split, _)] = table.fused.as_slice() else { panic!("{:?}", table.fused) };
+        assert_eq!(
+            (split.current, split.temperature),
+            (Some(Milliamps(-100_000)), Some(Millicelsius(24_000)))
+        );
+        assert_eq!((table.problems, table.unread), (vec![], vec![place(2)]));
+        // Lost spaces are not a full column: everything behind them is too far to the left.
+        let lost = read(&[row(1), row(2).replace("24000  22000", "2400022000"), row(3)]).expect("a table");
+        assert_eq!((lost.fused.len(), lost.problems.len(), lost.unread), (0, 1, vec![place(2)]));
+        let shifted = read(&[row(1), fused.replace("  22000", " 22000"), row(3)]).expect("a table");
+        assert_eq!(shifted.fused.len(), 0);
+    }
+
+    #[test]
+    fn ninety_six_batteries_are_read_and_no_more_than_a_hundred_and_twenty_eight() {
+        let rows: Vec<String> = (1..=255).map(row).collect();
+        let present = |rows: &[String]| read(rows).map(|table| table.present().count());
+        assert_eq!(present(&rows[..96]), Ok(96));
+        assert_eq!(present(&rows), Ok(128));
+        let ten_thousand: Vec<String> = (1..=10_000).map(row).collect();
+        assert_eq!(
+            present(&ten_thousand),
+            Err(ParseError::TooMany { of: "battery", most: 128, found: 10_000 })
+        );
+    }
+
+    #[test]
+    fn a_missing_barcode_is_told_from_a_value_left_out() {
+        let with = |rest: &str| {
+            let header = format!("{HEADER}   Barcode              DevType");
+            let text = format!("pwr\n{header}\n{}{rest}\nCommand completed successfully\n$$\n", row(1));
+            parse(&Answer::from_transcript(text.as_bytes())).map(|table| table.rows[0].clone())
+        };
+        let at = "   HQ00000000000001     MODEL-A";
+        assert_eq!(with(at).expect("a row").barcode.as_deref(), Some("HQ00000000000001"));
+        let none = with(&format!("   {:21}MODEL-A", "")).expect("a row");
+        assert_eq!((none.barcode, none.model.as_deref()), (None, Some("MODEL-A")));
+        assert!(with(&at.replace("     MODEL-A", "")).is_err(), "a barcode is not a model");
+    }
+}

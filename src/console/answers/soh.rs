@@ -1,0 +1,130 @@
+//! `soh`: which cells were once flagged abnormal (protocol, section 9).
+//!
+//! ```text
+//! Power   1
+//! Battery    Voltage    SOHCount   SOHStatus
+//! 0          3311       0          Normal
+//! ```
+//! Some firmware prints the two columns `Battery SOH` instead.
+
+use serde::Serialize;
+
+use crate::console::answers::pwr_detail::heading_number;
+use crate::console::error::ParseError;
+use crate::console::framing::answer::Answer;
+use crate::console::parsing::number::{amount, integer, small};
+use crate::console::parsing::setters::{plain_text, set};
+use crate::console::parsing::table::{Column, Layout, Shape, Split, split_at_header};
+use crate::model::units::{Millivolts, Percent};
+use crate::model::word::Word;
+
+/// One cell's state of health.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SohRow {
+    /// The number as printed.
+    pub number: Option<u16>,
+    /// Voltage of the cell.
+    #[serde(rename = "voltage_mv")]
+    pub voltage: Option<Millivolts>,
+    /// How often the cell was flagged abnormal.
+    pub(crate) count: Option<i64>,
+    /// `Normal`, `Abnormal`; a number on some firmware.
+    pub(crate) state: Option<Word>,
+    /// State of health; only where it is printed with its `%`, since a bare number may as well be a count.
+    #[serde(rename = "soh_percent", skip_serializing_if = "Option::is_none")]
+    pub(crate) soh: Option<Percent>,
+}
+
+/// The cells' states of health.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Soh {
+    /// The battery's number in the answer.
+    pub(crate) number: Option<i64>,
+    /// A row a cell.
+    pub cells: Vec<SohRow>,
+    /// Rows that could not be read; the others are valid.
+    #[serde(skip)]
+    pub(crate) problems: Vec<ParseError>,
+}
+
+const COLUMNS: &[Column<SohRow>] = &[
+    Column { head: "Battery", shape: Shape::Token, set: set!(id number) },
+    Column { head: "Voltage", shape: Shape::Token, set: set!(mv voltage) },
+    Column {
+        head: "SOHCount",
+        shape: Shape::Token,
+        set: |row, cut| {
+            row.count = Some(integer(cut.first).ok_or("a whole number")?);
+            Ok(())
+        },
+    },
+    Column {
+        head: "SOHStatus",
+        shape: Shape::Token,
+        set: |row, cut| {
+            row.state = Some(Word::new(&plain_text(cut.first)?));
+            Ok(())
+        },
+    },
+    Column {
+        head: "SOH",
+        shape: Shape::Token,
+        set: |row, cut| {
+            let (value, unit) = amount(cut.first).ok_or("a state of health like 92%")?;
+            row.soh = i32::try_from(value).ok().filter(|_| unit == "%").map(Percent);
+            Ok(())
+        },
+    },
+];
+
+/// Reads the table. Some firmware prints a header cell of uninitialised bytes that no row has a value for, so
+/// only the columns up to the last known one count. Rows that can't be read are named in `problems`.
+///
+/// # Errors
+/// There is no header, or no row could be read.
+pub(crate) fn parse(answer: &Answer) -> Result<Soh, ParseError> {
+    let split =
+        split_at_header(answer, "Battery Voltage").or_else(|_| split_at_header(answer, "Battery SOH"));
+    let Split { before, header, rows } = split?;
+    let known = header.find("SOHStatus").map_or(header, |at| &header[..at + "SOHStatus".len()]);
+    let layout = Layout::of(known, COLUMNS);
+    let number = before.iter().find_map(|(_, line)| heading_number(line, "Power"));
+    let mut soh = Soh { number, ..Soh::default() };
+    for (number, line) in rows {
+        match layout.read(number, line) {
+            Ok(row) => soh.cells.push(row),
+            Err(problem) => soh.problems.push(problem),
+        }
+    }
+    if soh.cells.is_empty() {
+        let nothing = ParseError::Nothing { expected: "one row per cell", lines: answer.len() };
+        return Err(soh.problems.into_iter().next().unwrap_or(nothing));
+    }
+    Ok(soh)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn soh(lines: &str) -> Soh {
+        let text = format!("soh 1\n@\n Power   1\n{lines}\nCommand completed successfully\n$$\n");
+        parse(&Answer::from_transcript(text.as_bytes())).expect("states of health")
+    }
+
+    #[test]
+    fn two_columns_are_read_and_a_number_without_a_unit_is_no_percentage() {
+        let read = soh("Battery    SOH\n0          98%\n1          97\n");
+        assert_eq!(read.number, Some(1));
+        let percent: Vec<_> = read.cells.iter().map(|cell| cell.soh).collect();
+        assert_eq!((percent, read.problems.len()), (vec![Some(Percent(98)), None], 0));
+    }
+
+    #[test]
+    fn a_damaged_row_costs_itself_alone() {
+        let read =
+            soh("Battery Voltage SOHCount SOHStatus\n0 3311 0 Normal\n1 33x1 0 Normal\n2 3310 0 Normal\n");
+        let numbers: Vec<_> = read.cells.iter().map(|cell| cell.number).collect();
+        assert_eq!((numbers, read.problems.len()), (vec![Some(0), Some(2)], 1));
+    }
+}

@@ -1,0 +1,155 @@
+//! High-voltage stacks (protocol, section 9): `pwr` is one row for the whole stack, `unit` a row a module. All
+//! modules are in series: voltages add, the current is one.
+
+use jiff::civil::DateTime;
+use serde::Serialize;
+
+use crate::console::error::ParseError;
+use crate::console::framing::answer::Answer;
+use crate::console::parsing::number::{date_time, event_word, percent, small};
+use crate::console::parsing::numbered_rows::{Numbered, Rows};
+use crate::console::parsing::row_numbers::Numbering;
+use crate::console::parsing::setters::{set, state_word};
+use crate::console::parsing::table::{Column, Layout, Shape, Split, split_at_header};
+use crate::model::event_word::EventWord;
+use crate::model::place::Place;
+use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
+use crate::model::word::Word;
+
+/// What the console says of a stack, or of one of its modules.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StackRow {
+    /// The module's number, from 1; none for the stack.
+    pub place: Option<Place>,
+    /// Voltage of the stack or module.
+    #[serde(rename = "voltage_mv")]
+    pub voltage: Option<Millivolts>,
+    /// Current, positive while charging.
+    #[serde(rename = "current_ma")]
+    pub current: Option<Milliamps>,
+    /// Temperature.
+    #[serde(rename = "temperature_mc")]
+    pub temperature: Option<Millicelsius>,
+    /// Coldest cell.
+    #[serde(rename = "cell_temperature_low_mc")]
+    pub cell_temperature_low: Option<Millicelsius>,
+    /// Warmest cell.
+    #[serde(rename = "cell_temperature_high_mc")]
+    pub cell_temperature_high: Option<Millicelsius>,
+    /// Lowest cell voltage.
+    #[serde(rename = "cell_voltage_low_mv")]
+    pub cell_voltage_low: Option<Millivolts>,
+    /// Highest cell voltage.
+    #[serde(rename = "cell_voltage_high_mv")]
+    pub cell_voltage_high: Option<Millivolts>,
+    /// Charge, discharge, idle …
+    pub base_state: Option<Word>,
+    /// State of the voltage.
+    pub volt_state: Option<Word>,
+    /// State of the current.
+    pub current_state: Option<Word>,
+    /// State of the temperature.
+    pub temp_state: Option<Word>,
+    /// State of charge, by ampere-hours.
+    #[serde(rename = "soc_percent")]
+    pub soc: Option<Percent>,
+    /// Charge left.
+    #[serde(rename = "coulomb_mah")]
+    pub coulomb: Option<MilliampHours>,
+    /// Energy left.
+    #[serde(rename = "energy_mwh")]
+    pub energy: Option<MilliwattHours>,
+    /// The stack's own clock.
+    pub clock: Option<DateTime>,
+    /// Error code of the stack.
+    pub error_code: Option<EventWord>,
+}
+
+/// The modules of a stack.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Units {
+    /// A row a module, in order.
+    pub units: Vec<StackRow>,
+    /// Rows that could not be read, or only in part; the others are valid.
+    #[serde(skip)]
+    pub(crate) problems: Vec<ParseError>,
+}
+
+const COLUMNS: &[Column<StackRow>] = &[
+    Column {
+        head: "Index",
+        shape: Shape::Token,
+        set: |row, cut| {
+            row.place = Some(cut.first.parse().map_err(|_| "a module's number from 1 to 128")?);
+            Ok(())
+        },
+    },
+    Column { head: "Volt", shape: Shape::Token, set: set!(mv voltage) },
+    Column { head: "Curr", shape: Shape::Token, set: set!(ma current) },
+    Column { head: "Tempr", shape: Shape::Token, set: set!(mc temperature) },
+    Column { head: "BTlow", shape: Shape::Token, set: set!(mc cell_temperature_low) },
+    Column { head: "BThigh", shape: Shape::Token, set: set!(mc cell_temperature_high) },
+    Column { head: "BVlow", shape: Shape::Token, set: set!(mv cell_voltage_low) },
+    Column { head: "BVhigh", shape: Shape::Token, set: set!(mv cell_voltage_high) },
+    Column { head: "Base.St", shape: Shape::Token, set: set!(word base_state) },
+    Column { head: "Volt.St", shape: Shape::Token, set: set!(word volt_state) },
+    Column { head: "Curr.St", shape: Shape::Token, set: set!(word current_state) },
+    Column { head: "Temp.St", shape: Shape::Token, set: set!(word temp_state) },
+    Column { head: "CoulombAH", shape: Shape::Charge, set: set!(charge soc coulomb) },
+    Column { head: "Coulomb", shape: Shape::Charge, set: set!(charge soc coulomb) },
+    Column { head: "CoulombWH", shape: Shape::Charge, set: set!(energy energy) },
+    Column { head: "Time", shape: Shape::Stamp, set: set!(stamp clock) },
+    Column {
+        head: "Err Code",
+        shape: Shape::Token,
+        set: |row, cut| {
+            row.error_code = Some(event_word(cut.first).ok_or("a code like 0x0")?);
+            Ok(())
+        },
+    },
+];
+
+/// How the header of a stack's row begins.
+pub(crate) const HEAD: &str = "Volt Curr";
+
+/// Reads `pwr` of a stack: what stands before the header are means of the same figures and is passed over.
+///
+/// # Errors
+/// There is no header, or not exactly one sound row.
+pub(crate) fn parse_stack(answer: &Answer) -> Result<StackRow, ParseError> {
+    let Split { header, rows, .. } = split_at_header(answer, HEAD)?;
+    let mut lines = rows.into_iter();
+    let layout = Layout::of(header, COLUMNS);
+    let (number, line) =
+        lines.next().ok_or(ParseError::Nothing { expected: "the stack's row", lines: answer.len() })?;
+    let row = layout.read(number, line)?;
+    match lines.next() {
+        None => Ok(row),
+        Some((line, _)) => {
+            Err(ParseError::Order { line, expected: "no row behind the stack's own".into(), found: 2 })
+        }
+    }
+}
+
+/// Reads `unit`: the modules by their own numbers. A damaged row costs its own doubtful values.
+///
+/// # Errors
+/// There is no header, no row could be read, or there are more than any stack has.
+pub(crate) fn parse_units(answer: &Answer) -> Result<Units, ParseError> {
+    const MODULES: Rows<StackRow> = Rows {
+        of: "module",
+        numbering: Numbering { first: 1..=1, late: 8, gap: 8, tail: true },
+        most: Place::MOST as usize,
+        stated: |row| row.place.map(|place| u16::from(place.number())),
+    };
+    let Split { header, rows, .. } = split_at_header(answer, "Index Volt")?;
+    let Numbered { rows, problems } = MODULES.read(&Layout::of(header, COLUMNS), &rows)?;
+    let place = |number| u8::try_from(number).ok().and_then(Place::new);
+    let units: Vec<StackRow> =
+        rows.into_iter().map(|(number, row)| StackRow { place: place(number), ..row }).collect();
+    if units.is_empty() {
+        let nothing = ParseError::Nothing { expected: "one row per module", lines: answer.len() };
+        return Err(problems.into_iter().next().unwrap_or(nothing));
+    }
+    Ok(Units { units, problems })
+}

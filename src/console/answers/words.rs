@@ -1,0 +1,97 @@
+//! The words of an answer – states, unknown labels, event words – each with its position, so that a second answer can
+//! confirm it there, and one that nothing confirms can be left out.
+
+use crate::console::answers::bat::CellRow;
+use crate::console::answers::parsed::Parsed;
+use crate::console::answers::pwr_detail::{event_indexes, is_event_label};
+use crate::console::answers::pwr_table::PwrRow;
+use crate::console::answers::stack::StackRow;
+use crate::console::word_slot::{WordSlot, place_index};
+use crate::model::word::Word;
+
+/// A state word, where the answer has one, with its slot.
+type State<'a> = (WordSlot, &'a mut Option<Word>);
+
+/// The fields of those names with their slots.
+macro_rules! fields {
+    ($row:expr, $index:expr, $($field:ident)*) => {
+        vec![$((WordSlot::State(stringify!($field), $index), &mut $row.$field)),*]
+    };
+}
+
+/// The state words of an answer about the battery at `place`.
+pub(crate) fn states(parsed: &mut Parsed, place: u16) -> Vec<State<'_>> {
+    match parsed {
+        Parsed::Table(table) => table.rows.iter_mut().flat_map(of_row).collect(),
+        Parsed::Detail(detail) => fields!(detail, place, base_state volt_state current_state temp_state
+            coulomb_state soh_state heater charge_switch discharge_switch),
+        Parsed::Cells(table) => (0..).zip(&mut table.cells).flat_map(of_cell).collect(),
+        Parsed::Stack(row) => of_stack(row),
+        Parsed::Units(units) => units.units.iter_mut().flat_map(of_stack).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn of_row(row: &mut PwrRow) -> Vec<State<'_>> {
+    let place = place_index(row.place);
+    fields!(row, place, base_state volt_state current_state temp_state cell_volt_state cell_temp_state
+        mos_temp_state system_alarm)
+}
+
+fn of_cell((index, cell): (u16, &mut CellRow)) -> Vec<State<'_>> {
+    fields!(cell, index, base_state volt_state current_state temp_state charge_temp_state)
+}
+
+fn of_stack(row: &mut StackRow) -> Vec<State<'_>> {
+    let place = place_index(row.place);
+    fields!(row, place, base_state volt_state current_state temp_state)
+}
+
+/// The labels of an answer that no console is known to print.
+pub(crate) fn labels(parsed: &Parsed) -> Vec<&str> {
+    fn of<T>(lines: &[(String, T)]) -> impl Iterator<Item = &str> {
+        lines.iter().map(|(label, _)| label.as_str())
+    }
+    match parsed {
+        Parsed::Detail(detail) => {
+            let events = of(&detail.other_events).filter(|label| !is_event_label(label));
+            of(&detail.other).chain(events).collect()
+        }
+        Parsed::Info(info) => of(&info.other).collect(),
+        Parsed::Stat(stat) => of(&stat.other).collect(),
+        Parsed::Euro(euro) => of(&euro.other).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Leaves out the words at `slots`: absent beats wrong.
+pub(crate) fn forget(parsed: &mut Parsed, place: u16, slots: &[WordSlot]) {
+    if slots.is_empty() {
+        return;
+    }
+    for (slot, word) in states(parsed, place) {
+        if slots.contains(&slot) {
+            *word = None;
+        }
+    }
+    let events = |index| slots.contains(&WordSlot::Events(index));
+    let label = |label: &str| slots.contains(&WordSlot::Label(label.to_owned()));
+    match parsed {
+        Parsed::Detail(detail) => {
+            let own = [&mut detail.battery_events, &mut detail.power_events, &mut detail.system_fault];
+            (0..).zip(own).filter(|(index, _)| events(*index)).for_each(|(_, word)| *word = None);
+            let mut indexes = event_indexes(&detail.other_events).into_iter();
+            detail.other_events.retain(|(name, _)| !indexes.next().is_some_and(events) && !label(name));
+            detail.other.retain(|(name, _)| !label(name));
+        }
+        Parsed::Info(info) => info.other.retain(|(name, _)| !label(name)),
+        Parsed::Stat(stat) => stat.other.retain(|(name, _)| !label(name)),
+        Parsed::Euro(euro) => euro.other.retain(|(name, _)| !label(name)),
+        Parsed::Stack(row) if events(place_index(row.place)) => row.error_code = None,
+        Parsed::Units(units) => {
+            let units = units.units.iter_mut().filter(|row| events(place_index(row.place)));
+            units.for_each(|row| row.error_code = None);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,90 @@
+//! What a battery remembers by itself, from `log` and `data event`, as records of one form.
+
+use std::fmt::Write;
+
+use crate::console::answers::data_event::DataEvent;
+use crate::console::answers::log::{Log, LogRecord};
+use crate::model::memory::{MemoryKind, MemoryRecord};
+
+/// A snapshot's text is no longer than this.
+const MOST: usize = 240;
+
+/// The records of `log`.
+pub(crate) fn of_log(log: Log) -> impl Iterator<Item = MemoryRecord> {
+    log.records.into_iter().map(|LogRecord { index, clock, module, code, info }| MemoryRecord {
+        clock,
+        kind: MemoryKind::Log,
+        index,
+        module,
+        code,
+        text: info,
+    })
+}
+
+/// The record that a snapshot of the event memory is; none where it does not say its number.
+pub(crate) fn of_snapshot(snapshot: &DataEvent) -> Option<MemoryRecord> {
+    Some(MemoryRecord {
+        clock: snapshot.clock,
+        kind: MemoryKind::Snapshot,
+        index: snapshot.item?,
+        module: None,
+        code: None,
+        text: Some(text(snapshot)),
+    })
+}
+
+/// What was so at that moment: `SysError, 52.916 V, -7.120 A, 25.4 °C, 81 %, battery 0x2 BHV, system 0x8`.
+fn text(snapshot: &DataEvent) -> String {
+    let mut text = String::new();
+    let mut say = |what: Option<String>| {
+        let comma = if text.is_empty() { "" } else { ", " };
+        // Writing to a String does not fail.
+        let _ = what.map(|what| write!(text, "{comma}{what}"));
+    };
+    say(snapshot.base_state.as_ref().map(ToString::to_string));
+    say(snapshot.voltage.map(|voltage| voltage.to_string()));
+    say(snapshot.current.map(|current| current.to_string()));
+    say(snapshot.temperature.map(|temperature| temperature.to_string()));
+    say(snapshot.soc.map(|soc| soc.to_string()));
+    let words = [
+        ("battery", &snapshot.battery_events),
+        ("power", &snapshot.power_events),
+        ("system", &snapshot.system_fault),
+        ("units", &snapshot.unit_events),
+        ("error", &snapshot.error_code),
+    ];
+    for (name, word) in words {
+        say(word.as_ref().filter(|word| word.stands()).map(|word| format!("{name} {word}")));
+    }
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => text[..end].to_owned() + "…",
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event_word::EventWord;
+    use crate::model::units::{Milliamps, Millivolts};
+    use crate::model::word::Word;
+
+    #[test]
+    fn a_snapshot_is_one_line_of_bounded_length() {
+        let mut snapshot = DataEvent {
+            item: Some(7),
+            voltage: Some(Millivolts(52_916)),
+            current: Some(Milliamps(-7_120)),
+            base_state: Some(Word::new("SysError")),
+            battery_events: Some(EventWord { bits: 2, names: vec!["BHV".into()] }),
+            power_events: Some(EventWord::default()),
+            ..DataEvent::default()
+        };
+        let said = |snapshot: &DataEvent| of_snapshot(snapshot).and_then(|record| record.text);
+        assert_eq!(said(&snapshot).as_deref(), Some("SysError, 52.916 V, -7.120 A, battery 0x2 BHV"));
+        snapshot.system_fault = Some(EventWord { bits: 8, names: vec!["X".repeat(900)] });
+        assert_eq!(said(&snapshot).map(|text| text.chars().count()), Some(MOST + 1));
+        snapshot.item = None;
+        assert_eq!(of_snapshot(&snapshot), None);
+    }
+}

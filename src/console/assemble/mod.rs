@@ -1,0 +1,379 @@
+//! From the answers of a sweep to a reading.
+
+mod device_log;
+mod stack_cells;
+
+use std::sync::Arc;
+
+use crate::console::answers;
+use crate::console::answers::bat::{CellRow, CellTable};
+use crate::console::answers::info::Info;
+use crate::console::answers::parsed::Parsed;
+use crate::console::answers::pwr_detail::PwrDetail;
+use crate::console::answers::pwr_table::{PwrRow, PwrTable};
+use crate::console::answers::stack::{StackRow, Units};
+use crate::console::answers::stat::Stat;
+use crate::console::assemble::stack_cells::distribute;
+use crate::console::command::{Command, Verb};
+use crate::console::transcript::{Exchange, Transcript};
+use crate::console::validation::samples::Kind;
+use crate::console::validation::tolerance;
+use crate::model::facts::{FactSource, Facts};
+use crate::model::lifetime::Lifetime;
+use crate::model::memory::MemoryRecord;
+use crate::model::place::Place;
+use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Missing, Presence};
+
+/// Reads a transcript. What can't be read is named in the reading's `missing`; the rest stands.
+#[must_use]
+pub fn assemble(transcript: &Transcript) -> BankReading {
+    let mut reading = BankReading {
+        bank: transcript.bank.clone(),
+        kind: transcript.kind,
+        taken_at: transcript.began_at,
+        began: transcript.began,
+        took: transcript.took,
+        asked_again: transcript.asked_again(),
+        stack: None,
+        batteries: Vec::new(),
+        facts: Vec::new(),
+        memory: Vec::new(),
+        answered: Vec::new(),
+        missing: Vec::new(),
+        unreadable_facts: Vec::new(),
+    };
+    for place in &transcript.known {
+        reach(&mut reading, *place);
+    }
+    let mut stack_cells = None;
+    let mut fused = Vec::new();
+    for exchange in &transcript.exchanges {
+        match read(exchange, &mut reading) {
+            Some(Parsed::Cells(cells)) if cells.stack => {
+                reading.stack.get_or_insert_default();
+                stack_cells = Some((exchange, cells));
+            }
+            Some(Parsed::Table(mut table)) => {
+                fused.extend(table.fused.drain(..).map(|(row, problem)| (exchange, row, problem)));
+                put_table(&mut reading, table);
+            }
+            Some(parsed) => {
+                if let (Parsed::Detail(detail), Some(place)) = (&parsed, exchange.command.place()) {
+                    let agreed = |row: &PwrRow| row.place == Some(place) && agree(row, detail);
+                    let rows = fused.extract_if(.., |(_, row, _)| agreed(row));
+                    rows.for_each(|(_, row, _)| put_row(&mut reading, row));
+                }
+                put(&mut reading, exchange.command, parsed);
+            }
+            None => continue,
+        }
+        reading.answered.push(exchange.command.to_string());
+    }
+    reading
+        .missing
+        .extend(fused.into_iter().map(|(exchange, _, problem)| lack(exchange, problem.to_string())));
+    if let Some((exchange, table)) = stack_cells {
+        let first = table.cells.first().and_then(|cell| cell.number);
+        // Not those that were there once and are not in this answer.
+        let last = reading.batteries.iter().rposition(|battery| battery.presence == Presence::Present);
+        let modules = &mut reading.batteries[..last.map_or(0, |last| last + 1)];
+        if let Err(reason) = distribute(modules, cells(table), first) {
+            reading.missing.push(lack(exchange, reason));
+        }
+    }
+    reading
+}
+
+/// The values of one answer. A measurement that can't be read goes to `missing`; of an answer with facts only the
+/// unreadable fact itself is absent.
+fn read(exchange: &Exchange, reading: &mut BankReading) -> Option<Parsed> {
+    let parsed = match &exchange.outcome {
+        Err(lost) => Err(lost.to_string()),
+        Ok(answer) => answers::parse(exchange.command, answer).map_err(|rejected| rejected.to_string()),
+    };
+    match parsed {
+        Err(reason) => {
+            reading.missing.push(lack(exchange, reason));
+            None
+        }
+        Ok(parsed) => {
+            let list = if parsed.is_facts() { &mut reading.unreadable_facts } else { &mut reading.missing };
+            list.extend(
+                parsed.problems().iter().take(MOST_NAMED).map(|problem| lack(exchange, problem.to_string())),
+            );
+            Some(parsed)
+        }
+    }
+}
+
+/// At most this many faults of one answer are listed: a hostile console could print thousands.
+const MOST_NAMED: usize = 16;
+
+fn lack(exchange: &Exchange, reason: String) -> Missing {
+    Missing {
+        battery: exchange.command.place(),
+        command: exchange.command.to_string(),
+        reason,
+        asked: exchange.asked,
+    }
+}
+
+/// The battery at `place`, with everybody before it.
+fn reach(reading: &mut BankReading, place: Place) -> &mut BatteryReading {
+    let batteries = &mut reading.batteries;
+    for missing in batteries.len()..=place.index() {
+        // a place is at most 128, so its number fits
+        batteries.extend(u8::try_from(missing + 1).ok().and_then(Place::new).map(BatteryReading::silent));
+    }
+    &mut batteries[place.index()]
+}
+
+fn put(reading: &mut BankReading, command: Command, parsed: Parsed) {
+    // A question without a number is about the battery plugged into, whose address the answer states.
+    let stated = parsed.speaks_of().and_then(|number| u8::try_from(number).ok()).and_then(Place::new);
+    let place = match command.index {
+        None => stated.or(Some(Place::FIRST)),
+        Some(_) => command.place(),
+    };
+    // No bank has a place of that number, so nothing known is there to put the values to.
+    let Some(place) = place else { return };
+    match parsed {
+        Parsed::Stack(row) => reading.stack = Some(of_stack(*row)),
+        Parsed::Units(units) => put_units(reading, units),
+        Parsed::Detail(detail) => {
+            let battery = reach(reading, place);
+            battery.presence = Presence::Present;
+            put_detail(battery, *detail);
+        }
+        Parsed::Cells(table) if command.index.is_some() => {
+            let battery = reach(reading, place);
+            battery.presence = Presence::Present;
+            battery.cells = Some(cells(table));
+        }
+        Parsed::Info(info) if reading.series() => reading.facts.push((FactSource::Info, of_info(*info))),
+        Parsed::Info(info) => reach(reading, place).facts.push((FactSource::Info, of_info(*info))),
+        Parsed::Stat(stat) if reading.series() => {
+            reading.facts.push((FactSource::Stat, of_stat(&stat)));
+        }
+        Parsed::Stat(stat) => reach(reading, place).facts.push((FactSource::Stat, of_stat(&stat))),
+        Parsed::Log(log) => remember(reading, place, device_log::of_log(log)),
+        Parsed::Event(snapshot) if command.verb == Verb::DataEvent => {
+            remember(reading, place, device_log::of_snapshot(&snapshot));
+        }
+        // Modules of a stack state nothing of their own here.
+        Parsed::Euro(euro) if !reading.series() => {
+            let lifetime = Some(Arc::new(Lifetime { read_at: reading.taken_at, values: euro.values }));
+            let facts = Facts { lifetime, ..Facts::default() };
+            reach(reading, place).facts.push((FactSource::Euro, facts));
+        }
+        Parsed::Table(_) | Parsed::Event(_) | Parsed::Cells(_) | Parsed::Soh(_) | Parsed::Clock(_) => {}
+        Parsed::Help(_) | Parsed::Euro(_) => {}
+    }
+}
+
+/// A stack remembers as a whole, of batteries in parallel the one plugged into.
+fn remember(reading: &mut BankReading, place: Place, records: impl IntoIterator<Item = MemoryRecord>) {
+    match reading.series() {
+        true => reading.memory.extend(records),
+        false => reach(reading, place).memory.extend(records),
+    }
+}
+
+fn put_table(reading: &mut BankReading, table: PwrTable) {
+    let last = table.present().last();
+    if let Some(last) = last {
+        reach(reading, last);
+    }
+    for battery in &mut reading.batteries {
+        battery.presence = match table.shows(battery.place) {
+            Some(true) => Presence::Present,
+            Some(false) => Presence::Absent,
+            None => Presence::Missing,
+        };
+    }
+    table.rows.into_iter().filter(|row| !row.absent).for_each(|row| put_row(reading, row));
+}
+
+fn put_row(reading: &mut BankReading, row: PwrRow) {
+    let Some(place) = row.place else { return };
+    let battery = reach(reading, place);
+    if row.barcode.is_some() || row.model.is_some() {
+        let facts = Facts { barcode: row.barcode.clone(), model: row.model.clone(), ..Facts::default() };
+        battery.facts.push((FactSource::Table, facts));
+    }
+    battery.measured = of_row(row);
+}
+
+/// Whether the details confirm a row that was split by the widths of its columns.
+fn agree(row: &PwrRow, detail: &PwrDetail) -> bool {
+    let close = |kind: Kind, row: Option<i32>, detail: Option<i32>| {
+        let near = |(row, detail): (i32, i32)| f64::from(row.abs_diff(detail)) <= tolerance::of(kind).flat;
+        row.zip(detail).is_some_and(near)
+    };
+    close(Kind::Voltage, row.voltage.map(|v| v.0), detail.voltage.map(|v| v.0))
+        && close(Kind::Current, row.current.map(|v| v.0), detail.current.map(|v| v.0))
+        && close(Kind::Temperature, row.temperature.map(|v| v.0), detail.temperature.map(|v| v.0))
+        && close(Kind::Soc, row.soc.map(|v| v.0), detail.soc.map(|v| v.0))
+}
+
+fn of_row(row: PwrRow) -> Measured {
+    Measured {
+        voltage: row.voltage,
+        current: row.current,
+        temperature: row.temperature,
+        soc: row.soc,
+        base_state: row.base_state,
+        volt_state: row.volt_state,
+        current_state: row.current_state,
+        temp_state: row.temp_state,
+        cell_volt_state: row.cell_volt_state,
+        cell_temp_state: row.cell_temp_state,
+        mos_temp_state: row.mos_temp_state,
+        system_alarm: row.system_alarm,
+        mos_temperature: row.mos_temperature,
+        cell_voltage_low: row.cell_voltage_low,
+        cell_voltage_high: row.cell_voltage_high,
+        cell_temperature_low: row.cell_temperature_low,
+        cell_temperature_high: row.cell_temperature_high,
+        clock: row.clock,
+        ..Measured::default()
+    }
+}
+
+/// The detail's values stand before the table's, which are older.
+fn put_detail(battery: &mut BatteryReading, detail: PwrDetail) {
+    let table = std::mem::take(&mut battery.measured);
+    let soh_state = detail.soh_state.clone();
+    battery.measured = Measured {
+        voltage: detail.voltage.or(table.voltage),
+        current: detail.current.or(table.current),
+        temperature: detail.temperature.or(table.temperature),
+        soc: detail.soc.or(table.soc),
+        base_state: detail.base_state.or(table.base_state),
+        volt_state: detail.volt_state.or(table.volt_state),
+        current_state: detail.current_state.or(table.current_state),
+        temp_state: detail.temp_state.or(table.temp_state),
+        coulomb_state: detail.coulomb_state,
+        soh_state: detail.soh_state,
+        heater: detail.heater,
+        charge_switch: detail.charge_switch,
+        discharge_switch: detail.discharge_switch,
+        battery_events: detail.battery_events,
+        power_events: detail.power_events,
+        system_fault: detail.system_fault,
+        other_events: detail.other_events,
+        ..table
+    };
+    let facts = Facts {
+        barcode: detail.barcode,
+        model: detail.model,
+        firmware: detail.firmware,
+        nominal_capacity: detail.nominal_capacity,
+        usable_capacity: detail.usable_capacity,
+        soh_state,
+        max_voltage: detail.max_voltage,
+        ..Facts::default()
+    };
+    battery.facts.push((FactSource::Detail, facts));
+}
+
+fn cells(table: CellTable) -> Vec<CellReading> {
+    table.cells.into_iter().map(of_cell).collect()
+}
+
+fn of_cell(row: CellRow) -> CellReading {
+    CellReading {
+        voltage: row.voltage,
+        current: row.current,
+        temperature: row.temperature,
+        base_state: row.base_state,
+        volt_state: row.volt_state,
+        current_state: row.current_state,
+        temp_state: row.temp_state,
+        soc: row.soc,
+        coulomb: row.coulomb,
+        balancing: row.balancing,
+    }
+}
+
+fn of_info(info: Info) -> Facts {
+    Facts {
+        barcode: info.barcode,
+        manufacturer: info.manufacturer,
+        model: info.model,
+        firmware: info.firmware,
+        nominal_capacity: info.nominal_capacity,
+        cells: info.cells,
+        max_charge_current: info.max_charge_current,
+        max_discharge_current: info.max_discharge_current,
+        ..Facts::default()
+    }
+}
+
+fn of_stat(stat: &Stat) -> Facts {
+    Facts { soh: stat.soh, cycles: stat.cycles, discharged: stat.discharged, ..Facts::default() }
+}
+
+fn of_stack(row: StackRow) -> Measured {
+    Measured {
+        voltage: row.voltage,
+        current: row.current,
+        temperature: row.temperature,
+        soc: row.soc,
+        remaining: row.coulomb,
+        energy: row.energy,
+        base_state: row.base_state,
+        volt_state: row.volt_state,
+        current_state: row.current_state,
+        temp_state: row.temp_state,
+        cell_voltage_low: row.cell_voltage_low,
+        cell_voltage_high: row.cell_voltage_high,
+        cell_temperature_low: row.cell_temperature_low,
+        cell_temperature_high: row.cell_temperature_high,
+        system_fault: row.error_code,
+        clock: row.clock,
+        ..Measured::default()
+    }
+}
+
+fn put_units(reading: &mut BankReading, units: Units) {
+    // Modules are in series even when the stack's own row is missing from this sweep.
+    reading.stack.get_or_insert_default();
+    for row in units.units {
+        let Some(place) = row.place else { continue };
+        let battery = reach(reading, place);
+        battery.presence = Presence::Present;
+        battery.measured = of_stack(row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::console::framing::answer::Answer;
+    use crate::model::reading::SweepKind;
+
+    #[test]
+    fn an_unreadable_fact_costs_itself_alone_and_no_answer_is_missing() {
+        let text = b"info 1\n@\nDevice address : 1\nBarcode : A1B2C3D4\nSpecification : 48 volts\n\
+                     Command completed successfully\n$$\npylon>";
+        let command: Command = "info 1".parse().expect("a command");
+        let answer = Answer::from_transcript(text);
+        let reading = assemble(&Transcript {
+            bank: Arc::from("bank"),
+            kind: SweepKind::Full,
+            began_at: jiff::Timestamp::UNIX_EPOCH,
+            began: Instant::now(),
+            took: Duration::ZERO,
+            known: Vec::new(),
+            exchanges: vec![Exchange { command, outcome: Ok(answer), asked: 2 }],
+        });
+        assert_eq!(reading.missing, []);
+        assert_eq!(reading.unreadable_facts.len(), 1, "{:?}", reading.unreadable_facts);
+        let (source, facts) = &reading.batteries[0].facts[0];
+        assert_eq!((*source, facts.barcode.as_deref()), (FactSource::Info, Some("A1B2C3D4")));
+        assert_eq!(facts.nominal_capacity, None);
+    }
+}

@@ -1,0 +1,320 @@
+//! Text that was recorded from a console: which lines of a file are which answer.
+//!
+//! ```text
+//!            a question               `$$` and a prompt
+//!  Between ──────────────► Answer ───────────────────────► Between
+//!                           │   ▲
+//!                           └───┘ the next question: this answer was cut off, or copied without its end
+//! ```
+//! Files come from terminals, forums and editors: with line ends of any kind, in UTF-16, without `$$`, with several
+//! answers, cut off anywhere. A question is a prompt with a text behind it, whatever the text is, a known question
+//! alone on its line, or what comes before a start mark. Lines have the numbers that editors and `grep -n` show.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::console::command::Command;
+use crate::console::framing::answer::{Answer, Verdict, latin1};
+use crate::console::framing::prompt::Prompt;
+
+/// More than any question has.
+const MOST_ECHO: usize = 80;
+
+/// One answer in a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    /// The line on which it begins, from 1.
+    pub(crate) line: usize,
+    /// Its bytes, from its question to its last line, without the prompt.
+    pub(crate) bytes: Range<usize>,
+    /// The answer; its lines have the file's numbers, and its echo is the question, where there is one.
+    pub(crate) answer: Answer,
+    /// Whether a prompt came after it.
+    over: bool,
+}
+
+impl Recorded {
+    fn begin(line: usize, bytes: Range<usize>, question: Option<&str>) -> Self {
+        Self { line, bytes, answer: Answer::begin(question.map(str::to_owned)), over: false }
+    }
+
+    /// Whether the console came to an end: with its end mark, a refusal or the line of success.
+    #[must_use]
+    pub(crate) fn whole(&self) -> bool {
+        self.answer.ended || self.answer.verdict != Verdict::Unclear
+    }
+
+    /// Takes the next line of the file.
+    fn take(&mut self, line: usize, bytes: Range<usize>, text: &str) {
+        if self.whole()
+            && let Some(prompt) = Prompt::at_end_of(text)
+        {
+            self.answer.prompt = Some(prompt);
+            self.over = true;
+        } else if !self.answer.ended && !Prompt::is_alone_on(text) {
+            self.answer.take_numbered(line, text);
+            self.bytes.end = bytes.end;
+        }
+    }
+}
+
+/// The text of a file as a console would send it: without a byte order mark, and in bytes where it is UTF-16.
+#[must_use]
+pub(crate) fn text_of(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let is_text = |letters: &[u8]| letters.iter().all(|byte| matches!(byte, b'\r' | b'\n' | b' '..=b'~'));
+    match bytes {
+        [0xef, 0xbb, 0xbf, text @ ..] => text.into(),
+        [0xff, 0xfe, text @ ..] => utf16(u16::from_le_bytes, text),
+        [0xfe, 0xff, text @ ..] => utf16(u16::from_be_bytes, text),
+        // Without a mark: no console sends a zero next to each letter.
+        [a, 0, b, 0, c, 0, d, 0, ..] if is_text(&[*a, *b, *c, *d]) => utf16(u16::from_le_bytes, bytes),
+        [0, a, 0, b, 0, c, 0, d, ..] if is_text(&[*a, *b, *c, *d]) => utf16(u16::from_be_bytes, bytes),
+        _ => bytes.into(),
+    }
+}
+
+fn utf16(order: fn([u8; 2]) -> u16, bytes: &[u8]) -> Cow<'static, [u8]> {
+    let units = bytes.chunks_exact(2).map(|pair| order([pair[0], pair[1]]));
+    let letters = char::decode_utf16(units).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER));
+    letters.map(|letter| u8::try_from(letter).unwrap_or(b'?')).collect()
+}
+
+/// All answers in a text, in order. Text without a question is an answer of its own only where it has its end mark,
+/// or where nothing in the file has a question.
+#[must_use]
+pub(crate) fn answers(text: &[u8]) -> Vec<Recorded> {
+    let mut all = Vec::new();
+    each(text, |recorded| all.push(recorded));
+    if all.iter().any(|recorded| recorded.answer.echo.is_some()) {
+        all.retain(|recorded| recorded.answer.echo.is_some() || recorded.answer.ended);
+    }
+    all
+}
+
+impl Answer {
+    /// Reads the first answer of a transcript: line ends of any kind, comments before the echo, echo, end mark and
+    /// prompt each present or not, the echo perhaps twice. Its lines are counted as on the wire.
+    #[must_use]
+    pub fn from_transcript(bytes: &[u8]) -> Self {
+        let mut all = answers(bytes).into_iter().map(|recorded| recorded.answer);
+        let first = all.next().unwrap_or_else(|| Self::begin(None));
+        // A question that is not known here may come before it.
+        let mut answer =
+            all.find(|other| first.command().is_none() && other.command().is_some()).unwrap_or(first);
+        answer.renumber();
+        answer
+    }
+}
+
+/// Hands over one answer after the other, each as soon as it is complete.
+pub(crate) fn each(text: &[u8], mut found: impl FnMut(Recorded)) {
+    let mut open: Option<Recorded> = None;
+    let mut lines = lines(text).peekable();
+    while let Some((number, bytes)) = lines.next() {
+        let line = latin1(&text[bytes.clone()]);
+        let begins_body = lines.peek().is_some_and(|(_, next)| text[next.clone()].trim_ascii() == b"@");
+        let running = open.as_mut().filter(|open| !open.over);
+        let begun = match (question(&line, begins_body), running) {
+            (Some(asked), Some(open)) if open.is_echo_again(asked) => continue,
+            (Some(asked), running) => {
+                if let Some(open) = running.filter(|open| open.whole()) {
+                    open.answer.prompt = open.answer.prompt.or_else(|| Prompt::first_in(&line));
+                }
+                let start = bytes.start + position(&text[bytes.clone()], asked);
+                Some(Recorded::begin(number, start..bytes.end, Some(asked)))
+            }
+            (None, Some(_)) if is_head_of_capture(&line) => {
+                open.take().into_iter().for_each(&mut found);
+                None
+            }
+            (None, Some(open)) if open.is_other_answer(&line) => Some(Recorded::begin(number, bytes, None)),
+            (None, Some(open)) => {
+                open.take(number, bytes, &line);
+                None
+            }
+            (None, None) if line.trim() == "$$" => {
+                // A prompt came before the end mark.
+                open.iter_mut().for_each(|open| open.answer.ended = true);
+                None
+            }
+            (None, None) if line.starts_with('#') || Prompt::is_alone_on(&line) => None,
+            (None, None) => {
+                let mut begun = Recorded::begin(number, bytes.clone(), None);
+                begun.take(number, bytes, &line);
+                Some(begun)
+            }
+        };
+        if let Some(begun) = begun {
+            open.replace(begun).into_iter().for_each(&mut found);
+        }
+    }
+    open.into_iter().for_each(found);
+}
+
+impl Recorded {
+    /// Some consoles show the question a second time below its echo.
+    fn is_echo_again(&self, asked: &str) -> bool {
+        self.answer.is_empty() && !self.whole() && self.answer.echo.as_deref() == Some(asked)
+    }
+
+    /// A start mark in the middle of an answer: the question of another one was lost.
+    fn is_other_answer(&self, line: &str) -> bool {
+        line.trim() == "@" && (!self.answer.is_empty() || self.whole())
+    }
+}
+
+/// The question that a line is; `begins_body`: a start mark follows.
+fn question(line: &str, begins_body: bool) -> Option<&str> {
+    let asked = Prompt::strip(line).trim_matches(|c: char| !c.is_ascii_graphic());
+    let like_one = asked.len() <= MOST_ECHO && asked.starts_with(|c: char| c.is_ascii_alphabetic());
+    let is_one = like_one && (begins_body || Prompt::first_in(line).is_some());
+    (is_one || asked.parse::<Command>().is_ok()).then_some(asked)
+}
+
+/// The line that `bankwatch capture` puts before each answer.
+fn is_head_of_capture(line: &str) -> bool {
+    line.starts_with("# 20") && line.ends_with(" bytes")
+}
+
+/// Where `asked` is in the bytes of its line.
+fn position(line: &[u8], asked: &str) -> usize {
+    line.windows(asked.len()).rposition(|part| part == asked.as_bytes()).unwrap_or(0)
+}
+
+/// The lines that are not blank, with their numbers: counted by line feeds, or by carriage returns in a file that has
+/// no line feed. Carriage returns are line ends all the same, they only don't count.
+fn lines(text: &[u8]) -> impl Iterator<Item = (usize, Range<usize>)> + '_ {
+    let counted = if text.contains(&b'\n') { b'\n' } else { b'\r' };
+    let (mut start, mut number) = (0, 1);
+    let pieces = text.split_inclusive(|byte| matches!(byte, b'\r' | b'\n')).map(move |piece| {
+        let end = start + piece.len();
+        let ends = piece.last().copied().filter(|byte| matches!(byte, b'\r' | b'\n'));
+        let line = (number, start..end - usize::from(ends.is_some()));
+        start = end;
+        number += usize::from(ends == Some(counted));
+        line
+    });
+    pieces.filter(|(_, line)| !text[line.clone()].trim_ascii().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each answer's line, question, lines with their numbers, and end.
+    type Found = (usize, Option<String>, Vec<(usize, String)>, bool);
+
+    fn found(text: &str) -> Vec<Found> {
+        let plain = |recorded: Recorded| {
+            let lines =
+                recorded.answer.lines().map(|(number, line)| (number, line.trim().to_owned())).collect();
+            (recorded.line, recorded.answer.echo, lines, recorded.answer.ended)
+        };
+        answers(text.as_bytes()).into_iter().map(plain).collect()
+    }
+
+    fn one(line: usize, question: &str, lines: &[(usize, &str)], ended: bool) -> Found {
+        let lines = lines.iter().map(|(number, line)| (*number, (*line).to_owned())).collect();
+        (line, Some(question.to_owned()), lines, ended)
+    }
+
+    #[test]
+    fn every_answer_is_found_with_and_without_its_end_mark() {
+        let whole = "pylon>time\n@\n26-11-22 06:00:00\nCommand completed successfully\n$$\npylon>pwr 2\n@\n Power  2\n\
+                     Command completed successfully\n$$\npylon>\n";
+        let expected =
+            [one(1, "time", &[(3, "26-11-22 06:00:00")], true), one(6, "pwr 2", &[(8, "Power  2")], true)];
+        assert_eq!(found(whole), expected);
+        let copied = whole.replace("$$\n", "");
+        let copied = found(&copied);
+        assert_eq!(copied[0], one(1, "time", &[(3, "26-11-22 06:00:00")], false));
+        assert_eq!(copied[1], one(5, "pwr 2", &[(7, "Power  2")], false));
+        let prompts: Vec<_> = answers(whole.as_bytes()).into_iter().map(|one| one.answer.prompt).collect();
+        assert_eq!(prompts, [Some(Prompt::Pylon); 2]);
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_off_ends_at_the_next_question() {
+        for next in [
+            "pylon>info 2\n",
+            "PYTES>info 2\n@\n",
+            "info 2\n",
+            "# 2026-11-22T06:00:00Z info 2, 0.1 s, 9 bytes\ninfo 2\n",
+        ] {
+            let all = found(&format!("pylon>pwr 1\n@\n Power  1\n Volt\n{next}Device name : X\n$$\n"));
+            assert_eq!(all.len(), 2, "{next}: {all:?}");
+            assert_eq!(all[0], one(1, "pwr 1", &[(3, "Power  1"), (4, "Volt")], false), "{next}");
+            assert_eq!((all[1].1.as_deref(), all[1].2.len(), all[1].3), (Some("info 2"), 1, true), "{next}");
+        }
+    }
+
+    #[test]
+    fn a_question_that_nobody_here_knows_has_an_answer_of_its_own() {
+        for asked in ["pylon_debug>getpwr\n", "getpwr\n@\n", "PYTES>getpwr\n@\n"] {
+            let all = found(&format!("{asked}52000#\n$$\npylon>time\n26-11-22 06:00:00\n$$\n"));
+            assert_eq!((all.len(), all[0].1.as_deref(), all[0].2.len()), (2, Some("getpwr"), 1), "{asked}");
+            assert_eq!(all[1].1.as_deref(), Some("time"));
+        }
+    }
+
+    #[test]
+    fn a_question_shown_twice_is_one_question() {
+        let twice = found("pylon>pwr 1\r\npwr 1\r\n@\r\n\r\n Power  1\r\n$$\r\npylon>");
+        assert_eq!(twice, [one(1, "pwr 1", &[(5, "Power  1")], true)]);
+        // Asked again after the first answer was cut off.
+        let again = found("pwr 1\n@\n Power\npylon>pwr 1\n@\n Power  1\n$$\n");
+        assert_eq!(again.len(), 2);
+    }
+
+    #[test]
+    fn text_around_is_nobody_s_answer_unless_it_is_whole() {
+        let typed =
+            found("Hello,\nthis is what mine says:\n\npylon>time\n26-11-22 06:00:00\n$$\npylon>\nThanks\n");
+        assert_eq!(typed, [one(4, "time", &[(5, "26-11-22 06:00:00")], true)]);
+        let unasked = found("@\n Power  1\n$$\n@\n Power  2\n$$\npylon>");
+        assert_eq!(
+            unasked.iter().map(|one| (one.0, &one.1, one.3)).collect::<Vec<_>>(),
+            [(1, &None, true), (4, &None, true)]
+        );
+        assert_eq!(found("Volt\n"), [(1, None, vec![(1, "Volt".to_owned())], false)]);
+        assert_eq!(found("\n# nothing\npylon>\n"), []);
+        let late = found("time\n26-11-22 06:00:00\nCommand completed successfully\npylon>\n$$\npylon>\n");
+        assert_eq!(late, [one(1, "time", &[(2, "26-11-22 06:00:00")], true)]);
+    }
+
+    #[test]
+    fn lines_have_the_file_s_own_numbers() {
+        let lines = ["# a comment", "", "pylon>pwr 1", "@", " Power  1", "", " Voltage : 5x"];
+        for end in ["\n", "\r\n", "\r", "\r\r\n", "\n\r"] {
+            let [only] = found(&lines.join(end)).try_into().expect("one answer");
+            assert_eq!(
+                (only.0, &only.2[..]),
+                (3, &[(5, "Power  1".to_owned()), (7, "Voltage : 5x".to_owned())][..]),
+                "{end:?}"
+            );
+        }
+        // As the wire has it: the carriage return belongs to the next line, or is alone.
+        let [mixed] =
+            found("time\n\r@\r\n\r26-11-22 06:00:00\r\n\r$$\r\n\rpylon>").try_into().expect("one answer");
+        assert_eq!(mixed, one(1, "time", &[(3, "26-11-22 06:00:00")], true));
+    }
+
+    #[test]
+    fn marks_and_wide_letters_of_editors_are_taken_away() {
+        let text = "time\r\n26-11-22 06:00:00 \u{c8}\r\n$$\r\n";
+        let wide = |order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<u8>>();
+        let (little, big) = (wide(u16::to_le_bytes), wide(u16::to_be_bytes));
+        let plain: Vec<u8> = text.chars().map(|letter| letter as u8).collect();
+        for (mark, bytes) in
+            [(&[0xff, 0xfe][..], &little), (&[], &little), (&[0xfe, 0xff], &big), (&[], &big)]
+        {
+            assert_eq!(text_of(&[mark, bytes].concat()), plain, "{mark:?}");
+        }
+        assert_eq!(text_of(&[&[0xef, 0xbb, 0xbf], &plain[..]].concat()), plain);
+        assert_eq!(text_of(&plain), plain);
+        let noisy = b"\0p\0wr 1\r\n";
+        assert_eq!(text_of(noisy), &noisy[..], "zeros on the wire are noise");
+        let odd = [&[0xff, 0xfe][..], &little, b"x"].concat();
+        assert_eq!(text_of(&odd), plain, "half a letter at the end");
+    }
+}

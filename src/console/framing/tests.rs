@@ -1,0 +1,231 @@
+use super::*;
+use crate::console::framing::refusal::Refusal;
+
+fn answer(question: &str, bytes: &[u8]) -> Answer {
+    match Framer::new(question).push(bytes) {
+        Progress::Complete(answer) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+const TIME: &[u8] =
+    b"time\n\r@\r\n\rRTC 2026-11-22 06:00:00\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>";
+
+#[test]
+fn echo_marks_and_prompt_are_not_part_of_an_answer() {
+    let time = answer("time", TIME);
+    assert_eq!(time.lines().collect::<Vec<_>>(), [(1, "RTC 2026-11-22 06:00:00")]);
+    assert_eq!((time.verdict, time.prompt), (Verdict::Success, Some(Prompt::Pylon)));
+}
+
+#[test]
+fn bytes_may_be_cut_anywhere() {
+    let whole = answer("time", TIME);
+    for cut in 1..TIME.len() {
+        let mut framer = Framer::new("time");
+        assert_eq!(framer.push(&TIME[..cut]), Progress::Incomplete, "cut at {cut}");
+        assert_eq!(framer.push(&TIME[cut..]), Progress::Complete(whole.clone()), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_late_answer_to_an_earlier_question_is_dropped() {
+    let mut bytes =
+        b"pwr 1\n\r@\r\r\n Power  1\r\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>".to_vec();
+    assert_eq!(Framer::new("time").push(&bytes), Progress::Prompt);
+    bytes.extend_from_slice(TIME);
+    assert_eq!(answer("time", &bytes), answer("time", TIME));
+}
+
+#[test]
+fn noise_and_unsolicited_text_around_do_not_matter() {
+    let bytes = [b"\xfe\0\xffbattery says hello\r\n\0\xfe", TIME, b"\r\nmore"].concat();
+    assert_eq!(answer("time", &bytes), answer("time", TIME));
+}
+
+#[test]
+fn a_repeated_echo_begins_the_body_anew() {
+    let torn = [b"time\n\r@\r\n\rRTC 2026-1", b"\r\npylon>time\r\n".as_slice(), TIME].concat();
+    assert_eq!(answer("time", &torn), answer("time", TIME));
+}
+
+#[test]
+fn each_prompt_ends_an_answer_and_silence_ends_one_without() {
+    for prompt in ["pylon>", "pylon_debug>", "PYTES>", "PYTES_debug>"] {
+        let bytes = [&TIME[..TIME.len() - 6], prompt.as_bytes()].concat();
+        assert_eq!(answer("time", &bytes).prompt.map(|p| p.text()), Some(prompt));
+    }
+    let mut framer = Framer::new("time");
+    assert_eq!(framer.push(&TIME[..TIME.len() - 6]), Progress::Incomplete);
+    assert_eq!(framer.silence().map(|answer| answer.verdict), Some(Verdict::Success));
+    let mut torn = Framer::new("time");
+    torn.push(&TIME[..40]);
+    assert_eq!(torn.silence(), None);
+}
+
+#[test]
+fn a_prompt_without_an_end_mark_tells_of_a_torn_answer() {
+    let torn = [&TIME[..40], b"\r\n\rpylon>"].concat();
+    assert_eq!(Framer::new("time").push(&torn), Progress::Prompt);
+}
+
+#[test]
+fn the_pager_is_told_once_and_leaves_no_trace() {
+    let mut framer = Framer::new("log");
+    let pager = b"Press [Enter] to be continued,other key to exit";
+    let first = [b"log\n\r@\r\n\r Index : 1\r\n\r$\r\n\r".as_slice(), pager].concat();
+    assert_eq!(framer.push(&first), Progress::Pager);
+    assert_eq!(framer.push(b""), Progress::Incomplete);
+    let rest = b"\r                                                  \r\r\n Index : 0\r\n\rCommand completed successfully\r\n\r$$\r\n\rPYTES>";
+    let Progress::Complete(log) = framer.push(rest) else { panic!("no answer") };
+    let lines: Vec<_> = log.lines().map(|(_, line)| line.trim()).collect();
+    assert_eq!(lines, ["Index : 1", "$", "Index : 0"]);
+}
+
+#[test]
+fn a_pager_is_told_wherever_the_bytes_are_cut_but_not_once_the_console_went_on() {
+    let first = b"log\n\r@\r\n\r Index : 1\n\rPress [Enter] to be continued,other key to exit\r".as_slice();
+    let erase = b"\r                                                  \r\r\r\n".as_slice();
+    for cut in 1..=first.len() {
+        let mut framer = Framer::new("log");
+        let told = [framer.push(&first[..cut]), framer.push(&first[cut..])];
+        assert_eq!(told.iter().filter(|told| **told == Progress::Pager).count(), 1, "cut at {cut}");
+        assert_eq!(framer.push(erase), Progress::Incomplete, "cut at {cut}");
+    }
+    let more = [first, erase, b" Index : 0\r\n".as_slice()].concat();
+    assert_eq!(Framer::new("log").push(&more), Progress::Incomplete);
+    assert_eq!(Framer::new("log").push(&more[..more.len() - 4]), Progress::Incomplete);
+}
+
+#[test]
+fn a_pager_is_told_also_behind_its_carriage_return_but_not_once_it_was_passed() {
+    let pager = b"log\n\r@\r\n\r Index : 1\n\rPress [Enter] to be continued,other key to exit\r";
+    assert_eq!(Framer::new("log").push(pager), Progress::Pager);
+    let passed = [pager.as_slice(), b"\r          \r\r\r\n Index : 0\r\n"].concat();
+    assert_eq!(Framer::new("log").push(&passed), Progress::Incomplete);
+    let mut bytewise = Framer::new("log");
+    let told = pager.chunks(1).filter(|byte| bytewise.push(byte) == Progress::Pager).count();
+    assert_eq!(told, 1);
+}
+
+#[test]
+fn what_is_typed_behind_the_prompt_does_not_undo_the_answer() {
+    let bytes = [TIME, b"time\r\n\r@\r\n"].concat();
+    assert_eq!(answer("time", &bytes), answer("time", TIME));
+}
+
+#[test]
+fn a_late_prompt_in_an_answer_is_none_of_its_lines() {
+    let late = [&TIME[..9], b"\r\npylon>\r\n".as_slice(), &TIME[9..]].concat();
+    assert_eq!(answer("time", &late), answer("time", TIME));
+}
+
+#[test]
+fn a_refusal_is_an_answer() {
+    let soh = answer("soh 1", b"soh 1\n\r@\r\r\nUnknown command 'soh' - try 'help'\r\n\r$$\r\n\rpylon>");
+    assert_eq!(soh.verdict, Verdict::Refused(Refusal::UnknownCommand));
+}
+
+#[test]
+fn an_empty_question_is_answered_by_a_prompt() {
+    assert_eq!(answer("", b"\n\rPYTES_debug>").prompt, Some(Prompt::PytesDebug));
+}
+
+/// What a framer keeps in memory, in bytes.
+fn held(framer: &Framer) -> usize {
+    let answers = [&framer.body, &framer.aside].into_iter().flatten();
+    framer.line.capacity() + answers.map(Answer::bytes).sum::<usize>()
+}
+
+#[test]
+fn noise_without_end_is_cut_off_and_not_held() {
+    let damaged = b"pr\r\n@\r\n";
+    let beginnings: [&[u8]; 4] = [b"", b"pwr\r\n@\r\n", damaged, &[TIME, b"pwr\r\n$$\r\n"].concat()];
+    for beginning in beginnings {
+        let mut framer = Framer::new("pwr");
+        framer.push(beginning);
+        let noise = [b'x'; 4096];
+        let mut told = Progress::Incomplete;
+        for _ in 0..100 * 1024 * 1024 / noise.len() {
+            told = framer.push(&noise);
+            assert!(held(&framer) < 1024 * 1024);
+        }
+        assert_eq!(told, Progress::TooLong);
+        assert_eq!(held(&framer), 0);
+    }
+}
+
+#[test]
+fn bytes_that_come_one_by_one_cost_no_more_for_a_long_line() {
+    let mut framer = Framer::new("pwr");
+    framer.push(b"pwr\r\n$$\r\n");
+    let began = std::time::Instant::now();
+    while framer.push(b" ") != Progress::TooLong {}
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+const DETAIL: &str = "@\r\r\n Power  1\r\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>";
+
+#[test]
+fn an_answer_behind_a_damaged_echo_counts_once_the_console_falls_silent() {
+    let mut framer = Framer::new("pwr 1");
+    assert_eq!(framer.push(format!("pw 1\n\r{DETAIL}").as_bytes()), Progress::Prompt);
+    assert_eq!(framer.stranger(), None);
+    let answer = framer.silence().unwrap();
+    assert_eq!(answer.lines().collect::<Vec<_>>(), [(1, " Power  1")]);
+    assert_eq!((answer.echo_damaged, answer.prompt), (true, Some(Prompt::Pylon)));
+}
+
+#[test]
+fn an_answer_behind_its_own_echo_counts_more_than_one_behind_a_damaged_echo() {
+    let both = format!("pw 1\n\r{DETAIL}pwr 1\n\r{DETAIL}");
+    let Progress::Complete(answer) = Framer::new("pwr 1").push(both.as_bytes()) else { panic!("no answer") };
+    assert!(!answer.echo_damaged);
+}
+
+#[test]
+fn an_answer_behind_a_damaged_echo_never_counts_where_it_is_torn_or_the_echo_is_another() {
+    let torn = format!("pw 1\n\r{}", &DETAIL[..20]);
+    let cases = [
+        format!("pw 2\n\r{DETAIL}"),
+        format!("pwr 2\n\r{DETAIL}"),
+        format!("stat 1\n\r{DETAIL}"),
+        torn.clone(),
+        format!("{torn}\r\npylon>"),
+        format!("{torn}\r\npylon>bat 2\n\r{DETAIL}"),
+        format!("{torn}bat 2\n\r{DETAIL}"),
+        format!("pw 1\n\r{}", DETAIL.replace(" Power", "pylon> Power")),
+    ];
+    for heard in cases {
+        for length in [1, heard.len()] {
+            let mut framer = Framer::new("pwr 1");
+            heard.as_bytes().chunks(length).for_each(|bytes| drop(framer.push(bytes)));
+            assert_eq!(framer.silence(), None, "{heard:?} by {length}");
+        }
+    }
+}
+
+#[test]
+fn a_prompt_behind_a_damaged_echo_counts_however_its_line_is_cut() {
+    let bytes = b"roh\n\r@\r\r\n soh 1\r\n\r$$\r\n\rpylon>ylon>";
+    let answer = behind_a_damaged_echo("soh", bytes, bytes.len()).unwrap();
+    assert_eq!(answer.prompt, Some(Prompt::Pylon));
+    assert_eq!(behind_a_damaged_echo("soh", bytes, 1), Some(answer));
+}
+
+#[test]
+fn a_start_mark_that_lost_its_line_end_begins_no_answer_however_it_is_cut() {
+    let bytes = b"uime\n\r@RTC 2026-06-01 12:00:00\r\n\r$$\r\n\rPYTES>";
+    for length in [1, bytes.len()] {
+        assert_eq!(behind_a_damaged_echo("time", bytes, length), None, "{length} bytes at a time");
+    }
+}
+
+/// What is made of bytes that come `length` at a time, once the console falls silent.
+fn behind_a_damaged_echo(question: &str, bytes: &[u8], length: usize) -> Option<Answer> {
+    let mut framer = Framer::new(question);
+    for piece in bytes.chunks(length) {
+        framer.push(piece);
+    }
+    framer.silence()
+}

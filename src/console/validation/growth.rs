@@ -1,0 +1,64 @@
+//! Accepts a few batteries that appear at once, and many only when the next sweep shows the same ones.
+
+use std::collections::BTreeSet;
+
+use crate::console::answers::parsed::Parsed;
+use crate::model::place::Place;
+
+/// At most this many batteries or modules may appear between two sweeps.
+pub(crate) const APPEAR_AT_ONCE: usize = 4;
+
+/// The batteries or modules that have been accepted.
+#[derive(Debug, Default)]
+pub(crate) struct Growth {
+    /// Every place at which one has been, once a table was accepted.
+    known: Option<BTreeSet<Place>>,
+    /// The places in the last sweep that showed too many new ones.
+    claimed: Option<BTreeSet<Place>>,
+}
+
+impl Growth {
+    /// Records a table. Returns how many new ones it has, if the next sweep has to show them as well.
+    pub(crate) fn sudden(&mut self, parsed: &Parsed) -> Option<usize> {
+        let shown: BTreeSet<Place> = match parsed {
+            Parsed::Table(table) => table.present().collect(),
+            Parsed::Units(units) => units.units.iter().filter_map(|row| row.place).collect(),
+            _ => return None,
+        };
+        // Batteries that are there when the service starts have not appeared.
+        let new = self.known.as_ref().map_or(0, |known| shown.difference(known).count());
+        if new > APPEAR_AT_ONCE && self.claimed.as_ref() != Some(&shown) {
+            self.claimed = Some(shown);
+            return Some(new);
+        }
+        self.claimed = None;
+        self.known.get_or_insert_default().extend(shown);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::answers::pwr_table::{PwrRow, PwrTable};
+
+    fn table(last: u8) -> Parsed {
+        let row = |place| PwrRow { place: Some(place), ..PwrRow::default() };
+        Parsed::Table(PwrTable { rows: Place::up_to(last).map(row).collect(), ..PwrTable::default() })
+    }
+
+    #[test]
+    fn many_batteries_at_once_are_believed_when_the_next_sweep_shows_the_same() {
+        let mut growth = Growth::default();
+        let mut after = |last| growth.sudden(&table(last));
+        assert_eq!(after(2), None, "the first table");
+        assert_eq!(after(6), None, "four more");
+        assert_eq!(after(128), Some(122));
+        assert_eq!(after(127), Some(121), "not the same ones");
+        assert_eq!(after(6), None);
+        assert_eq!(after(127), Some(121), "not in the sweep before");
+        assert_eq!(after(127), None);
+        assert_eq!(after(1), None);
+        assert_eq!(after(127), None, "they were there before");
+    }
+}

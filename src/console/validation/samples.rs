@@ -1,0 +1,224 @@
+//! What the review compares: an answer's values as a flat list of figures, each of a kind with a tolerance.
+
+use crate::console::answers::parsed::Parsed;
+use crate::console::answers::pwr_detail::event_indexes;
+use crate::console::answers::pwr_table::PwrRow;
+use crate::console::answers::stack::StackRow;
+use crate::console::word_slot::place_index;
+use crate::model::event_word::EventWord;
+use crate::model::lifetime::Measure;
+
+/// What a figure measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Of a battery, a module or a stack, in mV.
+    Voltage,
+    /// Of a battery, a module or a stack, in mA.
+    Current,
+    /// Of a board, in thousandths of a degree.
+    Temperature,
+    /// In percent.
+    Soc,
+    /// Lowest cell by the table, in mV.
+    CellVoltageLow,
+    /// Highest cell by the table, in mV.
+    CellVoltageHigh,
+    /// Coldest cell by the table, in thousandths of a degree.
+    CellTemperatureLow,
+    /// Warmest cell by the table, in thousandths of a degree.
+    CellTemperatureHigh,
+    /// Of one cell, in mV.
+    CellVoltage,
+    /// Of one cell, in thousandths of a degree.
+    CellTemperature,
+    /// Of one cell, in percent.
+    CellSoc,
+    /// Left in one cell, in mAh.
+    CellCharge,
+    /// Left in a stack or module, in mAh.
+    Charge,
+    /// Left in a stack, module or cell, in mWh.
+    Energy,
+    /// Nominal, usable, limits: never changes by itself.
+    Rating,
+    /// Energy over a battery's life, in mWh.
+    Throughput,
+    /// Counts up slowly.
+    Counter,
+    /// Bits of an event word.
+    Events,
+    /// Seconds of the battery's own clock.
+    Clock,
+    /// Barcode, model, firmware.
+    Identity,
+}
+
+/// What was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// A number in its kind's unit.
+    Number(i64),
+    /// A text.
+    Text(String),
+    /// An event word, with the names printed next to it.
+    Events(EventWord),
+}
+
+/// One figure of an answer. `index` tells figures of one kind apart: the cell, the battery in a table, or the
+/// field of a detail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Figure {
+    /// What it measures.
+    pub(crate) kind: Kind,
+    /// Which of its kind.
+    pub(crate) index: u16,
+    /// Its value.
+    pub(crate) said: Said,
+}
+
+/// Collects figures, leaving out what was not said.
+#[derive(Default)]
+struct Collector(Vec<Figure>);
+
+impl Collector {
+    fn number(&mut self, kind: Kind, index: u16, value: Option<impl Into<i64>>) {
+        self.0.extend(value.map(|value| Figure { kind, index, said: Said::Number(value.into()) }));
+    }
+
+    fn text(&mut self, index: u16, value: Option<&String>) {
+        self.0.extend(value.map(|text| Figure {
+            kind: Kind::Identity,
+            index,
+            said: Said::Text(text.clone()),
+        }));
+    }
+
+    fn events(&mut self, index: u16, word: Option<&EventWord>) {
+        self.0.extend(word.map(|word| Figure {
+            kind: Kind::Events,
+            index,
+            said: Said::Events(word.clone()),
+        }));
+    }
+
+    fn row(&mut self, row: &PwrRow) {
+        let place = place_index(row.place);
+        self.number(Kind::Voltage, place, row.voltage.map(|v| v.0));
+        self.number(Kind::Current, place, row.current.map(|v| v.0));
+        self.number(Kind::Temperature, place, row.temperature.map(|v| v.0));
+        self.number(Kind::Soc, place, row.soc.map(|v| v.0));
+        self.number(Kind::CellVoltageLow, place, row.cell_voltage_low.map(|v| v.0));
+        self.number(Kind::CellVoltageHigh, place, row.cell_voltage_high.map(|v| v.0));
+        self.number(Kind::CellTemperatureLow, place, row.cell_temperature_low.map(|v| v.0));
+        self.number(Kind::CellTemperatureHigh, place, row.cell_temperature_high.map(|v| v.0));
+        self.number(Kind::Temperature, MOS + place, row.mos_temperature.map(|v| v.0));
+        self.number(Kind::Clock, place, row.clock.map(seconds));
+        self.text(place, row.barcode.as_ref());
+        self.text(MODEL + place, row.model.as_ref());
+        // That somebody is at this place is remembered for as long as the service runs.
+        self.text(PRESENT + place, Some(&String::new()));
+    }
+
+    fn stack(&mut self, row: &StackRow) {
+        let place = place_index(row.place);
+        self.number(Kind::Voltage, place, row.voltage.map(|v| v.0));
+        self.number(Kind::Current, place, row.current.map(|v| v.0));
+        self.number(Kind::Temperature, place, row.temperature.map(|v| v.0));
+        self.number(Kind::Soc, place, row.soc.map(|v| v.0));
+        self.number(Kind::Charge, place, row.coulomb.map(|v| v.0));
+        self.number(Kind::Energy, place, row.energy.map(|v| v.0));
+        self.number(Kind::CellVoltageLow, place, row.cell_voltage_low.map(|v| v.0));
+        self.number(Kind::CellVoltageHigh, place, row.cell_voltage_high.map(|v| v.0));
+        self.number(Kind::CellTemperatureLow, place, row.cell_temperature_low.map(|v| v.0));
+        self.number(Kind::CellTemperatureHigh, place, row.cell_temperature_high.map(|v| v.0));
+        self.number(Kind::Clock, place, row.clock.map(seconds));
+        self.events(place, row.error_code.as_ref());
+    }
+}
+
+/// Beside a battery's own figures of the same kind in one answer.
+const MOS: u16 = 1000;
+const MODEL: u16 = 1000;
+const FIRMWARE: u16 = 2000;
+const PRESENT: u16 = 2000;
+/// Apart from the figures that `stat` states of the same battery.
+const LIFETIME: u16 = 100;
+
+fn seconds(clock: jiff::civil::DateTime) -> i64 {
+    clock.duration_since(jiff::civil::DateTime::MIN).as_secs()
+}
+
+/// The figures of an answer. `place` is the battery it is about, so that its figures carry the same index as
+/// that battery's in the table.
+#[must_use]
+pub(crate) fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
+    let mut all = Collector::default();
+    match parsed {
+        Parsed::Table(table) => table.rows.iter().filter(|row| !row.absent).for_each(|row| all.row(row)),
+        Parsed::Stack(row) => all.stack(row),
+        Parsed::Units(units) => units.units.iter().for_each(|row| all.stack(row)),
+        Parsed::Detail(detail) => {
+            all.number(Kind::Voltage, place, detail.voltage.map(|v| v.0));
+            all.number(Kind::Current, place, detail.current.map(|v| v.0));
+            all.number(Kind::Temperature, place, detail.temperature.map(|v| v.0));
+            all.number(Kind::Soc, place, detail.soc.map(|v| v.0));
+            all.number(Kind::Rating, 0, detail.nominal_capacity.map(|v| v.0));
+            all.number(Kind::Rating, 1, detail.usable_capacity.map(|v| v.0));
+            all.number(Kind::Rating, 2, detail.max_voltage.map(|v| v.0));
+            all.number(Kind::Counter, 0, detail.charge_times);
+            all.events(0, detail.battery_events.as_ref());
+            all.events(1, detail.power_events.as_ref());
+            all.events(2, detail.system_fault.as_ref());
+            for (index, (_, word)) in
+                event_indexes(&detail.other_events).into_iter().zip(&detail.other_events)
+            {
+                all.events(index, Some(word));
+            }
+            all.text(place, detail.barcode.as_ref());
+            all.text(MODEL + place, detail.model.as_ref());
+            all.text(FIRMWARE + place, detail.firmware.as_ref());
+        }
+        Parsed::Cells(table) => {
+            // Cells are known by their position, so a table without its first row would be that of other cells.
+            all.number(Kind::Rating, 0, table.cells.first().and_then(|cell| cell.number));
+            for (index, cell) in (0..).zip(&table.cells) {
+                all.number(Kind::CellVoltage, index, cell.voltage.map(|v| v.0));
+                all.number(Kind::CellTemperature, index, cell.temperature.map(|v| v.0));
+                all.number(Kind::Current, 1 + index, cell.current.map(|v| v.0));
+                all.number(Kind::CellSoc, index, cell.soc.map(|v| v.0));
+                all.number(Kind::CellCharge, index, cell.coulomb.map(|v| v.0));
+                all.number(Kind::Energy, index, cell.energy.map(|v| v.0));
+            }
+        }
+        Parsed::Info(info) => {
+            all.text(0, info.barcode.as_ref());
+            all.text(1, info.model.as_ref());
+            all.text(2, info.firmware.as_ref());
+            all.text(3, info.manufacturer.as_ref());
+            all.number(Kind::Rating, 0, info.nominal_capacity.map(|v| v.0));
+            all.number(Kind::Rating, 1, info.cells);
+            all.number(Kind::Rating, 2, info.max_charge_current.map(|v| v.0));
+            all.number(Kind::Rating, 3, info.max_discharge_current.map(|v| v.0));
+        }
+        Parsed::Stat(stat) => {
+            all.number(Kind::Rating, 0, stat.soh.map(|v| v.0));
+            all.number(Kind::Counter, 0, stat.cycles);
+            all.number(Kind::CellCharge, 0, stat.discharged.map(|v| v.0));
+        }
+        Parsed::Euro(euro) => {
+            for (figure, value) in &euro.values {
+                let kind = match figure.measure() {
+                    Measure::Charge => Kind::CellCharge,
+                    Measure::Energy => Kind::Throughput,
+                    Measure::Time | Measure::Count => Kind::Counter,
+                    _ => Kind::Rating,
+                };
+                all.number(kind, LIFETIME + *figure as u16, Some(*value));
+            }
+            // These are shown for hours, so they have to be confirmed when they are read for the first time.
+            all.text(LIFETIME, (!euro.values.is_empty()).then(String::new).as_ref());
+        }
+        Parsed::Help(_) | Parsed::Soh(_) | Parsed::Clock(_) | Parsed::Log(_) | Parsed::Event(_) => {}
+    }
+    all.0
+}

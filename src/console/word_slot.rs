@@ -1,0 +1,28 @@
+//! The position of a word in an answer, so that a second answer can confirm it there.
+
+use crate::model::place::Place;
+use crate::model::word::Word;
+
+/// The position of a word in an answer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WordSlot {
+    /// A state word: its field, and the place of the battery or the index of the cell.
+    State(&'static str, u16),
+    /// A label that is not known.
+    Label(String),
+    /// An event word: its index among the [figures](crate::console::validation::samples) of that kind.
+    Events(u16),
+}
+
+impl WordSlot {
+    /// Whether consoles are known to print `word` here. Only switches are on or off.
+    pub(crate) fn expects(&self, word: &Word) -> bool {
+        let switch = matches!(self, Self::State("heater" | "charge_switch" | "discharge_switch", _));
+        word.is_known() && word.is_switch() == switch
+    }
+}
+
+/// A battery's place as an index; 0 for the bank itself.
+pub(crate) fn place_index(place: Option<Place>) -> u16 {
+    place.map_or(0, |place| u16::from(place.number()))
+}
