@@ -1,27 +1,23 @@
-//! The questions that may be put to a console. Nothing else can be sent, by type: every one of them only reads.
+//! The commands that can be sent to a console: a closed list, and all of them only read.
 //!
-//! Commands that change a battery (`shut`, `trst`, `time` with arguments, `config`, `login` …) have no value
-//! here, so no code can send them.
+//! Commands that change a battery (`shut`, `trst`, `time` with arguments, `config`, `login` …) cannot be represented by
+//! [`Command`], so no code can send them.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::model::place::Place;
 
-/// A question to a console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Command {
-    /// What is asked.
     pub verb: Verb,
-    /// Of whom: a place (or, for `data event` and `data history`, an item); without it the group or the battery plugged
-    /// into.
+    /// A place (or, for `data event` and `data history`, an item); `None` for the group or the connected battery.
     pub index: Option<u16>,
 }
 
-/// What can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verb {
-    /// The group table, or with an index one battery's details.
+    /// The table of the group, or with an index the details of one battery.
     Pwr,
     /// The cells of a battery.
     Bat,
@@ -37,17 +33,17 @@ pub enum Verb {
     Log,
     /// The newest or a numbered snapshot of the event memory.
     DataEvent,
-    /// The newest or a numbered snapshot of the history, which the battery keeps at intervals.
+    /// The newest or a numbered snapshot of the history, which the battery records at intervals.
     DataHistory,
     /// Modules of a high-voltage stack.
     Unit,
-    /// Which commands the console knows.
+    /// The commands that the console knows.
     Help,
-    /// What the battery plugged into has measured of its own life; asked only where `help` lists it.
+    /// Lifetime values of the connected battery; sent only if `help` lists it.
     Euro,
 }
 
-/// Every verb as it goes over the wire, and whether it may carry an index.
+/// Every name as it goes over the wire, and whether it may carry an index.
 const VERBS: &[(Verb, &str, bool)] = &[
     (Verb::Pwr, "pwr", true),
     (Verb::Bat, "bat", true),
@@ -69,23 +65,21 @@ impl Verb {
     }
 
     /// The text on the wire.
-    #[must_use]
     pub(crate) fn text(self) -> &'static str {
         self.entry().1
     }
 
-    /// All of them.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         VERBS.iter().map(|(verb, ..)| *verb)
     }
 
-    /// This question without an index.
+    /// The command without an index.
     #[must_use]
     pub const fn alone(self) -> Command {
         Command { verb: self, index: None }
     }
 
-    /// This question about the battery at `place`.
+    /// The command for the battery at `place`.
     #[must_use]
     pub fn of(self, place: Place) -> Command {
         Command { verb: self, index: self.entry().2.then(|| u16::from(place.number())) }
@@ -93,7 +87,7 @@ impl Verb {
 }
 
 impl Command {
-    /// The battery this question is about, where it names one.
+    /// The battery that the command names, if any.
     #[must_use]
     pub fn place(self) -> Option<Place> {
         if matches!(self.verb, Verb::DataEvent | Verb::DataHistory) {
@@ -107,20 +101,18 @@ impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (_, text, indexed) = self.verb.entry();
         f.write_str(text)?;
-        // Held here as well as in `FromStr`: `time` with a number behind it would set a clock.
+        // Enforced here as well as in `FromStr`: `time` with a number would set the clock.
         self.index.filter(|_| *indexed).map_or(Ok(()), |index| write!(f, " {index}"))
     }
 }
 
-/// A text that is none of the questions we may ask.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of {}, each with its number where it takes one, found {found:?}", known())]
+#[error("expected one of {}, each with its number where it takes one, found {found:?}", known_names())]
 pub struct UnknownCommand {
-    /// What was given instead.
     pub(crate) found: String,
 }
 
-fn known() -> String {
+fn known_names() -> String {
     let names: Vec<&str> = VERBS.iter().map(|(_, text, _)| *text).collect();
     names.join(", ")
 }

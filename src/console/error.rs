@@ -1,86 +1,68 @@
-//! What can be wrong with an answer's text: what was expected, what was found, and where.
+//! Errors in the text of an answer: what was expected, what was found, and where.
 
-/// A place in an answer that could not be read. The rest of a sweep stands.
+/// A line or value that could not be parsed. The rest of the sweep stays valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    /// The line that names the columns is not there.
     #[error("expected a header line beginning with {expected}, found none among {lines} lines")]
     NoHeader {
-        /// How the header should begin.
         expected: &'static str,
-        /// How many lines there were.
         lines: usize,
     },
     /// A value is not what its column or label holds.
     #[error("line {line}, {what}: expected {expected}, found {found:?}")]
     Value {
-        /// Counted from 1 behind the echo; of a file, the file's own.
+        /// Counted from 1 after the echo; in a file, the file's own number.
         line: usize,
         /// The column or label.
         what: String,
-        /// What belongs there.
         expected: &'static str,
-        /// What stood there, shortened.
+        /// Shortened.
         found: String,
     },
     /// A row ends before its last column.
     #[error("line {line}: the row ends before a value for {column}")]
     ShortRow {
-        /// Counted from 1 behind the echo; of a file, the file's own.
+        /// Counted from 1 after the echo; in a file, the file's own number.
         line: usize,
         /// The first column without a value.
         column: String,
     },
-    /// A row goes on behind its last column.
-    #[error("line {line}: expected the end of the row behind {column}, found {found:?}")]
+    /// A row continues after its last column.
+    #[error("line {line}: expected the end of the row after {column}, found {found:?}")]
     LongRow {
-        /// Counted from 1 behind the echo; of a file, the file's own.
+        /// Counted from 1 after the echo; in a file, the file's own number.
         line: usize,
         /// The last column.
         column: String,
-        /// What came behind it, shortened.
+        /// Shortened.
         found: String,
     },
-    /// Rows are missing, doubled or out of order.
+    /// Rows are missing, repeated or out of order.
     #[error("line {line}: expected {expected}, found number {found}")]
     Order {
-        /// Counted from 1 behind the echo; of a file, the file's own.
+        /// Counted from 1 after the echo; in a file, the file's own number.
         line: usize,
-        /// Which row should be here.
         expected: String,
-        /// Which one is.
         found: i64,
     },
-    /// There are more rows than any console has.
     #[error("expected at most {most} rows (one per {of}), found {found}")]
     TooMany {
-        /// What a row is of.
+        /// What one row describes: `battery`, `cell`, `module`.
         of: &'static str,
-        /// The most there may be.
         most: usize,
-        /// How many there are.
         found: usize,
     },
-    /// The answer speaks of another battery than the question did.
-    #[error("asked for battery {asked}, but the answer says battery {found}")]
-    OtherBattery {
-        /// The battery in the question.
-        asked: u16,
-        /// The battery in the answer.
-        found: i64,
-    },
-    /// There is nothing of what the answer should hold.
+    #[error("requested battery {requested}, but the answer is about battery {found}")]
+    OtherBattery { requested: u16, found: i64 },
+    /// The answer contains none of the expected lines.
     #[error("expected {expected}, found none among {lines} lines")]
     Nothing {
-        /// What should be there.
         expected: &'static str,
-        /// How many lines there were.
         lines: usize,
     },
 }
 
-/// Text from outside, short enough for a message. Escaping is up to whoever prints it (`{:?}`).
-#[must_use]
+/// Shortens external text for a message. The caller escapes it (`{:?}`).
 pub(crate) fn excerpt(text: &str) -> String {
     const MOST: usize = 40;
     let mut short: String = text.chars().take(MOST).collect();

@@ -35,7 +35,7 @@ pub fn parse(command: Command, answer: &Answer) -> Result<Parsed, Rejected> {
         Verdict::Success => {
             let mut parsed = parse_text(command, answer)?;
             let echo = answer.echo.as_deref().filter(|_| answer.echo_damaged);
-            if echo.is_some_and(|echo| !echo::is_named(command, echo, parsed.speaks_of())) {
+            if echo.is_some_and(|echo| !echo::identifies(command, echo, parsed.speaks_of())) {
                 return Err(Rejected::Nameless);
             }
             words::forget(&mut parsed, place_index(command.place()), &answer.unconfirmed);
@@ -71,8 +71,8 @@ pub fn parse_text(command: Command, answer: &Answer) -> Result<Parsed, ParseErro
         (Verb::Euro, _) => Parsed::Euro(euro::parse(answer)?),
     };
     match (command.index, parsed.speaks_of()) {
-        (Some(asked), Some(found)) if i64::from(asked) != found => {
-            Err(ParseError::OtherBattery { asked, found })
+        (Some(requested), Some(found)) if i64::from(requested) != found => {
+            Err(ParseError::OtherBattery { requested, found })
         }
         _ => Ok(parsed),
     }

@@ -1,4 +1,4 @@
-//! One answer of a console: its lines without echo, marks and prompt, and whether it says that it succeeded.
+//! One answer of a console: its lines without echo, marks and prompt, and whether the command succeeded.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,41 +8,36 @@ use crate::console::framing::prompt::Prompt;
 use crate::console::framing::refusal::Refusal;
 use crate::console::word_slot::WordSlot;
 
-/// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// `Command completed successfully`, in one of its spellings.
     Success,
-    /// A known text of refusal.
+    /// One of the known error texts.
     Refused(Refusal),
-    /// Neither: a line is missing or damaged.
+    /// Neither: the final line is missing or damaged.
     Unclear,
 }
 
-/// The text between echo and end mark. Lines that are empty, the start mark, the success line and the pager
-/// are left out; carriage returns and line feeds are line ends in any number and order, because consoles mix
-/// them (protocol, section 4).
+/// The text between echo and end mark, without empty lines, start mark, success line and pager. Carriage returns and
+/// line feeds are line ends in any number and order, because consoles mix them (protocol, section 4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     text: String,
-    /// Each line's number and its place in the text.
+    /// Each line's number and its range in `text`.
     lines: Vec<(usize, Range<usize>)>,
-    /// The echo, where there was one.
     pub echo: Option<String>,
-    /// Whether the echo is only what damage left of the question: then the answer must name itself.
+    /// Whether the echo is a damaged copy of the command: then the answer must identify itself.
     pub(crate) echo_damaged: bool,
-    /// How it ended.
     pub verdict: Verdict,
     /// Whether the end mark `$$` was seen.
     pub ended: bool,
-    /// The prompt behind it.
     pub(crate) prompt: Option<Prompt>,
-    /// Words in it that no second answer confirmed: they are not read.
+    /// Words that no second answer confirmed: they are ignored when parsing.
     pub(crate) unconfirmed: Vec<WordSlot>,
 }
 
 impl Answer {
-    pub(crate) fn begin(echo: Option<String>) -> Self {
+    pub(crate) fn new(echo: Option<String>) -> Self {
         Self {
             text: String::new(),
             lines: Vec::new(),
@@ -55,14 +50,14 @@ impl Answer {
         }
     }
 
-    /// Takes the next line of the body; answers whether it was the end mark.
-    pub(crate) fn take(&mut self, line: &str) -> bool {
-        self.take_numbered(self.lines.last().map_or(1, |(number, _)| number + 1), line)
+    /// Adds the next line of the body; returns whether the end mark has been seen.
+    pub(crate) fn push_line(&mut self, line: &str) -> bool {
+        self.push_numbered_line(self.lines.last().map_or(1, |(number, _)| number + 1), line)
     }
 
-    /// The same of a line that has a number of its own.
-    pub(crate) fn take_numbered(&mut self, number: usize, line: &str) -> bool {
-        let line = behind_pager(line);
+    /// Like [`Self::push_line`], for a line that has its own number.
+    pub(crate) fn push_numbered_line(&mut self, number: usize, line: &str) -> bool {
+        let line = strip_pager(line);
         let trimmed = line.trim();
         if trimmed == "$$" {
             self.ended = true;
@@ -78,56 +73,51 @@ impl Answer {
         self.ended
     }
 
-    /// Its lines with their numbers, counted from 1 behind the echo without empty ones; of a file, the file's own.
+    /// The lines with their numbers: counted from 1 after the echo, without empty lines, or the file's own numbers.
     pub fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.lines.iter().map(|(number, range)| (*number, &self.text[range.clone()]))
     }
 
-    /// How many lines there are.
-    #[must_use]
+    /// Number of lines.
     pub fn len(&self) -> usize {
         self.lines.len()
     }
 
-    /// Whether nothing was said between echo and end.
-    #[must_use]
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// How many bytes its lines hold.
-    #[must_use]
+
     pub(crate) fn bytes(&self) -> usize {
         self.text.len()
     }
 
-    /// Numbers the lines from 1, whatever numbers they had.
+    /// Numbers the lines from 1.
     pub(crate) fn renumber(&mut self) {
         (1..).zip(&mut self.lines).for_each(|(number, line)| line.0 = number);
     }
 
-    /// The command that the echo names.
-    #[must_use]
+    /// The command in the echo, if it is a known one.
     pub fn command(&self) -> Option<Command> {
         self.echo.as_deref().and_then(|echo| echo.parse().ok())
     }
 }
 
-/// The pager's question (protocol, section 4).
+/// Whether `line` is the pager's prompt (protocol, section 4).
 pub(crate) fn is_pager(line: &str) -> bool {
     line.trim_start().starts_with("Press [Enter]") && line.trim_end().ends_with("to exit")
 }
 
-/// A line without the pager's question. The console erases the question with blanks between carriage returns; in a copy
-/// without these the next line is glued to it.
-fn behind_pager(line: &str) -> &str {
-    let question = line.trim_start().strip_prefix("Press [Enter]");
-    question.and_then(|rest| rest.split_once("to exit")).map_or(line, |(_, behind)| behind)
+/// A line without the pager's prompt. The console overwrites it with blanks between carriage returns; in a copy without
+/// these, the next line follows on the same line.
+fn strip_pager(line: &str) -> &str {
+    let pager = line.trim_start().strip_prefix("Press [Enter]");
+    pager.and_then(|rest| rest.split_once("to exit")).map_or(line, |(_, rest)| rest)
 }
 
-/// Every byte is a character: consoles print uninitialised bytes in genuine answers (protocol, section 4). A
-/// control character says nothing and may steer the terminal that shows it, so all that is left of it is that
-/// something was there.
+/// Decodes every byte as one character: consoles print uninitialised bytes in genuine answers (protocol, section 4).
+/// Control characters become U+FFFD, since they could affect the terminal that displays them.
 pub(crate) fn latin1(bytes: &[u8]) -> Cow<'_, str> {
     let is_text = |byte: &u8| matches!(byte, b'\t' | b'\r' | b'\n' | b' '..=b'~');
     match std::str::from_utf8(bytes) {

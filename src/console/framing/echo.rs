@@ -1,41 +1,42 @@
-//! An echo that was damaged on its way, while the answer behind it is whole: when the answer is ours all the same.
+//! Decides whether an answer with a damaged echo belongs to our command.
 //!
-//! Another client's answer looks the same but for its echo, so what is left of the echo must be nearer to our question
-//! than to any other, and the answer must identify itself: by the battery's number in it, or where an answer carries
-//! none by the number in the echo.
+//! Another client's answer differs only in its echo. So the damaged echo must be closer to our command than to any
+//! other, and the answer must identify itself: by the battery's number in it or, where it carries none, by the number in
+//! the echo.
 
 use crate::console::command::{Command, Verb};
 
-/// Edits that may lie between an echo and the question where the answer names the battery itself.
-const MOST: usize = 2;
+/// Edit distance allowed between echo and command if the answer carries the battery's number.
+const MAX_EDITS: usize = 2;
 
-/// Whether `echo` is what damage may have left of `question`. The echo of another question never is.
-pub(crate) fn is_left_of(question: &str, echo: &str) -> bool {
-    let Ok(own) = question.parse::<Command>() else { return false };
-    let most = if names_itself(own) { MOST } else { 1 };
+/// Whether `echo` may be a damaged copy of `command`. The echo of another command never is.
+pub(crate) fn may_be_damaged_echo(command: &str, echo: &str) -> bool {
+    let Ok(own) = command.parse::<Command>() else { return false };
+    let max_edits = if carries_battery_number(own) { MAX_EDITS } else { 1 };
     let distance = |command: Command| strsim::levenshtein(echo, &command.to_string());
     let others = Verb::all().filter(|verb| *verb != own.verb);
     let mut others = others.flat_map(|verb| [verb.alone(), Command { verb, ..own }]);
-    let own_digits: String = digits(question);
+    let own_digits: String = digits(command);
     let found = digits(echo);
     echo.parse::<Command>().is_err()
-        && distance(own) <= most
+        && distance(own) <= max_edits
         && others.all(|other| distance(other) > distance(own))
-        && (found == own_digits || (found.is_empty() && names_itself(own)))
+        && (found == own_digits || (found.is_empty() && carries_battery_number(own)))
 }
 
-/// Whether an answer to `command` behind such an echo identifies itself as that, and as no other answer.
-pub(crate) fn is_named(command: Command, echo: &str, stated: Option<i64>) -> bool {
+/// Whether an answer with the damaged `echo` is certain to be the one to `command`; `stated` is the battery's number in
+/// the answer.
+pub(crate) fn identifies(command: Command, echo: &str, stated: Option<i64>) -> bool {
     match command.index {
         None => true,
-        Some(index) if names_itself(command) => stated == Some(i64::from(index)),
-        // What the console took for another number, or for none, is echoed without the blank or the number.
+        Some(index) if carries_battery_number(command) => stated == Some(i64::from(index)),
+        // If the console received another number or none, its echo lacks the blank or this number.
         Some(index) => echo.ends_with(&format!(" {index}")),
     }
 }
 
-/// Whether the answer to this question carries the battery's number.
-fn names_itself(command: Command) -> bool {
+/// Whether the answer to this command carries the battery's number.
+fn carries_battery_number(command: Command) -> bool {
     command.index.is_some() && !matches!(command.verb, Verb::Bat | Verb::DataEvent)
 }
 
@@ -49,7 +50,7 @@ mod tests {
 
     #[test]
     fn what_is_left_of_an_echo_is_known_as_ours_and_no_other_question_ever_is() {
-        let left = [
+        let damaged = [
             ("pwr", "pr"),
             ("pwr 1", "pwr1"),
             ("pwr 1", "p\u{fffd}r 1"),
@@ -59,8 +60,8 @@ mod tests {
             ("info 3", "info\u{fffd}\u{fffd}"),
             ("stat 2", "sta 2"),
         ];
-        for (question, echo) in left {
-            assert!(is_left_of(question, echo), "{question:?}: {echo:?}");
+        for (command, echo) in damaged {
+            assert!(may_be_damaged_echo(command, echo), "{command:?}: {echo:?}");
         }
         let others = [
             ("pwr 1", "pwr 2"),
@@ -78,8 +79,8 @@ mod tests {
             ("info 1", ""),
             ("", "pwr"),
         ];
-        for (question, echo) in others {
-            assert!(!is_left_of(question, echo), "{question:?}: {echo:?}");
+        for (command, echo) in others {
+            assert!(!may_be_damaged_echo(command, echo), "{command:?}: {echo:?}");
         }
     }
 }

@@ -4,19 +4,15 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// Who is speaking, and in which mode.
+/// The console's maker and mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Prompt {
-    /// `pylon>`
     #[serde(rename = "pylon>")]
     Pylon,
-    /// `pylon_debug>`
     #[serde(rename = "pylon_debug>")]
     PylonDebug,
-    /// `PYTES>`
     #[serde(rename = "PYTES>")]
     Pytes,
-    /// `PYTES_debug>`
     #[serde(rename = "PYTES_debug>")]
     PytesDebug,
 }
@@ -30,13 +26,11 @@ const PROMPTS: &[(Prompt, &str)] = &[
 
 impl Prompt {
     /// The prompt as printed.
-    #[must_use]
     pub(crate) fn text(self) -> &'static str {
         PROMPTS[self as usize].1
     }
 
-    /// The prompt that `line` ends with, blanks and noise in front of it allowed.
-    #[must_use]
+    /// The prompt at the end of `line`, whatever precedes it.
     pub(crate) fn at_end_of(line: &str) -> Option<Self> {
         let line = line.trim_end();
         if !line.ends_with('>') {
@@ -45,23 +39,19 @@ impl Prompt {
         PROMPTS.iter().find(|(_, text)| line.ends_with(text)).map(|(prompt, _)| *prompt)
     }
 
-    /// The prompt that ends first in `line`, whatever stands around it.
-    #[must_use]
+    /// The first prompt in `line`, at any position.
     pub(crate) fn first_in(line: &str) -> Option<Self> {
         let ends = PROMPTS.iter().filter_map(|(prompt, text)| Some((line.find(text)? + text.len(), *prompt)));
         ends.min_by_key(|(end, _)| *end).map(|(_, prompt)| prompt)
     }
 
-    /// Whether `line` is a prompt and nothing else that can be read.
-    #[must_use]
+    /// Whether `line` is a prompt and has no other printable text.
     pub(crate) fn is_alone_on(line: &str) -> bool {
         let readable = line.trim_matches(|c: char| !c.is_ascii_graphic());
         PROMPTS.iter().any(|(_, text)| *text == readable)
     }
 
-    /// `line` without the prompts it begins with (after a client's restart the echo follows an old prompt),
-    /// and without noise before the last of them.
-    #[must_use]
+    /// The text after the last prompt in `line`: after a client's restart, the echo follows an old prompt.
     pub fn strip(line: &str) -> &str {
         let end = PROMPTS.iter().filter_map(|(_, text)| Some(line.rfind(text)? + text.len())).max();
         line[end.unwrap_or(0)..].trim()

@@ -1,14 +1,14 @@
-//! Text that was recorded from a console: which lines of a file are which answer.
+//! Finds the answers in a recording of a console.
 //!
 //! ```text
-//!            a question               `$$` and a prompt
+//!            a command                `$$` and a prompt
 //!  Between ──────────────► Answer ───────────────────────► Between
 //!                           │   ▲
-//!                           └───┘ the next question: this answer was cut off, or copied without its end
+//!                           └───┘ the next command: this answer was cut off, or copied without its end
 //! ```
 //! Files come from terminals, forums and editors: with line ends of any kind, in UTF-16, without `$$`, with several
-//! answers, cut off anywhere. A question is a prompt with a text behind it, whatever the text is, a known question
-//! alone on its line, or what comes before a start mark. Lines have the numbers that editors and `grep -n` show.
+//! answers, cut off anywhere. A command is any text after a prompt, a known command on a line of its own, or the line
+//! before a start mark. Lines have the numbers that editors and `grep -n` show.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -17,56 +17,52 @@ use crate::console::command::Command;
 use crate::console::framing::answer::{Answer, Verdict, latin1};
 use crate::console::framing::prompt::Prompt;
 
-/// More than any question has.
-const MOST_ECHO: usize = 80;
+/// Longer than any command.
+const MAX_ECHO: usize = 80;
 
 /// One answer in a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
-    /// The line on which it begins, from 1.
+    /// The line on which it starts, from 1.
     pub(crate) line: usize,
-    /// Its bytes, from its question to its last line, without the prompt.
+    /// From its command to its last line, without the prompt.
     pub(crate) bytes: Range<usize>,
-    /// The answer; its lines have the file's numbers, and its echo is the question, where there is one.
+    /// Its lines have the file's numbers; its echo is the command, if there is one.
     pub(crate) answer: Answer,
-    /// Whether a prompt came after it.
-    over: bool,
+    prompt_seen: bool,
 }
 
 impl Recorded {
-    fn begin(line: usize, bytes: Range<usize>, question: Option<&str>) -> Self {
-        Self { line, bytes, answer: Answer::begin(question.map(str::to_owned)), over: false }
+    fn new(line: usize, bytes: Range<usize>, command: Option<&str>) -> Self {
+        Self { line, bytes, answer: Answer::new(command.map(str::to_owned)), prompt_seen: false }
     }
 
-    /// Whether the console came to an end: with its end mark, a refusal or the line of success.
-    #[must_use]
+    /// Whether the answer ends with its end mark, a refusal or the success line.
     pub(crate) fn whole(&self) -> bool {
         self.answer.ended || self.answer.verdict != Verdict::Unclear
     }
 
-    /// Takes the next line of the file.
-    fn take(&mut self, line: usize, bytes: Range<usize>, text: &str) {
+    fn push_line(&mut self, line: usize, bytes: Range<usize>, text: &str) {
         if self.whole()
             && let Some(prompt) = Prompt::at_end_of(text)
         {
             self.answer.prompt = Some(prompt);
-            self.over = true;
+            self.prompt_seen = true;
         } else if !self.answer.ended && !Prompt::is_alone_on(text) {
-            self.answer.take_numbered(line, text);
+            self.answer.push_numbered_line(line, text);
             self.bytes.end = bytes.end;
         }
     }
 }
 
-/// The text of a file as a console would send it: without a byte order mark, and in bytes where it is UTF-16.
-#[must_use]
+/// Converts a file to the bytes that a console would send: without a byte order mark, and from UTF-16 to Latin-1.
 pub(crate) fn text_of(bytes: &[u8]) -> Cow<'_, [u8]> {
     let is_text = |letters: &[u8]| letters.iter().all(|byte| matches!(byte, b'\r' | b'\n' | b' '..=b'~'));
     match bytes {
         [0xef, 0xbb, 0xbf, text @ ..] => text.into(),
         [0xff, 0xfe, text @ ..] => utf16(u16::from_le_bytes, text),
         [0xfe, 0xff, text @ ..] => utf16(u16::from_be_bytes, text),
-        // Without a mark: no console sends a zero next to each letter.
+        // UTF-16 without a byte order mark: no console sends a zero next to each letter.
         [a, 0, b, 0, c, 0, d, 0, ..] if is_text(&[*a, *b, *c, *d]) => utf16(u16::from_le_bytes, bytes),
         [0, a, 0, b, 0, c, 0, d, ..] if is_text(&[*a, *b, *c, *d]) => utf16(u16::from_be_bytes, bytes),
         _ => bytes.into(),
@@ -79,9 +75,8 @@ fn utf16(order: fn([u8; 2]) -> u16, bytes: &[u8]) -> Cow<'static, [u8]> {
     letters.map(|letter| u8::try_from(letter).unwrap_or(b'?')).collect()
 }
 
-/// All answers in a text, in order. Text without a question is an answer of its own only where it has its end mark,
-/// or where nothing in the file has a question.
-#[must_use]
+/// All answers in a text, in order. Text without a command counts as an answer only if it has an end mark, or if the
+/// text contains no command at all.
 pub(crate) fn answers(text: &[u8]) -> Vec<Recorded> {
     let mut all = Vec::new();
     each(text, |recorded| all.push(recorded));
@@ -92,13 +87,12 @@ pub(crate) fn answers(text: &[u8]) -> Vec<Recorded> {
 }
 
 impl Answer {
-    /// Reads the first answer of a transcript: line ends of any kind, comments before the echo, echo, end mark and
-    /// prompt each present or not, the echo perhaps twice. Its lines are counted as on the wire.
-    #[must_use]
+    /// Reads the first answer of a transcript: line ends of any kind, comments before the echo; echo, end mark and
+    /// prompt are optional, and the echo may be repeated. Lines are counted as on the wire.
     pub fn from_transcript(bytes: &[u8]) -> Self {
         let mut all = answers(bytes).into_iter().map(|recorded| recorded.answer);
-        let first = all.next().unwrap_or_else(|| Self::begin(None));
-        // A question that is not known here may come before it.
+        let first = all.next().unwrap_or_else(|| Self::new(None));
+        // An unknown command may precede it.
         let mut answer =
             all.find(|other| first.command().is_none() && other.command().is_some()).unwrap_or(first);
         answer.renumber();
@@ -106,30 +100,30 @@ impl Answer {
     }
 }
 
-/// Hands over one answer after the other, each as soon as it is complete.
-pub(crate) fn each(text: &[u8], mut found: impl FnMut(Recorded)) {
+/// Calls `on_answer` for one answer after the other, each as soon as it is complete.
+pub(crate) fn each(text: &[u8], mut on_answer: impl FnMut(Recorded)) {
     let mut open: Option<Recorded> = None;
     let mut lines = lines(text).peekable();
     while let Some((number, bytes)) = lines.next() {
         let line = latin1(&text[bytes.clone()]);
-        let begins_body = lines.peek().is_some_and(|(_, next)| text[next.clone()].trim_ascii() == b"@");
-        let running = open.as_mut().filter(|open| !open.over);
-        let begun = match (question(&line, begins_body), running) {
-            (Some(asked), Some(open)) if open.is_echo_again(asked) => continue,
-            (Some(asked), running) => {
+        let starts_body = lines.peek().is_some_and(|(_, next)| text[next.clone()].trim_ascii() == b"@");
+        let running = open.as_mut().filter(|open| !open.prompt_seen);
+        let started = match (command_in(&line, starts_body), running) {
+            (Some(command), Some(open)) if open.is_repeated_echo(command) => continue,
+            (Some(command), running) => {
                 if let Some(open) = running.filter(|open| open.whole()) {
                     open.answer.prompt = open.answer.prompt.or_else(|| Prompt::first_in(&line));
                 }
-                let start = bytes.start + position(&text[bytes.clone()], asked);
-                Some(Recorded::begin(number, start..bytes.end, Some(asked)))
+                let start = bytes.start + position(&text[bytes.clone()], command);
+                Some(Recorded::new(number, start..bytes.end, Some(command)))
             }
-            (None, Some(_)) if is_head_of_capture(&line) => {
-                open.take().into_iter().for_each(&mut found);
+            (None, Some(_)) if is_capture_header(&line) => {
+                open.take().into_iter().for_each(&mut on_answer);
                 None
             }
-            (None, Some(open)) if open.is_other_answer(&line) => Some(Recorded::begin(number, bytes, None)),
+            (None, Some(open)) if open.is_other_answer(&line) => Some(Recorded::new(number, bytes, None)),
             (None, Some(open)) => {
-                open.take(number, bytes, &line);
+                open.push_line(number, bytes, &line);
                 None
             }
             (None, None) if line.trim() == "$$" => {
@@ -139,50 +133,50 @@ pub(crate) fn each(text: &[u8], mut found: impl FnMut(Recorded)) {
             }
             (None, None) if line.starts_with('#') || Prompt::is_alone_on(&line) => None,
             (None, None) => {
-                let mut begun = Recorded::begin(number, bytes.clone(), None);
-                begun.take(number, bytes, &line);
-                Some(begun)
+                let mut started = Recorded::new(number, bytes.clone(), None);
+                started.push_line(number, bytes, &line);
+                Some(started)
             }
         };
-        if let Some(begun) = begun {
-            open.replace(begun).into_iter().for_each(&mut found);
+        if let Some(started) = started {
+            open.replace(started).into_iter().for_each(&mut on_answer);
         }
     }
-    open.into_iter().for_each(found);
+    open.into_iter().for_each(on_answer);
 }
 
 impl Recorded {
-    /// Some consoles show the question a second time below its echo.
-    fn is_echo_again(&self, asked: &str) -> bool {
-        self.answer.is_empty() && !self.whole() && self.answer.echo.as_deref() == Some(asked)
+    /// Some consoles print the command again below its echo.
+    fn is_repeated_echo(&self, command: &str) -> bool {
+        self.answer.is_empty() && !self.whole() && self.answer.echo.as_deref() == Some(command)
     }
 
-    /// A start mark in the middle of an answer: the question of another one was lost.
+    /// A start mark in the middle of an answer: another answer starts, and its command is missing.
     fn is_other_answer(&self, line: &str) -> bool {
         line.trim() == "@" && (!self.answer.is_empty() || self.whole())
     }
 }
 
-/// The question that a line is; `begins_body`: a start mark follows.
-fn question(line: &str, begins_body: bool) -> Option<&str> {
-    let asked = Prompt::strip(line).trim_matches(|c: char| !c.is_ascii_graphic());
-    let like_one = asked.len() <= MOST_ECHO && asked.starts_with(|c: char| c.is_ascii_alphabetic());
-    let is_one = like_one && (begins_body || Prompt::first_in(line).is_some());
-    (is_one || asked.parse::<Command>().is_ok()).then_some(asked)
+/// The command in a line, if it is one; `starts_body`: a start mark follows.
+fn command_in(line: &str, starts_body: bool) -> Option<&str> {
+    let text = Prompt::strip(line).trim_matches(|c: char| !c.is_ascii_graphic());
+    let resembles_one = text.len() <= MAX_ECHO && text.starts_with(|c: char| c.is_ascii_alphabetic());
+    let is_one = resembles_one && (starts_body || Prompt::first_in(line).is_some());
+    (is_one || text.parse::<Command>().is_ok()).then_some(text)
 }
 
-/// The line that `bankwatch capture` puts before each answer.
-fn is_head_of_capture(line: &str) -> bool {
+/// The line that `bankwatch capture` writes before each answer.
+fn is_capture_header(line: &str) -> bool {
     line.starts_with("# 20") && line.ends_with(" bytes")
 }
 
-/// Where `asked` is in the bytes of its line.
-fn position(line: &[u8], asked: &str) -> usize {
-    line.windows(asked.len()).rposition(|part| part == asked.as_bytes()).unwrap_or(0)
+/// The offset of `command` in the bytes of its line.
+fn position(line: &[u8], command: &str) -> usize {
+    line.windows(command.len()).rposition(|part| part == command.as_bytes()).unwrap_or(0)
 }
 
-/// The lines that are not blank, with their numbers: counted by line feeds, or by carriage returns in a file that has
-/// no line feed. Carriage returns are line ends all the same, they only don't count.
+/// The lines that are not blank, with their numbers: counted by line feeds, or by carriage returns in a file without
+/// line feeds. Carriage returns always end a line, even where they do not count.
 fn lines(text: &[u8]) -> impl Iterator<Item = (usize, Range<usize>)> + '_ {
     let counted = if text.contains(&b'\n') { b'\n' } else { b'\r' };
     let (mut start, mut number) = (0, 1);
@@ -201,10 +195,10 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (usize, Range<usize>)> + '_ {
 mod tests {
     use super::*;
 
-    /// Each answer's line, question, lines with their numbers, and end.
-    type Found = (usize, Option<String>, Vec<(usize, String)>, bool);
+    /// Each answer's line, command, lines with their numbers, and whether it has an end mark.
+    type FoundAnswer = (usize, Option<String>, Vec<(usize, String)>, bool);
 
-    fn found(text: &str) -> Vec<Found> {
+    fn found(text: &str) -> Vec<FoundAnswer> {
         let plain = |recorded: Recorded| {
             let lines =
                 recorded.answer.lines().map(|(number, line)| (number, line.trim().to_owned())).collect();
@@ -213,9 +207,9 @@ mod tests {
         answers(text.as_bytes()).into_iter().map(plain).collect()
     }
 
-    fn one(line: usize, question: &str, lines: &[(usize, &str)], ended: bool) -> Found {
+    fn one(line: usize, command: &str, lines: &[(usize, &str)], ended: bool) -> FoundAnswer {
         let lines = lines.iter().map(|(number, line)| (*number, (*line).to_owned())).collect();
-        (line, Some(question.to_owned()), lines, ended)
+        (line, Some(command.to_owned()), lines, ended)
     }
 
     #[test]
@@ -250,9 +244,9 @@ mod tests {
 
     #[test]
     fn a_question_that_nobody_here_knows_has_an_answer_of_its_own() {
-        for asked in ["pylon_debug>getpwr\n", "getpwr\n@\n", "PYTES>getpwr\n@\n"] {
-            let all = found(&format!("{asked}52000#\n$$\npylon>time\n26-11-22 06:00:00\n$$\n"));
-            assert_eq!((all.len(), all[0].1.as_deref(), all[0].2.len()), (2, Some("getpwr"), 1), "{asked}");
+        for command in ["pylon_debug>getpwr\n", "getpwr\n@\n", "PYTES>getpwr\n@\n"] {
+            let all = found(&format!("{command}52000#\n$$\npylon>time\n26-11-22 06:00:00\n$$\n"));
+            assert_eq!((all.len(), all[0].1.as_deref(), all[0].2.len()), (2, Some("getpwr"), 1), "{command}");
             assert_eq!(all[1].1.as_deref(), Some("time"));
         }
     }
@@ -271,9 +265,9 @@ mod tests {
         let typed =
             found("Hello,\nthis is what mine says:\n\npylon>time\n26-11-22 06:00:00\n$$\npylon>\nThanks\n");
         assert_eq!(typed, [one(4, "time", &[(5, "26-11-22 06:00:00")], true)]);
-        let unasked = found("@\n Power  1\n$$\n@\n Power  2\n$$\npylon>");
+        let without_commands = found("@\n Power  1\n$$\n@\n Power  2\n$$\npylon>");
         assert_eq!(
-            unasked.iter().map(|one| (one.0, &one.1, one.3)).collect::<Vec<_>>(),
+            without_commands.iter().map(|one| (one.0, &one.1, one.3)).collect::<Vec<_>>(),
             [(1, &None, true), (4, &None, true)]
         );
         assert_eq!(found("Volt\n"), [(1, None, vec![(1, "Volt".to_owned())], false)]);

@@ -1,8 +1,8 @@
 use super::*;
 use crate::console::framing::refusal::Refusal;
 
-fn answer(question: &str, bytes: &[u8]) -> Answer {
-    match Framer::new(question).push(bytes) {
+fn answer(command: &str, bytes: &[u8]) -> Answer {
+    match Framer::new(command).push(bytes) {
         Progress::Complete(answer) => answer,
         other => panic!("{other:?}"),
     }
@@ -45,8 +45,8 @@ fn noise_and_unsolicited_text_around_do_not_matter() {
 
 #[test]
 fn a_repeated_echo_begins_the_body_anew() {
-    let torn = [b"time\n\r@\r\n\rRTC 2026-1", b"\r\npylon>time\r\n".as_slice(), TIME].concat();
-    assert_eq!(answer("time", &torn), answer("time", TIME));
+    let truncated = [b"time\n\r@\r\n\rRTC 2026-1", b"\r\npylon>time\r\n".as_slice(), TIME].concat();
+    assert_eq!(answer("time", &truncated), answer("time", TIME));
 }
 
 #[test]
@@ -58,15 +58,15 @@ fn each_prompt_ends_an_answer_and_silence_ends_one_without() {
     let mut framer = Framer::new("time");
     assert_eq!(framer.push(&TIME[..TIME.len() - 6]), Progress::Incomplete);
     assert_eq!(framer.silence().map(|answer| answer.verdict), Some(Verdict::Success));
-    let mut torn = Framer::new("time");
-    torn.push(&TIME[..40]);
-    assert_eq!(torn.silence(), None);
+    let mut truncated = Framer::new("time");
+    truncated.push(&TIME[..40]);
+    assert_eq!(truncated.silence(), None);
 }
 
 #[test]
 fn a_prompt_without_an_end_mark_tells_of_a_torn_answer() {
-    let torn = [&TIME[..40], b"\r\n\rpylon>"].concat();
-    assert_eq!(Framer::new("time").push(&torn), Progress::Prompt);
+    let truncated = [&TIME[..40], b"\r\n\rpylon>"].concat();
+    assert_eq!(Framer::new("time").push(&truncated), Progress::Prompt);
 }
 
 #[test]
@@ -88,8 +88,8 @@ fn a_pager_is_told_wherever_the_bytes_are_cut_but_not_once_the_console_went_on()
     let erase = b"\r                                                  \r\r\r\n".as_slice();
     for cut in 1..=first.len() {
         let mut framer = Framer::new("log");
-        let told = [framer.push(&first[..cut]), framer.push(&first[cut..])];
-        assert_eq!(told.iter().filter(|told| **told == Progress::Pager).count(), 1, "cut at {cut}");
+        let statuses = [framer.push(&first[..cut]), framer.push(&first[cut..])];
+        assert_eq!(statuses.iter().filter(|status| **status == Progress::Pager).count(), 1, "cut at {cut}");
         assert_eq!(framer.push(erase), Progress::Incomplete, "cut at {cut}");
     }
     let more = [first, erase, b" Index : 0\r\n".as_slice()].concat();
@@ -104,8 +104,8 @@ fn a_pager_is_told_also_behind_its_carriage_return_but_not_once_it_was_passed() 
     let passed = [pager.as_slice(), b"\r          \r\r\r\n Index : 0\r\n"].concat();
     assert_eq!(Framer::new("log").push(&passed), Progress::Incomplete);
     let mut bytewise = Framer::new("log");
-    let told = pager.chunks(1).filter(|byte| bytewise.push(byte) == Progress::Pager).count();
-    assert_eq!(told, 1);
+    let pagers = pager.chunks(1).filter(|byte| bytewise.push(byte) == Progress::Pager).count();
+    assert_eq!(pagers, 1);
 }
 
 #[test]
@@ -131,26 +131,26 @@ fn an_empty_question_is_answered_by_a_prompt() {
     assert_eq!(answer("", b"\n\rPYTES_debug>").prompt, Some(Prompt::PytesDebug));
 }
 
-/// What a framer keeps in memory, in bytes.
+/// Bytes that a framer holds in memory.
 fn held(framer: &Framer) -> usize {
-    let answers = [&framer.body, &framer.aside].into_iter().flatten();
+    let answers = [&framer.body, &framer.behind_damaged_echo].into_iter().flatten();
     framer.line.capacity() + answers.map(Answer::bytes).sum::<usize>()
 }
 
 #[test]
 fn noise_without_end_is_cut_off_and_not_held() {
     let damaged = b"pr\r\n@\r\n";
-    let beginnings: [&[u8]; 4] = [b"", b"pwr\r\n@\r\n", damaged, &[TIME, b"pwr\r\n$$\r\n"].concat()];
-    for beginning in beginnings {
+    let starts: [&[u8]; 4] = [b"", b"pwr\r\n@\r\n", damaged, &[TIME, b"pwr\r\n$$\r\n"].concat()];
+    for start in starts {
         let mut framer = Framer::new("pwr");
-        framer.push(beginning);
+        framer.push(start);
         let noise = [b'x'; 4096];
-        let mut told = Progress::Incomplete;
+        let mut status = Progress::Incomplete;
         for _ in 0..100 * 1024 * 1024 / noise.len() {
-            told = framer.push(&noise);
+            status = framer.push(&noise);
             assert!(held(&framer) < 1024 * 1024);
         }
-        assert_eq!(told, Progress::TooLong);
+        assert_eq!(status, Progress::TooLong);
         assert_eq!(held(&framer), 0);
     }
 }
@@ -159,9 +159,9 @@ fn noise_without_end_is_cut_off_and_not_held() {
 fn bytes_that_come_one_by_one_cost_no_more_for_a_long_line() {
     let mut framer = Framer::new("pwr");
     framer.push(b"pwr\r\n$$\r\n");
-    let began = std::time::Instant::now();
+    let start = std::time::Instant::now();
     while framer.push(b" ") != Progress::TooLong {}
-    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 const DETAIL: &str = "@\r\r\n Power  1\r\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>";
@@ -185,22 +185,22 @@ fn an_answer_behind_its_own_echo_counts_more_than_one_behind_a_damaged_echo() {
 
 #[test]
 fn an_answer_behind_a_damaged_echo_never_counts_where_it_is_torn_or_the_echo_is_another() {
-    let torn = format!("pw 1\n\r{}", &DETAIL[..20]);
+    let truncated = format!("pw 1\n\r{}", &DETAIL[..20]);
     let cases = [
         format!("pw 2\n\r{DETAIL}"),
         format!("pwr 2\n\r{DETAIL}"),
         format!("stat 1\n\r{DETAIL}"),
-        torn.clone(),
-        format!("{torn}\r\npylon>"),
-        format!("{torn}\r\npylon>bat 2\n\r{DETAIL}"),
-        format!("{torn}bat 2\n\r{DETAIL}"),
+        truncated.clone(),
+        format!("{truncated}\r\npylon>"),
+        format!("{truncated}\r\npylon>bat 2\n\r{DETAIL}"),
+        format!("{truncated}bat 2\n\r{DETAIL}"),
         format!("pw 1\n\r{}", DETAIL.replace(" Power", "pylon> Power")),
     ];
-    for heard in cases {
-        for length in [1, heard.len()] {
+    for received in cases {
+        for length in [1, received.len()] {
             let mut framer = Framer::new("pwr 1");
-            heard.as_bytes().chunks(length).for_each(|bytes| drop(framer.push(bytes)));
-            assert_eq!(framer.silence(), None, "{heard:?} by {length}");
+            received.as_bytes().chunks(length).for_each(|bytes| drop(framer.push(bytes)));
+            assert_eq!(framer.silence(), None, "{received:?}, {length} bytes at a time");
         }
     }
 }
@@ -208,22 +208,22 @@ fn an_answer_behind_a_damaged_echo_never_counts_where_it_is_torn_or_the_echo_is_
 #[test]
 fn a_prompt_behind_a_damaged_echo_counts_however_its_line_is_cut() {
     let bytes = b"roh\n\r@\r\r\n soh 1\r\n\r$$\r\n\rpylon>ylon>";
-    let answer = behind_a_damaged_echo("soh", bytes, bytes.len()).unwrap();
+    let answer = answer_at_silence("soh", bytes, bytes.len()).unwrap();
     assert_eq!(answer.prompt, Some(Prompt::Pylon));
-    assert_eq!(behind_a_damaged_echo("soh", bytes, 1), Some(answer));
+    assert_eq!(answer_at_silence("soh", bytes, 1), Some(answer));
 }
 
 #[test]
 fn a_start_mark_that_lost_its_line_end_begins_no_answer_however_it_is_cut() {
     let bytes = b"uime\n\r@RTC 2026-06-01 12:00:00\r\n\r$$\r\n\rPYTES>";
     for length in [1, bytes.len()] {
-        assert_eq!(behind_a_damaged_echo("time", bytes, length), None, "{length} bytes at a time");
+        assert_eq!(answer_at_silence("time", bytes, length), None, "{length} bytes at a time");
     }
 }
 
-/// What is made of bytes that come `length` at a time, once the console falls silent.
-fn behind_a_damaged_echo(question: &str, bytes: &[u8], length: usize) -> Option<Answer> {
-    let mut framer = Framer::new(question);
+/// The answer in bytes that arrive `length` at a time, once the console falls silent.
+fn answer_at_silence(command: &str, bytes: &[u8], length: usize) -> Option<Answer> {
+    let mut framer = Framer::new(command);
     for piece in bytes.chunks(length) {
         framer.push(piece);
     }

@@ -133,7 +133,7 @@ const PITFALLS: &[Pitfall] = &[
             "0        3452     -3312    21900    Dischg       Normal       Normal       Normal        71%      35480 \
              mAH1        3459     -3312    21900    Dischg       Normal       Normal       Normal        71%      35491 mAH",
         ],
-        found: &[("refused", "line 2: expected the end of the row behind Coulomb, found \"mAH1\"")],
+        found: &[("refused", "line 2: expected the end of the row after Coulomb, found \"mAH1\"")],
     },
     Pitfall {
         name: "a cell lost",
@@ -299,7 +299,7 @@ const PITFALLS: &[Pitfall] = &[
         name: "another battery answers",
         question: "pwr 2",
         lines: &[" Power  3", " Voltage         : 53127       mV"],
-        found: &[("refused", "asked for battery 2, but the answer says battery 3")],
+        found: &[("refused", "requested battery 2, but the answer is about battery 3")],
     },
     Pitfall {
         name: "a label said twice with other values",
