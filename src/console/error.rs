@@ -4,10 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     #[error("expected a header line beginning with {expected}, found none among {lines} lines")]
-    NoHeader {
-        expected: &'static str,
-        lines: usize,
-    },
+    NoHeader { expected: &'static str, lines: usize },
     /// A value is not what its column or label holds.
     #[error("line {line}, {what}: expected {expected}, found {found:?}")]
     Value {
@@ -56,10 +53,7 @@ pub enum ParseError {
     OtherBattery { requested: u16, found: i64 },
     /// The answer contains none of the expected lines.
     #[error("expected {expected}, found none among {lines} lines")]
-    Nothing {
-        expected: &'static str,
-        lines: usize,
-    },
+    Nothing { expected: &'static str, lines: usize },
 }
 
 /// Shortens external text for a message. The caller escapes it (`{:?}`).

@@ -10,10 +10,12 @@ use serde::Serialize;
 use crate::console::error::ParseError;
 use crate::console::framing::answer::Answer;
 use crate::console::parsing::number::{percent, small};
-use crate::console::parsing::numbered_rows::{Numbered, Rows};
+use crate::console::parsing::numbered_rows::{NumberedRows, RowParser};
 use crate::console::parsing::row_numbers::Numbering;
 use crate::console::parsing::setters::{set, state_word};
-use crate::console::parsing::table::{Column, Cut, Layout, Set, Shape, Split, has_header, split_at_header};
+use crate::console::parsing::table::{
+    ColumnFormat, Layout, RawValue, SetResult, SplitTable, TableColumn, has_header, split_at_header,
+};
 use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
 use crate::model::word::Word;
 
@@ -66,30 +68,30 @@ pub struct CellTable {
     pub(crate) problems: Vec<ParseError>,
 }
 
-const COLUMNS: &[Column<CellRow>] = &[
-    Column { head: "Battery", shape: Shape::Token, set: set!(id number) },
-    Column { head: "Bat", shape: Shape::Token, set: set!(id number) },
-    Column { head: "Volt", shape: Shape::Token, set: set!(mv voltage) },
-    Column { head: "Curr", shape: Shape::Token, set: set!(ma current) },
-    Column { head: "Tempr", shape: Shape::Token, set: set!(mc temperature) },
-    Column { head: "Base State", shape: Shape::Token, set: set!(word base_state) },
-    Column { head: "Volt. State", shape: Shape::Token, set: set!(word volt_state) },
-    Column { head: "V.State", shape: Shape::Token, set: set!(word volt_state) },
-    Column { head: "Curr. State", shape: Shape::Token, set: set!(word current_state) },
-    Column { head: "Temp. State", shape: Shape::Token, set: set!(word temp_state) },
-    Column { head: "T.State", shape: Shape::Token, set: set!(word temp_state) },
-    Column { head: "DTemp. State", shape: Shape::Token, set: set!(word temp_state) },
-    Column { head: "CTemp. State", shape: Shape::Token, set: set!(word charge_temp_state) },
-    Column { head: "SOC", shape: Shape::Token, set: set!(percent soc) },
-    Column { head: "Coulomb", shape: Shape::Charge, set: set!(charge soc coulomb) },
-    Column { head: "AH(mAH)", shape: Shape::Charge, set: set!(charge soc coulomb) },
-    Column { head: "WH(mWH)", shape: Shape::Charge, set: set!(energy energy) },
-    Column { head: "BAL", shape: Shape::Token, set: balancing },
-    Column { head: "Bal", shape: Shape::Token, set: balancing },
+const COLUMNS: &[TableColumn<CellRow>] = &[
+    TableColumn { header: "Battery", format: ColumnFormat::Token, set: set!(id number) },
+    TableColumn { header: "Bat", format: ColumnFormat::Token, set: set!(id number) },
+    TableColumn { header: "Volt", format: ColumnFormat::Token, set: set!(mv voltage) },
+    TableColumn { header: "Curr", format: ColumnFormat::Token, set: set!(ma current) },
+    TableColumn { header: "Tempr", format: ColumnFormat::Token, set: set!(mc temperature) },
+    TableColumn { header: "Base State", format: ColumnFormat::Token, set: set!(word base_state) },
+    TableColumn { header: "Volt. State", format: ColumnFormat::Token, set: set!(word volt_state) },
+    TableColumn { header: "V.State", format: ColumnFormat::Token, set: set!(word volt_state) },
+    TableColumn { header: "Curr. State", format: ColumnFormat::Token, set: set!(word current_state) },
+    TableColumn { header: "Temp. State", format: ColumnFormat::Token, set: set!(word temp_state) },
+    TableColumn { header: "T.State", format: ColumnFormat::Token, set: set!(word temp_state) },
+    TableColumn { header: "DTemp. State", format: ColumnFormat::Token, set: set!(word temp_state) },
+    TableColumn { header: "CTemp. State", format: ColumnFormat::Token, set: set!(word charge_temp_state) },
+    TableColumn { header: "SOC", format: ColumnFormat::Token, set: set!(percent soc) },
+    TableColumn { header: "Coulomb", format: ColumnFormat::Charge, set: set!(charge soc coulomb) },
+    TableColumn { header: "AH(mAH)", format: ColumnFormat::Charge, set: set!(charge soc coulomb) },
+    TableColumn { header: "WH(mWH)", format: ColumnFormat::Charge, set: set!(energy energy) },
+    TableColumn { header: "BAL", format: ColumnFormat::Token, set: balancing },
+    TableColumn { header: "Bal", format: ColumnFormat::Token, set: balancing },
 ];
 
-fn balancing(row: &mut CellRow, cut: Cut<'_>) -> Set {
-    row.balancing = Some(match cut.first {
+fn balancing(row: &mut CellRow, value: RawValue<'_>) -> SetResult {
+    row.balancing = Some(match value.first {
         "Y" => true,
         "N" => false,
         _ => return Err("Y or N"),
@@ -98,32 +100,32 @@ fn balancing(row: &mut CellRow, cut: Cut<'_>) -> Set {
 }
 
 /// No battery has more cells, and no stack.
-const MOST: (usize, usize) = (64, 1024);
+const MAX_CELLS: (usize, usize) = (64, 1024);
 
 /// Reads the rows of cells. A damaged row costs its own doubtful values, a missing one leaves a cell without any.
 ///
 /// # Errors
 /// There is no header, no row could be read, or there are more than any battery has.
 pub(crate) fn parse(answer: &Answer) -> Result<CellTable, ParseError> {
-    let heads = ["Battery Volt", "Bat Volt"];
-    let head = heads.into_iter().find(|head| has_header(answer, head)).unwrap_or(heads[0]);
-    let Split { header, rows, .. } = split_at_header(answer, head)?;
-    let stack = head == "Bat Volt";
-    let kind = Rows {
+    let headers = ["Battery Volt", "Bat Volt"];
+    let wanted = headers.into_iter().find(|header| has_header(answer, header)).unwrap_or(headers[0]);
+    let SplitTable { header, rows, .. } = split_at_header(answer, wanted)?;
+    let stack = wanted == "Bat Volt";
+    let parser = RowParser {
         of: "cell",
-        numbering: Numbering { first: 0..=1, late: 0, gap: 8, tail: true },
-        most: if stack { MOST.1 } else { MOST.0 },
+        numbering: Numbering { first: 0..=1, max_missing_start: 0, max_gap: 8, contiguous: true },
+        max_rows: if stack { MAX_CELLS.1 } else { MAX_CELLS.0 },
         stated: |row: &CellRow| row.number,
     };
-    let Numbered { rows, problems } = kind.read(&Layout::of(header, COLUMNS), &rows)?;
+    let NumberedRows { rows, problems } = parser.parse(&Layout::of(header, COLUMNS), &rows)?;
     let mut cells: Vec<CellRow> = Vec::with_capacity(rows.len());
     for (number, row) in rows {
         let next = cells.last().and_then(|last| last.number).map_or(number, |last| last + 1);
         cells.extend((next..number).map(|number| CellRow { number: Some(number), ..CellRow::default() }));
         cells.push(CellRow { number: Some(number), ..row });
     }
-    if cells.len() > kind.most {
-        return Err(ParseError::TooMany { of: kind.of, most: kind.most, found: cells.len() });
+    if cells.len() > parser.max_rows {
+        return Err(ParseError::TooMany { of: parser.of, most: parser.max_rows, found: cells.len() });
     }
     if cells.is_empty() {
         let nothing = ParseError::Nothing { expected: "one row per cell", lines: answer.len() };
@@ -136,29 +138,29 @@ pub(crate) fn parse(answer: &Answer) -> Result<CellTable, ParseError> {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "Battery  Volt     Curr     Tempr    Base State   Volt. State  Curr. State  Temp. State  SOC   Coulomb      BAL";
+    const HEADER: &str = "Battery  Volt     Curr     Tempr    Base State   Volt. State  Curr. State  Temp. State  SOC   Coulomb      BAL";
     const SOUND: [&str; 3] = [
         "0        3301     -1500    21000    Dischg       Normal       Normal       Normal       100%  41000 mAH    N",
         "1        3302     -1500    22000    Dischg       Normal       Normal       Normal       100%  41100 mAH    N",
         "2        3303     -1500    23000    Dischg       Normal       Normal       Normal       100%  41200 mAH    Y",
     ];
 
-    fn read(head: &str, rows: &[&str]) -> Result<CellTable, ParseError> {
-        let text = format!("bat 1\n{head}\n{}\nCommand completed successfully\n$$\n", rows.join("\n"));
+    fn read(header: &str, rows: &[&str]) -> Result<CellTable, ParseError> {
+        let text = format!("bat 1\n{header}\n{}\nCommand completed successfully\n$$\n", rows.join("\n"));
         parse(&Answer::from_transcript(text.as_bytes()))
     }
 
     /// Cell 1 with this row; the other two rows are sound.
     fn damaged(row: &str) -> CellRow {
-        let sound = read(HEAD, &SOUND).expect("a table").cells;
-        let table = read(HEAD, &[SOUND[0], row, SOUND[2]]).expect("a table");
+        let sound = read(HEADER, &SOUND).expect("a table").cells;
+        let table = read(HEADER, &[SOUND[0], row, SOUND[2]]).expect("a table");
         assert_eq!((&table.cells[0], &table.cells[2]), (&sound[0], &sound[2]));
         assert_eq!(table.problems.len(), 1, "{:?}", table.problems);
         table.cells[1].clone()
     }
 
     fn sound() -> CellRow {
-        read(HEAD, &SOUND).expect("a table").cells.swap_remove(1)
+        read(HEADER, &SOUND).expect("a table").cells.swap_remove(1)
     }
 
     #[test]
@@ -194,25 +196,25 @@ mod tests {
     fn a_row_cut_short_and_a_row_that_is_missing_leave_a_cell_without_values() {
         let nothing = CellRow { number: Some(1), ..CellRow::default() };
         assert_eq!(damaged("1 3302 -1500 22"), nothing);
-        let table = read(HEAD, &[SOUND[0], SOUND[2]]).expect("a table");
+        let table = read(HEADER, &[SOUND[0], SOUND[2]]).expect("a table");
         assert_eq!((table.cells.len(), &table.cells[1], table.problems.len()), (3, &nothing, 1));
     }
 
     #[test]
     fn a_console_that_always_prints_a_blank_before_the_percent_sign_is_read() {
         let apart = SOUND.map(|row| row.replace('%', " %"));
-        let table = read(HEAD, &apart.each_ref().map(String::as_str)).expect("a table");
-        assert_eq!((table.cells, table.problems), (read(HEAD, &SOUND).expect("a table").cells, vec![]));
+        let table = read(HEADER, &apart.each_ref().map(String::as_str)).expect("a table");
+        assert_eq!((table.cells, table.problems), (read(HEADER, &SOUND).expect("a table").cells, vec![]));
     }
 
     #[test]
     fn an_amount_without_the_unit_of_the_others_is_doubtful() {
-        let head = "Bat  Volt Curr    Tempr   V.State T.State AH(mAH)             WH(mWH)            Bal";
+        let header = "Bat  Volt Curr    Tempr   V.State T.State AH(mAH)             WH(mWH)            Bal";
         let rows = [
             "0 3300 0 21000 Normal Normal 80% 40 mAH 80% 130 WH N",
             "1 3301 0 21000 Normal Normal 80% 40 mAH 80% 131 N",
         ];
-        let table = read(head, &[rows[0], rows[1], &rows[0].replacen('0', "2", 1)]).expect("a table");
+        let table = read(header, &[rows[0], rows[1], &rows[0].replacen('0', "2", 1)]).expect("a table");
         let energies: Vec<_> = table.cells.iter().map(|cell| cell.energy.map(|energy| energy.0)).collect();
         assert_eq!(energies, [Some(130_000), None, Some(130_000)]);
     }
@@ -221,7 +223,7 @@ mod tests {
     fn more_cells_than_any_battery_has_are_no_table() {
         let rows: Vec<String> = (0..65).map(|cell| SOUND[0].replacen('0', &cell.to_string(), 1)).collect();
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-        assert_eq!(read(HEAD, &rows[..64]).map(|table| table.cells.len()), Ok(64));
-        assert_eq!(read(HEAD, &rows), Err(ParseError::TooMany { of: "cell", most: 64, found: 65 }));
+        assert_eq!(read(HEADER, &rows[..64]).map(|table| table.cells.len()), Ok(64));
+        assert_eq!(read(HEADER, &rows), Err(ParseError::TooMany { of: "cell", most: 64, found: 65 }));
     }
 }

@@ -19,10 +19,12 @@ use serde::Serialize;
 use crate::console::answers::pwr_detail::is_event_label;
 use crate::console::error::{ParseError, excerpt};
 use crate::console::framing::answer::Answer;
-use crate::console::parsing::fields::{Field, Label, field};
+use crate::console::parsing::labeled_line::{Label, LabeledLine, parse_labeled_line};
 use crate::console::parsing::number::{date_time, event_word, integer, percent, small};
 use crate::console::parsing::setters::{set, state_word};
-use crate::console::parsing::table::{Column, Cut, Layout, Set, Shape, spelled};
+use crate::console::parsing::table::{
+    ColumnFormat, Layout, RawValue, SetResult, TableColumn, starts_with_words,
+};
 use crate::model::event_word::EventWord;
 use crate::model::units::{Milliamps, Millicelsius, Millivolts, Percent};
 use crate::model::word::Word;
@@ -133,59 +135,75 @@ pub struct EventUnit {
 }
 
 /// A column that is printed and not used.
-const fn unused<Row>(head: &'static str) -> Column<Row> {
-    Column { head, shape: Shape::Token, set: |_, _| Ok(()) }
+const fn unused<Row>(header: &'static str) -> TableColumn<Row> {
+    TableColumn { header, format: ColumnFormat::Token, set: |_, _| Ok(()) }
 }
 
-const CELL: &[Column<EventCell>] = &[
-    Column { head: "Battery", shape: Shape::Token, set: set!(id number) },
-    Column { head: "Bat", shape: Shape::Token, set: set!(id number) },
-    Column { head: "Volt", shape: Shape::Token, set: set!(mv voltage) },
+const CELL: &[TableColumn<EventCell>] = &[
+    TableColumn { header: "Battery", format: ColumnFormat::Token, set: set!(id number) },
+    TableColumn { header: "Bat", format: ColumnFormat::Token, set: set!(id number) },
+    TableColumn { header: "Volt", format: ColumnFormat::Token, set: set!(mv voltage) },
     unused("Curr"),
-    Column { head: "Tempr", shape: Shape::Token, set: set!(mc temperature) },
-    Column { head: "Base State", shape: Shape::Token, set: set!(word base_state) },
-    Column { head: "Volt. State", shape: Shape::Token, set: set!(word volt_state) },
-    Column { head: "V.State", shape: Shape::Token, set: set!(word volt_state) },
+    TableColumn { header: "Tempr", format: ColumnFormat::Token, set: set!(mc temperature) },
+    TableColumn { header: "Base State", format: ColumnFormat::Token, set: set!(word base_state) },
+    TableColumn { header: "Volt. State", format: ColumnFormat::Token, set: set!(word volt_state) },
+    TableColumn { header: "V.State", format: ColumnFormat::Token, set: set!(word volt_state) },
     unused("Curr. State"),
     unused("Temp. State"),
     unused("T.State"),
-    Column { head: "SOC", shape: Shape::Token, set: set!(percent soc) },
-    Column { head: "Coulomb", shape: Shape::Charge, set: |row, cut| share(&mut row.soc, cut) },
-    Column { head: "AH(mAH)", shape: Shape::Charge, set: |row, cut| share(&mut row.soc, cut) },
+    TableColumn { header: "SOC", format: ColumnFormat::Token, set: set!(percent soc) },
+    TableColumn {
+        header: "Coulomb",
+        format: ColumnFormat::Charge,
+        set: |row, value| share(&mut row.soc, value),
+    },
+    TableColumn {
+        header: "AH(mAH)",
+        format: ColumnFormat::Charge,
+        set: |row, value| share(&mut row.soc, value),
+    },
     unused("BAL"),
     unused("Bal"),
 ];
 
 /// Consoles spell some of them with a capital (`BTLow`) where `unit` does not (`BTlow`).
-const UNIT: &[Column<EventUnit>] = &[
-    Column { head: "Unit", shape: Shape::Token, set: set!(id number) },
-    Column { head: "Volt", shape: Shape::Token, set: set!(mv voltage) },
-    Column { head: "Curr", shape: Shape::Token, set: set!(ma current) },
-    Column { head: "Tempr", shape: Shape::Token, set: set!(mc temperature) },
-    Column { head: "BTLow", shape: Shape::Token, set: set!(mc cell_temperature_low) },
-    Column { head: "BTlow", shape: Shape::Token, set: set!(mc cell_temperature_low) },
-    Column { head: "BTHigh", shape: Shape::Token, set: set!(mc cell_temperature_high) },
-    Column { head: "BThigh", shape: Shape::Token, set: set!(mc cell_temperature_high) },
-    Column { head: "BVLow", shape: Shape::Token, set: set!(mv cell_voltage_low) },
-    Column { head: "BVlow", shape: Shape::Token, set: set!(mv cell_voltage_low) },
-    Column { head: "BVHigh", shape: Shape::Token, set: set!(mv cell_voltage_high) },
-    Column { head: "BVhigh", shape: Shape::Token, set: set!(mv cell_voltage_high) },
-    Column { head: "Base State", shape: Shape::Token, set: set!(word base_state) },
-    Column { head: "Base.St", shape: Shape::Token, set: set!(word base_state) },
-    Column { head: "Volt. State", shape: Shape::Token, set: set!(word volt_state) },
-    Column { head: "Volt.St", shape: Shape::Token, set: set!(word volt_state) },
+const UNIT: &[TableColumn<EventUnit>] = &[
+    TableColumn { header: "Unit", format: ColumnFormat::Token, set: set!(id number) },
+    TableColumn { header: "Volt", format: ColumnFormat::Token, set: set!(mv voltage) },
+    TableColumn { header: "Curr", format: ColumnFormat::Token, set: set!(ma current) },
+    TableColumn { header: "Tempr", format: ColumnFormat::Token, set: set!(mc temperature) },
+    TableColumn { header: "BTLow", format: ColumnFormat::Token, set: set!(mc cell_temperature_low) },
+    TableColumn { header: "BTlow", format: ColumnFormat::Token, set: set!(mc cell_temperature_low) },
+    TableColumn { header: "BTHigh", format: ColumnFormat::Token, set: set!(mc cell_temperature_high) },
+    TableColumn { header: "BThigh", format: ColumnFormat::Token, set: set!(mc cell_temperature_high) },
+    TableColumn { header: "BVLow", format: ColumnFormat::Token, set: set!(mv cell_voltage_low) },
+    TableColumn { header: "BVlow", format: ColumnFormat::Token, set: set!(mv cell_voltage_low) },
+    TableColumn { header: "BVHigh", format: ColumnFormat::Token, set: set!(mv cell_voltage_high) },
+    TableColumn { header: "BVhigh", format: ColumnFormat::Token, set: set!(mv cell_voltage_high) },
+    TableColumn { header: "Base State", format: ColumnFormat::Token, set: set!(word base_state) },
+    TableColumn { header: "Base.St", format: ColumnFormat::Token, set: set!(word base_state) },
+    TableColumn { header: "Volt. State", format: ColumnFormat::Token, set: set!(word volt_state) },
+    TableColumn { header: "Volt.St", format: ColumnFormat::Token, set: set!(word volt_state) },
     unused("Curr. State"),
-    Column { head: "Temp. State", shape: Shape::Token, set: set!(word temp_state) },
-    Column { head: "Temp.St", shape: Shape::Token, set: set!(word temp_state) },
-    Column { head: "SOC", shape: Shape::Token, set: set!(percent soc) },
-    Column { head: "Coulomb", shape: Shape::Charge, set: |row, cut| share(&mut row.soc, cut) },
-    Column { head: "CoulombAH", shape: Shape::Charge, set: |row, cut| share(&mut row.soc, cut) },
+    TableColumn { header: "Temp. State", format: ColumnFormat::Token, set: set!(word temp_state) },
+    TableColumn { header: "Temp.St", format: ColumnFormat::Token, set: set!(word temp_state) },
+    TableColumn { header: "SOC", format: ColumnFormat::Token, set: set!(percent soc) },
+    TableColumn {
+        header: "Coulomb",
+        format: ColumnFormat::Charge,
+        set: |row, value| share(&mut row.soc, value),
+    },
+    TableColumn {
+        header: "CoulombAH",
+        format: ColumnFormat::Charge,
+        set: |row, value| share(&mut row.soc, value),
+    },
 ];
 
 /// The percentage of a charge.
-fn share(soc: &mut Option<Percent>, cut: Cut<'_>) -> Set {
-    if !cut.first.is_empty() {
-        *soc = Some(Percent(percent(cut.first).ok_or("a percentage")?));
+fn share(soc: &mut Option<Percent>, value: RawValue<'_>) -> SetResult {
+    if !value.first.is_empty() {
+        *soc = Some(Percent(percent(value.first).ok_or("a percentage")?));
     }
     Ok(())
 }
@@ -200,10 +218,10 @@ enum SnapshotPart {
 impl SnapshotPart {
     /// The part that begins with this line, if it is a header.
     fn begun_by(text: &str) -> Option<Self> {
-        if spelled("Battery Volt", text) || spelled("Bat Volt", text) {
+        if starts_with_words("Battery Volt", text) || starts_with_words("Bat Volt", text) {
             Some(Self::Cells(Layout::of(text, CELL)))
         } else {
-            spelled("Unit Volt", text).then(|| Self::Units(Layout::of(text, UNIT)))
+            starts_with_words("Unit Volt", text).then(|| Self::Units(Layout::of(text, UNIT)))
         }
     }
 }
@@ -226,12 +244,16 @@ pub(crate) fn parse(answer: &Answer) -> Result<DataEvent, ParseError> {
             continue;
         }
         let outcome = match &part {
-            SnapshotPart::Labels => match field(line, text) {
+            SnapshotPart::Labels => match parse_labeled_line(line, text) {
                 None => continue,
-                Some(field) => take(&mut event, &field).map_err(|expected| field.expected(expected)),
+                Some(field) => take(&mut event, &field).map_err(|expected| field.invalid(expected)),
             },
-            SnapshotPart::Cells(layout) => layout.read(line, text).map(|row| cells.push((at, line, row))),
-            SnapshotPart::Units(layout) => layout.read(line, text).map(|row| units.push((at, line, row))),
+            SnapshotPart::Cells(layout) => {
+                layout.parse_row(line, text).map(|row| cells.push((at, line, row)))
+            }
+            SnapshotPart::Units(layout) => {
+                layout.parse_row(line, text).map(|row| units.push((at, line, row)))
+            }
         };
         match outcome {
             Ok(()) => read += 1,
@@ -290,7 +312,7 @@ const EVENT_WORDS: &[(&str, Slot)] = &[
     ("ErrCode", |event| &mut event.error_code),
 ];
 
-fn take(event: &mut DataEvent, field: &Field<'_>) -> Result<(), &'static str> {
+fn take(event: &mut DataEvent, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     const WORD: &str = "an event word like 0x2";
     if let Some((_, slot)) = EVENT_WORDS.iter().find(|(label, _)| Label(label) == field.label) {
         *slot(event) = Some(event_word(field.value).ok_or(WORD)?);

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::console::error::{ParseError, excerpt};
 use crate::console::framing::answer::Answer;
-use crate::console::parsing::fields::{Field, Label, fields};
+use crate::console::parsing::labeled_line::{Label, LabeledLine, labeled_lines};
 use crate::console::parsing::number::date_time;
 use crate::model::lifetime::{LifetimeFigure, Measure};
 
@@ -112,7 +112,7 @@ fn highest(figure: LifetimeFigure) -> i64 {
 pub(crate) fn parse(answer: &Answer) -> Result<Euro, ParseError> {
     let mut euro = Euro::default();
     let mut known = 0;
-    for field in fields(answer) {
+    for field in labeled_lines(answer) {
         let labelled = LABELS.iter().find(|(label, _)| Label(label) == field.label);
         known += usize::from(labelled.is_some());
         // Headings have a colon as well; dates and spans that were never set are dashes.
@@ -128,7 +128,7 @@ pub(crate) fn parse(answer: &Answer) -> Result<Euro, ParseError> {
                 euro.values.insert(figure, value);
             }
             Ok(None) => {}
-            Err(expected) => euro.problems.push(field.expected(expected)),
+            Err(expected) => euro.problems.push(field.invalid(expected)),
         }
     }
     if known == 0 {
@@ -146,7 +146,7 @@ fn never_set(value: &str) -> bool {
 }
 
 /// The figure that a line states, or nothing where its number has no unit and needs one.
-fn value(field: &Field<'_>, figures: &[LifetimeFigure]) -> Result<Option<(Figure, i64)>, &'static str> {
+fn value(field: &LabeledLine<'_>, figures: &[LifetimeFigure]) -> Result<Option<(Figure, i64)>, &'static str> {
     if let [figure] = figures
         && figure.measure() == Measure::Date
     {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::console::error::{ParseError, excerpt};
 use crate::console::framing::answer::Answer;
-use crate::console::parsing::fields::{Field, Label, fields};
+use crate::console::parsing::labeled_line::{Label, LabeledLine, labeled_lines};
 use crate::console::parsing::number::amount;
 use crate::model::identity::LONGEST_BARCODE;
 use crate::model::units::{MilliampHours, Milliamps};
@@ -57,7 +57,7 @@ pub struct Info {
 }
 
 /// Where a label's value goes; the setter answers what it expected.
-type Setter = fn(&mut Info, &Field<'_>) -> Result<(), &'static str>;
+type Setter = fn(&mut Info, &LabeledLine<'_>) -> Result<(), &'static str>;
 
 const LABELS: &[(&str, Setter)] = &[
     ("Device address", |info, field| count(&mut info.address, field)),
@@ -104,7 +104,7 @@ pub const PASSED_OVER: &[&str] = &[
 pub(crate) fn parse(answer: &Answer) -> Result<Info, ParseError> {
     let mut info = Info::default();
     let mut read = 0;
-    for field in fields(answer) {
+    for field in labeled_lines(answer) {
         let Some((_, set)) = LABELS.iter().find(|(label, _)| Label(label) == field.label) else {
             if !PASSED_OVER.iter().any(|known| Label(known) == field.label) {
                 info.other.push((excerpt(field.label.0), excerpt(field.value)));
@@ -116,7 +116,7 @@ pub(crate) fn parse(answer: &Answer) -> Result<Info, ParseError> {
         }
         match set(&mut info, &field) {
             Ok(()) => read += 1,
-            Err(expected) => info.problems.push(field.expected(expected)),
+            Err(expected) => info.problems.push(field.invalid(expected)),
         }
     }
     if read == 0 {
@@ -127,13 +127,13 @@ pub(crate) fn parse(answer: &Answer) -> Result<Info, ParseError> {
     Ok(info)
 }
 
-fn count(slot: &mut Option<u16>, field: &Field<'_>) -> Result<(), &'static str> {
+fn count(slot: &mut Option<u16>, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     *slot = Some(field.value.parse().map_err(|_| "a whole number")?);
     Ok(())
 }
 
 /// Printable text.
-fn text(slot: &mut Option<String>, field: &Field<'_>) -> Result<(), &'static str> {
+fn text(slot: &mut Option<String>, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     if !field.value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
         return Err("printable text");
     }
@@ -142,7 +142,7 @@ fn text(slot: &mut Option<String>, field: &Field<'_>) -> Result<(), &'static str
 }
 
 /// A barcode as a whole, since two of them may differ in their last digit alone.
-fn barcode(slot: &mut Option<String>, field: &Field<'_>) -> Result<(), &'static str> {
+fn barcode(slot: &mut Option<String>, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     text(slot, field)?;
     if field.value.len() <= LONGEST_BARCODE {
         *slot = Some(field.value.to_owned());
@@ -151,7 +151,7 @@ fn barcode(slot: &mut Option<String>, field: &Field<'_>) -> Result<(), &'static 
 }
 
 /// The processor board; used if `Board version` is empty.
-fn board(info: &mut Info, field: &Field<'_>) -> Result<(), &'static str> {
+fn board(info: &mut Info, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     let mut board = None;
     text(&mut board, field)?;
     info.board = info.board.take().or(board);
@@ -162,7 +162,7 @@ fn board(info: &mut Info, field: &Field<'_>) -> Result<(), &'static str> {
 const LIMITS: std::ops::RangeInclusive<i64> = 1_000..=1_000_000;
 
 /// `90000mA`, `-90A`, or without a unit where only milliamperes make it a current that a battery can have.
-fn current(slot: &mut Option<Milliamps>, field: &Field<'_>) -> Result<(), &'static str> {
+fn current(slot: &mut Option<Milliamps>, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     const EXPECTED: &str = "a current in mA or A";
     let each = match amount(field.value) {
         Some((number, "" | "mA")) => Some(number),
@@ -175,7 +175,7 @@ fn current(slot: &mut Option<Milliamps>, field: &Field<'_>) -> Result<(), &'stat
 }
 
 /// `48V/50AH`, `51.2V/100Ah`, `48V 50 AH`, `37AH`.
-fn specification(info: &mut Info, field: &Field<'_>) -> Result<(), &'static str> {
+fn specification(info: &mut Info, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     text(&mut info.specification, field)?;
     let capacity = rated(field.value).filter(|value| (1.0..10_000.0).contains(value));
     info.nominal_capacity = capacity.map(|value| MilliampHours((value * 1000.0).round() as i64));
@@ -196,10 +196,10 @@ fn rated(specification: &str) -> Option<f64> {
 }
 
 /// `Module:   : <barcode>`: the label's own colon comes first, so the second one stands before the value.
-fn module(info: &mut Info, field: &Field<'_>) -> Result<(), &'static str> {
+fn module(info: &mut Info, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     let mut barcode = None;
     let value = field.value.trim_start_matches([':', ' ']);
-    text(&mut barcode, &Field { value, ..*field })?;
+    text(&mut barcode, &LabeledLine { value, ..*field })?;
     info.module_barcodes.extend(barcode);
     Ok(())
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::console::error::{ParseError, excerpt};
 use crate::console::framing::answer::Answer;
-use crate::console::parsing::fields::{Field, fields};
+use crate::console::parsing::labeled_line::{LabeledLine, labeled_lines};
 use crate::console::parsing::number::{date_time, integer};
 
 /// One record.
@@ -47,16 +47,16 @@ pub struct Log {
 /// There is no record at all.
 pub fn parse(answer: &Answer) -> Result<Log, ParseError> {
     let mut log = Log::default();
-    for field in fields(answer) {
+    for field in labeled_lines(answer) {
         if field.label.0 == "Index" {
             match integer(field.value) {
                 Some(index) => log.records.push(LogRecord { index, ..LogRecord::default() }),
-                None => log.problems.push(field.expected("a whole number")),
+                None => log.problems.push(field.invalid("a whole number")),
             }
         } else if let Some(record) = log.records.last_mut()
             && let Err(expected) = take(record, &field)
         {
-            log.problems.push(field.expected(expected));
+            log.problems.push(field.invalid(expected));
         }
     }
     if log.records.is_empty() {
@@ -68,7 +68,7 @@ pub fn parse(answer: &Answer) -> Result<Log, ParseError> {
     Ok(log)
 }
 
-fn take(record: &mut LogRecord, field: &Field<'_>) -> Result<(), &'static str> {
+fn take(record: &mut LogRecord, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     match field.label.0 {
         "Time" => {
             let mut words = field.value.split_ascii_whitespace();

@@ -54,7 +54,7 @@ pub fn parse(command: Command, answer: &Answer) -> Result<Parsed, Rejected> {
 /// The text is damaged beyond use.
 pub fn parse_text(command: Command, answer: &Answer) -> Result<Parsed, ParseError> {
     let parsed = match (command.verb, command.index) {
-        (Verb::Pwr, None) if table::has_header(answer, stack::HEAD) => {
+        (Verb::Pwr, None) if table::has_header(answer, stack::HEADER) => {
             Parsed::Stack(Box::new(stack::parse_stack(answer)?))
         }
         (Verb::Pwr, None) => Parsed::Table(pwr_table::parse(answer)?),

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::console::error::{ParseError, excerpt};
 use crate::console::framing::answer::Answer;
-use crate::console::parsing::fields::{Field, Label, field};
+use crate::console::parsing::labeled_line::{Label, LabeledLine, parse_labeled_line};
 use crate::console::parsing::number::{event_word, integer};
 use crate::console::parsing::setters::{plain_text, state_word};
 use crate::model::event::{BATTERY, POWER, SYSTEM};
@@ -249,7 +249,7 @@ pub(crate) fn parse(answer: &Answer) -> Result<PwrDetail, ParseError> {
 
 /// Reads one line; answers whether it held a value. A known label without one is treated like a line that is absent.
 fn take(detail: &mut PwrDetail, line: usize, text: &str) -> Result<bool, ParseError> {
-    let Some(field) = field(line, text) else {
+    let Some(field) = parse_labeled_line(line, text) else {
         return heading(detail, line, text).map(|()| true);
     };
     match LABELS.iter().find(|(label, _)| Label(label) == field.label) {
@@ -272,7 +272,7 @@ fn heading(detail: &mut PwrDetail, line: usize, text: &str) -> Result<(), ParseE
 }
 
 /// An event word of another name, or a line to keep as it is.
-fn unknown(detail: &mut PwrDetail, field: &Field<'_>) -> Result<(), ParseError> {
+fn unknown(detail: &mut PwrDetail, field: &LabeledLine<'_>) -> Result<(), ParseError> {
     let known = EVENT_WORDS.iter().find(|known| Label(known) == field.label);
     let label = known.map_or_else(|| excerpt(field.label.0), |known| (*known).to_owned());
     if PASSED_OVER.iter().any(|known| Label(known) == field.label) {
@@ -282,7 +282,7 @@ fn unknown(detail: &mut PwrDetail, field: &Field<'_>) -> Result<(), ParseError> 
         return Ok(());
     }
     if known.is_some() || field.value.starts_with("0x") {
-        let word = event_word(field.value).ok_or_else(|| field.expected("an event word"))?;
+        let word = event_word(field.value).ok_or_else(|| field.invalid("an event word"))?;
         detail.other_events.push((label, word));
     } else {
         detail.other.push((label, excerpt(field.value)));
@@ -291,7 +291,7 @@ fn unknown(detail: &mut PwrDetail, field: &Field<'_>) -> Result<(), ParseError> 
 }
 
 impl Goes {
-    fn put(&self, detail: &mut PwrDetail, field: &Field<'_>) -> Result<(), ParseError> {
+    fn put(&self, detail: &mut PwrDetail, field: &LabeledLine<'_>) -> Result<(), ParseError> {
         match self {
             Self::Millivolts(slot) => {
                 once(slot(detail), field, Millivolts(small(field, "mV", "a whole number of mV")?))
@@ -312,7 +312,7 @@ impl Goes {
             Self::Count(slot) => once(slot(detail), field, field.number(&[""], "a whole number")?),
             Self::Word(slot) => repeatable(slot(detail), field, state_word(field.value)),
             Self::Events(slot) => {
-                let word = event_word(field.value).ok_or_else(|| field.expected("an event word like 0x2"))?;
+                let word = event_word(field.value).ok_or_else(|| field.invalid("an event word like 0x2"))?;
                 once(slot(detail), field, word)
             }
             Self::Text(slot) => repeatable(slot(detail), field, plain_text(field.value)),
@@ -320,12 +320,12 @@ impl Goes {
     }
 }
 
-fn small(field: &Field<'_>, unit: &'static str, expected: &'static str) -> Result<i32, ParseError> {
-    field.number(&[unit], expected)?.try_into().map_err(|_| field.expected(expected))
+fn small(field: &LabeledLine<'_>, unit: &'static str, expected: &'static str) -> Result<i32, ParseError> {
+    field.number(&[unit], expected)?.try_into().map_err(|_| field.invalid(expected))
 }
 
 /// `50000 mAH`, or in ampere-seconds' thousandths on some firmware: `360000000 mAS`.
-fn charge(field: &Field<'_>) -> Result<MilliampHours, ParseError> {
+fn charge(field: &LabeledLine<'_>) -> Result<MilliampHours, ParseError> {
     const EXPECTED: &str = "a whole number of mAH or mAS";
     let amount = field.number(&["mAH", "mAS"], EXPECTED)?;
     let seconds = field.value.to_ascii_uppercase().ends_with("MAS");
@@ -333,9 +333,9 @@ fn charge(field: &Field<'_>) -> Result<MilliampHours, ParseError> {
 }
 
 /// A measurement that is said twice must be the same both times.
-fn once<T: PartialEq>(slot: &mut Option<T>, field: &Field<'_>, value: T) -> Result<(), ParseError> {
+fn once<T: PartialEq>(slot: &mut Option<T>, field: &LabeledLine<'_>, value: T) -> Result<(), ParseError> {
     match slot {
-        Some(before) if *before != value => Err(field.expected("the value this label had above")),
+        Some(before) if *before != value => Err(field.invalid("the value this label had above")),
         _ => {
             *slot = Some(value);
             Ok(())
@@ -346,10 +346,10 @@ fn once<T: PartialEq>(slot: &mut Option<T>, field: &Field<'_>, value: T) -> Resu
 /// Some firmware prints `Heater Status` twice, the second time under the wrong label: the first one counts.
 fn repeatable<T>(
     slot: &mut Option<T>,
-    field: &Field<'_>,
+    field: &LabeledLine<'_>,
     value: Result<T, &'static str>,
 ) -> Result<(), ParseError> {
-    let value = value.map_err(|expected| field.expected(expected))?;
+    let value = value.map_err(|expected| field.invalid(expected))?;
     slot.get_or_insert(value);
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::console::framing::answer::Answer;
 use crate::console::parsing::number::{date_time, percent, small};
 use crate::console::parsing::row_numbers::{self, Numbering};
 use crate::console::parsing::setters::{plain_text, set, state_word};
-use crate::console::parsing::table::{Column, Layout, Shape, Split, split_at_header};
+use crate::console::parsing::table::{ColumnFormat, Layout, SplitTable, TableColumn, split_at_header};
 use crate::model::place::Place;
 use crate::model::units::{Milliamps, Millicelsius, Millivolts, Percent};
 use crate::model::word::Word;
@@ -136,41 +136,41 @@ impl PwrTable {
 }
 
 /// How the header of the group table begins.
-pub(crate) const HEAD: &str = "Power Volt";
+pub(crate) const HEADER: &str = "Power Volt";
 
-const COLUMNS: &[Column<PwrRow>] = &[
-    Column {
-        head: "Power",
-        shape: Shape::Token,
-        set: |row, cut| {
-            row.place = Some(cut.first.parse().map_err(|_| "a battery's number from 1 to 128")?);
+const COLUMNS: &[TableColumn<PwrRow>] = &[
+    TableColumn {
+        header: "Power",
+        format: ColumnFormat::Token,
+        set: |row, value| {
+            row.place = Some(value.first.parse().map_err(|_| "a battery's number from 1 to 128")?);
             Ok(())
         },
     },
-    Column { head: "Volt", shape: Shape::Token, set: set!(mv voltage) },
-    Column { head: "Curr", shape: Shape::Token, set: set!(ma current) },
-    Column { head: "Tempr", shape: Shape::Token, set: set!(mc temperature) },
-    Column { head: "Tlow", shape: Shape::Token, set: set!(mc cell_temperature_low) },
-    Column { head: "Thigh", shape: Shape::Token, set: set!(mc cell_temperature_high) },
-    Column { head: "Vlow", shape: Shape::Token, set: set!(mv cell_voltage_low) },
-    Column { head: "Vhigh", shape: Shape::Token, set: set!(mv cell_voltage_high) },
-    Column { head: "Tlow.Id", shape: Shape::Token, set: set!(id coldest_cell) },
-    Column { head: "Thigh.Id", shape: Shape::Token, set: set!(id warmest_cell) },
-    Column { head: "Vlow.Id", shape: Shape::Token, set: set!(id lowest_cell) },
-    Column { head: "Vhigh.Id", shape: Shape::Token, set: set!(id highest_cell) },
-    Column { head: "Base.St", shape: Shape::Token, set: set!(word base_state) },
-    Column { head: "Volt.St", shape: Shape::Token, set: set!(word volt_state) },
-    Column { head: "Curr.St", shape: Shape::Token, set: set!(word current_state) },
-    Column { head: "Temp.St", shape: Shape::Token, set: set!(word temp_state) },
-    Column { head: "Coulomb", shape: Shape::Token, set: set!(percent soc) },
-    Column { head: "Time", shape: Shape::Stamp, set: set!(stamp clock) },
-    Column { head: "B.V.St", shape: Shape::Token, set: set!(word cell_volt_state) },
-    Column { head: "B.T.St", shape: Shape::Token, set: set!(word cell_temp_state) },
-    Column { head: "MosTempr", shape: Shape::Token, set: set!(mc mos_temperature) },
-    Column { head: "M.T.St", shape: Shape::Token, set: set!(word mos_temp_state) },
-    Column { head: "SysAlarm.St", shape: Shape::Token, set: set!(word system_alarm) },
-    Column { head: "Barcode", shape: Shape::Perhaps, set: set!(text barcode) },
-    Column { head: "DevType", shape: Shape::Token, set: set!(text model) },
+    TableColumn { header: "Volt", format: ColumnFormat::Token, set: set!(mv voltage) },
+    TableColumn { header: "Curr", format: ColumnFormat::Token, set: set!(ma current) },
+    TableColumn { header: "Tempr", format: ColumnFormat::Token, set: set!(mc temperature) },
+    TableColumn { header: "Tlow", format: ColumnFormat::Token, set: set!(mc cell_temperature_low) },
+    TableColumn { header: "Thigh", format: ColumnFormat::Token, set: set!(mc cell_temperature_high) },
+    TableColumn { header: "Vlow", format: ColumnFormat::Token, set: set!(mv cell_voltage_low) },
+    TableColumn { header: "Vhigh", format: ColumnFormat::Token, set: set!(mv cell_voltage_high) },
+    TableColumn { header: "Tlow.Id", format: ColumnFormat::Token, set: set!(id coldest_cell) },
+    TableColumn { header: "Thigh.Id", format: ColumnFormat::Token, set: set!(id warmest_cell) },
+    TableColumn { header: "Vlow.Id", format: ColumnFormat::Token, set: set!(id lowest_cell) },
+    TableColumn { header: "Vhigh.Id", format: ColumnFormat::Token, set: set!(id highest_cell) },
+    TableColumn { header: "Base.St", format: ColumnFormat::Token, set: set!(word base_state) },
+    TableColumn { header: "Volt.St", format: ColumnFormat::Token, set: set!(word volt_state) },
+    TableColumn { header: "Curr.St", format: ColumnFormat::Token, set: set!(word current_state) },
+    TableColumn { header: "Temp.St", format: ColumnFormat::Token, set: set!(word temp_state) },
+    TableColumn { header: "Coulomb", format: ColumnFormat::Token, set: set!(percent soc) },
+    TableColumn { header: "Time", format: ColumnFormat::DateTime, set: set!(date_time clock) },
+    TableColumn { header: "B.V.St", format: ColumnFormat::Token, set: set!(word cell_volt_state) },
+    TableColumn { header: "B.T.St", format: ColumnFormat::Token, set: set!(word cell_temp_state) },
+    TableColumn { header: "MosTempr", format: ColumnFormat::Token, set: set!(mc mos_temperature) },
+    TableColumn { header: "M.T.St", format: ColumnFormat::Token, set: set!(word mos_temp_state) },
+    TableColumn { header: "SysAlarm.St", format: ColumnFormat::Token, set: set!(word system_alarm) },
+    TableColumn { header: "Barcode", format: ColumnFormat::OptionalToken, set: set!(text barcode) },
+    TableColumn { header: "DevType", format: ColumnFormat::Token, set: set!(text model) },
 ];
 
 /// More rows than this are not a console's table, whatever they contain.
@@ -181,7 +181,7 @@ const MOST_ROWS: usize = 2 * Place::MOST as usize;
 /// # Errors
 /// There is no header, no row at all could be read, or there are more than any console has.
 pub(crate) fn parse(answer: &Answer) -> Result<PwrTable, ParseError> {
-    let Split { header, rows, .. } = split_at_header(answer, HEAD)?;
+    let SplitTable { header, rows, .. } = split_at_header(answer, HEADER)?;
     if rows.len() > MOST_ROWS {
         let most = usize::from(Place::MOST);
         return Err(ParseError::TooMany { of: "battery", most, found: rows.len() });
@@ -192,8 +192,8 @@ pub(crate) fn parse(answer: &Answer) -> Result<PwrTable, ParseError> {
     let shows_all = rows.iter().any(|(_, line)| absent(line).is_some());
     let stated: Vec<Option<u16>> = rows.iter().map(|(_, text)| Some(stated(text)?.number().into())).collect();
     let most = u16::from(Place::MOST);
-    let numbering = Numbering { first: 1..=1, late: most, gap: most, tail: shows_all };
-    let numbers = row_numbers::place(&stated, &numbering);
+    let numbering = Numbering { first: 1..=1, max_missing_start: most, max_gap: most, contiguous: shows_all };
+    let numbers = row_numbers::assign_numbers(&stated, &numbering);
     let mut next = 1;
     for (((line, text), stated), number) in rows.into_iter().zip(stated).zip(numbers) {
         let place = number.and_then(|number| u8::try_from(number).ok()).and_then(Place::new);
@@ -241,7 +241,7 @@ fn read_row(layout: &Layout<PwrRow>, number: usize, line: &str) -> Result<PwrRow
         let base_state = Some(Word::new("Absent"));
         return Ok(PwrRow { place: Some(place), absent: true, base_state, ..PwrRow::default() });
     }
-    let row = layout.read(number, line)?;
+    let row = layout.parse_row(number, line)?;
     if row.voltage.is_none() {
         return Err(ParseError::Value {
             line: number,
@@ -266,10 +266,10 @@ fn absent(line: &str) -> Option<Place> {
 mod tests {
     use super::*;
 
-    const HEADER: &str = "Power Volt   Curr   Tempr  Tlow   Thigh  Vlow   Vhigh  Base.St  Volt.St  Curr.St  Temp.St  Coulomb  Time                 B.V.St   B.T.St";
+    const FULL_HEADER: &str = "Power Volt   Curr   Tempr  Tlow   Thigh  Vlow   Vhigh  Base.St  Volt.St  Curr.St  Temp.St  Coulomb  Time                 B.V.St   B.T.St";
 
     fn read(rows: &[String]) -> Result<PwrTable, ParseError> {
-        let text = format!("pwr\n{HEADER}\n{}\nCommand completed successfully\n$$\n", rows.join("\n"));
+        let text = format!("pwr\n{FULL_HEADER}\n{}\nCommand completed successfully\n$$\n", rows.join("\n"));
         parse(&Answer::from_transcript(text.as_bytes()))
     }
 
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn a_missing_barcode_is_told_from_a_value_left_out() {
         let with = |rest: &str| {
-            let header = format!("{HEADER}   Barcode              DevType");
+            let header = format!("{FULL_HEADER}   Barcode              DevType");
             let text = format!("pwr\n{header}\n{}{rest}\nCommand completed successfully\n$$\n", row(1));
             parse(&Answer::from_transcript(text.as_bytes())).map(|table| table.rows[0].clone())
         };

@@ -14,7 +14,7 @@ use crate::console::error::ParseError;
 use crate::console::framing::answer::Answer;
 use crate::console::parsing::number::{amount, integer, small};
 use crate::console::parsing::setters::{plain_text, set};
-use crate::console::parsing::table::{Column, Layout, Shape, Split, split_at_header};
+use crate::console::parsing::table::{ColumnFormat, Layout, SplitTable, TableColumn, split_at_header};
 use crate::model::units::{Millivolts, Percent};
 use crate::model::word::Word;
 
@@ -47,30 +47,30 @@ pub struct Soh {
     pub(crate) problems: Vec<ParseError>,
 }
 
-const COLUMNS: &[Column<SohRow>] = &[
-    Column { head: "Battery", shape: Shape::Token, set: set!(id number) },
-    Column { head: "Voltage", shape: Shape::Token, set: set!(mv voltage) },
-    Column {
-        head: "SOHCount",
-        shape: Shape::Token,
-        set: |row, cut| {
-            row.count = Some(integer(cut.first).ok_or("a whole number")?);
+const COLUMNS: &[TableColumn<SohRow>] = &[
+    TableColumn { header: "Battery", format: ColumnFormat::Token, set: set!(id number) },
+    TableColumn { header: "Voltage", format: ColumnFormat::Token, set: set!(mv voltage) },
+    TableColumn {
+        header: "SOHCount",
+        format: ColumnFormat::Token,
+        set: |row, value| {
+            row.count = Some(integer(value.first).ok_or("a whole number")?);
             Ok(())
         },
     },
-    Column {
-        head: "SOHStatus",
-        shape: Shape::Token,
-        set: |row, cut| {
-            row.state = Some(Word::new(&plain_text(cut.first)?));
+    TableColumn {
+        header: "SOHStatus",
+        format: ColumnFormat::Token,
+        set: |row, value| {
+            row.state = Some(Word::new(&plain_text(value.first)?));
             Ok(())
         },
     },
-    Column {
-        head: "SOH",
-        shape: Shape::Token,
-        set: |row, cut| {
-            let (value, unit) = amount(cut.first).ok_or("a state of health like 92%")?;
+    TableColumn {
+        header: "SOH",
+        format: ColumnFormat::Token,
+        set: |row, value| {
+            let (value, unit) = amount(value.first).ok_or("a state of health like 92%")?;
             row.soh = i32::try_from(value).ok().filter(|_| unit == "%").map(Percent);
             Ok(())
         },
@@ -85,13 +85,13 @@ const COLUMNS: &[Column<SohRow>] = &[
 pub(crate) fn parse(answer: &Answer) -> Result<Soh, ParseError> {
     let split =
         split_at_header(answer, "Battery Voltage").or_else(|_| split_at_header(answer, "Battery SOH"));
-    let Split { before, header, rows } = split?;
+    let SplitTable { before, header, rows } = split?;
     let known = header.find("SOHStatus").map_or(header, |at| &header[..at + "SOHStatus".len()]);
     let layout = Layout::of(known, COLUMNS);
     let number = before.iter().find_map(|(_, line)| heading_number(line, "Power"));
     let mut soh = Soh { number, ..Soh::default() };
     for (number, line) in rows {
-        match layout.read(number, line) {
+        match layout.parse_row(number, line) {
             Ok(row) => soh.cells.push(row),
             Err(problem) => soh.problems.push(problem),
         }

@@ -7,10 +7,10 @@ use serde::Serialize;
 use crate::console::error::ParseError;
 use crate::console::framing::answer::Answer;
 use crate::console::parsing::number::{date_time, event_word, percent, small};
-use crate::console::parsing::numbered_rows::{Numbered, Rows};
+use crate::console::parsing::numbered_rows::{NumberedRows, RowParser};
 use crate::console::parsing::row_numbers::Numbering;
 use crate::console::parsing::setters::{set, state_word};
-use crate::console::parsing::table::{Column, Layout, Shape, Split, split_at_header};
+use crate::console::parsing::table::{ColumnFormat, Layout, SplitTable, TableColumn, split_at_header};
 use crate::model::event_word::EventWord;
 use crate::model::place::Place;
 use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
@@ -75,54 +75,54 @@ pub struct Units {
     pub(crate) problems: Vec<ParseError>,
 }
 
-const COLUMNS: &[Column<StackRow>] = &[
-    Column {
-        head: "Index",
-        shape: Shape::Token,
-        set: |row, cut| {
-            row.place = Some(cut.first.parse().map_err(|_| "a module's number from 1 to 128")?);
+const COLUMNS: &[TableColumn<StackRow>] = &[
+    TableColumn {
+        header: "Index",
+        format: ColumnFormat::Token,
+        set: |row, value| {
+            row.place = Some(value.first.parse().map_err(|_| "a module's number from 1 to 128")?);
             Ok(())
         },
     },
-    Column { head: "Volt", shape: Shape::Token, set: set!(mv voltage) },
-    Column { head: "Curr", shape: Shape::Token, set: set!(ma current) },
-    Column { head: "Tempr", shape: Shape::Token, set: set!(mc temperature) },
-    Column { head: "BTlow", shape: Shape::Token, set: set!(mc cell_temperature_low) },
-    Column { head: "BThigh", shape: Shape::Token, set: set!(mc cell_temperature_high) },
-    Column { head: "BVlow", shape: Shape::Token, set: set!(mv cell_voltage_low) },
-    Column { head: "BVhigh", shape: Shape::Token, set: set!(mv cell_voltage_high) },
-    Column { head: "Base.St", shape: Shape::Token, set: set!(word base_state) },
-    Column { head: "Volt.St", shape: Shape::Token, set: set!(word volt_state) },
-    Column { head: "Curr.St", shape: Shape::Token, set: set!(word current_state) },
-    Column { head: "Temp.St", shape: Shape::Token, set: set!(word temp_state) },
-    Column { head: "CoulombAH", shape: Shape::Charge, set: set!(charge soc coulomb) },
-    Column { head: "Coulomb", shape: Shape::Charge, set: set!(charge soc coulomb) },
-    Column { head: "CoulombWH", shape: Shape::Charge, set: set!(energy energy) },
-    Column { head: "Time", shape: Shape::Stamp, set: set!(stamp clock) },
-    Column {
-        head: "Err Code",
-        shape: Shape::Token,
-        set: |row, cut| {
-            row.error_code = Some(event_word(cut.first).ok_or("a code like 0x0")?);
+    TableColumn { header: "Volt", format: ColumnFormat::Token, set: set!(mv voltage) },
+    TableColumn { header: "Curr", format: ColumnFormat::Token, set: set!(ma current) },
+    TableColumn { header: "Tempr", format: ColumnFormat::Token, set: set!(mc temperature) },
+    TableColumn { header: "BTlow", format: ColumnFormat::Token, set: set!(mc cell_temperature_low) },
+    TableColumn { header: "BThigh", format: ColumnFormat::Token, set: set!(mc cell_temperature_high) },
+    TableColumn { header: "BVlow", format: ColumnFormat::Token, set: set!(mv cell_voltage_low) },
+    TableColumn { header: "BVhigh", format: ColumnFormat::Token, set: set!(mv cell_voltage_high) },
+    TableColumn { header: "Base.St", format: ColumnFormat::Token, set: set!(word base_state) },
+    TableColumn { header: "Volt.St", format: ColumnFormat::Token, set: set!(word volt_state) },
+    TableColumn { header: "Curr.St", format: ColumnFormat::Token, set: set!(word current_state) },
+    TableColumn { header: "Temp.St", format: ColumnFormat::Token, set: set!(word temp_state) },
+    TableColumn { header: "CoulombAH", format: ColumnFormat::Charge, set: set!(charge soc coulomb) },
+    TableColumn { header: "Coulomb", format: ColumnFormat::Charge, set: set!(charge soc coulomb) },
+    TableColumn { header: "CoulombWH", format: ColumnFormat::Charge, set: set!(energy energy) },
+    TableColumn { header: "Time", format: ColumnFormat::DateTime, set: set!(date_time clock) },
+    TableColumn {
+        header: "Err Code",
+        format: ColumnFormat::Token,
+        set: |row, value| {
+            row.error_code = Some(event_word(value.first).ok_or("a code like 0x0")?);
             Ok(())
         },
     },
 ];
 
 /// How the header of a stack's row begins.
-pub(crate) const HEAD: &str = "Volt Curr";
+pub(crate) const HEADER: &str = "Volt Curr";
 
 /// Reads `pwr` of a stack: what stands before the header are means of the same figures and is passed over.
 ///
 /// # Errors
 /// There is no header, or not exactly one sound row.
 pub(crate) fn parse_stack(answer: &Answer) -> Result<StackRow, ParseError> {
-    let Split { header, rows, .. } = split_at_header(answer, HEAD)?;
+    let SplitTable { header, rows, .. } = split_at_header(answer, HEADER)?;
     let mut lines = rows.into_iter();
     let layout = Layout::of(header, COLUMNS);
     let (number, line) =
         lines.next().ok_or(ParseError::Nothing { expected: "the stack's row", lines: answer.len() })?;
-    let row = layout.read(number, line)?;
+    let row = layout.parse_row(number, line)?;
     match lines.next() {
         None => Ok(row),
         Some((line, _)) => {
@@ -136,14 +136,14 @@ pub(crate) fn parse_stack(answer: &Answer) -> Result<StackRow, ParseError> {
 /// # Errors
 /// There is no header, no row could be read, or there are more than any stack has.
 pub(crate) fn parse_units(answer: &Answer) -> Result<Units, ParseError> {
-    const MODULES: Rows<StackRow> = Rows {
+    const MODULES: RowParser<StackRow> = RowParser {
         of: "module",
-        numbering: Numbering { first: 1..=1, late: 8, gap: 8, tail: true },
-        most: Place::MOST as usize,
+        numbering: Numbering { first: 1..=1, max_missing_start: 8, max_gap: 8, contiguous: true },
+        max_rows: Place::MOST as usize,
         stated: |row| row.place.map(|place| u16::from(place.number())),
     };
-    let Split { header, rows, .. } = split_at_header(answer, "Index Volt")?;
-    let Numbered { rows, problems } = MODULES.read(&Layout::of(header, COLUMNS), &rows)?;
+    let SplitTable { header, rows, .. } = split_at_header(answer, "Index Volt")?;
+    let NumberedRows { rows, problems } = MODULES.parse(&Layout::of(header, COLUMNS), &rows)?;
     let place = |number| u8::try_from(number).ok().and_then(Place::new);
     let units: Vec<StackRow> =
         rows.into_iter().map(|(number, row)| StackRow { place: place(number), ..row }).collect();

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::console::answers::stat_labels;
 use crate::console::error::{ParseError, excerpt};
 use crate::console::framing::answer::Answer;
-use crate::console::parsing::fields::{Label, field, is_one_of};
+use crate::console::parsing::labeled_line::{Label, is_one_of, parse_labeled_line};
 use crate::console::parsing::number::{amount, integer};
 use crate::model::units::{MilliampHours, Percent};
 
@@ -57,7 +57,7 @@ pub(crate) fn parse(answer: &Answer) -> Result<Stat, ParseError> {
     let mut stat = Stat::default();
     let mut units = Vec::new();
     for (line, text) in answer.lines() {
-        let field = field(line, text);
+        let field = parse_labeled_line(line, text);
         let address = field.map_or(text.trim().strip_prefix(ADDRESS), |field| {
             (field.label == Label(ADDRESS)).then_some(field.value)
         });

@@ -1,7 +1,7 @@
 //! The labels that `stat` is known to print. A label that is not among them may be a damaged one, so it has to be
 //! confirmed by a second answer and is kept apart.
 
-use crate::console::parsing::fields::Label;
+use crate::console::parsing::labeled_line::Label;
 
 /// Endings of labels, each with what comes before it.
 const LABELS: &[(&str, &str)] = &[

@@ -83,11 +83,9 @@ impl Answer {
         self.lines.len()
     }
 
-
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
-
 
     pub(crate) fn bytes(&self) -> usize {
         self.text.len()

@@ -124,7 +124,6 @@ impl Framer {
         self.foreign_command.as_deref()
     }
 
-
     pub(crate) fn echoed(&self) -> bool {
         self.body.is_some()
     }
@@ -140,7 +139,6 @@ impl Framer {
             body.verdict = Verdict::Success;
         }
     }
-
 
     pub(crate) fn heard(&self) -> bool {
         self.taken > 0

@@ -1,10 +1,10 @@
-//! Numbers, units and times as consoles print them; strict, so that damage shows.
+//! Parses numbers, units and times as consoles print them; strictly, so that damage is detected.
 
 use jiff::civil::DateTime;
 
 use crate::model::event_word::EventWord;
 
-/// A whole number with an optional sign and nothing else.
+/// A whole number with an optional sign.
 pub(crate) fn integer(token: &str) -> Option<i64> {
     let digits = token.strip_prefix(['-', '+']).unwrap_or(token);
     let plain = !digits.is_empty() && digits.len() <= 15 && digits.bytes().all(|b| b.is_ascii_digit());
@@ -12,8 +12,8 @@ pub(crate) fn integer(token: &str) -> Option<i64> {
     Some(if token.starts_with('-') { -magnitude } else { magnitude })
 }
 
-/// A whole number and the unit behind it, with a blank between or without: `92 %`, `50691mV`, `-90A`. The unit is empty
-/// where there is none, and whatever follows the number where there is something else.
+/// A whole number and its unit, with or without a blank between them: `92 %`, `50691mV`, `-90A`. The unit is whatever
+/// follows the number, possibly nothing.
 pub(crate) fn amount(text: &str) -> Option<(i64, &str)> {
     let text = text.trim();
     let is_number = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+');
@@ -31,10 +31,10 @@ pub(crate) fn percent(token: &str) -> Option<i32> {
     small(token.strip_suffix('%')?)
 }
 
-/// `2026-07-17` `01:20:56`, also with a year of two digits. `Some(None)` is a time in the right form that no
-/// calendar has: batteries whose clock was never set print `2000-00-00 00:00:00`.
+/// `2026-07-17` `01:20:56`, also with a two-digit year. `Some(None)` means the right format but no calendar date:
+/// batteries whose clock was never set print `2000-00-00 00:00:00`.
 pub(crate) fn date_time(date: &str, time: &str) -> Option<Option<DateTime>> {
-    // Two digits each: one less is a time that was cut short, and another time.
+    // Two digits each: a lost digit would make it a different time.
     let two = |part: &str| part.len() == 2;
     if !date.split('-').skip(1).chain(time.split(':')).all(two) {
         return None;
@@ -43,10 +43,10 @@ pub(crate) fn date_time(date: &str, time: &str) -> Option<Option<DateTime>> {
     let [hour, minute, second] = parts(time, ':')?;
     let year = if year < 100 { year + 2000 } else { year };
     let small = |value: i16| i8::try_from(value).ok();
-    let made = (|| {
+    let date_time = (|| {
         DateTime::new(year, small(month)?, small(day)?, small(hour)?, small(minute)?, small(second)?, 0).ok()
     })();
-    Some(made)
+    Some(date_time)
 }
 
 fn parts(text: &str, separator: char) -> Option<[i16; 3]> {
@@ -59,12 +59,12 @@ fn parts(text: &str, separator: char) -> Option<[i16; 3]> {
     parts.next().is_none().then_some(three)
 }
 
-/// An event word: its number is the first token, the names of its bits follow (protocol, section 11).
+/// An event word: a number, followed by the names of its bits (protocol, section 11).
 ///
-/// `0x…` and anything with a letter is hexadecimal. Digits alone may be either, since some firmware is said to
-/// mix both: the reading with fewer bits wins, because events come singly or in twos, and hexadecimal, the
-/// consoles' own habit, where both have as many. `2000` is 0x2000, `8192` is 8192. Decision 0003 has the cases
-/// this gets wrong.
+/// `0x…` and anything with a letter is hexadecimal. Digits alone may be hexadecimal or decimal, since some firmware
+/// reportedly mixes both: the interpretation with fewer bits wins, because events occur singly or in pairs, and
+/// hexadecimal, the usual format, if both have the same number of bits. `2000` is 0x2000, `8192` is 8192. Decision 0003
+/// lists the values that this misinterprets.
 pub(crate) fn event_word(value: &str) -> Option<EventWord> {
     let mut tokens = value.split_ascii_whitespace();
     let number = tokens.next()?;
@@ -90,7 +90,7 @@ fn decimal(digits: &str) -> Option<u32> {
     plain.then(|| digits.parse().ok())?
 }
 
-/// Letters, digits and the few marks that names and words are made of.
+/// Whether a token has only letters, digits and the punctuation that occurs in names.
 pub(crate) fn is_plain(token: &str) -> bool {
     !token.is_empty()
         && token.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/'))
@@ -150,7 +150,8 @@ mod tests {
         assert_eq!((word.bits, word.names.join(" ")), (6, "BHV BVNOR".to_owned()));
     }
 
-    /// How many words of `count` bits, and which, are read as another word. Only those printed in digits count.
+    /// The number of words with `count` bits, and those that are parsed as another word. Only words printed in digits
+    /// count.
     fn misread(count: u32, print: fn(u32) -> String) -> (usize, Vec<u32>) {
         fn words(count: u32, below: u32) -> Vec<u32> {
             if count == 0 {

@@ -1,8 +1,8 @@
-//! Tables: a header that names the columns, rows of values in the same order.
+//! Parses tables: a header that names the columns, then rows of values in the same order.
 //!
-//! Rows are split at blanks, never at offsets: headers are a character off their rows on some firmware, a full
-//! field leaves a single blank, and values with blanks inside (`44628 mAH`) are known by their column
-//! (protocol, sections 7 and 9). Columns that nobody knows take one value and are passed over.
+//! Rows are split at blanks, never at offsets: some firmware prints headers one character off their rows, a full field
+//! leaves a single blank, and values that contain blanks (`44628 mAH`) are recognized by their column (protocol,
+//! sections 7 and 9). An unknown column takes one value, which is skipped.
 
 use std::collections::VecDeque;
 use std::iter::Peekable;
@@ -12,62 +12,59 @@ use crate::console::error::{ParseError, excerpt};
 use crate::console::framing::answer::Answer;
 use crate::console::parsing::number;
 
-/// What a value of a column looks like.
+/// The format of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// One token.
+pub(crate) enum ColumnFormat {
     Token,
-    /// One token that may be missing: a barcode that was never written.
-    Perhaps,
+    /// One token that may be missing, for example a barcode that was never written.
+    OptionalToken,
     /// A date and a time: two tokens.
-    Stamp,
-    /// A charge: a percentage, an amount and its unit, of which the header does not say which are there
+    DateTime,
+    /// A percentage, an amount and its unit, each optional; the header does not show which are present
     /// (`89%  42586 mAH`, `44628 mAH`, `64%  23583`, `89%`).
     Charge,
 }
 
-/// One value of a row, cut out by its column's [`Shape`].
+/// The tokens of one value, as its [`ColumnFormat`] divides them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Cut<'a> {
-    /// The token; the date of a time; the percentage of a charge.
+pub(crate) struct RawValue<'a> {
+    /// The token; of a date and time, the date; of a charge, the percentage.
     pub(crate) first: &'a str,
-    /// The time of a time; the amount of a charge.
+    /// Of a date and time, the time; of a charge, the amount.
     pub(crate) second: &'a str,
-    /// The unit of a charge's amount.
+    /// Of a charge, the unit of the amount.
     pub(crate) unit: &'a str,
 }
 
-/// A column: how the header spells it and what to do with a value. The setter answers what it expected where
-/// the value is not that.
-pub(crate) struct Column<Row> {
-    /// The words of the header, one blank between them.
-    pub(crate) head: &'static str,
-    /// What its values look like.
-    pub(crate) shape: Shape,
-    /// Puts a value into the row.
-    pub(crate) set: fn(&mut Row, Cut<'_>) -> Result<(), &'static str>,
+/// A column that the parser knows.
+pub(crate) struct TableColumn<Row> {
+    /// Its words in the header, separated by one blank.
+    pub(crate) header: &'static str,
+    pub(crate) format: ColumnFormat,
+    /// Stores a value in the row.
+    pub(crate) set: fn(&mut Row, RawValue<'_>) -> SetResult,
 }
 
-/// What a setter returns.
-pub(crate) type Set = Result<(), &'static str>;
+/// The error is what the setter expected instead of the value.
+pub(crate) type SetResult = Result<(), &'static str>;
 
-/// One column as a header names it.
-struct Heading<Row: 'static> {
+/// One column in a header.
+struct HeaderColumn<Row: 'static> {
     name: String,
-    /// Where its name begins in the header line.
-    at: usize,
-    known: Option<&'static Column<Row>>,
+    /// Offset of its name in the header line.
+    offset: usize,
+    known: Option<&'static TableColumn<Row>>,
 }
 
-impl<Row> Heading<Row> {
-    fn shape(&self) -> Shape {
-        self.known.map_or(Shape::Token, |column| column.shape)
+impl<Row> HeaderColumn<Row> {
+    fn format(&self) -> ColumnFormat {
+        self.known.map_or(ColumnFormat::Token, |column| column.format)
     }
 
-    /// Puts a value into the row, unless the column is unknown or holds a dash.
-    fn set(&self, row: &mut Row, cut: Cut<'_>) -> Set {
+    /// Stores a value in the row, unless the column is unknown or the value is a dash.
+    fn set(&self, row: &mut Row, value: RawValue<'_>) -> SetResult {
         match self.known {
-            Some(column) if cut.first != "-" || !cut.second.is_empty() => (column.set)(row, cut),
+            Some(column) if value.first != "-" || !value.second.is_empty() => (column.set)(row, value),
             _ => Ok(()),
         }
     }
@@ -75,15 +72,14 @@ impl<Row> Heading<Row> {
 
 /// The columns of one header, in its order.
 pub(crate) struct Layout<Row: 'static> {
-    columns: Vec<Heading<Row>>,
+    columns: Vec<HeaderColumn<Row>>,
 }
 
 impl<Row> Layout<Row> {
-    /// Reads a header line. Two words that no column is spelled with and that go together (`… State`,
-    /// `… Code`) count as one unknown column.
+    /// Parses a header line. An unknown word and a following `State` or `Code` count as one unknown column.
     #[must_use]
-    pub(crate) fn of(header: &str, known: &'static [Column<Row>]) -> Self {
-        let (starts, words): (Vec<usize>, Vec<&str>) = tokens_at(header).unzip();
+    pub(crate) fn of(header: &str, known: &'static [TableColumn<Row>]) -> Self {
+        let (offsets, words): (Vec<usize>, Vec<&str>) = tokens_with_offsets(header).unzip();
         let mut columns = Vec::with_capacity(words.len());
         let mut at = 0;
         while at < words.len() {
@@ -91,48 +87,52 @@ impl<Row> Layout<Row> {
                 .iter()
                 .filter(|column| {
                     column
-                        .head
+                        .header
                         .split(' ')
-                        .eq(words[at..].iter().copied().take(column.head.split(' ').count()))
+                        .eq(words[at..].iter().copied().take(column.header.split(' ').count()))
                 })
-                .max_by_key(|column| column.head.len());
+                .max_by_key(|column| column.header.len());
             let second = words.get(at + 1).is_some_and(|word| matches!(*word, "State" | "Code"));
-            let length = found.map_or(1 + usize::from(second), |column| column.head.split(' ').count());
-            columns.push(Heading { name: words[at..at + length].join(" "), at: starts[at], known: found });
+            let length = found.map_or(1 + usize::from(second), |column| column.header.split(' ').count());
+            columns.push(HeaderColumn {
+                name: words[at..at + length].join(" "),
+                offset: offsets[at],
+                known: found,
+            });
             at += length;
         }
         Self { columns }
     }
 
-    /// Reads the row on line number `line`.
+    /// Parses the row on line number `line`.
     ///
     /// # Errors
-    /// A value that is not what its column holds, too few values or too many.
-    pub(crate) fn read(&self, line: usize, text: &str) -> Result<Row, ParseError>
+    /// Returns an error if a value does not fit its column, or if there are too few or too many values.
+    pub(crate) fn parse_row(&self, line: usize, text: &str) -> Result<Row, ParseError>
     where
         Row: Default,
     {
-        self.read_counting(line, text).map(|(row, _)| row)
+        self.parse_row_counting(line, text).map(|(row, _)| row)
     }
 
-    /// The same, and how many tokens each column took.
-    pub(crate) fn read_counting(&self, line: usize, text: &str) -> Result<(Row, Vec<usize>), ParseError>
+    /// Like [`Self::parse_row`]; also returns how many tokens each column took.
+    pub(crate) fn parse_row_counting(&self, line: usize, text: &str) -> Result<(Row, Vec<usize>), ParseError>
     where
         Row: Default,
     {
         let mut tokens = Tokens::new(text);
-        let skip_missing = self.must_skip(text);
+        let skip_optional = self.lacks_optional_value(text);
         let mut row = Row::default();
         let mut counts = Vec::with_capacity(self.columns.len());
-        for heading in &self.columns {
+        for column in &self.columns {
             let before = tokens.taken;
-            if heading.shape() != Shape::Perhaps || !skip_missing {
-                let Some(cut) = tokens.cut(heading.shape()) else {
-                    return Err(ParseError::ShortRow { line, column: heading.name.clone() });
+            if column.format() != ColumnFormat::OptionalToken || !skip_optional {
+                let Some(value) = tokens.next_value(column.format()) else {
+                    return Err(ParseError::ShortRow { line, column: column.name.clone() });
                 };
-                heading.set(&mut row, cut).map_err(|expected| {
-                    let found = excerpt([cut.first, cut.second, cut.unit].join(" ").trim());
-                    ParseError::Value { line, what: format!("column {:?}", heading.name), expected, found }
+                column.set(&mut row, value).map_err(|expected| {
+                    let found = excerpt([value.first, value.second, value.unit].join(" ").trim());
+                    ParseError::Value { line, what: format!("column {:?}", column.name), expected, found }
                 })?;
             }
             counts.push(tokens.taken - before);
@@ -140,47 +140,47 @@ impl<Row> Layout<Row> {
         match tokens.next() {
             None => Ok((row, counts)),
             Some(found) => {
-                let column = self.columns.last().map(|heading| heading.name.clone()).unwrap_or_default();
+                let column = self.columns.last().map(|column| column.name.clone()).unwrap_or_default();
                 Err(ParseError::LongRow { line, column, found: excerpt(found) })
             }
         }
     }
 
-    /// How many columns there are.
+    /// Number of columns.
     pub(crate) fn width(&self) -> usize {
         self.columns.len()
     }
 
-    /// Puts exactly these tokens into a column of `row`; answers whether they fit.
-    pub(crate) fn put(&self, column: usize, tokens: &[&str], row: &mut Row) -> bool {
-        let Some(heading) = self.columns.get(column) else { return false };
+    /// Stores exactly these tokens in a column of `row`; returns whether they fit.
+    pub(crate) fn set_column(&self, column: usize, tokens: &[&str], row: &mut Row) -> bool {
+        let Some(column) = self.columns.get(column) else { return false };
         let text = tokens.join(" ");
         let mut tokens = Tokens::new(&text);
-        let cut = tokens.cut(heading.shape());
-        cut.is_some_and(|cut| tokens.next().is_none() && heading.set(row, cut).is_ok())
+        let value = tokens.next_value(column.format());
+        value.is_some_and(|value| tokens.next().is_none() && column.set(row, value).is_ok())
     }
 
-    /// Splits values that fill their column to the last character, so that no blank is left before the next
-    /// (`-10000024000` is `-100000` and `24000` where seven characters belong to the first). `None` where nothing
-    /// is to split, or where the values behind do not begin at their headings.
+    /// Splits values that fill their column to the last character, so that no blank separates them from the next
+    /// (`-10000024000` is `-100000` and `24000` if the first column is seven characters wide). Returns `None` if there
+    /// is nothing to split, or if the following values do not line up with their headers.
     pub(crate) fn split_fused(&self, text: &str) -> Option<String>
     where
         Row: Default,
     {
-        let mut rest: VecDeque<(usize, &str)> = tokens_at(text).collect();
+        let mut rest: VecDeque<(usize, &str)> = tokens_with_offsets(text).collect();
         let (mut split, mut scratch) = (Vec::new(), Row::default());
-        let single = |column: &&[Heading<Row>]| column[0].shape() == Shape::Token;
+        let single = |column: &&[HeaderColumn<Row>]| column[0].format() == ColumnFormat::Token;
         for (column, pair) in self.columns.windows(2).take_while(single).enumerate() {
-            let (at, token) = rest.pop_front()?;
-            let width = pair[1].at - pair[0].at;
+            let (offset, token) = rest.pop_front()?;
+            let width = pair[1].offset - pair[0].offset;
             let value = if token.len() > width { token.get(..width)? } else { token };
-            if !self.put(column, &[value], &mut scratch) {
+            if !self.set_column(column, &[value], &mut scratch) {
                 return None;
             }
             if value.len() < token.len() {
-                rest.push_front((at + width, &token[width..]));
-                let next = (rest.get(1)?.0, self.columns.get(column + 2)?.at);
-                if at + next.1 != pair[0].at + next.0 {
+                rest.push_front((offset + width, &token[width..]));
+                let (next_value, next_header) = (rest.get(1)?.0, self.columns.get(column + 2)?.offset);
+                if offset + next_header != pair[0].offset + next_value {
                     return None;
                 }
             }
@@ -190,68 +190,69 @@ impl<Row> Layout<Row> {
         (split.len() > text.split_ascii_whitespace().count()).then(|| split.join(" "))
     }
 
-    /// A row without its optional value is exactly one token short, and nothing is below that heading.
-    fn must_skip(&self, text: &str) -> bool {
-        let Some(optional) = self.columns.iter().position(|heading| heading.shape() == Shape::Perhaps) else {
-            return false;
+    /// Whether the row is exactly one token short and has nothing below the optional column's header.
+    fn lacks_optional_value(&self, text: &str) -> bool {
+        let optional = |column: &HeaderColumn<Row>| column.format() == ColumnFormat::OptionalToken;
+        let Some(optional) = self.columns.iter().position(optional) else { return false };
+        let min_tokens =
+            |column: &HeaderColumn<Row>| if column.format() == ColumnFormat::DateTime { 2 } else { 1 };
+        let full: usize = self.columns.iter().map(min_tokens).sum();
+        let from = self.columns[optional].offset;
+        let to = self.columns.get(optional + 1).map_or(usize::MAX, |column| column.offset);
+        let below = |(offset, _): (usize, &str)| {
+            (from.saturating_sub(MAX_SHIFT)..to.saturating_sub(MAX_SHIFT)).contains(&offset)
         };
-        let each = |heading: &Heading<Row>| if heading.shape() == Shape::Stamp { 2 } else { 1 };
-        let least: usize = self.columns.iter().map(each).sum();
-        let from = self.columns[optional].at;
-        let to = self.columns.get(optional + 1).map_or(usize::MAX, |heading| heading.at);
-        let below =
-            |(at, _): (usize, &str)| (from.saturating_sub(ASKEW)..to.saturating_sub(ASKEW)).contains(&at);
-        text.split_ascii_whitespace().count() + 1 == least && !tokens_at(text).any(below)
+        text.split_ascii_whitespace().count() + 1 == full && !tokens_with_offsets(text).any(below)
     }
 }
 
-/// Rows begin up to so many characters before their header's words.
-const ASKEW: usize = 2;
+/// Values may start this many characters to the left of their header.
+const MAX_SHIFT: usize = 2;
 
-/// The tokens of a line, each with where it begins.
-fn tokens_at(line: &str) -> impl Iterator<Item = (usize, &str)> {
+fn tokens_with_offsets(line: &str) -> impl Iterator<Item = (usize, &str)> {
     let start = line.as_ptr() as usize;
     line.split_ascii_whitespace().map(move |token| (token.as_ptr() as usize - start, token))
 }
 
 struct Tokens<'a> {
-    ahead: Peekable<SplitAsciiWhitespace<'a>>,
-    /// How many were taken.
+    rest: Peekable<SplitAsciiWhitespace<'a>>,
     taken: usize,
 }
 
 impl<'a> Tokens<'a> {
     fn new(text: &'a str) -> Self {
-        Self { ahead: text.split_ascii_whitespace().peekable(), taken: 0 }
+        Self { rest: text.split_ascii_whitespace().peekable(), taken: 0 }
     }
 
     fn next(&mut self) -> Option<&'a str> {
-        let token = self.ahead.next()?;
+        let token = self.rest.next()?;
         self.taken += 1;
         Some(token)
     }
 
-    fn next_if(&mut self, wanted: impl Fn(&str) -> bool) -> &'a str {
-        let ahead = self.ahead.peek().is_some_and(|token| wanted(token));
-        if ahead { self.next().unwrap_or("") } else { "" }
+    fn next_if(&mut self, matches: impl Fn(&str) -> bool) -> &'a str {
+        let matches = self.rest.peek().is_some_and(|token| matches(token));
+        if matches { self.next().unwrap_or("") } else { "" }
     }
 
-    fn cut(&mut self, shape: Shape) -> Option<Cut<'a>> {
-        match shape {
-            Shape::Token | Shape::Perhaps => Some(Cut { first: self.next()?, ..Cut::default() }),
-            Shape::Stamp => {
+    fn next_value(&mut self, format: ColumnFormat) -> Option<RawValue<'a>> {
+        match format {
+            ColumnFormat::Token | ColumnFormat::OptionalToken => {
+                Some(RawValue { first: self.next()?, ..RawValue::default() })
+            }
+            ColumnFormat::DateTime => {
                 let first = self.next()?;
                 let second = if first == "-" { "" } else { self.next()? };
-                Some(Cut { first, second, unit: "" })
+                Some(RawValue { first, second, unit: "" })
             }
-            Shape::Charge => {
-                if *self.ahead.peek()? == "-" {
-                    return Some(Cut { first: self.next()?, ..Cut::default() });
+            ColumnFormat::Charge => {
+                if *self.rest.peek()? == "-" {
+                    return Some(RawValue { first: self.next()?, ..RawValue::default() });
                 }
                 let first = self.next_if(|token| token.ends_with('%'));
                 let second = self.next_if(|token| number::integer(token).is_some());
                 let unit = if second.is_empty() { "" } else { self.next_if(is_charge_unit) };
-                (!first.is_empty() || !second.is_empty()).then_some(Cut { first, second, unit })
+                (!first.is_empty() || !second.is_empty()).then_some(RawValue { first, second, unit })
             }
         }
     }
@@ -261,39 +262,35 @@ fn is_charge_unit(token: &str) -> bool {
     matches!(token, "mAH" | "AH" | "mWH" | "WH")
 }
 
-/// An answer cut at the line that names the columns.
-pub(crate) struct Split<'a> {
-    /// The lines before the header, with their numbers.
+/// An answer split at its header; the lines have their numbers.
+pub(crate) struct SplitTable<'a> {
     pub(crate) before: Vec<(usize, &'a str)>,
-    /// The header.
     pub(crate) header: &'a str,
-    /// The lines behind it, with their numbers.
     pub(crate) rows: Vec<(usize, &'a str)>,
 }
 
-/// Finds the line that begins with the words of `head`.
+/// Splits an answer at the line that starts with the words of `header`.
 ///
 /// # Errors
-/// There is none.
-pub(crate) fn split_at_header<'a>(answer: &'a Answer, head: &'static str) -> Result<Split<'a>, ParseError> {
+/// Returns [`ParseError::NoHeader`] if there is no such line.
+pub(crate) fn split_at_header<'a>(answer: &'a Answer, header: &'static str) -> Result<SplitTable<'a>, ParseError> {
     let mut before = Vec::new();
     let mut lines = answer.lines();
     while let Some((number, line)) = lines.next() {
-        if spelled(head, line) {
-            return Ok(Split { before, header: line, rows: lines.collect() });
+        if starts_with_words(header, line) {
+            return Ok(SplitTable { before, header: line, rows: lines.collect() });
         }
         before.push((number, line));
     }
-    Err(ParseError::NoHeader { expected: head, lines: answer.len() })
+    Err(ParseError::NoHeader { expected: header, lines: answer.len() })
 }
 
-/// Whether a line of `answer` begins with the words of `head`.
-pub(crate) fn has_header(answer: &Answer, head: &str) -> bool {
-    answer.lines().any(|(_, line)| spelled(head, line))
+/// Whether a line of `answer` starts with the words of `header`.
+pub(crate) fn has_header(answer: &Answer, header: &str) -> bool {
+    answer.lines().any(|(_, line)| starts_with_words(header, line))
 }
 
-/// Whether a line begins with the words of `head`.
-pub(crate) fn spelled(head: &str, line: &str) -> bool {
+pub(crate) fn starts_with_words(header: &str, line: &str) -> bool {
     let mut words = line.split_ascii_whitespace();
-    head.split(' ').all(|word| words.next() == Some(word))
+    header.split(' ').all(|word| words.next() == Some(word))
 }
