@@ -1,39 +1,34 @@
-//! What bytes that came back from a link tell about it, for people who have a cable in their hand.
+//! Classifies the bytes that a link returns after an empty line, to diagnose its wiring and settings.
 
 use std::fmt;
 
 use crate::console::framing::prompt::Prompt;
 use crate::console::framing::{Framer, Progress};
 
-/// What was heard after an empty line was sent.
+/// The response to an empty line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// Nothing at all.
     Nothing,
-    /// The other side closed the link before it said anything.
+    /// The other side closed the link without sending anything.
     Closed,
-    /// A console's prompt.
     Prompt(Prompt),
-    /// Readable text that ends in no prompt we know.
+    /// The last line of a text that does not end with a known prompt.
     Text(String),
-    /// The frames of the inverter's socket: `~20…` in hexadecimal digits.
+    /// Frames of the inverter's socket: `~20…` in hexadecimal digits.
     InverterSocket,
     /// A bridge that negotiates telnet.
     Telnet,
-    /// Bytes that are no text: the speed is wrong, the levels are, or the socket is.
+    /// Bytes that are not text: the wrong speed, the wrong voltage levels or the wrong socket.
     Noise {
-        /// How many bytes.
         bytes: usize,
-        /// How many of them could be text.
         readable: usize,
     },
 }
 
-/// Of a text, this share of its bytes is readable at least.
+/// Minimum share of readable bytes in a text.
 const READABLE: f64 = 0.9;
 
 impl Heard {
-    /// What `bytes` are.
     #[must_use]
     pub(crate) fn of(bytes: &[u8]) -> Self {
         if bytes.is_empty() {
@@ -67,7 +62,7 @@ impl fmt::Display for Heard {
             Self::Nothing => f.write_str("silence"),
             Self::Closed => f.write_str("closed by the other side"),
             Self::Prompt(prompt) => write!(f, "the prompt {prompt}"),
-            Self::Text(text) => write!(f, "text that ends in no prompt: {text:?}"),
+            Self::Text(text) => write!(f, "text that does not end with a known prompt: {text:?}"),
             Self::InverterSocket => {
                 f.write_str("frames like ~20…: this is the inverter's RS485 socket, not the console's")
             }
@@ -83,7 +78,7 @@ fn is_readable(byte: u8) -> bool {
     byte.is_ascii_graphic() || matches!(byte, b' ' | b'\r' | b'\n' | b'\t')
 }
 
-/// An escape, a verb (251 to 254) and one of the usual options, at the very beginning.
+/// Starts with an escape, a verb (251 to 254) and one of the usual options.
 fn is_telnet(bytes: &[u8]) -> bool {
     matches!(bytes, [255, 251..=254, 0..=44, ..])
 }

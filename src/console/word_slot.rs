@@ -6,17 +6,17 @@ use crate::model::word::Word;
 /// The position of a word in an answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WordSlot {
-    /// A state word: its field, and the place of the battery or the index of the cell.
+    /// A state word: the field, and the place of the battery or the index of the cell.
     State(&'static str, u16),
-    /// A label that is not known.
+    /// An unknown label.
     Label(String),
     /// An event word: its index among the [figures](crate::console::validation::samples) of that kind.
     Events(u16),
 }
 
 impl WordSlot {
-    /// Whether consoles are known to print `word` here. Only switches are on or off.
-    pub(crate) fn expects(&self, word: &Word) -> bool {
+    /// Whether consoles are known to print `word` here: `On` and `Off` only for switches.
+    pub(crate) fn accepts(&self, word: &Word) -> bool {
         let switch = matches!(self, Self::State("heater" | "charge_switch" | "discharge_switch", _));
         word.is_known() && word.is_switch() == switch
     }

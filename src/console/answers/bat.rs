@@ -1,4 +1,4 @@
-//! `bat`: one row a cell (protocol, section 9, layouts b8 to b12, and the stack's).
+//! `bat`: one row per cell (protocol, section 9, layouts b8 to b12, and the stack's).
 //!
 //! ```text
 //! Battery  Volt     Curr     Tempr    Base State   Volt. State  Curr. State  Temp. State  SOC   Coulomb      BAL
@@ -19,51 +19,44 @@ use crate::console::parsing::table::{
 use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
 use crate::model::word::Word;
 
-/// What the console says of one cell. Columns this firmware does not have are `None`.
+/// Columns that the firmware does not print are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CellRow {
-    /// The number as printed: from 0, on some firmware from 1.
+    /// As printed: from 0, on some firmware from 1.
     pub number: Option<u16>,
-    /// Voltage of the cell.
     #[serde(rename = "voltage_mv")]
     pub voltage: Option<Millivolts>,
-    /// Current of the battery, repeated for each of its cells.
+    /// Of the battery, repeated for each cell.
     #[serde(rename = "current_ma")]
     pub current: Option<Milliamps>,
-    /// Temperature at the sensor nearest to the cell.
+    /// From the sensor nearest to the cell.
     #[serde(rename = "temperature_mc")]
     pub temperature: Option<Millicelsius>,
-    /// Charge, discharge, idle …
+    /// For example `Charge`, `Dischg`, `Idle`.
     pub base_state: Option<Word>,
-    /// State of the voltage.
     pub volt_state: Option<Word>,
-    /// State of the current.
     pub(crate) current_state: Option<Word>,
-    /// State of the temperature; while discharging where the console has one for each direction.
+    /// For discharging, if the console prints one for each direction.
     pub temp_state: Option<Word>,
-    /// State of the temperature for charging.
+    /// For charging.
     pub(crate) charge_temp_state: Option<Word>,
-    /// State of charge.
     #[serde(rename = "soc_percent")]
     pub soc: Option<Percent>,
-    /// Charge left in the cell.
     #[serde(rename = "coulomb_mah")]
     pub coulomb: Option<MilliampHours>,
-    /// Energy left in the cell.
     #[serde(rename = "energy_mwh")]
     pub energy: Option<MilliwattHours>,
-    /// Whether it is being balanced.
     pub balancing: Option<bool>,
 }
 
 /// The cells of a battery, or of a whole stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CellTable {
-    /// In order of their numbers, without a gap: a cell whose row is missing has its number alone.
+    /// In the order of their numbers, without gaps: a cell whose row is missing has only its number.
     pub cells: Vec<CellRow>,
     /// Whether these are all cells of a high-voltage stack.
     pub stack: bool,
-    /// Rows that could not be read, or only in part; the others are valid.
+    /// Rows that could not be parsed, or only in part; the others are valid.
     #[serde(skip)]
     pub(crate) problems: Vec<ParseError>,
 }
@@ -99,13 +92,13 @@ fn balancing(row: &mut CellRow, value: RawValue<'_>) -> SetResult {
     Ok(())
 }
 
-/// No battery has more cells, and no stack.
+/// The most cells of a battery, and of a stack.
 const MAX_CELLS: (usize, usize) = (64, 1024);
 
-/// Reads the rows of cells. A damaged row costs its own doubtful values, a missing one leaves a cell without any.
+/// Parses the rows of cells. A damaged row loses its doubtful values; a missing row leaves a cell without values.
 ///
 /// # Errors
-/// There is no header, no row could be read, or there are more than any battery has.
+/// Returns an error if there is no header, if no row could be parsed, or if there are too many rows.
 pub(crate) fn parse(answer: &Answer) -> Result<CellTable, ParseError> {
     let headers = ["Battery Volt", "Bat Volt"];
     let wanted = headers.into_iter().find(|header| has_header(answer, header)).unwrap_or(headers[0]);
@@ -150,7 +143,7 @@ mod tests {
         parse(&Answer::from_transcript(text.as_bytes()))
     }
 
-    /// Cell 1 with this row; the other two rows are sound.
+    /// Parses cell 1 from this row, between two valid rows.
     fn damaged(row: &str) -> CellRow {
         let sound = read(HEADER, &SOUND).expect("a table").cells;
         let table = read(HEADER, &[SOUND[0], row, SOUND[2]]).expect("a table");
@@ -194,16 +187,16 @@ mod tests {
 
     #[test]
     fn a_row_cut_short_and_a_row_that_is_missing_leave_a_cell_without_values() {
-        let nothing = CellRow { number: Some(1), ..CellRow::default() };
-        assert_eq!(damaged("1 3302 -1500 22"), nothing);
+        let empty = CellRow { number: Some(1), ..CellRow::default() };
+        assert_eq!(damaged("1 3302 -1500 22"), empty);
         let table = read(HEADER, &[SOUND[0], SOUND[2]]).expect("a table");
-        assert_eq!((table.cells.len(), &table.cells[1], table.problems.len()), (3, &nothing, 1));
+        assert_eq!((table.cells.len(), &table.cells[1], table.problems.len()), (3, &empty, 1));
     }
 
     #[test]
     fn a_console_that_always_prints_a_blank_before_the_percent_sign_is_read() {
-        let apart = SOUND.map(|row| row.replace('%', " %"));
-        let table = read(HEADER, &apart.each_ref().map(String::as_str)).expect("a table");
+        let separated = SOUND.map(|row| row.replace('%', " %"));
+        let table = read(HEADER, &separated.each_ref().map(String::as_str)).expect("a table");
         assert_eq!((table.cells, table.problems), (read(HEADER, &SOUND).expect("a table").cells, vec![]));
     }
 

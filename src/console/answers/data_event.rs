@@ -1,6 +1,5 @@
-//! `data event` and `data history`: one snapshot of the console's own memory (protocol, section 9): lines of label
-//! and value between two rules, then the cells as they were, and on a high-voltage stack its modules behind another
-//! rule.
+//! `data event` and `data history`: one snapshot from the battery's own memory (protocol, section 9): labeled lines
+//! between two rules, then a table of the cells and, on a high-voltage stack, a table of the modules.
 //!
 //! ```text
 //! Item Index      : 17
@@ -32,23 +31,20 @@ use crate::model::word::Word;
 /// A snapshot of the event memory or of the history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DataEvent {
-    /// Its number in the memory.
+    /// Its number in the event memory.
     pub item: Option<i64>,
-    /// When, by the battery's own clock.
     pub clock: Option<DateTime>,
-    /// Voltage.
     #[serde(rename = "voltage_mv")]
     pub voltage: Option<Millivolts>,
-    /// Current, positive while charging.
+    /// Positive while charging.
     #[serde(rename = "current_ma")]
     pub current: Option<Milliamps>,
-    /// Temperature of the board.
+    /// Of the board.
     #[serde(rename = "temperature_mc")]
     pub temperature: Option<Millicelsius>,
-    /// State of charge.
     #[serde(rename = "soc_percent")]
     pub soc: Option<Percent>,
-    /// Charge, discharge, idle …
+    /// For example `Charge`, `Dischg`, `Idle`.
     pub base_state: Option<Word>,
     /// Events of the cells.
     pub battery_events: Option<EventWord>,
@@ -59,82 +55,67 @@ pub struct DataEvent {
     /// Events of a stack's modules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unit_events: Option<EventWord>,
-    /// Error code of a stack.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error_code: Option<EventWord>,
-    /// Event words of other names, by their label.
+    /// Event words with other labels, by label.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) other_events: Vec<(String, EventWord)>,
-    /// The other lines, by their label.
+    /// Other lines, by label.
     pub(crate) other: Vec<(String, String)>,
-    /// The cells.
     pub cells: Vec<EventCell>,
     /// The modules of a stack.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub units: Vec<EventUnit>,
-    /// Lines and rows that could not be read; the others are valid.
+    /// Lines and rows that could not be parsed; the others are valid.
     #[serde(skip)]
     pub(crate) problems: Vec<ParseError>,
 }
 
-/// A cell in a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct EventCell {
-    /// The number as printed.
+    /// As printed.
     pub number: Option<u16>,
-    /// Voltage of the cell.
     #[serde(rename = "voltage_mv")]
     pub voltage: Option<Millivolts>,
-    /// Temperature at the sensor nearest to the cell.
+    /// From the sensor nearest to the cell.
     #[serde(rename = "temperature_mc")]
     pub temperature: Option<Millicelsius>,
-    /// Charge, discharge, idle …
+    /// For example `Charge`, `Dischg`, `Idle`.
     pub base_state: Option<Word>,
-    /// State of the voltage.
     pub volt_state: Option<Word>,
-    /// State of charge.
     #[serde(rename = "soc_percent")]
     pub soc: Option<Percent>,
 }
 
-/// A module of a stack in a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct EventUnit {
-    /// The number as printed.
+    /// As printed.
     pub number: Option<u16>,
-    /// Voltage of the module.
     #[serde(rename = "voltage_mv")]
     pub voltage: Option<Millivolts>,
-    /// Current, positive while charging.
+    /// Positive while charging.
     #[serde(rename = "current_ma")]
     pub(crate) current: Option<Milliamps>,
-    /// Temperature of the module's board.
+    /// Of the module's board.
     #[serde(rename = "temperature_mc")]
     pub temperature: Option<Millicelsius>,
-    /// Coldest cell.
     #[serde(rename = "cell_temperature_low_mc")]
     pub cell_temperature_low: Option<Millicelsius>,
-    /// Warmest cell.
     #[serde(rename = "cell_temperature_high_mc")]
     pub cell_temperature_high: Option<Millicelsius>,
-    /// Lowest cell voltage.
     #[serde(rename = "cell_voltage_low_mv")]
     pub cell_voltage_low: Option<Millivolts>,
-    /// Highest cell voltage.
     #[serde(rename = "cell_voltage_high_mv")]
     pub cell_voltage_high: Option<Millivolts>,
-    /// Charge, discharge, idle …
+    /// For example `Charge`, `Dischg`, `Idle`.
     pub(crate) base_state: Option<Word>,
-    /// State of the voltage.
     pub(crate) volt_state: Option<Word>,
-    /// State of the temperature.
     pub(crate) temp_state: Option<Word>,
-    /// State of charge.
     #[serde(rename = "soc_percent")]
     pub(crate) soc: Option<Percent>,
 }
 
-/// A column that is printed and not used.
+/// A column that is ignored.
 const fn unused<Row>(header: &'static str) -> TableColumn<Row> {
     TableColumn { header, format: ColumnFormat::Token, set: |_, _| Ok(()) }
 }
@@ -155,18 +136,18 @@ const CELL: &[TableColumn<EventCell>] = &[
     TableColumn {
         header: "Coulomb",
         format: ColumnFormat::Charge,
-        set: |row, value| share(&mut row.soc, value),
+        set: |row, value| soc_percent(&mut row.soc, value),
     },
     TableColumn {
         header: "AH(mAH)",
         format: ColumnFormat::Charge,
-        set: |row, value| share(&mut row.soc, value),
+        set: |row, value| soc_percent(&mut row.soc, value),
     },
     unused("BAL"),
     unused("Bal"),
 ];
 
-/// Consoles spell some of them with a capital (`BTLow`) where `unit` does not (`BTlow`).
+/// Some are spelled with a capital here (`BTLow`), but not in `unit` (`BTlow`).
 const UNIT: &[TableColumn<EventUnit>] = &[
     TableColumn { header: "Unit", format: ColumnFormat::Token, set: set!(id number) },
     TableColumn { header: "Volt", format: ColumnFormat::Token, set: set!(mv voltage) },
@@ -191,24 +172,22 @@ const UNIT: &[TableColumn<EventUnit>] = &[
     TableColumn {
         header: "Coulomb",
         format: ColumnFormat::Charge,
-        set: |row, value| share(&mut row.soc, value),
+        set: |row, value| soc_percent(&mut row.soc, value),
     },
     TableColumn {
         header: "CoulombAH",
         format: ColumnFormat::Charge,
-        set: |row, value| share(&mut row.soc, value),
+        set: |row, value| soc_percent(&mut row.soc, value),
     },
 ];
 
-/// The percentage of a charge.
-fn share(soc: &mut Option<Percent>, value: RawValue<'_>) -> SetResult {
+fn soc_percent(soc: &mut Option<Percent>, value: RawValue<'_>) -> SetResult {
     if !value.first.is_empty() {
         *soc = Some(Percent(percent(value.first).ok_or("a percentage")?));
     }
     Ok(())
 }
 
-/// What the lines are, from the last header on.
 enum SnapshotPart {
     Labels,
     Cells(Layout<EventCell>),
@@ -216,8 +195,8 @@ enum SnapshotPart {
 }
 
 impl SnapshotPart {
-    /// The part that begins with this line, if it is a header.
-    fn begun_by(text: &str) -> Option<Self> {
+    /// The part that starts with this line, if it is a header.
+    fn starting_with(text: &str) -> Option<Self> {
         if starts_with_words("Battery Volt", text) || starts_with_words("Bat Volt", text) {
             Some(Self::Cells(Layout::of(text, CELL)))
         } else {
@@ -226,10 +205,10 @@ impl SnapshotPart {
     }
 }
 
-/// Reads a snapshot. Lines and rows that can't be read are listed in `problems`; the others are valid.
+/// Parses a snapshot; lines and rows that cannot be parsed are listed in `problems`.
 ///
 /// # Errors
-/// Nothing could be read.
+/// Returns an error if nothing could be parsed.
 pub(crate) fn parse(answer: &Answer) -> Result<DataEvent, ParseError> {
     let mut event = DataEvent::default();
     let (mut cells, mut units) = (Vec::new(), Vec::new());
@@ -239,14 +218,14 @@ pub(crate) fn parse(answer: &Answer) -> Result<DataEvent, ParseError> {
         if text.trim().bytes().all(|byte| byte == b'-') {
             continue;
         }
-        if let Some(begun) = SnapshotPart::begun_by(text) {
-            part = begun;
+        if let Some(next) = SnapshotPart::starting_with(text) {
+            part = next;
             continue;
         }
         let outcome = match &part {
             SnapshotPart::Labels => match parse_labeled_line(line, text) {
                 None => continue,
-                Some(field) => take(&mut event, &field).map_err(|expected| field.invalid(expected)),
+                Some(field) => set_field(&mut event, &field).map_err(|expected| field.invalid(expected)),
             },
             SnapshotPart::Cells(layout) => {
                 layout.parse_row(line, text).map(|row| cells.push((at, line, row)))
@@ -264,45 +243,44 @@ pub(crate) fn parse(answer: &Answer) -> Result<DataEvent, ParseError> {
         let nothing = ParseError::Nothing { expected: "lines of label and value", lines: answer.len() };
         return Err(event.problems.into_iter().next().unwrap_or(nothing));
     }
-    event.cells = in_order(cells, |cell| cell.number, &mut event.problems);
-    event.units = in_order(units, |unit| unit.number, &mut event.problems);
+    event.cells = without_misnumbered(cells, |cell| cell.number, &mut event.problems);
+    event.units = without_misnumbered(units, |unit| unit.number, &mut event.problems);
     Ok(event)
 }
 
-/// The rows of a table without those that have a damaged number: it does not go with that of any row near by, counted
-/// in lines. Where there are but two rows, the one that is numbered as usual is the sound one.
-fn in_order<Row>(
+/// The rows of a table without those whose number is damaged, because it matches none of the nearby rows. If there are
+/// only two rows, the one with the usual number is valid.
+fn without_misnumbered<Row>(
     rows: Vec<(usize, usize, Row)>,
     number: fn(&Row) -> Option<u16>,
     problems: &mut Vec<ParseError>,
 ) -> Vec<Row> {
     const NEAR: usize = 2;
-    let ahead =
+    let offset =
         |(line, _, row): &(usize, usize, Row)| number(row).map(|number| i64::from(number) - *line as i64);
-    let ahead: Vec<Option<i64>> = rows.iter().map(ahead).collect();
+    let offsets: Vec<Option<i64>> = rows.iter().map(offset).collect();
     let usual = |row: &Row, at: usize| number(row).is_some_and(|found| [at, at + 1].contains(&found.into()));
-    let goes_along = |row: &Row, at: usize| {
-        let near = at.saturating_sub(NEAR)..(at + NEAR + 1).min(ahead.len());
-        near.into_iter().any(|other| other != at && ahead[other] == ahead[at])
-            || (ahead.len() <= 2 && usual(row, at))
+    let fits = |row: &Row, at: usize| {
+        let near = at.saturating_sub(NEAR)..(at + NEAR + 1).min(offsets.len());
+        near.into_iter().any(|other| other != at && offsets[other] == offsets[at])
+            || (offsets.len() <= 2 && usual(row, at))
     };
-    let mut sound = Vec::with_capacity(rows.len());
+    let mut valid = Vec::with_capacity(rows.len());
     for (at, (_, line, row)) in rows.into_iter().enumerate() {
         match number(&row) {
-            Some(_) if goes_along(&row, at) => sound.push(row),
+            Some(_) if fits(&row, at) => valid.push(row),
             found => problems.push(ParseError::Order {
                 line,
-                expected: "a row number that fits those around it".to_owned(),
+                expected: "a row number that matches the rows around it".to_owned(),
                 found: found.map_or(-1, i64::from),
             }),
         }
     }
-    sound
+    valid
 }
 
-/// Event words by their labels.
-type Slot = fn(&mut DataEvent) -> &mut Option<EventWord>;
-const EVENT_WORDS: &[(&str, Slot)] = &[
+type EventWordField = fn(&mut DataEvent) -> &mut Option<EventWord>;
+const EVENT_WORDS: &[(&str, EventWordField)] = &[
     ("Bat Events", |event| &mut event.battery_events),
     ("Power Events", |event| &mut event.power_events),
     ("System Fault", |event| &mut event.system_fault),
@@ -312,10 +290,10 @@ const EVENT_WORDS: &[(&str, Slot)] = &[
     ("ErrCode", |event| &mut event.error_code),
 ];
 
-fn take(event: &mut DataEvent, field: &LabeledLine<'_>) -> Result<(), &'static str> {
+fn set_field(event: &mut DataEvent, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     const WORD: &str = "an event word like 0x2";
-    if let Some((_, slot)) = EVENT_WORDS.iter().find(|(label, _)| Label(label) == field.label) {
-        *slot(event) = Some(event_word(field.value).ok_or(WORD)?);
+    if let Some((_, word)) = EVENT_WORDS.iter().find(|(label, _)| Label(label) == field.label) {
+        *word(event) = Some(event_word(field.value).ok_or(WORD)?);
         return Ok(());
     }
     let number = || field.value.split_ascii_whitespace().next().and_then(small);
@@ -393,7 +371,7 @@ mod tests {
     #[test]
     fn a_damaged_line_costs_that_line_alone() {
         let whole = read(STACK);
-        for (sound, damaged) in [
+        for (valid, damaged) in [
             ("1        2870 ", "1        28x0 "),
             ("1        2870 ", "7        2870 "),
             ("0        3190 ", "5        3190 "),
@@ -402,14 +380,14 @@ mod tests {
             ("Unit Events     : 0x8", "Unit Events     : 0#8"),
             ("Rec Item Index  : 41", "Rec Item Index  : 4!"),
         ] {
-            let event = read(&STACK.replace(sound, damaged));
+            let event = read(&STACK.replace(valid, damaged));
             assert_eq!(event.problems.len(), 1, "{damaged}: {:?}", event.problems);
             let lost = whole.cells.len() + whole.units.len() - event.cells.len() - event.units.len();
             let fields = |event: &DataEvent| {
                 [event.item.is_some(), event.voltage.is_some(), event.unit_events.is_some()]
             };
-            let without = fields(&event).iter().filter(|there| !**there).count();
-            assert_eq!(lost + without, 1, "{damaged}");
+            let missing = fields(&event).iter().filter(|present| !**present).count();
+            assert_eq!(lost + missing, 1, "{damaged}");
         }
         let nothing = parse(&Answer::from_transcript(b"data event\r\n@\r\nnone\r\n$$\r\n"));
         assert!(matches!(nothing, Err(ParseError::Nothing { .. })), "{nothing:?}");

@@ -1,4 +1,4 @@
-//! `euro`: what the battery plugged into has measured of itself over its life (protocol, `euro`).
+//! `euro`: lifetime values of the connected battery (protocol, `euro`).
 //!
 //! ```text
 //! SOH:
@@ -6,9 +6,9 @@
 //! Remain Cap. 1       : 71.25 Ah
 //! Chg. Energy Thro.   : 4210 Wh  1834000 mWs
 //! ```
-//! Two layouts are known, from documentation alone. So a unit is taken from the answer and never assumed: a number with
-//! an unknown unit, or without one where it needs one, is absent. Of two figures in a line the second is the first
-//! one's remainder in a smaller unit; the first counts.
+//! Two layouts are known, both only from documentation. So the unit is taken from the answer and never assumed: a number
+//! with an unknown unit, or without a required one, is ignored. If a line has two values, the second is the remainder of
+//! the first in a smaller unit, and only the first is used.
 
 use std::collections::BTreeMap;
 
@@ -22,16 +22,15 @@ use crate::model::lifetime::{LifetimeFigure, Measure};
 
 use LifetimeFigure as Figure;
 
-/// What a battery states of its life.
+/// Lifetime values of a battery.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Euro {
-    /// The figures, each in the unit that its name ends with.
     #[serde(serialize_with = "by_column")]
     pub values: BTreeMap<LifetimeFigure, i64>,
-    /// Lines with labels that no console is known to print.
+    /// Lines with unknown labels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other: Vec<(String, String)>,
-    /// Lines that could not be read; the others are valid.
+    /// Lines that could not be parsed; the others are valid.
     #[serde(skip)]
     pub(crate) problems: Vec<ParseError>,
 }
@@ -43,7 +42,7 @@ fn by_column<S: serde::Serializer>(
     serializer.collect_map(values.iter().map(|(figure, value)| (figure.column(), value)))
 }
 
-/// The labels of both layouts. Where a label has several figures, the unit tells which it is.
+/// The labels of both layouts. If a label has several values, the unit determines which one it is.
 pub const LABELS: &[(&str, &[LifetimeFigure])] = &[
     ("Date of manufacture", &[Figure::Manufactured]),
     ("Date of putting into service", &[Figure::InService]),
@@ -69,7 +68,7 @@ pub const LABELS: &[(&str, &[LifetimeFigure])] = &[
     ("Chg. Dsg. Cycle2", &[Figure::Cycles2]),
 ];
 
-/// The units that are understood, with how many of the stored unit each is.
+/// The known units, each with its factor to the stored unit.
 fn units(measure: Measure) -> &'static [(&'static str, f64)] {
     match measure {
         Measure::Date => &[],
@@ -86,7 +85,7 @@ fn units(measure: Measure) -> &'static [(&'static str, f64)] {
     }
 }
 
-/// The highest stored number that a battery can have.
+/// The highest plausible value, in the stored unit.
 fn highest(figure: LifetimeFigure) -> i64 {
     match figure {
         Figure::Capacity | Figure::Capacity2 => 10_000_000,
@@ -105,21 +104,21 @@ fn highest(figure: LifetimeFigure) -> i64 {
     }
 }
 
-/// Reads the figures. Lines that can't be read are named in `problems`.
+/// Parses the values; lines that cannot be parsed are listed in `problems`.
 ///
 /// # Errors
-/// No line has a known label.
+/// Returns an error if no line has a known label.
 pub(crate) fn parse(answer: &Answer) -> Result<Euro, ParseError> {
     let mut euro = Euro::default();
     let mut known = 0;
     for field in labeled_lines(answer) {
-        let labelled = LABELS.iter().find(|(label, _)| Label(label) == field.label);
-        known += usize::from(labelled.is_some());
-        // Headings have a colon as well; dates and spans that were never set are dashes.
+        let label = LABELS.iter().find(|(label, _)| Label(label) == field.label);
+        known += usize::from(label.is_some());
+        // Headings have a colon as well; unset dates and durations are dashes.
         if field.is_blank() || never_set(field.value) {
             continue;
         }
-        let Some((_, figures)) = labelled else {
+        let Some((_, figures)) = label else {
             euro.other.push((excerpt(field.label.0), excerpt(field.value)));
             continue;
         };
@@ -140,12 +139,12 @@ pub(crate) fn parse(answer: &Answer) -> Result<Euro, ParseError> {
     Ok(euro)
 }
 
-/// `- days`.
+/// Whether the value has dashes in place of a number: `- days`.
 fn never_set(value: &str) -> bool {
     value.split_ascii_whitespace().next().is_some_and(|number| number.bytes().all(|byte| byte == b'-'))
 }
 
-/// The figure that a line states, or nothing where its number has no unit and needs one.
+/// The value in a line; `None` if the number lacks a unit that it needs.
 fn value(field: &LabeledLine<'_>, figures: &[LifetimeFigure]) -> Result<Option<(Figure, i64)>, &'static str> {
     if let [figure] = figures
         && figure.measure() == Measure::Date
@@ -158,33 +157,33 @@ fn value(field: &LabeledLine<'_>, figures: &[LifetimeFigure]) -> Result<Option<(
     if !is_remainder {
         return Err("a number with its unit, and perhaps its remainder");
     }
-    let known = figures.iter().find_map(|figure| {
+    let found = figures.iter().find_map(|figure| {
         let unit_known = |(name, _): &&(&str, f64)| name.eq_ignore_ascii_case(unit);
         let (_, each) = units(figure.measure()).iter().find(unit_known)?;
         Some((*figure, number * each))
     });
-    let Some((figure, value)) = known else {
-        // Documented of one layout: hundredths of a percent without a unit. A guess all the same.
+    let Some((figure, value)) = found else {
+        // Documented for one layout: hundredths of a percent without a unit. That would still be a guess.
         return if unit.is_empty() { Ok(None) } else { Err("a unit that is known for this label") };
     };
-    let sound = (0.0..=highest(figure) as f64).contains(&value);
-    // Far inside what the type holds.
-    sound.then(|| Some((figure, value.round() as i64))).ok_or("a number that a battery can have")
+    let plausible = (0.0..=highest(figure) as f64).contains(&value);
+    // The cast cannot overflow: plausible values are far below `i64::MAX`.
+    plausible.then(|| Some((figure, value.round() as i64))).ok_or("a plausible number")
 }
 
-/// `71.25 Ah`, `71.25Ah`, `12`: a number without a sign, its unit, and what follows.
+/// `71.25 Ah`, `71.25Ah`, `12`: an unsigned number, its unit, and the rest of the text.
 fn quantity(text: &str) -> Option<(f64, &str, &str)> {
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
-    let (digits, behind) = text.split_at(end);
-    let sound =
+    let (digits, rest) = text.split_at(end);
+    let valid =
         digits.len() <= 18 && digits.starts_with(|c: char| c.is_ascii_digit()) && !digits.ends_with('.');
-    let number: f64 = digits.parse().ok().filter(|_| sound)?;
-    let behind = behind.trim_start();
-    let unit = behind.split_ascii_whitespace().next().unwrap_or("");
-    Some((number, unit, behind[unit.len()..].trim_start()))
+    let number: f64 = digits.parse().ok().filter(|_| valid)?;
+    let rest = rest.trim_start();
+    let unit = rest.split_ascii_whitespace().next().unwrap_or("");
+    Some((number, unit, rest[unit.len()..].trim_start()))
 }
 
-/// `2023-05-11`, `23-05-11`, with a time behind it or without, as `yyyymmdd`.
+/// `2023-05-11` or `23-05-11`, optionally followed by a time, as the number `yyyymmdd`.
 fn day(value: &str) -> Option<i64> {
     let mut parts = value.split_ascii_whitespace();
     let (date, time) = (parts.next()?, parts.next().unwrap_or("00:00:00"));
@@ -289,7 +288,7 @@ mod tests {
         }
         let read = euro("Remain Cap. 1 : 71 Ah\nRemain Cop. 2 : 5 Ah");
         assert_eq!(read.other, [("Remain Cop. 2".to_owned(), "5 Ah".to_owned())]);
-        let strange = Answer::from_transcript(b"euro\n@\nhello : 5\nCommand completed successfully\n$$\n");
-        assert!(parse(&strange).is_err());
+        let unknown = Answer::from_transcript(b"euro\n@\nhello : 5\nCommand completed successfully\n$$\n");
+        assert!(parse(&unknown).is_err());
     }
 }

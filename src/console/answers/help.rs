@@ -1,43 +1,38 @@
-//! `help`: which commands the console knows. Only their names are read, and a name alone never makes us send
-//! anything: what may be asked is a closed list ([`Command`](crate::console::command::Command)).
+//! `help`: the commands that the console knows. Only names are parsed, and a name never causes anything to be sent: the
+//! commands that can be sent are a closed list ([`Command`](crate::console::command::Command)).
 
 use serde::Serialize;
 
 use crate::console::error::ParseError;
 use crate::console::framing::answer::Answer;
 
-/// More than any console lists.
-const MOST: usize = 256;
-/// Longer than any name.
-const LONGEST: usize = 24;
+const MAX_COMMANDS: usize = 256;
+const MAX_NAME_LEN: usize = 24;
 
-/// The names of commands, in the console's order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Help {
-    /// Each as it is typed.
     pub(crate) commands: Vec<String>,
 }
 
 impl Help {
-    /// Whether exactly this name is listed.
-    #[must_use]
     pub fn lists(&self, name: &str) -> bool {
         self.commands.iter().any(|listed| listed == name)
     }
 }
 
-/// Reads the names: the first word of each line where that looks like one and a description follows.
+/// Parses the names: the first word of each line that looks like a name followed by a description.
 ///
 /// # Errors
-/// There is none.
+/// Returns an error if no line looks like a command.
 pub(crate) fn parse(answer: &Answer) -> Result<Help, ParseError> {
     let name = |line: &str| {
         let (name, description) = line.trim().split_once(' ')?;
         let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        let sound = name.len() <= LONGEST && name.bytes().all(is_name) && !description.is_empty();
-        sound.then(|| name.to_owned())
+        let valid = name.len() <= MAX_NAME_LEN && name.bytes().all(is_name) && !description.is_empty();
+        valid.then(|| name.to_owned())
     };
-    let commands: Vec<String> = answer.lines().filter_map(|(_, line)| name(line)).take(MOST).collect();
+    let commands: Vec<String> =
+        answer.lines().filter_map(|(_, line)| name(line)).take(MAX_COMMANDS).collect();
     if commands.is_empty() {
         return Err(ParseError::Nothing { expected: "lines like \"info  …\"", lines: answer.len() });
     }

@@ -15,48 +15,44 @@ use crate::console::parsing::number::amount;
 use crate::model::identity::LONGEST_BARCODE;
 use crate::model::units::{MilliampHours, Milliamps};
 
-/// What a battery says of itself.
+/// Identity and ratings of a battery.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Info {
-    /// Its address in the group, from 1.
+    /// In the group, from 1.
     pub address: Option<u16>,
     /// `Pylon` or `PYTES`.
     pub manufacturer: Option<String>,
-    /// Its type.
     pub model: Option<String>,
-    /// The board.
     pub board: Option<String>,
-    /// The main firmware.
     pub firmware: Option<String>,
-    /// When that was released, `YY-MM-DD`.
+    /// `YY-MM-DD`.
     pub released: Option<String>,
-    /// Its serial number.
+
     pub barcode: Option<String>,
     /// Nominal voltage and capacity as printed.
     pub specification: Option<String>,
-    /// The capacity in it.
+    /// From the specification.
     #[serde(rename = "nominal_capacity_mah")]
     pub nominal_capacity: Option<MilliampHours>,
-    /// How many cells.
     pub cells: Option<u16>,
-    /// Most it may be discharged with (negative).
+    /// Negative.
     #[serde(rename = "max_discharge_current_ma")]
     pub max_discharge_current: Option<Milliamps>,
-    /// Most it may be charged with.
+
     #[serde(rename = "max_charge_current_ma")]
     pub max_charge_current: Option<Milliamps>,
     /// Serial numbers of a stack's modules, in the console's order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub module_barcodes: Vec<String>,
-    /// Lines nobody here knows, by their label.
+    /// Lines with unknown labels, by label.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other: Vec<(String, String)>,
-    /// Lines that could not be read; the others stand.
+    /// Lines that could not be parsed; the others are valid.
     #[serde(skip)]
     pub(crate) problems: Vec<ParseError>,
 }
 
-/// Where a label's value goes; the setter answers what it expected.
+/// Stores the value of a label; the error is what it expected instead.
 type Setter = fn(&mut Info, &LabeledLine<'_>) -> Result<(), &'static str>;
 
 const LABELS: &[(&str, Setter)] = &[
@@ -76,7 +72,7 @@ const LABELS: &[(&str, Setter)] = &[
     ("Module", module),
 ];
 
-/// Labels that are known and not used; in this list so that a damaged label is noticed. `docs/console.md` has it too.
+/// Known labels whose values are ignored; listed so that a damaged label can be detected. Also in `docs/console.md`.
 pub const PASSED_OVER: &[&str] = &[
     "Iterate version",
     "Soft version",
@@ -97,13 +93,13 @@ pub const PASSED_OVER: &[&str] = &[
     "New",
 ];
 
-/// Reads what a battery says of itself. Lines that can't be read are named in `problems`.
+/// Parses the answer; lines that cannot be parsed are listed in `problems`.
 ///
 /// # Errors
-/// None of the lines is known.
+/// Returns an error if no line has a known label.
 pub(crate) fn parse(answer: &Answer) -> Result<Info, ParseError> {
     let mut info = Info::default();
-    let mut read = 0;
+    let mut values = 0;
     for field in labeled_lines(answer) {
         let Some((_, set)) = LABELS.iter().find(|(label, _)| Label(label) == field.label) else {
             if !PASSED_OVER.iter().any(|known| Label(known) == field.label) {
@@ -115,11 +111,11 @@ pub(crate) fn parse(answer: &Answer) -> Result<Info, ParseError> {
             continue;
         }
         match set(&mut info, &field) {
-            Ok(()) => read += 1,
+            Ok(()) => values += 1,
             Err(expected) => info.problems.push(field.invalid(expected)),
         }
     }
-    if read == 0 {
+    if values == 0 {
         return Err(ParseError::Nothing {
             expected: "lines like \"Device name : …\"", lines: answer.len()
         });
@@ -132,7 +128,6 @@ fn count(slot: &mut Option<u16>, field: &LabeledLine<'_>) -> Result<(), &'static
     Ok(())
 }
 
-/// Printable text.
 fn text(slot: &mut Option<String>, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     if !field.value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
         return Err("printable text");
@@ -141,7 +136,7 @@ fn text(slot: &mut Option<String>, field: &LabeledLine<'_>) -> Result<(), &'stat
     Ok(())
 }
 
-/// A barcode as a whole, since two of them may differ in their last digit alone.
+/// A barcode is never shortened, since two may differ only in their last digit.
 fn barcode(slot: &mut Option<String>, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     text(slot, field)?;
     if field.value.len() <= LONGEST_BARCODE {
@@ -150,7 +145,7 @@ fn barcode(slot: &mut Option<String>, field: &LabeledLine<'_>) -> Result<(), &'s
     Ok(())
 }
 
-/// The processor board; used if `Board version` is empty.
+/// The processor board, for a battery without a `Board version`.
 fn board(info: &mut Info, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     let mut board = None;
     text(&mut board, field)?;
@@ -158,18 +153,18 @@ fn board(info: &mut Info, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// No battery takes more or is limited to less, in mA.
+/// Plausible limits of the current, in mA.
 const LIMITS: std::ops::RangeInclusive<i64> = 1_000..=1_000_000;
 
-/// `90000mA`, `-90A`, or without a unit where only milliamperes make it a current that a battery can have.
+/// `90000mA`, `-90A`, or without a unit if only milliamperes make it a plausible current.
 fn current(slot: &mut Option<Milliamps>, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     const EXPECTED: &str = "a current in mA or A";
-    let each = match amount(field.value) {
+    let milliamps = match amount(field.value) {
         Some((number, "" | "mA")) => Some(number),
         Some((number, "A")) => number.checked_mul(1_000),
         _ => None,
     };
-    let limit = each.filter(|limit| LIMITS.contains(&limit.saturating_abs())).ok_or(EXPECTED)?;
+    let limit = milliamps.filter(|limit| LIMITS.contains(&limit.saturating_abs())).ok_or(EXPECTED)?;
     *slot = Some(Milliamps(i32::try_from(limit).map_err(|_| EXPECTED)?));
     Ok(())
 }
@@ -177,25 +172,25 @@ fn current(slot: &mut Option<Milliamps>, field: &LabeledLine<'_>) -> Result<(), 
 /// `48V/50AH`, `51.2V/100Ah`, `48V 50 AH`, `37AH`.
 fn specification(info: &mut Info, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     text(&mut info.specification, field)?;
-    let capacity = rated(field.value).filter(|value| (1.0..10_000.0).contains(value));
+    let capacity = rated_capacity(field.value).filter(|value| (1.0..10_000.0).contains(value));
     info.nominal_capacity = capacity.map(|value| MilliampHours((value * 1000.0).round() as i64));
     if info.nominal_capacity.is_some() { Ok(()) } else { Err("a specification like 48V/50AH") }
 }
 
-/// The ampere-hours in a specification: the number before its only `AH`, which follows the voltage or is alone.
-fn rated(specification: &str) -> Option<f64> {
+/// The ampere-hours in a specification: the number before its only `AH`, after the voltage or alone.
+fn rated_capacity(specification: &str) -> Option<f64> {
     let upper = specification.to_ascii_uppercase();
     let mut parts = upper.split("AH");
-    let (before, behind) = (parts.next()?.trim_end(), parts.next()?);
-    if parts.next().is_some() || behind.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+    let (before, after) = (parts.next()?.trim_end(), parts.next()?);
+    if parts.next().is_some() || after.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return None;
     }
-    let begin = before.rfind(|c: char| !(c.is_ascii_digit() || c == '.')).map_or(0, |at| at + 1);
-    let parted = before[..begin].ends_with(['/', ' ', ',', 'V']) || begin == 0;
-    before[begin..].parse().ok().filter(|_| parted)
+    let start = before.rfind(|c: char| !(c.is_ascii_digit() || c == '.')).map_or(0, |at| at + 1);
+    let separated = before[..start].ends_with(['/', ' ', ',', 'V']) || start == 0;
+    before[start..].parse().ok().filter(|_| separated)
 }
 
-/// `Module:   : <barcode>`: the label's own colon comes first, so the second one stands before the value.
+/// `Module:   : <barcode>`: the label ends with a colon, so the value follows the second one.
 fn module(info: &mut Info, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     let mut barcode = None;
     let value = field.value.trim_start_matches([':', ' ']);
@@ -237,11 +232,7 @@ mod tests {
             assert_eq!(capacity(damaged), (None, 1), "{damaged}");
         }
         let read = info("Specification : 48V 50\nCell Number : 15");
-        assert_eq!(
-            (read.cells, read.problems.len()),
-            (Some(15), 1),
-            "one unreadable fact costs itself alone"
-        );
+        assert_eq!((read.cells, read.problems.len()), (Some(15), 1), "an unreadable value loses only itself");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `log`: the battery's own log, newest first, three records a page (protocol, section 9).
+//! `log`: the battery's own log, newest first, three records per page (protocol, section 9).
 //!
 //! ```text
 //!  Index   : 19
@@ -16,35 +16,29 @@ use crate::console::framing::answer::Answer;
 use crate::console::parsing::labeled_line::{LabeledLine, labeled_lines};
 use crate::console::parsing::number::{date_time, integer};
 
-/// One record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LogRecord {
-    /// Its number; higher is newer.
+    /// Higher is newer.
     pub index: i64,
-    /// When, by the battery's own clock.
     pub clock: Option<DateTime>,
-    /// Which module wrote it.
     pub(crate) module: Option<String>,
-    /// A code; printed in hexadecimal without `0x`.
     pub code: Option<u32>,
-    /// What happened.
     pub info: Option<String>,
 }
 
-/// The battery's log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Log {
     /// Newest first.
     pub records: Vec<LogRecord>,
-    /// Lines that could not be read; the records stand without them.
+    /// Lines that could not be parsed; the records are valid without them.
     #[serde(skip)]
     pub(crate) problems: Vec<ParseError>,
 }
 
-/// Reads the records; pages that were cut off by leaving the pager are simply not there.
+/// Parses the records; an answer that ended at the pager has only those of its first pages.
 ///
 /// # Errors
-/// There is no record at all.
+/// Returns an error if there is no record.
 pub fn parse(answer: &Answer) -> Result<Log, ParseError> {
     let mut log = Log::default();
     for field in labeled_lines(answer) {
@@ -54,21 +48,21 @@ pub fn parse(answer: &Answer) -> Result<Log, ParseError> {
                 None => log.problems.push(field.invalid("a whole number")),
             }
         } else if let Some(record) = log.records.last_mut()
-            && let Err(expected) = take(record, &field)
+            && let Err(expected) = set_field(record, &field)
         {
             log.problems.push(field.invalid(expected));
         }
     }
     if log.records.is_empty() {
         return Err(ParseError::Nothing {
-            expected: "records beginning with \"Index\"",
+            expected: "records that start with \"Index\"",
             lines: answer.len(),
         });
     }
     Ok(log)
 }
 
-fn take(record: &mut LogRecord, field: &LabeledLine<'_>) -> Result<(), &'static str> {
+fn set_field(record: &mut LogRecord, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     match field.label.0 {
         "Time" => {
             let mut words = field.value.split_ascii_whitespace();

@@ -1,5 +1,5 @@
-//! A file for each command: from the lines of its answer to values. Driven by headers and labels; no firmware version
-//! is ever switched on.
+//! One file per command: parses the lines of its answer into values. Parsing depends only on headers and labels, never
+//! on a firmware version.
 
 pub mod bat;
 pub mod data_event;
@@ -25,11 +25,11 @@ use crate::console::framing::echo;
 use crate::console::parsing::table;
 use crate::console::word_slot::place_index;
 
-/// Reads the answer to `command`.
+/// Parses the answer to `command`.
 ///
 /// # Errors
-/// The console refused, or the answer is torn or damaged beyond use. Damage to single rows or lines is in
-/// [`Parsed::problems`].
+/// Returns an error if the console refused the command, or if the answer is truncated or has no usable values. Errors in
+/// single rows or lines are in [`Parsed::problems`].
 pub fn parse(command: Command, answer: &Answer) -> Result<Parsed, Rejected> {
     match answer.verdict {
         Verdict::Success => {
@@ -38,20 +38,20 @@ pub fn parse(command: Command, answer: &Answer) -> Result<Parsed, Rejected> {
             if echo.is_some_and(|echo| !echo::identifies(command, echo, parsed.speaks_of())) {
                 return Err(Rejected::Nameless);
             }
-            words::forget(&mut parsed, place_index(command.place()), &answer.unconfirmed);
+            words::remove_words(&mut parsed, place_index(command.place()), &answer.unconfirmed);
             Ok(parsed)
         }
-        // A console that took the question for another refuses that one.
+        // The console may have received another command, and refused that one.
         Verdict::Refused(_) if answer.echo_damaged => Err(Rejected::Nameless),
         Verdict::Refused(refusal) => Err(Rejected::Refused(refusal)),
         Verdict::Unclear => Err(Rejected::Torn),
     }
 }
 
-/// Reads the text of an answer whatever its end says: for transcripts that were cut out by hand.
+/// Parses the text of an answer regardless of its status: for transcripts that were copied by hand.
 ///
 /// # Errors
-/// The text is damaged beyond use.
+/// Returns an error if the text has no usable values.
 pub fn parse_text(command: Command, answer: &Answer) -> Result<Parsed, ParseError> {
     let parsed = match (command.verb, command.index) {
         (Verb::Pwr, None) if table::has_header(answer, stack::HEADER) => {

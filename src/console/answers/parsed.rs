@@ -1,4 +1,4 @@
-//! The values of one answer, whatever its command, and why an answer may yield none.
+//! The values of an answer to any command, or the reason why there are none.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::console::answers::{
 use crate::console::error::ParseError;
 use crate::console::framing::refusal::Refusal;
 
-/// What an answer says.
+/// The values of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Parsed {
@@ -28,37 +28,33 @@ pub enum Parsed {
     Soh(soh::Soh),
     /// `time`.
     Clock(time::Clock),
-    /// `log`.
     Log(log::Log),
     /// `data event`, `data history`.
     Event(Box<data_event::DataEvent>),
     /// `unit`.
     Units(stack::Units),
-    /// `help`.
     Help(help::Help),
-    /// `euro`.
     Euro(euro::Euro),
 }
 
-/// Why an answer yields no values.
+/// Why an answer has no values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
-    /// The console will not.
     #[error("{0}")]
     Refused(Refusal),
     /// The echo is damaged, and the answer does not identify itself as ours.
     #[error("the command echo is damaged, and the answer does not show which command it belongs to")]
     Nameless,
-    /// It neither succeeded nor refused: a line is missing or damaged.
-    #[error("the line \"Command completed successfully\" is missing: the answer is torn")]
+    /// Neither success nor a refusal: a line is missing or damaged.
+    #[error("the line \"Command completed successfully\" is missing: the answer was cut off")]
     Torn,
-    /// The text is not what this command says.
+    /// The text does not have the form of this command's answer.
     #[error(transparent)]
     Unreadable(#[from] ParseError),
 }
 
 impl Parsed {
-    /// The battery's number that the answer itself names.
+    /// The battery's number in the answer itself.
     #[must_use]
     pub(crate) fn speaks_of(&self) -> Option<i64> {
         match self {
@@ -70,21 +66,21 @@ impl Parsed {
         }
     }
 
-    /// Whether it holds facts, or a snapshot of the memory: lines that are independent of one another.
+    /// Whether it holds facts or a snapshot: lines that are independent of one another.
     #[must_use]
     pub(crate) fn is_facts(&self) -> bool {
         matches!(self, Self::Info(_) | Self::Stat(_) | Self::Soh(_) | Self::Euro(_) | Self::Event(_))
     }
 
-    /// Nearly all consoles number cells from 0, so at first sight a table from 1 may have lost its first row.
+    /// The reason to doubt a table whose first cell is number 1: nearly all consoles number cells from 0.
     #[must_use]
-    pub(crate) fn first_cell_late(&self) -> Option<&'static str> {
+    pub(crate) fn missing_first_cell(&self) -> Option<&'static str> {
         let Self::Cells(table) = self else { return None };
-        let late = table.cells.first().is_some_and(|cell| cell.number == Some(1));
-        late.then_some("the first cell is number 1, and number 0 may be missing")
+        let from_one = table.cells.first().is_some_and(|cell| cell.number == Some(1));
+        from_one.then_some("the first cell is number 1, and number 0 may be missing")
     }
 
-    /// Rows and lines that could not be read; everything else in the answer stands.
+    /// Rows and lines that could not be parsed; the rest of the answer is valid.
     #[must_use]
     pub fn problems(&self) -> &[ParseError] {
         match self {

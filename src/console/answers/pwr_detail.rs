@@ -1,4 +1,4 @@
-//! `pwr N`: one battery's details as lines of label and value (protocol, section 8).
+//! `pwr N`: the details of one battery as labeled lines (protocol, section 8).
 //!
 //! ```text
 //!  ----------------------------
@@ -9,7 +9,7 @@
 //!  Bat Events      : 0x0
 //!  ----------------------------
 //! ```
-//! Every line may be missing, repeated or new; what nobody knows is kept by its label.
+//! Every line may be missing, repeated or new; unknown lines are kept with their labels.
 
 use serde::Serialize;
 
@@ -23,57 +23,50 @@ use crate::model::event_word::EventWord;
 use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
 use crate::model::word::Word;
 
-/// What the console says of one battery. What it did not say is `None`.
+/// Lines that the console did not print are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PwrDetail {
-    /// The battery's number in the answer.
+    /// As stated in the answer.
     pub number: Option<u16>,
-    /// Voltage.
     #[serde(rename = "voltage_mv")]
     pub voltage: Option<Millivolts>,
-    /// Current, positive while charging.
+    /// Positive while charging.
     #[serde(rename = "current_ma")]
     pub current: Option<Milliamps>,
-    /// Temperature of the board.
+    /// Of the board.
     #[serde(rename = "temperature_mc")]
     pub temperature: Option<Millicelsius>,
-    /// State of charge.
     #[serde(rename = "soc_percent")]
     pub soc: Option<Percent>,
-    /// Nominal capacity.
     #[serde(rename = "nominal_capacity_mah")]
     pub nominal_capacity: Option<MilliampHours>,
-    /// Usable capacity as the battery has learned it.
+    /// As the battery has learned it.
     #[serde(rename = "usable_capacity_mah")]
     pub usable_capacity: Option<MilliampHours>,
-    /// Charge that went in over the battery's life.
+    /// Over the battery's life.
     #[serde(rename = "charged_ampere_seconds")]
     pub charged: Option<i64>,
-    /// Charge that came out over the battery's life.
+    /// Over the battery's life.
     #[serde(rename = "discharged_ampere_seconds")]
     pub discharged: Option<i64>,
-    /// Voltage the charger may go to.
+    /// The highest charging voltage.
     #[serde(rename = "max_voltage_mv")]
     pub max_voltage: Option<Millivolts>,
     /// Transitions to charging; not cycles (protocol, section 8).
     pub charge_times: Option<i64>,
-    /// Charge, discharge, idle …
+    /// For example `Charge`, `Dischg`, `Idle`.
     pub base_state: Option<Word>,
-    /// State of the voltage.
     pub volt_state: Option<Word>,
-    /// State of the current.
     pub current_state: Option<Word>,
-    /// State of the temperature.
     pub temp_state: Option<Word>,
-    /// State of the charge.
     pub coulomb_state: Option<Word>,
-    /// State of health, as a word.
+    /// A word, not a percentage.
     pub soh_state: Option<Word>,
     /// Whether the heater is on.
     pub(crate) heater: Option<Word>,
-    /// Whether the charging transistor conducts.
+    /// State of the charging transistor.
     pub(crate) charge_switch: Option<Word>,
-    /// Whether the discharging transistor conducts.
+    /// State of the discharging transistor.
     pub(crate) discharge_switch: Option<Word>,
     /// Events of the cells.
     pub battery_events: Option<EventWord>,
@@ -81,25 +74,22 @@ pub struct PwrDetail {
     pub power_events: Option<EventWord>,
     /// Faults of the system.
     pub system_fault: Option<EventWord>,
-    /// Event words of other names, by their label.
+    /// Event words with other labels, by label.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_events: Vec<(String, EventWord)>,
-    /// Serial number.
     pub barcode: Option<String>,
-    /// Type.
     pub model: Option<String>,
-    /// Firmware.
     pub firmware: Option<String>,
-    /// Lines nobody here knows, by their label.
+    /// Lines with unknown labels, by label.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other: Vec<(String, String)>,
-    /// Lines that could not be read; the others stand.
+    /// Lines that could not be parsed; the others are valid.
     #[serde(skip)]
     pub(crate) problems: Vec<ParseError>,
 }
 
-/// What a label's value is and where it goes.
-enum Goes {
+/// The type of a label's value, and the field that stores it.
+enum LabelTarget {
     Millivolts(fn(&mut PwrDetail) -> &mut Option<Millivolts>),
     Milliamps(fn(&mut PwrDetail) -> &mut Option<Milliamps>),
     Millicelsius(fn(&mut PwrDetail) -> &mut Option<Millicelsius>),
@@ -112,37 +102,37 @@ enum Goes {
     Text(fn(&mut PwrDetail) -> &mut Option<String>),
 }
 
-const LABELS: &[(&str, Goes)] = &[
-    ("Voltage", Goes::Millivolts(|d| &mut d.voltage)),
-    ("Current", Goes::Milliamps(|d| &mut d.current)),
-    ("Temperature", Goes::Millicelsius(|d| &mut d.temperature)),
-    ("Coulomb", Goes::Percent(|d| &mut d.soc)),
-    ("Total Coulomb", Goes::Charge(|d| &mut d.nominal_capacity)),
-    ("Real Coulomb", Goes::Charge(|d| &mut d.usable_capacity)),
-    ("Total Power In", Goes::AmpereSeconds(|d| &mut d.charged)),
-    ("Total Power Out", Goes::AmpereSeconds(|d| &mut d.discharged)),
-    ("Max Voltage", Goes::Millivolts(|d| &mut d.max_voltage)),
-    ("Charge Times", Goes::Count(|d| &mut d.charge_times)),
-    ("Basic Status", Goes::Word(|d| &mut d.base_state)),
-    ("Volt Status", Goes::Word(|d| &mut d.volt_state)),
-    ("Current Status", Goes::Word(|d| &mut d.current_state)),
-    ("Tmpr. Status", Goes::Word(|d| &mut d.temp_state)),
-    ("Coul. Status", Goes::Word(|d| &mut d.coulomb_state)),
-    ("Soh. Status", Goes::Word(|d| &mut d.soh_state)),
-    ("Heater Status", Goes::Word(|d| &mut d.heater)),
-    ("CMOS Status", Goes::Word(|d| &mut d.charge_switch)),
-    ("DMOS Status", Goes::Word(|d| &mut d.discharge_switch)),
-    ("CFetState", Goes::Word(|d| &mut d.charge_switch)),
-    ("DFetState", Goes::Word(|d| &mut d.discharge_switch)),
-    ("Bat Events", Goes::Events(|d| &mut d.battery_events)),
-    ("Power Events", Goes::Events(|d| &mut d.power_events)),
-    ("System Fault", Goes::Events(|d| &mut d.system_fault)),
-    ("Barcode", Goes::Text(|d| &mut d.barcode)),
-    ("DevType", Goes::Text(|d| &mut d.model)),
-    ("Firm Version", Goes::Text(|d| &mut d.firmware)),
+const LABELS: &[(&str, LabelTarget)] = &[
+    ("Voltage", LabelTarget::Millivolts(|d| &mut d.voltage)),
+    ("Current", LabelTarget::Milliamps(|d| &mut d.current)),
+    ("Temperature", LabelTarget::Millicelsius(|d| &mut d.temperature)),
+    ("Coulomb", LabelTarget::Percent(|d| &mut d.soc)),
+    ("Total Coulomb", LabelTarget::Charge(|d| &mut d.nominal_capacity)),
+    ("Real Coulomb", LabelTarget::Charge(|d| &mut d.usable_capacity)),
+    ("Total Power In", LabelTarget::AmpereSeconds(|d| &mut d.charged)),
+    ("Total Power Out", LabelTarget::AmpereSeconds(|d| &mut d.discharged)),
+    ("Max Voltage", LabelTarget::Millivolts(|d| &mut d.max_voltage)),
+    ("Charge Times", LabelTarget::Count(|d| &mut d.charge_times)),
+    ("Basic Status", LabelTarget::Word(|d| &mut d.base_state)),
+    ("Volt Status", LabelTarget::Word(|d| &mut d.volt_state)),
+    ("Current Status", LabelTarget::Word(|d| &mut d.current_state)),
+    ("Tmpr. Status", LabelTarget::Word(|d| &mut d.temp_state)),
+    ("Coul. Status", LabelTarget::Word(|d| &mut d.coulomb_state)),
+    ("Soh. Status", LabelTarget::Word(|d| &mut d.soh_state)),
+    ("Heater Status", LabelTarget::Word(|d| &mut d.heater)),
+    ("CMOS Status", LabelTarget::Word(|d| &mut d.charge_switch)),
+    ("DMOS Status", LabelTarget::Word(|d| &mut d.discharge_switch)),
+    ("CFetState", LabelTarget::Word(|d| &mut d.charge_switch)),
+    ("DFetState", LabelTarget::Word(|d| &mut d.discharge_switch)),
+    ("Bat Events", LabelTarget::Events(|d| &mut d.battery_events)),
+    ("Power Events", LabelTarget::Events(|d| &mut d.power_events)),
+    ("System Fault", LabelTarget::Events(|d| &mut d.system_fault)),
+    ("Barcode", LabelTarget::Text(|d| &mut d.barcode)),
+    ("DevType", LabelTarget::Text(|d| &mut d.model)),
+    ("Firm Version", LabelTarget::Text(|d| &mut d.firmware)),
 ];
 
-/// Labels that are known and not used; in this list so that a damaged label is noticed. `docs/console.md` has it too.
+/// Known labels whose values are ignored; listed so that a damaged label can be detected. Also in `docs/console.md`.
 pub const PASSED_OVER: &[&str] = &[
     "SOC Voltage",
     "B+B-.Volt",
@@ -161,8 +151,8 @@ pub const PASSED_OVER: &[&str] = &[
     "Pwr Protect ENA",
 ];
 
-/// Event words beside the three that everybody has: an alarm word, and the topics into which some firmware
-/// splits the others. Known by their labels, since not every firmware prints `0x`.
+/// Event words in addition to the three common ones: an alarm word, and the groups into which some firmware splits the
+/// others. Recognized by their labels, since not every firmware prints `0x`.
 pub(crate) const EVENT_WORDS: &[&str] = &[
     "System Alarm",
     "Bat Volt Status",
@@ -178,19 +168,19 @@ pub(crate) const EVENT_WORDS: &[&str] = &[
     "Unit Events",
 ];
 
-/// Whether `label` is one that consoles are known to print before an event word of another name.
+/// Whether `label` is one of [`EVENT_WORDS`].
 pub(crate) fn is_event_label(label: &str) -> bool {
     usize::from(event_position(label)) < EVENT_WORDS.len()
 }
 
-/// The position of `label` among those; behind the last where it is not known.
+/// The position of `label` in [`EVENT_WORDS`]; its length if the label is unknown.
 pub(crate) fn event_position(label: &str) -> u16 {
     let position = EVENT_WORDS.iter().position(|known| Label(known) == Label(label));
     position.unwrap_or(EVENT_WORDS.len()) as u16
 }
 
 /// The indexes of event words other than the three common ones, by their labels, so that a damaged line shifts no other.
-/// Those with an unknown label follow in their order; the [label](crate::console::answers::words) itself needs witnesses.
+/// Those with an unknown label follow in their order; the label itself has to be confirmed.
 pub(crate) fn event_indexes(words: &[(String, EventWord)]) -> Vec<u16> {
     let mut unknown = EVENT_WORDS.len() as u16..;
     let index = |(label, _): &(String, EventWord)| match event_position(label) {
@@ -200,7 +190,7 @@ pub(crate) fn event_indexes(words: &[(String, EventWord)]) -> Vec<u16> {
     words.iter().filter_map(index).collect()
 }
 
-/// The word at such an index.
+/// The label of the word with an index from [`event_indexes`].
 pub(crate) fn event_name(index: u16) -> &'static str {
     match index {
         0 => BATTERY,
@@ -211,8 +201,8 @@ pub(crate) fn event_name(index: u16) -> &'static str {
 }
 
 impl PwrDetail {
-    /// Whether something of this battery deserves a look, so that its cells are asked: a bit that says more than
-    /// that all is well, or a state that is an alarm by itself.
+    /// Whether an event bit is set that is not a normal condition, or the base state is an alarm. Then the cells are
+    /// polled as well.
     #[must_use]
     pub(crate) fn deserves_a_look(&self) -> bool {
         let own =
@@ -224,55 +214,55 @@ impl PwrDetail {
     }
 }
 
-/// Reads one battery's details. Lines that can't be read are named in `problems`; the others stand.
+/// Parses the details of one battery; lines that cannot be parsed are listed in `problems`.
 ///
 /// # Errors
-/// No line could be read.
+/// Returns an error if no line could be parsed.
 pub(crate) fn parse(answer: &Answer) -> Result<PwrDetail, ParseError> {
     let mut detail = PwrDetail::default();
-    let mut read = 0;
+    let mut values = 0;
     for (line, text) in answer.lines() {
         if text.trim().bytes().all(|byte| byte == b'-') {
             continue;
         }
-        match take(&mut detail, line, text) {
-            Ok(held) => read += usize::from(held),
+        match parse_line(&mut detail, line, text) {
+            Ok(has_value) => values += usize::from(has_value),
             Err(problem) => detail.problems.push(problem),
         }
     }
-    if read == 0 {
+    if values == 0 {
         let nothing = ParseError::Nothing { expected: "lines of label and value", lines: answer.len() };
         return Err(detail.problems.into_iter().next().unwrap_or(nothing));
     }
     Ok(detail)
 }
 
-/// Reads one line; answers whether it held a value. A known label without one is treated like a line that is absent.
-fn take(detail: &mut PwrDetail, line: usize, text: &str) -> Result<bool, ParseError> {
+/// Parses one line; returns whether it has a value. A known label without a value counts as absent.
+fn parse_line(detail: &mut PwrDetail, line: usize, text: &str) -> Result<bool, ParseError> {
     let Some(field) = parse_labeled_line(line, text) else {
-        return heading(detail, line, text).map(|()| true);
+        return parse_heading(detail, line, text).map(|()| true);
     };
     match LABELS.iter().find(|(label, _)| Label(label) == field.label) {
         Some(_) if field.is_blank() => Ok(false),
-        Some((_, goes)) => goes.put(detail, &field).map(|()| true),
-        None => unknown(detail, &field).map(|()| true),
+        Some((_, target)) => target.set(detail, &field).map(|()| true),
+        None => store_unknown(detail, &field).map(|()| true),
     }
 }
 
-fn heading(detail: &mut PwrDetail, line: usize, text: &str) -> Result<(), ParseError> {
+fn parse_heading(detail: &mut PwrDetail, line: usize, text: &str) -> Result<(), ParseError> {
     let number = heading_number(text, "Power").and_then(|number| u16::try_from(number).ok());
-    let wrong = || ParseError::Value {
+    let invalid = || ParseError::Value {
         line,
         what: "a line".into(),
         expected: "a label, a colon and a value",
         found: excerpt(text.trim()),
     };
-    detail.number = Some(number.ok_or_else(wrong)?);
+    detail.number = Some(number.ok_or_else(invalid)?);
     Ok(())
 }
 
-/// An event word of another name, or a line to keep as it is.
-fn unknown(detail: &mut PwrDetail, field: &LabeledLine<'_>) -> Result<(), ParseError> {
+/// Stores an event word with another label, or an unknown line as it is.
+fn store_unknown(detail: &mut PwrDetail, field: &LabeledLine<'_>) -> Result<(), ParseError> {
     let known = EVENT_WORDS.iter().find(|known| Label(known) == field.label);
     let label = known.map_or_else(|| excerpt(field.label.0), |known| (*known).to_owned());
     if PASSED_OVER.iter().any(|known| Label(known) == field.label) {
@@ -290,32 +280,32 @@ fn unknown(detail: &mut PwrDetail, field: &LabeledLine<'_>) -> Result<(), ParseE
     Ok(())
 }
 
-impl Goes {
-    fn put(&self, detail: &mut PwrDetail, field: &LabeledLine<'_>) -> Result<(), ParseError> {
+impl LabelTarget {
+    fn set(&self, detail: &mut PwrDetail, field: &LabeledLine<'_>) -> Result<(), ParseError> {
         match self {
             Self::Millivolts(slot) => {
-                once(slot(detail), field, Millivolts(small(field, "mV", "a whole number of mV")?))
+                set_once(slot(detail), field, Millivolts(small(field, "mV", "a whole number of mV")?))
             }
             Self::Milliamps(slot) => {
-                once(slot(detail), field, Milliamps(small(field, "mA", "a whole number of mA")?))
+                set_once(slot(detail), field, Milliamps(small(field, "mA", "a whole number of mA")?))
             }
             Self::Millicelsius(slot) => {
-                once(slot(detail), field, Millicelsius(small(field, "mC", "a whole number of mC")?))
+                set_once(slot(detail), field, Millicelsius(small(field, "mC", "a whole number of mC")?))
             }
             Self::Percent(slot) => {
-                once(slot(detail), field, Percent(small(field, "%", "a whole number of %")?))
+                set_once(slot(detail), field, Percent(small(field, "%", "a whole number of %")?))
             }
-            Self::Charge(slot) => once(slot(detail), field, charge(field)?),
+            Self::Charge(slot) => set_once(slot(detail), field, charge(field)?),
             Self::AmpereSeconds(slot) => {
-                once(slot(detail), field, field.number(&["AS"], "a whole number of AS")?)
+                set_once(slot(detail), field, field.number(&["AS"], "a whole number of AS")?)
             }
-            Self::Count(slot) => once(slot(detail), field, field.number(&[""], "a whole number")?),
-            Self::Word(slot) => repeatable(slot(detail), field, state_word(field.value)),
+            Self::Count(slot) => set_once(slot(detail), field, field.number(&[""], "a whole number")?),
+            Self::Word(slot) => keep_first(slot(detail), field, state_word(field.value)),
             Self::Events(slot) => {
                 let word = event_word(field.value).ok_or_else(|| field.invalid("an event word like 0x2"))?;
-                once(slot(detail), field, word)
+                set_once(slot(detail), field, word)
             }
-            Self::Text(slot) => repeatable(slot(detail), field, plain_text(field.value)),
+            Self::Text(slot) => keep_first(slot(detail), field, plain_text(field.value)),
         }
     }
 }
@@ -324,7 +314,7 @@ fn small(field: &LabeledLine<'_>, unit: &'static str, expected: &'static str) ->
     field.number(&[unit], expected)?.try_into().map_err(|_| field.invalid(expected))
 }
 
-/// `50000 mAH`, or in ampere-seconds' thousandths on some firmware: `360000000 mAS`.
+/// `50000 mAH`, on some firmware in milliampere-seconds: `360000000 mAS`.
 fn charge(field: &LabeledLine<'_>) -> Result<MilliampHours, ParseError> {
     const EXPECTED: &str = "a whole number of mAH or mAS";
     let amount = field.number(&["mAH", "mAS"], EXPECTED)?;
@@ -332,10 +322,12 @@ fn charge(field: &LabeledLine<'_>) -> Result<MilliampHours, ParseError> {
     Ok(MilliampHours(if seconds { amount / 3600 } else { amount }))
 }
 
-/// A measurement that is said twice must be the same both times.
-fn once<T: PartialEq>(slot: &mut Option<T>, field: &LabeledLine<'_>, value: T) -> Result<(), ParseError> {
+/// A measurement that is printed twice must have the same value both times.
+fn set_once<T: PartialEq>(slot: &mut Option<T>, field: &LabeledLine<'_>, value: T) -> Result<(), ParseError> {
     match slot {
-        Some(before) if *before != value => Err(field.invalid("the value this label had above")),
+        Some(before) if *before != value => {
+            Err(field.invalid("the same value as in the earlier line with this label"))
+        }
         _ => {
             *slot = Some(value);
             Ok(())
@@ -343,8 +335,8 @@ fn once<T: PartialEq>(slot: &mut Option<T>, field: &LabeledLine<'_>, value: T) -
     }
 }
 
-/// Some firmware prints `Heater Status` twice, the second time under the wrong label: the first one counts.
-fn repeatable<T>(
+/// Keeps the first value: some firmware prints `Heater Status` twice, the second time with the wrong label.
+fn keep_first<T>(
     slot: &mut Option<T>,
     field: &LabeledLine<'_>,
     value: Result<T, &'static str>,
@@ -354,7 +346,7 @@ fn repeatable<T>(
     Ok(())
 }
 
-/// The number that a heading or label line carries, for the other parsers.
+/// The number in a line that consists of `word` and a number.
 pub(crate) fn heading_number(text: &str, word: &str) -> Option<i64> {
     let mut tokens = text.split_ascii_whitespace();
     match (tokens.next(), tokens.next(), tokens.next()) {

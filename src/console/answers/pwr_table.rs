@@ -1,4 +1,4 @@
-//! `pwr`: one row a battery (protocol, section 7, layouts A to E).
+//! `pwr`: one row per battery (protocol, section 7, layouts A to E).
 //!
 //! ```text
 //! Power Volt   Curr   Tempr  Tlow   Thigh  Vlow   Vhigh  Base.St  …  Coulomb  Time                 B.V.St   …
@@ -19,123 +19,104 @@ use crate::model::place::Place;
 use crate::model::units::{Milliamps, Millicelsius, Millivolts, Percent};
 use crate::model::word::Word;
 
-/// What the group table says of one battery. Absent columns and dashes are `None`.
+/// A battery in the group table. Absent columns and dashes are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub struct PwrRow {
-    /// The number of the place, from 1.
+    /// From 1.
     pub place: Option<Place>,
-    /// Whether a battery answers at this place.
+    /// Whether the console reports that there is no battery.
     pub absent: bool,
-    /// Voltage of the battery.
     #[serde(rename = "voltage_mv")]
     pub voltage: Option<Millivolts>,
-    /// Current, positive while charging.
+    /// Positive while charging.
     #[serde(rename = "current_ma")]
     pub current: Option<Milliamps>,
-    /// Temperature of the board.
+    /// Of the board.
     #[serde(rename = "temperature_mc")]
     pub temperature: Option<Millicelsius>,
-    /// Coldest cell.
     #[serde(rename = "cell_temperature_low_mc")]
     pub cell_temperature_low: Option<Millicelsius>,
-    /// Warmest cell.
     #[serde(rename = "cell_temperature_high_mc")]
     pub cell_temperature_high: Option<Millicelsius>,
-    /// Lowest cell voltage.
     #[serde(rename = "cell_voltage_low_mv")]
     pub cell_voltage_low: Option<Millivolts>,
-    /// Highest cell voltage.
     #[serde(rename = "cell_voltage_high_mv")]
     pub cell_voltage_high: Option<Millivolts>,
-    /// Which cell is coldest, from 0 as printed.
+    /// From 0, as printed.
     pub coldest_cell: Option<u16>,
-    /// Which cell is warmest, from 0 as printed.
+    /// From 0, as printed.
     pub warmest_cell: Option<u16>,
-    /// Which cell is lowest, from 0 as printed.
+    /// From 0, as printed.
     pub lowest_cell: Option<u16>,
-    /// Which cell is highest, from 0 as printed.
+    /// From 0, as printed.
     pub highest_cell: Option<u16>,
-    /// Charge, discharge, idle …
+    /// For example `Charge`, `Dischg`, `Idle`.
     pub base_state: Option<Word>,
-    /// State of the battery's voltage.
     pub volt_state: Option<Word>,
-    /// State of the current.
     pub current_state: Option<Word>,
-    /// State of the temperature.
     pub temp_state: Option<Word>,
-    /// State of charge.
     #[serde(rename = "soc_percent")]
     pub soc: Option<Percent>,
-    /// The battery's own clock.
     pub clock: Option<DateTime>,
-    /// State of the cells' voltage.
     pub cell_volt_state: Option<Word>,
-    /// State of the cells' temperature.
     pub cell_temp_state: Option<Word>,
     /// Temperature of the switching transistors.
     #[serde(rename = "mos_temperature_mc")]
     pub mos_temperature: Option<Millicelsius>,
-    /// State of that temperature.
     pub mos_temp_state: Option<Word>,
-    /// The system's alarm state.
     pub system_alarm: Option<Word>,
-    /// Serial number.
     pub barcode: Option<String>,
-    /// Type.
     pub model: Option<String>,
 }
 
-/// The group table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PwrTable {
-    /// Its rows in order, absent places included where the console prints them.
+    /// In order, including absent places if the console prints them.
     pub rows: Vec<PwrRow>,
-    /// Rows that could not be read; the others stand.
+    /// Rows that could not be parsed; the others are valid.
     #[serde(skip)]
     pub(crate) problems: Vec<ParseError>,
-    /// Rows in which a value fills its column, so that the next one touches it, split by the widths of the header.
-    /// Each is accepted only if the battery's details agree with it; the problem is reported if they don't.
+    /// Rows in which no blank separates a value from the next, split by the column widths of the header. Such a row is
+    /// accepted only if the battery's details confirm it; otherwise its error is reported.
     #[serde(skip)]
     pub(crate) fused: Vec<(PwrRow, ParseError)>,
-    /// Places with a row that can't be read, or should be there: not known to be absent.
+    /// Places whose row could not be parsed or is missing: a battery may be there.
     #[serde(skip)]
     pub(crate) unread: Vec<Place>,
-    /// Whether a row with an unknown number was lost: it may belong to any place.
+    /// Whether a row with an unknown number could not be parsed: it may belong to any place.
     #[serde(skip)]
     pub(crate) unplaced: bool,
 }
 
 impl PwrTable {
-    /// The row of the battery at `place`.
     #[must_use]
     pub(crate) fn row(&self, place: Place) -> Option<&PwrRow> {
         self.rows.iter().find(|row| row.place == Some(place))
     }
 
-    /// Whether a battery is at `place` as far as this table knows; `None` where its row could not be read.
+    /// Whether there is a battery at `place`; `None` if its row could not be parsed.
     #[must_use]
     pub fn shows(&self, place: Place) -> Option<bool> {
         match self.row(place) {
             Some(row) => Some(!row.absent),
             None if self.unplaced || self.unread.contains(&place) => None,
-            // A console that leaves absent places out of its table has reported them as absent.
+            // A console that omits a place from its table reports it as absent.
             None => Some(false),
         }
     }
 
-    /// The places of which this table does not say whether a battery is there.
+    /// The places for which this table does not show whether a battery is present.
     pub(crate) fn unread_places(&self) -> impl Iterator<Item = Place> {
         Place::up_to(Place::MOST).filter(|place| self.shows(*place).is_none())
     }
 
-    /// The places at which a battery answers.
     pub(crate) fn present(&self) -> impl Iterator<Item = Place> {
         self.rows.iter().filter(|row| !row.absent).filter_map(|row| row.place)
     }
 }
 
-/// How the header of the group table begins.
+/// The first words of the header of the group table.
 pub(crate) const HEADER: &str = "Power Volt";
 
 const COLUMNS: &[TableColumn<PwrRow>] = &[
@@ -173,23 +154,23 @@ const COLUMNS: &[TableColumn<PwrRow>] = &[
     TableColumn { header: "DevType", format: ColumnFormat::Token, set: set!(text model) },
 ];
 
-/// More rows than this are not a console's table, whatever they contain.
-const MOST_ROWS: usize = 2 * Place::MOST as usize;
+/// A table with more rows is rejected.
+const MAX_ROWS: usize = 2 * Place::MOST as usize;
 
-/// Reads the group table. Rows that can't be read are named in `problems`; the others stand.
+/// Parses the group table; rows that cannot be parsed are listed in `problems`.
 ///
 /// # Errors
-/// There is no header, no row at all could be read, or there are more than any console has.
+/// Returns an error if there is no header, if no row could be parsed, or if there are too many rows.
 pub(crate) fn parse(answer: &Answer) -> Result<PwrTable, ParseError> {
     let SplitTable { header, rows, .. } = split_at_header(answer, HEADER)?;
-    if rows.len() > MOST_ROWS {
+    if rows.len() > MAX_ROWS {
         let most = usize::from(Place::MOST);
         return Err(ParseError::TooMany { of: "battery", most, found: rows.len() });
     }
     let layout = Layout::of(header, COLUMNS);
     let mut table = PwrTable::default();
-    // A console that prints absent places prints every place, so a number it skips is a row that was lost.
-    let shows_all = rows.iter().any(|(_, line)| absent(line).is_some());
+    // A console that prints absent places prints every place, so a skipped number means a lost row.
+    let shows_all = rows.iter().any(|(_, line)| absent_place(line).is_some());
     let stated: Vec<Option<u16>> = rows.iter().map(|(_, text)| Some(stated(text)?.number().into())).collect();
     let most = u16::from(Place::MOST);
     let numbering = Numbering { first: 1..=1, max_missing_start: most, max_gap: most, contiguous: shows_all };
@@ -205,7 +186,7 @@ pub(crate) fn parse(answer: &Answer) -> Result<PwrTable, ParseError> {
             table.unplaced = true;
             continue;
         };
-        // Of an unreadable row the number is doubtful too, where no other row of this console speaks for it.
+        // The number of an unreadable row is doubtful too, unless this console prints every place.
         table.unplaced |= read.is_err() && !shows_all && place.number() > next;
         let lost = (next..place.number()).filter_map(Place::new).filter(|_| shows_all);
         table.unread.extend(lost);
@@ -231,13 +212,13 @@ pub(crate) fn parse(answer: &Answer) -> Result<PwrTable, ParseError> {
     Ok(table)
 }
 
-/// The number that a row states.
+/// The number printed in a row.
 fn stated(line: &str) -> Option<Place> {
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 fn read_row(layout: &Layout<PwrRow>, number: usize, line: &str) -> Result<PwrRow, ParseError> {
-    if let Some(place) = absent(line) {
+    if let Some(place) = absent_place(line) {
         let base_state = Some(Word::new("Absent"));
         return Ok(PwrRow { place: Some(place), absent: true, base_state, ..PwrRow::default() });
     }
@@ -253,9 +234,9 @@ fn read_row(layout: &Layout<PwrRow>, number: usize, line: &str) -> Result<PwrRow
     Ok(row)
 }
 
-/// The place of a row without a battery. It prints dashes in the oldest layout whatever the header says, so it
-/// is known by its word, with nothing but dashes around: two rows run together are none.
-fn absent(line: &str) -> Option<Place> {
+/// The place of a row without a battery. It has dashes in the oldest layout regardless of the header, so it is recognized
+/// by the word `Absent` and only dashes around it; two joined rows do not match.
+fn absent_place(line: &str) -> Option<Place> {
     let mut tokens = line.split_ascii_whitespace();
     let place = tokens.next()?.parse().ok()?;
     let mut rest = tokens.filter(|token| *token != "-");
@@ -302,7 +283,7 @@ mod tests {
         assert_eq!(
             (table.shows(place(2)), table.shows(place(3))),
             (Some(true), None),
-            "which one is the last?"
+            "the last row may be any place"
         );
     }
 
@@ -316,7 +297,7 @@ mod tests {
             (Some(Milliamps(-100_000)), Some(Millicelsius(24_000)))
         );
         assert_eq!((table.problems, table.unread), (vec![], vec![place(2)]));
-        // Lost spaces are not a full column: everything behind them is too far to the left.
+        // Lost blanks are not a full column: everything after them is shifted to the left.
         let lost = read(&[row(1), row(2).replace("24000  22000", "2400022000"), row(3)]).expect("a table");
         assert_eq!((lost.fused.len(), lost.problems.len(), lost.unread), (0, 1, vec![place(2)]));
         let shifted = read(&[row(1), fused.replace("  22000", " 22000"), row(3)]).expect("a table");

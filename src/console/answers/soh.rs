@@ -1,4 +1,4 @@
-//! `soh`: which cells were once flagged abnormal (protocol, section 9).
+//! `soh`: cells that were flagged as abnormal (protocol, section 9).
 //!
 //! ```text
 //! Power   1
@@ -18,31 +18,28 @@ use crate::console::parsing::table::{ColumnFormat, Layout, SplitTable, TableColu
 use crate::model::units::{Millivolts, Percent};
 use crate::model::word::Word;
 
-/// One cell's state of health.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SohRow {
-    /// The number as printed.
+    /// As printed.
     pub number: Option<u16>,
-    /// Voltage of the cell.
     #[serde(rename = "voltage_mv")]
     pub voltage: Option<Millivolts>,
-    /// How often the cell was flagged abnormal.
+    /// How often the cell was flagged as abnormal.
     pub(crate) count: Option<i64>,
-    /// `Normal`, `Abnormal`; a number on some firmware.
+    /// `Normal`, `Abnormal`; on some firmware a number.
     pub(crate) state: Option<Word>,
-    /// State of health; only where it is printed with its `%`, since a bare number may as well be a count.
+    /// Only if it is printed with `%`, since a bare number could be a count.
     #[serde(rename = "soh_percent", skip_serializing_if = "Option::is_none")]
     pub(crate) soh: Option<Percent>,
 }
 
-/// The cells' states of health.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Soh {
-    /// The battery's number in the answer.
+    /// As stated in the answer.
     pub(crate) number: Option<i64>,
-    /// A row a cell.
+    /// One row per cell.
     pub cells: Vec<SohRow>,
-    /// Rows that could not be read; the others are valid.
+    /// Rows that could not be parsed; the others are valid.
     #[serde(skip)]
     pub(crate) problems: Vec<ParseError>,
 }
@@ -77,11 +74,11 @@ const COLUMNS: &[TableColumn<SohRow>] = &[
     },
 ];
 
-/// Reads the table. Some firmware prints a header cell of uninitialised bytes that no row has a value for, so
-/// only the columns up to the last known one count. Rows that can't be read are named in `problems`.
+/// Parses the table; rows that cannot be parsed are listed in `problems`. Some firmware prints a header cell of
+/// uninitialised bytes without values in the rows, so only the columns up to the last known one count.
 ///
 /// # Errors
-/// There is no header, or no row could be read.
+/// Returns an error if there is no header, or if no row could be parsed.
 pub(crate) fn parse(answer: &Answer) -> Result<Soh, ParseError> {
     let split =
         split_at_header(answer, "Battery Voltage").or_else(|_| split_at_header(answer, "Battery SOH"));

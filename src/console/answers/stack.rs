@@ -1,5 +1,5 @@
-//! High-voltage stacks (protocol, section 9): `pwr` is one row for the whole stack, `unit` a row a module. All
-//! modules are in series: voltages add, the current is one.
+//! High-voltage stacks (protocol, section 9): `pwr` is one row for the whole stack, `unit` is one row per module. All
+//! modules are in series: their voltages add up, and they share one current.
 
 use jiff::civil::DateTime;
 use serde::Serialize;
@@ -16,61 +16,47 @@ use crate::model::place::Place;
 use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
 use crate::model::word::Word;
 
-/// What the console says of a stack, or of one of its modules.
+/// The values of a stack, or of one of its modules.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StackRow {
-    /// The module's number, from 1; none for the stack.
+    /// The module's number, from 1; `None` for the stack.
     pub place: Option<Place>,
-    /// Voltage of the stack or module.
     #[serde(rename = "voltage_mv")]
     pub voltage: Option<Millivolts>,
-    /// Current, positive while charging.
+    /// Positive while charging.
     #[serde(rename = "current_ma")]
     pub current: Option<Milliamps>,
-    /// Temperature.
     #[serde(rename = "temperature_mc")]
     pub temperature: Option<Millicelsius>,
-    /// Coldest cell.
     #[serde(rename = "cell_temperature_low_mc")]
     pub cell_temperature_low: Option<Millicelsius>,
-    /// Warmest cell.
     #[serde(rename = "cell_temperature_high_mc")]
     pub cell_temperature_high: Option<Millicelsius>,
-    /// Lowest cell voltage.
     #[serde(rename = "cell_voltage_low_mv")]
     pub cell_voltage_low: Option<Millivolts>,
-    /// Highest cell voltage.
     #[serde(rename = "cell_voltage_high_mv")]
     pub cell_voltage_high: Option<Millivolts>,
-    /// Charge, discharge, idle …
+    /// For example `Charge`, `Dischg`, `Idle`.
     pub base_state: Option<Word>,
-    /// State of the voltage.
     pub volt_state: Option<Word>,
-    /// State of the current.
     pub current_state: Option<Word>,
-    /// State of the temperature.
     pub temp_state: Option<Word>,
-    /// State of charge, by ampere-hours.
+    /// By ampere-hours.
     #[serde(rename = "soc_percent")]
     pub soc: Option<Percent>,
-    /// Charge left.
     #[serde(rename = "coulomb_mah")]
     pub coulomb: Option<MilliampHours>,
-    /// Energy left.
     #[serde(rename = "energy_mwh")]
     pub energy: Option<MilliwattHours>,
-    /// The stack's own clock.
     pub clock: Option<DateTime>,
-    /// Error code of the stack.
     pub error_code: Option<EventWord>,
 }
 
 /// The modules of a stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Units {
-    /// A row a module, in order.
     pub units: Vec<StackRow>,
-    /// Rows that could not be read, or only in part; the others are valid.
+    /// Rows that could not be parsed, or only in part; the others are valid.
     #[serde(skip)]
     pub(crate) problems: Vec<ParseError>,
 }
@@ -109,13 +95,13 @@ const COLUMNS: &[TableColumn<StackRow>] = &[
     },
 ];
 
-/// How the header of a stack's row begins.
+/// The first words of the header of a stack's row.
 pub(crate) const HEADER: &str = "Volt Curr";
 
-/// Reads `pwr` of a stack: what stands before the header are means of the same figures and is passed over.
+/// Parses `pwr` of a stack. The lines before the header are averages of the same values and are ignored.
 ///
 /// # Errors
-/// There is no header, or not exactly one sound row.
+/// Returns an error if there is no header, or not exactly one valid row.
 pub(crate) fn parse_stack(answer: &Answer) -> Result<StackRow, ParseError> {
     let SplitTable { header, rows, .. } = split_at_header(answer, HEADER)?;
     let mut lines = rows.into_iter();
@@ -126,15 +112,15 @@ pub(crate) fn parse_stack(answer: &Answer) -> Result<StackRow, ParseError> {
     match lines.next() {
         None => Ok(row),
         Some((line, _)) => {
-            Err(ParseError::Order { line, expected: "no row behind the stack's own".into(), found: 2 })
+            Err(ParseError::Order { line, expected: "no row after the stack's own".into(), found: 2 })
         }
     }
 }
 
-/// Reads `unit`: the modules by their own numbers. A damaged row costs its own doubtful values.
+/// Parses `unit`. A damaged row loses its doubtful values.
 ///
 /// # Errors
-/// There is no header, no row could be read, or there are more than any stack has.
+/// Returns an error if there is no header, if no row could be parsed, or if there are too many rows.
 pub(crate) fn parse_units(answer: &Answer) -> Result<Units, ParseError> {
     const MODULES: RowParser<StackRow> = RowParser {
         of: "module",

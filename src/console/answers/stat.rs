@@ -15,44 +15,42 @@ use crate::console::parsing::labeled_line::{Label, is_one_of, parse_labeled_line
 use crate::console::parsing::number::{amount, integer};
 use crate::model::units::{MilliampHours, Percent};
 
-/// Lifetime counters of a battery.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stat {
     /// The battery's address, from 1 (0 for a stack).
     pub(crate) address: Option<i64>,
-    /// Full cycles, as the battery counts them.
     pub cycles: Option<i64>,
-    /// State of health; not on every firmware.
+    /// Not printed by every firmware.
     #[serde(rename = "soh_percent")]
     pub soh: Option<Percent>,
-    /// Charge left, in milliampere-seconds.
+    /// In milliampere-seconds.
     #[serde(rename = "remaining_mas")]
     pub remaining: Option<i64>,
-    /// Charge taken out over the battery's life.
+    /// Over the battery's life.
     #[serde(rename = "discharged_mah")]
     pub discharged: Option<MilliampHours>,
-    /// Every counter with a known label, in the console's order.
+    /// The counters with known labels, in the console's order.
     pub counters: Vec<(String, i64)>,
-    /// Counters with labels that no console is known to print.
+    /// Counters with unknown labels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) other: Vec<(String, i64)>,
-    /// Lines that could not be read; the others stand.
+    /// Lines that could not be parsed; the others are valid.
     #[serde(skip)]
     pub(crate) problems: Vec<ParseError>,
 }
 
 impl Stat {
-    /// The counter that the console labels so.
+    /// The counter with this label.
     #[must_use]
     pub(crate) fn counter(&self, label: &str) -> Option<i64> {
         self.counters.iter().find(|(name, _)| name == label).map(|(_, value)| *value)
     }
 }
 
-/// Reads the counters. Lines that can't be read are named in `problems`.
+/// Parses the counters; lines that cannot be parsed are listed in `problems`.
 ///
 /// # Errors
-/// There is no counter at all.
+/// Returns an error if there is no counter.
 pub(crate) fn parse(answer: &Answer) -> Result<Stat, ParseError> {
     let mut stat = Stat::default();
     let mut units = Vec::new();
@@ -84,7 +82,7 @@ pub(crate) fn parse(answer: &Answer) -> Result<Stat, ParseError> {
     if stat.counters.is_empty() {
         return Err(ParseError::Nothing { expected: "lines like \"CYCLE Times : 12\"", lines: answer.len() });
     }
-    // The second label is a high-voltage stack's.
+    // Of two labels, the second is that of a high-voltage stack.
     let first = |labels: &[&str], known: &[&str]| {
         let unit_of = |label: &str| stat.counters.iter().position(|(name, _)| Label(name) == Label(label));
         let at = labels.iter().find_map(|label| unit_of(label))?;
@@ -101,7 +99,7 @@ pub(crate) fn parse(answer: &Answer) -> Result<Stat, ParseError> {
 
 const ADDRESS: &str = "Device address";
 
-/// Units that counters are printed with; most have none.
+/// The units of counters; most have none.
 const UNITS: &[&str] = &["", "%", "mAS", "mAH", "mWH", "WH", "uWH", "S", "Sec", "Secs", "mV"];
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! The labels that `stat` is known to print. A label that is not among them may be a damaged one, so it has to be
-//! confirmed by a second answer and is kept apart.
+//! The labels that `stat` is known to print. Any other label may be damaged, so it is stored separately and has to be
+//! confirmed by a second answer.
 
 use crate::console::parsing::labeled_line::Label;
 
-/// Endings of labels, each with what comes before it.
+/// Endings of labels, each with the words that precede it.
 const LABELS: &[(&str, &str)] = &[
     (
         " Times",
@@ -47,7 +47,7 @@ const LABELS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Whether consoles are known to print `label`, however many spaces are between its words.
+/// Whether consoles are known to print `label`, ignoring the number of blanks between its words.
 pub(crate) fn is_known(label: &str) -> bool {
     let heads = |ending: &str| label.strip_suffix(ending).map(str::trim_end);
     LABELS.iter().any(|(ending, known)| {

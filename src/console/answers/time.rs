@@ -1,4 +1,4 @@
-//! `time`: the clock of the battery plugged into (protocol, section 9): `Ds3231 2026-11-22 06:05:09`, or bare.
+//! `time`: the clock of the connected battery (protocol, section 9): `Ds3231 2026-11-22 06:05:09`, or only the time.
 
 use jiff::civil::DateTime;
 use serde::Serialize;
@@ -7,17 +7,15 @@ use crate::console::error::ParseError;
 use crate::console::framing::answer::Answer;
 use crate::console::parsing::number::date_time;
 
-/// What the battery takes for the time; local, without a zone.
+/// The battery's clock; local time, without a time zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Clock {
-    /// Nothing where its clock was never set.
+    /// `None` if the clock was never set.
     pub clock: Option<DateTime>,
 }
 
-/// Reads the clock.
-///
 /// # Errors
-/// No line ends in a date and a time.
+/// Returns an error if no line ends with a date and a time.
 pub(crate) fn parse(answer: &Answer) -> Result<Clock, ParseError> {
     answer
         .lines()

@@ -1,5 +1,5 @@
-//! The words of an answer – states, unknown labels, event words – each with its position, so that a second answer can
-//! confirm it there, and one that nothing confirms can be left out.
+//! Lists the words of an answer (states, unknown labels, event words) with their positions, so that a second answer can
+//! confirm each of them, and removes those that are not confirmed.
 
 use crate::console::answers::bat::CellRow;
 use crate::console::answers::parsed::Parsed;
@@ -9,46 +9,46 @@ use crate::console::answers::stack::StackRow;
 use crate::console::word_slot::{WordSlot, place_index};
 use crate::model::word::Word;
 
-/// A state word, where the answer has one, with its slot.
-type State<'a> = (WordSlot, &'a mut Option<Word>);
+/// A state word with its slot.
+type StateSlot<'a> = (WordSlot, &'a mut Option<Word>);
 
-/// The fields of those names with their slots.
-macro_rules! fields {
+/// The named fields with their slots.
+macro_rules! state_slots {
     ($row:expr, $index:expr, $($field:ident)*) => {
         vec![$((WordSlot::State(stringify!($field), $index), &mut $row.$field)),*]
     };
 }
 
 /// The state words of an answer about the battery at `place`.
-pub(crate) fn states(parsed: &mut Parsed, place: u16) -> Vec<State<'_>> {
+pub(crate) fn state_words(parsed: &mut Parsed, place: u16) -> Vec<StateSlot<'_>> {
     match parsed {
-        Parsed::Table(table) => table.rows.iter_mut().flat_map(of_row).collect(),
-        Parsed::Detail(detail) => fields!(detail, place, base_state volt_state current_state temp_state
+        Parsed::Table(table) => table.rows.iter_mut().flat_map(pwr_row_states).collect(),
+        Parsed::Detail(detail) => state_slots!(detail, place, base_state volt_state current_state temp_state
             coulomb_state soh_state heater charge_switch discharge_switch),
-        Parsed::Cells(table) => (0..).zip(&mut table.cells).flat_map(of_cell).collect(),
-        Parsed::Stack(row) => of_stack(row),
-        Parsed::Units(units) => units.units.iter_mut().flat_map(of_stack).collect(),
+        Parsed::Cells(table) => (0..).zip(&mut table.cells).flat_map(cell_states).collect(),
+        Parsed::Stack(row) => stack_row_states(row),
+        Parsed::Units(units) => units.units.iter_mut().flat_map(stack_row_states).collect(),
         _ => Vec::new(),
     }
 }
 
-fn of_row(row: &mut PwrRow) -> Vec<State<'_>> {
+fn pwr_row_states(row: &mut PwrRow) -> Vec<StateSlot<'_>> {
     let place = place_index(row.place);
-    fields!(row, place, base_state volt_state current_state temp_state cell_volt_state cell_temp_state
+    state_slots!(row, place, base_state volt_state current_state temp_state cell_volt_state cell_temp_state
         mos_temp_state system_alarm)
 }
 
-fn of_cell((index, cell): (u16, &mut CellRow)) -> Vec<State<'_>> {
-    fields!(cell, index, base_state volt_state current_state temp_state charge_temp_state)
+fn cell_states((index, cell): (u16, &mut CellRow)) -> Vec<StateSlot<'_>> {
+    state_slots!(cell, index, base_state volt_state current_state temp_state charge_temp_state)
 }
 
-fn of_stack(row: &mut StackRow) -> Vec<State<'_>> {
+fn stack_row_states(row: &mut StackRow) -> Vec<StateSlot<'_>> {
     let place = place_index(row.place);
-    fields!(row, place, base_state volt_state current_state temp_state)
+    state_slots!(row, place, base_state volt_state current_state temp_state)
 }
 
-/// The labels of an answer that no console is known to print.
-pub(crate) fn labels(parsed: &Parsed) -> Vec<&str> {
+/// The labels that no console is known to print.
+pub(crate) fn unknown_labels(parsed: &Parsed) -> Vec<&str> {
     fn of<T>(lines: &[(String, T)]) -> impl Iterator<Item = &str> {
         lines.iter().map(|(label, _)| label.as_str())
     }
@@ -64,12 +64,12 @@ pub(crate) fn labels(parsed: &Parsed) -> Vec<&str> {
     }
 }
 
-/// Leaves out the words at `slots`: absent beats wrong.
-pub(crate) fn forget(parsed: &mut Parsed, place: u16, slots: &[WordSlot]) {
+/// Removes the words at `slots`: a missing value is better than a wrong one.
+pub(crate) fn remove_words(parsed: &mut Parsed, place: u16, slots: &[WordSlot]) {
     if slots.is_empty() {
         return;
     }
-    for (slot, word) in states(parsed, place) {
+    for (slot, word) in state_words(parsed, place) {
         if slots.contains(&slot) {
             *word = None;
         }

@@ -1,4 +1,4 @@
-//! What a battery remembers by itself, from `log` and `data event`, as records of one form.
+//! Converts `log` and `data event` to records of the battery's own device log.
 
 use std::fmt::Write;
 
@@ -6,11 +6,10 @@ use crate::console::answers::data_event::DataEvent;
 use crate::console::answers::log::{Log, LogRecord};
 use crate::model::memory::{MemoryKind, MemoryRecord};
 
-/// A snapshot's text is no longer than this.
-const MOST: usize = 240;
+/// Length of a snapshot's text, in characters.
+const MAX_TEXT_LEN: usize = 240;
 
-/// The records of `log`.
-pub(crate) fn of_log(log: Log) -> impl Iterator<Item = MemoryRecord> {
+pub(crate) fn from_log(log: Log) -> impl Iterator<Item = MemoryRecord> {
     log.records.into_iter().map(|LogRecord { index, clock, module, code, info }| MemoryRecord {
         clock,
         kind: MemoryKind::Log,
@@ -21,8 +20,8 @@ pub(crate) fn of_log(log: Log) -> impl Iterator<Item = MemoryRecord> {
     })
 }
 
-/// The record that a snapshot of the event memory is; none where it does not say its number.
-pub(crate) fn of_snapshot(snapshot: &DataEvent) -> Option<MemoryRecord> {
+/// The record of a snapshot of the event memory; `None` if the snapshot has no number.
+pub(crate) fn from_snapshot(snapshot: &DataEvent) -> Option<MemoryRecord> {
     Some(MemoryRecord {
         clock: snapshot.clock,
         kind: MemoryKind::Snapshot,
@@ -33,19 +32,19 @@ pub(crate) fn of_snapshot(snapshot: &DataEvent) -> Option<MemoryRecord> {
     })
 }
 
-/// What was so at that moment: `SysError, 52.916 V, -7.120 A, 25.4 °C, 81 %, battery 0x2 BHV, system 0x8`.
+/// The values of a snapshot: `SysError, 52.916 V, -7.120 A, 25.4 °C, 81 %, battery 0x2 BHV, system 0x8`.
 fn text(snapshot: &DataEvent) -> String {
     let mut text = String::new();
-    let mut say = |what: Option<String>| {
+    let mut append = |value: Option<String>| {
         let comma = if text.is_empty() { "" } else { ", " };
         // Writing to a String does not fail.
-        let _ = what.map(|what| write!(text, "{comma}{what}"));
+        let _ = value.map(|value| write!(text, "{comma}{value}"));
     };
-    say(snapshot.base_state.as_ref().map(ToString::to_string));
-    say(snapshot.voltage.map(|voltage| voltage.to_string()));
-    say(snapshot.current.map(|current| current.to_string()));
-    say(snapshot.temperature.map(|temperature| temperature.to_string()));
-    say(snapshot.soc.map(|soc| soc.to_string()));
+    append(snapshot.base_state.as_ref().map(ToString::to_string));
+    append(snapshot.voltage.map(|voltage| voltage.to_string()));
+    append(snapshot.current.map(|current| current.to_string()));
+    append(snapshot.temperature.map(|temperature| temperature.to_string()));
+    append(snapshot.soc.map(|soc| soc.to_string()));
     let words = [
         ("battery", &snapshot.battery_events),
         ("power", &snapshot.power_events),
@@ -54,9 +53,9 @@ fn text(snapshot: &DataEvent) -> String {
         ("error", &snapshot.error_code),
     ];
     for (name, word) in words {
-        say(word.as_ref().filter(|word| word.stands()).map(|word| format!("{name} {word}")));
+        append(word.as_ref().filter(|word| word.stands()).map(|word| format!("{name} {word}")));
     }
-    match text.char_indices().nth(MOST) {
+    match text.char_indices().nth(MAX_TEXT_LEN) {
         Some((end, _)) => text[..end].to_owned() + "…",
         None => text,
     }
@@ -80,11 +79,11 @@ mod tests {
             power_events: Some(EventWord::default()),
             ..DataEvent::default()
         };
-        let said = |snapshot: &DataEvent| of_snapshot(snapshot).and_then(|record| record.text);
-        assert_eq!(said(&snapshot).as_deref(), Some("SysError, 52.916 V, -7.120 A, battery 0x2 BHV"));
+        let text = |snapshot: &DataEvent| from_snapshot(snapshot).and_then(|record| record.text);
+        assert_eq!(text(&snapshot).as_deref(), Some("SysError, 52.916 V, -7.120 A, battery 0x2 BHV"));
         snapshot.system_fault = Some(EventWord { bits: 8, names: vec!["X".repeat(900)] });
-        assert_eq!(said(&snapshot).map(|text| text.chars().count()), Some(MOST + 1));
+        assert_eq!(text(&snapshot).map(|text| text.chars().count()), Some(MAX_TEXT_LEN + 1));
         snapshot.item = None;
-        assert_eq!(of_snapshot(&snapshot), None);
+        assert_eq!(from_snapshot(&snapshot), None);
     }
 }

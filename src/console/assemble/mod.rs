@@ -1,4 +1,4 @@
-//! From the answers of a sweep to a reading.
+//! Assembles a reading from the answers of a sweep.
 
 mod device_log;
 mod stack_cells;
@@ -13,7 +13,7 @@ use crate::console::answers::pwr_detail::PwrDetail;
 use crate::console::answers::pwr_table::{PwrRow, PwrTable};
 use crate::console::answers::stack::{StackRow, Units};
 use crate::console::answers::stat::Stat;
-use crate::console::assemble::stack_cells::distribute;
+use crate::console::assemble::stack_cells::distribute_cells;
 use crate::console::command::{Command, Verb};
 use crate::console::transcript::{Exchange, Transcript};
 use crate::console::validation::samples::Kind;
@@ -24,7 +24,7 @@ use crate::model::memory::MemoryRecord;
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Missing, Presence};
 
-/// Reads a transcript. What can't be read is named in the reading's `missing`; the rest stands.
+/// Assembles the reading of a transcript. What cannot be parsed is listed in its `missing`; the rest is valid.
 #[must_use]
 pub fn assemble(transcript: &Transcript) -> BankReading {
     let mut reading = BankReading {
@@ -43,27 +43,27 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
         unreadable_facts: Vec::new(),
     };
     for place in &transcript.known {
-        reach(&mut reading, *place);
+        battery_mut(&mut reading, *place);
     }
     let mut stack_cells = None;
     let mut fused = Vec::new();
     for exchange in &transcript.exchanges {
-        match read(exchange, &mut reading) {
+        match parse_exchange(exchange, &mut reading) {
             Some(Parsed::Cells(cells)) if cells.stack => {
                 reading.stack.get_or_insert_default();
                 stack_cells = Some((exchange, cells));
             }
             Some(Parsed::Table(mut table)) => {
                 fused.extend(table.fused.drain(..).map(|(row, problem)| (exchange, row, problem)));
-                put_table(&mut reading, table);
+                apply_table(&mut reading, table);
             }
             Some(parsed) => {
                 if let (Parsed::Detail(detail), Some(place)) = (&parsed, exchange.command.place()) {
-                    let agreed = |row: &PwrRow| row.place == Some(place) && agree(row, detail);
-                    let rows = fused.extract_if(.., |(_, row, _)| agreed(row));
-                    rows.for_each(|(_, row, _)| put_row(&mut reading, row));
+                    let confirmed = |row: &PwrRow| row.place == Some(place) && confirms(detail, row);
+                    let rows = fused.extract_if(.., |(_, row, _)| confirmed(row));
+                    rows.for_each(|(_, row, _)| apply_row(&mut reading, row));
                 }
-                put(&mut reading, exchange.command, parsed);
+                apply(&mut reading, exchange.command, parsed);
             }
             None => continue,
         }
@@ -71,45 +71,44 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
     }
     reading
         .missing
-        .extend(fused.into_iter().map(|(exchange, _, problem)| lack(exchange, problem.to_string())));
+        .extend(fused.into_iter().map(|(exchange, _, problem)| missing_part(exchange, problem.to_string())));
     if let Some((exchange, table)) = stack_cells {
         let first = table.cells.first().and_then(|cell| cell.number);
-        // Not those that were there once and are not in this answer.
+        // Only up to the last module of this sweep, not those known from earlier ones.
         let last = reading.batteries.iter().rposition(|battery| battery.presence == Presence::Present);
         let modules = &mut reading.batteries[..last.map_or(0, |last| last + 1)];
-        if let Err(reason) = distribute(modules, cells(table), first) {
-            reading.missing.push(lack(exchange, reason));
+        if let Err(reason) = distribute_cells(modules, cell_readings(table), first) {
+            reading.missing.push(missing_part(exchange, reason));
         }
     }
     reading
 }
 
-/// The values of one answer. A measurement that can't be read goes to `missing`; of an answer with facts only the
-/// unreadable fact itself is absent.
-fn read(exchange: &Exchange, reading: &mut BankReading) -> Option<Parsed> {
+/// The values of one answer. Errors are listed in `missing`, or in `unreadable_facts` if the answer holds facts: the
+/// absence of a fact is not a gap in the sweep.
+fn parse_exchange(exchange: &Exchange, reading: &mut BankReading) -> Option<Parsed> {
     let parsed = match &exchange.outcome {
         Err(lost) => Err(lost.to_string()),
         Ok(answer) => answers::parse(exchange.command, answer).map_err(|rejected| rejected.to_string()),
     };
     match parsed {
         Err(reason) => {
-            reading.missing.push(lack(exchange, reason));
+            reading.missing.push(missing_part(exchange, reason));
             None
         }
         Ok(parsed) => {
             let list = if parsed.is_facts() { &mut reading.unreadable_facts } else { &mut reading.missing };
-            list.extend(
-                parsed.problems().iter().take(MOST_NAMED).map(|problem| lack(exchange, problem.to_string())),
-            );
+            let problems = parsed.problems().iter().take(MAX_LISTED);
+            list.extend(problems.map(|problem| missing_part(exchange, problem.to_string())));
             Some(parsed)
         }
     }
 }
 
-/// At most this many faults of one answer are listed: a hostile console could print thousands.
-const MOST_NAMED: usize = 16;
+/// At most this many errors of one answer are listed: a faulty console could print thousands.
+const MAX_LISTED: usize = 16;
 
-fn lack(exchange: &Exchange, reason: String) -> Missing {
+fn missing_part(exchange: &Exchange, reason: String) -> Missing {
     Missing {
         battery: exchange.command.place(),
         command: exchange.command.to_string(),
@@ -118,71 +117,76 @@ fn lack(exchange: &Exchange, reason: String) -> Missing {
     }
 }
 
-/// The battery at `place`, with everybody before it.
-fn reach(reading: &mut BankReading, place: Place) -> &mut BatteryReading {
+/// The battery at `place`; adds it and those before it if needed.
+fn battery_mut(reading: &mut BankReading, place: Place) -> &mut BatteryReading {
     let batteries = &mut reading.batteries;
     for missing in batteries.len()..=place.index() {
-        // a place is at most 128, so its number fits
+        // A place is at most 128, so its number fits.
         batteries.extend(u8::try_from(missing + 1).ok().and_then(Place::new).map(BatteryReading::silent));
     }
     &mut batteries[place.index()]
 }
 
-fn put(reading: &mut BankReading, command: Command, parsed: Parsed) {
-    // A question without a number is about the battery plugged into, whose address the answer states.
+fn apply(reading: &mut BankReading, command: Command, parsed: Parsed) {
+    // A command without an index is about the connected battery, and the answer states its address.
     let stated = parsed.speaks_of().and_then(|number| u8::try_from(number).ok()).and_then(Place::new);
     let place = match command.index {
         None => stated.or(Some(Place::FIRST)),
         Some(_) => command.place(),
     };
-    // No bank has a place of that number, so nothing known is there to put the values to.
+    // The number is outside the range of places.
     let Some(place) = place else { return };
     match parsed {
-        Parsed::Stack(row) => reading.stack = Some(of_stack(*row)),
-        Parsed::Units(units) => put_units(reading, units),
+        Parsed::Stack(row) => reading.stack = Some(measured_from_stack(*row)),
+        Parsed::Units(units) => apply_units(reading, units),
         Parsed::Detail(detail) => {
-            let battery = reach(reading, place);
+            let battery = battery_mut(reading, place);
             battery.presence = Presence::Present;
-            put_detail(battery, *detail);
+            apply_detail(battery, *detail);
         }
         Parsed::Cells(table) if command.index.is_some() => {
-            let battery = reach(reading, place);
+            let battery = battery_mut(reading, place);
             battery.presence = Presence::Present;
-            battery.cells = Some(cells(table));
+            battery.cells = Some(cell_readings(table));
         }
-        Parsed::Info(info) if reading.series() => reading.facts.push((FactSource::Info, of_info(*info))),
-        Parsed::Info(info) => reach(reading, place).facts.push((FactSource::Info, of_info(*info))),
-        Parsed::Stat(stat) if reading.series() => {
-            reading.facts.push((FactSource::Stat, of_stat(&stat)));
-        }
-        Parsed::Stat(stat) => reach(reading, place).facts.push((FactSource::Stat, of_stat(&stat))),
-        Parsed::Log(log) => remember(reading, place, device_log::of_log(log)),
+        Parsed::Info(info) => facts_mut(reading, place).push((FactSource::Info, facts_from_info(*info))),
+        Parsed::Stat(stat) => facts_mut(reading, place).push((FactSource::Stat, facts_from_stat(&stat))),
+        Parsed::Log(log) => apply_device_log(reading, place, device_log::from_log(log)),
         Parsed::Event(snapshot) if command.verb == Verb::DataEvent => {
-            remember(reading, place, device_log::of_snapshot(&snapshot));
+            apply_device_log(reading, place, device_log::from_snapshot(&snapshot));
         }
-        // Modules of a stack state nothing of their own here.
+        // The modules of a stack have no lifetime values of their own.
         Parsed::Euro(euro) if !reading.series() => {
             let lifetime = Some(Arc::new(Lifetime { read_at: reading.taken_at, values: euro.values }));
             let facts = Facts { lifetime, ..Facts::default() };
-            reach(reading, place).facts.push((FactSource::Euro, facts));
+            battery_mut(reading, place).facts.push((FactSource::Euro, facts));
         }
         Parsed::Table(_) | Parsed::Event(_) | Parsed::Cells(_) | Parsed::Soh(_) | Parsed::Clock(_) => {}
         Parsed::Help(_) | Parsed::Euro(_) => {}
     }
 }
 
-/// A stack remembers as a whole, of batteries in parallel the one plugged into.
-fn remember(reading: &mut BankReading, place: Place, records: impl IntoIterator<Item = MemoryRecord>) {
+/// The facts of the stack, or of the battery at `place`.
+fn facts_mut(reading: &mut BankReading, place: Place) -> &mut Vec<(FactSource, Facts)> {
+    if reading.series() { &mut reading.facts } else { &mut battery_mut(reading, place).facts }
+}
+
+/// A stack has one device log; of batteries in parallel, each has its own.
+fn apply_device_log(
+    reading: &mut BankReading,
+    place: Place,
+    records: impl IntoIterator<Item = MemoryRecord>,
+) {
     match reading.series() {
         true => reading.memory.extend(records),
-        false => reach(reading, place).memory.extend(records),
+        false => battery_mut(reading, place).memory.extend(records),
     }
 }
 
-fn put_table(reading: &mut BankReading, table: PwrTable) {
+fn apply_table(reading: &mut BankReading, table: PwrTable) {
     let last = table.present().last();
     if let Some(last) = last {
-        reach(reading, last);
+        battery_mut(reading, last);
     }
     for battery in &mut reading.batteries {
         battery.presence = match table.shows(battery.place) {
@@ -191,21 +195,21 @@ fn put_table(reading: &mut BankReading, table: PwrTable) {
             None => Presence::Missing,
         };
     }
-    table.rows.into_iter().filter(|row| !row.absent).for_each(|row| put_row(reading, row));
+    table.rows.into_iter().filter(|row| !row.absent).for_each(|row| apply_row(reading, row));
 }
 
-fn put_row(reading: &mut BankReading, row: PwrRow) {
+fn apply_row(reading: &mut BankReading, row: PwrRow) {
     let Some(place) = row.place else { return };
-    let battery = reach(reading, place);
+    let battery = battery_mut(reading, place);
     if row.barcode.is_some() || row.model.is_some() {
         let facts = Facts { barcode: row.barcode.clone(), model: row.model.clone(), ..Facts::default() };
         battery.facts.push((FactSource::Table, facts));
     }
-    battery.measured = of_row(row);
+    battery.measured = measured_from_row(row);
 }
 
-/// Whether the details confirm a row that was split by the widths of its columns.
-fn agree(row: &PwrRow, detail: &PwrDetail) -> bool {
+/// Whether the details confirm a row that was split by its column widths.
+fn confirms(detail: &PwrDetail, row: &PwrRow) -> bool {
     let close = |kind: Kind, row: Option<i32>, detail: Option<i32>| {
         let near = |(row, detail): (i32, i32)| f64::from(row.abs_diff(detail)) <= tolerance::of(kind).flat;
         row.zip(detail).is_some_and(near)
@@ -216,7 +220,7 @@ fn agree(row: &PwrRow, detail: &PwrDetail) -> bool {
         && close(Kind::Soc, row.soc.map(|v| v.0), detail.soc.map(|v| v.0))
 }
 
-fn of_row(row: PwrRow) -> Measured {
+fn measured_from_row(row: PwrRow) -> Measured {
     Measured {
         voltage: row.voltage,
         current: row.current,
@@ -240,8 +244,8 @@ fn of_row(row: PwrRow) -> Measured {
     }
 }
 
-/// The detail's values stand before the table's, which are older.
-fn put_detail(battery: &mut BatteryReading, detail: PwrDetail) {
+/// The values of the details take precedence over those of the table, which are older.
+fn apply_detail(battery: &mut BatteryReading, detail: PwrDetail) {
     let table = std::mem::take(&mut battery.measured);
     let soh_state = detail.soh_state.clone();
     battery.measured = Measured {
@@ -277,11 +281,11 @@ fn put_detail(battery: &mut BatteryReading, detail: PwrDetail) {
     battery.facts.push((FactSource::Detail, facts));
 }
 
-fn cells(table: CellTable) -> Vec<CellReading> {
-    table.cells.into_iter().map(of_cell).collect()
+fn cell_readings(table: CellTable) -> Vec<CellReading> {
+    table.cells.into_iter().map(cell_reading).collect()
 }
 
-fn of_cell(row: CellRow) -> CellReading {
+fn cell_reading(row: CellRow) -> CellReading {
     CellReading {
         voltage: row.voltage,
         current: row.current,
@@ -296,7 +300,7 @@ fn of_cell(row: CellRow) -> CellReading {
     }
 }
 
-fn of_info(info: Info) -> Facts {
+fn facts_from_info(info: Info) -> Facts {
     Facts {
         barcode: info.barcode,
         manufacturer: info.manufacturer,
@@ -310,11 +314,11 @@ fn of_info(info: Info) -> Facts {
     }
 }
 
-fn of_stat(stat: &Stat) -> Facts {
+fn facts_from_stat(stat: &Stat) -> Facts {
     Facts { soh: stat.soh, cycles: stat.cycles, discharged: stat.discharged, ..Facts::default() }
 }
 
-fn of_stack(row: StackRow) -> Measured {
+fn measured_from_stack(row: StackRow) -> Measured {
     Measured {
         voltage: row.voltage,
         current: row.current,
@@ -336,14 +340,14 @@ fn of_stack(row: StackRow) -> Measured {
     }
 }
 
-fn put_units(reading: &mut BankReading, units: Units) {
-    // Modules are in series even when the stack's own row is missing from this sweep.
+fn apply_units(reading: &mut BankReading, units: Units) {
+    // Modules are in series even if the stack's own row is missing from this sweep.
     reading.stack.get_or_insert_default();
     for row in units.units {
         let Some(place) = row.place else { continue };
-        let battery = reach(reading, place);
+        let battery = battery_mut(reading, place);
         battery.presence = Presence::Present;
-        battery.measured = of_stack(row);
+        battery.measured = measured_from_stack(row);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::console::answers::parsed::Parsed;
-use crate::console::answers::words::{labels, states};
+use crate::console::answers::words::{state_words, unknown_labels};
 use crate::console::validation::samples::{Kind, Said, figures};
 use crate::console::validation::tolerance::Tolerance;
 use crate::console::word_slot::WordSlot;
@@ -26,9 +26,10 @@ impl Believed {
         let figures =
             figures(parsed, place).into_iter().map(|figure| ((figure.kind, figure.index), figure.said));
         let figures = figures.collect();
-        let labels: Vec<String> = labels(parsed).into_iter().map(str::to_owned).collect();
+        let labels: Vec<String> = unknown_labels(parsed).into_iter().map(str::to_owned).collect();
         let labels = labels.into_iter().map(|label| (WordSlot::Label(label), Word::new("")));
-        let states = states(parsed, place).into_iter().filter_map(|(slot, word)| Some((slot, word.clone()?)));
+        let states =
+            state_words(parsed, place).into_iter().filter_map(|(slot, word)| Some((slot, word.clone()?)));
         Self { at, figures, words: states.chain(labels).collect() }
     }
 
@@ -48,7 +49,7 @@ impl Believed {
 
     /// The words that consoles are not known to print.
     pub(crate) fn unknown(&self) -> impl Iterator<Item = (&WordSlot, &Word)> {
-        self.words.iter().filter(|(slot, word)| !slot.expects(word))
+        self.words.iter().filter(|(slot, word)| !slot.accepts(word))
     }
 
     /// Restores the earlier words at `slots`, because these were not accepted.

@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::console::answers;
 use crate::console::answers::parsed::{Parsed, Rejected};
 use crate::console::answers::pwr_table::PwrTable;
-use crate::console::answers::words::forget;
+use crate::console::answers::words::remove_words;
 use crate::console::command::{Command, Verb};
 use crate::console::error::{ParseError, excerpt};
 use crate::console::framing::answer::Answer;
@@ -162,7 +162,7 @@ impl Review {
             self.candidates.push(Candidate { said, problems, at_odds: doubt.at_odds });
             return again_or_lost(doubt.why, asked);
         }
-        forget(&mut parsed, place, &doubt.words);
+        remove_words(&mut parsed, place, &doubt.words);
         said.restore(&doubt.words, self.believed.get(&command));
         answer.unconfirmed = doubt.words;
         self.fine(command, at, answer, said, &parsed)
@@ -200,7 +200,7 @@ impl Review {
             format!("{:?} is not a word that consoles are known to print", excerpt(word))
         });
         let first_sight = self.candidates.is_empty() && !self.believed.contains_key(&command);
-        let late = || parsed.first_cell_late().filter(|_| first_sight).map(str::to_owned);
+        let late = || parsed.missing_first_cell().filter(|_| first_sight).map(str::to_owned);
         let lacking = || self.lacking(command, said).or_else(late);
         let why = match (damage, strange.or_else(lacking)) {
             (Some(problem), _) => Lost::Damaged(problem),

@@ -309,7 +309,7 @@ const PITFALLS: &[Pitfall] = &[
             ("/voltage_mv", "53127"),
             (
                 "problem",
-                "line 2, \"Voltage\": expected the value this label had above, found \"53721       mV\"",
+                "line 2, \"Voltage\": expected the same value as in the earlier line with this label, found \"53721       mV\"",
             ),
         ],
     },
