@@ -1,4 +1,4 @@
-//! The answers of one sweep, as they were framed. What crosses from the port's owner to the parser.
+//! The answers of one sweep, sent from `SerialActor` to `ParserActor`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,64 +13,58 @@ use crate::console::framing::answer::Answer;
 use crate::model::place::Place;
 use crate::model::reading::SweepKind;
 
-/// All questions of one sweep and what came back.
+/// All commands of one sweep and their answers.
 #[derive(Clone, Debug)]
 pub struct Transcript {
     /// The bank's name in the settings.
     pub bank: Arc<str>,
-    /// How much was asked.
     pub kind: SweepKind,
-    /// When the sweep began.
     pub began_at: Timestamp,
-    /// The same moment on the clock that nobody sets: what spans of time are reckoned by.
+    /// The same moment on the monotonic clock, for durations.
     pub began: Instant,
-    /// How long it took.
     pub took: Duration,
     /// The places at which batteries have been seen since the service started.
     pub known: Vec<Place>,
-    /// In the order asked; slow questions asked since the last sweep stand at the end.
+    /// In the order sent; slow commands since the last sweep are at the end.
     pub exchanges: Vec<Exchange>,
 }
 
 impl Transcript {
-    /// How many questions were put again.
+    /// How often a command was sent again.
     #[must_use]
     pub(crate) fn asked_again(&self) -> u32 {
         self.exchanges.iter().map(|exchange| exchange.asked.saturating_sub(1)).sum()
     }
 }
 
-/// One question and what became of it.
+/// One command and its outcome.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// The question.
     pub command: Command,
-    /// The answer that was believed, or why there is none.
+    /// The accepted answer, or why there is none.
     pub outcome: Result<Answer, Lost>,
-    /// How often it was asked.
+    /// How often the command was sent.
     pub asked: u32,
 }
 
-/// Why a question went without an answer.
+/// Why a command has no accepted answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// Nothing came at all.
     Silent,
-    /// Something came, but not our echo: damaged, or another client's.
+    /// Something was received, but not our echo: line noise, or a reply meant for another client.
     NoEcho,
-    /// It began and did not end.
+    /// The end mark is missing.
     Torn,
-    /// More came than any answer holds.
     TooLong,
-    /// It was whole, but what it says can't be used.
+    /// The answer is complete but unusable.
     Rejected(Rejected),
-    /// A line of it was damaged each time it was asked.
+    /// A line was damaged at every attempt.
     Damaged(ParseError),
-    /// It was at odds with other answers, and asking again confirmed nothing.
+    /// The answer contradicts other answers, and no further attempt confirmed it.
     Unconfirmed(String),
     /// This many batteries appeared at once, so the next sweep has to show the same ones.
     Grown(usize),
-    /// The link went away: how that showed.
+    /// The link has to be reopened; the reason.
     LinkGone(String),
 }
 
@@ -82,10 +76,10 @@ impl fmt::Display for Lost {
                 f.write_str("command echo not received (line noise, or a reply meant for another client)")
             }
             Self::Torn => f.write_str("answer cut off before its end marker"),
-            Self::TooLong => f.write_str("more bytes than any answer has"),
+            Self::TooLong => f.write_str("answer too long"),
             Self::Rejected(rejected) => rejected.fmt(f),
             Self::Damaged(problem) => problem.fmt(f),
-            Self::Unconfirmed(why) => write!(f, "{why}, and asking again did not confirm it"),
+            Self::Unconfirmed(why) => write!(f, "{why}, and no further answer confirmed it"),
             Self::Grown(new) => {
                 write!(
                     f,

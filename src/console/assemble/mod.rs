@@ -171,7 +171,7 @@ fn facts_mut(reading: &mut BankReading, place: Place) -> &mut Vec<(FactSource, F
     if reading.series() { &mut reading.facts } else { &mut battery_mut(reading, place).facts }
 }
 
-/// A stack has one device log; of batteries in parallel, each has its own.
+/// A stack has one device log; with batteries in parallel, the log is that of the connected battery.
 fn apply_device_log(
     reading: &mut BankReading,
     place: Place,

@@ -1,4 +1,4 @@
-//! What an answer said, as the review remembers it, and whether two such statements may both be true.
+//! The samples and words of an answer that the validator remembers, and whether two values of a sample are compatible.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,37 +10,37 @@ use crate::console::validation::tolerance::Tolerance;
 use crate::console::word_slot::WordSlot;
 use crate::model::word::Word;
 
-/// What one answer said, and when.
 #[derive(Debug)]
-pub(crate) struct Believed {
+pub(crate) struct AcceptedAnswer {
+    /// When it was received (monotonic).
     pub(crate) at: Duration,
-    pub(crate) figures: BTreeMap<(Kind, u16), Said>,
-    /// The state words and the unknown labels. Which state words there are does not change by itself: a damaged
-    /// header or label hides some.
+    pub(crate) samples: BTreeMap<(Kind, u16), Said>,
+    /// The state words and the unknown labels. The set of state words never changes by itself, but a damaged header or
+    /// label hides some.
     pub(crate) words: BTreeMap<WordSlot, Word>,
 }
 
-impl Believed {
-    /// An answer about the battery at `place`, or about the bank (0).
-    pub(crate) fn of(at: Duration, parsed: &mut Parsed, place: u16) -> Self {
-        let figures =
-            figures(parsed, place).into_iter().map(|figure| ((figure.kind, figure.index), figure.said));
-        let figures = figures.collect();
+impl AcceptedAnswer {
+    /// `place` is that of the battery, or 0 for the bank.
+    pub(crate) fn new(at: Duration, parsed: &mut Parsed, place: u16) -> Self {
+        let samples =
+            figures(parsed, place).into_iter().map(|sample| ((sample.kind, sample.index), sample.said));
+        let samples = samples.collect();
         let labels: Vec<String> = unknown_labels(parsed).into_iter().map(str::to_owned).collect();
         let labels = labels.into_iter().map(|label| (WordSlot::Label(label), Word::new("")));
         let states =
             state_words(parsed, place).into_iter().filter_map(|(slot, word)| Some((slot, word.clone()?)));
-        Self { at, figures, words: states.chain(labels).collect() }
+        Self { at, samples, words: states.chain(labels).collect() }
     }
 
-    /// Whether it has the same figures and state words as another, whatever their values.
-    pub(crate) fn has_same_as(&self, other: &Self) -> bool {
-        self.figures.keys().eq(other.figures.keys()) && self.states().eq(other.states())
+    /// Whether both have the same samples and state words, regardless of their values.
+    pub(crate) fn has_same_samples(&self, other: &Self) -> bool {
+        self.samples.keys().eq(other.samples.keys()) && self.states().eq(other.states())
     }
 
-    /// How many figures and state words it has.
+    /// Number of samples and state words.
     pub(crate) fn count(&self) -> usize {
-        self.figures.len() + self.states().count()
+        self.samples.len() + self.states().count()
     }
 
     fn states(&self) -> impl Iterator<Item = &WordSlot> {
@@ -52,14 +52,14 @@ impl Believed {
         self.words.iter().filter(|(slot, word)| !slot.accepts(word))
     }
 
-    /// Restores the earlier words at `slots`, because these were not accepted.
+    /// Replaces the words at `slots`, which were not accepted, by the earlier ones.
     pub(crate) fn restore(&mut self, slots: &[WordSlot], before: Option<&Self>) {
         for slot in slots {
             if let WordSlot::Events(index) = slot {
                 let key = (Kind::Events, *index);
-                self.figures.remove(&key);
-                let said = before.and_then(|before| before.figures.get(&key).cloned());
-                self.figures.extend(said.map(|said| (key, said)));
+                self.samples.remove(&key);
+                let value = before.and_then(|before| before.samples.get(&key).cloned());
+                self.samples.extend(value.map(|value| (key, value)));
             } else {
                 self.words.remove(slot);
                 let word = before.and_then(|before| before.words.get(slot).cloned());
@@ -69,7 +69,7 @@ impl Believed {
     }
 }
 
-/// Whether two figures of one kind, said `age` apart, may both be true.
+/// Whether two values of a sample, measured `age` apart, are compatible.
 pub(crate) fn agree(tolerance: &Tolerance, now: &Said, then: &Said, age: Duration) -> bool {
     match (now, then) {
         (Said::Number(now), Said::Number(then)) => {

@@ -10,28 +10,28 @@ pub(crate) const APPEAR_AT_ONCE: usize = 4;
 
 /// The batteries or modules that have been accepted.
 #[derive(Debug, Default)]
-pub(crate) struct Growth {
-    /// Every place at which one has been, once a table was accepted.
+pub(crate) struct GrowthGuard {
+    /// Every place at which one has been; `None` before the first table.
     known: Option<BTreeSet<Place>>,
-    /// The places in the last sweep that showed too many new ones.
-    claimed: Option<BTreeSet<Place>>,
+    /// The places in the last table, if it had too many new ones.
+    pending: Option<BTreeSet<Place>>,
 }
 
-impl Growth {
-    /// Records a table. Returns how many new ones it has, if the next sweep has to show them as well.
-    pub(crate) fn sudden(&mut self, parsed: &Parsed) -> Option<usize> {
+impl GrowthGuard {
+    /// Records a table. Returns the number of new ones if the next sweep has to show them as well.
+    pub(crate) fn check(&mut self, parsed: &Parsed) -> Option<usize> {
         let shown: BTreeSet<Place> = match parsed {
             Parsed::Table(table) => table.present().collect(),
             Parsed::Units(units) => units.units.iter().filter_map(|row| row.place).collect(),
             _ => return None,
         };
-        // Batteries that are there when the service starts have not appeared.
+        // Batteries that are present at the start of the service are not new.
         let new = self.known.as_ref().map_or(0, |known| shown.difference(known).count());
-        if new > APPEAR_AT_ONCE && self.claimed.as_ref() != Some(&shown) {
-            self.claimed = Some(shown);
+        if new > APPEAR_AT_ONCE && self.pending.as_ref() != Some(&shown) {
+            self.pending = Some(shown);
             return Some(new);
         }
-        self.claimed = None;
+        self.pending = None;
         self.known.get_or_insert_default().extend(shown);
         None
     }
@@ -49,16 +49,16 @@ mod tests {
 
     #[test]
     fn many_batteries_at_once_are_believed_when_the_next_sweep_shows_the_same() {
-        let mut growth = Growth::default();
-        let mut after = |last| growth.sudden(&table(last));
+        let mut guard = GrowthGuard::default();
+        let mut after = |last| guard.check(&table(last));
         assert_eq!(after(2), None, "the first table");
         assert_eq!(after(6), None, "four more");
         assert_eq!(after(128), Some(122));
         assert_eq!(after(127), Some(121), "not the same ones");
         assert_eq!(after(6), None);
-        assert_eq!(after(127), Some(121), "not in the sweep before");
+        assert_eq!(after(127), Some(121), "not in the previous sweep");
         assert_eq!(after(127), None);
         assert_eq!(after(1), None);
-        assert_eq!(after(127), None, "they were there before");
+        assert_eq!(after(127), None, "they are known");
     }
 }

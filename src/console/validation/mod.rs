@@ -1,13 +1,15 @@
-//! The review of an answer that sees the sweep so far: believe it, or ask again?
+//! Decides whether to accept an answer or to send the command again, in view of the sweep so far.
+//!
+//! The console's protocol has no checksum, so damage shows only as a contradiction to other answers.
 //!
 //! ```text
-//! answer ── silent, torn, not readable ───────────────► again (at most twice), then lost
-//!    │ ───── a refusal ────────────────────────────────► again; the same one twice is the console's word
-//!    │ ───── at odds with the sweep, the last sweep or
-//!    │       physics, or an unknown word ──────────────► again; what answers agree on is believed
-//!    └────── else ─────────────────────────────────────► fine
+//! answer ── none, cut off, unparsable ────────────────► retry (at most twice), then fail
+//!    │ ───── a refusal ────────────────────────────────► retry; the same one twice is final
+//!    │ ───── contradicts this sweep, the last sweep or
+//!    │       physics, or has an unknown word ──────────► retry; values that answers agree on are accepted
+//!    └────── otherwise ────────────────────────────────► accept
 //! ```
-//! Pure: the time is handed in, and nothing here knows about links.
+//! Pure: the time is passed in, and links are unknown here.
 
 mod accepted;
 mod cell_checks;
@@ -27,120 +29,118 @@ use crate::console::error::{ParseError, excerpt};
 use crate::console::framing::answer::Answer;
 use crate::console::framing::refusal::Refusal;
 use crate::console::transcript::Lost;
-use crate::console::validation::accepted::{Believed, agree};
-use crate::console::validation::cell_checks::{Outside, outside, sum_agrees};
-use crate::console::validation::growth::Growth;
+use crate::console::validation::accepted::{AcceptedAnswer, agree};
+use crate::console::validation::cell_checks::{CellOutOfRange, cells_out_of_range, sum_matches_voltage};
+use crate::console::validation::growth::GrowthGuard;
 use crate::console::validation::samples::{Kind, Said};
 use crate::console::word_slot::{WordSlot, place_index};
 use crate::model::event::ERROR_CODE;
 use crate::model::place::Place;
 use crate::model::word::Word;
 
-/// A question is put at most this often: once and twice again.
+/// A command is sent at most this often.
 pub const MOST_ASKED: u32 = 3;
 
-/// What the review says of an answer.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It is believed.
     Fine(Answer, Found),
-    /// Ask again, because of this.
+    /// Send the command again.
     Again(Lost),
-    /// It was asked often enough; this part is missing from the sweep.
+    /// No further attempt; this part is missing from the sweep.
     Lost(Lost),
 }
 
-/// What the plan needs to know of a believed answer.
+/// What the poll plan needs to know about an accepted answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Of a group table, or of a stack's modules: the places at which there are some.
+    /// From a group table, or the modules of a stack: the occupied places.
     pub(crate) present: Option<Vec<Place>>,
-    /// Of a group table: the places whose rows could not be read, or may be among those without a number.
+    /// From a group table: the places whose rows could not be parsed, or may be among those without a number.
     pub(crate) unread: Vec<Place>,
-    /// Whether the table is a stack's row.
     pub(crate) stack: bool,
-    /// Of `help`: whether it lists `euro`.
+    /// From `help`: whether it lists `euro`.
     pub lists_euro: Option<bool>,
-    /// The battery or stack that this is about deserves a look: more than a normal condition stands.
+    /// Whether the battery or stack has an event that is not a normal condition.
     pub(crate) event: bool,
 }
 
-/// An answer to the question in hand that was not believed at once.
+/// An answer to the current command that was not accepted at once.
 #[derive(Debug)]
 struct Candidate {
-    said: Believed,
+    answer: AcceptedAnswer,
     problems: Vec<ParseError>,
-    /// The figures in which it contradicted what was said before.
-    at_odds: BTreeSet<(Kind, u16)>,
+    /// The samples that contradicted earlier answers.
+    contradictions: BTreeSet<(Kind, u16)>,
 }
 
-/// Why an answer is not believed at once.
+/// Why an answer is not accepted at once.
 #[derive(Debug)]
 struct Doubt {
-    why: Lost,
-    at_odds: BTreeSet<(Kind, u16)>,
-    /// The words that nothing confirms: they can be left out.
+    reason: Lost,
+    contradictions: BTreeSet<(Kind, u16)>,
+    /// Unconfirmed words: they can be removed.
     words: Vec<WordSlot>,
     /// Whether the answer may be accepted at the third attempt.
-    sound: bool,
+    acceptable: bool,
 }
 
-/// What the review remembers: the sweep so far, and what was last believed of each command.
+/// Remembers the sweep so far, and the last accepted answer to each command.
 #[derive(Debug, Default)]
 pub struct Review {
-    believed: HashMap<Command, Believed>,
+    accepted: HashMap<Command, AcceptedAnswer>,
     table: Option<(Duration, PwrTable)>,
     voltages: HashMap<Place, (Duration, i64)>,
-    sums_agree: BTreeSet<Place>,
-    question: Option<Command>,
+    /// Batteries whose cells were seen to add up to their voltage.
+    matching_sums: BTreeSet<Place>,
+    command: Option<Command>,
     candidates: Vec<Candidate>,
     refused: Option<Refusal>,
-    /// Damaged lines that were accepted as what the console prints.
-    odd: HashMap<Command, Vec<ParseError>>,
-    growth: Growth,
+    /// Unparsable lines that were accepted as this console's normal output.
+    accepted_problems: HashMap<Command, Vec<ParseError>>,
+    growth: GrowthGuard,
 }
 
-/// Figures that contradict earlier answers, and how.
-type Odds = BTreeMap<(Kind, u16), String>;
+/// Samples that contradict earlier answers, with descriptions.
+type Contradictions = BTreeMap<(Kind, u16), String>;
 
 impl Review {
-    /// A new sweep begins: nothing of the last one counts as said beside its answers.
+    /// Starts a new sweep: the last one's table no longer counts as simultaneous.
     pub fn begin(&mut self) {
         self.table = None;
         self.voltages.clear();
-        self.question = None;
+        self.command = None;
     }
 
-    /// Judges what came at `at` (monotonic) when `command` was asked for the `asked`th time.
+    /// Validates the outcome of the `attempt`th time that `command` was sent; `at` is monotonic.
     pub fn judge(
         &mut self,
         command: Command,
         at: Duration,
-        asked: u32,
+        attempt: u32,
         outcome: Result<Answer, Lost>,
     ) -> Verdict {
-        if self.question.replace(command) != Some(command) || asked <= 1 {
+        if self.command.replace(command) != Some(command) || attempt <= 1 {
             self.candidates.clear();
             self.refused = None;
         }
-        let judged = outcome.and_then(|answer| match answers::parse(command, &answer) {
+        let parsed = outcome.and_then(|answer| match answers::parse(command, &answer) {
             Ok(parsed) => Ok((answer, parsed)),
             Err(_) if answer.echo_damaged => Err(Lost::NoEcho),
             Err(rejected) => Err(Lost::Rejected(rejected)),
         });
-        match judged {
-            Err(Lost::Rejected(Rejected::Refused(refusal))) => self.refusal(refusal, asked),
-            Err(lost) => again_or_lost(lost, asked),
-            Ok((answer, parsed)) => self.weigh(command, at, asked, answer, parsed),
+        match parsed {
+            Err(Lost::Rejected(Rejected::Refused(refusal))) => self.on_refusal(refusal, attempt),
+            Err(error) => retry_or_fail(error, attempt),
+            Ok((answer, parsed)) => self.weigh(command, at, attempt, answer, parsed),
         }
     }
 
-    fn refusal(&mut self, refusal: Refusal, asked: u32) -> Verdict {
-        let lost = Lost::Rejected(Rejected::Refused(refusal));
+    fn on_refusal(&mut self, refusal: Refusal, attempt: u32) -> Verdict {
+        let error = Lost::Rejected(Rejected::Refused(refusal));
         if self.refused.replace(refusal) == Some(refusal) {
-            Verdict::Lost(lost)
+            Verdict::Lost(error)
         } else {
-            again_or_lost(lost, asked)
+            retry_or_fail(error, attempt)
         }
     }
 
@@ -148,162 +148,170 @@ impl Review {
         &mut self,
         command: Command,
         at: Duration,
-        asked: u32,
+        attempt: u32,
         mut answer: Answer,
         mut parsed: Parsed,
     ) -> Verdict {
         let place = place_index(command.place());
-        let mut said = Believed::of(at, &mut parsed, place);
-        let Some(doubt) = self.doubt(command, at, &answer, &said, &parsed) else {
-            return self.fine(command, at, answer, said, &parsed);
+        let mut new = AcceptedAnswer::new(at, &mut parsed, place);
+        let Some(doubt) = self.doubt(command, at, &answer, &new, &parsed) else {
+            return self.accept_unless_grown(command, at, answer, new, &parsed);
         };
-        if !self.believable(&doubt) {
+        if !self.acceptable_now(&doubt) {
             let problems = parsed.problems().to_vec();
-            self.candidates.push(Candidate { said, problems, at_odds: doubt.at_odds });
-            return again_or_lost(doubt.why, asked);
+            let contradictions = doubt.contradictions;
+            self.candidates.push(Candidate { answer: new, problems, contradictions });
+            return retry_or_fail(doubt.reason, attempt);
         }
         remove_words(&mut parsed, place, &doubt.words);
-        said.restore(&doubt.words, self.believed.get(&command));
+        new.restore(&doubt.words, self.accepted.get(&command));
         answer.unconfirmed = doubt.words;
-        self.fine(command, at, answer, said, &parsed)
+        self.accept_unless_grown(command, at, answer, new, &parsed)
     }
 
-    /// An answer without doubt is accepted, unless it shows too many batteries that were not there before.
-    fn fine(
+    /// Accepts an answer, unless it shows too many new batteries.
+    fn accept_unless_grown(
         &mut self,
         command: Command,
         at: Duration,
         answer: Answer,
-        said: Believed,
+        new: AcceptedAnswer,
         parsed: &Parsed,
     ) -> Verdict {
-        match self.growth.sudden(parsed) {
-            Some(new) => Verdict::Lost(Lost::Grown(new)),
-            None => Verdict::Fine(answer, self.believe(command, at, said, parsed)),
+        match self.growth.check(parsed) {
+            Some(count) => Verdict::Lost(Lost::Grown(count)),
+            None => Verdict::Fine(answer, self.accept(command, at, new, parsed)),
         }
     }
 
-    /// Why an answer is not accepted at first sight, if there is a reason.
+    /// Why an answer is not accepted at once; `None` if it is.
     fn doubt(
         &self,
         command: Command,
         at: Duration,
         answer: &Answer,
-        said: &Believed,
+        new: &AcceptedAnswer,
         parsed: &Parsed,
     ) -> Option<Doubt> {
-        let odds = self.odds(command, at, said, parsed);
+        let contradictions = self.contradictions(command, at, new, parsed);
         let damage = self.damage(command, parsed);
-        let mut words = self.unconfirmed(command, said);
-        let strange = words.first().map(|slot| {
-            let word = if let WordSlot::Label(label) = slot { label } else { said.words[slot].as_str() };
+        let mut words = self.unconfirmed_words(command, new);
+        let unknown_word = words.first().map(|slot| {
+            let word = if let WordSlot::Label(label) = slot { label } else { new.words[slot].as_str() };
             format!("{:?} is not a word that consoles are known to print", excerpt(word))
         });
-        let first_sight = self.candidates.is_empty() && !self.believed.contains_key(&command);
-        let late = || parsed.missing_first_cell().filter(|_| first_sight).map(str::to_owned);
-        let lacking = || self.lacking(command, said).or_else(late);
-        let why = match (damage, strange.or_else(lacking)) {
+        let first_answer = self.candidates.is_empty() && !self.accepted.contains_key(&command);
+        let missing_cell = || parsed.missing_first_cell().filter(|_| first_answer).map(str::to_owned);
+        let missing_values = || self.missing_values(command, new).or_else(missing_cell);
+        let reason = match (damage, unknown_word.or_else(missing_values)) {
             (Some(problem), _) => Lost::Damaged(problem),
-            (None, Some(strange)) => Lost::Unconfirmed(strange),
-            (None, None) => Lost::Unconfirmed(odds.first_key_value()?.1.clone()),
+            (None, Some(reason)) => Lost::Unconfirmed(reason),
+            (None, None) => Lost::Unconfirmed(contradictions.first_key_value()?.1.clone()),
         };
-        let damaged = matches!(why, Lost::Damaged(_)) || !words.is_empty();
-        let sound = !answer.echo_damaged && (damaged || !odds.is_empty());
-        let (events, at_odds) =
-            odds.into_keys().partition::<BTreeSet<_>, _>(|(kind, _)| *kind == Kind::Events);
+        let damaged = matches!(reason, Lost::Damaged(_)) || !words.is_empty();
+        let acceptable = !answer.echo_damaged && (damaged || !contradictions.is_empty());
+        let (events, contradictions) =
+            contradictions.into_keys().partition::<BTreeSet<_>, _>(|(kind, _)| *kind == Kind::Events);
         words.extend(events.into_iter().map(|(_, index)| WordSlot::Events(index)));
-        Some(Doubt { why, at_odds, words, sound })
+        Some(Doubt { reason, contradictions, words, acceptable })
     }
 
-    /// Three sound answers that differ in the same figures are a load that moves, not damage: the newest is true.
-    /// Persistent damage to single lines and words costs only those, as long as the rest is sound.
-    fn believable(&self, doubt: &Doubt) -> bool {
+    /// Three answers that differ in the same samples mean a changing load, not damage, and the newest is right.
+    /// Persistent damage to single lines and words loses only those, if the rest is consistent.
+    fn acceptable_now(&self, doubt: &Doubt) -> bool {
         let third = self.candidates.len() + 1 >= MOST_ASKED as usize;
-        // What never changes by itself is no load.
-        let moving = |key: &(Kind, u16)| {
+        // Values that never change by themselves cannot be a changing load.
+        let changing = |key: &(Kind, u16)| {
             tolerance::of(key.0).per_second > 0.0
-                && self.candidates.iter().all(|candidate| candidate.at_odds.contains(key))
+                && self.candidates.iter().all(|candidate| candidate.contradictions.contains(key))
         };
-        third && doubt.sound && doubt.at_odds.iter().all(moving)
+        third && doubt.acceptable && doubt.contradictions.iter().all(changing)
     }
 
-    /// A line that could not be read, unless an earlier answer or the last accepted one had the same.
+    /// A line that could not be parsed, unless an earlier answer or the last accepted one had the same errors.
     fn damage(&self, command: Command, parsed: &Parsed) -> Option<ParseError> {
         let problems = parsed.problems();
         let earlier = self.candidates.iter().map(|candidate| &candidate.problems);
-        let again = earlier.chain(self.odd.get(&command)).any(|earlier| earlier == problems);
-        problems.first().filter(|_| !again).cloned()
+        let repeated = earlier.chain(self.accepted_problems.get(&command)).any(|earlier| earlier == problems);
+        problems.first().filter(|_| !repeated).cloned()
     }
 
     /// The unknown words, except those confirmed at the same position: by the last accepted answer, the table, or
     /// enough other answers.
-    fn unconfirmed(&self, command: Command, said: &Believed) -> Vec<WordSlot> {
-        let beside = self.beside(command);
+    fn unconfirmed_words(&self, command: Command, new: &AcceptedAnswer) -> Vec<WordSlot> {
+        let table_row = self.table_row(command);
         let confirmed = |slot: &WordSlot, word: &Word| {
-            let said = |earlier: &&Believed| earlier.words.get(slot) == Some(word);
-            let candidates = self.candidates.iter().map(|candidate| &candidate.said);
-            self.believed.get(&command).into_iter().chain(&beside).any(|earlier| said(&earlier))
-                || candidates.filter(said).count() >= tolerance::MOST_WITNESSES
+            let has_it = |earlier: &&AcceptedAnswer| earlier.words.get(slot) == Some(word);
+            let candidates = self.candidates.iter().map(|candidate| &candidate.answer);
+            self.accepted.get(&command).into_iter().chain(&table_row).any(|earlier| has_it(&earlier))
+                || candidates.filter(has_it).count() >= tolerance::MOST_WITNESSES
         };
-        said.unknown().filter(|(slot, word)| !confirmed(slot, word)).map(|(slot, _)| slot.clone()).collect()
+        new.unknown().filter(|(slot, word)| !confirmed(slot, word)).map(|(slot, _)| slot.clone()).collect()
     }
 
-    /// The figures that contradict everything else said of them, and how.
-    fn odds(&self, command: Command, at: Duration, said: &Believed, parsed: &Parsed) -> Odds {
-        let own = said
-            .figures
+    fn contradictions(
+        &self,
+        command: Command,
+        at: Duration,
+        new: &AcceptedAnswer,
+        parsed: &Parsed,
+    ) -> Contradictions {
+        let own = new
+            .samples
             .iter()
-            .filter_map(|(key, said)| Some((*key, self.figure_at_odds(command, at, *key, said)?)));
-        let mut odds: Odds = own.collect();
-        self.cells_at_odds(command, at, parsed, &mut odds);
-        odds
+            .filter_map(|(key, value)| Some((*key, self.contradiction(command, at, *key, value)?)));
+        let mut all: Contradictions = own.collect();
+        self.check_cells(command, at, parsed, &mut all);
+        all
     }
 
-    /// A figure that is not there though it was there before, or is in the table beside; or the other way round.
-    fn lacking(&self, command: Command, said: &Believed) -> Option<String> {
-        if self.candidates.iter().any(|candidate| candidate.said.has_same_as(said)) {
+    /// Samples that are missing although the last answer or the table has them, or additional ones.
+    fn missing_values(&self, command: Command, new: &AcceptedAnswer) -> Option<String> {
+        if self.candidates.iter().any(|candidate| candidate.answer.has_same_samples(new)) {
             return None;
         }
-        if let Some(before) = self.believed.get(&command) {
-            let sentence = || format!("{} values where the last answer had {}", said.count(), before.count());
-            return (!before.has_same_as(said)).then(sentence);
+        if let Some(before) = self.accepted.get(&command) {
+            let reason = || format!("{} values where the last answer had {}", new.count(), before.count());
+            return (!before.has_same_samples(new)).then(reason);
         }
-        let beside = self.beside(command)?;
+        let table_row = self.table_row(command)?;
         let first = [Kind::Voltage, Kind::Current, Kind::Soc].into_iter().find(|kind| {
-            let has = |said: &BTreeMap<(Kind, u16), Said>| said.keys().any(|(other, _)| other == kind);
-            has(&beside.figures) && !has(&said.figures)
+            let has = |answer: &AcceptedAnswer| answer.samples.keys().any(|(other, _)| other == kind);
+            has(&table_row) && !has(new)
         })?;
-        (command.verb == Verb::Pwr).then(|| format!("{first:?} is missing though the table has it"))
+        (command.verb == Verb::Pwr).then(|| format!("{first:?} is missing although the table has it"))
     }
 
-    fn figure_at_odds(
+    /// How a value contradicts everything else known about the sample; `None` if it doesn't.
+    fn contradiction(
         &self,
         command: Command,
         at: Duration,
         key: (Kind, u16),
-        figure: &Said,
+        value: &Said,
     ) -> Option<String> {
         let kind = key.0;
         let tolerance = tolerance::of(kind);
-        let beside = if command.verb == Verb::Pwr { self.beside(command) } else { None };
-        let before = self.believed.get(&command);
-        let candidates = self.candidates.iter().map(|candidate| &candidate.said);
-        let agrees = |said: &&Believed| {
-            let reference = said.figures.get(&key);
-            reference.is_some_and(|reference| agree(tolerance, figure, reference, at.saturating_sub(said.at)))
+        let table_row = if command.verb == Verb::Pwr { self.table_row(command) } else { None };
+        let before = self.accepted.get(&command);
+        let candidates = self.candidates.iter().map(|candidate| &candidate.answer);
+        let agrees = |answer: &&AcceptedAnswer| {
+            let reference = answer.samples.get(&key);
+            reference
+                .is_some_and(|reference| agree(tolerance, value, reference, at.saturating_sub(answer.at)))
         };
-        let before_said = before.and_then(|before| before.figures.get(&key));
-        let witnesses = candidates.clone().filter(agrees).count();
-        if before.into_iter().chain(&beside).any(|said| agrees(&said))
-            || witnesses >= tolerance::witnesses(key, figure, before_said)
+        let value_before = before.and_then(|before| before.samples.get(&key));
+        let confirmations = candidates.clone().filter(agrees).count();
+        if before.into_iter().chain(&table_row).any(|answer| agrees(&answer))
+            || confirmations >= tolerance::witnesses(key, value, value_before)
         {
             return None;
         }
-        let known =
-            before.into_iter().chain(&beside).chain(candidates).any(|said| said.figures.contains_key(&key));
-        match figure {
+        let mut others = before.into_iter().chain(&table_row).chain(candidates);
+        let known = others.any(|answer| answer.samples.contains_key(&key));
+        match value {
             Said::Number(number) if tolerance.is_beyond(*number) => {
-                Some(format!("{kind:?} of {number} is beyond any battery"))
+                Some(format!("{kind:?} of {number} is outside the range of any battery"))
             }
             _ if known => Some(format!("{kind:?} contradicts earlier answers")),
             Said::Events(word) if word.stands() => Some("an event that was not there before".into()),
@@ -312,24 +320,29 @@ impl Review {
         }
     }
 
-    /// What this sweep's table says of the battery that `command` is about.
-    fn beside(&self, command: Command) -> Option<Believed> {
+    /// The row in this sweep's table for the battery that `command` is about.
+    fn table_row(&self, command: Command) -> Option<AcceptedAnswer> {
         let place = command.place()?;
         let (at, table) = self.table.as_ref()?;
         let row = PwrTable { rows: vec![table.row(place)?.clone()], ..PwrTable::default() };
-        Some(Believed::of(*at, &mut Parsed::Table(row), 0))
+        Some(AcceptedAnswer::new(*at, &mut Parsed::Table(row), 0))
     }
 
-    /// The cells against the table's extremes and, for a battery that was once seen to agree, their sum against
-    /// its voltage.
-    fn cells_at_odds(&self, command: Command, at: Duration, parsed: &Parsed, odds: &mut Odds) {
+    /// Checks the cells against the table's minimum and maximum and, if this battery's sums have matched before, their
+    /// sum against its voltage.
+    fn check_cells(
+        &self,
+        command: Command,
+        at: Duration,
+        parsed: &Parsed,
+        contradictions: &mut Contradictions,
+    ) {
         let (Parsed::Cells(cells), Some(place)) = (parsed, command.place()) else { return };
         let confirmed = |kind: Kind, index: u16, value: i64| {
-            let earlier =
-                self.believed.get(&command).into_iter().chain(self.candidates.iter().map(|c| &c.said));
-            earlier.into_iter().any(|said| {
-                let reference = said.figures.get(&(kind, index));
-                let age = at.saturating_sub(said.at);
+            let candidates = self.candidates.iter().map(|candidate| &candidate.answer);
+            self.accepted.get(&command).into_iter().chain(candidates).any(|answer| {
+                let reference = answer.samples.get(&(kind, index));
+                let age = at.saturating_sub(answer.at);
                 reference
                     .is_some_and(|reference| agree(tolerance::of(kind), &Said::Number(value), reference, age))
             })
@@ -337,23 +350,26 @@ impl Review {
         if let Some((then, table)) = &self.table
             && let Some(row) = table.row(place)
         {
-            for Outside { kind, index, value, name } in outside(row, cells, at.saturating_sub(*then)) {
+            for CellOutOfRange { kind, index, value, name } in
+                cells_out_of_range(row, cells, at.saturating_sub(*then))
+            {
                 if !confirmed(kind, index, value) {
-                    let why = format!("the {name} of cell {} is outside the range in the table", index + 1);
-                    odds.insert((kind, index), why);
+                    let reason =
+                        format!("the {name} of cell {} is outside the range in the table", index + 1);
+                    contradictions.insert((kind, index), reason);
                 }
             }
         }
-        let agreed_before = self.sums_agree.contains(&place) && self.candidates.is_empty();
-        if agreed_before && sum_agrees(self.voltages.get(&place), at, cells) == Some(false) {
-            odds.insert(
+        let matched_before = self.matching_sums.contains(&place) && self.candidates.is_empty();
+        if matched_before && sum_matches_voltage(self.voltages.get(&place), at, cells) == Some(false) {
+            contradictions.insert(
                 (Kind::Voltage, 0),
-                "the cells' sum is at odds with the battery's voltage".to_owned(),
+                "the sum of the cells does not match the battery's voltage".to_owned(),
             );
         }
     }
 
-    fn believe(&mut self, command: Command, at: Duration, said: Believed, parsed: &Parsed) -> Found {
+    fn accept(&mut self, command: Command, at: Duration, new: AcceptedAnswer, parsed: &Parsed) -> Found {
         let mut found = Found::default();
         match parsed {
             Parsed::Table(table) => {
@@ -382,25 +398,25 @@ impl Review {
                 }
             }
             Parsed::Cells(cells) => {
-                // A sum that two answers confirm to be beside the voltage is this console's manner from now on.
-                let sum = |place| sum_agrees(self.voltages.get(&place), at, cells);
-                match command.place().and_then(|place| Some((place, sum(place)?))) {
-                    Some((place, true)) => _ = self.sums_agree.insert(place),
-                    Some((place, false)) => _ = self.sums_agree.remove(&place),
+                // A differing sum that a second answer confirms is normal for this console.
+                let matches = |place| sum_matches_voltage(self.voltages.get(&place), at, cells);
+                match command.place().and_then(|place| Some((place, matches(place)?))) {
+                    Some((place, true)) => _ = self.matching_sums.insert(place),
+                    Some((place, false)) => _ = self.matching_sums.remove(&place),
                     None => {}
                 }
             }
             _ => {}
         }
-        self.odd.insert(command, parsed.problems().to_vec());
-        self.believed.insert(command, said);
+        self.accepted_problems.insert(command, parsed.problems().to_vec());
+        self.accepted.insert(command, new);
         self.candidates.clear();
         found
     }
 }
 
-fn again_or_lost(lost: Lost, asked: u32) -> Verdict {
-    if asked < MOST_ASKED { Verdict::Again(lost) } else { Verdict::Lost(lost) }
+fn retry_or_fail(error: Lost, attempt: u32) -> Verdict {
+    if attempt < MOST_ASKED { Verdict::Again(error) } else { Verdict::Lost(error) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the review compares: an answer's values as a flat list of figures, each of a kind with a tolerance.
+//! Lists the values of an answer as samples, each of a kind that has a tolerance, so that the validator can compare them.
 
 use crate::console::answers::parsed::Parsed;
 use crate::console::answers::pwr_detail::event_indexes;
@@ -8,38 +8,38 @@ use crate::console::word_slot::place_index;
 use crate::model::event_word::EventWord;
 use crate::model::lifetime::Measure;
 
-/// What a figure measures.
+/// What a sample measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Of a battery, a module or a stack, in mV.
     Voltage,
     /// Of a battery, a module or a stack, in mA.
     Current,
-    /// Of a board, in thousandths of a degree.
+    /// Of a board, in m°C.
     Temperature,
     /// In percent.
     Soc,
-    /// Lowest cell by the table, in mV.
+    /// Lowest cell in the table, in mV.
     CellVoltageLow,
-    /// Highest cell by the table, in mV.
+    /// Highest cell in the table, in mV.
     CellVoltageHigh,
-    /// Coldest cell by the table, in thousandths of a degree.
+    /// Coldest cell in the table, in m°C.
     CellTemperatureLow,
-    /// Warmest cell by the table, in thousandths of a degree.
+    /// Warmest cell in the table, in m°C.
     CellTemperatureHigh,
     /// Of one cell, in mV.
     CellVoltage,
-    /// Of one cell, in thousandths of a degree.
+    /// Of one cell, in m°C.
     CellTemperature,
     /// Of one cell, in percent.
     CellSoc,
-    /// Left in one cell, in mAh.
+    /// Remaining in one cell, in mAh.
     CellCharge,
-    /// Left in a stack or module, in mAh.
+    /// Remaining in a stack or module, in mAh.
     Charge,
-    /// Left in a stack, module or cell, in mWh.
+    /// Remaining in a stack, module or cell, in mWh.
     Energy,
-    /// Nominal, usable, limits: never changes by itself.
+    /// Capacities and limits, which never change by themselves.
     Rating,
     /// Energy over a battery's life, in mWh.
     Throughput,
@@ -53,30 +53,23 @@ pub enum Kind {
     Identity,
 }
 
-/// What was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
-    /// A number in its kind's unit.
+pub enum Said {
+    /// In the unit of the sample's kind.
     Number(i64),
-    /// A text.
     Text(String),
-    /// An event word, with the names printed next to it.
     Events(EventWord),
 }
 
-/// One figure of an answer. `index` tells figures of one kind apart: the cell, the battery in a table, or the
-/// field of a detail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Figure {
-    /// What it measures.
-    pub(crate) kind: Kind,
-    /// Which of its kind.
-    pub(crate) index: u16,
-    /// Its value.
-    pub(crate) said: Said,
+pub struct Figure {
+    pub kind: Kind,
+    /// Distinguishes samples of one kind: the cell, the battery in a table, or the field of a detail.
+    pub index: u16,
+    pub said: Said,
 }
 
-/// Collects figures, leaving out what was not said.
+/// Collects the values that are present.
 #[derive(Default)]
 struct Collector(Vec<Figure>);
 
@@ -115,7 +108,7 @@ impl Collector {
         self.number(Kind::Clock, place, row.clock.map(seconds));
         self.text(place, row.barcode.as_ref());
         self.text(MODEL + place, row.model.as_ref());
-        // That somebody is at this place is remembered for as long as the service runs.
+        // The presence of a battery is remembered for as long as the service runs, so it has to be confirmed.
         self.text(PRESENT + place, Some(&String::new()));
     }
 
@@ -136,22 +129,20 @@ impl Collector {
     }
 }
 
-/// Beside a battery's own figures of the same kind in one answer.
+/// Offsets of the indexes, apart from a battery's other samples of the same kind.
 const MOS: u16 = 1000;
 const MODEL: u16 = 1000;
 const FIRMWARE: u16 = 2000;
 const PRESENT: u16 = 2000;
-/// Apart from the figures that `stat` states of the same battery.
+/// Apart from the samples of `stat`.
 const LIFETIME: u16 = 100;
 
 fn seconds(clock: jiff::civil::DateTime) -> i64 {
     clock.duration_since(jiff::civil::DateTime::MIN).as_secs()
 }
 
-/// The figures of an answer. `place` is the battery it is about, so that its figures carry the same index as
-/// that battery's in the table.
-#[must_use]
-pub(crate) fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
+/// The samples of an answer. `place` is that of the battery, so that its samples have the same index as in the table.
+pub fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
     let mut all = Collector::default();
     match parsed {
         Parsed::Table(table) => table.rows.iter().filter(|row| !row.absent).for_each(|row| all.row(row)),
@@ -179,7 +170,7 @@ pub(crate) fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
             all.text(FIRMWARE + place, detail.firmware.as_ref());
         }
         Parsed::Cells(table) => {
-            // Cells are known by their position, so a table without its first row would be that of other cells.
+            // Cells are identified by their position, so a table without its first row would shift them.
             all.number(Kind::Rating, 0, table.cells.first().and_then(|cell| cell.number));
             for (index, cell) in (0..).zip(&table.cells) {
                 all.number(Kind::CellVoltage, index, cell.voltage.map(|v| v.0));
@@ -215,7 +206,7 @@ pub(crate) fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
                 };
                 all.number(kind, LIFETIME + *figure as u16, Some(*value));
             }
-            // These are shown for hours, so they have to be confirmed when they are read for the first time.
+            // These values are used for hours, so they have to be confirmed when they are first received.
             all.text(LIFETIME, (!euro.values.is_empty()).then(String::new).as_ref());
         }
         Parsed::Help(_) | Parsed::Soh(_) | Parsed::Clock(_) | Parsed::Log(_) | Parsed::Event(_) => {}

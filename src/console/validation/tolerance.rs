@@ -1,30 +1,28 @@
-//! How far two answers about the same thing may differ before the question is put again.
+//! How far two values of the same sample may differ before the command is sent again.
 //!
-//! The console has no checksum (protocol, section 1): a flipped digit is found only because it contradicts
-//! another answer. Asking again costs a tenth of a second, so the bounds are narrow; what two answers agree on
-//! is believed, however far from the others, so a narrow bound never rejects a true value. Where a byte is lost
-//! from a run of the same digits, two answers are damaged alike sooner or later: what never moves by itself takes
-//! three.
+//! The console has no checksum (protocol, section 1): a flipped digit is detected only because it contradicts another
+//! answer. A retry takes a tenth of a second, so the bounds are narrow. A value that two answers agree on is accepted
+//! regardless of the others, so a narrow bound never rejects a true value. If a byte is lost from a run of equal digits,
+//! two answers are sooner or later damaged in the same way, so values that never change by themselves need three.
 
 use crate::console::answers::pwr_detail::event_name;
 use crate::console::validation::samples::{Kind, Said};
 use crate::model::event_word::normal_bits;
 
-/// How far a figure of one kind may be from the same figure said earlier.
+/// How far a sample may be from its earlier value.
 pub struct Tolerance {
-    /// The kind.
     pub kind: Kind,
-    /// Allowed at once.
+    /// Allowed at any time.
     pub flat: f64,
-    /// Allowed for each second between the two.
+    /// Allowed in addition for each second between the two.
     pub per_second: f64,
-    /// What the figure does by itself each second (a clock goes on).
+    /// Expected change per second (a clock advances).
     pub(crate) drift: f64,
-    /// No battery of any maker is outside of this.
+    /// Plausible values for a battery of any maker.
     pub range: (i64, i64),
-    /// Whether it is believed at first sight. An identity is not: it names a battery for years.
+    /// Whether the first value is accepted unconfirmed. An identity is not: it is used for years.
     pub(crate) first_sight: bool,
-    /// Where the numbers come from.
+    /// The source of the numbers.
     pub source: &'static str,
 }
 
@@ -37,22 +35,21 @@ const fn row(
     Tolerance { kind, flat, per_second, drift: 0.0, range, first_sight: true, source }
 }
 
-/// Any value.
 const ANY: (i64, i64) = (i64::MIN, i64::MAX);
 
-/// One row a kind, in the order of [`Kind`].
+/// One row per kind, in the order of [`Kind`].
 pub const TOLERANCES: &[Tolerance] = &[
     row(
         Kind::Voltage,
         (250.0, 50.0),
         (20_000, 1_200_000),
-        "load steps seen in the captures move a battery by 0.2 V within a sweep",
+        "load steps in the captures change a battery by 0.2 V within a sweep",
     ),
     row(
         Kind::Current,
         (2_000.0, 1_000.0),
         (-500_000, 500_000),
-        "table and detail of one sweep differ by 0.9 A at rest of the load (US2000C, battery 1)",
+        "table and detail of one sweep differ by 0.9 A at constant load (US2000C, battery 1)",
     ),
     row(
         Kind::Temperature,
@@ -64,13 +61,13 @@ pub const TOLERANCES: &[Tolerance] = &[
         Kind::Soc,
         (1.0, 0.1),
         (0, 110),
-        "whole percent; 2 C would be 0.06 %/s; consoles say up to 107 (protocol, section 7)",
+        "whole percent; 2 C would be 0.06 %/s; consoles report up to 107 (protocol, section 7)",
     ),
     row(
         Kind::CellVoltageLow,
         (15.0, 5.0),
         (1_000, 4_095),
-        "a load step of 50 A moves a cell of 0.5 mOhm by 25 mV; 4095 is a dead chip",
+        "a load step of 50 A changes a cell of 0.5 mOhm by 25 mV; 4095 is a dead chip",
     ),
     row(Kind::CellVoltageHigh, (15.0, 5.0), (1_000, 4_095), "as the lowest cell"),
     row(
@@ -87,9 +84,9 @@ pub const TOLERANCES: &[Tolerance] = &[
         Kind::CellCharge,
         (50.0, 60.0),
         (0, 100_000_000_000),
-        "200 A are 56 mAh each second; also counted over a whole life",
+        "200 A are 56 mAh per second; also used for lifetime totals",
     ),
-    row(Kind::Charge, (50.0, 60.0), (0, 10_000_000), "200 A are 56 mAh each second"),
+    row(Kind::Charge, (50.0, 60.0), (0, 10_000_000), "200 A are 56 mAh per second"),
     row(Kind::Energy, (20_000.0, 20_000.0), (0, 1_000_000_000), "100 kW are 28 Wh each second"),
     row(Kind::Rating, (0.0, 0.0), ANY, "printed on the box"),
     row(Kind::Throughput, (20_000.0, 20_000.0), (0, 1_000_000_000_000), "as the energy left, for decades"),
@@ -97,32 +94,30 @@ pub const TOLERANCES: &[Tolerance] = &[
         Kind::Counter,
         (3.0, 0.5),
         (0, 10_000_000_000),
-        "a transition at most every two seconds; seconds of a whole life",
+        "a transition at most every two seconds; also used for seconds of a lifetime",
     ),
     row(
         Kind::Events,
         (0.0, 0.0),
         ANY,
-        "a bit more or less is an event raised or cleared: worth a second look",
+        "a changed bit is an event raised or cleared, and has to be confirmed",
     ),
     Tolerance {
         drift: 1.0,
-        ..row(Kind::Clock, (30.0, 0.01), ANY, "one second a second; drifts by seconds a day")
+        ..row(Kind::Clock, (30.0, 0.01), ANY, "one second per second; drifts by seconds a day")
     },
     Tolerance { first_sight: false, ..row(Kind::Identity, (0.0, 0.0), ANY, "printed on the box") },
 ];
 
-/// The tolerance of a kind.
 #[must_use]
 pub fn of(kind: Kind) -> &'static Tolerance {
     &TOLERANCES[kind as usize]
 }
 
-/// How many other answers to a question must have the same unknown word, or the same value that never changes by
-/// itself.
+/// How many other answers must have the same unknown word, or the same value of a sample that never changes by itself.
 pub(crate) const MOST_WITNESSES: usize = 2;
 
-/// How many other answers to a question must agree with a figure that contradicts `before`, the last accepted one.
+/// How many other answers must agree with a value that contradicts `before`, the last accepted one.
 #[must_use]
 pub(crate) fn witnesses((kind, index): (Kind, u16), now: &Said, before: Option<&Said>) -> usize {
     let never_moves = match (now, before) {
@@ -137,21 +132,20 @@ pub(crate) fn witnesses((kind, index): (Kind, u16), now: &Said, before: Option<&
 }
 
 impl Tolerance {
-    /// Whether no battery of any maker has it.
     #[must_use]
     pub(crate) fn is_beyond(&self, number: i64) -> bool {
         !(self.range.0..=self.range.1).contains(&number)
     }
 }
 
-/// How far the sum of the cells may be from the battery's voltage, in mV, and more for each second between the
-/// two answers; only for a battery that was once seen to agree: some consoles report 2 V and more beside it.
+/// How far the sum of the cells may be from the battery's voltage, in mV, and in addition for each second between the two
+/// answers. Only for a battery whose sum has matched before: some consoles differ by 2 V and more.
 pub(crate) const SUM_OF_CELLS: (f64, f64) = (300.0, 50.0);
 
-/// How far a cell may lie outside of the table's lowest and highest, in mV, and more for each second.
+/// How far a cell may be outside the table's range, in mV, and in addition for each second.
 pub(crate) const OUTSIDE_TABLE_VOLTAGE: (f64, f64) = (15.0, 10.0);
 
-/// The same for temperatures, in thousandths of a degree.
+/// The same for temperatures, in m°C.
 pub(crate) const OUTSIDE_TABLE_TEMPERATURE: (f64, f64) = (1_500.0, 50.0);
 
 #[cfg(test)]

@@ -294,7 +294,7 @@ fn endless_noise_is_reported_in_little_memory() {
 
     let mut service = Service::start(&mut run(folder.path(), &link));
     let told = service.says("link lost");
-    assert!(told.contains("reason=\"console not understood: more bytes than any answer has\""), "{told}");
+    assert!(told.contains("reason=\"console not understood: answer too long\""), "{told}");
     let most = most_memory(service.id()).unwrap();
     assert!(most < MUCH, "{most} bytes of memory");
     assert_eq!(service.stop().code(), Some(0));
