@@ -273,7 +273,10 @@ pub(crate) struct SplitTable<'a> {
 ///
 /// # Errors
 /// Returns [`ParseError::NoHeader`] if there is no such line.
-pub(crate) fn split_at_header<'a>(answer: &'a Answer, header: &'static str) -> Result<SplitTable<'a>, ParseError> {
+pub(crate) fn split_at_header<'a>(
+    answer: &'a Answer,
+    header: &'static str,
+) -> Result<SplitTable<'a>, ParseError> {
     let mut before = Vec::new();
     let mut lines = answer.lines();
     while let Some((number, line)) = lines.next() {

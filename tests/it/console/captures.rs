@@ -2,7 +2,7 @@
 //! refused with its reason, and held against the committed values; raw ones go through the framing as well.
 
 use bankwatch::internals::console::answers;
-use bankwatch::console::answers::parsed::Parsed;
+use bankwatch::internals::console::answers::parsed::Parsed;
 use bankwatch::internals::console::command::Command;
 use bankwatch::internals::console::framing::answer::{Answer, Verdict};
 use bankwatch::internals::console::framing::{Framer, Progress};
@@ -59,8 +59,9 @@ fn invariants(capture: &Capture, outcome: &Result<Parsed, String>) {
                 assert!(row.temperature.is_some_and(|t| (-40_000..90_000).contains(&t.0)), "{name}: {row:?}");
                 assert!(row.soc.is_some_and(|soc| (0..=110).contains(&soc.0)), "{name}: {row:?}");
             }
-            let silent =
-                |row: &&bankwatch::internals::console::answers::pwr_table::PwrRow| row.absent && row.voltage.is_some();
+            let silent = |row: &&bankwatch::internals::console::answers::pwr_table::PwrRow| {
+                row.absent && row.voltage.is_some()
+            };
             assert_eq!(table.rows.iter().find(silent), None, "{name}: an absent place has no voltage");
         }
         Parsed::Cells(table) => {

@@ -1,7 +1,7 @@
 //! What users of such consoles stumbled over: each pitfall with an answer that has it and what is made of it.
 
 use bankwatch::internals::console::answers;
-use bankwatch::console::answers::parsed;
+use bankwatch::internals::console::answers::parsed;
 use bankwatch::internals::console::framing::answer::Answer;
 use bankwatch::internals::console::framing::{Framer, Progress};
 use serde_json::Value;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use bankwatch::internals::console::answers;
-use bankwatch::console::answers::parsed::Parsed;
+use bankwatch::internals::console::answers::parsed::Parsed;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::{Command, Verb};
 use bankwatch::internals::console::framing::answer::Answer;

@@ -11,7 +11,7 @@ use bankwatch::internals::console::answers::pwr_detail::PwrDetail;
 use bankwatch::internals::console::answers::pwr_table::PwrRow;
 use bankwatch::internals::console::answers::stack::StackRow;
 use bankwatch::internals::console::framing::answer::Answer;
-use bankwatch::console::framing::refusal::Refusal;
+use bankwatch::internals::console::framing::refusal::Refusal;
 use bankwatch::internals::model::event_word::EventWord;
 use bankwatch::internals::model::lifetime::LifetimeFigure;
 use bankwatch::internals::model::units::{

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use bankwatch::internals::console::answers;
-use bankwatch::console::answers::parsed::Parsed;
+use bankwatch::internals::console::answers::parsed::Parsed;
 use bankwatch::internals::console::command::Command;
 use bankwatch::internals::console::framing::{Framer, Progress};
 use bankwatch::internals::events::catalogue::Catalogue;
