@@ -52,7 +52,7 @@ const LEAVE_PAGER: &[u8] = b"q";
 /// How many of our own questions are remembered, to know a late answer from a stranger's.
 const RECENT: usize = 8;
 
-/// How far the pages of an answer are turned, beside [`Patience::pages`].
+/// How far the pages of an answer are turned, beside [`Patience::paging`].
 #[derive(Clone, Copy)]
 pub struct Pages<'a> {
     /// Not beyond this moment.
@@ -124,7 +124,7 @@ impl Conversation {
     /// The same, turning its pages so far.
     ///
     /// # Errors
-    /// As those of [`Self::ask`].
+    /// As those of [`Self::execute`].
     pub async fn ask_pages(&mut self, command: Command, pages: Pages<'_>) -> Result<Answer, Lost> {
         self.put(&command.to_string(), pages).await
     }
