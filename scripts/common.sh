@@ -10,6 +10,10 @@ if [ -d "$cargo_bin" ]; then
     PATH="$cargo_bin:$PATH"
 fi
 
+# Tools that only the tests use are installed next to the build.
+tools="${CARGO_TARGET_DIR:-$root/target}/tools"
+PATH="$tools/bin:$PATH"
+
 # Progress goes to standard error; standard output belongs to results.
 say() {
     printf '%s\n' "$*" >&2

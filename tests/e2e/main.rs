@@ -1,4 +1,4 @@
-//! What is proved with the real thing: the program itself, brokers, database servers, network bridges.
+//! Tests with the real program, brokers, database servers and network bridges.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod cli;

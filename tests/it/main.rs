@@ -1,4 +1,4 @@
-//! What is proved in this process: every room of the crate, without a server, a broker or the program itself.
+//! Tests within one process: every room of the crate, without a server or a broker.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod console;

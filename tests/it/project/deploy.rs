@@ -1,4 +1,4 @@
-//! What `deploy/` and the Dockerfile promise, as far as it can be seen without a system to install it on.
+//! Checks `deploy/` and the Dockerfile, as far as that is possible without installing them.
 
 use std::fs;
 use std::path::Path;
@@ -11,27 +11,27 @@ fn read(path: &str) -> String {
 }
 
 #[test]
-fn systemd_finds_nothing_wrong_with_the_unit() {
+fn systemd_analyze_accepts_the_unit() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: there is no systemd-analyze here");
+        eprintln!("SKIPPED: systemd-analyze is not installed");
         return;
     }
     let folder = tempdir().unwrap();
     let unit = folder.path().join("bankwatch.service");
-    // It looks whether the program is there.
+    // systemd-analyze checks that the program exists.
     fs::write(
         &unit,
         read("deploy/bankwatch.service").replace("/usr/local/bin/bankwatch", env!("CARGO_BIN_EXE_bankwatch")),
     )
     .unwrap();
     let verified = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output().unwrap();
-    let said = String::from_utf8([verified.stdout, verified.stderr].concat()).unwrap();
-    let about_us: Vec<_> = said.lines().filter(|line| line.contains("bankwatch")).collect();
-    assert!(about_us.is_empty() && verified.status.success(), "{said}");
+    let output = String::from_utf8([verified.stdout, verified.stderr].concat()).unwrap();
+    let about_us: Vec<_> = output.lines().filter(|line| line.contains("bankwatch")).collect();
+    assert!(about_us.is_empty() && verified.status.success(), "{output}");
 }
 
 #[test]
-fn the_unit_is_told_of_readiness_and_starts_again_but_not_on_wrong_settings() {
+fn unit_restarts_except_after_invalid_configuration() {
     let unit = read("deploy/bankwatch.service");
     for line in [
         "Type=notify",
@@ -50,11 +50,11 @@ fn the_unit_is_told_of_readiness_and_starts_again_but_not_on_wrong_settings() {
     for ports in ["ttyUSB", "ttyACM", "ttyAMA", "ttyS"] {
         assert!(unit.contains(&format!("DeviceAllow=char-{ports} rw\n")), "{ports}");
     }
-    assert!(!unit.contains("PrivateDevices"), "that would hide the ports");
+    assert!(!unit.contains("PrivateDevices"), "it would hide the ports");
 }
 
 #[test]
-fn modem_manager_is_kept_from_the_usual_adapters() {
+fn modem_manager_ignores_the_usual_adapters() {
     let rules = read("deploy/99-bankwatch.rules");
     let mut rules: Vec<_> = rules.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     for vendor in ["0403", "067b", "10c4", "1a86"] {
@@ -65,7 +65,7 @@ fn modem_manager_is_kept_from_the_usual_adapters() {
 }
 
 #[test]
-fn the_image_is_built_apart_runs_as_nobody_special_and_tells_its_health() {
+fn image_runs_unprivileged_and_has_a_health_check() {
     let dockerfile = read("Dockerfile");
     let lines: Vec<_> = dockerfile.lines().collect();
     let of = |word: &str| lines.iter().filter(|line| line.starts_with(word)).copied().collect::<Vec<_>>();
@@ -73,8 +73,8 @@ fn the_image_is_built_apart_runs_as_nobody_special_and_tells_its_health() {
     assert_eq!((of("USER "), of("STOPSIGNAL ")), (vec!["USER bankwatch"], vec!["STOPSIGNAL SIGTERM"]));
     assert!(dockerfile.contains("--groups dialout"), "the port's group");
     assert!(of("HEALTHCHECK ")[0].ends_with("CMD [\"bankwatch\", \"healthcheck\"]"));
-    assert_eq!(of("ENTRYPOINT "), ["ENTRYPOINT [\"bankwatch\"]"], "it is process 1 and hears the signal");
-    // What is copied in must be let through.
+    assert_eq!(of("ENTRYPOINT "), ["ENTRYPOINT [\"bankwatch\"]"], "it is process 1 and receives the signal");
+    // .dockerignore must admit what is copied.
     let ignored = read(".dockerignore");
     for copied in of("COPY ").iter().filter(|line| !line.contains("--from")) {
         let mut sources: Vec<_> = copied.split_whitespace().skip(1).collect();

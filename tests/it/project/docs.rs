@@ -1,4 +1,4 @@
-//! The pages, held against what they speak of: links, tests, settings, keys, names.
+//! Compares the documentation with the code: links, tests, settings, keys, names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,7 +27,7 @@ fn page(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
-/// README, changes and everything below `docs`.
+/// README, CHANGELOG and everything below `docs`.
 fn pages() -> Vec<PathBuf> {
     let (mut pages, mut folders) = (vec![root().join("README.md"), root().join("CHANGELOG.md")], vec![]);
     folders.push(root().join("docs"));
@@ -44,7 +44,7 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// The page without its blocks of code, in which brackets mean something else.
+/// The page without its code blocks, in which brackets mean something else.
 fn prose(text: &str) -> String {
     let outside = text.split("```").step_by(2);
     outside.collect()
@@ -58,9 +58,9 @@ fn links(text: &str) -> Vec<&str> {
 /// The names under which the page's headings can be linked to.
 fn anchors(text: &str) -> BTreeSet<String> {
     let anchor = |heading: &str| {
-        let kept = heading.trim().to_lowercase();
-        let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-        kept.map(|c| if c == ' ' { '-' } else { c }).collect::<String>()
+        let text = heading.trim().to_lowercase();
+        let text = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        text.map(|c| if c == ' ' { '-' } else { c }).collect::<String>()
     };
     prose(text)
         .lines()
@@ -77,17 +77,18 @@ fn rows<'a>(text: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
     lines.filter_map(cells).map(|line| line.split('|').map(str::trim).collect()).collect()
 }
 
-/// What stands between backticks.
-fn named(text: &str) -> Vec<&str> {
+/// The text between backticks.
+fn in_backticks(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
-fn hold(broken: &[String]) {
+#[track_caller]
+fn assert_none(broken: &[String]) {
     assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
 }
 
 #[test]
-fn every_link_leads_to_a_file_and_every_anchor_to_a_heading() {
+fn links_and_anchors_resolve() {
     let mut broken = Vec::new();
     for path in pages() {
         let text = fs::read_to_string(&path).unwrap();
@@ -98,23 +99,23 @@ fn every_link_leads_to_a_file_and_every_anchor_to_a_heading() {
             let found = target.exists()
                 && (anchor.is_empty() || anchors(&fs::read_to_string(&target).unwrap()).contains(anchor));
             if !found {
-                broken.push(format!("{}: nothing is at {link}", path.display()));
+                broken.push(format!("{}: {link} does not exist", path.display()));
             }
         }
     }
-    hold(&broken);
+    assert_none(&broken);
 }
 
 #[test]
-fn every_test_that_the_failure_table_names_is_there() {
+fn tests_in_the_failure_table_exist() {
     let text = page("docs/architecture.md");
     let mut broken = Vec::new();
     let mut count = 0;
     for row in rows(&text, "## What happens when …").iter().skip(2) {
         for claim in row[2].split(';') {
-            let names = named(claim);
+            let names = in_backticks(claim);
             let files = links(claim);
-            assert!(!files.is_empty(), "{}: no file holds this", row[0]);
+            assert!(!files.is_empty(), "{}: no test file is named", row[0]);
             let sources: Vec<String> = files
                 .iter()
                 .filter_map(|file| fs::read_to_string(root().join("docs").join(file)).ok())
@@ -127,12 +128,12 @@ fn every_test_that_the_failure_table_names_is_there() {
             }
         }
     }
-    hold(&broken);
-    assert!(count > 20, "the table was not found whole: {count} tests");
+    assert_none(&broken);
+    assert!(count > 20, "only {count} tests found in the table");
 }
 
 #[test]
-fn the_page_of_settings_has_every_key_and_no_other_with_its_default() {
+fn settings_page_lists_exactly_the_keys_and_defaults() {
     let text = page("docs/settings.md");
     for keys in SECTIONS {
         let heading = match keys[0].section {
@@ -152,7 +153,7 @@ fn the_page_of_settings_has_every_key_and_no_other_with_its_default() {
 }
 
 #[test]
-fn the_tolerances_are_those_in_force() {
+fn tolerances_on_the_page_match_the_code() {
     let text = page("docs/console.md");
     let written: Vec<Vec<String>> = rows(&text, "### Tolerances")
         .iter()
@@ -175,25 +176,25 @@ fn the_tolerances_are_those_in_force() {
 }
 
 #[test]
-fn console_page_lists_the_labels_that_are_known_and_not_used() {
+fn console_page_lists_ignored_labels() {
     let text = page("docs/console.md");
     let (_, below) = text.split_once("\n### Known and not used\n").unwrap();
     for (answer, labels) in [("`pwr N`", pwr_detail::PASSED_OVER), ("`info`", info::PASSED_OVER)] {
         let row = below.lines().find(|line| line.starts_with(&format!("| {answer} |"))).unwrap();
-        assert_eq!(named(row.split('|').nth(2).unwrap()), labels, "{answer}");
+        assert_eq!(in_backticks(row.split('|').nth(2).unwrap()), labels, "{answer}");
     }
 }
 
 #[test]
-fn console_page_lists_every_label_of_euro_with_its_figures() {
+fn console_page_lists_every_euro_label() {
     let text = page("docs/console.md");
     let rows = rows(&text, "## What `euro` states");
     let written: BTreeSet<(String, Vec<String>)> = rows
         .iter()
         .skip(2)
         .flat_map(|row| {
-            let figures: Vec<String> = named(row[1]).into_iter().map(str::to_owned).collect();
-            named(row[0])
+            let figures: Vec<String> = in_backticks(row[1]).into_iter().map(str::to_owned).collect();
+            in_backticks(row[0])
                 .into_iter()
                 .map(move |label| (label.to_owned(), figures.clone()))
                 .collect::<Vec<_>>()
@@ -208,7 +209,7 @@ fn console_page_lists_every_label_of_euro_with_its_figures() {
 }
 
 #[test]
-fn the_limits_of_plausibility_are_those_in_force() {
+fn plausibility_limits_on_the_page_match_the_code() {
     let text = page("docs/battery-health.md");
     let written: Vec<Vec<String>> = rows(&text, "## Plausibility")
         .iter()
@@ -236,7 +237,7 @@ fn the_limits_of_plausibility_are_those_in_force() {
 }
 
 #[test]
-fn the_limits_near_full_are_those_in_force() {
+fn near_full_limits_on_the_page_match_the_code() {
     let text = page("docs/battery-health.md");
     let written: Vec<String> =
         rows(&text, "## Near full").iter().skip(2).map(|row| row.join(" | ")).collect();
@@ -248,7 +249,7 @@ fn the_limits_near_full_are_those_in_force() {
 }
 
 #[test]
-fn the_page_of_the_json_file_has_every_key_and_no_other() {
+fn json_file_page_lists_exactly_the_keys() {
     let bank = Simulation::new(Dialect::Us2000c).unpaced().start().unwrap();
     let read = Command::new(env!("CARGO_BIN_EXE_bankwatch"));
     let output = { read }.args(["read", &bank.link(), "--json"]).output().unwrap();
@@ -261,7 +262,9 @@ fn the_page_of_the_json_file_has_every_key_and_no_other() {
     let tables = text.lines().filter_map(|line| line.strip_prefix("| `"));
     let written: BTreeSet<String> = tables
         .filter_map(|line| line.split_once(" |"))
-        .flat_map(|(cell, _)| named(&format!("`{cell}")).into_iter().map(str::to_owned).collect::<Vec<_>>())
+        .flat_map(|(cell, _)| {
+            in_backticks(&format!("`{cell}")).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        })
         .collect();
     assert_eq!(written, keys);
 }
@@ -281,7 +284,7 @@ fn collect(value: &Value, keys: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_page_of_the_simulator_has_every_dialect_and_every_fault() {
+fn simulator_page_lists_every_dialect_and_fault() {
     let text = page("docs/simulator.md");
     let first = |heading: &str| -> BTreeSet<String> {
         rows(&text, heading).iter().skip(2).map(|row| row[0].trim_matches('`').to_owned()).collect()
@@ -292,7 +295,7 @@ fn the_page_of_the_simulator_has_every_dialect_and_every_fault() {
     assert_eq!(first("## Faults"), faults);
 }
 
-/// An entity as the page has it.
+/// The row of an entity on the page.
 fn entity_row(entity: &Entity) -> [String; 9] {
     let number = match entity.source {
         Source::Battery | Source::Detail | Source::Statistics => Some("N"),
@@ -335,7 +338,7 @@ fn entity_row(entity: &Entity) -> [String; 9] {
         name if name == key => format!("attribute `{key}`"),
         name => format!("attribute `{name}`: `{key}`"),
     });
-    let remarks = remarks.iter().filter(|(so, _)| *so).map(|(_, remark)| (*remark).to_owned());
+    let remarks = remarks.iter().filter(|(applies, _)| *applies).map(|(_, remark)| (*remark).to_owned());
     let remarks: Vec<String> = remarks.chain(attributes).collect();
     let key = match entity.value {
         Sort::Presence => String::new(),
@@ -355,7 +358,7 @@ fn entity_row(entity: &Entity) -> [String; 9] {
 }
 
 #[test]
-fn the_page_of_mqtt_has_every_entity_and_every_word() {
+fn mqtt_page_lists_every_entity_and_enum_value() {
     let text = page("docs/mqtt.md");
     let written: Vec<Vec<String>> = rows(&text, "## Entities")
         .iter()
@@ -372,12 +375,15 @@ fn the_page_of_mqtt_has_every_entity_and_every_word() {
     let (_, words) = text.split_once("\nWords are").unwrap();
     let (words, _) = words.split_once("\n\n").unwrap();
     let options: BTreeSet<&str> = STATES.iter().chain(STATUSES).copied().collect();
-    assert_eq!(named(words).into_iter().filter(|word| *word != "enum").collect::<BTreeSet<_>>(), options);
+    assert_eq!(
+        in_backticks(words).into_iter().filter(|word| *word != "enum").collect::<BTreeSet<_>>(),
+        options
+    );
     assert!(options.contains(OTHER));
 }
 
 #[test]
-fn the_page_of_mqtt_has_every_key_of_every_payload_and_no_other() {
+fn mqtt_page_lists_exactly_the_payload_keys() {
     let text = page("docs/mqtt.md");
     let first = place(1);
     let kinds = [
@@ -393,9 +399,9 @@ fn the_page_of_mqtt_has_every_key_of_every_payload_and_no_other() {
         let (_, below) = text.split_once(&format!("\n{heading}\n")).unwrap();
         let table = below.split("\n#").next().unwrap().lines().filter(|line| line.starts_with("| `"));
         let written: BTreeSet<String> =
-            table.flat_map(|line| named(line.split('|').nth(1).unwrap())).map(str::to_owned).collect();
+            table.flat_map(|line| in_backticks(line.split('|').nth(1).unwrap())).map(str::to_owned).collect();
         let part = parts.iter().find(|part| part.kind == kind).unwrap();
-        let said: BTreeSet<String> = json(&part.payload).as_object().unwrap().keys().cloned().collect();
-        assert_eq!(written, said, "{heading}");
+        let published: BTreeSet<String> = json(&part.payload).as_object().unwrap().keys().cloned().collect();
+        assert_eq!(written, published, "{heading}");
     }
 }

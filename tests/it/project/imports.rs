@@ -136,12 +136,12 @@ fn hold(broken: Vec<String>) {
 }
 
 #[test]
-fn every_room_knows_only_whom_the_map_allows() {
+fn rooms_import_only_what_the_map_allows() {
     hold(Source::all_below("src").iter().flat_map(breaches).collect());
 }
 
 #[test]
-fn no_file_is_long_without_a_reason() {
+fn long_files_state_a_reason() {
     let long = |source: &Source| {
         let lines = source.text.lines().count();
         let reason = source
@@ -199,7 +199,7 @@ mod reader {
     }
 
     #[test]
-    fn paths_are_found_in_uses_in_groups_and_inline() {
+    fn imports_are_found_in_groups_and_inline_paths() {
         let text = "use crate::model::units::Millivolts;\n\
                     use crate::{console::{frame, table}, link as way};\n\
                     fn f() { let _ = crate::app::start::<crate::cli::Verb>(); }\n";
@@ -217,7 +217,7 @@ mod reader {
     }
 
     #[test]
-    fn super_is_followed_to_where_it_leads() {
+    fn super_is_resolved() {
         assert_eq!(imports("src/actors/serial.rs", "use super::parser::X;"), found(&[(1, "actors::parser")]));
         assert_eq!(imports("src/actors/serial.rs", "use super::super::app::X;"), found(&[(1, "app::X")]));
         assert_eq!(
@@ -227,13 +227,13 @@ mod reader {
     }
 
     #[test]
-    fn the_program_knows_the_crate_by_its_name() {
+    fn crate_name_is_resolved_in_main() {
         assert_eq!(imports("src/main.rs", "use bankwatch::internals::cli;"), found(&[(1, "cli::")]));
         assert_eq!(imports("src/main.rs", "use other::bankwatch::internals::cli;"), []);
     }
 
     #[test]
-    fn tests_comments_and_texts_are_not_imports() {
+    fn tests_comments_and_literals_are_ignored() {
         let text = "// crate::app::a\n/* crate::app /* nested */ crate::app */\n\
                     const T: &str = \"crate::app \\\" crate::app\";\nconst R: &str = r#\"crate::\"app\"#;\n\
                     fn f<'a>(_: &'a str) -> [char; 2] { ['\"', '\\''] }\n\
@@ -244,7 +244,7 @@ mod reader {
     }
 
     #[test]
-    fn a_breach_says_where_what_and_what_is_allowed() {
+    fn violation_names_file_line_and_allowed_rooms() {
         let one = |path: &str, text: &str| breaches(&Source::new(path, text)).join("|");
         assert_eq!(
             one("src/sweep/plan.rs", "\nuse crate::actors::serial;"),

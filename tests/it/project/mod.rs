@@ -1,4 +1,4 @@
 mod deploy;
 mod docs;
 mod imports;
-mod licences;
+mod slow_tests;

@@ -1,4 +1,4 @@
-//! What the tests and the benchmarks share.
+//! Shared by the tests and the benchmarks.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

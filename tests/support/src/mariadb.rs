@@ -1,5 +1,4 @@
-//! A real MariaDB: started by a test on a free port of loopback in a folder of its own, ended with the test, even where it
-//! was stopped.
+//! A real MariaDB on a free loopback port in a folder of its own; killed with the test, even while suspended.
 
 use std::fs;
 use std::io::Read;
@@ -19,12 +18,12 @@ use tempfile::TempDir;
 /// Long enough for a loaded machine.
 const LONG: Duration = Duration::from_secs(60);
 
-/// The user who may do everything.
+/// The user with all rights.
 pub const USER: &str = "keeper";
-/// Its password, with all that a URL would stumble over.
+/// Its password, with every character that needs escaping in a URL.
 pub const PASSWORD: &str = "p@ss:w/o;rd =%20#?";
 
-/// What makes a server small and quick to start.
+/// Options for a small server that starts quickly.
 const SMALL: [&str; 7] = [
     "--innodb-log-file-size=8M",
     "--innodb-buffer-pool-size=16M",
@@ -35,7 +34,7 @@ const SMALL: [&str; 7] = [
     "--skip-name-resolve",
 ];
 
-/// A server under way.
+/// A running server.
 pub struct MariaDbServer {
     process: Mutex<Child>,
     folder: TempDir,
@@ -43,8 +42,8 @@ pub struct MariaDbServer {
     options: Vec<String>,
 }
 
-/// The server that the tests of one binary share; it ends with the last of them that holds it. `None`, and a word about
-/// it, where MariaDB is not installed.
+/// The server that the tests of one process share; it ends with the last of them. `None`, with a notice, if MariaDB is not
+/// installed.
 pub fn shared() -> Option<Arc<MariaDbServer>> {
     static SHARED: Mutex<Weak<MariaDbServer>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,7 +59,7 @@ impl MariaDbServer {
     /// A server of the test's own, with further options.
     pub fn start(options: &[&str]) -> Option<Self> {
         let Some(program) = mariadbd() else {
-            eprintln!("SKIPPED: there is no mariadbd here");
+            eprintln!("SKIPPED: mariadbd is not installed");
             return None;
         };
         let folder = TempDir::new().unwrap();
@@ -84,7 +83,7 @@ impl MariaDbServer {
         self.port
     }
 
-    /// How the store finds a database on it.
+    /// The store's settings for a database on it.
     pub fn server(&self, database: &str) -> Server {
         Server {
             host: "127.0.0.1".into(),
@@ -104,37 +103,37 @@ impl MariaDbServer {
         self.try_connection().unwrap()
     }
 
-    /// The same, where the server is up.
+    /// The same; `None` while the server is down.
     pub fn try_connection(&self) -> Option<MysqlConnection> {
         let password: String = PASSWORD.bytes().map(|byte| format!("%{byte:02X}")).collect();
         MysqlConnection::establish(&format!("mysql://{USER}:{password}@127.0.0.1:{}/", self.port)).ok()
     }
 
-    /// Runs statements as the user who may do everything.
+    /// Runs statements as the user with all rights.
     pub fn run(&self, statements: &str) {
         self.connection().batch_execute(statements).unwrap();
     }
 
-    /// Ends it as a power cut would.
+    /// Kills it, as a power cut would.
     pub fn kill(&self) {
         let mut process = self.process();
         process.kill().unwrap();
         process.wait().unwrap();
     }
 
-    /// Starts it again on its port and its files.
+    /// Starts it again on its port and files.
     pub fn restart(&self) {
         let program = mariadbd().unwrap();
         *self.process() = spawn(&program, self.folder.path(), self.port, &self.options);
         self.ready();
     }
 
-    /// Halts it in the middle of whatever it does: connections are accepted, and nothing is answered.
+    /// Suspends it (SIGSTOP): connections are accepted, and nothing is answered.
     pub fn stop(&self) {
         self.signal("-STOP");
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub fn go_on(&self) {
         self.signal("-CONT");
     }
@@ -148,15 +147,15 @@ impl MariaDbServer {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for its first word.
+    /// Waits for the server's handshake.
     fn ready(&self) {
         let start = Instant::now();
         loop {
-            let greeting = TcpStream::connect(("127.0.0.1", self.port)).and_then(|mut stream| {
+            let handshake = TcpStream::connect(("127.0.0.1", self.port)).and_then(|mut stream| {
                 stream.set_read_timeout(Some(LONG))?;
                 stream.read_exact(&mut [0; 5])
             });
-            if greeting.is_ok() {
+            if handshake.is_ok() {
                 return;
             }
             let ended = self.process().try_wait().unwrap();
@@ -185,7 +184,7 @@ fn spawn(program: &Path, folder: &Path, port: u16, options: &[String]) -> Child 
         .args(as_root())
         .args(SMALL)
         .arg(format!("--datadir={}", folder.join("data").display()))
-        // A server that starts deletes the temporary tables of every other one in the same folder.
+        // On start a server deletes the temporary tables in its folder, also those of other servers.
         .arg(format!("--tmpdir={}", folder.display()))
         .arg(format!("--socket={}", folder.join("socket").display()))
         .arg(format!("--pid-file={}", folder.join("pid").display()))
@@ -200,7 +199,7 @@ fn spawn(program: &Path, folder: &Path, port: u16, options: &[String]) -> Child 
         .unwrap()
 }
 
-/// The files of a fresh server, made once a build folder and version, since that takes seconds.
+/// The files of a new server, created once per build folder and version, since that takes seconds.
 fn template(program: &Path) -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());
     let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -222,7 +221,7 @@ fn template(program: &Path) -> PathBuf {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    // Another test binary may have been faster: theirs is as good.
+    // Another test process may have created it meanwhile.
     if fs::rename(&made, &template).is_err() {
         assert!(template.exists());
     }
@@ -230,13 +229,13 @@ fn template(program: &Path) -> PathBuf {
 }
 
 fn mariadbd() -> Option<PathBuf> {
-    // Not every user's path leads to where daemons are.
+    // /usr/sbin is not in every user's PATH.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
     folders.map(|folder| folder.join("mariadbd")).find(|program| program.is_file())
 }
 
-/// It runs as root only where it is told so.
+/// As root it runs only if an option allows it.
 fn as_root() -> &'static [&'static str] {
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     if root { &["--user=root"] } else { &[] }

@@ -1,4 +1,4 @@
-//! Tests that look at a whole process (its threads, descriptors, signals, standard error) and need one of their own.
+//! Tests that inspect a whole process (threads, descriptors, signals, standard error) and need one of their own.
 
 use std::env;
 use std::io::Write as _;
@@ -7,16 +7,16 @@ use std::process::Command;
 /// Set in the process that runs one test alone.
 const ALONE: &str = "BANKWATCH_TEST_ALONE";
 
-/// The running test once more, in a process of its own: its arguments, for the path of this very program.
+/// Arguments that make this test program run one test alone.
 ///
 /// `test` is the full path of the test: `concat!(module_path!(), "::its_name")`.
 pub fn arguments(test: &str) -> [&str; 3] {
-    // The harness leaves out the crate.
+    // The harness omits the crate's name.
     let (_, name) = test.split_once("::").expect("a test's path begins with its crate");
     ["--exact", name, "--nocapture"]
 }
 
-/// A command that runs this test once more, in a process of its own.
+/// A command that runs this test again in a process of its own.
 pub fn again(test: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("the path of the running test"));
     command.args(arguments(test));
@@ -30,10 +30,10 @@ pub fn is_alone(test: &str) -> bool {
     if env::var_os(ALONE).is_some() || env::var_os("NEXTEST").is_some() {
         return true;
     }
-    let output = again(test).env(ALONE, "1").output().expect("the test runs once more");
+    let output = again(test).env(ALONE, "1").output().expect("the test can be run again");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if err.contains("SKIPPED") {
-        // Past the harness, which hides what a test that passes prints.
+        // Directly, since the harness hides what a passing test prints.
         let _written = write!(std::io::stderr(), "{err}");
     }
     assert!(

@@ -1,4 +1,4 @@
-//! Where the project and the program under test are.
+//! Paths of the project and of the program under test.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub fn program() -> PathBuf {
     program
 }
 
-/// A folder for files that later runs can use again.
+/// A folder for files that later runs can reuse.
 pub fn scratch() -> PathBuf {
     let running = std::env::current_exe().expect("the path of the running test");
     let scratch = running.ancestors().nth(3).expect("a test is in target/<profile>/deps").join("tmp");

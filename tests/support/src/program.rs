@@ -1,4 +1,4 @@
-//! The program itself: started by a test, its log read with a deadline, ended with the test.
+//! Runs the real program: reads its log with a deadline and ends it with the test.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -7,22 +7,22 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Long past anything that is expected.
+/// Far longer than anything here takes.
 const LONG: Duration = Duration::from_secs(30);
 
-/// The program with nothing of the machine's around it.
+/// The program with an empty environment.
 pub fn program(folder: &Path) -> Command {
     let mut program = Command::new(crate::paths::program());
-    // A broken pipe or a panic is told without the tests' own wishes for more.
+    // Also without RUST_BACKTRACE, which would change what a panic prints.
     program.current_dir(folder).env_clear().stdin(Stdio::null());
     program
 }
 
-/// A service under way.
+/// A running service.
 pub struct Service {
     process: Child,
     lines: Receiver<String>,
-    /// What its log said so far.
+    /// The lines of its log that were read so far.
     pub heard: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ impl Service {
         self.process.id()
     }
 
-    /// Waits for the next line with these words.
+    /// Waits for the next line that contains `words`.
     pub fn says(&mut self, words: &str) -> String {
         let deadline = Instant::now() + LONG;
         loop {
@@ -51,17 +51,17 @@ impl Service {
                         return line;
                     }
                 }
-                Err(error) => panic!("waited in vain for {words:?} ({error}); heard {:#?}", self.heard),
+                Err(error) => panic!("no line with {words:?} ({error}); the log: {:#?}", self.heard),
             }
         }
     }
 
-    /// The lines so far with these words.
+    /// The lines read so far that contain `words`.
     pub fn said(&self, words: &str) -> Vec<&String> {
         self.heard.iter().filter(|line| line.contains(words)).collect()
     }
 
-    /// Tells it to end, and hears it out.
+    /// Sends SIGTERM and reads its log to the end.
     pub fn stop(&mut self) -> ExitStatus {
         Command::new("kill").args(["-TERM", &self.id().to_string()]).status().unwrap();
         while let Ok(line) = self.lines.recv_timeout(LONG) {
@@ -78,11 +78,11 @@ impl Drop for Service {
     }
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 #[track_caller]
-pub fn eventually(mut is_so: impl FnMut() -> bool) {
+pub fn eventually(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
-    while !is_so() {
+    while !condition() {
         assert!(Instant::now() < deadline, "not within {LONG:?}");
         thread::yield_now();
     }

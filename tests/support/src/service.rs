@@ -1,4 +1,4 @@
-//! The real program, running on settings of a test's own in a folder of its own.
+//! Runs the real program on a test's own settings in a folder of its own.
 
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Long past anything that is expected, also on a machine with much else to do.
+/// Far longer than anything here takes, also on a loaded machine.
 pub const LONG: Duration = Duration::from_secs(40);
 
-/// How often a condition is looked at.
+/// From one check of a condition to the next.
 const LOOK: Duration = Duration::from_millis(10);
 
 const SETTINGS: &str = "bankwatch.toml";
 
 const USUAL_UMASK: &str = "022";
 
-/// A running `bankwatch run`, ended by its own id when dropped.
+/// A running `bankwatch run`, killed when dropped.
 pub struct Service {
     child: Child,
     folder: TempDir,
@@ -29,22 +29,22 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts it on one bank called `bank` behind `link`, with further lines of its settings.
+    /// Starts it on one bank called `bank` behind `link`, with further settings.
     pub fn start(link: &str, settings: &str) -> Self {
         Self::start_named("bank", link, settings)
     }
 
-    /// The same on a bank of another name.
+    /// The same for a bank of another name.
     pub fn start_named(bank: &str, link: &str, settings: &str) -> Self {
         Self::start_with(bank, link, settings, "enabled = false")
     }
 
-    /// The same with a history: `database` are the lines of its section.
+    /// The same with a database: `database` holds the lines of its section.
     pub fn start_keeping(link: &str, settings: &str, database: &str) -> Self {
         Self::start_with("bank", link, settings, database)
     }
 
-    /// The same, and the process begins with this umask.
+    /// The same with this umask.
     pub fn start_with_umask(umask: &str, link: &str, settings: &str, database: &str) -> Self {
         Self::start_in("bank", link, settings, database, umask)
     }
@@ -72,13 +72,13 @@ impl Service {
         self.child.wait().expect("and reaped");
     }
 
-    /// Starts it again on what it has left; its log goes on.
+    /// Starts it again in its folder; its log continues.
     pub fn start_again(&mut self) {
         let (child, reader) = spawn(self.folder.path(), &self.lines, USUAL_UMASK);
         (self.child, self.reader) = (child, Some(reader));
     }
 
-    /// Its process.
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -92,7 +92,7 @@ impl Service {
         self.folder.path().join("bank_status.json")
     }
 
-    /// What its file says now; whatever moment it is read at, it is whole.
+    /// Its status file, which must be complete at any moment.
     pub fn status(&self) -> Option<Value> {
         match std::fs::read(self.file()) {
             Ok(text) => Some(serde_json::from_slice(&text).expect("the file is never half written")),
@@ -101,11 +101,11 @@ impl Service {
         }
     }
 
-    /// Waits until `wrong` has nothing to say against the file; its last word is the failure's.
+    /// Waits until `wrong` finds no fault with the status file; its last finding is in the panic's message.
     #[track_caller]
     pub fn wait(&mut self, what: &str, mut wrong: impl FnMut(&Value) -> Option<String>) -> Value {
         let begun = Instant::now();
-        let mut complaint = "there is no file yet".to_owned();
+        let mut complaint = "no file yet".to_owned();
         loop {
             if let Some(status) = self.status() {
                 match wrong(&status) {
@@ -115,7 +115,7 @@ impl Service {
             }
             let ended = self.child.try_wait().expect("a child can be asked");
             let log = || self.log().join("\n");
-            assert!(ended.is_none(), "{what}: it ended with {ended:?}\n{}", log());
+            assert!(ended.is_none(), "{what}: the service ended with {ended:?}\n{}", log());
             assert!(begun.elapsed() < LONG, "{what}: {complaint}\n{}", log());
             thread::sleep(LOOK);
         }
@@ -126,12 +126,12 @@ impl Service {
         self.lines.lock().expect("no reader panics").clone()
     }
 
-    /// Its log so far and from now on.
+    /// Its log, also future lines.
     pub fn lines(&self) -> Arc<Mutex<Vec<String>>> {
         Arc::clone(&self.lines)
     }
 
-    /// Waits for a line of its log that has all these words.
+    /// Waits for a line of its log that contains all of `words`.
     #[track_caller]
     pub fn wait_for_line(&self, words: &[&str]) -> String {
         let begun = Instant::now();
@@ -145,7 +145,7 @@ impl Service {
         }
     }
 
-    /// Sends it a signal and waits for its end: how it ended, how long that took, its whole log.
+    /// Sends a signal and waits for the end: exit status, time taken, the whole log.
     pub fn end(mut self, signal: &str) -> (ExitStatus, Duration, Vec<String>) {
         let sent = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
         assert!(sent.expect("kill can be run").success());
@@ -154,7 +154,7 @@ impl Service {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
                 break status;
             }
-            assert!(begun.elapsed() < LONG, "it does not end on {signal}\n{}", self.log().join("\n"));
+            assert!(begun.elapsed() < LONG, "it did not end on {signal}\n{}", self.log().join("\n"));
             thread::sleep(LOOK);
         };
         let took = begun.elapsed();

@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-/// Between two looks.
+/// From one check to the next.
 const PACE: Duration = Duration::from_millis(2);
 
 /// Resolves as soon as the condition holds; panics at the caller's line when it does not in time.
