@@ -31,10 +31,10 @@ macro_rules! sums {
         #[serde(default)]
         #[allow(missing_docs, reason = "the names hold the units")]
         pub struct Sums {
-            $(pub(crate) $add: $add_type,)+
-            $(pub(crate) $least: Option<$least_type>,)+
-            $(pub(crate) $most: Option<$most_type>,)+
-            $(pub(crate) $last: Option<$last_type>,)+
+            $(pub $add: $add_type,)+
+            $(pub $least: Option<$least_type>,)+
+            $(pub $most: Option<$most_type>,)+
+            $(pub $last: Option<$last_type>,)+
         }
 
         impl Sums {
