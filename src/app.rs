@@ -162,7 +162,7 @@ async fn serve(
 ) -> Result<(), AppError> {
     let mut signals = signals()?;
     let mut beats = HeartbeatSet::default();
-    banks.iter_mut().for_each(|bank| bank.serial.beat = Some(beats.heart(LIVELY)));
+    banks.iter_mut().for_each(|bank| bank.serial.beat = Some(beats.register(LIVELY)));
     info!(log, "service started"; "version" => env!("CARGO_PKG_VERSION"), "banks" => banks.len(), "config" => &plan.config);
     let mut supervisor = Supervisor::new(log.clone(), plan.workings.policy.clone());
     let fatal = supervisor.fatal();
@@ -421,12 +421,14 @@ impl Tree {
         let parsers = chains.clone().map(|Chain { parser: (name, child), .. }| (name, child.recipient()));
         let stats = chains.map(|Chain { stats: (name, child), .. }| (name, child.recipient()));
         vec![
-            Phase::end(serials),
-            Phase::flush(parsers),
-            Phase::flush(stats),
-            Phase::flush(self.events.iter().map(|events| (EVENTS, events.clone().recipient()))),
-            Phase::flush(self.outputs.iter().map(|(name, output)| (*name, output.clone()))),
-            Phase::end(self.outputs.iter().map(|(name, _)| *name).chain(self.events.iter().map(|_| EVENTS))),
+            ShutdownPhase::end(serials),
+            ShutdownPhase::flush(parsers),
+            ShutdownPhase::flush(stats),
+            ShutdownPhase::flush(self.events.iter().map(|events| (EVENTS, events.clone().recipient()))),
+            ShutdownPhase::flush(self.outputs.iter().map(|(name, output)| (*name, output.clone()))),
+            ShutdownPhase::end(
+                self.outputs.iter().map(|(name, _)| *name).chain(self.events.iter().map(|_| EVENTS)),
+            ),
         ]
     }
 }

@@ -211,10 +211,10 @@ mod tests {
     fn the_first_failure_is_told_and_its_repetition_is_not() {
         let (mut tracker, start) = (OutageTracker::new(), Instant::now());
         assert_eq!(
-            tracker.failed(start, "device gone"),
-            Some(Say { why: Why::Begun, since: Duration::ZERO, count: 1 })
+            tracker.on_failure(start, "device gone"),
+            Some(OutageNotice { kind: NoticeKind::Started, lasted: Duration::ZERO, failures: 1 })
         );
-        assert_eq!(tracker.failed(start + seconds(1), "device gone"), None);
+        assert_eq!(tracker.on_failure(start + seconds(1), "device gone"), None);
     }
 
     #[test]
@@ -222,9 +222,12 @@ mod tests {
         let (mut tracker, start) = (OutageTracker::new(), Instant::now());
         tracker.on_failure(start, "refused");
         let notice = tracker.on_failure(start + seconds(3), "timed out");
-        assert_eq!(notice, Some(Say { why: Why::Changed, since: seconds(3), count: 2 }));
-        assert_eq!(tracker.failed(start + seconds(4), "refused"), None);
-        assert_eq!(tracker.failed(start + seconds(5), "timed out"), None);
+        assert_eq!(
+            notice,
+            Some(OutageNotice { kind: NoticeKind::NewReason, lasted: seconds(3), failures: 2 })
+        );
+        assert_eq!(tracker.on_failure(start + seconds(4), "refused"), None);
+        assert_eq!(tracker.on_failure(start + seconds(5), "timed out"), None);
     }
 
     #[test]
@@ -242,24 +245,27 @@ mod tests {
         let (mut tracker, start) = (OutageTracker::new(), Instant::now());
         tracker.on_failure(start, "refused");
         let notice = tracker.on_failure(start + seconds(20 * MINUTE), "refused");
-        assert_eq!(notice, Some(Say { why: Why::Still, since: seconds(20 * MINUTE), count: 2 }));
-        assert_eq!(tracker.failed(start + seconds(20 * MINUTE + 1), "refused"), None);
+        assert_eq!(
+            notice,
+            Some(OutageNotice { kind: NoticeKind::Reminder, lasted: seconds(20 * MINUTE), failures: 2 })
+        );
+        assert_eq!(tracker.on_failure(start + seconds(20 * MINUTE + 1), "refused"), None);
     }
 
     #[test]
     fn the_recovery_is_told_once_with_the_whole_outage() {
         let (mut tracker, start) = (OutageTracker::new(), Instant::now());
-        assert_eq!(tracker.recovered(start), None);
+        assert_eq!(tracker.on_success(start), None);
         tracker.on_failure(start, "refused");
         tracker.on_failure(start + seconds(1), "refused");
         assert!(tracker.is_on());
         let end = start + Duration::from_millis(362_600);
         assert_eq!(
-            tracker.recovered(end),
-            Some(Recovered { outage: Duration::from_millis(362_600), count: 2 })
+            tracker.on_success(end),
+            Some(Recovery { lasted: Duration::from_millis(362_600), failures: 2 })
         );
-        assert_eq!(tracker.recovered(end), None);
-        assert_eq!(tracker.failed(end, "refused").map(|notice| notice.why), Some(Why::Begun));
+        assert_eq!(tracker.on_success(end), None);
+        assert_eq!(tracker.on_failure(end, "refused").map(|notice| notice.kind), Some(NoticeKind::Started));
     }
 
     #[test]
@@ -281,7 +287,7 @@ mod tests {
             (273_900_000_000, "3d4h5m"),
         ];
         for (micros, shown) in cases {
-            assert_eq!(Took(Duration::from_micros(micros)).to_string(), shown);
+            assert_eq!(HumanDuration(Duration::from_micros(micros)).to_string(), shown);
         }
     }
 
@@ -301,7 +307,7 @@ mod tests {
             prop_assert!(logged <= MAX_REASONS + REMINDERS.len() + hours, "{logged} lines in {at} s");
             let count = waits.len() as u64;
             prop_assert_eq!(
-                tracker.on_success(start + seconds(at)).map(|end| end.count),
+                tracker.on_success(start + seconds(at)).map(|end| end.failures),
                 Some(count)
             );
         }

@@ -154,7 +154,7 @@ impl DbActor {
             match outcome {
                 Ok(notices) => {
                     if let Some(back) = actor.disk_trouble.on_success(Instant::now()) {
-                        back.tell_back(&actor.log, said::JOURNAL);
+                        back.log_recovered(&actor.log, said::JOURNAL);
                     }
                     actor.tell(&notices);
                 }
@@ -162,7 +162,7 @@ impl DbActor {
                     let (reason, target) =
                         (error.to_string(), actor.history.settings.journal.display().to_string());
                     if let Some(say) = actor.disk_trouble.on_failure(Instant::now(), &reason) {
-                        say.tell_away(&actor.log, said::JOURNAL, &reason, &target);
+                        say.log_down(&actor.log, said::JOURNAL, &reason, &target);
                     }
                 }
             }
@@ -252,14 +252,14 @@ impl DbActor {
         let more = match pruned {
             Ok(more) => {
                 if let Some(back) = self.prune_trouble.on_success(now) {
-                    info!(self.log, "history pruned again"; "outage" => HumanDuration(back.outage));
+                    info!(self.log, "history pruned again"; "outage" => HumanDuration(back.lasted));
                 }
                 more
             }
             Err(error) => {
                 let reason = error.to_string();
                 if let Some(say) = self.prune_trouble.on_failure(now, &reason) {
-                    warn!(self.log, "history not pruned"; "reason" => reason, "since" => HumanDuration(say.since));
+                    warn!(self.log, "history not pruned"; "reason" => reason, "since" => HumanDuration(say.lasted));
                 }
                 false
             }

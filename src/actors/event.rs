@@ -216,12 +216,12 @@ impl EventActor {
         };
         let Some((reason, target)) = failed else {
             if let Some(back) = self.trouble.on_success(Instant::now()) {
-                back.tell_back(&self.log, OUTPUT);
+                back.log_recovered(&self.log, OUTPUT);
             }
             return;
         };
         if let Some(say) = self.trouble.on_failure(Instant::now(), &reason) {
-            say.tell_away(&self.log, OUTPUT, &reason, &target.display().to_string());
+            say.log_down(&self.log, OUTPUT, &reason, &target.display().to_string());
         }
         self.state.will_retry = true;
         ctx.run_later(self.plan.deadline, |actor, ctx| {
@@ -233,7 +233,7 @@ impl EventActor {
 
 /// A span with its sign: `-3.2s`, `1m0s`.
 fn signed(span: SignedDuration) -> String {
-    format!("{}{}", if span.is_negative() { "-" } else { "" }, Took(span.unsigned_abs()))
+    format!("{}{}", if span.is_negative() { "-" } else { "" }, HumanDuration(span.unsigned_abs()))
 }
 
 impl Actor for EventActor {

@@ -86,7 +86,7 @@ impl JsonFileActor {
                 }
                 None => {
                     if let Some(back) = self.trouble.on_success(Instant::now()) {
-                        back.tell_back(&self.log, OUTPUT);
+                        back.log_recovered(&self.log, OUTPUT);
                     }
                     return;
                 }
@@ -103,7 +103,7 @@ impl JsonFileActor {
         };
         self.slot.put_back(unwritten);
         if let Some(say) = self.trouble.on_failure(Instant::now(), &reason) {
-            say.tell_away(&self.log, OUTPUT, &reason, &target.display().to_string());
+            say.log_down(&self.log, OUTPUT, &reason, &target.display().to_string());
         }
         if !std::mem::replace(&mut self.will_retry, true) {
             ctx.run_later(self.deadline, |actor, ctx| {

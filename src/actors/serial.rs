@@ -195,7 +195,7 @@ impl Owner {
         self.pause = self.settings.backoff.0;
         let (bank, link) = (&*self.settings.bank, self.settings.link.to_string());
         if let Some(recovered) = self.trouble.on_success(Instant::now()) {
-            info!(self.log, "link back"; "bank" => bank, "link" => link, "outage" => HumanDuration(recovered.outage));
+            info!(self.log, "link back"; "bank" => bank, "link" => link, "outage" => HumanDuration(recovered.lasted));
         } else if transcript.kind == SweepKind::Full {
             info!(self.log, "link up"; "bank" => bank, "link" => link, "prompt" => prompt,
                 "woken" => woken, "batteries" => transcript.known.len(), "took" => HumanDuration(opened.elapsed()));
@@ -223,10 +223,10 @@ impl Owner {
     fn lost(&mut self, reason: &str) {
         let Some(say) = self.trouble.on_failure(Instant::now(), reason) else { return };
         let (bank, link) = (&*self.settings.bank, self.settings.link.to_string());
-        match say.why {
+        match say.kind {
             NoticeKind::Reminder | NoticeKind::NewReason => {
-                warn!(self.log, "link still lost"; "bank" => bank, "since" => HumanDuration(say.since),
-                "tries" => say.count, "reason" => reason)
+                warn!(self.log, "link still lost"; "bank" => bank, "since" => HumanDuration(say.lasted),
+                "tries" => say.failures, "reason" => reason)
             }
             NoticeKind::Started => warn!(self.log, "link lost"; "bank" => bank, "link" => link,
                 "reason" => reason, "next_try" => HumanDuration(self.pause)),

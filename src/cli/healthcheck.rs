@@ -78,5 +78,5 @@ fn ill(file: &Path, now: Timestamp, most: Duration) -> Option<String> {
     };
     // A clock that was set back makes no reading old.
     let age = Duration::try_from(now.duration_since(taken)).unwrap_or_default();
-    (age > most).then(|| format!("the latest reading is {} old", Took(age)))
+    (age > most).then(|| format!("the latest reading is {} old", HumanDuration(age)))
 }

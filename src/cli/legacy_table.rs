@@ -54,6 +54,6 @@ fn report(settings: &DatabaseSettings, patience: Duration) -> Option<Result<Lega
         // The service creates the database, and the table in it.
         Ok(Err(StoreError::NotThere { .. })) => Ok(LegacyReport::default()),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer from {} within {}", settings.url, Took(patience))),
+        Err(_) => Err(format!("no answer from {} within {}", settings.url, HumanDuration(patience))),
     })
 }

@@ -133,7 +133,7 @@ fn told_stale(latest: &[(Status, Duration)]) -> anyhow::Result<bool> {
                 io::stderr(),
                 "{}: this reading is {} old; the service or its link is down",
                 status.bank,
-                Took(age)
+                HumanDuration(age)
             )?;
         }
     }

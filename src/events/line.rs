@@ -35,7 +35,7 @@ impl KV for Pairs<'_> {
             (EventKind::Raised | EventKind::Noted, _) => serializer.emit_str("text", text)?,
             (EventKind::Cleared, None) => serializer.emit_str("duration", "unknown")?,
             (EventKind::Cleared, Some(duration)) => {
-                serializer.emit_arguments("duration", &format_args!("{}", Took(*duration)))?;
+                serializer.emit_arguments("duration", &format_args!("{}", HumanDuration(*duration)))?;
             }
         }
         match sign {

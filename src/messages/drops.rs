@@ -54,9 +54,9 @@ impl Drops {
         self.add();
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
         outage.last = Some(now);
-        if let Some(say) = outage.trouble.failed(now, "full") {
-            warn!(self.log, "queue full, messages dropped"; "queue" => &self.queue, "dropped" => say.count,
-                "since" => HumanDuration(say.since));
+        if let Some(say) = outage.trouble.on_failure(now, "full") {
+            warn!(self.log, "queue full, messages dropped"; "queue" => &self.queue, "dropped" => say.failures,
+                "since" => HumanDuration(say.lasted));
         }
     }
 
@@ -69,9 +69,9 @@ impl Drops {
         let Some(last) = outage.last.filter(|last| now.saturating_duration_since(*last) >= CALM) else {
             return;
         };
-        if let Some(recovered) = outage.trouble.recovered(last) {
-            info!(self.log, "queue no longer drops messages"; "queue" => &self.queue, "dropped" => recovered.count,
-                "outage" => HumanDuration(recovered.outage));
+        if let Some(recovered) = outage.trouble.on_success(last) {
+            info!(self.log, "queue no longer drops messages"; "queue" => &self.queue, "dropped" => recovered.failures,
+                "outage" => HumanDuration(recovered.lasted));
         }
     }
 }

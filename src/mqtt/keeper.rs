@@ -140,7 +140,7 @@ impl Keeper {
                 }
                 End::Lost(refusal) => refusal,
             };
-            self.tell_away(&refusal);
+            self.log_down(&refusal);
             let pause = sleep(self.backoff.pause(fastrand::f64()));
             tokio::select! {
                 asked = &mut stop => return answer(asked),
@@ -168,7 +168,7 @@ impl Keeper {
         loop {
             let now = Instant::now();
             if back.take_if(|back| *back <= now).is_some() {
-                self.tell_back();
+                self.log_recovered();
             }
             if birth.take_if(|birth| *birth <= now).is_some() {
                 self.herald.born(now);
@@ -316,16 +316,16 @@ impl Keeper {
         self.session.close().await;
     }
 
-    fn tell_away(&mut self, refusal: &Refusal) {
+    fn log_down(&mut self, refusal: &Refusal) {
         let reason = refusal.to_string();
         if let Some(say) = self.trouble.on_failure(Instant::now(), &reason) {
-            say.tell_away(&self.log, OUTPUT, &reason, &self.target);
+            say.log_down(&self.log, OUTPUT, &reason, &self.target);
         }
     }
 
-    fn tell_back(&mut self) {
+    fn log_recovered(&mut self) {
         if let Some(back) = self.trouble.on_success(Instant::now()) {
-            back.tell_back(&self.log, OUTPUT);
+            back.log_recovered(&self.log, OUTPUT);
         } else {
             let id = self.session.client_id();
             info!(self.log, "output up"; "output" => OUTPUT, "target" => &self.target, "client_id" => id);

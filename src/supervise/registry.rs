@@ -133,7 +133,9 @@ impl ChildStatus {
 
     /// The restart count that identifies this incarnation; `None` unless the child should answer pings.
     pub(crate) fn incarnation(&self) -> Option<u64> {
-        self.read(|child| matches!(child.state, State::Starting | State::Running).then_some(child.restarts))
+        self.read(|child| {
+            matches!(child.state, ChildState::Starting | ChildState::Running).then_some(child.restarts)
+        })
     }
 
     pub(crate) fn starting(&self) {
@@ -238,7 +240,7 @@ impl ChildStatus {
         };
         let is_blocked = self.change(|child| {
             // Any other state was written by the child's own thread just now, so the thread is not blocked.
-            let is_blocked = matches!(child.state, State::Starting | State::Running);
+            let is_blocked = matches!(child.state, ChildState::Starting | ChildState::Running);
             if is_blocked {
                 child.state = ChildState::Blocked;
                 child.last_failure = Some(reason.clone());

@@ -190,9 +190,9 @@ impl Keeping {
     fn failed<T>(&mut self, reason: &str) -> Option<T> {
         let say = self.trouble.on_failure(Instant::now(), reason)?;
         let target = self.file.path().display().to_string();
-        match say.why {
+        match say.kind {
             NoticeKind::Reminder => {
-                warn!(self.log, "ledger still not kept"; "since" => HumanDuration(say.since), "tries" => say.count,
+                warn!(self.log, "ledger still not kept"; "since" => HumanDuration(say.lasted), "tries" => say.failures,
                 "reason" => reason, "target" => target)
             }
             NoticeKind::Started | NoticeKind::NewReason => {
@@ -204,7 +204,7 @@ impl Keeping {
 
     fn recovered(&mut self) {
         if let Some(back) = self.trouble.on_success(Instant::now()) {
-            info!(self.log, "ledger kept again"; "outage" => HumanDuration(back.outage));
+            info!(self.log, "ledger kept again"; "outage" => HumanDuration(back.lasted));
         }
     }
 }

@@ -82,7 +82,7 @@ impl Telling {
             if kind == SweepKind::Full
                 && let Some(back) = self.withheld.on_success(now)
             {
-                info!(self.log, "values plausible again"; "bank" => bank, "outage" => HumanDuration(back.outage));
+                info!(self.log, "values plausible again"; "bank" => bank, "outage" => HumanDuration(back.lasted));
             }
             return;
         };
@@ -92,7 +92,7 @@ impl Telling {
             let line = if withheld.is_empty() { "implausible value persists" } else { "value withheld" };
             warn!(self.log, "{}", line; "bank" => bank, "battery" => battery, "cell" => first.cell(),
                 "reason" => %first, "withheld" => withheld.len(), "persisting" => lasting.len(),
-                "times" => say.count);
+                "times" => say.failures);
         }
     }
 
@@ -117,10 +117,10 @@ impl Telling {
         let bank = &*reading.bank;
         for missing in &reading.missing {
             let trouble = self.missing.entry(missing.command.clone()).or_default();
-            if let Some(say) = trouble.failed(now, &missing.reason) {
+            if let Some(say) = trouble.on_failure(now, &missing.reason) {
                 let battery = missing.battery.map_or_else(|| "all".to_owned(), |place| place.to_string());
                 warn!(self.log, "answer missing"; "bank" => bank, "battery" => battery, "command" => &missing.command,
-                    "reason" => &missing.reason, "attempts" => missing.asked, "times" => say.count);
+                    "reason" => &missing.reason, "attempts" => missing.asked, "times" => say.failures);
             }
         }
         let still = |command: &str| reading.missing.iter().any(|missing| missing.command == command);
@@ -133,9 +133,9 @@ impl Telling {
             if still(command) || !reading.answered.contains(command) {
                 return true;
             }
-            if let Some(back) = trouble.recovered(now) {
+            if let Some(back) = trouble.on_success(now) {
                 info!(log, "answer complete again"; "bank" => bank, "command" => command.clone(),
-                    "outage" => HumanDuration(back.outage));
+                    "outage" => HumanDuration(back.lasted));
             }
             false
         });

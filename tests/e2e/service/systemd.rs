@@ -103,8 +103,8 @@ fn one_stuck_poller_stops_the_watchdog() {
         let mut beats = HeartbeatSet::default();
         let (mut house, mut shed) = (port.house(), other.house());
         shed.serial.bank = "shed".into();
-        house.serial.beat = Some(beats.heart(within));
-        shed.serial.beat = Some(beats.heart(within));
+        house.serial.beat = Some(beats.register(within));
+        shed.serial.beat = Some(beats.register(within));
         let released = Arc::new(Barrier::new(2));
         let wait = released.clone();
         // The port's owner writes this line, and never comes back from it.
@@ -130,7 +130,7 @@ fn no_heartbeat_while_the_only_poller_is_stuck() {
     supervised(brisk(), async |mut supervisor, lines| {
         let port = Port::start();
         let (mut beats, mut house) = (HeartbeatSet::default(), port.house());
-        house.serial.beat = Some(beats.heart(LONG));
+        house.serial.beat = Some(beats.register(LONG));
         let released = Arc::new(Barrier::new(2));
         let (wait, done) = (released.clone(), released.clone());
         let log = harmful(&lines, move |message| {

@@ -347,7 +347,7 @@ fn an_output_with_hanging_writes_fails_alone_and_is_retried() {
         };
         until(LONG, || {
             beside.wait_for(offer());
-            matches!(state(&health, "json_file"), State::Failed { .. })
+            matches!(state(&health, "json_file"), ChildState::Failed { .. })
         })
         .await;
         let reason = health.borrow().child("json_file").unwrap().last_failure.clone().unwrap();

@@ -382,10 +382,10 @@ fn shutdown_writes_all_pending_lines() {
         until(LONG, || stand.heard.with("power 0x2").len() == 1).await;
         let (name, stats) = chain.stats.clone();
         let phases = vec![
-            Phase::end([chain.serial.0.clone()]),
-            Phase::flush([(name, stats.recipient())]),
-            Phase::flush([("events", stand._actors.0.clone().recipient())]),
-            Phase::end(["events"]),
+            ShutdownPhase::end([chain.serial.0.clone()]),
+            ShutdownPhase::flush([(name, stats.recipient())]),
+            ShutdownPhase::flush([("events", stand._actors.0.clone().recipient())]),
+            ShutdownPhase::end(["events"]),
         ];
         let report = supervisor.shutdown(phases, LONG).await;
         assert!(report.late.is_empty(), "{report:?}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bankwatch::internals::logging::{self, Format, Target};
-use bankwatch::internals::trouble::HumanDuration;
+use bankwatch::internals::outage::HumanDuration;
 use slog::{Level, crit, debug, error, info, o, trace, warn};
 use support::own_process;
 

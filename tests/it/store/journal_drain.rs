@@ -9,10 +9,10 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use bankwatch::internals::outage::NoticeKind;
 use bankwatch::internals::store::journal::{
     Bounds, Buried, Drain, Grave, Keeper, Loss, LossReason, Next, Notice, Rhythm, Step,
 };
-use bankwatch::internals::trouble::NoticeKind;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use support::journal::{DAY, Database, WIDE, all, entries, numbers, open};
@@ -169,7 +169,7 @@ fn a_database_that_is_away_is_tried_ever_more_rarely_told_once_and_told_back() {
     assert_eq!(away, [true, true], "at the beginning, and after a minute: {told:?}");
     stand.database.set(|database| database.away = None);
     let told = stand.drain();
-    assert!(matches!(told[..], [Notice::SinkBack(back)] if back.count == 9), "{told:?}");
+    assert!(matches!(told[..], [Notice::SinkBack(back)] if back.failures == 9), "{told:?}");
     assert_eq!(stand.database.stored(), range(0..100));
     // And the next pause is a first one.
     stand.database.set(|database| database.refuses = Some("no right to insert".into()));
@@ -293,20 +293,20 @@ fn a_folder_that_is_gone_is_told_once_and_what_waited_in_memory_is_written_in_or
         matches!(&told[..], [
             Notice::DiskAway { say, reason },
             Notice::Lost { loss: Loss { why: LossReason::Removed, rows: 10, from_ms: 0, .. }, .. },
-        ] if say.why == Why::Begun && reason.contains("was removed or replaced")),
+        ] if say.kind == NoticeKind::Started && reason.contains("was removed or replaced")),
         "{told:?}"
     );
     let told: Vec<_> = (2..40).flat_map(|n| stand.keep(n * 10..n * 10 + 10)).collect();
     assert!(
         matches!(&told[..], [Notice::DiskAway { say, reason }]
-            if say.why == Why::Changed && reason.contains("its folder must exist")),
+            if say.kind == NoticeKind::NewReason && reason.contains("its folder must exist")),
         "{told:?}"
     );
     assert_eq!(stand.in_memory(), 390);
     fs::create_dir(stand.disk()).unwrap();
     stand.pass(30 * SECOND);
     let told = stand.keep(400..401);
-    assert!(matches!(&told[..], [Notice::DiskBack(back)] if back.outage >= 38 * SECOND), "{told:?}");
+    assert!(matches!(&told[..], [Notice::DiskBack(back)] if back.lasted >= 38 * SECOND), "{told:?}");
     assert_eq!(stand.in_memory(), 0);
     drop(stand.keeper);
     assert_eq!(numbers(&all(&mut open(&stand.folder.path().join("disk/journal.db"), WIDE))), range(10..401));
@@ -438,13 +438,13 @@ fn a_step_that_never_came_back_is_a_failure_like_any_other_and_told_back_only_by
     // The step that hangs has the drain; another like it goes on.
     let hung = stand.drain.hung(stand.now.get(), "no answer within 30s".into(), 0.0);
     assert_eq!(hung.next, Next::At(stand.now.get() + SECOND));
-    assert!(matches!(&hung.notices[..], [Notice::SinkAway { say, .. }] if say.why == Why::Begun));
+    assert!(matches!(&hung.notices[..], [Notice::SinkAway { say, .. }] if say.kind == NoticeKind::Started));
     assert_eq!(stand.step().next, hung.next, "rows that come meanwhile change nothing");
     stand.pass(SECOND);
     let again = stand.drain.hung(stand.now.get(), "no answer within 30s".into(), 0.0);
     assert_eq!((again.next, again.notices), (Next::At(stand.now.get() + 2 * SECOND), vec![]));
     let told = stand.drain();
-    assert!(matches!(&told[..], [Notice::SinkBack(back)] if back.count == 2), "{told:?}");
+    assert!(matches!(&told[..], [Notice::SinkBack(back)] if back.failures == 2), "{told:?}");
     assert_eq!(stand.database.stored(), range(0..3));
 }
 

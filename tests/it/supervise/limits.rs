@@ -18,14 +18,14 @@ fn a_spent_panic_budget_makes_an_output_failed_and_it_is_tried_again() {
     let policy = SupervisionPolicy { healthy_after: ms(50), ..strict() };
     supervised(policy, async |mut supervisor, lines| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         for _ in 0..3 {
             assert!(patient.send(Do::Panic).await.is_err());
         }
         until(LONG, || state(&health, "db") == ChildState::Failed { retry_after_ms: Some(100) }).await;
         assert_eq!(patient.send(Do::Note(1)).await.unwrap(), 1, "tried again, with its mailbox");
         until(LONG, || lines.with("actor running again").len() == 1).await;
-        assert_eq!(state(&health, "db"), State::Running);
+        assert_eq!(state(&health, "db"), ChildState::Running);
         let told = lines.with("actor failed");
         assert_eq!(told, ["ERRO actor failed actor=db reason=panicked: as told restarts=3 retry=100ms"]);
     });
@@ -35,7 +35,7 @@ fn a_spent_panic_budget_makes_an_output_failed_and_it_is_tried_again() {
 fn an_actor_that_gives_up_is_failed_at_once() {
     supervised(strict(), async |mut supervisor, lines| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         patient.send(Do::GiveUp).await.unwrap();
         until(LONG, || lines.with("actor failed").len() == 1).await;
         assert!(lines.with("actor failed")[0].contains("reason=gave up: no thread left"));
@@ -49,14 +49,14 @@ fn a_spent_panic_budget_of_the_chain_asks_for_the_end_of_the_process_and_says_wh
     supervised(strict(), async |mut supervisor, lines| {
         let (chart, health, fatal) = (Chart::new(), supervisor.health(), supervisor.fatal());
         let child = ChildSpec::new("serial").role(Role::Critical);
-        let patient = supervisor.keep(child, Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(child, Patient::new(&chart)).unwrap();
         for _ in 0..3 {
             assert!(patient.send(Do::Panic).await.is_err());
         }
         let fatal = timeout(LONG, fatal).await.unwrap();
         assert_eq!(fatal.to_string(), "serial can't go on in this process: panicked: as told");
-        assert_eq!(Fatal::EXIT_CODE, 70);
-        assert_eq!(state(&health, "serial"), State::Failed { retry_after_ms: None });
+        assert_eq!(FatalFailure::EXIT_CODE, 70);
+        assert_eq!(state(&health, "serial"), ChildState::Failed { retry_after_ms: None });
         assert_eq!(lines.with("CRIT").len(), 1);
         assert_eq!(chart.starts(), 3, "there is never a second owner of a port");
     });
@@ -66,8 +66,8 @@ fn a_spent_panic_budget_of_the_chain_asks_for_the_end_of_the_process_and_says_wh
 fn a_blocked_output_is_found_and_named_the_others_go_on_and_it_comes_back() {
     supervised(pinged(), async |mut supervisor, lines| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let mqtt = supervisor.keep(ChildSpec::new("mqtt"), Patient::new(&chart)).unwrap();
-        let db = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let mqtt = supervisor.start_child(ChildSpec::new("mqtt"), Patient::new(&chart)).unwrap();
+        let db = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         let (release, released) = mpsc::channel();
         db.try_send(Do::Block(released)).unwrap();
         until(LONG, || state(&health, "db") == ChildState::Blocked).await;
@@ -75,7 +75,7 @@ fn a_blocked_output_is_found_and_named_the_others_go_on_and_it_comes_back() {
         assert_eq!(trouble.as_deref(), Some("thread blocked by db"));
         assert_eq!(lines.with("actor failed"), ["ERRO actor failed actor=db reason=thread blocked by db"]);
         assert_eq!(mqtt.send(Do::Note(1)).await.unwrap(), 1);
-        assert_eq!((state(&health, "mqtt"), restarts(&health, "mqtt")), (State::Running, 0));
+        assert_eq!((state(&health, "mqtt"), restarts(&health, "mqtt")), (ChildState::Running, 0));
 
         drop(release);
         until(LONG, || state(&health, "db") == ChildState::Running).await;
@@ -92,7 +92,7 @@ fn a_blocked_chain_asks_for_the_end_of_the_process_and_names_who_blocks() {
         let fatal = supervisor.fatal();
         let mut keep = |name| {
             let child = ChildSpec::new(name).role(Role::Critical).arbiter("bank pytes");
-            supervisor.keep(child, Patient::new(&chart)).unwrap()
+            supervisor.start_child(child, Patient::new(&chart)).unwrap()
         };
         let (_serial, stats) = (keep("serial"), keep("stats"));
         let (_release, released) = mpsc::channel();
@@ -107,9 +107,10 @@ fn an_output_whose_constructor_panics_is_failed_and_disturbs_nobody() {
         let (chart, health) = (Chart::new(), supervisor.health());
         let _db =
             supervisor.keep::<Patient, _>(ChildSpec::new("db").arbiter("both"), |_| panic!("no such key"));
-        let mqtt = supervisor.keep(ChildSpec::new("mqtt").arbiter("both"), Patient::new(&chart)).unwrap();
+        let mqtt =
+            supervisor.start_child(ChildSpec::new("mqtt").arbiter("both"), Patient::new(&chart)).unwrap();
         assert_eq!(mqtt.send(Do::Note(1)).await.unwrap(), 1);
-        assert_eq!(state(&health, "db"), State::Failed { retry_after_ms: None });
+        assert_eq!(state(&health, "db"), ChildState::Failed { retry_after_ms: None });
         let trouble = health.borrow().child("db").unwrap().last_failure.clone();
         assert_eq!(trouble.as_deref(), Some("constructor panicked: no such key"));
         assert!(supervisor.shutdown(Vec::new(), LONG).await.is_clean());
@@ -121,7 +122,7 @@ fn a_chain_that_panics_when_nobody_holds_its_address_does_not_end_in_silence() {
     supervised(brisk(), async |mut supervisor, _| {
         let (chart, health, fatal) = (Chart::new(), supervisor.health(), supervisor.fatal());
         let child = ChildSpec::new("serial").role(Role::Critical);
-        let patient = supervisor.keep(child, Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(child, Patient::new(&chart)).unwrap();
         patient.try_send(Do::Panic).unwrap();
         drop(patient);
         let fatal = timeout(LONG, fatal).await.unwrap();
@@ -136,8 +137,8 @@ fn the_health_snapshot_tells_it_all() {
     supervised(policy, async |mut supervisor, _| {
         let (chart, health) = (Chart::new(), supervisor.health());
         let serial = ChildSpec::new("serial").role(Role::Critical);
-        let _serial = supervisor.keep(serial, Patient::new(&chart)).unwrap();
-        let db = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let _serial = supervisor.start_child(serial, Patient::new(&chart)).unwrap();
+        let db = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         until(LONG, || health.borrow().all_running()).await;
         assert!(db.send(Do::Panic).await.is_err());
         until(LONG, || restarts(&health, "db") == 1).await;

@@ -30,7 +30,7 @@ async fn is_restarted_by(deed: Do, patient: &Addr<Patient>, chart: &Chart) {
 fn a_panic_restarts_in_place_and_queued_messages_survive() {
     supervised(brisk(), async |mut supervisor, lines| {
         let chart = Chart::new();
-        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         is_restarted_by(Do::Panic, &patient, &chart).await;
         let told = lines.with("actor restarted");
         assert_eq!(told.len(), 1);
@@ -43,7 +43,7 @@ fn a_panic_restarts_in_place_and_queued_messages_survive() {
 fn a_stop_restarts_in_place_and_queued_messages_survive() {
     supervised(brisk(), async |mut supervisor, lines| {
         let chart = Chart::new();
-        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         is_restarted_by(Do::Stop, &patient, &chart).await;
         let told = lines.with("actor restarted");
         assert!(told[0].starts_with("WARN") && told[0].contains("reason=stopped"), "{told:?}");
@@ -54,7 +54,7 @@ fn a_stop_restarts_in_place_and_queued_messages_survive() {
 fn a_hang_restarts_in_place_and_queued_messages_survive() {
     supervised(pinged(), async |mut supervisor, lines| {
         let chart = Chart::new();
-        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         is_restarted_by(Do::Hang, &patient, &chart).await;
         let told = lines.with("actor restarted");
         assert!(told[0].contains("reason=hung: no answer within 500ms"), "{told:?}");
@@ -66,7 +66,7 @@ fn a_failing_start_is_tried_again_and_queued_messages_survive() {
     supervised(brisk(), async |mut supervisor, lines| {
         let chart = Chart::new();
         chart.failing_starts.store(3, Ordering::SeqCst);
-        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         assert_eq!(patient.send(Do::Note(7)).await.unwrap(), 1);
         assert_eq!(chart.starts(), 4);
         let told = lines.with("actor restarted");
@@ -80,7 +80,7 @@ fn a_panic_while_restarting_is_one_more_trouble() {
     supervised(brisk(), async |mut supervisor, lines| {
         let chart = Chart::new();
         chart.panicking_restarts.store(2, Ordering::SeqCst);
-        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         is_restarted_by(Do::Panic, &patient, &chart).await;
         assert!(lines.with("restarts=2")[0].contains("reason=panicked: while restarting"));
     });
@@ -90,7 +90,7 @@ fn a_panic_while_restarting_is_one_more_trouble() {
 fn a_sender_whose_message_was_lost_is_told() {
     supervised(brisk(), async |mut supervisor, _| {
         let chart = Chart::new();
-        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         assert!(patient.send(Do::Panic).await.is_err());
         assert_eq!(patient.send(Do::Note(1)).await.unwrap(), 1);
     });
@@ -102,9 +102,9 @@ fn the_mailbox_still_bounds_a_sender_while_paused() {
     supervised(policy, async |mut supervisor, _| {
         let (chart, health) = (Chart::new(), supervisor.health());
         let child = ChildSpec::new("db").capacity(4);
-        let patient = supervisor.keep(child, Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(child, Patient::new(&chart)).unwrap();
         assert!(patient.send(Do::Panic).await.is_err());
-        until(LONG, || matches!(state(&health, "db"), State::Restarting { .. })).await;
+        until(LONG, || matches!(state(&health, "db"), ChildState::Restarting { .. })).await;
         let recipient = patient.recipient::<Do>();
         let taken = (0..100).filter(|&number| recipient.try_send(Do::Note(number)).is_ok()).count();
         assert_eq!(taken, 4);
@@ -116,7 +116,7 @@ fn neighbours_on_the_same_arbiter_and_on_another_go_on() {
     supervised(brisk(), async |mut supervisor, _| {
         let chart = Chart::new();
         let health = supervisor.health();
-        let mut keep = |child| supervisor.keep(child, Patient::new(&chart)).unwrap();
+        let mut keep = |child| supervisor.start_child(child, Patient::new(&chart)).unwrap();
         let sick = keep(ChildSpec::new("sick").arbiter("chain"));
         let beside = keep(ChildSpec::new("beside").arbiter("chain"));
         let elsewhere = keep(ChildSpec::new("elsewhere").own_arbiter());
@@ -138,7 +138,7 @@ fn pauses_double_are_capped_and_begin_anew_after_a_healthy_while() {
     supervised(policy, async |mut supervisor, lines| {
         let chart = Chart::new();
         chart.failing_starts.store(5, Ordering::SeqCst);
-        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         until(LONG, || lines.with("actor running again").len() == 1).await;
         assert!(lines.with("actor running again")[0].starts_with("INFO"));
         patient.try_send(Do::Stop).unwrap();
@@ -159,9 +159,9 @@ fn an_actor_that_always_stops_in_started_does_not_starve_its_thread() {
         let (sick, well) = (Chart::new(), Chart::new());
         sick.failing_starts.store(u32::MAX, Ordering::SeqCst);
         let child = ChildSpec::new("sick").arbiter("both");
-        let _sick = supervisor.keep(child, Patient::new(&sick)).unwrap();
+        let _sick = supervisor.start_child(child, Patient::new(&sick)).unwrap();
         let child = ChildSpec::new("well").arbiter("both");
-        let well = supervisor.keep(child, Patient::new(&well)).unwrap();
+        let well = supervisor.start_child(child, Patient::new(&well)).unwrap();
         for number in 1..=100 {
             let answer = timeout(LONG, well.send(Do::Note(number))).await.unwrap();
             assert_eq!(answer.unwrap(), number);
@@ -179,7 +179,7 @@ fn the_usual_pause_keeps_a_failing_start_from_being_a_busy_loop() {
         let chart = Chart::new();
         chart.failing_starts.store(u32::MAX, Ordering::SeqCst);
         let begin = Instant::now();
-        let _patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let _patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         until(LONG, || chart.starts() >= 10).await;
         assert!(begin.elapsed() >= ms(9 * 15), "ten starts in {:?}", begin.elapsed());
     });
@@ -190,7 +190,7 @@ fn a_child_to_whom_no_address_is_left_ends() {
     supervised(brisk(), async |mut supervisor, lines| {
         let chart = Chart::new();
         let health = supervisor.health();
-        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         patient.send(Do::Note(1)).await.unwrap();
         drop(patient);
         until(LONG, || state(&health, "db") == ChildState::Ended).await;
@@ -203,11 +203,11 @@ fn a_child_to_whom_no_address_is_left_ends() {
 fn a_dropped_supervisor_ends_its_children() {
     supervised(brisk(), async |mut supervisor, _| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         patient.send(Do::Note(1)).await.unwrap();
         drop(supervisor);
         until(LONG, || !patient.connected()).await;
-        assert_eq!(state(&health, "db"), State::Ended);
+        assert_eq!(state(&health, "db"), ChildState::Ended);
         assert_eq!(chart.stops.load(Ordering::SeqCst), 1);
     });
 }
@@ -217,7 +217,7 @@ fn an_actor_that_answers_its_pings_is_left_alone() {
     supervised(pinged(), async |mut supervisor, _| {
         let chart = Chart::new();
         let health = supervisor.health();
-        let patient = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         until(LONG, || chart.pings.load(Ordering::SeqCst) >= 10).await;
         assert_eq!(patient.send(Do::Note(1)).await.unwrap(), 1);
         assert_eq!((chart.starts(), restarts(&health, "db")), (1, 0));
@@ -228,8 +228,8 @@ fn an_actor_that_answers_its_pings_is_left_alone() {
 fn two_children_of_one_name_are_refused() {
     supervised(brisk(), async |mut supervisor, _| {
         let chart = Chart::new();
-        let _first = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
-        let refused = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap_err();
+        let _first = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let refused = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap_err();
         assert_eq!(refused.to_string(), "two children are named `db`, each needs a name of its own");
     });
 }

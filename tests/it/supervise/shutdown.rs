@@ -21,24 +21,24 @@ fn what_is_queued_is_handled_before_the_flush_is_answered_and_every_child_stops(
         let (source, output) = (Chart::new(), Chart::new());
         let health = supervisor.health();
         let serial = ChildSpec::new("serial").role(Role::Critical);
-        let _serial = supervisor.keep(serial, Patient::new(&source)).unwrap();
-        let db = supervisor.keep(ChildSpec::new("db"), Patient::new(&output)).unwrap();
+        let _serial = supervisor.start_child(serial, Patient::new(&source)).unwrap();
+        let db = supervisor.start_child(ChildSpec::new("db"), Patient::new(&output)).unwrap();
         until(LONG, || health.borrow().all_running()).await;
         let sink = db.clone().recipient::<Do>();
         for number in 1..=3 {
             sink.try_send(Do::Note(number)).unwrap();
         }
         let phases = vec![
-            Phase::end(["serial"]),
-            Phase::flush([("db", db.clone().recipient::<Flush>())]),
-            Phase::end(["db"]),
+            ShutdownPhase::end(["serial"]),
+            ShutdownPhase::flush([("db", db.clone().recipient::<Flush>())]),
+            ShutdownPhase::end(["db"]),
         ];
         let report = supervisor.shutdown(phases, LONG).await;
         assert!(report.is_clean(), "{report:?}");
         assert_eq!(output.notes(), [1, 2, 3, FLUSHED]);
         assert_eq!(source.stops.load(Ordering::SeqCst), 1);
         assert_eq!(output.stops.load(Ordering::SeqCst), 1);
-        assert_eq!((state(&health, "serial"), state(&health, "db")), (State::Ended, State::Ended));
+        assert_eq!((state(&health, "serial"), state(&health, "db")), (ChildState::Ended, ChildState::Ended));
         assert!(lines.with("").is_empty(), "an ordered end is no trouble");
         assert!(!db.connected());
     });
@@ -48,9 +48,9 @@ fn what_is_queued_is_handled_before_the_flush_is_answered_and_every_child_stops(
 fn children_that_no_phase_ends_are_ended_last() {
     supervised(brisk(), async |mut supervisor, _| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let _db = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let _db = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         assert!(supervisor.shutdown(Vec::new(), LONG).await.is_clean());
-        assert_eq!(state(&health, "db"), State::Ended);
+        assert_eq!(state(&health, "db"), ChildState::Ended);
     });
 }
 
@@ -58,20 +58,20 @@ fn children_that_no_phase_ends_are_ended_last() {
 fn a_shutdown_names_who_is_late_and_who_is_stuck_and_keeps_its_deadline() {
     supervised(pinged(), async |mut supervisor, lines| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let db = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
-        let mqtt = supervisor.keep(ChildSpec::new("mqtt"), Patient::new(&chart)).unwrap();
-        let http = supervisor.keep(ChildSpec::new("http"), Patient::new(&chart)).unwrap();
+        let db = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let mqtt = supervisor.start_child(ChildSpec::new("mqtt"), Patient::new(&chart)).unwrap();
+        let http = supervisor.start_child(ChildSpec::new("http"), Patient::new(&chart)).unwrap();
         until(LONG, || health.borrow().all_running()).await;
         let (release, released) = mpsc::channel();
         db.try_send(Do::Block(released)).unwrap();
         mqtt.try_send(Do::Hang).unwrap();
         let phases = vec![
-            Phase::flush([
+            ShutdownPhase::flush([
                 ("db", db.recipient()),
                 ("mqtt", mqtt.recipient()),
                 ("http", http.recipient::<Flush>()),
             ]),
-            Phase::end(["db", "mqtt", "http"]),
+            ShutdownPhase::end(["db", "mqtt", "http"]),
         ];
         let begin = Instant::now();
         let report = supervisor.shutdown(phases, ms(1000)).await;
@@ -91,12 +91,12 @@ fn a_child_in_a_pause_is_woken_to_let_go_of_what_it_holds() {
     let policy = SupervisionPolicy { initial_backoff: LONG * 10, max_backoff: LONG * 10, ..brisk() };
     supervised(policy, async |mut supervisor, _| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let db = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let db = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         assert!(db.send(Do::Panic).await.is_err());
         until(LONG, || restarts(&health, "db") == 1).await;
         let sink = db.clone().recipient::<Do>();
         sink.try_send(Do::Note(1)).unwrap();
-        let phases = vec![Phase::flush([("db", db.recipient::<Flush>())])];
+        let phases = vec![ShutdownPhase::flush([("db", db.recipient::<Flush>())])];
         assert!(supervisor.shutdown(phases, LONG).await.is_clean());
         assert_eq!(chart.notes(), [1, FLUSHED]);
     });
@@ -107,10 +107,10 @@ fn a_child_in_a_pause_ends_at_once() {
     let policy = SupervisionPolicy { initial_backoff: LONG * 10, max_backoff: LONG * 10, ..brisk() };
     supervised(policy, async |mut supervisor, _| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let db = supervisor.keep(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let db = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         assert!(db.send(Do::Panic).await.is_err());
         until(LONG, || restarts(&health, "db") == 1).await;
-        assert!(supervisor.shutdown(vec![Phase::end(["db"])], LONG).await.is_clean());
+        assert!(supervisor.shutdown(vec![ShutdownPhase::end(["db"])], LONG).await.is_clean());
         assert_eq!(chart.starts(), 1, "it is not started in order to be stopped");
     });
 }

@@ -246,11 +246,12 @@ fn a_stage_that_is_stuck_never_makes_the_port_wait_and_drops_are_counted() {
         let port = Port::start();
         let bank = port.house();
         let (release, released) = std::sync::mpsc::channel();
-        let stuck = supervisor.keep(ChildSpec::new("stats").capacity(2), move |_| Stuck(released)).unwrap();
+        let stuck =
+            supervisor.start_child(ChildSpec::new("stats").capacity(2), move |_| Stuck(released)).unwrap();
         let to_stuck = Queue::<ReadingReady>::named("stats", stuck, &lines.logger());
         let handed = to_stuck.clone();
         let parser = supervisor
-            .keep(ChildSpec::new("parser"), move |_| {
+            .start_child(ChildSpec::new("parser"), move |_| {
                 let counted = |transcript: &_| {
                     CALLS.fetch_add(1, Ordering::SeqCst);
                     assemble(transcript)
@@ -262,7 +263,7 @@ fn a_stage_that_is_stuck_never_makes_the_port_wait_and_drops_are_counted() {
         let settings = bank.serial;
         let log = lines.logger();
         let _serial = supervisor
-            .keep(ChildSpec::new("serial"), move |_| {
+            .start_child(ChildSpec::new("serial"), move |_| {
                 bankwatch::internals::actors::serial::SerialActor::new(settings, log, to_parser)
             })
             .unwrap();
@@ -283,7 +284,7 @@ fn sweeps_go_on_while_the_statistics_are_in_a_long_pause() {
         let (port, health) = (Port::start(), supervisor.health());
         let log = harmful(&lines, |message| assert_ne!(message, "sweep complete", "a bug"));
         let _chain = Chain::grow(&mut supervisor, port.house(), &[], &log).unwrap();
-        until(LONG, || matches!(state(&health, "stats house"), State::Restarting { .. })).await;
+        until(LONG, || matches!(state(&health, "stats house"), ChildState::Restarting { .. })).await;
         // A sweep of two batteries is five questions and more: many times what the mailboxes hold.
         let before = port.bank.answers();
         until(LONG, || port.bank.answers() >= before + 5 * 40).await;
