@@ -154,7 +154,7 @@ impl EventActor {
         for event in events.into_iter().map(Arc::new) {
             for listener in &self.listeners.events {
                 // A queue that is full counts what it drops.
-                listener.offer(EventOccurred(event.clone()));
+                listener.try_send(EventOccurred(event.clone()));
             }
         }
     }
@@ -187,7 +187,7 @@ impl EventActor {
                 "clock_ahead" => ahead);
             let recollection = Arc::new(recollection);
             for listener in &self.listeners.memories {
-                listener.offer(DeviceLogRead(recollection.clone()));
+                listener.try_send(DeviceLogRead(recollection.clone()));
             }
         }
     }

@@ -248,7 +248,7 @@ impl Handler<ReadingReady> for StatsActor {
         self.state.telling.tell(&reading);
         let report = Arc::new(self.report(&reading));
         self.state.telling.tell_withheld(&report);
-        self.outlets.iter().for_each(|outlet| outlet.offer(&report));
+        self.outlets.iter().for_each(|outlet| outlet.try_send(&report));
         self.keep(ctx);
     }
 }
