@@ -1,4 +1,4 @@
-//! An active condition, as the tracker remembers it: its owner, and since when.
+//! An active event as stored by the tracker.
 
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use crate::events::decode::Condition;
 use crate::model::event::EventLevel;
 use crate::model::place::Place;
 
-/// An active condition.
 #[derive(Clone, Debug)]
 pub(super) struct Standing {
     pub(crate) barcode: Option<String>,
@@ -17,21 +16,21 @@ pub(super) struct Standing {
     pub(crate) text: String,
     pub(crate) raised_at: Timestamp,
     /// How long it had been active before `since`; unknown if the clock had not been set.
-    pub(crate) stood: Option<Duration>,
-    /// When it began or the service was started (monotonic).
+    pub(crate) active_before: Option<Duration>,
+    /// When it was raised or the service was started, whichever is later (monotonic).
     pub(crate) since: Duration,
-    /// Whether it began before the service was started.
+    /// Whether it was raised before the service was started.
     pub(crate) restored: bool,
 }
 
-/// The moment a report or a look is about, by both clocks.
+/// A time by the wall clock and by the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     pub(crate) at: Timestamp,
     pub(crate) now: Duration,
 }
 
-/// The owner of a word.
+/// The battery or bank that an event belongs to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner<'a> {
     pub(crate) battery: Option<Place>,
@@ -43,9 +42,9 @@ impl Owner<'_> {
 }
 
 impl Standing {
-    /// Whether another battery sits there now, as far as both are known.
+    /// Whether the barcodes of both are known and differ, which means that the battery was replaced.
     pub(crate) fn is_of_another(&self, owner: Owner<'_>) -> bool {
-        self.barcode.as_deref().zip(owner.barcode).is_some_and(|(of, now)| of != now)
+        self.barcode.as_deref().zip(owner.barcode).is_some_and(|(before, now)| before != now)
     }
 
     pub(crate) fn new(owner: Owner<'_>, condition: &Condition<'_>, moment: Moment) -> Self {
@@ -55,7 +54,7 @@ impl Standing {
             level: condition.level,
             text: condition.text.to_string(),
             raised_at: moment.at,
-            stood: Some(Duration::ZERO),
+            active_before: Some(Duration::ZERO),
             since: moment.now,
             restored: false,
         }

@@ -1,7 +1,6 @@
-//! Finds batteries, over all banks, that can't be identified by their barcode: two state the same one, or it is not
-//! plausible.
+//! Finds batteries in all banks that can't be identified by their barcode because it is not plausible or not unique.
 //!
-//! History and counters identify them by their places, which the log explains.
+//! History and counters identify such batteries by their places; the log explains why.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,31 +13,18 @@ use crate::model::report::BankReport;
 /// A bank and a place in it.
 pub(crate) type Location = (Arc<str>, Place);
 
-/// What is to be logged.
+/// A change that is logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
     /// Two batteries state the same barcode.
-    Shared {
-        /// The barcode.
-        barcode: String,
-        /// Both batteries.
-        seats: [Location; 2],
-    },
-    /// Only one of them is left.
-    Unique {
-        /// Their barcode.
-        barcode: String,
-    },
-    /// It is not plausible: too short, all zeros, or without a digit.
-    Unusable {
-        /// The barcode.
-        barcode: String,
-        /// The battery that states it.
-        seat: Location,
-    },
+    Shared { barcode: String, locations: [Location; 2] },
+    /// Only one battery with a formerly shared barcode is left.
+    Unique { barcode: String },
+    /// The barcode is not plausible: too short, all zeros, or without a digit.
+    Unusable { barcode: String, location: Location },
 }
 
-/// The barcode that each battery states, and those that are shared.
+/// The barcode of each battery, and those that are shared.
 #[derive(Debug, Default)]
 pub(crate) struct Barcodes {
     stated: BTreeMap<Location, String>,
@@ -46,43 +32,44 @@ pub(crate) struct Barcodes {
 }
 
 impl Barcodes {
-    /// Returns what a report changes.
+    /// Updates the barcodes and returns what changed.
     pub(crate) fn take(&mut self, report: &BankReport) -> Vec<Finding> {
         let bank = &report.reading.bank;
         let mut findings = Vec::new();
         for battery in &report.reading.batteries {
-            let seat = (bank.clone(), battery.place);
+            let location = (bank.clone(), battery.place);
             let barcode = report.facts.get(battery.place.index()).and_then(|facts| facts.barcode.clone());
             match barcode {
-                _ if battery.presence == Presence::Absent => self.leave(&seat, &mut findings),
-                Some(barcode) if self.stated.get(&seat) != Some(&barcode) => {
-                    self.leave(&seat, &mut findings);
-                    self.stated.insert(seat.clone(), barcode.clone());
-                    findings.extend(self.found(barcode, seat));
+                _ if battery.presence == Presence::Absent => self.remove(&location, &mut findings),
+                Some(barcode) if self.stated.get(&location) != Some(&barcode) => {
+                    self.remove(&location, &mut findings);
+                    self.stated.insert(location.clone(), barcode.clone());
+                    findings.extend(self.find(barcode, location));
                 }
-                // A battery that has not stated it for a while is the same one.
+                // Without a barcode in this report, the battery is assumed to be the same.
                 _ => {}
             }
         }
         findings
     }
 
-    fn found(&mut self, barcode: String, seat: Location) -> Option<Finding> {
+    fn find(&mut self, barcode: String, location: Location) -> Option<Finding> {
         if !is_plausible(&barcode) {
-            return Some(Finding::Unusable { barcode, seat });
+            return Some(Finding::Unusable { barcode, location });
         }
-        let mut others = self.stated.iter().filter(|(other, stated)| **stated == barcode && **other != seat);
+        let mut others =
+            self.stated.iter().filter(|(other, stated)| **stated == barcode && **other != location);
         let (other, _) = others.next()?;
         let all = self.shared.entry(barcode.clone()).or_default();
-        all.extend([other.clone(), seat.clone()]);
-        Some(Finding::Shared { barcode, seats: [other.clone(), seat] })
+        all.extend([other.clone(), location.clone()]);
+        Some(Finding::Shared { barcode, locations: [other.clone(), location] })
     }
 
-    fn leave(&mut self, seat: &Location, findings: &mut Vec<Finding>) {
-        let Some(barcode) = self.stated.remove(seat) else { return };
-        let Some(seats) = self.shared.get_mut(&barcode) else { return };
-        seats.remove(seat);
-        if seats.len() < 2 {
+    fn remove(&mut self, location: &Location, findings: &mut Vec<Finding>) {
+        let Some(barcode) = self.stated.remove(location) else { return };
+        let Some(locations) = self.shared.get_mut(&barcode) else { return };
+        locations.remove(location);
+        if locations.len() < 2 {
             self.shared.remove(&barcode);
             findings.push(Finding::Unique { barcode });
         }
@@ -97,7 +84,7 @@ mod tests {
     use crate::model::facts::Facts;
     use crate::model::reading::{BankReading, BatteryReading, SweepKind};
 
-    /// A bank whose batteries state these barcodes; an empty text is an empty place.
+    /// A report of a bank whose batteries state these barcodes; an empty string is an empty place.
     fn report(bank: &str, barcodes: &[Option<&str>]) -> BankReport {
         let last = u8::try_from(barcodes.len()).expect("a few");
         let mut batteries: Vec<_> = Place::up_to(last).map(BatteryReading::silent).collect();
@@ -127,14 +114,14 @@ mod tests {
         BankReport { facts: barcodes.iter().map(facts).collect(), ..BankReport::of_one(reading) }
     }
 
-    fn told(barcodes: &mut Barcodes, bank: &str, stated: &[Option<&str>]) -> Vec<String> {
+    fn update(barcodes: &mut Barcodes, bank: &str, stated: &[Option<&str>]) -> Vec<String> {
         let name = |(bank, place): &Location| format!("{bank} {place}");
         let line = |finding: &Finding| match finding {
-            Finding::Shared { barcode, seats } => {
-                format!("{barcode} {} and {}", name(&seats[0]), name(&seats[1]))
+            Finding::Shared { barcode, locations } => {
+                format!("{barcode} {} and {}", name(&locations[0]), name(&locations[1]))
             }
             Finding::Unique { barcode } => format!("{barcode} unique"),
-            Finding::Unusable { barcode, seat } => format!("{barcode} unusable {}", name(seat)),
+            Finding::Unusable { barcode, location } => format!("{barcode} unusable {}", name(location)),
         };
         barcodes.take(&report(bank, stated)).iter().map(line).collect()
     }
@@ -143,17 +130,17 @@ mod tests {
     fn a_shared_barcode_is_reported_once_across_all_banks() {
         let mut all = Barcodes::default();
         let none: [&str; 0] = [];
-        assert_eq!(told(&mut all, "east", &[Some("K2210001"), None, Some("K2210003")]), none);
-        assert_eq!(told(&mut all, "west", &[Some("K2210003")]), ["K2210003 east 3 and west 1"]);
-        assert_eq!(told(&mut all, "west", &[Some("K2210003")]), none);
-        assert_eq!(told(&mut all, "west", &[None]), none, "not stated for a while");
+        assert_eq!(update(&mut all, "east", &[Some("K2210001"), None, Some("K2210003")]), none);
+        assert_eq!(update(&mut all, "west", &[Some("K2210003")]), ["K2210003 east 3 and west 1"]);
+        assert_eq!(update(&mut all, "west", &[Some("K2210003")]), none);
+        assert_eq!(update(&mut all, "west", &[None]), none, "not stated in this report");
         assert_eq!(
-            told(&mut all, "east", &[Some("K2210001"), Some("K2210001"), Some("K2210003")]),
+            update(&mut all, "east", &[Some("K2210001"), Some("K2210001"), Some("K2210003")]),
             ["K2210001 east 1 and east 2"]
         );
-        assert_eq!(told(&mut all, "west", &[Some("")]), ["K2210003 unique"]);
+        assert_eq!(update(&mut all, "west", &[Some("")]), ["K2210003 unique"]);
         assert_eq!(
-            told(&mut all, "east", &[Some("K2210001"), Some("K2210002"), Some("K2210003")]),
+            update(&mut all, "east", &[Some("K2210001"), Some("K2210002"), Some("K2210003")]),
             ["K2210001 unique"]
         );
     }
@@ -163,7 +150,7 @@ mod tests {
         let mut all = Barcodes::default();
         let zeros = Some("0000000000000000");
         let each = ["0000000000000000 unusable east 1", "0000000000000000 unusable east 2"];
-        assert_eq!(told(&mut all, "east", &[zeros, zeros]), each);
-        assert_eq!(told(&mut all, "east", &[zeros, zeros]), [""; 0]);
+        assert_eq!(update(&mut all, "east", &[zeros, zeros]), each);
+        assert_eq!(update(&mut all, "east", &[zeros, zeros]), [""; 0]);
     }
 }

@@ -1,6 +1,6 @@
-//! What the words of one battery say, bit by bit and state by state.
+//! Decodes the event words and state words of a battery into conditions.
 //!
-//! Each word stands for itself: one that was damaged is not there, says nothing and costs no other word anything.
+//! Words are independent of one another: a damaged word is absent and affects no other word.
 
 use std::borrow::Cow;
 
@@ -16,41 +16,34 @@ use crate::model::report::BankReport;
 use crate::model::withheld::{Implausible, ValueScope, Withheld, is_value_name, shown, value_name};
 use crate::model::word::Word;
 
-/// What one word said: these conditions stand, and no other of this word does.
+/// The conditions that a word reports; all others of this word are inactive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said<'a> {
-    /// The word.
     pub word: WordName,
-    /// What stands.
     pub conditions: Vec<Condition<'a>>,
 }
 
-/// A condition that stands.
+/// An active condition with its meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition<'a> {
-    /// What of its word.
     pub sign: Sign,
-    /// The console's own name, where it printed one.
+    /// The name that the console printed, if any.
     pub name: Option<&'a str>,
-    /// Its weight.
     pub level: EventLevel,
-    /// What it means.
     pub text: Cow<'a, str>,
 }
 
-/// Whose words they are. A stack has an error code where a battery has a system fault.
+/// The origin of the words. A stack has an error code in place of the system fault of a battery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// A battery's.
     Battery,
-    /// A high-voltage stack's.
     Stack,
 }
 
-/// What the words of a battery or a stack say. Words that were not said are not there.
+/// Decodes the words of a battery or a stack; words that were not reported are absent.
 #[must_use]
-pub fn decode<'a>(measured: &'a Measured, whose: Whose, catalogue: &'a Catalogue) -> Vec<Said<'a>> {
-    let fault = if whose == Whose::Stack { ERROR_CODE } else { SYSTEM };
+pub fn decode<'a>(measured: &'a Measured, source: Whose, catalogue: &'a Catalogue) -> Vec<Said<'a>> {
+    let fault = if source == Whose::Stack { ERROR_CODE } else { SYSTEM };
     let own = [
         (BATTERY, &measured.battery_events),
         (POWER, &measured.power_events),
@@ -59,70 +52,72 @@ pub fn decode<'a>(measured: &'a Measured, whose: Whose, catalogue: &'a Catalogue
     let own =
         own.into_iter().filter_map(|(name, word)| Some(bits(Cow::Borrowed(name), word.as_ref()?, catalogue)));
     let states = STATUS_WORDS.iter().filter_map(|state| not_normal(state, measured, catalogue));
-    let mut said: Vec<Said<'a>> = own.chain(base(measured, catalogue)).chain(states).collect();
+    let mut reported: Vec<Said<'a>> = own.chain(base_state(measured, catalogue)).chain(states).collect();
     for (label, word) in &measured.other_events {
-        // A label that is one of our own names, or was there above, says nothing of that other word.
-        let taken = is_state_word(label)
+        // A label that equals a built-in name, or occurred before, is ignored.
+        let is_taken = is_state_word(label)
             || is_value_name(label)
             || [BATTERY, POWER, SYSTEM, ERROR_CODE].contains(&label.as_str());
-        if !taken && !said.iter().any(|other| other.word == *label) {
-            said.push(bits(Cow::Owned(label.clone()), word, catalogue));
+        if !is_taken && !reported.iter().any(|other| other.word == *label) {
+            reported.push(bits(Cow::Owned(label.clone()), word, catalogue));
         }
     }
-    said
+    reported
 }
 
-/// The lasting values of a battery, or of a stack, that no battery can have: a word each.
-fn lasting<'a>(
+/// Returns the persistent implausible values of a battery or a stack, each as a word of its own.
+fn persistent_values<'a>(
     values: &'a [Withheld],
     battery: Option<Place>,
     catalogue: &'a Catalogue,
 ) -> impl Iterator<Item = Said<'a>> {
     values.iter().filter(move |value| value.battery == battery).map(|value| {
-        let (state, otherwise) = match value.why {
+        let (state, default_text) = match value.why {
             Implausible::SensorFault => (SENSOR_FAULT, "Faulty sensor"),
             Implausible::Limit | Implausible::Step => (IMPLAUSIBLE, "Implausible value"),
         };
         let state = Word::new(state);
-        let of = match value.scope {
+        let prefix = match value.scope {
             ValueScope::Whole => String::new(),
             ValueScope::Cell(number) => format!("Cell {number}: "),
             ValueScope::LowestCell => "Lowest cell: ".to_owned(),
             ValueScope::HighestCell => "Highest cell: ".to_owned(),
         };
         let meaning = catalogue.state(value.quantity.name(), &state);
-        let (level, text) = meaning
-            .map_or((EventLevel::Warning, Cow::Borrowed(otherwise)), |meaning| (meaning.level, meaning.text));
-        let text = Cow::Owned(format!("{of}{text}"));
+        let (level, text) = meaning.map_or((EventLevel::Warning, Cow::Borrowed(default_text)), |meaning| {
+            (meaning.level, meaning.text)
+        });
+        let text = Cow::Owned(format!("{prefix}{text}"));
         let condition = Condition { sign: Sign::State(state), name: None, level, text };
         Said { word: Cow::Owned(value.name()), conditions: vec![condition] }
     })
 }
 
-/// The values of a battery, or of a stack, that no battery can have: those that last, and those with an active event
-/// that are plausible again. A value that was withheld or is absent changes nothing.
+/// Returns the implausible values of a battery or a stack: the persistent ones, and those with an active event that are
+/// plausible again. A withheld or absent value changes nothing.
 pub(crate) fn values<'a>(
     report: &'a BankReport,
     battery: Option<Place>,
     (measured, cells): (&Measured, &[CellReading]),
-    stands: impl Fn(&WordName) -> bool,
+    is_active: impl Fn(&WordName) -> bool,
     catalogue: &'a Catalogue,
 ) -> Vec<Said<'a>> {
-    let mut said: Vec<Said<'a>> = lasting(&report.lasting, battery, catalogue).collect();
+    let mut reported: Vec<Said<'a>> = persistent_values(&report.lasting, battery, catalogue).collect();
     for word in shown(measured, cells).map(|key| Cow::Owned(value_name(key))) {
-        if stands(&word) && !said.iter().any(|said| said.word == word) {
-            said.push(Said { word, conditions: Vec::new() });
+        if is_active(&word) && !reported.iter().any(|reported| reported.word == word) {
+            reported.push(Said { word, conditions: Vec::new() });
         }
     }
-    said
+    reported
 }
 
-/// Tells in a report what stands by its own answers.
+/// Sets the active events of a report from its own words.
 pub fn tell_standing(report: &mut BankReport, catalogue: &Catalogue) {
     let BankReport { reading, insight, lasting: values, .. } = report;
-    let standing = |measured: &Measured, whose: Whose, battery: Option<Place>| -> Vec<Standing> {
-        let said = decode(measured, whose, catalogue).into_iter();
-        said.chain(lasting(values, battery, catalogue))
+    let standing = |measured: &Measured, source: Whose, battery: Option<Place>| -> Vec<Standing> {
+        let reported = decode(measured, source, catalogue).into_iter();
+        reported
+            .chain(persistent_values(values, battery, catalogue))
             .flat_map(|Said { word, conditions }| {
                 conditions.into_iter().map(move |Condition { sign, level, text, .. }| Standing {
                     word: word.clone(),
@@ -139,11 +134,11 @@ pub fn tell_standing(report: &mut BankReport, catalogue: &Catalogue) {
     }
 }
 
-fn bits<'a>(word: WordName, said: &'a EventWord, catalogue: &'a Catalogue) -> Said<'a> {
-    // Consoles name the bits in order, lowest first; where they name fewer or more, nobody knows which is which.
-    let named = said.names.len() == said.bits.count_ones() as usize;
-    let conditions = said.each_bit().enumerate().map(|(position, bit)| {
-        let name = said.names.get(position).filter(|_| named).map(String::as_str);
+fn bits<'a>(word: WordName, reported: &'a EventWord, catalogue: &'a Catalogue) -> Said<'a> {
+    // Names are in bit order, lowest first; if their number differs, they can't be assigned.
+    let is_named = reported.names.len() == reported.bits.count_ones() as usize;
+    let conditions = reported.each_bit().enumerate().map(|(position, bit)| {
+        let name = reported.names.get(position).filter(|_| is_named).map(String::as_str);
         let meaning = catalogue.bit(&word, bit, name);
         Condition { sign: Sign::Bit(bit), name, level: meaning.level, text: meaning.text }
     });
@@ -151,7 +146,7 @@ fn bits<'a>(word: WordName, said: &'a EventWord, catalogue: &'a Catalogue) -> Sa
     Said { word, conditions }
 }
 
-fn base<'a>(measured: &'a Measured, catalogue: &'a Catalogue) -> Option<Said<'a>> {
+fn base_state<'a>(measured: &'a Measured, catalogue: &'a Catalogue) -> Option<Said<'a>> {
     let (word, _, get) = BASE_STATE;
     let state = get(measured).as_ref()?;
     let condition = own(word, state, catalogue);
@@ -173,7 +168,7 @@ fn not_normal<'a>(state: &StateWord, measured: &'a Measured, catalogue: &'a Cata
     Some(Said { word: Cow::Borrowed(word), conditions })
 }
 
-/// A state by its row in the catalogue, where it has one.
+/// Returns the condition of a state, or `None` if it has no row in the catalogue.
 #[must_use]
 pub(crate) fn own<'a>(word: &str, state: &Word, catalogue: &'a Catalogue) -> Option<Condition<'a>> {
     let meaning = catalogue.state(word, state)?;

@@ -1,6 +1,6 @@
-//! What waits for the disk: lines for the log of events, and what stands in each bank.
+//! Queues writes to disk: lines of the event log, and the active events of each bank.
 //!
-//! Whoever owns it hands out a [`Job`] to be done where blocking harms nobody, and takes back what was left over.
+//! The actor runs a [`Job`] on a worker thread and returns what could not be written to the queue.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -10,18 +10,17 @@ use crate::atomic_file::AtomicFile;
 use crate::events::log_file::LogFile;
 use crate::events::standing::SavedBank;
 
-/// Blocks of lines that wait; of more, the newest are kept.
+/// Maximum number of queued blocks; beyond it the oldest are dropped.
 const MOST_BLOCKS: usize = 256;
 
-/// What waits.
 #[derive(Debug)]
 pub(crate) struct Disk {
     log: LogFile,
     files: BTreeMap<Arc<str>, Arc<AtomicFile>>,
-    waiting: Job,
+    queued: Job,
 }
 
-/// What is to be written.
+/// A snapshot of the queue, to be written on another thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
     log: LogFile,
@@ -29,64 +28,62 @@ pub(crate) struct Job {
     standing: BTreeMap<Arc<str>, (Arc<AtomicFile>, SavedBank)>,
 }
 
-/// What came of a job.
 #[derive(Debug)]
 pub(crate) struct Done {
     /// What could not be written.
     pub(crate) left: Job,
-    /// Why, and where; nothing where all is written.
+    /// The reason and the file; `None` if everything was written.
     pub(crate) failed: Option<(String, PathBuf)>,
 }
 
 impl Disk {
-    /// The log of events, and a file in `folder` for what stands in each of `banks`.
+    /// Writes the event log, and one file with active events in `folder` for each bank.
     pub(crate) fn new<'a>(log: LogFile, folder: &Path, banks: impl Iterator<Item = &'a Arc<str>>) -> Self {
         let file = |bank: &Arc<str>| Arc::new(AtomicFile::state(folder.join(SavedBank::file_name(bank))));
         let files = banks.map(|bank| (bank.clone(), file(bank))).collect();
-        let waiting = Job { log: log.clone(), blocks: VecDeque::new(), standing: BTreeMap::new() };
-        Self { log, files, waiting }
+        let queued = Job { log: log.clone(), blocks: VecDeque::new(), standing: BTreeMap::new() };
+        Self { log, files, queued }
     }
 
-    /// The log's file.
     #[must_use]
     pub(crate) fn log_path(&self) -> &Path {
         &self.log.path
     }
 
-    /// Where what stands is kept, by bank.
+    /// Returns the file with the active events of each bank.
     pub(crate) fn standing_paths(&self) -> impl Iterator<Item = (Arc<str>, PathBuf)> {
         self.files.iter().map(|(bank, file)| (bank.clone(), file.path().to_owned()))
     }
 
-    /// Lines for the log.
+    /// Queues lines for the event log.
     pub(crate) fn write(&mut self, block: String) {
-        self.waiting.blocks.push_back(block);
-        let surplus = self.waiting.blocks.len().saturating_sub(MOST_BLOCKS);
-        self.waiting.blocks.drain(..surplus);
+        self.queued.blocks.push_back(block);
+        let surplus = self.queued.blocks.len().saturating_sub(MOST_BLOCKS);
+        self.queued.blocks.drain(..surplus);
     }
 
-    /// What stands in a bank now.
+    /// Queues the active events of a bank.
     pub(crate) fn save(&mut self, bank: &Arc<str>, saved: SavedBank) {
         if let Some(file) = self.files.get(bank) {
-            self.waiting.standing.insert(bank.clone(), (file.clone(), saved));
+            self.queued.standing.insert(bank.clone(), (file.clone(), saved));
         }
     }
 
-    /// All that waits; nothing where nothing does. It waits on until [`Self::done`] says otherwise.
+    /// Returns everything queued, or `None` if the queue is empty. The queue is unchanged until [`Self::finish`].
     #[must_use]
     pub(crate) fn job(&self) -> Option<Job> {
-        let is_empty = self.waiting.blocks.is_empty() && self.waiting.standing.is_empty();
-        (!is_empty).then(|| self.waiting.clone())
+        let is_empty = self.queued.blocks.is_empty() && self.queued.standing.is_empty();
+        (!is_empty).then(|| self.queued.clone())
     }
 
-    /// A job is done, and nothing else came to wait meanwhile: this is left of it.
+    /// Replaces the queue by what a finished job could not write. Nothing must have been queued meanwhile.
     pub(crate) fn done(&mut self, left: Job) {
-        self.waiting = left;
+        self.queued = left;
     }
 }
 
 impl Job {
-    /// Writes: what stands first, since a restart stands on it.
+    /// Writes the active events first, because a restart depends on them, then the log.
     #[must_use]
     pub fn run(mut self) -> Done {
         let mut failed = None;

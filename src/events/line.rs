@@ -1,4 +1,4 @@
-//! An event's line in the service's own log; what a person greps for.
+//! Logs an event in the service's own log.
 //!
 //! ```text
 //! WARN  event raised bank=pytes battery=2 word=power bit=0x2 text="High voltage alarm"
@@ -10,10 +10,10 @@ use slog::{KV, Logger, Record, Serializer, debug, info, warn};
 use crate::model::event::{Event, EventKind, EventLevel, Sign};
 use crate::outage::HumanDuration;
 
-/// Writes it; what weighs less than `from` is a detail.
-pub(crate) fn tell(log: &Logger, event: &Event, from: EventLevel) {
+/// Logs an event; one below the level `min` is logged at debug.
+pub(crate) fn tell(log: &Logger, event: &Event, min: EventLevel) {
     let pairs = Pairs(event);
-    let detail = event.level < from;
+    let detail = event.level < min;
     match (event.kind, event.level) {
         (EventKind::Raised, _) if detail => debug!(log, "event raised"; pairs),
         (EventKind::Raised, EventLevel::Warning) => warn!(log, "event raised"; pairs),
@@ -25,7 +25,7 @@ pub(crate) fn tell(log: &Logger, event: &Event, from: EventLevel) {
     }
 }
 
-/// The particulars of an event; last to first, as slog chains them.
+/// The key-value pairs of an event, last to first, as slog chains them.
 struct Pairs<'a>(&'a Event);
 
 impl KV for Pairs<'_> {

@@ -1,12 +1,12 @@
-//! What readings mean as events: what begins, what ends, and what is written of it.
+//! Derives events from readings, tracks which are active, and formats them for the event log.
 //!
 //! ```text
 //! reading ─► decode ─► tracker ─► Event ─► log_text ─► block of lines ─► log_file
 //!               ▲        │  ▲
 //!           catalogue    ▼  │ at a start
-//!                      standing (on disk)
+//!                        saved (on disk)
 //! ```
-//! Pure but for `standing` and `log_file`, which read and write where they are told to; clocks are handed in.
+//! Only `saved` and `log_file` do I/O; times are parameters.
 
 mod active;
 pub(crate) mod barcodes;

@@ -1,4 +1,4 @@
-//! All that following events takes, from the settings.
+//! The configuration of the event actor, derived from the settings.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,38 +11,35 @@ use crate::events::log_file::LogFile;
 use crate::model::event::EventLevel;
 use crate::settings::{BankSettings, Settings};
 
-/// What is followed, and where it is told.
 #[derive(Clone, Debug)]
 pub struct EventPlan {
-    /// The banks, and how often each is to be read.
+    /// The banks and their intervals.
     pub banks: Vec<(Arc<str>, Duration)>,
-    /// What a condition is called and how much it weighs.
     pub catalogue: Arc<Catalogue>,
-    /// From which weight on events are written.
+    /// The lowest level that is written to the event log.
     pub level: EventLevel,
-    /// Whether the cells are written beside them.
+    /// Whether the cells of a battery are written with its events.
     pub cells: bool,
-    /// The log of events.
     pub log_file: LogFile,
-    /// The folder of what stands.
+    /// The folder of the files with active events.
     pub folder: PathBuf,
-    /// How long one round of writing may take, and the rest after one that failed.
+    /// Timeout of one write to disk, and the pause after a failed one.
     pub deadline: Duration,
-    /// The zone of the log's times and of the batteries' clocks.
+    /// The time zone of the event log and of the batteries' clocks.
     pub zone: TimeZone,
 }
 
 impl EventPlan {
-    /// What the settings say; nothing where events are not wanted. The log of events is set aside as the service's own.
+    /// Returns `None` if events are disabled. The event log is rotated like the service's own log.
     #[must_use]
     pub(crate) fn of(settings: &Settings, catalogue: &Arc<Catalogue>, deadline: Duration) -> Option<Self> {
         let Settings { events, log, banks, data_dir, .. } = settings;
         if !events.enabled {
             return None;
         }
-        let followed = |bank: &BankSettings| (Arc::from(bank.name.as_str()), bank.interval);
+        let bank = |bank: &BankSettings| (Arc::from(bank.name.as_str()), bank.interval);
         Some(Self {
-            banks: banks.iter().map(followed).collect(),
+            banks: banks.iter().map(bank).collect(),
             catalogue: catalogue.clone(),
             level: events.level,
             cells: events.cells,

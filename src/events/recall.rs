@@ -1,7 +1,7 @@
-//! What batteries remember by themselves, told once: records that were read before are not told again.
+//! Passes each new record of a battery's own log on once.
 //!
-//! No checksum guards a record, and it is kept for years. So it counts once it was read the same a second time,
-//! which is why the plan asks twice. Pure.
+//! Records have no checksum and are stored for years, so a record counts only once it has been read twice with the same
+//! content, which is why the poll plan reads the log twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,25 +14,24 @@ use crate::model::memory::{MemoryRecord, Recollection};
 use crate::model::place::Place;
 use crate::model::report::BankReport;
 
-/// So many records of a battery are known by heart; a console keeps some hundreds.
-const MOST: usize = 1024;
+/// Number of records remembered per battery; a console stores some hundreds.
+const MAX_RECORDS: usize = 1024;
 
-/// The records read so far.
 #[derive(Debug, Default)]
 pub struct Recall {
     read: BTreeMap<(Arc<str>, Option<Place>), Known>,
 }
 
-/// The records of one battery.
+/// The records of one battery that were read before.
 #[derive(Debug, Default)]
 struct Known {
     barcode: Option<String>,
     once: BTreeSet<MemoryRecord>,
-    told: BTreeSet<MemoryRecord>,
+    reported: BTreeSet<MemoryRecord>,
 }
 
 impl Recall {
-    /// The records in a report that count now and did not before, by battery.
+    /// Returns the records of a report that have now been read twice, by battery.
     pub fn take(&mut self, report: &BankReport, zone: &TimeZone) -> Vec<Recollection> {
         let reading = &report.reading;
         let stack = reading.stack.as_ref().map(|stack| (None, &reading.memory, stack.clock));
@@ -48,7 +47,7 @@ impl Recall {
             let facts = battery.map_or(Some(&report.bank_facts), |place| report.facts.get(place.index()));
             let barcode = facts.and_then(|facts| facts.barcode.clone());
             let known = self.read.entry((reading.bank.clone(), battery)).or_default();
-            let records = known.new_of(memory, barcode.as_ref());
+            let records = known.take_new(memory, barcode.as_ref());
             if !records.is_empty() {
                 all.push(Recollection {
                     bank: reading.bank.clone(),
@@ -66,26 +65,27 @@ impl Recall {
 }
 
 impl Known {
-    fn new_of(&mut self, memory: &[MemoryRecord], barcode: Option<&String>) -> Vec<MemoryRecord> {
+    fn take_new(&mut self, memory: &[MemoryRecord], barcode: Option<&String>) -> Vec<MemoryRecord> {
         if let Some(barcode) = barcode
             && self.barcode.as_ref() != Some(barcode)
         {
-            // Another battery sits here, or this one has only now said who it is: its records are told as its own.
+            // Another battery was installed, or this one is identified only now: its records are published as its own.
             *self = Self { barcode: Some(barcode.clone()), ..Self::default() };
         }
         let mut new = Vec::new();
-        // In their own order, and what an answer says twice is still said by one answer.
+        // Sorted, and without duplicates: a record that one answer contains twice counts once.
         let memory: BTreeSet<&MemoryRecord> = memory.iter().collect();
-        for record in memory.into_iter().filter(|record| !self.told.contains(*record)).collect::<Vec<_>>() {
+        for record in memory.into_iter().filter(|record| !self.reported.contains(*record)).collect::<Vec<_>>()
+        {
             if self.once.remove(record) {
-                self.told.insert(record.clone());
+                self.reported.insert(record.clone());
                 new.push(record.clone());
             } else {
                 self.once.insert(record.clone());
             }
         }
-        for known in [&mut self.once, &mut self.told] {
-            while known.len() > MOST {
+        for known in [&mut self.once, &mut self.reported] {
+            while known.len() > MAX_RECORDS {
                 known.pop_first();
             }
         }
@@ -93,8 +93,8 @@ impl Known {
     }
 }
 
-/// How far a battery's clock was ahead of ours, which shows local time as theirs do; negative where it was behind.
-/// Consoles say whole seconds, a little before or after the sweep began: some two seconds either way mean nothing.
+/// Returns how far a battery's clock was ahead of our local time; negative if it was behind. Consoles report whole
+/// seconds, slightly before or after the start of the sweep, so about two seconds either way are not significant.
 #[must_use]
 pub fn clock_ahead(battery: DateTime, ours: Timestamp, zone: &TimeZone) -> SignedDuration {
     battery.duration_since(ours.to_zoned(zone.clone()).datetime())
