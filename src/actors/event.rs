@@ -14,16 +14,16 @@ use jiff::{SignedDuration, Timestamp};
 use slog::{Logger, info, warn};
 
 use crate::events::barcodes::{Barcodes, Finding};
+use crate::events::device_log_filter::DeviceLogFilter;
 use crate::events::disk::{Disk, Done};
 use crate::events::line;
 use crate::events::log_text::LogText;
 use crate::events::plan::EventPlan;
-use crate::events::recall::Recall;
 use crate::events::standing::SavedBank;
 use crate::events::tracker::Tracker;
 use crate::messages::{DeviceLogRead, EventOccurred, Queue, ReportReady};
+use crate::model::device_log::DeviceLogBatch;
 use crate::model::event::Event;
-use crate::model::memory::Recollection;
 use crate::model::report::BankReport;
 use crate::outage::{HumanDuration, OutageTracker};
 use crate::supervise::{Flush, Ping, Worker, WorkerError};
@@ -64,7 +64,7 @@ pub struct EventActor {
 struct Life {
     trackers: BTreeMap<Arc<str>, Tracker>,
     text: Option<LogText>,
-    recall: Recall,
+    recall: DeviceLogFilter,
     barcodes: Barcodes,
     /// Whether another try is on its way.
     will_retry: bool,
@@ -180,7 +180,7 @@ impl EventActor {
     /// Hands on what batteries remember.
     fn recall(&mut self, report: &BankReport) {
         for recollection in self.state.recall.take(report, &self.plan.zone) {
-            let Recollection { bank, battery, records, clock_ahead, .. } = &recollection;
+            let DeviceLogBatch { bank, battery, records, clock_ahead, .. } = &recollection;
             let battery = battery.map_or_else(|| "all".to_owned(), |place| place.to_string());
             let ahead = clock_ahead.map_or_else(|| "unknown".to_owned(), signed);
             info!(self.log, "battery memory read"; "bank" => &**bank, "battery" => battery, "new" => records.len(),

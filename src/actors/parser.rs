@@ -2,7 +2,7 @@
 
 use actix::{Actor, Context, Handler, Supervised};
 
-use crate::messages::{Queue, ReadingReady, Swept, Transcript};
+use crate::messages::{Queue, ReadingReady, SweepDone, Transcript};
 use crate::model::reading::BankReading;
 use crate::supervise::{Flush, Ping};
 
@@ -29,10 +29,10 @@ impl Actor for ParserActor {
 
 impl Supervised for ParserActor {}
 
-impl Handler<Swept> for ParserActor {
+impl Handler<SweepDone> for ParserActor {
     type Result = ();
 
-    fn handle(&mut self, Swept(transcript): Swept, _: &mut Self::Context) {
+    fn handle(&mut self, SweepDone(transcript): SweepDone, _: &mut Self::Context) {
         self.stats.try_send(ReadingReady((self.assemble)(&transcript).into()));
     }
 }

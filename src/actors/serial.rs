@@ -11,7 +11,7 @@ use crate::console::command::Verb;
 use crate::console::framing::prompt::Prompt;
 use crate::console::transcript::Lost;
 use crate::link::Link;
-use crate::messages::{Queue, Swept, Transcript};
+use crate::messages::{Queue, SweepDone, Transcript};
 use crate::model::reading::SweepKind;
 use crate::outage::{HumanDuration, NoticeKind, OutageTracker};
 use crate::supervise::{Flush, Heartbeat, Ping};
@@ -47,13 +47,13 @@ pub struct SerialSettings {
 pub struct SerialActor {
     settings: SerialSettings,
     log: Logger,
-    parser: Queue<Swept>,
+    parser: Queue<SweepDone>,
 }
 
 impl SerialActor {
     /// Feeds `parser`.
     #[must_use]
-    pub fn new(settings: SerialSettings, log: Logger, parser: Queue<Swept>) -> Self {
+    pub fn new(settings: SerialSettings, log: Logger, parser: Queue<SweepDone>) -> Self {
         Self { settings, log, parser }
     }
 }
@@ -97,7 +97,7 @@ const IDLE_BEAT: Duration = Duration::from_secs(5);
 struct Owner {
     settings: SerialSettings,
     log: Logger,
-    parser: Queue<Swept>,
+    parser: Queue<SweepDone>,
     trouble: OutageTracker,
     pause: Duration,
     company_told: bool,
@@ -158,7 +158,7 @@ impl Owner {
                         self.up(&transcript, opened, woken);
                     }
                     // A full mailbox costs this sweep; the port does not wait. The queue counts it.
-                    self.parser.try_send(Swept(transcript.into()));
+                    self.parser.try_send(SweepDone(transcript.into()));
                 }
             }
         }

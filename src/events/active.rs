@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::events::decode::Condition;
+use crate::events::decode::ActiveCondition;
 use crate::model::event::EventLevel;
 use crate::model::place::Place;
 
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(super) struct TrackedEvent {
     pub(crate) barcode: Option<String>,
     pub(crate) name: Option<String>,
     pub level: EventLevel,
@@ -25,29 +25,29 @@ pub(super) struct Standing {
 
 /// A time by the wall clock and by the monotonic clock.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(super) struct BothClocks {
     pub(crate) at: Timestamp,
     pub(crate) now: Duration,
 }
 
 /// The battery or bank that an event belongs to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Owner<'a> {
+pub(super) struct EventOwner<'a> {
     pub(crate) battery: Option<Place>,
     pub(crate) barcode: Option<&'a str>,
 }
 
-impl Owner<'_> {
+impl EventOwner<'_> {
     pub(crate) const BANK: Self = Self { battery: None, barcode: None };
 }
 
-impl Standing {
+impl TrackedEvent {
     /// Whether the barcodes of both are known and differ, which means that the battery was replaced.
-    pub(crate) fn is_of_another(&self, owner: Owner<'_>) -> bool {
+    pub(crate) fn is_of_another(&self, owner: EventOwner<'_>) -> bool {
         self.barcode.as_deref().zip(owner.barcode).is_some_and(|(before, now)| before != now)
     }
 
-    pub(crate) fn new(owner: Owner<'_>, condition: &Condition<'_>, moment: Moment) -> Self {
+    pub(crate) fn new(owner: EventOwner<'_>, condition: &ActiveCondition<'_>, moment: BothClocks) -> Self {
         Self {
             barcode: owner.barcode.map(str::to_owned),
             name: condition.name.map(str::to_owned),

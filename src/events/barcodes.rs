@@ -87,7 +87,7 @@ mod tests {
     /// A report of a bank whose batteries state these barcodes; an empty string is an empty place.
     fn report(bank: &str, barcodes: &[Option<&str>]) -> BankReport {
         let last = u8::try_from(barcodes.len()).expect("a few");
-        let mut batteries: Vec<_> = Place::up_to(last).map(BatteryReading::silent).collect();
+        let mut batteries: Vec<_> = Place::up_to(last).map(BatteryReading::empty).collect();
         for (battery, barcode) in batteries.iter_mut().zip(barcodes) {
             let absent = *barcode == Some("");
             battery.presence = if absent { Presence::Absent } else { Presence::Present };
@@ -108,7 +108,7 @@ mod tests {
             facts: Vec::new(),
             unreadable_facts: Vec::new(),
             answered: Vec::new(),
-            memory: Vec::new(),
+            device_log: Vec::new(),
             missing: Vec::new(),
         };
         BankReport { facts: barcodes.iter().map(facts).collect(), ..BankReport::of_one(reading) }

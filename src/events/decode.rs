@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use crate::events::catalogue::Catalogue;
 use crate::events::state_words::{BASE_STATE, STATUS_WORDS, StateWord, is_state_word};
 use crate::model::event::{
-    BATTERY, ERROR_CODE, EventLevel, IMPLAUSIBLE, POWER, SENSOR_FAULT, SYSTEM, Sign, Standing, WordName,
+    ActiveEvent, BATTERY, Condition, ERROR_CODE, EventLevel, IMPLAUSIBLE, POWER, SENSOR_FAULT, SYSTEM,
+    WordName,
 };
 use crate::model::event_word::EventWord;
 use crate::model::place::Place;
@@ -18,15 +19,15 @@ use crate::model::word::Word;
 
 /// The conditions that a word reports; all others of this word are inactive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said<'a> {
+pub struct WordConditions<'a> {
     pub word: WordName,
-    pub conditions: Vec<Condition<'a>>,
+    pub conditions: Vec<ActiveCondition<'a>>,
 }
 
 /// An active condition with its meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condition<'a> {
-    pub sign: Sign,
+pub struct ActiveCondition<'a> {
+    pub condition: Condition,
     /// The name that the console printed, if any.
     pub name: Option<&'a str>,
     pub level: EventLevel,
@@ -35,15 +36,19 @@ pub struct Condition<'a> {
 
 /// The origin of the words. A stack has an error code in place of the system fault of a battery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum EventSource {
     Battery,
     Stack,
 }
 
 /// Decodes the words of a battery or a stack; words that were not reported are absent.
 #[must_use]
-pub fn decode<'a>(measured: &'a Measured, source: Whose, catalogue: &'a Catalogue) -> Vec<Said<'a>> {
-    let fault = if source == Whose::Stack { ERROR_CODE } else { SYSTEM };
+pub fn decode<'a>(
+    measured: &'a Measured,
+    source: EventSource,
+    catalogue: &'a Catalogue,
+) -> Vec<WordConditions<'a>> {
+    let fault = if source == EventSource::Stack { ERROR_CODE } else { SYSTEM };
     let own = [
         (BATTERY, &measured.battery_events),
         (POWER, &measured.power_events),
@@ -52,7 +57,8 @@ pub fn decode<'a>(measured: &'a Measured, source: Whose, catalogue: &'a Catalogu
     let own =
         own.into_iter().filter_map(|(name, word)| Some(bits(Cow::Borrowed(name), word.as_ref()?, catalogue)));
     let states = STATUS_WORDS.iter().filter_map(|state| not_normal(state, measured, catalogue));
-    let mut reported: Vec<Said<'a>> = own.chain(base_state(measured, catalogue)).chain(states).collect();
+    let mut reported: Vec<WordConditions<'a>> =
+        own.chain(base_state(measured, catalogue)).chain(states).collect();
     for (label, word) in &measured.other_events {
         // A label that equals a built-in name, or occurred before, is ignored.
         let is_taken = is_state_word(label)
@@ -70,7 +76,7 @@ fn persistent_values<'a>(
     values: &'a [Withheld],
     battery: Option<Place>,
     catalogue: &'a Catalogue,
-) -> impl Iterator<Item = Said<'a>> {
+) -> impl Iterator<Item = WordConditions<'a>> {
     values.iter().filter(move |value| value.battery == battery).map(|value| {
         let (state, default_text) = match value.why {
             Implausible::SensorFault => (SENSOR_FAULT, "Faulty sensor"),
@@ -88,8 +94,8 @@ fn persistent_values<'a>(
             (meaning.level, meaning.text)
         });
         let text = Cow::Owned(format!("{prefix}{text}"));
-        let condition = Condition { sign: Sign::State(state), name: None, level, text };
-        Said { word: Cow::Owned(value.name()), conditions: vec![condition] }
+        let condition = ActiveCondition { condition: Condition::State(state), name: None, level, text };
+        WordConditions { word: Cow::Owned(value.name()), conditions: vec![condition] }
     })
 }
 
@@ -101,11 +107,12 @@ pub(crate) fn values<'a>(
     (measured, cells): (&Measured, &[CellReading]),
     is_active: impl Fn(&WordName) -> bool,
     catalogue: &'a Catalogue,
-) -> Vec<Said<'a>> {
-    let mut reported: Vec<Said<'a>> = persistent_values(&report.lasting, battery, catalogue).collect();
+) -> Vec<WordConditions<'a>> {
+    let mut reported: Vec<WordConditions<'a>> =
+        persistent_values(&report.lasting, battery, catalogue).collect();
     for word in shown(measured, cells).map(|key| Cow::Owned(value_name(key))) {
         if is_active(&word) && !reported.iter().any(|reported| reported.word == word) {
-            reported.push(Said { word, conditions: Vec::new() });
+            reported.push(WordConditions { word, conditions: Vec::new() });
         }
     }
     reported
@@ -113,47 +120,49 @@ pub(crate) fn values<'a>(
 
 /// Sets the active events of a report from its own words.
 pub fn tell_standing(report: &mut BankReport, catalogue: &Catalogue) {
-    let BankReport { reading, insight, lasting: values, .. } = report;
-    let standing = |measured: &Measured, source: Whose, battery: Option<Place>| -> Vec<Standing> {
+    let BankReport { reading, derived: insight, lasting: values, .. } = report;
+    let standing = |measured: &Measured, source: EventSource, battery: Option<Place>| -> Vec<ActiveEvent> {
         let reported = decode(measured, source, catalogue).into_iter();
         reported
             .chain(persistent_values(values, battery, catalogue))
-            .flat_map(|Said { word, conditions }| {
-                conditions.into_iter().map(move |Condition { sign, level, text, .. }| Standing {
-                    word: word.clone(),
-                    sign,
-                    level,
-                    text: text.into_owned(),
+            .flat_map(|WordConditions { word, conditions }| {
+                conditions.into_iter().map(move |ActiveCondition { condition: sign, level, text, .. }| {
+                    ActiveEvent { word: word.clone(), condition: sign, level, text: text.into_owned() }
                 })
             })
             .collect()
     };
-    insight.standing = reading.stack.iter().flat_map(|stack| standing(stack, Whose::Stack, None)).collect();
+    insight.active_events =
+        reading.stack.iter().flat_map(|stack| standing(stack, EventSource::Stack, None)).collect();
     for (own, battery) in insight.batteries.iter_mut().zip(&reading.batteries) {
-        own.standing = standing(&battery.measured, Whose::Battery, Some(battery.place));
+        own.standing = standing(&battery.measured, EventSource::Battery, Some(battery.place));
     }
 }
 
-fn bits<'a>(word: WordName, reported: &'a EventWord, catalogue: &'a Catalogue) -> Said<'a> {
+fn bits<'a>(word: WordName, reported: &'a EventWord, catalogue: &'a Catalogue) -> WordConditions<'a> {
     // Names are in bit order, lowest first; if their number differs, they can't be assigned.
     let is_named = reported.names.len() == reported.bits.count_ones() as usize;
     let conditions = reported.each_bit().enumerate().map(|(position, bit)| {
         let name = reported.names.get(position).filter(|_| is_named).map(String::as_str);
         let meaning = catalogue.bit(&word, bit, name);
-        Condition { sign: Sign::Bit(bit), name, level: meaning.level, text: meaning.text }
+        ActiveCondition { condition: Condition::Bit(bit), name, level: meaning.level, text: meaning.text }
     });
     let conditions = conditions.collect();
-    Said { word, conditions }
+    WordConditions { word, conditions }
 }
 
-fn base_state<'a>(measured: &'a Measured, catalogue: &'a Catalogue) -> Option<Said<'a>> {
+fn base_state<'a>(measured: &'a Measured, catalogue: &'a Catalogue) -> Option<WordConditions<'a>> {
     let (word, _, get) = BASE_STATE;
     let state = get(measured).as_ref()?;
     let condition = own(word, state, catalogue);
-    Some(Said { word: Cow::Borrowed(word), conditions: condition.into_iter().collect() })
+    Some(WordConditions { word: Cow::Borrowed(word), conditions: condition.into_iter().collect() })
 }
 
-fn not_normal<'a>(state: &StateWord, measured: &'a Measured, catalogue: &'a Catalogue) -> Option<Said<'a>> {
+fn not_normal<'a>(
+    state: &StateWord,
+    measured: &'a Measured,
+    catalogue: &'a Catalogue,
+) -> Option<WordConditions<'a>> {
     let (word, about, get) = *state;
     let state = get(measured).as_ref()?;
     let conditions = match state.as_str() {
@@ -165,12 +174,17 @@ fn not_normal<'a>(state: &StateWord, measured: &'a Measured, catalogue: &'a Cata
             text: Cow::Owned(format!("{about}: {other}")),
         })],
     };
-    Some(Said { word: Cow::Borrowed(word), conditions })
+    Some(WordConditions { word: Cow::Borrowed(word), conditions })
 }
 
 /// Returns the condition of a state, or `None` if it has no row in the catalogue.
 #[must_use]
-pub(crate) fn own<'a>(word: &str, state: &Word, catalogue: &'a Catalogue) -> Option<Condition<'a>> {
+pub(crate) fn own<'a>(word: &str, state: &Word, catalogue: &'a Catalogue) -> Option<ActiveCondition<'a>> {
     let meaning = catalogue.state(word, state)?;
-    Some(Condition { sign: Sign::State(state.clone()), name: None, level: meaning.level, text: meaning.text })
+    Some(ActiveCondition {
+        condition: Condition::State(state.clone()),
+        name: None,
+        level: meaning.level,
+        text: meaning.text,
+    })
 }

@@ -7,7 +7,7 @@
 
 use slog::{KV, Logger, Record, Serializer, debug, info, warn};
 
-use crate::model::event::{Event, EventKind, EventLevel, Sign};
+use crate::model::event::{Condition, Event, EventKind, EventLevel};
 use crate::outage::HumanDuration;
 
 /// Logs an event; one below the level `min` is logged at debug.
@@ -30,7 +30,7 @@ struct Pairs<'a>(&'a Event);
 
 impl KV for Pairs<'_> {
     fn serialize(&self, _: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
-        let Event { bank, battery, kind, word, sign, text, duration, .. } = self.0;
+        let Event { bank, battery, kind, word, condition: sign, text, duration, .. } = self.0;
         match (kind, duration) {
             (EventKind::Raised | EventKind::Noted, _) => serializer.emit_str("text", text)?,
             (EventKind::Cleared, None) => serializer.emit_str("duration", "unknown")?,
@@ -39,8 +39,8 @@ impl KV for Pairs<'_> {
             }
         }
         match sign {
-            Sign::Bit(bit) => serializer.emit_arguments("bit", &format_args!("{bit:#x}"))?,
-            Sign::State(state) => serializer.emit_str("state", state.as_str())?,
+            Condition::Bit(bit) => serializer.emit_arguments("bit", &format_args!("{bit:#x}"))?,
+            Condition::State(state) => serializer.emit_str("state", state.as_str())?,
         }
         serializer.emit_str("word", word)?;
         if let Some(place) = battery {

@@ -102,7 +102,7 @@ fn fields(event: &Event) -> String {
         or_dash(event.battery),
         event.kind.word().to_owned(),
         event.word.to_string(),
-        event.sign.to_string(),
+        event.condition.to_string(),
         event.name.clone().unwrap_or_default(),
         event.text.clone(),
         event.duration.map(|duration| HumanDuration(duration).to_string()).unwrap_or_default(),

@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::event::{EventLevel, Sign};
+use crate::model::event::{Condition, EventLevel};
 use crate::model::place::Place;
 use crate::settings::read_text;
 
@@ -30,7 +30,7 @@ pub struct SavedEvent {
     pub(crate) barcode: Option<String>,
     pub word: String,
     #[serde(flatten)]
-    pub(crate) sign: Sign,
+    pub(crate) sign: Condition,
     /// The name that the console printed.
     pub(crate) name: Option<String>,
     pub(crate) level: EventLevel,

@@ -16,13 +16,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::events::active::{Moment, Owner, Standing};
+use crate::events::active::{BothClocks, EventOwner, TrackedEvent};
 use crate::events::catalogue::Catalogue;
 use crate::events::clocks::{self, Clocks, is_set, later};
-use crate::events::decode::{Condition, Said, Whose, decode, own, values};
+use crate::events::decode::{ActiveCondition, EventSource, WordConditions, decode, own, values};
 use crate::events::standing::{SavedBank, SavedEvent};
-use crate::model::beat::Beat;
-use crate::model::event::{ANSWERS, Event, EventKind, LINK, PRESENCE, Sign, WordName};
+use crate::model::event::{ANSWERS, Condition, Event, EventKind, LINK, PRESENCE, WordName};
+use crate::model::observed_interval::ObservedInterval;
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, Presence, SweepKind};
 use crate::model::report::BankReport;
@@ -41,13 +41,13 @@ const MAX_ACTIVE: usize = 1024;
 #[derive(Debug)]
 pub struct Tracker {
     bank: Arc<str>,
-    beat: Beat,
+    beat: ObservedInterval,
     /// When the last reading arrived (monotonic).
     last_reading: Duration,
     /// Places at which a battery has been seen.
     known: BTreeSet<Place>,
     missed: BTreeMap<Place, Missed>,
-    active: BTreeMap<(Option<Place>, WordName), BTreeMap<Sign, Standing>>,
+    active: BTreeMap<(Option<Place>, WordName), BTreeMap<Condition, TrackedEvent>>,
     changed: bool,
     clocks: Clocks,
 }
@@ -65,7 +65,7 @@ impl Tracker {
     pub fn new(bank: Arc<str>, interval: Duration, now: Duration) -> Self {
         Self {
             bank,
-            beat: Beat::new(interval),
+            beat: ObservedInterval::new(interval),
             last_reading: now,
             known: BTreeSet::new(),
             missed: BTreeMap::new(),
@@ -80,7 +80,7 @@ impl Tracker {
         self.known.extend(&saved.known);
         for event in saved.standing.iter().take(MAX_ACTIVE) {
             let key = (event.battery, Cow::Owned(event.word.clone()));
-            let standing = Standing {
+            let standing = TrackedEvent {
                 barcode: event.barcode.clone(),
                 name: event.name.clone(),
                 level: event.level,
@@ -137,20 +137,20 @@ impl Tracker {
         (began, now): (Duration, Duration),
     ) -> Vec<Event> {
         let reading = &report.reading;
-        let moment = Moment { at: self.clocks.correct_time(reading.taken_at, began), now };
+        let moment = BothClocks { at: self.clocks.correct_time(reading.taken_at, began), now };
         let first = self.known.is_empty();
         let mut events = Vec::new();
         self.last_reading = now;
         if reading.kind == SweepKind::Full {
-            self.beat.after(reading.took);
+            self.beat.record(reading.took);
         }
-        self.update(Owner::BANK, no_conditions(LINK), moment, &mut events);
+        self.update(EventOwner::BANK, no_conditions(LINK), moment, &mut events);
         if let Some(stack) = &reading.stack {
-            for reported in decode(stack, Whose::Stack, catalogue) {
-                self.update(Owner::BANK, reported, moment, &mut events);
+            for reported in decode(stack, EventSource::Stack, catalogue) {
+                self.update(EventOwner::BANK, reported, moment, &mut events);
             }
             for reported in values(report, None, (stack, &[]), |word| self.is_active(None, word), catalogue) {
-                self.update(Owner::BANK, reported, moment, &mut events);
+                self.update(EventOwner::BANK, reported, moment, &mut events);
             }
         }
         let is_listed = |place: &Place| reading.batteries.iter().any(|battery| battery.place == *place);
@@ -158,7 +158,7 @@ impl Tracker {
         for battery in &reading.batteries {
             let facts = report.facts.get(battery.place.index());
             let barcode = facts.and_then(|facts| facts.barcode.as_deref());
-            let owner = Owner { battery: Some(battery.place), barcode };
+            let owner = EventOwner { battery: Some(battery.place), barcode };
             if let Some(reported) = self.presence(battery.place, battery.presence, reading.kind, catalogue) {
                 self.update(owner, reported, moment, &mut events);
             }
@@ -176,7 +176,7 @@ impl Tracker {
             if let Some(reported) = self.answers(battery.place, reading, catalogue) {
                 self.update(owner, reported, moment, &mut events);
             }
-            for reported in decode(&battery.measured, Whose::Battery, catalogue) {
+            for reported in decode(&battery.measured, EventSource::Battery, catalogue) {
                 self.update(owner, reported, moment, &mut events);
             }
             let cells = battery.cells.as_deref().unwrap_or_default();
@@ -187,7 +187,7 @@ impl Tracker {
             }
         }
         for place in unlisted {
-            let owner = Owner { battery: Some(place), barcode: None };
+            let owner = EventOwner { battery: Some(place), barcode: None };
             if let Some(reported) = self.presence(place, Presence::Missing, reading.kind, catalogue) {
                 self.update(owner, reported, moment, &mut events);
             }
@@ -198,10 +198,10 @@ impl Tracker {
     /// Raises an event if no reading has arrived for too long; must be called regularly.
     pub fn look(&mut self, catalogue: &Catalogue, at: Timestamp, now: Duration) -> Vec<Event> {
         let mut events = Vec::new();
-        if now.saturating_sub(self.last_reading) > self.beat.silence().max(MIN_SILENCE) {
+        if now.saturating_sub(self.last_reading) > self.beat.offline_after().max(MIN_SILENCE) {
             let conditions = own(LINK, &Word::new("Silent"), catalogue).into_iter().collect();
-            let reported = Said { word: Cow::Borrowed(LINK), conditions };
-            self.update(Owner::BANK, reported, Moment { at, now }, &mut events);
+            let reported = WordConditions { word: Cow::Borrowed(LINK), conditions };
+            self.update(EventOwner::BANK, reported, BothClocks { at, now }, &mut events);
         }
         events
     }
@@ -217,7 +217,7 @@ impl Tracker {
         presence: Presence,
         kind: SweepKind,
         catalogue: &'a Catalogue,
-    ) -> Option<Said<'a>> {
+    ) -> Option<WordConditions<'a>> {
         let missed = &mut self.missed.entry(place).or_default().battery;
         let gone = match presence {
             Presence::Present => {
@@ -237,7 +237,7 @@ impl Tracker {
         let is_reported = self.active.contains_key(&(Some(place), Cow::Borrowed(PRESENCE)));
         let conditions = own(PRESENCE, &gone, catalogue).into_iter().collect();
         (self.known.contains(&place) && !is_reported)
-            .then_some(Said { word: Cow::Borrowed(PRESENCE), conditions })
+            .then_some(WordConditions { word: Cow::Borrowed(PRESENCE), conditions })
     }
 
     /// Returns the conditions of the answers word, or `None` if they are not known yet.
@@ -246,7 +246,7 @@ impl Tracker {
         place: Place,
         reading: &BankReading,
         catalogue: &'a Catalogue,
-    ) -> Option<Said<'a>> {
+    ) -> Option<WordConditions<'a>> {
         if reading.kind != SweepKind::Full {
             return None;
         }
@@ -261,12 +261,18 @@ impl Tracker {
         }
         *missed = missed.saturating_add(1);
         let conditions = own(ANSWERS, &Word::new("Failing"), catalogue).into_iter().collect();
-        (*missed >= SWEEPS).then_some(Said { word: Cow::Borrowed(ANSWERS), conditions })
+        (*missed >= SWEEPS).then_some(WordConditions { word: Cow::Borrowed(ANSWERS), conditions })
     }
 
     /// Compares the reported conditions of a word with its active events.
-    fn update(&mut self, owner: Owner<'_>, reported: Said<'_>, moment: Moment, events: &mut Vec<Event>) {
-        let Said { word, conditions } = reported;
+    fn update(
+        &mut self,
+        owner: EventOwner<'_>,
+        reported: WordConditions<'_>,
+        moment: BothClocks,
+        events: &mut Vec<Event>,
+    ) {
+        let WordConditions { word, conditions } = reported;
         let key = (owner.battery, word);
         if conditions.is_empty() && !self.active.contains_key(&key) {
             return;
@@ -289,7 +295,7 @@ impl Tracker {
                 }
                 None if total + raised.len() >= MAX_ACTIVE => {}
                 None => {
-                    now.insert(condition.sign.clone(), Standing::new(owner, &condition, moment));
+                    now.insert(condition.sign.clone(), TrackedEvent::new(owner, &condition, moment));
                     raised.push(self.event(EventKind::Raised, owner, &key.1, condition, moment));
                 }
             }
@@ -306,10 +312,10 @@ impl Tracker {
     fn event(
         &self,
         kind: EventKind,
-        owner: Owner<'_>,
+        owner: EventOwner<'_>,
         word: &WordName,
-        condition: Condition<'_>,
-        moment: Moment,
+        condition: ActiveCondition<'_>,
+        moment: BothClocks,
     ) -> Event {
         Event {
             bank: self.bank.clone(),
@@ -317,7 +323,7 @@ impl Tracker {
             barcode: owner.barcode.map(str::to_owned),
             kind,
             word: word.clone(),
-            sign: condition.sign,
+            condition: condition.condition,
             name: condition.name.map(str::to_owned),
             level: condition.level,
             text: condition.text.into_owned(),
@@ -330,10 +336,10 @@ impl Tracker {
     fn cleared(
         &self,
         key: &(Option<Place>, WordName),
-        sign: Sign,
-        standing: Standing,
-        owner: Owner<'_>,
-        moment: Moment,
+        sign: Condition,
+        standing: TrackedEvent,
+        owner: EventOwner<'_>,
+        moment: BothClocks,
     ) -> Event {
         // It is unknown when an event of a replaced battery ended.
         let is_known = !standing.is_of_another(owner);
@@ -344,7 +350,7 @@ impl Tracker {
             barcode: standing.barcode,
             kind: EventKind::Cleared,
             word: key.1.clone(),
-            sign,
+            condition: sign,
             name: standing.name,
             level: standing.level,
             text: standing.text,
@@ -356,6 +362,6 @@ impl Tracker {
 }
 
 /// The word was reported without any condition.
-fn no_conditions(word: &'static str) -> Said<'static> {
-    Said { word: Cow::Borrowed(word), conditions: Vec::new() }
+fn no_conditions(word: &'static str) -> WordConditions<'static> {
+    WordConditions { word: Cow::Borrowed(word), conditions: Vec::new() }
 }

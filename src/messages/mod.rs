@@ -16,15 +16,15 @@ mod drops;
 
 pub(crate) use self::drops::Drops;
 pub(crate) use crate::console::transcript::Transcript;
+use crate::model::device_log::DeviceLogBatch;
 use crate::model::event::Event;
-use crate::model::memory::Recollection;
 use crate::model::reading::{BankReading, SweepKind};
 use crate::model::report::BankReport;
 
 /// The answers of one sweep: from the port's owner to the parser.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Swept(pub Arc<Transcript>);
+pub struct SweepDone(pub Arc<Transcript>);
 
 /// What they say: from the parser to the statistics.
 #[derive(Clone, Debug, Message)]
@@ -44,7 +44,7 @@ pub struct EventOccurred(pub Arc<Event>);
 /// What a battery remembers by itself and nobody was told before: from the events to whoever keeps it.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct DeviceLogRead(pub Arc<Recollection>);
+pub struct DeviceLogRead(pub Arc<DeviceLogBatch>);
 
 /// Look into the slot: something newer is there.
 #[derive(Clone, Copy, Debug, Message)]

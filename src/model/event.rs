@@ -59,13 +59,13 @@ pub(crate) const SENSOR_FAULT: &str = "sensor_fault";
 /// The part of an event word that an event is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Sign {
+pub enum Condition {
     Bit(u32),
     /// A value of a state word.
     State(Word),
 }
 
-impl Sign {
+impl Condition {
     /// Returns the bit, or 0 for a state.
     #[must_use]
     pub fn bit(&self) -> u32 {
@@ -76,7 +76,7 @@ impl Sign {
     }
 }
 
-impl fmt::Display for Sign {
+impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bit(bit) => write!(f, "{bit:#x}"),
@@ -87,9 +87,9 @@ impl fmt::Display for Sign {
 
 /// An active event as derived from a single reading.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct ActiveEvent {
     pub word: WordName,
-    pub(crate) sign: Sign,
+    pub(crate) condition: Condition,
     pub level: EventLevel,
     pub(crate) text: String,
 }
@@ -127,7 +127,7 @@ pub struct Event {
     pub barcode: Option<String>,
     pub kind: EventKind,
     pub word: WordName,
-    pub sign: Sign,
+    pub condition: Condition,
     /// The name that the console printed, if any.
     pub name: Option<String>,
     pub level: EventLevel,

@@ -10,7 +10,7 @@ use crate::model::units::{MilliampHours, Millivolts};
 /// The verdict on a battery, from bad to good; the worst of its reasons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum HealthVerdict {
     /// Something is wrong that will not mend itself.
     Failing,
     /// Something is out of the ordinary.
@@ -22,7 +22,7 @@ pub enum Verdict {
     Healthy,
 }
 
-impl Verdict {
+impl HealthVerdict {
     /// Its word in keys and logs.
     #[must_use]
     pub(crate) fn word(self) -> &'static str {
@@ -49,7 +49,7 @@ pub enum Evidence {
 /// What a verdict is based on: what speaks against a battery, or what is missing for a verdict. Cells are counted from
 /// 1.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reason {
+pub enum HealthReason {
     /// It says so itself.
     Fault(String),
     /// A cell is full and empty before the others.
@@ -148,7 +148,7 @@ pub enum Reason {
     NotYetSeen(Evidence),
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for HealthReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fault(word) => write!(f, "the battery says {word}"),
@@ -232,7 +232,7 @@ impl fmt::Display for Reason {
 
 /// A cell, and how steadily it is the one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Steady {
+pub(crate) struct ExtremeCell {
     /// From 1.
     pub(crate) cell: u16,
     /// In percent of the last day.
@@ -241,16 +241,16 @@ pub(crate) struct Steady {
 
 /// What is known of a battery's health. A figure that could not be seen is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Health {
+pub struct BatteryHealth {
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: HealthVerdict,
     /// What it is based on, the worst first: what speaks against it or, if it is unknown, what is missing. Empty for a
     /// healthy battery.
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<HealthReason>,
     /// The cell that is mostly the lowest.
-    pub(crate) lowest: Option<Steady>,
+    pub(crate) lowest: Option<ExtremeCell>,
     /// The cell that is mostly the highest.
-    pub(crate) highest: Option<Steady>,
+    pub(crate) highest: Option<ExtremeCell>,
     /// Highest less lowest cell at rest.
     pub(crate) spread_rest: Option<Millivolts>,
     /// The same under load.

@@ -18,7 +18,7 @@ pub enum Identity {
 }
 
 /// The longest barcode; the longest known one has 16 characters.
-pub(crate) const LONGEST_BARCODE: usize = 64;
+pub(crate) const MAX_BARCODE_LEN: usize = 64;
 
 /// Whether a barcode can be the serial number of a single battery: unprogrammed or exchanged boards state zeros, `N/A`
 /// or a few letters.
@@ -28,7 +28,7 @@ pub(crate) fn is_plausible(barcode: &str) -> bool {
     let printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
     let mut significant = barcode.bytes().filter(u8::is_ascii_alphanumeric);
     let first = significant.next();
-    (SHORTEST..=LONGEST_BARCODE).contains(&barcode.len())
+    (SHORTEST..=MAX_BARCODE_LEN).contains(&barcode.len())
         && barcode.bytes().all(printable)
         && barcode.trim() == barcode
         && barcode.bytes().any(|byte| byte.is_ascii_digit())
@@ -37,7 +37,7 @@ pub(crate) fn is_plausible(barcode: &str) -> bool {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected \"barcode:…\" or \"place:…\", but found {0:?}")]
-pub struct NoIdentity(String);
+pub struct ParseIdentityError(String);
 
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,7 +49,7 @@ impl fmt::Display for Identity {
 }
 
 impl FromStr for Identity {
-    type Err = NoIdentity;
+    type Err = ParseIdentityError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let found = match text.split_once(':') {
@@ -57,7 +57,7 @@ impl FromStr for Identity {
             Some(("place", place)) => place.parse().ok().map(Self::Place),
             _ => None,
         };
-        found.ok_or_else(|| NoIdentity(text.to_owned()))
+        found.ok_or_else(|| ParseIdentityError(text.to_owned()))
     }
 }
 
@@ -68,7 +68,7 @@ impl From<Identity> for String {
 }
 
 impl TryFrom<String> for Identity {
-    type Error = NoIdentity;
+    type Error = ParseIdentityError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()

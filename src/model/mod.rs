@@ -1,16 +1,16 @@
 //! Plain data types: units, readings, facts, statistics, events. No I/O, no actors, no clock, and no dependency on other
 //! modules of the crate.
 
-pub(crate) mod beat;
+pub(crate) mod charge_rate;
+pub mod derived;
+pub mod device_log;
 pub mod event;
 pub mod event_word;
 pub mod facts;
 pub mod health;
 pub mod identity;
-pub mod insight;
 pub mod lifetime;
-pub mod memory;
-pub(crate) mod pace;
+pub(crate) mod observed_interval;
 pub mod place;
 pub mod reading;
 pub mod report;

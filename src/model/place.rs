@@ -17,12 +17,12 @@ impl Place {
 
     /// The highest place number. A group has at most 16 batteries, but several groups behind a hub have more: 96 were seen
     /// in one table.
-    pub(crate) const MOST: u8 = 128;
+    pub(crate) const MAX: u8 = 128;
 
-    /// Returns `None` unless `number` is from 1 to [`Self::MOST`].
+    /// Returns `None` unless `number` is from 1 to [`Self::MAX`].
     #[must_use]
     pub fn new(number: u8) -> Option<Self> {
-        NonZeroU8::new(number).filter(|number| number.get() <= Self::MOST).map(Self)
+        NonZeroU8::new(number).filter(|number| number.get() <= Self::MAX).map(Self)
     }
 
     /// Returns the number printed by the console, from 1.
@@ -45,7 +45,7 @@ impl Place {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected the number of a battery from 1 to {}", Place::MOST)]
-pub struct NoPlace;
+pub struct ParsePlaceError;
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,9 +54,9 @@ impl fmt::Display for Place {
 }
 
 impl FromStr for Place {
-    type Err = NoPlace;
+    type Err = ParsePlaceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().ok().and_then(Self::new).ok_or(NoPlace)
+        text.parse().ok().and_then(Self::new).ok_or(ParsePlaceError)
     }
 }

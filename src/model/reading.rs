@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde::Serialize;
 
+use crate::model::device_log::DeviceLogRecord;
 use crate::model::event_word::EventWord;
 use crate::model::facts::{FactSource, Facts};
-use crate::model::memory::MemoryRecord;
 use crate::model::place::Place;
 use crate::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent};
 use crate::model::word::Word;
@@ -58,25 +58,25 @@ pub struct BankReading {
     /// Facts of a stack: those of its own `info` and `stat`.
     pub facts: Vec<(FactSource, Facts)>,
     /// Log records of a stack, if polled in this sweep.
-    pub memory: Vec<MemoryRecord>,
+    pub device_log: Vec<DeviceLogRecord>,
     /// Commands of this sweep that were answered, with or without damaged lines.
     pub answered: Vec<String>,
-    pub missing: Vec<Missing>,
+    pub missing: Vec<MissingAnswer>,
     /// Facts whose line could not be parsed although the rest of the answer could. They do not count as missing answers.
-    pub unreadable_facts: Vec<Missing>,
+    pub unreadable_facts: Vec<MissingAnswer>,
 }
 
 impl BankReading {
     /// Whether the batteries are in series, so that voltages add up and the current is the same.
     #[must_use]
-    pub(crate) fn series(&self) -> bool {
+    pub(crate) fn is_series(&self) -> bool {
         self.stack.is_some()
     }
 }
 
 /// An answer that is missing from a sweep.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
+pub struct MissingAnswer {
     /// `None` if the command is not about a single battery.
     pub battery: Option<Place>,
     pub command: String,
@@ -110,20 +110,20 @@ pub struct BatteryReading {
     /// Facts in the answers of this sweep.
     pub facts: Vec<(FactSource, Facts)>,
     /// Log records, if polled in this sweep.
-    pub memory: Vec<MemoryRecord>,
+    pub device_log: Vec<DeviceLogRecord>,
 }
 
 impl BatteryReading {
     /// Creates a battery without any values.
     #[must_use]
-    pub fn silent(place: Place) -> Self {
+    pub fn empty(place: Place) -> Self {
         Self {
             place,
             presence: Presence::Missing,
             measured: Measured::default(),
             cells: None,
             facts: Vec::new(),
-            memory: Vec::new(),
+            device_log: Vec::new(),
         }
     }
 }

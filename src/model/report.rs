@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::derived::{BatteryDerivedValues, DerivedValues};
 use crate::model::facts::{FactBook, Facts};
-use crate::model::insight::{BatteryInsight, Insight};
 use crate::model::place::Place;
 use crate::model::reading::BankReading;
 use crate::model::statistics::BankStatistics;
@@ -18,7 +18,7 @@ pub struct BankReport {
     pub facts: Vec<Facts>,
     /// The facts of a stack itself.
     pub bank_facts: Facts,
-    pub insight: Insight,
+    pub derived: DerivedValues,
     pub service: ServiceCounters,
     /// Implausible values that were removed from this reading.
     pub withheld: Vec<Withheld>,
@@ -73,13 +73,13 @@ impl BankReport {
         let incomplete = u64::from(!reading.missing.is_empty());
         let service = ServiceCounters { sweeps: 1, incomplete, ..ServiceCounters::default() };
         let batteries = vec![BatteryInsight::default(); facts.len()];
-        let insight = Insight { batteries, ..Insight::default() };
+        let insight = DerivedValues { batteries, ..DerivedValues::default() };
         Self {
             reading,
             statistics,
             facts,
             bank_facts,
-            insight,
+            derived: insight,
             service,
             withheld: Vec::new(),
             lasting: Vec::new(),

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A health metric with a weekly mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Figure {
+pub enum TrendMetric {
     /// Capacity seen in a full cycle, in ampere-hours.
     Capacity,
     /// State of health reported by the battery, in percent.
@@ -19,7 +19,7 @@ pub enum Figure {
     Share,
 }
 
-impl Figure {
+impl TrendMetric {
     pub(crate) const COUNT: usize = 6;
     /// Each at the index of its discriminant.
     pub(crate) const ALL: [Self; Self::COUNT] =
@@ -54,7 +54,7 @@ impl Figure {
 /// A straight line through the weekly means of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trend {
-    pub figure: Figure,
+    pub metric: TrendMetric,
     /// Change in thirty days, in the unit of the metric.
     pub per_month: f64,
     /// Half width of the 95 % confidence interval of `per_month`.
@@ -65,7 +65,7 @@ pub struct Trend {
 
 impl fmt::Display for Trend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { figure, per_month, plus_minus, weeks } = self;
+        let Self { metric: figure, per_month, plus_minus, weeks } = self;
         let ((name, unit), direction) =
             (figure.description(), if *per_month < 0.0 { "falls" } else { "rises" });
         let by = per_month.abs();
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_trend_is_a_sentence_with_unit_and_uncertainty() {
-        let trend = Trend { figure: Figure::Capacity, per_month: -2.3, plus_minus: 0.4, weeks: 6 };
+        let trend = Trend { metric: TrendMetric::Capacity, per_month: -2.3, plus_minus: 0.4, weeks: 6 };
         assert_eq!(trend.to_string(), "capacity seen falls by 2.30 Ah per month (± 0.40, over 6 weeks)");
     }
 }

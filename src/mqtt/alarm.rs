@@ -21,7 +21,7 @@ pub(crate) fn of_bank(reading: &BankReading) -> Option<bool> {
 /// events calls a warning, or a cell. `None` where nothing did and an answer about it is missing.
 #[must_use]
 pub(crate) fn of_battery(report: &BankReport, battery: &BatteryReading) -> Option<bool> {
-    let own = report.insight.batteries.get(battery.place.index());
+    let own = report.derived.batteries.get(battery.place.index());
     let mut standing = own.into_iter().flat_map(|own| &own.standing);
     let wrong = standing.any(|standing| standing.level == EventLevel::Warning)
         || battery.cells.iter().flatten().any(cell_is_wrong);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::model::beat::Beat;
 use crate::model::facts::slow_questions;
+use crate::model::observed_interval::ObservedInterval;
 use crate::settings::MqttSettings;
 
 /// However fast a bank is read, a value lives so long: a moment's trouble of the network is no news.
@@ -40,7 +40,7 @@ pub(crate) struct Life {
     given: Option<Duration>,
     publish_interval: Duration,
     facts_every: Duration,
-    beat: Beat,
+    beat: ObservedInterval,
     now: Expiry,
     /// Sweeps in a row after which it could have been shorter.
     calm: u32,
@@ -52,7 +52,7 @@ impl Life {
     pub(crate) fn new(settings: &MqttSettings, interval: Duration, facts_every: Duration) -> Self {
         let (given, publish_interval) = (settings.expire_after.given().copied(), settings.publish_interval);
         let now = Expiry::new(given, interval.max(publish_interval), facts_every);
-        Self { given, publish_interval, facts_every, beat: Beat::new(interval), now, calm: 0 }
+        Self { given, publish_interval, facts_every, beat: ObservedInterval::new(interval), now, calm: 0 }
     }
 
     /// How long it is now.
@@ -64,13 +64,13 @@ impl Life {
     /// After so long without a reading, counted from the end of the last sweep, the bank is offline.
     #[must_use]
     pub(crate) fn silence(&self) -> Duration {
-        self.beat.silence()
+        self.beat.offline_after()
     }
 
     /// Records a full sweep over so many batteries. Sweeps that take longer than their interval come back to back:
     /// their values must live accordingly longer.
     pub(crate) fn swept(&mut self, took: Duration, batteries: usize) {
-        self.beat.after(took);
+        self.beat.record(took);
         let interval = self.beat.interval();
         // Slow questions go one a sweep.
         let round = interval * u32::try_from(slow_questions(batteries)).unwrap_or(u32::MAX);
@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn a_life_grows_with_the_first_slow_sweep_and_shrinks_when_all_are_quick_again() {
         let (publish_interval, facts_every) = (seconds(10), seconds(900));
-        let (beat, now) = (Beat::new(seconds(10)), Expiry::new(None, publish_interval, facts_every));
+        let (beat, now) =
+            (ObservedInterval::new(seconds(10)), Expiry::new(None, publish_interval, facts_every));
         let mut life = Life { given: None, publish_interval, facts_every, beat, now, calm: 0 };
         let mut after = |took, sweeps| {
             (0..sweeps).for_each(|_| life.swept(seconds(took), 2));

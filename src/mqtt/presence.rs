@@ -38,7 +38,7 @@ impl Roll {
         self.heard = Some(now);
         let is_full = reading.kind == SweepKind::Full;
         // Only a table that was read names all places that there are; a stack's does not name one.
-        let names_all = !reading.series() && !reading.batteries.is_empty();
+        let names_all = !reading.is_series() && !reading.batteries.is_empty();
         for (place, missed) in &mut self.missed {
             if place.index() >= reading.batteries.len() {
                 *missed = if names_all { MISSED } else { missed.saturating_add(u32::from(is_full)) };
@@ -99,10 +99,10 @@ mod tests {
     fn reading(kind: SweepKind, presences: &[Presence]) -> BankReading {
         let battery = |(place, presence): (Place, &Presence)| BatteryReading {
             presence: *presence,
-            ..BatteryReading::silent(place)
+            ..BatteryReading::empty(place)
         };
         BankReading {
-            memory: Vec::new(),
+            device_log: Vec::new(),
             bank: Arc::from("bank"),
             kind,
             taken_at: jiff::Timestamp::UNIX_EPOCH,

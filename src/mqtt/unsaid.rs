@@ -66,7 +66,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::{MOST, Unsaid};
-    use crate::model::event::{Event, EventKind, EventLevel, LINK, Sign};
+    use crate::model::event::{Condition, Event, EventKind, EventLevel, LINK};
 
     fn push(unsaid: &Unsaid, numbers: impl Iterator<Item = usize>) {
         for number in numbers {
@@ -77,7 +77,7 @@ mod tests {
                     barcode: None,
                     kind: EventKind::Noted,
                     word: LINK.into(),
-                    sign: Sign::Bit(0),
+                    condition: Condition::Bit(0),
                     name: None,
                     level: EventLevel::Info,
                     text: number.to_string(),

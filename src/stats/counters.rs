@@ -131,7 +131,7 @@ impl Seat {
 /// When the values of the battery at `place` were said: a table says all at once, details follow one another, a
 /// question for the battery and one for its cells.
 fn moment(reading: &BankReading, place: Place) -> Instant {
-    if reading.kind == SweepKind::Summary || reading.series() {
+    if reading.kind == SweepKind::Summary || reading.is_series() {
         return reading.began;
     }
     let present = |battery: &&BatteryReading| battery.presence == Presence::Present;
@@ -142,7 +142,7 @@ fn moment(reading: &BankReading, place: Place) -> Instant {
 
 /// When the values of the bank were said.
 fn middle(reading: &BankReading) -> Instant {
-    if reading.kind == SweepKind::Summary || reading.series() {
+    if reading.kind == SweepKind::Summary || reading.is_series() {
         return reading.began;
     }
     reading.began + reading.took / 2

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::insight::Turnover;
+use crate::model::derived::EnergyTotals;
 use crate::model::reading::Measured;
 use crate::model::units::{MilliampHours, MilliwattHours};
 
@@ -154,8 +154,8 @@ impl Account {
 
     /// The whole milliwatt-hours and milliampere-hours.
     #[must_use]
-    pub fn turnover(&self) -> Turnover {
-        Turnover {
+    pub fn turnover(&self) -> EnergyTotals {
+        EnergyTotals {
             energy_in: MilliwattHours(self.energy_in.whole()),
             energy_out: MilliwattHours(self.energy_out.whole()),
             charge_in: MilliampHours(self.charge_in.whole()),
@@ -195,7 +195,7 @@ mod tests {
         Sample::of(&measured, at).expect("both were said")
     }
 
-    fn over(amperes: (f64, f64), span: Duration) -> Turnover {
+    fn over(amperes: (f64, f64), span: Duration) -> EnergyTotals {
         let start = Instant::now();
         let mut account = Account::default();
         let flow = Flow::between(&sample(start, amperes.0), &sample(start + span, amperes.1), HOUR);

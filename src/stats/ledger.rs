@@ -198,7 +198,7 @@ mod tests {
 
     use super::*;
     use crate::model::facts::Facts;
-    use crate::model::health::{Evidence, Reason, Verdict};
+    use crate::model::health::{Evidence, HealthReason, HealthVerdict};
     use crate::model::reading::BatteryReading;
     use crate::model::units::MilliampHours;
     use crate::stats::health::{Known, judge};
@@ -246,7 +246,7 @@ mod tests {
             let head = serde_json::to_vec(&Head { version: 1, checksum: checksum(&body) }).unwrap();
             let read = Ledger::from_bytes(&[&head[..], b"\n", &body, b"\n"].concat()).unwrap();
             let BatteryBook { learned, cycles, weeks, .. } = &read.batteries[&identity];
-            let battery = &BatteryReading::silent(Place::FIRST);
+            let battery = &BatteryReading::empty(Place::FIRST);
             let health =
                 judge(learned, &Known { battery, facts: &facts, cycles, weeks, measured: None, at: 0 });
             if efficiency > 100.0 {

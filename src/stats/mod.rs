@@ -27,10 +27,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::charge_rate::ChargeRate;
+use crate::model::derived::{BatteryDerivedValues, DerivedValues};
 use crate::model::facts::{FactSource, Facts};
 use crate::model::identity::Identity;
-use crate::model::insight::{BatteryInsight, Insight};
-use crate::model::pace::Pace;
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, SweepKind};
 use crate::model::report::{BankReport, ServiceCounters};
@@ -188,49 +188,53 @@ impl Stats {
         passing.observer.observe(&reading, &statistics, &labelled, |place| counters.identity(place), ledger);
         let insight = self.insight(&reading, &labelled, paces);
         drop(labelled);
-        BankReport { reading, statistics, facts, bank_facts, insight, service, withheld, lasting }
+        BankReport { reading, statistics, facts, bank_facts, derived: insight, service, withheld, lasting }
     }
 
     fn insight(
         &mut self,
         reading: &BankReading,
         facts: &[Facts],
-        (pace, paces): (Option<Pace>, Vec<Option<Pace>>),
-    ) -> Insight {
+        (pace, paces): (Option<ChargeRate>, Vec<Option<ChargeRate>>),
+    ) -> DerivedValues {
         let Self { ledger, whole, told, passing, target_soc, .. } = self;
         let told = match told {
             Told::Kept(kept) => &**kept,
             Told::Latest => &*ledger,
         };
-        let battery = |((battery, facts), pace): ((&BatteryReading, &Facts), Option<Pace>)| {
+        let battery = |((battery, facts), pace): ((&BatteryReading, &Facts), Option<ChargeRate>)| {
             let identity = passing.counters.identity(battery.place).cloned();
             if !*whole {
-                return BatteryInsight { identity, pace, ..BatteryInsight::default() };
+                return BatteryDerivedValues {
+                    identity,
+                    charge_rate: pace,
+                    ..BatteryDerivedValues::default()
+                };
             }
             let (look, at) = (reading.kind == SweepKind::Full, reading.taken_at.as_second());
             let whose =
                 identity.as_ref().and_then(|identity| Some((identity, ledger.batteries.get(identity)?)));
             let health = whose.map(|whose| passing.observer.health(battery, facts, whose, at, look));
             let turnover = |account: Option<&Account>| account.map(Account::turnover).unwrap_or_default();
-            BatteryInsight {
-                turnover: identity
+            BatteryDerivedValues {
+                totals: identity
                     .as_ref()
                     .map(|who| turnover(told.batteries.get(who).map(|book| &book.account))),
-                place: Some(turnover(told.places.get(&battery.place))),
+                place_totals: Some(turnover(told.places.get(&battery.place))),
                 identity,
-                pace,
+                charge_rate: pace,
                 health: health.unwrap_or_default(),
-                ..BatteryInsight::default()
+                ..BatteryDerivedValues::default()
             }
         };
         let batteries = reading.batteries.iter().zip(facts).zip(paces).map(battery).collect();
-        Insight {
-            turnover: whole.then(|| told.bank.turnover()),
+        DerivedValues {
+            totals: whole.then(|| told.bank.turnover()),
             efficiency: ledger.cycles.efficiency().filter(|_| *whole),
             target_soc: *target_soc,
-            pace,
+            charge_rate: pace,
             batteries,
-            ..Insight::default()
+            ..DerivedValues::default()
         }
     }
 }
@@ -248,7 +252,7 @@ fn restorable(ledger: &Ledger) -> BTreeMap<Identity, RareFacts> {
 /// What flows through one battery of a stack flows through all, so a stack's capacity is that of each battery which
 /// states none itself.
 fn labelled<'a>(reading: &BankReading, facts: &'a [Facts], stack: &Facts) -> Cow<'a, [Facts]> {
-    if !reading.series() || stack.nominal_capacity.is_none() {
+    if !reading.is_series() || stack.nominal_capacity.is_none() {
         return Cow::Borrowed(facts);
     }
     let own = |facts: &Facts| Facts {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::model::facts::Facts;
-use crate::model::health::Health;
+use crate::model::health::BatteryHealth;
 use crate::model::identity::Identity;
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, CellReading, Presence, SweepKind};
 use crate::model::statistics::BankStatistics;
-use crate::model::trend::Figure;
+use crate::model::trend::TrendMetric;
 use crate::model::units::{Millivolts, Percent};
 use crate::stats::cycle::CycleSample;
 use crate::stats::health::{FOLLOWED, Glance, Known, MeasuredCapacity, STEEP_ABOVE, STEEP_BELOW, judge};
@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(55);
 pub(crate) struct Observer {
     looked: BTreeMap<Place, Instant>,
     /// The last judgement: between two full sweeps nothing new is seen.
-    health: BTreeMap<Place, (Identity, Health)>,
+    health: BTreeMap<Place, (Identity, BatteryHealth)>,
     /// How many cells a battery showed last.
     counted: BTreeMap<Place, usize>,
     /// The capacity that a battery states, and whether it surely is one.
@@ -62,7 +62,7 @@ impl Observer {
                 book.cycles.note(&CycleSample { account, soc, full, capacity, ends, at })
             });
             if let Some(held) = held {
-                book.weeks.note(at, Figure::Capacity, held / 1_000.0);
+                book.weeks.note(at, TrendMetric::Capacity, held / 1_000.0);
             }
             if reading.kind == SweepKind::Full {
                 self.look(battery, facts, shared, (reading.began, at), book);
@@ -111,7 +111,8 @@ impl Observer {
         });
         let soh = facts.soh.map(|soh| f64::from(soh.0));
         let [rest, load] = spreads;
-        let seen = [(Figure::Soh, soh), (Figure::SpreadRest, rest), (Figure::SpreadLoad, load)];
+        let seen =
+            [(TrendMetric::Soh, soh), (TrendMetric::SpreadRest, rest), (TrendMetric::SpreadLoad, load)];
         // Where nothing new was learned, an old figure would pass for a steady one.
         let fresh = book.learned.seen().into_iter().zip(before).map(|(seen, before)| seen > before);
         let learned = book.learned.followed(capacity).into_iter().zip(fresh);
@@ -136,7 +137,7 @@ impl Observer {
         (identity, book): (&Identity, &BatteryBook),
         at: i64,
         look: bool,
-    ) -> Health {
+    ) -> BatteryHealth {
         let known = self.health.get(&battery.place).filter(|(whose, _)| whose == identity && !look);
         if let Some((_, health)) = known {
             return health.clone();
@@ -160,7 +161,7 @@ struct Shared {
 
 /// Nothing for a single battery, for a stack, and where one did not say its current.
 fn shared(reading: &BankReading, statistics: &BankStatistics, facts: &[Facts]) -> Option<Shared> {
-    let side_by_side = !reading.series() && there(reading, facts).nth(1).is_some();
+    let side_by_side = !reading.is_series() && there(reading, facts).nth(1).is_some();
     let current = statistics.current.filter(|_| side_by_side)?.amperes();
     Some(Shared { current, capacity: bank_capacity(reading, facts)? })
 }
@@ -177,7 +178,7 @@ fn there<'a>(
 fn bank_capacity(reading: &BankReading, facts: &[Facts]) -> Option<f64> {
     let capacities: Option<Vec<f64>> = there(reading, facts).map(|(_, facts)| capacity(facts)).collect();
     let capacities = capacities.filter(|all| !all.is_empty())?.into_iter();
-    Some(if reading.series() { capacities.fold(f64::INFINITY, f64::min) } else { capacities.sum() })
+    Some(if reading.is_series() { capacities.fold(f64::INFINITY, f64::min) } else { capacities.sum() })
 }
 
 /// Whether a cell is nearly empty, and whether one is nearly full: on the steep ends of the voltage curve. Where the

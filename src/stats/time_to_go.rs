@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::model::charge_rate::ChargeRate;
 use crate::model::facts::Facts;
-use crate::model::pace::Pace;
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, Measured, Presence};
 use crate::model::statistics::BankStatistics;
@@ -44,9 +44,9 @@ impl TimeToGo {
         facts: &[Facts],
         bank_facts: &Facts,
         most: Duration,
-    ) -> (Option<Pace>, Vec<Option<Pace>>) {
+    ) -> (Option<ChargeRate>, Vec<Option<ChargeRate>>) {
         let at = reading.began;
-        let batteries: Vec<Option<Pace>> = reading
+        let batteries: Vec<Option<ChargeRate>> = reading
             .batteries
             .iter()
             .zip(facts)
@@ -103,11 +103,11 @@ impl Smooth {
         Some(Self { current: smoothed, said: current, since: before.since, at })
     }
 
-    fn pace(&self, (remaining, capacity): Content) -> Option<Pace> {
+    fn pace(&self, (remaining, capacity): Content) -> Option<ChargeRate> {
         let settled = self.at.saturating_duration_since(self.since) >= SETTLED;
         let idle = self.current.abs().min(self.said.abs()) < capacity.0 as f64 * IDLE_PER_HOUR;
         let current = Milliamps(self.current.round() as i32);
-        (settled && !idle).then_some(Pace { remaining, capacity, current })
+        (settled && !idle).then_some(ChargeRate { remaining, capacity, current })
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
     const SWEEP: Duration = Duration::from_secs(10);
     const FULL: Content = (MilliampHours(50_000), MilliampHours(100_000));
 
-    fn after(currents: &[i32]) -> Option<Pace> {
+    fn after(currents: &[i32]) -> Option<ChargeRate> {
         let mut at = Instant::now();
         let mut smooth = None;
         for current in currents {

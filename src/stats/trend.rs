@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::trend::{Figure, Trend};
+use crate::model::trend::{Trend, TrendMetric};
 use crate::stats::cycle::CLOCK_SET;
 
 /// Seconds of a week.
@@ -35,7 +35,7 @@ const MONTH: f64 = 30.0 / 7.0;
 pub(crate) struct Weeks {
     /// Seconds since 1970 when the week in hand began.
     began: Option<i64>,
-    now: [Mean; Figure::COUNT],
+    now: [Mean; TrendMetric::COUNT],
     past: VecDeque<Week>,
     /// Since when the clock has been behind what was seen, by itself.
     #[serde(skip)]
@@ -47,7 +47,7 @@ pub(crate) struct Weeks {
 #[serde(deny_unknown_fields)]
 struct Week {
     began: i64,
-    of: [Option<f32>; Figure::COUNT],
+    of: [Option<f32>; TrendMetric::COUNT],
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ struct Mean {
 
 impl Weeks {
     /// Takes a value that was seen `at` seconds since 1970; before the clock is set nothing is taken.
-    pub(crate) fn note(&mut self, at: i64, figure: Figure, value: f64) {
+    pub(crate) fn note(&mut self, at: i64, figure: TrendMetric, value: f64) {
         if at < CLOCK_SET || !value.is_finite() {
             return;
         }
@@ -96,10 +96,10 @@ impl Weeks {
 
     /// Where each figure is heading, of which enough is known.
     pub(crate) fn trends(&self) -> impl Iterator<Item = Trend> {
-        Figure::ALL.into_iter().filter_map(|figure| self.trend(figure))
+        TrendMetric::ALL.into_iter().filter_map(|figure| self.trend(figure))
     }
 
-    fn trend(&self, figure: Figure) -> Option<Trend> {
+    fn trend(&self, figure: TrendMetric) -> Option<Trend> {
         let week =
             |week: &Week| Some((week.began as f64 / WEEK as f64, f64::from(week.of[figure as usize]?)));
         let points: Vec<(f64, f64)> = self.past.iter().filter_map(week).collect();
@@ -114,7 +114,7 @@ impl Weeks {
         let beside: f64 = points.iter().map(|(x, y)| (y - value - slope * (x - at)).powi(2)).sum();
         let scatter = (beside / (count - 2.0)).sqrt().max(coarseness(figure));
         let plus_minus = student(count - 2.0) * scatter / spread.sqrt();
-        Some(Trend { figure, per_month: slope * MONTH, plus_minus: plus_minus * MONTH, weeks })
+        Some(Trend { metric: figure, per_month: slope * MONTH, plus_minus: plus_minus * MONTH, weeks })
     }
 
     /// Whether it can have come from values.
@@ -127,10 +127,10 @@ impl Weeks {
 
 /// What is said in whole numbers is known no better than they are, however alike they look: the deviation of what
 /// rounding to one makes.
-fn coarseness(figure: Figure) -> f64 {
+fn coarseness(figure: TrendMetric) -> f64 {
     match figure {
-        Figure::Soh | Figure::SpreadRest | Figure::SpreadLoad => 1.0 / 12_f64.sqrt(),
-        Figure::Capacity | Figure::Resistance | Figure::Share => 0.0,
+        TrendMetric::Soh | TrendMetric::SpreadRest | TrendMetric::SpreadLoad => 1.0 / 12_f64.sqrt(),
+        TrendMetric::Capacity | TrendMetric::Resistance | TrendMetric::Share => 0.0,
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
     fn daily(values: impl IntoIterator<Item = f64>) -> Weeks {
         let mut weeks = Weeks::default();
         for (day, value) in (0..).zip(values) {
-            weeks.note(CLOCK_SET + day * DAY, Figure::SpreadRest, value);
+            weeks.note(CLOCK_SET + day * DAY, TrendMetric::SpreadRest, value);
         }
         weeks
     }
@@ -187,19 +187,19 @@ mod tests {
     fn an_unset_or_wrong_clock_leaves_no_weeks() {
         let mut weeks = daily((0..40).map(f64::from));
         let right = weeks.clone();
-        weeks.note(0, Figure::SpreadRest, 1e6);
+        weeks.note(0, TrendMetric::SpreadRest, 1e6);
         assert_eq!(weeks, right);
         // A clock that was years ahead, for weeks, and is set right.
         let mut wrong = Weeks::default();
         for day in 0..40 {
-            wrong.note(CLOCK_SET + (4_000 + day) * DAY, Figure::Share, 50.0);
+            wrong.note(CLOCK_SET + (4_000 + day) * DAY, TrendMetric::Share, 50.0);
         }
         let mut fresh = Weeks::default();
         for day in 0..3 {
-            wrong.note(CLOCK_SET + day * DAY, Figure::Share, 100.0);
+            wrong.note(CLOCK_SET + day * DAY, TrendMetric::Share, 100.0);
         }
         for day in 1..3 {
-            fresh.note(CLOCK_SET + day * DAY, Figure::Share, 100.0);
+            fresh.note(CLOCK_SET + day * DAY, TrendMetric::Share, 100.0);
         }
         assert_eq!(wrong, fresh, "a day long nobody knows which of both is right");
     }
@@ -209,9 +209,9 @@ mod tests {
         let mut weeks = daily((0..200).map(f64::from));
         let right = weeks.clone();
         for hour in 0..20 {
-            weeks.note(CLOCK_SET + 20 * DAY + hour * 3_600, Figure::SpreadRest, 1e6);
+            weeks.note(CLOCK_SET + 20 * DAY + hour * 3_600, TrendMetric::SpreadRest, 1e6);
         }
-        weeks.note(CLOCK_SET + 199 * DAY, Figure::Share, 100.0);
+        weeks.note(CLOCK_SET + 199 * DAY, TrendMetric::Share, 100.0);
         assert_eq!(weeks.past, right.past);
         assert_eq!(weeks.now[Figure::SpreadRest as usize], right.now[Figure::SpreadRest as usize]);
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::event::{EventLevel, Standing};
-use crate::model::health::Verdict;
-use crate::model::insight::{BatteryInsight, Insight, Turnover};
+use crate::model::derived::{BatteryDerivedValues, DerivedValues, EnergyTotals};
+use crate::model::event::{ActiveEvent, EventLevel};
+use crate::model::health::HealthVerdict;
 use crate::model::trend::Trend;
 use crate::model::units::Percent;
 
@@ -67,7 +67,7 @@ pub(crate) struct DeviceKeys {
     pub(crate) active_events: Vec<StandingKeys>,
     /// The verdict.
     #[serde(default)]
-    pub(crate) health: Verdict,
+    pub(crate) health: HealthVerdict,
     /// What it stands on, the worst first.
     #[serde(default)]
     pub(crate) health_reasons: Vec<String>,
@@ -114,8 +114,8 @@ pub(crate) struct StandingKeys {
 }
 
 impl StandingKeys {
-    fn of(standing: &[Standing]) -> Vec<Self> {
-        let keys = |Standing { word, sign, level, text }: &Standing| Self {
+    fn of(standing: &[ActiveEvent]) -> Vec<Self> {
+        let keys = |ActiveEvent { word, condition: sign, level, text }: &ActiveEvent| Self {
             word: word.to_string(),
             sign: sign.to_string(),
             level: *level,
@@ -151,26 +151,27 @@ impl TrendKeys {
 }
 
 impl BankKeys {
-    pub(super) fn of(insight: &Insight) -> Self {
-        let [energy_charged_kwh, energy_discharged_kwh, charge_in_ah, charge_out_ah] = four(insight.turnover);
+    pub(super) fn of(insight: &DerivedValues) -> Self {
+        let [energy_charged_kwh, energy_discharged_kwh, charge_in_ah, charge_out_ah] = four(insight.totals);
         Self {
             energy_charged_kwh,
             energy_discharged_kwh,
             charge_in_ah,
             charge_out_ah,
             round_trip_efficiency_percent: insight.efficiency.map(tenths),
-            time_to_full_h: insight.pace.and_then(|pace| pace.to_full()).map(hours),
-            time_to_empty_h: insight.pace.and_then(|pace| pace.to_empty()).map(hours),
-            time_to_target_h: insight.pace.and_then(|pace| pace.to_soc(insight.target_soc)).map(hours),
-            active_events: StandingKeys::of(&insight.standing),
+            time_to_full_h: insight.charge_rate.and_then(|pace| pace.to_full()).map(hours),
+            time_to_empty_h: insight.charge_rate.and_then(|pace| pace.to_empty()).map(hours),
+            time_to_target_h: insight.charge_rate.and_then(|pace| pace.to_soc(insight.target_soc)).map(hours),
+            active_events: StandingKeys::of(&insight.active_events),
         }
     }
 }
 
 impl DeviceKeys {
-    pub(super) fn of(insight: &BatteryInsight, target_soc: Percent) -> Self {
-        let [energy_charged_kwh, energy_discharged_kwh, charge_in_ah, charge_out_ah] = four(insight.place);
-        let (own, health) = (four(insight.turnover), &insight.health);
+    pub(super) fn of(insight: &BatteryDerivedValues, target_soc: Percent) -> Self {
+        let [energy_charged_kwh, energy_discharged_kwh, charge_in_ah, charge_out_ah] =
+            four(insight.place_totals);
+        let (own, health) = (four(insight.totals), &insight.health);
         Self {
             energy_charged_kwh,
             energy_discharged_kwh,
@@ -180,10 +181,10 @@ impl DeviceKeys {
             battery_energy_discharged_kwh: own[1],
             battery_charge_in_ah: own[2],
             battery_charge_out_ah: own[3],
-            time_to_full_h: insight.pace.and_then(|pace| pace.to_full()).map(hours),
-            time_to_empty_h: insight.pace.and_then(|pace| pace.to_empty()).map(hours),
-            time_to_target_h: insight.pace.and_then(|pace| pace.to_soc(target_soc)).map(hours),
-            active_events: StandingKeys::of(&insight.standing),
+            time_to_full_h: insight.charge_rate.and_then(|pace| pace.to_full()).map(hours),
+            time_to_empty_h: insight.charge_rate.and_then(|pace| pace.to_empty()).map(hours),
+            time_to_target_h: insight.charge_rate.and_then(|pace| pace.to_soc(target_soc)).map(hours),
+            active_events: StandingKeys::of(&insight.active_events),
             health: health.verdict,
             health_reasons: health.reasons.iter().map(ToString::to_string).collect(),
             lowest_cell: health.lowest.map(|steady| steady.cell),
@@ -216,7 +217,7 @@ fn hours(long: Duration) -> f64 {
 }
 
 /// Kilowatt-hours in and out, ampere-hours in and out.
-fn four(turnover: Option<Turnover>) -> [Option<f64>; 4] {
+fn four(turnover: Option<EnergyTotals>) -> [Option<f64>; 4] {
     let values = turnover.map(|turnover| {
         let energy = [turnover.energy_in, turnover.energy_out].map(|energy| decimal(energy.0, 1_000_000, 3));
         let charge = [turnover.charge_in, turnover.charge_out].map(|charge| decimal(charge.0, 1000, 3));

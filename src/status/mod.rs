@@ -217,7 +217,7 @@ impl Status {
     /// Projects a report; local times are those of `zone`.
     #[must_use]
     pub fn of(report: &BankReport, zone: &TimeZone) -> Self {
-        let BankReport { reading, statistics, facts, insight, service, .. } = report;
+        let BankReport { reading, statistics, facts, derived: insight, service, .. } = report;
         let asked = reading.batteries.iter().any(|battery| battery.cells.is_some())
             || reading.missing.iter().any(|missing| missing.command.starts_with("bat"));
         let batteries = reading.batteries.iter().zip(&statistics.batteries);
@@ -238,7 +238,7 @@ impl Status {
             temperature: statistics.temperature.map(|temperature| rounded(temperature.0, 1)),
             soc: statistics.soc.map(|soc| soc.trunc() as i64),
             basic_st: word(&statistics.base_state),
-            series: reading.series(),
+            series: reading.is_series(),
             insight: BankKeys::of(insight),
             devices: batteries
                 .zip(facts)

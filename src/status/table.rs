@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::model::event::EventLevel;
-use crate::model::health::Verdict;
+use crate::model::health::HealthVerdict;
 use crate::status::insight::{StandingKeys, TrendKeys};
 use crate::status::{Cells, Device, Status};
 
@@ -166,7 +166,7 @@ fn lifetime_line(text: &mut String, device: &Device) {
 fn health_lines(text: &mut String, device: &Device) {
     let (verdict, reasons) = (device.insight.health, &device.insight.health_reasons);
     let lines = match verdict {
-        Verdict::Unknown if !reasons.is_empty() => vec![reasons.join("; ")],
+        HealthVerdict::Unknown if !reasons.is_empty() => vec![reasons.join("; ")],
         _ => reasons.clone(),
     };
     for reason in lines {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::insight::Turnover;
+use crate::model::derived::EnergyTotals;
 use crate::model::report::BankReport;
 use crate::store::Record;
 use crate::store::record::{Counter, Whose};
@@ -12,7 +12,7 @@ use crate::store::record::{Counter, Whose};
 const EVERY_MS: i64 = 15 * 60 * 1000;
 
 /// What is counted, with its unit, and how to read it.
-type Counted = (&'static str, fn(&Turnover) -> i64);
+type Counted = (&'static str, fn(&EnergyTotals) -> i64);
 
 const COUNTED: [Counted; 4] = [
     ("charged_mwh", |turnover| turnover.energy_in.0),
@@ -34,8 +34,8 @@ impl Counting {
         if !self.0.get(&bank).is_none_or(is_due) {
             return Vec::new();
         }
-        let mut all = Vec::from_iter(report.insight.turnover.map(|turnover| (Whose::Bank, turnover)));
-        for (battery, insight) in reading.batteries.iter().zip(&report.insight.batteries) {
+        let mut all = Vec::from_iter(report.derived.totals.map(|turnover| (Whose::Bank, turnover)));
+        for (battery, insight) in reading.batteries.iter().zip(&report.derived.batteries) {
             let place = battery.place.number();
             let barcode = report.facts.get(battery.place.index()).and_then(|facts| facts.barcode.clone());
             all.extend(insight.place.map(|turnover| (Whose::Place(place), turnover)));
@@ -44,7 +44,7 @@ impl Counting {
         if !all.is_empty() {
             self.0.insert(bank.clone(), taken_at_ms);
         }
-        let rows = |(whose, turnover): (Whose, Turnover)| {
+        let rows = |(whose, turnover): (Whose, EnergyTotals)| {
             let bank = bank.clone();
             COUNTED.map(move |(name, value)| {
                 let (bank, whose) = (bank.clone(), whose.clone());
@@ -62,14 +62,14 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::model::insight::{BatteryInsight, Insight};
+    use crate::model::derived::{BatteryDerivedValues, DerivedValues};
     use crate::model::place::Place;
     use crate::model::reading::{BankReading, BatteryReading, SweepKind};
     use crate::model::units::MilliwattHours;
 
     fn report(at_ms: i64, charged: i64) -> BankReport {
         let mut report = BankReport::of_one(BankReading {
-            memory: Vec::new(),
+            device_log: Vec::new(),
             bank: Arc::from("bank"),
             kind: SweepKind::Full,
             taken_at: jiff::Timestamp::from_millisecond(at_ms).expect("a time"),
@@ -77,15 +77,20 @@ mod tests {
             took: Duration::ZERO,
             asked_again: 0,
             stack: None,
-            batteries: Place::up_to(1).map(BatteryReading::silent).collect(),
+            batteries: Place::up_to(1).map(BatteryReading::empty).collect(),
             facts: Vec::new(),
             answered: Vec::new(),
             missing: Vec::new(),
             unreadable_facts: Vec::new(),
         });
-        let turnover = Some(Turnover { energy_in: MilliwattHours(charged), ..Turnover::default() });
-        let battery = BatteryInsight { turnover, place: turnover, ..BatteryInsight::default() };
-        report.insight = Insight { turnover, batteries: vec![battery], ..Insight::default() };
+        let turnover = Some(EnergyTotals { energy_in: MilliwattHours(charged), ..EnergyTotals::default() });
+        let battery = BatteryDerivedValues {
+            totals: turnover,
+            place_totals: turnover,
+            ..BatteryDerivedValues::default()
+        };
+        report.derived =
+            DerivedValues { totals: turnover, batteries: vec![battery], ..DerivedValues::default() };
         report
     }
 
@@ -104,7 +109,7 @@ mod tests {
     fn what_is_not_counted_is_not_told_and_asked_again_at_once() {
         let mut counting = Counting::default();
         let mut unknown = report(0, 0);
-        unknown.insight = Insight::default();
+        unknown.derived = DerivedValues::default();
         assert_eq!(counting.take(&unknown), []);
         assert_eq!(counting.take(&report(1, 5)).len(), 3 * COUNTED.len());
     }

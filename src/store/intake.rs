@@ -158,7 +158,7 @@ mod tests {
 
     /// A report of a bank of one battery at `at_ms`.
     fn report(at_ms: i64) -> Row {
-        let battery = BatteryReading { presence: Presence::Present, ..BatteryReading::silent(Place::FIRST) };
+        let battery = BatteryReading { presence: Presence::Present, ..BatteryReading::empty(Place::FIRST) };
         Row::Report(Arc::new(BankReport::of_one(BankReading {
             bank: Arc::from("bank"),
             kind: SweepKind::Summary,
@@ -171,7 +171,7 @@ mod tests {
             facts: Vec::new(),
             unreadable_facts: Vec::new(),
             answered: Vec::new(),
-            memory: Vec::new(),
+            device_log: Vec::new(),
             missing: Vec::new(),
         })))
     }

@@ -78,7 +78,7 @@ mod tests {
         let taken_at = jiff::Timestamp::from_millisecond(at_ms).expect("a time");
         let values = BTreeMap::from([(LifetimeFigure::Capacity, capacity), (LifetimeFigure::Cycles, cycles)]);
         let lifetime = Some(Arc::new(Lifetime { read_at: taken_at, values }));
-        let mut battery = BatteryReading::silent(Place::FIRST);
+        let mut battery = BatteryReading::empty(Place::FIRST);
         battery.facts.push((FactSource::Euro, Facts { lifetime, ..Facts::default() }));
         BankReport::of_one(BankReading {
             bank: Arc::from("bank"),
@@ -91,7 +91,7 @@ mod tests {
             stack: None,
             batteries: vec![battery],
             facts: Vec::new(),
-            memory: Vec::new(),
+            device_log: Vec::new(),
             missing: Vec::new(),
             unreadable_facts: Vec::new(),
         })

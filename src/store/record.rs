@@ -7,8 +7,8 @@ use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::model;
+use crate::model::device_log::DeviceLogBatch;
 use crate::model::event::EventKind;
-use crate::model::memory::Recollection;
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence, SweepKind};
 use crate::model::report::BankReport;
@@ -187,7 +187,7 @@ impl From<&model::event::Event> for Event {
             place: event.battery.map(Place::number),
             barcode: event.barcode.clone(),
             word: event.word.to_string(),
-            bit: event.sign.bit(),
+            bit: event.condition.bit(),
             raised_at_ms: event.raised_at.as_millisecond(),
             cleared_at_ms: over.then(|| event.at.as_millisecond()),
             level: event.level.word().to_owned(),
@@ -219,7 +219,7 @@ pub struct LogEntry {
 
 impl LogEntry {
     /// The records of what a battery remembers. What its clock did not date has no place in a history.
-    pub(crate) fn all(memory: &Recollection) -> impl Iterator<Item = Self> + '_ {
+    pub(crate) fn all(memory: &DeviceLogBatch) -> impl Iterator<Item = Self> + '_ {
         let epoch = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
         memory.records.iter().filter_map(move |record| {
             Some(Self {
@@ -305,7 +305,7 @@ impl Sweep {
 
 /// How many batteries are there; of a stack's summary, which names none, how many are known.
 fn present(reading: &BankReading) -> usize {
-    let names_none = reading.series() && reading.kind == SweepKind::Summary;
+    let names_none = reading.is_series() && reading.kind == SweepKind::Summary;
     let is_there = |battery: &&BatteryReading| names_none || battery.presence == Presence::Present;
     reading.batteries.iter().filter(is_there).count()
 }

@@ -1,6 +1,6 @@
 //! Text from outside, as a database may hold it: bounded, without control characters.
 
-use crate::model::identity::LONGEST_BARCODE;
+use crate::model::identity::MAX_BARCODE_LEN;
 
 /// At most `most` characters of `text`; what can't be printed becomes `?`.
 pub(super) fn bounded(text: &str, most: usize) -> String {
@@ -9,7 +9,7 @@ pub(super) fn bounded(text: &str, most: usize) -> String {
 
 /// A barcode, so far that one which is too long stays so.
 pub(super) fn barcode(text: &str) -> String {
-    bounded(text, LONGEST_BARCODE + 1)
+    bounded(text, MAX_BARCODE_LEN + 1)
 }
 
 /// What a library or a server said, in one line of bounded length.

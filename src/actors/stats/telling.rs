@@ -191,7 +191,7 @@ mod tests {
     use crate::console::assemble::assemble;
     use crate::console::transcript::Transcript;
     use crate::model::place::Place;
-    use crate::model::reading::{BatteryReading, Missing};
+    use crate::model::reading::{BatteryReading, MissingAnswer};
     use crate::model::withheld::{Implausible, Quantity, ValueScope};
 
     /// The messages that were logged, without their keys.
@@ -219,7 +219,7 @@ mod tests {
             known: Vec::new(),
             exchanges: Vec::new(),
         };
-        let lack = |command: &&str| Missing {
+        let lack = |command: &&str| MissingAnswer {
             battery: Some(Place::FIRST),
             command: (*command).to_owned(),
             reason: "no answer".to_owned(),

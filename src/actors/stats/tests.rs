@@ -119,7 +119,7 @@ fn sweep(batteries: Vec<Vec<(FactSource, Facts)>>) -> BankReading {
     let battery = |(number, facts)| BatteryReading {
         presence: Presence::Present,
         facts,
-        ..BatteryReading::silent(place(number))
+        ..BatteryReading::empty(place(number))
     };
     BankReading { batteries: (1..).zip(batteries).map(battery).collect(), ..silence() }
 }

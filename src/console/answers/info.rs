@@ -12,7 +12,7 @@ use crate::console::error::{ParseError, excerpt};
 use crate::console::framing::answer::Answer;
 use crate::console::parsing::labeled_line::{Label, LabeledLine, labeled_lines};
 use crate::console::parsing::number::amount;
-use crate::model::identity::LONGEST_BARCODE;
+use crate::model::identity::MAX_BARCODE_LEN;
 use crate::model::units::{MilliampHours, Milliamps};
 
 /// Identity and ratings of a battery.
@@ -139,7 +139,7 @@ fn text(slot: &mut Option<String>, field: &LabeledLine<'_>) -> Result<(), &'stat
 /// A barcode is never shortened, since two may differ only in their last digit.
 fn barcode(slot: &mut Option<String>, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     text(slot, field)?;
-    if field.value.len() <= LONGEST_BARCODE {
+    if field.value.len() <= MAX_BARCODE_LEN {
         *slot = Some(field.value.to_owned());
     }
     Ok(())

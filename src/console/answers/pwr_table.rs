@@ -108,7 +108,7 @@ impl PwrTable {
 
     /// The places for which this table does not show whether a battery is present.
     pub(crate) fn unread_places(&self) -> impl Iterator<Item = Place> {
-        Place::up_to(Place::MOST).filter(|place| self.shows(*place).is_none())
+        Place::up_to(Place::MAX).filter(|place| self.shows(*place).is_none())
     }
 
     pub(crate) fn present(&self) -> impl Iterator<Item = Place> {
@@ -155,7 +155,7 @@ const COLUMNS: &[TableColumn<PwrRow>] = &[
 ];
 
 /// A table with more rows is rejected.
-const MAX_ROWS: usize = 2 * Place::MOST as usize;
+const MAX_ROWS: usize = 2 * Place::MAX as usize;
 
 /// Parses the group table; rows that cannot be parsed are listed in `problems`.
 ///
@@ -164,7 +164,7 @@ const MAX_ROWS: usize = 2 * Place::MOST as usize;
 pub(crate) fn parse(answer: &Answer) -> Result<PwrTable, ParseError> {
     let SplitTable { header, rows, .. } = split_at_header(answer, HEADER)?;
     if rows.len() > MAX_ROWS {
-        let most = usize::from(Place::MOST);
+        let most = usize::from(Place::MAX);
         return Err(ParseError::TooMany { of: "battery", most, found: rows.len() });
     }
     let layout = Layout::of(header, COLUMNS);
@@ -172,7 +172,7 @@ pub(crate) fn parse(answer: &Answer) -> Result<PwrTable, ParseError> {
     // A console that prints absent places prints every place, so a skipped number means a lost row.
     let shows_all = rows.iter().any(|(_, line)| absent_place(line).is_some());
     let stated: Vec<Option<u16>> = rows.iter().map(|(_, text)| Some(stated(text)?.number().into())).collect();
-    let most = u16::from(Place::MOST);
+    let most = u16::from(Place::MAX);
     let numbering = Numbering { first: 1..=1, max_missing_start: most, max_gap: most, contiguous: shows_all };
     let numbers = row_numbers::assign_numbers(&stated, &numbering);
     let mut next = 1;

@@ -125,7 +125,7 @@ pub(crate) fn parse_units(answer: &Answer) -> Result<Units, ParseError> {
     const MODULES: RowParser<StackRow> = RowParser {
         of: "module",
         numbering: Numbering { first: 1..=1, max_missing_start: 8, max_gap: 8, contiguous: true },
-        max_rows: Place::MOST as usize,
+        max_rows: Place::MAX as usize,
         stated: |row| row.place.map(|place| u16::from(place.number())),
     };
     let SplitTable { header, rows, .. } = split_at_header(answer, "Index Volt")?;

@@ -4,15 +4,15 @@ use std::fmt::Write;
 
 use crate::console::answers::data_event::DataEvent;
 use crate::console::answers::log::{Log, LogRecord};
-use crate::model::memory::{MemoryKind, MemoryRecord};
+use crate::model::device_log::{DeviceLogKind, DeviceLogRecord};
 
 /// Length of a snapshot's text, in characters.
 const MAX_TEXT_LEN: usize = 240;
 
-pub(crate) fn from_log(log: Log) -> impl Iterator<Item = MemoryRecord> {
-    log.records.into_iter().map(|LogRecord { index, clock, module, code, info }| MemoryRecord {
+pub(crate) fn from_log(log: Log) -> impl Iterator<Item = DeviceLogRecord> {
+    log.records.into_iter().map(|LogRecord { index, clock, module, code, info }| DeviceLogRecord {
         clock,
-        kind: MemoryKind::Log,
+        kind: DeviceLogKind::Log,
         index,
         module,
         code,
@@ -21,10 +21,10 @@ pub(crate) fn from_log(log: Log) -> impl Iterator<Item = MemoryRecord> {
 }
 
 /// The record of a snapshot of the event memory; `None` if the snapshot has no number.
-pub(crate) fn from_snapshot(snapshot: &DataEvent) -> Option<MemoryRecord> {
-    Some(MemoryRecord {
+pub(crate) fn from_snapshot(snapshot: &DataEvent) -> Option<DeviceLogRecord> {
+    Some(DeviceLogRecord {
         clock: snapshot.clock,
-        kind: MemoryKind::Snapshot,
+        kind: DeviceLogKind::Snapshot,
         index: snapshot.item?,
         module: None,
         code: None,

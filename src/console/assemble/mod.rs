@@ -18,11 +18,11 @@ use crate::console::command::{Command, Verb};
 use crate::console::transcript::{Exchange, Transcript};
 use crate::console::validation::samples::Kind;
 use crate::console::validation::tolerance;
+use crate::model::device_log::DeviceLogRecord;
 use crate::model::facts::{FactSource, Facts};
 use crate::model::lifetime::Lifetime;
-use crate::model::memory::MemoryRecord;
 use crate::model::place::Place;
-use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Missing, Presence};
+use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, MissingAnswer, Presence};
 
 /// Assembles the reading of a transcript. What cannot be parsed is listed in its `missing`; the rest is valid.
 #[must_use]
@@ -37,7 +37,7 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
         stack: None,
         batteries: Vec::new(),
         facts: Vec::new(),
-        memory: Vec::new(),
+        device_log: Vec::new(),
         answered: Vec::new(),
         missing: Vec::new(),
         unreadable_facts: Vec::new(),
@@ -108,8 +108,8 @@ fn parse_exchange(exchange: &Exchange, reading: &mut BankReading) -> Option<Pars
 /// At most this many errors of one answer are listed: a faulty console could print thousands.
 const MAX_LISTED: usize = 16;
 
-fn missing_part(exchange: &Exchange, reason: String) -> Missing {
-    Missing {
+fn missing_part(exchange: &Exchange, reason: String) -> MissingAnswer {
+    MissingAnswer {
         battery: exchange.command.place(),
         command: exchange.command.to_string(),
         reason,
@@ -122,7 +122,7 @@ fn battery_mut(reading: &mut BankReading, place: Place) -> &mut BatteryReading {
     let batteries = &mut reading.batteries;
     for missing in batteries.len()..=place.index() {
         // A place is at most 128, so its number fits.
-        batteries.extend(u8::try_from(missing + 1).ok().and_then(Place::new).map(BatteryReading::silent));
+        batteries.extend(u8::try_from(missing + 1).ok().and_then(Place::new).map(BatteryReading::empty));
     }
     &mut batteries[place.index()]
 }
@@ -156,7 +156,7 @@ fn apply(reading: &mut BankReading, command: Command, parsed: Parsed) {
             apply_device_log(reading, place, device_log::from_snapshot(&snapshot));
         }
         // The modules of a stack have no lifetime values of their own.
-        Parsed::Euro(euro) if !reading.series() => {
+        Parsed::Euro(euro) if !reading.is_series() => {
             let lifetime = Some(Arc::new(Lifetime { read_at: reading.taken_at, values: euro.values }));
             let facts = Facts { lifetime, ..Facts::default() };
             battery_mut(reading, place).facts.push((FactSource::Euro, facts));
@@ -168,18 +168,18 @@ fn apply(reading: &mut BankReading, command: Command, parsed: Parsed) {
 
 /// The facts of the stack, or of the battery at `place`.
 fn facts_mut(reading: &mut BankReading, place: Place) -> &mut Vec<(FactSource, Facts)> {
-    if reading.series() { &mut reading.facts } else { &mut battery_mut(reading, place).facts }
+    if reading.is_series() { &mut reading.facts } else { &mut battery_mut(reading, place).facts }
 }
 
 /// A stack has one device log; with batteries in parallel, the log is that of the connected battery.
 fn apply_device_log(
     reading: &mut BankReading,
     place: Place,
-    records: impl IntoIterator<Item = MemoryRecord>,
+    records: impl IntoIterator<Item = DeviceLogRecord>,
 ) {
-    match reading.series() {
-        true => reading.memory.extend(records),
-        false => battery_mut(reading, place).memory.extend(records),
+    match reading.is_series() {
+        true => reading.device_log.extend(records),
+        false => battery_mut(reading, place).device_log.extend(records),
     }
 }
 

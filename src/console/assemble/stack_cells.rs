@@ -58,7 +58,7 @@ mod tests {
     fn modules(voltages: &[Option<i32>]) -> Vec<BatteryReading> {
         let module = |(place, voltage): (Place, &Option<i32>)| BatteryReading {
             measured: Measured { voltage: voltage.map(Millivolts), ..Measured::default() },
-            ..BatteryReading::silent(place)
+            ..BatteryReading::empty(place)
         };
         Place::up_to(9).zip(voltages).map(module).collect()
     }

@@ -15,7 +15,7 @@ pub(crate) fn event(topics: &Topics, event: &Event) -> Message {
         "kind": event.kind.word(),
         "level": event.level.word(),
         "word": event.word,
-        "sign": event.sign.to_string(),
+        "sign": event.condition.to_string(),
         "name": event.name,
         "text": event.text,
         "raised_at": event.raised_at,

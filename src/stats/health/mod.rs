@@ -20,7 +20,7 @@ mod verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::model::reading::CellReading;
-use crate::model::trend::Figure;
+use crate::model::trend::TrendMetric;
 use crate::stats::health::near_full::{CellLook, NearFull};
 use crate::stats::means::Means;
 
@@ -51,7 +51,7 @@ const COOL_CURRENT: f64 = 0.15;
 const SHARED_CURRENT: f64 = 0.05;
 
 /// What is followed over weeks of that which many looks tell.
-pub(crate) const FOLLOWED: [Figure; 2] = [Figure::Resistance, Figure::Share];
+pub(crate) const FOLLOWED: [TrendMetric; 2] = [TrendMetric::Resistance, TrendMetric::Share];
 
 /// The spread of a battery's cells at one look, in millivolts, at rest and under load: nothing where it was neither.
 pub(crate) type Spreads = [Option<f64>; 2];

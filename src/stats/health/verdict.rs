@@ -1,9 +1,9 @@
 //! From what was learned to a verdict with its reasons.
 
 use crate::model::facts::Facts;
-use crate::model::health::{Evidence, Health, Reason, Steady, Verdict};
+use crate::model::health::{BatteryHealth, Evidence, ExtremeCell, HealthReason, HealthVerdict};
 use crate::model::reading::BatteryReading;
-use crate::model::trend::{Figure, Trend};
+use crate::model::trend::{Trend, TrendMetric};
 use crate::model::units::{MilliampHours, Millivolts};
 use crate::stats::cycle::Cycles;
 use crate::stats::health::near_full::Ahead;
@@ -93,17 +93,17 @@ const NEEDED: &[(Evidence, IsSeen)] = &[
 
 /// What is known of a battery's health.
 #[must_use]
-pub(crate) fn judge(learned: &Learned, known: &Known<'_>) -> Health {
+pub(crate) fn judge(learned: &Learned, known: &Known<'_>) -> BatteryHealth {
     let mut found = Vec::new();
     CHECKS.iter().for_each(|check| check(learned, known, &mut found));
-    if found.iter().all(|(verdict, _)| *verdict == Verdict::Unknown) {
-        found.extend(missing(learned, known).map(|reason| (Verdict::Unknown, reason)));
+    if found.iter().all(|(verdict, _)| *verdict == HealthVerdict::Unknown) {
+        found.extend(missing(learned, known).map(|reason| (HealthVerdict::Unknown, reason)));
     }
     found.sort_by_key(|(verdict, _)| *verdict);
     let (lowest, highest) = steady(learned);
     let spread = |spread: Option<f64>| spread.map(|spread| Millivolts(spread.round() as i32));
-    Health {
-        verdict: found.first().map_or(Verdict::Healthy, |(verdict, _)| *verdict),
+    BatteryHealth {
+        verdict: found.first().map_or(HealthVerdict::Healthy, |(verdict, _)| *verdict),
         reasons: found.into_iter().map(|(_, reason)| reason).collect(),
         lowest,
         highest,
@@ -120,11 +120,11 @@ pub(crate) fn judge(learned: &Learned, known: &Known<'_>) -> Health {
 }
 
 /// What is missing for the claim that a battery is healthy.
-fn missing(learned: &Learned, known: &Known<'_>) -> impl Iterator<Item = Reason> {
+fn missing(learned: &Learned, known: &Known<'_>) -> impl Iterator<Item = HealthReason> {
     let watched = learned.watched.seconds();
-    let early = (watched < DAY).then_some(Reason::TooEarly { hours: watched / HOUR });
+    let early = (watched < DAY).then_some(HealthReason::TooEarly { hours: watched / HOUR });
     let unseen = NEEDED.iter().filter(|(_, seen)| !seen(learned, known));
-    early.into_iter().chain(unseen.map(|(evidence, _)| Reason::NotYetSeen(*evidence)))
+    early.into_iter().chain(unseen.map(|(evidence, _)| HealthReason::NotYetSeen(*evidence)))
 }
 
 /// What it holds by its full cycles.
@@ -132,7 +132,7 @@ fn capacity(_: &Learned, known: &Known<'_>, found: &mut Found) {
     let nominal = known.facts.nominal_capacity.filter(|nominal| nominal.0 > 0);
     let Some((seen, nominal)) = known.cycles.capacity().zip(nominal) else { return };
     let percent = seen.0 as f64 * 100.0 / nominal.0 as f64;
-    found.extend(below(percent, CAPACITY).map(|verdict| (verdict, Reason::Capacity { seen, percent })));
+    found.extend(below(percent, CAPACITY).map(|verdict| (verdict, HealthReason::Capacity { seen, percent })));
 }
 
 /// What it measured itself, with what that is of the nominal, in percent.
@@ -143,66 +143,67 @@ fn own(known: &Known<'_>) -> Option<(MilliampHours, f64)> {
 
 fn own_capacity(_: &Learned, known: &Known<'_>, found: &mut Found) {
     let Some((capacity, percent)) = own(known) else { return };
-    found
-        .extend(below(percent, CAPACITY).map(|verdict| (verdict, Reason::OwnCapacity { capacity, percent })));
+    found.extend(
+        below(percent, CAPACITY).map(|verdict| (verdict, HealthReason::OwnCapacity { capacity, percent })),
+    );
 }
 
 /// Its own figure. A measured capacity is more reliable than a computed state of health.
 fn state_of_health(_: &Learned, known: &Known<'_>, found: &mut Found) {
     let Some(soh) = known.facts.soh.map(|soh| soh.0).filter(|_| own(known).is_none()) else { return };
-    found.extend(below(f64::from(soh), SOH).map(|verdict| (verdict, Reason::Soh(soh))));
+    found.extend(below(f64::from(soh), SOH).map(|verdict| (verdict, HealthReason::Soh(soh))));
 }
 
 fn share_of_current(learned: &Learned, _: &Known<'_>, found: &mut Found) {
     let Some(percent) = share(learned) else { return };
-    found.extend(below(percent, SHARE).map(|verdict| (verdict, Reason::Share { percent })));
+    found.extend(below(percent, SHARE).map(|verdict| (verdict, HealthReason::Share { percent })));
 }
 
 fn not_full(_: &Learned, known: &Known<'_>, found: &mut Found) {
     let days = known.cycles.days_since_full(known.at).filter(|days| *days > NOT_FULL);
-    found.extend(days.map(|days| (Verdict::Watch, Reason::NotFull { days })));
+    found.extend(days.map(|days| (HealthVerdict::Watch, HealthReason::NotFull { days })));
 }
 
 fn trends(_: &Learned, known: &Known<'_>, found: &mut Found) {
     let harmful = known.weeks.trends().filter(|trend| is_harmful(trend, known.facts));
-    found.extend(harmful.map(|trend| (Verdict::Watch, Reason::Trend(trend))));
+    found.extend(harmful.map(|trend| (HealthVerdict::Watch, HealthReason::Trend(trend))));
 }
 
 /// Where the console's state of charge can't be right, nothing is known of what the battery holds; its cells may be
 /// sound.
 fn agreement(_: &Learned, known: &Known<'_>, found: &mut Found) {
-    found.extend(known.cycles.disagree().then_some((Verdict::Unknown, Reason::ChargeDisagrees)));
+    found.extend(known.cycles.disagree().then_some((HealthVerdict::Unknown, HealthReason::ChargeDisagrees)));
 }
 
 /// Whether a figure surely goes the wrong way, so fast that a sound one would be worth watching within a year: wear alone
 /// takes many.
 fn is_harmful(trend: &Trend, facts: &Facts) -> bool {
     let Some(capacity) = facts.nominal_capacity.map(|capacity| capacity.ampere_hours()) else { return false };
-    let (toward, most) = match trend.figure {
-        Figure::Capacity => (-1.0, capacity * 0.02),
-        Figure::Soh => (-1.0, 2.0),
-        Figure::SpreadRest => (1.0, 5.0),
-        Figure::Resistance if capacity > 0.0 => (1.0, 10.0 / capacity),
-        Figure::Share => (-1.0, 5.0),
+    let (toward, most) = match trend.metric {
+        TrendMetric::Capacity => (-1.0, capacity * 0.02),
+        TrendMetric::Soh => (-1.0, 2.0),
+        TrendMetric::SpreadRest => (1.0, 5.0),
+        TrendMetric::Resistance if capacity > 0.0 => (1.0, 10.0 / capacity),
+        TrendMetric::Share => (-1.0, 5.0),
         // It follows the current, which follows the seasons.
-        Figure::SpreadLoad | Figure::Resistance => return false,
+        TrendMetric::SpreadLoad | TrendMetric::Resistance => return false,
     };
     trend.per_month * toward - trend.plus_minus >= most
 }
 
-type Found = Vec<(Verdict, Reason)>;
+type Found = Vec<(HealthVerdict, HealthReason)>;
 
 /// How bad a figure is that should be high.
-fn below(value: f64, marks: Marks) -> Option<Verdict> {
+fn below(value: f64, marks: Marks) -> Option<HealthVerdict> {
     match value {
-        value if value < marks.failing => Some(Verdict::Failing),
-        value if value < marks.watch => Some(Verdict::Watch),
+        value if value < marks.failing => Some(HealthVerdict::Failing),
+        value if value < marks.watch => Some(HealthVerdict::Watch),
         _ => None,
     }
 }
 
 /// How bad a figure is that should be low.
-fn above(value: f64, marks: Marks) -> Option<Verdict> {
+fn above(value: f64, marks: Marks) -> Option<HealthVerdict> {
     below(-value, Marks { watch: -marks.watch, failing: -marks.failing })
 }
 
@@ -213,19 +214,19 @@ fn faults(_: &Learned, known: &Known<'_>, found: &mut Found) {
     let broken = |word: &str| word == "SysError";
     let states = [&measured.base_state, &measured.volt_state].into_iter().flatten();
     if states.map(|word| word.as_str()).any(broken) {
-        found.push((Verdict::Failing, Reason::Fault("SysError".to_owned())));
+        found.push((HealthVerdict::Failing, HealthReason::Fault("SysError".to_owned())));
     }
     for (number, cell) in cells {
         let states = [&cell.base_state, &cell.volt_state].into_iter().flatten();
         if states.map(|word| word.as_str()).any(broken) {
-            found.push((Verdict::Failing, Reason::Fault(format!("SysError of cell {number}"))));
+            found.push((HealthVerdict::Failing, HealthReason::Fault(format!("SysError of cell {number}"))));
         }
     }
     if let Some(fault) = measured.system_fault.as_ref().filter(|word| word.stands()) {
-        found.push((Verdict::Failing, Reason::Fault(format!("system fault {fault}"))));
+        found.push((HealthVerdict::Failing, HealthReason::Fault(format!("system fault {fault}"))));
     }
     if let Some(word) = measured.soh_state.as_ref().filter(|word| word.as_str() == "Abnormal") {
-        found.push((Verdict::Watch, Reason::Fault(format!("state of health {word}"))));
+        found.push((HealthVerdict::Watch, HealthReason::Fault(format!("state of health {word}"))));
     }
 }
 
@@ -245,30 +246,30 @@ fn cells(learned: &Learned, known: &Known<'_>, found: &mut Found) {
         let more = slope.unwrap_or(0.0);
         let resistive = above(more * capacity / 1_000.0, RESISTANCE);
         if let Some(verdict) = resistive {
-            found.push((verdict, Reason::Resistance { cell, more }));
+            found.push((verdict, HealthReason::Resistance { cell, more }));
         } else if let Some(verdict) =
             // Held level with the others at the top, only what charge alone does not explain is the cell's own.
             above(-bottom, BELOW).filter(|_| top >= ABOVE || (top >= 0.0 && -bottom >= LOW))
         {
-            found.push((verdict, Reason::WeakCell { cell, below: -bottom }));
+            found.push((verdict, HealthReason::WeakCell { cell, below: -bottom }));
         } else if -bottom >= LOW && top < 0.0 {
-            found.push((Verdict::Watch, Reason::LowCell { cell, below: -bottom }));
+            found.push((HealthVerdict::Watch, HealthReason::LowCell { cell, below: -bottom }));
         } else if let Some(reason) = near_full(learned, index, cell, offset) {
-            found.push((Verdict::Watch, reason));
+            found.push((HealthVerdict::Watch, reason));
         } else if offset.abs() >= OFFSET {
-            found.push((Verdict::Watch, Reason::VoltageSensor { cell, off: offset }));
+            found.push((HealthVerdict::Watch, HealthReason::VoltageSensor { cell, off: offset }));
         }
     }
 }
 
 /// What speaks against a cell near full, whose measuring line is off by `offset`.
-fn near_full(learned: &Learned, index: usize, cell: u16, offset: f64) -> Option<Reason> {
+fn near_full(learned: &Learned, index: usize, cell: u16, offset: f64) -> Option<HealthReason> {
     let behind = learned.near_full.behind(index, offset);
     let Some(ahead) = learned.near_full.ahead(index, offset, learned.watched.seconds()) else {
-        return behind.map(|below| Reason::LagsBehind { cell, below });
+        return behind.map(|below| HealthReason::LagsBehind { cell, below });
     };
     let Ahead { above, highest, rate } = ahead;
-    Some(Reason::RunsAhead { cell, above, highest, rate, behind })
+    Some(HealthReason::RunsAhead { cell, above, highest, rate, behind })
 }
 
 /// Of a battery that has not stated it, as if it were one of 100 Ah.
@@ -315,7 +316,7 @@ fn warmth(learned: &Learned, _: &Known<'_>, found: &mut Found) {
         let numbers = (u16::try_from(index + 1), u16::try_from(index + count));
         if let (true, (Ok(first), Ok(last))) = (strange(off), numbers) {
             let off = f64::from(off);
-            found.push((Verdict::Watch, Reason::TemperatureSensor { first, last, off }));
+            found.push((HealthVerdict::Watch, HealthReason::TemperatureSensor { first, last, off }));
         }
         index += count;
     }
@@ -327,10 +328,10 @@ fn share(learned: &Learned) -> Option<f64> {
     (fair > 0.0).then(|| f64::from(own) * 100.0 / f64::from(fair))
 }
 
-fn steady(learned: &Learned) -> (Option<Steady>, Option<Steady>) {
+fn steady(learned: &Learned) -> (Option<ExtremeCell>, Option<ExtremeCell>) {
     let most = |shares: &[f32]| {
         let (index, share) = shares.iter().enumerate().max_by(|(_, one), (_, other)| one.total_cmp(other))?;
-        Some(Steady { cell: u16::try_from(index + 1).ok()?, percent: f64::from(*share) * 100.0 })
+        Some(ExtremeCell { cell: u16::try_from(index + 1).ok()?, percent: f64::from(*share) * 100.0 })
     };
     let Some(shares) = learned.extremes.after(HOUR) else { return (None, None) };
     let (lowest, highest) = shares.split_at(shares.len() / 2);

@@ -76,10 +76,10 @@ fn some_small_ledger() -> Vec<u8> {
 
 /// Energy and charge of everything that is told, in an order that does not change.
 fn told(report: &BankReport) -> Vec<i64> {
-    let insight = &report.insight;
+    let insight = &report.derived;
     let batteries = insight.batteries.iter().flat_map(|battery| [battery.turnover, battery.place]);
-    let all = std::iter::once(insight.turnover).chain(batteries);
-    let four = |turnover: Option<bankwatch::internals::model::insight::Turnover>| {
+    let all = std::iter::once(insight.totals).chain(batteries);
+    let four = |turnover: Option<bankwatch::internals::model::derived::EnergyTotals>| {
         let turnover = turnover.unwrap_or_default();
         [turnover.energy_in.0, turnover.energy_out.0, turnover.charge_in.0, turnover.charge_out.0]
     };

@@ -95,7 +95,7 @@ fn the_table_is_written_as_the_predecessor_wrote_it() {
     one.measured.temperature = Some(Millicelsius(22_500));
     one.measured.power_events = Some(EventWord { bits: 0x8000_2000, names: vec![] });
     let silent =
-        BatteryReading { presence: Presence::Present, ..BatteryReading::silent(Place::new(2).unwrap()) };
+        BatteryReading { presence: Presence::Present, ..BatteryReading::empty(Place::new(2).unwrap()) };
     let record = sweep("pytes", START + 999, vec![one, silent]);
     let mut store = writing(&backend);
     store.insert(&[record.clone(), record.clone()]).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bankwatch::internals::model::place::Place;
-use bankwatch::internals::model::reading::{BatteryReading, Missing, Presence, SweepKind};
+use bankwatch::internals::model::reading::{BatteryReading, MissingAnswer, Presence, SweepKind};
 use bankwatch::internals::model::units::{Milliamps, Millivolts};
 use bankwatch::internals::model::word::Word;
 use bankwatch::internals::store::{
@@ -119,7 +119,7 @@ fn what_was_not_said_stays_null(backend: &Backend) {
     let silent = BatteryReading {
         presence: Presence::Present,
         cells: Some(vec![Default::default(); 2]),
-        ..BatteryReading::silent(Place::FIRST)
+        ..BatteryReading::empty(Place::FIRST)
     };
     backend.open().insert(&[sweep("pytes", START, vec![silent])]).unwrap();
     let battery =
@@ -132,9 +132,9 @@ fn what_was_not_said_stays_null(backend: &Backend) {
 }
 
 fn a_battery_that_said_nothing_has_no_row(backend: &Backend) {
-    let missing = BatteryReading::silent(Place::new(2).unwrap());
+    let missing = BatteryReading::empty(Place::new(2).unwrap());
     let absent =
-        BatteryReading { presence: Presence::Absent, ..BatteryReading::silent(Place::new(3).unwrap()) };
+        BatteryReading { presence: Presence::Absent, ..BatteryReading::empty(Place::new(3).unwrap()) };
     backend
         .open()
         .insert(&[sweep("pytes", START, vec![battery(1, 0, 1, Some("B000001")), missing, absent])])
@@ -1071,7 +1071,7 @@ fn every_query_of_the_page_has_an_answer(backend: &Backend) {
     ];
     let mut report = report("pytes", START, SweepKind::Full, batteries);
     let (command, reason) = ("bat 3".to_owned(), "no answer".to_owned());
-    report.reading.missing.push(Missing { battery: Place::new(3), command, reason, asked: 3 });
+    report.reading.missing.push(MissingAnswer { battery: Place::new(3), command, reason, asked: 3 });
     let mut records = minutes.records(&report);
     records.extend(minutes.close());
     let (bank, text) = ("pytes".into(), "High voltage alarm".into());

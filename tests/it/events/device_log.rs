@@ -1,8 +1,8 @@
 //! What batteries remember by themselves: read twice, told once, with the battery's clock held against ours.
 
 use bankwatch::internals::console::command::{Command, Verb};
-use bankwatch::internals::events::recall::{Recall, clock_ahead};
-use bankwatch::internals::model::memory::{MemoryKind, MemoryRecord, Recollection};
+use bankwatch::internals::events::device_log_filter::{DeviceLogFilter, clock_ahead};
+use bankwatch::internals::model::device_log::{DeviceLogBatch, DeviceLogKind, DeviceLogRecord};
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::simulator::{Dialect, Word};
 use jiff::civil::date;
@@ -13,14 +13,14 @@ use support::bank::Bank;
 const LOG: Command = Verb::Log.alone();
 const SNAPSHOT: Command = Verb::DataEvent.alone();
 
-fn take(recall: &mut Recall, bank: &mut Bank, between: &[Command]) -> Vec<Recollection> {
+fn take(recall: &mut DeviceLogFilter, bank: &mut Bank, between: &[Command]) -> Vec<DeviceLogBatch> {
     recall.take(&bank.summary_and(between), &TimeZone::UTC)
 }
 
 #[test]
 fn a_record_is_published_once_after_two_equal_reads() {
     for dialect in [Dialect::Us2000c, Dialect::PytesV5, Dialect::ForceH2] {
-        let (mut bank, mut recall) = (Bank::new(dialect, 4), Recall::default());
+        let (mut bank, mut recall) = (Bank::new(dialect, 4), DeviceLogFilter::default());
         assert_eq!(take(&mut recall, &mut bank, &[LOG]), []);
         let told = take(&mut recall, &mut bank, &[LOG]);
         assert_eq!(told.len(), 1, "{dialect:?}");
@@ -41,11 +41,12 @@ fn a_record_is_published_once_after_two_equal_reads() {
 
 #[test]
 fn a_data_event_snapshot_is_a_record_with_its_event_words() {
-    let (mut bank, mut recall) = (Bank::new(Dialect::Us2000c, 2), Recall::default());
+    let (mut bank, mut recall) = (Bank::new(Dialect::Us2000c, 2), DeviceLogFilter::default());
     bank.console.bank_mut().raise_event(1, Word::Battery, 0x2);
     take(&mut recall, &mut bank, &[SNAPSHOT]);
     let told = take(&mut recall, &mut bank, &[SNAPSHOT]);
-    let [MemoryRecord { kind: MemoryKind::Snapshot, text: Some(text), .. }] = told[0].records.as_slice()
+    let [DeviceLogRecord { kind: DeviceLogKind::Snapshot, text: Some(text), .. }] =
+        told[0].records.as_slice()
     else {
         panic!("{told:?}")
     };
@@ -58,7 +59,7 @@ fn a_data_event_snapshot_is_a_record_with_its_event_words() {
 
 #[test]
 fn a_stack_snapshot_is_a_record_of_the_stack() {
-    let (mut bank, mut recall) = (Bank::new(Dialect::ForceH2, 3), Recall::default());
+    let (mut bank, mut recall) = (Bank::new(Dialect::ForceH2, 3), DeviceLogFilter::default());
     bank.console.bank_mut().raise_event(2, Word::Battery, 0x8);
     take(&mut recall, &mut bank, &[SNAPSHOT]);
     let told = take(&mut recall, &mut bank, &[SNAPSHOT]);
@@ -75,12 +76,12 @@ fn a_stack_snapshot_is_a_record_of_the_stack() {
 
 #[test]
 fn a_damaged_record_is_never_published() {
-    let (mut bank, mut recall) = (Bank::new(Dialect::Us2000c, 2), Recall::default());
+    let (mut bank, mut recall) = (Bank::new(Dialect::Us2000c, 2), DeviceLogFilter::default());
     let flipped = |_: &str, heard: String| Some(heard.replacen("Time    : 26-", "Time    : 36-", 1));
     let damaged = bank.sweep(SweepKind::Summary, &[LOG], flipped);
     assert!(damaged.reading.batteries[0].memory.iter().any(|record| record.clock.unwrap().year() == 2036));
     recall.take(&damaged, &TimeZone::UTC);
-    let mut told: Vec<MemoryRecord> = Vec::new();
+    let mut told: Vec<DeviceLogRecord> = Vec::new();
     for _ in 0..4 {
         told.extend(take(&mut recall, &mut bank, &[LOG]).into_iter().flat_map(|told| told.records));
     }
@@ -93,7 +94,7 @@ fn a_damaged_record_is_never_published() {
 
 #[test]
 fn records_of_a_moved_battery_keep_their_barcode() {
-    let (mut bank, mut recall) = (Bank::new(Dialect::PytesV5, 2), Recall::default());
+    let (mut bank, mut recall) = (Bank::new(Dialect::PytesV5, 2), DeviceLogFilter::default());
     take(&mut recall, &mut bank, &[LOG]);
     let first = take(&mut recall, &mut bank, &[LOG]).remove(0);
     bank.console.bank_mut().swap(1, 2);
@@ -114,7 +115,7 @@ fn a_battery_clock_is_compared_with_local_time() {
     assert_eq!(seconds(clock(6, 0, 46), &berlin), -3_600, "set to UTC, or in winter time");
     assert_eq!(seconds(date(2000, 1, 1).at(0, 0, 0, 0), &TimeZone::UTC) / 86_400, -9_822, "never set");
     // With the records goes how far the clock was off in that very sweep.
-    let (mut bank, mut recall) = (Bank::new(Dialect::Us2000c, 1), Recall::default());
+    let (mut bank, mut recall) = (Bank::new(Dialect::Us2000c, 1), DeviceLogFilter::default());
     bank.at = date(2026, 6, 1).at(11, 55, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp();
     take(&mut recall, &mut bank, &[LOG]);
     let told = take(&mut recall, &mut bank, &[LOG]).remove(0);

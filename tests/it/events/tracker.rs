@@ -267,7 +267,7 @@ fn a_persistent_implausible_value_is_an_event_until_plausible() {
     assert_eq!(watch.told(&report), [format!("raised {event}")]);
     let standing = |report: &mut BankReport| {
         tell_standing(report, &Catalogue::load(None).0);
-        let standing = std::mem::take(&mut report.insight.batteries[1].standing);
+        let standing = std::mem::take(&mut report.derived.batteries[1].standing);
         standing.into_iter().map(|one| (one.word.to_string(), one.level)).collect::<Vec<_>>()
     };
     assert!(standing(&mut report.clone()).contains(&("cell_5_voltage".to_owned(), EventLevel::Warning)));

@@ -7,8 +7,8 @@ use bankwatch::internals::console::answers::parsed::Parsed;
 use bankwatch::internals::console::command::Command;
 use bankwatch::internals::console::framing::{Framer, Progress};
 use bankwatch::internals::events::catalogue::Catalogue;
-use bankwatch::internals::events::decode::{Condition, Whose, decode};
-use bankwatch::internals::model::event::{EventLevel, Sign};
+use bankwatch::internals::events::decode::{ActiveCondition, EventSource, decode};
+use bankwatch::internals::model::event::{Condition, EventLevel};
 use bankwatch::internals::model::reading::Measured;
 use proptest::prelude::*;
 
@@ -57,10 +57,10 @@ fn measured(lines: &[String]) -> Measured {
 /// The conditions of one word, as they stand in these lines.
 fn conditions(lines: &[String], word: &str) -> Vec<(u32, Option<String>, EventLevel, String)> {
     let measured = measured(lines);
-    let said = decode(&measured, Whose::Battery, &CATALOGUE);
+    let said = decode(&measured, EventSource::Battery, &CATALOGUE);
     let said = said.into_iter().find(|said| said.word == word).expect("the word was said");
-    let plain = |condition: Condition<'_>| {
-        let Sign::Bit(bit) = condition.sign else { panic!("{condition:?}") };
+    let plain = |condition: ActiveCondition<'_>| {
+        let Condition::Bit(bit) = condition.condition else { panic!("{condition:?}") };
         (bit, condition.name.map(str::to_owned), condition.level, condition.text.into_owned())
     };
     said.conditions.into_iter().map(plain).collect()

@@ -145,8 +145,8 @@ fn lifetime_figures_are_announced_once_stated_and_off_at_first() {
 #[test]
 fn a_place_that_was_always_absent_is_not_announced_and_one_that_falls_silent_stays() {
     let mut bank = reading("pytes", 3, 16);
-    bank.batteries[1] = BatteryReading { presence: Presence::Absent, ..BatteryReading::silent(place(2)) };
-    bank.batteries[2] = BatteryReading::silent(place(3));
+    bank.batteries[1] = BatteryReading { presence: Presence::Absent, ..BatteryReading::empty(place(2)) };
+    bank.batteries[2] = BatteryReading::empty(place(3));
     let topics: Vec<String> =
         announced(bank.clone(), CellLevel::Medium).into_iter().map(|message| message.topic).collect();
     let topic = |id: &str| format!("homeassistant/device/{id}/config");

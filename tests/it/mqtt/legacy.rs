@@ -84,7 +84,7 @@ fn a_battery_that_falls_silent_takes_back_what_the_broker_keeps_of_it() {
     let (mut legacy, start) = (Legacy::new(), Instant::now());
     let mut bank = reading("pytes", 2, 16);
     legacy.messages(start, &document(bank.clone()), CellLevel::Off);
-    bank.batteries[1] = BatteryReading::silent(place(2));
+    bank.batteries[1] = BatteryReading::empty(place(2));
     let news = legacy.messages(start, &document(bank), CellLevel::Off);
     let of_second: Vec<&Message> =
         news.iter().filter(|message| message.topic.starts_with("pytes_serial/pytes/1/")).collect();

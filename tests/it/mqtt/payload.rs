@@ -105,7 +105,7 @@ fn the_extremes_of_a_bank_are_named_as_its_cells_are() {
 fn a_battery_that_did_not_answer_says_nothing_and_the_others_do() {
     for presence in [Presence::Absent, Presence::Missing] {
         let mut bank = reading("pytes", 3, 16);
-        bank.batteries[1] = BatteryReading { presence, ..BatteryReading::silent(place(2)) };
+        bank.batteries[1] = BatteryReading { presence, ..BatteryReading::empty(place(2)) };
         let parts = parts_of(bank, CellLevel::High);
         let of_second = [Kind::Battery(place(2)), Kind::Detail(place(2)), Kind::Cells(place(2))];
         assert!(parts.iter().all(|part| !of_second.contains(&part.kind)), "{presence:?}");
@@ -208,7 +208,7 @@ fn an_alarm_is_what_the_console_calls_wrong_and_nothing_else() {
 fn no_alarm_is_only_said_by_those_who_were_asked() {
     let lost = alarm(|bank| bank.missing.push(missing(place(1), "pwr 1")));
     assert_eq!(lost, (json!(false), Value::Null));
-    let second_silent = alarm(|bank| bank.batteries[1] = BatteryReading::silent(place(2)));
+    let second_silent = alarm(|bank| bank.batteries[1] = BatteryReading::empty(place(2)));
     assert_eq!(second_silent, (Value::Null, json!(false)));
     let not_asked_for = alarm(|bank| bank.missing.push(missing(place(1), "stat 1")));
     assert_eq!(not_asked_for, (json!(false), json!(false)));

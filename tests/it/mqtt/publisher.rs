@@ -229,7 +229,7 @@ fn stack(kind: SweepKind) -> BankReport {
     changed(kind, |reading| {
         reading.stack = Some(reading.batteries[0].measured.clone());
         if kind == SweepKind::Summary {
-            reading.batteries = BatteryPlace::up_to(2).map(BatteryReading::silent).collect();
+            reading.batteries = BatteryPlace::up_to(2).map(BatteryReading::empty).collect();
         }
     })
 }
@@ -360,7 +360,7 @@ fn a_battery_that_did_not_answer_says_nothing() {
     let mut house = House::settled("", "publish_interval = \"0s\"", &full());
     let silent = changed(SweepKind::Full, |reading| {
         let place = reading.batteries[1].place;
-        reading.batteries[1] = bankwatch::internals::model::reading::BatteryReading::silent(place);
+        reading.batteries[1] = bankwatch::internals::model::reading::BatteryReading::empty(place);
         reading.batteries[0].measured.voltage = Some(Millivolts(53_333));
     });
     let messages = house.heard(&silent, 10.0);
@@ -650,7 +650,7 @@ fn what_has_merely_not_been_seen_yet_is_not_removed() {
     let kept = retained(&[], &announced_after(&[], "", &with_balancing).1);
     let unseen = changed(SweepKind::Full, |reading| {
         reading.batteries[0].cells = None;
-        reading.batteries[1] = BatteryReading::silent(reading.batteries[1].place);
+        reading.batteries[1] = BatteryReading::empty(reading.batteries[1].place);
     });
     let (_, messages) = announced_after(&kept, "", &unseen);
     assert_eq!(removed(&messages), [""; 0]);

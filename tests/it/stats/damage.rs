@@ -8,8 +8,8 @@ use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::Command;
 use bankwatch::internals::console::framing::answer::Answer;
 use bankwatch::internals::console::transcript::{Exchange, Transcript};
+use bankwatch::internals::model::derived::{DerivedValues, EnergyTotals};
 use bankwatch::internals::model::facts::{FactBook, Facts};
-use bankwatch::internals::model::insight::{Insight, Turnover};
 use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::{BankReading, SweepKind};
 use bankwatch::internals::simulator::{Console, Dialect, Simulation};
@@ -37,7 +37,7 @@ struct Listener {
 }
 
 impl Listener {
-    fn hears(&mut self, reading: &BankReading) -> Insight {
+    fn hears(&mut self, reading: &BankReading) -> DerivedValues {
         self.passed += SWEEP;
         let reading = BankReading { began: self.began + self.passed, ..reading.clone() };
         for battery in &reading.batteries {
@@ -46,7 +46,7 @@ impl Listener {
             }
         }
         let facts = reading.batteries.iter().map(|battery| self.facts.of(battery.place)).collect();
-        self.stats.report(reading, facts, Facts::default(), Default::default()).insight
+        self.stats.report(reading, facts, Facts::default(), Default::default()).derived
     }
 }
 
@@ -67,10 +67,10 @@ fn read(exchanges: &[Exchange], began: Instant) -> BankReading {
 }
 
 /// The bank's counters and those of the first place and of who sits there.
-fn counters(insight: &Insight) -> [Turnover; 3] {
+fn counters(insight: &DerivedValues) -> [EnergyTotals; 3] {
     let first = &insight.batteries[0];
     assert!(first.identity.is_some(), "the sweep after the damaged one says again who it is");
-    [insight.turnover, first.place, first.turnover].map(Option::unwrap)
+    [insight.totals, first.place, first.turnover].map(Option::unwrap)
 }
 
 /// In milliampere-hours and milliwatt-hours: what the most current there may be at the highest voltage brings from the
@@ -100,7 +100,7 @@ fn every_digit_of(dialect: Dialect) -> (usize, usize) {
         let reading = read(&exchanges, began);
         (heard, exchanges, reading)
     };
-    let first: Vec<Insight> = (0..7).map(|_| before.hears(&next().2)).collect();
+    let first: Vec<DerivedValues> = (0..7).map(|_| before.hears(&next().2)).collect();
     let (at_first, (heard, sound, sound_reading), (_, _, after)) = (counters(&first[6]), next(), next());
     let told = |middle: &BankReading| {
         let mut listener = before.clone();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bankwatch::internals::model::derived::{DerivedValues, EnergyTotals};
 use bankwatch::internals::model::identity::Identity;
-use bankwatch::internals::model::insight::{Insight, Turnover};
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::simulator::{Bank, Battery};
@@ -32,7 +32,7 @@ impl Truth {
         }
     }
 
-    fn is_counted_by(&self, counted: Turnover, whose: &str) {
+    fn is_counted_by(&self, counted: EnergyTotals, whose: &str) {
         let energy = [counted.energy_in, counted.energy_out].map(|energy| energy.0 as f64 / 1000.0);
         let charge = [counted.charge_in, counted.charge_out].map(|charge| charge.ampere_hours());
         for (counted, truth) in energy.into_iter().chain(charge).zip(self.0) {
@@ -80,8 +80,8 @@ fn a_day_of_sweeps_is_counted_within_a_thousandth() {
     for (every, series) in [(2, false), (10, false), (2, true), (10, true)] {
         let mut living = living(3, series, 11);
         let (report, own, bank) = day(&mut living, every);
-        bank.is_counted_by(report.insight.turnover.unwrap(), "the bank");
-        for (insight, truth) in report.insight.batteries.iter().zip(&own) {
+        bank.is_counted_by(report.derived.totals.unwrap(), "the bank");
+        for (insight, truth) in report.derived.batteries.iter().zip(&own) {
             truth.is_counted_by(insight.turnover.unwrap(), "a battery");
             assert_eq!(insight.turnover, insight.place, "nobody was moved");
         }
@@ -98,7 +98,7 @@ fn sweep_for(living: &mut Living, seconds: u64) -> BankReport {
     last.unwrap()
 }
 
-fn moved(turnover: Option<Turnover>) -> i64 {
+fn moved(turnover: Option<EnergyTotals>) -> i64 {
     let turnover = turnover.unwrap();
     turnover.charge_in.0 + turnover.charge_out.0
 }
@@ -106,10 +106,10 @@ fn moved(turnover: Option<Turnover>) -> i64 {
 #[test]
 fn swapped_batteries_keep_their_counters_and_so_do_the_places() {
     let mut living = living(3, false, 5);
-    let before = sweep_for(&mut living, 4 * 3600).insight.batteries;
+    let before = sweep_for(&mut living, 4 * 3600).derived.batteries;
     assert!(living.bank.swap(1, 3));
-    let swapped = sweep_for(&mut living, FULL).insight.batteries;
-    let after = sweep_for(&mut living, 4 * 3600).insight.batteries;
+    let swapped = sweep_for(&mut living, FULL).derived.batteries;
+    let after = sweep_for(&mut living, 4 * 3600).derived.batteries;
     for (here, there) in [(0, 2), (1, 1), (2, 0)] {
         assert_eq!(after[there].identity, before[here].identity, "the label went along");
         for (then, now) in [(&before, &swapped), (&swapped, &after)] {
@@ -128,20 +128,20 @@ fn swapped_batteries_keep_their_counters_and_so_do_the_places() {
 #[test]
 fn a_second_battery_with_the_barcode_is_counted_by_place() {
     let mut living = living(3, false, 6);
-    let before = sweep_for(&mut living, 4 * 3600).insight.batteries;
+    let before = sweep_for(&mut living, 4 * 3600).derived.batteries;
     let [one, two] = [1, 2].map(|place| living.bank.battery(place).unwrap().barcode.clone());
-    let known = |insight: &[bankwatch::internals::model::insight::BatteryInsight]| {
+    let known = |insight: &[bankwatch::internals::model::derived::BatteryDerivedValues]| {
         insight.iter().map(|battery| battery.identity.clone().unwrap().to_string()).collect::<Vec<_>>()
     };
     let third = known(&before).remove(2);
     let apart = [format!("barcode:{one}"), "place:2".to_owned(), third.clone()];
     assert!(living.bank.set_barcode(2, &one));
-    let shared = sweep_for(&mut living, 4 * 3600).insight.batteries;
+    let shared = sweep_for(&mut living, 4 * 3600).derived.batteries;
     assert_eq!(known(&shared), apart);
     assert!(moved(shared[0].turnover) > moved(before[0].turnover) + 1000, "the first goes on");
-    let (own, place) = (moved(shared[1].turnover), moved(shared[1].place) - moved(before[1].place));
+    let (own, place) = (moved(shared[1].turnover), moved(shared[1].place) - moved(before[1].place_totals));
     assert!(own > 1000 && own <= place, "{own} of {place}");
-    let unlike = moved(shared[0].turnover) - moved(before[0].turnover);
+    let unlike = moved(shared[0].turnover) - moved(before[0].totals);
     assert!(unlike < 2 * place, "{unlike}: what both moved is not the first one's");
     // A start in which nobody knows more than the ledger.
     let kept = living.stats.ledger().unwrap().clone();
@@ -150,7 +150,7 @@ fn a_second_battery_with_the_barcode_is_counted_by_place() {
     assert_eq!(known(&sweep_for(&mut living, FULL).insight.batteries), apart);
     // With a label of its own it is who it was.
     assert!(living.bank.set_barcode(2, &two));
-    let unique = sweep_for(&mut living, FULL).insight.batteries;
+    let unique = sweep_for(&mut living, FULL).derived.batteries;
     assert_eq!(known(&unique), known(&before));
     assert!(moved(unique[1].turnover) - moved(before[1].turnover) < 300, "what was shared is not its own");
     // Once another box sits where the first one sat, the second is alone; from then on it is the first.
@@ -167,15 +167,15 @@ fn a_second_battery_with_the_barcode_is_counted_by_place() {
 #[test]
 fn a_gap_is_not_bridged() {
     let mut living = living(2, false, 3);
-    let before = sweep_for(&mut living, 3600).insight;
+    let before = sweep_for(&mut living, 3600).derived;
     living.live(Duration::from_secs(1800));
-    let behind = living.swept(SweepKind::Full, |_| {}).insight;
-    let counters = |insight: &Insight| {
+    let behind = living.swept(SweepKind::Full, |_| {}).derived;
+    let counters = |insight: &DerivedValues| {
         let own = insight.batteries.iter().map(|battery| (battery.turnover, battery.place));
-        (insight.turnover, own.collect::<Vec<_>>())
+        (insight.totals, own.collect::<Vec<_>>())
     };
     assert_eq!(counters(&before), counters(&behind));
-    let after = sweep_for(&mut living, 3600).insight;
+    let after = sweep_for(&mut living, 3600).derived;
     assert!(moved(after.turnover) > moved(behind.turnover) + 100);
 }
 
@@ -187,7 +187,7 @@ fn flow_before_the_barcode_is_known_is_credited_to_it() {
         let mut facts = simulated_years::facts(&living.bank);
         facts[0].barcode = None;
         let reading = living.reading(SweepKind::Full);
-        living.stats.report(reading, facts, Default::default(), Default::default()).insight.batteries
+        living.stats.report(reading, facts, Default::default(), Default::default()).derived.batteries
     };
     for _ in 0..6 {
         let batteries = unlabelled(&mut living);
@@ -198,7 +198,7 @@ fn flow_before_the_barcode_is_known_is_credited_to_it() {
         );
         assert!(batteries[1].turnover.is_some());
     }
-    let known = sweep_for(&mut living, FULL).insight.batteries;
+    let known = sweep_for(&mut living, FULL).derived.batteries;
     assert_eq!(known[0].turnover, known[0].place, "all of it is his");
     assert!(matches!(known[0].identity, Some(Identity::Barcode(_))));
 }
@@ -213,7 +213,7 @@ fn a_battery_without_barcode_is_identified_by_place_after_a_minute() {
         let reading = living.reading(SweepKind::Full);
         let report =
             living.stats.report(reading, vec![Default::default()], Default::default(), Default::default());
-        last = report.insight.batteries.into_iter().next();
+        last = report.derived.batteries.into_iter().next();
     }
     let last = last.unwrap();
     assert_eq!(last.identity.map(|identity| identity.to_string()).as_deref(), Some("place:1"));
@@ -223,23 +223,23 @@ fn a_battery_without_barcode_is_identified_by_place_after_a_minute() {
 #[test]
 fn totals_are_absent_until_the_ledger_is_loaded_and_then_hold_both() {
     let mut first = living(1, false, 4);
-    let hour = sweep_for(&mut first, 3600).insight;
+    let hour = sweep_for(&mut first, 3600).derived;
     let kept = first.stats.ledger().unwrap().clone();
 
     let mut second = Living::new(first.bank.clone(), Duration::from_secs(FULL));
     second.stats = Stats::new(Duration::from_secs(FULL));
-    let absent = sweep_for(&mut second, 3600).insight;
+    let absent = sweep_for(&mut second, 3600).derived;
     assert_eq!(
         (absent.turnover, absent.batteries[0].turnover, absent.batteries[0].place),
         (None, None, None)
     );
     assert!(second.stats.ledger().is_none(), "what is not whole must not be written");
     second.stats.adopt(kept);
-    let told = sweep_for(&mut second, FULL).insight;
+    let told = sweep_for(&mut second, FULL).derived;
     assert_eq!(told.turnover, hour.turnover, "what is told is what is on disk");
     let both = Arc::new(second.stats.ledger().unwrap().clone());
     second.stats.kept(both);
-    let told = sweep_for(&mut second, FULL).insight;
+    let told = sweep_for(&mut second, FULL).derived;
     assert!(moved(told.turnover) > moved(hour.turnover));
     assert!(moved(told.batteries[0].turnover) > moved(hour.batteries[0].turnover));
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bankwatch::internals::model::facts::Facts;
-use bankwatch::internals::model::health::{Health, Reason, Verdict};
+use bankwatch::internals::model::health::{BatteryHealth, HealthReason, HealthVerdict};
 use bankwatch::internals::model::lifetime::{Lifetime, LifetimeFigure};
 use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::{
@@ -46,22 +46,22 @@ fn once(ail: impl Fn(&mut Bank) -> bool) -> impl Fn(&mut Bank, f64) {
 }
 
 /// Whether nothing speaks against it: it is healthy, or the days have not shown all that the claim takes.
-fn is_unaccused(health: &Health) -> bool {
-    let missing = |reason: &Reason| matches!(reason, Reason::NotYetSeen(_));
+fn is_unaccused(health: &BatteryHealth) -> bool {
+    let missing = |reason: &HealthReason| matches!(reason, Reason::NotYetSeen(_));
     match health.verdict {
-        Verdict::Healthy => health.reasons.is_empty(),
-        Verdict::Unknown => !health.reasons.is_empty() && health.reasons.iter().all(missing),
-        Verdict::Watch | Verdict::Failing => false,
+        HealthVerdict::Healthy => health.reasons.is_empty(),
+        HealthVerdict::Unknown => !health.reasons.is_empty() && health.reasons.iter().all(missing),
+        HealthVerdict::Watch | HealthVerdict::Failing => false,
     }
 }
 
 /// The others are well; what is told of the one that is not.
-fn accused(report: &BankReport) -> &Health {
-    for (index, battery) in report.insight.batteries.iter().enumerate() {
+fn accused(report: &BankReport) -> &BatteryHealth {
+    for (index, battery) in report.derived.batteries.iter().enumerate() {
         let health = &battery.health;
         assert!(index + 1 == BATTERY || is_unaccused(health), "battery {}: {:?}", index + 1, health.reasons);
     }
-    &report.insight.batteries[BATTERY - 1].health
+    &report.derived.batteries[BATTERY - 1].health
 }
 
 #[test]
@@ -70,11 +70,11 @@ fn a_healthy_bank_never_gets_a_finding() {
         move || {
             let mut healthy = 0;
             for seed in (first..=100).step_by(2) {
-                for battery in after(5, 2, seed, |_, _| {}).insight.batteries {
+                for battery in after(5, 2, seed, |_, _| {}).derived.batteries {
                     let health = battery.health;
                     let reasons: Vec<String> = health.reasons.iter().map(ToString::to_string).collect();
                     assert!(is_unaccused(&health), "seed {seed}: {reasons:?}");
-                    healthy += u32::from(health.verdict == Verdict::Healthy);
+                    healthy += u32::from(health.verdict == HealthVerdict::Healthy);
                 }
             }
             healthy
@@ -90,7 +90,7 @@ fn a_healthy_bank_never_gets_a_finding() {
 fn a_cell_that_lost_a_fifth_of_its_capacity_is_a_weak_cell() {
     let report = after(10, 3, 1, once(|bank| bank.set_cell_capacity(BATTERY, CELL, 0.8)));
     let health = accused(&report);
-    let weak = |reason: &Reason| matches!(reason, Reason::WeakCell { cell: 7, .. });
+    let weak = |reason: &HealthReason| matches!(reason, Reason::WeakCell { cell: 7, .. });
     assert!(health.reasons.iter().any(weak), "{:?}", health.reasons);
     assert!(health.verdict <= Verdict::Watch);
 }
@@ -99,7 +99,9 @@ fn a_cell_that_lost_a_fifth_of_its_capacity_is_a_weak_cell() {
 fn a_cell_with_more_resistance_is_reported_with_its_value() {
     let report = after(7, 3, 2, once(|bank| bank.add_cell_resistance(BATTERY, CELL, 0.001_2)));
     let health = accused(&report);
-    let [Reason::Resistance { cell: 7, more }] = *health.reasons else { panic!("{:?}", health.reasons) };
+    let [HealthReason::Resistance { cell: 7, more }] = *health.reasons else {
+        panic!("{:?}", health.reasons)
+    };
     assert!((more - 1.2).abs() < 0.2, "{more} mΩ where 1.2 were added");
     assert_eq!(health.verdict, Verdict::Watch);
 }
@@ -110,7 +112,9 @@ fn a_drifting_voltage_is_a_sensing_error_and_not_a_weak_cell() {
         bank.set_cell_offset(BATTERY, CELL, 0.003 * days);
     });
     let health = accused(&report);
-    let [Reason::VoltageSensor { cell: 7, off }] = *health.reasons else { panic!("{:?}", health.reasons) };
+    let [HealthReason::VoltageSensor { cell: 7, off }] = *health.reasons else {
+        panic!("{:?}", health.reasons)
+    };
     assert!((15.0..30.0).contains(&off), "{off} mV where 30 were reached");
 }
 
@@ -120,7 +124,7 @@ fn a_drifting_temperature_is_reported_for_all_cells_of_its_sensor() {
         bank.set_sensor_offset(BATTERY, 1, -days);
     });
     let health = accused(&report);
-    let [Reason::TemperatureSensor { first: 6, last: 10, off }] = *health.reasons else {
+    let [HealthReason::TemperatureSensor { first: 6, last: 10, off }] = *health.reasons else {
         panic!("{:?}", health.reasons)
     };
     assert!((-10.5..-5.0).contains(&off), "{off} K where -10 were reached");
@@ -131,7 +135,7 @@ fn full_cycles_reveal_a_third_of_lost_capacity() {
     let report =
         after(10, 3, 5, once(|bank| (1..=16).all(|cell| bank.set_cell_capacity(BATTERY, cell, 0.7))));
     let health = accused(&report);
-    let [Reason::Capacity { seen, .. }] = *health.reasons else { panic!("{:?}", health.reasons) };
+    let [HealthReason::Capacity { seen, .. }] = *health.reasons else { panic!("{:?}", health.reasons) };
     assert!((62_000..71_000).contains(&seen.0), "{seen}");
     let efficiency = health.efficiency.unwrap();
     assert!((95.0..99.9).contains(&efficiency), "{efficiency} %");
@@ -139,10 +143,10 @@ fn full_cycles_reveal_a_third_of_lost_capacity() {
 
 #[test]
 fn a_loose_cable_or_an_open_breaker_lowers_the_current_share() {
-    for (ohms, worst, verdict) in [(0.1, 70.0, Verdict::Watch), (10.0, 5.0, Verdict::Failing)] {
+    for (ohms, worst, verdict) in [(0.1, 70.0, HealthVerdict::Watch), (10.0, 5.0, HealthVerdict::Failing)] {
         let report = after(3, 3, 6, once(|bank| bank.loosen(BATTERY, ohms)));
         let health = accused(&report);
-        let [Reason::Share { percent }] = *health.reasons else { panic!("{:?}", health.reasons) };
+        let [HealthReason::Share { percent }] = *health.reasons else { panic!("{:?}", health.reasons) };
         assert!(percent < worst, "{percent} % behind {ohms} Ω");
         assert_eq!(health.verdict, verdict);
     }
@@ -162,7 +166,7 @@ fn a_cell_is_found_though_only_the_stack_states_a_capacity() {
         last = Some(living.stats.report(reading, nothing, stack.clone(), Default::default()));
     }
     let report = last.unwrap();
-    let [Reason::Resistance { cell: 7, more }] = *accused(&report).reasons else {
+    let [HealthReason::Resistance { cell: 7, more }] = *accused(&report).reasons else {
         panic!("{:?}", accused(&report).reasons)
     };
     assert!((more - 1.2).abs() < 0.2, "{more} mΩ where 1.2 were added");
@@ -172,7 +176,7 @@ fn a_cell_is_found_though_only_the_stack_states_a_capacity() {
 #[test]
 fn a_month_without_full_charge_is_reported_but_not_without_history() {
     let mut living = Living::new(Bank::new(&plan(1, 7)).in_steps_of(40.0), MINUTE);
-    let health = |report: BankReport| report.insight.batteries[0].health.clone();
+    let health = |report: BankReport| report.derived.batteries[0].health.clone();
     living.swept(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(100)));
     living.live(60 * MINUTE);
     for _ in 0..DAY / 2 {
@@ -205,8 +209,8 @@ impl Scripted {
     }
 
     /// For so many minutes, with all cells at `middle` millivolts but for what is added to one of them (from 1).
-    fn go(&mut self, minutes: u64, amperes: f64, middle: i32, (cell, added): (usize, i32)) -> Health {
-        let mut last = Health::default();
+    fn go(&mut self, minutes: u64, amperes: f64, middle: i32, (cell, added): (usize, i32)) -> BatteryHealth {
+        let mut last = BatteryHealth::default();
         for _ in 0..minutes / self.pace {
             self.minute += self.pace;
             self.soc = (self.soc + amperes * self.pace as f64 / 60.0).clamp(0.0, 100.0);
@@ -217,7 +221,7 @@ impl Scripted {
         last
     }
 
-    fn look(&mut self, amperes: f64, volts: &[i32]) -> Health {
+    fn look(&mut self, amperes: f64, volts: &[i32]) -> BatteryHealth {
         let cell = |volts: &i32| CellReading {
             voltage: Some(Millivolts(*volts)),
             temperature: Some(Millicelsius(22_000)),
@@ -232,7 +236,7 @@ impl Scripted {
                 ..Measured::default()
             },
             cells: Some(volts.iter().map(cell).collect()),
-            ..BatteryReading::silent(Place::FIRST)
+            ..BatteryReading::empty(Place::FIRST)
         };
         let time = MINUTE * u32::try_from(self.minute).unwrap();
         let reading = BankReading {
@@ -247,7 +251,7 @@ impl Scripted {
             batteries: vec![battery],
             facts: Vec::new(),
             missing: Vec::new(),
-            memory: Vec::new(),
+            device_log: Vec::new(),
             unreadable_facts: Vec::new(),
         };
         let facts = Facts {
@@ -256,11 +260,11 @@ impl Scripted {
             ..Facts::default()
         };
         let report = self.stats.report(reading, vec![facts], Facts::default(), Default::default());
-        report.insight.batteries[0].health.clone()
+        report.derived.batteries[0].health.clone()
     }
 
     /// Eight hours of changing currents.
-    fn plateau(&mut self) -> Health {
+    fn plateau(&mut self) -> BatteryHealth {
         for _ in 0..4 {
             self.go(60, 20.0, 3_330, ALIKE);
             self.go(60, -20.0, 3_270, ALIKE);
@@ -272,14 +276,14 @@ impl Scripted {
 /// No cell differs from the others.
 const ALIKE: (usize, i32) = (1, 0);
 
-fn sentences(health: &Health) -> Vec<String> {
+fn sentences(health: &BatteryHealth) -> Vec<String> {
     health.reasons.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn a_battery_is_healthy_once_all_evidence_has_been_seen() {
     let mut battery = Scripted::at(60.0);
-    let missing = |health: &Health| {
+    let missing = |health: &BatteryHealth| {
         assert_eq!(health.verdict, Verdict::Unknown, "{:?}", health.reasons);
         let words = sentences(health).join("\n");
         ["under changing load", "near full", "near empty"]
@@ -298,7 +302,7 @@ fn a_battery_is_healthy_once_all_evidence_has_been_seen() {
 fn a_table_without_its_last_cell_does_not_reset_the_model() {
     let mut battery = Scripted::at(60.0);
     let watched =
-        |health: Health| !sentences(&health).join("\n").contains("not yet seen under changing load");
+        |health: BatteryHealth| !sentences(&health).join("\n").contains("not yet seen under changing load");
     assert!(watched(battery.plateau()));
     battery.minute += 1;
     battery.look(-20.0, &[3_270; 14]);
@@ -319,7 +323,9 @@ fn a_cell_that_lags_and_runs_ahead_is_found_without_deep_discharge() {
         battery.go(60, 0.0, 3_430, (13, -below));
     }
     let at_rest = battery.go(1, 0.0, 3_430, (13, -80));
-    let [Reason::LagsBehind { cell: 13, below }] = *at_rest.reasons else { panic!("{:?}", at_rest.reasons) };
+    let [HealthReason::LagsBehind { cell: 13, below }] = *at_rest.reasons else {
+        panic!("{:?}", at_rest.reasons)
+    };
     assert!((85.0..110.0).contains(&below), "{below}");
     let charged = battery.go(2, 12.0, 3_479, (13, 120));
     assert_eq!(charged.verdict, Verdict::Watch);
@@ -375,7 +381,7 @@ fn a_fault_reported_by_the_battery_is_a_verdict_at_once() {
         let cell = &mut reading.batteries[0].cells.as_mut().unwrap()[3];
         cell.base_state = Some(Word::new("SysError"));
     });
-    let health = &report.insight.batteries[0].health;
+    let health = &report.derived.batteries[0].health;
     assert_eq!(health.verdict, Verdict::Failing);
     assert_eq!(health.reasons[0].to_string(), "the battery says SysError of cell 4");
 }
@@ -396,7 +402,7 @@ fn a_measured_capacity_takes_precedence_over_a_computed_soh() {
             let facts =
                 Facts { barcode, soh: Some(Percent(55)), nominal_capacity, lifetime, ..Facts::default() };
             let report = living.stats.report(reading, vec![facts], Facts::default(), Default::default());
-            seen.push(report.insight.batteries[0].health.clone());
+            seen.push(report.derived.batteries[0].health.clone());
         }
         assert!(matches!(*seen[0].reasons, [Reason::Soh(55), ..]), "not sure yet: {:?}", seen[0].reasons);
         // Once the figure has expired it is not known any more.
@@ -405,7 +411,7 @@ fn a_measured_capacity_takes_precedence_over_a_computed_soh() {
         let facts = Facts { soh: Some(Percent(55)), nominal_capacity, ..Facts::default() };
         let reading = living.reading(SweepKind::Full);
         let report = living.stats.report(reading, vec![facts], Facts::default(), Default::default());
-        let expired = &report.insight.batteries[0].health.reasons;
+        let expired = &report.derived.batteries[0].health.reasons;
         assert!(matches!(**expired, [Reason::Soh(55), ..]), "{expired:?}");
         seen.pop().unwrap()
     };

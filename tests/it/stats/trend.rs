@@ -4,10 +4,10 @@
 use std::thread;
 use std::time::Duration;
 
-use bankwatch::internals::model::health::{Health, Reason, Verdict};
+use bankwatch::internals::model::health::{BatteryHealth, HealthReason, HealthVerdict};
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::report::BankReport;
-use bankwatch::internals::model::trend::{Figure, Trend};
+use bankwatch::internals::model::trend::{Trend, TrendMetric};
 use bankwatch::internals::simulator::Bank;
 use bankwatch::internals::stats::Stats;
 use bankwatch::internals::stats::ledger::Ledger;
@@ -36,24 +36,24 @@ fn live(living: &mut Living, days: u64, ail: impl Fn(&mut Bank)) -> BankReport {
     living.swept(SweepKind::Full, |_| {})
 }
 
-fn health(report: &BankReport) -> &Health {
-    &report.insight.batteries[BATTERY - 1].health
+fn health(report: &BankReport) -> &BatteryHealth {
+    &report.derived.batteries[BATTERY - 1].health
 }
 
-fn trend(health: &Health, figure: Figure) -> Option<Trend> {
+fn trend(health: &BatteryHealth, figure: TrendMetric) -> Option<Trend> {
     health.trends.iter().copied().find(|trend| trend.figure == figure)
 }
 
 /// It is told against this battery, within the give that it states itself, and against no other.
-fn is_accused(report: &BankReport, figure: Figure, truth: f64) {
+fn is_accused(report: &BankReport, figure: TrendMetric, truth: f64) {
     let found = trend(health(report), figure).unwrap();
     println!("{found} where {truth:.2} are true");
-    let told = Reason::Trend(found);
+    let told = HealthReason::Trend(found);
     assert!(health(report).reasons.contains(&told), "{:?}", health(report).reasons);
     assert_eq!(health(report).verdict.min(Verdict::Watch), health(report).verdict);
     let give = found.plus_minus.max(truth.abs() * 0.2);
     assert!((found.per_month - truth).abs() <= give, "{found} where {truth} are true");
-    for (index, other) in report.insight.batteries.iter().enumerate() {
+    for (index, other) in report.derived.batteries.iter().enumerate() {
         let accused = other.health.reasons.iter().any(|reason| matches!(reason, Reason::Trend(_)));
         assert!(index + 1 == BATTERY || !accused, "battery {}: {:?}", index + 1, other.health.reasons);
     }
@@ -67,7 +67,7 @@ fn fading_cells_give_the_true_capacity_trend() {
         (1..=16).for_each(|cell| assert!(bank.set_cell_capacity(BATTERY, cell, 0.998)));
     });
     let left = 0.998_f64.powf(DAYS as f64);
-    is_accused(&report, Figure::Capacity, -100.0 * (1.0 - left) / DAYS as f64 * MONTH);
+    is_accused(&report, TrendMetric::Capacity, -100.0 * (1.0 - left) / DAYS as f64 * MONTH);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn growing_resistance_is_reported_with_its_rate() {
     let report = live(&mut living, 42, |bank| {
         assert!(bank.add_cell_resistance(BATTERY, CELL, 0.000_02));
     });
-    is_accused(&report, Figure::Resistance, 0.02 * MONTH);
+    is_accused(&report, TrendMetric::Resistance, 0.02 * MONTH);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_drifting_sensing_line_widens_the_spread() {
         offset.set(offset.get() + 0.000_5);
         assert!(bank.set_cell_offset(BATTERY, CELL, offset.get()));
     });
-    is_accused(&report, Figure::SpreadRest, 0.5 * MONTH);
+    is_accused(&report, TrendMetric::SpreadRest, 0.5 * MONTH);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_loosening_cable_lowers_the_current_share() {
         ohms.set(ohms.get() + 0.000_5);
         assert!(bank.loosen(BATTERY, ohms.get()));
     });
-    let found = trend(health(&report), Figure::Share).unwrap();
+    let found = trend(health(&report), TrendMetric::Share).unwrap();
     assert!(found.per_month < -5.0, "{found}");
     assert!(health(&report).reasons.contains(&Reason::Trend(found)), "{:?}", health(&report).reasons);
 }
@@ -114,7 +114,7 @@ fn weeks_survive_restarts_and_trends_need_enough_of_them() {
     cut.stats = Stats::new(STEP);
     cut.stats.adopt(kept);
     let (cut, whole) = (live(&mut cut, 20, drift), live(&mut whole, 40, drift));
-    let [cut, whole] = [&cut, &whole].map(|report| trend(health(report), Figure::Resistance).unwrap());
+    let [cut, whole] = [&cut, &whole].map(|report| trend(health(report), TrendMetric::Resistance).unwrap());
     assert_eq!(cut.weeks, whole.weeks);
     assert!((cut.per_month - whole.per_month).abs() < 0.02, "{cut} where {whole}");
 }
@@ -125,7 +125,7 @@ fn weeks_of_a_healthy_bank_are_no_finding() {
         move || {
             for seed in (first..=100).step_by(2) {
                 let report = live(&mut living(2, seed), 36, |_| {});
-                for battery in &report.insight.batteries {
+                for battery in &report.derived.batteries {
                     let told: Vec<String> = battery.health.trends.iter().map(Trend::to_string).collect();
                     let verdict = battery.health.verdict;
                     assert!(verdict > Verdict::Watch, "seed {seed}: {:?}", battery.health.reasons);

@@ -10,7 +10,7 @@ use bankwatch::internals::app::{Bank, Chain};
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::Verb;
 use bankwatch::internals::console::validation::Review;
-use bankwatch::internals::messages::{Queue, ReadingReady, Swept};
+use bankwatch::internals::messages::{Queue, ReadingReady, SweepDone};
 use bankwatch::internals::supervise::{
     ChildSpec, ChildState, Ping, ServiceHealth, SupervisionPolicy, Supervisor,
 };
@@ -259,7 +259,7 @@ fn a_stage_that_is_stuck_never_makes_the_port_wait_and_drops_are_counted() {
                 bankwatch::internals::actors::parser::ParserActor::new(counted, handed)
             })
             .unwrap();
-        let to_parser = Queue::<Swept>::to(parser);
+        let to_parser = Queue::<SweepDone>::to(parser);
         let settings = bank.serial;
         let log = lines.logger();
         let _serial = supervisor

@@ -59,7 +59,7 @@ pub fn battery(place: u8, cells: usize, seed: i32, barcode: Option<&str>) -> Bat
         ..Facts::default()
     };
     BatteryReading {
-        memory: Vec::new(),
+        device_log: Vec::new(),
         place: Place::new(place).unwrap(),
         presence: Presence::Present,
         measured,
@@ -70,7 +70,7 @@ pub fn battery(place: u8, cells: usize, seed: i32, barcode: Option<&str>) -> Bat
 
 pub fn report(bank: &str, at_ms: i64, kind: SweepKind, batteries: Vec<BatteryReading>) -> BankReport {
     BankReport::of_one(BankReading {
-        memory: Vec::new(),
+        device_log: Vec::new(),
         bank: Arc::from(bank),
         kind,
         began: std::time::Instant::now(),

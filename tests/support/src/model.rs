@@ -18,10 +18,10 @@ pub fn reading(kind: SweepKind, batteries: u8, cells: u16) -> BankReading {
         presence: Presence::Present,
         measured: measured(place),
         cells: (kind == SweepKind::Full).then(|| (1..=cells).map(cell).collect()),
-        ..BatteryReading::silent(place)
+        ..BatteryReading::empty(place)
     };
     BankReading {
-        memory: Vec::new(),
+        device_log: Vec::new(),
         bank: Arc::from("pytes"),
         kind,
         taken_at: Timestamp::UNIX_EPOCH,

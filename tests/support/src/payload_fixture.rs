@@ -10,7 +10,7 @@ use bankwatch::internals::model::event_word::EventWord;
 use bankwatch::internals::model::facts::{FactSource, Facts};
 use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::{
-    BankReading, BatteryReading, CellReading, Measured, Missing, Presence, SweepKind,
+    BankReading, BatteryReading, CellReading, Measured, MissingAnswer, Presence, SweepKind,
 };
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
@@ -63,7 +63,7 @@ fn word(text: &str) -> Option<Word> {
 /// A full reading in which everything was said.
 pub fn reading(name: &str, batteries: u8, cells: u16) -> BankReading {
     BankReading {
-        memory: Vec::new(),
+        device_log: Vec::new(),
         bank: name.into(),
         kind: SweepKind::Full,
         taken_at: "2026-11-22T06:05:09.377Z".parse().unwrap(),
@@ -109,7 +109,7 @@ fn battery(place: Place, cells: u16) -> BatteryReading {
     };
     let stat = Facts { soh: Some(Percent(99)), cycles: Some(660 + i64::from(number)), ..Facts::default() };
     BatteryReading {
-        memory: Vec::new(),
+        device_log: Vec::new(),
         place,
         presence: Presence::Present,
         measured,
@@ -156,8 +156,8 @@ pub fn summary(mut reading: BankReading) -> BankReading {
 }
 
 /// Takes an answer about a battery out of a sweep.
-pub fn missing(place: Place, command: &str) -> Missing {
-    Missing {
+pub fn missing(place: Place, command: &str) -> MissingAnswer {
+    MissingAnswer {
         battery: Some(place),
         command: command.into(),
         reason: "answer cut off before its end marker".into(),

@@ -71,7 +71,7 @@ impl Living {
 pub fn reading(bank: &Bank, kind: SweepKind, began: Instant, taken_at: Timestamp) -> BankReading {
     let battery = |place: Place| match bank.battery(usize::from(place.number())) {
         Some(battery) => said(battery, place, kind),
-        None => BatteryReading { presence: Presence::Absent, ..BatteryReading::silent(place) },
+        None => BatteryReading { presence: Presence::Absent, ..BatteryReading::empty(place) },
     };
     let last = u8::try_from(bank.places()).unwrap();
     let stack = bank.series().then(|| {
@@ -84,7 +84,7 @@ pub fn reading(bank: &Bank, kind: SweepKind, began: Instant, taken_at: Timestamp
         }
     });
     BankReading {
-        memory: Vec::new(),
+        device_log: Vec::new(),
         bank: Arc::from("bank"),
         kind,
         taken_at,
@@ -140,6 +140,6 @@ fn said(battery: &Battery, place: Place, kind: SweepKind) -> BatteryReading {
         presence: Presence::Present,
         measured,
         cells: (kind == SweepKind::Full).then_some(cells),
-        ..BatteryReading::silent(place)
+        ..BatteryReading::empty(place)
     }
 }

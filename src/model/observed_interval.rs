@@ -14,20 +14,20 @@ const SLOW_SWEEPS: u32 = 2;
 
 /// The time from one full sweep to the next, as observed over the most recent ones.
 #[derive(Clone, Debug)]
-pub(crate) struct Beat {
+pub(crate) struct ObservedInterval {
     configured: Duration,
     recent: VecDeque<Duration>,
     observed: Duration,
 }
 
-impl Beat {
+impl ObservedInterval {
     #[must_use]
     pub(crate) fn new(interval: Duration) -> Self {
         Self { configured: interval, recent: VecDeque::new(), observed: interval }
     }
 
     /// Records the duration of a full sweep.
-    pub(crate) fn after(&mut self, took: Duration) {
+    pub(crate) fn record(&mut self, took: Duration) {
         if self.recent.len() == AGREEING_SWEEPS {
             self.recent.pop_front();
         }
@@ -51,7 +51,7 @@ impl Beat {
 
     /// Returns the time without a reading, counted from the end of the last sweep, after which the bank is offline.
     #[must_use]
-    pub(crate) fn silence(&self) -> Duration {
+    pub(crate) fn offline_after(&self) -> Duration {
         self.observed.saturating_mul(OFFLINE_AFTER).max(self.slowest().saturating_mul(SLOW_SWEEPS))
     }
 }
@@ -66,27 +66,27 @@ mod tests {
 
     #[test]
     fn it_follows_three_agreeing_sweeps_and_returns() {
-        let mut beat = Beat::new(seconds(5));
+        let mut beat = ObservedInterval::new(seconds(5));
         let mut after = |took| {
-            beat.after(seconds(took));
+            beat.record(seconds(took));
             beat.interval().as_secs()
         };
         assert_eq!([2, 45, 2, 2].map(&mut after), [5; 4], "one slow sweep changes nothing");
         assert_eq!([9, 11, 10].map(&mut after), [5, 5, 9]);
         assert_eq!([45, 9, 10].map(&mut after), [10, 10, 10]);
         assert_eq!([2, 2, 2].map(&mut after), [10, 10, 5]);
-        let mut first = Beat::new(seconds(5));
-        first.after(seconds(9));
+        let mut first = ObservedInterval::new(seconds(5));
+        first.record(seconds(9));
         assert_eq!(first.interval(), seconds(9), "the first sweep is taken as it is");
     }
 
     #[test]
     fn offline_allows_for_a_second_slow_sweep() {
-        let mut beat = Beat::new(seconds(5));
+        let mut beat = ObservedInterval::new(seconds(5));
         assert_eq!(beat.silence(), seconds(15));
         let mut after = |took| {
-            beat.after(seconds(took));
-            beat.silence().as_secs()
+            beat.record(seconds(took));
+            beat.offline_after().as_secs()
         };
         assert_eq!([2, 45, 2, 2, 2].map(&mut after), [15, 90, 90, 90, 15]);
         assert_eq!([45, 45, 45].map(&mut after), [90, 90, 135], "three agreeing sweeps count in full");

@@ -10,7 +10,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::memory::{MemoryRecord, Recollection};
+use crate::model::device_log::{DeviceLogBatch, DeviceLogRecord};
 use crate::model::place::Place;
 use crate::model::report::BankReport;
 
@@ -18,7 +18,7 @@ use crate::model::report::BankReport;
 const MAX_RECORDS: usize = 1024;
 
 #[derive(Debug, Default)]
-pub struct Recall {
+pub struct DeviceLogFilter {
     read: BTreeMap<(Arc<str>, Option<Place>), Known>,
 }
 
@@ -26,15 +26,15 @@ pub struct Recall {
 #[derive(Debug, Default)]
 struct Known {
     barcode: Option<String>,
-    once: BTreeSet<MemoryRecord>,
-    reported: BTreeSet<MemoryRecord>,
+    once: BTreeSet<DeviceLogRecord>,
+    reported: BTreeSet<DeviceLogRecord>,
 }
 
-impl Recall {
+impl DeviceLogFilter {
     /// Returns the records of a report that have now been read twice, by battery.
-    pub fn take(&mut self, report: &BankReport, zone: &TimeZone) -> Vec<Recollection> {
+    pub fn take(&mut self, report: &BankReport, zone: &TimeZone) -> Vec<DeviceLogBatch> {
         let reading = &report.reading;
-        let stack = reading.stack.as_ref().map(|stack| (None, &reading.memory, stack.clock));
+        let stack = reading.stack.as_ref().map(|stack| (None, &reading.device_log, stack.clock));
         let batteries = reading
             .batteries
             .iter()
@@ -49,7 +49,7 @@ impl Recall {
             let known = self.read.entry((reading.bank.clone(), battery)).or_default();
             let records = known.take_new(memory, barcode.as_ref());
             if !records.is_empty() {
-                all.push(Recollection {
+                all.push(DeviceLogBatch {
                     bank: reading.bank.clone(),
                     battery,
                     barcode,
@@ -65,7 +65,7 @@ impl Recall {
 }
 
 impl Known {
-    fn take_new(&mut self, memory: &[MemoryRecord], barcode: Option<&String>) -> Vec<MemoryRecord> {
+    fn take_new(&mut self, memory: &[DeviceLogRecord], barcode: Option<&String>) -> Vec<DeviceLogRecord> {
         if let Some(barcode) = barcode
             && self.barcode.as_ref() != Some(barcode)
         {
@@ -74,7 +74,7 @@ impl Known {
         }
         let mut new = Vec::new();
         // Sorted, and without duplicates: a record that one answer contains twice counts once.
-        let memory: BTreeSet<&MemoryRecord> = memory.iter().collect();
+        let memory: BTreeSet<&DeviceLogRecord> = memory.iter().collect();
         for record in memory.into_iter().filter(|record| !self.reported.contains(*record)).collect::<Vec<_>>()
         {
             if self.once.remove(record) {

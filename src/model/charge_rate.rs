@@ -9,7 +9,7 @@ const LONGEST: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// The charge and the current of a battery or a bank that is charging or discharging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pace {
+pub(crate) struct ChargeRate {
     /// Remaining charge.
     pub(crate) remaining: MilliampHours,
     /// Charge when full.
@@ -18,11 +18,11 @@ pub(crate) struct Pace {
     pub(crate) current: Milliamps,
 }
 
-impl Pace {
+impl ChargeRate {
     /// Returns the time until `soc` is reached, or `None` if the charge moves away from it, is already there, or would
     /// take more than a month.
     #[must_use]
-    pub(crate) fn to_soc(&self, soc: Percent) -> Option<Duration> {
+    pub(crate) fn time_to_soc(&self, soc: Percent) -> Option<Duration> {
         let target = self.capacity.0.checked_mul(soc.0.into())? / 100;
         let missing = target.checked_sub(self.remaining.0)?;
         let hours = missing as f64 / f64::from(self.current.0);
@@ -31,13 +31,13 @@ impl Pace {
     }
 
     #[must_use]
-    pub(crate) fn to_full(&self) -> Option<Duration> {
-        self.to_soc(Percent(100))
+    pub(crate) fn time_to_full(&self) -> Option<Duration> {
+        self.time_to_soc(Percent(100))
     }
 
     #[must_use]
-    pub(crate) fn to_empty(&self) -> Option<Duration> {
-        self.to_soc(Percent(0))
+    pub(crate) fn time_to_empty(&self) -> Option<Duration> {
+        self.time_to_soc(Percent(0))
     }
 }
 
@@ -45,8 +45,8 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn pace(current: i32) -> Pace {
-        Pace {
+    fn pace(current: i32) -> ChargeRate {
+        ChargeRate {
             remaining: MilliampHours(60_000),
             capacity: MilliampHours(100_000),
             current: Milliamps(current),

@@ -9,14 +9,14 @@ use crate::model::place::Place;
 
 /// The command that a record comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MemoryKind {
+pub enum DeviceLogKind {
     /// `log`.
     Log,
     /// `data event`.
     Snapshot,
 }
 
-impl MemoryKind {
+impl DeviceLogKind {
     #[must_use]
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -28,10 +28,10 @@ impl MemoryKind {
 
 /// One record, ordered by the battery's clock.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MemoryRecord {
+pub struct DeviceLogRecord {
     /// The time by the battery's clock; `None` if that was never set.
     pub clock: Option<DateTime>,
-    pub kind: MemoryKind,
+    pub kind: DeviceLogKind,
     /// The record number; higher is newer.
     pub(crate) index: i64,
     /// The module that wrote it.
@@ -43,13 +43,13 @@ pub struct MemoryRecord {
 
 /// Records that have not been published before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recollection {
+pub struct DeviceLogBatch {
     pub(crate) bank: Arc<str>,
     /// `None` for a high-voltage stack.
     pub battery: Option<Place>,
     pub barcode: Option<String>,
     /// Oldest first.
-    pub records: Vec<MemoryRecord>,
+    pub records: Vec<DeviceLogRecord>,
     /// Start of the sweep in which they were read, by our clock.
     pub(crate) taken_at: Timestamp,
     /// The battery's clock in that sweep.
