@@ -34,7 +34,7 @@ use bankwatch::internals::console::transcript::{Exchange, Transcript};
 use bankwatch::internals::console::validation::Review;
 use bankwatch::internals::events::catalogue::Catalogue;
 use bankwatch::internals::events::tracker::Tracker;
-use bankwatch::internals::link::{Io, Line, Link};
+use bankwatch::internals::link::{Link, SerialParams, Transport};
 use bankwatch::internals::model::facts::Facts;
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::report::{BankReport, ServiceCounters};
@@ -119,8 +119,11 @@ fn measure_sweeps(batteries: usize, sweeps: usize) -> (f64, f64) {
     let bank = bank.start().expect("a simulated bank");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let link =
-            Link::parse(&bank.link(), Line::default()).expect("a link").open().await.expect("an open link");
+        let link = Link::parse(&bank.link(), SerialParams::default())
+            .expect("a link")
+            .open()
+            .await
+            .expect("an open link");
         let bytes = Arc::new(AtomicU64::new(0));
         let counted = Counted { inner: link, bytes: bytes.clone() };
         let mut conversation = Conversation::new(Box::new(counted), b"\n", Patience::default());
@@ -157,11 +160,11 @@ fn measure_sweeps(batteries: usize, sweeps: usize) -> (f64, f64) {
 
 /// A link that counts what comes in.
 struct Counted {
-    inner: Box<dyn Io>,
+    inner: Box<dyn Transport>,
     bytes: Arc<AtomicU64>,
 }
 
-impl Io for Counted {}
+impl Transport for Counted {}
 
 impl AsyncRead for Counted {
     fn poll_read(

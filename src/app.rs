@@ -32,7 +32,7 @@ use crate::console::assemble::assemble;
 use crate::console::validation::Review;
 use crate::events::catalogue::Catalogue;
 use crate::events::plan::EventPlan;
-use crate::link::{Line, Link, LinkError};
+use crate::link::{Link, LinkError, SerialParams};
 use crate::messages::{LatestReports, Queue, ReportReady, ReportSink, SlotUpdated};
 use crate::model::reading::OFFLINE_AFTER;
 use crate::model::units::Percent;
@@ -221,7 +221,7 @@ impl Bank {
         workings: &Workings,
         catalogue: &Arc<Catalogue>,
     ) -> Result<Self, AppError> {
-        let line = Line { baud: settings.baud, dtr: settings.dtr, rts: settings.rts };
+        let line = SerialParams { baud: settings.baud, dtr: settings.dtr, rts: settings.rts };
         let link = Link::parse(&settings.link, line);
         let link = link.map_err(|error| AppError::Link { bank: settings.name.clone(), error })?;
         let rhythm = rhythm(settings);

@@ -18,7 +18,7 @@ use crate::console::framing::answer::Answer;
 use crate::console::redact::Blank;
 use crate::console::transcript::Lost;
 use crate::link::tee::{Recording, Tee};
-use crate::link::{Line, Link};
+use crate::link::{Link, SerialParams};
 use crate::model::place::Place;
 use crate::settings::LineEnd;
 use crate::sweep::client::{Conversation, Patience};
@@ -66,7 +66,7 @@ fn timeouts() -> Patience {
 /// # Errors
 /// Fails if the link can't be opened or is lost, or the file can't be written.
 pub(crate) fn capture(arguments: &CaptureArguments) -> anyhow::Result<Exit> {
-    let link = Link::parse(&arguments.link, Line::default())?;
+    let link = Link::parse(&arguments.link, SerialParams::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut conversation, recording) = runtime.block_on(open(&link))?;
     let write_failed = || format!("cannot write {}", arguments.output.display());

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::cli::exit::Exit;
 use crate::cli::sweep::{self, Timing};
 use crate::console::diagnosis::Heard;
-use crate::link::{Io, Line, Link, Target};
+use crate::link::{Link, LinkTarget, SerialParams, Transport};
 use crate::settings::{LineEnd, Loaded, MqttVersion, Settings, Sources, load};
 use crate::sweep::client::{Conversation, Patience};
 use crate::sweep::wake::{Found, greet};
@@ -84,11 +84,11 @@ fn uses_mqtt_311() -> bool {
 }
 
 async fn examine(arguments: &DoctorArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
-    let first = Link::parse(&arguments.link, Line::default())?;
+    let first = Link::parse(&arguments.link, SerialParams::default())?;
     row(out, "link", &first)?;
     let mut responses = Vec::new();
     for attempt in ATTEMPTS.iter().filter(|attempt| applies(&first.target, **attempt)) {
-        let line = Line { baud: attempt.baud, dtr: attempt.modem, rts: attempt.modem };
+        let line = SerialParams { baud: attempt.baud, dtr: attempt.modem, rts: attempt.modem };
         let link = Link { line, ..first.clone() };
         let mut open = match link.open().await {
             Ok(open) => open,
@@ -118,29 +118,29 @@ async fn examine(arguments: &DoctorArguments, out: &mut impl Write) -> anyhow::R
 }
 
 /// Baud rate and modem lines exist only on ports that can be configured.
-fn applies(target: &Target, attempt: Attempt) -> bool {
+fn applies(target: &LinkTarget, attempt: Attempt) -> bool {
     match target {
-        Target::Serial(_) | Target::Rfc2217(_) => true,
-        Target::Tcp(_) | Target::Replay(_) => attempt.baud == ATTEMPTS[0].baud && attempt.modem,
+        LinkTarget::Serial(_) | LinkTarget::Rfc2217(_) => true,
+        LinkTarget::Tcp(_) | LinkTarget::Replay(_) => attempt.baud == ATTEMPTS[0].baud && attempt.modem,
     }
 }
 
-fn label(target: &Target, attempt: Attempt) -> String {
+fn label(target: &LinkTarget, attempt: Attempt) -> String {
     let end = match attempt.line_end {
         LineEnd::Lf => "lf",
         LineEnd::Cr => "cr",
         LineEnd::Crlf => "crlf",
     };
     match target {
-        Target::Serial(_) | Target::Rfc2217(_) => {
+        LinkTarget::Serial(_) | LinkTarget::Rfc2217(_) => {
             format!("{} {end}{}", attempt.baud, if attempt.modem { "" } else { " dtr/rts off" })
         }
-        Target::Tcp(_) | Target::Replay(_) => format!("line end {end}"),
+        LinkTarget::Tcp(_) | LinkTarget::Replay(_) => format!("line end {end}"),
     }
 }
 
 /// Sends an empty line and classifies the response.
-async fn probe(link: &mut Box<dyn Io>, line_end: LineEnd, listen: Duration) -> anyhow::Result<Heard> {
+async fn probe(link: &mut Box<dyn Transport>, line_end: LineEnd, listen: Duration) -> anyhow::Result<Heard> {
     let mut received = Vec::new();
     let deadline = tokio::time::Instant::now() + listen;
     if timeout(listen, link.write_all(line_end.as_bytes())).await.is_err() {
@@ -264,7 +264,7 @@ fn settings(link: &Link, attempt: Attempt, out: &mut impl Write) -> anyhow::Resu
 }
 
 /// The likely causes when no console answered.
-fn advice(target: &Target, responses: &[Heard]) -> &'static [&'static str] {
+fn advice(target: &LinkTarget, responses: &[Heard]) -> &'static [&'static str] {
     let any = |wanted: fn(&Heard) -> bool| responses.iter().any(wanted);
     let bridge = matches!(target, Target::Tcp(_));
     if any(|response| matches!(response, Heard::Telnet)) {
@@ -304,7 +304,7 @@ mod tests {
     use super::*;
 
     fn advice_for(link: &str, responses: &[Heard]) -> String {
-        advice(&Link::parse(link, Line::default()).unwrap().target, responses).join(" ")
+        advice(&Link::parse(link, SerialParams::default()).unwrap().target, responses).join(" ")
     }
 
     #[test]
@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn baud_rates_and_modem_lines_are_tried_only_if_configurable() {
         let attempts = |link: &str| {
-            let target = Link::parse(link, Line::default()).unwrap().target;
+            let target = Link::parse(link, SerialParams::default()).unwrap().target;
             ATTEMPTS.iter().filter(|attempt| applies(&target, **attempt)).count()
         };
         assert_eq!(attempts("/dev/ttyUSB0"), ATTEMPTS.len());
@@ -346,7 +346,8 @@ mod tests {
     fn printed_settings_differ_from_the_defaults() {
         let lines = |attempt| {
             let mut out = Vec::new();
-            settings(&Link::parse("/dev/ttyUSB0", Line::default()).unwrap(), attempt, &mut out).unwrap();
+            settings(&Link::parse("/dev/ttyUSB0", SerialParams::default()).unwrap(), attempt, &mut out)
+                .unwrap();
             String::from_utf8(out).unwrap()
         };
         assert!(lines(ATTEMPTS[0]).ends_with("[[bank]]\nlink = \"/dev/ttyUSB0\"\n"));

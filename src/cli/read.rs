@@ -13,7 +13,7 @@ use crate::cli::service::ServiceArguments;
 use crate::cli::sweep::{self, Unswept};
 use crate::events::catalogue::Catalogue;
 use crate::events::decode::tell_standing;
-use crate::link::{Line, Link};
+use crate::link::{Link, SerialParams};
 use crate::model::report::BankReport;
 use crate::outage::HumanDuration;
 use crate::settings::{BankSettings, LineEnd, Settings};
@@ -50,7 +50,7 @@ pub(crate) struct ReadArguments {
 pub(crate) fn read(arguments: &ReadArguments) -> anyhow::Result<Exit> {
     let (statuses, exit) = match &arguments.link {
         Some(link) => {
-            let line = Line { baud: arguments.baud, ..Line::default() };
+            let line = SerialParams { baud: arguments.baud, ..SerialParams::default() };
             let mut report = ask(Link::parse(link, line)?)?;
             tell_standing(&mut report, &Catalogue::load(None).0);
             let reading = &report.reading;

@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use clap::{ArgGroup, Args, ValueEnum};
 use jiff::Zoned;
 
-use crate::simulator::{Dialect, EventStyle, FaultRate, Faults, Simulation, UnknownDialect, Word};
+use crate::simulator::{Dialect, EventStyle, EventWordKind, FaultRate, Faults, Simulation, UnknownDialect};
 
 /// How often the stop condition is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -93,7 +93,7 @@ impl From<EventWords> for EventStyle {
 pub(crate) struct RaisedEvent {
     /// From 1.
     place: usize,
-    word: Word,
+    word: EventWordKind,
     bits: u32,
 }
 
@@ -102,10 +102,10 @@ fn parse_raised_event(text: &str) -> Result<RaisedEvent, String> {
         let (place, (word, bits)) =
             text.split_once(':').and_then(|(place, event)| Some((place, event.split_once('=')?)))?;
         let word = match word {
-            "battery" => Word::Battery,
-            "power" => Word::Power,
-            "system" => Word::Fault,
-            "alarm" => Word::Alarm,
+            "battery" => EventWordKind::Battery,
+            "power" => EventWordKind::Power,
+            "system" => EventWordKind::Fault,
+            "alarm" => EventWordKind::Alarm,
             _ => return None,
         };
         let bits = u32::from_str_radix(bits.strip_prefix("0x")?, 16).ok()?;

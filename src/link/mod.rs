@@ -20,7 +20,7 @@ pub use error::LinkError;
 pub(crate) use port_owner::PortOwner;
 
 /// An open link.
-pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {
     /// Sets the baud rate. Returns `false` if this link has none.
     ///
     /// # Errors
@@ -33,7 +33,7 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {
 
 /// How a console is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum LinkTarget {
     /// A serial port by its path.
     Serial(PathBuf),
     /// `host:port` of a transparent bridge.
@@ -44,7 +44,7 @@ pub(crate) enum Target {
     Replay(PathBuf),
 }
 
-impl Target {
+impl LinkTarget {
     /// Whether the baud rate can be changed, which waking a console requires.
     pub(crate) fn can_set_speed(&self) -> bool {
         matches!(self, Self::Serial(_) | Self::Rfc2217(_))
@@ -53,14 +53,14 @@ impl Target {
 
 /// Parameters of a serial line; ignored by raw TCP and recordings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct SerialParams {
     pub(crate) baud: u32,
     /// Whether DTR is raised; some adapters need it low.
     pub(crate) dtr: bool,
     pub(crate) rts: bool,
 }
 
-impl Default for Line {
+impl Default for SerialParams {
     fn default() -> Self {
         Self { baud: 115_200, dtr: true, rts: true }
     }
@@ -69,8 +69,8 @@ impl Default for Line {
 /// Where a console is, and how to open the connection to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    pub(crate) target: Target,
-    pub line: Line,
+    pub(crate) target: LinkTarget,
+    pub line: SerialParams,
     /// How long opening may take.
     pub deadline: Duration,
 }
@@ -82,7 +82,7 @@ impl Link {
     ///
     /// # Errors
     /// Returns [`LinkError::InvalidLink`] for any other text.
-    pub fn parse(text: &str, line: Line) -> Result<Self, LinkError> {
+    pub fn parse(text: &str, line: SerialParams) -> Result<Self, LinkError> {
         let invalid = || LinkError::InvalidLink { found: text.to_owned() };
         let address = |address: &str| {
             let port = address.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
@@ -90,13 +90,13 @@ impl Link {
             valid.then(|| address.to_owned()).ok_or_else(invalid)
         };
         let target = match text.split_once(':') {
-            Some(("tcp", rest)) => Target::Tcp(address(rest.strip_prefix("//").ok_or_else(invalid)?)?),
+            Some(("tcp", rest)) => LinkTarget::Tcp(address(rest.strip_prefix("//").ok_or_else(invalid)?)?),
             Some(("rfc2217", rest)) => {
-                Target::Rfc2217(address(rest.strip_prefix("//").ok_or_else(invalid)?)?)
+                LinkTarget::Rfc2217(address(rest.strip_prefix("//").ok_or_else(invalid)?)?)
             }
-            Some(("replay", file)) => Target::Replay(file.into()),
+            Some(("replay", file)) => LinkTarget::Replay(file.into()),
             _ if text.is_empty() || text.contains("://") => return Err(invalid()),
-            _ => Target::Serial(text.into()),
+            _ => LinkTarget::Serial(text.into()),
         };
         Ok(Self { target, line, deadline: DEADLINE })
     }
@@ -105,12 +105,14 @@ impl Link {
     ///
     /// # Errors
     /// Returns why it could not be opened: missing, forbidden, busy, unreachable, or not a link of that kind.
-    pub async fn open(&self) -> Result<Box<dyn Io>, LinkError> {
+    pub async fn open(&self) -> Result<Box<dyn Transport>, LinkError> {
         match &self.target {
-            Target::Serial(path) => Ok(Box::new(serial::open(path, self.line)?)),
-            Target::Tcp(address) => Ok(Box::new(tcp::open(address, self.deadline).await?)),
-            Target::Rfc2217(address) => Ok(Box::new(rfc2217::open(address, self.line, self.deadline).await?)),
-            Target::Replay(file) => Ok(Box::new(replay::open(file)?)),
+            LinkTarget::Serial(path) => Ok(Box::new(serial::open(path, self.line)?)),
+            LinkTarget::Tcp(address) => Ok(Box::new(tcp::open(address, self.deadline).await?)),
+            LinkTarget::Rfc2217(address) => {
+                Ok(Box::new(rfc2217::open(address, self.line, self.deadline).await?))
+            }
+            LinkTarget::Replay(file) => Ok(Box::new(replay::open(file)?)),
         }
     }
 }
@@ -118,10 +120,10 @@ impl Link {
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.target {
-            Target::Serial(path) => path.display().fmt(f),
-            Target::Tcp(address) => write!(f, "tcp://{address}"),
-            Target::Rfc2217(address) => write!(f, "rfc2217://{address}"),
-            Target::Replay(file) => write!(f, "replay:{}", file.display()),
+            LinkTarget::Serial(path) => path.display().fmt(f),
+            LinkTarget::Tcp(address) => write!(f, "tcp://{address}"),
+            LinkTarget::Rfc2217(address) => write!(f, "rfc2217://{address}"),
+            LinkTarget::Replay(file) => write!(f, "replay:{}", file.display()),
         }
     }
 }

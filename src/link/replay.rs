@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::console::framing::prompt::Prompt;
 use crate::console::framing::recorded;
-use crate::link::{Io, LinkError};
+use crate::link::{LinkError, Transport};
 
 /// Larger files are not recordings.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -104,7 +104,7 @@ impl Replay {
     }
 }
 
-impl Io for Replay {}
+impl Transport for Replay {}
 
 impl AsyncRead for Replay {
     fn poll_read(

@@ -9,13 +9,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::link::telnet::{Decoder, INITIAL_NEGOTIATION, PortSetting, escape};
-use crate::link::{Io, Line, LinkError, tcp};
+use crate::link::{LinkError, SerialParams, Transport, tcp};
 
 /// Limit on the bytes waiting to be sent; commands are short.
 const MAX_PENDING: usize = 16 * 1024;
 
 /// Connects to `host:port` and requests the parameters of the line.
-pub(super) async fn open(address: &str, line: Line, deadline: Duration) -> Result<Rfc2217Client, LinkError> {
+pub(super) async fn open(
+    address: &str,
+    line: SerialParams,
+    deadline: Duration,
+) -> Result<Rfc2217Client, LinkError> {
     let stream = tcp::connect(address, deadline, "rfc2217").await?;
     let mut port = Rfc2217Client {
         stream,
@@ -46,7 +50,7 @@ pub(super) struct Rfc2217Client {
     data: Vec<u8>,
 }
 
-impl Io for Rfc2217Client {
+impl Transport for Rfc2217Client {
     fn set_speed(&mut self, baud: u32) -> io::Result<bool> {
         self.sending.extend(PortSetting::BaudRate(baud).encode());
         Ok(true)

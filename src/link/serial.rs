@@ -6,10 +6,10 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 use tokio_serial::{ErrorKind, SerialPort, SerialPortBuilderExt, SerialStream};
 
-use crate::link::{Io, Line, LinkError, PortOwner};
+use crate::link::{LinkError, PortOwner, SerialParams, Transport};
 
 /// Opens the port exclusively, with 8 data bits, no parity, one stop bit and no flow control (protocol, section 1).
-pub(super) fn open(path: &Path, line: Line) -> Result<SerialStream, LinkError> {
+pub(super) fn open(path: &Path, line: SerialParams) -> Result<SerialStream, LinkError> {
     let what = path.display().to_string();
     // The library reports every failure of open(2) as "no device", so check first.
     std::fs::metadata(path).map_err(|error| LinkError::from_io(&what, &error))?;
@@ -24,7 +24,7 @@ pub(super) fn open(path: &Path, line: Line) -> Result<SerialStream, LinkError> {
     Ok(port)
 }
 
-impl Io for SerialStream {
+impl Transport for SerialStream {
     fn set_speed(&mut self, baud: u32) -> io::Result<bool> {
         self.set_baud_rate(baud)?;
         Ok(true)
@@ -54,8 +54,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("console");
         let bank = Simulation::new(Dialect::Pytes).pty(&path).start().expect("a simulated bank");
-        let first = open(&path, Line::default()).expect("an open port");
-        let error = open(&path, Line::default()).expect_err("busy");
+        let first = open(&path, SerialParams::default()).expect("an open port");
+        let error = open(&path, SerialParams::default()).expect_err("busy");
         assert!(matches!(error, LinkError::Busy { .. }), "{error}");
         drop(first);
         assert!(open(&path, Line::default()).is_ok(), "free again");
@@ -68,7 +68,7 @@ mod tests {
         let file = folder.path().join("notes.txt");
         std::fs::write(&file, "not a port").expect("a file");
         for path in [folder.path(), &file, Path::new("/dev/null")] {
-            let error = open(path, Line::default()).expect_err("not a port");
+            let error = open(path, SerialParams::default()).expect_err("not a port");
             assert_eq!(error, LinkError::NotSerialPort { what: path.display().to_string() });
         }
     }

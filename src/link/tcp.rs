@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::link::telnet::is_negotiation;
-use crate::link::{Io, LinkError};
+use crate::link::{LinkError, Transport};
 
 /// Idle time before the first keepalive probe, interval between probes, and number of probes.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(10), Duration::from_secs(5), 3);
@@ -56,7 +56,7 @@ pub(super) struct TcpClient {
     received_any: bool,
 }
 
-impl Io for TcpClient {}
+impl Transport for TcpClient {}
 
 impl AsyncRead for TcpClient {
     fn poll_read(

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::link::Io;
+use crate::link::Transport;
 
 /// The bytes received since the last [`Recording::take`].
 #[derive(Clone, Debug, Default)]
@@ -21,18 +21,18 @@ impl Recording {
 
 /// A link whose received bytes are recorded.
 pub(crate) struct Tee {
-    inner: Box<dyn Io>,
+    inner: Box<dyn Transport>,
     recording: Recording,
 }
 
 impl Tee {
-    pub(crate) fn new(inner: Box<dyn Io>) -> (Self, Recording) {
+    pub(crate) fn new(inner: Box<dyn Transport>) -> (Self, Recording) {
         let recording = Recording::default();
         (Self { inner, recording: recording.clone() }, recording)
     }
 }
 
-impl Io for Tee {
+impl Transport for Tee {
     fn set_speed(&mut self, baud: u32) -> io::Result<bool> {
         self.inner.set_speed(baud)
     }

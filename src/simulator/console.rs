@@ -2,8 +2,8 @@
 
 use crate::simulator::dialect::text::{ERASE, latin1};
 use crate::simulator::dialect::{self, AnswerBody, ConsoleMode, Dialect, EventStyle};
-use crate::simulator::physics::bank::Bank;
-use crate::simulator::printed::Values;
+use crate::simulator::physics::bank::SimulatedBank;
+use crate::simulator::printed::PrintedValues;
 
 /// Longest line; further bytes are echoed and discarded.
 const LINE_LENGTH: usize = 128;
@@ -18,7 +18,7 @@ pub(super) enum ConsoleOutput {
         /// As typed.
         command: String,
         bytes: Vec<u8>,
-        values: Values,
+        values: PrintedValues,
     },
     /// The next page, or the end of the answer after leaving the pager.
     Page(Vec<u8>),
@@ -35,31 +35,31 @@ pub struct Console {
     pages: Vec<Vec<u8>>,
     /// The end of the answer that the pager interrupts.
     ending: Vec<u8>,
-    bank: Bank,
+    bank: SimulatedBank,
 }
 
 impl Console {
     /// With `debug`, the console starts in debug mode.
-    pub(crate) fn new(dialect: Dialect, bank: Bank, style: EventStyle, debug: bool) -> Self {
+    pub(crate) fn new(dialect: Dialect, bank: SimulatedBank, style: EventStyle, debug: bool) -> Self {
         let mode = if debug { ConsoleMode::Debug } else { ConsoleMode::User };
         Self { dialect, style, mode, line: Vec::new(), pages: Vec::new(), ending: Vec::new(), bank }
     }
 
-    pub fn bank(&self) -> &Bank {
+    pub fn bank(&self) -> &SimulatedBank {
         &self.bank
     }
 
-    pub fn bank_mut(&mut self) -> &mut Bank {
+    pub fn bank_mut(&mut self) -> &mut SimulatedBank {
         &mut self.bank
     }
 
     /// Types bytes and returns the output.
     pub fn type_bytes(&mut self, bytes: &[u8]) -> Vec<u8> {
-        self.type_and_hear(bytes).0
+        self.type_with_values(bytes).0
     }
 
     /// Types bytes and returns the output, and the command and printed values of each answer in it.
-    pub fn type_and_hear(&mut self, bytes: &[u8]) -> (Vec<u8>, Vec<(String, Values)>) {
+    pub fn type_with_values(&mut self, bytes: &[u8]) -> (Vec<u8>, Vec<(String, PrintedValues)>) {
         let (mut output, mut answers) = (Vec::new(), Vec::new());
         for &byte in bytes {
             match self.type_byte(byte) {

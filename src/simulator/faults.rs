@@ -8,7 +8,7 @@ use fastrand::Rng;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fault {
+pub enum FaultKind {
     /// No answer and no echo.
     Mute,
     /// One to four bytes of the answer are changed.
@@ -25,7 +25,7 @@ pub enum Fault {
     Unplug,
 }
 
-impl Fault {
+impl FaultKind {
     /// All kinds, in order of precedence.
     pub const ALL: [Self; 7] =
         [Self::Mute, Self::Garble, Self::Truncate, Self::Noise, Self::Slow, Self::Late, Self::Unplug];
@@ -44,7 +44,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -53,7 +53,7 @@ impl fmt::Display for Fault {
 /// The effect of a fault on an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    pub fault: Fault,
+    pub fault: FaultKind,
     /// Positions in the answer: the changed bytes, or where it stopped or paused.
     pub at: Vec<usize>,
 }
@@ -85,7 +85,7 @@ impl Faults {
 
     /// Sets the probability (0 to 1) of `fault` per answer.
     #[must_use]
-    pub fn with(mut self, fault: Fault, rate: f64) -> Self {
+    pub fn with(mut self, fault: FaultKind, rate: f64) -> Self {
         self.rates[fault as usize] = rate.clamp(0.0, 1.0);
         self
     }
@@ -109,24 +109,24 @@ impl Faults {
     }
 
     /// Draws the fault of the next answer, if any.
-    pub(super) fn draw(&self, rng: &mut Rng) -> Option<Fault> {
+    pub(super) fn draw(&self, rng: &mut Rng) -> Option<FaultKind> {
         // One number per kind regardless of the rates, so that the following draws don't depend on the rates.
-        let drawn = Fault::ALL.map(|_| rng.f64());
-        Fault::ALL.into_iter().find(|fault| drawn[*fault as usize] < self.rates[*fault as usize])
+        let drawn = FaultKind::ALL.map(|_| rng.f64());
+        FaultKind::ALL.into_iter().find(|fault| drawn[*fault as usize] < self.rates[*fault as usize])
     }
 }
 
 /// A fault and its rate, written `garble=0.01`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FaultRate {
-    pub fault: Fault,
+    pub fault: FaultKind,
     /// Probability per answer, 0 to 1.
     pub rate: f64,
 }
 
 /// Why a `KIND=RATE` is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadFaultRate {
+pub enum FaultRateError {
     #[error("unknown fault {0:?}; expected one of mute, garble, truncate, noise, slow, late, unplug")]
     Kind(String),
     #[error("expected KIND=RATE with a rate from 0 to 1, such as garble=0.01, found {0:?}")]
@@ -134,14 +134,14 @@ pub enum BadFaultRate {
 }
 
 impl FromStr for FaultRate {
-    type Err = BadFaultRate;
+    type Err = FaultRateError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (kind, rate) = text.split_once('=').ok_or_else(|| BadFaultRate::Rate(text.to_owned()))?;
-        let fault = Fault::ALL.into_iter().find(|fault| fault.name() == kind);
-        let fault = fault.ok_or_else(|| BadFaultRate::Kind(kind.to_owned()))?;
+        let (kind, rate) = text.split_once('=').ok_or_else(|| FaultRateError::Rate(text.to_owned()))?;
+        let fault = FaultKind::ALL.into_iter().find(|fault| fault.name() == kind);
+        let fault = fault.ok_or_else(|| FaultRateError::Kind(kind.to_owned()))?;
         let rate = rate.parse().ok().filter(|rate| (0.0..=1.0).contains(rate));
-        Ok(Self { fault, rate: rate.ok_or_else(|| BadFaultRate::Rate(text.to_owned()))? })
+        Ok(Self { fault, rate: rate.ok_or_else(|| FaultRateError::Rate(text.to_owned()))? })
     }
 }
 
@@ -155,7 +155,7 @@ pub(super) enum OutputChunk {
     Unplug(Duration),
 }
 
-impl Fault {
+impl FaultKind {
     /// Applies the fault to an answer.
     pub(super) fn apply(self, answer: Vec<u8>, faults: &Faults, rng: &mut Rng) -> (Vec<OutputChunk>, Damage) {
         let position = |rng: &mut Rng| rng.usize(..answer.len().max(1));

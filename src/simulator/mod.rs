@@ -21,9 +21,12 @@ mod simulation;
 
 pub use console::Console;
 pub use dialect::{Dialect, EventStyle, UnknownDialect};
-pub use faults::{BadFaultRate, Damage, Fault, FaultRate, Faults};
-pub use physics::bank::{Bank, BankPlan};
-pub use physics::battery::{BaseState, Battery, Counters, LogRecord, Word};
-pub use printed::{CellRow, Detail, LogEntry, Said, Snapshot, StackRow, TableRow, Truth, UnitRow, Values};
+pub use faults::{Damage, FaultKind, FaultRate, FaultRateError, Faults};
+pub use physics::bank::{BankPlan, SimulatedBank};
+pub use physics::battery::{BaseState, BatteryLogRecord, EventWordKind, SimulatedBattery, SimulatedCounters};
+pub use printed::{
+    AnswerHistory, PrintedAnswer, PrintedCellRow, PrintedDetail, PrintedLogRecord, PrintedSnapshot,
+    PrintedStackRow, PrintedTableRow, PrintedUnitRow, PrintedValues,
+};
 pub use server::handle::SimulatorHandle;
 pub use simulation::{Simulation, StartError};

@@ -8,7 +8,7 @@ use crate::simulator::faults::Damage;
 
 /// An answer and the values in it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Said {
+pub struct PrintedAnswer {
     /// From 1.
     pub number: u64,
     /// The bank's clock.
@@ -16,21 +16,21 @@ pub struct Said {
     pub command: String,
     /// The effect of a fault; `values` are those before the damage.
     pub damage: Option<Damage>,
-    pub values: Values,
+    pub values: PrintedValues,
 }
 
 /// The values in an answer.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Values {
+pub enum PrintedValues {
     /// `pwr`: one row per place.
-    Table(Vec<TableRow>),
+    Table(Vec<PrintedTableRow>),
     /// `pwr N`.
-    Detail(Box<Detail>),
+    Detail(Box<PrintedDetail>),
     /// `bat`, `bat N`: the cells of a battery or of a whole stack.
     Cells {
         /// From 1; 0 is a high-voltage stack.
         place: usize,
-        cells: Vec<CellRow>,
+        cells: Vec<PrintedCellRow>,
     },
     /// `info`, `info N`: labels (trimmed) and values in order.
     Info(Vec<(String, String)>),
@@ -41,15 +41,15 @@ pub enum Values {
     /// `soh`, `soh N`: the voltage of each cell in millivolts, in order.
     Soh(Vec<i32>),
     /// `pwr` of a high-voltage stack.
-    Stack(Box<StackRow>),
+    Stack(Box<PrintedStackRow>),
     /// `unit` of a high-voltage stack.
-    Units(Vec<UnitRow>),
+    Units(Vec<PrintedUnitRow>),
     /// `time`.
     Time(DateTime),
     /// `log`: all records on all pages.
-    Log(Vec<LogEntry>),
+    Log(Vec<PrintedLogRecord>),
     /// `data event`, `data history`.
-    Snapshot(Box<Snapshot>),
+    Snapshot(Box<PrintedSnapshot>),
     /// The first line of an error.
     Refusal(String),
     /// An answer without values (`help`, `ver`, `login`, …).
@@ -58,7 +58,7 @@ pub enum Values {
 
 /// One row of `pwr`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct TableRow {
+pub struct PrintedTableRow {
     /// From 1.
     pub place: usize,
     /// False for `Absent`; then all other fields are unused.
@@ -99,7 +99,7 @@ pub struct TableRow {
 
 /// The block of `pwr N`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Detail {
+pub struct PrintedDetail {
     /// From 1.
     pub place: usize,
     /// Millivolts.
@@ -151,7 +151,7 @@ pub struct Detail {
 
 /// One row of `bat`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CellRow {
+pub struct PrintedCellRow {
     /// From 0.
     pub index: usize,
     /// Millivolts.
@@ -177,7 +177,7 @@ pub struct CellRow {
 
 /// The preamble and row of `pwr` of a high-voltage stack.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StackRow {
+pub struct PrintedStackRow {
     /// Mean of all sensors.
     pub(crate) average_temperature_mc: i32,
     /// Voltage outside the contactor.
@@ -214,7 +214,7 @@ pub struct StackRow {
 
 /// One row of `unit`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct UnitRow {
+pub struct PrintedUnitRow {
     /// From 1.
     pub index: usize,
     /// Millivolts.
@@ -242,7 +242,7 @@ pub struct UnitRow {
 
 /// A record of `log`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LogEntry {
+pub struct PrintedLogRecord {
     pub index: u32,
     pub time: DateTime,
     /// Printed as hexadecimal digits without prefix.
@@ -252,27 +252,27 @@ pub struct LogEntry {
 
 /// The answer to `data event` or `data history`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
+pub struct PrintedSnapshot {
     /// `Item Index`.
     pub index: u32,
     pub time: DateTime,
     /// The battery or the stack.
-    pub detail: Detail,
-    pub cells: Vec<CellRow>,
+    pub detail: PrintedDetail,
+    pub cells: Vec<PrintedCellRow>,
     /// The modules of a stack.
-    pub units: Vec<UnitRow>,
+    pub units: Vec<PrintedUnitRow>,
 }
 
 /// The most recent answers.
 #[derive(Clone, Debug, Default)]
-pub struct Truth {
+pub struct AnswerHistory {
     /// Oldest first.
-    pub answers: Vec<Said>,
+    pub answers: Vec<PrintedAnswer>,
 }
 
-impl Truth {
+impl AnswerHistory {
     /// The newest answer to exactly this command.
-    pub fn latest(&self, command: &str) -> Option<&Said> {
+    pub fn latest(&self, command: &str) -> Option<&PrintedAnswer> {
         self.answers.iter().rev().find(|answer| answer.command == command)
     }
 }

@@ -8,7 +8,7 @@ use jiff::civil::{DateTime, date};
 use crate::simulator::console::Console;
 use crate::simulator::dialect::{Dialect, EventStyle};
 use crate::simulator::faults::Faults;
-use crate::simulator::physics::bank::{Bank, BankPlan};
+use crate::simulator::physics::bank::{BankPlan, SimulatedBank};
 use crate::simulator::server::handle::{self, SimulatorHandle};
 use crate::simulator::server::line_speed::SleepState;
 use crate::simulator::server::rfc2217::Rfc2217Server;
@@ -181,7 +181,7 @@ impl Simulation {
             }
         }
         let spec = self.dialect.spec();
-        let bank = Bank::new(&BankPlan {
+        let bank = SimulatedBank::new(&BankPlan {
             batteries: self.batteries,
             cells: self.cells,
             amp_hours: spec.amp_hours,

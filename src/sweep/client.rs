@@ -12,7 +12,7 @@ use crate::console::framing::answer::Answer;
 use crate::console::framing::prompt::Prompt;
 use crate::console::framing::{Framer, MOST_BYTES, Progress};
 use crate::console::transcript::Lost;
-use crate::link::Io;
+use crate::link::Transport;
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +85,7 @@ fn gone(error: &io::Error) -> String {
 
 /// A conversation with one console.
 pub struct Conversation {
-    link: Box<dyn Io>,
+    link: Box<dyn Transport>,
     line_end: &'static [u8],
     patience: Patience,
     chunk: Box<[u8; 4096]>,
@@ -99,7 +99,7 @@ pub struct Conversation {
 impl Conversation {
     /// Speaks over `link`, ending each question with `line_end`.
     #[must_use]
-    pub fn new(link: Box<dyn Io>, line_end: &'static [u8], patience: Patience) -> Self {
+    pub fn new(link: Box<dyn Transport>, line_end: &'static [u8], patience: Patience) -> Self {
         Self {
             link,
             line_end,

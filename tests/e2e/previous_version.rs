@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle, Word};
+use bankwatch::internals::simulator::{Dialect, EventWordKind, Simulation, SimulatorHandle};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};

@@ -1,12 +1,12 @@
 //! The body of an answer and the values printed in it.
 
 use crate::simulator::dialect::text::AnswerText;
-use crate::simulator::printed::Values;
+use crate::simulator::printed::PrintedValues;
 
 /// An answer without echo and prompt.
 pub(crate) struct AnswerBody {
     pub(crate) text: AnswerText,
-    pub(crate) values: Values,
+    pub(crate) values: PrintedValues,
     /// Whether the success line follows.
     pub(crate) success: bool,
     /// Whether the success line ends in an exclamation mark.
@@ -14,11 +14,16 @@ pub(crate) struct AnswerBody {
 }
 
 impl AnswerBody {
-    pub(super) fn done(text: AnswerText, values: Values) -> Self {
+    pub(super) fn done(text: AnswerText, values: PrintedValues) -> Self {
         Self { text, values, success: true, exclamation: false }
     }
 
     pub(super) fn refusal(text: AnswerText, first_line: &str) -> Self {
-        Self { text, values: Values::Refusal(first_line.to_owned()), success: false, exclamation: false }
+        Self {
+            text,
+            values: PrintedValues::Refusal(first_line.to_owned()),
+            success: false,
+            exclamation: false,
+        }
     }
 }

@@ -5,8 +5,8 @@ use crate::simulator::dialect::layouts::{CellColumns, CellLayout};
 use crate::simulator::dialect::measurement::Measurement;
 use crate::simulator::dialect::spec::DialectSpec;
 use crate::simulator::dialect::text::{AnswerText, FEED, column, header, row, uneven};
-use crate::simulator::physics::battery::Battery;
-use crate::simulator::printed::{CellRow, Values};
+use crate::simulator::physics::battery::SimulatedBattery;
+use crate::simulator::printed::{PrintedCellRow, PrintedValues};
 
 const VOLTAGE: CellColumns =
     &[column("Battery", 9, |r| r.index.to_string()), column("Volt", 9, |r| r.voltage_mv.to_string())];
@@ -58,7 +58,7 @@ impl CellLayout {
     }
 
     /// The cells of a battery, without the values that this layout does not print.
-    pub(super) fn rows(&self, battery: &Battery, spec: &DialectSpec) -> Vec<CellRow> {
+    pub(super) fn rows(&self, battery: &SimulatedBattery, spec: &DialectSpec) -> Vec<PrintedCellRow> {
         let mut cells = Measurement::of(battery, spec.temperature_step).cells;
         for cell in &mut cells {
             cell.energy_mwh = None;
@@ -68,7 +68,7 @@ impl CellLayout {
         cells
     }
 
-    pub(super) fn write(&self, text: &mut AnswerText, cells: &[CellRow]) {
+    pub(super) fn write(&self, text: &mut AnswerText, cells: &[PrintedCellRow]) {
         text.line(FEED, header(self.columns));
         for cell in cells {
             text.line(FEED, row(self.columns, cell));
@@ -76,14 +76,19 @@ impl CellLayout {
     }
 }
 
-fn balance(row: &CellRow) -> char {
+fn balance(row: &PrintedCellRow) -> char {
     if row.balancing == Some(true) { 'Y' } else { 'N' }
 }
 
 /// Answers `bat` and `bat N`.
-pub(super) fn answer(place: usize, battery: &Battery, spec: &DialectSpec, layout: &CellLayout) -> AnswerBody {
+pub(super) fn answer(
+    place: usize,
+    battery: &SimulatedBattery,
+    spec: &DialectSpec,
+    layout: &CellLayout,
+) -> AnswerBody {
     let cells = layout.rows(battery, spec);
     let mut text = spec.open_padded();
     layout.write(&mut text, &cells);
-    AnswerBody::done(text, Values::Cells { place, cells })
+    AnswerBody::done(text, PrintedValues::Cells { place, cells })
 }

@@ -6,8 +6,8 @@ use crate::simulator::dialect::layouts::{DetailField, DetailLayout, DetailValue}
 use crate::simulator::dialect::measurement::{self, Measurement};
 use crate::simulator::dialect::spec::DialectSpec;
 use crate::simulator::dialect::text::{FEED, HEAD};
-use crate::simulator::physics::battery::{BaseState, Battery, Word};
-use crate::simulator::printed::{Detail, Values};
+use crate::simulator::physics::battery::{BaseState, EventWordKind, SimulatedBattery};
+use crate::simulator::printed::{PrintedDetail, PrintedValues};
 
 const RULE: &str = " ----------------------------";
 
@@ -16,7 +16,7 @@ impl DetailLayout {
         self.fields.iter().any(|field| field.label == label)
     }
 
-    fn value(&self, field: &DetailField, detail: &Detail, style: EventStyle) -> Option<String> {
+    fn value(&self, field: &DetailField, detail: &PrintedDetail, style: EventStyle) -> Option<String> {
         Some(match field.value {
             DetailValue::Number(number, unit) => format!("{:<1$}{unit}", number(detail)?, self.number_width),
             DetailValue::Count(count) => format!("{:<1$}", count(detail), self.count_width),
@@ -35,14 +35,19 @@ impl DetailLayout {
     }
 
     /// The values that this layout prints of a battery; all others are `None`.
-    pub(super) fn detail(&self, place: usize, battery: &Battery, spec: &DialectSpec) -> Detail {
+    pub(super) fn detail(
+        &self,
+        place: usize,
+        battery: &SimulatedBattery,
+        spec: &DialectSpec,
+    ) -> PrintedDetail {
         let measured = Measurement::of(battery, spec.temperature_step);
         let has = |label| self.has(label);
         let status_words = self.fields.iter().filter_map(|field| match field.value {
             DetailValue::Status(word) => Some((field.label.to_owned(), word.bits(battery))),
             _ => None,
         });
-        Detail {
+        PrintedDetail {
             place,
             voltage_mv: measured.voltage_mv,
             current_ma: measured.current_ma,
@@ -64,10 +69,10 @@ impl DetailLayout {
             temperature_state: measured.temperature_state.to_owned(),
             coulomb_state: measured.coulomb_state.to_owned(),
             soh_state: has("Soh. Status").then(|| "Normal".to_owned()),
-            battery_events: has("Bat Events").then(|| battery.events(Word::Battery)),
-            power_events: has("Power Events").then(|| battery.events(Word::Power)),
-            system_fault: has("System Fault").then(|| battery.events(Word::Fault)),
-            system_alarm: has("System Alarm").then(|| battery.events(Word::Alarm)),
+            battery_events: has("Bat Events").then(|| battery.event_bits(EventWordKind::Battery)),
+            power_events: has("Power Events").then(|| battery.event_bits(EventWordKind::Power)),
+            system_fault: has("System Fault").then(|| battery.event_bits(EventWordKind::Fault)),
+            system_alarm: has("System Alarm").then(|| battery.event_bits(EventWordKind::Alarm)),
             status_words: status_words.collect(),
             barcode: has("Barcode").then(|| battery.barcode.clone()),
             device_type: has("DevType").then(|| spec.device.to_owned()),
@@ -78,14 +83,14 @@ impl DetailLayout {
 }
 
 /// The capacity of the weakest cell.
-fn learned_capacity_mah(battery: &Battery) -> i64 {
+fn learned_capacity_mah(battery: &SimulatedBattery) -> i64 {
     battery.cells.iter().map(|cell| (cell.capacity / 3.6) as i64).min().unwrap_or(0)
 }
 
 /// Answers `pwr N`.
 pub(super) fn answer(
     place: usize,
-    battery: &Battery,
+    battery: &SimulatedBattery,
     spec: &DialectSpec,
     layout: &DetailLayout,
     style: EventStyle,
@@ -105,5 +110,5 @@ pub(super) fn answer(
         }
     }
     text.line(FEED, RULE);
-    AnswerBody::done(text, Values::Detail(Box::new(detail)))
+    AnswerBody::done(text, PrintedValues::Detail(Box::new(detail)))
 }

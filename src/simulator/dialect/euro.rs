@@ -4,11 +4,11 @@ use crate::simulator::dialect::answer::AnswerBody;
 use crate::simulator::dialect::layouts::EuroLayout;
 use crate::simulator::dialect::spec::DialectSpec;
 use crate::simulator::dialect::text::HEAD;
-use crate::simulator::physics::battery::Battery;
-use crate::simulator::printed::Values;
+use crate::simulator::physics::battery::SimulatedBattery;
+use crate::simulator::printed::PrintedValues;
 
 /// Answers `euro`.
-pub(super) fn answer(battery: &Battery, spec: &DialectSpec) -> AnswerBody {
+pub(super) fn answer(battery: &SimulatedBattery, spec: &DialectSpec) -> AnswerBody {
     let lines = match spec.euro {
         EuroLayout::Separate => separate(battery),
         EuroLayout::Combined => combined(battery),
@@ -19,7 +19,7 @@ pub(super) fn answer(battery: &Battery, spec: &DialectSpec) -> AnswerBody {
         text.line(HEAD, line);
     }
     let printed = lines.into_iter().map(|(label, value)| (label.to_owned(), value)).collect();
-    AnswerBody::done(text, Values::Euro(printed))
+    AnswerBody::done(text, PrintedValues::Euro(printed))
 }
 
 type EuroLines = Vec<(&'static str, String)>;
@@ -31,26 +31,26 @@ fn split(thousandths: f64, unit: &str) -> String {
 }
 
 /// Milliampere-hours, and milliwatt-hours at the nominal voltage.
-fn charge_and_energy(ampere_seconds: f64, battery: &Battery) -> (f64, f64) {
+fn charge_and_energy(ampere_seconds: f64, battery: &SimulatedBattery) -> (f64, f64) {
     let charge = ampere_seconds.max(0.0) / 3.6;
     (charge, charge * 3.2 * battery.cell_count() as f64)
 }
 
 /// Capacity of the weakest cell in ampere-hours.
-fn capacity(battery: &Battery) -> f64 {
+fn capacity(battery: &SimulatedBattery) -> f64 {
     battery.cells.iter().map(|cell| cell.capacity / 3_600.0).fold(f64::INFINITY, f64::min)
 }
 
 /// Sum over all cells in milliohms.
-fn resistance(battery: &Battery) -> f64 {
+fn resistance(battery: &SimulatedBattery) -> f64 {
     battery.cells.iter().map(|cell| cell.resistance * 1_000.0).sum()
 }
 
-fn cycles(battery: &Battery) -> String {
+fn cycles(battery: &SimulatedBattery) -> String {
     format!("{:.0}", battery.counters().discharged / 3_600.0 / battery.nominal)
 }
 
-fn separate(battery: &Battery) -> EuroLines {
+fn separate(battery: &SimulatedBattery) -> EuroLines {
     let (charge_in, energy_in) = charge_and_energy(battery.counters().charged, battery);
     let (charge_out, energy_out) = charge_and_energy(battery.counters().discharged, battery);
     let remaining = capacity(battery);
@@ -76,7 +76,7 @@ fn separate(battery: &Battery) -> EuroLines {
     ]
 }
 
-fn combined(battery: &Battery) -> EuroLines {
+fn combined(battery: &SimulatedBattery) -> EuroLines {
     let counters = battery.counters();
     let (charge, energy) = charge_and_energy(counters.charged + counters.discharged, battery);
     vec![

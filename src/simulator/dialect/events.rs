@@ -3,7 +3,7 @@
 //! Names of bits that occur in no capture follow the pattern of those that do (`BHV`, `BVNOR`, `COULFULL`). The parser
 //! reads the number and ignores the names.
 
-use crate::simulator::physics::battery::{BaseState, Battery, Word};
+use crate::simulator::physics::battery::{BaseState, EventWordKind, SimulatedBattery};
 
 /// How event words are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,11 +105,11 @@ impl StatusWord {
     }
 
     /// The raised bits, otherwise the bit for the normal state.
-    pub(crate) fn bits(self, battery: &Battery) -> u32 {
+    pub(crate) fn bits(self, battery: &SimulatedBattery) -> u32 {
         let or_normal = |bits: u32, normal| if bits == 0 { normal } else { bits };
         match self {
-            Self::BatteryVoltage => or_normal(battery.events(Word::Battery), 0x4),
-            Self::PowerVoltage => or_normal(battery.events(Word::Power) & 0x1f, 0x4),
+            Self::BatteryVoltage => or_normal(battery.event_bits(EventWordKind::Battery), 0x4),
+            Self::PowerVoltage => or_normal(battery.event_bits(EventWordKind::Power) & 0x1f, 0x4),
             Self::Current => 0x1,
             Self::Base => match battery.state() {
                 BaseState::Idle => 0x1,
@@ -117,7 +117,7 @@ impl StatusWord {
                 BaseState::Dischg => 0x4,
             },
             Self::Coulomb => {
-                if battery.full() {
+                if battery.is_full() {
                     0x1
                 } else {
                     0x2

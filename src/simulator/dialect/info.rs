@@ -4,9 +4,9 @@ use crate::simulator::dialect::answer::AnswerBody;
 use crate::simulator::dialect::layouts::{InfoLine, InfoValue};
 use crate::simulator::dialect::spec::DialectSpec;
 use crate::simulator::dialect::text::{AnswerText, BARE, HEAD};
-use crate::simulator::physics::bank::Bank;
-use crate::simulator::physics::battery::Battery;
-use crate::simulator::printed::Values;
+use crate::simulator::physics::bank::SimulatedBank;
+use crate::simulator::physics::battery::SimulatedBattery;
+use crate::simulator::printed::PrintedValues;
 
 const fn line(label: &'static str, value: InfoValue) -> InfoLine {
     InfoLine { label, value, before: HEAD }
@@ -132,7 +132,13 @@ pub(super) const STACK: &[InfoLine] = &[
     fixed("Relay Feedback", "Yes  "),
 ];
 
-fn print(value: &InfoValue, place: usize, battery: &Battery, in_series: usize, spec: &DialectSpec) -> String {
+fn print(
+    value: &InfoValue,
+    place: usize,
+    battery: &SimulatedBattery,
+    in_series: usize,
+    spec: &DialectSpec,
+) -> String {
     let cells = battery.cell_count() * in_series;
     let limit = (battery.nominal * spec.limit_per_hour * 1000.0) as i64;
     match value {
@@ -158,9 +164,14 @@ fn rated_volts(cells: usize) -> String {
 }
 
 /// Answers `info` and `info N`.
-pub(super) fn answer(place: usize, battery: &Battery, bank: &Bank, spec: &DialectSpec) -> AnswerBody {
-    let in_series = if bank.series() { bank.batteries().count() } else { 1 };
-    let mut text = if bank.series() { spec.open_stack("info") } else { spec.open_padded() };
+pub(super) fn answer(
+    place: usize,
+    battery: &SimulatedBattery,
+    bank: &SimulatedBank,
+    spec: &DialectSpec,
+) -> AnswerBody {
+    let in_series = if bank.is_series() { bank.batteries().count() } else { 1 };
+    let mut text = if bank.is_series() { spec.open_stack("info") } else { spec.open_padded() };
     let mut printed = Vec::new();
     for line in spec.info {
         let value = print(&line.value, place, battery, in_series, spec);
@@ -171,14 +182,14 @@ pub(super) fn answer(place: usize, battery: &Battery, bank: &Bank, spec: &Dialec
             printed.push((line.label.to_owned(), value.trim_end().to_owned()));
         }
     }
-    if bank.series() {
+    if bank.is_series() {
         print_units(bank, &mut text, &mut printed);
     }
-    AnswerBody::done(text, Values::Info(printed))
+    AnswerBody::done(text, PrintedValues::Info(printed))
 }
 
 /// Prints the barcode of each unit under its own heading.
-fn print_units(bank: &Bank, text: &mut AnswerText, printed: &mut Vec<(String, String)>) {
+fn print_units(bank: &SimulatedBank, text: &mut AnswerText, printed: &mut Vec<(String, String)>) {
     for (index, battery) in bank.batteries() {
         text.line(HEAD, "");
         text.line(HEAD, format!("Unit {index} Barcode   "));

@@ -3,10 +3,12 @@
 
 use crate::simulator::dialect::events::{BitNames, StatusWord};
 use crate::simulator::dialect::text::TextColumn;
-use crate::simulator::printed::{CellRow, Detail, StackRow, TableRow, UnitRow};
+use crate::simulator::printed::{
+    PrintedCellRow, PrintedDetail, PrintedStackRow, PrintedTableRow, PrintedUnitRow,
+};
 
-pub(super) type CellColumns = &'static [TextColumn<CellRow>];
-pub(super) type PowerColumns = &'static [TextColumn<TableRow>];
+pub(super) type CellColumns = &'static [TextColumn<PrintedCellRow>];
+pub(super) type PowerColumns = &'static [TextColumn<PrintedTableRow>];
 
 /// The cell table, `bat` and `bat N`.
 pub(super) struct CellLayout {
@@ -33,20 +35,20 @@ pub(super) struct DetailField {
 /// How the value after the colon is printed.
 pub(super) enum DetailValue {
     /// A number padded to the unit's column, then the unit; `None` omits the line.
-    Number(fn(&Detail) -> Option<i64>, &'static str),
+    Number(fn(&PrintedDetail) -> Option<i64>, &'static str),
     /// A number without unit.
-    Count(fn(&Detail) -> i64),
+    Count(fn(&PrintedDetail) -> i64),
     /// Seconds, in a column of a different width; `None` omits the line.
-    Seconds(fn(&Detail) -> Option<i64>),
+    Seconds(fn(&PrintedDetail) -> Option<i64>),
     /// A state, padded to eight characters.
-    State(fn(&Detail) -> &str),
+    State(fn(&PrintedDetail) -> &str),
     /// A constant word, padded to eight characters.
     Fixed(&'static str),
     /// Text, and the width it is padded to.
-    Text(fn(&Detail) -> String, usize),
+    Text(fn(&PrintedDetail) -> String, usize),
     /// The enabled protections; this line follows a line end of the other kind.
     List(&'static str),
-    Events(fn(&Detail) -> u32, BitNames),
+    Events(fn(&PrintedDetail) -> u32, BitNames),
     Status(StatusWord),
     /// No value: the label is the whole line.
     Bare,
@@ -150,9 +152,9 @@ pub(super) enum InfoValue {
 
 /// The tables of a high-voltage stack.
 pub(super) struct StackLayout {
-    pub(crate) stack: &'static [&'static [TextColumn<StackRow>]],
-    pub(crate) units: &'static [&'static [TextColumn<UnitRow>]],
-    pub(crate) cells: &'static [&'static [TextColumn<CellRow>]],
+    pub(crate) stack: &'static [&'static [TextColumn<PrintedStackRow>]],
+    pub(crate) units: &'static [&'static [TextColumn<PrintedUnitRow>]],
+    pub(crate) cells: &'static [&'static [TextColumn<PrintedCellRow>]],
     /// Labels above the table of `pwr`: mean temperature, voltage outside and inside the contactor.
     pub(crate) preamble: [&'static str; 3],
     /// Whether the time is printed above the preamble.

@@ -2,15 +2,15 @@
 
 use crate::simulator::dialect::answer::AnswerBody;
 use crate::simulator::dialect::text::{AnswerText, BARE, HEAD};
-use crate::simulator::physics::bank::Bank;
-use crate::simulator::physics::battery::{Battery, LogRecord};
-use crate::simulator::printed::{LogEntry, Values};
+use crate::simulator::physics::bank::SimulatedBank;
+use crate::simulator::physics::battery::{BatteryLogRecord, SimulatedBattery};
+use crate::simulator::printed::{PrintedLogRecord, PrintedValues};
 
 /// Records per page.
 const PAGE: usize = 3;
 
 /// Answers `log`: newest first, three per page; the last record of a page has different line ends.
-pub(super) fn answer(bank: &Bank, battery: &Battery, text: AnswerText) -> AnswerBody {
+pub(super) fn answer(bank: &SimulatedBank, battery: &SimulatedBattery, text: AnswerText) -> AnswerBody {
     let mut text = text;
     let mut records = Vec::new();
     for (number, record) in battery.log.iter().enumerate() {
@@ -27,8 +27,8 @@ pub(super) fn answer(bank: &Bank, battery: &Battery, text: AnswerText) -> Answer
         } else {
             text.line(HEAD, "");
         }
-        let LogRecord { index, code, text, .. } = *record;
-        records.push(LogEntry { index, time, code, text: text.to_owned() });
+        let BatteryLogRecord { index, code, text, .. } = *record;
+        records.push(PrintedLogRecord { index, time, code, text: text.to_owned() });
     }
-    AnswerBody::done(text, Values::Log(records))
+    AnswerBody::done(text, PrintedValues::Log(records))
 }

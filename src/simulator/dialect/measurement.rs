@@ -1,7 +1,7 @@
 //! The values that a console measures of a battery: integers in console units, states as words.
 
-use crate::simulator::physics::battery::{BaseState, Battery, Word};
-use crate::simulator::printed::CellRow;
+use crate::simulator::physics::battery::{BaseState, EventWordKind, SimulatedBattery};
+use crate::simulator::printed::PrintedCellRow;
 
 /// A battery's values as measured by its console.
 #[derive(Clone, Debug)]
@@ -22,20 +22,21 @@ pub(super) struct Measurement {
     /// Remaining charge in milliampere-seconds.
     pub(crate) charge_mas: i64,
     pub(crate) mosfet_mc: Option<i32>,
-    pub(crate) cells: Vec<CellRow>,
+    pub(crate) cells: Vec<PrintedCellRow>,
 }
 
 impl Measurement {
     /// Measures a battery; its temperature sensors have a resolution of `step` thousandths of a degree.
-    pub(crate) fn of(battery: &Battery, step: i32) -> Self {
+    pub(crate) fn of(battery: &SimulatedBattery, step: i32) -> Self {
         let temperature = |celsius: f64| (celsius * 1000.0 / f64::from(step)).round() as i32 * step;
         let current_ma = (battery.current() * 1000.0).round() as i32;
-        let base_state = if battery.events(Word::Fault) == 0 { battery.state().word() } else { "SysError" };
+        let base_state =
+            if battery.event_bits(EventWordKind::Fault) == 0 { battery.state().word() } else { "SysError" };
         let cells: Vec<_> = (0..)
             .zip(battery.cells.iter().zip(battery.cell_voltages()))
             .map(|(index, (cell, volts))| {
                 let voltage_mv = (volts * 1000.0).round() as i32;
-                CellRow {
+                PrintedCellRow {
                     index,
                     voltage_mv,
                     current_ma: Some(current_ma),
@@ -66,11 +67,11 @@ impl Measurement {
             current_state: "Normal",
             temperature_state: "Normal",
             coulomb_state: match percent(battery.soc()) {
-                _ if battery.full() => "Full",
+                _ if battery.is_full() => "Full",
                 ..=9 => "Low",
                 _ => "Normal",
             },
-            soc: if battery.full() { 100 } else { percent(battery.soc()) },
+            soc: if battery.is_full() { 100 } else { percent(battery.soc()) },
             charge_mas: battery
                 .cells
                 .iter()
@@ -84,7 +85,7 @@ impl Measurement {
 }
 
 /// Seconds since it entered `state`, if it is in that state.
-pub(super) fn seconds_in(battery: &Battery, state: BaseState) -> Option<i64> {
+pub(super) fn seconds_in(battery: &SimulatedBattery, state: BaseState) -> Option<i64> {
     (battery.state() == state).then_some(battery.state_for as i64)
 }
 

@@ -26,9 +26,9 @@ use crate::simulator::dialect::layouts::SohLayout;
 use crate::simulator::dialect::short_answers::usage;
 use crate::simulator::dialect::spec::{DialectSpec, DialectTables};
 use crate::simulator::dialect::text::{AnswerText, FEED, HEAD, PLAIN};
-use crate::simulator::physics::bank::Bank;
-use crate::simulator::physics::battery::Battery;
-use crate::simulator::printed::Values;
+use crate::simulator::physics::bank::SimulatedBank;
+use crate::simulator::physics::battery::SimulatedBattery;
+use crate::simulator::printed::PrintedValues;
 
 pub(super) use answer::AnswerBody;
 pub use events::EventStyle;
@@ -62,7 +62,7 @@ impl DialectSpec {
 
     /// The answer to a command that prints nothing.
     fn accepted(&self) -> AnswerBody {
-        AnswerBody::done(self.open_padded(), Values::Nothing)
+        AnswerBody::done(self.open_padded(), PrintedValues::Nothing)
     }
 }
 
@@ -76,7 +76,7 @@ pub(super) enum ConsoleMode {
 
 /// Answers a line that is not empty; `login` and `logout` change `mode`.
 pub(super) fn answer(
-    bank: &Bank,
+    bank: &SimulatedBank,
     dialect: Dialect,
     style: EventStyle,
     mode: &mut ConsoleMode,
@@ -117,7 +117,7 @@ pub(super) fn answer(
 
 /// Answers the commands that print values of batteries.
 fn answer_values(
-    bank: &Bank,
+    bank: &SimulatedBank,
     spec: &DialectSpec,
     style: EventStyle,
     command: &str,
@@ -169,7 +169,7 @@ fn answer_values(
             ("info", None) => info::answer(number, battery, bank, spec),
             ("stat", None) => stat::answer(0, battery, spec.open_stack("stat"), spec, &stat::STACK),
             ("soh", None) => {
-                let all: Vec<&Battery> = bank.batteries().map(|(_, battery)| battery).collect();
+                let all: Vec<&SimulatedBattery> = bank.batteries().map(|(_, battery)| battery).collect();
                 short_answers::soh(0, &all, spec.open_stack("soh"), spec, SohLayout::Counted)
             }
             ("log", None) => log::answer(bank, battery, spec.open_stack("log")),

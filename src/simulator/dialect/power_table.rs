@@ -5,9 +5,9 @@ use crate::simulator::dialect::layouts::{PowerColumns, TableLayout};
 use crate::simulator::dialect::measurement::{self, Measurement};
 use crate::simulator::dialect::spec::DialectSpec;
 use crate::simulator::dialect::text::{AnswerText, FEED, absent_row, column, header, row, uneven};
-use crate::simulator::physics::bank::Bank;
-use crate::simulator::physics::battery::Battery;
-use crate::simulator::printed::{TableRow, Values};
+use crate::simulator::physics::bank::SimulatedBank;
+use crate::simulator::physics::battery::SimulatedBattery;
+use crate::simulator::printed::{PrintedTableRow, PrintedValues};
 
 const ELECTRIC: PowerColumns = &[
     column("Power", 6, |r| r.place.to_string()),
@@ -103,20 +103,20 @@ fn dash() -> String {
     "-".to_owned()
 }
 
-fn cell_id(row: &TableRow, which: usize) -> String {
+fn cell_id(row: &PrintedTableRow, which: usize) -> String {
     row.cell_ids.map_or_else(dash, |ids| ids[which].to_string())
 }
 
-fn mosfet(row: &TableRow) -> String {
+fn mosfet(row: &PrintedTableRow) -> String {
     row.mosfet_mc.map_or_else(|| " -".to_owned(), |temperature| temperature.to_string())
 }
 
-fn mosfet_state(row: &TableRow) -> String {
+fn mosfet_state(row: &PrintedTableRow) -> String {
     row.mosfet_mc.map_or_else(|| " -".to_owned(), |_| row.temperature_state.clone())
 }
 
 /// Answers `pwr`.
-pub(super) fn answer(bank: &Bank, spec: &DialectSpec, layout: &TableLayout) -> AnswerBody {
+pub(super) fn answer(bank: &SimulatedBank, spec: &DialectSpec, layout: &TableLayout) -> AnswerBody {
     let places = bank.places().max(spec.slots);
     let mut text = AnswerText::marked();
     text.line(FEED, header(layout.present));
@@ -130,20 +130,20 @@ pub(super) fn answer(bank: &Bank, spec: &DialectSpec, layout: &TableLayout) -> A
             before = layout.after_present;
         } else if let Some(absent) = layout.absent {
             text.line(before, absent_row(absent, place));
-            rows.push(TableRow { place, ..TableRow::default() });
+            rows.push(PrintedTableRow { place, ..PrintedTableRow::default() });
             before = FEED;
         }
     }
-    AnswerBody::done(text, Values::Table(rows))
+    AnswerBody::done(text, PrintedValues::Table(rows))
 }
 
 fn measure_row(
-    bank: &Bank,
+    bank: &SimulatedBank,
     place: usize,
-    battery: &Battery,
+    battery: &SimulatedBattery,
     spec: &DialectSpec,
     layout: &TableLayout,
-) -> TableRow {
+) -> PrintedTableRow {
     let measured = Measurement::of(battery, spec.temperature_step);
     let ids = layout.has("Vlow.Id").then(|| {
         let voltages: Vec<_> = measured.cells.iter().map(|cell| cell.voltage_mv).collect();
@@ -155,7 +155,7 @@ fn measure_row(
             measurement::highest(&voltages),
         ]
     });
-    TableRow {
+    PrintedTableRow {
         place,
         present: true,
         voltage_mv: measured.voltage_mv,

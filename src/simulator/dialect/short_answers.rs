@@ -5,14 +5,14 @@ use crate::simulator::dialect::layouts::SohLayout;
 use crate::simulator::dialect::measurement::Measurement;
 use crate::simulator::dialect::spec::DialectSpec;
 use crate::simulator::dialect::text::{AnswerText, BARE, FEED, HEAD};
-use crate::simulator::physics::bank::Bank;
-use crate::simulator::physics::battery::Battery;
-use crate::simulator::printed::Values;
+use crate::simulator::physics::bank::SimulatedBank;
+use crate::simulator::physics::battery::SimulatedBattery;
+use crate::simulator::printed::PrintedValues;
 
 /// Answers `soh` and `soh N` of one battery; place 0 is a stack, which prints no number.
 pub(super) fn soh(
     place: usize,
-    batteries: &[&Battery],
+    batteries: &[&SimulatedBattery],
     text: AnswerText,
     spec: &DialectSpec,
     layout: SohLayout,
@@ -46,18 +46,18 @@ pub(super) fn soh(
             voltages.push(voltage);
         }
     }
-    AnswerBody::done(text, Values::Soh(voltages))
+    AnswerBody::done(text, PrintedValues::Soh(voltages))
 }
 
 /// Answers `time`.
-pub(super) fn time(bank: &Bank, text: AnswerText, spec: &DialectSpec) -> AnswerBody {
+pub(super) fn time(bank: &SimulatedBank, text: AnswerText, spec: &DialectSpec) -> AnswerBody {
     let mut text = text;
     let now = bank.now();
     text.line(HEAD, format!("{}{}", spec.clock_chip, now.strftime("%Y-%m-%d %H:%M:%S")));
     if spec.clock_chip == "RTC " {
         text.line(HEAD, "Test result:pass");
     }
-    AnswerBody::done(text, Values::Time(now))
+    AnswerBody::done(text, PrintedValues::Time(now))
 }
 
 /// Answers `ver`.
@@ -74,7 +74,7 @@ pub(super) fn ver(spec: &DialectSpec) -> AnswerBody {
     text.line(FEED, " Date    : 2000-00-00 00:00:00");
     text.line(FEED, "");
     text.line(FEED, " Active version : Main");
-    AnswerBody::done(text, Values::Nothing)
+    AnswerBody::done(text, PrintedValues::Nothing)
 }
 
 /// The usage line of each command, in our own words.
@@ -116,5 +116,5 @@ pub(super) fn help(spec: &DialectSpec, text: AnswerText) -> AnswerBody {
     text.line("", entry("info"));
     text.line(HEAD, entry("login"));
     text.line(HEAD, entry("logout"));
-    AnswerBody::done(text, Values::Nothing)
+    AnswerBody::done(text, PrintedValues::Nothing)
 }

@@ -9,9 +9,11 @@ use crate::simulator::dialect::measurement::Measurement;
 use crate::simulator::dialect::spec::DialectSpec;
 use crate::simulator::dialect::text::{AnswerText, FEED, TextColumn, column, header, row};
 use crate::simulator::dialect::{cell_table, stack};
-use crate::simulator::physics::bank::Bank;
-use crate::simulator::physics::battery::{Battery, BatterySnapshot, Word};
-use crate::simulator::printed::{CellRow, Detail, Snapshot, UnitRow, Values};
+use crate::simulator::physics::bank::SimulatedBank;
+use crate::simulator::physics::battery::{BatterySnapshot, EventWordKind, SimulatedBattery};
+use crate::simulator::printed::{
+    PrintedCellRow, PrintedDetail, PrintedSnapshot, PrintedUnitRow, PrintedValues,
+};
 
 const RULE: &str = "-----------------------------------------------";
 
@@ -33,7 +35,7 @@ impl SnapshotRequest {
         matches!(*kind, "event" | "history").then_some(Self { history: *kind == "history", index })
     }
 
-    fn find(self, battery: &Battery) -> Option<&BatterySnapshot> {
+    fn find(self, battery: &SimulatedBattery) -> Option<&BatterySnapshot> {
         let snapshots: &VecDeque<BatterySnapshot> =
             if self.history { &battery.history } else { &battery.event_snapshots };
         match self.index {
@@ -52,7 +54,7 @@ impl SnapshotRequest {
 fn print_block(
     text: &mut AnswerText,
     request: SnapshotRequest,
-    snapshot: &Snapshot,
+    snapshot: &PrintedSnapshot,
     limits: &[(&str, String)],
     more: &[(&str, String)],
 ) {
@@ -88,7 +90,7 @@ fn word(bits: Option<u32>, names: BitNames, style: EventStyle) -> String {
 
 /// Answers for a 48 V bank.
 pub(super) fn answer_pack(
-    bank: &Bank,
+    bank: &SimulatedBank,
     spec: &DialectSpec,
     layout: &DetailLayout,
     style: EventStyle,
@@ -110,15 +112,16 @@ pub(super) fn answer_pack(
         ("Pwr Protect ENA", "POV PHV PLV PUV PSLP POT PHT COC2 COC COCA DOCA DOC DOC2 SC LCOUL ".to_owned()),
         ("System Fault", word(detail.system_fault, events::FAULT, style)),
     ];
-    let snapshot = Snapshot { index: *index, time: bank.at(*seconds), detail, cells, units: Vec::new() };
+    let snapshot =
+        PrintedSnapshot { index: *index, time: bank.at(*seconds), detail, cells, units: Vec::new() };
     let mut text = AnswerText::marked();
     print_block(&mut text, request, &snapshot, &limits, &more);
     text.line(FEED, "");
     cell_table::SNAPSHOT.write(&mut text, &snapshot.cells);
-    Some(AnswerBody::done(text, Values::Snapshot(Box::new(snapshot))))
+    Some(AnswerBody::done(text, PrintedValues::Snapshot(Box::new(snapshot))))
 }
 
-const UNIT: &[TextColumn<UnitRow>] = &[
+const UNIT: &[TextColumn<PrintedUnitRow>] = &[
     column("Unit", 9, |r| r.index.to_string()),
     column("Volt", 9, |r| r.voltage_mv.to_string()),
     column("Tempr", 9, |r| r.temperature_mc.to_string()),
@@ -130,7 +133,7 @@ const UNIT: &[TextColumn<UnitRow>] = &[
 
 /// Answers for a stack: the cells of all modules in one table, then the modules below another rule.
 pub(super) fn answer_stack(
-    bank: &Bank,
+    bank: &SimulatedBank,
     spec: &DialectSpec,
     layout: &StackLayout,
     style: EventStyle,
@@ -139,18 +142,18 @@ pub(super) fn answer_stack(
     let modules: Vec<(usize, &BatterySnapshot)> =
         bank.batteries().filter_map(|(place, battery)| Some((place, request.find(battery)?))).collect();
     let (_, BatterySnapshot { index, seconds, battery: first }) = *modules.first()?;
-    let units: Vec<UnitRow> = modules
+    let units: Vec<PrintedUnitRow> = modules
         .iter()
         .map(|(place, snapshot)| stack::unit_row(bank, *place, &snapshot.battery, spec, layout))
         .collect();
     let cells = modules.iter().flat_map(|(_, snapshot)| cell_table::SNAPSHOT.rows(&snapshot.battery, spec));
-    let cells: Vec<CellRow> =
-        (0..).zip(cells).map(|(index, cell)| CellRow { index, charge_mah: None, ..cell }).collect();
+    let cells: Vec<PrintedCellRow> =
+        (0..).zip(cells).map(|(index, cell)| PrintedCellRow { index, charge_mah: None, ..cell }).collect();
     let bits = |word| {
         modules.iter().map(|(_, snapshot)| snapshot.battery.events(word)).fold(0, |all, bits| all | bits)
     };
     let measured = Measurement::of(first, spec.temperature_step);
-    let detail = Detail {
+    let detail = PrintedDetail {
         voltage_mv: units.iter().map(|unit| unit.voltage_mv).sum(),
         current_ma: measured.current_ma,
         temperature_mc: units.iter().map(|unit| unit.temperature_mc).max().unwrap_or(0),
@@ -159,10 +162,10 @@ pub(super) fn answer_stack(
         voltage_state: measured.voltage_state.to_owned(),
         current_state: measured.current_state.to_owned(),
         temperature_state: measured.temperature_state.to_owned(),
-        battery_events: Some(bits(Word::Battery)),
-        power_events: Some(bits(Word::Power)),
-        system_fault: Some(bits(Word::Fault)),
-        ..Detail::default()
+        battery_events: Some(bits(EventWordKind::Battery)),
+        power_events: Some(bits(EventWordKind::Power)),
+        system_fault: Some(bits(EventWordKind::Fault)),
+        ..PrintedDetail::default()
     };
     let more = [
         ("Power Events", word(detail.power_events, events::POWER, style)),
@@ -170,7 +173,7 @@ pub(super) fn answer_stack(
         ("Unit Events", word(Some(0), events::POWER, style)),
         ("System Fault", word(detail.system_fault, events::FAULT, style)),
     ];
-    let snapshot = Snapshot { index: *index, time: bank.at(*seconds), detail, cells, units };
+    let snapshot = PrintedSnapshot { index: *index, time: bank.at(*seconds), detail, cells, units };
     let mut text = AnswerText::marked();
     print_block(&mut text, request, &snapshot, &[], &more);
     text.line(FEED, "");
@@ -180,5 +183,5 @@ pub(super) fn answer_stack(
     for unit in &snapshot.units {
         text.line(FEED, row(&[UNIT], unit));
     }
-    Some(AnswerBody::done(text, Values::Snapshot(Box::new(snapshot))))
+    Some(AnswerBody::done(text, PrintedValues::Snapshot(Box::new(snapshot))))
 }

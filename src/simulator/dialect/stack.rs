@@ -5,11 +5,11 @@ use crate::simulator::dialect::layouts::{EnergyUnit, StackLayout};
 use crate::simulator::dialect::measurement::Measurement;
 use crate::simulator::dialect::spec::DialectSpec;
 use crate::simulator::dialect::text::{FEED, TextColumn, column, header, row, uneven};
-use crate::simulator::physics::bank::Bank;
-use crate::simulator::physics::battery::{Battery, Word};
-use crate::simulator::printed::{CellRow, StackRow, UnitRow, Values};
+use crate::simulator::physics::bank::SimulatedBank;
+use crate::simulator::physics::battery::{EventWordKind, SimulatedBattery};
+use crate::simulator::printed::{PrintedCellRow, PrintedStackRow, PrintedUnitRow, PrintedValues};
 
-const POWER: &[TextColumn<StackRow>] = &[
+const POWER: &[TextColumn<PrintedStackRow>] = &[
     column("Volt", 7, |r| r.voltage_mv.to_string()),
     column("Curr", 7, |r| r.current_ma.to_string()),
     column("Tempr", 7, |r| r.temperature_mc.to_string()),
@@ -27,9 +27,9 @@ const POWER: &[TextColumn<StackRow>] = &[
     column("Temp.St", 9, |_| normal()),
     uneven("CoulombAH", 25, 24, |r| charge(r.soc, r.charge_mah)),
 ];
-const POWER_MWH: &[TextColumn<StackRow>] = &[uneven("CoulombWH", 23, 0, |r| energy(r.energy, "mWH "))];
-const POWER_WH: &[TextColumn<StackRow>] = &[uneven("CoulombWH", 23, 0, |r| energy(r.energy, "WH "))];
-const POWER_END: &[TextColumn<StackRow>] = &[
+const POWER_MWH: &[TextColumn<PrintedStackRow>] = &[uneven("CoulombWH", 23, 0, |r| energy(r.energy, "mWH "))];
+const POWER_WH: &[TextColumn<PrintedStackRow>] = &[uneven("CoulombWH", 23, 0, |r| energy(r.energy, "WH "))];
+const POWER_END: &[TextColumn<PrintedStackRow>] = &[
     column("Time", 21, |r| r.time.strftime("%Y-%m-%d %H:%M:%S").to_string()),
     column("B.V.St", 9, |_| normal()),
     column("B.T.St", 9, |_| normal()),
@@ -38,15 +38,15 @@ const POWER_END: &[TextColumn<StackRow>] = &[
     column("Err Code", 0, |r| format!("0x{:x}", r.error)),
 ];
 
-const UNIT: &[TextColumn<UnitRow>] = &[
+const UNIT: &[TextColumn<PrintedUnitRow>] = &[
     column("Index", 7, |r| r.index.to_string()),
     column("Volt", 7, |r| r.voltage_mv.to_string()),
     column("Curr", 7, |r| r.current_ma.to_string()),
     column("Tempr", 7, |r| r.temperature_mc.to_string()),
 ];
-const UNIT_MEAN: &[TextColumn<UnitRow>] =
+const UNIT_MEAN: &[TextColumn<PrintedUnitRow>] =
     &[column("AvgTempr", 9, |r| r.average_temperature_mc.unwrap_or_default().to_string())];
-const UNIT_STATE: &[TextColumn<UnitRow>] = &[
+const UNIT_STATE: &[TextColumn<PrintedUnitRow>] = &[
     column("BTlow", 7, |r| r.cell_temperature_mc[0].to_string()),
     column("BThigh", 7, |r| r.cell_temperature_mc[1].to_string()),
     column("BVlow", 7, |r| r.cell_voltage_mv[0].to_string()),
@@ -56,12 +56,12 @@ const UNIT_STATE: &[TextColumn<UnitRow>] = &[
     column("Temp.St", 9, |_| normal()),
     uneven("CoulombAH", 25, 24, |r| charge(r.soc, r.charge_mah)),
 ];
-const UNIT_MWH: &[TextColumn<UnitRow>] = &[uneven("CoulombWH", 24, 0, |r| energy(r.energy, "mWH "))];
-const UNIT_WH: &[TextColumn<UnitRow>] = &[uneven("CoulombWH", 24, 0, |r| energy(r.energy, "WH "))];
-const UNIT_END: &[TextColumn<UnitRow>] =
+const UNIT_MWH: &[TextColumn<PrintedUnitRow>] = &[uneven("CoulombWH", 24, 0, |r| energy(r.energy, "mWH "))];
+const UNIT_WH: &[TextColumn<PrintedUnitRow>] = &[uneven("CoulombWH", 24, 0, |r| energy(r.energy, "WH "))];
+const UNIT_END: &[TextColumn<PrintedUnitRow>] =
     &[uneven("Time", 19, 20, |r| r.time.strftime("%Y-%m-%d %H:%M:%S").to_string())];
 
-const CELL: &[TextColumn<CellRow>] = &[
+const CELL: &[TextColumn<PrintedCellRow>] = &[
     column("Bat", 5, |r| r.index.to_string()),
     column("Volt", 5, |r| r.voltage_mv.to_string()),
     column("Curr", 8, |r| r.current_ma.unwrap_or_default().to_string()),
@@ -69,12 +69,12 @@ const CELL: &[TextColumn<CellRow>] = &[
     column("V.State", 8, |r| r.voltage_state.clone()),
     column("T.State", 8, |r| r.temperature_state.clone()),
 ];
-const CELL_ENERGY: &[TextColumn<CellRow>] = &[
+const CELL_ENERGY: &[TextColumn<PrintedCellRow>] = &[
     uneven("AH(mAH)", 14, 0, |r| format!("{:3}%{:9} ", r.soc, r.charge_mah.unwrap_or_default())),
     uneven("WH(mWH)", 19, 0, |r| format!("{:3}%{:13}", r.soc, r.energy_mwh.unwrap_or_default())),
     column("Bal", 0, balance),
 ];
-const CELL_CHARGE: &[TextColumn<CellRow>] = &[
+const CELL_CHARGE: &[TextColumn<PrintedCellRow>] = &[
     uneven("AH(mAH)", 20, 0, |r| format!("{:3}%{:11} mAH", r.soc, r.charge_mah.unwrap_or_default())),
     column("Bal", 0, balance),
 ];
@@ -112,7 +112,7 @@ fn normal() -> String {
     "Normal".to_owned()
 }
 
-fn balance(row: &CellRow) -> String {
+fn balance(row: &PrintedCellRow) -> String {
     format!("   {}", if row.balancing == Some(true) { 'Y' } else { 'N' })
 }
 
@@ -149,16 +149,16 @@ fn mean(values: impl Iterator<Item = i32> + Clone) -> i32 {
 }
 
 pub(super) fn unit_row(
-    bank: &Bank,
+    bank: &SimulatedBank,
     index: usize,
-    battery: &Battery,
+    battery: &SimulatedBattery,
     spec: &DialectSpec,
     layout: &StackLayout,
-) -> UnitRow {
+) -> PrintedUnitRow {
     let measured = Measurement::of(battery, spec.temperature_step);
     let charge_mah = measured.charge_mas / 3_600;
     let milliwatt_hours = (charge_mah as f64 * battery.cell_count() as f64 * 3.2) as i64;
-    UnitRow {
+    PrintedUnitRow {
         index,
         voltage_mv: measured.voltage_mv,
         current_ma: measured.current_ma,
@@ -176,19 +176,20 @@ pub(super) fn unit_row(
     }
 }
 
-fn unit_rows(bank: &Bank, spec: &DialectSpec, layout: &StackLayout) -> Vec<UnitRow> {
+fn unit_rows(bank: &SimulatedBank, spec: &DialectSpec, layout: &StackLayout) -> Vec<PrintedUnitRow> {
     bank.batteries().map(|(index, battery)| unit_row(bank, index, battery, spec, layout)).collect()
 }
 
 /// Answers `pwr`.
-pub(super) fn power(bank: &Bank, spec: &DialectSpec, layout: &StackLayout) -> AnswerBody {
+pub(super) fn power(bank: &SimulatedBank, spec: &DialectSpec, layout: &StackLayout) -> AnswerBody {
     let units = unit_rows(bank, spec, layout);
     let sum: i32 = units.iter().map(|unit| unit.voltage_mv).sum();
     let emptiest = units.iter().min_by_key(|unit| unit.charge_mah);
     let energy: i64 = units.iter().filter_map(|unit| Some(unit.energy?.1)).sum();
-    let all =
-        |pick: fn(&UnitRow) -> [i32; 2]| range(units.iter().flat_map(pick).collect::<Vec<_>>().into_iter());
-    let stack = StackRow {
+    let all = |pick: fn(&PrintedUnitRow) -> [i32; 2]| {
+        range(units.iter().flat_map(pick).collect::<Vec<_>>().into_iter())
+    };
+    let stack = PrintedStackRow {
         average_temperature_mc: mean(units.iter().map(|unit| unit.temperature_mc)),
         // Voltage drop of contactor and wiring.
         dc_voltage_mv: sum - 480,
@@ -207,7 +208,7 @@ pub(super) fn power(bank: &Bank, spec: &DialectSpec, layout: &StackLayout) -> An
         time: bank.now(),
         error: bank
             .batteries()
-            .map(|(_, battery)| battery.events(Word::Fault))
+            .map(|(_, battery)| battery.events(EventWordKind::Fault))
             .fold(0, |all, bits| all | bits),
     };
     let mut text = spec.open_stack("pwr");
@@ -221,11 +222,11 @@ pub(super) fn power(bank: &Bank, spec: &DialectSpec, layout: &StackLayout) -> An
     text.line(FEED, "");
     text.line(FEED, header(layout.stack));
     text.line(FEED, row(layout.stack, &stack));
-    AnswerBody::done(text, Values::Stack(Box::new(stack)))
+    AnswerBody::done(text, PrintedValues::Stack(Box::new(stack)))
 }
 
 /// Answers `unit`.
-pub(super) fn units(bank: &Bank, spec: &DialectSpec, layout: &StackLayout) -> AnswerBody {
+pub(super) fn units(bank: &SimulatedBank, spec: &DialectSpec, layout: &StackLayout) -> AnswerBody {
     let units = unit_rows(bank, spec, layout);
     let mut text = spec.open_stack("unit");
     text.line(FEED, format!("AverageTempr: {:<12}", mean(units.iter().map(|unit| unit.temperature_mc))));
@@ -233,15 +234,15 @@ pub(super) fn units(bank: &Bank, spec: &DialectSpec, layout: &StackLayout) -> An
     for unit in &units {
         text.line(FEED, row(layout.units, unit));
     }
-    AnswerBody::done(text, Values::Units(units))
+    AnswerBody::done(text, PrintedValues::Units(units))
 }
 
 /// Answers `bat`: the cells of all units in one table.
-pub(super) fn cells(bank: &Bank, spec: &DialectSpec, layout: &StackLayout) -> AnswerBody {
+pub(super) fn cells(bank: &SimulatedBank, spec: &DialectSpec, layout: &StackLayout) -> AnswerBody {
     let all = bank.batteries().flat_map(|(_, battery)| Measurement::of(battery, spec.temperature_step).cells);
     let cells: Vec<_> = (0..)
         .zip(all)
-        .map(|(index, cell)| CellRow {
+        .map(|(index, cell)| PrintedCellRow {
             index,
             base_state: None,
             energy_mwh: cell.energy_mwh.filter(|_| layout.energy != EnergyUnit::None),
@@ -261,5 +262,5 @@ pub(super) fn cells(bank: &Bank, spec: &DialectSpec, layout: &StackLayout) -> An
     for cell in &cells {
         text.line(FEED, row(layout.cells, cell));
     }
-    AnswerBody::done(text, Values::Cells { place: 0, cells })
+    AnswerBody::done(text, PrintedValues::Cells { place: 0, cells })
 }

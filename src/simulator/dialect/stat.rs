@@ -9,8 +9,8 @@ use crate::simulator::dialect::layouts::{StatLayout, StatLine};
 use crate::simulator::dialect::measurement::Measurement;
 use crate::simulator::dialect::spec::DialectSpec;
 use crate::simulator::dialect::text::{AnswerText, FEED};
-use crate::simulator::physics::battery::Battery;
-use crate::simulator::printed::Values;
+use crate::simulator::physics::battery::SimulatedBattery;
+use crate::simulator::printed::PrintedValues;
 
 const OPENING: &[StatLine] = &[("Data Items", Items), ("HisData Items", Items)];
 const OPENING_MISC: &[StatLine] =
@@ -215,7 +215,7 @@ pub(super) const PYTES_V5: StatLayout = StatLayout {
 /// A high-voltage stack.
 pub(super) const STACK: StatLayout = StatLayout { groups: &[STACK_LINES], by_place: false, ..PLAIN };
 
-fn value(counter: StatCounter, battery: &Battery, measured: &Measurement) -> i64 {
+fn value(counter: StatCounter, battery: &SimulatedBattery, measured: &Measurement) -> i64 {
     let counters = battery.counters();
     let discharged_mah = counters.discharged / 3.6;
     let cycles = discharged_mah / (battery.nominal * 1000.0);
@@ -243,7 +243,7 @@ fn value(counter: StatCounter, battery: &Battery, measured: &Measurement) -> i64
 /// Answers `stat` and `stat N`.
 pub(super) fn answer(
     place: usize,
-    battery: &Battery,
+    battery: &SimulatedBattery,
     text: AnswerText,
     spec: &DialectSpec,
     layout: &StatLayout,
@@ -263,5 +263,5 @@ pub(super) fn answer(
             before = "";
         }
     }
-    AnswerBody { exclamation: layout.exclamation, ..AnswerBody::done(text, Values::Stat(counters)) }
+    AnswerBody { exclamation: layout.exclamation, ..AnswerBody::done(text, PrintedValues::Stat(counters)) }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use jiff::civil::DateTime;
 
-use crate::simulator::physics::battery::{Battery, Word};
+use crate::simulator::physics::battery::{EventWordKind, SimulatedBattery};
 use crate::simulator::physics::cell::SimulatedCell;
 use crate::simulator::physics::household::HouseholdPower;
 
@@ -37,9 +37,9 @@ pub struct BankPlan {
 /// A simulated bank. The same plan and simulated time always give the same bank, however the time is divided into
 /// calls of [`Bank::advance`].
 #[derive(Clone, Debug)]
-pub struct Bank {
-    slots: Vec<Option<Battery>>,
-    removed: Vec<(usize, Battery)>,
+pub struct SimulatedBank {
+    slots: Vec<Option<SimulatedBattery>>,
+    removed: Vec<(usize, SimulatedBattery)>,
     series: bool,
     household: HouseholdPower,
     rng: Rng,
@@ -52,7 +52,7 @@ pub struct Bank {
     pending: f64,
 }
 
-impl Bank {
+impl SimulatedBank {
     /// Builds the bank and simulates its first hours.
     pub fn new(plan: &BankPlan) -> Self {
         let mut rng = Rng::with_seed(plan.seed);
@@ -60,7 +60,14 @@ impl Bank {
         let slots: Vec<_> = (0..plan.batteries)
             .map(|_| {
                 let initial = soc + (rng.f64() - 0.5) * 0.04;
-                Some(Battery::new(plan.barcode_letter, plan.cells, plan.amp_hours, initial, 19.0, &mut rng))
+                Some(SimulatedBattery::new(
+                    plan.barcode_letter,
+                    plan.cells,
+                    plan.amp_hours,
+                    initial,
+                    19.0,
+                    &mut rng,
+                ))
             })
             .collect();
         let watt_hours = plan.amp_hours * 3.3 * (plan.cells * plan.batteries) as f64;
@@ -93,7 +100,7 @@ impl Bank {
 
     /// Sets the step in seconds. Longer steps are faster and less accurate; above 40 s the steep end of the voltage curve
     /// makes them unstable.
-    pub fn in_steps_of(self, seconds: f64) -> Self {
+    pub fn with_step(self, seconds: f64) -> Self {
         Self { step: seconds, ..self }
     }
 
@@ -108,12 +115,12 @@ impl Bank {
     }
 
     /// A battery's own clock, which lags a little behind the master's.
-    pub(crate) fn battery_clock(&self, battery: &Battery) -> DateTime {
+    pub(crate) fn battery_clock(&self, battery: &SimulatedBattery) -> DateTime {
         self.at(self.simulated + self.pending - battery.clock_lag)
     }
 
     /// Whether the batteries are in series.
-    pub fn series(&self) -> bool {
+    pub fn is_series(&self) -> bool {
         self.series
     }
 
@@ -123,12 +130,12 @@ impl Bank {
     }
 
     /// The battery at `place` (from 1).
-    pub fn battery(&self, place: usize) -> Option<&Battery> {
+    pub fn battery(&self, place: usize) -> Option<&SimulatedBattery> {
         self.slots.get(place.checked_sub(1)?)?.as_ref()
     }
 
     /// The present batteries, each with its place (from 1).
-    pub fn batteries(&self) -> impl Iterator<Item = (usize, &Battery)> {
+    pub fn batteries(&self) -> impl Iterator<Item = (usize, &SimulatedBattery)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| Some((index + 1, slot.as_ref()?)))
     }
 
@@ -165,7 +172,7 @@ impl Bank {
     }
 
     /// Raises bits of an event word; false if there is no battery at `place` (from 1).
-    pub fn raise_event(&mut self, place: usize, word: Word, bits: u32) -> bool {
+    pub fn raise_event(&mut self, place: usize, word: EventWordKind, bits: u32) -> bool {
         let now = self.simulated + self.pending;
         let found = self.modify(place, |battery| {
             battery.raised[word as usize] |= bits;
@@ -176,7 +183,7 @@ impl Bank {
     }
 
     /// Clears raised bits; false if there is no battery at `place` (from 1).
-    pub fn clear_event(&mut self, place: usize, word: Word, bits: u32) -> bool {
+    pub fn clear_event(&mut self, place: usize, word: EventWordKind, bits: u32) -> bool {
         self.modify(place, |battery| battery.raised[word as usize] &= !bits)
     }
 
@@ -213,7 +220,7 @@ impl Bank {
     }
 
     /// Adds the resistance of a loose cable to the battery at `place` (from 1).
-    pub fn loosen(&mut self, place: usize, ohms: f64) -> bool {
+    pub fn loosen_cable(&mut self, place: usize, ohms: f64) -> bool {
         self.modify(place, |battery| battery.defects.cable_resistance = ohms)
     }
 
@@ -232,12 +239,12 @@ impl Bank {
         self.modify(place, |battery| battery.mosfet_sensor = present)
     }
 
-    fn modify(&mut self, place: usize, change: impl FnOnce(&mut Battery)) -> bool {
+    fn modify(&mut self, place: usize, change: impl FnOnce(&mut SimulatedBattery)) -> bool {
         let found = self.slot(place).and_then(Option::as_mut);
         found.map(change).is_some()
     }
 
-    fn slot(&mut self, place: usize) -> Option<&mut Option<Battery>> {
+    fn slot(&mut self, place: usize) -> Option<&mut Option<SimulatedBattery>> {
         self.slots.get_mut(place.checked_sub(1)?)
     }
 
@@ -263,7 +270,8 @@ impl Bank {
     /// A stack takes snapshots of all its batteries together: if one takes a snapshot, the others take one with the same
     /// index.
     fn align_snapshots(&mut self, now: f64) {
-        let newest = |battery: &Battery| battery.event_snapshots.front().map_or(0, |snapshot| snapshot.index);
+        let newest =
+            |battery: &SimulatedBattery| battery.event_snapshots.front().map_or(0, |snapshot| snapshot.index);
         let last = self.slots.iter().flatten().map(newest).max().unwrap_or(0);
         for battery in self.slots.iter_mut().flatten().filter(|_| self.series) {
             while newest(battery) < last {
@@ -336,7 +344,7 @@ mod tests {
     #[test]
     fn a_week_stays_within_physical_limits() {
         for series in [false, true] {
-            let mut bank = Bank::new(&plan(3, series));
+            let mut bank = SimulatedBank::new(&plan(3, series));
             let (mut low, mut high) = (1.0_f64, 0.0_f64);
             for _ in 0..7 * 24 * 6 {
                 bank.advance(Duration::from_secs(600));
@@ -358,7 +366,7 @@ mod tests {
 
     #[test]
     fn result_is_independent_of_how_time_is_divided() {
-        let mut at_once = Bank::new(&plan(4, false));
+        let mut at_once = SimulatedBank::new(&plan(4, false));
         let mut in_steps = at_once.clone();
         at_once.advance(Duration::from_secs(7200));
         for _ in 0..7200 * 4 {
@@ -373,7 +381,7 @@ mod tests {
 
     #[test]
     fn parallel_batteries_equalize() {
-        let mut bank = Bank::new(&plan(4, false));
+        let mut bank = SimulatedBank::new(&plan(4, false));
         bank.set_soc(2, 0.2);
         let before = bank.battery(2).unwrap().soc();
         bank.advance(Duration::from_secs(3600));
@@ -382,8 +390,9 @@ mod tests {
 
     #[test]
     fn batteries_can_be_removed_put_back_and_swapped() {
-        let mut bank = Bank::new(&plan(3, false));
-        let barcode = |bank: &Bank, place| bank.battery(place).map(|battery| battery.barcode.clone());
+        let mut bank = SimulatedBank::new(&plan(3, false));
+        let barcode =
+            |bank: &SimulatedBank, place| bank.battery(place).map(|battery| battery.barcode.clone());
         let (first, second) = (barcode(&bank, 1), barcode(&bank, 2));
         assert!(bank.swap(1, 2));
         assert_eq!((barcode(&bank, 1), barcode(&bank, 2)), (second, first.clone()));

@@ -37,7 +37,7 @@ impl BaseState {
 
 /// The event words of a battery; the meaning of a bit differs from word to word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
+pub enum EventWordKind {
     /// `Bat Events`: the cells.
     Battery,
     /// `Power Events`: the battery as a whole.
@@ -59,7 +59,7 @@ pub(crate) struct Defects {
 
 /// Lifetime counters of a battery.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Counters {
+pub struct SimulatedCounters {
     /// Transitions to charging, printed as `Charge Times`.
     pub(crate) charges: u32,
     /// Transitions to discharging.
@@ -79,7 +79,7 @@ pub struct Counters {
 
 /// A record of the battery's log.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LogRecord {
+pub struct BatteryLogRecord {
     pub index: u32,
     /// Seconds since the simulation's epoch.
     pub(crate) seconds: f64,
@@ -99,11 +99,11 @@ pub(crate) struct BatterySnapshot {
     /// Seconds since the simulation's epoch.
     pub(crate) seconds: f64,
     /// Without its log and snapshots.
-    pub(crate) battery: Box<Battery>,
+    pub(crate) battery: Box<SimulatedBattery>,
 }
 
 #[derive(Clone, Debug)]
-pub struct Battery {
+pub struct SimulatedBattery {
     pub barcode: String,
     /// Nominal capacity in ampere-hours.
     pub nominal: f64,
@@ -115,10 +115,10 @@ pub struct Battery {
     pub(crate) state: BaseState,
     /// Seconds since the state last changed.
     pub(crate) state_for: f64,
-    pub(crate) counters: Counters,
+    pub(crate) counters: SimulatedCounters,
     /// Event bits raised through the API, by [`Word`].
     pub(crate) raised: [u32; 4],
-    pub(crate) log: VecDeque<LogRecord>,
+    pub(crate) log: VecDeque<BatteryLogRecord>,
     /// Newest first.
     pub(crate) event_snapshots: VecDeque<BatterySnapshot>,
     /// Newest first.
@@ -134,7 +134,7 @@ pub struct Battery {
     was_full: bool,
 }
 
-impl Battery {
+impl SimulatedBattery {
     pub(crate) fn new(
         prefix: char,
         cells: usize,
@@ -155,14 +155,14 @@ impl Battery {
             sensors,
             state: BaseState::Idle,
             state_for: 0.0,
-            counters: Counters {
+            counters: SimulatedCounters {
                 charges: (cycles * 9.0) as u32,
                 discharges: (cycles * 9.5) as u32,
                 idles: (cycles * 14.0) as u32,
                 charged: cycles * amp_hours * 3600.0 * 1.01,
                 discharged: cycles * amp_hours * 3600.0,
                 resets: rng.u32(3..90),
-                ..Counters::default()
+                ..SimulatedCounters::default()
             },
             raised: [0; 4],
             log: VecDeque::new(),
@@ -186,7 +186,7 @@ impl Battery {
         self.state
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
+    pub(crate) fn counters(&self) -> &SimulatedCounters {
         &self.counters
     }
 
@@ -233,14 +233,14 @@ impl Battery {
         self.board_temperature() - 1.3 + self.current.powi(2) * 0.004
     }
 
-    pub(crate) fn full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.soc() >= 0.985
     }
 
     /// The active bits of an event word: those raised through the API, and `COULFULL` of a full battery.
-    pub(crate) fn events(&self, word: Word) -> u32 {
+    pub(crate) fn event_bits(&self, word: EventWordKind) -> u32 {
         const COULFULL: u32 = 0x2000;
-        let full = if word == Word::Power && self.full() { COULFULL } else { 0 };
+        let full = if word == EventWordKind::Power && self.is_full() { COULFULL } else { 0 };
         self.raised[word as usize] | full
     }
 
@@ -318,7 +318,7 @@ impl Battery {
             self.counters.cell_high += 1;
             self.take_event_snapshot(now);
         }
-        let is_full = self.full();
+        let is_full = self.is_full();
         if rising_edge(&mut self.was_full, is_full) {
             self.take_event_snapshot(now);
         }
@@ -359,7 +359,7 @@ impl Battery {
 
     fn append_log(&mut self, now: f64, code: u32, text: &'static str) {
         let index = self.log.front().map_or(0, |newest| newest.index + 1);
-        self.log.push_front(LogRecord { index, seconds: now, code, text });
+        self.log.push_front(BatteryLogRecord { index, seconds: now, code, text });
         self.log.truncate(LOG_LENGTH);
     }
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::simulator::faults::{Fault, Faults, OutputChunk};
-use crate::simulator::physics::bank::Bank;
-use crate::simulator::printed::Truth;
+use crate::simulator::faults::{FaultKind, Faults, OutputChunk};
+use crate::simulator::physics::bank::SimulatedBank;
+use crate::simulator::printed::AnswerHistory;
 use crate::simulator::server::line_speed::{self, SleepState, byte_time};
 use crate::simulator::server::session::SimulatorSession;
 use crate::simulator::server::transport::ServerTransport;
@@ -86,24 +86,24 @@ impl SimulatorHandle {
     }
 
     /// The most recent answers.
-    pub fn truth(&self) -> Truth {
+    pub fn answer_history(&self) -> AnswerHistory {
         lock(&self.shared.session).answer_history()
     }
 
     /// The number of answers, without copying them.
-    pub fn answers(&self) -> u64 {
+    pub fn answer_count(&self) -> u64 {
         lock(&self.shared.session).answer_count()
     }
 
     /// A copy of the bank in its current state.
-    pub fn bank(&self) -> Bank {
+    pub fn bank(&self) -> SimulatedBank {
         let mut session = lock(&self.shared.session);
         session.advance();
         session.console.bank().clone()
     }
 
     /// Changes the bank, for example removes batteries, raises events or advances its time.
-    pub fn with_bank<R>(&self, change: impl FnOnce(&mut Bank) -> R) -> R {
+    pub fn with_bank<R>(&self, change: impl FnOnce(&mut SimulatedBank) -> R) -> R {
         let mut session = lock(&self.shared.session);
         session.advance();
         change(session.console.bank_mut())
@@ -115,7 +115,7 @@ impl SimulatorHandle {
     }
 
     /// Applies `fault` to the next command, regardless of the rates.
-    pub fn fault_next(&self, fault: Fault) {
+    pub fn inject_fault(&self, fault: FaultKind) {
         lock(&self.shared.session).next_fault = Some(fault);
     }
 
@@ -130,12 +130,12 @@ impl SimulatorHandle {
     }
 
     /// Types as another client of the same line; all clients receive the output.
-    pub fn type_as_another(&self, typed: &[u8]) {
+    pub fn type_as_other_client(&self, typed: &[u8]) {
         lock(&self.shared.control).injected.extend_from_slice(typed);
     }
 
     /// Unplugs after the next `text` in the output, until [`Self::replug`].
-    pub fn unplug_behind(&self, text: &[u8]) {
+    pub fn unplug_after(&self, text: &[u8]) {
         lock(&self.shared.control).unplug_after = Some(text.to_vec());
     }
 

@@ -6,8 +6,8 @@ use std::time::Instant;
 use fastrand::Rng;
 
 use crate::simulator::console::{Console, ConsoleOutput};
-use crate::simulator::faults::{Fault, Faults, OutputChunk};
-use crate::simulator::printed::{Said, Truth};
+use crate::simulator::faults::{FaultKind, Faults, OutputChunk};
+use crate::simulator::printed::{AnswerHistory, PrintedAnswer};
 use crate::simulator::server::line_speed::{self, SleepState};
 
 /// Number of answers in the history.
@@ -18,7 +18,7 @@ pub(crate) struct SimulatorSession {
     pub(crate) console: Console,
     pub(crate) faults: Faults,
     /// A fault for the next answer, regardless of the rates.
-    pub(crate) next_fault: Option<Fault>,
+    pub(crate) next_fault: Option<FaultKind>,
     /// The console's baud rate.
     pub(crate) console_baud: u32,
     /// Set while the console is asleep.
@@ -27,9 +27,9 @@ pub(crate) struct SimulatorSession {
     speed: f64,
     advanced_at: Instant,
     /// The fault of the command being typed.
-    current_fault: Option<Fault>,
+    current_fault: Option<FaultKind>,
     rng: Rng,
-    history: VecDeque<Said>,
+    history: VecDeque<PrintedAnswer>,
     answer_count: u64,
 }
 
@@ -74,7 +74,7 @@ impl SimulatorSession {
                 self.current_fault = self.next_fault.take().or(drawn);
             }
             match self.console.type_byte(byte) {
-                Some(ConsoleOutput::Echo(_)) if self.current_fault == Some(Fault::Mute) => {}
+                Some(ConsoleOutput::Echo(_)) if self.current_fault == Some(FaultKind::Mute) => {}
                 Some(ConsoleOutput::Echo(bytes) | ConsoleOutput::Page(bytes)) => {
                     output.push(OutputChunk::Bytes(bytes))
                 }
@@ -89,7 +89,13 @@ impl SimulatorSession {
                     output.extend(damaged);
                     self.answer_count += 1;
                     let at = self.console.bank().now();
-                    self.history.push_back(Said { number: self.answer_count, at, command, damage, values });
+                    self.history.push_back(PrintedAnswer {
+                        number: self.answer_count,
+                        at,
+                        command,
+                        damage,
+                        values,
+                    });
                     if self.history.len() > MAX_ANSWERS {
                         self.history.pop_front();
                     }
@@ -104,7 +110,7 @@ impl SimulatorSession {
         self.answer_count
     }
 
-    pub(crate) fn answer_history(&self) -> Truth {
-        Truth { answers: self.history.iter().cloned().collect() }
+    pub(crate) fn answer_history(&self) -> AnswerHistory {
+        AnswerHistory { answers: self.history.iter().cloned().collect() }
     }
 }

@@ -2,20 +2,20 @@
 //! the broker was away.
 
 use bankwatch::internals::settings::MqttSettings;
-use bankwatch::internals::simulator::{SimulatorHandle, Word};
+use bankwatch::internals::simulator::{EventWordKind, SimulatorHandle};
 use serde_json::Value;
 use support::broker::Broker;
 use support::listener::{Heard, Listener};
 use support::mqtt_service::{bank, is_kept, service};
 use support::proxy::{Proxy, Way};
-use support::sweeps::sweeps;
+use support::sweeps::wait_for_sweeps;
 
 /// High voltage, low voltage.
 const HIGH: u32 = 0x2;
 const LOW: u32 = 0x8;
 
 fn raise(bank: &SimulatorHandle, bit: u32) {
-    bank.with_bank(|bank| bank.raise_event(2, Word::Power, bit));
+    bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Power, bit));
 }
 
 /// The events about battery 2's power word, as JSON, and whether the broker had kept one.
@@ -37,10 +37,10 @@ async fn an_event_is_told_once_when_it_begins_and_once_when_it_ends() {
     let mut ear = ear(&settings).await;
     raise(&bank, HIGH);
     ear.until(|heard| told(heard).len() == 1).await;
-    sweeps(&mut service, 3);
-    bank.with_bank(|bank| bank.clear_event(2, Word::Power, HIGH));
+    wait_for_sweeps(&mut service, 3);
+    bank.with_bank(|bank| bank.clear_event(2, EventWordKind::Power, HIGH));
     ear.until(|heard| told(heard).len() == 2).await;
-    sweeps(&mut service, 3);
+    wait_for_sweeps(&mut service, 3);
     let told = told(ear.so_far().await);
     let [(raised, false), (cleared, false)] = &told[..] else { panic!("{told:#?}") };
     assert_eq!(
@@ -63,7 +63,7 @@ async fn what_happened_last_is_told_before_the_farewell() {
     let mut ear = Listener::at(&settings, "bankwatch/#").await;
     proxy.hold(Way::Out);
     raise(&bank, HIGH);
-    service.wait_for_line(&["event raised"]);
+    service.wait_for_log(&["event raised"]);
     let log = service.lines();
     let release = std::thread::spawn(move || {
         while !log.lock().unwrap().iter().any(|line| line.contains("service stopping")) {
@@ -89,10 +89,10 @@ async fn what_happened_while_the_broker_was_away_is_told_when_it_is_back() {
     let mut ear = ear(&settings).await;
     proxy.shut(true);
     proxy.cut();
-    service.wait_for_line(&["output down"]);
+    service.wait_for_log(&["output down"]);
     for bit in [HIGH, LOW] {
         raise(&bank, bit);
-        sweeps(&mut service, 2);
+        wait_for_sweeps(&mut service, 2);
     }
     assert_eq!(told(ear.so_far().await), []);
     proxy.shut(false);

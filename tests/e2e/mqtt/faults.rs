@@ -10,7 +10,7 @@ use support::certificates::{Authority, Papers};
 use support::mqtt_service::{INTERVAL, KEPT, bank, flows, is_kept, kept_at, service};
 use support::proxy::Proxy;
 use support::service::{LONG, Service};
-use support::sweeps::{Sweeps, sweeps};
+use support::sweeps::{SweepWatch, wait_for_sweeps};
 use support::until::until;
 
 const DAY: i64 = 86_400;
@@ -21,13 +21,13 @@ async fn recovers(
     service: &mut Service,
     settings: &MqttSettings,
     since: Instant,
-    meanwhile: Sweeps,
+    meanwhile: SweepWatch,
 ) {
     // The deadline is the one of `flows`: how soon depends on what else the machine does, and is printed.
     let took = flows(settings).await.duration_since(since);
     println!("{what}: state {:.2} s after the broker's return", took.as_secs_f64());
     is_kept(settings).await;
-    meanwhile.went_on(service);
+    meanwhile.assert_regular(service);
 }
 
 /// What the log said of the output, without the times, and that no two lines are the same.
@@ -42,7 +42,7 @@ fn told(service: &Service) -> Vec<String> {
 
 /// As [`told`], in a few words each.
 fn is_told(service: &Service, lines: &[&str]) {
-    service.wait_for_line(&[lines.last().expect("a line")]);
+    service.wait_for_log(&[lines.last().expect("a line")]);
     let told = told(service);
     assert_eq!(told.len(), lines.len(), "{told:#?}");
     for (line, words) in told.iter().zip(lines) {
@@ -56,10 +56,10 @@ async fn a_broker_killed_and_started_again_without_a_memory_is_told_everything_a
     let (bank, settings) = (bank(), broker.settings(""));
     let mut service = service(&bank, &broker.url(), "");
     is_kept(&settings).await;
-    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     broker.kill();
-    service.wait_for_line(&["connection refused"]);
-    sweeps(&mut service, 10);
+    service.wait_for_log(&["connection refused"]);
+    wait_for_sweeps(&mut service, 10);
     broker.start_again();
     recovers("killed", &mut service, &settings, Instant::now(), meanwhile).await;
     is_told(&service, &["output up", "the connection ended", "connection refused", "output recovered"]);
@@ -71,10 +71,10 @@ async fn a_broker_that_hangs_is_left_and_found_again_when_it_goes_on() {
     let (bank, settings) = (bank(), broker.settings(""));
     let mut service = service(&bank, &broker.url(), "");
     is_kept(&settings).await;
-    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     broker.hang();
-    service.wait_for_line(&["output down", "did not answer within 5s: it hangs"]);
-    sweeps(&mut service, 5);
+    service.wait_for_log(&["output down", "did not answer within 5s: it hangs"]);
+    wait_for_sweeps(&mut service, 5);
     broker.go_on();
     recovers("hung", &mut service, &settings, Instant::now(), meanwhile).await;
     is_told(&service, &["output up", "did not answer within 5s", "output recovered"]);
@@ -86,7 +86,7 @@ async fn a_connection_cut_in_the_middle_of_a_word_is_made_again() {
     let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
     let mut service = service(&bank, &proxy.url(), "legacy_topics = true");
     is_kept(&settings).await;
-    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     // In what goes on, then in the greeting and in the looking around of a new connection.
     for bytes in [1, 25, 500] {
         let opened = proxy.opened();
@@ -94,7 +94,7 @@ async fn a_connection_cut_in_the_middle_of_a_word_is_made_again() {
         until(LONG, || proxy.opened() > opened).await;
     }
     recovers("cut", &mut service, &settings, Instant::now(), meanwhile).await;
-    service.wait_for_line(&["output recovered"]);
+    service.wait_for_log(&["output recovered"]);
 }
 
 #[tokio::test]
@@ -129,11 +129,11 @@ async fn a_wrong_password_is_told_and_the_service_comes_up_by_itself_once_the_br
     let lines = "username = \"house\"\npassword = \"hunter2hunter2\"";
     let (bank, settings) = (bank(), broker.settings(lines));
     let mut service = service(&bank, &broker.url(), lines);
-    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
-    service.wait_for_line(&["output down", "does not let user", "check [mqtt] username and password"]);
-    sweeps(&mut service, 5);
+    let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
+    service.wait_for_log(&["output down", "does not let user", "check [mqtt] username and password"]);
+    wait_for_sweeps(&mut service, 5);
     broker.kill();
-    service.wait_for_line(&["connection refused"]);
+    service.wait_for_log(&["connection refused"]);
     let mut change = Command::new("mosquitto_passwd");
     change.arg("-b").arg(broker.folder().join("passwords")).args(["house", "hunter2hunter2"]);
     assert!(change.output().unwrap().status.success());
@@ -164,12 +164,12 @@ async fn a_broker_with_the_wrong_certificate_is_told_nothing_until_it_has_a_good
     let lines = format!("ca_file = {:?}", broker.folder().join("ca.crt"));
     let bank = bank();
     let mut service = service(&bank, &url, &lines);
-    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
-    service.wait_for_line(&["output down", "not for \\\"localhost\\\": write a name it is for"]);
+    let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
+    service.wait_for_log(&["output down", "not for \\\"localhost\\\": write a name it is for"]);
     broker.kill();
     lay(&broker, &authority.signs_for(&["localhost"], -2 * DAY, -DAY));
     broker.start_again();
-    service.wait_for_line(&["output down", "certificate has expired"]);
+    service.wait_for_log(&["output down", "certificate has expired"]);
     broker.kill();
     lay(&broker, &authority.signs(&["localhost"]));
     assert!(!service.log().iter().any(|line| line.contains("output up")), "{:#?}", service.log());
@@ -184,9 +184,9 @@ async fn a_broker_that_is_not_there_at_the_start_is_waited_for() {
     let (bank, settings) = (bank(), broker.settings(""));
     broker.kill();
     let mut service = service(&bank, &broker.url(), "");
-    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     // Pauses have grown to their longest by then.
-    sweeps(&mut service, 30);
+    wait_for_sweeps(&mut service, 30);
     broker.start_again();
     recovers("late", &mut service, &settings, Instant::now(), meanwhile).await;
     is_told(&service, &["connection refused", "output recovered"]);

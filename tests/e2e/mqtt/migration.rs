@@ -13,7 +13,7 @@ use support::listener::{Heard, Listener};
 use support::mqtt_service::{KEPT, SERVICE, bank, flows, is_kept, kept_at, service};
 use support::payload_fixture::{LEVELS, announced, reading, topics};
 use support::pytes_serial::{GENERATIONS, Generation, left};
-use support::sweeps::sweeps;
+use support::sweeps::wait_for_sweeps;
 
 /// 5 of the bank, 5 and 6 of each battery and its cells, 3 of each cell.
 const ENTITIES: usize = 5 + 2 * (5 + 6 + 16 * 3);
@@ -156,7 +156,7 @@ async fn the_service_takes_over_by_itself_in_the_right_order_and_once() {
     assert!(announced.iter().all(|topic| topic.starts_with("homeassistant/device/bank_")), "{announced:?}");
     assert_eq!(announced.len(), 5);
     assert!(named(&news[begin_of_end..][..ENTITIES]).iter().eq(old.iter()));
-    let line = first.wait_for_line(&["entities taken over"]);
+    let line = first.wait_for_log(&["entities taken over"]);
     assert!(line.ends_with(&format!("bank=bank entities={ENTITIES} from=pytes_serial")), "{line}");
     is_kept(&settings).await;
     first.end("TERM");
@@ -165,7 +165,7 @@ async fn the_service_takes_over_by_itself_in_the_right_order_and_once() {
     let mut second = service(&bank, &broker.url(), "");
     is_kept(&settings).await;
     flows(&settings).await;
-    sweeps(&mut second, 3);
+    wait_for_sweeps(&mut second, 3);
     leave(&settings, vec![Message::fleeting("homeassistant/sensor/bank/end/config", "")]).await;
     let heard =
         listener.until(|heard| heard.last().is_some_and(|last| last.topic.ends_with("end/config"))).await;
@@ -235,8 +235,8 @@ async fn what_pytes_serial_announced_beyond_ours_is_reported_and_removed_by_hand
     let beyond = 2 * 16 * 4 + 5 + 6 + 16 * 7;
     leave(&settings, [of(Generation::Document), of(Generation::Values), strangers()].concat()).await;
     let service = service(&bank, &broker.url(), "");
-    service.wait_for_line(&["entities taken over bank=bank", &format!("entities={ENTITIES} ")]);
-    service.wait_for_line(&[
+    service.wait_for_log(&["entities taken over bank=bank", &format!("entities={ENTITIES} ")]);
+    service.wait_for_log(&[
         "entities of pytes_serial left behind bank=bank",
         &format!("entities={beyond} "),
         "remedy=\"bankwatch ha remove --legacy\"",
@@ -356,7 +356,7 @@ async fn a_battery_that_was_sold_is_removed_by_hand_while_the_service_runs_and_s
     listener.until(|heard| heard.iter().any(|heard| heard.topic == KEPT[2] && !heard.retained)).await;
     flows_without_the_second(&settings).await;
     assert_eq!(kept_of_ours(&settings).await, without);
-    sweeps(&mut service, 1);
+    wait_for_sweeps(&mut service, 1);
     // Back again, it is announced again.
     assert!(bank.with_bank(|bank| bank.put_back(2)));
     is_kept(&settings).await;

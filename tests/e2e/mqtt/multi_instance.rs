@@ -8,7 +8,7 @@ use support::broker::Broker;
 use support::mqtt_service::{bank, is_kept, kept_at, service_status};
 use support::proxy::Proxy;
 use support::service::{LONG, Service};
-use support::sweeps::sweeps;
+use support::sweeps::wait_for_sweeps;
 use support::until::until;
 
 /// Waits until the broker keeps these, and gives all that it keeps.
@@ -55,7 +55,7 @@ async fn all_banks_of_a_service_share_its_connection_and_are_away_each_by_itself
     assert_eq!((discovered("bank"), discovered("barn")), (5, 5));
     barn.replug();
     until_kept(&settings, &[("bankwatch/barn/status", "online")]).await;
-    sweeps(&mut service, 1);
+    wait_for_sweeps(&mut service, 1);
     assert_eq!(proxy.opened(), 1);
 }
 
@@ -92,7 +92,7 @@ async fn two_services_with_default_settings_at_one_broker_speak_each_for_itself(
     let (_, _, log_of_yard) = yard.end("KILL");
     let gone = [(&*of_yard, "offline"), (&*of_house, "online"), ("bankwatch/bank/status", "online")];
     until_kept(&settings, &gone).await;
-    sweeps(&mut house, 2);
+    wait_for_sweeps(&mut house, 2);
     let (_, _, log) = house.end("TERM");
     let gone = [(&*of_house, "offline"), ("bankwatch/barn/status", "offline")];
     let kept = until_kept(&settings, &gone).await;
@@ -117,9 +117,9 @@ async fn two_services_with_one_client_id_are_named_and_fill_no_log() {
         )
     };
     let house = Service::start(&bank.link(), &text(&proxy.url(), "bankwatch"));
-    house.wait_for_line(&["output up"]);
+    house.wait_for_log(&["output up"]);
     let _yard = Service::start_named("shed", &shed.link(), &text(&broker.url(), "yard"));
-    house.wait_for_line(&["output down", "session taken over", "another client uses the id \\\"same\\\""]);
+    house.wait_for_log(&["output down", "session taken over", "another client uses the id \\\"same\\\""]);
     until(LONG, || proxy.opened() >= 6).await;
     let told: Vec<String> = house.log().into_iter().filter(|line| line.contains(" output ")).collect();
     assert!(told.len() <= 5 && !told[told.len() - 1].contains("output recovered"), "{told:#?}");

@@ -10,7 +10,7 @@ use support::mqtt_service::{KEPT, SERVICE, bank, complete_at, is_kept, kept_at, 
 use support::proxy::Proxy;
 use support::service;
 use support::service::Service;
-use support::sweeps::{loops, sweeps};
+use support::sweeps::{sweep_count, wait_for_sweeps};
 
 /// Says one thing, as somebody else.
 async fn say(settings: &MqttSettings, message: Message) {
@@ -54,7 +54,7 @@ async fn a_start_announces_then_says_who_is_there_then_the_state_and_last_that_t
     // What is not kept can't be taken for fresh by who comes later.
     let kept = kept_at(&settings, "#").await;
     assert!(kept.keys().all(|topic| KEPT.contains(&topic.as_str())), "{:?}", kept.keys());
-    let up = service.wait_for_line(&["output up output=mqtt"]);
+    let up = service.wait_for_log(&["output up output=mqtt"]);
     let id = up.rsplit_once("client_id=").unwrap().1;
     assert_eq!(KEPT[SERVICE], format!("bankwatch/service/{id}/status"));
 }
@@ -196,9 +196,9 @@ async fn a_hundred_sweeps_go_over_one_connection() {
     let mut service = service::Service::start(&bank.link(), &lines);
     is_kept(&settings).await;
     let mut documents = Listener::at(&settings, "homeassistant/sensor/bank/state").await;
-    let before = loops(&mut service);
+    let before = sweep_count(&mut service);
     let waiting = tokio::task::spawn_blocking(move || {
-        sweeps(&mut service, SWEEPS);
+        wait_for_sweeps(&mut service, SWEEPS);
         service
     });
     let numbers = |heard: &[Heard]| -> Vec<u64> {
@@ -237,8 +237,8 @@ async fn settings_that_can_t_be_carried_out_are_told_once_and_the_rest_runs() {
         let bank = bank();
         let credentials = "username = \"house\"\npassword = \"hunter2hunter2\"";
         let mut service = service(&bank, &url, &format!("{credentials}\n{lines}"));
-        service.wait_for_line(&["mqtt", reason]);
-        sweeps(&mut service, 5);
+        service.wait_for_log(&["mqtt", reason]);
+        wait_for_sweeps(&mut service, 5);
         assert_eq!(count(&service.log(), reason), 1, "{:#?}", service.log());
         let (status, _, log) = service.end("TERM");
         assert_eq!(status.code(), Some(0), "{log:#?}");

@@ -21,7 +21,7 @@ use support::actors::{Diary, Harm, Output, Port, harmful};
 use support::faulty_actor::{LONG, ms, pinged, supervised_for};
 use support::lines::Lines;
 use support::own_process;
-use support::tcp_gate::Door;
+use support::tcp_gate::TcpGate;
 use support::until::until;
 use tokio::sync::watch;
 
@@ -145,7 +145,7 @@ impl Well {
 struct Stand {
     lines: Lines,
     rng: Rng,
-    door: Door,
+    door: TcpGate,
     bugs: Bugs,
     sick: Arc<Diary>,
     wells: [Well; 2],
@@ -182,16 +182,16 @@ impl Stand {
             }
             Mishap::Cut => self.door.cut(),
             Mishap::Away(milliseconds) => {
-                self.door.shut(true);
+                self.door.refuse(true);
                 self.door.cut();
                 tokio::time::sleep(ms(milliseconds)).await;
-                self.door.shut(false);
+                self.door.refuse(false);
             }
             Mishap::Stalls(milliseconds) => self.door.stall(ms(milliseconds)),
-            Mishap::Loses(bytes) => self.door.swallow(bytes),
+            Mishap::Loses(bytes) => self.door.drop_bytes(bytes),
             Mishap::Babbles => {
                 let noise: Vec<u8> = (0..self.rng.usize(1..40)).map(|_| self.rng.u8(..)).collect();
-                self.door.babble(&noise);
+                self.door.inject(&noise);
             }
         }
     }
@@ -226,7 +226,7 @@ fn size() -> (u64, usize, usize) {
     (kilobytes * 1024, count("/proc/self/fd"), count("/proc/self/task"))
 }
 
-fn bank(door: &Door) -> Bank {
+fn bank(door: &TcpGate) -> Bank {
     let mut bank = Port::of(door.link());
     bank.serial.patience =
         Patience { first: ms(500), between: ms(300), whole: ms(3000), quiet: ms(20), ..Patience::default() };
@@ -256,7 +256,7 @@ fn random_failures_never_stop_sweeps_or_leak() {
     // To write each panic's way through the program, its debug information is read and kept: memory that is not ours.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     let console = Console::start(seed);
-    let door = Door::before(&console.1);
+    let door = TcpGate::start(&console.1);
     // A busy machine is no hang.
     let policy = SupervisionPolicy { ping_timeout: ms(1500), command_timeout: ms(1000), ..pinged() };
     let all = Duration::from_secs(seconds);
@@ -307,7 +307,7 @@ fn random_failures_never_stop_sweeps_or_leak() {
         let allowed = before.0 + MEMORY + NOTES * seconds;
         assert!(after.0 <= allowed, "memory grew from {} to {} bytes", before.0, after.0);
         let readings = stand.wells[0].count();
-        let opened = stand.door.opened();
+        let opened = stand.door.connection_count();
         eprintln!("{mishaps} mishaps, {readings} readings, the port opened {opened} times");
         eprintln!("memory, descriptors, threads: {before:?}, then {after:?}");
         let report = supervisor.shutdown(Vec::<ShutdownPhase>::new(), ms(5000)).await;

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use bankwatch::internals::simulator::{
-    Dialect, EventStyle, Said, Simulation, SimulatorHandle, Truth, Values, Word,
+    AnswerHistory, Dialect, EventStyle, EventWordKind, PrintedAnswer, PrintedValues, Simulation,
+    SimulatorHandle,
 };
 use serde_json::Value;
 use support::expected;
@@ -35,10 +36,10 @@ fn holds(
     service: &mut Service,
     bank: &SimulatorHandle,
     complete: &[&str],
-    of: impl Fn(&Truth) -> Option<Value>,
+    of: impl Fn(&AnswerHistory) -> Option<Value>,
 ) -> Value {
     service.wait("the file is what the console said", |status| {
-        let truth = bank.truth();
+        let truth = bank.answer_history();
         let lacking = complete.iter().find(|command| truth.latest(command).is_none());
         if let Some(command) = lacking {
             return Some(format!("{command} was not asked yet"));
@@ -76,7 +77,7 @@ fn every_field(dialect: Dialect, cells: usize, line: &str, complete: &[&str], si
     assert_eq!(status["cells_data"].as_array().map(Vec::len), Some(4));
     let of_each = |cells_data: &Value| cells_data["cells"].as_array().map(Vec::len);
     assert!(status["cells_data"].as_array().into_iter().flatten().all(|one| of_each(one) == Some(cells)));
-    service.wait_for_line(&["link up", "bank=bank", "batteries=4"]);
+    service.wait_for_log(&["link up", "bank=bank", "batteries=4"]);
     ends_well(service, signal);
 }
 
@@ -104,7 +105,8 @@ fn summaries_between_full_sweeps_do_not_change_the_file() {
     let manner = Manner { heater: heater.as_deref(), places: 2 };
     let complete = ["info 2", "stat 2"];
     let status = holds(&mut service, &bank, &complete, |truth| expected::bank(truth, manner));
-    let count = |command: &str| bank.truth().answers.iter().filter(|said| said.command == command).count();
+    let count =
+        |command: &str| bank.answer_history().answers.iter().filter(|said| said.command == command).count();
     assert!(count("pwr") > count("pwr 1"), "summaries were asked");
     assert!(status["serial_stat"]["loops"].as_u64() <= Some(count("bat 2") as u64), "and are no full sweeps");
 }
@@ -138,7 +140,7 @@ fn file_modes_are_independent_of_the_umask() {
 fn recording_is_read_like_the_console() {
     let plan = still(Dialect::Us5000, 3, 16);
     let mut console = plan.console().expect("a console");
-    let (mut recording, mut truth) = (Vec::new(), Truth::default());
+    let (mut recording, mut truth) = (Vec::new(), AnswerHistory::default());
     let numbered = |verb: &str| (1..=3).map(move |place| format!("{verb} {place}")).collect::<Vec<_>>();
     let commands: Vec<String> =
         [vec!["pwr".to_owned()], numbered("pwr"), numbered("bat"), numbered("info"), numbered("stat")]
@@ -146,7 +148,7 @@ fn recording_is_read_like_the_console() {
     for command in commands {
         let (heard, said) = console.type_and_hear(format!("{command}\n").as_bytes());
         recording.extend(heard);
-        truth.answers.extend(said.into_iter().map(|(command, values)| Said {
+        truth.answers.extend(said.into_iter().map(|(command, values)| PrintedAnswer {
             number: 0,
             at: console.bank().now(),
             command,
@@ -190,7 +192,7 @@ fn every_field_of_every_48_volt_dialect_is_read() {
                 let bank = plan.start().expect("a bank");
                 let mut service = Service::start(&bank.link(), BRISK);
                 let manner = Manner { heater: heater.as_deref(), places: 2 };
-                let counted = |said: &Said| matches!(said.values, Values::Stat(_));
+                let counted = |said: &PrintedAnswer| matches!(said.values, Values::Stat(_));
                 holds(&mut service, &bank, &["bat 2"], |truth| {
                     expected::bank(truth, manner).filter(|_| truth.answers.iter().any(counted))
                 });
@@ -204,7 +206,7 @@ fn every_field_of_every_48_volt_dialect_is_read() {
 const MOST_ERRORS: u64 = 2;
 
 /// Whether the newest table shows a battery at `place`.
-fn shows(truth: &Truth, place: usize) -> bool {
+fn shows(truth: &AnswerHistory, place: usize) -> bool {
     let table = truth.latest("pwr").map(|said| &said.values);
     matches!(table, Some(Values::Table(rows)) if rows.iter().any(|row| row.place == place && row.present))
 }
@@ -216,7 +218,7 @@ fn removed_battery_keeps_its_place_and_comes_back() {
     let manner = Manner { heater: heater.as_deref(), places: 4 };
     let bank = plan.start().expect("a bank");
     let mut service = Service::start(&bank.link(), BRISK);
-    let mut holds = |what: &str, there: &dyn Fn(&Truth) -> bool| {
+    let mut holds = |what: &str, there: &dyn Fn(&AnswerHistory) -> bool| {
         service.wait(what, |status| {
             let truth = bank.truth();
             let expected = expected::bank(&truth, manner).filter(|_| there(&truth));
@@ -257,7 +259,7 @@ fn fewer_configured_than_found_batteries_are_logged() {
     let bank = plan.start().expect("a bank");
     let mut service = Service::start(&bank.link(), &format!("{BRISK}\nbatteries = 3"));
     service.wait("a reading", |status| (status["powers"] != 4).then(|| "not all are there".to_owned()));
-    service.wait_for_line(&[
+    service.wait_for_log(&[
         "WARN",
         "batteries differ from the settings",
         "bank=bank",
@@ -309,7 +311,8 @@ fn console_without_numbered_commands_is_read() {
     let manner = Manner { heater: heater.as_deref(), places: 2 };
     let status = holds(&mut service, &bank, &["info", "stat"], |truth| expected::bank(truth, manner));
     assert!(status["devices"][0]["barcode"].is_string() && status["devices"][1]["barcode"].is_null());
-    let refused = |said: &Said| said.command == "info 1" && matches!(said.values, Values::Refusal(_));
+    let refused =
+        |said: &PrintedAnswer| said.command == "info 1" && matches!(said.values, Values::Refusal(_));
     assert_eq!(
         bank.truth().answers.iter().filter(|said| refused(said)).count(),
         2,
@@ -319,7 +322,7 @@ fn console_without_numbered_commands_is_read() {
 
 #[test]
 fn event_words_are_read_in_every_style() {
-    let words = [(Word::Battery, 0x2), (Word::Power, 0x2000), (Word::Fault, 0x80)];
+    let words = [(EventWordKind::Battery, 0x2), (EventWordKind::Power, 0x2000), (EventWordKind::Fault, 0x80)];
     for style in [EventStyle::Prefixed, EventStyle::BareHex, EventStyle::Decimal] {
         let bank = still(Dialect::PytesR, 2, 16).event_style(style).start().expect("a bank");
         bank.with_bank(|bank| assert!(words.iter().all(|(word, bits)| bank.raise_event(2, *word, *bits))));

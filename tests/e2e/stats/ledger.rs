@@ -8,14 +8,14 @@ use std::time::Duration;
 use bankwatch::internals::atomic_file::AtomicFile;
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::report::BankReport;
-use bankwatch::internals::simulator::{Bank, Dialect, Simulation};
+use bankwatch::internals::simulator::{Dialect, SimulatedBank, Simulation};
 use bankwatch::internals::stats::Stats;
 use bankwatch::internals::stats::ledger::{Ledger, LedgerError};
 use fastrand::Rng;
 use proptest::prelude::*;
 use serde_json::Value;
 use support::program::{Service, eventually, program};
-use support::simulated_years::{Living, plan};
+use support::simulated_years::{SimulatedYears, plan};
 use tempfile::tempdir;
 
 const SWEEP: Duration = Duration::from_secs(10);
@@ -23,10 +23,10 @@ const SWEEP: Duration = Duration::from_secs(10);
 const KEPT_EVERY: Duration = Duration::from_secs(45);
 
 fn some_ledger() -> Ledger {
-    let mut living = Living::new(Bank::new(&plan(2, 1)), SWEEP);
+    let mut living = SimulatedYears::new(SimulatedBank::new(&plan(2, 1)), SWEEP);
     for _ in 0..360 {
-        living.live(SWEEP);
-        living.swept(SweepKind::Full, |_| {});
+        living.advance(SWEEP);
+        living.report(SweepKind::Full, |_| {});
     }
     living.stats.ledger().unwrap().clone()
 }
@@ -67,10 +67,10 @@ proptest! {
 }
 
 fn some_small_ledger() -> Vec<u8> {
-    let mut living = Living::new(Bank::new(&plan(1, 1)), SWEEP);
-    living.swept(SweepKind::Full, |_| {});
-    living.live(SWEEP);
-    living.swept(SweepKind::Full, |_| {});
+    let mut living = SimulatedYears::new(SimulatedBank::new(&plan(1, 1)), SWEEP);
+    living.report(SweepKind::Full, |_| {});
+    living.advance(SWEEP);
+    living.report(SweepKind::Full, |_| {});
     living.stats.ledger().unwrap().to_bytes().unwrap()
 }
 
@@ -87,7 +87,7 @@ fn told(report: &BankReport) -> Vec<i64> {
 }
 
 /// A new process reads what the last one left.
-fn begin(living: &mut Living, path: &Path) {
+fn begin(living: &mut SimulatedYears, path: &Path) {
     let kept = match fs::read(path) {
         Ok(bytes) => Ledger::from_bytes(&bytes).unwrap(),
         Err(_) => Ledger::default(),
@@ -103,19 +103,20 @@ fn kills_at_any_time_never_decrease_a_counter() {
     let path = folder.path().join("bank_ledger.json");
     let mut rng = Rng::with_seed(6);
     // One that is never killed counts what is there to be counted.
-    let bank = Bank::new(&plan(2, 3));
-    let (mut never, mut killed) = (Living::new(bank.clone(), SWEEP), Living::new(bank, SWEEP));
+    let bank = SimulatedBank::new(&plan(2, 3));
+    let (mut never, mut killed) =
+        (SimulatedYears::new(bank.clone(), SWEEP), SimulatedYears::new(bank, SWEEP));
     begin(&mut killed, &path);
-    let mut before = told(&killed.swept(SweepKind::Full, |_| {}));
-    let mut truth = told(&never.swept(SweepKind::Full, |_| {}));
+    let mut before = told(&killed.report(SweepKind::Full, |_| {}));
+    let mut truth = told(&never.report(SweepKind::Full, |_| {}));
     for _ in 0..KILLS {
         let mut file = AtomicFile::state(&path);
         let mut since_written = KEPT_EVERY;
         for _ in 0..rng.u32(1..40) {
-            never.live(SWEEP);
-            killed.live(SWEEP);
-            truth = told(&never.swept(SweepKind::Full, |_| {}));
-            let now = told(&killed.swept(SweepKind::Full, |_| {}));
+            never.advance(SWEEP);
+            killed.advance(SWEEP);
+            truth = told(&never.report(SweepKind::Full, |_| {}));
+            let now = told(&killed.report(SweepKind::Full, |_| {}));
             assert!(
                 now.iter().zip(&before).all(|(now, before)| now >= before),
                 "{before:?} stepped back to {now:?}"
@@ -147,7 +148,7 @@ fn kills_at_any_time_never_decrease_a_counter() {
         drop(file);
         begin(&mut killed, &path);
     }
-    let last = told(&killed.swept(SweepKind::Full, |_| {}));
+    let last = told(&killed.report(SweepKind::Full, |_| {}));
     // A hundred amperes for a minute, and the sweep before the start and the one after it are not joined.
     let most_charge = i64::from(KILLS) * 100_000 / 60 * 2;
     for (index, ((last, before), truth)) in last.iter().zip(&before).zip(&truth).enumerate() {

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use bankwatch::internals::simulator::{Dialect, Simulation};
 use support::mariadb::{PASSWORD, USER};
 use support::service::Service;
-use support::sweeps::sweeps;
+use support::sweeps::wait_for_sweeps;
 
 #[test]
 fn a_journal_that_fails_while_the_service_ends_is_told() {
@@ -14,10 +14,10 @@ fn a_journal_that_fails_while_the_service_ends_is_told() {
         Simulation::new(Dialect::PytesV5).batteries(2).cells(4).speed(300.0).unpaced().start().unwrap();
     let database = format!("url = \"mysql://{USER}@127.0.0.1:{nobody}/kept\"\npassword = {PASSWORD:?}");
     let settings = "interval = \"100ms\"\nsummary_interval = \"0s\"";
-    let mut service = Service::start_keeping(&bank.link(), settings, &database);
-    sweeps(&mut service, 5);
+    let mut service = Service::start_with_database(&bank.link(), settings, &database);
+    wait_for_sweeps(&mut service, 5);
     bank.unplug();
-    service.wait_for_line(&["link lost"]);
+    service.wait_for_log(&["link lost"]);
     // What the end writes, the minute in hand, finds no journal.
     std::fs::remove_file(service.folder().join("journal.db")).unwrap();
     let (ended, _, log) = service.end("TERM");

@@ -11,7 +11,7 @@ use diesel::sqlite::SqliteConnection;
 use support::program;
 use support::service::Service;
 use support::small_disk;
-use support::sweeps::{Sweeps, loops, sweeps};
+use support::sweeps::{SweepWatch, sweep_count, wait_for_sweeps};
 use tempfile::{TempDir, tempdir};
 
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -36,8 +36,8 @@ impl House {
         let bank = bank.unpaced().start().expect("a bank");
         let settings = format!("interval = \"{}ms\"\nsummary_interval = \"0s\"", INTERVAL.as_millis());
         let database = format!("url = \"sqlite:{}\"", file_in(place).display());
-        let mut service = Service::start_keeping(&bank.link(), &settings, &database);
-        sweeps(&mut service, 5);
+        let mut service = Service::start_with_database(&bank.link(), &settings, &database);
+        wait_for_sweeps(&mut service, 5);
         Self { bank, service, folder }
     }
 
@@ -51,8 +51,8 @@ impl House {
     /// All sweeps so far, none of which is under way.
     fn quiet(&mut self) -> u64 {
         self.bank.unplug();
-        self.service.wait_for_line(&["link lost"]);
-        loops(&mut self.service)
+        self.service.wait_for_log(&["link lost"]);
+        sweep_count(&mut self.service)
     }
 }
 
@@ -87,14 +87,14 @@ fn the_last_sweep_and_the_minute_in_hand_are_in_the_file_when_the_service_has_en
 #[test]
 fn a_file_that_somebody_else_has_locked_for_long_misses_nothing_and_nobody_waits_for_it() {
     let mut house = House::new();
-    let meanwhile = Sweeps::watch(&mut house.service, INTERVAL);
+    let meanwhile = SweepWatch::watch(&mut house.service, INTERVAL);
     let mut other = house.connection();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
-    house.service.wait_for_line(&["output down", "output=db", "is locked by another program"]);
-    sweeps(&mut house.service, 5);
+    house.service.wait_for_log(&["output down", "output=db", "is locked by another program"]);
+    wait_for_sweeps(&mut house.service, 5);
     other.batch_execute("ROLLBACK").unwrap();
-    house.service.wait_for_line(&["output recovered", "output=db"]);
-    meanwhile.went_on(&mut house.service);
+    house.service.wait_for_log(&["output recovered", "output=db"]);
+    meanwhile.assert_regular(&mut house.service);
     let (sweeps, mut connection) = (house.quiet(), house.connection());
     let (status, _, log) = house.service.end("TERM");
     assert!(status.success(), "{log:#?}");
@@ -115,8 +115,8 @@ fn a_file_that_is_moved_while_in_use_is_logged_and_a_new_one_has_every_later_swe
     let mut house = House::new();
     let (file, moved) = (file_in(house.folder.path()), house.folder.path().join("moved.db"));
     std::fs::rename(&file, &moved).unwrap();
-    house.service.wait_for_line(&["history file replaced", "was removed, replaced or unmounted"]);
-    sweeps(&mut house.service, 5);
+    house.service.wait_for_log(&["history file replaced", "was removed, replaced or unmounted"]);
+    wait_for_sweeps(&mut house.service, 5);
     let sweeps = house.quiet();
     let (status, _, log) = house.service.end("TERM");
     assert!(status.success(), "{log:#?}");
@@ -138,7 +138,7 @@ fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
     bytes[1024..].fill(0x5a);
     std::fs::write(&file, &bytes).unwrap();
     let mut house = House::keeping_in(&place, folder);
-    house.service.wait_for_line(&["history file replaced", "is damaged", "history.db.damaged-1"]);
+    house.service.wait_for_log(&["history file replaced", "is damaged", "history.db.damaged-1"]);
     let sweeps = house.quiet();
     let aside = house.folder.path().join("history.db.damaged-1");
     assert_eq!(&std::fs::read(aside).unwrap()[1024..], &bytes[1024..], "it is kept as it was");
@@ -154,9 +154,9 @@ fn the_last_sweeps_have_room_on_a_full_disk() {
     let reserve = disk.path().join("history.db.reserve");
     assert!(reserve.exists(), "it is set aside with the first sweeps");
     disk.fill(0);
-    house.service.wait_for_line(&["output down", "output=db", "no space left for"]);
+    house.service.wait_for_log(&["output down", "output=db", "no space left for"]);
     disk.fill(0);
-    sweeps(&mut house.service, 5);
+    wait_for_sweeps(&mut house.service, 5);
     let sweeps = house.quiet();
     let (status, _, log) = house.service.end("TERM");
     assert!(status.success(), "{log:#?}");
@@ -184,7 +184,7 @@ fn a_second_service_in_the_same_folder_is_refused_and_names_the_first() {
     }
     house.service.kill();
     house.service.start_again();
-    sweeps(&mut house.service, 3);
+    wait_for_sweeps(&mut house.service, 3);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn what_a_locked_file_costs_at_the_end_is_told() {
     let mut house = House::new();
     let mut other = house.connection();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
-    sweeps(&mut house.service, 5);
+    wait_for_sweeps(&mut house.service, 5);
     let (status, took, log) = house.service.end("TERM");
     assert!(status.success() && took < Duration::from_secs(5), "{took:?} {log:#?}");
     let told = |words: &str| log.iter().any(|line| line.contains(words));

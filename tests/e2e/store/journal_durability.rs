@@ -7,14 +7,14 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle, Truth, Values};
+use bankwatch::internals::simulator::{AnswerHistory, Dialect, PrintedValues, Simulation, SimulatorHandle};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Text};
 use support::mariadb::{MariaDbServer, PASSWORD, USER};
 use support::proxy::{Proxy, Way};
 use support::service::{LONG, Service};
-use support::sweeps::{Sweeps, loops, sweeps};
+use support::sweeps::{SweepWatch, sweep_count, wait_for_sweeps};
 
 /// From one full sweep to the next.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -41,7 +41,7 @@ fn service(bank: &SimulatorHandle, port: u16) -> Service {
     let database = format!(
         "url = \"mysql://{USER}@127.0.0.1:{port}/kept\"\npassword = {PASSWORD:?}\nlegacy_table = true"
     );
-    Service::start_keeping(&bank.link(), &settings, &database)
+    Service::start_with_database(&bank.link(), &settings, &database)
 }
 
 #[derive(QueryableByName)]
@@ -92,9 +92,9 @@ fn until(what: &str, service: &mut Service, mut condition: impl FnMut(&mut Servi
 #[track_caller]
 fn holds_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &SimulatorHandle) {
     bank.unplug();
-    service.wait_for_line(&["link lost"]);
+    service.wait_for_log(&["link lost"]);
     until("all of it is there", service, |service| {
-        stored(server) == loops(service) && waiting(server) == Some(0)
+        stored(server) == sweep_count(service) && waiting(server) == Some(0)
     });
     is_what_was_said(server, bank, 0);
     let log = service.log();
@@ -108,13 +108,13 @@ fn holds_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &S
 /// those that each of so many kills found in hand, and those that were asked again.
 #[track_caller]
 fn is_what_was_said(server: &MariaDbServer, bank: &SimulatorHandle, kills: usize) {
-    let (sweeps, truth) = (stored(server), bank.truth());
+    let (sweeps, truth) = (stored(server), bank.answer_history());
     let cells = truth.latest("bat 1").map_or(0, |said| match &said.values {
-        Values::Cells { cells, .. } => cells.len(),
+        PrintedValues::Cells { cells, .. } => cells.len(),
         _ => 0,
     });
     let batteries = truth.latest("pwr").map_or(0, |said| match &said.values {
-        Values::Table(rows) => rows.iter().filter(|row| row.present).count(),
+        PrintedValues::Table(rows) => rows.iter().filter(|row| row.present).count(),
         _ => 0,
     });
     let whole =
@@ -158,12 +158,14 @@ fn follows<T: PartialEq + Debug>(stored: impl Iterator<Item = (i64, T)>, said: &
 }
 
 /// What the console said of a battery: voltage and current, and beside them its cells' voltages.
-fn said_of(truth: &Truth, place: usize) -> (Vec<(i32, i32)>, Vec<String>) {
+fn said_of(truth: &AnswerHistory, place: usize) -> (Vec<(i32, i32)>, Vec<String>) {
     let (mut details, mut all_cells) = (Vec::new(), Vec::new());
     for answer in &truth.answers {
         match &answer.values {
-            Values::Detail(own) if own.place == place => details.push((own.voltage_mv, own.current_ma)),
-            Values::Cells { place: of, cells } if *of == place => {
+            PrintedValues::Detail(own) if own.place == place => {
+                details.push((own.voltage_mv, own.current_ma))
+            }
+            PrintedValues::Cells { place: of, cells } if *of == place => {
                 let cells: Vec<String> = cells.iter().map(|cell| cell.voltage_mv.to_string()).collect();
                 all_cells.push(cells.join(","));
             }
@@ -179,15 +181,15 @@ fn a_server_killed_again_and_again_misses_nothing() {
     let bank = bank();
     let mut service = service(&bank, server.port());
     until("the first rows", &mut service, |_| stored(&server) > 0);
-    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     for _ in 0..3 {
         server.kill();
-        sweeps(&mut service, 15);
+        wait_for_sweeps(&mut service, 15);
         server.restart();
         let before = stored(&server);
         until("rows come again", &mut service, |_| stored(&server) > before);
     }
-    meanwhile.went_on(&mut service);
+    meanwhile.assert_regular(&mut service);
     holds_each_sweep_once(&server, &mut service, &bank);
 }
 
@@ -197,7 +199,7 @@ fn connections_cut_in_the_middle_of_anything_bring_nothing_twice() {
     let (bank, proxy) = (bank(), Proxy::before(server.port()));
     let mut service = service(&bank, proxy.port());
     until("the first rows", &mut service, |_| stored(&server) > 0);
-    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     // What is asked, and what the server answers once it has done it.
     for (way, bytes) in [
         (Way::Out, 1),
@@ -223,7 +225,7 @@ fn connections_cut_in_the_middle_of_anything_bring_nothing_twice() {
         let newest = shown(&service);
         until("rows come again", &mut service, |_| newest_stored(&server) > newest);
     }
-    meanwhile.went_on(&mut service);
+    meanwhile.assert_regular(&mut service);
     holds_each_sweep_once(&server, &mut service, &bank);
 }
 
@@ -235,7 +237,7 @@ fn a_server_that_is_full_gets_all_of_it_when_there_is_room() {
     let bank = bank_of(8, 32);
     let mut service = service(&bank, server.port());
     until("the first rows", &mut service, |_| stored(&server) > 0);
-    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     server.run("CREATE TABLE kept.ballast (number INT AUTO_INCREMENT PRIMARY KEY, weight VARCHAR(8000)) ENGINE=InnoDB");
     // From large to small, so that no room is left for a row.
     for weight in [8000, 1000, 10] {
@@ -251,11 +253,11 @@ fn a_server_that_is_full_gets_all_of_it_when_there_is_room() {
         };
         assert!(error.contains("is full") && (added > 0 || weight < 8000), "{error}");
     }
-    service.wait_for_line(&["output down", "output=db", "no space left for"]);
-    sweeps(&mut service, 15);
+    service.wait_for_log(&["output down", "output=db", "no space left for"]);
+    wait_for_sweeps(&mut service, 15);
     server.run("DROP TABLE kept.ballast");
-    service.wait_for_line(&["output recovered", "output=db"]);
-    meanwhile.went_on(&mut service);
+    service.wait_for_log(&["output recovered", "output=db"]);
+    meanwhile.assert_regular(&mut service);
     holds_each_sweep_once(&server, &mut service, &bank);
 }
 
@@ -265,15 +267,15 @@ fn a_server_that_hangs_for_longer_than_every_deadline_gets_all_of_it_when_it_goe
     let bank = bank();
     let mut service = service(&bank, server.port());
     until("the first rows", &mut service, |_| stored(&server) > 0);
-    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     server.stop();
     // That of a batch under way, then that of a new connection.
-    service.wait_for_line(&["output down", "output=db", "the call is still running"]);
-    service.wait_for_line(&["output down", "output=db", "said nothing within 5s"]);
-    sweeps(&mut service, 15);
+    service.wait_for_log(&["output down", "output=db", "the call is still running"]);
+    service.wait_for_log(&["output down", "output=db", "said nothing within 5s"]);
+    wait_for_sweeps(&mut service, 15);
     server.go_on();
-    service.wait_for_line(&["output recovered", "output=db"]);
-    meanwhile.went_on(&mut service);
+    service.wait_for_log(&["output recovered", "output=db"]);
+    meanwhile.assert_regular(&mut service);
     holds_each_sweep_once(&server, &mut service, &bank);
     let backs = service.log().into_iter().filter(|line| line.contains("output recovered output=db"));
     assert_eq!(backs.count(), 1, "it is back when it takes rows, and not when it is tried");
@@ -323,7 +325,7 @@ fn a_service_killed_dozens_of_times_at_any_moment_has_stored_what_it_had_shown()
     let begun = service.status();
     service.wait("a last life", |status| (Some(status) == begun.as_ref()).then(|| "none yet".to_owned()));
     bank.unplug();
-    service.wait_for_line(&["link lost"]);
+    service.wait_for_log(&["link lost"]);
     let newest = shown(&service);
     until("what was kept is there", &mut service, |_| {
         newest_stored(&server) == newest && waiting(&server) == Some(0)
@@ -355,20 +357,16 @@ fn a_legacy_table_that_is_locked_and_refused_delays_nothing_else_and_catches_up(
     let bank = bank();
     let mut service = service(&bank, server.port());
     until("the first rows", &mut service, |_| stored(&server) > 0 && waiting(&server) == Some(0));
-    let meanwhile = Sweeps::watch(&mut service, INTERVAL);
+    let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     let mut owner = server.connection();
     owner.batch_execute("LOCK TABLES kept.pwr_data WRITE").unwrap();
-    service.wait_for_line(&[
-        "legacy table refused table=pwr_data",
-        "another session holds a lock",
-        "remedy=",
-    ]);
+    service.wait_for_log(&["legacy table refused table=pwr_data", "another session holds a lock", "remedy="]);
     let before = stored(&server);
     until("our own rows go on", &mut service, |_| stored(&server) > before + 10);
     owner.batch_execute("UNLOCK TABLES").unwrap();
-    service.wait_for_line(&["legacy table accepted again table=pwr_data", "outage="]);
+    service.wait_for_log(&["legacy table accepted again table=pwr_data", "outage="]);
     server.run("ALTER TABLE kept.pwr_data ADD note VARCHAR(9) NOT NULL");
-    service.wait_for_line(&["legacy table refused", "NOT NULL and has no default", "SET DEFAULT ''"]);
+    service.wait_for_log(&["legacy table refused", "NOT NULL and has no default", "SET DEFAULT ''"]);
     let healthcheck = Command::new(env!("CARGO_BIN_EXE_bankwatch"))
         .current_dir(service.folder())
         .arg("healthcheck")
@@ -383,7 +381,7 @@ fn a_legacy_table_that_is_locked_and_refused_delays_nothing_else_and_catches_up(
     let before = stored(&server);
     until("our own rows go on", &mut service, |_| stored(&server) > before + 10);
     server.run("ALTER TABLE kept.pwr_data ALTER note SET DEFAULT ''");
-    meanwhile.went_on(&mut service);
+    meanwhile.assert_regular(&mut service);
     holds_each_sweep_once(&server, &mut service, &bank);
     assert!(!service.log().iter().any(|line| line.contains("output down")), "{:#?}", service.log());
 }

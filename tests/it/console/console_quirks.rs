@@ -17,7 +17,7 @@ use bankwatch::internals::console::validation::{Review, Verdict};
 use bankwatch::internals::model::facts::FactSource;
 use bankwatch::internals::model::lifetime::LifetimeFigure;
 use bankwatch::internals::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
-use bankwatch::internals::simulator::{Console, Dialect, Simulation, Values};
+use bankwatch::internals::simulator::{Console, Dialect, PrintedValues, Simulation};
 use bankwatch::internals::sweep::client::Patience;
 use bankwatch::internals::sweep::poll_plan::Rhythm;
 use fastrand::Rng;
@@ -32,8 +32,8 @@ fn console(dialect: Dialect, batteries: usize) -> Console {
 }
 
 /// What it says to one line, and the values in that.
-fn ask(console: &mut Console, line: &str) -> (String, Option<Values>) {
-    let (heard, said) = console.type_and_hear(format!("{line}\n").as_bytes());
+fn ask(console: &mut Console, line: &str) -> (String, Option<PrintedValues>) {
+    let (heard, said) = console.type_with_values(format!("{line}\n").as_bytes());
     (heard.into_iter().map(char::from).collect(), said.into_iter().next().map(|(_, values)| values))
 }
 
@@ -74,12 +74,12 @@ fn believed_and_not_asked_again(all: &[Transcript]) {
 }
 
 /// The same text with each battery's voltage that much higher: in the table's rows and in the details.
-fn with_higher_voltage(text: String, values: Option<Values>, by: i32) -> String {
+fn with_higher_voltage(text: String, values: Option<PrintedValues>, by: i32) -> String {
     let voltages = match values {
-        Some(Values::Table(rows)) => {
+        Some(PrintedValues::Table(rows)) => {
             rows.iter().filter(|row| row.present).map(|row| row.voltage_mv).collect()
         }
-        Some(Values::Detail(detail)) => vec![detail.voltage_mv],
+        Some(PrintedValues::Detail(detail)) => vec![detail.voltage_mv],
         _ => Vec::new(),
     };
     let raise = |text: String, voltage: &i32| text.replace(&voltage.to_string(), &(voltage + by).to_string());
@@ -135,10 +135,13 @@ fn a_table_and_a_detail_a_load_step_apart_are_both_believed() {
     let script = Scripted::start(move |line| {
         let (text, values) = ask(&mut console, line);
         // The table knows of no load, the details do: 1.5 V and 50 A lie between them.
-        let Some(Values::Detail(detail)) = values else { return bytes(&text) };
+        let Some(PrintedValues::Detail(detail)) = values else { return bytes(&text) };
         let current = format!("Current         : {}", detail.current_ma);
         let loaded = format!("Current         : {}", detail.current_ma - 50_000);
-        bytes(&with_higher_voltage(text, Some(Values::Detail(detail)), -1_500).replace(&current, &loaded))
+        bytes(
+            &with_higher_voltage(text, Some(PrintedValues::Detail(detail)), -1_500)
+                .replace(&current, &loaded),
+        )
     });
     let all = sweeps(&script.link(), 20);
     believed_and_not_asked_again(&all);
@@ -152,7 +155,8 @@ fn a_question_that_was_mistaken_never_lets_another_batterys_values_in() {
     let own: BTreeMap<String, (i32, i32)> = (1..=4)
         .map(|place| {
             let mut of = |verb: &str| ask(&mut inner, &format!("{verb} {place}")).1;
-            let (Some(Values::Detail(detail)), Some(Values::Cells { cells, .. })) = (of("pwr"), of("bat"))
+            let (Some(PrintedValues::Detail(detail)), Some(PrintedValues::Cells { cells, .. })) =
+                (of("pwr"), of("bat"))
             else {
                 panic!("battery {place} says nothing")
             };
@@ -376,7 +380,7 @@ fn an_answer_to_somebody_else_never_counts_however_its_echo_is_damaged() {
     let mut of = |line: &str| ask(&mut inner, line).1;
     let own: Vec<(i32, i32)> = (1..=4)
         .map(|place| match (of(&format!("pwr {place}")), of(&format!("bat {place}"))) {
-            (Some(Values::Detail(detail)), Some(Values::Cells { cells, .. })) => {
+            (Some(PrintedValues::Detail(detail)), Some(PrintedValues::Cells { cells, .. })) => {
                 (detail.voltage_mv, cells[0].voltage_mv)
             }
             other => panic!("battery {place} says {other:?}"),

@@ -11,7 +11,9 @@ use bankwatch::internals::events::catalogue::Catalogue;
 use bankwatch::internals::events::tracker::Tracker;
 use bankwatch::internals::model::event::{ANSWERS, EventLevel, LINK, PRESENCE};
 use bankwatch::internals::model::report::BankReport;
-use bankwatch::internals::simulator::{Damage, Dialect, Fault, Faults, Said, Simulation, Truth};
+use bankwatch::internals::simulator::{
+    AnswerHistory, Damage, Dialect, FaultKind, Faults, PrintedAnswer, Simulation,
+};
 use fastrand::Rng;
 use support::damage_stats::{Swept, Tally};
 use support::scripted::Scripted;
@@ -74,7 +76,7 @@ fn ask_struck(
     let plan = Simulation::new(dialect).batteries(4).cells(16).seed(seed);
     let mut console = plan.console().expect("a console");
     let mut rng = Rng::with_seed(seed);
-    let truth: Arc<Mutex<Truth>> = Arc::default();
+    let truth: Arc<Mutex<AnswerHistory>> = Arc::default();
     let keep = Arc::clone(&truth);
     let script = Scripted::start(move |line| {
         console.bank_mut().advance(Duration::from_millis(200));
@@ -84,9 +86,9 @@ fn ask_struck(
         let struck = strikes.then(|| strike(&mut rng, &mut heard, line.len() + 2)).flatten();
         let mut truth = keep.lock().expect("no test panics while it reads the truth");
         for (command, values) in said {
-            let damage = struck.map(|at| Damage { fault: Fault::Garble, at: vec![at] });
+            let damage = struck.map(|at| Damage { fault: FaultKind::Garble, at: vec![at] });
             let (number, at) = (truth.answers.len() as u64 + 1, console.bank().now());
-            truth.answers.push(Said { number, at, command, damage, values });
+            truth.answers.push(PrintedAnswer { number, at, command, damage, values });
         }
         heard
     });
@@ -138,7 +140,10 @@ const EIGHT: [Dialect; 8] = [
 
 #[test]
 fn of_two_thousand_damaged_sweeps_nearly_all_are_complete_and_nothing_wrong_is_believed() {
-    let faults = Faults::none().with(Fault::Mute, 0.02).with(Fault::Garble, 0.02).with(Fault::Truncate, 0.02);
+    let faults = Faults::none()
+        .with(FaultKind::Mute, 0.02)
+        .with(FaultKind::Garble, 0.02)
+        .with(FaultKind::Truncate, 0.02);
     let all = ask_all(&EIGHT, move |dialect, seed| ask(dialect, seed, faults.clone(), 250));
     assert_eq!(all.sweeps, 2000);
     assert!(all.complete * 100 >= all.sweeps * 99, "too few sweeps are complete\n{all}");
@@ -149,7 +154,7 @@ fn of_two_thousand_damaged_sweeps_nearly_all_are_complete_and_nothing_wrong_is_b
 fn late_noisy_and_slow_answers_are_nobody_elses() {
     let pause = Duration::from_millis(400);
     let faults = Faults::none().late_by(pause).slow_by(pause);
-    let faults = faults.with(Fault::Late, 0.02).with(Fault::Noise, 0.02).with(Fault::Slow, 0.02);
+    let faults = faults.with(FaultKind::Late, 0.02).with(FaultKind::Noise, 0.02).with(FaultKind::Slow, 0.02);
     let all = ask_all(&EIGHT[..4], move |dialect, seed| ask(dialect, seed, faults.clone(), 40));
     assert!(all.complete * 100 >= all.sweeps * 95, "too few sweeps are complete\n{all}");
     assert!(all.violations.is_empty(), "{all}");

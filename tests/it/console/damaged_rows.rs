@@ -268,7 +268,7 @@ fn sweeps(
     let script = Scripted::start(move |line| {
         let times = asked.entry(line.to_owned()).or_default();
         *times += 1;
-        let (heard, _) = console.type_and_hear(format!("{line}\n").as_bytes());
+        let (heard, _) = console.type_with_values(format!("{line}\n").as_bytes());
         let text = change(line, *times, heard.into_iter().map(char::from).collect());
         text.chars().map(|c| c as u8).collect()
     });

@@ -6,8 +6,8 @@ use bankwatch::internals::console::answers::log;
 use bankwatch::internals::console::command::{Command, Verb};
 use bankwatch::internals::console::framing::answer::Answer;
 use bankwatch::internals::console::validation::Review;
-use bankwatch::internals::link::{Line, Link};
-use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle, Values};
+use bankwatch::internals::link::{Link, SerialParams};
+use bankwatch::internals::simulator::{Dialect, PrintedValues, Simulation, SimulatorHandle};
 use bankwatch::internals::sweep::client::{Conversation, Pages, Patience};
 use bankwatch::internals::sweep::poll_plan::Rhythm;
 use bankwatch::internals::sweep::sweeper::{Sweeper, Swept};
@@ -20,7 +20,7 @@ fn bank() -> SimulatorHandle {
 }
 
 async fn talk(bank: &SimulatorHandle) -> Conversation {
-    let link = Link::parse(&bank.link(), Line::default()).unwrap().open().await.unwrap();
+    let link = Link::parse(&bank.link(), SerialParams::default()).unwrap().open().await.unwrap();
     // A machine with much else to do shall not end the pages.
     let patience = Patience { pages: Duration::from_secs(60), ..Patience::default() };
     Conversation::new(link, b"\n", patience)
@@ -32,8 +32,10 @@ fn records(answer: &Answer) -> usize {
 
 /// How many records the console has.
 fn all(bank: &SimulatorHandle) -> usize {
-    let truth = bank.truth();
-    let Values::Log(entries) = &truth.latest("log").unwrap().values else { panic!("no log was asked") };
+    let truth = bank.answer_history();
+    let PrintedValues::Log(entries) = &truth.latest("log").unwrap().values else {
+        panic!("no log was asked")
+    };
     entries.len()
 }
 

@@ -13,7 +13,7 @@ use bankwatch::internals::console::transcript::{Exchange, Lost, Transcript};
 use bankwatch::internals::model::facts::Facts;
 use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::{BankReading, BatteryReading, CellReading, Measured, SweepKind};
-use bankwatch::internals::simulator::{Dialect, Simulation, Word};
+use bankwatch::internals::simulator::{Dialect, EventWordKind, Simulation};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use support::framed_answers::ask;
@@ -26,8 +26,8 @@ fn sweep(dialect: Dialect, seed: u64) -> Vec<(Command, Vec<u8>)> {
     // Far apart in everything that can be told apart.
     console.bank_mut().set_soc(1, 0.95);
     console.bank_mut().set_soc(2, 0.35);
-    console.bank_mut().raise_event(1, Word::Battery, 0x2);
-    console.bank_mut().raise_event(2, Word::Fault, 0x80);
+    console.bank_mut().raise_event(1, EventWordKind::Battery, 0x2);
+    console.bank_mut().raise_event(2, EventWordKind::Fault, 0x80);
     let places = [Place::FIRST, Place::new(SECOND).unwrap()];
     let each = [Verb::Pwr, Verb::Bat, Verb::Info, Verb::Stat];
     let of_each = places.into_iter().flat_map(|place| each.map(|verb| verb.of(place)));

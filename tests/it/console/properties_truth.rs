@@ -19,7 +19,8 @@ use bankwatch::internals::model::units::{
 };
 use bankwatch::internals::model::word::Word;
 use bankwatch::internals::simulator::{
-    self as said, Console, Detail, Dialect, EventStyle, Simulation, TableRow, Values, Word as Words,
+    self as said, Console, Dialect, EventStyle, EventWordKind as Words, PrintedDetail, PrintedTableRow,
+    PrintedValues, Simulation,
 };
 use proptest::prelude::*;
 use support::framed_answers::{Asked, ask};
@@ -122,25 +123,25 @@ proptest! {
     }
 }
 
-fn holds(life: &Life, question: &str, values: &Values, read: &Result<Parsed, Rejected>) {
+fn holds(life: &Life, question: &str, values: &PrintedValues, read: &Result<Parsed, Rejected>) {
     match (values, read) {
-        (Values::Refusal(line), Err(Rejected::Refused(refusal))) => {
+        (PrintedValues::Refusal(line), Err(Rejected::Refused(refusal))) => {
             assert_eq!(Refusal::in_line(line), Some(*refusal), "{question}");
         }
-        (Values::Table(rows), Ok(Parsed::Table(table))) => {
+        (PrintedValues::Table(rows), Ok(Parsed::Table(table))) => {
             assert_eq!(
                 rows.iter().map(|row| row_of(life, row)).collect::<Vec<_>>(),
                 table.rows,
                 "{question}"
             );
         }
-        (Values::Detail(said), Ok(Parsed::Detail(read))) => detail(life, said, read),
-        (Values::Cells { place, cells: said }, Ok(Parsed::Cells(read))) => {
+        (PrintedValues::Detail(said), Ok(Parsed::Detail(read))) => detail(life, said, read),
+        (PrintedValues::Cells { place, cells: said }, Ok(Parsed::Cells(read))) => {
             assert_eq!(read.stack, *place == 0);
             cells(said, read);
         }
-        (Values::Info(lines), Ok(Parsed::Info(read))) => info(lines, read),
-        (Values::Stat(counters), Ok(Parsed::Stat(read))) => {
+        (PrintedValues::Info(lines), Ok(Parsed::Info(read))) => info(lines, read),
+        (PrintedValues::Stat(counters), Ok(Parsed::Stat(read))) => {
             assert_eq!(*counters, read.counters, "{question}");
             let said = |labels: [&str; 2]| {
                 let found = counters.iter().find(|(label, _)| labels.contains(&label.as_str()));
@@ -151,35 +152,35 @@ fn holds(life: &Life, question: &str, values: &Values, read: &Result<Parsed, Rej
             assert_eq!(read.remaining, said(["Pwr Coulomb", "Pwr Coulomb(mAS)"]));
             assert_eq!(read.discharged.map(|charge| charge.0), said(["Dsg Cap", "Dsg Cap(mAH)"]));
         }
-        (Values::Soh(voltages), Ok(Parsed::Soh(read))) => {
+        (PrintedValues::Soh(voltages), Ok(Parsed::Soh(read))) => {
             let numbered: Vec<_> = (0..).zip(voltages.iter().map(|&mv| Some(Millivolts(mv)))).collect();
             let found = read.cells.iter().map(|cell| (cell.number.unwrap(), cell.voltage));
             assert_eq!(found.collect::<Vec<_>>(), numbered, "{question}");
         }
-        (Values::Stack(said), Ok(Parsed::Stack(read))) => assert_eq!(stack_of(life, said), **read),
-        (Values::Units(said), Ok(Parsed::Units(read))) => {
+        (PrintedValues::Stack(said), Ok(Parsed::Stack(read))) => assert_eq!(stack_of(life, said), **read),
+        (PrintedValues::Units(said), Ok(Parsed::Units(read))) => {
             assert_eq!(said.iter().map(|unit| unit_of(life, unit)).collect::<Vec<_>>(), read.units);
         }
-        (Values::Time(time), Ok(Parsed::Clock(read))) => assert_eq!(Some(whole(*time)), read.clock),
-        (Values::Log(records), Ok(Parsed::Log(read))) => {
+        (PrintedValues::Time(time), Ok(Parsed::Clock(read))) => assert_eq!(Some(whole(*time)), read.clock),
+        (PrintedValues::Log(records), Ok(Parsed::Log(read))) => {
             assert_eq!(records.len(), read.records.len());
             for (said, read) in records.iter().zip(&read.records) {
                 assert_eq!((i64::from(said.index), Some(whole(said.time))), (read.index, read.clock));
                 assert_eq!((Some(said.code), Some(&said.text)), (read.code, read.info.as_ref()));
             }
         }
-        (Values::Nothing, Ok(Parsed::Help(help))) => {
+        (PrintedValues::Nothing, Ok(Parsed::Help(help))) => {
             assert!(help.lists("pwr") && help.lists("info"), "{help:?}");
             let dialect = life.dialect.name();
             assert_eq!(help.lists("euro"), ["us3000c", "us5000", "us3000d"].contains(&dialect), "{dialect}");
         }
-        (Values::Euro(lines), Ok(Parsed::Euro(read))) => euro(lines, read),
-        (Values::Snapshot(said), Ok(Parsed::Event(read))) => snapshot(life, said, read),
+        (PrintedValues::Euro(lines), Ok(Parsed::Euro(read))) => euro(lines, read),
+        (PrintedValues::Snapshot(said), Ok(Parsed::Event(read))) => snapshot(life, said, read),
         (said, read) => panic!("{question} said {said:?}, read {read:?}"),
     }
 }
 
-fn row_of(life: &Life, said: &TableRow) -> PwrRow {
+fn row_of(life: &Life, said: &PrintedTableRow) -> PwrRow {
     let place = u8::try_from(said.place).ok().and_then(bankwatch::internals::model::place::Place::new);
     if !said.present {
         return PwrRow { place, absent: true, base_state: Some(Word::new("Absent")), ..PwrRow::default() };
@@ -219,7 +220,7 @@ fn row_of(life: &Life, said: &TableRow) -> PwrRow {
     }
 }
 
-fn detail(life: &Life, said: &Detail, read: &PwrDetail) {
+fn detail(life: &Life, said: &PrintedDetail, read: &PwrDetail) {
     assert_eq!(read.number.map(usize::from), Some(said.place));
     assert_eq!(read.voltage, Some(Millivolts(said.voltage_mv)));
     assert_eq!(read.current, Some(Milliamps(said.current_ma)));
@@ -267,7 +268,7 @@ fn event(life: &Life, said: Option<u32>, read: Option<&EventWord>) {
     }
 }
 
-fn cells(said: &[said::CellRow], read: &CellTable) {
+fn cells(said: &[said::PrintedCellRow], read: &CellTable) {
     assert_eq!(said.len(), read.cells.len());
     for (said, read) in said.iter().zip(&read.cells) {
         assert_eq!(read.number.map(usize::from), Some(said.index));
@@ -334,7 +335,7 @@ fn euro(lines: &[(String, String)], read: &Euro) {
     }
 }
 
-fn stack_of(life: &Life, said: &said::StackRow) -> StackRow {
+fn stack_of(life: &Life, said: &said::PrintedStackRow) -> StackRow {
     StackRow {
         place: None,
         voltage: Some(Millivolts(said.voltage_mv)),
@@ -356,7 +357,7 @@ fn stack_of(life: &Life, said: &said::StackRow) -> StackRow {
     }
 }
 
-fn unit_of(life: &Life, said: &said::UnitRow) -> StackRow {
+fn unit_of(life: &Life, said: &said::PrintedUnitRow) -> StackRow {
     StackRow {
         place: u8::try_from(said.index).ok().and_then(bankwatch::internals::model::place::Place::new),
         voltage: Some(Millivolts(said.voltage_mv)),
@@ -384,7 +385,7 @@ fn energy(life: &Life, said: Option<(i32, i64)>) -> Option<MilliwattHours> {
     said.map(|(_, amount)| MilliwattHours(amount * each))
 }
 
-fn snapshot(life: &Life, said: &said::Snapshot, read: &DataEvent) {
+fn snapshot(life: &Life, said: &said::PrintedSnapshot, read: &DataEvent) {
     assert_eq!((read.item, read.clock), (Some(i64::from(said.index)), Some(whole(said.time))));
     assert_eq!(read.voltage, Some(Millivolts(said.detail.voltage_mv)));
     assert_eq!(read.current, Some(Milliamps(said.detail.current_ma)));

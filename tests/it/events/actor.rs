@@ -15,7 +15,7 @@ use bankwatch::internals::events::log_file::LogFile;
 use bankwatch::internals::events::plan::EventPlan;
 use bankwatch::internals::messages::{DeviceLogRead, EventOccurred, Queue, ReportReady, ReportSink};
 use bankwatch::internals::model::event::{EventKind, EventLevel};
-use bankwatch::internals::simulator::{Values, Word};
+use bankwatch::internals::simulator::{EventWordKind, PrintedValues};
 use bankwatch::internals::supervise::{ChildSpec, Ping, ShutdownPhase, Supervisor};
 use jiff::tz::TimeZone;
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
@@ -129,7 +129,7 @@ fn an_event_reaches_both_logs_and_every_listener_when_it_clears_too() {
         let outlets = [stand.outlet.clone()];
         let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         until(LONG, || standing(folder.path()).exists()).await;
-        port.bank.with_bank(|bank| bank.raise_event(2, Word::Power, 0x2));
+        port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Power, 0x2));
         until(LONG, || !lines.with("WARN event raised").is_empty()).await;
         let raised = "WARN event raised bank=house battery=2 bit=0x2 text=High voltage alarm word=power";
         assert_eq!(lines.with("WARN event"), [raised]);
@@ -139,7 +139,7 @@ fn an_event_reaches_both_logs_and_every_listener_when_it_clears_too() {
         until(LONG, || stand.heard.with("power 0x2") == ["raised Some(2) power 0x2"]).await;
         until(LONG, || text(&standing(folder.path())).contains("High voltage alarm")).await;
 
-        port.bank.with_bank(|bank| bank.clear_event(2, Word::Power, 0x2));
+        port.bank.with_bank(|bank| bank.clear_event(2, EventWordKind::Power, 0x2));
         until(LONG, || stand.heard.with("power 0x2").len() == 2).await;
         let cleared = lines.with("INFO event cleared");
         assert!(
@@ -159,18 +159,18 @@ fn with_cells_off_only_a_warning_polls_cells() {
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
         let mut house = port.house();
         house.serial.rhythm.cells = false;
-        port.bank.with_bank(|bank| bank.raise_event(1, Word::Power, 0x40_2004));
+        port.bank.with_bank(|bank| bank.raise_event(1, EventWordKind::Power, 0x40_2004));
         let outlets = [stand.outlet.clone()];
         let _chain = Chain::grow(&mut supervisor, house, &outlets, &lines.logger()).unwrap();
         until(LONG, || stand.heard.with("Some(1) power 0x2000").len() == 1).await;
-        let answers = port.bank.answers();
-        until(LONG, || port.bank.answers() > answers + 20).await;
-        let asked = |cells: &str| port.bank.truth().answers.iter().any(|said| said.command == cells);
+        let answers = port.bank.answer_count();
+        until(LONG, || port.bank.answer_count() > answers + 20).await;
+        let asked = |cells: &str| port.bank.answer_history().answers.iter().any(|said| said.command == cells);
         assert!(
             !asked("bat 1") && !asked("bat 2"),
             "a battery that is full and charges is asked nothing more"
         );
-        port.bank.with_bank(|bank| bank.raise_event(2, Word::Battery, 0x2));
+        port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Battery, 0x2));
         let log = folder.path().join("battery_events.log");
         until(LONG, || text(&log).lines().count() == 1 + 2 + 16).await;
         assert!(asked("bat 2") && !asked("bat 1"));
@@ -186,12 +186,12 @@ fn a_panic_raises_no_event_again_and_loses_no_clearing() {
         let outlets = [stand.outlet.clone()];
         let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         port.bank.with_bank(|bank| {
-            bank.raise_event(1, Word::Power, 0x2);
-            bank.raise_event(2, Word::Fault, 0x40)
+            bank.raise_event(1, EventWordKind::Power, 0x2);
+            bank.raise_event(2, EventWordKind::Fault, 0x40)
         });
         until(LONG, || stand.heard.with("system 0x40").len() == 1).await;
         // It panics each time it would tell the end; while it does, that end is not lost.
-        port.bank.with_bank(|bank| bank.clear_event(1, Word::Power, 0x2));
+        port.bank.with_bank(|bank| bank.clear_event(1, EventWordKind::Power, 0x2));
         until(LONG, || restarts(&health, "events") >= 2).await;
         assert_eq!(
             stand.heard.with("raised Some(2) system 0x40").len(),
@@ -199,8 +199,8 @@ fn a_panic_raises_no_event_again_and_loses_no_clearing() {
             "what stands is not raised again"
         );
         assert_eq!(stand.heard.with("cleared"), [""; 0]);
-        port.bank.with_bank(|bank| bank.raise_event(1, Word::Power, 0x2));
-        port.bank.with_bank(|bank| bank.raise_event(2, Word::Power, 0x10));
+        port.bank.with_bank(|bank| bank.raise_event(1, EventWordKind::Power, 0x2));
+        port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Power, 0x10));
         until(LONG, || stand.heard.with("raised Some(2) power 0x10").len() == 1).await;
         assert_eq!(stand.heard.with("raised Some(1) power 0x2").len(), 1);
     });
@@ -211,8 +211,8 @@ fn a_restart_raises_nothing_again_and_clears_what_ended_meanwhile() {
     let (port, folder) = (Port::start(), tempdir().unwrap());
     let first = |bank: &bankwatch::internals::simulator::SimulatorHandle| {
         bank.with_bank(|bank| {
-            bank.raise_event(1, Word::Power, 0x2);
-            bank.raise_event(2, Word::Fault, 0x40)
+            bank.raise_event(1, EventWordKind::Power, 0x2);
+            bank.raise_event(2, EventWordKind::Fault, 0x40)
         });
     };
     first(&port.bank);
@@ -225,13 +225,13 @@ fn a_restart_raises_nothing_again_and_clears_what_ended_meanwhile() {
         until(LONG, || saved().contains("High voltage alarm") && saved().contains("Voltage detection error"))
             .await;
     });
-    port.bank.with_bank(|bank| bank.clear_event(1, Word::Power, 0x2));
+    port.bank.with_bank(|bank| bank.clear_event(1, EventWordKind::Power, 0x2));
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
         let outlets = [stand.outlet.clone()];
         let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         until(LONG, || stand.heard.with("power 0x2") == ["cleared Some(1) power 0x2"]).await;
-        port.bank.with_bank(|bank| bank.raise_event(2, Word::Power, 0x10));
+        port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Power, 0x10));
         until(LONG, || !stand.heard.with("power 0x10").is_empty()).await;
         assert_eq!(stand.heard.with("raised"), ["raised Some(2) power 0x10"]);
         let log = text(&folder.path().join("battery_events.log"));
@@ -244,7 +244,7 @@ fn unreadable_saved_events_are_logged_and_raised_again() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let (port, folder) = (Port::start(), tempdir().unwrap());
         fs::write(standing(folder.path()), "{\"version\": 1, \"known\": [1, 2], \"standing").unwrap();
-        port.bank.with_bank(|bank| bank.raise_event(1, Word::Power, 0x2));
+        port.bank.with_bank(|bank| bank.raise_event(1, EventWordKind::Power, 0x2));
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
         let outlets = [stand.outlet.clone()];
         let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
@@ -267,7 +267,7 @@ fn lines_wait_for_a_missing_disk_which_is_logged_once() {
         let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         until(LONG, || !lines.with("output down").is_empty()).await;
         for bit in [0x2, 0x8, 0x10] {
-            port.bank.with_bank(|bank| bank.raise_event(2, Word::Power, bit));
+            port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Power, bit));
             let told = format!("raised Some(2) power {bit:#x}");
             until(LONG, || stand.heard.with(&told).len() == 1).await;
         }
@@ -296,7 +296,7 @@ fn a_hanging_disk_delays_no_listener_and_stops_no_actor() {
         let outlets = [stand.outlet.clone()];
         let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         for bit in (0..5).map(|shift| 1 << shift) {
-            port.bank.with_bank(|bank| bank.raise_event(2, Word::Battery, bit));
+            port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Battery, bit));
             let told = format!("raised Some(2) battery {bit:#x}");
             until(LONG, || stand.heard.with(&told).len() == 1).await;
         }
@@ -322,7 +322,7 @@ fn a_hanging_disk_delays_no_listener_and_stops_no_actor() {
 fn unplugging_raises_link_silent_and_keeps_other_events_active() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let (port, folder) = (Port::start(), tempdir().unwrap());
-        port.bank.with_bank(|bank| bank.raise_event(2, Word::Power, 0x2));
+        port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Power, 0x2));
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
         let outlets = [stand.outlet.clone()];
         let _chain =
@@ -352,14 +352,16 @@ fn each_device_log_record_is_published_once() {
         let records = || stand.heard.records.lock().unwrap().clone();
         until(LONG, || records().iter().any(|record| record.contains("kind: Snapshot"))).await;
         let told = records();
-        let truth = port.bank.truth();
-        let Values::Log(log) = &truth.latest("log").unwrap().values else { panic!("no log was asked") };
+        let truth = port.bank.answer_history();
+        let PrintedValues::Log(log) = &truth.latest("log").unwrap().values else {
+            panic!("no log was asked")
+        };
         let all = log.len();
         assert_eq!(told.iter().filter(|record| record.contains("kind: Log")).count(), all);
         assert_eq!(told.iter().filter(|record| record.contains("kind: Snapshot")).count(), 1);
         assert!(told.iter().all(|record| record.starts_with("Some(Place(1))")), "{told:?}");
         // The link comes back, everything is asked anew, and nothing of it is new.
-        let newest = || port.bank.truth().latest("data event").map(|said| said.number);
+        let newest = || port.bank.answer_history().latest("data event").map(|said| said.number);
         let before = newest();
         port.bank.unplug();
         port.bank.replug();
@@ -378,7 +380,7 @@ fn shutdown_writes_all_pending_lines() {
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
         let outlets = [stand.outlet.clone()];
         let chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
-        port.bank.with_bank(|bank| bank.raise_event(2, Word::Power, 0x2));
+        port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Power, 0x2));
         until(LONG, || stand.heard.with("power 0x2").len() == 1).await;
         let (name, stats) = chain.stats.clone();
         let phases = vec![

@@ -4,7 +4,7 @@ use bankwatch::internals::console::command::{Command, Verb};
 use bankwatch::internals::events::device_log_filter::{DeviceLogFilter, clock_ahead};
 use bankwatch::internals::model::device_log::{DeviceLogBatch, DeviceLogKind, DeviceLogRecord};
 use bankwatch::internals::model::reading::SweepKind;
-use bankwatch::internals::simulator::{Dialect, Word};
+use bankwatch::internals::simulator::{Dialect, EventWordKind};
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -42,7 +42,7 @@ fn a_record_is_published_once_after_two_equal_reads() {
 #[test]
 fn a_data_event_snapshot_is_a_record_with_its_event_words() {
     let (mut bank, mut recall) = (Bank::new(Dialect::Us2000c, 2), DeviceLogFilter::default());
-    bank.console.bank_mut().raise_event(1, Word::Battery, 0x2);
+    bank.console.bank_mut().raise_event(1, EventWordKind::Battery, 0x2);
     take(&mut recall, &mut bank, &[SNAPSHOT]);
     let told = take(&mut recall, &mut bank, &[SNAPSHOT]);
     let [DeviceLogRecord { kind: DeviceLogKind::Snapshot, text: Some(text), .. }] =
@@ -51,7 +51,7 @@ fn a_data_event_snapshot_is_a_record_with_its_event_words() {
         panic!("{told:?}")
     };
     assert!(text.ends_with(" %, battery 0x2 BHV"), "{text}");
-    bank.console.bank_mut().raise_event(1, Word::Fault, 0x8);
+    bank.console.bank_mut().raise_event(1, EventWordKind::Fault, 0x8);
     take(&mut recall, &mut bank, &[SNAPSHOT]);
     let told = take(&mut recall, &mut bank, &[SNAPSHOT]);
     assert_eq!(told[0].records.len(), 1, "only the newer one");
@@ -60,7 +60,7 @@ fn a_data_event_snapshot_is_a_record_with_its_event_words() {
 #[test]
 fn a_stack_snapshot_is_a_record_of_the_stack() {
     let (mut bank, mut recall) = (Bank::new(Dialect::ForceH2, 3), DeviceLogFilter::default());
-    bank.console.bank_mut().raise_event(2, Word::Battery, 0x8);
+    bank.console.bank_mut().raise_event(2, EventWordKind::Battery, 0x8);
     take(&mut recall, &mut bank, &[SNAPSHOT]);
     let told = take(&mut recall, &mut bank, &[SNAPSHOT]);
     let [told] = told.as_slice() else { panic!("{told:?}") };

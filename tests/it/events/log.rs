@@ -12,7 +12,7 @@ use bankwatch::internals::model::event::{Event, EventLevel};
 use bankwatch::internals::model::event_word::EventWord;
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::word::Word as State;
-use bankwatch::internals::simulator::{Dialect, Word};
+use bankwatch::internals::simulator::{Dialect, EventWordKind};
 use jiff::tz::TimeZone;
 use support::bank::{Bank, INTERVAL};
 
@@ -53,11 +53,11 @@ fn the_log_text_matches_the_snapshot() {
     let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Warning, true);
     let mut log = desk.full();
     let bank = desk.bank.console.bank_mut();
-    bank.raise_event(2, Word::Power, 0x2002);
-    bank.raise_event(2, Word::Battery, 0x2);
+    bank.raise_event(2, EventWordKind::Power, 0x2002);
+    bank.raise_event(2, EventWordKind::Battery, 0x2);
     log += &desk.full();
     log += &desk.full();
-    desk.bank.console.bank_mut().clear_event(2, Word::Power, 0x2);
+    desk.bank.console.bank_mut().clear_event(2, EventWordKind::Power, 0x2);
     log += &desk.full();
     desk.bank.console.bank_mut().take_out(1);
     log += &desk.full();
@@ -70,7 +70,7 @@ fn the_log_text_matches_the_snapshot() {
 #[test]
 fn every_line_splits_into_the_same_fields() {
     let mut desk = Desk::new(Dialect::PytesV5, EventLevel::Info, true);
-    desk.bank.console.bank_mut().raise_event(1, Word::Fault, 0x8);
+    desk.bank.console.bank_mut().raise_event(1, EventWordKind::Fault, 0x8);
     let log = desk.full();
     let (mut events, mut cells) = (0, 0);
     for line in log.lines() {
@@ -88,15 +88,15 @@ fn every_line_splits_into_the_same_fields() {
 #[test]
 fn events_below_the_level_and_disabled_cells_are_not_written() {
     let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Warning, true);
-    desk.bank.console.bank_mut().raise_event(1, Word::Power, 0x20_2004);
+    desk.bank.console.bank_mut().raise_event(1, EventWordKind::Power, 0x20_2004);
     assert_eq!(desk.full(), "", "full and idle");
     let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Info, true);
-    desk.bank.console.bank_mut().raise_event(1, Word::Power, 0x20_2004);
+    desk.bank.console.bank_mut().raise_event(1, EventWordKind::Power, 0x20_2004);
     let log = desk.full();
     assert!(log.contains("|    INFO| pytes|1|raised|power|0x2000|COULFULL|Full charge||\n"), "{log}");
     assert!(log.contains("|    INFO| Power|Cell|"), "{log}");
     let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Warning, false);
-    desk.bank.console.bank_mut().raise_event(1, Word::Power, 0x2);
+    desk.bank.console.bank_mut().raise_event(1, EventWordKind::Power, 0x2);
     assert_eq!(desk.full().lines().count(), 1);
 }
 

@@ -13,7 +13,7 @@ use bankwatch::internals::model::event::{Event, EventKind, EventLevel};
 use bankwatch::internals::model::reading::{BankReading, SweepKind};
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::units::{Millicelsius, Millivolts};
-use bankwatch::internals::simulator::{Dialect, Word};
+use bankwatch::internals::simulator::{Dialect, EventWordKind};
 use bankwatch::internals::stats::Stats;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -75,12 +75,12 @@ fn line(event: &Event) -> String {
 fn an_event_is_reported_when_raised_and_cleared_only() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
     assert_eq!(watch.warned(&bank.full()), [""; 0]);
-    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    bank.console.bank_mut().raise_event(2, EventWordKind::Power, 0x2);
     assert_eq!(watch.told(&bank.full()), ["raised 2 power 0x2: High voltage alarm"]);
     for _ in 0..4 {
         assert_eq!(watch.told(&bank.full()), [""; 0]);
     }
-    bank.console.bank_mut().clear_event(2, Word::Power, 0x2);
+    bank.console.bank_mut().clear_event(2, EventWordKind::Power, 0x2);
     assert_eq!(watch.told(&bank.full()), ["cleared 2 power 0x2: High voltage alarm after 50 s"]);
     assert_eq!(watch.told(&bank.full()), [""; 0]);
 }
@@ -130,7 +130,7 @@ fn a_sleep_moves_no_event_and_earlier_sweeps_are_corrected() {
     let unset = Timestamp::from_second(5_000).unwrap();
     let set = bank.at;
     watch.tracker.watch_clock(unset, Duration::from_secs(10));
-    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    bank.console.bank_mut().raise_event(2, EventWordKind::Power, 0x2);
     bank.at = unset;
     let report = bank.full();
     let began = Duration::from_secs(20);
@@ -145,8 +145,8 @@ fn a_sleep_moves_no_event_and_earlier_sweeps_are_corrected() {
 fn two_bits_at_once_are_two_independent_events() {
     let (mut bank, mut watch) = (Bank::new(Dialect::PytesV5, 2), Watch::new());
     watch.take(&bank.full());
-    bank.console.bank_mut().raise_event(1, Word::Battery, 0x1002);
-    bank.console.bank_mut().raise_event(1, Word::Fault, 0x8);
+    bank.console.bank_mut().raise_event(1, EventWordKind::Battery, 0x1002);
+    bank.console.bank_mut().raise_event(1, EventWordKind::Fault, 0x8);
     let raised = [
         "raised 1 battery 0x2: Cell high voltage alarm",
         "raised 1 battery 0x1000: Cell under-temperature alarm (unconfirmed)",
@@ -154,14 +154,14 @@ fn two_bits_at_once_are_two_independent_events() {
         "raised 1 base_state SysError: System error",
     ];
     assert_eq!(watch.told(&bank.full()), raised);
-    bank.console.bank_mut().clear_event(1, Word::Battery, 0x2);
+    bank.console.bank_mut().clear_event(1, EventWordKind::Battery, 0x2);
     assert_eq!(watch.told(&bank.full()), ["cleared 1 battery 0x2: Cell high voltage alarm after 10 s"]);
 }
 
 #[test]
 fn a_missing_answer_a_damaged_word_and_a_summary_clear_nothing() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
-    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    bank.console.bank_mut().raise_event(2, EventWordKind::Power, 0x2);
     assert_eq!(watch.warned(&bank.full()), ["raised 2 power 0x2: High voltage alarm"]);
     let lost = bank.full_but(|question, heard| (question != "pwr 2").then_some(heard));
     assert_eq!(watch.told(&lost), [""; 0]);
@@ -171,7 +171,7 @@ fn a_missing_answer_a_damaged_word_and_a_summary_clear_nothing() {
     let without = bank.full_but(|_, heard| Some(heard.replace("Power Events", "Bower Events")));
     assert!(watch.told(&without).iter().all(|line| !line.starts_with("cleared 2 power")));
     assert_eq!(watch.warned(&bank.summary()), [""; 0]);
-    bank.console.bank_mut().clear_event(2, Word::Power, 0x2);
+    bank.console.bank_mut().clear_event(2, EventWordKind::Power, 0x2);
     let cleared = watch.told(&bank.full());
     assert!(
         cleared.contains(&"cleared 2 power 0x2: High voltage alarm after 50 s".to_owned()),
@@ -185,7 +185,7 @@ fn a_damaged_word_affects_no_other_word_or_battery() {
         let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
         watch.take(&bank.full());
         for battery in 1..=3 {
-            for word in [Word::Battery, Word::Power, Word::Fault] {
+            for word in [EventWordKind::Battery, EventWordKind::Power, EventWordKind::Fault] {
                 bank.console.bank_mut().raise_event(battery, word, 0x2);
             }
         }
@@ -216,14 +216,14 @@ fn a_damaged_word_affects_no_other_word_or_battery() {
 fn a_restart_raises_nothing_again_and_durations_continue() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
     watch.take(&bank.full());
-    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    bank.console.bank_mut().raise_event(2, EventWordKind::Power, 0x2);
     assert_eq!(watch.told(&bank.full()).len(), 1);
     watch.take(&bank.full());
     // Twenty seconds after it rose: killed, and back after two minutes.
     bank.at += Duration::from_secs(120);
     let mut watch = watch.restarted(bank.at);
     assert_eq!(watch.told(&bank.full()), [""; 0]);
-    bank.console.bank_mut().clear_event(2, Word::Power, 0x2);
+    bank.console.bank_mut().clear_event(2, EventWordKind::Power, 0x2);
     assert_eq!(watch.told(&bank.full()), ["cleared 2 power 0x2: High voltage alarm after 150 s"]);
 }
 
@@ -317,7 +317,7 @@ fn a_sensor_fault_is_a_separate_event_and_replaces_implausible() {
 #[test]
 fn a_replacement_battery_has_its_own_alarms() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
-    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    bank.console.bank_mut().raise_event(2, EventWordKind::Power, 0x2);
     let mut told = |barcode: Option<&str>| -> Vec<(String, Option<String>)> {
         let mut report = bank.full();
         report.facts[1].barcode = barcode.map(str::to_owned);
@@ -335,10 +335,10 @@ fn a_replacement_battery_has_its_own_alarms() {
 #[test]
 fn changes_during_downtime_are_cleared_and_raised() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
-    bank.console.bank_mut().raise_event(1, Word::Power, 0x2);
+    bank.console.bank_mut().raise_event(1, EventWordKind::Power, 0x2);
     watch.take(&bank.full());
-    bank.console.bank_mut().clear_event(1, Word::Power, 0x2);
-    bank.console.bank_mut().raise_event(3, Word::Fault, 0x40);
+    bank.console.bank_mut().clear_event(1, EventWordKind::Power, 0x2);
+    bank.console.bank_mut().raise_event(3, EventWordKind::Fault, 0x40);
     bank.console.bank_mut().take_out(2);
     let mut watch = watch.restarted(bank.at);
     let told = watch.told(&bank.full());
@@ -357,11 +357,11 @@ fn changes_during_downtime_are_cleared_and_raised() {
 fn a_duration_is_unknown_if_the_clock_was_unset_when_raised() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 1), Watch::new());
     bank.at = Timestamp::UNIX_EPOCH;
-    bank.console.bank_mut().raise_event(1, Word::Power, 0x2);
+    bank.console.bank_mut().raise_event(1, EventWordKind::Power, 0x2);
     watch.take(&bank.full());
     bank.at = "2026-11-22T06:00:46Z".parse().unwrap();
     let mut restarted = watch.restarted(bank.at);
-    bank.console.bank_mut().clear_event(1, Word::Power, 0x2);
+    bank.console.bank_mut().clear_event(1, EventWordKind::Power, 0x2);
     let report = bank.full();
     assert_eq!(restarted.told(&report), ["cleared 1 power 0x2: High voltage alarm"], "nobody knows");
     assert_eq!(
@@ -439,7 +439,7 @@ fn three_failing_sweeps_raise_answers_failing_until_it_answers() {
 #[test]
 fn a_silent_bank_is_reported_once_and_cleared_by_the_next_reading() {
     let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
-    bank.console.bank_mut().raise_event(2, Word::Power, 0x2);
+    bank.console.bank_mut().raise_event(2, EventWordKind::Power, 0x2);
     watch.take(&bank.full());
     let heard = watch.now;
     let mut look = |after: Duration| {
@@ -524,7 +524,7 @@ fn the_words_of_a_us3000d_are_each_their_own_and_normal_conditions_are_informati
         first.iter().any(|event| event.word == "Bat Volt Status" && event.name.as_deref() == Some("BVNOR"))
     );
     assert!(first.iter().all(|event| event.level == EventLevel::Info), "{first:?}");
-    bank.console.bank_mut().raise_event(1, Word::Battery, 0x2);
+    bank.console.bank_mut().raise_event(1, EventWordKind::Battery, 0x2);
     assert_eq!(
         watch.told(&bank.full()),
         [
@@ -560,7 +560,7 @@ proptest! {
         let mut said = std::collections::BTreeMap::new();
         for (which, bits, lost, killed) in steps {
             let battery = 1 + which % 2;
-            let word = if which < 2 { Word::Power } else { Word::Battery };
+            let word = if which < 2 { EventWordKind::Power } else { EventWordKind::Battery };
             bank.console.bank_mut().clear_event(battery, word, u32::MAX);
             bank.console.bank_mut().raise_event(battery, word, bits);
             let report = bank.full_but(|question, heard| (!lost || question != format!("pwr {battery}")).then_some(heard));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bankwatch::internals::app::Chain;
 use bankwatch::internals::console::transcript::Lost;
-use bankwatch::internals::link::{Line, Link, LinkError};
+use bankwatch::internals::link::{Link, LinkError, SerialParams};
 use bankwatch::internals::simulator::{Dialect, Simulation};
 use bankwatch::internals::sweep::client::{Conversation, Patience};
 use bankwatch::internals::sweep::poll_plan::Rhythm;
@@ -23,7 +23,7 @@ use support::until::until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn link(scheme: &str, address: SocketAddr) -> Link {
-    Link::parse(&format!("{scheme}://{address}"), Line::default()).unwrap()
+    Link::parse(&format!("{scheme}://{address}"), SerialParams::default()).unwrap()
 }
 
 fn wait<T>(test: impl Future<Output = T>) -> T {

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bankwatch::internals::app::Chain;
-use bankwatch::internals::simulator::{Dialect, Fault as Damage, Faults, Simulation, SimulatorHandle};
+use bankwatch::internals::simulator::{Dialect, FaultKind as Damage, Faults, Simulation, SimulatorHandle};
 use jiff::Timestamp;
 use rustix::pty::{OpenptFlags, openpt, ptsname};
 use support::chain::{LONGEST_PAUSE, PATIENCE, house};
@@ -80,10 +80,10 @@ const FAULTS: &[Fault] = &[
     fault("unplugged between sweeps, less than a pause", unplug, Lasts::Not, replug, GONE),
     fault("unplugged, longer", unplug, Lasts::Told(ms(200)), replug, GONE),
     fault("unplugged, far past the longest pause", unplug, Lasts::Told(ms(1500)), replug, GONE),
-    fault("unplugged in an echo", |b| b.bank.unplug_behind(b"pwr "), Lasts::Unplugged, replug, GONE),
-    fault("unplugged in a row", |b| b.bank.unplug_behind(b"Norm"), Lasts::Unplugged, replug, GONE),
-    fault("unplugged in an end mark", |b| b.bank.unplug_behind(b"\r$"), Lasts::Unplugged, replug, GONE),
-    fault("unplugged in a prompt", |b| b.bank.unplug_behind(b"$$\r\n\rPYT"), Lasts::Unplugged, replug, GONE),
+    fault("unplugged in an echo", |b| b.bank.unplug_after(b"pwr "), Lasts::Unplugged, replug, GONE),
+    fault("unplugged in a row", |b| b.bank.unplug_after(b"Norm"), Lasts::Unplugged, replug, GONE),
+    fault("unplugged in an end mark", |b| b.bank.unplug_after(b"\r$"), Lasts::Unplugged, replug, GONE),
+    fault("unplugged in a prompt", |b| b.bank.unplug_after(b"$$\r\n\rPYT"), Lasts::Unplugged, replug, GONE),
     fault("another name", unplug, Lasts::Told(ms(0)), Bench::replug_under_another_name, GONE),
     fault(
         "silence",
@@ -117,7 +117,7 @@ const FAULTS: &[Fault] = &[
         nothing,
         Told::Only(MODE, 1),
     ),
-    fault("late", |b| b.bank.fault_next(Damage::Late), Lasts::Answers(10), nothing, Told::Nothing),
+    fault("late", |b| b.bank.inject_fault(Damage::Late), Lasts::Answers(10), nothing, Told::Nothing),
     Fault {
         meanwhile: Bench::ask_as_another,
         ..fault("a second client", nothing, Lasts::Answers(120), nothing, Told::Nothing)
@@ -148,7 +148,7 @@ impl Bench {
     }
 
     fn another(&self, types: &[u8]) {
-        self.bank.type_as_another(types);
+        self.bank.type_as_other_client(types);
     }
 
     fn no_damage(&self) {
@@ -187,7 +187,7 @@ impl Bench {
 
     /// Every figure of every report so far was said at some time.
     fn no_figure_is_made_up(&self, fault: &str) {
-        let truth = self.bank.truth();
+        let truth = self.bank.answer_history();
         let said = figures::said(&truth.answers);
         for report in self.seen.take() {
             for (name, value) in figures::read(&report.reading) {
@@ -209,7 +209,7 @@ impl Bench {
             _ => 0,
         };
         *self.last_device.lock().unwrap() = self.device();
-        let (answers, struck) = (self.bank.answers(), Instant::now());
+        let (answers, struck) = (self.bank.answer_count(), Instant::now());
         (fault.strike)(self);
         let mut told_at = None;
         let lines_before = match fault.lasts {
@@ -225,7 +225,7 @@ impl Bench {
                 }
                 Lasts::Told(_) => false,
                 Lasts::Unplugged => !self.bank.is_plugged(),
-                Lasts::Answers(more) => self.bank.answers() >= answers + more,
+                Lasts::Answers(more) => self.bank.answer_count() >= answers + more,
                 Lasts::Lines(words, more) => count(words) >= lines_before + more,
             }
         })
@@ -237,7 +237,7 @@ impl Bench {
         }
         // The bank has lived on: what was read before is old now.
         self.bank.with_bank(|bank| bank.advance(Duration::from_secs(1200)));
-        let said_before = self.bank.answers();
+        let said_before = self.bank.answer_count();
         let (healed, healed_at) = (Instant::now(), Timestamp::now());
         (fault.heal)(self);
         let mut resumed = None;
@@ -253,7 +253,7 @@ impl Bench {
         .await;
         let resumed = resumed.unwrap();
         assert!(resumed < LONGEST_PAUSE + SLACK, "{name}: it took {resumed:?} to resume");
-        let truth = self.bank.truth();
+        let truth = self.bank.answer_history();
         let now = figures::said(truth.answers.iter().filter(|said| said.number > said_before));
         for (figure, value) in figures::read(&whole.unwrap().reading) {
             assert_eq!(now[&figure].iter().collect::<Vec<_>>(), [&value], "{name}: {figure}");

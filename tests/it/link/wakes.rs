@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bankwatch::internals::app::Chain;
 use bankwatch::internals::console::framing::prompt::Prompt;
-use bankwatch::internals::link::{Line, Link};
+use bankwatch::internals::link::{Link, SerialParams};
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 use bankwatch::internals::sweep::client::{Conversation, Patience};
 use bankwatch::internals::sweep::wake::{Found, greet};
@@ -105,7 +105,7 @@ fn wake_frame_does_not_disturb_an_awake_console() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         for (bank, speed) in [(&port, 1_200), (&port, 115_200), (&bridge, 1_200), (&bridge, 115_200)] {
-            let link = Link::parse(&bank.link(), Line::default()).unwrap();
+            let link = Link::parse(&bank.link(), SerialParams::default()).unwrap();
             let mut open = link.open().await.unwrap();
             assert!(open.set_speed(speed).unwrap());
             open.write_all(FRAME).await.unwrap();

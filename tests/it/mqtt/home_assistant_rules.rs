@@ -16,7 +16,7 @@ use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::mqtt::naming::slug;
 use bankwatch::internals::mqtt::shape::Shape;
 use bankwatch::internals::settings::CellLevel;
-use bankwatch::internals::simulator::{Bank, Dialect, Simulation};
+use bankwatch::internals::simulator::{Dialect, SimulatedBank, Simulation};
 use proptest::prelude::*;
 use serde_json::Value;
 use support::framed_answers::ask;
@@ -24,7 +24,7 @@ use support::payload_fixture::{
     Component, EXPIRY, LEVELS, announced, bank, components, json, parts, reading, settings, summary, topics,
 };
 use support::simulated_years;
-use support::simulated_years::Living;
+use support::simulated_years::SimulatedYears;
 
 /// What Home Assistant allows together: component, device class, units, state classes. Written down from its
 /// documentation of sensors and binary sensors, for the classes that are used here.
@@ -269,19 +269,19 @@ fn is_in_log_book(one: &Component) -> bool {
 fn a_bank_in_operation_writes_less_than_a_line_a_minute_into_the_log_book() {
     const INTERVAL: Duration = Duration::from_secs(10);
     const MINUTES: usize = 10;
-    let mut living = Living::new(Bank::new(&simulated_years::plan(2, 7)), INTERVAL);
+    let mut living = SimulatedYears::new(SimulatedBank::new(&simulated_years::plan(2, 7)), INTERVAL);
     // Noon: it is charged, and cells are balanced.
-    living.live(Duration::from_secs(12 * 3_600));
+    living.advance(Duration::from_secs(12 * 3_600));
     let mut shape = Shape::new(&settings(&["bank.name=bank", "bank.cells=medium"]).banks[0]);
-    let report = living.swept(SweepKind::Full, |_| ());
+    let report = living.report(SweepKind::Full, |_| ());
     shape.grow(&report, &parts(&report, CellLevel::Medium));
     let told = components(&discovery::messages(&topics(), &shape, CellLevel::Medium, &EXPIRY));
     let told: Vec<Component> = told.into_iter().filter(is_in_log_book).collect();
     assert!(told.len() > 30, "states of the cells as well");
     let (mut before, mut lines) = (Vec::new(), BTreeMap::<&str, usize>::new());
     for _ in 0..6 * MINUTES {
-        living.live(INTERVAL);
-        let report = living.swept(SweepKind::Full, |_| ());
+        living.advance(INTERVAL);
+        let report = living.report(SweepKind::Full, |_| ());
         let said: BTreeMap<String, Value> = parts(&report, CellLevel::Medium)
             .into_iter()
             .map(|part| (part.topic, json(&part.payload)))

@@ -13,7 +13,7 @@ use bankwatch::internals::mqtt::payload::Kind;
 use bankwatch::internals::mqtt::words::{OTHER, STATES, STATUSES};
 use bankwatch::internals::settings::CellLevel;
 use bankwatch::internals::settings::sections::SECTIONS;
-use bankwatch::internals::simulator::{Dialect, Fault, Simulation};
+use bankwatch::internals::simulator::{Dialect, FaultKind, Simulation};
 use bankwatch::internals::stats::health::near_full::{NEAR_FULL_LIMITS, NearFullLimit};
 use bankwatch::internals::stats::limits::{ANY_STEP, ANY_VALUE, LIMITS};
 use serde_json::Value;
@@ -291,7 +291,7 @@ fn simulator_page_lists_every_dialect_and_fault() {
     };
     let dialects: BTreeSet<String> = Dialect::ALL.iter().map(|dialect| dialect.name().to_owned()).collect();
     assert_eq!(first("## Dialects"), dialects);
-    let faults: BTreeSet<String> = Fault::ALL.iter().map(|fault| fault.name().to_owned()).collect();
+    let faults: BTreeSet<String> = FaultKind::ALL.iter().map(|fault| fault.name().to_owned()).collect();
     assert_eq!(first("## Faults"), faults);
 }
 

@@ -4,7 +4,7 @@ use std::io::{Write, stderr};
 use std::path::PathBuf;
 
 use bankwatch::internals::simulator::{
-    BaseState, Console, Dialect, EventStyle, Fault, FaultRate, Simulation, Values, Word,
+    BaseState, Console, Dialect, EventStyle, EventWordKind, FaultKind, FaultRate, PrintedValues, Simulation,
 };
 
 fn console(dialect: Dialect) -> Console {
@@ -135,7 +135,7 @@ fn printed_values_match_the_output() {
     for dialect in [Dialect::Us2000, Dialect::Pytes, Dialect::Us2000c, Dialect::PytesV5] {
         let mut console = Simulation::new(dialect).batteries(3).console().unwrap();
         let (heard, said) = console.type_and_hear(b"pwr\n");
-        let [(_, Values::Table(rows))] = said.as_slice() else { panic!("{dialect}: {said:?}") };
+        let [(_, PrintedValues::Table(rows))] = said.as_slice() else { panic!("{dialect}: {said:?}") };
         let heard = text(&heard);
         let printed: Vec<_> = heard.lines().filter(|line| line.contains("Normal")).collect();
         assert_eq!(printed.len(), 3);
@@ -162,8 +162,9 @@ fn printed_values_match_the_output() {
 fn cell_voltages_add_up_to_the_battery_voltage() {
     for &dialect in Dialect::ALL.iter().filter(|dialect| !dialect.is_stack()) {
         let mut console = console(dialect);
-        let (_, said) = console.type_and_hear(b"pwr\nbat 1\n");
-        let [(_, Values::Table(rows)), (_, Values::Cells { cells, .. })] = said.as_slice() else {
+        let (_, said) = console.type_with_values(b"pwr\nbat 1\n");
+        let [(_, PrintedValues::Table(rows)), (_, PrintedValues::Cells { cells, .. })] = said.as_slice()
+        else {
             panic!("{dialect}: {said:?}")
         };
         let sum: i32 = cells.iter().map(|cell| cell.voltage_mv).sum();
@@ -176,7 +177,7 @@ fn cell_voltages_add_up_to_the_battery_voltage() {
 fn event_words_are_printed_in_the_configured_style() {
     let said = |style| {
         let mut console = Simulation::new(Dialect::Us2000).event_style(style).console().unwrap();
-        console.bank_mut().raise_event(1, Word::Power, 0x2002);
+        console.bank_mut().raise_event(1, EventWordKind::Power, 0x2002);
         text(&ask(&mut console, "pwr 1"))
     };
     assert!(said(EventStyle::Prefixed).contains(" Power Events    : 0x2002     PHV COULFULL\r\r\n"));
@@ -188,8 +189,8 @@ fn event_words_are_printed_in_the_configured_style() {
 fn full_battery_is_reported_in_state_soc_and_event() {
     let mut console = console(Dialect::Us2000c);
     console.bank_mut().set_soc(1, 1.0);
-    let (_, said) = console.type_and_hear(b"pwr 1\n");
-    let [(_, Values::Detail(detail))] = said.as_slice() else { panic!("{said:?}") };
+    let (_, said) = console.type_with_values(b"pwr 1\n");
+    let [(_, PrintedValues::Detail(detail))] = said.as_slice() else { panic!("{said:?}") };
     assert_eq!((detail.soc, detail.coulomb_state.as_str()), (100, "Full"));
     assert_eq!(detail.power_events, Some(0x2000));
 }
@@ -197,12 +198,12 @@ fn full_battery_is_reported_in_state_soc_and_event() {
 #[test]
 fn data_event_prints_the_snapshot_not_the_current_state() {
     let mut console = console(Dialect::Us2000);
-    console.bank_mut().raise_event(1, Word::Battery, 0x2);
+    console.bank_mut().raise_event(1, EventWordKind::Battery, 0x2);
     let then = console.bank().battery(1).unwrap().soc();
-    console.bank_mut().clear_event(1, Word::Battery, 0x2);
+    console.bank_mut().clear_event(1, EventWordKind::Battery, 0x2);
     console.bank_mut().set_soc(1, 0.2);
-    let (_, said) = console.type_and_hear(b"data event\n");
-    let [(_, Values::Snapshot(snapshot))] = said.as_slice() else { panic!("{said:?}") };
+    let (_, said) = console.type_with_values(b"data event\n");
+    let [(_, PrintedValues::Snapshot(snapshot))] = said.as_slice() else { panic!("{said:?}") };
     assert_eq!(snapshot.detail.battery_events, Some(0x2));
     assert_eq!(snapshot.detail.soc, (then * 100.0).floor() as i32);
 }
@@ -212,8 +213,10 @@ fn data_history_prints_periodic_snapshots_of_all_modules() {
     for dialect in [Dialect::Us2000c, Dialect::ForceH2] {
         let mut console = console(dialect);
         let mut ask = |index: u32| {
-            let (_, said) = console.type_and_hear(format!("data history {index}\n").as_bytes());
-            let [(_, Values::Snapshot(snapshot))] = said.as_slice() else { panic!("{dialect}: {said:?}") };
+            let (_, said) = console.type_with_values(format!("data history {index}\n").as_bytes());
+            let [(_, PrintedValues::Snapshot(snapshot))] = said.as_slice() else {
+                panic!("{dialect}: {said:?}")
+            };
             snapshot.clone()
         };
         let (early, late) = (ask(2), ask(3));
@@ -222,7 +225,7 @@ fn data_history_prints_periodic_snapshots_of_all_modules() {
         assert_eq!(late.units.len(), modules, "{dialect}");
         let each = console.bank().battery(1).unwrap().cell_count();
         assert_eq!(late.cells.len(), each * modules.max(1), "{dialect}");
-        let (refused, _) = console.type_and_hear(b"data history 9999\n");
+        let (refused, _) = console.type_with_values(b"data history 9999\n");
         assert!(text(&refused).contains("Invalid command"), "{dialect}");
     }
 }
@@ -230,9 +233,9 @@ fn data_history_prints_periodic_snapshots_of_all_modules() {
 #[test]
 fn stack_takes_snapshots_of_all_modules_together() {
     let mut console = console(Dialect::ForceH2);
-    console.bank_mut().raise_event(2, Word::Battery, 0x8);
-    let (heard, said) = console.type_and_hear(b"data event\n");
-    let [(_, Values::Snapshot(snapshot))] = said.as_slice() else { panic!("{said:?}") };
+    console.bank_mut().raise_event(2, EventWordKind::Battery, 0x8);
+    let (heard, said) = console.type_with_values(b"data event\n");
+    let [(_, PrintedValues::Snapshot(snapshot))] = said.as_slice() else { panic!("{said:?}") };
     assert_eq!(snapshot.detail.battery_events, Some(0x8));
     assert_eq!(snapshot.units.len(), console.bank().places());
     assert!(

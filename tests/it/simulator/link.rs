@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::simulator::{Dialect, Fault, Faults, Simulation, SimulatorHandle};
+use bankwatch::internals::simulator::{Dialect, FaultKind, Faults, Simulation, SimulatorHandle};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Long past anything that is expected.
@@ -133,16 +133,16 @@ fn muted_command_has_no_echo() {
     let (plan, _) = frozen();
     let bank = plan.start().unwrap();
     let mut client = Client::connect(&bank);
-    bank.fault_next(Fault::Mute);
+    bank.inject_fault(FaultKind::Mute);
     client.send("pwr\n");
-    until("the muted answer", || bank.answers() == 1);
+    until("the muted answer", || bank.answer_count() == 1);
     assert!(client.ask("time").starts_with(b"time\n"), "nothing came before the next echo");
     assert_eq!(damage(&bank).0, Fault::Mute);
 }
 
 /// The fault that struck the first answer, and where.
-fn damage(bank: &SimulatorHandle) -> (Fault, Vec<usize>) {
-    let damage = bank.truth().answers[0].damage.clone().unwrap();
+fn damage(bank: &SimulatorHandle) -> (FaultKind, Vec<usize>) {
+    let damage = bank.answer_history().answers[0].damage.clone().unwrap();
     (damage.fault, damage.at)
 }
 
@@ -151,7 +151,7 @@ fn garbled_answer_differs_exactly_at_the_recorded_bytes() {
     let (plan, clean) = frozen();
     let bank = plan.start().unwrap();
     let mut client = Client::connect(&bank);
-    bank.fault_next(Fault::Garble);
+    bank.inject_fault(FaultKind::Garble);
     client.send("pwr\n");
     let heard = client.until(|heard| heard.len() == clean.len());
     let differs: Vec<_> = (0..clean.len()).filter(|&at| heard[at] != clean[at]).collect();
@@ -167,9 +167,9 @@ fn truncated_answer_stops_at_the_recorded_byte() {
     let (plan, clean) = frozen();
     let bank = plan.start().unwrap();
     let mut client = Client::connect(&bank);
-    bank.fault_next(Fault::Truncate);
+    bank.inject_fault(FaultKind::Truncate);
     client.send("pwr\n");
-    until("the torn answer", || bank.answers() == 1);
+    until("the torn answer", || bank.answer_count() == 1);
     client.send("\n");
     let rest = b"\n\rPYTES>";
     let heard = client.until(|heard| heard.ends_with(rest));
@@ -183,7 +183,7 @@ fn noise_surrounds_a_complete_answer() {
     let (plan, clean) = frozen();
     let bank = plan.start().unwrap();
     let mut client = Client::connect(&bank);
-    bank.fault_next(Fault::Noise);
+    bank.inject_fault(FaultKind::Noise);
     client.send("pwr\n");
     let answer = &clean["pwr".len()..];
     let contains = |heard: &[u8]| heard.windows(answer.len()).any(|window| window == answer);
@@ -199,8 +199,8 @@ fn slow_and_late_answers_are_complete() {
     let pause = Duration::from_millis(150);
     bank.set_faults(Faults::none().late_by(pause).slow_by(pause));
     let mut client = Client::connect(&bank);
-    for fault in [Fault::Slow, Fault::Late] {
-        bank.fault_next(fault);
+    for fault in [FaultKind::Slow, FaultKind::Late] {
+        bank.inject_fault(fault);
         let begun = Instant::now();
         assert_eq!(client.ask("pwr"), clean, "{fault}");
         assert!(begun.elapsed() >= pause, "{fault}");
@@ -216,7 +216,7 @@ fn unplug_fault_disconnects_the_client_temporarily() {
         let bank = plan.start().unwrap();
         bank.set_faults(Faults::none().unplugged_for(Duration::from_millis(50)));
         let mut client = Client::connect(&bank);
-        bank.fault_next(Fault::Unplug);
+        bank.inject_fault(FaultKind::Unplug);
         client.send("pwr\n");
         assert!(client.is_cut_off(), "{}", bank.link());
         bank.replug();
@@ -249,14 +249,14 @@ fn unplugged_link_is_gone_until_replugged() {
 #[test]
 fn fault_rate_is_met_and_determined_by_the_seed() {
     let struck = || {
-        let faults = Faults::none().with(Fault::Garble, 0.3).with(Fault::Noise, 0.2);
+        let faults = Faults::none().with(FaultKind::Garble, 0.3).with(FaultKind::Noise, 0.2);
         let bank = frozen().0.faults(faults).start().unwrap();
         let mut client = Client::connect(&bank);
         for asked in 1..=60 {
             client.send("time\n");
-            until("the answer", || bank.answers() == asked);
+            until("the answer", || bank.answer_count() == asked);
         }
-        bank.truth().answers.iter().map(|said| said.damage.clone()).collect::<Vec<_>>()
+        bank.answer_history().answers.iter().map(|said| said.damage.clone()).collect::<Vec<_>>()
     };
     let first = struck();
     let hits = first.iter().flatten().count();

@@ -7,17 +7,18 @@ use bankwatch::internals::model::derived::{DerivedValues, EnergyTotals};
 use bankwatch::internals::model::identity::Identity;
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::report::BankReport;
-use bankwatch::internals::simulator::{Bank, Battery};
+use bankwatch::internals::simulator::{SimulatedBank, SimulatedBattery};
 use bankwatch::internals::stats::Stats;
 use support::simulated_years;
-use support::simulated_years::{Living, plan};
+use support::simulated_years::{SimulatedYears, plan};
 
 const DAY: u64 = 86_400;
 const FULL: u64 = 10;
 
-fn living(batteries: usize, series: bool, seed: u64) -> Living {
-    let bank = Bank::new(&bankwatch::internals::simulator::BankPlan { series, ..plan(batteries, seed) });
-    Living::new(bank, Duration::from_secs(FULL))
+fn living(batteries: usize, series: bool, seed: u64) -> SimulatedYears {
+    let bank =
+        SimulatedBank::new(&bankwatch::internals::simulator::BankPlan { series, ..plan(batteries, seed) });
+    SimulatedYears::new(bank, Duration::from_secs(FULL))
 }
 
 /// Watt-hours in and out, ampere-hours in and out.
@@ -48,28 +49,28 @@ impl Truth {
 }
 
 /// A day in which a sweep is made each `every` seconds, in full each ten, and what flowed in truth.
-fn day(living: &mut Living, every: u64) -> (BankReport, Vec<Truth>, Truth) {
+fn day(living: &mut SimulatedYears, every: u64) -> (BankReport, Vec<Truth>, Truth) {
     let mut own = vec![Truth::default(); living.bank.places()];
     let mut bank = Truth::default();
     // A sweep never begins just when the physics make their step.
-    living.live(Duration::from_millis(700));
-    let mut report = living.swept(SweepKind::Full, |_| {});
+    living.advance(Duration::from_millis(700));
+    let mut report = living.report(SweepKind::Full, |_| {});
     for second in 1..=DAY {
-        let batteries: Vec<&Battery> = living.bank.batteries().map(|(_, battery)| battery).collect();
+        let batteries: Vec<&SimulatedBattery> = living.bank.batteries().map(|(_, battery)| battery).collect();
         for (truth, battery) in own.iter_mut().zip(&batteries) {
             truth.add(battery.voltage(), battery.current(), 1.0);
         }
-        if living.bank.series() {
+        if living.bank.is_series() {
             bank.add(batteries.iter().map(|battery| battery.voltage()).sum(), batteries[0].current(), 1.0);
         } else {
             let power: f64 = batteries.iter().map(|battery| battery.voltage() * battery.current()).sum();
             let current: f64 = batteries.iter().map(|battery| battery.current()).sum();
             bank.add(power / current, current, if current == 0.0 { 0.0 } else { 1.0 });
         }
-        living.live(Duration::from_secs(1));
+        living.advance(Duration::from_secs(1));
         if second % every == 0 {
             let kind = if second % FULL == 0 { SweepKind::Full } else { SweepKind::Summary };
-            report = living.swept(kind, |_| {});
+            report = living.report(kind, |_| {});
         }
     }
     (report, own, bank)
@@ -89,11 +90,11 @@ fn a_day_of_sweeps_is_counted_within_a_thousandth() {
 }
 
 /// Sweeps each ten seconds for so long; the last report.
-fn sweep_for(living: &mut Living, seconds: u64) -> BankReport {
+fn sweep_for(living: &mut SimulatedYears, seconds: u64) -> BankReport {
     let mut last = None;
     for _ in 0..seconds / FULL {
-        living.live(Duration::from_secs(FULL));
-        last = Some(living.swept(SweepKind::Full, |_| {}));
+        living.advance(Duration::from_secs(FULL));
+        last = Some(living.report(SweepKind::Full, |_| {}));
     }
     last.unwrap()
 }
@@ -168,8 +169,8 @@ fn a_second_battery_with_the_barcode_is_counted_by_place() {
 fn a_gap_is_not_bridged() {
     let mut living = living(2, false, 3);
     let before = sweep_for(&mut living, 3600).derived;
-    living.live(Duration::from_secs(1800));
-    let behind = living.swept(SweepKind::Full, |_| {}).derived;
+    living.advance(Duration::from_secs(1800));
+    let behind = living.report(SweepKind::Full, |_| {}).derived;
     let counters = |insight: &DerivedValues| {
         let own = insight.batteries.iter().map(|battery| (battery.turnover, battery.place));
         (insight.totals, own.collect::<Vec<_>>())
@@ -182,8 +183,8 @@ fn a_gap_is_not_bridged() {
 #[test]
 fn flow_before_the_barcode_is_known_is_credited_to_it() {
     let mut living = living(2, false, 9);
-    let unlabelled = |living: &mut Living| {
-        living.live(Duration::from_secs(FULL));
+    let unlabelled = |living: &mut SimulatedYears| {
+        living.advance(Duration::from_secs(FULL));
         let mut facts = simulated_years::facts(&living.bank);
         facts[0].barcode = None;
         let reading = living.reading(SweepKind::Full);
@@ -209,7 +210,7 @@ fn a_battery_without_barcode_is_identified_by_place_after_a_minute() {
     assert!(living.bank.set_barcode(1, ""));
     let mut last = None;
     for _ in 0..8 {
-        living.live(Duration::from_secs(FULL));
+        living.advance(Duration::from_secs(FULL));
         let reading = living.reading(SweepKind::Full);
         let report =
             living.stats.report(reading, vec![Default::default()], Default::default(), Default::default());
@@ -226,7 +227,7 @@ fn totals_are_absent_until_the_ledger_is_loaded_and_then_hold_both() {
     let hour = sweep_for(&mut first, 3600).derived;
     let kept = first.stats.ledger().unwrap().clone();
 
-    let mut second = Living::new(first.bank.clone(), Duration::from_secs(FULL));
+    let mut second = SimulatedYears::new(first.bank.clone(), Duration::from_secs(FULL));
     second.stats = Stats::new(Duration::from_secs(FULL));
     let absent = sweep_for(&mut second, 3600).derived;
     assert_eq!(

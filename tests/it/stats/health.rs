@@ -15,10 +15,10 @@ use bankwatch::internals::model::reading::{
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
 use bankwatch::internals::model::word::Word;
-use bankwatch::internals::simulator::{Bank, BankPlan};
+use bankwatch::internals::simulator::{BankPlan, SimulatedBank};
 use bankwatch::internals::stats::Stats;
 use jiff::Timestamp;
-use support::simulated_years::{Living, plan};
+use support::simulated_years::{SimulatedYears, plan};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: u64 = 24 * 60;
@@ -27,21 +27,21 @@ const BATTERY: usize = 2;
 const CELL: usize = 7;
 
 /// A bank that lives for so many days while `ail` is done to it each hour, with the days lived so far.
-fn after(days: u64, batteries: usize, seed: u64, ail: impl Fn(&mut Bank, f64)) -> BankReport {
-    let bank = Bank::new(&plan(batteries, seed)).in_steps_of(40.0);
-    let mut living = Living::new(bank, MINUTE);
+fn after(days: u64, batteries: usize, seed: u64, ail: impl Fn(&mut SimulatedBank, f64)) -> BankReport {
+    let bank = SimulatedBank::new(&plan(batteries, seed)).with_step(40.0);
+    let mut living = SimulatedYears::new(bank, MINUTE);
     for minute in 0..days * DAY {
         if minute % 60 == 0 {
             ail(&mut living.bank, minute as f64 / DAY as f64);
         }
-        living.live(MINUTE);
-        living.swept(SweepKind::Full, |_| {});
+        living.advance(MINUTE);
+        living.report(SweepKind::Full, |_| {});
     }
-    living.swept(SweepKind::Full, |_| {})
+    living.report(SweepKind::Full, |_| {})
 }
 
 /// Once, at the beginning.
-fn once(ail: impl Fn(&mut Bank) -> bool) -> impl Fn(&mut Bank, f64) {
+fn once(ail: impl Fn(&mut SimulatedBank) -> bool) -> impl Fn(&mut SimulatedBank, f64) {
     move |bank, days| assert!(days > 0.0 || ail(bank))
 }
 
@@ -154,13 +154,13 @@ fn a_loose_cable_or_an_open_breaker_lowers_the_current_share() {
 
 #[test]
 fn a_cell_is_found_though_only_the_stack_states_a_capacity() {
-    let bank = Bank::new(&BankPlan { series: true, ..plan(3, 2) }).in_steps_of(40.0);
-    let mut living = Living::new(bank, MINUTE);
+    let bank = SimulatedBank::new(&BankPlan { series: true, ..plan(3, 2) }).with_step(40.0);
+    let mut living = SimulatedYears::new(bank, MINUTE);
     assert!(living.bank.add_cell_resistance(BATTERY, CELL, 0.001_2));
     let stack = Facts { nominal_capacity: Some(MilliampHours(100_000)), ..Facts::default() };
     let mut last = None;
     for _ in 0..7 * DAY {
-        living.live(MINUTE);
+        living.advance(MINUTE);
         let reading = living.reading(SweepKind::Full);
         let nothing = vec![Facts::default(); 3];
         last = Some(living.stats.report(reading, nothing, stack.clone(), Default::default()));
@@ -175,20 +175,20 @@ fn a_cell_is_found_though_only_the_stack_states_a_capacity() {
 
 #[test]
 fn a_month_without_full_charge_is_reported_but_not_without_history() {
-    let mut living = Living::new(Bank::new(&plan(1, 7)).in_steps_of(40.0), MINUTE);
+    let mut living = SimulatedYears::new(SimulatedBank::new(&plan(1, 7)).with_step(40.0), MINUTE);
     let health = |report: BankReport| report.derived.batteries[0].health.clone();
-    living.swept(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(100)));
-    living.live(60 * MINUTE);
+    living.report(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(100)));
+    living.advance(60 * MINUTE);
     for _ in 0..DAY / 2 {
-        living.live(MINUTE);
-        living.swept(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(60)));
+        living.advance(MINUTE);
+        living.report(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(60)));
     }
-    let early = health(living.swept(SweepKind::Full, |_| {}));
+    let early = health(living.report(SweepKind::Full, |_| {}));
     assert_eq!(early.verdict, Verdict::Unknown);
     assert!(early.reasons[0].to_string().starts_with("watched for 12 hours"), "{:?}", early.reasons);
-    living.live(Duration::from_secs(31 * 86_400));
+    living.advance(Duration::from_secs(31 * 86_400));
     let late = health(
-        living.swept(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(60))),
+        living.report(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(60))),
     );
     assert!(matches!(*late.reasons, [Reason::NotFull { days }] if (31.0..32.0).contains(&days)), "{late:?}");
 }
@@ -376,8 +376,8 @@ fn a_jumping_state_of_charge_is_no_finding() {
 
 #[test]
 fn a_fault_reported_by_the_battery_is_a_verdict_at_once() {
-    let mut living = Living::new(Bank::new(&plan(1, 8)), MINUTE);
-    let report = living.swept(SweepKind::Full, |reading| {
+    let mut living = SimulatedYears::new(SimulatedBank::new(&plan(1, 8)), MINUTE);
+    let report = living.report(SweepKind::Full, |reading| {
         let cell = &mut reading.batteries[0].cells.as_mut().unwrap()[3];
         cell.base_state = Some(Word::new("SysError"));
     });
@@ -389,10 +389,10 @@ fn a_fault_reported_by_the_battery_is_a_verdict_at_once() {
 #[test]
 fn a_measured_capacity_takes_precedence_over_a_computed_soh() {
     let last_of = |capacity: i64| {
-        let mut living = Living::new(Bank::new(&plan(1, 8)), MINUTE);
+        let mut living = SimulatedYears::new(SimulatedBank::new(&plan(1, 8)), MINUTE);
         let mut seen = Vec::new();
         for soc in 50..=75 {
-            living.live(MINUTE);
+            living.advance(MINUTE);
             let mut reading = living.reading(SweepKind::Full);
             reading.batteries[0].measured.soc = Some(Percent(soc));
             let values = [(LifetimeFigure::Capacity, capacity)].into();
@@ -406,7 +406,7 @@ fn a_measured_capacity_takes_precedence_over_a_computed_soh() {
         }
         assert!(matches!(*seen[0].reasons, [Reason::Soh(55), ..]), "not sure yet: {:?}", seen[0].reasons);
         // Once the figure has expired it is not known any more.
-        living.live(MINUTE);
+        living.advance(MINUTE);
         let nominal_capacity = Some(MilliampHours(100_000));
         let facts = Facts { soh: Some(Percent(55)), nominal_capacity, ..Facts::default() };
         let reading = living.reading(SweepKind::Full);

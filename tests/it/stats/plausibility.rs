@@ -11,23 +11,23 @@ use bankwatch::internals::model::units::{
 };
 use bankwatch::internals::model::withheld::{Implausible, Quantity, ValueKey, ValueScope, shown};
 use bankwatch::internals::model::word::Word;
-use bankwatch::internals::simulator::Bank;
+use bankwatch::internals::simulator::SimulatedBank;
 use bankwatch::internals::stats::Stats;
 use proptest::prelude::*;
 use support::simulated_years;
-use support::simulated_years::{Living, plan};
+use support::simulated_years::{SimulatedYears, plan};
 
 const SWEEP: Duration = Duration::from_secs(10);
 
-fn living() -> Living {
-    let mut living = Living::new(Bank::new(&plan(2, 1)), SWEEP);
-    living.swept(SweepKind::Full, |_| {});
+fn living() -> SimulatedYears {
+    let mut living = SimulatedYears::new(SimulatedBank::new(&plan(2, 1)), SWEEP);
+    living.report(SweepKind::Full, |_| {});
     living
 }
 
-fn next(living: &mut Living, change: impl FnOnce(&mut BankReading)) -> BankReport {
-    living.live(SWEEP);
-    living.swept(SweepKind::Full, change)
+fn next(living: &mut SimulatedYears, change: impl FnOnce(&mut BankReading)) -> BankReport {
+    living.advance(SWEEP);
+    living.report(SweepKind::Full, change)
 }
 
 /// The same strange thing is said twice: the first time it is withheld and named, the second time believed.
@@ -113,8 +113,9 @@ fn sensor_faults_are_withheld_and_other_persistent_values_shown() {
 
 /// What one battery says, and its facts.
 static READING: LazyLock<BankReading> =
-    LazyLock::new(|| Living::new(Bank::new(&plan(1, 1)), SWEEP).reading(SweepKind::Full));
-static FACTS: LazyLock<Vec<Facts>> = LazyLock::new(|| simulated_years::facts(&Bank::new(&plan(1, 1))));
+    LazyLock::new(|| SimulatedYears::new(SimulatedBank::new(&plan(1, 1)), SWEEP).reading(SweepKind::Full));
+static FACTS: LazyLock<Vec<Facts>> =
+    LazyLock::new(|| simulated_years::facts(&SimulatedBank::new(&plan(1, 1))));
 
 /// Puts a value into one of the slots of the first battery, or of its cells; false where this sweep has no such slot.
 fn put(reading: &mut BankReading, slot: usize, value: i32) -> bool {
@@ -228,8 +229,8 @@ fn two_persistently_different_answers_are_both_shown() {
     let mut said = Vec::new();
     for sweep in 0..12 {
         let (kind, degrees) = if sweep % 2 == 0 { (SweepKind::Full, 60) } else { (SweepKind::Summary, 20) };
-        living.live(Duration::from_secs(1));
-        let report = living.swept(kind, |reading| {
+        living.advance(Duration::from_secs(1));
+        let report = living.report(kind, |reading| {
             reading.batteries[0].measured.temperature = Some(Millicelsius(degrees * 1_000));
         });
         said.push(report.reading.batteries[0].measured.temperature.is_some());
@@ -321,15 +322,15 @@ fn real_loads_full_batteries_and_gaps_are_never_withheld() {
         let steps = report.withheld.iter().filter(|one| one.quantity != Quantity::Soc);
         assert_eq!(steps.count(), 0, "{amperes} A");
     }
-    living.live(Duration::from_secs(6 * 3_600));
+    living.advance(Duration::from_secs(6 * 3_600));
     assert_eq!(next(&mut living, |_| {}).withheld, [], "a long gap says nothing of now");
 }
 
 #[test]
 fn every_value_of_an_ordinary_day_is_plausible() {
     for series in [false, true] {
-        let bank = Bank::new(&bankwatch::internals::simulator::BankPlan { series, ..plan(3, 17) });
-        let mut living = Living::new(bank, SWEEP);
+        let bank = SimulatedBank::new(&bankwatch::internals::simulator::BankPlan { series, ..plan(3, 17) });
+        let mut living = SimulatedYears::new(bank, SWEEP);
         for _ in 0..8_640 {
             assert_eq!(next(&mut living, |_| {}).withheld, []);
         }

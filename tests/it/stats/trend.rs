@@ -8,10 +8,10 @@ use bankwatch::internals::model::health::{BatteryHealth, HealthReason, HealthVer
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::trend::{Trend, TrendMetric};
-use bankwatch::internals::simulator::Bank;
+use bankwatch::internals::simulator::SimulatedBank;
 use bankwatch::internals::stats::Stats;
 use bankwatch::internals::stats::ledger::Ledger;
-use support::simulated_years::{Living, plan};
+use support::simulated_years::{SimulatedYears, plan};
 
 const STEP: Duration = Duration::from_secs(300);
 const DAY: u64 = 24 * 12;
@@ -20,20 +20,20 @@ const MONTH: f64 = 30.0;
 const BATTERY: usize = 2;
 const CELL: usize = 7;
 
-fn living(batteries: usize, seed: u64) -> Living {
-    Living::new(Bank::new(&plan(batteries, seed)).in_steps_of(40.0), STEP)
+fn living(batteries: usize, seed: u64) -> SimulatedYears {
+    SimulatedYears::new(SimulatedBank::new(&plan(batteries, seed)).with_step(40.0), STEP)
 }
 
 /// Lives for so many days while `ail` is done to the bank each day; the last report.
-fn live(living: &mut Living, days: u64, ail: impl Fn(&mut Bank)) -> BankReport {
+fn live(living: &mut SimulatedYears, days: u64, ail: impl Fn(&mut SimulatedBank)) -> BankReport {
     for step in 0..days * DAY {
         if step % DAY == 0 {
             ail(&mut living.bank);
         }
-        living.live(STEP);
-        living.swept(SweepKind::Full, |_| {});
+        living.advance(STEP);
+        living.report(SweepKind::Full, |_| {});
     }
-    living.swept(SweepKind::Full, |_| {})
+    living.report(SweepKind::Full, |_| {})
 }
 
 fn health(report: &BankReport) -> &BatteryHealth {
@@ -106,7 +106,7 @@ fn a_loosening_cable_lowers_the_current_share() {
 
 #[test]
 fn weeks_survive_restarts_and_trends_need_enough_of_them() {
-    let drift = |bank: &mut Bank| assert!(bank.add_cell_resistance(BATTERY, CELL, 0.000_02));
+    let drift = |bank: &mut SimulatedBank| assert!(bank.add_cell_resistance(BATTERY, CELL, 0.000_02));
     let (mut whole, mut cut) = (living(2, 2), living(2, 2));
     let early = live(&mut cut, 20, drift);
     assert_eq!(health(&early).trends, [], "three weeks are too few");

@@ -7,10 +7,10 @@ use bankwatch::internals::events::decode::tell_standing;
 use bankwatch::internals::model::event_word::EventWord;
 use bankwatch::internals::model::reading::{Measured, SweepKind};
 use bankwatch::internals::model::report::BankReport;
-use bankwatch::internals::simulator::Bank;
+use bankwatch::internals::simulator::SimulatedBank;
 use bankwatch::internals::status::{Status, table};
 use jiff::tz::TimeZone;
-use support::simulated_years::{Living, plan};
+use support::simulated_years::{SimulatedYears, plan};
 
 const STEP: Duration = Duration::from_secs(300);
 const DAY: u32 = 24 * 12;
@@ -22,16 +22,16 @@ fn text(mut report: BankReport) -> String {
 
 #[test]
 fn a_single_sweep_is_one_line_per_battery() {
-    let living = Living::new(Bank::new(&plan(2, 3)), STEP);
+    let living = SimulatedYears::new(SimulatedBank::new(&plan(2, 3)), STEP);
     let text = text(BankReport::of_one(living.reading(SweepKind::Full)));
     assert_eq!(text.lines().count(), 1 + 1 + 2, "{text}");
 }
 
 #[test]
 fn missing_evidence_is_one_line() {
-    let mut living = Living::new(Bank::new(&plan(1, 3)), STEP);
-    living.live(STEP);
-    let text = text(living.swept(SweepKind::Full, |_| {}));
+    let mut living = SimulatedYears::new(SimulatedBank::new(&plan(1, 3)), STEP);
+    living.advance(STEP);
+    let text = text(living.report(SweepKind::Full, |_| {}));
     let lines: Vec<_> =
         text.lines().filter(|line| line.starts_with("battery 1, unknown: watched for 0 hours")).collect();
     assert!(matches!(*lines, [line] if line.contains("; not yet seen near empty, ")), "{text}");
@@ -39,7 +39,7 @@ fn missing_evidence_is_one_line() {
 
 #[test]
 fn active_events_of_a_stack_are_shown() {
-    let living = Living::new(Bank::new(&plan(2, 3)), STEP);
+    let living = SimulatedYears::new(SimulatedBank::new(&plan(2, 3)), STEP);
     let mut reading = living.reading(SweepKind::Full);
     let error_code = Some(EventWord { bits: 0x8, names: Vec::new() });
     reading.stack = Some(Measured { system_fault: error_code, ..Measured::default() });
@@ -49,7 +49,7 @@ fn active_events_of_a_stack_are_shown() {
 
 #[test]
 fn counters_health_events_and_trends_follow_the_sweep() {
-    let mut living = Living::new(Bank::new(&plan(2, 3)).in_steps_of(40.0), STEP);
+    let mut living = SimulatedYears::new(SimulatedBank::new(&plan(2, 3)).with_step(40.0), STEP);
     for step in 0..40 * DAY {
         if step % DAY == 0 {
             // Too little to speak against it, and sure all the same.
@@ -57,10 +57,10 @@ fn counters_health_events_and_trends_follow_the_sweep() {
             assert!(living.bank.add_cell_resistance(1, 3, ohms));
             assert!(living.bank.set_cell_offset(2, 7, 0.004 + 0.000_5 * f64::from(step / DAY)));
         }
-        living.live(STEP);
-        living.swept(SweepKind::Full, |_| {});
+        living.advance(STEP);
+        living.report(SweepKind::Full, |_| {});
     }
-    let text = text(living.swept(SweepKind::Full, |reading| {
+    let text = text(living.report(SweepKind::Full, |reading| {
         reading.batteries[0].measured.power_events = Some(EventWord { bits: 0x0020_2006, names: Vec::new() });
     }));
     let line =

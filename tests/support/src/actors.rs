@@ -16,7 +16,7 @@ use bankwatch::internals::app::Bank;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::validation::Review;
 use bankwatch::internals::events::catalogue::Catalogue;
-use bankwatch::internals::link::{Line, Link};
+use bankwatch::internals::link::{Link, SerialParams};
 use bankwatch::internals::messages::{LatestReports, ReportSink, SlotUpdated};
 use bankwatch::internals::model::units::Percent;
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
@@ -75,7 +75,7 @@ impl Port {
         let facts_every = rhythm.facts_every;
         let serial = SerialSettings {
             bank: "house".into(),
-            link: Link::parse(link, Line::default()).unwrap(),
+            link: Link::parse(link, SerialParams::default()).unwrap(),
             line_end: b"\n",
             rhythm,
             patience: Patience { quiet: Duration::from_millis(20), ..Patience::default() },

@@ -12,7 +12,7 @@ use bankwatch::internals::console::transcript::{Exchange, Lost, Transcript};
 use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::report::BankReport;
-use bankwatch::internals::simulator::{Console, Dialect, Simulation, Values};
+use bankwatch::internals::simulator::{Console, Dialect, PrintedValues, Simulation};
 use jiff::Timestamp;
 
 /// A bank called `pytes`, and the time by our clock.
@@ -83,9 +83,9 @@ impl Bank {
         self.known.sort_unstable();
         self.known.dedup();
         let details = present.iter().flat_map(|place| [Verb::Pwr.of(*place), Verb::Bat.of(*place)]);
-        let details = details.filter(|_| kind == SweepKind::Full && !self.console.bank().series());
+        let details = details.filter(|_| kind == SweepKind::Full && !self.console.bank().is_series());
         let stack = [Verb::Unit.alone(), Verb::Bat.alone()].into_iter();
-        let stack = stack.filter(|_| kind == SweepKind::Full && self.console.bank().series());
+        let stack = stack.filter(|_| kind == SweepKind::Full && self.console.bank().is_series());
         let asked: Vec<Command> = [Verb::Pwr.alone()]
             .into_iter()
             .chain(details)
@@ -106,8 +106,8 @@ impl Bank {
 
     fn ask(&mut self, command: Command, edit: &mut impl FnMut(&str, String) -> Option<String>) -> Exchange {
         let question = command.to_string();
-        let (mut heard, _): (Vec<u8>, Vec<(String, Values)>) =
-            self.console.type_and_hear(format!("{question}\r").as_bytes());
+        let (mut heard, _): (Vec<u8>, Vec<(String, PrintedValues)>) =
+            self.console.type_with_values(format!("{question}\r").as_bytes());
         while Framer::new(&question).push(&heard) == Progress::Pager {
             heard.extend(self.console.type_bytes(b"\r"));
         }

@@ -8,7 +8,7 @@ use bankwatch::internals::app::Bank;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::validation::Review;
 use bankwatch::internals::events::catalogue::Catalogue;
-use bankwatch::internals::link::{Line, Link};
+use bankwatch::internals::link::{Link, SerialParams};
 use bankwatch::internals::model::units::Percent;
 use bankwatch::internals::sweep::client::Patience;
 use bankwatch::internals::sweep::poll_plan::Rhythm;
@@ -32,7 +32,7 @@ pub fn house(link: &str) -> Bank {
     let facts_every = rhythm.facts_every;
     let serial = SerialSettings {
         bank: "house".into(),
-        link: Link::parse(link, Line::default()).unwrap(),
+        link: Link::parse(link, SerialParams::default()).unwrap(),
         line_end: b"\n",
         rhythm,
         patience: PATIENCE,

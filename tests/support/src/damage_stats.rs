@@ -9,7 +9,7 @@ use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::transcript::{Exchange, Transcript};
 use bankwatch::internals::console::validation::MOST_ASKED;
 use bankwatch::internals::console::validation::tolerance;
-use bankwatch::internals::simulator::{Fault, Said, Truth};
+use bankwatch::internals::simulator::{AnswerHistory, FaultKind, PrintedAnswer};
 
 use crate::observed_values::{self, Seen, Value};
 
@@ -61,9 +61,9 @@ pub struct Tally {
 
 impl Tally {
     /// Judges sweeps whose answers are all in `truth`.
-    pub fn judge(&mut self, truth: &Truth, sweeps: impl IntoIterator<Item = Swept>) {
+    pub fn judge(&mut self, truth: &AnswerHistory, sweeps: impl IntoIterator<Item = Swept>) {
         for swept in sweeps {
-            let said: Vec<&Said> = truth
+            let said: Vec<&PrintedAnswer> = truth
                 .answers
                 .iter()
                 .filter(|said| said.number > swept.after && said.number <= swept.upto)
@@ -85,7 +85,7 @@ impl Tally {
         }
     }
 
-    fn exchange(&mut self, exchange: &Exchange, said: &[&Said], table: &mut Seen, at: Instant) {
+    fn exchange(&mut self, exchange: &Exchange, said: &[&PrintedAnswer], table: &mut Seen, at: Instant) {
         self.questions += 1;
         self.asked += u64::from(exchange.asked);
         let Ok(answer) = &exchange.outcome else { return };
@@ -99,8 +99,8 @@ impl Tally {
         };
         // A question that was put again may be answered by what its first asking brought late: that is its own
         // answer as well. Else it is the newest.
-        let said: Vec<&&Said> = said.iter().rev().filter(|said| said.command == command).collect();
-        let is_it = |said: &&&&Said| {
+        let said: Vec<&&PrintedAnswer> = said.iter().rev().filter(|said| said.command == command).collect();
+        let is_it = |said: &&&&PrintedAnswer| {
             observed_values::said(&said.values).iter().all(|(key, is)| read.get(key) == Some(is))
         };
         let Some(said) = said.iter().find(is_it).or(said.first()) else {
@@ -109,7 +109,7 @@ impl Tally {
         };
         let true_values = observed_values::said(&said.values);
         let fault = said.damage.as_ref().map(|damage| damage.fault);
-        self.damaged_believed += u64::from(fault == Some(Fault::Garble));
+        self.damaged_believed += u64::from(fault == Some(FaultKind::Garble));
         let place = exchange.command.place().map_or(0, |place| usize::from(place.number()));
         let age = self.before.get(&command).map(|(then, _)| at.saturating_duration_since(*then));
         for (key, is) in &true_values {
@@ -118,12 +118,12 @@ impl Tally {
                 Some(found) if found == is => {}
                 None if self.before.get(&command).is_some_and(|(_, before)| before.contains_key(key)) => {
                     *self.lacking.entry(key.0).or_default() += 1;
-                    if fault != Some(Fault::Garble) {
+                    if fault != Some(FaultKind::Garble) {
                         self.violations.push(format!("{command}: {key:?} was said and not read ({fault:?})"));
                     }
                 }
                 None => {}
-                Some(found) if fault != Some(Fault::Garble) => {
+                Some(found) if fault != Some(FaultKind::Garble) => {
                     let what = format!("{command}: {key:?} was {is:?}, read as {found:?} ({fault:?})");
                     self.violations.push(what);
                 }

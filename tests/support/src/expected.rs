@@ -1,6 +1,8 @@
 //! The status document as it must be, made from what a simulated console said and from nothing else.
 
-use bankwatch::internals::simulator::{CellRow, Detail, Truth, UnitRow, Values};
+use bankwatch::internals::simulator::{
+    AnswerHistory, PrintedCellRow, PrintedDetail, PrintedUnitRow, PrintedValues,
+};
 use serde_json::{Value, json};
 
 /// A number that the document rounds: where it is exactly in the middle, either neighbour is right.
@@ -164,23 +166,23 @@ pub struct Manner<'a> {
 }
 
 /// The document of a 48 V bank of that many places.
-pub fn bank(truth: &Truth, manner: Manner<'_>) -> Option<Value> {
-    let Values::Table(rows) = &truth.latest("pwr")?.values else { return None };
+pub fn bank(truth: &AnswerHistory, manner: Manner<'_>) -> Option<Value> {
+    let PrintedValues::Table(rows) = &truth.latest("pwr")?.values else { return None };
     let there = |place: usize| rows.iter().any(|row| row.place == place && row.present);
     let detail = |place: usize| match &truth.latest(&format!("pwr {place}"))?.values {
-        Values::Detail(detail) => Some((**detail).clone()),
+        PrintedValues::Detail(detail) => Some((**detail).clone()),
         _ => None,
     };
     let mut details = Vec::new();
     for place in (1..=manner.places).filter(|place| there(*place)) {
         details.push(detail(place)?);
     }
-    let all = |pick: fn(&Detail) -> i32| details.iter().map(pick).collect::<Vec<_>>();
+    let all = |pick: fn(&PrintedDetail) -> i32| details.iter().map(pick).collect::<Vec<_>>();
     let socs = all(|detail| detail.soc);
     let milliwatts: f64 =
         details.iter().map(|d| f64::from(d.voltage_mv) * f64::from(d.current_ma) / 1e6).sum();
     let cells = |place: usize| match &truth.latest(&format!("bat {place}")).filter(|_| there(place))?.values {
-        Values::Cells { cells, .. } => Some(cells.as_slice()),
+        PrintedValues::Cells { cells, .. } => Some(cells.as_slice()),
         _ => None,
     };
     let asked = (1..=manner.places).any(|place| cells(place).is_some());
@@ -204,11 +206,13 @@ pub fn bank(truth: &Truth, manner: Manner<'_>) -> Option<Value> {
 }
 
 /// What `info` and `stat` said of a battery; those without a number speak of the first.
-fn label(truth: &Truth, verb: &str, place: usize, label: &str) -> Option<String> {
+fn label(truth: &AnswerHistory, verb: &str, place: usize, label: &str) -> Option<String> {
     let numbered = truth.latest(&format!("{verb} {place}")).map(|said| &said.values);
-    let of_values = |values: &Values| match values {
-        Values::Info(lines) => lines.iter().find(|(name, _)| name == label).map(|(_, value)| value.clone()),
-        Values::Stat(lines) => {
+    let of_values = |values: &PrintedValues| match values {
+        PrintedValues::Info(lines) => {
+            lines.iter().find(|(name, _)| name == label).map(|(_, value)| value.clone())
+        }
+        PrintedValues::Stat(lines) => {
             lines.iter().find(|(name, _)| name == label).map(|(_, value)| value.to_string())
         }
         _ => None,
@@ -219,15 +223,21 @@ fn label(truth: &Truth, verb: &str, place: usize, label: &str) -> Option<String>
     })
 }
 
-fn device(truth: &Truth, place: usize, detail: Option<&Detail>, heater: Option<&str>) -> Value {
+fn device(
+    truth: &AnswerHistory,
+    place: usize,
+    detail: Option<&PrintedDetail>,
+    heater: Option<&str>,
+) -> Value {
     let Some(detail) = detail else { return absent_device(place) };
     let info = |name: &str| label(truth, "info", place, name).filter(|value| !value.is_empty());
     let stat = |name: &str| label(truth, "stat", place, name).and_then(|value| value.parse::<i64>().ok());
     let row = truth.answers.iter().rev().find_map(|said| match &said.values {
-        Values::Table(rows) => rows.iter().find(|row| row.place == place && row.present),
+        PrintedValues::Table(rows) => rows.iter().find(|row| row.place == place && row.present),
         _ => None,
     });
-    let row = |pick: fn(&bankwatch::internals::simulator::TableRow) -> Option<String>| row.and_then(pick);
+    let row =
+        |pick: fn(&bankwatch::internals::simulator::PrintedTableRow) -> Option<String>| row.and_then(pick);
     let ampere_hours = info("Specification")
         .and_then(|text| text.rsplit('/').next()?.strip_suffix("AH")?.parse::<f64>().ok())
         .or_else(|| detail.total_mah.map(|mah| mah as f64 / 1000.0));
@@ -290,8 +300,8 @@ fn absent_device(place: usize) -> Value {
 }
 
 /// The cells of a battery and their spread; with equals the first cell has the name.
-fn spread(place: usize, cells: Option<&[CellRow]>, pack: bool) -> Value {
-    let extremes = |pick: fn(&CellRow) -> i32, decimals: i32| {
+fn spread(place: usize, cells: Option<&[PrintedCellRow]>, pack: bool) -> Value {
+    let extremes = |pick: fn(&PrintedCellRow) -> i32, decimals: i32| {
         let values: Option<Vec<i32>> = cells.map(|cells| cells.iter().map(pick).collect());
         let low = values.as_ref().and_then(|values| values.iter().min().copied());
         let high = values.as_ref().and_then(|values| values.iter().max().copied());
@@ -316,7 +326,7 @@ fn spread(place: usize, cells: Option<&[CellRow]>, pack: bool) -> Value {
     })
 }
 
-fn cell(place: usize, number: usize, cell: &CellRow, pack: bool) -> Value {
+fn cell(place: usize, number: usize, cell: &PrintedCellRow, pack: bool) -> Value {
     json!({
         "power": place,
         "cell": number,
@@ -335,10 +345,10 @@ fn cell(place: usize, number: usize, cell: &CellRow, pack: bool) -> Value {
 }
 
 /// The document of a high-voltage stack: totals are its own row, each module a battery, the cells shared out.
-pub fn stack(truth: &Truth) -> Option<Value> {
-    let Values::Stack(row) = &truth.latest("pwr")?.values else { return None };
-    let Values::Units(units) = &truth.latest("unit")?.values else { return None };
-    let Values::Cells { cells, .. } = &truth.latest("bat")?.values else { return None };
+pub fn stack(truth: &AnswerHistory) -> Option<Value> {
+    let PrintedValues::Stack(row) = &truth.latest("pwr")?.values else { return None };
+    let PrintedValues::Units(units) = &truth.latest("unit")?.values else { return None };
+    let PrintedValues::Cells { cells, .. } = &truth.latest("bat")?.values else { return None };
     let each = cells.len() / units.len();
     let shares: Vec<Value> =
         (1..).zip(cells.chunks(each)).map(|(place, cells)| spread(place, Some(cells), false)).collect();
@@ -357,7 +367,7 @@ pub fn stack(truth: &Truth) -> Option<Value> {
     }))
 }
 
-fn unit(unit: &UnitRow) -> Value {
+fn unit(unit: &PrintedUnitRow) -> Value {
     let mut device = absent_device(unit.index);
     device["voltage"] = milli(unit.voltage_mv, 2);
     device["current"] = milli(unit.current_ma, 2);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bankwatch::internals::model::reading::BankReading;
-use bankwatch::internals::simulator::{Said, Values};
+use bankwatch::internals::simulator::{PrintedAnswer, PrintedValues};
 
 /// `1 voltage`, `2 cell 7 soc`, …
 type Name = String;
@@ -30,14 +30,14 @@ pub fn read(reading: &BankReading) -> BTreeMap<Name, i64> {
 }
 
 /// What the console said in these answers; a figure may have had several values.
-pub fn said<'a>(answers: impl IntoIterator<Item = &'a Said>) -> BTreeMap<Name, BTreeSet<i64>> {
+pub fn said<'a>(answers: impl IntoIterator<Item = &'a PrintedAnswer>) -> BTreeMap<Name, BTreeSet<i64>> {
     let mut figures: BTreeMap<Name, BTreeSet<i64>> = BTreeMap::new();
     let mut put = |name: Name, value: i32| {
         figures.entry(name).or_default().insert(value.into());
     };
     for said in answers {
         match &said.values {
-            Values::Table(rows) => {
+            PrintedValues::Table(rows) => {
                 for row in rows.iter().filter(|row| row.present) {
                     put(format!("{} voltage", row.place), row.voltage_mv);
                     put(format!("{} current", row.place), row.current_ma);
@@ -45,13 +45,13 @@ pub fn said<'a>(answers: impl IntoIterator<Item = &'a Said>) -> BTreeMap<Name, B
                     put(format!("{} soc", row.place), row.soc);
                 }
             }
-            Values::Detail(detail) => {
+            PrintedValues::Detail(detail) => {
                 put(format!("{} voltage", detail.place), detail.voltage_mv);
                 put(format!("{} current", detail.place), detail.current_ma);
                 put(format!("{} temperature", detail.place), detail.temperature_mc);
                 put(format!("{} soc", detail.place), detail.soc);
             }
-            Values::Cells { place, cells } => {
+            PrintedValues::Cells { place, cells } => {
                 for cell in cells {
                     put(format!("{place} cell {} voltage", cell.index), cell.voltage_mv);
                     put(format!("{place} cell {} temperature", cell.index), cell.temperature_mc);

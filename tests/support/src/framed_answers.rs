@@ -2,19 +2,19 @@
 
 use bankwatch::internals::console::framing::answer::Answer;
 use bankwatch::internals::console::framing::{Framer, Progress};
-use bankwatch::internals::simulator::{Console, Values};
+use bankwatch::internals::simulator::{Console, PrintedValues};
 
 /// What was heard, the answer framed from it, and what it says in truth.
 pub struct Asked {
     pub heard: Vec<u8>,
     pub answer: Answer,
-    pub values: Values,
+    pub values: PrintedValues,
 }
 
 /// Puts a question and turns the pages of its answer.
 pub fn ask(console: &mut Console, question: &str) -> Asked {
     let mut framer = Framer::new(question);
-    let (mut news, mut said) = console.type_and_hear(format!("{question}\r").as_bytes());
+    let (mut news, mut said) = console.type_with_values(format!("{question}\r").as_bytes());
     let mut heard = Vec::new();
     loop {
         heard.extend_from_slice(&news);

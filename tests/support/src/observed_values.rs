@@ -6,7 +6,7 @@ use bankwatch::internals::console::answers::parsed::Parsed;
 use bankwatch::internals::console::validation::samples::Kind;
 use bankwatch::internals::model::event_word::EventWord;
 use bankwatch::internals::model::word::Word;
-use bankwatch::internals::simulator::{TableRow, Values};
+use bankwatch::internals::simulator::{PrintedTableRow, PrintedValues};
 use jiff::civil::DateTime;
 
 /// A value as it was printed.
@@ -186,7 +186,7 @@ pub fn read(parsed: &Parsed) -> Seen {
     all.0
 }
 
-fn row(all: &mut Collector, row: &TableRow) {
+fn row(all: &mut Collector, row: &PrintedTableRow) {
     let at = row.place;
     if !row.present {
         return;
@@ -216,11 +216,11 @@ fn row(all: &mut Collector, row: &TableRow) {
 }
 
 /// What the console said, before any damage.
-pub fn said(values: &Values) -> Seen {
+pub fn said(values: &PrintedValues) -> Seen {
     let mut all = Collector::default();
     match values {
-        Values::Table(rows) => rows.iter().for_each(|said| row(&mut all, said)),
-        Values::Detail(d) => {
+        PrintedValues::Table(rows) => rows.iter().for_each(|said| row(&mut all, said)),
+        PrintedValues::Detail(d) => {
             all.number("number", 0, Some(d.place as i64));
             all.number("voltage", 0, Some(d.voltage_mv));
             all.number("current", 0, Some(d.current_ma));
@@ -249,7 +249,7 @@ pub fn said(values: &Values) -> Seen {
             all.text("model", 0, d.device_type.as_ref());
             all.text("firmware", 0, d.firmware.as_ref());
         }
-        Values::Cells { cells, .. } => {
+        PrintedValues::Cells { cells, .. } => {
             all.number("cells", 0, Some(cells.len() as i64));
             for (at, cell) in cells.iter().enumerate() {
                 all.number("cell voltage", at, Some(cell.voltage_mv));
@@ -263,8 +263,8 @@ pub fn said(values: &Values) -> Seen {
                 all.number("balancing", at, cell.balancing);
             }
         }
-        Values::Info(lines) => info(&mut all, lines),
-        Values::Stat(lines) => {
+        PrintedValues::Info(lines) => info(&mut all, lines),
+        PrintedValues::Stat(lines) => {
             for (at, (_, value)) in lines.iter().enumerate() {
                 all.number("counter", at, Some(*value));
             }

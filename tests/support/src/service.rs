@@ -40,7 +40,7 @@ impl Service {
     }
 
     /// The same with a database: `database` holds the lines of its section.
-    pub fn start_keeping(link: &str, settings: &str, database: &str) -> Self {
+    pub fn start_with_database(link: &str, settings: &str, database: &str) -> Self {
         Self::start_with("bank", link, settings, database)
     }
 
@@ -133,7 +133,7 @@ impl Service {
 
     /// Waits for a line of its log that contains all of `words`.
     #[track_caller]
-    pub fn wait_for_line(&self, words: &[&str]) -> String {
+    pub fn wait_for_log(&self, words: &[&str]) -> String {
         let begun = Instant::now();
         loop {
             let found = self.log().into_iter().find(|line| words.iter().all(|word| line.contains(word)));

@@ -11,7 +11,7 @@ use bankwatch::internals::model::reading::{
 use bankwatch::internals::model::report::{BankReport, ServiceCounters};
 use bankwatch::internals::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
 use bankwatch::internals::model::word::Word;
-use bankwatch::internals::simulator::{Bank, BankPlan, Battery};
+use bankwatch::internals::simulator::{BankPlan, SimulatedBank, SimulatedBattery};
 use bankwatch::internals::stats::Stats;
 use jiff::Timestamp;
 
@@ -29,20 +29,20 @@ pub fn plan(batteries: usize, seed: u64) -> BankPlan {
 }
 
 /// A bank, the clocks beside it, and the statistics that look at it.
-pub struct Living {
-    pub bank: Bank,
+pub struct SimulatedYears {
+    pub bank: SimulatedBank,
     pub stats: Stats,
     start: Instant,
     lived: Duration,
 }
 
-impl Living {
-    pub fn new(bank: Bank, interval: Duration) -> Self {
+impl SimulatedYears {
+    pub fn new(bank: SimulatedBank, interval: Duration) -> Self {
         Self { bank, stats: Stats::unkept(interval), start: Instant::now(), lived: Duration::ZERO }
     }
 
     /// Lets time pass.
-    pub fn live(&mut self, time: Duration) {
+    pub fn advance(&mut self, time: Duration) {
         self.bank.advance(time);
         self.lived += time;
     }
@@ -59,7 +59,7 @@ impl Living {
     }
 
     /// The report of a sweep, in which something may have been changed on the way.
-    pub fn swept(&mut self, kind: SweepKind, change: impl FnOnce(&mut BankReading)) -> BankReport {
+    pub fn report(&mut self, kind: SweepKind, change: impl FnOnce(&mut BankReading)) -> BankReport {
         let mut reading = self.reading(kind);
         change(&mut reading);
         let facts = facts(&self.bank);
@@ -68,18 +68,18 @@ impl Living {
 }
 
 /// What the bank would say.
-pub fn reading(bank: &Bank, kind: SweepKind, began: Instant, taken_at: Timestamp) -> BankReading {
+pub fn reading(bank: &SimulatedBank, kind: SweepKind, began: Instant, taken_at: Timestamp) -> BankReading {
     let battery = |place: Place| match bank.battery(usize::from(place.number())) {
         Some(battery) => said(battery, place, kind),
         None => BatteryReading { presence: Presence::Absent, ..BatteryReading::empty(place) },
     };
     let last = u8::try_from(bank.places()).unwrap();
-    let stack = bank.series().then(|| {
+    let stack = bank.is_series().then(|| {
         let all = || bank.batteries().map(|(_, battery)| battery);
         Measured {
-            voltage: Some(Millivolts(milli(all().map(Battery::voltage).sum()))),
+            voltage: Some(Millivolts(milli(all().map(SimulatedBattery::voltage).sum()))),
             current: all().next().map(|battery| Milliamps(milli(battery.current()))),
-            soc: Some(Percent((all().map(Battery::soc).fold(1.0, f64::min) * 100.0).round() as i32)),
+            soc: Some(Percent((all().map(SimulatedBattery::soc).fold(1.0, f64::min) * 100.0).round() as i32)),
             ..Measured::default()
         }
     });
@@ -101,8 +101,8 @@ pub fn reading(bank: &Bank, kind: SweepKind, began: Instant, taken_at: Timestamp
 }
 
 /// What its labels say, by place.
-pub fn facts(bank: &Bank) -> Vec<Facts> {
-    let of = |battery: &Battery| Facts {
+pub fn facts(bank: &SimulatedBank) -> Vec<Facts> {
+    let of = |battery: &SimulatedBattery| Facts {
         barcode: Some(battery.barcode.clone()),
         nominal_capacity: Some(MilliampHours((battery.nominal * 1000.0) as i64)),
         cells: u16::try_from(battery.cell_count()).ok(),
@@ -115,7 +115,7 @@ pub fn milli(value: f64) -> i32 {
     (value * 1000.0).round() as i32
 }
 
-fn said(battery: &Battery, place: Place, kind: SweepKind) -> BatteryReading {
+fn said(battery: &SimulatedBattery, place: Place, kind: SweepKind) -> BatteryReading {
     let balancing: Vec<bool> = battery.balancing().collect();
     let cells: Vec<CellReading> = battery
         .cell_voltages()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bankwatch::internals::console::transcript::Transcript;
 use bankwatch::internals::console::validation::Review;
-use bankwatch::internals::link::{Line, Link};
+use bankwatch::internals::link::{Link, SerialParams};
 use bankwatch::internals::sweep::client::{Conversation, Patience};
 use bankwatch::internals::sweep::poll_plan::Rhythm;
 use bankwatch::internals::sweep::sweeper::{Sweeper, Swept};
@@ -37,7 +37,7 @@ pub fn sweep(
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let link = Link::parse(link, Line::default()).expect("a link");
+        let link = Link::parse(link, SerialParams::default()).expect("a link");
         let mut sweeper = Sweeper::new("bank".into(), rhythm, Review::judge);
         loop {
             let open = link.open().await.expect("the console is there");

@@ -11,28 +11,28 @@ use rustix::io::Errno;
 use crate::service::Service;
 
 /// Looks whether sweeps go on and reach the file while something else is in trouble.
-pub struct Sweeps {
+pub struct SweepWatch {
     notes: OwnedFd,
     loops: u64,
     since: Instant,
     interval: Duration,
 }
 
-impl Sweeps {
+impl SweepWatch {
     /// From now on; there should be one an `interval`.
     pub fn watch(service: &mut Service, interval: Duration) -> Self {
         let notes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).expect("notes of files");
         // The names come in turns: the same note twice running would be one.
         let both = WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO;
         inotify::add_watch(&notes, service.folder(), both).expect("a folder to watch");
-        Self { loops: loops(service), since: Instant::now(), notes, interval }
+        Self { loops: sweep_count(service), since: Instant::now(), notes, interval }
     }
 
     /// Asserts that they came at their pace and that each was written.
-    pub fn went_on(self, service: &mut Service) {
+    pub fn assert_regular(self, service: &mut Service) {
         const FILE: &CStr = c"bank_status.json";
         let (loops, due) =
-            (loops(service) - self.loops, self.since.elapsed().div_duration_f64(self.interval));
+            (sweep_count(service) - self.loops, self.since.elapsed().div_duration_f64(self.interval));
         let (mut room, mut written) = ([MaybeUninit::uninit(); 4096], 0.0);
         let mut notes = inotify::Reader::new(&self.notes, &mut room);
         loop {
@@ -51,14 +51,14 @@ impl Sweeps {
 }
 
 /// How many full sweeps there were, by the file.
-pub fn loops(service: &mut Service) -> u64 {
+pub fn sweep_count(service: &mut Service) -> u64 {
     let status = service.wait("a first reading", |_| None);
     status["serial_stat"]["loops"].as_u64().expect("a number of sweeps")
 }
 
 /// Waits for so many more full sweeps.
-pub fn sweeps(service: &mut Service, more: u64) {
-    let wanted = loops(service) + more;
+pub fn wait_for_sweeps(service: &mut Service, more: u64) {
+    let wanted = sweep_count(service) + more;
     service.wait("more sweeps", |status| {
         (status["serial_stat"]["loops"].as_u64() < Some(wanted)).then(|| format!("not {wanted} yet"))
     });

@@ -13,7 +13,7 @@ const SEEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// The door; it leads nowhere once the console is gone.
 #[derive(Clone)]
-pub struct Door(Arc<Inner>);
+pub struct TcpGate(Arc<Inner>);
 
 struct Inner {
     link: String,
@@ -27,9 +27,9 @@ struct Inner {
     pause: AtomicU64,
 }
 
-impl Door {
+impl TcpGate {
     /// In front of the console at `address`.
-    pub fn before(address: &str) -> Self {
+    pub fn start(address: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let inner = Inner {
             link: format!("tcp://{}", listener.local_addr().unwrap()),
@@ -51,12 +51,12 @@ impl Door {
     }
 
     /// How often somebody came in.
-    pub fn opened(&self) -> usize {
+    pub fn connection_count(&self) -> usize {
         self.0.opened.load(Ordering::SeqCst)
     }
 
     /// How often somebody came in while another was still there.
-    pub fn twice(&self) -> usize {
+    pub fn overlap_count(&self) -> usize {
         self.0.twice.load(Ordering::SeqCst)
     }
 
@@ -68,12 +68,12 @@ impl Door {
     }
 
     /// Whoever comes now is turned away at once.
-    pub fn shut(&self, is_shut: bool) {
+    pub fn refuse(&self, is_shut: bool) {
         self.0.is_shut.store(is_shut, Ordering::SeqCst);
     }
 
     /// The console's next bytes get lost.
-    pub fn swallow(&self, bytes: usize) {
+    pub fn drop_bytes(&self, bytes: usize) {
         self.0.swallow.store(bytes, Ordering::SeqCst);
     }
 
@@ -83,7 +83,7 @@ impl Door {
     }
 
     /// Bytes that no console sent.
-    pub fn babble(&self, noise: &[u8]) {
+    pub fn inject(&self, noise: &[u8]) {
         if let Some(client) = &mut *self.0.inside.lock().unwrap() {
             let _ = client.write_all(noise);
         }
@@ -101,7 +101,7 @@ impl Door {
         }
         *self.0.inside.lock().unwrap() = Some(client.try_clone().unwrap());
         // What was to be done to the line was done to the last one.
-        self.swallow(0);
+        self.drop_bytes(0);
         self.stall(Duration::ZERO);
         if self.0.is_shut.load(Ordering::SeqCst) {
             self.cut();
