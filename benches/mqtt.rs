@@ -129,7 +129,7 @@ async fn sent() {
 
 async fn counted(batteries: usize, level: &'static str, publish: &'static str) -> Counted {
     let broker = Broker::start().expect("a broker is needed: scripts/setup --tests installs it");
-    let proxy = Proxy::before(broker.port());
+    let proxy = Proxy::in_front_of(broker.port());
     let listener = Listener::at(&broker.settings(""), "#").await;
     // A day in minutes.
     let bank = Simulation::new(Dialect::PytesV5).batteries(batteries).cells(16).speed(300.0).unpaced();

@@ -17,7 +17,7 @@ use support::broker::{Broker, installed};
 use support::listener::Listener;
 use support::mariadb::{self, PASSWORD, USER};
 use support::mqtt_service::kept_at;
-use support::program::{Service, eventually, program};
+use support::program::{Service, program, wait_until};
 use tempfile::TempDir;
 
 /// Rows of the fixtures stay, however old they are when the tests run.
@@ -78,7 +78,7 @@ fn status(folder: &TempDir) -> Value {
 }
 
 fn wait_for_sweeps(folder: &TempDir, count: u64) {
-    eventually(|| status(folder)["serial_stat"]["loops"].as_u64() >= Some(count));
+    wait_until(|| status(folder)["serial_stat"]["loops"].as_u64() >= Some(count));
 }
 
 #[derive(QueryableByName)]
@@ -207,7 +207,7 @@ fn journal_rows_are_delivered_to_the_mariadb_database() {
     );
     let mut service = service(&folder, &bank, &settings);
     wait_for_sweeps(&folder, 2);
-    eventually(|| count("bank_reading") >= sweeps + waiting.len() as i64 + 2);
+    wait_until(|| count("bank_reading") >= sweeps + waiting.len() as i64 + 2);
     assert!(service.stop().success());
     let list = waiting.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
     assert_eq!(count(&format!("bank_reading WHERE taken_at_ms IN ({list})")), waiting.len() as i64);
@@ -215,7 +215,7 @@ fn journal_rows_are_delivered_to_the_mariadb_database() {
     assert_eq!(count("battery"), 2);
     assert!(count("rollup_part") > parts, "minutes in parts");
     assert_eq!(count("dead_letter"), 0);
-    let log = &service.heard;
+    let log = &service.log;
     assert!(
         !log.iter()
             .any(|line| line.contains("ERROR") || line.contains("rejected") || line.contains("refused")),
@@ -270,7 +270,7 @@ fn active_events_are_still_active_and_clear_with_their_duration() {
     let (file, previous) = (serde_json::from_str(&file).unwrap(), json("bank_standing_events.json"));
     assert_has_keys_of(&previous, &file, "the file of active events");
     assert!(bank.with_bank(|bank| bank.clear_event(1, Word::Power, 2)));
-    let cleared = service.says("event cleared");
+    let cleared = service.wait_for_line("event cleared");
     // Since it was raised, which no second sweep of this run can reach.
     assert!(cleared.contains("bit=0x2") && cleared.contains("duration="), "{cleared}");
     let raised: jiff::Timestamp = previous["standing"][0]["raised_at"].as_str().unwrap().parse().unwrap();

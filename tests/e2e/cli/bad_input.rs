@@ -51,11 +51,11 @@ fn is_told_and_recovered_from(link: &Path, words: &str, mend: impl FnOnce() -> S
     let link = link.display().to_string();
     fails(program(folder.path()).args(["read", &link]), 1, &[&link, words]);
     let mut service = Service::start(&mut run(folder.path(), &link));
-    let told = service.says("link lost");
+    let told = service.wait_for_line("link lost");
     assert!(told.contains(words) && told.contains("next_try="), "{told}");
     let _bank = mend();
-    service.says("link back bank=house");
-    service.says("sweep complete bank=house kind=full batteries=2");
+    service.wait_for_line("link back bank=house");
+    service.wait_for_line("sweep complete bank=house kind=full batteries=2");
     assert_eq!(service.stop().code(), Some(0));
     assert_eq!(service.said("link lost").len(), 1, "{:#?}", service.heard);
 }
@@ -293,7 +293,7 @@ fn endless_noise_is_reported_in_little_memory() {
     assert!(begun.elapsed() < Duration::from_secs(60));
 
     let mut service = Service::start(&mut run(folder.path(), &link));
-    let told = service.says("link lost");
+    let told = service.wait_for_line("link lost");
     assert!(told.contains("reason=\"console not understood: answer too long\""), "{told}");
     let most = most_memory(service.id()).unwrap();
     assert!(most < MUCH, "{most} bytes of memory");
@@ -327,7 +327,7 @@ fn read_without_a_link_shows_the_latest_reading() {
     );
 
     let mut service = Service::start(program(folder.path()).arg("run"));
-    service.says("sweep complete");
+    service.wait_for_line("sweep complete");
     let path = folder.path().join("house_status.json");
     let deadline = Instant::now() + Duration::from_secs(30);
     while !path.exists() {

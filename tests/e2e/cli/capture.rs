@@ -191,7 +191,7 @@ fn lost_link_leaves_the_answers_until_then() {
     let capture = capture.args(["capture", &link, "-o", "bank.txt", "--rounds", "100"]);
     let process =
         capture.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
-    program::eventually(|| bank.answers() >= 6);
+    program::wait_until(|| bank.answers() >= 6);
     bank.unplug();
     let output = process.wait_with_output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();

@@ -59,7 +59,7 @@ fn run_with_the_lines_of(text: &str) {
     let folder = tempdir().unwrap();
     fs::write(folder.path().join("bankwatch.toml"), lines).unwrap();
     let mut service = Service::start(program(folder.path()).arg("run"));
-    service.says("sweep complete");
+    service.wait_for_line("sweep complete");
     assert!(service.stop().success());
 }
 
@@ -75,7 +75,7 @@ fn busy_port_is_reported_and_not_disturbed() {
     let bank = bank().pty(folder.path().join("console")).start().unwrap();
     let set = format!("bank.link={}", bank.link());
     let mut service = Service::start(program(folder.path()).args(["run", "--set", &set]));
-    service.says("sweep complete");
+    service.wait_for_line("sweep complete");
     // On a pseudo-terminal whoever serves it has it open as well.
     is_told(&bank.link(), &["is in use by ", " (process "]);
     assert!(service.stop().success());

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bankwatch::internals::simulator::{Dialect, Simulation};
 use serde_json::Value;
-use support::program::{Service, eventually, program};
+use support::program::{Service, program, wait_until};
 use tempfile::tempdir;
 
 /// Its exit code and what it said.
@@ -26,7 +26,7 @@ fn a_bank_is_well_while_it_is_read_and_no_longer() {
 
     let mut service = Service::start(program(folder.path()).arg("run"));
     let file = folder.path().join("house_status.json");
-    eventually(|| file.exists());
+    wait_until(|| file.exists());
     assert_eq!(healthcheck(folder.path()), (Some(0), "house: well\n".into()));
     assert!(service.stop().success());
 

@@ -9,7 +9,7 @@ use bankwatch::internals::mqtt::session::Patience;
 use support::broker::{Broker, settings};
 use support::listener::Listener;
 use support::mqtt::{BRIEF, LONG, back, connected, lost, patient};
-use support::proxy::{Proxy, Way};
+use support::proxy::{Direction, Proxy};
 use tokio::time::timeout;
 
 /// Many messages, each of which takes its time.
@@ -20,7 +20,7 @@ fn many() -> Vec<Message> {
 #[tokio::test]
 async fn a_connection_cut_in_the_middle_of_a_message_ends_publishing_and_can_be_made_again() {
     let Some(broker) = Broker::start() else { return };
-    let proxy = Proxy::before(broker.port());
+    let proxy = Proxy::in_front_of(broker.port());
     let mut listener = Listener::at(&broker.settings(""), "#").await;
     let mut session = connected(&settings(&proxy.url(), "")).await;
     proxy.cut_after(90_000);
@@ -40,7 +40,7 @@ async fn a_connection_cut_in_the_middle_of_a_message_ends_publishing_and_can_be_
 #[tokio::test]
 async fn connections_cut_anywhere_in_many_messages_do_no_harm() {
     let Some(broker) = Broker::start() else { return };
-    let proxy = Proxy::before(broker.port());
+    let proxy = Proxy::in_front_of(broker.port());
     let mut session = connected(&settings(&proxy.url(), "")).await;
     for round in 1..=60 {
         proxy.cut_after(round * 20_011 % 900_000);
@@ -55,7 +55,7 @@ async fn connections_cut_anywhere_in_many_messages_do_no_harm() {
 #[tokio::test]
 async fn connections_cut_in_acknowledged_messages_do_no_harm() {
     let Some(broker) = Broker::start() else { return };
-    let proxy = Proxy::before(broker.port());
+    let proxy = Proxy::in_front_of(broker.port());
     let mut session = connected(&settings(&proxy.url(), "")).await;
     let shapes = || (0..20).map(|n| Message::fleeting(format!("shape/{n}/x"), vec![b'x'; 500])).collect();
     for round in 1..=200 {
@@ -71,13 +71,13 @@ async fn connections_cut_in_acknowledged_messages_do_no_harm() {
 #[tokio::test]
 async fn no_more_is_under_way_than_the_systems_buffer_takes_at_once() {
     let Some(broker) = Broker::start() else { return };
-    let proxy = Proxy::before(broker.port());
+    let proxy = Proxy::in_front_of(broker.port());
     let mut listener = Listener::at(&broker.settings(""), "old/#").await;
     let mut session = patient(&settings(&proxy.url(), ""), BRIEF);
     session.connect().await.unwrap();
     // So it is known to be a quick one.
     session.publish(vec![Message::fleeting("first", vec![b'x'; 60_000])]).await.unwrap();
-    proxy.hold(Way::Back);
+    proxy.hold(Direction::Back);
     let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
     assert_eq!(refusal.kind, RefusalKind::Silent, "{refusal}");
     let topics: Vec<&str> = listener.so_far().await.iter().map(|heard| heard.topic.as_str()).collect();
@@ -87,7 +87,7 @@ async fn no_more_is_under_way_than_the_systems_buffer_takes_at_once() {
 #[tokio::test]
 async fn a_slow_path_is_given_the_time_that_it_takes() {
     let Some(broker) = Broker::start() else { return };
-    let proxy = Proxy::before(broker.port());
+    let proxy = Proxy::in_front_of(broker.port());
     let patience = Patience { token: Duration::from_millis(200), ..BRIEF };
     let mut session = patient(&settings(&proxy.url(), ""), patience);
     session.connect().await.unwrap();
@@ -100,12 +100,12 @@ async fn a_slow_path_is_given_the_time_that_it_takes() {
 #[tokio::test]
 async fn what_was_not_sent_before_the_connection_broke_is_not_sent_after() {
     let Some(broker) = Broker::start() else { return };
-    let proxy = Proxy::before(broker.port());
+    let proxy = Proxy::in_front_of(broker.port());
     let mut listener = Listener::at(&broker.settings(""), "#").await;
     let mut session = patient(&settings(&proxy.url(), ""), BRIEF);
     session.connect().await.unwrap();
     session.publish(vec![Message::fleeting("first", vec![b'x'; 60_000])]).await.unwrap();
-    proxy.hold(Way::Out);
+    proxy.hold(Direction::Out);
     let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
     assert_eq!(refusal.kind, RefusalKind::Silent, "{refusal}");
     proxy.cut();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use support::broker::Broker;
 use support::listener::{Heard, Listener};
 use support::mqtt_service::{bank, is_kept, service};
-use support::proxy::{Proxy, Way};
+use support::proxy::{Direction, Proxy};
 use support::sweeps::wait_for_sweeps;
 
 /// High voltage, low voltage.
@@ -57,11 +57,11 @@ async fn an_event_is_told_once_when_it_begins_and_once_when_it_ends() {
 #[tokio::test]
 async fn what_happened_last_is_told_before_the_farewell() {
     let Some(broker) = Broker::start() else { return };
-    let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
+    let (proxy, bank, settings) = (Proxy::in_front_of(broker.port()), bank(), broker.settings(""));
     let service = service(&bank, &proxy.url(), "");
     is_kept(&settings).await;
     let mut ear = Listener::at(&settings, "bankwatch/#").await;
-    proxy.hold(Way::Out);
+    proxy.hold(Direction::Out);
     raise(&bank, HIGH);
     service.wait_for_log(&["event raised"]);
     let log = service.lines();
@@ -71,7 +71,7 @@ async fn what_happened_last_is_told_before_the_farewell() {
         }
         proxy.hold(None);
     });
-    service.end("TERM");
+    service.stop_with("TERM");
     release.join().unwrap();
     let gone = |heard: &Heard| heard.topic == "bankwatch/bank/status" && heard.text() == "offline";
     let heard = ear.until(|heard| heard.last().is_some_and(gone)).await;
@@ -83,11 +83,11 @@ async fn what_happened_last_is_told_before_the_farewell() {
 #[tokio::test]
 async fn what_happened_while_the_broker_was_away_is_told_when_it_is_back() {
     let Some(broker) = Broker::start() else { return };
-    let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
+    let (proxy, bank, settings) = (Proxy::in_front_of(broker.port()), bank(), broker.settings(""));
     let mut service = service(&bank, &proxy.url(), "");
     is_kept(&settings).await;
     let mut ear = ear(&settings).await;
-    proxy.shut(true);
+    proxy.refuse(true);
     proxy.cut();
     service.wait_for_log(&["output down"]);
     for bit in [HIGH, LOW] {
@@ -95,7 +95,7 @@ async fn what_happened_while_the_broker_was_away_is_told_when_it_is_back() {
         wait_for_sweeps(&mut service, 2);
     }
     assert_eq!(told(ear.so_far().await), []);
-    proxy.shut(false);
+    proxy.refuse(false);
     let heard = ear.until(|heard| told(heard).len() >= 2).await;
     let signs: Vec<Value> = told(heard).into_iter().map(|(event, _)| event["sign"].clone()).collect();
     assert_eq!(signs, ["0x2", "0x8"]);

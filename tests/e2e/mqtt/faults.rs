@@ -83,7 +83,7 @@ async fn a_broker_that_hangs_is_left_and_found_again_when_it_goes_on() {
 #[tokio::test]
 async fn a_connection_cut_in_the_middle_of_a_word_is_made_again() {
     let Some(broker) = Broker::start() else { return };
-    let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
+    let (proxy, bank, settings) = (Proxy::in_front_of(broker.port()), bank(), broker.settings(""));
     let mut service = service(&bank, &proxy.url(), "legacy_topics = true");
     is_kept(&settings).await;
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
@@ -100,7 +100,7 @@ async fn a_connection_cut_in_the_middle_of_a_word_is_made_again() {
 #[tokio::test]
 async fn a_path_that_breaks_before_all_is_announced_brings_the_rest_with_the_next_connections() {
     let Some(broker) = Broker::start() else { return };
-    let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
+    let (proxy, bank, settings) = (Proxy::in_front_of(broker.port()), bank(), broker.settings(""));
     // Less than the announcements, so that beginning with the first each time would never end.
     const BYTES: usize = 20_000;
     proxy.cut_after(BYTES);
@@ -140,7 +140,7 @@ async fn a_wrong_password_is_told_and_the_service_comes_up_by_itself_once_the_br
     broker.start_again();
     recovers("let in", &mut service, &settings, Instant::now(), meanwhile).await;
     is_told(&service, &["does not let user", "connection refused", "output recovered"]);
-    let (_, _, log) = service.end("TERM");
+    let (_, _, log) = service.stop_with("TERM");
     assert!(!log.iter().any(|line| line.contains("hunter2")), "{log:#?}");
 }
 

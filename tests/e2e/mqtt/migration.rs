@@ -159,7 +159,7 @@ async fn the_service_takes_over_by_itself_in_the_right_order_and_once() {
     let line = first.wait_for_log(&["entities taken over"]);
     assert!(line.ends_with(&format!("bank=bank entities={ENTITIES} from=pytes_serial")), "{line}");
     is_kept(&settings).await;
-    first.end("TERM");
+    first.stop_with("TERM");
 
     let mut listener = Listener::at(&settings, "homeassistant/sensor/bank/+/config").await;
     let mut second = service(&bank, &broker.url(), "");
@@ -170,7 +170,7 @@ async fn the_service_takes_over_by_itself_in_the_right_order_and_once() {
     let heard =
         listener.until(|heard| heard.last().is_some_and(|last| last.topic.ends_with("end/config"))).await;
     assert!(heard[..heard.len() - 1].iter().all(|heard| heard.retained), "it was done already: {heard:?}");
-    let (_, _, log) = second.end("TERM");
+    let (_, _, log) = second.stop_with("TERM");
     assert!(!log.iter().any(|line| line.contains("taken over")), "{log:#?}");
     assert_eq!(kept_of_ours(&settings).await, KEPT.iter().map(|topic| (*topic).to_owned()).collect());
 }
@@ -271,7 +271,7 @@ async fn a_battery_that_was_gone_before_a_move_by_hand_is_found_as_vanished_and_
     // While it is running the service takes them over again, which the verb says.
     let (_, lines) = ha(&broker, &["migrate", "--back", "--dry-run"]);
     assert!(lines[SERVICE + 1].contains("is running and takes the entities over again"), "{lines:#?}");
-    service.end("TERM");
+    service.stop_with("TERM");
     moves(&broker, &["migrate", "--back"], SERVICE, ENTITIES);
     assert_eq!(kept_of_ours(&settings).await, texts(&predecessors("bank")).into_keys().collect());
 }
@@ -325,7 +325,7 @@ async fn removed_while_the_service_runs_entities_go_and_come_back_and_stay_away_
     flows(&settings).await;
     leave(&settings, vec![Message::fleeting("homeassistant/status", "online")]).await;
     is_kept(&settings).await;
-    service.end("TERM");
+    service.stop_with("TERM");
     removes(&broker, &["remove"], KEPT.len());
     assert_eq!(kept_of_ours(&settings).await, BTreeSet::new());
 }

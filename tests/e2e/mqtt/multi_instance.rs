@@ -34,7 +34,7 @@ fn two_banks(second: &str, link: &str, url: &str, mqtt: &str) -> String {
 #[tokio::test]
 async fn all_banks_of_a_service_share_its_connection_and_are_away_each_by_itself() {
     let Some(broker) = Broker::start() else { return };
-    let (proxy, settings) = (Proxy::before(broker.port()), broker.settings(""));
+    let (proxy, settings) = (Proxy::in_front_of(broker.port()), broker.settings(""));
     let (bank, barn) = (bank(), bank());
     let mut service = Service::start(&bank.link(), &two_banks("barn", &barn.link(), &proxy.url(), ""));
     is_kept(&settings).await;
@@ -89,11 +89,11 @@ async fn two_services_with_default_settings_at_one_broker_speak_each_for_itself(
         assert!(config.contains(own) && !config.contains(other), "{topic}: {config}");
     }
     // One is killed and one goes: neither touches what is the other's.
-    let (_, _, log_of_yard) = yard.end("KILL");
+    let (_, _, log_of_yard) = yard.stop_with("KILL");
     let gone = [(&*of_yard, "offline"), (&*of_house, "online"), ("bankwatch/bank/status", "online")];
     until_kept(&settings, &gone).await;
     wait_for_sweeps(&mut house, 2);
-    let (_, _, log) = house.end("TERM");
+    let (_, _, log) = house.stop_with("TERM");
     let gone = [(&*of_house, "offline"), ("bankwatch/barn/status", "offline")];
     let kept = until_kept(&settings, &gone).await;
     assert_eq!(
@@ -109,7 +109,7 @@ async fn two_services_with_default_settings_at_one_broker_speak_each_for_itself(
 #[tokio::test]
 async fn two_services_with_one_client_id_are_named_and_fill_no_log() {
     let Some(broker) = Broker::start() else { return };
-    let (proxy, bank, shed) = (Proxy::before(broker.port()), bank(), bank());
+    let (proxy, bank, shed) = (Proxy::in_front_of(broker.port()), bank(), bank());
     let text = |url: &str, base: &str| {
         format!(
             "interval = \"300ms\"\nsummary_interval = \"0s\"\n[mqtt]\nenabled = true\nurl = {url:?}\n\

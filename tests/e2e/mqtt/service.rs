@@ -68,7 +68,7 @@ async fn on_sigterm_all_are_said_to_be_gone_and_the_will_stays_unsaid() {
         is_kept(&settings).await;
         let mut listener = Listener::at(&settings, "bankwatch/#").await;
         listener.until(|heard| heard.iter().filter(|heard| is_status(&heard.topic)).count() == 4).await;
-        let (status, took, log) = service.end("TERM");
+        let (status, took, log) = service.stop_with("TERM");
         assert_eq!(status.code(), Some(0), "{log:#?}");
         assert!(took < std::time::Duration::from_secs(5), "{took:?}");
         say(&settings, Message::fleeting("bankwatch/end", "")).await;
@@ -95,7 +95,7 @@ async fn killed_it_is_said_to_be_gone_by_the_broker_at_once() {
     is_kept(&settings).await;
     let mut listener = Listener::at(&settings, KEPT[SERVICE]).await;
     listener.hears(1).await;
-    killed.end("KILL");
+    killed.stop_with("KILL");
     assert_eq!(listener.hears(1).await[0].told(), (KEPT[SERVICE], "offline".to_owned(), false));
     let _again = service(&bank, &broker.url(), "");
     assert_eq!(listener.hears(1).await[0].text(), "online");
@@ -162,7 +162,7 @@ async fn a_lowered_level_removes_entities_once_and_a_restart_removes_none() {
     };
     let high = at_level("high");
     is_kept(&settings).await;
-    high.end("KILL");
+    high.stop_with("KILL");
     assert!(has_soc().await);
     let mut listener = Listener::at(&settings, KEPT[2]).await;
     let medium = at_level("medium");
@@ -173,13 +173,13 @@ async fn a_lowered_level_removes_entities_once_and_a_restart_removes_none() {
     listener.until(|heard| heard.len() > removal + 1).await;
     is_kept(&settings).await;
     assert!(!has_soc().await);
-    let (_, _, log) = medium.end("TERM");
+    let (_, _, log) = medium.stop_with("TERM");
     assert_eq!(count(&log, "entities removed bank=bank entities="), 1, "{log:#?}");
     let mut listener = Listener::at(&settings, KEPT[2]).await;
     let again = at_level("medium");
     listener.until(|heard| heard.iter().any(|heard| !heard.retained)).await;
     is_kept(&settings).await;
-    let (_, _, log) = again.end("TERM");
+    let (_, _, log) = again.stop_with("TERM");
     assert_eq!(count(&log, "entities removed"), 0, "{log:#?}");
 }
 
@@ -187,7 +187,7 @@ async fn a_lowered_level_removes_entities_once_and_a_restart_removes_none() {
 async fn a_hundred_sweeps_go_over_one_connection() {
     const SWEEPS: u64 = 100;
     let Some(broker) = Broker::start() else { return };
-    let (proxy, bank, settings) = (Proxy::before(broker.port()), bank(), broker.settings(""));
+    let (proxy, bank, settings) = (Proxy::in_front_of(broker.port()), bank(), broker.settings(""));
     let lines = format!(
         "interval = \"100ms\"\nsummary_interval = \"0s\"\n[mqtt]\nenabled = true\nurl = {:?}\n\
          publish_interval = \"0s\"\nlegacy_topics = true",
@@ -240,7 +240,7 @@ async fn settings_that_can_t_be_carried_out_are_told_once_and_the_rest_runs() {
         service.wait_for_log(&["mqtt", reason]);
         wait_for_sweeps(&mut service, 5);
         assert_eq!(count(&service.log(), reason), 1, "{:#?}", service.log());
-        let (status, _, log) = service.end("TERM");
+        let (status, _, log) = service.stop_with("TERM");
         assert_eq!(status.code(), Some(0), "{log:#?}");
         assert_eq!(count(&log, "hunter2"), 0, "{log:#?}");
     }

@@ -60,7 +60,7 @@ async fn what_is_retained_is_there_for_those_who_come_later() {
 #[tokio::test]
 async fn in_good_times_there_is_one_connection() {
     let Some(broker) = Broker::start() else { return };
-    let proxy = Proxy::before(broker.port());
+    let proxy = Proxy::in_front_of(broker.port());
     let mut session = connected(&settings(&proxy.url(), "")).await;
     for n in 0..100 {
         session.publish(vec![Message::fleeting("a", n.to_string())]).await.unwrap();
@@ -75,7 +75,7 @@ async fn the_will_is_published_when_the_connection_breaks_and_not_after_a_farewe
     let Some(broker) = Broker::start() else { return };
     for version in ["5", "3.1.1"] {
         let version = format!("version = \"{version}\"");
-        let proxy = Proxy::before(broker.port());
+        let proxy = Proxy::in_front_of(broker.port());
         let mut listener = Listener::at(&broker.settings(""), "bankwatch/#").await;
         let mut session = connected(&settings(&proxy.url(), &version)).await;
         proxy.cut();
@@ -162,7 +162,7 @@ async fn without_a_connection_nothing_is_published_and_nothing_comes() {
 #[tokio::test]
 async fn a_connection_made_anew_ends_the_old_one() {
     let Some(broker) = Broker::start() else { return };
-    let proxy = Proxy::before(broker.port());
+    let proxy = Proxy::in_front_of(broker.port());
     let mut session = connected(&settings(&proxy.url(), "")).await;
     session.connect().await.unwrap();
     session.publish(vec![Message::fleeting("a", "")]).await.unwrap();
@@ -185,7 +185,7 @@ fn five_hundred_connections_leave_nothing_behind() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let Some(broker) = Broker::start() else { return };
-        let proxy = Proxy::before(broker.port());
+        let proxy = Proxy::in_front_of(broker.port());
         let settings = broker.settings("");
         let mut session = Session::new(&settings, mqtt::will(), Patience::default()).unwrap();
         for n in 0..20 {

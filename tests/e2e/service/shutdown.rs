@@ -11,7 +11,7 @@ use bankwatch::internals::simulator::{Dialect, Simulation};
 use bankwatch::internals::status::Status;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
-use support::program::{Service, eventually, program};
+use support::program::{Service, program, wait_until};
 use tempfile::{TempDir, tempdir};
 
 /// The promise.
@@ -45,7 +45,7 @@ impl Stand {
     fn ends_in_time(mut self) {
         let begun = Instant::now();
         let status = self.service.stop();
-        let (took, heard) = (begun.elapsed(), &self.service.heard);
+        let (took, heard) = (begun.elapsed(), &self.service.log);
         assert_eq!(status.code(), Some(0), "{heard:#?}");
         assert!(took < PROMISE, "{took:?} {heard:#?}");
         let file = self.folder.path().join("house_status.json");
@@ -66,8 +66,8 @@ fn sigterm_during_an_answer() {
     for baud in [1200, 9600] {
         let bank = bank().baud(baud).start().unwrap();
         let mut stand = Stand::on(&bank.link());
-        stand.service.says("service started");
-        eventually(|| bank.answers() >= 1);
+        stand.service.wait_for_line("service started");
+        wait_until(|| bank.answers() >= 1);
         stand.ends_in_time();
     }
 }
@@ -76,9 +76,9 @@ fn sigterm_during_an_answer() {
 fn sigterm_during_consecutive_sweeps() {
     let bank = bank().unpaced().start().unwrap();
     let mut stand = Stand::on(&bank.link());
-    stand.service.says("sweep complete");
+    stand.service.wait_for_line("sweep complete");
     let file = stand.folder.path().join("house_status.json");
-    eventually(|| file.exists());
+    wait_until(|| file.exists());
     stand.ends_in_time();
 }
 
@@ -86,16 +86,16 @@ fn sigterm_during_consecutive_sweeps() {
 fn sigterm_while_unplugged() {
     let bank = bank().unpaced().start().unwrap();
     let mut stand = Stand::on(&bank.link());
-    stand.service.says("sweep complete");
+    stand.service.wait_for_line("sweep complete");
     bank.unplug();
-    stand.service.says("link lost");
+    stand.service.wait_for_line("link lost");
     stand.ends_in_time();
 }
 
 #[test]
 fn sigterm_while_the_port_never_existed() {
     let mut stand = Stand::on("/dev/there-is-no-such-port");
-    stand.service.says("does not exist");
+    stand.service.wait_for_line("does not exist");
     stand.ends_in_time();
 }
 
@@ -121,9 +121,9 @@ fn sigterm_while_connecting() {
     };
     let _room: Vec<_> = (0..8).map(|_| knock()).collect();
     let mut stand = Stand::on(&format!("tcp://{address}"));
-    stand.service.says("service started");
+    stand.service.wait_for_line("service started");
     let process = stand.service.id();
-    eventually(|| is_knocking(process, address.port()));
+    wait_until(|| is_knocking(process, address.port()));
     stand.ends_in_time();
 }
 
@@ -148,9 +148,9 @@ fn sigterm_while_an_output_hangs() {
             mknodat(CWD, pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         }
     });
-    stand.service.says("sweep complete");
+    stand.service.wait_for_line("sweep complete");
     let answers = bank.answers();
-    eventually(|| bank.answers() > answers + 20);
+    wait_until(|| bank.answers() > answers + 20);
     assert!(!stand.folder.path().join("house_status.json").exists(), "it hangs");
     stand.ends_in_time();
 }
@@ -159,7 +159,7 @@ fn sigterm_while_an_output_hangs() {
 fn sigterm_right_after_the_start() {
     let bank = bank().unpaced().start().unwrap();
     let mut stand = Stand::on(&bank.link());
-    stand.service.says("service started");
+    stand.service.wait_for_line("service started");
     stand.ends_in_time();
 }
 
@@ -187,8 +187,8 @@ fn sigterm_before_the_start() {
 fn sigint_followed_by_sigterm() {
     let bank = bank().baud(1200).start().unwrap();
     let mut stand = Stand::on(&bank.link());
-    stand.service.says("service started");
-    eventually(|| bank.answers() >= 1);
+    stand.service.wait_for_line("service started");
+    wait_until(|| bank.answers() >= 1);
     Command::new("kill").args(["-INT", &stand.service.id().to_string()]).status().unwrap();
     let status = stand.service.stop();
     assert_eq!(status.code(), Some(0), "{:#?}", stand.service.heard);

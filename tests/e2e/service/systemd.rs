@@ -42,7 +42,7 @@ fn systemd_gets_ready_watchdog_and_stopping_without_a_battery() {
     let folder = tempdir().unwrap();
     let mut systemd = Systemd::at(&folder.path().join("notify"));
     let mut service = Service::start(&mut systemd.around(&run(folder.path(), "/dev/there-is-no-such-port")));
-    service.says("does not exist");
+    service.wait_for_line("does not exist");
     // Each attempt to open the port feeds it, and nothing else does.
     (0..2).for_each(|_| drop(systemd.is_told("WATCHDOG=1")));
     assert!(service.stop().success());
@@ -68,13 +68,13 @@ fn watchdog_is_fed_while_the_link_is_down() {
     let folder = tempdir().unwrap();
     let (bank, mut systemd) = (bank(), Systemd::at(&folder.path().join("notify")));
     let mut service = Service::start(&mut systemd.around(&run(folder.path(), &bank.link())));
-    service.says("sweep complete");
+    service.wait_for_line("sweep complete");
     bank.unplug();
-    service.says("link lost");
+    service.wait_for_line("link lost");
     systemd.forget();
     (0..2).for_each(|_| drop(systemd.is_told("WATCHDOG=1")));
     bank.replug();
-    service.says("link back");
+    service.wait_for_line("link back");
     assert!(service.stop().success());
 }
 
@@ -88,7 +88,7 @@ fn hanging_output_does_not_stop_the_watchdog() {
     }
     let (bank, mut systemd) = (bank(), Systemd::at(&folder.path().join("notify")));
     let mut service = Service::start(&mut systemd.around(&run(folder.path(), &bank.link())));
-    service.says("sweep complete");
+    service.wait_for_line("sweep complete");
     systemd.forget();
     (0..3).for_each(|_| drop(systemd.is_told("WATCHDOG=1")));
     assert!(!folder.path().join("house_status.json").exists(), "it hung all the time");
@@ -161,20 +161,20 @@ fn sighup_applies_the_log_level_and_lists_deferred_settings() {
     let settings = SETTINGS.replace("LINK", &bank.link());
     fs::write(&file, &settings).unwrap();
     let mut service = Service::start(program(folder.path()).arg("run"));
-    service.says("sweep complete");
+    service.wait_for_line("sweep complete");
     fs::write(&file, settings.replace("info", "debug").replace("100ms", "150ms")).unwrap();
     hang_up(&service);
-    service.says("settings reloaded signal=SIGHUP");
-    let changed = service.said("setting changed");
+    service.wait_for_line("settings reloaded signal=SIGHUP");
+    let changed = service.lines_with("setting changed");
     assert_eq!(changed.len(), 2, "{changed:#?}");
     assert!(changed.iter().any(|line| line.ends_with("key=log.level takes_effect=now")), "{changed:#?}");
     let later = |line: &&String| line.contains(".interval takes_effect=\"at the next start\"");
     assert!(changed.iter().any(later), "{changed:#?}");
     // After the first, a complete sweep is told at this level only.
-    service.says("DEBUG sweep complete");
+    service.wait_for_line("DEBUG sweep complete");
     // What was read last is what the next hang-up is held against.
     hang_up(&service);
-    service.says("settings reloaded signal=SIGHUP");
+    service.wait_for_line("settings reloaded signal=SIGHUP");
     assert_eq!(service.said("setting changed").len(), 2);
     assert!(service.stop().success());
 }
@@ -186,12 +186,12 @@ fn sighup_with_invalid_settings_reports_all_errors() {
     let settings = SETTINGS.replace("LINK", &bank.link());
     fs::write(&file, &settings).unwrap();
     let mut service = Service::start(program(folder.path()).arg("run"));
-    service.says("sweep complete");
+    service.wait_for_line("sweep complete");
     fs::write(&file, settings.replace("info", "debug").replace("100ms", "often") + "levle = 1\n").unwrap();
     hang_up(&service);
-    service.says("settings not reloaded");
-    let second = service.says("settings not reloaded");
-    let told = service.said("settings not reloaded");
+    service.wait_for_line("settings not reloaded");
+    let second = service.wait_for_line("settings not reloaded");
+    let told = service.lines_with("settings not reloaded");
     assert!(told.iter().any(|line| line.contains("often")), "{told:#?}");
     assert!(told.iter().any(|line| line.contains("levle")), "{second}");
     assert!(service.stop().success());
@@ -208,7 +208,7 @@ fn sighup_reopens_the_log_file() {
     let mut run = run(folder.path(), &bank.link());
     let mut service = Service::start(run.args(["--set", "log.file=bankwatch.log"]));
     let has = |file: &Path, words: &str| {
-        program::eventually(|| fs::read_to_string(file).is_ok_and(|text| text.contains(words)));
+        program::wait_until(|| fs::read_to_string(file).is_ok_and(|text| text.contains(words)));
     };
     has(&log, "sweep complete");
     fs::rename(&log, &moved).unwrap();

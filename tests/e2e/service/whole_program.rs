@@ -55,7 +55,7 @@ fn against(status: &Value, expected: Option<Value>, errors: u64) -> Option<Strin
 }
 
 fn ends_well(service: Service, signal: &str) {
-    let (status, took, log) = service.end(signal);
+    let (status, took, log) = service.stop_with(signal);
     assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert!(log.iter().any(|line| line.contains(&format!("service stopping signal=SIG{signal}"))), "{log:?}");

@@ -11,7 +11,7 @@ use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 use bankwatch::internals::stats::ledger::Ledger;
 use fastrand::Rng;
 use serde_json::Value;
-use support::program::{Service, eventually, program};
+use support::program::{Service, program, wait_until};
 use tempfile::tempdir;
 
 /// From one look at what is told to the next.
@@ -83,7 +83,7 @@ fn repeated_kills_lose_at_most_the_last_minute() {
     let (folder, mut rng, mut watch) = (folder.path(), Rng::with_seed(41), Watch::default());
     // Something to lose.
     let mut first = house(&bank, folder);
-    eventually(|| document(folder)["serial_stat"]["loops"].as_u64() >= Some(20));
+    wait_until(|| document(folder)["serial_stat"]["loops"].as_u64() >= Some(20));
     assert!(first.stop().success());
     assert!(first.said("ledger").is_empty(), "{:#?}", first.heard);
     assert!(kept(folder) > 0.0);
@@ -102,7 +102,7 @@ fn repeated_kills_lose_at_most_the_last_minute() {
     // Once it lives long enough to write in its course, and what flowed is known from the bank itself.
     let before = kept(folder);
     let mut service = house(&bank, folder);
-    service.says("sweep complete");
+    service.wait_for_line("sweep complete");
     let (begin, lives) = (Instant::now(), Duration::from_millis(rng.u64(47_000..52_000)));
     let (mut at, mut flowed, mut due) = (begin, 0.0, 0.0);
     while begin.elapsed() < lives {

@@ -14,7 +14,7 @@ use bankwatch::internals::stats::ledger::{Ledger, LedgerError};
 use fastrand::Rng;
 use proptest::prelude::*;
 use serde_json::Value;
-use support::program::{Service, eventually, program};
+use support::program::{Service, program, wait_until};
 use support::simulated_years::{SimulatedYears, plan};
 use tempfile::tempdir;
 
@@ -187,7 +187,7 @@ fn a_killed_service_continues_its_counters() {
     // Stopped in order, all is kept.
     let mut first = house(&bank.link(), folder.path());
     let cycles = || status()["devices"][0]["cycles"].as_i64();
-    eventually(|| sweeps() >= Some(20) && cycles().is_some());
+    wait_until(|| sweeps() >= Some(20) && cycles().is_some());
     assert!(first.stop().success());
     let after_stop = counted();
     assert!(after_stop > 0, "a second of some amperes is some milliampere-hours");
@@ -195,9 +195,9 @@ fn a_killed_service_continues_its_counters() {
     fs::remove_file(folder.path().join("house_status.json")).unwrap();
     let second = house(&bank.link(), folder.path());
     // Four questions about what the battery remembers come before the one for its cycles.
-    eventually(|| sweeps() >= Some(2));
+    wait_until(|| sweeps() >= Some(2));
     assert!(cycles().is_some() || sweeps() > Some(4), "restored from what was kept");
-    eventually(|| sweeps() >= Some(20));
+    wait_until(|| sweeps() >= Some(20));
     drop(second);
     let after_kill = counted();
     assert!(after_kill >= after_stop, "{after_kill} after {after_stop}");
@@ -207,7 +207,7 @@ fn a_killed_service_continues_its_counters() {
         "{told} Ah told, {after_kill} mAh kept"
     );
     let mut third = house(&bank.link(), folder.path());
-    third.says("sweep complete");
+    third.wait_for_line("sweep complete");
     assert!(third.stop().success());
     assert!(counted() >= after_kill);
 }
@@ -219,7 +219,7 @@ fn a_damaged_file_is_moved_aside_and_a_newer_one_left_untouched() {
     let path = folder.path().join("house_ledger.json");
     fs::write(&path, "{\"bankwatch_ledger\":1,\"checksum\":\"0\"}\n{}\n").unwrap();
     let mut service = house(&bank.link(), folder.path());
-    let told = service.says("ledger set aside, counters begin anew");
+    let told = service.wait_for_line("ledger set aside, counters begin anew");
     assert!(told.contains("its checksum is another"), "{told}");
     assert!(service.stop().success());
     let beside = fs::read_to_string(folder.path().join("house_ledger.json.damaged")).unwrap();
@@ -229,7 +229,7 @@ fn a_damaged_file_is_moved_aside_and_a_newer_one_left_untouched() {
     let newer = "{\"bankwatch_ledger\":9,\"checksum\":\"\"}\n";
     fs::write(&path, newer).unwrap();
     let mut service = house(&bank.link(), folder.path());
-    let told = service.says("ledger left alone, counters are not kept");
+    let told = service.wait_for_line("ledger left alone, counters are not kept");
     assert!(told.contains("version 9"), "{told}");
     assert!(service.stop().success());
     assert_eq!(service.said("ledger").len(), 1, "{:#?}", service.heard);

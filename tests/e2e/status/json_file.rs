@@ -236,14 +236,14 @@ fn report(bank: &str, number: u64) -> Arc<BankReport> {
 /// when it is over, without a further one.
 async fn is_told_once_and_recovers(stand: &Stand, lines: &Lines, reason: &str, mend: impl FnOnce()) {
     stand.offer("house", 1);
-    until(LONG, || !lines.with("output down").is_empty()).await;
+    until(LONG, || !lines.containing("output down").is_empty()).await;
     for number in 2..=5 {
         stand.offer("house", number);
     }
     mend();
     until(LONG, || stand.written("house") == Some(5)).await;
-    until(LONG, || !lines.with("output recovered").is_empty()).await;
-    let told = lines.with("output");
+    until(LONG, || !lines.containing("output recovered").is_empty()).await;
+    let told = lines.containing("output");
     assert_eq!(told.len(), 2, "{told:?}");
     let target = stand.out().join("house_status.json");
     assert_eq!(
@@ -381,7 +381,7 @@ fn a_panicking_writer_restarts_and_the_reading_is_written() {
         until(LONG, || restarts(&health, "json_file") == 1).await;
         fs::create_dir(stand.out()).unwrap();
         until(LONG, || stand.written("house") == Some(1)).await;
-        until(LONG, || lines.with("output recovered").len() == 1).await;
+        until(LONG, || lines.containing("output recovered").len() == 1).await;
     });
 }
 
@@ -405,12 +405,12 @@ fn a_full_disk_is_logged_once_until_recovery() {
         limited.args(["--set", set]);
     }
     let mut service = Service::start(limited.current_dir(&folder).env_clear());
-    let told = service.says("output down");
+    let told = service.wait_for_line("output down");
     assert!(told.contains("output=json_file reason=\"File too large (os error 27)\""), "{told}");
     assert!(!folder.path().join("house_status.json").exists(), "half a file stands there");
     let process = service.id().to_string();
     assert!(Command::new(tool).args(["--pid", &process, unlimited]).status().unwrap().success());
-    service.says("output recovered output=json_file outage=");
+    service.wait_for_line("output recovered output=json_file outage=");
     let text = fs::read(folder.path().join("house_status.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Status>(&text).unwrap().powers, 2);
     assert!(service.stop().success());

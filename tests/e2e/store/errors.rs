@@ -25,7 +25,7 @@ use diesel::sqlite::SqliteConnection;
 use jiff::Timestamp;
 use support::history::{START, battery, report, sweep};
 use support::mariadb::{MariaDbServer, PASSWORD, USER};
-use support::proxy::{Proxy, Way};
+use support::proxy::{Direction, Proxy};
 use support::small_disk::SmallDisk;
 use support::until::until;
 use tempfile::{TempDir, tempdir};
@@ -269,7 +269,7 @@ mod server {
     #[test]
     fn a_call_that_gets_no_answer_ends_when_it_is_aborted() {
         let Some(shared) = mariadb::shared() else { return };
-        let (proxy, abort) = (Proxy::before(shared.port()), AbortHandle::default());
+        let (proxy, abort) = (Proxy::in_front_of(shared.port()), AbortHandle::default());
         let own = Server { port: proxy.port(), abort: abort.clone(), ..shared.server("vanished") };
         assert_eq!(abort.abort(), 0, "nothing is connected yet");
         let mut other = MariaDb::open(&shared.server("vanished")).unwrap();
@@ -277,7 +277,7 @@ mod server {
         for n in 0..5 {
             let mut store = MariaDb::open(&own).unwrap();
             store.insert(&[one(n)]).unwrap();
-            proxy.hold(Way::Back);
+            proxy.hold(Direction::Back);
             let sent = proxy.sent();
             let waits = std::thread::spawn(move || store.insert(&[one(100 + n)]));
             let begun = Instant::now();
@@ -312,7 +312,7 @@ mod server {
             return;
         }
         let Some(shared) = mariadb::shared() else { return };
-        let (folder, proxy) = (tempdir().unwrap(), Proxy::before(shared.port()));
+        let (folder, proxy) = (tempdir().unwrap(), Proxy::in_front_of(shared.port()));
         drop(MariaDb::open(&shared.server("awaited")).unwrap());
         let set = |key: &str, value: &str| format!("{key}={value}");
         let sources = Sources {
@@ -339,7 +339,7 @@ mod server {
                 let report = report("pytes", now, SweepKind::Full, vec![battery(1, 2, 1, Some("B1"))]);
                 actor.send(ReportReady(Arc::new(report))).await.unwrap();
                 until(Duration::from_secs(40), || ids(&shared, count) == [n]).await;
-                proxy.lose();
+                proxy.drop_silently();
             }
             until(Duration::from_secs(40), || threads("database") <= 1).await;
         });

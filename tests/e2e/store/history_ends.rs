@@ -20,7 +20,7 @@ fn a_journal_that_fails_while_the_service_ends_is_told() {
     service.wait_for_log(&["link lost"]);
     // What the end writes, the minute in hand, finds no journal.
     std::fs::remove_file(service.folder().join("journal.db")).unwrap();
-    let (ended, _, log) = service.end("TERM");
+    let (ended, _, log) = service.stop_with("TERM");
     assert!(ended.success());
     let stopping = log.iter().position(|line| line.contains("service stopping")).unwrap();
     assert!(log[stopping..].iter().any(|line| line.contains("history lost rows=")), "{log:#?}");

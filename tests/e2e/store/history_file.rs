@@ -76,7 +76,7 @@ fn the_last_sweep_and_the_minute_in_hand_are_in_the_file_when_the_service_has_en
     for signal in ["TERM", "INT"] {
         let mut house = House::new();
         let (sweeps, mut connection) = (house.quiet(), house.connection());
-        let (status, _, log) = house.service.end(signal);
+        let (status, _, log) = house.service.stop_with(signal);
         assert!(status.success(), "{log:#?}");
         let kept = count(&mut connection, "COUNT(*) AS number FROM bank_reading");
         let summed = count(&mut connection, "SUM(samples) AS number FROM rollup_minute WHERE battery_id = 0");
@@ -96,7 +96,7 @@ fn a_file_that_somebody_else_has_locked_for_long_misses_nothing_and_nobody_waits
     house.service.wait_for_log(&["output recovered", "output=db"]);
     meanwhile.assert_regular(&mut house.service);
     let (sweeps, mut connection) = (house.quiet(), house.connection());
-    let (status, _, log) = house.service.end("TERM");
+    let (status, _, log) = house.service.stop_with("TERM");
     assert!(status.success(), "{log:#?}");
     assert_eq!(count(&mut connection, "COUNT(*) AS number FROM bank_reading"), sweeps, "{log:#?}");
     assert!(!log.iter().any(|line| line.contains("history lost")), "{log:#?}");
@@ -118,7 +118,7 @@ fn a_file_that_is_moved_while_in_use_is_logged_and_a_new_one_has_every_later_swe
     house.service.wait_for_log(&["history file replaced", "was removed, replaced or unmounted"]);
     wait_for_sweeps(&mut house.service, 5);
     let sweeps = house.quiet();
-    let (status, _, log) = house.service.end("TERM");
+    let (status, _, log) = house.service.stop_with("TERM");
     assert!(status.success(), "{log:#?}");
     let (before, after) = (stored_in(&moved), stored_in(&file));
     // The batch that found it out is in both.
@@ -142,7 +142,7 @@ fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
     let sweeps = house.quiet();
     let aside = house.folder.path().join("history.db.damaged-1");
     assert_eq!(&std::fs::read(aside).unwrap()[1024..], &bytes[1024..], "it is kept as it was");
-    let (status, _, log) = house.service.end("TERM");
+    let (status, _, log) = house.service.stop_with("TERM");
     assert!(status.success(), "{log:#?}");
     assert_eq!(stored_in(&file), sweeps, "{log:#?}");
 }
@@ -158,7 +158,7 @@ fn the_last_sweeps_have_room_on_a_full_disk() {
     disk.fill(0);
     wait_for_sweeps(&mut house.service, 5);
     let sweeps = house.quiet();
-    let (status, _, log) = house.service.end("TERM");
+    let (status, _, log) = house.service.stop_with("TERM");
     assert!(status.success(), "{log:#?}");
     assert_eq!(stored_in(&file_in(disk.path())), sweeps, "{log:#?}");
     assert!(!log.iter().any(|line| line.contains("history lost")), "{log:#?}");
@@ -183,7 +183,7 @@ fn a_second_service_in_the_same_folder_is_refused_and_names_the_first() {
         assert_eq!(says(verb).0, Some(0), "{verb:?}");
     }
     house.service.kill();
-    house.service.start_again();
+    house.service.restart();
     wait_for_sweeps(&mut house.service, 3);
 }
 
@@ -193,7 +193,7 @@ fn what_a_locked_file_costs_at_the_end_is_told() {
     let mut other = house.connection();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
     wait_for_sweeps(&mut house.service, 5);
-    let (status, took, log) = house.service.end("TERM");
+    let (status, took, log) = house.service.stop_with("TERM");
     assert!(status.success() && took < Duration::from_secs(5), "{took:?} {log:#?}");
     let told = |words: &str| log.iter().any(|line| line.contains(words));
     assert!(told("history not flushed") && told("history lost rows="), "{log:#?}");

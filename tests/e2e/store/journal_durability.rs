@@ -12,7 +12,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Text};
 use support::mariadb::{MariaDbServer, PASSWORD, USER};
-use support::proxy::{Proxy, Way};
+use support::proxy::{Direction, Proxy};
 use support::service::{LONG, Service};
 use support::sweeps::{SweepWatch, sweep_count, wait_for_sweeps};
 
@@ -196,20 +196,20 @@ fn a_server_killed_again_and_again_misses_nothing() {
 #[test]
 fn connections_cut_in_the_middle_of_anything_bring_nothing_twice() {
     let Some(server) = MariaDbServer::start(&[]) else { return };
-    let (bank, proxy) = (bank(), Proxy::before(server.port()));
+    let (bank, proxy) = (bank(), Proxy::in_front_of(server.port()));
     let mut service = service(&bank, proxy.port());
     until("the first rows", &mut service, |_| stored(&server) > 0);
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     // What is asked, and what the server answers once it has done it.
     for (way, bytes) in [
-        (Way::Out, 1),
-        (Way::Back, 0),
-        (Way::Out, 3_000),
-        (Way::Back, 30),
-        (Way::Out, 700),
-        (Way::Back, 100),
-        (Way::Out, 20_000),
-        (Way::Back, 7),
+        (Direction::Out, 1),
+        (Direction::Back, 0),
+        (Direction::Out, 3_000),
+        (Direction::Back, 30),
+        (Direction::Out, 700),
+        (Direction::Back, 100),
+        (Direction::Out, 20_000),
+        (Direction::Back, 7),
     ] {
         let cuts = proxy.cuts();
         proxy.cut_on(way, bytes);
@@ -220,7 +220,7 @@ fn connections_cut_in_the_middle_of_anything_bring_nothing_twice() {
     // It has heard that all of it is to stay, and whoever said so hears nothing.
     for _ in 0..4 {
         let cuts = proxy.cuts();
-        proxy.cut_behind(b"COMMIT");
+        proxy.cut_after_pattern(b"COMMIT");
         until("a commit", &mut service, |_| proxy.cuts() > cuts);
         let newest = shown(&service);
         until("rows come again", &mut service, |_| newest_stored(&server) > newest);
@@ -297,7 +297,7 @@ fn a_service_killed_dozens_of_times_at_any_moment_has_stored_what_it_had_shown()
     let (mut all, mut random) = (BTreeSet::new(), fastrand::Rng::with_seed(17));
     for life in 0..LIVES {
         if life > 0 {
-            service.start_again();
+            service.restart();
         }
         // In the middle third there is no server, and what one life has kept waits for another.
         match life {
@@ -321,7 +321,7 @@ fn a_service_killed_dozens_of_times_at_any_moment_has_stored_what_it_had_shown()
         all.extend(seen);
     }
     assert!(all.len() > LIVES, "{} sweeps in {LIVES} lives", all.len());
-    service.start_again();
+    service.restart();
     let begun = service.status();
     service.wait("a last life", |status| (Some(status) == begun.as_ref()).then(|| "none yet".to_owned()));
     bank.unplug();

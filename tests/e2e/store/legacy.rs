@@ -539,7 +539,7 @@ fn sweeps_past_their_retention_wait_no_longer_for_a_table_that_refuses() {
 fn ending_the_calls_of_one_connection_leaves_another_to_the_same_server_alone() {
     let Some(backend) = Backend::mariadb() else { return };
     // By an address that no other test is connected to.
-    let proxy = Proxy::before(backend.server().port);
+    let proxy = Proxy::in_front_of(backend.server().port);
     let (one, other) = (AbortHandle::default(), AbortHandle::default());
     let open = |abort: &AbortHandle| {
         MariaDb::open(&Server { abort: abort.clone(), port: proxy.port(), ..backend.server() }).unwrap()

@@ -130,7 +130,7 @@ fn an_event_reaches_both_logs_and_every_listener_when_it_clears_too() {
         let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         until(LONG, || standing(folder.path()).exists()).await;
         port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Power, 0x2));
-        until(LONG, || !lines.with("WARN event raised").is_empty()).await;
+        until(LONG, || !lines.containing("WARN event raised").is_empty()).await;
         let raised = "WARN event raised bank=house battery=2 bit=0x2 text=High voltage alarm word=power";
         assert_eq!(lines.with("WARN event"), [raised]);
         let log = folder.path().join("battery_events.log");
@@ -141,7 +141,7 @@ fn an_event_reaches_both_logs_and_every_listener_when_it_clears_too() {
 
         port.bank.with_bank(|bank| bank.clear_event(2, EventWordKind::Power, 0x2));
         until(LONG, || stand.heard.with("power 0x2").len() == 2).await;
-        let cleared = lines.with("INFO event cleared");
+        let cleared = lines.containing("INFO event cleared");
         assert!(
             cleared.len() == 1
                 && cleared[0].starts_with("INFO event cleared bank=house battery=2 bit=0x2 duration=")
@@ -249,7 +249,7 @@ fn unreadable_saved_events_are_logged_and_raised_again() {
         let outlets = [stand.outlet.clone()];
         let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         until(LONG, || stand.heard.with("raised Some(1) power 0x2").len() == 1).await;
-        let told = lines.with("standing events unreadable");
+        let told = lines.containing("standing events unreadable");
         assert!(told.len() == 1 && told[0].contains("EOF"), "{told:?}");
         until(LONG, || text(&standing(folder.path())).contains("High voltage alarm")).await;
     });
@@ -265,7 +265,7 @@ fn lines_wait_for_a_missing_disk_which_is_logged_once() {
         let stand = Stand::keep(&mut supervisor, &data, lines.logger());
         let outlets = [stand.outlet.clone()];
         let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
-        until(LONG, || !lines.with("output down").is_empty()).await;
+        until(LONG, || !lines.containing("output down").is_empty()).await;
         for bit in [0x2, 0x8, 0x10] {
             port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Power, bit));
             let told = format!("raised Some(2) power {bit:#x}");
@@ -273,7 +273,7 @@ fn lines_wait_for_a_missing_disk_which_is_logged_once() {
         }
         fs::remove_file(&data).unwrap();
         fs::create_dir(&data).unwrap();
-        until(LONG, || !lines.with("output recovered").is_empty()).await;
+        until(LONG, || !lines.containing("output recovered").is_empty()).await;
         let log = text(&data.join("battery_events.log"));
         let order = ["|0x2|", "|0x8|", "|0x10|"].map(|bit| log.find(bit).expect("it was kept"));
         assert!(order.is_sorted(), "{log}");
@@ -300,7 +300,7 @@ fn a_hanging_disk_delays_no_listener_and_stops_no_actor() {
             let told = format!("raised Some(2) battery {bit:#x}");
             until(LONG, || stand.heard.with(&told).len() == 1).await;
         }
-        until(LONG, || !lines.with("output down").is_empty()).await;
+        until(LONG, || !lines.containing("output down").is_empty()).await;
         assert!(
             lines.with("output down")[0].contains("the call is still running"),
             "{:?}",
@@ -311,7 +311,7 @@ fn a_hanging_disk_delays_no_listener_and_stops_no_actor() {
         let mut reader = fs::File::options();
         reader.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
         let readers = pipes.map(|pipe| reader.open(pipe).unwrap());
-        until(LONG, || !lines.with("output recovered").is_empty()).await;
+        until(LONG, || !lines.containing("output recovered").is_empty()).await;
         drop(readers);
         let log = text(&folder.path().join("battery_events.log"));
         assert!(log.contains("|raised|battery|0x10|"), "{log}");

@@ -202,7 +202,7 @@ impl Bench {
 
     async fn survives(&self, fault: &Fault, open: &[String]) {
         let Fault { name, .. } = fault;
-        let count = |words: &str| self.lines.with(words).len();
+        let count = |words: &str| self.lines.containing(words).len();
         let (lost, back) = (count("link lost"), count("link back"));
         let told_before = match fault.told {
             Told::Only(words, _) => count(words),
@@ -260,13 +260,13 @@ impl Bench {
         }
         self.no_figure_is_made_up(name);
 
-        let log = || self.lines.with("").join("\n");
+        let log = || self.lines.containing("").join("\n");
         let (lost, back) = (count("link lost") - lost, count("link back") - back);
         match fault.told {
             Told::Lost(words) => {
                 assert_eq!((lost, back), (1, 1), "{name}:\n{}", log());
                 assert!(self.lines.with("link lost").last().unwrap().contains(words), "{name}:\n{}", log());
-                let outage = outage(self.lines.with("link back").last().unwrap());
+                let outage = outage(self.lines.containing("link back").last().unwrap());
                 assert!(outage <= struck.elapsed() + ms(10), "{name}: {outage:?}");
                 assert!(
                     outage + ms(10) >= told_at.map_or(Duration::ZERO, |at| healed - at),
@@ -335,7 +335,7 @@ fn lives_through_it_all(path: Option<&Path>) {
         }
         let grown = memory().saturating_sub(in_use);
         assert!(grown < 16 << 20, "{grown} bytes more than before");
-        let told = bench.lines.with("console shared");
+        let told = bench.lines.containing("console shared");
         assert_eq!(told.len(), 1, "{told:?}");
         assert_eq!(bench.lines.with("CRIT"), [] as [String; 0]);
         assert_eq!(bench.lines.with("actor"), [] as [String; 0]);

@@ -37,7 +37,7 @@ fn on(bank: SimulatorHandle, wake: bool, test: impl AsyncFnOnce(SimulatorHandle,
 
 async fn is_woken(_bank: SimulatorHandle, seen: Seen, lines: Lines) {
     until(LONG, || seen.count() >= 3).await;
-    let up = lines.with("link up");
+    let up = lines.containing("link up");
     assert!(up.len() == 1 && up[0].contains("woken=true"), "{up:?}");
     assert!(seen.reports().iter().all(|report| report.reading.missing.is_empty()));
 }

@@ -186,7 +186,7 @@ fn lines_go_to_standard_error_and_without_a_terminal_have_no_colour() {
         error!(log, "actor restarted"; "actor" => "db");
         return;
     }
-    let child = own_process::again(TEST).env(CHILD, "1").output().unwrap();
+    let child = own_process::rerun_command(TEST).env(CHILD, "1").output().unwrap();
     let stderr = String::from_utf8(child.stderr).unwrap();
     assert!(stderr.lines().any(|line| line.ends_with("Z ERROR actor restarted actor=db")), "{stderr}");
     assert!(!String::from_utf8(child.stdout).unwrap().contains("actor restarted"));
@@ -203,7 +203,7 @@ fn a_full_disk_sends_the_lines_to_standard_error() {
         info!(log, "second");
         return;
     }
-    let child = own_process::again(TEST).env(CHILD, "1").output().unwrap();
+    let child = own_process::rerun_command(TEST).env(CHILD, "1").output().unwrap();
     let stderr = String::from_utf8(child.stderr).unwrap();
     let said: Vec<&str> =
         stderr.lines().filter_map(|line| line.split_once("Z ").map(|(_, rest)| rest)).collect();

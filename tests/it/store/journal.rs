@@ -29,7 +29,7 @@ fn on_disk(path: &Path) -> u64 {
 
 /// This test again, in a process of its own that works on the journal at `path`.
 fn child(test: &str, path: &Path) -> Child {
-    let mut child = own_process::again(test);
+    let mut child = own_process::rerun_command(test);
     child.env(JOURNAL, path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 

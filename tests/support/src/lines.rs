@@ -22,7 +22,7 @@ impl Lines {
         lines.drain(..surplus);
     }
 
-    pub fn with(&self, words: &str) -> Vec<String> {
+    pub fn containing(&self, words: &str) -> Vec<String> {
         self.0.lock().unwrap().iter().filter(|line| line.contains(words)).cloned().collect()
     }
 }

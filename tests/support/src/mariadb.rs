@@ -24,7 +24,7 @@ pub const USER: &str = "keeper";
 pub const PASSWORD: &str = "p@ss:w/o;rd =%20#?";
 
 /// Options for a small server that starts quickly.
-const SMALL: [&str; 7] = [
+const SMALL_SERVER_OPTIONS: [&str; 7] = [
     "--innodb-log-file-size=8M",
     "--innodb-buffer-pool-size=16M",
     "--innodb-use-native-aio=0",
@@ -75,7 +75,7 @@ impl MariaDbServer {
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
         let process = Mutex::new(spawn(&program, folder.path(), port, &options));
         let server = Self { process, folder, port, options };
-        server.ready();
+        server.wait_until_ready();
         Some(server)
     }
 
@@ -125,7 +125,7 @@ impl MariaDbServer {
     pub fn restart(&self) {
         let program = mariadbd().unwrap();
         *self.process() = spawn(&program, self.folder.path(), self.port, &self.options);
-        self.ready();
+        self.wait_until_ready();
     }
 
     /// Suspends it (SIGSTOP): connections are accepted, and nothing is answered.
@@ -134,7 +134,7 @@ impl MariaDbServer {
     }
 
     /// Resumes it.
-    pub fn go_on(&self) {
+    pub fn resume(&self) {
         self.signal("-CONT");
     }
 
@@ -148,7 +148,7 @@ impl MariaDbServer {
     }
 
     /// Waits for the server's handshake.
-    fn ready(&self) {
+    fn wait_until_ready(&self) {
         let start = Instant::now();
         loop {
             let handshake = TcpStream::connect(("127.0.0.1", self.port)).and_then(|mut stream| {
@@ -182,7 +182,7 @@ fn spawn(program: &Path, folder: &Path, port: u16, options: &[String]) -> Child 
     Command::new(program)
         .arg("--no-defaults")
         .args(as_root())
-        .args(SMALL)
+        .args(SMALL_SERVER_OPTIONS)
         .arg(format!("--datadir={}", folder.join("data").display()))
         // On start a server deletes the temporary tables in its folder, also those of other servers.
         .arg(format!("--tmpdir={}", folder.display()))
@@ -215,7 +215,7 @@ fn template(program: &Path) -> PathBuf {
     let output = Command::new("mariadb-install-db")
         .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
         .args(as_root())
-        .args(SMALL)
+        .args(SMALL_SERVER_OPTIONS)
         .arg(format!("--datadir={}", made.display()))
         .arg(format!("--tmpdir={}", own.path().display()))
         .output()

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::Command;
 
 /// Set in the process that runs one test alone.
-const ALONE: &str = "BANKWATCH_TEST_ALONE";
+const SINGLE_TEST_VARIABLE: &str = "BANKWATCH_TEST_ALONE";
 
 /// Arguments that make this test program run one test alone.
 ///
@@ -17,7 +17,7 @@ pub fn arguments(test: &str) -> [&str; 3] {
 }
 
 /// A command that runs this test again in a process of its own.
-pub fn again(test: &str) -> Command {
+pub fn rerun_command(test: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("the path of the running test"));
     command.args(arguments(test));
     command
@@ -27,10 +27,11 @@ pub fn again(test: &str) -> Command {
 /// this test's failure, and the caller returns at once.
 pub fn is_alone(test: &str) -> bool {
     // cargo-nextest gives each test a process.
-    if env::var_os(ALONE).is_some() || env::var_os("NEXTEST").is_some() {
+    if env::var_os(SINGLE_TEST_VARIABLE).is_some() || env::var_os("NEXTEST").is_some() {
         return true;
     }
-    let output = again(test).env(ALONE, "1").output().expect("the test can be run again");
+    let output =
+        rerun_command(test).env(SINGLE_TEST_VARIABLE, "1").output().expect("the test can be run again");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if err.contains("SKIPPED") {
         // Directly, since the harness hides what a passing test prints.

@@ -21,9 +21,9 @@ pub fn program(folder: &Path) -> Command {
 /// A running service.
 pub struct Service {
     process: Child,
-    lines: Receiver<String>,
+    receiver: Receiver<String>,
     /// The lines of its log that were read so far.
-    pub heard: Vec<String>,
+    pub log: Vec<String>,
 }
 
 impl Service {
@@ -32,7 +32,7 @@ impl Service {
         let (sender, lines) = channel();
         let log = BufReader::new(process.stderr.take().unwrap());
         thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { process, lines, heard: Vec::new() }
+        Self { process, receiver: lines, log: Vec::new() }
     }
 
     pub fn id(&self) -> u32 {
@@ -40,13 +40,13 @@ impl Service {
     }
 
     /// Waits for the next line that contains `words`.
-    pub fn says(&mut self, words: &str) -> String {
+    pub fn wait_for_line(&mut self, words: &str) -> String {
         let deadline = Instant::now() + LONG;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
+            match self.receiver.recv_timeout(left) {
                 Ok(line) => {
-                    self.heard.push(line.clone());
+                    self.log.push(line.clone());
                     if line.contains(words) {
                         return line;
                     }
@@ -57,15 +57,15 @@ impl Service {
     }
 
     /// The lines read so far that contain `words`.
-    pub fn said(&self, words: &str) -> Vec<&String> {
-        self.heard.iter().filter(|line| line.contains(words)).collect()
+    pub fn lines_with(&self, words: &str) -> Vec<&String> {
+        self.log.iter().filter(|line| line.contains(words)).collect()
     }
 
     /// Sends SIGTERM and reads its log to the end.
     pub fn stop(&mut self) -> ExitStatus {
         Command::new("kill").args(["-TERM", &self.id().to_string()]).status().unwrap();
-        while let Ok(line) = self.lines.recv_timeout(LONG) {
-            self.heard.push(line);
+        while let Ok(line) = self.receiver.recv_timeout(LONG) {
+            self.log.push(line);
         }
         self.process.wait().unwrap()
     }
@@ -80,7 +80,7 @@ impl Drop for Service {
 
 /// Waits until a condition holds.
 #[track_caller]
-pub fn eventually(mut condition: impl FnMut() -> bool) {
+pub fn wait_until(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !condition() {
         assert!(Instant::now() < deadline, "not within {LONG:?}");

@@ -25,7 +25,7 @@ struct Inner {
     /// How often all connections of the time were lost.
     lost: AtomicUsize,
     /// The way that is held.
-    held: (Mutex<Option<Way>>, Condvar),
+    held: (Mutex<Option<Direction>>, Condvar),
     /// Bytes a second that pass to the server; 0: all at once.
     rate: AtomicUsize,
     inside: Mutex<Vec<TcpStream>>,
@@ -34,13 +34,13 @@ struct Inner {
 
 /// Which way bytes go.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     Out,
     Back,
 }
 
 impl Proxy {
-    pub fn before(server: u16) -> Self {
+    pub fn in_front_of(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let proxy = Self(Arc::new(Inner {
             address: listener.local_addr().unwrap(),
@@ -87,22 +87,22 @@ impl Proxy {
     }
 
     /// From now on whatever is sent on the connections there are vanishes, and neither side learns of it; new ones are carried.
-    pub fn lose(&self) {
+    pub fn drop_silently(&self) {
         self.0.lost.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Cuts the connection on which the first byte beyond so many more is sent, and that one alone.
     pub fn cut_after(&self, bytes: usize) {
-        self.cut_on(Way::Out, bytes);
+        self.cut_on(Direction::Out, bytes);
     }
 
     /// The same on either way: on the way back the server has done what was asked, and nobody hears of it.
-    pub fn cut_on(&self, way: Way, bytes: usize) {
+    pub fn cut_on(&self, way: Direction, bytes: usize) {
         *self.0.left[way as usize].lock().unwrap() = Some(bytes);
     }
 
     /// Cuts the next connection on which these bytes are sent, as soon as the server has them.
-    pub fn cut_behind(&self, words: &'static [u8]) {
+    pub fn cut_after_pattern(&self, words: &'static [u8]) {
         *self.0.behind.lock().unwrap() = Some(words);
     }
 
@@ -112,7 +112,7 @@ impl Proxy {
     }
 
     /// Lets no more bytes pass that way, or goes on with them.
-    pub fn hold(&self, way: impl Into<Option<Way>>) {
+    pub fn hold(&self, way: impl Into<Option<Direction>>) {
         *self.0.held.0.lock().unwrap() = way.into();
         self.0.held.1.notify_all();
     }
@@ -123,7 +123,7 @@ impl Proxy {
     }
 
     /// Whoever comes now is turned away at once.
-    pub fn shut(&self, is_shut: bool) {
+    pub fn refuse(&self, is_shut: bool) {
         self.0.is_shut.store(is_shut, Ordering::SeqCst);
     }
 
@@ -140,12 +140,12 @@ impl Proxy {
         let both = |stream: &TcpStream| stream.try_clone().unwrap();
         self.0.inside.lock().unwrap().extend([both(&client), both(&server)]);
         let (proxy, there) = (self.clone(), (both(&client), both(&server)));
-        thread::spawn(move || proxy.carry(Way::Out, there.0, there.1));
+        thread::spawn(move || proxy.carry(Direction::Out, there.0, there.1));
         let proxy = self.clone();
-        thread::spawn(move || proxy.carry(Way::Back, server, client));
+        thread::spawn(move || proxy.carry(Direction::Back, server, client));
     }
 
-    fn carry(&self, way: Way, mut from: TcpStream, mut to: TcpStream) {
+    fn carry(&self, way: Direction, mut from: TcpStream, mut to: TcpStream) {
         let (mut chunk, lost) = ([0; 1024], self.0.lost.load(Ordering::SeqCst));
         while let Ok(taken @ 1..) = from.read(&mut chunk) {
             if self.0.lost.load(Ordering::SeqCst) != lost {
@@ -156,19 +156,19 @@ impl Proxy {
                 held = self.0.held.1.wait(held).unwrap();
             }
             let rate = self.0.rate.load(Ordering::SeqCst);
-            if way == Way::Out && rate > 0 {
+            if way == Direction::Out && rate > 0 {
                 let takes = Duration::from_secs_f64(taken as f64 / rate as f64);
                 held = self.0.held.1.wait_timeout(held, takes).unwrap().0;
             }
             drop(held);
             let pass = self.passes(way, taken);
-            if way == Way::Out {
+            if way == Direction::Out {
                 self.0.sent.fetch_add(pass, Ordering::SeqCst);
             }
             if to.write_all(&chunk[..pass]).is_err() || pass < taken {
                 break;
             }
-            if way == Way::Out && self.were_words(&chunk[..pass]) {
+            if way == Direction::Out && self.were_words(&chunk[..pass]) {
                 break;
             }
         }
@@ -188,7 +188,7 @@ impl Proxy {
     }
 
     /// How many of the bytes that were taken go on; the first connection to have a byte too many is cut.
-    fn passes(&self, way: Way, taken: usize) -> usize {
+    fn passes(&self, way: Direction, taken: usize) -> usize {
         let mut left = self.0.left[way as usize].lock().unwrap();
         let pass = left.map_or(taken, |left| taken.min(left));
         *left = left.map(|left| left - pass);

@@ -73,7 +73,7 @@ impl Service {
     }
 
     /// Starts it again in its folder; its log continues.
-    pub fn start_again(&mut self) {
+    pub fn restart(&mut self) {
         let (child, reader) = spawn(self.folder.path(), &self.lines, USUAL_UMASK);
         (self.child, self.reader) = (child, Some(reader));
     }
@@ -146,7 +146,7 @@ impl Service {
     }
 
     /// Sends a signal and waits for the end: exit status, time taken, the whole log.
-    pub fn end(mut self, signal: &str) -> (ExitStatus, Duration, Vec<String>) {
+    pub fn stop_with(mut self, signal: &str) -> (ExitStatus, Duration, Vec<String>) {
         let sent = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
         assert!(sent.expect("kill can be run").success());
         let begun = Instant::now();
