@@ -1,10 +1,10 @@
-# bankwatch in a container; see docs/autostart.md.
+# Container image of bankwatch; see docs/autostart.md.
 ARG BUILD_IMAGE=rust:1-bookworm
 ARG BASE_IMAGE=debian:bookworm-slim
 
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /build
-# The MQTT library is built from its source.
+# cmake builds the MQTT library.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends cmake libmariadb-dev libssl-dev \
     && rm -rf /var/lib/apt/lists/*
@@ -12,12 +12,12 @@ COPY Cargo.toml Cargo.lock build.rs ./
 COPY benches benches
 COPY migrations migrations
 COPY src src
-# Of the same workspace; not compiled here.
+# A member of the workspace; it is not compiled here.
 COPY tests/support tests/support
 RUN cargo build --release --locked --bin bankwatch
 
 FROM ${BASE_IMAGE}
-# TLS with whom the system trusts, and the zone of the status file's local time.
+# CA certificates for TLS; time zones for the local time in the status file.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates libmariadb3 libssl3 tzdata \
     && rm -rf /var/lib/apt/lists/* \

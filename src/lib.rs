@@ -1,82 +1,82 @@
-//! bankwatch reads the console of PYTES and PYLONTECH battery banks and tells the rest of the house.
+//! bankwatch polls the RS232 console of PYTES and Pylontech battery banks and publishes the readings.
 //!
-//! Data flows one way, and whatever breaks is restarted without the others noticing:
+//! Data flows in one direction, and an actor that fails is restarted without affecting the others:
 //!
 //! ```text
 //! console ─► SerialActor ─Transcript─► ParserActor ─BankReading─► StatsActor ─BankReport─► JsonFileActor
 //!            owns the port             typed values               totals, counters    │   <bank>_status.json
 //!                                                                                     └─► mqtt, history, events
 //! ```
-//! The rooms, from plain values inside to the process outside; `tests/it/project/imports.rs` holds who may know whom.
+//! The modules are listed from plain values to the process; `tests/it/project/imports.rs` checks which may import which.
 
-// Remarks, not documentation: a module's own begins its file, and its links lead from there.
+// These are comments because the documentation of each module is in its own file.
 
 // Plain values: units, readings, facts, statistics.
 mod model;
 
-// The console's language: bytes to values.
+// The protocol of the console: bytes to values.
 mod console;
 
-// The way to a console: bytes in, bytes out.
+// The connection to a console: serial, TCP, RFC 2217, replay.
 mod link;
 
-// What many sweeps tell: counters, plausibility, health, time to go.
+// Values derived from many sweeps: counters, plausibility, health, time to go.
 mod stats;
 
-// What is asked when, and the conversation that asks it.
+// Which commands are sent when, and how.
 mod sweep;
 
-// The settings: sections, layers, the predecessor's file.
+// The settings: sections, layers, `pytes_serial.cfg`.
 mod settings;
 
-// What readings mean as events: what begins, what ends, and what is written of it.
+// Turns readings into events, and writes the event log.
 mod events;
 
 // The status document of a bank, as JSON and as a table.
 mod status;
 
-// A bank that lives, for demonstrations and tests.
+// A simulated bank, for demonstrations and tests.
 mod simulator;
 
-// One log line an event.
+// The log: one line per record.
 mod logging;
 
-// Trouble that lasts, told on change and at a decreasing pace.
+// Reports an outage in a few log lines.
 mod outage;
 
-// The permissions of the files that are made.
+// Permissions of new files.
 mod file_mode;
 
-// Files that are replaced as a whole.
+// Replaces a file atomically.
 mod atomic_file;
 
-// Actors that are restarted in place; knows actix and nothing of batteries.
+// Restarts actors in place; independent of batteries.
 mod supervise;
 
-// What systemd is told.
+// Notifications to systemd.
 mod systemd;
 
-// What is said to a broker and to Home Assistant.
+// Publishes to an MQTT broker and to Home Assistant.
 mod mqtt;
 
-// The history in SQLite or MariaDB, and the journal in front of the latter.
+// The history in SQLite or MariaDB, and the journal in front of MariaDB.
 mod store;
 
-// What crosses actors.
+// Messages between actors.
 mod messages;
 
-// The actors: one file each, thin.
+// The actors, one thin file each.
 mod actors;
 
-// The tree: the list of children and who feeds whom.
+// The supervision tree: which actors exist and how they are connected.
 mod app;
 
-// The verbs of the command line.
+// The subcommands.
 mod cli;
 
 pub use self::cli::run;
 
-/// The crate's inside, for its own tests and benchmarks: no promise to anybody else.
+/// The modules of this crate, for its own tests and benchmarks. There is no stability promise.
 #[cfg(feature = "internals")]
 pub mod internals {
     macro_rules! export {

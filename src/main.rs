@@ -1,4 +1,4 @@
-//! The program: see `cli`.
+//! The `bankwatch` program; see `cli`.
 
 fn main() {
     bankwatch::run()

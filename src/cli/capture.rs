@@ -86,7 +86,7 @@ pub(crate) fn capture(arguments: &CaptureArguments) -> anyhow::Result<Exit> {
             "lost the connection to {link} while recording: {reason}; the file contains the answers until then"
         );
     }
-    Ok(if unanswered == 0 { Exit::Well } else { Exit::Failed })
+    Ok(if unanswered == 0 { Exit::Success } else { Exit::Failure })
 }
 
 /// A command and the bytes received in response.

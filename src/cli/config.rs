@@ -15,46 +15,45 @@ use crate::settings::{
     render::{self, Style},
 };
 
-/// All is well.
-const FINE: u8 = 0;
-/// The settings are wrong; systemd does not restart on it.
-const WRONG_SETTINGS: u8 = 78;
+const SUCCESS: u8 = 0;
+/// Exit status for which systemd does not restart the service.
+const INVALID_CONFIG: u8 = 78;
 
-/// What to do with the settings.
 #[derive(Clone, Debug, Subcommand)]
-pub enum ConfigVerb {
-    /// Report all mistakes at once, each with its file and line, and what will be different from pytes_serial
+pub enum ConfigCommand {
+    /// Report all configuration errors with file and line, and all differences from pytes_serial
     #[command(after_help = "Examples:\n  bankwatch config check --config /etc/bankwatch/bankwatch.toml\n  \
         bankwatch config check --config pytes_serial.cfg")]
     Check {
-        /// The file; else ./bankwatch.toml, then /etc/bankwatch/bankwatch.toml
+        /// Configuration file [default: ./bankwatch.toml, then /etc/bankwatch/bankwatch.toml]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Print the settings in force as TOML, secrets hidden
+    /// Print the effective configuration as TOML, with secrets hidden
     #[command(after_help = "Example:\n  bankwatch config show --origin")]
     Show {
-        /// The file; else ./bankwatch.toml, then /etc/bankwatch/bankwatch.toml
+        /// Configuration file [default: ./bankwatch.toml, then /etc/bankwatch/bankwatch.toml]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// Say of each setting where it came from
+        /// Show where each value comes from
         #[arg(long)]
         origin: bool,
     },
-    /// Print a pytes_serial.cfg as a bankwatch.toml, passwords included
+    /// Convert a pytes_serial.cfg to TOML and print it, including passwords
     #[command(after_help = "Example:\n  bankwatch config import pytes_serial.cfg > bankwatch.toml")]
     Import {
-        /// The pytes_serial.cfg
+        /// The pytes_serial.cfg to convert
         file: PathBuf,
     },
 }
 
-/// Does it: the result goes to `out`, warnings and mistakes in the way of a result to `err`. Gives the exit code.
+/// Runs the command. Writes the result to `out`, and warnings or errors of `show` and `import` to `err`. Returns the exit
+/// status.
 ///
 /// # Errors
-/// Those of writing.
+/// Returns errors of writing.
 pub fn run(
-    verb: &ConfigVerb,
+    verb: &ConfigCommand,
     sources: Sources,
     out: &mut impl Write,
     err: &mut impl Write,
@@ -64,19 +63,19 @@ pub fn run(
         load(&Sources { config, ..sources.clone() })
     };
     match verb {
-        ConfigVerb::Check { config } => check(named(config), out),
-        ConfigVerb::Show { config, origin } => {
+        ConfigCommand::Check { config } => check(named(config), out),
+        ConfigCommand::Show { config, origin } => {
             let style = if *origin { Style::Origins } else { Style::InForce };
             match named(config) {
                 Ok(loaded) => {
                     warn(&loaded.warnings, err)?;
                     render::toml(&loaded.layers, style, out)?;
-                    Ok(FINE)
+                    Ok(SUCCESS)
                 }
-                Err(error) => refuse(&error, err),
+                Err(error) => write_error(&error, err),
             }
         }
-        ConfigVerb::Import { file } => import(file, &sources.current_dir, out, err),
+        ConfigCommand::Import { file } => import(file, &sources.current_dir, out, err),
     }
 }
 
@@ -86,14 +85,14 @@ fn check(loaded: Result<Loaded, SettingsError>, out: &mut impl Write) -> io::Res
             let (_, found) = Catalogue::load(loaded.settings.events.catalogue.as_deref());
             warn(&loaded.warnings, out)?;
             warn(&found.warnings, out)?;
-            // The service starts without it. Whoever wrote a catalogue for us wants to know; an events_config.json that
-            // merely lies there may be one that nobody reads any more.
+            // The service starts without it. A catalogue named in the configuration is meant to be used, so its errors
+            // fail the check; an events_config.json next to a pytes_serial.cfg may be obsolete.
             if loaded.pytes_serial.is_some() {
                 warn(&found.mistakes, out)?;
             } else if !found.mistakes.is_empty() {
-                writeln!(out, "mistakes in the catalogue of events:")?;
+                writeln!(out, "errors in the event catalogue:")?;
                 found.mistakes.iter().try_for_each(|mistake| writeln!(out, "- {mistake}"))?;
-                return Ok(WRONG_SETTINGS);
+                return Ok(INVALID_CONFIG);
             }
             warn(&legacy_table::warnings(&loaded.settings.database), out)?;
             let source =
@@ -101,9 +100,9 @@ fn check(loaded: Result<Loaded, SettingsError>, out: &mut impl Write) -> io::Res
             let banks: Vec<_> = loaded.settings.banks.iter().map(|bank| bank.name.as_str()).collect();
             writeln!(out, "{source}: configuration OK (banks: {})", banks.join(", "))?;
             differences::write(&loaded, out)?;
-            Ok(FINE)
+            Ok(SUCCESS)
         }
-        Err(error) => refuse(&error, out),
+        Err(error) => write_error(&error, out),
     }
 }
 
@@ -112,30 +111,36 @@ fn import(file: &Path, current_dir: &Path, out: &mut impl Write, err: &mut impl 
         && !is_its_file(file, &text)
     {
         writeln!(err, "{}: expected a pytes_serial.cfg, found another file", file.display())?;
-        return Ok(WRONG_SETTINGS);
+        return Ok(INVALID_CONFIG);
     }
     match load(&Sources::only(file.to_owned(), current_dir.to_owned())) {
         Ok(loaded) => {
             warn(&loaded.warnings, err)?;
             let name = file.file_name().unwrap_or_default().to_string_lossy();
-            writeln!(out, "# From {}. What is not here keeps its default.", printable(&name))?;
-            if let Some(said) = loaded.settings.banks.first().and_then(|bank| bank.expected) {
-                writeln!(out, "# {}", expectation(said))?;
+            writeln!(
+                out,
+                "# Converted from {}. Keys that are missing have their defaults.",
+                printable(&name)
+            )?;
+            if let Some(expected) = loaded.settings.banks.first().and_then(|bank| bank.expected) {
+                writeln!(out, "# {}", expectation(expected))?;
             }
             render::toml(&loaded.layers, Style::Given, out)?;
-            Ok(FINE)
+            Ok(SUCCESS)
         }
-        Err(error) => refuse(&error, err),
+        Err(error) => write_error(&error, err),
     }
 }
 
-fn expectation(said: Expected) -> String {
+fn expectation(expected: Expected) -> String {
     let number = |number: Option<u8>| number.map_or("some".to_owned(), |number| number.to_string());
-    let (batteries, cells) = (number(said.batteries), number(said.cells));
-    format!("It spoke of {batteries} batteries of {cells} cells; here the console itself is asked.")
+    let (batteries, cells) = (number(expected.batteries), number(expected.cells));
+    format!(
+        "It specified {batteries} batteries with {cells} cells; bankwatch reads these numbers from the console."
+    )
 }
 
-/// A comment ends where its line does.
+/// Removes control characters, which could end a comment.
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
@@ -144,7 +149,7 @@ fn warn(warnings: &[String], to: &mut impl Write) -> io::Result<()> {
     warnings.iter().try_for_each(|warning| writeln!(to, "warning: {warning}"))
 }
 
-fn refuse(error: &SettingsError, to: &mut impl Write) -> io::Result<u8> {
+fn write_error(error: &SettingsError, to: &mut impl Write) -> io::Result<u8> {
     writeln!(to, "{error}")?;
-    Ok(WRONG_SETTINGS)
+    Ok(INVALID_CONFIG)
 }

@@ -1,5 +1,6 @@
-//! `bankwatch db`: brings the history's schema up to date, copies the rows of pytes_serial, deletes old ones, and hands all
-//! of it to other programs. All of it beside the running service: in small transactions, between which that goes on.
+//! `bankwatch db`: updates the schema of the history, imports the rows of pytes_serial, deletes old rows, exports.
+//!
+//! All of it works while the service is running: it uses small transactions, between which the service can write.
 
 mod export;
 
@@ -13,7 +14,7 @@ use humantime::format_duration;
 use jiff::Timestamp;
 
 use crate::cli::exit::Exit;
-use crate::cli::progress::Progress;
+use crate::cli::progress::ProgressLine;
 use crate::cli::service::ServiceArguments;
 use crate::settings::{BankSettings, DatabaseSettings};
 use crate::store::clock_gate::MADE_AT_MS;
@@ -21,67 +22,63 @@ use crate::store::{
     Class, Imported, MariaDb, Retention, StoreError, open, open_existing, prepare_legacy_table, server,
 };
 
-/// In seconds.
+/// Seconds per day.
 const DAY: u64 = 86_400;
-/// The rest after a step of pruning is as long as the step, within these bounds: whoever else writes has every second
-/// moment for it, and a large history is through in minutes.
+/// Bounds of the pause after a step of pruning. It is as long as the step, so that other writers have half of the time,
+/// and a large history is pruned within minutes.
 const REST: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
 
-/// What to do with the history.
 #[derive(Debug, Subcommand)]
-pub(crate) enum DbVerb {
-    /// Create the tables, or bring them up to date; the service does this automatically
+pub(crate) enum DbCommand {
+    /// Create or update the database schema (the service does this automatically)
     #[command(
-        after_help = "Example: for a service whose account may not create tables\n  bankwatch db migrate --config /etc/bankwatch/bankwatch.toml"
+        after_help = "Example: if the database account of the service is not allowed to create tables\n  \
+            bankwatch db migrate --config /etc/bankwatch/bankwatch.toml"
     )]
     Migrate {
-        /// Which
         #[command(flatten)]
         service: ServiceArguments,
     },
-    /// Copy the rows of pwr_data, the table of pytes_serial, once; what was copied before is left as it is
-    #[command(
-        after_help = "Example: with the settings file of pytes_serial\n  bankwatch db import-legacy --config pytes_serial.cfg"
-    )]
+    /// Copy the rows of pwr_data, the table of pytes_serial; rows copied before are not copied again
+    #[command(after_help = "Example: with the configuration file of pytes_serial\n  \
+            bankwatch db import-legacy --config pytes_serial.cfg")]
     ImportLegacy {
-        /// The bank they are of, where there are several
+        /// Bank that the rows belong to; required if several banks are configured
         #[arg(long, value_name = "NAME")]
         bank: Option<String>,
-        /// Where they are
         #[command(flatten)]
         service: ServiceArguments,
     },
-    /// Delete rows past their retention now; the service does so by itself
+    /// Delete rows older than their retention now (the service does this automatically)
     #[command(
-        after_help = "Example: make the file smaller after retention was shortened\n  bankwatch db prune --shrink"
+        after_help = "Example: shrink the database file after reducing the retention\n  bankwatch db prune --shrink"
     )]
     Prune {
-        /// Also give the room back to the file system, which takes a while and as much room as the file has
+        /// Also shrink the file; this takes a while and needs as much free disk space as the file is large
         #[arg(long)]
         shrink: bool,
-        /// Of which
         #[command(flatten)]
         service: ServiceArguments,
     },
-    /// Write rows as comma-separated values, the column names first, times in UTC
+    /// Export rows as CSV, with a header line and times in UTC
     Export(export::ExportArguments),
 }
 
-/// Does it, and says what was done, with a count.
+/// Runs the command and prints what was done, with a count.
 ///
 /// # Errors
-/// The settings are wrong, or the database does not do what it is asked, in its words.
-pub(crate) fn db(verb: &DbVerb) -> anyhow::Result<Exit> {
+/// Returns an error if the configuration is invalid or the database reports one.
+pub(crate) fn db(verb: &DbCommand) -> anyhow::Result<Exit> {
     match verb {
-        DbVerb::Migrate { service } => migrate(&service.load()?.settings.database)?,
-        DbVerb::ImportLegacy { bank, service } => {
+        DbCommand::Migrate { service } => migrate(&service.load()?.settings.database)?,
+        DbCommand::ImportLegacy { bank, service } => {
             let settings = service.load()?.settings;
-            import_legacy(&settings.database, chosen(&settings.banks, bank.as_deref())?)?;
+            import_legacy(&settings.database, choose_bank(&settings.banks, bank.as_deref())?)?;
         }
-        DbVerb::Prune { shrink, service } => prune(&service.load()?.settings.database, *shrink)?,
-        DbVerb::Export(arguments) => export::export(arguments)?,
+        DbCommand::Prune { shrink, service } => prune(&service.load()?.settings.database, *shrink)?,
+        DbCommand::Export(arguments) => export::export(arguments)?,
     }
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }
 
 fn migrate(settings: &DatabaseSettings) -> anyhow::Result<()> {
@@ -93,36 +90,36 @@ fn migrate(settings: &DatabaseSettings) -> anyhow::Result<()> {
     let (url, now) = (&settings.url, &schema.now);
     let mut out = io::stdout().lock();
     match schema.found {
-        Some(found) if found == *now => writeln!(out, "{url} has the schema {now} already")?,
-        Some(found) => writeln!(out, "{url} brought from the schema {found} to {now}")?,
-        None => writeln!(out, "{url} made with the schema {now}")?,
+        Some(found) if found == *now => writeln!(out, "{url} already has schema {now}")?,
+        Some(found) => writeln!(out, "{url} updated from schema {found} to {now}")?,
+        None => writeln!(out, "{url} created with schema {now}")?,
     }
     if let Some(refusal) = refusal {
-        writeln!(io::stderr(), "warning: pwr_data takes no rows: {refusal}")?;
+        writeln!(io::stderr(), "warning: pwr_data rejects rows: {refusal}")?;
     }
     Ok(())
 }
 
-/// The bank of that name, or the only one.
-fn chosen<'a>(banks: &'a [BankSettings], name: Option<&str>) -> anyhow::Result<&'a str> {
+/// The bank with this name, or the only one.
+fn choose_bank<'a>(banks: &'a [BankSettings], name: Option<&str>) -> anyhow::Result<&'a str> {
     let names = || banks.iter().map(|bank| bank.name.as_str()).collect::<Vec<_>>().join(", ");
     match (name, banks) {
         (None, [bank]) => Ok(&bank.name),
         (None, _) => {
-            bail!("there are several banks: say of which the rows are, --bank with one of {}", names())
+            bail!("several banks are configured; choose one with --bank ({})", names())
         }
         (Some(name), _) => {
             let found = banks.iter().find(|bank| bank.name == name);
             found
                 .map(|bank| &*bank.name)
-                .ok_or_else(|| anyhow!("there is no bank {name:?}; there is {}", names()))
+                .ok_or_else(|| anyhow!("no bank {name:?} is configured; configured: {}", names()))
         }
     }
 }
 
 fn import_legacy(settings: &DatabaseSettings, bank: &str) -> anyhow::Result<()> {
     let mut store = MariaDb::open_existing(&server(settings)?)?;
-    let mut progress = Progress::new();
+    let mut progress = ProgressLine::new();
     let mut show = |so_far: &Imported| {
         progress.show(|| format!("{} of {} rows of pwr_data read", so_far.read, so_far.rows));
     };
@@ -132,22 +129,19 @@ fn import_legacy(settings: &DatabaseSettings, bank: &str) -> anyhow::Result<()> 
         let may_be_repeated = error.class() == Class::Outside;
         let error = anyhow::Error::new(error);
         if may_be_repeated {
-            error.context("what was copied so far stays; done again, it goes on")
+            error.context("rows copied so far are kept; run the command again to continue")
         } else {
             error
         }
     })?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{} rows of pwr_data read, {} are readings of the bank {bank} now", done.read, done.taken)?;
+    writeln!(out, "{} rows of pwr_data read, {} imported into the bank {bank}", done.read, done.taken)?;
     if let Some((from, to)) = done.span_ms {
         writeln!(out, "from {} to {}", time(from), time(to))?;
     }
     for (count, why) in [
-        (
-            done.own,
-            "from the time in which bankwatch keeps history itself: left out, they are there and finer",
-        ),
-        (done.unreadable, "without a time or a place: left out"),
+        (done.own, "skipped: from a time for which bankwatch has its own, more detailed history"),
+        (done.unreadable, "skipped: without a time or a place"),
     ] {
         if count > 0 {
             writeln!(out, "{count} {why}")?;
@@ -159,14 +153,16 @@ fn import_legacy(settings: &DatabaseSettings, bank: &str) -> anyhow::Result<()> 
 fn prune(settings: &DatabaseSettings, shrink: bool) -> anyhow::Result<()> {
     let mut store = open_existing(settings)?;
     let keep = Retention { batteries: settings.retention, cells: settings.cell_retention };
-    let (now, mut rows, mut rescued, mut progress) = (Timestamp::now(), 0, false, Progress::new());
+    let (now, mut rows, mut rescued, mut progress) = (Timestamp::now(), 0, false, ProgressLine::new());
     if now.as_millisecond() < MADE_AT_MS {
-        bail!("this machine's clock says {now:.0}, which is before bankwatch was made: set it first");
+        bail!(
+            "the clock of this machine is wrong ({now:.0}, before the first release of bankwatch); set it first"
+        );
     }
     loop {
         let began = Instant::now();
         let pruned = match store.prune(now, &keep) {
-            // Deleting needs room itself: some is set aside for it.
+            // Deleting needs disk space itself, which the reserve file provides.
             Err(StoreError::Full { .. }) if !rescued => {
                 rescued = true;
                 store.make_room(Some(now), &keep)?;
@@ -182,23 +178,23 @@ fn prune(settings: &DatabaseSettings, shrink: bool) -> anyhow::Result<()> {
         thread::sleep(began.elapsed().clamp(REST.0, REST.1));
     }
     if shrink {
-        progress.show(|| format!("{rows} rows deleted; giving the room back"));
+        progress.show(|| format!("{rows} rows deleted; shrinking the file"));
         store.shrink()?;
     }
     drop(progress);
-    let (batteries, cells) = (kept(keep.batteries), kept(keep.cells));
+    let (batteries, cells) = (format_retention(keep.batteries), format_retention(keep.cells));
     writeln!(
         io::stdout(),
-        "{rows} rows deleted from {} (batteries are kept {batteries}, cells {cells})",
+        "{rows} rows deleted from {} (retention: batteries {batteries}, cells {cells})",
         settings.url
     )?;
     Ok(())
 }
 
-/// How long rows are kept, as the settings say it.
-fn kept(span: Duration) -> String {
+/// Formats a retention in days if possible.
+fn format_retention(span: Duration) -> String {
     match span.as_secs() {
-        0 => "for ever".to_owned(),
+        0 => "forever".to_owned(),
         seconds if seconds % DAY == 0 => format!("{} days", seconds / DAY),
         _ => format_duration(span).to_string(),
     }

@@ -13,29 +13,28 @@ use crate::cli::simulate::speed;
 use crate::settings::{Sources, load};
 use crate::simulator::{Dialect, Simulation};
 
-/// Where and how fast.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bankwatch demo --speed 60")]
 pub(crate) struct DemoArguments {
-    /// Everything the demo writes lies here; delete it afterwards
+    /// Directory for everything that the demo writes; can be deleted afterwards
     #[arg(long, value_name = "DIR", default_value = "bankwatch-demo")]
     folder: PathBuf,
-    /// How many seconds of the bank's life go by in one of ours; 0 stands still
+    /// Simulated seconds per second; 0 stops the simulated clock
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = speed)]
     speed: f64,
-    /// What the simulated console speaks: the dialects are those of `bankwatch simulate`
+    /// Console dialect, as for `bankwatch simulate`
     #[arg(long, value_name = "NAME", default_value = "pytes-v5")]
     dialect: Dialect,
 }
 
-/// Runs until Ctrl-C.
+/// Runs the demo until Ctrl-C.
 ///
 /// # Errors
-/// The folder can't be made, or the simulation or the service can't be started.
+/// Returns an error if the directory cannot be created, or the simulation or the service cannot be started.
 pub(crate) fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
     let folder = &arguments.folder;
     std::fs::create_dir_all(folder)
-        .with_context(|| format!("the folder {} can't be made", folder.display()))?;
+        .with_context(|| format!("the directory {} can't be created", folder.display()))?;
     let folder = std::fs::canonicalize(folder)?;
     let bank = Simulation::new(arguments.dialect)
         .batteries(4)
@@ -46,8 +45,8 @@ pub(crate) fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
     let loaded = load(&settings(&folder, &bank.link()))?;
     writeln!(
         io::stdout(),
-        "A simulated bank of 4 batteries with 16 cells each.\n\
-         console  {}\nstatus   {}\nlog      {}\nCtrl-C ends it.\n",
+        "Simulated bank: 4 batteries with 16 cells each\n\
+         console  {}\nstatus   {}\nlog      {}\nPress Ctrl-C to stop.\n",
         bank.link(),
         loaded.settings.json_file.of("demo").display(),
         folder.join("demo.log").display(),
@@ -66,7 +65,7 @@ pub(crate) fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
     exit
 }
 
-/// The settings of the demo: nothing from this machine's files or variables.
+/// The settings of the demo, independent of this machine's files and environment variables.
 fn settings(folder: &Path, link: &str) -> Sources {
     let set = |key: &str, value: &str| format!("{key}={value}");
     Sources {

@@ -1,13 +1,13 @@
-//! What will be different from pytes_serial with its settings file: for `bankwatch config check`, on one screen.
+//! The differences from pytes_serial that apply to a `pytes_serial.cfg`, printed by `bankwatch config check`. They fit on
+//! one screen.
 
 use std::io::{self, Write};
 
 use crate::settings::{DatabaseUrl, Loaded};
 
-/// What a line is about and when it is shown.
 struct Difference {
     applies: fn(&Loaded) -> bool,
-    /// Its lines, of at most 80 columns; `{name}` and `{old}` are filled in.
+    /// Lines of at most 80 columns; `{name}` and `{old}` are replaced.
     text: &'static str,
 }
 
@@ -18,39 +18,39 @@ const DIFFERENCES: &[Difference] = &[
                only cause a warning where the bank differs.",
     },
     Difference {
-        applies: |of| unusable_name(of).is_some(),
+        applies: |loaded| unusable_name(loaded).is_some(),
         text: "- The bank is named {name}, not {old}; Home Assistant\n  \
                had no entities of the old name, so it shows new ones.",
     },
     Difference {
-        applies: |of| of.settings.events.enabled && !of.layers.is_given(&["events", "enabled"]),
+        applies: |loaded| loaded.settings.events.enabled && !loaded.layers.is_given(&["events", "enabled"]),
         text: "- Events are on because the file does not mention them; pytes_serial 1.0 and\n  \
                later has none. To switch them off, add a section [events_monitoring]\n  \
                with events_monitoring = false.",
     },
     Difference {
-        applies: |of| of.settings.events.enabled,
+        applies: |loaded| loaded.settings.events.enabled,
         text: "- battery_events.log: a line when an event starts and one when it ends,\n  \
                instead of a table in each cycle.",
     },
     Difference {
-        applies: |of| !of.layers.is_given(&["bank", "1", "cells"]),
+        applies: |loaded| !loaded.layers.is_given(&["bank", "1", "cells"]),
         text: "- Cells are published at level medium: the file does not mention them.",
     },
     Difference {
-        applies: |of| of.settings.log.file.is_some(),
+        applies: |loaded| loaded.settings.log.file.is_some(),
         text: "- pytes_serial.log: other lines, with times in UTC.",
     },
     Difference {
-        applies: |of| of.settings.json_file.enabled,
+        applies: |loaded| loaded.settings.json_file.enabled,
         text: "- {name}_status.json: more keys, status words without padding.",
     },
     Difference {
-        applies: |of| of.settings.mqtt.enabled && unusable_name(of).is_none(),
+        applies: |loaded| loaded.settings.mqtt.enabled && unusable_name(loaded).is_none(),
         text: "- MQTT: the same topics as before, and more below bankwatch/ (not retained).",
     },
     Difference {
-        applies: |of| of.settings.mqtt.enabled && unusable_name(of).is_some(),
+        applies: |loaded| loaded.settings.mqtt.enabled && unusable_name(loaded).is_some(),
         text: "- MQTT: topics have the new name; more topics below bankwatch/ (not retained).",
     },
     Difference {
@@ -64,7 +64,9 @@ const DIFFERENCES: &[Difference] = &[
                values are added to the same database.",
     },
     Difference {
-        applies: |of| of.settings.database.enabled && !of.layers.is_given(&["database", "enabled"]),
+        applies: |loaded| {
+            loaded.settings.database.enabled && !loaded.layers.is_given(&["database", "enabled"])
+        },
         text: "- Database: readings are stored in a file (SQLite), because the file does not\n  \
                mention SQL.",
     },
@@ -73,27 +75,30 @@ const DIFFERENCES: &[Difference] = &[
         text: "To go back: stop bankwatch, run `bankwatch ha migrate --back` with this file,\n\
                start pytes_serial (before 0.7.1: see that page).",
     },
-    Difference { applies: |of| !has_entities(of), text: "To go back: stop bankwatch, start pytes_serial." },
+    Difference {
+        applies: |loaded| !has_entities(loaded),
+        text: "To go back: stop bankwatch, start pytes_serial.",
+    },
 ];
 
-fn has_server(of: &Loaded) -> bool {
-    let database = &of.settings.database;
+fn has_server(loaded: &Loaded) -> bool {
+    let database = &loaded.settings.database;
     database.enabled && matches!(database.url, DatabaseUrl::Mysql { .. })
 }
 
-/// Whether Home Assistant may have entities of pytes_serial: it accepts none of an unusable name.
-fn has_entities(of: &Loaded) -> bool {
-    of.settings.mqtt.enabled && of.settings.mqtt.discovery && unusable_name(of).is_none()
+/// Whether Home Assistant may have entities of pytes_serial. It accepts none from a bank with an unusable name.
+fn has_entities(loaded: &Loaded) -> bool {
+    loaded.settings.mqtt.enabled && loaded.settings.mqtt.discovery && unusable_name(loaded).is_none()
 }
 
-fn unusable_name(of: &Loaded) -> Option<&str> {
-    of.pytes_serial.as_ref()?.unusable_name.as_deref()
+fn unusable_name(loaded: &Loaded) -> Option<&str> {
+    loaded.pytes_serial.as_ref()?.unusable_name.as_deref()
 }
 
-/// Writes them; nothing where the settings don't come from a `pytes_serial.cfg`.
+/// Writes the differences, or nothing if the settings do not come from a `pytes_serial.cfg`.
 ///
 /// # Errors
-/// Those of writing.
+/// Returns the error of `out`.
 pub(crate) fn write(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
     let Some(bank) = loaded.settings.banks.first().filter(|_| loaded.pytes_serial.is_some()) else {
         return Ok(());
@@ -106,10 +111,10 @@ pub(crate) fn write(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// A name that leaves its line on the screen.
+/// Shortens a name so that its line fits on the screen.
 fn short(name: &str) -> String {
-    const MOST: usize = 16;
-    match name.char_indices().nth(MOST) {
+    const MAX_CHARS: usize = 16;
+    match name.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
         None => name.to_owned(),
     }

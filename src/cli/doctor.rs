@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::cli::exit::Exit;
-use crate::cli::sweep::{self, Timing};
+use crate::cli::sweep::{self, RoundTrips};
 use crate::console::diagnosis::Heard;
 use crate::link::{Link, LinkTarget, SerialParams, Transport};
 use crate::settings::{LineEnd, Loaded, MqttVersion, Settings, Sources, load};
@@ -94,7 +94,7 @@ async fn examine(arguments: &DoctorArguments, out: &mut impl Write) -> anyhow::R
             Ok(open) => open,
             Err(error) => {
                 row(out, "open", error)?;
-                return Ok(Exit::Failed);
+                return Ok(Exit::Failure);
             }
         };
         let response = probe(&mut open, attempt.line_end, arguments.listen).await?;
@@ -114,7 +114,7 @@ async fn examine(arguments: &DoctorArguments, out: &mut impl Write) -> anyhow::R
     }
     writeln!(out, "\nNo console found.")?;
     advice(&first.target, &responses).iter().try_for_each(|line| writeln!(out, "- {line}"))?;
-    Ok(Exit::Failed)
+    Ok(Exit::Failure)
 }
 
 /// Baud rate and modem lines exist only on ports that can be configured.
@@ -196,11 +196,11 @@ async fn report(
     attempt: Attempt,
     out: &mut impl Write,
 ) -> anyhow::Result<Exit> {
-    let mut timing = Timing::default();
+    let mut round_trips = RoundTrips::default();
     // Waiting for a quiet line must not count as a round trip; if this fails, so does the sweep.
     let _ = conversation.probe().await;
     let start = Instant::now();
-    let report = match sweep::one(link, &mut conversation, Some(&mut timing)).await {
+    let report = match sweep::run_once(link, &mut conversation, Some(&mut round_trips)).await {
         Ok(report) => report,
         Err(error) => {
             row(out, "sweep", error)?;
@@ -217,7 +217,7 @@ async fn report(
         let identity = format!("{maker} {model}, firmware {firmware}, {cells} cells");
         row(out, &format!("battery {}", battery.place), identity)?;
     }
-    for (command, took) in timing.slowest() {
+    for (command, took) in round_trips.slowest() {
         row(out, &format!("round trip of {command}"), format!("{:.0} ms", took.as_secs_f64() * 1000.0))?;
     }
     let repeated = reading.asked_again;
@@ -232,7 +232,7 @@ async fn report(
         return no_answers(out);
     }
     settings(link, attempt, out)?;
-    Ok(if reading.missing.is_empty() { Exit::Well } else { Exit::Failed })
+    Ok(if reading.missing.is_empty() { Exit::Success } else { Exit::Failure })
 }
 
 /// The console has a prompt and nothing else.
@@ -243,7 +243,7 @@ fn no_answers(out: &mut impl Write) -> anyhow::Result<Exit> {
         out,
         "- Check the line for interference: a long cable or a loose ground wire damages commands."
     )?;
-    Ok(Exit::Failed)
+    Ok(Exit::Failure)
 }
 
 /// Prints the settings that differ from the defaults.

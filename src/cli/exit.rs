@@ -1,56 +1,49 @@
-//! The exit codes that scripts and systemd stand on.
+//! Exit statuses. Scripts and systemd units depend on the numbers.
 
 use std::process::ExitCode;
 
 use crate::settings::SettingsError;
 
-/// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// All is well.
-    Well,
-    /// It failed.
-    Failed,
-    /// It was called wrongly.
-    Usage,
-    /// The port's chain can't go on in this process; systemd or the container starts afresh.
-    Fatal,
-    /// The settings are wrong; systemd does not restart on it.
-    Settings,
+    Success,
+    Failure,
+    UsageError,
+    /// A critical actor failed permanently; the service manager has to restart the process.
+    Unrecoverable,
+    /// The configuration is invalid; systemd does not restart the service.
+    InvalidConfig,
 }
 
 impl Exit {
-    /// What an error ends the program with.
-    #[must_use]
-    pub(crate) fn of(error: &anyhow::Error) -> Self {
+    /// The exit status for `error`.
+    pub(crate) fn from_error(error: &anyhow::Error) -> Self {
         if error.is::<SettingsError>() {
-            Self::Settings
+            Self::InvalidConfig
         } else if error.is::<clap::Error>() {
-            Self::Usage
+            Self::UsageError
         } else {
-            Self::Failed
+            Self::Failure
         }
     }
 
-    /// The number.
-    #[must_use]
     pub fn code(self) -> u8 {
         match self {
-            Self::Well => 0,
-            Self::Failed => 1,
-            Self::Usage => 2,
-            Self::Fatal => 70,
-            Self::Settings => 78,
+            Self::Success => 0,
+            Self::Failure => 1,
+            Self::UsageError => 2,
+            Self::Unrecoverable => 70,
+            Self::InvalidConfig => 78,
         }
     }
 }
 
 impl From<u8> for Exit {
     fn from(code: u8) -> Self {
-        [Self::Well, Self::Usage, Self::Fatal, Self::Settings]
+        [Self::Success, Self::UsageError, Self::Unrecoverable, Self::InvalidConfig]
             .into_iter()
             .find(|exit| exit.code() == code)
-            .unwrap_or(Self::Failed)
+            .unwrap_or(Self::Failure)
     }
 }
 

@@ -1,4 +1,4 @@
-//! `bankwatch ha`: moves Home Assistant's entities over from pytes_serial and back, or clears what is ours.
+//! `bankwatch ha`: migrates Home Assistant entities from pytes_serial to bankwatch or back, and removes discovery topics.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -20,87 +20,81 @@ use crate::mqtt::topics::Topics;
 use crate::settings::{AutoOr, BankSettings, MqttSettings};
 use crate::sweep::poll_plan::Rhythm;
 
-/// What to do with Home Assistant's discovery topics.
 #[derive(Debug, Subcommand)]
-pub(crate) enum HaVerb {
-    /// Move the entities of pytes_serial over to bankwatch, history and names included, or back
-    #[command(after_help = "The service does this by itself when it finds them.\n\n\
+pub(crate) enum HaCommand {
+    /// Take over the entities of pytes_serial with their history and names, or hand them back
+    #[command(after_help = "The service takes over entities automatically when it finds them.\n\n\
         Examples:\n  bankwatch ha migrate --dry-run\n  bankwatch ha migrate --back")]
     Migrate {
-        /// Hand the entities back to pytes_serial, in the form of its version 0.7.1 and later
+        /// Hand the entities back to pytes_serial, version 0.7.1 or later
         #[arg(long)]
         back: bool,
-        /// Where
         #[command(flatten)]
-        at: At,
+        at: BrokerArguments,
     },
     /// Remove the entities of bankwatch from Home Assistant, or those that pytes_serial left behind
     #[command(
-        after_help = "Stop the service first: while it is running, it announces its entities again at its next \
-        connection.\n\n\
-        Examples:\n  bankwatch ha remove --vanished --dry-run   after a battery was sold\n  \
+        after_help = "Stop the service first: while it is running, it announces its entities again the next time \
+        it connects.\n\n\
+        Examples:\n  bankwatch ha remove --vanished --dry-run   after removing a battery\n  \
         bankwatch ha remove --legacy --dry-run     entities that bankwatch does not have"
     )]
     Remove {
-        /// Only batteries that are offline while their bank is online; the service may be running
+        /// Only batteries that are offline while their bank is online (the service may be running)
         #[arg(long)]
         vanished: bool,
-        /// Only what is left of pytes_serial: entities beyond the level of cells, or of batteries that are absent;
-        /// the service may be running
+        /// Only entities of pytes_serial that bankwatch does not have: beyond the cell level, or of absent batteries
+        /// (the service may be running)
         #[arg(long, conflicts_with = "vanished")]
         legacy: bool,
-        /// Where
         #[command(flatten)]
-        at: At,
+        at: BrokerArguments,
     },
 }
 
-/// At which broker, and whether in earnest.
 #[derive(Debug, Args)]
-pub(crate) struct At {
-    /// Show what would be done and do nothing
+pub(crate) struct BrokerArguments {
+    /// Print what would be done without doing it
     #[arg(long)]
     dry_run: bool,
-    /// Whose
     #[command(flatten)]
     service: ServiceArguments,
 }
 
-/// What is done with what was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Task {
-    Over,
-    Back,
+enum HaTask {
+    Migrate,
+    MigrateBack,
     Remove,
     RemoveVanished,
     RemoveLegacy,
 }
 
-impl Task {
-    /// What is printed of the topics, done or not.
-    fn words(self, dry_run: bool) -> (&'static str, &'static str) {
+impl HaTask {
+    /// The words that are printed before each topic and after the count.
+    fn labels(self, dry_run: bool) -> (&'static str, &'static str) {
         match (self, dry_run) {
-            (Self::Over | Self::Back, false) => ("moved", "entities moved"),
-            (Self::Over | Self::Back, true) => ("would move", "entities would be moved"),
+            (Self::Migrate | Self::MigrateBack, false) => ("moved", "entities moved"),
+            (Self::Migrate | Self::MigrateBack, true) => ("would move", "entities would be moved"),
             (_, false) => ("removed", "topics removed"),
             (_, true) => ("would remove", "topics would be removed"),
         }
     }
 }
 
-/// What is to be done for one bank, or for all.
+/// The changes to the topics of one bank, or of all banks.
 #[derive(Debug, Default)]
-struct Work {
+struct PlannedChanges {
     publish: Vec<Message>,
-    /// The topics that it clears.
+    /// Topics to clear.
     cleared: Vec<String>,
-    /// How many topics are cleared, or entities moved.
+    /// Number of topics cleared, or of entities moved.
     count: usize,
-    /// What people should know, printed at the end.
+    /// Advice for the user, printed at the end.
     notes: BTreeSet<String>,
 }
 
-impl Work {
+impl PlannedChanges {
     fn clearing<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
         let cleared: Vec<String> = messages.into_iter().map(|message| message.topic.clone()).collect();
         let (publish, count) = (cleared.iter().map(Message::forget).collect(), cleared.len());
@@ -119,23 +113,23 @@ impl Work {
     }
 }
 
-/// Does it and prints what was done, with a count, and what is left to do. What is done already is nothing to do.
+/// Makes the changes and prints each topic, a count and what is left to do. Running it again changes nothing.
 ///
 /// # Errors
-/// The settings are wrong, or the broker can't be talked to.
-pub(crate) fn ha(verb: &HaVerb) -> anyhow::Result<Exit> {
+/// Returns an error if the configuration is invalid, or if the broker cannot be reached or refuses a message.
+pub(crate) fn ha(verb: &HaCommand) -> anyhow::Result<Exit> {
     let (task, at) = match verb {
-        HaVerb::Migrate { back: false, at } => (Task::Over, at),
-        HaVerb::Migrate { back: true, at } => (Task::Back, at),
-        HaVerb::Remove { vanished: true, at, .. } => (Task::RemoveVanished, at),
-        HaVerb::Remove { legacy: true, at, .. } => (Task::RemoveLegacy, at),
-        HaVerb::Remove { at, .. } => (Task::Remove, at),
+        HaCommand::Migrate { back: false, at } => (HaTask::Migrate, at),
+        HaCommand::Migrate { back: true, at } => (HaTask::MigrateBack, at),
+        HaCommand::Remove { vanished: true, at, .. } => (HaTask::RemoveVanished, at),
+        HaCommand::Remove { legacy: true, at, .. } => (HaTask::RemoveLegacy, at),
+        HaCommand::Remove { at, .. } => (HaTask::Remove, at),
     };
     let loaded = at.service.load()?;
     let (settings, banks) = (&loaded.settings.mqtt, &loaded.settings.banks);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(carry_out(task, settings, banks, at.dry_run))?;
-    let (each, all) = task.words(at.dry_run);
+    let done = runtime.block_on(apply(task, settings, banks, at.dry_run))?;
+    let (each, all) = task.labels(at.dry_run);
     let mut out = io::stdout().lock();
     for topic in &done.cleared {
         writeln!(out, "{each} {topic}")?;
@@ -144,27 +138,27 @@ pub(crate) fn ha(verb: &HaVerb) -> anyhow::Result<Exit> {
     for note in &done.notes {
         writeln!(out, "{note}")?;
     }
-    Ok(Exit::Well)
+    Ok(Exit::Success)
 }
 
-/// Does it for each bank, or only finds out what there is to do.
-async fn carry_out(
-    task: Task,
+/// Makes the changes for each bank; a dry run only collects them.
+async fn apply(
+    task: HaTask,
     settings: &MqttSettings,
     banks: &[BankSettings],
     dry_run: bool,
-) -> Result<Work, Refusal> {
-    // Topics are those of the service, which keeps its connection: a second client needs an id of its own.
+) -> Result<PlannedChanges, Refusal> {
+    // The topics are those of the service. Its client id is in use while it is connected, so this client has another.
     let topics = Topics::new(settings);
     let own = MqttSettings { client_id: AutoOr::Given(ha_client_id(settings)), ..settings.clone() };
     let mut session = Session::new(&own, None, Patience::default())?;
     session.connect().await?;
-    let mut all = Work::default();
+    let mut all = PlannedChanges::default();
     for bank in banks {
         let filters = migration::filters(&topics, &bank.name);
         let echo = topics.echo(&session.client_id());
         let kept = kept(&mut session, &filters, &echo).await?;
-        let work = work(task, settings, &topics, bank, &kept);
+        let work = plan_changes(task, settings, &topics, bank, &kept);
         if !dry_run && let Some(refusal) = session.publish(work.publish).await?.into_iter().next() {
             return Err(refusal);
         }
@@ -176,38 +170,44 @@ async fn carry_out(
     Ok(all)
 }
 
-/// What is to be done for a bank.
-fn work(task: Task, settings: &MqttSettings, topics: &Topics, bank: &BankSettings, kept: &[Message]) -> Work {
+/// Compares the retained messages of a bank with the goal of `task`.
+fn plan_changes(
+    task: HaTask,
+    settings: &MqttSettings,
+    topics: &Topics,
+    bank: &BankSettings,
+    kept: &[Message],
+) -> PlannedChanges {
     let name = &bank.name;
     let is_running = migration::is_running(topics, kept);
     let running = |does: &str| {
         let id = client_id(settings);
         is_running.then(|| {
             format!(
-                "the service {id} is running and {does} at its next connection: stop it first, or set discovery = false \
-                 in [mqtt] and restart it"
+                "the service {id} is running and {does} the next time it connects: stop it first, or set \
+                 discovery = false in [mqtt] and restart it"
             )
         })
     };
     match task {
-        Task::Over => {
+        HaTask::Migrate => {
             let ours = announced(settings, topics, bank, kept);
             let left = migration::entities(topics, name, migration::left(topics, name, kept, &ours));
             let note = format!(
-                "{left} entities of pytes_serial are left behind in bank {name}, beyond the level of cells or of batteries \
-                 that are absent: remove them with bankwatch ha remove --legacy"
+                "{left} entities of pytes_serial are left behind in bank {name}, beyond the cell level or of absent \
+                 batteries: remove them with bankwatch ha remove --legacy"
             );
             let statuses = migration::first_statuses(topics, name, kept, &ours);
             let old = migration::entities(topics, name, kept) - left;
-            let mut work = Work::moving(old, migration::over(topics, name, kept, ours));
+            let mut work = PlannedChanges::moving(old, migration::over(topics, name, kept, ours));
             if !work.cleared.is_empty() {
                 work.publish.extend(statuses);
             }
             work.note((left > 0).then_some(note))
         }
-        Task::Back => {
+        HaTask::MigrateBack => {
             let handshake = migration::back(topics, name, kept);
-            let mut work = Work::moving(handshake.announce.len(), handshake);
+            let mut work = PlannedChanges::moving(handshake.announce.len(), handshake);
             if !is_running {
                 let is_status = |message: &&Message| !migration::is_our_discovery(topics, name, message);
                 let statuses = kept.iter().filter(|message| migration::is_ours(topics, name, message));
@@ -216,8 +216,8 @@ fn work(task: Task, settings: &MqttSettings, topics: &Topics, bank: &BankSetting
             let note = running("takes the entities over again").filter(|_| !work.cleared.is_empty());
             work.note(note)
         }
-        Task::Remove => {
-            // A running service answers for its availability; without it, its entities would stay unavailable.
+        HaTask::Remove => {
+            // A running service maintains its status topics; without them, its entities would stay unavailable.
             let ours = kept.iter().filter(|message| {
                 if is_running {
                     migration::is_our_discovery(topics, name, message)
@@ -225,16 +225,16 @@ fn work(task: Task, settings: &MqttSettings, topics: &Topics, bank: &BankSetting
                     migration::is_ours(topics, name, message)
                 }
             });
-            let work = Work::clearing(ours);
+            let work = PlannedChanges::clearing(ours);
             let note = running("announces its entities again").filter(|_| !work.cleared.is_empty());
             work.note(note)
         }
-        Task::RemoveVanished => Work::clearing(
+        HaTask::RemoveVanished => PlannedChanges::clearing(
             kept.iter().filter(|message| migration::is_of_vanished(topics, name, message, kept)),
         ),
-        Task::RemoveLegacy => {
+        HaTask::RemoveLegacy => {
             let ours = announced(settings, topics, bank, kept);
-            let work = Work::clearing(migration::left(topics, name, kept, &ours));
+            let work = PlannedChanges::clearing(migration::left(topics, name, kept, &ours));
             let waiting = migration::over(topics, name, kept, ours).count();
             let note = format!(
                 "{waiting} topics of pytes_serial in bank {name} are not removed, as their entities can be taken over \
@@ -245,8 +245,10 @@ fn work(task: Task, settings: &MqttSettings, topics: &Topics, bank: &BankSetting
     }
 }
 
-/// What the service has announced. Where it has not run yet, or was interrupted before it had taken over everything that
-/// it announces, also what the topics of pytes_serial show: without that, the rest would seem to be left for good.
+/// The discovery messages of the service.
+///
+/// If it has not run yet, or was interrupted before it had taken over everything that it announces, they are completed
+/// from the topics of pytes_serial. Otherwise the rest would be reported as left behind.
 fn announced(
     settings: &MqttSettings,
     topics: &Topics,

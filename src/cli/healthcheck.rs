@@ -13,13 +13,11 @@ use crate::cli::service::ServiceArguments;
 use crate::outage::HumanDuration;
 use crate::status::Status;
 
-/// Of which service.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  bankwatch healthcheck\n  bankwatch healthcheck --config /etc/bankwatch/bankwatch.toml"
 )]
 pub(crate) struct HealthcheckArguments {
-    /// Which
     #[command(flatten)]
     service: ServiceArguments,
 }
@@ -39,22 +37,22 @@ pub(crate) fn healthcheck(arguments: &HealthcheckArguments) -> anyhow::Result<Ex
         Err(error) => {
             // A container knows well and ill alone.
             writeln!(io::stderr(), "{error}")?;
-            return Ok(Exit::Failed);
+            return Ok(Exit::Failure);
         }
     };
     let mut out = io::stdout().lock();
     if !settings.json_file.enabled {
         writeln!(out, "the status file is switched off ([json_file] enabled = false): nothing to look at")?;
-        return Ok(Exit::Failed);
+        return Ok(Exit::Failure);
     }
-    let mut exit = Exit::Well;
+    let mut exit = Exit::Success;
     for bank in &settings.banks {
         let file = settings.json_file.of(&bank.name);
         let most = LEAST.max(MOST_INTERVALS * bank.interval);
         match ill(&file, Timestamp::now(), most) {
             None => writeln!(out, "{}: well", bank.name)?,
             Some(why) => {
-                exit = Exit::Failed;
+                exit = Exit::Failure;
                 writeln!(out, "{}: {why}", bank.name)?;
             }
         }

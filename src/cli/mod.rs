@@ -1,4 +1,4 @@
-//! The verbs: what is typed after `bankwatch`, a file a verb.
+//! The command line: one file per subcommand.
 
 pub(crate) mod capture;
 pub mod config;
@@ -32,58 +32,57 @@ pub use crate::cli::process::run;
 use crate::settings::Sources;
 use crate::supervise::{Signal, signals};
 
-/// Reads the console of PYTES and PYLONTECH battery banks and tells the rest of the house.
+/// Polls PYTES and Pylontech battery banks over their RS232 console and publishes the readings to a JSON file,
+/// MQTT / Home Assistant and SQL.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    about,
     disable_help_subcommand = true,
-    after_help = "Exit codes: 0 well; 1 failed; 2 wrong usage; 70 the port's chain can't go on; 78 wrong settings.\n\
-                  Results go to standard output, the log to standard error.\n\n\
-                  Begin with:\n  bankwatch demo\n  bankwatch read /dev/ttyUSB0"
+    after_help = "Exit status: 0 success; 1 failure; 2 usage error; 70 unrecoverable failure, restart the service; \
+                  78 invalid configuration.\n\
+                  Results are written to standard output, the log to standard error.\n\n\
+                  To get started:\n  bankwatch demo\n  bankwatch read /dev/ttyUSB0"
 )]
 pub(crate) struct Arguments {
-    /// What to do.
     #[command(subcommand)]
-    pub(crate) verb: Verb,
+    pub(crate) command: CliCommand,
 }
 
-/// What bankwatch does.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub(crate) enum CliCommand {
     /// Run the service
     Run(run::RunArguments),
-    /// Run the service on a simulated bank: nothing to install, nothing left outside its folder
+    /// Run the service on a simulated bank; everything it writes is in one directory
     Demo(demo::DemoArguments),
-    /// Ask a bank once and show what it says
+    /// Poll a bank once and print its values
     Read(read::ReadArguments),
-    /// Say what is wrong with a link and how to mend it
+    /// Diagnose a serial port or network bridge
     Doctor(doctor::DoctorArguments),
-    /// Record a console's answers for replay and bug reports
+    /// Record the answers of a console, for replay and bug reports
     Capture(capture::CaptureArguments),
-    /// Turn a console's transcript into JSON
+    /// Parse a captured console transcript and print it as JSON
     Parse(parse::ParseArguments),
-    /// Serve a simulated bank on a pseudo-terminal or a TCP port
+    /// Simulate a battery bank on a pseudo-terminal or TCP port
     Simulate(simulate::SimulateArgs),
-    /// Check that the running service reads its banks, for containers
+    /// Check that the service is running (container health check)
     Healthcheck(healthcheck::HealthcheckArguments),
-    /// Migrate or remove Home Assistant's discovery topics
+    /// Migrate or remove Home Assistant discovery topics
     #[command(subcommand)]
-    Ha(ha::HaVerb),
-    /// Update the database schema, copy the rows of pytes_serial, delete old rows, export
+    Ha(ha::HaCommand),
+    /// Manage the database: update the schema, import from pytes_serial, prune, export
     #[command(subcommand)]
-    Db(db::DbVerb),
-    /// Check, show or import settings
+    Db(db::DbCommand),
+    /// Check or show the configuration, or import one from pytes_serial
     #[command(subcommand)]
-    Config(config::ConfigVerb),
+    Config(config::ConfigCommand),
 }
 
-impl Verb {
-    /// Does it.
+impl CliCommand {
+    /// Runs the command.
     ///
     /// # Errors
-    /// A sentence for people; the exit code goes with it.
-    pub(crate) fn act(self) -> Result<Exit, anyhow::Error> {
+    /// Returns an error to print; [`Exit::from_error`] gives its exit status.
+    pub(crate) fn execute(self) -> Result<Exit, anyhow::Error> {
         match self {
             Self::Run(arguments) => run::run(&arguments),
             Self::Demo(arguments) => demo::demo(&arguments),
@@ -95,9 +94,9 @@ impl Verb {
             Self::Db(verb) => db::db(&verb),
             Self::Parse(arguments) => parse::parse(&arguments),
             Self::Simulate(arguments) => {
-                let stopped = told_to_stop()?;
+                let stopped = stop_flag()?;
                 simulate::simulate(&arguments, &mut io::stdout(), move || stopped.load(Ordering::Relaxed))?;
-                Ok(Exit::Well)
+                Ok(Exit::Success)
             }
             Self::Config(verb) => {
                 let sources = Sources::from_process(None, Vec::new());
@@ -108,15 +107,15 @@ impl Verb {
     }
 }
 
-/// A flag that SIGTERM and SIGINT raise, for verbs that do not run the tree.
-fn told_to_stop() -> io::Result<Arc<AtomicBool>> {
+/// A flag that SIGTERM and SIGINT set, for commands that do not start the supervision tree.
+fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let stopped = Arc::new(AtomicBool::new(false));
-    let raise = stopped.clone();
+    let flag = stopped.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut told = runtime.block_on(async { signals() })?;
+    let mut received = runtime.block_on(async { signals() })?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
-        while runtime.block_on(told.next()) == Signal::Hangup {}
-        raise.store(true, Ordering::Relaxed);
+        while runtime.block_on(received.next()) == Signal::Hangup {}
+        flag.store(true, Ordering::Relaxed);
     })?;
     Ok(stopped)
 }

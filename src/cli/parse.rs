@@ -16,31 +16,29 @@ use crate::console::framing::answer::Verdict;
 use crate::console::framing::prompt::Prompt;
 use crate::console::framing::recorded::{self, Recorded};
 
-/// More than anybody copies by hand; a recording of hundreds of rounds is larger.
-const MOST_BYTES: u64 = 16 * 1024 * 1024;
+/// The largest input that is read.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// One byte in so many may be noise; more of it, and it is a photo or the like.
-const MOST_STRANGE: usize = 4;
+/// Input is rejected as binary if more than one byte in this many is not text; a few are line noise.
+const NON_TEXT_SHARE: usize = 4;
 
-/// What to parse.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  bankwatch parse answer.txt\n  bankwatch parse --command \"pwr 1\" < answer.txt"
 )]
 pub(crate) struct ParseArguments {
-    /// Command of answers that do not begin with its echo, for example "pwr 1"
+    /// Command of answers that do not start with its echo, such as "pwr 1"
     #[arg(long, value_name = "COMMAND")]
     command: Option<Command>,
-    /// Transcript of one answer or several; standard input if omitted
+    /// Transcript with one or more answers [default: standard input]
     file: Option<PathBuf>,
 }
 
-/// What is printed of an answer.
 #[derive(Serialize)]
-struct Output<'a> {
+struct ParsedAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     command: Option<String>,
-    /// The line of the file on which it begins.
+    /// Line number of its first line in the input.
     line: usize,
     prompt: Option<Prompt>,
     /// Whether the transcript has its end mark.
@@ -56,91 +54,95 @@ struct Output<'a> {
 
 /// Why an answer of a file has no values.
 #[derive(Debug, thiserror::Error)]
-enum NoValues {
+enum AnswerError {
     #[error(
         "expected a transcript that begins with the echo of its command, like \"pylon>pwr 1\", found none; \
-         name the command with --command \"pwr 1\""
+         pass the command with --command \"pwr 1\""
     )]
-    NoQuestion,
+    NoCommand,
     #[error(
-        "the command is not one that bankwatch sends: {0}; if its echo is damaged, name the command with --command"
+        "the command is not one that bankwatch sends: {0}; if its echo is damaged, pass the command with --command"
     )]
-    UnknownQuestion(#[from] UnknownCommand),
-    #[error("this is no answer to {command:?}: {why}")]
-    Rejected { command: String, why: Rejected },
+    UnknownCommand(#[from] UnknownCommand),
+    #[error("not an answer to {command:?}: {reason}")]
+    Rejected { command: String, reason: Rejected },
 }
 
-impl NoValues {
-    /// Whether the console itself had no values to give.
+impl AnswerError {
+    /// Whether the console refused the command.
     fn is_refusal(&self) -> bool {
-        matches!(self, Self::Rejected { why: Rejected::Refused(_), .. })
+        matches!(self, Self::Rejected { reason: Rejected::Refused(_), .. })
     }
 }
 
-/// Prints the values of the answers in a transcript: of one as an object, of several as a list. Exit code 1 where an
-/// answer or lines of it could not be read; a refusal among several answers counts as an answer.
+/// Prints the parsed answers of a transcript: a single answer as an object, several as an array. Returns
+/// [`Exit::Failure`] if an answer or a line of it could not be parsed; a refusal among several answers counts as parsed.
 ///
 /// # Errors
-/// It can't be read, it is no transcript, or its only answer has no values.
+/// Returns an error if the input cannot be read, is not a transcript, or has a single answer without values.
 pub(crate) fn parse(arguments: &ParseArguments) -> anyhow::Result<Exit> {
     let bytes = match &arguments.file {
-        None => bounded(io::stdin().lock()).context("standard input can't be read")?,
+        None => read_bounded(io::stdin().lock()).context("standard input can't be read")?,
         Some(path) => {
-            let named = || format!("{} can't be read", path.display());
-            bounded(File::open(path).with_context(named)?).with_context(named)?
+            let context = || format!("{} can't be read", path.display());
+            read_bounded(File::open(path).with_context(context)?).with_context(context)?
         }
     };
     let text = recorded::text_of(&bytes);
-    let strange = text.iter().filter(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace()).count();
-    if strange > text.len() / MOST_STRANGE {
-        bail!("expected a console's text, found {} bytes of which {strange} are not text", text.len());
+    let non_text = text.iter().filter(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace()).count();
+    if non_text > text.len() / NON_TEXT_SHARE {
+        bail!("expected a console transcript, found {} bytes of which {non_text} are not text", text.len());
     }
     let answers = recorded::answers(&text);
-    let asked = arguments.command;
-    let read: Vec<_> = answers.iter().map(|recorded| read(recorded, asked)).collect();
+    let given = arguments.command;
+    let read: Vec<_> = answers.iter().map(|recorded| read(recorded, given)).collect();
     let read = match read.len() {
-        0 => return Err(NoValues::NoQuestion.into()),
-        1 => read.into_iter().map(|only| only.map(Ok)).collect::<Result<Vec<_>, NoValues>>()?,
+        0 => return Err(AnswerError::NoCommand.into()),
+        1 => read.into_iter().map(|only| only.map(Ok)).collect::<Result<Vec<_>, AnswerError>>()?,
         _ => read,
     };
     let outputs: Vec<_> =
-        answers.iter().zip(&read).map(|(recorded, read)| output(recorded, asked, read)).collect();
+        answers.iter().zip(&read).map(|(recorded, read)| output(recorded, given, read)).collect();
     let mut out = io::stdout().lock();
     match outputs.as_slice() {
         [one] => serde_json::to_writer_pretty(&mut out, one)?,
         all => serde_json::to_writer_pretty(&mut out, all)?,
     }
     writeln!(out)?;
-    let well = read.iter().all(|read| match read {
+    let all_parsed = read.iter().all(|read| match read {
         Ok(parsed) => parsed.problems().is_empty(),
-        Err(why) => why.is_refusal(),
+        Err(reason) => reason.is_refusal(),
     });
-    Ok(if well { Exit::Well } else { Exit::Failed })
+    Ok(if all_parsed { Exit::Success } else { Exit::Failure })
 }
 
-/// The question of an answer: its echo, else what was asked for on the command line.
-fn question(recorded: &Recorded, asked: Option<Command>) -> Result<Command, NoValues> {
-    match (recorded.answer.echo.as_deref().map(str::parse::<Command>), asked) {
+/// The command of an answer: its echo, or the one passed on the command line.
+fn command_of(recorded: &Recorded, given: Option<Command>) -> Result<Command, AnswerError> {
+    match (recorded.answer.echo.as_deref().map(str::parse::<Command>), given) {
         (Some(Ok(command)), _) | (_, Some(command)) => Ok(command),
         (Some(Err(unknown)), None) => Err(unknown.into()),
-        (None, None) => Err(NoValues::NoQuestion),
+        (None, None) => Err(AnswerError::NoCommand),
     }
 }
 
-fn read(recorded: &Recorded, asked: Option<Command>) -> Result<Parsed, NoValues> {
+fn read(recorded: &Recorded, given: Option<Command>) -> Result<Parsed, AnswerError> {
     let answer = &recorded.answer;
-    let command = question(recorded, asked)?;
+    let command = command_of(recorded, given)?;
     let parsed = match answer.verdict {
         Verdict::Unclear => answers::parse_text(command, answer).map_err(Rejected::from),
         _ => answers::parse(command, answer),
     };
-    parsed.map_err(|why| NoValues::Rejected { command: command.to_string(), why })
+    parsed.map_err(|reason| AnswerError::Rejected { command: command.to_string(), reason })
 }
 
-fn output<'a>(recorded: &Recorded, asked: Option<Command>, read: &'a Result<Parsed, NoValues>) -> Output<'a> {
+fn output<'a>(
+    recorded: &Recorded,
+    given: Option<Command>,
+    read: &'a Result<Parsed, AnswerError>,
+) -> ParsedAnswer<'a> {
     let problems = read.as_ref().map_or(&[][..], Parsed::problems);
-    let question = question(recorded, asked).map(|command| command.to_string());
-    Output {
+    let question = command_of(recorded, given).map(|command| command.to_string());
+    ParsedAnswer {
         command: question.ok().or_else(|| recorded.answer.echo.clone()),
         line: recorded.line,
         prompt: recorded.answer.prompt,
@@ -151,11 +153,11 @@ fn output<'a>(recorded: &Recorded, asked: Option<Command>, read: &'a Result<Pars
     }
 }
 
-fn bounded(from: impl Read) -> anyhow::Result<Vec<u8>> {
+fn read_bounded(from: impl Read) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    from.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        bail!("expected a console's text, found more than {} MiB", MOST_BYTES / 1024 / 1024);
+    from.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        bail!("expected a console transcript, found more than {} MiB", MAX_BYTES / 1024 / 1024);
     }
     Ok(bytes)
 }

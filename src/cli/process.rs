@@ -1,4 +1,4 @@
-//! The whole program: parses the arguments, runs the command, prints its error, and exits.
+//! The program: parses the arguments, runs the command, prints its error, and exits with its status.
 
 use std::io::{self, Write};
 
@@ -9,31 +9,30 @@ use crate::cli::exit::Exit;
 
 /// Runs the command that the arguments name, and ends the process with its exit status.
 pub fn run() -> ! {
-    let exit = match Arguments::parse().verb.act() {
+    let exit = match Arguments::parse().command.execute() {
         Ok(exit) => exit,
-        // A reader that went away, as `| head` does, is nobody's failure.
-        Err(error) if broken_pipe(&error) => Exit::Well,
+        // The reader of a pipe, such as `| head`, has closed it: not a failure.
+        Err(error) if broken_pipe(&error) => Exit::Success,
         Err(error) => {
-            // Nothing is left to tell where standard error is gone.
-            let exit = Exit::of(&error);
+            // If standard error is closed, the message is lost.
+            let exit = Exit::from_error(&error);
             let _ = match exit {
-                // A line a mistake, each with its file; usage says of itself what it is.
-                Exit::Settings | Exit::Usage => writeln!(io::stderr(), "{error}"),
+                // Configuration errors have a line each, with the file; clap formats usage errors itself.
+                Exit::InvalidConfig | Exit::UsageError => writeln!(io::stderr(), "{error}"),
                 _ => writeln!(io::stderr(), "bankwatch: {error:#}"),
             };
             exit
         }
     };
-    leave(exit)
+    exit_now(exit)
 }
 
-/// Ends the process at once. Everything of ours is closed by now; what a usual exit does beside that is to let
-/// OpenSSL free what it shares, while threads of the MQTT library and of calls that hang may still use it: that ended
-/// in a crash now and then.
-#[allow(unsafe_code, reason = "the one call that skips what libraries do at an exit")]
-fn leave(exit: Exit) -> ! {
+/// Exits without running the exit handlers of libraries. OpenSSL's would free shared state that threads of the MQTT
+/// library, or of calls that hang, may still use; that crashed now and then. Everything of bankwatch is closed by now.
+#[allow(unsafe_code, reason = "the one call that skips exit handlers")]
+fn exit_now(exit: Exit) -> ! {
     let _ = io::stdout().flush();
-    // SAFETY: it takes a number, touches no memory of ours and does not return.
+    // SAFETY: `_exit` takes a number, accesses no memory of this program and does not return.
     unsafe { libc::_exit(exit.code().into()) }
 }
 

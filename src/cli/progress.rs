@@ -1,53 +1,49 @@
-//! How far long work has come: one line that is written over, on a terminal alone.
+//! A progress line for long work. It is overwritten in place, and shown only on a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// From one look to the next; faster than anybody reads.
-const PACE: Duration = Duration::from_millis(200);
+const REFRESH_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A line on standard error that is taken away when the work is done.
+/// A line on standard error that is erased when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(crate) struct ProgressLine {
     is_shown: bool,
     next: Instant,
 }
 
-impl Progress {
-    /// Nothing is shown yet, and never anything where standard error is no terminal.
-    #[must_use]
+impl ProgressLine {
+    /// A line that stays hidden if standard error is not a terminal.
     pub(crate) fn new() -> Self {
         Self { is_shown: io::stderr().is_terminal(), next: Instant::now() }
     }
 
-    /// Never shows anything.
-    #[must_use]
-    pub(crate) fn silent() -> Self {
+    pub(crate) fn hidden() -> Self {
         Self { is_shown: false, ..Self::new() }
     }
 
-    /// Shows how far it has come, now and then.
-    pub(crate) fn show(&mut self, how_far: impl FnOnce() -> String) {
+    /// Updates the line, at most once per [`REFRESH_INTERVAL`].
+    pub(crate) fn show(&mut self, text: impl FnOnce() -> String) {
         let now = Instant::now();
         if self.is_shown && now >= self.next {
-            self.next = now + PACE;
-            self.write(&how_far());
+            self.next = now + REFRESH_INTERVAL;
+            self.write(&text());
         }
     }
 
-    /// Back to the line's begin, over what stood there. A terminal that is gone misses nothing.
+    /// Overwrites the line. Errors are ignored: if the terminal is gone, no one misses the progress.
     fn write(&self, text: &str) {
         let _ = write!(io::stderr(), "\r\x1b[K{text}");
     }
 }
 
-impl Default for Progress {
+impl Default for ProgressLine {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         if self.is_shown {
             self.write("");

@@ -15,13 +15,11 @@ use crate::cli::service::ServiceArguments;
 use crate::logging::{self, Control};
 use crate::settings::{LogFormat, LogLevel, LogSettings};
 
-/// With which settings.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  bankwatch run --config /etc/bankwatch/bankwatch.toml\n  bankwatch run --config pytes_serial.cfg\n  bankwatch run --set bank.link=/dev/ttyUSB0 --set bank.name=pytes"
-)]
+#[command(after_help = "Examples:\n  bankwatch run --config /etc/bankwatch/bankwatch.toml\n  \
+        bankwatch run --config pytes_serial.cfg\n  \
+        bankwatch run --set bank.link=/dev/ttyUSB0 --set bank.name=pytes")]
 pub struct RunArguments {
-    /// Which
     #[command(flatten)]
     service: ServiceArguments,
 }
@@ -66,7 +64,7 @@ pub fn serve(
     if let Err(error) = &lock {
         warn!(log, "data_dir not locked"; "reason" => error.to_string());
     }
-    tell_panics(&log);
+    log_panics(&log);
     let control = guard.control();
     let outcome = app::run(plan, &log, &|log| hangup(log, &control));
     // Back to standard error: nobody reads a log that has ended.
@@ -74,11 +72,11 @@ pub fn serve(
     drop(log);
     drop(guard);
     match outcome {
-        Ok(()) => Ok(Exit::Well),
-        Err(AppError::Fatal(_)) => Ok(Exit::Fatal),
+        Ok(()) => Ok(Exit::Success),
+        Err(AppError::Fatal(_)) => Ok(Exit::Unrecoverable),
         Err(error @ AppError::Link { .. }) => {
             writeln!(io::stderr(), "{error}")?;
-            Ok(Exit::Settings)
+            Ok(Exit::InvalidConfig)
         }
         Err(error) => Err(error.into()),
     }
@@ -86,7 +84,7 @@ pub fn serve(
 
 /// A panic is a bug: one line of the log says where, in place of the text that Rust prints beside it. What it
 /// costs is told by whoever caught it.
-fn tell_panics(log: &Logger) {
+fn log_panics(log: &Logger) {
     let log = log.clone();
     panic::set_hook(Box::new(move |panic| {
         let (fixed, made) =

@@ -1,4 +1,4 @@
-//! Which service a verb is about: its settings.
+//! The `--config` and `--set` options of all commands that use the settings of the service.
 
 use std::path::PathBuf;
 
@@ -6,29 +6,28 @@ use clap::Args;
 
 use crate::settings::{Loaded, SettingsError, Sources, load};
 
-/// Where the settings of the service are.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ServiceArguments {
-    /// The service's settings, or a pytes_serial.cfg; else ./bankwatch.toml, then
-    /// /etc/bankwatch/bankwatch.toml
+    /// Configuration file, or a pytes_serial.cfg [default: ./bankwatch.toml, then
+    /// /etc/bankwatch/bankwatch.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Override one of the service's settings
+    /// Override one setting (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 
 impl ServiceArguments {
-    /// All layers of settings with these on top.
+    /// All layers of settings, with these options as the last one.
     #[must_use]
     pub(crate) fn sources(&self) -> Sources {
         Sources::from_process(self.config.clone(), self.set.clone())
     }
 
-    /// The settings of a service that has a bank.
+    /// Loads the settings of the service.
     ///
     /// # Errors
-    /// All that is wrong with them.
+    /// Returns all configuration errors at once; having no bank is one.
     pub(crate) fn load(&self) -> Result<Loaded, SettingsError> {
         let loaded = load(&self.sources())?;
         loaded.require_bank()?;

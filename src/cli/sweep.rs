@@ -1,4 +1,4 @@
-//! One full sweep outside of the service: for `read` and `doctor`.
+//! One full sweep without the service, for `read` and `doctor`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,22 +13,22 @@ use crate::sweep::client::Conversation;
 use crate::sweep::poll_plan::Rhythm;
 use crate::sweep::sweeper::{Sweeper, Swept};
 
-/// How long each question took.
+/// The round-trip time of each command.
 #[derive(Debug, Default)]
-pub(crate) struct Timing {
+pub(crate) struct RoundTrips {
     took: Vec<(Command, Duration)>,
 }
 
-impl Timing {
-    /// What was asked several times took that many round trips.
-    fn share(&mut self, exchanges: &[Exchange]) {
+impl RoundTrips {
+    /// A command that was sent several times took that many round trips.
+    fn divide_by_attempts(&mut self, exchanges: &[Exchange]) {
         for (command, took) in &mut self.took {
             let asked = exchanges.iter().find(|exchange| exchange.command == *command);
             *took /= asked.map_or(1, |exchange| exchange.asked.max(1));
         }
     }
 
-    /// The slowest question of each kind, in the order asked.
+    /// The slowest round trip of each kind of command, in the order sent.
     pub(crate) fn slowest(&self) -> Vec<(&'static str, Duration)> {
         let mut kinds: Vec<(&'static str, Duration)> = Vec::new();
         for (command, took) in &self.took {
@@ -47,36 +47,27 @@ impl Timing {
     }
 }
 
-/// Why there is no sweep.
+/// Why a sweep failed.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum Unswept {
-    /// The link went away.
-    #[error("{link} went away while it was being read: {why}")]
-    Gone {
-        /// The link.
-        link: Link,
-        /// How it showed.
-        why: String,
-    },
-    /// Nobody is there who understands.
-    #[error("the console on {link} {}: {lost}", if *.lost == Lost::Silent { "does not answer" } else { "can't be understood" })]
-    Unheard {
-        /// The link.
-        link: Link,
-        /// What came of the question.
-        lost: Lost,
-    },
+pub(crate) enum SweepError {
+    #[error("lost the link {link} during the sweep: {why}")]
+    LinkLost { link: Link, why: String },
+    #[error(
+        "the console on {link} {}: {lost}",
+        if *.lost == Lost::Silent { "does not answer" } else { "gives no valid answer" }
+    )]
+    NoAnswer { link: Link, lost: Lost },
 }
 
-/// One full sweep.
+/// Runs one full sweep.
 ///
 /// # Errors
-/// Nobody answers, or the link goes away.
-pub(crate) async fn one(
+/// Returns an error if the console does not answer or the link is lost.
+pub(crate) async fn run_once(
     link: &Link,
     conversation: &mut Conversation,
-    mut timing: Option<&mut Timing>,
-) -> Result<BankReport, Unswept> {
+    mut round_trips: Option<&mut RoundTrips>,
+) -> Result<BankReport, SweepError> {
     let rhythm = Rhythm::new(Duration::from_secs(10), Duration::ZERO, true);
     let mut sweeper = Sweeper::new(Arc::from("bank"), rhythm, Review::judge);
     sweeper.opened();
@@ -84,17 +75,19 @@ pub(crate) async fn one(
         let began = Instant::now();
         match sweeper.step(conversation).await {
             Swept::Going => {
-                if let (Some(timing), Some(command)) = (&mut timing, sweeper.asked_last()) {
-                    timing.took.push((command, began.elapsed()));
+                if let (Some(round_trips), Some(command)) = (&mut round_trips, sweeper.asked_last()) {
+                    round_trips.took.push((command, began.elapsed()));
                 }
             }
             Swept::Idle(_) => {}
             Swept::Transcript(transcript) => {
-                timing.into_iter().for_each(|timing| timing.share(&transcript.exchanges));
+                round_trips
+                    .into_iter()
+                    .for_each(|round_trips| round_trips.divide_by_attempts(&transcript.exchanges));
                 return Ok(BankReport::of_one(assemble(&transcript)));
             }
-            Swept::LinkGone(why) => return Err(Unswept::Gone { link: link.clone(), why }),
-            Swept::Silent(lost) => return Err(Unswept::Unheard { link: link.clone(), lost }),
+            Swept::LinkGone(why) => return Err(SweepError::LinkLost { link: link.clone(), why }),
+            Swept::Silent(lost) => return Err(SweepError::NoAnswer { link: link.clone(), lost }),
         }
     }
 }

@@ -11,39 +11,38 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::cli::progress::Progress;
+use crate::cli::progress::ProgressLine;
 use crate::cli::service::ServiceArguments;
 use crate::store::{Export, Rows, Store, open_existing};
 
 /// Which rows go where.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  bankwatch db export > batteries.csv\n  bankwatch db export cells --battery 2 --from 2d -o cells.csv\n  bankwatch db export days --from 2026-01-01 --to 2027-01-01"
-)]
+#[command(after_help = "Examples:\n  bankwatch db export > batteries.csv\n  \
+        bankwatch db export cells --battery 2 --from 2d -o cells.csv\n  \
+        bankwatch db export days --from 2026-01-01 --to 2027-01-01")]
 pub(crate) struct ExportArguments {
-    /// banks, batteries or cells: a row a full sweep; minutes, hours or days: means and extremes of banks (without a
-    /// place) and batteries
+    /// banks, batteries or cells: one row per full sweep; minutes, hours or days: mean, minimum and maximum of each
+    /// bank (no place) and battery
     #[arg(default_value = "batteries", value_parser = rows)]
     rows: Rows,
-    /// Of this bank alone
+    /// Only this bank
     #[arg(long, value_name = "NAME")]
     bank: Option<String>,
-    /// Of the battery at this place alone, from 1
+    /// Only the battery at this place, counted from 1
     #[arg(long, value_name = "PLACE", value_parser = clap::value_parser!(u8).range(1..))]
     battery: Option<u8>,
-    /// From when: 2026-11-22, "2026-11-22 06:00" (this machine's zone), 2026-11-22T05:00:00Z, or so long ago: 7d
+    /// Start: 2026-11-22, "2026-11-22 06:00" (local time), 2026-11-22T05:00:00Z, or 7d for seven days ago
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     from: Option<Timestamp>,
-    /// Until when, itself left out
+    /// End (exclusive), in the same formats
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     to: Option<Timestamp>,
-    /// Into a file instead of standard output
+    /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// As comma-separated values, which is all there is so far
+    /// Write CSV, which is the only format at present
     #[arg(long)]
     csv: bool,
-    /// Of which
     #[command(flatten)]
     service: ServiceArguments,
 }
@@ -64,13 +63,13 @@ pub(super) fn export(arguments: &ExportArguments) -> anyhow::Result<()> {
     let mut store = open_existing(&arguments.service.load()?.settings.database)?;
     let Some(path) = &arguments.output else {
         // Beside rows on a terminal the line would be in their way.
-        let progress = if io::stdout().is_terminal() { Progress::silent() } else { Progress::new() };
+        let progress = if io::stdout().is_terminal() { ProgressLine::hidden() } else { ProgressLine::new() };
         write(&mut *store, &asked, io::stdout().lock(), progress)?;
         return Ok(());
     };
     let written = || format!("{} can't be written", path.display());
     let file = File::create(path).with_context(written)?;
-    let rows = write(&mut *store, &asked, file, Progress::new())
+    let rows = write(&mut *store, &asked, file, ProgressLine::new())
         .with_context(|| format!("{} ends before its time; what is in it is right", path.display()))?;
     writeln!(io::stdout(), "{rows} rows written to {}", path.display())?;
     Ok(())
@@ -93,7 +92,7 @@ fn write(
     store: &mut dyn Store,
     asked: &Export<'_>,
     to: impl Write,
-    mut progress: Progress,
+    mut progress: ProgressLine,
 ) -> anyhow::Result<u64> {
     let (mut out, mut lines, mut outcome) = (BufWriter::new(to), 0_u64, Ok(()));
     store.export(asked, &mut |line| {

@@ -60,7 +60,7 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'stati
 }
 
 pub(crate) const KEYS: &[Key] = &[
-    key("enabled", Kind::Flag, "true", "history for the page and for queries"),
+    key("enabled", Kind::Flag, "true", "store the history"),
     key(
         "url",
         Kind::Text(Form {
@@ -70,38 +70,38 @@ pub(crate) const KEYS: &[Key] = &[
         "sqlite:bankwatch.db",
         "or mysql://user@host:3306/pytes",
     ),
-    key("password", Kind::Secret, "", "of the server's user; or password_file"),
+    key("password", Kind::Secret, "", "of the database user; or password_file"),
     key(
         "tls",
         Kind::Word(&["off", "verify"]),
         "off",
-        "off or verify: encrypted, the server's certificate checked",
+        "off or verify: encrypted, with verification of the server's certificate",
     ),
-    key("tls_ca", Kind::OptionalPath(Base::Settings), "", "certificates to trust; else the system's store"),
+    key("tls_ca", Kind::OptionalPath(Base::Settings), "", "file with trusted CA certificates; empty: those of the system"),
     key("legacy_table", Kind::Flag, "false", "also write pwr_data, the table of pytes_serial (mysql only)"),
     key(
         "retention",
         Kind::Duration { range: HOUR..=CENTURY, off: Some("for ever") },
         "90d",
-        "raw battery rows, roll-ups stay; \"0s\": for ever",
+        "age of single readings when they are deleted (roll-ups stay); \"0s\": never",
     ),
     key(
         "cell_retention",
         Kind::Duration { range: HOUR..=CENTURY, off: Some("for ever") },
         "7d",
-        "raw cell rows; \"0s\": for ever",
+        "the same for single readings of cells",
     ),
     key(
         "journal",
         Kind::Path(Base::Data),
         "journal.db",
-        "in front of any mysql:// url: what it has not confirmed yet",
+        "file in front of a mysql:// server: rows that it has not confirmed yet",
     ),
-    key("journal_max_mb", Kind::Number(1..=1_048_576), "512", "its largest size"),
+    key("journal_max_mb", Kind::Number(1..=1_048_576), "512", "maximum size of the journal"),
     key(
         "journal_max_age",
         Kind::Duration { range: HOUR..=CENTURY, off: None },
         "30d",
-        "rows older than this are given up",
+        "older rows in the journal are discarded",
     ),
 ];

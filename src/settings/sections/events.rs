@@ -32,14 +32,14 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'stati
 }
 
 pub(crate) const KEYS: &[Key] = &[
-    key("enabled", Kind::Flag, "true", "tell what the batteries report"),
-    key("file", Kind::Path(Base::Data), "battery_events.log", "the log of events"),
-    key("level", Kind::Word(&["info", "warning"]), "warning", "info or warning"),
-    key("cells", Kind::Flag, "true", "cell details beside an event"),
+    key("enabled", Kind::Flag, "true", "detect and log events"),
+    key("file", Kind::Path(Base::Data), "battery_events.log", "the event log"),
+    key("level", Kind::Word(&["info", "warning"]), "warning", "info or warning: lowest level that is written to the event log"),
+    key("cells", Kind::Flag, "true", "log the cells of a battery with its event"),
     key(
         "catalogue",
         Kind::OptionalPath(Base::Settings),
         "",
-        "other levels and texts: events.toml, or the events_config.json of pytes_serial",
+        "file with levels and texts of your own: like config/events.toml, or an events_config.json",
     ),
 ];

@@ -22,7 +22,7 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'stati
 }
 
 pub(crate) const KEYS: &[Key] = &[
-    key("enabled", Kind::Flag, "true", "page, API and metrics, read-only"),
+    key("enabled", Kind::Flag, "true", "planned: web page, API and metrics, read-only"),
     key(
         "listen",
         Kind::Text(Form {

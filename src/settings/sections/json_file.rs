@@ -30,6 +30,6 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'stati
 }
 
 pub(crate) const KEYS: &[Key] = &[
-    key("enabled", Kind::Flag, "true", "the latest reading as a file"),
+    key("enabled", Kind::Flag, "true", "write the latest reading to a file"),
     key("directory", Kind::Path(Base::Data), ".", "the file is <directory>/<bank>_status.json"),
 ];

@@ -64,6 +64,6 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("format", Kind::Word(&["text", "json"]), "text", "text or json"),
     key("file", Kind::OptionalPath(Base::Data), "", "empty: standard error"),
-    key("max_size_kb", Kind::Number(1..=10_000_000), "5000", "the size at which the file is set aside"),
-    key("max_files", Kind::Number(0..=1000), "1", "how many that were set aside are kept"),
+    key("max_size_kb", Kind::Number(1..=10_000_000), "5000", "size at which the file is rotated"),
+    key("max_files", Kind::Number(0..=1000), "1", "number of rotated files that are kept"),
 ];

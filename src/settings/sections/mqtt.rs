@@ -86,7 +86,7 @@ fn is_topic(text: &str) -> bool {
 }
 
 pub(crate) const KEYS: &[Key] = &[
-    key("enabled", Kind::Flag, "false", "publish to a broker"),
+    key("enabled", Kind::Flag, "false", "publish to an MQTT broker"),
     key(
         "url",
         Kind::Text(Form {
@@ -105,39 +105,39 @@ pub(crate) const KEYS: &[Key] = &[
         "auto",
         "auto: bankwatch-<hostname>-<hash of the bank names>; must be unique at the broker",
     ),
-    key("ca_file", Kind::OptionalPath(Base::Settings), "", "certificates to trust; else the system's store"),
+    key("ca_file", Kind::OptionalPath(Base::Settings), "", "file with trusted CA certificates; empty: those of the system"),
     key(
         "client_cert_file",
         Kind::OptionalPath(Base::Settings),
         "",
-        "our certificate, for brokers that ask for one",
+        "client certificate, for brokers that require one",
     ),
-    key("client_key_file", Kind::OptionalPath(Base::Settings), "", "its key"),
+    key("client_key_file", Kind::OptionalPath(Base::Settings), "", "private key of the client certificate"),
     key(
         "publish_interval",
         Kind::Duration { range: 100..=DAY, off: Some("each reading") },
         "10s",
-        "how often state goes out at most; \"0s\": each reading",
+        "minimum time between state messages; \"0s\": publish each reading",
     ),
-    key("base_topic", Kind::Text(TOPIC), "bankwatch", "first level of our own topics"),
+    key("base_topic", Kind::Text(TOPIC), "bankwatch", "first level of the topics of bankwatch"),
     key(
         "state_topic",
         Kind::Text(Form { expected: "a topic without + and #, or \"\" for none", fits: is_topic }),
         "homeassistant/sensor/{bank}/state",
-        "the JSON file's content, full readings; \"\": off",
+        "content of the JSON file, at each full reading; \"\": off",
     ),
-    key("legacy_topics", Kind::Flag, "false", "also publish the topics of pytes_serial, one for each value"),
-    key("discovery", Kind::Flag, "true", "tell Home Assistant what there is"),
+    key("legacy_topics", Kind::Flag, "false", "also publish the topics of pytes_serial, one per value"),
+    key("discovery", Kind::Flag, "true", "publish Home Assistant discovery messages"),
     key(
         "discovery_prefix",
         Kind::Text(TOPIC),
         "homeassistant",
-        "first level of Home Assistant's discovery topics",
+        "first level of the discovery topics",
     ),
     key(
         "expire_after",
         Kind::Auto(&Kind::Duration { range: 1000..=30 * DAY, off: None }),
         "auto",
-        "auto: max(60 s, 3 × interval, 3 × publish_interval); for facts three times their own interval",
+        "auto: max(60 s, 3 × interval, 3 × publish_interval); more for rarely queried values",
     ),
 ];

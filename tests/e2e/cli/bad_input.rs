@@ -218,7 +218,7 @@ fn photo_is_rejected_as_transcript() {
     fs::write(&path, photo(300_000)).unwrap();
     for arguments in [&["parse"][..], &["parse", "--command", "pwr 1"]] {
         let told =
-            fails(program(folder.path()).args(arguments).arg(&path), 1, &["expected a console's text"]);
+            fails(program(folder.path()).args(arguments).arg(&path), 1, &["expected a console transcript"]);
         assert_eq!(told.lines().count(), 1, "{told}");
     }
     // A text that is no transcript.
@@ -256,7 +256,7 @@ fn endless_line_is_rejected_in_little_memory() {
     let Output { status, stdout, stderr } = parse.wait_with_output().unwrap();
     let error = String::from_utf8(stderr).unwrap();
     assert_eq!((status.code(), stdout), (Some(1), Vec::new()), "{error}");
-    assert!(error.contains("expected a console's text, found more than 16 MiB"), "{error}");
+    assert!(error.contains("expected a console transcript, found more than 16 MiB"), "{error}");
     assert!((1..MUCH).contains(&most), "{most} bytes of memory");
 
     // The same from a file, and where one mebibyte less than too much is read to the end.
@@ -289,7 +289,7 @@ fn babble(mut client: TcpStream) {
 fn endless_noise_is_reported_in_little_memory() {
     let (folder, link) = (tempdir().unwrap(), noisy_console());
     let begun = Instant::now();
-    fails(program(folder.path()).args(["read", &link]), 1, &[&link, "can't be understood: more bytes"]);
+    fails(program(folder.path()).args(["read", &link]), 1, &[&link, "gives no valid answer: more bytes"]);
     assert!(begun.elapsed() < Duration::from_secs(60));
 
     let mut service = Service::start(&mut run(folder.path(), &link));
@@ -347,7 +347,7 @@ fn read_without_a_link_shows_the_latest_reading() {
     assert_eq!(service.stop().code(), Some(0));
 
     fs::write(&path, "{\"half\": ").unwrap();
-    fails(program(folder.path()).arg("read"), 1, &["house_status.json is no status file of this version"]);
+    fails(program(folder.path()).arg("read"), 1, &["house_status.json is not a status file of this version"]);
 }
 
 #[test]

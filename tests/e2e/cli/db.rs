@@ -92,7 +92,7 @@ fn migrate_makes_the_tables_once_and_says_from_what_to_what() {
     for backend in backends() {
         let house = House::of(&backend, "");
         let made = house.well(&["migrate"]);
-        assert!(made.contains("made with the schema 2026"), "{made}");
+        assert!(made.contains("created with schema 2026"), "{made}");
         assert_eq!(backend.count("battery_reading"), 0);
         let again = house.well(&["migrate"]);
         assert!(again.contains("already"), "{again}");
@@ -100,7 +100,7 @@ fn migrate_makes_the_tables_once_and_says_from_what_to_what() {
         backend.run("DELETE FROM __diesel_schema_migrations WHERE version > '20261128000012'");
         backend.run("DROP VIEW v_lifetime; DROP TABLE lifetime");
         let brought = house.well(&["migrate"]);
-        assert!(brought.contains("brought from the schema 2026") && !brought.contains(PASSWORD), "{brought}");
+        assert!(brought.contains("updated from schema 2026") && !brought.contains(PASSWORD), "{brought}");
         assert_eq!(backend.count("v_lifetime"), 0);
     }
 }
@@ -168,7 +168,7 @@ fn prune_deletes_what_is_past_its_retention_and_counts_it_while_somebody_else_wr
             told
         });
         assert!(told.starts_with("900 rows deleted from "), "{told}");
-        assert!(told.contains("batteries are kept 90 days, cells for ever"), "{told}");
+        assert!(told.contains("retention: batteries 90 days, cells forever"), "{told}");
         let counts = ["bank_reading", "battery_reading", "cell_reading"].map(|table| backend.count(table));
         assert_eq!(counts, [150, 300, 450 * 4]);
         assert!(house.well(&["prune"]).starts_with("0 rows deleted"));
@@ -201,9 +201,9 @@ fn import_legacy_copies_the_predecessors_rows_by_its_own_settings_once() {
     for _ in 0..2 {
         assert_eq!(
             house.well(&import),
-            "3 rows of pwr_data read, 2 are readings of the bank pytes now\n\
+            "3 rows of pwr_data read, 2 imported into the bank pytes\n\
              from 2026-11-20T06:00:00.001Z to 2026-11-20T06:00:00.002Z\n\
-             1 without a time or a place: left out\n"
+             1 skipped: without a time or a place\n"
         );
         assert_eq!(
             backend.rows(&["place", "soc_percent"], "FROM battery_reading ORDER BY place"),
@@ -211,7 +211,7 @@ fn import_legacy_copies_the_predecessors_rows_by_its_own_settings_once() {
         );
     }
     let error = house.refused(&["import-legacy", "--bank", "other", "--config", "pytes_serial.cfg"]);
-    assert!(error.contains("there is no bank \"other\"; there is pytes"), "{error}");
+    assert!(error.contains("no bank \"other\" is configured; configured: pytes"), "{error}");
     let error = house.refused(&["import-legacy"]);
     assert!(error.contains("mysql://user@host:port/database"), "{error}");
 }
@@ -360,11 +360,10 @@ fn what_the_service_wrote_into_the_old_table_is_not_imported_from_its_first_seco
     [START / 1000 - 60, START / 1000, START / 1000 + 10].iter().for_each(|at| backend.run(&row(*at)));
     let several = ["--set", "bank.2.name=cellar", "--set", "bank.2.link=tcp://127.0.0.1:1"];
     let error = house.refused(&[&["import-legacy"], &several[..]].concat());
-    assert!(error.contains("--bank with one of pytes, cellar"), "{error}");
+    assert!(error.contains("choose one with --bank (pytes, cellar)"), "{error}");
     let told = house.well(&[&["import-legacy", "--bank", "pytes"], &several[..]].concat());
     assert!(
-        told.starts_with("3 rows of pwr_data read, 1 are readings")
-            && told.contains("\n2 from the time in which")
+        told.starts_with("3 rows of pwr_data read, 1 imported") && told.contains("\n2 skipped: from a time")
     );
     assert_eq!(backend.count("battery_reading"), 2);
 }

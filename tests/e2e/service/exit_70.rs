@@ -47,7 +47,7 @@ fn exhausted_panic_budget_exits_with_70_and_the_reason() {
     let plan = Plan { settings, config: "none".into(), terminal: false, workings };
 
     let exit = serve(plan, &[], |_, _| {}).unwrap();
-    assert_eq!((exit, exit.code()), (Exit::Fatal, 70));
+    assert_eq!((exit, exit.code()), (Exit::Unrecoverable, 70));
     let log = std::fs::read_to_string(folder.path().join("bankwatch.log")).unwrap();
     let with = |words: &str| -> Vec<_> { log.lines().filter(|line| line.contains(words)).collect() };
     assert_eq!(with("ERROR actor restarted actor=\"parser house\" reason=\"panicked: a bug in").len(), 2);

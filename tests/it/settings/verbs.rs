@@ -1,7 +1,7 @@
 //! `bankwatch config check | show | import`.
 
 use bankwatch::internals::{
-    cli::config::{self, ConfigVerb},
+    cli::config::{self, ConfigCommand},
     settings::{BankSettings, Settings},
 };
 use clap::{Parser, Subcommand};
@@ -11,19 +11,19 @@ use support::settings::Place;
 const WRONG_SETTINGS: u8 = 78;
 
 /// What a verb said: standard output, standard error, exit code.
-fn run(place: &Place, verb: &ConfigVerb) -> (String, String, u8) {
+fn run(place: &Place, verb: &ConfigCommand) -> (String, String, u8) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let code = config::run(verb, place.sources.clone(), &mut out, &mut err).expect("vectors take all");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (text(out), text(err), code)
 }
 
-fn check() -> ConfigVerb {
-    ConfigVerb::Check { config: None }
+fn check() -> ConfigCommand {
+    ConfigCommand::Check { config: None }
 }
 
-fn show(origin: bool) -> ConfigVerb {
-    ConfigVerb::Show { config: None, origin }
+fn show(origin: bool) -> ConfigCommand {
+    ConfigCommand::Show { config: None, origin }
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn an_imported_file_gives_the_same_settings() {
     ];
     for text in texts {
         let place = Place::default().file("pytes_serial.cfg", text).file("events_config.json", "{}");
-        let (toml, err, code) = run(&place, &ConfigVerb::Import { file: "pytes_serial.cfg".into() });
+        let (toml, err, code) = run(&place, &ConfigCommand::Import { file: "pytes_serial.cfg".into() });
         assert_eq!((err.as_str(), code), ("", 0));
         let place = place.file("bankwatch.toml", &toml);
         let imported = place.loaded().settings;
@@ -171,11 +171,11 @@ fn an_imported_file_gives_the_same_settings() {
 fn an_imported_file_says_what_each_setting_is_for_and_no_more_than_was_said() {
     let text = "[battery_info]\npowers = 4\ncells = 16\ndev_name = pytes\n";
     let place = Place::default().file("a.cfg", text);
-    let (toml, _, _) = run(&place, &ConfigVerb::Import { file: "a.cfg".into() });
+    let (toml, _, _) = run(&place, &ConfigCommand::Import { file: "a.cfg".into() });
     assert_eq!(
         toml,
-        "# From a.cfg. What is not here keeps its default.\n\
-         # It spoke of 4 batteries of 16 cells; here the console itself is asked.\n\n\
+        "# Converted from a.cfg. Keys that are missing have their defaults.\n\
+         # It specified 4 batteries with 16 cells; bankwatch reads these numbers from the console.\n\n\
          [[bank]]\n\
          name = \"pytes\"                         # prefix of topics, files and ids; letters, digits, _ and -; unique\n"
     );
@@ -185,11 +185,11 @@ fn an_imported_file_says_what_each_setting_is_for_and_no_more_than_was_said() {
 fn import_refuses_what_is_not_the_predecessors_file() {
     for (name, text) in [("bankwatch.toml", "[[bank]]\n"), ("wrong.cfg", "[serial]\nserial_baudrate = 1\n")] {
         let place = Place::default().file(name, text);
-        let (out, err, code) = run(&place, &ConfigVerb::Import { file: name.into() });
+        let (out, err, code) = run(&place, &ConfigCommand::Import { file: name.into() });
         assert_eq!((out.as_str(), code), ("", WRONG_SETTINGS));
         assert!(err.contains(name), "{err}");
     }
-    let (_, err, code) = run(&Place::default(), &ConfigVerb::Import { file: "gone.cfg".into() });
+    let (_, err, code) = run(&Place::default(), &ConfigCommand::Import { file: "gone.cfg".into() });
     assert!(err.contains("gone.cfg: can't read "), "{err}");
     assert_eq!(code, WRONG_SETTINGS);
 }
@@ -204,7 +204,7 @@ fn each_verb_shows_an_example_in_its_help() {
     #[derive(Subcommand)]
     enum Verb {
         #[command(subcommand)]
-        Config(ConfigVerb),
+        Config(ConfigCommand),
     }
     for verb in ["check", "show", "import"] {
         let help =
