@@ -77,7 +77,12 @@ pub(crate) const KEYS: &[Key] = &[
         "off",
         "off or verify: encrypted, with verification of the server's certificate",
     ),
-    key("tls_ca", Kind::OptionalPath(Base::Settings), "", "file with trusted CA certificates; empty: those of the system"),
+    key(
+        "tls_ca",
+        Kind::OptionalPath(Base::Settings),
+        "",
+        "file with trusted CA certificates; empty: those of the system",
+    ),
     key("legacy_table", Kind::Flag, "false", "also write pwr_data, the table of pytes_serial (mysql only)"),
     key(
         "retention",

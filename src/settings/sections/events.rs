@@ -34,7 +34,12 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'stati
 pub(crate) const KEYS: &[Key] = &[
     key("enabled", Kind::Flag, "true", "detect and log events"),
     key("file", Kind::Path(Base::Data), "battery_events.log", "the event log"),
-    key("level", Kind::Word(&["info", "warning"]), "warning", "info or warning: lowest level that is written to the event log"),
+    key(
+        "level",
+        Kind::Word(&["info", "warning"]),
+        "warning",
+        "info or warning: lowest level that is written to the event log",
+    ),
     key("cells", Kind::Flag, "true", "log the cells of a battery with its event"),
     key(
         "catalogue",

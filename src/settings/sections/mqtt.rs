@@ -105,7 +105,12 @@ pub(crate) const KEYS: &[Key] = &[
         "auto",
         "auto: bankwatch-<hostname>-<hash of the bank names>; must be unique at the broker",
     ),
-    key("ca_file", Kind::OptionalPath(Base::Settings), "", "file with trusted CA certificates; empty: those of the system"),
+    key(
+        "ca_file",
+        Kind::OptionalPath(Base::Settings),
+        "",
+        "file with trusted CA certificates; empty: those of the system",
+    ),
     key(
         "client_cert_file",
         Kind::OptionalPath(Base::Settings),
@@ -128,12 +133,7 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("legacy_topics", Kind::Flag, "false", "also publish the topics of pytes_serial, one per value"),
     key("discovery", Kind::Flag, "true", "publish Home Assistant discovery messages"),
-    key(
-        "discovery_prefix",
-        Kind::Text(TOPIC),
-        "homeassistant",
-        "first level of the discovery topics",
-    ),
+    key("discovery_prefix", Kind::Text(TOPIC), "homeassistant", "first level of the discovery topics"),
     key(
         "expire_after",
         Kind::Auto(&Kind::Duration { range: 1000..=30 * DAY, off: None }),
