@@ -87,9 +87,9 @@ pub const TOLERANCES: &[Tolerance] = &[
         "200 A are 56 mAh per second; also used for lifetime totals",
     ),
     row(Kind::Charge, (50.0, 60.0), (0, 10_000_000), "200 A are 56 mAh per second"),
-    row(Kind::Energy, (20_000.0, 20_000.0), (0, 1_000_000_000), "100 kW are 28 Wh each second"),
+    row(Kind::Energy, (20_000.0, 20_000.0), (0, 1_000_000_000), "100 kW are 28 Wh per second"),
     row(Kind::Rating, (0.0, 0.0), ANY, "printed on the box"),
-    row(Kind::Throughput, (20_000.0, 20_000.0), (0, 1_000_000_000_000), "as the energy left, for decades"),
+    row(Kind::Throughput, (20_000.0, 20_000.0), (0, 1_000_000_000_000), "as the remaining energy, for decades"),
     row(
         Kind::Counter,
         (3.0, 0.5),
