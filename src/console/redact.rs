@@ -1,5 +1,5 @@
-//! Replaces serial numbers in recordings: with the same length, so that columns stay aligned, and with a number each, so
-//! that batteries can still be distinguished.
+//! Replaces serial numbers in recordings: with the same length, so that columns stay aligned, and with a number each,
+//! so that batteries can still be distinguished.
 
 use std::collections::BTreeMap;
 

@@ -6,9 +6,9 @@
 //! Remain Cap. 1       : 71.25 Ah
 //! Chg. Energy Thro.   : 4210 Wh  1834000 mWs
 //! ```
-//! Two layouts are known, both only from documentation. So the unit is taken from the answer and never assumed: a number
-//! with an unknown unit, or without a required one, is ignored. If a line has two values, the second is the remainder of
-//! the first in a smaller unit, and only the first is used.
+//! Two layouts are known, both only from documentation. So the unit is taken from the answer and never assumed: a
+//! number with an unknown unit, or without a required one, is ignored. If a line has two values, the second is the
+//! remainder of the first in a smaller unit, and only the first is used.
 
 use std::collections::BTreeMap;
 

@@ -28,8 +28,8 @@ use crate::console::word_slot::place_index;
 /// Parses the answer to `command`.
 ///
 /// # Errors
-/// Returns an error if the console refused the command, or if the answer is truncated or has no usable values. Errors in
-/// single rows or lines are in [`Parsed::problems`].
+/// Returns an error if the console refused the command, or if the answer is truncated or has no usable values. Errors
+/// in single rows or lines are in [`Parsed::problems`].
 pub fn parse(command: Command, answer: &Answer) -> Result<Parsed, Rejected> {
     match answer.verdict {
         Verdict::Success => {

@@ -179,8 +179,8 @@ pub(crate) fn event_position(label: &str) -> u16 {
     position.unwrap_or(EVENT_WORDS.len()) as u16
 }
 
-/// The indexes of event words other than the three common ones, by their labels, so that a damaged line shifts no other.
-/// Those with an unknown label follow in their order; the label itself has to be confirmed.
+/// The indexes of event words other than the three common ones, by their labels, so that a damaged line shifts no
+/// other. Those with an unknown label follow in their order; the label itself has to be confirmed.
 pub(crate) fn event_indexes(words: &[(String, EventWord)]) -> Vec<u16> {
     let mut unknown = EVENT_WORDS.len() as u16..;
     let index = |(label, _): &(String, EventWord)| match event_position(label) {

@@ -234,8 +234,8 @@ fn read_row(layout: &Layout<PwrRow>, number: usize, line: &str) -> Result<PwrRow
     Ok(row)
 }
 
-/// The place of a row without a battery. It has dashes in the oldest layout regardless of the header, so it is recognized
-/// by the word `Absent` and only dashes around it; two joined rows do not match.
+/// The place of a row without a battery. It has dashes in the oldest layout regardless of the header, so it is
+/// recognized by the word `Absent` and only dashes around it; two joined rows do not match.
 fn absent_place(line: &str) -> Option<Place> {
     let mut tokens = line.split_ascii_whitespace();
     let place = tokens.next()?.parse().ok()?;

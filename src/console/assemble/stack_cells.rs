@@ -35,8 +35,8 @@ pub(crate) fn distribute_cells(
     }
 }
 
-/// Whether the cells add up to the module's voltage. If the count is doubtful, the voltage must rule out any other count;
-/// otherwise a rough match is enough, and a missing voltage is no objection.
+/// Whether the cells add up to the module's voltage. If the count is doubtful, the voltage must rule out any other
+/// count; otherwise a rough match is enough, and a missing voltage is no objection.
 fn matches_voltage(module: &BatteryReading, cells: &[CellReading], doubtful: bool) -> bool {
     let known: Vec<i64> = cells.iter().filter_map(|cell| Some(cell.voltage?.0.into())).collect();
     let (Some(voltage), sum @ 1..) = (module.measured.voltage, known.iter().sum::<i64>()) else {

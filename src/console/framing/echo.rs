@@ -1,8 +1,8 @@
 //! Decides whether an answer with a damaged echo belongs to our command.
 //!
 //! Another client's answer differs only in its echo. So the damaged echo must be closer to our command than to any
-//! other, and the answer must identify itself: by the battery's number in it or, where it carries none, by the number in
-//! the echo.
+//! other, and the answer must identify itself: by the battery's number in it or, where it carries none, by the number
+//! in the echo.
 
 use crate::console::command::{Command, Verb};
 

@@ -174,8 +174,8 @@ impl Framer {
         }
     }
 
-    /// Checks the last line while it has no line end: only prompts and pagers need none. Of the `scanned` bytes, only as
-    /// many are looked at again as a prompt or pager can have started in.
+    /// Checks the last line while it has no line end: only prompts and pagers need none. Of the `scanned` bytes, only
+    /// as many are looked at again as a prompt or pager can have started in.
     fn on_open_line(&mut self, scanned: usize) -> Progress {
         const LONGEST: usize = 64;
         let line = latin1(&self.line[scanned.saturating_sub(LONGEST)..]).into_owned();

@@ -1,4 +1,5 @@
-//! Lists the values of an answer as samples, each of a kind that has a tolerance, so that the validator can compare them.
+//! Lists the values of an answer as samples, each of a kind that has a tolerance, so that the validator can compare
+//! them.
 
 use crate::console::answers::parsed::Parsed;
 use crate::console::answers::pwr_detail::event_indexes;

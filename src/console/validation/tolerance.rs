@@ -2,8 +2,9 @@
 //!
 //! The console has no checksum (protocol, section 1): a flipped digit is detected only because it contradicts another
 //! answer. A retry takes a tenth of a second, so the bounds are narrow. A value that two answers agree on is accepted
-//! regardless of the others, so a narrow bound never rejects a true value. If a byte is lost from a run of equal digits,
-//! two answers are sooner or later damaged in the same way, so values that never change by themselves need three.
+//! regardless of the others, so a narrow bound never rejects a true value. If a byte is lost from a run of equal
+//! digits, two answers are sooner or later damaged in the same way, so values that never change by themselves need
+//! three.
 
 use crate::console::answers::pwr_detail::event_name;
 use crate::console::validation::samples::{Kind, Said};
@@ -138,8 +139,8 @@ impl Tolerance {
     }
 }
 
-/// How far the sum of the cells may be from the battery's voltage, in mV, and in addition for each second between the two
-/// answers. Only for a battery whose sum has matched before: some consoles differ by 2 V and more.
+/// How far the sum of the cells may be from the battery's voltage, in mV, and in addition for each second between the
+/// two answers. Only for a battery whose sum has matched before: some consoles differ by 2 V and more.
 pub(crate) const SUM_OF_CELLS: (f64, f64) = (300.0, 50.0);
 
 /// How far a cell may be outside the table's range, in mV, and in addition for each second.
