@@ -90,7 +90,12 @@ pub const TOLERANCES: &[Tolerance] = &[
     row(Kind::Charge, (50.0, 60.0), (0, 10_000_000), "200 A are 56 mAh per second"),
     row(Kind::Energy, (20_000.0, 20_000.0), (0, 1_000_000_000), "100 kW are 28 Wh per second"),
     row(Kind::Rating, (0.0, 0.0), ANY, "printed on the box"),
-    row(Kind::Throughput, (20_000.0, 20_000.0), (0, 1_000_000_000_000), "as the remaining energy, for decades"),
+    row(
+        Kind::Throughput,
+        (20_000.0, 20_000.0),
+        (0, 1_000_000_000_000),
+        "as the remaining energy, for decades",
+    ),
     row(
         Kind::Counter,
         (3.0, 0.5),
