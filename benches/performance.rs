@@ -29,9 +29,9 @@ use std::time::{Duration, Instant};
 use bankwatch::internals::console::answers;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::Command;
-use bankwatch::internals::console::framing::{Framer, Progress};
+use bankwatch::internals::console::framing::{FrameStatus, Framer};
 use bankwatch::internals::console::transcript::{Exchange, Transcript};
-use bankwatch::internals::console::validation::Review;
+use bankwatch::internals::console::validation::AnswerValidator;
 use bankwatch::internals::events::catalogue::Catalogue;
 use bankwatch::internals::events::tracker::Tracker;
 use bankwatch::internals::link::{Link, SerialParams, Transport};
@@ -40,9 +40,9 @@ use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::report::{BankReport, ServiceCounters};
 use bankwatch::internals::simulator::{Dialect, Simulation};
 use bankwatch::internals::stats::Stats;
-use bankwatch::internals::sweep::client::{Conversation, Patience};
-use bankwatch::internals::sweep::poll_plan::Rhythm;
-use bankwatch::internals::sweep::sweeper::{Sweeper, Swept};
+use bankwatch::internals::sweep::client::{ConsoleClient, ConsoleTimeouts};
+use bankwatch::internals::sweep::poll_plan::PollSchedule;
+use bankwatch::internals::sweep::sweeper::{SweepProgress, Sweeper};
 use process::{memory, processor_time};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -126,10 +126,10 @@ fn measure_sweeps(batteries: usize, sweeps: usize) -> (f64, f64) {
             .expect("an open link");
         let bytes = Arc::new(AtomicU64::new(0));
         let counted = Counted { inner: link, bytes: bytes.clone() };
-        let mut conversation = Conversation::new(Box::new(counted), b"\n", Patience::default());
-        let rhythm = Rhythm::new(Duration::from_millis(1), Duration::ZERO, true);
-        let mut sweeper = Sweeper::new(Arc::from("bench"), rhythm, Review::judge);
-        sweeper.opened();
+        let mut conversation = ConsoleClient::new(Box::new(counted), b"\n", ConsoleTimeouts::default());
+        let rhythm = PollSchedule::new(Duration::from_millis(1), Duration::ZERO, true);
+        let mut sweeper = Sweeper::new(Arc::from("bench"), rhythm, AnswerValidator::validate);
+        sweeper.on_link_open();
         let mut times = Vec::new();
         let mut each = Vec::new();
         // The first sweep asks for facts as well; it is not what a day is made of.
@@ -137,9 +137,9 @@ fn measure_sweeps(batteries: usize, sweeps: usize) -> (f64, f64) {
             let before = bytes.load(Ordering::Relaxed);
             let transcript = loop {
                 match sweeper.step(&mut conversation).await {
-                    Swept::Transcript(transcript) => break transcript,
-                    Swept::Idle(until) => tokio::time::sleep_until(until).await,
-                    Swept::Going => {}
+                    SweepProgress::Complete(transcript) => break transcript,
+                    SweepProgress::Idle(until) => tokio::time::sleep_until(until).await,
+                    SweepProgress::InProgress => {}
                     other => panic!("the simulated bank was lost: {other:?}"),
                 }
             };
@@ -216,7 +216,7 @@ fn parser() {
 fn frame(question: &str, bytes: &[u8]) -> bankwatch::internals::console::framing::answer::Answer {
     let mut framer = Framer::new(question);
     for chunk in bytes.chunks(4096) {
-        if let Progress::Complete(answer) = framer.push(chunk) {
+        if let FrameStatus::Complete(answer) = framer.push(chunk) {
             return answer;
         }
     }
@@ -246,13 +246,21 @@ fn stats() {
         let exchanges = questions.take(asked).map(|question| {
             let bytes = console.type_bytes(format!("{question}\n").as_bytes());
             let command = question.parse().expect("a command");
-            Exchange { command, outcome: Ok(frame(&question, &bytes)), asked: 1 }
+            Exchange { command, outcome: Ok(frame(&question, &bytes)), attempts: 1 }
         });
         let (began, began_at) =
             (Instant::now(), jiff::Timestamp::from_second(1_790_000_000).expect("a time"));
         let (bank, known, took) = (Arc::from("bench"), Vec::new(), Duration::from_secs(1));
         let exchanges = exchanges.collect();
-        let mut reading = assemble(&Transcript { bank, kind, began_at, began, took, known, exchanges });
+        let mut reading = assemble(&Transcript {
+            bank,
+            kind,
+            started_at: began_at,
+            started: began,
+            took,
+            known_places: known,
+            exchanges,
+        });
         let mut stats = Stats::unkept(Duration::from_secs(10));
         let facts: Vec<Facts> = BankReport::of_one(reading.clone()).facts;
         let start = Instant::now();

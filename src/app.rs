@@ -29,7 +29,7 @@ use crate::actors::stats::{LedgerFile, StatsActor, StatsSettings, machine_time};
 use crate::actors::systemd::SystemdActor;
 use crate::actors::terminal::TerminalActor;
 use crate::console::assemble::assemble;
-use crate::console::validation::Review;
+use crate::console::validation::AnswerValidator;
 use crate::events::catalogue::Catalogue;
 use crate::events::plan::EventPlan;
 use crate::link::{Link, LinkError, SerialParams};
@@ -44,9 +44,9 @@ use crate::supervise::{
     ChildSpec, FatalFailure, Flush, HeartbeatSet, Ping, Role, ShutdownPhase, Signal, Signals, StopHandle,
     SupervisionPolicy, Supervisor, signals,
 };
-use crate::sweep::client::Patience;
-use crate::sweep::poll_plan::Rhythm;
-use crate::sweep::sweeper::Judge;
+use crate::sweep::client::ConsoleTimeouts;
+use crate::sweep::poll_plan::PollSchedule;
+use crate::sweep::sweeper::ValidateFn;
 use crate::systemd;
 
 /// How long a stop may take: of the five seconds that are promised, the log's last lines may need one.
@@ -88,7 +88,7 @@ pub struct Workings {
     /// When an actor is restarted, and when no more.
     pub(crate) policy: SupervisionPolicy,
     /// How long a console may take.
-    pub(crate) patience: Patience,
+    pub(crate) patience: ConsoleTimeouts,
     /// The first pause before a lost link is opened again, and the longest.
     pub(crate) link_backoff: (Duration, Duration),
     /// How long one round of writing files may take.
@@ -98,7 +98,7 @@ pub struct Workings {
     /// How long the broker may take.
     pub(crate) broker: BrokerPatience,
     /// How an answer is judged.
-    pub(crate) judge: Judge,
+    pub(crate) judge: ValidateFn,
     /// How a sweep's answers become a reading.
     pub(crate) assemble: Assemble,
 }
@@ -107,12 +107,12 @@ impl Default for Workings {
     fn default() -> Self {
         Self {
             policy: SupervisionPolicy::default(),
-            patience: Patience::default(),
+            patience: ConsoleTimeouts::default(),
             link_backoff: (Duration::from_secs(1), Duration::from_secs(30)),
             write_deadline: Duration::from_secs(5),
             batch_deadline: Duration::from_secs(30),
             broker: BrokerPatience::default(),
-            judge: Review::judge,
+            judge: AnswerValidator::validate,
             assemble,
         }
     }
@@ -232,7 +232,7 @@ impl Bank {
         let stats = StatsSettings {
             started: Instant::now(),
             interval: settings.interval,
-            facts_every: rhythm.facts_every,
+            facts_every: rhythm.facts_interval,
             batteries: counted,
             cells: settings.expected.and_then(|expected| expected.cells),
             target_soc: Percent(settings.target_soc.into()),
@@ -342,15 +342,15 @@ fn history(plan: &Plan) -> History {
 fn broker(plan: &Plan) -> Broker {
     let view = |settings: &BankSettings| BankView {
         settings: settings.clone(),
-        facts_every: rhythm(settings).facts_every,
+        facts_every: rhythm(settings).facts_interval,
     };
     let settings = plan.settings.mqtt.clone();
     Broker { settings, banks: plan.settings.banks.iter().map(view).collect(), patience: plan.workings.broker }
 }
 
 /// How often a bank is asked what.
-fn rhythm(settings: &BankSettings) -> Rhythm {
-    Rhythm::new(settings.interval, settings.summary_interval, settings.cells != CellLevel::Off)
+fn rhythm(settings: &BankSettings) -> PollSchedule {
+    PollSchedule::new(settings.interval, settings.summary_interval, settings.cells != CellLevel::Off)
 }
 
 /// Serial → Parser → Stats of one bank, each with its name among the children.

@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 use actix::{Actor, AsyncContext, Context, Handler, Supervised, WrapFuture};
 use slog::{Logger, info, warn};
 
-use crate::console::command::Verb;
+use crate::console::command::CommandName;
 use crate::console::framing::prompt::Prompt;
-use crate::console::transcript::Lost;
+use crate::console::transcript::CommandError;
 use crate::link::Link;
 use crate::messages::{Queue, SweepDone, Transcript};
 use crate::model::reading::SweepKind;
 use crate::outage::{HumanDuration, NoticeKind, OutageTracker};
 use crate::supervise::{Flush, Heartbeat, Ping};
-use crate::sweep::client::{Conversation, Patience};
-use crate::sweep::poll_plan::Rhythm;
-use crate::sweep::sweeper::{Judge, Sweeper, Swept as Step};
-use crate::sweep::wake::{Found, greet};
+use crate::sweep::client::{ConsoleClient, ConsoleTimeouts};
+use crate::sweep::poll_plan::PollSchedule;
+use crate::sweep::sweeper::{SweepProgress as Step, Sweeper, ValidateFn};
+use crate::sweep::wake::{ConsoleState, probe_console};
 
 /// All that the port's owner needs to know.
 #[derive(Clone, Debug)]
@@ -30,9 +30,9 @@ pub struct SerialSettings {
     /// What ends a question.
     pub line_end: &'static [u8],
     /// How often what is asked.
-    pub rhythm: Rhythm,
+    pub rhythm: PollSchedule,
     /// How long to wait for what.
-    pub patience: Patience,
+    pub patience: ConsoleTimeouts,
     /// The first pause before a lost link is opened again, and the longest.
     pub backoff: (Duration, Duration),
     /// Whether a silent console may be woken.
@@ -40,7 +40,7 @@ pub struct SerialSettings {
     /// Beats whenever work is attempted, for whoever must know that this owner is alive.
     pub beat: Option<Heartbeat>,
     /// How an answer is judged.
-    pub judge: Judge,
+    pub judge: ValidateFn,
 }
 
 /// The owner of one bank's port.
@@ -116,7 +116,7 @@ impl Owner {
                 Err(error) => error.to_string(),
                 Ok(link) => {
                     let conversation =
-                        Conversation::new(link, self.settings.line_end, self.settings.patience);
+                        ConsoleClient::new(link, self.settings.line_end, self.settings.patience);
                     // The link is closed when this returns, before the pause: an adapter that is still held
                     // open comes back under another name.
                     self.ask(&mut sweeper, conversation, opened).await
@@ -132,28 +132,31 @@ impl Owner {
     async fn ask(
         &mut self,
         sweeper: &mut Sweeper,
-        mut conversation: Conversation,
+        mut conversation: ConsoleClient,
         opened: Instant,
     ) -> String {
-        let woken = match greet(&mut conversation, self.settings.wake.then_some(self.settings.link.line.baud))
-            .await
+        let woken = match probe_console(
+            &mut conversation,
+            self.settings.wake.then_some(self.settings.link.line.baud),
+        )
+        .await
         {
             Ok(found) => matches!(found, Found::Woken(_)),
-            Err(Lost::LinkGone(why)) => return why,
+            Err(CommandError::LinkGone(why)) => return why,
             Err(lost) => return self.unanswered(&lost),
         };
-        sweeper.opened();
+        sweeper.on_link_open();
         let mut first = true;
         loop {
             let step = sweeper.step(&mut conversation).await;
             self.beat();
             self.tell_company(&mut conversation);
             match step {
-                Step::Going => {}
+                Step::InProgress => {}
                 Step::Idle(until) => self.idle(until).await,
-                Step::Silent(lost) => return unheard(&lost),
+                Step::NoResponse(lost) => return unheard(&lost),
                 Step::LinkGone(why) => return why,
-                Step::Transcript(transcript) => {
+                Step::Complete(transcript) => {
                     if std::mem::take(&mut first) {
                         self.up(&transcript, opened, woken);
                     }
@@ -165,10 +168,10 @@ impl Owner {
     }
 
     /// Nobody answered when the link was opened; a sleeping console is one reason.
-    fn unanswered(&self, lost: &Lost) -> String {
+    fn unanswered(&self, lost: &CommandError) -> String {
         let about_waking = match (lost, self.settings.wake, self.settings.link.target.can_set_speed()) {
-            (Lost::Silent, true, true) => ", and did not wake at 1200 baud",
-            (Lost::Silent, true, false) => {
+            (CommandError::NoResponse, true, true) => ", and did not wake at 1200 baud",
+            (CommandError::NoResponse, true, false) => {
                 ", and this link can't wake it: that takes a serial port or rfc2217://"
             }
             _ => "",
@@ -189,7 +192,7 @@ impl Owner {
     }
 
     fn up(&mut self, transcript: &Transcript, opened: Instant, woken: bool) {
-        let table = transcript.exchanges.iter().find(|exchange| exchange.command == Verb::Pwr.alone());
+        let table = transcript.exchanges.iter().find(|exchange| exchange.command == CommandName::Pwr.bare());
         let prompt = table.and_then(|table| table.outcome.as_ref().ok()).and_then(|answer| answer.prompt);
         let prompt = prompt.map_or_else(|| "?".to_owned(), |prompt| prompt.to_string());
         self.pause = self.settings.backoff.0;
@@ -198,14 +201,14 @@ impl Owner {
             info!(self.log, "link back"; "bank" => bank, "link" => link, "outage" => HumanDuration(recovered.lasted));
         } else if transcript.kind == SweepKind::Full {
             info!(self.log, "link up"; "bank" => bank, "link" => link, "prompt" => prompt,
-                "woken" => woken, "batteries" => transcript.known.len(), "took" => HumanDuration(opened.elapsed()));
+                "woken" => woken, "batteries" => transcript.known_places.len(), "took" => HumanDuration(opened.elapsed()));
         }
     }
 
     /// Somebody else uses the console, or has changed its mode: told once, since it goes on working.
-    fn tell_company(&mut self, conversation: &mut Conversation) {
+    fn tell_company(&mut self, conversation: &mut ConsoleClient) {
         let bank = &*self.settings.bank;
-        if let Some(question) = conversation.stranger()
+        if let Some(question) = conversation.take_foreign_command()
             && !std::mem::replace(&mut self.company_told, true)
         {
             warn!(self.log, "console shared"; "bank" => bank, "question" => question,
@@ -235,9 +238,9 @@ impl Owner {
 }
 
 /// Nobody is there, or nobody who can be understood.
-fn unheard(lost: &Lost) -> String {
+fn unheard(lost: &CommandError) -> String {
     match lost {
-        Lost::Silent => "console silent".to_owned(),
+        CommandError::NoResponse => "console silent".to_owned(),
         lost => format!("console not understood: {lost}"),
     }
 }

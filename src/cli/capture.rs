@@ -13,16 +13,16 @@ use jiff::Timestamp;
 use crate::cli::exit::Exit;
 use crate::console::answers;
 use crate::console::answers::parsed::Parsed;
-use crate::console::command::{Command, Verb};
+use crate::console::command::{Command, CommandName};
 use crate::console::framing::answer::Answer;
-use crate::console::redact::Blank;
-use crate::console::transcript::Lost;
+use crate::console::redact::Redactor;
+use crate::console::transcript::CommandError;
 use crate::link::tee::{Recording, Tee};
 use crate::link::{Link, SerialParams};
 use crate::model::place::Place;
 use crate::settings::LineEnd;
-use crate::sweep::client::{Conversation, Patience};
-use crate::sweep::wake::greet;
+use crate::sweep::client::{ConsoleClient, ConsoleTimeouts};
+use crate::sweep::wake::probe_console;
 
 #[derive(Debug, Args)]
 #[command(
@@ -40,25 +40,26 @@ pub(crate) struct CaptureArguments {
 }
 
 /// Sent once per round; refused commands are recorded as well.
-const BANK_COMMANDS: &[Verb] = &[
-    Verb::Help,
-    Verb::Pwr,
-    Verb::Unit,
-    Verb::Bat,
-    Verb::Info,
-    Verb::Stat,
-    Verb::Time,
-    Verb::Log,
-    Verb::DataEvent,
-    Verb::DataHistory,
+const BANK_COMMANDS: &[CommandName] = &[
+    CommandName::Help,
+    CommandName::Pwr,
+    CommandName::Unit,
+    CommandName::Bat,
+    CommandName::Info,
+    CommandName::Stat,
+    CommandName::Time,
+    CommandName::Log,
+    CommandName::DataEvent,
+    CommandName::DataHistory,
 ];
 /// Sent for each battery.
-const BATTERY_COMMANDS: &[Verb] = &[Verb::Pwr, Verb::Bat, Verb::Info, Verb::Stat, Verb::Soh];
+const BATTERY_COMMANDS: &[CommandName] =
+    &[CommandName::Pwr, CommandName::Bat, CommandName::Info, CommandName::Stat, CommandName::Soh];
 
 /// No sweep is waiting, so answers with many pages are recorded to the end.
-fn timeouts() -> Patience {
+fn timeouts() -> ConsoleTimeouts {
     let pages = Duration::from_secs(120);
-    Patience { whole: pages, pages, ..Patience::default() }
+    ConsoleTimeouts { whole_answer: pages, paging: pages, ..ConsoleTimeouts::default() }
 }
 
 /// Records the answers. Exit status 1 if a command got no answer.
@@ -98,14 +99,14 @@ struct CapturedAnswer {
 }
 
 /// Opens the link, records everything received, and checks that a console answers.
-async fn open(link: &Link) -> anyhow::Result<(Conversation, Recording)> {
+async fn open(link: &Link) -> anyhow::Result<(ConsoleClient, Recording)> {
     let (tee, recording) = Tee::new(link.open().await?);
-    let mut conversation = Conversation::new(Box::new(tee), LineEnd::Lf.as_bytes(), timeouts());
-    match greet(&mut conversation, Some(link.line.baud)).await {
-        Err(Lost::Silent) => {
+    let mut conversation = ConsoleClient::new(Box::new(tee), LineEnd::Lf.as_bytes(), timeouts());
+    match probe_console(&mut conversation, Some(link.line.baud)).await {
+        Err(CommandError::NoResponse) => {
             bail!("the console on {link} does not answer; run `bankwatch doctor {link}` to find out why")
         }
-        Err(Lost::LinkGone(reason)) => bail!("lost the connection to {link}: {reason}"),
+        Err(CommandError::LinkGone(reason)) => bail!("lost the connection to {link}: {reason}"),
         // Anything else is worth recording.
         Ok(_) | Err(_) => Ok((conversation, recording)),
     }
@@ -116,7 +117,7 @@ async fn open(link: &Link) -> anyhow::Result<(Conversation, Recording)> {
 /// # Errors
 /// Returns the reason if the connection is lost.
 async fn record(
-    conversation: &mut Conversation,
+    conversation: &mut ConsoleClient,
     recording: &Recording,
     rounds: u32,
     answers: &mut Vec<CapturedAnswer>,
@@ -126,16 +127,16 @@ async fn record(
         while let Some(command) = commands.pop() {
             let _ = recording.take();
             let (at, start) = (Timestamp::now(), Instant::now());
-            let outcome = conversation.ask(command).await;
+            let outcome = conversation.execute(command).await;
             let (seconds, bytes) = (start.elapsed().as_secs_f64(), recording.take());
             answers.push(CapturedAnswer { command, at, seconds, bytes });
             match outcome {
-                Err(Lost::LinkGone(reason)) => return Err(reason),
-                Ok(answer) if command == Verb::Pwr.alone() => {
+                Err(CommandError::LinkGone(reason)) => return Err(reason),
+                Ok(answer) if command == CommandName::Pwr.bare() => {
                     commands.splice(0..0, battery_commands(&answer));
                 }
-                Ok(answer) if command == Verb::Help.alone() && lists_euro(&answer) => {
-                    commands.push(Verb::Euro.alone());
+                Ok(answer) if command == CommandName::Help.bare() && lists_euro(&answer) => {
+                    commands.push(CommandName::Euro.bare());
                 }
                 _ => {}
             }
@@ -146,8 +147,8 @@ async fn record(
 
 /// The commands for each battery present in the table, last one first.
 fn battery_commands(answer: &Answer) -> Vec<Command> {
-    let present: BTreeSet<Place> = match answers::parse(Verb::Pwr.alone(), answer) {
-        Ok(Parsed::Table(table)) => table.present().collect(),
+    let present: BTreeSet<Place> = match answers::parse(CommandName::Pwr.bare(), answer) {
+        Ok(Parsed::Table(table)) => table.present_places().collect(),
         _ => BTreeSet::new(),
     };
     present.iter().rev().flat_map(|place| BATTERY_COMMANDS.iter().rev().map(|verb| verb.of(*place))).collect()
@@ -158,7 +159,7 @@ fn lists_euro(answer: &Answer) -> bool {
 }
 
 fn write(out: &mut impl Write, link: &Link, answers: &[CapturedAnswer]) -> io::Result<()> {
-    let mut blank = Blank::default();
+    let mut blank = Redactor::default();
     answers.iter().for_each(|answer| blank.learn(&answer.bytes));
     let (version, now) = (env!("CARGO_PKG_VERSION"), Timestamp::now());
     writeln!(out, "# bankwatch {version}, recorded from {link} at {now:.0}; barcodes are redacted")?;

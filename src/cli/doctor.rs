@@ -11,11 +11,11 @@ use tokio::time::timeout;
 
 use crate::cli::exit::Exit;
 use crate::cli::sweep::{self, RoundTrips};
-use crate::console::diagnosis::Heard;
+use crate::console::diagnosis::ProbeResponse;
 use crate::link::{Link, LinkTarget, SerialParams, Transport};
 use crate::settings::{LineEnd, Loaded, MqttVersion, Settings, Sources, load};
-use crate::sweep::client::{Conversation, Patience};
-use crate::sweep::wake::{Found, greet};
+use crate::sweep::client::{ConsoleClient, ConsoleTimeouts};
+use crate::sweep::wake::{ConsoleState, probe_console};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  bankwatch doctor /dev/ttyUSB0\n  bankwatch doctor tcp://192.0.2.7:4196")]
@@ -99,13 +99,13 @@ async fn examine(arguments: &DoctorArguments, out: &mut impl Write) -> anyhow::R
         };
         let response = probe(&mut open, attempt.line_end, arguments.listen).await?;
         row(out, &label(&first.target, *attempt), &response)?;
-        let conversation = |timeouts| Conversation::new(open, attempt.line_end.as_bytes(), timeouts);
-        if let Heard::Prompt(_) = response {
-            return report(&link, conversation(Patience::default()), *attempt, out).await;
+        let conversation = |timeouts| ConsoleClient::new(open, attempt.line_end.as_bytes(), timeouts);
+        if let ProbeResponse::Prompt(_) = response {
+            return report(&link, conversation(ConsoleTimeouts::default()), *attempt, out).await;
         }
         if attempt == &ATTEMPTS[0] && matches!(response, Heard::Nothing | Heard::Text(_)) {
-            let timeouts = Patience { first: arguments.listen, ..Patience::default() };
-            let is_silent = response == Heard::Nothing;
+            let timeouts = ConsoleTimeouts { first_byte: arguments.listen, ..ConsoleTimeouts::default() };
+            let is_silent = response == ProbeResponse::Silence;
             if let Some(conversation) = recover(&link, conversation(timeouts), is_silent, out).await? {
                 return report(&link, conversation, *attempt, out).await;
             }
@@ -140,7 +140,11 @@ fn label(target: &LinkTarget, attempt: Attempt) -> String {
 }
 
 /// Sends an empty line and classifies the response.
-async fn probe(link: &mut Box<dyn Transport>, line_end: LineEnd, listen: Duration) -> anyhow::Result<Heard> {
+async fn probe(
+    link: &mut Box<dyn Transport>,
+    line_end: LineEnd,
+    listen: Duration,
+) -> anyhow::Result<ProbeResponse> {
     let mut received = Vec::new();
     let deadline = tokio::time::Instant::now() + listen;
     if timeout(listen, link.write_all(line_end.as_bytes())).await.is_err() {
@@ -151,8 +155,8 @@ async fn probe(link: &mut Box<dyn Transport>, line_end: LineEnd, listen: Duratio
         match tokio::time::timeout_at(deadline, link.read(&mut chunk)).await {
             Err(_) => break,
             // The link itself recognizes a bridge in telnet mode by its first bytes.
-            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => return Ok(Heard::Telnet),
-            Ok(Ok(0) | Err(_)) if received.is_empty() => return Ok(Heard::Closed),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => return Ok(ProbeResponse::Telnet),
+            Ok(Ok(0) | Err(_)) if received.is_empty() => return Ok(ProbeResponse::Closed),
             Ok(Ok(0) | Err(_)) => break,
             Ok(Ok(count)) => received.extend_from_slice(&chunk[..count]),
         }
@@ -160,21 +164,23 @@ async fn probe(link: &mut Box<dyn Transport>, line_end: LineEnd, listen: Duratio
             break;
         }
     }
-    Ok(Heard::of(&received))
+    Ok(ProbeResponse::classify(&received))
 }
 
 /// Wakes a silent console, and returns one that waits at its pager to the prompt.
 async fn recover(
     link: &Link,
-    mut conversation: Conversation,
+    mut conversation: ConsoleClient,
     is_silent: bool,
     out: &mut impl Write,
-) -> anyhow::Result<Option<Conversation>> {
+) -> anyhow::Result<Option<ConsoleClient>> {
     let wake = (is_silent && link.target.can_set_speed()).then_some(link.line.baud);
-    match greet(&mut conversation, wake).await {
-        Ok(Found::Woken(prompt)) => row(out, "asleep", format!("woken at 1200 baud, then prompt {prompt}"))?,
-        Ok(Found::Awake(prompt)) => row(out, "second attempt", format!("prompt {prompt}"))?,
-        Ok(Found::Unclear) => return Ok(None),
+    match probe_console(&mut conversation, wake).await {
+        Ok(ConsoleState::Woken(prompt)) => {
+            row(out, "asleep", format!("woken at 1200 baud, then prompt {prompt}"))?
+        }
+        Ok(ConsoleState::Awake(prompt)) => row(out, "second attempt", format!("prompt {prompt}"))?,
+        Ok(ConsoleState::Unrecognized) => return Ok(None),
         Err(_) if wake.is_some() => {
             row(out, "waking at 1200 baud", "silence")?;
             return Ok(None);
@@ -192,7 +198,7 @@ fn row(out: &mut impl Write, label: &str, value: impl Display) -> io::Result<()>
 /// Prints the batteries, round-trip times and settings of a working console.
 async fn report(
     link: &Link,
-    mut conversation: Conversation,
+    mut conversation: ConsoleClient,
     attempt: Attempt,
     out: &mut impl Write,
 ) -> anyhow::Result<Exit> {
@@ -264,8 +270,8 @@ fn settings(link: &Link, attempt: Attempt, out: &mut impl Write) -> anyhow::Resu
 }
 
 /// The likely causes when no console answered.
-fn advice(target: &LinkTarget, responses: &[Heard]) -> &'static [&'static str] {
-    let any = |wanted: fn(&Heard) -> bool| responses.iter().any(wanted);
+fn advice(target: &LinkTarget, responses: &[ProbeResponse]) -> &'static [&'static str] {
+    let any = |wanted: fn(&ProbeResponse) -> bool| responses.iter().any(wanted);
     let bridge = matches!(target, Target::Tcp(_));
     if any(|response| matches!(response, Heard::Telnet)) {
         &["Set the bridge to raw TCP (no telnet), or use rfc2217:// if it supports that."]
@@ -303,14 +309,14 @@ fn advice(target: &LinkTarget, responses: &[Heard]) -> &'static [&'static str] {
 mod tests {
     use super::*;
 
-    fn advice_for(link: &str, responses: &[Heard]) -> String {
+    fn advice_for(link: &str, responses: &[ProbeResponse]) -> String {
         advice(&Link::parse(link, SerialParams::default()).unwrap().target, responses).join(" ")
     }
 
     #[test]
     fn any_response_determines_the_advice() {
-        let noise = Heard::Noise { bytes: 9, readable: 1 };
-        let (silence, serial, bridge) = (Heard::Nothing, "/dev/ttyUSB0", "tcp://192.0.2.7:4196");
+        let noise = ProbeResponse::Noise { bytes: 9, readable: 1 };
+        let (silence, serial, bridge) = (ProbeResponse::Silence, "/dev/ttyUSB0", "tcp://192.0.2.7:4196");
         let cases = [
             (serial, vec![silence.clone()], "ground wire is connected"),
             (bridge, vec![silence.clone()], "ground wire is connected"),

@@ -18,7 +18,7 @@ use crate::mqtt::refusal::Refusal;
 use crate::mqtt::session::{Patience, Session};
 use crate::mqtt::topics::Topics;
 use crate::settings::{AutoOr, BankSettings, MqttSettings};
-use crate::sweep::poll_plan::Rhythm;
+use crate::sweep::poll_plan::PollSchedule;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum HaCommand {
@@ -265,7 +265,7 @@ fn announced(
         return ours;
     }
     let Some((shape, level)) = inherited(bank, topics, kept) else { return ours };
-    let facts_every = Rhythm::new(bank.interval, bank.summary_interval, true).facts_every;
+    let facts_every = PollSchedule::new(bank.interval, bank.summary_interval, true).facts_interval;
     let life = Life::new(settings, bank.interval, facts_every);
     let mut all = discovery::messages(topics, &shape, level, &life.expiry());
     all.retain(|message| ours.iter().all(|ours| ours.topic != message.topic));

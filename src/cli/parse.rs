@@ -12,9 +12,9 @@ use crate::cli::exit::Exit;
 use crate::console::answers;
 use crate::console::answers::parsed::{Parsed, Rejected};
 use crate::console::command::{Command, UnknownCommand};
-use crate::console::framing::answer::Verdict;
+use crate::console::framing::answer::AnswerStatus;
 use crate::console::framing::prompt::Prompt;
-use crate::console::framing::recorded::{self, Recorded};
+use crate::console::framing::recorded::{self, RecordedAnswer};
 
 /// The largest input that is read.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -88,12 +88,12 @@ pub(crate) fn parse(arguments: &ParseArguments) -> anyhow::Result<Exit> {
             read_bounded(File::open(path).with_context(context)?).with_context(context)?
         }
     };
-    let text = recorded::text_of(&bytes);
+    let text = recorded::decode_text(&bytes);
     let non_text = text.iter().filter(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace()).count();
     if non_text > text.len() / NON_TEXT_SHARE {
         bail!("expected a console transcript, found {} bytes of which {non_text} are not text", text.len());
     }
-    let answers = recorded::answers(&text);
+    let answers = recorded::find_answers(&text);
     let given = arguments.command;
     let read: Vec<_> = answers.iter().map(|recorded| read(recorded, given)).collect();
     let read = match read.len() {
@@ -117,7 +117,7 @@ pub(crate) fn parse(arguments: &ParseArguments) -> anyhow::Result<Exit> {
 }
 
 /// The command of an answer: its echo, or the one passed on the command line.
-fn command_of(recorded: &Recorded, given: Option<Command>) -> Result<Command, AnswerError> {
+fn command_of(recorded: &RecordedAnswer, given: Option<Command>) -> Result<Command, AnswerError> {
     match (recorded.answer.echo.as_deref().map(str::parse::<Command>), given) {
         (Some(Ok(command)), _) | (_, Some(command)) => Ok(command),
         (Some(Err(unknown)), None) => Err(unknown.into()),
@@ -125,18 +125,18 @@ fn command_of(recorded: &Recorded, given: Option<Command>) -> Result<Command, An
     }
 }
 
-fn read(recorded: &Recorded, given: Option<Command>) -> Result<Parsed, AnswerError> {
+fn read(recorded: &RecordedAnswer, given: Option<Command>) -> Result<Parsed, AnswerError> {
     let answer = &recorded.answer;
     let command = command_of(recorded, given)?;
-    let parsed = match answer.verdict {
-        Verdict::Unclear => answers::parse_text(command, answer).map_err(Rejected::from),
+    let parsed = match answer.status {
+        AnswerStatus::Unclear => answers::parse_text(command, answer).map_err(Rejected::from),
         _ => answers::parse(command, answer),
     };
     parsed.map_err(|reason| AnswerError::Rejected { command: command.to_string(), reason })
 }
 
 fn output<'a>(
-    recorded: &Recorded,
+    recorded: &RecordedAnswer,
     given: Option<Command>,
     read: &'a Result<Parsed, AnswerError>,
 ) -> ParsedAnswer<'a> {
@@ -146,7 +146,7 @@ fn output<'a>(
         command: question.ok().or_else(|| recorded.answer.echo.clone()),
         line: recorded.line,
         prompt: recorded.answer.prompt,
-        ended: recorded.answer.ended,
+        ended: recorded.answer.has_end_mark,
         values: read.as_ref().ok(),
         error: read.as_ref().err().map(ToString::to_string),
         problems: problems.iter().map(ToString::to_string).collect(),

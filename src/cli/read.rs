@@ -18,7 +18,7 @@ use crate::model::report::BankReport;
 use crate::outage::HumanDuration;
 use crate::settings::{BankSettings, LineEnd, Settings};
 use crate::status::{Status, table};
-use crate::sweep::client::{Conversation, Patience};
+use crate::sweep::client::{ConsoleClient, ConsoleTimeouts};
 
 #[derive(Debug, Args)]
 #[command(
@@ -82,7 +82,7 @@ fn sweep_link(link: Link) -> anyhow::Result<BankReport> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let open = link.open().await?;
-        let mut conversation = Conversation::new(open, LineEnd::Lf.as_bytes(), Patience::default());
+        let mut conversation = ConsoleClient::new(open, LineEnd::Lf.as_bytes(), ConsoleTimeouts::default());
         let result = sweep::run_once(&link, &mut conversation, None).await;
         result.map_err(|error| match error {
             SweepError::LinkLost { .. } => error.into(),

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::console::assemble::assemble;
 use crate::console::command::Command;
-use crate::console::transcript::{Exchange, Lost};
-use crate::console::validation::Review;
+use crate::console::transcript::{CommandError, Exchange};
+use crate::console::validation::AnswerValidator;
 use crate::link::Link;
 use crate::model::report::BankReport;
-use crate::sweep::client::Conversation;
-use crate::sweep::poll_plan::Rhythm;
-use crate::sweep::sweeper::{Sweeper, Swept};
+use crate::sweep::client::ConsoleClient;
+use crate::sweep::poll_plan::PollSchedule;
+use crate::sweep::sweeper::{SweepProgress, Sweeper};
 
 /// The round-trip time of each command.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ pub(crate) enum SweepError {
         "the console on {link} {}: {lost}",
         if *.lost == Lost::Silent { "does not answer" } else { "gives no valid answer" }
     )]
-    NoAnswer { link: Link, lost: Lost },
+    NoAnswer { link: Link, lost: CommandError },
 }
 
 /// Runs one full sweep.
@@ -65,29 +65,29 @@ pub(crate) enum SweepError {
 /// Returns an error if the console does not answer or the link is lost.
 pub(crate) async fn run_once(
     link: &Link,
-    conversation: &mut Conversation,
+    conversation: &mut ConsoleClient,
     mut round_trips: Option<&mut RoundTrips>,
 ) -> Result<BankReport, SweepError> {
-    let rhythm = Rhythm::new(Duration::from_secs(10), Duration::ZERO, true);
-    let mut sweeper = Sweeper::new(Arc::from("bank"), rhythm, Review::judge);
-    sweeper.opened();
+    let rhythm = PollSchedule::new(Duration::from_secs(10), Duration::ZERO, true);
+    let mut sweeper = Sweeper::new(Arc::from("bank"), rhythm, AnswerValidator::validate);
+    sweeper.on_link_open();
     loop {
         let began = Instant::now();
         match sweeper.step(conversation).await {
-            Swept::Going => {
-                if let (Some(round_trips), Some(command)) = (&mut round_trips, sweeper.asked_last()) {
+            SweepProgress::InProgress => {
+                if let (Some(round_trips), Some(command)) = (&mut round_trips, sweeper.last_command()) {
                     round_trips.took.push((command, began.elapsed()));
                 }
             }
-            Swept::Idle(_) => {}
-            Swept::Transcript(transcript) => {
+            SweepProgress::Idle(_) => {}
+            SweepProgress::Complete(transcript) => {
                 round_trips
                     .into_iter()
                     .for_each(|round_trips| round_trips.divide_by_attempts(&transcript.exchanges));
                 return Ok(BankReport::of_one(assemble(&transcript)));
             }
-            Swept::LinkGone(why) => return Err(SweepError::LinkLost { link: link.clone(), why }),
-            Swept::Silent(lost) => return Err(SweepError::NoAnswer { link: link.clone(), lost }),
+            SweepProgress::LinkGone(why) => return Err(SweepError::LinkLost { link: link.clone(), why }),
+            SweepProgress::NoResponse(lost) => return Err(SweepError::NoAnswer { link: link.clone(), lost }),
         }
     }
 }

@@ -10,13 +10,13 @@ use crate::model::place::Place;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Command {
-    pub verb: Verb,
+    pub name: CommandName,
     /// A place (or, for `data event` and `data history`, an item); `None` for the group or the connected battery.
     pub index: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Verb {
+pub enum CommandName {
     /// The table of the group, or with an index the details of one battery.
     Pwr,
     /// The cells of a battery.
@@ -44,23 +44,23 @@ pub enum Verb {
 }
 
 /// Every name as it goes over the wire, and whether it may carry an index.
-const VERBS: &[(Verb, &str, bool)] = &[
-    (Verb::Pwr, "pwr", true),
-    (Verb::Bat, "bat", true),
-    (Verb::Info, "info", true),
-    (Verb::Stat, "stat", true),
-    (Verb::Soh, "soh", true),
-    (Verb::Time, "time", false), // `time` with arguments sets the clock
-    (Verb::Log, "log", false),
-    (Verb::DataEvent, "data event", true),
-    (Verb::DataHistory, "data history", true),
-    (Verb::Unit, "unit", false),
-    (Verb::Help, "help", false),
-    (Verb::Euro, "euro", false), // `eurostub` writes
+const VERBS: &[(CommandName, &str, bool)] = &[
+    (CommandName::Pwr, "pwr", true),
+    (CommandName::Bat, "bat", true),
+    (CommandName::Info, "info", true),
+    (CommandName::Stat, "stat", true),
+    (CommandName::Soh, "soh", true),
+    (CommandName::Time, "time", false), // `time` with arguments sets the clock
+    (CommandName::Log, "log", false),
+    (CommandName::DataEvent, "data event", true),
+    (CommandName::DataHistory, "data history", true),
+    (CommandName::Unit, "unit", false),
+    (CommandName::Help, "help", false),
+    (CommandName::Euro, "euro", false), // `eurostub` writes
 ];
 
-impl Verb {
-    fn entry(self) -> &'static (Verb, &'static str, bool) {
+impl CommandName {
+    fn entry(self) -> &'static (CommandName, &'static str, bool) {
         &VERBS[self as usize]
     }
 
@@ -75,14 +75,14 @@ impl Verb {
 
     /// The command without an index.
     #[must_use]
-    pub const fn alone(self) -> Command {
-        Command { verb: self, index: None }
+    pub const fn bare(self) -> Command {
+        Command { name: self, index: None }
     }
 
     /// The command for the battery at `place`.
     #[must_use]
-    pub fn of(self, place: Place) -> Command {
-        Command { verb: self, index: self.entry().2.then(|| u16::from(place.number())) }
+    pub fn for_place(self, place: Place) -> Command {
+        Command { name: self, index: self.entry().2.then(|| u16::from(place.number())) }
     }
 }
 
@@ -99,7 +99,7 @@ impl Command {
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (_, text, indexed) = self.verb.entry();
+        let (_, text, indexed) = self.name.entry();
         f.write_str(text)?;
         // Enforced here as well as in `FromStr`: `time` with a number would set the clock.
         self.index.filter(|_| *indexed).map_or(Ok(()), |index| write!(f, " {index}"))
@@ -126,12 +126,12 @@ impl FromStr for Command {
         for &(verb, name, indexed) in VERBS {
             let Some(rest) = text.strip_prefix(name) else { continue };
             if rest.is_empty() {
-                return Ok(verb.alone());
+                return Ok(verb.bare());
             }
             if let (true, Some(number)) = (indexed, rest.strip_prefix(' ')) {
                 let digits = Some(number.trim()).filter(|number| number.bytes().all(|b| b.is_ascii_digit()));
                 let index = digits.and_then(|digits| digits.parse().ok()).ok_or_else(unknown)?;
-                return Ok(Command { verb, index: Some(index) });
+                return Ok(Command { name: verb, index: Some(index) });
             }
         }
         Err(unknown())
@@ -154,7 +154,7 @@ mod tests {
         for &(verb, _, indexed) in VERBS {
             let mut commands = vec![verb.alone()];
             if indexed {
-                commands.push(Command { verb, index: Some(16) });
+                commands.push(Command { name: verb, index: Some(16) });
             }
             for command in commands {
                 assert_eq!(command.to_string().parse(), Ok(command));

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use crate::console::framing::prompt::Prompt;
-use crate::console::framing::{Framer, Progress};
+use crate::console::framing::{FrameStatus, Framer};
 
 /// The response to an empty line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    Nothing,
+pub(crate) enum ProbeResponse {
+    Silence,
     /// The other side closed the link without sending anything.
     Closed,
     Prompt(Prompt),
@@ -28,13 +28,13 @@ pub(crate) enum Heard {
 /// Minimum share of readable bytes in a text.
 const READABLE: f64 = 0.9;
 
-impl Heard {
+impl ProbeResponse {
     #[must_use]
-    pub(crate) fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn classify(bytes: &[u8]) -> Self {
         if bytes.is_empty() {
-            return Self::Nothing;
+            return Self::Silence;
         }
-        if let Progress::Complete(answer) = Framer::new("").push(bytes)
+        if let FrameStatus::Complete(answer) = Framer::new("").push(bytes)
             && let Some(prompt) = answer.prompt
         {
             return Self::Prompt(prompt);
@@ -56,10 +56,10 @@ impl Heard {
     }
 }
 
-impl fmt::Display for Heard {
+impl fmt::Display for ProbeResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nothing => f.write_str("silence"),
+            Self::Silence => f.write_str("silence"),
             Self::Closed => f.write_str("closed by the other side"),
             Self::Prompt(prompt) => write!(f, "the prompt {prompt}"),
             Self::Text(text) => write!(f, "text that does not end with a known prompt: {text:?}"),

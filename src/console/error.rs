@@ -50,7 +50,7 @@ pub enum ParseError {
         found: usize,
     },
     #[error("requested battery {requested}, but the answer is about battery {found}")]
-    OtherBattery { requested: u16, found: i64 },
+    WrongBattery { requested: u16, found: i64 },
     /// The answer contains none of the expected lines.
     #[error("expected {expected}, found none among {lines} lines")]
     Nothing { expected: &'static str, lines: usize },

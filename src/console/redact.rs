@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::console::answers;
 use crate::console::answers::parsed::Parsed;
-use crate::console::command::{Command, Verb};
+use crate::console::command::{Command, CommandName};
 use crate::console::framing::answer::Answer;
 
 /// Shorter values are not serial numbers, and would match unrelated text.
@@ -15,14 +15,14 @@ const MIN_LEN: usize = 6;
 const LABELS: &[&str] = &["Barcode", "Module", "PCBA", "Board ID"];
 
 #[derive(Debug, Default)]
-pub(crate) struct Blank {
+pub(crate) struct Redactor {
     /// The serial numbers found so far, with their replacements.
     replacements: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
-impl Blank {
+impl Redactor {
     /// Collects the serial numbers in an answer: after their labels, and in the barcode column of the table.
-    pub(crate) fn learn(&mut self, bytes: &[u8]) {
+    pub(crate) fn collect(&mut self, bytes: &[u8]) {
         let answer = Answer::from_transcript(bytes);
         for (_, line) in answer.lines() {
             let labeled =
@@ -31,7 +31,7 @@ impl Blank {
                 self.add(value.trim_matches([':', ' ']));
             }
         }
-        let table: Command = Verb::Pwr.alone();
+        let table: Command = CommandName::Pwr.bare();
         if answer.command() == Some(table)
             && let Ok(Parsed::Table(table)) = answers::parse_text(table, &answer)
         {
@@ -53,7 +53,7 @@ impl Blank {
 
     /// The same bytes with every collected serial number replaced.
     #[must_use]
-    pub(crate) fn out(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn redact(&self, bytes: &[u8]) -> Vec<u8> {
         let mut redacted = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
         while let Some(first) = rest.first() {
@@ -87,7 +87,7 @@ mod tests {
     fn serial_numbers_are_blanked_in_place_and_stay_apart() {
         let info = b"info 1\n\r@\r\n\rBarcode             : K221104000000001\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>";
         let other = b"info 2\n\r@\r\n\rBarcode             : K221104000000002\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>";
-        let mut redactor = Blank::default();
+        let mut redactor = Redactor::default();
         redactor.learn(info);
         redactor.learn(other);
         let (first, second) = (redactor.out(info), redactor.out(other));

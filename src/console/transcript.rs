@@ -19,12 +19,12 @@ pub struct Transcript {
     /// The bank's name in the settings.
     pub bank: Arc<str>,
     pub kind: SweepKind,
-    pub began_at: Timestamp,
+    pub started_at: Timestamp,
     /// The same moment on the monotonic clock, for durations.
-    pub began: Instant,
+    pub started: Instant,
     pub took: Duration,
     /// The places at which batteries have been seen since the service started.
-    pub known: Vec<Place>,
+    pub known_places: Vec<Place>,
     /// In the order sent; slow commands since the last sweep are at the end.
     pub exchanges: Vec<Exchange>,
 }
@@ -32,7 +32,7 @@ pub struct Transcript {
 impl Transcript {
     /// How often a command was sent again.
     #[must_use]
-    pub(crate) fn asked_again(&self) -> u32 {
+    pub(crate) fn retries(&self) -> u32 {
         self.exchanges.iter().map(|exchange| exchange.asked.saturating_sub(1)).sum()
     }
 }
@@ -42,19 +42,19 @@ impl Transcript {
 pub struct Exchange {
     pub command: Command,
     /// The accepted answer, or why there is none.
-    pub outcome: Result<Answer, Lost>,
+    pub outcome: Result<Answer, CommandError>,
     /// How often the command was sent.
-    pub asked: u32,
+    pub attempts: u32,
 }
 
 /// Why a command has no accepted answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lost {
-    Silent,
+pub enum CommandError {
+    NoResponse,
     /// Something was received, but not our echo: line noise, or a reply meant for another client.
     NoEcho,
     /// The end mark is missing.
-    Torn,
+    Truncated,
     TooLong,
     /// The answer is complete but unusable.
     Rejected(Rejected),
@@ -63,24 +63,24 @@ pub enum Lost {
     /// The answer contradicts other answers, and no further attempt confirmed it.
     Unconfirmed(String),
     /// This many batteries appeared at once, so the next sweep has to show the same ones.
-    Grown(usize),
+    SuddenGrowth(usize),
     /// The link has to be reopened; the reason.
     LinkGone(String),
 }
 
-impl fmt::Display for Lost {
+impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Silent => f.write_str("no answer"),
+            Self::NoResponse => f.write_str("no answer"),
             Self::NoEcho => {
                 f.write_str("command echo not received (line noise, or a reply meant for another client)")
             }
-            Self::Torn => f.write_str("answer cut off before its end marker"),
+            Self::Truncated => f.write_str("answer cut off before its end marker"),
             Self::TooLong => f.write_str("answer too long"),
             Self::Rejected(rejected) => rejected.fmt(f),
             Self::Damaged(problem) => problem.fmt(f),
             Self::Unconfirmed(why) => write!(f, "{why}, and no further answer confirmed it"),
-            Self::Grown(new) => {
+            Self::SuddenGrowth(new) => {
                 write!(
                     f,
                     "{new} batteries appeared at once; accepted once the next sweep shows the same ones"

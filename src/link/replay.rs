@@ -24,7 +24,7 @@ pub(super) fn open(file: &Path) -> Result<Replay, LinkError> {
         what: format!("replay:{}", file.display()),
         reason: error.to_string(),
     })?;
-    Ok(Replay::new(recorded::text_of(&recording).into_owned()))
+    Ok(Replay::new(recorded::decode_text(&recording).into_owned()))
 }
 
 /// A device or pipe may be endless or never send anything, so only a regular file is read, up to the size limit.
@@ -68,7 +68,7 @@ struct ReplayedAnswer {
 impl Replay {
     fn new(recording: Vec<u8>) -> Self {
         let mut answers: HashMap<Vec<u8>, Vec<ReplayedAnswer>> = HashMap::new();
-        recorded::each(&recording, |recorded| {
+        recorded::for_each_answer(&recording, |recorded| {
             let Some(command) = &recorded.answer.echo else { return };
             let lost = recorded.whole() && !recorded.answer.ended;
             let prompt = recorded.answer.prompt.unwrap_or(Prompt::Pylon);

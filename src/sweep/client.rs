@@ -10,38 +10,38 @@ use tokio::time::{Instant, timeout};
 use crate::console::command::Command;
 use crate::console::framing::answer::Answer;
 use crate::console::framing::prompt::Prompt;
-use crate::console::framing::{Framer, MOST_BYTES, Progress};
-use crate::console::transcript::Lost;
+use crate::console::framing::{FrameStatus, Framer, MAX_ANSWER_BYTES};
+use crate::console::transcript::CommandError;
 use crate::link::Transport;
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct ConsoleTimeouts {
     /// For the first byte of an answer.
-    pub first: Duration,
+    pub first_byte: Duration,
     /// For the next bytes once an answer has begun.
-    pub between: Duration,
+    pub next_bytes: Duration,
     /// For a whole answer.
-    pub whole: Duration,
+    pub whole_answer: Duration,
     /// How long the line must be quiet to count as quiet.
     pub quiet: Duration,
     /// For the frame that wakes a console to go out at 1200 baud (183 ms), and for the console to take it.
     pub wake: Duration,
     /// Behind the pager: an answer of many pages is left after this long, so that no sweep waits for it.
-    pub pages: Duration,
+    pub paging: Duration,
 }
 
-impl Default for Patience {
+impl Default for ConsoleTimeouts {
     /// Slow modules take up to some 3 s for the first byte; a dozen pages several seconds each (protocol,
     /// sections 4 and 5).
     fn default() -> Self {
         Self {
-            first: Duration::from_secs(3),
-            between: Duration::from_secs(1),
-            whole: Duration::from_secs(15),
+            first_byte: Duration::from_secs(3),
+            next_bytes: Duration::from_secs(1),
+            whole_answer: Duration::from_secs(15),
             quiet: Duration::from_millis(300),
             wake: Duration::from_millis(700),
-            pages: Duration::from_secs(2),
+            paging: Duration::from_secs(2),
         }
     }
 }
@@ -54,20 +54,20 @@ const RECENT: usize = 8;
 
 /// How far the pages of an answer are turned, beside [`Patience::paging`].
 #[derive(Clone, Copy)]
-pub struct Pages<'a> {
+pub struct PageLimit<'a> {
     /// Not beyond this moment.
     pub until: Option<Instant>,
     /// Not beyond a page on which this is so of what was said.
-    pub enough: &'a dyn Fn(&Answer) -> bool,
+    pub stop_when: &'a dyn Fn(&Answer) -> bool,
 }
 
-impl Pages<'_> {
+impl PageLimit<'_> {
     /// All of them.
-    pub(crate) const ALL: Pages<'static> = Pages { until: None, enough: &|_| false };
+    pub(crate) const NONE: PageLimit<'static> = PageLimit { until: None, stop_when: &|_| false };
 
     fn go_on(&self, framer: &Framer) -> bool {
         let in_time = self.until.is_none_or(|until| Instant::now() < until);
-        in_time && !framer.so_far().is_some_and(self.enough)
+        in_time && !framer.partial_answer().is_some_and(self.stop_when)
     }
 }
 
@@ -84,10 +84,10 @@ fn gone(error: &io::Error) -> String {
 }
 
 /// A conversation with one console.
-pub struct Conversation {
+pub struct ConsoleClient {
     link: Box<dyn Transport>,
     line_end: &'static [u8],
-    patience: Patience,
+    patience: ConsoleTimeouts,
     chunk: Box<[u8; 4096]>,
     /// Something may still be on its way from a question that failed.
     unsettled: bool,
@@ -96,10 +96,10 @@ pub struct Conversation {
     prompt: Option<Prompt>,
 }
 
-impl Conversation {
+impl ConsoleClient {
     /// Speaks over `link`, ending each question with `line_end`.
     #[must_use]
-    pub fn new(link: Box<dyn Transport>, line_end: &'static [u8], patience: Patience) -> Self {
+    pub fn new(link: Box<dyn Transport>, line_end: &'static [u8], patience: ConsoleTimeouts) -> Self {
         Self {
             link,
             line_end,
@@ -115,35 +115,39 @@ impl Conversation {
     /// Asks and waits for the answer.
     ///
     /// # Errors
-    /// There is none: [`Lost::LinkGone`] means that the link must be opened anew; after anything else the
+    /// There is none: [`CommandError::LinkGone`] means that the link must be opened anew; after anything else the
     /// question may be put again.
-    pub async fn ask(&mut self, command: Command) -> Result<Answer, Lost> {
-        self.ask_pages(command, Pages::ALL).await
+    pub async fn execute(&mut self, command: Command) -> Result<Answer, CommandError> {
+        self.execute_paged(command, PageLimit::NONE).await
     }
 
     /// The same, turning its pages so far.
     ///
     /// # Errors
     /// As those of [`Self::execute`].
-    pub async fn ask_pages(&mut self, command: Command, pages: Pages<'_>) -> Result<Answer, Lost> {
-        self.put(&command.to_string(), pages).await
+    pub async fn execute_paged(
+        &mut self,
+        command: Command,
+        pages: PageLimit<'_>,
+    ) -> Result<Answer, CommandError> {
+        self.request(&command.to_string(), pages).await
     }
 
     /// An empty line: is anybody there?
     ///
     /// # Errors
     /// Nobody, or the link is gone.
-    pub(crate) async fn probe(&mut self) -> Result<Option<Prompt>, Lost> {
-        self.put("", Pages::ALL).await.map(|answer| answer.prompt)
+    pub(crate) async fn probe(&mut self) -> Result<Option<Prompt>, CommandError> {
+        self.request("", PageLimit::NONE).await.map(|answer| answer.prompt)
     }
 
-    async fn put(&mut self, question: &str, pages: Pages<'_>) -> Result<Answer, Lost> {
+    async fn request(&mut self, question: &str, pages: PageLimit<'_>) -> Result<Answer, CommandError> {
         if self.unsettled {
-            self.settle().await?;
+            self.drain().await?;
         }
-        let deadline = Instant::now() + self.patience.whole;
-        let asked = timeout(self.patience.whole, self.exchange(question, pages, deadline)).await;
-        let outcome = asked.unwrap_or(Err(Lost::Torn));
+        let deadline = Instant::now() + self.patience.whole_answer;
+        let asked = timeout(self.patience.whole_answer, self.exchange(question, pages, deadline)).await;
+        let outcome = asked.unwrap_or(Err(CommandError::Truncated));
         self.unsettled = outcome.is_err();
         outcome
     }
@@ -151,16 +155,19 @@ impl Conversation {
     async fn exchange(
         &mut self,
         question: &str,
-        pages: Pages<'_>,
+        pages: PageLimit<'_>,
         deadline: Instant,
-    ) -> Result<Answer, Lost> {
-        let turned_until = Instant::now() + self.patience.pages;
-        let pages =
-            Pages { until: Some(pages.until.map_or(turned_until, |until| until.min(turned_until))), ..pages };
-        self.send(&[question.as_bytes(), self.line_end].concat()).await?;
+    ) -> Result<Answer, CommandError> {
+        let turned_until = Instant::now() + self.patience.paging;
+        let pages = PageLimit {
+            until: Some(pages.until.map_or(turned_until, |until| until.min(turned_until))),
+            ..pages
+        };
+        self.write(&[question.as_bytes(), self.line_end].concat()).await?;
         let mut framer = Framer::new(question);
-        let outcome = self.hear(&mut framer, question, pages, deadline).await;
-        if let Some(stranger) = framer.stranger().filter(|echo| !self.asked.iter().any(|asked| asked == echo))
+        let outcome = self.read_response(&mut framer, question, pages, deadline).await;
+        if let Some(stranger) =
+            framer.foreign_command().filter(|echo| !self.asked.iter().any(|asked| asked == echo))
         {
             self.stranger = Some(stranger.to_owned());
         }
@@ -172,69 +179,69 @@ impl Conversation {
         outcome
     }
 
-    async fn hear(
+    async fn read_response(
         &mut self,
         framer: &mut Framer,
         question: &str,
-        pages: Pages<'_>,
+        pages: PageLimit<'_>,
         deadline: Instant,
-    ) -> Result<Answer, Lost> {
-        let mut patience = self.patience.first;
+    ) -> Result<Answer, CommandError> {
+        let mut patience = self.patience.first_byte;
         while Instant::now() < deadline {
-            let Some(taken) = self.receive(patience).await? else {
-                return framer.silence().ok_or(match (framer.heard(), framer.echoed()) {
-                    (false, _) => Lost::Silent,
-                    (true, false) => Lost::NoEcho,
-                    (true, true) => Lost::Torn,
+            let Some(taken) = self.read_chunk(patience).await? else {
+                return framer.on_silence().ok_or(match (framer.has_received(), framer.has_echo()) {
+                    (false, _) => CommandError::NoResponse,
+                    (true, false) => CommandError::NoEcho,
+                    (true, true) => CommandError::Truncated,
                 });
             };
-            patience = self.patience.between;
+            patience = self.patience.next_bytes;
             match framer.push(&self.chunk[..taken]) {
-                Progress::Complete(answer) => return Ok(answer),
-                Progress::TooLong => return Err(Lost::TooLong),
-                Progress::Incomplete => {}
-                Progress::Prompt => patience = self.patience.quiet,
+                FrameStatus::Complete(answer) => return Ok(answer),
+                FrameStatus::TooLong => return Err(CommandError::TooLong),
+                FrameStatus::Incomplete => {}
+                FrameStatus::Prompt => patience = self.patience.quiet,
                 // Who asks nothing wants no pages: some other client left the pager open.
-                Progress::Pager if !question.is_empty() && pages.go_on(framer) => {
-                    self.send(self.line_end).await?;
-                    patience = self.patience.first;
+                FrameStatus::Pager if !question.is_empty() && pages.go_on(framer) => {
+                    self.write(self.line_end).await?;
+                    patience = self.patience.first_byte;
                 }
-                Progress::Pager => {
+                FrameStatus::Pager => {
                     framer.leave_pager();
-                    self.send(LEAVE_PAGER).await?;
+                    self.write(LEAVE_PAGER).await?;
                 }
             }
         }
-        Err(Lost::Torn)
+        Err(CommandError::Truncated)
     }
 
     /// Reads away what is still on its way, so that a late answer is not taken for the next one. A console
     /// that never falls quiet is as good as noise; the framing tells.
-    async fn settle(&mut self) -> Result<(), Lost> {
-        let deadline = Instant::now() + self.patience.first;
+    async fn drain(&mut self) -> Result<(), CommandError> {
+        let deadline = Instant::now() + self.patience.first_byte;
         let mut heard = 0;
-        while Instant::now() < deadline && heard < MOST_BYTES {
-            let Some(taken) = self.receive(self.patience.quiet).await? else { break };
+        while Instant::now() < deadline && heard < MAX_ANSWER_BYTES {
+            let Some(taken) = self.read_chunk(self.patience.quiet).await? else { break };
             heard += taken;
         }
         Ok(())
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), Lost> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
         let sent = async {
             self.link.write_all(bytes).await?;
             self.link.flush().await
         };
-        match timeout(self.patience.first, sent).await {
+        match timeout(self.patience.first_byte, sent).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Lost::LinkGone(gone(&error))),
-            Err(_) => Err(Lost::LinkGone("the link takes no more bytes".to_owned())),
+            Ok(Err(error)) => Err(CommandError::LinkGone(gone(&error))),
+            Err(_) => Err(CommandError::LinkGone("the link takes no more bytes".to_owned())),
         }
     }
 
     /// How long it waits for what.
     #[must_use]
-    pub(crate) fn patience(&self) -> Patience {
+    pub(crate) fn timeouts(&self) -> ConsoleTimeouts {
         self.patience
     }
 
@@ -242,17 +249,17 @@ impl Conversation {
     ///
     /// # Errors
     /// The link is gone.
-    pub(crate) fn set_speed(&mut self, baud: u32) -> Result<bool, Lost> {
-        self.link.set_speed(baud).map_err(|error| Lost::LinkGone(gone(&error)))
+    pub(crate) fn set_speed(&mut self, baud: u32) -> Result<bool, CommandError> {
+        self.link.set_speed(baud).map_err(|error| CommandError::LinkGone(gone(&error)))
     }
 
     /// Sends bytes that are no question, and expects nothing.
     ///
     /// # Errors
     /// The link is gone.
-    pub(super) async fn type_raw(&mut self, bytes: &[u8]) -> Result<(), Lost> {
+    pub(super) async fn send_raw(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
         self.unsettled = true;
-        self.send(bytes).await
+        self.write(bytes).await
     }
 
     /// The prompt behind the last answer.
@@ -262,17 +269,17 @@ impl Conversation {
     }
 
     /// The question of another client whose answer came by, told once each time.
-    pub(crate) fn stranger(&mut self) -> Option<String> {
+    pub(crate) fn take_foreign_command(&mut self) -> Option<String> {
         self.stranger.take()
     }
 
     /// The next bytes; `None` when nothing came for `patience`. An end of the stream means that the adapter or
     /// the bridge is gone.
-    async fn receive(&mut self, patience: Duration) -> Result<Option<usize>, Lost> {
+    async fn read_chunk(&mut self, patience: Duration) -> Result<Option<usize>, CommandError> {
         match timeout(patience, self.link.read(self.chunk.as_mut_slice())).await {
             Err(_) => Ok(None),
-            Ok(Ok(0)) => Err(Lost::LinkGone("device gone".to_owned())),
-            Ok(Err(error)) => Err(Lost::LinkGone(gone(&error))),
+            Ok(Ok(0)) => Err(CommandError::LinkGone("device gone".to_owned())),
+            Ok(Err(error)) => Err(CommandError::LinkGone(gone(&error))),
             Ok(Ok(taken)) => Ok(Some(taken)),
         }
     }

@@ -8,38 +8,39 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::console::answers::log::{self, LogRecord};
+use crate::console::answers::log::{self, BatteryLogRecord};
 use crate::console::answers::parsed::Rejected;
-use crate::console::command::{Command, Verb};
+use crate::console::command::{Command, CommandName};
 use crate::console::error::ParseError;
 use crate::console::framing::answer::Answer;
-use crate::console::transcript::{Exchange, Lost, Transcript};
-use crate::console::validation::{Review, Verdict};
+use crate::console::transcript::{CommandError, Exchange, Transcript};
+use crate::console::validation::{AnswerValidator, ReviewDecision};
 use crate::model::place::Place;
 use crate::model::reading::SweepKind;
-use crate::sweep::client::{Conversation, Pages};
-use crate::sweep::poll_plan::{Plan, Rhythm, Step};
+use crate::sweep::client::{ConsoleClient, PageLimit};
+use crate::sweep::poll_plan::{PlanStep, PollPlan, PollSchedule};
 
-/// How an answer is judged; [`Review::judge`] but in tests that need a parser with a bug.
-pub(crate) type Judge = fn(&mut Review, Command, Duration, u32, Result<Answer, Lost>) -> Verdict;
+/// How an answer is judged; [`AnswerValidator::judge`] but in tests that need a parser with a bug.
+pub(crate) type ValidateFn =
+    fn(&mut AnswerValidator, Command, Duration, u32, Result<Answer, CommandError>) -> ReviewDecision;
 
 /// Asks one bank, sweep after sweep.
 pub struct Sweeper {
     bank: Arc<str>,
     began: Instant,
-    plan: Plan,
-    review: Review,
-    judge: Judge,
+    plan: PollPlan,
+    review: AnswerValidator,
+    judge: ValidateFn,
     /// Answers to slow questions, waiting for the next transcript.
     between: Vec<Exchange>,
     /// The newest record of the battery's log when it was last read through; what lies beyond is known.
-    known: Option<LogRecord>,
-    sweep: Option<Under>,
+    known: Option<BatteryLogRecord>,
+    sweep: Option<SweepInProgress>,
     asked_last: Option<Command>,
 }
 
 /// A sweep under way.
-struct Under {
+struct SweepInProgress {
     began: Instant,
     began_at: Timestamp,
     exchanges: Vec<Exchange>,
@@ -47,15 +48,15 @@ struct Under {
 
 /// What came of one step.
 #[derive(Debug)]
-pub enum Swept {
+pub enum SweepProgress {
     /// A question was put; nothing to tell yet.
-    Going,
+    InProgress,
     /// A sweep is complete.
-    Transcript(Box<Transcript>),
+    Complete(Box<Transcript>),
     /// Nothing is due until then.
     Idle(Instant),
     /// Nobody is there who understands: the question and an empty line went without an answer.
-    Silent(Lost),
+    NoResponse(CommandError),
     /// The link must be opened anew: how it showed.
     LinkGone(String),
 }
@@ -63,12 +64,12 @@ pub enum Swept {
 impl Sweeper {
     /// For `bank` at this rhythm.
     #[must_use]
-    pub fn new(bank: Arc<str>, rhythm: Rhythm, judge: Judge) -> Self {
+    pub fn new(bank: Arc<str>, rhythm: PollSchedule, judge: ValidateFn) -> Self {
         Self {
             bank,
             began: Instant::now(),
-            plan: Plan::new(rhythm),
-            review: Review::default(),
+            plan: PollPlan::new(rhythm),
+            review: AnswerValidator::default(),
             judge,
             between: Vec::new(),
             known: None,
@@ -78,15 +79,15 @@ impl Sweeper {
     }
 
     /// The link was opened: a full sweep is due at once.
-    pub fn opened(&mut self) {
+    pub fn on_link_open(&mut self) {
         self.sweep = None;
         self.between.clear();
-        self.plan.opened(self.now());
+        self.plan.on_link_open(self.now());
     }
 
     /// The question put in the last step, if it put one.
     #[must_use]
-    pub(crate) fn asked_last(&self) -> Option<Command> {
+    pub(crate) fn last_command(&self) -> Option<Command> {
         self.asked_last
     }
 
@@ -95,76 +96,79 @@ impl Sweeper {
     }
 
     /// Does what is next, at most one question with its repetitions.
-    pub async fn step(&mut self, conversation: &mut Conversation) -> Swept {
+    pub async fn step(&mut self, conversation: &mut ConsoleClient) -> SweepProgress {
         self.asked_last = None;
-        match self.plan.next(self.now()) {
-            Step::Begin(_) => {
-                self.review.begin();
+        match self.plan.next_step(self.now()) {
+            PlanStep::BeginSweep(_) => {
+                self.review.begin_sweep();
                 let exchanges = Vec::with_capacity(40);
-                self.sweep = Some(Under { began: Instant::now(), began_at: Timestamp::now(), exchanges });
-                Swept::Going
+                self.sweep =
+                    Some(SweepInProgress { began: Instant::now(), began_at: Timestamp::now(), exchanges });
+                SweepProgress::InProgress
             }
-            Step::Ask(command) => self.ask(conversation, command).await,
-            Step::End(kind) => self.end(kind),
-            Step::Wait(until) => Swept::Idle(self.began + until),
+            PlanStep::Execute(command) => self.ask(conversation, command).await,
+            PlanStep::EndSweep(kind) => self.end(kind),
+            PlanStep::WaitUntil(until) => SweepProgress::Idle(self.began + until),
         }
     }
 
-    async fn ask(&mut self, conversation: &mut Conversation, command: Command) -> Swept {
+    async fn ask(&mut self, conversation: &mut ConsoleClient, command: Command) -> SweepProgress {
         let mut asked = 0;
         self.asked_last = Some(command);
         let outcome = loop {
             asked += 1;
             let heard = self.hear(conversation, command).await;
-            if let Err(Lost::LinkGone(why)) = heard {
-                return Swept::LinkGone(why);
+            if let Err(CommandError::LinkGone(why)) = heard {
+                return SweepProgress::LinkGone(why);
             }
             match self.judge(command, asked, heard) {
-                Verdict::Fine(answer, found) => {
-                    self.plan.answered(command, self.now(), &found);
+                ReviewDecision::Accept(answer, found) => {
+                    self.plan.on_answer(command, self.now(), &found);
                     self.remember(command, &answer);
                     break Ok(answer);
                 }
                 // Between two sweeps nothing is asked so often that the next one is late.
-                Verdict::Again(lost) if self.sweep.is_none() && self.plan.is_late(self.now()) => {
+                ReviewDecision::Retry(lost) if self.sweep.is_none() && self.plan.is_sweep_due(self.now()) => {
                     self.plan.postpone(command, self.now());
                     break Err(lost);
                 }
-                Verdict::Again(_) => {}
-                Verdict::Lost(lost) => {
-                    self.plan.lost(command, self.now(), &lost);
+                ReviewDecision::Retry(_) => {}
+                ReviewDecision::Fail(lost) => {
+                    self.plan.on_failure(command, self.now(), &lost);
                     break Err(lost);
                 }
             }
         };
-        if let Err(lost @ (Lost::Silent | Lost::NoEcho | Lost::TooLong)) = &outcome {
+        if let Err(lost @ (CommandError::NoResponse | CommandError::NoEcho | CommandError::TooLong)) =
+            &outcome
+        {
             match conversation.probe().await {
                 Ok(_) => {}
-                Err(Lost::LinkGone(why)) => return Swept::LinkGone(why),
-                Err(_) => return Swept::Silent(lost.clone()),
+                Err(CommandError::LinkGone(why)) => return SweepProgress::LinkGone(why),
+                Err(_) => return SweepProgress::NoResponse(lost.clone()),
             }
         }
-        self.keep(Exchange { command, outcome, asked });
-        Swept::Going
+        self.keep(Exchange { command, outcome, attempts: asked });
+        SweepProgress::InProgress
     }
 
     /// Puts the question. What batteries remember fills many pages: they are turned until a record comes that is
     /// known, or the next sweep is due.
-    async fn hear(&self, conversation: &mut Conversation, command: Command) -> Result<Answer, Lost> {
+    async fn hear(&self, conversation: &mut ConsoleClient, command: Command) -> Result<Answer, CommandError> {
         if !matches!(command.verb, Verb::Log | Verb::DataEvent | Verb::DataHistory) {
-            return conversation.ask(command).await;
+            return conversation.execute(command).await;
         }
         let known = |so_far: &Answer| {
             let known = self.known.as_ref().zip(log::parse(so_far).ok());
             known.is_some_and(|(known, log)| log.records.contains(known))
         };
-        let until = Some(self.began + self.plan.next_sweep());
-        conversation.ask_pages(command, Pages { until, enough: &known }).await
+        let until = Some(self.began + self.plan.next_sweep_at());
+        conversation.execute_paged(command, PageLimit { until, stop_when: &known }).await
     }
 
     /// Keeps the newest record of a log, once it was read as often as it has to be.
     fn remember(&mut self, command: Command, answer: &Answer) {
-        if command.verb == Verb::Log && self.plan.is_recalled(Verb::Log) {
+        if command.name == CommandName::Log && self.plan.device_log_complete(CommandName::Log) {
             let newest = log::parse(answer).ok().and_then(|log| log.records.into_iter().next());
             self.known = newest.or(self.known.take());
         }
@@ -185,27 +189,36 @@ impl Sweeper {
     }
 
     /// A bug in a parser is a damaged answer, never the end of the port's owner.
-    fn judge(&mut self, command: Command, asked: u32, heard: Result<Answer, Lost>) -> Verdict {
+    fn judge(&mut self, command: Command, asked: u32, heard: Result<Answer, CommandError>) -> ReviewDecision {
         let now = self.now();
         let judge = self.judge;
         let judged = catch_unwind(AssertUnwindSafe(|| judge(&mut self.review, command, now, asked, heard)));
         judged.unwrap_or_else(|_| {
-            self.review = Review::default();
+            self.review = AnswerValidator::default();
             let nothing = ParseError::Nothing {
                 expected: "an answer that this version can read (this is a bug)",
                 lines: 0,
             };
-            Verdict::Lost(Lost::Rejected(Rejected::Unreadable(nothing)))
+            ReviewDecision::Fail(CommandError::Rejected(Rejected::Unreadable(nothing)))
         })
     }
 
-    fn end(&mut self, kind: SweepKind) -> Swept {
-        let Some(Under { began, began_at, mut exchanges }) = self.sweep.take() else { return Swept::Going };
+    fn end(&mut self, kind: SweepKind) -> SweepProgress {
+        let Some(SweepInProgress { began, began_at, mut exchanges }) = self.sweep.take() else {
+            return SweepProgress::InProgress;
+        };
         exchanges.append(&mut self.between);
-        let known: Vec<Place> = self.plan.known().collect();
+        let known: Vec<Place> = self.plan.known_places().collect();
         let (took, began) = (began.elapsed(), began.into_std());
-        let transcript =
-            Transcript { bank: self.bank.clone(), kind, began_at, began, took, known, exchanges };
-        Swept::Transcript(Box::new(transcript))
+        let transcript = Transcript {
+            bank: self.bank.clone(),
+            kind,
+            started_at: began_at,
+            started: began,
+            took,
+            known_places: known,
+            exchanges,
+        };
+        SweepProgress::Complete(Box::new(transcript))
     }
 }

@@ -213,10 +213,10 @@ mod tests {
         let transcript = Transcript {
             bank: Arc::from("pytes"),
             kind: SweepKind::Full,
-            began_at: jiff::Timestamp::UNIX_EPOCH,
-            began: Instant::now(),
+            started_at: jiff::Timestamp::UNIX_EPOCH,
+            started: Instant::now(),
             took: Duration::ZERO,
-            known: Vec::new(),
+            known_places: Vec::new(),
             exchanges: Vec::new(),
         };
         let lack = |command: &&str| MissingAnswer {

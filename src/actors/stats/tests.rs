@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::console::assemble::assemble;
-use crate::console::command::{Command, Verb};
+use crate::console::command::{Command, CommandName};
 use crate::console::transcript::Transcript;
-use crate::console::validation::Found;
+use crate::console::validation::Findings;
 use crate::model::identity::Identity;
 use crate::model::reading::{BatteryReading, Measured};
 use crate::model::units::{Milliamps, Millivolts};
 use crate::stats::ledger::Ledger;
-use crate::sweep::poll_plan::{Plan, Rhythm, Step};
+use crate::sweep::poll_plan::{PlanStep, PollPlan, PollSchedule};
 
 const INTERVAL: Duration = Duration::from_secs(10);
 const RARE: Duration = Duration::from_secs(900);
@@ -39,10 +39,10 @@ fn silence() -> BankReading {
     let nothing = Transcript {
         bank: Arc::from("stack"),
         kind: SweepKind::Full,
-        began_at: jiff::Timestamp::UNIX_EPOCH,
-        began: Instant::now(),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        started: Instant::now(),
         took: Duration::ZERO,
-        known: Vec::new(),
+        known_places: Vec::new(),
         exchanges: Vec::new(),
     };
     assemble(&nothing)
@@ -140,34 +140,34 @@ fn run(up: Option<MachineTime>, left: Option<&Ledger>) -> StatsActor {
 
 /// How long `cycles` of the last of so many batteries is unknown after a start, with answers that take 0.1 s.
 fn unknown_for(actor: &mut StatsActor, summary_interval: Duration, batteries: u8) -> Duration {
-    let mut plan = Plan::new(Rhythm::new(INTERVAL, summary_interval, true));
-    plan.opened(Duration::ZERO);
+    let mut plan = PollPlan::new(PollSchedule::new(INTERVAL, summary_interval, true));
+    plan.on_link_open(Duration::ZERO);
     let present = (1..=batteries).map(place).collect::<Vec<_>>();
     let (mut now, mut said) = (Duration::ZERO, vec![Vec::new(); batteries.into()]);
     loop {
-        match plan.next(now) {
-            Step::Begin(_) => {}
-            Step::Ask(Command { verb, index }) => {
+        match plan.next_step(now) {
+            PlanStep::BeginSweep(_) => {}
+            PlanStep::Execute(Command { name: verb, index }) => {
                 now += Duration::from_millis(100);
-                let command = Command { verb, index };
-                let present = (command == Verb::Pwr.alone()).then(|| present.clone());
-                plan.answered(command, now, &Found { present, ..Found::default() });
+                let command = Command { name: verb, index };
+                let present = (command == CommandName::Pwr.bare()).then(|| present.clone());
+                plan.on_answer(command, now, &Findings { present, ..Findings::default() });
                 let source = match verb {
-                    Verb::Info => FactSource::Info,
-                    Verb::Stat => FactSource::Stat,
+                    CommandName::Info => FactSource::Info,
+                    CommandName::Stat => FactSource::Stat,
                     _ => continue,
                 };
                 let number = command.place().expect("a battery").number();
                 said[usize::from(number - 1)].push(stated(source, number));
             }
-            Step::End(_) => {
+            PlanStep::EndSweep(_) => {
                 let said = std::mem::replace(&mut said, vec![Vec::new(); batteries.into()]);
                 let report = actor.report(&sweep(said));
                 if report.facts.iter().all(|facts| facts.cycles.is_some()) {
                     return now;
                 }
             }
-            Step::Wait(until) => now = until,
+            PlanStep::WaitUntil(until) => now = until,
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::model::word::Word;
 
 /// Columns that the firmware does not print are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct CellRow {
+pub struct BatRow {
     /// As printed: from 0, on some firmware from 1.
     pub number: Option<u16>,
     #[serde(rename = "voltage_mv")]
@@ -53,7 +53,7 @@ pub struct CellRow {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CellTable {
     /// In the order of their numbers, without gaps: a cell whose row is missing has only its number.
-    pub cells: Vec<CellRow>,
+    pub cells: Vec<BatRow>,
     /// Whether these are all cells of a high-voltage stack.
     pub stack: bool,
     /// Rows that could not be parsed, or only in part; the others are valid.
@@ -61,7 +61,7 @@ pub struct CellTable {
     pub(crate) problems: Vec<ParseError>,
 }
 
-const COLUMNS: &[TableColumn<CellRow>] = &[
+const COLUMNS: &[TableColumn<BatRow>] = &[
     TableColumn { header: "Battery", format: ColumnFormat::Token, set: set!(id number) },
     TableColumn { header: "Bat", format: ColumnFormat::Token, set: set!(id number) },
     TableColumn { header: "Volt", format: ColumnFormat::Token, set: set!(mv voltage) },
@@ -83,7 +83,7 @@ const COLUMNS: &[TableColumn<CellRow>] = &[
     TableColumn { header: "Bal", format: ColumnFormat::Token, set: balancing },
 ];
 
-fn balancing(row: &mut CellRow, value: RawValue<'_>) -> SetResult {
+fn balancing(row: &mut BatRow, value: RawValue<'_>) -> SetResult {
     row.balancing = Some(match value.first {
         "Y" => true,
         "N" => false,
@@ -108,14 +108,14 @@ pub(crate) fn parse(answer: &Answer) -> Result<CellTable, ParseError> {
         of: "cell",
         numbering: Numbering { first: 0..=1, max_missing_start: 0, max_gap: 8, contiguous: true },
         max_rows: if stack { MAX_CELLS.1 } else { MAX_CELLS.0 },
-        stated: |row: &CellRow| row.number,
+        stated: |row: &BatRow| row.number,
     };
     let NumberedRows { rows, problems } = parser.parse(&Layout::of(header, COLUMNS), &rows)?;
-    let mut cells: Vec<CellRow> = Vec::with_capacity(rows.len());
+    let mut cells: Vec<BatRow> = Vec::with_capacity(rows.len());
     for (number, row) in rows {
         let next = cells.last().and_then(|last| last.number).map_or(number, |last| last + 1);
-        cells.extend((next..number).map(|number| CellRow { number: Some(number), ..CellRow::default() }));
-        cells.push(CellRow { number: Some(number), ..row });
+        cells.extend((next..number).map(|number| BatRow { number: Some(number), ..BatRow::default() }));
+        cells.push(BatRow { number: Some(number), ..row });
     }
     if cells.len() > parser.max_rows {
         return Err(ParseError::TooMany { of: parser.of, most: parser.max_rows, found: cells.len() });
@@ -144,7 +144,7 @@ mod tests {
     }
 
     /// Parses cell 1 from this row, between two valid rows.
-    fn damaged(row: &str) -> CellRow {
+    fn damaged(row: &str) -> BatRow {
         let sound = read(HEADER, &SOUND).expect("a table").cells;
         let table = read(HEADER, &[SOUND[0], row, SOUND[2]]).expect("a table");
         assert_eq!((&table.cells[0], &table.cells[2]), (&sound[0], &sound[2]));
@@ -152,7 +152,7 @@ mod tests {
         table.cells[1].clone()
     }
 
-    fn sound() -> CellRow {
+    fn sound() -> BatRow {
         read(HEADER, &SOUND).expect("a table").cells.swap_remove(1)
     }
 
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_row_cut_short_and_a_row_that_is_missing_leave_a_cell_without_values() {
-        let empty = CellRow { number: Some(1), ..CellRow::default() };
+        let empty = BatRow { number: Some(1), ..BatRow::default() };
         assert_eq!(damaged("1 3302 -1500 22"), empty);
         let table = read(HEADER, &[SOUND[0], SOUND[2]]).expect("a table");
         assert_eq!((table.cells.len(), &table.cells[1], table.problems.len()), (3, &empty, 1));

@@ -73,7 +73,7 @@ const LABELS: &[(&str, Setter)] = &[
 ];
 
 /// Known labels whose values are ignored; listed so that a damaged label can be detected. Also in `docs/console.md`.
-pub const PASSED_OVER: &[&str] = &[
+pub const IGNORED_LABELS: &[&str] = &[
     "Iterate version",
     "Soft version",
     "Boot version",
@@ -102,7 +102,7 @@ pub(crate) fn parse(answer: &Answer) -> Result<Info, ParseError> {
     let mut values = 0;
     for field in labeled_lines(answer) {
         let Some((_, set)) = LABELS.iter().find(|(label, _)| Label(label) == field.label) else {
-            if !PASSED_OVER.iter().any(|known| Label(known) == field.label) {
+            if !IGNORED_LABELS.iter().any(|known| Label(known) == field.label) {
                 info.other.push((excerpt(field.label.0), excerpt(field.value)));
             }
             continue;

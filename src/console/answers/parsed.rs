@@ -6,7 +6,7 @@ use crate::console::answers::{
     bat, data_event, euro, help, info, log, pwr_detail, pwr_table, soh, stack, stat, time,
 };
 use crate::console::error::ParseError;
-use crate::console::framing::refusal::Refusal;
+use crate::console::framing::refusal::CommandRefusal;
 
 /// The values of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -15,7 +15,7 @@ pub enum Parsed {
     /// `pwr` of a group.
     Table(pwr_table::PwrTable),
     /// `pwr` of a high-voltage stack.
-    Stack(Box<stack::StackRow>),
+    Stack(Box<stack::StackTableRow>),
     /// `pwr N`.
     Detail(Box<pwr_detail::PwrDetail>),
     /// `bat`, `bat N`.
@@ -41,13 +41,13 @@ pub enum Parsed {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(CommandRefusal),
     /// The echo is damaged, and the answer does not identify itself as ours.
     #[error("the command echo is damaged, and the answer does not show which command it belongs to")]
-    Nameless,
+    Unidentified,
     /// Neither success nor a refusal: a line is missing or damaged.
     #[error("the line \"Command completed successfully\" is missing: the answer was cut off")]
-    Torn,
+    Truncated,
     /// The text does not have the form of this command's answer.
     #[error(transparent)]
     Unreadable(#[from] ParseError),
@@ -56,7 +56,7 @@ pub enum Rejected {
 impl Parsed {
     /// The battery's number in the answer itself.
     #[must_use]
-    pub(crate) fn speaks_of(&self) -> Option<i64> {
+    pub(crate) fn stated_battery(&self) -> Option<i64> {
         match self {
             Self::Detail(detail) => detail.number.map(i64::from),
             Self::Info(info) => info.address.map(i64::from),
@@ -68,7 +68,7 @@ impl Parsed {
 
     /// Whether it holds facts or a snapshot: lines that are independent of one another.
     #[must_use]
-    pub(crate) fn is_facts(&self) -> bool {
+    pub(crate) fn holds_facts(&self) -> bool {
         matches!(self, Self::Info(_) | Self::Stat(_) | Self::Soh(_) | Self::Euro(_) | Self::Event(_))
     }
 

@@ -133,7 +133,7 @@ const LABELS: &[(&str, LabelTarget)] = &[
 ];
 
 /// Known labels whose values are ignored; listed so that a damaged label can be detected. Also in `docs/console.md`.
-pub const PASSED_OVER: &[&str] = &[
+pub const IGNORED_LABELS: &[&str] = &[
     "SOC Voltage",
     "B+B-.Volt",
     "Charge Count",
@@ -204,7 +204,7 @@ impl PwrDetail {
     /// Whether an event bit is set that is not a normal condition, or the base state is an alarm. Then the cells are
     /// polled as well.
     #[must_use]
-    pub(crate) fn deserves_a_look(&self) -> bool {
+    pub(crate) fn has_notable_event(&self) -> bool {
         let own =
             [(BATTERY, &self.battery_events), (POWER, &self.power_events), (SYSTEM, &self.system_fault)];
         let own = own.into_iter().filter_map(|(name, word)| Some((name, word.as_ref()?)));
@@ -265,7 +265,7 @@ fn parse_heading(detail: &mut PwrDetail, line: usize, text: &str) -> Result<(), 
 fn store_unknown(detail: &mut PwrDetail, field: &LabeledLine<'_>) -> Result<(), ParseError> {
     let known = EVENT_WORDS.iter().find(|known| Label(known) == field.label);
     let label = known.map_or_else(|| excerpt(field.label.0), |known| (*known).to_owned());
-    if PASSED_OVER.iter().any(|known| Label(known) == field.label) {
+    if IGNORED_LABELS.iter().any(|known| Label(known) == field.label) {
         return Ok(());
     }
     if known.is_some() && field.is_blank() {

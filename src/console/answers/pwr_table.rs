@@ -97,7 +97,7 @@ impl PwrTable {
 
     /// Whether there is a battery at `place`; `None` if its row could not be parsed.
     #[must_use]
-    pub fn shows(&self, place: Place) -> Option<bool> {
+    pub fn presence_at(&self, place: Place) -> Option<bool> {
         match self.row(place) {
             Some(row) => Some(!row.absent),
             None if self.unplaced || self.unread.contains(&place) => None,
@@ -108,10 +108,10 @@ impl PwrTable {
 
     /// The places for which this table does not show whether a battery is present.
     pub(crate) fn unread_places(&self) -> impl Iterator<Item = Place> {
-        Place::up_to(Place::MAX).filter(|place| self.shows(*place).is_none())
+        Place::up_to(Place::MAX).filter(|place| self.presence_at(*place).is_none())
     }
 
-    pub(crate) fn present(&self) -> impl Iterator<Item = Place> {
+    pub(crate) fn present_places(&self) -> impl Iterator<Item = Place> {
         self.rows.iter().filter(|row| !row.absent).filter_map(|row| row.place)
     }
 }

@@ -18,7 +18,7 @@ use crate::model::word::Word;
 
 /// The values of a stack, or of one of its modules.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct StackRow {
+pub struct StackTableRow {
     /// The module's number, from 1; `None` for the stack.
     pub place: Option<Place>,
     #[serde(rename = "voltage_mv")]
@@ -55,13 +55,13 @@ pub struct StackRow {
 /// The modules of a stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Units {
-    pub units: Vec<StackRow>,
+    pub units: Vec<StackTableRow>,
     /// Rows that could not be parsed, or only in part; the others are valid.
     #[serde(skip)]
     pub(crate) problems: Vec<ParseError>,
 }
 
-const COLUMNS: &[TableColumn<StackRow>] = &[
+const COLUMNS: &[TableColumn<StackTableRow>] = &[
     TableColumn {
         header: "Index",
         format: ColumnFormat::Token,
@@ -102,7 +102,7 @@ pub(crate) const HEADER: &str = "Volt Curr";
 ///
 /// # Errors
 /// Returns an error if there is no header, or not exactly one valid row.
-pub(crate) fn parse_stack(answer: &Answer) -> Result<StackRow, ParseError> {
+pub(crate) fn parse_stack(answer: &Answer) -> Result<StackTableRow, ParseError> {
     let SplitTable { header, rows, .. } = split_at_header(answer, HEADER)?;
     let mut lines = rows.into_iter();
     let layout = Layout::of(header, COLUMNS);
@@ -122,7 +122,7 @@ pub(crate) fn parse_stack(answer: &Answer) -> Result<StackRow, ParseError> {
 /// # Errors
 /// Returns an error if there is no header, if no row could be parsed, or if there are too many rows.
 pub(crate) fn parse_units(answer: &Answer) -> Result<Units, ParseError> {
-    const MODULES: RowParser<StackRow> = RowParser {
+    const MODULES: RowParser<StackTableRow> = RowParser {
         of: "module",
         numbering: Numbering { first: 1..=1, max_missing_start: 8, max_gap: 8, contiguous: true },
         max_rows: Place::MAX as usize,
@@ -131,8 +131,8 @@ pub(crate) fn parse_units(answer: &Answer) -> Result<Units, ParseError> {
     let SplitTable { header, rows, .. } = split_at_header(answer, "Index Volt")?;
     let NumberedRows { rows, problems } = MODULES.parse(&Layout::of(header, COLUMNS), &rows)?;
     let place = |number| u8::try_from(number).ok().and_then(Place::new);
-    let units: Vec<StackRow> =
-        rows.into_iter().map(|(number, row)| StackRow { place: place(number), ..row }).collect();
+    let units: Vec<StackTableRow> =
+        rows.into_iter().map(|(number, row)| StackTableRow { place: place(number), ..row }).collect();
     if units.is_empty() {
         let nothing = ParseError::Nothing { expected: "one row per module", lines: answer.len() };
         return Err(problems.into_iter().next().unwrap_or(nothing));

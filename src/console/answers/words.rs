@@ -1,11 +1,11 @@
 //! Lists the words of an answer (states, unknown labels, event words) with their positions, so that a second answer can
 //! confirm each of them, and removes those that are not confirmed.
 
-use crate::console::answers::bat::CellRow;
+use crate::console::answers::bat::BatRow;
 use crate::console::answers::parsed::Parsed;
 use crate::console::answers::pwr_detail::{event_indexes, is_event_label};
 use crate::console::answers::pwr_table::PwrRow;
-use crate::console::answers::stack::StackRow;
+use crate::console::answers::stack::StackTableRow;
 use crate::console::word_slot::{WordSlot, place_index};
 use crate::model::word::Word;
 
@@ -38,11 +38,11 @@ fn pwr_row_states(row: &mut PwrRow) -> Vec<StateSlot<'_>> {
         mos_temp_state system_alarm)
 }
 
-fn cell_states((index, cell): (u16, &mut CellRow)) -> Vec<StateSlot<'_>> {
+fn cell_states((index, cell): (u16, &mut BatRow)) -> Vec<StateSlot<'_>> {
     state_slots!(cell, index, base_state volt_state current_state temp_state charge_temp_state)
 }
 
-fn stack_row_states(row: &mut StackRow) -> Vec<StateSlot<'_>> {
+fn stack_row_states(row: &mut StackTableRow) -> Vec<StateSlot<'_>> {
     let place = place_index(row.place);
     state_slots!(row, place, base_state volt_state current_state temp_state)
 }

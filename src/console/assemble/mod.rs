@@ -6,17 +6,17 @@ mod stack_cells;
 use std::sync::Arc;
 
 use crate::console::answers;
-use crate::console::answers::bat::{CellRow, CellTable};
+use crate::console::answers::bat::{BatRow, CellTable};
 use crate::console::answers::info::Info;
 use crate::console::answers::parsed::Parsed;
 use crate::console::answers::pwr_detail::PwrDetail;
 use crate::console::answers::pwr_table::{PwrRow, PwrTable};
-use crate::console::answers::stack::{StackRow, Units};
+use crate::console::answers::stack::{StackTableRow, Units};
 use crate::console::answers::stat::Stat;
 use crate::console::assemble::stack_cells::distribute_cells;
-use crate::console::command::{Command, Verb};
+use crate::console::command::{Command, CommandName};
 use crate::console::transcript::{Exchange, Transcript};
-use crate::console::validation::samples::Kind;
+use crate::console::validation::samples::SampleKind;
 use crate::console::validation::tolerance;
 use crate::model::device_log::DeviceLogRecord;
 use crate::model::facts::{FactSource, Facts};
@@ -30,10 +30,10 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
     let mut reading = BankReading {
         bank: transcript.bank.clone(),
         kind: transcript.kind,
-        taken_at: transcript.began_at,
-        began: transcript.began,
+        taken_at: transcript.started_at,
+        began: transcript.started,
         took: transcript.took,
-        asked_again: transcript.asked_again(),
+        asked_again: transcript.retries(),
         stack: None,
         batteries: Vec::new(),
         facts: Vec::new(),
@@ -42,7 +42,7 @@ pub fn assemble(transcript: &Transcript) -> BankReading {
         missing: Vec::new(),
         unreadable_facts: Vec::new(),
     };
-    for place in &transcript.known {
+    for place in &transcript.known_places {
         battery_mut(&mut reading, *place);
     }
     let mut stack_cells = None;
@@ -113,7 +113,7 @@ fn missing_part(exchange: &Exchange, reason: String) -> MissingAnswer {
         battery: exchange.command.place(),
         command: exchange.command.to_string(),
         reason,
-        asked: exchange.asked,
+        asked: exchange.attempts,
     }
 }
 
@@ -129,7 +129,7 @@ fn battery_mut(reading: &mut BankReading, place: Place) -> &mut BatteryReading {
 
 fn apply(reading: &mut BankReading, command: Command, parsed: Parsed) {
     // A command without an index is about the connected battery, and the answer states its address.
-    let stated = parsed.speaks_of().and_then(|number| u8::try_from(number).ok()).and_then(Place::new);
+    let stated = parsed.stated_battery().and_then(|number| u8::try_from(number).ok()).and_then(Place::new);
     let place = match command.index {
         None => stated.or(Some(Place::FIRST)),
         Some(_) => command.place(),
@@ -152,7 +152,7 @@ fn apply(reading: &mut BankReading, command: Command, parsed: Parsed) {
         Parsed::Info(info) => facts_mut(reading, place).push((FactSource::Info, facts_from_info(*info))),
         Parsed::Stat(stat) => facts_mut(reading, place).push((FactSource::Stat, facts_from_stat(&stat))),
         Parsed::Log(log) => apply_device_log(reading, place, device_log::from_log(log)),
-        Parsed::Event(snapshot) if command.verb == Verb::DataEvent => {
+        Parsed::Event(snapshot) if command.name == CommandName::DataEvent => {
             apply_device_log(reading, place, device_log::from_snapshot(&snapshot));
         }
         // The modules of a stack have no lifetime values of their own.
@@ -184,12 +184,12 @@ fn apply_device_log(
 }
 
 fn apply_table(reading: &mut BankReading, table: PwrTable) {
-    let last = table.present().last();
+    let last = table.present_places().last();
     if let Some(last) = last {
         battery_mut(reading, last);
     }
     for battery in &mut reading.batteries {
-        battery.presence = match table.shows(battery.place) {
+        battery.presence = match table.presence_at(battery.place) {
             Some(true) => Presence::Present,
             Some(false) => Presence::Absent,
             None => Presence::Missing,
@@ -210,14 +210,16 @@ fn apply_row(reading: &mut BankReading, row: PwrRow) {
 
 /// Whether the details confirm a row that was split by its column widths.
 fn confirms(detail: &PwrDetail, row: &PwrRow) -> bool {
-    let close = |kind: Kind, row: Option<i32>, detail: Option<i32>| {
-        let near = |(row, detail): (i32, i32)| f64::from(row.abs_diff(detail)) <= tolerance::of(kind).flat;
+    let close = |kind: SampleKind, row: Option<i32>, detail: Option<i32>| {
+        let near = |(row, detail): (i32, i32)| {
+            f64::from(row.abs_diff(detail)) <= tolerance::tolerance_for(kind).flat
+        };
         row.zip(detail).is_some_and(near)
     };
-    close(Kind::Voltage, row.voltage.map(|v| v.0), detail.voltage.map(|v| v.0))
-        && close(Kind::Current, row.current.map(|v| v.0), detail.current.map(|v| v.0))
-        && close(Kind::Temperature, row.temperature.map(|v| v.0), detail.temperature.map(|v| v.0))
-        && close(Kind::Soc, row.soc.map(|v| v.0), detail.soc.map(|v| v.0))
+    close(SampleKind::Voltage, row.voltage.map(|v| v.0), detail.voltage.map(|v| v.0))
+        && close(SampleKind::Current, row.current.map(|v| v.0), detail.current.map(|v| v.0))
+        && close(SampleKind::Temperature, row.temperature.map(|v| v.0), detail.temperature.map(|v| v.0))
+        && close(SampleKind::Soc, row.soc.map(|v| v.0), detail.soc.map(|v| v.0))
 }
 
 fn measured_from_row(row: PwrRow) -> Measured {
@@ -285,7 +287,7 @@ fn cell_readings(table: CellTable) -> Vec<CellReading> {
     table.cells.into_iter().map(cell_reading).collect()
 }
 
-fn cell_reading(row: CellRow) -> CellReading {
+fn cell_reading(row: BatRow) -> CellReading {
     CellReading {
         voltage: row.voltage,
         current: row.current,
@@ -318,7 +320,7 @@ fn facts_from_stat(stat: &Stat) -> Facts {
     Facts { soh: stat.soh, cycles: stat.cycles, discharged: stat.discharged, ..Facts::default() }
 }
 
-fn measured_from_stack(row: StackRow) -> Measured {
+fn measured_from_stack(row: StackTableRow) -> Measured {
     Measured {
         voltage: row.voltage,
         current: row.current,
@@ -368,10 +370,10 @@ mod tests {
         let reading = assemble(&Transcript {
             bank: Arc::from("bank"),
             kind: SweepKind::Full,
-            began_at: jiff::Timestamp::UNIX_EPOCH,
-            began: Instant::now(),
+            started_at: jiff::Timestamp::UNIX_EPOCH,
+            started: Instant::now(),
             took: Duration::ZERO,
-            known: Vec::new(),
+            known_places: Vec::new(),
             exchanges: vec![Exchange { command, outcome: Ok(answer), asked: 2 }],
         });
         assert_eq!(reading.missing, []);

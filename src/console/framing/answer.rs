@@ -5,15 +5,15 @@ use std::ops::Range;
 
 use crate::console::command::Command;
 use crate::console::framing::prompt::Prompt;
-use crate::console::framing::refusal::Refusal;
+use crate::console::framing::refusal::CommandRefusal;
 use crate::console::word_slot::WordSlot;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AnswerStatus {
     /// `Command completed successfully`, in one of its spellings.
     Success,
     /// One of the known error texts.
-    Refused(Refusal),
+    Refused(CommandRefusal),
     /// Neither: the final line is missing or damaged.
     Unclear,
 }
@@ -28,9 +28,9 @@ pub struct Answer {
     pub echo: Option<String>,
     /// Whether the echo is a damaged copy of the command: then the answer must identify itself.
     pub(crate) echo_damaged: bool,
-    pub verdict: Verdict,
+    pub status: AnswerStatus,
     /// Whether the end mark `$$` was seen.
-    pub ended: bool,
+    pub has_end_mark: bool,
     pub(crate) prompt: Option<Prompt>,
     /// Words that no second answer confirmed: they are ignored when parsing.
     pub(crate) unconfirmed: Vec<WordSlot>,
@@ -43,8 +43,8 @@ impl Answer {
             lines: Vec::new(),
             echo,
             echo_damaged: false,
-            verdict: Verdict::Unclear,
-            ended: false,
+            status: AnswerStatus::Unclear,
+            has_end_mark: false,
             prompt: None,
             unconfirmed: Vec::new(),
         }
@@ -60,17 +60,17 @@ impl Answer {
         let line = strip_pager(line);
         let trimmed = line.trim();
         if trimmed == "$$" {
-            self.ended = true;
+            self.has_end_mark = true;
         } else if trimmed.starts_with("Command completed successfully") {
-            self.verdict = Verdict::Success;
-        } else if let Some(refusal) = Refusal::in_line(trimmed) {
-            self.verdict = Verdict::Refused(refusal);
+            self.status = AnswerStatus::Success;
+        } else if let Some(refusal) = CommandRefusal::in_line(trimmed) {
+            self.status = AnswerStatus::Refused(refusal);
         } else if !trimmed.is_empty() && trimmed != "@" {
             let start = self.text.len();
             self.text.push_str(line.trim_end());
             self.lines.push((number, start..self.text.len()));
         }
-        self.ended
+        self.has_end_mark
     }
 
     /// The lines with their numbers: counted from 1 after the echo, without empty lines, or the file's own numbers.

@@ -4,7 +4,7 @@
 //! other, and the answer must identify itself: by the battery's number in it or, where it carries none, by the number
 //! in the echo.
 
-use crate::console::command::{Command, Verb};
+use crate::console::command::{Command, CommandName};
 
 /// Edit distance allowed between echo and command if the answer carries the battery's number.
 const MAX_EDITS: usize = 2;
@@ -14,8 +14,8 @@ pub(crate) fn may_be_damaged_echo(command: &str, echo: &str) -> bool {
     let Ok(own) = command.parse::<Command>() else { return false };
     let max_edits = if carries_battery_number(own) { MAX_EDITS } else { 1 };
     let distance = |command: Command| strsim::levenshtein(echo, &command.to_string());
-    let others = Verb::all().filter(|verb| *verb != own.verb);
-    let mut others = others.flat_map(|verb| [verb.alone(), Command { verb, ..own }]);
+    let others = CommandName::all().filter(|verb| *verb != own.verb);
+    let mut others = others.flat_map(|verb| [verb.alone(), Command { name: verb, ..own }]);
     let own_digits: String = digits(command);
     let found = digits(echo);
     echo.parse::<Command>().is_err()

@@ -17,25 +17,25 @@ pub mod prompt;
 pub mod recorded;
 pub mod refusal;
 
-use crate::console::framing::answer::{Answer, Verdict, is_pager, latin1};
+use crate::console::framing::answer::{Answer, AnswerStatus, is_pager, latin1};
 use crate::console::framing::prompt::Prompt;
 
 /// Longer than any answer: a stack's 400 cells take 36 kB, a dozen pages of counters 8 kB.
-pub(crate) const MOST_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
 /// Longer than any command.
 const MAX_ECHO: usize = 80;
 
 /// What the bytes received so far amount to.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum FrameStatus {
     Incomplete,
     /// The console waits at its pager: an empty line continues, any other byte exits.
     Pager,
     /// The console is back at its prompt without a complete answer to our command: it answered another client, or the
     /// answer was cut off. If ours is still to come, it starts at once.
     Prompt,
-    /// More than [`MOST_BYTES`] arrived without an answer.
+    /// More than [`MAX_ANSWER_BYTES`] arrived without an answer.
     TooLong,
     Complete(Answer),
 }
@@ -75,13 +75,13 @@ impl Framer {
     }
 
     /// Takes the next bytes. The first complete answer ends the call, and the bytes after it are dropped, since nothing
-    /// requested them. Past [`MOST_BYTES`], nothing is buffered.
-    pub fn push(&mut self, bytes: &[u8]) -> Progress {
-        if self.taken > MOST_BYTES {
-            return Progress::TooLong;
+    /// requested them. Past [`MAX_ANSWER_BYTES`], nothing is buffered.
+    pub fn push(&mut self, bytes: &[u8]) -> FrameStatus {
+        if self.taken > MAX_ANSWER_BYTES {
+            return FrameStatus::TooLong;
         }
         self.taken += bytes.len();
-        let mut status = Progress::Incomplete;
+        let mut status = FrameStatus::Incomplete;
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|&byte| byte == b'\r' || byte == b'\n') {
             self.line.extend_from_slice(&rest[..end]);
@@ -97,10 +97,10 @@ impl Framer {
             self.line = line;
             self.line.clear();
         }
-        if self.taken > MOST_BYTES {
+        if self.taken > MAX_ANSWER_BYTES {
             self.line = Vec::new();
             (self.body, self.behind_damaged_echo) = (None, None);
-            return Progress::TooLong;
+            return FrameStatus::TooLong;
         }
         // The status of a line is outdated once the next one has started.
         if rest.is_empty() && self.line.is_empty() {
@@ -113,38 +113,38 @@ impl Framer {
 
     /// To be called when nothing has arrived for a while: an answer with its end mark is complete without a prompt. The
     /// one after a damaged echo counts if our own echo did not arrive.
-    pub fn silence(&mut self) -> Option<Answer> {
+    pub fn on_silence(&mut self) -> Option<Answer> {
         let answer = if self.body.is_some() { &mut self.body } else { &mut self.behind_damaged_echo };
         answer.take_if(|answer| answer.ended)
     }
 
     /// The command echoed by an answer that is not ours: another client's, or a late one to an earlier command.
     #[must_use]
-    pub(crate) fn stranger(&self) -> Option<&str> {
+    pub(crate) fn foreign_command(&self) -> Option<&str> {
         self.foreign_command.as_deref()
     }
 
-    pub(crate) fn echoed(&self) -> bool {
+    pub(crate) fn has_echo(&self) -> bool {
         self.body.is_some()
     }
 
     /// The answer so far; `None` before our echo.
-    pub(crate) fn so_far(&self) -> Option<&Answer> {
+    pub(crate) fn partial_answer(&self) -> Option<&Answer> {
         self.body.as_ref()
     }
 
     /// The pager is being exited: the answer ends early, without its success line.
     pub(crate) fn leave_pager(&mut self) {
         if let Some(body) = &mut self.body {
-            body.verdict = Verdict::Success;
+            body.verdict = AnswerStatus::Success;
         }
     }
 
-    pub(crate) fn heard(&self) -> bool {
+    pub(crate) fn has_received(&self) -> bool {
         self.taken > 0
     }
 
-    fn on_line(&mut self, bytes: &[u8]) -> Progress {
+    fn on_line(&mut self, bytes: &[u8]) -> FrameStatus {
         let line = latin1(bytes);
         if is_pager(&line) {
             return self.pager(&line);
@@ -156,14 +156,14 @@ impl Framer {
         if self.is_echo(&line) {
             self.body = Some(Answer::new(Some(self.command.clone())));
             self.foreign_ended = false;
-            return Progress::Incomplete;
+            return FrameStatus::Incomplete;
         }
         match &mut self.body {
-            Some(body) if body.ended => Progress::Incomplete,
-            Some(_) if Prompt::is_alone_on(&line) => Progress::Prompt,
+            Some(body) if body.ended => FrameStatus::Incomplete,
+            Some(_) if Prompt::is_alone_on(&line) => FrameStatus::Prompt,
             Some(body) => {
                 body.push_line(&line);
-                Progress::Incomplete
+                FrameStatus::Incomplete
             }
             None => {
                 if let Some(answer) = self.behind_damaged_echo.as_mut().filter(|answer| !answer.ended) {
@@ -176,7 +176,7 @@ impl Framer {
 
     /// Checks the last line while it has no line end: only prompts and pagers need none. Of the `scanned` bytes, only
     /// as many are looked at again as a prompt or pager can have started in.
-    fn on_open_line(&mut self, scanned: usize) -> Progress {
+    fn on_open_line(&mut self, scanned: usize) -> FrameStatus {
         const LONGEST: usize = 64;
         let line = latin1(&self.line[scanned.saturating_sub(LONGEST)..]).into_owned();
         if is_pager(&line) {
@@ -186,16 +186,20 @@ impl Framer {
             return done;
         }
         match &self.body {
-            Some(_) if Prompt::at_end_of(&line).is_some() => Progress::Prompt,
-            Some(_) => Progress::Incomplete,
+            Some(_) if Prompt::at_end_of(&line).is_some() => FrameStatus::Prompt,
+            Some(_) => FrameStatus::Incomplete,
             None => self.prompt_before_echo(&line),
         }
     }
 
     /// Reports a pager once, whether its line is still open or ends with the carriage return that some consoles send.
-    fn pager(&mut self, line: &str) -> Progress {
+    fn pager(&mut self, line: &str) -> FrameStatus {
         self.drop_truncated(line);
-        if std::mem::replace(&mut self.pager_reported, true) { Progress::Incomplete } else { Progress::Pager }
+        if std::mem::replace(&mut self.pager_reported, true) {
+            FrameStatus::Incomplete
+        } else {
+            FrameStatus::Pager
+        }
     }
 
     /// Drops the answer after a damaged echo if a prompt comes before its end mark; returns the prompt.
@@ -213,12 +217,12 @@ impl Framer {
     }
 
     /// The answer, once a prompt follows its end mark, whatever comes after that.
-    fn finished(&mut self, line: &str) -> Option<Progress> {
+    fn finished(&mut self, line: &str) -> Option<FrameStatus> {
         self.body.as_ref().filter(|body| body.ended)?;
         let prompt = Prompt::first_in(line)?;
         let mut body = self.body.take()?;
         body.prompt = Some(prompt);
-        Some(Progress::Complete(body))
+        Some(FrameStatus::Complete(body))
     }
 
     /// A start mark after an echo that is not ours: another client's, or our own that was damaged.
@@ -235,11 +239,11 @@ impl Framer {
     }
 
     /// A complete line before our echo: part of an answer that is not ours, or of one after a damaged echo.
-    fn before_echo(&mut self, line: &str) -> Progress {
+    fn before_echo(&mut self, line: &str) -> FrameStatus {
         match line.trim() {
             "$$" => {
                 self.foreign_ended = true;
-                return Progress::Incomplete;
+                return FrameStatus::Incomplete;
             }
             "@" => self.start_foreign_answer(),
             other => self.before_mark = other.chars().take(MAX_ECHO).collect(),
@@ -248,18 +252,18 @@ impl Framer {
     }
 
     /// Marks need their line end; a prompt does not, including the one that answers an empty command.
-    fn prompt_before_echo(&mut self, line: &str) -> Progress {
+    fn prompt_before_echo(&mut self, line: &str) -> FrameStatus {
         // Anywhere in the line: if the bytes come one by one, the prompt is found at the end of an open line.
         if let (Some(prompt), Some(answer)) = (self.drop_truncated(line), &mut self.behind_damaged_echo) {
             answer.prompt.get_or_insert(prompt);
         }
-        let Some(prompt) = Prompt::at_end_of(line) else { return Progress::Incomplete };
+        let Some(prompt) = Prompt::at_end_of(line) else { return FrameStatus::Incomplete };
         if self.command.is_empty() {
             let mut answer = Answer::new(None);
             answer.prompt = Some(prompt);
-            return Progress::Complete(answer);
+            return FrameStatus::Complete(answer);
         }
-        if std::mem::take(&mut self.foreign_ended) { Progress::Prompt } else { Progress::Incomplete }
+        if std::mem::take(&mut self.foreign_ended) { FrameStatus::Prompt } else { FrameStatus::Incomplete }
     }
 }
 

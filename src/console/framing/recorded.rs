@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::console::command::Command;
-use crate::console::framing::answer::{Answer, Verdict, latin1};
+use crate::console::framing::answer::{Answer, AnswerStatus, latin1};
 use crate::console::framing::prompt::Prompt;
 
 /// Longer than any command.
@@ -22,7 +22,7 @@ const MAX_ECHO: usize = 80;
 
 /// One answer in a file.
 #[derive(Clone, Debug)]
-pub(crate) struct Recorded {
+pub(crate) struct RecordedAnswer {
     /// The line on which it starts, from 1.
     pub(crate) line: usize,
     /// From its command to its last line, without the prompt.
@@ -32,23 +32,23 @@ pub(crate) struct Recorded {
     prompt_seen: bool,
 }
 
-impl Recorded {
+impl RecordedAnswer {
     fn new(line: usize, bytes: Range<usize>, command: Option<&str>) -> Self {
         Self { line, bytes, answer: Answer::new(command.map(str::to_owned)), prompt_seen: false }
     }
 
     /// Whether the answer ends with its end mark, a refusal or the success line.
-    pub(crate) fn whole(&self) -> bool {
-        self.answer.ended || self.answer.verdict != Verdict::Unclear
+    pub(crate) fn is_complete(&self) -> bool {
+        self.answer.has_end_mark || self.answer.status != AnswerStatus::Unclear
     }
 
     fn push_line(&mut self, line: usize, bytes: Range<usize>, text: &str) {
-        if self.whole()
+        if self.is_complete()
             && let Some(prompt) = Prompt::at_end_of(text)
         {
             self.answer.prompt = Some(prompt);
             self.prompt_seen = true;
-        } else if !self.answer.ended && !Prompt::is_alone_on(text) {
+        } else if !self.answer.has_end_mark && !Prompt::is_alone_on(text) {
             self.answer.push_numbered_line(line, text);
             self.bytes.end = bytes.end;
         }
@@ -56,7 +56,7 @@ impl Recorded {
 }
 
 /// Converts a file to the bytes that a console would send: without a byte order mark, and from UTF-16 to Latin-1.
-pub(crate) fn text_of(bytes: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn decode_text(bytes: &[u8]) -> Cow<'_, [u8]> {
     let is_text = |letters: &[u8]| letters.iter().all(|byte| matches!(byte, b'\r' | b'\n' | b' '..=b'~'));
     match bytes {
         [0xef, 0xbb, 0xbf, text @ ..] => text.into(),
@@ -77,9 +77,9 @@ fn utf16(order: fn([u8; 2]) -> u16, bytes: &[u8]) -> Cow<'static, [u8]> {
 
 /// All answers in a text, in order. Text without a command counts as an answer only if it has an end mark, or if the
 /// text contains no command at all.
-pub(crate) fn answers(text: &[u8]) -> Vec<Recorded> {
+pub(crate) fn find_answers(text: &[u8]) -> Vec<RecordedAnswer> {
     let mut all = Vec::new();
-    each(text, |recorded| all.push(recorded));
+    for_each_answer(text, |recorded| all.push(recorded));
     if all.iter().any(|recorded| recorded.answer.echo.is_some()) {
         all.retain(|recorded| recorded.answer.echo.is_some() || recorded.answer.ended);
     }
@@ -90,7 +90,7 @@ impl Answer {
     /// Reads the first answer of a transcript: line ends of any kind, comments before the echo; echo, end mark and
     /// prompt are optional, and the echo may be repeated. Lines are counted as on the wire.
     pub fn from_transcript(bytes: &[u8]) -> Self {
-        let mut all = answers(bytes).into_iter().map(|recorded| recorded.answer);
+        let mut all = find_answers(bytes).into_iter().map(|recorded| recorded.answer);
         let first = all.next().unwrap_or_else(|| Self::new(None));
         // An unknown command may precede it.
         let mut answer =
@@ -101,8 +101,8 @@ impl Answer {
 }
 
 /// Calls `on_answer` for one answer after the other, each as soon as it is complete.
-pub(crate) fn each(text: &[u8], mut on_answer: impl FnMut(Recorded)) {
-    let mut open: Option<Recorded> = None;
+pub(crate) fn for_each_answer(text: &[u8], mut on_answer: impl FnMut(RecordedAnswer)) {
+    let mut open: Option<RecordedAnswer> = None;
     let mut lines = lines(text).peekable();
     while let Some((number, bytes)) = lines.next() {
         let line = latin1(&text[bytes.clone()]);
@@ -115,13 +115,15 @@ pub(crate) fn each(text: &[u8], mut on_answer: impl FnMut(Recorded)) {
                     open.answer.prompt = open.answer.prompt.or_else(|| Prompt::first_in(&line));
                 }
                 let start = bytes.start + position(&text[bytes.clone()], command);
-                Some(Recorded::new(number, start..bytes.end, Some(command)))
+                Some(RecordedAnswer::new(number, start..bytes.end, Some(command)))
             }
             (None, Some(_)) if is_capture_header(&line) => {
                 open.take().into_iter().for_each(&mut on_answer);
                 None
             }
-            (None, Some(open)) if open.is_other_answer(&line) => Some(Recorded::new(number, bytes, None)),
+            (None, Some(open)) if open.is_other_answer(&line) => {
+                Some(RecordedAnswer::new(number, bytes, None))
+            }
             (None, Some(open)) => {
                 open.push_line(number, bytes, &line);
                 None
@@ -133,7 +135,7 @@ pub(crate) fn each(text: &[u8], mut on_answer: impl FnMut(Recorded)) {
             }
             (None, None) if line.starts_with('#') || Prompt::is_alone_on(&line) => None,
             (None, None) => {
-                let mut started = Recorded::new(number, bytes.clone(), None);
+                let mut started = RecordedAnswer::new(number, bytes.clone(), None);
                 started.push_line(number, bytes, &line);
                 Some(started)
             }
@@ -145,15 +147,15 @@ pub(crate) fn each(text: &[u8], mut on_answer: impl FnMut(Recorded)) {
     open.into_iter().for_each(on_answer);
 }
 
-impl Recorded {
+impl RecordedAnswer {
     /// Some consoles print the command again below its echo.
     fn is_repeated_echo(&self, command: &str) -> bool {
-        self.answer.is_empty() && !self.whole() && self.answer.echo.as_deref() == Some(command)
+        self.answer.is_empty() && !self.is_complete() && self.answer.echo.as_deref() == Some(command)
     }
 
     /// A start mark in the middle of an answer: another answer starts, and its command is missing.
     fn is_other_answer(&self, line: &str) -> bool {
-        line.trim() == "@" && (!self.answer.is_empty() || self.whole())
+        line.trim() == "@" && (!self.answer.is_empty() || self.is_complete())
     }
 }
 
@@ -199,12 +201,12 @@ mod tests {
     type FoundAnswer = (usize, Option<String>, Vec<(usize, String)>, bool);
 
     fn found(text: &str) -> Vec<FoundAnswer> {
-        let plain = |recorded: Recorded| {
+        let plain = |recorded: RecordedAnswer| {
             let lines =
                 recorded.answer.lines().map(|(number, line)| (number, line.trim().to_owned())).collect();
-            (recorded.line, recorded.answer.echo, lines, recorded.answer.ended)
+            (recorded.line, recorded.answer.echo, lines, recorded.answer.has_end_mark)
         };
-        answers(text.as_bytes()).into_iter().map(plain).collect()
+        find_answers(text.as_bytes()).into_iter().map(plain).collect()
     }
 
     fn one(line: usize, command: &str, lines: &[(usize, &str)], ended: bool) -> FoundAnswer {
@@ -223,7 +225,8 @@ mod tests {
         let copied = found(&copied);
         assert_eq!(copied[0], one(1, "time", &[(3, "26-11-22 06:00:00")], false));
         assert_eq!(copied[1], one(5, "pwr 2", &[(7, "Power  2")], false));
-        let prompts: Vec<_> = answers(whole.as_bytes()).into_iter().map(|one| one.answer.prompt).collect();
+        let prompts: Vec<_> =
+            find_answers(whole.as_bytes()).into_iter().map(|one| one.answer.prompt).collect();
         assert_eq!(prompts, [Some(Prompt::Pylon); 2]);
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Why the console refused a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Refusal {
+pub enum CommandRefusal {
     /// The command does not exist in this mode or firmware.
     UnknownCommand,
     /// The argument is not accepted by this firmware.
@@ -20,28 +20,36 @@ pub enum Refusal {
 }
 
 /// The beginning of each message, and its description. The misspellings are the consoles' own.
-const MESSAGES: &[(Refusal, &str, &str)] = &[
-    (Refusal::UnknownCommand, "Unknown command", "the console does not know the command"),
-    (Refusal::InvalidCommand, "Invalid command", "the console does not accept this argument"),
-    (Refusal::NotPresent, "Target device is not present", "the console reports that no battery is present"),
-    (Refusal::Failed, "Command completed unccessfully", "the console reports that the command failed"),
-    (Refusal::Failed, "Command completed unsuccessfully", "the console reports that the command failed"),
-    (Refusal::Failed, "Command failed", "the console reports that the command failed"),
+const MESSAGES: &[(CommandRefusal, &str, &str)] = &[
+    (CommandRefusal::UnknownCommand, "Unknown command", "the console does not know the command"),
+    (CommandRefusal::InvalidCommand, "Invalid command", "the console does not accept this argument"),
     (
-        Refusal::NotSupported,
+        CommandRefusal::NotPresent,
+        "Target device is not present",
+        "the console reports that no battery is present",
+    ),
+    (CommandRefusal::Failed, "Command completed unccessfully", "the console reports that the command failed"),
+    (
+        CommandRefusal::Failed,
+        "Command completed unsuccessfully",
+        "the console reports that the command failed",
+    ),
+    (CommandRefusal::Failed, "Command failed", "the console reports that the command failed"),
+    (
+        CommandRefusal::NotSupported,
         "This version do not support this command",
         "this firmware does not support the command",
     ),
 ];
 
-impl Refusal {
+impl CommandRefusal {
     /// The error message in `line`, if it is one.
     pub fn in_line(line: &str) -> Option<Self> {
         MESSAGES.iter().find(|(_, beginning, _)| line.starts_with(beginning)).map(|(refusal, ..)| *refusal)
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for CommandRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let message = MESSAGES.iter().find(|(refusal, ..)| refusal == self);
         f.write_str(message.map_or("refused", |(.., description)| description))

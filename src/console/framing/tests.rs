@@ -1,9 +1,9 @@
 use super::*;
-use crate::console::framing::refusal::Refusal;
+use crate::console::framing::refusal::CommandRefusal;
 
 fn answer(command: &str, bytes: &[u8]) -> Answer {
     match Framer::new(command).push(bytes) {
-        Progress::Complete(answer) => answer,
+        FrameStatus::Complete(answer) => answer,
         other => panic!("{other:?}"),
     }
 }
@@ -77,7 +77,7 @@ fn the_pager_is_told_once_and_leaves_no_trace() {
     assert_eq!(framer.push(&first), Progress::Pager);
     assert_eq!(framer.push(b""), Progress::Incomplete);
     let rest = b"\r                                                  \r\r\n Index : 0\r\n\rCommand completed successfully\r\n\r$$\r\n\rPYTES>";
-    let Progress::Complete(log) = framer.push(rest) else { panic!("no answer") };
+    let FrameStatus::Complete(log) = framer.push(rest) else { panic!("no answer") };
     let lines: Vec<_> = log.lines().map(|(_, line)| line.trim()).collect();
     assert_eq!(lines, ["Index : 1", "$", "Index : 0"]);
 }
@@ -104,7 +104,7 @@ fn a_pager_is_told_also_behind_its_carriage_return_but_not_once_it_was_passed() 
     let passed = [pager.as_slice(), b"\r          \r\r\r\n Index : 0\r\n"].concat();
     assert_eq!(Framer::new("log").push(&passed), Progress::Incomplete);
     let mut bytewise = Framer::new("log");
-    let pagers = pager.chunks(1).filter(|byte| bytewise.push(byte) == Progress::Pager).count();
+    let pagers = pager.chunks(1).filter(|byte| bytewise.push(byte) == FrameStatus::Pager).count();
     assert_eq!(pagers, 1);
 }
 
@@ -145,7 +145,7 @@ fn noise_without_end_is_cut_off_and_not_held() {
         let mut framer = Framer::new("pwr");
         framer.push(start);
         let noise = [b'x'; 4096];
-        let mut status = Progress::Incomplete;
+        let mut status = FrameStatus::Incomplete;
         for _ in 0..100 * 1024 * 1024 / noise.len() {
             status = framer.push(&noise);
             assert!(held(&framer) < 1024 * 1024);
@@ -160,7 +160,7 @@ fn bytes_that_come_one_by_one_cost_no_more_for_a_long_line() {
     let mut framer = Framer::new("pwr");
     framer.push(b"pwr\r\n$$\r\n");
     let start = std::time::Instant::now();
-    while framer.push(b" ") != Progress::TooLong {}
+    while framer.push(b" ") != FrameStatus::TooLong {}
     assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
@@ -171,7 +171,7 @@ fn an_answer_behind_a_damaged_echo_counts_once_the_console_falls_silent() {
     let mut framer = Framer::new("pwr 1");
     assert_eq!(framer.push(format!("pw 1\n\r{DETAIL}").as_bytes()), Progress::Prompt);
     assert_eq!(framer.stranger(), None);
-    let answer = framer.silence().unwrap();
+    let answer = framer.on_silence().unwrap();
     assert_eq!(answer.lines().collect::<Vec<_>>(), [(1, " Power  1")]);
     assert_eq!((answer.echo_damaged, answer.prompt), (true, Some(Prompt::Pylon)));
 }
@@ -179,7 +179,9 @@ fn an_answer_behind_a_damaged_echo_counts_once_the_console_falls_silent() {
 #[test]
 fn an_answer_behind_its_own_echo_counts_more_than_one_behind_a_damaged_echo() {
     let both = format!("pw 1\n\r{DETAIL}pwr 1\n\r{DETAIL}");
-    let Progress::Complete(answer) = Framer::new("pwr 1").push(both.as_bytes()) else { panic!("no answer") };
+    let FrameStatus::Complete(answer) = Framer::new("pwr 1").push(both.as_bytes()) else {
+        panic!("no answer")
+    };
     assert!(!answer.echo_damaged);
 }
 
@@ -227,5 +229,5 @@ fn answer_at_silence(command: &str, bytes: &[u8], length: usize) -> Option<Answe
     for piece in bytes.chunks(length) {
         framer.push(piece);
     }
-    framer.silence()
+    framer.on_silence()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::console::answers::parsed::Parsed;
 use crate::console::answers::words::{state_words, unknown_labels};
-use crate::console::validation::samples::{Kind, Said, figures};
+use crate::console::validation::samples::{SampleKind, SampleValue, collect_samples};
 use crate::console::validation::tolerance::Tolerance;
 use crate::console::word_slot::WordSlot;
 use crate::model::word::Word;
@@ -14,7 +14,7 @@ use crate::model::word::Word;
 pub(crate) struct AcceptedAnswer {
     /// When it was received (monotonic).
     pub(crate) at: Duration,
-    pub(crate) samples: BTreeMap<(Kind, u16), Said>,
+    pub(crate) samples: BTreeMap<(SampleKind, u16), SampleValue>,
     /// The state words and the unknown labels. The set of state words never changes by itself, but a damaged header or
     /// label hides some.
     pub(crate) words: BTreeMap<WordSlot, Word>,
@@ -23,8 +23,9 @@ pub(crate) struct AcceptedAnswer {
 impl AcceptedAnswer {
     /// `place` is that of the battery, or 0 for the bank.
     pub(crate) fn new(at: Duration, parsed: &mut Parsed, place: u16) -> Self {
-        let samples =
-            figures(parsed, place).into_iter().map(|sample| ((sample.kind, sample.index), sample.said));
+        let samples = collect_samples(parsed, place)
+            .into_iter()
+            .map(|sample| ((sample.kind, sample.index), sample.said));
         let samples = samples.collect();
         let labels: Vec<String> = unknown_labels(parsed).into_iter().map(str::to_owned).collect();
         let labels = labels.into_iter().map(|label| (WordSlot::Label(label), Word::new("")));
@@ -56,7 +57,7 @@ impl AcceptedAnswer {
     pub(crate) fn restore(&mut self, slots: &[WordSlot], before: Option<&Self>) {
         for slot in slots {
             if let WordSlot::Events(index) = slot {
-                let key = (Kind::Events, *index);
+                let key = (SampleKind::Events, *index);
                 self.samples.remove(&key);
                 let value = before.and_then(|before| before.samples.get(&key).cloned());
                 self.samples.extend(value.map(|value| (key, value)));
@@ -70,9 +71,9 @@ impl AcceptedAnswer {
 }
 
 /// Whether two values of a sample, measured `age` apart, are compatible.
-pub(crate) fn agree(tolerance: &Tolerance, now: &Said, then: &Said, age: Duration) -> bool {
+pub(crate) fn agree(tolerance: &Tolerance, now: &SampleValue, then: &SampleValue, age: Duration) -> bool {
     match (now, then) {
-        (Said::Number(now), Said::Number(then)) => {
+        (SampleValue::Number(now), SampleValue::Number(then)) => {
             let expected = *then as f64 + tolerance.drift * age.as_secs_f64();
             (*now as f64 - expected).abs() <= tolerance.flat + tolerance.per_second * age.as_secs_f64()
         }

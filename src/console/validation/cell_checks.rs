@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::console::answers::bat::CellTable;
 use crate::console::answers::pwr_table::PwrRow;
-use crate::console::validation::samples::Kind;
+use crate::console::validation::samples::SampleKind;
 use crate::console::validation::tolerance::{OUTSIDE_TABLE_TEMPERATURE, OUTSIDE_TABLE_VOLTAGE, SUM_OF_CELLS};
 
 /// A value of a cell outside the table's range.
 pub(crate) struct CellOutOfRange {
-    pub(crate) kind: Kind,
+    pub(crate) kind: SampleKind,
     /// From 0.
     pub(crate) index: u16,
     pub(crate) value: i64,
@@ -21,7 +21,7 @@ pub(crate) struct CellOutOfRange {
 pub(crate) fn cells_out_of_range(row: &PwrRow, cells: &CellTable, age: Duration) -> Vec<CellOutOfRange> {
     let volts = (row.cell_voltage_low.map(|v| v.0), row.cell_voltage_high.map(|v| v.0));
     let degrees = (row.cell_temperature_low.map(|v| v.0), row.cell_temperature_high.map(|v| v.0));
-    let (voltage, temperature) = (Kind::CellVoltage, Kind::CellTemperature);
+    let (voltage, temperature) = (SampleKind::CellVoltage, SampleKind::CellTemperature);
     let mut all = Vec::new();
     for (index, cell) in (0..).zip(&cells.cells) {
         let own = [

@@ -6,7 +6,7 @@ use crate::console::answers::parsed::Parsed;
 use crate::model::place::Place;
 
 /// At most this many batteries or modules may appear between two sweeps.
-pub(crate) const APPEAR_AT_ONCE: usize = 4;
+pub(crate) const MAX_NEW_AT_ONCE: usize = 4;
 
 /// The batteries or modules that have been accepted.
 #[derive(Debug, Default)]
@@ -21,13 +21,13 @@ impl GrowthGuard {
     /// Records a table. Returns the number of new ones if the next sweep has to show them as well.
     pub(crate) fn check(&mut self, parsed: &Parsed) -> Option<usize> {
         let shown: BTreeSet<Place> = match parsed {
-            Parsed::Table(table) => table.present().collect(),
+            Parsed::Table(table) => table.present_places().collect(),
             Parsed::Units(units) => units.units.iter().filter_map(|row| row.place).collect(),
             _ => return None,
         };
         // Batteries that are present at the start of the service are not new.
         let new = self.known.as_ref().map_or(0, |known| shown.difference(known).count());
-        if new > APPEAR_AT_ONCE && self.pending.as_ref() != Some(&shown) {
+        if new > MAX_NEW_AT_ONCE && self.pending.as_ref() != Some(&shown) {
             self.pending = Some(shown);
             return Some(new);
         }

@@ -24,44 +24,44 @@ use crate::console::answers;
 use crate::console::answers::parsed::{Parsed, Rejected};
 use crate::console::answers::pwr_table::PwrTable;
 use crate::console::answers::words::remove_words;
-use crate::console::command::{Command, Verb};
+use crate::console::command::{Command, CommandName};
 use crate::console::error::{ParseError, excerpt};
 use crate::console::framing::answer::Answer;
-use crate::console::framing::refusal::Refusal;
-use crate::console::transcript::Lost;
+use crate::console::framing::refusal::CommandRefusal;
+use crate::console::transcript::CommandError;
 use crate::console::validation::accepted::{AcceptedAnswer, agree};
 use crate::console::validation::cell_checks::{CellOutOfRange, cells_out_of_range, sum_matches_voltage};
 use crate::console::validation::growth::GrowthGuard;
-use crate::console::validation::samples::{Kind, Said};
+use crate::console::validation::samples::{SampleKind, SampleValue};
 use crate::console::word_slot::{WordSlot, place_index};
 use crate::model::event::ERROR_CODE;
 use crate::model::place::Place;
 use crate::model::word::Word;
 
 /// A command is sent at most this often.
-pub const MOST_ASKED: u32 = 3;
+pub const MAX_ATTEMPTS: u32 = 3;
 
 #[derive(Debug)]
-pub enum Verdict {
-    Fine(Answer, Found),
+pub enum ReviewDecision {
+    Accept(Answer, Findings),
     /// Send the command again.
-    Again(Lost),
+    Retry(CommandError),
     /// No further attempt; this part is missing from the sweep.
-    Lost(Lost),
+    Fail(CommandError),
 }
 
 /// What the poll plan needs to know about an accepted answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct Findings {
     /// From a group table, or the modules of a stack: the occupied places.
     pub(crate) present: Option<Vec<Place>>,
     /// From a group table: the places whose rows could not be parsed, or may be among those without a number.
-    pub(crate) unread: Vec<Place>,
-    pub(crate) stack: bool,
+    pub(crate) unreadable: Vec<Place>,
+    pub(crate) is_stack: bool,
     /// From `help`: whether it lists `euro`.
     pub lists_euro: Option<bool>,
     /// Whether the battery or stack has an event that is not a normal condition.
-    pub(crate) event: bool,
+    pub(crate) has_event: bool,
 }
 
 /// An answer to the current command that was not accepted at once.
@@ -70,14 +70,14 @@ struct Candidate {
     answer: AcceptedAnswer,
     problems: Vec<ParseError>,
     /// The samples that contradicted earlier answers.
-    contradictions: BTreeSet<(Kind, u16)>,
+    contradictions: BTreeSet<(SampleKind, u16)>,
 }
 
 /// Why an answer is not accepted at once.
 #[derive(Debug)]
 struct Doubt {
-    reason: Lost,
-    contradictions: BTreeSet<(Kind, u16)>,
+    reason: CommandError,
+    contradictions: BTreeSet<(SampleKind, u16)>,
     /// Unconfirmed words: they can be removed.
     words: Vec<WordSlot>,
     /// Whether the answer may be accepted at the third attempt.
@@ -86,7 +86,7 @@ struct Doubt {
 
 /// Remembers the sweep so far, and the last accepted answer to each command.
 #[derive(Debug, Default)]
-pub struct Review {
+pub struct AnswerValidator {
     accepted: HashMap<Command, AcceptedAnswer>,
     table: Option<(Duration, PwrTable)>,
     voltages: HashMap<Place, (Duration, i64)>,
@@ -94,64 +94,64 @@ pub struct Review {
     matching_sums: BTreeSet<Place>,
     command: Option<Command>,
     candidates: Vec<Candidate>,
-    refused: Option<Refusal>,
+    refused: Option<CommandRefusal>,
     /// Unparsable lines that were accepted as this console's normal output.
     accepted_problems: HashMap<Command, Vec<ParseError>>,
     growth: GrowthGuard,
 }
 
 /// Samples that contradict earlier answers, with descriptions.
-type Contradictions = BTreeMap<(Kind, u16), String>;
+type Contradictions = BTreeMap<(SampleKind, u16), String>;
 
-impl Review {
+impl AnswerValidator {
     /// Starts a new sweep: the last one's table no longer counts as simultaneous.
-    pub fn begin(&mut self) {
+    pub fn begin_sweep(&mut self) {
         self.table = None;
         self.voltages.clear();
         self.command = None;
     }
 
     /// Validates the outcome of the `attempt`th time that `command` was sent; `at` is monotonic.
-    pub fn judge(
+    pub fn validate(
         &mut self,
         command: Command,
         at: Duration,
         attempt: u32,
-        outcome: Result<Answer, Lost>,
-    ) -> Verdict {
+        outcome: Result<Answer, CommandError>,
+    ) -> ReviewDecision {
         if self.command.replace(command) != Some(command) || attempt <= 1 {
             self.candidates.clear();
             self.refused = None;
         }
         let parsed = outcome.and_then(|answer| match answers::parse(command, &answer) {
             Ok(parsed) => Ok((answer, parsed)),
-            Err(_) if answer.echo_damaged => Err(Lost::NoEcho),
-            Err(rejected) => Err(Lost::Rejected(rejected)),
+            Err(_) if answer.echo_damaged => Err(CommandError::NoEcho),
+            Err(rejected) => Err(CommandError::Rejected(rejected)),
         });
         match parsed {
-            Err(Lost::Rejected(Rejected::Refused(refusal))) => self.on_refusal(refusal, attempt),
+            Err(CommandError::Rejected(Rejected::Refused(refusal))) => self.on_refusal(refusal, attempt),
             Err(error) => retry_or_fail(error, attempt),
-            Ok((answer, parsed)) => self.weigh(command, at, attempt, answer, parsed),
+            Ok((answer, parsed)) => self.check(command, at, attempt, answer, parsed),
         }
     }
 
-    fn on_refusal(&mut self, refusal: Refusal, attempt: u32) -> Verdict {
-        let error = Lost::Rejected(Rejected::Refused(refusal));
+    fn on_refusal(&mut self, refusal: CommandRefusal, attempt: u32) -> ReviewDecision {
+        let error = CommandError::Rejected(Rejected::Refused(refusal));
         if self.refused.replace(refusal) == Some(refusal) {
-            Verdict::Lost(error)
+            ReviewDecision::Fail(error)
         } else {
             retry_or_fail(error, attempt)
         }
     }
 
-    fn weigh(
+    fn check(
         &mut self,
         command: Command,
         at: Duration,
         attempt: u32,
         mut answer: Answer,
         mut parsed: Parsed,
-    ) -> Verdict {
+    ) -> ReviewDecision {
         let place = place_index(command.place());
         let mut new = AcceptedAnswer::new(at, &mut parsed, place);
         let Some(doubt) = self.doubt(command, at, &answer, &new, &parsed) else {
@@ -177,10 +177,10 @@ impl Review {
         answer: Answer,
         new: AcceptedAnswer,
         parsed: &Parsed,
-    ) -> Verdict {
+    ) -> ReviewDecision {
         match self.growth.check(parsed) {
-            Some(count) => Verdict::Lost(Lost::Grown(count)),
-            None => Verdict::Fine(answer, self.accept(command, at, new, parsed)),
+            Some(count) => ReviewDecision::Fail(CommandError::SuddenGrowth(count)),
+            None => ReviewDecision::Accept(answer, self.accept(command, at, new, parsed)),
         }
     }
 
@@ -204,14 +204,14 @@ impl Review {
         let missing_cell = || parsed.missing_first_cell().filter(|_| first_answer).map(str::to_owned);
         let missing_values = || self.missing_values(command, new).or_else(missing_cell);
         let reason = match (damage, unknown_word.or_else(missing_values)) {
-            (Some(problem), _) => Lost::Damaged(problem),
-            (None, Some(reason)) => Lost::Unconfirmed(reason),
-            (None, None) => Lost::Unconfirmed(contradictions.first_key_value()?.1.clone()),
+            (Some(problem), _) => CommandError::Damaged(problem),
+            (None, Some(reason)) => CommandError::Unconfirmed(reason),
+            (None, None) => CommandError::Unconfirmed(contradictions.first_key_value()?.1.clone()),
         };
         let damaged = matches!(reason, Lost::Damaged(_)) || !words.is_empty();
         let acceptable = !answer.echo_damaged && (damaged || !contradictions.is_empty());
         let (events, contradictions) =
-            contradictions.into_keys().partition::<BTreeSet<_>, _>(|(kind, _)| *kind == Kind::Events);
+            contradictions.into_keys().partition::<BTreeSet<_>, _>(|(kind, _)| *kind == SampleKind::Events);
         words.extend(events.into_iter().map(|(_, index)| WordSlot::Events(index)));
         Some(Doubt { reason, contradictions, words, acceptable })
     }
@@ -219,10 +219,10 @@ impl Review {
     /// Three answers that differ in the same samples mean a changing load, not damage, and the newest is right.
     /// Persistent damage to single lines and words loses only those, if the rest is consistent.
     fn acceptable_now(&self, doubt: &Doubt) -> bool {
-        let third = self.candidates.len() + 1 >= MOST_ASKED as usize;
+        let third = self.candidates.len() + 1 >= MAX_ATTEMPTS as usize;
         // Values that never change by themselves cannot be a changing load.
-        let changing = |key: &(Kind, u16)| {
-            tolerance::of(key.0).per_second > 0.0
+        let changing = |key: &(SampleKind, u16)| {
+            tolerance::tolerance_for(key.0).per_second > 0.0
                 && self.candidates.iter().all(|candidate| candidate.contradictions.contains(key))
         };
         third && doubt.acceptable && doubt.contradictions.iter().all(changing)
@@ -244,7 +244,7 @@ impl Review {
             let has_it = |earlier: &&AcceptedAnswer| earlier.words.get(slot) == Some(word);
             let candidates = self.candidates.iter().map(|candidate| &candidate.answer);
             self.accepted.get(&command).into_iter().chain(&table_row).any(|earlier| has_it(&earlier))
-                || candidates.filter(has_it).count() >= tolerance::MOST_WITNESSES
+                || candidates.filter(has_it).count() >= tolerance::MAX_CONFIRMATIONS
         };
         new.unknown().filter(|(slot, word)| !confirmed(slot, word)).map(|(slot, _)| slot.clone()).collect()
     }
@@ -275,11 +275,11 @@ impl Review {
             return (!before.has_same_samples(new)).then(reason);
         }
         let table_row = self.table_row(command)?;
-        let first = [Kind::Voltage, Kind::Current, Kind::Soc].into_iter().find(|kind| {
+        let first = [SampleKind::Voltage, SampleKind::Current, SampleKind::Soc].into_iter().find(|kind| {
             let has = |answer: &AcceptedAnswer| answer.samples.keys().any(|(other, _)| other == kind);
             has(&table_row) && !has(new)
         })?;
-        (command.verb == Verb::Pwr).then(|| format!("{first:?} is missing although the table has it"))
+        (command.name == CommandName::Pwr).then(|| format!("{first:?} is missing although the table has it"))
     }
 
     /// How a value contradicts everything else known about the sample; `None` if it doesn't.
@@ -287,12 +287,12 @@ impl Review {
         &self,
         command: Command,
         at: Duration,
-        key: (Kind, u16),
-        value: &Said,
+        key: (SampleKind, u16),
+        value: &SampleValue,
     ) -> Option<String> {
         let kind = key.0;
-        let tolerance = tolerance::of(kind);
-        let table_row = if command.verb == Verb::Pwr { self.table_row(command) } else { None };
+        let tolerance = tolerance::tolerance_for(kind);
+        let table_row = if command.name == CommandName::Pwr { self.table_row(command) } else { None };
         let before = self.accepted.get(&command);
         let candidates = self.candidates.iter().map(|candidate| &candidate.answer);
         let agrees = |answer: &&AcceptedAnswer| {
@@ -303,19 +303,19 @@ impl Review {
         let value_before = before.and_then(|before| before.samples.get(&key));
         let confirmations = candidates.clone().filter(agrees).count();
         if before.into_iter().chain(&table_row).any(|answer| agrees(&answer))
-            || confirmations >= tolerance::witnesses(key, value, value_before)
+            || confirmations >= tolerance::required_confirmations(key, value, value_before)
         {
             return None;
         }
         let mut others = before.into_iter().chain(&table_row).chain(candidates);
         let known = others.any(|answer| answer.samples.contains_key(&key));
         match value {
-            Said::Number(number) if tolerance.is_beyond(*number) => {
+            SampleValue::Number(number) if tolerance.is_implausible(*number) => {
                 Some(format!("{kind:?} of {number} is outside the range of any battery"))
             }
             _ if known => Some(format!("{kind:?} contradicts earlier answers")),
-            Said::Events(word) if word.stands() => Some("an event that was not there before".into()),
-            _ if !tolerance.first_sight => Some(format!("{kind:?} is new")),
+            SampleValue::Events(word) if word.stands() => Some("an event that was not there before".into()),
+            _ if !tolerance.accept_unconfirmed => Some(format!("{kind:?} is new")),
             _ => None,
         }
     }
@@ -338,13 +338,14 @@ impl Review {
         contradictions: &mut Contradictions,
     ) {
         let (Parsed::Cells(cells), Some(place)) = (parsed, command.place()) else { return };
-        let confirmed = |kind: Kind, index: u16, value: i64| {
+        let confirmed = |kind: SampleKind, index: u16, value: i64| {
             let candidates = self.candidates.iter().map(|candidate| &candidate.answer);
             self.accepted.get(&command).into_iter().chain(candidates).any(|answer| {
                 let reference = answer.samples.get(&(kind, index));
                 let age = at.saturating_sub(answer.at);
-                reference
-                    .is_some_and(|reference| agree(tolerance::of(kind), &Said::Number(value), reference, age))
+                reference.is_some_and(|reference| {
+                    agree(tolerance::tolerance_for(kind), &SampleValue::Number(value), reference, age)
+                })
             })
         };
         if let Some((then, table)) = &self.table
@@ -363,18 +364,18 @@ impl Review {
         let matched_before = self.matching_sums.contains(&place) && self.candidates.is_empty();
         if matched_before && sum_matches_voltage(self.voltages.get(&place), at, cells) == Some(false) {
             contradictions.insert(
-                (Kind::Voltage, 0),
+                (SampleKind::Voltage, 0),
                 "the sum of the cells does not match the battery's voltage".to_owned(),
             );
         }
     }
 
-    fn accept(&mut self, command: Command, at: Duration, new: AcceptedAnswer, parsed: &Parsed) -> Found {
-        let mut found = Found::default();
+    fn accept(&mut self, command: Command, at: Duration, new: AcceptedAnswer, parsed: &Parsed) -> Findings {
+        let mut found = Findings::default();
         match parsed {
             Parsed::Table(table) => {
                 let fused = table.fused.iter().filter_map(|(row, _)| row.place);
-                found.present = Some(table.present().chain(fused).collect());
+                found.present = Some(table.present_places().chain(fused).collect());
                 found.unread = table.unread_places().collect();
                 for row in &table.rows {
                     let known = row.place.zip(row.voltage);
@@ -390,7 +391,7 @@ impl Review {
             Parsed::Units(units) if units.problems.is_empty() => {
                 found.present = Some(units.units.iter().filter_map(|row| row.place).collect());
             }
-            Parsed::Help(help) => found.lists_euro = Some(help.lists(Verb::Euro.text())),
+            Parsed::Help(help) => found.lists_euro = Some(help.lists(CommandName::Euro.text())),
             Parsed::Detail(detail) => {
                 found.event = detail.deserves_a_look();
                 if let Some((place, voltage)) = command.place().zip(detail.voltage) {
@@ -415,8 +416,8 @@ impl Review {
     }
 }
 
-fn retry_or_fail(error: Lost, attempt: u32) -> Verdict {
-    if attempt < MOST_ASKED { Verdict::Again(error) } else { Verdict::Lost(error) }
+fn retry_or_fail(error: CommandError, attempt: u32) -> ReviewDecision {
+    if attempt < MAX_ATTEMPTS { ReviewDecision::Retry(error) } else { ReviewDecision::Fail(error) }
 }
 
 #[cfg(test)]

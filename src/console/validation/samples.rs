@@ -4,14 +4,14 @@
 use crate::console::answers::parsed::Parsed;
 use crate::console::answers::pwr_detail::event_indexes;
 use crate::console::answers::pwr_table::PwrRow;
-use crate::console::answers::stack::StackRow;
+use crate::console::answers::stack::StackTableRow;
 use crate::console::word_slot::place_index;
 use crate::model::event_word::EventWord;
 use crate::model::lifetime::Measure;
 
 /// What a sample measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum SampleKind {
     /// Of a battery, a module or a stack, in mV.
     Voltage,
     /// Of a battery, a module or a stack, in mA.
@@ -55,7 +55,7 @@ pub enum Kind {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum SampleValue {
     /// In the unit of the sample's kind.
     Number(i64),
     Text(String),
@@ -63,69 +63,69 @@ pub enum Said {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Figure {
-    pub kind: Kind,
+pub struct Sample {
+    pub kind: SampleKind,
     /// Distinguishes samples of one kind: the cell, the battery in a table, or the field of a detail.
     pub index: u16,
-    pub said: Said,
+    pub value: SampleValue,
 }
 
 /// Collects the values that are present.
 #[derive(Default)]
-struct Collector(Vec<Figure>);
+struct SampleCollector(Vec<Sample>);
 
-impl Collector {
-    fn number(&mut self, kind: Kind, index: u16, value: Option<impl Into<i64>>) {
-        self.0.extend(value.map(|value| Figure { kind, index, said: Said::Number(value.into()) }));
+impl SampleCollector {
+    fn number(&mut self, kind: SampleKind, index: u16, value: Option<impl Into<i64>>) {
+        self.0.extend(value.map(|value| Sample { kind, index, value: SampleValue::Number(value.into()) }));
     }
 
     fn text(&mut self, index: u16, value: Option<&String>) {
-        self.0.extend(value.map(|text| Figure {
-            kind: Kind::Identity,
+        self.0.extend(value.map(|text| Sample {
+            kind: SampleKind::Identity,
             index,
-            said: Said::Text(text.clone()),
+            value: SampleValue::Text(text.clone()),
         }));
     }
 
     fn events(&mut self, index: u16, word: Option<&EventWord>) {
-        self.0.extend(word.map(|word| Figure {
-            kind: Kind::Events,
+        self.0.extend(word.map(|word| Sample {
+            kind: SampleKind::Events,
             index,
-            said: Said::Events(word.clone()),
+            value: SampleValue::Events(word.clone()),
         }));
     }
 
     fn row(&mut self, row: &PwrRow) {
         let place = place_index(row.place);
-        self.number(Kind::Voltage, place, row.voltage.map(|v| v.0));
-        self.number(Kind::Current, place, row.current.map(|v| v.0));
-        self.number(Kind::Temperature, place, row.temperature.map(|v| v.0));
-        self.number(Kind::Soc, place, row.soc.map(|v| v.0));
-        self.number(Kind::CellVoltageLow, place, row.cell_voltage_low.map(|v| v.0));
-        self.number(Kind::CellVoltageHigh, place, row.cell_voltage_high.map(|v| v.0));
-        self.number(Kind::CellTemperatureLow, place, row.cell_temperature_low.map(|v| v.0));
-        self.number(Kind::CellTemperatureHigh, place, row.cell_temperature_high.map(|v| v.0));
-        self.number(Kind::Temperature, MOS + place, row.mos_temperature.map(|v| v.0));
-        self.number(Kind::Clock, place, row.clock.map(seconds));
+        self.number(SampleKind::Voltage, place, row.voltage.map(|v| v.0));
+        self.number(SampleKind::Current, place, row.current.map(|v| v.0));
+        self.number(SampleKind::Temperature, place, row.temperature.map(|v| v.0));
+        self.number(SampleKind::Soc, place, row.soc.map(|v| v.0));
+        self.number(SampleKind::CellVoltageLow, place, row.cell_voltage_low.map(|v| v.0));
+        self.number(SampleKind::CellVoltageHigh, place, row.cell_voltage_high.map(|v| v.0));
+        self.number(SampleKind::CellTemperatureLow, place, row.cell_temperature_low.map(|v| v.0));
+        self.number(SampleKind::CellTemperatureHigh, place, row.cell_temperature_high.map(|v| v.0));
+        self.number(SampleKind::Temperature, MOS + place, row.mos_temperature.map(|v| v.0));
+        self.number(SampleKind::Clock, place, row.clock.map(seconds));
         self.text(place, row.barcode.as_ref());
         self.text(MODEL + place, row.model.as_ref());
         // The presence of a battery is remembered for as long as the service runs, so it has to be confirmed.
         self.text(PRESENT + place, Some(&String::new()));
     }
 
-    fn stack(&mut self, row: &StackRow) {
+    fn stack(&mut self, row: &StackTableRow) {
         let place = place_index(row.place);
-        self.number(Kind::Voltage, place, row.voltage.map(|v| v.0));
-        self.number(Kind::Current, place, row.current.map(|v| v.0));
-        self.number(Kind::Temperature, place, row.temperature.map(|v| v.0));
-        self.number(Kind::Soc, place, row.soc.map(|v| v.0));
-        self.number(Kind::Charge, place, row.coulomb.map(|v| v.0));
-        self.number(Kind::Energy, place, row.energy.map(|v| v.0));
-        self.number(Kind::CellVoltageLow, place, row.cell_voltage_low.map(|v| v.0));
-        self.number(Kind::CellVoltageHigh, place, row.cell_voltage_high.map(|v| v.0));
-        self.number(Kind::CellTemperatureLow, place, row.cell_temperature_low.map(|v| v.0));
-        self.number(Kind::CellTemperatureHigh, place, row.cell_temperature_high.map(|v| v.0));
-        self.number(Kind::Clock, place, row.clock.map(seconds));
+        self.number(SampleKind::Voltage, place, row.voltage.map(|v| v.0));
+        self.number(SampleKind::Current, place, row.current.map(|v| v.0));
+        self.number(SampleKind::Temperature, place, row.temperature.map(|v| v.0));
+        self.number(SampleKind::Soc, place, row.soc.map(|v| v.0));
+        self.number(SampleKind::Charge, place, row.coulomb.map(|v| v.0));
+        self.number(SampleKind::Energy, place, row.energy.map(|v| v.0));
+        self.number(SampleKind::CellVoltageLow, place, row.cell_voltage_low.map(|v| v.0));
+        self.number(SampleKind::CellVoltageHigh, place, row.cell_voltage_high.map(|v| v.0));
+        self.number(SampleKind::CellTemperatureLow, place, row.cell_temperature_low.map(|v| v.0));
+        self.number(SampleKind::CellTemperatureHigh, place, row.cell_temperature_high.map(|v| v.0));
+        self.number(SampleKind::Clock, place, row.clock.map(seconds));
         self.events(place, row.error_code.as_ref());
     }
 }
@@ -143,21 +143,21 @@ fn seconds(clock: jiff::civil::DateTime) -> i64 {
 }
 
 /// The samples of an answer. `place` is that of the battery, so that its samples have the same index as in the table.
-pub fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
-    let mut all = Collector::default();
+pub fn collect_samples(parsed: &Parsed, place: u16) -> Vec<Sample> {
+    let mut all = SampleCollector::default();
     match parsed {
         Parsed::Table(table) => table.rows.iter().filter(|row| !row.absent).for_each(|row| all.row(row)),
         Parsed::Stack(row) => all.stack(row),
         Parsed::Units(units) => units.units.iter().for_each(|row| all.stack(row)),
         Parsed::Detail(detail) => {
-            all.number(Kind::Voltage, place, detail.voltage.map(|v| v.0));
-            all.number(Kind::Current, place, detail.current.map(|v| v.0));
-            all.number(Kind::Temperature, place, detail.temperature.map(|v| v.0));
-            all.number(Kind::Soc, place, detail.soc.map(|v| v.0));
-            all.number(Kind::Rating, 0, detail.nominal_capacity.map(|v| v.0));
-            all.number(Kind::Rating, 1, detail.usable_capacity.map(|v| v.0));
-            all.number(Kind::Rating, 2, detail.max_voltage.map(|v| v.0));
-            all.number(Kind::Counter, 0, detail.charge_times);
+            all.number(SampleKind::Voltage, place, detail.voltage.map(|v| v.0));
+            all.number(SampleKind::Current, place, detail.current.map(|v| v.0));
+            all.number(SampleKind::Temperature, place, detail.temperature.map(|v| v.0));
+            all.number(SampleKind::Soc, place, detail.soc.map(|v| v.0));
+            all.number(SampleKind::Rating, 0, detail.nominal_capacity.map(|v| v.0));
+            all.number(SampleKind::Rating, 1, detail.usable_capacity.map(|v| v.0));
+            all.number(SampleKind::Rating, 2, detail.max_voltage.map(|v| v.0));
+            all.number(SampleKind::Counter, 0, detail.charge_times);
             all.events(0, detail.battery_events.as_ref());
             all.events(1, detail.power_events.as_ref());
             all.events(2, detail.system_fault.as_ref());
@@ -172,14 +172,14 @@ pub fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
         }
         Parsed::Cells(table) => {
             // Cells are identified by their position, so a table without its first row would shift them.
-            all.number(Kind::Rating, 0, table.cells.first().and_then(|cell| cell.number));
+            all.number(SampleKind::Rating, 0, table.cells.first().and_then(|cell| cell.number));
             for (index, cell) in (0..).zip(&table.cells) {
-                all.number(Kind::CellVoltage, index, cell.voltage.map(|v| v.0));
-                all.number(Kind::CellTemperature, index, cell.temperature.map(|v| v.0));
-                all.number(Kind::Current, 1 + index, cell.current.map(|v| v.0));
-                all.number(Kind::CellSoc, index, cell.soc.map(|v| v.0));
-                all.number(Kind::CellCharge, index, cell.coulomb.map(|v| v.0));
-                all.number(Kind::Energy, index, cell.energy.map(|v| v.0));
+                all.number(SampleKind::CellVoltage, index, cell.voltage.map(|v| v.0));
+                all.number(SampleKind::CellTemperature, index, cell.temperature.map(|v| v.0));
+                all.number(SampleKind::Current, 1 + index, cell.current.map(|v| v.0));
+                all.number(SampleKind::CellSoc, index, cell.soc.map(|v| v.0));
+                all.number(SampleKind::CellCharge, index, cell.coulomb.map(|v| v.0));
+                all.number(SampleKind::Energy, index, cell.energy.map(|v| v.0));
             }
         }
         Parsed::Info(info) => {
@@ -187,23 +187,23 @@ pub fn figures(parsed: &Parsed, place: u16) -> Vec<Figure> {
             all.text(1, info.model.as_ref());
             all.text(2, info.firmware.as_ref());
             all.text(3, info.manufacturer.as_ref());
-            all.number(Kind::Rating, 0, info.nominal_capacity.map(|v| v.0));
-            all.number(Kind::Rating, 1, info.cells);
-            all.number(Kind::Rating, 2, info.max_charge_current.map(|v| v.0));
-            all.number(Kind::Rating, 3, info.max_discharge_current.map(|v| v.0));
+            all.number(SampleKind::Rating, 0, info.nominal_capacity.map(|v| v.0));
+            all.number(SampleKind::Rating, 1, info.cells);
+            all.number(SampleKind::Rating, 2, info.max_charge_current.map(|v| v.0));
+            all.number(SampleKind::Rating, 3, info.max_discharge_current.map(|v| v.0));
         }
         Parsed::Stat(stat) => {
-            all.number(Kind::Rating, 0, stat.soh.map(|v| v.0));
-            all.number(Kind::Counter, 0, stat.cycles);
-            all.number(Kind::CellCharge, 0, stat.discharged.map(|v| v.0));
+            all.number(SampleKind::Rating, 0, stat.soh.map(|v| v.0));
+            all.number(SampleKind::Counter, 0, stat.cycles);
+            all.number(SampleKind::CellCharge, 0, stat.discharged.map(|v| v.0));
         }
         Parsed::Euro(euro) => {
             for (figure, value) in &euro.values {
                 let kind = match figure.measure() {
-                    Measure::Charge => Kind::CellCharge,
-                    Measure::Energy => Kind::Throughput,
-                    Measure::Time | Measure::Count => Kind::Counter,
-                    _ => Kind::Rating,
+                    Measure::Charge => SampleKind::CellCharge,
+                    Measure::Energy => SampleKind::Throughput,
+                    Measure::Time | Measure::Count => SampleKind::Counter,
+                    _ => SampleKind::Rating,
                 };
                 all.number(kind, LIFETIME + *figure as u16, Some(*value));
             }

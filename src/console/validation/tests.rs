@@ -11,12 +11,12 @@ fn answer(command: &str, lines: &[String]) -> Answer {
 }
 
 /// Judges these answers one after the other as answers to one question, a second apart.
-fn judged(review: &mut Review, command: &str, answers: &[Vec<String>]) -> Verdict {
+fn judged(review: &mut AnswerValidator, command: &str, answers: &[Vec<String>]) -> ReviewDecision {
     let mut verdict = None;
     for (asked, lines) in (1..).zip(answers) {
         let at = Duration::from_secs(asked.into());
         let command_asked = command.parse().expect("a command");
-        verdict = Some(review.judge(command_asked, at, asked, Ok(answer(command, lines))));
+        verdict = Some(review.validate(command_asked, at, asked, Ok(answer(command, lines))));
     }
     verdict.expect("an answer")
 }
@@ -27,7 +27,7 @@ fn cell(number: u16) -> String {
 
 #[test]
 fn a_table_that_lost_its_first_row_is_never_read_as_that_of_other_cells() {
-    let mut review = Review::default();
+    let mut review = AnswerValidator::default();
     let table = |rows: &[u16]| {
         let rows = rows.iter().map(|number| cell(*number));
         [HEADER.to_owned()].into_iter().chain(rows).collect::<Vec<_>>()
@@ -54,7 +54,9 @@ fn a_battery_whose_row_has_no_readable_number_is_not_absent() {
         |number: &str| format!("{number}     49900  -2500  24000  Dischg   Normal   Normal   Normal   71%");
     let table = ["1", "2", "?"].map(row);
     let lines: Vec<String> = [header.to_owned()].into_iter().chain(table).collect();
-    let Verdict::Fine(_, found) = judged(&mut Review::default(), "pwr", &[lines.clone(), lines]) else {
+    let ReviewDecision::Accept(_, found) =
+        judged(&mut AnswerValidator::default(), "pwr", &[lines.clone(), lines])
+    else {
         panic!("the rest stands")
     };
     let place = |number| Place::new(number).expect("a place");
@@ -65,7 +67,7 @@ fn a_battery_whose_row_has_no_readable_number_is_not_absent() {
 
 #[test]
 fn event_words_with_unknown_labels_are_compared_one_by_one() {
-    let mut review = Review::default();
+    let mut review = AnswerValidator::default();
     let detail = |first: &str, second: &str| {
         [
             "Power  1",

@@ -7,12 +7,12 @@
 //! three.
 
 use crate::console::answers::pwr_detail::event_name;
-use crate::console::validation::samples::{Kind, Said};
+use crate::console::validation::samples::{SampleKind, SampleValue};
 use crate::model::event_word::normal_bits;
 
 /// How far a sample may be from its earlier value.
 pub struct Tolerance {
-    pub kind: Kind,
+    pub kind: SampleKind,
     /// Allowed at any time.
     pub flat: f64,
     /// Allowed in addition for each second between the two.
@@ -22,18 +22,18 @@ pub struct Tolerance {
     /// Plausible values for a battery of any maker.
     pub range: (i64, i64),
     /// Whether the first value is accepted unconfirmed. An identity is not: it is used for years.
-    pub(crate) first_sight: bool,
+    pub(crate) accept_unconfirmed: bool,
     /// The source of the numbers.
     pub source: &'static str,
 }
 
 const fn row(
-    kind: Kind,
+    kind: SampleKind,
     (flat, per_second): (f64, f64),
     range: (i64, i64),
     source: &'static str,
 ) -> Tolerance {
-    Tolerance { kind, flat, per_second, drift: 0.0, range, first_sight: true, source }
+    Tolerance { kind, flat, per_second, drift: 0.0, range, accept_unconfirmed: true, source }
 }
 
 const ANY: (i64, i64) = (i64::MIN, i64::MAX);
@@ -41,105 +41,112 @@ const ANY: (i64, i64) = (i64::MIN, i64::MAX);
 /// One row per kind, in the order of [`Kind`].
 pub const TOLERANCES: &[Tolerance] = &[
     row(
-        Kind::Voltage,
+        SampleKind::Voltage,
         (250.0, 50.0),
         (20_000, 1_200_000),
         "load steps in the captures change a battery by 0.2 V within a sweep",
     ),
     row(
-        Kind::Current,
+        SampleKind::Current,
         (2_000.0, 1_000.0),
         (-500_000, 500_000),
         "table and detail of one sweep differ by 0.9 A at constant load (US2000C, battery 1)",
     ),
     row(
-        Kind::Temperature,
+        SampleKind::Temperature,
         (2_000.0, 50.0),
         (-40_000, 100_000),
         "boards report whole degrees; heating is below 0.1 K/s",
     ),
     row(
-        Kind::Soc,
+        SampleKind::Soc,
         (1.0, 0.1),
         (0, 110),
         "whole percent; 2 C would be 0.06 %/s; consoles report up to 107 (protocol, section 7)",
     ),
     row(
-        Kind::CellVoltageLow,
+        SampleKind::CellVoltageLow,
         (15.0, 5.0),
         (1_000, 4_095),
         "a load step of 50 A changes a cell of 0.5 mOhm by 25 mV; 4095 is a dead chip",
     ),
-    row(Kind::CellVoltageHigh, (15.0, 5.0), (1_000, 4_095), "as the lowest cell"),
+    row(SampleKind::CellVoltageHigh, (15.0, 5.0), (1_000, 4_095), "as the lowest cell"),
     row(
-        Kind::CellTemperatureLow,
+        SampleKind::CellTemperatureLow,
         (1_500.0, 50.0),
         (-40_000, 100_000),
         "sensors report whole degrees on old boards",
     ),
-    row(Kind::CellTemperatureHigh, (1_500.0, 50.0), (-40_000, 100_000), "as the coldest cell"),
-    row(Kind::CellVoltage, (15.0, 5.0), (1_000, 4_095), "as the lowest cell"),
-    row(Kind::CellTemperature, (1_500.0, 50.0), (-40_000, 100_000), "as the coldest cell"),
-    row(Kind::CellSoc, (1.0, 0.1), (0, 110), "as the battery's"),
+    row(SampleKind::CellTemperatureHigh, (1_500.0, 50.0), (-40_000, 100_000), "as the coldest cell"),
+    row(SampleKind::CellVoltage, (15.0, 5.0), (1_000, 4_095), "as the lowest cell"),
+    row(SampleKind::CellTemperature, (1_500.0, 50.0), (-40_000, 100_000), "as the coldest cell"),
+    row(SampleKind::CellSoc, (1.0, 0.1), (0, 110), "as the battery's"),
     row(
-        Kind::CellCharge,
+        SampleKind::CellCharge,
         (50.0, 60.0),
         (0, 100_000_000_000),
         "200 A are 56 mAh per second; also used for lifetime totals",
     ),
-    row(Kind::Charge, (50.0, 60.0), (0, 10_000_000), "200 A are 56 mAh per second"),
-    row(Kind::Energy, (20_000.0, 20_000.0), (0, 1_000_000_000), "100 kW are 28 Wh per second"),
-    row(Kind::Rating, (0.0, 0.0), ANY, "printed on the box"),
+    row(SampleKind::Charge, (50.0, 60.0), (0, 10_000_000), "200 A are 56 mAh per second"),
+    row(SampleKind::Energy, (20_000.0, 20_000.0), (0, 1_000_000_000), "100 kW are 28 Wh per second"),
+    row(SampleKind::Rating, (0.0, 0.0), ANY, "printed on the box"),
     row(
-        Kind::Throughput,
+        SampleKind::Throughput,
         (20_000.0, 20_000.0),
         (0, 1_000_000_000_000),
         "as the remaining energy, for decades",
     ),
     row(
-        Kind::Counter,
+        SampleKind::Counter,
         (3.0, 0.5),
         (0, 10_000_000_000),
         "a transition at most every two seconds; also used for seconds of a lifetime",
     ),
     row(
-        Kind::Events,
+        SampleKind::Events,
         (0.0, 0.0),
         ANY,
         "a changed bit is an event raised or cleared, and has to be confirmed",
     ),
     Tolerance {
         drift: 1.0,
-        ..row(Kind::Clock, (30.0, 0.01), ANY, "one second per second; drifts by seconds a day")
+        ..row(SampleKind::Clock, (30.0, 0.01), ANY, "one second per second; drifts by seconds a day")
     },
-    Tolerance { first_sight: false, ..row(Kind::Identity, (0.0, 0.0), ANY, "printed on the box") },
+    Tolerance {
+        accept_unconfirmed: false,
+        ..row(SampleKind::Identity, (0.0, 0.0), ANY, "printed on the box")
+    },
 ];
 
 #[must_use]
-pub fn of(kind: Kind) -> &'static Tolerance {
+pub fn tolerance_for(kind: SampleKind) -> &'static Tolerance {
     &TOLERANCES[kind as usize]
 }
 
 /// How many other answers must have the same unknown word, or the same value of a sample that never changes by itself.
-pub(crate) const MOST_WITNESSES: usize = 2;
+pub(crate) const MAX_CONFIRMATIONS: usize = 2;
 
 /// How many other answers must agree with a value that contradicts `before`, the last accepted one.
 #[must_use]
-pub(crate) fn witnesses((kind, index): (Kind, u16), now: &Said, before: Option<&Said>) -> usize {
+pub(crate) fn required_confirmations(
+    (kind, index): (SampleKind, u16),
+    now: &SampleValue,
+    before: Option<&SampleValue>,
+) -> usize {
     let never_moves = match (now, before) {
-        (Said::Number(number), _) => of(kind).is_beyond(*number),
-        (Said::Text(_), before) => before.is_some(),
-        (Said::Events(now), Some(Said::Events(before))) => {
+        (SampleValue::Number(number), _) => tolerance_for(kind).is_implausible(*number),
+        (SampleValue::Text(_), before) => before.is_some(),
+        (SampleValue::Events(now), Some(SampleValue::Events(before))) => {
             (now.bits ^ before.bits) & !normal_bits(event_name(index)) != 0
         }
-        (Said::Events(_), _) => false,
+        (SampleValue::Events(_), _) => false,
     };
-    if never_moves { MOST_WITNESSES } else { 1 }
+    if never_moves { MAX_CONFIRMATIONS } else { 1 }
 }
 
 impl Tolerance {
     #[must_use]
-    pub(crate) fn is_beyond(&self, number: i64) -> bool {
+    pub(crate) fn is_implausible(&self, number: i64) -> bool {
         !(self.range.0..=self.range.1).contains(&number)
     }
 }

@@ -13,16 +13,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::console::answers::parsed::Rejected;
-use crate::console::command::{Command, Verb};
-use crate::console::framing::refusal::Refusal;
-use crate::console::transcript::Lost;
-use crate::console::validation::Found;
+use crate::console::command::{Command, CommandName};
+use crate::console::framing::refusal::CommandRefusal;
+use crate::console::transcript::CommandError;
+use crate::console::validation::Findings;
 use crate::model::place::Place;
 use crate::model::reading::SweepKind;
 
 /// How often what is asked.
 #[derive(Clone, Debug)]
-pub struct Rhythm {
+pub struct PollSchedule {
     /// From one full sweep's begin to the next one's.
     pub interval: Duration,
     /// From a sweep's begin to the next summary's; zero for none.
@@ -30,37 +30,37 @@ pub struct Rhythm {
     /// Whether `bat N` is asked; without, only beside an event.
     pub cells: bool,
     /// From one `info`, `stat` or `soh` of a battery to the next.
-    pub facts_every: Duration,
+    pub facts_interval: Duration,
     /// How long a refusal is remembered.
-    pub refused_for: Duration,
+    pub refusal_lifetime: Duration,
 }
 
-impl Rhythm {
+impl PollSchedule {
     /// The usual rhythm with these intervals: facts every 15 minutes, refusals for an hour.
     #[must_use]
     pub fn new(interval: Duration, summary_interval: Duration, cells: bool) -> Self {
         const MINUTE: Duration = Duration::from_secs(60);
-        Self { interval, summary_interval, cells, facts_every: 15 * MINUTE, refused_for: 60 * MINUTE }
+        Self { interval, summary_interval, cells, facts_interval: 15 * MINUTE, refusal_lifetime: 60 * MINUTE }
     }
 }
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum PlanStep {
     /// A sweep begins now; ask on.
-    Begin(SweepKind),
+    BeginSweep(SweepKind),
     /// Ask this.
-    Ask(Command),
+    Execute(Command),
     /// The sweep is over: all its questions were asked.
-    End(SweepKind),
+    EndSweep(SweepKind),
     /// Nothing to do until then (monotonic).
-    Wait(Duration),
+    WaitUntil(Duration),
 }
 
 /// The plan of one bank.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    rhythm: Rhythm,
+pub(crate) struct PollPlan {
+    rhythm: PollSchedule,
     next_full: Duration,
     next_summary: Duration,
     sweep: Option<SweepKind>,
@@ -69,13 +69,13 @@ pub(crate) struct Plan {
     known: BTreeSet<Place>,
     stack: bool,
     asked_facts: BTreeMap<Command, Duration>,
-    refused: BTreeMap<(Verb, Form), Duration>,
+    refused: BTreeMap<(CommandName, CommandForm), Duration>,
     /// Slow questions that got no answer in time, and when they may be asked again.
     not_before: BTreeMap<Command, Duration>,
     slow_asked: bool,
     slow_at: Duration,
     /// How often each of [`MEMORY`] is still to be asked.
-    recalls: BTreeMap<Verb, u32>,
+    recalls: BTreeMap<CommandName, u32>,
     /// Whether the console's `help` lists `euro`.
     has_euro: bool,
     /// Batteries, or the stack, that deserved a look when they were asked last.
@@ -84,7 +84,7 @@ pub(crate) struct Plan {
 
 /// What a refusal is remembered for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Form {
+enum CommandForm {
     /// The question without a number.
     Bare,
     /// The question with any number.
@@ -94,13 +94,13 @@ enum Form {
 }
 
 /// Questions whose answers are facts and that are asked one at a time between sweeps.
-const SLOW: &[Verb] = &[Verb::Stat, Verb::Soh];
+const SLOW: &[CommandName] = &[CommandName::Stat, CommandName::Soh];
 
 /// What a console knows changes only with its firmware.
 const HELP_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 /// Questions about what the battery plugged into remembers by itself, asked as slow ones.
-const MEMORY: &[Verb] = &[Verb::Log, Verb::DataEvent];
+const MEMORY: &[CommandName] = &[CommandName::Log, CommandName::DataEvent];
 
 /// A record is kept for years and guarded by nothing, so it counts once it was read the same twice.
 const RECALLS: u32 = 2;
@@ -108,10 +108,10 @@ const RECALLS: u32 = 2;
 /// Without a slow question for so long, one goes before a sweep that is due.
 const STARVED: Duration = Duration::from_secs(60);
 
-impl Plan {
+impl PollPlan {
     /// A plan whose first full sweep is due at once.
     #[must_use]
-    pub(crate) fn new(rhythm: Rhythm) -> Self {
+    pub(crate) fn new(rhythm: PollSchedule) -> Self {
         Self {
             rhythm,
             next_full: Duration::ZERO,
@@ -134,7 +134,7 @@ impl Plan {
 
     /// The link was opened: who is there may have changed, so everybody is asked for `info` again, and a full
     /// sweep is due at once.
-    pub(crate) fn opened(&mut self, now: Duration) {
+    pub(crate) fn on_link_open(&mut self, now: Duration) {
         self.sweep = None;
         self.queue.clear();
         self.asked_facts.clear();
@@ -148,38 +148,38 @@ impl Plan {
     /// What batteries remember is to be asked for: at once, but each question at most once a minute anew.
     fn recall(&mut self) {
         for verb in MEMORY {
-            let again = self.asked_facts.get(&verb.alone()).map(|asked| *asked + STARVED);
-            self.not_before.extend(again.map(|again| (verb.alone(), again)));
+            let again = self.asked_facts.get(&verb.bare()).map(|asked| *asked + STARVED);
+            self.not_before.extend(again.map(|again| (verb.bare(), again)));
             self.recalls.insert(*verb, RECALLS);
         }
     }
 
     /// Whether all that is to be asked with this verb was asked.
     #[must_use]
-    pub(crate) fn is_recalled(&self, verb: Verb) -> bool {
+    pub(crate) fn device_log_complete(&self, verb: CommandName) -> bool {
         self.recalls.get(&verb).is_none_or(|left| *left == 0)
     }
 
     /// When the next sweep is due.
     #[must_use]
-    pub(crate) fn next_sweep(&self) -> Duration {
+    pub(crate) fn next_sweep_at(&self) -> Duration {
         if self.summaries() { self.next_full.min(self.next_summary) } else { self.next_full }
     }
 
     /// Every place at which a battery was seen since the service started.
-    pub(crate) fn known(&self) -> impl Iterator<Item = Place> {
+    pub(crate) fn known_places(&self) -> impl Iterator<Item = Place> {
         self.known.iter().copied()
     }
 
     /// What to do at `now`.
-    pub(crate) fn next(&mut self, now: Duration) -> Step {
+    pub(crate) fn next_step(&mut self, now: Duration) -> PlanStep {
         if let Some(kind) = self.sweep {
             let Some(command) = self.queue.pop_front() else {
                 self.sweep = None;
                 self.slow_asked = false;
-                return Step::End(kind);
+                return PlanStep::EndSweep(kind);
             };
-            return Step::Ask(command);
+            return PlanStep::Execute(command);
         }
         if self.starved(now)
             && let Some(command) = self.slow_question(now)
@@ -201,7 +201,7 @@ impl Plan {
                 return self.ask_slowly(command, now);
             }
         }
-        Step::Wait(self.next_sweep())
+        PlanStep::WaitUntil(self.next_sweep_at())
     }
 
     /// Sweeps follow one another without a rest, and a minute has gone by without a slow question: one may go
@@ -210,85 +210,85 @@ impl Plan {
         !self.slow_asked && now >= self.next_full && now.saturating_sub(self.slow_at) >= STARVED
     }
 
-    fn ask_slowly(&mut self, command: Command, now: Duration) -> Step {
+    fn ask_slowly(&mut self, command: Command, now: Duration) -> PlanStep {
         self.slow_asked = true;
         self.slow_at = now;
         self.asked_facts.insert(command, now);
-        self.recalls.entry(command.verb).and_modify(|left| *left = left.saturating_sub(1));
-        Step::Ask(command)
+        self.recalls.entry(command.name).and_modify(|left| *left = left.saturating_sub(1));
+        PlanStep::Execute(command)
     }
 
     fn summaries(&self) -> bool {
         !self.rhythm.summary_interval.is_zero()
     }
 
-    fn begin(&mut self, kind: SweepKind, now: Duration) -> Step {
+    fn begin(&mut self, kind: SweepKind, now: Duration) -> PlanStep {
         self.sweep = Some(kind);
         self.next_summary = now + self.rhythm.summary_interval;
-        self.queue = VecDeque::from([Verb::Pwr.alone()]);
-        Step::Begin(kind)
+        self.queue = VecDeque::from([CommandName::Pwr.bare()]);
+        PlanStep::BeginSweep(kind)
     }
 
     /// A question was answered and believed.
-    pub(crate) fn answered(&mut self, command: Command, now: Duration, found: &Found) {
-        if command == Verb::Pwr.alone() {
+    pub(crate) fn on_answer(&mut self, command: Command, now: Duration, found: &Findings) {
+        if command == CommandName::Pwr.bare() {
             if let Some(present) = &found.present {
                 self.stack = false;
                 // An unreadable row is not an absence.
                 let unread: Vec<Place> =
-                    found.unread.iter().copied().filter(|place| self.present.contains(place)).collect();
+                    found.unreadable.iter().copied().filter(|place| self.present.contains(place)).collect();
                 self.found(present, &unread);
                 if self.sweep == Some(SweepKind::Summary) {
                     // The details replace the row, so that the bank has its totals.
-                    self.queue.extend(unread.into_iter().map(|place| Verb::Pwr.of(place)));
+                    self.queue.extend(unread.into_iter().map(|place| CommandName::Pwr.for_place(place)));
                 }
-            } else if found.stack {
+            } else if found.is_stack {
                 self.stack = true;
             }
             self.plan_batteries(now);
         }
-        if command == Verb::Unit.alone() {
+        if command == CommandName::Unit.bare() {
             self.known.extend(found.present.iter().flatten());
         }
-        if found.event && !self.rhythm.cells {
-            let cells = command.place().map(|place| Verb::Bat.of(place));
+        if found.has_event && !self.rhythm.cells {
+            let cells = command.place().map(|place| CommandName::Bat.for_place(place));
             cells.into_iter().for_each(|cells| self.queue.push_front(cells));
         }
-        if command.verb == Verb::Pwr {
+        if command.name == CommandName::Pwr {
             let stood = self.eventful.remove(&command.place());
-            if found.event {
+            if found.has_event {
                 self.eventful.insert(command.place());
             }
-            if found.event && !stood {
+            if found.has_event && !stood {
                 self.recall();
             }
         }
-        if command.verb == Verb::Info {
+        if command.name == CommandName::Info {
             self.asked_facts.insert(command, now);
         }
         self.has_euro = found.lists_euro.unwrap_or(self.has_euro);
     }
 
     /// A question went without an answer.
-    pub(crate) fn lost(&mut self, command: Command, now: Duration, lost: &Lost) {
-        if command == Verb::Pwr.alone() {
+    pub(crate) fn on_failure(&mut self, command: Command, now: Duration, lost: &CommandError) {
+        if command == CommandName::Pwr.bare() {
             // The details of those who were there stand on their own.
             self.plan_batteries(now);
         }
-        if let Lost::Rejected(Rejected::Refused(refusal)) = lost
+        if let CommandError::Rejected(Rejected::Refused(refusal)) = lost
             && !matches!(command.verb, Verb::Pwr | Verb::Bat)
         {
             let form = match (refusal, command.place()) {
-                (Refusal::NotPresent, Some(place)) => Form::Battery(place),
-                (_, Some(_)) => Form::Numbered,
-                (_, None) => Form::Bare,
+                (CommandRefusal::NotPresent, Some(place)) => CommandForm::Battery(place),
+                (_, Some(_)) => CommandForm::Numbered,
+                (_, None) => CommandForm::Bare,
             };
-            self.refused.insert((command.verb, form), now);
-            self.recalls.remove(&command.verb);
-        } else if command.verb == Verb::Help {
+            self.refused.insert((command.name, form), now);
+            self.recalls.remove(&command.name);
+        } else if command.name == CommandName::Help {
             // What it lists is valid for hours, but nothing was heard of it.
             self.asked_facts.remove(&command);
-            self.not_before.insert(command, now + self.rhythm.facts_every);
+            self.not_before.insert(command, now + self.rhythm.facts_interval);
         }
     }
 
@@ -313,16 +313,16 @@ impl Plan {
             return;
         }
         if self.stack {
-            self.queue.push_back(Verb::Unit.alone());
-            self.queue.extend(self.rhythm.cells.then(|| Verb::Bat.alone()));
-            self.queue.extend(Some(Verb::Info.alone()).filter(|info| self.due(*info, now)));
+            self.queue.push_back(CommandName::Unit.bare());
+            self.queue.extend(self.rhythm.cells.then(|| CommandName::Bat.bare()));
+            self.queue.extend(Some(CommandName::Info.bare()).filter(|info| self.due(*info, now)));
             return;
         }
         let mut bare_info = false;
         for place in self.present.clone() {
-            self.queue.push_back(Verb::Pwr.of(place));
-            self.queue.extend(self.rhythm.cells.then(|| Verb::Bat.of(place)));
-            let info = self.form(Verb::Info, place, now);
+            self.queue.push_back(CommandName::Pwr.for_place(place));
+            self.queue.extend(self.rhythm.cells.then(|| CommandName::Bat.for_place(place)));
+            let info = self.form(CommandName::Info, place, now);
             let twice =
                 info.is_some_and(|info| info.index.is_none() && std::mem::replace(&mut bare_info, true));
             self.queue.extend(info.filter(|info| !twice && self.due(*info, now)));
@@ -331,50 +331,54 @@ impl Plan {
 
     /// The question about the battery at `place` in a form that was not refused: some firmware takes no number
     /// and answers for the battery plugged into.
-    fn form(&self, verb: Verb, place: Place, now: Duration) -> Option<Command> {
+    fn form(&self, verb: CommandName, place: Place, now: Duration) -> Option<Command> {
         let refused = |form| {
             self.refused
                 .get(&(verb, form))
-                .is_some_and(|since| now.saturating_sub(*since) < self.rhythm.refused_for)
+                .is_some_and(|since| now.saturating_sub(*since) < self.rhythm.refusal_lifetime)
         };
-        if refused(Form::Battery(place)) || (refused(Form::Numbered) && refused(Form::Bare)) {
+        if refused(CommandForm::Battery(place))
+            || (refused(CommandForm::Numbered) && refused(CommandForm::Bare))
+        {
             None
-        } else if refused(Form::Numbered) {
-            Some(verb.alone())
+        } else if refused(CommandForm::Numbered) {
+            Some(verb.bare())
         } else {
-            Some(verb.of(place))
+            Some(verb.for_place(place))
         }
     }
 
     /// Whether a sweep is due.
     #[must_use]
-    pub(crate) fn is_late(&self, now: Duration) -> bool {
-        now >= self.next_sweep()
+    pub(crate) fn is_sweep_due(&self, now: Duration) -> bool {
+        now >= self.next_sweep_at()
     }
 
     /// A slow question got no answer in the time there was: it is asked again in a minute.
     pub(crate) fn postpone(&mut self, command: Command, now: Duration) {
         self.asked_facts.remove(&command);
-        self.recalls.entry(command.verb).and_modify(|left| *left += 1);
+        self.recalls.entry(command.name).and_modify(|left| *left += 1);
         self.not_before.insert(command, now + STARVED);
     }
 
-    fn is_refused(&self, verb: Verb, form: Form, now: Duration) -> bool {
+    fn is_refused(&self, verb: CommandName, form: CommandForm, now: Duration) -> bool {
         let since = self.refused.get(&(verb, form));
-        since.is_some_and(|since| now.saturating_sub(*since) < self.rhythm.refused_for)
+        since.is_some_and(|since| now.saturating_sub(*since) < self.rhythm.refusal_lifetime)
     }
 
     fn due(&self, command: Command, now: Duration) -> bool {
         let asked = self.asked_facts.get(&command);
         let waits = self.not_before.get(&command).is_some_and(|until| now < *until);
-        let every = if command.verb == Verb::Help { HELP_EVERY } else { self.rhythm.facts_every };
+        let every = if command.name == CommandName::Help { HELP_EVERY } else { self.rhythm.facts_interval };
         !waits && asked.is_none_or(|asked| now.saturating_sub(*asked) >= every)
     }
 
     /// What is to be remembered, else the slow question that has waited longest.
     fn slow_question(&self, now: Duration) -> Option<Command> {
         let waits = |command: &Command| self.not_before.get(command).is_some_and(|until| now < *until);
-        let open = |verb: &&Verb| !self.is_recalled(**verb) && !self.is_refused(**verb, Form::Bare, now);
+        let open = |verb: &&CommandName| {
+            !self.device_log_complete(**verb) && !self.is_refused(**verb, CommandForm::Bare, now)
+        };
         let memory = MEMORY.iter().filter(open).map(|verb| verb.alone()).find(|command| !waits(command));
         if memory.is_some() {
             return memory;
@@ -382,11 +386,12 @@ impl Plan {
         let places: &[Place] = if self.stack { &[] } else { &self.present };
         // A verb of every battery before the next verb: `stat` has facts to state, `soh` has none.
         let numbered = SLOW.iter().flat_map(|verb| places.iter().map(|place| self.form(*verb, *place, now)));
-        let stack =
-            (self.stack && !self.is_refused(Verb::Stat, Form::Bare, now)).then(|| Some(Verb::Stat.alone()));
+        let stack = (self.stack && !self.is_refused(CommandName::Stat, CommandForm::Bare, now))
+            .then(|| Some(CommandName::Stat.bare()));
         // A stack has no battery that is plugged into, but the group.
-        let own = [(Verb::Help, !self.stack), (Verb::Euro, !self.stack && self.has_euro)];
-        let own = own.into_iter().filter(|(verb, asked)| *asked && !self.is_refused(*verb, Form::Bare, now));
+        let own = [(CommandName::Help, !self.stack), (CommandName::Euro, !self.stack && self.has_euro)];
+        let own =
+            own.into_iter().filter(|(verb, asked)| *asked && !self.is_refused(*verb, CommandForm::Bare, now));
         numbered
             .chain(stack)
             .flatten()

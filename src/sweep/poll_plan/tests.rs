@@ -1,7 +1,7 @@
 //! What the plan asks when: the clock is handed in.
 
 use super::*;
-use crate::console::transcript::Lost;
+use crate::console::transcript::CommandError;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -9,35 +9,36 @@ fn place(number: u8) -> Place {
     Place::new(number).expect("a place")
 }
 
-fn plan(cells: bool) -> Plan {
-    Plan::new(Rhythm::new(10 * SECOND, 2 * SECOND, cells))
+fn plan(cells: bool) -> PollPlan {
+    PollPlan::new(PollSchedule::new(10 * SECOND, 2 * SECOND, cells))
 }
 
-fn found(places: &[u8]) -> Found {
-    Found { present: Some(places.iter().map(|number| place(*number)).collect()), ..Found::default() }
+fn found(places: &[u8]) -> Findings {
+    Findings { present: Some(places.iter().map(|number| place(*number)).collect()), ..Findings::default() }
 }
 
-fn is_slow(verb: Verb) -> bool {
+fn is_slow(verb: CommandName) -> bool {
     SLOW.contains(&verb) || MEMORY.contains(&verb) || matches!(verb, Verb::Help | Verb::Euro)
 }
 
 /// Everything asked in one sweep at `now`, answered as if by `present`.
-fn sweep(plan: &mut Plan, now: Duration, present: &[u8]) -> Vec<String> {
+fn sweep(plan: &mut PollPlan, now: Duration, present: &[u8]) -> Vec<String> {
     let mut asked = Vec::new();
-    let mut step = plan.next(now);
-    while let Step::Ask(slow) = step {
+    let mut step = plan.next_step(now);
+    while let PlanStep::Execute(slow) = step {
         assert!(is_slow(slow.verb), "{slow} between two sweeps");
-        step = plan.next(now);
+        step = plan.next_step(now);
     }
     assert!(matches!(step, Step::Begin(_)));
     loop {
-        match plan.next(now) {
-            Step::Ask(command) => {
+        match plan.next_step(now) {
+            PlanStep::Execute(command) => {
                 asked.push(command.to_string());
-                let found = if command == Verb::Pwr.alone() { found(present) } else { Found::default() };
-                plan.answered(command, now, &found);
+                let found =
+                    if command == CommandName::Pwr.bare() { found(present) } else { Findings::default() };
+                plan.on_answer(command, now, &found);
             }
-            Step::End(_) => return asked,
+            PlanStep::EndSweep(_) => return asked,
             other => panic!("{other:?} within a sweep"),
         }
     }
@@ -59,7 +60,7 @@ fn summaries_lie_between_full_sweeps_and_info_is_not_asked_each_time() {
     assert_eq!(plan.next(SECOND), Step::Wait(2 * SECOND), "only one of them");
     for at in [2, 4, 6, 8] {
         assert_eq!(sweep(&mut plan, at * SECOND, &[1]), ["pwr"]);
-        plan.next(at * SECOND);
+        plan.next_step(at * SECOND);
     }
     assert_eq!(sweep(&mut plan, 10 * SECOND, &[1]), ["pwr", "pwr 1", "bat 1"]);
 }
@@ -68,7 +69,7 @@ fn summaries_lie_between_full_sweeps_and_info_is_not_asked_each_time() {
 fn info_is_asked_after_an_absence_a_reopen_and_every_quarter_of_an_hour() {
     let mut plan = plan(true);
     plan.rhythm.summary_interval = Duration::ZERO;
-    let asks_info = |plan: &mut Plan, at: u32, present: &[u8]| {
+    let asks_info = |plan: &mut PollPlan, at: u32, present: &[u8]| {
         sweep(plan, at * SECOND, present).contains(&"info 2".into())
     };
     assert!(asks_info(&mut plan, 0, &[1, 2]));
@@ -77,7 +78,7 @@ fn info_is_asked_after_an_absence_a_reopen_and_every_quarter_of_an_hour() {
     assert!(asks_info(&mut plan, 30, &[1, 2]));
     assert!(!asks_info(&mut plan, 40, &[1, 2]));
     assert!(asks_info(&mut plan, 930, &[1, 2]));
-    plan.opened(935 * SECOND);
+    plan.on_link_open(935 * SECOND);
     assert!(asks_info(&mut plan, 935, &[1, 2]));
 }
 
@@ -85,21 +86,25 @@ fn info_is_asked_after_an_absence_a_reopen_and_every_quarter_of_an_hour() {
 fn a_lost_table_leaves_the_batteries_that_were_there() {
     let mut plan = plan(true);
     sweep(&mut plan, Duration::ZERO, &[1, 2]);
-    plan.next(SECOND);
+    plan.next_step(SECOND);
     assert_eq!(plan.next(10 * SECOND), Step::Begin(SweepKind::Full));
     assert_eq!(plan.next(10 * SECOND), Step::Ask(Verb::Pwr.alone()));
-    plan.lost(Verb::Pwr.alone(), 10 * SECOND, &Lost::Silent);
+    plan.on_failure(CommandName::Pwr.bare(), 10 * SECOND, &CommandError::NoResponse);
     assert_eq!(plan.next(10 * SECOND), Step::Ask(Verb::Pwr.of(place(1))));
 }
 
 #[test]
 fn without_cells_they_are_asked_beside_an_event_alone() {
     let mut plan = plan(false);
-    plan.next(Duration::ZERO);
-    plan.next(Duration::ZERO);
-    plan.answered(Verb::Pwr.alone(), Duration::ZERO, &found(&[1, 2]));
+    plan.next_step(Duration::ZERO);
+    plan.next_step(Duration::ZERO);
+    plan.on_answer(CommandName::Pwr.bare(), Duration::ZERO, &found(&[1, 2]));
     assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Pwr.of(place(1))));
-    plan.answered(Verb::Pwr.of(place(1)), Duration::ZERO, &Found { event: true, ..Found::default() });
+    plan.on_answer(
+        CommandName::Pwr.for_place(place(1)),
+        Duration::ZERO,
+        &Findings { has_event: true, ..Findings::default() },
+    );
     assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Bat.of(place(1))));
     assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Info.of(place(1))));
     assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Pwr.of(place(2))));
@@ -110,12 +115,12 @@ fn a_refused_form_rests_for_an_hour_and_the_bare_form_stands_in() {
     let mut plan = plan(true);
     plan.rhythm.summary_interval = Duration::ZERO;
     sweep(&mut plan, Duration::ZERO, &[1]);
-    let refused = |refusal| Lost::Rejected(Rejected::Refused(refusal));
+    let refused = |refusal| CommandError::Rejected(Rejected::Refused(refusal));
     assert_eq!(plan.next(SECOND), Step::Ask(Verb::Stat.of(place(1))));
-    plan.lost(Verb::Stat.of(place(1)), SECOND, &refused(Refusal::InvalidCommand));
+    plan.on_failure(CommandName::Stat.for_place(place(1)), SECOND, &refused(CommandRefusal::InvalidCommand));
     sweep(&mut plan, 10 * SECOND, &[1]);
     assert_eq!(plan.next(11 * SECOND), Step::Ask(Verb::Stat.alone()), "without a number");
-    plan.lost(Verb::Stat.alone(), 11 * SECOND, &refused(Refusal::UnknownCommand));
+    plan.on_failure(CommandName::Stat.bare(), 11 * SECOND, &refused(CommandRefusal::UnknownCommand));
     sweep(&mut plan, 20 * SECOND, &[1]);
     assert_eq!(plan.next(21 * SECOND), Step::Ask(Verb::Soh.of(place(1))));
     sweep(&mut plan, 30 * SECOND, &[1]);
@@ -127,9 +132,9 @@ fn a_refused_form_rests_for_an_hour_and_the_bare_form_stands_in() {
 #[test]
 fn pwr_and_bat_are_never_given_up() {
     let mut plan = plan(true);
-    let refused = Lost::Rejected(Rejected::Refused(Refusal::UnknownCommand));
-    for verb in [Verb::Pwr, Verb::Bat] {
-        plan.lost(verb.of(place(1)), Duration::ZERO, &refused);
+    let refused = CommandError::Rejected(Rejected::Refused(CommandRefusal::UnknownCommand));
+    for verb in [CommandName::Pwr, CommandName::Bat] {
+        plan.on_failure(verb.for_place(place(1)), Duration::ZERO, &refused);
     }
     assert_eq!(sweep(&mut plan, Duration::ZERO, &[1])[..3], ["pwr", "pwr 1", "bat 1"]);
 }
@@ -137,13 +142,17 @@ fn pwr_and_bat_are_never_given_up() {
 #[test]
 fn a_stack_is_asked_for_its_modules_and_all_cells_at_once() {
     let mut plan = plan(true);
-    plan.next(Duration::ZERO);
-    plan.next(Duration::ZERO);
-    plan.answered(Verb::Pwr.alone(), Duration::ZERO, &Found { stack: true, ..Found::default() });
-    let asked: Vec<Step> = (0..4).map(|_| plan.next(Duration::ZERO)).collect();
-    let alone = |verb: Verb| Step::Ask(verb.alone());
+    plan.next_step(Duration::ZERO);
+    plan.next_step(Duration::ZERO);
+    plan.on_answer(
+        CommandName::Pwr.bare(),
+        Duration::ZERO,
+        &Findings { is_stack: true, ..Findings::default() },
+    );
+    let asked: Vec<PlanStep> = (0..4).map(|_| plan.next_step(Duration::ZERO)).collect();
+    let alone = |verb: CommandName| PlanStep::Execute(verb.bare());
     assert_eq!(asked, [alone(Verb::Unit), alone(Verb::Bat), alone(Verb::Info), Step::End(SweepKind::Full)]);
-    plan.answered(Verb::Unit.alone(), Duration::ZERO, &found(&[1, 2]));
+    plan.on_answer(CommandName::Unit.bare(), Duration::ZERO, &found(&[1, 2]));
     assert_eq!(plan.known().collect::<Vec<_>>(), [place(1), place(2)], "summaries name none of them");
 }
 
@@ -153,7 +162,7 @@ fn a_slow_question_without_an_answer_waits_a_minute() {
     plan.rhythm.summary_interval = Duration::ZERO;
     sweep(&mut plan, Duration::ZERO, &[1]);
     assert_eq!(plan.next(SECOND), Step::Ask(Verb::Stat.of(place(1))));
-    plan.postpone(Verb::Stat.of(place(1)), SECOND);
+    plan.postpone(CommandName::Stat.for_place(place(1)), SECOND);
     sweep(&mut plan, 10 * SECOND, &[1]);
     assert_eq!(plan.next(11 * SECOND), Step::Ask(Verb::Soh.of(place(1))), "the others go on");
     sweep(&mut plan, 20 * SECOND, &[1]);
@@ -179,7 +188,7 @@ fn missed_sweeps_are_not_caught_up_with() {
     let mut plan = plan(true);
     sweep(&mut plan, Duration::ZERO, &[1]);
     sweep(&mut plan, 95 * SECOND, &[1]);
-    plan.next(96 * SECOND);
+    plan.next_step(96 * SECOND);
     assert_eq!(plan.next(96 * SECOND), Step::Wait(97 * SECOND));
     plan.rhythm.summary_interval = Duration::ZERO;
     assert_eq!(plan.next(98 * SECOND), Step::Wait(105 * SECOND));
@@ -189,27 +198,32 @@ fn missed_sweeps_are_not_caught_up_with() {
 fn memory_is_asked_twice_when_the_link_was_opened_and_before_all_other_slow_questions() {
     let mut plan = plan(true);
     plan.rhythm.summary_interval = Duration::ZERO;
-    plan.opened(Duration::ZERO);
-    let asked: Vec<Step> = (0..6)
+    plan.on_link_open(Duration::ZERO);
+    let asked: Vec<PlanStep> = (0..6)
         .map(|round| {
             sweep(&mut plan, round * 10 * SECOND, &[1]);
-            plan.next((round * 10 + 1) * SECOND)
+            plan.next_step((round * 10 + 1) * SECOND)
         })
         .collect();
-    let (log, snapshot) = (Step::Ask(Verb::Log.alone()), Step::Ask(Verb::DataEvent.alone()));
+    let (log, snapshot) =
+        (PlanStep::Execute(CommandName::Log.bare()), PlanStep::Execute(CommandName::DataEvent.bare()));
     assert_eq!(asked[..4], [log, log, snapshot, snapshot]);
     assert_eq!(asked[4..], [Step::Ask(Verb::Stat.of(place(1))), Step::Ask(Verb::Soh.of(place(1)))]);
 }
 
 /// One full sweep of one battery at `at`, an event on it or not, and the slow question behind it.
-fn asked_behind(plan: &mut Plan, at: u32, event: bool) -> Option<Command> {
-    while plan.next(at * SECOND) != Step::End(SweepKind::Full) {
-        plan.answered(Verb::Pwr.alone(), at * SECOND, &found(&[1]));
+fn asked_behind(plan: &mut PollPlan, at: u32, event: bool) -> Option<Command> {
+    while plan.next_step(at * SECOND) != PlanStep::EndSweep(SweepKind::Full) {
+        plan.on_answer(CommandName::Pwr.bare(), at * SECOND, &found(&[1]));
         plan.queue.clear();
-        plan.answered(Verb::Pwr.of(place(1)), at * SECOND, &Found { event, ..Found::default() });
+        plan.on_answer(
+            CommandName::Pwr.for_place(place(1)),
+            at * SECOND,
+            &Findings { has_event: event, ..Findings::default() },
+        );
     }
-    match plan.next((at + 1) * SECOND) {
-        Step::Ask(command) => Some(command),
+    match plan.next_step((at + 1) * SECOND) {
+        PlanStep::Execute(command) => Some(command),
         _ => None,
     }
 }
@@ -221,7 +235,7 @@ fn memory_is_asked_when_an_event_appears_and_not_while_it_stands() {
     let is_memory =
         |asked: Option<Command>| asked.filter(|command| MEMORY.contains(&command.verb)).map(|c| c.verb);
     assert_eq!(is_memory(asked_behind(&mut plan, 0, false)), None);
-    for verb in [Verb::Log, Verb::Log, Verb::DataEvent, Verb::DataEvent] {
+    for verb in [CommandName::Log, CommandName::Log, CommandName::DataEvent, CommandName::DataEvent] {
         let at = plan.next_full.as_secs() as u32;
         assert_eq!(is_memory(asked_behind(&mut plan, at, true)), Some(verb));
     }
@@ -242,14 +256,14 @@ fn memory_is_asked_when_an_event_appears_and_not_while_it_stands() {
 fn a_console_without_a_memory_is_not_asked_for_it_again_for_an_hour() {
     let mut plan = plan(true);
     plan.rhythm.summary_interval = Duration::ZERO;
-    plan.opened(Duration::ZERO);
-    for (verb, at) in [(Verb::Log, 0), (Verb::DataEvent, 10)] {
+    plan.on_link_open(Duration::ZERO);
+    for (verb, at) in [(CommandName::Log, 0), (CommandName::DataEvent, 10)] {
         sweep(&mut plan, at * SECOND, &[1]);
         assert_eq!(plan.next((at + 1) * SECOND), Step::Ask(verb.alone()));
-        plan.lost(
-            verb.alone(),
+        plan.on_failure(
+            verb.bare(),
             (at + 1) * SECOND,
-            &Lost::Rejected(Rejected::Refused(Refusal::UnknownCommand)),
+            &CommandError::Rejected(Rejected::Refused(CommandRefusal::UnknownCommand)),
         );
     }
     for at in [20, 30, 40] {
@@ -259,15 +273,15 @@ fn a_console_without_a_memory_is_not_asked_for_it_again_for_an_hour() {
 }
 
 /// The slow questions of so many hours between sweeps; `help` lists `euro` the first `lists` times.
-fn slow(plan: &mut Plan, hours: u32, mut lists: u32) -> Vec<String> {
+fn slow(plan: &mut PollPlan, hours: u32, mut lists: u32) -> Vec<String> {
     plan.rhythm.summary_interval = Duration::ZERO;
     let mut asked = Vec::new();
     for at in (0..3_600 * hours).step_by(10) {
         sweep(plan, at * SECOND, &[1, 2]);
-        if let Step::Ask(command) = plan.next((at + 1) * SECOND) {
-            let lists_euro = (command.verb == Verb::Help).then_some(lists > 0);
+        if let PlanStep::Execute(command) = plan.next_step((at + 1) * SECOND) {
+            let lists_euro = (command.name == CommandName::Help).then_some(lists > 0);
             lists -= u32::from(lists_euro == Some(true));
-            plan.answered(command, (at + 1) * SECOND, &Found { lists_euro, ..Found::default() });
+            plan.on_answer(command, (at + 1) * SECOND, &Findings { lists_euro, ..Findings::default() });
             asked.push(command.to_string());
         }
     }
@@ -290,19 +304,19 @@ fn euro_is_asked_only_where_help_lists_it_and_of_no_other_battery() {
 fn a_battery_whose_row_is_unreadable_is_asked_all_the_same_also_in_a_summary() {
     let mut plan = plan(true);
     sweep(&mut plan, Duration::ZERO, &[1, 2]);
-    plan.next(SECOND);
+    plan.next_step(SECOND);
     let mut asked = |at: u32, kind: SweepKind| {
         assert_eq!(plan.next(at * SECOND), Step::Begin(kind));
         let mut asked = Vec::new();
-        while let Step::Ask(command) = plan.next(at * SECOND) {
-            let table = command == Verb::Pwr.alone();
+        while let PlanStep::Execute(command) = plan.next_step(at * SECOND) {
+            let table = command == CommandName::Pwr.bare();
             // Place 7 has never been seen: nobody is asked there because a line was damaged.
             let found = if table {
-                Found { unread: vec![place(2), place(7)], ..found(&[1]) }
+                Findings { unreadable: vec![place(2), place(7)], ..found(&[1]) }
             } else {
-                Found::default()
+                Findings::default()
             };
-            plan.answered(command, at * SECOND, &found);
+            plan.on_answer(command, at * SECOND, &found);
             asked.push(command.to_string());
         }
         asked
@@ -318,8 +332,8 @@ fn help_that_went_without_an_answer_is_asked_again_with_the_other_facts() {
     let mut helps = Vec::new();
     for at in (0..3_600).step_by(10) {
         sweep(&mut plan, at * SECOND, &[1]);
-        if plan.next((at + 1) * SECOND) == Step::Ask(Verb::Help.alone()) {
-            plan.lost(Verb::Help.alone(), (at + 1) * SECOND, &Lost::Torn);
+        if plan.next_step((at + 1) * SECOND) == PlanStep::Execute(CommandName::Help.bare()) {
+            plan.on_failure(CommandName::Help.bare(), (at + 1) * SECOND, &CommandError::Truncated);
             helps.push(at);
         }
     }

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use bankwatch::internals::app::{Bank, Chain};
 use bankwatch::internals::console::assemble::assemble;
-use bankwatch::internals::console::validation::Review;
+use bankwatch::internals::console::validation::AnswerValidator;
 use bankwatch::internals::supervise::{ServiceHealth, ShutdownPhase, SupervisionPolicy};
-use bankwatch::internals::sweep::client::Patience;
+use bankwatch::internals::sweep::client::ConsoleTimeouts;
 use fastrand::Rng;
 use support::actors::{Diary, Harm, Output, Port, harmful};
 use support::faulty_actor::{LONG, ms, pinged, supervised_for};
@@ -228,11 +228,16 @@ fn size() -> (u64, usize, usize) {
 
 fn bank(door: &TcpGate) -> Bank {
     let mut bank = Port::of(door.link());
-    bank.serial.patience =
-        Patience { first: ms(500), between: ms(300), whole: ms(3000), quiet: ms(20), ..Patience::default() };
+    bank.serial.patience = ConsoleTimeouts {
+        first_byte: ms(500),
+        next_bytes: ms(300),
+        whole_answer: ms(3000),
+        quiet: ms(20),
+        ..ConsoleTimeouts::default()
+    };
     bank.serial.judge = |review, command, at, asked, heard| {
         assert!(!now(&REVIEW_PANICS), "a bug in the review");
-        Review::judge(review, command, at, asked, heard)
+        AnswerValidator::validate(review, command, at, asked, heard)
     };
     bank.assemble = |transcript| {
         assert!(!now(&PARSER_PANICS), "a bug in the parser");

@@ -9,7 +9,7 @@ use bankwatch::internals::cli::run::serve;
 use bankwatch::internals::settings::{Sources, load};
 use bankwatch::internals::simulator::{Dialect, Simulation};
 use bankwatch::internals::supervise::SupervisionPolicy;
-use bankwatch::internals::sweep::client::Patience;
+use bankwatch::internals::sweep::client::ConsoleTimeouts;
 use support::own_process;
 
 #[test]
@@ -39,7 +39,7 @@ fn exhausted_panic_budget_exits_with_70_and_the_reason() {
             panic_budget: (2, pause * 10_000),
             ..SupervisionPolicy::default()
         },
-        patience: Patience { quiet: pause, ..Patience::default() },
+        patience: ConsoleTimeouts { quiet: pause, ..ConsoleTimeouts::default() },
         assemble: |_| panic!("a bug in the \x1b[31mparser"),
         ..Workings::default()
     };

@@ -221,10 +221,10 @@ fn report(bank: &str, number: u64) -> Arc<BankReport> {
     let nothing = Transcript {
         bank: bank.into(),
         kind: SweepKind::Full,
-        began_at: jiff::Timestamp::UNIX_EPOCH,
-        began: Instant::now(),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        started: Instant::now(),
         took: Duration::ZERO,
-        known: Vec::new(),
+        known_places: Vec::new(),
         exchanges: Vec::new(),
     };
     let mut report = BankReport::of_one(assemble(&nothing));

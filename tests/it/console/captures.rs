@@ -4,8 +4,8 @@
 use bankwatch::internals::console::answers;
 use bankwatch::internals::console::answers::parsed::Parsed;
 use bankwatch::internals::console::command::Command;
-use bankwatch::internals::console::framing::answer::{Answer, Verdict};
-use bankwatch::internals::console::framing::{Framer, Progress};
+use bankwatch::internals::console::framing::answer::{Answer, AnswerStatus};
+use bankwatch::internals::console::framing::{FrameStatus, Framer};
 use support::captures::{self, Capture};
 
 /// What is committed of a capture: the values, or why there are none.
@@ -15,8 +15,8 @@ fn outcome(capture: &Capture) -> Result<Parsed, String> {
         Some(command) => command,
         None => capture.command.parse().map_err(|_| "not a question that we ask".to_owned())?,
     };
-    let parsed = match answer.verdict {
-        Verdict::Unclear => answers::parse_text(command, &answer).map_err(|error| error.to_string()),
+    let parsed = match answer.status {
+        AnswerStatus::Unclear => answers::parse_text(command, &answer).map_err(|error| error.to_string()),
         _ => answers::parse(command, &answer).map_err(|error| error.to_string()),
     }?;
     match parsed.problems() {
@@ -87,7 +87,7 @@ fn every_raw_capture_frames_the_same_however_it_is_cut() {
     let mut framed = 0;
     for capture in captures::discover().filter(|capture| capture.raw) {
         let answer = Answer::from_transcript(&capture.bytes);
-        let (Some(echo), true) = (&answer.echo, answer.ended) else { continue };
+        let (Some(echo), true) = (&answer.echo, answer.has_end_mark) else { continue };
         let whole = framed_in(echo, &[&capture.bytes]);
         assert!(whole.is_some(), "{}: no answer framed", capture.name);
         for cut in 1..capture.bytes.len() {
@@ -102,12 +102,14 @@ fn every_raw_capture_frames_the_same_however_it_is_cut() {
 }
 
 /// The answer's lines and end, once the framing has seen all pieces.
-fn framed_in(question: &str, pieces: &[&[u8]]) -> Option<(Vec<String>, Verdict)> {
+fn framed_in(question: &str, pieces: &[&[u8]]) -> Option<(Vec<String>, AnswerStatus)> {
     let mut framer = Framer::new(question);
     for piece in pieces {
-        if let Progress::Complete(answer) = framer.push(piece) {
-            return Some((answer.lines().map(|(_, line)| line.to_owned()).collect(), answer.verdict));
+        if let FrameStatus::Complete(answer) = framer.push(piece) {
+            return Some((answer.lines().map(|(_, line)| line.to_owned()).collect(), answer.status));
         }
     }
-    framer.silence().map(|answer| (answer.lines().map(|(_, line)| line.to_owned()).collect(), answer.verdict))
+    framer
+        .on_silence()
+        .map(|answer| (answer.lines().map(|(_, line)| line.to_owned()).collect(), answer.verdict))
 }

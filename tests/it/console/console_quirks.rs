@@ -10,16 +10,16 @@ use bankwatch::internals::console::answers;
 use bankwatch::internals::console::answers::parsed::Parsed;
 use bankwatch::internals::console::answers::pwr_detail::PwrDetail;
 use bankwatch::internals::console::assemble::assemble;
-use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::console::command::{Command, CommandName};
 use bankwatch::internals::console::framing::answer::Answer;
 use bankwatch::internals::console::transcript::{Exchange, Transcript};
-use bankwatch::internals::console::validation::{Review, Verdict};
+use bankwatch::internals::console::validation::{AnswerValidator, ReviewDecision};
 use bankwatch::internals::model::facts::FactSource;
 use bankwatch::internals::model::lifetime::LifetimeFigure;
 use bankwatch::internals::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
 use bankwatch::internals::simulator::{Console, Dialect, PrintedValues, Simulation};
-use bankwatch::internals::sweep::client::Patience;
-use bankwatch::internals::sweep::poll_plan::Rhythm;
+use bankwatch::internals::sweep::client::ConsoleTimeouts;
+use bankwatch::internals::sweep::poll_plan::PollSchedule;
 use fastrand::Rng;
 use jiff::Timestamp;
 use support::captures::{Capture, discover, note};
@@ -66,7 +66,7 @@ fn believed_and_not_asked_again(all: &[Transcript]) {
             .exchanges
             .iter()
             // Read for the first time, it has to be confirmed; that comes after all other slow questions.
-            .filter(|exchange| exchange.asked > 1 && exchange.command != Verb::Euro.alone())
+            .filter(|exchange| exchange.asked > 1 && exchange.command != CommandName::Euro.bare())
             .map(|exchange| format!("{} {} times", exchange.command, exchange.asked))
             .collect();
         assert!(number <= 2 || again.is_empty(), "sweep {number} asked {again:?}");
@@ -513,15 +513,15 @@ fn the_captured_us_bank_with_a_gap_is_read_in_full() {
 fn asked(console: &mut Console, questions: &[&str]) -> Transcript {
     let exchanges = questions.iter().map(|question| {
         let answer = Answer::from_transcript(&bytes(&ask(console, question).0));
-        Exchange { command: question.parse().expect("a command"), outcome: Ok(answer), asked: 1 }
+        Exchange { command: question.parse().expect("a command"), outcome: Ok(answer), attempts: 1 }
     });
     Transcript {
         bank: Arc::from("bank"),
         kind: SweepKind::Full,
-        began_at: Timestamp::from_second(1_780_000_000).expect("a time"),
-        began: Instant::now(),
+        started_at: Timestamp::from_second(1_780_000_000).expect("a time"),
+        started: Instant::now(),
         took: Duration::ZERO,
-        known: Vec::new(),
+        known_places: Vec::new(),
         exchanges: exchanges.collect(),
     }
 }
@@ -558,7 +558,7 @@ fn euro_of_both_layouts_becomes_facts_of_the_battery_plugged_into() {
 #[test]
 fn euro_is_listed_by_help_and_believed_once_it_was_confirmed() {
     for dialect in [Dialect::Us3000c, Dialect::Us3000d, Dialect::Us2000c, Dialect::ForceH2] {
-        let (mut console, mut review) = (console(dialect, 2), Review::default());
+        let (mut console, mut review) = (console(dialect, 2), AnswerValidator::default());
         let mut judge = |question: &str, nth: u32| {
             // The pager waits once in `help`; behind other answers an empty line yields a prompt.
             let heard = ask(&mut console, question).0 + &ask(&mut console, "").0;
@@ -570,7 +570,7 @@ fn euro_is_listed_by_help_and_believed_once_it_was_confirmed() {
                 Ok(answer),
             )
         };
-        let Verdict::Fine(_, found) = judge("help", 1) else { panic!("{dialect}: help") };
+        let ReviewDecision::Accept(_, found) = judge("help", 1) else { panic!("{dialect}: help") };
         let has_euro = matches!(dialect, Dialect::Us3000c | Dialect::Us3000d);
         assert_eq!(found.lists_euro, Some(has_euro), "{dialect}");
         if has_euro {
@@ -621,23 +621,23 @@ fn only_reads(line: &str) -> bool {
 
 #[test]
 fn whatever_a_console_does_it_is_only_asked_to_read_and_at_most_three_times() {
-    let hasty = Patience {
-        first: Duration::from_millis(10),
-        between: Duration::from_millis(10),
-        whole: Duration::from_millis(200),
+    let hasty = ConsoleTimeouts {
+        first_byte: Duration::from_millis(10),
+        next_bytes: Duration::from_millis(10),
+        whole_answer: Duration::from_millis(200),
         quiet: Duration::from_millis(2),
         wake: Duration::from_millis(2),
-        pages: Duration::from_millis(20),
+        paging: Duration::from_millis(20),
     };
     let mut lines_seen = 0;
     for (seed, dialect) in (1..).zip([Dialect::Us2000c, Dialect::PytesV5, Dialect::Us3000d, Dialect::ForceH2])
     {
         let (mut console, mut rng) = (console(dialect, 3), Rng::with_seed(seed));
         let script = Scripted::start(move |line| mad(&mut rng, &mut console, line));
-        let rhythm = Rhythm {
-            facts_every: Duration::from_millis(50),
-            refused_for: Duration::from_millis(200),
-            ..Rhythm::new(Duration::from_millis(40), Duration::from_millis(20), seed % 2 == 0)
+        let rhythm = PollSchedule {
+            facts_interval: Duration::from_millis(50),
+            refusal_lifetime: Duration::from_millis(200),
+            ..PollSchedule::new(Duration::from_millis(40), Duration::from_millis(20), seed % 2 == 0)
         };
         let mut taken = 0;
         let after_step = || {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bankwatch::internals::console::answers;
 use bankwatch::internals::console::answers::parsed::Parsed;
 use bankwatch::internals::console::assemble::assemble;
-use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::console::command::{Command, CommandName};
 use bankwatch::internals::console::framing::answer::Answer;
 use bankwatch::internals::console::transcript::{Exchange, Transcript};
 use bankwatch::internals::model::facts::Facts;
@@ -45,8 +45,8 @@ static TABLES: LazyLock<Vec<(Dialect, Command, String)>> = LazyLock::new(|| {
     let each = |dialect: &Dialect| {
         let mut console = console(*dialect);
         let tables = match dialect.is_stack() {
-            true => [Verb::Unit.alone(), Verb::Bat.alone()],
-            false => [Verb::Pwr.alone(), Verb::Bat.of(place(2))],
+            true => [CommandName::Unit.bare(), CommandName::Bat.bare()],
+            false => [CommandName::Pwr.bare(), CommandName::Bat.for_place(place(2))],
         };
         tables.map(|command| (*dialect, command, text_of(&mut console, &command.to_string())))
     };
@@ -60,7 +60,7 @@ type Answers = Vec<(Command, String)>;
 static STACKS: LazyLock<Vec<(Answers, BankReading)>> = LazyLock::new(|| {
     let each = |dialect: &Dialect| {
         let mut console = console(*dialect);
-        let questions = [Verb::Pwr.alone(), Verb::Unit.alone(), Verb::Bat.alone()];
+        let questions = [CommandName::Pwr.bare(), CommandName::Unit.bare(), CommandName::Bat.bare()];
         let answers = questions.map(|command| (command, text_of(&mut console, &command.to_string())));
         (answers.to_vec(), reading(&answers))
     };
@@ -200,7 +200,7 @@ proptest! {
             let was_there = truth[&own]["absent"] == Value::Bool(false);
             // This console leaves out the rows of absent batteries.
             let left_out = damage == Damage::Removed && *dialect == Dialect::Us3000d;
-            let shown = table.shows(place(u8::try_from(own).expect("a place")));
+            let shown = table.presence_at(place(u8::try_from(own).expect("a place")));
             prop_assert!(!was_there || left_out || shown != Some(false), "{} {}: absent\n{}", dialect, command, hit);
         }
     }
@@ -244,15 +244,15 @@ fn reading(answers: &[(Command, String)]) -> BankReading {
     let exchange = |(command, text): &(Command, String)| Exchange {
         command: *command,
         outcome: Ok(answer(text)),
-        asked: 1,
+        attempts: 1,
     };
     assemble(&Transcript {
         bank: "bank".into(),
         kind: SweepKind::Full,
-        began_at: jiff::Timestamp::UNIX_EPOCH,
-        began: Instant::now(),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        started: Instant::now(),
         took: Duration::ZERO,
-        known: Vec::new(),
+        known_places: Vec::new(),
         exchanges: answers.iter().map(exchange).collect(),
     })
 }

@@ -3,27 +3,27 @@
 use std::time::Duration;
 
 use bankwatch::internals::console::answers::log;
-use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::console::command::{Command, CommandName};
 use bankwatch::internals::console::framing::answer::Answer;
-use bankwatch::internals::console::validation::Review;
+use bankwatch::internals::console::validation::AnswerValidator;
 use bankwatch::internals::link::{Link, SerialParams};
 use bankwatch::internals::simulator::{Dialect, PrintedValues, Simulation, SimulatorHandle};
-use bankwatch::internals::sweep::client::{Conversation, Pages, Patience};
-use bankwatch::internals::sweep::poll_plan::Rhythm;
-use bankwatch::internals::sweep::sweeper::{Sweeper, Swept};
+use bankwatch::internals::sweep::client::{ConsoleClient, ConsoleTimeouts, PageLimit};
+use bankwatch::internals::sweep::poll_plan::PollSchedule;
+use bankwatch::internals::sweep::sweeper::{SweepProgress, Sweeper};
 use tokio::time::Instant;
 
-const LOG: Command = Verb::Log.alone();
+const LOG: Command = CommandName::Log.bare();
 
 fn bank() -> SimulatorHandle {
     Simulation::new(Dialect::Us2000c).speed(0.0).unpaced().start().unwrap()
 }
 
-async fn talk(bank: &SimulatorHandle) -> Conversation {
+async fn talk(bank: &SimulatorHandle) -> ConsoleClient {
     let link = Link::parse(&bank.link(), SerialParams::default()).unwrap().open().await.unwrap();
     // A machine with much else to do shall not end the pages.
-    let patience = Patience { pages: Duration::from_secs(60), ..Patience::default() };
-    Conversation::new(link, b"\n", patience)
+    let patience = ConsoleTimeouts { paging: Duration::from_secs(60), ..ConsoleTimeouts::default() };
+    ConsoleClient::new(link, b"\n", patience)
 }
 
 fn records(answer: &Answer) -> usize {
@@ -48,19 +48,20 @@ fn pages_are_turned_until_it_is_time_or_enough_and_the_console_is_free_again_at_
     run(async {
         let bank = bank();
         let mut conversation = talk(&bank).await;
-        let whole = conversation.ask(LOG).await.unwrap();
+        let whole = conversation.execute(LOG).await.unwrap();
         assert_eq!(records(&whole), all(&bank));
         assert!(all(&bank) > 9, "three records a page, and pages enough");
 
-        let due = Pages { until: Some(Instant::now()), enough: &|_| false };
-        let first = conversation.ask_pages(LOG, due).await.unwrap();
+        let due = PageLimit { until: Some(Instant::now()), stop_when: &|_| false };
+        let first = conversation.execute_paged(LOG, due).await.unwrap();
         assert_eq!(records(&first), 3, "a sweep is due: one page, which was there already");
 
         let enough = |so_far: &Answer| log::parse(so_far).is_ok_and(|log| log.records.len() >= 6);
-        let two = conversation.ask_pages(LOG, Pages { until: None, enough: &enough }).await.unwrap();
+        let two =
+            conversation.execute_paged(LOG, PageLimit { until: None, stop_when: &enough }).await.unwrap();
         assert_eq!(records(&two), 6);
 
-        let table = conversation.ask(Verb::Pwr.alone()).await.unwrap();
+        let table = conversation.execute(CommandName::Pwr.bare()).await.unwrap();
         assert!(table.len() > 2, "nothing of the next question was lost to the pager");
     });
 }
@@ -71,20 +72,20 @@ fn a_log_is_read_through_twice_and_from_then_on_to_the_first_record_that_is_know
         let bank = bank();
         let mut conversation = talk(&bank).await;
         // So long that no sweep is due in the middle of the log, also on a machine with much else to do.
-        let rhythm = Rhythm::new(Duration::from_millis(1_500), Duration::ZERO, true);
-        let mut sweeper = Sweeper::new("bank".into(), rhythm, Review::judge);
+        let rhythm = PollSchedule::new(Duration::from_millis(1_500), Duration::ZERO, true);
+        let mut sweeper = Sweeper::new("bank".into(), rhythm, AnswerValidator::validate);
         let mut read = Vec::new();
-        sweeper.opened();
+        sweeper.on_link_open();
         while read.len() < 4 {
             match sweeper.step(&mut conversation).await {
-                Swept::Going => {}
-                Swept::Idle(until) => tokio::time::sleep_until(until).await,
+                SweepProgress::InProgress => {}
+                SweepProgress::Idle(until) => tokio::time::sleep_until(until).await,
                 // A slow question goes behind a sweep, and its answer with the next one.
-                Swept::Transcript(transcript) => {
+                SweepProgress::Complete(transcript) => {
                     let log = transcript.exchanges.iter().find(|exchange| exchange.command == LOG);
                     read.extend(log.map(|log| records(log.outcome.as_ref().unwrap())));
                     if log.is_some() && read.len() == 2 {
-                        sweeper.opened();
+                        sweeper.on_link_open();
                     }
                 }
                 other => panic!("{other:?}"),

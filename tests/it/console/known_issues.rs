@@ -3,7 +3,7 @@
 use bankwatch::internals::console::answers;
 use bankwatch::internals::console::answers::parsed;
 use bankwatch::internals::console::framing::answer::Answer;
-use bankwatch::internals::console::framing::{Framer, Progress};
+use bankwatch::internals::console::framing::{FrameStatus, Framer};
 use serde_json::Value;
 
 /// An answer and what is read from it.
@@ -330,7 +330,7 @@ fn framed(question: &str, lines: &[&str]) -> Answer {
     let text = format!("{question}\n\r@\r\r\n{body}\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>");
     let bytes: Vec<u8> = text.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect();
     match Framer::new(question).push(&bytes) {
-        Progress::Complete(answer) => answer,
+        FrameStatus::Complete(answer) => answer,
         other => panic!("{question}: {other:?}"),
     }
 }
@@ -357,6 +357,8 @@ fn each_pitfall_is_read_as_the_table_says() {
 #[test]
 fn without_its_last_sentence_an_answer_is_torn() {
     let bytes = format!("bat 1\n\r@\r\r\n{CELLS}\r\r\n{CELL_0}\r\n\r$$\r\n\rpylon>");
-    let Progress::Complete(answer) = Framer::new("bat 1").push(bytes.as_bytes()) else { panic!("no answer") };
+    let FrameStatus::Complete(answer) = Framer::new("bat 1").push(bytes.as_bytes()) else {
+        panic!("no answer")
+    };
     assert_eq!(answers::parse("bat 1".parse().unwrap(), &answer), Err(parsed::Rejected::Torn));
 }

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use bankwatch::internals::console::answers;
 use bankwatch::internals::console::assemble::assemble;
-use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::console::command::{Command, CommandName};
 use bankwatch::internals::console::framing::answer::Answer;
-use bankwatch::internals::console::framing::{Framer, Progress};
+use bankwatch::internals::console::framing::{FrameStatus, Framer};
 use bankwatch::internals::console::transcript::{Exchange, Transcript};
-use bankwatch::internals::console::validation::Review;
+use bankwatch::internals::console::validation::AnswerValidator;
 use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::simulator::{Dialect, Simulation};
@@ -18,17 +18,17 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use support::framed_answers::ask;
 
-const VERBS: [Verb; 10] = [
-    Verb::Pwr,
-    Verb::Bat,
-    Verb::Info,
-    Verb::Stat,
-    Verb::Soh,
-    Verb::Time,
-    Verb::Log,
-    Verb::DataEvent,
-    Verb::DataHistory,
-    Verb::Unit,
+const VERBS: [CommandName; 10] = [
+    CommandName::Pwr,
+    CommandName::Bat,
+    CommandName::Info,
+    CommandName::Stat,
+    CommandName::Soh,
+    CommandName::Time,
+    CommandName::Log,
+    CommandName::DataEvent,
+    CommandName::DataHistory,
+    CommandName::Unit,
 ];
 
 /// What every dialect says to every question, and the question.
@@ -38,7 +38,7 @@ static GENUINE: LazyLock<Vec<(Command, Vec<u8>)>> = LazyLock::new(|| {
         let mut console = Simulation::new(dialect).batteries(3).console().unwrap();
         console.bank_mut().take_out(2);
         for verb in VERBS {
-            for command in [verb.alone(), verb.of(Place::FIRST)] {
+            for command in [verb.bare(), verb.for_place(Place::FIRST)] {
                 all.push((command, ask(&mut console, &command.to_string()).heard));
             }
         }
@@ -114,35 +114,35 @@ fn damaged() -> impl Strategy<Value = (Command, Vec<u8>)> {
 fn framed<'a>(question: &str, pieces: impl Iterator<Item = &'a [u8]>) -> Option<Answer> {
     let mut framer = Framer::new(question);
     for piece in pieces {
-        if let Progress::Complete(answer) = framer.push(piece) {
+        if let FrameStatus::Complete(answer) = framer.push(piece) {
             return Some(answer);
         }
     }
-    framer.silence()
+    framer.on_silence()
 }
 
 /// Everything that ever sees an answer.
 fn read_by_all(command: Command, answer: Answer) {
     for verb in VERBS {
-        for other in [verb.alone(), verb.of(Place::FIRST)] {
+        for other in [verb.bare(), verb.for_place(Place::FIRST)] {
             if let Ok(parsed) = answers::parse_text(other, &answer) {
                 assert!(parsed.problems().iter().all(|problem| !problem.to_string().is_empty()));
             }
         }
     }
-    let mut review = Review::default();
+    let mut review = AnswerValidator::default();
     review.begin();
     for asked in 1..=3 {
         review.judge(command, Duration::from_secs(u64::from(asked)), asked, Ok(answer.clone()));
     }
-    let exchange = Exchange { command, outcome: Ok(answer), asked: 1 };
+    let exchange = Exchange { command, outcome: Ok(answer), attempts: 1 };
     let reading = assemble(&Transcript {
         bank: "bank".into(),
         kind: SweepKind::Full,
-        began_at: jiff::Timestamp::UNIX_EPOCH,
-        began: Instant::now(),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        started: Instant::now(),
         took: Duration::ZERO,
-        known: vec![Place::FIRST],
+        known_places: vec![Place::FIRST],
         exchanges: vec![exchange.clone(), exchange],
     });
     assert!(!reading.batteries.is_empty());

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use bankwatch::internals::console::answers;
 use bankwatch::internals::console::answers::parsed::Parsed;
 use bankwatch::internals::console::assemble::assemble;
-use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::console::command::{Command, CommandName};
 use bankwatch::internals::console::framing::answer::Answer;
-use bankwatch::internals::console::transcript::{Exchange, Lost, Transcript};
+use bankwatch::internals::console::transcript::{CommandError, Exchange, Transcript};
 use bankwatch::internals::model::facts::Facts;
 use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::{BankReading, BatteryReading, CellReading, Measured, SweepKind};
@@ -29,25 +29,25 @@ fn sweep(dialect: Dialect, seed: u64) -> Vec<(Command, Vec<u8>)> {
     console.bank_mut().raise_event(1, EventWordKind::Battery, 0x2);
     console.bank_mut().raise_event(2, EventWordKind::Fault, 0x80);
     let places = [Place::FIRST, Place::new(SECOND).unwrap()];
-    let each = [Verb::Pwr, Verb::Bat, Verb::Info, Verb::Stat];
-    let of_each = places.into_iter().flat_map(|place| each.map(|verb| verb.of(place)));
-    let commands = std::iter::once(Verb::Pwr.alone()).chain(of_each);
+    let each = [CommandName::Pwr, CommandName::Bat, CommandName::Info, CommandName::Stat];
+    let of_each = places.into_iter().flat_map(|place| each.map(|verb| verb.for_place(place)));
+    let commands = std::iter::once(CommandName::Pwr.bare()).chain(of_each);
     commands.map(|command| (command, ask(&mut console, &command.to_string()).heard)).collect()
 }
 
 fn read(answers: Vec<(Command, Option<Vec<u8>>)>) -> BankReading {
     let exchange = |(command, bytes): (Command, Option<Vec<u8>>)| Exchange {
         command,
-        outcome: bytes.map(|bytes| Answer::from_transcript(&bytes)).ok_or(Lost::Silent),
-        asked: 1,
+        outcome: bytes.map(|bytes| Answer::from_transcript(&bytes)).ok_or(CommandError::NoResponse),
+        attempts: 1,
     };
     assemble(&Transcript {
         bank: "bank".into(),
         kind: SweepKind::Full,
-        began_at: jiff::Timestamp::UNIX_EPOCH,
-        began: Instant::now(),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        started: Instant::now(),
         took: Duration::ZERO,
-        known: Place::up_to(SECOND).collect(),
+        known_places: Place::up_to(SECOND).collect(),
         exchanges: answers.into_iter().map(exchange).collect(),
     })
 }
@@ -88,10 +88,11 @@ impl Loss {
             let mut kept = without(&bytes, |line| {
                 at += 1;
                 // Echo and end belong to the framing. A lost first cell can't be told from cells numbered from 1.
-                let body = at > 3 && at + 4 < count && !(command.verb == Verb::Bat && line.starts_with("0 "));
+                let body =
+                    at > 3 && at + 4 < count && !(command.name == CommandName::Bat && line.starts_with("0 "));
                 body && self.lines.iter().any(|line| line % count == at)
             });
-            if command.verb == Verb::Bat {
+            if command.name == CommandName::Bat {
                 kept = shortened(&kept, self.columns);
             }
             (command, Some(kept))
@@ -289,12 +290,12 @@ proptest! {
 
     #[test]
     fn commands_read_back_as_themselves(verb in 0..10_usize, index in any::<u16>()) {
-        let verb = [Verb::Pwr, Verb::Bat, Verb::Info, Verb::Stat, Verb::Soh, Verb::DataEvent, Verb::DataHistory, Verb::Time, Verb::Log, Verb::Unit][verb];
-        let numbered = Command { verb, index: Some(index) };
+        let verb = [CommandName::Pwr, CommandName::Bat, CommandName::Info, CommandName::Stat, CommandName::Soh, CommandName::DataEvent, CommandName::DataHistory, CommandName::Time, CommandName::Log, CommandName::Unit][verb];
+        let numbered = Command { name, index: Some(index) };
         let takes_none = matches!(verb, Verb::Time | Verb::Log | Verb::Unit);
-        let expected = if takes_none { verb.alone() } else { numbered };
+        let expected = if takes_none { verb.bare() } else { numbered };
         prop_assert_eq!(numbered.to_string().parse(), Ok(expected));
-        prop_assert_eq!(verb.alone().to_string().parse(), Ok(verb.alone()));
+        prop_assert_eq!(verb.bare().to_string().parse(), Ok(verb.bare()));
     }
 
     #[test]

@@ -9,9 +9,9 @@ use bankwatch::internals::console::answers::info::Info;
 use bankwatch::internals::console::answers::parsed::{Parsed, Rejected};
 use bankwatch::internals::console::answers::pwr_detail::PwrDetail;
 use bankwatch::internals::console::answers::pwr_table::PwrRow;
-use bankwatch::internals::console::answers::stack::StackRow;
+use bankwatch::internals::console::answers::stack::StackTableRow;
 use bankwatch::internals::console::framing::answer::Answer;
-use bankwatch::internals::console::framing::refusal::Refusal;
+use bankwatch::internals::console::framing::refusal::CommandRefusal;
 use bankwatch::internals::model::event_word::EventWord;
 use bankwatch::internals::model::lifetime::LifetimeFigure;
 use bankwatch::internals::model::units::{
@@ -335,8 +335,8 @@ fn euro(lines: &[(String, String)], read: &Euro) {
     }
 }
 
-fn stack_of(life: &Life, said: &said::PrintedStackRow) -> StackRow {
-    StackRow {
+fn stack_of(life: &Life, said: &said::PrintedStackRow) -> StackTableRow {
+    StackTableRow {
         place: None,
         voltage: Some(Millivolts(said.voltage_mv)),
         current: Some(Milliamps(said.current_ma)),
@@ -357,8 +357,8 @@ fn stack_of(life: &Life, said: &said::PrintedStackRow) -> StackRow {
     }
 }
 
-fn unit_of(life: &Life, said: &said::PrintedUnitRow) -> StackRow {
-    StackRow {
+fn unit_of(life: &Life, said: &said::PrintedUnitRow) -> StackTableRow {
+    StackTableRow {
         place: u8::try_from(said.index).ok().and_then(bankwatch::internals::model::place::Place::new),
         voltage: Some(Millivolts(said.voltage_mv)),
         current: Some(Milliamps(said.current_ma)),

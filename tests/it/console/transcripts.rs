@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use bankwatch::internals::console::answers;
 use bankwatch::internals::console::command::Command;
-use bankwatch::internals::console::framing::answer::{Answer, Verdict};
+use bankwatch::internals::console::framing::answer::{Answer, AnswerStatus};
 use bankwatch::internals::console::framing::prompt::Prompt;
-use bankwatch::internals::console::framing::{Framer, Progress};
+use bankwatch::internals::console::framing::{FrameStatus, Framer};
 use support::captures;
 
 /// All transcripts in order of their names.
@@ -31,7 +31,7 @@ fn question(bytes: &[u8]) -> String {
 fn framed(question: &str, bytes: &[u8]) -> Option<Answer> {
     let mut framer = Framer::new(question);
     for byte in bytes.chunks(1) {
-        if let Progress::Complete(answer) = framer.push(byte) {
+        if let FrameStatus::Complete(answer) = framer.push(byte) {
             return Some(answer);
         }
     }

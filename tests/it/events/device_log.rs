@@ -1,6 +1,6 @@
 //! What batteries remember by themselves: read twice, told once, with the battery's clock held against ours.
 
-use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::console::command::{Command, CommandName};
 use bankwatch::internals::events::device_log_filter::{DeviceLogFilter, clock_ahead};
 use bankwatch::internals::model::device_log::{DeviceLogBatch, DeviceLogKind, DeviceLogRecord};
 use bankwatch::internals::model::reading::SweepKind;
@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use support::bank::Bank;
 
-const LOG: Command = Verb::Log.alone();
-const SNAPSHOT: Command = Verb::DataEvent.alone();
+const LOG: Command = CommandName::Log.bare();
+const SNAPSHOT: Command = CommandName::DataEvent.bare();
 
 fn take(recall: &mut DeviceLogFilter, bank: &mut Bank, between: &[Command]) -> Vec<DeviceLogBatch> {
     recall.take(&bank.summary_and(between), &TimeZone::UTC)
@@ -67,7 +67,7 @@ fn a_stack_snapshot_is_a_record_of_the_stack() {
     assert_eq!(told.battery, None);
     assert!(told.records[0].text.as_ref().unwrap().ends_with(" %, battery 0x8 BLV"), "{:?}", told.records);
     // The history is another memory: nothing of it is told as an event.
-    let history: Command = Verb::DataHistory.alone();
+    let history: Command = CommandName::DataHistory.bare();
     assert_eq!(
         (take(&mut recall, &mut bank, &[history]), take(&mut recall, &mut bank, &[history])),
         (vec![], vec![])

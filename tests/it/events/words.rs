@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use bankwatch::internals::console::answers;
 use bankwatch::internals::console::answers::parsed::Parsed;
 use bankwatch::internals::console::command::Command;
-use bankwatch::internals::console::framing::{Framer, Progress};
+use bankwatch::internals::console::framing::{FrameStatus, Framer};
 use bankwatch::internals::events::catalogue::Catalogue;
 use bankwatch::internals::events::decode::{ActiveCondition, EventSource, decode};
 use bankwatch::internals::model::event::{Condition, EventLevel};
@@ -42,7 +42,9 @@ fn measured(lines: &[String]) -> Measured {
     let body: String = lines.iter().map(|line| format!(" {line}\r\r\n")).collect();
     let heard =
         format!("pwr 1\n\r@\r\r\n Power  1\r\r\n{body}\rCommand completed successfully\r\n\r$$\r\n\rpylon>");
-    let Progress::Complete(answer) = Framer::new("pwr 1").push(heard.as_bytes()) else { panic!("{heard}") };
+    let FrameStatus::Complete(answer) = Framer::new("pwr 1").push(heard.as_bytes()) else {
+        panic!("{heard}")
+    };
     let command: Command = "pwr 1".parse().unwrap();
     let Ok(Parsed::Detail(detail)) = answers::parse(command, &answer) else { panic!("{heard}") };
     Measured {

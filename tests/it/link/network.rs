@@ -9,12 +9,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bankwatch::internals::app::Chain;
-use bankwatch::internals::console::transcript::Lost;
+use bankwatch::internals::console::transcript::CommandError;
 use bankwatch::internals::link::{Link, LinkError, SerialParams};
 use bankwatch::internals::simulator::{Dialect, Simulation};
-use bankwatch::internals::sweep::client::{Conversation, Patience};
-use bankwatch::internals::sweep::poll_plan::Rhythm;
-use bankwatch::internals::sweep::wake::greet;
+use bankwatch::internals::sweep::client::{ConsoleClient, ConsoleTimeouts};
+use bankwatch::internals::sweep::poll_plan::PollSchedule;
+use bankwatch::internals::sweep::wake::probe_console;
 use rustix::net::{AddressFamily, SocketAddrV4, SocketType, bind, getsockname, listen, socket};
 use support::chain::{PATIENCE, house};
 use support::faulty_actor::{LONG, brisk, ms, supervised};
@@ -78,9 +78,9 @@ fn dead_connection_is_reopened_within_three_sweeps() {
     let interval = ms(600);
     supervised(brisk(), async |mut supervisor, lines| {
         let mut house = house(&format!("tcp://{address}"));
-        house.serial.rhythm = Rhythm::new(interval, Duration::ZERO, true);
+        house.serial.rhythm = PollSchedule::new(interval, Duration::ZERO, true);
         // As in the service: the first byte has a third of an interval.
-        house.serial.patience = Patience { first: interval / 3, ..PATIENCE };
+        house.serial.patience = ConsoleTimeouts { first_byte: interval / 3, ..PATIENCE };
         let (seen, outlet) = Seen::keep(&mut supervisor);
         let _chain = Chain::grow(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
         until(LONG, || seen.count() >= 2).await;
@@ -119,9 +119,9 @@ fn refused(scheme: &str, hello: &'static [u8]) -> String {
     });
     wait(async {
         let open = link(scheme, address).open().await.unwrap();
-        let mut conversation = Conversation::new(open, b"\n", PATIENCE);
-        match greet(&mut conversation, Some(115_200)).await {
-            Err(Lost::LinkGone(why)) => why,
+        let mut conversation = ConsoleClient::new(open, b"\n", PATIENCE);
+        match probe_console(&mut conversation, Some(115_200)).await {
+            Err(CommandError::LinkGone(why)) => why,
             other => panic!("{other:?}"),
         }
     })

@@ -128,7 +128,7 @@ const MODE: &str = "console mode changed";
 
 /// No faults; a late answer comes when its question was given up.
 fn calm() -> Faults {
-    Faults::none().late_by(PATIENCE.first + ms(200))
+    Faults::none().late_by(PATIENCE.first_byte + ms(200))
 }
 
 /// A bank, its chain, and what came of it.

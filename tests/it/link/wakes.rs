@@ -7,8 +7,8 @@ use bankwatch::internals::app::Chain;
 use bankwatch::internals::console::framing::prompt::Prompt;
 use bankwatch::internals::link::{Link, SerialParams};
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
-use bankwatch::internals::sweep::client::{Conversation, Patience};
-use bankwatch::internals::sweep::wake::{Found, greet};
+use bankwatch::internals::sweep::client::{ConsoleClient, ConsoleTimeouts};
+use bankwatch::internals::sweep::wake::{ConsoleState, probe_console};
 use support::chain::{PATIENCE, house};
 use support::faulty_actor::{LONG, brisk, supervised};
 use support::lines::Lines;
@@ -112,14 +112,14 @@ fn wake_frame_does_not_disturb_an_awake_console() {
             open.flush().await.unwrap();
             tokio::time::sleep(PATIENCE.wake).await;
             open.set_speed(115_200).unwrap();
-            let mut conversation = Conversation::new(open, b"\n", PATIENCE);
-            let found = greet(&mut conversation, None).await;
+            let mut conversation = ConsoleClient::new(open, b"\n", PATIENCE);
+            let found = probe_console(&mut conversation, None).await;
             assert!(
                 matches!(found, Ok(Found::Awake(Prompt::Pytes) | Found::Unclear)),
                 "{found:?} at {speed}"
             );
             let (before, asked) = (bank.answers(), "pwr".parse().unwrap());
-            conversation.ask(asked).await.unwrap();
+            conversation.execute(asked).await.unwrap();
             assert_eq!(bank.answers(), before + 1);
             assert_eq!(conversation.prompt(), Some(Prompt::Pytes), "the mode is as it was");
         }

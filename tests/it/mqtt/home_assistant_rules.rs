@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bankwatch::internals::console::assemble::assemble;
-use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::console::command::{Command, CommandName};
 use bankwatch::internals::console::framing::answer::Answer;
-use bankwatch::internals::console::transcript::{Exchange, Lost, Transcript};
+use bankwatch::internals::console::transcript::{CommandError, Exchange, Transcript};
 use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::{BankReading, SweepKind};
 use bankwatch::internals::model::report::BankReport;
@@ -301,25 +301,26 @@ fn a_bank_in_operation_writes_less_than_a_line_a_minute_into_the_log_book() {
 fn simulated(dialect: Dialect) -> BankReading {
     let mut console = Simulation::new(dialect).console().unwrap();
     let places: Vec<Place> = Place::up_to(if dialect.is_stack() { 0 } else { 2 }).collect();
-    let each = [Verb::Pwr, Verb::Bat, Verb::Info, Verb::Stat];
-    let numbered = places.iter().flat_map(|place| each.map(|verb| verb.of(*place)));
-    let bare = [Verb::Pwr, Verb::Unit, Verb::Bat, Verb::Info, Verb::Stat].map(Verb::alone);
+    let each = [CommandName::Pwr, CommandName::Bat, CommandName::Info, CommandName::Stat];
+    let numbered = places.iter().flat_map(|place| each.map(|verb| verb.for_place(*place)));
+    let bare = [CommandName::Pwr, CommandName::Unit, CommandName::Bat, CommandName::Info, CommandName::Stat]
+        .map(CommandName::bare);
     let commands: Vec<Command> = match dialect.is_stack() {
         true => bare.to_vec(),
-        false => std::iter::once(Verb::Pwr.alone()).chain(numbered).collect(),
+        false => std::iter::once(CommandName::Pwr.bare()).chain(numbered).collect(),
     };
     let mut exchange = |command: Command| {
         let heard = ask(&mut console, &command.to_string()).heard;
-        let outcome: Result<Answer, Lost> = Ok(Answer::from_transcript(&heard));
-        Exchange { command, outcome, asked: 1 }
+        let outcome: Result<Answer, CommandError> = Ok(Answer::from_transcript(&heard));
+        Exchange { command, outcome, attempts: 1 }
     };
     assemble(&Transcript {
         bank: "pytes".into(),
         kind: SweepKind::Full,
-        began: std::time::Instant::now(),
-        began_at: jiff::Timestamp::UNIX_EPOCH,
+        started: std::time::Instant::now(),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
         took: Duration::from_secs(1),
-        known: places.clone(),
+        known_places: places.clone(),
         exchanges: commands.into_iter().map(&mut exchange).collect(),
     })
 }

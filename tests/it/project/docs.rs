@@ -179,7 +179,7 @@ fn tolerances_on_the_page_match_the_code() {
 fn console_page_lists_ignored_labels() {
     let text = page("docs/console.md");
     let (_, below) = text.split_once("\n### Known and not used\n").unwrap();
-    for (answer, labels) in [("`pwr N`", pwr_detail::PASSED_OVER), ("`info`", info::PASSED_OVER)] {
+    for (answer, labels) in [("`pwr N`", pwr_detail::IGNORED_LABELS), ("`info`", info::IGNORED_LABELS)] {
         let row = below.lines().find(|line| line.starts_with(&format!("| {answer} |"))).unwrap();
         assert_eq!(in_backticks(row.split('|').nth(2).unwrap()), labels, "{answer}");
     }

@@ -51,17 +51,17 @@ impl Listener {
 }
 
 fn framed((command, heard): &(Command, Vec<u8>)) -> Exchange {
-    Exchange { command: *command, outcome: Ok(Answer::from_transcript(heard)), asked: 1 }
+    Exchange { command: *command, outcome: Ok(Answer::from_transcript(heard)), attempts: 1 }
 }
 
 fn read(exchanges: &[Exchange], began: Instant) -> BankReading {
     assemble(&Transcript {
         bank: "bank".into(),
         kind: SweepKind::Full,
-        began_at: jiff::Timestamp::UNIX_EPOCH,
-        began,
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        started: began,
         took: Duration::ZERO,
-        known: vec![Place::FIRST],
+        known_places: vec![Place::FIRST],
         exchanges: exchanges.to_vec(),
     })
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Context, Handler, Supervised};
 use bankwatch::internals::app::{Bank, Chain};
 use bankwatch::internals::console::assemble::assemble;
-use bankwatch::internals::console::command::Verb;
-use bankwatch::internals::console::validation::Review;
+use bankwatch::internals::console::command::CommandName;
+use bankwatch::internals::console::validation::AnswerValidator;
 use bankwatch::internals::messages::{Queue, ReadingReady, SweepDone};
 use bankwatch::internals::supervise::{
     ChildSpec, ChildState, Ping, ServiceHealth, SupervisionPolicy, Supervisor,
@@ -134,8 +134,8 @@ fn a_parser_that_panics_costs_the_sweep_in_hand_and_queued_sweeps_survive() {
                     panic!("a bug in the parser");
                 }
                 // Swept while the parser was in its pause, and handled all the same.
-                let waited = jiff::Timestamp::now().duration_since(transcript.began_at);
-                if PANICKED.get().is_some_and(|at| transcript.began_at > *at) && waited.as_millis() > 40 {
+                let waited = jiff::Timestamp::now().duration_since(transcript.started_at);
+                if PANICKED.get().is_some_and(|at| transcript.started_at > *at) && waited.as_millis() > 40 {
                     QUEUED.fetch_add(1, Ordering::SeqCst);
                 }
                 assemble(transcript)
@@ -203,7 +203,7 @@ fn a_bug_in_a_parser_never_ends_the_owner_of_the_port() {
         let mut bank = port.house();
         bank.serial.judge = |review, command, now, asked, heard| {
             assert_ne!(command.verb, Verb::Bat, "a bug in the parser of cells");
-            Review::judge(review, command, now, asked, heard)
+            AnswerValidator::validate(review, command, now, asked, heard)
         };
         let _chain = Chain::grow(&mut supervisor, bank, &[to_well], &lines.logger()).unwrap();
         until(LONG, || well.newest() >= 10).await;

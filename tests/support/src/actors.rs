@@ -14,15 +14,15 @@ use bankwatch::internals::actors::serial::SerialSettings;
 use bankwatch::internals::actors::stats::StatsSettings;
 use bankwatch::internals::app::Bank;
 use bankwatch::internals::console::assemble::assemble;
-use bankwatch::internals::console::validation::Review;
+use bankwatch::internals::console::validation::AnswerValidator;
 use bankwatch::internals::events::catalogue::Catalogue;
 use bankwatch::internals::link::{Link, SerialParams};
 use bankwatch::internals::messages::{LatestReports, ReportSink, SlotUpdated};
 use bankwatch::internals::model::units::Percent;
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 use bankwatch::internals::supervise::{ChildSpec, Ping, Role, StopHandle, Supervisor};
-use bankwatch::internals::sweep::client::Patience;
-use bankwatch::internals::sweep::poll_plan::Rhythm;
+use bankwatch::internals::sweep::client::ConsoleTimeouts;
+use bankwatch::internals::sweep::poll_plan::PollSchedule;
 use slog::{Drain, Logger, Never, OwnedKVList, Record, o};
 
 use crate::lines::Lines;
@@ -71,18 +71,18 @@ impl Port {
     /// The same behind any link.
     pub fn of(link: &str) -> Bank {
         let interval = Duration::from_millis(20);
-        let rhythm = Rhythm::new(interval, Duration::ZERO, true);
-        let facts_every = rhythm.facts_every;
+        let rhythm = PollSchedule::new(interval, Duration::ZERO, true);
+        let facts_every = rhythm.facts_interval;
         let serial = SerialSettings {
             bank: "house".into(),
             link: Link::parse(link, SerialParams::default()).unwrap(),
             line_end: b"\n",
             rhythm,
-            patience: Patience { quiet: Duration::from_millis(20), ..Patience::default() },
+            patience: ConsoleTimeouts { quiet: Duration::from_millis(20), ..ConsoleTimeouts::default() },
             backoff: (Duration::from_millis(10), Duration::from_millis(50)),
             wake: false,
             beat: None,
-            judge: Review::judge,
+            judge: AnswerValidator::validate,
         };
         let started = std::time::Instant::now();
         let stats = StatsSettings {

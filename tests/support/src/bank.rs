@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bankwatch::internals::console::answers::parsed::Rejected;
 use bankwatch::internals::console::assemble::assemble;
-use bankwatch::internals::console::command::{Command, Verb};
+use bankwatch::internals::console::command::{Command, CommandName};
 use bankwatch::internals::console::error::ParseError;
-use bankwatch::internals::console::framing::{Framer, Progress};
-use bankwatch::internals::console::transcript::{Exchange, Lost, Transcript};
+use bankwatch::internals::console::framing::{FrameStatus, Framer};
+use bankwatch::internals::console::transcript::{CommandError, Exchange, Transcript};
 use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::report::BankReport;
@@ -82,11 +82,13 @@ impl Bank {
         self.known.extend(&present);
         self.known.sort_unstable();
         self.known.dedup();
-        let details = present.iter().flat_map(|place| [Verb::Pwr.of(*place), Verb::Bat.of(*place)]);
+        let details = present
+            .iter()
+            .flat_map(|place| [CommandName::Pwr.for_place(*place), CommandName::Bat.for_place(*place)]);
         let details = details.filter(|_| kind == SweepKind::Full && !self.console.bank().is_series());
-        let stack = [Verb::Unit.alone(), Verb::Bat.alone()].into_iter();
+        let stack = [CommandName::Unit.bare(), CommandName::Bat.bare()].into_iter();
         let stack = stack.filter(|_| kind == SweepKind::Full && self.console.bank().is_series());
-        let asked: Vec<Command> = [Verb::Pwr.alone()]
+        let asked: Vec<Command> = [CommandName::Pwr.bare()]
             .into_iter()
             .chain(details)
             .chain(stack)
@@ -94,12 +96,12 @@ impl Bank {
             .collect();
         let exchanges = asked.into_iter().map(|command| self.ask(command, &mut edit)).collect();
         Transcript {
-            began: std::time::Instant::now(),
+            started: std::time::Instant::now(),
             bank: Arc::from("pytes"),
             kind,
-            began_at: self.at,
+            started_at: self.at,
             took: Duration::from_secs(1),
-            known: self.known.clone(),
+            known_places: self.known.clone(),
             exchanges,
         }
     }
@@ -108,23 +110,23 @@ impl Bank {
         let question = command.to_string();
         let (mut heard, _): (Vec<u8>, Vec<(String, PrintedValues)>) =
             self.console.type_with_values(format!("{question}\r").as_bytes());
-        while Framer::new(&question).push(&heard) == Progress::Pager {
+        while Framer::new(&question).push(&heard) == FrameStatus::Pager {
             heard.extend(self.console.type_bytes(b"\r"));
         }
         let text: String = heard.iter().map(|byte| char::from(*byte)).collect();
         let outcome = match edit(&question, text) {
-            None => Err(Lost::Torn),
+            None => Err(CommandError::Truncated),
             Some(text) => {
                 let bytes: Vec<u8> = text.chars().map(|letter| letter as u8).collect();
                 match Framer::new(&question).push(&bytes) {
-                    Progress::Complete(answer) => Ok(answer),
-                    _ => Err(Lost::Rejected(Rejected::Unreadable(ParseError::Nothing {
+                    FrameStatus::Complete(answer) => Ok(answer),
+                    _ => Err(CommandError::Rejected(Rejected::Unreadable(ParseError::Nothing {
                         expected: "an answer",
                         lines: 0,
                     }))),
                 }
             }
         };
-        Exchange { command, outcome, asked: 1 }
+        Exchange { command, outcome, attempts: 1 }
     }
 }

@@ -6,30 +6,30 @@ use bankwatch::internals::actors::serial::SerialSettings;
 use bankwatch::internals::actors::stats::StatsSettings;
 use bankwatch::internals::app::Bank;
 use bankwatch::internals::console::assemble::assemble;
-use bankwatch::internals::console::validation::Review;
+use bankwatch::internals::console::validation::AnswerValidator;
 use bankwatch::internals::events::catalogue::Catalogue;
 use bankwatch::internals::link::{Link, SerialParams};
 use bankwatch::internals::model::units::Percent;
-use bankwatch::internals::sweep::client::Patience;
-use bankwatch::internals::sweep::poll_plan::Rhythm;
+use bankwatch::internals::sweep::client::ConsoleTimeouts;
+use bankwatch::internals::sweep::poll_plan::PollSchedule;
 
 pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
 pub const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 /// The frame that wakes takes 183 ms on its way.
-pub const PATIENCE: Patience = Patience {
-    first: Duration::from_millis(500),
-    between: Duration::from_millis(250),
-    whole: Duration::from_secs(3),
+pub const PATIENCE: ConsoleTimeouts = ConsoleTimeouts {
+    first_byte: Duration::from_millis(500),
+    next_bytes: Duration::from_millis(250),
+    whole_answer: Duration::from_secs(3),
     quiet: Duration::from_millis(20),
     wake: Duration::from_millis(400),
-    pages: Duration::from_millis(300),
+    paging: Duration::from_millis(300),
 };
 
 /// A bank called `house`, swept every 60 ms; a silent console is not woken.
 pub fn house(link: &str) -> Bank {
     let interval = Duration::from_millis(60);
-    let rhythm = Rhythm::new(interval, Duration::ZERO, true);
-    let facts_every = rhythm.facts_every;
+    let rhythm = PollSchedule::new(interval, Duration::ZERO, true);
+    let facts_every = rhythm.facts_interval;
     let serial = SerialSettings {
         bank: "house".into(),
         link: Link::parse(link, SerialParams::default()).unwrap(),
@@ -39,7 +39,7 @@ pub fn house(link: &str) -> Bank {
         backoff: (FIRST_PAUSE, LONGEST_PAUSE),
         wake: false,
         beat: None,
-        judge: Review::judge,
+        judge: AnswerValidator::validate,
     };
     let stats = StatsSettings {
         started: Instant::now(),

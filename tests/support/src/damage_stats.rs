@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bankwatch::internals::console::answers;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::transcript::{Exchange, Transcript};
-use bankwatch::internals::console::validation::MOST_ASKED;
+use bankwatch::internals::console::validation::MAX_ATTEMPTS;
 use bankwatch::internals::console::validation::tolerance;
 use bankwatch::internals::simulator::{AnswerHistory, FaultKind, PrintedAnswer};
 
@@ -87,7 +87,7 @@ impl Tally {
 
     fn exchange(&mut self, exchange: &Exchange, said: &[&PrintedAnswer], table: &mut Seen, at: Instant) {
         self.questions += 1;
-        self.asked += u64::from(exchange.asked);
+        self.asked += u64::from(exchange.attempts);
         let Ok(answer) = &exchange.outcome else { return };
         let command = exchange.command.to_string();
         let read = match answers::parse(exchange.command, answer) {
@@ -132,7 +132,7 @@ impl Tally {
                     let beside = table.get(&(key.0, place));
                     let moved = lately.into_iter().chain(beside).filter_map(|then| distance(then, is)).max();
                     let wrong = (distance(found, is), moved.unwrap_or(0));
-                    self.wrong(key.0, wrong, age, exchange.asked, || {
+                    self.wrong(key.0, wrong, age, exchange.attempts, || {
                         format!("{command}: {key:?} was {is:?}, read as {found:?}")
                     });
                 }
@@ -162,7 +162,7 @@ impl Tally {
             entry.unwatched += 1;
             return;
         };
-        let tolerance = tolerance::of(kind);
+        let tolerance = tolerance::tolerance_for(kind);
         // The reference was said at most that long ago, and what is true has moved since.
         let first = age.is_none();
         let age = age.unwrap_or_default().as_secs_f64() + 1.0;
@@ -173,7 +173,7 @@ impl Tally {
                 entry.first += 1;
                 self.unguarded.push(format!("at first: {}", what()));
             }
-            _ if asked >= MOST_ASKED => {
+            _ if asked >= MAX_ATTEMPTS => {
                 entry.third += 1;
                 self.unguarded.push(format!("at third: {}", what()));
             }

@@ -1,7 +1,7 @@
 //! Questions to a simulated console without any I/O, answered through the framing.
 
 use bankwatch::internals::console::framing::answer::Answer;
-use bankwatch::internals::console::framing::{Framer, Progress};
+use bankwatch::internals::console::framing::{FrameStatus, Framer};
 use bankwatch::internals::simulator::{Console, PrintedValues};
 
 /// What was heard, the answer framed from it, and what it says in truth.
@@ -19,11 +19,11 @@ pub fn ask(console: &mut Console, question: &str) -> Asked {
     loop {
         heard.extend_from_slice(&news);
         match framer.push(&news) {
-            Progress::Complete(answer) => {
+            FrameStatus::Complete(answer) => {
                 let (_, values) = said.pop().unwrap_or_else(|| panic!("{question}: nothing was answered"));
                 return Asked { heard, answer, values };
             }
-            Progress::Pager => news = console.type_bytes(b"\r"),
+            FrameStatus::Pager => news = console.type_bytes(b"\r"),
             other => panic!("{question}: {other:?} after {:?}", String::from_utf8_lossy(&heard)),
         }
     }

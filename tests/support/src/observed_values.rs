@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bankwatch::internals::console::answers::parsed::Parsed;
-use bankwatch::internals::console::validation::samples::Kind;
+use bankwatch::internals::console::validation::samples::SampleKind;
 use bankwatch::internals::model::event_word::EventWord;
 use bankwatch::internals::model::word::Word;
 use bankwatch::internals::simulator::{PrintedTableRow, PrintedValues};
@@ -20,27 +20,27 @@ pub enum Value {
 pub type Seen = BTreeMap<(&'static str, usize), Value>;
 
 /// Which tolerance holds for a value; none for what the review does not compare.
-pub fn kind(name: &str) -> Option<Kind> {
+pub fn kind(name: &str) -> Option<SampleKind> {
     Some(match name {
-        "voltage" => Kind::Voltage,
-        "current" | "cell current" => Kind::Current,
-        "temperature" | "mosfet" => Kind::Temperature,
-        "soc" => Kind::Soc,
-        "lowest cell" => Kind::CellVoltageLow,
-        "highest cell" => Kind::CellVoltageHigh,
-        "coldest cell" => Kind::CellTemperatureLow,
-        "warmest cell" => Kind::CellTemperatureHigh,
-        "cell voltage" => Kind::CellVoltage,
-        "cell temperature" => Kind::CellTemperature,
-        "cell soc" => Kind::CellSoc,
-        "cell charge" => Kind::CellCharge,
+        "voltage" => SampleKind::Voltage,
+        "current" | "cell current" => SampleKind::Current,
+        "temperature" | "mosfet" => SampleKind::Temperature,
+        "soc" => SampleKind::Soc,
+        "lowest cell" => SampleKind::CellVoltageLow,
+        "highest cell" => SampleKind::CellVoltageHigh,
+        "coldest cell" => SampleKind::CellTemperatureLow,
+        "warmest cell" => SampleKind::CellTemperatureHigh,
+        "cell voltage" => SampleKind::CellVoltage,
+        "cell temperature" => SampleKind::CellTemperature,
+        "cell soc" => SampleKind::CellSoc,
+        "cell charge" => SampleKind::CellCharge,
         "capacity" | "learned capacity" | "voltage limit" | "cells" | "charge limit" | "discharge limit" => {
-            Kind::Rating
+            SampleKind::Rating
         }
-        "charge times" => Kind::Counter,
-        "battery events" | "power events" | "system fault" | "other events" => Kind::Events,
-        "clock" => Kind::Clock,
-        "barcode" | "model" | "firmware" | "manufacturer" => Kind::Identity,
+        "charge times" => SampleKind::Counter,
+        "battery events" | "power events" | "system fault" | "other events" => SampleKind::Events,
+        "clock" => SampleKind::Clock,
+        "barcode" | "model" | "firmware" | "manufacturer" => SampleKind::Identity,
         _ => return None,
     })
 }
