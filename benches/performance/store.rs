@@ -78,7 +78,7 @@ fn rates(name: &str, store: &mut dyn Store) {
     let mut minutes = Minutes::default();
     let mut n = 0;
     for (how, transactions, sweeps) in
-        [("a sweep a transaction", 1000, 1), ("100 sweeps a transaction", 40, 100)]
+        [("one sweep per transaction", 1000, 1), ("100 sweeps per transaction", 40, 100)]
     {
         let batches: Vec<Vec<Record>> = (0..transactions)
             .map(|_| {
@@ -119,7 +119,7 @@ fn predecessor(server: &MariaDbServer) {
         }
     }
     let rows = f64::from(CYCLES * u32::from(BATTERIES)) / began.elapsed().as_secs_f64();
-    println!("| MariaDB, the predecessor's way (a connection a cycle, a commit a row) | {rows:.0} | none |");
+    println!("| MariaDB, as pytes_serial does it (one connection per cycle, one commit per row) | {rows:.0} | none |");
 }
 
 /// Nine days of 4 × 16 with the default retention of cells: what a day adds and writes, and what a year comes to.
