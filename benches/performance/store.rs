@@ -119,7 +119,9 @@ fn predecessor(server: &MariaDbServer) {
         }
     }
     let rows = f64::from(CYCLES * u32::from(BATTERIES)) / began.elapsed().as_secs_f64();
-    println!("| MariaDB, as pytes_serial does it (one connection per cycle, one commit per row) | {rows:.0} | none |");
+    println!(
+        "| MariaDB, as pytes_serial does it (one connection per cycle, one commit per row) | {rows:.0} | none |"
+    );
 }
 
 /// Nine days of 4 × 16 with the default retention of cells: what a day adds and writes, and what a year comes to.
