@@ -36,8 +36,8 @@ use crate::link::{Link, LinkError, SerialParams};
 use crate::messages::{LatestReports, Queue, ReportReady, ReportSink, SlotUpdated};
 use crate::model::reading::OFFLINE_AFTER;
 use crate::model::units::Percent;
-use crate::mqtt::herald::BankView;
-use crate::mqtt::session::Patience as BrokerPatience;
+use crate::mqtt::client::session::Patience as BrokerPatience;
+use crate::mqtt::publisher::BankView;
 use crate::outage::HumanDuration;
 use crate::settings::{BankSettings, Batteries, CellLevel, Settings, Wake};
 use crate::supervise::{

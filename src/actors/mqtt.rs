@@ -11,11 +11,11 @@ use slog::Logger;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::messages::{EventOccurred, LatestReports, SlotUpdated};
-use crate::mqtt::herald::{BankView, Herald};
-use crate::mqtt::keeper::{Inbox, Keeper};
-use crate::mqtt::session::{Patience, Session};
+use crate::mqtt::client::session::{Patience, Session};
+use crate::mqtt::event_backlog::Unsaid;
+use crate::mqtt::publisher::{BankView, Herald};
+use crate::mqtt::task::{Inbox, Keeper};
 use crate::mqtt::topics::Topics;
-use crate::mqtt::unsaid::Unsaid;
 use crate::settings::MqttSettings;
 use crate::supervise::{Flush, Ping, ServiceHealth, StopHandle};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::message::Message;
+use crate::mqtt::message::Message;
 
 /// What is to be said now.
 #[derive(Debug, Default)]

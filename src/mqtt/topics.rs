@@ -1,8 +1,8 @@
 //! Where everything is said: the names of `docs/mqtt.md`, which are promises.
 
-use super::client_id::client_id;
-use super::message::Message;
 use crate::model::place::Place;
+use crate::mqtt::client::client_id::client_id;
+use crate::mqtt::message::Message;
 use crate::settings::MqttSettings;
 
 /// Says that something is there.

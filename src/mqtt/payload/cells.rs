@@ -6,7 +6,7 @@ use super::{Kind, Part, part};
 use crate::model::reading::Presence;
 use crate::model::report::BankReport;
 use crate::model::statistics::Extreme;
-use crate::mqtt::naming;
+use crate::mqtt::homeassistant::naming;
 use crate::mqtt::topics::Topics;
 use crate::settings::CellLevel;
 use crate::status::{Cell, Cells, Status, rounded};
@@ -47,7 +47,7 @@ const STATISTICS: &[Statistic] = &[
 const WITH_STATISTICS: CellLevel = CellLevel::Medium;
 
 /// What a full reading says of the cells, as far as `level` shows them.
-pub(super) fn parts(report: &BankReport, document: &Status, topics: &Topics, level: CellLevel) -> Vec<Part> {
+pub(crate) fn parts(report: &BankReport, document: &Status, topics: &Topics, level: CellLevel) -> Vec<Part> {
     let mut parts = Vec::new();
     if level == CellLevel::Off {
         return parts;

@@ -16,8 +16,10 @@ use serde_json::{Map, Value, json};
 use crate::model::place::Place;
 use crate::model::reading::{Presence, SweepKind};
 use crate::model::report::BankReport;
+use crate::mqtt::alarm;
+use crate::mqtt::homeassistant::entities;
+use crate::mqtt::homeassistant::enum_values;
 use crate::mqtt::topics::Topics;
-use crate::mqtt::{alarm, entity, words};
 use crate::settings::CellLevel;
 use crate::status::{Device, Status, rounded};
 
@@ -179,13 +181,13 @@ fn part(kind: Kind, topic: String, content: Value, volatile: &[&str]) -> Part {
         Value::Object(keys) => keys,
         _ => Map::new(),
     };
-    words::tame(&mut keys);
+    enum_values::tame(&mut keys);
     let said = |path: &&str| match value_at(&keys, path) {
         None | Some(Value::Null) => false,
         Some(Value::Array(items)) => items.iter().any(|item| !item.is_null()),
         Some(_) => true,
     };
-    let said = entity::read_from(kind).filter(said).collect();
+    let said = entities::read_from(kind).filter(said).collect();
     let fingerprint = fingerprint(&keys, volatile);
     Part { topic, payload: Value::Object(keys).to_string().into_bytes(), kind, fingerprint, said }
 }

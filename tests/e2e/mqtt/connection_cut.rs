@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use bankwatch::internals::mqtt::client::error::RefusalKind;
+use bankwatch::internals::mqtt::client::session::Patience;
 use bankwatch::internals::mqtt::message::Message;
-use bankwatch::internals::mqtt::refusal::RefusalKind;
-use bankwatch::internals::mqtt::session::Patience;
 use support::broker::{Broker, settings};
 use support::listener::Listener;
 use support::mqtt::{BRIEF, LONG, back, connected, lost, patient};

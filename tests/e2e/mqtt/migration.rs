@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
+use bankwatch::internals::mqtt::client::session::{Patience, Session};
+use bankwatch::internals::mqtt::homeassistant::migration::back;
 use bankwatch::internals::mqtt::message::Message;
-use bankwatch::internals::mqtt::migration::back;
-use bankwatch::internals::mqtt::session::{Patience, Session};
 use bankwatch::internals::settings::{AutoOr, CellLevel, MqttSettings};
 use support::broker::Broker;
 use support::listener::{Heard, Listener};

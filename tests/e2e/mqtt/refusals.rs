@@ -3,9 +3,9 @@
 use std::net::TcpStream;
 use std::time::Duration;
 
-use bankwatch::internals::mqtt::kept::kept;
+use bankwatch::internals::mqtt::client::error::RefusalKind as Kind;
+use bankwatch::internals::mqtt::client::retained::kept;
 use bankwatch::internals::mqtt::message::Message;
-use bankwatch::internals::mqtt::refusal::RefusalKind as Kind;
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 use support::broker::{Broker, Setup, free_port, settings};
 use support::listener::Listener;

@@ -1,8 +1,8 @@
 //! The real program and a real broker in good times: what it says on one connection, when it comes, while it is
 //! there, and when it goes, with and without a word.
 
+use bankwatch::internals::mqtt::client::session::{Patience, Session};
 use bankwatch::internals::mqtt::message::Message;
-use bankwatch::internals::mqtt::session::{Patience, Session};
 use bankwatch::internals::settings::{AutoOr, MqttSettings};
 use support::broker::{Broker, Setup};
 use support::listener::{Heard, Listener};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use bankwatch::internals::mqtt::client::error::RefusalKind;
+use bankwatch::internals::mqtt::client::session::{Incoming, Patience, Session};
 use bankwatch::internals::mqtt::message::Message;
-use bankwatch::internals::mqtt::refusal::RefusalKind;
-use bankwatch::internals::mqtt::session::{Incoming, Patience, Session};
 use support::broker::{Broker, Setup, settings};
 use support::listener::Listener;
 use support::mqtt;

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::thread;
 
+use bankwatch::internals::mqtt::client::error::RefusalKind as Kind;
+use bankwatch::internals::mqtt::client::session::{Patience, Session};
 use bankwatch::internals::mqtt::message::Message;
-use bankwatch::internals::mqtt::refusal::RefusalKind as Kind;
-use bankwatch::internals::mqtt::session::{Patience, Session};
 use openssl::pkey::PKey;
 use openssl::ssl::{SslAcceptor, SslMethod, SslOptions, SslVersion};
 use openssl::symm::Cipher;

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use bankwatch::internals::model::reading::SweepKind;
-use bankwatch::internals::mqtt::discovery;
-use bankwatch::internals::mqtt::expiry::Expiry;
+use bankwatch::internals::mqtt::homeassistant::announced_devices::Shape;
+use bankwatch::internals::mqtt::homeassistant::discovery;
+use bankwatch::internals::mqtt::homeassistant::expiry::Expiry;
 use bankwatch::internals::mqtt::payload::parts;
-use bankwatch::internals::mqtt::shape::Shape;
 use bankwatch::internals::mqtt::topics::Topics;
 use bankwatch::internals::status::Status;
 use jiff::tz::TimeZone;

@@ -11,10 +11,10 @@ use bankwatch::internals::console::transcript::{CommandError, Exchange, Transcri
 use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::{BankReading, SweepKind};
 use bankwatch::internals::model::report::BankReport;
-use bankwatch::internals::mqtt::discovery;
+use bankwatch::internals::mqtt::homeassistant::announced_devices::Shape;
+use bankwatch::internals::mqtt::homeassistant::discovery;
+use bankwatch::internals::mqtt::homeassistant::naming::slug;
 use bankwatch::internals::mqtt::message::Message;
-use bankwatch::internals::mqtt::naming::slug;
-use bankwatch::internals::mqtt::shape::Shape;
 use bankwatch::internals::settings::CellLevel;
 use bankwatch::internals::simulator::{Dialect, SimulatedBank, Simulation};
 use proptest::prelude::*;

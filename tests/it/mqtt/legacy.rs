@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bankwatch::internals::model::reading::{BankReading, BatteryReading};
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::units::Millivolts;
-use bankwatch::internals::mqtt::legacy::Legacy;
+use bankwatch::internals::mqtt::legacy_topics::Legacy;
 use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::settings::CellLevel;
 use bankwatch::internals::status::Status;

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use bankwatch::internals::model::report::BankReport;
-use bankwatch::internals::mqtt::legacy::Legacy;
+use bankwatch::internals::mqtt::homeassistant::migration::{
+    back, entities, filters, is_ours, left, over, predecessors_id,
+};
+use bankwatch::internals::mqtt::legacy_topics::Legacy;
 use bankwatch::internals::mqtt::message::Message;
-use bankwatch::internals::mqtt::migration::{back, entities, filters, is_ours, left, over, predecessors_id};
 use bankwatch::internals::settings::CellLevel;
 use bankwatch::internals::status::Status;
 use jiff::tz::TimeZone;

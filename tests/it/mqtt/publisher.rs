@@ -6,8 +6,8 @@ use bankwatch::internals::model::place::Place as BatteryPlace;
 use bankwatch::internals::model::reading::{BatteryReading, Presence, SweepKind};
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::units::Millivolts;
-use bankwatch::internals::mqtt::herald::{BankView, ECHOES, Herald};
 use bankwatch::internals::mqtt::message::Message;
+use bankwatch::internals::mqtt::publisher::{BankView, ECHOES, Herald};
 use support::model::{changed, report};
 use support::settings::Place;
 

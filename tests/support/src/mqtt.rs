@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use bankwatch::internals::mqtt::client::error::Refusal;
+use bankwatch::internals::mqtt::client::session::{Incoming, Patience, Session};
 use bankwatch::internals::mqtt::message::Message;
-use bankwatch::internals::mqtt::refusal::Refusal;
-use bankwatch::internals::mqtt::session::{Incoming, Patience, Session};
 use bankwatch::internals::settings::MqttSettings;
 use tokio::time::timeout;
 

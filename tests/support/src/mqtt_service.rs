@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::mqtt::kept::kept;
+use bankwatch::internals::mqtt::client::retained::kept;
+use bankwatch::internals::mqtt::client::session::{Patience, Session};
 use bankwatch::internals::mqtt::message::Message;
-use bankwatch::internals::mqtt::session::{Patience, Session};
 use bankwatch::internals::mqtt::topics::Topics;
 use bankwatch::internals::settings::{AutoOr, MqttSettings, Sources, load};
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};

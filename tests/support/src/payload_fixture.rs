@@ -15,11 +15,11 @@ use bankwatch::internals::model::reading::{
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
 use bankwatch::internals::model::word::Word;
-use bankwatch::internals::mqtt::discovery;
-use bankwatch::internals::mqtt::expiry::Expiry;
+use bankwatch::internals::mqtt::homeassistant::announced_devices::Shape;
+use bankwatch::internals::mqtt::homeassistant::discovery;
+use bankwatch::internals::mqtt::homeassistant::expiry::Expiry;
 use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::mqtt::payload::{self, Part};
-use bankwatch::internals::mqtt::shape::Shape;
 use bankwatch::internals::mqtt::topics::Topics;
 use bankwatch::internals::settings::{BankSettings, CellLevel, MqttSettings, Settings, Sources, load};
 use bankwatch::internals::status::Status;

@@ -7,10 +7,10 @@ use crate::model::identity::is_plausible;
 use crate::model::place::Place;
 use crate::model::reading::Presence;
 use crate::model::report::BankReport;
-use crate::mqtt::entity::Entity;
-use crate::mqtt::naming;
+use crate::mqtt::homeassistant::entities::Entity;
+use crate::mqtt::homeassistant::enum_values::bounded;
+use crate::mqtt::homeassistant::naming;
 use crate::mqtt::payload::{Kind, Part};
-use crate::mqtt::words::bounded;
 use crate::settings::BankSettings;
 
 /// After so many full readings with its cells, a battery has no more cells than they had.

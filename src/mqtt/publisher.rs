@@ -17,20 +17,20 @@ use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 
-use super::discovery;
-use super::expiry::Life;
-use super::leftovers::Leftovers;
-use super::legacy::Legacy;
-use super::message::Message;
-use super::pace::Pace;
-use super::payload::{Part, parts};
-use super::presence::Roll;
-use super::round::Round;
-use super::shape::Shape;
-use super::sort::Sort;
-use super::topics::{OFFLINE, ONLINE, Topics};
 use crate::model::reading::SweepKind;
 use crate::model::report::BankReport;
+use crate::mqtt::homeassistant::announced_devices::Shape;
+use crate::mqtt::homeassistant::availability::Roll;
+use crate::mqtt::homeassistant::discovery;
+use crate::mqtt::homeassistant::expiry::Life;
+use crate::mqtt::homeassistant::leftovers::Leftovers;
+use crate::mqtt::legacy_topics::Legacy;
+use crate::mqtt::message::Message;
+use crate::mqtt::payload::{Part, parts};
+use crate::mqtt::publish_group::Sort;
+use crate::mqtt::rate_limiter::Pace;
+use crate::mqtt::round::Round;
+use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 use crate::settings::{BankSettings, MqttSettings};
 use crate::status::Status;
 

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::message::Message;
+use crate::mqtt::message::Message;
 
 /// Bytes of one slice, except for a message that alone is larger.
 const SLICE: usize = 16_000;
@@ -16,7 +16,7 @@ const MOST_SENT: usize = 4_096;
 
 /// What is to be announced, in order.
 #[derive(Debug, Default)]
-pub(super) struct Backlog {
+pub(crate) struct Backlog {
     waiting: VecDeque<Message>,
     /// Banks with entities to take over from pytes_serial, and how many.
     moved: Vec<(Arc<str>, usize)>,
@@ -28,7 +28,7 @@ pub(super) struct Backlog {
 
 impl Backlog {
     /// A new connection: all of it is to be announced again.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.waiting.clear();
         self.moved.clear();
         self.since = None;
@@ -37,7 +37,7 @@ impl Backlog {
     /// More is to be announced; what waits for the same topic gives way. The order of a migration is kept, and that of
     /// several messages to one topic: what waits to be cleared is cleared after the announcements that now come later, and
     /// what Home Assistant was to let go or remove is not forgotten.
-    pub(super) fn add(&mut self, messages: Vec<Message>, moved: Vec<(Arc<str>, usize)>, now: Instant) {
+    pub(crate) fn add(&mut self, messages: Vec<Message>, moved: Vec<(Arc<str>, usize)>, now: Instant) {
         if !messages.is_empty() {
             self.since.get_or_insert(now);
         }
@@ -63,12 +63,12 @@ impl Backlog {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
     /// What goes next; it stays until it was [`sent`](Self::sent).
-    pub(super) fn slice(&self) -> Vec<Message> {
+    pub(crate) fn slice(&self) -> Vec<Message> {
         let mut bytes = 0;
         let fits = |message: &&Message| {
             let is_first = bytes == 0;
@@ -79,7 +79,7 @@ impl Backlog {
     }
 
     /// The broker has the slice, or does not take it; answers which banks came over with the last of it.
-    pub(super) fn sent(&mut self, slice: &[Message]) -> Vec<(Arc<str>, usize)> {
+    pub(crate) fn sent(&mut self, slice: &[Message]) -> Vec<(Arc<str>, usize)> {
         for message in self.waiting.drain(..slice.len().min(self.waiting.len())) {
             if self.sent.len() < MOST_SENT || self.sent.contains_key(&message.topic) {
                 let hash = hash(&message);
@@ -90,7 +90,7 @@ impl Backlog {
     }
 
     /// Once all was sent: how long that took, from the first of it on.
-    pub(super) fn take_duration(&mut self, now: Instant) -> Option<Duration> {
+    pub(crate) fn take_duration(&mut self, now: Instant) -> Option<Duration> {
         let since = self.since.take_if(|_| self.waiting.is_empty())?;
         Some(now.saturating_duration_since(since))
     }

@@ -1,10 +1,10 @@
 //! Which parts of a report go out together.
 
-use super::payload::Kind;
+use crate::mqtt::payload::Kind;
 
 /// What goes out together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Sort {
+pub(crate) enum Sort {
     /// Values of every reading.
     State,
     /// Values of full readings only.
@@ -12,10 +12,10 @@ pub(super) enum Sort {
 }
 
 impl Sort {
-    pub(super) const ALL: [Self; 2] = [Self::State, Self::Full];
+    pub(crate) const ALL: [Self; 2] = [Self::State, Self::Full];
 
     /// The table of a bank in `series` is the stack's own row, without its modules.
-    pub(super) fn of(kind: Kind, series: bool) -> Self {
+    pub(crate) fn of(kind: Kind, series: bool) -> Self {
         match kind {
             Kind::Bank => Self::State,
             Kind::Battery(_) if !series => Self::State,

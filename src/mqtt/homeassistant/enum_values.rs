@@ -34,7 +34,7 @@ pub(crate) fn bounded(text: &str) -> String {
 /// Puts every word in its place: one that is not among its options becomes [`OTHER`], with the word itself
 /// under `<key>_said`; any other text is [`bounded`]. In a list each word is an item's, and `<key>_said` names
 /// the items by their number from 1.
-pub(super) fn tame(said: &mut Map<String, Value>) {
+pub(crate) fn tame(said: &mut Map<String, Value>) {
     let mut beside = Map::new();
     for (key, value) in said.iter_mut() {
         let options = options(key);

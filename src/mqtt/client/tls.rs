@@ -11,7 +11,7 @@ use paho_mqtt::{Error, SslOptions, SslOptionsBuilder};
 
 use crate::settings::MqttSettings;
 
-use super::refusal::{Refusal, RefusalKind as Kind};
+use crate::mqtt::client::error::{Refusal, RefusalKind as Kind};
 
 /// Ciphers that came with TLS 1.2, which leaves out what is older: with them alone, no older version can be
 /// agreed on. (The library's own setting of a version is without effect since OpenSSL 1.1.)

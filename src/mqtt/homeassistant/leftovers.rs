@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
-use super::cleanup::Cleanup;
-use super::message::Message;
-use super::migration;
-use super::round::Round;
-use super::shape::Shape;
-use super::topics::Topics;
+use crate::mqtt::homeassistant::announced_devices::Shape;
+use crate::mqtt::homeassistant::cleanup::Cleanup;
+use crate::mqtt::homeassistant::migration;
+use crate::mqtt::message::Message;
+use crate::mqtt::round::Round;
+use crate::mqtt::topics::Topics;
 use crate::settings::CellLevel;
 
 /// The discovery of one bank as the broker retains it.
 #[derive(Debug, Default)]
-pub(super) struct Leftovers {
+pub(crate) struct Leftovers {
     /// By pytes_serial.
     found: Vec<Message>,
     /// By earlier runs, as far as it may differ from what this run announces.
@@ -24,13 +24,13 @@ pub(super) struct Leftovers {
 
 impl Leftovers {
     /// A new connection: all of it will be found again.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.found.clear();
         self.earlier.clear();
     }
 
     /// Takes in a retained message if it is one of pytes_serial's or of ours.
-    pub(super) fn find(&mut self, topics: &Topics, bank: &str, kept: &Message) {
+    pub(crate) fn find(&mut self, topics: &Topics, bank: &str, kept: &Message) {
         if migration::predecessors_id(topics, bank, kept).is_some() {
             self.found.push(kept.clone());
         } else if migration::is_our_discovery(topics, bank, kept) {
@@ -39,12 +39,12 @@ impl Leftovers {
     }
 
     /// Whether entities of earlier runs may have to be removed once more is known of the bank.
-    pub(super) fn is_undecided(&self) -> bool {
+    pub(crate) fn is_undecided(&self) -> bool {
         !self.earlier.is_empty()
     }
 
     /// What removes the entities of earlier runs that this one can't have, around the announcement of `ours`.
-    pub(super) fn clean_up(
+    pub(crate) fn clean_up(
         &mut self,
         topics: &Topics,
         shape: &Shape,
@@ -57,7 +57,7 @@ impl Leftovers {
     }
 
     /// The unique ids of the entities that it announced.
-    pub(super) fn unique_ids<'a>(
+    pub(crate) fn unique_ids<'a>(
         &'a self,
         topics: &'a Topics,
         bank: &'a str,
@@ -66,7 +66,7 @@ impl Leftovers {
     }
 
     /// Announces `ours` and takes over what was found of the same entities. The rest is reported when its count changes.
-    pub(super) fn take_over(
+    pub(crate) fn take_over(
         &mut self,
         topics: &Topics,
         bank: &Arc<str>,

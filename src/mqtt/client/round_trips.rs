@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::message::Message;
-use super::refusal::{Refusal, RefusalKind};
+use crate::mqtt::client::error::{Refusal, RefusalKind};
+use crate::mqtt::message::Message;
 
 /// Messages sent before the broker is asked whether it has them.
 const IN_FLIGHT: usize = 32;

@@ -15,11 +15,11 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::model::place::Place;
-use crate::mqtt::discovery::ORIGIN;
-use crate::mqtt::entity::{ENTITIES, Entity, Source};
-use crate::mqtt::legacy::{self, Of};
+use crate::mqtt::homeassistant::discovery::ORIGIN;
+use crate::mqtt::homeassistant::entities::{ENTITIES, Entity, Source};
+use crate::mqtt::homeassistant::naming::About;
+use crate::mqtt::legacy_topics::{self, Of};
 use crate::mqtt::message::Message;
-use crate::mqtt::naming::About;
 use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 
 /// The steps, each to be with the broker before the next.
@@ -68,7 +68,7 @@ impl Handshake {
 const MIGRATE: &str = "migrate_discovery";
 
 /// Has Home Assistant let go of a message's entities and keep what people made of them.
-pub(super) fn release() -> String {
+pub(crate) fn release() -> String {
     json!({ MIGRATE: true }).to_string()
 }
 
@@ -141,7 +141,7 @@ const PLACEHOLDER: &str = "released";
 
 /// An entity without a value, for a message whose entities have been released: Home Assistant logs a warning when a
 /// message without entities is cleared.
-pub(super) fn placeholder(topics: &Topics, object_id: &str) -> Map<String, Value> {
+pub(crate) fn placeholder(topics: &Topics, object_id: &str) -> Map<String, Value> {
     let id = format!("{object_id}_{PLACEHOLDER}");
     let said = json!({ "p": "sensor", "uniq_id": id, "name": PLACEHOLDER, "stat_t": topics.echo(&id) });
     Map::from_iter([(PLACEHOLDER.to_owned(), said)])
@@ -205,7 +205,7 @@ pub fn predecessors_id(topics: &Topics, bank: &str, message: &Message) -> Option
         }
         None => false,
     };
-    (legacy::is_state_of(bank, state) && ENTITIES.iter().any(of_entity)).then(|| id.to_owned())
+    (legacy_topics::is_state_of(bank, state) && ENTITIES.iter().any(of_entity)).then(|| id.to_owned())
 }
 
 /// Whether a message that the broker kept is one of ours about `bank`, or about the service.
@@ -243,7 +243,7 @@ pub(crate) fn is_of_vanished(topics: &Topics, bank: &str, message: &Message, kep
 }
 
 /// What one of our discovery messages is about, and what it says.
-pub(super) fn our_device(topics: &Topics, bank: &str, message: &Message) -> Option<(About, Value)> {
+pub(crate) fn our_device(topics: &Topics, bank: &str, message: &Message) -> Option<(About, Value)> {
     let object_id = message.topic.rsplit('/').nth(1)?;
     let about = About::of(object_id, bank)?;
     let payload: Value = serde_json::from_slice(&message.payload).ok()?;

@@ -5,8 +5,8 @@ use secrecy::ExposeSecret;
 
 use crate::settings::{MqttSettings, MqttVersion};
 
-use super::client_id::client_id;
-use super::refusal::{Refusal, RefusalKind as Kind};
+use crate::mqtt::client::client_id::client_id;
+use crate::mqtt::client::error::{Refusal, RefusalKind as Kind};
 
 /// What was being done when the code came.
 #[derive(Clone, Copy, Debug)]

@@ -21,17 +21,17 @@ use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, sleep_until};
 
-use super::backlog::Backlog;
-use super::backoff::Backoff;
-use super::herald::Herald;
-use super::kept::kept;
-use super::message::Message;
-use super::payload;
-use super::refusal::{Refusal, RefusalKind};
-use super::session::{Incoming, Session};
-use super::topics::{OFFLINE, ONLINE, Topics};
-use super::unsaid::Unsaid;
 use crate::model::report::BankReport;
+use crate::mqtt::client::backoff::Backoff;
+use crate::mqtt::client::error::{Refusal, RefusalKind};
+use crate::mqtt::client::retained::kept;
+use crate::mqtt::client::session::{Incoming, Session};
+use crate::mqtt::event_backlog::Unsaid;
+use crate::mqtt::homeassistant::announcement_queue::Backlog;
+use crate::mqtt::message::Message;
+use crate::mqtt::payload;
+use crate::mqtt::publisher::Herald;
+use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 use crate::outage::OutageTracker;
 
 /// Home Assistant is given at most so long between its birth and our words, so that not all speak at once.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::model::place::Place;
-use crate::mqtt::entity::{ENTITIES, Source};
+use crate::mqtt::homeassistant::announced_devices::Shape;
+use crate::mqtt::homeassistant::entities::{ENTITIES, Source};
+use crate::mqtt::homeassistant::migration::predecessors_id;
 use crate::mqtt::message::Message;
-use crate::mqtt::migration::predecessors_id;
-use crate::mqtt::shape::Shape;
 use crate::mqtt::topics::Topics;
 use crate::settings::{BankSettings, CellLevel};
 

@@ -13,8 +13,8 @@ use openssl::x509::{X509, X509Ref};
 
 use crate::settings::MqttSettings;
 
-use super::refusal::{Refusal, RefusalKind as Kind};
-use super::tls::tls_fails;
+use crate::mqtt::client::error::{Refusal, RefusalKind as Kind};
+use crate::mqtt::client::tls::tls_fails;
 
 /// A handshake that failed.
 pub(super) struct Failed {

@@ -9,11 +9,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::model::place::Place;
-use crate::mqtt::entity::{AtFirst, ENTITIES, Entity, Lasting, Quantity, Sort, Source};
-use crate::mqtt::expiry::Expiry;
+use crate::mqtt::homeassistant::announced_devices::Shape;
+use crate::mqtt::homeassistant::entities::{AtFirst, ENTITIES, Entity, Lasting, Quantity, Sort, Source};
+use crate::mqtt::homeassistant::expiry::Expiry;
+use crate::mqtt::homeassistant::naming::{self, About};
 use crate::mqtt::message::Message;
-use crate::mqtt::naming::{self, About};
-use crate::mqtt::shape::Shape;
 use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 use crate::settings::CellLevel;
 
@@ -216,7 +216,7 @@ impl Announcement<'_> {
 }
 
 /// Whether what is read there belongs into a message about that.
-pub(super) fn is_about(about: About, source: Source) -> bool {
+pub(crate) fn is_about(about: About, source: Source) -> bool {
     match about {
         About::Bank => matches!(source, Source::Bank | Source::BankCells | Source::Link | Source::Service),
         About::Battery(_) => matches!(source, Source::Battery | Source::Detail),

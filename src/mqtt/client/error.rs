@@ -6,7 +6,7 @@ use humantime::format_duration;
 
 use crate::settings::MqttSettings;
 
-use super::client_id::client_id;
+use crate::mqtt::client::client_id::client_id;
 
 /// What happened and what to do about it. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,7 +88,7 @@ impl Refusal {
     }
 
     /// Messages were dropped because more came than could be processed.
-    pub(super) fn flooded() -> Self {
+    pub(crate) fn flooded() -> Self {
         let sentence = "the broker sends more messages than can be processed, and some were dropped: find who publishes so many";
         Self::new(RefusalKind::Flooded, sentence)
     }

@@ -14,18 +14,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::discovery::is_about;
-use super::entity::{ENTITIES, Source};
-use super::message::Message;
-use super::migration::{our_device, placeholder, release};
-use super::naming::About;
-use super::shape::Shape;
-use super::topics::Topics;
+use crate::mqtt::homeassistant::announced_devices::Shape;
+use crate::mqtt::homeassistant::discovery::is_about;
+use crate::mqtt::homeassistant::entities::{ENTITIES, Source};
+use crate::mqtt::homeassistant::migration::{our_device, placeholder, release};
+use crate::mqtt::homeassistant::naming::About;
+use crate::mqtt::message::Message;
+use crate::mqtt::topics::Topics;
 use crate::settings::CellLevel;
 
 /// What is to be published around the announcement.
 #[derive(Debug, Default)]
-pub(super) struct Cleanup {
+pub(crate) struct Cleanup {
     /// Before it.
     pub(crate) before: Vec<Message>,
     /// After it.
@@ -40,7 +40,7 @@ type Components = Map<String, Value>;
 
 impl Cleanup {
     /// From the messages of earlier runs that the broker `kept` to `ours`.
-    pub(super) fn new(
+    pub(crate) fn new(
         topics: &Topics,
         shape: &Shape,
         level: CellLevel,

@@ -5,9 +5,9 @@ use std::time::Duration;
 use humantime::format_duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::message::Message;
-use super::refusal::{Refusal, RefusalKind};
-use super::session::{Incoming, Session};
+use crate::mqtt::client::error::{Refusal, RefusalKind};
+use crate::mqtt::client::session::{Incoming, Session};
+use crate::mqtt::message::Message;
 
 /// After such a silence nothing more comes.
 const SILENCE: Duration = Duration::from_secs(3);

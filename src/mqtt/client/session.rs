@@ -7,7 +7,7 @@
 //!     │  └───────────────┘                                                          │
 //!     └─────────────────────────────────────────────────────────────────────────────┘
 //! ```
-//! It tries nothing by itself: who holds it decides when to connect (with a [`Backoff`](super::backoff::Backoff))
+//! It tries nothing by itself: who holds it decides when to connect (with a [`Backoff`](crate::mqtt::client::backoff::Backoff))
 //! and what to say then. Nothing blocks, and nothing waits without a deadline but [`Session::next`].
 //!
 //! Length: the library's calls stand together, each with its deadline and its refusal.
@@ -25,14 +25,14 @@ use secrecy::ExposeSecret;
 use crate::settings::{MqttSettings, MqttVersion};
 use crate::supervise::{Worker, WorkerError};
 
-use super::client_id::client_id;
-use super::diagnosis;
-use super::line::{Ending, Line};
-use super::message::Message;
-use super::outgoing::{Outgoing, Trip};
-use super::reason::{self, Doing};
-use super::refusal::{Refusal, RefusalKind};
-use super::tls;
+use crate::mqtt::client::client_id::client_id;
+use crate::mqtt::client::connection::{Ending, Line};
+use crate::mqtt::client::diagnosis;
+use crate::mqtt::client::error::{Refusal, RefusalKind};
+use crate::mqtt::client::reason_code::{self, Doing};
+use crate::mqtt::client::round_trips::{Outgoing, Trip};
+use crate::mqtt::client::tls;
+use crate::mqtt::message::Message;
 
 /// A filter that nobody subscribes with: taking it back is a question that costs the broker nothing and that it answers
 /// once it has what was sent before. Acknowledging each message would do that too, but what is to be acknowledged and
@@ -167,7 +167,7 @@ impl Session {
             }
             Some(Err(error)) => {
                 self.line = None;
-                match reason::said(&error, &self.settings, Doing::Connecting) {
+                match reason_code::said(&error, &self.settings, Doing::Connecting) {
                     Some(refusal) => Err(refusal),
                     None => Err(self.diagnosed().await),
                 }
@@ -220,7 +220,7 @@ impl Session {
             return match line.acknowledged(token, within).await {
                 Ok(()) => Ok(None),
                 Err(Some(error @ Error::ReasonCode(..))) => {
-                    Ok(reason::said(&error, &self.settings, Doing::Publishing(&topic)))
+                    Ok(reason_code::said(&error, &self.settings, Doing::Publishing(&topic)))
                 }
                 Err(error) => Err(self.denied(line, error, Doing::Nothing, within).await),
             };
@@ -362,7 +362,7 @@ impl Session {
 
     /// Why there was no acknowledgement `within` that time.
     async fn denied(&self, line: &Line, error: Option<Error>, doing: Doing<'_>, within: Duration) -> Refusal {
-        if let Some(refusal) = error.and_then(|error| reason::said(&error, &self.settings, doing)) {
+        if let Some(refusal) = error.and_then(|error| reason_code::said(&error, &self.settings, doing)) {
             return refusal;
         }
         // Otherwise the connection is gone; the broker's reason may come a moment later.
@@ -374,7 +374,7 @@ impl Session {
     fn ended(&self, ending: Ending, within: Duration) -> Refusal {
         match ending {
             Ending::Closed => Refusal::lost(&self.settings, self.short_lives),
-            Ending::Told(code) => reason::meant(code, &self.settings, Doing::Nothing),
+            Ending::Told(code) => reason_code::meant(code, &self.settings, Doing::Nothing),
             Ending::Silent => Refusal::silent(&self.settings, within),
         }
     }

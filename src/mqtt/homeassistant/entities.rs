@@ -1,12 +1,12 @@
 //! The entities that Home Assistant shows: one table, a row an entity.
 //!
-//! A row says what is read where and how it is called; [`discovery`](super::discovery) puts it into messages. The rows
+//! A row says what is read where and how it is called; [`discovery`](crate::mqtt::homeassistant::discovery) puts it into messages. The rows
 //! marked [`predecessor`](Entity::predecessor) are the predecessor's: their ids and names are what people's histories hang on.
 //! `docs/mqtt.md` has the same table, held by a test.
 
 use crate::model::place::Place;
+use crate::mqtt::homeassistant::enum_values::{STATES, STATUSES};
 use crate::mqtt::payload::Kind;
-use crate::mqtt::words::{STATES, STATUSES};
 use crate::settings::CellLevel;
 
 /// One entity of a bank, of each battery or of each cell.

@@ -12,10 +12,10 @@ use humantime::format_duration;
 
 use crate::settings::{MqttSettings, MqttVersion};
 
-use super::handshake;
-use super::reason::version;
-use super::refusal::{Refusal, RefusalKind as Kind};
-use super::tls;
+use crate::mqtt::client::error::{Refusal, RefusalKind as Kind};
+use crate::mqtt::client::reason_code::version;
+use crate::mqtt::client::tls;
+use crate::mqtt::client::tls_probe;
 
 /// Of what is no broker, so much is shown.
 const SHOWN: usize = 40;
@@ -115,7 +115,7 @@ impl<'a> Probe<'a> {
             Answer::Other(bytes) => bytes.first() == Some(&TLS_ALERT),
             Answer::Broker(_) | Answer::Silence => false,
         };
-        if may_be_tls && handshake::is_spoken(&url.host, self.connect()?) {
+        if may_be_tls && tls_probe::is_spoken(&url.host, self.connect()?) {
             let sentence =
                 format!("{url} expects TLS: write mqtts:// in [mqtt] url, or its port without TLS");
             return Err(Refusal::new(Kind::TlsExpected, sentence));
@@ -126,7 +126,7 @@ impl<'a> Probe<'a> {
     fn ask_through_tls(&self, version: MqttVersion) -> Result<Answer, Refusal> {
         let url = &self.settings.url;
         let connector = tls::connector(self.settings)?;
-        let shaken = handshake::shake_hands(&connector, self.settings, self.connect()?);
+        let shaken = tls_probe::shake_hands(&connector, self.settings, self.connect()?);
         let mut stream = shaken.map_err(|failed| {
             let is_plain = failed.may_be_plain
                 && self
@@ -148,7 +148,7 @@ impl<'a> Probe<'a> {
             first => first,
         };
         match &answer {
-            Answer::Closed(Some(error)) => handshake::of_alert(error, self.settings).map_or(Ok(answer), Err),
+            Answer::Closed(Some(error)) => tls_probe::of_alert(error, self.settings).map_or(Ok(answer), Err),
             _ => Ok(answer),
         }
     }
