@@ -1,7 +1,7 @@
-//! Tells a broker, and through it Home Assistant, what the newest reports say.
+//! Publishes the newest reports to an MQTT broker and to Home Assistant.
 //!
-//! The actor itself never waits: the session lives in a future of its own on the actor's thread, which goes with
-//! the actor's life and comes back with the next. What is not said yet is in the slot.
+//! The actor itself never waits: the session runs in a future on the actor's thread, which ends with the actor and is
+//! started again with it. Reports that are not published yet stay in the slot.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,32 +19,27 @@ use crate::mqtt::topics::Topics;
 use crate::settings::MqttSettings;
 use crate::supervise::{Flush, Ping, ServiceHealth, StopHandle};
 
-/// What the output needs to know.
 #[derive(Clone, Debug)]
 pub(crate) struct Broker {
-    /// The way there and what is said.
     pub(crate) settings: MqttSettings,
-    /// Of whom.
     pub(crate) banks: Vec<BankView>,
-    /// How long the broker may take.
     pub(crate) patience: Patience,
 }
 
-/// The broker's correspondent.
 pub(crate) struct MqttActor {
     broker: Broker,
     slot: LatestReports,
     health: watch::Receiver<ServiceHealth>,
     log: Logger,
     lifeline: StopHandle,
-    news: Arc<Notify>,
-    /// Outlives restarts.
+    notify: Arc<Notify>,
+    /// Survives restarts of the actor.
     events: Unsaid,
     stop: Option<oneshot::Sender<oneshot::Sender<()>>>,
 }
 
 impl MqttActor {
-    /// Says what `slot` holds.
+    /// Publishes the reports in `slot`.
     #[must_use]
     pub(crate) fn new(
         broker: Broker,
@@ -59,7 +54,7 @@ impl MqttActor {
             health,
             log,
             lifeline,
-            news: Arc::default(),
+            notify: Arc::default(),
             events: Unsaid::default(),
             stop: None,
         }
@@ -71,7 +66,7 @@ impl MqttActor {
             take: Box::new(move || slot.take()),
             events: self.events.clone(),
             restarts: Box::new(move || health.borrow().children.iter().map(|child| child.restarts).sum()),
-            news: self.news.clone(),
+            notify: self.notify.clone(),
         }
     }
 }
@@ -84,20 +79,20 @@ impl Actor for MqttActor {
         let topics = Topics::new(settings);
         let session = match Session::new(settings, Some(topics.will()), *patience) {
             Ok(session) => session,
-            Err(refusal) => {
-                self.lifeline.give_up(refusal.to_string());
+            Err(error) => {
+                self.lifeline.give_up(error.to_string());
                 ctx.stop();
                 return;
             }
         };
-        let (stop, asked) = oneshot::channel();
+        let (stop, stop_requested) = oneshot::channel();
         self.stop = Some(stop);
-        let herald = Herald::new(settings, banks, Instant::now());
+        let publisher = Herald::new(settings, banks, Instant::now());
         let target = settings.url.to_string();
-        let keeper = Keeper::new(session, herald, topics, self.inbox(), target, self.log.clone());
-        // What came in while it was away is still in the slot.
-        self.news.notify_one();
-        ctx.spawn(keeper.keep(asked).into_actor(self));
+        let task = Keeper::new(session, publisher, topics, self.inbox(), target, self.log.clone());
+        // Reports that arrived during a restart are still in the slot.
+        self.notify.notify_one();
+        ctx.spawn(task.keep(stop_requested).into_actor(self));
     }
 }
 
@@ -111,17 +106,17 @@ impl Handler<SlotUpdated> for MqttActor {
     type Result = ();
 
     fn handle(&mut self, _: SlotUpdated, _: &mut Self::Context) {
-        self.news.notify_one();
+        self.notify.notify_one();
     }
 }
 
 impl Handler<EventOccurred> for MqttActor {
     type Result = ();
 
-    /// Said at once, or when the broker is back; then the newest.
+    /// Published at once, or after the broker is back.
     fn handle(&mut self, EventOccurred(event): EventOccurred, _: &mut Self::Context) {
         self.events.push(event);
-        self.news.notify_one();
+        self.notify.notify_one();
     }
 }
 
@@ -134,14 +129,14 @@ impl Handler<Ping> for MqttActor {
 impl Handler<Flush> for MqttActor {
     type Result = ResponseFuture<()>;
 
-    /// The service ends: whoever listens is told that nobody is there any more.
+    /// The service stops: publishes `offline` and waits until it is sent.
     fn handle(&mut self, _: Flush, _: &mut Self::Context) -> Self::Result {
-        let (reply, left) = oneshot::channel();
-        let asked = self.stop.take().is_some_and(|stop| stop.send(reply).is_ok());
+        let (reply, done) = oneshot::channel();
+        let is_running = self.stop.take().is_some_and(|stop| stop.send(reply).is_ok());
         Box::pin(async move {
-            if asked {
-                // An error means that it has gone without a word: nothing is left to wait for.
-                let _left = left.await;
+            if is_running {
+                // An error means that the task has ended: there is nothing to wait for.
+                let _ = done.await;
             }
         })
     }

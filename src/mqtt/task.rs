@@ -1,12 +1,12 @@
-//! Keeps the session up for the life of the output, and says what the herald decides.
+//! Keeps the session up as long as the output runs, and publishes what the publisher decides.
 //!
 //! ```text
-//!         ┌──── refused: pause, told on change ────┐
-//!         ▼                                        │
-//!   ► connecting ──► looking: what did others leave? ──► talking ──► lost: told on change
-//!         ▲                                                 │              │
-//!         └─────────────────────────────────────────────────┼──────────────┘
-//!                                                           └─ asked to stop: "offline", goodbye
+//!         ┌─────── failed: wait (logged on change) ───────┐
+//!         ▼                                               │
+//!   ► connecting ──► reading retained messages ──► publishing ──► disconnected (logged on change)
+//!         ▲                                               │              │
+//!         └───────────────────────────────────────────────┼──────────────┘
+//!                                                         └─ stop requested: publish "offline", disconnect
 //! ```
 
 use std::collections::BTreeSet;
@@ -34,75 +34,73 @@ use crate::mqtt::publisher::Herald;
 use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 use crate::outage::OutageTracker;
 
-/// Home Assistant is given at most so long between its birth and our words, so that not all speak at once.
+/// Longest delay between Home Assistant's birth message and the republication, so that not all clients publish at once.
 const BIRTH_JITTER: Duration = Duration::from_secs(2);
 
-/// Its name among the outputs.
+/// Name of the output in the log.
 const OUTPUT: &str = "mqtt";
 
-/// Announcements go for so long before state has its turn.
-const ANNOUNCING: Duration = Duration::from_secs(1);
+/// After this long with announcements, state is published in between.
+const ANNOUNCEMENT_SLICE: Duration = Duration::from_secs(1);
 
-/// After messages were lost in a flood, Home Assistant's birth may have been among them: all is announced again, this
-/// much later and no more often.
-const FLOOD_PAUSE: Duration = Duration::from_secs(60);
+/// Dropped messages may have included Home Assistant's birth message: everything is announced again after this time, and
+/// not more often.
+const REANNOUNCE_DELAY: Duration = Duration::from_secs(60);
 
-/// Two services with one client id take the connection from one another, over and over. It is back once it has lasted
-/// for so long.
-const UNDISPUTED: Duration = Duration::from_secs(10);
+/// Two services with one client id disconnect each other over and over. The output has recovered once a connection has
+/// lasted this long.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// Why entities that were announced before are removed.
-const REMOVED: &str = "not part of the bank, of the level of cells or of this version any more";
+const REMOVED: &str = "no longer part of the bank, of the cell level or of this version";
 
 /// Why entities of pytes_serial are not taken over, and what to do with them.
-const LEFT: &str = "beyond the level of cells, or of batteries that are absent; their values are frozen";
-const REMOVE_LEFT: &str = "bankwatch ha remove --legacy";
+const LEFT_BEHIND: &str = "beyond the cell level, or of absent batteries; their values are frozen";
+const REMEDY: &str = "bankwatch ha remove --legacy";
 
-/// Refused messages that are told one by one.
-const MOST_REFUSED: usize = 20;
+/// Rejected messages that are logged.
+const MAX_LOGGED: usize = 20;
 
-/// What comes from the service: the newest reports, how often something was restarted, and that there are any.
+/// Input from the service.
 pub(crate) struct Inbox {
-    /// Takes what is newer than at the last call.
+    /// Takes the reports that are newer than at the last call.
     pub(crate) take: Box<dyn Fn() -> Vec<Arc<BankReport>>>,
-    /// What is to be said of events.
     pub(crate) events: Unsaid,
-    /// How often a part of the service had to be restarted.
+    /// How often a part of the service was restarted.
     pub(crate) restarts: Box<dyn Fn() -> u64>,
-    /// Somebody should look.
-    pub(crate) news: Arc<Notify>,
+    /// Notified when there are reports or events.
+    pub(crate) notify: Arc<Notify>,
 }
 
-/// The session's keeper.
+/// The task that owns the session.
 pub(crate) struct Keeper {
     session: Session,
-    herald: Herald,
+    publisher: Herald,
     topics: Topics,
     inbox: Inbox,
     target: String,
     log: Logger,
     trouble: OutageTracker,
     backoff: Backoff,
-    backlog: Backlog,
-    /// Messages that the broker does not take, as told.
-    refused: BTreeSet<String>,
+    announcements: Backlog,
+    /// Logged rejections.
+    rejected: BTreeSet<String>,
 }
 
-/// Asks the keeper to stop, with a way to say that it has.
+/// A request to stop, with a sender for the confirmation.
 pub(crate) type Stop = oneshot::Receiver<oneshot::Sender<()>>;
 
-/// Why talking ended.
-enum End {
-    Lost(Refusal),
-    Asked(Result<oneshot::Sender<()>, RecvError>),
+enum SessionEnd {
+    Failed(Refusal),
+    StopRequested(Result<oneshot::Sender<()>, RecvError>),
 }
 
 impl Keeper {
-    /// Keeps `session` with the broker that the log calls `target`.
+    /// `target` names the broker in the log.
     #[must_use]
     pub(crate) fn new(
         session: Session,
-        herald: Herald,
+        publisher: Herald,
         topics: Topics,
         inbox: Inbox,
         target: String,
@@ -110,222 +108,220 @@ impl Keeper {
     ) -> Self {
         Self {
             session,
-            herald,
+            publisher,
             topics,
             inbox,
             target,
             log,
             trouble: OutageTracker::new(),
             backoff: Backoff::default(),
-            backlog: Backlog::default(),
-            refused: BTreeSet::new(),
+            announcements: Backlog::default(),
+            rejected: BTreeSet::new(),
         }
     }
 
-    /// Runs until asked to stop, then says goodbye and answers.
+    /// Runs until a stop is requested, then publishes `offline`, disconnects and confirms.
     pub(crate) async fn keep(mut self, mut stop: Stop) {
         loop {
             let connected = tokio::select! {
-                asked = &mut stop => return answer(asked),
-                connected = listening(&mut self.herald, &self.inbox, self.session.connect()) => connected,
+                request = &mut stop => return confirm(request),
+                connected = receive_during(&mut self.publisher, &self.inbox, self.session.connect()) => connected,
             };
             let end = match connected {
-                Ok(()) => self.talk(&mut stop).await,
-                Err(refusal) => End::Lost(refusal),
+                Ok(()) => self.run_session(&mut stop).await,
+                Err(error) => SessionEnd::Failed(error),
             };
-            let refusal = match end {
-                End::Asked(asked) => {
-                    self.leave().await;
-                    return answer(asked);
+            let error = match end {
+                SessionEnd::StopRequested(request) => {
+                    self.shut_down().await;
+                    return confirm(request);
                 }
-                End::Lost(refusal) => refusal,
+                SessionEnd::Failed(error) => error,
             };
-            self.log_down(&refusal);
-            let pause = sleep(self.backoff.pause(fastrand::f64()));
+            self.log_down(&error);
+            let delay = sleep(self.backoff.next_delay(fastrand::f64()));
             tokio::select! {
-                asked = &mut stop => return answer(asked),
-                () = listening(&mut self.herald, &self.inbox, pause) => {}
+                request = &mut stop => return confirm(request),
+                () = receive_during(&mut self.publisher, &self.inbox, delay) => {}
             }
         }
     }
 
-    /// From a connection's first word to its end.
-    async fn talk(&mut self, stop: &mut Stop) -> End {
-        let begun = Instant::now();
+    async fn run_session(&mut self, stop: &mut Stop) -> SessionEnd {
+        let start = Instant::now();
         let end = tokio::select! {
-            asked = stop => End::Asked(asked),
-            Err(refusal) = self.converse() => End::Lost(refusal),
+            request = stop => SessionEnd::StopRequested(request),
+            Err(error) = self.publish_until_disconnected() => SessionEnd::Failed(error),
         };
-        self.backoff.lasted(begun.elapsed());
+        self.backoff.on_disconnected(start.elapsed());
         end
     }
 
-    async fn converse(&mut self) -> Result<Infallible, Refusal> {
-        self.greet().await?;
-        let back = Instant::now();
-        let mut back = Some(if self.session.is_disputed() { back + UNDISPUTED } else { back });
+    async fn publish_until_disconnected(&mut self) -> Result<Infallible, Refusal> {
+        self.start_session().await?;
+        let connected = Instant::now();
+        let mut recovered = Some(if self.session.is_disputed() { connected + STABLE_AFTER } else { connected });
         let mut birth = None;
         loop {
             let now = Instant::now();
-            if back.take_if(|back| *back <= now).is_some() {
+            if recovered.take_if(|at| *at <= now).is_some() {
                 self.log_recovered();
             }
-            if birth.take_if(|birth| *birth <= now).is_some() {
-                self.herald.born(now);
+            if birth.take_if(|at| *at <= now).is_some() {
+                self.publisher.born(now);
             }
             let dropped = self.session.take_dropped();
             if dropped > 0 {
-                self.tell_refused(&Refusal::flooded());
-                birth = birth.or(Some(now + FLOOD_PAUSE));
+                self.log_rejected(&Refusal::flooded());
+                birth = birth.or(Some(now + REANNOUNCE_DELAY));
             }
-            self.speak(now).await?;
-            let announcing = (!self.backlog.is_empty()).then_some(now);
-            let next = self.herald.wake_at(now).into_iter().chain(birth).chain(back).chain(announcing).min();
+            self.publish_due(now).await?;
+            let announcement = (!self.announcements.is_empty()).then_some(now);
+            let next = self.publisher.wake_at(now).into_iter().chain(birth).chain(recovered).chain(announcement).min();
             tokio::select! {
                 incoming = self.session.next() => match incoming {
                     Incoming::Message { topic, payload, .. } => {
                         if topic == self.topics.birth() && payload == ONLINE.as_bytes() {
                             birth = Some(now + BIRTH_JITTER.mul_f64(fastrand::f64()));
                         } else if payload.is_empty() || payload == OFFLINE.as_bytes() {
-                            self.contradict(&topic, payload.is_empty()).await?;
+                            self.correct_status(&topic, payload.is_empty()).await?;
                         }
                     }
-                    Incoming::Lost(refusal) => return Err(refusal),
+                    Incoming::Lost(error) => return Err(error),
                 },
-                () = self.inbox.news.notified() => hear(&mut self.herald, &self.inbox),
-                () = at(next) => {}
+                () = self.inbox.notify.notified() => receive_reports(&mut self.publisher, &self.inbox),
+                () = sleep_until_some(next) => {}
             }
         }
     }
 
-    /// Finds what others have left, then says everything that is true; that the service is there comes last, so that
-    /// nothing of before is taken for fresh.
-    async fn greet(&mut self) -> Result<(), Refusal> {
+    /// Reads the retained messages, then publishes everything that is known. The status of the service comes last, so that
+    /// nobody takes old values for fresh ones.
+    async fn start_session(&mut self) -> Result<(), Refusal> {
         let now = Instant::now();
-        self.backlog.restart();
-        let certain = self.herald.connected(now);
-        self.publish(certain).await?;
-        // A broker that lets us not listen is spoken to all the same.
-        let listening = self.session.subscribe(&[self.topics.birth()]).await;
-        self.tolerated(listening)?;
+        self.announcements.restart();
+        let statuses = self.publisher.connected(now);
+        self.publish(statuses).await?;
+        // Publishing works even if the access list forbids the subscription.
+        let subscribed = self.session.subscribe(&[self.topics.birth()]).await;
+        self.tolerate(subscribed)?;
         let echo = self.topics.echo(&self.session.client_id());
-        for filters in self.herald.finds() {
-            let found = kept(&mut self.session, &filters, &echo).await;
-            for message in self.tolerated(found)?.unwrap_or_default() {
-                self.herald.found(&message);
+        for filters in self.publisher.finds() {
+            let retained = kept(&mut self.session, &filters, &echo).await;
+            for message in self.tolerate(retained)?.unwrap_or_default() {
+                self.publisher.found(&message);
             }
         }
-        let following = self.session.subscribe(&self.herald.statuses()).await;
-        self.tolerated(following)?;
-        hear(&mut self.herald, &self.inbox);
-        self.speak(Instant::now()).await?;
+        let subscribed = self.session.subscribe(&self.publisher.statuses()).await;
+        self.tolerate(subscribed)?;
+        receive_reports(&mut self.publisher, &self.inbox);
+        self.publish_due(Instant::now()).await?;
         self.publish(vec![Message::retained(self.topics.service_status(), ONLINE)]).await?;
-        // Only now: what is kept there until then is of before.
-        let following = self.session.subscribe(&[self.topics.service_status()]).await;
-        self.tolerated(following).map(drop)
+        // Only now: until here the retained status is that of an earlier connection.
+        let subscribed = self.session.subscribe(&[self.topics.service_status()]).await;
+        self.tolerate(subscribed).map(drop)
     }
 
-    /// Somebody cleared a status, or says that we are not there: the will of an earlier life that the broker was late to
-    /// miss, or the last words of another service in our place.
-    async fn contradict(&mut self, topic: &str, is_cleared: bool) -> Result<(), Refusal> {
+    /// A status was cleared or set to `offline` by another client: by the will of an earlier connection that the broker
+    /// timed out late, or by another service in the place of this one.
+    async fn correct_status(&mut self, topic: &str, is_cleared: bool) -> Result<(), Refusal> {
         if topic == self.topics.service_status() {
             return self.publish(vec![Message::retained(topic, ONLINE)]).await;
         }
         if is_cleared {
-            self.herald.cleared(topic);
+            self.publisher.cleared(topic);
         } else {
-            self.herald.denied(topic);
+            self.publisher.denied(topic);
         }
         Ok(())
     }
 
-    /// Sends what is due: announcements first, as far as they go in a moment, then what is urgent.
-    async fn speak(&mut self, now: Instant) -> Result<(), Refusal> {
-        let round = self.herald.due(now);
-        let (announced, urgent): (Vec<_>, Vec<_>) =
+    /// Publishes what is due: announcements first, for at most [`ANNOUNCEMENT_SLICE`], then the rest.
+    async fn publish_due(&mut self, now: Instant) -> Result<(), Refusal> {
+        let round = self.publisher.due(now);
+        let (announcements, urgent): (Vec<_>, Vec<_>) =
             round.messages.into_iter().partition(|message| self.topics.is_discovery(&message.topic));
-        self.backlog.add(announced, round.moved, now);
+        self.announcements.add(announcements, round.moved, now);
         for (bank, entities) in round.removed {
             info!(self.log, "entities removed"; "bank" => &*bank, "entities" => entities, "reason" => REMOVED);
         }
         for (bank, entities) in round.left {
-            warn!(self.log, "entities of pytes_serial left behind"; "bank" => &*bank, "entities" => entities, "reason" => LEFT, "remedy" => REMOVE_LEFT);
+            warn!(self.log, "entities of pytes_serial left behind"; "bank" => &*bank, "entities" => entities, "reason" => LEFT_BEHIND, "remedy" => REMEDY);
         }
-        self.announce(now).await?;
-        let unsaid = self.inbox.events.clone();
-        let events = unsaid.take();
-        let of_events = events.events().iter().map(|event| payload::event(&self.topics, event));
-        self.publish(urgent.into_iter().chain(of_events).collect()).await?;
+        self.publish_announcements(now).await?;
+        let backlog = self.inbox.events.clone();
+        let events = backlog.take();
+        let event_messages = events.events().iter().map(|event| payload::event(&self.topics, event));
+        self.publish(urgent.into_iter().chain(event_messages).collect()).await?;
         events.said();
         Ok(())
     }
 
-    async fn announce(&mut self, begun: Instant) -> Result<(), Refusal> {
-        while !self.backlog.is_empty() && begun.elapsed() < ANNOUNCING {
-            let slice = self.backlog.slice();
-            self.publish(slice.clone()).await?;
-            for (bank, entities) in self.backlog.sent(&slice) {
+    async fn publish_announcements(&mut self, start: Instant) -> Result<(), Refusal> {
+        while !self.announcements.is_empty() && start.elapsed() < ANNOUNCEMENT_SLICE {
+            let batch = self.announcements.slice();
+            self.publish(batch.clone()).await?;
+            for (bank, entities) in self.announcements.sent(&batch) {
                 info!(self.log, "entities taken over"; "bank" => &*bank, "entities" => entities, "from" => "pytes_serial");
             }
             let now = Instant::now();
-            if self.backlog.take_duration(now).is_some_and(|took| took >= ANNOUNCING) {
-                self.herald.announced(now);
+            if self.announcements.take_duration(now).is_some_and(|took| took >= ANNOUNCEMENT_SLICE) {
+                self.publisher.announced(now);
             }
         }
         Ok(())
     }
 
-    /// A message that the broker does not take is told once and costs the others nothing.
+    /// A rejected message is logged once; the others are published.
     async fn publish(&mut self, messages: Vec<Message>) -> Result<(), Refusal> {
-        for refusal in self.session.publish(messages).await? {
-            self.tell_refused(&refusal);
+        for error in self.session.publish(messages).await? {
+            self.log_rejected(&error);
         }
         Ok(())
     }
 
-    /// What the broker does not allow is told, and is no reason to leave.
-    fn tolerated<T>(&mut self, outcome: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+    /// A forbidden operation is logged and is no reason to disconnect.
+    fn tolerate<T>(&mut self, outcome: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
         match outcome {
             Ok(done) => Ok(Some(done)),
-            Err(refusal) if matches!(refusal.kind, RefusalKind::NotAllowed | RefusalKind::Flooded) => {
-                self.tell_refused(&refusal);
+            Err(error) if matches!(error.kind, RefusalKind::NotAllowed | RefusalKind::Flooded) => {
+                self.log_rejected(&error);
                 Ok(None)
             }
-            Err(refusal) => Err(refusal),
+            Err(error) => Err(error),
         }
     }
 
-    fn tell_refused(&mut self, refusal: &Refusal) {
-        let reason = refusal.to_string();
-        if self.refused.len() < MOST_REFUSED && self.refused.insert(reason.clone()) {
+    fn log_rejected(&mut self, error: &Refusal) {
+        let reason = error.to_string();
+        if self.rejected.len() < MAX_LOGGED && self.rejected.insert(reason.clone()) {
             warn!(self.log, "message refused"; "output" => OUTPUT, "reason" => reason);
         }
     }
 
-    /// Says what has happened last and that nobody is there any more, and closes. Without a connection the broker has
-    /// said it for us.
-    async fn leave(&mut self) {
-        let unsaid = self.inbox.events.clone();
-        let events = unsaid.take();
-        let of_events = events.events().iter().map(|event| payload::event(&self.topics, event));
-        let last_words = of_events.chain(self.herald.farewell()).collect();
-        // Whoever is late here is cut off by the session's own deadlines; the will says the same.
-        if self.session.publish(last_words).await.is_ok() {
+    /// Publishes the last events and every `offline`, and disconnects. Without a connection the broker has published the will.
+    async fn shut_down(&mut self) {
+        let backlog = self.inbox.events.clone();
+        let events = backlog.take();
+        let event_messages = events.events().iter().map(|event| payload::event(&self.topics, event));
+        let messages = event_messages.chain(self.publisher.farewell()).collect();
+        // The session's deadlines limit this. If it fails, the broker publishes the will.
+        if self.session.publish(messages).await.is_ok() {
             events.said();
         }
         self.session.close().await;
     }
 
-    fn log_down(&mut self, refusal: &Refusal) {
-        let reason = refusal.to_string();
-        if let Some(say) = self.trouble.on_failure(Instant::now(), &reason) {
-            say.log_down(&self.log, OUTPUT, &reason, &self.target);
+    fn log_down(&mut self, error: &Refusal) {
+        let reason = error.to_string();
+        if let Some(notice) = self.trouble.on_failure(Instant::now(), &reason) {
+            notice.log_down(&self.log, OUTPUT, &reason, &self.target);
         }
     }
 
     fn log_recovered(&mut self) {
-        if let Some(back) = self.trouble.on_success(Instant::now()) {
-            back.log_recovered(&self.log, OUTPUT);
+        if let Some(recovered) = self.trouble.on_success(Instant::now()) {
+            recovered.log_recovered(&self.log, OUTPUT);
         } else {
             let id = self.session.client_id();
             info!(self.log, "output up"; "output" => OUTPUT, "target" => &self.target, "client_id" => id);
@@ -333,34 +329,34 @@ impl Keeper {
     }
 }
 
-/// Lets `work` go on while what comes in is heard, so that the herald knows how old it is.
-async fn listening<T>(herald: &mut Herald, inbox: &Inbox, work: impl Future<Output = T>) -> T {
+/// Runs `work` and receives reports meanwhile, so that the publisher knows how old they are.
+async fn receive_during<T>(publisher: &mut Herald, inbox: &Inbox, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {
         tokio::select! {
             done = &mut work => return done,
-            () = inbox.news.notified() => hear(herald, inbox),
+            () = inbox.notify.notified() => receive_reports(publisher, inbox),
         }
     }
 }
 
-fn hear(herald: &mut Herald, inbox: &Inbox) {
+fn receive_reports(publisher: &mut Herald, inbox: &Inbox) {
     let (now, restarts) = (Instant::now(), (inbox.restarts)());
     for report in (inbox.take)() {
-        herald.hear(&report, now.saturating_duration_since(report.reading.began), restarts, now);
+        publisher.hear(&report, now.saturating_duration_since(report.reading.began), restarts, now);
     }
 }
 
-async fn at(time: Option<Instant>) {
+async fn sleep_until_some(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time.into()).await,
         None => pending().await,
     }
 }
 
-/// Whoever asked may have stopped waiting.
-fn answer(asked: Result<oneshot::Sender<()>, RecvError>) {
-    if let Ok(reply) = asked {
-        let _heard = reply.send(());
+fn confirm(request: Result<oneshot::Sender<()>, RecvError>) {
+    if let Ok(reply) = request {
+        // The receiver may have stopped waiting.
+        let _ = reply.send(());
     }
 }

@@ -1,14 +1,15 @@
-//! One connection: a client of the library, made for it and ended with it.
+//! One connection to the broker: a Paho client that is created for it and freed with it.
 //!
-//! The library's ways, as its source has them, and what follows:
-//! - It has one lock for all its clients. Each call takes it, and its own threads hold it while they resolve
-//!   the broker's name. So every call is made on a [`Worker`], with a deadline.
-//! - What a client had queued when its connection was lost goes out after it reconnected, however old it is.
-//!   So a client is never connected twice.
-//! - A client must not be ended by one of its own call-backs, nor while it is connecting: [`end`].
-//! - What is to be done for any client stands in one list. A client that begins to connect is put at its head under one
-//!   lock, and what an ended client had there is taken out under another. So these two take turns: [`turn`].
-//! - With its last client it ends its threads, which takes a second or more. So one is kept aside: [`ready`].
+//! What Paho does (read from its source), and what follows from it:
+//! - One lock serves all clients. Every call takes it, and Paho's own threads hold it while they resolve the broker's host
+//!   name. So every call runs on a [`Worker`](crate::supervise::Worker), with a deadline.
+//! - Messages that a client had queued when its connection was lost are sent after it reconnects, however old they are. So
+//!   a client never connects twice.
+//! - A client must not be freed by one of its own callbacks, nor while it is connecting: [`disconnect_and_free`].
+//! - All clients share one list of commands. A client that starts to connect is put at its head under one lock, and the
+//!   commands of a freed client are removed under another. So the two are serialized: [`client_lifecycle_lock`].
+//! - Freeing the last client ends Paho's threads, which takes a second or more. So one unused client is kept:
+//!   [`keep_library_threads`].
 
 use std::mem::{self, ManuallyDrop};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,36 +24,33 @@ use paho_mqtt::{
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-/// Messages that may wait to be processed, and their bytes. More are dropped: a broker may retain any number of them.
-const INBOX: usize = 16_384;
+/// Received messages that may wait to be processed. Further ones are dropped: a broker may retain any number of them.
+const INBOX_MESSAGES: usize = 16_384;
 const INBOX_BYTES: usize = 32 * 1024 * 1024;
 
-/// Longer than the library ever needs to give up a connection that was not made: the resolver's patience and
-/// its own, twice over.
-const GIVES_UP: Duration = Duration::from_secs(120);
+/// Longer than Paho ever takes to give up an attempt to connect: the resolver's timeout and its own, doubled.
+const CONNECT_GIVEN_UP: Duration = Duration::from_secs(120);
 
-/// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// Closed, by whomever.
+pub(super) enum DisconnectReason {
+    /// Closed by either side or by the network, without a reason.
     Closed,
-    /// The broker said why.
-    Told(ReasonCode),
-    /// An acknowledgement did not come in time.
-    Silent,
+    /// The broker sent a reason code.
+    ByBroker(ReasonCode),
+    /// An acknowledgement did not arrive in time.
+    AckTimeout,
 }
 
-/// Counts the messages that wait to be processed.
+/// Received messages that wait to be processed.
 #[derive(Debug, Default)]
-struct Waiting {
+struct InboxUsage {
     bytes: AtomicUsize,
     dropped: AtomicUsize,
 }
 
-impl Waiting {
-    /// Puts a message into the inbox, if there is room.
-    fn add(&self, inbox: &mpsc::Sender<Message>, message: Message) {
-        let bytes = weight(&message);
+impl InboxUsage {
+    fn enqueue_or_drop(&self, inbox: &mpsc::Sender<Message>, message: Message) {
+        let bytes = size(&message);
         let is_full = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > INBOX_BYTES;
         if is_full || inbox.try_send(message).is_err() {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -61,195 +59,195 @@ impl Waiting {
     }
 }
 
-fn weight(message: &Message) -> usize {
+fn size(message: &Message) -> usize {
     message.topic().len() + message.payload().len()
 }
 
-/// A client of the library, freed in its turn by whoever lets go of it last.
-pub(super) struct Client(Option<AsyncClient>);
+/// A Paho client that takes the [`client_lifecycle_lock`] when it is freed.
+pub(super) struct PahoClient(Option<AsyncClient>);
 
-impl Client {
-    /// A call on it, which may block.
+impl PahoClient {
+    /// May block.
     pub(super) fn call<T>(&self, call: impl FnOnce(&AsyncClient) -> T) -> Option<T> {
         self.0.as_ref().map(call)
     }
 }
 
-impl Drop for Client {
+impl Drop for PahoClient {
     fn drop(&mut self) {
-        let _turn = turn();
+        let _guard = client_lifecycle_lock();
         drop(self.0.take());
     }
 }
 
-/// One client begins to connect, or one is freed.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+/// Held while a client starts to connect and while one is freed.
+fn client_lifecycle_lock() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A connection that is being made, that is, or that was.
-pub(super) struct Line {
-    /// Until it is dropped.
-    client: Option<Arc<Client>>,
-    /// While it is being made.
-    opening: Option<ConnectToken>,
+/// A connection that is being made, is up, or has ended.
+pub(super) struct MqttConnection {
+    /// `None` only in `drop`.
+    client: Option<Arc<PahoClient>>,
+    /// Set while the connection is being made.
+    connecting: Option<ConnectToken>,
     inbox: mpsc::Receiver<Message>,
-    waiting: Arc<Waiting>,
-    ended: Arc<watch::Sender<Option<Ending>>>,
-    /// The largest packet that the broker takes, in bytes, where it said so.
-    largest: Option<usize>,
+    inbox_usage: Arc<InboxUsage>,
+    disconnected: Arc<watch::Sender<Option<DisconnectReason>>>,
+    /// In bytes, if the broker announced a limit.
+    max_packet_size: Option<usize>,
 }
 
-/// What has the library's threads live for as long as the process.
-fn ready() {
-    static KEPT: OnceLock<Option<AsyncClient>> = OnceLock::new();
-    KEPT.get_or_init(|| AsyncClient::new(CreateOptions::new()).ok());
+/// Keeps Paho's threads alive as long as the process.
+fn keep_library_threads() {
+    static UNUSED_CLIENT: OnceLock<Option<AsyncClient>> = OnceLock::new();
+    UNUSED_CLIENT.get_or_init(|| AsyncClient::new(CreateOptions::new()).ok());
 }
 
-impl Line {
-    /// Begins to connect. May block.
-    pub(super) fn open(client: CreateOptionsBuilder, options: ConnectOptions) -> Result<Self, Error> {
-        ready();
+impl MqttConnection {
+    /// Starts to connect. May block.
+    pub(super) fn start(client: CreateOptionsBuilder, options: ConnectOptions) -> Result<Self, Error> {
+        keep_library_threads();
         let client = client.create_client()?;
-        let (letters, inbox) = mpsc::channel(INBOX);
-        let ended = Arc::new(watch::Sender::new(None));
-        let waiting = Arc::new(Waiting::default());
-        let room = Arc::clone(&waiting);
+        let (sender, inbox) = mpsc::channel(INBOX_MESSAGES);
+        let disconnected = Arc::new(watch::Sender::new(None));
+        let inbox_usage = Arc::new(InboxUsage::default());
+        let usage = Arc::clone(&inbox_usage);
         client.set_message_callback(move |_, message| {
-            message.into_iter().for_each(|message| room.add(&letters, message));
+            message.into_iter().for_each(|message| usage.enqueue_or_drop(&sender, message));
         });
-        let over = Arc::clone(&ended);
-        client.set_disconnected_callback(move |_, _, code| end_with(&over, Ending::Told(code)));
-        let over = Arc::clone(&ended);
-        client.set_connection_lost_callback(move |_| end_with(&over, Ending::Closed));
-        let turn = turn();
-        let opening = Some(client.connect(options));
-        drop(turn);
+        let reason = Arc::clone(&disconnected);
+        client.set_disconnected_callback(move |_, _, code| {
+            set_if_first(&reason, DisconnectReason::ByBroker(code));
+        });
+        let reason = Arc::clone(&disconnected);
+        client.set_connection_lost_callback(move |_| set_if_first(&reason, DisconnectReason::Closed));
+        let guard = client_lifecycle_lock();
+        let connecting = Some(client.connect(options));
+        drop(guard);
         Ok(Self {
-            client: Some(Arc::new(Client(Some(client)))),
-            opening,
+            client: Some(Arc::new(PahoClient(Some(client)))),
+            connecting,
             inbox,
-            waiting,
-            ended,
-            largest: None,
+            inbox_usage,
+            disconnected,
+            max_packet_size: None,
         })
     }
 
-    /// Whether it is still being made.
-    pub(super) fn is_opening(&self) -> bool {
-        self.opening.is_some()
+    pub(super) fn is_connecting(&self) -> bool {
+        self.connecting.is_some()
     }
 
-    /// Whether it has been made and has not ended.
     pub(super) fn is_up(&self) -> bool {
-        self.opening.is_none() && self.ended.borrow().is_none()
+        self.connecting.is_none() && self.disconnected.borrow().is_none()
     }
 
-    /// Waits until it has been made, or could not be; nothing when neither is so in time.
-    pub(super) async fn opened(&mut self, within: Duration) -> Option<Result<(), Error>> {
-        let Some(opening) = &mut self.opening else { return Some(Ok(())) };
-        let outcome = timeout(within, opening).await.ok()?;
-        self.opening = None;
-        Some(outcome.map(|answer| {
-            let largest = answer.properties().get_int(PropertyCode::MaximumPacketSize);
-            self.largest = largest.and_then(|bytes| usize::try_from(bytes).ok());
+    /// Waits until the attempt to connect has succeeded or failed; `None` if neither happens `within` that time.
+    pub(super) async fn wait_connected(&mut self, within: Duration) -> Option<Result<(), Error>> {
+        let Some(connecting) = &mut self.connecting else { return Some(Ok(())) };
+        let outcome = timeout(within, connecting).await.ok()?;
+        self.connecting = None;
+        Some(outcome.map(|response| {
+            let limit = response.properties().get_int(PropertyCode::MaximumPacketSize);
+            self.max_packet_size = limit.and_then(|bytes| usize::try_from(bytes).ok());
         }))
     }
 
     /// For a call on a worker.
-    pub(super) fn client(&self) -> Option<Arc<Client>> {
+    pub(super) fn client(&self) -> Option<Arc<PahoClient>> {
         self.client.clone()
     }
 
-    /// The largest packet that the broker takes, in bytes.
-    pub(super) fn largest(&self) -> Option<usize> {
-        self.largest
+    /// The largest packet that the broker accepts, in bytes.
+    pub(super) fn max_packet_size(&self) -> Option<usize> {
+        self.max_packet_size
     }
 
-    /// Waits for an acknowledgement, as long as the line holds.
+    /// Waits for an acknowledgement while the connection is up.
     ///
     /// # Errors
-    /// What the library says instead of it; nothing where the line has ended.
-    pub(super) async fn acknowledged<T>(
+    /// Paho's error; `None` if the connection has ended or the acknowledgement is overdue, which ends it.
+    pub(super) async fn wait_for_ack<T>(
         &self,
         token: impl Future<Output = Result<T, Error>>,
         within: Duration,
     ) -> Result<T, Option<Error>> {
-        let mut over = self.ended.subscribe();
+        let mut disconnected = self.disconnected.subscribe();
         tokio::select! {
             biased;
-            answer = timeout(within, token) => {
-                let answer = answer.inspect_err(|_| self.end(Ending::Silent));
-                answer.map_err(|_| None)?.map_err(Some)
+            ack = timeout(within, token) => {
+                let ack = ack.inspect_err(|_| self.mark_disconnected(DisconnectReason::AckTimeout));
+                ack.map_err(|_| None)?.map_err(Some)
             }
-            _ = over.wait_for(Option::is_some) => Err(None),
+            _ = disconnected.wait_for(Option::is_some) => Err(None),
         }
     }
 
-    /// How many messages found no room since the last call.
+    /// How many messages were dropped since the last call because the inbox was full.
     pub(super) fn take_dropped(&self) -> usize {
-        self.waiting.dropped.swap(0, Ordering::Relaxed)
+        self.inbox_usage.dropped.swap(0, Ordering::Relaxed)
     }
 
-    /// Waits until it has ended, at most `within`.
-    pub(super) async fn ends_within(&self, within: Duration) {
-        let mut over = self.ended.subscribe();
+    /// Waits until the connection has ended, at most `within` that time.
+    pub(super) async fn wait_disconnected(&self, within: Duration) {
+        let mut disconnected = self.disconnected.subscribe();
         // The caller checks the state again.
-        drop(timeout(within, over.wait_for(Option::is_some)).await);
+        drop(timeout(within, disconnected.wait_for(Option::is_some)).await);
     }
 
-    /// Takes note that it has ended, if that is not known yet.
-    pub(super) fn end(&self, why: Ending) {
-        end_with(&self.ended, why);
+    /// Records that the connection has ended. A reason that is known already stays.
+    pub(super) fn mark_disconnected(&self, reason: DisconnectReason) {
+        set_if_first(&self.disconnected, reason);
     }
 
-    /// Why it has ended.
-    pub(super) fn ending(&self) -> Ending {
-        self.ended.borrow().unwrap_or(Ending::Closed)
+    pub(super) fn disconnect_reason(&self) -> DisconnectReason {
+        self.disconnected.borrow().unwrap_or(DisconnectReason::Closed)
     }
 
-    /// The next message, or why there will be none. Nothing is lost when it is dropped.
-    pub(super) async fn next(&mut self) -> Result<Message, Ending> {
-        let mut over = self.ended.subscribe();
+    /// The next message, or why there will be none. Cancel safe.
+    pub(super) async fn recv(&mut self) -> Result<Message, DisconnectReason> {
+        let mut disconnected = self.disconnected.subscribe();
         tokio::select! {
             biased;
             Some(message) = self.inbox.recv() => {
-                self.waiting.bytes.fetch_sub(weight(&message), Ordering::Relaxed);
+                self.inbox_usage.bytes.fetch_sub(size(&message), Ordering::Relaxed);
                 Ok(message)
             }
-            _ = over.wait_for(Option::is_some) => Err(self.ending()),
+            _ = disconnected.wait_for(Option::is_some) => Err(self.disconnect_reason()),
         }
     }
 }
 
-/// The first reason is the reason.
-fn end_with(ended: &watch::Sender<Option<Ending>>, ending: Ending) {
-    ended.send_if_modified(|known| {
+/// The first reason counts: later ones are consequences of it.
+fn set_if_first(disconnected: &watch::Sender<Option<DisconnectReason>>, reason: DisconnectReason) {
+    disconnected.send_if_modified(|known| {
         let is_first = known.is_none();
-        known.get_or_insert(ending);
+        known.get_or_insert(reason);
         is_first
     });
 }
 
-impl Drop for Line {
+impl Drop for MqttConnection {
     fn drop(&mut self) {
         let Some(client) = self.client.take() else { return };
-        // Where there is no thread to end it on, it is left as it is and never ended.
+        // If no thread can be started, the client is leaked: it must not be freed here.
         let client = ManuallyDrop::new(client);
-        let opening = self.opening.take();
-        let ending = move || end(ManuallyDrop::into_inner(client), opening);
-        drop(thread::Builder::new().name("mqtt-end".to_owned()).spawn(ending));
+        let connecting = self.connecting.take();
+        let free = move || disconnect_and_free(ManuallyDrop::into_inner(client), connecting);
+        drop(thread::Builder::new().name("mqtt-end".to_owned()).spawn(free));
     }
 }
 
 /// Disconnects a client and frees it. Blocks.
 ///
-/// The attempt to connect holds the client until its call-back returns. Were that the last to let go, the
-/// library would free the client under its own feet: so the attempt is waited for, and then the library's
-/// lock is taken once, which it holds during call-backs.
-fn end(client: Arc<Client>, opening: Option<ConnectToken>) {
-    let is_over = opening.is_none_or(|opening| !matches!(opening.wait_for(GIVES_UP), Err(Error::Timeout)));
+/// An attempt to connect holds the client until its callback returns. If the callback were the last holder, Paho would
+/// free the client inside its own callback. So this waits for the attempt and then takes Paho's lock once, which Paho
+/// holds during callbacks.
+fn disconnect_and_free(client: Arc<PahoClient>, connecting: Option<ConnectToken>) {
+    let is_over = connecting
+        .is_none_or(|connecting| !matches!(connecting.wait_for(CONNECT_GIVEN_UP), Err(Error::Timeout)));
     if is_over {
         client.call(AsyncClient::is_connected);
     } else {

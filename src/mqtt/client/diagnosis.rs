@@ -1,8 +1,7 @@
-//! Why an attempt to connect failed: most reasons are one and the same to the library. So the way is gone once
-//! more, step by step, on a connection of its own that is closed again: name, address, TLS, the broker's answer.
+//! Finds out why an attempt to connect failed, since Paho reports most failures alike. It repeats the steps on a
+//! connection of its own: name resolution, TCP, TLS, the broker's CONNACK.
 //!
-//! The broker is asked as nobody in particular, with no client id and no password: that it is one shows in its
-//! answer, whatever that is.
+//! The CONNECT packet has no client id and no credentials: any CONNACK shows that the peer is a broker.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -13,154 +12,154 @@ use humantime::format_duration;
 use crate::settings::{MqttSettings, MqttVersion};
 
 use crate::mqtt::client::error::{Refusal, RefusalKind as Kind};
-use crate::mqtt::client::reason_code::version;
+use crate::mqtt::client::reason_code::unsupported_version;
 use crate::mqtt::client::tls;
 use crate::mqtt::client::tls_probe;
 
-/// Of what is no broker, so much is shown.
-const SHOWN: usize = 40;
+/// Bytes of an answer that is not a broker's that an error shows.
+const SHOWN_BYTES: usize = 40;
 
-/// The first byte of a broker's answer to who wants to come in.
+/// First byte of a CONNACK packet.
 const CONNACK: u8 = 0x20;
 
-/// Where an answer to who wants to come in has its code.
+/// Position of the reason code in a CONNACK packet.
 const CODE_AT: usize = 3;
 
-/// The codes of "not this version", before and since MQTT 5.
-const NOT_THIS_VERSION: [u8; 2] = [0x01, 0x84];
+/// Reason codes of MQTT 3.1.1 and of MQTT 5.
+const UNSUPPORTED_VERSION: [u8; 2] = [0x01, 0x84];
 
-/// The first byte of what TLS says to who does not speak it.
+/// First byte of a TLS alert.
 const TLS_ALERT: u8 = 0x15;
 
-/// With TLS 1.3 a broker judges our certificate after the handshake, and what it says of it would be lost were
-/// we talking. So it may speak first for so long.
-const BROKER_FIRST: Duration = Duration::from_millis(300);
+/// With TLS 1.3 a broker verifies the client certificate after the handshake, and its alert would be lost if the client
+/// sent something. So the client waits this long for an alert.
+const ALERT_WAIT: Duration = Duration::from_millis(300);
 
-/// Looks for the reason. Blocks, each of its few steps no longer than `within`.
-pub(super) fn of(settings: &MqttSettings, within: Duration) -> Refusal {
-    let found = Probe::to(settings, within).and_then(|probe| probe.judge());
+/// Blocks; each of the few steps takes at most `within`.
+pub(super) fn diagnose(settings: &MqttSettings, within: Duration) -> Refusal {
+    let found = BrokerProbe::resolve(settings, within).and_then(|probe| probe.run());
     found.err().unwrap_or_else(|| {
-        let sentence = format!(
-            "the broker at {} closed the connection before it let us in, and answers now: its log says why",
+        let message = format!(
+            "the broker at {} closed the connection before it accepted it, but answers now: see its log",
             settings.url
         );
-        Refusal::new(Kind::Lost, sentence)
+        Refusal::new(Kind::Lost, message)
     })
 }
 
-/// The way to the broker, gone once more.
-struct Probe<'a> {
+struct BrokerProbe<'a> {
     settings: &'a MqttSettings,
     within: Duration,
     address: SocketAddr,
 }
 
-impl<'a> Probe<'a> {
-    fn to(settings: &'a MqttSettings, within: Duration) -> Result<Self, Refusal> {
+impl<'a> BrokerProbe<'a> {
+    fn resolve(settings: &'a MqttSettings, within: Duration) -> Result<Self, Refusal> {
         let host = settings.url.host.as_str();
-        let unknown = |why: String| {
-            let sentence =
-                format!("the host name {host:?} is not known ({why}): check [mqtt] url and the name server");
-            Refusal::new(Kind::UnknownHost, sentence)
+        let unknown = |reason: String| {
+            let message =
+                format!("host name {host:?} can't be resolved ({reason}): check [mqtt] url and the DNS server");
+            Refusal::new(Kind::UnknownHost, message)
         };
         let found =
             (host, settings.url.port).to_socket_addrs().map_err(|error| unknown(error.to_string()))?;
         let found: Vec<SocketAddr> = found.collect();
-        // The one that the library takes.
+        // The address that Paho uses.
         let address = found.iter().find(|address| address.is_ipv4()).or(found.last());
         let address = *address.ok_or_else(|| unknown("it has no address".to_owned()))?;
         Ok(Self { settings, within, address })
     }
 
-    /// Says why we can't get in, if we can't.
-    fn judge(&self) -> Result<(), Refusal> {
+    /// # Errors
+    /// Why the broker can't be used; none if it answers.
+    fn run(&self) -> Result<(), Refusal> {
         let (url, ours) = (&self.settings.url, self.settings.version);
         let other = match ours {
             MqttVersion::V5 => MqttVersion::V311,
             MqttVersion::V311 => MqttVersion::V5,
         };
-        let no_broker = |what: String| Err(Refusal::new(Kind::NoBroker, what));
-        match self.ask(ours)? {
-            Answer::Broker(code) if NOT_THIS_VERSION.contains(&code) => self.not_this_version(),
-            Answer::Broker(_) => Ok(()),
-            Answer::Silence => Err(Refusal::silent(self.settings, self.within)),
-            Answer::Other(bytes) => no_broker(format!(
-                "what listens at {url} is no MQTT broker: it says \"{}\"; check host and port in [mqtt] url",
-                bytes[..bytes.len().min(SHOWN)].escape_ascii()
+        let not_a_broker = |message: String| Err(Refusal::new(Kind::NoBroker, message));
+        match self.connect_mqtt(ours)? {
+            ProbeResponse::Connack(code) if UNSUPPORTED_VERSION.contains(&code) => self.unsupported_version_error(),
+            ProbeResponse::Connack(_) => Ok(()),
+            ProbeResponse::Timeout => Err(Refusal::silent(self.settings, self.within)),
+            ProbeResponse::Other(bytes) => not_a_broker(format!(
+                "{url} is not an MQTT broker: it answered \"{}\"; check host and port in [mqtt] url",
+                bytes[..bytes.len().min(SHOWN_BYTES)].escape_ascii()
             )),
-            Answer::Closed(_) => match self.ask(other)? {
-                Answer::Broker(code) if !NOT_THIS_VERSION.contains(&code) => self.not_this_version(),
-                _ => no_broker(format!(
-                    "{url} closes the connection without a word: is that a broker, and does it take one more \
-                     client? Its log says why"
+            ProbeResponse::Closed(_) => match self.connect_mqtt(other)? {
+                ProbeResponse::Connack(code) if !UNSUPPORTED_VERSION.contains(&code) => self.unsupported_version_error(),
+                _ => not_a_broker(format!(
+                    "{url} closes the connection without an answer: is it an MQTT broker, and does it accept one \
+                     more client? See its log"
                 )),
             },
         }
     }
 
-    fn not_this_version(&self) -> Result<(), Refusal> {
-        Err(Refusal::new(Kind::Version, version(self.settings.version)))
+    fn unsupported_version_error(&self) -> Result<(), Refusal> {
+        Err(Refusal::new(Kind::Version, unsupported_version(self.settings.version)))
     }
 
-    /// Asks to be let in.
-    fn ask(&self, version: MqttVersion) -> Result<Answer, Refusal> {
-        if self.settings.url.tls { self.ask_through_tls(version) } else { self.ask_plainly(version) }
+    /// Sends a CONNECT packet.
+    fn connect_mqtt(&self, version: MqttVersion) -> Result<ProbeResponse, Refusal> {
+        if self.settings.url.tls { self.connect_mqtt_over_tls(version) } else { self.connect_mqtt_plain(version) }
     }
 
-    fn ask_plainly(&self, version: MqttVersion) -> Result<Answer, Refusal> {
+    fn connect_mqtt_plain(&self, version: MqttVersion) -> Result<ProbeResponse, Refusal> {
         let url = &self.settings.url;
-        let answer = knock(&mut self.connect()?, version);
-        let may_be_tls = match &answer {
-            Answer::Closed(_) => true,
-            Answer::Other(bytes) => bytes.first() == Some(&TLS_ALERT),
-            Answer::Broker(_) | Answer::Silence => false,
+        let response = send_connect(&mut self.connect_tcp()?, version);
+        let may_be_tls = match &response {
+            ProbeResponse::Closed(_) => true,
+            ProbeResponse::Other(bytes) => bytes.first() == Some(&TLS_ALERT),
+            ProbeResponse::Connack(_) | ProbeResponse::Timeout => false,
         };
-        if may_be_tls && tls_probe::is_spoken(&url.host, self.connect()?) {
-            let sentence =
-                format!("{url} expects TLS: write mqtts:// in [mqtt] url, or its port without TLS");
-            return Err(Refusal::new(Kind::TlsExpected, sentence));
+        if may_be_tls && tls_probe::speaks_tls(&url.host, self.connect_tcp()?) {
+            let message =
+                format!("{url} expects TLS: use mqtts:// in [mqtt] url, or the broker's port without TLS");
+            return Err(Refusal::new(Kind::TlsExpected, message));
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    fn ask_through_tls(&self, version: MqttVersion) -> Result<Answer, Refusal> {
+    fn connect_mqtt_over_tls(&self, version: MqttVersion) -> Result<ProbeResponse, Refusal> {
         let url = &self.settings.url;
         let connector = tls::connector(self.settings)?;
-        let shaken = tls_probe::shake_hands(&connector, self.settings, self.connect()?);
-        let mut stream = shaken.map_err(|failed| {
-            let is_plain = failed.may_be_plain
+        let stream = tls_probe::handshake(&connector, self.settings, self.connect_tcp()?);
+        let mut stream = stream.map_err(|failure| {
+            let is_plain = failure.may_be_plain
                 && self
-                    .connect()
-                    .is_ok_and(|mut stream| matches!(knock(&mut stream, version), Answer::Broker(_)));
+                    .connect_tcp()
+                    .is_ok_and(|mut stream| matches!(send_connect(&mut stream, version), ProbeResponse::Connack(_)));
             if !is_plain {
-                return failed.refusal;
+                return failure.error;
             }
-            let sentence =
-                format!("{url} does not speak TLS: write mqtt:// in [mqtt] url, or its port for TLS");
-            Refusal::new(Kind::PlainExpected, sentence)
+            let message =
+                format!("{url} does not speak TLS: use mqtt:// in [mqtt] url, or the broker's TLS port");
+            Refusal::new(Kind::PlainExpected, message)
         })?;
-        self.wait(stream.get_ref(), self.within.min(BROKER_FIRST))?;
-        let answer = match hear(&mut stream) {
-            Answer::Silence => {
-                self.wait(stream.get_ref(), self.within)?;
-                knock(&mut stream, version)
+        self.set_timeout(stream.get_ref(), self.within.min(ALERT_WAIT))?;
+        let response = match read_response(&mut stream) {
+            ProbeResponse::Timeout => {
+                self.set_timeout(stream.get_ref(), self.within)?;
+                send_connect(&mut stream, version)
             }
             first => first,
         };
-        match &answer {
-            Answer::Closed(Some(error)) => tls_probe::of_alert(error, self.settings).map_or(Ok(answer), Err),
-            _ => Ok(answer),
+        match &response {
+            ProbeResponse::Closed(Some(error)) => tls_probe::error_from_alert(error, self.settings).map_or(Ok(response), Err),
+            _ => Ok(response),
         }
     }
 
-    fn connect(&self) -> Result<TcpStream, Refusal> {
+    fn connect_tcp(&self) -> Result<TcpStream, Refusal> {
         let stream = TcpStream::connect_timeout(&self.address, self.within)
             .map_err(|error| self.unreachable(&error))?;
-        self.wait(&stream, self.within)?;
+        self.set_timeout(&stream, self.within)?;
         Ok(stream)
     }
 
-    fn wait(&self, stream: &TcpStream, within: Duration) -> Result<(), Refusal> {
+    fn set_timeout(&self, stream: &TcpStream, within: Duration) -> Result<(), Refusal> {
         let set = stream.set_read_timeout(Some(within)).and_then(|()| stream.set_write_timeout(Some(within)));
         set.map_err(|error| self.unreachable(&error))
     }
@@ -184,46 +183,42 @@ impl<'a> Probe<'a> {
             ),
             _ => Refusal::new(
                 Kind::Unreachable,
-                format!("no way to {host} ({error}): check the address in [mqtt] url and the network"),
+                format!("{host} is unreachable ({error}): check the address in [mqtt] url and the network"),
             ),
         }
     }
 }
 
-/// What came back.
-enum Answer {
-    /// A broker's, with its code.
-    Broker(u8),
-    /// Something else; its beginning.
+enum ProbeResponse {
+    /// With its reason code.
+    Connack(u8),
+    /// The first bytes of any other answer.
     Other(Vec<u8>),
-    /// Nothing in time.
-    Silence,
-    /// The connection was closed, or broke.
+    Timeout,
     Closed(Option<io::Error>),
 }
 
-/// Asks to be let in and hears what is said.
-fn knock(stream: &mut (impl Read + Write), version: MqttVersion) -> Answer {
-    match stream.write_all(request(version)) {
-        Ok(()) => hear(stream),
-        Err(error) => Answer::Closed(Some(error)),
+fn send_connect(stream: &mut (impl Read + Write), version: MqttVersion) -> ProbeResponse {
+    match stream.write_all(connect_packet(version)) {
+        Ok(()) => read_response(stream),
+        Err(error) => ProbeResponse::Closed(Some(error)),
     }
 }
 
-fn hear(stream: &mut impl Read) -> Answer {
-    let mut heard = [0; 64];
-    match stream.read(&mut heard) {
-        Ok(0) => Answer::Closed(None),
-        Ok(count) if count > CODE_AT && heard[0] == CONNACK => Answer::Broker(heard[CODE_AT]),
-        Ok(count) => Answer::Other(heard[..count].to_vec()),
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Answer::Silence,
-        Err(error) => Answer::Closed(Some(error)),
+fn read_response(stream: &mut impl Read) -> ProbeResponse {
+    let mut received = [0; 64];
+    match stream.read(&mut received) {
+        Ok(0) => ProbeResponse::Closed(None),
+        Ok(count) if count > CODE_AT && received[0] == CONNACK => ProbeResponse::Connack(received[CODE_AT]),
+        Ok(count) => ProbeResponse::Other(received[..count].to_vec()),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => ProbeResponse::Timeout,
+        Err(error) => ProbeResponse::Closed(Some(error)),
     }
 }
 
-/// A packet that asks to be let in: fixed header, protocol's name and version, clean start, 10 s to live, no
-/// properties (since version 5), empty client id.
-fn request(version: MqttVersion) -> &'static [u8] {
+/// CONNECT: fixed header, protocol name and version, clean start, keep alive 10 s, no properties (MQTT 5 only), empty
+/// client id.
+fn connect_packet(version: MqttVersion) -> &'static [u8] {
     match version {
         MqttVersion::V5 => b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x00",
         MqttVersion::V311 => b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x0a\x00\x00",

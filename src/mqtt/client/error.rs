@@ -1,4 +1,4 @@
-//! Why the broker can't be talked to, in a sentence that ends with what to do about it.
+//! Errors of the MQTT session. Each message ends with what to do about it.
 
 use std::time::Duration;
 
@@ -8,114 +8,99 @@ use crate::settings::MqttSettings;
 
 use crate::mqtt::client::client_id::client_id;
 
-/// What happened and what to do about it. Never holds a secret.
+/// Never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{sentence}")]
+#[error("{message}")]
 pub struct Refusal {
-    /// Its kind, for those who decide by it.
     pub kind: RefusalKind,
-    sentence: String,
+    message: String,
 }
 
-/// The kinds of refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalKind {
-    /// Nothing listens there.
     ConnectionRefused,
-    /// The name of the host is not known.
     UnknownHost,
-    /// No way leads there, or nothing there answers.
+    /// No route to the host, or the host does not answer.
     Unreachable,
-    /// It takes connections, or took messages, and does not answer.
+    /// The broker accepted the connection or messages, and then did not answer.
     Silent,
-    /// The user name or the password is wrong, or missing.
+    /// User name or password wrong or missing.
     Credentials,
-    /// The broker does not allow what was asked for.
+    /// The broker's access list forbids the operation.
     NotAllowed,
-    /// The broker does not accept the client id.
     ClientId,
-    /// The broker has banned us.
     Banned,
-    /// The broker does not speak this version of MQTT.
     Version,
-    /// What listens there is no broker.
     NoBroker,
-    /// The port expects TLS.
     TlsExpected,
-    /// The port does not speak TLS.
+    /// The port expects a connection without TLS.
     PlainExpected,
-    /// The broker's certificate has expired, or is not valid yet.
+    /// Expired, or not valid yet.
     CertificateExpired,
-    /// The broker's certificate is for another host.
+    /// Issued for another host.
     CertificateName,
-    /// The broker's certificate comes from an authority that is not trusted.
+    /// Issued by a CA that is not trusted.
     CertificateUnknown,
-    /// The broker wants a certificate of ours, or another one.
+    /// The broker requires a client certificate, or rejects the one it was shown.
     ClientCertificate,
-    /// A file of certificates or a key is of no use.
+    /// A certificate or key file is unusable.
     File,
-    /// TLS fails for another reason.
+    /// Another TLS failure.
     Tls,
-    /// A message is larger than the broker takes.
+    /// A message exceeds the broker's packet size limit.
     TooLarge,
-    /// The broker has had enough of us for now.
     Quota,
-    /// The broker is there and not in service.
+    /// The broker answers that it is out of service.
     Unavailable,
-    /// Another client with the same id has taken over.
+    /// Another client connected with the same client id.
     TakenOver,
-    /// The broker sends more messages than can be processed.
+    /// The broker sent more messages than could be processed.
     Flooded,
-    /// The connection ended.
     Lost,
-    /// There is no connection.
     NotConnected,
-    /// The settings can't be carried out.
     Settings,
-    /// The library does not take calls, as when a name server hangs.
+    /// Paho does not return from a call, for example while a name server hangs.
     Stuck,
 }
 
 impl Refusal {
-    /// Of that kind, in these words.
-    pub(super) fn new(kind: RefusalKind, sentence: impl Into<String>) -> Self {
-        Self { kind, sentence: sentence.into() }
+    pub(super) fn new(kind: RefusalKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
     }
 
-    /// No connection has been made, or it has ended.
     pub(super) fn not_connected() -> Self {
         Self::new(RefusalKind::NotConnected, "there is no connection to the broker")
     }
 
-    /// Messages were dropped because more came than could be processed.
     pub(crate) fn flooded() -> Self {
-        let sentence = "the broker sends more messages than can be processed, and some were dropped: find who publishes so many";
-        Self::new(RefusalKind::Flooded, sentence)
+        let message = "the broker sends more messages than can be processed, some were dropped: find the client that publishes \
+                    so many";
+        Self::new(RefusalKind::Flooded, message)
     }
 
-    /// No acknowledgement came in time.
+    /// No acknowledgement arrived `within` that time.
     pub(super) fn silent(settings: &MqttSettings, within: Duration) -> Self {
         let (url, within) = (&settings.url, format_duration(Duration::from_secs(within.as_secs().max(1))));
-        let sentence =
-            format!("the broker at {url} did not answer within {within}: it hangs, or the network does");
-        Self::new(RefusalKind::Silent, sentence)
+        let message =
+            format!("the broker at {url} did not answer within {within}: it hangs, or the network is down");
+        Self::new(RefusalKind::Silent, message)
     }
 
-    /// The connection ended without a word; `short_lives` connections in a row ended soon after they began.
-    pub(super) fn lost(settings: &MqttSettings, short_lives: u32) -> Self {
-        /// Once or twice a broker that restarts does the same.
+    /// The connection was lost without a reason. `short_connections` connections in a row ended right after they were made.
+    pub(super) fn lost(settings: &MqttSettings, short_connections: u32) -> Self {
+        /// A broker that restarts may cause one or two.
         const SUSPICIOUS: u32 = 3;
-        if short_lives < SUSPICIOUS {
+        if short_connections < SUSPICIOUS {
             return Self::new(
                 RefusalKind::Lost,
-                "the connection ended: the broker or the network closed it, or the broker fell silent",
+                "the connection was lost: closed by the broker or the network, or the broker stopped answering",
             );
         }
         let id = client_id(settings);
-        let sentence = format!(
-            "session taken over, most likely: the broker closes each connection soon after it was made, as it does \
-             when another client uses the id {id:?}; give this one its own, [mqtt] client_id, or check the broker's log"
+        let message = format!(
+            "session taken over, probably: the broker closes each connection right after it was made, as it does when \
+             another client uses the id {id:?}; set a unique [mqtt] client_id, or check the broker's log"
         );
-        Self::new(RefusalKind::TakenOver, sentence)
+        Self::new(RefusalKind::TakenOver, message)
     }
 }

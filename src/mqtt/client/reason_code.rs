@@ -1,4 +1,4 @@
-//! What a broker means by its codes.
+//! Turns the reason codes of a broker into errors that say what to do.
 
 use paho_mqtt::{ConnectReturnCode, Error, ReasonCode};
 use secrecy::ExposeSecret;
@@ -8,61 +8,59 @@ use crate::settings::{MqttSettings, MqttVersion};
 use crate::mqtt::client::client_id::client_id;
 use crate::mqtt::client::error::{Refusal, RefusalKind as Kind};
 
-/// What was being done when the code came.
+/// What the broker answered with the code.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Doing<'a> {
-    /// Getting in.
-    Connecting,
-    /// Subscribing with a filter.
-    Subscribing(&'a str),
-    /// Publishing to a topic.
-    Publishing(&'a str),
-    /// Nothing; the broker ended the connection.
-    Nothing,
+pub(super) enum Operation<'a> {
+    Connect,
+    /// With the filter.
+    Subscribe(&'a str),
+    /// With the topic.
+    Publish(&'a str),
+    /// No operation: the broker ended the connection.
+    None,
 }
 
-/// What the broker said, where it said anything. Most failures are all the same to the library.
-pub(super) fn said(error: &Error, settings: &MqttSettings, doing: Doing<'_>) -> Option<Refusal> {
+/// The broker's reason; `None` if it sent none, since Paho reports most failures alike.
+pub(super) fn from_paho(error: &Error, settings: &MqttSettings, operation: Operation<'_>) -> Option<Refusal> {
     match error {
-        Error::ReasonCode(code, _) => Some(meant(*code, settings, doing)),
-        Error::ConnectReturn(code) => Some(meant(as_reason(*code), settings, doing)),
-        // All that a broker could say of a subscription before MQTT 5.
-        Error::Failure if settings.version == MqttVersion::V311 && matches!(doing, Doing::Subscribing(_)) => {
-            Some(meant(ReasonCode::NotAuthorized, settings, doing))
+        Error::ReasonCode(code, _) => Some(from_reason_code(*code, settings, operation)),
+        Error::ConnectReturn(code) => Some(from_reason_code(to_mqtt5(*code), settings, operation)),
+        // Before MQTT 5 a broker has a single failure code for a subscription.
+        Error::Failure if settings.version == MqttVersion::V311 && matches!(operation, Operation::Subscribe(_)) => {
+            Some(from_reason_code(ReasonCode::NotAuthorized, settings, operation))
         }
         _ => None,
     }
 }
 
-/// What a code of MQTT 5 means to who runs the service.
-pub(super) fn meant(code: ReasonCode, settings: &MqttSettings, doing: Doing<'_>) -> Refusal {
+pub(super) fn from_reason_code(code: ReasonCode, settings: &MqttSettings, operation: Operation<'_>) -> Refusal {
     use ReasonCode as Code;
     let id = || client_id(settings);
-    let (kind, sentence) = match (code, doing) {
+    let (kind, message) = match (code, operation) {
         (
             Code::BadUserNameOrPassword | Code::NotAuthorized | Code::BadAuthenticationMethod,
-            Doing::Connecting,
+            Operation::Connect,
         ) => (Kind::Credentials, credentials(settings)),
         (Code::NotAuthorized, _) => {
-            (Kind::NotAllowed, format!("the broker {}: its access list must allow it", doing.denied()))
+            (Kind::NotAllowed, format!("the broker {}: allow it in its access list", operation.denial()))
         }
-        (Code::UnsupportedProtocolVersion, _) => (Kind::Version, version(settings.version)),
+        (Code::UnsupportedProtocolVersion, _) => (Kind::Version, unsupported_version(settings.version)),
         (Code::ClientIdentifierNotValid, _) => (
             Kind::ClientId,
-            format!("the broker does not accept the client id {:?}: set another, [mqtt] client_id", id()),
+            format!("the broker rejects the client id {:?}: set another one in [mqtt] client_id", id()),
         ),
         (Code::Banned, _) => {
-            (Kind::Banned, "the broker has banned this client: who runs the broker can lift that".to_owned())
+            (Kind::Banned, "the broker has banned this client: its administrator can lift the ban".to_owned())
         }
         (Code::SessionTakenOver, _) => (
             Kind::TakenOver,
             format!(
-                "session taken over: another client uses the id {:?}; give this one its own, [mqtt] client_id",
+                "session taken over: another client uses the id {:?}; set a unique [mqtt] client_id",
                 id()
             ),
         ),
         (Code::PacketTooLarge, _) => {
-            (Kind::TooLarge, format!("the broker {}: larger than it takes; raise its limit", doing.denied()))
+            (Kind::TooLarge, format!("the broker {}: larger than its packet size limit; raise the limit", operation.denial()))
         }
         (
             Code::QuotaExceeded
@@ -73,7 +71,7 @@ pub(super) fn meant(code: ReasonCode, settings: &MqttSettings, doing: Doing<'_>)
         ) => (
             Kind::Quota,
             format!(
-                "the broker has had enough of us for now ({code}): raise its limits or [mqtt] publish_interval"
+                "the broker is rate-limiting this client ({code}): raise its limits or [mqtt] publish_interval"
             ),
         ),
         (
@@ -84,20 +82,20 @@ pub(super) fn meant(code: ReasonCode, settings: &MqttSettings, doing: Doing<'_>)
             | Code::ServerMoved,
             _,
         ) => {
-            (Kind::Unavailable, format!("the broker is there and not in service ({code}): its log says why"))
+            (Kind::Unavailable, format!("the broker is unavailable ({code}): see its log"))
         }
-        (code, Doing::Nothing) => {
-            (Kind::Lost, format!("the broker ended the connection ({code}): its log says why"))
+        (code, Operation::None) => {
+            (Kind::Lost, format!("the broker closed the connection ({code}): see its log"))
         }
-        (code, doing) => {
-            (Kind::NotAllowed, format!("the broker {} ({code}): its log says why", doing.denied()))
+        (code, operation) => {
+            (Kind::NotAllowed, format!("the broker {} ({code}): see its log", operation.denial()))
         }
     };
-    Refusal::new(kind, sentence)
+    Refusal::new(kind, message)
 }
 
-/// The codes before MQTT 5 were few.
-fn as_reason(code: ConnectReturnCode) -> ReasonCode {
+/// The few codes of MQTT 3.1.1.
+fn to_mqtt5(code: ConnectReturnCode) -> ReasonCode {
     match code {
         ConnectReturnCode::Accepted => ReasonCode::Success,
         ConnectReturnCode::UnacceptableProtocolVersion => ReasonCode::UnsupportedProtocolVersion,
@@ -111,30 +109,27 @@ fn as_reason(code: ConnectReturnCode) -> ReasonCode {
 fn credentials(settings: &MqttSettings) -> String {
     let user = &settings.username;
     if user.is_empty() {
-        return "the broker does not let us in without a username and a password: set [mqtt] username and \
-                password"
-            .to_owned();
+        return "the broker requires a username and password: set [mqtt] username and password".to_owned();
     }
-    let with = if settings.password.expose_secret().is_empty() { "without a" } else { "with this" };
-    format!("the broker does not let user {user:?} in {with} password: check [mqtt] username and password")
+    let password = if settings.password.expose_secret().is_empty() { "without a" } else { "with this" };
+    format!("the broker rejects user {user:?} {password} password: check [mqtt] username and password")
 }
 
-/// That the broker does not speak what we do.
-pub(super) fn version(ours: MqttVersion) -> String {
+pub(super) fn unsupported_version(ours: MqttVersion) -> String {
     let (ours, other) = match ours {
         MqttVersion::V5 => ("5", "3.1.1"),
         MqttVersion::V311 => ("3.1.1", "5"),
     };
-    format!("the broker does not speak MQTT {ours}: set [mqtt] version = \"{other}\"")
+    format!("the broker does not support MQTT {ours}: set [mqtt] version = \"{other}\"")
 }
 
-impl Doing<'_> {
-    fn denied(self) -> String {
+impl Operation<'_> {
+    fn denial(self) -> String {
         match self {
-            Self::Connecting => "does not let us in".to_owned(),
-            Self::Subscribing(filter) => format!("does not take the subscription to {filter:?}"),
-            Self::Publishing(topic) => format!("does not allow publishing to {topic:?}"),
-            Self::Nothing => "ended the connection because of what we sent".to_owned(),
+            Self::Connect => "rejects the connection".to_owned(),
+            Self::Subscribe(filter) => format!("denies subscribing to {filter:?}"),
+            Self::Publish(topic) => format!("denies publishing to {topic:?}"),
+            Self::None => "closed the connection because of a packet that it was sent".to_owned(),
         }
     }
 }

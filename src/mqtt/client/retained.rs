@@ -1,4 +1,4 @@
-//! What a broker has kept from before.
+//! Reads the retained messages of the broker.
 
 use std::time::Duration;
 
@@ -9,62 +9,62 @@ use crate::mqtt::client::error::{Refusal, RefusalKind};
 use crate::mqtt::client::session::{Incoming, Session};
 use crate::mqtt::message::Message;
 
-/// After such a silence nothing more comes.
-const SILENCE: Duration = Duration::from_secs(3);
+/// All messages have arrived once none came for this long.
+const IDLE: Duration = Duration::from_secs(3);
 
-/// How long the broker may take to hand all of it out.
-const WHOLE: Duration = Duration::from_secs(60);
+/// How long the broker may take to send all of them.
+const MAX_DURATION: Duration = Duration::from_secs(60);
 
-/// How much of it is read: far more than pytes_serial left behind for the largest banks.
-const MOST: usize = 16_384;
-const MOST_BYTES: usize = 32 * 1024 * 1024;
+/// Far more than pytes_serial left behind for the largest banks.
+const MAX_MESSAGES: usize = 16_384;
+const MAX_BYTES: usize = 32 * 1024 * 1024;
 
-/// Asks for everything that is kept under `filters`. What is kept comes before what is said after the asking, so a
-/// word of our own at `echo` marks the end; a broker that does not carry it is listened to until it is silent.
+/// Returns all retained messages that match `filters`. A broker sends them before any message that is published after
+/// the subscription, so a message published to `echo` marks the end. A broker that does not deliver it is read until it
+/// has sent nothing for 3 s.
 ///
 /// # Errors
-/// The connection is lost, the broker lets us not listen there, or there is no end to what it hands out.
+/// The connection is lost, the access list forbids a filter, or the broker retains too much.
 pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Result<Vec<Message>, Refusal> {
     let filters: Vec<String> = filters.iter().cloned().chain([echo.to_owned()]).collect();
-    // What is still under way of an earlier search that was given up is not an answer to this one.
-    let is_asked_for = |topic: &str| filters.iter().any(|filter| matches(filter, topic));
+    // Messages of an earlier fetch that was given up may still arrive.
+    let is_wanted = |topic: &str| filters.iter().any(|filter| matches(filter, topic));
     session.subscribe(&filters).await?;
     session.publish(vec![Message::fleeting(echo, "?")]).await?;
     let (mut found, mut bytes) = (Vec::new(), 0);
-    let listening = async {
-        let mut until = Instant::now() + SILENCE;
-        while let Ok(incoming) = timeout_at(until, session.next()).await {
+    let receive_all = async {
+        let mut deadline = Instant::now() + IDLE;
+        while let Ok(incoming) = timeout_at(deadline, session.next()).await {
             match incoming {
                 Incoming::Message { topic, .. } if topic == echo => break,
-                Incoming::Message { topic, payload, retained: true } if is_asked_for(&topic) => {
+                Incoming::Message { topic, payload, retained: true } if is_wanted(&topic) => {
                     bytes += topic.len() + payload.len();
-                    if found.len() == MOST || bytes > MOST_BYTES {
+                    if found.len() == MAX_MESSAGES || bytes > MAX_BYTES {
                         return Ok(false);
                     }
                     found.push(Message::retained(topic, payload));
-                    until = Instant::now() + SILENCE;
+                    deadline = Instant::now() + IDLE;
                 }
                 Incoming::Message { .. } => {}
-                Incoming::Lost(refusal) => return Err(refusal),
+                Incoming::Lost(error) => return Err(error),
             }
         }
         Ok(true)
     };
-    let is_whole = timeout(WHOLE, listening).await.unwrap_or(Ok(false))? && session.take_dropped() == 0;
+    let is_complete = timeout(MAX_DURATION, receive_all).await.unwrap_or(Ok(false))? && session.take_dropped() == 0;
     session.unsubscribe(&filters).await?;
-    // Half of it would be worse than nothing: who takes over from the predecessor must know all of it.
-    if !is_whole {
-        let (filters, whole) = (filters.join(", "), format_duration(WHOLE));
-        let sentence = format!(
-            "the broker retains too much under {filters} (more than {MOST} messages, more than 32 MB, or more than it \
-             sends in {whole}): no entities are taken over; delete the retained messages that do not belong there"
+    // A part would be worse than nothing: entities are taken over from pytes_serial only if all of them are known.
+    if !is_complete {
+        let (filters, duration) = (filters.join(", "), format_duration(MAX_DURATION));
+        let message = format!(
+            "the broker retains too much under {filters} (more than {MAX_MESSAGES} messages, more than 32 MB, or more than it \
+             sends in {duration}): no entities are taken over; delete the retained messages that do not belong there"
         );
-        return Err(Refusal::new(RefusalKind::Flooded, sentence));
+        return Err(Refusal::new(RefusalKind::Flooded, message));
     }
     Ok(found)
 }
 
-/// Whether a topic is one of those that a filter with `+` and `#` stands for.
 fn matches(filter: &str, topic: &str) -> bool {
     let (mut filter, mut topic) = (filter.split('/'), topic.split('/'));
     loop {

@@ -1,16 +1,16 @@
-//! The session with the broker, one for the life of the service: connect, publish, subscribe, listen, close.
+//! The session with the broker, one for the life of the service: connect, publish, subscribe, receive, close.
 //!
 //! ```text
-//!            connect                     lost, or an acknowledgement is overdue
-//!  nothing ─────────► connected ───────────────────────────────────────────────► ended
-//!     ▲  ▲               │ close                                                    │ next: Lost
-//!     │  └───────────────┘                                                          │
-//!     └─────────────────────────────────────────────────────────────────────────────┘
+//!               connect                      connection lost, or an acknowledgement is overdue
+//!  disconnected ───────► connected ──────────────────────────────────────────────────────────► ended
+//!     ▲  ▲                   │ close                                                             │ recv: Disconnected
+//!     │  └───────────────────┘                                                                   │
+//!     └──────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
-//! It tries nothing by itself: who holds it decides when to connect (with a [`Backoff`](crate::mqtt::client::backoff::Backoff))
-//! and what to say then. Nothing blocks, and nothing waits without a deadline but [`Session::next`].
+//! It never reconnects by itself: the caller decides when to connect (see [`Backoff`](crate::mqtt::client::backoff::Backoff))
+//! and what to publish then. Nothing blocks, and everything except [`MqttSession::recv`] has a deadline.
 //!
-//! Length: the library's calls stand together, each with its deadline and its refusal.
+//! Length: Paho's calls, each with its deadline and its errors, belong together.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,46 +26,43 @@ use crate::settings::{MqttSettings, MqttVersion};
 use crate::supervise::{Worker, WorkerError};
 
 use crate::mqtt::client::client_id::client_id;
-use crate::mqtt::client::connection::{Ending, Line};
+use crate::mqtt::client::connection::{DisconnectReason, MqttConnection};
 use crate::mqtt::client::diagnosis;
 use crate::mqtt::client::error::{Refusal, RefusalKind};
-use crate::mqtt::client::reason_code::{self, Doing};
-use crate::mqtt::client::round_trips::{Outgoing, Trip};
+use crate::mqtt::client::reason_code::{self, Operation};
+use crate::mqtt::client::round_trips::{RoundTrip, RoundTripPlanner};
 use crate::mqtt::client::tls;
 use crate::mqtt::message::Message;
 
-/// A filter that nobody subscribes with: taking it back is a question that costs the broker nothing and that it answers
-/// once it has what was sent before. Acknowledging each message would do that too, but what is to be acknowledged and
-/// can't be written, the library frees twice (paho.mqtt.c 1.3.16), which ends the process. So only a few are, each with
-/// nothing else under way, right after the broker has answered.
+/// A filter without a subscription. The broker answers the UNSUBSCRIBE at no cost, and only after it has received
+/// everything sent before. Acknowledging each message would have the same effect, but Paho frees a message twice that is to
+/// be acknowledged and can't be written (paho.mqtt.c 1.3.16), which ends the process. So only a few messages are
+/// acknowledged, each with nothing else in flight, right after the broker has answered.
 const BARRIER: &str = "-";
 
-/// What we take from the broker, in bytes: retained discovery is below 64 kB a message.
-const LARGEST_TAKEN: u32 = 256 * 1024;
+/// Largest packet accepted from the broker, in bytes: retained discovery messages are smaller than 64 kB.
+const MAX_PACKET_SIZE: u32 = 256 * 1024;
 
-/// Threads that may be stuck in calls of the library.
-const STUCK: usize = 3;
+/// Threads that may be stuck in calls of Paho.
+const MAX_STUCK_THREADS: usize = 3;
 
-/// A broker's reason for the end of a connection may come this much later than the end itself.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// A broker's reason for closing a connection may arrive this much later than the loss is noticed.
+const REASON_DELAY: Duration = Duration::from_millis(200);
 
-/// This many short connections in a row are not a coincidence.
-const DISPUTED: u32 = 2;
+/// So many short connections in a row are not a coincidence.
+const CONTENDED_AFTER: u32 = 2;
 
-/// A connection shorter than this is one that ended right after it was made.
-const SHORT: Duration = Duration::from_secs(10);
+/// A shorter connection counts as one that ended right after it was made.
+const SHORT_CONNECTION: Duration = Duration::from_secs(10);
 
-/// How long is waited for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// An attempt to connect.
     pub connect: Duration,
-    /// One acknowledgement, and the search for why an attempt failed.
+    /// One acknowledgement, and each step of the diagnosis of a failed attempt.
     pub token: Duration,
-    /// An orderly end.
     pub close: Duration,
-    /// After so much silence the broker is asked whether it is there; without an answer the connection is lost
-    /// after some two and a half times this. In whole seconds.
+    /// Interval of the keep-alive pings, in whole seconds. An unresponsive broker is noticed after about two and a half
+    /// times this.
     pub keep_alive: Duration,
 }
 
@@ -80,308 +77,327 @@ impl Default for Patience {
     }
 }
 
-/// What comes from the broker.
+/// Received from the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// A message to a filter we subscribed with.
     Message {
-        /// Where.
         topic: String,
-        /// What.
         payload: Vec<u8>,
-        /// Whether the broker had kept it.
         retained: bool,
     },
-    /// The connection ended; the session can be connected again.
+    /// The connection has ended; `connect` may be called again.
     Lost(Refusal),
 }
 
-/// The way to one broker.
 pub struct Session {
     settings: Arc<MqttSettings>,
     will: Option<Message>,
-    patience: Patience,
+    timeouts: Patience,
     worker: Worker,
-    line: Option<Line>,
-    outgoing: Mutex<Outgoing>,
-    since: Instant,
+    connection: Option<MqttConnection>,
+    planner: Mutex<RoundTripPlanner>,
+    connected_at: Instant,
     /// Connections in a row that ended right after they were made.
-    short_lives: u32,
+    short_connections: u32,
 }
 
 impl Session {
-    /// Not connected yet. The broker publishes `will`, if there is one, should we vanish without a word.
+    /// Creates a disconnected session. The broker publishes `will` if the connection is lost without a DISCONNECT.
     ///
     /// # Errors
-    /// When the settings can't be carried out.
+    /// If the settings are not supported.
     pub fn new(
         settings: &MqttSettings,
         will: impl Into<Option<Message>>,
-        patience: Patience,
+        timeouts: Patience,
     ) -> Result<Self, Refusal> {
-        tls::possible(settings)?;
+        tls::check_supported(settings)?;
         Ok(Self {
             settings: Arc::new(settings.clone()),
             will: will.into(),
-            patience,
-            worker: Worker::new("mqtt", STUCK),
-            line: None,
-            outgoing: Mutex::new(Outgoing::new(settings.version == MqttVersion::V5)),
-            since: Instant::now(),
-            short_lives: 0,
+            timeouts,
+            worker: Worker::new("mqtt", MAX_STUCK_THREADS),
+            connection: None,
+            planner: Mutex::new(RoundTripPlanner::new(settings.version == MqttVersion::V5)),
+            connected_at: Instant::now(),
+            short_connections: 0,
         })
     }
 
-    /// Whether there is a connection, as far as is known.
+    /// As far as is known: a loss is noticed with a delay.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.line.as_ref().is_some_and(Line::is_up)
+        self.connection.as_ref().is_some_and(MqttConnection::is_up)
     }
 
-    /// One attempt to connect, ending a connection that there is. Where the last attempt is still under way,
-    /// it is that one which is waited for.
+    /// Makes one attempt to connect, closing an existing connection first. If the previous attempt is still running, its
+    /// outcome counts.
     ///
     /// # Errors
-    /// Why there is no connection; found out by a probe of the broker where the library doesn't know.
+    /// Why there is no connection. If Paho does not report the reason, a diagnosis of the broker finds it.
     pub async fn connect(&mut self) -> Result<(), Refusal> {
-        if let Some(line) = self.line.as_ref().filter(|line| !line.is_opening()) {
-            if !line.is_up() {
-                self.note_end(line.ending());
+        if let Some(connection) = self.connection.as_ref().filter(|connection| !connection.is_connecting()) {
+            if !connection.is_up() {
+                self.record_end(connection.disconnect_reason());
             }
             self.close().await;
         }
-        let failed_late = match &mut self.line {
-            Some(line) => line.opened(Duration::ZERO).await.is_some_and(|outcome| outcome.is_err()),
+        let must_start = match &mut self.connection {
+            Some(connection) => {
+                connection.wait_connected(Duration::ZERO).await.is_some_and(|outcome| outcome.is_err())
+            }
             None => true,
         };
-        if failed_late {
-            self.line = None;
-            self.line = Some(self.open().await?);
+        if must_start {
+            self.connection = None;
+            self.connection = Some(self.start_connection().await?);
         }
-        let Some(line) = &mut self.line else { return Err(Refusal::not_connected()) };
-        match line.opened(self.patience.connect).await {
+        let Some(connection) = &mut self.connection else { return Err(Refusal::not_connected()) };
+        match connection.wait_connected(self.timeouts.connect).await {
             Some(Ok(())) => {
-                self.outgoing().connected();
-                self.since = Instant::now();
+                self.planner().on_connected();
+                self.connected_at = Instant::now();
                 Ok(())
             }
             Some(Err(error)) => {
-                self.line = None;
-                match reason_code::said(&error, &self.settings, Doing::Connecting) {
-                    Some(refusal) => Err(refusal),
-                    None => Err(self.diagnosed().await),
+                self.connection = None;
+                match reason_code::from_paho(&error, &self.settings, Operation::Connect) {
+                    Some(error) => Err(error),
+                    None => Err(self.diagnose().await),
                 }
             }
-            None => Err(self.diagnosed().await),
+            None => Err(self.diagnose().await),
         }
     }
 
-    /// Publishes in order. Gives the messages that the broker does not take, which costs the others nothing. The
-    /// broker has the rest when this returns: after each batch it is asked something, and answers in order.
+    /// Publishes in order. Returns an error for each message that the broker does not accept; the others are published.
+    /// When this returns, the broker has received them.
     ///
     /// # Errors
-    /// When there is no connection, or the broker does not answer in time.
+    /// If there is no connection, or the broker does not answer in time.
     pub async fn publish(&self, messages: Vec<Message>) -> Result<Vec<Refusal>, Refusal> {
-        let largest = self.line()?.largest();
-        let (trips, mut refused) = self.outgoing().trips(messages, largest);
+        let max_packet_size = self.connection()?.max_packet_size();
+        let (trips, mut rejected) = self.planner().plan(messages, max_packet_size);
         for trip in trips {
-            let begun = Instant::now();
+            let start = Instant::now();
             match self.send(&trip).await {
-                Ok(refusal) => {
-                    self.outgoing().taken(&trip, begun.elapsed());
-                    refused.extend(refusal);
+                Ok(error) => {
+                    self.planner().on_received(&trip, start.elapsed());
+                    rejected.extend(error);
                 }
-                Err(refusal) => {
-                    let is_closed = self.line.as_ref().is_some_and(|line| {
-                        matches!(line.ending(), Ending::Closed | Ending::Told(ReasonCode::PacketTooLarge))
+                Err(error) => {
+                    let is_closed = self.connection.as_ref().is_some_and(|connection| {
+                        matches!(
+                            connection.disconnect_reason(),
+                            DisconnectReason::Closed | DisconnectReason::ByBroker(ReasonCode::PacketTooLarge)
+                        )
                     });
                     let is_lost = matches!(
-                        refusal.kind,
+                        error.kind,
                         RefusalKind::Lost | RefusalKind::TooLarge | RefusalKind::TakenOver
                     );
-                    let found = if is_closed && is_lost { self.outgoing().lost(&trip) } else { None };
-                    return Err(found.unwrap_or(refusal));
+                    let cause =
+                        if is_closed && is_lost { self.planner().on_connection_lost(&trip) } else { None };
+                    return Err(cause.unwrap_or(error));
                 }
             }
         }
-        Ok(refused)
+        Ok(rejected)
     }
 
-    /// Sends one round trip and waits until the broker has it. Returns the broker's refusal, if it has one.
-    async fn send(&self, trip: &Trip) -> Result<Option<Refusal>, Refusal> {
-        let line = self.line()?;
-        let within = self.outgoing().deadline(trip, self.patience.token);
-        let (client, messages) = (line.client(), trip.messages.clone());
+    /// Sends one round trip and waits until the broker has received it. Returns the broker's rejection, if any.
+    async fn send(&self, trip: &RoundTrip) -> Result<Option<Refusal>, Refusal> {
+        let connection = self.connection()?;
+        let within = self.planner().deadline(trip, self.timeouts.token);
+        let (client, messages) = (connection.client(), trip.messages.clone());
         if trip.acknowledged {
             let message = messages.into_iter().next().ok_or_else(Refusal::not_connected)?;
             let topic = message.topic.clone();
-            let say = move || client?.call(|client| client.publish(for_library(message, QoS::AtLeastOnce)));
-            let token = self.call(self.patience.token, say).await?.ok_or_else(Refusal::not_connected)?;
-            return match line.acknowledged(token, within).await {
+            let publish = move || client?.call(|client| client.publish(to_paho(message, QoS::AtLeastOnce)));
+            let token =
+                self.call(self.timeouts.token, publish).await?.ok_or_else(Refusal::not_connected)?;
+            return match connection.wait_for_ack(token, within).await {
                 Ok(()) => Ok(None),
                 Err(Some(error @ Error::ReasonCode(..))) => {
-                    Ok(reason_code::said(&error, &self.settings, Doing::Publishing(&topic)))
+                    Ok(reason_code::from_paho(&error, &self.settings, Operation::Publish(&topic)))
                 }
-                Err(error) => Err(self.denied(line, error, Doing::Nothing, within).await),
+                Err(error) => Err(self.ack_error(connection, error, Operation::None, within).await),
             };
         }
-        let say = |client: &AsyncClient| {
-            // The library reports of a message only that it was written; the barrier's answer shows more of a failure.
+        let publish_all = |client: &AsyncClient| {
+            // Paho reports only that a message was written; the answer to the barrier shows more.
             for message in messages {
-                drop(client.publish(for_library(message, QoS::AtMostOnce)));
+                drop(client.publish(to_paho(message, QoS::AtMostOnce)));
             }
             client.unsubscribe(BARRIER)
         };
-        let begin = move || client?.call(say);
-        let token = self.call(self.patience.token, begin).await?.ok_or_else(Refusal::not_connected)?;
-        match line.acknowledged(token, within).await {
-            // Whatever the broker thinks of the question, it is an answer.
+        let publish_all = move || client?.call(publish_all);
+        let token =
+            self.call(self.timeouts.token, publish_all).await?.ok_or_else(Refusal::not_connected)?;
+        match connection.wait_for_ack(token, within).await {
+            // A reason code is an answer as well.
             Ok(_) | Err(Some(Error::ReasonCode(..))) => Ok(None),
-            Err(error) => Err(self.denied(line, error, Doing::Nothing, within).await),
+            Err(error) => Err(self.ack_error(connection, error, Operation::None, within).await),
         }
     }
 
-    /// Subscribes in order, at least once.
+    /// Subscribes in order, with QoS 1.
     ///
     /// # Errors
-    /// When there is no connection, the broker refuses a filter, or an acknowledgement does not come in time.
+    /// If there is no connection, the broker rejects a filter, or an acknowledgement is overdue.
     pub async fn subscribe(&self, filters: &[String]) -> Result<(), Refusal> {
-        let line = self.line()?;
+        let connection = self.connection()?;
         for filter in filters {
-            let (client, asked) = (line.client(), filter.clone());
-            let begin = move || client?.call(|client| client.subscribe(asked, QoS::AtLeastOnce));
-            let token = self.call(self.patience.token, begin).await?.ok_or_else(Refusal::not_connected)?;
-            let answer = line.acknowledged(token, self.patience.token).await;
-            if let Err(error) = answer {
-                return Err(self.denied(line, error, Doing::Subscribing(filter), self.patience.token).await);
+            let (client, subscribed) = (connection.client(), filter.clone());
+            let request = move || client?.call(|client| client.subscribe(subscribed, QoS::AtLeastOnce));
+            let token = self.call(self.timeouts.token, request).await?.ok_or_else(Refusal::not_connected)?;
+            let ack = connection.wait_for_ack(token, self.timeouts.token).await;
+            if let Err(error) = ack {
+                return Err(self.ack_error(connection, error, Operation::Subscribe(filter), self.timeouts.token).await);
             }
         }
         Ok(())
     }
 
-    /// Takes back what was subscribed with these filters.
-    ///
     /// # Errors
-    /// When there is no connection, or an acknowledgement does not come in time.
+    /// If there is no connection, or the acknowledgement is overdue.
     pub(crate) async fn unsubscribe(&self, filters: &[String]) -> Result<(), Refusal> {
-        let line = self.line()?;
-        let (client, filters) = (line.client(), filters.to_vec());
-        let begin = move || client?.call(|client| client.unsubscribe_many(&filters));
-        let token = self.call(self.patience.token, begin).await?.ok_or_else(Refusal::not_connected)?;
-        match line.acknowledged(token, self.patience.token).await {
+        let connection = self.connection()?;
+        let (client, filters) = (connection.client(), filters.to_vec());
+        let request = move || client?.call(|client| client.unsubscribe_many(&filters));
+        let token = self.call(self.timeouts.token, request).await?.ok_or_else(Refusal::not_connected)?;
+        match connection.wait_for_ack(token, self.timeouts.token).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.denied(line, error, Doing::Nothing, self.patience.token).await),
+            Err(error) => Err(self.ack_error(connection, error, Operation::None, self.timeouts.token).await),
         }
     }
 
-    /// How many messages were dropped since the last call because they came too fast.
+    /// How many received messages were dropped since the last call because the inbox was full.
     pub(crate) fn take_dropped(&self) -> usize {
-        self.line.as_ref().map_or(0, Line::take_dropped)
+        self.connection.as_ref().map_or(0, MqttConnection::take_dropped)
     }
 
-    /// Whether the last connections ended right after they were made, as where another client takes them over.
+    /// Whether the last connections ended right after they were made, as when another client uses the same client id.
     #[must_use]
     pub(crate) fn is_disputed(&self) -> bool {
-        self.short_lives >= DISPUTED
+        self.short_connections >= CONTENDED_AFTER
     }
 
-    /// The name under which the broker knows us.
     #[must_use]
     pub(crate) fn client_id(&self) -> String {
         client_id(&self.settings)
     }
 
-    /// The next message, or the end of the connection, which is told once. Without a connection it waits for
-    /// ever. Nothing is lost when it is dropped.
+    /// Returns the next message, or once the end of the connection. Without a connection it waits forever. Cancel safe.
     pub async fn next(&mut self) -> Incoming {
-        let Some(line) = self.line.as_mut().filter(|line| !line.is_opening()) else {
+        let connection = self.connection.as_mut().filter(|connection| !connection.is_connecting());
+        let Some(connection) = connection else {
             return std::future::pending().await;
         };
-        match line.next().await {
+        match connection.recv().await {
             Ok(message) => Incoming::Message {
                 topic: message.topic().to_owned(),
                 payload: message.payload().to_vec(),
                 retained: message.retained(),
             },
-            Err(ending) => {
-                self.line = None;
-                self.note_end(ending);
-                Incoming::Lost(self.ended(ending, self.patience.token))
+            Err(reason) => {
+                self.connection = None;
+                self.record_end(reason);
+                Incoming::Lost(self.disconnect_error(reason, self.timeouts.token))
             }
         }
     }
 
-    /// Takes leave of the broker, which then does not publish the will.
+    /// Sends a DISCONNECT, so that the broker does not publish the will.
     pub async fn close(&mut self) {
-        let Some(line) = self.line.take().filter(Line::is_up) else { return };
-        let client = line.client();
-        let leave = move || client?.call(|client| client.disconnect(None));
-        if let Ok(Some(token)) = self.call(self.patience.close, leave).await {
-            // It is over either way.
-            let _ = line.acknowledged(token, self.patience.close).await;
+        let Some(connection) = self.connection.take().filter(MqttConnection::is_up) else { return };
+        let client = connection.client();
+        let disconnect = move || client?.call(|client| client.disconnect(None));
+        if let Ok(Some(token)) = self.call(self.timeouts.close, disconnect).await {
+            // The connection is dropped in either case.
+            let _ = connection.wait_for_ack(token, self.timeouts.close).await;
         }
     }
 
-    fn note_end(&mut self, ending: Ending) {
-        let is_taken = matches!(ending, Ending::Closed | Ending::Told(ReasonCode::SessionTakenOver));
-        let is_short = is_taken && self.since.elapsed() < SHORT;
-        self.short_lives = if is_short { self.short_lives.saturating_add(1) } else { 0 };
+    fn record_end(&mut self, reason: DisconnectReason) {
+        let may_be_takeover = matches!(
+            reason,
+            DisconnectReason::Closed | DisconnectReason::ByBroker(ReasonCode::SessionTakenOver)
+        );
+        let is_short = may_be_takeover && self.connected_at.elapsed() < SHORT_CONNECTION;
+        self.short_connections = if is_short { self.short_connections.saturating_add(1) } else { 0 };
     }
 
-    fn line(&self) -> Result<&Line, Refusal> {
-        let line = self.line.as_ref().filter(|line| !line.is_opening()).ok_or_else(Refusal::not_connected)?;
-        if line.is_up() { Ok(line) } else { Err(self.ended(line.ending(), self.patience.token)) }
+    fn connection(&self) -> Result<&MqttConnection, Refusal> {
+        let connection = self.connection.as_ref().filter(|connection| !connection.is_connecting());
+        let connection = connection.ok_or_else(Refusal::not_connected)?;
+        if connection.is_up() {
+            Ok(connection)
+        } else {
+            Err(self.disconnect_error(connection.disconnect_reason(), self.timeouts.token))
+        }
     }
 
-    /// Has the worker make a call that may block.
+    /// Runs a call that may block on the worker.
     async fn call<T: Send + 'static>(
         &self,
         within: Duration,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        self.worker.call(within, call).await.map_err(|error| stuck(&self.settings, &error))
+        self.worker.call(within, call).await.map_err(|error| library_stuck(&self.settings, &error))
     }
 
-    async fn open(&self) -> Result<Line, Refusal> {
-        let (settings, will, patience) = (Arc::clone(&self.settings), self.will.clone(), self.patience);
-        let open = move || Line::open(client(&settings), options(&settings, will, patience)?);
-        let opened = self.call(self.patience.connect, open).await?;
-        opened.map_err(|error| {
-            let sentence = format!("the MQTT library can't carry out the settings of [mqtt]: {error}");
-            Refusal::new(RefusalKind::Settings, sentence)
+    async fn start_connection(&self) -> Result<MqttConnection, Refusal> {
+        let (settings, will, timeouts) = (Arc::clone(&self.settings), self.will.clone(), self.timeouts);
+        let start = move || {
+            MqttConnection::start(create_options(&settings), connect_options(&settings, will, timeouts)?)
+        };
+        let started = self.call(self.timeouts.connect, start).await?;
+        started.map_err(|error| {
+            let message = format!("the MQTT library rejects the settings in [mqtt]: {error}");
+            Refusal::new(RefusalKind::Settings, message)
         })
     }
 
-    /// Looks for why an attempt failed.
-    async fn diagnosed(&self) -> Refusal {
-        let (settings, within) = (Arc::clone(&self.settings), self.patience.token);
-        // Each step of it has this deadline, and there are a few that may need it whole.
-        let found = self.call(within * 4, move || diagnosis::of(&settings, within)).await;
-        found.unwrap_or_else(|refusal| refusal)
+    /// Finds out why an attempt to connect failed.
+    async fn diagnose(&self) -> Refusal {
+        let (settings, within) = (Arc::clone(&self.settings), self.timeouts.token);
+        // Each step has this deadline, and a few may use all of it.
+        let cause = self.call(within * 4, move || diagnosis::diagnose(&settings, within)).await;
+        cause.unwrap_or_else(|error| error)
     }
 
     /// Why there was no acknowledgement `within` that time.
-    async fn denied(&self, line: &Line, error: Option<Error>, doing: Doing<'_>, within: Duration) -> Refusal {
-        if let Some(refusal) = error.and_then(|error| reason_code::said(&error, &self.settings, doing)) {
-            return refusal;
+    async fn ack_error(
+        &self,
+        connection: &MqttConnection,
+        error: Option<Error>,
+        operation: Operation<'_>,
+        within: Duration,
+    ) -> Refusal {
+        let reported = error.and_then(|error| reason_code::from_paho(&error, &self.settings, operation));
+        if let Some(error) = reported {
+            return error;
         }
-        // Otherwise the connection is gone; the broker's reason may come a moment later.
-        line.ends_within(LAST_WORDS).await;
-        line.end(Ending::Closed);
-        self.ended(line.ending(), within)
+        // Otherwise the connection is gone; the broker's reason may arrive a moment later.
+        connection.wait_disconnected(REASON_DELAY).await;
+        connection.mark_disconnected(DisconnectReason::Closed);
+        self.disconnect_error(connection.disconnect_reason(), within)
     }
 
-    fn ended(&self, ending: Ending, within: Duration) -> Refusal {
-        match ending {
-            Ending::Closed => Refusal::lost(&self.settings, self.short_lives),
-            Ending::Told(code) => reason_code::meant(code, &self.settings, Doing::Nothing),
-            Ending::Silent => Refusal::silent(&self.settings, within),
+    fn disconnect_error(&self, reason: DisconnectReason, within: Duration) -> Refusal {
+        match reason {
+            DisconnectReason::Closed => Refusal::lost(&self.settings, self.short_connections),
+            DisconnectReason::ByBroker(code) => {
+                reason_code::from_reason_code(code, &self.settings, Operation::None)
+            }
+            DisconnectReason::AckTimeout => Refusal::silent(&self.settings, within),
         }
     }
 
-    /// Nothing that can be left half done happens under this lock.
-    fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
-        self.outgoing.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Ignores poisoning: no update of the planner can be left half done.
+    fn planner(&self) -> MutexGuard<'_, RoundTripPlanner> {
+        self.planner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -392,47 +408,47 @@ impl fmt::Debug for Session {
     }
 }
 
-fn stuck(settings: &MqttSettings, error: &WorkerError) -> Refusal {
+fn library_stuck(settings: &MqttSettings, error: &WorkerError) -> Refusal {
     let host = &settings.url.host;
-    let sentence =
+    let message =
         format!("the MQTT library is stuck, most likely because no name server answers for {host}: {error}");
-    Refusal::new(RefusalKind::Stuck, sentence)
+    Refusal::new(RefusalKind::Stuck, message)
 }
 
-fn for_library(message: Message, qos: QoS) -> paho_mqtt::Message {
+fn to_paho(message: Message, qos: QoS) -> paho_mqtt::Message {
     let Message { topic, payload, retained } = message;
     MessageBuilder::new().topic(topic).payload(payload).retained(retained).qos(qos).finalize()
 }
 
-fn spoken(settings: &MqttSettings) -> Version {
+fn protocol_version(settings: &MqttSettings) -> Version {
     match settings.version {
         MqttVersion::V5 => Version::V5,
         MqttVersion::V311 => Version::V3_1_1,
     }
 }
 
-fn client(settings: &MqttSettings) -> CreateOptionsBuilder {
+fn create_options(settings: &MqttSettings) -> CreateOptionsBuilder {
     CreateOptionsBuilder::new()
         .server_uri(settings.url.to_string())
         .client_id(client_id(settings))
         .persistence(PersistenceType::None)
-        .mqtt_version(spoken(settings))
+        .mqtt_version(protocol_version(settings))
 }
 
-fn options(
+fn connect_options(
     settings: &MqttSettings,
     will: Option<Message>,
-    patience: Patience,
+    timeouts: Patience,
 ) -> Result<ConnectOptions, Error> {
-    let mut options = ConnectOptionsBuilder::with_mqtt_version(spoken(settings));
-    options.connect_timeout(patience.connect).keep_alive_interval(patience.keep_alive);
+    let mut options = ConnectOptionsBuilder::with_mqtt_version(protocol_version(settings));
+    options.connect_timeout(timeouts.connect).keep_alive_interval(timeouts.keep_alive);
     if let Some(will) = will {
-        options.will_message(for_library(will, QoS::AtLeastOnce));
+        options.will_message(to_paho(will, QoS::AtLeastOnce));
     }
     match settings.version {
         MqttVersion::V5 => {
             let mut properties = Properties::new();
-            properties.push_u32(PropertyCode::MaximumPacketSize, LARGEST_TAKEN)?;
+            properties.push_u32(PropertyCode::MaximumPacketSize, MAX_PACKET_SIZE)?;
             options.clean_start(true).properties(properties);
         }
         MqttVersion::V311 => {
@@ -446,7 +462,7 @@ fn options(
     if !password.is_empty() {
         options.password(password);
     }
-    if let Some(ssl) = tls::of_session(settings)? {
+    if let Some(ssl) = tls::session_options(settings)? {
         options.ssl_options(ssl);
     }
     Ok(options.finalize())
