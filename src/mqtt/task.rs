@@ -160,7 +160,8 @@ impl Keeper {
     async fn publish_until_disconnected(&mut self) -> Result<Infallible, Refusal> {
         self.start_session().await?;
         let connected = Instant::now();
-        let mut recovered = Some(if self.session.is_disputed() { connected + STABLE_AFTER } else { connected });
+        let mut recovered =
+            Some(if self.session.is_disputed() { connected + STABLE_AFTER } else { connected });
         let mut birth = None;
         loop {
             let now = Instant::now();
@@ -177,7 +178,14 @@ impl Keeper {
             }
             self.publish_due(now).await?;
             let announcement = (!self.announcements.is_empty()).then_some(now);
-            let next = self.publisher.wake_at(now).into_iter().chain(birth).chain(recovered).chain(announcement).min();
+            let next = self
+                .publisher
+                .wake_at(now)
+                .into_iter()
+                .chain(birth)
+                .chain(recovered)
+                .chain(announcement)
+                .min();
             tokio::select! {
                 incoming = self.session.next() => match incoming {
                     Incoming::Message { topic, payload, .. } => {

@@ -57,8 +57,9 @@ impl<'a> BrokerProbe<'a> {
     fn resolve(settings: &'a MqttSettings, within: Duration) -> Result<Self, Refusal> {
         let host = settings.url.host.as_str();
         let unknown = |reason: String| {
-            let message =
-                format!("host name {host:?} can't be resolved ({reason}): check [mqtt] url and the DNS server");
+            let message = format!(
+                "host name {host:?} can't be resolved ({reason}): check [mqtt] url and the DNS server"
+            );
             Refusal::new(Kind::UnknownHost, message)
         };
         let found =
@@ -80,7 +81,9 @@ impl<'a> BrokerProbe<'a> {
         };
         let not_a_broker = |message: String| Err(Refusal::new(Kind::NoBroker, message));
         match self.connect_mqtt(ours)? {
-            ProbeResponse::Connack(code) if UNSUPPORTED_VERSION.contains(&code) => self.unsupported_version_error(),
+            ProbeResponse::Connack(code) if UNSUPPORTED_VERSION.contains(&code) => {
+                self.unsupported_version_error()
+            }
             ProbeResponse::Connack(_) => Ok(()),
             ProbeResponse::Timeout => Err(Refusal::silent(self.settings, self.within)),
             ProbeResponse::Other(bytes) => not_a_broker(format!(
@@ -88,7 +91,9 @@ impl<'a> BrokerProbe<'a> {
                 bytes[..bytes.len().min(SHOWN_BYTES)].escape_ascii()
             )),
             ProbeResponse::Closed(_) => match self.connect_mqtt(other)? {
-                ProbeResponse::Connack(code) if !UNSUPPORTED_VERSION.contains(&code) => self.unsupported_version_error(),
+                ProbeResponse::Connack(code) if !UNSUPPORTED_VERSION.contains(&code) => {
+                    self.unsupported_version_error()
+                }
                 _ => not_a_broker(format!(
                     "{url} closes the connection without an answer: is it an MQTT broker, and does it accept one \
                      more client? See its log"
@@ -103,7 +108,11 @@ impl<'a> BrokerProbe<'a> {
 
     /// Sends a CONNECT packet.
     fn connect_mqtt(&self, version: MqttVersion) -> Result<ProbeResponse, Refusal> {
-        if self.settings.url.tls { self.connect_mqtt_over_tls(version) } else { self.connect_mqtt_plain(version) }
+        if self.settings.url.tls {
+            self.connect_mqtt_over_tls(version)
+        } else {
+            self.connect_mqtt_plain(version)
+        }
     }
 
     fn connect_mqtt_plain(&self, version: MqttVersion) -> Result<ProbeResponse, Refusal> {
@@ -128,9 +137,9 @@ impl<'a> BrokerProbe<'a> {
         let stream = tls_probe::handshake(&connector, self.settings, self.connect_tcp()?);
         let mut stream = stream.map_err(|failure| {
             let is_plain = failure.may_be_plain
-                && self
-                    .connect_tcp()
-                    .is_ok_and(|mut stream| matches!(send_connect(&mut stream, version), ProbeResponse::Connack(_)));
+                && self.connect_tcp().is_ok_and(|mut stream| {
+                    matches!(send_connect(&mut stream, version), ProbeResponse::Connack(_))
+                });
             if !is_plain {
                 return failure.error;
             }
@@ -147,7 +156,9 @@ impl<'a> BrokerProbe<'a> {
             first => first,
         };
         match &response {
-            ProbeResponse::Closed(Some(error)) => tls_probe::error_from_alert(error, self.settings).map_or(Ok(response), Err),
+            ProbeResponse::Closed(Some(error)) => {
+                tls_probe::error_from_alert(error, self.settings).map_or(Ok(response), Err)
+            }
             _ => Ok(response),
         }
     }
@@ -211,7 +222,9 @@ fn read_response(stream: &mut impl Read) -> ProbeResponse {
         Ok(0) => ProbeResponse::Closed(None),
         Ok(count) if count > CODE_AT && received[0] == CONNACK => ProbeResponse::Connack(received[CODE_AT]),
         Ok(count) => ProbeResponse::Other(received[..count].to_vec()),
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => ProbeResponse::Timeout,
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            ProbeResponse::Timeout
+        }
         Err(error) => ProbeResponse::Closed(Some(error)),
     }
 }

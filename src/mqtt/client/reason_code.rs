@@ -26,14 +26,20 @@ pub(super) fn from_paho(error: &Error, settings: &MqttSettings, operation: Opera
         Error::ReasonCode(code, _) => Some(from_reason_code(*code, settings, operation)),
         Error::ConnectReturn(code) => Some(from_reason_code(to_mqtt5(*code), settings, operation)),
         // Before MQTT 5 a broker has a single failure code for a subscription.
-        Error::Failure if settings.version == MqttVersion::V311 && matches!(operation, Operation::Subscribe(_)) => {
+        Error::Failure
+            if settings.version == MqttVersion::V311 && matches!(operation, Operation::Subscribe(_)) =>
+        {
             Some(from_reason_code(ReasonCode::NotAuthorized, settings, operation))
         }
         _ => None,
     }
 }
 
-pub(super) fn from_reason_code(code: ReasonCode, settings: &MqttSettings, operation: Operation<'_>) -> Refusal {
+pub(super) fn from_reason_code(
+    code: ReasonCode,
+    settings: &MqttSettings,
+    operation: Operation<'_>,
+) -> Refusal {
     use ReasonCode as Code;
     let id = || client_id(settings);
     let (kind, message) = match (code, operation) {
@@ -59,9 +65,10 @@ pub(super) fn from_reason_code(code: ReasonCode, settings: &MqttSettings, operat
                 id()
             ),
         ),
-        (Code::PacketTooLarge, _) => {
-            (Kind::TooLarge, format!("the broker {}: larger than its packet size limit; raise the limit", operation.denial()))
-        }
+        (Code::PacketTooLarge, _) => (
+            Kind::TooLarge,
+            format!("the broker {}: larger than its packet size limit; raise the limit", operation.denial()),
+        ),
         (
             Code::QuotaExceeded
             | Code::MessageRateTooHigh
@@ -81,9 +88,7 @@ pub(super) fn from_reason_code(code: ReasonCode, settings: &MqttSettings, operat
             | Code::UseAnotherServer
             | Code::ServerMoved,
             _,
-        ) => {
-            (Kind::Unavailable, format!("the broker is unavailable ({code}): see its log"))
-        }
+        ) => (Kind::Unavailable, format!("the broker is unavailable ({code}): see its log")),
         (code, Operation::None) => {
             (Kind::Lost, format!("the broker closed the connection ({code}): see its log"))
         }

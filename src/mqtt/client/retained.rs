@@ -51,7 +51,8 @@ pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Resu
         }
         Ok(true)
     };
-    let is_complete = timeout(MAX_DURATION, receive_all).await.unwrap_or(Ok(false))? && session.take_dropped() == 0;
+    let is_complete =
+        timeout(MAX_DURATION, receive_all).await.unwrap_or(Ok(false))? && session.take_dropped() == 0;
     session.unsubscribe(&filters).await?;
     // A part would be worse than nothing: entities are taken over from pytes_serial only if all of them are known.
     if !is_complete {

@@ -270,10 +270,17 @@ mod tests {
     fn a_message_beyond_the_brokers_limit_is_found_and_left_out_and_all_others_go() {
         let mut planner = RoundTripPlanner::new(false);
         let messages = [message("a", 100), message("b", 5_000), message("c", 20_000), message("d", 300)];
-        assert_eq!(send(&mut planner, &messages, 10_000), Err(None), "a single loss may be a restart of the broker");
+        assert_eq!(
+            send(&mut planner, &messages, 10_000),
+            Err(None),
+            "a single loss may be a restart of the broker"
+        );
         let error = send(&mut planner, &messages, 10_000).unwrap_err().unwrap();
         assert!(error.contains("20011 bytes to \"c\"") && error.contains("probably larger"), "{error}");
-        assert!(send(&mut planner, &messages, 10_000).is_err(), "now sent alone, after the messages that are accepted");
+        assert!(
+            send(&mut planner, &messages, 10_000).is_err(),
+            "now sent alone, after the messages that are accepted"
+        );
         let error = send(&mut planner, &messages, 10_000).unwrap_err().unwrap();
         assert!(error.contains("skipped until the next start"), "{error}");
         for _ in 0..3 {
@@ -322,10 +329,20 @@ mod tests {
         assert_eq!(acknowledged(&mut planner), [false]);
         planner.on_connected();
         assert_eq!(acknowledged(&mut planner), [true, true, false]);
-        assert_eq!(acknowledged(&mut RoundTripPlanner::new(false)), [false], "before MQTT 5 the broker reports no denial");
+        assert_eq!(
+            acknowledged(&mut RoundTripPlanner::new(false)),
+            [false],
+            "before MQTT 5 the broker reports no denial"
+        );
         let large = |bytes| vec![message("a", bytes)];
-        assert!(!planner.plan(large(MAX_BYTES_IN_FLIGHT), None).0[0].acknowledged, "it may be written in parts");
-        assert!(planner.plan(large(100), None).0[0].acknowledged, "the next one of its shape is acknowledged");
+        assert!(
+            !planner.plan(large(MAX_BYTES_IN_FLIGHT), None).0[0].acknowledged,
+            "it may be written in parts"
+        );
+        assert!(
+            planner.plan(large(100), None).0[0].acknowledged,
+            "the next one of its shape is acknowledged"
+        );
     }
 
     #[test]

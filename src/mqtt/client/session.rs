@@ -214,8 +214,7 @@ impl Session {
             let message = messages.into_iter().next().ok_or_else(Refusal::not_connected)?;
             let topic = message.topic.clone();
             let publish = move || client?.call(|client| client.publish(to_paho(message, QoS::AtLeastOnce)));
-            let token =
-                self.call(self.timeouts.token, publish).await?.ok_or_else(Refusal::not_connected)?;
+            let token = self.call(self.timeouts.token, publish).await?.ok_or_else(Refusal::not_connected)?;
             return match connection.wait_for_ack(token, within).await {
                 Ok(()) => Ok(None),
                 Err(Some(error @ Error::ReasonCode(..))) => {
@@ -232,8 +231,7 @@ impl Session {
             client.unsubscribe(BARRIER)
         };
         let publish_all = move || client?.call(publish_all);
-        let token =
-            self.call(self.timeouts.token, publish_all).await?.ok_or_else(Refusal::not_connected)?;
+        let token = self.call(self.timeouts.token, publish_all).await?.ok_or_else(Refusal::not_connected)?;
         match connection.wait_for_ack(token, within).await {
             // A reason code is an answer as well.
             Ok(_) | Err(Some(Error::ReasonCode(..))) => Ok(None),
@@ -253,7 +251,9 @@ impl Session {
             let token = self.call(self.timeouts.token, request).await?.ok_or_else(Refusal::not_connected)?;
             let ack = connection.wait_for_ack(token, self.timeouts.token).await;
             if let Err(error) = ack {
-                return Err(self.ack_error(connection, error, Operation::Subscribe(filter), self.timeouts.token).await);
+                return Err(self
+                    .ack_error(connection, error, Operation::Subscribe(filter), self.timeouts.token)
+                    .await);
             }
         }
         Ok(())

@@ -68,7 +68,11 @@ pub(super) fn connector(settings: &MqttSettings) -> Result<SslConnector, Refusal
     Ok(builder.build())
 }
 
-fn set_client_certificate(builder: &mut SslConnectorBuilder, file: &Path, key_file: &Path) -> Result<(), Refusal> {
+fn set_client_certificate(
+    builder: &mut SslConnectorBuilder,
+    file: &Path,
+    key_file: &Path,
+) -> Result<(), Refusal> {
     read_certificates("client_cert_file", file)?;
     builder.set_certificate_chain_file(file).map_err(|error| setup_error(&error))?;
     let invalid_key = |problem| {

@@ -43,8 +43,10 @@ pub(super) fn handshake(
         HandshakeError::SetupFailure(error) => setup_failed(error),
         // The deadline has passed.
         HandshakeError::WouldBlock(_) => {
-            let message =
-                format!("the broker at {} did not complete the TLS handshake: it hangs, or it does not speak TLS", settings.url);
+            let message = format!(
+                "the broker at {} did not complete the TLS handshake: it hangs, or it does not speak TLS",
+                settings.url
+            );
             TlsFailure { error: Refusal::new(Kind::Silent, message), may_be_plain: true }
         }
         HandshakeError::Failure(stream) => {
