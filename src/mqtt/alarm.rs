@@ -1,63 +1,62 @@
-//! Whether something is wrong with a battery, and whether it is being balanced: each from what the console itself
-//! says, and `None` where it does not.
+//! Whether a battery or bank has an alarm and whether a battery is balancing, from what the console reports; `None` if it
+//! does not report it.
 
 use crate::model::event::EventLevel;
 use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence};
 use crate::model::report::BankReport;
 use crate::model::word::Word;
 
-/// Whether the table shows something wrong: a state that is an alarm, or the voltage, the current or the temperature
-/// not being normal. For a stack, its own row; else any battery. `None` where a battery that is there did not say.
+/// From the table: an alarm state, or a voltage, current or temperature status other than normal. For a stack its own row
+/// counts, otherwise any battery. `None` if a present battery did not report its state.
 #[must_use]
-pub(crate) fn of_bank(reading: &BankReading) -> Option<bool> {
+pub(crate) fn bank_alarm(reading: &BankReading) -> Option<bool> {
     if let Some(stack) = &reading.stack {
-        return of_words(stack);
+        return measured_alarm(stack);
     }
-    let there = reading.batteries.iter().filter(|battery| battery.presence != Presence::Absent);
-    any(there.map(|battery| of_words(&battery.measured)))
+    let present = reading.batteries.iter().filter(|battery| battery.presence != Presence::Absent);
+    any(present.map(|battery| measured_alarm(&battery.measured)))
 }
 
-/// Whether anything that a full reading asks of a battery shows something wrong: a bit or a state that the catalogue of
-/// events calls a warning, or a cell. `None` where nothing did and an answer about it is missing.
+/// From everything in a full reading: a bit or state that the event catalogue lists as a warning, or a cell. `None` if there
+/// is no alarm but an answer of the battery is missing.
 #[must_use]
-pub(crate) fn of_battery(report: &BankReport, battery: &BatteryReading) -> Option<bool> {
+pub(crate) fn battery_alarm(report: &BankReport, battery: &BatteryReading) -> Option<bool> {
     let own = report.derived.batteries.get(battery.place.index());
     let mut standing = own.into_iter().flat_map(|own| &own.standing);
-    let wrong = standing.any(|standing| standing.level == EventLevel::Warning)
-        || battery.cells.iter().flatten().any(cell_is_wrong);
+    let is_alarm = standing.any(|standing| standing.level == EventLevel::Warning)
+        || battery.cells.iter().flatten().any(has_cell_alarm);
     let all_answered = !report.reading.missing.iter().any(|missing| {
-        let measures = missing.command.starts_with("pwr") || missing.command.starts_with("bat");
-        measures && missing.battery.is_none_or(|place| place == battery.place)
+        let has_measurements = missing.command.starts_with("pwr") || missing.command.starts_with("bat");
+        has_measurements && missing.battery.is_none_or(|place| place == battery.place)
     });
     match battery.measured.base_state {
-        _ if wrong => Some(true),
+        _ if is_alarm => Some(true),
         Some(_) if all_answered => Some(false),
         _ => None,
     }
 }
 
-/// Whether any cell is being balanced, or the battery says that it is.
+/// Whether the battery or any of its cells reports balancing.
 #[must_use]
-pub(crate) fn balancing(battery: &BatteryReading) -> Option<bool> {
+pub(crate) fn is_balancing(battery: &BatteryReading) -> Option<bool> {
     if battery.measured.base_state.as_ref().is_some_and(|state| state.as_str() == "Balance") {
         return Some(true);
     }
     any(battery.cells.iter().flatten().map(|cell| cell.balancing))
 }
 
-/// What table, detail and stack all have.
-fn of_words(measured: &Measured) -> Option<bool> {
+fn measured_alarm(measured: &Measured) -> Option<bool> {
     let statuses = [&measured.volt_state, &measured.current_state, &measured.temp_state];
-    let wrong = measured.base_state.as_ref().is_some_and(Word::is_alarm)
+    let is_alarm = measured.base_state.as_ref().is_some_and(Word::is_alarm)
         || statuses.into_iter().flatten().any(not_normal);
     match measured.base_state {
-        _ if wrong => Some(true),
+        _ if is_alarm => Some(true),
         Some(_) => Some(false),
         None => None,
     }
 }
 
-fn cell_is_wrong(cell: &CellReading) -> bool {
+fn has_cell_alarm(cell: &CellReading) -> bool {
     let statuses = [&cell.volt_state, &cell.current_state, &cell.temp_state];
     cell.base_state.as_ref().is_some_and(Word::is_alarm) || statuses.into_iter().flatten().any(not_normal)
 }
@@ -66,14 +65,14 @@ fn not_normal(status: &Word) -> bool {
     status.as_str() != "Normal"
 }
 
-/// True where one is, false where all are said not to be, `None` where there is none.
+/// `Some(true)` if any is true, `Some(false)` if all are known to be false, else `None`.
 fn any(each: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    let mut all_said = None;
-    for one in each {
-        match one {
+    let mut all_known = None;
+    for value in each {
+        match value {
             Some(true) => return Some(true),
-            said => all_said = Some(all_said.unwrap_or(true) && said.is_some()),
+            value => all_known = Some(all_known.unwrap_or(true) && value.is_some()),
         }
     }
-    (all_said == Some(true)).then_some(false)
+    (all_known == Some(true)).then_some(false)
 }

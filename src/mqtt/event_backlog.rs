@@ -1,39 +1,36 @@
-//! Events that the broker does not have yet, oldest first. Bounded: while it is away for long, the newest stay.
+//! Events that are not published yet, oldest first. Bounded: while the broker is unreachable, the newest stay.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::event::Event;
 
-/// Events that wait while the broker is away.
-const MOST: usize = 256;
+const CAPACITY: usize = 256;
 
-/// What is to be said of events; whoever holds it sees the same.
+/// Clones share the same events.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unsaid(Arc<Mutex<VecDeque<Arc<Event>>>>);
 
 impl Unsaid {
-    /// One more happened.
     pub(crate) fn push(&self, event: Arc<Event>) {
         let mut events = self.lock();
         events.push_back(event);
-        if events.len() > MOST {
+        if events.len() > CAPACITY {
             events.pop_front();
         }
     }
 
-    /// All of them, to be said now.
     pub(crate) fn take(&self) -> Taken<'_> {
         Taken { events: self.lock().drain(..).collect(), from: self }
     }
 
-    /// Nothing that can be left half done happens under this lock.
+    /// Ignores poisoning: no update can be left half done.
     fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Events that are being said. Whatever ends that before they were, they go back: before what has happened since.
+/// Events that are being published. If the batch is dropped without [`said`](Self::said), they go back before newer ones.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Taken<'a> {
@@ -42,12 +39,11 @@ pub(crate) struct Taken<'a> {
 }
 
 impl Taken<'_> {
-    /// Which they are.
     pub(crate) fn events(&self) -> &[Arc<Event>] {
         &self.events
     }
 
-    /// The broker has them.
+    /// The broker has received the events.
     pub(crate) fn said(mut self) {
         self.events.clear();
     }
@@ -55,9 +51,9 @@ impl Taken<'_> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        let mut waiting = self.from.lock();
-        let room = MOST.saturating_sub(waiting.len());
-        self.events.drain(..).rev().take(room).for_each(|event| waiting.push_front(event));
+        let mut backlog = self.from.lock();
+        let room = CAPACITY.saturating_sub(backlog.len());
+        self.events.drain(..).rev().take(room).for_each(|event| backlog.push_front(event));
     }
 }
 
@@ -65,12 +61,12 @@ impl Drop for Taken<'_> {
 mod tests {
     use jiff::Timestamp;
 
-    use super::{MOST, Unsaid};
+    use super::{CAPACITY, Unsaid};
     use crate::model::event::{Condition, Event, EventKind, EventLevel, LINK};
 
-    fn push(unsaid: &Unsaid, numbers: impl Iterator<Item = usize>) {
+    fn push(backlog: &Unsaid, numbers: impl Iterator<Item = usize>) {
         for number in numbers {
-            unsaid.push(
+            backlog.push(
                 Event {
                     bank: "pytes".into(),
                     battery: None,
@@ -90,31 +86,31 @@ mod tests {
         }
     }
 
-    fn texts(unsaid: &Unsaid) -> Vec<usize> {
-        let taken = unsaid.take();
-        let texts = taken.events().iter().filter_map(|event| event.text.parse().ok()).collect();
-        taken.said();
+    fn texts(backlog: &Unsaid) -> Vec<usize> {
+        let batch = backlog.take();
+        let texts = batch.events().iter().filter_map(|event| event.text.parse().ok()).collect();
+        batch.said();
         texts
     }
 
     #[test]
-    fn what_could_not_be_said_is_said_before_what_happened_since() {
-        let unsaid = Unsaid::default();
-        push(&unsaid, 0..3);
-        let taken = unsaid.take();
-        push(&unsaid, 3..5);
-        drop(taken);
-        assert_eq!(texts(&unsaid), [0, 1, 2, 3, 4]);
-        assert!(unsaid.take().events().is_empty());
+    fn a_dropped_batch_goes_back_before_newer_events() {
+        let backlog = Unsaid::default();
+        push(&backlog, 0..3);
+        let batch = backlog.take();
+        push(&backlog, 3..5);
+        drop(batch);
+        assert_eq!(texts(&backlog), [0, 1, 2, 3, 4]);
+        assert!(backlog.take().events().is_empty());
     }
 
     #[test]
-    fn the_newest_stay() {
-        let unsaid = Unsaid::default();
-        push(&unsaid, 0..MOST + 10);
-        let taken = unsaid.take();
-        push(&unsaid, MOST + 10..MOST + 15);
-        drop(taken);
-        assert_eq!(texts(&unsaid), Vec::from_iter(15..MOST + 15));
+    fn a_full_backlog_keeps_the_newest() {
+        let backlog = Unsaid::default();
+        push(&backlog, 0..CAPACITY + 10);
+        let batch = backlog.take();
+        push(&backlog, CAPACITY + 10..CAPACITY + 15);
+        drop(batch);
+        assert_eq!(texts(&backlog), Vec::from_iter(15..CAPACITY + 15));
     }
 }

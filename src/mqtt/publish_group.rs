@@ -1,11 +1,10 @@
-//! Which parts of a report go out together.
+//! Groups the payloads of a report by how often they are published.
 
 use crate::mqtt::payload::Kind;
 
-/// What goes out together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sort {
-    /// Values of every reading.
+    /// Values of every reading, full or summary.
     State,
     /// Values of full readings only.
     Full,
@@ -14,7 +13,7 @@ pub(crate) enum Sort {
 impl Sort {
     pub(crate) const ALL: [Self; 2] = [Self::State, Self::Full];
 
-    /// The table of a bank in `series` is the stack's own row, without its modules.
+    /// In the summaries of a bank in `series` the table has only the stack's own row, without the modules.
     pub(crate) fn of(kind: Kind, series: bool) -> Self {
         match kind {
             Kind::Bank => Self::State,

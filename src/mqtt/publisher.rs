@@ -1,15 +1,15 @@
-//! Decides what is said to the broker, and when. Pure: reports, finds and times in, messages out.
+//! Decides what is published to the broker, and when. Pure: reports, retained messages and times in, messages out.
 //!
 //! | what | when |
 //! |---|---|
-//! | discovery | on each connection, when Home Assistant was born, when there is more to announce |
+//! | discovery | on each connection, on Home Assistant's birth message, when there is more to announce |
 //! | availability | on each connection, and at once when it changes |
-//! | totals and batteries | the newest reading, at most once a `publish_interval` |
-//! | details, cells, the document | the newest full reading, at most once a `publish_interval` |
-//! | what has not changed | not before half of its life is over |
+//! | totals and batteries | the newest reading, at most once per `publish_interval` |
+//! | details, cells, the status document | the newest full reading, at most once per `publish_interval` |
+//! | unchanged values | again after half of their expiry time |
 //!
-//! Home Assistant listens to a state only some moments after it was told of it, so what is fresh is said again a
-//! little later ([`ECHOES`]). Nothing older than its life is ever said.
+//! Home Assistant subscribes to a state topic only some moments after it has received the discovery message, so values are
+//! repeated a little later ([`ECHOES`]). Nothing older than its expiry time is ever published.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,79 +34,74 @@ use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 use crate::settings::{BankSettings, MqttSettings};
 use crate::status::Status;
 
-/// After telling Home Assistant what there is, what is fresh is said again so much later.
+/// Values are published again this long after a discovery message.
 pub const ECHOES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(15)];
 
-/// What the herald needs to know of one bank.
 #[derive(Clone, Debug)]
 pub struct BankView {
-    /// Its settings.
     pub settings: BankSettings,
-    /// From one asking of facts to the next.
+    /// Interval at which facts are read.
     pub facts_every: Duration,
 }
 
-/// Decides for all banks.
 pub struct Herald {
     topics: Topics,
     discovery: bool,
-    banks: BTreeMap<Arc<str>, Bank>,
-    /// Corrects what earlier versions left at the topic that all services shared.
-    outdated: Option<Message>,
+    banks: BTreeMap<Arc<str>, PublishedBank>,
+    /// Corrects the status that earlier versions left at the topic shared by all services.
+    shared_status: Option<Message>,
 }
 
-/// One bank.
-struct Bank {
+struct PublishedBank {
     name: Arc<str>,
     settings: BankSettings,
-    roll: Roll,
-    shape: Shape,
-    life: Life,
-    /// The newest reading of each kind.
-    newest: BTreeMap<SweepKind, Heard>,
-    /// Of the newest readings, what has not gone out yet.
-    waiting: BTreeSet<Sort>,
-    paces: BTreeMap<Sort, Pace>,
-    said: BTreeMap<String, Said>,
-    announce: bool,
-    echoes: Vec<Instant>,
+    availability: Roll,
+    devices: Shape,
+    expiry_policy: Life,
+    newest: BTreeMap<SweepKind, ReceivedReport>,
+    /// Groups of the newest reports that are not published yet.
+    pending: BTreeSet<Sort>,
+    limiters: BTreeMap<Sort, Pace>,
+    /// By topic.
+    published: BTreeMap<String, LastPublication>,
+    must_announce: bool,
+    repeat_at: Vec<Instant>,
     leftovers: Leftovers,
-    /// Batteries of an earlier life that the broker believes to be there.
-    left_over: BTreeSet<String>,
-    legacy: Option<Legacy>,
+    /// Status topics of batteries of an earlier run that are retained as `online`.
+    stale_statuses: BTreeSet<String>,
+    legacy_topics: Option<Legacy>,
 }
 
-struct Heard {
-    parts: Vec<Part>,
+struct ReceivedReport {
+    payloads: Vec<Part>,
     document: Status,
-    /// When its sweep began.
+    /// When its sweep started.
     at: Instant,
 }
 
-/// What was said last at a topic.
-struct Said {
+struct LastPublication {
     fingerprint: u64,
     at: Instant,
 }
 
 impl Herald {
-    /// Speaks of these banks, which are read from `now` on.
+    /// The banks are polled from `now` on.
     #[must_use]
     pub fn new(settings: &MqttSettings, banks: &[BankView], now: Instant) -> Self {
         let bank = |view: &BankView| {
             let name: Arc<str> = Arc::from(view.settings.name.as_str());
-            (name.clone(), Bank::new(name, view, settings, now))
+            (name.clone(), PublishedBank::new(name, view, settings, now))
         };
         Self {
             topics: Topics::new(settings),
             discovery: settings.discovery,
             banks: banks.iter().map(bank).collect(),
-            outdated: None,
+            shared_status: None,
         }
     }
 
-    /// Where to look for what others and earlier lives have left. Each group is looked for by itself: a broker may forbid
-    /// one of them.
+    /// Topic filters of the retained messages to read on connecting. Each group is read separately: the access list may
+    /// forbid one of them.
     #[must_use]
     pub fn finds(&self) -> Vec<Vec<String>> {
         let each = |bank: &Arc<str>| {
@@ -118,92 +113,90 @@ impl Herald {
         [always].into_iter().chain(ours).collect()
     }
 
-    /// The connection is new: the broker may know nothing. What is certain is said at once; what is fresh follows
-    /// with the next [`due`](Self::due).
+    /// Starts over, since the broker may have lost everything. Returns the statuses to publish at once; values follow with
+    /// the next [`due`](Self::due).
     pub fn connected(&mut self, now: Instant) -> Vec<Message> {
         let mut messages = Vec::new();
         for bank in self.banks.values_mut() {
             bank.leftovers.restart();
-            bank.left_over.clear();
-            bank.said.clear();
-            bank.greet(now);
-            if let Some(legacy) = &mut bank.legacy {
-                legacy.forget();
+            bank.stale_statuses.clear();
+            bank.published.clear();
+            bank.repeat_all(now);
+            if let Some(topics) = &mut bank.legacy_topics {
+                topics.forget();
             }
             messages.extend(bank.statuses(&self.topics, now));
         }
         messages
     }
 
-    /// Something that the broker kept from before.
-    pub fn found(&mut self, kept: &Message) {
-        self.outdated = self.outdated.take().or(self.topics.outdated(kept));
+    pub fn found(&mut self, retained: &Message) {
+        self.shared_status = self.shared_status.take().or(self.topics.outdated(retained));
         for bank in self.banks.values_mut() {
-            bank.leftovers.find(&self.topics, &bank.name, kept);
-            let battery = self.topics.battery_of_status(&bank.name, &kept.topic);
-            if battery.is_some() && kept.payload == ONLINE.as_bytes() {
-                bank.left_over.insert(kept.topic.clone());
+            bank.leftovers.find(&self.topics, &bank.name, retained);
+            let battery = self.topics.battery_of_status(&bank.name, &retained.topic);
+            if battery.is_some() && retained.payload == ONLINE.as_bytes() {
+                bank.stale_statuses.insert(retained.topic.clone());
             }
         }
     }
 
-    /// Where others say something of who is there: people take back what was said of a battery, and another service
-    /// says goodbye in our place.
+    /// Topic filters of the statuses that others may change: people clear the status of a battery, and another service may
+    /// publish `offline` in the place of this one.
     #[must_use]
     pub fn statuses(&self) -> Vec<String> {
         let each = |bank: &Arc<str>| [self.topics.battery_statuses(bank), self.topics.bank_status(bank)];
         self.banks.keys().flat_map(each).collect()
     }
 
-    /// "Offline" was said there: by somebody else, if the last that we said was another word, which is then said again.
+    /// If `offline` is not what was published here last, another client sent it, and the status is published again.
     pub fn denied(&mut self, topic: &str) {
         for bank in self.banks.values_mut() {
-            if bank.said.get(topic).is_some_and(|said| said.fingerprint != fingerprint(Some(false))) {
-                bank.said.remove(topic);
+            if bank.published.get(topic).is_some_and(|last| last.fingerprint != fingerprint(Some(false))) {
+                bank.published.remove(topic);
             }
         }
     }
 
-    /// The status at that topic was cleared: a battery that is absent is forgotten until it is back, any other status
-    /// is published again, unless it was cleared from here.
+    /// A status was cleared: an absent battery is removed until it is back, any other status is published again, unless it
+    /// was cleared by this service.
     pub fn cleared(&mut self, topic: &str) {
         for bank in self.banks.values_mut() {
-            if bank.said.get(topic).is_some_and(|said| said.fingerprint != fingerprint(None)) {
-                bank.said.remove(topic);
+            if bank.published.get(topic).is_some_and(|last| last.fingerprint != fingerprint(None)) {
+                bank.published.remove(topic);
             }
             let place = self.topics.battery_of_status(&bank.name, topic);
-            if let Some(place) = place.filter(|place| bank.roll.forget(*place)) {
-                bank.shape.forget(place);
+            if let Some(place) = place.filter(|place| bank.availability.forget(*place)) {
+                bank.devices.forget(place);
             }
         }
     }
 
-    /// Home Assistant has started and knows nothing.
+    /// Home Assistant has started and has no states.
     pub fn born(&mut self, now: Instant) {
         for bank in self.banks.values_mut() {
-            bank.said.clear();
-            bank.greet(now);
+            bank.published.clear();
+            bank.repeat_all(now);
         }
     }
 
-    /// The last announcement took long: fresh values are published again from now on.
+    /// The announcement took long: values are repeated relative to `now`.
     pub(crate) fn announced(&mut self, now: Instant) {
-        self.banks.values_mut().for_each(|bank| bank.echo(now));
+        self.banks.values_mut().for_each(|bank| bank.schedule_repeats(now));
     }
 
-    /// A reading came whose sweep began so long ago; `restarts` is how often a part of the service had to be
-    /// restarted.
+    /// `age` is the time since the sweep started; `restarts` counts the restarted parts of the service.
     pub fn hear(&mut self, report: &BankReport, age: Duration, restarts: u64, now: Instant) {
         if let Some(bank) = self.banks.get_mut(&report.reading.bank) {
             let at = now.checked_sub(age).unwrap_or(now);
-            bank.hear(report, restarts, &self.topics, at);
-            bank.roll.hear(&report.reading, now.min(at + report.reading.took));
+            bank.on_report(report, restarts, &self.topics, at);
+            bank.availability.hear(&report.reading, now.min(at + report.reading.took));
         }
     }
 
-    /// What is to be said now.
+    /// What is to be published now.
     pub fn due(&mut self, now: Instant) -> Round {
-        let mut round = Round { messages: self.outdated.take().into_iter().collect(), ..Round::default() };
+        let mut round = Round { messages: self.shared_status.take().into_iter().collect(), ..Round::default() };
         for bank in self.banks.values_mut() {
             if self.discovery {
                 bank.announce(&self.topics, &mut round, now);
@@ -214,127 +207,127 @@ impl Herald {
         round
     }
 
-    /// When to ask again at the latest if nothing comes.
+    /// When to call [`due`](Self::due) again at the latest.
     #[must_use]
     pub fn wake_at(&self, now: Instant) -> Option<Instant> {
         self.banks.values().filter_map(|bank| bank.wake_at(now)).min()
     }
 
-    /// The last words: nobody is there.
+    /// `offline` for everything.
     pub fn farewell(&mut self) -> Vec<Message> {
         let topics = &self.topics;
         let banks = self.banks.values().flat_map(|bank| {
-            let batteries = bank.roll.batteries().map(|(place, _)| topics.battery_status(&bank.name, place));
+            let batteries = bank.availability.batteries().map(|(place, _)| topics.battery_status(&bank.name, place));
             batteries.chain([topics.bank_status(&bank.name)])
         });
-        // The service first: a link that nobody looks at any more is not one that is disconnected.
+        // The service first: with it offline, the offline banks are not taken for lost links.
         let all = [topics.service_status()].into_iter().chain(banks);
         all.map(|topic| Message::retained(topic, OFFLINE)).collect()
     }
 }
 
-impl Bank {
+impl PublishedBank {
     fn new(name: Arc<str>, view: &BankView, settings: &MqttSettings, now: Instant) -> Self {
         let BankView { settings: bank, facts_every } = view;
-        let pace = Pace::new(settings.publish_interval);
+        let limiter = Pace::new(settings.publish_interval);
         Self {
             name,
-            roll: Roll::new(bank.interval, now),
-            shape: Shape::new(bank),
-            life: Life::new(settings, bank.interval, *facts_every),
+            availability: Roll::new(bank.interval, now),
+            devices: Shape::new(bank),
+            expiry_policy: Life::new(settings, bank.interval, *facts_every),
             newest: BTreeMap::new(),
-            waiting: BTreeSet::new(),
-            paces: Sort::ALL.map(|sort| (sort, pace)).into(),
-            said: BTreeMap::new(),
-            announce: false,
-            echoes: Vec::new(),
+            pending: BTreeSet::new(),
+            limiters: Sort::ALL.map(|group| (group, limiter)).into(),
+            published: BTreeMap::new(),
+            must_announce: false,
+            repeat_at: Vec::new(),
             leftovers: Leftovers::default(),
-            left_over: BTreeSet::new(),
-            legacy: settings.legacy_topics.then(Legacy::new),
+            stale_statuses: BTreeSet::new(),
+            legacy_topics: settings.legacy_topics.then(Legacy::new),
             settings: bank.clone(),
         }
     }
 
-    fn hear(&mut self, report: &BankReport, restarts: u64, topics: &Topics, at: Instant) {
+    fn on_report(&mut self, report: &BankReport, restarts: u64, topics: &Topics, at: Instant) {
         let reading = &report.reading;
         let document = Status::of(report, &TimeZone::system());
-        let parts = parts(report, &document, topics, self.settings.cells, restarts);
+        let payloads = parts(report, &document, topics, self.settings.cells, restarts);
         if reading.kind == SweepKind::Full {
-            let expiry = self.life.expiry();
-            self.life.swept(reading.took, reading.batteries.len());
-            self.roll.allow(self.life.silence());
-            self.announce |= self.life.expiry() != expiry;
-            let settled = self.shape.settled();
-            self.announce |= self.shape.grow(report, &parts);
-            self.announce |= self.shape.settled() != settled && self.leftovers.is_undecided();
-            self.waiting.insert(Sort::Full);
-        } else if self.says_less(&parts) {
+            let expiry = self.expiry_policy.expiry();
+            self.expiry_policy.swept(reading.took, reading.batteries.len());
+            self.availability.allow(self.expiry_policy.silence());
+            self.must_announce |= self.expiry_policy.expiry() != expiry;
+            let settled = self.devices.settled();
+            self.must_announce |= self.devices.grow(report, &payloads);
+            self.must_announce |= self.devices.settled() != settled && self.leftovers.is_undecided();
+            self.pending.insert(Sort::Full);
+        } else if self.lacks_values(&payloads) {
             return;
         }
-        self.waiting.insert(Sort::State);
-        self.newest.insert(reading.kind, Heard { parts, document, at });
+        self.pending.insert(Sort::State);
+        self.newest.insert(reading.kind, ReceivedReport { payloads, document, at });
     }
 
-    /// A summary that leaves out what the full reading said would make values flicker.
-    fn says_less(&self, parts: &[Part]) -> bool {
-        let full = self.newest.get(&SweepKind::Full).map_or(&[][..], |heard| &heard.parts);
-        full.iter()
-            .any(|full| parts.iter().any(|part| part.topic == full.topic && !full.said.is_subset(&part.said)))
+    /// Whether values of the last full reading are missing: publishing such a summary would make them flicker.
+    fn lacks_values(&self, payloads: &[Part]) -> bool {
+        let full = self.newest.get(&SweepKind::Full).map_or(&[][..], |report| &report.payloads);
+        let lacks = |full: &Part, new: &Part| new.topic == full.topic && !full.said.is_subset(&new.said);
+        full.iter().any(|full| payloads.iter().any(|new| lacks(full, new)))
     }
 
-    /// Everything is news to whoever listens now.
-    fn greet(&mut self, now: Instant) {
-        self.announce = true;
-        self.echo(now);
-        self.repeat();
+    /// Announces and publishes everything again.
+    fn repeat_all(&mut self, now: Instant) {
+        self.must_announce = true;
+        self.schedule_repeats(now);
+        self.repeat_values();
     }
 
-    fn echo(&mut self, now: Instant) {
-        self.echoes = ECHOES.map(|later| now + later).into();
+    fn schedule_repeats(&mut self, now: Instant) {
+        self.repeat_at = ECHOES.map(|delay| now + delay).into();
     }
 
-    /// The newest goes out once more, without waiting for its turn.
-    fn repeat(&mut self) {
-        self.said.retain(|topic, _| topic.ends_with("/status"));
-        self.waiting.extend(Sort::ALL);
-        self.paces.values_mut().for_each(Pace::reset);
+    /// Publishes the newest values again with the next [`due`](Publisher::due), whether changed or not.
+    fn repeat_values(&mut self) {
+        self.published.retain(|topic, _| topic.ends_with("/status"));
+        self.pending.extend(Sort::ALL);
+        self.limiters.values_mut().for_each(Pace::reset);
     }
 
-    /// Tells Home Assistant what there is, once it is known, and takes over what the predecessor told it.
+    /// Publishes discovery once there is a full reading, and takes over the entities of pytes_serial.
     fn announce(&mut self, topics: &Topics, round: &mut Round, now: Instant) {
-        if !self.announce || !self.newest.contains_key(&SweepKind::Full) {
+        if !self.must_announce || !self.newest.contains_key(&SweepKind::Full) {
             return;
         }
-        self.announce = false;
-        self.shape.inherit(self.leftovers.unique_ids(topics, &self.name));
-        let announced = discovery::messages(topics, &self.shape, self.settings.cells, &self.life.expiry());
-        let cleanup = self.leftovers.clean_up(topics, &self.shape, self.settings.cells, &announced);
+        self.must_announce = false;
+        self.devices.inherit(self.leftovers.unique_ids(topics, &self.name));
+        let announcements = discovery::messages(topics, &self.devices, self.settings.cells, &self.expiry_policy.expiry());
+        let cleanup = self.leftovers.clean_up(topics, &self.devices, self.settings.cells, &announcements);
         round.messages.extend(cleanup.before);
-        self.leftovers.take_over(topics, &self.name, announced, round);
+        self.leftovers.take_over(topics, &self.name, announcements, round);
         round.messages.extend(cleanup.after);
         round.removed.extend((cleanup.removed > 0).then(|| (self.name.clone(), cleanup.removed)));
-        self.echo(now);
-        self.repeat();
+        self.schedule_repeats(now);
+        self.repeat_values();
     }
 
-    /// Whose availability is another than the broker was told. What is not known yet is cleared, so that nobody takes
-    /// what is kept there for fresh: neither `online` of a killed service nor `offline` of one that was stopped.
+    /// The statuses that have changed since they were published. An unknown status is cleared, so that nobody takes the
+    /// retained one for current: neither `online` of a killed service nor `offline` of a stopped one.
     fn statuses(&mut self, topics: &Topics, now: Instant) -> Vec<Message> {
-        let status = |(place, there)| (topics.battery_status(&self.name, place), Some(there));
-        let mut statuses: Vec<(String, Option<bool>)> = self.roll.batteries().map(status).collect();
-        for topic in std::mem::take(&mut self.left_over) {
+        let status = |(place, online)| (topics.battery_status(&self.name, place), Some(online));
+        let mut statuses: Vec<(String, Option<bool>)> = self.availability.batteries().map(status).collect();
+        for topic in std::mem::take(&mut self.stale_statuses) {
             if !statuses.iter().any(|(known, _)| *known == topic) {
                 statuses.push((topic, Some(false)));
             }
         }
-        statuses.push((topics.bank_status(&self.name), self.roll.bank(now)));
-        let changed = |(topic, there): (String, Option<bool>)| {
-            let fingerprint = fingerprint(there);
-            if self.said.get(&topic).is_some_and(|said| said.fingerprint == fingerprint) {
+        statuses.push((topics.bank_status(&self.name), self.availability.bank(now)));
+        let changed = |(topic, online): (String, Option<bool>)| {
+            let fingerprint = fingerprint(online);
+            if self.published.get(&topic).is_some_and(|last| last.fingerprint == fingerprint) {
                 return None;
             }
-            self.said.insert(topic.clone(), Said { fingerprint, at: now });
-            Some(match there {
+            self.published.insert(topic.clone(), LastPublication { fingerprint, at: now });
+            Some(match online {
                 Some(true) => Message::retained(topic, ONLINE),
                 Some(false) => Message::retained(topic, OFFLINE),
                 None => Message::forget(topic),
@@ -343,57 +336,59 @@ impl Bank {
         statuses.into_iter().filter_map(changed).collect()
     }
 
-    /// Whose turn has come of what is fresh.
+    /// The pending values that the rate limits allow now.
     fn states(&mut self, now: Instant) -> Vec<Message> {
-        if self.echoes.first().is_some_and(|echo| *echo <= now) {
-            self.echoes.retain(|echo| *echo > now);
-            self.repeat();
+        if self.repeat_at.first().is_some_and(|at| *at <= now) {
+            self.repeat_at.retain(|at| *at > now);
+            self.repeat_values();
         }
         let mut messages = Vec::new();
-        for sort in Sort::ALL.into_iter().rev() {
-            let turn = |pace: &mut Pace| pace.take(now);
-            if self.waiting.contains(&sort) && self.paces.get_mut(&sort).is_some_and(turn) {
-                self.waiting.remove(&sort);
-                self.say(sort, now, &mut messages);
+        for group in Sort::ALL.into_iter().rev() {
+            let is_allowed = |limiter: &mut Pace| limiter.take(now);
+            if self.pending.contains(&group) && self.limiters.get_mut(&group).is_some_and(is_allowed) {
+                self.pending.remove(&group);
+                self.publish_group(group, now, &mut messages);
             }
         }
         messages
     }
 
-    /// Says the newest reading of that sort, unless it has grown too old.
-    fn say(&mut self, sort: Sort, now: Instant, messages: &mut Vec<Message>) {
-        let newest = match sort {
+    /// Publishes the group from the newest report, unless that has expired.
+    fn publish_group(&mut self, group: Sort, now: Instant, messages: &mut Vec<Message>) {
+        let newest = match group {
             Sort::Full => self.newest.get(&SweepKind::Full),
-            Sort::State => self.newest.values().max_by_key(|heard| heard.at),
+            Sort::State => self.newest.values().max_by_key(|report| report.at),
         };
-        let life = self.life.expiry().measured;
-        let Some(heard) = newest.filter(|heard| now.saturating_duration_since(heard.at) < life) else {
+        let expiry = self.expiry_policy.expiry().measured;
+        let Some(report) = newest.filter(|report| now.saturating_duration_since(report.at) < expiry) else {
             return;
         };
-        let series = heard.document.series;
-        for part in heard.parts.iter().filter(|part| Sort::of(part.kind, series) == sort) {
-            // What was said lately need not be said again.
-            let is_known = self.said.get(&part.topic).is_some_and(|said| {
-                said.fingerprint == part.fingerprint && now.saturating_duration_since(said.at) < life / 2
+        let series = report.document.series;
+        for payload in report.payloads.iter().filter(|payload| Sort::of(payload.kind, series) == group) {
+            // An unchanged value is repeated only after half of its expiry time.
+            let is_current = self.published.get(&payload.topic).is_some_and(|last| {
+                last.fingerprint == payload.fingerprint
+                    && now.saturating_duration_since(last.at) < expiry / 2
             });
-            if !is_known {
-                self.said.insert(part.topic.clone(), Said { fingerprint: part.fingerprint, at: now });
-                messages.push(Message::fleeting(part.topic.clone(), part.payload.clone()));
+            if !is_current {
+                let last = LastPublication { fingerprint: payload.fingerprint, at: now };
+                self.published.insert(payload.topic.clone(), last);
+                messages.push(Message::fleeting(payload.topic.clone(), payload.payload.clone()));
             }
         }
-        if let (Sort::Full, Some(legacy)) = (sort, &mut self.legacy) {
-            messages.extend(legacy.messages(now, &heard.document, self.settings.cells));
+        if let (Sort::Full, Some(topics)) = (group, &mut self.legacy_topics) {
+            messages.extend(topics.messages(now, &report.document, self.settings.cells));
         }
     }
 
     fn wake_at(&self, now: Instant) -> Option<Instant> {
-        let turns = self.waiting.iter().filter_map(|sort| self.paces.get(sort)?.next());
-        let silent = Some(self.roll.silent_at()).filter(|silent| *silent > now);
-        turns.chain(self.echoes.first().copied()).chain(silent).min()
+        let allowed = self.pending.iter().filter_map(|group| self.limiters.get(group)?.next());
+        let offline = Some(self.availability.silent_at()).filter(|offline| *offline > now);
+        allowed.chain(self.repeat_at.first().copied()).chain(offline).min()
     }
 }
 
-/// Of what is said of an availability.
-fn fingerprint(there: Option<bool>) -> u64 {
-    there.map_or(2, u64::from)
+/// Of an availability status.
+fn fingerprint(online: Option<bool>) -> u64 {
+    online.map_or(2, u64::from)
 }

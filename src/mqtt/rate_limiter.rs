@@ -1,11 +1,11 @@
-//! How often state goes out: at most once an interval, the newest.
+//! Limits how often a group is published: at most once per interval.
 
 use std::time::{Duration, Instant};
 
-/// A reading that comes this part of the interval early still goes, or each would wait for the next but one.
-const EARLY: u32 = 10;
+/// A publication may come early by this fraction of the interval; otherwise a slightly early reading would wait for a whole
+/// interval.
+const EARLY_FRACTION: u32 = 10;
 
-/// Allows one publication an interval.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     interval: Duration,
@@ -13,13 +13,13 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// One an `interval`; zero: each.
+    /// Zero: no limit.
     #[must_use]
     pub(crate) fn new(interval: Duration) -> Self {
         Self { interval, next: None }
     }
 
-    /// When the next may go; nothing: at once.
+    /// When the next publication is allowed; `None`: at once.
     #[must_use]
     pub(crate) fn next(&self) -> Option<Instant> {
         self.next
@@ -27,17 +27,17 @@ impl Pace {
 
     /// Takes the turn if it has come.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
-        let early = self.interval / EARLY;
+        let early = self.interval / EARLY_FRACTION;
         if self.next.is_some_and(|next| now + early < next) {
             return false;
         }
-        // From the turn's own time, so that going early does not make it more often; never in the past.
+        // Counted from the scheduled time, so that early publications do not raise the rate; never from a time in the past.
         let from = self.next.filter(|next| *next > now).unwrap_or(now);
         self.next = Some(from + self.interval);
         true
     }
 
-    /// The next may go at once.
+    /// Allows the next publication at once.
     pub(crate) fn reset(&mut self) {
         self.next = None;
     }
@@ -48,21 +48,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readings_a_little_early_go_and_the_mean_is_kept() {
-        let (mut pace, start) = (Pace::new(Duration::from_secs(10)), Instant::now());
+    fn early_publications_do_not_raise_the_rate() {
+        let (mut limiter, start) = (Pace::new(Duration::from_secs(10)), Instant::now());
         let at = |millis| start + Duration::from_millis(millis);
-        assert!(pace.take(at(0)));
-        assert!(!pace.take(at(2_000)));
-        assert!(pace.take(at(9_200)), "the next sweep was a little shorter");
-        assert!(!pace.take(at(18_400)), "twice early is too often");
-        assert!(pace.take(at(20_000)));
-        assert!(pace.take(at(95_000)), "after a pause the turns begin anew");
-        assert!(!pace.take(at(96_000)));
+        assert!(limiter.take(at(0)));
+        assert!(!limiter.take(at(2_000)));
+        assert!(limiter.take(at(9_200)), "the next sweep was a little shorter");
+        assert!(!limiter.take(at(18_400)), "early twice in a row is too often");
+        assert!(limiter.take(at(20_000)));
+        assert!(limiter.take(at(95_000)), "after a pause the schedule starts over");
+        assert!(!limiter.take(at(96_000)));
     }
 
     #[test]
-    fn without_an_interval_each_goes() {
-        let (mut pace, now) = (Pace::new(Duration::ZERO), Instant::now());
-        assert!(pace.take(now) && pace.take(now));
+    fn an_interval_of_zero_is_no_limit() {
+        let (mut limiter, now) = (Pace::new(Duration::ZERO), Instant::now());
+        assert!(limiter.take(now) && limiter.take(now));
     }
 }

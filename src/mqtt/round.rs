@@ -1,18 +1,17 @@
-//! What the herald has decided: messages, and what the log has to say of them.
+//! What the publisher wants to publish at one time, and what is to be logged about it.
 
 use std::sync::Arc;
 
 use crate::mqtt::message::Message;
 
-/// What is to be said now.
 #[derive(Debug, Default)]
 pub struct Round {
-    /// In this order.
+    /// In order.
     pub messages: Vec<Message>,
-    /// Banks whose entities came over from pytes_serial with it, and how many.
+    /// Entities taken over from pytes_serial by these messages, by bank.
     pub moved: Vec<(Arc<str>, usize)>,
-    /// Banks of which earlier runs announced entities that are removed with it, and how many.
+    /// Entities of earlier runs removed by these messages, by bank.
     pub(crate) removed: Vec<(Arc<str>, usize)>,
-    /// Banks of which pytes_serial left entities that are not announced here, and how many, where that has changed.
+    /// Entities of pytes_serial that are not taken over, by bank; only if the count has changed.
     pub left: Vec<(Arc<str>, usize)>,
 }

@@ -1,5 +1,5 @@
-//! What there is to announce of a bank, as far as it has been seen. It only grows: what has been announced is
-//! retired when somebody asks, not because it was silent for a while.
+//! What is announced of a bank: the batteries, cells and values seen so far. It only grows: something that was announced is
+//! removed on request, not because it was silent for a while.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,164 +13,158 @@ use crate::mqtt::homeassistant::naming;
 use crate::mqtt::payload::{Kind, Part};
 use crate::settings::BankSettings;
 
-/// After so many full readings with its cells, a battery has no more cells than they had.
-const SETTLED: u32 = 20;
+/// After so many full readings with cells, the cell count of a battery is final.
+const SETTLED_AFTER: u32 = 20;
 
-/// What there is of one bank.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
     bank: String,
-    /// What the settings say stands.
-    given: DeviceFacts,
-    found: DeviceFacts,
+    /// From the settings; takes precedence.
+    configured: DeviceFacts,
+    reported: DeviceFacts,
+    /// With their cell counts; 0 until the cells were read.
     batteries: BTreeMap<Place, usize>,
+    /// Values that were not null.
     seen: BTreeSet<(Kind, &'static str)>,
-    /// Full readings with the cells of a battery, up to [`SETTLED`].
-    tables: BTreeMap<Place, u32>,
-    has_chosen_cells: bool,
-    /// Unique ids of the entities that pytes_serial had.
-    inherited: BTreeSet<String>,
+    /// Full readings with cells, up to [`SETTLED_AFTER`].
+    cell_readings: BTreeMap<Place, u32>,
+    cell_level_set: bool,
+    /// Unique ids of the entities of pytes_serial.
+    legacy_ids: BTreeSet<String>,
 }
 
-/// What people are shown of a device.
+/// Details of a device in Home Assistant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DeviceFacts {
-    /// Who made it.
     pub(crate) manufacturer: Option<String>,
-    /// Its type.
     pub(crate) model: Option<String>,
-    /// Its firmware.
     pub(crate) firmware: Option<String>,
-    /// Its serial number.
     pub(crate) serial: Option<String>,
 }
 
 impl Shape {
-    /// Nothing seen yet.
     #[must_use]
     pub fn new(settings: &BankSettings) -> Self {
-        let given = DeviceFacts {
+        let configured = DeviceFacts {
             manufacturer: settings.manufacturer.given().map(|text| bounded(text)),
             model: settings.model.given().map(|text| bounded(text)),
             ..DeviceFacts::default()
         };
-        let has_chosen_cells = settings.cells_chosen;
-        Self { bank: settings.name.clone(), given, has_chosen_cells, ..Self::default() }
+        let cell_level_set = settings.cells_chosen;
+        Self { bank: settings.name.clone(), configured, cell_level_set, ..Self::default() }
     }
 
-    /// Batteries and their cells, as somebody else has told of them.
+    /// With batteries and cell counts from another source than readings.
     #[must_use]
     pub(crate) fn with(settings: &BankSettings, batteries: BTreeMap<Place, usize>) -> Self {
         Self { batteries, ..Self::new(settings) }
     }
 
-    /// Takes in what a report shows; answers whether there is more to announce than before.
-    pub fn grow(&mut self, report: &BankReport, parts: &[Part]) -> bool {
-        let (batteries, seen, found) = (self.batteries.clone(), self.seen.len(), self.found.clone());
-        let there = report.reading.batteries.iter().filter(|battery| battery.presence == Presence::Present);
-        for battery in there {
+    /// Adds what a report contains. Returns whether there is more to announce than before.
+    pub fn grow(&mut self, report: &BankReport, payloads: &[Part]) -> bool {
+        let (batteries, seen, reported) = (self.batteries.clone(), self.seen.len(), self.reported.clone());
+        let present = report.reading.batteries.iter().filter(|battery| battery.presence == Presence::Present);
+        for battery in present {
             let cells = self.batteries.entry(battery.place).or_default();
             *cells = battery.cells.as_ref().map_or(0, Vec::len).max(*cells);
         }
-        self.seen.extend(parts.iter().flat_map(|part| part.said.iter().map(|key| (part.kind, *key))));
-        self.learn(report);
-        let has_grown = self.batteries != batteries || self.seen.len() != seen || self.found != found;
+        self.seen.extend(payloads.iter().flat_map(|payload| payload.said.iter().map(|key| (payload.kind, *key))));
+        self.update_device_facts(report);
+        let has_grown = self.batteries != batteries || self.seen.len() != seen || self.reported != reported;
         for battery in report.reading.batteries.iter().filter(|battery| battery.cells.is_some()) {
-            let tables = self.tables.entry(battery.place).or_default();
-            *tables = SETTLED.min(*tables + 1);
+            let cell_readings = self.cell_readings.entry(battery.place).or_default();
+            *cell_readings = SETTLED_AFTER.min(*cell_readings + 1);
         }
         has_grown
     }
 
-    /// A stack speaks for itself; in a bank in parallel the master stands for all.
-    fn learn(&mut self, report: &BankReport) {
+    /// The facts of a stack describe it as a whole; in a parallel bank the master's facts describe the bank.
+    fn update_device_facts(&mut self, report: &BankReport) {
         for facts in report.facts.first().into_iter().chain([&report.bank_facts]) {
-            let learn = |known: &mut Option<String>, said: &Option<String>| {
-                if let Some(said) = said {
-                    *known = Some(bounded(said));
+            let update = |known: &mut Option<String>, text: &Option<String>| {
+                if let Some(text) = text {
+                    *known = Some(bounded(text));
                 }
             };
-            learn(&mut self.found.manufacturer, &facts.manufacturer);
-            learn(&mut self.found.model, &facts.model);
-            learn(&mut self.found.firmware, &facts.firmware);
+            update(&mut self.reported.manufacturer, &facts.manufacturer);
+            update(&mut self.reported.model, &facts.model);
+            update(&mut self.reported.firmware, &facts.firmware);
             if facts.barcode.as_deref().is_some_and(is_plausible) {
-                learn(&mut self.found.serial, &facts.barcode);
+                update(&mut self.reported.serial, &facts.barcode);
             }
         }
     }
 
-    /// Entities that pytes_serial had are on at first, whatever the settings name.
+    /// Entities of pytes_serial are enabled by default, whatever the settings.
     pub fn inherit(&mut self, unique_ids: impl Iterator<Item = String>) {
-        self.inherited.extend(unique_ids);
+        self.legacy_ids.extend(unique_ids);
     }
 
-    /// Whether the settings name a level of cells.
+    /// Whether the settings name a cell level.
     #[must_use]
     pub(crate) fn has_chosen_cells(&self) -> bool {
-        self.has_chosen_cells
+        self.cell_level_set
     }
 
-    /// Whether pytes_serial had an entity of that unique id.
     #[must_use]
     pub(crate) fn has_inherited(&self, unique_id: &str) -> bool {
-        self.inherited.contains(unique_id)
+        self.legacy_ids.contains(unique_id)
     }
 
-    /// A battery is retired: not announced until it shows again.
+    /// The battery is not announced until it is seen again.
     pub(crate) fn forget(&mut self, place: Place) {
         self.batteries.remove(&place);
-        self.tables.remove(&place);
+        self.cell_readings.remove(&place);
     }
 
-    /// The bank's name.
     #[must_use]
     pub(crate) fn bank(&self) -> &str {
         &self.bank
     }
 
-    /// The batteries that have been there, and how many cells each has; 0 where they have not answered yet.
+    /// The batteries seen so far with their cell counts; 0 until the cells were read.
     pub fn batteries(&self) -> impl Iterator<Item = (Place, usize)> {
         self.batteries.iter().map(|(place, cells)| (*place, *cells))
     }
 
-    /// How many cells that battery has, as far as they have answered.
+    /// `None` until the cells were read.
     #[must_use]
     pub(crate) fn cells(&self, place: Place) -> Option<usize> {
         self.batteries.get(&place).copied().filter(|cells| *cells > 0)
     }
 
-    /// The same once it is certain that there are no more: a damaged table may have lost its last rows.
+    /// The cell count once it is final: a damaged table may have lost its last rows.
     #[must_use]
     pub(crate) fn settled_cells(&self, place: Place) -> Option<usize> {
-        self.cells(place).filter(|_| self.tables.get(&place) == Some(&SETTLED))
+        self.cells(place).filter(|_| self.cell_readings.get(&place) == Some(&SETTLED_AFTER))
     }
 
-    /// Of how many batteries it is certain how many cells there are.
+    /// The number of batteries with a final cell count.
     #[must_use]
     pub(crate) fn settled(&self) -> usize {
         self.batteries.keys().filter(|place| self.settled_cells(**place).is_some()).count()
     }
 
-    /// How many digits a cell's number has.
+    /// Digits of a cell number.
     #[must_use]
     pub(crate) fn cell_digits(&self) -> usize {
         naming::cell_digits(self.batteries.values().copied().max().unwrap_or(0))
     }
 
-    /// What people are shown: the settings' word before the console's.
+    /// The settings take precedence over the console.
     #[must_use]
     pub(crate) fn device(&self) -> DeviceFacts {
-        let or_found =
-            |given: &Option<String>, found: &Option<String>| given.clone().or_else(|| found.clone());
+        let first =
+            |configured: &Option<String>, reported: &Option<String>| configured.clone().or_else(|| reported.clone());
         DeviceFacts {
-            manufacturer: or_found(&self.given.manufacturer, &self.found.manufacturer),
-            model: or_found(&self.given.model, &self.found.model),
-            firmware: self.found.firmware.clone(),
-            serial: self.found.serial.clone(),
+            manufacturer: first(&self.configured.manufacturer, &self.reported.manufacturer),
+            model: first(&self.configured.model, &self.reported.model),
+            firmware: self.reported.firmware.clone(),
+            serial: self.reported.serial.clone(),
         }
     }
 
-    /// Whether an entity is to be there: the predecessor's always, another once its value has been seen.
+    /// Entities of pytes_serial always exist, others once their value has been seen.
     #[must_use]
     pub(crate) fn has(&self, entity: &Entity, place: Place) -> bool {
         let seen = |kind| self.seen.contains(&(kind, entity.key));

@@ -1,47 +1,46 @@
-//! Who is there: a bank and its batteries, as availability tells it.
+//! Tracks whether a bank and its batteries are online.
 //!
-//! A bank is offline when nothing came for three of its intervals; until then nothing is known of one that has not been
-//! read yet. A battery is offline when the table says that
-//! nobody is at its place, when the table has no such place any more, or when it was missing from three full
-//! sweeps in a row; one answer brings it back. A summary of a high-voltage stack names no modules, which takes none
+//! A bank is offline after three intervals without a reading; before its first reading it is unknown. A battery is offline
+//! when the table reports its place as absent, when the table no longer has its place, or when it was missing from three
+//! full sweeps in a row; one answer brings it back online. A summary of a high-voltage stack has no modules, which takes none
 //! offline.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::model::place::Place;
-use crate::model::reading::{BankReading, OFFLINE_AFTER as MISSED, Presence, SweepKind};
+use crate::model::reading::{BankReading, OFFLINE_AFTER as MAX_MISSED, Presence, SweepKind};
 
-/// Who is there in one bank.
+/// Of one bank.
 #[derive(Clone, Debug)]
 pub(crate) struct Roll {
-    silence: Duration,
-    begun: Instant,
-    heard: Option<Instant>,
+    offline_after: Duration,
+    started_at: Instant,
+    last_reading_at: Option<Instant>,
+    /// Full sweeps in a row without the battery.
     missed: BTreeMap<Place, u32>,
 }
 
 impl Roll {
-    /// For a bank that is read each `interval` from `now` on.
+    /// For a bank that is polled every `interval` from `now` on.
     #[must_use]
     pub(crate) fn new(interval: Duration, now: Instant) -> Self {
-        Self { silence: MISSED * interval, begun: now, heard: None, missed: BTreeMap::new() }
+        Self { offline_after: MAX_MISSED * interval, started_at: now, last_reading_at: None, missed: BTreeMap::new() }
     }
 
-    /// From now on the bank is offline after `silence` without a reading.
-    pub(crate) fn allow(&mut self, silence: Duration) {
-        self.silence = silence;
+    pub(crate) fn allow(&mut self, offline_after: Duration) {
+        self.offline_after = offline_after;
     }
 
-    /// A reading came, whose sweep ended at `now`.
+    /// The sweep ended at `now`.
     pub(crate) fn hear(&mut self, reading: &BankReading, now: Instant) {
-        self.heard = Some(now);
+        self.last_reading_at = Some(now);
         let is_full = reading.kind == SweepKind::Full;
-        // Only a table that was read names all places that there are; a stack's does not name one.
-        let names_all = !reading.is_series() && !reading.batteries.is_empty();
+        // Only a table that was read lists all places; that of a stack lists none.
+        let lists_all = !reading.is_series() && !reading.batteries.is_empty();
         for (place, missed) in &mut self.missed {
             if place.index() >= reading.batteries.len() {
-                *missed = if names_all { MISSED } else { missed.saturating_add(u32::from(is_full)) };
+                *missed = if lists_all { MAX_MISSED } else { missed.saturating_add(u32::from(is_full)) };
             }
         }
         for battery in &reading.batteries {
@@ -50,40 +49,40 @@ impl Roll {
             }
             let missed = match battery.presence {
                 Presence::Present => Some(0),
-                Presence::Absent => Some(MISSED),
+                Presence::Absent => Some(MAX_MISSED),
                 Presence::Missing => None,
             };
-            let count = self.missed.entry(battery.place).or_insert(MISSED);
+            let count = self.missed.entry(battery.place).or_insert(MAX_MISSED);
             match missed {
                 Some(missed) => *count = missed,
-                // A summary may miss a battery that the full sweep has.
+                // A summary may lack a battery that full sweeps have.
                 None => *count = count.saturating_add(u32::from(is_full)),
             }
         }
     }
 
-    /// A battery that is not there is left out until it is; answers whether there was such a one.
+    /// Removes an offline battery until it is back. Returns whether it was offline.
     pub(crate) fn forget(&mut self, place: Place) -> bool {
-        let is_gone = self.missed.get(&place).is_some_and(|missed| *missed >= MISSED);
-        is_gone && self.missed.remove(&place).is_some()
+        let is_offline = self.missed.get(&place).is_some_and(|missed| *missed >= MAX_MISSED);
+        is_offline && self.missed.remove(&place).is_some()
     }
 
-    /// Whether the bank is there; `None` while it is too early to know.
+    /// `None` before the first reading.
     #[must_use]
     pub(crate) fn bank(&self, now: Instant) -> Option<bool> {
-        let is_silent = now >= self.silent_at();
-        (is_silent || self.heard.is_some()).then_some(!is_silent)
+        let is_offline = now >= self.silent_at();
+        (is_offline || self.last_reading_at.is_some()).then_some(!is_offline)
     }
 
-    /// When the bank will be offline if nothing comes.
+    /// When the bank will be offline without a further reading.
     #[must_use]
     pub(crate) fn silent_at(&self) -> Instant {
-        self.heard.unwrap_or(self.begun) + self.silence
+        self.last_reading_at.unwrap_or(self.started_at) + self.offline_after
     }
 
-    /// The places heard of so far, and whether a battery is there.
+    /// The batteries seen so far, and whether each is online.
     pub(crate) fn batteries(&self) -> impl Iterator<Item = (Place, bool)> {
-        self.missed.iter().map(|(place, missed)| (*place, *missed < MISSED))
+        self.missed.iter().map(|(place, missed)| (*place, *missed < MAX_MISSED))
     }
 }
 
@@ -118,32 +117,32 @@ mod tests {
         }
     }
 
-    fn there(roll: &Roll) -> Vec<bool> {
-        roll.batteries().map(|(_, there)| there).collect()
+    fn online(tracker: &Roll) -> Vec<bool> {
+        tracker.batteries().map(|(_, online)| online).collect()
     }
 
     #[test]
-    fn a_bank_is_unknown_until_read_and_offline_after_three_silent_intervals() {
+    fn a_bank_is_unknown_until_read_and_offline_after_three_intervals() {
         let start = Instant::now();
-        let mut roll = Roll::new(INTERVAL, start);
-        let silent = start + 3 * INTERVAL;
-        let just_before = silent - Duration::from_millis(1);
-        assert_eq!([start, just_before, silent].map(|now| roll.bank(now)), [None, None, Some(false)]);
-        roll.hear(&reading(SweepKind::Summary, &[Presence::Present]), start);
-        assert_eq!([just_before, silent].map(|now| roll.bank(now)), [Some(true), Some(false)]);
-        roll.allow(6 * INTERVAL);
-        assert_eq!(roll.bank(silent), Some(true), "a bank that takes longer is given longer");
-        roll.allow(3 * INTERVAL);
-        assert_eq!(roll.bank(silent), Some(false), "and no longer than it takes");
+        let mut tracker = Roll::new(INTERVAL, start);
+        let offline = start + 3 * INTERVAL;
+        let just_before = offline - Duration::from_millis(1);
+        assert_eq!([start, just_before, offline].map(|now| tracker.bank(now)), [None, None, Some(false)]);
+        tracker.hear(&reading(SweepKind::Summary, &[Presence::Present]), start);
+        assert_eq!([just_before, offline].map(|now| tracker.bank(now)), [Some(true), Some(false)]);
+        tracker.allow(6 * INTERVAL);
+        assert_eq!(tracker.bank(offline), Some(true), "slow sweeps extend the time");
+        tracker.allow(3 * INTERVAL);
+        assert_eq!(tracker.bank(offline), Some(false), "fast sweeps shorten it again");
     }
 
     #[test]
-    fn a_battery_is_offline_after_three_full_sweeps_without_it_and_back_with_one_answer() {
+    fn a_battery_is_offline_after_three_missed_full_sweeps() {
         use Presence::{Missing, Present};
-        let (mut roll, now) = (Roll::new(INTERVAL, Instant::now()), Instant::now());
+        let (mut tracker, now) = (Roll::new(INTERVAL, Instant::now()), Instant::now());
         let mut after = |kind, presences: &[Presence]| {
-            roll.hear(&reading(kind, presences), now);
-            there(&roll)
+            tracker.hear(&reading(kind, presences), now);
+            online(&tracker)
         };
         assert_eq!(after(SweepKind::Full, &[Present, Present]), [true, true]);
         assert_eq!(after(SweepKind::Full, &[Present, Missing]), [true, true]);
@@ -151,52 +150,52 @@ mod tests {
         assert_eq!(
             after(SweepKind::Summary, &[Present, Missing]),
             [true, true],
-            "a summary counts for nothing"
+            "a summary does not count"
         );
         assert_eq!(after(SweepKind::Full, &[Present, Missing]), [true, false]);
         assert_eq!(after(SweepKind::Summary, &[Present, Present]), [true, true]);
     }
 
     #[test]
-    fn an_empty_place_is_not_spoken_of_unless_a_battery_was_there_and_is_not_forgotten() {
+    fn an_empty_place_is_listed_only_after_a_battery_was_there() {
         use Presence::{Absent, Present};
-        let (mut roll, now) = (Roll::new(INTERVAL, Instant::now()), Instant::now());
+        let (mut tracker, now) = (Roll::new(INTERVAL, Instant::now()), Instant::now());
         let gap = reading(SweepKind::Full, &[Present, Absent, Present]);
-        let places = |roll: &Roll| roll.batteries().map(|(place, _)| place.number()).collect::<Vec<_>>();
-        roll.hear(&gap, now);
-        assert_eq!(places(&roll), [1, 3]);
-        roll.hear(&reading(SweepKind::Full, &[Present, Present, Present]), now);
-        roll.hear(&gap, now);
-        assert_eq!((places(&roll), there(&roll)), (vec![1, 2, 3], vec![true, false, true]));
-        let forgotten = Place::up_to(3).filter(|place| roll.forget(*place));
-        assert_eq!(forgotten.map(Place::number).collect::<Vec<_>>(), [2], "only who is gone");
-        roll.hear(&gap, now);
-        assert_eq!(places(&roll), [1, 3]);
+        let places = |tracker: &Roll| tracker.batteries().map(|(place, _)| place.number()).collect::<Vec<_>>();
+        tracker.hear(&gap, now);
+        assert_eq!(places(&tracker), [1, 3]);
+        tracker.hear(&reading(SweepKind::Full, &[Present, Present, Present]), now);
+        tracker.hear(&gap, now);
+        assert_eq!((places(&tracker), online(&tracker)), (vec![1, 2, 3], vec![true, false, true]));
+        let forgotten = Place::up_to(3).filter(|place| tracker.forget(*place));
+        assert_eq!(forgotten.map(Place::number).collect::<Vec<_>>(), [2], "only offline batteries");
+        tracker.hear(&gap, now);
+        assert_eq!(places(&tracker), [1, 3]);
     }
 
     #[test]
-    fn a_battery_that_the_table_knows_to_be_gone_is_offline_at_once() {
+    fn a_battery_that_leaves_the_table_is_offline_at_once() {
         use Presence::{Absent, Missing, Present};
-        let (mut roll, now) = (Roll::new(INTERVAL, Instant::now()), Instant::now());
-        roll.hear(&reading(SweepKind::Full, &[Present, Present, Present, Missing]), now);
-        assert_eq!(there(&roll), [true, true, true, false], "who never answered is not there");
-        roll.hear(&reading(SweepKind::Summary, &[Present, Absent]), now);
-        assert_eq!(there(&roll), [true, false, false, false], "nor is who has left the table");
+        let (mut tracker, now) = (Roll::new(INTERVAL, Instant::now()), Instant::now());
+        tracker.hear(&reading(SweepKind::Full, &[Present, Present, Present, Missing]), now);
+        assert_eq!(online(&tracker), [true, true, true, false], "a battery that never answered is offline");
+        tracker.hear(&reading(SweepKind::Summary, &[Present, Absent]), now);
+        assert_eq!(online(&tracker), [true, false, false, false], "and so is one that has left the table");
     }
 
     #[test]
-    fn a_summary_of_a_stack_takes_no_module_offline_and_three_full_sweeps_without_one_do() {
+    fn a_summary_of_a_stack_takes_no_module_offline() {
         use Presence::{Missing, Present};
-        let mut roll = Roll::new(INTERVAL, Instant::now());
+        let mut tracker = Roll::new(INTERVAL, Instant::now());
         let mut after = |kind, presences: &[Presence]| {
             let stack = Some(crate::model::reading::Measured::default());
-            roll.hear(&BankReading { stack, ..reading(kind, presences) }, Instant::now());
-            there(&roll)
+            tracker.hear(&BankReading { stack, ..reading(kind, presences) }, Instant::now());
+            online(&tracker)
         };
         assert_eq!(after(SweepKind::Full, &[Present; 3]), [true; 3]);
         for _ in 0..9 {
-            assert_eq!(after(SweepKind::Summary, &[]), [true; 3], "it names none");
-            assert_eq!(after(SweepKind::Summary, &[Missing; 3]), [true; 3], "nor does it hear any");
+            assert_eq!(after(SweepKind::Summary, &[]), [true; 3], "it lists no module");
+            assert_eq!(after(SweepKind::Summary, &[Missing; 3]), [true; 3], "and reads none");
         }
         assert_eq!(after(SweepKind::Full, &[Present; 2]), [true; 3]);
         assert_eq!(after(SweepKind::Full, &[]), [true; 3], "its modules did not answer");

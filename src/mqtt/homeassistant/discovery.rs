@@ -1,8 +1,8 @@
-//! Home Assistant's discovery: what there is, as retained messages, several a device.
+//! Home Assistant discovery messages, retained, several per device.
 //!
-//! One for the bank, one a battery, one a battery's cells; the latter in as many as it takes for each to stay
-//! small. Messages of one device share its identifiers, and none needs another to have come before it: a broker hands
-//! out what it kept in any order.
+//! There is one for the bank, one per battery, and one or more for the cells of a battery, so that each stays small. Messages
+//! of one device share its identifiers and don't depend on each other's order: a broker delivers retained messages in any
+//! order.
 
 use std::time::Duration;
 
@@ -17,79 +17,79 @@ use crate::mqtt::message::Message;
 use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 use crate::settings::CellLevel;
 
-/// Who says this, to Home Assistant.
+/// Identifies bankwatch as the origin of the messages.
 pub(crate) const ORIGIN: &str = env!("CARGO_PKG_NAME");
 
-/// Bytes that a message may have; brokers and clients exist that stop at 64 kB.
-const LARGEST: usize = 60_000;
+/// Some brokers and clients have a limit of 64 kB.
+const MAX_BYTES: usize = 60_000;
 
-/// All there is to announce of a bank at that level of cells.
+/// All messages for a bank at that cell level.
 #[must_use]
-pub fn messages(topics: &Topics, shape: &Shape, level: CellLevel, expiry: &Expiry) -> Vec<Message> {
-    let announcement = Announcement { topics, shape, level, expiry };
-    let places = shape.batteries().flat_map(|(place, _)| {
-        announcement.message(About::Battery(place)).into_iter().chain(announcement.of_cells(place))
+pub fn messages(topics: &Topics, devices: &Shape, level: CellLevel, expiry: &Expiry) -> Vec<Message> {
+    let builder = DiscoveryBuilder { topics, devices, level, expiry };
+    let places = devices.batteries().flat_map(|(place, _)| {
+        builder.message(About::Battery(place)).into_iter().chain(builder.cell_messages(place))
     });
-    announcement.message(About::Bank).into_iter().chain(places).collect()
+    builder.message(About::Bank).into_iter().chain(places).collect()
 }
 
-struct Announcement<'a> {
+struct DiscoveryBuilder<'a> {
     topics: &'a Topics,
-    shape: &'a Shape,
+    devices: &'a Shape,
     level: CellLevel,
     expiry: &'a Expiry,
 }
 
-/// An entity's key in its message, and what is said of it.
+/// The key of an entity in its message, and its configuration.
 type Component = (String, Value);
 
-impl Announcement<'_> {
+impl DiscoveryBuilder<'_> {
     fn message(&self, about: About) -> Option<Message> {
         let place = about.place().unwrap_or(Place::FIRST);
         let components =
             self.entities(about, place).map(|entity| self.component(entity, place, None)).collect();
-        self.finished(about, components)
+        self.build_message(about, components)
     }
 
-    /// In the order of the cells, so that a cell more is a component more at the end.
-    fn of_cells(&self, place: Place) -> Vec<Message> {
-        let count = self.shape.batteries().find(|(other, _)| *other == place).map_or(0, |(_, cells)| cells);
+    /// In the order of the cells, so that a further cell adds components at the end.
+    fn cell_messages(&self, place: Place) -> Vec<Message> {
+        let count = self.devices.batteries().find(|(other, _)| *other == place).map_or(0, |(_, cells)| cells);
         let about = About::Cells(place, 1);
-        let of_cell = |source| source == Source::Cell;
-        let together = self
+        let is_cell = |source| source == Source::Cell;
+        let statistics = self
             .entities(about, place)
-            .filter(|entity| count > 0 && !of_cell(entity.source))
+            .filter(|entity| count > 0 && !is_cell(entity.source))
             .map(|entity| self.component(entity, place, None));
-        let each = (1..=count).flat_map(|cell| {
+        let cells = (1..=count).flat_map(|cell| {
             self.entities(about, place)
-                .filter(|entity| of_cell(entity.source))
+                .filter(|entity| is_cell(entity.source))
                 .map(move |entity| self.component(entity, place, Some(cell)))
         });
         let head = self.envelope(about, Map::new()).to_string().len();
-        let (mut size, mut parts) = (LARGEST, Vec::<Vec<Component>>::new());
-        for component in together.chain(each) {
+        let (mut size, mut parts) = (MAX_BYTES, Vec::<Vec<Component>>::new());
+        for component in statistics.chain(cells) {
             // Quotes, colon and comma.
-            let more = component.0.len() + component.1.to_string().len() + 4;
-            if size + more > LARGEST {
+            let added = component.0.len() + component.1.to_string().len() + 4;
+            if size + added > MAX_BYTES {
                 parts.push(Vec::new());
                 size = head;
             }
-            size += more;
+            size += added;
             if let Some(part) = parts.last_mut() {
                 part.push(component);
             }
         }
         let numbered = (1..).zip(parts);
-        numbered.filter_map(|(number, part)| self.finished(About::Cells(place, number), part)).collect()
+        numbered.filter_map(|(number, part)| self.build_message(About::Cells(place, number), part)).collect()
     }
 
     fn entities(&self, about: About, place: Place) -> impl Iterator<Item = &'static Entity> {
-        let there = move |entity: &&Entity| entity.level <= self.level && self.shape.has(entity, place);
-        ENTITIES.iter().filter(move |entity| is_about(about, entity.source)).filter(there)
+        let exists = move |entity: &&Entity| entity.level <= self.level && self.devices.has(entity, place);
+        ENTITIES.iter().filter(move |entity| belongs_to(about, entity.source)).filter(exists)
     }
 
-    fn finished(&self, about: About, components: Vec<Component>) -> Option<Message> {
-        let object_id = about.object_id(self.shape.bank());
+    fn build_message(&self, about: About, components: Vec<Component>) -> Option<Message> {
+        let object_id = about.object_id(self.devices.bank());
         let payload = self.envelope(about, components.into_iter().collect());
         let empty = payload["cmps"].as_object().is_none_or(Map::is_empty);
         (!empty).then(|| Message::retained(self.topics.device_config(&object_id), payload.to_string()))
@@ -106,7 +106,7 @@ impl Announcement<'_> {
     }
 
     fn device_name(&self, about: About) -> String {
-        let bank = self.shape.bank();
+        let bank = self.devices.bank();
         match about {
             About::Bank | About::Battery(_) => bank.to_owned(),
             About::Cells(..) => naming::cells_device(bank),
@@ -115,40 +115,40 @@ impl Announcement<'_> {
 
     fn device(&self, about: About) -> Map<String, Value> {
         let name = self.device_name(about);
-        let facts = self.shape.device();
+        let facts = self.devices.device();
         let mut device = Map::new();
         device.insert("ids".into(), json!([name]));
         device.insert("name".into(), name.into());
-        put(&mut device, "mf", facts.manufacturer);
-        put(&mut device, "mdl", facts.model);
-        put(&mut device, "sw", facts.firmware);
-        put(&mut device, "sn", facts.serial);
+        insert_some(&mut device, "mf", facts.manufacturer);
+        insert_some(&mut device, "mdl", facts.model);
+        insert_some(&mut device, "sw", facts.firmware);
+        insert_some(&mut device, "sn", facts.serial);
         if let About::Cells(..) = about {
-            // Its message comes first.
+            // The bank's device is announced first.
             device.insert("via_device".into(), self.device_name(About::Bank).into());
         }
         device
     }
 
-    /// Who must be there for a value to be worth anything.
+    /// The statuses that must be online for the values to be available.
     fn availability(&self, about: About) -> Value {
-        let bank = self.shape.bank();
+        let bank = self.devices.bank();
         let battery = about.place().map(|place| self.topics.battery_status(bank, place));
-        let always = [
+        let statuses = [
             json!({ "t": self.topics.service_status() }),
-            // Home Assistant would go on with the last word where it is cleared.
+            // Home Assistant would keep the last status when the topic is cleared.
             json!({ "t": self.topics.bank_status(bank), "val_tpl": "{{ value or 'offline' }}" }),
         ];
-        always.into_iter().chain(battery.map(|topic| json!({ "t": topic }))).collect()
+        statuses.into_iter().chain(battery.map(|topic| json!({ "t": topic }))).collect()
     }
 
     fn component(&self, entity: &Entity, place: Place, cell: Option<usize>) -> Component {
-        let bank = self.shape.bank();
+        let bank = self.devices.bank();
         let (about, number) = match (entity.source, cell) {
             (Source::Battery | Source::Detail, _) => (About::Battery(place), Some(place.to_string())),
             (Source::Statistics, _) => (About::Cells(place, 1), Some(place.to_string())),
             (_, Some(cell)) => {
-                (About::Cells(place, 1), Some(naming::cell(place, cell, self.shape.cell_digits())))
+                (About::Cells(place, 1), Some(naming::cell(place, cell, self.devices.cell_digits())))
             }
             _ => (About::Bank, None),
         };
@@ -159,40 +159,40 @@ impl Announcement<'_> {
         let platform = platform(entity.value);
         let device = self.device_name(about);
         let entity_id = naming::slug(&format!("{device} {key}"));
-        let mut said = Map::new();
-        said.insert("p".into(), platform.into());
-        said.insert("def_ent_id".into(), format!("{platform}.{entity_id}").into());
+        let mut config = Map::new();
+        config.insert("p".into(), platform.into());
+        config.insert("def_ent_id".into(), format!("{platform}.{entity_id}").into());
         if naming::slug(&format!("{device} {name}")) != entity_id {
-            // Home Assistant before 2025.10 does not know the default, and would make the entity id of the name.
-            said.insert("obj_id".into(), entity_id.into());
+            // Home Assistant before 2025.10 ignores `def_ent_id` and would derive the entity id from the name.
+            config.insert("obj_id".into(), entity_id.into());
         }
-        said.insert("name".into(), name.into());
-        said.insert("stat_t".into(), self.state_topic(entity.source, place).into());
-        describe(&mut said, entity.value);
-        put(&mut said, "val_tpl", template(entity, cell));
-        if let Some(template) = attributes(entity) {
-            said.insert("json_attr_t".into(), self.state_topic(entity.source, place).into());
-            said.insert("json_attr_tpl".into(), template.into());
+        config.insert("name".into(), name.into());
+        config.insert("stat_t".into(), self.state_topic(entity.source, place).into());
+        insert_value_kind(&mut config, entity.value);
+        insert_some(&mut config, "val_tpl", value_template(entity, cell));
+        if let Some(template) = attributes_template(entity) {
+            config.insert("json_attr_t".into(), self.state_topic(entity.source, place).into());
+            config.insert("json_attr_tpl".into(), template.into());
         }
-        put(&mut said, "sug_dsp_prc", entity.precision);
-        put(&mut said, "ent_cat", entity.diagnostic.then_some("diagnostic"));
-        let is_on = match entity.at_first {
+        insert_some(&mut config, "sug_dsp_prc", entity.precision);
+        insert_some(&mut config, "ent_cat", entity.diagnostic.then_some("diagnostic"));
+        let is_enabled = match entity.at_first {
             AtFirst::On => true,
             AtFirst::Off => false,
-            AtFirst::OnIfChosen => self.shape.has_chosen_cells() || self.shape.has_inherited(&unique_id),
+            AtFirst::OnIfChosen => self.devices.has_chosen_cells() || self.devices.has_inherited(&unique_id),
         };
-        put(&mut said, "en", (!is_on).then_some(false));
-        said.insert("uniq_id".into(), unique_id.into());
-        put(&mut said, "exp_aft", self.expire_after(entity.expiry));
+        insert_some(&mut config, "en", (!is_enabled).then_some(false));
+        config.insert("uniq_id".into(), unique_id.into());
+        insert_some(&mut config, "exp_aft", self.expire_after(entity.expiry));
         if matches!(entity.source, Source::Link | Source::Service) {
-            // These speak of a bank that is away as well.
-            said.insert("avty".into(), json!([{ "t": self.topics.service_status() }]));
+            // These are available for an offline bank, too.
+            config.insert("avty".into(), json!([{ "t": self.topics.service_status() }]));
         }
-        (key, said.into())
+        (key, config.into())
     }
 
     fn state_topic(&self, source: Source, place: Place) -> String {
-        let (topics, bank) = (self.topics, self.shape.bank());
+        let (topics, bank) = (self.topics, self.devices.bank());
         match source {
             Source::Bank => topics.bank_state(bank),
             Source::BankCells => topics.bank_cells(bank),
@@ -204,7 +204,7 @@ impl Announcement<'_> {
         }
     }
 
-    /// In whole seconds, not fewer than asked for.
+    /// In whole seconds, rounded up.
     fn expire_after(&self, expiry: Lasting) -> Option<u64> {
         let seconds = |span: Duration| Some(span.as_millis().div_ceil(1000) as u64);
         match expiry {
@@ -215,8 +215,8 @@ impl Announcement<'_> {
     }
 }
 
-/// Whether what is read there belongs into a message about that.
-pub(crate) fn is_about(about: About, source: Source) -> bool {
+/// Whether entities of that source belong into the message.
+pub(crate) fn belongs_to(about: About, source: Source) -> bool {
     match about {
         About::Bank => matches!(source, Source::Bank | Source::BankCells | Source::Link | Source::Service),
         About::Battery(_) => matches!(source, Source::Battery | Source::Detail),
@@ -224,16 +224,16 @@ pub(crate) fn is_about(about: About, source: Source) -> bool {
     }
 }
 
-/// How attributes are taken out of the message, as JSON.
-fn attributes(entity: &Entity) -> Option<String> {
+/// Template that extracts the attributes from the payload, as JSON.
+fn attributes_template(entity: &Entity) -> Option<String> {
     let pairs: Vec<String> =
         entity.attributes.iter().map(|(name, key)| format!("'{name}': value_json.{key}")).collect();
     (!pairs.is_empty()).then(|| format!("{{{{ {{{}}} | to_json }}}}", pairs.join(", ")))
 }
 
-fn put(said: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
+fn insert_some(config: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
-        said.insert(key.to_owned(), value.into());
+        config.insert(key.to_owned(), value.into());
     }
 }
 
@@ -244,8 +244,8 @@ fn platform(value: Sort) -> &'static str {
     }
 }
 
-fn describe(said: &mut Map<String, Value>, value: Sort) {
-    let mut text = |key: &str, text: Option<&str>| put(said, key, text);
+fn insert_value_kind(config: &mut Map<String, Value>, value: Sort) {
+    let mut text = |key: &str, text: Option<&str>| insert_some(config, key, text);
     match value {
         Sort::Number(Quantity { class, unit, state_class }) => {
             text("dev_cla", class);
@@ -254,13 +254,13 @@ fn describe(said: &mut Map<String, Value>, value: Sort) {
         }
         Sort::Word(options) => {
             text("dev_cla", Some("enum"));
-            said.insert("ops".into(), json!(options));
+            config.insert("ops".into(), json!(options));
         }
         Sort::Moment => text("dev_cla", Some("timestamp")),
         Sort::Day => text("dev_cla", Some("date")),
         Sort::Flag(class) => {
             text("dev_cla", class);
-            // As a template shows JSON's `true` and `false`; it shows `null` as `None`, which means unknown.
+            // How a template renders JSON's `true` and `false`; `null` becomes `None`, which means unknown.
             text("pl_on", Some("True"));
             text("pl_off", Some("False"));
         }
@@ -272,14 +272,14 @@ fn describe(said: &mut Map<String, Value>, value: Sort) {
     }
 }
 
-/// How the value is taken out of the message. A battery that has been replaced by one with fewer cells says
-/// nothing of the rest, which must become unknown and not stay as it was.
-fn template(entity: &Entity, cell: Option<usize>) -> Option<String> {
+/// Template that extracts the value from the payload. If a battery is replaced by one with fewer cells, the values of the
+/// other cells become unknown.
+fn value_template(entity: &Entity, cell: Option<usize>) -> Option<String> {
     let key = entity.key;
     match (entity.value, cell) {
-        // Cleared: unknown.
+        // A cleared topic: unknown.
         (Sort::Presence, _) => Some("{{ value or none }}".to_owned()),
-        // An object that is `null` has no keys: unknown.
+        // A `null` object has no keys: unknown.
         (_, None) if key.contains('.') => Some(format!("{{{{ value_json.{key} | default(none) }}}}")),
         (_, None) => Some(format!("{{{{ value_json.{key} }}}}")),
         (_, Some(cell)) => Some(format!("{{{{ value_json.{key}[{}] | default(none) }}}}", cell - 1)),

@@ -1,8 +1,8 @@
-//! The entities that Home Assistant shows: one table, a row an entity.
+//! The table of Home Assistant entities, one row per entity.
 //!
-//! A row says what is read where and how it is called; [`discovery`](crate::mqtt::homeassistant::discovery) puts it into messages. The rows
-//! marked [`predecessor`](Entity::predecessor) are the predecessor's: their ids and names are what people's histories hang on.
-//! `docs/mqtt.md` has the same table, held by a test.
+//! A row defines where a value is read from and how it is presented; [`discovery`](crate::mqtt::homeassistant::discovery)
+//! turns rows into messages. Rows marked [`predecessor`](Entity::predecessor) are those of pytes_serial: their ids and names
+//! must not change, since people's histories depend on them. `docs/mqtt.md` has the same table, held by a test.
 
 use crate::model::place::Place;
 use crate::mqtt::homeassistant::enum_values::{STATES, STATUSES};
@@ -12,106 +12,89 @@ use crate::settings::CellLevel;
 /// One entity of a bank, of each battery or of each cell.
 #[derive(Clone, Copy, Debug)]
 pub struct Entity {
-    /// What it reads and of what there is one.
     pub source: Source,
-    /// The key there.
+    /// Key in the payload.
     pub key: &'static str,
-    /// What its unique id has behind the bank's name.
+    /// The part of the unique id after the bank's name.
     pub id: &'static str,
-    /// What its entity id has behind the device's name, and its key in the message.
+    /// The part of the entity id after the device's name, and the key in the discovery message.
     pub stem: &'static str,
-    /// What people read, where that is not made of the stem.
+    /// Display name, if it is not derived from the stem.
     title: Option<&'static str>,
-    /// What kind of value it is.
     pub value: Sort,
-    /// Decimals that are shown.
+    /// Displayed decimals.
     pub(crate) precision: Option<u8>,
-    /// Whether it is about the battery's or the service's inner life.
+    /// Whether Home Assistant shows it in the diagnostic category.
     pub diagnostic: bool,
-    /// Whether it is on when Home Assistant first adds it.
     pub at_first: AtFirst,
-    /// What it has besides its state: names, and keys of the same message.
+    /// Attribute names with their keys in the payload.
     pub attributes: &'static [(&'static str, &'static str)],
-    /// From which level of cells on it is there.
+    /// Lowest cell level that has the entity.
     pub level: CellLevel,
-    /// After what silence it is unavailable.
     pub(crate) expiry: Lasting,
-    /// Whether the predecessor had it; such a one is always there, a new one once its value has been seen.
+    /// Whether pytes_serial has the entity. Such an entity always exists, others once their value has been seen.
     pub predecessor: bool,
 }
 
-/// What is read.
+/// What an entity is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// Totals of the bank.
     Bank,
-    /// The spread over the bank's cells.
+    /// Statistics over all cells of the bank.
     BankCells,
-    /// Whether the bank is there.
+    /// Whether the bank is online.
     Link,
-    /// How the service fares.
+    /// The service itself.
     Service,
-    /// What the table says of each battery.
+    /// Values of each battery from the table.
     Battery,
-    /// All that is known of each battery.
+    /// Details and facts of each battery.
     Detail,
-    /// Each battery's cells together.
+    /// Statistics over the cells of each battery.
     Statistics,
-    /// Each cell.
     Cell,
 }
 
-/// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
-    /// A number with what Home Assistant knows of such numbers.
     Number(Quantity),
-    /// One of these words.
+    /// One of these options.
     Word(&'static [&'static str]),
-    /// A moment.
     Moment,
-    /// A day.
     Day,
-    /// Yes or no, of that device class.
+    /// A binary sensor of that device class.
     Flag(Option<&'static str>),
-    /// Whether a topic says `online`.
+    /// A binary sensor that reads `online` and `offline` from a status topic.
     Presence,
 }
 
-/// What Home Assistant knows of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantity {
-    /// Its device class.
     pub class: Option<&'static str>,
-    /// Its unit.
     pub unit: Option<&'static str>,
-    /// Its state class.
     pub state_class: Option<&'static str>,
 }
 
-/// Whether an entity is on when Home Assistant first adds it; what people switch later stays.
+/// Whether Home Assistant enables an entity when it first adds it. Later changes by the user stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtFirst {
-    /// It is on.
     On,
-    /// It is off.
     Off,
-    /// It is on where the settings name a level of cells: whoever names one wants to see it.
+    /// Enabled if the settings name a cell level: who sets it wants to see the cells.
     OnIfChosen,
 }
 
-/// How long a value holds.
+/// When a value expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lasting {
-    /// Like a measurement.
     Measured,
-    /// Like a fact, which is asked rarely.
+    /// Facts are read rarely.
     Fact,
-    /// For good: it says by itself of when it is.
+    /// The value has its own time.
     Always,
 }
 
-const fn quantity(class: &'static str, unit: &'static str) -> Sort {
+const fn measurement(class: &'static str, unit: &'static str) -> Sort {
     Sort::Number(Quantity { class: Some(class), unit: Some(unit), state_class: Some("measurement") })
 }
 
@@ -119,17 +102,17 @@ const fn plain(unit: Option<&'static str>, state_class: Option<&'static str>) ->
     Sort::Number(Quantity { class: None, unit, state_class })
 }
 
-const VOLTS: Sort = quantity("voltage", "V");
-const AMPERES: Sort = quantity("current", "A");
-const WATTS: Sort = quantity("power", "W");
-const DEGREES: Sort = quantity("temperature", "°C");
-const CHARGE: Sort = quantity("battery", "%");
-const SECONDS: Sort = quantity("duration", "s");
+const VOLTS: Sort = measurement("voltage", "V");
+const AMPERES: Sort = measurement("current", "A");
+const WATTS: Sort = measurement("power", "W");
+const DEGREES: Sort = measurement("temperature", "°C");
+const CHARGE: Sort = measurement("battery", "%");
+const SECONDS: Sort = measurement("duration", "s");
 const PERCENT: Sort = plain(Some("%"), Some("measurement"));
 const AMPERE_HOURS: Sort = plain(Some("Ah"), None);
 const THROUGHPUT: Sort = plain(Some("Ah"), Some("total_increasing"));
-const STORED: Sort = quantity("duration", "d");
-const LEFT: Sort = quantity("energy_storage", "kWh");
+const STORED: Sort = measurement("duration", "d");
+const LEFT: Sort = measurement("energy_storage", "kWh");
 const RESISTANCE: Sort = plain(Some("mΩ"), Some("measurement"));
 const DAY: Sort = Sort::Day;
 const HOURS: Sort = Sort::Number(Quantity {
@@ -172,7 +155,7 @@ const fn row(source: Source, key: &'static str, stem: &'static str, value: Sort)
 }
 
 impl Entity {
-    /// The predecessor had it under this id.
+    /// pytes_serial has it under this id.
     const fn before(mut self, id: &'static str) -> Self {
         self.predecessor = true;
         self.id = id;
@@ -219,7 +202,7 @@ impl Entity {
         self
     }
 
-    /// What people read, of the battery or cell of that number. pytes_serial's names stay as they are.
+    /// Display name, with the number of the battery or cell. The names of pytes_serial are kept.
     #[must_use]
     pub fn name(&self, number: Option<&str>) -> String {
         let (name, separator) = match self.title {
@@ -239,11 +222,11 @@ impl Entity {
 
 use Source::{Bank, BankCells, Battery, Cell, Detail, Link, Service, Statistics};
 
-/// Which cells are the extremes changes all the time: as entities of their own they would fill Home Assistant's log
-/// book, which leaves out what has a unit.
+/// The lowest and highest cell change all the time: as entities they would fill Home Assistant's log book, which omits only
+/// entities with a unit.
 const EXTREMES: &[(&str, &str)] = &[("lowest_cell", "lowest_cell"), ("highest_cell", "highest_cell")];
 
-/// All of them, in the order in which they are announced.
+/// In the order of the discovery messages.
 pub const ENTITIES: &[Entity] = &[
     row(Bank, "voltage", "voltage", VOLTS).before("voltage").decimals(2),
     row(Bank, "current", "current", AMPERES).before("current").decimals(2),
@@ -349,7 +332,7 @@ pub const ENTITIES: &[Entity] = &[
 ];
 
 impl Source {
-    /// The part that is read, of the battery at `place`; nothing where it is not a part of a report.
+    /// The message that has the value of the battery at `place`; `None` if it is not in a report.
     #[must_use]
     pub(crate) fn kind(self, place: Place) -> Option<Kind> {
         Some(match self {
@@ -364,7 +347,7 @@ impl Source {
     }
 }
 
-/// The keys that entities read from a part.
+/// The keys that entities read from a message.
 pub(crate) fn read_from(kind: Kind) -> impl Iterator<Item = &'static str> {
     let place = match kind {
         Kind::Battery(place) | Kind::Detail(place) | Kind::Cells(place) => place,

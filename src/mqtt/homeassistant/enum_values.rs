@@ -1,22 +1,23 @@
-//! The console's words as Home Assistant takes them: an `enum` has a closed list of options, the console an open set.
+//! Maps the console's words to Home Assistant's `enum` options, which are a closed list while the console's words are an open
+//! set.
 
 use serde_json::{Map, Value};
 
-/// What a state may be called (protocol, section 11).
+/// States (protocol, section 11).
 pub const STATES: &[&str] = &[
     "Charge", "Dischg", "Idle", "Absent", "SysError", "Balance", "Sleep", "Float", "Protect", "Alarm", OTHER,
 ];
 
-/// What a status may be called (protocol, section 11).
+/// Statuses (protocol, section 11).
 pub const STATUSES: &[&str] = &["Normal", "Low", "High", "Full", "Abnormal", "Over", "Under", OTHER];
 
-/// Stands for every word that is not among the options.
+/// Replaces every word that is not one of the options.
 pub const OTHER: &str = "Other";
 
-/// Characters of a console's text that are passed on. The longest known word has 8, the longest barcode 16.
-const LONGEST: usize = 64;
+/// Longer texts are cut, in characters. The longest known word has 8, the longest barcode 16.
+const MAX_LENGTH: usize = 64;
 
-/// The options of the words under `key`, where it holds one of a closed list.
+/// The options for `key`, if it is an `enum`.
 fn options(key: &str) -> Option<&'static [&'static str]> {
     match key {
         "basic_st" => Some(STATES),
@@ -25,44 +26,43 @@ fn options(key: &str) -> Option<&'static [&'static str]> {
     }
 }
 
-/// A text of the console or of somebody's settings, bounded and without control characters.
+/// Limits the length of a text from the console or the settings and removes control characters.
 #[must_use]
 pub(crate) fn bounded(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+    text.chars().filter(|c| !c.is_control()).take(MAX_LENGTH).collect()
 }
 
-/// Puts every word in its place: one that is not among its options becomes [`OTHER`], with the word itself
-/// under `<key>_said`; any other text is [`bounded`]. In a list each word is an item's, and `<key>_said` names
-/// the items by their number from 1.
-pub(crate) fn tame(said: &mut Map<String, Value>) {
-    let mut beside = Map::new();
-    for (key, value) in said.iter_mut() {
+/// Replaces each word that is not one of its options with [`OTHER`] and adds the word itself under `<key>_raw`; any other
+/// text is [`bounded`]. For a list, `<key>_raw` is an object with the item numbers, from 1, as keys.
+pub(crate) fn tame(values: &mut Map<String, Value>) {
+    let mut raw = Map::new();
+    for (key, value) in values.iter_mut() {
         let options = options(key);
         match value {
             Value::String(text) => {
                 if let Some(word) = stranger(text, options) {
-                    beside.insert(format!("{key}_said"), Value::String(word));
+                    raw.insert(format!("{key}_raw"), Value::String(word));
                 }
             }
             Value::Array(items) => {
-                let mut strangers = Map::new();
+                let mut unknown = Map::new();
                 for (number, item) in (1..).zip(items) {
                     let Value::String(text) = item else { continue };
                     if let Some(word) = stranger(text, options) {
-                        strangers.insert(u32::to_string(&number), Value::String(word));
+                        unknown.insert(u32::to_string(&number), Value::String(word));
                     }
                 }
-                if !strangers.is_empty() {
-                    beside.insert(format!("{key}_said"), Value::Object(strangers));
+                if !unknown.is_empty() {
+                    raw.insert(format!("{key}_raw"), Value::Object(unknown));
                 }
             }
             _ => {}
         }
     }
-    said.append(&mut beside);
+    values.append(&mut raw);
 }
 
-/// Bounds `text`; where it is none of the options it becomes [`OTHER`], and the word itself is answered.
+/// Bounds `text`. If it is not one of the options, replaces it with [`OTHER`] and returns the word itself.
 fn stranger(text: &mut String, options: Option<&[&str]>) -> Option<String> {
     let word = bounded(text);
     if options.is_none_or(|options| options.contains(&word.as_str())) {

@@ -1,4 +1,4 @@
-//! After what silence a value is no longer shown.
+//! After how long without an update Home Assistant shows a value as unavailable.
 
 use std::time::Duration;
 
@@ -6,91 +6,97 @@ use crate::model::facts::slow_questions;
 use crate::model::observed_interval::ObservedInterval;
 use crate::settings::MqttSettings;
 
-/// However fast a bank is read, a value lives so long: a moment's trouble of the network is no news.
-const SHORTEST: Duration = Duration::from_secs(60);
-/// A value may miss so many of its own intervals.
-const INTERVALS: u32 = 3;
-/// A shorter life is announced once so many sweeps in a row allow it; a longer one at once.
-const CALM: u32 = 20;
-/// What is worked out is rounded up to this, so that a sweep a little longer changes nothing.
+/// Shortest expiry time, however fast a bank is polled: a brief network problem should not show.
+const MIN_EXPIRY: Duration = Duration::from_secs(60);
+
+/// A value may be missing for this many of its intervals.
+const MAX_MISSED_INTERVALS: u32 = 3;
+
+/// A shorter expiry time applies after so many sweeps in a row that allow it; a longer one at once.
+const SHORTEN_AFTER: u32 = 20;
+
+/// Expiry times are rounded up to a multiple of this, so that slightly longer sweeps change nothing.
 const STEP: Duration = Duration::from_secs(10);
 
-/// How long Home Assistant shows a value that is not said again.
+/// How long Home Assistant shows a value that is not updated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
-    /// Of measurements.
     pub measured: Duration,
-    /// Of facts, which are asked more rarely.
+    /// Facts are read more rarely.
     pub facts: Duration,
 }
 
 impl Expiry {
-    /// For a bank of which a full sweep is said each `interval` and facts each `facts_every`; `given` is what the
-    /// settings say of measurements.
+    /// For a bank of which full readings are published every `interval` and facts every `facts_every`; `configured` is the
+    /// value for measurements from the settings.
     #[must_use]
-    pub fn new(given: Option<Duration>, interval: Duration, facts_every: Duration) -> Self {
-        let measured = given.unwrap_or_else(|| SHORTEST.max(rounded_up(INTERVALS * interval)));
-        Self { measured, facts: measured.max(rounded_up(INTERVALS * facts_every)) }
+    pub fn new(configured: Option<Duration>, interval: Duration, facts_every: Duration) -> Self {
+        let measured = configured.unwrap_or_else(|| MIN_EXPIRY.max(rounded_up(MAX_MISSED_INTERVALS * interval)));
+        Self { measured, facts: measured.max(rounded_up(MAX_MISSED_INTERVALS * facts_every)) }
     }
 }
 
-/// How long what is said of one bank lives, as its sweeps turn out.
+/// Adapts the expiry times of one bank to the duration of its sweeps.
 #[derive(Clone, Debug)]
 pub(crate) struct Life {
-    given: Option<Duration>,
+    configured: Option<Duration>,
     publish_interval: Duration,
     facts_every: Duration,
     beat: ObservedInterval,
-    now: Expiry,
-    /// Sweeps in a row after which it could have been shorter.
-    calm: u32,
+    current: Expiry,
+    /// Sweeps in a row that allowed a shorter expiry time.
+    shorter_sweeps: u32,
 }
 
 impl Life {
-    /// For a bank that is to be read each `interval`, and its facts each `facts_every`.
+    /// For a bank that is polled every `interval`, and its facts every `facts_every`.
     #[must_use]
     pub(crate) fn new(settings: &MqttSettings, interval: Duration, facts_every: Duration) -> Self {
-        let (given, publish_interval) = (settings.expire_after.given().copied(), settings.publish_interval);
-        let now = Expiry::new(given, interval.max(publish_interval), facts_every);
-        Self { given, publish_interval, facts_every, beat: ObservedInterval::new(interval), now, calm: 0 }
+        let (configured, publish_interval) = (settings.expire_after.given().copied(), settings.publish_interval);
+        let current = Expiry::new(configured, interval.max(publish_interval), facts_every);
+        Self {
+            configured,
+            publish_interval,
+            facts_every,
+            beat: ObservedInterval::new(interval),
+            current,
+            shorter_sweeps: 0,
+        }
     }
 
-    /// How long it is now.
     #[must_use]
     pub(crate) fn expiry(&self) -> Expiry {
-        self.now
+        self.current
     }
 
-    /// After so long without a reading, counted from the end of the last sweep, the bank is offline.
+    /// The bank is offline this long after the end of the last sweep.
     #[must_use]
     pub(crate) fn silence(&self) -> Duration {
         self.beat.offline_after()
     }
 
-    /// Records a full sweep over so many batteries. Sweeps that take longer than their interval come back to back:
-    /// their values must live accordingly longer.
+    /// Records a full sweep. Sweeps that take longer than their interval run back to back, so their values must expire later.
     pub(crate) fn swept(&mut self, took: Duration, batteries: usize) {
         self.beat.record(took);
         let interval = self.beat.interval();
-        // Slow questions go one a sweep.
+        // One slow command is sent per sweep.
         let round = interval * u32::try_from(slow_questions(batteries)).unwrap_or(u32::MAX);
-        let said_each = interval.max(self.publish_interval);
-        let mut next = Expiry::new(self.given, said_each, self.facts_every.max(round));
-        if self.given.is_none() {
-            // The next sweep may take as long as the slowest of the last ones.
+        let published_every = interval.max(self.publish_interval);
+        let mut next = Expiry::new(self.configured, published_every, self.facts_every.max(round));
+        if self.configured.is_none() {
+            // The next sweep may take as long as the slowest recent one.
             next.measured = next.measured.max(rounded_up(self.beat.slowest()) + STEP);
         }
-        self.settle(next);
+        self.apply(next);
     }
 
-    /// Each change is announced to Home Assistant, in all of its messages: sweeps that are slow now and then must not
-    /// change it to and fro.
-    fn settle(&mut self, next: Expiry) {
+    /// Each change republishes all discovery messages, so occasional slow sweeps must not change it back and forth.
+    fn apply(&mut self, next: Expiry) {
         let longer =
-            Expiry { measured: next.measured.max(self.now.measured), facts: next.facts.max(self.now.facts) };
+            Expiry { measured: next.measured.max(self.current.measured), facts: next.facts.max(self.current.facts) };
         let is_shorter = next != longer;
-        self.calm = if is_shorter && longer == self.now { self.calm + 1 } else { 0 };
-        self.now = if self.calm >= CALM { next } else { longer };
+        self.shorter_sweeps = if is_shorter && longer == self.current { self.shorter_sweeps + 1 } else { 0 };
+        self.current = if self.shorter_sweeps >= SHORTEN_AFTER { next } else { longer };
     }
 }
 
@@ -108,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn three_intervals_and_at_least_a_minute() {
+    fn values_expire_after_three_intervals_and_at_least_a_minute() {
         let expiry = |interval| Expiry::new(None, seconds(interval), seconds(900));
         assert_eq!(expiry(10), Expiry { measured: seconds(60), facts: seconds(2_700) });
         assert_eq!(expiry(60).measured, seconds(180));
@@ -117,25 +123,25 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_have_the_last_word_on_measurements() {
+    fn the_settings_override_the_expiry_of_measurements() {
         let expiry = Expiry::new(Some(seconds(7)), seconds(10), seconds(900));
         assert_eq!(expiry, Expiry { measured: seconds(7), facts: seconds(2_700) });
     }
 
     #[test]
-    fn a_life_grows_with_the_first_slow_sweep_and_shrinks_when_all_are_quick_again() {
+    fn one_slow_sweep_extends_the_expiry_and_only_many_fast_ones_shorten_it() {
         let (publish_interval, facts_every) = (seconds(10), seconds(900));
-        let (beat, now) =
+        let (beat, current) =
             (ObservedInterval::new(seconds(10)), Expiry::new(None, publish_interval, facts_every));
-        let mut life = Life { given: None, publish_interval, facts_every, beat, now, calm: 0 };
+        let mut policy = Life { configured: None, publish_interval, facts_every, beat, current, shorter_sweeps: 0 };
         let mut after = |took, sweeps| {
-            (0..sweeps).for_each(|_| life.swept(seconds(took), 2));
-            (life.expiry().measured.as_secs(), life.silence().as_secs())
+            (0..sweeps).for_each(|_| policy.swept(seconds(took), 2));
+            (policy.expiry().measured.as_secs(), policy.silence().as_secs())
         };
         assert_eq!(after(2, 3), (60, 30));
         assert_eq!(after(75, 1), (90, 150));
-        assert_eq!(after(75, 2), (230, 225), "three in a row are how it is");
-        assert_eq!(after(2, 3).1, 30, "the bank's own silence follows the last three");
+        assert_eq!(after(75, 2), (230, 225), "three slow sweeps in a row are the rule");
+        assert_eq!(after(2, 3).1, 30, "the offline time follows the last three sweeps");
         assert_eq!(after(2, 10).0, 230);
         assert_eq!(after(2, 10).0, 60);
     }

@@ -1,5 +1,5 @@
-//! What pytes_serial and earlier runs left with the broker of one bank: what of it is taken over or removed, and what
-//! stays.
+//! Retained discovery messages of one bank by pytes_serial and by earlier runs: which are taken over or removed, and which
+//! stay.
 
 use std::sync::Arc;
 
@@ -11,61 +11,59 @@ use crate::mqtt::round::Round;
 use crate::mqtt::topics::Topics;
 use crate::settings::CellLevel;
 
-/// The discovery of one bank as the broker retains it.
 #[derive(Debug, Default)]
 pub(crate) struct Leftovers {
-    /// By pytes_serial.
-    found: Vec<Message>,
-    /// By earlier runs, as far as it may differ from what this run announces.
+    legacy: Vec<Message>,
+    /// Of earlier runs, if they may differ from what this run announces.
     earlier: Vec<Message>,
-    /// Of how many entities what stays was, as reported last.
+    /// Entities left behind, as logged last.
     reported: usize,
 }
 
 impl Leftovers {
-    /// A new connection: all of it will be found again.
+    /// For a new connection, on which the retained messages are read again.
     pub(crate) fn restart(&mut self) {
-        self.found.clear();
+        self.legacy.clear();
         self.earlier.clear();
     }
 
-    /// Takes in a retained message if it is one of pytes_serial's or of ours.
-    pub(crate) fn find(&mut self, topics: &Topics, bank: &str, kept: &Message) {
-        if migration::predecessors_id(topics, bank, kept).is_some() {
-            self.found.push(kept.clone());
-        } else if migration::is_our_discovery(topics, bank, kept) {
-            self.earlier.push(kept.clone());
+    /// Ignores messages that are neither of pytes_serial nor of bankwatch.
+    pub(crate) fn find(&mut self, topics: &Topics, bank: &str, retained: &Message) {
+        if migration::predecessors_id(topics, bank, retained).is_some() {
+            self.legacy.push(retained.clone());
+        } else if migration::is_our_discovery(topics, bank, retained) {
+            self.earlier.push(retained.clone());
         }
     }
 
-    /// Whether entities of earlier runs may have to be removed once more is known of the bank.
+    /// Whether entities of earlier runs may have to be removed once more is known about the bank.
     pub(crate) fn is_undecided(&self) -> bool {
         !self.earlier.is_empty()
     }
 
-    /// What removes the entities of earlier runs that this one can't have, around the announcement of `ours`.
+    /// The messages that remove entities of earlier runs which this run can't have.
     pub(crate) fn clean_up(
         &mut self,
         topics: &Topics,
-        shape: &Shape,
+        devices: &Shape,
         level: CellLevel,
         ours: &[Message],
     ) -> Cleanup {
-        let mut cleanup = Cleanup::new(topics, shape, level, &self.earlier, ours);
+        let mut cleanup = Cleanup::new(topics, devices, level, &self.earlier, ours);
         self.earlier = std::mem::take(&mut cleanup.undecided);
         cleanup
     }
 
-    /// The unique ids of the entities that it announced.
+    /// Unique ids of the entities of pytes_serial.
     pub(crate) fn unique_ids<'a>(
         &'a self,
         topics: &'a Topics,
         bank: &'a str,
     ) -> impl Iterator<Item = String> {
-        self.found.iter().filter_map(|kept| migration::predecessors_id(topics, bank, kept))
+        self.legacy.iter().filter_map(|message| migration::predecessors_id(topics, bank, message))
     }
 
-    /// Announces `ours` and takes over what was found of the same entities. The rest is reported when its count changes.
+    /// Announces `ours` and takes over the same entities of pytes_serial. The number of the others is reported on change.
     pub(crate) fn take_over(
         &mut self,
         topics: &Topics,
@@ -73,10 +71,10 @@ impl Leftovers {
         ours: Vec<Message>,
         round: &mut Round,
     ) {
-        let handshake = migration::over(topics, bank, &self.found, ours);
-        let cleared = handshake.cleared();
+        let migration = migration::over(topics, bank, &self.legacy, ours);
+        let cleared = migration.cleared();
         let (moved, left): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.found).into_iter().partition(|old| cleared.contains(&old.topic));
+            std::mem::take(&mut self.legacy).into_iter().partition(|old| cleared.contains(&old.topic));
         if !moved.is_empty() {
             round.moved.push((bank.clone(), migration::entities(topics, bank, &moved)));
         }
@@ -84,7 +82,7 @@ impl Leftovers {
         if std::mem::replace(&mut self.reported, count) != count && count > 0 {
             round.left.push((bank.clone(), count));
         }
-        self.found = left;
-        round.messages.extend(handshake.messages());
+        self.legacy = left;
+        round.messages.extend(migration.messages());
     }
 }

@@ -1,4 +1,4 @@
-//! What there is of a bank by what pytes_serial announced of it to Home Assistant, for a move without a reading.
+//! Derives the batteries and cells of a bank from the discovery messages of pytes_serial, for a migration without a reading.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,14 @@ use crate::mqtt::message::Message;
 use crate::mqtt::topics::Topics;
 use crate::settings::{BankSettings, CellLevel};
 
-/// A cell's number has two digits there, whatever the battery's before it has; a battery's own has no more.
+/// pytes_serial numbers cells with two digits after the battery's number, which has at most two digits itself.
 const CELL_DIGITS: usize = 2;
 
-/// The bank's batteries and cells, and the level at which its cells are shown; nothing where it left nothing.
+/// The devices of the bank and its cell level; `None` without discovery messages of pytes_serial.
 #[must_use]
-pub(crate) fn inherited(
-    settings: &BankSettings,
-    topics: &Topics,
-    kept: &[Message],
-) -> Option<(Shape, CellLevel)> {
+pub fn inherited(settings: &BankSettings, topics: &Topics, retained: &[Message]) -> Option<(Shape, CellLevel)> {
     let (mut batteries, mut level, mut any) = (BTreeMap::<Place, usize>::new(), CellLevel::Off, false);
-    for id in kept.iter().filter_map(|message| predecessors_id(topics, &settings.name, message)) {
+    for id in retained.iter().filter_map(|message| predecessors_id(topics, &settings.name, message)) {
         any = true;
         let id = id.strip_prefix(&settings.name).and_then(|id| id.strip_prefix('_'));
         let Some((stem, number)) = id.and_then(|id| id.rsplit_once('_')) else { continue };
@@ -42,7 +38,7 @@ pub(crate) fn inherited(
             level = entity.level.max(level);
         }
     }
-    let mut shape = Shape::with(settings, batteries);
-    shape.inherit(kept.iter().filter_map(|message| predecessors_id(topics, &settings.name, message)));
-    any.then_some((shape, level))
+    let mut devices = Shape::with(settings, batteries);
+    devices.inherit(retained.iter().filter_map(|message| predecessors_id(topics, &settings.name, message)));
+    any.then_some((devices, level))
 }

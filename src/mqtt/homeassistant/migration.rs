@@ -1,14 +1,14 @@
-//! Moving over from pytes_serial's discovery, a message an entity, to ours, and back.
+//! Migrates the discovery of pytes_serial, one message per entity, to that of bankwatch, and back.
 //!
 //! ```text
-//! release   {"migrate_discovery": true} to each old topic: Home Assistant lets the entities go and keeps what
-//!           people made of them
+//! release   {"migrate_discovery": true} to each old topic: Home Assistant releases the entities and keeps their
+//!           customizations
 //! announce  the same unique ids in the new messages
-//! rest      on the way back: what pytes_serial has no entity for, once more at the old topics
-//! clear     nothing more at the old topics, which removes the rest
+//! rest      on the way back: entities that pytes_serial does not have, once more at the old topics
+//! clear     an empty message to each old topic, which removes the rest
 //! ```
-//! In this order names, icons, entity ids and history stay; in any other they are lost. The release is not kept by
-//! the broker: broken off at any point, the handshake finds everything as it was and begins anew.
+//! Only in this order names, icons, entity ids and history are kept. The release is not retained: after an interruption at
+//! any point, the migration finds everything as it was and starts over.
 
 use std::collections::BTreeSet;
 
@@ -22,44 +22,40 @@ use crate::mqtt::legacy_topics::{self, Of};
 use crate::mqtt::message::Message;
 use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 
-/// The steps, each to be with the broker before the next.
+/// The steps, each to be received by the broker before the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Handshake {
-    /// Lets go of the old messages.
     pub release: Vec<Message>,
-    /// The new messages.
     pub announce: Vec<Message>,
-    /// The old messages without what the new ones announce. Home Assistant logs a warning for each device that has
-    /// no entity when it is cleared, and would keep these entities without a state.
+    /// The old messages without the entities of the new ones. Home Assistant logs a warning for each device that has no
+    /// entity when it is cleared, and would keep these entities without a state.
     pub rest: Vec<Message>,
-    /// Clears the old topics.
     pub clear: Vec<Message>,
 }
 
 impl Handshake {
     fn between(old: Vec<&str>, announce: Vec<Message>) -> Self {
-        let release = release();
+        let payload = release_payload();
         Self {
-            release: old.iter().map(|topic| Message::fleeting(*topic, release.clone())).collect(),
+            release: old.iter().map(|topic| Message::fleeting(*topic, payload.clone())).collect(),
             announce,
             rest: Vec::new(),
             clear: old.into_iter().map(Message::forget).collect(),
         }
     }
 
-    /// How many old messages give way.
+    /// Number of old messages that are replaced.
     #[must_use]
     pub fn count(&self) -> usize {
         self.clear.len()
     }
 
-    /// The topics that it clears.
     #[must_use]
     pub fn cleared(&self) -> BTreeSet<String> {
         self.clear.iter().map(|message| message.topic.clone()).collect()
     }
 
-    /// All of it, in order.
+    /// All messages in order.
     pub fn messages(self) -> impl Iterator<Item = Message> {
         self.release.into_iter().chain(self.announce).chain(self.rest).chain(self.clear)
     }
@@ -67,63 +63,62 @@ impl Handshake {
 
 const MIGRATE: &str = "migrate_discovery";
 
-/// Has Home Assistant let go of a message's entities and keep what people made of them.
-pub(crate) fn release() -> String {
+/// Payload with which Home Assistant releases the entities of a message and keeps their customizations.
+pub(crate) fn release_payload() -> String {
     json!({ MIGRATE: true }).to_string()
 }
 
-/// From pytes_serial's messages among those that the broker `kept` to `ours`. An entity that we do not announce, as of a
-/// battery that is absent now, stays with pytes_serial: see [`left`]. Where several of its versions left a message of
-/// the same entity, all of them go.
+/// From the messages of pytes_serial among the `retained` ones to `ours`. An entity that is not in `ours`, for example of an
+/// absent battery, stays with pytes_serial: see [`left`]. If several versions left messages for an entity, all are replaced.
 #[must_use]
-pub fn over(topics: &Topics, bank: &str, kept: &[Message], ours: Vec<Message>) -> Handshake {
-    let old = theirs(topics, bank, kept, &ours, true);
+pub fn over(topics: &Topics, bank: &str, retained: &[Message], ours: Vec<Message>) -> Handshake {
+    let old = legacy_messages(topics, bank, retained, &ours, true);
     Handshake::between(old.iter().map(|message| message.topic.as_str()).collect(), ours)
 }
 
-/// Those of pytes_serial's messages whose entities are not among `ours`: beyond the level of cells, or of a battery
-/// that is absent.
+/// The messages of pytes_serial for entities that are not in `ours`: beyond the cell level, or of an absent battery.
 #[must_use]
-pub fn left<'a>(topics: &Topics, bank: &str, kept: &'a [Message], ours: &[Message]) -> Vec<&'a Message> {
-    theirs(topics, bank, kept, ours, false)
+pub fn left<'a>(topics: &Topics, bank: &str, retained: &'a [Message], ours: &[Message]) -> Vec<&'a Message> {
+    legacy_messages(topics, bank, retained, ours, false)
 }
 
-/// Of how many entities these messages of pytes_serial are.
+/// Number of entities in these messages of pytes_serial.
 #[must_use]
 pub fn entities<'a>(topics: &Topics, bank: &str, messages: impl IntoIterator<Item = &'a Message>) -> usize {
     let ids = messages.into_iter().filter_map(|message| predecessors_id(topics, bank, message));
     ids.collect::<BTreeSet<_>>().len()
 }
 
-fn theirs<'a>(
+fn legacy_messages<'a>(
     topics: &Topics,
     bank: &str,
-    kept: &'a [Message],
+    retained: &'a [Message],
     ours: &[Message],
     announced: bool,
 ) -> Vec<&'a Message> {
     let parsed: Vec<Value> =
         ours.iter().filter_map(|ours| serde_json::from_slice(&ours.payload).ok()).collect();
     let components = parsed.iter().filter_map(|ours| ours["cmps"].as_object()).flat_map(Map::values);
-    let ids: BTreeSet<&str> = components.filter_map(|said| said["uniq_id"].as_str()).collect();
+    let ids: BTreeSet<&str> = components.filter_map(|config| config["uniq_id"].as_str()).collect();
     let wanted = |message: &&Message| {
         predecessors_id(topics, bank, message).is_some_and(|id| ids.contains(id.as_str()) == announced)
     };
-    kept.iter().filter(wanted).collect()
+    retained.iter().filter(wanted).collect()
 }
 
-/// From our messages among those that the broker `kept` to pytes_serial's. What it has no entity for is removed.
+/// From the messages of bankwatch among the `retained` ones to those of pytes_serial. Entities that pytes_serial does not have
+/// are removed.
 #[must_use]
-pub fn back(topics: &Topics, bank: &str, kept: &[Message]) -> Handshake {
-    let ours = kept.iter().filter_map(|message| Some((message, our_device(topics, bank, message)?)));
+pub fn back(topics: &Topics, bank: &str, retained: &[Message]) -> Handshake {
+    let ours = retained.iter().filter_map(|message| Some((message, parse_own_discovery(topics, bank, message)?)));
     let (mut old, mut announce, mut all_rest) = (Vec::new(), Vec::new(), Vec::new());
     for (message, (about, mut payload)) in ours {
         old.push(message.topic.as_str());
         let mut rest = Map::new();
-        for (key, said) in payload["cmps"].as_object().into_iter().flatten() {
-            match predecessors(topics, bank, about, &payload["dev"], said) {
-                Some(theirs) => announce.push(theirs),
-                None if said["uniq_id"].is_string() => drop(rest.insert(key.clone(), said.clone())),
+        for (key, config) in payload["cmps"].as_object().into_iter().flatten() {
+            match legacy_message(topics, bank, about, &payload["dev"], config) {
+                Some(legacy) => announce.push(legacy),
+                None if config["uniq_id"].is_string() => drop(rest.insert(key.clone(), config.clone())),
                 None => {}
             }
         }
@@ -136,18 +131,17 @@ pub fn back(topics: &Topics, bank: &str, kept: &[Message]) -> Handshake {
     Handshake { rest: all_rest, ..Handshake::between(old, announce) }
 }
 
-/// The key of an entity that is there for a moment.
+/// Key of a temporary entity.
 const PLACEHOLDER: &str = "released";
 
-/// An entity without a value, for a message whose entities have been released: Home Assistant logs a warning when a
-/// message without entities is cleared.
+/// A temporary entity for a message without entities: Home Assistant logs a warning when such a message is cleared.
 pub(crate) fn placeholder(topics: &Topics, object_id: &str) -> Map<String, Value> {
     let id = format!("{object_id}_{PLACEHOLDER}");
-    let said = json!({ "p": "sensor", "uniq_id": id, "name": PLACEHOLDER, "stat_t": topics.echo(&id) });
-    Map::from_iter([(PLACEHOLDER.to_owned(), said)])
+    let config = json!({ "p": "sensor", "uniq_id": id, "name": PLACEHOLDER, "stat_t": topics.echo(&id) });
+    Map::from_iter([(PLACEHOLDER.to_owned(), config)])
 }
 
-/// Where to look for what pytes_serial or we have left with the broker.
+/// Topic filters of the retained messages of pytes_serial and bankwatch.
 #[must_use]
 pub fn filters(topics: &Topics, bank: &str) -> Vec<String> {
     [
@@ -162,33 +156,28 @@ pub fn filters(topics: &Topics, bank: &str) -> Vec<String> {
     .collect()
 }
 
-/// `offline` for each battery of `ours` without a status. After a move without a reading no service has published any,
-/// and nobody will for a battery that is gone: it could not be found as one that has vanished.
+/// `offline` for each battery of `ours` without a retained status. After a migration without a reading, nobody would ever
+/// publish the status of a removed battery, and it could not be found as vanished.
 #[must_use]
-pub(crate) fn first_statuses(
-    topics: &Topics,
-    bank: &str,
-    kept: &[Message],
-    ours: &[Message],
-) -> Vec<Message> {
-    let kept: BTreeSet<&str> = kept.iter().map(|message| message.topic.as_str()).collect();
-    let status = |message: &Message| match our_device(topics, bank, message)? {
+pub fn first_statuses(topics: &Topics, bank: &str, retained: &[Message], ours: &[Message]) -> Vec<Message> {
+    let retained: BTreeSet<&str> = retained.iter().map(|message| message.topic.as_str()).collect();
+    let status = |message: &Message| match parse_own_discovery(topics, bank, message)? {
         (About::Battery(place), _) => Some(topics.battery_status(bank, place)),
         _ => None,
     };
-    let missing = ours.iter().filter_map(status).filter(|topic| !kept.contains(topic.as_str()));
+    let missing = ours.iter().filter_map(status).filter(|topic| !retained.contains(topic.as_str()));
     missing.map(|topic| Message::retained(topic, OFFLINE)).collect()
 }
 
-/// Whether the broker keeps that our service is online.
+/// Whether the retained status of the service is `online`.
 #[must_use]
-pub(crate) fn is_running(topics: &Topics, kept: &[Message]) -> bool {
+pub fn is_running(topics: &Topics, retained: &[Message]) -> bool {
     let topic = topics.service_status();
-    kept.iter().any(|kept| kept.topic == topic && kept.payload == ONLINE.as_bytes())
+    retained.iter().any(|message| message.topic == topic && message.payload == ONLINE.as_bytes())
 }
 
-/// The unique id of the entity of `bank` that this message of pytes_serial announces. It is pytes_serial's by the id in
-/// its payload and by the topic of its state: where its versions publish it differs, and others may publish there too.
+/// The unique id that this message of pytes_serial announces. pytes_serial is recognized by the unique id and the state topic:
+/// its versions use different discovery topics, and others may use them as well.
 #[must_use]
 pub fn predecessors_id(topics: &Topics, bank: &str, message: &Message) -> Option<String> {
     if !topics.is_predecessor_config(bank, &message.topic) {
@@ -208,42 +197,42 @@ pub fn predecessors_id(topics: &Topics, bank: &str, message: &Message) -> Option
     (legacy_topics::is_state_of(bank, state) && ENTITIES.iter().any(of_entity)).then(|| id.to_owned())
 }
 
-/// Whether a message that the broker kept is one of ours about `bank`, or about the service.
+/// Whether a retained message is a discovery or status message of bankwatch about `bank` or the service.
 #[must_use]
 pub fn is_ours(topics: &Topics, bank: &str, message: &Message) -> bool {
     let topic = &message.topic;
     let battery = topic.rsplit('/').nth(1).and_then(|place| place.parse::<Place>().ok());
-    let says_status = topics.outdated(message).is_some_and(|correction| correction.payload.is_empty())
+    let is_status = topics.outdated(message).is_some_and(|correction| correction.payload.is_empty())
         || *topic == topics.service_status()
         || *topic == topics.bank_status(bank)
         || battery.is_some_and(|place| *topic == topics.battery_status(bank, place));
-    !message.payload.is_empty() && (says_status || our_device(topics, bank, message).is_some())
+    !message.payload.is_empty() && (is_status || parse_own_discovery(topics, bank, message).is_some())
 }
 
-/// Whether a message that the broker kept is one of our discovery messages about `bank`.
+/// Whether a retained message is a discovery message of bankwatch about `bank`.
 #[must_use]
-pub(crate) fn is_our_discovery(topics: &Topics, bank: &str, message: &Message) -> bool {
-    our_device(topics, bank, message).is_some()
+pub fn is_our_discovery(topics: &Topics, bank: &str, message: &Message) -> bool {
+    parse_own_discovery(topics, bank, message).is_some()
 }
 
-/// Whether a message that the broker kept is ours about a battery that is offline while its bank is online.
+/// Whether a retained message of bankwatch is about a battery that is offline while its bank is online.
 #[must_use]
-pub(crate) fn is_of_vanished(topics: &Topics, bank: &str, message: &Message, kept: &[Message]) -> bool {
-    let says = |topic: String, word: &str| {
-        kept.iter().any(|kept| kept.topic == topic && kept.payload == word.as_bytes())
+pub fn is_of_vanished(topics: &Topics, bank: &str, message: &Message, retained: &[Message]) -> bool {
+    let has_status = |topic: String, status: &str| {
+        retained.iter().any(|message| message.topic == topic && message.payload == status.as_bytes())
     };
-    let place = match our_device(topics, bank, message) {
+    let place = match parse_own_discovery(topics, bank, message) {
         Some((About::Battery(place) | About::Cells(place, _), _)) => Some(place),
         Some((About::Bank, _)) => None,
         None => message.topic.rsplit('/').nth(1).and_then(|place| place.parse().ok()),
     };
     is_ours(topics, bank, message)
-        && place.is_some_and(|place| says(topics.battery_status(bank, place), OFFLINE))
-        && says(topics.bank_status(bank), ONLINE)
+        && place.is_some_and(|place| has_status(topics.battery_status(bank, place), OFFLINE))
+        && has_status(topics.bank_status(bank), ONLINE)
 }
 
-/// What one of our discovery messages is about, and what it says.
-pub(crate) fn our_device(topics: &Topics, bank: &str, message: &Message) -> Option<(About, Value)> {
+/// Parses a discovery message of bankwatch.
+pub(crate) fn parse_own_discovery(topics: &Topics, bank: &str, message: &Message) -> Option<(About, Value)> {
     let object_id = message.topic.rsplit('/').nth(1)?;
     let about = About::of(object_id, bank)?;
     let payload: Value = serde_json::from_slice(&message.payload).ok()?;
@@ -251,17 +240,23 @@ pub(crate) fn our_device(topics: &Topics, bank: &str, message: &Message) -> Opti
     ours.then_some((about, payload))
 }
 
-/// The predecessor's message of one of our components, in its keys; nothing where it had none.
-fn predecessors(topics: &Topics, bank: &str, about: About, device: &Value, said: &Value) -> Option<Message> {
-    let id = said["uniq_id"].as_str()?;
-    let (entity, of) = row(bank, about, id)?;
+/// The message of pytes_serial for one component; `None` if pytes_serial does not have the entity.
+fn legacy_message(
+    topics: &Topics,
+    bank: &str,
+    about: About,
+    device: &Value,
+    component: &Value,
+) -> Option<Message> {
+    let id = component["uniq_id"].as_str()?;
+    let (entity, scope) = find_legacy_entity(bank, about, id)?;
     let mut config = Map::new();
-    // A word was text without a class there.
-    let kept = |key: &&str| !said[*key].is_null() && said[*key] != "enum";
-    for key in ["uniq_id", "name", "dev_cla", "stat_cla", "unit_of_meas"].into_iter().filter(kept) {
-        config.insert(key.to_owned(), said[key].clone());
+    // pytes_serial has no `enum` class: words are plain text.
+    let is_copied = |key: &&str| !component[*key].is_null() && component[*key] != "enum";
+    for key in ["uniq_id", "name", "dev_cla", "stat_cla", "unit_of_meas"].into_iter().filter(is_copied) {
+        config.insert(key.to_owned(), component[key].clone());
     }
-    config.insert("stat_t".into(), of.topic(bank, entity.key).into());
+    config.insert("stat_t".into(), scope.topic(bank, entity.key).into());
     config.insert("val_tpl".into(), "{{ value_json.value }}".into());
     let mut device = device.clone();
     for ours in ["sw", "sn", "via_device"] {
@@ -271,14 +266,14 @@ fn predecessors(topics: &Topics, bank: &str, about: About, device: &Value, said:
     Some(Message::retained(topics.predecessor_config(bank, id), Value::Object(config).to_string()))
 }
 
-/// The predecessor's entity with that unique id, and what it is of.
-fn row(bank: &str, about: About, id: &str) -> Option<(&'static Entity, Of)> {
+/// The entity of pytes_serial with that unique id, and what it belongs to.
+fn find_legacy_entity(bank: &str, about: About, id: &str) -> Option<(&'static Entity, Of)> {
     let rest = id.strip_prefix(bank)?.strip_prefix('_')?;
     let (stem, number) = match about {
         About::Bank => (rest, ""),
         About::Battery(_) | About::Cells(..) => rest.rsplit_once('_')?,
     };
-    let (source, of) = match about {
+    let (source, scope) = match about {
         About::Bank => (Source::Bank, Of::Bank),
         About::Battery(place) => (Source::Battery, Of::Battery(place)),
         About::Cells(place, _) if number == place.to_string() => (Source::Statistics, Of::Statistics(place)),
@@ -287,5 +282,5 @@ fn row(bank: &str, about: About, id: &str) -> Option<(&'static Entity, Of)> {
         }
     };
     let same = |entity: &&Entity| entity.predecessor && entity.source == source && entity.id == stem;
-    Some((ENTITIES.iter().find(same)?, of))
+    Some((ENTITIES.iter().find(same)?, scope))
 }

@@ -1,4 +1,4 @@
-//! What things are called: the predecessor's scheme, on which people's dashboards and histories stand.
+//! Names and ids in Home Assistant: the scheme of pytes_serial, on which people's dashboards and histories depend.
 //!
 //! ```text
 //! pytes_voltage          the bank        pytes_voltage_2       battery 2
@@ -7,10 +7,10 @@
 
 use crate::model::place::Place;
 
-/// How many digits a cell's number has where the largest battery of the bank has `most` cells.
+/// Digits of a cell number if the largest battery of the bank has `max_cells` cells.
 #[must_use]
-pub(crate) fn cell_digits(most: usize) -> usize {
-    if most > 99 { 3 } else { 2 }
+pub(crate) fn cell_digits(max_cells: usize) -> usize {
+    if max_cells > 99 { 3 } else { 2 }
 }
 
 /// `204`: battery 2, cell 4.
@@ -19,32 +19,28 @@ pub(crate) fn cell(place: Place, number: usize, digits: usize) -> String {
     format!("{place}{number:0digits$}")
 }
 
-/// The device with the cells of a bank.
 #[must_use]
 pub(crate) fn cells_device(bank: &str) -> String {
     format!("{bank}_cells")
 }
 
-/// As Home Assistant makes entity ids of names: small letters and digits, the rest single underscores between them.
+/// As Home Assistant derives entity ids from names: lower-case letters and digits, everything else becomes an underscore.
 #[must_use]
 pub fn slug(text: &str) -> String {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("_").to_ascii_lowercase()
 }
 
-/// The name of a discovery message: what of the bank it is about.
+/// What a discovery message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
-    /// The bank.
     Bank,
-    /// A battery.
     Battery(Place),
-    /// A battery's cells; a message of so many, from 1.
+    /// The cells of a battery, with the number of the message, from 1.
     Cells(Place, usize),
 }
 
 impl About {
-    /// The battery that it is about.
     #[must_use]
     pub(crate) fn place(self) -> Option<Place> {
         match self {
@@ -53,7 +49,7 @@ impl About {
         }
     }
 
-    /// Unlike the bank's name by itself, which was the predecessor's: the way over asks for a new one.
+    /// Differs from the bank's name, which pytes_serial used: the migration needs another topic.
     #[must_use]
     pub(crate) fn object_id(self, bank: &str) -> String {
         match self {
@@ -64,7 +60,7 @@ impl About {
         }
     }
 
-    /// What an object id of `bank` is about; nothing where it is none of ours.
+    /// `None` if it is not an object id of bankwatch for `bank`.
     #[must_use]
     pub(crate) fn of(object_id: &str, bank: &str) -> Option<Self> {
         let rest = object_id.strip_prefix(bank)?;

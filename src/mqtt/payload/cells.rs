@@ -1,8 +1,8 @@
-//! The cells: of each battery as compact lists, and their spread over the bank.
+//! Cell values of each battery as compact lists, and statistics over the bank.
 
 use serde_json::{Map, Value, json};
 
-use super::{Kind, Part, part};
+use super::{Kind, Part, payload};
 use crate::model::reading::Presence;
 use crate::model::report::BankReport;
 use crate::model::statistics::Extreme;
@@ -11,10 +11,10 @@ use crate::mqtt::topics::Topics;
 use crate::settings::CellLevel;
 use crate::status::{Cell, Cells, Status, rounded};
 
-/// A value of each cell: from which level on, its key, and what it is.
-type Column = (CellLevel, &'static str, fn(&Cell) -> Value);
+/// A value of each cell: the lowest level that has it, its key, and how to read it.
+type CellField = (CellLevel, &'static str, fn(&Cell) -> Value);
 
-const COLUMNS: &[Column] = &[
+const FIELDS: &[CellField] = &[
     (CellLevel::Low, "voltage", |cell| cell.voltage.into()),
     (CellLevel::Medium, "temperature", |cell| cell.temperature.into()),
     (CellLevel::Medium, "volt_st", |cell| cell.volt_st.clone().into()),
@@ -27,10 +27,10 @@ const COLUMNS: &[Column] = &[
     (CellLevel::High, "balancing", |cell| cell.balancing.into()),
 ];
 
-/// A value of a battery's cells together.
-type Statistic = (&'static str, fn(&Cells) -> Value);
+/// A statistic over the cells of a battery.
+type CellStatistic = (&'static str, fn(&Cells) -> Value);
 
-const STATISTICS: &[Statistic] = &[
+const STATISTICS: &[CellStatistic] = &[
     ("voltage_delta", |cells| cells.voltage_delta.into()),
     ("voltage_min", |cells| cells.voltage_min.into()),
     ("voltage_max", |cells| cells.voltage_max.into()),
@@ -43,46 +43,46 @@ const STATISTICS: &[Statistic] = &[
     ("temperature_max_cell", |cells| cells.temperature_max_cell.into()),
 ];
 
-/// From this level on there are statistics.
-const WITH_STATISTICS: CellLevel = CellLevel::Medium;
+/// The lowest level that has statistics.
+const STATISTICS_LEVEL: CellLevel = CellLevel::Medium;
 
-/// What a full reading says of the cells, as far as `level` shows them.
-pub(crate) fn parts(report: &BankReport, document: &Status, topics: &Topics, level: CellLevel) -> Vec<Part> {
-    let mut parts = Vec::new();
+/// The cell payloads of a full reading at that level.
+pub(crate) fn payloads(report: &BankReport, document: &Status, topics: &Topics, level: CellLevel) -> Vec<Part> {
+    let mut payloads = Vec::new();
     if level == CellLevel::Off {
-        return parts;
+        return payloads;
     }
     let bank = document.bank.as_str();
     let batteries = report.reading.batteries.iter().zip(&document.cells_data);
     for (battery, cells) in batteries.filter(|(battery, _)| battery.presence == Presence::Present) {
-        if let Some(content) = of_battery(cells, level) {
+        if let Some(content) = battery_cells(cells, level) {
             let place = battery.place;
-            parts.push(part(Kind::Cells(place), topics.battery_cells(bank, place), content, &[]));
+            payloads.push(payload(Kind::Cells(place), topics.battery_cells(bank, place), content, &[]));
         }
     }
-    if let Some(content) = of_bank(report).filter(|_| level >= WITH_STATISTICS) {
-        parts.push(part(Kind::BankCells, topics.bank_cells(bank), content, &[]));
+    if let Some(content) = bank_cells(report).filter(|_| level >= STATISTICS_LEVEL) {
+        payloads.push(payload(Kind::BankCells, topics.bank_cells(bank), content, &[]));
     }
-    parts
+    payloads
 }
 
-/// Nothing where the cells did not answer.
-fn of_battery(cells: &Cells, level: CellLevel) -> Option<Value> {
+/// `None` if the cells did not answer.
+fn battery_cells(cells: &Cells, level: CellLevel) -> Option<Value> {
     let list = cells.cells.as_ref()?;
-    let columns = COLUMNS
+    let fields = FIELDS
         .iter()
         .filter(|(from, _, _)| level >= *from)
         .map(|(_, key, value)| ((*key).to_owned(), list.iter().map(value).collect()));
     let statistics = STATISTICS
         .iter()
-        .filter(|_| level >= WITH_STATISTICS)
+        .filter(|_| level >= STATISTICS_LEVEL)
         .map(|(key, value)| ((*key).to_owned(), value(cells)));
     let place = [("power".to_owned(), cells.power.into())];
-    Some(Value::Object(place.into_iter().chain(columns).chain(statistics).collect::<Map<_, _>>()))
+    Some(Value::Object(place.into_iter().chain(fields).chain(statistics).collect::<Map<_, _>>()))
 }
 
-/// Nothing where not every cell of the bank said its voltage.
-fn of_bank(report: &BankReport) -> Option<Value> {
+/// `None` unless every cell of the bank reported its voltage.
+fn bank_cells(report: &BankReport) -> Option<Value> {
     let spread = report.statistics.cells;
     let (voltage, temperature) = (spread.voltage?, spread.temperature);
     let counts = report.reading.batteries.iter().filter_map(|battery| battery.cells.as_ref().map(Vec::len));

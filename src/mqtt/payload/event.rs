@@ -1,4 +1,4 @@
-//! One event.
+//! The payload of one event.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::model::event::Event;
 use crate::mqtt::message::Message;
 use crate::mqtt::topics::Topics;
 
-/// What began, ended or happened, for whoever listens now.
+/// Not retained: an event is for those who are subscribed.
 #[must_use]
 pub(crate) fn event(topics: &Topics, event: &Event) -> Message {
     let payload = json!({
@@ -20,7 +20,7 @@ pub(crate) fn event(topics: &Topics, event: &Event) -> Message {
         "text": event.text,
         "raised_at": event.raised_at,
         "at": event.at,
-        "duration_s": event.duration.map(|stood| stood.as_secs()),
+        "duration_s": event.duration.map(|duration| duration.as_secs()),
     });
     Message::fleeting(topics.event(&event.bank), payload.to_string())
 }

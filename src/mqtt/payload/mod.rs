@@ -1,7 +1,7 @@
-//! What a report says, topic by topic: the status document's keys, units and rounding, in small parts.
+//! The payloads of a report, topic by topic: keys, units and rounding of the status document, in small messages.
 //!
-//! A key is always there, `null` where the console did not say it. A bank or battery of which nothing was heard
-//! says nothing at all: a message full of nulls would count as news of it.
+//! Every key is always there, `null` if the console did not report the value. A bank or battery without any value has no
+//! message: one full of nulls would keep its entities available.
 
 mod cells;
 mod event;
@@ -23,34 +23,31 @@ use crate::mqtt::topics::Topics;
 use crate::settings::CellLevel;
 use crate::status::{Device, Status, rounded};
 
-/// One message's content, and what whoever sends it needs to know of it.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// Where it goes.
     pub topic: String,
     /// JSON.
     pub payload: Vec<u8>,
-    /// What it is about.
     pub kind: Kind,
-    /// Of what is said, without what changes by itself from sweep to sweep: equal means no news. Comparable within
-    /// one run of the program.
+    /// Of the values, without those that change in every sweep: equal means unchanged. Comparable within one run of the
+    /// program.
     pub fingerprint: u64,
-    /// Keys that Home Assistant's entities read here and that are not null.
+    /// Keys read by Home Assistant entities whose values are not null.
     pub said: BTreeSet<&'static str>,
 }
 
-/// What a part is about.
+/// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// The bank's totals, each reading.
     Bank,
-    /// The spread over all cells of the bank, full readings.
+    /// Statistics over all cells of the bank, full readings.
     BankCells,
-    /// How the service fares, full readings.
+    /// The service, full readings.
     Service,
-    /// What the table says of a battery, each reading.
+    /// Values of a battery from the table, each reading.
     Battery(Place),
-    /// All that is known of a battery, full readings.
+    /// Details and facts of a battery, full readings.
     Detail(Place),
     /// A battery's cells, full readings.
     Cells(Place),
@@ -58,8 +55,8 @@ pub enum Kind {
     Document,
 }
 
-/// All that a report says. `document` is the report as the status document; `restarts` is how often parts of the
-/// service were restarted.
+/// All payloads of a report. `document` is the report as the status document; `restarts` counts the restarted parts of the
+/// service.
 #[must_use]
 pub fn parts(
     report: &BankReport,
@@ -69,42 +66,42 @@ pub fn parts(
     restarts: u64,
 ) -> Vec<Part> {
     let bank = document.bank.as_str();
-    let mut parts = Vec::new();
+    let mut payloads = Vec::new();
     let full = report.reading.kind == SweepKind::Full;
     if let Some(totals) = totals(report, document) {
-        parts.push(part(Kind::Bank, topics.bank_state(bank), totals, &[]));
+        payloads.push(payload(Kind::Bank, topics.bank_state(bank), totals, &[]));
     }
     if full {
-        parts.push(part(Kind::Service, topics.bank_service(bank), service(document, restarts), IN_SERVICE));
+        payloads.push(payload(Kind::Service, topics.bank_service(bank), service(document, restarts), VOLATILE_IN_SERVICE));
     }
     let batteries = report.reading.batteries.iter().zip(&document.devices);
     for (battery, device) in batteries.filter(|(battery, _)| battery.presence == Presence::Present) {
         let place = battery.place;
         if let Some(state) = state(device) {
-            parts.push(part(Kind::Battery(place), topics.battery_state(bank, place), state, &[]));
+            payloads.push(payload(Kind::Battery(place), topics.battery_state(bank, place), state, &[]));
         }
         if let Some(detail) = detail(device).filter(|_| full) {
-            let further = [
-                ("alarm", alarm::of_battery(report, battery).into()),
-                ("balancing", alarm::balancing(battery).into()),
+            let alarms = [
+                ("alarm", alarm::battery_alarm(report, battery).into()),
+                ("balancing", alarm::is_balancing(battery).into()),
             ];
-            let detail = with(detail, further);
-            parts.push(part(Kind::Detail(place), topics.battery_detail(bank, place), detail, &[]));
+            let detail = insert(detail, alarms);
+            payloads.push(payload(Kind::Detail(place), topics.battery_detail(bank, place), detail, &[]));
         }
     }
     if full {
-        parts.extend(cells::parts(report, document, topics, level));
-        parts.extend(topics.document(bank).map(|topic| whole(topic, document)));
+        payloads.extend(cells::payloads(report, document, topics, level));
+        payloads.extend(topics.document(bank).map(|topic| document_payload(topic, document)));
     }
-    parts
+    payloads
 }
 
-/// Changes with every sweep.
-const IN_SERVICE: &[&str] = &["last_reading", "sweep_time", "loops", "uptime"];
-/// Changes with every sweep.
-const IN_DOCUMENT: &[&str] = &["relay_local_time", "taken_at", "serial_stat"];
+/// Change with every sweep.
+const VOLATILE_IN_SERVICE: &[&str] = &["last_reading", "sweep_time", "loops", "uptime"];
+/// Change with every sweep.
+const VOLATILE_IN_DOCUMENT: &[&str] = &["relay_local_time", "taken_at", "serial_stat"];
 
-/// With one decimal more than the document has, which is pytes_serial's.
+/// With one decimal more than the document, which rounds as pytes_serial does.
 fn totals(report: &BankReport, document: &Status) -> Option<Value> {
     let statistics = &report.statistics;
     let totals = json!({
@@ -117,27 +114,27 @@ fn totals(report: &BankReport, document: &Status) -> Option<Value> {
         "temperature": document.temperature,
         "soc": document.soc,
         "basic_st": document.basic_st,
-        "alarm": alarm::of_bank(&report.reading),
+        "alarm": alarm::bank_alarm(&report.reading),
     });
-    says_something(&totals).then_some(totals)
+    has_values(&totals).then_some(totals)
 }
 
 fn service(document: &Status, restarts: u64) -> Value {
-    let fares = &document.serial_stat;
+    let stat = &document.serial_stat;
     json!({
         "last_reading": document.taken_at,
-        "sweep_time": fares.ser_round_trip,
-        "efficiency": fares.efficiency,
-        "loops": fares.loops,
-        "errors": fares.errors,
-        "uptime": fares.uptime,
+        "sweep_time": stat.ser_round_trip,
+        "efficiency": stat.efficiency,
+        "loops": stat.loops,
+        "errors": stat.errors,
+        "uptime": stat.uptime,
         "restarts": restarts,
         "energy_charged_kwh": document.insight.energy_charged_kwh,
         "energy_discharged_kwh": document.insight.energy_discharged_kwh,
     })
 }
 
-/// What tables of all firmware have, so that a summary never says less than a full reading.
+/// Values that the tables of all firmware have, so that a summary never has fewer than a full reading.
 fn state(device: &Device) -> Option<Value> {
     let state = json!({
         "power": device.power,
@@ -151,45 +148,45 @@ fn state(device: &Device) -> Option<Value> {
         "current_st": device.current_st,
         "temp_st": device.temp_st,
     });
-    says_something(&state).then_some(state)
+    has_values(&state).then_some(state)
 }
 
 fn detail(device: &Device) -> Option<Value> {
-    // A device has nothing that JSON lacks.
+    // Serializing a device can't fail.
     let detail = serde_json::to_value(device).ok()?;
-    says_something(&detail).then_some(detail)
+    has_values(&detail).then_some(detail)
 }
 
-/// Known without any answer.
-const GIVEN: &[&str] = &["bank", "powers", "series", "power"];
+/// Known without an answer of the console.
+const KNOWN_KEYS: &[&str] = &["bank", "powers", "series", "power"];
 
-/// Whether there is anything that a console said.
-fn says_something(content: &Value) -> bool {
-    let said = |(key, value): (&String, &Value)| !GIVEN.contains(&key.as_str()) && !value.is_null();
-    content.as_object().is_some_and(|keys| keys.iter().any(said))
+/// Whether there is any value from the console.
+fn has_values(content: &Value) -> bool {
+    let is_value = |(key, value): (&String, &Value)| !KNOWN_KEYS.contains(&key.as_str()) && !value.is_null();
+    content.as_object().is_some_and(|keys| keys.iter().any(is_value))
 }
 
-fn with<const N: usize>(mut value: Value, further: [(&str, Value); N]) -> Value {
-    for (key, said) in further {
-        value[key] = said;
+fn insert<const N: usize>(mut value: Value, entries: [(&str, Value); N]) -> Value {
+    for (key, entry) in entries {
+        value[key] = entry;
     }
     value
 }
 
-fn part(kind: Kind, topic: String, content: Value, volatile: &[&str]) -> Part {
+fn payload(kind: Kind, topic: String, content: Value, volatile: &[&str]) -> Part {
     let mut keys = match content {
         Value::Object(keys) => keys,
         _ => Map::new(),
     };
     enum_values::tame(&mut keys);
-    let said = |path: &&str| match value_at(&keys, path) {
+    let is_present = |path: &&str| match value_at(&keys, path) {
         None | Some(Value::Null) => false,
         Some(Value::Array(items)) => items.iter().any(|item| !item.is_null()),
         Some(_) => true,
     };
-    let said = entities::read_from(kind).filter(said).collect();
+    let present_keys = entities::read_from(kind).filter(is_present).collect();
     let fingerprint = fingerprint(&keys, volatile);
-    Part { topic, payload: Value::Object(keys).to_string().into_bytes(), kind, fingerprint, said }
+    Part { topic, payload: Value::Object(keys).to_string().into_bytes(), kind, fingerprint, said: present_keys }
 }
 
 /// The value at a path of keys like `lifetime.capacity_ah`.
@@ -199,12 +196,12 @@ fn value_at<'a>(keys: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     if rest.is_empty() { Some(value) } else { value_at(value.as_object()?, rest) }
 }
 
-/// The status document as the file has it, word for word.
-fn whole(topic: String, document: &Status) -> Part {
-    // A document has nothing that JSON lacks.
+/// The status document exactly as in the JSON file.
+fn document_payload(topic: String, document: &Status) -> Part {
+    // Serializing a status document can't fail.
     let payload = serde_json::to_vec(document).unwrap_or_default();
     let fingerprint = match serde_json::to_value(document) {
-        Ok(Value::Object(keys)) => fingerprint(&keys, IN_DOCUMENT),
+        Ok(Value::Object(keys)) => fingerprint(&keys, VOLATILE_IN_DOCUMENT),
         _ => 0,
     };
     Part { topic, payload, kind: Kind::Document, fingerprint, said: BTreeSet::new() }
