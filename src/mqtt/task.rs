@@ -80,7 +80,7 @@ pub(crate) struct Keeper {
     inbox: Inbox,
     target: String,
     log: Logger,
-    trouble: OutageTracker,
+    outage: OutageTracker,
     backoff: Backoff,
     announcements: Backlog,
     /// Logged rejections.
@@ -113,7 +113,7 @@ impl Keeper {
             inbox,
             target,
             log,
-            trouble: OutageTracker::new(),
+            outage: OutageTracker::new(),
             backoff: Backoff::default(),
             announcements: Backlog::default(),
             rejected: BTreeSet::new(),
@@ -322,13 +322,13 @@ impl Keeper {
 
     fn log_down(&mut self, error: &Refusal) {
         let reason = error.to_string();
-        if let Some(notice) = self.trouble.on_failure(Instant::now(), &reason) {
+        if let Some(notice) = self.outage.on_failure(Instant::now(), &reason) {
             notice.log_down(&self.log, OUTPUT, &reason, &self.target);
         }
     }
 
     fn log_recovered(&mut self) {
-        if let Some(recovered) = self.trouble.on_success(Instant::now()) {
+        if let Some(recovered) = self.outage.on_success(Instant::now()) {
             recovered.log_recovered(&self.log, OUTPUT);
         } else {
             let id = self.session.client_id();
