@@ -22,7 +22,7 @@ use slog::{Logger, crit, info, warn};
 use crate::actors::db::{DbActor, History};
 use crate::actors::event::{EventActor, Listeners};
 use crate::actors::json_file::JsonFileActor;
-use crate::actors::mqtt::{Broker, MqttActor};
+use crate::actors::mqtt::{MqttActor, MqttActorConfig};
 use crate::actors::parser::{Assemble, ParserActor};
 use crate::actors::serial::{SerialActor, SerialSettings};
 use crate::actors::stats::{LedgerFile, StatsActor, StatsSettings, machine_time};
@@ -36,7 +36,7 @@ use crate::link::{Link, LinkError, SerialParams};
 use crate::messages::{LatestReports, Queue, ReportReady, ReportSink, SlotUpdated};
 use crate::model::reading::OFFLINE_AFTER;
 use crate::model::units::Percent;
-use crate::mqtt::client::session::Patience as BrokerPatience;
+use crate::mqtt::client::session::MqttTimeouts;
 use crate::mqtt::publisher::BankView;
 use crate::outage::HumanDuration;
 use crate::settings::{BankSettings, Batteries, CellLevel, Settings, Wake};
@@ -96,7 +96,7 @@ pub struct Workings {
     /// How long a database may take for one batch.
     pub(crate) batch_deadline: Duration,
     /// How long the broker may take.
-    pub(crate) broker: BrokerPatience,
+    pub(crate) broker: MqttTimeouts,
     /// How an answer is judged.
     pub(crate) judge: ValidateFn,
     /// How a sweep's answers become a reading.
@@ -111,7 +111,7 @@ impl Default for Workings {
             link_backoff: (Duration::from_secs(1), Duration::from_secs(30)),
             write_deadline: Duration::from_secs(5),
             batch_deadline: Duration::from_secs(30),
-            broker: BrokerPatience::default(),
+            broker: MqttTimeouts::default(),
             judge: AnswerValidator::validate,
             assemble,
         }
@@ -339,13 +339,17 @@ fn history(plan: &Plan) -> History {
 }
 
 /// What the correspondent of the broker needs to know.
-fn broker(plan: &Plan) -> Broker {
+fn broker(plan: &Plan) -> MqttActorConfig {
     let view = |settings: &BankSettings| BankView {
         settings: settings.clone(),
         facts_every: rhythm(settings).facts_interval,
     };
     let settings = plan.settings.mqtt.clone();
-    Broker { settings, banks: plan.settings.banks.iter().map(view).collect(), patience: plan.workings.broker }
+    MqttActorConfig {
+        settings,
+        banks: plan.settings.banks.iter().map(view).collect(),
+        timeouts: plan.workings.broker,
+    }
 }
 
 /// How often a bank is asked what.

@@ -11,30 +11,30 @@ use slog::Logger;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::messages::{EventOccurred, LatestReports, SlotUpdated};
-use crate::mqtt::client::session::{Patience, Session};
-use crate::mqtt::event_backlog::Unsaid;
-use crate::mqtt::publisher::{BankView, Herald};
-use crate::mqtt::task::{Inbox, Keeper};
+use crate::mqtt::client::session::{MqttSession, MqttTimeouts};
+use crate::mqtt::event_backlog::EventBacklog;
+use crate::mqtt::publisher::{BankView, Publisher};
+use crate::mqtt::task::{Inbox, MqttTask};
 use crate::mqtt::topics::Topics;
 use crate::settings::MqttSettings;
 use crate::supervise::{Flush, Ping, ServiceHealth, StopHandle};
 
 #[derive(Clone, Debug)]
-pub(crate) struct Broker {
+pub(crate) struct MqttActorConfig {
     pub(crate) settings: MqttSettings,
     pub(crate) banks: Vec<BankView>,
-    pub(crate) patience: Patience,
+    pub(crate) timeouts: MqttTimeouts,
 }
 
 pub(crate) struct MqttActor {
-    broker: Broker,
+    broker: MqttActorConfig,
     slot: LatestReports,
     health: watch::Receiver<ServiceHealth>,
     log: Logger,
     lifeline: StopHandle,
     notify: Arc<Notify>,
     /// Survives restarts of the actor.
-    events: Unsaid,
+    events: EventBacklog,
     stop: Option<oneshot::Sender<oneshot::Sender<()>>>,
 }
 
@@ -42,7 +42,7 @@ impl MqttActor {
     /// Publishes the reports in `slot`.
     #[must_use]
     pub(crate) fn new(
-        broker: Broker,
+        broker: MqttActorConfig,
         slot: LatestReports,
         health: watch::Receiver<ServiceHealth>,
         log: Logger,
@@ -55,7 +55,7 @@ impl MqttActor {
             log,
             lifeline,
             notify: Arc::default(),
-            events: Unsaid::default(),
+            events: EventBacklog::default(),
             stop: None,
         }
     }
@@ -75,9 +75,9 @@ impl Actor for MqttActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let Broker { settings, banks, patience } = &self.broker;
+        let MqttActorConfig { settings, banks, timeouts } = &self.broker;
         let topics = Topics::new(settings);
-        let session = match Session::new(settings, Some(topics.will()), *patience) {
+        let session = match MqttSession::new(settings, Some(topics.last_will()), *timeouts) {
             Ok(session) => session,
             Err(error) => {
                 self.lifeline.give_up(error.to_string());
@@ -87,9 +87,9 @@ impl Actor for MqttActor {
         };
         let (stop, stop_requested) = oneshot::channel();
         self.stop = Some(stop);
-        let publisher = Herald::new(settings, banks, Instant::now());
+        let publisher = Publisher::new(settings, banks, Instant::now());
         let target = settings.url.to_string();
-        let task = Keeper::new(session, publisher, topics, self.inbox(), target, self.log.clone());
+        let task = MqttTask::new(session, publisher, topics, self.inbox(), target, self.log.clone());
         // Reports that arrived during a restart are still in the slot.
         self.notify.notify_one();
         ctx.spawn(task.keep(stop_requested).into_actor(self));

@@ -8,13 +8,13 @@ use clap::{Args, Subcommand};
 use crate::cli::exit::Exit;
 use crate::cli::service::ServiceArguments;
 use crate::mqtt::client::client_id::{client_id, ha_client_id};
-use crate::mqtt::client::error::Refusal;
-use crate::mqtt::client::retained::kept;
-use crate::mqtt::client::session::{Patience, Session};
+use crate::mqtt::client::error::MqttError;
+use crate::mqtt::client::retained::fetch_retained;
+use crate::mqtt::client::session::{MqttSession, MqttTimeouts};
 use crate::mqtt::homeassistant::discovery;
-use crate::mqtt::homeassistant::expiry::Life;
-use crate::mqtt::homeassistant::legacy_discovery::inherited;
-use crate::mqtt::homeassistant::migration::{self, Handshake};
+use crate::mqtt::homeassistant::expiry::ExpiryPolicy;
+use crate::mqtt::homeassistant::legacy_discovery::devices_from_legacy_discovery;
+use crate::mqtt::homeassistant::migration::{self, Migration};
 use crate::mqtt::message::Message;
 use crate::mqtt::topics::Topics;
 use crate::settings::{AutoOr, BankSettings, MqttSettings};
@@ -97,11 +97,11 @@ struct PlannedChanges {
 impl PlannedChanges {
     fn clearing<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
         let cleared: Vec<String> = messages.into_iter().map(|message| message.topic.clone()).collect();
-        let (publish, count) = (cleared.iter().map(Message::forget).collect(), cleared.len());
+        let (publish, count) = (cleared.iter().map(Message::clear_retained).collect(), cleared.len());
         Self { publish, cleared, count, ..Self::default() }
     }
 
-    fn moving(count: usize, handshake: Handshake) -> Self {
+    fn moving(count: usize, handshake: Migration) -> Self {
         let cleared: Vec<String> = handshake.clear.iter().map(|message| message.topic.clone()).collect();
         let publish = if cleared.is_empty() { Vec::new() } else { handshake.messages().collect() };
         Self { publish, cleared, count, ..Self::default() }
@@ -147,17 +147,17 @@ async fn apply(
     settings: &MqttSettings,
     banks: &[BankSettings],
     dry_run: bool,
-) -> Result<PlannedChanges, Refusal> {
+) -> Result<PlannedChanges, MqttError> {
     // The topics are those of the service. Its client id is in use while it is connected, so this client has another.
     let topics = Topics::new(settings);
     let own = MqttSettings { client_id: AutoOr::Given(ha_client_id(settings)), ..settings.clone() };
-    let mut session = Session::new(&own, None, Patience::default())?;
+    let mut session = MqttSession::new(&own, None, MqttTimeouts::default())?;
     session.connect().await?;
     let mut all = PlannedChanges::default();
     for bank in banks {
         let filters = migration::filters(&topics, &bank.name);
         let echo = topics.echo(&session.client_id());
-        let kept = kept(&mut session, &filters, &echo).await?;
+        let kept = fetch_retained(&mut session, &filters, &echo).await?;
         let work = plan_changes(task, settings, &topics, bank, &kept);
         if !dry_run && let Some(refusal) = session.publish(work.publish).await?.into_iter().next() {
             return Err(refusal);
@@ -192,26 +192,28 @@ fn plan_changes(
     match task {
         HaTask::Migrate => {
             let ours = announced(settings, topics, bank, kept);
-            let left = migration::entities(topics, name, migration::left(topics, name, kept, &ours));
+            let left =
+                migration::count_entities(topics, name, migration::not_taken_over(topics, name, kept, &ours));
             let note = format!(
                 "{left} entities of pytes_serial are left behind in bank {name}, beyond the cell level or of absent \
                  batteries: remove them with bankwatch ha remove --legacy"
             );
-            let statuses = migration::first_statuses(topics, name, kept, &ours);
-            let old = migration::entities(topics, name, kept) - left;
-            let mut work = PlannedChanges::moving(old, migration::over(topics, name, kept, ours));
+            let statuses = migration::missing_statuses(topics, name, kept, &ours);
+            let old = migration::count_entities(topics, name, kept) - left;
+            let mut work = PlannedChanges::moving(old, migration::take_over(topics, name, kept, ours));
             if !work.cleared.is_empty() {
                 work.publish.extend(statuses);
             }
             work.note((left > 0).then_some(note))
         }
         HaTask::MigrateBack => {
-            let handshake = migration::back(topics, name, kept);
+            let handshake = migration::hand_back(topics, name, kept);
             let mut work = PlannedChanges::moving(handshake.announce.len(), handshake);
             if !is_running {
                 let is_status = |message: &&Message| !migration::is_our_discovery(topics, name, message);
                 let statuses = kept.iter().filter(|message| migration::is_ours(topics, name, message));
-                work.publish.extend(statuses.filter(is_status).map(|status| Message::forget(&*status.topic)));
+                work.publish
+                    .extend(statuses.filter(is_status).map(|status| Message::clear_retained(&*status.topic)));
             }
             let note = running("takes the entities over again").filter(|_| !work.cleared.is_empty());
             work.note(note)
@@ -230,12 +232,12 @@ fn plan_changes(
             work.note(note)
         }
         HaTask::RemoveVanished => PlannedChanges::clearing(
-            kept.iter().filter(|message| migration::is_of_vanished(topics, name, message, kept)),
+            kept.iter().filter(|message| migration::is_of_vanished_battery(topics, name, message, kept)),
         ),
         HaTask::RemoveLegacy => {
             let ours = announced(settings, topics, bank, kept);
-            let work = PlannedChanges::clearing(migration::left(topics, name, kept, &ours));
-            let waiting = migration::over(topics, name, kept, ours).count();
+            let work = PlannedChanges::clearing(migration::not_taken_over(topics, name, kept, &ours));
+            let waiting = migration::take_over(topics, name, kept, ours).count();
             let note = format!(
                 "{waiting} topics of pytes_serial in bank {name} are not removed, as their entities can be taken over \
                  with their history: restart the service, or run bankwatch ha migrate"
@@ -260,13 +262,13 @@ fn announced(
         .filter(|message| migration::is_our_discovery(topics, &bank.name, message))
         .cloned()
         .collect();
-    let is_whole = migration::over(topics, &bank.name, kept, ours.clone()).count() == 0;
+    let is_whole = migration::take_over(topics, &bank.name, kept, ours.clone()).count() == 0;
     if !ours.is_empty() && is_whole {
         return ours;
     }
-    let Some((shape, level)) = inherited(bank, topics, kept) else { return ours };
+    let Some((shape, level)) = devices_from_legacy_discovery(bank, topics, kept) else { return ours };
     let facts_every = PollSchedule::new(bank.interval, bank.summary_interval, true).facts_interval;
-    let life = Life::new(settings, bank.interval, facts_every);
+    let life = ExpiryPolicy::new(settings, bank.interval, facts_every);
     let mut all = discovery::messages(topics, &shape, level, &life.expiry());
     all.retain(|message| ours.iter().all(|ours| ours.topic != message.topic));
     all.extend(ours);

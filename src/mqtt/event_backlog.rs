@@ -9,9 +9,9 @@ const CAPACITY: usize = 256;
 
 /// Clones share the same events.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Unsaid(Arc<Mutex<VecDeque<Arc<Event>>>>);
+pub(crate) struct EventBacklog(Arc<Mutex<VecDeque<Arc<Event>>>>);
 
-impl Unsaid {
+impl EventBacklog {
     pub(crate) fn push(&self, event: Arc<Event>) {
         let mut events = self.lock();
         events.push_back(event);
@@ -20,8 +20,8 @@ impl Unsaid {
         }
     }
 
-    pub(crate) fn take(&self) -> Taken<'_> {
-        Taken { events: self.lock().drain(..).collect(), from: self }
+    pub(crate) fn take(&self) -> EventBatch<'_> {
+        EventBatch { events: self.lock().drain(..).collect(), from: self }
     }
 
     /// Ignores poisoning: no update can be left half done.
@@ -30,26 +30,26 @@ impl Unsaid {
     }
 }
 
-/// Events that are being published. If the batch is dropped without [`said`](Self::said), they go back before newer ones.
+/// Events that are being published. If the batch is dropped without [`ack`](Self::ack), they go back before newer ones.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Taken<'a> {
+pub(crate) struct EventBatch<'a> {
     events: Vec<Arc<Event>>,
-    from: &'a Unsaid,
+    from: &'a EventBacklog,
 }
 
-impl Taken<'_> {
+impl EventBatch<'_> {
     pub(crate) fn events(&self) -> &[Arc<Event>] {
         &self.events
     }
 
     /// The broker has received the events.
-    pub(crate) fn said(mut self) {
+    pub(crate) fn ack(mut self) {
         self.events.clear();
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for EventBatch<'_> {
     fn drop(&mut self) {
         let mut backlog = self.from.lock();
         let room = CAPACITY.saturating_sub(backlog.len());
@@ -61,10 +61,10 @@ impl Drop for Taken<'_> {
 mod tests {
     use jiff::Timestamp;
 
-    use super::{CAPACITY, Unsaid};
+    use super::{CAPACITY, EventBacklog};
     use crate::model::event::{Condition, Event, EventKind, EventLevel, LINK};
 
-    fn push(backlog: &Unsaid, numbers: impl Iterator<Item = usize>) {
+    fn push(backlog: &EventBacklog, numbers: impl Iterator<Item = usize>) {
         for number in numbers {
             backlog.push(
                 Event {
@@ -86,16 +86,16 @@ mod tests {
         }
     }
 
-    fn texts(backlog: &Unsaid) -> Vec<usize> {
+    fn texts(backlog: &EventBacklog) -> Vec<usize> {
         let batch = backlog.take();
         let texts = batch.events().iter().filter_map(|event| event.text.parse().ok()).collect();
-        batch.said();
+        batch.ack();
         texts
     }
 
     #[test]
     fn a_dropped_batch_goes_back_before_newer_events() {
-        let backlog = Unsaid::default();
+        let backlog = EventBacklog::default();
         push(&backlog, 0..3);
         let batch = backlog.take();
         push(&backlog, 3..5);
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_full_backlog_keeps_the_newest() {
-        let backlog = Unsaid::default();
+        let backlog = EventBacklog::default();
         push(&backlog, 0..CAPACITY + 10);
         let batch = backlog.take();
         push(&backlog, CAPACITY + 10..CAPACITY + 15);

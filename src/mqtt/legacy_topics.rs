@@ -77,7 +77,7 @@ pub(crate) fn is_state_of(bank: &str, topic: &str) -> bool {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Of {
+pub(crate) enum ValueScope {
     Bank,
     Battery(Place),
     /// Statistics of the cells of a battery.
@@ -86,7 +86,7 @@ pub(crate) enum Of {
     Cell(Place, usize),
 }
 
-impl Of {
+impl ValueScope {
     #[must_use]
     pub(crate) fn topic(self, bank: &str, key: &str) -> String {
         match self {
@@ -100,26 +100,26 @@ impl Of {
     }
 
     /// pytes_serial retained the values of bank and batteries, and no others.
-    fn kept(self) -> bool {
+    fn is_retained(self) -> bool {
         matches!(self, Self::Bank | Self::Battery(_))
     }
 }
 
 /// The values of one bank that were published last; only changed values are published again.
 #[derive(Clone, Debug, Default)]
-pub struct Legacy {
+pub struct LegacyTopics {
     published: BTreeMap<String, Value>,
     all_published_at: Option<Instant>,
 }
 
-impl Legacy {
+impl LegacyTopics {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// For a new connection: the broker may have lost everything.
-    pub fn forget(&mut self) {
+    pub fn reset(&mut self) {
         *self = Self::default();
     }
 
@@ -137,37 +137,41 @@ impl Legacy {
             }
             let payload =
                 if value.is_object() { value.to_string() } else { format!("{{\"value\": {value}}}") };
-            messages.push(Message { topic: topic.clone(), payload: payload.into_bytes(), retained: of.kept() });
+            messages.push(Message {
+                topic: topic.clone(),
+                payload: payload.into_bytes(),
+                retained: of.is_retained(),
+            });
             self.published.insert(topic, value);
         });
         messages
     }
 }
 
-fn each_value(document: &Status, level: CellLevel, mut visit: impl FnMut(Of, &'static str, Value)) {
+fn each_value(document: &Status, level: CellLevel, mut visit: impl FnMut(ValueScope, &'static str, Value)) {
     // Serializing a status document can't fail.
     let Ok(document) = serde_json::to_value(document) else { return };
     let list = |key: &str| document[key].as_array().into_iter().flatten();
     let place = |value: &Value| value["power"].as_u64().and_then(|n| Place::new(u8::try_from(n).ok()?));
     for key in BANK_KEYS {
-        visit(Of::Bank, key, document[*key].clone());
+        visit(ValueScope::Bank, key, document[*key].clone());
     }
     for battery in list("devices") {
         let Some(place) = place(battery) else { continue };
         for key in BATTERY_KEYS {
-            visit(Of::Battery(place), key, battery[*key].clone());
+            visit(ValueScope::Battery(place), key, battery[*key].clone());
         }
     }
     for cells in list("cells_data").filter(|_| level > CellLevel::Off) {
         let Some(place) = place(cells) else { continue };
         for key in STATISTICS_KEYS.iter().filter(|_| level >= CellLevel::Medium) {
-            visit(Of::Statistics(place), key, cells[*key].clone());
+            visit(ValueScope::Statistics(place), key, cells[*key].clone());
         }
         for (number, cell) in (1..).zip(cells["cells"].as_array().into_iter().flatten()) {
             for (_, key) in CELL_KEYS.iter().filter(|(from, _)| level >= *from) {
-                visit(Of::Cell(place, number), key, cell[*key].clone());
+                visit(ValueScope::Cell(place, number), key, cell[*key].clone());
             }
         }
     }
-    visit(Of::Bank, "serial_stat", document["serial_stat"].clone());
+    visit(ValueScope::Bank, "serial_stat", document["serial_stat"].clone());
 }

@@ -10,7 +10,7 @@ pub struct Message {
 
 impl Message {
     /// A message without the retain flag.
-    pub fn fleeting(topic: impl Into<String>, payload: impl Into<Vec<u8>>) -> Self {
+    pub fn transient(topic: impl Into<String>, payload: impl Into<Vec<u8>>) -> Self {
         Self { topic: topic.into(), payload: payload.into(), retained: false }
     }
 
@@ -19,7 +19,7 @@ impl Message {
     }
 
     /// Clears the retained message of a topic.
-    pub fn forget(topic: impl Into<String>) -> Self {
+    pub fn clear_retained(topic: impl Into<String>) -> Self {
         Self::retained(topic, Vec::new())
     }
 }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 const EARLY_FRACTION: u32 = 10;
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub(crate) struct RateLimiter {
     interval: Duration,
     next: Option<Instant>,
 }
 
-impl Pace {
+impl RateLimiter {
     /// Zero: no limit.
     #[must_use]
     pub(crate) fn new(interval: Duration) -> Self {
@@ -21,12 +21,12 @@ impl Pace {
 
     /// When the next publication is allowed; `None`: at once.
     #[must_use]
-    pub(crate) fn next(&self) -> Option<Instant> {
+    pub(crate) fn next_at(&self) -> Option<Instant> {
         self.next
     }
 
     /// Takes the turn if it has come.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
+    pub(crate) fn try_acquire(&mut self, now: Instant) -> bool {
         let early = self.interval / EARLY_FRACTION;
         if self.next.is_some_and(|next| now + early < next) {
             return false;
@@ -49,20 +49,20 @@ mod tests {
 
     #[test]
     fn early_publications_do_not_raise_the_rate() {
-        let (mut limiter, start) = (Pace::new(Duration::from_secs(10)), Instant::now());
+        let (mut limiter, start) = (RateLimiter::new(Duration::from_secs(10)), Instant::now());
         let at = |millis| start + Duration::from_millis(millis);
-        assert!(limiter.take(at(0)));
-        assert!(!limiter.take(at(2_000)));
-        assert!(limiter.take(at(9_200)), "the next sweep was a little shorter");
-        assert!(!limiter.take(at(18_400)), "early twice in a row is too often");
-        assert!(limiter.take(at(20_000)));
-        assert!(limiter.take(at(95_000)), "after a pause the schedule starts over");
-        assert!(!limiter.take(at(96_000)));
+        assert!(limiter.try_acquire(at(0)));
+        assert!(!limiter.try_acquire(at(2_000)));
+        assert!(limiter.try_acquire(at(9_200)), "the next sweep was a little shorter");
+        assert!(!limiter.try_acquire(at(18_400)), "early twice in a row is too often");
+        assert!(limiter.try_acquire(at(20_000)));
+        assert!(limiter.try_acquire(at(95_000)), "after a pause the schedule starts over");
+        assert!(!limiter.try_acquire(at(96_000)));
     }
 
     #[test]
     fn an_interval_of_zero_is_no_limit() {
-        let (mut limiter, now) = (Pace::new(Duration::ZERO), Instant::now());
-        assert!(limiter.take(now) && limiter.take(now));
+        let (mut limiter, now) = (RateLimiter::new(Duration::ZERO), Instant::now());
+        assert!(limiter.try_acquire(now) && limiter.try_acquire(now));
     }
 }

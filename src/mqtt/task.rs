@@ -23,14 +23,14 @@ use tokio::time::{sleep, sleep_until};
 
 use crate::model::report::BankReport;
 use crate::mqtt::client::backoff::Backoff;
-use crate::mqtt::client::error::{Refusal, RefusalKind};
-use crate::mqtt::client::retained::kept;
-use crate::mqtt::client::session::{Incoming, Session};
-use crate::mqtt::event_backlog::Unsaid;
-use crate::mqtt::homeassistant::announcement_queue::Backlog;
+use crate::mqtt::client::error::{MqttError, MqttErrorKind};
+use crate::mqtt::client::retained::fetch_retained;
+use crate::mqtt::client::session::{Incoming, MqttSession};
+use crate::mqtt::event_backlog::EventBacklog;
+use crate::mqtt::homeassistant::announcement_queue::AnnouncementQueue;
 use crate::mqtt::message::Message;
 use crate::mqtt::payload;
-use crate::mqtt::publisher::Herald;
+use crate::mqtt::publisher::Publisher;
 use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 use crate::outage::OutageTracker;
 
@@ -65,7 +65,7 @@ const MAX_LOGGED: usize = 20;
 pub(crate) struct Inbox {
     /// Takes the reports that are newer than at the last call.
     pub(crate) take: Box<dyn Fn() -> Vec<Arc<BankReport>>>,
-    pub(crate) events: Unsaid,
+    pub(crate) events: EventBacklog,
     /// How often a part of the service was restarted.
     pub(crate) restarts: Box<dyn Fn() -> u64>,
     /// Notified when there are reports or events.
@@ -73,34 +73,34 @@ pub(crate) struct Inbox {
 }
 
 /// The task that owns the session.
-pub(crate) struct Keeper {
-    session: Session,
-    publisher: Herald,
+pub(crate) struct MqttTask {
+    session: MqttSession,
+    publisher: Publisher,
     topics: Topics,
     inbox: Inbox,
     target: String,
     log: Logger,
     outage: OutageTracker,
     backoff: Backoff,
-    announcements: Backlog,
+    announcements: AnnouncementQueue,
     /// Logged rejections.
     rejected: BTreeSet<String>,
 }
 
 /// A request to stop, with a sender for the confirmation.
-pub(crate) type Stop = oneshot::Receiver<oneshot::Sender<()>>;
+pub(crate) type StopRequest = oneshot::Receiver<oneshot::Sender<()>>;
 
 enum SessionEnd {
-    Failed(Refusal),
+    Failed(MqttError),
     StopRequested(Result<oneshot::Sender<()>, RecvError>),
 }
 
-impl Keeper {
+impl MqttTask {
     /// `target` names the broker in the log.
     #[must_use]
     pub(crate) fn new(
-        session: Session,
-        publisher: Herald,
+        session: MqttSession,
+        publisher: Publisher,
         topics: Topics,
         inbox: Inbox,
         target: String,
@@ -115,13 +115,13 @@ impl Keeper {
             log,
             outage: OutageTracker::new(),
             backoff: Backoff::default(),
-            announcements: Backlog::default(),
+            announcements: AnnouncementQueue::default(),
             rejected: BTreeSet::new(),
         }
     }
 
     /// Runs until a stop is requested, then publishes `offline`, disconnects and confirms.
-    pub(crate) async fn keep(mut self, mut stop: Stop) {
+    pub(crate) async fn keep(mut self, mut stop: StopRequest) {
         loop {
             let connected = tokio::select! {
                 request = &mut stop => return confirm(request),
@@ -147,7 +147,7 @@ impl Keeper {
         }
     }
 
-    async fn run_session(&mut self, stop: &mut Stop) -> SessionEnd {
+    async fn run_session(&mut self, stop: &mut StopRequest) -> SessionEnd {
         let start = Instant::now();
         let end = tokio::select! {
             request = stop => SessionEnd::StopRequested(request),
@@ -157,11 +157,11 @@ impl Keeper {
         end
     }
 
-    async fn publish_until_disconnected(&mut self) -> Result<Infallible, Refusal> {
+    async fn publish_until_disconnected(&mut self) -> Result<Infallible, MqttError> {
         self.start_session().await?;
         let connected = Instant::now();
         let mut recovered =
-            Some(if self.session.is_disputed() { connected + STABLE_AFTER } else { connected });
+            Some(if self.session.is_contended() { connected + STABLE_AFTER } else { connected });
         let mut birth = None;
         loop {
             let now = Instant::now();
@@ -169,11 +169,11 @@ impl Keeper {
                 self.log_recovered();
             }
             if birth.take_if(|at| *at <= now).is_some() {
-                self.publisher.born(now);
+                self.publisher.on_ha_birth(now);
             }
             let dropped = self.session.take_dropped();
             if dropped > 0 {
-                self.log_rejected(&Refusal::flooded());
+                self.log_rejected(&MqttError::inbox_overflow());
                 birth = birth.or(Some(now + REANNOUNCE_DELAY));
             }
             self.publish_due(now).await?;
@@ -187,15 +187,15 @@ impl Keeper {
                 .chain(announcement)
                 .min();
             tokio::select! {
-                incoming = self.session.next() => match incoming {
+                incoming = self.session.recv() => match incoming {
                     Incoming::Message { topic, payload, .. } => {
-                        if topic == self.topics.birth() && payload == ONLINE.as_bytes() {
+                        if topic == self.topics.ha_status() && payload == ONLINE.as_bytes() {
                             birth = Some(now + BIRTH_JITTER.mul_f64(fastrand::f64()));
                         } else if payload.is_empty() || payload == OFFLINE.as_bytes() {
                             self.correct_status(&topic, payload.is_empty()).await?;
                         }
                     }
-                    Incoming::Lost(error) => return Err(error),
+                    Incoming::Disconnected(error) => return Err(error),
                 },
                 () = self.inbox.notify.notified() => receive_reports(&mut self.publisher, &self.inbox),
                 () = sleep_until_some(next) => {}
@@ -205,22 +205,22 @@ impl Keeper {
 
     /// Reads the retained messages, then publishes everything that is known. The status of the service comes last, so that
     /// nobody takes old values for fresh ones.
-    async fn start_session(&mut self) -> Result<(), Refusal> {
+    async fn start_session(&mut self) -> Result<(), MqttError> {
         let now = Instant::now();
-        self.announcements.restart();
-        let statuses = self.publisher.connected(now);
+        self.announcements.reset();
+        let statuses = self.publisher.on_connected(now);
         self.publish(statuses).await?;
         // Publishing works even if the access list forbids the subscription.
-        let subscribed = self.session.subscribe(&[self.topics.birth()]).await;
+        let subscribed = self.session.subscribe(&[self.topics.ha_status()]).await;
         self.tolerate(subscribed)?;
         let echo = self.topics.echo(&self.session.client_id());
-        for filters in self.publisher.finds() {
-            let retained = kept(&mut self.session, &filters, &echo).await;
+        for filters in self.publisher.retained_filters() {
+            let retained = fetch_retained(&mut self.session, &filters, &echo).await;
             for message in self.tolerate(retained)?.unwrap_or_default() {
-                self.publisher.found(&message);
+                self.publisher.on_retained_message(&message);
             }
         }
-        let subscribed = self.session.subscribe(&self.publisher.statuses()).await;
+        let subscribed = self.session.subscribe(&self.publisher.status_filters()).await;
         self.tolerate(subscribed)?;
         receive_reports(&mut self.publisher, &self.inbox);
         self.publish_due(Instant::now()).await?;
@@ -232,24 +232,24 @@ impl Keeper {
 
     /// A status was cleared or set to `offline` by another client: by the will of an earlier connection that the broker
     /// timed out late, or by another service in the place of this one.
-    async fn correct_status(&mut self, topic: &str, is_cleared: bool) -> Result<(), Refusal> {
+    async fn correct_status(&mut self, topic: &str, is_cleared: bool) -> Result<(), MqttError> {
         if topic == self.topics.service_status() {
             return self.publish(vec![Message::retained(topic, ONLINE)]).await;
         }
         if is_cleared {
-            self.publisher.cleared(topic);
+            self.publisher.on_status_cleared(topic);
         } else {
-            self.publisher.denied(topic);
+            self.publisher.on_offline_received(topic);
         }
         Ok(())
     }
 
     /// Publishes what is due: announcements first, for at most [`ANNOUNCEMENT_SLICE`], then the rest.
-    async fn publish_due(&mut self, now: Instant) -> Result<(), Refusal> {
+    async fn publish_due(&mut self, now: Instant) -> Result<(), MqttError> {
         let round = self.publisher.due(now);
         let (announcements, urgent): (Vec<_>, Vec<_>) =
             round.messages.into_iter().partition(|message| self.topics.is_discovery(&message.topic));
-        self.announcements.add(announcements, round.moved, now);
+        self.announcements.enqueue(announcements, round.moved, now);
         for (bank, entities) in round.removed {
             info!(self.log, "entities removed"; "bank" => &*bank, "entities" => entities, "reason" => REMOVED);
         }
@@ -261,27 +261,27 @@ impl Keeper {
         let events = backlog.take();
         let event_messages = events.events().iter().map(|event| payload::event(&self.topics, event));
         self.publish(urgent.into_iter().chain(event_messages).collect()).await?;
-        events.said();
+        events.ack();
         Ok(())
     }
 
-    async fn publish_announcements(&mut self, start: Instant) -> Result<(), Refusal> {
+    async fn publish_announcements(&mut self, start: Instant) -> Result<(), MqttError> {
         while !self.announcements.is_empty() && start.elapsed() < ANNOUNCEMENT_SLICE {
-            let batch = self.announcements.slice();
+            let batch = self.announcements.next_batch();
             self.publish(batch.clone()).await?;
-            for (bank, entities) in self.announcements.sent(&batch) {
+            for (bank, entities) in self.announcements.mark_sent(&batch) {
                 info!(self.log, "entities taken over"; "bank" => &*bank, "entities" => entities, "from" => "pytes_serial");
             }
             let now = Instant::now();
             if self.announcements.take_duration(now).is_some_and(|took| took >= ANNOUNCEMENT_SLICE) {
-                self.publisher.announced(now);
+                self.publisher.on_announced(now);
             }
         }
         Ok(())
     }
 
     /// A rejected message is logged once; the others are published.
-    async fn publish(&mut self, messages: Vec<Message>) -> Result<(), Refusal> {
+    async fn publish(&mut self, messages: Vec<Message>) -> Result<(), MqttError> {
         for error in self.session.publish(messages).await? {
             self.log_rejected(&error);
         }
@@ -289,10 +289,12 @@ impl Keeper {
     }
 
     /// A forbidden operation is logged and is no reason to disconnect.
-    fn tolerate<T>(&mut self, outcome: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+    fn tolerate<T>(&mut self, outcome: Result<T, MqttError>) -> Result<Option<T>, MqttError> {
         match outcome {
             Ok(done) => Ok(Some(done)),
-            Err(error) if matches!(error.kind, RefusalKind::NotAllowed | RefusalKind::Flooded) => {
+            Err(error)
+                if matches!(error.kind, MqttErrorKind::NotAuthorized | MqttErrorKind::InboxOverflow) =>
+            {
                 self.log_rejected(&error);
                 Ok(None)
             }
@@ -300,7 +302,7 @@ impl Keeper {
         }
     }
 
-    fn log_rejected(&mut self, error: &Refusal) {
+    fn log_rejected(&mut self, error: &MqttError) {
         let reason = error.to_string();
         if self.rejected.len() < MAX_LOGGED && self.rejected.insert(reason.clone()) {
             warn!(self.log, "message refused"; "output" => OUTPUT, "reason" => reason);
@@ -312,15 +314,15 @@ impl Keeper {
         let backlog = self.inbox.events.clone();
         let events = backlog.take();
         let event_messages = events.events().iter().map(|event| payload::event(&self.topics, event));
-        let messages = event_messages.chain(self.publisher.farewell()).collect();
+        let messages = event_messages.chain(self.publisher.offline_messages()).collect();
         // The session's deadlines limit this. If it fails, the broker publishes the will.
         if self.session.publish(messages).await.is_ok() {
-            events.said();
+            events.ack();
         }
         self.session.close().await;
     }
 
-    fn log_down(&mut self, error: &Refusal) {
+    fn log_down(&mut self, error: &MqttError) {
         let reason = error.to_string();
         if let Some(notice) = self.outage.on_failure(Instant::now(), &reason) {
             notice.log_down(&self.log, OUTPUT, &reason, &self.target);
@@ -338,7 +340,7 @@ impl Keeper {
 }
 
 /// Runs `work` and receives reports meanwhile, so that the publisher knows how old they are.
-async fn receive_during<T>(publisher: &mut Herald, inbox: &Inbox, work: impl Future<Output = T>) -> T {
+async fn receive_during<T>(publisher: &mut Publisher, inbox: &Inbox, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {
         tokio::select! {
@@ -348,10 +350,10 @@ async fn receive_during<T>(publisher: &mut Herald, inbox: &Inbox, work: impl Fut
     }
 }
 
-fn receive_reports(publisher: &mut Herald, inbox: &Inbox) {
+fn receive_reports(publisher: &mut Publisher, inbox: &Inbox) {
     let (now, restarts) = (Instant::now(), (inbox.restarts)());
     for report in (inbox.take)() {
-        publisher.hear(&report, now.saturating_duration_since(report.reading.began), restarts, now);
+        publisher.on_report(&report, now.saturating_duration_since(report.reading.began), restarts, now);
     }
 }
 

@@ -23,7 +23,11 @@ impl Topics {
             base: settings.base_topic.clone(),
             prefix: settings.discovery_prefix.clone(),
             document_pattern: settings.state_topic.clone(),
-            service_status: format!("{}/service/{}/status", settings.base_topic, topic_level(&client_id(settings))),
+            service_status: format!(
+                "{}/service/{}/status",
+                settings.base_topic,
+                topic_level(&client_id(settings))
+            ),
         }
     }
 
@@ -41,17 +45,17 @@ impl Topics {
     }
 
     #[must_use]
-    pub(crate) fn will(&self) -> Message {
+    pub(crate) fn last_will(&self) -> Message {
         Message::retained(self.service_status(), OFFLINE)
     }
 
     /// Corrects a status that earlier versions left at [`shared_status`](Self::shared_status): `online` is set to `offline`,
     /// which a running earlier version corrects; `offline` is cleared.
     #[must_use]
-    pub(crate) fn outdated(&self, retained: &Message) -> Option<Message> {
+    pub(crate) fn correct_shared_status(&self, retained: &Message) -> Option<Message> {
         let topic = self.shared_status().filter(|shared| *shared == retained.topic)?;
         match retained.payload.as_slice() {
-            status if status == OFFLINE.as_bytes() => Some(Message::forget(topic)),
+            status if status == OFFLINE.as_bytes() => Some(Message::clear_retained(topic)),
             status if status == ONLINE.as_bytes() => Some(Message::retained(topic, OFFLINE)),
             _ => None,
         }
@@ -75,14 +79,14 @@ impl Topics {
 
     /// The filter for [`battery_status`](Self::battery_status) of all batteries.
     #[must_use]
-    pub(crate) fn battery_statuses(&self, bank: &str) -> String {
+    pub(crate) fn battery_status_filter(&self, bank: &str) -> String {
         format!("{}/{bank}/battery/+/status", self.base)
     }
 
     /// The battery of a [`battery_status`](Self::battery_status) topic.
     #[must_use]
-    pub(crate) fn battery_of_status(&self, bank: &str, topic: &str) -> Option<Place> {
-        let filter = self.battery_statuses(bank);
+    pub(crate) fn battery_from_status(&self, bank: &str, topic: &str) -> Option<Place> {
+        let filter = self.battery_status_filter(bank);
         let (begin, end) = filter.split_once('+')?;
         topic.strip_prefix(begin)?.strip_suffix(end)?.parse().ok()
     }
@@ -150,20 +154,20 @@ impl Topics {
 
     /// Home Assistant's birth and last will messages.
     #[must_use]
-    pub(crate) fn birth(&self) -> String {
+    pub(crate) fn ha_status(&self) -> String {
         format!("{}/status", self.prefix)
     }
 
     /// The discovery topic of one entity of pytes_serial: with its unique id, before 0.7.1 with a number. `+` for the filter of
     /// all entities of a bank.
     #[must_use]
-    pub(crate) fn predecessor_config(&self, bank: &str, unique_id: &str) -> String {
+    pub(crate) fn legacy_config(&self, bank: &str, unique_id: &str) -> String {
         format!("{}/sensor/{bank}/{unique_id}/config", self.prefix)
     }
 
     #[must_use]
-    pub(crate) fn is_predecessor_config(&self, bank: &str, topic: &str) -> bool {
-        let filter = self.predecessor_config(bank, "+");
+    pub(crate) fn is_legacy_config(&self, bank: &str, topic: &str) -> bool {
+        let filter = self.legacy_config(bank, "+");
         let name =
             filter.split_once('+').and_then(|(begin, end)| topic.strip_prefix(begin)?.strip_suffix(end));
         name.is_some_and(|name| !name.is_empty() && !name.contains('/'))

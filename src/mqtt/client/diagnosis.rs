@@ -11,7 +11,7 @@ use humantime::format_duration;
 
 use crate::settings::{MqttSettings, MqttVersion};
 
-use crate::mqtt::client::error::{Refusal, RefusalKind as Kind};
+use crate::mqtt::client::error::{MqttError, MqttErrorKind as Kind};
 use crate::mqtt::client::reason_code::unsupported_version;
 use crate::mqtt::client::tls;
 use crate::mqtt::client::tls_probe;
@@ -36,14 +36,14 @@ const TLS_ALERT: u8 = 0x15;
 const ALERT_WAIT: Duration = Duration::from_millis(300);
 
 /// Blocks; each of the few steps takes at most `within`.
-pub(super) fn diagnose(settings: &MqttSettings, within: Duration) -> Refusal {
+pub(super) fn diagnose(settings: &MqttSettings, within: Duration) -> MqttError {
     let found = BrokerProbe::resolve(settings, within).and_then(|probe| probe.run());
     found.err().unwrap_or_else(|| {
         let message = format!(
             "the broker at {} closed the connection before it accepted it, but answers now: see its log",
             settings.url
         );
-        Refusal::new(Kind::Lost, message)
+        MqttError::new(Kind::ConnectionLost, message)
     })
 }
 
@@ -54,13 +54,13 @@ struct BrokerProbe<'a> {
 }
 
 impl<'a> BrokerProbe<'a> {
-    fn resolve(settings: &'a MqttSettings, within: Duration) -> Result<Self, Refusal> {
+    fn resolve(settings: &'a MqttSettings, within: Duration) -> Result<Self, MqttError> {
         let host = settings.url.host.as_str();
         let unknown = |reason: String| {
             let message = format!(
                 "host name {host:?} can't be resolved ({reason}): check [mqtt] url and the DNS server"
             );
-            Refusal::new(Kind::UnknownHost, message)
+            MqttError::new(Kind::UnknownHost, message)
         };
         let found =
             (host, settings.url.port).to_socket_addrs().map_err(|error| unknown(error.to_string()))?;
@@ -73,19 +73,19 @@ impl<'a> BrokerProbe<'a> {
 
     /// # Errors
     /// Why the broker can't be used; none if it answers.
-    fn run(&self) -> Result<(), Refusal> {
+    fn run(&self) -> Result<(), MqttError> {
         let (url, ours) = (&self.settings.url, self.settings.version);
         let other = match ours {
             MqttVersion::V5 => MqttVersion::V311,
             MqttVersion::V311 => MqttVersion::V5,
         };
-        let not_a_broker = |message: String| Err(Refusal::new(Kind::NoBroker, message));
+        let not_a_broker = |message: String| Err(MqttError::new(Kind::NotABroker, message));
         match self.connect_mqtt(ours)? {
             ProbeResponse::Connack(code) if UNSUPPORTED_VERSION.contains(&code) => {
                 self.unsupported_version_error()
             }
             ProbeResponse::Connack(_) => Ok(()),
-            ProbeResponse::Timeout => Err(Refusal::silent(self.settings, self.within)),
+            ProbeResponse::Timeout => Err(MqttError::timeout(self.settings, self.within)),
             ProbeResponse::Other(bytes) => not_a_broker(format!(
                 "{url} is not an MQTT broker: it answered \"{}\"; check host and port in [mqtt] url",
                 bytes[..bytes.len().min(SHOWN_BYTES)].escape_ascii()
@@ -102,12 +102,12 @@ impl<'a> BrokerProbe<'a> {
         }
     }
 
-    fn unsupported_version_error(&self) -> Result<(), Refusal> {
-        Err(Refusal::new(Kind::Version, unsupported_version(self.settings.version)))
+    fn unsupported_version_error(&self) -> Result<(), MqttError> {
+        Err(MqttError::new(Kind::UnsupportedVersion, unsupported_version(self.settings.version)))
     }
 
     /// Sends a CONNECT packet.
-    fn connect_mqtt(&self, version: MqttVersion) -> Result<ProbeResponse, Refusal> {
+    fn connect_mqtt(&self, version: MqttVersion) -> Result<ProbeResponse, MqttError> {
         if self.settings.url.tls {
             self.connect_mqtt_over_tls(version)
         } else {
@@ -115,7 +115,7 @@ impl<'a> BrokerProbe<'a> {
         }
     }
 
-    fn connect_mqtt_plain(&self, version: MqttVersion) -> Result<ProbeResponse, Refusal> {
+    fn connect_mqtt_plain(&self, version: MqttVersion) -> Result<ProbeResponse, MqttError> {
         let url = &self.settings.url;
         let response = send_connect(&mut self.connect_tcp()?, version);
         let may_be_tls = match &response {
@@ -126,12 +126,12 @@ impl<'a> BrokerProbe<'a> {
         if may_be_tls && tls_probe::speaks_tls(&url.host, self.connect_tcp()?) {
             let message =
                 format!("{url} expects TLS: use mqtts:// in [mqtt] url, or the broker's port without TLS");
-            return Err(Refusal::new(Kind::TlsExpected, message));
+            return Err(MqttError::new(Kind::TlsExpected, message));
         }
         Ok(response)
     }
 
-    fn connect_mqtt_over_tls(&self, version: MqttVersion) -> Result<ProbeResponse, Refusal> {
+    fn connect_mqtt_over_tls(&self, version: MqttVersion) -> Result<ProbeResponse, MqttError> {
         let url = &self.settings.url;
         let connector = tls::connector(self.settings)?;
         let stream = tls_probe::handshake(&connector, self.settings, self.connect_tcp()?);
@@ -145,7 +145,7 @@ impl<'a> BrokerProbe<'a> {
             }
             let message =
                 format!("{url} does not speak TLS: use mqtt:// in [mqtt] url, or the broker's TLS port");
-            Refusal::new(Kind::PlainExpected, message)
+            MqttError::new(Kind::PlainExpected, message)
         })?;
         self.set_timeout(stream.get_ref(), self.within.min(ALERT_WAIT))?;
         let response = match read_response(&mut stream) {
@@ -163,28 +163,28 @@ impl<'a> BrokerProbe<'a> {
         }
     }
 
-    fn connect_tcp(&self) -> Result<TcpStream, Refusal> {
+    fn connect_tcp(&self) -> Result<TcpStream, MqttError> {
         let stream = TcpStream::connect_timeout(&self.address, self.within)
             .map_err(|error| self.unreachable(&error))?;
         self.set_timeout(&stream, self.within)?;
         Ok(stream)
     }
 
-    fn set_timeout(&self, stream: &TcpStream, within: Duration) -> Result<(), Refusal> {
+    fn set_timeout(&self, stream: &TcpStream, within: Duration) -> Result<(), MqttError> {
         let set = stream.set_read_timeout(Some(within)).and_then(|()| stream.set_write_timeout(Some(within)));
         set.map_err(|error| self.unreachable(&error))
     }
 
-    fn unreachable(&self, error: &io::Error) -> Refusal {
+    fn unreachable(&self, error: &io::Error) -> MqttError {
         let (url, host) = (&self.settings.url, &self.settings.url.host);
         match error.kind() {
-            ErrorKind::ConnectionRefused => Refusal::new(
+            ErrorKind::ConnectionRefused => MqttError::new(
                 Kind::ConnectionRefused,
                 format!(
                     "connection refused: nothing listens at {url}; is the broker running, and is that its port?"
                 ),
             ),
-            ErrorKind::TimedOut => Refusal::new(
+            ErrorKind::TimedOut => MqttError::new(
                 Kind::Unreachable,
                 format!(
                     "{host} does not answer within {}: check the address in [mqtt] url, the network and the \
@@ -192,7 +192,7 @@ impl<'a> BrokerProbe<'a> {
                     format_duration(self.within)
                 ),
             ),
-            _ => Refusal::new(
+            _ => MqttError::new(
                 Kind::Unreachable,
                 format!("{host} is unreachable ({error}): check the address in [mqtt] url and the network"),
             ),

@@ -11,27 +11,27 @@ use crate::mqtt::client::client_id::client_id;
 /// Never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Refusal {
-    pub kind: RefusalKind,
+pub struct MqttError {
+    pub kind: MqttErrorKind,
     message: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusalKind {
+pub enum MqttErrorKind {
     ConnectionRefused,
     UnknownHost,
     /// No route to the host, or the host does not answer.
     Unreachable,
     /// The broker accepted the connection or messages, and then did not answer.
-    Silent,
+    Timeout,
     /// User name or password wrong or missing.
     Credentials,
     /// The broker's access list forbids the operation.
-    NotAllowed,
+    NotAuthorized,
     ClientId,
     Banned,
-    Version,
-    NoBroker,
+    UnsupportedVersion,
+    NotABroker,
     TlsExpected,
     /// The port expects a connection without TLS.
     PlainExpected,
@@ -40,59 +40,59 @@ pub enum RefusalKind {
     /// Issued for another host.
     CertificateName,
     /// Issued by a CA that is not trusted.
-    CertificateUnknown,
+    CertificateUntrusted,
     /// The broker requires a client certificate, or rejects the one it was shown.
     ClientCertificate,
     /// A certificate or key file is unusable.
-    File,
+    InvalidFile,
     /// Another TLS failure.
     Tls,
     /// A message exceeds the broker's packet size limit.
     TooLarge,
-    Quota,
+    RateLimited,
     /// The broker answers that it is out of service.
     Unavailable,
     /// Another client connected with the same client id.
     TakenOver,
     /// The broker sent more messages than could be processed.
-    Flooded,
-    Lost,
+    InboxOverflow,
+    ConnectionLost,
     NotConnected,
-    Settings,
+    InvalidSettings,
     /// Paho does not return from a call, for example while a name server hangs.
-    Stuck,
+    LibraryStuck,
 }
 
-impl Refusal {
-    pub(super) fn new(kind: RefusalKind, message: impl Into<String>) -> Self {
+impl MqttError {
+    pub(super) fn new(kind: MqttErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
     pub(super) fn not_connected() -> Self {
-        Self::new(RefusalKind::NotConnected, "there is no connection to the broker")
+        Self::new(MqttErrorKind::NotConnected, "there is no connection to the broker")
     }
 
-    pub(crate) fn flooded() -> Self {
+    pub(crate) fn inbox_overflow() -> Self {
         let message = "the broker sends more messages than can be processed, some were dropped: find the client that publishes \
                     so many";
-        Self::new(RefusalKind::Flooded, message)
+        Self::new(MqttErrorKind::InboxOverflow, message)
     }
 
     /// No acknowledgement arrived `within` that time.
-    pub(super) fn silent(settings: &MqttSettings, within: Duration) -> Self {
+    pub(super) fn timeout(settings: &MqttSettings, within: Duration) -> Self {
         let (url, within) = (&settings.url, format_duration(Duration::from_secs(within.as_secs().max(1))));
         let message =
             format!("the broker at {url} did not answer within {within}: it hangs, or the network is down");
-        Self::new(RefusalKind::Silent, message)
+        Self::new(MqttErrorKind::Timeout, message)
     }
 
     /// The connection was lost without a reason. `short_connections` connections in a row ended right after they were made.
-    pub(super) fn lost(settings: &MqttSettings, short_connections: u32) -> Self {
+    pub(super) fn connection_lost(settings: &MqttSettings, short_connections: u32) -> Self {
         /// A broker that restarts may cause one or two.
         const SUSPICIOUS: u32 = 3;
         if short_connections < SUSPICIOUS {
             return Self::new(
-                RefusalKind::Lost,
+                MqttErrorKind::ConnectionLost,
                 "the connection was lost: closed by the broker or the network, or the broker stopped answering",
             );
         }
@@ -101,6 +101,6 @@ impl Refusal {
             "session taken over, probably: the broker closes each connection right after it was made, as it does when \
              another client uses the id {id:?}; set a unique [mqtt] client_id, or check the broker's log"
         );
-        Self::new(RefusalKind::TakenOver, message)
+        Self::new(MqttErrorKind::TakenOver, message)
     }
 }

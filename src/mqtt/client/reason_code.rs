@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use crate::settings::{MqttSettings, MqttVersion};
 
 use crate::mqtt::client::client_id::client_id;
-use crate::mqtt::client::error::{Refusal, RefusalKind as Kind};
+use crate::mqtt::client::error::{MqttError, MqttErrorKind as Kind};
 
 /// What the broker answered with the code.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,11 @@ pub(super) enum Operation<'a> {
 }
 
 /// The broker's reason; `None` if it sent none, since Paho reports most failures alike.
-pub(super) fn from_paho(error: &Error, settings: &MqttSettings, operation: Operation<'_>) -> Option<Refusal> {
+pub(super) fn from_paho(
+    error: &Error,
+    settings: &MqttSettings,
+    operation: Operation<'_>,
+) -> Option<MqttError> {
     match error {
         Error::ReasonCode(code, _) => Some(from_reason_code(*code, settings, operation)),
         Error::ConnectReturn(code) => Some(from_reason_code(to_mqtt5(*code), settings, operation)),
@@ -39,7 +43,7 @@ pub(super) fn from_reason_code(
     code: ReasonCode,
     settings: &MqttSettings,
     operation: Operation<'_>,
-) -> Refusal {
+) -> MqttError {
     use ReasonCode as Code;
     let id = || client_id(settings);
     let (kind, message) = match (code, operation) {
@@ -48,9 +52,11 @@ pub(super) fn from_reason_code(
             Operation::Connect,
         ) => (Kind::Credentials, credentials(settings)),
         (Code::NotAuthorized, _) => {
-            (Kind::NotAllowed, format!("the broker {}: allow it in its access list", operation.denial()))
+            (Kind::NotAuthorized, format!("the broker {}: allow it in its access list", operation.denial()))
         }
-        (Code::UnsupportedProtocolVersion, _) => (Kind::Version, unsupported_version(settings.version)),
+        (Code::UnsupportedProtocolVersion, _) => {
+            (Kind::UnsupportedVersion, unsupported_version(settings.version))
+        }
         (Code::ClientIdentifierNotValid, _) => (
             Kind::ClientId,
             format!("the broker rejects the client id {:?}: set another one in [mqtt] client_id", id()),
@@ -76,7 +82,7 @@ pub(super) fn from_reason_code(
             | Code::ReceiveMaximumExceeded,
             _,
         ) => (
-            Kind::Quota,
+            Kind::RateLimited,
             format!(
                 "the broker is rate-limiting this client ({code}): raise its limits or [mqtt] publish_interval"
             ),
@@ -90,13 +96,13 @@ pub(super) fn from_reason_code(
             _,
         ) => (Kind::Unavailable, format!("the broker is unavailable ({code}): see its log")),
         (code, Operation::None) => {
-            (Kind::Lost, format!("the broker closed the connection ({code}): see its log"))
+            (Kind::ConnectionLost, format!("the broker closed the connection ({code}): see its log"))
         }
         (code, operation) => {
-            (Kind::NotAllowed, format!("the broker {} ({code}): see its log", operation.denial()))
+            (Kind::NotAuthorized, format!("the broker {} ({code}): see its log", operation.denial()))
         }
     };
-    Refusal::new(kind, message)
+    MqttError::new(kind, message)
 }
 
 /// The few codes of MQTT 3.1.1.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use humantime::format_duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::mqtt::client::error::{Refusal, RefusalKind};
-use crate::mqtt::client::session::{Incoming, Session};
+use crate::mqtt::client::error::{MqttError, MqttErrorKind};
+use crate::mqtt::client::session::{Incoming, MqttSession};
 use crate::mqtt::message::Message;
 
 /// All messages have arrived once none came for this long.
@@ -25,16 +25,20 @@ const MAX_BYTES: usize = 32 * 1024 * 1024;
 ///
 /// # Errors
 /// The connection is lost, the access list forbids a filter, or the broker retains too much.
-pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Result<Vec<Message>, Refusal> {
+pub async fn fetch_retained(
+    session: &mut MqttSession,
+    filters: &[String],
+    echo: &str,
+) -> Result<Vec<Message>, MqttError> {
     let filters: Vec<String> = filters.iter().cloned().chain([echo.to_owned()]).collect();
     // Messages of an earlier fetch that was given up may still arrive.
     let is_wanted = |topic: &str| filters.iter().any(|filter| matches(filter, topic));
     session.subscribe(&filters).await?;
-    session.publish(vec![Message::fleeting(echo, "?")]).await?;
+    session.publish(vec![Message::transient(echo, "?")]).await?;
     let (mut found, mut bytes) = (Vec::new(), 0);
     let receive_all = async {
         let mut deadline = Instant::now() + IDLE;
-        while let Ok(incoming) = timeout_at(deadline, session.next()).await {
+        while let Ok(incoming) = timeout_at(deadline, session.recv()).await {
             match incoming {
                 Incoming::Message { topic, .. } if topic == echo => break,
                 Incoming::Message { topic, payload, retained: true } if is_wanted(&topic) => {
@@ -46,7 +50,7 @@ pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Resu
                     deadline = Instant::now() + IDLE;
                 }
                 Incoming::Message { .. } => {}
-                Incoming::Lost(error) => return Err(error),
+                Incoming::Disconnected(error) => return Err(error),
             }
         }
         Ok(true)
@@ -61,7 +65,7 @@ pub async fn kept(session: &mut Session, filters: &[String], echo: &str) -> Resu
             "the broker retains too much under {filters} (more than {MAX_MESSAGES} messages, more than 32 MB, or more than it \
              sends in {duration}): no entities are taken over; delete the retained messages that do not belong there"
         );
-        return Err(Refusal::new(RefusalKind::Flooded, message));
+        return Err(MqttError::new(MqttErrorKind::InboxOverflow, message));
     }
     Ok(found)
 }

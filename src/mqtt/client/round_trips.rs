@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::mqtt::client::error::{Refusal, RefusalKind};
+use crate::mqtt::client::error::{MqttError, MqttErrorKind};
 use crate::mqtt::message::Message;
 
 /// Messages per round trip.
@@ -108,7 +108,7 @@ impl RoundTripPlanner {
         &mut self,
         messages: Vec<Message>,
         max_packet_size: Option<usize>,
-    ) -> (Vec<RoundTrip>, Vec<Refusal>) {
+    ) -> (Vec<RoundTrip>, Vec<MqttError>) {
         let (mut trips, mut skipped, mut bytes) = (Vec::<RoundTrip>::new(), Vec::new(), 0);
         let mut is_open = false;
         for message in messages {
@@ -161,7 +161,7 @@ impl RoundTripPlanner {
     }
 
     /// The connection was lost while the messages were in flight. Returns an error if they are the likely reason.
-    pub(super) fn on_connection_lost(&mut self, trip: &RoundTrip) -> Option<Refusal> {
+    pub(super) fn on_connection_lost(&mut self, trip: &RoundTrip) -> Option<MqttError> {
         if self.losses.len() > MAX_SUSPECTS {
             self.losses.clear();
         }
@@ -190,7 +190,7 @@ impl RoundTripPlanner {
                  {:?}: probably larger than the broker's packet size limit; raise it",
                 largest.topic
             );
-            Refusal::new(RefusalKind::Lost, text)
+            MqttError::new(MqttErrorKind::ConnectionLost, text)
         })
     }
 
@@ -198,14 +198,14 @@ impl RoundTripPlanner {
         self.losses.get(topic).is_some_and(|losses| *losses >= LOSSES_BEFORE_ALONE)
     }
 
-    fn too_large(&self, message: &Message, max_packet_size: Option<usize>) -> Option<Refusal> {
+    fn too_large(&self, message: &Message, max_packet_size: Option<usize>) -> Option<MqttError> {
         let bytes = size(message);
         if let Some(max) = max_packet_size.filter(|max| bytes > *max) {
             let text = format!(
                 "the message to {:?} exceeds the broker's packet size limit ({bytes} of {max} bytes): raise the limit",
                 message.topic
             );
-            return Some(Refusal::new(RefusalKind::TooLarge, text));
+            return Some(MqttError::new(MqttErrorKind::TooLarge, text));
         }
         self.limit.filter(|limit| bytes >= *limit).map(|_| skipped(message))
     }
@@ -217,14 +217,14 @@ impl RoundTrip {
     }
 }
 
-fn skipped(message: &Message) -> Refusal {
+fn skipped(message: &Message) -> MqttError {
     let text = format!(
         "the message to {:?} of {} bytes is probably larger than the broker's packet size limit, since the broker \
          closes the connection over it: skipped until the next start; raise the limit and restart the service",
         message.topic,
         size(message)
     );
-    Refusal::new(RefusalKind::TooLarge, text)
+    MqttError::new(MqttErrorKind::TooLarge, text)
 }
 
 /// In bytes, as a packet.
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     fn message(topic: &str, bytes: usize) -> Message {
-        Message::fleeting(topic, vec![b'x'; bytes])
+        Message::transient(topic, vec![b'x'; bytes])
     }
 
     fn sizes(trips: &[RoundTrip]) -> Vec<usize> {

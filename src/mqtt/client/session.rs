@@ -28,7 +28,7 @@ use crate::supervise::{Worker, WorkerError};
 use crate::mqtt::client::client_id::client_id;
 use crate::mqtt::client::connection::{DisconnectReason, MqttConnection};
 use crate::mqtt::client::diagnosis;
-use crate::mqtt::client::error::{Refusal, RefusalKind};
+use crate::mqtt::client::error::{MqttError, MqttErrorKind};
 use crate::mqtt::client::reason_code::{self, Operation};
 use crate::mqtt::client::round_trips::{RoundTrip, RoundTripPlanner};
 use crate::mqtt::client::tls;
@@ -56,22 +56,22 @@ const CONTENDED_AFTER: u32 = 2;
 const SHORT_CONNECTION: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct MqttTimeouts {
     pub connect: Duration,
     /// One acknowledgement, and each step of the diagnosis of a failed attempt.
-    pub token: Duration,
-    pub close: Duration,
+    pub ack: Duration,
+    pub disconnect: Duration,
     /// Interval of the keep-alive pings, in whole seconds. An unresponsive broker is noticed after about two and a half
     /// times this.
     pub keep_alive: Duration,
 }
 
-impl Default for Patience {
+impl Default for MqttTimeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            token: Duration::from_secs(5),
-            close: Duration::from_secs(2),
+            ack: Duration::from_secs(5),
+            disconnect: Duration::from_secs(2),
             keep_alive: Duration::from_secs(15),
         }
     }
@@ -86,13 +86,13 @@ pub enum Incoming {
         retained: bool,
     },
     /// The connection has ended; `connect` may be called again.
-    Lost(Refusal),
+    Disconnected(MqttError),
 }
 
-pub struct Session {
+pub struct MqttSession {
     settings: Arc<MqttSettings>,
     will: Option<Message>,
-    timeouts: Patience,
+    timeouts: MqttTimeouts,
     worker: Worker,
     connection: Option<MqttConnection>,
     planner: Mutex<RoundTripPlanner>,
@@ -101,7 +101,7 @@ pub struct Session {
     short_connections: u32,
 }
 
-impl Session {
+impl MqttSession {
     /// Creates a disconnected session. The broker publishes `will` if the connection is lost without a DISCONNECT.
     ///
     /// # Errors
@@ -109,8 +109,8 @@ impl Session {
     pub fn new(
         settings: &MqttSettings,
         will: impl Into<Option<Message>>,
-        timeouts: Patience,
-    ) -> Result<Self, Refusal> {
+        timeouts: MqttTimeouts,
+    ) -> Result<Self, MqttError> {
         tls::check_supported(settings)?;
         Ok(Self {
             settings: Arc::new(settings.clone()),
@@ -135,7 +135,7 @@ impl Session {
     ///
     /// # Errors
     /// Why there is no connection. If Paho does not report the reason, a diagnosis of the broker finds it.
-    pub async fn connect(&mut self) -> Result<(), Refusal> {
+    pub async fn connect(&mut self) -> Result<(), MqttError> {
         if let Some(connection) = self.connection.as_ref().filter(|connection| !connection.is_connecting()) {
             if !connection.is_up() {
                 self.record_end(connection.disconnect_reason());
@@ -152,7 +152,7 @@ impl Session {
             self.connection = None;
             self.connection = Some(self.start_connection().await?);
         }
-        let Some(connection) = &mut self.connection else { return Err(Refusal::not_connected()) };
+        let Some(connection) = &mut self.connection else { return Err(MqttError::not_connected()) };
         match connection.wait_connected(self.timeouts.connect).await {
             Some(Ok(())) => {
                 self.planner().on_connected();
@@ -175,7 +175,7 @@ impl Session {
     ///
     /// # Errors
     /// If there is no connection, or the broker does not answer in time.
-    pub async fn publish(&self, messages: Vec<Message>) -> Result<Vec<Refusal>, Refusal> {
+    pub async fn publish(&self, messages: Vec<Message>) -> Result<Vec<MqttError>, MqttError> {
         let max_packet_size = self.connection()?.max_packet_size();
         let (trips, mut rejected) = self.planner().plan(messages, max_packet_size);
         for trip in trips {
@@ -194,7 +194,7 @@ impl Session {
                     });
                     let is_lost = matches!(
                         error.kind,
-                        RefusalKind::Lost | RefusalKind::TooLarge | RefusalKind::TakenOver
+                        MqttErrorKind::ConnectionLost | MqttErrorKind::TooLarge | MqttErrorKind::TakenOver
                     );
                     let cause =
                         if is_closed && is_lost { self.planner().on_connection_lost(&trip) } else { None };
@@ -206,15 +206,15 @@ impl Session {
     }
 
     /// Sends one round trip and waits until the broker has received it. Returns the broker's rejection, if any.
-    async fn send(&self, trip: &RoundTrip) -> Result<Option<Refusal>, Refusal> {
+    async fn send(&self, trip: &RoundTrip) -> Result<Option<MqttError>, MqttError> {
         let connection = self.connection()?;
-        let within = self.planner().deadline(trip, self.timeouts.token);
+        let within = self.planner().deadline(trip, self.timeouts.ack);
         let (client, messages) = (connection.client(), trip.messages.clone());
         if trip.acknowledged {
-            let message = messages.into_iter().next().ok_or_else(Refusal::not_connected)?;
+            let message = messages.into_iter().next().ok_or_else(MqttError::not_connected)?;
             let topic = message.topic.clone();
             let publish = move || client?.call(|client| client.publish(to_paho(message, QoS::AtLeastOnce)));
-            let token = self.call(self.timeouts.token, publish).await?.ok_or_else(Refusal::not_connected)?;
+            let token = self.call(self.timeouts.ack, publish).await?.ok_or_else(MqttError::not_connected)?;
             return match connection.wait_for_ack(token, within).await {
                 Ok(()) => Ok(None),
                 Err(Some(error @ Error::ReasonCode(..))) => {
@@ -231,7 +231,7 @@ impl Session {
             client.unsubscribe(BARRIER)
         };
         let publish_all = move || client?.call(publish_all);
-        let token = self.call(self.timeouts.token, publish_all).await?.ok_or_else(Refusal::not_connected)?;
+        let token = self.call(self.timeouts.ack, publish_all).await?.ok_or_else(MqttError::not_connected)?;
         match connection.wait_for_ack(token, within).await {
             // A reason code is an answer as well.
             Ok(_) | Err(Some(Error::ReasonCode(..))) => Ok(None),
@@ -243,16 +243,16 @@ impl Session {
     ///
     /// # Errors
     /// If there is no connection, the broker rejects a filter, or an acknowledgement is overdue.
-    pub async fn subscribe(&self, filters: &[String]) -> Result<(), Refusal> {
+    pub async fn subscribe(&self, filters: &[String]) -> Result<(), MqttError> {
         let connection = self.connection()?;
         for filter in filters {
             let (client, subscribed) = (connection.client(), filter.clone());
             let request = move || client?.call(|client| client.subscribe(subscribed, QoS::AtLeastOnce));
-            let token = self.call(self.timeouts.token, request).await?.ok_or_else(Refusal::not_connected)?;
-            let ack = connection.wait_for_ack(token, self.timeouts.token).await;
+            let token = self.call(self.timeouts.ack, request).await?.ok_or_else(MqttError::not_connected)?;
+            let ack = connection.wait_for_ack(token, self.timeouts.ack).await;
             if let Err(error) = ack {
                 return Err(self
-                    .ack_error(connection, error, Operation::Subscribe(filter), self.timeouts.token)
+                    .ack_error(connection, error, Operation::Subscribe(filter), self.timeouts.ack)
                     .await);
             }
         }
@@ -261,14 +261,14 @@ impl Session {
 
     /// # Errors
     /// If there is no connection, or the acknowledgement is overdue.
-    pub(crate) async fn unsubscribe(&self, filters: &[String]) -> Result<(), Refusal> {
+    pub(crate) async fn unsubscribe(&self, filters: &[String]) -> Result<(), MqttError> {
         let connection = self.connection()?;
         let (client, filters) = (connection.client(), filters.to_vec());
         let request = move || client?.call(|client| client.unsubscribe_many(&filters));
-        let token = self.call(self.timeouts.token, request).await?.ok_or_else(Refusal::not_connected)?;
-        match connection.wait_for_ack(token, self.timeouts.token).await {
+        let token = self.call(self.timeouts.ack, request).await?.ok_or_else(MqttError::not_connected)?;
+        match connection.wait_for_ack(token, self.timeouts.ack).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.ack_error(connection, error, Operation::None, self.timeouts.token).await),
+            Err(error) => Err(self.ack_error(connection, error, Operation::None, self.timeouts.ack).await),
         }
     }
 
@@ -279,7 +279,7 @@ impl Session {
 
     /// Whether the last connections ended right after they were made, as when another client uses the same client id.
     #[must_use]
-    pub(crate) fn is_disputed(&self) -> bool {
+    pub(crate) fn is_contended(&self) -> bool {
         self.short_connections >= CONTENDED_AFTER
     }
 
@@ -289,7 +289,7 @@ impl Session {
     }
 
     /// Returns the next message, or once the end of the connection. Without a connection it waits forever. Cancel safe.
-    pub async fn next(&mut self) -> Incoming {
+    pub async fn recv(&mut self) -> Incoming {
         let connection = self.connection.as_mut().filter(|connection| !connection.is_connecting());
         let Some(connection) = connection else {
             return std::future::pending().await;
@@ -303,7 +303,7 @@ impl Session {
             Err(reason) => {
                 self.connection = None;
                 self.record_end(reason);
-                Incoming::Lost(self.disconnect_error(reason, self.timeouts.token))
+                Incoming::Disconnected(self.disconnect_error(reason, self.timeouts.ack))
             }
         }
     }
@@ -313,9 +313,9 @@ impl Session {
         let Some(connection) = self.connection.take().filter(MqttConnection::is_up) else { return };
         let client = connection.client();
         let disconnect = move || client?.call(|client| client.disconnect(None));
-        if let Ok(Some(token)) = self.call(self.timeouts.close, disconnect).await {
+        if let Ok(Some(token)) = self.call(self.timeouts.disconnect, disconnect).await {
             // The connection is dropped in either case.
-            let _ = connection.wait_for_ack(token, self.timeouts.close).await;
+            let _ = connection.wait_for_ack(token, self.timeouts.disconnect).await;
         }
     }
 
@@ -328,13 +328,13 @@ impl Session {
         self.short_connections = if is_short { self.short_connections.saturating_add(1) } else { 0 };
     }
 
-    fn connection(&self) -> Result<&MqttConnection, Refusal> {
+    fn connection(&self) -> Result<&MqttConnection, MqttError> {
         let connection = self.connection.as_ref().filter(|connection| !connection.is_connecting());
-        let connection = connection.ok_or_else(Refusal::not_connected)?;
+        let connection = connection.ok_or_else(MqttError::not_connected)?;
         if connection.is_up() {
             Ok(connection)
         } else {
-            Err(self.disconnect_error(connection.disconnect_reason(), self.timeouts.token))
+            Err(self.disconnect_error(connection.disconnect_reason(), self.timeouts.ack))
         }
     }
 
@@ -343,11 +343,11 @@ impl Session {
         &self,
         within: Duration,
         call: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, MqttError> {
         self.worker.call(within, call).await.map_err(|error| library_stuck(&self.settings, &error))
     }
 
-    async fn start_connection(&self) -> Result<MqttConnection, Refusal> {
+    async fn start_connection(&self) -> Result<MqttConnection, MqttError> {
         let (settings, will, timeouts) = (Arc::clone(&self.settings), self.will.clone(), self.timeouts);
         let start = move || {
             MqttConnection::start(create_options(&settings), connect_options(&settings, will, timeouts)?)
@@ -355,13 +355,13 @@ impl Session {
         let started = self.call(self.timeouts.connect, start).await?;
         started.map_err(|error| {
             let message = format!("the MQTT library rejects the settings in [mqtt]: {error}");
-            Refusal::new(RefusalKind::Settings, message)
+            MqttError::new(MqttErrorKind::InvalidSettings, message)
         })
     }
 
     /// Finds out why an attempt to connect failed.
-    async fn diagnose(&self) -> Refusal {
-        let (settings, within) = (Arc::clone(&self.settings), self.timeouts.token);
+    async fn diagnose(&self) -> MqttError {
+        let (settings, within) = (Arc::clone(&self.settings), self.timeouts.ack);
         // Each step has this deadline, and a few may use all of it.
         let cause = self.call(within * 4, move || diagnosis::diagnose(&settings, within)).await;
         cause.unwrap_or_else(|error| error)
@@ -374,7 +374,7 @@ impl Session {
         error: Option<Error>,
         operation: Operation<'_>,
         within: Duration,
-    ) -> Refusal {
+    ) -> MqttError {
         let reported = error.and_then(|error| reason_code::from_paho(&error, &self.settings, operation));
         if let Some(error) = reported {
             return error;
@@ -385,13 +385,13 @@ impl Session {
         self.disconnect_error(connection.disconnect_reason(), within)
     }
 
-    fn disconnect_error(&self, reason: DisconnectReason, within: Duration) -> Refusal {
+    fn disconnect_error(&self, reason: DisconnectReason, within: Duration) -> MqttError {
         match reason {
-            DisconnectReason::Closed => Refusal::lost(&self.settings, self.short_connections),
+            DisconnectReason::Closed => MqttError::connection_lost(&self.settings, self.short_connections),
             DisconnectReason::ByBroker(code) => {
                 reason_code::from_reason_code(code, &self.settings, Operation::None)
             }
-            DisconnectReason::AckTimeout => Refusal::silent(&self.settings, within),
+            DisconnectReason::AckTimeout => MqttError::timeout(&self.settings, within),
         }
     }
 
@@ -401,18 +401,18 @@ impl Session {
     }
 }
 
-impl fmt::Debug for Session {
+impl fmt::Debug for MqttSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = self.settings.url.to_string();
         f.debug_struct("Session").field("url", &url).field("is_connected", &self.is_connected()).finish()
     }
 }
 
-fn library_stuck(settings: &MqttSettings, error: &WorkerError) -> Refusal {
+fn library_stuck(settings: &MqttSettings, error: &WorkerError) -> MqttError {
     let host = &settings.url.host;
     let message =
         format!("the MQTT library is stuck, most likely because no name server answers for {host}: {error}");
-    Refusal::new(RefusalKind::Stuck, message)
+    MqttError::new(MqttErrorKind::LibraryStuck, message)
 }
 
 fn to_paho(message: Message, qos: QoS) -> paho_mqtt::Message {
@@ -438,7 +438,7 @@ fn create_options(settings: &MqttSettings) -> CreateOptionsBuilder {
 fn connect_options(
     settings: &MqttSettings,
     will: Option<Message>,
-    timeouts: Patience,
+    timeouts: MqttTimeouts,
 ) -> Result<ConnectOptions, Error> {
     let mut options = ConnectOptionsBuilder::with_mqtt_version(protocol_version(settings));
     options.connect_timeout(timeouts.connect).keep_alive_interval(timeouts.keep_alive);

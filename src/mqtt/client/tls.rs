@@ -11,7 +11,7 @@ use paho_mqtt::{Error, SslOptions, SslOptionsBuilder};
 
 use crate::settings::MqttSettings;
 
-use crate::mqtt::client::error::{Refusal, RefusalKind as Kind};
+use crate::mqtt::client::error::{MqttError, MqttErrorKind as Kind};
 
 /// Ciphers that TLS 1.2 introduced, so that no older version can be negotiated. (Paho's own setting of a minimum version
 /// has no effect since OpenSSL 1.1.)
@@ -19,13 +19,13 @@ const CIPHERS: &str = "HIGH+TLSv1.2:!aNULL:!PSK";
 
 /// # Errors
 /// For an IPv6 address with TLS: Paho can't verify its certificate.
-pub(super) fn check_supported(settings: &MqttSettings) -> Result<(), Refusal> {
+pub(super) fn check_supported(settings: &MqttSettings) -> Result<(), MqttError> {
     if !(settings.url.tls && settings.url.host.contains(':')) {
         return Ok(());
     }
     let message = "TLS requires a host name or IPv4 address in [mqtt] url: the MQTT library can't verify a certificate \
                     for an IPv6 address";
-    Err(Refusal::new(Kind::Settings, message))
+    Err(MqttError::new(Kind::InvalidSettings, message))
 }
 
 /// `None` without TLS.
@@ -50,7 +50,7 @@ pub(super) fn session_options(settings: &MqttSettings) -> Result<Option<SslOptio
 }
 
 /// The same certificates and checks as in the session, for one handshake.
-pub(super) fn connector(settings: &MqttSettings) -> Result<SslConnector, Refusal> {
+pub(super) fn connector(settings: &MqttSettings) -> Result<SslConnector, MqttError> {
     let failed = |error: ErrorStack| setup_error(&error);
     let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(failed)?;
     builder.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(failed)?;
@@ -72,12 +72,12 @@ fn set_client_certificate(
     builder: &mut SslConnectorBuilder,
     file: &Path,
     key_file: &Path,
-) -> Result<(), Refusal> {
+) -> Result<(), MqttError> {
     read_certificates("client_cert_file", file)?;
     builder.set_certificate_chain_file(file).map_err(|error| setup_error(&error))?;
     let invalid_key = |problem| {
         let message = format!("[mqtt] client_key_file {} {problem}", key_file.display());
-        Refusal::new(Kind::File, message)
+        MqttError::new(Kind::InvalidFile, message)
     };
     let key = PKey::private_key_from_pem_callback(&read_file("client_key_file", key_file)?, |_| Ok(0))
         .map_err(|_| invalid_key("contains no unencrypted private key in PEM format"))?;
@@ -86,23 +86,23 @@ fn set_client_certificate(
         .map_err(|_| invalid_key("does not match the certificate in client_cert_file"))
 }
 
-fn read_file(name: &str, file: &Path) -> Result<Vec<u8>, Refusal> {
+fn read_file(name: &str, file: &Path) -> Result<Vec<u8>, MqttError> {
     std::fs::read(file).map_err(|error| {
-        Refusal::new(Kind::File, format!("[mqtt] {name} {} can't be read: {error}", file.display()))
+        MqttError::new(Kind::InvalidFile, format!("[mqtt] {name} {} can't be read: {error}", file.display()))
     })
 }
 
-fn read_certificates(name: &str, file: &Path) -> Result<Vec<X509>, Refusal> {
+fn read_certificates(name: &str, file: &Path) -> Result<Vec<X509>, MqttError> {
     let text = read_file(name, file)?;
     X509::stack_from_pem(&text).ok().filter(|found| !found.is_empty()).ok_or_else(|| {
         let message = format!(
             "[mqtt] {name} {} contains no certificate in PEM format (-----BEGIN CERTIFICATE-----)",
             file.display()
         );
-        Refusal::new(Kind::File, message)
+        MqttError::new(Kind::InvalidFile, message)
     })
 }
 
-pub(super) fn setup_error(error: &ErrorStack) -> Refusal {
-    Refusal::new(Kind::Tls, format!("TLS can't be set up on this machine: {error}"))
+pub(super) fn setup_error(error: &ErrorStack) -> MqttError {
+    MqttError::new(Kind::Tls, format!("TLS can't be set up on this machine: {error}"))
 }

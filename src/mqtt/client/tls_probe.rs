@@ -13,11 +13,11 @@ use openssl::x509::{X509, X509Ref};
 
 use crate::settings::MqttSettings;
 
-use crate::mqtt::client::error::{Refusal, RefusalKind as Kind};
+use crate::mqtt::client::error::{MqttError, MqttErrorKind as Kind};
 use crate::mqtt::client::tls::setup_error;
 
 pub(super) struct TlsFailure {
-    pub(super) error: Refusal,
+    pub(super) error: MqttError,
     /// The peer seems not to speak TLS at all.
     pub(super) may_be_plain: bool,
 }
@@ -47,7 +47,7 @@ pub(super) fn handshake(
                 "the broker at {} did not complete the TLS handshake: it hangs, or it does not speak TLS",
                 settings.url
             );
-            TlsFailure { error: Refusal::new(Kind::Silent, message), may_be_plain: true }
+            TlsFailure { error: MqttError::new(Kind::Timeout, message), may_be_plain: true }
         }
         HandshakeError::Failure(stream) => {
             let rejected: Option<X509> = rejected.lock().ok().and_then(|mut slot| slot.take());
@@ -102,7 +102,7 @@ fn failure(
 ) -> TlsFailure {
     let (host, verified) = (&settings.url.host, stream.ssl().verify_result());
     let untrusted =
-        |kind, message: String| TlsFailure { error: Refusal::new(kind, message), may_be_plain: false };
+        |kind, message: String| TlsFailure { error: MqttError::new(kind, message), may_be_plain: false };
     match verified.as_raw() {
         X509_V_OK => {}
         X509_V_ERR_CERT_HAS_EXPIRED => {
@@ -133,7 +133,7 @@ fn failure(
                  signed it",
                 verified.error_string()
             );
-            return untrusted(Kind::CertificateUnknown, message);
+            return untrusted(Kind::CertificateUntrusted, message);
         }
     }
     if let Some(error) = error_from_codes(codes(stream.error()), settings) {
@@ -146,20 +146,20 @@ fn failure(
         settings.url,
         stream.error()
     );
-    let kind = if is_no_tls || was_closed { Kind::NoBroker } else { Kind::Tls };
-    TlsFailure { error: Refusal::new(kind, message), may_be_plain: is_no_tls || was_closed }
+    let kind = if is_no_tls || was_closed { Kind::NotABroker } else { Kind::Tls };
+    TlsFailure { error: MqttError::new(kind, message), may_be_plain: is_no_tls || was_closed }
 }
 
 /// The alert in which the broker rejects the client certificate; with TLS 1.3 it comes after the handshake.
-pub(super) fn error_from_alert(error: &io::Error, settings: &MqttSettings) -> Option<Refusal> {
+pub(super) fn error_from_alert(error: &io::Error, settings: &MqttSettings) -> Option<MqttError> {
     let error = error.get_ref()?.downcast_ref::<ssl::Error>()?;
     error_from_codes(codes(error), settings)
 }
 
-fn error_from_codes(mut codes: impl Iterator<Item = i32>, settings: &MqttSettings) -> Option<Refusal> {
+fn error_from_codes(mut codes: impl Iterator<Item = i32>, settings: &MqttSettings) -> Option<MqttError> {
     codes.find_map(|code| {
         if NO_COMMON_VERSION.contains(&code) {
-            return Some(Refusal::new(Kind::Tls, "the broker does not support TLS 1.2 or newer: update the broker or its settings"));
+            return Some(MqttError::new(Kind::Tls, "the broker does not support TLS 1.2 or newer: update the broker or its settings"));
         }
         let message = match &settings.client_cert_file {
             None if CERTIFICATE_MISSING.contains(&code) => {
@@ -172,7 +172,7 @@ fn error_from_codes(mut codes: impl Iterator<Item = i32>, settings: &MqttSetting
             ),
             _ => return None,
         };
-        Some(Refusal::new(Kind::ClientCertificate, message))
+        Some(MqttError::new(Kind::ClientCertificate, message))
     })
 }
 

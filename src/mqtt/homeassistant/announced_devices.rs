@@ -10,14 +10,14 @@ use crate::model::report::BankReport;
 use crate::mqtt::homeassistant::entities::Entity;
 use crate::mqtt::homeassistant::enum_values::bounded;
 use crate::mqtt::homeassistant::naming;
-use crate::mqtt::payload::{Kind, Part};
+use crate::mqtt::payload::{MessageKind, TopicPayload};
 use crate::settings::BankSettings;
 
 /// After so many full readings with cells, the cell count of a battery is final.
 const SETTLED_AFTER: u32 = 20;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shape {
+pub struct AnnouncedDevices {
     bank: String,
     /// From the settings; takes precedence.
     configured: DeviceFacts,
@@ -25,7 +25,7 @@ pub struct Shape {
     /// With their cell counts; 0 until the cells were read.
     batteries: BTreeMap<Place, usize>,
     /// Values that were not null.
-    seen: BTreeSet<(Kind, &'static str)>,
+    seen: BTreeSet<(MessageKind, &'static str)>,
     /// Full readings with cells, up to [`SETTLED_AFTER`].
     cell_readings: BTreeMap<Place, u32>,
     cell_level_set: bool,
@@ -42,7 +42,7 @@ pub(crate) struct DeviceFacts {
     pub(crate) serial: Option<String>,
 }
 
-impl Shape {
+impl AnnouncedDevices {
     #[must_use]
     pub fn new(settings: &BankSettings) -> Self {
         let configured = DeviceFacts {
@@ -56,19 +56,21 @@ impl Shape {
 
     /// With batteries and cell counts from another source than readings.
     #[must_use]
-    pub(crate) fn with(settings: &BankSettings, batteries: BTreeMap<Place, usize>) -> Self {
+    pub(crate) fn with_batteries(settings: &BankSettings, batteries: BTreeMap<Place, usize>) -> Self {
         Self { batteries, ..Self::new(settings) }
     }
 
     /// Adds what a report contains. Returns whether there is more to announce than before.
-    pub fn grow(&mut self, report: &BankReport, payloads: &[Part]) -> bool {
+    pub fn update(&mut self, report: &BankReport, payloads: &[TopicPayload]) -> bool {
         let (batteries, seen, reported) = (self.batteries.clone(), self.seen.len(), self.reported.clone());
         let present = report.reading.batteries.iter().filter(|battery| battery.presence == Presence::Present);
         for battery in present {
             let cells = self.batteries.entry(battery.place).or_default();
             *cells = battery.cells.as_ref().map_or(0, Vec::len).max(*cells);
         }
-        self.seen.extend(payloads.iter().flat_map(|payload| payload.said.iter().map(|key| (payload.kind, *key))));
+        self.seen.extend(
+            payloads.iter().flat_map(|payload| payload.present_keys.iter().map(|key| (payload.kind, *key))),
+        );
         self.update_device_facts(report);
         let has_grown = self.batteries != batteries || self.seen.len() != seen || self.reported != reported;
         for battery in report.reading.batteries.iter().filter(|battery| battery.cells.is_some()) {
@@ -96,23 +98,23 @@ impl Shape {
     }
 
     /// Entities of pytes_serial are enabled by default, whatever the settings.
-    pub fn inherit(&mut self, unique_ids: impl Iterator<Item = String>) {
+    pub fn add_legacy_ids(&mut self, unique_ids: impl Iterator<Item = String>) {
         self.legacy_ids.extend(unique_ids);
     }
 
     /// Whether the settings name a cell level.
     #[must_use]
-    pub(crate) fn has_chosen_cells(&self) -> bool {
+    pub(crate) fn is_cell_level_set(&self) -> bool {
         self.cell_level_set
     }
 
     #[must_use]
-    pub(crate) fn has_inherited(&self, unique_id: &str) -> bool {
+    pub(crate) fn has_legacy_id(&self, unique_id: &str) -> bool {
         self.legacy_ids.contains(unique_id)
     }
 
     /// The battery is not announced until it is seen again.
-    pub(crate) fn forget(&mut self, place: Place) {
+    pub(crate) fn remove_battery(&mut self, place: Place) {
         self.batteries.remove(&place);
         self.cell_readings.remove(&place);
     }
@@ -141,7 +143,7 @@ impl Shape {
 
     /// The number of batteries with a final cell count.
     #[must_use]
-    pub(crate) fn settled(&self) -> usize {
+    pub(crate) fn settled_batteries(&self) -> usize {
         self.batteries.keys().filter(|place| self.settled_cells(**place).is_some()).count()
     }
 
@@ -153,9 +155,10 @@ impl Shape {
 
     /// The settings take precedence over the console.
     #[must_use]
-    pub(crate) fn device(&self) -> DeviceFacts {
-        let first =
-            |configured: &Option<String>, reported: &Option<String>| configured.clone().or_else(|| reported.clone());
+    pub(crate) fn device_facts(&self) -> DeviceFacts {
+        let first = |configured: &Option<String>, reported: &Option<String>| {
+            configured.clone().or_else(|| reported.clone())
+        };
         DeviceFacts {
             manufacturer: first(&self.configured.manufacturer, &self.reported.manufacturer),
             model: first(&self.configured.model, &self.reported.model),
@@ -166,8 +169,8 @@ impl Shape {
 
     /// Entities of pytes_serial always exist, others once their value has been seen.
     #[must_use]
-    pub(crate) fn has(&self, entity: &Entity, place: Place) -> bool {
+    pub(crate) fn has_entity(&self, entity: &Entity, place: Place) -> bool {
         let seen = |kind| self.seen.contains(&(kind, entity.key));
-        entity.predecessor || entity.source.kind(place).is_none_or(seen)
+        entity.is_legacy || entity.source.message_kind(place).is_none_or(seen)
     }
 }

@@ -16,7 +16,7 @@ const BATCH_BYTES: usize = 16_000;
 const MAX_SENT: usize = 4_096;
 
 #[derive(Debug, Default)]
-pub(crate) struct Backlog {
+pub(crate) struct AnnouncementQueue {
     queue: VecDeque<Message>,
     /// Entities that the queued messages take over from pytes_serial, by bank.
     moved: Vec<(Arc<str>, usize)>,
@@ -26,9 +26,9 @@ pub(crate) struct Backlog {
     sent: BTreeMap<String, u64>,
 }
 
-impl Backlog {
+impl AnnouncementQueue {
     /// For a new connection, on which everything is announced again.
-    pub(crate) fn restart(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.queue.clear();
         self.moved.clear();
         self.queued_at = None;
@@ -37,7 +37,7 @@ impl Backlog {
     /// Queues messages, replacing queued ones to the same topic. A migration, and several messages to one topic, keep their
     /// order: topics that are queued to be cleared are cleared after the new announcements, and queued releases and removals
     /// are not dropped.
-    pub(crate) fn add(&mut self, messages: Vec<Message>, moved: Vec<(Arc<str>, usize)>, now: Instant) {
+    pub(crate) fn enqueue(&mut self, messages: Vec<Message>, moved: Vec<(Arc<str>, usize)>, now: Instant) {
         if !messages.is_empty() {
             self.queued_at.get_or_insert(now);
         }
@@ -67,8 +67,8 @@ impl Backlog {
         self.queue.is_empty()
     }
 
-    /// The next messages to send. They stay queued until [`sent`](Self::sent).
-    pub(crate) fn slice(&self) -> Vec<Message> {
+    /// The next messages to send. They stay queued until [`mark_sent`](Self::mark_sent).
+    pub(crate) fn next_batch(&self) -> Vec<Message> {
         let mut bytes = 0;
         let fits = |message: &&Message| {
             let is_first = bytes == 0;
@@ -79,7 +79,7 @@ impl Backlog {
     }
 
     /// The broker has received or rejected the batch. After the last one, returns the entities taken over.
-    pub(crate) fn sent(&mut self, batch: &[Message]) -> Vec<(Arc<str>, usize)> {
+    pub(crate) fn mark_sent(&mut self, batch: &[Message]) -> Vec<(Arc<str>, usize)> {
         for message in self.queue.drain(..batch.len().min(self.queue.len())) {
             if self.sent.len() < MAX_SENT || self.sent.contains_key(&message.topic) {
                 let hash = hash(&message);
@@ -116,76 +116,76 @@ mod tests {
 
     #[test]
     fn a_new_connection_continues_where_the_last_one_broke() {
-        let mut queue = Backlog::default();
+        let mut queue = AnnouncementQueue::default();
         let all = || ["a", "b", "c", "d"].map(|topic| config(topic, 7_000)).to_vec();
-        queue.add(all(), Vec::new(), Instant::now());
-        let first = queue.slice();
+        queue.enqueue(all(), Vec::new(), Instant::now());
+        let first = queue.next_batch();
         assert_eq!(topics(&first), ["a", "b"]);
-        queue.sent(&first);
-        assert_eq!(topics(&queue.slice()), ["c", "d"]);
-        queue.restart();
-        queue.add(all(), Vec::new(), Instant::now());
-        let next = queue.slice();
+        queue.mark_sent(&first);
+        assert_eq!(topics(&queue.next_batch()), ["c", "d"]);
+        queue.reset();
+        queue.enqueue(all(), Vec::new(), Instant::now());
+        let next = queue.next_batch();
         assert_eq!(topics(&next), ["c", "d"], "the broker has received the others");
-        queue.sent(&next);
-        assert_eq!(topics(&queue.slice()), ["a", "b"]);
-        queue.restart();
-        queue.add(
+        queue.mark_sent(&next);
+        assert_eq!(topics(&queue.next_batch()), ["a", "b"]);
+        queue.reset();
+        queue.enqueue(
             [config("a", 1), config("b", 60_000), config("e", 9)].to_vec(),
             Vec::new(),
             Instant::now(),
         );
-        assert_eq!(topics(&queue.slice()), ["a"], "changed messages come first");
+        assert_eq!(topics(&queue.next_batch()), ["a"], "changed messages come first");
     }
 
     #[test]
     fn newer_messages_replace_older_ones_and_a_migration_keeps_its_order() {
-        let mut queue = Backlog::default();
-        queue.add(vec![config("a", 1), config("b", 1)], Vec::new(), Instant::now());
-        queue.add(vec![config("a", 2)], Vec::new(), Instant::now());
-        assert_eq!((topics(&queue.slice()), queue.slice()[0].payload.len()), (vec!["a", "b"], 2));
+        let mut queue = AnnouncementQueue::default();
+        queue.enqueue(vec![config("a", 1), config("b", 1)], Vec::new(), Instant::now());
+        queue.enqueue(vec![config("a", 2)], Vec::new(), Instant::now());
+        assert_eq!((topics(&queue.next_batch()), queue.next_batch()[0].payload.len()), (vec!["a", "b"], 2));
         let bank: Arc<str> = Arc::from("pytes");
         let over = vec![config("old", 1), config("a", 3), config("old", 0)];
-        queue.add(over, vec![(bank.clone(), 1)], Instant::now());
-        let batch = queue.slice();
+        queue.enqueue(over, vec![(bank.clone(), 1)], Instant::now());
+        let batch = queue.next_batch();
         assert_eq!(topics(&batch), ["b", "old", "a", "old"]);
-        assert_eq!(queue.sent(&batch[..2]), []);
-        assert_eq!(queue.sent(&batch[2..]), [(bank, 1)]);
+        assert_eq!(queue.mark_sent(&batch[..2]), []);
+        assert_eq!(queue.mark_sent(&batch[2..]), [(bank, 1)]);
         assert!(queue.is_empty());
         // Entities are removed from a message, which is then announced without them.
-        queue.add(vec![config("a", 1), config("b", 2), config("a", 3)], Vec::new(), Instant::now());
-        queue.add(vec![config("a", 4)], Vec::new(), Instant::now());
-        let sizes: Vec<usize> = queue.slice().iter().map(|message| message.payload.len()).collect();
-        assert_eq!((topics(&queue.slice()), sizes), (vec!["a", "b", "a"], vec![1, 2, 4]));
+        queue.enqueue(vec![config("a", 1), config("b", 2), config("a", 3)], Vec::new(), Instant::now());
+        queue.enqueue(vec![config("a", 4)], Vec::new(), Instant::now());
+        let sizes: Vec<usize> = queue.next_batch().iter().map(|message| message.payload.len()).collect();
+        assert_eq!((topics(&queue.next_batch()), sizes), (vec!["a", "b", "a"], vec![1, 2, 4]));
     }
 
     #[test]
     fn a_second_migration_neither_clears_early_nor_loses_a_removal() {
-        let mut queue = Backlog::default();
-        let (bank, release) = (Arc::<str>::from("pytes"), |topic: &str| Message::fleeting(topic, "release"));
-        let over = |old: &str, bytes| vec![release(old), config("new", bytes), Message::forget(old)];
-        queue.add(over("old 1", 1), vec![(bank.clone(), 1)], Instant::now());
-        queue.add(over("old 2", 2), vec![(bank.clone(), 1)], Instant::now());
-        assert_eq!(topics(&queue.slice()), ["old 1", "old 2", "new", "old 2", "old 1"]);
+        let mut queue = AnnouncementQueue::default();
+        let (bank, release) = (Arc::<str>::from("pytes"), |topic: &str| Message::transient(topic, "release"));
+        let over = |old: &str, bytes| vec![release(old), config("new", bytes), Message::clear_retained(old)];
+        queue.enqueue(over("old 1", 1), vec![(bank.clone(), 1)], Instant::now());
+        queue.enqueue(over("old 2", 2), vec![(bank.clone(), 1)], Instant::now());
+        assert_eq!(topics(&queue.next_batch()), ["old 1", "old 2", "new", "old 2", "old 1"]);
         // Some entities of a message are removed, and then others.
-        let remove = |key: &str| Message::fleeting("new/config", key);
-        queue.add(vec![remove("a"), config("new", 3)], Vec::new(), Instant::now());
-        queue.add(vec![remove("b"), config("new", 4)], Vec::new(), Instant::now());
-        queue.add(vec![remove("b"), config("new", 5)], Vec::new(), Instant::now());
-        let of_new = queue.slice().into_iter().filter(|message| message.topic == "new/config");
+        let remove = |key: &str| Message::transient("new/config", key);
+        queue.enqueue(vec![remove("a"), config("new", 3)], Vec::new(), Instant::now());
+        queue.enqueue(vec![remove("b"), config("new", 4)], Vec::new(), Instant::now());
+        queue.enqueue(vec![remove("b"), config("new", 5)], Vec::new(), Instant::now());
+        let of_new = queue.next_batch().into_iter().filter(|message| message.topic == "new/config");
         assert!(of_new.eq([remove("a"), remove("b"), config("new", 5)]));
-        assert_eq!(topics(&queue.slice())[5..], ["old 2", "old 1"]);
+        assert_eq!(topics(&queue.next_batch())[5..], ["old 2", "old 1"]);
     }
 
     #[test]
     fn the_duration_counts_from_the_first_batch() {
-        let (mut queue, start) = (Backlog::default(), Instant::now());
+        let (mut queue, start) = (AnnouncementQueue::default(), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
-        queue.add(vec![config("a", 15_000), config("b", 15_000)], Vec::new(), start);
-        queue.sent(&queue.slice());
-        queue.add(vec![config("c", 10)], Vec::new(), after(20));
+        queue.enqueue(vec![config("a", 15_000), config("b", 15_000)], Vec::new(), start);
+        queue.mark_sent(&queue.next_batch());
+        queue.enqueue(vec![config("c", 10)], Vec::new(), after(20));
         assert_eq!(queue.take_duration(after(20)), None);
-        queue.sent(&queue.slice());
+        queue.mark_sent(&queue.next_batch());
         assert_eq!(queue.take_duration(after(30)), Some(Duration::from_secs(30)));
         assert_eq!(queue.take_duration(after(31)), None, "once");
     }

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, OFFLINE_AFTER as MAX_MISSED, Presence, SweepKind};
 
-/// Of one bank.
+/// ValueScope one bank.
 #[derive(Clone, Debug)]
-pub(crate) struct Roll {
+pub(crate) struct AvailabilityTracker {
     offline_after: Duration,
     started_at: Instant,
     last_reading_at: Option<Instant>,
@@ -21,19 +21,24 @@ pub(crate) struct Roll {
     missed: BTreeMap<Place, u32>,
 }
 
-impl Roll {
+impl AvailabilityTracker {
     /// For a bank that is polled every `interval` from `now` on.
     #[must_use]
     pub(crate) fn new(interval: Duration, now: Instant) -> Self {
-        Self { offline_after: MAX_MISSED * interval, started_at: now, last_reading_at: None, missed: BTreeMap::new() }
+        Self {
+            offline_after: MAX_MISSED * interval,
+            started_at: now,
+            last_reading_at: None,
+            missed: BTreeMap::new(),
+        }
     }
 
-    pub(crate) fn allow(&mut self, offline_after: Duration) {
+    pub(crate) fn set_offline_after(&mut self, offline_after: Duration) {
         self.offline_after = offline_after;
     }
 
     /// The sweep ended at `now`.
-    pub(crate) fn hear(&mut self, reading: &BankReading, now: Instant) {
+    pub(crate) fn on_reading(&mut self, reading: &BankReading, now: Instant) {
         self.last_reading_at = Some(now);
         let is_full = reading.kind == SweepKind::Full;
         // Only a table that was read lists all places; that of a stack lists none.
@@ -62,21 +67,21 @@ impl Roll {
     }
 
     /// Removes an offline battery until it is back. Returns whether it was offline.
-    pub(crate) fn forget(&mut self, place: Place) -> bool {
+    pub(crate) fn remove_absent(&mut self, place: Place) -> bool {
         let is_offline = self.missed.get(&place).is_some_and(|missed| *missed >= MAX_MISSED);
         is_offline && self.missed.remove(&place).is_some()
     }
 
     /// `None` before the first reading.
     #[must_use]
-    pub(crate) fn bank(&self, now: Instant) -> Option<bool> {
-        let is_offline = now >= self.silent_at();
+    pub(crate) fn is_bank_online(&self, now: Instant) -> Option<bool> {
+        let is_offline = now >= self.offline_at();
         (is_offline || self.last_reading_at.is_some()).then_some(!is_offline)
     }
 
     /// When the bank will be offline without a further reading.
     #[must_use]
-    pub(crate) fn silent_at(&self) -> Instant {
+    pub(crate) fn offline_at(&self) -> Instant {
         self.last_reading_at.unwrap_or(self.started_at) + self.offline_after
     }
 
@@ -117,41 +122,40 @@ mod tests {
         }
     }
 
-    fn online(tracker: &Roll) -> Vec<bool> {
+    fn online(tracker: &AvailabilityTracker) -> Vec<bool> {
         tracker.batteries().map(|(_, online)| online).collect()
     }
 
     #[test]
     fn a_bank_is_unknown_until_read_and_offline_after_three_intervals() {
         let start = Instant::now();
-        let mut tracker = Roll::new(INTERVAL, start);
+        let mut tracker = AvailabilityTracker::new(INTERVAL, start);
         let offline = start + 3 * INTERVAL;
         let just_before = offline - Duration::from_millis(1);
-        assert_eq!([start, just_before, offline].map(|now| tracker.bank(now)), [None, None, Some(false)]);
-        tracker.hear(&reading(SweepKind::Summary, &[Presence::Present]), start);
-        assert_eq!([just_before, offline].map(|now| tracker.bank(now)), [Some(true), Some(false)]);
-        tracker.allow(6 * INTERVAL);
-        assert_eq!(tracker.bank(offline), Some(true), "slow sweeps extend the time");
-        tracker.allow(3 * INTERVAL);
-        assert_eq!(tracker.bank(offline), Some(false), "fast sweeps shorten it again");
+        assert_eq!(
+            [start, just_before, offline].map(|now| tracker.is_bank_online(now)),
+            [None, None, Some(false)]
+        );
+        tracker.on_reading(&reading(SweepKind::Summary, &[Presence::Present]), start);
+        assert_eq!([just_before, offline].map(|now| tracker.is_bank_online(now)), [Some(true), Some(false)]);
+        tracker.set_offline_after(6 * INTERVAL);
+        assert_eq!(tracker.is_bank_online(offline), Some(true), "slow sweeps extend the time");
+        tracker.set_offline_after(3 * INTERVAL);
+        assert_eq!(tracker.is_bank_online(offline), Some(false), "fast sweeps shorten it again");
     }
 
     #[test]
     fn a_battery_is_offline_after_three_missed_full_sweeps() {
         use Presence::{Missing, Present};
-        let (mut tracker, now) = (Roll::new(INTERVAL, Instant::now()), Instant::now());
+        let (mut tracker, now) = (AvailabilityTracker::new(INTERVAL, Instant::now()), Instant::now());
         let mut after = |kind, presences: &[Presence]| {
-            tracker.hear(&reading(kind, presences), now);
+            tracker.on_reading(&reading(kind, presences), now);
             online(&tracker)
         };
         assert_eq!(after(SweepKind::Full, &[Present, Present]), [true, true]);
         assert_eq!(after(SweepKind::Full, &[Present, Missing]), [true, true]);
         assert_eq!(after(SweepKind::Full, &[Present, Missing]), [true, true]);
-        assert_eq!(
-            after(SweepKind::Summary, &[Present, Missing]),
-            [true, true],
-            "a summary does not count"
-        );
+        assert_eq!(after(SweepKind::Summary, &[Present, Missing]), [true, true], "a summary does not count");
         assert_eq!(after(SweepKind::Full, &[Present, Missing]), [true, false]);
         assert_eq!(after(SweepKind::Summary, &[Present, Present]), [true, true]);
     }
@@ -159,37 +163,39 @@ mod tests {
     #[test]
     fn an_empty_place_is_listed_only_after_a_battery_was_there() {
         use Presence::{Absent, Present};
-        let (mut tracker, now) = (Roll::new(INTERVAL, Instant::now()), Instant::now());
+        let (mut tracker, now) = (AvailabilityTracker::new(INTERVAL, Instant::now()), Instant::now());
         let gap = reading(SweepKind::Full, &[Present, Absent, Present]);
-        let places = |tracker: &Roll| tracker.batteries().map(|(place, _)| place.number()).collect::<Vec<_>>();
-        tracker.hear(&gap, now);
+        let places = |tracker: &AvailabilityTracker| {
+            tracker.batteries().map(|(place, _)| place.number()).collect::<Vec<_>>()
+        };
+        tracker.on_reading(&gap, now);
         assert_eq!(places(&tracker), [1, 3]);
-        tracker.hear(&reading(SweepKind::Full, &[Present, Present, Present]), now);
-        tracker.hear(&gap, now);
+        tracker.on_reading(&reading(SweepKind::Full, &[Present, Present, Present]), now);
+        tracker.on_reading(&gap, now);
         assert_eq!((places(&tracker), online(&tracker)), (vec![1, 2, 3], vec![true, false, true]));
-        let forgotten = Place::up_to(3).filter(|place| tracker.forget(*place));
+        let forgotten = Place::up_to(3).filter(|place| tracker.remove_absent(*place));
         assert_eq!(forgotten.map(Place::number).collect::<Vec<_>>(), [2], "only offline batteries");
-        tracker.hear(&gap, now);
+        tracker.on_reading(&gap, now);
         assert_eq!(places(&tracker), [1, 3]);
     }
 
     #[test]
     fn a_battery_that_leaves_the_table_is_offline_at_once() {
         use Presence::{Absent, Missing, Present};
-        let (mut tracker, now) = (Roll::new(INTERVAL, Instant::now()), Instant::now());
-        tracker.hear(&reading(SweepKind::Full, &[Present, Present, Present, Missing]), now);
+        let (mut tracker, now) = (AvailabilityTracker::new(INTERVAL, Instant::now()), Instant::now());
+        tracker.on_reading(&reading(SweepKind::Full, &[Present, Present, Present, Missing]), now);
         assert_eq!(online(&tracker), [true, true, true, false], "a battery that never answered is offline");
-        tracker.hear(&reading(SweepKind::Summary, &[Present, Absent]), now);
+        tracker.on_reading(&reading(SweepKind::Summary, &[Present, Absent]), now);
         assert_eq!(online(&tracker), [true, false, false, false], "and so is one that has left the table");
     }
 
     #[test]
     fn a_summary_of_a_stack_takes_no_module_offline() {
         use Presence::{Missing, Present};
-        let mut tracker = Roll::new(INTERVAL, Instant::now());
+        let mut tracker = AvailabilityTracker::new(INTERVAL, Instant::now());
         let mut after = |kind, presences: &[Presence]| {
             let stack = Some(crate::model::reading::Measured::default());
-            tracker.hear(&BankReading { stack, ..reading(kind, presences) }, Instant::now());
+            tracker.on_reading(&BankReading { stack, ..reading(kind, presences) }, Instant::now());
             online(&tracker)
         };
         assert_eq!(after(SweepKind::Full, &[Present; 3]), [true; 3]);

@@ -14,11 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::mqtt::homeassistant::announced_devices::Shape;
+use crate::mqtt::homeassistant::announced_devices::AnnouncedDevices;
 use crate::mqtt::homeassistant::discovery::belongs_to;
 use crate::mqtt::homeassistant::entities::{ENTITIES, Source};
 use crate::mqtt::homeassistant::migration::{parse_own_discovery, placeholder, release_payload};
-use crate::mqtt::homeassistant::naming::About;
+use crate::mqtt::homeassistant::naming::DiscoveryObject;
 use crate::mqtt::message::Message;
 use crate::mqtt::topics::Topics;
 use crate::settings::CellLevel;
@@ -40,7 +40,7 @@ impl Cleanup {
     /// From the `retained` messages of earlier runs to the messages of this run.
     pub(crate) fn new(
         topics: &Topics,
-        devices: &Shape,
+        devices: &AnnouncedDevices,
         level: CellLevel,
         retained: &[Message],
         ours: &[Message],
@@ -50,19 +50,22 @@ impl Cleanup {
         let mut releases = Vec::new();
         for message in retained {
             let topic = message.topic.as_str();
-            let Some((about, mut payload)) = parse_own_discovery(topics, devices.bank(), message) else { continue };
+            let Some((about, mut payload)) = parse_own_discovery(topics, devices.bank(), message) else {
+                continue;
+            };
             let Value::Object(components) = payload["cmps"].take() else { continue };
             let is_announced = ours.iter().any(|ours| ours.topic == topic);
             let count = components.len();
-            let (mut rest, gone): (Components, Components) =
-                components.into_iter().partition(|(key, config)| is_supported(about, key, config, level, devices));
+            let (mut rest, gone): (Components, Components) = components
+                .into_iter()
+                .partition(|(key, config)| is_supported(about, key, config, level, devices));
             let moves = |config: &Value| {
                 let id = config["uniq_id"].as_str().and_then(|id| announced.get(id));
                 id.is_some_and(|new| !new.contains(topic))
             };
             let has_moved = rest.values().any(moves);
             if has_moved {
-                releases.push(Message::fleeting(topic, release_payload()));
+                releases.push(Message::transient(topic, release_payload()));
             }
             let is_undecided = !is_announced || rest.keys().any(|key| is_beyond_cells(about, key, devices));
             if !is_announced {
@@ -73,7 +76,7 @@ impl Cleanup {
             if !gone.is_empty() && gone.len() < count {
                 let only = |(key, config): (String, Value)| (key, json!({ "p": config["p"] }));
                 payload["cmps"] = Value::Object(gone.into_iter().map(only).collect());
-                all.before.push(Message::fleeting(topic, payload.to_string()));
+                all.before.push(Message::transient(topic, payload.to_string()));
             }
             let is_empty = rest.is_empty();
             let has_changed = rest.len() < count;
@@ -81,9 +84,9 @@ impl Cleanup {
             if !is_announced && is_empty {
                 if has_moved {
                     payload["cmps"] = placeholder(topics, &about.object_id(devices.bank())).into();
-                    all.after.push(Message::fleeting(topic, payload.to_string()));
+                    all.after.push(Message::transient(topic, payload.to_string()));
                 }
-                all.after.push(Message::forget(topic));
+                all.after.push(Message::clear_retained(topic));
             } else if is_undecided {
                 let rewritten = Message::retained(topic, payload.to_string());
                 if !is_announced && has_changed {
@@ -111,7 +114,13 @@ fn topics_by_unique_id(messages: &[Message]) -> BTreeMap<String, BTreeSet<&str>>
 }
 
 /// Whether the entity may be announced at this level, now or once its value has been seen.
-fn is_supported(about: About, key: &str, config: &Value, level: CellLevel, devices: &Shape) -> bool {
+fn is_supported(
+    about: DiscoveryObject,
+    key: &str,
+    config: &Value,
+    level: CellLevel,
+    devices: &AnnouncedDevices,
+) -> bool {
     let max = about.place().and_then(|place| devices.settled_cells(place)).unwrap_or(usize::MAX);
     let is_row = |stem: &str, source| match (source, about.place()) {
         (Source::Cell, _) => cell_from_key(about, stem, key).is_some_and(|cell| cell <= max),
@@ -123,14 +132,14 @@ fn is_supported(about: About, key: &str, config: &Value, level: CellLevel, devic
 }
 
 /// Whether the entity is of a cell that the battery seems not to have.
-fn is_beyond_cells(about: About, key: &str, devices: &Shape) -> bool {
+fn is_beyond_cells(about: DiscoveryObject, key: &str, devices: &AnnouncedDevices) -> bool {
     let stems = ENTITIES.iter().filter(|entity| entity.source == Source::Cell).map(|entity| entity.stem);
     let max = about.place().and_then(|place| devices.cells(place));
     max.is_some_and(|max| stems.filter_map(|stem| cell_from_key(about, stem, key)).any(|cell| cell > max))
 }
 
 /// The cell number in the key of a cell entity: two or three digits after the battery's place.
-fn cell_from_key(about: About, stem: &str, key: &str) -> Option<usize> {
+fn cell_from_key(about: DiscoveryObject, stem: &str, key: &str) -> Option<usize> {
     let number = key.strip_prefix(stem)?.strip_prefix('_')?;
     let digits = number.strip_prefix(&about.place()?.to_string())?;
     let is_number = (2..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());

@@ -9,10 +9,12 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::model::place::Place;
-use crate::mqtt::homeassistant::announced_devices::Shape;
-use crate::mqtt::homeassistant::entities::{AtFirst, ENTITIES, Entity, Lasting, Quantity, Sort, Source};
+use crate::mqtt::homeassistant::announced_devices::AnnouncedDevices;
+use crate::mqtt::homeassistant::entities::{
+    ENTITIES, EnabledByDefault, Entity, NumberClass, Source, ValueKind, ValueLifetime,
+};
 use crate::mqtt::homeassistant::expiry::Expiry;
-use crate::mqtt::homeassistant::naming::{self, About};
+use crate::mqtt::homeassistant::naming::{self, DiscoveryObject};
 use crate::mqtt::message::Message;
 use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 use crate::settings::CellLevel;
@@ -25,17 +27,22 @@ const MAX_BYTES: usize = 60_000;
 
 /// All messages for a bank at that cell level.
 #[must_use]
-pub fn messages(topics: &Topics, devices: &Shape, level: CellLevel, expiry: &Expiry) -> Vec<Message> {
+pub fn messages(
+    topics: &Topics,
+    devices: &AnnouncedDevices,
+    level: CellLevel,
+    expiry: &Expiry,
+) -> Vec<Message> {
     let builder = DiscoveryBuilder { topics, devices, level, expiry };
     let places = devices.batteries().flat_map(|(place, _)| {
-        builder.message(About::Battery(place)).into_iter().chain(builder.cell_messages(place))
+        builder.message(DiscoveryObject::Battery(place)).into_iter().chain(builder.cell_messages(place))
     });
-    builder.message(About::Bank).into_iter().chain(places).collect()
+    builder.message(DiscoveryObject::Bank).into_iter().chain(places).collect()
 }
 
 struct DiscoveryBuilder<'a> {
     topics: &'a Topics,
-    devices: &'a Shape,
+    devices: &'a AnnouncedDevices,
     level: CellLevel,
     expiry: &'a Expiry,
 }
@@ -44,7 +51,7 @@ struct DiscoveryBuilder<'a> {
 type Component = (String, Value);
 
 impl DiscoveryBuilder<'_> {
-    fn message(&self, about: About) -> Option<Message> {
+    fn message(&self, about: DiscoveryObject) -> Option<Message> {
         let place = about.place().unwrap_or(Place::FIRST);
         let components =
             self.entities(about, place).map(|entity| self.component(entity, place, None)).collect();
@@ -54,7 +61,7 @@ impl DiscoveryBuilder<'_> {
     /// In the order of the cells, so that a further cell adds components at the end.
     fn cell_messages(&self, place: Place) -> Vec<Message> {
         let count = self.devices.batteries().find(|(other, _)| *other == place).map_or(0, |(_, cells)| cells);
-        let about = About::Cells(place, 1);
+        let about = DiscoveryObject::Cells(place, 1);
         let is_cell = |source| source == Source::Cell;
         let statistics = self
             .entities(about, place)
@@ -80,22 +87,25 @@ impl DiscoveryBuilder<'_> {
             }
         }
         let numbered = (1..).zip(parts);
-        numbered.filter_map(|(number, part)| self.build_message(About::Cells(place, number), part)).collect()
+        numbered
+            .filter_map(|(number, part)| self.build_message(DiscoveryObject::Cells(place, number), part))
+            .collect()
     }
 
-    fn entities(&self, about: About, place: Place) -> impl Iterator<Item = &'static Entity> {
-        let exists = move |entity: &&Entity| entity.level <= self.level && self.devices.has(entity, place);
+    fn entities(&self, about: DiscoveryObject, place: Place) -> impl Iterator<Item = &'static Entity> {
+        let exists =
+            move |entity: &&Entity| entity.level <= self.level && self.devices.has_entity(entity, place);
         ENTITIES.iter().filter(move |entity| belongs_to(about, entity.source)).filter(exists)
     }
 
-    fn build_message(&self, about: About, components: Vec<Component>) -> Option<Message> {
+    fn build_message(&self, about: DiscoveryObject, components: Vec<Component>) -> Option<Message> {
         let object_id = about.object_id(self.devices.bank());
         let payload = self.envelope(about, components.into_iter().collect());
         let empty = payload["cmps"].as_object().is_none_or(Map::is_empty);
         (!empty).then(|| Message::retained(self.topics.device_config(&object_id), payload.to_string()))
     }
 
-    fn envelope(&self, about: About, components: Map<String, Value>) -> Value {
+    fn envelope(&self, about: DiscoveryObject, components: Map<String, Value>) -> Value {
         json!({
             "dev": self.device(about),
             "o": { "name": ORIGIN, "sw": env!("CARGO_PKG_VERSION") },
@@ -105,17 +115,17 @@ impl DiscoveryBuilder<'_> {
         })
     }
 
-    fn device_name(&self, about: About) -> String {
+    fn device_name(&self, about: DiscoveryObject) -> String {
         let bank = self.devices.bank();
         match about {
-            About::Bank | About::Battery(_) => bank.to_owned(),
-            About::Cells(..) => naming::cells_device(bank),
+            DiscoveryObject::Bank | DiscoveryObject::Battery(_) => bank.to_owned(),
+            DiscoveryObject::Cells(..) => naming::cells_device_name(bank),
         }
     }
 
-    fn device(&self, about: About) -> Map<String, Value> {
+    fn device(&self, about: DiscoveryObject) -> Map<String, Value> {
         let name = self.device_name(about);
-        let facts = self.devices.device();
+        let facts = self.devices.device_facts();
         let mut device = Map::new();
         device.insert("ids".into(), json!([name]));
         device.insert("name".into(), name.into());
@@ -123,15 +133,15 @@ impl DiscoveryBuilder<'_> {
         insert_some(&mut device, "mdl", facts.model);
         insert_some(&mut device, "sw", facts.firmware);
         insert_some(&mut device, "sn", facts.serial);
-        if let About::Cells(..) = about {
+        if let DiscoveryObject::Cells(..) = about {
             // The bank's device is announced first.
-            device.insert("via_device".into(), self.device_name(About::Bank).into());
+            device.insert("via_device".into(), self.device_name(DiscoveryObject::Bank).into());
         }
         device
     }
 
     /// The statuses that must be online for the values to be available.
-    fn availability(&self, about: About) -> Value {
+    fn availability(&self, about: DiscoveryObject) -> Value {
         let bank = self.devices.bank();
         let battery = about.place().map(|place| self.topics.battery_status(bank, place));
         let statuses = [
@@ -145,12 +155,15 @@ impl DiscoveryBuilder<'_> {
     fn component(&self, entity: &Entity, place: Place, cell: Option<usize>) -> Component {
         let bank = self.devices.bank();
         let (about, number) = match (entity.source, cell) {
-            (Source::Battery | Source::Detail, _) => (About::Battery(place), Some(place.to_string())),
-            (Source::Statistics, _) => (About::Cells(place, 1), Some(place.to_string())),
-            (_, Some(cell)) => {
-                (About::Cells(place, 1), Some(naming::cell(place, cell, self.devices.cell_digits())))
+            (Source::Battery | Source::Detail, _) => {
+                (DiscoveryObject::Battery(place), Some(place.to_string()))
             }
-            _ => (About::Bank, None),
+            (Source::Statistics, _) => (DiscoveryObject::Cells(place, 1), Some(place.to_string())),
+            (_, Some(cell)) => (
+                DiscoveryObject::Cells(place, 1),
+                Some(naming::cell_number(place, cell, self.devices.cell_digits())),
+            ),
+            _ => (DiscoveryObject::Bank, None),
         };
         let numbered =
             |stem: &str| number.as_ref().map_or(stem.to_owned(), |number| format!("{stem}_{number}"));
@@ -176,14 +189,16 @@ impl DiscoveryBuilder<'_> {
         }
         insert_some(&mut config, "sug_dsp_prc", entity.precision);
         insert_some(&mut config, "ent_cat", entity.diagnostic.then_some("diagnostic"));
-        let is_enabled = match entity.at_first {
-            AtFirst::On => true,
-            AtFirst::Off => false,
-            AtFirst::OnIfChosen => self.devices.has_chosen_cells() || self.devices.has_inherited(&unique_id),
+        let is_enabled = match entity.enabled_by_default {
+            EnabledByDefault::Yes => true,
+            EnabledByDefault::No => false,
+            EnabledByDefault::IfCellLevelSet => {
+                self.devices.is_cell_level_set() || self.devices.has_legacy_id(&unique_id)
+            }
         };
         insert_some(&mut config, "en", (!is_enabled).then_some(false));
         config.insert("uniq_id".into(), unique_id.into());
-        insert_some(&mut config, "exp_aft", self.expire_after(entity.expiry));
+        insert_some(&mut config, "exp_aft", self.expire_after(entity.lifetime));
         if matches!(entity.source, Source::Link | Source::Service) {
             // These are available for an offline bank, too.
             config.insert("avty".into(), json!([{ "t": self.topics.service_status() }]));
@@ -205,22 +220,24 @@ impl DiscoveryBuilder<'_> {
     }
 
     /// In whole seconds, rounded up.
-    fn expire_after(&self, expiry: Lasting) -> Option<u64> {
+    fn expire_after(&self, lifetime: ValueLifetime) -> Option<u64> {
         let seconds = |span: Duration| Some(span.as_millis().div_ceil(1000) as u64);
-        match expiry {
-            Lasting::Measured => seconds(self.expiry.measured),
-            Lasting::Fact => seconds(self.expiry.facts),
-            Lasting::Always => None,
+        match lifetime {
+            ValueLifetime::Measurement => seconds(self.expiry.measured),
+            ValueLifetime::Fact => seconds(self.expiry.facts),
+            ValueLifetime::Unlimited => None,
         }
     }
 }
 
 /// Whether entities of that source belong into the message.
-pub(crate) fn belongs_to(about: About, source: Source) -> bool {
+pub(crate) fn belongs_to(about: DiscoveryObject, source: Source) -> bool {
     match about {
-        About::Bank => matches!(source, Source::Bank | Source::BankCells | Source::Link | Source::Service),
-        About::Battery(_) => matches!(source, Source::Battery | Source::Detail),
-        About::Cells(..) => matches!(source, Source::Statistics | Source::Cell),
+        DiscoveryObject::Bank => {
+            matches!(source, Source::Bank | Source::BankCells | Source::Link | Source::Service)
+        }
+        DiscoveryObject::Battery(_) => matches!(source, Source::Battery | Source::Detail),
+        DiscoveryObject::Cells(..) => matches!(source, Source::Statistics | Source::Cell),
     }
 }
 
@@ -237,34 +254,34 @@ fn insert_some(config: &mut Map<String, Value>, key: &str, value: Option<impl In
     }
 }
 
-fn platform(value: Sort) -> &'static str {
+fn platform(value: ValueKind) -> &'static str {
     match value {
-        Sort::Flag(_) | Sort::Presence => "binary_sensor",
-        Sort::Number(_) | Sort::Word(_) | Sort::Moment | Sort::Day => "sensor",
+        ValueKind::Flag(_) | ValueKind::Connectivity => "binary_sensor",
+        ValueKind::Number(_) | ValueKind::Enum(_) | ValueKind::Timestamp | ValueKind::Date => "sensor",
     }
 }
 
-fn insert_value_kind(config: &mut Map<String, Value>, value: Sort) {
+fn insert_value_kind(config: &mut Map<String, Value>, value: ValueKind) {
     let mut text = |key: &str, text: Option<&str>| insert_some(config, key, text);
     match value {
-        Sort::Number(Quantity { class, unit, state_class }) => {
+        ValueKind::Number(NumberClass { class, unit, state_class }) => {
             text("dev_cla", class);
             text("unit_of_meas", unit);
             text("stat_cla", state_class);
         }
-        Sort::Word(options) => {
+        ValueKind::Enum(options) => {
             text("dev_cla", Some("enum"));
             config.insert("ops".into(), json!(options));
         }
-        Sort::Moment => text("dev_cla", Some("timestamp")),
-        Sort::Day => text("dev_cla", Some("date")),
-        Sort::Flag(class) => {
+        ValueKind::Timestamp => text("dev_cla", Some("timestamp")),
+        ValueKind::Date => text("dev_cla", Some("date")),
+        ValueKind::Flag(class) => {
             text("dev_cla", class);
             // How a template renders JSON's `true` and `false`; `null` becomes `None`, which means unknown.
             text("pl_on", Some("True"));
             text("pl_off", Some("False"));
         }
-        Sort::Presence => {
+        ValueKind::Connectivity => {
             text("dev_cla", Some("connectivity"));
             text("pl_on", Some(ONLINE));
             text("pl_off", Some(OFFLINE));
@@ -278,7 +295,7 @@ fn value_template(entity: &Entity, cell: Option<usize>) -> Option<String> {
     let key = entity.key;
     match (entity.value, cell) {
         // A cleared topic: unknown.
-        (Sort::Presence, _) => Some("{{ value or none }}".to_owned()),
+        (ValueKind::Connectivity, _) => Some("{{ value or none }}".to_owned()),
         // A `null` object has no keys: unknown.
         (_, None) if key.contains('.') => Some(format!("{{{{ value_json.{key} | default(none) }}}}")),
         (_, None) => Some(format!("{{{{ value_json.{key} }}}}")),

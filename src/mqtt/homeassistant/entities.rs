@@ -1,12 +1,12 @@
 //! The table of Home Assistant entities, one row per entity.
 //!
 //! A row defines where a value is read from and how it is presented; [`discovery`](crate::mqtt::homeassistant::discovery)
-//! turns rows into messages. Rows marked [`predecessor`](Entity::predecessor) are those of pytes_serial: their ids and names
+//! turns rows into messages. Rows marked [`is_legacy`](Entity::is_legacy) are those of pytes_serial: their ids and names
 //! must not change, since people's histories depend on them. `docs/mqtt.md` has the same table, held by a test.
 
 use crate::model::place::Place;
 use crate::mqtt::homeassistant::enum_values::{STATES, STATUSES};
-use crate::mqtt::payload::Kind;
+use crate::mqtt::payload::MessageKind;
 use crate::settings::CellLevel;
 
 /// One entity of a bank, of each battery or of each cell.
@@ -21,19 +21,19 @@ pub struct Entity {
     pub stem: &'static str,
     /// Display name, if it is not derived from the stem.
     title: Option<&'static str>,
-    pub value: Sort,
+    pub value: ValueKind,
     /// Displayed decimals.
     pub(crate) precision: Option<u8>,
     /// Whether Home Assistant shows it in the diagnostic category.
     pub diagnostic: bool,
-    pub at_first: AtFirst,
+    pub enabled_by_default: EnabledByDefault,
     /// Attribute names with their keys in the payload.
     pub attributes: &'static [(&'static str, &'static str)],
     /// Lowest cell level that has the entity.
     pub level: CellLevel,
-    pub(crate) expiry: Lasting,
+    pub(crate) lifetime: ValueLifetime,
     /// Whether pytes_serial has the entity. Such an entity always exists, others once their value has been seen.
-    pub predecessor: bool,
+    pub is_legacy: bool,
 }
 
 /// What an entity is about.
@@ -56,20 +56,20 @@ pub enum Source {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sort {
-    Number(Quantity),
+pub enum ValueKind {
+    Number(NumberClass),
     /// One of these options.
-    Word(&'static [&'static str]),
-    Moment,
-    Day,
+    Enum(&'static [&'static str]),
+    Timestamp,
+    Date,
     /// A binary sensor of that device class.
     Flag(Option<&'static str>),
     /// A binary sensor that reads `online` and `offline` from a status topic.
-    Presence,
+    Connectivity,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quantity {
+pub struct NumberClass {
     pub class: Option<&'static str>,
     pub unit: Option<&'static str>,
     pub state_class: Option<&'static str>,
@@ -77,60 +77,60 @@ pub struct Quantity {
 
 /// Whether Home Assistant enables an entity when it first adds it. Later changes by the user stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AtFirst {
-    On,
-    Off,
+pub enum EnabledByDefault {
+    Yes,
+    No,
     /// Enabled if the settings name a cell level: who sets it wants to see the cells.
-    OnIfChosen,
+    IfCellLevelSet,
 }
 
 /// When a value expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lasting {
-    Measured,
+pub(crate) enum ValueLifetime {
+    Measurement,
     /// Facts are read rarely.
     Fact,
     /// The value has its own time.
-    Always,
+    Unlimited,
 }
 
-const fn measurement(class: &'static str, unit: &'static str) -> Sort {
-    Sort::Number(Quantity { class: Some(class), unit: Some(unit), state_class: Some("measurement") })
+const fn measurement(class: &'static str, unit: &'static str) -> ValueKind {
+    ValueKind::Number(NumberClass { class: Some(class), unit: Some(unit), state_class: Some("measurement") })
 }
 
-const fn plain(unit: Option<&'static str>, state_class: Option<&'static str>) -> Sort {
-    Sort::Number(Quantity { class: None, unit, state_class })
+const fn plain(unit: Option<&'static str>, state_class: Option<&'static str>) -> ValueKind {
+    ValueKind::Number(NumberClass { class: None, unit, state_class })
 }
 
-const VOLTS: Sort = measurement("voltage", "V");
-const AMPERES: Sort = measurement("current", "A");
-const WATTS: Sort = measurement("power", "W");
-const DEGREES: Sort = measurement("temperature", "°C");
-const CHARGE: Sort = measurement("battery", "%");
-const SECONDS: Sort = measurement("duration", "s");
-const PERCENT: Sort = plain(Some("%"), Some("measurement"));
-const AMPERE_HOURS: Sort = plain(Some("Ah"), None);
-const THROUGHPUT: Sort = plain(Some("Ah"), Some("total_increasing"));
-const STORED: Sort = measurement("duration", "d");
-const LEFT: Sort = measurement("energy_storage", "kWh");
-const RESISTANCE: Sort = plain(Some("mΩ"), Some("measurement"));
-const DAY: Sort = Sort::Day;
-const HOURS: Sort = Sort::Number(Quantity {
+const VOLTS: ValueKind = measurement("voltage", "V");
+const AMPERES: ValueKind = measurement("current", "A");
+const WATTS: ValueKind = measurement("power", "W");
+const DEGREES: ValueKind = measurement("temperature", "°C");
+const CHARGE: ValueKind = measurement("battery", "%");
+const SECONDS: ValueKind = measurement("duration", "s");
+const PERCENT: ValueKind = plain(Some("%"), Some("measurement"));
+const AMPERE_HOURS: ValueKind = plain(Some("Ah"), None);
+const THROUGHPUT: ValueKind = plain(Some("Ah"), Some("total_increasing"));
+const STORED: ValueKind = measurement("duration", "d");
+const LEFT: ValueKind = measurement("energy_storage", "kWh");
+const RESISTANCE: ValueKind = plain(Some("mΩ"), Some("measurement"));
+const DAY: ValueKind = ValueKind::Date;
+const HOURS: ValueKind = ValueKind::Number(NumberClass {
     class: Some("duration"),
     unit: Some("h"),
     state_class: Some("total_increasing"),
 });
-const COUNTER: Sort = plain(None, Some("total_increasing"));
-const ENERGY: Sort = Sort::Number(Quantity {
+const COUNTER: ValueKind = plain(None, Some("total_increasing"));
+const ENERGY: ValueKind = ValueKind::Number(NumberClass {
     class: Some("energy"),
     unit: Some("kWh"),
     state_class: Some("total_increasing"),
 });
 
-const fn row(source: Source, key: &'static str, stem: &'static str, value: Sort) -> Entity {
-    let expiry = match value {
-        Sort::Moment | Sort::Presence => Lasting::Always,
-        _ => Lasting::Measured,
+const fn row(source: Source, key: &'static str, stem: &'static str, value: ValueKind) -> Entity {
+    let lifetime = match value {
+        ValueKind::Timestamp | ValueKind::Connectivity => ValueLifetime::Unlimited,
+        _ => ValueLifetime::Measurement,
     };
     let level = match source {
         Source::BankCells | Source::Statistics => CellLevel::Medium,
@@ -146,18 +146,18 @@ const fn row(source: Source, key: &'static str, stem: &'static str, value: Sort)
         value,
         precision: None,
         diagnostic: false,
-        at_first: AtFirst::On,
+        enabled_by_default: EnabledByDefault::Yes,
         attributes: &[],
         level,
-        expiry,
-        predecessor: false,
+        lifetime,
+        is_legacy: false,
     }
 }
 
 impl Entity {
     /// pytes_serial has it under this id.
-    const fn before(mut self, id: &'static str) -> Self {
-        self.predecessor = true;
+    const fn legacy(mut self, id: &'static str) -> Self {
+        self.is_legacy = true;
         self.id = id;
         self
     }
@@ -173,17 +173,17 @@ impl Entity {
     }
 
     const fn fact(mut self) -> Self {
-        self.expiry = Lasting::Fact;
+        self.lifetime = ValueLifetime::Fact;
         self.diagnostic()
     }
 
-    const fn off(mut self) -> Self {
-        self.at_first = AtFirst::Off;
+    const fn disabled(mut self) -> Self {
+        self.enabled_by_default = EnabledByDefault::No;
         self
     }
 
-    const fn if_chosen(mut self) -> Self {
-        self.at_first = AtFirst::OnIfChosen;
+    const fn enabled_if_cell_level_set(mut self) -> Self {
+        self.enabled_by_default = EnabledByDefault::IfCellLevelSet;
         self
     }
 
@@ -192,12 +192,12 @@ impl Entity {
         self
     }
 
-    const fn with(mut self, attributes: &'static [(&'static str, &'static str)]) -> Self {
+    const fn attributes(mut self, attributes: &'static [(&'static str, &'static str)]) -> Self {
         self.attributes = attributes;
         self
     }
 
-    const fn from(mut self, level: CellLevel) -> Self {
+    const fn from_level(mut self, level: CellLevel) -> Self {
         self.level = level;
         self
     }
@@ -206,7 +206,7 @@ impl Entity {
     #[must_use]
     pub fn name(&self, number: Option<&str>) -> String {
         let (name, separator) = match self.title {
-            _ if self.predecessor => (self.stem.to_owned(), "_"),
+            _ if self.is_legacy => (self.stem.to_owned(), "_"),
             Some(title) => (title.to_owned(), " "),
             None => {
                 let mut name = self.stem.replace('_', " ");
@@ -228,130 +228,139 @@ const EXTREMES: &[(&str, &str)] = &[("lowest_cell", "lowest_cell"), ("highest_ce
 
 /// In the order of the discovery messages.
 pub const ENTITIES: &[Entity] = &[
-    row(Bank, "voltage", "voltage", VOLTS).before("voltage").decimals(2),
-    row(Bank, "current", "current", AMPERES).before("current").decimals(2),
-    row(Bank, "temperature", "temperature", DEGREES).before("temperature").decimals(1),
-    row(Bank, "soc", "soc", CHARGE).before("soc").decimals(0),
-    row(Bank, "basic_st", "status", Sort::Word(STATES)).before("basic_st"),
+    row(Bank, "voltage", "voltage", VOLTS).legacy("voltage").decimals(2),
+    row(Bank, "current", "current", AMPERES).legacy("current").decimals(2),
+    row(Bank, "temperature", "temperature", DEGREES).legacy("temperature").decimals(1),
+    row(Bank, "soc", "soc", CHARGE).legacy("soc").decimals(0),
+    row(Bank, "basic_st", "status", ValueKind::Enum(STATES)).legacy("basic_st"),
     row(Bank, "power_w", "power", WATTS).decimals(0),
-    row(Bank, "alarm", "alarm", Sort::Flag(Some("problem"))),
-    row(BankCells, "voltage_delta", "cell_voltage_delta", VOLTS).decimals(3).with(EXTREMES),
-    row(Link, "status", "link", Sort::Presence).diagnostic(),
+    row(Bank, "alarm", "alarm", ValueKind::Flag(Some("problem"))),
+    row(BankCells, "voltage_delta", "cell_voltage_delta", VOLTS).decimals(3).attributes(EXTREMES),
+    row(Link, "status", "link", ValueKind::Connectivity).diagnostic(),
     row(Service, "energy_charged_kwh", "energy_charged", ENERGY).decimals(3),
     row(Service, "energy_discharged_kwh", "energy_discharged", ENERGY).decimals(3),
-    row(Service, "last_reading", "last_reading", Sort::Moment).diagnostic().off(),
+    row(Service, "last_reading", "last_reading", ValueKind::Timestamp).diagnostic().disabled(),
     row(Service, "restarts", "restarts", COUNTER).decimals(0).diagnostic(),
     row(Service, "sweep_time", "sweep_time", SECONDS).decimals(2).diagnostic(),
     row(Service, "efficiency", "efficiency", PERCENT).decimals(2).diagnostic(),
-    row(Battery, "voltage", "voltage", VOLTS).before("voltage").decimals(2),
-    row(Battery, "current", "current", AMPERES).before("current").decimals(2),
-    row(Battery, "temperature", "temperature", DEGREES).before("temperature").decimals(1),
-    row(Battery, "soc", "soc", CHARGE).before("soc").decimals(0),
-    row(Battery, "basic_st", "status", Sort::Word(STATES)).before("basic_st"),
+    row(Battery, "voltage", "voltage", VOLTS).legacy("voltage").decimals(2),
+    row(Battery, "current", "current", AMPERES).legacy("current").decimals(2),
+    row(Battery, "temperature", "temperature", DEGREES).legacy("temperature").decimals(1),
+    row(Battery, "soc", "soc", CHARGE).legacy("soc").decimals(0),
+    row(Battery, "basic_st", "status", ValueKind::Enum(STATES)).legacy("basic_st"),
     row(Battery, "power_w", "power", WATTS).decimals(0),
     row(Detail, "energy_charged_kwh", "energy_charged", ENERGY).decimals(3),
     row(Detail, "energy_discharged_kwh", "energy_discharged", ENERGY).decimals(3),
-    row(Detail, "alarm", "alarm", Sort::Flag(Some("problem"))),
-    row(Detail, "balancing", "balancing", Sort::Flag(None)).off(),
+    row(Detail, "alarm", "alarm", ValueKind::Flag(Some("problem"))),
+    row(Detail, "balancing", "balancing", ValueKind::Flag(None)).disabled(),
     row(Detail, "capacity_ah", "capacity", AMPERE_HOURS).decimals(0).fact(),
     row(Detail, "soh", "soh", PERCENT).titled("State of health").decimals(0).fact(),
     row(Detail, "cycles", "cycles", COUNTER).decimals(0).fact(),
-    row(Detail, "lifetime.manufactured", "manufactured", DAY).fact().off(),
-    row(Detail, "lifetime.in_service_since", "in_service_since", DAY).fact().off(),
-    row(Detail, "lifetime.storage_days", "storage_time", STORED).decimals(0).fact().off(),
-    row(Detail, "lifetime.capacity_ah", "measured_capacity", AMPERE_HOURS).decimals(1).fact().off(),
+    row(Detail, "lifetime.manufactured", "manufactured", DAY).fact().disabled(),
+    row(Detail, "lifetime.in_service_since", "in_service_since", DAY).fact().disabled(),
+    row(Detail, "lifetime.storage_days", "storage_time", STORED).decimals(0).fact().disabled(),
+    row(Detail, "lifetime.capacity_ah", "measured_capacity", AMPERE_HOURS).decimals(1).fact().disabled(),
     row(Detail, "lifetime.capacity_2_ah", "measured_capacity_2", AMPERE_HOURS)
         .titled("Measured capacity (2)")
         .decimals(1)
         .fact()
-        .off(),
-    row(Detail, "lifetime.energy_kwh", "measured_energy", LEFT).decimals(2).fact().off(),
-    row(Detail, "lifetime.power_w", "measured_power", WATTS).decimals(0).fact().off(),
-    row(Detail, "lifetime.power_percent", "measured_power_share", PERCENT).decimals(1).fact().off(),
+        .disabled(),
+    row(Detail, "lifetime.energy_kwh", "measured_energy", LEFT).decimals(2).fact().disabled(),
+    row(Detail, "lifetime.power_w", "measured_power", WATTS).decimals(0).fact().disabled(),
+    row(Detail, "lifetime.power_percent", "measured_power_share", PERCENT).decimals(1).fact().disabled(),
     row(Detail, "lifetime.round_trip_efficiency_percent", "measured_efficiency", PERCENT)
         .decimals(1)
         .fact()
-        .off(),
-    row(Detail, "lifetime.self_discharge_percent", "self_discharge", PERCENT).decimals(2).fact().off(),
-    row(Detail, "lifetime.resistance_mohm", "resistance", RESISTANCE).decimals(1).fact().off(),
-    row(Detail, "lifetime.energy_charged_kwh", "lifetime_energy_charged", ENERGY).decimals(0).fact().off(),
+        .disabled(),
+    row(Detail, "lifetime.self_discharge_percent", "self_discharge", PERCENT).decimals(2).fact().disabled(),
+    row(Detail, "lifetime.resistance_mohm", "resistance", RESISTANCE).decimals(1).fact().disabled(),
+    row(Detail, "lifetime.energy_charged_kwh", "lifetime_energy_charged", ENERGY)
+        .decimals(0)
+        .fact()
+        .disabled(),
     row(Detail, "lifetime.energy_discharged_kwh", "lifetime_energy_discharged", ENERGY)
         .decimals(0)
         .fact()
-        .off(),
-    row(Detail, "lifetime.energy_throughput_kwh", "lifetime_energy", ENERGY).decimals(0).fact().off(),
-    row(Detail, "lifetime.charge_in_ah", "lifetime_charge_in", THROUGHPUT).decimals(0).fact().off(),
-    row(Detail, "lifetime.charge_out_ah", "lifetime_charge_out", THROUGHPUT).decimals(0).fact().off(),
-    row(Detail, "lifetime.charge_throughput_ah", "lifetime_charge", THROUGHPUT).decimals(0).fact().off(),
-    row(Detail, "lifetime.deep_discharges", "deep_discharges", COUNTER).decimals(0).fact().off(),
-    row(Detail, "lifetime.extreme_temperature_h", "extreme_temperature_time", HOURS).decimals(1).fact().off(),
+        .disabled(),
+    row(Detail, "lifetime.energy_throughput_kwh", "lifetime_energy", ENERGY).decimals(0).fact().disabled(),
+    row(Detail, "lifetime.charge_in_ah", "lifetime_charge_in", THROUGHPUT).decimals(0).fact().disabled(),
+    row(Detail, "lifetime.charge_out_ah", "lifetime_charge_out", THROUGHPUT).decimals(0).fact().disabled(),
+    row(Detail, "lifetime.charge_throughput_ah", "lifetime_charge", THROUGHPUT).decimals(0).fact().disabled(),
+    row(Detail, "lifetime.deep_discharges", "deep_discharges", COUNTER).decimals(0).fact().disabled(),
+    row(Detail, "lifetime.extreme_temperature_h", "extreme_temperature_time", HOURS)
+        .decimals(1)
+        .fact()
+        .disabled(),
     row(Detail, "lifetime.extreme_temperature_charging_h", "extreme_temperature_charging_time", HOURS)
         .decimals(1)
         .fact()
-        .off(),
-    row(Detail, "lifetime.cycles", "lifetime_cycles", COUNTER).decimals(0).fact().off(),
+        .disabled(),
+    row(Detail, "lifetime.cycles", "lifetime_cycles", COUNTER).decimals(0).fact().disabled(),
     row(Detail, "lifetime.cycles_2", "lifetime_cycles_2", COUNTER)
         .titled("Lifetime cycles (2)")
         .decimals(0)
         .fact()
-        .off(),
-    row(Statistics, "voltage_delta", "voltage_delta", VOLTS).before("voltage_delta").decimals(3),
+        .disabled(),
+    row(Statistics, "voltage_delta", "voltage_delta", VOLTS).legacy("voltage_delta").decimals(3),
     row(Statistics, "voltage_min", "voltage_min", VOLTS)
-        .before("voltage_min")
+        .legacy("voltage_min")
         .decimals(3)
-        .with(&[("cell", "voltage_min_cell")]),
+        .attributes(&[("cell", "voltage_min_cell")]),
     row(Statistics, "voltage_max", "voltage_max", VOLTS)
-        .before("voltage_max")
+        .legacy("voltage_max")
         .decimals(3)
-        .with(&[("cell", "voltage_max_cell")]),
+        .attributes(&[("cell", "voltage_max_cell")]),
     row(Statistics, "temperature_delta", "temperature_delta", DEGREES)
-        .before("temperature_delta")
+        .legacy("temperature_delta")
         .decimals(1),
     row(Statistics, "temperature_min", "temperature_min", DEGREES)
-        .before("temperature_min")
+        .legacy("temperature_min")
         .decimals(1)
-        .with(&[("cell", "temperature_min_cell")]),
+        .attributes(&[("cell", "temperature_min_cell")]),
     row(Statistics, "temperature_max", "temperature_max", DEGREES)
-        .before("temperature_max")
+        .legacy("temperature_max")
         .decimals(1)
-        .with(&[("cell", "temperature_max_cell")]),
-    row(Cell, "voltage", "voltage", VOLTS).before("voltage").decimals(3).from(CellLevel::Low),
+        .attributes(&[("cell", "temperature_max_cell")]),
+    row(Cell, "voltage", "voltage", VOLTS).legacy("voltage").decimals(3).from_level(CellLevel::Low),
     row(Cell, "temperature", "temperature", DEGREES)
-        .before("temperature")
+        .legacy("temperature")
         .decimals(1)
-        .from(CellLevel::Medium)
-        .if_chosen(),
-    row(Cell, "volt_st", "volt_st", Sort::Word(STATUSES))
-        .before("volt_st")
-        .from(CellLevel::Medium)
-        .if_chosen(),
-    row(Cell, "soc", "soc", CHARGE).before("soc").decimals(0).if_chosen(),
-    row(Cell, "basic_st", "status", Sort::Word(STATES)).before("basic_st").if_chosen(),
-    row(Cell, "curr_st", "curr_st", Sort::Word(STATUSES)).before("curr_st").if_chosen(),
-    row(Cell, "temp_st", "temp_st", Sort::Word(STATUSES)).before("temp_st").if_chosen(),
+        .from_level(CellLevel::Medium)
+        .enabled_if_cell_level_set(),
+    row(Cell, "volt_st", "volt_st", ValueKind::Enum(STATUSES))
+        .legacy("volt_st")
+        .from_level(CellLevel::Medium)
+        .enabled_if_cell_level_set(),
+    row(Cell, "soc", "soc", CHARGE).legacy("soc").decimals(0).enabled_if_cell_level_set(),
+    row(Cell, "basic_st", "status", ValueKind::Enum(STATES)).legacy("basic_st").enabled_if_cell_level_set(),
+    row(Cell, "curr_st", "curr_st", ValueKind::Enum(STATUSES)).legacy("curr_st").enabled_if_cell_level_set(),
+    row(Cell, "temp_st", "temp_st", ValueKind::Enum(STATUSES)).legacy("temp_st").enabled_if_cell_level_set(),
 ];
 
 impl Source {
     /// The message that has the value of the battery at `place`; `None` if it is not in a report.
     #[must_use]
-    pub(crate) fn kind(self, place: Place) -> Option<Kind> {
+    pub(crate) fn message_kind(self, place: Place) -> Option<MessageKind> {
         Some(match self {
-            Self::Bank => Kind::Bank,
-            Self::BankCells => Kind::BankCells,
+            Self::Bank => MessageKind::Bank,
+            Self::BankCells => MessageKind::BankCells,
             Self::Link => return None,
-            Self::Service => Kind::Service,
-            Self::Battery => Kind::Battery(place),
-            Self::Detail => Kind::Detail(place),
-            Self::Statistics | Self::Cell => Kind::Cells(place),
+            Self::Service => MessageKind::Service,
+            Self::Battery => MessageKind::Battery(place),
+            Self::Detail => MessageKind::Detail(place),
+            Self::Statistics | Self::Cell => MessageKind::Cells(place),
         })
     }
 }
 
 /// The keys that entities read from a message.
-pub(crate) fn read_from(kind: Kind) -> impl Iterator<Item = &'static str> {
+pub(crate) fn keys_of(kind: MessageKind) -> impl Iterator<Item = &'static str> {
     let place = match kind {
-        Kind::Battery(place) | Kind::Detail(place) | Kind::Cells(place) => place,
+        MessageKind::Battery(place) | MessageKind::Detail(place) | MessageKind::Cells(place) => place,
         _ => Place::FIRST,
     };
-    ENTITIES.iter().filter(move |entity| entity.source.kind(place) == Some(kind)).map(|entity| entity.key)
+    ENTITIES
+        .iter()
+        .filter(move |entity| entity.source.message_kind(place) == Some(kind))
+        .map(|entity| entity.key)
 }

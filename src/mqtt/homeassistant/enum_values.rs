@@ -34,13 +34,13 @@ pub(crate) fn bounded(text: &str) -> String {
 
 /// Replaces each word that is not one of its options with [`OTHER`] and adds the word itself under `<key>_raw`; any other
 /// text is [`bounded`]. For a list, `<key>_raw` is an object with the item numbers, from 1, as keys.
-pub(crate) fn tame(values: &mut Map<String, Value>) {
+pub(crate) fn sanitize(values: &mut Map<String, Value>) {
     let mut raw = Map::new();
     for (key, value) in values.iter_mut() {
         let options = options(key);
         match value {
             Value::String(text) => {
-                if let Some(word) = stranger(text, options) {
+                if let Some(word) = unknown_value(text, options) {
                     raw.insert(format!("{key}_raw"), Value::String(word));
                 }
             }
@@ -48,7 +48,7 @@ pub(crate) fn tame(values: &mut Map<String, Value>) {
                 let mut unknown = Map::new();
                 for (number, item) in (1..).zip(items) {
                     let Value::String(text) = item else { continue };
-                    if let Some(word) = stranger(text, options) {
+                    if let Some(word) = unknown_value(text, options) {
                         unknown.insert(u32::to_string(&number), Value::String(word));
                     }
                 }
@@ -63,7 +63,7 @@ pub(crate) fn tame(values: &mut Map<String, Value>) {
 }
 
 /// Bounds `text`. If it is not one of the options, replaces it with [`OTHER`] and returns the word itself.
-fn stranger(text: &mut String, options: Option<&[&str]>) -> Option<String> {
+fn unknown_value(text: &mut String, options: Option<&[&str]>) -> Option<String> {
     let word = bounded(text);
     if options.is_none_or(|options| options.contains(&word.as_str())) {
         *text = word;

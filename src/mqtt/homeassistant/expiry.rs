@@ -31,14 +31,15 @@ impl Expiry {
     /// value for measurements from the settings.
     #[must_use]
     pub fn new(configured: Option<Duration>, interval: Duration, facts_every: Duration) -> Self {
-        let measured = configured.unwrap_or_else(|| MIN_EXPIRY.max(rounded_up(MAX_MISSED_INTERVALS * interval)));
+        let measured =
+            configured.unwrap_or_else(|| MIN_EXPIRY.max(rounded_up(MAX_MISSED_INTERVALS * interval)));
         Self { measured, facts: measured.max(rounded_up(MAX_MISSED_INTERVALS * facts_every)) }
     }
 }
 
 /// Adapts the expiry times of one bank to the duration of its sweeps.
 #[derive(Clone, Debug)]
-pub(crate) struct Life {
+pub(crate) struct ExpiryPolicy {
     configured: Option<Duration>,
     publish_interval: Duration,
     facts_every: Duration,
@@ -48,11 +49,12 @@ pub(crate) struct Life {
     shorter_sweeps: u32,
 }
 
-impl Life {
+impl ExpiryPolicy {
     /// For a bank that is polled every `interval`, and its facts every `facts_every`.
     #[must_use]
     pub(crate) fn new(settings: &MqttSettings, interval: Duration, facts_every: Duration) -> Self {
-        let (configured, publish_interval) = (settings.expire_after.given().copied(), settings.publish_interval);
+        let (configured, publish_interval) =
+            (settings.expire_after.given().copied(), settings.publish_interval);
         let current = Expiry::new(configured, interval.max(publish_interval), facts_every);
         Self {
             configured,
@@ -71,12 +73,12 @@ impl Life {
 
     /// The bank is offline this long after the end of the last sweep.
     #[must_use]
-    pub(crate) fn silence(&self) -> Duration {
+    pub(crate) fn offline_after(&self) -> Duration {
         self.beat.offline_after()
     }
 
     /// Records a full sweep. Sweeps that take longer than their interval run back to back, so their values must expire later.
-    pub(crate) fn swept(&mut self, took: Duration, batteries: usize) {
+    pub(crate) fn record_sweep(&mut self, took: Duration, batteries: usize) {
         self.beat.record(took);
         let interval = self.beat.interval();
         // One slow command is sent per sweep.
@@ -92,8 +94,10 @@ impl Life {
 
     /// Each change republishes all discovery messages, so occasional slow sweeps must not change it back and forth.
     fn apply(&mut self, next: Expiry) {
-        let longer =
-            Expiry { measured: next.measured.max(self.current.measured), facts: next.facts.max(self.current.facts) };
+        let longer = Expiry {
+            measured: next.measured.max(self.current.measured),
+            facts: next.facts.max(self.current.facts),
+        };
         let is_shorter = next != longer;
         self.shorter_sweeps = if is_shorter && longer == self.current { self.shorter_sweeps + 1 } else { 0 };
         self.current = if self.shorter_sweeps >= SHORTEN_AFTER { next } else { longer };
@@ -133,10 +137,17 @@ mod tests {
         let (publish_interval, facts_every) = (seconds(10), seconds(900));
         let (beat, current) =
             (ObservedInterval::new(seconds(10)), Expiry::new(None, publish_interval, facts_every));
-        let mut policy = Life { configured: None, publish_interval, facts_every, beat, current, shorter_sweeps: 0 };
+        let mut policy = ExpiryPolicy {
+            configured: None,
+            publish_interval,
+            facts_every,
+            beat,
+            current,
+            shorter_sweeps: 0,
+        };
         let mut after = |took, sweeps| {
-            (0..sweeps).for_each(|_| policy.swept(seconds(took), 2));
-            (policy.expiry().measured.as_secs(), policy.silence().as_secs())
+            (0..sweeps).for_each(|_| policy.record_sweep(seconds(took), 2));
+            (policy.expiry().measured.as_secs(), policy.offline_after().as_secs())
         };
         assert_eq!(after(2, 3), (60, 30));
         assert_eq!(after(75, 1), (90, 150));

@@ -3,18 +3,18 @@
 
 use std::sync::Arc;
 
-use crate::mqtt::homeassistant::announced_devices::Shape;
+use crate::mqtt::homeassistant::announced_devices::AnnouncedDevices;
 use crate::mqtt::homeassistant::cleanup::Cleanup;
 use crate::mqtt::homeassistant::migration;
 use crate::mqtt::message::Message;
-use crate::mqtt::round::Round;
+use crate::mqtt::publish_round::PublishRound;
 use crate::mqtt::topics::Topics;
 use crate::settings::CellLevel;
 
 #[derive(Debug, Default)]
 pub(crate) struct Leftovers {
     legacy: Vec<Message>,
-    /// Of earlier runs, if they may differ from what this run announces.
+    /// ValueScope earlier runs, if they may differ from what this run announces.
     earlier: Vec<Message>,
     /// Entities left behind, as logged last.
     reported: usize,
@@ -22,14 +22,14 @@ pub(crate) struct Leftovers {
 
 impl Leftovers {
     /// For a new connection, on which the retained messages are read again.
-    pub(crate) fn restart(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.legacy.clear();
         self.earlier.clear();
     }
 
     /// Ignores messages that are neither of pytes_serial nor of bankwatch.
-    pub(crate) fn find(&mut self, topics: &Topics, bank: &str, retained: &Message) {
-        if migration::predecessors_id(topics, bank, retained).is_some() {
+    pub(crate) fn add(&mut self, topics: &Topics, bank: &str, retained: &Message) {
+        if migration::legacy_unique_id(topics, bank, retained).is_some() {
             self.legacy.push(retained.clone());
         } else if migration::is_our_discovery(topics, bank, retained) {
             self.earlier.push(retained.clone());
@@ -45,7 +45,7 @@ impl Leftovers {
     pub(crate) fn clean_up(
         &mut self,
         topics: &Topics,
-        devices: &Shape,
+        devices: &AnnouncedDevices,
         level: CellLevel,
         ours: &[Message],
     ) -> Cleanup {
@@ -55,12 +55,12 @@ impl Leftovers {
     }
 
     /// Unique ids of the entities of pytes_serial.
-    pub(crate) fn unique_ids<'a>(
+    pub(crate) fn legacy_unique_ids<'a>(
         &'a self,
         topics: &'a Topics,
         bank: &'a str,
     ) -> impl Iterator<Item = String> {
-        self.legacy.iter().filter_map(|message| migration::predecessors_id(topics, bank, message))
+        self.legacy.iter().filter_map(|message| migration::legacy_unique_id(topics, bank, message))
     }
 
     /// Announces `ours` and takes over the same entities of pytes_serial. The number of the others is reported on change.
@@ -69,16 +69,16 @@ impl Leftovers {
         topics: &Topics,
         bank: &Arc<str>,
         ours: Vec<Message>,
-        round: &mut Round,
+        round: &mut PublishRound,
     ) {
-        let migration = migration::over(topics, bank, &self.legacy, ours);
-        let cleared = migration.cleared();
+        let migration = migration::take_over(topics, bank, &self.legacy, ours);
+        let cleared = migration.cleared_topics();
         let (moved, left): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.legacy).into_iter().partition(|old| cleared.contains(&old.topic));
         if !moved.is_empty() {
-            round.moved.push((bank.clone(), migration::entities(topics, bank, &moved)));
+            round.moved.push((bank.clone(), migration::count_entities(topics, bank, &moved)));
         }
-        let count = migration::entities(topics, bank, &left);
+        let count = migration::count_entities(topics, bank, &left);
         if std::mem::replace(&mut self.reported, count) != count && count > 0 {
             round.left.push((bank.clone(), count));
         }

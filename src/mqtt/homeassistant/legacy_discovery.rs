@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::place::Place;
-use crate::mqtt::homeassistant::announced_devices::Shape;
+use crate::mqtt::homeassistant::announced_devices::AnnouncedDevices;
 use crate::mqtt::homeassistant::entities::{ENTITIES, Source};
-use crate::mqtt::homeassistant::migration::predecessors_id;
+use crate::mqtt::homeassistant::migration::legacy_unique_id;
 use crate::mqtt::message::Message;
 use crate::mqtt::topics::Topics;
 use crate::settings::{BankSettings, CellLevel};
@@ -15,14 +15,18 @@ const CELL_DIGITS: usize = 2;
 
 /// The devices of the bank and its cell level; `None` without discovery messages of pytes_serial.
 #[must_use]
-pub fn inherited(settings: &BankSettings, topics: &Topics, retained: &[Message]) -> Option<(Shape, CellLevel)> {
+pub fn devices_from_legacy_discovery(
+    settings: &BankSettings,
+    topics: &Topics,
+    retained: &[Message],
+) -> Option<(AnnouncedDevices, CellLevel)> {
     let (mut batteries, mut level, mut any) = (BTreeMap::<Place, usize>::new(), CellLevel::Off, false);
-    for id in retained.iter().filter_map(|message| predecessors_id(topics, &settings.name, message)) {
+    for id in retained.iter().filter_map(|message| legacy_unique_id(topics, &settings.name, message)) {
         any = true;
         let id = id.strip_prefix(&settings.name).and_then(|id| id.strip_prefix('_'));
         let Some((stem, number)) = id.and_then(|id| id.rsplit_once('_')) else { continue };
         let row = |source| {
-            ENTITIES.iter().find(|entity| entity.predecessor && entity.source == source && entity.id == stem)
+            ENTITIES.iter().find(|entity| entity.is_legacy && entity.source == source && entity.id == stem)
         };
         let battery = row(Source::Battery).or(row(Source::Statistics));
         if let (Some(_), Ok(place)) = (battery, number.parse())
@@ -38,7 +42,9 @@ pub fn inherited(settings: &BankSettings, topics: &Topics, retained: &[Message])
             level = entity.level.max(level);
         }
     }
-    let mut devices = Shape::with(settings, batteries);
-    devices.inherit(retained.iter().filter_map(|message| predecessors_id(topics, &settings.name, message)));
+    let mut devices = AnnouncedDevices::with_batteries(settings, batteries);
+    devices.add_legacy_ids(
+        retained.iter().filter_map(|message| legacy_unique_id(topics, &settings.name, message)),
+    );
     any.then_some((devices, level))
 }

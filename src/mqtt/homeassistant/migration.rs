@@ -17,14 +17,14 @@ use serde_json::{Map, Value, json};
 use crate::model::place::Place;
 use crate::mqtt::homeassistant::discovery::ORIGIN;
 use crate::mqtt::homeassistant::entities::{ENTITIES, Entity, Source};
-use crate::mqtt::homeassistant::naming::About;
-use crate::mqtt::legacy_topics::{self, Of};
+use crate::mqtt::homeassistant::naming::DiscoveryObject;
+use crate::mqtt::legacy_topics::{self, ValueScope};
 use crate::mqtt::message::Message;
 use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 
 /// The steps, each to be received by the broker before the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Handshake {
+pub struct Migration {
     pub release: Vec<Message>,
     pub announce: Vec<Message>,
     /// The old messages without the entities of the new ones. Home Assistant logs a warning for each device that has no
@@ -33,14 +33,14 @@ pub struct Handshake {
     pub clear: Vec<Message>,
 }
 
-impl Handshake {
+impl Migration {
     fn between(old: Vec<&str>, announce: Vec<Message>) -> Self {
         let payload = release_payload();
         Self {
-            release: old.iter().map(|topic| Message::fleeting(*topic, payload.clone())).collect(),
+            release: old.iter().map(|topic| Message::transient(*topic, payload.clone())).collect(),
             announce,
             rest: Vec::new(),
-            clear: old.into_iter().map(Message::forget).collect(),
+            clear: old.into_iter().map(Message::clear_retained).collect(),
         }
     }
 
@@ -51,7 +51,7 @@ impl Handshake {
     }
 
     #[must_use]
-    pub fn cleared(&self) -> BTreeSet<String> {
+    pub fn cleared_topics(&self) -> BTreeSet<String> {
         self.clear.iter().map(|message| message.topic.clone()).collect()
     }
 
@@ -69,23 +69,32 @@ pub(crate) fn release_payload() -> String {
 }
 
 /// From the messages of pytes_serial among the `retained` ones to `ours`. An entity that is not in `ours`, for example of an
-/// absent battery, stays with pytes_serial: see [`left`]. If several versions left messages for an entity, all are replaced.
+/// absent battery, stays with pytes_serial: see [`not_taken_over`]. If several versions left messages for an entity, all are replaced.
 #[must_use]
-pub fn over(topics: &Topics, bank: &str, retained: &[Message], ours: Vec<Message>) -> Handshake {
+pub fn take_over(topics: &Topics, bank: &str, retained: &[Message], ours: Vec<Message>) -> Migration {
     let old = legacy_messages(topics, bank, retained, &ours, true);
-    Handshake::between(old.iter().map(|message| message.topic.as_str()).collect(), ours)
+    Migration::between(old.iter().map(|message| message.topic.as_str()).collect(), ours)
 }
 
 /// The messages of pytes_serial for entities that are not in `ours`: beyond the cell level, or of an absent battery.
 #[must_use]
-pub fn left<'a>(topics: &Topics, bank: &str, retained: &'a [Message], ours: &[Message]) -> Vec<&'a Message> {
+pub fn not_taken_over<'a>(
+    topics: &Topics,
+    bank: &str,
+    retained: &'a [Message],
+    ours: &[Message],
+) -> Vec<&'a Message> {
     legacy_messages(topics, bank, retained, ours, false)
 }
 
 /// Number of entities in these messages of pytes_serial.
 #[must_use]
-pub fn entities<'a>(topics: &Topics, bank: &str, messages: impl IntoIterator<Item = &'a Message>) -> usize {
-    let ids = messages.into_iter().filter_map(|message| predecessors_id(topics, bank, message));
+pub fn count_entities<'a>(
+    topics: &Topics,
+    bank: &str,
+    messages: impl IntoIterator<Item = &'a Message>,
+) -> usize {
+    let ids = messages.into_iter().filter_map(|message| legacy_unique_id(topics, bank, message));
     ids.collect::<BTreeSet<_>>().len()
 }
 
@@ -101,7 +110,7 @@ fn legacy_messages<'a>(
     let components = parsed.iter().filter_map(|ours| ours["cmps"].as_object()).flat_map(Map::values);
     let ids: BTreeSet<&str> = components.filter_map(|config| config["uniq_id"].as_str()).collect();
     let wanted = |message: &&Message| {
-        predecessors_id(topics, bank, message).is_some_and(|id| ids.contains(id.as_str()) == announced)
+        legacy_unique_id(topics, bank, message).is_some_and(|id| ids.contains(id.as_str()) == announced)
     };
     retained.iter().filter(wanted).collect()
 }
@@ -109,8 +118,9 @@ fn legacy_messages<'a>(
 /// From the messages of bankwatch among the `retained` ones to those of pytes_serial. Entities that pytes_serial does not have
 /// are removed.
 #[must_use]
-pub fn back(topics: &Topics, bank: &str, retained: &[Message]) -> Handshake {
-    let ours = retained.iter().filter_map(|message| Some((message, parse_own_discovery(topics, bank, message)?)));
+pub fn hand_back(topics: &Topics, bank: &str, retained: &[Message]) -> Migration {
+    let ours =
+        retained.iter().filter_map(|message| Some((message, parse_own_discovery(topics, bank, message)?)));
     let (mut old, mut announce, mut all_rest) = (Vec::new(), Vec::new(), Vec::new());
     for (message, (about, mut payload)) in ours {
         old.push(message.topic.as_str());
@@ -128,7 +138,7 @@ pub fn back(topics: &Topics, bank: &str, retained: &[Message]) -> Handshake {
         payload["cmps"] = rest.into();
         all_rest.push(Message::retained(&*message.topic, payload.to_string()));
     }
-    Handshake { rest: all_rest, ..Handshake::between(old, announce) }
+    Migration { rest: all_rest, ..Migration::between(old, announce) }
 }
 
 /// Key of a temporary entity.
@@ -145,11 +155,11 @@ pub(crate) fn placeholder(topics: &Topics, object_id: &str) -> Map<String, Value
 #[must_use]
 pub fn filters(topics: &Topics, bank: &str) -> Vec<String> {
     [
-        topics.predecessor_config(bank, "+"),
+        topics.legacy_config(bank, "+"),
         topics.device_config("+"),
         topics.service_status(),
         topics.bank_status(bank),
-        topics.battery_statuses(bank),
+        topics.battery_status_filter(bank),
     ]
     .into_iter()
     .chain(topics.shared_status())
@@ -159,10 +169,10 @@ pub fn filters(topics: &Topics, bank: &str) -> Vec<String> {
 /// `offline` for each battery of `ours` without a retained status. After a migration without a reading, nobody would ever
 /// publish the status of a removed battery, and it could not be found as vanished.
 #[must_use]
-pub fn first_statuses(topics: &Topics, bank: &str, retained: &[Message], ours: &[Message]) -> Vec<Message> {
+pub fn missing_statuses(topics: &Topics, bank: &str, retained: &[Message], ours: &[Message]) -> Vec<Message> {
     let retained: BTreeSet<&str> = retained.iter().map(|message| message.topic.as_str()).collect();
     let status = |message: &Message| match parse_own_discovery(topics, bank, message)? {
-        (About::Battery(place), _) => Some(topics.battery_status(bank, place)),
+        (DiscoveryObject::Battery(place), _) => Some(topics.battery_status(bank, place)),
         _ => None,
     };
     let missing = ours.iter().filter_map(status).filter(|topic| !retained.contains(topic.as_str()));
@@ -179,8 +189,8 @@ pub fn is_running(topics: &Topics, retained: &[Message]) -> bool {
 /// The unique id that this message of pytes_serial announces. pytes_serial is recognized by the unique id and the state topic:
 /// its versions use different discovery topics, and others may use them as well.
 #[must_use]
-pub fn predecessors_id(topics: &Topics, bank: &str, message: &Message) -> Option<String> {
-    if !topics.is_predecessor_config(bank, &message.topic) {
+pub fn legacy_unique_id(topics: &Topics, bank: &str, message: &Message) -> Option<String> {
+    if !topics.is_legacy_config(bank, &message.topic) {
         return None;
     }
     let payload: Value = serde_json::from_slice(&message.payload).ok()?;
@@ -190,7 +200,7 @@ pub fn predecessors_id(topics: &Topics, bank: &str, message: &Message) -> Option
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let of_entity = |entity: &Entity| match rest.strip_prefix(entity.id) {
         Some(number) => {
-            entity.predecessor && (number.is_empty() || number.strip_prefix('_').is_some_and(digits))
+            entity.is_legacy && (number.is_empty() || number.strip_prefix('_').is_some_and(digits))
         }
         None => false,
     };
@@ -202,10 +212,11 @@ pub fn predecessors_id(topics: &Topics, bank: &str, message: &Message) -> Option
 pub fn is_ours(topics: &Topics, bank: &str, message: &Message) -> bool {
     let topic = &message.topic;
     let battery = topic.rsplit('/').nth(1).and_then(|place| place.parse::<Place>().ok());
-    let is_status = topics.outdated(message).is_some_and(|correction| correction.payload.is_empty())
-        || *topic == topics.service_status()
-        || *topic == topics.bank_status(bank)
-        || battery.is_some_and(|place| *topic == topics.battery_status(bank, place));
+    let is_status =
+        topics.correct_shared_status(message).is_some_and(|correction| correction.payload.is_empty())
+            || *topic == topics.service_status()
+            || *topic == topics.bank_status(bank)
+            || battery.is_some_and(|place| *topic == topics.battery_status(bank, place));
     !message.payload.is_empty() && (is_status || parse_own_discovery(topics, bank, message).is_some())
 }
 
@@ -217,13 +228,13 @@ pub fn is_our_discovery(topics: &Topics, bank: &str, message: &Message) -> bool 
 
 /// Whether a retained message of bankwatch is about a battery that is offline while its bank is online.
 #[must_use]
-pub fn is_of_vanished(topics: &Topics, bank: &str, message: &Message, retained: &[Message]) -> bool {
+pub fn is_of_vanished_battery(topics: &Topics, bank: &str, message: &Message, retained: &[Message]) -> bool {
     let has_status = |topic: String, status: &str| {
         retained.iter().any(|message| message.topic == topic && message.payload == status.as_bytes())
     };
     let place = match parse_own_discovery(topics, bank, message) {
-        Some((About::Battery(place) | About::Cells(place, _), _)) => Some(place),
-        Some((About::Bank, _)) => None,
+        Some((DiscoveryObject::Battery(place) | DiscoveryObject::Cells(place, _), _)) => Some(place),
+        Some((DiscoveryObject::Bank, _)) => None,
         None => message.topic.rsplit('/').nth(1).and_then(|place| place.parse().ok()),
     };
     is_ours(topics, bank, message)
@@ -232,9 +243,13 @@ pub fn is_of_vanished(topics: &Topics, bank: &str, message: &Message, retained: 
 }
 
 /// Parses a discovery message of bankwatch.
-pub(crate) fn parse_own_discovery(topics: &Topics, bank: &str, message: &Message) -> Option<(About, Value)> {
+pub(crate) fn parse_own_discovery(
+    topics: &Topics,
+    bank: &str,
+    message: &Message,
+) -> Option<(DiscoveryObject, Value)> {
     let object_id = message.topic.rsplit('/').nth(1)?;
-    let about = About::of(object_id, bank)?;
+    let about = DiscoveryObject::from_object_id(object_id, bank)?;
     let payload: Value = serde_json::from_slice(&message.payload).ok()?;
     let ours = topics.device_config(object_id) == message.topic && payload["o"]["name"] == ORIGIN;
     ours.then_some((about, payload))
@@ -244,7 +259,7 @@ pub(crate) fn parse_own_discovery(topics: &Topics, bank: &str, message: &Message
 fn legacy_message(
     topics: &Topics,
     bank: &str,
-    about: About,
+    about: DiscoveryObject,
     device: &Value,
     component: &Value,
 ) -> Option<Message> {
@@ -263,24 +278,26 @@ fn legacy_message(
         device.as_object_mut()?.remove(ours);
     }
     config.insert("dev".into(), device);
-    Some(Message::retained(topics.predecessor_config(bank, id), Value::Object(config).to_string()))
+    Some(Message::retained(topics.legacy_config(bank, id), Value::Object(config).to_string()))
 }
 
 /// The entity of pytes_serial with that unique id, and what it belongs to.
-fn find_legacy_entity(bank: &str, about: About, id: &str) -> Option<(&'static Entity, Of)> {
+fn find_legacy_entity(bank: &str, about: DiscoveryObject, id: &str) -> Option<(&'static Entity, ValueScope)> {
     let rest = id.strip_prefix(bank)?.strip_prefix('_')?;
     let (stem, number) = match about {
-        About::Bank => (rest, ""),
-        About::Battery(_) | About::Cells(..) => rest.rsplit_once('_')?,
+        DiscoveryObject::Bank => (rest, ""),
+        DiscoveryObject::Battery(_) | DiscoveryObject::Cells(..) => rest.rsplit_once('_')?,
     };
     let (source, scope) = match about {
-        About::Bank => (Source::Bank, Of::Bank),
-        About::Battery(place) => (Source::Battery, Of::Battery(place)),
-        About::Cells(place, _) if number == place.to_string() => (Source::Statistics, Of::Statistics(place)),
-        About::Cells(place, _) => {
-            (Source::Cell, Of::Cell(place, number.strip_prefix(&place.to_string())?.parse().ok()?))
+        DiscoveryObject::Bank => (Source::Bank, ValueScope::Bank),
+        DiscoveryObject::Battery(place) => (Source::Battery, ValueScope::Battery(place)),
+        DiscoveryObject::Cells(place, _) if number == place.to_string() => {
+            (Source::Statistics, ValueScope::Statistics(place))
+        }
+        DiscoveryObject::Cells(place, _) => {
+            (Source::Cell, ValueScope::Cell(place, number.strip_prefix(&place.to_string())?.parse().ok()?))
         }
     };
-    let same = |entity: &&Entity| entity.predecessor && entity.source == source && entity.id == stem;
+    let same = |entity: &&Entity| entity.is_legacy && entity.source == source && entity.id == stem;
     Some((ENTITIES.iter().find(same)?, scope))
 }

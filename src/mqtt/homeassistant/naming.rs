@@ -15,12 +15,12 @@ pub(crate) fn cell_digits(max_cells: usize) -> usize {
 
 /// `204`: battery 2, cell 4.
 #[must_use]
-pub(crate) fn cell(place: Place, number: usize, digits: usize) -> String {
+pub(crate) fn cell_number(place: Place, number: usize, digits: usize) -> String {
     format!("{place}{number:0digits$}")
 }
 
 #[must_use]
-pub(crate) fn cells_device(bank: &str) -> String {
+pub(crate) fn cells_device_name(bank: &str) -> String {
     format!("{bank}_cells")
 }
 
@@ -33,14 +33,14 @@ pub fn slug(text: &str) -> String {
 
 /// What a discovery message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum About {
+pub(crate) enum DiscoveryObject {
     Bank,
     Battery(Place),
     /// The cells of a battery, with the number of the message, from 1.
     Cells(Place, usize),
 }
 
-impl About {
+impl DiscoveryObject {
     #[must_use]
     pub(crate) fn place(self) -> Option<Place> {
         match self {
@@ -62,7 +62,7 @@ impl About {
 
     /// `None` if it is not an object id of bankwatch for `bank`.
     #[must_use]
-    pub(crate) fn of(object_id: &str, bank: &str) -> Option<Self> {
+    pub(crate) fn from_object_id(object_id: &str, bank: &str) -> Option<Self> {
         let rest = object_id.strip_prefix(bank)?;
         if rest == "_bank" {
             return Some(Self::Bank);

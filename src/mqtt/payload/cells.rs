@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Kind, Part, payload};
+use super::{MessageKind, TopicPayload, payload};
 use crate::model::reading::Presence;
 use crate::model::report::BankReport;
 use crate::model::statistics::Extreme;
@@ -47,7 +47,12 @@ const STATISTICS: &[CellStatistic] = &[
 const STATISTICS_LEVEL: CellLevel = CellLevel::Medium;
 
 /// The cell payloads of a full reading at that level.
-pub(crate) fn payloads(report: &BankReport, document: &Status, topics: &Topics, level: CellLevel) -> Vec<Part> {
+pub(crate) fn payloads(
+    report: &BankReport,
+    document: &Status,
+    topics: &Topics,
+    level: CellLevel,
+) -> Vec<TopicPayload> {
     let mut payloads = Vec::new();
     if level == CellLevel::Off {
         return payloads;
@@ -57,11 +62,16 @@ pub(crate) fn payloads(report: &BankReport, document: &Status, topics: &Topics, 
     for (battery, cells) in batteries.filter(|(battery, _)| battery.presence == Presence::Present) {
         if let Some(content) = battery_cells(cells, level) {
             let place = battery.place;
-            payloads.push(payload(Kind::Cells(place), topics.battery_cells(bank, place), content, &[]));
+            payloads.push(payload(
+                MessageKind::Cells(place),
+                topics.battery_cells(bank, place),
+                content,
+                &[],
+            ));
         }
     }
     if let Some(content) = bank_cells(report).filter(|_| level >= STATISTICS_LEVEL) {
-        payloads.push(payload(Kind::BankCells, topics.bank_cells(bank), content, &[]));
+        payloads.push(payload(MessageKind::BankCells, topics.bank_cells(bank), content, &[]));
     }
     payloads
 }
@@ -102,5 +112,5 @@ fn bank_cells(report: &BankReport) -> Option<Value> {
 }
 
 fn name<T>(extreme: Extreme<T>, digits: usize) -> String {
-    naming::cell(extreme.battery, usize::from(extreme.cell), digits)
+    naming::cell_number(extreme.battery, usize::from(extreme.cell), digits)
 }

@@ -22,5 +22,5 @@ pub(crate) fn event(topics: &Topics, event: &Event) -> Message {
         "at": event.at,
         "duration_s": event.duration.map(|duration| duration.as_secs()),
     });
-    Message::fleeting(topics.event(&event.bank), payload.to_string())
+    Message::transient(topics.event(&event.bank), payload.to_string())
 }

@@ -24,21 +24,21 @@ use crate::settings::CellLevel;
 use crate::status::{Device, Status, rounded};
 
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct TopicPayload {
     pub topic: String,
     /// JSON.
     pub payload: Vec<u8>,
-    pub kind: Kind,
-    /// Of the values, without those that change in every sweep: equal means unchanged. Comparable within one run of the
+    pub kind: MessageKind,
+    /// ValueScope the values, without those that change in every sweep: equal means unchanged. Comparable within one run of the
     /// program.
     pub fingerprint: u64,
     /// Keys read by Home Assistant entities whose values are not null.
-    pub said: BTreeSet<&'static str>,
+    pub present_keys: BTreeSet<&'static str>,
 }
 
 /// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum MessageKind {
     /// The bank's totals, each reading.
     Bank,
     /// Statistics over all cells of the bank, full readings.
@@ -58,27 +58,37 @@ pub enum Kind {
 /// All payloads of a report. `document` is the report as the status document; `restarts` counts the restarted parts of the
 /// service.
 #[must_use]
-pub fn parts(
+pub fn payloads(
     report: &BankReport,
     document: &Status,
     topics: &Topics,
     level: CellLevel,
     restarts: u64,
-) -> Vec<Part> {
+) -> Vec<TopicPayload> {
     let bank = document.bank.as_str();
     let mut payloads = Vec::new();
     let full = report.reading.kind == SweepKind::Full;
     if let Some(totals) = totals(report, document) {
-        payloads.push(payload(Kind::Bank, topics.bank_state(bank), totals, &[]));
+        payloads.push(payload(MessageKind::Bank, topics.bank_state(bank), totals, &[]));
     }
     if full {
-        payloads.push(payload(Kind::Service, topics.bank_service(bank), service(document, restarts), VOLATILE_IN_SERVICE));
+        payloads.push(payload(
+            MessageKind::Service,
+            topics.bank_service(bank),
+            service(document, restarts),
+            VOLATILE_IN_SERVICE,
+        ));
     }
     let batteries = report.reading.batteries.iter().zip(&document.devices);
     for (battery, device) in batteries.filter(|(battery, _)| battery.presence == Presence::Present) {
         let place = battery.place;
         if let Some(state) = state(device) {
-            payloads.push(payload(Kind::Battery(place), topics.battery_state(bank, place), state, &[]));
+            payloads.push(payload(
+                MessageKind::Battery(place),
+                topics.battery_state(bank, place),
+                state,
+                &[],
+            ));
         }
         if let Some(detail) = detail(device).filter(|_| full) {
             let alarms = [
@@ -86,7 +96,12 @@ pub fn parts(
                 ("balancing", alarm::is_balancing(battery).into()),
             ];
             let detail = insert(detail, alarms);
-            payloads.push(payload(Kind::Detail(place), topics.battery_detail(bank, place), detail, &[]));
+            payloads.push(payload(
+                MessageKind::Detail(place),
+                topics.battery_detail(bank, place),
+                detail,
+                &[],
+            ));
         }
     }
     if full {
@@ -173,20 +188,26 @@ fn insert<const N: usize>(mut value: Value, entries: [(&str, Value); N]) -> Valu
     value
 }
 
-fn payload(kind: Kind, topic: String, content: Value, volatile: &[&str]) -> Part {
+fn payload(kind: MessageKind, topic: String, content: Value, volatile: &[&str]) -> TopicPayload {
     let mut keys = match content {
         Value::Object(keys) => keys,
         _ => Map::new(),
     };
-    enum_values::tame(&mut keys);
+    enum_values::sanitize(&mut keys);
     let is_present = |path: &&str| match value_at(&keys, path) {
         None | Some(Value::Null) => false,
         Some(Value::Array(items)) => items.iter().any(|item| !item.is_null()),
         Some(_) => true,
     };
-    let present_keys = entities::read_from(kind).filter(is_present).collect();
+    let present_keys = entities::keys_of(kind).filter(is_present).collect();
     let fingerprint = fingerprint(&keys, volatile);
-    Part { topic, payload: Value::Object(keys).to_string().into_bytes(), kind, fingerprint, said: present_keys }
+    TopicPayload {
+        topic,
+        payload: Value::Object(keys).to_string().into_bytes(),
+        kind,
+        fingerprint,
+        present_keys,
+    }
 }
 
 /// The value at a path of keys like `lifetime.capacity_ah`.
@@ -197,14 +218,14 @@ fn value_at<'a>(keys: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
 }
 
 /// The status document exactly as in the JSON file.
-fn document_payload(topic: String, document: &Status) -> Part {
+fn document_payload(topic: String, document: &Status) -> TopicPayload {
     // Serializing a status document can't fail.
     let payload = serde_json::to_vec(document).unwrap_or_default();
     let fingerprint = match serde_json::to_value(document) {
         Ok(Value::Object(keys)) => fingerprint(&keys, VOLATILE_IN_DOCUMENT),
         _ => 0,
     };
-    Part { topic, payload, kind: Kind::Document, fingerprint, said: BTreeSet::new() }
+    TopicPayload { topic, payload, kind: MessageKind::Document, fingerprint, present_keys: BTreeSet::new() }
 }
 
 fn fingerprint(keys: &Map<String, Value>, volatile: &[&str]) -> u64 {

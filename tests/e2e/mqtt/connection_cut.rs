@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use bankwatch::internals::mqtt::client::error::RefusalKind;
-use bankwatch::internals::mqtt::client::session::Patience;
+use bankwatch::internals::mqtt::client::error::MqttErrorKind;
+use bankwatch::internals::mqtt::client::session::MqttTimeouts;
 use bankwatch::internals::mqtt::message::Message;
 use support::broker::{Broker, settings};
 use support::listener::Listener;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 /// Many messages, each of which takes its time.
 fn many() -> Vec<Message> {
-    (0..100).map(|n| Message::fleeting(format!("old/{n}"), vec![b'x'; 60_000])).collect()
+    (0..100).map(|n| Message::transient(format!("old/{n}"), vec![b'x'; 60_000])).collect()
 }
 
 #[tokio::test]
@@ -25,10 +25,10 @@ async fn a_connection_cut_in_the_middle_of_a_message_ends_publishing_and_can_be_
     let mut session = connected(&settings(&proxy.url(), "")).await;
     proxy.cut_after(90_000);
     let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
-    assert_eq!(refusal.kind, RefusalKind::Lost, "{refusal}");
+    assert_eq!(refusal.kind, MqttErrorKind::ConnectionLost, "{refusal}");
     lost(&mut session).await;
     session.connect().await.unwrap();
-    session.publish(vec![Message::fleeting("new", "")]).await.unwrap();
+    session.publish(vec![Message::transient("new", "")]).await.unwrap();
     let heard = listener.until(|heard| heard.last().is_some_and(|last| last.topic == "new")).await;
     let topics: Vec<&str> = heard.iter().map(|heard| heard.topic.as_str()).collect();
     assert_eq!(topics, ["old/0", "bankwatch/status", "new"]);
@@ -57,7 +57,7 @@ async fn connections_cut_in_acknowledged_messages_do_no_harm() {
     let Some(broker) = Broker::start() else { return };
     let proxy = Proxy::in_front_of(broker.port());
     let mut session = connected(&settings(&proxy.url(), "")).await;
-    let shapes = || (0..20).map(|n| Message::fleeting(format!("shape/{n}/x"), vec![b'x'; 500])).collect();
+    let shapes = || (0..20).map(|n| Message::transient(format!("shape/{n}/x"), vec![b'x'; 500])).collect();
     for round in 1..=200 {
         proxy.cut_after(round * 997 % 12_000);
         timeout(LONG, session.publish(shapes())).await.unwrap().err();
@@ -76,10 +76,10 @@ async fn no_more_is_under_way_than_the_systems_buffer_takes_at_once() {
     let mut session = patient(&settings(&proxy.url(), ""), BRIEF);
     session.connect().await.unwrap();
     // So it is known to be a quick one.
-    session.publish(vec![Message::fleeting("first", vec![b'x'; 60_000])]).await.unwrap();
+    session.publish(vec![Message::transient("first", vec![b'x'; 60_000])]).await.unwrap();
     proxy.hold(Direction::Back);
     let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
-    assert_eq!(refusal.kind, RefusalKind::Silent, "{refusal}");
+    assert_eq!(refusal.kind, MqttErrorKind::Timeout, "{refusal}");
     let topics: Vec<&str> = listener.so_far().await.iter().map(|heard| heard.topic.as_str()).collect();
     assert_eq!(topics, ["old/0"]);
 }
@@ -88,7 +88,7 @@ async fn no_more_is_under_way_than_the_systems_buffer_takes_at_once() {
 async fn a_slow_path_is_given_the_time_that_it_takes() {
     let Some(broker) = Broker::start() else { return };
     let proxy = Proxy::in_front_of(broker.port());
-    let patience = Patience { token: Duration::from_millis(200), ..BRIEF };
+    let patience = MqttTimeouts { ack: Duration::from_millis(200), ..BRIEF };
     let mut session = patient(&settings(&proxy.url(), ""), patience);
     session.connect().await.unwrap();
     proxy.slow_down(120_000);
@@ -104,14 +104,14 @@ async fn what_was_not_sent_before_the_connection_broke_is_not_sent_after() {
     let mut listener = Listener::at(&broker.settings(""), "#").await;
     let mut session = patient(&settings(&proxy.url(), ""), BRIEF);
     session.connect().await.unwrap();
-    session.publish(vec![Message::fleeting("first", vec![b'x'; 60_000])]).await.unwrap();
+    session.publish(vec![Message::transient("first", vec![b'x'; 60_000])]).await.unwrap();
     proxy.hold(Direction::Out);
     let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
-    assert_eq!(refusal.kind, RefusalKind::Silent, "{refusal}");
+    assert_eq!(refusal.kind, MqttErrorKind::Timeout, "{refusal}");
     proxy.cut();
     proxy.hold(None);
     back(&mut session).await;
-    session.publish(vec![Message::fleeting("new", "1"), Message::fleeting("new", "2")]).await.unwrap();
+    session.publish(vec![Message::transient("new", "1"), Message::transient("new", "2")]).await.unwrap();
     let heard = listener.until(|heard| heard.last().is_some_and(|last| last.text() == "2")).await;
     let first = heard.iter().position(|heard| heard.topic == "new").unwrap();
     assert_eq!(heard.len(), first + 2, "something old came after something new");

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use bankwatch::internals::mqtt::client::session::{Patience, Session};
-use bankwatch::internals::mqtt::homeassistant::migration::back;
+use bankwatch::internals::mqtt::client::session::{MqttSession, MqttTimeouts};
+use bankwatch::internals::mqtt::homeassistant::migration::hand_back;
 use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::settings::{AutoOr, CellLevel, MqttSettings};
 use support::broker::Broker;
@@ -56,7 +56,7 @@ fn strangers() -> Vec<Message> {
 async fn leave(settings: &MqttSettings, messages: Vec<Message>) {
     let id = AutoOr::Given("pytes_serial".to_owned());
     let settings = MqttSettings { client_id: id, ..settings.clone() };
-    let mut session = Session::new(&settings, None, Patience::default()).unwrap();
+    let mut session = MqttSession::new(&settings, None, MqttTimeouts::default()).unwrap();
     session.connect().await.unwrap();
     session.publish(messages).await.unwrap();
     session.close().await;
@@ -166,7 +166,7 @@ async fn the_service_takes_over_by_itself_in_the_right_order_and_once() {
     is_kept(&settings).await;
     flows(&settings).await;
     wait_for_sweeps(&mut second, 3);
-    leave(&settings, vec![Message::fleeting("homeassistant/sensor/bank/end/config", "")]).await;
+    leave(&settings, vec![Message::transient("homeassistant/sensor/bank/end/config", "")]).await;
     let heard =
         listener.until(|heard| heard.last().is_some_and(|last| last.topic.ends_with("end/config"))).await;
     assert!(heard[..heard.len() - 1].iter().all(|heard| heard.retained), "it was done already: {heard:?}");
@@ -323,7 +323,7 @@ async fn removed_while_the_service_runs_entities_go_and_come_back_and_stay_away_
     );
     assert!(KEPT[SERVICE..].iter().all(|topic| statuses[*topic] == "online"), "{statuses:?}");
     flows(&settings).await;
-    leave(&settings, vec![Message::fleeting("homeassistant/status", "online")]).await;
+    leave(&settings, vec![Message::transient("homeassistant/status", "online")]).await;
     is_kept(&settings).await;
     service.stop_with("TERM");
     removes(&broker, &["remove"], KEPT.len());
@@ -352,7 +352,7 @@ async fn a_battery_that_was_sold_is_removed_by_hand_while_the_service_runs_and_s
     assert_eq!(kept_of_ours(&settings).await, without);
     // Home Assistant starts anew, and so does the service.
     let mut listener = Listener::at(&settings, "homeassistant/device/+/config").await;
-    leave(&settings, vec![Message::fleeting("homeassistant/status", "online")]).await;
+    leave(&settings, vec![Message::transient("homeassistant/status", "online")]).await;
     listener.until(|heard| heard.iter().any(|heard| heard.topic == KEPT[2] && !heard.retained)).await;
     flows_without_the_second(&settings).await;
     assert_eq!(kept_of_ours(&settings).await, without);

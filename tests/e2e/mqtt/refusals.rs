@@ -3,8 +3,8 @@
 use std::net::TcpStream;
 use std::time::Duration;
 
-use bankwatch::internals::mqtt::client::error::RefusalKind as Kind;
-use bankwatch::internals::mqtt::client::retained::kept;
+use bankwatch::internals::mqtt::client::error::MqttErrorKind as Kind;
+use bankwatch::internals::mqtt::client::retained::fetch_retained;
 use bankwatch::internals::mqtt::message::Message;
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 use support::broker::{Broker, Setup, free_port, settings};
@@ -79,10 +79,10 @@ async fn the_broker_hangs() {
     let refusal = refused(&mut session).await;
     let url = broker.url();
     let expected = format!("the broker at {url} did not answer within 1s: it hangs, or the network does");
-    assert_eq!((refusal.kind, refusal.to_string()), (Kind::Silent, expected));
+    assert_eq!((refusal.kind, refusal.to_string()), (Kind::Timeout, expected));
     broker.go_on();
     back(&mut session).await;
-    session.publish(vec![Message::fleeting("a", "")]).await.unwrap();
+    session.publish(vec![Message::transient("a", "")]).await.unwrap();
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn codes_at_the_door() {
         (
             VERSIONS[0],
             b"\x20\x03\x00\x97\x00",
-            Kind::Quota,
+            Kind::RateLimited,
             "the broker has had enough of us for now (Quota exceeded): raise its limits or [mqtt] publish_interval",
         ),
         (
@@ -144,13 +144,13 @@ async fn codes_at_the_door() {
         (
             VERSIONS[0],
             b"\x20\x03\x00\x84\x00",
-            Kind::Version,
+            Kind::UnsupportedVersion,
             "the broker does not speak MQTT 5: set [mqtt] version = \"3.1.1\"",
         ),
         (
             VERSIONS[1],
             b"\x20\x02\x00\x01",
-            Kind::Version,
+            Kind::UnsupportedVersion,
             "the broker does not speak MQTT 3.1.1: set [mqtt] version = \"5\"",
         ),
     ];
@@ -163,8 +163,10 @@ async fn codes_at_the_door() {
 
 #[tokio::test]
 async fn a_broker_from_before_mqtt_5() {
-    let expected =
-        (Kind::Version, "the broker does not speak MQTT 5: set [mqtt] version = \"3.1.1\"".to_owned());
+    let expected = (
+        Kind::UnsupportedVersion,
+        "the broker does not speak MQTT 5: set [mqtt] version = \"3.1.1\"".to_owned(),
+    );
     // Some say so in the old way, some close without a word.
     let old: fn(&[u8]) -> Option<&'static [u8]> =
         |heard| Some(if heard[8] == 5 { b"\x20\x02\x00\x01" } else { b"\x20\x02\x00\x00" });
@@ -180,7 +182,7 @@ async fn what_listens_is_no_broker() {
     assert_eq!(
         told(&web.url(), "").await,
         (
-            Kind::NoBroker,
+            Kind::NotABroker,
             format!(
                 "what listens at {} is no MQTT broker: it says \"HTTP/1.1 400 Bad Request\\r\\nServer: \\x1b[31mn\"; \
                  check host and port in [mqtt] url",
@@ -192,7 +194,7 @@ async fn what_listens_is_no_broker() {
     assert_eq!(
         told(&closing.url(), "").await,
         (
-            Kind::NoBroker,
+            Kind::NotABroker,
             format!(
                 "{} closes the connection without a word: is that a broker, and does it take one more client? \
                  Its log says why",
@@ -215,7 +217,11 @@ async fn codes_on_the_way() {
             Kind::Unavailable,
             "the broker is there and not in service (Server shutting down): its log says why",
         ),
-        (0x98, Kind::Lost, "the broker ended the connection (Administrative action): its log says why"),
+        (
+            0x98,
+            Kind::ConnectionLost,
+            "the broker ended the connection (Administrative action): its log says why",
+        ),
     ];
     for (code, kind, sentence) in AFTER {
         let words: &'static [u8] = [WELCOME, &[0xE0, 0x02, code, 0x00]].concat().leak();
@@ -236,7 +242,7 @@ async fn a_topic_that_is_not_ours_costs_the_others_nothing() {
     let mut listener = Listener::at(&broker.settings(""), "#").await;
     for version in VERSIONS {
         let session = connected(&broker.settings(version)).await;
-        let said = ["ours/a", "theirs", "ours/b"].map(|topic| Message::fleeting(topic, ""));
+        let said = ["ours/a", "theirs", "ours/b"].map(|topic| Message::transient(topic, ""));
         let denied: Vec<String> =
             session.publish(said.to_vec()).await.unwrap().iter().map(ToString::to_string).collect();
         // Before MQTT 5 nothing tells.
@@ -255,7 +261,8 @@ async fn a_message_beyond_a_limit_that_the_broker_does_not_name_is_found_and_lef
     let mut listener = Listener::at(&broker.settings(""), "#").await;
     let mut session = session(&broker.settings("version = \"3.1.1\""));
     let said = || {
-        [("a", 10), ("b", 5_000), ("c", 10)].map(|(topic, bytes)| Message::fleeting(topic, vec![b'x'; bytes]))
+        [("a", 10), ("b", 5_000), ("c", 10)]
+            .map(|(topic, bytes)| Message::transient(topic, vec![b'x'; bytes]))
     };
     let mut told = Vec::new();
     let refused = loop {
@@ -283,11 +290,11 @@ async fn a_broker_that_keeps_without_end_is_named_and_spoken_to_all_the_same() {
     let hostile = (0..16_400).map(|n| Message::retained(format!("found/{n}"), "x")).collect();
     session.publish(hostile).await.unwrap();
     let filters = ["found/+".to_owned(), "other/#".to_owned()];
-    let refusal = timeout(LONG, kept(&mut session, &filters, "echo")).await.unwrap().unwrap_err();
-    assert_eq!(refusal.kind, Kind::Flooded, "{refusal}");
+    let refusal = timeout(LONG, fetch_retained(&mut session, &filters, "echo")).await.unwrap().unwrap_err();
+    assert_eq!(refusal.kind, Kind::InboxOverflow, "{refusal}");
     assert!(refusal.to_string().contains("more than 16384 messages"), "{refusal}");
     assert!(session.is_connected());
-    session.publish(vec![Message::fleeting("a", "")]).await.unwrap();
+    session.publish(vec![Message::transient("a", "")]).await.unwrap();
     assert_eq!(kept(&mut session, &filters[1..], "echo").await.unwrap(), []);
 }
 
@@ -301,7 +308,7 @@ async fn who_is_taken_over_while_publishing_is_told_so() {
         first.connect().await.unwrap();
         let publish = async {
             loop {
-                if let Err(refusal) = first.publish(vec![Message::fleeting("a", "x")]).await {
+                if let Err(refusal) = first.publish(vec![Message::transient("a", "x")]).await {
                     return refusal;
                 }
             }
@@ -332,7 +339,11 @@ async fn a_filter_that_is_not_ours() {
         let refusal = session.subscribe(&["ours/a".to_owned(), "theirs/#".to_owned()]).await.unwrap_err();
         let expected =
             "the broker does not take the subscription to \"theirs/#\": its access list must allow it";
-        assert_eq!((refusal.kind, refusal.to_string()), (Kind::NotAllowed, expected.to_owned()), "{version}");
+        assert_eq!(
+            (refusal.kind, refusal.to_string()),
+            (Kind::NotAuthorized, expected.to_owned()),
+            "{version}"
+        );
         assert!(session.is_connected());
     }
 }
@@ -350,7 +361,7 @@ fn find_plugin() -> Option<String> {
 async fn a_message_that_is_too_large() {
     let Some(broker) = Setup::default().settings("max_packet_size 1000").start() else { return };
     let session = connected(&broker.settings("")).await;
-    let large = |bytes| vec![Message::fleeting("a", vec![b'x'; bytes])];
+    let large = |bytes| vec![Message::transient("a", vec![b'x'; bytes])];
     session.publish(large(900)).await.unwrap();
     let refused = session.publish(large(2000)).await.unwrap();
     let [refusal] = &refused[..] else { panic!("{refused:?}") };
@@ -365,9 +376,9 @@ async fn no_answer_to_a_message() {
     let scripted = Scripted::saying_and_staying(WELCOME);
     let mut session = patient(&settings(&scripted.url(), ""), BRIEF);
     session.connect().await.unwrap();
-    let publish = session.publish(vec![Message::fleeting("a", "")]);
+    let publish = session.publish(vec![Message::transient("a", "")]);
     let refusal = timeout(LONG, publish).await.unwrap().unwrap_err();
-    assert_eq!(refusal.kind, Kind::Silent);
+    assert_eq!(refusal.kind, Kind::Timeout);
     assert_eq!(lost(&mut session).await, refusal);
     assert_eq!(scripted.kept(), 1);
     drop(session);
@@ -377,7 +388,7 @@ async fn no_answer_to_a_message() {
 async fn an_ipv6_broker_is_reached() {
     let Some(broker) = Setup::default().at("::1").start() else { return };
     let session = connected(&broker.settings("")).await;
-    session.publish(vec![Message::fleeting("a", "")]).await.unwrap();
+    session.publish(vec![Message::transient("a", "")]).await.unwrap();
     let by_name = format!("mqtt://localhost:{}", broker.port());
     // The library takes the IPv4 address of a name that has one, and so does the search for the reason.
     assert_eq!(told(&by_name, "").await.0, Kind::ConnectionRefused);

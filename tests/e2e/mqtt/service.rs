@@ -1,7 +1,7 @@
 //! The real program and a real broker in good times: what it says on one connection, when it comes, while it is
 //! there, and when it goes, with and without a word.
 
-use bankwatch::internals::mqtt::client::session::{Patience, Session};
+use bankwatch::internals::mqtt::client::session::{MqttSession, MqttTimeouts};
 use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::settings::{AutoOr, MqttSettings};
 use support::broker::{Broker, Setup};
@@ -16,7 +16,7 @@ use support::sweeps::{sweep_count, wait_for_sweeps};
 async fn say(settings: &MqttSettings, message: Message) {
     let id = AutoOr::Given("somebody-else".to_owned());
     let settings = MqttSettings { client_id: id, ..settings.clone() };
-    let mut session = Session::new(&settings, None, Patience::default()).unwrap();
+    let mut session = MqttSession::new(&settings, None, MqttTimeouts::default()).unwrap();
     session.connect().await.unwrap();
     session.publish(vec![message]).await.unwrap();
     session.close().await;
@@ -71,7 +71,7 @@ async fn on_sigterm_all_are_said_to_be_gone_and_the_will_stays_unsaid() {
         let (status, took, log) = service.stop_with("TERM");
         assert_eq!(status.code(), Some(0), "{log:#?}");
         assert!(took < std::time::Duration::from_secs(5), "{took:?}");
-        say(&settings, Message::fleeting("bankwatch/end", "")).await;
+        say(&settings, Message::transient("bankwatch/end", "")).await;
         let heard =
             listener.until(|heard| heard.last().is_some_and(|last| last.topic == "bankwatch/end")).await;
         let gone: Vec<&str> = heard
@@ -132,7 +132,7 @@ async fn home_assistants_birth_brings_everything_again() {
     is_kept(&settings).await;
     let mut listener = Listener::at(&settings, "#").await;
     // Who came later has heard what is kept; what comes again comes as news.
-    say(&settings, Message::fleeting("homeassistant/status", "online")).await;
+    say(&settings, Message::transient("homeassistant/status", "online")).await;
     let again = |heard: &[Heard]| {
         let born = heard.iter().position(|heard| heard.topic == "homeassistant/status");
         let since = born.map_or(&[][..], |born| &heard[born..]);

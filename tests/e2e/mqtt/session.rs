@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bankwatch::internals::mqtt::client::error::RefusalKind;
-use bankwatch::internals::mqtt::client::session::{Incoming, Patience, Session};
+use bankwatch::internals::mqtt::client::error::MqttErrorKind;
+use bankwatch::internals::mqtt::client::session::{Incoming, MqttSession, MqttTimeouts};
 use bankwatch::internals::mqtt::message::Message;
 use support::broker::{Broker, Setup, settings};
 use support::listener::Listener;
@@ -20,20 +20,20 @@ async fn messages_go_both_ways_in_order_in_both_versions() {
         let settings = broker.settings(&format!("version = \"{version}\""));
         let mut listener = Listener::at(&settings, "house/#").await;
         let mut session = connected(&settings).await;
-        let said: Vec<Message> = (0..200).map(|n| Message::fleeting("house/a", n.to_string())).collect();
+        let said: Vec<Message> = (0..200).map(|n| Message::transient("house/a", n.to_string())).collect();
         session.publish(said).await.unwrap();
         let heard: Vec<String> = listener.hears(200).await.iter().map(|heard| heard.text()).collect();
         assert_eq!(heard, (0..200).map(|n| n.to_string()).collect::<Vec<_>>());
         session.subscribe(&["x/+/y".to_owned(), "z".to_owned()]).await.unwrap();
         session
-            .publish(vec![Message::retained("x/1/y", [0, 255]), Message::fleeting("z", "")])
+            .publish(vec![Message::retained("x/1/y", [0, 255]), Message::transient("z", "")])
             .await
             .unwrap();
         for (topic, payload) in [("x/1/y", vec![0, 255]), ("z", vec![])] {
-            let next = timeout(LONG, session.next()).await.unwrap();
+            let next = timeout(LONG, session.recv()).await.unwrap();
             assert_eq!(next, Incoming::Message { topic: topic.to_owned(), payload, retained: false });
         }
-        session.publish(vec![Message::forget("x/1/y")]).await.unwrap();
+        session.publish(vec![Message::clear_retained("x/1/y")]).await.unwrap();
         session.close().await;
         assert!(!session.is_connected());
     }
@@ -46,12 +46,12 @@ async fn what_is_retained_is_there_for_those_who_come_later() {
     let session = connected(&settings).await;
     let said = vec![
         Message::retained("a/kept", "1"),
-        Message::fleeting("a/gone", "2"),
+        Message::transient("a/gone", "2"),
         Message::retained("a/no", ""),
     ];
     session.publish(said).await.unwrap();
     let mut listener = Listener::at(&settings, "a/#").await;
-    session.publish(vec![Message::fleeting("a/end", "3")]).await.unwrap();
+    session.publish(vec![Message::transient("a/end", "3")]).await.unwrap();
     let heard = listener.hears(2).await;
     assert_eq!(heard[0].told(), ("a/kept", "1".to_owned(), true));
     assert_eq!(heard[1].told(), ("a/end", "3".to_owned(), false));
@@ -63,7 +63,7 @@ async fn in_good_times_there_is_one_connection() {
     let proxy = Proxy::in_front_of(broker.port());
     let mut session = connected(&settings(&proxy.url(), "")).await;
     for n in 0..100 {
-        session.publish(vec![Message::fleeting("a", n.to_string())]).await.unwrap();
+        session.publish(vec![Message::transient("a", n.to_string())]).await.unwrap();
     }
     session.close().await;
     assert_eq!(proxy.opened(), 1);
@@ -79,11 +79,11 @@ async fn the_will_is_published_when_the_connection_breaks_and_not_after_a_farewe
         let mut listener = Listener::at(&broker.settings(""), "bankwatch/#").await;
         let mut session = connected(&settings(&proxy.url(), &version)).await;
         proxy.cut();
-        assert_eq!(lost(&mut session).await.kind, RefusalKind::Lost);
+        assert_eq!(lost(&mut session).await.kind, MqttErrorKind::ConnectionLost);
         assert_eq!(listener.hears(1).await[0].told(), ("bankwatch/status", "offline".to_owned(), false));
         // The farewell goes straight to the broker, so that it is there before what follows.
         connected(&broker.settings(&version)).await.close().await;
-        let end = vec![Message::fleeting("bankwatch/end", ""), Message::forget("bankwatch/status")];
+        let end = vec![Message::transient("bankwatch/end", ""), Message::clear_retained("bankwatch/status")];
         connected(&broker.settings("client_id = \"other\"")).await.publish(end).await.unwrap();
         assert_eq!(listener.hears(1).await[0].topic, "bankwatch/end");
     }
@@ -101,7 +101,7 @@ async fn who_takes_over_again_and_again_is_suspected_where_the_broker_says_nothi
             let refusal = lost(&mut first).await;
             // Newer brokers name it at once where they can.
             let is_named = refusal.to_string().contains("another client uses the id \"cellar\"");
-            assert_eq!(is_named, refusal.kind == RefusalKind::TakenOver);
+            assert_eq!(is_named, refusal.kind == MqttErrorKind::TakenOver);
             assert!(is_named || nth < 3, "{refusal}");
         }
     }
@@ -114,14 +114,14 @@ async fn a_broker_that_hangs_is_noticed_while_publishing_and_welcome_when_it_goe
     session.connect().await.unwrap();
     broker.hang();
     let refusal =
-        timeout(LONG, session.publish(vec![Message::fleeting("a", "1")])).await.unwrap().unwrap_err();
-    assert_eq!(refusal.kind, RefusalKind::Silent);
+        timeout(LONG, session.publish(vec![Message::transient("a", "1")])).await.unwrap().unwrap_err();
+    assert_eq!(refusal.kind, MqttErrorKind::Timeout);
     assert_eq!(lost(&mut session).await, refusal);
     let refusal = mqtt::refused(&mut session).await;
-    assert_eq!(refusal.kind, RefusalKind::Silent, "{refusal}");
+    assert_eq!(refusal.kind, MqttErrorKind::Timeout, "{refusal}");
     broker.go_on();
     back(&mut session).await;
-    session.publish(vec![Message::fleeting("a", "2")]).await.unwrap();
+    session.publish(vec![Message::transient("a", "2")]).await.unwrap();
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn a_broker_that_hangs_is_noticed_while_nothing_is_said() {
     let mut session = patient(&broker.settings(""), BRIEF);
     session.connect().await.unwrap();
     broker.hang();
-    assert_eq!(lost(&mut session).await.kind, RefusalKind::Lost);
+    assert_eq!(lost(&mut session).await.kind, MqttErrorKind::ConnectionLost);
 }
 
 #[tokio::test]
@@ -140,8 +140,8 @@ async fn a_broker_that_was_killed_and_came_back_is_connected_again() {
     let mut session = connected(&settings).await;
     session.publish(vec![Message::retained("kept", "1")]).await.unwrap();
     broker.kill();
-    assert_eq!(lost(&mut session).await.kind, RefusalKind::Lost);
-    assert_eq!(mqtt::refused(&mut session).await.kind, RefusalKind::ConnectionRefused);
+    assert_eq!(lost(&mut session).await.kind, MqttErrorKind::ConnectionLost);
+    assert_eq!(mqtt::refused(&mut session).await.kind, MqttErrorKind::ConnectionRefused);
     broker.start_again();
     session.connect().await.unwrap();
     session.publish(vec![Message::retained("kept", "2")]).await.unwrap();
@@ -152,10 +152,10 @@ async fn a_broker_that_was_killed_and_came_back_is_connected_again() {
 #[tokio::test]
 async fn without_a_connection_nothing_is_published_and_nothing_comes() {
     let mut session = session(&settings("mqtt://127.0.0.1:1", ""));
-    let refusal = session.publish(vec![Message::fleeting("a", "")]).await.unwrap_err();
-    assert_eq!(refusal.kind, RefusalKind::NotConnected);
-    assert_eq!(session.subscribe(&["a".to_owned()]).await.unwrap_err().kind, RefusalKind::NotConnected);
-    assert!(timeout(Duration::from_millis(20), session.next()).await.is_err());
+    let refusal = session.publish(vec![Message::transient("a", "")]).await.unwrap_err();
+    assert_eq!(refusal.kind, MqttErrorKind::NotConnected);
+    assert_eq!(session.subscribe(&["a".to_owned()]).await.unwrap_err().kind, MqttErrorKind::NotConnected);
+    assert!(timeout(Duration::from_millis(20), session.recv()).await.is_err());
     session.close().await;
 }
 
@@ -165,7 +165,7 @@ async fn a_connection_made_anew_ends_the_old_one() {
     let proxy = Proxy::in_front_of(broker.port());
     let mut session = connected(&settings(&proxy.url(), "")).await;
     session.connect().await.unwrap();
-    session.publish(vec![Message::fleeting("a", "")]).await.unwrap();
+    session.publish(vec![Message::transient("a", "")]).await.unwrap();
     assert_eq!(proxy.opened(), 2);
     assert!(session.is_connected());
 }
@@ -187,7 +187,7 @@ fn five_hundred_connections_leave_nothing_behind() {
         let Some(broker) = Broker::start() else { return };
         let proxy = Proxy::in_front_of(broker.port());
         let settings = broker.settings("");
-        let mut session = Session::new(&settings, mqtt::will(), Patience::default()).unwrap();
+        let mut session = MqttSession::new(&settings, mqtt::will(), MqttTimeouts::default()).unwrap();
         for n in 0..20 {
             session.connect().await.unwrap();
             if n % 2 == 0 {

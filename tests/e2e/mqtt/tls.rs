@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::thread;
 
-use bankwatch::internals::mqtt::client::error::RefusalKind as Kind;
-use bankwatch::internals::mqtt::client::session::{Patience, Session};
+use bankwatch::internals::mqtt::client::error::MqttErrorKind as Kind;
+use bankwatch::internals::mqtt::client::session::{MqttSession, MqttTimeouts};
 use bankwatch::internals::mqtt::message::Message;
 use openssl::pkey::PKey;
 use openssl::ssl::{SslAcceptor, SslMethod, SslOptions, SslVersion};
@@ -103,7 +103,7 @@ async fn a_certificate_of_an_authority_that_is_not_trusted_is_refused() {
     // Neither with a CA file that is not its authority's nor with the system's store.
     for lines in [trusting(&broker), String::new()] {
         let (kind, sentence) = told(&url(&broker, "localhost"), &lines).await;
-        assert_eq!(kind, Kind::CertificateUnknown);
+        assert_eq!(kind, Kind::CertificateUntrusted);
         let ends = "): set [mqtt] ca_file to the certificate of the authority that signed it";
         assert!(
             sentence.starts_with("the broker's certificate is not trusted (") && sentence.ends_with(ends),
@@ -134,7 +134,7 @@ async fn a_client_certificate_is_shown_where_the_broker_wants_one() {
         };
         connected(&settings(&here, &shown("good")))
             .await
-            .publish(vec![Message::fleeting("a", "")])
+            .publish(vec![Message::transient("a", "")])
             .await
             .unwrap();
         let missing =
@@ -208,7 +208,7 @@ async fn files_that_are_of_no_use_are_named() {
             ),
         ),
     ] {
-        assert_eq!(told(&here, &lines).await, (Kind::File, expected));
+        assert_eq!(told(&here, &lines).await, (Kind::InvalidFile, expected));
     }
 }
 
@@ -256,7 +256,7 @@ async fn a_broker_that_hangs_is_named_behind_tls_too() {
     let papers = authority.signs(&["localhost"]);
     let Some(broker) = guarded(&papers, &authority, "") else { return };
     broker.hang();
-    assert_eq!(told(&url(&broker, "localhost"), &trusting(&broker)).await.0, Kind::Silent);
+    assert_eq!(told(&url(&broker, "localhost"), &trusting(&broker)).await.0, Kind::Timeout);
     broker.go_on();
     connected(&settings(&url(&broker, "localhost"), &trusting(&broker))).await;
 }
@@ -264,7 +264,8 @@ async fn a_broker_that_hangs_is_named_behind_tls_too() {
 #[test]
 fn an_ipv6_address_with_tls_is_refused_before_anything_is_sent() {
     let refusal =
-        Session::new(&settings("mqtts://[::1]:8883", ""), mqtt::will(), Patience::default()).unwrap_err();
+        MqttSession::new(&settings("mqtts://[::1]:8883", ""), mqtt::will(), MqttTimeouts::default())
+            .unwrap_err();
     assert_eq!(
         refusal.to_string(),
         "TLS needs the broker's name or IPv4 address in [mqtt] url: the MQTT library can't hold a certificate \

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use bankwatch::internals::model::reading::SweepKind;
-use bankwatch::internals::mqtt::homeassistant::announced_devices::Shape;
+use bankwatch::internals::mqtt::homeassistant::announced_devices::AnnouncedDevices;
 use bankwatch::internals::mqtt::homeassistant::discovery;
 use bankwatch::internals::mqtt::homeassistant::expiry::Expiry;
 use bankwatch::internals::mqtt::payload::parts;
@@ -29,8 +29,8 @@ fn enabled() -> BTreeSet<String> {
     let (bank, topics) = (&settings.banks[0], Topics::new(&settings.mqtt));
     let report = model::report(SweepKind::Full, 4, 16);
     let document = Status::of(&report, &TimeZone::UTC);
-    let mut shape = Shape::new(bank);
-    shape.grow(&report, &parts(&report, &document, &topics, bank.cells, 0));
+    let mut shape = AnnouncedDevices::new(bank);
+    shape.update(&report, &parts(&report, &document, &topics, bank.cells, 0));
     let expiry = Expiry::new(None, bank.interval, bank.interval);
     let messages = discovery::messages(&topics, &shape, bank.cells, &expiry);
     let payloads = messages.iter().map(|message| serde_json::from_slice::<Value>(&message.payload).unwrap());

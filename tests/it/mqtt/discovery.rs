@@ -10,7 +10,7 @@ use bankwatch::internals::model::facts::{FactSource, Facts};
 use bankwatch::internals::model::lifetime::{Lifetime, LifetimeFigure};
 use bankwatch::internals::model::reading::{BankReading, BatteryReading, Presence};
 use bankwatch::internals::model::report::BankReport;
-use bankwatch::internals::mqtt::homeassistant::announced_devices::Shape;
+use bankwatch::internals::mqtt::homeassistant::announced_devices::AnnouncedDevices;
 use bankwatch::internals::mqtt::homeassistant::discovery;
 use bankwatch::internals::mqtt::homeassistant::entities::ENTITIES;
 use bankwatch::internals::mqtt::homeassistant::naming::slug;
@@ -103,10 +103,10 @@ fn the_predecessors_entities_are_there_at_once_and_new_ones_when_their_value_has
     bare.batteries[0].facts.clear();
     bare.batteries[0].cells.iter_mut().flatten().for_each(|cell| cell.balancing = None);
     bare.batteries[0].measured.soc = None;
-    let mut shape = Shape::new(&bank("pytes"));
+    let mut shape = AnnouncedDevices::new(&bank("pytes"));
     let mut grow = |reading: BankReading| {
         let report = BankReport::of_one(reading);
-        let grown = shape.grow(&report, &parts(&report, CellLevel::Medium));
+        let grown = shape.update(&report, &parts(&report, CellLevel::Medium));
         (grown, ids(&discovery::messages(&topics(), &shape, CellLevel::Medium, &EXPIRY)))
     };
     let (grown, first) = grow(bare.clone());
@@ -136,8 +136,8 @@ fn lifetime_figures_are_announced_once_stated_and_off_at_first() {
     let ids: BTreeSet<&str> = announced.iter().map(|one| one.text("uniq_id")).collect();
     assert_eq!(ids, BTreeSet::from(["pytes_measured_capacity_1", "pytes_manufactured_1"]));
     for one in &announced {
-        assert_eq!((&one.said["en"], one.text("ent_cat")), (&Value::Bool(false), "diagnostic"));
-        assert_eq!(one.said["exp_aft"].as_u64(), Some(2_700), "as other facts");
+        assert_eq!((&one.present_keys["en"], one.text("ent_cat")), (&Value::Bool(false), "diagnostic"));
+        assert_eq!(one.present_keys["exp_aft"].as_u64(), Some(2_700), "as other facts");
         assert!(one.text("val_tpl").ends_with(" | default(none) }}"), "no lifetime: unknown");
     }
 }
@@ -152,10 +152,10 @@ fn a_place_that_was_always_absent_is_not_announced_and_one_that_falls_silent_sta
     let topic = |id: &str| format!("homeassistant/device/{id}/config");
     assert_eq!(topics, ["pytes_bank", "pytes_battery_1", "pytes_battery_1_cells"].map(topic));
 
-    let mut shape = Shape::new(&payload_fixture::bank("pytes"));
+    let mut shape = AnnouncedDevices::new(&payload_fixture::bank("pytes"));
     for reading in [reading("pytes", 3, 16), bank] {
         let report = BankReport::of_one(reading);
-        shape.grow(&report, &parts(&report, CellLevel::Medium));
+        shape.update(&report, &parts(&report, CellLevel::Medium));
     }
     assert_eq!(shape.batteries().collect::<Vec<_>>(), [1, 2, 3].map(|number| (place(number), 16)));
 }
@@ -164,8 +164,8 @@ fn a_place_that_was_always_absent_is_not_announced_and_one_that_falls_silent_sta
 fn the_device_is_what_the_settings_say_else_the_masters_own_word() {
     let device = |settings: &[&str], reading: BankReading| {
         let report = BankReport::of_one(reading);
-        let mut shape = Shape::new(&bank_with(settings));
-        shape.grow(&report, &[]);
+        let mut shape = AnnouncedDevices::new(&bank_with(settings));
+        shape.update(&report, &[]);
         let message = discovery::messages(&topics(), &shape, CellLevel::Off, &EXPIRY).remove(0);
         let device = json(&message.payload)["dev"].clone();
         ["name", "mf", "mdl", "sw"].map(|key| device[key].as_str().map(str::to_owned))
@@ -186,11 +186,11 @@ fn bank_with(set: &[&str]) -> BankSettings {
 
 #[test]
 fn changed_facts_of_the_device_are_told_anew() {
-    let mut shape = Shape::new(&bank("pytes"));
+    let mut shape = AnnouncedDevices::new(&bank("pytes"));
     let mut grow = |firmware: &str| {
         let mut reading = reading("pytes", 1, 16);
         reading.batteries[0].facts[0].1.firmware = Some(firmware.into());
-        shape.grow(&BankReport::of_one(reading), &[])
+        shape.update(&BankReport::of_one(reading), &[])
     };
     assert_eq!(["B67.5.0", "B67.5.0", "B67.6.1", "B67.6.1"].map(&mut grow), [true, false, true, false]);
 }
@@ -200,7 +200,7 @@ fn values_expire_as_measured_or_as_facts_and_what_dates_itself_does_not() {
     let messages = announced(reading("pytes", 1, 16), CellLevel::Medium);
     let expiries: BTreeMap<String, Option<u64>> = components(&messages)
         .iter()
-        .map(|one| (one.text("uniq_id").to_owned(), one.said["exp_aft"].as_u64()))
+        .map(|one| (one.text("uniq_id").to_owned(), one.present_keys["exp_aft"].as_u64()))
         .collect();
     let facts = ["pytes_capacity_1", "pytes_cycles_1", "pytes_soh_1"];
     let lasting = ["pytes_link", "pytes_last_reading"];
@@ -228,7 +228,7 @@ fn a_value_is_available_while_service_bank_and_battery_are() {
     assert_eq!(common, [vec![service, bank], vec![service, bank, battery], vec![service, bank, battery]]);
     let own: BTreeSet<String> = components(&messages)
         .iter()
-        .filter(|one| topics_of(&one.said["avty"]) == [service])
+        .filter(|one| topics_of(&one.present_keys["avty"]) == [service])
         .map(|one| one.text("uniq_id").to_owned())
         .collect();
     let of_service = ["efficiency", "last_reading", "link", "restarts", "sweep_time"];
@@ -263,10 +263,13 @@ fn new_entities_have_readable_names_and_pytes_serials_keep_theirs() {
     ] {
         assert_eq!(name(id), (readable.to_owned(), entity.to_owned()));
     }
-    let with_object_id: Vec<&str> =
-        told.iter().filter(|one| !one.said["obj_id"].is_null()).map(|one| one.text("uniq_id")).collect();
+    let with_object_id: Vec<&str> = told
+        .iter()
+        .filter(|one| !one.present_keys["obj_id"].is_null())
+        .map(|one| one.text("uniq_id"))
+        .collect();
     assert_eq!(with_object_id, ["pytes_soh_1", "pytes_soh_2"]);
-    for entity in ENTITIES.iter().filter(|entity| !entity.predecessor && entity.stem != "soh") {
+    for entity in ENTITIES.iter().filter(|entity| !entity.is_legacy && entity.stem != "soh") {
         let name = entity.name(Some("7"));
         assert_eq!(slug(&name), format!("{}_7", entity.stem), "{name} becomes another entity id");
     }
@@ -274,12 +277,12 @@ fn new_entities_have_readable_names_and_pytes_serials_keep_theirs() {
 
 #[test]
 fn the_masters_barcode_is_the_serial_number_in_every_message_once_it_is_known() {
-    let mut shape = Shape::new(&bank("pytes"));
+    let mut shape = AnnouncedDevices::new(&bank("pytes"));
     let mut grow = |barcode: Option<&str>| {
         let mut reading = reading("pytes", 2, 16);
         reading.batteries[0].facts[0].1.barcode = barcode.map(str::to_owned);
         let report = BankReport::of_one(reading);
-        let grown = shape.grow(&report, &parts(&report, CellLevel::Low));
+        let grown = shape.update(&report, &parts(&report, CellLevel::Low));
         let messages = discovery::messages(&topics(), &shape, CellLevel::Low, &EXPIRY);
         let serials: BTreeSet<Option<String>> = messages
             .iter()
@@ -310,15 +313,16 @@ fn the_cells_device_belongs_to_the_banks() {
 
 #[test]
 fn a_newcomers_cells_are_off_at_first_except_their_voltage_and_nobody_elses() {
-    let off = |shape: &Shape, level| -> BTreeSet<String> {
+    let off = |shape: &AnnouncedDevices, level| -> BTreeSet<String> {
         let told = components(&discovery::messages(&topics(), shape, level, &EXPIRY));
-        let cells = told.into_iter().filter(|one| one.device == "pytes_cells" && one.said["en"] == false);
+        let cells =
+            told.into_iter().filter(|one| one.device == "pytes_cells" && one.present_keys["en"] == false);
         cells.map(|one| one.text("uniq_id").to_owned()).collect()
     };
     let shape = |set: &[&str]| {
-        let mut shape = Shape::new(&bank_with(set));
+        let mut shape = AnnouncedDevices::new(&bank_with(set));
         let report = BankReport::of_one(reading("pytes", 1, 2));
-        shape.grow(&report, &parts(&report, CellLevel::High));
+        shape.update(&report, &parts(&report, CellLevel::High));
         shape
     };
     let newcomer = shape(&[]);
@@ -350,8 +354,8 @@ fn names_become_entity_ids_as_home_assistant_makes_them() {
 fn the_first_levels_of_the_settings_are_used() {
     let mqtt = settings(&["mqtt.base_topic=home/cellar", "mqtt.discovery_prefix=ha"]).mqtt;
     let report = BankReport::of_one(reading("pytes", 1, 1));
-    let mut shape = Shape::new(&bank("pytes"));
-    shape.grow(&report, &[]);
+    let mut shape = AnnouncedDevices::new(&bank("pytes"));
+    shape.update(&report, &[]);
     let messages = discovery::messages(&Topics::new(&mqtt), &shape, CellLevel::Low, &EXPIRY);
     assert_eq!(messages[2].topic, "ha/device/pytes_battery_1_cells/config");
     assert_eq!(components(&messages)[0].text("stat_t"), "home/cellar/pytes/state");

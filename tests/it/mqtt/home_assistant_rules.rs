@@ -11,7 +11,7 @@ use bankwatch::internals::console::transcript::{CommandError, Exchange, Transcri
 use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::{BankReading, SweepKind};
 use bankwatch::internals::model::report::BankReport;
-use bankwatch::internals::mqtt::homeassistant::announced_devices::Shape;
+use bankwatch::internals::mqtt::homeassistant::announced_devices::AnnouncedDevices;
 use bankwatch::internals::mqtt::homeassistant::discovery;
 use bankwatch::internals::mqtt::homeassistant::naming::slug;
 use bankwatch::internals::mqtt::message::Message;
@@ -69,12 +69,12 @@ const OF_BINARY_SENSOR: &[&str] = &["pl_on", "pl_off"];
 /// What breaks a rule in one component, a sentence each.
 fn breaches(one: &Component) -> Vec<String> {
     let (platform, class) = (one.text("p"), one.text("dev_cla"));
-    let keys: Vec<&str> = one.said.as_object().unwrap().keys().map(String::as_str).collect();
+    let keys: Vec<&str> = one.present_keys.as_object().unwrap().keys().map(String::as_str).collect();
     let own = if platform == "sensor" { OF_SENSOR } else { OF_BINARY_SENSOR };
     let mut broken = Vec::new();
     let mut hold = |holds: bool, rule: &str| {
         if !holds {
-            broken.push(format!("{}: {rule}: {}", one.text("uniq_id"), one.said));
+            broken.push(format!("{}: {rule}: {}", one.text("uniq_id"), one.present_keys));
         }
     };
     let row = CLASSES.iter().find(|row| (row.0, row.1) == (platform, class));
@@ -85,7 +85,7 @@ fn breaches(one: &Component) -> Vec<String> {
     }
     hold(keys.iter().all(|key| OF_ALL.contains(key) || own.contains(key)), "an unknown key");
     hold(keys.contains(&"ops") == (class == "enum"), "options belong to an enum, and to nothing else");
-    let options = one.said["ops"].as_array();
+    let options = one.present_keys["ops"].as_array();
     let distinct: Option<BTreeSet<String>> = options.map(|all| all.iter().map(ToString::to_string).collect());
     hold(distinct.map(|all| all.len()) == options.map(Vec::len), "an option twice");
     let numeric = keys.iter().any(|key| ["unit_of_meas", "stat_cla"].contains(key));
@@ -94,16 +94,19 @@ fn breaches(one: &Component) -> Vec<String> {
         "decimals of a word",
     );
     hold(!numeric || keys.contains(&"sug_dsp_prc"), "a number without decimals");
-    hold(one.said["ent_cat"].is_null() || one.text("ent_cat") == "diagnostic", "an unknown category");
-    hold(one.said["exp_aft"].is_null() || one.said["exp_aft"].as_u64() > Some(0), "expires at once");
+    hold(one.present_keys["ent_cat"].is_null() || one.text("ent_cat") == "diagnostic", "an unknown category");
+    hold(
+        one.present_keys["exp_aft"].is_null() || one.present_keys["exp_aft"].as_u64() > Some(0),
+        "expires at once",
+    );
     let entity = one.text("def_ent_id").strip_prefix(platform).and_then(|rest| rest.strip_prefix('.'));
     let is_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     hold(entity.is_some_and(|id| !id.is_empty() && id.chars().all(is_id)), "not an entity id");
     // Without the default, Home Assistant makes the entity id of the object id, else of device and name.
     let made_of_name = slug(&format!("{} {}", one.device, one.text("name")));
-    let old = one.said["obj_id"].as_str().unwrap_or(&made_of_name);
+    let old = one.present_keys["obj_id"].as_str().unwrap_or(&made_of_name);
     hold(entity == Some(old), "another entity id in a Home Assistant that knows no default");
-    hold(one.said["obj_id"].is_null() || made_of_name != old, "an object id that is not needed");
+    hold(one.present_keys["obj_id"].is_null() || made_of_name != old, "an object id that is not needed");
     hold(keys.contains(&"json_attr_t") == keys.contains(&"json_attr_tpl"), "attributes without a template");
     hold(!one.text("name").is_empty() && !one.text("uniq_id").is_empty(), "nameless");
     let topic = one.text("stat_t");
@@ -217,9 +220,9 @@ fn rendered(template: &str, message: &Value) -> Option<String> {
 
 /// What is wrong between what is announced of a reading and what it says, a sentence each.
 fn disagreements(report: &BankReport, level: CellLevel) -> Vec<String> {
-    let mut shape = Shape::new(&bank(&report.reading.bank));
+    let mut shape = AnnouncedDevices::new(&bank(&report.reading.bank));
     let parts = parts(report, level);
-    shape.grow(report, &parts);
+    shape.update(report, &parts);
     let said: BTreeMap<&str, Value> =
         parts.iter().map(|part| (part.topic.as_str(), json(&part.payload))).collect();
     let mut wrong = Vec::new();
@@ -240,11 +243,14 @@ fn disagreements(report: &BankReport, level: CellLevel) -> Vec<String> {
 
 /// Whether Home Assistant takes that state.
 fn fits(one: &Component, state: &str) -> bool {
-    let number = ["unit_of_meas", "stat_cla", "sug_dsp_prc"].iter().any(|key| !one.said[*key].is_null());
+    let number =
+        ["unit_of_meas", "stat_cla", "sug_dsp_prc"].iter().any(|key| !one.present_keys[*key].is_null());
     match one.text("dev_cla") {
         // To a text it would be a text like any other.
         _ if state == "None" => number || one.text("p") == "binary_sensor" || !one.text("dev_cla").is_empty(),
-        "enum" => one.said["ops"].as_array().is_some_and(|all| all.iter().any(|option| option == state)),
+        "enum" => {
+            one.present_keys["ops"].as_array().is_some_and(|all| all.iter().any(|option| option == state))
+        }
         "timestamp" => state.parse::<jiff::Timestamp>().is_ok(),
         _ if one.text("p") == "binary_sensor" => [one.text("pl_on"), one.text("pl_off")].contains(&state),
         _ => !number || state.parse::<f64>().is_ok(),
@@ -262,7 +268,9 @@ fn every_template_finds_its_key_in_the_message_it_reads() {
 
 /// An entity that writes a line into Home Assistant's log book with each change.
 fn is_in_log_book(one: &Component) -> bool {
-    one.said["en"] != false && one.said["unit_of_meas"].is_null() && one.said["stat_cla"].is_null()
+    one.present_keys["en"] != false
+        && one.present_keys["unit_of_meas"].is_null()
+        && one.present_keys["stat_cla"].is_null()
 }
 
 #[test]
@@ -272,9 +280,9 @@ fn a_bank_in_operation_writes_less_than_a_line_a_minute_into_the_log_book() {
     let mut living = SimulatedYears::new(SimulatedBank::new(&simulated_years::plan(2, 7)), INTERVAL);
     // Noon: it is charged, and cells are balanced.
     living.advance(Duration::from_secs(12 * 3_600));
-    let mut shape = Shape::new(&settings(&["bank.name=bank", "bank.cells=medium"]).banks[0]);
+    let mut shape = AnnouncedDevices::new(&settings(&["bank.name=bank", "bank.cells=medium"]).banks[0]);
     let report = living.report(SweepKind::Full, |_| ());
-    shape.grow(&report, &parts(&report, CellLevel::Medium));
+    shape.update(&report, &parts(&report, CellLevel::Medium));
     let told = components(&discovery::messages(&topics(), &shape, CellLevel::Medium, &EXPIRY));
     let told: Vec<Component> = told.into_iter().filter(is_in_log_book).collect();
     assert!(told.len() > 30, "states of the cells as well");

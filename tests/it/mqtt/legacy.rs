@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bankwatch::internals::model::reading::{BankReading, BatteryReading};
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::units::Millivolts;
-use bankwatch::internals::mqtt::legacy_topics::Legacy;
+use bankwatch::internals::mqtt::legacy_topics::LegacyTopics;
 use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::settings::CellLevel;
 use bankwatch::internals::status::Status;
@@ -25,13 +25,15 @@ fn topics(messages: &[Message]) -> BTreeSet<&str> {
 
 #[test]
 fn two_batteries_of_16_cells_are_said_as_committed() {
-    let all = Legacy::new().messages(Instant::now(), &document(reading("pytes", 2, 16)), CellLevel::High);
+    let all =
+        LegacyTopics::new().messages(Instant::now(), &document(reading("pytes", 2, 16)), CellLevel::High);
     captures::hold(&snapshot("legacy_2x16_high"), &written(all));
 }
 
 #[test]
 fn bank_and_batteries_are_kept_by_the_broker_and_cells_are_not() {
-    let all = Legacy::new().messages(Instant::now(), &document(reading("pytes", 2, 16)), CellLevel::High);
+    let all =
+        LegacyTopics::new().messages(Instant::now(), &document(reading("pytes", 2, 16)), CellLevel::High);
     for message in &all {
         assert_eq!(message.retained, !message.topic.contains("/cells/"), "{}", message.topic);
     }
@@ -41,7 +43,7 @@ fn bank_and_batteries_are_kept_by_the_broker_and_cells_are_not() {
 #[test]
 fn the_level_says_which_values_of_the_cells_have_topics() {
     let counts = LEVELS.map(|level| {
-        let all = Legacy::new().messages(Instant::now(), &document(reading("pytes", 2, 16)), level);
+        let all = LegacyTopics::new().messages(Instant::now(), &document(reading("pytes", 2, 16)), level);
         let cells: Vec<&str> = topics(&all).into_iter().filter(|topic| topic.contains("/cells/")).collect();
         let statistics = cells.iter().filter(|topic| topic.split('/').count() == 5).count();
         (cells.len() - statistics, statistics)
@@ -51,7 +53,7 @@ fn the_level_says_which_values_of_the_cells_have_topics() {
 
 #[test]
 fn only_what_has_changed_is_said_again() {
-    let (mut legacy, start) = (Legacy::new(), Instant::now());
+    let (mut legacy, start) = (LegacyTopics::new(), Instant::now());
     let mut bank = reading("pytes", 2, 16);
     assert!(!legacy.messages(start, &document(bank.clone()), CellLevel::Medium).is_empty());
     assert_eq!(legacy.messages(start, &document(bank.clone()), CellLevel::Medium), []);
@@ -68,20 +70,20 @@ fn only_what_has_changed_is_said_again() {
 
 #[test]
 fn everything_is_said_again_after_five_minutes_and_on_another_connection() {
-    let (mut legacy, start) = (Legacy::new(), Instant::now());
+    let (mut legacy, start) = (LegacyTopics::new(), Instant::now());
     let document = document(reading("pytes", 2, 16));
     let mut at = |seconds: u64| {
         legacy.messages(start + Duration::from_secs(seconds), &document, CellLevel::Medium).len()
     };
     let all = at(0);
     assert_eq!([10, 299, 300, 301, 599, 600].map(&mut at), [0, 0, all, 0, 0, all]);
-    legacy.forget();
+    legacy.reset();
     assert_eq!(legacy.messages(start + Duration::from_secs(601), &document, CellLevel::Medium).len(), all);
 }
 
 #[test]
 fn a_battery_that_falls_silent_takes_back_what_the_broker_keeps_of_it() {
-    let (mut legacy, start) = (Legacy::new(), Instant::now());
+    let (mut legacy, start) = (LegacyTopics::new(), Instant::now());
     let mut bank = reading("pytes", 2, 16);
     legacy.messages(start, &document(bank.clone()), CellLevel::Off);
     bank.batteries[1] = BatteryReading::empty(place(2));

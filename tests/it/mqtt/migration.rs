@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::mqtt::homeassistant::migration::{
-    back, entities, filters, is_ours, left, over, predecessors_id,
+    count_entities, filters, hand_back, is_ours, legacy_unique_id, not_taken_over, take_over,
 };
-use bankwatch::internals::mqtt::legacy_topics::Legacy;
+use bankwatch::internals::mqtt::legacy_topics::LegacyTopics;
 use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::settings::CellLevel;
 use bankwatch::internals::status::Status;
@@ -41,7 +41,7 @@ fn predecessors() -> Vec<Message> {
 }
 
 fn is_predecessors(bank: &str, message: &Message) -> bool {
-    predecessors_id(&topics(), bank, message).is_some()
+    legacy_unique_id(&topics(), bank, message).is_some()
 }
 
 fn ids(messages: &[Message]) -> BTreeSet<String> {
@@ -109,11 +109,11 @@ fn of_two_versions_with_the_same_entities_the_messages_of_both_go() {
         Message::retained(format!("homeassistant/sensor/pytes/{number}/config"), message.payload.clone())
     };
     kept.extend(predecessors().iter().enumerate().map(by_number));
-    let handshake = over(&topics(), "pytes", &kept, ours.clone());
-    let left = left(&topics(), "pytes", &kept, &ours);
+    let handshake = take_over(&topics(), "pytes", &kept, ours.clone());
+    let left = not_taken_over(&topics(), "pytes", &kept, &ours);
     // Of each cell `high` has four more entities than `medium`.
     assert_eq!((handshake.count(), left.len()), (2 * (251 - 2 * 16 * 4), 2 * 2 * 16 * 4));
-    assert_eq!(entities(&topics(), "pytes", left), 2 * 16 * 4);
+    assert_eq!(count_entities(&topics(), "pytes", left), 2 * 16 * 4);
     let released: BTreeSet<String> = handshake.release.iter().map(|message| message.topic.clone()).collect();
     assert_eq!(released, handshake.cleared());
 }
@@ -126,7 +126,7 @@ fn the_old_messages_are_released_then_ours_announced_then_the_old_ones_cleared()
         "homeassistant/sensor/pytes/pytes_kwh/config",
         r#"{"uniq_id": "pytes_kwh"}"#,
     ));
-    let handshake = over(&topics(), "pytes", &kept, ours.clone());
+    let handshake = take_over(&topics(), "pytes", &kept, ours.clone());
     assert_eq!(handshake.count(), 251);
     let old: Vec<&str> = kept[..251].iter().map(|message| message.topic.as_str()).collect();
     let messages: Vec<Message> = handshake.messages().collect();
@@ -143,7 +143,7 @@ fn the_old_messages_are_released_then_ours_announced_then_the_old_ones_cleared()
 #[test]
 fn where_the_predecessor_left_nothing_there_is_nothing_to_do_but_to_announce() {
     let ours = announced(reading("pytes", 1, 16), CellLevel::Low);
-    let handshake = over(&topics(), "pytes", &ours, ours.clone());
+    let handshake = take_over(&topics(), "pytes", &ours, ours.clone());
     assert_eq!((handshake.count(), handshake.messages().collect::<Vec<_>>()), (0, ours));
 }
 
@@ -157,7 +157,7 @@ fn no_new_message_has_the_name_of_an_old_one() {
 #[test]
 fn the_way_back_says_what_the_predecessor_said_as_committed() {
     let ours = announced(reading("pytes", 2, 16), CellLevel::High);
-    let handshake = back(&topics(), "pytes", &ours);
+    let handshake = hand_back(&topics(), "pytes", &ours);
     assert_eq!(handshake.count(), ours.len());
     assert_eq!(ids(&handshake.announce), ids(&predecessors()));
     assert!(handshake.release.iter().all(|message| message.payload == RELEASE));
@@ -169,7 +169,7 @@ fn the_way_back_says_what_the_predecessor_said_as_committed() {
 fn on_the_way_back_what_pytes_serial_never_had_is_left_for_the_clearing_to_remove() {
     for level in LEVELS {
         let ours = announced(reading("pytes", 2, 16), level);
-        let handshake = back(&topics(), "pytes", &ours);
+        let handshake = hand_back(&topics(), "pytes", &ours);
         let topics_of =
             |messages: &[Message]| messages.iter().map(|one| one.topic.clone()).collect::<Vec<_>>();
         assert_eq!(topics_of(&handshake.rest), topics_of(&ours));
@@ -191,12 +191,12 @@ fn on_the_way_back_every_entity_reads_a_topic_that_has_its_value() {
     let report = BankReport::of_one(reading("pytes", 3, 120));
     let document = Status::of(&report, &TimeZone::UTC);
     for level in LEVELS {
-        let said: BTreeSet<String> = Legacy::new()
+        let said: BTreeSet<String> = LegacyTopics::new()
             .messages(Instant::now(), &document, level)
             .into_iter()
             .map(|message| message.topic)
             .collect();
-        let handshake = back(&topics(), "pytes", &announced(report.reading.clone(), level));
+        let handshake = hand_back(&topics(), "pytes", &announced(report.reading.clone(), level));
         for config in &handshake.announce {
             let config = json(&config.payload);
             assert!(said.contains(config["stat_t"].as_str().unwrap()), "{level:?} {config}");
@@ -207,9 +207,9 @@ fn on_the_way_back_every_entity_reads_a_topic_that_has_its_value() {
 #[test]
 fn who_went_back_can_come_again() {
     let ours = announced(reading("pytes", 2, 16), CellLevel::Medium);
-    let returned = back(&topics(), "pytes", &ours).announce;
+    let returned = hand_back(&topics(), "pytes", &ours).announce;
     assert!(returned.iter().all(|message| is_predecessors("pytes", message)));
-    let again = over(&topics(), "pytes", &returned, ours.clone());
+    let again = take_over(&topics(), "pytes", &returned, ours.clone());
     assert_eq!((again.count(), again.announce), (returned.len(), ours));
 }
 
@@ -222,7 +222,7 @@ fn what_is_ours_is_known_and_nothing_else_is() {
     ours.extend(statuses.map(|topic| Message::retained(topic, "offline")));
     for message in &ours {
         assert!(is_ours(&topics(), "pytes", message), "{}", message.topic);
-        assert!(!is_ours(&topics(), "pytes", &Message::forget(&*message.topic)), "cleared already");
+        assert!(!is_ours(&topics(), "pytes", &Message::clear_retained(&*message.topic)), "cleared already");
     }
     let device = r#"{"o": {"name": "somebody"}}"#;
     let mine = r#"{"o": {"name": "bankwatch"}}"#;
@@ -273,7 +273,7 @@ proptest! {
         cells in 1..24_u16,
     ) {
         let ours = announced(reading(&name, batteries, cells), CellLevel::High);
-        let returned = back(&topics(), &name, &ours).announce;
+        let returned = hand_back(&topics(), &name, &ours).announce;
         // 5 of the bank and of each battery, 6 of its cells together, 7 of each cell.
         let (batteries, cells) = (usize::from(batteries), usize::from(cells));
         prop_assert_eq!(returned.len(), 5 + batteries * (5 + 6 + 7 * cells));
@@ -290,13 +290,13 @@ proptest! {
         let message = Message::retained(topic, payload);
         prop_assert!(!is_predecessors("pytes", &message) && !is_ours(&topics(), "pytes", &message));
         let kept = [message];
-        prop_assert_eq!(back(&topics(), "pytes", &kept).count() + over(&topics(), "pytes", &kept, vec![]).count(), 0);
+        prop_assert_eq!(hand_back(&topics(), "pytes", &kept).count() + take_over(&topics(), "pytes", &kept, vec![]).count(), 0);
     }
 
     #[test]
     fn hostile_content_in_our_place_is_survived(content in hostile()) {
         let message = Message::retained("homeassistant/device/pytes_battery_1_cells/config", content.to_string());
-        let handshake = back(&topics(), "pytes", std::slice::from_ref(&message));
+        let handshake = hand_back(&topics(), "pytes", std::slice::from_ref(&message));
         prop_assert!(handshake.announce.len() <= 1);
     }
 }

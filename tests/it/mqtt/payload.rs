@@ -5,7 +5,7 @@ use bankwatch::internals::model::reading::{BankReading, BatteryReading, Measured
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::units::{MilliampHours, Milliamps, Millivolts};
 use bankwatch::internals::model::word::Word;
-use bankwatch::internals::mqtt::payload::{Kind, Part};
+use bankwatch::internals::mqtt::payload::{MessageKind, TopicPayload};
 use bankwatch::internals::settings::CellLevel;
 use bankwatch::internals::status::Status;
 use jiff::tz::TimeZone;
@@ -17,12 +17,12 @@ use support::payload_fixture::{
     written,
 };
 
-fn find(parts: &[Part], kind: Kind) -> Option<Value> {
+fn find(parts: &[TopicPayload], kind: MessageKind) -> Option<Value> {
     parts.iter().find(|part| part.kind == kind).map(|part| json(&part.payload))
 }
 
 /// What is said of the kind in that full reading at level high.
-fn said(reading: BankReading, kind: Kind) -> Value {
+fn said(reading: BankReading, kind: MessageKind) -> Value {
     find(&parts_of(reading, CellLevel::High), kind).unwrap_or_else(|| panic!("nothing of {kind:?}"))
 }
 
@@ -45,7 +45,7 @@ fn a_summary_never_says_less_of_an_entity_than_the_full_reading_did() {
     assert_eq!(summary.len(), 3, "the bank and two batteries");
     for part in &summary {
         let whole = full.iter().find(|other| other.kind == part.kind).unwrap();
-        assert_eq!(part.said, whole.said, "{:?}", part.kind);
+        assert_eq!(part.present_keys, whole.present_keys, "{:?}", part.kind);
         assert_eq!(part.fingerprint, whole.fingerprint, "{:?}", part.kind);
     }
 }
@@ -55,7 +55,7 @@ fn the_document_is_the_files_to_the_byte() {
     let report = BankReport::of_one(reading("pytes", 2, 16));
     let file = serde_json::to_vec(&Status::of(&report, &TimeZone::UTC)).unwrap();
     let parts = parts(&report, CellLevel::Off);
-    let document = parts.iter().find(|part| part.kind == Kind::Document).unwrap();
+    let document = parts.iter().find(|part| part.kind == MessageKind::Document).unwrap();
     assert_eq!(document.topic, "homeassistant/sensor/pytes/state");
     assert_eq!(document.payload, file);
 }
@@ -65,7 +65,7 @@ fn the_banks_voltage_and_current_have_two_decimals_and_one_in_the_document() {
     let mut bank = reading("pytes", 1, 16);
     bank.batteries[0].measured.voltage = Some(Millivolts(52_715));
     bank.batteries[0].measured.current = Some(Milliamps(-2_186));
-    let (state, document) = (said(bank.clone(), Kind::Bank), said(bank, Kind::Document));
+    let (state, document) = (said(bank.clone(), MessageKind::Bank), said(bank, MessageKind::Document));
     assert_eq!([&state["voltage"], &state["current"]], [52.72, -2.19]);
     assert_eq!([&document["voltage"], &document["current"]], [52.7, -2.2]);
 }
@@ -73,7 +73,7 @@ fn the_banks_voltage_and_current_have_two_decimals_and_one_in_the_document() {
 #[test]
 fn the_level_says_which_values_of_the_cells_are_said() {
     let keys = |level| -> Option<Vec<String>> {
-        let cells = find(&parts_of(reading("pytes", 1, 16), level), Kind::Cells(place(1)))?;
+        let cells = find(&parts_of(reading("pytes", 1, 16), level), MessageKind::Cells(place(1)))?;
         Some(cells.as_object().unwrap().keys().cloned().collect())
     };
     let medium = keys(CellLevel::Medium).unwrap();
@@ -85,7 +85,7 @@ fn the_level_says_which_values_of_the_cells_are_said() {
     );
     assert_eq!(keys(CellLevel::High).unwrap().len(), 21);
     for level in LEVELS {
-        let bank = find(&parts_of(reading("pytes", 1, 16), level), Kind::BankCells);
+        let bank = find(&parts_of(reading("pytes", 1, 16), level), MessageKind::BankCells);
         assert_eq!(bank.is_some(), level >= CellLevel::Medium, "{level:?}");
     }
 }
@@ -94,11 +94,11 @@ fn the_level_says_which_values_of_the_cells_are_said() {
 fn the_extremes_of_a_bank_are_named_as_its_cells_are() {
     let mut bank = reading("pytes", 2, 16);
     bank.batteries[1].cells.as_mut().unwrap()[3].voltage = Some(Millivolts(2_900));
-    let cells = said(bank, Kind::BankCells);
+    let cells = said(bank, MessageKind::BankCells);
     assert_eq!((&cells["lowest_cell"], &cells["voltage_min"]), (&json!("204"), &json!(2.9)));
     let mut stack = reading("stack", 1, 120);
     stack.batteries[0].cells.as_mut().unwrap()[3].voltage = Some(Millivolts(2_900));
-    assert_eq!(said(stack, Kind::BankCells)["lowest_cell"], "1004");
+    assert_eq!(said(stack, MessageKind::BankCells)["lowest_cell"], "1004");
 }
 
 #[test]
@@ -107,9 +107,11 @@ fn a_battery_that_did_not_answer_says_nothing_and_the_others_do() {
         let mut bank = reading("pytes", 3, 16);
         bank.batteries[1] = BatteryReading { presence, ..BatteryReading::empty(place(2)) };
         let parts = parts_of(bank, CellLevel::High);
-        let of_second = [Kind::Battery(place(2)), Kind::Detail(place(2)), Kind::Cells(place(2))];
+        let of_second =
+            [MessageKind::Battery(place(2)), MessageKind::Detail(place(2)), MessageKind::Cells(place(2))];
         assert!(parts.iter().all(|part| !of_second.contains(&part.kind)), "{presence:?}");
-        let of_third = [Kind::Battery(place(3)), Kind::Detail(place(3)), Kind::Cells(place(3))];
+        let of_third =
+            [MessageKind::Battery(place(3)), MessageKind::Detail(place(3)), MessageKind::Cells(place(3))];
         assert!(of_third.iter().all(|kind| find(&parts, *kind).is_some()), "{presence:?}");
     }
 }
@@ -118,8 +120,8 @@ fn a_battery_that_did_not_answer_says_nothing_and_the_others_do() {
 fn a_bank_of_which_nothing_was_heard_says_nothing_of_itself() {
     let mut bank = reading("pytes", 2, 16);
     bank.batteries = vec![BatteryReading::silent(place(1)), BatteryReading::silent(place(2))];
-    let kinds: Vec<Kind> = parts_of(bank, CellLevel::High).iter().map(|part| part.kind).collect();
-    assert_eq!(kinds, [Kind::Service, Kind::Document]);
+    let kinds: Vec<MessageKind> = parts_of(bank, CellLevel::High).iter().map(|part| part.kind).collect();
+    assert_eq!(kinds, [MessageKind::Service, MessageKind::Document]);
 }
 
 #[test]
@@ -128,9 +130,9 @@ fn cells_that_did_not_answer_are_not_said_and_one_that_lacks_a_value_is_null() {
     bank.batteries[0].cells = None;
     bank.batteries[1].cells.as_mut().unwrap()[1].temperature = None;
     let parts = parts_of(bank, CellLevel::Medium);
-    assert_eq!(find(&parts, Kind::Cells(place(1))), None);
-    assert_eq!(find(&parts, Kind::BankCells), None, "a spread over some of the cells is nobody's");
-    let cells = find(&parts, Kind::Cells(place(2))).unwrap();
+    assert_eq!(find(&parts, MessageKind::Cells(place(1))), None);
+    assert_eq!(find(&parts, MessageKind::BankCells), None, "a spread over some of the cells is nobody's");
+    let cells = find(&parts, MessageKind::Cells(place(2))).unwrap();
     assert_eq!(cells["temperature"], json!([24.5, null, 25.5]));
     assert_eq!((&cells["temperature_max"], cells["voltage_max"].is_null()), (&Value::Null, false));
 }
@@ -142,13 +144,13 @@ fn a_word_that_is_not_among_the_options_is_other_and_stands_beside_it() {
     bank.batteries[0].measured.coulomb_state = Some(Word::new(&"x".repeat(10_000)));
     bank.batteries[0].cells.as_mut().unwrap()[2].volt_state = Some(Word::new("We\u{7}ird"));
     let parts = parts_of(bank, CellLevel::Medium);
-    for kind in [Kind::Bank, Kind::Battery(place(1)), Kind::Detail(place(1))] {
+    for kind in [MessageKind::Bank, MessageKind::Battery(place(1)), MessageKind::Detail(place(1))] {
         let state = find(&parts, kind).unwrap();
         assert_eq!((&state["basic_st"], &state["basic_st_said"]), (&json!("Other"), &json!("Mystery")));
     }
-    let detail = find(&parts, Kind::Detail(place(1))).unwrap();
+    let detail = find(&parts, MessageKind::Detail(place(1))).unwrap();
     assert_eq!((&detail["coul_st"], &detail["coul_st_said"]), (&json!("Other"), &json!("x".repeat(64))));
-    let cells = find(&parts, Kind::Cells(place(1))).unwrap();
+    let cells = find(&parts, MessageKind::Cells(place(1))).unwrap();
     assert_eq!(cells["volt_st"], json!(["Normal", "Normal", "Other"]));
     assert_eq!(cells["volt_st_said"], json!({ "3": "Weird" }));
 }
@@ -158,7 +160,7 @@ fn alarm(change: impl FnOnce(&mut BankReading)) -> (Value, Value) {
     change(&mut bank);
     let parts = parts_of(bank, CellLevel::Low);
     let of = |kind| find(&parts, kind).unwrap()["alarm"].clone();
-    (of(Kind::Bank), of(Kind::Detail(place(1))))
+    (of(MessageKind::Bank), of(MessageKind::Detail(place(1))))
 }
 
 #[test]
@@ -219,7 +221,7 @@ fn balancing_is_said_by_cells_or_by_the_state_and_unknown_otherwise() {
     let balancing = |change: fn(&mut BatteryReading)| {
         let mut bank = reading("pytes", 1, 16);
         change(&mut bank.batteries[0]);
-        said(bank, Kind::Detail(place(1)))["balancing"].clone()
+        said(bank, MessageKind::Detail(place(1)))["balancing"].clone()
     };
     assert_eq!(balancing(|_| ()), json!(false));
     assert_eq!(balancing(|battery| battery.cells.as_mut().unwrap()[4].balancing = Some(true)), json!(true));
@@ -230,7 +232,7 @@ fn balancing_is_said_by_cells_or_by_the_state_and_unknown_otherwise() {
 
 #[test]
 fn equal_readings_have_equal_fingerprints_and_any_figure_changes_its_own() {
-    let fingerprints = |change: &dyn Fn(&mut BankReading)| -> Vec<(Kind, u64)> {
+    let fingerprints = |change: &dyn Fn(&mut BankReading)| -> Vec<(MessageKind, u64)> {
         let mut bank = reading("pytes", 2, 16);
         change(&mut bank);
         let mut report = BankReport::of_one(bank);
@@ -244,17 +246,22 @@ fn equal_readings_have_equal_fingerprints_and_any_figure_changes_its_own() {
         bank.asked_again = 7;
     });
     assert_eq!(before, later, "times, the sweep's length and its number are no news");
-    let changed = |change: &dyn Fn(&mut BankReading)| -> Vec<Kind> {
+    let changed = |change: &dyn Fn(&mut BankReading)| -> Vec<MessageKind> {
         let after = fingerprints(change);
         before.iter().zip(after).filter(|(one, other)| *one != other).map(|(one, _)| one.0).collect()
     };
     let of_second = |bank: &mut BankReading| bank.batteries[1].measured.current = Some(Milliamps(4_000));
-    let totals_and_second = [Kind::Bank, Kind::Battery(place(2)), Kind::Detail(place(2)), Kind::Document];
+    let totals_and_second = [
+        MessageKind::Bank,
+        MessageKind::Battery(place(2)),
+        MessageKind::Detail(place(2)),
+        MessageKind::Document,
+    ];
     assert_eq!(changed(&of_second), totals_and_second);
     let of_cell = |bank: &mut BankReading| {
         bank.batteries[0].cells.as_mut().unwrap()[5].coulomb = Some(MilliampHours(1));
     };
-    assert_eq!(changed(&of_cell), [Kind::Cells(place(1)), Kind::Document]);
+    assert_eq!(changed(&of_cell), [MessageKind::Cells(place(1)), MessageKind::Document]);
 }
 
 proptest! {
@@ -271,11 +278,11 @@ proptest! {
         let told = components(&announced(bank.clone(), CellLevel::Medium));
         let parts = parts_of(bank, CellLevel::Medium);
         for (id, kind, at) in [
-            ("pytes_basic_st".to_owned(), Kind::Bank, None),
-            ("pytes_basic_st_1".to_owned(), Kind::Battery(place(1)), None),
-            (format!("pytes_volt_st_1{:02}", at + 1), Kind::Cells(place(1)), Some(at)),
+            ("pytes_basic_st".to_owned(), MessageKind::Bank, None),
+            ("pytes_basic_st_1".to_owned(), MessageKind::Battery(place(1)), None),
+            (format!("pytes_volt_st_1{:02}", at + 1), MessageKind::Cells(place(1)), Some(at)),
         ] {
-            let options = told.iter().find(|one| one.text("uniq_id") == id).unwrap().said["ops"].clone();
+            let options = told.iter().find(|one| one.text("uniq_id") == id).unwrap().present_keys["ops"].clone();
             let content = find(&parts, kind).unwrap();
             let state = at.map_or(&content["basic_st"], |at| &content["volt_st"][at]);
             prop_assert!(options.as_array().unwrap().contains(state), "{id}: {state} of {options}");

@@ -7,7 +7,7 @@ use bankwatch::internals::model::reading::{BatteryReading, Presence, SweepKind};
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::units::Millivolts;
 use bankwatch::internals::mqtt::message::Message;
-use bankwatch::internals::mqtt::publisher::{BankView, ECHOES, Herald};
+use bankwatch::internals::mqtt::publisher::{BankView, Publisher, REPEAT_AFTER};
 use support::model::{changed, report};
 use support::settings::Place;
 
@@ -15,7 +15,7 @@ const FACTS: Duration = Duration::from_secs(900);
 
 /// A herald on a clock of its own.
 struct House {
-    herald: Herald,
+    herald: Publisher,
     start: Instant,
 }
 
@@ -30,7 +30,7 @@ impl House {
         let view = |bank: &_| BankView { settings: Clone::clone(bank), facts_every: FACTS };
         let banks: Vec<_> = settings.banks.iter().map(view).collect();
         let start = Instant::now();
-        Self { herald: Herald::new(&settings.mqtt, &banks, start), start }
+        Self { herald: Publisher::new(&settings.mqtt, &banks, start), start }
     }
 
     fn at(&self, seconds: f64) -> Instant {
@@ -40,19 +40,19 @@ impl House {
     /// Connects, hears the report, says what is due, and lets the echoes pass.
     fn settled(bank: &str, mqtt: &str, report: &BankReport) -> Self {
         let mut house = Self::new(bank, mqtt);
-        house.herald.connected(house.at(0.0));
+        house.herald.on_connected(house.at(0.0));
         house.hear(report, 0.0);
-        for echo in [0.0].into_iter().chain(ECHOES.map(|echo| echo.as_secs_f64())) {
+        for echo in [0.0].into_iter().chain(REPEAT_AFTER.map(|echo| echo.as_secs_f64())) {
             house.due(echo);
         }
-        house.start += *ECHOES.last().unwrap();
+        house.start += *REPEAT_AFTER.last().unwrap();
         house
     }
 
     /// A reading comes in at the very moment its sweep began.
     fn hear(&mut self, report: &BankReport, seconds: f64) {
         let now = self.at(seconds);
-        self.herald.hear(report, Duration::ZERO, 0, now);
+        self.herald.on_report(report, Duration::ZERO, 0, now);
     }
 
     fn due(&mut self, seconds: f64) -> Vec<Message> {
@@ -90,10 +90,10 @@ fn payload<'a>(messages: &'a [Message], topic: &str) -> Option<&'a str> {
 #[test]
 fn discovery_comes_first_then_availability_then_state() {
     let mut house = House::new("", "");
-    let certain = house.herald.connected(house.at(0.0));
+    let certain = house.herald.on_connected(house.at(0.0));
     assert_eq!(
         certain,
-        [Message::forget("bankwatch/pytes/status")],
+        [Message::clear_retained("bankwatch/pytes/status")],
         "nobody has been heard yet: what is kept of an earlier life is cleared"
     );
     let summary = report(SweepKind::Summary, 2, 16);
@@ -153,7 +153,7 @@ fn each_reading_goes_out_without_an_interval() {
 fn what_has_not_changed_is_said_again_when_half_of_its_life_is_over() {
     let mut house = House::settled("interval = \"10s\"", "publish_interval = \"10s\"", &full());
     let quiet: Vec<usize> = (1..=6).map(|turn| house.heard(&full(), f64::from(turn) * 10.0).len()).collect();
-    // Life is 60 s; the last echo was at 0.
+    // ExpiryPolicy is 60 s; the last echo was at 0.
     assert_eq!(
         quiet.iter().map(|count| usize::from(*count > 0)).collect::<Vec<_>>(),
         [0, 0, 1, 0, 0, 1],
@@ -183,7 +183,7 @@ fn availability_changes_at_once_whoever_has_the_turn() {
 fn a_bank_that_falls_silent_is_offline_after_three_intervals_without_any_reading_to_wake_us() {
     let mut house = House::settled("interval = \"10s\"", "", &full());
     house.heard(&full(), 10.0);
-    let wake = house.herald.wake_at(house.at(20.0)).unwrap();
+    let wake = house.herald.next_wakeup(house.at(20.0)).unwrap();
     assert_eq!(wake, house.at(40.0));
     assert_eq!(house.due(39.9), []);
     assert_eq!(house.due(40.0), [Message::retained("bankwatch/pytes/status", "offline")]);
@@ -195,33 +195,33 @@ fn a_bank_that_falls_silent_is_offline_after_three_intervals_without_any_reading
 fn a_bank_that_was_never_read_is_unknown_for_three_intervals_and_then_offline() {
     let mut house = House::new("interval = \"10s\"", "");
     let status = "bankwatch/pytes/status";
-    let unknown = [Message::forget(status)];
-    assert_eq!(house.herald.connected(house.at(0.0)), unknown);
-    house.herald.found(&Message::retained(status, "online"));
+    let unknown = [Message::clear_retained(status)];
+    assert_eq!(house.herald.on_connected(house.at(0.0)), unknown);
+    house.herald.on_retained_message(&Message::retained(status, "online"));
     assert_eq!(house.due(19.9), []);
     // A new connection and a restart of Home Assistant begin no new span.
-    house.herald.born(house.at(20.0));
+    house.herald.on_ha_birth(house.at(20.0));
     assert_eq!(house.due(20.0), unknown);
-    assert_eq!(house.herald.connected(house.at(24.0)), unknown);
+    assert_eq!(house.herald.on_connected(house.at(24.0)), unknown);
     // The last words of another service in our place.
-    house.herald.denied(status);
+    house.herald.on_offline_received(status);
     assert_eq!(house.due(29.0), unknown);
-    assert_eq!(house.herald.wake_at(house.at(29.0)), Some(house.at(30.0)));
+    assert_eq!(house.herald.next_wakeup(house.at(29.0)), Some(house.at(30.0)));
     let offline = [Message::retained(status, "offline")];
     assert_eq!(house.due(30.0), offline);
-    assert_eq!(house.herald.connected(house.at(40.0)), offline, "it is known by now");
+    assert_eq!(house.herald.on_connected(house.at(40.0)), offline, "it is known by now");
     assert_eq!(payload(&house.heard(&full(), 50.0), status), Some("online"));
 }
 
 #[test]
 fn a_bank_that_answers_is_online_without_ever_having_been_offline() {
     let mut house = House::new("interval = \"10s\"", "");
-    let mut words: Vec<Message> = house.herald.connected(house.at(0.0));
+    let mut words: Vec<Message> = house.herald.on_connected(house.at(0.0));
     words.extend(house.heard(&full(), 3.5));
     words.extend(house.due(29.0));
     words.retain(|message| message.topic == "bankwatch/pytes/status");
     let online = Message::retained("bankwatch/pytes/status", "online");
-    assert_eq!(words, [Message::forget("bankwatch/pytes/status"), online]);
+    assert_eq!(words, [Message::clear_retained("bankwatch/pytes/status"), online]);
 }
 
 /// A high-voltage stack whose table is its own row: modules are in full readings alone.
@@ -263,7 +263,7 @@ fn a_bank_whose_sweeps_become_slow_stays_online_from_the_first_of_them_on() {
                 .extend(house.due(second).into_iter().filter(|message| message.topic.ends_with("/status")));
         }
         let now = house.at(ended);
-        house.herald.hear(&slow, slow.reading.took, 0, now);
+        house.herald.on_report(&slow, slow.reading.took, 0, now);
         statuses.extend(house.due(ended).into_iter().filter(|message| message.topic.ends_with("/status")));
     }
     let words: Vec<String> =
@@ -275,7 +275,7 @@ fn a_bank_whose_sweeps_become_slow_stays_online_from_the_first_of_them_on() {
 fn a_new_connection_is_told_everything_that_is_fresh() {
     let mut house = House::settled("", "", &full());
     house.heard(&full(), 10.0);
-    let certain = house.herald.connected(house.at(20.0));
+    let certain = house.herald.on_connected(house.at(20.0));
     assert_eq!(certain.len(), 3, "the bank and two batteries: {certain:?}");
     assert!(certain.iter().all(|message| message.retained && message.payload == b"online"));
     let messages = house.due(20.0);
@@ -290,12 +290,12 @@ fn a_new_connection_is_told_everything_that_is_fresh() {
 fn what_has_outlived_its_life_is_never_said_again() {
     let mut house = House::settled("interval = \"10s\"", "", &full());
     house.heard(&full(), 10.0);
-    house.herald.connected(house.at(70.0));
+    house.herald.on_connected(house.at(70.0));
     let messages = house.due(70.0);
     assert!(messages.iter().all(|message| message.retained), "{:?}", topics(&messages));
-    house.herald.born(house.at(75.0));
+    house.herald.on_ha_birth(house.at(75.0));
     assert!(house.due(75.0).iter().all(|message| message.retained));
-    for echo in ECHOES {
+    for echo in REPEAT_AFTER {
         assert_eq!(house.due(75.0 + echo.as_secs_f64()), []);
     }
 }
@@ -303,9 +303,9 @@ fn what_has_outlived_its_life_is_never_said_again() {
 #[test]
 fn a_reading_that_has_waited_is_as_old_as_it_is() {
     let mut house = House::new("interval = \"10s\"", "");
-    house.herald.connected(house.at(100.0));
+    house.herald.on_connected(house.at(100.0));
     let now = house.at(100.0);
-    house.herald.hear(&full(), Duration::from_secs(65), 0, now);
+    house.herald.on_report(&full(), Duration::from_secs(65), 0, now);
     let messages = house.due(100.0);
     assert!(messages.iter().all(|message| message.retained), "{:?}", topics(&messages));
     assert_eq!(
@@ -319,7 +319,7 @@ fn a_reading_that_has_waited_is_as_old_as_it_is() {
 fn home_assistant_s_birth_brings_discovery_availability_and_state() {
     let mut house = House::settled("", "", &full());
     house.heard(&full(), 10.0);
-    house.herald.born(house.at(12.0));
+    house.herald.on_ha_birth(house.at(12.0));
     let messages = house.due(12.0);
     for topic in
         ["homeassistant/device/pytes_battery_1/config", "bankwatch/pytes/status", "bankwatch/pytes/state"]
@@ -331,9 +331,9 @@ fn home_assistant_s_birth_brings_discovery_availability_and_state() {
 #[test]
 fn fresh_state_is_said_again_for_a_listener_that_is_not_ready_yet() {
     let mut house = House::new("", "");
-    house.herald.connected(house.at(0.0));
+    house.herald.on_connected(house.at(0.0));
     house.heard(&full(), 1.0);
-    for echo in ECHOES {
+    for echo in REPEAT_AFTER {
         let now = 1.0 + echo.as_secs_f64();
         assert!(topics(&house.due(now)).contains(&"bankwatch/pytes/battery/1/detail"), "at {now}");
         assert_eq!(house.due(now + 0.1), [], "once");
@@ -377,14 +377,14 @@ fn a_bank_that_takes_longer_than_its_interval_is_given_a_longer_life() {
     for seconds in [44.0, 88.0] {
         assert_eq!(announced(&house.heard(&slow, seconds)), None, "that may be one day's trouble");
     }
-    assert_eq!(house.herald.wake_at(house.at(110.0)).unwrap(), house.at(88.0 + 88.0), "time for another");
+    assert_eq!(house.herald.next_wakeup(house.at(110.0)).unwrap(), house.at(88.0 + 88.0), "time for another");
     let config = announced(&house.heard(&slow, 132.0)).expect("announced anew");
     assert!(config.contains("140"), "three sweeps of 44 s, rounded up: {config}");
-    for echo in ECHOES {
+    for echo in REPEAT_AFTER {
         house.due(132.0 + echo.as_secs_f64());
     }
     assert_eq!(
-        house.herald.wake_at(house.at(160.0)).unwrap(),
+        house.herald.next_wakeup(house.at(160.0)).unwrap(),
         house.at(132.0 + 132.0),
         "offline after three sweeps"
     );
@@ -400,7 +400,7 @@ fn a_bank_that_takes_longer_than_its_interval_is_given_a_longer_life() {
 #[test]
 fn what_is_said_rarely_lives_accordingly_longer() {
     let mut house = House::new("interval = \"5s\"", "publish_interval = \"2m\"");
-    house.herald.connected(house.at(0.0));
+    house.herald.on_connected(house.at(0.0));
     let messages = house.heard(&full(), 0.0);
     let config = payload(&messages, "homeassistant/device/pytes_bank/config").unwrap();
     assert!(config.contains("\"exp_aft\":360"), "{config}");
@@ -417,7 +417,7 @@ fn whoever_says_that_somebody_is_not_there_is_contradicted_if_that_is_not_so() {
         "bankwatch/house/status",
     ];
     for status in statuses {
-        house.herald.denied(status);
+        house.herald.on_offline_received(status);
     }
     let messages = house.due(10.1);
     assert_eq!(
@@ -435,7 +435,7 @@ fn a_status_that_was_cleared_is_published_again_unless_the_battery_is_absent() {
     for status in
         statuses.iter().map(String::as_str).chain(["bankwatch/pytes/status", "bankwatch/roof/status"])
     {
-        house.herald.cleared(status);
+        house.herald.on_status_cleared(status);
     }
     let messages = house.due(10.1);
     assert_eq!(topics(&messages), [&*statuses[0], &*statuses[1], "bankwatch/pytes/status"]);
@@ -444,8 +444,8 @@ fn a_status_that_was_cleared_is_published_again_unless_the_battery_is_absent() {
     assert_eq!(payload(&house.heard(&report(SweepKind::Full, 3, 16), 20.0), &statuses[2]), Some("online"));
     // What is not known yet was cleared from here.
     let mut house = House::new("", "");
-    house.herald.connected(house.at(0.0));
-    house.herald.cleared("bankwatch/pytes/status");
+    house.herald.on_connected(house.at(0.0));
+    house.herald.on_status_cleared("bankwatch/pytes/status");
     assert_eq!(house.due(0.1), []);
 }
 
@@ -454,21 +454,23 @@ fn the_status_that_services_of_earlier_versions_shared_is_cleared_once() {
     let shared = "bankwatch/status";
     let mut house = House::new("", "");
     let mut after = |word: &str| {
-        house.herald.connected(house.start);
-        house.herald.found(&Message::retained(shared, word));
+        house.herald.on_connected(house.start);
+        house.herald.on_retained_message(&Message::retained(shared, word));
         let mut corrections = house.due(0.0);
         corrections.retain(|message| message.topic == shared);
         assert_eq!(house.due(0.0), [], "once");
         corrections
     };
-    assert_eq!(after("offline"), [Message::forget(shared)]);
+    assert_eq!(after("offline"), [Message::clear_retained(shared)]);
     // One of them may be running, and contradicts. Nobody here contradicts it in turn.
     assert_eq!(after("online"), [Message::retained(shared, "offline")]);
     assert_eq!(after("on"), [], "that is somebody else's");
-    assert!(house.herald.finds().concat().contains(&shared.to_owned()));
-    assert!(!house.herald.statuses().contains(&shared.to_owned()));
+    assert!(house.herald.retained_filters().concat().contains(&shared.to_owned()));
+    assert!(!house.herald.status_filters().contains(&shared.to_owned()));
     let of_home_assistant = House::new("", "base_topic = \"homeassistant\"");
-    assert!(!of_home_assistant.herald.finds().concat().contains(&"homeassistant/status".to_owned()));
+    assert!(
+        !of_home_assistant.herald.retained_filters().concat().contains(&"homeassistant/status".to_owned())
+    );
 }
 
 #[test]
@@ -482,8 +484,8 @@ fn what_pytes_serial_left_is_reported_when_its_count_changes_and_taken_over_when
     let ids = ["pytes_soc", "pytes_soc_1", "pytes_soc_3", "pytes_soc_3", "pytes_soc_101"];
     let mut house = House::new("", "");
     let connect = |house: &mut House| {
-        house.herald.connected(house.start);
-        ids.iter().enumerate().for_each(|(number, id)| house.herald.found(&config(number, id)));
+        house.herald.on_connected(house.start);
+        ids.iter().enumerate().for_each(|(number, id)| house.herald.on_retained_message(&config(number, id)));
     };
     let bank: std::sync::Arc<str> = "pytes".into();
     let round = |house: &mut House, report: &BankReport| {
@@ -516,9 +518,9 @@ fn a_battery_that_comes_later_is_announced_when_it_comes() {
 #[test]
 fn what_pytes_serial_had_enabled_is_not_off_at_first() {
     let mut house = House::new("", "");
-    house.herald.connected(house.at(0.0));
+    house.herald.on_connected(house.at(0.0));
     let id = "pytes_volt_st_203";
-    house.herald.found(&Message::retained(
+    house.herald.on_retained_message(&Message::retained(
         format!("homeassistant/sensor/pytes/{id}/config"),
         format!("{{\"uniq_id\":\"{id}\",\"stat_t\":\"pytes_serial/pytes/1/cells/2/volt_st\"}}"),
     ));
@@ -532,10 +534,10 @@ fn what_pytes_serial_had_enabled_is_not_off_at_first() {
 #[test]
 fn a_battery_of_an_earlier_life_is_not_left_online() {
     let mut house = House::new("", "");
-    house.herald.connected(house.at(0.0));
+    house.herald.on_connected(house.at(0.0));
     for place in 1..=4 {
         let topic = format!("bankwatch/pytes/battery/{place}/status");
-        house.herald.found(&Message::retained(topic, "online"));
+        house.herald.on_retained_message(&Message::retained(topic, "online"));
     }
     let messages = house.heard(&full(), 1.0);
     let status = |place| payload(&messages, &format!("bankwatch/pytes/battery/{place}/status"));
@@ -545,7 +547,7 @@ fn a_battery_of_an_earlier_life_is_not_left_online() {
 #[test]
 fn the_last_words_are_offline_for_all() {
     let mut house = House::settled("", "", &full());
-    let last = house.herald.farewell();
+    let last = house.herald.offline_messages();
     assert!(last.iter().all(|message| message.retained && message.payload == b"offline"));
     let battery = |place| format!("bankwatch/pytes/battery/{}/status", BatteryPlace::new(place).unwrap());
     let service = "bankwatch/service/house/status";
@@ -555,7 +557,7 @@ fn the_last_words_are_offline_for_all() {
 #[test]
 fn without_discovery_home_assistant_is_told_nothing() {
     let mut house = House::new("", "discovery = false");
-    house.herald.connected(house.at(0.0));
+    house.herald.on_connected(house.at(0.0));
     let messages = house.heard(&full(), 1.0);
     assert!(topics(&messages).contains(&"bankwatch/pytes/state"));
     assert!(!topics(&messages).iter().any(|topic| topic.ends_with("/config")));
@@ -564,8 +566,8 @@ fn without_discovery_home_assistant_is_told_nothing() {
 /// A herald that has just announced what the report shows to a broker that retained these messages before.
 fn announced_after(kept: &[Message], bank: &str, report: &BankReport) -> (House, Vec<Message>) {
     let mut house = House::new(bank, "publish_interval = \"0s\"");
-    house.herald.connected(house.at(0.0));
-    kept.iter().for_each(|message| house.herald.found(message));
+    house.herald.on_connected(house.at(0.0));
+    kept.iter().for_each(|message| house.herald.on_retained_message(message));
     let messages = configs(house.heard(report, 1.0));
     (house, messages)
 }
@@ -611,7 +613,7 @@ fn entities_beyond_a_lowered_level_are_removed_once_and_nothing_else_is() {
     let topic = "homeassistant/device/pytes_battery_1_cells/config";
     let of_cells: Vec<&Message> = medium.iter().filter(|message| message.topic == topic).collect();
     assert_eq!(of_cells.iter().map(|message| message.retained).collect::<Vec<_>>(), [false, true]);
-    house.herald.born(house.at(5.0));
+    house.herald.on_ha_birth(house.at(5.0));
     assert_eq!(removed(&configs(house.due(5.0))).len(), 0, "once");
     let kept = retained(&kept, &medium);
     let (_, again) = announced_after(&kept, "cells = \"medium\"", &full());

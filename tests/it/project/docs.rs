@@ -8,9 +8,11 @@ use std::process::Command;
 use bankwatch::internals::console::answers::{euro, info, pwr_detail};
 use bankwatch::internals::console::validation::tolerance::TOLERANCES;
 use bankwatch::internals::model::lifetime::LifetimeFigure;
-use bankwatch::internals::mqtt::homeassistant::entities::{AtFirst, ENTITIES, Entity, Sort, Source};
+use bankwatch::internals::mqtt::homeassistant::entities::{
+    ENTITIES, EnabledByDefault, Entity, Source, ValueKind,
+};
 use bankwatch::internals::mqtt::homeassistant::enum_values::{OTHER, STATES, STATUSES};
-use bankwatch::internals::mqtt::payload::Kind;
+use bankwatch::internals::mqtt::payload::MessageKind;
 use bankwatch::internals::settings::CellLevel;
 use bankwatch::internals::settings::sections::SECTIONS;
 use bankwatch::internals::simulator::{Dialect, FaultKind, Simulation};
@@ -314,12 +316,12 @@ fn entity_row(entity: &Entity) -> [String; 9] {
         Source::Statistics | Source::Cell => "battery/N/cells",
     };
     let (class, unit, state_class) = match entity.value {
-        Sort::Number(number) => (number.class, number.unit, number.state_class),
-        Sort::Word(_) => (Some("enum"), None, None),
-        Sort::Moment => (Some("timestamp"), None, None),
-        Sort::Day => (Some("date"), None, None),
-        Sort::Flag(class) => (class, None, None),
-        Sort::Presence => (Some("connectivity"), None, None),
+        ValueKind::Number(number) => (number.class, number.unit, number.state_class),
+        ValueKind::Enum(_) => (Some("enum"), None, None),
+        ValueKind::Timestamp => (Some("timestamp"), None, None),
+        ValueKind::Date => (Some("date"), None, None),
+        ValueKind::Flag(class) => (class, None, None),
+        ValueKind::Connectivity => (Some("connectivity"), None, None),
     };
     let level = match entity.level {
         CellLevel::Off => "",
@@ -328,11 +330,11 @@ fn entity_row(entity: &Entity) -> [String; 9] {
         CellLevel::High => "`high`",
     };
     let remarks = [
-        (entity.predecessor, "pytes_serial's"),
-        (matches!(entity.value, Sort::Flag(_) | Sort::Presence), "binary sensor"),
+        (entity.is_legacy, "pytes_serial's"),
+        (matches!(entity.value, ValueKind::Flag(_) | ValueKind::Connectivity), "binary sensor"),
         (entity.diagnostic, "diagnostic"),
-        (entity.at_first == AtFirst::Off, "off at first"),
-        (entity.at_first == AtFirst::OnIfChosen, "off at first unless `cells` is set"),
+        (entity.enabled_by_default == EnabledByDefault::No, "off at first"),
+        (entity.enabled_by_default == EnabledByDefault::IfCellLevelSet, "off at first unless `cells` is set"),
     ];
     let attributes = entity.attributes.iter().map(|(name, key)| match name {
         name if name == key => format!("attribute `{key}`"),
@@ -341,7 +343,7 @@ fn entity_row(entity: &Entity) -> [String; 9] {
     let remarks = remarks.iter().filter(|(applies, _)| *applies).map(|(_, remark)| (*remark).to_owned());
     let remarks: Vec<String> = remarks.chain(attributes).collect();
     let key = match entity.value {
-        Sort::Presence => String::new(),
+        ValueKind::Connectivity => String::new(),
         _ => format!(" `{}`", entity.key),
     };
     [
@@ -387,12 +389,12 @@ fn mqtt_page_lists_exactly_the_payload_keys() {
     let text = page("docs/mqtt.md");
     let first = place(1);
     let kinds = [
-        ("### The bank", Kind::Bank),
-        ("### A battery", Kind::Battery(first)),
-        ("### A battery's details", Kind::Detail(first)),
-        ("### A battery's cells", Kind::Cells(first)),
-        ("### The bank's cells", Kind::BankCells),
-        ("### The service", Kind::Service),
+        ("### The bank", MessageKind::Bank),
+        ("### A battery", MessageKind::Battery(first)),
+        ("### A battery's details", MessageKind::Detail(first)),
+        ("### A battery's cells", MessageKind::Cells(first)),
+        ("### The bank's cells", MessageKind::BankCells),
+        ("### The service", MessageKind::Service),
     ];
     let parts = parts_of(reading("pytes", 2, 16), CellLevel::High);
     for (heading, kind) in kinds {

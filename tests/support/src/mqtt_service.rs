@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::mqtt::client::retained::kept;
-use bankwatch::internals::mqtt::client::session::{Patience, Session};
+use bankwatch::internals::mqtt::client::retained::fetch_retained;
+use bankwatch::internals::mqtt::client::session::{MqttSession, MqttTimeouts};
 use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::mqtt::topics::Topics;
 use bankwatch::internals::settings::{AutoOr, MqttSettings, Sources, load};
@@ -96,9 +96,9 @@ pub async fn flows(settings: &MqttSettings) -> Instant {
 pub async fn kept_at(settings: &MqttSettings, filter: &str) -> BTreeMap<String, String> {
     let id = AutoOr::Given("who-comes-later".to_owned());
     let settings = MqttSettings { client_id: id, ..settings.clone() };
-    let mut session = Session::new(&settings, None, Patience::default()).expect("a session");
+    let mut session = MqttSession::new(&settings, None, MqttTimeouts::default()).expect("a session");
     session.connect().await.expect("the broker is there");
-    let found = kept(&mut session, &[filter.to_owned()], "later/echo").await.expect("what is kept");
+    let found = fetch_retained(&mut session, &[filter.to_owned()], "later/echo").await.expect("what is kept");
     session.close().await;
     let text = |message: Message| (message.topic, String::from_utf8_lossy(&message.payload).into_owned());
     found.into_iter().map(text).collect()

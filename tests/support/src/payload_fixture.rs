@@ -15,11 +15,11 @@ use bankwatch::internals::model::reading::{
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
 use bankwatch::internals::model::word::Word;
-use bankwatch::internals::mqtt::homeassistant::announced_devices::Shape;
+use bankwatch::internals::mqtt::homeassistant::announced_devices::AnnouncedDevices;
 use bankwatch::internals::mqtt::homeassistant::discovery;
 use bankwatch::internals::mqtt::homeassistant::expiry::Expiry;
 use bankwatch::internals::mqtt::message::Message;
-use bankwatch::internals::mqtt::payload::{self, Part};
+use bankwatch::internals::mqtt::payload::{self, TopicPayload};
 use bankwatch::internals::mqtt::topics::Topics;
 use bankwatch::internals::settings::{BankSettings, CellLevel, MqttSettings, Settings, Sources, load};
 use bankwatch::internals::status::Status;
@@ -165,21 +165,21 @@ pub fn missing(place: Place, command: &str) -> MissingAnswer {
     }
 }
 
-pub fn parts_of(reading: BankReading, level: CellLevel) -> Vec<Part> {
+pub fn parts_of(reading: BankReading, level: CellLevel) -> Vec<TopicPayload> {
     let mut report = BankReport::of_one(reading);
     tell_standing(&mut report, &Catalogue::load(None).0);
     parts(&report, level)
 }
 
-pub fn parts(report: &BankReport, level: CellLevel) -> Vec<Part> {
-    payload::parts(report, &Status::of(report, &TimeZone::UTC), &topics(), level, 3)
+pub fn parts(report: &BankReport, level: CellLevel) -> Vec<TopicPayload> {
+    payload::payloads(report, &Status::of(report, &TimeZone::UTC), &topics(), level, 3)
 }
 
 /// What is announced of a bank once it has been seen.
 pub fn announced(reading: BankReading, level: CellLevel) -> Vec<Message> {
     let report = BankReport::of_one(reading);
-    let mut shape = Shape::new(&bank(&report.reading.bank));
-    shape.grow(&report, &parts(&report, level));
+    let mut shape = AnnouncedDevices::new(&bank(&report.reading.bank));
+    shape.update(&report, &parts(&report, level));
     discovery::messages(&topics(), &shape, level, &EXPIRY)
 }
 
@@ -195,7 +195,7 @@ pub struct Component {
 
 impl Component {
     pub fn text(&self, key: &str) -> &str {
-        self.said[key].as_str().unwrap_or_default()
+        self.present_keys[key].as_str().unwrap_or_default()
     }
 }
 
@@ -237,8 +237,8 @@ pub fn written(messages: impl IntoIterator<Item = Message>) -> String {
 }
 
 /// As they would be sent.
-pub fn sent(parts: Vec<Part>) -> Vec<Message> {
-    parts.into_iter().map(|part| Message::fleeting(part.topic, part.payload)).collect()
+pub fn sent(parts: Vec<TopicPayload>) -> Vec<Message> {
+    parts.into_iter().map(|part| Message::transient(part.topic, part.payload)).collect()
 }
 
 /// Where the committed messages lie.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::mqtt::message::Message;
 
 #[derive(Debug, Default)]
-pub struct Round {
+pub struct PublishRound {
     /// In order.
     pub messages: Vec<Message>,
     /// Entities taken over from pytes_serial by these messages, by bank.
