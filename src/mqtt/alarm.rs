@@ -22,8 +22,8 @@ pub(crate) fn bank_alarm(reading: &BankReading) -> Option<bool> {
 #[must_use]
 pub(crate) fn battery_alarm(report: &BankReport, battery: &BatteryReading) -> Option<bool> {
     let own = report.derived.batteries.get(battery.place.index());
-    let mut standing = own.into_iter().flat_map(|own| &own.standing);
-    let is_alarm = standing.any(|standing| standing.level == EventLevel::Warning)
+    let mut active = own.into_iter().flat_map(|own| &own.active_events);
+    let is_alarm = active.any(|event| event.level == EventLevel::Warning)
         || battery.cells.iter().flatten().any(has_cell_alarm);
     let all_answered = !report.reading.missing.iter().any(|missing| {
         let has_measurements = missing.command.starts_with("pwr") || missing.command.starts_with("bat");
