@@ -45,6 +45,6 @@ pub(crate) const KEYS: &[Key] = &[
         "catalogue",
         Kind::OptionalPath(Base::Settings),
         "",
-        "file with levels and texts of your own: like config/events.toml, or an events_config.json",
+        "file with your own levels and texts, like config/events.toml or events_config.json",
     ),
 ];
