@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::store::journal::{Bounds, Entry, Journal};
+use bankwatch::internals::store::journal::{Bounds, Journal, JournalEntry};
 
 /// A full reading of four batteries of sixteen cells, packed.
 const BYTES: usize = 8_000;
@@ -39,8 +39,8 @@ fn open(path: &Path) -> Journal {
     Journal::open(path, BOUNDS).expect("a journal").journal
 }
 
-fn rows(count: u64) -> Vec<Entry> {
-    let row = |number: u64| Entry {
+fn rows(count: u64) -> Vec<JournalEntry> {
+    let row = |number: u64| JournalEntry {
         kind: "reading".into(),
         bank: "house".into(),
         taken_at_ms: i64::try_from(number).expect("a small number"),

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Addr, Context, Handler, Recipient, Supervised};
 use slog::{Logger, crit, info, warn};
 
-use crate::actors::db::{DbActor, History};
+use crate::actors::db::{DbActor, HistoryConfig};
 use crate::actors::event::{EventActor, Listeners};
 use crate::actors::json_file::JsonFileActor;
 use crate::actors::mqtt::{MqttActor, MqttActorConfig};
@@ -330,8 +330,8 @@ fn grow(
 }
 
 /// What the keeper of the history needs to know.
-fn history(plan: &Plan) -> History {
-    History {
+fn history(plan: &Plan) -> HistoryConfig {
+    HistoryConfig {
         settings: plan.settings.database.clone(),
         disk_deadline: plan.workings.write_deadline,
         batch_deadline: plan.workings.batch_deadline,

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bankwatch::internals::store::journal::{
-    Bounds, Drain, Entry, Keeper, Kept, Next, Rhythm, Sink, SinkError,
+    Bounds, Drain, DrainConfig, JournalBuffer, JournalEntry, JournalSink, NextStep, SinkError, StoredEntry,
 };
-use bankwatch::internals::store::{MariaDb, Minutes, Record, Store};
+use bankwatch::internals::store::{MariaDb, MinuteAggregator, Record, Store};
 
 use crate::store::{INTERVAL, sweep};
 
@@ -17,40 +17,41 @@ const BOUNDS: Bounds = Bounds { disk_bytes: 4_000_000_000, memory_bytes: 0, age:
 
 struct Server(MariaDb);
 
-impl Sink for Server {
-    fn store(&mut self, batch: &[Kept]) -> Result<(), SinkError> {
-        let record = |kept: &Kept| Record::from_bytes(&kept.entry.payload).expect("what was kept");
+impl JournalSink for Server {
+    fn store(&mut self, batch: &[StoredEntry]) -> Result<(), SinkError> {
+        let record = |kept: &StoredEntry| Record::from_bytes(&kept.entry.payload).expect("what was kept");
         let records: Vec<Record> = batch.iter().map(record).collect();
-        self.0.insert(&records).map_err(|error| SinkError::Away(error.to_string()))
+        self.0.insert(&records).map_err(|error| SinkError::Unavailable(error.to_string()))
     }
 
-    fn bury(&mut self, _: &Kept, reason: &str) -> Result<(), SinkError> {
+    fn dead_letter(&mut self, _: &StoredEntry, reason: &str) -> Result<(), SinkError> {
         panic!("nothing is wrong with it: {reason}")
     }
 }
 
 /// Fills a journal at `path` and drains it into `store`.
 pub fn measure(path: &Path, store: MariaDb) {
-    let mut keeper = Keeper::new(path, BOUNDS);
-    let mut minutes = Minutes::default();
+    let mut buffer = JournalBuffer::new(path, BOUNDS);
+    let mut minutes = MinuteAggregator::default();
     let began = Instant::now();
     for first in (0..SWEEPS).step_by(100) {
         let records = (first..first + 100).flat_map(|n| sweep(n, &mut minutes));
-        let entry = |record: Record| Entry {
+        let entry = |record: Record| JournalEntry {
             kind: "reading".into(),
             bank: "pytes".into(),
             taken_at_ms: record.at_ms(),
             payload: record.to_bytes().expect("a record"),
         };
-        keeper.keep(Instant::now(), None, records.map(entry).collect());
+        buffer.append(Instant::now(), None, records.map(entry).collect());
     }
     let (rows, megabytes, filled) =
-        (keeper.len(), keeper.bytes(Instant::now()) as f64 / 1e6, began.elapsed());
-    let (keeper, mut drain, mut server) = (Mutex::new(keeper), Drain::new(Rhythm::default()), Server(store));
+        (buffer.len(), buffer.bytes(Instant::now()) as f64 / 1e6, began.elapsed());
+    let (buffer, mut drain, mut server) =
+        (Mutex::new(buffer), Drain::new(DrainConfig::default()), Server(store));
     let began = Instant::now();
-    while drain.step(&keeper, &mut server, Instant::now, 0.5).next != Next::Idle {}
+    while drain.step(&buffer, &mut server, Instant::now, 0.5).next != NextStep::Idle {}
     let took = began.elapsed().as_secs_f64();
-    assert!(keeper.lock().expect("no panic").is_empty(), "all of it went");
+    assert!(buffer.lock().expect("no panic").is_empty(), "all of it went");
     println!(
         "\n| a backlog of {SWEEPS} sweeps of 4 × 16 ({:.1} days) | |",
         (SWEEPS * INTERVAL) as f64 / 86_400_000.0

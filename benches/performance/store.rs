@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::store::{
-    Asked, MariaDb, Minutes, Record, Retention, SqliteFile, Step, Store, Sweep,
+    HistoryQuery, MariaDb, MinuteAggregator, Record, Resolution, Retention, SqliteFile, Store, SweepRecord,
 };
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -25,7 +25,7 @@ const CELLS: usize = 16;
 const BARCODES: [&str; 4] = ["HPCR02403150117", "HPCR02403150118", "HPCR02403150119", "HPCR02403150120"];
 
 /// A sweep of 4 × 16; values wander as a day's do.
-pub fn sweep(n: i64, minutes: &mut Minutes) -> Vec<Record> {
+pub fn sweep(n: i64, minutes: &mut MinuteAggregator) -> Vec<Record> {
     let at = START - START % DAY + n * INTERVAL;
     let wander = |place: u8| ((n * 7 + i64::from(place) * 131) % 1900) as i32;
     let batteries = |cells| {
@@ -35,11 +35,11 @@ pub fn sweep(n: i64, minutes: &mut Minutes) -> Vec<Record> {
             .collect()
     };
     let full = report("pytes", at, SweepKind::Full, batteries(CELLS));
-    let mut records = minutes.take(&full);
+    let mut records = minutes.add(&full);
     for summary in 1..5 {
-        records.extend(minutes.take(&report("pytes", at + 2000 * summary, SweepKind::Summary, batteries(0))));
+        records.extend(minutes.add(&report("pytes", at + 2000 * summary, SweepKind::Summary, batteries(0))));
     }
-    records.push(Record::Sweep(Box::new(Sweep::of(&full))));
+    records.push(Record::Sweep(Box::new(SweepRecord::from_report(&full))));
     records
 }
 
@@ -75,7 +75,7 @@ pub fn measure() {
 }
 
 fn rates(name: &str, store: &mut dyn Store) {
-    let mut minutes = Minutes::default();
+    let mut minutes = MinuteAggregator::default();
     let mut n = 0;
     for (how, transactions, sweeps) in
         [("one sweep per transaction", 1000, 1), ("100 sweeps per transaction", 40, 100)]
@@ -128,7 +128,7 @@ fn predecessor(server: &MariaDbServer) {
 fn growth(file: &Path) {
     const DAYS: i64 = 9;
     let mut store = SqliteFile::open(file).expect("a file");
-    let mut minutes = Minutes::default();
+    let mut minutes = MinuteAggregator::default();
     let keep = Retention {
         batteries: std::time::Duration::from_secs(90 * 86_400),
         cells: std::time::Duration::from_secs(7 * 86_400),
@@ -197,7 +197,7 @@ fn bytes_written() -> i64 {
 
 /// A day of readings and a year of hours, asked in several ways; milliseconds each, the median of some.
 fn history(store: &mut dyn Store) -> Vec<(&'static str, f64)> {
-    let mut minutes = Minutes::default();
+    let mut minutes = MinuteAggregator::default();
     let begin = START - START % DAY;
     for at in 0..DAY / INTERVAL / 100 {
         let records: Vec<Record> = (0..100).flat_map(|n| sweep(at * 100 + n, &mut minutes)).collect();
@@ -212,19 +212,19 @@ fn history(store: &mut dyn Store) -> Vec<(&'static str, f64)> {
                 .map(|(place, barcode)| battery(place, 0, hour, Some(barcode)))
                 .collect();
             let at = year + day * DAY + i64::from(hour) * 3_600_000;
-            records.extend(minutes.take(&report("pytes", at, SweepKind::Summary, batteries)));
+            records.extend(minutes.add(&report("pytes", at, SweepKind::Summary, batteries)));
         }
         store.insert(&records).expect("room");
     }
     let asked = [
-        ("one day of one battery, each reading", Some(2), begin, begin + DAY, Step::Raw),
-        ("one day of one battery, minutes", Some(2), begin, begin + DAY, Step::Minute),
-        ("one day of the bank, each reading", None, begin, begin + DAY, Step::Raw),
-        ("one year of one battery, hours", Some(2), year, begin, Step::Hour),
-        ("one year of one battery, days", Some(2), year, begin, Step::Day),
+        ("one day of one battery, each reading", Some(2), begin, begin + DAY, Resolution::Raw),
+        ("one day of one battery, minutes", Some(2), begin, begin + DAY, Resolution::Minute),
+        ("one day of the bank, each reading", None, begin, begin + DAY, Resolution::Raw),
+        ("one year of one battery, hours", Some(2), year, begin, Resolution::Hour),
+        ("one year of one battery, days", Some(2), year, begin, Resolution::Day),
     ];
     let took = |(what, place, from_ms, to_ms, step)| {
-        let asked = Asked { bank: "pytes", place, from_ms, to_ms, step, most: 100_000 };
+        let asked = HistoryQuery { bank: "pytes", place, from_ms, to_ms, step, limit: 100_000 };
         let mut times: Vec<f64> = (0..7)
             .map(|_| {
                 let began = Instant::now();

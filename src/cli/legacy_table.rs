@@ -1,5 +1,5 @@
-//! What `pwr_data`, the table of pytes_serial, makes of our rows, for verbs that look from outside. The server has a short
-//! deadline: one that is away is another one's business.
+//! Checks whether `pwr_data`, the table of pytes_serial, accepts our rows, for commands outside the service. The deadline is
+//! short: a server that is down is reported elsewhere.
 
 use std::sync::mpsc;
 use std::thread;
@@ -9,12 +9,12 @@ use crate::outage::HumanDuration;
 use crate::settings::DatabaseSettings;
 use crate::store::{LegacyReport, StoreError, check_legacy_table, server};
 
-/// For a person who waits.
+/// For an interactive command.
 const CHECK: Duration = Duration::from_secs(2);
-/// For a container engine, which has deadlines of its own.
+/// For a container engine, which has its own deadline.
 const HEALTH: Duration = Duration::from_secs(1);
 
-/// For `config check`: what keeps rows out of the table, each as a sentence. Nothing where it is not written.
+/// For `config check`: everything that keeps rows out of the table. Empty if it is not written.
 pub(crate) fn warnings(settings: &DatabaseSettings) -> Vec<String> {
     match report(settings, CHECK) {
         None => Vec::new(),
@@ -24,15 +24,15 @@ pub(crate) fn warnings(settings: &DatabaseSettings) -> Vec<String> {
             let others = others.map(|obstacle| format!("pwr_data: {obstacle}"));
             refused(&report).into_iter().chain(others).collect()
         }
-        Some(Err(why)) => vec![format!("whether pwr_data takes rows was not checked: {why}")],
+        Some(Err(why)) => vec![format!("could not check whether pwr_data accepts rows: {why}")],
     }
 }
 
-/// For `healthcheck`: why the table takes no rows at present, if that is so.
+/// For `healthcheck`: why the table accepts no rows at present, if it does not.
 pub(crate) fn refusal(settings: &DatabaseSettings) -> Option<String> {
     match report(settings, HEALTH)? {
         Ok(report) => refused(&report),
-        Err(why) => Some(format!("whether pwr_data takes rows is not known: {why}")),
+        Err(why) => Some(format!("unknown whether pwr_data accepts rows: {why}")),
     }
 }
 
@@ -41,19 +41,19 @@ fn refused(report: &LegacyReport) -> Option<String> {
     Some(format!("pwr_data is refused (waiting sweeps: {}): {refusal}", report.waiting))
 }
 
-/// Asks on a thread of its own, which ends with the process where the server never answers.
-fn report(settings: &DatabaseSettings, patience: Duration) -> Option<Result<LegacyReport, String>> {
+/// Checks on a separate thread, which ends with the process if the server never responds.
+fn report(settings: &DatabaseSettings, timeout: Duration) -> Option<Result<LegacyReport, String>> {
     let server = server(settings).ok().filter(|server| settings.enabled && server.legacy_table)?;
-    let (sender, answer) = mpsc::channel::<Result<LegacyReport, StoreError>>();
-    let asked = thread::Builder::new().name("legacy table".to_owned());
-    if let Err(error) = asked.spawn(move || sender.send(check_legacy_table(&server))) {
+    let (sender, receiver) = mpsc::channel::<Result<LegacyReport, StoreError>>();
+    let thread = thread::Builder::new().name("legacy table".to_owned());
+    if let Err(error) = thread.spawn(move || sender.send(check_legacy_table(&server))) {
         return Some(Err(error.to_string()));
     }
-    Some(match answer.recv_timeout(patience) {
+    Some(match receiver.recv_timeout(timeout) {
         Ok(Ok(report)) => Ok(report),
         // The service creates the database, and the table in it.
         Ok(Err(StoreError::NotThere { .. })) => Ok(LegacyReport::default()),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer from {} within {}", settings.url, HumanDuration(patience))),
+        Err(_) => Err(format!("no answer from {} within {}", settings.url, HumanDuration(timeout))),
     })
 }

@@ -1,92 +1,58 @@
-//! The trait, for any backend that has `transact` (a transaction that writes), `look` (one that does not), `write` (records
-//! in one), `give_back`, `relieve` and `spend_reserve`.
+//! The interface that both databases implement.
 
-/// Implements [`Store`](crate::store::Store) on what `writing` and `reading` have defined.
-macro_rules! store {
-    ($backend:ty) => {
-        impl Store for $backend {
-            fn schema(&self) -> Schema {
-                self.schema.clone()
-            }
+use csv::StringRecord;
+use jiff::Timestamp;
 
-            fn insert(&mut self, records: &[Record]) -> Result<(), StoreError> {
-                self.write(records)
-            }
+use crate::store::error::StoreError;
+use crate::store::model::record::Record;
+use crate::store::sql::export::ExportQuery;
+use crate::store::sql::history::{HistoryPoint, HistoryQuery, PruneProgress, Retention};
+use crate::store::sql::migrations::SchemaVersion;
 
-            fn bury(&mut self, body: &[u8], reason: &str, at: Timestamp) -> Result<(), StoreError> {
-                self.transact(|connection, _| bury_letter(connection, body, reason, at.as_millisecond()))
-            }
+/// The number of dead letters kept, the newest ones.
+pub(crate) const MAX_DEAD_LETTERS: i32 = 1000;
 
-            fn prune(&mut self, now: Timestamp, keep: &Retention) -> Result<Pruned, StoreError> {
-                self.transact(|connection, _| delete_old(connection, now.as_millisecond(), keep, PRUNED))
-            }
+/// A database for the history. Every call blocks, and belongs on a thread of its own.
+pub trait Store: Send {
+    /// The version of the schema when it was opened, and now.
+    fn schema(&self) -> SchemaVersion;
 
-            fn make_room(&mut self, now: Option<Timestamp>, keep: &Retention) -> Result<bool, StoreError> {
-                self.relieve(now, keep)
-            }
+    /// Stores records in order in one transaction, all or none. Existing records stay unchanged.
+    ///
+    /// # Errors
+    /// With [`ErrorClass::Data`](crate::store::error::ErrorClass::Data) one of the records is at fault, and the others can
+    /// be stored without it.
+    fn insert(&mut self, records: &[Record]) -> Result<(), StoreError>;
 
-            fn give_all_room(&mut self) {
-                self.spend_reserve();
-            }
+    /// Stores a rejected record in the table `dead_letter`, which holds at most [`MAX_DEAD_LETTERS`].
+    fn dead_letter(&mut self, body: &[u8], reason: &str, at: Timestamp) -> Result<(), StoreError>;
 
-            fn shrink(&mut self) -> Result<(), StoreError> {
-                self.give_back()
-            }
+    /// One small step of retention, which takes milliseconds; [`PruneProgress::more`] tells whether to go on. Every ten
+    /// minutes is often enough; with every sweep it would wear a flash card.
+    fn prune(&mut self, now: Timestamp, keep: &Retention) -> Result<PruneProgress, StoreError>;
 
-            fn history(&mut self, asked: &Asked<'_>) -> Result<Vec<Point>, StoreError> {
-                self.look(|connection| history(connection, asked))
-            }
+    /// Deletes rows past their retention on a full disk, although that needs space itself. `now` is the time of a trusted
+    /// clock; without it, nothing expires. Returns whether there is space for rows now.
+    fn make_room(&mut self, now: Option<Timestamp>, keep: &Retention) -> Result<bool, StoreError>;
 
-            fn export(
-                &mut self,
-                asked: &Export<'_>,
-                each: &mut dyn FnMut(&str) -> bool,
-            ) -> Result<(), StoreError> {
-                let mut banks = self.look(|connection| bank_names(connection))?;
-                if let Some(wanted) = asked.bank {
-                    let known = banks.iter().map(|(_, bank)| bank.clone()).collect();
-                    banks.retain(|(_, bank)| bank == wanted);
-                    if banks.is_empty() {
-                        return Err(StoreError::NoBank { bank: wanted.to_owned(), known });
-                    }
-                }
-                if !each(&asked.rows.header()) {
-                    return Ok(());
-                }
-                for (id, bank) in banks {
-                    let mut at = asked.from_ms;
-                    loop {
-                        let next = self.look(|connection| next_row(connection, asked.rows, id, at))?;
-                        let Some(next) = next.filter(|next| *next < asked.to_ms) else { break };
-                        at = next.saturating_add(asked.rows.slice_ms()).min(asked.to_ms);
-                        let slice = Export { bank: Some(&bank), from_ms: next, to_ms: at, ..*asked };
-                        let lines = self.look(|connection| lines(connection, &slice))?;
-                        if !lines.iter().all(|line| each(line)) {
-                            return Ok(());
-                        }
-                    }
-                }
-                Ok(())
-            }
-        }
-    };
+    /// Frees the space reserved for [`make_room`](Self::make_room), for the last rows.
+    fn release_reserve(&mut self);
+
+    /// Returns to the file system what retention has freed, if that is much; new rows would reuse it anyway. It may take a
+    /// minute, in which nothing else can write, and as much space as the file has.
+    fn shrink(&mut self) -> Result<(), StoreError>;
+
+    /// The requested history, oldest first.
+    fn history(&mut self, query: &HistoryQuery<'_>) -> Result<Vec<HistoryPoint>, StoreError>;
+
+    /// Passes the header and then the selected rows to `each`, bank after bank, each in order of time, until it returns
+    /// false. Writers do not wait for it.
+    ///
+    /// # Errors
+    /// Also if there is no such bank.
+    fn export(
+        &mut self,
+        query: &ExportQuery<'_>,
+        each: &mut dyn FnMut(&StringRecord) -> bool,
+    ) -> Result<(), StoreError>;
 }
-
-/// What the macros `reading` and `store` need in scope beside that of `writing`.
-macro_rules! reading_imports {
-    () => {
-        use jiff::Timestamp;
-
-        use crate::store::backend::store;
-        use crate::store::error::StoreError;
-        use crate::store::export::{BankLine, BatteryLine, CellLine, Export, Rows, SpanLine};
-        use crate::store::history::{Asked, Point, Pruned, RawBank, RawBattery, Retention, Step};
-        use crate::store::migrate::Schema;
-        use crate::store::reading::{PRUNED, reading};
-        use crate::store::rows::LetterRow;
-        use crate::store::writing::writing;
-        use crate::store::{LETTERS_KEPT, Store};
-    };
-}
-
-pub(super) use {reading_imports, store};

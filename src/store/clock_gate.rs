@@ -1,106 +1,93 @@
-//! Rows that were taken before the system's clock was set wait here, and get their right time once it is.
+//! Holds back rows recorded before the system clock was set, and corrects their timestamps once it is.
 //!
-//! A small machine without a battery-backed clock starts in 1970 or at its last shutdown, until the network tells it
-//! the time. A row's time is off by what the clock is put forward later: `wall - monotonic` differs by just that, so
+//! A small machine without a battery-backed clock starts in 1970 or at its last shutdown, until it gets the time from the
+//! network. A row's time is wrong by the later correction of the clock, which is the change of `wall - monotonic`:
 //!
 //! ```text
-//! corrected = time the row bears + (wall - monotonic now) - (wall - monotonic when it came)
+//! corrected = time of the row + (wall - monotonic now) - (wall - monotonic when it was received)
 //!           = wall now - monotonic age of the row
 //! ```
-//! Pure: both clocks are handed in. A machine that was asleep shows as a jump, since its monotonic clock slept too.
+//! Pure: both clocks are passed in. A suspended machine shows as a jump, because its monotonic clock was suspended too.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// No row was taken before this program was made: 2026-11-01, milliseconds since 1970, UTC. A release bumps it. It is
-/// a constant so that the same source gives the same program whenever it is built; an old one only makes the gate
-/// more lenient, never wrong.
-pub const MADE_AT_MS: i64 = 1_793_491_200_000;
+/// No row was taken before this version was released: 2026-11-01, milliseconds since 1970, UTC. Each release raises it. It
+/// is a constant for reproducible builds; an old value makes the gate more lenient, never wrong.
+pub const RELEASED_AT_MS: i64 = 1_793_491_200_000;
 
-/// Clocks are drawn to the right time slowly; what is faster than this between two looks is a jump.
+/// Clocks are slewed slowly; a larger change between two updates is a jump.
 pub(super) const JUMP_MS: i64 = 1_000;
 
-/// A clock that has not jumped for so long is trusted with giving up what is old.
-const TRUSTED_AFTER: Duration = Duration::from_secs(600);
+/// A clock that has not jumped for this long is trusted to expire old rows.
+const TRUST_AFTER: Duration = Duration::from_secs(600);
 
 /// Both clocks at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// The one that only ever goes on.
+pub struct ClockReading {
     pub monotonic: Instant,
-    /// The one people read: milliseconds since 1970, UTC.
+    /// Milliseconds since 1970, UTC.
     pub wall_ms: i64,
 }
 
-/// What the wall clock did.
+/// A change of the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClockNews {
-    /// It stands before the program was made, so it has not been set: rows wait.
+pub enum ClockChange {
+    /// It shows a time before the release, so it is not set: rows wait.
     Unset,
-    /// It was set: what had waited goes on, with corrected times.
-    Set {
-        /// By how much: milliseconds.
-        by_ms: i64,
-    },
-    /// It was put forward (or back, where negative) while it was running.
-    Jumped {
-        /// By how much: milliseconds.
-        by_ms: i64,
-    },
+    /// It was set: waiting rows pass with corrected times.
+    Set { by_ms: i64 },
+    /// It was stepped forward, or back if negative, while it was set.
+    Jumped { by_ms: i64 },
 }
 
-/// A row with the time it was taken at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Timed<T> {
+pub struct TimedRow<T> {
     /// Milliseconds since 1970, UTC.
     pub taken_at_ms: i64,
-    /// The row.
     pub row: T,
 }
 
-/// What passed the gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passed<T> {
-    /// What is to be said of the clock.
-    pub news: Option<ClockNews>,
-    /// Rows whose time is right, in the order they came.
-    pub rows: Vec<Timed<T>>,
-    /// Rows that were dropped, the oldest, since too many waited.
+pub struct GateOutput<T> {
+    pub clock: Option<ClockChange>,
+    /// Rows with correct times, in order.
+    pub rows: Vec<TimedRow<T>>,
+    /// Rows dropped because too many waited.
     pub dropped: u64,
 }
 
-/// The gate. Look at the clocks as often as rows come, or every few seconds.
+/// Must be called with the clocks for each row, or every few seconds.
 #[derive(Debug)]
 pub struct ClockGate<T> {
-    made_at_ms: i64,
-    most_waiting: usize,
-    /// The first moment seen: monotonic times are counted from there.
+    released_at_ms: i64,
+    max_waiting: usize,
+    /// The first reading: monotonic times count from there.
     start: Option<Instant>,
-    /// `wall - monotonic` at the last look.
+    /// `wall - monotonic` at the last update.
     offset_ms: i64,
-    /// The same when the clock was last seen unset: a row may have been taken just before it was set.
+    /// The same at the last update with an unset clock: a row may have been taken just before the clock was set.
     unset_offset_ms: Option<i64>,
-    /// Since when the clock has not jumped.
+    /// The time of the last jump.
     steady_since: Option<Instant>,
-    waiting: VecDeque<Waiting<T>>,
+    waiting: VecDeque<WaitingRow<T>>,
 }
 
 #[derive(Debug)]
-struct Waiting<T> {
-    row: Timed<T>,
-    /// `wall - monotonic` when it came; nothing for a row that was taken by a clock that was set, or whose clock
-    /// nobody saw.
+struct WaitingRow<T> {
+    row: TimedRow<T>,
+    /// `wall - monotonic` when it was received; `None` for a row of a clock that was set or unknown.
     offset_ms: Option<i64>,
 }
 
 impl<T> ClockGate<T> {
-    /// A gate that lets nothing pass from before `made_at_ms` (milliseconds since 1970, UTC; [`MADE_AT_MS`] in
-    /// earnest), and keeps at most so many rows waiting.
+    /// A gate that lets nothing pass from before `released_at_ms` (milliseconds since 1970, UTC; [`RELEASED_AT_MS`] in
+    /// production), and holds at most `max_waiting` rows.
     #[must_use]
-    pub fn new(made_at_ms: i64, most_waiting: usize) -> Self {
+    pub fn new(released_at_ms: i64, max_waiting: usize) -> Self {
         Self {
-            made_at_ms,
-            most_waiting,
+            released_at_ms,
+            max_waiting,
             start: None,
             offset_ms: 0,
             unset_offset_ms: None,
@@ -109,44 +96,43 @@ impl<T> ClockGate<T> {
         }
     }
 
-    /// Takes rows with the times they bear, and lets go what has its right time by now.
-    pub fn pass(&mut self, now: Moment, rows: impl IntoIterator<Item = Timed<T>>) -> Passed<T> {
-        let news = self.look(now);
+    /// Adds rows, and returns all rows whose time is correct now.
+    pub fn pass(&mut self, now: ClockReading, rows: impl IntoIterator<Item = TimedRow<T>>) -> GateOutput<T> {
+        let clock = self.update(now);
         for row in rows {
-            let unset = row.taken_at_ms < self.made_at_ms;
+            let unset = row.taken_at_ms < self.released_at_ms;
             let offset_ms = unset.then_some(self.unset_offset_ms).flatten();
-            self.waiting.push_back(Waiting { row, offset_ms });
+            self.waiting.push_back(WaitingRow { row, offset_ms });
         }
-        let surplus = self.waiting.len().saturating_sub(self.most_waiting);
+        let surplus = self.waiting.len().saturating_sub(self.max_waiting);
         if self.is_set(now) {
             let rows = self.waiting.drain(..).map(|waiting| waiting.corrected(self.offset_ms));
-            let (rows, lost): (Vec<_>, Vec<_>) = rows.partition(|row| row.taken_at_ms >= self.made_at_ms);
-            return Passed { news, rows, dropped: lost.len() as u64 };
+            let (rows, lost): (Vec<_>, Vec<_>) = rows.partition(|row| row.taken_at_ms >= self.released_at_ms);
+            return GateOutput { clock, rows, dropped: lost.len() as u64 };
         }
         self.waiting.drain(..surplus);
-        Passed { news, rows: Vec::new(), dropped: surplus as u64 }
+        GateOutput { clock, rows: Vec::new(), dropped: surplus as u64 }
     }
 
-    /// How many rows wait for the clock.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// The time by the wall clock, where it is set and has not jumped for ten minutes: good enough to say what is
-    /// too old to keep. Nothing else should be given up by a clock that may be years ahead for a moment.
+    /// The wall-clock time, if it is set and has not jumped for ten minutes. Old rows must expire by no other clock: it may
+    /// be years ahead for a moment.
     #[must_use]
-    pub fn trusted_ms(&self, now: Moment) -> Option<i64> {
+    pub fn trusted_ms(&self, now: ClockReading) -> Option<i64> {
         let steady = now.monotonic.saturating_duration_since(self.steady_since?);
-        (self.is_set(now) && steady >= TRUSTED_AFTER).then_some(now.wall_ms)
+        (self.is_set(now) && steady >= TRUST_AFTER).then_some(now.wall_ms)
     }
 
-    /// Whether the wall clock shows a time that can be right.
-    pub(super) fn is_set(&self, now: Moment) -> bool {
-        now.wall_ms >= self.made_at_ms
+    /// Whether the wall clock may be right.
+    pub(super) fn is_set(&self, now: ClockReading) -> bool {
+        now.wall_ms >= self.released_at_ms
     }
 
-    fn look(&mut self, now: Moment) -> Option<ClockNews> {
+    fn update(&mut self, now: ClockReading) -> Option<ClockChange> {
         let first = self.start.is_none();
         let start = *self.start.get_or_insert(now.monotonic);
         let elapsed = now.monotonic.saturating_duration_since(start).as_millis();
@@ -157,7 +143,7 @@ impl<T> ClockGate<T> {
         if !self.is_set(now) {
             self.unset_offset_ms = Some(offset);
             self.steady_since = None;
-            return (first || was_set).then_some(ClockNews::Unset);
+            return (first || was_set).then_some(ClockChange::Unset);
         }
         if was_set && by_ms.abs() <= JUMP_MS {
             return None;
@@ -165,15 +151,15 @@ impl<T> ClockGate<T> {
         self.steady_since = Some(now.monotonic);
         match (first, was_set) {
             (true, _) => None,
-            (_, true) => Some(ClockNews::Jumped { by_ms }),
-            (_, false) => Some(ClockNews::Set { by_ms }),
+            (_, true) => Some(ClockChange::Jumped { by_ms }),
+            (_, false) => Some(ClockChange::Set { by_ms }),
         }
     }
 }
 
-impl<T> Waiting<T> {
-    fn corrected(self, offset_ms: i64) -> Timed<T> {
+impl<T> WaitingRow<T> {
+    fn corrected(self, offset_ms: i64) -> TimedRow<T> {
         let by_ms = self.offset_ms.map_or(0, |came| offset_ms.saturating_sub(came));
-        Timed { taken_at_ms: self.row.taken_at_ms.saturating_add(by_ms), row: self.row.row }
+        TimedRow { taken_at_ms: self.row.taken_at_ms.saturating_add(by_ms), row: self.row.row }
     }
 }

@@ -1,4 +1,4 @@
-//! Why a store can't do what it is asked: which it is, how to mend it, and whether to try again.
+//! The errors of a store: what failed, what to do, and whether to retry.
 
 use std::time::Duration;
 
@@ -6,125 +6,129 @@ use diesel::result::{DatabaseErrorKind, Error};
 
 use crate::store::text::one_line;
 
-/// What is to be done about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// The world outside: try the same again later.
+pub enum ErrorClass {
+    /// An outage: retry later.
     Outside,
-    /// The record itself: it will never be taken.
+    /// The record is at fault: it will never be accepted.
     Data,
-    /// It stays so until somebody mends it. Trying again, rarely, shows when that has happened.
+    /// It lasts until somebody fixes it. Rare retries show when that has happened.
     Refused,
 }
 
-/// Why a store can't do what it is asked. No text holds a password.
+/// No message contains a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs, reason = "the sentences say what the fields are")]
 pub enum StoreError {
     #[error(
-        "no address is known for the database server {host} ({reason}); check the host in database.url, or write its address"
+        "the address of the database server {host} can't be resolved ({reason}); check the host in `database.url`"
     )]
     NoAddress { host: String, reason: String },
     #[error(
-        "no connection to the database server {server}: {reason}; check host and port in database.url, and that the server runs and listens there"
+        "can't connect to the database server {server}: {reason}; check host and port in `database.url`, and that the \
+         server is running and listening there"
     )]
     Unreachable { server: String, reason: String },
     #[error(
-        "the database server {server} accepts connections but said nothing within {after:?}; it hangs, or something else listens there"
+        "the database server {server} accepts connections but did not respond within {after:?}; it hangs, or something \
+         else is listening there"
     )]
     Silent { server: String, after: Duration },
     #[error(
-        "the database server {server} closed the connection before it said a word; its log says why, or something else listens there"
+        "the database server {server} closed the connection without a response; check its log, and that nothing else is \
+         listening there"
     )]
     HungUp { server: String },
     #[error(
-        "the database server {server} does not accept the user {user:?} with this password; check the user in database.url, and database.password"
+        "database login failed for user {user:?} on {server}; check `database.url` and `database.password`"
     )]
     Password { server: String, user: String },
     #[error(
-        "there is no database {database:?} on {server} that the user {user:?} may use, and it may not create one; as its administrator: CREATE DATABASE `{database}`; GRANT ALL ON `{database}`.* TO '{user}'@'%'"
+        "there is no database {database:?} on {server} that the user {user:?} may use, and the user may not create it; \
+         as administrator, run: CREATE DATABASE `{database}`; GRANT ALL ON `{database}`.* TO '{user}'@'%'"
     )]
     NoDatabase { server: String, database: String, user: String },
     #[error(
-        "there is no history at {what} yet: the service makes it at its start; check database.url, and data_dir for a file"
+        "there is no history at {what} yet; the service creates it when it starts. Check `database.url`, and `data_dir` \
+         for a file"
     )]
     NotThere { what: String },
-    #[error("the history has no bank {bank:?}; it has: {}", listed(.known))]
+    #[error("the history has no bank {bank:?}; it has: {}", list_names(.known))]
     NoBank { bank: String, known: Vec<String> },
     #[error(
-        "there is no table pwr_data in {database}; database.url must name the database that pytes_serial wrote to"
+        "there is no table pwr_data in {database}; `database.url` must name the database that pytes_serial wrote to"
     )]
     NoLegacyTable { database: String },
     #[error(
-        "the table pwr_data in {database} has no column that numbers its rows, by which they are read in portions; add one: ALTER TABLE pwr_data ADD id BIGINT NOT NULL AUTO_INCREMENT UNIQUE FIRST"
+        "the table pwr_data in {database} has no row number to read it in batches; add one: \
+         ALTER TABLE pwr_data ADD id BIGINT NOT NULL AUTO_INCREMENT UNIQUE FIRST"
     )]
     NoLegacyNumber { database: String },
     #[error(
-        "the user {user:?} lacks a right in the database {database:?} ({reason}); as its administrator: GRANT ALL ON `{database}`.* TO '{user}'@'%'"
+        "the user {user:?} lacks a privilege on the database {database:?} ({reason}); as administrator, run: \
+         GRANT ALL ON `{database}`.* TO '{user}'@'%'"
     )]
     NoRight { database: String, user: String, reason: String },
-    #[error("the database server {server} is {found}; at least MariaDB 10.3 or MySQL 8.0 is needed")]
+    #[error("the database server {server} is {found}; at least MariaDB 10.3 or MySQL 8.0 is required")]
     TooOld { server: String, found: String },
     #[error(
-        "database.tls = \"verify\" asks for encryption, and the server {server} offers none; set its certificate up, or database.tls = \"off\" where the way to it is safe"
+        "database.tls = \"verify\" requires encryption, but the server {server} does not offer it; configure a certificate \
+         on the server, or set database.tls = \"off\" if the network is trusted"
     )]
     NoTls { server: String },
     #[error(
-        "the certificate of the database server {server} is not trusted ({reason}); database.tls_ca names the authority that signed it"
+        "the certificate of the database server {server} is not trusted ({reason}); set `database.tls_ca` to the \
+         certificate of the authority that signed it"
     )]
     Certificate { server: String, reason: String },
     #[error(
-        "no certificate authorities were found at {looked}; database.tls_ca names the file that holds the server's"
+        "no certificate authorities found at {looked}; set `database.tls_ca` to the file with the server's authority"
     )]
     NoAuthorities { looked: String },
     #[error(
-        "the database {database} has the schema {found}, and this version knows none past {known}: it was written by a later version, which has to be used with it"
+        "the database {database} has schema {found}, but this version supports schemas up to {known}; it was written by a \
+         later version: install that version or a newer one"
     )]
     Newer { database: String, found: String, known: String },
-    #[error("{what} is locked by another program and did not become free within {after:?}")]
+    #[error("{what} is locked by another program and was not released within {after:?}")]
     Locked { what: String, after: Duration },
-    #[error(
-        "there is no space left for {what}; make room: until then the newest readings are kept in memory alone"
-    )]
+    #[error("no space left for {what}; free some space: until then new readings are kept in memory only")]
     Full { what: String },
-    #[error(
-        "{what} can't be written to; make it writable to the user of this service, also the folder it lies in"
-    )]
+    #[error("{what} is not writable; make the file and its folder writable for the user of this service")]
     ReadOnly { what: String },
     #[error(
-        "{what} is damaged ({reason}); the service moves it aside and creates a new one (sqlite3 FILE .recover may save its contents)"
+        "{what} is damaged ({reason}); the service moves it aside and creates a new one (`sqlite3 FILE .recover` may \
+         restore its contents)"
     )]
     Corrupt { what: String, reason: String },
     #[error(
-        "{what} was removed, replaced or unmounted while it was in use; a new one is created, and the rows of the old one are not in it"
+        "{what} was removed, replaced or unmounted while in use; a new one is created, without the rows of the old one"
     )]
     Removed { what: String },
     #[error(
-        "{what} is not a history of bankwatch and was not changed; choose another file in database.url, or move it away"
+        "{what} is not a bankwatch history and was not changed; choose another file in `database.url`, or move it away"
     )]
     Foreign { what: String },
     #[error(
         "{what} can't be opened ({reason}); check that its folder exists and belongs to the user of this service"
     )]
     NotOpened { what: String, reason: String },
-    #[error("the database {what} does not take this: {reason}")]
+    #[error("the database {what} rejected a record: {reason}")]
     Data { what: String, reason: String },
     #[error("the connection to {what} was lost: {reason}")]
     Lost { what: String, reason: String },
     #[error("{what}: {reason}")]
     Failed { what: String, reason: String },
     #[error(
-        "the predecessor's table pwr_data lies on a server: expected mysql://user@host:port/database in database.url"
+        "the table pwr_data of pytes_serial is on a server: expected mysql://user@host:port/database in `database.url`"
     )]
     NoLegacy,
 }
 
 impl StoreError {
-    /// What is to be done about it.
     #[must_use]
-    pub fn class(&self) -> Class {
+    pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Data { .. } => Class::Data,
+            Self::Data { .. } => ErrorClass::Data,
             Self::NoAddress { .. }
             | Self::Unreachable { .. }
             | Self::Silent { .. }
@@ -134,7 +138,7 @@ impl StoreError {
             | Self::ReadOnly { .. }
             | Self::Removed { .. }
             | Self::Lost { .. }
-            | Self::Failed { .. } => Class::Outside,
+            | Self::Failed { .. } => ErrorClass::Outside,
             Self::Password { .. }
             | Self::NoDatabase { .. }
             | Self::NotThere { .. }
@@ -150,37 +154,36 @@ impl StoreError {
             | Self::Corrupt { .. }
             | Self::Foreign { .. }
             | Self::NotOpened { .. }
-            | Self::NoLegacy => Class::Refused,
+            | Self::NoLegacy => ErrorClass::Refused,
         }
     }
 
-    /// What SQLite said of the file `what`.
-    pub(super) fn of_sqlite(what: &str, patience: Duration, error: &Error) -> Self {
+    /// Classifies an error of the file `what` by SQLite's message, since Diesel drops its error code.
+    pub(super) fn of_sqlite(what: &str, lock_timeout: Duration, error: &Error) -> Self {
         let what = what.to_owned();
         if let Error::SerializationError(reason) | Error::QueryBuilderError(reason) = error {
             return Self::Data { what, reason: one_line(&reason.to_string()) };
         }
         let reason = one_line(&error.to_string());
-        let said = |words: &str| reason.contains(words);
+        let mentions = |words: &str| reason.contains(words);
         match error {
             Error::DatabaseError(kind, _) if about_data(kind) => Self::Data { what, reason },
-            _ if said("is full") => Self::Full { what },
-            _ if said("locked") || said("busy") => Self::Locked { what, after: patience },
-            _ if said("readonly") => Self::ReadOnly { what },
-            _ if said("malformed") || said("not a database") => Self::Corrupt { what, reason },
-            _ if said("unable to open") => Self::NotOpened { what, reason },
-            _ if said("too big") || said("mismatch") => Self::Data { what, reason },
+            _ if mentions("is full") => Self::Full { what },
+            _ if mentions("locked") || mentions("busy") => Self::Locked { what, after: lock_timeout },
+            _ if mentions("readonly") => Self::ReadOnly { what },
+            _ if mentions("malformed") || mentions("not a database") => Self::Corrupt { what, reason },
+            _ if mentions("unable to open") => Self::NotOpened { what, reason },
+            _ if mentions("too big") || mentions("mismatch") => Self::Data { what, reason },
             _ => Self::Failed { what, reason },
         }
     }
 }
 
-/// Names for people.
-fn listed(names: &[String]) -> String {
+fn list_names(names: &[String]) -> String {
     if names.is_empty() { "none yet".to_owned() } else { names.join(", ") }
 }
 
-/// Constraints that a row breaks by itself.
+/// Whether the row itself violates a constraint.
 pub(super) fn about_data(kind: &DatabaseErrorKind) -> bool {
     matches!(
         kind,

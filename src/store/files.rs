@@ -1,4 +1,4 @@
-//! What a journal and a history in a file have in common: which file is at a path, and where a damaged one goes.
+//! Helpers for SQLite files: which file is at a path, and moving a damaged one away.
 
 use std::ffi::OsString;
 use std::fs;
@@ -6,13 +6,12 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// How many damaged files are kept; the last place is used over and over.
-const MOST_SET_ASIDE: usize = 3;
+/// The number of damaged files that are kept; the last one is overwritten.
+const MAX_DAMAGED: usize = 3;
 
-/// Device and inode: SQLite continues to write into a file that was removed, and those rows could never be found.
+/// Device and inode. SQLite continues to write to a file that was removed, and those rows could never be found.
 pub(super) type FileId = (u64, u64);
 
-/// Which file is at the path.
 pub(super) fn file_id(path: &Path) -> Option<FileId> {
     fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
@@ -24,17 +23,17 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Moves a database that is damaged, and its log, to `<path>.damaged-<n>`, where it is kept for inspection.
-pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    // A link stays, and what it leads to is moved on its own disk.
-    let behind = if path.is_symlink() { fs::canonicalize(path)? } else { path.to_owned() };
-    let path = behind.as_path();
-    let mut places = (1..=MOST_SET_ASIDE).map(|number| with_suffix(path, &format!(".damaged-{number}")));
-    let last = with_suffix(path, &format!(".damaged-{MOST_SET_ASIDE}"));
-    let to = places.find(|place| !place.exists()).unwrap_or(last);
-    // One that lies there already belongs to the file that is replaced.
+/// Moves a damaged database and its log to `<path>.damaged-<n>` for inspection.
+pub(super) fn move_damaged(path: &Path) -> io::Result<PathBuf> {
+    // A symbolic link stays; its target is moved on its own disk.
+    let target = if path.is_symlink() { fs::canonicalize(path)? } else { path.to_owned() };
+    let path = target.as_path();
+    let mut candidates = (1..=MAX_DAMAGED).map(|number| with_suffix(path, &format!(".damaged-{number}")));
+    let last = with_suffix(path, &format!(".damaged-{MAX_DAMAGED}"));
+    let to = candidates.find(|path| !path.exists()).unwrap_or(last);
+    // A log that is there belongs to the file that is overwritten.
     let _ = fs::remove_file(with_suffix(&to, "-wal"));
-    // Its log first, so that a new database never takes it for its own.
+    // The log first, so that a new database can't use it as its own.
     let moved = match fs::rename(with_suffix(path, "-wal"), with_suffix(&to, "-wal")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => fs::rename(path, &to),

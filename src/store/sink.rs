@@ -1,59 +1,59 @@
-//! The database as the drain sees it: opened when it is needed, left when something is wrong with it.
+//! The database as the drain's sink: opened when it is needed, and reopened after an error.
 
 use jiff::Timestamp;
 
 use crate::settings::{DatabaseSettings, DatabaseUrl};
-use crate::store::files::set_aside;
-use crate::store::journal::{Kept, Notice, Sink, SinkError};
-use crate::store::{AbortHandle, Class, Pruned, Record, Retention, Store, StoreError, open_with};
+use crate::store::backend::Store;
+use crate::store::error::{ErrorClass, StoreError};
+use crate::store::files::move_damaged;
+use crate::store::journal::{JournalSink, SinkError, StoreNotice, StoredEntry};
+use crate::store::mariadb::AbortHandle;
+use crate::store::model::record::Record;
+use crate::store::open::open_with;
+use crate::store::sql::history::{PruneProgress, Retention};
 
-/// The database of the settings.
-pub(crate) struct Database {
+pub(crate) struct DatabaseSink {
     settings: DatabaseSettings,
-    /// Ends a call that hangs, from outside.
+    /// Aborts a hanging call from another thread.
     abort: AbortHandle,
     open: Option<Box<dyn Store>>,
-    /// The time by a clock that can be trusted: by no other are rows too old.
+    /// The time of a trusted clock; without it, no rows expire.
     now: Option<Timestamp>,
-    /// No more rows come after these.
+    /// No more rows follow.
     is_ending: bool,
-    notices: Vec<Notice>,
+    notices: Vec<StoreNotice>,
 }
 
-impl Database {
-    /// Not opened yet.
+impl DatabaseSink {
     #[must_use]
     pub(crate) fn new(settings: DatabaseSettings, abort: AbortHandle) -> Self {
         Self { settings, abort, open: None, now: None, is_ending: false, notices: Vec::new() }
     }
 
-    /// Takes note of the time, where the clock can be trusted: on a full disk what is past its retention goes by it.
+    /// Sets the time of a trusted clock, by which rows expire on a full disk.
     pub(crate) fn set_time(&mut self, now: Option<Timestamp>) {
         self.now = now;
     }
 
-    /// The rows that come now are the last ones: all the room there is is theirs.
-    pub(crate) fn end(&mut self) {
+    /// The next rows are the last ones: they may use the reserve.
+    pub(crate) fn shut_down(&mut self) {
         self.is_ending = true;
     }
 
-    /// What is to be logged since the last call.
-    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
+    /// The notices since the last call.
+    pub(crate) fn take_notices(&mut self) -> Vec<StoreNotice> {
         std::mem::take(&mut self.notices)
     }
 
-    /// One small step of retention, where the database is open; answers whether another would find more to do.
-    ///
-    /// # Errors
-    /// The database's words.
+    /// One small step of retention, if the database is open; returns whether there is more to do.
     pub(crate) fn prune(&mut self, now: Timestamp) -> Result<bool, StoreError> {
-        // What is not open has nothing to be pruned today.
+        // A database that is not open has received no rows.
         if self.open.is_none() {
             return Ok(false);
         }
         let keep = self.retention();
         match self.with(|store| store.prune(now, &keep)) {
-            Ok(Pruned { more, .. }) => Ok(more),
+            Ok(PruneProgress { more, .. }) => Ok(more),
             Err(StoreError::Full { .. }) => {
                 self.with(|store| store.make_room(Some(now), &keep)).map(|_| false)
             }
@@ -75,59 +75,63 @@ impl Database {
             None => open_with(&self.settings, &self.abort)?,
         };
         let done = work(&mut *store);
-        // Whatever is not about the data or about room may be about the connection.
-        let stays =
-            |error: &StoreError| error.class() == Class::Data || matches!(error, StoreError::Full { .. });
-        if done.as_ref().err().is_none_or(stays) {
+        // Any error that is not about the data or about space may be about the connection.
+        let keeps_connection = |error: &StoreError| {
+            error.class() == ErrorClass::Data || matches!(error, StoreError::Full { .. })
+        };
+        if done.as_ref().err().is_none_or(keeps_connection) {
             self.open = Some(store);
         }
         done
     }
 
-    /// The same, once more where the first failure can be mended from here.
-    fn mended<T>(&mut self, work: impl Fn(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// The same, and once more if the cause of the first failure could be removed.
+    fn with_retry<T>(
+        &mut self,
+        work: impl Fn(&mut dyn Store) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         match self.with(&work) {
-            Err(StoreError::Full { .. }) if self.makes_room() => self.with(work),
+            Err(StoreError::Full { .. }) if self.make_room() => self.with(work),
             Err(error) if self.start_over(&error) => self.with(work),
             done => done,
         }
     }
 
-    /// Whether there is room now on a disk that was full.
-    fn makes_room(&mut self) -> bool {
+    /// Returns whether there is space now on a disk that was full.
+    fn make_room(&mut self) -> bool {
         let (keep, is_ending) = (self.retention(), self.is_ending);
-        // The last rows have less than a second: the reserve is there at once, deleting is not.
+        // The last rows have less than a second: releasing the reserve is immediate, deleting is not.
         let now = self.now.filter(|_| !is_ending);
         let Some(store) = &mut self.open else { return false };
         let has_room = store.make_room(now, &keep).unwrap_or(false);
         if !has_room && is_ending {
-            store.give_all_room();
+            store.release_reserve();
         }
         has_room || is_ending
     }
 
-    /// Whether a file that can't be gone on with is out of the way, so that a new one can be made in its place.
+    /// Returns whether an unusable file was moved away, so that a new one can be created in its place.
     fn start_over(&mut self, error: &StoreError) -> bool {
         let DatabaseUrl::Sqlite(file) = &self.settings.url else { return false };
         let reason = match error {
             StoreError::Removed { .. } => error.to_string(),
-            StoreError::Corrupt { reason, .. } => match set_aside(file) {
+            StoreError::Corrupt { reason, .. } => match move_damaged(file) {
                 Ok(to) => {
                     format!("{} is damaged ({reason}) and was moved to {}", file.display(), to.display())
                 }
-                // Then the original error is reported.
+                // The original error is reported.
                 Err(_) => return false,
             },
             _ => return false,
         };
         self.open = None;
-        self.notices.push(Notice::HistoryBegun { reason });
+        self.notices.push(StoreNotice::HistoryReplaced { reason });
         true
     }
 }
 
-impl Sink for Database {
-    fn store(&mut self, batch: &[Kept]) -> Result<(), SinkError> {
+impl JournalSink for DatabaseSink {
+    fn store(&mut self, batch: &[StoredEntry]) -> Result<(), SinkError> {
         let mut records = Vec::with_capacity(batch.len());
         for (index, kept) in batch.iter().enumerate() {
             let record = Record::from_bytes(&kept.entry.payload);
@@ -136,20 +140,20 @@ impl Sink for Database {
                     .map_err(|error| SinkError::Poison { index: Some(index), reason: error.to_string() })?,
             );
         }
-        self.mended(|store| store.insert(&records)).map_err(away)
+        self.with_retry(|store| store.insert(&records)).map_err(sink_error)
     }
 
-    fn bury(&mut self, row: &Kept, reason: &str) -> Result<(), SinkError> {
+    fn dead_letter(&mut self, row: &StoredEntry, reason: &str) -> Result<(), SinkError> {
         let at = Timestamp::now();
-        self.mended(|store| store.bury(&row.entry.payload, reason, at)).map_err(away)
+        self.with_retry(|store| store.dead_letter(&row.entry.payload, reason, at)).map_err(sink_error)
     }
 }
 
-fn away(error: StoreError) -> SinkError {
+fn sink_error(error: StoreError) -> SinkError {
     let reason = error.to_string();
     match error.class() {
-        Class::Outside => SinkError::Away(reason),
-        Class::Refused => SinkError::Refused(reason),
-        Class::Data => SinkError::Poison { index: None, reason },
+        ErrorClass::Outside => SinkError::Unavailable(reason),
+        ErrorClass::Refused => SinkError::Refused(reason),
+        ErrorClass::Data => SinkError::Poison { index: None, reason },
     }
 }

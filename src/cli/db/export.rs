@@ -1,7 +1,7 @@
 //! `bankwatch db export`: rows of the history for other programs, in volts, amperes and degrees.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 
 use crate::cli::progress::ProgressLine;
 use crate::cli::service::ServiceArguments;
-use crate::store::{Export, Rows, Store, open_existing};
+use crate::store::{ExportQuery, ExportTable, Store, open_existing};
 
 /// Which rows go where.
 #[derive(Debug, Args)]
@@ -23,8 +23,8 @@ use crate::store::{Export, Rows, Store, open_existing};
 pub(crate) struct ExportArguments {
     /// banks, batteries or cells: one row per full sweep; minutes, hours or days: mean, minimum and maximum of each
     /// bank (no place) and battery
-    #[arg(default_value = "batteries", value_parser = rows)]
-    rows: Rows,
+    #[arg(value_name = "ROWS", default_value = "batteries", value_parser = parse_table)]
+    table: ExportTable,
     /// Only this bank
     #[arg(long, value_name = "NAME")]
     bank: Option<String>,
@@ -32,10 +32,10 @@ pub(crate) struct ExportArguments {
     #[arg(long, value_name = "PLACE", value_parser = clap::value_parser!(u8).range(1..))]
     battery: Option<u8>,
     /// Start: 2026-11-22, "2026-11-22 06:00" (local time), 2026-11-22T05:00:00Z, or 7d for seven days ago
-    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    #[arg(long, value_name = "WHEN", value_parser = parse_time)]
     from: Option<Timestamp>,
     /// End (exclusive), in the same formats
-    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    #[arg(long, value_name = "WHEN", value_parser = parse_time)]
     to: Option<Timestamp>,
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
@@ -47,73 +47,77 @@ pub(crate) struct ExportArguments {
     service: ServiceArguments,
 }
 
-/// Writes them; how many went into a file is told.
-///
-/// # Errors
-/// The settings are wrong, there is no such history, bank or battery, or the file can't be written.
+/// Writes the rows; if to a file, prints their number.
 pub(super) fn export(arguments: &ExportArguments) -> anyhow::Result<()> {
-    let asked = Export {
-        rows: arguments.rows,
+    let query = ExportQuery {
+        table: arguments.table,
         bank: arguments.bank.as_deref(),
         place: arguments.battery,
         from_ms: arguments.from.map_or(0, Timestamp::as_millisecond),
         to_ms: arguments.to.map_or(i64::MAX, Timestamp::as_millisecond),
     };
-    refuse_senseless(&asked)?;
+    reject_impossible(&query)?;
     let mut store = open_existing(&arguments.service.load()?.settings.database)?;
     let Some(path) = &arguments.output else {
-        // Beside rows on a terminal the line would be in their way.
+        // On a terminal the progress line would mix with the rows.
         let progress = if io::stdout().is_terminal() { ProgressLine::hidden() } else { ProgressLine::new() };
-        write(&mut *store, &asked, io::stdout().lock(), progress)?;
+        write(&mut *store, &query, io::stdout().lock(), progress)?;
         return Ok(());
     };
-    let written = || format!("{} can't be written", path.display());
-    let file = File::create(path).with_context(written)?;
-    let rows = write(&mut *store, &asked, file, ProgressLine::new())
-        .with_context(|| format!("{} ends before its time; what is in it is right", path.display()))?;
+    let file = File::create(path).with_context(|| format!("{} can't be written", path.display()))?;
+    let rows = write(&mut *store, &query, file, ProgressLine::new())
+        .with_context(|| format!("{} is incomplete; the rows in it are correct", path.display()))?;
     writeln!(io::stdout(), "{rows} rows written to {}", path.display())?;
     Ok(())
 }
 
-/// What can have no answer is wrong usage.
-fn refuse_senseless(asked: &Export<'_>) -> Result<(), clap::Error> {
-    let refuse = |sentence: &str| Err(clap::Error::raw(ErrorKind::ArgumentConflict, sentence));
-    if asked.rows == Rows::Banks && asked.place.is_some() {
-        return refuse("rows of banks have no place: leave --battery out, or export batteries");
+fn reject_impossible(query: &ExportQuery<'_>) -> Result<(), clap::Error> {
+    let reject = |message: &str| Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
+    if query.table == ExportTable::Banks && query.place.is_some() {
+        return reject("rows of banks have no place: omit --battery, or export batteries");
     }
-    if asked.from_ms >= asked.to_ms {
-        return refuse("--from is not before --to, so there is nothing between them");
+    if query.from_ms >= query.to_ms {
+        return reject("--from must be before --to");
     }
     Ok(())
 }
 
-/// Writes the header and the rows; answers how many rows.
+/// Writes the header and the rows; returns the number of rows.
 fn write(
     store: &mut dyn Store,
-    asked: &Export<'_>,
+    query: &ExportQuery<'_>,
     to: impl Write,
     mut progress: ProgressLine,
 ) -> anyhow::Result<u64> {
-    let (mut out, mut lines, mut outcome) = (BufWriter::new(to), 0_u64, Ok(()));
-    store.export(asked, &mut |line| {
-        outcome = writeln!(out, "{line}");
-        lines += 1;
-        progress.show(|| format!("{} rows written", lines - 1));
+    let (mut out, mut records, mut outcome) = (csv::Writer::from_writer(to), 0_u64, Ok(()));
+    store.export(query, &mut |record| {
+        outcome = out.write_record(record).map_err(io_error);
+        records += 1;
+        progress.show(|| format!("{} rows written", records - 1));
         outcome.is_ok()
     })?;
-    outcome.and_then(|()| out.flush())?;
-    Ok(lines.saturating_sub(1))
+    outcome?;
+    out.flush()?;
+    Ok(records.saturating_sub(1))
 }
 
-fn rows(word: &str) -> Result<Rows, String> {
-    let known = Rows::ALL.iter().find(|(name, _)| *name == word);
+/// The I/O error inside, by whose kind a closed pipe is recognised.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
+fn parse_table(name: &str) -> Result<ExportTable, String> {
+    let known = ExportTable::ALL.iter().find(|(known, _)| *known == name);
     known
         .map(|(_, rows)| *rows)
-        .ok_or_else(|| format!("one of {}", Rows::ALL.map(|(name, _)| name).join(", ")))
+        .ok_or_else(|| format!("expected one of {}", ExportTable::ALL.map(|(name, _)| name).join(", ")))
 }
 
-/// A time as people write it.
-fn moment(text: &str) -> Result<Timestamp, String> {
+/// Parses a date, a local time, a timestamp, or an age.
+fn parse_time(text: &str) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }

@@ -1,12 +1,15 @@
-//! The drain: from the journal to the database, in order, in batches, for as long as it takes.
+//! Moves rows from the journal to the database, in order, in batches, retrying as long as necessary.
+//!
+//! A row that the database rejects must not block the rows behind it: bisection finds it, and it goes to a dead-letter
+//! table.
 //!
 //! ```text
-//!             stored: the batch grows                    poison in a batch of many: the half before it
+//!             stored: the batch grows                    poison in a batch of many: try the first half
 //!            ┌──────┐                                   ┌──────┐
 //!            │      ▼        poison                     │      ▼
-//!  Idle ◄── Flowing ◄──────────────────────────────► Searching ── poison alone: buried, the rest goes on
+//!  Idle ◄── Flowing ◄──────────────────────────────► Searching ── poison alone: dead letter, the rest goes on
 //!   empty    │      ▲        all suspects stored        │
-//!            │ away │ stored                            │ away
+//!            │ down │ stored                            │ down
 //!            ▼      │                                   ▼
 //!           Pausing, 1 s doubling to 1 min, then a small batch
 //! ```
@@ -14,150 +17,146 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Buried, Grave, Keeper, Kept, Notice};
 use crate::outage::OutageTracker;
+use crate::store::journal::buffer::JournalBuffer;
+use crate::store::journal::entry::StoredEntry;
+use crate::store::journal::notice::{DeadLetter, DeadLetterTable, StoreNotice};
 
-/// Rows buried one after another without a single one stored between them; past these, each waits like a failure. A
-/// database that has something against every row is itself what is wrong, and must not bury a backlog in a minute.
-const BURIALS_IN_A_ROW: u32 = 3;
+/// Dead letters in a row without a single row stored between them; after these, each is followed by a pause like a
+/// failure. A database that rejects every row is itself at fault, and must not turn a backlog into dead letters.
+const MAX_DEAD_LETTERS_IN_A_ROW: u32 = 3;
 
 /// The reason logged for a row that the journal's disk has corrupted.
 const DAMAGED: &str = "damaged in the journal: its checksum does not match";
 
 /// Where the rows go.
 ///
-/// Both calls return within a deadline of the sink's own. Both may be repeated with rows that were taken before,
-/// alone or among others, since a crash may come between the sink's yes and the journal's knowing it: unique keys
-/// make a second time nothing new.
-pub trait Sink {
+/// Both calls return within a deadline of the sink. Both may be repeated with rows that were accepted before, alone or
+/// among others, because a crash may come between the sink's commit and the journal's confirmation: unique keys make
+/// them idempotent.
+pub trait JournalSink {
     /// Stores every row, in order, in one transaction: when this returns `Ok` all of them are durable, else none is.
     ///
     /// # Errors
-    /// [`SinkError`] says who is to blame.
-    fn store(&mut self, batch: &[Kept]) -> Result<(), SinkError>;
+    /// See [`SinkError`].
+    fn store(&mut self, batch: &[StoredEntry]) -> Result<(), SinkError>;
 
-    /// Puts a row that it can't take into its table of dead letters, with the reason.
+    /// Puts a row that it rejects into its dead-letter table, with the reason.
     ///
     /// # Errors
-    /// As [`store`](Self::store); where it takes not even that, the row goes among the journal's own.
-    fn bury(&mut self, row: &Kept, reason: &str) -> Result<(), SinkError>;
+    /// As [`store`](Self::store); if it rejects this too, the row goes to the journal's own dead letters.
+    fn dead_letter(&mut self, row: &StoredEntry, reason: &str) -> Result<(), SinkError>;
 }
 
 /// Why rows were not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkError {
-    /// The database does not answer, or not in time.
-    Away(String),
-    /// It answers and takes nothing, whatever the row: no rights, full, read-only, a newer schema.
+    /// The database does not respond, or not in time.
+    Unavailable(String),
+    /// It responds but accepts no row at all: missing privileges, full, read-only, a newer schema.
     Refused(String),
-    /// It has something against a row.
+    /// It rejects a row.
     Poison {
-        /// Which of the batch, where it said so.
+        /// Which of the batch, if known.
         index: Option<usize>,
-        /// Its words.
+        /// Its message.
         reason: String,
     },
 }
 
-/// Sizes and pauses.
+/// Batch sizes and retry pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rhythm {
+pub struct DrainConfig {
     /// Rows of the first batch, and of the first after a failure.
     pub first_rows: usize,
-    /// No batch has more rows.
-    pub most_rows: usize,
-    /// No batch has more bytes of payload, but one row where it alone is larger.
-    pub most_bytes: usize,
+    pub max_rows: usize,
+    /// Bytes of payload per batch; a single larger row is still sent.
+    pub max_bytes: usize,
     /// The pause after the first failure; it doubles with each further one.
     pub first_pause: Duration,
-    /// No pause is longer.
-    pub longest_pause: Duration,
+    pub max_pause: Duration,
 }
 
-impl Default for Rhythm {
+impl Default for DrainConfig {
     fn default() -> Self {
         Self {
             first_rows: 16,
-            most_rows: 512,
-            most_bytes: 1_000_000,
+            max_rows: 512,
+            max_bytes: 1_000_000,
             first_pause: Duration::from_secs(1),
-            longest_pause: Duration::from_secs(60),
+            max_pause: Duration::from_secs(60),
         }
     }
 }
 
 /// When the next step is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum NextStep {
     /// At once: there may be more.
     Now,
-    /// Not before; rows that come meanwhile change nothing.
+    /// Not before this; new rows change nothing.
     At(Instant),
     /// When there are rows again.
     Idle,
 }
 
-/// What a step came to.
+/// The outcome of a step.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Step {
-    /// When to take the next one.
-    pub next: Next,
-    /// Rows stored.
+pub struct DrainStep {
+    pub next: NextStep,
     pub stored: usize,
-    /// What is to be said.
-    pub notices: Vec<Notice>,
+    pub notices: Vec<StoreNotice>,
 }
 
-/// Carries rows from a [`Keeper`] to a [`Sink`]. It holds no row between two steps: what it brings is what the
-/// keeper has at its head.
+/// Moves rows from a [`JournalBuffer`] to a [`JournalSink`]. It holds no row between two steps: each step takes the head
+/// of the buffer.
 #[derive(Clone, Debug)]
 pub struct Drain {
-    rhythm: Rhythm,
+    config: DrainConfig,
     /// Rows of the next batch.
     rows: usize,
-    /// One of so many rows at the head is known to be poison.
+    /// One of this many rows at the head is known to be poison.
     suspects: usize,
-    buried_in_a_row: u32,
+    dead_letters_in_a_row: u32,
     failures: u32,
     not_before: Option<Instant>,
     trouble: OutageTracker,
 }
 
 impl Drain {
-    /// A drain that has carried nothing yet.
     #[must_use]
-    pub fn new(rhythm: Rhythm) -> Self {
+    pub fn new(config: DrainConfig) -> Self {
         Self {
-            rhythm,
-            rows: rhythm.first_rows,
+            config,
+            rows: config.first_rows,
             suspects: 0,
-            buried_in_a_row: 0,
+            dead_letters_in_a_row: 0,
             failures: 0,
             not_before: None,
             trouble: OutageTracker::new(),
         }
     }
 
-    /// Brings one batch. The keeper is free for others while the sink works. `clock` tells the time, since the sink
-    /// may take long; `chance`, between 0 and 1, makes pauses differ.
+    /// Stores one batch. The buffer is not locked while the sink works. `clock` gives the time, because the sink may take
+    /// long; `chance`, between 0 and 1, adds jitter to pauses.
     pub fn step(
         &mut self,
-        keeper: &Mutex<Keeper>,
-        sink: &mut impl Sink,
+        buffer: &Mutex<JournalBuffer>,
+        sink: &mut impl JournalSink,
         clock: impl Fn() -> Instant,
         chance: f64,
-    ) -> Step {
+    ) -> DrainStep {
         let now = clock();
-        let mut step = Step { next: Next::Idle, stored: 0, notices: Vec::new() };
+        let mut step = DrainStep { next: NextStep::Idle, stored: 0, notices: Vec::new() };
         if let Some(at) = self.not_before.filter(|at| now < *at) {
-            step.next = Next::At(at);
+            step.next = NextStep::At(at);
             return step;
         }
         self.not_before = None;
-        let mut batch = lock(keeper).head(now, self.rows, self.rhythm.most_bytes);
+        let mut batch = lock(buffer).head(now, self.rows, self.config.max_bytes);
         if let Some(damaged) = batch.first().filter(|row| row.is_damaged) {
-            self.put_aside(&mut step, keeper, sink, &clock, damaged, DAMAGED, chance);
-            step.next = self.not_before.map_or(Next::Now, Next::At);
+            self.dead_letter_row(&mut step, buffer, sink, &clock, damaged, DAMAGED, chance);
+            step.next = self.not_before.map_or(NextStep::Now, NextStep::At);
             return step;
         }
         batch.truncate(batch.iter().position(|row| row.is_damaged).unwrap_or(batch.len()));
@@ -168,141 +167,145 @@ impl Drain {
         match sink.store(&batch) {
             Ok(()) => {
                 let now = clock();
-                lock(keeper).confirm(now, last.seq);
+                lock(buffer).confirm(now, last.seq);
                 step.stored = batch.len();
-                self.stored(batch.len());
-                step.notices.extend(self.trouble.on_success(now).map(Notice::SinkBack));
+                self.on_stored(batch.len());
+                step.notices.extend(self.trouble.on_success(now).map(StoreNotice::DatabaseRecovered));
             }
-            Err(SinkError::Away(reason) | SinkError::Refused(reason)) => {
+            Err(SinkError::Unavailable(reason) | SinkError::Refused(reason)) => {
                 self.pause(&mut step, clock(), reason, chance);
             }
             Err(SinkError::Poison { reason, .. }) if batch.len() == 1 => {
-                self.put_aside(&mut step, keeper, sink, &clock, last, &reason, chance);
+                self.dead_letter_row(&mut step, buffer, sink, &clock, last, &reason, chance);
             }
             Err(SinkError::Poison { index, .. }) => {
-                // What comes before it is good, so the next batch ends there; else in the middle.
+                // The rows before it are good, so the next batch ends there; if unknown, in the middle.
                 let index = index.filter(|index| *index < batch.len());
                 self.suspects = index.map_or(batch.len(), |index| index + 1);
                 self.rows = index.unwrap_or(batch.len() / 2).max(1);
             }
         }
-        step.next = self.not_before.map_or(Next::Now, Next::At);
+        step.next = self.not_before.map_or(NextStep::Now, NextStep::At);
         step
     }
 
-    /// A step of a drain like this one did not come back in time and was given up: a failure like any other. Should it
-    /// come back after all, it has brought rows that are then there twice, which is nothing new.
-    pub fn hung(&mut self, now: Instant, reason: String, chance: f64) -> Step {
-        let mut step = Step { next: Next::Idle, stored: 0, notices: Vec::new() };
+    /// A step of a clone of this drain did not return in time and was abandoned: a failure like any other. If it completes
+    /// after all, its rows are sent twice, which is harmless.
+    pub fn on_timeout(&mut self, now: Instant, reason: String, chance: f64) -> DrainStep {
+        let mut step = DrainStep { next: NextStep::Idle, stored: 0, notices: Vec::new() };
         self.pause(&mut step, now, reason, chance);
-        step.next = self.not_before.map_or(Next::Now, Next::At);
+        step.next = self.not_before.map_or(NextStep::Now, NextStep::At);
         step
     }
 
-    /// Whether the sink takes nothing at present.
+    /// Whether the sink accepts nothing at present.
     #[must_use]
-    pub(crate) fn is_away(&self) -> bool {
+    pub(crate) fn is_sink_down(&self) -> bool {
         self.trouble.is_on()
     }
 
-    /// The next step is due at once: there will be no later one.
-    pub fn hurry(&mut self) {
+    /// Makes the next step due at once, at shutdown.
+    pub fn skip_pause(&mut self) {
         self.not_before = None;
     }
 
-    fn stored(&mut self, rows: usize) {
-        (self.failures, self.buried_in_a_row) = (0, 0);
+    fn on_stored(&mut self, rows: usize) {
+        (self.failures, self.dead_letters_in_a_row) = (0, 0);
         self.suspects = self.suspects.saturating_sub(rows);
         self.rows = match self.suspects {
-            // A search ends with a batch of one: from there it grows as from a first one.
-            0 => (self.rows * 2).clamp(self.rhythm.first_rows, self.rhythm.most_rows),
+            // A search ends with a batch of one, which grows again like a first batch.
+            0 => (self.rows * 2).clamp(self.config.first_rows, self.config.max_rows),
             suspects => suspects.div_ceil(2),
         };
     }
 
-    /// Puts one row aside, or waits where the database is away.
-    #[allow(clippy::too_many_arguments, reason = "all that a step has in hand")]
-    fn put_aside(
+    /// Makes one row a dead letter, or pauses if the database is down.
+    #[allow(clippy::too_many_arguments, reason = "the whole state of a step")]
+    fn dead_letter_row(
         &mut self,
-        step: &mut Step,
-        keeper: &Mutex<Keeper>,
-        sink: &mut impl Sink,
+        step: &mut DrainStep,
+        buffer: &Mutex<JournalBuffer>,
+        sink: &mut impl JournalSink,
         clock: &impl Fn() -> Instant,
-        row: &Kept,
+        row: &StoredEntry,
         reason: &str,
         chance: f64,
     ) {
-        match bury(keeper, sink, clock, row, reason) {
-            Ok(buried) => {
-                step.notices.push(Notice::Buried(buried));
-                // The disk is at fault for a damaged row, not the database.
+        match dead_letter(buffer, sink, clock, row, reason) {
+            Ok(letter) => {
+                step.notices.push(StoreNotice::DeadLettered(letter));
+                // A damaged row is the disk's fault, not the database's.
                 if row.is_damaged {
                     self.suspects = self.suspects.saturating_sub(1);
                 } else {
-                    self.buried(clock(), chance);
+                    self.on_dead_letter(clock(), chance);
                 }
             }
-            Err(away) => self.pause(step, clock(), away, chance),
+            Err(reason) => self.pause(step, clock(), reason, chance),
         }
     }
 
-    /// One row was put aside, or lost.
-    fn buried(&mut self, now: Instant, chance: f64) {
+    /// One row became a dead letter, or was lost.
+    fn on_dead_letter(&mut self, now: Instant, chance: f64) {
         self.suspects = 0;
-        self.rows = self.rhythm.first_rows;
-        self.buried_in_a_row = self.buried_in_a_row.saturating_add(1);
-        if let Some(too_many) = self.buried_in_a_row.checked_sub(BURIALS_IN_A_ROW + 1) {
-            self.not_before = Some(now + self.rhythm.pause(too_many, chance));
+        self.rows = self.config.first_rows;
+        self.dead_letters_in_a_row = self.dead_letters_in_a_row.saturating_add(1);
+        if let Some(too_many) = self.dead_letters_in_a_row.checked_sub(MAX_DEAD_LETTERS_IN_A_ROW + 1) {
+            self.not_before = Some(now + self.config.pause(too_many, chance));
         }
     }
 
-    fn pause(&mut self, step: &mut Step, now: Instant, reason: String, chance: f64) {
-        self.not_before = Some(now + self.rhythm.pause(self.failures, chance));
+    fn pause(&mut self, step: &mut DrainStep, now: Instant, reason: String, chance: f64) {
+        self.not_before = Some(now + self.config.pause(self.failures, chance));
         self.failures = self.failures.saturating_add(1);
-        // A batch may have been what was too much within the sink's deadline.
-        self.rows = self.rhythm.first_rows.min(self.rows);
-        if let Some(say) = self.trouble.on_failure(now, &reason) {
-            step.notices.push(Notice::SinkAway { say, reason });
+        // The batch may have been too large for the sink's deadline.
+        self.rows = self.config.first_rows.min(self.rows);
+        if let Some(outage) = self.trouble.on_failure(now, &reason) {
+            step.notices.push(StoreNotice::DatabaseDown { outage, reason });
         }
     }
 }
 
-impl Rhythm {
-    /// The pause after so many failures before this one. Chance takes up to a quarter off.
+impl DrainConfig {
+    /// The pause after this many earlier failures, shortened at random by up to a quarter.
     #[must_use]
     pub(crate) fn pause(&self, failures: u32, chance: f64) -> Duration {
         let doubled = self.first_pause.saturating_mul(2_u32.saturating_pow(failures));
-        doubled.min(self.longest_pause).mul_f64(1.0 - 0.25 * chance.clamp(0.0, 1.0))
+        doubled.min(self.max_pause).mul_f64(1.0 - 0.25 * chance.clamp(0.0, 1.0))
     }
 }
 
-/// Finds a place for a row that is poison, and lets go of it.
+/// Moves a poison row to a dead-letter table.
 ///
 /// # Errors
-/// The database is away, in its words: the row stays where it is.
-fn bury(
-    keeper: &Mutex<Keeper>,
-    sink: &mut impl Sink,
+/// The database's message if it is down: the row stays where it is.
+fn dead_letter(
+    buffer: &Mutex<JournalBuffer>,
+    sink: &mut impl JournalSink,
     clock: &impl Fn() -> Instant,
-    row: &Kept,
+    row: &StoredEntry,
     reason: &str,
-) -> Result<Buried, String> {
-    let grave = match sink.bury(row, reason) {
+) -> Result<DeadLetter, String> {
+    let table = match sink.dead_letter(row, reason) {
         Ok(()) => {
-            lock(keeper).confirm(clock(), row.seq);
-            Grave::Database
+            lock(buffer).confirm(clock(), row.seq);
+            DeadLetterTable::Database
         }
-        Err(SinkError::Away(away)) => return Err(away),
+        Err(SinkError::Unavailable(reason)) => return Err(reason),
         Err(SinkError::Refused(_) | SinkError::Poison { .. }) => {
-            if lock(keeper).reject(clock(), row, reason) { Grave::Journal } else { Grave::None }
+            if lock(buffer).dead_letter(clock(), row, reason) {
+                DeadLetterTable::Journal
+            } else {
+                DeadLetterTable::None
+            }
         }
     };
-    let Kept { entry, .. } = row;
+    let StoredEntry { entry, .. } = row;
     let (kind, bank, reason) = (entry.kind.clone(), entry.bank.clone(), reason.to_owned());
-    Ok(Buried { kind, bank, taken_at_ms: entry.taken_at_ms, reason, grave })
+    Ok(DeadLetter { kind, bank, taken_at_ms: entry.taken_at_ms, reason, table })
 }
 
-/// A keeper whose holder panicked is still in order: its rows are on the disk or in its memory.
-fn lock(keeper: &Mutex<Keeper>) -> MutexGuard<'_, Keeper> {
-    keeper.lock().unwrap_or_else(PoisonError::into_inner)
+/// A panic elsewhere leaves the buffer consistent: its rows are on the disk or in memory.
+fn lock(buffer: &Mutex<JournalBuffer>) -> MutexGuard<'_, JournalBuffer> {
+    buffer.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,13 +1,11 @@
-//! Why a journal can't be opened, read or written, in words that say what to do.
+//! Why a journal can't be opened, read or written, and what to do about it.
 
 use std::path::{Path, PathBuf};
 
 use diesel::result::{ConnectionError, Error};
 
-/// What is wrong with a journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JournalError {
-    /// Somebody else has it.
     #[error(
         "the journal {} is in use by another process: stop the other bankwatch, or give one of them another \
          `journal`", .path.display()
@@ -16,7 +14,7 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
-    /// A later version of the program wrote it; nothing in it was touched.
+    /// Written by a later version of the program; nothing in it was changed.
     #[error(
         "the journal {} has format {found}, this version knows formats up to {known}: run the version that wrote \
          it until it is empty, or choose another `journal`", .path.display()
@@ -29,33 +27,29 @@ pub enum JournalError {
         /// The newest format known.
         known: i32,
     },
-    /// A database, but of something else; nothing in it was touched.
-    #[error("{} is a database, but no journal: choose another file for `journal`", .path.display())]
+    /// Another program's database; nothing in it was changed.
+    #[error("{} is not a bankwatch journal: choose another file for `journal`", .path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
-    /// What is in the file is not what was written.
     #[error("the journal {} is damaged: {reason}", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// SQLite's words.
+        /// SQLite's message.
         reason: String,
     },
-    /// It is no longer at its path.
     #[error("the journal {} was removed or replaced while it was in use", .path.display())]
     Removed {
         /// The file.
         path: PathBuf,
     },
-    /// The disk is full.
-    #[error("no room for the journal {}: free some space on its disk, or choose another `journal`", .path.display())]
+    #[error("no space left for the journal {}: free some space on its disk, or choose another `journal`", .path.display())]
     Full {
         /// The file.
         path: PathBuf,
     },
-    /// The file may not be written.
     #[error(
         "the journal {} is read-only: make its file and folder writable for the service, or choose another \
          `journal`", .path.display()
@@ -64,10 +58,9 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
-    /// There can be no such file.
     #[error(
-        "the journal {} can't be opened: its folder must exist and be writable, and the path must not be a folder \
-         ({reason})", .path.display()
+        "the journal {} can't be opened ({reason}): its folder must exist and be writable, and the path must not be a \
+         folder", .path.display()
     )]
     Unreachable {
         /// The file.
@@ -75,8 +68,8 @@ pub enum JournalError {
         /// SQLite's words.
         reason: String,
     },
-    /// Anything else the disk or SQLite has against it.
-    #[error("the journal {} fails: {reason}", .path.display())]
+    /// Any other error of the disk or SQLite.
+    #[error("the journal {} failed: {reason}", .path.display())]
     Disk {
         /// The file.
         path: PathBuf,
@@ -86,26 +79,27 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// What SQLite's words mean. It has codes for it, but they do not come through; the texts are those of the
-    /// bundled SQLite, and each has a test.
+    /// Classifies an error by SQLite's message, since Diesel drops its error code. The messages are those of the bundled
+    /// SQLite, and each has a test.
     pub(super) fn of(path: &Path, error: &Error) -> Self {
         match error {
-            // Why it had to be rolled back says more than why that failed: a full disk ends a transaction by itself.
+            // The reason for the rollback matters more than the failure of the rollback: a full disk ends a
+            // transaction by itself.
             Error::RollbackErrorOnCommit { commit_error, .. } => Self::of(path, commit_error),
-            error => Self::said(path, error.to_string()),
+            error => Self::from_message(path, error.to_string()),
         }
     }
 
-    /// The same for a file that could not even be opened.
+    /// The same for a file that could not be opened.
     pub(super) fn unopened(path: &Path, error: &ConnectionError) -> Self {
         let reason = match error {
             ConnectionError::BadConnection(reason) => reason.clone(),
             other => other.to_string(),
         };
-        Self::said(path, reason)
+        Self::from_message(path, reason)
     }
 
-    fn said(path: &Path, reason: String) -> Self {
+    fn from_message(path: &Path, reason: String) -> Self {
         let path = path.to_owned();
         match reason.as_str() {
             "database is locked" => Self::InUse { path },
@@ -117,8 +111,8 @@ impl JournalError {
         }
     }
 
-    /// Whether an open journal is still good for reading: a transaction that found no room has left no trace.
-    pub(super) fn leaves_it_open(&self) -> bool {
+    /// Whether an open journal can still be read: a transaction that found no space has changed nothing.
+    pub(super) fn keeps_connection(&self) -> bool {
         matches!(self, Self::Full { .. } | Self::ReadOnly { .. })
     }
 }

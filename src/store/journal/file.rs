@@ -1,8 +1,7 @@
-//! The journal's file: a SQLite database of its own, written in immediate transactions that are on the disk when they
-//! return.
+//! The journal's file: a separate SQLite database, written in transactions that are durable when they return.
 //!
-//! Confirmed rows leave with the next append, so that a sweep costs one flush of the disk and not two; a backlog
-//! that is being drained leaves at once. Rows confirmed but not yet gone when the process dies are delivered again.
+//! Confirmed rows are deleted by the next append, so that a sweep costs one disk flush instead of two; a backlog that is
+//! being drained is deleted at once. Rows confirmed but not yet deleted when the process dies are delivered again.
 
 use std::path::{Path, PathBuf};
 
@@ -13,43 +12,52 @@ use diesel::result::Error;
 use diesel::sql_query;
 use diesel::sql_types::BigInt;
 
-use super::open::{self, Opened};
-use super::rows::{
-    GLANCE, PAGE, STORED_ROWS, StoredRow, both, checksum, dead_letter, drop_rows, entry, first_damaged, fit,
-    forget, oldest_rows, pages,
-};
-use super::{Bounds, Entry, JournalError, Kept, Loss, LossReason};
 use crate::store::files::{FileId, file_id};
+use crate::store::journal::bounds::Bounds;
+use crate::store::journal::entry::{JournalEntry, StoredEntry};
+use crate::store::journal::error::JournalError;
+use crate::store::journal::loss::{Loss, LossReason};
+use crate::store::journal::open::{self, DamagedFile};
+use crate::store::journal::rows::{
+    PAGE, ROWS_PER_LOOK, STORED_ROWS, StoredRow, checksum, dead_letter, delete_confirmed, drop_rows, entry,
+    first_damaged, merge_losses, oldest_rows, pages, shrink_to,
+};
 
-/// So many confirmed rows leave at once; fewer wait for the next append.
-const CONFIRMED_TOGETHER: u64 = 16;
+/// This many confirmed rows are deleted at once; fewer wait for the next append.
+const MIN_DELETED: u64 = 16;
 
-/// Pages that are worth giving back when they are free, and cheap to write anew when they are used.
-const FEW_PAGES: u64 = 1024;
+/// A file that uses fewer pages than this is cheap to rewrite; more free pages than this are worth returning.
+const SPARSE_PAGES: u64 = 1024;
 
-/// An open journal. No other process can open it meanwhile.
+#[derive(Debug)]
+pub struct OpenedJournal {
+    pub journal: Journal,
+    /// The damaged file found at its path.
+    pub set_aside: Option<DamagedFile>,
+}
+
+/// An open journal. No other process can open it at the same time.
 pub struct Journal {
     path: PathBuf,
     connection: SqliteConnection,
     bounds: Bounds,
-    /// Device and number of the file, which may be removed or replaced under us.
     file: FileId,
     next_seq: i64,
-    /// Rows up to here are confirmed.
+    /// Rows up to this sequence number are confirmed.
     confirmed: i64,
-    /// Rows that are not confirmed.
+    /// Unconfirmed rows.
     len: u64,
-    /// Rows that are confirmed and still in the file.
-    leaving: u64,
+    /// Confirmed rows that are still in the file.
+    undeleted: u64,
 }
 
 impl Journal {
-    /// Opens the journal at `path`, or makes it. A damaged file is moved to `<path>.damaged-<n>` and a fresh one begun.
+    /// Opens or creates the journal at `path`. A damaged file is moved to `<path>.damaged-<n>` and a new one is created.
     ///
     /// # Errors
-    /// Another process has it, a newer version or another program wrote it (both leave it as it is), or the disk
-    /// does not let us.
-    pub fn open(path: &Path, bounds: Bounds) -> Result<Opened, JournalError> {
+    /// Another process has it open, a newer version or another program wrote it (it is left unchanged), or the disk
+    /// fails.
+    pub fn open(path: &Path, bounds: Bounds) -> Result<OpenedJournal, JournalError> {
         let (mut connection, set_aside) = open::connect(path)?;
         let counted = entry::table
             .select((max(entry::seq), count_star()))
@@ -65,45 +73,42 @@ impl Journal {
             next_seq: last + 1,
             confirmed: 0,
             len,
-            leaving: 0,
+            undeleted: 0,
         };
-        Ok(Opened { journal, set_aside })
+        Ok(OpenedJournal { journal, set_aside })
     }
 
-    /// The number of the next entry.
-    #[must_use]
     pub(crate) fn next_seq(&self) -> i64 {
         self.next_seq
     }
 
-    /// Numbers the next entry at least so. A journal that takes another's place begins where the other ended, so
-    /// that nothing is confirmed under a number that meant something else.
-    pub(crate) fn number_from(&mut self, seq: i64) {
+    /// Raises the next sequence number to at least `seq`. A journal that replaces another continues its numbers, so that
+    /// nothing is confirmed under a number that meant another row.
+    pub(crate) fn skip_to_seq(&mut self, seq: i64) {
         self.next_seq = self.next_seq.max(seq);
     }
 
-    /// How many rows wait.
+    /// The number of unconfirmed rows.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether none waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Keeps the entries, in this order; they are on the disk when it returns. Where the bound is reached the oldest
-    /// rows go, which is the loss returned.
+    /// Appends the entries in this order; they are durable when it returns. Beyond the size limit the oldest rows are
+    /// dropped, and returned as the loss.
     ///
     /// # Errors
-    /// The disk does not take them, or the file is not ours any longer; then none of them is kept.
-    pub fn append(&mut self, entries: &[Entry]) -> Result<Option<Loss>, JournalError> {
-        self.still_ours()?;
-        let (first, confirmed, most) = (self.next_seq, self.confirmed, self.bounds.disk_bytes / PAGE);
+    /// The disk fails, or the file is no longer at its path; then none of them is stored.
+    pub fn append(&mut self, entries: &[JournalEntry]) -> Result<Option<Loss>, JournalError> {
+        self.check_file()?;
+        let (first, confirmed, max_pages) = (self.next_seq, self.confirmed, self.bounds.disk_bytes / PAGE);
         let lost = self.transaction(|connection| {
-            forget(connection, confirmed)?;
+            delete_confirmed(connection, confirmed)?;
             for (seq, new) in (first..).zip(entries) {
                 let columns = (
                     entry::seq.eq(seq),
@@ -115,20 +120,20 @@ impl Journal {
                 );
                 diesel::insert_into(entry::table).values(columns).execute(connection)?;
             }
-            fit(connection, most)
+            shrink_to(connection, max_pages)
         })?;
         self.next_seq += entries.len() as i64;
-        self.leaving = 0;
+        self.undeleted = 0;
         self.len = (self.len + entries.len() as u64).saturating_sub(lost.map_or(0, |loss| loss.rows));
-        self.give_back_space();
+        self.vacuum_if_sparse();
         Ok(lost)
     }
 
-    /// Gives up the rows at the head that were taken before `before_ms`; a damaged one stays, because its time may be
+    /// Drops the rows at the head that were taken before `before_ms`, up to the first damaged one, whose time may be
     /// wrong.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk fails.
     pub fn expire(&mut self, before_ms: i64) -> Result<Option<Loss>, JournalError> {
         let confirmed = self.confirmed;
         let oldest = self.oldest()?;
@@ -136,100 +141,101 @@ impl Journal {
             return Ok(None);
         }
         let lost = self.transaction(|connection| {
-            forget(connection, confirmed)?;
+            delete_confirmed(connection, confirmed)?;
             diesel::delete(dead_letter::table.filter(dead_letter::taken_at_ms.lt(before_ms)))
                 .execute(connection)?;
             let mut lost: Option<Loss> = None;
             loop {
-                let seen = oldest_rows(connection, -1, GLANCE)?;
+                let found = oldest_rows(connection, -1, ROWS_PER_LOOK)?;
                 let mut old: Vec<_> =
-                    seen.iter().copied().take_while(|(_, taken)| *taken < before_ms).collect();
+                    found.iter().copied().take_while(|(_, taken)| *taken < before_ms).collect();
                 if let Some((last, _)) = old.last()
                     && let Some(damaged) = first_damaged(connection, *last)?
                 {
                     old.retain(|(seq, _)| *seq < damaged);
                 }
-                lost = both(lost, drop_rows(connection, LossReason::Old, &old)?);
-                if old.len() < seen.len() || seen.is_empty() {
+                lost = merge_losses(lost, drop_rows(connection, LossReason::Expired, &old)?);
+                if old.len() < found.len() || found.is_empty() {
                     return Ok(lost);
                 }
             }
         })?;
-        self.leaving = 0;
+        self.undeleted = 0;
         self.len = self.len.saturating_sub(lost.map_or(0, |loss| loss.rows));
-        self.give_back_space();
+        self.vacuum_if_sparse();
         Ok(lost)
     }
 
-    /// The oldest rows in order: at most so many, and no more bytes of payload than these, but one row where there is
-    /// one.
+    /// The oldest rows in order: at most `rows`, with at most `bytes` of payload, but at least one if there is one.
     ///
     /// # Errors
-    /// The disk's.
-    pub fn head(&mut self, rows: usize, bytes: usize) -> Result<Vec<Kept>, JournalError> {
+    /// The disk fails.
+    pub fn head(&mut self, rows: usize, bytes: usize) -> Result<Vec<StoredEntry>, JournalError> {
         let failed = |error| JournalError::of(&self.path, &error);
         let limit = i64::try_from(rows).unwrap_or(i64::MAX);
         let oldest = sql_query(STORED_ROWS).bind::<BigInt, _>(self.confirmed).bind::<BigInt, _>(limit);
-        let (mut kept, mut size) = (Vec::new(), 0);
+        let (mut head, mut size) = (Vec::new(), 0);
         for row in oldest
             .load_iter::<StoredRow, diesel::connection::DefaultLoadingMode>(&mut self.connection)
             .map_err(failed)?
         {
-            let row = Kept::from(row.map_err(failed)?);
+            let row = StoredEntry::from(row.map_err(failed)?);
             size += row.entry.payload.len();
-            if size > bytes && !kept.is_empty() {
+            if size > bytes && !head.is_empty() {
                 break;
             }
-            kept.push(row);
+            head.push(row);
         }
-        Ok(kept)
+        Ok(head)
     }
 
-    /// Lets go of every row up to this number: the database has them.
+    /// Confirms every row up to this sequence number: the database has them.
     ///
     /// # Errors
-    /// The disk's; the rows count as confirmed all the same as long as this journal is open.
+    /// The disk fails; the rows still count as confirmed while this journal is open.
     pub fn confirm(&mut self, up_to: i64) -> Result<(), JournalError> {
         if up_to <= self.confirmed {
             return Ok(());
         }
-        let now = entry::table.filter(entry::seq.gt(self.confirmed).and(entry::seq.le(up_to)));
-        let count: i64 = now
+        let confirmed = entry::table.filter(entry::seq.gt(self.confirmed).and(entry::seq.le(up_to)));
+        let count: i64 = confirmed
             .select(count_star())
             .first(&mut self.connection)
             .map_err(|error| JournalError::of(&self.path, &error))?;
         self.confirmed = up_to;
         self.len = self.len.saturating_sub(unsigned(count));
-        self.leaving += unsigned(count);
-        if self.leaving >= CONFIRMED_TOGETHER { self.tidy() } else { Ok(()) }
+        self.undeleted += unsigned(count);
+        if self.undeleted >= MIN_DELETED { self.delete_confirmed() } else { Ok(()) }
     }
 
-    /// Takes the confirmed rows out of the file, so that nothing is delivered again at the next start.
+    /// Deletes the confirmed rows, so that none of them is delivered again after the next start.
     ///
     /// # Errors
-    /// The disk's.
-    pub fn tidy(&mut self) -> Result<(), JournalError> {
-        if self.leaving > 0 {
+    /// The disk fails.
+    pub fn delete_confirmed(&mut self) -> Result<(), JournalError> {
+        if self.undeleted > 0 {
             let confirmed = self.confirmed;
-            self.transaction(|connection| forget(connection, confirmed))?;
-            self.leaving = 0;
-            self.give_back_space();
+            self.transaction(|connection| delete_confirmed(connection, confirmed))?;
+            self.undeleted = 0;
+            self.vacuum_if_sparse();
         }
         Ok(())
     }
 
-    /// Puts one row aside, among the journal's own dead letters: the last resort, when the database takes neither the
-    /// row nor its dead letter. They are the first to go when the journal is full, and go at the same age.
+    /// Moves one row to the journal's own dead letters: the last resort, when the database accepts neither the row nor
+    /// its dead letter. They are dropped first when the journal is full, and expire at the same age as rows.
     ///
     /// # Errors
-    /// The disk's.
-    pub fn reject(&mut self, seq: i64, reason: &str) -> Result<(), JournalError> {
+    /// The disk fails.
+    pub fn dead_letter(&mut self, seq: i64, reason: &str) -> Result<(), JournalError> {
         let confirmed = self.confirmed;
         let moved = self.transaction(|connection| {
-            forget(connection, confirmed)?;
+            delete_confirmed(connection, confirmed)?;
             let query = sql_query(STORED_ROWS).bind::<BigInt, _>(seq - 1).bind::<BigInt, _>(1);
-            let found = query.get_result::<StoredRow>(connection).optional()?.map(Kept::from);
-            let Some(Kept { entry: row, .. }) = found.filter(|row| row.seq == seq) else { return Ok(false) };
+            let found = query.get_result::<StoredRow>(connection).optional()?.map(StoredEntry::from);
+            let Some(StoredEntry { entry: row, .. }) = found.filter(|row| row.seq == seq) else {
+                return Ok(false);
+            };
             let columns = (
                 dead_letter::kind.eq(row.kind),
                 dead_letter::bank.eq(row.bank),
@@ -241,15 +247,15 @@ impl Journal {
             diesel::delete(entry::table.find(seq)).execute(connection)?;
             Ok(true)
         })?;
-        self.leaving = 0;
+        self.undeleted = 0;
         self.len -= u64::from(moved);
         Ok(())
     }
 
-    /// How many dead letters of its own it has.
+    /// The number of its own dead letters.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk fails.
     pub fn dead_letters(&mut self) -> Result<u64, JournalError> {
         let count = dead_letter::table.count().get_result(&mut self.connection);
         count.map(unsigned).map_err(|error| JournalError::of(&self.path, &error))
@@ -258,35 +264,35 @@ impl Journal {
     /// When the oldest row was taken: milliseconds since 1970, UTC.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk fails.
     pub fn oldest(&mut self) -> Result<Option<i64>, JournalError> {
         let first = oldest_rows(&mut self.connection, self.confirmed, 1);
         let first = first.map_err(|error| JournalError::of(&self.path, &error))?;
         Ok(first.first().map(|(_, taken_at_ms)| *taken_at_ms))
     }
 
-    /// Bytes of the file that are in use: what the bound looks at.
+    /// Bytes of the file that are in use; these count against the limit.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk fails.
     pub fn bytes(&mut self) -> Result<u64, JournalError> {
         let pages = pages(&mut self.connection).map_err(|error| JournalError::of(&self.path, &error))?;
         Ok(pages.used() * PAGE)
     }
 
-    /// SQLite goes on writing into a file that has lost its name, and nobody would ever find it.
-    fn still_ours(&self) -> Result<(), JournalError> {
+    /// SQLite goes on writing to a file that was removed, and those rows could never be found.
+    fn check_file(&self) -> Result<(), JournalError> {
         if file_id(&self.path) == Some(self.file) {
             return Ok(());
         }
         Err(JournalError::Removed { path: self.path.clone() })
     }
 
-    /// A file that was large and holds next to nothing is written anew, which costs as little as it holds. Where the
-    /// disk does not let us, the rows are safe all the same, and the next ones will say what is wrong.
-    fn give_back_space(&mut self) {
+    /// Rewrites a file that was large and is nearly empty, which costs little. If the disk fails, the rows are safe, and
+    /// the next append reports it.
+    fn vacuum_if_sparse(&mut self) {
         let Ok(pages) = pages(&mut self.connection) else { return };
-        if pages.used() <= FEW_PAGES && pages.free > FEW_PAGES {
+        if pages.used() <= SPARSE_PAGES && pages.free > SPARSE_PAGES {
             let _ = self.connection.batch_execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
         }
     }
@@ -295,8 +301,8 @@ impl Journal {
         &mut self,
         work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
     ) -> Result<T, JournalError> {
-        // A full disk ends the transaction by itself. Then rolling back fails as well, and what diesel hands on is
-        // that: so what went wrong first is kept.
+        // A full disk ends the transaction by itself. Then the rollback fails as well, and Diesel returns that error: so
+        // the first error is kept.
         let mut cause = None;
         let done = self.connection.immediate_transaction(|connection| {
             work(connection).map_err(|error| {
@@ -324,8 +330,8 @@ mod tests {
 
     use super::*;
 
-    fn rows(numbers: std::ops::Range<i64>) -> Vec<Entry> {
-        let row = |taken_at_ms| Entry {
+    fn rows(numbers: std::ops::Range<i64>) -> Vec<JournalEntry> {
+        let row = |taken_at_ms| JournalEntry {
             kind: "reading".into(),
             bank: "house".into(),
             taken_at_ms,
@@ -334,7 +340,7 @@ mod tests {
         numbers.map(row).collect()
     }
 
-    /// SQLite is told that there is no more room, or that it may not write, and means it: its words are the real ones.
+    /// The pragmas make SQLite report a full or read-only disk with its real messages.
     #[test]
     fn a_full_or_read_only_disk_is_named_leaves_no_trace_and_reading_goes_on() {
         let folder = tempfile::tempdir().unwrap();
@@ -342,8 +348,12 @@ mod tests {
         let bounds = Bounds { disk_bytes: 10_000_000, memory_bytes: 0, age: Duration::MAX };
         let mut journal = Journal::open(&path, bounds).unwrap().journal;
         journal.append(&rows(0..10)).unwrap();
-        for (sets_in, ends, words) in [
-            ("PRAGMA max_page_count = 150", "PRAGMA max_page_count = 100000", "no room for the journal"),
+        for (start, end, message) in [
+            (
+                "PRAGMA max_page_count = 150",
+                "PRAGMA max_page_count = 100000",
+                "no space left for the journal",
+            ),
             (
                 "PRAGMA query_only = ON",
                 "PRAGMA query_only = OFF",
@@ -351,13 +361,13 @@ mod tests {
             ),
         ] {
             let before = journal.len();
-            journal.connection.batch_execute(sets_in).unwrap();
+            journal.connection.batch_execute(start).unwrap();
             let error = journal.append(&rows(10..30)).unwrap_err();
-            assert!(error.to_string().contains(words), "{error}");
-            assert!(error.leaves_it_open());
+            assert!(error.to_string().contains(message), "{error}");
+            assert!(error.keeps_connection());
             assert_eq!(journal.head(100, usize::MAX).unwrap().len() as u64, before);
             assert_eq!(journal.len(), before);
-            journal.connection.batch_execute(ends).unwrap();
+            journal.connection.batch_execute(end).unwrap();
             journal.append(&rows(10..30)).unwrap();
             assert_eq!(journal.len(), before + 20);
         }

@@ -1,76 +1,63 @@
-//! What an operator should hear of the journal and of its drain: one notice, one line of the log.
+//! What happened to the journal and its drain that is worth a log line; one notice becomes one line.
 
 use std::path::PathBuf;
 
-use super::Loss;
 use crate::outage::{OutageNotice, Recovery};
+use crate::store::journal::loss::Loss;
 
-/// Something worth a line.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Notice {
-    /// The disk does not take the journal: the newest rows wait in memory.
-    DiskAway {
-        /// Why it is said now.
-        say: OutageNotice,
+pub enum StoreNotice {
+    /// The disk does not accept the journal: new rows wait in memory.
+    DiskDown {
+        outage: OutageNotice,
         /// What is wrong and what to do.
         reason: String,
     },
-    /// The disk takes it again, and everything that had waited is on it.
-    DiskBack(Recovery),
-    /// A damaged file was moved out of the way, and a fresh one begun.
-    SetAside {
-        /// Where it is now.
+    /// The disk accepts rows again, and everything that waited in memory is on it.
+    DiskRecovered(Recovery),
+    /// A damaged journal was moved away, and a new one created.
+    JournalMoved {
         to: PathBuf,
-        /// What was wrong.
         reason: String,
     },
     /// The history file is gone or damaged, and a new one is created in its place.
-    HistoryBegun {
+    HistoryReplaced {
         /// What happened to the file, and where it is now.
         reason: String,
     },
-    /// Rows are gone: those since the last such notice.
-    Lost {
-        /// How many, from when to when, and why.
+    /// Rows were dropped since the last such notice.
+    RowsLost {
         loss: Loss,
-        /// Why it is said now.
-        say: OutageNotice,
+        outage: OutageNotice,
     },
-    /// The database takes nothing; it is tried again.
-    SinkAway {
-        /// Why it is said now.
-        say: OutageNotice,
-        /// The sink's words.
+    /// The database accepts nothing; it is retried.
+    DatabaseDown {
+        outage: OutageNotice,
+        /// The sink's message.
         reason: String,
     },
-    /// The database takes rows again.
-    SinkBack(Recovery),
-    /// A row that the database can't take was put aside, and the rest goes on.
-    Buried(Buried),
+    DatabaseRecovered(Recovery),
+    /// The database rejected a row; it was put into a dead-letter table, and the others go on.
+    DeadLettered(DeadLetter),
 }
 
-/// A row that was put aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Buried {
-    /// Its kind.
+pub struct DeadLetter {
     pub kind: String,
-    /// Its bank.
     pub bank: String,
-    /// When it was taken: milliseconds since 1970, UTC.
+    /// Milliseconds since 1970, UTC.
     pub taken_at_ms: i64,
-    /// What the database has against it.
+    /// The database's message.
     pub reason: String,
-    /// Where it lies.
-    pub grave: Grave,
+    pub table: DeadLetterTable,
 }
 
-/// Where dead letters lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grave {
-    /// In the database's table `dead_letter`.
+pub enum DeadLetterTable {
+    /// `dead_letter` in the database.
     Database,
-    /// In the journal's own, since the database's did not take it either.
+    /// `dead_letter` in the journal, because the database did not accept it there either.
     Journal,
-    /// Nowhere: the disk did not take it either, and it is lost.
+    /// The disk did not accept it either: the row is lost.
     None,
 }

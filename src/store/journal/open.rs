@@ -1,4 +1,4 @@
-//! Opening a journal: whose file is it, can it be trusted, is it free?
+//! Opens a journal: checks that the file is ours, undamaged and not in use.
 
 use std::path::{Path, PathBuf};
 
@@ -8,24 +8,23 @@ use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Integer, Text};
 use diesel::{Connection, RunQueryDsl, SqliteConnection, sql_query};
 
-use super::JournalError;
 use crate::file_mode;
-use crate::store::files::set_aside;
+use crate::store::files::move_damaged;
+use crate::store::journal::error::JournalError;
 
-/// Marks the file as ours: "BWJL".
+/// SQLite's `application_id` of a journal: "BWJL".
 const APPLICATION: i32 = 0x4257_4a4c;
 
 /// The newest format this version reads and writes.
 const FORMAT: i32 = 1;
 
-/// Before anything is read. One process at a time, until it ends or dies; the wait covers a predecessor that is
-/// just ending.
-const MANNERS: &str =
+/// Set before anything is read. One process at a time, until it exits; the timeout covers a previous process that is
+/// just exiting.
+const CONNECTION_PRAGMAS: &str =
     "PRAGMA busy_timeout = 500; PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL;";
 
-/// A fresh file. Small pages, since what counts is how much each commit writes to flash, and a commit writes whole
-/// pages.
-const FRESH: &str = "
+/// Creates a new file. Small pages, because a commit writes whole pages, and flash wears by bytes written.
+const CREATE: &str = "
     PRAGMA page_size = 1024;
     PRAGMA journal_mode = WAL;
     BEGIN IMMEDIATE;
@@ -46,36 +45,23 @@ const FRESH: &str = "
         payload BLOB NOT NULL
     );";
 
-/// Upgrades a journal from before there were checksums: its rows have none and are accepted as they are. The format
+/// Upgrades a journal written before there were checksums: its rows have none and are accepted unchecked. The format
 /// number stays the same, because the older version can still read and write it.
-const CHECKSUMS: &str = "ALTER TABLE entry ADD COLUMN checksum BIGINT";
+const ADD_CHECKSUMS: &str = "ALTER TABLE entry ADD COLUMN checksum BIGINT";
 
-/// The log is folded into the file each megabyte and cut back after a large transaction. Nothing is written anywhere
-/// else.
-const HOUSEKEEPING: &str = "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1000;
+/// The log is checkpointed every megabyte, and truncated after a large transaction. Nothing is written elsewhere.
+const LOG_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1000;
     PRAGMA journal_size_limit = 2000000; PRAGMA temp_store = MEMORY;";
 
-/// A journal that is open, and what was in its way.
-#[derive(Debug)]
-pub struct Opened {
-    /// The journal.
-    pub journal: super::Journal,
-    /// The damaged file that was there.
-    pub set_aside: Option<SetAside>,
-}
-
-/// A damaged file that was moved out of the way and is kept for whoever wants to look.
+/// A damaged journal that was moved away and kept for inspection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetAside {
-    /// Where it is now.
+pub struct DamagedFile {
     pub to: PathBuf,
-    /// What was wrong.
     pub reason: String,
 }
 
-/// What the file says it is.
 #[derive(QueryableByName)]
-struct Identity {
+struct FileIdentity {
     #[diesel(sql_type = Integer)]
     application: i32,
     #[diesel(sql_type = Integer)]
@@ -87,62 +73,62 @@ struct Identity {
 }
 
 #[derive(QueryableByName)]
-struct Verdict {
+struct FileCheck {
     #[diesel(sql_type = Text)]
     quick_check: String,
 }
 
-/// A connection to the journal at `path`, which is made where there is none; a damaged one is set aside first.
-pub(super) fn connect(path: &Path) -> Result<(SqliteConnection, Option<SetAside>), JournalError> {
+/// Connects to the journal at `path`, which is created if there is none; a damaged one is moved away first.
+pub(super) fn connect(path: &Path) -> Result<(SqliteConnection, Option<DamagedFile>), JournalError> {
     match connect_as_it_is(path) {
         Err(JournalError::Damaged { reason, .. }) => {
-            let to = set_aside(path)
+            let to = move_damaged(path)
                 .map_err(|error| JournalError::Disk { path: path.to_owned(), reason: error.to_string() })?;
-            Ok((connect_as_it_is(path)?, Some(SetAside { to, reason })))
+            Ok((connect_as_it_is(path)?, Some(DamagedFile { to, reason })))
         }
         other => Ok((other?, None)),
     }
 }
 
 fn connect_as_it_is(path: &Path) -> Result<SqliteConnection, JournalError> {
-    // Where that fails, SQLite's own words for it follow.
+    // If this fails, SQLite reports why below.
     let _ = file_mode::ensure(path, file_mode::STATE);
-    let mut connection =
-        SqliteConnection::establish(&name(path)?).map_err(|error| JournalError::unopened(path, &error))?;
-    let identity = identity(&mut connection).map_err(|error| JournalError::of(path, &error))?;
+    let mut connection = SqliteConnection::establish(&sqlite_path(path)?)
+        .map_err(|error| JournalError::unopened(path, &error))?;
+    let identity = read_identity(&mut connection).map_err(|error| JournalError::of(path, &error))?;
     let has_checksums = identity.checksums > 0;
     match identity {
-        Identity { application: 0, format: 0, tables: 0, .. } => begin(&mut connection),
-        Identity { application: APPLICATION, format, .. } if format > FORMAT => {
+        FileIdentity { application: 0, format: 0, tables: 0, .. } => create(&mut connection),
+        FileIdentity { application: APPLICATION, format, .. } if format > FORMAT => {
             return Err(JournalError::Newer { path: path.to_owned(), found: format, known: FORMAT });
         }
-        Identity { application: APPLICATION, .. } if has_checksums => Ok(()),
-        Identity { application: APPLICATION, .. } => connection.batch_execute(CHECKSUMS),
-        Identity { .. } => return Err(JournalError::Foreign { path: path.to_owned() }),
+        FileIdentity { application: APPLICATION, .. } if has_checksums => Ok(()),
+        FileIdentity { application: APPLICATION, .. } => connection.batch_execute(ADD_CHECKSUMS),
+        FileIdentity { .. } => return Err(JournalError::Foreign { path: path.to_owned() }),
     }
-    .and_then(|()| connection.batch_execute(HOUSEKEEPING))
+    .and_then(|()| connection.batch_execute(LOG_PRAGMAS))
     .map_err(|error| JournalError::of(path, &error))?;
-    let verdict: Verdict = sql_query("PRAGMA quick_check(1)")
+    let check: FileCheck = sql_query("PRAGMA quick_check(1)")
         .get_result(&mut connection)
         .map_err(|error| JournalError::of(path, &error))?;
-    match verdict.quick_check.as_str() {
+    match check.quick_check.as_str() {
         "ok" => Ok(connection),
         reason => Err(JournalError::Damaged { path: path.to_owned(), reason: reason.to_owned() }),
     }
 }
 
-/// What SQLite is told: a path that looks like anything else is a path all the same.
-fn name(path: &Path) -> Result<String, JournalError> {
-    let unreadable = || JournalError::Unreachable {
+/// The path as SQLite takes it: never as a URI or `:memory:`.
+fn sqlite_path(path: &Path) -> Result<String, JournalError> {
+    let not_utf8 = || JournalError::Unreachable {
         path: path.to_owned(),
         reason: "the path is not valid UTF-8".to_owned(),
     };
-    let text = path.to_str().ok_or_else(unreadable)?;
+    let text = path.to_str().ok_or_else(not_utf8)?;
     Ok(if path.is_absolute() { text.to_owned() } else { format!("./{text}") })
 }
 
-fn identity(connection: &mut SqliteConnection) -> QueryResult<Identity> {
-    connection.batch_execute(MANNERS)?;
+fn read_identity(connection: &mut SqliteConnection) -> QueryResult<FileIdentity> {
+    connection.batch_execute(CONNECTION_PRAGMAS)?;
     sql_query(
         "SELECT (SELECT application_id FROM pragma_application_id) AS application,
                 (SELECT user_version FROM pragma_user_version) AS format,
@@ -152,9 +138,9 @@ fn identity(connection: &mut SqliteConnection) -> QueryResult<Identity> {
     .get_result(connection)
 }
 
-/// All of it or nothing: who finds the marks finds the tables.
-fn begin(connection: &mut SqliteConnection) -> QueryResult<()> {
+/// Creates tables and marks in one transaction, so that a file with the marks has the tables.
+fn create(connection: &mut SqliteConnection) -> QueryResult<()> {
     connection.batch_execute(&format!(
-        "{FRESH} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
+        "{CREATE} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
     ))
 }

@@ -1,8 +1,7 @@
-//! Ends calls to a server from outside the thread that waits in them.
+//! Aborts calls to a server from another thread.
 //!
-//! The library has no read timeout that Diesel can set: where packets vanish, a thread would wait until TCP gives up,
-//! which may be never. Shutting its socket down makes the call return at once, as if the server had closed the
-//! connection.
+//! Diesel can't set a read timeout: if packets are dropped, a call would wait until TCP gives up, which may be never.
+//! Shutting down its socket makes the call return at once, as if the server had closed the connection.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,11 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::net::{Shutdown, getpeername, shutdown};
 
-/// The handle of each connection, by its socket's inode. Two that are made in the same moment belong to both handles: the
-/// abort of either ends both.
+/// The handles that own each connection, by the inode of its socket. Two connections made at the same moment belong to
+/// both handles: aborting either ends both.
 static OWNERS: Mutex<BTreeMap<String, BTreeSet<usize>>> = Mutex::new(BTreeMap::new());
 
-/// The servers that connections were made to with this handle or its clones.
+/// Aborts the connections that were made with this handle or its clones.
 #[derive(Clone, Debug, Default)]
 pub struct AbortHandle {
     peers: Arc<Mutex<BTreeSet<SocketAddr>>>,
@@ -25,17 +24,17 @@ pub struct AbortHandle {
 }
 
 impl AbortHandle {
-    /// Takes note of where the next connection leads. Answers which sockets there are already.
-    pub(super) fn add(&self, addresses: &[SocketAddr]) -> BTreeSet<String> {
+    /// Registers the addresses of the next connection. Returns the existing sockets.
+    pub(crate) fn add(&self, addresses: &[SocketAddr]) -> BTreeSet<String> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner).extend(addresses);
         sockets().into_iter().map(|(_, inode)| inode).collect()
     }
 
-    /// Takes the connection that was just made for its own: no other handle ends its calls.
-    pub(super) fn claim(&self, before: &BTreeSet<String>) {
+    /// Claims the connection that was just made: no other handle aborts its calls.
+    pub(crate) fn claim(&self, before: &BTreeSet<String>) {
         let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);
-        // Listed after the lock is taken: an older list would drop what another handle has claimed since.
+        // Listed under the lock: an older list would drop claims that another handle has made since.
         let sockets = sockets();
         owners.retain(|inode, _| sockets.iter().any(|(_, open)| open == inode));
         for (number, inode) in sockets {
@@ -50,13 +49,13 @@ impl AbortHandle {
         Arc::as_ptr(&self.aborts).addr()
     }
 
-    /// How often calls were ended.
-    pub(super) fn aborts(&self) -> usize {
+    /// The number of aborts so far.
+    pub(crate) fn aborts(&self) -> usize {
         self.aborts.load(Ordering::SeqCst)
     }
 
-    /// Shuts down every connection to these servers that was made with this handle, also one that is still being made,
-    /// and never blocks. Answers how many.
+    /// Shuts down every connection that was made with this handle, including one that is still being opened. Never blocks.
+    /// Returns their number.
     pub fn abort(&self) -> usize {
         let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if peers.is_empty() {
@@ -73,7 +72,7 @@ impl AbortHandle {
     }
 }
 
-/// The sockets of this process: number and inode.
+/// The sockets of this process: descriptor and inode.
 fn sockets() -> Vec<(RawFd, String)> {
     let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let socket = |entry: fs::DirEntry| {
@@ -84,12 +83,12 @@ fn sockets() -> Vec<(RawFd, String)> {
     entries.filter_map(socket).collect()
 }
 
-/// The socket, if it is connected to one of these.
-#[allow(unsafe_code, reason = "the library keeps its socket to itself")]
+/// The socket, if it is connected to one of these addresses.
+#[allow(unsafe_code, reason = "the library does not expose its socket")]
 fn leads_to(number: RawFd, peers: &BTreeSet<SocketAddr>) -> Option<BorrowedFd<'static>> {
-    // SAFETY: the number is borrowed for two calls and neither closed nor kept. Were it closed meanwhile, they fail;
-    // were it given to another socket between them, that one is shut down, which its owner sees as a connection that
-    // was lost.
+    // SAFETY: the descriptor is borrowed for two calls, and neither closed nor stored. If it is closed meanwhile, they
+    // fail; if it is reused by another socket between them, that one is shut down, which its owner sees as a lost
+    // connection.
     let socket = unsafe { BorrowedFd::borrow_raw(number) };
     let peer = SocketAddr::try_from(getpeername(socket).ok()??).ok()?;
     let is_one = peers

@@ -1,8 +1,8 @@
-//! The way in: a server's address, encryption, user and database, and what each of them says when it fails.
+//! Connects to a server, and classifies the errors of the library and the server.
 //!
-//! Diesel hands a host on to libmariadb, which reads options from it where it holds a `;`. That is how a connection gets a
-//! deadline and the certificate's check, host name included: neither has a setting of its own in Diesel, and its
-//! `ssl_mode` does nothing with this library.
+//! Diesel passes the host to libmariadb, which parses options from it if it contains a `;`. This sets the connect timeout
+//! and the verification of the certificate with its host name: Diesel has no setting for either, and its `ssl_mode` has no
+//! effect with this library.
 
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -16,25 +16,25 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::abort::AbortHandle;
 use crate::settings::endpoint::percent_encoded;
 use crate::store::error::{StoreError, about_data};
+use crate::store::mariadb::abort::AbortHandle;
 use crate::store::text::one_line;
 
-/// How long an address is looked up, and how long a server may take to say its first word.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// The timeout for resolving an address, and for the server's first response.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long another writer's lock is waited for, on rows and on the schema.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// The timeout for another writer's lock on rows or on the schema.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where systems keep the certificate authorities they trust.
+/// Where systems store their trusted certificate authorities.
 const AUTHORITIES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
-/// Set for each connection, whatever the server's defaults are. The SQL dialect is the usual one (those of Oracle and
-/// ANSI read our statements differently), and a value that does not fit its column is an error. Times in the table of
-/// pytes_serial are the server's local times; errors are recognised by their English texts.
-const MANNERS: [&str; 7] = [
+/// Set for each connection, regardless of the server's defaults. The Oracle and ANSI modes would parse our statements
+/// differently, and a value that does not fit its column must be an error. Times in the table of pytes_serial are local
+/// times of the server; errors are recognised by their English messages.
+const SESSION_SETTINGS: [&str; 7] = [
     "SET sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
     "SET autocommit = 1",
     "SET sql_safe_updates = 0",
@@ -44,32 +44,29 @@ const MANNERS: [&str; 7] = [
     "SET innodb_lock_wait_timeout = 10",
 ];
 
-/// A server, and who we are there.
+/// A server, and the account on it.
 #[derive(Clone, Debug)]
-pub struct Server {
-    /// Name or address, IPv6 without brackets.
+pub struct DatabaseServer {
+    /// A name or address; IPv6 without brackets.
     pub host: String,
-    /// 3306 as a rule.
     pub port: u16,
-    /// The user.
     pub user: String,
-    /// The user's password; empty for none.
+    /// Empty for none.
     pub password: SecretString,
-    /// The database on it; it is created where it is not there and the user may do so.
+    /// Created if it does not exist and the user may create it.
     pub database: String,
-    /// Whether the way is encrypted and the server's certificate checked.
+    /// Whether the connection is encrypted and the server's certificate verified.
     pub verify: bool,
-    /// The certificates that are trusted; the system's where none.
+    /// The trusted certificates; `None`: the system's.
     pub authorities: Option<PathBuf>,
-    /// Whether sweeps are listed for `pwr_data`, the table of pytes_serial.
+    /// Whether `pwr_data`, the table of pytes_serial, is written too.
     pub legacy_table: bool,
-    /// Ends calls that wait for this server.
     pub abort: AbortHandle,
 }
 
-impl Server {
-    /// How it is called in messages.
-    pub(super) fn name(&self) -> String {
+impl DatabaseServer {
+    /// Host and port, for messages.
+    pub(crate) fn name(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
         } else {
@@ -77,30 +74,30 @@ impl Server {
         }
     }
 
-    /// A connection to the database, which is made where it is not there and that is wanted, with our manners; the
-    /// schema has not been looked at.
-    pub(super) fn connect(&self, may_make: bool) -> Result<MysqlConnection, StoreError> {
+    /// Connects to the database, which is created if it does not exist and `may_create`, and sets the session variables.
+    /// The schema is not checked.
+    pub(crate) fn connect(&self, may_create: bool) -> Result<MysqlConnection, StoreError> {
         let addresses = self.addresses()?;
         let before = self.abort.add(&addresses);
         let url = self.url(&addresses)?;
-        let begun = Instant::now();
+        let start = Instant::now();
         let mut connection =
-            MysqlConnection::establish(&url).map_err(|error| self.not_connected(&error, begun.elapsed()))?;
+            MysqlConnection::establish(&url).map_err(|error| self.connect_error(&error, start.elapsed()))?;
         self.abort.claim(&before);
         if self.verify {
-            self.refuse_plain(&mut connection)?;
+            self.require_encryption(&mut connection)?;
         }
-        self.refuse_old(&mut connection)?;
-        for manner in MANNERS {
-            connection.batch_execute(manner).map_err(|error| self.failed(&error))?;
+        self.require_version(&mut connection)?;
+        for statement in SESSION_SETTINGS {
+            connection.batch_execute(statement).map_err(|error| self.error(&error))?;
         }
-        self.enter_database(&mut connection, may_make)?;
+        self.use_database(&mut connection, may_create)?;
         Ok(connection)
     }
 
-    /// Looks the address up on a thread of its own: the system's resolver knows no deadline.
+    /// Resolves the host on a separate thread: the system's resolver has no timeout.
     fn addresses(&self) -> Result<Vec<SocketAddr>, StoreError> {
-        let (sender, found) = mpsc::channel();
+        let (sender, resolved) = mpsc::channel();
         let (host, port) = (self.host.clone(), self.port);
         let no_address = |reason: String| StoreError::NoAddress { host: self.host.clone(), reason };
         thread::Builder::new()
@@ -109,11 +106,11 @@ impl Server {
                 sender.send((host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>))
             })
             .map_err(|error| no_address(error.to_string()))?;
-        match found.recv_timeout(PATIENCE) {
+        match resolved.recv_timeout(CONNECT_TIMEOUT) {
             Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
-            Ok(Ok(_)) => Err(no_address("it has none".to_owned())),
+            Ok(Ok(_)) => Err(no_address("no address found".to_owned())),
             Ok(Err(error)) => Err(no_address(one_line(&error.to_string()))),
-            Err(_) => Err(no_address(format!("no answer within {PATIENCE:?}"))),
+            Err(_) => Err(no_address(format!("no answer within {CONNECT_TIMEOUT:?}"))),
         }
     }
 
@@ -121,18 +118,18 @@ impl Server {
         let (user, password) = (percent_encoded(&self.user), percent_encoded(self.password.expose_secret()));
         let port = self.port;
         if let Ok(IpAddr::V6(address)) = self.host.parse() {
-            // A colon has no place among the options, so the deadline is kept by trying first.
+            // The options can't contain a colon, so a connection attempt checks the timeout first.
             if self.verify {
-                let reason = "the certificate of a bare IPv6 address is not checked: give the server's name"
-                    .to_owned();
+                let reason =
+                    "a certificate can't be verified for an IPv6 address: use the server's name".to_owned();
                 return Err(StoreError::Certificate { server: self.name(), reason });
             }
             self.try_port(addresses)?;
             return Ok(format!("mysql://{user}:{password}@[{address}]:{port}/"));
         }
         let verify = u8::from(self.verify);
-        let seconds = PATIENCE.as_secs();
-        // By TCP also to this machine: `protocol=1`.
+        let seconds = CONNECT_TIMEOUT.as_secs();
+        // `protocol=1`: TCP also on this machine.
         let options = format!(
             "host={};protocol=1;connect-timeout={seconds};ssl-verify-server-cert={verify}",
             self.host
@@ -148,7 +145,7 @@ impl Server {
     fn try_port(&self, addresses: &[SocketAddr]) -> Result<(), StoreError> {
         let mut reason = "it has no address".to_owned();
         for address in addresses {
-            match TcpStream::connect_timeout(address, PATIENCE) {
+            match TcpStream::connect_timeout(address, CONNECT_TIMEOUT) {
                 Ok(_) => return Ok(()),
                 Err(error) => reason = error.to_string(),
             }
@@ -167,115 +164,114 @@ impl Server {
         found.ok_or_else(|| StoreError::NoAuthorities { looked: looked() })
     }
 
-    fn not_connected(&self, error: &ConnectionError, after: Duration) -> StoreError {
+    fn connect_error(&self, error: &ConnectionError, after: Duration) -> StoreError {
         let reason = one_line(&error.to_string());
-        let said = |words: &str| reason.contains(words);
+        let mentions = |words: &str| reason.contains(words);
         let server = self.name();
-        if said("Access denied") {
+        if mentions("Access denied") {
             StoreError::Password { server, user: self.user.clone() }
-        } else if said("does not support it") {
+        } else if mentions("does not support it") {
             StoreError::NoTls { server }
-        } else if said("TLS/SSL") || said("ertificate") {
+        } else if mentions("TLS/SSL") || mentions("ertificate") {
             StoreError::Certificate { server, reason }
-        } else if said("initial communication packet") {
-            // The library calls both by one name.
-            if after < PATIENCE / 2 {
+        } else if mentions("initial communication packet") {
+            // The library has one message for both.
+            if after < CONNECT_TIMEOUT / 2 {
                 StoreError::HungUp { server }
             } else {
-                StoreError::Silent { server, after: PATIENCE }
+                StoreError::Silent { server, after: CONNECT_TIMEOUT }
             }
         } else {
             StoreError::Unreachable { server, reason }
         }
     }
 
-    fn refuse_plain(&self, connection: &mut MysqlConnection) -> Result<(), StoreError> {
+    fn require_encryption(&self, connection: &mut MysqlConnection) -> Result<(), StoreError> {
         let cipher = "SHOW SESSION STATUS LIKE 'Ssl_cipher'";
-        let rows: Vec<Status> =
-            diesel::sql_query(cipher).load(connection).map_err(|error| self.failed(&error))?;
+        let rows: Vec<StatusRow> =
+            diesel::sql_query(cipher).load(connection).map_err(|error| self.error(&error))?;
         if rows.iter().all(|row| row.value.is_empty()) {
             return Err(StoreError::NoTls { server: self.name() });
         }
         Ok(())
     }
 
-    fn refuse_old(&self, connection: &mut MysqlConnection) -> Result<(), StoreError> {
-        let version = diesel::sql_query("SELECT VERSION() AS value").get_result::<Text>(connection);
-        let found = version.map_err(|error| self.failed(&error))?.value;
-        if new_enough(&found) {
+    fn require_version(&self, connection: &mut MysqlConnection) -> Result<(), StoreError> {
+        let version = diesel::sql_query("SELECT VERSION() AS value").get_result::<TextRow>(connection);
+        let found = version.map_err(|error| self.error(&error))?.value;
+        if is_supported(&found) {
             return Ok(());
         }
         Err(StoreError::TooOld { server: self.name(), found: one_line(&found) })
     }
 
-    /// Uses the database; creates it where it is not there, that is wanted, and allowed.
-    fn enter_database(&self, connection: &mut MysqlConnection, may_make: bool) -> Result<(), StoreError> {
+    /// Selects the database, which is created if it does not exist and `may_create`.
+    fn use_database(&self, connection: &mut MysqlConnection, may_create: bool) -> Result<(), StoreError> {
         let name = format!("`{}`", self.database.replace('`', "``"));
         let enter = format!("USE {name}");
         let Err(error) = connection.batch_execute(&enter) else { return Ok(()) };
         let unknown = error.to_string().contains("Unknown database");
         if !unknown && !error.to_string().contains("denied") {
-            return Err(self.failed(&error));
+            return Err(self.error(&error));
         }
-        if unknown && !may_make {
+        if unknown && !may_create {
             return Err(StoreError::NotThere { what: format!("{}/{}", self.name(), self.database) });
         }
         let create = format!("CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4");
-        let made = connection.batch_execute(&create).and_then(|()| connection.batch_execute(&enter));
-        made.map_err(|error| {
+        let created = connection.batch_execute(&create).and_then(|()| connection.batch_execute(&enter));
+        created.map_err(|error| {
             if error.to_string().contains("denied") {
                 let (server, database, user) = (self.name(), self.database.clone(), self.user.clone());
                 StoreError::NoDatabase { server, database, user }
             } else {
-                self.failed(&error)
+                self.error(&error)
             }
         })
     }
 
-    /// What the server, or the library, said of a statement.
-    pub(super) fn failed(&self, error: &Error) -> StoreError {
+    /// Classifies the error of a statement by the message of the server or the library.
+    pub(crate) fn error(&self, error: &Error) -> StoreError {
         let what = format!("{}/{}", self.name(), self.database);
         let reason = one_line(&error.to_string());
-        let said = |words: &[&str]| words.iter().any(|words| reason.contains(words));
+        let mentions = |words: &[&str]| words.iter().any(|words| reason.contains(words));
         match error {
             Error::SerializationError(_) | Error::QueryBuilderError(_) => StoreError::Data { what, reason },
             Error::DatabaseError(kind, _) if about_data(kind) => StoreError::Data { what, reason },
-            _ if said(DATA) => StoreError::Data { what, reason },
-            _ if said(LOST) => StoreError::Lost { what, reason },
-            _ if said(FULL) => StoreError::Full { what },
-            _ if said(LOCKED) => StoreError::Locked { what, after: LOCK_PATIENCE },
-            _ if said(&["denied"]) => {
+            _ if mentions(DATA) => StoreError::Data { what, reason },
+            _ if mentions(LOST) => StoreError::Lost { what, reason },
+            _ if mentions(FULL) => StoreError::Full { what },
+            _ if mentions(LOCKED) => StoreError::Locked { what, after: LOCK_TIMEOUT },
+            _ if mentions(&["denied"]) => {
                 StoreError::NoRight { database: self.database.clone(), user: self.user.clone(), reason }
             }
-            _ if said(&["read-only", "read only"]) => StoreError::ReadOnly { what },
+            _ if mentions(&["read-only", "read only"]) => StoreError::ReadOnly { what },
             _ => StoreError::Failed { what, reason },
         }
     }
 
-    /// Takes the lock under which the schema is changed; it ends with the connection.
-    pub(super) fn lock_schema(&self, connection: &mut MysqlConnection) -> Result<(), StoreError> {
+    /// Acquires the lock for schema changes, which ends with the connection.
+    pub(crate) fn lock_schema(&self, connection: &mut MysqlConnection) -> Result<(), StoreError> {
         let query = format!("SELECT CAST(COALESCE(GET_LOCK({SCHEMA_LOCK}, ?), 0) AS SIGNED) AS value");
         let query =
-            diesel::sql_query(query).bind::<diesel::sql_types::BigInt, _>(LOCK_PATIENCE.as_secs() as i64);
-        let got = query.get_result::<Number>(connection).map_err(|error| self.failed(&error))?;
-        if got.value == 1 {
+            diesel::sql_query(query).bind::<diesel::sql_types::BigInt, _>(LOCK_TIMEOUT.as_secs() as i64);
+        let acquired = query.get_result::<CountRow>(connection).map_err(|error| self.error(&error))?;
+        if acquired.value == 1 {
             return Ok(());
         }
         let what = format!("the schema of {}/{}", self.name(), self.database);
-        Err(StoreError::Locked { what, after: LOCK_PATIENCE })
+        Err(StoreError::Locked { what, after: LOCK_TIMEOUT })
     }
 
-    /// Gives the lock back.
-    pub(super) fn unlock_schema(&self, connection: &mut MysqlConnection) -> Result<(), StoreError> {
+    pub(crate) fn unlock_schema(&self, connection: &mut MysqlConnection) -> Result<(), StoreError> {
         let query = format!("DO RELEASE_LOCK({SCHEMA_LOCK})");
-        diesel::sql_query(query).execute(connection).map(drop).map_err(|error| self.failed(&error))
+        diesel::sql_query(query).execute(connection).map(drop).map_err(|error| self.error(&error))
     }
 }
 
-/// The name of the lock under which a schema is changed: a server has one name for all its databases.
+/// The name of the lock for schema changes: names are global on a server, so it contains the database.
 const SCHEMA_LOCK: &str = "CONCAT('bankwatch.', LEFT(DATABASE(), 50))";
 
-/// What a server says of values that no column takes.
+/// Messages about values that a column does not accept.
 const DATA: &[&str] = &[
     "Out of range value",
     "Data too long",
@@ -285,7 +281,7 @@ const DATA: &[&str] = &[
     "larger than max_allowed",
 ];
 
-/// What the library and a server say when the connection is at its end.
+/// Messages about a closed connection.
 const LOST: &[&str] = &[
     "Lost connection",
     "gone away",
@@ -296,16 +292,16 @@ const LOST: &[&str] = &[
     "because of inactivity",
 ];
 
-/// What a server says when its disk has no room.
+/// Messages about a full disk.
 const FULL: &[&str] =
     &["is full", "No more room", "No space left", "Disk full", "uota exceeded", "Disk got full"];
 
-/// What a server says of other writers.
+/// Messages about locks of other writers.
 const LOCKED: &[&str] = &["Lock wait timeout", "Deadlock found", "try restarting transaction"];
 
-/// Whether a server's version is MariaDB 10.3 or MySQL 8.0 at least.
-fn new_enough(version: &str) -> bool {
-    // Old MariaDB servers hid behind `5.5.5-` from clients that could not read two digits.
+/// Whether the version is at least MariaDB 10.3 or MySQL 8.0.
+fn is_supported(version: &str) -> bool {
+    // Old MariaDB servers prefix `5.5.5-` for clients that can't parse a version with two digits.
     let version = version.strip_prefix("5.5.5-").unwrap_or(version);
     let mut numbers = version.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
     let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
@@ -313,19 +309,19 @@ fn new_enough(version: &str) -> bool {
 }
 
 #[derive(QueryableByName)]
-struct Text {
+struct TextRow {
     #[diesel(sql_type = diesel::sql_types::Text)]
     value: String,
 }
 
 #[derive(QueryableByName)]
-pub(super) struct Number {
+pub(crate) struct CountRow {
     #[diesel(sql_type = diesel::sql_types::BigInt)]
-    pub(super) value: i64,
+    pub(crate) value: i64,
 }
 
 #[derive(QueryableByName)]
-struct Status {
+struct StatusRow {
     #[diesel(sql_type = diesel::sql_types::Text, column_name = "Value")]
     value: String,
 }
@@ -337,10 +333,10 @@ mod tests {
     #[test]
     fn servers_that_are_too_old_are_told_by_their_version() {
         for version in ["10.3.0-MariaDB", "5.5.5-10.6.4-MariaDB", "11.8.2-MariaDB-log", "8.0.39", "9.4.0"] {
-            assert!(new_enough(version), "{version}");
+            assert!(is_supported(version), "{version}");
         }
         for version in ["10.2.44-MariaDB", "5.5.5-10.1.1-MariaDB", "5.7.44", "", "MariaDB"] {
-            assert!(!new_enough(version), "{version}");
+            assert!(!is_supported(version), "{version}");
         }
     }
 }

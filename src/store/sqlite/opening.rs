@@ -1,4 +1,4 @@
-//! Opens a history: resolves the path, checks that the file is ours, and limits how large its log may grow.
+//! Opens the file: resolves the path, checks that the file is ours, and limits the size of its log.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -9,42 +9,41 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
-use super::reserve::DiskSpace;
 use crate::file_mode;
 use crate::store::error::StoreError;
+use crate::store::sqlite::reserve::DiskSpace;
 
-/// Marks the file as ours: "BWHI".
+/// SQLite's `application_id` of a history: "BWHI".
 const APPLICATION: i64 = 0x4257_4849;
 
-/// What every file of SQLite begins with.
+/// The first bytes of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// Bytes of a page, set before the first table is made. A sweep writes each page that it touches as a whole, and
-/// touches some twenty: with pages of 4096 bytes most of what is written would be what was there before.
+/// Bytes per page, set before the first table is created. A sweep changes about twenty pages, which are written as a
+/// whole: with 4096 bytes, most of what is written would be unchanged.
 const PAGE: u64 = 1024;
 
-/// Pages of the log that are folded into the file together: fewer on a disk that the log alone would fill.
+/// Pages of the log per checkpoint, minimum and maximum: fewer on a disk that the log alone would fill.
 const LOG_PAGES: (u64, u64) = (64, 4000);
 
-/// Set at each opening. `synchronous = NORMAL` may lose the last sweeps in a power cut, never the file; it spares a
-/// flash card a flush a sweep.
-const MANNERS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
+/// Set for each connection. `synchronous = NORMAL` may lose the last sweeps in a power cut, but never the file; it saves a
+/// flash card one flush per sweep.
+const CONNECTION_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
      PRAGMA journal_size_limit = 8388608; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;";
 
-/// What the file identifies itself as.
 #[derive(QueryableByName)]
 pub(super) struct FileMark {
     #[diesel(sql_type = diesel::sql_types::BigInt)]
     application: i64,
     #[diesel(sql_type = diesel::sql_types::BigInt)]
     tables: i64,
-    /// How many of the tables are there that no other program has together.
+    /// How many of three tables exist that no other program has together.
     #[diesel(sql_type = diesel::sql_types::BigInt)]
     own: i64,
 }
 
 impl FileMark {
-    /// Reads it and touches nothing.
+    /// Reads the marks without changing the file.
     pub(super) fn of(connection: &mut SqliteConnection) -> QueryResult<Self> {
         diesel::sql_query(
             "SELECT (SELECT application_id FROM pragma_application_id) AS application,
@@ -55,7 +54,7 @@ impl FileMark {
         .get_result(connection)
     }
 
-    /// Whether it is a history or may become one. Those of 0.1.0's first days have our tables and no mark.
+    /// Whether it is a history or may become one. Early files of 0.1.0 have our tables and no mark.
     pub(super) fn is_ours(&self) -> bool {
         match self.application {
             APPLICATION => true,
@@ -64,12 +63,12 @@ impl FileMark {
         }
     }
 
-    /// Sets page size, mark and the rest of what makes an open file a history.
+    /// Sets page size, pragmas and mark.
     pub(super) fn prepare(&self, connection: &mut SqliteConnection, path: &Path) -> QueryResult<()> {
         if self.tables == 0 {
             connection.batch_execute(&format!("PRAGMA page_size = {PAGE}"))?;
         }
-        connection.batch_execute(MANNERS)?;
+        connection.batch_execute(CONNECTION_PRAGMAS)?;
         let log = DiskSpace::of(path).map_or(LOG_PAGES.1, |disk| disk.total / 16 / PAGE);
         let log = log.clamp(LOG_PAGES.0, LOG_PAGES.1);
         connection.batch_execute(&format!("PRAGMA wal_autocheckpoint = {log}"))?;
@@ -80,12 +79,12 @@ impl FileMark {
     }
 }
 
-/// The file's path, absolute and without links, and a connection to it; it is made where it is not there.
+/// Connects to the file, creating it if necessary. Returns its canonical path as well.
 pub(super) fn connect(file: &Path, name: &str) -> Result<(PathBuf, SqliteConnection), StoreError> {
     let not_opened = |reason: String| StoreError::NotOpened { what: name.to_owned(), reason };
     // SQLite gives no reason; the file system does.
     let opened = file_mode::ensure(file, file_mode::STATE).and_then(|()| {
-        // Where a link leads to nothing yet, the file is made there.
+        // The target of a dangling symbolic link is created.
         File::options().read(true).append(true).create(true).mode(file_mode::STATE).open(file)
     });
     let mut opened = opened.map_err(|error| match error.kind() {
@@ -108,8 +107,8 @@ pub(super) fn connect(file: &Path, name: &str) -> Result<(PathBuf, SqliteConnect
     Ok((path, connection))
 }
 
-/// Whether a file that begins so is, or was before it was damaged, a database. A text of somebody's is not, and is
-/// never moved out of the way: bits flip by the few, and a lost block reads as one byte over and over.
+/// Whether a file with this header is a database, possibly damaged. A few flipped bits and a block of one repeated byte
+/// count as damage; any other file is somebody else's and is never moved away.
 fn may_be_a_database(head: &[u8]) -> bool {
     let Some(magic) = head.get(..MAGIC.len()) else { return head.is_empty() };
     let flipped: u32 = magic.iter().zip(MAGIC).map(|(found, right)| (found ^ right).count_ones()).sum();

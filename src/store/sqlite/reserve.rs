@@ -1,7 +1,7 @@
-//! Reserves room while there is plenty: a file next to the history that is deleted when the disk is full.
+//! Reserves disk space while there is plenty: a file next to the history that is deleted when the disk is full.
 //!
-//! Deleting old rows needs room itself, since SQLite writes each changed page to its log first. Without a reserve a
-//! full disk could never be relieved by retention.
+//! Deleting old rows needs space itself, since SQLite writes each changed page to its log first. Without a reserve,
+//! retention could not free space on a full disk.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -13,74 +13,72 @@ use rustix::fs::{FallocateFlags, OFlags, fallocate, statvfs};
 use crate::store::files::with_suffix;
 
 /// Bytes on a disk of usual size.
-const MOST: u64 = 8 * 1024 * 1024;
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-/// A tiny disk gives this part of itself.
-const SHARE: u64 = 8;
+/// The divisor of a tiny disk's size.
+const DISK_DIVISOR: u64 = 8;
 
-/// Flags of open(2): fits, since the flag is one low bit.
+/// A flag of open(2); it fits, since it is one low bit.
 const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
-/// A file system.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DiskSpace {
-    /// Bytes that it has.
+    /// Bytes.
     pub(crate) total: u64,
-    /// Bytes that may still be written.
+    /// Bytes available to this user.
     pub(crate) free: u64,
 }
 
 impl DiskSpace {
-    /// The one that holds the file at `path`; nothing where it gives no answer.
+    /// Of the file system with the file at `path`; `None` if it can't be read.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let disk = statvfs(path.parent()?).ok()?;
         let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
         Some(Self { total: bytes(disk.f_blocks), free: bytes(disk.f_bavail) })
     }
 
-    /// Bytes of its reserve.
+    /// The size of its reserve in bytes.
     fn reserve(self) -> u64 {
-        MOST.min(self.total / SHARE)
+        MAX_BYTES.min(self.total / DISK_DIVISOR)
     }
 
-    /// Bytes that stay free next to the reserve: for the log of the database.
+    /// Bytes that stay free in addition to the reserve, for the log of the database.
     fn slack(self) -> u64 {
         self.reserve() / 4
     }
 
-    /// How large the reserve may be now that it has `held` bytes; nothing where that is hardly more.
-    fn grown(self, held: u64) -> Option<u64> {
+    /// The new size of a reserve that has `held` bytes; `None` if growing is not worthwhile.
+    fn grown_size(self, held: u64) -> Option<u64> {
         let possible = held.saturating_add(self.free).saturating_sub(self.slack()).min(self.reserve());
         let worth = if held == 0 { self.slack().max(1) } else { held.saturating_add(self.slack()) };
         (possible >= worth).then_some(possible)
     }
 }
 
-/// The reserve of one history.
-pub(super) struct Reserve {
+pub(super) struct DiskReserve {
     path: PathBuf,
 }
 
-impl Reserve {
-    /// That of the history at `path`; nothing is made yet.
+impl DiskReserve {
+    /// The reserve of the history at `path`; nothing is created yet.
     pub(super) fn of(path: &Path) -> Self {
         Self { path: with_suffix(path, ".reserve") }
     }
 
-    /// Whether there is one, on a disk that has hardly any other room.
+    /// Whether there is one, on a disk with hardly any other space.
     pub(super) fn is_needed(&self) -> bool {
         self.held() > 0 && DiskSpace::of(&self.path).is_some_and(|disk| disk.free < disk.slack())
     }
 
-    /// Frees the room. Returns how many bytes that is.
+    /// Frees the space. Returns its size in bytes.
     pub(super) fn release(&self) -> u64 {
         let held = self.held();
-        // One that is not there has been released.
+        // A missing file has been released already.
         let _ = fs::remove_file(&self.path);
         held
     }
 
-    /// Takes back what was released, from rows above all: they must not use it up bit by bit.
+    /// Reserves what was released, before rows use it up bit by bit.
     pub(super) fn take_back(&self, bytes: u64) {
         let bytes = DiskSpace::of(&self.path).map_or(0, |disk| disk.free.min(bytes));
         if bytes > 0 && self.fill(0, bytes).is_err() {
@@ -92,12 +90,12 @@ impl Reserve {
         fs::metadata(&self.path).map_or(0, |file| file.len())
     }
 
-    /// Sets the room aside, as far as the disk has it. Where it has none, the next call tries again.
+    /// Creates or grows the reserve as far as the disk allows. If it has no space, the next call tries again.
     pub(super) fn restore(&self) {
         let Some(disk) = DiskSpace::of(&self.path) else { return };
         let held = self.held();
-        let Some(bytes) = disk.grown(held) else { return };
-        // Half a reserve is worth less than the room it takes.
+        let Some(bytes) = disk.grown_size(held) else { return };
+        // A partial reserve is worth less than the space it uses.
         if self.fill(held, bytes).is_err() {
             self.release();
         }
@@ -116,18 +114,18 @@ impl Reserve {
         }
     }
 
-    /// Whether the disk has room for rows even with the reserve in place.
+    /// Whether the disk has space for rows in addition to the reserve.
     pub(super) fn leaves_room(&self) -> bool {
         DiskSpace::of(&self.path).is_some_and(|disk| disk.free >= disk.reserve() + disk.slack())
     }
 
-    /// Bytes that are changed at a time while the reserve is all there is.
+    /// Bytes to change per step while only the reserve is left.
     pub(super) fn step(&self) -> u64 {
-        DiskSpace::of(&self.path).map_or(MOST, DiskSpace::reserve).min(1024 * 1024)
+        DiskSpace::of(&self.path).map_or(MAX_BYTES, DiskSpace::reserve).min(1024 * 1024)
     }
 }
 
-/// Appends bytes that no file system can make smaller.
+/// Appends bytes that no file system can compress.
 fn write(path: &Path, bytes: u64) -> io::Result<()> {
     let mut file = File::options().append(true).open(path)?;
     let mut chunk = [0; 4096];
@@ -146,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_reserve_is_scaled_to_the_disk_and_leaves_room_for_the_log() {
-        let grown = |total, free, held| DiskSpace { total: total * MB, free }.grown(held);
+        let grown = |total, free, held| DiskSpace { total: total * MB, free }.grown_size(held);
         assert_eq!(grown(100_000, 50_000 * MB, 0), Some(8 * MB));
         assert_eq!(grown(100_000, 50_000 * MB, 8 * MB), None, "it is there");
         assert_eq!(grown(64, 60 * MB, 0), Some(8 * MB));
@@ -161,7 +159,7 @@ mod tests {
     #[test]
     fn it_takes_its_room_and_gives_it_back() {
         let folder = tempfile::tempdir().expect("a folder");
-        let reserve = Reserve::of(&folder.path().join("history.db"));
+        let reserve = DiskReserve::of(&folder.path().join("history.db"));
         let taken = || fs::metadata(folder.path().join("history.db.reserve")).map_or(0, |file| file.len());
         reserve.restore();
         assert!(taken() > 0, "a disk for tests has room");

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use bankwatch::internals::model::reading::SweepKind;
-use bankwatch::internals::store::{LegacyWriter, MariaDb, Minutes, Server, Store};
+use bankwatch::internals::store::{DatabaseServer, LegacyWriter, MariaDb, MinuteAggregator, Store};
 use support::history::{Backend, START, battery, report, sweep};
 use support::mariadb;
 use support::mariadb::{MariaDbServer, PASSWORD, USER};
@@ -257,13 +257,13 @@ fn what_is_wrong_with_a_server_is_told_with_its_remedy_and_without_the_password(
     let old = MariaDbServer::start(&["--version=10.2.44-MariaDB"]).unwrap();
     let tls = "tls = \"verify\"\ntls_ca = \"authorities\"";
     for (url, lines, words) in [
-        (here("nobody", "d"), "", "check the user in database.url, and database.password"),
+        (here("nobody", "d"), "", "check `database.url` and `database.password`"),
         (here("visitor", "hidden"), "", "CREATE DATABASE `hidden`; GRANT ALL ON `hidden`.* TO 'visitor'"),
-        (here("visitor", "seen"), "", "lacks a right in the database \"seen\""),
-        (url(USER, "127.0.0.1", nobody, "d"), "", "that the server runs and listens there"),
-        (url(USER, "no-such-host.invalid", 3306, "d"), "", "no address is known"),
-        (url(USER, "127.0.0.1", old.port(), "d"), "", "at least MariaDB 10.3 or MySQL 8.0 is needed"),
-        (here(USER, "d"), tls, "asks for encryption, and the server 127.0.0.1:"),
+        (here("visitor", "seen"), "", "lacks a privilege on the database \"seen\""),
+        (url(USER, "127.0.0.1", nobody, "d"), "", "the server is running and listening there"),
+        (url(USER, "no-such-host.invalid", 3306, "d"), "", "can't be resolved"),
+        (url(USER, "127.0.0.1", old.port(), "d"), "", "at least MariaDB 10.3 or MySQL 8.0 is required"),
+        (here(USER, "d"), tls, "requires encryption, but the server 127.0.0.1:"),
     ] {
         let house = House::with(&url, lines);
         fs::write(house.folder.path().join("authorities"), "").unwrap();
@@ -275,12 +275,13 @@ fn what_is_wrong_with_a_server_is_told_with_its_remedy_and_without_the_password(
 #[test]
 fn export_keeps_to_the_bank_the_battery_and_the_spans_that_are_asked_for() {
     for backend in backends() {
-        let (house, mut store, mut minutes) = (House::of(&backend, ""), backend.open(), Minutes::default());
+        let (house, mut store, mut minutes) =
+            (House::of(&backend, ""), backend.open(), MinuteAggregator::default());
         fill(&mut *store, START, 5);
         store.insert(&[sweep("cellar", START, vec![battery(1, 1, 7, None)])]).unwrap();
         for n in 0..90 {
             let batteries = vec![battery(1, 2, 7, Some("B000001")), battery(2, 2, 8, Some("B000002"))];
-            let over = minutes.take(&report("pytes", START + n * 1000, SweepKind::Full, batteries));
+            let over = minutes.add(&report("pytes", START + n * 1000, SweepKind::Full, batteries));
             store.insert(&over).unwrap();
         }
         store.insert(&minutes.close()).unwrap();
@@ -304,7 +305,7 @@ fn export_keeps_to_the_bank_the_battery_and_the_spans_that_are_asked_for() {
         assert!(error.contains("no bank \"attic\"; it has: cellar, pytes"), "{error}");
         for (arguments, words) in [
             (&["banks", "--battery", "1"][..], "rows of banks have no place"),
-            (&["--from", "1h", "--to", "2h"], "--from is not before --to"),
+            (&["--from", "1h", "--to", "2h"], "--from must be before --to"),
             (&["packs"], "one of banks, batteries, cells, minutes, hours, days"),
         ] {
             let (code, out, error) = house.says(&[&["export"], arguments].concat());
@@ -386,7 +387,7 @@ fn a_legacy_table_that_takes_no_rows_is_named_and_fails_no_verb() {
         "columns that do not exist are not written: soc",
     ];
     assert!(warnings.iter().all(|warning| text.contains(warning)) && !text.contains(PASSWORD), "{text}");
-    let own = Server { legacy_table: true, ..backend.server() };
+    let own = DatabaseServer { legacy_table: true, ..backend.server() };
     MariaDb::open(&own).unwrap().insert(&[sweep("pytes", START, vec![battery(1, 0, 7, None)])]).unwrap();
     assert!(LegacyWriter::new(own).step().refusal.is_some());
     for verb in [&["config", "check"][..], &["healthcheck"]] {
@@ -402,7 +403,11 @@ fn a_legacy_table_that_takes_no_rows_is_named_and_fails_no_verb() {
         House::with(&format!("mysql://{USER}@{}/pytes", silent.local_addr().unwrap()), "legacy_table = true");
     let output = program::program(house.folder.path()).args(["config", "check"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && text.contains("was not checked: no answer from mysql://"), "{text}");
+    assert!(
+        output.status.success()
+            && text.contains("could not check whether pwr_data accepts rows: no answer from mysql://"),
+        "{text}"
+    );
 }
 
 #[test]

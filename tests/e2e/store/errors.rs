@@ -11,13 +11,13 @@ use actix::Actor;
 use support::mariadb;
 use support::own_process;
 
-use bankwatch::internals::actors::db::{DbActor, History};
+use bankwatch::internals::actors::db::{DbActor, HistoryConfig};
 use bankwatch::internals::messages::ReportReady;
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::settings::{Sources, load};
 use bankwatch::internals::store::{
-    AbortHandle, Class, LegacyWriter, MariaDb, Minutes, Record, Retention, Server, SqliteFile, Store,
-    StoreError,
+    AbortHandle, DatabaseServer, ErrorClass, LegacyWriter, MariaDb, MinuteAggregator, Record, Retention,
+    SqliteFile, Store, StoreError,
 };
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -36,13 +36,13 @@ fn one(n: i64) -> Record {
 
 /// The store is refused with this class, and the sentence has all these words, and no secret.
 #[track_caller]
-fn refused(opened: Result<impl Store, StoreError>, class: Class, words: &[&str]) {
+fn refused(opened: Result<impl Store, StoreError>, class: ErrorClass, words: &[&str]) {
     let error = opened.err().unwrap();
     holds(&error, class, words);
 }
 
 #[track_caller]
-fn holds(error: &StoreError, class: Class, words: &[&str]) {
+fn holds(error: &StoreError, class: ErrorClass, words: &[&str]) {
     let sentence = error.to_string();
     assert_eq!(error.class(), class, "{sentence}");
     for word in words {
@@ -57,11 +57,11 @@ mod server {
     #[test]
     fn a_wrong_password_is_told_apart_from_a_wrong_address() {
         let Some(shared) = mariadb::shared() else { return };
-        let wrong = Server { password: "guess".into(), ..shared.server("d") };
-        let words = ["127.0.0.1:", "does not accept the user \"keeper\"", "database.password"];
-        refused(MariaDb::open(&wrong), Class::Refused, &words);
-        let stranger = Server { user: "nobody".into(), ..shared.server("d") };
-        refused(MariaDb::open(&stranger), Class::Refused, &["does not accept the user \"nobody\""]);
+        let wrong = DatabaseServer { password: "guess".into(), ..shared.server("d") };
+        let words = ["127.0.0.1:", "login failed for user \"keeper\"", "database.password"];
+        refused(MariaDb::open(&wrong), ErrorClass::Refused, &words);
+        let stranger = DatabaseServer { user: "nobody".into(), ..shared.server("d") };
+        refused(MariaDb::open(&stranger), ErrorClass::Refused, &["login failed for user \"nobody\""]);
         assert!(!format!("{:?}", shared.server("d")).contains(PASSWORD));
     }
 
@@ -69,9 +69,9 @@ mod server {
     fn a_database_that_may_not_be_made_is_told_with_the_statements_that_make_it() {
         let Some(shared) = mariadb::shared() else { return };
         shared.run("CREATE USER 'guest'@'%' IDENTIFIED BY 'x'");
-        let guest = Server { user: "guest".into(), password: "x".into(), ..shared.server("solar`s") };
+        let guest = DatabaseServer { user: "guest".into(), password: "x".into(), ..shared.server("solar`s") };
         let words = ["no database \"solar`s\"", "CREATE DATABASE", "GRANT ALL ON", "'guest'@'%'"];
-        refused(MariaDb::open(&guest), Class::Refused, &words);
+        refused(MariaDb::open(&guest), ErrorClass::Refused, &words);
     }
 
     #[test]
@@ -85,14 +85,15 @@ mod server {
     fn a_user_who_may_only_look_is_told_which_right_is_missing() {
         let Some(shared) = mariadb::shared() else { return };
         shared.run("CREATE DATABASE looked_at; CREATE USER 'looker'@'%'; GRANT SELECT ON looked_at.* TO 'looker'@'%'");
-        let looker = Server { user: "looker".into(), password: "".into(), ..shared.server("looked_at") };
+        let looker =
+            DatabaseServer { user: "looker".into(), password: "".into(), ..shared.server("looked_at") };
         let words = [
-            "\"looker\" lacks a right",
+            "\"looker\" lacks a privilege",
             "\"looked_at\"",
             "CREATE command denied",
             "GRANT ALL ON `looked_at`",
         ];
-        refused(MariaDb::open(&looker), Class::Refused, &words);
+        refused(MariaDb::open(&looker), ErrorClass::Refused, &words);
     }
 
     #[test]
@@ -100,7 +101,7 @@ mod server {
         let Some(server) = MariaDbServer::start(&["--version=10.2.44-MariaDB"]) else { return };
         refused(
             MariaDb::open(&server.server("d")),
-            Class::Refused,
+            ErrorClass::Refused,
             &["10.2.44-MariaDB", "MariaDB 10.3 or MySQL 8.0"],
         );
     }
@@ -108,18 +109,18 @@ mod server {
     #[test]
     fn a_name_without_an_address_is_told() {
         let Some(shared) = mariadb::shared() else { return };
-        let lost = Server { host: "no-such-host.invalid".into(), ..shared.server("d") };
-        refused(MariaDb::open(&lost), Class::Outside, &["no-such-host.invalid", "database.url"]);
+        let lost = DatabaseServer { host: "no-such-host.invalid".into(), ..shared.server("d") };
+        refused(MariaDb::open(&lost), ErrorClass::Outside, &["no-such-host.invalid", "database.url"]);
     }
 
     #[test]
     fn a_port_where_nobody_listens_is_told() {
         let Some(shared) = mariadb::shared() else { return };
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let gone = Server { port, ..shared.server("d") };
-        refused(MariaDb::open(&gone), Class::Outside, &["no connection", "that the server runs"]);
-        let six = Server { port, host: "::1".into(), ..shared.server("d") };
-        refused(MariaDb::open(&six), Class::Outside, &["[::1]", "that the server runs"]);
+        let gone = DatabaseServer { port, ..shared.server("d") };
+        refused(MariaDb::open(&gone), ErrorClass::Outside, &["can't connect", "the server is running"]);
+        let six = DatabaseServer { port, host: "::1".into(), ..shared.server("d") };
+        refused(MariaDb::open(&six), ErrorClass::Outside, &["[::1]", "the server is running"]);
     }
 
     #[test]
@@ -128,15 +129,19 @@ mod server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         std::thread::spawn(move || listener.incoming().for_each(drop));
-        let other = Server { port, ..shared.server("d") };
-        refused(MariaDb::open(&other), Class::Outside, &["closed the connection", "something else listens"]);
+        let other = DatabaseServer { port, ..shared.server("d") };
+        refused(
+            MariaDb::open(&other),
+            ErrorClass::Outside,
+            &["closed the connection", "nothing else is listening"],
+        );
     }
 
     #[test]
     fn a_server_that_hangs_is_not_waited_for() {
         let Some(server) = MariaDbServer::start(&[]) else { return };
         server.stop();
-        refused(MariaDb::open(&server.server("d")), Class::Outside, &["said nothing within 5s"]);
+        refused(MariaDb::open(&server.server("d")), ErrorClass::Outside, &["did not respond within 5s"]);
         server.go_on();
         MariaDb::open(&server.server("d")).unwrap();
     }
@@ -148,18 +153,18 @@ mod server {
         store.insert(&[one(0)]).unwrap();
         server.kill();
         // It was idle, so a new connection is tried at once.
-        holds(&store.insert(&[one(1)]).unwrap_err(), Class::Outside, &["no connection"]);
+        holds(&store.insert(&[one(1)]).unwrap_err(), ErrorClass::Outside, &["can't connect"]);
         server.restart();
         store.insert(&[one(0), one(1)]).unwrap();
-        let asked = bankwatch::internals::store::Asked {
+        let query = bankwatch::internals::store::HistoryQuery {
             bank: "pytes",
             place: Some(1),
             from_ms: START,
             to_ms: START + 10,
-            step: bankwatch::internals::store::Step::Raw,
-            most: 10,
+            resolution: bankwatch::internals::store::Resolution::Raw,
+            limit: 10,
         };
-        assert_eq!(store.history(&asked).unwrap().len(), 2);
+        assert_eq!(store.history(&query).unwrap().len(), 2);
     }
 
     #[test]
@@ -167,10 +172,10 @@ mod server {
         let options = ["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M;ibdata2:16M"];
         let Some(server) = MariaDbServer::start(&options) else { return };
         server.run("CREATE DATABASE d; CREATE USER 'writer'@'%'; GRANT ALL ON d.* TO 'writer'@'%'");
-        let writer = Server { user: "writer".into(), password: "".into(), ..server.server("d") };
+        let writer = DatabaseServer { user: "writer".into(), password: "".into(), ..server.server("d") };
         let mut store = MariaDb::open(&writer).unwrap();
         server.run("SET GLOBAL read_only = 1");
-        holds(&store.insert(&[one(0)]).unwrap_err(), Class::Outside, &["can't be written to", "d"]);
+        holds(&store.insert(&[one(0)]).unwrap_err(), ErrorClass::Outside, &["is not writable", "d"]);
         server.run("SET GLOBAL read_only = 0");
         store.insert(&[one(0)]).unwrap();
         let full = (1..2000).find_map(|n| {
@@ -179,7 +184,7 @@ mod server {
                 .collect();
             store.insert(&records).err()
         });
-        holds(&full.unwrap(), Class::Outside, &["no space left for 127.0.0.1:"]);
+        holds(&full.unwrap(), ErrorClass::Outside, &["no space left for 127.0.0.1:"]);
     }
 
     /// The numbers of the connections to a database.
@@ -219,9 +224,9 @@ mod server {
     #[test]
     fn minutes_that_come_again_while_the_server_still_commits_them_count_once() {
         let Some(shared) = mariadb::shared() else { return };
-        let mut minutes = Minutes::of_run(1);
+        let mut minutes = MinuteAggregator::for_run(1);
         let mut part = |ms| {
-            minutes.take(&report("pytes", START + ms, SweepKind::Summary, Vec::new()));
+            minutes.add(&report("pytes", START + ms, SweepKind::Summary, Vec::new()));
             minutes.close()
         };
         let (first, second) = (part(0), part(1_000));
@@ -253,7 +258,7 @@ mod server {
         ];
         for (number, mode) in modes.iter().enumerate() {
             server.run(&format!("SET GLOBAL sql_mode = '{mode}'; SET GLOBAL sql_safe_updates = 1"));
-            let own = Server { legacy_table: true, ..server.server(&format!("mode{number}")) };
+            let own = DatabaseServer { legacy_table: true, ..server.server(&format!("mode{number}")) };
             MariaDb::open(&own).unwrap_or_else(|error| panic!("{mode}: {error}"));
             let mut store = MariaDb::open(&own).unwrap();
             store.insert(&[one(0), one(1)]).unwrap_or_else(|error| panic!("{mode}: {error}"));
@@ -270,7 +275,7 @@ mod server {
     fn a_call_that_gets_no_answer_ends_when_it_is_aborted() {
         let Some(shared) = mariadb::shared() else { return };
         let (proxy, abort) = (Proxy::in_front_of(shared.port()), AbortHandle::default());
-        let own = Server { port: proxy.port(), abort: abort.clone(), ..shared.server("vanished") };
+        let own = DatabaseServer { port: proxy.port(), abort: abort.clone(), ..shared.server("vanished") };
         assert_eq!(abort.abort(), 0, "nothing is connected yet");
         let mut other = MariaDb::open(&shared.server("vanished")).unwrap();
         // More often than threads may be abandoned.
@@ -288,7 +293,7 @@ mod server {
             assert!(!waits.is_finished());
             assert_eq!(abort.abort(), 1);
             let error = waits.join().unwrap().unwrap_err();
-            assert_eq!(error.class(), Class::Outside, "{error}");
+            assert_eq!(error.class(), ErrorClass::Outside, "{error}");
             assert!(begun.elapsed() < Duration::from_secs(20), "it waited for TCP");
             proxy.cut();
             proxy.hold(None);
@@ -326,7 +331,7 @@ mod server {
         };
         let mut settings = load(&sources).unwrap().settings.database;
         settings.password = PASSWORD.into();
-        let history = History {
+        let history = HistoryConfig {
             settings,
             disk_deadline: Duration::from_secs(5),
             batch_deadline: Duration::from_secs(1),
@@ -353,7 +358,11 @@ mod server {
         if let Record::Sweep(sweep) = &mut poison {
             sweep.values.batteries = i32::MAX;
         }
-        holds(&store.insert(&[poison]).unwrap_err(), Class::Data, &["does not take this", "Out of range"]);
+        holds(
+            &store.insert(&[poison]).unwrap_err(),
+            ErrorClass::Data,
+            &["rejected a record", "Out of range"],
+        );
         store.insert(&[one(0)]).unwrap();
     }
 }
@@ -425,7 +434,7 @@ mod encryption {
 
     fn verified(server: &MariaDbServer, host: &str, authorities: &Path) -> Result<MariaDb, StoreError> {
         let (host, authorities) = (host.to_owned(), Some(authorities.to_owned()));
-        MariaDb::open(&Server { host, verify: true, authorities, ..server.server("d") })
+        MariaDb::open(&DatabaseServer { host, verify: true, authorities, ..server.server("d") })
     }
 
     #[test]
@@ -437,13 +446,17 @@ mod encryption {
         let authority = keys.0.path().join("authority.pem");
         verified(&server, "localhost", &authority).unwrap().insert(&[one(0)]).unwrap();
         let words = ["certificate", "is not trusted", "database.tls_ca"];
-        refused(verified(&server, "localhost", &keys.0.path().join("stranger.pem")), Class::Refused, &words);
+        refused(
+            verified(&server, "localhost", &keys.0.path().join("stranger.pem")),
+            ErrorClass::Refused,
+            &words,
+        );
         // The chain is right, and it is another server's: its name is not the one asked for.
-        refused(verified(&server, "127.0.0.1", &authority), Class::Refused, &words);
+        refused(verified(&server, "127.0.0.1", &authority), ErrorClass::Refused, &words);
         let nowhere = keys.0.path().join("nowhere.pem");
         refused(
             verified(&server, "localhost", &nowhere),
-            Class::Refused,
+            ErrorClass::Refused,
             &["nowhere.pem", "database.tls_ca"],
         );
         MariaDb::open(&server.server("d")).unwrap();
@@ -454,8 +467,8 @@ mod encryption {
         let Some(keys) = Keys::new() else { return };
         let Some(server) = MariaDbServer::start(&["--skip-ssl"]) else { return };
         let authority = keys.0.path().join("authority.pem");
-        let words = ["database.tls = \"verify\"", "offers none"];
-        refused(verified(&server, "localhost", &authority), Class::Refused, &words);
+        let words = ["database.tls = \"verify\"", "does not offer it"];
+        refused(verified(&server, "localhost", &authority), ErrorClass::Refused, &words);
     }
 }
 
@@ -468,7 +481,7 @@ mod file {
         let file = folder.path().join("none/history.db");
         refused(
             SqliteFile::open(&file),
-            Class::Refused,
+            ErrorClass::Refused,
             &["none/history.db", "check that its folder exists"],
         );
     }
@@ -478,8 +491,8 @@ mod file {
         // Nobody may make a file there, root neither.
         refused(
             SqliteFile::open(Path::new("/sys/history.db")),
-            Class::Outside,
-            &["/sys/history.db", "make it writable"],
+            ErrorClass::Outside,
+            &["/sys/history.db", "writable for the user"],
         );
     }
 
@@ -489,7 +502,11 @@ mod file {
         let file = folder.path().join("history.db");
         fs::write(&file, "dear diary, today the battery was full. ".repeat(200)).unwrap();
         let before = fs::read(&file).unwrap();
-        refused(SqliteFile::open(&file), Class::Refused, &["is not a history of bankwatch", "move it away"]);
+        refused(
+            SqliteFile::open(&file),
+            ErrorClass::Refused,
+            &["is not a bankwatch history", "move it away"],
+        );
         assert_eq!(fs::read(&file).unwrap(), before);
     }
 
@@ -510,8 +527,8 @@ mod file {
             let before = fs::read(&file).unwrap();
             refused(
                 SqliteFile::open(&file),
-                Class::Refused,
-                &["is not a history of bankwatch", "database.url"],
+                ErrorClass::Refused,
+                &["is not a bankwatch history", "database.url"],
             );
             assert_eq!(fs::read(&file).unwrap(), before, "{sql}");
         }
@@ -667,7 +684,7 @@ mod file {
         bytes[4096..].fill(0x5a);
         fs::write(&file, bytes).unwrap();
         let failed = SqliteFile::open(&file).and_then(|mut store| store.insert(&[one(200)]));
-        holds(&failed.unwrap_err(), Class::Refused, &["damaged", ".recover"]);
+        holds(&failed.unwrap_err(), ErrorClass::Refused, &["damaged", ".recover"]);
     }
 
     #[test]
@@ -677,7 +694,11 @@ mod file {
         let mut store = SqliteFile::open(&file).unwrap();
         let mut other = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
         other.batch_execute("BEGIN IMMEDIATE").unwrap();
-        holds(&store.insert(&[one(0)]).unwrap_err(), Class::Outside, &["locked by another program", "5s"]);
+        holds(
+            &store.insert(&[one(0)]).unwrap_err(),
+            ErrorClass::Outside,
+            &["locked by another program", "5s"],
+        );
         other.batch_execute("COMMIT").unwrap();
         store.insert(&[one(0)]).unwrap();
     }

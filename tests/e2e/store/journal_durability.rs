@@ -99,7 +99,7 @@ fn holds_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &S
     is_what_was_said(server, bank, 0);
     let log = service.log();
     assert!(
-        !log.iter().any(|line| line.contains("history lost") || line.contains("row refused")),
+        !log.iter().any(|line| line.contains("history lost") || line.contains("record rejected")),
         "{log:#?}"
     );
 }
@@ -271,7 +271,7 @@ fn a_server_that_hangs_for_longer_than_every_deadline_gets_all_of_it_when_it_goe
     server.stop();
     // That of a batch under way, then that of a new connection.
     service.wait_for_log(&["output down", "output=db", "the call is still running"]);
-    service.wait_for_log(&["output down", "output=db", "said nothing within 5s"]);
+    service.wait_for_log(&["output down", "output=db", "did not respond within 5s"]);
     wait_for_sweeps(&mut service, 15);
     server.go_on();
     service.wait_for_log(&["output recovered", "output=db"]);

@@ -9,8 +9,8 @@ use bankwatch::internals::model::reading::{BatteryReading, Presence, SweepKind};
 use bankwatch::internals::model::units::Millicelsius;
 use bankwatch::internals::model::word::Word;
 use bankwatch::internals::store::{
-    AbortHandle, Asked, Imported, LegacyStep, LegacyWriter, MariaDb, Minutes, Record, Server, Step, Store,
-    StoreError, check_legacy_table,
+    AbortHandle, DatabaseServer, HistoryQuery, ImportProgress, LegacyStep, LegacyWriter, MariaDb,
+    MinuteAggregator, Record, Resolution, Store, StoreError, check_legacy_table,
 };
 use diesel::connection::SimpleConnection;
 use diesel::mysql::MysqlConnection;
@@ -33,8 +33,8 @@ fn in_a_zone() -> Option<Backend> {
     Some(Backend::Server { server, database: "pytes".to_owned() })
 }
 
-fn server(backend: &Backend) -> Server {
-    Server { legacy_table: true, ..backend.server() }
+fn server(backend: &Backend) -> DatabaseServer {
+    DatabaseServer { legacy_table: true, ..backend.server() }
 }
 
 fn writing(backend: &Backend) -> MariaDb {
@@ -408,7 +408,7 @@ fn rights_to_insert_alone_are_enough_and_missing_ones_are_named() {
         backend
             .run(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON `{database}`.`{table}` TO '{user}'@'%'"));
     }
-    let own = Server { user: user.clone(), ..server(&backend) };
+    let own = DatabaseServer { user: user.clone(), ..server(&backend) };
     let (mut store, mut writer) = (MariaDb::open(&own).unwrap(), LegacyWriter::new(own.clone()));
     store.insert(&sweeps(0..2)).unwrap();
     let refusal = drain(&mut writer).refusal.unwrap();
@@ -542,7 +542,8 @@ fn ending_the_calls_of_one_connection_leaves_another_to_the_same_server_alone() 
     let proxy = Proxy::in_front_of(backend.server().port);
     let (one, other) = (AbortHandle::default(), AbortHandle::default());
     let open = |abort: &AbortHandle| {
-        MariaDb::open(&Server { abort: abort.clone(), port: proxy.port(), ..backend.server() }).unwrap()
+        MariaDb::open(&DatabaseServer { abort: abort.clone(), port: proxy.port(), ..backend.server() })
+            .unwrap()
     };
     let (mut first, mut second) = (open(&one), open(&other));
     // Not asked again: the socket counts until its peer has closed it as well.
@@ -578,9 +579,9 @@ fn old_rows_are_copied_once_however_often_it_is_asked() {
     backend.run("INSERT INTO pwr_data SELECT NULL, record_time, 0, voltage, current, temperature, soc, basic_st, volt_st, current_st, temp_st, coul_st, soh_st, heater_st, bat_events, power_events, sys_events FROM pwr_data WHERE id = 1");
     let mut store = MariaDb::open(&backend.server()).unwrap();
     // The service has run for a while already: its battery has a barcode, and it writes the old table too.
-    let mut minutes = Minutes::default();
+    let mut minutes = MinuteAggregator::default();
     let own = report("pytes", START, SweepKind::Full, vec![battery(1, 2, 7, Some("B000001"))]);
-    minutes.take(&own);
+    minutes.add(&own);
     store.insert(&[sweep("pytes", START, vec![battery(1, 2, 7, Some("B000001"))])]).unwrap();
     store.insert(&minutes.close()).unwrap();
     backend.run("INSERT INTO pwr_data SELECT NULL, '2026-11-22 11:35:00', 1, voltage, current, temperature, soc, basic_st, volt_st, current_st, temp_st, coul_st, soh_st, heater_st, bat_events, power_events, sys_events FROM pwr_data WHERE id = 1");
@@ -588,7 +589,7 @@ fn old_rows_are_copied_once_however_often_it_is_asked() {
     let mut heard = Vec::new();
     let done = store.import_legacy("pytes", &mut |done| heard.push(done.read)).unwrap();
     let first = 1_795_134_600_000; // 2026-11-20 06:00:00 in that zone
-    let expected = Imported {
+    let expected = ImportProgress {
         rows: 1202,
         read: 1202,
         taken: 1200,
@@ -623,9 +624,15 @@ fn old_rows_are_copied_once_however_often_it_is_asked() {
             "B000001 1 2026-11-20 00:30:05 53.01 -2.19 22 Dischg - 8192"
         ]
     );
-    let asked =
-        Asked { bank: "pytes", place: Some(1), from_ms: 0, to_ms: i64::MAX, step: Step::Hour, most: 99 };
-    let samples: Vec<i32> = store.history(&asked).unwrap().iter().map(|point| point.sums.samples).collect();
+    let query = HistoryQuery {
+        bank: "pytes",
+        place: Some(1),
+        from_ms: 0,
+        to_ms: i64::MAX,
+        resolution: Resolution::Hour,
+        limit: 99,
+    };
+    let samples: Vec<i32> = store.history(&query).unwrap().iter().map(|point| point.sums.samples).collect();
     assert_eq!(samples, [360, 240, 1], "one battery's history, old and new");
 }
 

@@ -4,19 +4,22 @@ use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::units::{MilliampHours, Millicelsius, MilliwattHours};
 use bankwatch::internals::model::word::Word;
 use bankwatch::internals::status::Status;
-use bankwatch::internals::store::{Counter, Event, LifetimeRecord, LogEntry, Minutes, Record, Rows, Whose};
+use bankwatch::internals::store::{
+    CounterRecord, CounterScope, DeviceLogRecord, EventRecord, ExportTable, LifetimeRecord, MinuteAggregator,
+    Record,
+};
 use jiff::tz::TimeZone;
 use support::history::{START, battery, report};
 
 /// One of each kind.
 fn each_kind() -> Vec<Record> {
-    let mut minutes = Minutes::default();
+    let mut minutes = MinuteAggregator::default();
     let batteries =
         (1..=4).map(|place| battery(place, 16, i32::from(place), Some("HPCR02403150117"))).collect();
     let mut records = minutes.records(&report("pytes", START, SweepKind::Full, batteries));
     records.extend(minutes.close());
     let bank = || "pytes".to_owned();
-    records.push(Record::Event(Box::new(Event {
+    records.push(Record::Event(Box::new(EventRecord {
         bank: bank(),
         place: None,
         barcode: None,
@@ -27,7 +30,7 @@ fn each_kind() -> Vec<Record> {
         level: "warning".into(),
         text: "\u{1b}[31m\"quoted\"".into(),
     })));
-    records.push(Record::Log(Box::new(LogEntry {
+    records.push(Record::Log(Box::new(DeviceLogRecord {
         bank: bank(),
         place: 2,
         barcode: None,
@@ -37,11 +40,15 @@ fn each_kind() -> Vec<Record> {
         code: Some(300),
         info: None,
     })));
-    for whose in [Whose::Bank, Whose::Place(3), Whose::Battery { place: 3, barcode: Some("B".into()) }] {
+    for scope in [
+        CounterScope::Bank,
+        CounterScope::Place(3),
+        CounterScope::Battery { place: 3, barcode: Some("B".into()) },
+    ] {
         let name = "charged_mwh".into();
-        records.push(Record::Counter(Box::new(Counter {
+        records.push(Record::Counter(Box::new(CounterRecord {
             bank: bank(),
-            whose,
+            scope,
             name,
             value: i64::MAX,
             taken_at_ms: START,
@@ -180,8 +187,8 @@ fn no_output_forgets_a_field_of_a_reading() {
     let left = ["mos_temperature", "remaining_ah", "energy_kwh"].map(|key| device[key].as_f64());
     assert_eq!(left, [31.3, 45.007, 2.341].map(Some));
     let kinds = [
-        ("Measured", MEASURED, Rows::Batteries, &document["devices"][0]),
-        ("CellReading", CELL, Rows::Cells, &document["cells_data"][0]["cells"][0]),
+        ("Measured", MEASURED, ExportTable::Batteries, &document["devices"][0]),
+        ("CellReading", CELL, ExportTable::Cells, &document["cells_data"][0]["cells"][0]),
     ];
     for (of, table, rows, json) in kinds {
         let listed: Vec<String> = table.iter().map(|(field, ..)| (*field).to_owned()).collect();
@@ -191,7 +198,7 @@ fn no_output_forgets_a_field_of_a_reading() {
         assert_eq!(found, listed, "{of}");
         let header = rows.header();
         for (field, column, key) in table {
-            assert!(*column == "-" || header.split(',').any(|name| name == *column), "{field}: {column}");
+            assert!(*column == "-" || header.iter().any(|name| name == *column), "{field}: {column}");
             assert!(*key == "-" || json.get(key).is_some(), "{field}: {key}");
         }
     }

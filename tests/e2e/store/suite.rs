@@ -8,9 +8,10 @@ use bankwatch::internals::model::reading::{BatteryReading, MissingAnswer, Presen
 use bankwatch::internals::model::units::{Milliamps, Millivolts};
 use bankwatch::internals::model::word::Word;
 use bankwatch::internals::store::{
-    Asked, Class, Counter, Event, Export, LifetimeRecord, LogEntry, Minutes, Record, Retention, Rows, Step,
-    Store, StoreError, Whose,
+    CounterRecord, CounterScope, DeviceLogRecord, ErrorClass, EventRecord, ExportQuery, ExportTable,
+    HistoryQuery, LifetimeRecord, MinuteAggregator, Record, Resolution, Retention, Store, StoreError,
 };
+use csv::StringRecord;
 use jiff::Timestamp;
 use support::history::{Backend, START, battery, report, sweep};
 
@@ -170,9 +171,15 @@ fn a_barcode_known_from_before_takes_the_nameless_rows_along(backend: &Backend) 
     let expected: Vec<String> = (1..=6).map(|n| format!("B000001 {id} 52.00{n}")).collect();
     assert_eq!(rows, expected);
     assert_eq!(backend.rows(&["COUNT(DISTINCT battery_id)"], "FROM v_cell"), ["1"]);
-    let asked =
-        Asked { bank: "pytes", place: Some(1), from_ms: START, to_ms: START + 9, step: Step::Raw, most: 9 };
-    assert_eq!(store.history(&asked).unwrap().len(), 6);
+    let query = HistoryQuery {
+        bank: "pytes",
+        place: Some(1),
+        from_ms: START,
+        to_ms: START + 9,
+        resolution: Resolution::Raw,
+        limit: 9,
+    };
+    assert_eq!(store.history(&query).unwrap().len(), 6);
 }
 
 fn two_batteries_that_swap_places_keep_their_histories(backend: &Backend) {
@@ -205,15 +212,15 @@ fn two_batteries_that_swap_places_keep_their_histories(backend: &Backend) {
     let cells = backend.rows(&["barcode", "place"], "FROM v_cell ORDER BY barcode, taken_at_ms");
     assert_eq!(cells, ["A000001 1", "A000001 2", "A000001 2", "B000001 2", "B000001 1", "B000001 1"]);
     let voltages = |store: &mut dyn Store, place| -> Vec<Option<i32>> {
-        let asked = Asked {
+        let query = HistoryQuery {
             bank: "pytes",
             place: Some(place),
             from_ms: 0,
             to_ms: i64::MAX,
-            step: Step::Raw,
-            most: 9,
+            resolution: Resolution::Raw,
+            limit: 9,
         };
-        store.history(&asked).unwrap().iter().map(|point| point.sums.voltage_min_mv).collect()
+        store.history(&query).unwrap().iter().map(|point| point.sums.voltage_min_mv).collect()
     };
     assert_eq!(voltages(&mut *store, 1), [Some(52_200); 3], "the one that sits at 1 now, wherever it sat");
     assert_eq!(voltages(&mut *store, 2), [Some(52_100); 3]);
@@ -332,7 +339,7 @@ fn a_barcode_that_no_battery_can_have_is_none(backend: &Backend) {
 }
 
 fn what_two_with_one_barcode_sum_up_to_goes_to_each(backend: &Backend) {
-    let (mut store, mut minutes) = (backend.open(), Minutes::of_run(7));
+    let (mut store, mut minutes) = (backend.open(), MinuteAggregator::for_run(7));
     let mut records = Vec::new();
     for n in 0..24 {
         // From the middle of a minute on the first one is a box of its own.
@@ -342,9 +349,9 @@ fn what_two_with_one_barcode_sum_up_to_goes_to_each(backend: &Backend) {
     }
     records.extend(minutes.close());
     let counter = |place, value| {
-        let whose = Whose::Battery { place, barcode: Some(X.into()) };
+        let scope = CounterScope::Battery { place, barcode: Some(X.into()) };
         let (bank, name) = ("pytes".into(), "charged_mwh".into());
-        Record::Counter(Box::new(Counter { bank, whose, name, value, taken_at_ms: START + value }))
+        Record::Counter(Box::new(CounterRecord { bank, scope, name, value, taken_at_ms: START + value }))
     };
     records.extend([counter(1, 5), counter(2, 3)]);
     store.insert(&records).unwrap();
@@ -412,9 +419,9 @@ fn any_barcodes_yield_one_row_a_place_and_sweep(backend: &Backend) {
 fn a_late_word_about_a_battery_does_not_move_it(backend: &Backend) {
     let mut store = backend.open();
     let counter = |place, barcode: Option<&str>| {
-        let whose = Whose::Battery { place, barcode: barcode.map(str::to_owned) };
+        let scope = CounterScope::Battery { place, barcode: barcode.map(str::to_owned) };
         let (bank, name) = ("pytes".into(), "charged_mwh".into());
-        Record::Counter(Box::new(Counter { bank, whose, name, value: 1, taken_at_ms: START }))
+        Record::Counter(Box::new(CounterRecord { bank, scope, name, value: 1, taken_at_ms: START }))
     };
     let seats = || backend.rows(&["barcode", "place"], "FROM battery WHERE joined_to_id IS NULL ORDER BY id");
     let sits = |n: i64, place, barcode| sweep("pytes", START + n, vec![battery(place, 0, 1, Some(barcode))]);
@@ -452,11 +459,11 @@ fn a_record_that_fails_takes_its_batch_along_and_nothing_else(backend: &Backend)
         sweep.state = 99;
     }
     let error = store.insert(&[bank(1, 0), poison.clone()]).unwrap_err();
-    assert_eq!(error.class(), Class::Data, "{error}");
+    assert_eq!(error.class(), ErrorClass::Data, "{error}");
     assert_eq!(backend.count("bank_reading"), 0);
     assert_eq!(backend.count("battery"), 0);
     store.insert(&[bank(1, 0)]).unwrap();
-    assert_eq!(store.insert(&[poison]).unwrap_err().class(), Class::Data);
+    assert_eq!(store.insert(&[poison]).unwrap_err().class(), ErrorClass::Data);
     store.insert(&[bank(1, 2)]).unwrap();
     assert_eq!(backend.count("bank_reading"), 2);
     assert_eq!(backend.rows(&["barcode"], "FROM v_battery ORDER BY taken_at_ms"), ["B000001", "B000001"]);
@@ -465,7 +472,7 @@ fn a_record_that_fails_takes_its_batch_along_and_nothing_else(backend: &Backend)
 fn events_rise_once_and_clear(backend: &Backend) {
     let mut store = backend.open();
     let event = |cleared_at_ms| {
-        Record::Event(Box::new(Event {
+        Record::Event(Box::new(EventRecord {
             bank: "pytes".into(),
             place: Some(2),
             barcode: Some("B000002".into()),
@@ -486,7 +493,7 @@ fn events_rise_once_and_clear(backend: &Backend) {
         rows(),
         [format!("2 B000002 power 2147483648 {START} {} warning High voltage alarm", START + 60_000)]
     );
-    let entry = LogEntry {
+    let entry = DeviceLogRecord {
         bank: "pytes".into(),
         place: 2,
         barcode: Some("B000002".into()),
@@ -504,7 +511,7 @@ fn events_rise_once_and_clear(backend: &Backend) {
 fn an_event_whose_time_or_battery_was_corrected_stays_one_row_and_ends(backend: &Backend) {
     let mut store = backend.open();
     let event = |raised_at_ms, cleared_at_ms, barcode: Option<&str>| {
-        Record::Event(Box::new(Event {
+        Record::Event(Box::new(EventRecord {
             bank: "pytes".into(),
             place: Some(2),
             barcode: barcode.map(str::to_owned),
@@ -587,19 +594,23 @@ fn lifetime_figures_are_kept_once_each_with_their_battery(backend: &Backend) {
 
 fn counters_never_step_back(backend: &Backend) {
     let mut store = backend.open();
-    let count = |whose: Whose, value| {
-        let counter = Counter {
+    let count = |scope: CounterScope, value| {
+        let counter = CounterRecord {
             bank: "pytes".into(),
-            whose,
+            scope,
             name: "charged_mwh".into(),
             value,
             taken_at_ms: START + value,
         };
         Record::Counter(Box::new(counter))
     };
-    let battery = |place| Whose::Battery { place, barcode: Some("B000001".into()) };
-    store.insert(&[count(Whose::Bank, 5), count(Whose::Place(1), 7), count(battery(1), 9)]).unwrap();
-    store.insert(&[count(Whose::Bank, 4), count(Whose::Place(1), 8), count(battery(2), 11)]).unwrap();
+    let battery = |place| CounterScope::Battery { place, barcode: Some("B000001".into()) };
+    store
+        .insert(&[count(CounterScope::Bank, 5), count(CounterScope::Place(1), 7), count(battery(1), 9)])
+        .unwrap();
+    store
+        .insert(&[count(CounterScope::Bank, 4), count(CounterScope::Place(1), 8), count(battery(2), 11)])
+        .unwrap();
     let rows = backend.rows(&["place", "battery_id", "value", "taken_at_ms"], "FROM counter ORDER BY value");
     assert_eq!(
         rows,
@@ -611,13 +622,13 @@ fn counters_never_step_back(backend: &Backend) {
 fn retention_deletes_old_rows_in_small_steps_and_keeps_roll_ups(backend: &Backend) {
     const DAY: i64 = 86_400_000;
     let mut store = backend.open();
-    let mut minutes = Minutes::default();
+    let mut minutes = MinuteAggregator::default();
     for n in 0..400 {
         let batteries =
             (1..=2).map(|place| battery(place, 16, n as i32, Some(&format!("B00000{place}")))).collect();
         let report = report("pytes", START + n * DAY / 20, SweepKind::Full, batteries);
-        let mut records = minutes.take(&report);
-        records.push(Record::Sweep(Box::new(bankwatch::internals::store::Sweep::of(&report))));
+        let mut records = minutes.add(&report);
+        records.push(Record::Sweep(Box::new(bankwatch::internals::store::SweepRecord::from_report(&report))));
         store.insert(&records).unwrap();
     }
     store.insert(&minutes.close()).unwrap();
@@ -648,7 +659,7 @@ type Naive = BTreeMap<(i64, i32), (i32, i64, i32, i32, i64, i32)>;
 
 fn roll_ups_equal_a_naive_computation(backend: &Backend) {
     let mut store = backend.open();
-    let mut minutes = Minutes::default();
+    let mut minutes = MinuteAggregator::default();
     let mut random = fastrand::Rng::with_seed(7);
     let mut naive: [Naive; 3] = Default::default();
     let (mut at, mut records) = (START, Vec::new());
@@ -671,7 +682,7 @@ fn roll_ups_equal_a_naive_computation(backend: &Backend) {
             entry.4 += voltage.map_or(0, |v| v.times(current).0);
             entry.5 = entry.5.min(low.unwrap_or(i32::MAX));
         }
-        records.extend(minutes.take(&report("pytes", at, kind, vec![one])));
+        records.extend(minutes.add(&report("pytes", at, kind, vec![one])));
         if random.u8(0..20) == 0 {
             // Restarts: what is in hand is handed over early.
             records.extend(minutes.close());
@@ -715,9 +726,9 @@ fn roll_ups_equal_a_naive_computation(backend: &Backend) {
 fn a_minute_in_parts_counts_each_part_once(backend: &Backend) {
     let mut store = backend.open();
     let part = |first: i64, count: i64| {
-        let mut minutes = Minutes::default();
+        let mut minutes = MinuteAggregator::default();
         for n in 0..count {
-            minutes.take(&report(
+            minutes.add(&report(
                 "pytes",
                 START + first + n,
                 SweepKind::Summary,
@@ -737,7 +748,7 @@ fn a_minute_in_parts_counts_each_part_once(backend: &Backend) {
 
 fn a_clock_that_is_set_back_costs_no_sample_and_doubles_none(backend: &Backend) {
     let mut store = backend.open();
-    let mut minutes = Minutes::of_run(1);
+    let mut minutes = MinuteAggregator::for_run(1);
     let mut records = Vec::new();
     let (mut at, mut taken) = (START + 50_000, 0);
     for n in 0..150 {
@@ -748,7 +759,7 @@ fn a_clock_that_is_set_back_costs_no_sample_and_doubles_none(backend: &Backend) 
             .find(|(when, _)| *when == n)
             .map_or(0, |(_, by)| *by);
         let batteries = vec![battery(1, 0, n, Some(X)), battery(2, 0, n, Some(Y))];
-        records.extend(minutes.take(&report("pytes", at, SweepKind::Summary, batteries)));
+        records.extend(minutes.add(&report("pytes", at, SweepKind::Summary, batteries)));
         taken += 3;
     }
     records.extend(minutes.close());
@@ -760,15 +771,15 @@ fn a_clock_that_is_set_back_costs_no_sample_and_doubles_none(backend: &Backend) 
     for table in ["rollup_minute", "rollup_hour", "rollup_day"] {
         assert_eq!(backend.rows(&["SUM(samples)"], &format!("FROM {table}")), [taken.to_string()], "{table}");
     }
-    let mut next = Minutes::of_run(2);
-    next.take(&report("pytes", START + 55_000, SweepKind::Summary, vec![battery(1, 0, 1, Some(X))]));
+    let mut next = MinuteAggregator::for_run(2);
+    next.add(&report("pytes", START + 55_000, SweepKind::Summary, vec![battery(1, 0, 1, Some(X))]));
     backend.open().insert(&next.close()).unwrap();
     let samples = backend.rows(&["SUM(samples)"], "FROM rollup_day");
     assert_eq!(samples, [(taken + 2).to_string()], "a run that was started within it");
     // Of runs, the newest are kept.
     let run = |run: i64| {
-        let mut minutes = Minutes::of_run(run);
-        minutes.take(&report("pytes", START + run * 60_000, SweepKind::Summary, Vec::new()));
+        let mut minutes = MinuteAggregator::for_run(run);
+        minutes.add(&report("pytes", START + run * 60_000, SweepKind::Summary, Vec::new()));
         minutes.close()
     };
     store.insert(&(10..300).flat_map(run).collect::<Vec<_>>()).unwrap();
@@ -778,49 +789,57 @@ fn a_clock_that_is_set_back_costs_no_sample_and_doubles_none(backend: &Backend) 
 
 fn history_answers_by_place_and_step(backend: &Backend) {
     let mut store = backend.open();
-    let mut minutes = Minutes::default();
+    let mut minutes = MinuteAggregator::default();
     let mut records = Vec::new();
     for n in 0..18 {
         let batteries = vec![battery(1, 2, n, Some("B000001")), battery(2, 2, n + 100, Some("B000002"))];
         let report = report("pytes", START + i64::from(n) * 10_000, SweepKind::Full, batteries);
-        records.extend(minutes.take(&report));
-        records.push(Record::Sweep(Box::new(bankwatch::internals::store::Sweep::of(&report))));
+        records.extend(minutes.add(&report));
+        records.push(Record::Sweep(Box::new(bankwatch::internals::store::SweepRecord::from_report(&report))));
     }
     records.extend(minutes.close());
     store.insert(&records).unwrap();
     let mut ask = |place, step, to_ms| {
-        let asked = Asked { bank: "pytes", place, from_ms: START, to_ms, step, most: 1000 };
-        let points = store.history(&asked).unwrap();
+        let query =
+            HistoryQuery { bank: "pytes", place, from_ms: START, to_ms, resolution: step, limit: 1000 };
+        let points = store.history(&query).unwrap();
         points
             .iter()
             .map(|point| (point.at_ms - START, point.sums.samples, point.sums.voltage_max_mv))
             .collect::<Vec<_>>()
     };
-    let raw = ask(Some(2), Step::Raw, START + 30_000);
+    let raw = ask(Some(2), Resolution::Raw, START + 30_000);
     assert_eq!(raw, [(0, 1, Some(52_100)), (10_000, 1, Some(52_101)), (20_000, 1, Some(52_102))]);
-    assert_eq!(ask(None, Step::Raw, START + 10_000), [(0, 1, Some(52_050))]);
-    let minutes = ask(Some(1), Step::Minute, i64::MAX);
+    assert_eq!(ask(None, Resolution::Raw, START + 10_000), [(0, 1, Some(52_050))]);
+    let minutes = ask(Some(1), Resolution::Minute, i64::MAX);
     assert_eq!(minutes, [(0, 6, Some(52_005)), (60_000, 6, Some(52_011)), (120_000, 6, Some(52_017))]);
-    assert_eq!(ask(None, Step::Minute, START + 1), [(0, 6, Some(52_055))]);
-    assert_eq!(ask(Some(3), Step::Raw, i64::MAX), []);
-    let nobody = Asked { bank: "none", place: None, from_ms: 0, to_ms: i64::MAX, step: Step::Raw, most: 9 };
+    assert_eq!(ask(None, Resolution::Minute, START + 1), [(0, 6, Some(52_055))]);
+    assert_eq!(ask(Some(3), Resolution::Raw, i64::MAX), []);
+    let nobody = HistoryQuery {
+        bank: "none",
+        place: None,
+        from_ms: 0,
+        to_ms: i64::MAX,
+        resolution: Resolution::Raw,
+        limit: 9,
+    };
     assert_eq!(store.history(&nobody).unwrap(), []);
 }
 
 fn export_gives_every_row_once_in_order(backend: &Backend) {
     let mut store = backend.open();
     store.insert(&(0..100).map(|n| bank(2, n * 60)).collect::<Vec<_>>()).unwrap();
-    let everything = |rows| Export { rows, bank: None, place: None, from_ms: 0, to_ms: i64::MAX };
-    let lines = |store: &mut dyn Store, asked: &Export<'_>| {
+    let everything = |rows| ExportQuery { table: rows, bank: None, place: None, from_ms: 0, to_ms: i64::MAX };
+    let lines = |store: &mut dyn Store, query: &ExportQuery<'_>| {
         let mut lines = Vec::new();
-        let mut each = |line: &str| {
-            lines.push(line.to_owned());
+        let mut each = |record: &StringRecord| {
+            lines.push(record.iter().collect::<Vec<_>>().join(","));
             true
         };
-        store.export(asked, &mut each).unwrap();
+        store.export(query, &mut each).unwrap();
         lines
     };
-    let all = lines(&mut *store, &everything(Rows::Batteries));
+    let all = lines(&mut *store, &everything(ExportTable::Batteries));
     assert_eq!(all.len(), 201);
     assert!(all[0].starts_with("taken_at,bank,place,battery_id,barcode,voltage_v,current_a,"), "{}", all[0]);
     assert!(
@@ -831,21 +850,21 @@ fn export_gives_every_row_once_in_order(backend: &Backend) {
     assert!(all[1..].windows(2).all(|pair| pair[0] < pair[1] || pair[0][..20] < pair[1][..20]));
     let fields = all[0].split(',').count();
     assert!(all.iter().all(|line| line.split(',').count() == fields));
-    let cells = everything(Rows::Cells);
-    assert_eq!(lines(&mut *store, &Export { from_ms: START, to_ms: START + 600_000, ..cells }).len(), 9);
+    let cells = everything(ExportTable::Cells);
+    assert_eq!(lines(&mut *store, &ExportQuery { from_ms: START, to_ms: START + 600_000, ..cells }).len(), 9);
     assert_eq!(lines(&mut *store, &cells).len(), 801);
-    assert_eq!(lines(&mut *store, &everything(Rows::Banks)).len(), 101);
-    let second = lines(&mut *store, &Export { place: Some(2), ..everything(Rows::Batteries) });
+    assert_eq!(lines(&mut *store, &everything(ExportTable::Banks)).len(), 101);
+    let second = lines(&mut *store, &ExportQuery { place: Some(2), ..everything(ExportTable::Batteries) });
     assert_eq!(second.len(), 101);
     assert!(second[1..].iter().all(|line| line.contains(",pytes,2,")), "{}", second[1]);
     let mut count = 0;
-    let mut three = |_: &str| {
+    let mut three = |_: &StringRecord| {
         count += 1;
         count < 3
     };
-    store.export(&everything(Rows::Banks), &mut three).unwrap();
+    store.export(&everything(ExportTable::Banks), &mut three).unwrap();
     assert_eq!(count, 3, "whoever reads has had enough");
-    let stranger = Export { bank: Some("nobody"), ..everything(Rows::Banks) };
+    let stranger = ExportQuery { bank: Some("nobody"), ..everything(ExportTable::Banks) };
     let error = store.export(&stranger, &mut |_| true).unwrap_err();
     assert_eq!(error.to_string(), "the history has no bank \"nobody\"; it has: pytes");
 }
@@ -853,12 +872,12 @@ fn export_gives_every_row_once_in_order(backend: &Backend) {
 fn export_has_every_column_of_its_view(backend: &Backend) {
     drop(backend.open());
     for (rows, view, time) in [
-        (Rows::Banks, "v_bank", "taken_at"),
-        (Rows::Batteries, "v_battery", "taken_at"),
-        (Rows::Cells, "v_cell", "taken_at"),
-        (Rows::Minutes, "v_minute", "started_at"),
-        (Rows::Hours, "v_hour", "started_at"),
-        (Rows::Days, "v_day", "started_at"),
+        (ExportTable::Banks, "v_bank", "taken_at"),
+        (ExportTable::Batteries, "v_battery", "taken_at"),
+        (ExportTable::Cells, "v_cell", "taken_at"),
+        (ExportTable::Minutes, "v_minute", "started_at"),
+        (ExportTable::Hours, "v_hour", "started_at"),
+        (ExportTable::Days, "v_day", "started_at"),
     ] {
         let mut columns = match backend {
             Backend::File { .. } => {
@@ -872,7 +891,7 @@ fn export_has_every_column_of_its_view(backend: &Backend) {
         // The time is exported once.
         columns.retain(|column| *column != format!("{time}_ms"));
         let header = rows.header();
-        let mut exported: Vec<&str> = header.split(',').collect();
+        let mut exported: Vec<&str> = header.iter().collect();
         columns.sort_unstable();
         exported.sort_unstable();
         assert_eq!(exported, columns, "{view}");
@@ -882,34 +901,30 @@ fn export_has_every_column_of_its_view(backend: &Backend) {
 fn roll_ups_are_exported_with_the_bank_itself_before_its_batteries(backend: &Backend) {
     let mut store = backend.open();
     store.insert(&[sweep("pytes", START, vec![battery(1, 2, 7, Some("B000001"))])]).unwrap();
-    let mut minutes = Minutes::default();
+    let mut minutes = MinuteAggregator::default();
     for n in 0..130 {
         minutes
-            .take(&report(
-                "pytes",
-                START + n * 1000,
-                SweepKind::Full,
-                vec![battery(1, 2, 7, Some("B000001"))],
-            ))
+            .add(&report("pytes", START + n * 1000, SweepKind::Full, vec![battery(1, 2, 7, Some("B000001"))]))
             .iter()
             .for_each(|minute| store.insert(std::slice::from_ref(minute)).unwrap());
     }
     store.insert(&minutes.close()).unwrap();
-    for (rows, spans) in [(Rows::Minutes, 3), (Rows::Hours, 1), (Rows::Days, 1)] {
+    for (rows, spans) in [(ExportTable::Minutes, 3), (ExportTable::Hours, 1), (ExportTable::Days, 1)] {
         let mut lines = Vec::new();
-        let asked = Export { rows, bank: Some("pytes"), place: None, from_ms: 0, to_ms: i64::MAX };
-        let mut each = |line: &str| {
-            lines.push(line.to_owned());
+        let query =
+            ExportQuery { table: rows, bank: Some("pytes"), place: None, from_ms: 0, to_ms: i64::MAX };
+        let mut each = |record: &StringRecord| {
+            lines.push(record.iter().collect::<Vec<_>>().join(","));
             true
         };
-        store.export(&asked, &mut each).unwrap();
+        store.export(&query, &mut each).unwrap();
         assert_eq!(lines.len(), 1 + 2 * spans, "{rows:?}");
         assert!(
             lines[0].starts_with("started_at,bank,place,battery_id,barcode,samples,voltage_v,"),
             "{}",
             lines[0]
         );
-        let samples = if rows == Rows::Minutes { 60 } else { 130 };
+        let samples = if rows == ExportTable::Minutes { 60 } else { 130 };
         assert!(lines[1].contains(&format!("Z,pytes,,,,{samples},52.007,52.007,")), "{}", lines[1]);
         assert!(lines[2].contains(&format!("Z,pytes,1,1,B000001,{samples},52.007,52.007,")), "{}", lines[2]);
     }
@@ -967,7 +982,7 @@ fn a_newer_schema_is_refused_and_not_touched(backend: &Backend) {
     let before = backend.rows(&["version"], "FROM __diesel_schema_migrations ORDER BY version");
     let error = backend.try_open().err().unwrap();
     assert!(matches!(&error, StoreError::Newer { found, .. } if found == "29990101000001"), "{error}");
-    assert_eq!(error.class(), Class::Refused);
+    assert_eq!(error.class(), ErrorClass::Refused);
     let sentence = error.to_string();
     assert!(sentence.contains("29990101000001") && sentence.contains("by a later version"), "{sentence}");
     assert_eq!(backend.rows(&["version"], "FROM __diesel_schema_migrations ORDER BY version"), before);
@@ -1006,7 +1021,7 @@ fn patiently<T>(mut call: impl FnMut() -> Result<T, StoreError>) -> T {
             Ok(done) => return done,
             Err(error) => {
                 let time_is_up = start.elapsed() > Duration::from_secs(30);
-                assert!(error.class() == Class::Outside && !time_is_up, "{error}");
+                assert!(error.class() == ErrorClass::Outside && !time_is_up, "{error}");
             }
         }
     }
@@ -1014,10 +1029,10 @@ fn patiently<T>(mut call: impl FnMut() -> Result<T, StoreError>) -> T {
 
 fn dead_letters_are_kept_up_to_a_number(backend: &Backend) {
     let mut store = backend.open();
-    store.bury(b"{\"sweep\": \xff", &"too long ".repeat(99), at(START)).unwrap();
+    store.dead_letter(b"{\"sweep\": \xff", &"too long ".repeat(99), at(START)).unwrap();
     assert_eq!(backend.rows(&["LENGTH(body)", "LENGTH(reason)"], "FROM dead_letter"), ["11 255"]);
     for n in 0..1005 {
-        store.bury(b"x", "why", at(START + n)).unwrap();
+        store.dead_letter(b"x", "why", at(START + n)).unwrap();
     }
     assert_eq!(backend.count("dead_letter"), 1000);
     assert_eq!(backend.rows(&["MIN(buried_at_ms)"], "FROM dead_letter"), [(START + 5).to_string()]);
@@ -1026,7 +1041,7 @@ fn dead_letters_are_kept_up_to_a_number(backend: &Backend) {
 fn the_schema_is_what_the_program_believes(backend: &Backend) {
     drop(backend.open());
     let source =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/schema.rs")).unwrap();
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sql/schema.rs")).unwrap();
     let (mut table, mut believed) = (String::new(), Vec::new());
     for line in source.lines().map(str::trim) {
         if let Some((name, _)) = line.split_once(" (").filter(|_| line.ends_with('{') && !line.contains('!'))
@@ -1063,11 +1078,11 @@ fn the_schema_is_what_the_program_believes(backend: &Backend) {
 
 fn every_query_of_the_page_has_an_answer(backend: &Backend) {
     let mut store = backend.open();
-    let mut minutes = Minutes::default();
+    let mut minutes = MinuteAggregator::default();
     let batteries = vec![
         battery(1, 4, 7, Some("B000001")),
         battery(2, 4, 8, Some("B000002")),
-        BatteryReading::silent(Place::new(3).unwrap()),
+        BatteryReading::empty(Place::new(3).unwrap()),
     ];
     let mut report = report("pytes", START, SweepKind::Full, batteries);
     let (command, reason) = ("bat 3".to_owned(), "no answer".to_owned());
@@ -1075,7 +1090,7 @@ fn every_query_of_the_page_has_an_answer(backend: &Backend) {
     let mut records = minutes.records(&report);
     records.extend(minutes.close());
     let (bank, text) = ("pytes".into(), "High voltage alarm".into());
-    records.push(Record::Event(Box::new(Event {
+    records.push(Record::Event(Box::new(EventRecord {
         bank,
         place: Some(2),
         barcode: Some("B000002".into()),

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bankwatch::internals::store::clock_gate::{ClockGate, ClockNews, MADE_AT_MS, Moment, Timed};
+use bankwatch::internals::store::clock_gate::{
+    ClockChange, ClockGate, ClockReading, RELEASED_AT_MS, TimedRow,
+};
 use proptest::prelude::*;
 
 /// The right time of the first moment of each test.
-const TRUE_START: i64 = MADE_AT_MS + 86_400_000;
+const TRUE_START: i64 = RELEASED_AT_MS + 86_400_000;
 
 /// What the wall clock of a machine without a battery shows at its start.
 const UNSET: i64 = 5_000;
@@ -23,9 +25,9 @@ impl Clocks {
         Self { start: Instant::now(), elapsed_ms: 0, wall_start }
     }
 
-    fn now(&self) -> Moment {
+    fn now(&self) -> ClockReading {
         let elapsed = Duration::from_millis(self.elapsed_ms.unsigned_abs());
-        Moment { monotonic: self.start + elapsed, wall_ms: self.wall() }
+        ClockReading { monotonic: self.start + elapsed, wall_ms: self.wall() }
     }
 
     fn wall(&self) -> i64 {
@@ -33,23 +35,23 @@ impl Clocks {
     }
 
     /// A row as it is taken now.
-    fn row(&self, row: i64) -> [Timed<i64>; 1] {
-        [Timed { taken_at_ms: self.wall(), row }]
+    fn row(&self, row: i64) -> [TimedRow<i64>; 1] {
+        [TimedRow { taken_at_ms: self.wall(), row }]
     }
 }
 
 fn gate() -> ClockGate<i64> {
-    ClockGate::new(MADE_AT_MS, 1000)
+    ClockGate::new(RELEASED_AT_MS, 1000)
 }
 
-fn rows(passed: &[Timed<i64>]) -> Vec<(i64, i64)> {
+fn rows(passed: &[TimedRow<i64>]) -> Vec<(i64, i64)> {
     passed.iter().map(|timed| (timed.row, timed.taken_at_ms)).collect()
 }
 
 #[test]
 fn the_program_was_not_made_in_the_future() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    assert!(u128::try_from(MADE_AT_MS).unwrap() < now, "else every row would wait for ever");
+    assert!(u128::try_from(RELEASED_AT_MS).unwrap() < now, "else every row would wait for ever");
 }
 
 #[test]
@@ -57,7 +59,7 @@ fn with_a_clock_that_is_set_rows_pass_at_once_as_they_are() {
     let (mut clocks, mut gate) = (Clocks::showing(TRUE_START), gate());
     for row in 0..5 {
         let passed = gate.pass(clocks.now(), clocks.row(row));
-        assert_eq!((passed.news, passed.dropped), (None, 0));
+        assert_eq!((passed.clock, passed.dropped), (None, 0));
         assert_eq!(rows(&passed.rows), [(row, TRUE_START + row * 10_000)]);
         clocks.elapsed_ms += 10_000;
     }
@@ -68,14 +70,14 @@ fn rows_wait_until_the_clock_is_set_and_get_the_time_they_were_taken_at() {
     let (mut clocks, mut gate) = (Clocks::showing(UNSET), gate());
     for row in 0..6 {
         let passed = gate.pass(clocks.now(), clocks.row(row));
-        assert_eq!(passed.news, (row == 0).then_some(ClockNews::Unset), "told once");
+        assert_eq!(passed.clock, (row == 0).then_some(ClockChange::Unset), "told once");
         assert_eq!(passed.rows, []);
         clocks.elapsed_ms += 10_000;
     }
     assert_eq!(gate.waiting(), 6);
     clocks.wall_start = TRUE_START;
     let passed = gate.pass(clocks.now(), []);
-    assert_eq!(passed.news, Some(ClockNews::Set { by_ms: TRUE_START - UNSET }));
+    assert_eq!(passed.clock, Some(ClockChange::Set { by_ms: TRUE_START - UNSET }));
     let expected: Vec<_> = (0..6).map(|row| (row, TRUE_START + row * 10_000)).collect();
     assert_eq!(rows(&passed.rows), expected);
     assert_eq!(gate.waiting(), 0);
@@ -97,7 +99,7 @@ fn a_row_that_was_taken_just_before_the_clock_was_set_is_corrected_as_well() {
 #[test]
 fn a_row_whose_time_nobody_can_know_is_dropped_and_counted_rather_than_stored_wrong() {
     let (clocks, mut gate) = (Clocks::showing(TRUE_START), gate());
-    let passed = gate.pass(clocks.now(), [Timed { taken_at_ms: UNSET, row: 1 }]);
+    let passed = gate.pass(clocks.now(), [TimedRow { taken_at_ms: UNSET, row: 1 }]);
     assert_eq!((passed.rows, passed.dropped), (vec![], 1));
 }
 
@@ -108,7 +110,7 @@ fn a_row_with_a_right_time_is_not_corrected_though_the_clock_is_lost_before_it_c
     gate.pass(clocks.now(), []);
     clocks.wall_start = UNSET;
     let passed = gate.pass(clocks.now(), taken);
-    assert_eq!((passed.news, passed.rows), (Some(ClockNews::Unset), vec![]));
+    assert_eq!((passed.clock, passed.rows), (Some(ClockChange::Unset), vec![]));
     clocks.wall_start = TRUE_START;
     clocks.elapsed_ms += 60_000;
     let passed = gate.pass(clocks.now(), []);
@@ -121,21 +123,21 @@ fn jumps_are_told_with_how_far_and_slow_correction_is_not() {
     let mut look = |gate: &mut ClockGate<i64>, by_ms: i64| {
         clocks.elapsed_ms += 10_000;
         clocks.wall_start += by_ms;
-        gate.pass(clocks.now(), []).news
+        gate.pass(clocks.now(), []).clock
     };
     assert_eq!(look(&mut gate, 0), None);
     // Two days of being drawn to the right time, five milliseconds in ten seconds.
     for _ in 0..20_000 {
         assert_eq!(look(&mut gate, 5), None);
     }
-    assert_eq!(look(&mut gate, 3_600_000), Some(ClockNews::Jumped { by_ms: 3_600_000 }));
-    assert_eq!(look(&mut gate, -2_000), Some(ClockNews::Jumped { by_ms: -2_000 }));
+    assert_eq!(look(&mut gate, 3_600_000), Some(ClockChange::Jumped { by_ms: 3_600_000 }));
+    assert_eq!(look(&mut gate, -2_000), Some(ClockChange::Jumped { by_ms: -2_000 }));
     assert_eq!(look(&mut gate, 0), None);
 }
 
 #[test]
 fn too_many_rows_waiting_let_the_oldest_go_and_are_counted() {
-    let (mut clocks, mut gate) = (Clocks::showing(UNSET), ClockGate::new(MADE_AT_MS, 3));
+    let (mut clocks, mut gate) = (Clocks::showing(UNSET), ClockGate::new(RELEASED_AT_MS, 3));
     let mut dropped = 0;
     for row in 0..10 {
         dropped += gate.pass(clocks.now(), clocks.row(row)).dropped;

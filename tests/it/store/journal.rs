@@ -104,7 +104,8 @@ fn a_row_comes_back_exactly_as_it_was() {
     let mut odd = entry(-1, 8);
     odd.payload = (0..=255).collect();
     odd.bank = "Keller \u{1F50B} '; --".into();
-    let empty = bankwatch::internals::store::journal::Entry { payload: Vec::new(), ..entry(i64::MAX, 8) };
+    let empty =
+        bankwatch::internals::store::journal::JournalEntry { payload: Vec::new(), ..entry(i64::MAX, 8) };
     let large = entry(2, 700_000);
     open(&path, WIDE).append(&[odd.clone(), empty.clone(), large.clone()]).unwrap();
     let found = all(&mut open(&path, WIDE));
@@ -126,15 +127,15 @@ fn what_is_confirmed_is_gone_for_good_once_the_next_row_is_kept() {
 #[test]
 fn many_confirmed_rows_are_gone_at_once_and_few_with_tidying_up() {
     let (_folder, path) = place();
-    for (confirmed, tidy, left) in [(64, false, 36), (3, true, 33)] {
+    for (confirmed, delete_confirmed, left) in [(64, false, 36), (3, true, 33)] {
         let mut journal = open(&path, WIDE);
         if journal.is_empty() {
             journal.append(&entries(0..100, 100)).unwrap();
         }
         let head = journal.head(confirmed, usize::MAX).unwrap();
         journal.confirm(head[confirmed - 1].seq).unwrap();
-        if tidy {
-            journal.tidy().unwrap();
+        if delete_confirmed {
+            journal.delete_confirmed().unwrap();
         }
         drop(journal);
         assert_eq!(open(&path, WIDE).len(), left);
@@ -151,7 +152,7 @@ fn a_full_journal_lets_the_oldest_go_says_how_many_and_keeps_its_size() {
         let loss = journal.append(&[entry(number, rng.usize(10..20_000))]).unwrap();
         if let Some(loss) = loss {
             // One after another from the oldest.
-            assert_eq!((loss.why, loss.from_ms), (LossReason::Full, lost));
+            assert_eq!((loss.reason, loss.from_ms), (LossReason::Full, lost));
             lost += i64::try_from(loss.rows).unwrap();
             assert_eq!(loss.to_ms, lost - 1);
         }
@@ -199,7 +200,7 @@ fn old_rows_go_from_the_front_and_are_counted() {
     let mut journal = open(&path, WIDE);
     journal.append(&entries(0..600, 100)).unwrap();
     assert_eq!(journal.expire(0).unwrap(), None);
-    let lost = Loss { why: LossReason::Old, rows: 500, from_ms: 0, to_ms: 499 };
+    let lost = Loss { reason: LossReason::Expired, rows: 500, from_ms: 0, to_ms: 499 };
     assert_eq!(journal.expire(500).unwrap(), Some(lost));
     assert_eq!((journal.len(), journal.oldest().unwrap()), (100, Some(500)));
     assert_eq!(journal.expire(1000).unwrap().map(|loss| loss.rows), Some(100));
@@ -224,8 +225,8 @@ fn a_rejected_row_lies_among_the_dead_letters_and_the_rest_goes_on() {
     let mut journal = open(&path, WIDE);
     journal.append(&entries(0..3, 100)).unwrap();
     let second = all(&mut journal)[1].seq;
-    journal.reject(second, "value out of range").unwrap();
-    journal.reject(second, "value out of range").unwrap();
+    journal.dead_letter(second, "value out of range").unwrap();
+    journal.dead_letter(second, "value out of range").unwrap();
     assert_eq!((numbers(&all(&mut journal)), journal.dead_letters().unwrap()), (vec![0, 2], 1));
     drop(journal);
     let mut journal = open(&path, WIDE);
@@ -391,7 +392,7 @@ fn a_row_that_the_disk_has_changed_is_marked_and_the_others_come_as_they_were() 
         let (damaged, whole): (Vec<_>, Vec<_>) =
             all(&mut journal).into_iter().partition(|row| row.is_damaged);
         assert_eq!((damaged.len(), numbers(&whole)), (1, vec![0, 2, 3]), "{change}");
-        journal.reject(damaged[0].seq, "damaged").unwrap();
+        journal.dead_letter(damaged[0].seq, "damaged").unwrap();
         assert_eq!((journal.len(), journal.dead_letters().unwrap()), (3, 1), "{change}");
     }
 }

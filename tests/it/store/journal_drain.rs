@@ -1,4 +1,4 @@
-//! The keeper and the drain: nothing is lost while the disk or the database fails, what was promised is said once,
+//! The buffer and the drain: nothing is lost while the disk or the database fails, what was promised is said once,
 //! and everything arrives once, in order.
 
 use std::cell::Cell;
@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use bankwatch::internals::outage::NoticeKind;
 use bankwatch::internals::store::journal::{
-    Bounds, Buried, Drain, Grave, Keeper, Loss, LossReason, Next, Notice, Rhythm, Step,
+    Bounds, DeadLetter, DeadLetterTable, Drain, DrainConfig, DrainStep, JournalBuffer, Loss, LossReason,
+    NextStep, StoreNotice,
 };
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
@@ -21,10 +22,10 @@ use tempfile::{TempDir, tempdir};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A keeper, a drain and a database, with a clock of their own.
+/// A buffer, a drain and a database, with a clock of their own.
 struct Stand {
     folder: TempDir,
-    keeper: Mutex<Keeper>,
+    buffer: Mutex<JournalBuffer>,
     drain: Drain,
     database: Database,
     now: Cell<Instant>,
@@ -33,10 +34,10 @@ struct Stand {
 impl Stand {
     fn new(bounds: Bounds) -> Self {
         let folder = tempdir().unwrap();
-        let keeper = Mutex::new(Keeper::new(folder.path().join("disk").join("journal.db"), bounds));
+        let buffer = Mutex::new(JournalBuffer::new(folder.path().join("disk").join("journal.db"), bounds));
         fs::create_dir(folder.path().join("disk")).unwrap();
-        let (drain, database) = (Drain::new(Rhythm::default()), Database::default());
-        Self { folder, keeper, drain, database, now: Cell::new(Instant::now()) }
+        let (drain, database) = (Drain::new(DrainConfig::default()), Database::default());
+        Self { folder, buffer, drain, database, now: Cell::new(Instant::now()) }
     }
 
     fn disk(&self) -> PathBuf {
@@ -48,34 +49,34 @@ impl Stand {
     }
 
     /// A second later.
-    fn keep(&self, rows: std::ops::Range<i64>) -> Vec<Notice> {
+    fn append(&self, rows: std::ops::Range<i64>) -> Vec<StoreNotice> {
         self.pass(SECOND);
-        let mut keeper = self.keeper.lock().unwrap();
-        keeper.keep(self.now.get(), None, entries(rows, 100));
-        keeper.take_notices()
+        let mut buffer = self.buffer.lock().unwrap();
+        buffer.append(self.now.get(), None, entries(rows, 100));
+        buffer.take_notices()
     }
 
-    fn step(&mut self) -> Step {
-        self.drain.step(&self.keeper, &mut self.database, || self.now.get(), 0.0)
+    fn step(&mut self) -> DrainStep {
+        self.drain.step(&self.buffer, &mut self.database, || self.now.get(), 0.0)
     }
 
     /// Steps until there is nothing left, waiting where that is asked for.
-    fn drain(&mut self) -> Vec<Notice> {
+    fn drain(&mut self) -> Vec<StoreNotice> {
         let mut notices = Vec::new();
         for _ in 0..10_000 {
             let step = self.step();
             notices.extend(step.notices);
             match step.next {
-                Next::Now => {}
-                Next::At(at) => self.now.set(at),
-                Next::Idle => return notices,
+                NextStep::Now => {}
+                NextStep::At(at) => self.now.set(at),
+                NextStep::Idle => return notices,
             }
         }
         panic!("it never came to an end: {:?}", self.drain)
     }
 
     fn in_memory(&self) -> usize {
-        self.keeper.lock().unwrap().in_memory()
+        self.buffer.lock().unwrap().in_memory()
     }
 }
 
@@ -86,7 +87,7 @@ fn range(rows: std::ops::Range<i64>) -> Vec<i64> {
 #[test]
 fn batches_grow_while_all_is_well_and_arrive_in_order() {
     let mut stand = Stand::new(WIDE);
-    stand.keep(0..3000);
+    stand.append(0..3000);
     assert_eq!(stand.drain(), []);
     assert_eq!(stand.database.stored(), range(0..3000));
     assert_eq!(stand.database.batches(), [16, 32, 64, 128, 256, 512, 512, 512, 512, 456]);
@@ -96,7 +97,7 @@ fn batches_grow_while_all_is_well_and_arrive_in_order() {
 fn rows_that_come_while_a_backlog_is_drained_come_after_it() {
     let mut stand = Stand::new(WIDE);
     for chunk in 0..20 {
-        stand.keep(chunk * 30..chunk * 30 + 30);
+        stand.append(chunk * 30..chunk * 30 + 30);
         stand.step();
     }
     stand.drain();
@@ -107,17 +108,17 @@ fn rows_that_come_while_a_backlog_is_drained_come_after_it() {
 fn damage(stand: &mut Stand, rows: &str) {
     let path = stand.disk().join("journal.db");
     // Nobody else may open it meanwhile.
-    stand.keeper = Mutex::new(Keeper::in_memory_alone(WIDE));
+    stand.buffer = Mutex::new(JournalBuffer::in_memory_only(WIDE));
     let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
     connection.batch_execute(&format!("UPDATE entry SET payload = x'2a' WHERE {rows}")).unwrap();
     drop(connection);
-    stand.keeper = Mutex::new(Keeper::new(path, WIDE));
+    stand.buffer = Mutex::new(JournalBuffer::new(path, WIDE));
 }
 
 #[test]
 fn many_damaged_rows_do_not_hold_up_the_others() {
     let mut stand = Stand::new(WIDE);
-    stand.keep(0..40);
+    stand.append(0..40);
     damage(&mut stand, "seq BETWEEN 3 AND 20");
     let begun = stand.now.get();
     stand.drain();
@@ -128,16 +129,16 @@ fn many_damaged_rows_do_not_hold_up_the_others() {
 #[test]
 fn a_row_that_the_disk_has_changed_is_put_aside_and_never_stored() {
     let mut stand = Stand::new(WIDE);
-    stand.keep(0..10);
+    stand.append(0..10);
     damage(&mut stand, "seq IN (1, 6)");
     stand.database.set(|database| database.away = Some("connection refused".into()));
     stand.step();
-    assert_eq!(stand.keeper.lock().unwrap().len(), 10, "it waits as all rows do");
+    assert_eq!(stand.buffer.lock().unwrap().len(), 10, "it waits as all rows do");
     stand.database.set(|database| database.away = None);
     let notices = stand.drain();
     let buried = notices
         .iter()
-        .filter(|notice| matches!(notice, Notice::Buried(row) if row.reason.contains("damaged")));
+        .filter(|notice| matches!(notice, StoreNotice::DeadLettered(row) if row.reason.contains("damaged")));
     assert_eq!(buried.count(), 2, "{notices:?}");
     assert_eq!(stand.database.buried(), [0, 5]);
     assert_eq!(stand.database.stored(), [1, 2, 3, 4, 6, 7, 8, 9]);
@@ -147,34 +148,37 @@ fn a_row_that_the_disk_has_changed_is_put_aside_and_never_stored() {
 fn a_database_that_is_away_is_tried_ever_more_rarely_told_once_and_told_back() {
     let mut stand = Stand::new(WIDE);
     stand.database.set(|database| database.away = Some("connection refused".into()));
-    stand.keep(0..100);
+    stand.append(0..100);
     let mut pauses = Vec::new();
     let mut told = Vec::new();
     for _ in 0..9 {
         let step = stand.step();
-        let Next::At(at) = step.next else { panic!("{step:?}") };
+        let NextStep::At(at) = step.next else { panic!("{step:?}") };
         told.extend(step.notices);
         pauses.push((at - stand.now.get()).as_secs());
         // Rows that come meanwhile wake nobody.
-        stand.keep(0..0);
+        stand.append(0..0);
         if at > stand.now.get() {
             let before = stand.database.batches().len();
-            assert_eq!(stand.step().next, Next::At(at));
+            assert_eq!(stand.step().next, NextStep::At(at));
             assert_eq!(stand.database.batches().len(), before);
         }
         stand.now.set(stand.now.get().max(at));
     }
     assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
-    let away: Vec<_> = told.iter().map(|notice| matches!(notice, Notice::SinkAway { .. })).collect();
+    let away: Vec<_> = told.iter().map(|notice| matches!(notice, StoreNotice::DatabaseDown { .. })).collect();
     assert_eq!(away, [true, true], "at the beginning, and after a minute: {told:?}");
     stand.database.set(|database| database.away = None);
     let told = stand.drain();
-    assert!(matches!(told[..], [Notice::SinkBack(back)] if back.failures == 9), "{told:?}");
+    assert!(
+        matches!(told[..], [StoreNotice::DatabaseRecovered(recovery)] if recovery.failures == 9),
+        "{told:?}"
+    );
     assert_eq!(stand.database.stored(), range(0..100));
     // And the next pause is a first one.
     stand.database.set(|database| database.refuses = Some("no right to insert".into()));
-    stand.keep(100..101);
-    assert_eq!(stand.step().next, Next::At(stand.now.get() + SECOND));
+    stand.append(100..101);
+    assert_eq!(stand.step().next, NextStep::At(stand.now.get() + SECOND));
     assert_eq!(stand.database.buried(), [0; 0], "who refuses everything has nothing against a row");
 }
 
@@ -183,10 +187,10 @@ fn pauses_differ_by_chance_and_never_pass_the_longest() {
     for (chance, expected) in [(0.0, 1000), (0.5, 875), (1.0, 750)] {
         let mut stand = Stand::new(WIDE);
         stand.database.set(|database| database.away = Some("away".into()));
-        stand.keep(0..1);
+        stand.append(0..1);
         let now = stand.now.get();
-        let step = stand.drain.step(&stand.keeper, &mut stand.database, || now, chance);
-        assert_eq!(step.next, Next::At(now + Duration::from_millis(expected)));
+        let step = stand.drain.step(&stand.buffer, &mut stand.database, || now, chance);
+        assert_eq!(step.next, NextStep::At(now + Duration::from_millis(expected)));
     }
 }
 
@@ -199,21 +203,21 @@ fn poison_is_found_among_many_and_buried_and_the_rest_arrives() {
             database.poison = poison.to_vec();
             database.names_the_row = names_the_row;
         });
-        stand.keep(0..1000);
+        stand.append(0..1000);
         let told = stand.drain();
         assert_eq!(stand.database.buried(), poison);
         assert_eq!(
             stand.database.stored(),
             (0..1000).filter(|row| !poison.contains(row)).collect::<Vec<_>>()
         );
-        let first = Buried {
+        let first = DeadLetter {
             kind: "reading".into(),
             bank: "house".into(),
             taken_at_ms: 0,
             reason: "value out of range".into(),
-            grave: Grave::Database,
+            table: DeadLetterTable::Database,
         };
-        assert_eq!((told.len(), &told[0]), (5, &Notice::Buried(first)));
+        assert_eq!((told.len(), &told[0]), (5, &StoreNotice::DeadLettered(first)));
         let calls = stand.database.batches().len();
         assert!(calls < if names_the_row { 50 } else { 100 }, "{calls} calls for five rows among 1000");
     }
@@ -223,10 +227,10 @@ fn poison_is_found_among_many_and_buried_and_the_rest_arrives() {
 fn a_database_that_has_something_against_every_row_buries_them_slowly() {
     let mut stand = Stand::new(WIDE);
     stand.database.set(|database| database.poison = range(0..100));
-    stand.keep(0..100);
+    stand.append(0..100);
     let begun = stand.now.get();
     while stand.now.get() < begun + 600 * SECOND {
-        if let Next::At(at) = stand.step().next {
+        if let NextStep::At(at) = stand.step().next {
             stand.now.set(at);
         }
     }
@@ -241,15 +245,18 @@ fn a_database_that_has_something_against_every_row_buries_them_slowly() {
 fn a_row_that_nobody_takes_lies_in_the_journal_and_the_rest_goes_on() {
     let mut stand = Stand::new(WIDE);
     stand.database.set(|database| (database.poison, database.no_graves) = (vec![5], true));
-    stand.keep(0..10);
+    stand.append(0..10);
     let told = stand.drain();
     assert!(
-        matches!(&told[..], [Notice::Buried(Buried { grave: Grave::Journal, taken_at_ms: 5, .. })]),
+        matches!(
+            &told[..],
+            [StoreNotice::DeadLettered(DeadLetter { table: DeadLetterTable::Journal, taken_at_ms: 5, .. })]
+        ),
         "{told:?}"
     );
     assert_eq!(stand.database.stored(), [0, 1, 2, 3, 4, 6, 7, 8, 9]);
     let path = stand.disk().join("journal.db");
-    drop(stand.keeper);
+    drop(stand.buffer);
     assert_eq!(open(&path, WIDE).dead_letters().unwrap(), 1);
 }
 
@@ -257,7 +264,7 @@ fn a_row_that_nobody_takes_lies_in_the_journal_and_the_rest_goes_on() {
 fn a_yes_that_is_lost_on_the_way_doubles_nothing() {
     let mut stand = Stand::new(WIDE);
     stand.database.set(|database| database.forgets_to_answer = true);
-    stand.keep(0..50);
+    stand.append(0..50);
     for _ in 0..3 {
         assert_eq!(stand.step().stored, 0);
         stand.pass(100 * SECOND);
@@ -270,15 +277,15 @@ fn a_yes_that_is_lost_on_the_way_doubles_nothing() {
 #[test]
 fn a_crash_between_the_databases_yes_and_ours_doubles_nothing() {
     let stand = Stand::new(WIDE);
-    stand.keep(0..50);
+    stand.append(0..50);
     let mut database = stand.database.clone();
-    let batch = stand.keeper.lock().unwrap().head(stand.now.get(), 10, usize::MAX);
-    bankwatch::internals::store::journal::Sink::store(&mut database, &batch).unwrap();
-    // The keeper ends here without having heard of it.
-    let Stand { folder, keeper, drain, now, .. } = stand;
-    drop(keeper);
-    let keeper = Mutex::new(Keeper::new(folder.path().join("disk").join("journal.db"), WIDE));
-    let mut stand = Stand { folder, keeper, drain, database, now };
+    let batch = stand.buffer.lock().unwrap().head(stand.now.get(), 10, usize::MAX);
+    bankwatch::internals::store::journal::JournalSink::store(&mut database, &batch).unwrap();
+    // The buffer ends here without having heard of it.
+    let Stand { folder, buffer, drain, now, .. } = stand;
+    drop(buffer);
+    let buffer = Mutex::new(JournalBuffer::new(folder.path().join("disk").join("journal.db"), WIDE));
+    let mut stand = Stand { folder, buffer, drain, database, now };
     stand.drain();
     assert_eq!(stand.database.stored(), range(0..50));
 }
@@ -286,29 +293,32 @@ fn a_crash_between_the_databases_yes_and_ours_doubles_nothing() {
 #[test]
 fn a_folder_that_is_gone_is_told_once_and_what_waited_in_memory_is_written_in_order() {
     let stand = Stand::new(WIDE);
-    assert_eq!(stand.keep(0..10), []);
+    assert_eq!(stand.append(0..10), []);
     fs::rename(stand.disk(), stand.folder.path().join("away")).unwrap();
-    let told = stand.keep(10..20);
+    let told = stand.append(10..20);
     assert!(
         matches!(&told[..], [
-            Notice::DiskAway { say, reason },
-            Notice::Lost { loss: Loss { why: LossReason::Removed, rows: 10, from_ms: 0, .. }, .. },
-        ] if say.kind == NoticeKind::Started && reason.contains("was removed or replaced")),
+            StoreNotice::DiskDown { outage, reason },
+            StoreNotice::RowsLost { loss: Loss { reason: LossReason::Removed, rows: 10, from_ms: 0, .. }, .. },
+        ] if outage.kind == NoticeKind::Started && reason.contains("was removed or replaced")),
         "{told:?}"
     );
-    let told: Vec<_> = (2..40).flat_map(|n| stand.keep(n * 10..n * 10 + 10)).collect();
+    let told: Vec<_> = (2..40).flat_map(|n| stand.append(n * 10..n * 10 + 10)).collect();
     assert!(
-        matches!(&told[..], [Notice::DiskAway { say, reason }]
-            if say.kind == NoticeKind::NewReason && reason.contains("its folder must exist")),
+        matches!(&told[..], [StoreNotice::DiskDown { outage, reason }]
+            if outage.kind == NoticeKind::NewReason && reason.contains("its folder must exist")),
         "{told:?}"
     );
     assert_eq!(stand.in_memory(), 390);
     fs::create_dir(stand.disk()).unwrap();
     stand.pass(30 * SECOND);
-    let told = stand.keep(400..401);
-    assert!(matches!(&told[..], [Notice::DiskBack(back)] if back.lasted >= 38 * SECOND), "{told:?}");
+    let told = stand.append(400..401);
+    assert!(
+        matches!(&told[..], [StoreNotice::DiskRecovered(recovery)] if recovery.lasted >= 38 * SECOND),
+        "{told:?}"
+    );
     assert_eq!(stand.in_memory(), 0);
-    drop(stand.keeper);
+    drop(stand.buffer);
     assert_eq!(numbers(&all(&mut open(&stand.folder.path().join("disk/journal.db"), WIDE))), range(10..401));
 }
 
@@ -317,13 +327,13 @@ fn without_a_disk_the_database_is_fed_from_memory() {
     let mut stand = Stand::new(WIDE);
     fs::remove_dir(stand.disk()).unwrap();
     for n in 0..10 {
-        stand.keep(n * 10..n * 10 + 10);
+        stand.append(n * 10..n * 10 + 10);
         stand.drain();
     }
     assert_eq!(stand.database.stored(), range(0..100));
-    assert!(stand.keeper.lock().unwrap().is_empty());
+    assert!(stand.buffer.lock().unwrap().is_empty());
     fs::create_dir(stand.disk()).unwrap();
-    stand.keep(100..110);
+    stand.append(100..110);
     stand.drain();
     assert_eq!(stand.database.stored(), range(0..110));
 }
@@ -333,13 +343,13 @@ fn without_a_disk_the_database_is_fed_from_memory() {
 fn rows_that_move_to_the_disk_while_they_are_stored_are_neither_lost_nor_mistaken() {
     let mut stand = Stand::new(WIDE);
     fs::remove_dir(stand.disk()).unwrap();
-    stand.keep(0..10);
-    let batch = stand.keeper.lock().unwrap().head(stand.now.get(), 4, usize::MAX);
-    bankwatch::internals::store::journal::Sink::store(&mut stand.database, &batch).unwrap();
+    stand.append(0..10);
+    let batch = stand.buffer.lock().unwrap().head(stand.now.get(), 4, usize::MAX);
+    bankwatch::internals::store::journal::JournalSink::store(&mut stand.database, &batch).unwrap();
     fs::create_dir(stand.disk()).unwrap();
-    stand.keep(10..20);
-    stand.keeper.lock().unwrap().confirm(stand.now.get(), batch[3].seq);
-    assert_eq!(stand.keeper.lock().unwrap().len(), 20);
+    stand.append(10..20);
+    stand.buffer.lock().unwrap().confirm(stand.now.get(), batch[3].seq);
+    assert_eq!(stand.buffer.lock().unwrap().len(), 20);
     stand.drain();
     assert_eq!(stand.database.stored(), range(0..20));
 }
@@ -348,33 +358,33 @@ fn rows_that_move_to_the_disk_while_they_are_stored_are_neither_lost_nor_mistake
 #[test]
 fn a_late_confirmation_takes_nothing_from_a_journal_that_was_begun_anew() {
     let stand = Stand::new(WIDE);
-    stand.keep(0..10);
-    let batch = stand.keeper.lock().unwrap().head(stand.now.get(), 10, usize::MAX);
+    stand.append(0..10);
+    let batch = stand.buffer.lock().unwrap().head(stand.now.get(), 10, usize::MAX);
     fs::remove_file(stand.disk().join("journal.db")).unwrap();
-    stand.keep(10..20);
-    stand.keep(20..30);
-    stand.keeper.lock().unwrap().confirm(stand.now.get(), batch[9].seq);
-    assert_eq!(stand.keeper.lock().unwrap().len(), 20);
+    stand.append(10..20);
+    stand.append(20..30);
+    stand.buffer.lock().unwrap().confirm(stand.now.get(), batch[9].seq);
+    assert_eq!(stand.buffer.lock().unwrap().len(), 20);
 }
 
 #[test]
 fn memory_keeps_the_newest_and_the_loss_is_told_in_few_lines() {
     let stand = Stand::new(Bounds { memory_bytes: 10_000, ..WIDE });
     fs::remove_dir(stand.disk()).unwrap();
-    let told: Vec<_> = (0..3000).flat_map(|n| stand.keep(n..n + 1)).collect();
+    let told: Vec<_> = (0..3000).flat_map(|n| stand.append(n..n + 1)).collect();
     let lost: Vec<Loss> = told
         .iter()
         .filter_map(|notice| match notice {
-            Notice::Lost { loss, .. } => Some(*loss),
+            StoreNotice::RowsLost { loss, .. } => Some(*loss),
             _ => None,
         })
         .collect();
     assert!((2..6).contains(&lost.len()), "{lost:?}");
-    assert!(lost.iter().all(|loss| loss.why == LossReason::Memory));
+    assert!(lost.iter().all(|loss| loss.reason == LossReason::MemoryFull));
     assert!(lost.windows(2).all(|pair| pair[0].to_ms + 1 == pair[1].from_ms), "{lost:?}");
-    let mut keeper = stand.keeper.into_inner().unwrap();
-    let kept = keeper.head(stand.now.get(), usize::MAX, usize::MAX);
-    let first = i64::try_from(keeper.lost()).unwrap();
+    let mut buffer = stand.buffer.into_inner().unwrap();
+    let kept = buffer.head(stand.now.get(), usize::MAX, usize::MAX);
+    let first = i64::try_from(buffer.lost()).unwrap();
     assert_eq!(numbers(&kept), range(first..3000));
     assert!((80..100).contains(&kept.len()), "{}", kept.len());
 }
@@ -382,16 +392,19 @@ fn memory_keeps_the_newest_and_the_loss_is_told_in_few_lines() {
 #[test]
 fn only_a_clock_that_is_trusted_makes_rows_too_old() {
     let stand = Stand::new(WIDE);
-    stand.keep(0..10);
+    stand.append(0..10);
     let day = i64::try_from(DAY.as_millis()).unwrap();
-    let mut keeper = stand.keeper.into_inner().unwrap();
-    keeper.keep(stand.now.get(), None, entries(10..11, 100));
-    assert_eq!((keeper.len(), keeper.take_notices()), (11, vec![]));
-    keeper.keep(stand.now.get(), Some(day + 5), entries(11..12, 100));
-    assert_eq!((keeper.len(), keeper.oldest(stand.now.get())), (7, Some(5)));
-    let told = keeper.take_notices();
+    let mut buffer = stand.buffer.into_inner().unwrap();
+    buffer.append(stand.now.get(), None, entries(10..11, 100));
+    assert_eq!((buffer.len(), buffer.take_notices()), (11, vec![]));
+    buffer.append(stand.now.get(), Some(day + 5), entries(11..12, 100));
+    assert_eq!((buffer.len(), buffer.oldest(stand.now.get())), (7, Some(5)));
+    let told = buffer.take_notices();
     assert!(
-        matches!(&told[..], [Notice::Lost { loss: Loss { why: LossReason::Old, rows: 5, .. }, .. }]),
+        matches!(
+            &told[..],
+            [StoreNotice::RowsLost { loss: Loss { reason: LossReason::Expired, rows: 5, .. }, .. }]
+        ),
         "{told:?}"
     );
 }
@@ -400,9 +413,12 @@ fn only_a_clock_that_is_trusted_makes_rows_too_old() {
 fn a_damaged_file_is_told_with_where_it_lies_now() {
     let stand = Stand::new(WIDE);
     fs::write(stand.disk().join("journal.db"), "no journal at all").unwrap();
-    let told = stand.keep(0..1);
+    let told = stand.append(0..1);
     let aside = stand.disk().join("journal.db.damaged-1");
-    assert_eq!(told, [Notice::SetAside { to: aside.clone(), reason: "file is not a database".into() }]);
+    assert_eq!(
+        told,
+        [StoreNotice::JournalMoved { to: aside.clone(), reason: "file is not a database".into() }]
+    );
     assert_eq!(fs::read_to_string(aside).unwrap(), "no journal at all");
 }
 
@@ -410,52 +426,57 @@ fn a_damaged_file_is_told_with_where_it_lies_now() {
 fn a_journal_that_somebody_else_has_is_taken_over_when_he_is_gone() {
     let stand = Stand::new(WIDE);
     let other = open(&stand.disk().join("journal.db"), WIDE);
-    let told = stand.keep(0..10);
+    let told = stand.append(0..10);
     assert!(
-        matches!(&told[..], [Notice::DiskAway { reason, .. }] if reason.contains("in use by another process")),
+        matches!(&told[..], [StoreNotice::DiskDown { reason, .. }] if reason.contains("in use by another process")),
         "{told:?}"
     );
     drop(other);
-    assert!(matches!(&stand.keep(10..20)[..], [Notice::DiskBack(_)]));
-    drop(stand.keeper);
+    assert!(matches!(&stand.append(10..20)[..], [StoreNotice::DiskRecovered(_)]));
+    drop(stand.buffer);
     assert_eq!(numbers(&all(&mut open(&stand.folder.path().join("disk/journal.db"), WIDE))), range(0..20));
 }
 
 #[test]
 fn flushing_leaves_nothing_to_deliver_again() {
     let mut stand = Stand::new(WIDE);
-    stand.keep(0..3);
+    stand.append(0..3);
     stand.drain();
-    stand.keeper.lock().unwrap().flush(stand.now.get());
-    drop(stand.keeper);
+    stand.buffer.lock().unwrap().flush(stand.now.get());
+    drop(stand.buffer);
     assert!(open(&stand.folder.path().join("disk/journal.db"), WIDE).is_empty());
 }
 
 #[test]
 fn a_step_that_never_came_back_is_a_failure_like_any_other_and_told_back_only_by_rows() {
     let mut stand = Stand::new(WIDE);
-    stand.keep(0..3);
+    stand.append(0..3);
     // The step that hangs has the drain; another like it goes on.
-    let hung = stand.drain.hung(stand.now.get(), "no answer within 30s".into(), 0.0);
-    assert_eq!(hung.next, Next::At(stand.now.get() + SECOND));
-    assert!(matches!(&hung.notices[..], [Notice::SinkAway { say, .. }] if say.kind == NoticeKind::Started));
-    assert_eq!(stand.step().next, hung.next, "rows that come meanwhile change nothing");
+    let timed_out = stand.drain.on_timeout(stand.now.get(), "no answer within 30s".into(), 0.0);
+    assert_eq!(timed_out.next, NextStep::At(stand.now.get() + SECOND));
+    assert!(
+        matches!(&timed_out.notices[..], [StoreNotice::DatabaseDown { outage, .. }] if outage.kind == NoticeKind::Started)
+    );
+    assert_eq!(stand.step().next, timed_out.next, "rows that come meanwhile change nothing");
     stand.pass(SECOND);
-    let again = stand.drain.hung(stand.now.get(), "no answer within 30s".into(), 0.0);
-    assert_eq!((again.next, again.notices), (Next::At(stand.now.get() + 2 * SECOND), vec![]));
+    let again = stand.drain.on_timeout(stand.now.get(), "no answer within 30s".into(), 0.0);
+    assert_eq!((again.next, again.notices), (NextStep::At(stand.now.get() + 2 * SECOND), vec![]));
     let told = stand.drain();
-    assert!(matches!(&told[..], [Notice::SinkBack(back)] if back.failures == 2), "{told:?}");
+    assert!(
+        matches!(&told[..], [StoreNotice::DatabaseRecovered(recovery)] if recovery.failures == 2),
+        "{told:?}"
+    );
     assert_eq!(stand.database.stored(), range(0..3));
 }
 
 #[test]
 fn at_the_end_no_pause_is_waited_for() {
     let mut stand = Stand::new(WIDE);
-    stand.keep(0..3);
+    stand.append(0..3);
     stand.database.set(|database| database.away = Some("locked".into()));
-    assert!(matches!(stand.step().next, Next::At(_)));
+    assert!(matches!(stand.step().next, NextStep::At(_)));
     stand.database.set(|database| database.away = None);
-    stand.drain.hurry();
+    stand.drain.skip_pause();
     assert_eq!((stand.step().stored, stand.database.stored()), (3, range(0..3)));
 }
 
@@ -488,46 +509,46 @@ fn a_disk_that_is_full_costs_nothing_but_memory_until_there_is_room() {
 
 /// In a process whose files may not grow past 200 or 400 kB.
 fn fill(path: &Path) {
-    let mut keeper = Keeper::new(path, WIDE);
+    let mut buffer = JournalBuffer::new(path, WIDE);
     let mut now = Instant::now();
-    let mut keep = |keeper: &mut Keeper, row: i64| {
+    let mut keep = |buffer: &mut JournalBuffer, row: i64| {
         now += SECOND;
-        keeper.keep(now, None, entries(row..row + 1, 5000));
-        keeper.take_notices()
+        buffer.append(now, None, entries(row..row + 1, 5000));
+        buffer.take_notices()
     };
-    let told: Vec<_> = (0..200).flat_map(|row| keep(&mut keeper, row)).collect();
+    let told: Vec<_> = (0..200).flat_map(|row| keep(&mut buffer, row)).collect();
     // Opened anew, the journal folds its log into the file once, which makes room for some rows more.
-    assert!(matches!(told.last(), Some(Notice::DiskAway { .. })) && told.len() < 8, "{told:?}");
-    assert!((100..200).contains(&keeper.in_memory()), "{} rows in memory", keeper.in_memory());
-    assert_eq!(keeper.len(), 200);
+    assert!(matches!(told.last(), Some(StoreNotice::DiskDown { .. })) && told.len() < 8, "{told:?}");
+    assert!((100..200).contains(&buffer.in_memory()), "{} rows in memory", buffer.in_memory());
+    assert_eq!(buffer.len(), 200);
     let unlimited = ["--pid", &std::process::id().to_string(), "--fsize=unlimited"];
     assert!(Command::new("prlimit").args(unlimited).status().unwrap().success());
-    let told: Vec<_> = (200..300).flat_map(|row| keep(&mut keeper, row)).collect();
-    assert!(matches!(&told[..], [Notice::DiskBack(_)]), "{told:?}");
-    assert_eq!((keeper.in_memory(), keeper.len()), (0, 300));
+    let told: Vec<_> = (200..300).flat_map(|row| keep(&mut buffer, row)).collect();
+    assert!(matches!(&told[..], [StoreNotice::DiskRecovered(_)]), "{told:?}");
+    assert_eq!((buffer.in_memory(), buffer.len()), (0, 300));
 }
 
 #[test]
 fn two_threads_can_keep_and_drain_at_once() {
     let stand = Stand::new(WIDE);
-    let (keeper, database) = (&stand.keeper, stand.database.clone());
+    let (buffer, database) = (&stand.buffer, stand.database.clone());
     let deadline = Instant::now() + 60 * SECOND;
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for row in 0..500 {
-                keeper.lock().unwrap().keep(Instant::now(), None, entries(row..row + 1, 1000));
+                buffer.lock().unwrap().append(Instant::now(), None, entries(row..row + 1, 1000));
             }
         });
         scope.spawn(|| {
-            let (mut drain, mut sink) = (Drain::new(Rhythm::default()), database.clone());
+            let (mut drain, mut sink) = (Drain::new(DrainConfig::default()), database.clone());
             while sink.stored().len() < 500 {
                 assert!(Instant::now() < deadline, "{} rows arrived", sink.stored().len());
-                if drain.step(keeper, &mut sink, Instant::now, 0.5).next == Next::Idle {
+                if drain.step(buffer, &mut sink, Instant::now, 0.5).next == NextStep::Idle {
                     std::thread::yield_now();
                 }
             }
         });
     });
     assert_eq!(database.stored(), range(0..500));
-    assert!(stand.keeper.lock().unwrap().is_empty());
+    assert!(stand.buffer.lock().unwrap().is_empty());
 }

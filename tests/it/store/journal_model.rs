@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::store::journal::{Bounds, Drain, Keeper, Next, Rhythm};
+use bankwatch::internals::store::journal::{Bounds, Drain, DrainConfig, JournalBuffer, NextStep};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
 use support::journal::{Database, entry, numbers};
@@ -66,7 +66,7 @@ fn event() -> impl Strategy<Value = Event> {
 /// What ought to be where.
 #[derive(Debug, Default)]
 struct Model {
-    /// Rows on the disk and in memory that the keeper has not seen confirmed, in order.
+    /// Rows on the disk and in memory that the buffer has not seen confirmed, in order.
     disk: VecDeque<i64>,
     memory: VecDeque<i64>,
     disk_is_there: bool,
@@ -83,7 +83,7 @@ impl Model {
         disk.chain(&self.memory).copied().collect()
     }
 
-    /// The oldest that the keeper knows of.
+    /// The oldest that the buffer knows of.
     fn pop(&mut self) -> i64 {
         let disk = if self.disk_is_there { self.disk.pop_front() } else { None };
         disk.or_else(|| self.memory.pop_front()).unwrap()
@@ -94,7 +94,7 @@ struct Stand {
     /// Each process finds the disk at a path of its own: a copy of what the last one left.
     folder: TempDir,
     lives: u32,
-    keeper: Mutex<Keeper>,
+    buffer: Mutex<JournalBuffer>,
     drain: Drain,
     database: Database,
     now: Instant,
@@ -111,10 +111,10 @@ impl Stand {
         let database = Database::default();
         database.set(|database| database.poison = (0..10_000).step_by(POISON as usize).collect());
         let mut stand = Self {
-            keeper: Mutex::new(Keeper::new(folder.path().join("0/journal.db"), BOUNDS)),
+            buffer: Mutex::new(JournalBuffer::new(folder.path().join("0/journal.db"), BOUNDS)),
             folder,
             lives: 0,
-            drain: Drain::new(Rhythm { first_rows: 2, most_rows: 16, ..Rhythm::default() }),
+            drain: Drain::new(DrainConfig { first_rows: 2, max_rows: 16, ..DrainConfig::default() }),
             database,
             now: Instant::now(),
             model: Model { disk_is_there: true, ..Model::default() },
@@ -135,24 +135,24 @@ impl Stand {
     /// The next process: it has what is on the disk and nothing else.
     fn begin_anew(&mut self) {
         let path = self.folder.path().join(self.lives.to_string()).join("journal.db");
-        self.keeper = Mutex::new(Keeper::new(path, BOUNDS));
-        self.drain = Drain::new(Rhythm { first_rows: 2, most_rows: 16, ..Rhythm::default() });
+        self.buffer = Mutex::new(JournalBuffer::new(path, BOUNDS));
+        self.drain = Drain::new(DrainConfig { first_rows: 2, max_rows: 16, ..DrainConfig::default() });
         self.told_lost = 0;
         let dead = std::mem::take(&mut self.model.memory);
         self.model.lost.extend(dead);
     }
 
-    fn keep(&mut self, rows: i64, bytes: usize, trusted: bool) -> Held {
+    fn append(&mut self, rows: i64, bytes: usize, trusted: bool) -> Held {
         let first = self.model.next;
         self.model.next += rows;
         let new: Vec<_> = (first..self.model.next).map(|number| entry(number, bytes)).collect();
         let wall = trusted.then_some(first);
-        let keeper = self.keeper.get_mut().unwrap();
-        keeper.keep(self.now, wall, new);
-        let lost = keeper.lost() - self.told_lost;
-        self.told_lost = keeper.lost();
-        let full = keeper.bytes(self.now) + 3 * MOST_BYTES as u64 + 4096 > BOUNDS.disk_bytes;
-        let in_memory = keeper.in_memory();
+        let buffer = self.buffer.get_mut().unwrap();
+        buffer.append(self.now, wall, new);
+        let lost = buffer.lost() - self.told_lost;
+        self.told_lost = buffer.lost();
+        let full = buffer.bytes(self.now) + 3 * MOST_BYTES as u64 + 4096 > BOUNDS.disk_bytes;
+        let in_memory = buffer.in_memory();
         self.model.memory.extend(first..self.model.next);
         for _ in 0..lost {
             let row = self.model.pop();
@@ -169,10 +169,10 @@ impl Stand {
 
     fn drain(&mut self, steps: u8) -> Held {
         for _ in 0..steps {
-            let before = self.keeper.get_mut().unwrap().len();
+            let before = self.buffer.get_mut().unwrap().len();
             let now = self.now;
-            let step = self.drain.step(&self.keeper, &mut self.database, || now, 0.5);
-            let confirmed = before.saturating_sub(self.keeper.get_mut().unwrap().len());
+            let step = self.drain.step(&self.buffer, &mut self.database, || now, 0.5);
+            let confirmed = before.saturating_sub(self.buffer.get_mut().unwrap().len());
             // A row leaves only when the database has it.
             let (stored, buried) = (self.database.stored(), self.database.buried());
             for _ in 0..confirmed {
@@ -180,9 +180,9 @@ impl Stand {
                 prop_assert!(stored.contains(&row) || buried.contains(&row), "row {row} left and is nowhere");
             }
             match step.next {
-                Next::Now => {}
-                Next::At(at) => self.now = at,
-                Next::Idle => break,
+                NextStep::Now => {}
+                NextStep::At(at) => self.now = at,
+                NextStep::Idle => break,
             }
         }
         Ok(())
@@ -204,7 +204,7 @@ impl Stand {
             return Ok(());
         }
         // What was confirmed may come again, ahead of what was not.
-        let found = numbers(&self.keeper.get_mut().unwrap().head(self.now, usize::MAX, usize::MAX));
+        let found = numbers(&self.buffer.get_mut().unwrap().head(self.now, usize::MAX, usize::MAX));
         let again = found.len().saturating_sub(self.model.disk.len());
         prop_assert_eq!(&found[again..], self.model.disk.make_contiguous());
         let (stored, buried) = (self.database.stored(), self.database.buried());
@@ -217,9 +217,9 @@ impl Stand {
 
     fn restart(&mut self) {
         let now = self.now;
-        let keeper = self.keeper.get_mut().unwrap();
-        keeper.flush(now);
-        let lost = keeper.lost() - self.told_lost;
+        let buffer = self.buffer.get_mut().unwrap();
+        buffer.flush(now);
+        let lost = buffer.lost() - self.told_lost;
         for _ in 0..lost {
             let row = self.model.pop();
             self.model.lost.push(row);
@@ -249,8 +249,8 @@ impl Stand {
     fn take(&mut self, event: Event) -> Held {
         self.now += Duration::from_secs(60);
         match event {
-            Event::Keep(rows, bytes) => self.keep(rows, bytes, false)?,
-            Event::KeepByTrustedClock => self.keep(1, 100, true)?,
+            Event::Keep(rows, bytes) => self.append(rows, bytes, false)?,
+            Event::KeepByTrustedClock => self.append(1, 100, true)?,
             Event::Drain(steps) => self.drain(steps)?,
             Event::Crash => self.crash()?,
             Event::Restart => self.restart(),
@@ -263,14 +263,14 @@ impl Stand {
             }),
         }
         self.now += Duration::from_secs(60);
-        let keeper = self.keeper.get_mut().unwrap();
+        let buffer = self.buffer.get_mut().unwrap();
         // Opens the journal where it can be.
-        let head = numbers(&keeper.head(self.now, usize::MAX, usize::MAX));
+        let head = numbers(&buffer.head(self.now, usize::MAX, usize::MAX));
         let expected = self.model.waiting();
-        prop_assert_eq!(keeper.len(), expected.len() as u64);
-        prop_assert_eq!(keeper.oldest(self.now), expected.first().copied());
+        prop_assert_eq!(buffer.len(), expected.len() as u64);
+        prop_assert_eq!(buffer.oldest(self.now), expected.first().copied());
         prop_assert!(expected.starts_with(&head), "{:?} at the head of {:?}", head, expected);
-        prop_assert!(keeper.bytes(self.now) <= BOUNDS.disk_bytes + 4096);
+        prop_assert!(buffer.bytes(self.now) <= BOUNDS.disk_bytes + 4096);
         Ok(())
     }
 
@@ -278,7 +278,7 @@ impl Stand {
     fn end(mut self) -> Held {
         self.take(Event::DatabaseBack)?;
         self.take(Event::DiskBack)?;
-        while !self.keeper.get_mut().unwrap().is_empty() {
+        while !self.buffer.get_mut().unwrap().is_empty() {
             self.take(Event::Drain(20))?;
         }
         let stored = self.database.stored();
@@ -290,15 +290,15 @@ impl Stand {
         prop_assert!(inner.buried.iter().all(|row| row % POISON == 0));
         let missing: Vec<i64> =
             (0..self.model.next).filter(|row| arrived.binary_search(row).is_err()).collect();
-        let untold: Vec<_> = missing.iter().filter(|row| !self.model.lost.contains(row)).collect();
-        prop_assert!(untold.is_empty(), "missing and never told as lost: {:?}", untold);
+        let unreported: Vec<_> = missing.iter().filter(|row| !self.model.lost.contains(row)).collect();
+        prop_assert!(unreported.is_empty(), "missing and never told as lost: {:?}", unreported);
         prop_assert!(stored.iter().all(|row| inner.stored.contains(&entry(*row, size(&inner.stored, *row)))));
         Ok(())
     }
 }
 
 /// A row is of the size it was kept with; its content follows from number and size.
-fn size(stored: &[bankwatch::internals::store::journal::Entry], row: i64) -> usize {
+fn size(stored: &[bankwatch::internals::store::journal::JournalEntry], row: i64) -> usize {
     stored.iter().find(|entry| entry.taken_at_ms == row).map_or(0, |entry| entry.payload.len())
 }
 

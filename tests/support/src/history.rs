@@ -13,7 +13,9 @@ use bankwatch::internals::model::reading::{
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::units::{MilliampHours, Milliamps, Millicelsius, Millivolts, Percent};
 use bankwatch::internals::model::word::Word;
-use bankwatch::internals::store::{MariaDb, Record, Server, SqliteFile, Store, StoreError, Sweep};
+use bankwatch::internals::store::{
+    DatabaseServer, MariaDb, Record, SqliteFile, Store, StoreError, SweepRecord,
+};
 use diesel::connection::SimpleConnection;
 use diesel::mysql::MysqlConnection;
 use diesel::prelude::*;
@@ -88,7 +90,7 @@ pub fn report(bank: &str, at_ms: i64, kind: SweepKind, batteries: Vec<BatteryRea
 
 /// A full sweep as a record.
 pub fn sweep(bank: &str, at_ms: i64, batteries: Vec<BatteryReading>) -> Record {
-    Record::Sweep(Box::new(Sweep::of(&report(bank, at_ms, SweepKind::Full, batteries))))
+    Record::Sweep(Box::new(SweepRecord::from_report(&report(bank, at_ms, SweepKind::Full, batteries))))
 }
 
 /// A database of a test's own on one of the backends.
@@ -121,7 +123,7 @@ impl Backend {
         folder.path().join("history.db")
     }
 
-    pub fn server(&self) -> Server {
+    pub fn server(&self) -> DatabaseServer {
         let Self::Server { server, database } = self else { panic!("no server") };
         server.server(database)
     }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bankwatch::internals::store::journal::{Bounds, Entry, Journal, Kept, Opened, Sink, SinkError};
+use bankwatch::internals::store::journal::{
+    Bounds, Journal, JournalEntry, JournalSink, OpenedJournal, SinkError, StoredEntry,
+};
 
 pub const DAY: Duration = Duration::from_secs(86_400);
 
@@ -12,29 +14,29 @@ pub const DAY: Duration = Duration::from_secs(86_400);
 pub const WIDE: Bounds = Bounds { disk_bytes: 100_000_000, memory_bytes: 10_000_000, age: DAY };
 
 /// An entry that can be told from every other; its number is its time as well.
-pub fn entry(number: i64, bytes: usize) -> Entry {
+pub fn entry(number: i64, bytes: usize) -> JournalEntry {
     let mut payload = number.to_le_bytes().to_vec();
     payload.resize(bytes.max(8), u8::try_from(number.rem_euclid(251)).unwrap());
-    Entry { kind: "reading".into(), bank: "house".into(), taken_at_ms: number, payload }
+    JournalEntry { kind: "reading".into(), bank: "house".into(), taken_at_ms: number, payload }
 }
 
-pub fn entries(numbers: std::ops::Range<i64>, bytes: usize) -> Vec<Entry> {
+pub fn entries(numbers: std::ops::Range<i64>, bytes: usize) -> Vec<JournalEntry> {
     numbers.map(|number| entry(number, bytes)).collect()
 }
 
-pub fn numbers(kept: &[Kept]) -> Vec<i64> {
+pub fn numbers(kept: &[StoredEntry]) -> Vec<i64> {
     kept.iter().map(|kept| kept.entry.taken_at_ms).collect()
 }
 
 /// Opens a journal in which nothing is wrong.
 pub fn open(path: &Path, bounds: Bounds) -> Journal {
-    let Opened { journal, set_aside } = Journal::open(path, bounds).unwrap();
+    let OpenedJournal { journal, set_aside } = Journal::open(path, bounds).unwrap();
     assert_eq!(set_aside, None);
     journal
 }
 
 /// All that waits, without taking it.
-pub fn all(journal: &mut Journal) -> Vec<Kept> {
+pub fn all(journal: &mut Journal) -> Vec<StoredEntry> {
     journal.head(usize::MAX, usize::MAX).unwrap()
 }
 
@@ -47,7 +49,7 @@ pub struct Database {
 #[derive(Debug, Default)]
 pub struct Inner {
     /// In the order in which they came first.
-    pub stored: Vec<Entry>,
+    pub stored: Vec<JournalEntry>,
     pub buried: Vec<i64>,
     /// How many rows each call brought.
     pub batches: Vec<usize>,
@@ -85,15 +87,15 @@ impl Database {
 impl Inner {
     fn there(&self) -> Result<(), SinkError> {
         match (&self.away, &self.refuses) {
-            (Some(reason), _) => Err(SinkError::Away(reason.clone())),
+            (Some(reason), _) => Err(SinkError::Unavailable(reason.clone())),
             (_, Some(reason)) => Err(SinkError::Refused(reason.clone())),
             _ => Ok(()),
         }
     }
 }
 
-impl Sink for Database {
-    fn store(&mut self, batch: &[Kept]) -> Result<(), SinkError> {
+impl JournalSink for Database {
+    fn store(&mut self, batch: &[StoredEntry]) -> Result<(), SinkError> {
         let mut database = self.inner.lock().unwrap();
         database.batches.push(batch.len());
         database.there()?;
@@ -101,18 +103,18 @@ impl Sink for Database {
             let index = database.names_the_row.then_some(index);
             return Err(SinkError::Poison { index, reason: "value out of range".into() });
         }
-        for Kept { entry, .. } in batch {
+        for StoredEntry { entry, .. } in batch {
             if !database.stored.contains(entry) {
                 database.stored.push(entry.clone());
             }
         }
         if database.forgets_to_answer {
-            return Err(SinkError::Away("connection lost while committing".into()));
+            return Err(SinkError::Unavailable("connection lost while committing".into()));
         }
         Ok(())
     }
 
-    fn bury(&mut self, row: &Kept, _: &str) -> Result<(), SinkError> {
+    fn dead_letter(&mut self, row: &StoredEntry, _: &str) -> Result<(), SinkError> {
         let mut database = self.inner.lock().unwrap();
         database.there()?;
         if database.no_graves {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::store::Server;
+use bankwatch::internals::store::DatabaseServer;
 use diesel::connection::SimpleConnection;
 use diesel::mysql::MysqlConnection;
 use diesel::prelude::*;
@@ -84,8 +84,8 @@ impl MariaDbServer {
     }
 
     /// The store's settings for a database on it.
-    pub fn server(&self, database: &str) -> Server {
-        Server {
+    pub fn server(&self, database: &str) -> DatabaseServer {
+        DatabaseServer {
             host: "127.0.0.1".into(),
             port: self.port,
             user: USER.into(),

@@ -3,46 +3,47 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use super::COLUMNS;
-use super::layout::LegacyLayout;
-use super::refusal::LegacyRefusal;
-use super::writer::LegacyWriter;
 use crate::store::error::StoreError;
-use crate::store::mariadb::server::{Number, Server};
+use crate::store::mariadb::legacy::columns::COLUMNS;
+use crate::store::mariadb::legacy::layout::LegacyLayout;
+use crate::store::mariadb::legacy::refusal::LegacyRefusal;
+use crate::store::mariadb::legacy::writer::LegacyWriter;
+use crate::store::mariadb::server::{CountRow, DatabaseServer};
 
-/// What is known of the table.
+/// The state of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LegacyReport {
-    /// Why the service's latest attempt was refused, where it was.
+    /// Why the service's latest attempt was refused, if it was.
     pub refusal: Option<String>,
-    /// Sweeps that wait for it.
+    /// Sweeps waiting to be written.
     pub waiting: i64,
-    /// What its columns and rights will cost, in the words of a refusal.
+    /// Columns and privileges that will cause refusals.
     pub obstacles: Vec<String>,
 }
 
 #[derive(QueryableByName)]
-struct Refused {
+struct PendingSummaryRow {
     #[diesel(sql_type = BigInt)]
     waiting: i64,
     #[diesel(sql_type = Nullable<Text>)]
     refusal: Option<String>,
 }
 
-/// Looks at the table without changing anything. It may take as long as connecting does.
+/// Checks the table without changing anything. It may take as long as connecting.
 ///
 /// # Errors
-/// The server can't be reached, or the database is not there.
-pub fn check_legacy_table(server: &Server) -> Result<LegacyReport, StoreError> {
+/// The server can't be reached, or the database does not exist.
+pub fn check_legacy_table(server: &DatabaseServer) -> Result<LegacyReport, StoreError> {
     let mut connection = server.connect(false)?;
-    let failed = |error: diesel::result::Error| server.failed(&error);
+    let failed = |error: diesel::result::Error| server.error(&error);
     let mut report = LegacyReport::default();
     let listed = "SELECT COUNT(*) AS value FROM information_schema.TABLES \
          WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'legacy_pending'";
-    if diesel::sql_query(listed).get_result::<Number>(&mut connection).map_err(failed)?.value > 0 {
+    if diesel::sql_query(listed).get_result::<CountRow>(&mut connection).map_err(failed)?.value > 0 {
         let refused = "SELECT (SELECT COUNT(*) FROM legacy_pending) AS waiting, (SELECT refusal FROM legacy_pending \
              WHERE refusal IS NOT NULL ORDER BY taken_at_ms, bank_id LIMIT 1) AS refusal";
-        let refused: Refused = diesel::sql_query(refused).get_result(&mut connection).map_err(failed)?;
+        let refused: PendingSummaryRow =
+            diesel::sql_query(refused).get_result(&mut connection).map_err(failed)?;
         (report.waiting, report.refusal) = (refused.waiting, refused.refusal);
     }
     if let Some(layout) = LegacyLayout::read(&mut connection).map_err(failed)? {
@@ -51,11 +52,11 @@ pub fn check_legacy_table(server: &Server) -> Result<LegacyReport, StoreError> {
     Ok(report)
 }
 
-/// Creates the table where there is none, as the service does at its first sweep.
+/// Creates the table if it does not exist, as the service does at its first sweep.
 ///
 /// # Errors
-/// It does not take rows.
-pub fn prepare_legacy_table(server: &Server) -> Result<(), LegacyRefusal> {
+/// It does not accept rows.
+pub fn prepare_legacy_table(server: &DatabaseServer) -> Result<(), LegacyRefusal> {
     LegacyWriter::new(server.clone()).connect().map(drop)
 }
 

@@ -1,19 +1,19 @@
-//! The table as it is found: which of its columns can be written, and what it demands.
+//! The layout of the existing table: which of its columns can be written, and which are required.
 
 use diesel::mysql::MysqlConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use super::{COLUMNS, LegacyColumn};
+use crate::store::mariadb::legacy::columns::{COLUMNS, LegacyColumn};
 
-/// A column that is there, whoever made it.
+/// An existing column, whoever created it.
 #[derive(Clone, Debug, QueryableByName)]
-pub(in crate::store::mariadb) struct FoundColumn {
+pub(crate) struct FoundColumn {
     #[diesel(sql_type = Text)]
-    pub(in crate::store::mariadb) name: String,
+    pub(crate) name: String,
     /// With its length: `varchar(11)`.
     #[diesel(sql_type = Text)]
-    pub(super) sql_type: String,
+    pub(crate) sql_type: String,
     #[diesel(sql_type = BigInt)]
     is_nullable: i64,
     #[diesel(sql_type = BigInt)]
@@ -29,53 +29,52 @@ pub(in crate::store::mariadb) struct FoundColumn {
 }
 
 impl FoundColumn {
-    pub(super) fn is(&self, name: &str) -> bool {
+    pub(crate) fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// Whether rows are numbered by it.
-    pub(in crate::store::mariadb) fn is_number_of_row(&self) -> bool {
+    /// Whether it numbers the rows.
+    pub(crate) fn is_number_of_row(&self) -> bool {
         self.is_counted != 0 || (self.is("id") && self.is_key != 0)
     }
 
-    /// Whether a row must bring a value for it.
-    pub(super) fn is_demanded(&self) -> bool {
+    /// Whether an inserted row must have a value for it.
+    pub(crate) fn is_demanded(&self) -> bool {
         self.is_nullable == 0 && self.has_default == 0 && self.is_counted == 0 && self.is_generated == 0
     }
 }
 
-/// How the table keeps rows.
+/// Whether the table's storage engine has transactions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Engine {
-    /// InnoDB and its like: a transaction is whole or nothing.
+pub(crate) enum LegacyEngine {
+    /// Like InnoDB.
     Transactional,
-    /// MyISAM and its like: each row is there at once.
+    /// Like MyISAM: each row is written immediately.
     RowByRow,
-    /// A view, or a table that can't be looked into now.
+    /// A view, or a table that can't be inspected now.
     #[default]
     Unknown,
 }
 
-/// The table as it was found.
 #[derive(Default)]
-pub(in crate::store::mariadb) struct LegacyLayout {
-    pub(in crate::store::mariadb) found: Vec<FoundColumn>,
-    pub(super) engine: Engine,
+pub(crate) struct LegacyLayout {
+    pub(crate) found: Vec<FoundColumn>,
+    pub(crate) engine: LegacyEngine,
 }
 
 impl LegacyLayout {
-    /// Looks at the table; `None` where there is none that this user may see.
-    pub(in crate::store::mariadb) fn read(connection: &mut MysqlConnection) -> QueryResult<Option<Self>> {
-        let kept = "SELECT e.TRANSACTIONS AS transactions FROM information_schema.TABLES AS t \
+    /// Reads the layout; `None` if there is no table that this user may see.
+    pub(crate) fn read(connection: &mut MysqlConnection) -> QueryResult<Option<Self>> {
+        let engine = "SELECT e.TRANSACTIONS AS transactions FROM information_schema.TABLES AS t \
              LEFT JOIN information_schema.ENGINES AS e ON e.ENGINE = t.ENGINE \
              WHERE t.TABLE_SCHEMA = DATABASE() AND t.TABLE_NAME = 'pwr_data'";
-        let Some(kept) = diesel::sql_query(kept).get_result::<KeptBy>(connection).optional()? else {
+        let Some(engine) = diesel::sql_query(engine).get_result::<EngineRow>(connection).optional()? else {
             return Ok(None);
         };
-        let engine = match kept.transactions.as_deref() {
-            Some("YES") => Engine::Transactional,
-            Some(_) => Engine::RowByRow,
-            None => Engine::Unknown,
+        let engine = match engine.transactions.as_deref() {
+            Some("YES") => LegacyEngine::Transactional,
+            Some(_) => LegacyEngine::RowByRow,
+            None => LegacyEngine::Unknown,
         };
         let found = "SELECT COLUMN_NAME AS name, CAST(COLUMN_TYPE AS CHAR) AS sql_type, \
              CAST(IS_NULLABLE = 'YES' AS SIGNED) AS is_nullable, \
@@ -91,7 +90,7 @@ impl LegacyLayout {
     }
 
     /// Creates the table as pytes_serial 0.9.1 does.
-    pub(super) fn create(connection: &mut MysqlConnection) -> QueryResult<()> {
+    pub(crate) fn create(connection: &mut MysqlConnection) -> QueryResult<()> {
         let columns: Vec<String> =
             COLUMNS.iter().map(|column| format!("{} {}", column.name, column.sql_type)).collect();
         let columns = columns.join(", ");
@@ -101,8 +100,8 @@ impl LegacyLayout {
         diesel::sql_query(table).execute(connection).map(drop)
     }
 
-    /// The columns that are written, and whether each must hold something.
-    pub(super) fn written(&self) -> Vec<(&'static LegacyColumn, bool)> {
+    /// The columns that are written, and whether each is `NOT NULL`.
+    pub(crate) fn written(&self) -> Vec<(&'static LegacyColumn, bool)> {
         let written = |column: &'static LegacyColumn| {
             let found = self.column(column.name)?;
             (found.is_insertable != 0 && found.is_generated == 0).then_some((column, found.is_nullable == 0))
@@ -110,18 +109,18 @@ impl LegacyLayout {
         COLUMNS.iter().filter_map(written).collect()
     }
 
-    /// Whether this user may write at least one column.
-    pub(super) fn is_insertable(&self) -> bool {
+    /// Whether this user may insert into at least one column.
+    pub(crate) fn is_insertable(&self) -> bool {
         self.found.iter().any(|column| column.is_insertable != 0)
     }
 
-    pub(in crate::store::mariadb) fn column(&self, name: &str) -> Option<&FoundColumn> {
+    pub(crate) fn column(&self, name: &str) -> Option<&FoundColumn> {
         self.found.iter().find(|column| column.is(name))
     }
 }
 
 #[derive(QueryableByName)]
-struct KeptBy {
+struct EngineRow {
     #[diesel(sql_type = Nullable<Text>)]
     transactions: Option<String>,
 }

@@ -1,22 +1,19 @@
-//! Why the table takes no rows, and what its owner can do about it.
+//! Why the table accepts no rows, and what its owner can do about it.
 
 use std::fmt;
 
-use super::COLUMNS;
-use super::layout::{FoundColumn, LegacyLayout};
 use crate::store::error::StoreError;
-use crate::store::mariadb::Server;
+use crate::store::mariadb::legacy::columns::COLUMNS;
+use crate::store::mariadb::legacy::layout::{FoundColumn, LegacyLayout};
+use crate::store::mariadb::server::DatabaseServer;
 
-/// Why the table takes no rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegacyRefusal {
-    /// What was found.
     pub reason: String,
-    /// What its owner can do.
     pub remedy: String,
-    /// Whether another sweep may be taken all the same.
-    pub(super) is_about_row: bool,
-    /// Whether the connection is at fault: the server is away, or lets only one in.
+    /// Whether another sweep may still be accepted.
+    pub(crate) is_about_row: bool,
+    /// Whether the connection is at fault: the server is down, or admits only one.
     pub is_connection: bool,
 }
 
@@ -26,39 +23,39 @@ impl fmt::Display for LegacyRefusal {
     }
 }
 
-/// What the refusal depends on besides the error.
-pub(super) struct Circumstances<'a> {
-    pub(super) server: &'a Server,
-    /// The account as the server knows it: `pytes@%`.
-    pub(super) account: &'a str,
-    pub(super) layout: Option<&'a LegacyLayout>,
+/// What the refusal depends on in addition to the error.
+pub(crate) struct RefusalContext<'a> {
+    pub(crate) server: &'a DatabaseServer,
+    /// The account as on the server: `pytes@%`.
+    pub(crate) account: &'a str,
+    pub(crate) layout: Option<&'a LegacyLayout>,
 }
 
-/// What the server writes, and what to do about it: `{column}`, `{name}` and `{type}` are of the error, `{account}` and
-/// `{database}` of the connection.
-struct KnownMessage {
-    /// In the server's message.
+/// A message of the server, and what to do about it: `{column}`, `{name}` and `{type}` come from the error, `{account}`
+/// and `{database}` from the connection.
+struct ServerErrorPattern {
+    /// Part of the server's message.
     words: &'static str,
     reason: &'static str,
     remedy: &'static str,
 }
 
-const fn known(words: &'static str, reason: &'static str, remedy: &'static str) -> KnownMessage {
-    KnownMessage { words, reason, remedy }
+const fn known(words: &'static str, reason: &'static str, remedy: &'static str) -> ServerErrorPattern {
+    ServerErrorPattern { words, reason, remedy }
 }
 
 const MODIFY: &str = "ALTER TABLE pwr_data MODIFY `{column}` {type}";
 
-/// Also where the column itself is out of range, or the last number comes a second time.
-const USED_UP: KnownMessage = known(
+/// Also used if the column itself is out of range, or the last number occurs a second time.
+const USED_UP: ServerErrorPattern = known(
     "Failed to read auto-increment",
     "the numbers of column \"{counter}\" are used up",
     "ALTER TABLE pwr_data MODIFY `{counter}` BIGINT NOT NULL AUTO_INCREMENT",
 );
 
-/// In the order in which they are looked for.
+/// Tried in this order.
 #[rustfmt::skip]
-const KNOWN: &[KnownMessage] = &[
+const KNOWN: &[ServerErrorPattern] = &[
     USED_UP,
     known("doesn't have a default value", "column \"{column}\" is NOT NULL and has no default", "{default}"),
     known("cannot be null", "{message}", MODIFY),
@@ -80,8 +77,8 @@ const KNOWN: &[KnownMessage] = &[
 
 const VIEW: &str = "RENAME TABLE pwr_data TO pwr_data_view; the service then creates the table";
 
-/// Whatever else a server writes: the words of a trigger are its author's.
-const UNKNOWN: KnownMessage = known(
+/// Any other message: that of a trigger is its author's.
+const UNKNOWN: ServerErrorPattern = known(
     "",
     "{message}",
     "a trigger or a constraint of the table may reject rows: SHOW CREATE TABLE pwr_data, SHOW TRIGGERS LIKE 'pwr_data'",
@@ -89,18 +86,17 @@ const UNKNOWN: KnownMessage = known(
 
 impl LegacyRefusal {
     /// About the table as a whole.
-    pub(super) fn of_table(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn of_table(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { reason: reason.into(), remedy: remedy.into(), is_about_row: false, is_connection: false }
     }
 
-    /// Nothing was heard from the server for so long.
+    /// The server did not respond in time.
     #[must_use]
-    pub(crate) fn hung(reason: String) -> Self {
+    pub(crate) fn timed_out(reason: String) -> Self {
         Self { is_connection: true, ..Self::of_table(reason, "check the server") }
     }
 
-    /// What an error means.
-    pub(super) fn of(error: &StoreError, known: &Circumstances<'_>) -> Self {
+    pub(crate) fn of(error: &StoreError, known: &RefusalContext<'_>) -> Self {
         match error {
             StoreError::Locked { .. } => Self::of_table(
                 "another session holds a lock on pwr_data",
@@ -111,7 +107,7 @@ impl LegacyRefusal {
             }
             StoreError::Data { reason, .. }
             | StoreError::Failed { reason, .. }
-            | StoreError::NoRight { reason, .. } => Self { is_about_row: true, ..explained(reason, known) },
+            | StoreError::NoRight { reason, .. } => Self { is_about_row: true, ..explain(reason, known) },
             StoreError::ReadOnly { .. } => {
                 Self::of_table("pwr_data or the server is read-only", "make the table writable")
             }
@@ -128,22 +124,22 @@ impl LegacyRefusal {
         }
     }
 
-    /// A column that rows do not bring and that must hold something.
-    pub(super) fn demanded(column: &FoundColumn) -> Self {
+    /// A column that we do not write, but that is `NOT NULL`.
+    pub(crate) fn demanded(column: &FoundColumn) -> Self {
         let reason = format!("column \"{}\" is NOT NULL and has no default", column.name);
         Self::of_table(reason, default_for(column))
     }
 }
 
-/// What the server's words mean.
-fn explained(message: &str, known: &Circumstances<'_>) -> LegacyRefusal {
+/// Finds the reason and the remedy for the server's message.
+fn explain(message: &str, known: &RefusalContext<'_>) -> LegacyRefusal {
     let column = named_column(message);
     let counter = known.layout.and_then(|layout| layout.found.iter().find(|found| found.is_number_of_row()));
     let is_counter = |name: &str| counter.is_some_and(|counter| counter.is(name));
     let is_used_up = (message.contains("Out of range") && column.is_some_and(is_counter))
         || (message.contains("Duplicate entry") && is_primary(message) && counter.is_some());
     let found = KNOWN.iter().find(|known| message.contains(known.words)).unwrap_or(&UNKNOWN);
-    let KnownMessage { reason, remedy, .. } = if is_used_up { &USED_UP } else { found };
+    let ServerErrorPattern { reason, remedy, .. } = if is_used_up { &USED_UP } else { found };
     let there = column.and_then(|name| known.layout?.column(name));
     let ours = column.and_then(|name| COLUMNS.iter().find(|ours| ours.name.eq_ignore_ascii_case(name)));
     let sql_type = ours.map(|ours| ours.sql_type).or(there.map(|there| &*there.sql_type)).unwrap_or("…");
@@ -160,7 +156,7 @@ fn explained(message: &str, known: &Circumstances<'_>) -> LegacyRefusal {
     LegacyRefusal::of_table(filled(reason), filled(remedy))
 }
 
-/// The statement that gives a column a default, or lets it be empty.
+/// The statement that gives a column a default, or makes it nullable.
 fn default_for(column: &FoundColumn) -> String {
     let sql_type = column.sql_type.to_ascii_lowercase();
     let begins_with = |kinds: &[&str]| kinds.iter().any(|kind| sql_type.starts_with(kind));
@@ -183,7 +179,7 @@ fn default_for(column: &FoundColumn) -> String {
     format!("ALTER TABLE pwr_data ALTER `{}` SET DEFAULT {default}", column.name)
 }
 
-/// `pytes@%` as a statement has it.
+/// `pytes@%` as in a statement.
 fn quoted(account: &str) -> String {
     let (user, host) = account.rsplit_once('@').unwrap_or((account, "%"));
     format!("'{user}'@'{host}'")

@@ -1,17 +1,16 @@
-//! Writes `pwr_data`, on a connection of its own: nobody else waits for it.
+//! Writes `pwr_data` on a separate connection, so that nothing else waits for it.
 //!
-//! A sweep leaves `legacy_pending` in the transaction that writes its rows, so each is written once whenever the service
-//! or the server is killed. A table that knows no transactions (MyISAM) has each row at once: a kill between the two
-//! may write a sweep a second time.
+//! A sweep is deleted from `legacy_pending` in the transaction that writes its rows, so each is written exactly once, even
+//! if the service or the server is killed. In a table without transactions (MyISAM), a kill between the two may write a
+//! sweep twice.
 //!
 //! ```text
 //! a batch is refused ─► its first sweep alone ─refused─► the next one, the newest one
-//!                              ▲                            │ taken        │ refused
+//!                              ▲                            │ accepted     │ refused
 //!                              └── again: refused ◄─────────┘              ▼
-//!                                     └► left out, the rest goes on       the table takes nothing: wait
+//!                                     └► left out, the rest goes on       the table accepts nothing: wait
 //! ```
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use diesel::connection::SimpleConnection;
@@ -21,81 +20,54 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::Text;
 
-use super::layout::{Engine, LegacyLayout};
-use super::refusal::{Circumstances, LegacyRefusal};
-use super::writing::{complete, insert, take_off, unless_taken, write_row_by_row};
-use super::{PendingSweep, rows_of};
-use crate::store::error::{Class, StoreError};
-use crate::store::mariadb::IDLE;
-use crate::store::mariadb::server::Server;
-use crate::store::schema::{bank, battery_reading, legacy_pending};
+use crate::store::error::{ErrorClass, StoreError};
+use crate::store::mariadb::database::MAX_IDLE;
+use crate::store::mariadb::legacy::columns::{PendingSweep, rows_of};
+use crate::store::mariadb::legacy::insert::{
+    complete_rows, delete_pending, insert, unless_written, write_row_by_row,
+};
+use crate::store::mariadb::legacy::layout::{LegacyEngine, LegacyLayout};
+use crate::store::mariadb::legacy::refusal::{LegacyRefusal, RefusalContext};
+use crate::store::mariadb::legacy::step::{LegacyStep, SkippedSweep};
+use crate::store::mariadb::server::DatabaseServer;
+use crate::store::sql::insert::ROWS;
+use crate::store::sql::schema::{bank, battery_reading, legacy_pending};
 use crate::store::text::bounded;
-use crate::store::writing::ROWS;
 
-/// Sweeps written in one transaction at most, and the first time.
-const MOST_SWEEPS: usize = 64;
+/// Sweeps written in one transaction: at most, and at first.
+const MAX_SWEEPS: usize = 64;
 const FIRST_SWEEPS: usize = 8;
 
-/// Sweeps past their retention that are taken off the list at a time.
-const FORGOTTEN: i64 = 1000;
+/// Expired sweeps deleted from the list at a time.
+const EXPIRED_BATCH: i64 = 1000;
 
-/// The owner of the table may hold a lock on it, and its triggers may take long: neither holds the writer up for
-/// longer than this. MySQL knows no such time for statements that write.
+/// Limits how long a lock on the table or one of its triggers can block the writer. MySQL has no such limit for statements
+/// that write.
 const LIMITS: &str = "SET lock_wait_timeout = 3, innodb_lock_wait_timeout = 3";
 const STATEMENT_LIMIT: &str = "SET max_statement_time = 5";
 
-/// As the server would say it of each column.
+/// Like the server's message for each column.
 const NOTHING_WRITTEN: &str = "INSERT denied on every column that pytes_serial writes";
 
-/// Writes what waits for `pwr_data`.
+/// Writes the sweeps that wait for `pwr_data`.
 pub struct LegacyWriter {
-    server: Server,
-    open: Option<OpenTable>,
+    server: DatabaseServer,
+    open: Option<LegacyConnection>,
     /// Sweeps of the next batch.
     batch: usize,
 }
 
-/// A connection, and the table as it was found behind it.
-struct OpenTable {
+/// A connection, and the layout of the table.
+struct LegacyConnection {
     connection: MysqlConnection,
     account: String,
     layout: LegacyLayout,
     used: Instant,
 }
 
-/// What a step amounted to.
-#[derive(Debug, Default)]
-pub struct LegacyStep {
-    /// Sweeps that the table has taken.
-    pub written: usize,
-    /// Whether another step would find more to do.
-    pub is_more: bool,
-    /// Sweeps that it refuses although it takes others.
-    pub left_out: Vec<LeftOut>,
-    /// Columns that demand a value which a battery did not report: its rows were left out.
-    /// With the types that they may have.
-    pub unreported: BTreeSet<(&'static str, &'static str)>,
-    /// Sweeps that waited until their own readings were past their retention.
-    pub forgotten: usize,
-    /// Why the table takes nothing.
-    pub refusal: Option<LegacyRefusal>,
-}
-
-/// A sweep that is not in the table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Its bank.
-    pub bank: String,
-    /// When it was taken: milliseconds since 1970, UTC.
-    pub taken_at_ms: i64,
-    /// What the table has against it.
-    pub refusal: LegacyRefusal,
-}
-
 impl LegacyWriter {
-    /// Not connected yet.
     #[must_use]
-    pub fn new(server: Server) -> Self {
+    pub fn new(server: DatabaseServer) -> Self {
         Self { server, open: None, batch: FIRST_SWEEPS }
     }
 
@@ -103,8 +75,8 @@ impl LegacyWriter {
     pub fn step(&mut self) -> LegacyStep {
         let mut step = LegacyStep::default();
         if let Err(refusal) = self.advance(&mut step) {
-            self.note(&refusal, &mut step);
-            // The table is looked at again: its owner may have changed it.
+            self.record_refusal(&refusal, &mut step);
+            // Reconnect and read the layout again: the owner may have changed the table.
             self.open = None;
             self.batch = FIRST_SWEEPS;
             step.refusal = Some(refusal);
@@ -123,14 +95,14 @@ impl LegacyWriter {
             }
             waiting => waiting,
         };
-        let waiting = waiting.map_err(|error| self.refused(&error))?;
+        let waiting = waiting.map_err(|error| self.refusal(&error))?;
         let Some(first) = waiting.first() else { return Ok(()) };
         step.is_more = true;
         let written = self.write(&waiting, step);
-        match written.map_err(|error| self.refused(&error)) {
+        match written.map_err(|error| self.refusal(&error)) {
             Ok(()) => {
                 step.is_more = waiting.len() == self.batch;
-                self.batch = (self.batch * 2).min(MOST_SWEEPS);
+                self.batch = (self.batch * 2).min(MAX_SWEEPS);
                 Ok(())
             }
             Err(refusal) if !refusal.is_about_row => Err(refusal),
@@ -138,32 +110,32 @@ impl LegacyWriter {
                 self.batch = 1;
                 Ok(())
             }
-            Err(refusal) => self.pass_over(first, refusal, step),
+            Err(refusal) => self.skip_refused(first, refusal, step),
         }
     }
 
-    /// The first sweep was refused. It is left out if the table takes another one and refuses it again after that.
-    fn pass_over(
+    /// The first sweep was refused. It is left out if the table accepts another one and then refuses it again.
+    fn skip_refused(
         &mut self,
         first: &PendingSweep,
         refusal: LegacyRefusal,
         step: &mut LegacyStep,
     ) -> Result<(), LegacyRefusal> {
-        let others = self.others(first).map_err(|error| self.refused(&error))?;
+        let others = self.others(first).map_err(|error| self.refusal(&error))?;
         for other in others {
             let before = step.written;
-            match self.write(&[other], step).map_err(|error| self.refused(&error)) {
+            match self.write(&[other], step).map_err(|error| self.refusal(&error)) {
                 Ok(()) if step.written > before => {}
                 Err(refusal) if !refusal.is_about_row => return Err(refusal),
-                // Nothing of it is left, or it is refused as well.
+                // It has no rows any more, or is refused as well.
                 Ok(()) | Err(_) => continue,
             }
-            return match self.write(std::slice::from_ref(first), step).map_err(|error| self.refused(&error)) {
+            return match self.write(std::slice::from_ref(first), step).map_err(|error| self.refusal(&error)) {
                 Ok(()) => Ok(()),
                 Err(refusal) if !refusal.is_about_row => Err(refusal),
                 Err(refusal) => {
                     let left_out = self.leave_out(first, refusal);
-                    step.left_out.push(left_out.map_err(|error| self.refused(&error))?);
+                    step.left_out.push(left_out.map_err(|error| self.refusal(&error))?);
                     Ok(())
                 }
             };
@@ -171,22 +143,22 @@ impl LegacyWriter {
         Err(refusal)
     }
 
-    /// Makes sure of a connection and of the table behind it; answers whether there was one.
-    pub(super) fn connect(&mut self) -> Result<bool, LegacyRefusal> {
-        if let Some(open) = self.open.as_mut().filter(|open| open.used.elapsed() < IDLE) {
+    /// Makes sure that there is a connection and a table; returns whether the connection was open already.
+    pub(crate) fn connect(&mut self) -> Result<bool, LegacyRefusal> {
+        if let Some(open) = self.open.as_mut().filter(|open| open.used.elapsed() < MAX_IDLE) {
             open.used = Instant::now();
             return Ok(true);
         }
         self.open = None;
-        let connection = self.server.connect(false).map_err(|error| self.refused(&error))?;
+        let connection = self.server.connect(false).map_err(|error| self.refusal(&error))?;
         let (account, layout) = (String::new(), LegacyLayout::default());
-        self.open = Some(OpenTable { connection, account, layout, used: Instant::now() });
-        let looked = self.with(|OpenTable { connection, account, layout, .. }| {
+        self.open = Some(LegacyConnection { connection, account, layout, used: Instant::now() });
+        let inspected = self.with(|LegacyConnection { connection, account, layout, .. }| {
             connection.batch_execute(LIMITS)?;
-            // MySQL does not know it.
+            // MySQL does not have it.
             let _ = connection.batch_execute(STATEMENT_LIMIT);
             let query = diesel::sql_query("SELECT CURRENT_USER() AS name");
-            *account = query.get_result::<LoginName>(connection)?.name;
+            *account = query.get_result::<AccountRow>(connection)?.name;
             let found = match LegacyLayout::read(connection)? {
                 Some(found) => Some(found),
                 None => {
@@ -197,37 +169,40 @@ impl LegacyWriter {
             *layout = found.unwrap_or_default();
             Ok(())
         });
-        looked.map_err(|error| self.refused(&error))?;
+        inspected.map_err(|error| self.refusal(&error))?;
         match &self.open {
             Some(open) if !open.layout.written().is_empty() => Ok(false),
-            _ => Err(self.refused(&StoreError::Failed {
+            _ => Err(self.refusal(&StoreError::Failed {
                 what: self.server.name(),
                 reason: NOTHING_WRITTEN.to_owned(),
             })),
         }
     }
 
-    /// What an error means, by the table as it is now: its owner may have changed it since the connection was made.
-    fn refused(&mut self, error: &StoreError) -> LegacyRefusal {
+    /// Explains an error with the current layout: the owner may have changed the table since the connection was opened.
+    fn refusal(&mut self, error: &StoreError) -> LegacyRefusal {
         if let Some(open) = self
             .open
             .as_mut()
-            .filter(|_| error.class() == Class::Data || matches!(error, StoreError::Failed { .. }))
+            .filter(|_| error.class() == ErrorClass::Data || matches!(error, StoreError::Failed { .. }))
             && let Ok(Some(layout)) = LegacyLayout::read(&mut open.connection)
         {
             open.layout = layout;
         }
         let (account, layout) =
             self.open.as_ref().map_or(("", None), |open| (&*open.account, Some(&open.layout)));
-        LegacyRefusal::of(error, &Circumstances { server: &self.server, account, layout })
+        LegacyRefusal::of(error, &RefusalContext { server: &self.server, account, layout })
     }
 
-    fn with<T>(&mut self, work: impl FnOnce(&mut OpenTable) -> QueryResult<T>) -> Result<T, StoreError> {
+    fn with<T>(
+        &mut self,
+        work: impl FnOnce(&mut LegacyConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
         let Some(open) = &mut self.open else {
             let what = self.server.name();
             return Err(StoreError::Lost { what, reason: "it was closed".to_owned() });
         };
-        work(open).map_err(|error| self.server.failed(&error))
+        work(open).map_err(|error| self.server.error(&error))
     }
 
     fn waiting(&mut self) -> Result<Vec<PendingSweep>, StoreError> {
@@ -249,53 +224,57 @@ impl LegacyWriter {
         })
     }
 
-    /// Writes sweeps: all of them or none, except where the table knows no transactions.
+    /// Writes sweeps, all or none, unless the table has no transactions.
     fn write(&mut self, sweeps: &[PendingSweep], step: &mut LegacyStep) -> Result<(), StoreError> {
-        self.with(|OpenTable { connection, layout, .. }| {
-            if layout.engine == Engine::RowByRow {
+        self.with(|LegacyConnection { connection, layout, .. }| {
+            if layout.engine == LegacyEngine::RowByRow {
                 return sweeps.iter().try_for_each(|sweep| write_row_by_row(connection, layout, sweep, step));
             }
-            let taken = connection.transaction(|connection| {
-                let (mut rows, mut taken, mut forgotten) = (Vec::new(), 0, 0);
+            let written = connection.transaction(|connection| {
+                let (mut rows, mut written, mut expired) = (Vec::new(), 0, 0);
                 for sweep in sweeps {
-                    take_off(connection, sweep)?;
+                    delete_pending(connection, sweep)?;
                     let own = rows_of(connection, sweep)?;
-                    forgotten += usize::from(own.is_empty());
+                    expired += usize::from(own.is_empty());
                     let before = rows.len();
-                    rows.extend(complete(layout, own, step));
-                    taken += usize::from(rows.len() > before);
+                    rows.extend(complete_rows(layout, own, step));
+                    written += usize::from(rows.len() > before);
                 }
                 rows.chunks(ROWS).try_for_each(|rows| insert(connection, layout, rows))?;
-                Ok::<_, Error>((taken, forgotten))
+                Ok::<_, Error>((written, expired))
             });
-            let (taken, forgotten) = unless_taken(taken)?.unwrap_or_default();
-            step.written += taken;
-            step.forgotten += forgotten;
+            let (written, expired) = unless_written(written)?.unwrap_or_default();
+            step.written += written;
+            step.expired += expired;
             Ok(())
         })
     }
 
-    /// Takes a sweep off the list that the table does not take.
-    fn leave_out(&mut self, sweep: &PendingSweep, refusal: LegacyRefusal) -> Result<LeftOut, StoreError> {
+    /// Deletes a refused sweep from the list.
+    fn leave_out(
+        &mut self,
+        sweep: &PendingSweep,
+        refusal: LegacyRefusal,
+    ) -> Result<SkippedSweep, StoreError> {
         let (taken_at_ms, bank_id) = (sweep.taken_at_ms, sweep.bank_id);
-        self.with(|OpenTable { connection, .. }| {
-            unless_taken(take_off(connection, sweep))?;
+        self.with(|LegacyConnection { connection, .. }| {
+            unless_written(delete_pending(connection, sweep))?;
             let bank = bank::table.find(bank_id).select(bank::name).first(connection).optional()?;
-            Ok(LeftOut { bank: bank.unwrap_or_default(), taken_at_ms, refusal })
+            Ok(SkippedSweep { bank: bank.unwrap_or_default(), taken_at_ms, refusal })
         })
     }
 
-    /// Keeps the reason where `healthcheck` finds it, and takes those sweeps off the list that have no rows any more.
-    /// Both matter less than the reason itself: what fails here is tried again with the next refusal.
-    fn note(&mut self, refusal: &LegacyRefusal, step: &mut LegacyStep) {
+    /// Stores the reason for `healthcheck`, and deletes sweeps without rows from the list. Both are retried with the next
+    /// refusal if they fail.
+    fn record_refusal(&mut self, refusal: &LegacyRefusal, step: &mut LegacyStep) {
         let text = bounded(&refusal.to_string(), 700);
-        let noted = self.with(|OpenTable { connection, .. }| {
+        let noted = self.with(|LegacyConnection { connection, .. }| {
             let kept: Option<i64> =
                 battery_reading::table.select(min(battery_reading::taken_at_ms)).first(connection)?;
-            let past = oldest(FORGOTTEN).filter(legacy_pending::taken_at_ms.lt(kept.unwrap_or(i64::MIN)));
+            let past = oldest(EXPIRED_BATCH).filter(legacy_pending::taken_at_ms.lt(kept.unwrap_or(i64::MIN)));
             let past: Vec<PendingSweep> = past.load(connection)?;
             for sweep in &past {
-                unless_taken(take_off(connection, sweep))?;
+                unless_written(delete_pending(connection, sweep))?;
             }
             if let Some(first) = oldest(1).first::<PendingSweep>(connection).optional()? {
                 let row = legacy_pending::table.find((first.taken_at_ms, first.bank_id));
@@ -303,12 +282,12 @@ impl LegacyWriter {
             }
             Ok(past.len())
         });
-        step.forgotten += noted.unwrap_or(0);
+        step.expired += noted.unwrap_or(0);
     }
 }
 
 #[derive(QueryableByName)]
-struct LoginName {
+struct AccountRow {
     #[diesel(sql_type = Text)]
     name: String,
 }
@@ -320,7 +299,7 @@ type Oldest = diesel::dsl::Limit<
     >,
 >;
 
-/// What has waited longest.
+/// The oldest waiting sweeps.
 fn oldest(sweeps: i64) -> Oldest {
     legacy_pending::table
         .order((legacy_pending::taken_at_ms, legacy_pending::bank_id))
