@@ -250,7 +250,7 @@ fn ledger_counters_are_continued() {
         assert!(value >= kept && value < kept + 0.1, "{value} after {kept}");
     }
     assert!(service.stop().success());
-    assert!(service.said("ledger").is_empty(), "{:#?}", service.heard);
+    assert!(service.lines_with("ledger").is_empty(), "{:#?}", service.log);
     let after = fs::read_to_string(folder.path().join("bank_ledger.json")).unwrap();
     let after: Value = serde_json::from_str(after.lines().nth(1).unwrap()).unwrap();
     assert_has_keys_of(&kept, &after, "the ledger");
@@ -262,7 +262,7 @@ fn active_events_are_still_active_and_clear_with_their_duration() {
     let mut service = service(&folder, &bank, "[database]\nenabled = false");
     wait_for_sweeps(&folder, 3);
     let status = status(&folder);
-    assert!(service.said("event raised").is_empty(), "{:#?}", service.heard);
+    assert!(service.lines_with("event raised").is_empty(), "{:#?}", service.log);
     let first = &status["devices"][0];
     let active = first.get("active_events").or_else(|| first.get("standing")).unwrap();
     assert_eq!(active[0]["text"], "High voltage alarm", "{active}");

@@ -57,7 +57,7 @@ fn is_told_and_recovered_from(link: &Path, words: &str, mend: impl FnOnce() -> S
     service.wait_for_line("link back bank=house");
     service.wait_for_line("sweep complete bank=house kind=full batteries=2");
     assert_eq!(service.stop().code(), Some(0));
-    assert_eq!(service.said("link lost").len(), 1, "{:#?}", service.heard);
+    assert_eq!(service.lines_with("link lost").len(), 1, "{:#?}", service.log);
 }
 
 #[test]

@@ -114,11 +114,11 @@ fn raw_bridge_is_read_again_after_a_restart() {
         reads(&seen).await;
         let port = bridge.port;
         drop(bridge);
-        until(LONG, || !lines.with("link lost").is_empty()).await;
+        until(LONG, || !lines.containing("link lost").is_empty()).await;
         let _again = start(port);
-        until(LONG, || !lines.with("link back").is_empty()).await;
+        until(LONG, || !lines.containing("link back").is_empty()).await;
         reads(&seen).await;
-        assert_eq!((lines.with("link lost").len(), lines.with("link back").len()), (1, 1));
+        assert_eq!((lines.containing("link lost").len(), lines.containing("link back").len()), (1, 1));
     });
 }
 
@@ -127,7 +127,7 @@ fn rfc2217_bridge_is_read() {
     let bank = Simulation::new(Dialect::Us2000c);
     behind("telnet(rfc2217),tcp", "rfc2217", bank, async |_bank, _bridge, _, seen, lines| {
         reads(&seen).await;
-        assert!(lines.with("link lost").is_empty(), "{:?}", lines.with("link"));
+        assert!(lines.containing("link lost").is_empty(), "{:?}", lines.containing("link"));
     });
 }
 
@@ -136,8 +136,8 @@ fn sleeping_console_is_woken_through_rfc2217() {
     let bank = Simulation::new(Dialect::Us2000).asleep(true);
     behind("telnet(rfc2217),tcp", "rfc2217", bank, async |_bank, _bridge, _, seen, lines| {
         reads(&seen).await;
-        let up = lines.with("link up");
-        assert!(up.len() == 1 && up[0].contains("woken=true"), "{:?}", lines.with("link"));
+        let up = lines.containing("link up");
+        assert!(up.len() == 1 && up[0].contains("woken=true"), "{:?}", lines.containing("link"));
     });
 }
 
@@ -145,8 +145,8 @@ fn sleeping_console_is_woken_through_rfc2217() {
 fn telnet_mode_is_reported() {
     let bank = Simulation::new(Dialect::Us2000);
     behind("telnet(rfc2217),tcp", "tcp", bank, async |_bank, _bridge, _, seen, lines| {
-        until(LONG, || !lines.with("link lost").is_empty()).await;
-        let told = lines.with("link lost").remove(0);
+        until(LONG, || !lines.containing("link lost").is_empty()).await;
+        let told = lines.containing("link lost").remove(0);
         assert!(told.contains("the bridge speaks telnet"), "{told}");
         assert_eq!(seen.count(), 0);
     });
@@ -156,8 +156,8 @@ fn telnet_mode_is_reported() {
 fn telnet_without_rfc2217_is_reported() {
     let bank = Simulation::new(Dialect::Us2000);
     behind("telnet,tcp", "rfc2217", bank, async |_bank, _bridge, _, seen, lines| {
-        until(LONG, || !lines.with("link lost").is_empty()).await;
-        let told = lines.with("link lost").remove(0);
+        until(LONG, || !lines.containing("link lost").is_empty()).await;
+        let told = lines.containing("link lost").remove(0);
         assert!(told.contains("no RFC 2217"), "{told}");
         assert_eq!(seen.count(), 0);
     });

@@ -211,7 +211,7 @@ async fn a_hundred_sweeps_go_over_one_connection() {
     assert!(numbers.len() as u64 > SWEEPS / 2, "{} of {SWEEPS} readings went out", numbers.len());
     let service = waiting.await.unwrap();
     assert_eq!(proxy.opened(), 1);
-    let (_, _, log) = service.end("TERM");
+    let (_, _, log) = service.stop_with("TERM");
     assert_eq!(count(&log, " output "), 1, "{log:#?}");
     assert_eq!(proxy.opened(), 1);
 }

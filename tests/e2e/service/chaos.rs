@@ -202,7 +202,7 @@ impl Stand {
             let (before, begun) = (well.count(), Instant::now());
             until(LONG * 2, || {
                 let is_late = begun.elapsed() > LONG;
-                assert!(!is_late, "no further readings; the log's end: {:#?}", self.lines.with(""));
+                assert!(!is_late, "no further readings; the log's end: {:#?}", self.lines.containing(""));
                 well.count() >= before + FURTHER
             })
             .await;

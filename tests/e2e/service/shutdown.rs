@@ -178,8 +178,8 @@ fn sigterm_before_the_start() {
         let begun = Instant::now();
         let status = service.stop();
         let (code, signal) = (status.code(), status.signal());
-        assert!(code == Some(0) || signal == Some(15), "{status:?} {:#?}", service.heard);
-        assert!(begun.elapsed() < PROMISE, "{:#?}", service.heard);
+        assert!(code == Some(0) || signal == Some(15), "{status:?} {:#?}", service.log);
+        assert!(begun.elapsed() < PROMISE, "{:#?}", service.log);
     }
 }
 
@@ -191,5 +191,5 @@ fn sigint_followed_by_sigterm() {
     wait_until(|| bank.answers() >= 1);
     Command::new("kill").args(["-INT", &stand.service.id().to_string()]).status().unwrap();
     let status = stand.service.stop();
-    assert_eq!(status.code(), Some(0), "{:#?}", stand.service.heard);
+    assert_eq!(status.code(), Some(0), "{:#?}", stand.service.log);
 }

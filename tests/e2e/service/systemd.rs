@@ -175,7 +175,7 @@ fn sighup_applies_the_log_level_and_lists_deferred_settings() {
     // What was read last is what the next hang-up is held against.
     hang_up(&service);
     service.wait_for_line("settings reloaded signal=SIGHUP");
-    assert_eq!(service.said("setting changed").len(), 2);
+    assert_eq!(service.lines_with("setting changed").len(), 2);
     assert!(service.stop().success());
 }
 
@@ -196,7 +196,7 @@ fn sighup_with_invalid_settings_reports_all_errors() {
     assert!(told.iter().any(|line| line.contains("levle")), "{second}");
     assert!(service.stop().success());
     assert!(
-        service.said("DEBUG").is_empty() && service.said("setting changed").is_empty(),
+        service.lines_with("DEBUG").is_empty() && service.lines_with("setting changed").is_empty(),
         "nothing changed"
     );
 }

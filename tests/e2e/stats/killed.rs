@@ -85,7 +85,7 @@ fn repeated_kills_lose_at_most_the_last_minute() {
     let mut first = house(&bank, folder);
     wait_until(|| document(folder)["serial_stat"]["loops"].as_u64() >= Some(20));
     assert!(first.stop().success());
-    assert!(first.said("ledger").is_empty(), "{:#?}", first.heard);
+    assert!(first.lines_with("ledger").is_empty(), "{:#?}", first.log);
     assert!(kept(folder) > 0.0);
     for _ in 0..LIVES {
         let before = kept(folder);

@@ -232,6 +232,6 @@ fn a_damaged_file_is_moved_aside_and_a_newer_one_left_untouched() {
     let told = service.wait_for_line("ledger left alone, counters are not kept");
     assert!(told.contains("version 9"), "{told}");
     assert!(service.stop().success());
-    assert_eq!(service.said("ledger").len(), 1, "{:#?}", service.heard);
+    assert_eq!(service.lines_with("ledger").len(), 1, "{:#?}", service.log);
     assert_eq!(fs::read_to_string(&path).unwrap(), newer);
 }

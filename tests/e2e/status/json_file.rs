@@ -298,7 +298,7 @@ fn a_bank_with_an_unwritable_file_does_not_affect_others() {
             stand.offer("house", number);
             until(LONG, || stand.written("house") == Some(number)).await;
         }
-        until(LONG, || !lines.with("output down").is_empty()).await;
+        until(LONG, || !lines.containing("output down").is_empty()).await;
         fs::remove_dir(stand.out().join("attic_status.json")).unwrap();
         until(LONG, || stand.written("attic") == Some(1)).await;
     });
@@ -315,7 +315,7 @@ fn a_hanging_write_is_abandoned_and_the_newest_reading_is_written() {
         until(LONG, || stand.written("house") == Some(1)).await;
         stand.offer("house", 2);
         until(LONG, || stand.written("house") == Some(2)).await;
-        let told = lines.with("output");
+        let told = lines.containing("output");
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].contains("reason=expected an answer within 400ms, but the call is still running"));
         assert!(told[1].starts_with("INFO output recovered outage="), "{told:?}");
@@ -356,12 +356,12 @@ fn an_output_with_hanging_writes_fails_alone_and_is_retried() {
         until(LONG, || restarts(&health, "json_file") >= 3).await;
         beside.wait_for(offer());
         assert_eq!(restarts(&health, "beside"), 0);
-        assert_eq!(lines.with("output down").len(), 1, "{:?}", lines.with("output"));
+        assert_eq!(lines.containing("output down").len(), 1, "{:?}", lines.containing("output"));
 
         let readers = pipes.map(|pipe| let_go(&pipe));
         let newest = offer();
         until(LONG, || stand.written("house") == Some(newest)).await;
-        until(LONG, || lines.with("output recovered").len() == 1).await;
+        until(LONG, || lines.containing("output recovered").len() == 1).await;
         until(LONG, || names(&stand.out()) == ["house_status.json"]).await;
         drop(readers);
         assert_eq!(stand.written("house"), Some(newest));
@@ -414,6 +414,6 @@ fn a_full_disk_is_logged_once_until_recovery() {
     let text = fs::read(folder.path().join("house_status.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Status>(&text).unwrap().powers, 2);
     assert!(service.stop().success());
-    assert_eq!(service.said(" output ").len(), 2, "{:#?}", service.heard);
+    assert_eq!(service.lines_with(" output ").len(), 2, "{:#?}", service.log);
     assert_eq!(names(folder.path()), ["bankwatch.lock", "house_ledger.json", "house_status.json"]);
 }

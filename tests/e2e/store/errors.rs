@@ -140,9 +140,9 @@ mod server {
     #[test]
     fn a_server_that_hangs_is_not_waited_for() {
         let Some(server) = MariaDbServer::start(&[]) else { return };
-        server.stop();
+        server.suspend();
         refused(MariaDb::open(&server.server("d")), ErrorClass::Outside, &["did not respond within 5s"]);
-        server.go_on();
+        server.resume();
         MariaDb::open(&server.server("d")).unwrap();
     }
 

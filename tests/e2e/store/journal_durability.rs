@@ -268,12 +268,12 @@ fn a_server_that_hangs_for_longer_than_every_deadline_gets_all_of_it_when_it_goe
     let mut service = service(&bank, server.port());
     until("the first rows", &mut service, |_| stored(&server) > 0);
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
-    server.stop();
+    server.suspend();
     // That of a batch under way, then that of a new connection.
     service.wait_for_log(&["output down", "output=db", "the call is still running"]);
     service.wait_for_log(&["output down", "output=db", "did not respond within 5s"]);
     wait_for_sweeps(&mut service, 15);
-    server.go_on();
+    server.resume();
     service.wait_for_log(&["output recovered", "output=db"]);
     meanwhile.assert_regular(&mut service);
     holds_each_sweep_once(&server, &mut service, &bank);

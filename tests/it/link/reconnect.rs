@@ -265,7 +265,7 @@ impl Bench {
         match fault.told {
             Told::Lost(words) => {
                 assert_eq!((lost, back), (1, 1), "{name}:\n{}", log());
-                assert!(self.lines.with("link lost").last().unwrap().contains(words), "{name}:\n{}", log());
+                assert!(self.lines.containing("link lost").last().unwrap().contains(words), "{name}:\n{}", log());
                 let outage = outage(self.lines.containing("link back").last().unwrap());
                 assert!(outage <= struck.elapsed() + ms(10), "{name}: {outage:?}");
                 assert!(
@@ -337,8 +337,8 @@ fn lives_through_it_all(path: Option<&Path>) {
         assert!(grown < 16 << 20, "{grown} bytes more than before");
         let told = bench.lines.containing("console shared");
         assert_eq!(told.len(), 1, "{told:?}");
-        assert_eq!(bench.lines.with("CRIT"), [] as [String; 0]);
-        assert_eq!(bench.lines.with("actor"), [] as [String; 0]);
+        assert_eq!(bench.lines.containing("CRIT"), [] as [String; 0]);
+        assert_eq!(bench.lines.containing("actor"), [] as [String; 0]);
     });
 }
 

@@ -60,8 +60,8 @@ fn console_that_falls_asleep_while_polled_is_woken() {
     on(bank, true, async |bank, seen, lines| {
         until(LONG, || seen.count() >= 3).await;
         bank.set_asleep(true);
-        until(LONG, || !lines.with("link back").is_empty()).await;
-        assert_eq!(lines.with("link lost").len(), 1);
+        until(LONG, || !lines.containing("link back").is_empty()).await;
+        assert_eq!(lines.containing("link lost").len(), 1);
     });
 }
 
@@ -69,20 +69,20 @@ fn console_that_falls_asleep_while_polled_is_woken() {
 fn with_waking_disabled_the_console_is_read_once_awake() {
     let folder = tempfile::tempdir().unwrap();
     on(asleep().pty(folder.path().join("bank")).start().unwrap(), false, async |bank, seen, lines| {
-        until(LONG, || !lines.with("link lost").is_empty()).await;
-        assert!(lines.with("link lost")[0].ends_with("reason=console silent"), "{:?}", lines.with(""));
+        until(LONG, || !lines.containing("link lost").is_empty()).await;
+        assert!(lines.containing("link lost")[0].ends_with("reason=console silent"), "{:?}", lines.containing(""));
         assert_eq!(seen.count(), 0);
         bank.set_asleep(false);
         until(LONG, || seen.count() >= 1).await;
-        assert!(lines.with("woken=true").is_empty());
+        assert!(lines.containing("woken=true").is_empty());
     });
 }
 
 #[test]
 fn raw_tcp_cannot_wake_and_reports_why() {
     on(asleep().start().unwrap(), true, async |_bank, seen, lines| {
-        until(LONG, || !lines.with("link lost").is_empty()).await;
-        let told = lines.with("link lost").remove(0);
+        until(LONG, || !lines.containing("link lost").is_empty()).await;
+        let told = lines.containing("link lost").remove(0);
         assert!(told.contains("console silent, and this link can't wake it"), "{told}");
         assert!(told.contains("rfc2217://"), "{told}");
         assert_eq!(seen.count(), 0);

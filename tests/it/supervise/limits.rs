@@ -24,9 +24,9 @@ fn a_spent_panic_budget_makes_an_output_failed_and_it_is_tried_again() {
         }
         until(LONG, || state(&health, "db") == ChildState::Failed { retry_after_ms: Some(100) }).await;
         assert_eq!(patient.send(Do::Note(1)).await.unwrap(), 1, "tried again, with its mailbox");
-        until(LONG, || lines.with("actor running again").len() == 1).await;
+        until(LONG, || lines.containing("actor running again").len() == 1).await;
         assert_eq!(state(&health, "db"), ChildState::Running);
-        let told = lines.with("actor failed");
+        let told = lines.containing("actor failed");
         assert_eq!(told, ["ERRO actor failed actor=db reason=panicked: as told restarts=3 retry=100ms"]);
     });
 }
@@ -37,8 +37,8 @@ fn an_actor_that_gives_up_is_failed_at_once() {
         let (chart, health) = (Chart::new(), supervisor.health());
         let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         patient.send(Do::GiveUp).await.unwrap();
-        until(LONG, || lines.with("actor failed").len() == 1).await;
-        assert!(lines.with("actor failed")[0].contains("reason=gave up: no thread left"));
+        until(LONG, || lines.containing("actor failed").len() == 1).await;
+        assert!(lines.containing("actor failed")[0].contains("reason=gave up: no thread left"));
         assert_eq!(restarts(&health, "db"), 1);
         assert_eq!(patient.send(Do::Note(1)).await.unwrap(), 1);
     });
@@ -57,7 +57,7 @@ fn a_spent_panic_budget_of_the_chain_asks_for_the_end_of_the_process_and_says_wh
         assert_eq!(fatal.to_string(), "serial can't go on in this process: panicked: as told");
         assert_eq!(FatalFailure::EXIT_CODE, 70);
         assert_eq!(state(&health, "serial"), ChildState::Failed { retry_after_ms: None });
-        assert_eq!(lines.with("CRIT").len(), 1);
+        assert_eq!(lines.containing("CRIT").len(), 1);
         assert_eq!(chart.starts(), 3, "there is never a second owner of a port");
     });
 }
@@ -73,7 +73,7 @@ fn a_blocked_output_is_found_and_named_the_others_go_on_and_it_comes_back() {
         until(LONG, || state(&health, "db") == ChildState::Blocked).await;
         let trouble = health.borrow().child("db").unwrap().last_failure.clone();
         assert_eq!(trouble.as_deref(), Some("thread blocked by db"));
-        assert_eq!(lines.with("actor failed"), ["ERRO actor failed actor=db reason=thread blocked by db"]);
+        assert_eq!(lines.containing("actor failed"), ["ERRO actor failed actor=db reason=thread blocked by db"]);
         assert_eq!(mqtt.send(Do::Note(1)).await.unwrap(), 1);
         assert_eq!((state(&health, "mqtt"), restarts(&health, "mqtt")), (ChildState::Running, 0));
 
@@ -81,7 +81,7 @@ fn a_blocked_output_is_found_and_named_the_others_go_on_and_it_comes_back() {
         until(LONG, || state(&health, "db") == ChildState::Running).await;
         assert_eq!(db.send(Do::Note(2)).await.unwrap(), 1);
         assert_eq!(chart.starts(), 2, "nothing was wrong with the actor itself");
-        until(LONG, || lines.with("actor running again").len() == 1).await;
+        until(LONG, || lines.containing("actor running again").len() == 1).await;
     });
 }
 

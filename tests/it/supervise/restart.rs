@@ -32,7 +32,7 @@ fn a_panic_restarts_in_place_and_queued_messages_survive() {
         let chart = Chart::new();
         let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         is_restarted_by(Do::Panic, &patient, &chart).await;
-        let told = lines.with("actor restarted");
+        let told = lines.containing("actor restarted");
         assert_eq!(told.len(), 1);
         assert!(told[0].starts_with("ERRO actor restarted actor=db backoff="), "{told:?}");
         assert!(told[0].ends_with("ms reason=panicked: as told restarts=1"), "{told:?}");
@@ -45,7 +45,7 @@ fn a_stop_restarts_in_place_and_queued_messages_survive() {
         let chart = Chart::new();
         let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         is_restarted_by(Do::Stop, &patient, &chart).await;
-        let told = lines.with("actor restarted");
+        let told = lines.containing("actor restarted");
         assert!(told[0].starts_with("WARN") && told[0].contains("reason=stopped"), "{told:?}");
     });
 }
@@ -56,7 +56,7 @@ fn a_hang_restarts_in_place_and_queued_messages_survive() {
         let chart = Chart::new();
         let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         is_restarted_by(Do::Hang, &patient, &chart).await;
-        let told = lines.with("actor restarted");
+        let told = lines.containing("actor restarted");
         assert!(told[0].contains("reason=hung: no answer within 500ms"), "{told:?}");
     });
 }
@@ -69,7 +69,7 @@ fn a_failing_start_is_tried_again_and_queued_messages_survive() {
         let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         assert_eq!(patient.send(Do::Note(7)).await.unwrap(), 1);
         assert_eq!(chart.starts(), 4);
-        let told = lines.with("actor restarted");
+        let told = lines.containing("actor restarted");
         // As it was said: the log escapes it, and twice would be once too often.
         assert!(told[0].contains("reason=stopped while starting: no such\ndirectory"), "{told:?}");
     });
@@ -82,7 +82,7 @@ fn a_panic_while_restarting_is_one_more_trouble() {
         chart.panicking_restarts.store(2, Ordering::SeqCst);
         let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
         is_restarted_by(Do::Panic, &patient, &chart).await;
-        assert!(lines.with("restarts=2")[0].contains("reason=panicked: while restarting"));
+        assert!(lines.containing("restarts=2")[0].contains("reason=panicked: while restarting"));
     });
 }
 
@@ -139,13 +139,13 @@ fn pauses_double_are_capped_and_begin_anew_after_a_healthy_while() {
         let chart = Chart::new();
         chart.failing_starts.store(5, Ordering::SeqCst);
         let patient = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
-        until(LONG, || lines.with("actor running again").len() == 1).await;
-        assert!(lines.with("actor running again")[0].starts_with("INFO"));
+        until(LONG, || lines.containing("actor running again").len() == 1).await;
+        assert!(lines.containing("actor running again")[0].starts_with("INFO"));
         patient.try_send(Do::Stop).unwrap();
-        until(LONG, || lines.with("restarts=6").len() == 1).await;
+        until(LONG, || lines.containing("restarts=6").len() == 1).await;
         // Repeats are folded: of five failing starts the 1st, 2nd and 4th have a line.
         for (restart, full) in [(1, 10), (2, 20), (4, 40), (6, 10)] {
-            let line = lines.with(&format!("restarts={restart}")).remove(0);
+            let line = lines.containing(&format!("restarts={restart}")).remove(0);
             let is_within = |pause: &u64| line.contains(&format!("backoff={pause}ms"));
             assert!((full * 3 / 4..=full).any(|pause| is_within(&pause)), "{line}");
         }
@@ -167,7 +167,7 @@ fn an_actor_that_always_stops_in_started_does_not_starve_its_thread() {
             assert_eq!(answer.unwrap(), number);
         }
         until(LONG, || sick.starts() > 20).await;
-        let (told, starts) = (lines.with("actor restarted").len(), sick.starts() as usize);
+        let (told, starts) = (lines.containing("actor restarted").len(), sick.starts() as usize);
         assert!(told <= 7 + starts / 64, "{told} lines about {starts} starts");
     });
 }
@@ -195,7 +195,7 @@ fn a_child_to_whom_no_address_is_left_ends() {
         drop(patient);
         until(LONG, || state(&health, "db") == ChildState::Ended).await;
         assert_eq!((chart.starts(), restarts(&health, "db")), (1, 0));
-        assert!(lines.with("").is_empty(), "an end that is asked for is no trouble");
+        assert!(lines.containing("").is_empty(), "an end that is asked for is no trouble");
     });
 }
 

@@ -39,7 +39,7 @@ fn what_is_queued_is_handled_before_the_flush_is_answered_and_every_child_stops(
         assert_eq!(source.stops.load(Ordering::SeqCst), 1);
         assert_eq!(output.stops.load(Ordering::SeqCst), 1);
         assert_eq!((state(&health, "serial"), state(&health, "db")), (ChildState::Ended, ChildState::Ended));
-        assert!(lines.with("").is_empty(), "an ordered end is no trouble");
+        assert!(lines.containing("").is_empty(), "an ordered end is no trouble");
         assert!(!db.connected());
     });
 }
@@ -81,7 +81,7 @@ fn a_shutdown_names_who_is_late_and_who_is_stuck_and_keeps_its_deadline() {
         assert_eq!(report.blocked, ["db"]);
         assert_eq!(chart.notes(), [FLUSHED], "one that is late does not keep the others from their part");
         assert_eq!(restarts(&health, "mqtt"), 0, "nobody is restarted for being busy at the end");
-        assert_eq!(lines.with("thread left behind actor=db").len(), 1);
+        assert_eq!(lines.containing("thread left behind actor=db").len(), 1);
         drop(release);
     });
 }

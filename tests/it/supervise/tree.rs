@@ -146,7 +146,7 @@ fn a_parser_that_panics_costs_the_sweep_in_hand_and_queued_sweeps_survive() {
         until(LONG, || well.newest() >= 10).await;
         assert_eq!(chain_restarts(&health), [0, 1, 0]);
         assert!(QUEUED.load(Ordering::SeqCst) > 0, "nothing was queued meanwhile");
-        let told = lines.with("actor restarted").remove(0);
+        let told = lines.containing("actor restarted").remove(0);
         assert!(told.contains("reason=panicked: a bug in the parser"), "{told}");
         // Numbers are given by the statistics: all but the sweep in hand arrived there.
         let (handed_on, counted) = (u64::from(CALLS.load(Ordering::SeqCst)) - 1, well.newest());
@@ -190,8 +190,8 @@ fn an_owner_of_the_port_that_panics_opens_it_afresh_and_goes_on() {
         until(LONG, || well.newest() >= 5).await;
         assert_eq!(chain_restarts(&health), [1, 0, 0]);
         assert_eq!(port.opened(), 2);
-        assert_eq!(lines.with("link up").len(), 2, "a fresh life tells anew what it found");
-        assert!(lines.with("link lost").is_empty(), "nothing was wrong with the link");
+        assert_eq!(lines.containing("link up").len(), 2, "a fresh life tells anew what it found");
+        assert!(lines.containing("link lost").is_empty(), "nothing was wrong with the link");
     });
 }
 
@@ -210,7 +210,7 @@ fn a_bug_in_a_parser_never_ends_the_owner_of_the_port() {
         assert_eq!(chain_restarts(&health), [0; 3]);
         assert_eq!(port.opened(), 1);
         // Told once for each battery, not once a sweep, and it says whose fault it is.
-        let told = lines.with("answer missing");
+        let told = lines.containing("answer missing");
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].contains("command=bat 1") && told[0].contains("this is a bug"), "{told:?}");
     });
@@ -271,8 +271,8 @@ fn a_stage_that_is_stuck_never_makes_the_port_wait_and_drops_are_counted() {
         // One in hand, two in the mailbox, and one that is being counted just now.
         let (swept, dropped) = (u64::from(CALLS.load(Ordering::SeqCst)), to_stuck.dropped());
         assert!((3..=5).contains(&(swept - dropped)), "{swept} swept, {dropped} dropped");
-        assert!(lines.with("link lost").is_empty());
-        assert_eq!(lines.with("queue full, messages dropped").len(), 1);
+        assert!(lines.containing("link lost").is_empty());
+        assert_eq!(lines.containing("queue full, messages dropped").len(), 1);
         drop(release);
     });
 }

@@ -129,7 +129,7 @@ impl MariaDbServer {
     }
 
     /// Suspends it (SIGSTOP): connections are accepted, and nothing is answered.
-    pub fn stop(&self) {
+    pub fn suspend(&self) {
         self.signal("-STOP");
     }
 
