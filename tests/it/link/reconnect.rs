@@ -265,7 +265,11 @@ impl Bench {
         match fault.told {
             Told::Lost(words) => {
                 assert_eq!((lost, back), (1, 1), "{name}:\n{}", log());
-                assert!(self.lines.containing("link lost").last().unwrap().contains(words), "{name}:\n{}", log());
+                assert!(
+                    self.lines.containing("link lost").last().unwrap().contains(words),
+                    "{name}:\n{}",
+                    log()
+                );
                 let outage = outage(self.lines.containing("link back").last().unwrap());
                 assert!(outage <= struck.elapsed() + ms(10), "{name}: {outage:?}");
                 assert!(

@@ -70,7 +70,11 @@ fn with_waking_disabled_the_console_is_read_once_awake() {
     let folder = tempfile::tempdir().unwrap();
     on(asleep().pty(folder.path().join("bank")).start().unwrap(), false, async |bank, seen, lines| {
         until(LONG, || !lines.containing("link lost").is_empty()).await;
-        assert!(lines.containing("link lost")[0].ends_with("reason=console silent"), "{:?}", lines.containing(""));
+        assert!(
+            lines.containing("link lost")[0].ends_with("reason=console silent"),
+            "{:?}",
+            lines.containing("")
+        );
         assert_eq!(seen.count(), 0);
         bank.set_asleep(false);
         until(LONG, || seen.count() >= 1).await;

@@ -73,7 +73,10 @@ fn a_blocked_output_is_found_and_named_the_others_go_on_and_it_comes_back() {
         until(LONG, || state(&health, "db") == ChildState::Blocked).await;
         let trouble = health.borrow().child("db").unwrap().last_failure.clone();
         assert_eq!(trouble.as_deref(), Some("thread blocked by db"));
-        assert_eq!(lines.containing("actor failed"), ["ERRO actor failed actor=db reason=thread blocked by db"]);
+        assert_eq!(
+            lines.containing("actor failed"),
+            ["ERRO actor failed actor=db reason=thread blocked by db"]
+        );
         assert_eq!(mqtt.send(Do::Note(1)).await.unwrap(), 1);
         assert_eq!((state(&health, "mqtt"), restarts(&health, "mqtt")), (ChildState::Running, 0));
 
