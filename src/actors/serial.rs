@@ -141,7 +141,7 @@ impl Owner {
         )
         .await
         {
-            Ok(found) => matches!(found, Found::Woken(_)),
+            Ok(found) => matches!(found, ConsoleState::Woken(_)),
             Err(CommandError::LinkGone(why)) => return why,
             Err(lost) => return self.unanswered(&lost),
         };

@@ -123,7 +123,7 @@ async fn record(
     answers: &mut Vec<CapturedAnswer>,
 ) -> Result<(), String> {
     for _ in 0..rounds {
-        let mut commands: Vec<Command> = BANK_COMMANDS.iter().rev().map(|verb| verb.alone()).collect();
+        let mut commands: Vec<Command> = BANK_COMMANDS.iter().rev().map(|verb| verb.bare()).collect();
         while let Some(command) = commands.pop() {
             let _ = recording.take();
             let (at, start) = (Timestamp::now(), Instant::now());
@@ -151,21 +151,25 @@ fn battery_commands(answer: &Answer) -> Vec<Command> {
         Ok(Parsed::Table(table)) => table.present_places().collect(),
         _ => BTreeSet::new(),
     };
-    present.iter().rev().flat_map(|place| BATTERY_COMMANDS.iter().rev().map(|verb| verb.of(*place))).collect()
+    present
+        .iter()
+        .rev()
+        .flat_map(|place| BATTERY_COMMANDS.iter().rev().map(|name| name.for_place(*place)))
+        .collect()
 }
 
 fn lists_euro(answer: &Answer) -> bool {
-    matches!(answers::parse(Verb::Help.alone(), answer), Ok(Parsed::Help(help)) if help.lists(Verb::Euro.text()))
+    matches!(answers::parse(CommandName::Help.bare(), answer), Ok(Parsed::Help(help)) if help.lists(CommandName::Euro.text()))
 }
 
 fn write(out: &mut impl Write, link: &Link, answers: &[CapturedAnswer]) -> io::Result<()> {
-    let mut blank = Redactor::default();
-    answers.iter().for_each(|answer| blank.learn(&answer.bytes));
+    let mut redactor = Redactor::default();
+    answers.iter().for_each(|answer| redactor.collect(&answer.bytes));
     let (version, now) = (env!("CARGO_PKG_VERSION"), Timestamp::now());
     writeln!(out, "# bankwatch {version}, recorded from {link} at {now:.0}; barcodes are redacted")?;
     for CapturedAnswer { command, at, seconds, bytes } in answers {
         writeln!(out, "# {at:.3} {command}, {seconds:.3} s, {} bytes", bytes.len())?;
-        out.write_all(&blank.out(bytes))?;
+        out.write_all(&redactor.redact(bytes))?;
         writeln!(out)?;
     }
     Ok(())

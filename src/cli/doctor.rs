@@ -103,7 +103,7 @@ async fn examine(arguments: &DoctorArguments, out: &mut impl Write) -> anyhow::R
         if let ProbeResponse::Prompt(_) = response {
             return report(&link, conversation(ConsoleTimeouts::default()), *attempt, out).await;
         }
-        if attempt == &ATTEMPTS[0] && matches!(response, Heard::Nothing | Heard::Text(_)) {
+        if attempt == &ATTEMPTS[0] && matches!(response, ProbeResponse::Silence | ProbeResponse::Text(_)) {
             let timeouts = ConsoleTimeouts { first_byte: arguments.listen, ..ConsoleTimeouts::default() };
             let is_silent = response == ProbeResponse::Silence;
             if let Some(conversation) = recover(&link, conversation(timeouts), is_silent, out).await? {
@@ -160,7 +160,7 @@ async fn probe(
             Ok(Ok(0) | Err(_)) => break,
             Ok(Ok(count)) => received.extend_from_slice(&chunk[..count]),
         }
-        if matches!(Heard::of(&received), Heard::Prompt(_)) {
+        if matches!(ProbeResponse::classify(&received), ProbeResponse::Prompt(_)) {
             break;
         }
     }
@@ -273,27 +273,27 @@ fn settings(link: &Link, attempt: Attempt, out: &mut impl Write) -> anyhow::Resu
 fn advice(target: &LinkTarget, responses: &[ProbeResponse]) -> &'static [&'static str] {
     let any = |wanted: fn(&ProbeResponse) -> bool| responses.iter().any(wanted);
     let bridge = matches!(target, Target::Tcp(_));
-    if any(|response| matches!(response, Heard::Telnet)) {
+    if any(|response| matches!(response, ProbeResponse::Telnet)) {
         &["Set the bridge to raw TCP (no telnet), or use rfc2217:// if it supports that."]
-    } else if any(|response| matches!(response, Heard::InverterSocket)) {
+    } else if any(|response| matches!(response, ProbeResponse::InverterSocket)) {
         &["Move the cable to the socket named Console or RS232."]
-    } else if any(|response| matches!(response, Heard::Noise { .. })) && bridge {
+    } else if any(|response| matches!(response, ProbeResponse::Noise { .. })) && bridge {
         &[
             "Set the bridge's serial side to 115200 baud, 8 data bits, no parity, 1 stop bit.",
             "If it already is, check for TTL levels instead of RS232, and for a missing ground wire.",
         ]
-    } else if any(|response| matches!(response, Heard::Noise { .. })) {
+    } else if any(|response| matches!(response, ProbeResponse::Noise { .. })) {
         &[
             "The battery uses RS232 levels: an adapter with TTL levels (3.3 V, 5 V) receives garbage.",
             "Check the ground wire: pin 8 on Pylontech, pin 4 on PYTES.",
             "Check that the cable is in the socket named Console or RS232, not RS485, CAN or LINK.",
         ]
-    } else if any(|response| matches!(response, Heard::Text(_))) {
+    } else if any(|response| matches!(response, ProbeResponse::Text(_))) {
         &[
             "The device that answers is not a battery console; check that this is the right port.",
             "If it is a battery, this version does not know its prompt; please report the line above.",
         ]
-    } else if any(|response| matches!(response, Heard::Closed)) && bridge {
+    } else if any(|response| matches!(response, ProbeResponse::Closed)) && bridge {
         &["Many bridges serve one client at a time: close the other one (a web page or a second program)."]
     } else {
         &[
@@ -322,11 +322,11 @@ mod tests {
             (bridge, vec![silence.clone()], "ground wire is connected"),
             (serial, vec![silence.clone(), noise.clone()], "TTL levels (3.3 V, 5 V)"),
             (bridge, vec![noise.clone(), silence.clone()], "bridge's serial side to 115200"),
-            (bridge, vec![Heard::Telnet, silence.clone()], "raw TCP"),
-            (serial, vec![noise, Heard::InverterSocket], "socket named Console or RS232"),
-            (serial, vec![Heard::Text("login:".into())], "right port"),
-            (bridge, vec![Heard::Closed], "one client at a time"),
-            (serial, vec![Heard::Closed], "battery is on"),
+            (bridge, vec![ProbeResponse::Telnet, silence.clone()], "raw TCP"),
+            (serial, vec![noise, ProbeResponse::InverterSocket], "socket named Console or RS232"),
+            (serial, vec![ProbeResponse::Text("login:".into())], "right port"),
+            (bridge, vec![ProbeResponse::Closed], "one client at a time"),
+            (serial, vec![ProbeResponse::Closed], "battery is on"),
         ];
         for (link, responses, words) in cases {
             assert!(

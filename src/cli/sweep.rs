@@ -24,7 +24,7 @@ impl RoundTrips {
     fn divide_by_attempts(&mut self, exchanges: &[Exchange]) {
         for (command, took) in &mut self.took {
             let asked = exchanges.iter().find(|exchange| exchange.command == *command);
-            *took /= asked.map_or(1, |exchange| exchange.asked.max(1));
+            *took /= asked.map_or(1, |exchange| exchange.attempts.max(1));
         }
     }
 
@@ -32,7 +32,7 @@ impl RoundTrips {
     pub(crate) fn slowest(&self) -> Vec<(&'static str, Duration)> {
         let mut kinds: Vec<(&'static str, Duration)> = Vec::new();
         for (command, took) in &self.took {
-            let name = match (command.verb.text(), command.index) {
+            let name = match (command.name.text(), command.index) {
                 ("pwr", Some(_)) => "pwr N",
                 ("bat", Some(_)) => "bat N",
                 ("info", Some(_)) => "info N",
@@ -54,7 +54,7 @@ pub(crate) enum SweepError {
     LinkLost { link: Link, why: String },
     #[error(
         "the console on {link} {}: {lost}",
-        if *.lost == Lost::Silent { "does not answer" } else { "gives no valid answer" }
+        if *.lost == CommandError::NoResponse { "does not answer" } else { "gives no valid answer" }
     )]
     NoAnswer { link: Link, lost: CommandError },
 }

@@ -70,7 +70,7 @@ impl CommandName {
     }
 
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        VERBS.iter().map(|(verb, ..)| *verb)
+        VERBS.iter().map(|(name, ..)| *name)
     }
 
     /// The command without an index.
@@ -90,7 +90,7 @@ impl Command {
     /// The battery that the command names, if any.
     #[must_use]
     pub fn place(self) -> Option<Place> {
-        if matches!(self.verb, Verb::DataEvent | Verb::DataHistory) {
+        if matches!(self.name, CommandName::DataEvent | CommandName::DataHistory) {
             return None; // its index is an item of the memory
         }
         self.index.and_then(|index| u8::try_from(index).ok()).and_then(Place::new)
@@ -123,15 +123,15 @@ impl FromStr for Command {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
         let unknown = || UnknownCommand { found: text.chars().take(40).collect() };
-        for &(verb, name, indexed) in VERBS {
+        for &(name, name, indexed) in VERBS {
             let Some(rest) = text.strip_prefix(name) else { continue };
             if rest.is_empty() {
-                return Ok(verb.bare());
+                return Ok(name.bare());
             }
             if let (true, Some(number)) = (indexed, rest.strip_prefix(' ')) {
                 let digits = Some(number.trim()).filter(|number| number.bytes().all(|b| b.is_ascii_digit()));
                 let index = digits.and_then(|digits| digits.parse().ok()).ok_or_else(unknown)?;
-                return Ok(Command { name: verb, index: Some(index) });
+                return Ok(Command { name: name, index: Some(index) });
             }
         }
         Err(unknown())
@@ -144,17 +144,17 @@ mod tests {
 
     #[test]
     fn the_table_of_verbs_is_in_the_order_of_the_type() {
-        for (position, (verb, ..)) in VERBS.iter().enumerate() {
-            assert_eq!(*verb as usize, position);
+        for (position, (name, ..)) in VERBS.iter().enumerate() {
+            assert_eq!(*name as usize, position);
         }
     }
 
     #[test]
     fn each_command_reads_back_as_itself() {
-        for &(verb, _, indexed) in VERBS {
-            let mut commands = vec![verb.alone()];
+        for &(name, _, indexed) in VERBS {
+            let mut commands = vec![name.bare()];
             if indexed {
-                commands.push(Command { name: verb, index: Some(16) });
+                commands.push(Command { name: name, index: Some(16) });
             }
             for command in commands {
                 assert_eq!(command.to_string().parse(), Ok(command));
@@ -192,6 +192,6 @@ mod tests {
 
     #[test]
     fn a_question_without_a_number_never_carries_one() {
-        assert_eq!(Command { verb: Verb::Time, index: Some(26) }.to_string(), "time");
+        assert_eq!(Command { name: CommandName::Time, index: Some(26) }.to_string(), "time");
     }
 }

@@ -94,11 +94,14 @@ mod tests {
 
     #[test]
     fn what_was_heard_is_told_apart() {
-        assert_eq!(Heard::of(b""), Heard::Nothing);
-        assert_eq!(Heard::of(b"\n\rPYTES>"), Heard::Prompt(Prompt::Pytes));
-        assert_eq!(Heard::of(b"\r\nlogin: "), Heard::Text("login:".into()));
-        assert_eq!(Heard::of(b"~20024642E00202FD33\r"), Heard::InverterSocket);
-        assert_eq!(Heard::of(&[255, 251, 1, 255, 251, 3]), Heard::Telnet);
-        assert_eq!(Heard::of(&[0xfe, 0x80, 0, 0x7c, 0x9c]), Heard::Noise { bytes: 5, readable: 1 });
+        assert_eq!(ProbeResponse::classify(b""), ProbeResponse::Silence);
+        assert_eq!(ProbeResponse::classify(b"\n\rPYTES>"), ProbeResponse::Prompt(Prompt::Pytes));
+        assert_eq!(ProbeResponse::classify(b"\r\nlogin: "), ProbeResponse::Text("login:".into()));
+        assert_eq!(ProbeResponse::classify(b"~20024642E00202FD33\r"), ProbeResponse::InverterSocket);
+        assert_eq!(ProbeResponse::classify(&[255, 251, 1, 255, 251, 3]), ProbeResponse::Telnet);
+        assert_eq!(
+            ProbeResponse::classify(&[0xfe, 0x80, 0, 0x7c, 0x9c]),
+            ProbeResponse::Noise { bytes: 5, readable: 1 }
+        );
     }
 }

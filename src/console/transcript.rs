@@ -33,7 +33,7 @@ impl Transcript {
     /// How often a command was sent again.
     #[must_use]
     pub(crate) fn retries(&self) -> u32 {
-        self.exchanges.iter().map(|exchange| exchange.asked.saturating_sub(1)).sum()
+        self.exchanges.iter().map(|exchange| exchange.attempts.saturating_sub(1)).sum()
     }
 }
 

@@ -70,7 +70,7 @@ impl Replay {
         let mut answers: HashMap<Vec<u8>, Vec<ReplayedAnswer>> = HashMap::new();
         recorded::for_each_answer(&recording, |recorded| {
             let Some(command) = &recorded.answer.echo else { return };
-            let lost = recorded.whole() && !recorded.answer.ended;
+            let lost = recorded.is_complete() && !recorded.answer.has_end_mark;
             let prompt = recorded.answer.prompt.unwrap_or(Prompt::Pylon);
             let end = ["\r\n\r", if lost { "$$\r\n\r" } else { "" }, prompt.text()].concat().into_bytes();
             let answer = ReplayedAnswer { bytes: recorded.bytes.clone(), end };

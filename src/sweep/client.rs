@@ -1,4 +1,4 @@
-//! One question at a time over a link, with a deadline on every wait.
+//! Sends one command at a time over a link, with a timeout on every wait.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,26 +14,25 @@ use crate::console::framing::{FrameStatus, Framer, MAX_ANSWER_BYTES};
 use crate::console::transcript::CommandError;
 use crate::link::Transport;
 
-/// How long to wait for what.
 #[derive(Clone, Copy, Debug)]
 pub struct ConsoleTimeouts {
-    /// For the first byte of an answer.
+    /// Until the first byte of an answer.
     pub first_byte: Duration,
-    /// For the next bytes once an answer has begun.
+    /// Until the next bytes, once an answer has started.
     pub next_bytes: Duration,
-    /// For a whole answer.
+    /// For a complete answer.
     pub whole_answer: Duration,
-    /// How long the line must be quiet to count as quiet.
+    /// How long the line must be silent to be considered idle.
     pub quiet: Duration,
-    /// For the frame that wakes a console to go out at 1200 baud (183 ms), and for the console to take it.
+    /// For the wake-up frame to be sent at 1200 baud (183 ms) and processed by the console.
     pub wake: Duration,
-    /// Behind the pager: an answer of many pages is left after this long, so that no sweep waits for it.
+    /// Total time for requesting further pages of an answer, so that no sweep waits for many pages.
     pub paging: Duration,
 }
 
 impl Default for ConsoleTimeouts {
-    /// Slow modules take up to some 3 s for the first byte; a dozen pages several seconds each (protocol,
-    /// sections 4 and 5).
+    /// Slow modules take up to about 3 s for the first byte; a dozen pages take several seconds each (protocol, sections 4
+    /// and 5).
     fn default() -> Self {
         Self {
             first_byte: Duration::from_secs(3),
@@ -46,34 +45,32 @@ impl Default for ConsoleTimeouts {
     }
 }
 
-/// Any byte but a line end leaves the pager and is swallowed by it (protocol, section 4).
-const LEAVE_PAGER: &[u8] = b"q";
+/// Any byte except a line end exits the pager, which consumes it (protocol, section 4).
+const EXIT_PAGER: &[u8] = b"q";
 
-/// How many of our own questions are remembered, to know a late answer from a stranger's.
-const RECENT: usize = 8;
+/// How many of our own commands are remembered, to distinguish a late answer from another client's.
+const MAX_RECENT: usize = 8;
 
-/// How far the pages of an answer are turned, beside [`Patience::paging`].
+/// Limits the pages that are requested, in addition to [`ConsoleTimeouts::paging`].
 #[derive(Clone, Copy)]
 pub struct PageLimit<'a> {
-    /// Not beyond this moment.
+    /// No further page after this moment.
     pub until: Option<Instant>,
-    /// Not beyond a page on which this is so of what was said.
+    /// No further page once this is true for the answer so far.
     pub stop_when: &'a dyn Fn(&Answer) -> bool,
 }
 
 impl PageLimit<'_> {
-    /// All of them.
     pub(crate) const NONE: PageLimit<'static> = PageLimit { until: None, stop_when: &|_| false };
 
-    fn go_on(&self, framer: &Framer) -> bool {
+    fn allows_next_page(&self, framer: &Framer) -> bool {
         let in_time = self.until.is_none_or(|until| Instant::now() < until);
         in_time && !framer.partial_answer().is_some_and(self.stop_when)
     }
 }
 
-/// How the end of a link shows. A port whose adapter was pulled fails with one of several errors, which all mean
-/// the same.
-fn gone(error: &io::Error) -> String {
+/// Describes a lost link. A port whose adapter was unplugged fails with one of several errors, all with the same meaning.
+fn describe_link_error(error: &io::Error) -> String {
     const EIO: i32 = 5;
     const ENXIO: i32 = 6;
     const ENODEV: i32 = 19;
@@ -83,48 +80,47 @@ fn gone(error: &io::Error) -> String {
     }
 }
 
-/// A conversation with one console.
 pub struct ConsoleClient {
     link: Box<dyn Transport>,
     line_end: &'static [u8],
-    patience: ConsoleTimeouts,
+    timeouts: ConsoleTimeouts,
     chunk: Box<[u8; 4096]>,
-    /// Something may still be on its way from a question that failed.
-    unsettled: bool,
-    asked: VecDeque<String>,
-    stranger: Option<String>,
+    /// Bytes may still arrive from a failed command.
+    needs_drain: bool,
+    recent_commands: VecDeque<String>,
+    foreign_command: Option<String>,
     prompt: Option<Prompt>,
 }
 
 impl ConsoleClient {
-    /// Speaks over `link`, ending each question with `line_end`.
+    /// Ends each command with `line_end`.
     #[must_use]
-    pub fn new(link: Box<dyn Transport>, line_end: &'static [u8], patience: ConsoleTimeouts) -> Self {
+    pub fn new(link: Box<dyn Transport>, line_end: &'static [u8], timeouts: ConsoleTimeouts) -> Self {
         Self {
             link,
             line_end,
-            patience,
+            timeouts,
             chunk: Box::new([0; 4096]),
-            unsettled: true,
-            asked: VecDeque::new(),
-            stranger: None,
+            needs_drain: true,
+            recent_commands: VecDeque::new(),
+            foreign_command: None,
             prompt: None,
         }
     }
 
-    /// Asks and waits for the answer.
+    /// Sends `command` and waits for the complete answer.
     ///
     /// # Errors
-    /// There is none: [`CommandError::LinkGone`] means that the link must be opened anew; after anything else the
-    /// question may be put again.
+    /// Returns [`CommandError::LinkGone`] if the link must be reopened. After any other error, the command may be sent
+    /// again.
     pub async fn execute(&mut self, command: Command) -> Result<Answer, CommandError> {
         self.execute_paged(command, PageLimit::NONE).await
     }
 
-    /// The same, turning its pages so far.
+    /// Like [`Self::execute`], but requests the pages of the answer only up to `pages`.
     ///
     /// # Errors
-    /// As those of [`Self::execute`].
+    /// The same as for [`Self::execute`].
     pub async fn execute_paged(
         &mut self,
         command: Command,
@@ -133,48 +129,48 @@ impl ConsoleClient {
         self.request(&command.to_string(), pages).await
     }
 
-    /// An empty line: is anybody there?
+    /// Sends an empty line and returns the prompt.
     ///
     /// # Errors
-    /// Nobody, or the link is gone.
+    /// Returns an error if no console answers, or if the link must be reopened.
     pub(crate) async fn probe(&mut self) -> Result<Option<Prompt>, CommandError> {
         self.request("", PageLimit::NONE).await.map(|answer| answer.prompt)
     }
 
-    async fn request(&mut self, question: &str, pages: PageLimit<'_>) -> Result<Answer, CommandError> {
-        if self.unsettled {
+    async fn request(&mut self, command: &str, pages: PageLimit<'_>) -> Result<Answer, CommandError> {
+        if self.needs_drain {
             self.drain().await?;
         }
-        let deadline = Instant::now() + self.patience.whole_answer;
-        let asked = timeout(self.patience.whole_answer, self.exchange(question, pages, deadline)).await;
-        let outcome = asked.unwrap_or(Err(CommandError::Truncated));
-        self.unsettled = outcome.is_err();
+        let deadline = Instant::now() + self.timeouts.whole_answer;
+        let response = timeout(self.timeouts.whole_answer, self.exchange(command, pages, deadline)).await;
+        let outcome = response.unwrap_or(Err(CommandError::Truncated));
+        self.needs_drain = outcome.is_err();
         outcome
     }
 
     async fn exchange(
         &mut self,
-        question: &str,
+        command: &str,
         pages: PageLimit<'_>,
         deadline: Instant,
     ) -> Result<Answer, CommandError> {
-        let turned_until = Instant::now() + self.patience.paging;
+        let paging_deadline = Instant::now() + self.timeouts.paging;
         let pages = PageLimit {
-            until: Some(pages.until.map_or(turned_until, |until| until.min(turned_until))),
+            until: Some(pages.until.map_or(paging_deadline, |until| until.min(paging_deadline))),
             ..pages
         };
-        self.write(&[question.as_bytes(), self.line_end].concat()).await?;
-        let mut framer = Framer::new(question);
-        let outcome = self.read_response(&mut framer, question, pages, deadline).await;
-        if let Some(stranger) =
-            framer.foreign_command().filter(|echo| !self.asked.iter().any(|asked| asked == echo))
+        self.write(&[command.as_bytes(), self.line_end].concat()).await?;
+        let mut framer = Framer::new(command);
+        let outcome = self.read_response(&mut framer, command, pages, deadline).await;
+        if let Some(echo) =
+            framer.foreign_command().filter(|echo| !self.recent_commands.iter().any(|recent| recent == echo))
         {
-            self.stranger = Some(stranger.to_owned());
+            self.foreign_command = Some(echo.to_owned());
         }
-        if self.asked.len() == RECENT {
-            self.asked.pop_front();
+        if self.recent_commands.len() == MAX_RECENT {
+            self.recent_commands.pop_front();
         }
-        self.asked.push_back(question.to_owned());
+        self.recent_commands.push_back(command.to_owned());
         self.prompt = outcome.as_ref().ok().and_then(|answer| answer.prompt).or(self.prompt);
         outcome
     }
@@ -182,47 +178,47 @@ impl ConsoleClient {
     async fn read_response(
         &mut self,
         framer: &mut Framer,
-        question: &str,
+        command: &str,
         pages: PageLimit<'_>,
         deadline: Instant,
     ) -> Result<Answer, CommandError> {
-        let mut patience = self.patience.first_byte;
+        let mut wait = self.timeouts.first_byte;
         while Instant::now() < deadline {
-            let Some(taken) = self.read_chunk(patience).await? else {
+            let Some(taken) = self.read_chunk(wait).await? else {
                 return framer.on_silence().ok_or(match (framer.has_received(), framer.has_echo()) {
                     (false, _) => CommandError::NoResponse,
                     (true, false) => CommandError::NoEcho,
                     (true, true) => CommandError::Truncated,
                 });
             };
-            patience = self.patience.next_bytes;
+            wait = self.timeouts.next_bytes;
             match framer.push(&self.chunk[..taken]) {
                 FrameStatus::Complete(answer) => return Ok(answer),
                 FrameStatus::TooLong => return Err(CommandError::TooLong),
                 FrameStatus::Incomplete => {}
-                FrameStatus::Prompt => patience = self.patience.quiet,
-                // Who asks nothing wants no pages: some other client left the pager open.
-                FrameStatus::Pager if !question.is_empty() && pages.go_on(framer) => {
+                FrameStatus::Prompt => wait = self.timeouts.quiet,
+                // An empty command has no pages: another client left the pager open.
+                FrameStatus::Pager if !command.is_empty() && pages.allows_next_page(framer) => {
                     self.write(self.line_end).await?;
-                    patience = self.patience.first_byte;
+                    wait = self.timeouts.first_byte;
                 }
                 FrameStatus::Pager => {
                     framer.leave_pager();
-                    self.write(LEAVE_PAGER).await?;
+                    self.write(EXIT_PAGER).await?;
                 }
             }
         }
         Err(CommandError::Truncated)
     }
 
-    /// Reads away what is still on its way, so that a late answer is not taken for the next one. A console
-    /// that never falls quiet is as good as noise; the framing tells.
+    /// Discards what is still arriving, so that a late answer is not taken for the next one. A console that never falls
+    /// silent is treated as noise by the framing.
     async fn drain(&mut self) -> Result<(), CommandError> {
-        let deadline = Instant::now() + self.patience.first_byte;
-        let mut heard = 0;
-        while Instant::now() < deadline && heard < MAX_ANSWER_BYTES {
-            let Some(taken) = self.read_chunk(self.patience.quiet).await? else { break };
-            heard += taken;
+        let deadline = Instant::now() + self.timeouts.first_byte;
+        let mut received = 0;
+        while Instant::now() < deadline && received < MAX_ANSWER_BYTES {
+            let Some(taken) = self.read_chunk(self.timeouts.quiet).await? else { break };
+            received += taken;
         }
         Ok(())
     }
@@ -232,54 +228,51 @@ impl ConsoleClient {
             self.link.write_all(bytes).await?;
             self.link.flush().await
         };
-        match timeout(self.patience.first_byte, sent).await {
+        match timeout(self.timeouts.first_byte, sent).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(CommandError::LinkGone(gone(&error))),
-            Err(_) => Err(CommandError::LinkGone("the link takes no more bytes".to_owned())),
+            Ok(Err(error)) => Err(CommandError::LinkGone(describe_link_error(&error))),
+            Err(_) => Err(CommandError::LinkGone("the link accepts no more bytes".to_owned())),
         }
     }
 
-    /// How long it waits for what.
-    #[must_use]
     pub(crate) fn timeouts(&self) -> ConsoleTimeouts {
-        self.patience
+        self.timeouts
     }
 
-    /// Changes the line's speed; answers whether this link can.
+    /// Changes the line's speed; returns whether this link supports it.
     ///
     /// # Errors
-    /// The link is gone.
+    /// Returns [`CommandError::LinkGone`] if the link must be reopened.
     pub(crate) fn set_speed(&mut self, baud: u32) -> Result<bool, CommandError> {
-        self.link.set_speed(baud).map_err(|error| CommandError::LinkGone(gone(&error)))
+        self.link.set_speed(baud).map_err(|error| CommandError::LinkGone(describe_link_error(&error)))
     }
 
-    /// Sends bytes that are no question, and expects nothing.
+    /// Sends bytes that are not a command, and expects no answer.
     ///
     /// # Errors
-    /// The link is gone.
+    /// Returns [`CommandError::LinkGone`] if the link must be reopened.
     pub(super) async fn send_raw(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
-        self.unsettled = true;
+        self.needs_drain = true;
         self.write(bytes).await
     }
 
-    /// The prompt behind the last answer.
+    /// The prompt after the last answer.
     #[must_use]
     pub fn prompt(&self) -> Option<Prompt> {
         self.prompt
     }
 
-    /// The question of another client whose answer came by, told once each time.
+    /// The command of another client whose answer was received since the last call.
     pub(crate) fn take_foreign_command(&mut self) -> Option<String> {
-        self.stranger.take()
+        self.foreign_command.take()
     }
 
-    /// The next bytes; `None` when nothing came for `patience`. An end of the stream means that the adapter or
-    /// the bridge is gone.
-    async fn read_chunk(&mut self, patience: Duration) -> Result<Option<usize>, CommandError> {
-        match timeout(patience, self.link.read(self.chunk.as_mut_slice())).await {
+    /// Reads the next bytes; `None` on timeout. The end of the stream means that the adapter or the bridge is gone.
+    async fn read_chunk(&mut self, wait: Duration) -> Result<Option<usize>, CommandError> {
+        match timeout(wait, self.link.read(self.chunk.as_mut_slice())).await {
             Err(_) => Ok(None),
             Ok(Ok(0)) => Err(CommandError::LinkGone("device gone".to_owned())),
-            Ok(Err(error)) => Err(CommandError::LinkGone(gone(&error))),
+            Ok(Err(error)) => Err(CommandError::LinkGone(describe_link_error(&error))),
             Ok(Ok(taken)) => Ok(Some(taken)),
         }
     }

@@ -1,4 +1,4 @@
-//! The sweep: what the plan says is asked, what comes back is reviewed, and the answers of one sweep become a
+//! Runs sweeps: sends the commands of the poll plan, validates the answers, and collects the answers of one sweep in a
 //! transcript.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,194 +20,200 @@ use crate::model::reading::SweepKind;
 use crate::sweep::client::{ConsoleClient, PageLimit};
 use crate::sweep::poll_plan::{PlanStep, PollPlan, PollSchedule};
 
-/// How an answer is judged; [`AnswerValidator::judge`] but in tests that need a parser with a bug.
+/// How an answer is judged; [`AnswerValidator::validate_fn`] but in tests that need a parser with a bug.
 pub(crate) type ValidateFn =
     fn(&mut AnswerValidator, Command, Duration, u32, Result<Answer, CommandError>) -> ReviewDecision;
 
-/// Asks one bank, sweep after sweep.
+/// Polls one bank, sweep after sweep.
 pub struct Sweeper {
     bank: Arc<str>,
     began: Instant,
     plan: PollPlan,
-    review: AnswerValidator,
-    judge: ValidateFn,
-    /// Answers to slow questions, waiting for the next transcript.
-    between: Vec<Exchange>,
-    /// The newest record of the battery's log when it was last read through; what lies beyond is known.
-    known: Option<BatteryLogRecord>,
+    validator: AnswerValidator,
+    validate_fn: ValidateFn,
+    /// Answers to slow commands, for the next transcript.
+    between_sweeps: Vec<Exchange>,
+    /// The newest record when the battery's log was last read completely; older records are known.
+    newest_record: Option<BatteryLogRecord>,
     sweep: Option<SweepInProgress>,
-    asked_last: Option<Command>,
+    last_command: Option<Command>,
 }
 
-/// A sweep under way.
 struct SweepInProgress {
     began: Instant,
     began_at: Timestamp,
     exchanges: Vec<Exchange>,
 }
 
-/// What came of one step.
+/// The result of one step.
 #[derive(Debug)]
 pub enum SweepProgress {
-    /// A question was put; nothing to tell yet.
+    /// The sweep goes on.
     InProgress,
-    /// A sweep is complete.
+
     Complete(Box<Transcript>),
-    /// Nothing is due until then.
+    /// Nothing is due until this moment.
     Idle(Instant),
-    /// Nobody is there who understands: the question and an empty line went without an answer.
+    /// No console answers: neither the command nor an empty line.
     NoResponse(CommandError),
-    /// The link must be opened anew: how it showed.
+    /// The link must be reopened; the reason.
     LinkGone(String),
 }
 
 impl Sweeper {
-    /// For `bank` at this rhythm.
     #[must_use]
-    pub fn new(bank: Arc<str>, rhythm: PollSchedule, judge: ValidateFn) -> Self {
+    pub fn new(bank: Arc<str>, schedule: PollSchedule, validate_fn: ValidateFn) -> Self {
         Self {
             bank,
             began: Instant::now(),
-            plan: PollPlan::new(rhythm),
-            review: AnswerValidator::default(),
-            judge,
-            between: Vec::new(),
-            known: None,
+            plan: PollPlan::new(schedule),
+            validator: AnswerValidator::default(),
+            validate_fn,
+            between_sweeps: Vec::new(),
+            newest_record: None,
             sweep: None,
-            asked_last: None,
+            last_command: None,
         }
     }
 
-    /// The link was opened: a full sweep is due at once.
+    /// To be called when the link was opened: a full sweep is due at once.
     pub fn on_link_open(&mut self) {
         self.sweep = None;
-        self.between.clear();
+        self.between_sweeps.clear();
         self.plan.on_link_open(self.now());
     }
 
-    /// The question put in the last step, if it put one.
+    /// The command sent in the last step, if any.
     #[must_use]
     pub(crate) fn last_command(&self) -> Option<Command> {
-        self.asked_last
+        self.last_command
     }
 
     fn now(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// Does what is next, at most one question with its repetitions.
-    pub async fn step(&mut self, conversation: &mut ConsoleClient) -> SweepProgress {
-        self.asked_last = None;
+    /// Does what is next: at most one command with its retries.
+    pub async fn step(&mut self, client: &mut ConsoleClient) -> SweepProgress {
+        self.last_command = None;
         match self.plan.next_step(self.now()) {
             PlanStep::BeginSweep(_) => {
-                self.review.begin_sweep();
+                self.validator.begin_sweep();
                 let exchanges = Vec::with_capacity(40);
                 self.sweep =
                     Some(SweepInProgress { began: Instant::now(), began_at: Timestamp::now(), exchanges });
                 SweepProgress::InProgress
             }
-            PlanStep::Execute(command) => self.ask(conversation, command).await,
-            PlanStep::EndSweep(kind) => self.end(kind),
+            PlanStep::Execute(command) => self.execute(client, command).await,
+            PlanStep::EndSweep(kind) => self.finish_sweep(kind),
             PlanStep::WaitUntil(until) => SweepProgress::Idle(self.began + until),
         }
     }
 
-    async fn ask(&mut self, conversation: &mut ConsoleClient, command: Command) -> SweepProgress {
-        let mut asked = 0;
-        self.asked_last = Some(command);
+    async fn execute(&mut self, client: &mut ConsoleClient, command: Command) -> SweepProgress {
+        let mut attempts = 0;
+        self.last_command = Some(command);
         let outcome = loop {
-            asked += 1;
-            let heard = self.hear(conversation, command).await;
-            if let Err(CommandError::LinkGone(why)) = heard {
-                return SweepProgress::LinkGone(why);
+            attempts += 1;
+            let response = self.request(client, command).await;
+            if let Err(CommandError::LinkGone(reason)) = response {
+                return SweepProgress::LinkGone(reason);
             }
-            match self.judge(command, asked, heard) {
+            match self.validate(command, attempts, response) {
                 ReviewDecision::Accept(answer, found) => {
                     self.plan.on_answer(command, self.now(), &found);
-                    self.remember(command, &answer);
+                    self.update_newest_record(command, &answer);
                     break Ok(answer);
                 }
-                // Between two sweeps nothing is asked so often that the next one is late.
-                ReviewDecision::Retry(lost) if self.sweep.is_none() && self.plan.is_sweep_due(self.now()) => {
+                // Between two sweeps, retries must not delay the next one.
+                ReviewDecision::Retry(error)
+                    if self.sweep.is_none() && self.plan.is_sweep_due(self.now()) =>
+                {
                     self.plan.postpone(command, self.now());
-                    break Err(lost);
+                    break Err(error);
                 }
                 ReviewDecision::Retry(_) => {}
-                ReviewDecision::Fail(lost) => {
-                    self.plan.on_failure(command, self.now(), &lost);
-                    break Err(lost);
+                ReviewDecision::Fail(error) => {
+                    self.plan.on_failure(command, self.now(), &error);
+                    break Err(error);
                 }
             }
         };
-        if let Err(lost @ (CommandError::NoResponse | CommandError::NoEcho | CommandError::TooLong)) =
+        if let Err(error @ (CommandError::NoResponse | CommandError::NoEcho | CommandError::TooLong)) =
             &outcome
         {
-            match conversation.probe().await {
+            match client.probe().await {
                 Ok(_) => {}
-                Err(CommandError::LinkGone(why)) => return SweepProgress::LinkGone(why),
-                Err(_) => return SweepProgress::NoResponse(lost.clone()),
+                Err(CommandError::LinkGone(reason)) => return SweepProgress::LinkGone(reason),
+                Err(_) => return SweepProgress::NoResponse(error.clone()),
             }
         }
-        self.keep(Exchange { command, outcome, attempts: asked });
+        self.record(Exchange { command, outcome, attempts });
         SweepProgress::InProgress
     }
 
-    /// Puts the question. What batteries remember fills many pages: they are turned until a record comes that is
-    /// known, or the next sweep is due.
-    async fn hear(&self, conversation: &mut ConsoleClient, command: Command) -> Result<Answer, CommandError> {
-        if !matches!(command.verb, Verb::Log | Verb::DataEvent | Verb::DataHistory) {
-            return conversation.execute(command).await;
+    /// Sends the command. A device log has many pages, which are requested until a known record is found or the next
+    /// sweep is due.
+    async fn request(&self, client: &mut ConsoleClient, command: Command) -> Result<Answer, CommandError> {
+        if !matches!(command.name, CommandName::Log | CommandName::DataEvent | CommandName::DataHistory) {
+            return client.execute(command).await;
         }
         let known = |so_far: &Answer| {
-            let known = self.known.as_ref().zip(log::parse(so_far).ok());
+            let known = self.newest_record.as_ref().zip(log::parse(so_far).ok());
             known.is_some_and(|(known, log)| log.records.contains(known))
         };
         let until = Some(self.began + self.plan.next_sweep_at());
-        conversation.execute_paged(command, PageLimit { until, stop_when: &known }).await
+        client.execute_paged(command, PageLimit { until, stop_when: &known }).await
     }
 
-    /// Keeps the newest record of a log, once it was read as often as it has to be.
-    fn remember(&mut self, command: Command, answer: &Answer) {
+    /// Remembers the newest record of a log, once it has been read as often as needed.
+    fn update_newest_record(&mut self, command: Command, answer: &Answer) {
         if command.name == CommandName::Log && self.plan.device_log_complete(CommandName::Log) {
             let newest = log::parse(answer).ok().and_then(|log| log.records.into_iter().next());
-            self.known = newest.or(self.known.take());
+            self.newest_record = newest.or(self.newest_record.take());
         }
     }
 
-    /// A refusal is the console's word on what it can say, not a gap in the sweep, but for what every console
-    /// must say. A failed slow question is simply asked later.
-    fn keep(&mut self, exchange: Exchange) {
-        let refused = matches!(exchange.outcome, Err(Lost::Rejected(Rejected::Refused(_))));
-        if refused && !matches!(exchange.command.verb, Verb::Pwr | Verb::Bat) {
+    /// Records an exchange. A refusal is not a gap in the sweep, except for the commands that every console supports. A
+    /// failed slow command is simply sent again later.
+    fn record(&mut self, exchange: Exchange) {
+        let refused = matches!(exchange.outcome, Err(CommandError::Rejected(Rejected::Refused(_))));
+        if refused && !matches!(exchange.command.name, CommandName::Pwr | CommandName::Bat) {
             return;
         }
         match &mut self.sweep {
             Some(sweep) => sweep.exchanges.push(exchange),
-            None if exchange.outcome.is_ok() => self.between.push(exchange),
+            None if exchange.outcome.is_ok() => self.between_sweeps.push(exchange),
             None => {}
         }
     }
 
-    /// A bug in a parser is a damaged answer, never the end of the port's owner.
-    fn judge(&mut self, command: Command, asked: u32, heard: Result<Answer, CommandError>) -> ReviewDecision {
+    /// A panic in a parser is treated as a damaged answer, so that it never ends `SerialActor`.
+    fn validate(
+        &mut self,
+        command: Command,
+        attempt: u32,
+        response: Result<Answer, CommandError>,
+    ) -> ReviewDecision {
         let now = self.now();
-        let judge = self.judge;
-        let judged = catch_unwind(AssertUnwindSafe(|| judge(&mut self.review, command, now, asked, heard)));
-        judged.unwrap_or_else(|_| {
-            self.review = AnswerValidator::default();
+        let validate = self.validate_fn;
+        let decision =
+            catch_unwind(AssertUnwindSafe(|| validate(&mut self.validator, command, now, attempt, response)));
+        decision.unwrap_or_else(|_| {
+            self.validator = AnswerValidator::default();
             let nothing = ParseError::Nothing {
-                expected: "an answer that this version can read (this is a bug)",
+                expected: "an answer that this version can parse (this is a bug)",
                 lines: 0,
             };
             ReviewDecision::Fail(CommandError::Rejected(Rejected::Unreadable(nothing)))
         })
     }
 
-    fn end(&mut self, kind: SweepKind) -> SweepProgress {
+    fn finish_sweep(&mut self, kind: SweepKind) -> SweepProgress {
         let Some(SweepInProgress { began, began_at, mut exchanges }) = self.sweep.take() else {
             return SweepProgress::InProgress;
         };
-        exchanges.append(&mut self.between);
+        exchanges.append(&mut self.between_sweeps);
         let known: Vec<Place> = self.plan.known_places().collect();
         let (took, began) = (began.elapsed(), began.into_std());
         let transcript = Transcript {

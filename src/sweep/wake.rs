@@ -1,14 +1,14 @@
-//! Greeting a console after the link was opened: is anybody there, and can he be woken?
+//! Probes a console after the link was opened, and wakes it if it is silent.
 //!
 //! ```text
 //! empty line ── a prompt ─────────────────────────────────────────────► awake
-//!     │ ─────── something else ────────────────────────────────────────► let the first question find out
+//!     │ ─────── something else ────────────────────────────────────────► unrecognized: the first command decides
 //!     └──────── silence ── the link can change its speed ── 1200 baud: the frame ── empty line ── a prompt ─► woken
-//!                                  └─ it can't, or may not ───────────────────────────── silence ──────────► silent
+//!                                  └─ it cannot, or `wake = "never"` ─────────────────── silence ──────────► no response
 //! ```
-//! A battery of some Pylontech models that was switched off stays silent until it has heard a frame of another
-//! protocol at 1200 baud; everybody else takes it for garbage on the command line, which an empty line flushes
-//! (protocol, section 2). The console's mode is never changed.
+//! After being switched off, some Pylontech models stay silent until they receive a frame of another protocol at 1200
+//! baud; all others treat it as garbage on the command line, which an empty line flushes (protocol, section 2). The
+//! console's mode is never changed.
 
 use tokio::time::sleep;
 
@@ -16,58 +16,57 @@ use crate::console::framing::prompt::Prompt;
 use crate::console::transcript::CommandError;
 use crate::sweep::client::ConsoleClient;
 
-/// The frame that wakes: version 2.0, address 1, commands 46 and 82, information 8520, with its checksum.
-const FRAME: &[u8] = b"~20014682C0048520FCC3\r";
-/// The speed at which it is understood.
+/// Version 2.0, address 1, commands 46 and 82, information 8520, checksum.
+const WAKE_FRAME: &[u8] = b"~20014682C0048520FCC3\r";
+
 const WAKE_BAUD: u32 = 1_200;
-/// How many empty lines a console that was just woken gets.
+/// How many empty lines are sent after the wake-up frame.
 const WAKE_PROBES: u32 = 3;
 
-/// How a console was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsoleState {
-    /// It answered with its prompt.
+    /// Answered with its prompt.
     Awake(Prompt),
-    /// It answered after it was woken.
+    /// Answered after it was woken.
     Woken(Prompt),
-    /// It says something that is no prompt we know.
+    /// Answered with something other than a known prompt.
     Unrecognized,
 }
 
-/// Asks whether anybody is there. `wake` is the speed to return to where a silent console may be woken.
+/// Probes the console. A silent one is woken if `wake_baud` is given, the speed to return to.
 ///
 /// # Errors
-/// Nobody answers, or the link is gone.
+/// Returns an error if nothing answers, or if the link must be reopened.
 pub async fn probe_console(
-    conversation: &mut ConsoleClient,
-    wake: Option<u32>,
+    client: &mut ConsoleClient,
+    wake_baud: Option<u32>,
 ) -> Result<ConsoleState, CommandError> {
-    let mut first = conversation.probe().await;
+    let mut first = client.probe().await;
     if first == Err(CommandError::NoResponse) {
-        first = conversation.probe().await;
+        first = client.probe().await;
     }
-    match (first, wake) {
+    match (first, wake_baud) {
         (Ok(prompt), _) => Ok(prompt.map_or(ConsoleState::Unrecognized, ConsoleState::Awake)),
-        (Err(CommandError::NoResponse), Some(baud)) => wake(conversation, baud).await,
-        (Err(lost @ (CommandError::NoResponse | CommandError::LinkGone(_))), _) => Err(lost),
+        (Err(CommandError::NoResponse), Some(baud)) => wake(client, baud).await,
+        (Err(error @ (CommandError::NoResponse | CommandError::LinkGone(_))), _) => Err(error),
         (Err(_), _) => Ok(ConsoleState::Unrecognized),
     }
 }
 
-async fn wake(conversation: &mut ConsoleClient, baud: u32) -> Result<ConsoleState, CommandError> {
-    if !conversation.set_speed(WAKE_BAUD)? {
+async fn wake(client: &mut ConsoleClient, baud: u32) -> Result<ConsoleState, CommandError> {
+    if !client.set_speed(WAKE_BAUD)? {
         return Err(CommandError::NoResponse);
     }
-    conversation.send_raw(FRAME).await?;
-    // A speed that changes while the frame is still on its way would cut it off.
-    sleep(conversation.timeouts().wake).await;
-    conversation.set_speed(baud)?;
+    client.send_raw(WAKE_FRAME).await?;
+    // Changing the speed while the frame is being sent would cut it off.
+    sleep(client.timeouts().wake).await;
+    client.set_speed(baud)?;
     let mut last = CommandError::NoResponse;
     for _ in 0..WAKE_PROBES {
-        match conversation.probe().await {
+        match client.probe().await {
             Ok(prompt) => return Ok(prompt.map_or(ConsoleState::Unrecognized, ConsoleState::Woken)),
-            Err(lost @ CommandError::LinkGone(_)) => return Err(lost),
-            Err(lost) => last = lost,
+            Err(error @ CommandError::LinkGone(_)) => return Err(error),
+            Err(error) => last = error,
         }
     }
     if last == CommandError::NoResponse { Err(last) } else { Ok(ConsoleState::Unrecognized) }

@@ -35,7 +35,7 @@ pub fn parse(command: Command, answer: &Answer) -> Result<Parsed, Rejected> {
         AnswerStatus::Success => {
             let mut parsed = parse_text(command, answer)?;
             let echo = answer.echo.as_deref().filter(|_| answer.echo_damaged);
-            if echo.is_some_and(|echo| !echo::identifies(command, echo, parsed.speaks_of())) {
+            if echo.is_some_and(|echo| !echo::identifies(command, echo, parsed.stated_battery())) {
                 return Err(Rejected::Unidentified);
             }
             words::remove_words(&mut parsed, place_index(command.place()), &answer.unconfirmed);

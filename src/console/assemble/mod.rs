@@ -97,7 +97,8 @@ fn parse_exchange(exchange: &Exchange, reading: &mut BankReading) -> Option<Pars
             None
         }
         Ok(parsed) => {
-            let list = if parsed.is_facts() { &mut reading.unreadable_facts } else { &mut reading.missing };
+            let list =
+                if parsed.holds_facts() { &mut reading.unreadable_facts } else { &mut reading.missing };
             let problems = parsed.problems().iter().take(MAX_LISTED);
             list.extend(problems.map(|problem| missing_part(exchange, problem.to_string())));
             Some(parsed)

@@ -14,8 +14,8 @@ pub(crate) fn may_be_damaged_echo(command: &str, echo: &str) -> bool {
     let Ok(own) = command.parse::<Command>() else { return false };
     let max_edits = if carries_battery_number(own) { MAX_EDITS } else { 1 };
     let distance = |command: Command| strsim::levenshtein(echo, &command.to_string());
-    let others = CommandName::all().filter(|verb| *verb != own.verb);
-    let mut others = others.flat_map(|verb| [verb.alone(), Command { name: verb, ..own }]);
+    let others = CommandName::all().filter(|name| *name != own.name);
+    let mut others = others.flat_map(|name| [name.bare(), Command { name: name, ..own }]);
     let own_digits: String = digits(command);
     let found = digits(echo);
     echo.parse::<Command>().is_err()
@@ -37,7 +37,7 @@ pub(crate) fn identifies(command: Command, echo: &str, stated: Option<i64>) -> b
 
 /// Whether the answer to this command carries the battery's number.
 fn carries_battery_number(command: Command) -> bool {
-    command.index.is_some() && !matches!(command.verb, Verb::Bat | Verb::DataEvent)
+    command.index.is_some() && !matches!(command.name, CommandName::Bat | CommandName::DataEvent)
 }
 
 fn digits(text: &str) -> String {

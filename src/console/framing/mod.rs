@@ -91,7 +91,7 @@ impl Framer {
             }
             let line = std::mem::take(&mut self.line);
             status = self.on_line(&line);
-            if matches!(status, Progress::Complete(_)) {
+            if matches!(status, FrameStatus::Complete(_)) {
                 return status;
             }
             self.line = line;
@@ -115,7 +115,7 @@ impl Framer {
     /// one after a damaged echo counts if our own echo did not arrive.
     pub fn on_silence(&mut self) -> Option<Answer> {
         let answer = if self.body.is_some() { &mut self.body } else { &mut self.behind_damaged_echo };
-        answer.take_if(|answer| answer.ended)
+        answer.take_if(|answer| answer.has_end_mark)
     }
 
     /// The command echoed by an answer that is not ours: another client's, or a late one to an earlier command.
@@ -136,7 +136,7 @@ impl Framer {
     /// The pager is being exited: the answer ends early, without its success line.
     pub(crate) fn leave_pager(&mut self) {
         if let Some(body) = &mut self.body {
-            body.verdict = AnswerStatus::Success;
+            body.status = AnswerStatus::Success;
         }
     }
 
@@ -159,14 +159,15 @@ impl Framer {
             return FrameStatus::Incomplete;
         }
         match &mut self.body {
-            Some(body) if body.ended => FrameStatus::Incomplete,
+            Some(body) if body.has_end_mark => FrameStatus::Incomplete,
             Some(_) if Prompt::is_alone_on(&line) => FrameStatus::Prompt,
             Some(body) => {
                 body.push_line(&line);
                 FrameStatus::Incomplete
             }
             None => {
-                if let Some(answer) = self.behind_damaged_echo.as_mut().filter(|answer| !answer.ended) {
+                if let Some(answer) = self.behind_damaged_echo.as_mut().filter(|answer| !answer.has_end_mark)
+                {
                     answer.push_line(&line);
                 }
                 self.before_echo(&line)
@@ -205,7 +206,7 @@ impl Framer {
     /// Drops the answer after a damaged echo if a prompt comes before its end mark; returns the prompt.
     fn drop_truncated(&mut self, line: &str) -> Option<Prompt> {
         let prompt = Prompt::first_in(line)?;
-        self.behind_damaged_echo.take_if(|answer| !answer.ended);
+        self.behind_damaged_echo.take_if(|answer| !answer.has_end_mark);
         Some(prompt)
     }
 
@@ -218,7 +219,7 @@ impl Framer {
 
     /// The answer, once a prompt follows its end mark, whatever comes after that.
     fn finished(&mut self, line: &str) -> Option<FrameStatus> {
-        self.body.as_ref().filter(|body| body.ended)?;
+        self.body.as_ref().filter(|body| body.has_end_mark)?;
         let prompt = Prompt::first_in(line)?;
         let mut body = self.body.take()?;
         body.prompt = Some(prompt);
@@ -229,7 +230,7 @@ impl Framer {
     fn start_foreign_answer(&mut self) {
         let echo = Prompt::strip(&self.before_mark).trim_start_matches(|c: char| !c.is_ascii_graphic());
         let echo: String = echo.chars().take(MAX_ECHO).collect();
-        self.behind_damaged_echo.take_if(|answer| !answer.ended);
+        self.behind_damaged_echo.take_if(|answer| !answer.has_end_mark);
         if echo::may_be_damaged_echo(&self.command, &echo) {
             let answer = self.behind_damaged_echo.insert(Answer::new(Some(echo)));
             answer.echo_damaged = true;

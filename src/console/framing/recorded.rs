@@ -81,7 +81,7 @@ pub(crate) fn find_answers(text: &[u8]) -> Vec<RecordedAnswer> {
     let mut all = Vec::new();
     for_each_answer(text, |recorded| all.push(recorded));
     if all.iter().any(|recorded| recorded.answer.echo.is_some()) {
-        all.retain(|recorded| recorded.answer.echo.is_some() || recorded.answer.ended);
+        all.retain(|recorded| recorded.answer.echo.is_some() || recorded.answer.has_end_mark);
     }
     all
 }
@@ -111,7 +111,7 @@ pub(crate) fn for_each_answer(text: &[u8], mut on_answer: impl FnMut(RecordedAns
         let started = match (command_in(&line, starts_body), running) {
             (Some(command), Some(open)) if open.is_repeated_echo(command) => continue,
             (Some(command), running) => {
-                if let Some(open) = running.filter(|open| open.whole()) {
+                if let Some(open) = running.filter(|open| open.is_complete()) {
                     open.answer.prompt = open.answer.prompt.or_else(|| Prompt::first_in(&line));
                 }
                 let start = bytes.start + position(&text[bytes.clone()], command);
@@ -130,7 +130,7 @@ pub(crate) fn for_each_answer(text: &[u8], mut on_answer: impl FnMut(RecordedAns
             }
             (None, None) if line.trim() == "$$" => {
                 // A prompt came before the end mark.
-                open.iter_mut().for_each(|open| open.answer.ended = true);
+                open.iter_mut().for_each(|open| open.answer.has_end_mark = true);
                 None
             }
             (None, None) if line.starts_with('#') || Prompt::is_alone_on(&line) => None,

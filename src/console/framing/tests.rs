@@ -15,7 +15,7 @@ const TIME: &[u8] =
 fn echo_marks_and_prompt_are_not_part_of_an_answer() {
     let time = answer("time", TIME);
     assert_eq!(time.lines().collect::<Vec<_>>(), [(1, "RTC 2026-11-22 06:00:00")]);
-    assert_eq!((time.verdict, time.prompt), (Verdict::Success, Some(Prompt::Pylon)));
+    assert_eq!((time.status, time.prompt), (AnswerStatus::Success, Some(Prompt::Pylon)));
 }
 
 #[test]
@@ -23,8 +23,8 @@ fn bytes_may_be_cut_anywhere() {
     let whole = answer("time", TIME);
     for cut in 1..TIME.len() {
         let mut framer = Framer::new("time");
-        assert_eq!(framer.push(&TIME[..cut]), Progress::Incomplete, "cut at {cut}");
-        assert_eq!(framer.push(&TIME[cut..]), Progress::Complete(whole.clone()), "cut at {cut}");
+        assert_eq!(framer.push(&TIME[..cut]), FrameStatus::Incomplete, "cut at {cut}");
+        assert_eq!(framer.push(&TIME[cut..]), FrameStatus::Complete(whole.clone()), "cut at {cut}");
     }
 }
 
@@ -32,7 +32,7 @@ fn bytes_may_be_cut_anywhere() {
 fn a_late_answer_to_an_earlier_question_is_dropped() {
     let mut bytes =
         b"pwr 1\n\r@\r\r\n Power  1\r\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>".to_vec();
-    assert_eq!(Framer::new("time").push(&bytes), Progress::Prompt);
+    assert_eq!(Framer::new("time").push(&bytes), FrameStatus::Prompt);
     bytes.extend_from_slice(TIME);
     assert_eq!(answer("time", &bytes), answer("time", TIME));
 }
@@ -56,8 +56,8 @@ fn each_prompt_ends_an_answer_and_silence_ends_one_without() {
         assert_eq!(answer("time", &bytes).prompt.map(|p| p.text()), Some(prompt));
     }
     let mut framer = Framer::new("time");
-    assert_eq!(framer.push(&TIME[..TIME.len() - 6]), Progress::Incomplete);
-    assert_eq!(framer.silence().map(|answer| answer.verdict), Some(Verdict::Success));
+    assert_eq!(framer.push(&TIME[..TIME.len() - 6]), FrameStatus::Incomplete);
+    assert_eq!(framer.silence().map(|answer| answer.status), Some(AnswerStatus::Success));
     let mut truncated = Framer::new("time");
     truncated.push(&TIME[..40]);
     assert_eq!(truncated.silence(), None);
@@ -66,7 +66,7 @@ fn each_prompt_ends_an_answer_and_silence_ends_one_without() {
 #[test]
 fn a_prompt_without_an_end_mark_tells_of_a_torn_answer() {
     let truncated = [&TIME[..40], b"\r\n\rpylon>"].concat();
-    assert_eq!(Framer::new("time").push(&truncated), Progress::Prompt);
+    assert_eq!(Framer::new("time").push(&truncated), FrameStatus::Prompt);
 }
 
 #[test]
@@ -74,8 +74,8 @@ fn the_pager_is_told_once_and_leaves_no_trace() {
     let mut framer = Framer::new("log");
     let pager = b"Press [Enter] to be continued,other key to exit";
     let first = [b"log\n\r@\r\n\r Index : 1\r\n\r$\r\n\r".as_slice(), pager].concat();
-    assert_eq!(framer.push(&first), Progress::Pager);
-    assert_eq!(framer.push(b""), Progress::Incomplete);
+    assert_eq!(framer.push(&first), FrameStatus::Pager);
+    assert_eq!(framer.push(b""), FrameStatus::Incomplete);
     let rest = b"\r                                                  \r\r\n Index : 0\r\n\rCommand completed successfully\r\n\r$$\r\n\rPYTES>";
     let FrameStatus::Complete(log) = framer.push(rest) else { panic!("no answer") };
     let lines: Vec<_> = log.lines().map(|(_, line)| line.trim()).collect();
@@ -89,20 +89,24 @@ fn a_pager_is_told_wherever_the_bytes_are_cut_but_not_once_the_console_went_on()
     for cut in 1..=first.len() {
         let mut framer = Framer::new("log");
         let statuses = [framer.push(&first[..cut]), framer.push(&first[cut..])];
-        assert_eq!(statuses.iter().filter(|status| **status == Progress::Pager).count(), 1, "cut at {cut}");
-        assert_eq!(framer.push(erase), Progress::Incomplete, "cut at {cut}");
+        assert_eq!(
+            statuses.iter().filter(|status| **status == FrameStatus::Pager).count(),
+            1,
+            "cut at {cut}"
+        );
+        assert_eq!(framer.push(erase), FrameStatus::Incomplete, "cut at {cut}");
     }
     let more = [first, erase, b" Index : 0\r\n".as_slice()].concat();
-    assert_eq!(Framer::new("log").push(&more), Progress::Incomplete);
-    assert_eq!(Framer::new("log").push(&more[..more.len() - 4]), Progress::Incomplete);
+    assert_eq!(Framer::new("log").push(&more), FrameStatus::Incomplete);
+    assert_eq!(Framer::new("log").push(&more[..more.len() - 4]), FrameStatus::Incomplete);
 }
 
 #[test]
 fn a_pager_is_told_also_behind_its_carriage_return_but_not_once_it_was_passed() {
     let pager = b"log\n\r@\r\n\r Index : 1\n\rPress [Enter] to be continued,other key to exit\r";
-    assert_eq!(Framer::new("log").push(pager), Progress::Pager);
+    assert_eq!(Framer::new("log").push(pager), FrameStatus::Pager);
     let passed = [pager.as_slice(), b"\r          \r\r\r\n Index : 0\r\n"].concat();
-    assert_eq!(Framer::new("log").push(&passed), Progress::Incomplete);
+    assert_eq!(Framer::new("log").push(&passed), FrameStatus::Incomplete);
     let mut bytewise = Framer::new("log");
     let pagers = pager.chunks(1).filter(|byte| bytewise.push(byte) == FrameStatus::Pager).count();
     assert_eq!(pagers, 1);
@@ -123,7 +127,7 @@ fn a_late_prompt_in_an_answer_is_none_of_its_lines() {
 #[test]
 fn a_refusal_is_an_answer() {
     let soh = answer("soh 1", b"soh 1\n\r@\r\r\nUnknown command 'soh' - try 'help'\r\n\r$$\r\n\rpylon>");
-    assert_eq!(soh.verdict, Verdict::Refused(Refusal::UnknownCommand));
+    assert_eq!(soh.status, AnswerStatus::Refused(CommandRefusal::UnknownCommand));
 }
 
 #[test]
@@ -150,7 +154,7 @@ fn noise_without_end_is_cut_off_and_not_held() {
             status = framer.push(&noise);
             assert!(held(&framer) < 1024 * 1024);
         }
-        assert_eq!(status, Progress::TooLong);
+        assert_eq!(status, FrameStatus::TooLong);
         assert_eq!(held(&framer), 0);
     }
 }
@@ -169,7 +173,7 @@ const DETAIL: &str = "@\r\r\n Power  1\r\r\n\rCommand completed successfully\r\n
 #[test]
 fn an_answer_behind_a_damaged_echo_counts_once_the_console_falls_silent() {
     let mut framer = Framer::new("pwr 1");
-    assert_eq!(framer.push(format!("pw 1\n\r{DETAIL}").as_bytes()), Progress::Prompt);
+    assert_eq!(framer.push(format!("pw 1\n\r{DETAIL}").as_bytes()), FrameStatus::Prompt);
     assert_eq!(framer.stranger(), None);
     let answer = framer.on_silence().unwrap();
     assert_eq!(answer.lines().collect::<Vec<_>>(), [(1, " Power  1")]);

@@ -25,7 +25,7 @@ impl AcceptedAnswer {
     pub(crate) fn new(at: Duration, parsed: &mut Parsed, place: u16) -> Self {
         let samples = collect_samples(parsed, place)
             .into_iter()
-            .map(|sample| ((sample.kind, sample.index), sample.said));
+            .map(|sample| ((sample.kind, sample.index), sample.value));
         let samples = samples.collect();
         let labels: Vec<String> = unknown_labels(parsed).into_iter().map(str::to_owned).collect();
         let labels = labels.into_iter().map(|label| (WordSlot::Label(label), Word::new("")));

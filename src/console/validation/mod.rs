@@ -208,7 +208,7 @@ impl AnswerValidator {
             (None, Some(reason)) => CommandError::Unconfirmed(reason),
             (None, None) => CommandError::Unconfirmed(contradictions.first_key_value()?.1.clone()),
         };
-        let damaged = matches!(reason, Lost::Damaged(_)) || !words.is_empty();
+        let damaged = matches!(reason, CommandError::Damaged(_)) || !words.is_empty();
         let acceptable = !answer.echo_damaged && (damaged || !contradictions.is_empty());
         let (events, contradictions) =
             contradictions.into_keys().partition::<BTreeSet<_>, _>(|(kind, _)| *kind == SampleKind::Events);
@@ -376,7 +376,7 @@ impl AnswerValidator {
             Parsed::Table(table) => {
                 let fused = table.fused.iter().filter_map(|(row, _)| row.place);
                 found.present = Some(table.present_places().chain(fused).collect());
-                found.unread = table.unread_places().collect();
+                found.unreadable = table.unread_places().collect();
                 for row in &table.rows {
                     let known = row.place.zip(row.voltage);
                     self.voltages.extend(known.map(|(place, voltage)| (place, (at, i64::from(voltage.0)))));
@@ -384,16 +384,16 @@ impl AnswerValidator {
                 self.table = Some((at, table.clone()));
             }
             Parsed::Stack(row) => {
-                found.stack = true;
+                found.is_stack = true;
                 let error = row.error_code.as_ref().is_some_and(|word| word.deserves_a_look(ERROR_CODE));
-                found.event = error || row.base_state.as_ref().is_some_and(Word::is_alarm);
+                found.has_event = error || row.base_state.as_ref().is_some_and(Word::is_alarm);
             }
             Parsed::Units(units) if units.problems.is_empty() => {
                 found.present = Some(units.units.iter().filter_map(|row| row.place).collect());
             }
             Parsed::Help(help) => found.lists_euro = Some(help.lists(CommandName::Euro.text())),
             Parsed::Detail(detail) => {
-                found.event = detail.deserves_a_look();
+                found.has_event = detail.has_notable_event();
                 if let Some((place, voltage)) = command.place().zip(detail.voltage) {
                     self.voltages.insert(place, (at, i64::from(voltage.0)));
                 }

@@ -33,7 +33,10 @@ fn a_table_that_lost_its_first_row_is_never_read_as_that_of_other_cells() {
         [HEADER.to_owned()].into_iter().chain(rows).collect::<Vec<_>>()
     };
     let whole = table(&[0, 1, 2, 3, 4]);
-    assert!(matches!(judged(&mut review, "bat 1", &[whole.clone(), whole.clone()]), Verdict::Fine(..)));
+    assert!(matches!(
+        judged(&mut review, "bat 1", &[whole.clone(), whole.clone()]),
+        ReviewDecision::Accept(..)
+    ));
     // Each answer has another damaged row, so that damage to single rows is believed at the third asking.
     let damaged = |row: usize, rows: &[u16]| {
         let mut lines = table(rows);
@@ -43,8 +46,8 @@ fn a_table_that_lost_its_first_row_is_never_read_as_that_of_other_cells() {
     let long = [2, 3, 4].map(|row| damaged(row, &[0, 1, 2, 3, 4]));
     let [first, second, _] = long.clone();
     let short = [first, second, damaged(4, &[1, 2, 3, 4])];
-    assert!(matches!(judged(&mut review, "bat 1", &short), Verdict::Lost(_)));
-    assert!(matches!(judged(&mut review, "bat 1", &long), Verdict::Fine(..)));
+    assert!(matches!(judged(&mut review, "bat 1", &short), ReviewDecision::Fail(_)));
+    assert!(matches!(judged(&mut review, "bat 1", &long), ReviewDecision::Accept(..)));
 }
 
 #[test]
@@ -61,8 +64,8 @@ fn a_battery_whose_row_has_no_readable_number_is_not_absent() {
     };
     let place = |number| Place::new(number).expect("a place");
     assert_eq!(found.present, Some(vec![place(1), place(2)]));
-    assert!(found.unread.contains(&place(3)), "{:?}", found.unread);
-    assert!(!found.unread.contains(&place(1)));
+    assert!(found.unreadable.contains(&place(3)), "{:?}", found.unreadable);
+    assert!(!found.unreadable.contains(&place(1)));
 }
 
 #[test]
@@ -80,9 +83,9 @@ fn event_words_with_unknown_labels_are_compared_one_by_one() {
     };
     let sound = detail("0x0", "0x0");
     let all = [sound.clone(), sound.clone(), sound.clone()];
-    assert!(matches!(judged(&mut review, "pwr 1", &all), Verdict::Fine(..)));
+    assert!(matches!(judged(&mut review, "pwr 1", &all), ReviewDecision::Accept(..)));
     for (first, second) in [("0x8", "0x0"), ("0x0", "0x8")] {
         let verdict = judged(&mut review, "pwr 1", &[detail(first, second)]);
-        assert!(matches!(verdict, Verdict::Again(_)), "{first} {second}: {verdict:?}");
+        assert!(matches!(verdict, ReviewDecision::Retry(_)), "{first} {second}: {verdict:?}");
     }
 }

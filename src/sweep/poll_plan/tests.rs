@@ -17,8 +17,10 @@ fn found(places: &[u8]) -> Findings {
     Findings { present: Some(places.iter().map(|number| place(*number)).collect()), ..Findings::default() }
 }
 
-fn is_slow(verb: CommandName) -> bool {
-    SLOW.contains(&verb) || MEMORY.contains(&verb) || matches!(verb, Verb::Help | Verb::Euro)
+fn is_slow(name: CommandName) -> bool {
+    SLOW.contains(&name)
+        || DEVICE_LOG.contains(&name)
+        || matches!(name, CommandName::Help | CommandName::Euro)
 }
 
 /// Everything asked in one sweep at `now`, answered as if by `present`.
@@ -26,10 +28,10 @@ fn sweep(plan: &mut PollPlan, now: Duration, present: &[u8]) -> Vec<String> {
     let mut asked = Vec::new();
     let mut step = plan.next_step(now);
     while let PlanStep::Execute(slow) = step {
-        assert!(is_slow(slow.verb), "{slow} between two sweeps");
+        assert!(is_slow(slow.name), "{slow} between two sweeps");
         step = plan.next_step(now);
     }
-    assert!(matches!(step, Step::Begin(_)));
+    assert!(matches!(step, PlanStep::BeginSweep(_)));
     loop {
         match plan.next_step(now) {
             PlanStep::Execute(command) => {
@@ -56,8 +58,12 @@ fn a_full_sweep_asks_each_battery_that_the_table_shows() {
 fn summaries_lie_between_full_sweeps_and_info_is_not_asked_each_time() {
     let mut plan = plan(true);
     sweep(&mut plan, Duration::ZERO, &[1]);
-    assert_eq!(plan.next(SECOND), Step::Ask(Verb::Stat.of(place(1))), "a slow question");
-    assert_eq!(plan.next(SECOND), Step::Wait(2 * SECOND), "only one of them");
+    assert_eq!(
+        plan.next(SECOND),
+        PlanStep::Execute(CommandName::Stat.for_place(place(1))),
+        "a slow question"
+    );
+    assert_eq!(plan.next(SECOND), PlanStep::WaitUntil(2 * SECOND), "only one of them");
     for at in [2, 4, 6, 8] {
         assert_eq!(sweep(&mut plan, at * SECOND, &[1]), ["pwr"]);
         plan.next_step(at * SECOND);
@@ -68,7 +74,7 @@ fn summaries_lie_between_full_sweeps_and_info_is_not_asked_each_time() {
 #[test]
 fn info_is_asked_after_an_absence_a_reopen_and_every_quarter_of_an_hour() {
     let mut plan = plan(true);
-    plan.rhythm.summary_interval = Duration::ZERO;
+    plan.schedule.summary_interval = Duration::ZERO;
     let asks_info = |plan: &mut PollPlan, at: u32, present: &[u8]| {
         sweep(plan, at * SECOND, present).contains(&"info 2".into())
     };
@@ -87,10 +93,10 @@ fn a_lost_table_leaves_the_batteries_that_were_there() {
     let mut plan = plan(true);
     sweep(&mut plan, Duration::ZERO, &[1, 2]);
     plan.next_step(SECOND);
-    assert_eq!(plan.next(10 * SECOND), Step::Begin(SweepKind::Full));
-    assert_eq!(plan.next(10 * SECOND), Step::Ask(Verb::Pwr.alone()));
+    assert_eq!(plan.next(10 * SECOND), PlanStep::BeginSweep(SweepKind::Full));
+    assert_eq!(plan.next(10 * SECOND), PlanStep::Execute(CommandName::Pwr.bare()));
     plan.on_failure(CommandName::Pwr.bare(), 10 * SECOND, &CommandError::NoResponse);
-    assert_eq!(plan.next(10 * SECOND), Step::Ask(Verb::Pwr.of(place(1))));
+    assert_eq!(plan.next(10 * SECOND), PlanStep::Execute(CommandName::Pwr.for_place(place(1))));
 }
 
 #[test]
@@ -99,42 +105,46 @@ fn without_cells_they_are_asked_beside_an_event_alone() {
     plan.next_step(Duration::ZERO);
     plan.next_step(Duration::ZERO);
     plan.on_answer(CommandName::Pwr.bare(), Duration::ZERO, &found(&[1, 2]));
-    assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Pwr.of(place(1))));
+    assert_eq!(plan.next(Duration::ZERO), PlanStep::Execute(CommandName::Pwr.for_place(place(1))));
     plan.on_answer(
         CommandName::Pwr.for_place(place(1)),
         Duration::ZERO,
         &Findings { has_event: true, ..Findings::default() },
     );
-    assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Bat.of(place(1))));
-    assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Info.of(place(1))));
-    assert_eq!(plan.next(Duration::ZERO), Step::Ask(Verb::Pwr.of(place(2))));
+    assert_eq!(plan.next(Duration::ZERO), PlanStep::Execute(CommandName::Bat.for_place(place(1))));
+    assert_eq!(plan.next(Duration::ZERO), PlanStep::Execute(CommandName::Info.for_place(place(1))));
+    assert_eq!(plan.next(Duration::ZERO), PlanStep::Execute(CommandName::Pwr.for_place(place(2))));
 }
 
 #[test]
 fn a_refused_form_rests_for_an_hour_and_the_bare_form_stands_in() {
     let mut plan = plan(true);
-    plan.rhythm.summary_interval = Duration::ZERO;
+    plan.schedule.summary_interval = Duration::ZERO;
     sweep(&mut plan, Duration::ZERO, &[1]);
     let refused = |refusal| CommandError::Rejected(Rejected::Refused(refusal));
-    assert_eq!(plan.next(SECOND), Step::Ask(Verb::Stat.of(place(1))));
+    assert_eq!(plan.next(SECOND), PlanStep::Execute(CommandName::Stat.for_place(place(1))));
     plan.on_failure(CommandName::Stat.for_place(place(1)), SECOND, &refused(CommandRefusal::InvalidCommand));
     sweep(&mut plan, 10 * SECOND, &[1]);
-    assert_eq!(plan.next(11 * SECOND), Step::Ask(Verb::Stat.alone()), "without a number");
+    assert_eq!(plan.next(11 * SECOND), PlanStep::Execute(CommandName::Stat.bare()), "without a number");
     plan.on_failure(CommandName::Stat.bare(), 11 * SECOND, &refused(CommandRefusal::UnknownCommand));
     sweep(&mut plan, 20 * SECOND, &[1]);
-    assert_eq!(plan.next(21 * SECOND), Step::Ask(Verb::Soh.of(place(1))));
+    assert_eq!(plan.next(21 * SECOND), PlanStep::Execute(CommandName::Soh.for_place(place(1))));
     sweep(&mut plan, 30 * SECOND, &[1]);
-    assert_eq!(plan.next(31 * SECOND), Step::Ask(Verb::Help.alone()));
+    assert_eq!(plan.next(31 * SECOND), PlanStep::Execute(CommandName::Help.bare()));
     sweep(&mut plan, 3_700 * SECOND, &[1]);
-    assert_eq!(plan.next(3_701 * SECOND), Step::Ask(Verb::Stat.of(place(1))), "an hour later");
+    assert_eq!(
+        plan.next(3_701 * SECOND),
+        PlanStep::Execute(CommandName::Stat.for_place(place(1))),
+        "an hour later"
+    );
 }
 
 #[test]
 fn pwr_and_bat_are_never_given_up() {
     let mut plan = plan(true);
     let refused = CommandError::Rejected(Rejected::Refused(CommandRefusal::UnknownCommand));
-    for verb in [CommandName::Pwr, CommandName::Bat] {
-        plan.on_failure(verb.for_place(place(1)), Duration::ZERO, &refused);
+    for name in [CommandName::Pwr, CommandName::Bat] {
+        plan.on_failure(name.for_place(place(1)), Duration::ZERO, &refused);
     }
     assert_eq!(sweep(&mut plan, Duration::ZERO, &[1])[..3], ["pwr", "pwr 1", "bat 1"]);
 }
@@ -150,8 +160,16 @@ fn a_stack_is_asked_for_its_modules_and_all_cells_at_once() {
         &Findings { is_stack: true, ..Findings::default() },
     );
     let asked: Vec<PlanStep> = (0..4).map(|_| plan.next_step(Duration::ZERO)).collect();
-    let alone = |verb: CommandName| PlanStep::Execute(verb.bare());
-    assert_eq!(asked, [alone(Verb::Unit), alone(Verb::Bat), alone(Verb::Info), Step::End(SweepKind::Full)]);
+    let alone = |name: CommandName| PlanStep::Execute(name.bare());
+    assert_eq!(
+        asked,
+        [
+            alone(CommandName::Unit),
+            alone(CommandName::Bat),
+            alone(CommandName::Info),
+            PlanStep::EndSweep(SweepKind::Full)
+        ]
+    );
     plan.on_answer(CommandName::Unit.bare(), Duration::ZERO, &found(&[1, 2]));
     assert_eq!(plan.known().collect::<Vec<_>>(), [place(1), place(2)], "summaries name none of them");
 }
@@ -159,18 +177,22 @@ fn a_stack_is_asked_for_its_modules_and_all_cells_at_once() {
 #[test]
 fn a_slow_question_without_an_answer_waits_a_minute() {
     let mut plan = plan(true);
-    plan.rhythm.summary_interval = Duration::ZERO;
+    plan.schedule.summary_interval = Duration::ZERO;
     sweep(&mut plan, Duration::ZERO, &[1]);
-    assert_eq!(plan.next(SECOND), Step::Ask(Verb::Stat.of(place(1))));
+    assert_eq!(plan.next(SECOND), PlanStep::Execute(CommandName::Stat.for_place(place(1))));
     plan.postpone(CommandName::Stat.for_place(place(1)), SECOND);
     sweep(&mut plan, 10 * SECOND, &[1]);
-    assert_eq!(plan.next(11 * SECOND), Step::Ask(Verb::Soh.of(place(1))), "the others go on");
+    assert_eq!(
+        plan.next(11 * SECOND),
+        PlanStep::Execute(CommandName::Soh.for_place(place(1))),
+        "the others go on"
+    );
     sweep(&mut plan, 20 * SECOND, &[1]);
-    assert_eq!(plan.next(21 * SECOND), Step::Ask(Verb::Help.alone()));
+    assert_eq!(plan.next(21 * SECOND), PlanStep::Execute(CommandName::Help.bare()));
     sweep(&mut plan, 30 * SECOND, &[1]);
-    assert_eq!(plan.next(31 * SECOND), Step::Wait(40 * SECOND));
+    assert_eq!(plan.next(31 * SECOND), PlanStep::WaitUntil(40 * SECOND));
     sweep(&mut plan, 65 * SECOND, &[1]);
-    assert_eq!(plan.next(66 * SECOND), Step::Ask(Verb::Stat.of(place(1))));
+    assert_eq!(plan.next(66 * SECOND), PlanStep::Execute(CommandName::Stat.for_place(place(1))));
 }
 
 #[test]
@@ -178,7 +200,7 @@ fn sweeps_without_a_rest_leave_room_for_a_slow_question_each_minute() {
     let mut plan = plan(true);
     sweep(&mut plan, 30 * SECOND, &[1]);
     sweep(&mut plan, 45 * SECOND, &[1]);
-    assert_eq!(plan.next(60 * SECOND), Step::Ask(Verb::Stat.of(place(1))));
+    assert_eq!(plan.next(60 * SECOND), PlanStep::Execute(CommandName::Stat.for_place(place(1))));
     sweep(&mut plan, 61 * SECOND, &[1]);
     sweep(&mut plan, 80 * SECOND, &[1]);
 }
@@ -189,15 +211,15 @@ fn missed_sweeps_are_not_caught_up_with() {
     sweep(&mut plan, Duration::ZERO, &[1]);
     sweep(&mut plan, 95 * SECOND, &[1]);
     plan.next_step(96 * SECOND);
-    assert_eq!(plan.next(96 * SECOND), Step::Wait(97 * SECOND));
-    plan.rhythm.summary_interval = Duration::ZERO;
-    assert_eq!(plan.next(98 * SECOND), Step::Wait(105 * SECOND));
+    assert_eq!(plan.next(96 * SECOND), PlanStep::WaitUntil(97 * SECOND));
+    plan.schedule.summary_interval = Duration::ZERO;
+    assert_eq!(plan.next(98 * SECOND), PlanStep::WaitUntil(105 * SECOND));
 }
 
 #[test]
 fn memory_is_asked_twice_when_the_link_was_opened_and_before_all_other_slow_questions() {
     let mut plan = plan(true);
-    plan.rhythm.summary_interval = Duration::ZERO;
+    plan.schedule.summary_interval = Duration::ZERO;
     plan.on_link_open(Duration::ZERO);
     let asked: Vec<PlanStep> = (0..6)
         .map(|round| {
@@ -208,7 +230,13 @@ fn memory_is_asked_twice_when_the_link_was_opened_and_before_all_other_slow_ques
     let (log, snapshot) =
         (PlanStep::Execute(CommandName::Log.bare()), PlanStep::Execute(CommandName::DataEvent.bare()));
     assert_eq!(asked[..4], [log, log, snapshot, snapshot]);
-    assert_eq!(asked[4..], [Step::Ask(Verb::Stat.of(place(1))), Step::Ask(Verb::Soh.of(place(1)))]);
+    assert_eq!(
+        asked[4..],
+        [
+            PlanStep::Execute(CommandName::Stat.for_place(place(1))),
+            PlanStep::Execute(CommandName::Soh.for_place(place(1)))
+        ]
+    );
 }
 
 /// One full sweep of one battery at `at`, an event on it or not, and the slow question behind it.
@@ -231,13 +259,13 @@ fn asked_behind(plan: &mut PollPlan, at: u32, event: bool) -> Option<Command> {
 #[test]
 fn memory_is_asked_when_an_event_appears_and_not_while_it_stands() {
     let mut plan = plan(true);
-    plan.rhythm.summary_interval = Duration::ZERO;
+    plan.schedule.summary_interval = Duration::ZERO;
     let is_memory =
-        |asked: Option<Command>| asked.filter(|command| MEMORY.contains(&command.verb)).map(|c| c.verb);
+        |asked: Option<Command>| asked.filter(|command| DEVICE_LOG.contains(&command.name)).map(|c| c.name);
     assert_eq!(is_memory(asked_behind(&mut plan, 0, false)), None);
-    for verb in [CommandName::Log, CommandName::Log, CommandName::DataEvent, CommandName::DataEvent] {
+    for name in [CommandName::Log, CommandName::Log, CommandName::DataEvent, CommandName::DataEvent] {
         let at = plan.next_full.as_secs() as u32;
-        assert_eq!(is_memory(asked_behind(&mut plan, at, true)), Some(verb));
+        assert_eq!(is_memory(asked_behind(&mut plan, at, true)), Some(name));
     }
     let at = plan.next_full.as_secs() as u32;
     assert_eq!(is_memory(asked_behind(&mut plan, at, true)), None, "it stands");
@@ -249,32 +277,32 @@ fn memory_is_asked_when_an_event_appears_and_not_while_it_stands() {
         None,
         "the log was asked less than a minute ago"
     );
-    assert_eq!(is_memory(asked_behind(&mut plan, at + 60, true)), Some(Verb::Log), "and then it is");
+    assert_eq!(is_memory(asked_behind(&mut plan, at + 60, true)), Some(CommandName::Log), "and then it is");
 }
 
 #[test]
 fn a_console_without_a_memory_is_not_asked_for_it_again_for_an_hour() {
     let mut plan = plan(true);
-    plan.rhythm.summary_interval = Duration::ZERO;
+    plan.schedule.summary_interval = Duration::ZERO;
     plan.on_link_open(Duration::ZERO);
-    for (verb, at) in [(CommandName::Log, 0), (CommandName::DataEvent, 10)] {
+    for (name, at) in [(CommandName::Log, 0), (CommandName::DataEvent, 10)] {
         sweep(&mut plan, at * SECOND, &[1]);
-        assert_eq!(plan.next((at + 1) * SECOND), Step::Ask(verb.alone()));
+        assert_eq!(plan.next((at + 1) * SECOND), PlanStep::Execute(name.bare()));
         plan.on_failure(
-            verb.bare(),
+            name.bare(),
             (at + 1) * SECOND,
             &CommandError::Rejected(Rejected::Refused(CommandRefusal::UnknownCommand)),
         );
     }
     for at in [20, 30, 40] {
         let asked = asked_behind(&mut plan, at, at == 30);
-        assert!(asked.is_none_or(|command| !MEMORY.contains(&command.verb)), "{asked:?}");
+        assert!(asked.is_none_or(|command| !DEVICE_LOG.contains(&command.name)), "{asked:?}");
     }
 }
 
 /// The slow questions of so many hours between sweeps; `help` lists `euro` the first `lists` times.
 fn slow(plan: &mut PollPlan, hours: u32, mut lists: u32) -> Vec<String> {
-    plan.rhythm.summary_interval = Duration::ZERO;
+    plan.schedule.summary_interval = Duration::ZERO;
     let mut asked = Vec::new();
     for at in (0..3_600 * hours).step_by(10) {
         sweep(plan, at * SECOND, &[1, 2]);
@@ -306,7 +334,7 @@ fn a_battery_whose_row_is_unreadable_is_asked_all_the_same_also_in_a_summary() {
     sweep(&mut plan, Duration::ZERO, &[1, 2]);
     plan.next_step(SECOND);
     let mut asked = |at: u32, kind: SweepKind| {
-        assert_eq!(plan.next(at * SECOND), Step::Begin(kind));
+        assert_eq!(plan.next(at * SECOND), PlanStep::BeginSweep(kind));
         let mut asked = Vec::new();
         while let PlanStep::Execute(command) = plan.next_step(at * SECOND) {
             let table = command == CommandName::Pwr.bare();
@@ -328,7 +356,7 @@ fn a_battery_whose_row_is_unreadable_is_asked_all_the_same_also_in_a_summary() {
 #[test]
 fn help_that_went_without_an_answer_is_asked_again_with_the_other_facts() {
     let mut plan = plan(true);
-    plan.rhythm.summary_interval = Duration::ZERO;
+    plan.schedule.summary_interval = Duration::ZERO;
     let mut helps = Vec::new();
     for at in (0..3_600).step_by(10) {
         sweep(&mut plan, at * SECOND, &[1]);

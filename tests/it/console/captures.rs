@@ -111,5 +111,5 @@ fn framed_in(question: &str, pieces: &[&[u8]]) -> Option<(Vec<String>, AnswerSta
     }
     framer
         .on_silence()
-        .map(|answer| (answer.lines().map(|(_, line)| line.to_owned()).collect(), answer.verdict))
+        .map(|answer| (answer.lines().map(|(_, line)| line.to_owned()).collect(), answer.status))
 }

@@ -66,8 +66,8 @@ fn believed_and_not_asked_again(all: &[Transcript]) {
             .exchanges
             .iter()
             // Read for the first time, it has to be confirmed; that comes after all other slow questions.
-            .filter(|exchange| exchange.asked > 1 && exchange.command != CommandName::Euro.bare())
-            .map(|exchange| format!("{} {} times", exchange.command, exchange.asked))
+            .filter(|exchange| exchange.attempts > 1 && exchange.command != CommandName::Euro.bare())
+            .map(|exchange| format!("{} {} times", exchange.command, exchange.attempts))
             .collect();
         assert!(number <= 2 || again.is_empty(), "sweep {number} asked {again:?}");
     }
@@ -122,7 +122,7 @@ fn a_sum_that_comes_apart_from_the_voltage_is_asked_again_once_and_not_for_ever(
         },
     );
     let again = |transcript: &Transcript| -> Vec<String> {
-        let twice = transcript.exchanges.iter().filter(|exchange| exchange.asked > 1);
+        let twice = transcript.exchanges.iter().filter(|exchange| exchange.attempts > 1);
         twice.map(|exchange| exchange.command.to_string()).collect()
     };
     assert!(again(&all[5]).contains(&"bat 1".to_owned()), "{:?}", again(&all[5]));
@@ -322,7 +322,7 @@ fn at_the_third_asking_a_damaged_line_lets_no_unconfirmed_word_or_event_in() {
         assert_eq!(measured.power_events, None);
         assert_eq!(measured.other_events, []);
         let asked = transcript.exchanges.iter().find(|exchange| exchange.command.to_string() == "pwr 1");
-        assert_eq!(asked.map(|exchange| exchange.asked), Some(3));
+        assert_eq!(asked.map(|exchange| exchange.attempts), Some(3));
         assert!(asked.is_some_and(|exchange| exchange.outcome.is_ok()), "{asked:?}");
     }
 }
@@ -574,9 +574,9 @@ fn euro_is_listed_by_help_and_believed_once_it_was_confirmed() {
         let has_euro = matches!(dialect, Dialect::Us3000c | Dialect::Us3000d);
         assert_eq!(found.lists_euro, Some(has_euro), "{dialect}");
         if has_euro {
-            assert!(matches!(judge("euro", 1), Verdict::Again(_)), "{dialect}: at first sight");
+            assert!(matches!(judge("euro", 1), ReviewDecision::Retry(_)), "{dialect}: at first sight");
             let confirmed = judge("euro", 2);
-            assert!(matches!(confirmed, Verdict::Fine(..)), "{dialect}: {confirmed:?}");
+            assert!(matches!(confirmed, ReviewDecision::Accept(..)), "{dialect}: {confirmed:?}");
         }
     }
 }

@@ -298,7 +298,7 @@ fn with_row(text: String, number: &str, change: impl Fn(&str) -> String) -> Stri
 }
 
 fn asked_twice(transcript: &Transcript) -> Vec<String> {
-    let twice = transcript.exchanges.iter().filter(|exchange| exchange.asked > 1);
+    let twice = transcript.exchanges.iter().filter(|exchange| exchange.attempts > 1);
     twice.map(|exchange| exchange.command.to_string()).collect()
 }
 

@@ -360,5 +360,5 @@ fn without_its_last_sentence_an_answer_is_torn() {
     let FrameStatus::Complete(answer) = Framer::new("bat 1").push(bytes.as_bytes()) else {
         panic!("no answer")
     };
-    assert_eq!(answers::parse("bat 1".parse().unwrap(), &answer), Err(parsed::Rejected::Torn));
+    assert_eq!(answers::parse("bat 1".parse().unwrap(), &answer), Err(parsed::Rejected::Truncated));
 }

@@ -157,7 +157,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic_a_reader(which in 0..VERBS.len(), bytes in vec(any::<u8>(), 0..600)) {
-        let command = VERBS[which].alone();
+        let command = VERBS[which].bare();
         let echoed = [command.to_string().as_bytes(), b"\r\n", &bytes].concat();
         for bytes in [&bytes, &echoed] {
             read_by_all(command, Answer::from_transcript(bytes));
@@ -210,7 +210,7 @@ fn a_transcript_of_noise_is_an_answer_that_says_nothing_usable() {
     for bytes in [noise(true), noise(false), vec![b'\n'; 4_000_000], vec![b' '; 4_000_000]] {
         let answer = Answer::from_transcript(&bytes);
         for verb in VERBS {
-            assert!(answers::parse(verb.alone(), &answer).is_err());
+            assert!(answers::parse(verb.bare(), &answer).is_err());
         }
     }
 }

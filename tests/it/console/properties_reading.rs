@@ -292,7 +292,7 @@ proptest! {
     fn commands_read_back_as_themselves(verb in 0..10_usize, index in any::<u16>()) {
         let verb = [CommandName::Pwr, CommandName::Bat, CommandName::Info, CommandName::Stat, CommandName::Soh, CommandName::DataEvent, CommandName::DataHistory, CommandName::Time, CommandName::Log, CommandName::Unit][verb];
         let numbered = Command { name, index: Some(index) };
-        let takes_none = matches!(verb, Verb::Time | Verb::Log | Verb::Unit);
+        let takes_none = matches!(verb, CommandName::Time | CommandName::Log | CommandName::Unit);
         let expected = if takes_none { verb.bare() } else { numbered };
         prop_assert_eq!(numbered.to_string().parse(), Ok(expected));
         prop_assert_eq!(verb.bare().to_string().parse(), Ok(verb.bare()));

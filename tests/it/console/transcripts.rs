@@ -45,9 +45,9 @@ fn every_transcript_yields_the_committed_values() {
         let question = question(&bytes);
         let answer = framed(&question, &bytes).unwrap_or_else(|| panic!("{name}: no whole answer"));
         let refusal = path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("refused_"));
-        assert_eq!(matches!(answer.verdict, Verdict::Refused(_)), refusal, "{name}: {:?}", answer.verdict);
+        assert_eq!(matches!(answer.status, AnswerStatus::Refused(_)), refusal, "{name}: {:?}", answer.status);
         let text = match question.parse::<Command>() {
-            Err(_) => format!("{:?}", answer.verdict),
+            Err(_) => format!("{:?}", answer.status),
             Ok(command) => {
                 assert_eq!(Answer::from_transcript(&bytes), answer, "{name}: a file reads as the wire does");
                 match answers::parse(command, &answer) {
@@ -71,11 +71,11 @@ fn transcripts_frame_the_same_however_they_are_cut() {
     for (path, bytes) in transcripts() {
         let question = question(&bytes);
         let whole = Framer::new(&question).push(&bytes);
-        assert!(matches!(whole, Progress::Complete(_)), "{}: {whole:?}", path.display());
+        assert!(matches!(whole, FrameStatus::Complete(_)), "{}: {whole:?}", path.display());
         for cut in 1..bytes.len() {
             let mut framer = Framer::new(&question);
             let first = framer.push(&bytes[..cut]);
-            assert!(!matches!(first, Progress::Complete(_)), "{} cut at {cut}", path.display());
+            assert!(!matches!(first, FrameStatus::Complete(_)), "{} cut at {cut}", path.display());
             assert_eq!(framer.push(&bytes[cut..]), whole, "{} cut at {cut}", path.display());
         }
     }

@@ -119,7 +119,7 @@ fn wake_frame_does_not_disturb_an_awake_console() {
             let mut conversation = ConsoleClient::new(open, b"\n", PATIENCE);
             let found = probe_console(&mut conversation, None).await;
             assert!(
-                matches!(found, Ok(Found::Awake(Prompt::Pytes) | Found::Unclear)),
+                matches!(found, Ok(ConsoleState::Awake(Prompt::Pytes) | ConsoleState::Unrecognized)),
                 "{found:?} at {speed}"
             );
             let (before, asked) = (bank.answers(), "pwr".parse().unwrap());

@@ -202,7 +202,7 @@ fn a_bug_in_a_parser_never_ends_the_owner_of_the_port() {
         let (well, to_well, _well) = Output::keep(&mut supervisor, "well");
         let mut bank = port.house();
         bank.serial.judge = |review, command, now, asked, heard| {
-            assert_ne!(command.verb, Verb::Bat, "a bug in the parser of cells");
+            assert_ne!(command.name, CommandName::Bat, "a bug in the parser of cells");
             AnswerValidator::validate(review, command, now, asked, heard)
         };
         let _chain = Chain::grow(&mut supervisor, bank, &[to_well], &lines.logger()).unwrap();
