@@ -44,7 +44,7 @@ pub enum CommandName {
 }
 
 /// Every name as it goes over the wire, and whether it may carry an index.
-const VERBS: &[(CommandName, &str, bool)] = &[
+const COMMANDS: &[(CommandName, &str, bool)] = &[
     (CommandName::Pwr, "pwr", true),
     (CommandName::Bat, "bat", true),
     (CommandName::Info, "info", true),
@@ -61,7 +61,7 @@ const VERBS: &[(CommandName, &str, bool)] = &[
 
 impl CommandName {
     fn entry(self) -> &'static (CommandName, &'static str, bool) {
-        &VERBS[self as usize]
+        &COMMANDS[self as usize]
     }
 
     /// The text on the wire.
@@ -70,7 +70,7 @@ impl CommandName {
     }
 
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        VERBS.iter().map(|(name, ..)| *name)
+        COMMANDS.iter().map(|(name, ..)| *name)
     }
 
     /// The command without an index.
@@ -113,7 +113,7 @@ pub struct UnknownCommand {
 }
 
 fn known_names() -> String {
-    let names: Vec<&str> = VERBS.iter().map(|(_, text, _)| *text).collect();
+    let names: Vec<&str> = COMMANDS.iter().map(|(_, text, _)| *text).collect();
     names.join(", ")
 }
 
@@ -123,15 +123,15 @@ impl FromStr for Command {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
         let unknown = || UnknownCommand { found: text.chars().take(40).collect() };
-        for &(name, name, indexed) in VERBS {
-            let Some(rest) = text.strip_prefix(name) else { continue };
+        for &(name, wire_text, indexed) in COMMANDS {
+            let Some(rest) = text.strip_prefix(wire_text) else { continue };
             if rest.is_empty() {
                 return Ok(name.bare());
             }
             if let (true, Some(number)) = (indexed, rest.strip_prefix(' ')) {
                 let digits = Some(number.trim()).filter(|number| number.bytes().all(|b| b.is_ascii_digit()));
                 let index = digits.and_then(|digits| digits.parse().ok()).ok_or_else(unknown)?;
-                return Ok(Command { name: name, index: Some(index) });
+                return Ok(Command { name, index: Some(index) });
             }
         }
         Err(unknown())
@@ -144,17 +144,17 @@ mod tests {
 
     #[test]
     fn the_table_of_verbs_is_in_the_order_of_the_type() {
-        for (position, (name, ..)) in VERBS.iter().enumerate() {
+        for (position, (name, ..)) in COMMANDS.iter().enumerate() {
             assert_eq!(*name as usize, position);
         }
     }
 
     #[test]
     fn each_command_reads_back_as_itself() {
-        for &(name, _, indexed) in VERBS {
+        for &(name, _, indexed) in COMMANDS {
             let mut commands = vec![name.bare()];
             if indexed {
-                commands.push(Command { name: name, index: Some(16) });
+                commands.push(Command { name, index: Some(16) });
             }
             for command in commands {
                 assert_eq!(command.to_string().parse(), Ok(command));
