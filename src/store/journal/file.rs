@@ -342,7 +342,7 @@ mod tests {
 
     /// The pragmas make SQLite report a full or read-only disk with its real messages.
     #[test]
-    fn a_full_or_read_only_disk_is_named_leaves_no_trace_and_reading_goes_on() {
+    fn a_full_or_read_only_disk_is_reported_and_reading_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
         let bounds = Bounds { disk_bytes: 10_000_000, memory_bytes: 0, age: Duration::MAX };

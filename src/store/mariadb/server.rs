@@ -331,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_that_are_too_old_are_told_by_their_version() {
+    fn supported_servers_are_recognised_by_their_version() {
         for version in ["10.3.0-MariaDB", "5.5.5-10.6.4-MariaDB", "11.8.2-MariaDB-log", "8.0.39", "9.4.0"] {
             assert!(is_supported(version), "{version}");
         }

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bank_its_places_and_its_batteries_are_told_each_quarter_of_an_hour() {
+    fn counters_are_sampled_every_quarter_of_an_hour() {
         let mut counting = CounterSampler::default();
         assert_eq!(counting.sample(&report(0, 5)).len(), 3 * COUNTERS.len());
         assert_eq!(counting.sample(&report(INTERVAL_MS - 1, 6)), []);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_counted_is_not_told_and_asked_again_at_once() {
+    fn unknown_counters_are_not_sampled_and_retried_at_once() {
         let mut counting = CounterSampler::default();
         let mut unknown = report(0, 0);
         unknown.derived = DerivedValues::default();

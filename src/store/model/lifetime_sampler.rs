@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_is_stored_when_it_changed_and_at_most_once_an_hour() {
+    fn a_value_is_stored_when_it_changes_at_most_once_an_hour() {
         let mut log = LifetimeSampler::default();
         let named = |name: &str, value| (name.to_owned(), value);
         let all = [named("capacity_mah", 71_000), named("cycles", 57)];

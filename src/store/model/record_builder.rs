@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_minute_of_a_bank_that_falls_silent_is_closed_by_the_clock() {
+    fn the_clock_closes_the_last_minute_of_a_silent_bank() {
         let start = RELEASED - RELEASED.rem_euclid(60_000) + 86_400_000;
         let (mut builder, monotonic) = (RecordBuilder::new(RELEASED), Instant::now());
         let look = |ms: i64| ClockReading {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_before_the_clock_is_set_leaves_the_beginning_before_a_restart_as_it_was() {
+    fn clearing_before_the_clock_is_set_keeps_the_raise_time() {
         let (mut builder, monotonic) = (RecordBuilder::new(RELEASED), Instant::now());
         let event = EventRecord {
             bank: "bank".into(),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_of_long_ago_is_as_new_as_the_telling() {
+    fn a_late_record_expires_by_its_receipt_time() {
         let received_ms = RELEASED + 1_000;
         let (bank, name) = ("bank".to_owned(), "charged_mwh".to_owned());
         let long_ago = CounterRecord {

@@ -291,14 +291,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_room_is_told_and_goes_on_when_there_is_some() {
+    fn a_full_file_is_reported_and_continues_with_space() {
         let pages = "PRAGMA max_page_count = 60";
         refused_and_taken_after(pages, "PRAGMA max_page_count = 1000000", "no space left for ");
     }
 
     /// Simulates a full disk, which a unit test can't mount.
     #[test]
-    fn retention_makes_room_in_a_file_that_may_not_grow() {
+    fn retention_frees_space_in_a_file_that_may_not_grow() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut store = SqliteFile::open(&folder.path().join("history.db")).expect("a file");
         let fill = "INSERT INTO bank_reading (taken_at_ms, bank_id, took_ms, asked_again, missing, batteries, state_id)
@@ -317,12 +317,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_has_become_read_only_is_told_and_goes_on_when_it_is_writable() {
+    fn a_read_only_file_is_reported_and_continues_when_writable() {
         refused_and_taken_after("PRAGMA query_only = ON", "PRAGMA query_only = OFF", "writable for the user");
     }
 
     #[test]
-    fn a_file_that_retention_has_emptied_becomes_smaller_where_that_is_asked_for() {
+    fn shrink_reduces_a_file_that_retention_has_emptied() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("history.db");
         let mut store = SqliteFile::open(&file).expect("a file");

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn it_takes_its_room_and_gives_it_back() {
+    fn the_reserve_uses_and_releases_its_space() {
         let folder = tempfile::tempdir().expect("a folder");
         let reserve = DiskReserve::of(&folder.path().join("history.db"));
         let taken = || fs::metadata(folder.path().join("history.db.reserve")).map_or(0, |file| file.len());

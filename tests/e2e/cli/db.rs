@@ -88,7 +88,7 @@ fn backends() -> impl Iterator<Item = Backend> {
 }
 
 #[test]
-fn migrate_makes_the_tables_once_and_says_from_what_to_what() {
+fn migrate_creates_the_tables_once_and_prints_the_versions() {
     for backend in backends() {
         let house = House::of(&backend, "");
         let made = house.well(&["migrate"]);
@@ -106,7 +106,7 @@ fn migrate_makes_the_tables_once_and_says_from_what_to_what() {
 }
 
 #[test]
-fn a_schema_of_a_later_version_is_refused_and_left_as_it_is() {
+fn a_schema_of_a_later_version_is_refused_and_unchanged() {
     for backend in backends() {
         let house = House::of(&backend, "");
         house.well(&["migrate"]);
@@ -119,7 +119,7 @@ fn a_schema_of_a_later_version_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn export_writes_every_row_of_a_span_once_below_the_names_of_its_columns() {
+fn export_writes_a_header_and_every_row_of_the_span_once() {
     for backend in backends() {
         let house = House::of(&backend, "");
         fill(&mut *backend.open(), START, 20);
@@ -154,7 +154,7 @@ fn export_writes_every_row_of_a_span_once_below_the_names_of_its_columns() {
 }
 
 #[test]
-fn prune_deletes_what_is_past_its_retention_and_counts_it_while_somebody_else_writes() {
+fn prune_deletes_and_counts_expired_rows_during_writes() {
     for backend in backends() {
         let house = House::of(&backend, "retention = \"90d\"\ncell_retention = \"0s\"");
         let mut store = backend.open();
@@ -176,7 +176,7 @@ fn prune_deletes_what_is_past_its_retention_and_counts_it_while_somebody_else_wr
 }
 
 #[test]
-fn import_legacy_copies_the_predecessors_rows_by_its_own_settings_once() {
+fn import_legacy_copies_the_rows_of_pytes_serial_once() {
     let Some(backend) = Backend::mariadb() else { return };
     let Backend::Server { server, database } = &backend else { return };
     backend.run(
@@ -217,7 +217,7 @@ fn import_legacy_copies_the_predecessors_rows_by_its_own_settings_once() {
 }
 
 #[test]
-fn nothing_is_made_by_looking_and_wrong_settings_are_told_as_such() {
+fn reading_creates_nothing_and_invalid_settings_are_reported() {
     for backend in backends() {
         let house = House::of(&backend, "");
         for verb in ["prune", "export"] {
@@ -246,7 +246,7 @@ fn nothing_is_made_by_looking_and_wrong_settings_are_told_as_such() {
 }
 
 #[test]
-fn what_is_wrong_with_a_server_is_told_with_its_remedy_and_without_the_password() {
+fn server_errors_have_a_remedy_and_never_the_password() {
     let Some(server) = mariadb::shared() else { return };
     server.run("CREATE USER 'visitor'@'%' IDENTIFIED BY 'p@ss:w/o;rd =%20#?'; CREATE DATABASE seen; GRANT SELECT ON seen.* TO 'visitor'@'%'");
     let url = |user: &str, host: &str, port: u16, database: &str| {
@@ -273,7 +273,7 @@ fn what_is_wrong_with_a_server_is_told_with_its_remedy_and_without_the_password(
 }
 
 #[test]
-fn export_keeps_to_the_bank_the_battery_and_the_spans_that_are_asked_for() {
+fn export_selects_bank_battery_and_span() {
     for backend in backends() {
         let (house, mut store, mut minutes) =
             (House::of(&backend, ""), backend.open(), MinuteAggregator::default());
@@ -316,7 +316,7 @@ fn export_keeps_to_the_bank_the_battery_and_the_spans_that_are_asked_for() {
 }
 
 #[test]
-fn whatever_a_verb_does_nobody_who_writes_meanwhile_is_turned_away() {
+fn no_command_blocks_a_concurrent_writer() {
     for backend in backends() {
         let mut store = backend.open();
         let now = jiff::Timestamp::now().as_millisecond();
@@ -348,7 +348,7 @@ fn whatever_a_verb_does_nobody_who_writes_meanwhile_is_turned_away() {
 }
 
 #[test]
-fn what_the_service_wrote_into_the_old_table_is_not_imported_from_its_first_second_on() {
+fn rows_written_by_the_service_itself_are_not_imported() {
     let Some(backend) = Backend::mariadb() else { return };
     let house = House::of(&backend, "");
     drop(backend.open());
@@ -370,7 +370,7 @@ fn what_the_service_wrote_into_the_old_table_is_not_imported_from_its_first_seco
 }
 
 #[test]
-fn a_legacy_table_that_takes_no_rows_is_named_and_fails_no_verb() {
+fn a_refused_legacy_table_is_reported_and_fails_no_command() {
     let Some(backend) = Backend::mariadb() else { return };
     let house = House::of(&backend, "legacy_table = true");
     let run = |arguments: &[&str]| {
@@ -411,7 +411,7 @@ fn a_legacy_table_that_takes_no_rows_is_named_and_fails_no_verb() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_nobody_s_failure() {
+fn a_closed_pipe_is_not_an_error() {
     let backend = Backend::sqlite().unwrap();
     fill(&mut *backend.open(), START, 1000);
     let house = House::of(&backend, "");
@@ -423,7 +423,7 @@ fn a_reader_that_goes_away_is_nobody_s_failure() {
 }
 
 #[test]
-fn a_terminal_is_shown_how_far_it_has_come_and_nothing_stays_on_it() {
+fn progress_is_shown_on_a_terminal_and_erased() {
     let backend = Backend::sqlite().unwrap();
     fill(&mut *backend.open(), START, 1);
     let house = House::of(&backend, "");

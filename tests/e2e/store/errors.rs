@@ -55,7 +55,7 @@ mod server {
     use super::*;
 
     #[test]
-    fn a_wrong_password_is_told_apart_from_a_wrong_address() {
+    fn a_wrong_password_is_distinguished_from_a_wrong_address() {
         let Some(shared) = mariadb::shared() else { return };
         let wrong = DatabaseServer { password: "guess".into(), ..shared.server("d") };
         let words = ["127.0.0.1:", "login failed for user \"keeper\"", "database.password"];
@@ -66,7 +66,7 @@ mod server {
     }
 
     #[test]
-    fn a_database_that_may_not_be_made_is_told_with_the_statements_that_make_it() {
+    fn a_missing_database_is_reported_with_the_statements_to_create_it() {
         let Some(shared) = mariadb::shared() else { return };
         shared.run("CREATE USER 'guest'@'%' IDENTIFIED BY 'x'");
         let guest = DatabaseServer { user: "guest".into(), password: "x".into(), ..shared.server("solar`s") };
@@ -75,14 +75,14 @@ mod server {
     }
 
     #[test]
-    fn a_database_that_is_not_there_is_made_where_that_is_allowed() {
+    fn a_missing_database_is_created_if_allowed() {
         let Some(shared) = mariadb::shared() else { return };
         MariaDb::open(&shared.server("not-there/yet")).unwrap().insert(&[one(0)]).unwrap();
         shared.run("SELECT * FROM `not-there/yet`.v_battery");
     }
 
     #[test]
-    fn a_user_who_may_only_look_is_told_which_right_is_missing() {
+    fn a_missing_privilege_is_named() {
         let Some(shared) = mariadb::shared() else { return };
         shared.run("CREATE DATABASE looked_at; CREATE USER 'looker'@'%'; GRANT SELECT ON looked_at.* TO 'looker'@'%'");
         let looker =
@@ -97,7 +97,7 @@ mod server {
     }
 
     #[test]
-    fn a_server_that_is_too_old_is_refused_before_anything_is_made() {
+    fn a_too_old_server_is_refused_before_anything_is_created() {
         let Some(server) = MariaDbServer::start(&["--version=10.2.44-MariaDB"]) else { return };
         refused(
             MariaDb::open(&server.server("d")),
@@ -107,14 +107,14 @@ mod server {
     }
 
     #[test]
-    fn a_name_without_an_address_is_told() {
+    fn an_unresolvable_host_is_reported() {
         let Some(shared) = mariadb::shared() else { return };
         let lost = DatabaseServer { host: "no-such-host.invalid".into(), ..shared.server("d") };
         refused(MariaDb::open(&lost), ErrorClass::Outside, &["no-such-host.invalid", "database.url"]);
     }
 
     #[test]
-    fn a_port_where_nobody_listens_is_told() {
+    fn a_closed_port_is_reported() {
         let Some(shared) = mariadb::shared() else { return };
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let gone = DatabaseServer { port, ..shared.server("d") };
@@ -124,7 +124,7 @@ mod server {
     }
 
     #[test]
-    fn a_server_that_hangs_up_at_once_is_told_from_one_that_hangs() {
+    fn a_closed_connection_is_distinguished_from_a_hanging_server() {
         let Some(shared) = mariadb::shared() else { return };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -138,7 +138,7 @@ mod server {
     }
 
     #[test]
-    fn a_server_that_hangs_is_not_waited_for() {
+    fn connecting_to_a_hanging_server_times_out() {
         let Some(server) = MariaDbServer::start(&[]) else { return };
         server.suspend();
         refused(MariaDb::open(&server.server("d")), ErrorClass::Outside, &["did not respond within 5s"]);
@@ -147,7 +147,7 @@ mod server {
     }
 
     #[test]
-    fn a_server_that_is_killed_is_away_and_the_same_store_goes_on_when_it_is_back() {
+    fn a_store_continues_after_its_server_was_killed_and_restarted() {
         let Some(server) = MariaDbServer::start(&[]) else { return };
         let mut store = MariaDb::open(&server.server("d")).unwrap();
         store.insert(&[one(0)]).unwrap();
@@ -168,7 +168,7 @@ mod server {
     }
 
     #[test]
-    fn a_server_without_room_is_told_and_so_is_one_that_is_read_only() {
+    fn a_full_and_a_read_only_server_are_reported() {
         let options = ["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M;ibdata2:16M"];
         let Some(server) = MariaDbServer::start(&options) else { return };
         server.run("CREATE DATABASE d; CREATE USER 'writer'@'%'; GRANT ALL ON d.* TO 'writer'@'%'");
@@ -204,7 +204,7 @@ mod server {
     }
 
     #[test]
-    fn an_idle_connection_that_the_server_closed_is_made_again_silently() {
+    fn a_connection_closed_for_being_idle_is_reopened_silently() {
         let Some(shared) = mariadb::shared() else { return };
         let mut store = MariaDb::open(&shared.server("idle")).unwrap();
         for n in 0..3 {
@@ -222,7 +222,7 @@ mod server {
 
     /// The server may still be at the commit of a connection that was cut when its rows come again.
     #[test]
-    fn minutes_that_come_again_while_the_server_still_commits_them_count_once() {
+    fn minutes_resent_during_a_commit_count_once() {
         let Some(shared) = mariadb::shared() else { return };
         let mut minutes = MinuteAggregator::for_run(1);
         let mut part = |ms| {
@@ -249,7 +249,7 @@ mod server {
     }
 
     #[test]
-    fn whatever_dialect_is_the_server_s_default_ours_is_the_usual_one() {
+    fn the_session_does_not_depend_on_the_servers_sql_mode() {
         let Some(server) = MariaDbServer::start(&["--sql-mode=ORACLE", "--autocommit=0"]) else { return };
         let modes = [
             "ORACLE",
@@ -272,7 +272,7 @@ mod server {
     }
 
     #[test]
-    fn a_call_that_gets_no_answer_ends_when_it_is_aborted() {
+    fn aborting_ends_a_call_without_an_answer() {
         let Some(shared) = mariadb::shared() else { return };
         let (proxy, abort) = (Proxy::in_front_of(shared.port()), AbortHandle::default());
         let own = DatabaseServer { port: proxy.port(), abort: abort.clone(), ..shared.server("vanished") };
@@ -309,11 +309,8 @@ mod server {
     }
 
     #[test]
-    fn a_thread_that_waits_for_a_vanished_server_is_free_soon_and_history_goes_on() {
-        if !own_process::is_alone(concat!(
-            module_path!(),
-            "::a_thread_that_waits_for_a_vanished_server_is_free_soon_and_history_goes_on"
-        )) {
+    fn a_vanished_server_blocks_no_thread_for_long() {
+        if !own_process::is_alone(concat!(module_path!(), "::a_vanished_server_blocks_no_thread_for_long")) {
             return;
         }
         let Some(shared) = mariadb::shared() else { return };
@@ -351,7 +348,7 @@ mod server {
     }
 
     #[test]
-    fn a_value_that_no_column_takes_is_the_record_s_fault() {
+    fn a_value_out_of_range_is_a_data_error() {
         let Some(shared) = mariadb::shared() else { return };
         let mut store = MariaDb::open(&shared.server("poisoned")).unwrap();
         let mut poison = one(0);
@@ -438,7 +435,7 @@ mod encryption {
     }
 
     #[test]
-    fn encryption_that_is_asked_for_is_there_or_nothing_is() {
+    fn required_encryption_is_used_or_the_connection_fails() {
         let Some(keys) = Keys::new() else { return };
         let (certificate, key) = (keys.path("server.pem"), keys.path("server.key"));
         let options = [format!("--ssl-cert={certificate}"), format!("--ssl-key={key}")];
@@ -463,7 +460,7 @@ mod encryption {
     }
 
     #[test]
-    fn a_server_that_offers_none_is_not_spoken_to_in_the_clear() {
+    fn a_server_without_tls_is_refused_if_tls_is_required() {
         let Some(keys) = Keys::new() else { return };
         let Some(server) = MariaDbServer::start(&["--skip-ssl"]) else { return };
         let authority = keys.0.path().join("authority.pem");
@@ -476,7 +473,7 @@ mod file {
     use super::*;
 
     #[test]
-    fn a_folder_that_is_not_there_is_told() {
+    fn a_missing_folder_is_reported() {
         let folder = tempdir().unwrap();
         let file = folder.path().join("none/history.db");
         refused(
@@ -487,7 +484,7 @@ mod file {
     }
 
     #[test]
-    fn a_place_that_can_not_be_written_to_is_told() {
+    fn a_path_without_write_permission_is_reported() {
         // Nobody may make a file there, root neither.
         refused(
             SqliteFile::open(Path::new("/sys/history.db")),
@@ -497,7 +494,7 @@ mod file {
     }
 
     #[test]
-    fn what_is_no_database_is_left_as_it_is() {
+    fn a_file_that_is_not_a_database_is_unchanged() {
         let folder = tempdir().unwrap();
         let file = folder.path().join("history.db");
         fs::write(&file, "dear diary, today the battery was full. ".repeat(200)).unwrap();
@@ -515,7 +512,7 @@ mod file {
     }
 
     #[test]
-    fn a_database_of_another_program_is_left_as_it_is() {
+    fn a_database_of_another_program_is_unchanged() {
         for sql in [
             "CREATE TABLE recipe (title TEXT)",
             "PRAGMA application_id = 1112296012; CREATE TABLE entry (seq INTEGER)",
@@ -535,7 +532,7 @@ mod file {
     }
 
     #[test]
-    fn a_history_from_before_there_was_a_mark_is_adopted() {
+    fn a_history_without_an_application_id_is_adopted() {
         let folder = tempdir().unwrap();
         let file = folder.path().join("history.db");
         SqliteFile::open(&file).unwrap().insert(&[one(0)]).unwrap();
@@ -558,7 +555,7 @@ mod file {
     }
 
     #[test]
-    fn a_file_that_was_removed_replaced_or_moved_takes_no_more_rows_and_keeps_those_it_has() {
+    fn a_removed_replaced_or_moved_file_accepts_no_more_rows() {
         type Harm = fn(&Path);
         let harm: [(&str, Harm); 5] = [
             ("removed", |file| fs::remove_file(file).unwrap()),
@@ -615,7 +612,7 @@ mod file {
 
     /// A disk of 2, 16 and 64 megabytes that is full: what is past its retention makes room for what comes, and nothing else goes.
     #[test]
-    fn a_full_disk_loses_nothing_and_retention_makes_room_on_it() {
+    fn a_full_disk_loses_no_rows_and_retention_frees_space() {
         for (megabytes, reserve) in [(2, 256 * 1024), (16, 2 * 1024 * 1024), (64, 8 * 1024 * 1024)] {
             let Some(disk) = SmallDisk::of(megabytes) else { return };
             let file = disk.path().join("history.db");
@@ -644,7 +641,7 @@ mod file {
     }
 
     #[test]
-    fn a_history_is_opened_on_a_disk_that_only_its_reserve_has_room_on() {
+    fn a_history_opens_on_a_disk_with_only_its_reserve_left() {
         let Some(disk) = SmallDisk::of(16) else { return };
         let file = disk.path().join("history.db");
         let reserve = || fs::metadata(disk.path().join("history.db.reserve")).map_or(0, |file| file.len());
@@ -661,7 +658,7 @@ mod file {
     }
 
     #[test]
-    fn a_history_behind_a_link_is_where_the_link_leads() {
+    fn a_symbolic_link_leads_to_the_history() {
         let (folder, disk) = (tempdir().unwrap(), tempdir().unwrap());
         let (link, file) = (folder.path().join("history.db"), disk.path().join("kept.db"));
         std::os::unix::fs::symlink(&file, &link).unwrap();
@@ -674,7 +671,7 @@ mod file {
     }
 
     #[test]
-    fn a_damaged_file_is_told() {
+    fn a_damaged_file_is_reported() {
         let folder = tempdir().unwrap();
         let file = folder.path().join("history.db");
         let mut store = SqliteFile::open(&file).unwrap();
@@ -688,7 +685,7 @@ mod file {
     }
 
     #[test]
-    fn a_lock_that_does_not_go_away_is_told_and_the_store_goes_on_after_it() {
+    fn a_lasting_lock_is_reported_and_the_store_continues_after_it() {
         let folder = tempdir().unwrap();
         let file = folder.path().join("history.db");
         let mut store = SqliteFile::open(&file).unwrap();
@@ -704,7 +701,7 @@ mod file {
     }
 
     #[test]
-    fn a_name_that_looks_like_an_option_of_sqlite_is_a_file() {
+    fn a_file_name_is_never_parsed_as_a_sqlite_option() {
         let folder = tempdir().unwrap();
         for name in ["file:x?mode=memory", "a b.db", ":memory:", "ü%20.db"] {
             let file = folder.path().join(name);

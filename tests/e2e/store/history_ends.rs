@@ -8,7 +8,7 @@ use support::service::Service;
 use support::sweeps::wait_for_sweeps;
 
 #[test]
-fn a_journal_that_fails_while_the_service_ends_is_told() {
+fn a_journal_that_fails_during_shutdown_is_logged() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let bank =
         Simulation::new(Dialect::PytesV5).batteries(2).cells(4).speed(300.0).unpaced().start().unwrap();

@@ -72,7 +72,7 @@ fn count(connection: &mut SqliteConnection, what: &str) -> u64 {
 }
 
 #[test]
-fn the_last_sweep_and_the_minute_in_hand_are_in_the_file_when_the_service_has_ended() {
+fn shutdown_stores_the_last_sweep_and_the_current_minute() {
     for signal in ["TERM", "INT"] {
         let mut house = House::new();
         let (sweeps, mut connection) = (house.quiet(), house.connection());
@@ -85,7 +85,7 @@ fn the_last_sweep_and_the_minute_in_hand_are_in_the_file_when_the_service_has_en
 }
 
 #[test]
-fn a_file_that_somebody_else_has_locked_for_long_misses_nothing_and_nobody_waits_for_it() {
+fn a_file_locked_for_long_misses_no_row_and_blocks_nothing() {
     let mut house = House::new();
     let meanwhile = SweepWatch::watch(&mut house.service, INTERVAL);
     let mut other = house.connection();
@@ -111,7 +111,7 @@ fn stored_in(file: &Path) -> u64 {
 }
 
 #[test]
-fn a_file_that_is_moved_while_in_use_is_logged_and_a_new_one_has_every_later_sweep() {
+fn a_file_moved_while_in_use_is_logged_and_replaced() {
     let mut house = House::new();
     let (file, moved) = (file_in(house.folder.path()), house.folder.path().join("moved.db"));
     std::fs::rename(&file, &moved).unwrap();
@@ -130,7 +130,7 @@ fn a_file_that_is_moved_while_in_use_is_logged_and_a_new_one_has_every_later_swe
 }
 
 #[test]
-fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
+fn a_damaged_file_is_moved_away_and_replaced() {
     let folder = tempdir().unwrap();
     let (file, place) = (file_in(folder.path()), folder.path().to_owned());
     drop(bankwatch::internals::store::SqliteFile::open(&file).unwrap());
@@ -148,7 +148,7 @@ fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
 }
 
 #[test]
-fn the_last_sweeps_have_room_on_a_full_disk() {
+fn the_last_sweeps_use_the_reserve_of_a_full_disk() {
     let Some(disk) = small_disk::SmallDisk::of(16) else { return };
     let mut house = House::keeping_in(disk.path(), tempdir().unwrap());
     let reserve = disk.path().join("history.db.reserve");
@@ -166,7 +166,7 @@ fn the_last_sweeps_have_room_on_a_full_disk() {
 
 /// Counters, history and journal have one writer each.
 #[test]
-fn a_second_service_in_the_same_folder_is_refused_and_names_the_first() {
+fn a_second_service_in_the_same_folder_is_refused() {
     let mut house = House::new();
     let folder = house.service.folder().to_owned();
     let says = |arguments: &[&str]| {
@@ -188,7 +188,7 @@ fn a_second_service_in_the_same_folder_is_refused_and_names_the_first() {
 }
 
 #[test]
-fn what_a_locked_file_costs_at_the_end_is_told() {
+fn rows_lost_to_a_locked_file_at_shutdown_are_logged() {
     let mut house = House::new();
     let mut other = house.connection();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();

@@ -176,7 +176,7 @@ fn said_of(truth: &AnswerHistory, place: usize) -> (Vec<(i32, i32)>, Vec<String>
 }
 
 #[test]
-fn a_server_killed_again_and_again_misses_nothing() {
+fn a_repeatedly_killed_server_misses_no_row() {
     let Some(server) = MariaDbServer::start(&[]) else { return };
     let bank = bank();
     let mut service = service(&bank, server.port());
@@ -194,7 +194,7 @@ fn a_server_killed_again_and_again_misses_nothing() {
 }
 
 #[test]
-fn connections_cut_in_the_middle_of_anything_bring_nothing_twice() {
+fn cut_connections_store_nothing_twice() {
     let Some(server) = MariaDbServer::start(&[]) else { return };
     let (bank, proxy) = (bank(), Proxy::in_front_of(server.port()));
     let mut service = service(&bank, proxy.port());
@@ -230,7 +230,7 @@ fn connections_cut_in_the_middle_of_anything_bring_nothing_twice() {
 }
 
 #[test]
-fn a_server_that_is_full_gets_all_of_it_when_there_is_room() {
+fn a_full_server_gets_every_row_once_it_has_space() {
     let options = ["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M;ibdata2:16M"];
     let Some(server) = MariaDbServer::start(&options) else { return };
     // Large enough to fill what the tables have set aside for themselves.
@@ -262,7 +262,7 @@ fn a_server_that_is_full_gets_all_of_it_when_there_is_room() {
 }
 
 #[test]
-fn a_server_that_hangs_for_longer_than_every_deadline_gets_all_of_it_when_it_goes_on() {
+fn a_server_that_hangs_past_every_deadline_gets_every_row_later() {
     let Some(server) = MariaDbServer::start(&[]) else { return };
     let bank = bank();
     let mut service = service(&bank, server.port());
@@ -288,7 +288,7 @@ fn shown(service: &Service) -> Option<i64> {
 }
 
 #[test]
-fn a_service_killed_dozens_of_times_at_any_moment_has_stored_what_it_had_shown() {
+fn a_service_killed_dozens_of_times_has_stored_what_it_published() {
     const LIVES: usize = 36;
     let Some(server) = MariaDbServer::start(&[]) else { return };
     let bank = bank();
@@ -352,7 +352,7 @@ fn newest_stored(server: &MariaDbServer) -> Option<i64> {
 }
 
 #[test]
-fn a_legacy_table_that_is_locked_and_refused_delays_nothing_else_and_catches_up() {
+fn a_locked_or_refused_legacy_table_delays_nothing_else() {
     let Some(server) = MariaDbServer::start(&[]) else { return };
     let bank = bank();
     let mut service = service(&bank, server.port());

@@ -88,7 +88,7 @@ const COLUMNS: [&str; 10] = [
 ];
 
 #[test]
-fn the_table_is_written_as_the_predecessor_wrote_it() {
+fn the_table_is_written_as_pytes_serial_writes_it() {
     let Some(backend) = in_a_zone() else { return };
     let mut one = battery(1, 2, 7, Some("B000001"));
     one.measured.base_state = Some(Word::new("Discharging slowly"));
@@ -115,7 +115,7 @@ fn the_table_is_written_as_the_predecessor_wrote_it() {
 }
 
 #[test]
-fn a_table_that_requires_numbers_gets_no_row_without_them() {
+fn a_not_null_number_column_gets_no_row_without_a_value() {
     let Some(backend) = in_a_zone() else { return };
     backend.run(TABLE);
     let mut whole = battery(1, 0, 7, None);
@@ -133,7 +133,7 @@ fn a_table_that_requires_numbers_gets_no_row_without_them() {
 }
 
 #[test]
-fn a_table_made_finer_gets_tenths_of_a_degree() {
+fn a_finer_temperature_column_gets_tenths_of_a_degree() {
     let Some(backend) = in_a_zone() else { return };
     drop(writing(&backend));
     write_all(&backend);
@@ -144,7 +144,7 @@ fn a_table_made_finer_gets_tenths_of_a_degree() {
 }
 
 #[test]
-fn without_the_setting_the_table_is_left_alone() {
+fn the_table_is_not_written_unless_enabled() {
     let Some(backend) = Backend::mariadb() else { return };
     backend.run(TABLE);
     backend.open().insert(&[sweep("pytes", START, vec![battery(1, 0, 7, None)])]).unwrap();
@@ -212,7 +212,7 @@ fn accepted() -> Vec<(String, &'static str, &'static str)> {
 }
 
 #[test]
-fn every_form_of_the_table_gets_the_columns_that_it_has() {
+fn every_variant_of_the_table_gets_its_columns() {
     let Some(backend) = in_a_zone() else { return };
     let mut store = writing(&backend);
     let mut days = 0;
@@ -298,7 +298,7 @@ fn refused() -> Vec<(String, &'static str, &'static str)> {
 }
 
 #[test]
-fn what_the_table_refuses_is_named_with_its_remedy_and_costs_our_own_tables_nothing() {
+fn a_refusal_has_a_remedy_and_does_not_affect_our_tables() {
     let Some(backend) = in_a_zone() else { return };
     let mut store = writing(&backend);
     for (case, (made, reason, remedy)) in (0..).zip(refused()) {
@@ -338,7 +338,7 @@ fn what_the_table_refuses_is_named_with_its_remedy_and_costs_our_own_tables_noth
 }
 
 #[test]
-fn one_sweep_that_is_refused_costs_itself_alone() {
+fn only_a_refused_sweep_is_left_out() {
     let Some(backend) = Backend::mariadb() else { return };
     let mut store = writing(&backend);
     backend.run(&table(&format!("{ELEVEN}, CONSTRAINT odd CHECK (soc <> 57 AND soc <> 58 AND soc <> 59)")));
@@ -364,7 +364,7 @@ fn one_sweep_that_is_refused_costs_itself_alone() {
 }
 
 #[test]
-fn a_table_without_transactions_gets_each_row_once_although_it_refuses_some_for_a_while() {
+fn without_transactions_each_row_is_written_once_despite_refusals() {
     let Some(backend) = Backend::mariadb() else { return };
     let mut store = writing(&backend);
     backend.run(&format!("{} ENGINE=MyISAM", table(ELEVEN)));
@@ -380,7 +380,7 @@ fn a_table_without_transactions_gets_each_row_once_although_it_refuses_some_for_
 }
 
 #[test]
-fn sweeps_left_out_of_a_table_without_transactions_leave_the_rows_that_it_took_once() {
+fn without_transactions_accepted_rows_of_a_skipped_sweep_stay() {
     let Some(backend) = Backend::mariadb() else { return };
     let mut store = writing(&backend);
     backend.run(&format!("{} ENGINE=MyISAM", table(ELEVEN)));
@@ -396,7 +396,7 @@ fn sweeps_left_out_of_a_table_without_transactions_leave_the_rows_that_it_took_o
 }
 
 #[test]
-fn rights_to_insert_alone_are_enough_and_missing_ones_are_named() {
+fn the_insert_privilege_suffices_and_a_missing_one_is_named() {
     let Some(backend) = Backend::mariadb() else { return };
     let Backend::Server { database, .. } = &backend else { unreachable!() };
     let user = format!("{database}-rows");
@@ -476,7 +476,7 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 #[test]
-fn a_lock_on_the_table_delays_its_writer_alone_and_every_row_comes_once() {
+fn a_lock_on_the_table_delays_only_its_writer() {
     let Some(backend) = Backend::mariadb() else { return };
     let mut store = writing(&backend);
     write_all(&backend);
@@ -512,7 +512,7 @@ fn a_lock_on_the_table_delays_its_writer_alone_and_every_row_comes_once() {
 }
 
 #[test]
-fn what_an_earlier_version_has_written_is_not_written_again() {
+fn rows_written_by_an_earlier_version_are_not_repeated() {
     let Some(backend) = Backend::mariadb() else { return };
     backend.open().insert(&sweeps(0..5)).unwrap();
     let mut store = writing(&backend);
@@ -522,7 +522,7 @@ fn what_an_earlier_version_has_written_is_not_written_again() {
 }
 
 #[test]
-fn sweeps_past_their_retention_wait_no_longer_for_a_table_that_refuses() {
+fn expired_sweeps_no_longer_wait_for_a_refusing_table() {
     let Some(backend) = Backend::mariadb() else { return };
     let mut store = writing(&backend);
     backend.run(&table(&format!("{ELEVEN}, note TEXT NOT NULL")));
@@ -536,7 +536,7 @@ fn sweeps_past_their_retention_wait_no_longer_for_a_table_that_refuses() {
 }
 
 #[test]
-fn ending_the_calls_of_one_connection_leaves_another_to_the_same_server_alone() {
+fn aborting_one_connection_does_not_affect_another() {
     let Some(backend) = Backend::mariadb() else { return };
     // By an address that no other test is connected to.
     let proxy = Proxy::in_front_of(backend.server().port);
@@ -573,7 +573,7 @@ fn predecessor(backend: &Backend, pairs: usize) {
 }
 
 #[test]
-fn old_rows_are_copied_once_however_often_it_is_asked() {
+fn repeated_imports_copy_each_row_once() {
     let Some(backend) = in_a_zone() else { return };
     predecessor(&backend, 600);
     backend.run("INSERT INTO pwr_data SELECT NULL, record_time, 0, voltage, current, temperature, soc, basic_st, volt_st, current_st, temp_st, coul_st, soh_st, heater_st, bat_events, power_events, sys_events FROM pwr_data WHERE id = 1");

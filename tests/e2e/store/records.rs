@@ -65,7 +65,7 @@ fn each_kind() -> Vec<Record> {
 }
 
 #[test]
-fn a_record_is_read_as_it_was_written() {
+fn a_record_is_decoded_as_it_was_encoded() {
     for record in each_kind() {
         let bytes = record.to_bytes().unwrap();
         assert_eq!(Record::from_bytes(&bytes).unwrap(), record);
@@ -80,7 +80,7 @@ fn a_sweep_of_four_batteries_of_sixteen_cells_takes_a_few_kilobytes() {
 }
 
 #[test]
-fn what_is_no_record_is_refused_with_a_sentence() {
+fn bytes_that_are_not_a_record_are_rejected_with_a_reason() {
     let later = each_kind()[0].to_bytes().unwrap();
     let later = String::from_utf8(later).unwrap().replacen("\"1\"", "\"2\"", 1);
     for bytes in [&b""[..], b"{", b"{\"1\":{\"sweep\":{}}}", b"\xff\x00", later.as_bytes()] {
@@ -93,7 +93,7 @@ fn what_is_no_record_is_refused_with_a_sentence() {
 }
 
 #[test]
-fn a_record_taken_by_a_clock_that_was_late_is_moved_as_a_whole() {
+fn all_times_of_a_record_are_shifted_for_a_late_clock() {
     for mut record in each_kind() {
         let before = record.at_ms();
         record.shift(1000);
@@ -156,7 +156,7 @@ const CELL: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn no_output_forgets_a_field_of_a_reading() {
+fn every_field_of_a_reading_is_in_every_output() {
     let source =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/model/reading.rs")).unwrap();
     let fields = |of: &str| -> Vec<String> {

@@ -28,41 +28,41 @@ macro_rules! promises {
 }
 
 promises!(
-    what_is_stored_twice_is_there_once,
-    views_say_volts_amperes_degrees_and_words,
-    what_was_not_said_stays_null,
-    a_battery_that_said_nothing_has_no_row,
-    a_barcode_that_arrives_joins_the_history_of_its_place,
-    a_barcode_known_from_before_takes_the_nameless_rows_along,
-    two_batteries_that_swap_places_keep_their_histories,
-    a_chain_that_is_shifted_takes_its_histories_along,
-    of_two_with_one_barcode_the_second_is_known_by_its_place_until_it_is_alone,
-    whoever_had_a_barcode_keeps_it_over_restarts_and_against_another_bank,
-    a_barcode_that_no_battery_can_have_is_none,
-    what_two_with_one_barcode_sum_up_to_goes_to_each,
-    any_barcodes_yield_one_row_a_place_and_sweep,
-    a_late_word_about_a_battery_does_not_move_it,
-    any_word_is_kept_as_it_was_said,
-    a_record_that_fails_takes_its_batch_along_and_nothing_else,
-    events_rise_once_and_clear,
-    an_event_whose_time_or_battery_was_corrected_stays_one_row_and_ends,
-    counters_never_step_back,
-    lifetime_figures_are_kept_once_each_with_their_battery,
-    retention_deletes_old_rows_in_small_steps_and_keeps_roll_ups,
+    inserting_a_record_twice_keeps_one_row,
+    views_have_volts_amperes_degrees_and_words,
+    an_unreported_value_is_null,
+    a_battery_that_did_not_respond_has_no_row,
+    a_new_barcode_joins_the_history_of_its_place,
+    a_known_barcode_joins_the_rows_of_its_place,
+    batteries_that_swap_places_keep_their_histories,
+    batteries_of_a_shifted_chain_keep_their_histories,
+    the_second_with_a_barcode_is_known_by_place_until_it_is_unique,
+    the_owner_of_a_barcode_keeps_it_across_restarts_and_banks,
+    an_implausible_barcode_is_ignored,
+    roll_ups_of_two_batteries_with_one_barcode_are_separate,
+    any_barcodes_yield_one_row_per_place_and_sweep,
+    a_late_record_does_not_move_a_battery,
+    any_state_word_is_stored_as_reported,
+    a_failing_record_rolls_back_its_batch_only,
+    events_are_raised_once_and_cleared,
+    an_event_with_a_corrected_time_or_battery_stays_one_row,
+    counters_never_decrease,
+    lifetime_values_are_stored_once_per_battery,
+    retention_deletes_old_rows_in_steps_and_keeps_roll_ups,
     roll_ups_equal_a_naive_computation,
     a_minute_in_parts_counts_each_part_once,
-    a_clock_that_is_set_back_costs_no_sample_and_doubles_none,
-    history_answers_by_place_and_step,
+    a_clock_set_back_loses_no_sample_and_doubles_none,
+    history_is_queried_by_place_and_resolution,
     export_gives_every_row_once_in_order,
     export_has_every_column_of_its_view,
-    roll_ups_are_exported_with_the_bank_itself_before_its_batteries,
-    migrations_run_once_and_again_change_nothing,
+    roll_ups_are_exported_with_the_bank_before_its_batteries,
+    migrations_are_applied_once,
     a_half_applied_schema_is_completed,
-    a_newer_schema_is_refused_and_not_touched,
-    two_writers_at_once_lose_nothing,
-    dead_letters_are_kept_up_to_a_number,
-    the_schema_is_what_the_program_believes,
-    every_query_of_the_page_has_an_answer,
+    a_newer_schema_is_refused_and_unchanged,
+    two_concurrent_writers_lose_nothing,
+    only_the_newest_dead_letters_are_kept,
+    the_tables_match_the_schema_in_the_program,
+    every_query_in_the_documentation_works,
 );
 
 /// A bank of so many batteries with barcodes, at the `n`th sweep.
@@ -76,7 +76,7 @@ fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap()
 }
 
-fn what_is_stored_twice_is_there_once(backend: &Backend) {
+fn inserting_a_record_twice_keeps_one_row(backend: &Backend) {
     let mut store = backend.open();
     let records: Vec<Record> = (0..30).map(|n| bank(3, n)).collect();
     store.insert(&records).unwrap();
@@ -91,7 +91,7 @@ fn what_is_stored_twice_is_there_once(backend: &Backend) {
     assert_eq!(backend.count("state"), 3, "a bank's, a battery's, a cell's");
 }
 
-fn views_say_volts_amperes_degrees_and_words(backend: &Backend) {
+fn views_have_volts_amperes_degrees_and_words(backend: &Backend) {
     backend.open().insert(&[sweep("pytes", START, vec![battery(1, 4, 7, Some("B000001"))])]).unwrap();
     let battery = ["bank", "place", "barcode", "model", "taken_at", "taken_at_ms", "voltage_v", "current_a"];
     assert_eq!(
@@ -116,7 +116,7 @@ fn views_say_volts_amperes_degrees_and_words(backend: &Backend) {
     assert!(row.ends_with("Dischg 1.21 1"), "{row}");
 }
 
-fn what_was_not_said_stays_null(backend: &Backend) {
+fn an_unreported_value_is_null(backend: &Backend) {
     let silent = BatteryReading {
         presence: Presence::Present,
         cells: Some(vec![Default::default(); 2]),
@@ -132,7 +132,7 @@ fn what_was_not_said_stays_null(backend: &Backend) {
     assert_eq!(backend.rows(&bank, "FROM bank_reading"), ["- - - - -"]);
 }
 
-fn a_battery_that_said_nothing_has_no_row(backend: &Backend) {
+fn a_battery_that_did_not_respond_has_no_row(backend: &Backend) {
     let missing = BatteryReading::empty(Place::new(2).unwrap());
     let absent =
         BatteryReading { presence: Presence::Absent, ..BatteryReading::empty(Place::new(3).unwrap()) };
@@ -148,7 +148,7 @@ fn a_battery_that_said_nothing_has_no_row(backend: &Backend) {
     );
 }
 
-fn a_barcode_that_arrives_joins_the_history_of_its_place(backend: &Backend) {
+fn a_new_barcode_joins_the_history_of_its_place(backend: &Backend) {
     let mut store = backend.open();
     store.insert(&[sweep("pytes", START, vec![battery(1, 2, 1, None)])]).unwrap();
     store.insert(&[sweep("pytes", START + 1, vec![battery(1, 2, 2, Some("B000001"))])]).unwrap();
@@ -159,7 +159,7 @@ fn a_barcode_that_arrives_joins_the_history_of_its_place(backend: &Backend) {
     );
 }
 
-fn a_barcode_known_from_before_takes_the_nameless_rows_along(backend: &Backend) {
+fn a_known_barcode_joins_the_rows_of_its_place(backend: &Backend) {
     let one = |n: i64, barcode| sweep("pytes", START + n, vec![battery(1, 1, n as i32, barcode)]);
     backend.open().insert(&[one(1, Some("B000001"))]).unwrap();
     let mut store = backend.open();
@@ -182,7 +182,7 @@ fn a_barcode_known_from_before_takes_the_nameless_rows_along(backend: &Backend) 
     assert_eq!(store.history(&query).unwrap().len(), 6);
 }
 
-fn two_batteries_that_swap_places_keep_their_histories(backend: &Backend) {
+fn batteries_that_swap_places_keep_their_histories(backend: &Backend) {
     let mut store = backend.open();
     let pair = |n: i64, first: &str, second: &str| {
         let one = battery(1, 1, if first == "A000001" { 100 } else { 200 }, Some(first));
@@ -255,7 +255,7 @@ fn known_batteries(backend: &Backend) -> Vec<String> {
     backend.rows(&columns, rest)
 }
 
-fn a_chain_that_is_shifted_takes_its_histories_along(backend: &Backend) {
+fn batteries_of_a_shifted_chain_keep_their_histories(backend: &Backend) {
     let [a, b, c] = ["A000001", "B000001", "C000001"].map(Some);
     let mut store = backend.open();
     store.insert(&[stating("pytes", 0, &[a, b, c]), stating("pytes", 1, &[b, c])]).unwrap();
@@ -263,7 +263,7 @@ fn a_chain_that_is_shifted_takes_its_histories_along(backend: &Backend) {
     assert_eq!(rows, ["A000001 1", "B000001 2", "B000001 1", "C000001 3", "C000001 2"]);
 }
 
-fn of_two_with_one_barcode_the_second_is_known_by_its_place_until_it_is_alone(backend: &Backend) {
+fn the_second_with_a_barcode_is_known_by_place_until_it_is_unique(backend: &Backend) {
     let mut store = backend.open();
     let both = [Some(X), Some(X)];
     store.insert(&[stating("pytes", 0, &[None, Some(X)]), stating("pytes", 1, &both)]).unwrap();
@@ -287,7 +287,7 @@ fn of_two_with_one_barcode_the_second_is_known_by_its_place_until_it_is_alone(ba
     assert_eq!(known_batteries(backend)[1], format!("{owner} {}", 5 + 34 + 2));
 }
 
-fn whoever_had_a_barcode_keeps_it_over_restarts_and_against_another_bank(backend: &Backend) {
+fn the_owner_of_a_barcode_keeps_it_across_restarts_and_banks(backend: &Backend) {
     let (east, west) = ([Some(X), None], [Some(Y), Some(X)]);
     backend.open().insert(&[stating("east", 0, &east)]).unwrap();
     // A new service; its first sweeps come in any order.
@@ -317,7 +317,7 @@ fn whoever_had_a_barcode_keeps_it_over_restarts_and_against_another_bank(backend
     assert_eq!(known("b.barcode = 'Z221104000003'"), ["barcode:Z221104000003"]);
 }
 
-fn a_barcode_that_no_battery_can_have_is_none(backend: &Backend) {
+fn an_implausible_barcode_is_ignored(backend: &Backend) {
     let zeros = Some("0000000000000000");
     let longer = format!("{}1", "K2211040".repeat(8));
     let barcodes = [zeros, zeros, Some("N/A"), Some("K2211"), Some(&*longer), Some("NOBARCODE")];
@@ -338,7 +338,7 @@ fn a_barcode_that_no_battery_can_have_is_none(backend: &Backend) {
     );
 }
 
-fn what_two_with_one_barcode_sum_up_to_goes_to_each(backend: &Backend) {
+fn roll_ups_of_two_batteries_with_one_barcode_are_separate(backend: &Backend) {
     let (mut store, mut minutes) = (backend.open(), MinuteAggregator::for_run(7));
     let mut records = Vec::new();
     for n in 0..24 {
@@ -364,7 +364,7 @@ fn what_two_with_one_barcode_sum_up_to_goes_to_each(backend: &Backend) {
     assert_eq!(sums, [format!("barcode:{X} 21"), format!("barcode:{Y} 15"), "place:1:2 12".to_owned()]);
 }
 
-fn any_barcodes_yield_one_row_a_place_and_sweep(backend: &Backend) {
+fn any_barcodes_yield_one_row_per_place_and_sweep(backend: &Backend) {
     let cases = if matches!(backend, Backend::File { .. }) { 40 } else { 5 };
     let mut store = backend.open();
     for case in 0..cases {
@@ -416,7 +416,7 @@ fn any_barcodes_yield_one_row_a_place_and_sweep(backend: &Backend) {
     }
 }
 
-fn a_late_word_about_a_battery_does_not_move_it(backend: &Backend) {
+fn a_late_record_does_not_move_a_battery(backend: &Backend) {
     let mut store = backend.open();
     let counter = |place, barcode: Option<&str>| {
         let scope = CounterScope::Battery { place, barcode: barcode.map(str::to_owned) };
@@ -437,7 +437,7 @@ fn a_late_word_about_a_battery_does_not_move_it(backend: &Backend) {
     );
 }
 
-fn any_word_is_kept_as_it_was_said(backend: &Backend) {
+fn any_state_word_is_stored_as_reported(backend: &Backend) {
     let mut store = backend.open();
     let mut one = |n: i64, word: &str| {
         let mut battery = battery(1, 0, 1, Some("B000001"));
@@ -452,7 +452,7 @@ fn any_word_is_kept_as_it_was_said(backend: &Backend) {
     assert_eq!(last, "long ????long ????long ?");
 }
 
-fn a_record_that_fails_takes_its_batch_along_and_nothing_else(backend: &Backend) {
+fn a_failing_record_rolls_back_its_batch_only(backend: &Backend) {
     let mut store = backend.open();
     let mut poison = bank(1, 1);
     if let Record::Sweep(sweep) = &mut poison {
@@ -469,7 +469,7 @@ fn a_record_that_fails_takes_its_batch_along_and_nothing_else(backend: &Backend)
     assert_eq!(backend.rows(&["barcode"], "FROM v_battery ORDER BY taken_at_ms"), ["B000001", "B000001"]);
 }
 
-fn events_rise_once_and_clear(backend: &Backend) {
+fn events_are_raised_once_and_cleared(backend: &Backend) {
     let mut store = backend.open();
     let event = |cleared_at_ms| {
         Record::Event(Box::new(EventRecord {
@@ -508,7 +508,7 @@ fn events_rise_once_and_clear(backend: &Backend) {
     assert_eq!(backend.rows(&["record", "module", "code"], "FROM battery_log"), ["19 BMM 300"]);
 }
 
-fn an_event_whose_time_or_battery_was_corrected_stays_one_row_and_ends(backend: &Backend) {
+fn an_event_with_a_corrected_time_or_battery_stays_one_row(backend: &Backend) {
     let mut store = backend.open();
     let event = |raised_at_ms, cleared_at_ms, barcode: Option<&str>| {
         Record::Event(Box::new(EventRecord {
@@ -565,7 +565,7 @@ fn an_event_whose_time_or_battery_was_corrected_stays_one_row_and_ends(backend: 
     assert_eq!(rows()[6..], [(7 * hour, 7 * hour + 200), (7 * hour + 400, 7 * hour + 600)]);
 }
 
-fn lifetime_figures_are_kept_once_each_with_their_battery(backend: &Backend) {
+fn lifetime_values_are_stored_once_per_battery(backend: &Backend) {
     let mut store = backend.open();
     let figures = |hour: i64, capacity| {
         Record::Lifetime(Box::new(LifetimeRecord {
@@ -592,7 +592,7 @@ fn lifetime_figures_are_kept_once_each_with_their_battery(backend: &Backend) {
     assert_eq!(rows, expected);
 }
 
-fn counters_never_step_back(backend: &Backend) {
+fn counters_never_decrease(backend: &Backend) {
     let mut store = backend.open();
     let count = |scope: CounterScope, value| {
         let counter = CounterRecord {
@@ -619,7 +619,7 @@ fn counters_never_step_back(backend: &Backend) {
     );
 }
 
-fn retention_deletes_old_rows_in_small_steps_and_keeps_roll_ups(backend: &Backend) {
+fn retention_deletes_old_rows_in_steps_and_keeps_roll_ups(backend: &Backend) {
     const DAY: i64 = 86_400_000;
     let mut store = backend.open();
     let mut minutes = MinuteAggregator::default();
@@ -746,7 +746,7 @@ fn a_minute_in_parts_counts_each_part_once(backend: &Backend) {
     }
 }
 
-fn a_clock_that_is_set_back_costs_no_sample_and_doubles_none(backend: &Backend) {
+fn a_clock_set_back_loses_no_sample_and_doubles_none(backend: &Backend) {
     let mut store = backend.open();
     let mut minutes = MinuteAggregator::for_run(1);
     let mut records = Vec::new();
@@ -787,7 +787,7 @@ fn a_clock_that_is_set_back_costs_no_sample_and_doubles_none(backend: &Backend) 
     assert_eq!(backend.count("rollup_part"), 201);
 }
 
-fn history_answers_by_place_and_step(backend: &Backend) {
+fn history_is_queried_by_place_and_resolution(backend: &Backend) {
     let mut store = backend.open();
     let mut minutes = MinuteAggregator::default();
     let mut records = Vec::new();
@@ -898,7 +898,7 @@ fn export_has_every_column_of_its_view(backend: &Backend) {
     }
 }
 
-fn roll_ups_are_exported_with_the_bank_itself_before_its_batteries(backend: &Backend) {
+fn roll_ups_are_exported_with_the_bank_before_its_batteries(backend: &Backend) {
     let mut store = backend.open();
     store.insert(&[sweep("pytes", START, vec![battery(1, 2, 7, Some("B000001"))])]).unwrap();
     let mut minutes = MinuteAggregator::default();
@@ -930,7 +930,7 @@ fn roll_ups_are_exported_with_the_bank_itself_before_its_batteries(backend: &Bac
     }
 }
 
-fn migrations_run_once_and_again_change_nothing(backend: &Backend) {
+fn migrations_are_applied_once(backend: &Backend) {
     let applied = || backend.rows(&["version", "run_on"], "FROM __diesel_schema_migrations ORDER BY version");
     drop(backend.open());
     let first = applied();
@@ -974,7 +974,7 @@ fn a_half_applied_schema_is_completed(backend: &Backend) {
     assert_eq!(backend.count("v_battery"), 4);
 }
 
-fn a_newer_schema_is_refused_and_not_touched(backend: &Backend) {
+fn a_newer_schema_is_refused_and_unchanged(backend: &Backend) {
     drop(backend.open());
     backend.run("INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000001')");
     backend.run("DROP VIEW v_bank");
@@ -988,7 +988,7 @@ fn a_newer_schema_is_refused_and_not_touched(backend: &Backend) {
     assert_eq!(backend.rows(&["version"], "FROM __diesel_schema_migrations ORDER BY version"), before);
 }
 
-fn two_writers_at_once_lose_nothing(backend: &Backend) {
+fn two_concurrent_writers_lose_nothing(backend: &Backend) {
     let write = |name: &'static str| {
         move || {
             let mut store = patiently(|| backend.try_open());
@@ -1027,7 +1027,7 @@ fn patiently<T>(mut call: impl FnMut() -> Result<T, StoreError>) -> T {
     }
 }
 
-fn dead_letters_are_kept_up_to_a_number(backend: &Backend) {
+fn only_the_newest_dead_letters_are_kept(backend: &Backend) {
     let mut store = backend.open();
     store.dead_letter(b"{\"sweep\": \xff", &"too long ".repeat(99), at(START)).unwrap();
     assert_eq!(backend.rows(&["LENGTH(body)", "LENGTH(reason)"], "FROM dead_letter"), ["11 255"]);
@@ -1038,7 +1038,7 @@ fn dead_letters_are_kept_up_to_a_number(backend: &Backend) {
     assert_eq!(backend.rows(&["MIN(buried_at_ms)"], "FROM dead_letter"), [(START + 5).to_string()]);
 }
 
-fn the_schema_is_what_the_program_believes(backend: &Backend) {
+fn the_tables_match_the_schema_in_the_program(backend: &Backend) {
     drop(backend.open());
     let source =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sql/schema.rs")).unwrap();
@@ -1076,7 +1076,7 @@ fn the_schema_is_what_the_program_believes(backend: &Backend) {
     assert!(believed.len() > 150);
 }
 
-fn every_query_of_the_page_has_an_answer(backend: &Backend) {
+fn every_query_in_the_documentation_works(backend: &Backend) {
     let mut store = backend.open();
     let mut minutes = MinuteAggregator::default();
     let batteries = vec![

@@ -49,13 +49,13 @@ fn rows(passed: &[TimedRow<i64>]) -> Vec<(i64, i64)> {
 }
 
 #[test]
-fn the_program_was_not_made_in_the_future() {
+fn release_time_is_in_the_past() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     assert!(u128::try_from(RELEASED_AT_MS).unwrap() < now, "else every row would wait for ever");
 }
 
 #[test]
-fn with_a_clock_that_is_set_rows_pass_at_once_as_they_are() {
+fn rows_pass_unchanged_while_the_clock_is_set() {
     let (mut clocks, mut gate) = (Clocks::showing(TRUE_START), gate());
     for row in 0..5 {
         let passed = gate.pass(clocks.now(), clocks.row(row));
@@ -66,7 +66,7 @@ fn with_a_clock_that_is_set_rows_pass_at_once_as_they_are() {
 }
 
 #[test]
-fn rows_wait_until_the_clock_is_set_and_get_the_time_they_were_taken_at() {
+fn rows_wait_for_the_clock_and_get_the_time_they_were_taken_at() {
     let (mut clocks, mut gate) = (Clocks::showing(UNSET), gate());
     for row in 0..6 {
         let passed = gate.pass(clocks.now(), clocks.row(row));
@@ -85,7 +85,7 @@ fn rows_wait_until_the_clock_is_set_and_get_the_time_they_were_taken_at() {
 
 /// A sweep takes seconds, and the clock may be set in the middle of one.
 #[test]
-fn a_row_that_was_taken_just_before_the_clock_was_set_is_corrected_as_well() {
+fn a_row_taken_just_before_the_clock_was_set_is_corrected() {
     let (mut clocks, mut gate) = (Clocks::showing(UNSET), gate());
     gate.pass(clocks.now(), []);
     clocks.elapsed_ms += 10_000;
@@ -97,14 +97,14 @@ fn a_row_that_was_taken_just_before_the_clock_was_set_is_corrected_as_well() {
 }
 
 #[test]
-fn a_row_whose_time_nobody_can_know_is_dropped_and_counted_rather_than_stored_wrong() {
+fn a_row_with_an_unknowable_time_is_dropped_and_counted() {
     let (clocks, mut gate) = (Clocks::showing(TRUE_START), gate());
     let passed = gate.pass(clocks.now(), [TimedRow { taken_at_ms: UNSET, row: 1 }]);
     assert_eq!((passed.rows, passed.dropped), (vec![], 1));
 }
 
 #[test]
-fn a_row_with_a_right_time_is_not_corrected_though_the_clock_is_lost_before_it_comes() {
+fn a_correct_time_stays_if_the_clock_is_lost_afterwards() {
     let (mut clocks, mut gate) = (Clocks::showing(TRUE_START), gate());
     let taken = clocks.row(3);
     gate.pass(clocks.now(), []);
@@ -118,7 +118,7 @@ fn a_row_with_a_right_time_is_not_corrected_though_the_clock_is_lost_before_it_c
 }
 
 #[test]
-fn jumps_are_told_with_how_far_and_slow_correction_is_not() {
+fn jumps_are_reported_and_slow_correction_is_not() {
     let (mut clocks, mut gate) = (Clocks::showing(TRUE_START), gate());
     let mut look = |gate: &mut ClockGate<i64>, by_ms: i64| {
         clocks.elapsed_ms += 10_000;
@@ -136,7 +136,7 @@ fn jumps_are_told_with_how_far_and_slow_correction_is_not() {
 }
 
 #[test]
-fn too_many_rows_waiting_let_the_oldest_go_and_are_counted() {
+fn beyond_the_limit_the_oldest_waiting_rows_are_dropped() {
     let (mut clocks, mut gate) = (Clocks::showing(UNSET), ClockGate::new(RELEASED_AT_MS, 3));
     let mut dropped = 0;
     for row in 0..10 {
@@ -150,7 +150,7 @@ fn too_many_rows_waiting_let_the_oldest_go_and_are_counted() {
 }
 
 #[test]
-fn a_clock_is_trusted_with_giving_up_what_is_old_only_after_ten_minutes_without_a_jump() {
+fn the_clock_is_trusted_after_ten_minutes_without_a_jump() {
     let (mut clocks, mut gate) = (Clocks::showing(UNSET), gate());
     let mut trusted_after = |gate: &mut ClockGate<i64>, change: i64, minutes: i64| {
         clocks.wall_start += change;
@@ -172,7 +172,7 @@ proptest! {
     /// However the clock is set, lost and put right, a row that passes while it shows the right time bears the time
     /// it was taken at, once, in order.
     #[test]
-    fn whatever_an_unset_clock_shows_the_times_are_right_in_the_end(
+    fn times_are_correct_whatever_an_unset_clock_shows(
         steps in prop::collection::vec((0..60_000_i64, 0..4_u8, 0..1_000_000_i64), 1..60),
     ) {
         let (mut clocks, mut gate) = (Clocks::showing(UNSET), gate());

@@ -38,8 +38,8 @@ fn child_path() -> Option<PathBuf> {
 }
 
 #[test]
-fn what_was_appended_is_there_in_order_after_every_kill() {
-    const TEST: &str = concat!(module_path!(), "::what_was_appended_is_there_in_order_after_every_kill");
+fn appended_rows_are_complete_and_in_order_after_every_kill() {
+    const TEST: &str = concat!(module_path!(), "::appended_rows_are_complete_and_in_order_after_every_kill");
     const KILLS: usize = 12;
     if let Some(path) = child_path() {
         append_for_ever(&path);
@@ -81,7 +81,7 @@ fn append_for_ever(path: &Path) -> ! {
 }
 
 #[test]
-fn rows_come_in_the_order_of_appending_and_no_more_than_asked() {
+fn head_returns_rows_in_order_within_its_limits() {
     let (_folder, path) = place();
     let mut journal = open(&path, WIDE);
     journal.append(&[entry(30, 100), entry(10, 100)]).unwrap();
@@ -99,7 +99,7 @@ fn rows_come_in_the_order_of_appending_and_no_more_than_asked() {
 }
 
 #[test]
-fn a_row_comes_back_exactly_as_it_was() {
+fn a_row_is_returned_unchanged() {
     let (_folder, path) = place();
     let mut odd = entry(-1, 8);
     odd.payload = (0..=255).collect();
@@ -113,7 +113,7 @@ fn a_row_comes_back_exactly_as_it_was() {
 }
 
 #[test]
-fn what_is_confirmed_is_gone_for_good_once_the_next_row_is_kept() {
+fn confirmed_rows_are_deleted_with_the_next_append() {
     let (_folder, path) = place();
     let mut journal = open(&path, WIDE);
     journal.append(&entries(0..10, 100)).unwrap();
@@ -125,7 +125,7 @@ fn what_is_confirmed_is_gone_for_good_once_the_next_row_is_kept() {
 }
 
 #[test]
-fn many_confirmed_rows_are_gone_at_once_and_few_with_tidying_up() {
+fn many_confirmed_rows_are_deleted_at_once() {
     let (_folder, path) = place();
     for (confirmed, delete_confirmed, left) in [(64, false, 36), (3, true, 33)] {
         let mut journal = open(&path, WIDE);
@@ -143,7 +143,7 @@ fn many_confirmed_rows_are_gone_at_once_and_few_with_tidying_up() {
 }
 
 #[test]
-fn a_full_journal_lets_the_oldest_go_says_how_many_and_keeps_its_size() {
+fn a_full_journal_drops_and_counts_its_oldest_rows() {
     const MOST: u64 = 2_000_000;
     let (_folder, path) = place();
     let mut journal = open(&path, Bounds { disk_bytes: MOST, ..WIDE });
@@ -166,7 +166,7 @@ fn a_full_journal_lets_the_oldest_go_says_how_many_and_keeps_its_size() {
 }
 
 #[test]
-fn a_bound_that_was_lowered_holds_from_the_next_row_on() {
+fn a_lowered_limit_holds_from_the_next_row_on() {
     let (_folder, path) = place();
     open(&path, WIDE).append(&entries(0..1000, 5000)).unwrap();
     let mut journal = open(&path, Bounds { disk_bytes: 1_000_000, ..WIDE });
@@ -178,7 +178,7 @@ fn a_bound_that_was_lowered_holds_from_the_next_row_on() {
 }
 
 #[test]
-fn a_drained_journal_gives_its_space_back() {
+fn a_drained_journal_shrinks_its_file() {
     let (_folder, path) = place();
     let mut journal = open(&path, WIDE);
     for chunk in 0..20 {
@@ -195,7 +195,7 @@ fn a_drained_journal_gives_its_space_back() {
 }
 
 #[test]
-fn old_rows_go_from_the_front_and_are_counted() {
+fn expired_rows_are_dropped_and_counted() {
     let (_folder, path) = place();
     let mut journal = open(&path, WIDE);
     journal.append(&entries(0..600, 100)).unwrap();
@@ -208,7 +208,7 @@ fn old_rows_go_from_the_front_and_are_counted() {
 }
 
 #[test]
-fn rows_that_are_confirmed_are_never_told_as_lost() {
+fn confirmed_rows_are_never_reported_as_lost() {
     let (_folder, path) = place();
     let mut journal = open(&path, Bounds { disk_bytes: 100_000, ..WIDE });
     for number in 0..300 {
@@ -220,7 +220,7 @@ fn rows_that_are_confirmed_are_never_told_as_lost() {
 }
 
 #[test]
-fn a_rejected_row_lies_among_the_dead_letters_and_the_rest_goes_on() {
+fn a_rejected_row_becomes_a_dead_letter_and_the_rest_goes_on() {
     let (_folder, path) = place();
     let mut journal = open(&path, WIDE);
     journal.append(&entries(0..3, 100)).unwrap();
@@ -236,7 +236,7 @@ fn a_rejected_row_lies_among_the_dead_letters_and_the_rest_goes_on() {
 }
 
 #[test]
-fn a_damaged_journal_is_set_aside_and_a_fresh_one_begun() {
+fn a_damaged_journal_is_moved_away_and_replaced() {
     let (folder, path) = place();
     let damage: [fn(&Path); 4] = [
         |path| fs::write(path, "this is no database").unwrap(),
@@ -271,7 +271,7 @@ fn a_damaged_journal_is_set_aside_and_a_fresh_one_begun() {
 }
 
 #[test]
-fn a_file_of_a_newer_version_or_of_another_program_is_left_alone() {
+fn a_file_of_a_newer_version_or_another_program_is_unchanged() {
     let (_folder, path) = place();
     drop(open(&path, WIDE));
     let newer = format!(
@@ -294,8 +294,8 @@ fn a_file_of_a_newer_version_or_of_another_program_is_left_alone() {
 }
 
 #[test]
-fn a_second_process_is_refused_until_the_first_is_gone() {
-    const TEST: &str = concat!(module_path!(), "::a_second_process_is_refused_until_the_first_is_gone");
+fn a_second_process_is_refused_until_the_first_exits() {
+    const TEST: &str = concat!(module_path!(), "::a_second_process_is_refused_until_the_first_exits");
     if let Some(path) = child_path() {
         let _journal = open(&path, WIDE);
         println!("open");
@@ -320,7 +320,7 @@ fn a_second_process_is_refused_until_the_first_is_gone() {
 }
 
 #[test]
-fn a_path_that_can_be_no_file_is_told_with_what_to_do() {
+fn an_impossible_path_is_reported_with_its_remedy() {
     let folder = tempdir().unwrap();
     let missing = folder.path().join("missing").join("journal.db");
     for path in [folder.path(), &missing] {
@@ -331,7 +331,7 @@ fn a_path_that_can_be_no_file_is_told_with_what_to_do() {
 }
 
 #[test]
-fn a_path_is_a_path_whatever_it_looks_like() {
+fn a_path_is_never_parsed_as_a_uri() {
     let folder = tempdir().unwrap();
     for name in ["file:x?mode=memory", "sqlite:", ":memory:", "a b%20c#d", "Zähler.db"] {
         let path = folder.path().join(name);
@@ -341,7 +341,7 @@ fn a_path_is_a_path_whatever_it_looks_like() {
 }
 
 #[test]
-fn a_file_that_was_removed_or_replaced_takes_no_more_rows() {
+fn a_removed_or_replaced_file_accepts_no_more_rows() {
     for replaced in [false, true] {
         let (_folder, path) = place();
         let mut journal = open(&path, WIDE);
@@ -361,7 +361,7 @@ fn run(path: &Path, sql: &str) {
 
 /// What flipped bits can make of a row, whatever the field and whatever type the disk then says it has.
 #[test]
-fn a_row_that_the_disk_has_changed_is_marked_and_the_others_come_as_they_were() {
+fn a_row_corrupted_on_disk_is_marked_and_others_are_unchanged() {
     for change in [
         "kind = 'readinh'",
         "bank = CAST(x'ff6f757365' AS TEXT)",
@@ -398,7 +398,7 @@ fn a_row_that_the_disk_has_changed_is_marked_and_the_others_come_as_they_were() 
 }
 
 #[test]
-fn a_damaged_time_makes_no_row_too_old() {
+fn a_corrupted_time_expires_no_row() {
     let (_folder, path) = place();
     open(&path, WIDE).append(&entries(100..104, 100)).unwrap();
     run(&path, "UPDATE entry SET taken_at_ms = 1 WHERE seq = 1");
@@ -415,7 +415,7 @@ fn run_free(journal: Journal, path: &Path, sql: &str) {
 }
 
 #[test]
-fn a_journal_from_before_there_were_checksums_is_read_and_gone_on_with() {
+fn a_journal_without_checksums_is_read_and_continued() {
     let (_folder, path) = place();
     open(&path, WIDE).append(&entries(0..3, 100)).unwrap();
     run(&path, "ALTER TABLE entry DROP COLUMN checksum");
@@ -429,14 +429,14 @@ fn a_journal_from_before_there_were_checksums_is_read_and_gone_on_with() {
 
 /// What is written counts for the whole process, so this one has a process of its own.
 #[test]
-fn a_row_kept_and_confirmed_writes_little_more_than_itself() {
+fn a_row_costs_little_more_than_its_own_size_in_writes() {
     if !own_process::is_alone(concat!(
         module_path!(),
-        "::a_row_kept_and_confirmed_writes_little_more_than_itself"
+        "::a_row_costs_little_more_than_its_own_size_in_writes"
     )) {
         return;
     }
-    const TEST: &str = concat!(module_path!(), "::a_row_kept_and_confirmed_writes_little_more_than_itself");
+    const TEST: &str = concat!(module_path!(), "::a_row_costs_little_more_than_its_own_size_in_writes");
     const ROWS: i64 = 1000;
     const BYTES: usize = 8_000;
     let Some(path) = child_path() else {

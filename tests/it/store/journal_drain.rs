@@ -85,7 +85,7 @@ fn range(rows: std::ops::Range<i64>) -> Vec<i64> {
 }
 
 #[test]
-fn batches_grow_while_all_is_well_and_arrive_in_order() {
+fn batches_grow_on_success_and_arrive_in_order() {
     let mut stand = Stand::new(WIDE);
     stand.append(0..3000);
     assert_eq!(stand.drain(), []);
@@ -94,7 +94,7 @@ fn batches_grow_while_all_is_well_and_arrive_in_order() {
 }
 
 #[test]
-fn rows_that_come_while_a_backlog_is_drained_come_after_it() {
+fn rows_appended_during_a_backlog_arrive_after_it() {
     let mut stand = Stand::new(WIDE);
     for chunk in 0..20 {
         stand.append(chunk * 30..chunk * 30 + 30);
@@ -116,7 +116,7 @@ fn damage(stand: &mut Stand, rows: &str) {
 }
 
 #[test]
-fn many_damaged_rows_do_not_hold_up_the_others() {
+fn many_damaged_rows_do_not_delay_the_others() {
     let mut stand = Stand::new(WIDE);
     stand.append(0..40);
     damage(&mut stand, "seq BETWEEN 3 AND 20");
@@ -127,7 +127,7 @@ fn many_damaged_rows_do_not_hold_up_the_others() {
 }
 
 #[test]
-fn a_row_that_the_disk_has_changed_is_put_aside_and_never_stored() {
+fn a_row_corrupted_on_disk_becomes_a_dead_letter() {
     let mut stand = Stand::new(WIDE);
     stand.append(0..10);
     damage(&mut stand, "seq IN (1, 6)");
@@ -145,7 +145,7 @@ fn a_row_that_the_disk_has_changed_is_put_aside_and_never_stored() {
 }
 
 #[test]
-fn a_database_that_is_away_is_tried_ever_more_rarely_told_once_and_told_back() {
+fn an_outage_is_retried_less_often_and_logged_once_with_recovery() {
     let mut stand = Stand::new(WIDE);
     stand.database.set(|database| database.away = Some("connection refused".into()));
     stand.append(0..100);
@@ -183,7 +183,7 @@ fn a_database_that_is_away_is_tried_ever_more_rarely_told_once_and_told_back() {
 }
 
 #[test]
-fn pauses_differ_by_chance_and_never_pass_the_longest() {
+fn pauses_have_jitter_and_a_maximum() {
     for (chance, expected) in [(0.0, 1000), (0.5, 875), (1.0, 750)] {
         let mut stand = Stand::new(WIDE);
         stand.database.set(|database| database.away = Some("away".into()));
@@ -195,7 +195,7 @@ fn pauses_differ_by_chance_and_never_pass_the_longest() {
 }
 
 #[test]
-fn poison_is_found_among_many_and_buried_and_the_rest_arrives() {
+fn a_poison_row_is_isolated_and_the_rest_arrives() {
     for names_the_row in [false, true] {
         let mut stand = Stand::new(WIDE);
         let poison = [0, 1, 700, 701, 999];
@@ -224,7 +224,7 @@ fn poison_is_found_among_many_and_buried_and_the_rest_arrives() {
 }
 
 #[test]
-fn a_database_that_has_something_against_every_row_buries_them_slowly() {
+fn a_database_that_rejects_every_row_gets_dead_letters_slowly() {
     let mut stand = Stand::new(WIDE);
     stand.database.set(|database| database.poison = range(0..100));
     stand.append(0..100);
@@ -242,7 +242,7 @@ fn a_database_that_has_something_against_every_row_buries_them_slowly() {
 }
 
 #[test]
-fn a_row_that_nobody_takes_lies_in_the_journal_and_the_rest_goes_on() {
+fn a_row_rejected_twice_becomes_a_dead_letter_in_the_journal() {
     let mut stand = Stand::new(WIDE);
     stand.database.set(|database| (database.poison, database.no_graves) = (vec![5], true));
     stand.append(0..10);
@@ -261,7 +261,7 @@ fn a_row_that_nobody_takes_lies_in_the_journal_and_the_rest_goes_on() {
 }
 
 #[test]
-fn a_yes_that_is_lost_on_the_way_doubles_nothing() {
+fn a_lost_confirmation_stores_nothing_twice() {
     let mut stand = Stand::new(WIDE);
     stand.database.set(|database| database.forgets_to_answer = true);
     stand.append(0..50);
@@ -275,7 +275,7 @@ fn a_yes_that_is_lost_on_the_way_doubles_nothing() {
 }
 
 #[test]
-fn a_crash_between_the_databases_yes_and_ours_doubles_nothing() {
+fn a_crash_between_commit_and_confirmation_stores_nothing_twice() {
     let stand = Stand::new(WIDE);
     stand.append(0..50);
     let mut database = stand.database.clone();
@@ -291,7 +291,7 @@ fn a_crash_between_the_databases_yes_and_ours_doubles_nothing() {
 }
 
 #[test]
-fn a_folder_that_is_gone_is_told_once_and_what_waited_in_memory_is_written_in_order() {
+fn a_missing_folder_is_logged_once_and_rows_wait_in_memory() {
     let stand = Stand::new(WIDE);
     assert_eq!(stand.append(0..10), []);
     fs::rename(stand.disk(), stand.folder.path().join("away")).unwrap();
@@ -323,7 +323,7 @@ fn a_folder_that_is_gone_is_told_once_and_what_waited_in_memory_is_written_in_or
 }
 
 #[test]
-fn without_a_disk_the_database_is_fed_from_memory() {
+fn without_a_disk_rows_reach_the_database_from_memory() {
     let mut stand = Stand::new(WIDE);
     fs::remove_dir(stand.disk()).unwrap();
     for n in 0..10 {
@@ -340,7 +340,7 @@ fn without_a_disk_the_database_is_fed_from_memory() {
 
 /// What the drain holds under a number of the memory may lie on the disk under another when it is confirmed.
 #[test]
-fn rows_that_move_to_the_disk_while_they_are_stored_are_neither_lost_nor_mistaken() {
+fn rows_that_move_to_disk_while_being_stored_are_not_lost() {
     let mut stand = Stand::new(WIDE);
     fs::remove_dir(stand.disk()).unwrap();
     stand.append(0..10);
@@ -356,7 +356,7 @@ fn rows_that_move_to_the_disk_while_they_are_stored_are_neither_lost_nor_mistake
 
 /// A number of a journal that is gone says nothing about the one that took its place.
 #[test]
-fn a_late_confirmation_takes_nothing_from_a_journal_that_was_begun_anew() {
+fn a_late_confirmation_deletes_nothing_from_a_new_journal() {
     let stand = Stand::new(WIDE);
     stand.append(0..10);
     let batch = stand.buffer.lock().unwrap().head(stand.now.get(), 10, usize::MAX);
@@ -368,7 +368,7 @@ fn a_late_confirmation_takes_nothing_from_a_journal_that_was_begun_anew() {
 }
 
 #[test]
-fn memory_keeps_the_newest_and_the_loss_is_told_in_few_lines() {
+fn full_memory_keeps_the_newest_rows_and_logs_few_lines() {
     let stand = Stand::new(Bounds { memory_bytes: 10_000, ..WIDE });
     fs::remove_dir(stand.disk()).unwrap();
     let told: Vec<_> = (0..3000).flat_map(|n| stand.append(n..n + 1)).collect();
@@ -390,7 +390,7 @@ fn memory_keeps_the_newest_and_the_loss_is_told_in_few_lines() {
 }
 
 #[test]
-fn only_a_clock_that_is_trusted_makes_rows_too_old() {
+fn rows_expire_only_by_a_trusted_clock() {
     let stand = Stand::new(WIDE);
     stand.append(0..10);
     let day = i64::try_from(DAY.as_millis()).unwrap();
@@ -410,7 +410,7 @@ fn only_a_clock_that_is_trusted_makes_rows_too_old() {
 }
 
 #[test]
-fn a_damaged_file_is_told_with_where_it_lies_now() {
+fn a_damaged_file_is_reported_with_its_new_path() {
     let stand = Stand::new(WIDE);
     fs::write(stand.disk().join("journal.db"), "no journal at all").unwrap();
     let told = stand.append(0..1);
@@ -423,7 +423,7 @@ fn a_damaged_file_is_told_with_where_it_lies_now() {
 }
 
 #[test]
-fn a_journal_that_somebody_else_has_is_taken_over_when_he_is_gone() {
+fn a_journal_in_use_is_taken_over_once_it_is_free() {
     let stand = Stand::new(WIDE);
     let other = open(&stand.disk().join("journal.db"), WIDE);
     let told = stand.append(0..10);
@@ -438,7 +438,7 @@ fn a_journal_that_somebody_else_has_is_taken_over_when_he_is_gone() {
 }
 
 #[test]
-fn flushing_leaves_nothing_to_deliver_again() {
+fn after_a_flush_nothing_is_delivered_again() {
     let mut stand = Stand::new(WIDE);
     stand.append(0..3);
     stand.drain();
@@ -448,7 +448,7 @@ fn flushing_leaves_nothing_to_deliver_again() {
 }
 
 #[test]
-fn a_step_that_never_came_back_is_a_failure_like_any_other_and_told_back_only_by_rows() {
+fn a_step_that_times_out_counts_as_a_failure() {
     let mut stand = Stand::new(WIDE);
     stand.append(0..3);
     // The step that hangs has the drain; another like it goes on.
@@ -470,7 +470,7 @@ fn a_step_that_never_came_back_is_a_failure_like_any_other_and_told_back_only_by
 }
 
 #[test]
-fn at_the_end_no_pause_is_waited_for() {
+fn shutdown_waits_for_no_pause() {
     let mut stand = Stand::new(WIDE);
     stand.append(0..3);
     stand.database.set(|database| database.away = Some("locked".into()));
@@ -482,9 +482,8 @@ fn at_the_end_no_pause_is_waited_for() {
 
 /// Files end at a size, and writing past it is an error: what a disk does when it is full, until there is room.
 #[test]
-fn a_disk_that_is_full_costs_nothing_but_memory_until_there_is_room() {
-    const TEST: &str =
-        concat!(module_path!(), "::a_disk_that_is_full_costs_nothing_but_memory_until_there_is_room");
+fn on_a_full_disk_rows_wait_in_memory() {
+    const TEST: &str = concat!(module_path!(), "::on_a_full_disk_rows_wait_in_memory");
     const JOURNAL: &str = "BANKWATCH_TEST_FULL_DISK";
     if let Some(path) = std::env::var_os(JOURNAL) {
         return fill(Path::new(&path));
@@ -529,7 +528,7 @@ fn fill(path: &Path) {
 }
 
 #[test]
-fn two_threads_can_keep_and_drain_at_once() {
+fn two_threads_can_append_and_drain_at_once() {
     let stand = Stand::new(WIDE);
     let (buffer, database) = (&stand.buffer, stand.database.clone());
     let deadline = Instant::now() + 60 * SECOND;

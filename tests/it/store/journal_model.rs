@@ -319,7 +319,7 @@ proptest! {
     #![proptest_config(Config { cases: 200, ..Config::default() })]
 
     #[test]
-    fn every_row_arrives_once_and_in_order_or_is_told_as_lost(
+    fn every_row_arrives_once_in_order_or_is_reported_lost(
         events in prop::collection::vec(event(), 1..60),
     ) {
         let mut stand = Stand::new();

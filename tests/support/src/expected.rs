@@ -91,7 +91,7 @@ const LEARNED: &[&str] = &[
     "trend",
 ];
 
-/// Further values of a battery, some of which only some dialects have; `no_output_forgets_a_field_of_a_reading` holds them.
+/// Further values of a battery, some of which only some dialects have; `every_field_of_a_reading_is_in_every_output` holds them.
 const FURTHER: &[&str] = &[
     "charge_switch",
     "discharge_switch",

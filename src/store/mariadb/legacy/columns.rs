@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_required_value_that_is_not_known_is_an_empty_word_and_never_a_zero() {
+    fn an_unknown_required_value_is_an_empty_word_but_never_a_zero() {
         assert_eq!(word(None).required(), Some(LegacyValue::Word(Some(String::new()))));
         assert_eq!(bits(None).required(), None);
         assert_eq!(thousandth(None).required(), None);
