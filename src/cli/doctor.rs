@@ -214,7 +214,7 @@ async fn report(
         }
     };
     let reading = &report.reading;
-    let series = if reading.series() { " modules in series" } else { "" };
+    let series = if reading.is_series() { " modules in series" } else { "" };
     row(out, "batteries", format!("{}{series}", reading.batteries.len()))?;
     for (battery, facts) in reading.batteries.iter().zip(&report.facts) {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".into());
@@ -272,7 +272,7 @@ fn settings(link: &Link, attempt: Attempt, out: &mut impl Write) -> anyhow::Resu
 /// The likely causes when no console answered.
 fn advice(target: &LinkTarget, responses: &[ProbeResponse]) -> &'static [&'static str] {
     let any = |wanted: fn(&ProbeResponse) -> bool| responses.iter().any(wanted);
-    let bridge = matches!(target, Target::Tcp(_));
+    let bridge = matches!(target, LinkTarget::Tcp(_));
     if any(|response| matches!(response, ProbeResponse::Telnet)) {
         &["Set the bridge to raw TCP (no telnet), or use rfc2217:// if it supports that."]
     } else if any(|response| matches!(response, ProbeResponse::InverterSocket)) {

@@ -150,7 +150,7 @@ pub(super) fn answer_stack(
     let cells: Vec<PrintedCellRow> =
         (0..).zip(cells).map(|(index, cell)| PrintedCellRow { index, charge_mah: None, ..cell }).collect();
     let bits = |word| {
-        modules.iter().map(|(_, snapshot)| snapshot.battery.events(word)).fold(0, |all, bits| all | bits)
+        modules.iter().map(|(_, snapshot)| snapshot.battery.event_bits(word)).fold(0, |all, bits| all | bits)
     };
     let measured = Measurement::of(first, spec.temperature_step);
     let detail = PrintedDetail {

@@ -208,7 +208,7 @@ pub(super) fn power(bank: &SimulatedBank, spec: &DialectSpec, layout: &StackLayo
         time: bank.now(),
         error: bank
             .batteries()
-            .map(|(_, battery)| battery.events(EventWordKind::Fault))
+            .map(|(_, battery)| battery.event_bits(EventWordKind::Fault))
             .fold(0, |all, bits| all | bits),
     };
     let mut text = spec.open_stack("pwr");

@@ -1,5 +1,5 @@
-//! A bridge that others made: ser2net of Debian between the service and a simulated bank's port. Without it installed
-//! these tests say so and pass.
+//! A real bridge: Debian's ser2net between the service and the port of a simulated bank. If it is not installed, these
+//! tests print a notice and pass.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ use support::lines::Lines;
 use support::reports::Seen;
 use support::until::until;
 
-/// A running ser2net, ended by its own id when dropped.
+/// A running ser2net, killed when dropped.
 struct Ser2net {
     child: Child,
     port: u16,
@@ -24,12 +24,12 @@ struct Ser2net {
 
 impl Drop for Ser2net {
     fn drop(&mut self) {
-        self.child.kill().and_then(|()| self.child.wait()).expect("it ends");
+        self.child.kill().and_then(|()| self.child.wait()).expect("ser2net ends");
     }
 }
 
 impl Ser2net {
-    /// Serves `device` as `accepter` says on that port of this machine.
+    /// Serves `device` with `accepter` on a local port.
     fn start(program: &Path, folder: &Path, accepter: &str, device: &Path, port: u16) -> Self {
         let config = folder.join("ser2net.yaml");
         let text = format!(
@@ -38,23 +38,23 @@ impl Ser2net {
             device.display()
         );
         std::fs::write(&config, text).unwrap();
-        // In the foreground, without a lock in a folder that may not be ours.
+        // In the foreground, without a lock file in a folder that may not be writable.
         let mut command = Command::new(program);
         command.args(["-n", "-u", "-c"]).arg(config).stdin(Stdio::null());
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let mut bridge = Self { child, port };
-        let begun = Instant::now();
-        while !is_listened_to(port) {
-            assert!(bridge.child.try_wait().unwrap().is_none(), "ser2net does not take its settings");
-            assert!(begun.elapsed() < LONG, "ser2net does not listen");
+        let start = Instant::now();
+        while !is_listening(port) {
+            assert!(bridge.child.try_wait().unwrap().is_none(), "ser2net rejects its configuration");
+            assert!(start.elapsed() < LONG, "ser2net does not listen");
             thread::yield_now();
         }
         bridge
     }
 }
 
-/// Looked up, since a connection of our own would open the device.
-fn is_listened_to(port: u16) -> bool {
+/// Looks it up, because connecting would open the device.
+fn is_listening(port: u16) -> bool {
     const LISTENING: &str = "0A";
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     table.lines().any(|line| {
@@ -68,16 +68,18 @@ fn installed() -> Option<PathBuf> {
         ["/usr/sbin", "/usr/local/sbin", "/usr/bin"].map(|folder| Path::new(folder).join("ser2net"));
     let found = folders.into_iter().find(|path| path.exists());
     if found.is_none() {
-        let told =
-            "NOT tested against a real bridge: ser2net is not installed (scripts/setup --tests does it)";
-        #[expect(clippy::explicit_write, reason = "the harness keeps what the macros print to itself")]
-        writeln!(std::io::stderr(), "{told}").unwrap();
+        let notice = "NOT tested against a real bridge: ser2net is not installed (run scripts/setup --tests)";
+        #[expect(
+            clippy::explicit_write,
+            reason = "the test harness captures the output of the print macros"
+        )]
+        writeln!(std::io::stderr(), "{notice}").unwrap();
     }
     found
 }
 
-/// Runs the service's chain on a bank behind ser2net.
-fn behind(
+/// Runs the service's actors on a bank behind ser2net.
+fn with_ser2net(
     accepter: &str,
     scheme: &str,
     bank: Simulation,
@@ -87,7 +89,7 @@ fn behind(
     let folder = tempfile::tempdir().unwrap();
     let device = folder.path().join("bank");
     let bank = bank.speed(0.0).unpaced().pty(&device).start().unwrap();
-    // Free a moment ago; ser2net can't say which one it took.
+    // Free a moment ago; ser2net can't report which port it took.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let start = |port| Ser2net::start(&program, folder.path(), accepter, &device, port);
     let bridge = start(port);
@@ -100,7 +102,7 @@ fn behind(
     });
 }
 
-async fn reads(seen: &Seen) {
+async fn assert_read(seen: &Seen) {
     let before = seen.count();
     until(LONG, || seen.count() > before + 3).await;
     let last = seen.take().pop().unwrap();
@@ -110,14 +112,14 @@ async fn reads(seen: &Seen) {
 #[test]
 fn raw_bridge_is_read_again_after_a_restart() {
     let bank = Simulation::new(Dialect::PytesV5);
-    behind("tcp", "tcp", bank, async |_bank, bridge, start, seen, lines| {
-        reads(&seen).await;
+    with_ser2net("tcp", "tcp", bank, async |_bank, bridge, start, seen, lines| {
+        assert_read(&seen).await;
         let port = bridge.port;
         drop(bridge);
         until(LONG, || !lines.containing("link lost").is_empty()).await;
-        let _again = start(port);
+        let _restarted = start(port);
         until(LONG, || !lines.containing("link back").is_empty()).await;
-        reads(&seen).await;
+        assert_read(&seen).await;
         assert_eq!((lines.containing("link lost").len(), lines.containing("link back").len()), (1, 1));
     });
 }
@@ -125,8 +127,8 @@ fn raw_bridge_is_read_again_after_a_restart() {
 #[test]
 fn rfc2217_bridge_is_read() {
     let bank = Simulation::new(Dialect::Us2000c);
-    behind("telnet(rfc2217),tcp", "rfc2217", bank, async |_bank, _bridge, _, seen, lines| {
-        reads(&seen).await;
+    with_ser2net("telnet(rfc2217),tcp", "rfc2217", bank, async |_bank, _bridge, _, seen, lines| {
+        assert_read(&seen).await;
         assert!(lines.containing("link lost").is_empty(), "{:?}", lines.containing("link"));
     });
 }
@@ -134,8 +136,8 @@ fn rfc2217_bridge_is_read() {
 #[test]
 fn sleeping_console_is_woken_through_rfc2217() {
     let bank = Simulation::new(Dialect::Us2000).asleep(true);
-    behind("telnet(rfc2217),tcp", "rfc2217", bank, async |_bank, _bridge, _, seen, lines| {
-        reads(&seen).await;
+    with_ser2net("telnet(rfc2217),tcp", "rfc2217", bank, async |_bank, _bridge, _, seen, lines| {
+        assert_read(&seen).await;
         let up = lines.containing("link up");
         assert!(up.len() == 1 && up[0].contains("woken=true"), "{:?}", lines.containing("link"));
     });
@@ -144,10 +146,10 @@ fn sleeping_console_is_woken_through_rfc2217() {
 #[test]
 fn telnet_mode_is_reported() {
     let bank = Simulation::new(Dialect::Us2000);
-    behind("telnet(rfc2217),tcp", "tcp", bank, async |_bank, _bridge, _, seen, lines| {
+    with_ser2net("telnet(rfc2217),tcp", "tcp", bank, async |_bank, _bridge, _, seen, lines| {
         until(LONG, || !lines.containing("link lost").is_empty()).await;
-        let told = lines.containing("link lost").remove(0);
-        assert!(told.contains("the bridge speaks telnet"), "{told}");
+        let line = lines.containing("link lost").remove(0);
+        assert!(line.contains("the bridge sends telnet negotiation"), "{line}");
         assert_eq!(seen.count(), 0);
     });
 }
@@ -155,10 +157,10 @@ fn telnet_mode_is_reported() {
 #[test]
 fn telnet_without_rfc2217_is_reported() {
     let bank = Simulation::new(Dialect::Us2000);
-    behind("telnet,tcp", "rfc2217", bank, async |_bank, _bridge, _, seen, lines| {
+    with_ser2net("telnet,tcp", "rfc2217", bank, async |_bank, _bridge, _, seen, lines| {
         until(LONG, || !lines.containing("link lost").is_empty()).await;
-        let told = lines.containing("link lost").remove(0);
-        assert!(told.contains("no RFC 2217"), "{told}");
+        let line = lines.containing("link lost").remove(0);
+        assert!(line.contains("refuses RFC 2217"), "{line}");
         assert_eq!(seen.count(), 0);
     });
 }

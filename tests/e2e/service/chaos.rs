@@ -1,5 +1,5 @@
-//! Whatever breaks, in any order: actors panic, stop, hang and block, the line is cut, stalls, loses bytes and
-//! babbles. Sweeps go on, the port has one owner, the outputs that are well have every reading, and nothing leaks.
+//! Random failures in random order: actors panic, stop, hang and block; the line is cut, stalls, loses bytes and carries
+//! noise. Sweeps continue, the port has one owner, healthy outputs get every reading, and nothing leaks.
 //!
 //! `CHAOS_SEED` repeats a run, `CHAOS_SECONDS` makes it longer (`make soak`).
 
@@ -25,76 +25,75 @@ use support::tcp_gate::TcpGate;
 use support::until::until;
 use tokio::sync::watch;
 
-/// How long by itself.
+/// Default duration.
 const SECONDS: u64 = 20;
-/// After each mishap so many further readings must come.
-const FURTHER: usize = 3;
-/// What buffers, and the threads of the allocator, may come to.
+/// Readings required after each failure.
+const REQUIRED_READINGS: usize = 3;
+/// Allowed growth of memory in bytes, for buffers and the allocator's threads.
 const MEMORY: u64 = 4_000_000;
-/// What the test itself notes down, a second.
-const NOTES: u64 = 2_000;
-/// Of descriptors and threads: those of a link that is just being changed.
+/// Bytes per second that the test itself records.
+const RECORDS: u64 = 2_000;
+/// Additional descriptors and threads while a link is reopened.
 const SLACK: usize = 6;
 
-/// What goes wrong next.
 #[derive(Clone, Copy, Debug)]
-enum Mishap {
+enum Failure {
     Output(Harm),
-    /// Of the next transcript.
+    /// At the next transcript.
     ParserPanics,
     /// At the next reading.
     StatisticsPanic,
     /// In the review of the next answer.
     ReviewPanics,
-    /// The port's owner, when it has its link again.
-    OwnerPanics,
+    /// The serial actor, when its link is back.
+    SerialActorPanics,
     Cut,
-    /// Cut, and nobody is let in for so long.
-    Away(u64),
+    /// Cut, and connections are refused for this long, in milliseconds.
+    Down(u64),
     Stalls(u64),
     Loses(usize),
-    Babbles,
+    Noise,
 }
 
-const MISHAPS: &[Mishap] = &[
-    Mishap::Output(Harm::Panic),
-    Mishap::Output(Harm::Stop),
-    Mishap::Output(Harm::Hang),
-    Mishap::Output(Harm::FailToStart),
-    Mishap::Output(Harm::Block),
-    Mishap::ParserPanics,
-    Mishap::StatisticsPanic,
-    Mishap::ReviewPanics,
-    Mishap::OwnerPanics,
-    Mishap::Cut,
-    Mishap::Away(50),
-    Mishap::Away(400),
-    Mishap::Stalls(200),
-    Mishap::Stalls(1500),
-    Mishap::Loses(1),
-    Mishap::Loses(700),
-    Mishap::Babbles,
+const FAILURES: &[Failure] = &[
+    Failure::Output(Harm::Panic),
+    Failure::Output(Harm::Stop),
+    Failure::Output(Harm::Hang),
+    Failure::Output(Harm::FailToStart),
+    Failure::Output(Harm::Block),
+    Failure::ParserPanics,
+    Failure::StatisticsPanic,
+    Failure::ReviewPanics,
+    Failure::SerialActorPanics,
+    Failure::Cut,
+    Failure::Down(50),
+    Failure::Down(400),
+    Failure::Stalls(200),
+    Failure::Stalls(1500),
+    Failure::Loses(1),
+    Failure::Loses(700),
+    Failure::Noise,
 ];
 
 static PARSER_PANICS: AtomicBool = AtomicBool::new(false);
 static REVIEW_PANICS: AtomicBool = AtomicBool::new(false);
 
-/// Whether it is to happen now; it happens once.
-fn now(bug: &AtomicBool) -> bool {
+/// Whether the bug is enabled; it happens only once.
+fn take(bug: &AtomicBool) -> bool {
     bug.swap(false, Ordering::SeqCst)
 }
 
-/// What the statistics and the owner do when they next write to the log.
+/// Panics of the statistics and the serial actor when they next write to the log.
 #[derive(Clone, Default)]
 struct Bugs {
     statistics: Arc<AtomicBool>,
-    owner: Arc<AtomicBool>,
+    serial_actor: Arc<AtomicBool>,
 }
 
-/// A simulated bank as a process of its own, since what is measured here is ours alone.
-struct Console(Child, String);
+/// A simulated bank in its own process, so that its memory is not measured.
+struct SimulatorProcess(Child, String);
 
-impl Console {
+impl SimulatorProcess {
     fn start(seed: u64) -> Self {
         let mut simulate = Command::new(env!("CARGO_BIN_EXE_bankwatch"));
         simulate.args(["simulate", "--tcp", "127.0.0.1:0", "--dialect", "pytes-v5", "--batteries", "2"]);
@@ -109,111 +108,111 @@ impl Console {
     }
 }
 
-impl Drop for Console {
+impl Drop for SimulatorProcess {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// An output that nothing befalls: it must have every reading.
-struct Well {
+/// An output without failures, which must get every reading.
+struct HealthyOutput {
     diary: Arc<Diary>,
-    looked_at: usize,
-    begun_anew: usize,
+    checked: usize,
+    restarted: usize,
 }
 
-impl Well {
+impl HealthyOutput {
     fn count(&self) -> usize {
         self.diary.numbers.lock().unwrap().len()
     }
 
-    /// Numbers follow one another, and begin anew only with the statistics that count them.
-    fn look(&mut self) {
+    /// Asserts that the numbers are consecutive; they restart only with the statistics that count them.
+    fn check(&mut self) {
         let numbers = self.diary.numbers.lock().unwrap();
-        for at in self.looked_at.max(1)..numbers.len() {
+        for at in self.checked.max(1)..numbers.len() {
             match (numbers[at - 1], numbers[at]) {
                 (before, now) if now == before + 1 => {}
-                (_, 1) => self.begun_anew += 1,
+                (_, 1) => self.restarted += 1,
                 (before, now) => panic!("reading {now} came after {before}"),
             }
         }
-        self.looked_at = numbers.len();
+        self.checked = numbers.len();
     }
 }
 
-struct Stand {
+struct Fixture {
     lines: Lines,
     rng: Rng,
     door: TcpGate,
     bugs: Bugs,
-    sick: Arc<Diary>,
-    wells: [Well; 2],
+    failing: Arc<Diary>,
+    healthy: [HealthyOutput; 2],
     health: watch::Receiver<ServiceHealth>,
     statistics_panicked: usize,
 }
 
-impl Stand {
-    async fn suffers(&mut self, mishap: Mishap) {
-        match mishap {
-            Mishap::Output(harm) => {
-                // It can't do this while it still does what it was told before.
-                let sick = self.sick.clone();
+impl Fixture {
+    async fn inject(&mut self, failure: Failure) {
+        match failure {
+            Failure::Output(harm) => {
+                // It can't fail again before the previous failure has ended.
+                let failing = self.failing.clone();
                 let done = move || {
-                    let done = sick.has_done_it();
+                    let done = failing.has_done_it();
                     if !done {
-                        sick.let_go();
+                        failing.let_go();
                     }
                     done
                 };
                 until(LONG, done.clone()).await;
-                self.sick.will(harm);
+                self.failing.will(harm);
                 until(LONG, done).await;
             }
-            Mishap::ParserPanics => PARSER_PANICS.store(true, Ordering::SeqCst),
-            Mishap::ReviewPanics => REVIEW_PANICS.store(true, Ordering::SeqCst),
-            Mishap::StatisticsPanic => {
+            Failure::ParserPanics => PARSER_PANICS.store(true, Ordering::SeqCst),
+            Failure::ReviewPanics => REVIEW_PANICS.store(true, Ordering::SeqCst),
+            Failure::StatisticsPanic => {
                 self.statistics_panicked += 1;
                 self.bugs.statistics.store(true, Ordering::SeqCst);
             }
-            Mishap::OwnerPanics => {
-                self.bugs.owner.store(true, Ordering::SeqCst);
+            Failure::SerialActorPanics => {
+                self.bugs.serial_actor.store(true, Ordering::SeqCst);
                 self.door.cut();
             }
-            Mishap::Cut => self.door.cut(),
-            Mishap::Away(milliseconds) => {
+            Failure::Cut => self.door.cut(),
+            Failure::Down(milliseconds) => {
                 self.door.refuse(true);
                 self.door.cut();
                 tokio::time::sleep(ms(milliseconds)).await;
                 self.door.refuse(false);
             }
-            Mishap::Stalls(milliseconds) => self.door.stall(ms(milliseconds)),
-            Mishap::Loses(bytes) => self.door.drop_bytes(bytes),
-            Mishap::Babbles => {
+            Failure::Stalls(milliseconds) => self.door.stall(ms(milliseconds)),
+            Failure::Loses(bytes) => self.door.drop_bytes(bytes),
+            Failure::Noise => {
                 let noise: Vec<u8> = (0..self.rng.usize(1..40)).map(|_| self.rng.u8(..)).collect();
                 self.door.inject(&noise);
             }
         }
     }
 
-    /// Further readings come to the outputs that are well, whatever the sick one does meanwhile.
-    async fn goes_on(&mut self) {
-        for well in &mut self.wells {
-            let (before, begun) = (well.count(), Instant::now());
+    /// Asserts that the healthy outputs get further readings, whatever the failing one does.
+    async fn assert_sweeps_continue(&mut self) {
+        for output in &mut self.healthy {
+            let (before, start) = (output.count(), Instant::now());
             until(LONG * 2, || {
-                let is_late = begun.elapsed() > LONG;
+                let is_late = start.elapsed() > LONG;
                 assert!(!is_late, "no further readings; the log's end: {:#?}", self.lines.containing(""));
-                well.count() >= before + FURTHER
+                output.count() >= before + REQUIRED_READINGS
             })
             .await;
-            well.look();
+            output.check();
         }
-        self.sick.let_go();
+        self.failing.let_go();
         assert_eq!(self.door.twice(), 0, "the port had two owners at once");
         let health = self.health.borrow();
-        let fallen =
-            health.children.iter().find(|child| child.name.starts_with("well") && child.restarts > 0);
-        assert!(fallen.is_none(), "{fallen:?}");
+        let restarted =
+            health.children.iter().find(|child| child.name.starts_with("healthy") && child.restarts > 0);
+        assert!(restarted.is_none(), "{restarted:?}");
     }
 }
 
@@ -235,12 +234,12 @@ fn bank(door: &TcpGate) -> Bank {
         quiet: ms(20),
         ..ConsoleTimeouts::default()
     };
-    bank.serial.judge = |review, command, at, asked, heard| {
-        assert!(!now(&REVIEW_PANICS), "a bug in the review");
-        AnswerValidator::validate(review, command, at, asked, heard)
+    bank.serial.judge = |review, command, at, attempt, answer| {
+        assert!(!take(&REVIEW_PANICS), "a bug in the review");
+        AnswerValidator::validate(review, command, at, attempt, answer)
     };
     bank.assemble = |transcript| {
-        assert!(!now(&PARSER_PANICS), "a bug in the parser");
+        assert!(!take(&PARSER_PANICS), "a bug in the parser");
         assemble(transcript)
     };
     bank
@@ -258,50 +257,50 @@ fn random_failures_never_stop_sweeps_or_leak() {
     let seconds = from_environment("CHAOS_SECONDS").unwrap_or(SECONDS);
     let seed = from_environment("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     eprintln!("CHAOS_SEED={seed} CHAOS_SECONDS={seconds}");
-    // To write each panic's way through the program, its debug information is read and kept: memory that is not ours.
+    // Printing a backtrace loads debug information into memory, which must not be counted.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
-    let console = Console::start(seed);
+    let console = SimulatorProcess::start(seed);
     let door = TcpGate::start(&console.1);
-    // A busy machine is no hang.
+    // A busy machine must not count as a hang.
     let policy = SupervisionPolicy { ping_timeout: ms(1500), command_timeout: ms(1000), ..pinged() };
     let all = Duration::from_secs(seconds);
     supervised_for(all + LONG * 3, policy, async |mut supervisor, lines| {
-        let (sick, to_sick, _sick) = Output::keep(&mut supervisor, "sick");
-        let (one, to_one, _one) = Output::keep(&mut supervisor, "well one");
-        let (two, to_two, _two) = Output::keep(&mut supervisor, "well two");
+        let (failing, to_failing, _failing) = Output::keep(&mut supervisor, "failing");
+        let (one, to_one, _one) = Output::keep(&mut supervisor, "healthy one");
+        let (two, to_two, _two) = Output::keep(&mut supervisor, "healthy two");
         let bugs = Bugs::default();
         let log = log(&lines, bugs.clone(), [one.clone(), two.clone()]);
-        let outlets = [to_sick, to_one, to_two];
+        let outlets = [to_failing, to_one, to_two];
         let _chain = Chain::grow(&mut supervisor, bank(&door), &outlets, &log).unwrap();
-        let mut stand = Stand {
+        let mut fixture = Fixture {
             lines: lines.clone(),
             rng: Rng::with_seed(seed),
             door: door.clone(),
             bugs,
-            sick,
-            wells: [one, two].map(|diary| Well { diary, looked_at: 0, begun_anew: 0 }),
+            failing,
+            healthy: [one, two].map(|diary| HealthyOutput { diary, checked: 0, restarted: 0 }),
             health: supervisor.health(),
             statistics_panicked: 0,
         };
-        let begun = Instant::now();
-        let (mut mishaps, mut before) = (0, None);
-        while begun.elapsed() < all {
-            for _ in 0..stand.rng.usize(1..=3) {
-                let mishap = MISHAPS[stand.rng.usize(..MISHAPS.len())];
-                stand.suffers(mishap).await;
-                mishaps += 1;
+        let start = Instant::now();
+        let (mut failures, mut before) = (0, None);
+        while start.elapsed() < all {
+            for _ in 0..fixture.rng.usize(1..=3) {
+                let failure = FAILURES[fixture.rng.usize(..FAILURES.len())];
+                fixture.inject(failure).await;
+                failures += 1;
             }
-            stand.goes_on().await;
+            fixture.assert_sweeps_continue().await;
             lines.keep_last(60);
-            if before.is_none() && begun.elapsed() > all / 4 {
+            if before.is_none() && start.elapsed() > all / 4 {
                 before = Some(size());
             }
         }
-        // In the end everybody is well again.
-        until(LONG, || stand.health.borrow().all_running()).await;
-        stand.goes_on().await;
-        for well in &stand.wells {
-            assert!(well.begun_anew <= stand.statistics_panicked, "statistics began anew by themselves");
+        // At the end everything runs again.
+        until(LONG, || fixture.health.borrow().all_running()).await;
+        fixture.assert_sweeps_continue().await;
+        for output in &fixture.healthy {
+            assert!(output.restarted <= fixture.statistics_panicked, "statistics restarted without a panic");
         }
         let (before, mut after) = (before.unwrap(), size());
         until(LONG, || {
@@ -309,31 +308,31 @@ fn random_failures_never_stop_sweeps_or_leak() {
             after.1 <= before.1 + SLACK && after.2 <= before.2 + SLACK
         })
         .await;
-        let allowed = before.0 + MEMORY + NOTES * seconds;
+        let allowed = before.0 + MEMORY + RECORDS * seconds;
         assert!(after.0 <= allowed, "memory grew from {} to {} bytes", before.0, after.0);
-        let readings = stand.wells[0].count();
-        let opened = stand.door.connection_count();
-        eprintln!("{mishaps} mishaps, {readings} readings, the port opened {opened} times");
+        let readings = fixture.healthy[0].count();
+        let connections = fixture.door.connection_count();
+        eprintln!("{failures} failures, {readings} readings, {connections} connections");
         eprintln!("memory, descriptors, threads: {before:?}, then {after:?}");
         let report = supervisor.shutdown(Vec::<ShutdownPhase>::new(), ms(5000)).await;
         assert!(report.is_clean(), "{report:?}");
     });
 }
 
-/// Each reading waits until the outputs that are well have the one before: no slot ever has to drop one.
-fn log(lines: &Lines, bugs: Bugs, wells: [Arc<Diary>; 2]) -> slog::Logger {
+/// Holds back each reading until the healthy outputs have the previous one, so that no slot drops one.
+fn log(lines: &Lines, bugs: Bugs, healthy: [Arc<Diary>; 2]) -> slog::Logger {
     let offered = AtomicUsize::new(0);
     harmful(lines, move |message| match message {
         "sweep complete" => {
-            assert!(!now(&bugs.statistics), "a bug in the statistics");
+            assert!(!take(&bugs.statistics), "a bug in the statistics");
             let so_far = offered.fetch_add(1, Ordering::SeqCst);
             let deadline = Instant::now() + LONG;
-            while wells.iter().any(|well| well.numbers.lock().unwrap().len() < so_far) {
-                assert!(Instant::now() < deadline, "reading {so_far} never came");
+            while healthy.iter().any(|output| output.numbers.lock().unwrap().len() < so_far) {
+                assert!(Instant::now() < deadline, "reading {so_far} was never received");
                 thread::yield_now();
             }
         }
-        "link up" | "link back" => assert!(!now(&bugs.owner), "a bug in the port's owner"),
+        "link up" | "link back" => assert!(!take(&bugs.serial_actor), "a bug in the serial actor"),
         _ => {}
     })
 }

@@ -1,5 +1,4 @@
-//! What can't go on in its process ends it, with 70 and the reason, so that systemd or the container starts
-//! afresh.
+//! A permanent failure ends the process with status 70 and the reason, so that the service manager restarts it.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use support::own_process;
 
 #[test]
 fn exhausted_panic_budget_exits_with_70_and_the_reason() {
-    // It takes the panic hook of the whole process.
+    // It replaces the panic hook of the process.
     if !own_process::is_alone(concat!(
         module_path!(),
         "::exhausted_panic_budget_exits_with_70_and_the_reason"
@@ -55,7 +54,7 @@ fn exhausted_panic_budget_exits_with_70_and_the_reason() {
     let stopping = with("CRIT  service stopping");
     assert!(stopping[0].contains("reason=\"panicked: a bug in"), "{log}");
     assert!(stopping[0].ends_with("actor=\"parser house\" exit=70"), "{log}");
-    // The panic itself is one line, too, with its place, and its text can't paint the terminal.
+    // The panic itself is one line with its location, and terminal escapes in its message are escaped.
     let panics = with("ERROR panic thread=");
     assert_eq!(panics.len(), 3, "{log}");
     assert!(panics[0].contains("location=tests/e2e/service/exit_70.rs:"), "{log}");

@@ -1,5 +1,5 @@
-//! What systemd is told, by the real program over a real socket: up without a battery, alive as long as the
-//! batteries are asked, one line on how it is, and what a hang-up changes.
+//! systemd notifications of the program over a real socket: ready without a battery, watchdog keep-alives while the
+//! batteries are polled, a status line, and reloading on SIGHUP.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn bank() -> SimulatorHandle {
     Simulation::new(Dialect::PytesV5).batteries(2).speed(0.0).unpaced().start().unwrap()
 }
 
-/// `bankwatch run` on a bank called `house`.
+/// `bankwatch run` on a bank named `house`.
 fn run(folder: &Path, link: &str) -> Command {
     let mut run = program(folder);
     run.arg("run");
@@ -32,7 +32,7 @@ fn run(folder: &Path, link: &str) -> Command {
     run
 }
 
-fn hang_up(service: &Service) {
+fn send_sighup(service: &Service) {
     let sent = Command::new("kill").args(["-HUP", &service.id().to_string()]).status();
     assert!(sent.unwrap().success());
 }
@@ -43,12 +43,17 @@ fn systemd_gets_ready_watchdog_and_stopping_without_a_battery() {
     let mut systemd = Systemd::at(&folder.path().join("notify"));
     let mut service = Service::start(&mut systemd.around(&run(folder.path(), "/dev/there-is-no-such-port")));
     service.wait_for_line("does not exist");
-    // Each attempt to open the port feeds it, and nothing else does.
+    // Only an attempt to open the port feeds the watchdog.
     (0..2).for_each(|_| drop(systemd.is_told("WATCHDOG=1")));
     assert!(service.stop().success());
     systemd.is_told("STOPPING=1");
-    for once in ["READY=1", "STATUS=no reading yet", "STOPPING=1"] {
-        assert_eq!(systemd.told.iter().filter(|line| *line == once).count(), 1, "{once} {:?}", systemd.told);
+    for message in ["READY=1", "STATUS=no reading yet", "STOPPING=1"] {
+        assert_eq!(
+            systemd.told.iter().filter(|line| *line == message).count(),
+            1,
+            "{message} {:?}",
+            systemd.told
+        );
     }
 }
 
@@ -81,7 +86,7 @@ fn watchdog_is_fed_while_the_link_is_down() {
 #[test]
 fn hanging_output_does_not_stop_the_watchdog() {
     let folder = tempdir().unwrap();
-    // Whoever opens one to write waits until somebody reads. What hangs in one is followed by the next.
+    // Opening a pipe for writing blocks until it is opened for reading. After one hangs, the next is tried.
     for number in ["", "1", "2"] {
         let pipe = folder.path().join(format!(".house_status.json.new{number}"));
         mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
@@ -91,7 +96,7 @@ fn hanging_output_does_not_stop_the_watchdog() {
     service.wait_for_line("sweep complete");
     systemd.forget();
     (0..3).for_each(|_| drop(systemd.is_told("WATCHDOG=1")));
-    assert!(!folder.path().join("house_status.json").exists(), "it hung all the time");
+    assert!(!folder.path().join("house_status.json").exists(), "the output hung all the time");
     assert!(service.stop().success());
 }
 
@@ -107,7 +112,7 @@ fn one_stuck_poller_stops_the_watchdog() {
         shed.serial.beat = Some(beats.register(within));
         let released = Arc::new(Barrier::new(2));
         let wait = released.clone();
-        // The port's owner writes this line, and never comes back from it.
+        // The serial actor writes this line and blocks in it.
         let log = harmful(&lines, move |message| {
             if message == "link up" {
                 wait.wait();
@@ -115,13 +120,13 @@ fn one_stuck_poller_stops_the_watchdog() {
         });
         let _stuck = Chain::grow(&mut supervisor, house, &[], &log).unwrap();
         let _going = Chain::grow(&mut supervisor, shed, &[], &lines.logger()).unwrap();
-        let starves = async { while beats.next().await {} };
-        timeout(LONG, starves).await.expect("nobody is fed by half of the banks");
+        let no_heartbeat = async { while beats.next().await {} };
+        timeout(LONG, no_heartbeat).await.expect("no heartbeat while one of the banks is stuck");
         for _ in 0..20 {
-            assert!(!timeout(LONG, beats.next()).await.expect("the other bank goes on"));
+            assert!(!timeout(LONG, beats.next()).await.expect("the other bank continues"));
         }
         released.wait();
-        timeout(LONG, async { while !beats.next().await {} }).await.expect("and when it goes on, it is fed");
+        timeout(LONG, async { while !beats.next().await {} }).await.expect("a heartbeat after it continues");
     });
 }
 
@@ -135,22 +140,22 @@ fn no_heartbeat_while_the_only_poller_is_stuck() {
         let (wait, done) = (released.clone(), released.clone());
         let log = harmful(&lines, move |message| {
             if message == "link up" {
-                // Once to say that it is stuck, once to be let go.
+                // First to report that it is stuck, then to be released.
                 wait.wait();
                 wait.wait();
             }
         });
         let _chain = Chain::grow(&mut supervisor, house, &[], &log).unwrap();
         tokio::task::spawn_blocking(move || done.wait()).await.unwrap();
-        // One beat from before may still ring.
+        // One earlier heartbeat may still be pending.
         let _ = timeout(ms(100), beats.next()).await;
-        assert!(timeout(ms(700), beats.next()).await.is_err(), "no timer beats by itself");
+        assert!(timeout(ms(700), beats.next()).await.is_err(), "no heartbeat without polling");
         released.wait();
-        assert!(timeout(LONG, beats.next()).await.expect("it beats again"));
+        assert!(timeout(LONG, beats.next()).await.expect("a heartbeat again"));
     });
 }
 
-/// Of one bank behind `LINK`.
+/// Settings of a bank connected to `LINK`.
 const SETTINGS: &str =
     "[[bank]]\nname = \"house\"\nlink = \"LINK\"\ninterval = \"100ms\"\n[log]\nlevel = \"info\"\n";
 
@@ -163,17 +168,17 @@ fn sighup_applies_the_log_level_and_lists_deferred_settings() {
     let mut service = Service::start(program(folder.path()).arg("run"));
     service.wait_for_line("sweep complete");
     fs::write(&file, settings.replace("info", "debug").replace("100ms", "150ms")).unwrap();
-    hang_up(&service);
+    send_sighup(&service);
     service.wait_for_line("settings reloaded signal=SIGHUP");
     let changed = service.lines_with("setting changed");
     assert_eq!(changed.len(), 2, "{changed:#?}");
     assert!(changed.iter().any(|line| line.ends_with("key=log.level takes_effect=now")), "{changed:#?}");
     let later = |line: &&String| line.contains(".interval takes_effect=\"at the next start\"");
     assert!(changed.iter().any(later), "{changed:#?}");
-    // After the first, a complete sweep is told at this level only.
+    // After the first, complete sweeps are logged only at this level.
     service.wait_for_line("DEBUG sweep complete");
-    // What was read last is what the next hang-up is held against.
-    hang_up(&service);
+    // The next SIGHUP compares with the settings read last.
+    send_sighup(&service);
     service.wait_for_line("settings reloaded signal=SIGHUP");
     assert_eq!(service.lines_with("setting changed").len(), 2);
     assert!(service.stop().success());
@@ -188,7 +193,7 @@ fn sighup_with_invalid_settings_reports_all_errors() {
     let mut service = Service::start(program(folder.path()).arg("run"));
     service.wait_for_line("sweep complete");
     fs::write(&file, settings.replace("info", "debug").replace("100ms", "often") + "levle = 1\n").unwrap();
-    hang_up(&service);
+    send_sighup(&service);
     service.wait_for_line("settings not reloaded");
     let second = service.wait_for_line("settings not reloaded");
     let told = service.lines_with("settings not reloaded");
@@ -197,7 +202,7 @@ fn sighup_with_invalid_settings_reports_all_errors() {
     assert!(service.stop().success());
     assert!(
         service.lines_with("DEBUG").is_empty() && service.lines_with("setting changed").is_empty(),
-        "nothing changed"
+        "no setting changed"
     );
 }
 
@@ -212,7 +217,7 @@ fn sighup_reopens_the_log_file() {
     };
     has(&log, "sweep complete");
     fs::rename(&log, &moved).unwrap();
-    hang_up(&service);
+    send_sighup(&service);
     has(&log, "settings reloaded");
     assert!(service.stop().success());
     has(&log, "service stopping");

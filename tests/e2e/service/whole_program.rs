@@ -1,4 +1,4 @@
-//! The main job, end to end: the real program on a real line, its file held against what the console said.
+//! End to end: the program on a real line; its JSON file is compared with the values that the console printed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,108 +14,112 @@ use support::expected;
 use support::expected::{Manner, difference, without_the_services_own};
 use support::service::Service;
 
-/// Sweeps as fast as settings allow, none in between.
-const BRISK: &str = "interval = \"100ms\"\nsummary_interval = \"0s\"";
+/// Full sweeps as fast as settings allow, without summaries.
+const FAST: &str = "interval = \"100ms\"\nsummary_interval = \"0s\"";
 
-/// A bank that stands still and answers at once.
-fn still(dialect: Dialect, batteries: usize, cells: usize) -> Simulation {
+/// A bank whose clock is stopped and that answers at once.
+fn frozen(dialect: Dialect, batteries: usize, cells: usize) -> Simulation {
     Simulation::new(dialect).batteries(batteries).cells(cells).seed(11).speed(0.0).unpaced()
 }
 
-/// What the console prints behind a label of `pwr 1`, for what its truth does not carry.
-fn printed(plan: &Simulation, label: &str) -> Option<String> {
-    let heard = plan.console().expect("a console").type_bytes(b"pwr 1\n");
-    let text: String = heard.iter().map(|byte| char::from(*byte)).collect();
+/// The value after a label of `pwr 1`, for values that the answer history does not contain.
+fn printed(simulation: &Simulation, label: &str) -> Option<String> {
+    let output = simulation.console().expect("a console").type_bytes(b"pwr 1\n");
+    let text: String = output.iter().map(|byte| char::from(*byte)).collect();
     let line = text.lines().find(|line| line.trim_start().starts_with(label))?;
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// Waits until the file is what the console said, and all of it: identity and counters too, which come later.
+/// Waits until the file matches the console's output completely, including identity and counters, which are read later.
 #[track_caller]
-fn holds(
+fn wait_for_match(
     service: &mut Service,
     bank: &SimulatorHandle,
     complete: &[&str],
     of: impl Fn(&AnswerHistory) -> Option<Value>,
 ) -> Value {
-    service.wait("the file is what the console said", |status| {
-        let truth = bank.answer_history();
-        let lacking = complete.iter().find(|command| truth.latest(command).is_none());
-        if let Some(command) = lacking {
-            return Some(format!("{command} was not asked yet"));
+    service.wait("the file matches the console", |status| {
+        let history = bank.answer_history();
+        let unread = complete.iter().find(|command| history.latest(command).is_none());
+        if let Some(command) = unread {
+            return Some(format!("{command} was not sent yet"));
         }
-        against(status, of(&truth), 0)
+        compare(status, of(&history), 0)
     })
 }
 
-fn against(status: &Value, expected: Option<Value>, errors: u64) -> Option<String> {
-    let Some(expected) = expected else { return Some("the console has not said enough yet".into()) };
+fn compare(status: &Value, expected: Option<Value>, errors: u64) -> Option<String> {
+    let Some(expected) = expected else { return Some("the console has not printed everything yet".into()) };
     let (status, wrong) = without_the_services_own(status, errors);
     wrong.or_else(|| difference("file", &status, &expected))
 }
 
-fn ends_well(service: Service, signal: &str) {
+fn assert_clean_exit(service: Service, signal: &str) {
     let (status, took, log) = service.stop_with(signal);
     assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert!(log.iter().any(|line| line.contains(&format!("service stopping signal=SIG{signal}"))), "{log:?}");
 }
 
-/// A dialect over its line, every field against the truth, then a signal.
-fn every_field(dialect: Dialect, cells: usize, line: &str, complete: &[&str], signal: &str) {
+/// Compares every field of a dialect with the printed values, then ends the service with a signal.
+fn check_every_field(dialect: Dialect, cells: usize, line: &str, complete: &[&str], signal: &str) {
     let folder = tempfile::tempdir().expect("a folder");
-    let plan = still(dialect, 4, cells);
-    let heater = printed(&plan, "Heater Status");
+    let simulation = frozen(dialect, 4, cells);
+    let heater = printed(&simulation, "Heater Status");
     let bank = match line {
-        "pty" => plan.pty(folder.path().join("console")).start(),
-        _ => plan.start(),
+        "pty" => simulation.pty(folder.path().join("console")).start(),
+        _ => simulation.start(),
     };
     let bank = bank.expect("a bank");
-    let mut service = Service::start(&bank.link(), BRISK);
+    let mut service = Service::start(&bank.link(), FAST);
     let manner = Manner { heater: heater.as_deref(), places: 4 };
-    let status = holds(&mut service, &bank, complete, |truth| expected::bank(truth, manner));
+    let status = wait_for_match(&mut service, &bank, complete, |history| expected::bank(history, manner));
     assert_eq!(status["cells_data"].as_array().map(Vec::len), Some(4));
-    let of_each = |cells_data: &Value| cells_data["cells"].as_array().map(Vec::len);
-    assert!(status["cells_data"].as_array().into_iter().flatten().all(|one| of_each(one) == Some(cells)));
+    let cell_count = |cells_data: &Value| cells_data["cells"].as_array().map(Vec::len);
+    assert!(status["cells_data"].as_array().into_iter().flatten().all(|one| cell_count(one) == Some(cells)));
     service.wait_for_log(&["link up", "bank=bank", "batteries=4"]);
-    ends_well(service, signal);
+    assert_clean_exit(service, signal);
 }
 
 #[test]
 fn every_field_of_a_pytes_v5_matches_its_console() {
     let complete = ["info 4", "bat 4", "stat", "soh 4"];
-    every_field(Dialect::PytesV5, 16, "pty", &complete, "TERM");
+    check_every_field(Dialect::PytesV5, 16, "pty", &complete, "TERM");
 }
 
 #[test]
 fn every_field_of_a_us5000_matches_its_console() {
-    every_field(Dialect::Us5000, 16, "pty", &["info 4", "bat 4", "stat 4"], "INT");
+    check_every_field(Dialect::Us5000, 16, "pty", &["info 4", "bat 4", "stat 4"], "INT");
 }
 
 #[test]
 fn every_field_of_a_us2000c_matches_its_console() {
-    every_field(Dialect::Us2000c, 15, "tcp", &["info 4", "bat 4", "stat 4", "soh 4"], "TERM");
+    check_every_field(Dialect::Us2000c, 15, "tcp", &["info 4", "bat 4", "stat 4", "soh 4"], "TERM");
 }
 
 #[test]
 fn summaries_between_full_sweeps_do_not_change_the_file() {
-    let bank = still(Dialect::PytesR, 2, 16).start().expect("a bank");
-    let heater = printed(&still(Dialect::PytesR, 2, 16), "Heater Status");
+    let bank = frozen(Dialect::PytesR, 2, 16).start().expect("a bank");
+    let heater = printed(&frozen(Dialect::PytesR, 2, 16), "Heater Status");
     let mut service = Service::start(&bank.link(), "interval = \"500ms\"\nsummary_interval = \"100ms\"");
     let manner = Manner { heater: heater.as_deref(), places: 2 };
     let complete = ["info 2", "stat 2"];
-    let status = holds(&mut service, &bank, &complete, |truth| expected::bank(truth, manner));
-    let count =
-        |command: &str| bank.answer_history().answers.iter().filter(|said| said.command == command).count();
-    assert!(count("pwr") > count("pwr 1"), "summaries were asked");
-    assert!(status["serial_stat"]["loops"].as_u64() <= Some(count("bat 2") as u64), "and are no full sweeps");
+    let status = wait_for_match(&mut service, &bank, &complete, |history| expected::bank(history, manner));
+    let count = |command: &str| {
+        bank.answer_history().answers.iter().filter(|answer| answer.command == command).count()
+    };
+    assert!(count("pwr") > count("pwr 1"), "summaries were polled");
+    assert!(
+        status["serial_stat"]["loops"].as_u64() <= Some(count("bat 2") as u64),
+        "and do not count as full sweeps"
+    );
 }
 
 #[test]
 fn file_modes_are_independent_of_the_umask() {
     for umask in ["000", "077"] {
-        let bank = still(Dialect::PytesV5, 1, 16).start().expect("a bank");
-        let settings = format!("{BRISK}\n[events]\nenabled = true");
+        let bank = frozen(Dialect::PytesV5, 1, 16).start().expect("a bank");
+        let settings = format!("{FAST}\n[events]\nenabled = true");
         let mut service = Service::start_with_umask(umask, &bank.link(), &settings, "enabled = true");
         let folder = service.folder().to_owned();
         service.wait("a reading is there", |_| None);
@@ -123,14 +127,15 @@ fn file_modes_are_independent_of_the_umask() {
             let metadata = fs::metadata(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
             format!("{:o}", metadata.permissions().mode() & 0o777)
         };
-        let wanted = [("bank_status.json", "644"), ("bankwatch.db", "640"), ("bankwatch.db-wal", "640")];
+        let expected_modes =
+            [("bank_status.json", "644"), ("bankwatch.db", "640"), ("bankwatch.db-wal", "640")];
         service.wait("the history is there", |_| {
-            wanted
+            expected_modes
                 .iter()
                 .find(|(name, _)| !folder.join(name).exists())
                 .map(|(name, _)| format!("no {name} yet"))
         });
-        for (name, expected) in wanted {
+        for (name, expected) in expected_modes {
             assert_eq!(mode(name), expected, "{name} with umask {umask}");
         }
     }
@@ -138,17 +143,17 @@ fn file_modes_are_independent_of_the_umask() {
 
 #[test]
 fn recording_is_read_like_the_console() {
-    let plan = still(Dialect::Us5000, 3, 16);
-    let mut console = plan.console().expect("a console");
-    let (mut recording, mut truth) = (Vec::new(), AnswerHistory::default());
+    let simulation = frozen(Dialect::Us5000, 3, 16);
+    let mut console = simulation.console().expect("a console");
+    let (mut recording, mut history) = (Vec::new(), AnswerHistory::default());
     let numbered = |verb: &str| (1..=3).map(move |place| format!("{verb} {place}")).collect::<Vec<_>>();
     let commands: Vec<String> =
         [vec!["pwr".to_owned()], numbered("pwr"), numbered("bat"), numbered("info"), numbered("stat")]
             .concat();
     for command in commands {
-        let (heard, said) = console.type_and_hear(format!("{command}\n").as_bytes());
-        recording.extend(heard);
-        truth.answers.extend(said.into_iter().map(|(command, values)| PrintedAnswer {
+        let (output, answers) = console.type_and_hear(format!("{command}\n").as_bytes());
+        recording.extend(output);
+        history.answers.extend(answers.into_iter().map(|(command, values)| PrintedAnswer {
             number: 0,
             at: console.bank().now(),
             command,
@@ -159,105 +164,106 @@ fn recording_is_read_like_the_console() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("session.txt");
     std::fs::write(&file, recording).expect("the recording can be written");
-    let heater = printed(&plan, "Heater Status");
+    let heater = printed(&simulation, "Heater Status");
     let manner = Manner { heater: heater.as_deref(), places: 3 };
-    let mut service = Service::start(&format!("replay:{}", file.display()), BRISK);
-    service.wait("the recording is read", |status| against(status, expected::bank(&truth, manner), 0));
-    ends_well(service, "TERM");
+    let mut service = Service::start(&format!("replay:{}", file.display()), FAST);
+    service.wait("the recording is read", |status| compare(status, expected::bank(&history, manner), 0));
+    assert_clean_exit(service, "TERM");
 }
 
 #[test]
 fn stack_has_its_own_totals_and_cells_per_module() {
     for (dialect, cells) in [(Dialect::ForceH2, 30), (Dialect::Sc500, 15), (Dialect::Sc0500, 15)] {
-        let bank = still(dialect, 4, cells).start().expect("a bank");
-        let mut service = Service::start(&bank.link(), BRISK);
-        let status = holds(&mut service, &bank, &["info", "stat"], expected::stack);
+        let bank = frozen(dialect, 4, cells).start().expect("a bank");
+        let mut service = Service::start(&bank.link(), FAST);
+        let status = wait_for_match(&mut service, &bank, &["info", "stat"], expected::stack);
         assert_eq!(status["series"], true);
-        let shares = status["cells_data"].as_array().into_iter().flatten();
-        let shares: Vec<usize> =
-            shares.filter_map(|battery| Some(battery["cells"].as_array()?.len())).collect();
-        assert_eq!(shares, [cells; 4]);
-        ends_well(service, "TERM");
+        let modules = status["cells_data"].as_array().into_iter().flatten();
+        let cell_counts: Vec<usize> =
+            modules.filter_map(|battery| Some(battery["cells"].as_array()?.len())).collect();
+        assert_eq!(cell_counts, [cells; 4]);
+        assert_clean_exit(service, "TERM");
     }
 }
 
 #[test]
 fn every_field_of_every_48_volt_dialect_is_read() {
     let dialects = Dialect::ALL.iter().copied().filter(|dialect| !dialect.is_stack());
-    let asked: Vec<_> = dialects
+    let threads: Vec<_> = dialects
         .map(|dialect| {
             thread::spawn(move || {
-                let plan = Simulation::new(dialect).batteries(2).seed(7).speed(0.0).unpaced();
-                let heater = printed(&plan, "Heater Status");
-                let bank = plan.start().expect("a bank");
-                let mut service = Service::start(&bank.link(), BRISK);
+                let simulation = Simulation::new(dialect).batteries(2).seed(7).speed(0.0).unpaced();
+                let heater = printed(&simulation, "Heater Status");
+                let bank = simulation.start().expect("a bank");
+                let mut service = Service::start(&bank.link(), FAST);
                 let manner = Manner { heater: heater.as_deref(), places: 2 };
-                let counted = |said: &PrintedAnswer| matches!(said.values, Values::Stat(_));
-                holds(&mut service, &bank, &["bat 2"], |truth| {
-                    expected::bank(truth, manner).filter(|_| truth.answers.iter().any(counted))
+                let is_stat = |answer: &PrintedAnswer| matches!(answer.values, Values::Stat(_));
+                wait_for_match(&mut service, &bank, &["bat 2"], |history| {
+                    expected::bank(history, manner).filter(|_| history.answers.iter().any(is_stat))
                 });
             })
         })
         .collect();
-    asked.into_iter().for_each(|one| one.join().expect("each dialect is read"));
+    threads.into_iter().for_each(|thread| thread.join().expect("each dialect is read"));
 }
 
-/// Sweeps in whose middle a battery is taken out: each of its answers is missing from one of them.
-const MOST_ERRORS: u64 = 2;
+/// A battery is removed in the middle of a sweep: each of its answers is missing from at most one sweep.
+const MAX_ERRORS: u64 = 2;
 
-/// Whether the newest table shows a battery at `place`.
-fn shows(truth: &AnswerHistory, place: usize) -> bool {
-    let table = truth.latest("pwr").map(|said| &said.values);
+/// Whether the newest table contains a battery at `place`.
+fn is_present(history: &AnswerHistory, place: usize) -> bool {
+    let table = history.latest("pwr").map(|answer| &answer.values);
     matches!(table, Some(Values::Table(rows)) if rows.iter().any(|row| row.place == place && row.present))
 }
 
 #[test]
 fn removed_battery_keeps_its_place_and_comes_back() {
-    let plan = still(Dialect::PytesV5, 4, 16);
-    let heater = printed(&plan, "Heater Status");
+    let simulation = frozen(Dialect::PytesV5, 4, 16);
+    let heater = printed(&simulation, "Heater Status");
     let manner = Manner { heater: heater.as_deref(), places: 4 };
-    let bank = plan.start().expect("a bank");
-    let mut service = Service::start(&bank.link(), BRISK);
-    let mut holds = |what: &str, there: &dyn Fn(&AnswerHistory) -> bool| {
+    let bank = simulation.start().expect("a bank");
+    let mut service = Service::start(&bank.link(), FAST);
+    let mut wait_for = |what: &str, condition: &dyn Fn(&AnswerHistory) -> bool| {
         service.wait(what, |status| {
-            let truth = bank.truth();
-            let expected = expected::bank(&truth, manner).filter(|_| there(&truth));
-            against(status, expected, MOST_ERRORS)
+            let history = bank.truth();
+            let expected = expected::bank(&history, manner).filter(|_| condition(&history));
+            compare(status, expected, MAX_ERRORS)
         })
     };
-    holds("all four", &|truth| truth.latest("info 4").is_some());
+    wait_for("all four", &|history| history.latest("info 4").is_some());
     for place in [2, 4] {
         assert!(bank.with_bank(|bank| bank.take_out(place)));
-        let gone = holds("without it", &|truth| !shows(truth, place));
+        let gone = wait_for("without it", &|history| !is_present(history, place));
         assert_eq!(gone["powers"], 4, "it keeps its place");
         assert!(gone["devices"][place - 1]["voltage"].is_null() && !gone["voltage"].is_null());
         assert!(bank.with_bank(|bank| bank.put_back(place)));
-        let back = holds("with it", &|truth| shows(truth, place));
+        let back = wait_for("with it", &|history| is_present(history, place));
         assert!(back["devices"][place - 1]["voltage"].is_number() && back["voltage"].is_number());
     }
-    // Taken out in the middle of a sweep it is missed once; after that it is absent, not missing.
+    // Removed in the middle of a sweep, it is missing once; after that it is absent.
     let missing = service.log().into_iter().filter(|line| line.contains("answer missing"));
     missing.for_each(|line| assert!(line.contains("no battery is there"), "{line}"));
 }
 
 #[test]
 fn bank_with_a_gap_and_an_old_battery_is_read() {
-    let plan = still(Dialect::Us5000, 4, 16);
-    let heater = printed(&plan, "Heater Status");
-    let bank = plan.start().expect("a bank");
+    let simulation = frozen(Dialect::Us5000, 4, 16);
+    let heater = printed(&simulation, "Heater Status");
+    let bank = simulation.start().expect("a bank");
     bank.with_bank(|bank| assert!(bank.take_out(2) && bank.set_mosfet_sensor(3, false)));
-    let mut service = Service::start(&bank.link(), BRISK);
+    let mut service = Service::start(&bank.link(), FAST);
     let manner = Manner { heater: heater.as_deref(), places: 4 };
-    let status = holds(&mut service, &bank, &["info 4", "stat 4"], |truth| expected::bank(truth, manner));
+    let status =
+        wait_for_match(&mut service, &bank, &["info 4", "stat 4"], |history| expected::bank(history, manner));
     assert!(status["devices"][1]["voltage"].is_null() && status["devices"][2]["voltage"].is_number());
-    assert!(bank.truth().latest("pwr 2").is_none(), "nobody is asked where nobody is");
+    assert!(bank.truth().latest("pwr 2").is_none(), "an absent battery is not polled");
 }
 
 #[test]
 fn fewer_configured_than_found_batteries_are_logged() {
-    let plan = still(Dialect::PytesV5, 4, 16);
-    let bank = plan.start().expect("a bank");
-    let mut service = Service::start(&bank.link(), &format!("{BRISK}\nbatteries = 3"));
+    let simulation = frozen(Dialect::PytesV5, 4, 16);
+    let bank = simulation.start().expect("a bank");
+    let mut service = Service::start(&bank.link(), &format!("{FAST}\nbatteries = 3"));
     service.wait("a reading", |status| (status["powers"] != 4).then(|| "not all are there".to_owned()));
     service.wait_for_log(&[
         "WARN",
@@ -270,10 +276,10 @@ fn fewer_configured_than_found_batteries_are_logged() {
 
 #[test]
 fn cells_are_read_during_an_event_even_if_disabled() {
-    let bank = still(Dialect::PytesV5, 3, 16).start().expect("a bank");
-    // A full battery has an event of its own.
+    let bank = frozen(Dialect::PytesV5, 3, 16).start().expect("a bank");
+    // A full battery raises an event.
     bank.with_bank(|bank| assert!((1..=3).all(|place| bank.set_soc(place, 0.5))));
-    let mut service = Service::start(&bank.link(), &format!("{BRISK}\ncells = \"off\""));
+    let mut service = Service::start(&bank.link(), &format!("{FAST}\ncells = \"off\""));
     let events = |status: &Value, wanted: u64| {
         let found = &status["devices"][1]["power_events"];
         (found.as_u64() != Some(wanted)).then(|| format!("the events of battery 2 are {found}"))
@@ -282,19 +288,19 @@ fn cells_are_read_during_an_event_even_if_disabled() {
         events(status, 0)
             .or_else(|| (status["serial_stat"]["loops"].as_u64() < Some(3)).then(|| "wait".into()))
     });
-    let asked = || -> Vec<String> {
-        let commands = bank.truth().answers.into_iter().map(|said| said.command);
+    let sent = || -> Vec<String> {
+        let commands = bank.truth().answers.into_iter().map(|answer| answer.command);
         commands.filter(|command| command.starts_with("bat")).collect()
     };
-    assert_eq!(asked(), Vec::<String>::new());
+    assert_eq!(sent(), Vec::<String>::new());
     assert_eq!(quiet["cells_data"], serde_json::json!([]));
     assert!(bank.with_bank(|bank| bank.raise_event(2, Word::Power, 0x2)));
-    let raised = service.wait("cells beside the event", |status| {
+    let raised = service.wait("cells during the event", |status| {
         events(status, 2).or_else(|| status["cells_data"][1]["cells"].is_null().then(|| "no cells".into()))
     });
     assert_eq!(raised["cells_data"][1]["cells"].as_array().map(Vec::len), Some(16));
     assert!(raised["cells_data"][0]["cells"].is_null() && raised["cells_data"][2]["cells"].is_null());
-    assert!(asked().iter().all(|command| command == "bat 2"), "{:?}", asked());
+    assert!(sent().iter().all(|command| command == "bat 2"), "{:?}", sent());
     assert!(bank.with_bank(|bank| bank.clear_event(2, Word::Power, 0x2)));
     service.wait("a quiet bank again", |status| {
         let cells = &status["cells_data"];
@@ -304,17 +310,18 @@ fn cells_are_read_during_an_event_even_if_disabled() {
 
 #[test]
 fn console_without_numbered_commands_is_read() {
-    let plan = still(Dialect::Us3000d, 2, 15);
-    let heater = printed(&plan, "Heater Status");
-    let bank = plan.start().expect("a bank");
-    let mut service = Service::start(&bank.link(), BRISK);
+    let simulation = frozen(Dialect::Us3000d, 2, 15);
+    let heater = printed(&simulation, "Heater Status");
+    let bank = simulation.start().expect("a bank");
+    let mut service = Service::start(&bank.link(), FAST);
     let manner = Manner { heater: heater.as_deref(), places: 2 };
-    let status = holds(&mut service, &bank, &["info", "stat"], |truth| expected::bank(truth, manner));
+    let status =
+        wait_for_match(&mut service, &bank, &["info", "stat"], |history| expected::bank(history, manner));
     assert!(status["devices"][0]["barcode"].is_string() && status["devices"][1]["barcode"].is_null());
     let refused =
-        |said: &PrintedAnswer| said.command == "info 1" && matches!(said.values, Values::Refusal(_));
+        |said: &PrintedAnswer| answer.command == "info 1" && matches!(answer.values, Values::Refusal(_));
     assert_eq!(
-        bank.truth().answers.iter().filter(|said| refused(said)).count(),
+        bank.truth().answers.iter().filter(|answer| is_refusal(answer)).count(),
         2,
         "twice, then never again"
     );
@@ -324,13 +331,13 @@ fn console_without_numbered_commands_is_read() {
 fn event_words_are_read_in_every_style() {
     let words = [(EventWordKind::Battery, 0x2), (EventWordKind::Power, 0x2000), (EventWordKind::Fault, 0x80)];
     for style in [EventStyle::Prefixed, EventStyle::BareHex, EventStyle::Decimal] {
-        let bank = still(Dialect::PytesR, 2, 16).event_style(style).start().expect("a bank");
+        let bank = frozen(Dialect::PytesR, 2, 16).event_style(style).start().expect("a bank");
         bank.with_bank(|bank| assert!(words.iter().all(|(word, bits)| bank.raise_event(2, *word, *bits))));
-        let mut service = Service::start(&bank.link(), BRISK);
+        let mut service = Service::start(&bank.link(), FAST);
         service.wait("the words", |status| {
             let second = &status["devices"][1];
             let found = ["bat_events", "power_events", "sys_events"].map(|key| second[key].as_u64());
-            let wanted = [Some(0x2), Some(0x2000), Some(0x80)];
+            let expected_modes = [Some(0x2), Some(0x2000), Some(0x80)];
             (found != wanted).then(|| format!("{style:?}: {found:?}"))
         });
     }

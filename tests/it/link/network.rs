@@ -1,5 +1,5 @@
-//! What networks and bridges do: they do not answer, fall silent, speak telnet, refuse to be set, and must carry
-//! every byte.
+//! Networks and bridges that do not answer, fall silent, use telnet or refuse RFC 2217, and that must transfer every
+//! byte.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -45,41 +45,41 @@ fn connecting_gives_up_at_the_deadline() {
     bind(&listener, &SocketAddrV4::new([127, 0, 0, 1].into(), 0)).unwrap();
     listen(&listener, 0).unwrap();
     let address = SocketAddr::try_from(getsockname(&listener).unwrap()).unwrap();
-    // One that is never accepted fills the queue; the next ones get no answer.
+    // A connection that is never accepted fills the queue; further ones get no answer.
     let waiting: Vec<_> =
         (0..3).map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(100))).collect();
     for scheme in ["tcp", "rfc2217"] {
         let link = Link { deadline: ms(200), ..link(scheme, address) };
-        let begun = Instant::now();
+        let start = Instant::now();
         let error = wait(link.open()).err().unwrap();
         let what = format!("{scheme}://{address}");
         assert_eq!(error, LinkError::TimedOut { what, after: ms(200) });
-        assert!(begun.elapsed() < ms(2000));
+        assert!(start.elapsed() < ms(2000));
     }
     drop(waiting);
 }
 
-/// A peer that dies without a word leaves a connection that is open on our side alone.
+/// A peer that dies silently leaves a connection that is open only on our side.
 #[test]
 fn dead_connection_is_reopened_within_three_sweeps() {
     let bank = Simulation::new(Dialect::PytesV5).speed(0.0).unpaced().start().unwrap();
     let console = bank.link().trim_start_matches("tcp://").to_owned();
     let (opened, dead) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-    let (count, now_dead) = (opened.clone(), dead.clone());
+    let (count, is_dead) = (opened.clone(), dead.clone());
     let address = peer(move |client| {
-        now_dead.store(false, Ordering::SeqCst);
+        is_dead.store(false, Ordering::SeqCst);
         count.fetch_add(1, Ordering::SeqCst);
         let Ok(console) = TcpStream::connect(&console) else { return };
         client.set_nodelay(true).unwrap();
         let (ours, theirs) = (client.try_clone().unwrap(), console.try_clone().unwrap());
-        pipe(ours, theirs, now_dead.clone());
-        pipe(console, client, now_dead.clone());
+        pipe(ours, theirs, is_dead.clone());
+        pipe(console, client, is_dead.clone());
     });
     let interval = ms(600);
     supervised(brisk(), async |mut supervisor, lines| {
         let mut house = house(&format!("tcp://{address}"));
         house.serial.rhythm = PollSchedule::new(interval, Duration::ZERO, true);
-        // As in the service: the first byte has a third of an interval.
+        // As in the service: the first byte must arrive within a third of the interval.
         house.serial.patience = ConsoleTimeouts { first_byte: interval / 3, ..PATIENCE };
         let (seen, outlet) = Seen::keep(&mut supervisor);
         let _chain = Chain::grow(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
@@ -94,13 +94,13 @@ fn dead_connection_is_reopened_within_three_sweeps() {
     });
 }
 
-/// Carries bytes until the line is dead, and then holds its ends open and does nothing.
+/// Forwards bytes until the line is dead, then keeps both ends open and does nothing.
 fn pipe(mut from: TcpStream, mut to: TcpStream, dead: Arc<AtomicBool>) {
     thread::spawn(move || {
         let mut buffer = [0; 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             if dead.load(Ordering::SeqCst) {
-                // Until the client gives it up.
+                // Until the client closes the connection.
                 continue;
             }
             if to.write_all(&buffer[..count]).is_err() {
@@ -110,10 +110,10 @@ fn pipe(mut from: TcpStream, mut to: TcpStream, dead: Arc<AtomicBool>) {
     });
 }
 
-/// What the greeting of such a link comes to.
-fn refused(scheme: &str, hello: &'static [u8]) -> String {
+/// The reason for which probing a bridge that sends `first_bytes` fails.
+fn probe_failure(scheme: &str, first_bytes: &'static [u8]) -> String {
     let address = peer(move |mut client| {
-        client.write_all(hello).unwrap();
+        client.write_all(first_bytes).unwrap();
         let mut buffer = [0; 256];
         while let Ok(1..) = client.read(&mut buffer) {}
     });
@@ -121,7 +121,7 @@ fn refused(scheme: &str, hello: &'static [u8]) -> String {
         let open = link(scheme, address).open().await.unwrap();
         let mut conversation = ConsoleClient::new(open, b"\n", PATIENCE);
         match probe_console(&mut conversation, Some(115_200)).await {
-            Err(CommandError::LinkGone(why)) => why,
+            Err(CommandError::LinkGone(reason)) => reason,
             other => panic!("{other:?}"),
         }
     })
@@ -129,48 +129,51 @@ fn refused(scheme: &str, hello: &'static [u8]) -> String {
 
 #[test]
 fn telnet_mode_is_reported_with_its_remedy() {
-    let why = refused("tcp", &[255, 251, 1, 255, 251, 3, 255, 253, 44]);
-    assert!(why.contains("speaks telnet") && why.contains("raw") && why.contains("rfc2217://"), "{why}");
+    let reason = probe_failure("tcp", &[255, 251, 1, 255, 251, 3, 255, 253, 44]);
+    assert!(
+        reason.contains("telnet negotiation") && reason.contains("raw") && reason.contains("rfc2217://"),
+        "{reason}"
+    );
 }
 
 #[test]
 fn refused_rfc2217_is_reported_with_its_remedy() {
-    let why = refused("rfc2217", &[255, 253, 0, 255, 254, 44]);
-    assert!(why.contains("no RFC 2217") && why.contains("tcp://"), "{why}");
+    let reason = probe_failure("rfc2217", &[255, 253, 0, 255, 254, 44]);
+    assert!(reason.contains("refuses RFC 2217") && reason.contains("tcp://"), "{reason}");
 }
 
-/// All there are, the escape byte alone, in pairs and before what looks like a command.
+/// All byte values, and the escape byte alone, in pairs and in front of telnet commands.
 fn every_byte() -> Vec<u8> {
-    let odd = [255, 255, 255, 251, 44, b'x', 255, 250, 255, 240, 255];
-    (0..=255).chain(odd).chain((0..=255).rev()).collect()
+    let escapes = [255, 255, 255, 251, 44, b'x', 255, 250, 255, 240, 255];
+    (0..=255).chain(escapes).chain((0..=255).rev()).collect()
 }
 
 #[test]
 fn every_byte_passes_a_bridge_in_both_directions() {
     for scheme in ["tcp", "rfc2217"] {
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let kept = heard.clone();
-        // What it hears it says again, escapes and all.
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let record = received.clone();
+        // Echoes everything, including escapes.
         let address = peer(move |mut client| {
             let mut buffer = [0; 7];
             while let Ok(count @ 1..) = client.read(&mut buffer) {
-                kept.lock().unwrap().extend_from_slice(&buffer[..count]);
+                record.lock().unwrap().extend_from_slice(&buffer[..count]);
                 client.write_all(&buffer[..count]).unwrap();
             }
         });
         let bytes = every_byte();
-        let back = wait(async {
+        let echoed = wait(async {
             let mut open = link(scheme, address).open().await.unwrap();
             open.write_all(&bytes).await.unwrap();
             open.flush().await.unwrap();
-            let mut back = vec![0; bytes.len()];
-            open.read_exact(&mut back).await.unwrap();
-            back
+            let mut echoed = vec![0; bytes.len()];
+            open.read_exact(&mut echoed).await.unwrap();
+            echoed
         });
-        assert!(back == bytes, "{scheme}: {back:?}");
-        let heard = heard.lock().unwrap();
+        assert!(echoed == bytes, "{scheme}: {echoed:?}");
+        let received = received.lock().unwrap();
         let times = |byte: u8| if scheme == "rfc2217" && byte == 255 { 2 } else { 1 };
         let sent: Vec<u8> = bytes.iter().flat_map(|byte| vec![*byte; times(*byte)]).collect();
-        assert!(heard.ends_with(&sent), "{scheme}: {heard:?}");
+        assert!(received.ends_with(&sent), "{scheme}: {received:?}");
     }
 }

@@ -1,6 +1,6 @@
-//! One port's owner lives through everything that can happen to a link, over a pseudo-terminal and over TCP. After each
-//! fault: readings resume within one step of the back-off, no figure is wrong or old, the log has one line lost
-//! and one line back with the outage's length, and nothing is left open.
+//! The serial actor recovers from every fault of a link, over a pseudo-terminal and over TCP. After each fault readings
+//! resume within one back-off step, no value is wrong or stale, the log has one `link lost` and one `link back` with the
+//! duration of the outage, and nothing is left open.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -19,44 +19,39 @@ use support::own_process;
 use support::reports::Seen;
 use support::until::until;
 
-/// On top of the pause: attempts under way that fail once more, and a machine with much else to do.
+/// In addition to the pause: attempts in progress that fail once more, and a busy machine.
 const SLACK: Duration = Duration::from_secs(3);
 
-/// What befalls the link.
-struct Fault {
+/// A fault of the link.
+struct LinkFault {
     name: &'static str,
-    /// It begins.
-    strike: fn(&Bench),
-    /// It goes on for so long.
-    lasts: Lasts,
-    /// Again and again while it does.
+    start: fn(&Bench),
+    duration: FaultDuration,
+    /// Called repeatedly during the fault.
     meanwhile: fn(&Bench),
-    /// It is over.
-    heal: fn(&Bench),
-    /// What the log has of it.
-    told: Told,
+    end: fn(&Bench),
+    logged: Logged,
 }
 
-enum Lasts {
-    /// Over at once, noticed or not.
-    Not,
-    /// Until the log tells of it, and so long after.
-    Told(Duration),
-    /// Until the plug is out.
+enum FaultDuration {
+    /// Ends at once, whether detected or not.
+    Instant,
+    /// Until `link lost` is logged, and this long after.
+    AfterLost(Duration),
     Unplugged,
-    /// Until so many more answers were given.
+    /// Until the console has sent this many more answers.
     Answers(u64),
-    /// Until so many lines more with these words are in the log.
+    /// Until the log has this many more lines with this text.
     Lines(&'static str, usize),
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Told {
-    /// One line lost, with these words; one line back.
+enum Logged {
+    /// One `link lost` with this text, and one `link back`.
     Lost(&'static str),
-    /// The link held.
+    /// The link was not lost.
     Nothing,
-    /// The link held, and there are so many lines with these words.
+    /// The link was not lost, and there are this many lines with this text.
     Only(&'static str, usize),
 }
 
@@ -70,200 +65,255 @@ fn unplug(bench: &Bench) {
     bench.bank.unplug();
 }
 
-const fn fault(name: &'static str, strike: fn(&Bench), lasts: Lasts, heal: fn(&Bench), told: Told) -> Fault {
-    Fault { name, strike, lasts, meanwhile: nothing, heal, told }
+const fn fault(
+    name: &'static str,
+    start: fn(&Bench),
+    duration: FaultDuration,
+    end: fn(&Bench),
+    logged: Logged,
+) -> LinkFault {
+    LinkFault { name, start, duration, meanwhile: nothing, end, logged }
 }
 
-const GONE: Told = Told::Lost("");
+const LOST: Logged = Logged::Lost("");
 
-const FAULTS: &[Fault] = &[
-    fault("unplugged between sweeps, less than a pause", unplug, Lasts::Not, replug, GONE),
-    fault("unplugged, longer", unplug, Lasts::Told(ms(200)), replug, GONE),
-    fault("unplugged, far past the longest pause", unplug, Lasts::Told(ms(1500)), replug, GONE),
-    fault("unplugged in an echo", |b| b.bank.unplug_after(b"pwr "), Lasts::Unplugged, replug, GONE),
-    fault("unplugged in a row", |b| b.bank.unplug_after(b"Norm"), Lasts::Unplugged, replug, GONE),
-    fault("unplugged in an end mark", |b| b.bank.unplug_after(b"\r$"), Lasts::Unplugged, replug, GONE),
-    fault("unplugged in a prompt", |b| b.bank.unplug_after(b"$$\r\n\rPYT"), Lasts::Unplugged, replug, GONE),
-    fault("another name", unplug, Lasts::Told(ms(0)), Bench::replug_under_another_name, GONE),
+const FAULTS: &[LinkFault] = &[
+    fault("unplugged between sweeps, less than a pause", unplug, FaultDuration::Instant, replug, LOST),
+    fault("unplugged, longer", unplug, FaultDuration::AfterLost(ms(200)), replug, LOST),
+    fault("unplugged, far past the longest pause", unplug, FaultDuration::AfterLost(ms(1500)), replug, LOST),
+    fault("unplugged in an echo", |b| b.bank.unplug_after(b"pwr "), FaultDuration::Unplugged, replug, LOST),
+    fault(
+        "unplugged in a table row",
+        |b| b.bank.unplug_after(b"Norm"),
+        FaultDuration::Unplugged,
+        replug,
+        LOST,
+    ),
+    fault(
+        "unplugged in an end mark",
+        |b| b.bank.unplug_after(b"\r$"),
+        FaultDuration::Unplugged,
+        replug,
+        LOST,
+    ),
+    fault(
+        "unplugged in a prompt",
+        |b| b.bank.unplug_after(b"$$\r\n\rPYT"),
+        FaultDuration::Unplugged,
+        replug,
+        LOST,
+    ),
+    fault(
+        "another device name",
+        unplug,
+        FaultDuration::AfterLost(ms(0)),
+        Bench::replug_with_another_name,
+        LOST,
+    ),
     fault(
         "silence",
         |b| b.bank.set_asleep(true),
-        Lasts::Told(ms(0)),
+        FaultDuration::AfterLost(ms(0)),
         |b| b.bank.set_asleep(false),
-        Told::Lost("console silent"),
+        Logged::Lost("console silent"),
     ),
     fault(
-        "wrong speed",
+        "wrong baud rate",
         |b| b.bank.set_line_speed(9_600),
-        Lasts::Told(ms(100)),
+        FaultDuration::AfterLost(ms(100)),
         |b| b.bank.set_line_speed(115_200),
-        Told::Lost("not understood"),
+        Logged::Lost("not understood"),
     ),
-    fault("noise", |b| b.damage(Damage::Noise), Lasts::Answers(6), Bench::no_damage, Told::Nothing),
-    fault("torn", |b| b.damage(Damage::Truncate), Lasts::Answers(4), Bench::no_damage, Told::Nothing),
-    fault("a pager left open", |b| b.another(b"log\n"), Lasts::Answers(20), nothing, Told::Nothing),
-    fault("half a question typed", |b| b.another(b"ba"), Lasts::Answers(20), nothing, Told::Nothing),
+    fault("noise", |b| b.damage(Damage::Noise), FaultDuration::Answers(6), Bench::no_damage, Logged::Nothing),
+    fault(
+        "truncated",
+        |b| b.damage(Damage::Truncate),
+        FaultDuration::Answers(4),
+        Bench::no_damage,
+        Logged::Nothing,
+    ),
+    fault(
+        "a pager left open",
+        |b| b.type_as_other_client(b"log\n"),
+        FaultDuration::Answers(20),
+        nothing,
+        Logged::Nothing,
+    ),
+    fault(
+        "half a command typed",
+        |b| b.type_as_other_client(b"ba"),
+        FaultDuration::Answers(20),
+        nothing,
+        Logged::Nothing,
+    ),
     fault(
         "debug prompt",
-        |b| b.another(b"login debug\n"),
-        Lasts::Lines(MODE, 1),
+        |b| b.type_as_other_client(b"login debug\n"),
+        FaultDuration::Lines(MODE, 1),
         nothing,
-        Told::Only(MODE, 1),
+        Logged::Only(MODE, 1),
     ),
     fault(
         "user prompt again",
-        |b| b.another(b"logout\n"),
-        Lasts::Lines(MODE, 1),
+        |b| b.type_as_other_client(b"logout\n"),
+        FaultDuration::Lines(MODE, 1),
         nothing,
-        Told::Only(MODE, 1),
+        Logged::Only(MODE, 1),
     ),
-    fault("late", |b| b.bank.inject_fault(Damage::Late), Lasts::Answers(10), nothing, Told::Nothing),
-    Fault {
-        meanwhile: Bench::ask_as_another,
-        ..fault("a second client", nothing, Lasts::Answers(120), nothing, Told::Nothing)
+    fault(
+        "late",
+        |b| b.bank.inject_fault(Damage::Late),
+        FaultDuration::Answers(10),
+        nothing,
+        Logged::Nothing,
+    ),
+    LinkFault {
+        meanwhile: Bench::send_as_other_client,
+        ..fault("a second client", nothing, FaultDuration::Answers(120), nothing, Logged::Nothing)
     },
 ];
 
 const MODE: &str = "console mode changed";
 
-/// No faults; a late answer comes when its question was given up.
-fn calm() -> Faults {
+/// No faults; a late answer arrives after its command has timed out.
+fn no_faults() -> Faults {
     Faults::none().late_by(PATIENCE.first_byte + ms(200))
 }
 
-/// A bank, its chain, and what came of it.
+/// A bank, the actors that read it, and what they reported.
 struct Bench {
     bank: SimulatorHandle,
     path: Option<PathBuf>,
     seen: Seen,
     lines: Lines,
-    /// What the name behind the link stood for before the fault.
+    /// The target of the symbolic link before the fault.
     last_device: Mutex<Option<PathBuf>>,
-    asked: Mutex<usize>,
+    reports_at_last_command: Mutex<usize>,
 }
 
 impl Bench {
     fn damage(&self, kind: Damage) {
-        self.bank.set_faults(calm().with(kind, 1.0));
+        self.bank.set_faults(no_faults().with(kind, 1.0));
     }
 
-    fn another(&self, types: &[u8]) {
-        self.bank.type_as_other_client(types);
+    fn type_as_other_client(&self, typed: &[u8]) {
+        self.bank.type_as_other_client(typed);
     }
 
     fn no_damage(&self) {
-        self.bank.set_faults(calm());
+        self.bank.set_faults(no_faults());
     }
 
-    /// What the name behind the link stands for now.
+    /// The current target of the symbolic link.
     fn device(&self) -> Option<PathBuf> {
         std::fs::read_link(self.path.as_ref()?).ok()
     }
 
-    /// First others get the device's name: the kernel gives away the lowest that is free.
-    fn replug_under_another_name(&self) {
+    /// Occupies the old device name first, because the kernel assigns the lowest free number.
+    fn replug_with_another_name(&self) {
         let old = self.last_device.lock().unwrap();
-        let mut squatters = Vec::new();
+        let mut placeholders = Vec::new();
         let is_old = |near: &OwnedFd| {
             let name = ptsname(near, Vec::new()).unwrap().into_string().unwrap();
             old.as_ref().is_some_and(|old| *old == Path::new(&name))
         };
-        while old.is_some() && squatters.len() < 64 && !squatters.last().is_some_and(is_old) {
-            squatters.push(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap());
+        while old.is_some() && placeholders.len() < 64 && !placeholders.last().is_some_and(is_old) {
+            placeholders.push(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap());
         }
         self.bank.replug();
         assert!(old.is_none() || self.device() != *old, "the same device");
     }
 
-    /// Now this, now that, some of it what we ask as well.
-    fn ask_as_another(&self) {
-        const QUESTIONS: [&[u8]; 5] = [b"time\n", b"bat 2\n", b"pwr 1\n", b"info 2\n", b"pwr\n"];
-        let mut asked = self.asked.lock().unwrap();
+    /// Sends various commands, some of which the service sends too.
+    fn send_as_other_client(&self) {
+        const COMMANDS: [&[u8]; 5] = [b"time\n", b"bat 2\n", b"pwr 1\n", b"info 2\n", b"pwr\n"];
+        let mut asked = self.reports_at_last_command.lock().unwrap();
         if self.seen.count() > *asked {
             *asked = self.seen.count();
-            self.another(QUESTIONS[*asked % QUESTIONS.len()]);
+            self.type_as_other_client(COMMANDS[*asked % COMMANDS.len()]);
         }
     }
 
-    /// Every figure of every report so far was said at some time.
-    fn no_figure_is_made_up(&self, fault: &str) {
-        let truth = self.bank.answer_history();
-        let said = figures::said(&truth.answers);
+    /// Asserts that every value in every report so far was printed at some time.
+    fn assert_no_invented_values(&self, fault: &str) {
+        let history = self.bank.answer_history();
+        let printed = figures::said(&history.answers);
         for report in self.seen.take() {
             for (name, value) in figures::read(&report.reading) {
                 assert!(
-                    said[&name].contains(&value),
-                    "{fault}: {name} is {value}, said was {:?}",
-                    said[&name]
+                    printed[&name].contains(&value),
+                    "{fault}: {name} is {value}, printed were {:?}",
+                    printed[&name]
                 );
             }
         }
     }
 
-    async fn survives(&self, fault: &Fault, open: &[String]) {
-        let Fault { name, .. } = fault;
+    async fn recovers_from(&self, fault: &LinkFault, open: &[String]) {
+        let LinkFault { name, .. } = fault;
         let count = |words: &str| self.lines.containing(words).len();
         let (lost, back) = (count("link lost"), count("link back"));
-        let told_before = match fault.told {
-            Told::Only(words, _) => count(words),
+        let logged_before = match fault.logged {
+            Logged::Only(words, _) => count(words),
             _ => 0,
         };
         *self.last_device.lock().unwrap() = self.device();
-        let (answers, struck) = (self.bank.answer_count(), Instant::now());
-        (fault.strike)(self);
-        let mut told_at = None;
-        let lines_before = match fault.lasts {
-            Lasts::Lines(words, _) => count(words),
+        let (answers, start) = (self.bank.answer_count(), Instant::now());
+        (fault.start)(self);
+        let mut lost_at = None;
+        let lines_before = match fault.duration {
+            FaultDuration::Lines(words, _) => count(words),
             _ => 0,
         };
         until(LONG, || {
             (fault.meanwhile)(self);
-            match fault.lasts {
-                Lasts::Not => true,
-                Lasts::Told(time) if count("link lost") > lost => {
-                    told_at.get_or_insert_with(Instant::now).elapsed() >= time
+            match fault.duration {
+                FaultDuration::Instant => true,
+                FaultDuration::AfterLost(time) if count("link lost") > lost => {
+                    lost_at.get_or_insert_with(Instant::now).elapsed() >= time
                 }
-                Lasts::Told(_) => false,
-                Lasts::Unplugged => !self.bank.is_plugged(),
-                Lasts::Answers(more) => self.bank.answer_count() >= answers + more,
-                Lasts::Lines(words, more) => count(words) >= lines_before + more,
+                FaultDuration::AfterLost(_) => false,
+                FaultDuration::Unplugged => !self.bank.is_plugged(),
+                FaultDuration::Answers(more) => self.bank.answer_count() >= answers + more,
+                FaultDuration::Lines(words, more) => count(words) >= lines_before + more,
             }
         })
         .await;
         let out =
-            self.last_device.lock().unwrap().clone().filter(|_| told_at.is_some() && !self.bank.is_plugged());
+            self.last_device.lock().unwrap().clone().filter(|_| lost_at.is_some() && !self.bank.is_plugged());
         if let Some(device) = out {
-            assert!(!open_files().any(|file| file == device), "{name}: held while it is out");
+            assert!(!open_files().any(|file| file == device), "{name}: still open while unplugged");
         }
-        // The bank has lived on: what was read before is old now.
+        // Advance the bank, so that earlier values are stale.
         self.bank.with_bank(|bank| bank.advance(Duration::from_secs(1200)));
-        let said_before = self.bank.answer_count();
-        let (healed, healed_at) = (Instant::now(), Timestamp::now());
-        (fault.heal)(self);
+        let answers_before = self.bank.answer_count();
+        let (end, end_time) = (Instant::now(), Timestamp::now());
+        (fault.end)(self);
         let mut resumed = None;
-        let mut whole = None;
+        let mut complete = None;
         until(LONG, || {
             let reports = self.seen.reports();
-            let mut since = reports.iter().filter(|report| report.reading.taken_at > healed_at);
-            resumed = resumed.or_else(|| since.clone().next().map(|_| healed.elapsed()));
-            whole = whole.take().or_else(|| since.find(|report| report.reading.missing.is_empty()).cloned());
-            let is_back = count("link back") > back || !matches!(fault.told, Told::Lost(_));
-            is_back && whole.is_some()
+            let mut since = reports.iter().filter(|report| report.reading.taken_at > end_time);
+            resumed = resumed.or_else(|| since.clone().next().map(|_| end.elapsed()));
+            complete =
+                complete.take().or_else(|| since.find(|report| report.reading.missing.is_empty()).cloned());
+            let is_back = count("link back") > back || !matches!(fault.logged, Logged::Lost(_));
+            is_back && complete.is_some()
         })
         .await;
         let resumed = resumed.unwrap();
         assert!(resumed < LONGEST_PAUSE + SLACK, "{name}: it took {resumed:?} to resume");
-        let truth = self.bank.answer_history();
-        let now = figures::said(truth.answers.iter().filter(|said| said.number > said_before));
-        for (figure, value) in figures::read(&whole.unwrap().reading) {
+        let history = self.bank.answer_history();
+        let now = figures::said(history.answers.iter().filter(|answer| answer.number > answers_before));
+        for (figure, value) in figures::read(&complete.unwrap().reading) {
             assert_eq!(now[&figure].iter().collect::<Vec<_>>(), [&value], "{name}: {figure}");
         }
-        self.no_figure_is_made_up(name);
+        self.assert_no_invented_values(name);
 
         let log = || self.lines.containing("").join("\n");
         let (lost, back) = (count("link lost") - lost, count("link back") - back);
-        match fault.told {
-            Told::Lost(words) => {
+        match fault.logged {
+            Logged::Lost(words) => {
                 assert_eq!((lost, back), (1, 1), "{name}:\n{}", log());
                 assert!(
                     self.lines.containing("link lost").last().unwrap().contains(words),
@@ -271,22 +321,22 @@ impl Bench {
                     log()
                 );
                 let outage = outage(self.lines.containing("link back").last().unwrap());
-                assert!(outage <= struck.elapsed() + ms(10), "{name}: {outage:?}");
+                assert!(outage <= start.elapsed() + ms(10), "{name}: {outage:?}");
                 assert!(
-                    outage + ms(10) >= told_at.map_or(Duration::ZERO, |at| healed - at),
+                    outage + ms(10) >= lost_at.map_or(Duration::ZERO, |at| end - at),
                     "{name}: {outage:?}"
                 );
             }
-            Told::Nothing | Told::Only(..) => assert_eq!((lost, back), (0, 0), "{name}:\n{}", log()),
+            Logged::Nothing | Logged::Only(..) => assert_eq!((lost, back), (0, 0), "{name}:\n{}", log()),
         }
-        if let Told::Only(words, more) = fault.told {
-            assert_eq!(count(words) - told_before, more, "{name}:\n{}", log());
+        if let Logged::Only(words, more) = fault.logged {
+            assert_eq!(count(words) - logged_before, more, "{name}:\n{}", log());
         }
         assert_eq!(descriptors(), open, "{name}: left open");
     }
 }
 
-/// The length of the outage in a line of the log.
+/// The duration of the outage in a log line.
 fn outage(line: &str) -> Duration {
     let text = line.split("outage=").nth(1).unwrap().split_whitespace().next().unwrap();
     match text.strip_suffix("ms") {
@@ -295,14 +345,14 @@ fn outage(line: &str) -> Duration {
     }
 }
 
-/// What this process has open.
+/// The open files of this process.
 fn open_files() -> impl Iterator<Item = PathBuf> {
     let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     let name = |path: PathBuf| PathBuf::from(path.to_string_lossy().trim_end_matches(" (deleted)"));
     open.filter_map(|file| std::fs::read_link(file.path()).ok()).map(name)
 }
 
-/// The same by kind: the numbers of sockets and devices change from one opening to the next.
+/// The kinds of the open files: the numbers of sockets and devices change each time they are opened.
 fn descriptors() -> Vec<String> {
     let name =
         |path: PathBuf| path.to_string_lossy().trim_end_matches(|c: char| !c.is_alphabetic()).to_owned();
@@ -311,36 +361,36 @@ fn descriptors() -> Vec<String> {
     kinds
 }
 
-/// Bytes of memory in use.
+/// Resident memory in bytes.
 fn memory() -> u64 {
     let pages: u64 =
         std::fs::read_to_string("/proc/self/statm").unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     pages * 4096
 }
 
-fn lives_through_it_all(path: Option<&Path>) {
-    let plan = Simulation::new(Dialect::PytesV5).speed(0.0).unpaced().faults(calm());
-    let plan = match path {
-        Some(path) => plan.pty(path),
-        None => plan.tcp("127.0.0.1:0"),
+fn recovers_from_every_fault(path: Option<&Path>) {
+    let simulation = Simulation::new(Dialect::PytesV5).speed(0.0).unpaced().faults(no_faults());
+    let simulation = match path {
+        Some(path) => simulation.pty(path),
+        None => simulation.tcp("127.0.0.1:0"),
     };
-    let bank = plan.start().unwrap();
+    let bank = simulation.start().unwrap();
     supervised(brisk(), async |mut supervisor, lines| {
         let (seen, outlet) = Seen::keep(&mut supervisor);
         let house = house(&bank.link());
         let _chain = Chain::grow(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
         let path = path.map(Path::to_owned);
-        let (last_device, asked) = (Mutex::new(None), Mutex::new(0));
-        let bench = Bench { bank, path, seen, lines, last_device, asked };
+        let (last_device, reports_at_last_command) = (Mutex::new(None), Mutex::new(0));
+        let bench = Bench { bank, path, seen, lines, last_device, reports_at_last_command };
         until(LONG, || bench.seen.count() >= 5).await;
         let (open, in_use) = (descriptors(), memory());
         for fault in FAULTS {
-            bench.survives(fault, &open).await;
+            bench.recovers_from(fault, &open).await;
         }
-        let grown = memory().saturating_sub(in_use);
-        assert!(grown < 16 << 20, "{grown} bytes more than before");
-        let told = bench.lines.containing("console shared");
-        assert_eq!(told.len(), 1, "{told:?}");
+        let growth = memory().saturating_sub(in_use);
+        assert!(growth < 16 << 20, "memory grew by {growth} bytes");
+        let shared = bench.lines.containing("console shared");
+        assert_eq!(shared.len(), 1, "{shared:?}");
         assert_eq!(bench.lines.containing("CRIT"), [] as [String; 0]);
         assert_eq!(bench.lines.containing("actor"), [] as [String; 0]);
     });
@@ -352,7 +402,7 @@ fn serial_port_recovers_from_every_fault() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    lives_through_it_all(Some(&folder.path().join("usb-adapter")));
+    recovers_from_every_fault(Some(&folder.path().join("usb-adapter")));
 }
 
 #[test]
@@ -360,5 +410,5 @@ fn network_bridge_recovers_from_every_fault() {
     if !own_process::is_alone(concat!(module_path!(), "::network_bridge_recovers_from_every_fault")) {
         return;
     }
-    lives_through_it_all(None);
+    recovers_from_every_fault(None);
 }

@@ -1,5 +1,5 @@
-//! A console that sleeps until it has heard a frame at 1200 baud: woken where the link can, left alone where it
-//! shall be, and nobody else is harmed.
+//! A console that sleeps until it receives a frame at 1200 baud: it is woken if the link supports it and waking is
+//! enabled, and other consoles are not disturbed.
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ use support::until::until;
 use tokio::io::AsyncWriteExt;
 
 const FRAME: &[u8] = b"~20014682C0048520FCC3\r";
-/// Bits of a byte on the line, start and stop among them.
+/// Bits per byte on the line, including start and stop bit.
 const BITS: u32 = 10;
 
 fn asleep() -> Simulation {
     Simulation::new(Dialect::Us2000).speed(0.0).unpaced().asleep(true)
 }
 
-/// Runs the service's chain on this bank.
-fn on(bank: SimulatorHandle, wake: bool, test: impl AsyncFnOnce(SimulatorHandle, Seen, Lines)) {
+/// Runs the service's actors on this bank.
+fn run_chain(bank: SimulatorHandle, wake: bool, test: impl AsyncFnOnce(SimulatorHandle, Seen, Lines)) {
     supervised(brisk(), async |mut supervisor, lines| {
         let mut house = house(&bank.link());
         house.serial.wake = wake;
@@ -35,7 +35,7 @@ fn on(bank: SimulatorHandle, wake: bool, test: impl AsyncFnOnce(SimulatorHandle,
     });
 }
 
-async fn is_woken(_bank: SimulatorHandle, seen: Seen, lines: Lines) {
+async fn assert_woken(_bank: SimulatorHandle, seen: Seen, lines: Lines) {
     until(LONG, || seen.count() >= 3).await;
     let up = lines.containing("link up");
     assert!(up.len() == 1 && up[0].contains("woken=true"), "{up:?}");
@@ -45,19 +45,19 @@ async fn is_woken(_bank: SimulatorHandle, seen: Seen, lines: Lines) {
 #[test]
 fn sleeping_console_on_a_serial_port_is_woken() {
     let folder = tempfile::tempdir().unwrap();
-    on(asleep().pty(folder.path().join("bank")).start().unwrap(), true, is_woken);
+    run_chain(asleep().pty(folder.path().join("bank")).start().unwrap(), true, assert_woken);
 }
 
 #[test]
 fn sleeping_console_behind_rfc2217_is_woken() {
-    on(asleep().rfc2217("127.0.0.1:0").start().unwrap(), true, is_woken);
+    run_chain(asleep().rfc2217("127.0.0.1:0").start().unwrap(), true, assert_woken);
 }
 
 #[test]
 fn console_that_falls_asleep_while_polled_is_woken() {
     let folder = tempfile::tempdir().unwrap();
     let bank = asleep().asleep(false).pty(folder.path().join("bank")).start().unwrap();
-    on(bank, true, async |bank, seen, lines| {
+    run_chain(bank, true, async |bank, seen, lines| {
         until(LONG, || seen.count() >= 3).await;
         bank.set_asleep(true);
         until(LONG, || !lines.containing("link back").is_empty()).await;
@@ -68,7 +68,7 @@ fn console_that_falls_asleep_while_polled_is_woken() {
 #[test]
 fn with_waking_disabled_the_console_is_read_once_awake() {
     let folder = tempfile::tempdir().unwrap();
-    on(asleep().pty(folder.path().join("bank")).start().unwrap(), false, async |bank, seen, lines| {
+    run_chain(asleep().pty(folder.path().join("bank")).start().unwrap(), false, async |bank, seen, lines| {
         until(LONG, || !lines.containing("link lost").is_empty()).await;
         assert!(
             lines.containing("link lost")[0].ends_with("reason=console silent"),
@@ -84,28 +84,28 @@ fn with_waking_disabled_the_console_is_read_once_awake() {
 
 #[test]
 fn raw_tcp_cannot_wake_and_reports_why() {
-    on(asleep().start().unwrap(), true, async |_bank, seen, lines| {
+    run_chain(asleep().start().unwrap(), true, async |_bank, seen, lines| {
         until(LONG, || !lines.containing("link lost").is_empty()).await;
-        let told = lines.containing("link lost").remove(0);
-        assert!(told.contains("console silent, and this link can't wake it"), "{told}");
-        assert!(told.contains("rfc2217://"), "{told}");
+        let line = lines.containing("link lost").remove(0);
+        assert!(line.contains("console silent, and this link can't wake it"), "{line}");
+        assert!(line.contains("rfc2217://"), "{line}");
         assert_eq!(seen.count(), 0);
     });
 }
 
 #[test]
 fn baud_rate_is_restored_only_after_the_wake_frame() {
-    let takes = Duration::from_secs(1) * BITS * u32::try_from(FRAME.len()).unwrap() / 1_200;
-    assert!(Patience::default().wake > takes * 2, "{takes:?}");
+    let frame_time = Duration::from_secs(1) * BITS * u32::try_from(FRAME.len()).unwrap() / 1_200;
+    assert!(Patience::default().wake > frame_time * 2, "{frame_time:?}");
 }
 
-/// Whoever does not sleep takes the frame for garbage, at either speed.
+/// An awake console takes the frame for garbage at either baud rate.
 #[test]
 fn wake_frame_does_not_disturb_an_awake_console() {
     let folder = tempfile::tempdir().unwrap();
-    let plan = Simulation::new(Dialect::PytesV5).speed(0.0).unpaced();
-    let port = plan.clone().pty(folder.path().join("bank")).start().unwrap();
-    let bridge = plan.rfc2217("127.0.0.1:0").start().unwrap();
+    let simulation = Simulation::new(Dialect::PytesV5).speed(0.0).unpaced();
+    let port = simulation.clone().pty(folder.path().join("bank")).start().unwrap();
+    let bridge = simulation.rfc2217("127.0.0.1:0").start().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         for (bank, speed) in [(&port, 1_200), (&port, 115_200), (&bridge, 1_200), (&bridge, 115_200)] {
@@ -122,10 +122,10 @@ fn wake_frame_does_not_disturb_an_awake_console() {
                 matches!(found, Ok(ConsoleState::Awake(Prompt::Pytes) | ConsoleState::Unrecognized)),
                 "{found:?} at {speed}"
             );
-            let (before, asked) = (bank.answers(), "pwr".parse().unwrap());
-            conversation.execute(asked).await.unwrap();
+            let (before, command) = (bank.answers(), "pwr".parse().unwrap());
+            conversation.execute(command).await.unwrap();
             assert_eq!(bank.answers(), before + 1);
-            assert_eq!(conversation.prompt(), Some(Prompt::Pytes), "the mode is as it was");
+            assert_eq!(conversation.prompt(), Some(Prompt::Pytes), "the mode is unchanged");
         }
     });
 }

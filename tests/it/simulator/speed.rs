@@ -1,4 +1,4 @@
-//! The simulator's lines at their speeds: a pseudo-terminal, and a bridge whose port the client sets.
+//! Baud rates of the simulator: on a pseudo-terminal, and on a bridge with RFC 2217.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use bankwatch::internals::simulator::{Dialect, Simulation};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-/// Long past anything that is expected.
+/// Much longer than expected.
 const DEADLINE: Duration = Duration::from_secs(20);
 const FRAME: &[u8] = b"~20014682C0048520FCC3\r";
 
-/// A client of either kind of line. What comes in is read on a thread of its own.
+/// A client of either kind of line. A thread reads the received bytes.
 struct Client {
-    out: Out,
-    heard: Receiver<Vec<u8>>,
+    output: ClientOutput,
+    received: Receiver<Vec<u8>>,
 }
 
-enum Out {
+enum ClientOutput {
     Pty(File),
     Bridge(TcpStream),
 }
@@ -29,32 +29,32 @@ enum Out {
 impl Client {
     fn pty(path: &Path) -> Self {
         let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
-        let heard = read_on(file.try_clone().unwrap());
-        Self { out: Out::Pty(file), heard }
+        let received = read_on(file.try_clone().unwrap());
+        Self { output: ClientOutput::Pty(file), received }
     }
 
     fn bridge(link: &str) -> Self {
         let stream = TcpStream::connect(link.strip_prefix("rfc2217://").unwrap()).unwrap();
-        let heard = read_on(stream.try_clone().unwrap());
-        Self { out: Out::Bridge(stream), heard }
+        let received = read_on(stream.try_clone().unwrap());
+        Self { output: ClientOutput::Bridge(stream), received }
     }
 
     fn send(&mut self, bytes: &[u8]) {
-        match &mut self.out {
-            Out::Pty(file) => file.write_all(bytes).unwrap(),
-            Out::Bridge(stream) => stream.write_all(bytes).unwrap(),
+        match &mut self.output {
+            ClientOutput::Pty(file) => file.write_all(bytes).unwrap(),
+            ClientOutput::Bridge(stream) => stream.write_all(bytes).unwrap(),
         }
     }
 
-    /// Sets the speed; a bridge says that it did.
+    /// Sets the baud rate; a bridge confirms it.
     fn set_speed(&mut self, baud: u32) {
-        match &mut self.out {
-            Out::Pty(file) => {
+        match &mut self.output {
+            ClientOutput::Pty(file) => {
                 let mut settings = tcgetattr(&*file).unwrap();
                 settings.set_speed(baud).unwrap();
                 tcsetattr(&*file, OptionalActions::Now, &settings).unwrap();
             }
-            Out::Bridge(stream) => {
+            ClientOutput::Bridge(stream) => {
                 let [a, b, c, d] = baud.to_be_bytes();
                 stream.write_all(&[255, 250, 44, 1, a, b, c, d, 255, 240]).unwrap();
                 self.until(&[255, 250, 44, 101, a, b, c, d, 255, 240]);
@@ -62,33 +62,33 @@ impl Client {
         }
     }
 
-    /// What came up to and with `end`.
+    /// Reads up to and including `end`.
     #[track_caller]
     fn until(&self, end: &[u8]) -> Vec<u8> {
-        let (begun, mut heard) = (Instant::now(), Vec::new());
-        while !heard.ends_with(end) {
-            match self.heard.recv_timeout(DEADLINE.saturating_sub(begun.elapsed())) {
-                Ok(more) => heard.extend(more),
-                Err(_) => panic!("no {end:?} in {:?}", String::from_utf8_lossy(&heard)),
+        let (start, mut received) = (Instant::now(), Vec::new());
+        while !received.ends_with(end) {
+            match self.received.recv_timeout(DEADLINE.saturating_sub(start.elapsed())) {
+                Ok(more) => received.extend(more),
+                Err(_) => panic!("no {end:?} in {:?}", String::from_utf8_lossy(&received)),
             }
         }
-        heard
+        received
     }
 
-    /// What comes in until nothing has for a while.
+    /// Reads until the line is silent for a while.
     fn until_silent(&self) -> Vec<u8> {
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         loop {
-            match self.heard.recv_timeout(Duration::from_millis(150)) {
-                Ok(more) => heard.extend(more),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return heard,
+            match self.received.recv_timeout(Duration::from_millis(150)) {
+                Ok(more) => received.extend(more),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return received,
             }
         }
     }
 }
 
 fn read_on(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
-    let (send, heard) = channel();
+    let (send, received) = channel();
     thread::spawn(move || {
         let mut buffer = [0; 512];
         while let Ok(count) = from.read(&mut buffer) {
@@ -97,21 +97,21 @@ fn read_on(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
             }
         }
     });
-    heard
+    received
 }
 
 fn frozen() -> Simulation {
     Simulation::new(Dialect::Us2000).speed(0.0).seed(5).unpaced()
 }
 
-/// The same promise on both lines whose speed a client sets.
-fn on_both(plan: &Simulation, test: impl Fn(Client)) {
+/// Runs `test` on both kinds of line that have a baud rate.
+fn on_both(simulation: &Simulation, test: impl Fn(Client)) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bank");
-    let bank = plan.clone().pty(&path).start().unwrap();
+    let bank = simulation.clone().pty(&path).start().unwrap();
     test(Client::pty(&path));
     bank.stop();
-    let bank = plan.clone().rfc2217("127.0.0.1:0").start().unwrap();
+    let bank = simulation.clone().rfc2217("127.0.0.1:0").start().unwrap();
     test(Client::bridge(&bank.link()));
 }
 
@@ -123,8 +123,8 @@ fn wrong_baud_rate_yields_garbage_until_corrected() {
         assert_eq!(client.until(b"pylon>"), clean);
         client.set_speed(9_600);
         client.send(b"pwr\r");
-        let heard = client.until_silent();
-        assert!(!heard.is_empty() && heard.iter().all(|byte| !byte.is_ascii()), "{heard:?}");
+        let received = client.until_silent();
+        assert!(!received.is_empty() && received.iter().all(|byte| !byte.is_ascii()), "{received:?}");
         client.set_speed(115_200);
         client.send(b"\r");
         client.until(b"pylon>");
@@ -142,15 +142,15 @@ fn sleeping_console_wakes_only_on_a_complete_frame() {
             client.send(b"\r");
             assert_eq!(client.until_silent(), b"", "at {speed}");
         }
-        // Cut off: twenty-two bytes take 183 ms.
+        // Interrupted: twenty-two bytes take 183 ms.
         client.set_speed(1_200);
         client.send(FRAME);
         client.set_speed(115_200);
         client.send(b"\r");
-        assert_eq!(client.until_silent(), b"", "a frame that was cut off");
+        assert_eq!(client.until_silent(), b"", "an interrupted frame");
         client.set_speed(1_200);
         client.send(FRAME);
-        // Longer than the frame takes, so that it is whole.
+        // Longer than the frame takes, so that it is complete.
         assert_eq!([client.until_silent(), client.until_silent()].concat(), b"");
         client.set_speed(115_200);
         client.send(b"\r");
@@ -172,19 +172,19 @@ fn bridge_escapes_data_and_refuses_unknown_options() {
 fn unplug_after_disconnects_exactly_after_the_text() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bank");
-    for cut in ["pw", "Normal", "\r$"] {
+    for text in ["pw", "Normal", "\r$"] {
         let bank = frozen().pty(&path).start().unwrap();
         let mut client = Client::pty(&path);
-        bank.unplug_behind(cut.as_bytes());
+        bank.unplug_behind(text.as_bytes());
         client.send(b"pwr\r");
-        let heard = client.until(cut.as_bytes());
-        let begun = Instant::now();
+        let received = client.until(text.as_bytes());
+        let start = Instant::now();
         while bank.is_plugged() {
-            assert!(begun.elapsed() < DEADLINE);
+            assert!(start.elapsed() < DEADLINE);
             thread::yield_now();
         }
-        let times = heard.windows(cut.len()).filter(|said| *said == cut.as_bytes()).count();
-        assert_eq!((times, client.until_silent()), (1, Vec::new()), "{cut:?}");
+        let times = received.windows(text.len()).filter(|window| *window == text.as_bytes()).count();
+        assert_eq!((times, client.until_silent()), (1, Vec::new()), "{text:?}");
         bank.replug();
         let mut client = Client::pty(&path);
         client.send(b"\r");
@@ -196,7 +196,8 @@ fn unplug_after_disconnects_exactly_after_the_text() {
 fn output_for_another_client_reaches_all_clients() {
     let bank = frozen().start().unwrap();
     let stream = TcpStream::connect(bank.link().strip_prefix("tcp://").unwrap()).unwrap();
-    let mut client = Client { heard: read_on(stream.try_clone().unwrap()), out: Out::Bridge(stream) };
+    let mut client =
+        Client { received: read_on(stream.try_clone().unwrap()), output: ClientOutput::Bridge(stream) };
     client.send(b"\r");
     client.until(b"pylon>");
     bank.type_as_another(b"login debug\r");
