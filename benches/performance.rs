@@ -1,9 +1,8 @@
-//! The figures of `docs/performance.md`: sweep time against the wire's own time, throughput of framing and
-//! parsers, what the statistics cost, a sweep's way through reading and events, processor time and memory of the
-//! service. And those of `docs/database.md`.
+//! The figures of `docs/performance.md`: sweep time compared with the serial line, throughput of framing and parsers, cost
+//! of the statistics, of reading and events, processor time and memory of the service. And those of `docs/database.md`.
 //!
 //! ```text
-//! cargo bench --bench performance            all of them
+//! cargo bench --bench performance            all
 //! cargo bench --bench performance -- parser  one of: sweep, parser, stats, events, service, store
 //! ```
 #![allow(
@@ -50,7 +49,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 mod process;
 
 fn main() {
-    let wanted: Vec<String> =
+    let selected: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let parts: [(&str, fn()); 6] = [
         ("sweep", sweep),
@@ -61,7 +60,7 @@ fn main() {
         ("store", store::measure),
     ];
     for (name, part) in parts {
-        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+        if selected.is_empty() || selected.iter().any(|selected| selected == name) {
             part();
         }
     }
@@ -87,23 +86,23 @@ fn events() {
     );
 }
 
-/// The median of some hundred calls, in microseconds.
+/// The median of 301 calls, in microseconds.
 fn micros(mut call: impl FnMut()) -> f64 {
     let mut times: Vec<f64> = (0..301)
         .map(|_| {
-            let began = Instant::now();
+            let start = Instant::now();
             call();
-            began.elapsed().as_secs_f64() * 1e6
+            start.elapsed().as_secs_f64() * 1e6
         })
         .collect();
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
 }
 
-/// Full sweeps over a pseudo-terminal at the real pace of 115200 baud.
+/// Full sweeps over a pseudo-terminal at 115200 baud.
 fn sweep() {
     const SWEEPS: usize = 10;
-    println!("\n| batteries | bytes a sweep | wire alone | sweep (median) | ratio |");
+    println!("\n| batteries | bytes per sweep | line time | sweep (median) | ratio |");
     println!("|---|---|---|---|---|");
     for batteries in [4, 16] {
         let (bytes, took) = measure_sweeps(batteries, SWEEPS);
@@ -125,14 +124,14 @@ fn measure_sweeps(batteries: usize, sweeps: usize) -> (f64, f64) {
             .await
             .expect("an open link");
         let bytes = Arc::new(AtomicU64::new(0));
-        let counted = Counted { inner: link, bytes: bytes.clone() };
+        let counted = CountingLink { inner: link, bytes: bytes.clone() };
         let mut conversation = ConsoleClient::new(Box::new(counted), b"\n", ConsoleTimeouts::default());
         let rhythm = PollSchedule::new(Duration::from_millis(1), Duration::ZERO, true);
         let mut sweeper = Sweeper::new(Arc::from("bench"), rhythm, AnswerValidator::validate);
         sweeper.on_link_open();
         let mut times = Vec::new();
         let mut each = Vec::new();
-        // The first sweep asks for facts as well; it is not what a day is made of.
+        // The first sweep also reads facts and is not typical.
         while times.len() < sweeps + 1 {
             let before = bytes.load(Ordering::Relaxed);
             let transcript = loop {
@@ -143,7 +142,7 @@ fn measure_sweeps(batteries: usize, sweeps: usize) -> (f64, f64) {
                     other => panic!("the simulated bank was lost: {other:?}"),
                 }
             };
-            // A slow question between two sweeps belongs to none of them.
+            // Facts read between two sweeps don't belong to either.
             let own: u64 = transcript.exchanges.iter().map(|exchange| u64::from(exchange.asked)).sum();
             if own == 1 + 2 * batteries as u64 || times.is_empty() {
                 times.push(transcript.took.as_secs_f64());
@@ -158,15 +157,15 @@ fn measure_sweeps(batteries: usize, sweeps: usize) -> (f64, f64) {
     })
 }
 
-/// A link that counts what comes in.
-struct Counted {
+/// A link that counts the received bytes.
+struct CountingLink {
     inner: Box<dyn Transport>,
     bytes: Arc<AtomicU64>,
 }
 
-impl Transport for Counted {}
+impl Transport for CountingLink {}
 
-impl AsyncRead for Counted {
+impl AsyncRead for CountingLink {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -179,7 +178,7 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl AsyncWrite for CountingLink {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
@@ -193,7 +192,7 @@ impl AsyncWrite for Counted {
     }
 }
 
-/// Framing and parsing of answers as they come over the wire, in chunks of a read.
+/// Framing and parsing of answers in chunks as read from the line.
 fn parser() {
     println!("\n| answer | bytes | framing | parsing | both |");
     println!("|---|---|---|---|---|");
@@ -224,16 +223,16 @@ fn frame(question: &str, bytes: &[u8]) -> bankwatch::internals::console::framing
 }
 
 fn throughput(bytes: usize, mut work: impl FnMut()) -> f64 {
-    let began = Instant::now();
+    let start = Instant::now();
     let mut rounds = 0u32;
-    while began.elapsed() < Duration::from_millis(700) {
+    while start.elapsed() < Duration::from_millis(700) {
         (0..50).for_each(|_| work());
         rounds += 50;
     }
-    bytes as f64 * f64::from(rounds) / began.elapsed().as_secs_f64() / 1e6
+    bytes as f64 * f64::from(rounds) / start.elapsed().as_secs_f64() / 1e6
 }
 
-/// One sweep of 16 batteries of 16 cells through everything between the parser and the outputs.
+/// The statistics of one sweep of 16 batteries with 16 cells.
 fn stats() {
     const SWEEPS: u32 = 20_000;
     println!("\n| sweep of 16 × 16 | took |");
@@ -274,20 +273,20 @@ fn stats() {
     }
 }
 
-/// The service itself: at the predecessor's measure (4 batteries of 16 cells at 115200 baud, every 5 s), idle
-/// between sweeps a minute apart, and with its port pulled out.
+/// The service: with the load of the pytes_serial measurement (4 batteries of 16 cells at 115200 baud, every 5 s), with
+/// sweeps a minute apart, and with its port unplugged.
 fn service() {
     const FOR: Duration = Duration::from_secs(60);
     let folder = tempfile::tempdir().expect("a folder");
     let bank = Simulation::new(Dialect::Pytes).batteries(4).cells(16).pty(folder.path().join("console"));
     let bank = bank.start().expect("a simulated bank");
-    println!("\n| service, 4 × 16, for {} s | processor | resident | most |", FOR.as_secs());
+    println!("\n| service, 4 × 16, for {} s | processor | resident | peak |", FOR.as_secs());
     println!("|---|---|---|---|");
     for (what, interval, unplugged) in
         [("every 5 s", "5s", false), ("every 60 s", "60s", false), ("every 5 s, unplugged", "5s", true)]
     {
         let mut process = start(folder.path(), &bank.link(), interval);
-        // The first sweep asks more; the measure begins behind it, and behind the first tries to open a lost port.
+        // Measure after the first sweep, which reads more, and after the first attempts to reopen a lost port.
         std::thread::sleep(Duration::from_secs(10));
         if unplugged {
             bank.unplug();
@@ -295,16 +294,16 @@ fn service() {
         }
         let (before, began) = (processor_time(process.id()), Instant::now());
         std::thread::sleep(FOR);
-        let used = (processor_time(process.id()) - before) / began.elapsed().as_secs_f64() * 100.0;
-        let (resident, most) = (memory(process.id(), "VmRSS:"), memory(process.id(), "VmHWM:"));
+        let used = (processor_time(process.id()) - before) / start.elapsed().as_secs_f64() * 100.0;
+        let (resident, peak) = (memory(process.id(), "VmRSS:"), memory(process.id(), "VmHWM:"));
         process.kill().expect("the service can be ended");
         process.wait().expect("the service ends");
-        println!("| bankwatch, {what} | {used:.2} % of a core | {resident:.1} MB | {most:.1} MB |");
+        println!("| bankwatch, {what} | {used:.2} % of a core | {resident:.1} MB | {peak:.1} MB |");
     }
-    println!("| predecessor, every 5 s (its own measurement, same load) | 3.4 % of a core | 30.7 MB | |");
+    println!("| pytes_serial, every 5 s (measured separately, same load) | 3.4 % of a core | 30.7 MB | |");
 }
 
-/// The service on one bank, with nothing but its status file.
+/// Starts the service on one bank.
 fn start(folder: &Path, link: &str, interval: &str) -> Child {
     let settings = folder.join("bankwatch.toml");
     let text = format!(

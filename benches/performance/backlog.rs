@@ -1,4 +1,4 @@
-//! A backlog of the journal on its way to a server: weeks of outage, and how long until all of it is there.
+//! Drains a journal backlog of a long outage into a server.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use bankwatch::internals::store::{MariaDb, MinuteAggregator, Record, Store};
 
 use crate::store::{INTERVAL, sweep};
 
-/// Eleven and a half days at one each ten seconds.
+/// Eleven and a half days with a sweep every ten seconds.
 const SWEEPS: i64 = 100_000;
 const BOUNDS: Bounds = Bounds { disk_bytes: 4_000_000_000, memory_bytes: 0, age: Duration::MAX };
 
@@ -19,13 +19,13 @@ struct Server(MariaDb);
 
 impl JournalSink for Server {
     fn store(&mut self, batch: &[StoredEntry]) -> Result<(), SinkError> {
-        let record = |kept: &StoredEntry| Record::from_bytes(&kept.entry.payload).expect("what was kept");
+        let record = |kept: &StoredEntry| Record::from_bytes(&kept.entry.payload).expect("a journaled record");
         let records: Vec<Record> = batch.iter().map(record).collect();
         self.0.insert(&records).map_err(|error| SinkError::Unavailable(error.to_string()))
     }
 
     fn dead_letter(&mut self, _: &StoredEntry, reason: &str) -> Result<(), SinkError> {
-        panic!("nothing is wrong with it: {reason}")
+        panic!("the server rejects a valid record: {reason}")
     }
 }
 
@@ -33,7 +33,7 @@ impl JournalSink for Server {
 pub fn measure(path: &Path, store: MariaDb) {
     let mut buffer = JournalBuffer::new(path, BOUNDS);
     let mut minutes = MinuteAggregator::default();
-    let began = Instant::now();
+    let start = Instant::now();
     for first in (0..SWEEPS).step_by(100) {
         let records = (first..first + 100).flat_map(|n| sweep(n, &mut minutes));
         let entry = |record: Record| JournalEntry {
@@ -45,13 +45,13 @@ pub fn measure(path: &Path, store: MariaDb) {
         buffer.append(Instant::now(), None, records.map(entry).collect());
     }
     let (rows, megabytes, filled) =
-        (buffer.len(), buffer.bytes(Instant::now()) as f64 / 1e6, began.elapsed());
+        (buffer.len(), buffer.bytes(Instant::now()) as f64 / 1e6, start.elapsed());
     let (buffer, mut drain, mut server) =
         (Mutex::new(buffer), Drain::new(DrainConfig::default()), Server(store));
-    let began = Instant::now();
+    let start = Instant::now();
     while drain.step(&buffer, &mut server, Instant::now, 0.5).next != NextStep::Idle {}
-    let took = began.elapsed().as_secs_f64();
-    assert!(buffer.lock().expect("no panic").is_empty(), "all of it went");
+    let took = start.elapsed().as_secs_f64();
+    assert!(buffer.lock().expect("no panic").is_empty(), "the journal is drained");
     println!(
         "\n| a backlog of {SWEEPS} sweeps of 4 × 16 ({:.1} days) | |",
         (SWEEPS * INTERVAL) as f64 / 86_400_000.0

@@ -1,5 +1,5 @@
-//! The figures of `docs/database.md`: rows a second on both backends and the predecessor's way, how a file of SQLite grows,
-//! what is written for it, how fast history answers.
+//! The figures of `docs/database.md`: rows per second with both backends and with the method of pytes_serial, growth of the
+//! SQLite file, bytes written, and speed of history queries.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ const BATTERIES: u8 = 4;
 const CELLS: usize = 16;
 const BARCODES: [&str; 4] = ["HPCR02403150117", "HPCR02403150118", "HPCR02403150119", "HPCR02403150120"];
 
-/// A sweep of 4 × 16; values wander as a day's do.
+/// A sweep of 4 × 16 with slowly changing values.
 pub fn sweep(n: i64, minutes: &mut MinuteAggregator) -> Vec<Record> {
     let at = START - START % DAY + n * INTERVAL;
     let wander = |place: u8| ((n * 7 + i64::from(place) * 131) % 1900) as i32;
@@ -43,7 +43,6 @@ pub fn sweep(n: i64, minutes: &mut MinuteAggregator) -> Vec<Record> {
     records
 }
 
-/// All of it.
 pub fn measure() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = MariaDbServer::start(&["--innodb-buffer-pool-size=128M"]);
@@ -54,7 +53,7 @@ pub fn measure() {
     if let Some(server) = &server {
         let mut store = MariaDb::open(&server.server("rates")).expect("a server");
         rates("MariaDB", &mut store);
-        predecessor(server);
+        pytes_serial(server);
         drop(store);
         let store = MariaDb::open(&server.server("backlog")).expect("a server");
         backlog::measure(&folder.path().join("journal.db"), store);
@@ -69,7 +68,7 @@ pub fn measure() {
     for (at, (what, took)) in history(&mut of_file).into_iter().enumerate() {
         let other = server_answers
             .as_ref()
-            .map_or("not here".to_owned(), |answers| format!("{:.1} ms", answers[at].1));
+            .map_or("not available".to_owned(), |answers| format!("{:.1} ms", answers[at].1));
         println!("| {what} | {took:.1} ms | {other} |");
     }
 }
@@ -90,15 +89,15 @@ fn rates(name: &str, store: &mut dyn Store) {
                     .collect()
             })
             .collect();
-        let began = Instant::now();
+        let start = Instant::now();
         batches.iter().for_each(|records| store.insert(records).expect("room"));
-        let rows = f64::from(transactions * sweeps * i32::from(BATTERIES)) / began.elapsed().as_secs_f64();
+        let rows = f64::from(transactions * sweeps * i32::from(BATTERIES)) / start.elapsed().as_secs_f64();
         println!("| {name}, {how} | {rows:.0} | {:.0} |", rows * CELLS as f64);
     }
 }
 
-/// A new connection a cycle and a commit a row, no cells.
-fn predecessor(server: &MariaDbServer) {
+/// The method of pytes_serial: a new connection per cycle, a commit per row, no cells.
+fn pytes_serial(server: &MariaDbServer) {
     const CYCLES: u32 = 100;
     server.run(
         "CREATE DATABASE old; CREATE TABLE old.pwr_data (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, record_time DATETIME NOT NULL \
@@ -106,7 +105,7 @@ fn predecessor(server: &MariaDbServer) {
          volt_st VARCHAR(11), current_st VARCHAR(11), temp_st VARCHAR(11), coul_st VARCHAR(11), soh_st VARCHAR(11), \
          heater_st VARCHAR(11), bat_events INT, power_events INT, sys_events INT)",
     );
-    let began = Instant::now();
+    let start = Instant::now();
     for _ in 0..CYCLES {
         let mut connection = server.connection();
         for place in 1..=BATTERIES {
@@ -118,13 +117,13 @@ fn predecessor(server: &MariaDbServer) {
             diesel::sql_query(row).execute(&mut connection).expect("a row");
         }
     }
-    let rows = f64::from(CYCLES * u32::from(BATTERIES)) / began.elapsed().as_secs_f64();
+    let rows = f64::from(CYCLES * u32::from(BATTERIES)) / start.elapsed().as_secs_f64();
     println!(
         "| MariaDB, as pytes_serial does it (one connection per cycle, one commit per row) | {rows:.0} | none |"
     );
 }
 
-/// Nine days of 4 × 16 with the default retention of cells: what a day adds and writes, and what a year comes to.
+/// Nine days of 4 × 16 with the default retention of cells: daily growth and writes, extrapolated to a year.
 fn growth(file: &Path) {
     const DAYS: i64 = 9;
     let mut store = SqliteFile::open(file).expect("a file");
@@ -139,13 +138,13 @@ fn growth(file: &Path) {
         let before = bytes_written();
         for n in day * DAY / INTERVAL..(day + 1) * DAY / INTERVAL {
             let records = sweep(n, &mut minutes);
-            let began = Instant::now();
+            let start = Instant::now();
             store.insert(&records).expect("room");
             if n % 60 == 59 {
                 let now = Timestamp::from_millisecond(START - START % DAY + n * INTERVAL).expect("a time");
                 store.prune(now, &keep).expect("a step");
             }
-            longest = longest.max(began.elapsed());
+            longest = longest.max(start.elapsed());
         }
         written = bytes_written() - before;
     }
@@ -157,11 +156,11 @@ fn growth(file: &Path) {
     )
     .load(&mut connection)
     .expect("sizes");
-    println!("\n| SQLite, 4 × 16 every 10 s | a day | kept | after a year |");
+    println!("\n| SQLite, 4 × 16 every 10 s | per day | kept | after a year |");
     println!("|---|---|---|---|");
     let mut year = 0.0;
     for table in tables.iter().filter(|table| table.bytes > 100_000) {
-        // Cells are at their retention already, and a step behind it.
+        // Cells have already reached their retention.
         let (held, kept) = match &*table.name {
             "cell_reading" => (7.0, 7.0),
             "battery_reading" | "bank_reading" => (DAYS as f64, 90.0),
@@ -188,14 +187,14 @@ struct Table {
     bytes: i64,
 }
 
-/// What this process has handed to the system for writing: no less than what reaches the card.
+/// Bytes that this process has passed to the system for writing, an upper bound of what reaches the disk.
 fn bytes_written() -> i64 {
     let io = fs::read_to_string("/proc/self/io").expect("figures of this process");
     let line = io.lines().find_map(|line| line.strip_prefix("wchar: "));
     line.and_then(|bytes| bytes.trim().parse().ok()).expect("a number")
 }
 
-/// A day of readings and a year of hours, asked in several ways; milliseconds each, the median of some.
+/// Queries of a day of readings and a year of hours; median in milliseconds.
 fn history(store: &mut dyn Store) -> Vec<(&'static str, f64)> {
     let mut minutes = MinuteAggregator::default();
     let begin = START - START % DAY;
@@ -227,9 +226,9 @@ fn history(store: &mut dyn Store) -> Vec<(&'static str, f64)> {
         let asked = HistoryQuery { bank: "pytes", place, from_ms, to_ms, step, limit: 100_000 };
         let mut times: Vec<f64> = (0..7)
             .map(|_| {
-                let began = Instant::now();
+                let start = Instant::now();
                 assert!(!store.history(&asked).expect("an answer").is_empty(), "{what}");
-                began.elapsed().as_secs_f64() * 1e3
+                start.elapsed().as_secs_f64() * 1e3
             })
             .collect();
         times.sort_by(f64::total_cmp);

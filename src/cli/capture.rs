@@ -69,11 +69,11 @@ fn timeouts() -> ConsoleTimeouts {
 pub(crate) fn capture(arguments: &CaptureArguments) -> anyhow::Result<Exit> {
     let link = Link::parse(&arguments.link, SerialParams::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut conversation, recording) = runtime.block_on(open(&link))?;
+    let (mut client, recording) = runtime.block_on(open(&link))?;
     let write_failed = || format!("cannot write {}", arguments.output.display());
     let mut file = File::create(&arguments.output).with_context(write_failed)?;
     let mut answers = Vec::new();
-    let result = runtime.block_on(record(&mut conversation, &recording, arguments.rounds, &mut answers));
+    let result = runtime.block_on(record(&mut client, &recording, arguments.rounds, &mut answers));
     write(&mut file, &link, &answers).with_context(write_failed)?;
     let unanswered = answers.iter().filter(|answer| answer.bytes.is_empty()).count();
     writeln!(
@@ -101,14 +101,14 @@ struct CapturedAnswer {
 /// Opens the link, records everything received, and checks that a console answers.
 async fn open(link: &Link) -> anyhow::Result<(ConsoleClient, Recording)> {
     let (tee, recording) = Tee::new(link.open().await?);
-    let mut conversation = ConsoleClient::new(Box::new(tee), LineEnd::Lf.as_bytes(), timeouts());
-    match probe_console(&mut conversation, Some(link.line.baud)).await {
+    let mut client = ConsoleClient::new(Box::new(tee), LineEnd::Lf.as_bytes(), timeouts());
+    match probe_console(&mut client, Some(link.line.baud)).await {
         Err(CommandError::NoResponse) => {
             bail!("the console on {link} does not answer; run `bankwatch doctor {link}` to find out why")
         }
         Err(CommandError::LinkGone(reason)) => bail!("lost the connection to {link}: {reason}"),
         // Anything else is worth recording.
-        Ok(_) | Err(_) => Ok((conversation, recording)),
+        Ok(_) | Err(_) => Ok((client, recording)),
     }
 }
 
@@ -117,17 +117,17 @@ async fn open(link: &Link) -> anyhow::Result<(ConsoleClient, Recording)> {
 /// # Errors
 /// Returns the reason if the connection is lost.
 async fn record(
-    conversation: &mut ConsoleClient,
+    client: &mut ConsoleClient,
     recording: &Recording,
     rounds: u32,
     answers: &mut Vec<CapturedAnswer>,
 ) -> Result<(), String> {
     for _ in 0..rounds {
-        let mut commands: Vec<Command> = BANK_COMMANDS.iter().rev().map(|verb| verb.bare()).collect();
+        let mut commands: Vec<Command> = BANK_COMMANDS.iter().rev().map(|name| name.bare()).collect();
         while let Some(command) = commands.pop() {
             let _ = recording.take();
             let (at, start) = (Timestamp::now(), Instant::now());
-            let outcome = conversation.execute(command).await;
+            let outcome = client.execute(command).await;
             let (seconds, bytes) = (start.elapsed().as_secs_f64(), recording.take());
             answers.push(CapturedAnswer { command, at, seconds, bytes });
             match outcome {

@@ -99,15 +99,15 @@ async fn examine(arguments: &DoctorArguments, out: &mut impl Write) -> anyhow::R
         };
         let response = probe(&mut open, attempt.line_end, arguments.listen).await?;
         row(out, &label(&first.target, *attempt), &response)?;
-        let conversation = |timeouts| ConsoleClient::new(open, attempt.line_end.as_bytes(), timeouts);
+        let client = |timeouts| ConsoleClient::new(open, attempt.line_end.as_bytes(), timeouts);
         if let ProbeResponse::Prompt(_) = response {
-            return report(&link, conversation(ConsoleTimeouts::default()), *attempt, out).await;
+            return report(&link, client(ConsoleTimeouts::default()), *attempt, out).await;
         }
         if attempt == &ATTEMPTS[0] && matches!(response, ProbeResponse::Silence | ProbeResponse::Text(_)) {
             let timeouts = ConsoleTimeouts { first_byte: arguments.listen, ..ConsoleTimeouts::default() };
             let is_silent = response == ProbeResponse::Silence;
-            if let Some(conversation) = recover(&link, conversation(timeouts), is_silent, out).await? {
-                return report(&link, conversation, *attempt, out).await;
+            if let Some(client) = recover(&link, client(timeouts), is_silent, out).await? {
+                return report(&link, client, *attempt, out).await;
             }
         }
         responses.push(response);
@@ -170,12 +170,12 @@ async fn probe(
 /// Wakes a silent console, and returns one that waits at its pager to the prompt.
 async fn recover(
     link: &Link,
-    mut conversation: ConsoleClient,
+    mut client: ConsoleClient,
     is_silent: bool,
     out: &mut impl Write,
 ) -> anyhow::Result<Option<ConsoleClient>> {
     let wake = (is_silent && link.target.can_set_speed()).then_some(link.line.baud);
-    match probe_console(&mut conversation, wake).await {
+    match probe_console(&mut client, wake).await {
         Ok(ConsoleState::Woken(prompt)) => {
             row(out, "asleep", format!("woken at 1200 baud, then prompt {prompt}"))?
         }
@@ -187,7 +187,7 @@ async fn recover(
         }
         Err(_) => return Ok(None),
     }
-    Ok(Some(conversation))
+    Ok(Some(client))
 }
 
 /// Prints one line of the diagnosis.
@@ -198,15 +198,15 @@ fn row(out: &mut impl Write, label: &str, value: impl Display) -> io::Result<()>
 /// Prints the batteries, round-trip times and settings of a working console.
 async fn report(
     link: &Link,
-    mut conversation: ConsoleClient,
+    mut client: ConsoleClient,
     attempt: Attempt,
     out: &mut impl Write,
 ) -> anyhow::Result<Exit> {
     let mut round_trips = RoundTrips::default();
     // Waiting for a quiet line must not count as a round trip; if this fails, so does the sweep.
-    let _ = conversation.probe().await;
+    let _ = client.probe().await;
     let start = Instant::now();
-    let report = match sweep::run_once(link, &mut conversation, Some(&mut round_trips)).await {
+    let report = match sweep::run_once(link, &mut client, Some(&mut round_trips)).await {
         Ok(report) => report,
         Err(error) => {
             row(out, "sweep", error)?;

@@ -1,5 +1,4 @@
-//! Whatever the program is given, it says in a sentence what is wrong and how to mend it, and ends with the
-//! code that scripts stand on.
+//! Invalid input of every kind: the error says what is wrong and what to do, and the exit status is the documented one.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -15,17 +14,17 @@ use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 use support::program::{Service, program};
 use tempfile::tempdir;
 
-/// What it said and how it ended.
-fn said(program: &mut Command) -> (i32, String, String) {
+/// Exit status, standard output and standard error.
+fn run_to_end(program: &mut Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } = program.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().expect("it ended by itself"), text(stdout), text(stderr))
+    (status.code().expect("not killed by a signal"), text(stdout), text(stderr))
 }
 
-/// It ends with this code and these words on standard error, in few lines, with nothing on standard output.
-fn fails(program: &mut Command, code: i32, words: &[&str]) -> String {
-    let (ended, out, error) = said(program);
-    assert_eq!((ended, out.len()), (code, 0), "{error}");
+/// Asserts this exit status, these words in a short error, and nothing on standard output.
+fn assert_fails(program: &mut Command, code: i32, words: &[&str]) -> String {
+    let (status, out, error) = run_to_end(program);
+    assert_eq!((status, out.len()), (code, 0), "{error}");
     for words in words {
         assert!(error.contains(words), "expected {words:?} in: {error}");
     }
@@ -44,16 +43,16 @@ fn bank() -> Simulation {
     Simulation::new(Dialect::PytesV5).speed(0.0).unpaced()
 }
 
-/// A port that is not as it should be: `read` says so and ends; `run` says so once, tries on, and is there as soon
-/// as it is mended.
-fn is_told_and_recovered_from(link: &Path, words: &str, mend: impl FnOnce() -> SimulatorHandle) {
+/// Asserts that `read` reports a faulty port and fails, and that `run` logs it once, retries, and reads the bank once the
+/// port is repaired.
+fn assert_reported_and_retried(link: &Path, words: &str, repair: impl FnOnce() -> SimulatorHandle) {
     let folder = tempdir().unwrap();
     let link = link.display().to_string();
-    fails(program(folder.path()).args(["read", &link]), 1, &[&link, words]);
+    assert_fails(program(folder.path()).args(["read", &link]), 1, &[&link, words]);
     let mut service = Service::start(&mut run(folder.path(), &link));
-    let told = service.wait_for_line("link lost");
-    assert!(told.contains(words) && told.contains("next_try="), "{told}");
-    let _bank = mend();
+    let line = service.wait_for_line("link lost");
+    assert!(line.contains(words) && line.contains("next_try="), "{line}");
+    let _bank = repair();
     service.wait_for_line("link back bank=house");
     service.wait_for_line("sweep complete bank=house kind=full batteries=2");
     assert_eq!(service.stop().code(), Some(0));
@@ -64,7 +63,7 @@ fn is_told_and_recovered_from(link: &Path, words: &str, mend: impl FnOnce() -> S
 fn missing_port_is_reported_and_retried() {
     let folder = tempdir().unwrap();
     let link = folder.path().join("ttyUSB0");
-    is_told_and_recovered_from(&link, "does not exist; plug the adapter in", || {
+    assert_reported_and_retried(&link, "does not exist; plug in the adapter", || {
         bank().pty(&link).start().unwrap()
     });
 }
@@ -74,12 +73,12 @@ fn other_file_is_reported_and_retried() {
     let folder = tempdir().unwrap();
     let (link, notes, port) =
         (folder.path().join("ttyUSB0"), folder.path().join("notes"), folder.path().join("port"));
-    fs::write(&notes, "no port").unwrap();
+    fs::write(&notes, "not a port").unwrap();
     symlink(&notes, &link).unwrap();
-    is_told_and_recovered_from(&link, "is no serial port", || {
+    assert_reported_and_retried(&link, "is not a serial port", || {
         let bank = bank().pty(&port).start().unwrap();
-        let beside = folder.path().join("beside");
-        symlink(&port, &beside).and_then(|()| fs::rename(&beside, &link)).unwrap();
+        let new_link = folder.path().join("new-link");
+        symlink(&port, &new_link).and_then(|()| fs::rename(&new_link, &link)).unwrap();
         bank
     });
 }
@@ -89,16 +88,16 @@ fn busy_port_is_reported_with_its_owner_and_retried() {
     let folder = tempdir().unwrap();
     let link = folder.path().join("ttyUSB0");
     let bank = bank().pty(&link).start().unwrap();
-    let held = {
-        // The library wants a runtime to open a port.
+    let open_port = {
+        // The library requires a runtime to open a port.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         let _inside = runtime.enter();
         let port = tokio_serial::SerialStream::open(&tokio_serial::new(link.to_str().unwrap(), 115_200));
         (port.unwrap(), runtime)
     };
-    let holder = format!("(process {}); stop it first", std::process::id());
-    is_told_and_recovered_from(&link, &holder, || {
-        drop(held);
+    let owner = format!("(process {}); stop it first", std::process::id());
+    assert_reported_and_retried(&link, &owner, || {
+        drop(open_port);
         bank
     });
 }
@@ -110,14 +109,14 @@ fn running_pytes_serial_is_detected_without_a_lock() {
     let bank = bank().pty(&link).start().unwrap();
     fs::write(&script, "echo ready; read line\n").unwrap();
     let port = File::options().read(true).write(true).open(&link).unwrap();
-    let mut predecessor = Command::new("/bin/sh");
-    predecessor.arg(&script).stdin(port).stdout(Stdio::piped());
-    let mut predecessor = predecessor.spawn().unwrap();
+    let mut pytes_serial = Command::new("/bin/sh");
+    pytes_serial.arg(&script).stdin(port).stdout(Stdio::piped());
+    let mut pytes_serial = pytes_serial.spawn().unwrap();
     let mut ready = String::new();
-    BufReader::new(predecessor.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-    let holder = format!("in use by pytes_serial (process {}), which bankwatch replaces", predecessor.id());
-    is_told_and_recovered_from(&link, &holder, || {
-        predecessor.kill().and_then(|()| predecessor.wait()).unwrap();
+    BufReader::new(pytes_serial.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let owner = format!("in use by pytes_serial (process {}), which bankwatch replaces", pytes_serial.id());
+    assert_reported_and_retried(&link, &owner, || {
+        pytes_serial.kill().and_then(|()| pytes_serial.wait()).unwrap();
         bank
     });
 }
@@ -131,31 +130,36 @@ fn permission_error_names_the_group_to_join() {
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
     let mut read = program(folder.path());
     if File::open(&port).is_ok() {
-        // Nothing is forbidden to root. Where nobody may not even run the program, nothing can be shown.
+        // Root may open everything. If the user `nobody` may not run the program, this can't be tested.
         let nobody = 65_534;
         read.uid(nobody).gid(nobody);
         if let Err(error) = read.arg("--version").stdout(Stdio::null()).status() {
-            let _ = writeln!(io::stderr(), "SKIPPED: nobody may not run the program here ({error})");
+            let _ =
+                writeln!(io::stderr(), "SKIPPED: the user `nobody` may not run the program here ({error})");
             return;
         }
         read = program(folder.path());
         read.uid(nobody).gid(nobody);
     }
-    let words = ["may not be opened by this user", "usermod -aG dialout"];
-    fails(read.arg("read").arg(&port), 1, &words);
+    let words = ["permission denied", "usermod -aG dialout"];
+    assert_fails(read.arg("read").arg(&port), 1, &words);
 }
 
 #[test]
 fn unreachable_bridge_is_reported() {
     let folder = tempdir().unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    fails(
+    assert_fails(
         program(folder.path()).args(["read", &format!("tcp://{free}")]),
         1,
-        &["no connection to", "refused", "check the bridge's address and port"],
+        &["cannot connect to", "refused", "check the bridge's address and port"],
     );
     for text in ["tcp://house", "http://house:80", ""] {
-        fails(program(folder.path()).args(["read", text]), 1, &["expected a link like /dev/ttyUSB0"]);
+        assert_fails(
+            program(folder.path()).args(["read", text]),
+            1,
+            &["expected a link such as /dev/ttyUSB0"],
+        );
     }
 }
 
@@ -173,8 +177,8 @@ fn each_configuration_error_has_its_own_line_and_position() {
         "bankwatch.toml:7: ",
     ];
     for arguments in [&["run"][..], &["config", "check"]] {
-        let (code, out, error) = said(program(folder.path()).args(arguments));
-        // What `check` finds is its result; for `run` it is an error.
+        let (code, out, error) = run_to_end(program(folder.path()).args(arguments));
+        // The errors are the result of `check`, but an error of `run`.
         let error = [out, error].concat();
         assert_eq!(code, 78, "{arguments:?}: {error}");
         words.iter().for_each(|words| assert!(error.contains(words), "{words:?} in {arguments:?}: {error}"));
@@ -185,29 +189,33 @@ fn each_configuration_error_has_its_own_line_and_position() {
 #[test]
 fn without_settings_the_error_explains_how_to_start() {
     let folder = tempdir().unwrap();
-    fails(program(folder.path()).arg("run"), 78, &["[[bank]]", "link = \"/dev/ttyUSB0\"", "bankwatch demo"]);
+    assert_fails(
+        program(folder.path()).arg("run"),
+        78,
+        &["[[bank]]", "link = \"/dev/ttyUSB0\"", "bankwatch demo"],
+    );
 }
 
 #[test]
 fn invalid_link_is_a_configuration_error() {
     let folder = tempdir().unwrap();
-    fails(&mut run(folder.path(), "http://house:80"), 78, &["bank", "link", "http://house:80"]);
-    fails(&mut run(folder.path(), "rfc2217://house"), 78, &["rfc2217://host:port"]);
+    assert_fails(&mut run(folder.path(), "http://house:80"), 78, &["bank", "link", "http://house:80"]);
+    assert_fails(&mut run(folder.path(), "rfc2217://house"), 78, &["rfc2217://host:port"]);
 }
 
 #[test]
 fn usage_error_exits_with_2_and_mentions_help() {
     let folder = tempdir().unwrap();
     for arguments in [&[][..], &["raed"], &["read", "--speed"], &["parse", "--command", "format"]] {
-        fails(program(folder.path()).args(arguments), 2, &["--help"]);
+        assert_fails(program(folder.path()).args(arguments), 2, &["--help"]);
     }
 }
 
-/// Bytes as of a photo: a known beginning, then anything.
+/// Bytes like a photo's: a known header, then random bytes.
 fn photo(size: usize) -> Vec<u8> {
-    let mut any = fastrand::Rng::with_seed(7);
+    let mut rng = fastrand::Rng::with_seed(7);
     let mut bytes = b"\xff\xd8\xff\xe0\0\x10JFIF\0".to_vec();
-    bytes.extend((0..size).map(|_| any.u8(..)));
+    bytes.extend((0..size).map(|_| rng.u8(..)));
     bytes
 }
 
@@ -217,24 +225,27 @@ fn photo_is_rejected_as_transcript() {
     let path = folder.path().join("photo.jpg");
     fs::write(&path, photo(300_000)).unwrap();
     for arguments in [&["parse"][..], &["parse", "--command", "pwr 1"]] {
-        let told =
-            fails(program(folder.path()).args(arguments).arg(&path), 1, &["expected a console transcript"]);
-        assert_eq!(told.lines().count(), 1, "{told}");
+        let line = assert_fails(
+            program(folder.path()).args(arguments).arg(&path),
+            1,
+            &["expected a console transcript"],
+        );
+        assert_eq!(line.lines().count(), 1, "{line}");
     }
-    // A text that is no transcript.
+    // Text that is not a transcript.
     fs::write(&path, "Dear Sir or Madam,\nthe battery\n").unwrap();
     let words = ["expected a transcript", "--command \"pwr 1\""];
-    fails(program(folder.path()).arg("parse").arg(&path), 1, &words);
+    assert_fails(program(folder.path()).arg("parse").arg(&path), 1, &words);
 }
 
-/// The most memory a process ever took, in bytes, while it is still there.
-fn most_memory(process: u32) -> Option<u64> {
+/// Peak memory of a running process in bytes.
+fn peak_memory(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
 }
 
-const MUCH: u64 = 64 << 20;
+const MEMORY_LIMIT: u64 = 64 << 20;
 
 #[test]
 fn endless_line_is_rejected_in_little_memory() {
@@ -244,10 +255,10 @@ fn endless_line_is_rejected_in_little_memory() {
     let mut parse = parse.spawn().unwrap();
     let mut input = parse.stdin.take().unwrap();
     let noise = vec![b'#'; 1 << 20];
-    let mut most = 0;
+    let mut peak = 0;
     for _ in 0..100 {
-        most = most.max(most_memory(parse.id()).unwrap_or(0));
-        // It does not listen to the end.
+        peak = peak.max(peak_memory(parse.id()).unwrap_or(0));
+        // The program stops reading early.
         if input.write_all(&noise).is_err() {
             break;
         }
@@ -257,30 +268,30 @@ fn endless_line_is_rejected_in_little_memory() {
     let error = String::from_utf8(stderr).unwrap();
     assert_eq!((status.code(), stdout), (Some(1), Vec::new()), "{error}");
     assert!(error.contains("expected a console transcript, found more than 16 MiB"), "{error}");
-    assert!((1..MUCH).contains(&most), "{most} bytes of memory");
+    assert!((1..MEMORY_LIMIT).contains(&peak), "{peak} bytes of memory");
 
-    // The same from a file, and where one mebibyte less than too much is read to the end.
+    // The same from a file; a file below the limit is read to the end.
     let path = folder.path().join("noise");
     let mut file = File::create(&path).unwrap();
     (0..100).for_each(|_| file.write_all(&noise).unwrap());
-    fails(program(folder.path()).arg("parse").arg(&path), 1, &["more than 16 MiB"]);
+    assert_fails(program(folder.path()).arg("parse").arg(&path), 1, &["more than 16 MiB"]);
     fs::write(&path, [&noise[..], &noise[..], &noise[..]].concat()).unwrap();
-    fails(program(folder.path()).arg("parse").arg(&path), 1, &["expected a transcript"]);
+    assert_fails(program(folder.path()).arg("parse").arg(&path), 1, &["expected a transcript"]);
 }
 
-/// A console that says noise without end to whoever comes.
+/// A console that sends endless noise to every client.
 fn noisy_console() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let link = format!("tcp://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
-            thread::spawn(move || babble(client));
+            thread::spawn(move || send_noise(client));
         }
     });
     link
 }
 
-fn babble(mut client: TcpStream) {
+fn send_noise(mut client: TcpStream) {
     let noise = photo(1 << 16);
     while client.write_all(&noise).is_ok() {}
 }
@@ -288,15 +299,19 @@ fn babble(mut client: TcpStream) {
 #[test]
 fn endless_noise_is_reported_in_little_memory() {
     let (folder, link) = (tempdir().unwrap(), noisy_console());
-    let begun = Instant::now();
-    fails(program(folder.path()).args(["read", &link]), 1, &[&link, "gives no valid answer: more bytes"]);
-    assert!(begun.elapsed() < Duration::from_secs(60));
+    let start = Instant::now();
+    assert_fails(
+        program(folder.path()).args(["read", &link]),
+        1,
+        &[&link, "gives no valid answer: more bytes"],
+    );
+    assert!(start.elapsed() < Duration::from_secs(60));
 
     let mut service = Service::start(&mut run(folder.path(), &link));
-    let told = service.wait_for_line("link lost");
-    assert!(told.contains("reason=\"console not understood: answer too long\""), "{told}");
-    let most = most_memory(service.id()).unwrap();
-    assert!(most < MUCH, "{most} bytes of memory");
+    let line = service.wait_for_line("link lost");
+    assert!(line.contains("reason=\"console not understood: answer too long\""), "{line}");
+    let peak = peak_memory(service.id()).unwrap();
+    assert!(peak < MEMORY_LIMIT, "{peak} bytes of memory");
     assert_eq!(service.stop().code(), Some(0));
 }
 
@@ -320,7 +335,7 @@ fn read_without_a_link_shows_the_latest_reading() {
     let bank = bank().start().unwrap();
     let text = format!("[[bank]]\nname = \"house\"\nlink = \"{}\"\ninterval = \"200ms\"\n", bank.link());
     fs::write(folder.path().join("bankwatch.toml"), text).unwrap();
-    fails(
+    assert_fails(
         program(folder.path()).arg("read"),
         1,
         &["house_status.json can't be read", "is the service running?"],
@@ -335,19 +350,24 @@ fn read_without_a_link_shows_the_latest_reading() {
         thread::yield_now();
     }
     let answers = bank.answers();
-    let (code, table, error) = said(program(folder.path()).arg("read"));
+    let (code, table, error) = run_to_end(program(folder.path()).arg("read"));
     assert_eq!((code, error.as_str()), (0, ""));
-    // Below the batteries stand counters and health, where there are any yet.
-    let begins: Vec<&str> = table.lines().take(4).filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(begins, ["house", "battery", "1", "2"], "{table}");
-    let (code, json, _) = said(program(folder.path()).args(["read", "--json"]));
+    // Counters and health follow below the batteries, if there are any yet.
+    let first_words: Vec<&str> =
+        table.lines().take(4).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(first_words, ["house", "battery", "1", "2"], "{table}");
+    let (code, json, _) = run_to_end(program(folder.path()).args(["read", "--json"]));
     let status: bankwatch::internals::status::Status = serde_json::from_str(&json).unwrap();
     assert_eq!((code, status.powers), (0, 2));
     assert!(answers > 0);
     assert_eq!(service.stop().code(), Some(0));
 
     fs::write(&path, "{\"half\": ").unwrap();
-    fails(program(folder.path()).arg("read"), 1, &["house_status.json is not a status file of this version"]);
+    assert_fails(
+        program(folder.path()).arg("read"),
+        1,
+        &["house_status.json is not a status file of this version"],
+    );
 }
 
 #[test]
@@ -358,7 +378,7 @@ fn simulation_prints_its_link_and_ends_on_sigterm() {
     let mut simulate = simulate.spawn().unwrap();
     let mut link = String::new();
     BufReader::new(simulate.stdout.take().unwrap()).read_line(&mut link).unwrap();
-    let (code, table, error) = said(program(folder.path()).args(["read", link.trim()]));
+    let (code, table, error) = run_to_end(program(folder.path()).args(["read", link.trim()]));
     Command::new("kill").args(["-TERM", &simulate.id().to_string()]).status().unwrap();
     assert_eq!(simulate.wait().unwrap().code(), Some(0));
     assert_eq!((code, error.as_str()), (0, ""));

@@ -1,4 +1,4 @@
-//! A recording of a console reads as the console did, holds all that was said, and names no battery.
+//! A capture reads like the console, contains all answers, and contains no serial numbers.
 
 use std::fs;
 use std::path::Path;
@@ -14,39 +14,39 @@ fn bank(dialect: Dialect) -> SimulatorHandle {
     Simulation::new(dialect).batteries(3).seed(7).speed(0.0).unpaced().start().unwrap()
 }
 
-/// Records it; answers the recording.
+/// Captures a bank and returns the file.
 fn capture(folder: &Path, link: &str, more: &[&str]) -> Vec<u8> {
     let output = program(folder).args(["capture", link, "-o", "bank.txt"]).args(more).output().unwrap();
     let (out, error) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success(), "{out}{error}");
-    assert!(out.contains(" answers recorded in bank.txt, barcodes blanked"), "{out}");
+    assert!(out.contains(" answers recorded in bank.txt, barcodes redacted"), "{out}");
     fs::read(folder.join("bank.txt")).unwrap()
 }
 
-/// What `read` makes of a link, but for what is another at each reading and for the names that were blanked.
+/// The result of `read`, except values that change with each reading and redacted serial numbers.
 fn read(folder: &Path, link: &str) -> Value {
     let output = program(folder).args(["read", link, "--json"]).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{link}: {error}");
-    let _whole: Status = serde_json::from_slice(&output.stdout).unwrap();
+    let _valid: Status = serde_json::from_slice(&output.stdout).unwrap();
     let mut status = serde_json::from_slice(&output.stdout).unwrap();
-    forget(&mut status);
+    remove_variable_values(&mut status);
     status
 }
 
-fn forget(value: &mut Value) {
+fn remove_variable_values(value: &mut Value) {
     match value {
         Value::Object(object) => {
             for (key, value) in object.iter_mut() {
-                let passes =
+                let variable =
                     ["taken_at", "time", "took", "barcode", "identity", "serial_stat", "serial_number"];
-                if passes.iter().any(|pass| key.contains(pass)) {
+                if variable.iter().any(|part| key.contains(part)) {
                     *value = Value::Null;
                 }
-                forget(value);
+                remove_variable_values(value);
             }
         }
-        Value::Array(array) => array.iter_mut().for_each(forget),
+        Value::Array(array) => array.iter_mut().for_each(remove_variable_values),
         _ => {}
     }
 }
@@ -65,7 +65,7 @@ fn capture_reads_like_the_console() {
     }
 }
 
-/// What `parse` makes of a file: each question and its values, or why there are none.
+/// The result of `parse`: each command and its values, or the error.
 fn parsed(folder: &Path, bytes: &[u8]) -> Vec<(String, Value)> {
     fs::write(folder.join("answers.txt"), bytes).unwrap();
     let output = program(folder).args(["parse", "answers.txt"]).output().unwrap();
@@ -153,8 +153,8 @@ fn capture_contains_no_barcode() {
         let names: Vec<String> =
             bank.bank().batteries().map(|(_, battery)| battery.barcode.clone()).collect();
         assert!(!names.is_empty());
-        let said: Vec<_> = names.iter().filter(|name| recording.contains(name.as_str())).collect();
-        assert!(said.is_empty(), "{dialect}: {said:?} in the recording");
+        let found: Vec<_> = names.iter().filter(|name| recording.contains(name.as_str())).collect();
+        assert!(found.is_empty(), "{dialect}: {found:?} in the recording");
     }
 }
 
@@ -163,15 +163,15 @@ fn all_pages_and_errors_are_captured() {
     let (folder, bank) = (tempdir().unwrap(), bank(Dialect::PytesV5));
     let recording = text(&capture(folder.path(), &bank.link(), &[]));
     let log = recording.split("\n# ").find(|record| record.contains(" log, ")).unwrap();
-    assert!(log.contains("Press [Enter]"), "it has pages: {log}");
-    assert!(log.contains("$$"), "and an end: {log}");
-    // This console knows no `unit`.
+    assert!(log.contains("Press [Enter]"), "no pages: {log}");
+    assert!(log.contains("$$"), "no end mark: {log}");
+    // This console does not have `unit`.
     let unit = recording.split("\n# ").find(|record| record.contains(" unit, ")).unwrap();
     assert!(unit.contains("Unknown command"), "{unit}");
-    // Each question is there with its time, of the group and of each battery.
-    for question in ["pwr", "bat", "info", "stat", "time", "log", "pwr 3", "bat 3", "info 3", "soh 3"] {
+    // Every command is there with its time, for the bank and for each battery.
+    for command in ["pwr", "bat", "info", "stat", "time", "log", "pwr 3", "bat 3", "info 3", "soh 3"] {
         let heads = recording.lines().filter(|line| line.starts_with("# 20"));
-        assert!(heads.filter(|line| line.contains(&format!("Z {question}, "))).count() == 1, "{question}");
+        assert!(heads.filter(|line| line.contains(&format!("Z {command}, "))).count() == 1, "{command}");
     }
 }
 
@@ -196,7 +196,7 @@ fn lost_link_leaves_the_answers_until_then() {
     let output = process.wait_with_output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.contains("went away while it was being recorded"), "{error}");
+    assert!(error.contains("while recording"), "{error}");
     let recording = fs::read(folder.path().join("bank.txt")).unwrap();
     assert!(text(&recording).contains("Z pwr, "), "{}", text(&recording));
 }
@@ -209,7 +209,7 @@ fn silent_console_creates_no_file() {
     let output = program(folder.path()).args(["capture", &link, "-o", "bank.txt"]).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.contains("does not answer; `bankwatch doctor"), "{error}");
+    assert!(error.contains("does not answer; run `bankwatch doctor"), "{error}");
     assert!(!folder.path().join("bank.txt").exists());
 }
 
@@ -220,6 +220,6 @@ fn unwritable_file_is_reported_before_capturing() {
         program(folder.path()).args(["capture", &bank.link(), "-o", "missing/bank.txt"]).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.contains("missing/bank.txt can't be written"), "{error}");
-    assert_eq!(bank.answers(), 0, "nothing was asked for it");
+    assert!(error.contains("cannot write missing/bank.txt"), "{error}");
+    assert_eq!(bank.answers(), 0, "no command was sent");
 }

@@ -1,4 +1,4 @@
-//! The demo's table on a terminal narrower and lower than it: drawn over again in place, never wrapped.
+//! The demo's table on a terminal smaller than the table: redrawn in place and never wrapped.
 #![cfg(unix)]
 
 use std::io::Read;
@@ -11,8 +11,8 @@ use support::terminal::terminal;
 
 const ROWS: usize = 10;
 const COLUMNS: usize = 60;
-/// Where a table is drawn over the last one.
-const OVER: &str = "\u{1b}[";
+/// The start of an ANSI control sequence.
+const CSI: &str = "\u{1b}[";
 
 #[test]
 fn table_larger_than_the_terminal_is_clipped_in_place() {
@@ -21,30 +21,30 @@ fn table_larger_than_the_terminal_is_clipped_in_place() {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_bankwatch"));
     demo.args(["demo", "--folder"]).arg(folder.path()).stdin(Stdio::null()).stderr(Stdio::null());
     let mut demo = demo.stdout(Stdio::from(far)).spawn().unwrap();
-    let (sender, pieces) = channel();
+    let (sender, chunks) = channel();
     thread::spawn(move || {
-        let mut piece = [0; 4096];
-        while let Ok(taken @ 1..) = near.read(&mut piece) {
-            if sender.send(piece[..taken].to_vec()).is_err() {
+        let mut chunk = [0; 4096];
+        while let Ok(count @ 1..) = near.read(&mut chunk) {
+            if sender.send(chunk[..count].to_vec()).is_err() {
                 break;
             }
         }
     });
-    let (mut seen, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(60));
-    // Each time over: up, and clear.
-    let drawn = |seen: &[u8]| String::from_utf8_lossy(seen).matches(OVER).count() / 2;
-    while drawn(&seen) < 2 {
+    let (mut output, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(60));
+    // Each redraw has two: cursor up, and clear.
+    let redraws = |output: &[u8]| String::from_utf8_lossy(output).matches(CSI).count() / 2;
+    while redraws(&output) < 2 {
         let left = deadline.saturating_duration_since(Instant::now());
-        let Ok(piece) = pieces.recv_timeout(left) else { break };
-        seen.extend(piece);
+        let Ok(chunk) = chunks.recv_timeout(left) else { break };
+        output.extend(chunk);
     }
     demo.kill().and_then(|()| demo.wait()).unwrap();
 
-    let seen = String::from_utf8_lossy(&seen).into_owned();
-    let (_, tables) = seen.split_once("Press Ctrl-C to stop.").unwrap();
-    let up = format!("{OVER}{}A{OVER}J", ROWS - 1);
-    assert!(tables.contains(&up), "{seen}");
+    let output = String::from_utf8_lossy(&output).into_owned();
+    let (_, tables) = output.split_once("Press Ctrl-C to stop.").unwrap();
+    let up = format!("{CSI}{}A{CSI}J", ROWS - 1);
+    assert!(tables.contains(&up), "{output}");
     for line in tables.replace(&up, "").lines() {
-        assert!(line.chars().count() <= COLUMNS && !line.contains(OVER), "{line:?} in\n{seen}");
+        assert!(line.chars().count() <= COLUMNS && !line.contains(CSI), "{line:?} in\n{output}");
     }
 }

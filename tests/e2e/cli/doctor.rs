@@ -1,5 +1,4 @@
-//! What is wrong with a link, in words: each way of being wrong has its own, and what is right yields the lines for
-//! the settings, with which the service runs.
+//! Diagnoses of a link: each fault has its own message, and a working link yields settings with which the service runs.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -13,7 +12,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use support::program::{Service, program};
 use tempfile::tempdir;
 
-/// Runs it; answers its exit code and what it printed.
+/// Returns the exit status and standard output.
 fn doctor(link: &str) -> (i32, String) {
     let folder = tempdir().unwrap();
     let mut doctor = program(folder.path());
@@ -25,15 +24,15 @@ fn doctor(link: &str) -> (i32, String) {
     (status.code().unwrap(), text)
 }
 
-/// It fails, and says so with all these words.
-fn is_told(link: &str, words: &[&str]) -> String {
+/// Asserts that the diagnosis fails and contains all these words.
+fn assert_diagnosis(link: &str, words: &[&str]) -> String {
     let (code, text) = doctor(link);
     assert_eq!(code, 1, "{text}");
     words.iter().for_each(|words| assert!(text.contains(words), "expected {words:?} in:\n{text}"));
     text
 }
 
-/// Someone at the other end of a bridge, who does this with each client; answers the link.
+/// A bridge that handles each client with `serve`; returns its link.
 fn peer(serve: impl Fn(TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let link = format!("tcp://{}", listener.local_addr().unwrap());
@@ -41,11 +40,11 @@ fn peer(serve: impl Fn(TcpStream) + Send + 'static) -> String {
     link
 }
 
-/// Says this at once, and then listens until the client is gone.
-fn says(bytes: &'static [u8]) -> String {
+/// A bridge that sends `bytes` at once and then reads until the client disconnects.
+fn sends(bytes: &'static [u8]) -> String {
     peer(move |mut client| {
         let _ = client.write_all(bytes);
-        while client.read(&mut [0; 64]).is_ok_and(|taken| taken > 0) {}
+        while client.read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
     })
 }
 
@@ -53,9 +52,9 @@ fn bank() -> Simulation {
     Simulation::new(Dialect::PytesV5).batteries(2).speed(0.0).unpaced()
 }
 
-/// The last lines are put into a file, and the service runs with them.
-fn run_with_the_lines_of(text: &str) {
-    let (_, lines) = text.split_once("Put this into bankwatch.toml:\n\n").expect(text);
+/// Writes the printed settings to a file and runs the service with them.
+fn run_with_printed_settings(text: &str) {
+    let (_, lines) = text.split_once("Add this to bankwatch.toml:\n\n").expect(text);
     let folder = tempdir().unwrap();
     fs::write(folder.path().join("bankwatch.toml"), lines).unwrap();
     let mut service = Service::start(program(folder.path()).arg("run"));
@@ -65,8 +64,8 @@ fn run_with_the_lines_of(text: &str) {
 
 #[test]
 fn missing_port_is_reported_with_its_remedy() {
-    let text = is_told("/dev/there-is-no-such-port", &["does not exist; plug the adapter in"]);
-    assert!(!text.contains("No console answers"), "nobody was asked: {text}");
+    let text = assert_diagnosis("/dev/there-is-no-such-port", &["does not exist; plug in the adapter"]);
+    assert!(!text.contains("No console found"), "nothing was sent: {text}");
 }
 
 #[test]
@@ -76,10 +75,10 @@ fn busy_port_is_reported_and_not_disturbed() {
     let set = format!("bank.link={}", bank.link());
     let mut service = Service::start(program(folder.path()).args(["run", "--set", &set]));
     service.wait_for_line("sweep complete");
-    // On a pseudo-terminal whoever serves it has it open as well.
-    is_told(&bank.link(), &["is in use by ", " (process "]);
+    // The server of a pseudo-terminal has it open as well.
+    assert_diagnosis(&bank.link(), &["is in use by ", " (process "]);
     assert!(service.stop().success());
-    assert!(service.lines_with("link lost").is_empty(), "looking did no harm");
+    assert!(service.lines_with("link lost").is_empty(), "the service was not disturbed");
 }
 
 #[test]
@@ -87,7 +86,7 @@ fn file_that_is_not_a_port_is_reported() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    is_told(file.to_str().unwrap(), &["is no serial port"]);
+    assert_diagnosis(file.to_str().unwrap(), &["is not a serial port"]);
 }
 
 #[test]
@@ -95,18 +94,19 @@ fn refused_connection_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let link = format!("tcp://{}", listener.local_addr().unwrap());
     drop(listener);
-    is_told(&link, &["refused", "check the bridge's address and port"]);
+    assert_diagnosis(&link, &["refused", "check the bridge's address and port"]);
 }
 
 #[test]
 fn bridge_that_disconnects_is_reported() {
-    is_told(&peer(drop), &["closed by the other side", "one client at a time"]);
+    assert_diagnosis(&peer(drop), &["closed by the other side", "one client at a time"]);
 }
 
 #[test]
 fn silence_is_reported_with_the_wires_to_check() {
-    let text = is_told(&says(b""), &["silence", "Is the battery on", "pin 8 on Pylontech, pin 4 on PYTES"]);
-    assert_eq!(text.matches("silence").count(), 3, "each line end was tried: {text}");
+    let text =
+        assert_diagnosis(&sends(b""), &["silence", "battery is on", "pin 8 on Pylontech, pin 4 on PYTES"]);
+    assert_eq!(text.matches("silence").count(), 3, "each line ending was tried: {text}");
 }
 
 #[test]
@@ -115,33 +115,39 @@ fn silent_serial_port_is_woken_and_every_baud_rate_is_tried() {
     grantpt(&port).unwrap();
     unlockpt(&port).unwrap();
     let name = ptsname(&port, Vec::new()).unwrap().into_string().unwrap();
-    let text = is_told(&name, &["waking at 1200 baud", "9600 lf", "115200 lf dtr/rts off"]);
-    assert!(text.contains("Is the battery on"), "{text}");
+    let text = assert_diagnosis(&name, &["waking at 1200 baud", "9600 lf", "115200 lf dtr/rts off"]);
+    assert!(text.contains("battery is on"), "{text}");
 }
 
 #[test]
 fn noise_is_distinguished_from_silence() {
     let noise = b"\xfe\x80\x00\x7c\x9c\xff\x83\x9d\x10\xc0\xf8";
-    is_told(&says(noise), &["noise: 11 bytes, of which 1 could be text", "serial side to 115200 baud"]);
+    assert_diagnosis(
+        &sends(noise),
+        &["noise: 11 bytes, of which 1 could be text", "serial side to 115200 baud"],
+    );
 }
 
 #[test]
 fn bridge_in_telnet_mode_is_reported() {
-    let text = is_told(&says(b"\xff\xfb\x01\xff\xfb\x03"), &["telnet negotiation", "raw TCP"]);
-    assert!(!text.contains("pin 8"), "the wires are not what is wrong: {text}");
+    let text = assert_diagnosis(&sends(b"\xff\xfb\x01\xff\xfb\x03"), &["telnet negotiation", "raw TCP"]);
+    assert!(!text.contains("pin 8"), "the wires are not the cause: {text}");
 }
 
 #[test]
 fn inverter_socket_is_recognized() {
-    is_told(
-        &says(b"~20024642E00202FD33\r~20024642E00202FD33\r"),
+    assert_diagnosis(
+        &sends(b"~20024642E00202FD33\r~20024642E00202FD33\r"),
         &["inverter's RS485 socket", "Move the cable"],
     );
 }
 
 #[test]
 fn unknown_prompt_is_shown() {
-    is_told(&says(b"\r\nBusyBox v1.36\r\nrouter login: "), &["\"router login:\"", "the right port?"]);
+    assert_diagnosis(
+        &sends(b"\r\nBusyBox v1.36\r\nrouter login: "),
+        &["\"router login:\"", "the right port"],
+    );
 }
 
 #[test]
@@ -149,11 +155,11 @@ fn console_waiting_at_its_pager_is_recognized() {
     let bank = bank().start().unwrap();
     let mut other = TcpStream::connect(bank.link().trim_start_matches("tcp://")).unwrap();
     other.write_all(b"log\n").unwrap();
-    let (mut heard, mut chunk) = (Vec::new(), [0; 1024]);
-    while !String::from_utf8_lossy(&heard).contains("Press [Enter]") {
-        let taken = other.read(&mut chunk).unwrap();
-        assert!(taken > 0);
-        heard.extend_from_slice(&chunk[..taken]);
+    let (mut received, mut chunk) = (Vec::new(), [0; 1024]);
+    while !String::from_utf8_lossy(&received).contains("Press [Enter]") {
+        let count = other.read(&mut chunk).unwrap();
+        assert!(count > 0);
+        received.extend_from_slice(&chunk[..count]);
     }
     drop(other);
     let (code, text) = doctor(&bank.link());
@@ -193,15 +199,15 @@ fn service_runs_with_the_printed_settings() {
         has("battery 1", "PYTES E-BOX-48100V");
         has("battery 1", ", firmware ");
         ["pwr", "pwr N", "bat N"].iter().for_each(|command| has(&format!("round trip of {command} "), " ms"));
-        has("sweep", "questions asked again");
+        has("sweep", "commands repeated");
         has("link = ", &bank.link());
-        assert!(!text.contains('?') && !text.contains("line_end"), "{text}");
-        run_with_the_lines_of(&text);
+        assert!(!text.contains("unknown") && !text.contains("line_end"), "{text}");
+        run_with_printed_settings(&text);
     }
 }
 
-/// A console that takes questions ended with CR alone.
-fn takes_cr_alone(mut console: Console) -> String {
+/// A console that accepts only CR as line ending.
+fn accepts_only_cr(mut console: Console) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let link = format!("tcp://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -220,7 +226,7 @@ fn takes_cr_alone(mut console: Console) -> String {
 
 #[test]
 fn service_runs_with_a_detected_line_ending() {
-    let link = takes_cr_alone(bank().console().unwrap());
+    let link = accepts_only_cr(bank().console().unwrap());
     let (code, text) = doctor(&link);
     assert_eq!(code, 0, "{text}");
     assert!(
@@ -228,7 +234,7 @@ fn service_runs_with_a_detected_line_ending() {
         "{text}"
     );
     assert!(text.ends_with("line_end = \"cr\"\n"), "{text}");
-    run_with_the_lines_of(&text);
+    run_with_printed_settings(&text);
 }
 
 #[test]
@@ -241,8 +247,8 @@ fn prompt_without_answers_is_reported() {
             }
         }
     });
-    let text = is_told(&link, &["the prompt pylon>"]);
-    assert!(text.contains("does not answer questions") && !text.contains("bankwatch.toml"), "{text}");
+    let text = assert_diagnosis(&link, &["the prompt pylon>"]);
+    assert!(text.contains("does not answer commands") && !text.contains("bankwatch.toml"), "{text}");
 }
 
 #[test]
@@ -251,5 +257,5 @@ fn invalid_link_is_reported() {
     let output = program(Path::new(folder.path())).args(["doctor", "http://192.0.2.7"]).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("expected a link like /dev/ttyUSB0"), "{text}");
+    assert!(text.contains("expected a link such as /dev/ttyUSB0"), "{text}");
 }

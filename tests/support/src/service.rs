@@ -14,11 +14,11 @@ use tempfile::TempDir;
 pub const LONG: Duration = Duration::from_secs(40);
 
 /// From one check of a condition to the next.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 const SETTINGS: &str = "bankwatch.toml";
 
-const USUAL_UMASK: &str = "022";
+const DEFAULT_UMASK: &str = "022";
 
 /// A running `bankwatch run`, killed when dropped.
 pub struct Service {
@@ -50,7 +50,7 @@ impl Service {
     }
 
     fn start_with(bank: &str, link: &str, settings: &str, database: &str) -> Self {
-        Self::start_in(bank, link, settings, database, USUAL_UMASK)
+        Self::start_in(bank, link, settings, database, DEFAULT_UMASK)
     }
 
     fn start_in(bank: &str, link: &str, settings: &str, database: &str, umask: &str) -> Self {
@@ -66,15 +66,15 @@ impl Service {
         Self { child, folder, lines, reader: Some(reader) }
     }
 
-    /// Ends it as a power cut would.
+    /// Kills the service, as a power failure would.
     pub fn kill(&mut self) {
         self.child.kill().expect("a child can be killed");
-        self.child.wait().expect("and reaped");
+        self.child.wait().expect("a child can be reaped");
     }
 
     /// Starts it again in its folder; its log continues.
     pub fn restart(&mut self) {
-        let (child, reader) = spawn(self.folder.path(), &self.lines, USUAL_UMASK);
+        let (child, reader) = spawn(self.folder.path(), &self.lines, DEFAULT_UMASK);
         (self.child, self.reader) = (child, Some(reader));
     }
 
@@ -83,7 +83,6 @@ impl Service {
         self.child.id()
     }
 
-    /// Where its files are.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -95,7 +94,7 @@ impl Service {
     /// Its status file, which must be complete at any moment.
     pub fn status(&self) -> Option<Value> {
         match std::fs::read(self.file()) {
-            Ok(text) => Some(serde_json::from_slice(&text).expect("the file is never half written")),
+            Ok(text) => Some(serde_json::from_slice(&text).expect("the file is never incomplete")),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => panic!("{error}"),
         }
@@ -103,25 +102,25 @@ impl Service {
 
     /// Waits until `wrong` finds no fault with the status file; its last finding is in the panic's message.
     #[track_caller]
-    pub fn wait(&mut self, what: &str, mut wrong: impl FnMut(&Value) -> Option<String>) -> Value {
-        let begun = Instant::now();
-        let mut complaint = "no file yet".to_owned();
+    pub fn wait(&mut self, what: &str, mut mismatch: impl FnMut(&Value) -> Option<String>) -> Value {
+        let start = Instant::now();
+        let mut reason = "no file yet".to_owned();
         loop {
             if let Some(status) = self.status() {
-                match wrong(&status) {
+                match mismatch(&status) {
                     None => return status,
-                    Some(found) => complaint = found,
+                    Some(found) => reason = found,
                 }
             }
-            let ended = self.child.try_wait().expect("a child can be asked");
+            let ended = self.child.try_wait().expect("a child can be queried");
             let log = || self.log().join("\n");
             assert!(ended.is_none(), "{what}: the service ended with {ended:?}\n{}", log());
-            assert!(begun.elapsed() < LONG, "{what}: {complaint}\n{}", log());
-            thread::sleep(LOOK);
+            assert!(start.elapsed() < LONG, "{what}: {reason}\n{}", log());
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
-    /// Its log so far.
+    /// The log so far.
     pub fn log(&self) -> Vec<String> {
         self.lines.lock().expect("no reader panics").clone()
     }
@@ -134,14 +133,14 @@ impl Service {
     /// Waits for a line of its log that contains all of `words`.
     #[track_caller]
     pub fn wait_for_log(&self, words: &[&str]) -> String {
-        let begun = Instant::now();
+        let start = Instant::now();
         loop {
             let found = self.log().into_iter().find(|line| words.iter().all(|word| line.contains(word)));
             if let Some(line) = found {
                 return line;
             }
-            assert!(begun.elapsed() < LONG, "no line with {words:?} in\n{}", self.log().join("\n"));
-            thread::sleep(LOOK);
+            assert!(start.elapsed() < LONG, "no line with {words:?} in\n{}", self.log().join("\n"));
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -149,15 +148,15 @@ impl Service {
     pub fn stop_with(mut self, signal: &str) -> (ExitStatus, Duration, Vec<String>) {
         let sent = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
         assert!(sent.expect("kill can be run").success());
-        let begun = Instant::now();
+        let start = Instant::now();
         let status = loop {
-            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+            if let Some(status) = self.child.try_wait().expect("a child can be queried") {
                 break status;
             }
-            assert!(begun.elapsed() < LONG, "it did not end on {signal}\n{}", self.log().join("\n"));
-            thread::sleep(LOOK);
+            assert!(start.elapsed() < LONG, "it did not end on {signal}\n{}", self.log().join("\n"));
+            thread::sleep(POLL_INTERVAL);
         };
-        let took = begun.elapsed();
+        let took = start.elapsed();
         if let Some(reader) = self.reader.take() {
             reader.join().expect("the log can be read to its end");
         }
@@ -167,8 +166,8 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ended = self.child.kill();
+        // It may already have ended.
+        let _killed = self.child.kill();
         let _reaped = self.child.wait();
     }
 }
@@ -185,10 +184,10 @@ fn spawn(folder: &Path, lines: &Arc<Mutex<Vec<String>>>, umask: &str) -> (Child,
     }
     let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
     let mut child = spawned.expect("the program can be started");
-    let (errors, kept) = (child.stderr.take().expect("its log is piped"), Arc::clone(lines));
+    let (errors, log) = (child.stderr.take().expect("its log is piped"), Arc::clone(lines));
     let reader = thread::spawn(move || {
         for line in BufReader::new(errors).lines().map_while(Result::ok) {
-            kept.lock().expect("no reader panics").push(line);
+            log.lock().expect("no reader panics").push(line);
         }
     });
     (child, reader)

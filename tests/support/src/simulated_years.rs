@@ -1,4 +1,4 @@
-//! A simulated bank as readings, without a console: years of it in seconds.
+//! Readings of a simulated bank without a console: years in seconds.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,37 +28,36 @@ pub fn plan(batteries: usize, seed: u64) -> BankPlan {
     }
 }
 
-/// A bank, the clocks beside it, and the statistics that look at it.
+/// A bank, its clocks, and the statistics computed from its readings.
 pub struct SimulatedYears {
     pub bank: SimulatedBank,
     pub stats: Stats,
     start: Instant,
-    lived: Duration,
+    elapsed: Duration,
 }
 
 impl SimulatedYears {
     pub fn new(bank: SimulatedBank, interval: Duration) -> Self {
-        Self { bank, stats: Stats::unkept(interval), start: Instant::now(), lived: Duration::ZERO }
+        Self { bank, stats: Stats::unkept(interval), start: Instant::now(), elapsed: Duration::ZERO }
     }
 
-    /// Lets time pass.
     pub fn advance(&mut self, time: Duration) {
         self.bank.advance(time);
-        self.lived += time;
+        self.elapsed += time;
     }
 
     pub fn now(&self) -> (Instant, Timestamp) {
         let wall = Timestamp::from_second(1_780_000_000).unwrap();
-        (self.start + self.lived, wall + self.lived)
+        (self.start + self.elapsed, wall + self.elapsed)
     }
 
-    /// What a sweep would say now.
+    /// The reading of a sweep now.
     pub fn reading(&self, kind: SweepKind) -> BankReading {
         let (began, taken_at) = self.now();
         reading(&self.bank, kind, began, taken_at)
     }
 
-    /// The report of a sweep, in which something may have been changed on the way.
+    /// The report of a sweep whose reading is modified by `change`.
     pub fn report(&mut self, kind: SweepKind, change: impl FnOnce(&mut BankReading)) -> BankReport {
         let mut reading = self.reading(kind);
         change(&mut reading);
@@ -67,10 +66,9 @@ impl SimulatedYears {
     }
 }
 
-/// What the bank would say.
 pub fn reading(bank: &SimulatedBank, kind: SweepKind, began: Instant, taken_at: Timestamp) -> BankReading {
     let battery = |place: Place| match bank.battery(usize::from(place.number())) {
-        Some(battery) => said(battery, place, kind),
+        Some(battery) => battery_reading(battery, place, kind),
         None => BatteryReading { presence: Presence::Absent, ..BatteryReading::empty(place) },
     };
     let last = u8::try_from(bank.places()).unwrap();
@@ -100,22 +98,22 @@ pub fn reading(bank: &SimulatedBank, kind: SweepKind, began: Instant, taken_at: 
     }
 }
 
-/// What its labels say, by place.
+/// The facts of each battery, by place.
 pub fn facts(bank: &SimulatedBank) -> Vec<Facts> {
-    let of = |battery: &SimulatedBattery| Facts {
+    let battery_facts = |battery: &SimulatedBattery| Facts {
         barcode: Some(battery.barcode.clone()),
         nominal_capacity: Some(MilliampHours((battery.nominal * 1000.0) as i64)),
         cells: u16::try_from(battery.cell_count()).ok(),
         ..Facts::default()
     };
-    (1..=bank.places()).map(|place| bank.battery(place).map(of).unwrap_or_default()).collect()
+    (1..=bank.places()).map(|place| bank.battery(place).map(battery_facts).unwrap_or_default()).collect()
 }
 
 pub fn milli(value: f64) -> i32 {
     (value * 1000.0).round() as i32
 }
 
-fn said(battery: &SimulatedBattery, place: Place, kind: SweepKind) -> BatteryReading {
+fn battery_reading(battery: &SimulatedBattery, place: Place, kind: SweepKind) -> BatteryReading {
     let balancing: Vec<bool> = battery.balancing().collect();
     let cells: Vec<CellReading> = battery
         .cell_voltages()

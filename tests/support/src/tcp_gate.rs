@@ -1,5 +1,5 @@
-//! A door on the network in front of a console: counts who comes in, sees whether two are in at once, and does to
-//! the line what cables and bridges do.
+//! A TCP proxy in front of a console: counts connections, detects simultaneous ones, and disturbs the line like cables
+//! and bridges do.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,132 +8,133 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Who closes his end is seen to have done so within this, also on a busy machine.
-const SEEN_WITHIN: Duration = Duration::from_secs(5);
+/// A closed connection is detected within this time, even on a busy machine.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The door; it leads nowhere once the console is gone.
+/// The proxy; connections end at once after the console has gone.
 #[derive(Clone)]
 pub struct TcpGate(Arc<Inner>);
 
 struct Inner {
     link: String,
-    opened: AtomicUsize,
-    twice: AtomicUsize,
-    inside: Mutex<Option<TcpStream>>,
-    is_shut: AtomicBool,
-    /// So many of the next bytes get lost.
-    swallow: AtomicUsize,
-    /// Between two chunks, in milliseconds.
+    connections: AtomicUsize,
+    overlaps: AtomicUsize,
+    client: Mutex<Option<TcpStream>>,
+    refuses: AtomicBool,
+    /// Number of bytes to drop.
+    bytes_to_drop: AtomicUsize,
+    /// Delay of the next chunk in milliseconds.
     pause: AtomicU64,
 }
 
 impl TcpGate {
-    /// In front of the console at `address`.
     pub fn start(address: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let inner = Inner {
             link: format!("tcp://{}", listener.local_addr().unwrap()),
-            opened: AtomicUsize::new(0),
-            twice: AtomicUsize::new(0),
-            inside: Mutex::new(None),
-            is_shut: AtomicBool::new(false),
-            swallow: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            overlaps: AtomicUsize::new(0),
+            client: Mutex::new(None),
+            refuses: AtomicBool::new(false),
+            bytes_to_drop: AtomicUsize::new(0),
             pause: AtomicU64::new(0),
         };
-        let (door, address) = (Self(Arc::new(inner)), address.to_owned());
-        let kept = door.clone();
-        thread::spawn(move || listener.incoming().flatten().for_each(|client| kept.let_in(client, &address)));
-        door
+        let (gate, address) = (Self(Arc::new(inner)), address.to_owned());
+        let acceptor = gate.clone();
+        thread::spawn(move || {
+            listener.incoming().flatten().for_each(|client| acceptor.accept(client, &address))
+        });
+        gate
     }
 
     pub fn link(&self) -> &str {
         &self.0.link
     }
 
-    /// How often somebody came in.
+    /// Number of connections so far.
     pub fn connection_count(&self) -> usize {
-        self.0.opened.load(Ordering::SeqCst)
+        self.0.connections.load(Ordering::SeqCst)
     }
 
-    /// How often somebody came in while another was still there.
+    /// Number of connections made while another one was still open.
     pub fn overlap_count(&self) -> usize {
-        self.0.twice.load(Ordering::SeqCst)
+        self.0.overlaps.load(Ordering::SeqCst)
     }
 
-    /// Cuts the line to whoever is inside.
+    /// Disconnects the client.
     pub fn cut(&self) {
-        if let Some(client) = &*self.0.inside.lock().unwrap() {
+        if let Some(client) = &*self.0.client.lock().unwrap() {
             let _ = client.shutdown(Shutdown::Write);
         }
     }
 
-    /// Whoever comes now is turned away at once.
-    pub fn refuse(&self, is_shut: bool) {
-        self.0.is_shut.store(is_shut, Ordering::SeqCst);
+    /// Sets whether new connections are closed at once.
+    pub fn refuse(&self, refuses: bool) {
+        self.0.refuses.store(refuses, Ordering::SeqCst);
     }
 
-    /// The console's next bytes get lost.
+    /// Drops the console's next bytes.
     pub fn drop_bytes(&self, bytes: usize) {
-        self.0.swallow.store(bytes, Ordering::SeqCst);
+        self.0.bytes_to_drop.store(bytes, Ordering::SeqCst);
     }
 
-    /// The console's next bytes come late.
+    /// Delays the console's next bytes.
     pub fn stall(&self, pause: Duration) {
         self.0.pause.store(pause.as_millis() as u64, Ordering::SeqCst);
     }
 
-    /// Bytes that no console sent.
+    /// Sends bytes that don't come from the console.
     pub fn inject(&self, noise: &[u8]) {
-        if let Some(client) = &mut *self.0.inside.lock().unwrap() {
+        if let Some(client) = &mut *self.0.client.lock().unwrap() {
             let _ = client.write_all(noise);
         }
     }
 
-    fn let_in(&self, client: TcpStream, console: &str) {
-        self.0.opened.fetch_add(1, Ordering::SeqCst);
-        let deadline = Instant::now() + SEEN_WITHIN;
-        while self.0.inside.lock().unwrap().is_some() {
+    fn accept(&self, client: TcpStream, console: &str) {
+        self.0.connections.fetch_add(1, Ordering::SeqCst);
+        let deadline = Instant::now() + CLOSE_TIMEOUT;
+        while self.0.client.lock().unwrap().is_some() {
             if Instant::now() > deadline {
-                self.0.twice.fetch_add(1, Ordering::SeqCst);
+                self.0.overlaps.fetch_add(1, Ordering::SeqCst);
                 break;
             }
             thread::yield_now();
         }
-        *self.0.inside.lock().unwrap() = Some(client.try_clone().unwrap());
-        // What was to be done to the line was done to the last one.
+        *self.0.client.lock().unwrap() = Some(client.try_clone().unwrap());
+        // Disturbances apply only to the previous connection.
         self.drop_bytes(0);
         self.stall(Duration::ZERO);
-        if self.0.is_shut.load(Ordering::SeqCst) {
+        if self.0.refuses.load(Ordering::SeqCst) {
             self.cut();
         }
         let Ok(console) = TcpStream::connect(console) else { return self.cut() };
         [&client, &console].into_iter().for_each(|end| end.set_nodelay(true).unwrap());
-        let (door, there) = (self.clone(), (client.try_clone().unwrap(), console.try_clone().unwrap()));
-        thread::spawn(move || door.carry_questions(there.0, there.1));
-        let door = self.clone();
-        thread::spawn(move || door.carry_answers(console, client));
+        let (gate, ends) = (self.clone(), (client.try_clone().unwrap(), console.try_clone().unwrap()));
+        thread::spawn(move || gate.forward_commands(ends.0, ends.1));
+        let gate = self.clone();
+        thread::spawn(move || gate.forward_answers(console, client));
     }
 
-    /// Until the client has closed his end: only then he is out.
-    fn carry_questions(&self, mut client: TcpStream, mut console: TcpStream) {
+    /// Runs until the client has closed its end: only then is it disconnected.
+    fn forward_commands(&self, mut client: TcpStream, mut console: TcpStream) {
         let mut chunk = [0; 1024];
-        while let Ok(taken @ 1..) = client.read(&mut chunk) {
-            // A line that was cut takes no questions, and its client is waited for all the same.
-            let _ = console.write_all(&chunk[..taken]);
+        while let Ok(count @ 1..) = client.read(&mut chunk) {
+            // A disconnected line accepts no commands, but its client must still be waited for.
+            let _ = console.write_all(&chunk[..count]);
         }
         let _ = console.shutdown(Shutdown::Both);
-        *self.0.inside.lock().unwrap() = None;
+        *self.0.client.lock().unwrap() = None;
     }
 
-    fn carry_answers(&self, mut console: TcpStream, mut client: TcpStream) {
+    fn forward_answers(&self, mut console: TcpStream, mut client: TcpStream) {
         let mut chunk = [0; 512];
-        while let Ok(taken @ 1..) = console.read(&mut chunk) {
-            // A line that halts, not a test that waits.
-            let halt = Duration::from_millis(self.0.pause.swap(0, Ordering::SeqCst));
-            thread::sleep(halt);
-            let lost = self.0.swallow.load(Ordering::SeqCst).min(taken);
-            self.0.swallow.fetch_sub(lost, Ordering::SeqCst);
-            if client.write_all(&chunk[lost..taken]).is_err() {
+        while let Ok(count @ 1..) = console.read(&mut chunk) {
+            // Simulates a stalled line.
+            let pause = Duration::from_millis(self.0.pause.swap(0, Ordering::SeqCst));
+            thread::sleep(pause);
+            let dropped = self.0.bytes_to_drop.load(Ordering::SeqCst).min(count);
+            self.0.bytes_to_drop.fetch_sub(dropped, Ordering::SeqCst);
+            if client.write_all(&chunk[dropped..count]).is_err() {
                 break;
             }
         }

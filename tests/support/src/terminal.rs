@@ -1,4 +1,4 @@
-//! A terminal for a program that a test watches.
+//! A terminal for a program under test.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -7,7 +7,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-/// A terminal of that size: the side that looks at it, and the program's.
+/// A terminal of that size: the test's end, and the program's.
 pub fn terminal(rows: u16, columns: u16) -> (File, OwnedFd) {
     let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&near).and_then(|()| unlockpt(&near)).unwrap();
