@@ -19,7 +19,8 @@ struct Server(MariaDb);
 
 impl JournalSink for Server {
     fn store(&mut self, batch: &[StoredEntry]) -> Result<(), SinkError> {
-        let record = |kept: &StoredEntry| Record::from_bytes(&kept.entry.payload).expect("a journaled record");
+        let record =
+            |kept: &StoredEntry| Record::from_bytes(&kept.entry.payload).expect("a journaled record");
         let records: Vec<Record> = batch.iter().map(record).collect();
         self.0.insert(&records).map_err(|error| SinkError::Unavailable(error.to_string()))
     }

@@ -177,9 +177,9 @@ async fn recover(
     let wake = (is_silent && link.target.can_set_speed()).then_some(link.line.baud);
     match probe_console(&mut client, wake).await {
         Ok(ConsoleState::Woken(prompt)) => {
-            row(out, "asleep", format!("woken at 1200 baud, then prompt {prompt}"))?
+            row(out, "asleep", format!("woken at 1200 baud, then the prompt {prompt}"))?
         }
-        Ok(ConsoleState::Awake(prompt)) => row(out, "second attempt", format!("prompt {prompt}"))?,
+        Ok(ConsoleState::Awake(prompt)) => row(out, "second attempt", format!("the prompt {prompt}"))?,
         Ok(ConsoleState::Unrecognized) => return Ok(None),
         Err(_) if wake.is_some() => {
             row(out, "waking at 1200 baud", "silence")?;
