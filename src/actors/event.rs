@@ -164,12 +164,12 @@ impl EventActor {
         const EFFECT: &str = "history and counters go by place";
         for finding in self.state.barcodes.take(report) {
             match finding {
-                Finding::Shared { barcode, seats: [(bank, battery), (other_bank, other)] } => {
+                Finding::Shared { barcode, locations: [(bank, battery), (other_bank, other)] } => {
                     warn!(self.log, "barcode shared"; "barcode" => barcode, "bank" => &*bank, "battery" => %battery,
                         "other_bank" => &*other_bank, "other_battery" => %other, "effect" => EFFECT);
                 }
                 Finding::Unique { barcode } => info!(self.log, "barcode unique again"; "barcode" => barcode),
-                Finding::Unusable { barcode, seat: (bank, battery) } => {
+                Finding::Unusable { barcode, location: (bank, battery) } => {
                     warn!(self.log, "barcode not usable"; "barcode" => barcode, "bank" => &*bank,
                         "battery" => %battery, "effect" => EFFECT);
                 }

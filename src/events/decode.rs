@@ -135,7 +135,7 @@ pub fn tell_standing(report: &mut BankReport, catalogue: &Catalogue) {
     insight.active_events =
         reading.stack.iter().flat_map(|stack| standing(stack, EventSource::Stack, None)).collect();
     for (own, battery) in insight.batteries.iter_mut().zip(&reading.batteries) {
-        own.standing = standing(&battery.measured, EventSource::Battery, Some(battery.place));
+        own.active_events = standing(&battery.measured, EventSource::Battery, Some(battery.place));
     }
 }
 
@@ -167,8 +167,8 @@ fn not_normal<'a>(
     let state = get(measured).as_ref()?;
     let conditions = match state.as_str() {
         "Normal" => Vec::new(),
-        other => vec![own(word, state, catalogue).unwrap_or_else(|| Condition {
-            sign: Sign::State(state.clone()),
+        other => vec![own(word, state, catalogue).unwrap_or_else(|| ActiveCondition {
+            condition: Condition::State(state.clone()),
             name: None,
             level: EventLevel::Warning,
             text: Cow::Owned(format!("{about}: {other}")),

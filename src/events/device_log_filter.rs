@@ -38,7 +38,7 @@ impl DeviceLogFilter {
         let batteries = reading
             .batteries
             .iter()
-            .map(|battery| (Some(battery.place), &battery.memory, battery.measured.clock));
+            .map(|battery| (Some(battery.place), &battery.device_log, battery.measured.clock));
         let mut all = Vec::new();
         for (battery, memory, clock) in stack.into_iter().chain(batteries) {
             if memory.is_empty() {

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use crate::events::active::{BothClocks, EventOwner, TrackedEvent};
 use crate::events::catalogue::Catalogue;
 use crate::events::clocks::{self, Clocks, is_set, later};
-use crate::events::decode::{ActiveCondition, EventSource, WordConditions, decode, own, values};
+use crate::events::decode::{ActiveCondition, EventSource, WordConditions, decode, own};
 use crate::events::standing::{SavedBank, SavedEvent};
 use crate::model::event::{ANSWERS, Condition, Event, EventKind, LINK, PRESENCE, WordName};
 use crate::model::observed_interval::ObservedInterval;
@@ -149,7 +149,13 @@ impl Tracker {
             for reported in decode(stack, EventSource::Stack, catalogue) {
                 self.update(EventOwner::BANK, reported, moment, &mut events);
             }
-            for reported in values(report, None, (stack, &[]), |word| self.is_active(None, word), catalogue) {
+            for reported in crate::events::decode::values(
+                report,
+                None,
+                (stack, &[]),
+                |word| self.is_active(None, word),
+                catalogue,
+            ) {
                 self.update(EventOwner::BANK, reported, moment, &mut events);
             }
         }
@@ -182,7 +188,8 @@ impl Tracker {
             let cells = battery.cells.as_deref().unwrap_or_default();
             let values = (&battery.measured, cells);
             let is_active = |word: &WordName| self.is_active(owner.battery, word);
-            for reported in values(report, owner.battery, values, is_active, catalogue) {
+            for reported in crate::events::decode::values(report, owner.battery, values, is_active, catalogue)
+            {
                 self.update(owner, reported, moment, &mut events);
             }
         }
@@ -285,17 +292,17 @@ impl Tracker {
         let mut now = BTreeMap::new();
         let mut raised = Vec::new();
         for condition in conditions {
-            match before.remove(&condition.sign) {
+            match before.remove(&condition.condition) {
                 Some(mut standing) => {
                     if standing.barcode.is_none() && owner.barcode.is_some() {
                         standing.barcode = owner.barcode.map(str::to_owned);
                         self.changed = true;
                     }
-                    now.insert(condition.sign, standing);
+                    now.insert(condition.condition, standing);
                 }
                 None if total + raised.len() >= MAX_ACTIVE => {}
                 None => {
-                    now.insert(condition.sign.clone(), TrackedEvent::new(owner, &condition, moment));
+                    now.insert(condition.condition.clone(), TrackedEvent::new(owner, &condition, moment));
                     raised.push(self.event(EventKind::Raised, owner, &key.1, condition, moment));
                 }
             }

@@ -44,7 +44,7 @@ impl Place {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected the number of a battery from 1 to {}", Place::MOST)]
+#[error("expected the number of a battery from 1 to {}", Place::MAX)]
 pub struct ParsePlaceError;
 
 impl fmt::Display for Place {

@@ -72,7 +72,7 @@ impl BankReport {
         let bank_facts = own.of(Place::FIRST);
         let incomplete = u64::from(!reading.missing.is_empty());
         let service = ServiceCounters { sweeps: 1, incomplete, ..ServiceCounters::default() };
-        let batteries = vec![BatteryInsight::default(); facts.len()];
+        let batteries = vec![BatteryDerivedValues::default(); facts.len()];
         let insight = DerivedValues { batteries, ..DerivedValues::default() };
         Self {
             reading,

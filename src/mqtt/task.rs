@@ -180,7 +180,7 @@ impl MqttTask {
             let announcement = (!self.announcements.is_empty()).then_some(now);
             let next = self
                 .publisher
-                .wake_at(now)
+                .next_wakeup(now)
                 .into_iter()
                 .chain(birth)
                 .chain(recovered)

@@ -159,9 +159,12 @@ impl BankKeys {
             charge_in_ah,
             charge_out_ah,
             round_trip_efficiency_percent: insight.efficiency.map(tenths),
-            time_to_full_h: insight.charge_rate.and_then(|pace| pace.to_full()).map(hours),
-            time_to_empty_h: insight.charge_rate.and_then(|pace| pace.to_empty()).map(hours),
-            time_to_target_h: insight.charge_rate.and_then(|pace| pace.to_soc(insight.target_soc)).map(hours),
+            time_to_full_h: insight.charge_rate.and_then(|rate| rate.time_to_full()).map(hours),
+            time_to_empty_h: insight.charge_rate.and_then(|rate| rate.time_to_empty()).map(hours),
+            time_to_target_h: insight
+                .charge_rate
+                .and_then(|rate| rate.time_to_soc(insight.target_soc))
+                .map(hours),
             active_events: StandingKeys::of(&insight.active_events),
         }
     }
@@ -181,9 +184,9 @@ impl DeviceKeys {
             battery_energy_discharged_kwh: own[1],
             battery_charge_in_ah: own[2],
             battery_charge_out_ah: own[3],
-            time_to_full_h: insight.charge_rate.and_then(|pace| pace.to_full()).map(hours),
-            time_to_empty_h: insight.charge_rate.and_then(|pace| pace.to_empty()).map(hours),
-            time_to_target_h: insight.charge_rate.and_then(|pace| pace.to_soc(target_soc)).map(hours),
+            time_to_full_h: insight.charge_rate.and_then(|rate| rate.time_to_full()).map(hours),
+            time_to_empty_h: insight.charge_rate.and_then(|rate| rate.time_to_empty()).map(hours),
+            time_to_target_h: insight.charge_rate.and_then(|rate| rate.time_to_soc(target_soc)).map(hours),
             active_events: StandingKeys::of(&insight.active_events),
             health: health.verdict,
             health_reasons: health.reasons.iter().map(ToString::to_string).collect(),
@@ -202,7 +205,7 @@ impl DeviceKeys {
             trend: health
                 .trends
                 .iter()
-                .map(|trend| (trend.figure.key().to_owned(), TrendKeys::of(trend)))
+                .map(|trend| (trend.metric.key().to_owned(), TrendKeys::of(trend)))
                 .collect(),
         }
     }

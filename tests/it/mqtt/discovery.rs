@@ -136,8 +136,8 @@ fn lifetime_figures_are_announced_once_stated_and_off_at_first() {
     let ids: BTreeSet<&str> = announced.iter().map(|one| one.text("uniq_id")).collect();
     assert_eq!(ids, BTreeSet::from(["pytes_measured_capacity_1", "pytes_manufactured_1"]));
     for one in &announced {
-        assert_eq!((&one.present_keys["en"], one.text("ent_cat")), (&Value::Bool(false), "diagnostic"));
-        assert_eq!(one.present_keys["exp_aft"].as_u64(), Some(2_700), "as other facts");
+        assert_eq!((&one.config["en"], one.text("ent_cat")), (&Value::Bool(false), "diagnostic"));
+        assert_eq!(one.config["exp_aft"].as_u64(), Some(2_700), "as other facts");
         assert!(one.text("val_tpl").ends_with(" | default(none) }}"), "no lifetime: unknown");
     }
 }
@@ -200,7 +200,7 @@ fn values_expire_as_measured_or_as_facts_and_what_dates_itself_does_not() {
     let messages = announced(reading("pytes", 1, 16), CellLevel::Medium);
     let expiries: BTreeMap<String, Option<u64>> = components(&messages)
         .iter()
-        .map(|one| (one.text("uniq_id").to_owned(), one.present_keys["exp_aft"].as_u64()))
+        .map(|one| (one.text("uniq_id").to_owned(), one.config["exp_aft"].as_u64()))
         .collect();
     let facts = ["pytes_capacity_1", "pytes_cycles_1", "pytes_soh_1"];
     let lasting = ["pytes_link", "pytes_last_reading"];
@@ -228,7 +228,7 @@ fn a_value_is_available_while_service_bank_and_battery_are() {
     assert_eq!(common, [vec![service, bank], vec![service, bank, battery], vec![service, bank, battery]]);
     let own: BTreeSet<String> = components(&messages)
         .iter()
-        .filter(|one| topics_of(&one.present_keys["avty"]) == [service])
+        .filter(|one| topics_of(&one.config["avty"]) == [service])
         .map(|one| one.text("uniq_id").to_owned())
         .collect();
     let of_service = ["efficiency", "last_reading", "link", "restarts", "sweep_time"];
@@ -263,11 +263,8 @@ fn new_entities_have_readable_names_and_pytes_serials_keep_theirs() {
     ] {
         assert_eq!(name(id), (readable.to_owned(), entity.to_owned()));
     }
-    let with_object_id: Vec<&str> = told
-        .iter()
-        .filter(|one| !one.present_keys["obj_id"].is_null())
-        .map(|one| one.text("uniq_id"))
-        .collect();
+    let with_object_id: Vec<&str> =
+        told.iter().filter(|one| !one.config["obj_id"].is_null()).map(|one| one.text("uniq_id")).collect();
     assert_eq!(with_object_id, ["pytes_soh_1", "pytes_soh_2"]);
     for entity in ENTITIES.iter().filter(|entity| !entity.is_legacy && entity.stem != "soh") {
         let name = entity.name(Some("7"));
@@ -315,8 +312,7 @@ fn the_cells_device_belongs_to_the_banks() {
 fn a_newcomers_cells_are_off_at_first_except_their_voltage_and_nobody_elses() {
     let off = |shape: &AnnouncedDevices, level| -> BTreeSet<String> {
         let told = components(&discovery::messages(&topics(), shape, level, &EXPIRY));
-        let cells =
-            told.into_iter().filter(|one| one.device == "pytes_cells" && one.present_keys["en"] == false);
+        let cells = told.into_iter().filter(|one| one.device == "pytes_cells" && one.config["en"] == false);
         cells.map(|one| one.text("uniq_id").to_owned()).collect()
     };
     let shape = |set: &[&str]| {

@@ -85,7 +85,7 @@ fn breaches(one: &Component) -> Vec<String> {
     }
     hold(keys.iter().all(|key| OF_ALL.contains(key) || own.contains(key)), "an unknown key");
     hold(keys.contains(&"ops") == (class == "enum"), "options belong to an enum, and to nothing else");
-    let options = one.present_keys["ops"].as_array();
+    let options = one.config["ops"].as_array();
     let distinct: Option<BTreeSet<String>> = options.map(|all| all.iter().map(ToString::to_string).collect());
     hold(distinct.map(|all| all.len()) == options.map(Vec::len), "an option twice");
     let numeric = keys.iter().any(|key| ["unit_of_meas", "stat_cla"].contains(key));
@@ -94,19 +94,16 @@ fn breaches(one: &Component) -> Vec<String> {
         "decimals of a word",
     );
     hold(!numeric || keys.contains(&"sug_dsp_prc"), "a number without decimals");
-    hold(one.present_keys["ent_cat"].is_null() || one.text("ent_cat") == "diagnostic", "an unknown category");
-    hold(
-        one.present_keys["exp_aft"].is_null() || one.present_keys["exp_aft"].as_u64() > Some(0),
-        "expires at once",
-    );
+    hold(one.config["ent_cat"].is_null() || one.text("ent_cat") == "diagnostic", "an unknown category");
+    hold(one.config["exp_aft"].is_null() || one.config["exp_aft"].as_u64() > Some(0), "expires at once");
     let entity = one.text("def_ent_id").strip_prefix(platform).and_then(|rest| rest.strip_prefix('.'));
     let is_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     hold(entity.is_some_and(|id| !id.is_empty() && id.chars().all(is_id)), "not an entity id");
     // Without the default, Home Assistant makes the entity id of the object id, else of device and name.
     let made_of_name = slug(&format!("{} {}", one.device, one.text("name")));
-    let old = one.present_keys["obj_id"].as_str().unwrap_or(&made_of_name);
+    let old = one.config["obj_id"].as_str().unwrap_or(&made_of_name);
     hold(entity == Some(old), "another entity id in a Home Assistant that knows no default");
-    hold(one.present_keys["obj_id"].is_null() || made_of_name != old, "an object id that is not needed");
+    hold(one.config["obj_id"].is_null() || made_of_name != old, "an object id that is not needed");
     hold(keys.contains(&"json_attr_t") == keys.contains(&"json_attr_tpl"), "attributes without a template");
     hold(!one.text("name").is_empty() && !one.text("uniq_id").is_empty(), "nameless");
     let topic = one.text("stat_t");
@@ -248,9 +245,7 @@ fn fits(one: &Component, state: &str) -> bool {
     match one.text("dev_cla") {
         // To a text it would be a text like any other.
         _ if state == "None" => number || one.text("p") == "binary_sensor" || !one.text("dev_cla").is_empty(),
-        "enum" => {
-            one.present_keys["ops"].as_array().is_some_and(|all| all.iter().any(|option| option == state))
-        }
+        "enum" => one.config["ops"].as_array().is_some_and(|all| all.iter().any(|option| option == state)),
         "timestamp" => state.parse::<jiff::Timestamp>().is_ok(),
         _ if one.text("p") == "binary_sensor" => [one.text("pl_on"), one.text("pl_off")].contains(&state),
         _ => !number || state.parse::<f64>().is_ok(),
@@ -268,9 +263,7 @@ fn every_template_finds_its_key_in_the_message_it_reads() {
 
 /// An entity that writes a line into Home Assistant's log book with each change.
 fn is_in_log_book(one: &Component) -> bool {
-    one.present_keys["en"] != false
-        && one.present_keys["unit_of_meas"].is_null()
-        && one.present_keys["stat_cla"].is_null()
+    one.config["en"] != false && one.config["unit_of_meas"].is_null() && one.config["stat_cla"].is_null()
 }
 
 #[test]

@@ -282,7 +282,7 @@ proptest! {
             ("pytes_basic_st_1".to_owned(), MessageKind::Battery(place(1)), None),
             (format!("pytes_volt_st_1{:02}", at + 1), MessageKind::Cells(place(1)), Some(at)),
         ] {
-            let options = told.iter().find(|one| one.text("uniq_id") == id).unwrap().present_keys["ops"].clone();
+            let options = told.iter().find(|one| one.text("uniq_id") == id).unwrap().config["ops"].clone();
             let content = find(&parts, kind).unwrap();
             let state = at.map_or(&content["basic_st"], |at| &content["volt_st"][at]);
             prop_assert!(options.as_array().unwrap().contains(state), "{id}: {state} of {options}");

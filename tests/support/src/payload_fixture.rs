@@ -190,12 +190,12 @@ pub fn json(payload: &[u8]) -> Value {
 /// A component of a message: the device it is on, and what it says.
 pub struct Component {
     pub device: String,
-    pub said: Value,
+    pub config: Value,
 }
 
 impl Component {
     pub fn text(&self, key: &str) -> &str {
-        self.present_keys[key].as_str().unwrap_or_default()
+        self.config[key].as_str().unwrap_or_default()
     }
 }
 
@@ -204,8 +204,8 @@ pub fn components(messages: &[Message]) -> Vec<Component> {
     let each = |message: &Message| {
         let mut message = json(&message.payload);
         let device = message["dev"]["ids"][0].as_str().unwrap().to_owned();
-        let said = std::mem::take(message["cmps"].as_object_mut().unwrap());
-        said.into_iter().map(move |(_, said)| Component { device: device.clone(), said })
+        let components = std::mem::take(message["cmps"].as_object_mut().unwrap());
+        components.into_iter().map(move |(_, config)| Component { device: device.clone(), config })
     };
     messages.iter().flat_map(each).collect()
 }

@@ -51,7 +51,7 @@ impl Service {
                         return line;
                     }
                 }
-                Err(error) => panic!("no line with {words:?} ({error}); the log: {:#?}", self.heard),
+                Err(error) => panic!("no line with {words:?} ({error}); the log: {:#?}", self.log),
             }
         }
     }
