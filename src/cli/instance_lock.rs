@@ -111,13 +111,13 @@ mod tests {
     #[test]
     fn a_folder_is_locked_once_and_free_when_the_lock_is_dropped() {
         let folder = tempfile::tempdir().expect("a folder");
-        let first = InstanceLock::take(folder.path()).expect("nobody has it");
+        let first = InstanceLock::take(folder.path()).expect("the lock is free");
         let error = InstanceLock::take(folder.path()).expect_err("it is held");
         let words = error.to_string();
         assert!(matches!(error, InstanceLockError::Held { .. }), "{words}");
         assert!(words.contains(&format!("(process {} on ", process::id())), "{words}");
         drop(first);
-        InstanceLock::take(folder.path()).expect("it is free, whatever the file says");
+        InstanceLock::take(folder.path()).expect("the lock is free, whatever the file contains");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What SIGHUP does: the settings are read again. The log's level and file take effect at once; every other change
-//! is named, for the next start.
+//! Reads the settings again on SIGHUP. The level and the file of the log take effect at once; every other change is
+//! logged and takes effect at the next start.
 
 use std::cell::RefCell;
 
@@ -10,23 +10,23 @@ use crate::logging::Control;
 use crate::settings::change::changed;
 use crate::settings::{Loaded, Sources, load};
 
-/// The setting that takes effect at once.
+/// The only setting that takes effect at once.
 const LEVEL: &str = "log.level";
 
-/// The settings as last read, and how to read them again.
+/// The settings as last loaded, and their sources.
 pub(crate) struct Reload {
     sources: Sources,
     last: RefCell<Loaded>,
 }
 
 impl Reload {
-    /// Reads again from `sources` what was read as `loaded`.
+    /// `loaded` are the settings that were loaded from `sources`.
     #[must_use]
     pub(crate) fn new(sources: Sources, loaded: Loaded) -> Self {
         Self { sources, last: RefCell::new(loaded) }
     }
 
-    /// SIGHUP came. Settings with mistakes change nothing, and every mistake is told.
+    /// Reloads the settings. If they have errors, nothing changes and every error is logged.
     pub(crate) fn now(&self, log: &Logger, control: &Control) {
         control.reopen();
         let read = load(&self.sources).and_then(|loaded| loaded.require_bank().map(|()| loaded));

@@ -24,10 +24,10 @@ pub struct RunArguments {
     service: ServiceArguments,
 }
 
-/// Runs the service until it is told to stop.
+/// Runs the service until it receives a signal to stop.
 ///
 /// # Errors
-/// The settings are wrong, or the log or the tree can't be started.
+/// Returns an error if the configuration is invalid, or the log or the actors can't be started.
 pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let loaded = arguments.service.load()?;
     let config = loaded.file.as_ref().map_or_else(|| "none".to_owned(), |file| file.display().to_string());
@@ -37,10 +37,10 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     serve(plan, &warnings, |log, control| reload.now(log, control))
 }
 
-/// Starts the log and runs the tree; `hangup` is what SIGHUP asks for.
+/// Starts the log and runs the actors; `hangup` is called on SIGHUP.
 ///
 /// # Errors
-/// Another service uses the same `data_dir`, or the log or the tree can't be started.
+/// Returns an error if another service uses the same `data_dir`, or the log or the actors can't be started.
 pub fn serve(
     plan: app::Plan,
     warnings: &[String],
@@ -50,24 +50,24 @@ pub fn serve(
         Err(error @ InstanceLockError::Held { .. }) => Err(error),
         lock => Ok(lock),
     };
-    // Before the log, whose file has one writer as well.
+    // The lock is taken before the log is opened, because the log file may have only one writer, too.
     let mut lock = take()?;
     let (log, guard) = logging::start(&target(&plan.settings.log))?;
     if lock.is_err() {
-        // A log in `data_dir` has created it.
+        // Opening a log in `data_dir` may have created the directory.
         lock = take()?;
     }
     for warning in warnings {
         warn!(log, "settings warning"; "warning" => warning);
     }
-    // A folder that is read-only or not there yet is no reason not to serve the outputs that need none.
+    // If the directory is read-only or missing, the outputs that do not need it still work.
     if let Err(error) = &lock {
         warn!(log, "data_dir not locked"; "reason" => error.to_string());
     }
     log_panics(&log);
     let control = guard.control();
     let outcome = app::run(plan, &log, &|log| hangup(log, &control));
-    // Back to standard error: nobody reads a log that has ended.
+    // From here on, panics are printed to standard error again, because the log is closed.
     drop(panic::take_hook());
     drop(log);
     drop(guard);
@@ -82,21 +82,21 @@ pub fn serve(
     }
 }
 
-/// A panic is a bug: one line of the log says where, in place of the text that Rust prints beside it. What it
-/// costs is told by whoever caught it.
+/// Logs each panic with its location, in place of the text that Rust prints. Its consequence is logged where it is
+/// caught.
 fn log_panics(log: &Logger) {
     let log = log.clone();
     panic::set_hook(Box::new(move |panic| {
         let (fixed, made) =
             (panic.payload().downcast_ref::<&str>(), panic.payload().downcast_ref::<String>());
-        let text = fixed.copied().or(made.map(String::as_str)).unwrap_or("a panic without words");
+        let text = fixed.copied().or(made.map(String::as_str)).unwrap_or("no message");
         let place = panic.location().map_or_else(|| "?".to_owned(), ToString::to_string);
         let thread = thread::current();
         error!(log, "panic"; "thread" => thread.name().unwrap_or("?"), "location" => place, "reason" => text);
     }));
 }
 
-/// The level in the log's own terms.
+/// Converts the setting.
 pub(super) fn level(level: LogLevel) -> slog::Level {
     match level {
         LogLevel::Trace => slog::Level::Trace,

@@ -1,4 +1,4 @@
-//! `bankwatch healthcheck`: well as long as each bank's reading is fresh, and nothing else is.
+//! `bankwatch healthcheck`: succeeds only while every bank has a recent reading.
 
 use std::fs;
 use std::path::Path;
@@ -8,59 +8,59 @@ use serde_json::Value;
 use support::program::{Service, program, wait_until};
 use tempfile::tempdir;
 
-/// Its exit code and what it said.
+/// Its exit code and what it output.
 fn healthcheck(folder: &Path) -> (Option<i32>, String) {
     let output = program(folder).arg("healthcheck").output().unwrap();
     (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
 #[test]
-fn a_bank_is_well_while_it_is_read_and_no_longer() {
+fn it_fails_once_the_reading_is_out_of_date() {
     let (folder, bank) = (tempdir().unwrap(), Simulation::new(Dialect::PytesV5).speed(0.0).unpaced());
     let bank = bank.start().unwrap();
     let settings = format!("[[bank]]\nname = \"house\"\nlink = \"{}\"\ninterval = \"200ms\"\n", bank.link());
     fs::write(folder.path().join("bankwatch.toml"), settings).unwrap();
-    let (code, said) = healthcheck(folder.path());
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("house: ") && said.contains("can't be read"), "{said}");
+    let (code, output) = healthcheck(folder.path());
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("house: ") && output.contains("can't be read"), "{output}");
 
     let mut service = Service::start(program(folder.path()).arg("run"));
     let file = folder.path().join("house_status.json");
     wait_until(|| file.exists());
-    assert_eq!(healthcheck(folder.path()), (Some(0), "house: well\n".into()));
+    assert_eq!(healthcheck(folder.path()), (Some(0), "house: OK\n".into()));
     assert!(service.stop().success());
 
     let mut status: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     let taken: jiff::Timestamp = status["taken_at"].as_str().unwrap().parse().unwrap();
     status["taken_at"] = (taken - jiff::SignedDuration::from_secs(90)).to_string().into();
     fs::write(&file, status.to_string()).unwrap();
-    let (code, said) = healthcheck(folder.path());
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.starts_with("house: the latest reading is 1m3"), "{said}");
+    let (code, output) = healthcheck(folder.path());
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.starts_with("house: the latest reading is 1m3"), "{output}");
 
     fs::write(&file, "{}").unwrap();
-    let (code, said) = healthcheck(folder.path());
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("no status file of this version"), "{said}");
+    let (code, output) = healthcheck(folder.path());
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("not a status file of this version"), "{output}");
 }
 
 #[test]
-fn each_bank_must_be_well() {
+fn it_fails_if_one_bank_has_no_reading() {
     let folder = tempdir().unwrap();
     let bank = |name: &str| format!("[[bank]]\nname = \"{name}\"\nlink = \"/dev/{name}\"\n");
     fs::write(folder.path().join("bankwatch.toml"), bank("house") + &bank("shed")).unwrap();
-    let (code, said) = healthcheck(folder.path());
-    assert_eq!((code, said.lines().count()), (Some(1), 2), "{said}");
+    let (code, output) = healthcheck(folder.path());
+    assert_eq!((code, output.lines().count()), (Some(1), 2), "{output}");
 }
 
 #[test]
-fn without_status_files_or_settings_nobody_is_well() {
+fn it_fails_without_configuration_or_status_file() {
     let folder = tempdir().unwrap();
-    let (code, said) = healthcheck(folder.path());
-    assert_eq!(code, Some(1), "{said}");
+    let (code, output) = healthcheck(folder.path());
+    assert_eq!(code, Some(1), "{output}");
     let text = "[[bank]]\nname = \"house\"\nlink = \"/dev/house\"\n[json_file]\nenabled = false\n";
     fs::write(folder.path().join("bankwatch.toml"), text).unwrap();
-    let (code, said) = healthcheck(folder.path());
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("switched off"), "{said}");
+    let (code, output) = healthcheck(folder.path());
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("disabled"), "{output}");
 }

@@ -375,7 +375,7 @@ fn a_locked_or_refused_legacy_table_delays_nothing_else() {
     let text = String::from_utf8_lossy(&healthcheck.stdout);
     assert!(healthcheck.status.success(), "{text}");
     assert!(
-        text.starts_with("bank: well\npwr_data is refused (") && text.contains("column \"note\""),
+        text.starts_with("bank: OK\npwr_data is refused (") && text.contains("column \"note\""),
         "{text}"
     );
     let before = stored(&server);
