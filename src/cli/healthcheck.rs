@@ -42,7 +42,10 @@ pub(crate) fn healthcheck(arguments: &HealthcheckArguments) -> anyhow::Result<Ex
     };
     let mut out = io::stdout().lock();
     if !settings.json_file.enabled {
-        writeln!(out, "the status file is disabled ([json_file] enabled = false), so health can't be checked")?;
+        writeln!(
+            out,
+            "the status file is disabled ([json_file] enabled = false), so health can't be checked"
+        )?;
         return Ok(Exit::Failure);
     }
     let mut exit = Exit::Success;
