@@ -90,21 +90,21 @@ mod tests {
 
     #[test]
     fn counters_are_sampled_every_quarter_of_an_hour() {
-        let mut counting = CounterSampler::default();
-        assert_eq!(counting.sample(&report(0, 5)).len(), 3 * COUNTERS.len());
-        assert_eq!(counting.sample(&report(INTERVAL_MS - 1, 6)), []);
-        let told = counting.sample(&report(INTERVAL_MS, 7));
-        let Some(Record::Counter(first)) = told.first() else { panic!("{told:?}") };
+        let mut sampler = CounterSampler::default();
+        assert_eq!(sampler.sample(&report(0, 5)).len(), 3 * COUNTERS.len());
+        assert_eq!(sampler.sample(&report(INTERVAL_MS - 1, 6)), []);
+        let sampled = sampler.sample(&report(INTERVAL_MS, 7));
+        let Some(Record::Counter(first)) = sampled.first() else { panic!("{sampled:?}") };
         assert_eq!((first.name.as_str(), first.value, first.taken_at_ms), ("charged_mwh", 7, INTERVAL_MS));
-        assert_eq!(counting.sample(&report(0, 8)).len(), 3 * COUNTERS.len(), "the clock was set back");
+        assert_eq!(sampler.sample(&report(0, 8)).len(), 3 * COUNTERS.len(), "the clock was set back");
     }
 
     #[test]
     fn unknown_counters_are_not_sampled_and_retried_at_once() {
-        let mut counting = CounterSampler::default();
+        let mut sampler = CounterSampler::default();
         let mut unknown = report(0, 0);
         unknown.derived = DerivedValues::default();
-        assert_eq!(counting.sample(&unknown), []);
-        assert_eq!(counting.sample(&report(1, 5)).len(), 3 * COUNTERS.len());
+        assert_eq!(sampler.sample(&unknown), []);
+        assert_eq!(sampler.sample(&report(1, 5)).len(), 3 * COUNTERS.len());
     }
 }

@@ -1,4 +1,4 @@
-//! `bankwatch db migrate | import-legacy | prune | export`, as typed, on both backends and beside a service that writes.
+//! `bankwatch db migrate | import-legacy | prune | export` on both databases, also while a service writes.
 
 use std::fs;
 use std::io::Read;
@@ -25,15 +25,15 @@ fn fill(store: &mut dyn Store, first_ms: i64, sweeps: i64) {
     }
 }
 
-/// A folder with the settings of a service whose history is `backend`.
-struct House {
+/// A folder with the settings of a service.
+struct ServiceFolder {
     folder: TempDir,
 }
 
 /// Exit code, standard output, standard error.
-type Said = (i32, String, String);
+type CommandOutput = (i32, String, String);
 
-impl House {
+impl ServiceFolder {
     fn with(url: &str, lines: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let settings = format!(
@@ -53,22 +53,22 @@ impl House {
         command
     }
 
-    fn says(&self, arguments: &[&str]) -> Said {
+    fn run(&self, arguments: &[&str]) -> CommandOutput {
         let output = self.command(arguments).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
-    /// Standard output where all is well.
-    fn well(&self, arguments: &[&str]) -> String {
-        let said = self.says(arguments);
-        assert_eq!((said.0, said.2.as_str()), (0, ""), "{said:?}");
-        said.1
+    /// Runs a command that must succeed; returns standard output.
+    fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!((output.0, output.2.as_str()), (0, ""), "{output:?}");
+        output.1
     }
 
-    /// The error's line.
-    fn refused(&self, arguments: &[&str]) -> String {
-        let (code, out, error) = self.says(arguments);
+    /// Runs a command that must fail; returns standard error.
+    fn fail(&self, arguments: &[&str]) -> String {
+        let (code, out, error) = self.run(arguments);
         assert_eq!((code, out.as_str()), (1, ""), "{error}");
         error
     }
@@ -90,16 +90,16 @@ fn backends() -> impl Iterator<Item = Backend> {
 #[test]
 fn migrate_creates_the_tables_once_and_prints_the_versions() {
     for backend in backends() {
-        let house = House::of(&backend, "");
-        let made = house.well(&["migrate"]);
+        let service = ServiceFolder::of(&backend, "");
+        let made = service.succeed(&["migrate"]);
         assert!(made.contains("created with schema 2026"), "{made}");
         assert_eq!(backend.count("battery_reading"), 0);
-        let again = house.well(&["migrate"]);
+        let again = service.succeed(&["migrate"]);
         assert!(again.contains("already"), "{again}");
         // As an earlier version left it.
         backend.run("DELETE FROM __diesel_schema_migrations WHERE version > '20261128000012'");
         backend.run("DROP VIEW v_lifetime; DROP TABLE lifetime");
-        let brought = house.well(&["migrate"]);
+        let brought = service.succeed(&["migrate"]);
         assert!(brought.contains("updated from schema 2026") && !brought.contains(PASSWORD), "{brought}");
         assert_eq!(backend.count("v_lifetime"), 0);
     }
@@ -108,11 +108,11 @@ fn migrate_creates_the_tables_once_and_prints_the_versions() {
 #[test]
 fn a_schema_of_a_later_version_is_refused_and_unchanged() {
     for backend in backends() {
-        let house = House::of(&backend, "");
-        house.well(&["migrate"]);
+        let service = ServiceFolder::of(&backend, "");
+        service.succeed(&["migrate"]);
         backend.run("INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231000000')");
         for verb in [&["migrate"][..], &["prune"], &["export"]] {
-            let error = house.refused(verb);
+            let error = service.fail(verb);
             assert!(error.contains("it was written by a later version"), "{error}");
         }
     }
@@ -121,9 +121,9 @@ fn a_schema_of_a_later_version_is_refused_and_unchanged() {
 #[test]
 fn export_writes_a_header_and_every_row_of_the_span_once() {
     for backend in backends() {
-        let house = House::of(&backend, "");
+        let service = ServiceFolder::of(&backend, "");
         fill(&mut *backend.open(), START, 20);
-        let all = house.well(&["export", "--csv"]);
+        let all = service.succeed(&["export", "--csv"]);
         let lines: Vec<&str> = all.lines().collect();
         assert_eq!(lines.len(), 41);
         assert!(
@@ -137,18 +137,18 @@ fn export_writes_a_header_and_every_row_of_the_span_once() {
             lines[1]
         );
         let span = ["--from", "2026-11-22T06:05:30Z", "--to", "2026-11-22T06:06:00Z"];
-        let some = house.well(&[&["export", "cells"][..], &span].concat());
+        let some = service.succeed(&[&["export", "cells"][..], &span].concat());
         assert_eq!(some.lines().count(), 1 + 3 * 2 * 2);
         assert_eq!(
-            house.well(&["export", "banks", "--from", "1h"]).lines().count(),
+            service.succeed(&["export", "banks", "--from", "1h"]).lines().count(),
             1,
             "nothing is that new"
         );
-        let file = house.folder.path().join("banks.csv");
-        let told = house.well(&["export", "banks", "-o", "banks.csv"]);
-        assert_eq!(told, "20 rows written to banks.csv\n");
+        let file = service.folder.path().join("banks.csv");
+        let output = service.succeed(&["export", "banks", "-o", "banks.csv"]);
+        assert_eq!(output, "20 rows written to banks.csv\n");
         assert_eq!(fs::read_to_string(file).unwrap().lines().count(), 21);
-        let error = house.refused(&["export", "-o", "nowhere/batteries.csv"]);
+        let error = service.fail(&["export", "-o", "nowhere/batteries.csv"]);
         assert!(error.contains("nowhere/batteries.csv can't be written"), "{error}");
     }
 }
@@ -156,22 +156,22 @@ fn export_writes_a_header_and_every_row_of_the_span_once() {
 #[test]
 fn prune_deletes_and_counts_expired_rows_during_writes() {
     for backend in backends() {
-        let house = House::of(&backend, "retention = \"90d\"\ncell_retention = \"0s\"");
+        let service = ServiceFolder::of(&backend, "retention = \"90d\"\ncell_retention = \"0s\"");
         let mut store = backend.open();
         fill(&mut *store, START - 200 * 86_400_000, 300);
         let now = jiff::Timestamp::now().as_millisecond();
         fill(&mut *store, now - 10_000_000, 50);
-        let told = std::thread::scope(|scope| {
+        let output = std::thread::scope(|scope| {
             let writing = scope.spawn(|| fill(&mut *store, now - 5_000_000, 100));
-            let told = house.well(&["prune", "--shrink"]);
+            let output = service.succeed(&["prune", "--shrink"]);
             writing.join().unwrap();
-            told
+            output
         });
-        assert!(told.starts_with("900 rows deleted from "), "{told}");
-        assert!(told.contains("retention: batteries 90 days, cells forever"), "{told}");
+        assert!(output.starts_with("900 rows deleted from "), "{output}");
+        assert!(output.contains("retention: batteries 90 days, cells forever"), "{output}");
         let counts = ["bank_reading", "battery_reading", "cell_reading"].map(|table| backend.count(table));
         assert_eq!(counts, [150, 300, 450 * 4]);
-        assert!(house.well(&["prune"]).starts_with("0 rows deleted"));
+        assert!(service.succeed(&["prune"]).starts_with("0 rows deleted"));
     }
 }
 
@@ -189,18 +189,18 @@ fn import_legacy_copies_the_rows_of_pytes_serial_once() {
         "INSERT INTO pwr_data (record_time, power, voltage, soc) VALUES ('2026-11-20 06:00:00', 1, 53.01, 87), \
          ('2026-11-20 06:00:00', 2, 53.02, 88), ('2026-11-20 06:00:05', NULL, 53.03, 88)",
     );
-    let house = House::with("sqlite:other.db", "");
+    let service = ServiceFolder::with("sqlite:other.db", "");
     let predecessors = format!(
         "[serial]\nserial_port = /dev/none\nserial_baudrate = 115200\nreading_freq = 5\n[battery_info]\npowers = 2\ncells = 16\n\
          dev_name = pytes\n[Maria DB connection]\nSQL_active = true\nhost = 127.0.0.1\ndb_port = {}\nuser = {USER}\n\
          password = {PASSWORD}\ndatabase = {database}\n",
         server.port()
     );
-    fs::write(house.folder.path().join("pytes_serial.cfg"), predecessors).unwrap();
+    fs::write(service.folder.path().join("pytes_serial.cfg"), predecessors).unwrap();
     let import = ["import-legacy", "--config", "pytes_serial.cfg"];
     for _ in 0..2 {
         assert_eq!(
-            house.well(&import),
+            service.succeed(&import),
             "3 rows of pwr_data read, 2 imported into the bank pytes\n\
              from 2026-11-20T06:00:00.001Z to 2026-11-20T06:00:00.002Z\n\
              1 skipped: without a time or a place\n"
@@ -210,25 +210,25 @@ fn import_legacy_copies_the_rows_of_pytes_serial_once() {
             ["1 87", "2 88"]
         );
     }
-    let error = house.refused(&["import-legacy", "--bank", "other", "--config", "pytes_serial.cfg"]);
+    let error = service.fail(&["import-legacy", "--bank", "other", "--config", "pytes_serial.cfg"]);
     assert!(error.contains("no bank \"other\" is configured; configured: pytes"), "{error}");
-    let error = house.refused(&["import-legacy"]);
+    let error = service.fail(&["import-legacy"]);
     assert!(error.contains("mysql://user@host:port/database"), "{error}");
 }
 
 #[test]
 fn reading_creates_nothing_and_invalid_settings_are_reported() {
     for backend in backends() {
-        let house = House::of(&backend, "");
+        let service = ServiceFolder::of(&backend, "");
         for verb in ["prune", "export"] {
-            let error = house.refused(&[verb]);
+            let error = service.fail(&[verb]);
             assert!(error.contains("there is no history at") && error.contains("data_dir"), "{error}");
         }
         match &backend {
             Backend::File { .. } => assert!(!backend.file().exists()),
             // It can still be made.
             Backend::Server { server, database } => {
-                let error = house.refused(&["import-legacy"]);
+                let error = service.fail(&["import-legacy"]);
                 assert!(
                     error.contains(&format!("there is no history at 127.0.0.1:{}/{database}", server.port()))
                 );
@@ -236,11 +236,11 @@ fn reading_creates_nothing_and_invalid_settings_are_reported() {
             }
         }
     }
-    let house = House::with("sqlite:history.db", "");
-    let (code, _, error) = House::with("sqlite:history.db", "retentoin = \"1d\"").says(&["prune"]);
+    let service = ServiceFolder::with("sqlite:history.db", "");
+    let (code, _, error) = ServiceFolder::with("sqlite:history.db", "retentoin = \"1d\"").run(&["prune"]);
     assert_eq!(code, 78);
     assert!(error.contains("did you mean database.retention?"), "{error}");
-    let (code, _, error) = house.says(&["export", "--from", "yesterdaily"]);
+    let (code, _, error) = service.run(&["export", "--from", "yesterdaily"]);
     assert_eq!(code, 2);
     assert!(error.contains("or so long ago: 7d"), "{error}");
 }
@@ -265,9 +265,9 @@ fn server_errors_have_a_remedy_and_never_the_password() {
         (url(USER, "127.0.0.1", old.port(), "d"), "", "at least MariaDB 10.3 or MySQL 8.0 is required"),
         (here(USER, "d"), tls, "requires encryption, but the server 127.0.0.1:"),
     ] {
-        let house = House::with(&url, lines);
-        fs::write(house.folder.path().join("authorities"), "").unwrap();
-        let error = house.refused(&["migrate"]);
+        let service = ServiceFolder::with(&url, lines);
+        fs::write(service.folder.path().join("authorities"), "").unwrap();
+        let error = service.fail(&["migrate"]);
         assert!(error.contains(words) && !error.contains(PASSWORD), "{error}");
     }
 }
@@ -275,8 +275,8 @@ fn server_errors_have_a_remedy_and_never_the_password() {
 #[test]
 fn export_selects_bank_battery_and_span() {
     for backend in backends() {
-        let (house, mut store, mut minutes) =
-            (House::of(&backend, ""), backend.open(), MinuteAggregator::default());
+        let (service, mut store, mut minutes) =
+            (ServiceFolder::of(&backend, ""), backend.open(), MinuteAggregator::default());
         fill(&mut *store, START, 5);
         store.insert(&[sweep("cellar", START, vec![battery(1, 1, 7, None)])]).unwrap();
         for n in 0..90 {
@@ -285,7 +285,8 @@ fn export_selects_bank_battery_and_span() {
             store.insert(&over).unwrap();
         }
         store.insert(&minutes.close()).unwrap();
-        let rows = |arguments: &[&str]| house.well(&[&["export"], arguments].concat()).lines().count() - 1;
+        let rows =
+            |arguments: &[&str]| service.succeed(&[&["export"], arguments].concat()).lines().count() - 1;
         assert_eq!(rows(&[]), 11);
         assert_eq!(rows(&["--bank", "cellar"]), 1);
         assert_eq!(rows(&["--bank", "pytes", "--battery", "2"]), 5);
@@ -296,19 +297,19 @@ fn export_selects_bank_battery_and_span() {
             "a bank and two batteries"
         );
         assert_eq!(rows(&["minutes", "--battery", "1"]), 2);
-        let minutes = house.well(&["export", "minutes"]);
+        let minutes = service.succeed(&["export", "minutes"]);
         assert!(
             minutes.starts_with("started_at,bank,place,battery_id,barcode,samples,voltage_v,"),
             "{minutes}"
         );
-        let error = house.refused(&["export", "--bank", "attic"]);
+        let error = service.fail(&["export", "--bank", "attic"]);
         assert!(error.contains("no bank \"attic\"; it has: cellar, pytes"), "{error}");
         for (arguments, words) in [
             (&["banks", "--battery", "1"][..], "rows of banks have no place"),
             (&["--from", "1h", "--to", "2h"], "--from must be before --to"),
             (&["packs"], "one of banks, batteries, cells, minutes, hours, days"),
         ] {
-            let (code, out, error) = house.says(&[&["export"], arguments].concat());
+            let (code, out, error) = service.run(&[&["export"], arguments].concat());
             assert_eq!((code, out.as_str()), (2, ""), "{error}");
             assert!(error.starts_with("error: ") && error.contains(words), "{error}");
         }
@@ -326,7 +327,7 @@ fn no_command_blocks_a_concurrent_writer() {
         };
         // 69 rows each: many steps of pruning.
         (0..8).for_each(|n| store.insert(&(n * 50..n * 50 + 50).map(old).collect::<Vec<_>>()).unwrap());
-        let (house, is_over) = (House::of(&backend, ""), AtomicBool::new(false));
+        let (service, is_over) = (ServiceFolder::of(&backend, ""), AtomicBool::new(false));
         let written = thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 let mut written = 0;
@@ -336,9 +337,9 @@ fn no_command_blocks_a_concurrent_writer() {
                 }
                 written
             });
-            assert_eq!(house.well(&["export", "cells", "--to", "100d"]).lines().count(), 1 + 400 * 64);
-            assert!(house.well(&["migrate"]).contains("already"));
-            assert!(house.well(&["prune"]).starts_with("27600 rows deleted"));
+            assert_eq!(service.succeed(&["export", "cells", "--to", "100d"]).lines().count(), 1 + 400 * 64);
+            assert!(service.succeed(&["migrate"]).contains("already"));
+            assert!(service.succeed(&["prune"]).starts_with("27600 rows deleted"));
             is_over.store(true, Ordering::SeqCst);
             writer.join().unwrap()
         });
@@ -350,21 +351,22 @@ fn no_command_blocks_a_concurrent_writer() {
 #[test]
 fn rows_written_by_the_service_itself_are_not_imported() {
     let Some(backend) = Backend::mariadb() else { return };
-    let house = House::of(&backend, "");
+    let service = ServiceFolder::of(&backend, "");
     drop(backend.open());
-    let error = house.refused(&["import-legacy"]);
+    let error = service.fail(&["import-legacy"]);
     assert!(error.contains("no table pwr_data in 127.0.0.1:"), "{error}");
     // Less than a minute after its start: no minute is over yet.
-    house.well(&["migrate", "--set", "database.legacy_table=true"]);
+    service.succeed(&["migrate", "--set", "database.legacy_table=true"]);
     backend.open().insert(&[sweep("pytes", START + 300, vec![battery(1, 2, 7, Some("B000001"))])]).unwrap();
     let row = |at: i64| format!("INSERT INTO pwr_data (record_time, power) VALUES (FROM_UNIXTIME({at}), 1)");
     [START / 1000 - 60, START / 1000, START / 1000 + 10].iter().for_each(|at| backend.run(&row(*at)));
     let several = ["--set", "bank.2.name=cellar", "--set", "bank.2.link=tcp://127.0.0.1:1"];
-    let error = house.refused(&[&["import-legacy"], &several[..]].concat());
+    let error = service.fail(&[&["import-legacy"], &several[..]].concat());
     assert!(error.contains("choose one with --bank (pytes, cellar)"), "{error}");
-    let told = house.well(&[&["import-legacy", "--bank", "pytes"], &several[..]].concat());
+    let output = service.succeed(&[&["import-legacy", "--bank", "pytes"], &several[..]].concat());
     assert!(
-        told.starts_with("3 rows of pwr_data read, 1 imported") && told.contains("\n2 skipped: from a time")
+        output.starts_with("3 rows of pwr_data read, 1 imported")
+            && output.contains("\n2 skipped: from a time")
     );
     assert_eq!(backend.count("battery_reading"), 2);
 }
@@ -372,13 +374,13 @@ fn rows_written_by_the_service_itself_are_not_imported() {
 #[test]
 fn a_refused_legacy_table_is_reported_and_fails_no_command() {
     let Some(backend) = Backend::mariadb() else { return };
-    let house = House::of(&backend, "legacy_table = true");
+    let service = ServiceFolder::of(&backend, "legacy_table = true");
     let run = |arguments: &[&str]| {
-        let output = program::program(house.folder.path()).args(arguments).output().unwrap();
+        let output = program::program(service.folder.path()).args(arguments).output().unwrap();
         (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
     };
     assert_eq!(run(&["config", "check"]).1.matches("pwr_data").count(), 0, "nothing is there yet");
-    house.well(&["migrate"]);
+    service.succeed(&["migrate"]);
     backend.run("ALTER TABLE pwr_data ADD note VARCHAR(9) NOT NULL, DROP COLUMN soc");
     let (code, text) = run(&["config", "check"]);
     assert_eq!(code, Some(0), "{text}");
@@ -396,12 +398,14 @@ fn a_refused_legacy_table_is_reported_and_fails_no_command() {
         assert_eq!(text.matches("NOT NULL").count(), 1, "once: {text}");
     }
     backend.run("DROP TABLE pwr_data; CREATE VIEW pwr_data AS SELECT COUNT(*) AS power FROM bank");
-    assert!(house.well(&["migrate"]).contains("already"));
+    assert!(service.succeed(&["migrate"]).contains("already"));
     // A server that accepts and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let house =
-        House::with(&format!("mysql://{USER}@{}/pytes", silent.local_addr().unwrap()), "legacy_table = true");
-    let output = program::program(house.folder.path()).args(["config", "check"]).output().unwrap();
+    let service = ServiceFolder::with(
+        &format!("mysql://{USER}@{}/pytes", silent.local_addr().unwrap()),
+        "legacy_table = true",
+    );
+    let output = program::program(service.folder.path()).args(["config", "check"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
         output.status.success()
@@ -414,8 +418,8 @@ fn a_refused_legacy_table_is_reported_and_fails_no_command() {
 fn a_closed_pipe_is_not_an_error() {
     let backend = Backend::sqlite().unwrap();
     fill(&mut *backend.open(), START, 1000);
-    let house = House::of(&backend, "");
-    let mut export = house.command(&["export", "cells"]);
+    let service = ServiceFolder::of(&backend, "");
+    let mut export = service.command(&["export", "cells"]);
     let mut export = export.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     export.stdout.take().unwrap().read_exact(&mut [0; 100]).unwrap();
     let output = export.wait_with_output().unwrap();
@@ -426,12 +430,12 @@ fn a_closed_pipe_is_not_an_error() {
 fn progress_is_shown_on_a_terminal_and_erased() {
     let backend = Backend::sqlite().unwrap();
     fill(&mut *backend.open(), START, 1);
-    let house = House::of(&backend, "");
+    let service = ServiceFolder::of(&backend, "");
     for (arguments, shown) in
         [(&["export", "-o", "a.csv"][..], "\r\x1b[K0 rows written"), (&["prune"], "\r\x1b[K0 rows deleted")]
     {
         let (mut near, far) = terminal(10, 60);
-        let mut command = house.command(arguments);
+        let mut command = service.command(arguments);
         let status = command.stdout(Stdio::null()).stderr(Stdio::from(far)).status().unwrap();
         // The program's side is closed with it.
         drop(command);

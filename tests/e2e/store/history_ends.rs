@@ -1,4 +1,4 @@
-//! The end of the real program with a history: what goes wrong with the last rows is told.
+//! Shutdown of the real program with a history: failures with the last rows are logged.
 
 use std::net::TcpListener;
 

@@ -17,21 +17,21 @@ use tempfile::{TempDir, tempdir};
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// A bank, a service on it, and the file of its history, which outlives the service.
-struct House {
+struct HistoryFixture {
     bank: SimulatorHandle,
     service: Service,
     folder: TempDir,
 }
 
-impl House {
+impl HistoryFixture {
     fn new() -> Self {
         let folder = tempdir().unwrap();
         let place = folder.path().to_owned();
-        Self::keeping_in(&place, folder)
+        Self::with_file_in(&place, folder)
     }
 
     /// With the history in this folder, which may hold one.
-    fn keeping_in(place: &Path, folder: TempDir) -> Self {
+    fn with_file_in(place: &Path, folder: TempDir) -> Self {
         let bank = Simulation::new(Dialect::PytesV5).batteries(2).cells(4).seed(5).speed(300.0);
         let bank = bank.unpaced().start().expect("a bank");
         let settings = format!("interval = \"{}ms\"\nsummary_interval = \"0s\"", INTERVAL.as_millis());
@@ -49,7 +49,7 @@ impl House {
     }
 
     /// All sweeps so far, none of which is under way.
-    fn quiet(&mut self) -> u64 {
+    fn stop_polling(&mut self) -> u64 {
         self.bank.unplug();
         self.service.wait_for_log(&["link lost"]);
         sweep_count(&mut self.service)
@@ -74,9 +74,9 @@ fn count(connection: &mut SqliteConnection, what: &str) -> u64 {
 #[test]
 fn shutdown_stores_the_last_sweep_and_the_current_minute() {
     for signal in ["TERM", "INT"] {
-        let mut house = House::new();
-        let (sweeps, mut connection) = (house.quiet(), house.connection());
-        let (status, _, log) = house.service.stop_with(signal);
+        let mut fixture = HistoryFixture::new();
+        let (sweeps, mut connection) = (fixture.stop_polling(), fixture.connection());
+        let (status, _, log) = fixture.service.stop_with(signal);
         assert!(status.success(), "{log:#?}");
         let kept = count(&mut connection, "COUNT(*) AS number FROM bank_reading");
         let summed = count(&mut connection, "SUM(samples) AS number FROM rollup_minute WHERE battery_id = 0");
@@ -86,17 +86,17 @@ fn shutdown_stores_the_last_sweep_and_the_current_minute() {
 
 #[test]
 fn a_file_locked_for_long_misses_no_row_and_blocks_nothing() {
-    let mut house = House::new();
-    let meanwhile = SweepWatch::watch(&mut house.service, INTERVAL);
-    let mut other = house.connection();
+    let mut fixture = HistoryFixture::new();
+    let meanwhile = SweepWatch::watch(&mut fixture.service, INTERVAL);
+    let mut other = fixture.connection();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
-    house.service.wait_for_log(&["output down", "output=db", "is locked by another program"]);
-    wait_for_sweeps(&mut house.service, 5);
+    fixture.service.wait_for_log(&["output down", "output=db", "is locked by another program"]);
+    wait_for_sweeps(&mut fixture.service, 5);
     other.batch_execute("ROLLBACK").unwrap();
-    house.service.wait_for_log(&["output recovered", "output=db"]);
-    meanwhile.assert_regular(&mut house.service);
-    let (sweeps, mut connection) = (house.quiet(), house.connection());
-    let (status, _, log) = house.service.stop_with("TERM");
+    fixture.service.wait_for_log(&["output recovered", "output=db"]);
+    meanwhile.assert_regular(&mut fixture.service);
+    let (sweeps, mut connection) = (fixture.stop_polling(), fixture.connection());
+    let (status, _, log) = fixture.service.stop_with("TERM");
     assert!(status.success(), "{log:#?}");
     assert_eq!(count(&mut connection, "COUNT(*) AS number FROM bank_reading"), sweeps, "{log:#?}");
     assert!(!log.iter().any(|line| line.contains("history lost")), "{log:#?}");
@@ -112,13 +112,13 @@ fn stored_in(file: &Path) -> u64 {
 
 #[test]
 fn a_file_moved_while_in_use_is_logged_and_replaced() {
-    let mut house = House::new();
-    let (file, moved) = (file_in(house.folder.path()), house.folder.path().join("moved.db"));
+    let mut fixture = HistoryFixture::new();
+    let (file, moved) = (file_in(fixture.folder.path()), fixture.folder.path().join("moved.db"));
     std::fs::rename(&file, &moved).unwrap();
-    house.service.wait_for_log(&["history file replaced", "was removed, replaced or unmounted"]);
-    wait_for_sweeps(&mut house.service, 5);
-    let sweeps = house.quiet();
-    let (status, _, log) = house.service.stop_with("TERM");
+    fixture.service.wait_for_log(&["history file replaced", "was removed, replaced or unmounted"]);
+    wait_for_sweeps(&mut fixture.service, 5);
+    let sweeps = fixture.stop_polling();
+    let (status, _, log) = fixture.service.stop_with("TERM");
     assert!(status.success(), "{log:#?}");
     let (before, after) = (stored_in(&moved), stored_in(&file));
     // The batch that found it out is in both.
@@ -137,12 +137,12 @@ fn a_damaged_file_is_moved_away_and_replaced() {
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[1024..].fill(0x5a);
     std::fs::write(&file, &bytes).unwrap();
-    let mut house = House::keeping_in(&place, folder);
-    house.service.wait_for_log(&["history file replaced", "is damaged", "history.db.damaged-1"]);
-    let sweeps = house.quiet();
-    let aside = house.folder.path().join("history.db.damaged-1");
+    let mut fixture = HistoryFixture::with_file_in(&place, folder);
+    fixture.service.wait_for_log(&["history file replaced", "is damaged", "history.db.damaged-1"]);
+    let sweeps = fixture.stop_polling();
+    let aside = fixture.folder.path().join("history.db.damaged-1");
     assert_eq!(&std::fs::read(aside).unwrap()[1024..], &bytes[1024..], "it is kept as it was");
-    let (status, _, log) = house.service.stop_with("TERM");
+    let (status, _, log) = fixture.service.stop_with("TERM");
     assert!(status.success(), "{log:#?}");
     assert_eq!(stored_in(&file), sweeps, "{log:#?}");
 }
@@ -150,15 +150,15 @@ fn a_damaged_file_is_moved_away_and_replaced() {
 #[test]
 fn the_last_sweeps_use_the_reserve_of_a_full_disk() {
     let Some(disk) = small_disk::SmallDisk::of(16) else { return };
-    let mut house = House::keeping_in(disk.path(), tempdir().unwrap());
+    let mut fixture = HistoryFixture::with_file_in(disk.path(), tempdir().unwrap());
     let reserve = disk.path().join("history.db.reserve");
     assert!(reserve.exists(), "it is set aside with the first sweeps");
     disk.fill(0);
-    house.service.wait_for_log(&["output down", "output=db", "no space left for"]);
+    fixture.service.wait_for_log(&["output down", "output=db", "no space left for"]);
     disk.fill(0);
-    wait_for_sweeps(&mut house.service, 5);
-    let sweeps = house.quiet();
-    let (status, _, log) = house.service.stop_with("TERM");
+    wait_for_sweeps(&mut fixture.service, 5);
+    let sweeps = fixture.stop_polling();
+    let (status, _, log) = fixture.service.stop_with("TERM");
     assert!(status.success(), "{log:#?}");
     assert_eq!(stored_in(&file_in(disk.path())), sweeps, "{log:#?}");
     assert!(!log.iter().any(|line| line.contains("history lost")), "{log:#?}");
@@ -167,8 +167,8 @@ fn the_last_sweeps_use_the_reserve_of_a_full_disk() {
 /// Counters, history and journal have one writer each.
 #[test]
 fn a_second_service_in_the_same_folder_is_refused() {
-    let mut house = House::new();
-    let folder = house.service.folder().to_owned();
+    let mut fixture = HistoryFixture::new();
+    let folder = fixture.service.folder().to_owned();
     let says = |arguments: &[&str]| {
         let output =
             program::program(&folder).args(arguments).args(["--config", "bankwatch.toml"]).output().unwrap();
@@ -177,25 +177,25 @@ fn a_second_service_in_the_same_folder_is_refused() {
     };
     let (code, text) = says(&["run"]);
     assert_eq!(code, Some(1), "{text}");
-    let named = format!("another bankwatch (process {} on ", house.service.id());
+    let named = format!("another bankwatch (process {} on ", fixture.service.id());
     assert!(text.contains(&named) && text.contains("data_dir"), "{text}");
     for verb in [&["healthcheck"][..], &["db", "migrate"], &["db", "export", "banks"], &["db", "prune"]] {
         assert_eq!(says(verb).0, Some(0), "{verb:?}");
     }
-    house.service.kill();
-    house.service.restart();
-    wait_for_sweeps(&mut house.service, 3);
+    fixture.service.kill();
+    fixture.service.restart();
+    wait_for_sweeps(&mut fixture.service, 3);
 }
 
 #[test]
 fn rows_lost_to_a_locked_file_at_shutdown_are_logged() {
-    let mut house = House::new();
-    let mut other = house.connection();
+    let mut fixture = HistoryFixture::new();
+    let mut other = fixture.connection();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
-    wait_for_sweeps(&mut house.service, 5);
-    let (status, took, log) = house.service.stop_with("TERM");
+    wait_for_sweeps(&mut fixture.service, 5);
+    let (status, took, log) = fixture.service.stop_with("TERM");
     assert!(status.success() && took < Duration::from_secs(5), "{took:?} {log:#?}");
-    let told = |words: &str| log.iter().any(|line| line.contains(words));
-    assert!(told("history not flushed") && told("history lost rows="), "{log:#?}");
-    assert!(!told("service stopped late"), "{log:#?}");
+    let logged = |words: &str| log.iter().any(|line| line.contains(words));
+    assert!(logged("history not flushed") && logged("history lost rows="), "{log:#?}");
+    assert!(!logged("service stopped late"), "{log:#?}");
 }

@@ -1,5 +1,5 @@
 //! The real program in front of a real MariaDB that fails in every way there is: afterwards each full sweep is in the
-//! database exactly once, with what the console said, and the other outputs missed nothing meanwhile.
+//! database exactly once, with what the console reported, and the other outputs missed nothing meanwhile.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -88,15 +88,15 @@ fn until(what: &str, service: &mut Service, mut condition: impl FnMut(&mut Servi
     }
 }
 
-/// No more sweeps come; all that were shown, and no others, are in the database, and each is what the console said.
+/// No more sweeps come; all that were shown, and no others, are in the database, and each is what the console reported.
 #[track_caller]
-fn holds_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &SimulatorHandle) {
+fn has_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &SimulatorHandle) {
     bank.unplug();
     service.wait_for_log(&["link lost"]);
     until("all of it is there", service, |service| {
         stored(server) == sweep_count(service) && waiting(server) == Some(0)
     });
-    is_what_was_said(server, bank, 0);
+    matches_the_console(server, bank, 0);
     let log = service.log();
     assert!(
         !log.iter().any(|line| line.contains("history lost") || line.contains("record rejected")),
@@ -107,13 +107,13 @@ fn holds_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &S
 /// Each sweep is whole, and the rows of each battery are the console's answers one after another: all of them, but for
 /// those that each of so many kills found in hand, and those that were asked again.
 #[track_caller]
-fn is_what_was_said(server: &MariaDbServer, bank: &SimulatorHandle, kills: usize) {
+fn matches_the_console(server: &MariaDbServer, bank: &SimulatorHandle, kills: usize) {
     let (sweeps, truth) = (stored(server), bank.answer_history());
-    let cells = truth.latest("bat 1").map_or(0, |said| match &said.values {
+    let cells = truth.latest("bat 1").map_or(0, |reported| match &reported.values {
         PrintedValues::Cells { cells, .. } => cells.len(),
         _ => 0,
     });
-    let batteries = truth.latest("pwr").map_or(0, |said| match &said.values {
+    let batteries = truth.latest("pwr").map_or(0, |reported| match &reported.values {
         PrintedValues::Table(rows) => rows.iter().filter(|row| row.present).count(),
         _ => 0,
     });
@@ -135,7 +135,7 @@ fn is_what_was_said(server: &MariaDbServer, bank: &SimulatorHandle, kills: usize
         );
         let rows: Vec<Row> = diesel::sql_query(query).load(&mut server.connection()).unwrap();
         assert_eq!(rows.len() as u64, sweeps, "battery {place}");
-        let (details, cells) = said_of(&truth, place);
+        let (details, cells) = reported_values(&truth, place);
         let own = rows.iter().map(|row| (row.taken_at_ms, (row.voltage_mv, row.current_ma)));
         let theirs = rows.iter().map(|row| (row.taken_at_ms, row.cells_mv.clone()));
         for skipped in [follows(own, &details), follows(theirs, &cells)] {
@@ -145,20 +145,20 @@ fn is_what_was_said(server: &MariaDbServer, bank: &SimulatorHandle, kills: usize
     }
 }
 
-/// Holds what is stored against what was said: the same, in the same order. Answers how many answers lie between.
+/// Holds what is stored against what was reported: the same, in the same order. Answers how many answers lie between.
 #[track_caller]
-fn follows<T: PartialEq + Debug>(stored: impl Iterator<Item = (i64, T)>, said: &[T]) -> usize {
+fn follows<T: PartialEq + Debug>(stored: impl Iterator<Item = (i64, T)>, reported: &[T]) -> usize {
     let (mut next, mut skipped) = (0, 0);
     for (at, values) in stored {
-        let between = said[next..].iter().position(|said| *said == values);
-        let between = between.unwrap_or_else(|| panic!("nobody said this then: {values:?} at {at}"));
+        let between = reported[next..].iter().position(|reported| *reported == values);
+        let between = between.unwrap_or_else(|| panic!("nobody reported this then: {values:?} at {at}"));
         (skipped, next) = (skipped + between, next + between + 1);
     }
     skipped
 }
 
-/// What the console said of a battery: voltage and current, and beside them its cells' voltages.
-fn said_of(truth: &AnswerHistory, place: usize) -> (Vec<(i32, i32)>, Vec<String>) {
+/// What the console reported of a battery: voltage and current, and beside them its cells' voltages.
+fn reported_values(truth: &AnswerHistory, place: usize) -> (Vec<(i32, i32)>, Vec<String>) {
     let (mut details, mut all_cells) = (Vec::new(), Vec::new());
     for answer in &truth.answers {
         match &answer.values {
@@ -190,7 +190,7 @@ fn a_repeatedly_killed_server_misses_no_row() {
         until("rows come again", &mut service, |_| stored(&server) > before);
     }
     meanwhile.assert_regular(&mut service);
-    holds_each_sweep_once(&server, &mut service, &bank);
+    has_each_sweep_once(&server, &mut service, &bank);
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn cut_connections_store_nothing_twice() {
         let before = stored(&server);
         until("rows come again", &mut service, |_| stored(&server) > before);
     }
-    // It has heard that all of it is to stay, and whoever said so hears nothing.
+    // It has heard that all of it is to stay, and whoever reported so hears nothing.
     for _ in 0..4 {
         let cuts = proxy.cuts();
         proxy.cut_after_pattern(b"COMMIT");
@@ -226,7 +226,7 @@ fn cut_connections_store_nothing_twice() {
         until("rows come again", &mut service, |_| newest_stored(&server) > newest);
     }
     meanwhile.assert_regular(&mut service);
-    holds_each_sweep_once(&server, &mut service, &bank);
+    has_each_sweep_once(&server, &mut service, &bank);
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_full_server_gets_every_row_once_it_has_space() {
     server.run("DROP TABLE kept.ballast");
     service.wait_for_log(&["output recovered", "output=db"]);
     meanwhile.assert_regular(&mut service);
-    holds_each_sweep_once(&server, &mut service, &bank);
+    has_each_sweep_once(&server, &mut service, &bank);
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn a_server_that_hangs_past_every_deadline_gets_every_row_later() {
     server.resume();
     service.wait_for_log(&["output recovered", "output=db"]);
     meanwhile.assert_regular(&mut service);
-    holds_each_sweep_once(&server, &mut service, &bank);
+    has_each_sweep_once(&server, &mut service, &bank);
     let backs = service.log().into_iter().filter(|line| line.contains("output recovered output=db"));
     assert_eq!(backs.count(), 1, "it is back when it takes rows, and not when it is tried");
 }
@@ -341,7 +341,7 @@ fn a_service_killed_dozens_of_times_has_stored_what_it_published() {
         all.len(),
         service.log().join("\n")
     );
-    is_what_was_said(&server, &bank, LIVES);
+    matches_the_console(&server, &bank, LIVES);
 }
 
 /// When the newest sweep was taken that the database holds.
@@ -382,6 +382,6 @@ fn a_locked_or_refused_legacy_table_delays_nothing_else() {
     until("our own rows go on", &mut service, |_| stored(&server) > before + 10);
     server.run("ALTER TABLE kept.pwr_data ALTER note SET DEFAULT ''");
     meanwhile.assert_regular(&mut service);
-    holds_each_sweep_once(&server, &mut service, &bank);
+    has_each_sweep_once(&server, &mut service, &bank);
     assert!(!service.log().iter().any(|line| line.contains("output down")), "{:#?}", service.log());
 }

@@ -586,8 +586,8 @@ fn repeated_imports_copy_each_row_once() {
     store.insert(&minutes.close()).unwrap();
     backend.run("INSERT INTO pwr_data SELECT NULL, '2026-11-22 11:35:00', 1, voltage, current, temperature, soc, basic_st, volt_st, current_st, temp_st, coul_st, soh_st, heater_st, bat_events, power_events, sys_events FROM pwr_data WHERE id = 1");
 
-    let mut heard = Vec::new();
-    let done = store.import_legacy("pytes", &mut |done| heard.push(done.read)).unwrap();
+    let mut progress = Vec::new();
+    let done = store.import_legacy("pytes", &mut |done| progress.push(done.read)).unwrap();
     let first = 1_795_134_600_000; // 2026-11-20 06:00:00 in that zone
     let expected = ImportProgress {
         rows: 1202,
@@ -598,7 +598,7 @@ fn repeated_imports_copy_each_row_once() {
         span_ms: Some((first + 1, first + 599 * 5000 + 200)),
     };
     assert_eq!(done, expected);
-    assert_eq!(heard, [500, 1000, 1202]);
+    assert_eq!(progress, [500, 1000, 1202]);
     let tables = ["battery_reading", "rollup_minute", "rollup_hour", "rollup_day", "battery"];
     let counts = tables.map(|table| backend.count(table));
     assert_eq!(counts, [1201, 2 + 2 * 50, 2 + 2 * 2, 2 + 2, 2]);

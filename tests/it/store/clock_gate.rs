@@ -1,4 +1,4 @@
-//! Rows from before the clock was set wait and get their right time; jumps are told; nothing bears a wrong time.
+//! Rows from before the clock was set wait and get their correct time; jumps are reported; no row has a wrong time.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -7,16 +7,16 @@ use bankwatch::internals::store::clock_gate::{
 };
 use proptest::prelude::*;
 
-/// The right time of the first moment of each test.
+/// The correct time at the start of each test.
 const TRUE_START: i64 = RELEASED_AT_MS + 86_400_000;
 
-/// What the wall clock of a machine without a battery shows at its start.
+/// The wall clock at the start of a machine without a battery-backed clock.
 const UNSET: i64 = 5_000;
 
 struct Clocks {
     start: Instant,
     elapsed_ms: i64,
-    /// The wall clock at the start, by what it shows now.
+    /// What the wall clock would have shown at the start, by its present setting.
     wall_start: i64,
 }
 
@@ -34,7 +34,7 @@ impl Clocks {
         self.wall_start + self.elapsed_ms
     }
 
-    /// A row as it is taken now.
+    /// A row taken now.
     fn row(&self, row: i64) -> [TimedRow<i64>; 1] {
         [TimedRow { taken_at_ms: self.wall(), row }]
     }
@@ -70,7 +70,7 @@ fn rows_wait_for_the_clock_and_get_the_time_they_were_taken_at() {
     let (mut clocks, mut gate) = (Clocks::showing(UNSET), gate());
     for row in 0..6 {
         let passed = gate.pass(clocks.now(), clocks.row(row));
-        assert_eq!(passed.clock, (row == 0).then_some(ClockChange::Unset), "told once");
+        assert_eq!(passed.clock, (row == 0).then_some(ClockChange::Unset), "reported once");
         assert_eq!(passed.rows, []);
         clocks.elapsed_ms += 10_000;
     }
@@ -126,7 +126,7 @@ fn jumps_are_reported_and_slow_correction_is_not() {
         gate.pass(clocks.now(), []).clock
     };
     assert_eq!(look(&mut gate, 0), None);
-    // Two days of being drawn to the right time, five milliseconds in ten seconds.
+    // Two days of slewing, five milliseconds in ten seconds.
     for _ in 0..20_000 {
         assert_eq!(look(&mut gate, 5), None);
     }
@@ -169,8 +169,8 @@ fn the_clock_is_trusted_after_ten_minutes_without_a_jump() {
 }
 
 proptest! {
-    /// However the clock is set, lost and put right, a row that passes while it shows the right time bears the time
-    /// it was taken at, once, in order.
+    /// However the clock is set, lost and corrected, a row that passes while it is right has the time at which it was
+    /// taken, once, in order.
     #[test]
     fn times_are_correct_whatever_an_unset_clock_shows(
         steps in prop::collection::vec((0..60_000_i64, 0..4_u8, 0..1_000_000_i64), 1..60),

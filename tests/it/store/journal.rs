@@ -1,4 +1,4 @@
-//! The journal's file: what it holds survives, in order, within its bounds, and is nobody else's.
+//! The journal's file: its rows survive, in order, within its limits, and only one process has it.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -12,7 +12,7 @@ use support::journal::{WIDE, all, entries, entry, numbers, open};
 use support::own_process;
 use tempfile::{TempDir, tempdir};
 
-/// Names the journal that a process started by a test works on.
+/// The variable with the path of the journal for a child process.
 const JOURNAL: &str = "BANKWATCH_TEST_JOURNAL";
 
 fn place() -> (TempDir, PathBuf) {
@@ -27,7 +27,7 @@ fn on_disk(path: &Path) -> u64 {
     [path, &log].iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum()
 }
 
-/// This test again, in a process of its own that works on the journal at `path`.
+/// Runs this test in a child process that uses the journal at `path`.
 fn child(test: &str, path: &Path) -> Child {
     let mut child = own_process::rerun_command(test);
     child.env(JOURNAL, path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
@@ -49,16 +49,17 @@ fn appended_rows_are_complete_and_in_order_after_every_kill() {
     for kill in 0..KILLS {
         let mut process = child(TEST, &path);
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let said = lines.by_ref().filter_map(|line| line.ok()?.strip_prefix("kept ")?.parse::<i64>().ok());
-        let kept = said.take(rng.usize(1..40)).last();
+        let reported =
+            lines.by_ref().filter_map(|line| line.ok()?.strip_prefix("kept ")?.parse::<i64>().ok());
+        let kept = reported.take(rng.usize(1..40)).last();
         process.kill().unwrap();
         process.wait().unwrap();
-        // What it said before it died counts as well.
+        // Lines that it wrote before it died count as well.
         let after = lines.filter_map(|line| line.ok()?.strip_prefix("kept ")?.parse::<i64>().ok()).last();
         let promised = after.or(kept).expect("it kept something");
         let found = all(&mut open(&path, WIDE));
         let last = found.last().unwrap().entry.taken_at_ms;
-        assert!(last >= promised, "kill {kill}: {promised} was said to be kept, the last found is {last}");
+        assert!(last >= promised, "kill {kill}: {promised} was reported as stored, the last found is {last}");
         let expected = entries(0..last + 1, 3000);
         assert!(
             found.iter().map(|kept| &kept.entry).eq(&expected),
@@ -67,7 +68,7 @@ fn appended_rows_are_complete_and_in_order_after_every_kill() {
     }
 }
 
-/// Goes on where the journal ends, and says what is kept.
+/// Continues where the journal ends, and prints what is stored.
 fn append_for_ever(path: &Path) -> ! {
     let mut journal = open(path, WIDE);
     let mut next = i64::try_from(journal.len()).unwrap();
@@ -259,7 +260,7 @@ fn a_damaged_journal_is_moved_away_and_replaced() {
         let harmed = fs::read(&path).unwrap();
         let mut opened = Journal::open(&path, WIDE).unwrap();
         let aside = opened.set_aside.expect("it was damaged");
-        // The last place is used over and over.
+        // The last number is reused.
         assert_eq!(aside.to, folder.path().join(format!("journal.db.damaged-{}", number.min(3))));
         assert!(!aside.reason.is_empty());
         assert!(fs::read(&aside.to).unwrap() == harmed, "it is kept as it was");
@@ -279,16 +280,15 @@ fn a_file_of_a_newer_version_or_another_program_is_unchanged() {
          empty, or choose another `journal`",
         path.display()
     );
-    let foreign =
-        format!("{} is a database, but no journal: choose another file for `journal`", path.display());
-    for (sql, said) in [
+    let foreign = format!("{} is not a bankwatch journal: choose another file for `journal`", path.display());
+    for (sql, message) in [
         ("PRAGMA user_version = 7;", newer),
         ("PRAGMA application_id = 0; PRAGMA user_version = 0;", foreign),
     ] {
         SqliteConnection::establish(path.to_str().unwrap()).unwrap().batch_execute(sql).unwrap();
         let before = fs::read(&path).unwrap();
         let error = Journal::open(&path, WIDE).unwrap_err();
-        assert_eq!(error.to_string(), said);
+        assert_eq!(error.to_string(), message);
         assert!(fs::read(&path).unwrap() == before);
     }
 }
@@ -299,7 +299,7 @@ fn a_second_process_is_refused_until_the_first_exits() {
     if let Some(path) = child_path() {
         let _journal = open(&path, WIDE);
         println!("open");
-        // Until the parent has gone or kills us.
+        // Until the parent exits or kills this process.
         let _ = std::io::stdin().lines().count();
         return;
     }
@@ -359,7 +359,7 @@ fn run(path: &Path, sql: &str) {
     SqliteConnection::establish(path.to_str().unwrap()).unwrap().batch_execute(sql).unwrap();
 }
 
-/// What flipped bits can make of a row, whatever the field and whatever type the disk then says it has.
+/// How flipped bits can change a row, in any field and to any type.
 #[test]
 fn a_row_corrupted_on_disk_is_marked_and_others_are_unchanged() {
     for change in [
@@ -381,7 +381,7 @@ fn a_row_corrupted_on_disk_is_marked_and_others_are_unchanged() {
     ] {
         let (_folder, path) = place();
         open(&path, WIDE).append(&entries(0..4, 100)).unwrap();
-        // A damaged page heeds no constraint.
+        // A damaged page satisfies no constraint.
         run(
             &path,
             "PRAGMA writable_schema = ON;
@@ -408,7 +408,7 @@ fn a_corrupted_time_expires_no_row() {
     assert_eq!(open(&path, WIDE).expire(102).unwrap().map(|loss| loss.rows), Some(2));
 }
 
-/// The same once nobody has the journal.
+/// The same once the journal is closed.
 fn run_free(journal: Journal, path: &Path, sql: &str) {
     drop(journal);
     run(path, sql);
@@ -427,7 +427,7 @@ fn a_journal_without_checksums_is_read_and_continued() {
     assert_eq!(damaged, [false, false, false, true, false], "what has no checksum is taken as it is");
 }
 
-/// What is written counts for the whole process, so this one has a process of its own.
+/// Bytes written are counted per process, so this test has a separate process.
 #[test]
 fn a_row_costs_little_more_than_its_own_size_in_writes() {
     if !own_process::is_alone(concat!(

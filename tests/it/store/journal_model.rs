@@ -1,5 +1,5 @@
-//! Whatever happens to journal, disk, database and process, in whatever order: each row arrives once, in order, or is
-//! told as lost. Held against a plain model.
+//! Compares the journal with a simple model: whatever happens to journal, disk, database and process, in any order, each
+//! row arrives once, in order, or is reported as lost.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestCaseError};
 use support::journal::{Database, entry, numbers};
 use tempfile::{TempDir, tempdir, tempdir_in};
 
-/// Small, so that both bounds are reached often.
+/// Small, so that both limits are reached often.
 const BOUNDS: Bounds = Bounds {
     disk_bytes: 100_000,
     memory_bytes: 30_000,
@@ -24,53 +24,53 @@ const BOUNDS: Bounds = Bounds {
 /// The largest row.
 const MOST_BYTES: usize = 9_000;
 
-/// Rows whose number this divides are poison.
+/// Rows with a multiple of this number are poison.
 const POISON: i64 = 13;
 
 #[derive(Clone, Debug)]
 enum Event {
-    /// So many rows come, of so many bytes each.
-    Keep(i64, usize),
-    /// A row comes, by a clock that is trusted.
-    KeepByTrustedClock,
-    /// The drain takes so many steps.
+    /// The number of rows, and their size in bytes.
+    Append(i64, usize),
+    /// One row, with a trusted clock.
+    AppendByTrustedClock,
+    /// The number of steps.
     Drain(u8),
-    /// The process dies; what is on the disk at this moment is what there is.
+    /// The process is killed; only what is on the disk remains.
     Crash,
-    /// The process ends in order.
+    /// The process exits cleanly.
     Restart,
-    /// It ends, and the disk is not there when it starts again.
+    /// The process exits, and the disk is missing at the next start.
     DiskGone,
-    DiskBack,
-    DatabaseAway,
-    DatabaseBack,
-    /// It stores, and its yes is lost.
-    DatabaseForgetsToAnswer,
+    DiskRecovers,
+    DatabaseDown,
+    DatabaseRecovers,
+    /// It stores rows, and the confirmation is lost.
+    DatabaseLosesConfirmation,
 }
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        6 => (1..20_i64, 1..MOST_BYTES).prop_map(|(rows, bytes)| Event::Keep(rows, bytes)),
-        1 => Just(Event::KeepByTrustedClock),
+        6 => (1..20_i64, 1..MOST_BYTES).prop_map(|(rows, bytes)| Event::Append(rows, bytes)),
+        1 => Just(Event::AppendByTrustedClock),
         6 => (1..10_u8).prop_map(Event::Drain),
         2 => Just(Event::Crash),
         1 => Just(Event::Restart),
         1 => Just(Event::DiskGone),
-        2 => Just(Event::DiskBack),
-        1 => Just(Event::DatabaseAway),
-        1 => Just(Event::DatabaseForgetsToAnswer),
-        3 => Just(Event::DatabaseBack),
+        2 => Just(Event::DiskRecovers),
+        1 => Just(Event::DatabaseDown),
+        1 => Just(Event::DatabaseLosesConfirmation),
+        3 => Just(Event::DatabaseRecovers),
     ]
 }
 
-/// What ought to be where.
+/// The expected state.
 #[derive(Debug, Default)]
 struct Model {
-    /// Rows on the disk and in memory that the buffer has not seen confirmed, in order.
+    /// Unconfirmed rows on the disk and in memory, in order.
     disk: VecDeque<i64>,
     memory: VecDeque<i64>,
     disk_is_there: bool,
-    /// Rows from memory were stored while older ones were on a disk that was not there.
+    /// Rows from memory were stored while older ones were on a missing disk.
     out_of_order: bool,
     /// Rows that may be missing in the end.
     lost: Vec<i64>,
@@ -91,7 +91,7 @@ impl Model {
 }
 
 struct Stand {
-    /// Each process finds the disk at a path of its own: a copy of what the last one left.
+    /// Each process has its own copy of the disk of the previous one.
     folder: TempDir,
     lives: u32,
     buffer: Mutex<JournalBuffer>,
@@ -102,11 +102,11 @@ struct Stand {
     told_lost: u64,
 }
 
-type Held = Result<(), TestCaseError>;
+type TestResult = Result<(), TestCaseError>;
 
 impl Stand {
     fn new() -> Self {
-        // A crash is a copy here, so the files need no disk: where there is memory for them, they are faster.
+        // A crash is simulated by a copy, so the files can be in memory, which is faster.
         let folder = tempdir_in("/dev/shm").or_else(|_| tempdir()).unwrap();
         let database = Database::default();
         database.set(|database| database.poison = (0..10_000).step_by(POISON as usize).collect());
@@ -120,20 +120,20 @@ impl Stand {
             model: Model { disk_is_there: true, ..Model::default() },
             told_lost: 0,
         };
-        stand.folder_of(0, true);
+        stand.process_folder(0, true);
         stand
     }
 
-    fn folder_of(&mut self, life: u32, there: bool) -> PathBuf {
-        let folder = self.folder.path().join(life.to_string());
+    fn process_folder(&mut self, process: u32, there: bool) -> PathBuf {
+        let folder = self.folder.path().join(process.to_string());
         if there {
             fs::create_dir_all(&folder).unwrap();
         }
         folder
     }
 
-    /// The next process: it has what is on the disk and nothing else.
-    fn begin_anew(&mut self) {
+    /// Starts the next process, with only what is on the disk.
+    fn start_process(&mut self) {
         let path = self.folder.path().join(self.lives.to_string()).join("journal.db");
         self.buffer = Mutex::new(JournalBuffer::new(path, BOUNDS));
         self.drain = Drain::new(DrainConfig { first_rows: 2, max_rows: 16, ..DrainConfig::default() });
@@ -142,7 +142,7 @@ impl Stand {
         self.model.lost.extend(dead);
     }
 
-    fn append(&mut self, rows: i64, bytes: usize, trusted: bool) -> Held {
+    fn append(&mut self, rows: i64, bytes: usize, trusted: bool) -> TestResult {
         let first = self.model.next;
         self.model.next += rows;
         let new: Vec<_> = (first..self.model.next).map(|number| entry(number, bytes)).collect();
@@ -167,17 +167,20 @@ impl Stand {
         Ok(())
     }
 
-    fn drain(&mut self, steps: u8) -> Held {
+    fn drain(&mut self, steps: u8) -> TestResult {
         for _ in 0..steps {
             let before = self.buffer.get_mut().unwrap().len();
             let now = self.now;
             let step = self.drain.step(&self.buffer, &mut self.database, || now, 0.5);
             let confirmed = before.saturating_sub(self.buffer.get_mut().unwrap().len());
-            // A row leaves only when the database has it.
-            let (stored, buried) = (self.database.stored(), self.database.buried());
+            // A row is removed only once the database has it.
+            let (stored, dead_letters) = (self.database.stored(), self.database.dead_letters());
             for _ in 0..confirmed {
                 let row = self.model.pop();
-                prop_assert!(stored.contains(&row) || buried.contains(&row), "row {row} left and is nowhere");
+                prop_assert!(
+                    stored.contains(&row) || dead_letters.contains(&row),
+                    "row {row} left and is nowhere"
+                );
             }
             match step.next {
                 NextStep::Now => {}
@@ -188,28 +191,28 @@ impl Stand {
         Ok(())
     }
 
-    /// The process dies between two writes of the disk, as it were: the next one gets a copy of its files.
-    fn crash(&mut self) -> Held {
-        let from = self.folder_of(self.lives, false);
+    /// Simulates a kill between two writes: the next process gets a copy of the files.
+    fn crash(&mut self) -> TestResult {
+        let from = self.process_folder(self.lives, false);
         self.lives += 1;
-        let to = self.folder_of(self.lives, self.model.disk_is_there);
+        let to = self.process_folder(self.lives, self.model.disk_is_there);
         if self.model.disk_is_there {
             copy(&from, &to);
         } else {
-            // The disk that is not there holds what it held.
+            // A missing disk keeps its rows.
             fs::rename(away(&from), away(&to)).unwrap();
         }
-        self.begin_anew();
+        self.start_process();
         if !self.model.disk_is_there {
             return Ok(());
         }
-        // What was confirmed may come again, ahead of what was not.
+        // Confirmed rows may come again, before unconfirmed ones.
         let found = numbers(&self.buffer.get_mut().unwrap().head(self.now, usize::MAX, usize::MAX));
         let again = found.len().saturating_sub(self.model.disk.len());
         prop_assert_eq!(&found[again..], self.model.disk.make_contiguous());
-        let (stored, buried) = (self.database.stored(), self.database.buried());
+        let (stored, dead_letters) = (self.database.stored(), self.database.dead_letters());
         for row in &found[..again] {
-            prop_assert!(stored.contains(row) || buried.contains(row), "row {row} is from nowhere");
+            prop_assert!(stored.contains(row) || dead_letters.contains(row), "row {row} is from nowhere");
         }
         self.model.disk = found.into();
         Ok(())
@@ -227,14 +230,14 @@ impl Stand {
         if self.model.disk_is_there {
             self.model.disk.append(&mut self.model.memory);
         }
-        self.begin_anew();
+        self.start_process();
     }
 
     fn disk(&mut self, there: bool) {
         if there == self.model.disk_is_there {
             return;
         }
-        let folder = self.folder_of(self.lives, false);
+        let folder = self.process_folder(self.lives, false);
         if there {
             fs::rename(away(&folder), folder).unwrap();
         } else {
@@ -246,25 +249,27 @@ impl Stand {
         self.model.out_of_order = true;
     }
 
-    fn take(&mut self, event: Event) -> Held {
+    fn take(&mut self, event: Event) -> TestResult {
         self.now += Duration::from_secs(60);
         match event {
-            Event::Keep(rows, bytes) => self.append(rows, bytes, false)?,
-            Event::KeepByTrustedClock => self.append(1, 100, true)?,
+            Event::Append(rows, bytes) => self.append(rows, bytes, false)?,
+            Event::AppendByTrustedClock => self.append(1, 100, true)?,
             Event::Drain(steps) => self.drain(steps)?,
             Event::Crash => self.crash()?,
             Event::Restart => self.restart(),
             Event::DiskGone => self.disk(false),
-            Event::DiskBack => self.disk(true),
-            Event::DatabaseAway => self.database.set(|database| database.away = Some("away".into())),
-            Event::DatabaseForgetsToAnswer => self.database.set(|database| database.forgets_to_answer = true),
-            Event::DatabaseBack => self.database.set(|database| {
-                (database.away, database.forgets_to_answer) = (None, false);
+            Event::DiskRecovers => self.disk(true),
+            Event::DatabaseDown => self.database.set(|database| database.away = Some("away".into())),
+            Event::DatabaseLosesConfirmation => {
+                self.database.set(|database| database.loses_confirmation = true)
+            }
+            Event::DatabaseRecovers => self.database.set(|database| {
+                (database.away, database.loses_confirmation) = (None, false);
             }),
         }
         self.now += Duration::from_secs(60);
         let buffer = self.buffer.get_mut().unwrap();
-        // Opens the journal where it can be.
+        // Opens the journal if possible.
         let head = numbers(&buffer.head(self.now, usize::MAX, usize::MAX));
         let expected = self.model.waiting();
         prop_assert_eq!(buffer.len(), expected.len() as u64);
@@ -274,35 +279,35 @@ impl Stand {
         Ok(())
     }
 
-    /// All is well again, and in the end everything is somewhere.
-    fn end(mut self) -> Held {
-        self.take(Event::DatabaseBack)?;
-        self.take(Event::DiskBack)?;
+    /// Everything recovers, and each row is accounted for.
+    fn end(mut self) -> TestResult {
+        self.take(Event::DatabaseRecovers)?;
+        self.take(Event::DiskRecovers)?;
         while !self.buffer.get_mut().unwrap().is_empty() {
             self.take(Event::Drain(20))?;
         }
         let stored = self.database.stored();
         prop_assert!(stored.is_sorted() || self.model.out_of_order, "out of order: {:?}", stored);
         let inner = self.database.inner.lock().unwrap();
-        let mut arrived = [stored.clone(), inner.buried.clone()].concat();
+        let mut arrived = [stored.clone(), inner.dead_letters.clone()].concat();
         arrived.sort_unstable();
         prop_assert!(arrived.windows(2).all(|pair| pair[0] < pair[1]), "twice: {:?}", arrived);
-        prop_assert!(inner.buried.iter().all(|row| row % POISON == 0));
+        prop_assert!(inner.dead_letters.iter().all(|row| row % POISON == 0));
         let missing: Vec<i64> =
             (0..self.model.next).filter(|row| arrived.binary_search(row).is_err()).collect();
         let unreported: Vec<_> = missing.iter().filter(|row| !self.model.lost.contains(row)).collect();
-        prop_assert!(unreported.is_empty(), "missing and never told as lost: {:?}", unreported);
+        prop_assert!(unreported.is_empty(), "missing and never reported as lost: {:?}", unreported);
         prop_assert!(stored.iter().all(|row| inner.stored.contains(&entry(*row, size(&inner.stored, *row)))));
         Ok(())
     }
 }
 
-/// A row is of the size it was kept with; its content follows from number and size.
+/// The size of a stored row; its content follows from number and size.
 fn size(stored: &[bankwatch::internals::store::journal::JournalEntry], row: i64) -> usize {
     stored.iter().find(|entry| entry.taken_at_ms == row).map_or(0, |entry| entry.payload.len())
 }
 
-/// Where a disk is while it is not there.
+/// The path of a missing disk.
 fn away(folder: &Path) -> PathBuf {
     folder.with_extension("away")
 }

@@ -1,4 +1,4 @@
-//! Histories to be stored, and both backends to store them in.
+//! Readings to be stored, and both databases to store them in.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::mariadb::{self, MariaDbServer};
 /// A Sunday in November 2026, 06:05:00 UTC.
 pub const START: i64 = 1_795_327_500_000;
 
-/// A battery with so many cells, its values told apart by `seed`.
+/// A battery with a number of cells, whose values depend on `seed`.
 pub fn battery(place: u8, cells: usize, seed: i32, barcode: Option<&str>) -> BatteryReading {
     let cell = |number: usize| CellReading {
         voltage: Some(Millivolts(3290 + (seed + number as i32) % 17)),
@@ -93,7 +93,7 @@ pub fn sweep(bank: &str, at_ms: i64, batteries: Vec<BatteryReading>) -> Record {
     Record::Sweep(Box::new(SweepRecord::from_report(&report(bank, at_ms, SweepKind::Full, batteries))))
 }
 
-/// A database of a test's own on one of the backends.
+/// A separate database on one of the backends.
 pub enum Backend {
     File { folder: TempDir },
     Server { server: Arc<MariaDbServer>, database: String },
@@ -113,7 +113,7 @@ impl Backend {
     pub fn mariadb() -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let server = mariadb::shared()?;
-        // A name that has to be quoted, everywhere.
+        // A name that must be quoted everywhere.
         let database = format!("pytes-{}", NUMBER.fetch_add(1, Ordering::SeqCst));
         Some(Self::Server { server, database })
     }
@@ -139,7 +139,7 @@ impl Backend {
         self.try_open().unwrap()
     }
 
-    /// Runs a statement past the store.
+    /// Runs a statement without the store.
     pub fn run(&self, statement: &str) {
         match self {
             Self::File { .. } => self.sqlite_connection().batch_execute(statement).unwrap(),
@@ -147,7 +147,7 @@ impl Backend {
         }
     }
 
-    /// What a query's first column, `x`, says, past the store.
+    /// The values of a query's column `x`, without the store.
     pub fn ask(&self, query: &str) -> Vec<String> {
         let query = diesel::sql_query(query);
         let rows: Vec<One> = match self {
@@ -157,7 +157,7 @@ impl Backend {
         rows.into_iter().map(|row| row.x.unwrap_or_else(|| "NULL".to_owned())).collect()
     }
 
-    /// The columns of a query's rows, joined by blanks; what is not there is `-`.
+    /// The columns of a query's rows, joined by spaces; `NULL` is `-`.
     pub fn rows(&self, columns: &[&str], rest: &str) -> Vec<String> {
         let text = match self {
             Self::File { .. } => "TEXT",

@@ -1,4 +1,4 @@
-//! Entries, keepers and a database that does what it is told.
+//! Journal entries, and a database in memory whose failures can be set.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -10,10 +10,10 @@ use bankwatch::internals::store::journal::{
 
 pub const DAY: Duration = Duration::from_secs(86_400);
 
-/// Far more than a test keeps.
+/// Far more than a test needs.
 pub const WIDE: Bounds = Bounds { disk_bytes: 100_000_000, memory_bytes: 10_000_000, age: DAY };
 
-/// An entry that can be told from every other; its number is its time as well.
+/// A unique entry; its number is its time as well.
 pub fn entry(number: i64, bytes: usize) -> JournalEntry {
     let mut payload = number.to_le_bytes().to_vec();
     payload.resize(bytes.max(8), u8::try_from(number.rem_euclid(251)).unwrap());
@@ -28,14 +28,14 @@ pub fn numbers(kept: &[StoredEntry]) -> Vec<i64> {
     kept.iter().map(|kept| kept.entry.taken_at_ms).collect()
 }
 
-/// Opens a journal in which nothing is wrong.
+/// Opens an undamaged journal.
 pub fn open(path: &Path, bounds: Bounds) -> Journal {
     let OpenedJournal { journal, set_aside } = Journal::open(path, bounds).unwrap();
     assert_eq!(set_aside, None);
     journal
 }
 
-/// All that waits, without taking it.
+/// All waiting rows, unconfirmed.
 pub fn all(journal: &mut Journal) -> Vec<StoredEntry> {
     journal.head(usize::MAX, usize::MAX).unwrap()
 }
@@ -48,22 +48,22 @@ pub struct Database {
 
 #[derive(Debug, Default)]
 pub struct Inner {
-    /// In the order in which they came first.
+    /// In the order of their first arrival.
     pub stored: Vec<JournalEntry>,
-    pub buried: Vec<i64>,
-    /// How many rows each call brought.
+    pub dead_letters: Vec<i64>,
+    /// The number of rows of each call.
     pub batches: Vec<usize>,
     pub away: Option<String>,
-    /// It answers and takes nothing.
+    /// It responds but rejects every row.
     pub refuses: Option<String>,
-    /// Stores, and its yes is lost on the way.
-    pub forgets_to_answer: bool,
-    /// Rows it can't take.
+    /// It stores rows, but the confirmation is lost.
+    pub loses_confirmation: bool,
+    /// Rows that it rejects.
     pub poison: Vec<i64>,
-    /// Whether it says which row of a batch it was.
+    /// Whether it reports which row of a batch it rejects.
     pub names_the_row: bool,
-    /// Its table of dead letters takes nothing.
-    pub no_graves: bool,
+    /// Its dead-letter table accepts nothing.
+    pub rejects_dead_letters: bool,
 }
 
 impl Database {
@@ -75,8 +75,8 @@ impl Database {
         self.inner.lock().unwrap().stored.iter().map(|entry| entry.taken_at_ms).collect()
     }
 
-    pub fn buried(&self) -> Vec<i64> {
-        self.inner.lock().unwrap().buried.clone()
+    pub fn dead_letters(&self) -> Vec<i64> {
+        self.inner.lock().unwrap().dead_letters.clone()
     }
 
     pub fn batches(&self) -> Vec<usize> {
@@ -108,7 +108,7 @@ impl JournalSink for Database {
                 database.stored.push(entry.clone());
             }
         }
-        if database.forgets_to_answer {
+        if database.loses_confirmation {
             return Err(SinkError::Unavailable("connection lost while committing".into()));
         }
         Ok(())
@@ -117,11 +117,11 @@ impl JournalSink for Database {
     fn dead_letter(&mut self, row: &StoredEntry, _: &str) -> Result<(), SinkError> {
         let mut database = self.inner.lock().unwrap();
         database.there()?;
-        if database.no_graves {
+        if database.rejects_dead_letters {
             return Err(SinkError::Refused("no table dead_letter".into()));
         }
-        if !database.buried.contains(&row.entry.taken_at_ms) {
-            database.buried.push(row.entry.taken_at_ms);
+        if !database.dead_letters.contains(&row.entry.taken_at_ms) {
+            database.dead_letters.push(row.entry.taken_at_ms);
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A file system of a test's own, so small that it can be filled.
+//! A file system so small that a test can fill it.
 
 use std::fs::File;
 use std::io::Write;
@@ -35,7 +35,7 @@ impl SmallDisk {
         self.folder.path()
     }
 
-    /// Fills it until so many bytes are left.
+    /// Fills it until `left` bytes are free.
     pub fn fill(&self, left: u64) {
         let mut ballast =
             File::options().append(true).create(true).open(self.path().join("ballast")).unwrap();
@@ -51,7 +51,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Also where something in it is still open.
+        // Also if a file in it is still open.
         let unmount = ["umount", "-l"];
         for program in [&unmount[..], &["sudo", "-n", "umount", "-l"]] {
             let mut command = Command::new(program[0]);
