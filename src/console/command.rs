@@ -143,14 +143,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_verbs_is_in_the_order_of_the_type() {
+    fn the_table_of_names_is_in_the_order_of_the_enum() {
         for (position, (name, ..)) in COMMANDS.iter().enumerate() {
             assert_eq!(*name as usize, position);
         }
     }
 
     #[test]
-    fn each_command_reads_back_as_itself() {
+    fn each_command_parses_back_from_its_text() {
         for &(name, _, indexed) in COMMANDS {
             let mut commands = vec![name.bare()];
             if indexed {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_changes_a_battery_is_a_command() {
+    fn commands_that_change_a_battery_are_rejected() {
         for text in [
             "shut",
             "trst",
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_without_a_number_never_carries_one() {
+    fn time_never_carries_an_index() {
         assert_eq!(Command { name: CommandName::Time, index: Some(26) }.to_string(), "time");
     }
 }

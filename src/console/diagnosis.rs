@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_heard_is_told_apart() {
+    fn responses_are_classified() {
         assert_eq!(ProbeResponse::classify(b""), ProbeResponse::Silence);
         assert_eq!(ProbeResponse::classify(b"\n\rPYTES>"), ProbeResponse::Prompt(Prompt::Pytes));
         assert_eq!(ProbeResponse::classify(b"\r\nlogin: "), ProbeResponse::Text("login:".into()));

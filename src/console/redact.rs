@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn serial_numbers_are_blanked_in_place_and_stay_apart() {
+    fn serial_numbers_are_replaced_in_place_and_stay_distinct() {
         let info = b"info 1\n\r@\r\n\rBarcode             : K221104000000001\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>";
         let other = b"info 2\n\r@\r\n\rBarcode             : K221104000000002\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>";
         let mut redactor = Redactor::default();

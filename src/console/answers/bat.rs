@@ -157,25 +157,25 @@ mod tests {
     }
 
     #[test]
-    fn a_number_in_a_word_column_costs_what_is_doubtful() {
+    fn a_number_in_a_word_column_loses_the_doubtful_values() {
         let cell = damaged("1 3302 -1500 22000 Dischg Normal Normal 100% Normal 41100 mAH N");
         assert_eq!(cell, CellRow { temp_state: None, soc: None, ..sound() });
     }
 
     #[test]
-    fn a_letter_in_a_voltage_costs_that_voltage() {
+    fn a_letter_in_a_voltage_loses_that_voltage() {
         let cell = damaged("1 33x2 -1500 22000 Dischg Normal Normal Normal 100% 41100 mAH N");
         assert_eq!(cell, CellRow { voltage: None, ..sound() });
     }
 
     #[test]
-    fn a_blank_in_a_percentage_costs_that_percentage() {
+    fn a_blank_in_a_percentage_loses_that_percentage() {
         let cell = damaged("1 3302 -1500 22000 Dischg Normal Normal Normal 100 % 41100 mAH N");
         assert_eq!(cell, CellRow { soc: None, ..sound() });
     }
 
     #[test]
-    fn a_cell_left_out_costs_what_it_may_have_shifted() {
+    fn a_lost_value_loses_the_values_it_may_have_shifted() {
         let cell = damaged("1 -1500 22000 Dischg Normal Normal Normal 100% 41100 mAH N");
         let (number, words) = (Some(1), sound());
         assert_eq!((cell.voltage, cell.current, cell.temperature), (None, None, None));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_cut_short_and_a_row_that_is_missing_leave_a_cell_without_values() {
+    fn a_truncated_or_missing_row_leaves_a_cell_without_values() {
         let empty = BatRow { number: Some(1), ..BatRow::default() };
         assert_eq!(damaged("1 3302 -1500 22"), empty);
         let table = read(HEADER, &[SOUND[0], SOUND[2]]).expect("a table");
@@ -194,14 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn a_console_that_always_prints_a_blank_before_the_percent_sign_is_read() {
+    fn a_blank_before_every_percent_sign_is_accepted() {
         let separated = SOUND.map(|row| row.replace('%', " %"));
         let table = read(HEADER, &separated.each_ref().map(String::as_str)).expect("a table");
         assert_eq!((table.cells, table.problems), (read(HEADER, &SOUND).expect("a table").cells, vec![]));
     }
 
     #[test]
-    fn an_amount_without_the_unit_of_the_others_is_doubtful() {
+    fn an_amount_that_lacks_its_unit_is_doubtful() {
         let header = "Bat  Volt Curr    Tempr   V.State T.State AH(mAH)             WH(mWH)            Bal";
         let rows = [
             "0 3300 0 21000 Normal Normal 80% 40 mAH 80% 130 WH N",
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn more_cells_than_any_battery_has_are_no_table() {
+    fn more_than_64_cells_are_rejected() {
         let rows: Vec<String> = (0..65).map(|cell| SOUND[0].replacen('0', &cell.to_string(), 1)).collect();
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
         assert_eq!(read(HEADER, &rows[..64]).map(|table| table.cells.len()), Ok(64));

@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn both_tables_of_a_stack_are_read() {
+    fn both_tables_of_a_stack_are_parsed() {
         let event = read(STACK);
         assert_eq!(event.problems, []);
         let millivolts = |cell: &EventCell| cell.voltage.map(|voltage| voltage.0);

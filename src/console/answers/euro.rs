@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_layout_is_read() {
+    fn the_first_layout_is_parsed() {
         let read = euro(
             "Date of manufacture : 2023-05-11\nDate of putting into service : 23-08-01 12:30:00\nStorage : 82 days\n\
              Remain Cap. 1 : 71.25 Ah\nRemain Cap. 2 : 70900 mAh\nRemain Power : 3418 Wh  21000 mWs\n\
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_layout_has_heads_dashed_dates_and_no_percent_sign() {
+    fn the_second_layout_is_parsed() {
         let read = euro(
             "SOH:\nDate of manufacture : ---------- --:--:--\nStorage : - days\nRemain Cap. : 74 Ah\n\
              Remain Power : 9950\nRound Trip Eff. : 9531\nSelf Dsg Rate : 12\nResistence : 16 mOhm\n\
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_is_the_answer_s_and_tells_energy_from_power() {
+    fn units_come_from_the_answer_and_distinguish_energy_from_power() {
         assert_eq!(one("Remain Power : 3.4 kWh"), (vec![(Figure::Energy, 3_400_000)], 0));
         assert_eq!(one("Remain Power : 3700 W"), (vec![(Figure::Power, 3_700_000)], 0));
         assert_eq!(one("Remain Power : 99.5 %"), (vec![(Figure::PowerShare, 9_950)], 0));
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_costs_its_line_alone() {
+    fn a_damaged_line_of_euro_loses_only_itself() {
         for damaged in [
             "Remain Cap. 1 : 7x Ah",
             "Remain Cap. 1 : -71 Ah",

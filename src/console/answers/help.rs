@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_are_read_and_a_longer_name_is_another() {
+    fn only_names_are_parsed_and_matched_exactly() {
         let text = b"help\n@\nLocal command:\nbat      cells - bat [index]\neurostub write - eurostub\n\
                      ****************\nRemote command:\ninfo     identity - info\nlonely\n\
                      Command completed successfully\n$$\npylon>";

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_specification_is_read_in_every_spelling() {
+    fn a_specification_is_parsed_in_every_notation() {
         let capacity = |specification: &str| {
             let read = info(&format!("Specification : {specification}"));
             (read.nominal_capacity.map(|capacity| capacity.0), read.problems.len())
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_the_current_needs_a_unit_where_it_could_be_either() {
+    fn an_ambiguous_current_limit_needs_a_unit() {
         let limit = |value: &str| {
             let read = info(&format!("Max Dischg Curr : {value}"));
             (read.max_discharge_current.map(|limit| limit.0), read.problems.len())
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_never_erases() {
+    fn a_blank_value_never_replaces_another() {
         let read =
             info("Barcode : P220000000000001\nModule Barcode :\nManufacturer : Pylon\nManufacturer : N/A");
         assert_eq!(read.barcode.as_deref(), Some("P220000000000001"));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_board_stands_in_for_an_empty_board_version() {
+    fn the_board_replaces_an_empty_board_version() {
         let board = |lines| info(lines).board;
         assert_eq!(board("Board version :\nBoard : NF4.E3").as_deref(), Some("NF4.E3"));
         assert_eq!(board("Board : NF4.E3\nBoard version : V10R04").as_deref(), Some("V10R04"));

@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn units_may_be_glued_to_their_numbers() {
+    fn detail_units_may_follow_without_a_blank() {
         let read = detail(
             "Voltage : 50691mV\nCurrent : -1200mA\nTemperature : 21500mC\nCoulomb : 87%\nTotal Coulomb : 50000mAh\n\
              Real Coulomb : 176400000mAS\nTotal Power In : 153311400AS\n",
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_never_erases_and_one_unreadable_line_costs_itself_alone() {
+    fn a_blank_value_or_unreadable_line_changes_no_other_value() {
         let read = detail(
             "Barcode : E48100A\nBarcode :\nDevType : N/A\nVoltage :\nCurrent : 5 mAx\nBat Events :\nSystem Alarm :\n\
              Heater Status : OFF\n",

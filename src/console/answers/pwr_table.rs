@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_row_is_not_an_absence_and_costs_no_other() {
+    fn an_unreadable_row_is_not_an_absent_battery() {
         let table = read(&[row(1), row(2).replace("3321", "33x1"), row(3)]).expect("a table");
         assert_eq!(table.present().collect::<Vec<_>>(), [place(1), place(3)]);
         assert_eq!((table.unread.as_slice(), table.problems.len()), (&[place(2)][..], 1));
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_whose_number_is_unreadable_is_placed_by_its_neighbours() {
+    fn a_row_with_an_unreadable_number_is_placed_by_its_neighbours() {
         let table = read(&[row(1), row(2).replacen('2', "?", 1), row(3)]).expect("a table");
         assert_eq!((table.unread, table.unplaced), (vec![place(2)], false));
         let table = read(&[row(1), row(2), row(3).replacen('3', "?", 1)]).expect("a table");
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_fills_its_column_is_split_from_the_next_by_the_header() {
+    fn a_value_that_fills_its_column_is_split_from_the_next() {
         let fused = row(2).replace("-2500  ", "-100000");
         let table = read(&[row(1), fused.clone(), row(3)]).expect("a table");
         let [(split, _)] = table.fused.as_slice() else { panic!("{:?}", table.fused) };
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn ninety_six_batteries_are_read_and_no_more_than_a_hundred_and_twenty_eight() {
+    fn at_most_128_batteries_are_parsed() {
         let rows: Vec<String> = (1..=255).map(row).collect();
         let present = |rows: &[String]| read(rows).map(|table| table.present().count());
         assert_eq!(present(&rows[..96]), Ok(96));
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_barcode_is_told_from_a_value_left_out() {
+    fn a_missing_barcode_is_distinguished_from_a_lost_value() {
         let with = |rest: &str| {
             let header = format!("{FULL_HEADER}   Barcode              DevType");
             let text = format!("pwr\n{header}\n{}{rest}\nCommand completed successfully\n$$\n", row(1));

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn two_columns_are_read_and_a_number_without_a_unit_is_no_percentage() {
+    fn a_number_without_a_percent_sign_is_not_a_state_of_health() {
         let read = soh("Battery    SOH\n0          98%\n1          97\n");
         assert_eq!(read.number, Some(1));
         let percent: Vec<_> = read.cells.iter().map(|cell| cell.soh).collect();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_row_costs_itself_alone() {
+    fn a_damaged_row_of_soh_loses_only_itself() {
         let read =
             soh("Battery Voltage SOHCount SOHStatus\n0 3311 0 Normal\n1 33x1 0 Normal\n2 3310 0 Normal\n");
         let numbers: Vec<_> = read.cells.iter().map(|cell| cell.number).collect();

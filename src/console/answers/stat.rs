@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_state_of_health_is_read_with_and_without_its_unit() {
+    fn the_state_of_health_is_parsed_with_and_without_unit() {
         for line in ["SOH : 92", "SOH : 92%", "Sys SOH : 92%", "SOH Percent : 92 %"] {
             let read = stat(line);
             assert_eq!((read.soh, read.problems.len()), (Some(Percent(92)), 0), "{line}");
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_label_is_no_counter_of_that_name() {
+    fn a_damaged_label_is_an_unknown_counter() {
         let read = stat("CYCLE Timqs : 666\nSOH : 92\nDsg  Cap : 7\nShut Times : 3");
         assert_eq!(read.other, [("CYCLE Timqs".to_owned(), 666)]);
         assert_eq!((read.cycles, read.soh, read.counter("Shut Times")), (None, Some(Percent(92)), Some(3)));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_or_unreadable_counter_costs_itself_alone() {
+    fn a_blank_or_unreadable_counter_loses_only_itself() {
         let read = stat("SOH :\nSOH Times : N/A\nReset Times : 1x\nCYCLE Times : 12");
         assert_eq!((read.soh, read.cycles, read.counters.len()), (None, Some(12), 1));
         assert_eq!(read.problems.len(), 1, "{:?}", read.problems);

@@ -69,7 +69,7 @@ mod tests {
     use crate::model::word::Word;
 
     #[test]
-    fn a_snapshot_is_one_line_of_bounded_length() {
+    fn a_snapshot_is_one_line_of_limited_length() {
         let mut snapshot = DataEvent {
             item: Some(7),
             voltage: Some(Millivolts(52_916)),

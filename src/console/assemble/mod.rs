@@ -363,7 +363,7 @@ mod tests {
     use crate::model::reading::SweepKind;
 
     #[test]
-    fn an_unreadable_fact_costs_itself_alone_and_no_answer_is_missing() {
+    fn an_unreadable_fact_loses_only_itself_and_no_answer_is_missing() {
         let text = b"info 1\n@\nDevice address : 1\nBarcode : A1B2C3D4\nSpecification : 48 volts\n\
                      Command completed successfully\n$$\npylon>";
         let command: Command = "info 1".parse().expect("a command");

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_parts_that_match_the_voltages_are_shared_out() {
+    fn equal_parts_that_match_the_voltages_are_distributed() {
         let mut all = modules(&[Some(49_600), None]);
         assert_eq!(distribute_cells(&mut all, cells(30), Some(0)), Ok(()));
         assert_eq!(ends(&all), [Some((Some(3300), Some(3314))), Some((Some(3315), Some(3329)))]);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_missing_at_an_end_is_found_where_the_voltages_say_so() {
+    fn a_row_missing_at_an_end_is_located_by_the_voltages() {
         let two = [Some(49_700), Some(49_700)];
         let (mut first, mut last, mut unknown) = (modules(&two), modules(&two), modules(&[None, None]));
         assert!(distribute_cells(&mut first, cells(29), Some(1)).is_err(), "the missing cell is reported");

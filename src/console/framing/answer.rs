@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_byte_becomes_a_control_character_but_blanks_and_line_ends() {
+    fn control_characters_other_than_white_space_are_replaced() {
         let all: Vec<u8> = (0..=u8::MAX).collect();
         let text = latin1(&all);
         assert_eq!(text.chars().count(), all.len(), "none is lost");

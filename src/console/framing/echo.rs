@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_of_an_echo_is_known_as_ours_and_no_other_question_ever_is() {
+    fn a_damaged_echo_is_recognized_and_another_command_is_not() {
         let damaged = [
             ("pwr", "pr"),
             ("pwr 1", "pwr1"),

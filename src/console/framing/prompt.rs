@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_prompt_is_known_also_behind_noise() {
+    fn each_prompt_is_recognized_after_noise() {
         for &(prompt, text) in PROMPTS {
             assert_eq!(prompt.text(), text);
             assert_eq!(Prompt::at_end_of(text), Some(prompt));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_is_found_behind_old_prompts() {
+    fn an_echo_is_found_after_old_prompts() {
         assert_eq!(Prompt::strip("pylon>pylon_debug>pwr 1"), "pwr 1");
         assert_eq!(Prompt::strip(">pylon_debug>getpwr"), "getpwr");
         assert_eq!(Prompt::strip("pwr 1 "), "pwr 1");

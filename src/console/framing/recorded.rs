@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_is_found_with_and_without_its_end_mark() {
+    fn answers_are_found_with_and_without_end_marks() {
         let whole = "pylon>time\n@\n26-11-22 06:00:00\nCommand completed successfully\n$$\npylon>pwr 2\n@\n Power  2\n\
                      Command completed successfully\n$$\npylon>\n";
         let expected =
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_cut_off_ends_at_the_next_question() {
+    fn a_truncated_answer_ends_at_the_next_command() {
         for next in [
             "pylon>info 2\n",
             "PYTES>info 2\n@\n",
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_that_nobody_here_knows_has_an_answer_of_its_own() {
+    fn an_unknown_command_has_its_own_answer() {
         for command in ["pylon_debug>getpwr\n", "getpwr\n@\n", "PYTES>getpwr\n@\n"] {
             let all = found(&format!("{command}52000#\n$$\npylon>time\n26-11-22 06:00:00\n$$\n"));
             assert_eq!((all.len(), all[0].1.as_deref(), all[0].2.len()), (2, Some("getpwr"), 1), "{command}");
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_shown_twice_is_one_question() {
+    fn a_command_echoed_twice_is_one_command() {
         let twice = found("pylon>pwr 1\r\npwr 1\r\n@\r\n\r\n Power  1\r\n$$\r\npylon>");
         assert_eq!(twice, [one(1, "pwr 1", &[(5, "Power  1")], true)]);
         // Asked again after the first answer was cut off.
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn text_around_is_nobody_s_answer_unless_it_is_whole() {
+    fn surrounding_text_is_not_an_answer_unless_it_is_complete() {
         let typed =
             found("Hello,\nthis is what mine says:\n\npylon>time\n26-11-22 06:00:00\n$$\npylon>\nThanks\n");
         assert_eq!(typed, [one(4, "time", &[(5, "26-11-22 06:00:00")], true)]);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_have_the_file_s_own_numbers() {
+    fn lines_keep_the_numbers_of_the_file() {
         let lines = ["# a comment", "", "pylon>pwr 1", "@", " Power  1", "", " Voltage : 5x"];
         for end in ["\n", "\r\n", "\r", "\r\r\n", "\n\r"] {
             let [only] = found(&lines.join(end)).try_into().expect("one answer");
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_and_wide_letters_of_editors_are_taken_away() {
+    fn byte_order_marks_and_utf_16_are_decoded() {
         let text = "time\r\n26-11-22 06:00:00 \u{c8}\r\n$$\r\n";
         let wide = |order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<u8>>();
         let (little, big) = (wide(u16::to_le_bytes), wide(u16::to_be_bytes));

@@ -19,7 +19,7 @@ fn echo_marks_and_prompt_are_not_part_of_an_answer() {
 }
 
 #[test]
-fn bytes_may_be_cut_anywhere() {
+fn chunks_of_any_size_give_the_same_answer() {
     let whole = answer("time", TIME);
     for cut in 1..TIME.len() {
         let mut framer = Framer::new("time");
@@ -29,7 +29,7 @@ fn bytes_may_be_cut_anywhere() {
 }
 
 #[test]
-fn a_late_answer_to_an_earlier_question_is_dropped() {
+fn a_late_answer_to_an_earlier_command_is_dropped() {
     let mut bytes =
         b"pwr 1\n\r@\r\r\n Power  1\r\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>".to_vec();
     assert_eq!(Framer::new("time").push(&bytes), FrameStatus::Prompt);
@@ -38,19 +38,19 @@ fn a_late_answer_to_an_earlier_question_is_dropped() {
 }
 
 #[test]
-fn noise_and_unsolicited_text_around_do_not_matter() {
+fn surrounding_noise_and_unsolicited_text_are_ignored() {
     let bytes = [b"\xfe\0\xffbattery says hello\r\n\0\xfe", TIME, b"\r\nmore"].concat();
     assert_eq!(answer("time", &bytes), answer("time", TIME));
 }
 
 #[test]
-fn a_repeated_echo_begins_the_body_anew() {
+fn a_repeated_echo_restarts_the_body() {
     let truncated = [b"time\n\r@\r\n\rRTC 2026-1", b"\r\npylon>time\r\n".as_slice(), TIME].concat();
     assert_eq!(answer("time", &truncated), answer("time", TIME));
 }
 
 #[test]
-fn each_prompt_ends_an_answer_and_silence_ends_one_without() {
+fn every_prompt_or_silence_after_the_end_mark_ends_an_answer() {
     for prompt in ["pylon>", "pylon_debug>", "PYTES>", "PYTES_debug>"] {
         let bytes = [&TIME[..TIME.len() - 6], prompt.as_bytes()].concat();
         assert_eq!(answer("time", &bytes).prompt.map(|p| p.text()), Some(prompt));
@@ -64,13 +64,13 @@ fn each_prompt_ends_an_answer_and_silence_ends_one_without() {
 }
 
 #[test]
-fn a_prompt_without_an_end_mark_tells_of_a_torn_answer() {
+fn a_prompt_without_an_end_mark_means_a_truncated_answer() {
     let truncated = [&TIME[..40], b"\r\n\rpylon>"].concat();
     assert_eq!(Framer::new("time").push(&truncated), FrameStatus::Prompt);
 }
 
 #[test]
-fn the_pager_is_told_once_and_leaves_no_trace() {
+fn a_pager_is_reported_once_and_is_not_part_of_the_answer() {
     let mut framer = Framer::new("log");
     let pager = b"Press [Enter] to be continued,other key to exit";
     let first = [b"log\n\r@\r\n\r Index : 1\r\n\r$\r\n\r".as_slice(), pager].concat();
@@ -83,7 +83,7 @@ fn the_pager_is_told_once_and_leaves_no_trace() {
 }
 
 #[test]
-fn a_pager_is_told_wherever_the_bytes_are_cut_but_not_once_the_console_went_on() {
+fn a_pager_is_reported_once_with_chunks_of_any_size() {
     let first = b"log\n\r@\r\n\r Index : 1\n\rPress [Enter] to be continued,other key to exit\r".as_slice();
     let erase = b"\r                                                  \r\r\r\n".as_slice();
     for cut in 1..=first.len() {
@@ -102,7 +102,7 @@ fn a_pager_is_told_wherever_the_bytes_are_cut_but_not_once_the_console_went_on()
 }
 
 #[test]
-fn a_pager_is_told_also_behind_its_carriage_return_but_not_once_it_was_passed() {
+fn a_pager_is_reported_after_its_carriage_return() {
     let pager = b"log\n\r@\r\n\r Index : 1\n\rPress [Enter] to be continued,other key to exit\r";
     assert_eq!(Framer::new("log").push(pager), FrameStatus::Pager);
     let passed = [pager.as_slice(), b"\r          \r\r\r\n Index : 0\r\n"].concat();
@@ -113,13 +113,13 @@ fn a_pager_is_told_also_behind_its_carriage_return_but_not_once_it_was_passed() 
 }
 
 #[test]
-fn what_is_typed_behind_the_prompt_does_not_undo_the_answer() {
+fn input_after_the_prompt_does_not_change_the_answer() {
     let bytes = [TIME, b"time\r\n\r@\r\n"].concat();
     assert_eq!(answer("time", &bytes), answer("time", TIME));
 }
 
 #[test]
-fn a_late_prompt_in_an_answer_is_none_of_its_lines() {
+fn a_late_prompt_within_an_answer_is_not_one_of_its_lines() {
     let late = [&TIME[..9], b"\r\npylon>\r\n".as_slice(), &TIME[9..]].concat();
     assert_eq!(answer("time", &late), answer("time", TIME));
 }
@@ -131,7 +131,7 @@ fn a_refusal_is_an_answer() {
 }
 
 #[test]
-fn an_empty_question_is_answered_by_a_prompt() {
+fn an_empty_command_is_answered_by_a_prompt() {
     assert_eq!(answer("", b"\n\rPYTES_debug>").prompt, Some(Prompt::PytesDebug));
 }
 
@@ -142,7 +142,7 @@ fn held(framer: &Framer) -> usize {
 }
 
 #[test]
-fn noise_without_end_is_cut_off_and_not_held() {
+fn endless_noise_is_cut_off_and_not_buffered() {
     let damaged = b"pr\r\n@\r\n";
     let starts: [&[u8]; 4] = [b"", b"pwr\r\n@\r\n", damaged, &[TIME, b"pwr\r\n$$\r\n"].concat()];
     for start in starts {
@@ -160,7 +160,7 @@ fn noise_without_end_is_cut_off_and_not_held() {
 }
 
 #[test]
-fn bytes_that_come_one_by_one_cost_no_more_for_a_long_line() {
+fn single_bytes_of_a_long_line_are_processed_in_linear_time() {
     let mut framer = Framer::new("pwr");
     framer.push(b"pwr\r\n$$\r\n");
     let start = std::time::Instant::now();
@@ -171,7 +171,7 @@ fn bytes_that_come_one_by_one_cost_no_more_for_a_long_line() {
 const DETAIL: &str = "@\r\r\n Power  1\r\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>";
 
 #[test]
-fn an_answer_behind_a_damaged_echo_counts_once_the_console_falls_silent() {
+fn an_answer_after_a_damaged_echo_counts_once_the_line_is_silent() {
     let mut framer = Framer::new("pwr 1");
     assert_eq!(framer.push(format!("pw 1\n\r{DETAIL}").as_bytes()), FrameStatus::Prompt);
     assert_eq!(framer.stranger(), None);
@@ -181,7 +181,7 @@ fn an_answer_behind_a_damaged_echo_counts_once_the_console_falls_silent() {
 }
 
 #[test]
-fn an_answer_behind_its_own_echo_counts_more_than_one_behind_a_damaged_echo() {
+fn an_answer_after_its_own_echo_wins_over_one_after_a_damaged_echo() {
     let both = format!("pw 1\n\r{DETAIL}pwr 1\n\r{DETAIL}");
     let FrameStatus::Complete(answer) = Framer::new("pwr 1").push(both.as_bytes()) else {
         panic!("no answer")
@@ -190,7 +190,7 @@ fn an_answer_behind_its_own_echo_counts_more_than_one_behind_a_damaged_echo() {
 }
 
 #[test]
-fn an_answer_behind_a_damaged_echo_never_counts_where_it_is_torn_or_the_echo_is_another() {
+fn a_truncated_or_foreign_answer_after_a_damaged_echo_never_counts() {
     let truncated = format!("pw 1\n\r{}", &DETAIL[..20]);
     let cases = [
         format!("pw 2\n\r{DETAIL}"),
@@ -212,7 +212,7 @@ fn an_answer_behind_a_damaged_echo_never_counts_where_it_is_torn_or_the_echo_is_
 }
 
 #[test]
-fn a_prompt_behind_a_damaged_echo_counts_however_its_line_is_cut() {
+fn a_prompt_after_a_damaged_echo_counts_with_chunks_of_any_size() {
     let bytes = b"roh\n\r@\r\r\n soh 1\r\n\r$$\r\n\rpylon>ylon>";
     let answer = answer_at_silence("soh", bytes, bytes.len()).unwrap();
     assert_eq!(answer.prompt, Some(Prompt::Pylon));
@@ -220,7 +220,7 @@ fn a_prompt_behind_a_damaged_echo_counts_however_its_line_is_cut() {
 }
 
 #[test]
-fn a_start_mark_that_lost_its_line_end_begins_no_answer_however_it_is_cut() {
+fn a_start_mark_without_its_line_end_never_starts_an_answer() {
     let bytes = b"uime\n\r@RTC 2026-06-01 12:00:00\r\n\r$$\r\n\rPYTES>";
     for length in [1, bytes.len()] {
         assert_eq!(answer_at_silence("time", bytes, length), None, "{length} bytes at a time");

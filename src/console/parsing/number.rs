@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_strict() {
+    fn numbers_with_other_characters_are_rejected() {
         assert_eq!(integer("-2185"), Some(-2185));
         for damaged in ["", "-", "33x6", "3 3", "0x1", "+-1", "12345678901234567", "3.3"] {
             assert_eq!(integer(damaged), None, "{damaged}");
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_may_be_glued_to_its_number() {
+    fn a_unit_may_follow_its_number_without_a_blank() {
         assert_eq!(amount("50691mV"), Some((50_691, "mV")));
         assert_eq!(amount(" -90 A "), Some((-90, "A")));
         assert_eq!(amount("12"), Some((12, "")));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_never_set_is_no_damage() {
+    fn an_unset_clock_is_not_damage() {
         assert_eq!(date_time("2000-00-00", "00:00:00"), Some(None));
         assert!(date_time("26-07-17", "01:20:56").is_some_and(|time| time.is_some_and(|t| t.year() == 2026)));
         assert_eq!(date_time("2026-07-1x", "01:20:56"), None);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn event_words_are_read_in_every_spelling() {
+    fn event_words_are_parsed_in_every_notation() {
         let bits = |text| event_word(text).map(|word| word.bits);
         assert_eq!(bits("0x2000     COULFULL"), Some(0x2000));
         assert_eq!(bits("2000"), Some(0x2000));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_without_a_prefix_are_misread_only_where_decision_0003_says() {
+    fn digits_are_misinterpreted_only_as_decision_0003_lists() {
         let (hexadecimal, decimal) = (|bits| format!("{bits:x}"), |bits: u32| bits.to_string());
         assert_eq!(misread(1, hexadecimal), (32, vec![]));
         assert_eq!(misread(1, decimal), (32, vec![]));

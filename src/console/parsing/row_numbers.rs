@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_numbers_stay_as_they_are() {
+    fn undamaged_numbers_are_unchanged() {
         for first in [0, 1] {
             let stated = [first, first + 1, first + 2].map(Some);
             assert_eq!(assigned(stated, &CELLS), stated);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_without_a_number_are_placed_between_their_neighbours() {
+    fn rows_without_a_number_are_numbered_by_their_neighbours() {
         assert_eq!(assigned([Some(0), X, Some(2)], &CELLS), [0, 1, 2].map(Some));
         assert_eq!(assigned([X, Some(1), Some(2)], &CELLS), [0, 1, 2].map(Some));
         assert_eq!(assigned([X, Some(2), Some(3)], &CELLS), [1, 2, 3].map(Some));
@@ -131,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn missing_rows_leave_gaps_and_shift_nothing() {
+    fn missing_rows_leave_gaps_and_shift_no_other_row() {
         assert_eq!(assigned([0, 1, 3, 4].map(Some), &CELLS), [0, 1, 3, 4].map(Some));
         assert_eq!(assigned([2, 3].map(Some), &MODULES), [2, 3].map(Some));
         assert_eq!(assigned([2, 3].map(Some), &CELLS), [X; 2], "cells start with 0 or 1");
     }
 
     #[test]
-    fn a_wrong_number_costs_that_number_alone() {
+    fn a_wrong_number_affects_only_its_own_row() {
         assert_eq!(assigned([0, 1, 12, 3, 4].map(Some), &CELLS), [0, 1, 2, 3, 4].map(Some));
         assert_eq!(assigned([0, 2, 2, 3].map(Some), &CELLS), [0, 1, 2, 3].map(Some));
         assert_eq!(assigned([1, 2, 7].map(Some), &MODULES), [Some(1), Some(2), X]);

@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn many_batteries_at_once_are_believed_when_the_next_sweep_shows_the_same() {
+    fn many_new_batteries_are_accepted_when_the_next_sweep_agrees() {
         let mut guard = GrowthGuard::default();
         let mut after = |last| guard.check(&table(last));
         assert_eq!(after(2), None, "the first table");

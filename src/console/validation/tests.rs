@@ -26,7 +26,7 @@ fn cell(number: u16) -> String {
 }
 
 #[test]
-fn a_table_that_lost_its_first_row_is_never_read_as_that_of_other_cells() {
+fn a_lost_first_row_never_shifts_the_cells() {
     let mut review = AnswerValidator::default();
     let table = |rows: &[u16]| {
         let rows = rows.iter().map(|number| cell(*number));
@@ -51,7 +51,7 @@ fn a_table_that_lost_its_first_row_is_never_read_as_that_of_other_cells() {
 }
 
 #[test]
-fn a_battery_whose_row_has_no_readable_number_is_not_absent() {
+fn a_battery_with_an_unreadable_number_is_not_absent() {
     let header = "Power Volt   Curr   Tempr  Base.St  Volt.St  Curr.St  Temp.St  Coulomb";
     let row =
         |number: &str| format!("{number}     49900  -2500  24000  Dischg   Normal   Normal   Normal   71%");
@@ -69,7 +69,7 @@ fn a_battery_whose_row_has_no_readable_number_is_not_absent() {
 }
 
 #[test]
-fn event_words_with_unknown_labels_are_compared_one_by_one() {
+fn event_words_with_unknown_labels_are_compared_separately() {
     let mut review = AnswerValidator::default();
     let detail = |first: &str, second: &str| {
         [

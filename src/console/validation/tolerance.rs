@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_has_its_row_in_order() {
+    fn each_kind_has_its_tolerance_in_order() {
         for (position, tolerance) in TOLERANCES.iter().enumerate() {
             assert_eq!(tolerance.kind as usize, position, "{:?}", tolerance.kind);
             assert!(!tolerance.source.is_empty());

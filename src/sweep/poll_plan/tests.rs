@@ -47,7 +47,7 @@ fn sweep(plan: &mut PollPlan, now: Duration, present: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn a_full_sweep_asks_each_battery_that_the_table_shows() {
+fn a_full_sweep_polls_each_battery_in_the_table() {
     let mut plan = plan(true);
     let asked = sweep(&mut plan, SECOND, &[1, 3]);
     assert_eq!(asked, ["pwr", "pwr 1", "bat 1", "info 1", "pwr 3", "bat 3", "info 3"]);
@@ -55,7 +55,7 @@ fn a_full_sweep_asks_each_battery_that_the_table_shows() {
 }
 
 #[test]
-fn summaries_lie_between_full_sweeps_and_info_is_not_asked_each_time() {
+fn summaries_run_between_full_sweeps_without_info() {
     let mut plan = plan(true);
     sweep(&mut plan, Duration::ZERO, &[1]);
     assert_eq!(
@@ -72,7 +72,7 @@ fn summaries_lie_between_full_sweeps_and_info_is_not_asked_each_time() {
 }
 
 #[test]
-fn info_is_asked_after_an_absence_a_reopen_and_every_quarter_of_an_hour() {
+fn info_is_sent_after_absence_reopening_and_every_15_minutes() {
     let mut plan = plan(true);
     plan.schedule.summary_interval = Duration::ZERO;
     let asks_info = |plan: &mut PollPlan, at: u32, present: &[u8]| {
@@ -89,7 +89,7 @@ fn info_is_asked_after_an_absence_a_reopen_and_every_quarter_of_an_hour() {
 }
 
 #[test]
-fn a_lost_table_leaves_the_batteries_that_were_there() {
+fn a_lost_table_keeps_the_known_batteries() {
     let mut plan = plan(true);
     sweep(&mut plan, Duration::ZERO, &[1, 2]);
     plan.next_step(SECOND);
@@ -100,7 +100,7 @@ fn a_lost_table_leaves_the_batteries_that_were_there() {
 }
 
 #[test]
-fn without_cells_they_are_asked_beside_an_event_alone() {
+fn with_cells_off_they_are_polled_only_during_an_event() {
     let mut plan = plan(false);
     plan.next_step(Duration::ZERO);
     plan.next_step(Duration::ZERO);
@@ -117,7 +117,7 @@ fn without_cells_they_are_asked_beside_an_event_alone() {
 }
 
 #[test]
-fn a_refused_form_rests_for_an_hour_and_the_bare_form_stands_in() {
+fn a_refused_form_is_replaced_by_the_bare_form_for_an_hour() {
     let mut plan = plan(true);
     plan.schedule.summary_interval = Duration::ZERO;
     sweep(&mut plan, Duration::ZERO, &[1]);
@@ -140,7 +140,7 @@ fn a_refused_form_rests_for_an_hour_and_the_bare_form_stands_in() {
 }
 
 #[test]
-fn pwr_and_bat_are_never_given_up() {
+fn pwr_and_bat_are_sent_again_after_a_refusal() {
     let mut plan = plan(true);
     let refused = CommandError::Rejected(Rejected::Refused(CommandRefusal::UnknownCommand));
     for name in [CommandName::Pwr, CommandName::Bat] {
@@ -150,7 +150,7 @@ fn pwr_and_bat_are_never_given_up() {
 }
 
 #[test]
-fn a_stack_is_asked_for_its_modules_and_all_cells_at_once() {
+fn a_stack_is_polled_for_its_modules_and_all_cells() {
     let mut plan = plan(true);
     plan.next_step(Duration::ZERO);
     plan.next_step(Duration::ZERO);
@@ -175,7 +175,7 @@ fn a_stack_is_asked_for_its_modules_and_all_cells_at_once() {
 }
 
 #[test]
-fn a_slow_question_without_an_answer_waits_a_minute() {
+fn a_slow_command_without_an_answer_waits_a_minute() {
     let mut plan = plan(true);
     plan.schedule.summary_interval = Duration::ZERO;
     sweep(&mut plan, Duration::ZERO, &[1]);
@@ -196,7 +196,7 @@ fn a_slow_question_without_an_answer_waits_a_minute() {
 }
 
 #[test]
-fn sweeps_without_a_rest_leave_room_for_a_slow_question_each_minute() {
+fn continuous_sweeps_allow_one_slow_command_per_minute() {
     let mut plan = plan(true);
     sweep(&mut plan, 30 * SECOND, &[1]);
     sweep(&mut plan, 45 * SECOND, &[1]);
@@ -206,7 +206,7 @@ fn sweeps_without_a_rest_leave_room_for_a_slow_question_each_minute() {
 }
 
 #[test]
-fn missed_sweeps_are_not_caught_up_with() {
+fn missed_sweeps_are_not_made_up_for() {
     let mut plan = plan(true);
     sweep(&mut plan, Duration::ZERO, &[1]);
     sweep(&mut plan, 95 * SECOND, &[1]);
@@ -217,7 +217,7 @@ fn missed_sweeps_are_not_caught_up_with() {
 }
 
 #[test]
-fn memory_is_asked_twice_when_the_link_was_opened_and_before_all_other_slow_questions() {
+fn the_device_log_is_read_twice_when_the_link_was_opened() {
     let mut plan = plan(true);
     plan.schedule.summary_interval = Duration::ZERO;
     plan.on_link_open(Duration::ZERO);
@@ -257,7 +257,7 @@ fn asked_behind(plan: &mut PollPlan, at: u32, event: bool) -> Option<Command> {
 }
 
 #[test]
-fn memory_is_asked_when_an_event_appears_and_not_while_it_stands() {
+fn the_device_log_is_read_when_an_event_appears() {
     let mut plan = plan(true);
     plan.schedule.summary_interval = Duration::ZERO;
     let is_memory =
@@ -281,7 +281,7 @@ fn memory_is_asked_when_an_event_appears_and_not_while_it_stands() {
 }
 
 #[test]
-fn a_console_without_a_memory_is_not_asked_for_it_again_for_an_hour() {
+fn a_console_without_a_device_log_is_left_alone_for_an_hour() {
     let mut plan = plan(true);
     plan.schedule.summary_interval = Duration::ZERO;
     plan.on_link_open(Duration::ZERO);
@@ -317,7 +317,7 @@ fn slow(plan: &mut PollPlan, hours: u32, mut lists: u32) -> Vec<String> {
 }
 
 #[test]
-fn euro_is_asked_only_where_help_lists_it_and_of_no_other_battery() {
+fn euro_is_sent_only_if_help_lists_it() {
     let asked = slow(&mut plan(true), 8, 1);
     assert_eq!(asked[..7], ["stat 1", "stat 2", "soh 1", "soh 2", "help", "euro", "stat 1"]);
     let helps: Vec<usize> = (0..asked.len()).filter(|at| asked[*at] == "help").collect();
@@ -329,7 +329,7 @@ fn euro_is_asked_only_where_help_lists_it_and_of_no_other_battery() {
 }
 
 #[test]
-fn a_battery_whose_row_is_unreadable_is_asked_all_the_same_also_in_a_summary() {
+fn a_battery_with_an_unreadable_row_is_polled_also_in_a_summary() {
     let mut plan = plan(true);
     sweep(&mut plan, Duration::ZERO, &[1, 2]);
     plan.next_step(SECOND);
@@ -354,7 +354,7 @@ fn a_battery_whose_row_is_unreadable_is_asked_all_the_same_also_in_a_summary() {
 }
 
 #[test]
-fn help_that_went_without_an_answer_is_asked_again_with_the_other_facts() {
+fn unanswered_help_is_sent_again_with_the_other_facts() {
     let mut plan = plan(true);
     plan.schedule.summary_interval = Duration::ZERO;
     let mut helps = Vec::new();

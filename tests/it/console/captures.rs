@@ -83,7 +83,7 @@ fn invariants(capture: &Capture, outcome: &Result<Parsed, String>) {
 }
 
 #[test]
-fn every_raw_capture_frames_the_same_however_it_is_cut() {
+fn raw_captures_frame_the_same_with_chunks_of_any_size() {
     let mut framed = 0;
     for capture in captures::discover().filter(|capture| capture.raw) {
         let answer = Answer::from_transcript(&capture.bytes);

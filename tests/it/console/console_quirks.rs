@@ -87,7 +87,7 @@ fn with_higher_voltage(text: String, values: Option<PrintedValues>, by: i32) -> 
 }
 
 #[test]
-fn a_voltage_beside_the_sum_of_the_cells_is_believed_from_the_start() {
+fn a_voltage_that_differs_from_the_cells_is_accepted_at_once() {
     for dialect in [Dialect::Us2000c, Dialect::PytesV5] {
         let mut console = console(dialect, 3);
         let script = Scripted::start(move |line| {
@@ -99,7 +99,7 @@ fn a_voltage_beside_the_sum_of_the_cells_is_believed_from_the_start() {
 }
 
 #[test]
-fn a_sum_that_comes_apart_from_the_voltage_is_asked_again_once_and_not_for_ever() {
+fn a_sum_that_no_longer_matches_causes_only_one_retry() {
     let mut console = console(Dialect::Us2000c, 2);
     let apart = Arc::new(AtomicUsize::new(0));
     let by = Arc::clone(&apart);
@@ -130,7 +130,7 @@ fn a_sum_that_comes_apart_from_the_voltage_is_asked_again_once_and_not_for_ever(
 }
 
 #[test]
-fn a_table_and_a_detail_a_load_step_apart_are_both_believed() {
+fn a_load_step_between_table_and_detail_is_accepted() {
     let mut console = console(Dialect::PytesR, 3);
     let script = Scripted::start(move |line| {
         let (text, values) = ask(&mut console, line);
@@ -150,7 +150,7 @@ fn a_table_and_a_detail_a_load_step_apart_are_both_believed() {
 }
 
 #[test]
-fn a_question_that_was_mistaken_never_lets_another_batterys_values_in() {
+fn a_misheard_command_never_yields_another_batterys_values() {
     let mut inner = console(Dialect::Us2000c, 4);
     let own: BTreeMap<String, (i32, i32)> = (1..=4)
         .map(|place| {
@@ -211,7 +211,7 @@ fn a_question_that_was_mistaken_never_lets_another_batterys_values_in() {
 }
 
 #[test]
-fn a_row_that_names_a_place_where_nobody_is_makes_no_battery() {
+fn a_row_with_a_wrong_number_creates_no_battery() {
     let mut console = console(Dialect::Us3000d, 2);
     let mut tables = 0;
     let script = Scripted::start(move |line| {
@@ -227,7 +227,7 @@ fn a_row_that_names_a_place_where_nobody_is_makes_no_battery() {
 }
 
 #[test]
-fn a_damaged_header_is_asked_again_and_hides_no_column() {
+fn a_damaged_header_causes_a_retry_and_hides_no_column() {
     let mut console = console(Dialect::Us2000c, 2);
     let mut asked = 0;
     let script = Scripted::start(move |line| {
@@ -262,7 +262,7 @@ fn changed(question: &'static str, from: usize, change: fn(usize, String) -> Str
 }
 
 #[test]
-fn a_word_that_nobody_knows_is_shown_where_every_answer_says_it_at_the_same_place() {
+fn an_unknown_word_is_shown_if_every_answer_has_it() {
     let all = changed("bat 1", 3, |_, text| nth_replaced(&text, "Normal", 4, "Tilted"));
     let reading = assemble(all.last().expect("a sweep"));
     let cells = reading.batteries[0].cells.as_ref().expect("cells");
@@ -273,7 +273,7 @@ fn a_word_that_nobody_knows_is_shown_where_every_answer_says_it_at_the_same_plac
 }
 
 #[test]
-fn a_word_that_no_second_answer_confirms_is_absent_and_the_rest_of_the_answer_is_there() {
+fn an_unconfirmed_word_is_missing_and_the_rest_is_used() {
     // Each answer lost a letter of another word: three in every sweep.
     let all = changed("bat 1", 3, |asked, text| nth_replaced(&text, "Normal", 3 * (asked % 5), "Norma"));
     for transcript in &all[2..] {
@@ -288,7 +288,7 @@ fn a_word_that_no_second_answer_confirms_is_absent_and_the_rest_of_the_answer_is
 }
 
 #[test]
-fn a_switch_is_on_or_off_and_half_of_on_is_neither() {
+fn a_truncated_on_is_not_a_switch_state() {
     let all = changed("pwr 1", 3, |asked, text| {
         let heater = text.find("Heater Status").expect("a heater") + 18;
         let by = if asked % 2 == 0 { "N" } else { "Normal" };
@@ -300,7 +300,7 @@ fn a_switch_is_on_or_off_and_half_of_on_is_neither() {
 }
 
 #[test]
-fn at_the_third_asking_a_damaged_line_lets_no_unconfirmed_word_or_event_in() {
+fn a_third_damaged_answer_adds_no_unconfirmed_word_or_event() {
     // Each answer has another damaged line, and each says something of its own besides.
     let all = changed("pwr 1", 3, |asked, text| {
         let lines = ["Charge Times", "Total Coulomb", "Max Voltage"];
@@ -340,7 +340,7 @@ fn damaged_echo(rng: &mut Rng, line: &str) -> Vec<u8> {
 }
 
 #[test]
-fn with_three_in_ten_echoes_damaged_every_battery_and_identity_is_there() {
+fn damage_to_30_percent_of_echoes_loses_no_battery_or_identity() {
     for dialect in [Dialect::Us2000c, Dialect::PytesV5] {
         let (mut console, mut rng) = (console(dialect, 4), Rng::with_seed(3));
         let damaged = Arc::new(AtomicUsize::new(0));
@@ -375,7 +375,7 @@ fn with_three_in_ten_echoes_damaged_every_battery_and_identity_is_there() {
 }
 
 #[test]
-fn an_answer_to_somebody_else_never_counts_however_its_echo_is_damaged() {
+fn an_answer_to_another_client_never_counts() {
     let mut inner = console(Dialect::Us2000c, 4);
     let mut of = |line: &str| ask(&mut inner, line).1;
     let own: Vec<(i32, i32)> = (1..=4)
@@ -450,7 +450,7 @@ fn holds(reading: &BankReading, details: &BTreeMap<u8, PwrDetail>) {
 }
 
 #[test]
-fn the_captured_us2000c_bank_is_read_in_full() {
+fn the_captured_us2000c_bank_is_read_completely() {
     let only = [
         "pwr", "bat", "pwr_1", "pwr_2", "pwr_3", "pwr_4", "pwr_5", "bat_1", "bat_2", "bat_3", "bat_4",
         "bat_5",
@@ -469,7 +469,7 @@ fn the_captured_us2000c_bank_is_read_in_full() {
 }
 
 #[test]
-fn the_captured_us_bank_with_a_gap_is_read_in_full() {
+fn the_captured_us_bank_with_a_gap_is_read_completely() {
     let (mut bytes, captures) = recording(|capture| {
         let part = capture.name.strip_prefix("pylontech_plchome-US_");
         part.is_some_and(|part| ["pwr_", "bat_", "info_", "stat_"].iter().any(|verb| part.starts_with(verb)))
@@ -527,7 +527,7 @@ fn asked(console: &mut Console, questions: &[&str]) -> Transcript {
 }
 
 #[test]
-fn euro_of_both_layouts_becomes_facts_of_the_battery_plugged_into() {
+fn euro_becomes_facts_of_the_connected_battery() {
     use LifetimeFigure as Figure;
     let apart =
         [Figure::Energy, Figure::RoundTrip, Figure::ChargeIn, Figure::EnergyDischarged, Figure::InService];
@@ -556,7 +556,7 @@ fn euro_of_both_layouts_becomes_facts_of_the_battery_plugged_into() {
 }
 
 #[test]
-fn euro_is_listed_by_help_and_believed_once_it_was_confirmed() {
+fn euro_is_accepted_once_it_is_confirmed() {
     for dialect in [Dialect::Us3000c, Dialect::Us3000d, Dialect::Us2000c, Dialect::ForceH2] {
         let (mut console, mut review) = (console(dialect, 2), AnswerValidator::default());
         let mut judge = |question: &str, nth: u32| {
@@ -620,7 +620,7 @@ fn only_reads(line: &str) -> bool {
 }
 
 #[test]
-fn whatever_a_console_does_it_is_only_asked_to_read_and_at_most_three_times() {
+fn only_read_commands_are_sent_and_at_most_three_times() {
     let hasty = ConsoleTimeouts {
         first_byte: Duration::from_millis(10),
         next_bytes: Duration::from_millis(10),

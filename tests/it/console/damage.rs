@@ -139,7 +139,7 @@ const EIGHT: [Dialect; 8] = [
 ];
 
 #[test]
-fn of_two_thousand_damaged_sweeps_nearly_all_are_complete_and_nothing_wrong_is_believed() {
+fn damaged_sweeps_are_nearly_all_complete_and_never_wrong() {
     let faults = Faults::none()
         .with(FaultKind::Mute, 0.02)
         .with(FaultKind::Garble, 0.02)
@@ -151,7 +151,7 @@ fn of_two_thousand_damaged_sweeps_nearly_all_are_complete_and_nothing_wrong_is_b
 }
 
 #[test]
-fn late_noisy_and_slow_answers_are_nobody_elses() {
+fn late_noisy_and_slow_answers_are_not_misattributed() {
     let pause = Duration::from_millis(400);
     let faults = Faults::none().late_by(pause).slow_by(pause);
     let faults = faults.with(FaultKind::Late, 0.02).with(FaultKind::Noise, 0.02).with(FaultKind::Slow, 0.02);
@@ -161,7 +161,7 @@ fn late_noisy_and_slow_answers_are_nobody_elses() {
 }
 
 #[test]
-fn a_wrong_digit_is_believed_only_within_its_tolerance() {
+fn a_wrong_digit_is_accepted_only_within_its_tolerance() {
     let all = ask_all(&EIGHT, |dialect, seed| ask_struck(dialect, seed, (wrong_digit, 0.1), 1000, |_| {}));
     assert!(all.complete * 100 >= all.sweeps * 99, "too few sweeps are complete\n{all}");
     assert!(all.violations.is_empty(), "{all}");
@@ -189,7 +189,7 @@ fn ask_with_lost_bytes(dialect: Dialect, seed: u64) -> Tally {
 }
 
 #[test]
-fn with_half_of_all_answers_losing_a_byte_no_unknown_word_is_shown_and_no_event_is_false() {
+fn lost_bytes_show_no_unknown_word_and_raise_no_false_event() {
     let all = ask_all(&EIGHT, ask_with_lost_bytes);
     assert!(all.violations.is_empty(), "{all}");
     assert!(all.struck["garble"] * 3 > all.asked, "too few were struck\n{all}");

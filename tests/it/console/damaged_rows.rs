@@ -168,7 +168,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_damaged_row_costs_no_other_row_and_says_nothing_wrong(
+    fn a_damaged_row_changes_no_other_row_and_no_value(
         table in any::<Index>(), row in any::<Index>(), which in any::<Index>(), damage in damages(),
     ) {
         let (dialect, command, text) = &TABLES[table.index(TABLES.len())];
@@ -210,7 +210,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_damaged_row_of_a_stack_costs_the_other_modules_nothing(
+    fn a_damaged_row_of_a_stack_changes_no_other_module(
         dialect in any::<Index>(), of_cells in any::<bool>(), row in any::<Index>(), which in any::<Index>(), damage in damages(),
     ) {
         let (mut answers, truth) = STACKS[dialect.index(STACKS.len())].clone();
@@ -303,7 +303,7 @@ fn asked_twice(transcript: &Transcript) -> Vec<String> {
 }
 
 #[test]
-fn a_row_that_is_always_odd_costs_two_values_and_is_asked_again_once() {
+fn a_row_that_is_always_unusual_loses_two_values() {
     let all = sweeps(Dialect::Us2000, 6, |line, _, text| match line {
         "bat 2" => with_row(text, "14", |row| row.replace("Normal       100%", "100%         Normal")),
         _ => text,
@@ -324,7 +324,7 @@ fn totals(reading: &BankReading) -> BankStatistics {
 }
 
 #[test]
-fn a_current_that_fills_its_column_is_split_where_the_details_agree() {
+fn a_current_that_fills_its_column_is_split_if_confirmed() {
     let minus_100_a = |line: &str, text: String| match line {
         "pwr" => with_row(text, "2", |row| format!("{}-100000{}", &row[..13], &row[20..])),
         "pwr 2" => {
@@ -378,7 +378,7 @@ fn a_current_that_fills_its_column_is_split_where_the_details_agree() {
 }
 
 #[test]
-fn a_battery_whose_row_stays_unreadable_is_asked_and_the_bank_has_its_totals() {
+fn a_battery_with_an_unreadable_row_counts_in_the_totals() {
     for dialect in [Dialect::Us2000c, Dialect::Us3000d, Dialect::PytesV5] {
         let all = sweeps(dialect, 8, |line, times, text| match line {
             "pwr" if times > 3 => with_row(text, "2", |row| row.replacen("Normal", "N0rm@l", 1)),
@@ -398,7 +398,7 @@ fn a_battery_whose_row_stays_unreadable_is_asked_and_the_bank_has_its_totals() {
 }
 
 #[test]
-fn many_batteries_that_appear_at_once_are_believed_when_two_sweeps_agree() {
+fn many_new_batteries_are_accepted_when_two_sweeps_agree() {
     // Each table is asked again within its own sweep, so two of them are not two sweeps.
     let all = sweeps(Dialect::Us2000, 8, |line, times, text| {
         let phantoms = |text: String| {
@@ -424,7 +424,7 @@ fn many_batteries_that_appear_at_once_are_believed_when_two_sweeps_agree() {
 }
 
 #[test]
-fn a_first_cell_that_is_lost_at_first_sight_shifts_no_other() {
+fn a_first_cell_lost_in_the_first_answer_shifts_no_other() {
     let questions = std::sync::Arc::new(AtomicUsize::new(0));
     let counted = std::sync::Arc::clone(&questions);
     let all = sweeps(Dialect::Us2000c, 3, move |line, times, text| match line {

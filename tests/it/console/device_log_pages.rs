@@ -44,7 +44,7 @@ fn run<F: Future<Output = ()>>(test: F) {
 }
 
 #[test]
-fn pages_are_turned_until_it_is_time_or_enough_and_the_console_is_free_again_at_once() {
+fn paging_stops_in_time_and_frees_the_console_at_once() {
     run(async {
         let bank = bank();
         let mut conversation = talk(&bank).await;
@@ -67,7 +67,7 @@ fn pages_are_turned_until_it_is_time_or_enough_and_the_console_is_free_again_at_
 }
 
 #[test]
-fn a_log_is_read_through_twice_and_from_then_on_to_the_first_record_that_is_known() {
+fn a_log_is_read_twice_and_then_up_to_the_first_known_record() {
     run(async {
         let bank = bank();
         let mut conversation = talk(&bank).await;

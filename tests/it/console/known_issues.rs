@@ -336,7 +336,7 @@ fn framed(question: &str, lines: &[&str]) -> Answer {
 }
 
 #[test]
-fn each_pitfall_is_read_as_the_table_says() {
+fn each_known_issue_is_handled_as_listed() {
     for Pitfall { name, question, lines, found } in PITFALLS {
         let outcome = answers::parse(question.parse().unwrap(), &framed(question, lines));
         let json = outcome.as_ref().map_or(Value::Null, |parsed| serde_json::to_value(parsed).unwrap());
@@ -355,7 +355,7 @@ fn each_pitfall_is_read_as_the_table_says() {
 }
 
 #[test]
-fn without_its_last_sentence_an_answer_is_torn() {
+fn an_answer_without_its_success_line_is_truncated() {
     let bytes = format!("bat 1\n\r@\r\r\n{CELLS}\r\r\n{CELL_0}\r\n\r$$\r\n\rpylon>");
     let FrameStatus::Complete(answer) = Framer::new("bat 1").push(bytes.as_bytes()) else {
         panic!("no answer")

@@ -156,7 +156,7 @@ proptest! {
     #![proptest_config(config(1_500))]
 
     #[test]
-    fn no_bytes_panic_a_reader(which in 0..VERBS.len(), bytes in vec(any::<u8>(), 0..600)) {
+    fn no_bytes_panic_a_parser(which in 0..VERBS.len(), bytes in vec(any::<u8>(), 0..600)) {
         let command = VERBS[which].bare();
         let echoed = [command.to_string().as_bytes(), b"\r\n", &bytes].concat();
         for bytes in [&bytes, &echoed] {
@@ -166,13 +166,13 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_to_an_answer_panics_a_reader((command, bytes) in damaged()) {
+    fn no_damage_to_an_answer_panics_a_parser((command, bytes) in damaged()) {
         read_by_all(command, Answer::from_transcript(&bytes));
         framed(&command.to_string(), bytes.chunks(64)).into_iter().for_each(|answer| read_by_all(command, answer));
     }
 
     #[test]
-    fn however_bytes_are_cut_the_answer_is_the_same((command, bytes) in damaged(), cuts in vec(any::<Index>(), 0..12)) {
+    fn chunks_of_any_size_frame_the_same_answer((command, bytes) in damaged(), cuts in vec(any::<Index>(), 0..12)) {
         let question = command.to_string();
         let whole = framed(&question, std::iter::once(bytes.as_slice()));
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
@@ -185,7 +185,7 @@ proptest! {
 }
 
 #[test]
-fn every_genuine_answer_is_found_between_others() {
+fn every_genuine_answer_is_found_among_others() {
     for pair in GENUINE.windows(2) {
         let [(_, before), (command, bytes)] = pair else { unreachable!("windows of two") };
         let alone = framed(&command.to_string(), std::iter::once(bytes.as_slice()));
@@ -197,7 +197,7 @@ fn every_genuine_answer_is_found_between_others() {
 }
 
 #[test]
-fn a_transcript_of_noise_is_an_answer_that_says_nothing_usable() {
+fn a_transcript_of_noise_has_no_usable_values() {
     let mut random = 1_u32;
     let mut noise = |line_ends: bool| -> Vec<u8> {
         let byte = |_| {

@@ -235,7 +235,7 @@ proptest! {
     #![proptest_config(config(120))]
 
     #[test]
-    fn what_one_battery_does_not_say_is_never_anothers(which in any::<prop::sample::Index>(), seed in 0..6_u64, loss in losses()) {
+    fn a_missing_value_is_never_taken_from_another_battery(which in any::<prop::sample::Index>(), seed in 0..6_u64, loss in losses()) {
         let packs: Vec<Dialect> = Dialect::ALL.iter().copied().filter(|dialect| !dialect.is_stack()).collect();
         let answers = sweep(packs[which.index(packs.len())], seed);
         let truth = read(answers.iter().cloned().map(|(command, bytes)| (command, Some(bytes))).collect());
@@ -273,7 +273,7 @@ fn survives(bits: u32, names: &[&str]) {
 }
 
 #[test]
-fn every_bit_of_every_event_word_is_kept() {
+fn every_bit_of_every_event_word_is_preserved() {
     for shift in 0..32 {
         survives(1 << shift, &[]);
         survives(1 << shift, &NAMES[..1]);
@@ -284,12 +284,12 @@ proptest! {
     #![proptest_config(config(2_000))]
 
     #[test]
-    fn event_words_keep_every_combination_and_the_names_that_account_for_it(bits in any::<u32>(), names in vec(0..NAMES.len(), 0..4)) {
+    fn event_words_preserve_bits_and_matching_names(bits in any::<u32>(), names in vec(0..NAMES.len(), 0..4)) {
         survives(bits, &names.into_iter().map(|name| NAMES[name]).collect::<Vec<_>>());
     }
 
     #[test]
-    fn commands_read_back_as_themselves(verb in 0..10_usize, index in any::<u16>()) {
+    fn commands_parse_back_from_their_text(verb in 0..10_usize, index in any::<u16>()) {
         let verb = [CommandName::Pwr, CommandName::Bat, CommandName::Info, CommandName::Stat, CommandName::Soh, CommandName::DataEvent, CommandName::DataHistory, CommandName::Time, CommandName::Log, CommandName::Unit][verb];
         let numbered = Command { name, index: Some(index) };
         let takes_none = matches!(verb, CommandName::Time | CommandName::Log | CommandName::Unit);
@@ -299,7 +299,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_but_a_question_is_a_command(text in prop_oneof![
+    fn no_other_text_is_a_command(text in prop_oneof![
         "[ -~]{0,20}",
         "(pwr|bat|info|stat|soh|time|log|data|data event|data history|unit)[ -~]{0,6}",
         "(shut|trst|tshut|tsleep|updata|datac|statc|config|ctrl|setprt|eepw|flaw|rtcw|socw|login|logout|time) ?[a-z0-9 ]{0,12}",

@@ -109,7 +109,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_a_console_says_is_what_is_read(life in lives()) {
+    fn parsed_values_equal_the_printed_ones(life in lives()) {
         let mut console = life.console();
         for question in questions(life.batteries) {
             let Asked { heard, answer, values } = ask(&mut console, &question);

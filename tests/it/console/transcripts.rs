@@ -67,7 +67,7 @@ fn every_transcript_yields_the_committed_values() {
 }
 
 #[test]
-fn transcripts_frame_the_same_however_they_are_cut() {
+fn transcripts_frame_the_same_with_chunks_of_any_size() {
     for (path, bytes) in transcripts() {
         let question = question(&bytes);
         let whole = Framer::new(&question).push(&bytes);
