@@ -1,5 +1,5 @@
-//! What real consoles said: every capture that lies beside the project is picked up by discovery, parsed or
-//! refused with its reason, and held against the committed values; raw ones go through the framing as well.
+//! Parses every capture of a real console next to the project, found by discovery, or records why it was
+//! refused, and compares the result with the committed values; raw captures go through the framing as well.
 
 use bankwatch::internals::console::answers;
 use bankwatch::internals::console::answers::parsed::Parsed;
@@ -8,7 +8,7 @@ use bankwatch::internals::console::framing::answer::{Answer, AnswerStatus};
 use bankwatch::internals::console::framing::{FrameStatus, Framer};
 use support::captures::{self, Capture};
 
-/// What is committed of a capture: the values, or why there are none.
+/// The committed result of a capture: the values, or why there are none.
 fn outcome(capture: &Capture) -> Result<Parsed, String> {
     let answer = Answer::from_transcript(&capture.bytes);
     let command: Command = match answer.command() {
@@ -47,7 +47,7 @@ fn every_capture_yields_the_committed_values_or_its_reason() {
     }
 }
 
-/// What holds for any capture, known or new.
+/// Checks that apply to any capture, known or new.
 fn invariants(capture: &Capture, outcome: &Result<Parsed, String>) {
     let name = &capture.name;
     let Ok(parsed) = outcome else { return };
@@ -101,7 +101,7 @@ fn raw_captures_frame_the_same_with_chunks_of_any_size() {
     captures::note(framed, "raw captures framed at every cut");
 }
 
-/// The answer's lines and end, once the framing has seen all pieces.
+/// The answer's lines and status, once the framing has received all chunks.
 fn framed_in(question: &str, pieces: &[&[u8]]) -> Option<(Vec<String>, AnswerStatus)> {
     let mut framer = Framer::new(question);
     for piece in pieces {

@@ -1,5 +1,5 @@
-//! Consoles with manners of their own: they disagree with themselves, mistake the question, answer nonsense. What
-//! is asked of them stays within bounds, and what they say is read.
+//! Consoles with quirks: they contradict themselves, mishear the command, answer nonsense. The number of retries stays
+//! limited, and their answers are accepted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,22 +26,22 @@ use support::captures::{Capture, discover, note};
 use support::scripted::Scripted;
 use support::sweep_runner::{PATIENCE, restless, sweep};
 
-/// A bank that stands still.
+/// A bank whose values do not change.
 fn console(dialect: Dialect, batteries: usize) -> Console {
     Simulation::new(dialect).batteries(batteries).seed(4).console().expect("a console")
 }
 
-/// What it says to one line, and the values in that.
+/// Its answer to one line, and the values in it.
 fn ask(console: &mut Console, line: &str) -> (String, Option<PrintedValues>) {
-    let (heard, said) = console.type_with_values(format!("{line}\n").as_bytes());
-    (heard.into_iter().map(char::from).collect(), said.into_iter().next().map(|(_, values)| values))
+    let (received, printed) = console.type_with_values(format!("{line}\n").as_bytes());
+    (received.into_iter().map(char::from).collect(), printed.into_iter().next().map(|(_, values)| values))
 }
 
 fn bytes(text: &str) -> Vec<u8> {
     text.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap_or(b'?')).collect()
 }
 
-/// Sweeps until there are so many.
+/// Sweeps until this many are complete.
 fn sweeps(link: &str, count: usize) -> Vec<Transcript> {
     let mut all = Vec::new();
     sweep(
@@ -57,7 +57,7 @@ fn sweeps(link: &str, count: usize) -> Vec<Transcript> {
     all
 }
 
-/// All of them complete; after the first two nothing but `info` in its turn, and nothing twice.
+/// Checks that all are complete, and that after the first two only `info` is due now and then, without any retry.
 #[track_caller]
 fn believed_and_not_asked_again(all: &[Transcript]) {
     for (number, transcript) in (1..).zip(all) {
@@ -65,7 +65,7 @@ fn believed_and_not_asked_again(all: &[Transcript]) {
         let again: Vec<String> = transcript
             .exchanges
             .iter()
-            // Read for the first time, it has to be confirmed; that comes after all other slow questions.
+            // The first value has to be confirmed; that comes after all other slow commands.
             .filter(|exchange| exchange.attempts > 1 && exchange.command != CommandName::Euro.bare())
             .map(|exchange| format!("{} {} times", exchange.command, exchange.attempts))
             .collect();
@@ -73,7 +73,7 @@ fn believed_and_not_asked_again(all: &[Transcript]) {
     }
 }
 
-/// The same text with each battery's voltage that much higher: in the table's rows and in the details.
+/// The same text with a higher voltage of each battery, in the table's rows and in the details.
 fn with_higher_voltage(text: String, values: Option<PrintedValues>, by: i32) -> String {
     let voltages = match values {
         Some(PrintedValues::Table(rows)) => {
@@ -134,7 +134,7 @@ fn a_load_step_between_table_and_detail_is_accepted() {
     let mut console = console(Dialect::PytesR, 3);
     let script = Scripted::start(move |line| {
         let (text, values) = ask(&mut console, line);
-        // The table knows of no load, the details do: 1.5 V and 50 A lie between them.
+        // A load step of 1.5 V and 50 A between the table and the details.
         let Some(PrintedValues::Detail(detail)) = values else { return bytes(&text) };
         let current = format!("Current         : {}", detail.current_ma);
         let loaded = format!("Current         : {}", detail.current_ma - 50_000);
@@ -176,11 +176,11 @@ fn a_misheard_command_never_yields_another_batterys_values() {
         mistaken += 1;
         counted.store(mistaken, Ordering::SeqCst);
         match rng.u8(0..3) {
-            // The console heard another question: its echo says so.
+            // The console received another command, as its echo shows.
             0 => bytes(&text),
-            // And its echo is damaged too.
+            // In addition, its echo is damaged.
             1 => bytes(&text.replacen(' ', "\u{a0}", 1)),
-            // The echo is ours, and the values name themselves another's, where they name themselves.
+            // The echo is ours, but the answer states another battery's number, if it states one.
             _ if verb == "pwr" => bytes(&text.replacen(&other.to_string(), &place.to_string(), 1)),
             _ => bytes(&text),
         }
@@ -242,14 +242,14 @@ fn a_damaged_header_causes_a_retry_and_hides_no_column() {
     }
 }
 
-/// The nth `needle` of a text becomes something else.
+/// Replaces the nth `needle` of a text.
 fn nth_replaced(text: &str, needle: &str, nth: usize, by: &str) -> String {
     let at = text.match_indices(needle).nth(nth).map(|(at, _)| at).expect("so many of them");
     format!("{}{by}{}", &text[..at], &text[at + needle.len()..])
 }
 
-/// Sweeps of a console of two batteries, whose answers to one question from its `from`th on `change` changes, with
-/// how often that was asked before.
+/// Sweeps of a console with two batteries. `change` modifies the answers to one command from the `from`th on; it gets
+/// the number of times that the command was sent before.
 fn changed(question: &'static str, from: usize, change: fn(usize, String) -> String) -> Vec<Transcript> {
     let (mut console, mut asked) = (console(Dialect::Us2000c, 2), 0);
     let script = Scripted::start(move |line| {
@@ -274,7 +274,7 @@ fn an_unknown_word_is_shown_if_every_answer_has_it() {
 
 #[test]
 fn an_unconfirmed_word_is_missing_and_the_rest_is_used() {
-    // Each answer lost a letter of another word: three in every sweep.
+    // Each of the three answers in a sweep lost a letter of another word.
     let all = changed("bat 1", 3, |asked, text| nth_replaced(&text, "Normal", 3 * (asked % 5), "Norma"));
     for transcript in &all[2..] {
         let reading = assemble(transcript);
@@ -301,18 +301,18 @@ fn a_truncated_on_is_not_a_switch_state() {
 
 #[test]
 fn a_third_damaged_answer_adds_no_unconfirmed_word_or_event() {
-    // Each answer has another damaged line, and each says something of its own besides.
+    // Each answer has another damaged line, and another additional word.
     let all = changed("pwr 1", 3, |asked, text| {
         let lines = ["Charge Times", "Total Coulomb", "Max Voltage"];
         let damaged =
             text.replacen(&format!("{:<16}: ", lines[asked % 3]), &format!("{:<16}: x", lines[asked % 3]), 1);
         assert_ne!(damaged, text);
-        let said =
+        let printed =
             damaged.replacen("Volt Status     : Normal", &format!("Volt Status     : Norma{asked}"), 1);
-        assert_ne!(said, damaged);
+        assert_ne!(printed, damaged);
         let events = format!("Power Events    : {:#x}", 1 << (asked % 7));
-        let said = said.replacen("Power Events    : 0x", &format!("{events}\rx{asked} : 0x"), 1);
-        said.replacen("System Fault", &format!("System F{asked}"), 1)
+        let printed = printed.replacen("Power Events    : 0x", &format!("{events}\rx{asked} : 0x"), 1);
+        printed.replacen("System Fault", &format!("System F{asked}"), 1)
     });
     for transcript in &all[2..] {
         let reading = assemble(transcript);
@@ -327,7 +327,7 @@ fn a_third_damaged_answer_adds_no_unconfirmed_word_or_event() {
     }
 }
 
-/// An echo in which one byte is lost or another; no digit becomes another digit, which would be another question.
+/// An echo in which one byte is lost or changed; no digit becomes another digit, which would be another command.
 fn damaged_echo(rng: &mut Rng, line: &str) -> Vec<u8> {
     let mut echo = line.as_bytes().to_vec();
     let at = rng.usize(..echo.len());
@@ -392,7 +392,7 @@ fn an_answer_to_another_client_never_counts() {
         let Some(place) = place.filter(|_| rng.f64() < 0.4) else {
             return bytes(&ask(&mut inner, line).0);
         };
-        // Somebody else asked, about another battery; ours was not heard at all.
+        // Another client sent a command for another battery; ours was not received at all.
         let other = (place - 1 + rng.u8(1..4)) % 4 + 1;
         let verb = *rng.choice(&["pwr", "bat", "info", "stat"]).expect("there are some");
         let theirs = format!("{verb} {other}");
@@ -416,7 +416,7 @@ fn recording(of: impl Fn(&Capture) -> bool) -> (Vec<u8>, Vec<Capture>) {
     (bytes, captures)
 }
 
-/// Full readings of a recording, none of which lacks anything or is asked for ever.
+/// Full readings of a recording; none has missing parts, and retries end.
 fn replayed(recording: &[u8]) -> Vec<BankReading> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("recording.txt");
@@ -438,7 +438,7 @@ fn details(captures: &[Capture]) -> BTreeMap<u8, PwrDetail> {
     captures.iter().filter_map(read).collect()
 }
 
-/// What a reading says of each battery is what its own capture says.
+/// Checks that the reading of each battery matches its own capture.
 fn holds(reading: &BankReading, details: &BTreeMap<u8, PwrDetail>) {
     for (place, detail) in details {
         let battery = &reading.batteries[usize::from(*place) - 1];
@@ -479,7 +479,7 @@ fn the_captured_us_bank_with_a_gap_is_read_completely() {
         return;
     }
     let details = details(&captures);
-    // Its table was not captured, so it is written after what the batteries say of themselves.
+    // Its table was not captured, so it is generated from the batteries' own answers.
     let mut table = String::from("pylon>pwr\n@\nPower Volt Curr Tempr Base.St Coulomb\n");
     for place in 1..=8_u8 {
         table += &match details.get(&place) {
@@ -509,7 +509,7 @@ fn the_captured_us_bank_with_a_gap_is_read_completely() {
     );
 }
 
-/// A sweep in which the console was asked this.
+/// A sweep in which this command was sent.
 fn asked(console: &mut Console, questions: &[&str]) -> Transcript {
     let exchanges = questions.iter().map(|question| {
         let answer = Answer::from_transcript(&bytes(&ask(console, question).0));
@@ -560,9 +560,9 @@ fn euro_is_accepted_once_it_is_confirmed() {
     for dialect in [Dialect::Us3000c, Dialect::Us3000d, Dialect::Us2000c, Dialect::ForceH2] {
         let (mut console, mut review) = (console(dialect, 2), AnswerValidator::default());
         let mut judge = |question: &str, nth: u32| {
-            // The pager waits once in `help`; behind other answers an empty line yields a prompt.
-            let heard = ask(&mut console, question).0 + &ask(&mut console, "").0;
-            let answer = Answer::from_transcript(&bytes(&heard));
+            // The pager waits once in `help`; after other answers, an empty line yields a prompt.
+            let received = ask(&mut console, question).0 + &ask(&mut console, "").0;
+            let answer = Answer::from_transcript(&bytes(&received));
             review.judge(
                 question.parse().expect("a command"),
                 Duration::from_secs(nth.into()),
@@ -581,7 +581,7 @@ fn euro_is_accepted_once_it_is_confirmed() {
     }
 }
 
-/// What a mad console does with a question.
+/// How a faulty console responds to a command.
 fn mad(rng: &mut Rng, console: &mut Console, line: &str) -> Vec<u8> {
     let text = ask(console, line).0;
     let framed = |body: &str| format!("{line}\n\r@\r\r\n{body}\r\n\r$$\r\n\rpylon>");
@@ -604,7 +604,7 @@ fn mad(rng: &mut Rng, console: &mut Console, line: &str) -> Vec<u8> {
     })
 }
 
-/// A question that only reads, and the single byte that leaves a pager in front of it.
+/// Whether this is a command that only reads, possibly after the single byte that exits a pager.
 fn only_reads(line: &str) -> bool {
     let line = line.strip_prefix('q').unwrap_or(line);
     let mut words = line.split(' ');
@@ -647,7 +647,7 @@ fn only_read_commands_are_sent_and_at_most_three_times() {
                 lines_seen += 1;
                 *counts.entry(line.trim_start_matches('q').to_owned()).or_insert(0) += 1;
             }
-            // An empty line is a page turned or the question whether anybody is there.
+            // An empty line requests a page or probes the console.
             counts.remove("");
             assert!(counts.values().all(|count| *count <= 3), "{dialect}: {counts:?}");
         };

@@ -1,4 +1,4 @@
-//! What becomes of damage on the line: what is caught, what is left, and how far off that can be.
+//! Damage on the line: how much is detected, how much remains, and how large the remaining errors are.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -19,10 +19,10 @@ use support::damage_stats::{Swept, Tally};
 use support::scripted::Scripted;
 use support::sweep_runner::{PATIENCE, restless, sweep};
 
-/// Sweeps that are judged together; the simulator remembers the answers of more.
+/// Sweeps that are evaluated together; the simulator remembers more answers than these have.
 const BATCH: usize = 40;
 
-/// Asks a bank of four batteries that lives twenty times as fast, under `faults`.
+/// Polls a bank of four batteries at twenty times the normal speed, under `faults`.
 fn ask(dialect: Dialect, seed: u64, faults: Faults, sweeps: u64) -> Tally {
     let plan = Simulation::new(dialect).batteries(4).cells(16).seed(seed).speed(20.0).unpaced();
     let bank = plan.faults(faults).start().expect("a bank");
@@ -46,26 +46,26 @@ fn ask(dialect: Dialect, seed: u64, faults: Faults, sweeps: u64) -> Tally {
     tally
 }
 
-/// Does something to an answer whose echo ends before that byte; where it was done, if anything was.
+/// Damages an answer whose echo ends before that byte; returns the position of the damage, if any.
 type Strike = fn(&mut Rng, &mut Vec<u8>, usize) -> Option<usize>;
 
-/// One digit becomes another: the damage that no syntax betrays.
+/// Changes one digit: damage that no syntax check detects.
 #[allow(clippy::ptr_arg, reason = "it is a Strike")]
-fn wrong_digit(rng: &mut Rng, heard: &mut Vec<u8>, echo: usize) -> Option<usize> {
-    let digits: Vec<usize> = (echo..heard.len()).filter(|at| heard[*at].is_ascii_digit()).collect();
+fn wrong_digit(rng: &mut Rng, received: &mut Vec<u8>, echo: usize) -> Option<usize> {
+    let digits: Vec<usize> = (echo..received.len()).filter(|at| received[*at].is_ascii_digit()).collect();
     let at = *rng.choice(&digits)?;
-    heard[at] = b'0' + (heard[at] - b'0' + rng.u8(1..10)) % 10;
+    received[at] = b'0' + (received[at] - b'0' + rng.u8(1..10)) % 10;
     Some(at)
 }
 
-/// One byte is lost, anywhere.
-fn lost_byte(rng: &mut Rng, heard: &mut Vec<u8>, _: usize) -> Option<usize> {
-    let at = rng.usize(..heard.len());
-    heard.remove(at);
+/// Removes one byte, anywhere.
+fn lost_byte(rng: &mut Rng, received: &mut Vec<u8>, _: usize) -> Option<usize> {
+    let at = rng.usize(..received.len());
+    received.remove(at);
     Some(at)
 }
 
-/// Asks a bank to whose answers, at this rate, this is done.
+/// Polls a bank whose answers are damaged at this rate.
 fn ask_struck(
     dialect: Dialect,
     seed: u64,
@@ -80,17 +80,17 @@ fn ask_struck(
     let keep = Arc::clone(&truth);
     let script = Scripted::start(move |line| {
         console.bank_mut().advance(Duration::from_millis(200));
-        let (mut heard, said) = console.type_and_hear(format!("{line}\n").as_bytes());
-        // A page behind the pager belongs to an answer whose damage was told already.
-        let strikes = rng.f64() < rate && !said.is_empty();
-        let struck = strikes.then(|| strike(&mut rng, &mut heard, line.len() + 2)).flatten();
+        let (mut received, printed) = console.type_and_hear(format!("{line}\n").as_bytes());
+        // Further pages belong to an answer whose damage was already counted.
+        let strikes = rng.f64() < rate && !printed.is_empty();
+        let struck = strikes.then(|| strike(&mut rng, &mut received, line.len() + 2)).flatten();
         let mut truth = keep.lock().expect("no test panics while it reads the truth");
-        for (command, values) in said {
+        for (command, values) in printed {
             let damage = struck.map(|at| Damage { fault: FaultKind::Garble, at: vec![at] });
             let (number, at) = (truth.answers.len() as u64 + 1, console.bank().now());
             truth.answers.push(PrintedAnswer { number, at, command, damage, values });
         }
-        heard
+        received
     });
     let (mut tally, mut waiting, mut after) = (Tally::default(), Vec::new(), 0);
     sweep(
@@ -110,7 +110,7 @@ fn ask_struck(
     tally
 }
 
-/// Asks several banks at once: they mostly wait.
+/// Polls several banks at once: they mostly wait.
 fn ask_all(dialects: &[Dialect], ask: impl Fn(Dialect, u64) -> Tally + Clone + Send + 'static) -> Tally {
     let begun = Instant::now();
     let banks: Vec<_> = (1..)
@@ -165,12 +165,12 @@ fn a_wrong_digit_is_accepted_only_within_its_tolerance() {
     let all = ask_all(&EIGHT, |dialect, seed| ask_struck(dialect, seed, (wrong_digit, 0.1), 1000, |_| {}));
     assert!(all.complete * 100 >= all.sweeps * 99, "too few sweeps are complete\n{all}");
     assert!(all.violations.is_empty(), "{all}");
-    // What nothing could be compared with, or what came third after two other damaged answers.
+    // Values without anything to compare, or third answers after two other damaged ones.
     assert!(all.unguarded.len() as u64 * 500 <= all.struck["garble"], "{all}");
 }
 
-/// Asks a bank of which half of all answers lose a byte, and follows its events: it is sound, so none is true but what
-/// is missing.
+/// Polls a bank of which half of all answers lose a byte, and tracks its events: the bank has none, so every event except
+/// `missing` is false.
 fn ask_with_lost_bytes(dialect: Dialect, seed: u64) -> Tally {
     let catalogue = Catalogue::load(None).0;
     let mut tracker = Tracker::new(Arc::from("bank"), Duration::from_secs(10), Duration::ZERO);
@@ -181,7 +181,7 @@ fn ask_with_lost_bytes(dialect: Dialect, seed: u64) -> Tally {
             assert!(own || event.level == EventLevel::Info, "{dialect}: {event:?}");
         }
     });
-    // A number that nothing could be compared with may be wrong; a word never is.
+    // A number without anything to compare may be wrong; a word never is.
     let words = tally.unguarded.extract_if(.., |what| what.contains("Text(") || what.contains("event"));
     let words: Vec<String> = words.collect();
     tally.violations.extend(words);

@@ -1,4 +1,4 @@
-//! A damaged or odd row of a table costs that row's doubtful values: never another row, and never a battery.
+//! A damaged or unusual row of a table loses only its own doubtful values: never another row, and never a battery.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -37,10 +37,10 @@ fn console(dialect: Dialect) -> Console {
 }
 
 fn text_of(console: &mut Console, question: &str) -> String {
-    framed_answers::ask(console, question).heard.into_iter().map(char::from).collect()
+    framed_answers::ask(console, question).received.into_iter().map(char::from).collect()
 }
 
-/// What every dialect says in its tables.
+/// The tables of every dialect.
 static TABLES: LazyLock<Vec<(Dialect, Command, String)>> = LazyLock::new(|| {
     let each = |dialect: &Dialect| {
         let mut console = console(*dialect);
@@ -53,10 +53,10 @@ static TABLES: LazyLock<Vec<(Dialect, Command, String)>> = LazyLock::new(|| {
     Dialect::ALL.iter().flat_map(each).collect()
 });
 
-/// What was asked and answered.
+/// A command and its answer.
 type Answers = Vec<(Command, String)>;
 
-/// The answers of every stack in a sweep, and the reading made of them.
+/// The answers of every stack in a sweep, and their reading.
 static STACKS: LazyLock<Vec<(Answers, BankReading)>> = LazyLock::new(|| {
     let each = |dialect: &Dialect| {
         let mut console = console(*dialect);
@@ -77,7 +77,7 @@ fn rows(text: &str) -> Vec<usize> {
     (first..lines.len()).filter(|at| !lines[*at].trim().is_empty()).take_while(is_row).collect()
 }
 
-/// What happens to one row.
+/// Damage to one row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Damage {
     NumberForAWord,
@@ -109,7 +109,7 @@ fn damages() -> impl Strategy<Value = Damage> {
 }
 
 impl Damage {
-    /// The row damaged at one of its tokens, or nothing where it is gone or this can't happen to it.
+    /// The row with damage at one of its tokens; `None` if the row is lost or cannot be damaged in this way.
     fn strike(self, row: &str, which: Index) -> Option<String> {
         let row = row.trim_end();
         let start = row.as_ptr() as usize;
@@ -189,7 +189,7 @@ proptest! {
             }
             let fields = found.and_then(Value::as_object).into_iter().flatten();
             for (name, value) in fields {
-                // What was cut off a text or a word can't be seen.
+                // A truncated text or word cannot be detected.
                 let cut = damage == Damage::CutShort && truth[name].is_string();
                 let right = value.is_null() || *value == truth[name] || cut;
                 prop_assert!(right, "{} {}: {} is {}\n{}", dialect, command, name, value, hit);
@@ -198,7 +198,7 @@ proptest! {
         prop_assert!(found.keys().all(|number| truth.contains_key(number)), "{} {}\n{}", dialect, command, hit);
         if let Parsed::Table(table) = &parsed {
             let was_there = truth[&own]["absent"] == Value::Bool(false);
-            // This console leaves out the rows of absent batteries.
+            // This console omits the rows of absent batteries.
             let left_out = damage == Damage::Removed && *dialect == Dialect::Us3000d;
             let shown = table.presence_at(place(u8::try_from(own).expect("a place")));
             prop_assert!(!was_there || left_out || shown != Some(false), "{} {}: absent\n{}", dialect, command, hit);
@@ -226,7 +226,7 @@ proptest! {
             if !own_module {
                 prop_assert_eq!(&found.measured, &truth.measured, "{:?}\n{}", damage, answers[1].1);
             }
-            // Nobody knows of a last module that states nothing at all.
+            // A last module without any value cannot be detected.
             let Some(cells) = &found.cells else {
                 prop_assert!(last_module, "{:?} {:?}\n{}", damage, found.place, answers[2].1);
                 continue;
@@ -239,7 +239,7 @@ proptest! {
     }
 }
 
-/// What the answers of one sweep amount to.
+/// The reading of one sweep's answers.
 fn reading(answers: &[(Command, String)]) -> BankReading {
     let exchange = |(command, text): &(Command, String)| Exchange {
         command: *command,
@@ -257,7 +257,7 @@ fn reading(answers: &[(Command, String)]) -> BankReading {
     })
 }
 
-/// Sweeps a console whose answers are changed by `change`, which is told the question and how often each was put.
+/// Sweeps a console whose answers are modified by `change`, which gets the command and how often it was sent.
 fn sweeps(
     dialect: Dialect,
     count: usize,
@@ -268,8 +268,8 @@ fn sweeps(
     let script = Scripted::start(move |line| {
         let times = asked.entry(line.to_owned()).or_default();
         *times += 1;
-        let (heard, _) = console.type_with_values(format!("{line}\n").as_bytes());
-        let text = change(line, *times, heard.into_iter().map(char::from).collect());
+        let (received, _) = console.type_with_values(format!("{line}\n").as_bytes());
+        let text = change(line, *times, received.into_iter().map(char::from).collect());
         text.chars().map(|c| c as u8).collect()
     });
     let mut all = Vec::new();
@@ -286,7 +286,7 @@ fn sweeps(
     all
 }
 
-/// The text with this done to its row number `number`.
+/// The text with this change to row `number`.
 fn with_row(text: String, number: &str, change: impl Fn(&str) -> String) -> String {
     let own = |line: &str| {
         line.split_ascii_whitespace().next() == Some(number) && line.split_ascii_whitespace().count() > 6
@@ -399,7 +399,7 @@ fn a_battery_with_an_unreadable_row_counts_in_the_totals() {
 
 #[test]
 fn many_new_batteries_are_accepted_when_two_sweeps_agree() {
-    // Each table is asked again within its own sweep, so two of them are not two sweeps.
+    // Each table is requested again within its own sweep, so two tables are not two sweeps.
     let all = sweeps(Dialect::Us2000, 8, |line, times, text| {
         let phantoms = |text: String| {
             let rows: Vec<String> =

@@ -1,4 +1,4 @@
-//! What a battery remembers fills many pages: how far they are turned.
+//! The device log of a battery has many pages: how many are requested.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn bank() -> SimulatorHandle {
 
 async fn talk(bank: &SimulatorHandle) -> ConsoleClient {
     let link = Link::parse(&bank.link(), SerialParams::default()).unwrap().open().await.unwrap();
-    // A machine with much else to do shall not end the pages.
+    // A busy machine must not end the paging.
     let patience = ConsoleTimeouts { paging: Duration::from_secs(60), ..ConsoleTimeouts::default() };
     ConsoleClient::new(link, b"\n", patience)
 }
@@ -30,7 +30,7 @@ fn records(answer: &Answer) -> usize {
     log::parse(answer).unwrap().records.len()
 }
 
-/// How many records the console has.
+/// Number of records in the console.
 fn all(bank: &SimulatorHandle) -> usize {
     let truth = bank.answer_history();
     let PrintedValues::Log(entries) = &truth.latest("log").unwrap().values else {
@@ -71,7 +71,7 @@ fn a_log_is_read_twice_and_then_up_to_the_first_known_record() {
     run(async {
         let bank = bank();
         let mut conversation = talk(&bank).await;
-        // So long that no sweep is due in the middle of the log, also on a machine with much else to do.
+        // Long enough that no sweep is due within the log, even on a busy machine.
         let rhythm = PollSchedule::new(Duration::from_millis(1_500), Duration::ZERO, true);
         let mut sweeper = Sweeper::new("bank".into(), rhythm, AnswerValidator::validate);
         let mut read = Vec::new();
@@ -80,7 +80,7 @@ fn a_log_is_read_twice_and_then_up_to_the_first_known_record() {
             match sweeper.step(&mut conversation).await {
                 SweepProgress::InProgress => {}
                 SweepProgress::Idle(until) => tokio::time::sleep_until(until).await,
-                // A slow question goes behind a sweep, and its answer with the next one.
+                // A slow command follows a sweep, and its answer is part of the next one.
                 SweepProgress::Complete(transcript) => {
                     let log = transcript.exchanges.iter().find(|exchange| exchange.command == LOG);
                     read.extend(log.map(|log| records(log.outcome.as_ref().unwrap())));

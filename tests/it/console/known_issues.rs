@@ -1,4 +1,4 @@
-//! What users of such consoles stumbled over: each pitfall with an answer that has it and what is made of it.
+//! Known issues of consoles and other readers: for each, an answer with the issue and its expected result.
 
 use bankwatch::internals::console::answers;
 use bankwatch::internals::console::answers::parsed;
@@ -6,12 +6,12 @@ use bankwatch::internals::console::framing::answer::Answer;
 use bankwatch::internals::console::framing::{FrameStatus, Framer};
 use serde_json::Value;
 
-/// An answer and what is read from it.
+/// An answer and its expected result.
 struct Pitfall {
     name: &'static str,
     question: &'static str,
     lines: &'static [&'static str],
-    /// Where in the values, and the JSON that stands there; `problem` and `refused` are the texts of those.
+    /// A path in the values, and the JSON at that path; `problem` and `refused` are the texts of those errors.
     found: &'static [(&'static str, &'static str)],
 }
 
@@ -302,7 +302,7 @@ const PITFALLS: &[Pitfall] = &[
         found: &[("refused", "requested battery 2, but the answer is about battery 3")],
     },
     Pitfall {
-        name: "a label said twice with other values",
+        name: "a repeated label with another value",
         question: "pwr 1",
         lines: &[" Voltage         : 53127       mV", " Voltage         : 53721       mV"],
         found: &[
@@ -341,7 +341,7 @@ fn each_known_issue_is_handled_as_listed() {
         let outcome = answers::parse(question.parse().unwrap(), &framed(question, lines));
         let json = outcome.as_ref().map_or(Value::Null, |parsed| serde_json::to_value(parsed).unwrap());
         for (place, expected) in *found {
-            let said = match (*place, &outcome) {
+            let found = match (*place, &outcome) {
                 ("refused", outcome) => outcome.as_ref().err().map_or_else(String::new, ToString::to_string),
                 (_, Err(reason)) => panic!("{name}: {reason}"),
                 ("problem", Ok(parsed)) => {
@@ -349,7 +349,7 @@ fn each_known_issue_is_handled_as_listed() {
                 }
                 (pointer, Ok(_)) => json.pointer(pointer).map_or("nothing".to_owned(), Value::to_string),
             };
-            assert_eq!(said, *expected, "{name}: {place}");
+            assert_eq!(found, *expected, "{name}: {place}");
         }
     }
 }

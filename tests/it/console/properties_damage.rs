@@ -1,4 +1,4 @@
-//! Damage on the way: no bytes panic anything that reads them, and how they are cut changes nothing.
+//! Damaged bytes: none causes a panic, and chunks of any size give the same answer.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ const VERBS: [CommandName; 10] = [
     CommandName::Unit,
 ];
 
-/// What every dialect says to every question, and the question.
+/// Every dialect's answer to every command.
 static GENUINE: LazyLock<Vec<(Command, Vec<u8>)>> = LazyLock::new(|| {
     let mut all = Vec::new();
     for &dialect in Dialect::ALL {
@@ -39,14 +39,14 @@ static GENUINE: LazyLock<Vec<(Command, Vec<u8>)>> = LazyLock::new(|| {
         console.bank_mut().take_out(2);
         for verb in VERBS {
             for command in [verb.bare(), verb.for_place(Place::FIRST)] {
-                all.push((command, ask(&mut console, &command.to_string()).heard));
+                all.push((command, ask(&mut console, &command.to_string()).received));
             }
         }
     }
     all
 });
 
-/// Something that happens to bytes on the way.
+/// Damage to bytes on the line.
 #[derive(Clone, Debug)]
 enum Damage {
     Flip(Index, u8),
@@ -101,7 +101,7 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
-/// A question and a damaged answer to it.
+/// A command and a damaged answer to it.
 fn damaged() -> impl Strategy<Value = (Command, Vec<u8>)> {
     (any::<Index>(), vec(damage(), 0..6)).prop_map(|(which, all)| {
         let (command, mut bytes) = GENUINE[which.index(GENUINE.len())].clone();
@@ -110,7 +110,7 @@ fn damaged() -> impl Strategy<Value = (Command, Vec<u8>)> {
     })
 }
 
-/// What the framing makes of the pieces: the first answer, or the one that stands when the line falls silent.
+/// The first answer in the chunks, or the one that is complete when the line falls silent.
 fn framed<'a>(question: &str, pieces: impl Iterator<Item = &'a [u8]>) -> Option<Answer> {
     let mut framer = Framer::new(question);
     for piece in pieces {
@@ -121,7 +121,7 @@ fn framed<'a>(question: &str, pieces: impl Iterator<Item = &'a [u8]>) -> Option<
     framer.on_silence()
 }
 
-/// Everything that ever sees an answer.
+/// Runs everything that processes an answer.
 fn read_by_all(command: Command, answer: Answer) {
     for verb in VERBS {
         for other in [verb.bare(), verb.for_place(Place::FIRST)] {

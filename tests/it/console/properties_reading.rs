@@ -1,5 +1,5 @@
-//! From answers to a reading: nothing is made up, and nothing of one battery is ever said of another. Event words
-//! keep every bit, and no text but a question is a command.
+//! From answers to a reading: nothing is invented, and no value is assigned to another battery. Event words preserve
+//! every bit, and only the known commands are commands.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -20,10 +20,10 @@ use support::framed_answers::ask;
 
 const SECOND: u8 = 2;
 
-/// The questions of a sweep and the bytes of their answers.
+/// The commands of a sweep and the bytes of their answers.
 fn sweep(dialect: Dialect, seed: u64) -> Vec<(Command, Vec<u8>)> {
     let mut console = Simulation::new(dialect).seed(seed).batteries(2).console().unwrap();
-    // Far apart in everything that can be told apart.
+    // Different in everything that can differ.
     console.bank_mut().set_soc(1, 0.95);
     console.bank_mut().set_soc(2, 0.35);
     console.bank_mut().raise_event(1, EventWordKind::Battery, 0x2);
@@ -32,7 +32,7 @@ fn sweep(dialect: Dialect, seed: u64) -> Vec<(Command, Vec<u8>)> {
     let each = [CommandName::Pwr, CommandName::Bat, CommandName::Info, CommandName::Stat];
     let of_each = places.into_iter().flat_map(|place| each.map(|verb| verb.for_place(place)));
     let commands = std::iter::once(CommandName::Pwr.bare()).chain(of_each);
-    commands.map(|command| (command, ask(&mut console, &command.to_string()).heard)).collect()
+    commands.map(|command| (command, ask(&mut console, &command.to_string()).received)).collect()
 }
 
 fn read(answers: Vec<(Command, Option<Vec<u8>>)>) -> BankReading {
@@ -52,12 +52,12 @@ fn read(answers: Vec<(Command, Option<Vec<u8>>)>) -> BankReading {
     })
 }
 
-/// What is lost of the second battery's answers.
+/// The losses in the second battery's answers.
 #[derive(Clone, Debug)]
 struct Loss {
-    /// Whole answers, counted among those about the second battery; the table's row is the last of them.
+    /// Complete answers, counted among those about the second battery; the table's row is the last of them.
     answers: BTreeSet<usize>,
-    /// Lines of the others, by their number modulo how many there are.
+    /// Lines of the others, by their number modulo the number of lines.
     lines: BTreeSet<usize>,
     /// The last columns of each of its cells.
     columns: usize,
@@ -87,7 +87,7 @@ impl Loss {
             let mut at = 0;
             let mut kept = without(&bytes, |line| {
                 at += 1;
-                // Echo and end belong to the framing. A lost first cell can't be told from cells numbered from 1.
+                // Echo and end are up to the framing. A lost first cell is indistinguishable from numbering from 1.
                 let body =
                     at > 3 && at + 4 < count && !(command.name == CommandName::Bat && line.starts_with("0 "));
                 body && self.lines.iter().any(|line| line % count == at)
@@ -112,7 +112,7 @@ fn without(bytes: &[u8], mut lost: impl FnMut(&str) -> bool) -> Vec<u8> {
     kept.collect::<Vec<_>>().join("\n").chars().map(|c| c as u8).collect()
 }
 
-/// Header and rows of a cell table without their last `columns` columns: another firmware.
+/// Header and rows of a cell table without the last `columns` columns, like another firmware.
 fn shortened(bytes: &[u8], columns: usize) -> Vec<u8> {
     let shorten = |line: &str| {
         let header = line.trim_start().starts_with("Battery");
@@ -120,7 +120,7 @@ fn shortened(bytes: &[u8], columns: usize) -> Vec<u8> {
         if !header && !row || columns == 0 {
             return line.to_owned();
         }
-        // The header's words and a row's tokens of: balancing, charge, percentage.
+        // Words in the header and tokens in a row for: balancing, charge, percentage.
         let cut = if header { columns } else { [0, 1, 3, 4][columns] };
         let words: Vec<&str> = line.split_whitespace().collect();
         words[..words.len().saturating_sub(cut)].join(" ") + "\r"
@@ -128,7 +128,7 @@ fn shortened(bytes: &[u8], columns: usize) -> Vec<u8> {
     text(bytes).split('\n').map(shorten).collect::<Vec<_>>().join("\n").chars().map(|c| c as u8).collect()
 }
 
-/// Holds that what `found` says is what `truth` says, field by field, or nothing.
+/// Checks that each field of `found` is equal to that of `truth`, or missing.
 macro_rules! nothing_new {
     ($found:expr, $truth:expr, $kind:ident { $($field:ident),* $(,)? }) => {{
         let $kind { $($field: _),*, .. } = $found;
@@ -247,7 +247,7 @@ proptest! {
 
 const NAMES: [&str; 5] = ["BHV", "COULFULL", "PVNOR", "MTNOR", "X9_a"];
 
-/// The words of a detail with this word in each of its three places, as one console prints them.
+/// The words of a detail with this word at each of its three positions, as one console prints them.
 fn words_of(word: &str) -> Parsed {
     let body = ["Bat Events", "Power Events", "System Fault", "System Alarm"]
         .map(|label| format!(" {label:<16}: {word}\r\r\n"));
@@ -266,7 +266,7 @@ fn survives(bits: u32, names: &[&str]) {
         if names.len() == bits.count_ones() as usize {
             assert_eq!(word.names, names);
         } else {
-            // Two unknown words can be one name that holds a blank.
+            // Two unknown words can be one name with a blank.
             assert!(word.names.is_empty() || word.names.join(" ") == printed, "{word:?}");
         }
     }

@@ -1,5 +1,4 @@
-//! Whatever the simulated consoles say, in any dialect and any state of the bank, is what is read from it,
-//! value for value.
+//! The parsed values equal those that the simulated consoles print, in any dialect and any state of the bank.
 
 use bankwatch::internals::console::answers;
 use bankwatch::internals::console::answers::bat::CellTable;
@@ -19,13 +18,13 @@ use bankwatch::internals::model::units::{
 };
 use bankwatch::internals::model::word::Word;
 use bankwatch::internals::simulator::{
-    self as said, Console, Dialect, EventStyle, EventWordKind as Words, PrintedDetail, PrintedTableRow,
+    self, Console, Dialect, EventStyle, EventWordKind as Words, PrintedDetail, PrintedTableRow,
     PrintedValues, Simulation,
 };
 use proptest::prelude::*;
-use support::framed_answers::{Asked, ask};
+use support::framed_answers::{FramedAnswer, ask};
 
-/// What is done to a bank before it is asked.
+/// Changes to a bank before it is polled.
 #[derive(Clone, Debug)]
 struct Life {
     dialect: Dialect,
@@ -34,12 +33,12 @@ struct Life {
     minutes: u64,
     style: EventStyle,
     debug: bool,
-    /// Place, and how full it is made.
+    /// Place and state of charge.
     filled: Option<(usize, f64)>,
     taken_out: Option<usize>,
     without_sensor: Option<usize>,
     without_barcode: Option<usize>,
-    /// Place, which word, its bits.
+    /// Place, word and bits.
     raised: Vec<(usize, usize, u32)>,
 }
 
@@ -62,13 +61,13 @@ fn lives() -> impl Strategy<Value = Life> {
         )| Life {
             dialect,
             seed,
-            // No stack goes beyond 1000 V, and no column has room for more.
+            // No stack exceeds 1000 V, and no column has room for more.
             batteries: if dialect.is_stack() { batteries.min(9) } else { batteries },
             minutes,
             style,
             debug,
             filled,
-            // The modules of a stack are in a row: without one of them there is no stack.
+            // The modules of a stack are in series: without one of them there is no stack.
             taken_out: taken_out.filter(|_| batteries > 1 && !dialect.is_stack()),
             without_sensor,
             without_barcode,
@@ -112,8 +111,8 @@ proptest! {
     fn parsed_values_equal_the_printed_ones(life in lives()) {
         let mut console = life.console();
         for question in questions(life.batteries) {
-            let Asked { heard, answer, values } = ask(&mut console, &question);
-            prop_assert_eq!(&Answer::from_transcript(&heard), &answer, "{}", question);
+            let FramedAnswer { received, answer, values } = ask(&mut console, &question);
+            prop_assert_eq!(&Answer::from_transcript(&received), &answer, "{}", question);
             let read = answers::parse(question.parse().unwrap(), &answer);
             if let Ok(parsed) = &read {
                 prop_assert_eq!(parsed.problems(), &[], "{}", question);
@@ -135,38 +134,40 @@ fn holds(life: &Life, question: &str, values: &PrintedValues, read: &Result<Pars
                 "{question}"
             );
         }
-        (PrintedValues::Detail(said), Ok(Parsed::Detail(read))) => detail(life, said, read),
-        (PrintedValues::Cells { place, cells: said }, Ok(Parsed::Cells(read))) => {
+        (PrintedValues::Detail(printed), Ok(Parsed::Detail(read))) => detail(life, printed, read),
+        (PrintedValues::Cells { place, cells: printed }, Ok(Parsed::Cells(read))) => {
             assert_eq!(read.stack, *place == 0);
-            cells(said, read);
+            cells(printed, read);
         }
         (PrintedValues::Info(lines), Ok(Parsed::Info(read))) => info(lines, read),
         (PrintedValues::Stat(counters), Ok(Parsed::Stat(read))) => {
             assert_eq!(*counters, read.counters, "{question}");
-            let said = |labels: [&str; 2]| {
+            let printed = |labels: [&str; 2]| {
                 let found = counters.iter().find(|(label, _)| labels.contains(&label.as_str()));
                 found.map(|(_, count)| *count)
             };
-            assert_eq!(read.cycles, said(["CYCLE Times"; 2]));
-            assert_eq!(read.soh.map(|soh| i64::from(soh.0)), said(["SOH", "SOH Percent"]));
-            assert_eq!(read.remaining, said(["Pwr Coulomb", "Pwr Coulomb(mAS)"]));
-            assert_eq!(read.discharged.map(|charge| charge.0), said(["Dsg Cap", "Dsg Cap(mAH)"]));
+            assert_eq!(read.cycles, printed(["CYCLE Times"; 2]));
+            assert_eq!(read.soh.map(|soh| i64::from(soh.0)), printed(["SOH", "SOH Percent"]));
+            assert_eq!(read.remaining, printed(["Pwr Coulomb", "Pwr Coulomb(mAS)"]));
+            assert_eq!(read.discharged.map(|charge| charge.0), printed(["Dsg Cap", "Dsg Cap(mAH)"]));
         }
         (PrintedValues::Soh(voltages), Ok(Parsed::Soh(read))) => {
             let numbered: Vec<_> = (0..).zip(voltages.iter().map(|&mv| Some(Millivolts(mv)))).collect();
             let found = read.cells.iter().map(|cell| (cell.number.unwrap(), cell.voltage));
             assert_eq!(found.collect::<Vec<_>>(), numbered, "{question}");
         }
-        (PrintedValues::Stack(said), Ok(Parsed::Stack(read))) => assert_eq!(stack_of(life, said), **read),
-        (PrintedValues::Units(said), Ok(Parsed::Units(read))) => {
-            assert_eq!(said.iter().map(|unit| unit_of(life, unit)).collect::<Vec<_>>(), read.units);
+        (PrintedValues::Stack(printed), Ok(Parsed::Stack(read))) => {
+            assert_eq!(stack_of(life, printed), **read)
+        }
+        (PrintedValues::Units(printed), Ok(Parsed::Units(read))) => {
+            assert_eq!(printed.iter().map(|unit| unit_of(life, unit)).collect::<Vec<_>>(), read.units);
         }
         (PrintedValues::Time(time), Ok(Parsed::Clock(read))) => assert_eq!(Some(whole(*time)), read.clock),
         (PrintedValues::Log(records), Ok(Parsed::Log(read))) => {
             assert_eq!(records.len(), read.records.len());
-            for (said, read) in records.iter().zip(&read.records) {
-                assert_eq!((i64::from(said.index), Some(whole(said.time))), (read.index, read.clock));
-                assert_eq!((Some(said.code), Some(&said.text)), (read.code, read.info.as_ref()));
+            for (printed, read) in records.iter().zip(&read.records) {
+                assert_eq!((i64::from(printed.index), Some(whole(printed.time))), (read.index, read.clock));
+                assert_eq!((Some(printed.code), Some(&printed.text)), (read.code, read.info.as_ref()));
             }
         }
         (PrintedValues::Nothing, Ok(Parsed::Help(help))) => {
@@ -175,85 +176,86 @@ fn holds(life: &Life, question: &str, values: &PrintedValues, read: &Result<Pars
             assert_eq!(help.lists("euro"), ["us3000c", "us5000", "us3000d"].contains(&dialect), "{dialect}");
         }
         (PrintedValues::Euro(lines), Ok(Parsed::Euro(read))) => euro(lines, read),
-        (PrintedValues::Snapshot(said), Ok(Parsed::Event(read))) => snapshot(life, said, read),
-        (said, read) => panic!("{question} said {said:?}, read {read:?}"),
+        (PrintedValues::Snapshot(printed), Ok(Parsed::Event(read))) => snapshot(life, printed, read),
+        (printed, read) => panic!("{question} printed {printed:?}, read {read:?}"),
     }
 }
 
-fn row_of(life: &Life, said: &PrintedTableRow) -> PwrRow {
-    let place = u8::try_from(said.place).ok().and_then(bankwatch::internals::model::place::Place::new);
-    if !said.present {
+fn row_of(life: &Life, printed: &PrintedTableRow) -> PwrRow {
+    let place = u8::try_from(printed.place).ok().and_then(bankwatch::internals::model::place::Place::new);
+    if !printed.present {
         return PwrRow { place, absent: true, base_state: Some(Word::new("Absent")), ..PwrRow::default() };
     }
-    let id = |which: usize| said.cell_ids.map(|ids| u16::try_from(ids[which]).unwrap());
-    let states =
-        [&said.voltage_state, &said.current_state, &said.temperature_state].map(|word| word_of(word));
+    let id = |which: usize| printed.cell_ids.map(|ids| u16::try_from(ids[which]).unwrap());
+    let states = [&printed.voltage_state, &printed.current_state, &printed.temperature_state]
+        .map(|word| word_of(word));
     let [voltage_state, current_state, temperature_state] = states;
     PwrRow {
         place,
         absent: false,
-        voltage: Some(Millivolts(said.voltage_mv)),
-        current: Some(Milliamps(said.current_ma)),
-        temperature: Some(Millicelsius(said.temperature_mc)),
-        cell_temperature_low: Some(Millicelsius(said.temperature_low_mc)),
-        cell_temperature_high: Some(Millicelsius(said.temperature_high_mc)),
-        cell_voltage_low: Some(Millivolts(said.cell_low_mv)),
-        cell_voltage_high: Some(Millivolts(said.cell_high_mv)),
+        voltage: Some(Millivolts(printed.voltage_mv)),
+        current: Some(Milliamps(printed.current_ma)),
+        temperature: Some(Millicelsius(printed.temperature_mc)),
+        cell_temperature_low: Some(Millicelsius(printed.temperature_low_mc)),
+        cell_temperature_high: Some(Millicelsius(printed.temperature_high_mc)),
+        cell_voltage_low: Some(Millivolts(printed.cell_low_mv)),
+        cell_voltage_high: Some(Millivolts(printed.cell_high_mv)),
         coldest_cell: id(0),
         warmest_cell: id(1),
         lowest_cell: id(2),
         highest_cell: id(3),
-        base_state: word_of(&said.base_state),
+        base_state: word_of(&printed.base_state),
         volt_state: voltage_state.clone(),
         current_state,
         temp_state: temperature_state.clone(),
-        soc: Some(Percent(said.soc)),
-        clock: Some(whole(said.time)),
-        // The simulator prints these with the words of the battery itself.
+        soc: Some(Percent(printed.soc)),
+        clock: Some(whole(printed.time)),
+        // The simulator prints the battery's own states here.
         cell_volt_state: voltage_state.clone(),
         cell_temp_state: temperature_state.clone(),
-        mos_temperature: said.mosfet_mc.map(Millicelsius),
-        mos_temp_state: temperature_state.filter(|_| said.mosfet_mc.is_some()),
+        mos_temperature: printed.mosfet_mc.map(Millicelsius),
+        mos_temp_state: temperature_state.filter(|_| printed.mosfet_mc.is_some()),
         system_alarm: voltage_state.filter(|_| life.dialect == Dialect::Us5000),
-        barcode: said.barcode.clone().filter(|barcode| !barcode.is_empty()),
-        model: said.device_type.clone(),
+        barcode: printed.barcode.clone().filter(|barcode| !barcode.is_empty()),
+        model: printed.device_type.clone(),
     }
 }
 
-fn detail(life: &Life, said: &PrintedDetail, read: &PwrDetail) {
-    assert_eq!(read.number.map(usize::from), Some(said.place));
-    assert_eq!(read.voltage, Some(Millivolts(said.voltage_mv)));
-    assert_eq!(read.current, Some(Milliamps(said.current_ma)));
-    assert_eq!(read.temperature, Some(Millicelsius(said.temperature_mc)));
-    assert_eq!(read.soc, Some(Percent(said.soc)));
-    assert_eq!(read.nominal_capacity, said.total_mah.map(MilliampHours));
-    assert_eq!(read.usable_capacity, said.real_mah.map(MilliampHours));
-    assert_eq!(read.max_voltage, said.max_voltage_mv.map(Millivolts));
-    assert_eq!(read.charge_times, Some(said.charge_times));
-    assert_eq!((read.charged, read.discharged), (said.charged_as, said.discharged_as));
+fn detail(life: &Life, printed: &PrintedDetail, read: &PwrDetail) {
+    assert_eq!(read.number.map(usize::from), Some(printed.place));
+    assert_eq!(read.voltage, Some(Millivolts(printed.voltage_mv)));
+    assert_eq!(read.current, Some(Milliamps(printed.current_ma)));
+    assert_eq!(read.temperature, Some(Millicelsius(printed.temperature_mc)));
+    assert_eq!(read.soc, Some(Percent(printed.soc)));
+    assert_eq!(read.nominal_capacity, printed.total_mah.map(MilliampHours));
+    assert_eq!(read.usable_capacity, printed.real_mah.map(MilliampHours));
+    assert_eq!(read.max_voltage, printed.max_voltage_mv.map(Millivolts));
+    assert_eq!(read.charge_times, Some(printed.charge_times));
+    assert_eq!((read.charged, read.discharged), (printed.charged_as, printed.discharged_as));
     let words = [&read.base_state, &read.volt_state, &read.current_state, &read.temp_state];
-    let printed = [&said.base_state, &said.voltage_state, &said.current_state, &said.temperature_state];
-    assert_eq!(words.map(Clone::clone), printed.map(|word| word_of(word)));
-    assert_eq!(read.coulomb_state, word_of(&said.coulomb_state));
-    assert_eq!(read.soh_state, said.soh_state.as_deref().map(Word::new));
-    event(life, said.battery_events, read.battery_events.as_ref());
-    event(life, said.power_events, read.power_events.as_ref());
-    event(life, said.system_fault, read.system_fault.as_ref());
-    let alarm = said.system_alarm.map(|bits| ("System Alarm".to_owned(), bits));
-    let others: Vec<_> = said.status_words.iter().cloned().chain(alarm).collect();
+    let states =
+        [&printed.base_state, &printed.voltage_state, &printed.current_state, &printed.temperature_state];
+    assert_eq!(words.map(Clone::clone), states.map(|word| word_of(word)));
+    assert_eq!(read.coulomb_state, word_of(&printed.coulomb_state));
+    assert_eq!(read.soh_state, printed.soh_state.as_deref().map(Word::new));
+    event(life, printed.battery_events, read.battery_events.as_ref());
+    event(life, printed.power_events, read.power_events.as_ref());
+    event(life, printed.system_fault, read.system_fault.as_ref());
+    let alarm = printed.system_alarm.map(|bits| ("System Alarm".to_owned(), bits));
+    let others: Vec<_> = printed.status_words.iter().cloned().chain(alarm).collect();
     assert_eq!(read.other_events.len(), others.len());
     for ((label, bits), (found, word)) in others.iter().zip(&read.other_events) {
         assert_eq!(label, found);
         event(life, Some(*bits), Some(word));
     }
-    assert_eq!(read.barcode, said.barcode.clone().filter(|barcode| !barcode.is_empty()));
-    assert_eq!((&read.model, &read.firmware), (&said.device_type, &said.firmware));
+    assert_eq!(read.barcode, printed.barcode.clone().filter(|barcode| !barcode.is_empty()));
+    assert_eq!((&read.model, &read.firmware), (&printed.device_type, &printed.firmware));
     assert_eq!(read.other, []);
 }
 
-/// Digits alone may be of either base; where the rule of decision 0003 cannot tell, nothing is held.
-fn event(life: &Life, said: Option<u32>, read: Option<&EventWord>) {
-    let Some(bits) = said else { return assert_eq!(read, None) };
+/// Digits alone may be of either base; values that the rule of decision 0003 cannot distinguish are not checked.
+fn event(life: &Life, printed: Option<u32>, read: Option<&EventWord>) {
+    let Some(bits) = printed else { return assert_eq!(read, None) };
     let fewer = |wrong: Option<u32>| wrong.is_some_and(|wrong| wrong.count_ones() < bits.count_ones());
     let misread = match life.style {
         EventStyle::Prefixed => false,
@@ -268,39 +270,39 @@ fn event(life: &Life, said: Option<u32>, read: Option<&EventWord>) {
     }
 }
 
-fn cells(said: &[said::PrintedCellRow], read: &CellTable) {
-    assert_eq!(said.len(), read.cells.len());
-    for (said, read) in said.iter().zip(&read.cells) {
-        assert_eq!(read.number.map(usize::from), Some(said.index));
-        assert_eq!(read.voltage, Some(Millivolts(said.voltage_mv)));
-        assert_eq!(read.current, said.current_ma.map(Milliamps));
-        assert_eq!(read.temperature, Some(Millicelsius(said.temperature_mc)));
-        assert_eq!(read.base_state, said.base_state.as_deref().map(Word::new));
-        assert_eq!(read.volt_state, word_of(&said.voltage_state));
-        assert_eq!(read.temp_state, word_of(&said.temperature_state));
-        assert_eq!(read.soc, Some(Percent(said.soc)));
-        assert_eq!(read.coulomb, said.charge_mah.map(MilliampHours));
-        assert_eq!(read.energy, said.energy_mwh.map(MilliwattHours));
-        assert_eq!(read.balancing, said.balancing);
+fn cells(printed: &[simulator::PrintedCellRow], read: &CellTable) {
+    assert_eq!(printed.len(), read.cells.len());
+    for (printed, read) in printed.iter().zip(&read.cells) {
+        assert_eq!(read.number.map(usize::from), Some(printed.index));
+        assert_eq!(read.voltage, Some(Millivolts(printed.voltage_mv)));
+        assert_eq!(read.current, printed.current_ma.map(Milliamps));
+        assert_eq!(read.temperature, Some(Millicelsius(printed.temperature_mc)));
+        assert_eq!(read.base_state, printed.base_state.as_deref().map(Word::new));
+        assert_eq!(read.volt_state, word_of(&printed.voltage_state));
+        assert_eq!(read.temp_state, word_of(&printed.temperature_state));
+        assert_eq!(read.soc, Some(Percent(printed.soc)));
+        assert_eq!(read.coulomb, printed.charge_mah.map(MilliampHours));
+        assert_eq!(read.energy, printed.energy_mwh.map(MilliwattHours));
+        assert_eq!(read.balancing, printed.balancing);
     }
 }
 
 fn info(lines: &[(String, String)], read: &Info) {
-    let said = |label: &str| {
+    let printed = |label: &str| {
         let found = lines.iter().find(|(other, _)| other == label).map(|(_, value)| value.clone());
         found.filter(|value| !value.is_empty())
     };
     let amount =
-        |label: &str| said(label).map(|text| Milliamps(text.trim_end_matches("mA").parse().unwrap()));
-    assert_eq!(read.address.map(|address| address.to_string()), said("Device address"));
-    assert_eq!((&read.manufacturer, &read.model), (&said("Manufacturer"), &said("Device name")));
-    assert_eq!((&read.board, &read.firmware), (&said("Board version"), &said("Main Soft version")));
-    assert_eq!(read.released, said("Release Date"));
-    assert_eq!(read.barcode, said("Barcode").or(said("Module Barcode")));
-    assert_eq!(read.cells.map(|cells| cells.to_string()), said("Cell Number"));
+        |label: &str| printed(label).map(|text| Milliamps(text.trim_end_matches("mA").parse().unwrap()));
+    assert_eq!(read.address.map(|address| address.to_string()), printed("Device address"));
+    assert_eq!((&read.manufacturer, &read.model), (&printed("Manufacturer"), &printed("Device name")));
+    assert_eq!((&read.board, &read.firmware), (&printed("Board version"), &printed("Main Soft version")));
+    assert_eq!(read.released, printed("Release Date"));
+    assert_eq!(read.barcode, printed("Barcode").or(printed("Module Barcode")));
+    assert_eq!(read.cells.map(|cells| cells.to_string()), printed("Cell Number"));
     assert_eq!(read.max_discharge_current, amount("Max Dischg Curr"));
     assert_eq!(read.max_charge_current, amount("Max Charge Curr"));
-    let specification = said("Specification").unwrap();
+    let specification = printed("Specification").unwrap();
     let capacity: f64 = specification.rsplit('/').next().unwrap().trim_end_matches("AH").parse().unwrap();
     assert_eq!(read.nominal_capacity, Some(MilliampHours((capacity * 1000.0) as i64)));
     let modules = lines.iter().filter(|(label, value)| label == "Module:" && !value.is_empty());
@@ -308,7 +310,7 @@ fn info(lines: &[(String, String)], read: &Info) {
     assert_eq!(read.other, []);
 }
 
-/// Each figure that was stated with a unit is read as the number before it.
+/// Checks that each value with a unit is parsed as the number before it.
 fn euro(lines: &[(String, String)], read: &Euro) {
     assert_eq!(read.other, []);
     for (label, value) in lines {
@@ -335,83 +337,83 @@ fn euro(lines: &[(String, String)], read: &Euro) {
     }
 }
 
-fn stack_of(life: &Life, said: &said::PrintedStackRow) -> StackTableRow {
+fn stack_of(life: &Life, printed: &simulator::PrintedStackRow) -> StackTableRow {
     StackTableRow {
         place: None,
-        voltage: Some(Millivolts(said.voltage_mv)),
-        current: Some(Milliamps(said.current_ma)),
-        temperature: Some(Millicelsius(said.temperature_mc)),
-        cell_temperature_low: Some(Millicelsius(said.cell_temperature_mc[0])),
-        cell_temperature_high: Some(Millicelsius(said.cell_temperature_mc[1])),
-        cell_voltage_low: Some(Millivolts(said.cell_voltage_mv[0])),
-        cell_voltage_high: Some(Millivolts(said.cell_voltage_mv[1])),
-        base_state: word_of(&said.base_state),
+        voltage: Some(Millivolts(printed.voltage_mv)),
+        current: Some(Milliamps(printed.current_ma)),
+        temperature: Some(Millicelsius(printed.temperature_mc)),
+        cell_temperature_low: Some(Millicelsius(printed.cell_temperature_mc[0])),
+        cell_temperature_high: Some(Millicelsius(printed.cell_temperature_mc[1])),
+        cell_voltage_low: Some(Millivolts(printed.cell_voltage_mv[0])),
+        cell_voltage_high: Some(Millivolts(printed.cell_voltage_mv[1])),
+        base_state: word_of(&printed.base_state),
         volt_state: word_of("Normal"),
         current_state: word_of("Normal"),
         temp_state: word_of("Normal"),
-        soc: Some(Percent(said.soc)),
-        coulomb: Some(MilliampHours(said.charge_mah)),
-        energy: energy(life, said.energy),
-        clock: Some(whole(said.time)),
-        error_code: Some(EventWord { bits: said.error, names: Vec::new() }),
+        soc: Some(Percent(printed.soc)),
+        coulomb: Some(MilliampHours(printed.charge_mah)),
+        energy: energy(life, printed.energy),
+        clock: Some(whole(printed.time)),
+        error_code: Some(EventWord { bits: printed.error, names: Vec::new() }),
     }
 }
 
-fn unit_of(life: &Life, said: &said::PrintedUnitRow) -> StackTableRow {
+fn unit_of(life: &Life, printed: &simulator::PrintedUnitRow) -> StackTableRow {
     StackTableRow {
-        place: u8::try_from(said.index).ok().and_then(bankwatch::internals::model::place::Place::new),
-        voltage: Some(Millivolts(said.voltage_mv)),
-        current: Some(Milliamps(said.current_ma)),
-        temperature: Some(Millicelsius(said.temperature_mc)),
-        cell_temperature_low: Some(Millicelsius(said.cell_temperature_mc[0])),
-        cell_temperature_high: Some(Millicelsius(said.cell_temperature_mc[1])),
-        cell_voltage_low: Some(Millivolts(said.cell_voltage_mv[0])),
-        cell_voltage_high: Some(Millivolts(said.cell_voltage_mv[1])),
-        base_state: word_of(&said.base_state),
+        place: u8::try_from(printed.index).ok().and_then(bankwatch::internals::model::place::Place::new),
+        voltage: Some(Millivolts(printed.voltage_mv)),
+        current: Some(Milliamps(printed.current_ma)),
+        temperature: Some(Millicelsius(printed.temperature_mc)),
+        cell_temperature_low: Some(Millicelsius(printed.cell_temperature_mc[0])),
+        cell_temperature_high: Some(Millicelsius(printed.cell_temperature_mc[1])),
+        cell_voltage_low: Some(Millivolts(printed.cell_voltage_mv[0])),
+        cell_voltage_high: Some(Millivolts(printed.cell_voltage_mv[1])),
+        base_state: word_of(&printed.base_state),
         volt_state: word_of("Normal"),
         current_state: None,
         temp_state: word_of("Normal"),
-        soc: Some(Percent(said.soc)),
-        coulomb: Some(MilliampHours(said.charge_mah)),
-        energy: energy(life, said.energy),
-        clock: Some(whole(said.time)),
+        soc: Some(Percent(printed.soc)),
+        coulomb: Some(MilliampHours(printed.charge_mah)),
+        energy: energy(life, printed.energy),
+        clock: Some(whole(printed.time)),
         error_code: None,
     }
 }
 
-/// The truth holds what was printed: the SC500 prints whole watt-hours.
-fn energy(life: &Life, said: Option<(i32, i64)>) -> Option<MilliwattHours> {
+/// The expected value is the printed one: the SC500 prints whole watt-hours.
+fn energy(life: &Life, printed: Option<(i32, i64)>) -> Option<MilliwattHours> {
     let each = if life.dialect == Dialect::Sc500 { 1000 } else { 1 };
-    said.map(|(_, amount)| MilliwattHours(amount * each))
+    printed.map(|(_, amount)| MilliwattHours(amount * each))
 }
 
-fn snapshot(life: &Life, said: &said::PrintedSnapshot, read: &DataEvent) {
-    assert_eq!((read.item, read.clock), (Some(i64::from(said.index)), Some(whole(said.time))));
-    assert_eq!(read.voltage, Some(Millivolts(said.detail.voltage_mv)));
-    assert_eq!(read.current, Some(Milliamps(said.detail.current_ma)));
-    assert_eq!(read.temperature, Some(Millicelsius(said.detail.temperature_mc)));
-    assert_eq!(read.soc, Some(Percent(said.detail.soc)));
-    assert_eq!(read.base_state, word_of(&said.detail.base_state));
-    event(life, said.detail.battery_events, read.battery_events.as_ref());
-    event(life, said.detail.power_events, read.power_events.as_ref());
-    event(life, said.detail.system_fault, read.system_fault.as_ref());
-    assert_eq!(said.cells.len(), read.cells.len());
-    for (said, read) in said.cells.iter().zip(&read.cells) {
-        assert_eq!(read.number.map(usize::from), Some(said.index));
-        assert_eq!(read.voltage, Some(Millivolts(said.voltage_mv)));
-        assert_eq!(read.temperature, Some(Millicelsius(said.temperature_mc)));
-        assert_eq!(read.base_state, said.base_state.as_deref().map(Word::new));
-        assert_eq!(read.volt_state, word_of(&said.voltage_state));
-        assert_eq!(read.soc, Some(Percent(said.soc)));
+fn snapshot(life: &Life, printed: &simulator::PrintedSnapshot, read: &DataEvent) {
+    assert_eq!((read.item, read.clock), (Some(i64::from(printed.index)), Some(whole(printed.time))));
+    assert_eq!(read.voltage, Some(Millivolts(printed.detail.voltage_mv)));
+    assert_eq!(read.current, Some(Milliamps(printed.detail.current_ma)));
+    assert_eq!(read.temperature, Some(Millicelsius(printed.detail.temperature_mc)));
+    assert_eq!(read.soc, Some(Percent(printed.detail.soc)));
+    assert_eq!(read.base_state, word_of(&printed.detail.base_state));
+    event(life, printed.detail.battery_events, read.battery_events.as_ref());
+    event(life, printed.detail.power_events, read.power_events.as_ref());
+    event(life, printed.detail.system_fault, read.system_fault.as_ref());
+    assert_eq!(printed.cells.len(), read.cells.len());
+    for (printed, read) in printed.cells.iter().zip(&read.cells) {
+        assert_eq!(read.number.map(usize::from), Some(printed.index));
+        assert_eq!(read.voltage, Some(Millivolts(printed.voltage_mv)));
+        assert_eq!(read.temperature, Some(Millicelsius(printed.temperature_mc)));
+        assert_eq!(read.base_state, printed.base_state.as_deref().map(Word::new));
+        assert_eq!(read.volt_state, word_of(&printed.voltage_state));
+        assert_eq!(read.soc, Some(Percent(printed.soc)));
     }
-    assert_eq!(said.units.len(), read.units.len());
-    for (said, read) in said.units.iter().zip(&read.units) {
-        assert_eq!(read.number.map(usize::from), Some(said.index));
-        assert_eq!(read.voltage, Some(Millivolts(said.voltage_mv)));
-        assert_eq!(read.temperature, Some(Millicelsius(said.temperature_mc)));
-        let [low, high] = said.cell_temperature_mc.map(|value| Some(Millicelsius(value)));
+    assert_eq!(printed.units.len(), read.units.len());
+    for (printed, read) in printed.units.iter().zip(&read.units) {
+        assert_eq!(read.number.map(usize::from), Some(printed.index));
+        assert_eq!(read.voltage, Some(Millivolts(printed.voltage_mv)));
+        assert_eq!(read.temperature, Some(Millicelsius(printed.temperature_mc)));
+        let [low, high] = printed.cell_temperature_mc.map(|value| Some(Millicelsius(value)));
         assert_eq!((read.cell_temperature_low, read.cell_temperature_high), (low, high));
-        let [low, high] = said.cell_voltage_mv.map(|value| Some(Millivolts(value)));
+        let [low, high] = printed.cell_voltage_mv.map(|value| Some(Millivolts(value)));
         assert_eq!((read.cell_voltage_low, read.cell_voltage_high), (low, high));
     }
 }

@@ -1,5 +1,5 @@
-//! Transcripts written for these tests, one a layout, answer and refusal that consoles are known to give: each
-//! held against the values beside it, and framed the same from a port and from a file.
+//! Transcripts written for these tests, one for each known layout, answer and refusal: each is compared with the
+//! committed values next to it, and framed equally from a port and from a file.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use bankwatch::internals::console::framing::prompt::Prompt;
 use bankwatch::internals::console::framing::{FrameStatus, Framer};
 use support::captures;
 
-/// All transcripts in order of their names.
+/// All transcripts, by name.
 fn transcripts() -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
     let entries = std::fs::read_dir(folder).expect("the transcripts are committed");
@@ -21,7 +21,7 @@ fn transcripts() -> Vec<(PathBuf, Vec<u8>)> {
     files.into_iter().map(|path| (path.clone(), std::fs::read(path).expect("a transcript"))).collect()
 }
 
-/// The question: the first line, without an old prompt.
+/// The command: the first line, without an old prompt.
 fn question(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let line = text.split(['\r', '\n']).find(|line| !line.is_empty()).expect("an echo");

@@ -1,4 +1,4 @@
-//! What was believed under damage, held against what was said: how much, how wrong, and why.
+//! Statistics of values accepted under damage, compared with the printed ones: how many are wrong, by how much, and why.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -13,7 +13,7 @@ use bankwatch::internals::simulator::{AnswerHistory, FaultKind, PrintedAnswer};
 
 use crate::observed_values::{self, Seen, Value};
 
-/// A sweep, and the numbers of the answers that were given in it.
+/// A sweep, and the numbers of its answers.
 pub struct Swept {
     pub transcript: Transcript,
     pub after: u64,
@@ -21,24 +21,23 @@ pub struct Swept {
     pub at: Instant,
 }
 
-/// Values of one name that were believed and wrong.
+/// Wrong values that were accepted, for one name.
 #[derive(Clone, Debug, Default)]
 pub struct Wrong {
-    /// Within the tolerance of its kind of what was true, or was true lately.
+    /// Within the tolerance of a true or recently true value.
     pub within: u64,
-    /// Beyond it in the first answer to a question: nothing was known to compare it with.
+    /// Outside it in the first answer to a command, with nothing to compare.
     pub first: u64,
-    /// Beyond it in a third answer after two that differed: the newest is taken.
+    /// Outside it in a third answer after two different ones: the newest is accepted.
     pub third: u64,
-    /// Beyond it, and there was something to compare it with.
+    /// Outside it although there was something to compare.
     pub beyond: u64,
-    /// A value that the review does not compare.
+    /// A value that the validator does not compare.
     pub unwatched: u64,
     /// The largest error of a number.
     pub largest: i64,
 }
 
-/// All that was counted.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     pub sweeps: u64,
@@ -50,26 +49,26 @@ pub struct Tally {
     pub damaged_believed: u64,
     pub wrong: BTreeMap<&'static str, Wrong>,
     pub lacking: BTreeMap<&'static str, u64>,
-    /// What must never happen.
+    /// Errors that must never happen.
     pub violations: Vec<String>,
-    /// What was believed for want of anything to compare it with.
+    /// Values accepted with nothing to compare.
     pub unguarded: Vec<String>,
-    /// Why sweeps were incomplete.
+    /// Reasons for incomplete sweeps.
     pub reasons: BTreeMap<String, u64>,
     before: HashMap<String, (Instant, Seen)>,
 }
 
 impl Tally {
-    /// Judges sweeps whose answers are all in `truth`.
+    /// Evaluates sweeps whose answers are all in `truth`.
     pub fn judge(&mut self, truth: &AnswerHistory, sweeps: impl IntoIterator<Item = Swept>) {
         for swept in sweeps {
-            let said: Vec<&PrintedAnswer> = truth
+            let printed: Vec<&PrintedAnswer> = truth
                 .answers
                 .iter()
-                .filter(|said| said.number > swept.after && said.number <= swept.upto)
+                .filter(|printed| printed.number > swept.after && printed.number <= swept.upto)
                 .collect();
-            assert_eq!(said.len() as u64, swept.upto - swept.after, "all answers are remembered");
-            for damage in said.iter().filter_map(|said| said.damage.as_ref()) {
+            assert_eq!(printed.len() as u64, swept.upto - swept.after, "all answers are recorded");
+            for damage in printed.iter().filter_map(|printed| printed.damage.as_ref()) {
                 *self.struck.entry(damage.fault.name()).or_default() += 1;
             }
             self.sweeps += 1;
@@ -80,35 +79,36 @@ impl Tally {
             }
             let mut table = Seen::new();
             for exchange in &swept.transcript.exchanges {
-                self.exchange(exchange, &said, &mut table, swept.at);
+                self.exchange(exchange, &printed, &mut table, swept.at);
             }
         }
     }
 
-    fn exchange(&mut self, exchange: &Exchange, said: &[&PrintedAnswer], table: &mut Seen, at: Instant) {
+    fn exchange(&mut self, exchange: &Exchange, printed: &[&PrintedAnswer], table: &mut Seen, at: Instant) {
         self.questions += 1;
         self.asked += u64::from(exchange.attempts);
         let Ok(answer) = &exchange.outcome else { return };
         let command = exchange.command.to_string();
         let read = match answers::parse(exchange.command, answer) {
-            Ok(parsed) => observed_values::read(&parsed),
+            Ok(parsed) => observed_values::parsed_values(&parsed),
             Err(error) => {
                 self.violations.push(format!("{command} was believed and can't be read: {error}"));
                 return;
             }
         };
-        // A question that was put again may be answered by what its first asking brought late: that is its own
-        // answer as well. Else it is the newest.
-        let said: Vec<&&PrintedAnswer> = said.iter().rev().filter(|said| said.command == command).collect();
-        let is_it = |said: &&&&PrintedAnswer| {
-            observed_values::said(&said.values).iter().all(|(key, is)| read.get(key) == Some(is))
+        // A retry may receive the late answer to the first attempt, which then is its own answer as well. Otherwise it is
+        // the newest one.
+        let printed: Vec<&&PrintedAnswer> =
+            printed.iter().rev().filter(|printed| printed.command == command).collect();
+        let is_it = |printed: &&&&PrintedAnswer| {
+            observed_values::printed_values(&printed.values).iter().all(|(key, is)| read.get(key) == Some(is))
         };
-        let Some(said) = said.iter().find(is_it).or(said.first()) else {
-            self.violations.push(format!("{command} was believed, but nothing was said to it"));
+        let Some(printed) = printed.iter().find(is_it).or(printed.first()) else {
+            self.violations.push(format!("{command} was accepted without an answer"));
             return;
         };
-        let true_values = observed_values::said(&said.values);
-        let fault = said.damage.as_ref().map(|damage| damage.fault);
+        let true_values = observed_values::printed_values(&printed.values);
+        let fault = printed.damage.as_ref().map(|damage| damage.fault);
         self.damaged_believed += u64::from(fault == Some(FaultKind::Garble));
         let place = exchange.command.place().map_or(0, |place| usize::from(place.number()));
         let age = self.before.get(&command).map(|(then, _)| at.saturating_duration_since(*then));
@@ -119,7 +119,8 @@ impl Tally {
                 None if self.before.get(&command).is_some_and(|(_, before)| before.contains_key(key)) => {
                     *self.lacking.entry(key.0).or_default() += 1;
                     if fault != Some(FaultKind::Garble) {
-                        self.violations.push(format!("{command}: {key:?} was said and not read ({fault:?})"));
+                        self.violations
+                            .push(format!("{command}: {key:?} was printed but not parsed ({fault:?})"));
                     }
                 }
                 None => {}
@@ -129,8 +130,9 @@ impl Tally {
                 }
                 Some(found) => {
                     let lately = self.before.get(&command).and_then(|(_, before)| before.get(key));
-                    let beside = table.get(&(key.0, place));
-                    let moved = lately.into_iter().chain(beside).filter_map(|then| distance(then, is)).max();
+                    let in_table = table.get(&(key.0, place));
+                    let moved =
+                        lately.into_iter().chain(in_table).filter_map(|then| distance(then, is)).max();
                     let wrong = (distance(found, is), moved.unwrap_or(0));
                     self.wrong(key.0, wrong, age, exchange.attempts, || {
                         format!("{command}: {key:?} was {is:?}, read as {found:?}")
@@ -139,7 +141,7 @@ impl Tally {
             }
         }
         for key in read.keys().filter(|key| !true_values.contains_key(*key)) {
-            self.violations.push(format!("{command}: {key:?} was read and never said ({fault:?})"));
+            self.violations.push(format!("{command}: {key:?} was parsed but never printed ({fault:?})"));
         }
         if exchange.command.index.is_none() {
             table.extend(true_values.iter().map(|(key, value)| (*key, value.clone())));
@@ -163,7 +165,7 @@ impl Tally {
             return;
         };
         let tolerance = tolerance::tolerance_for(kind);
-        // The reference was said at most that long ago, and what is true has moved since.
+        // The reference is at most that old, and the true value has changed since.
         let first = age.is_none();
         let age = age.unwrap_or_default().as_secs_f64() + 1.0;
         let bound = tolerance.flat + tolerance.per_second * age + moved as f64;
@@ -184,7 +186,7 @@ impl Tally {
         }
     }
 
-    /// Adds what another bank's asking counted.
+    /// Adds the statistics of another bank.
     pub fn add(&mut self, other: Self) {
         self.sweeps += other.sweeps;
         self.complete += other.complete;
@@ -248,7 +250,7 @@ impl fmt::Display for Tally {
             )?;
         }
         if !self.lacking.is_empty() {
-            writeln!(f, "not read though said: {:?}", self.lacking)?;
+            writeln!(f, "printed but not parsed: {:?}", self.lacking)?;
         }
         for (reason, count) in &self.reasons {
             writeln!(f, "missing {count} × {reason}")?;

@@ -1,30 +1,30 @@
-//! Questions to a simulated console without any I/O, answered through the framing.
+//! Sends commands to a simulated console without any I/O, and frames its answers.
 
 use bankwatch::internals::console::framing::answer::Answer;
 use bankwatch::internals::console::framing::{FrameStatus, Framer};
 use bankwatch::internals::simulator::{Console, PrintedValues};
 
-/// What was heard, the answer framed from it, and what it says in truth.
-pub struct Asked {
-    pub heard: Vec<u8>,
+/// The received bytes, the framed answer, and the printed values.
+pub struct FramedAnswer {
+    pub received: Vec<u8>,
     pub answer: Answer,
     pub values: PrintedValues,
 }
 
-/// Puts a question and turns the pages of its answer.
-pub fn ask(console: &mut Console, question: &str) -> Asked {
-    let mut framer = Framer::new(question);
-    let (mut news, mut said) = console.type_with_values(format!("{question}\r").as_bytes());
-    let mut heard = Vec::new();
+/// Sends a command and requests all pages of its answer.
+pub fn ask(console: &mut Console, command: &str) -> FramedAnswer {
+    let mut framer = Framer::new(command);
+    let (mut chunk, mut printed) = console.type_with_values(format!("{command}\r").as_bytes());
+    let mut received = Vec::new();
     loop {
-        heard.extend_from_slice(&news);
-        match framer.push(&news) {
+        received.extend_from_slice(&chunk);
+        match framer.push(&chunk) {
             FrameStatus::Complete(answer) => {
-                let (_, values) = said.pop().unwrap_or_else(|| panic!("{question}: nothing was answered"));
-                return Asked { heard, answer, values };
+                let (_, values) = printed.pop().unwrap_or_else(|| panic!("{command}: no answer"));
+                return FramedAnswer { received, answer, values };
             }
-            FrameStatus::Pager => news = console.type_bytes(b"\r"),
-            other => panic!("{question}: {other:?} after {:?}", String::from_utf8_lossy(&heard)),
+            FrameStatus::Pager => chunk = console.type_bytes(b"\r"),
+            other => panic!("{command}: {other:?} after {:?}", String::from_utf8_lossy(&received)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An answer as a flat list of named values: once as the program read it, once as the simulator said it.
+//! An answer as a flat list of named values: as the program parsed it, and as the simulator printed it.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ pub enum Value {
     Text(String),
 }
 
-/// Values by name, and by battery or cell where an answer has several.
+/// Values by name, and by battery or cell if an answer has several.
 pub type Seen = BTreeMap<(&'static str, usize), Value>;
 
-/// Which tolerance holds for a value; none for what the review does not compare.
+/// The tolerance of a value; none for values that the validator does not compare.
 pub fn kind(name: &str) -> Option<SampleKind> {
     Some(match name {
         "voltage" => SampleKind::Voltage,
@@ -45,7 +45,7 @@ pub fn kind(name: &str) -> Option<SampleKind> {
     })
 }
 
-/// The event words of a console that has one a topic, in its order; others have one alone.
+/// The event words of a console that splits them into groups, in its order; other consoles have only one.
 const TOPICS: [&str; 10] = [
     "Bat Volt Status",
     "Bat Tmpr Status",
@@ -84,14 +84,14 @@ fn seconds(time: DateTime) -> i64 {
     time.duration_since(DateTime::MIN).as_secs()
 }
 
-/// What the program reads in an answer; what the truth does not carry is left out.
-pub fn read(parsed: &Parsed) -> Seen {
+/// The parsed values of an answer, without those that the simulator does not provide.
+pub fn parsed_values(parsed: &Parsed) -> Seen {
     let mut all = Collector::default();
     match parsed {
         Parsed::Table(table) => {
             for row in &table.rows {
                 let at = row.place.map_or(0, |place| usize::from(place.number()));
-                // Rows of absent places mean nothing.
+                // Rows of absent places have no values.
                 if row.absent {
                     continue;
                 }
@@ -215,11 +215,11 @@ fn row(all: &mut Collector, row: &PrintedTableRow) {
     all.text("model", at, row.device_type.as_ref());
 }
 
-/// What the console said, before any damage.
-pub fn said(values: &PrintedValues) -> Seen {
+/// The printed values, before any damage.
+pub fn printed_values(values: &PrintedValues) -> Seen {
     let mut all = Collector::default();
     match values {
-        PrintedValues::Table(rows) => rows.iter().for_each(|said| row(&mut all, said)),
+        PrintedValues::Table(rows) => rows.iter().for_each(|printed| row(&mut all, printed)),
         PrintedValues::Detail(d) => {
             all.number("number", 0, Some(d.place as i64));
             all.number("voltage", 0, Some(d.voltage_mv));

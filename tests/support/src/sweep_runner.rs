@@ -1,4 +1,4 @@
-//! Sweeps over a link, without the actors around them.
+//! Sweeps over a link, without actors.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use bankwatch::internals::sweep::client::{ConsoleClient, ConsoleTimeouts};
 use bankwatch::internals::sweep::poll_plan::PollSchedule;
 use bankwatch::internals::sweep::sweeper::{SweepProgress, Sweeper};
 
-/// Long enough for a machine with much else to do, short enough for thousands of lost answers.
+/// Long enough for a busy machine, short enough for thousands of lost answers.
 pub const PATIENCE: ConsoleTimeouts = ConsoleTimeouts {
     first_byte: Duration::from_millis(250),
     next_bytes: Duration::from_millis(150),
@@ -19,7 +19,7 @@ pub const PATIENCE: ConsoleTimeouts = ConsoleTimeouts {
     paging: Duration::from_secs(1),
 };
 
-/// One sweep after the other without a pause.
+/// One sweep after the other, without a pause.
 pub fn restless() -> PollSchedule {
     PollSchedule {
         facts_interval: Duration::from_secs(3),
@@ -27,7 +27,7 @@ pub fn restless() -> PollSchedule {
     }
 }
 
-/// Asks until `enough` of a transcript; `after_step` is called after each question.
+/// Polls until `enough` of a transcript; `after_step` is called after each command.
 pub fn sweep(
     link: &str,
     patience: ConsoleTimeouts,
@@ -54,7 +54,7 @@ pub fn sweep(
                             return;
                         }
                     }
-                    // As the port's owner does: open it anew.
+                    // As `SerialActor` does: reopen it.
                     SweepProgress::NoResponse(_) | SweepProgress::LinkGone(_) => break,
                 }
             }
