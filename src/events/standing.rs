@@ -19,7 +19,8 @@ const VERSION: u32 = 1;
 pub struct SavedBank {
     /// The places at which a battery was seen.
     pub(crate) known: BTreeSet<Place>,
-    pub standing: Vec<SavedEvent>,
+    #[serde(rename = "standing")]
+    pub active: Vec<SavedEvent>,
 }
 
 /// An active event.
@@ -30,7 +31,7 @@ pub struct SavedEvent {
     pub(crate) barcode: Option<String>,
     pub word: String,
     #[serde(flatten)]
-    pub(crate) sign: Condition,
+    pub(crate) condition: Condition,
     /// The name that the console printed.
     pub(crate) name: Option<String>,
     pub(crate) level: EventLevel,

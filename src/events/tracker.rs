@@ -78,7 +78,7 @@ impl Tracker {
     /// Restores the state of an earlier run: its active events are not raised again.
     pub fn restore(&mut self, saved: &SavedBank, at: Timestamp, now: Duration) {
         self.known.extend(&saved.known);
-        for event in saved.standing.iter().take(MAX_ACTIVE) {
+        for event in saved.active.iter().take(MAX_ACTIVE) {
             let key = (event.battery, Cow::Owned(event.word.clone()));
             let standing = TrackedEvent {
                 barcode: event.barcode.clone(),
@@ -90,7 +90,7 @@ impl Tracker {
                 since: now,
                 restored: true,
             };
-            self.active.entry(key).or_default().insert(event.sign.clone(), standing);
+            self.active.entry(key).or_default().insert(event.condition.clone(), standing);
         }
     }
 
@@ -102,14 +102,14 @@ impl Tracker {
                 battery: *battery,
                 barcode: standing.barcode.clone(),
                 word: word.to_string(),
-                sign: sign.clone(),
+                condition: sign.clone(),
                 name: standing.name.clone(),
                 level: standing.level,
                 text: standing.text.clone(),
                 raised_at: standing.raised_at,
             })
         });
-        SavedBank { known: self.known.clone(), standing: standing.collect() }
+        SavedBank { known: self.known.clone(), active: standing.collect() }
     }
 
     /// Whether [`Self::saved`] has changed since the last call.
@@ -186,9 +186,9 @@ impl Tracker {
                 self.update(owner, reported, moment, &mut events);
             }
             let cells = battery.cells.as_deref().unwrap_or_default();
-            let values = (&battery.measured, cells);
+            let shown_values = (&battery.measured, cells);
             let is_active = |word: &WordName| self.is_active(owner.battery, word);
-            for reported in crate::events::decode::values(report, owner.battery, values, is_active, catalogue)
+            for reported in crate::events::decode::values(report, owner.battery, shown_values, is_active, catalogue)
             {
                 self.update(owner, reported, moment, &mut events);
             }

@@ -60,18 +60,21 @@ mod tests {
     #[test]
     fn time_to_soc_is_missing_charge_over_current() {
         let charging = pace(20_000);
-        assert_eq!((hours(charging.to_full()), hours(charging.to_empty())), (Some(2.0), None));
-        assert_eq!(hours(charging.to_soc(Percent(80))), Some(1.0));
+        assert_eq!((hours(charging.time_to_full()), hours(charging.time_to_empty())), (Some(2.0), None));
+        assert_eq!(hours(charging.time_to_soc(Percent(80))), Some(1.0));
         let discharging = pace(-20_000);
-        assert_eq!((hours(discharging.to_full()), hours(discharging.to_empty())), (None, Some(3.0)));
-        assert_eq!(hours(discharging.to_soc(Percent(20))), Some(2.0));
+        assert_eq!(
+            (hours(discharging.time_to_full()), hours(discharging.time_to_empty())),
+            (None, Some(3.0))
+        );
+        assert_eq!(hours(discharging.time_to_soc(Percent(20))), Some(2.0));
     }
 
     #[test]
     fn targets_behind_reached_or_a_month_away_are_absent() {
-        assert_eq!(pace(20_000).to_soc(Percent(50)), None);
-        assert_eq!(pace(20_000).to_soc(Percent(60)), None);
-        assert_eq!(pace(10).to_full(), None);
-        assert_eq!(Pace { current: Milliamps(0), ..pace(1) }.to_full(), None);
+        assert_eq!(pace(20_000).time_to_soc(Percent(50)), None);
+        assert_eq!(pace(20_000).time_to_soc(Percent(60)), None);
+        assert_eq!(pace(10).time_to_full(), None);
+        assert_eq!(ChargeRate { current: Milliamps(0), ..pace(1) }.time_to_full(), None);
     }
 }

@@ -86,7 +86,7 @@ impl fmt::Display for Condition {
 }
 
 /// An active event as derived from a single reading.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActiveEvent {
     pub word: WordName,
     pub(crate) condition: Condition,
@@ -117,9 +117,9 @@ impl EventKind {
     }
 }
 
-/// The raising or clearing of a condition, or a single occurrence. `bank`, `battery`, `word`, `sign` and `raised_at`
+/// The raising or clearing of a condition, or a single occurrence. `bank`, `battery`, `word`, `condition` and `raised_at`
 /// identify the condition when it is raised and cleared; `raised_at` differs only if the clock was set in between.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub(crate) bank: Arc<str>,
     /// `None` for the bank itself, its stack or its link.

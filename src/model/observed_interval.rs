@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn offline_allows_for_a_second_slow_sweep() {
         let mut beat = ObservedInterval::new(seconds(5));
-        assert_eq!(beat.silence(), seconds(15));
+        assert_eq!(beat.offline_after(), seconds(15));
         let mut after = |took| {
             beat.record(seconds(took));
             beat.offline_after().as_secs()

@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn each_figure_is_at_its_own_index() {
-        assert!(Figure::ALL.iter().enumerate().all(|(index, figure)| *figure as usize == index));
+        assert!(TrendMetric::ALL.iter().enumerate().all(|(index, figure)| *figure as usize == index));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Who is credited with what flows: the battery, wherever it sits; the place, whoever sits there; the bank.
+//! Credits energy and charge to the battery, at whichever place it is; to the place, whichever battery is there; and to
+//! the bank.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,29 +12,27 @@ use crate::stats::energy::{Account, Flow, Sample};
 use crate::stats::labels::{KnownBy, labels};
 use crate::stats::ledger::Ledger;
 
-/// A battery that has not stated a label for so long has none to state: it is known by its place.
+/// A battery without a barcode for this long is identified by its place.
 const SETTLED: Duration = Duration::from_secs(60);
 
-/// The counting of one bank.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counters {
     bank: Option<Sample>,
     seats: BTreeMap<Place, Seat>,
 }
 
-/// What sits at a place.
+/// The battery at a place.
 #[derive(Clone, Debug)]
 struct Seat {
     since: Instant,
     identity: Option<Identity>,
-    /// What has flowed while nobody knew whose it is.
-    unclaimed: Account,
+    /// Flow that has not been credited yet, because the battery is not identified.
+    unassigned: Account,
     last: Option<Sample>,
 }
 
 impl Counters {
-    /// Credits what flowed since the last reading. A gap of more than `most` is not bridged: nobody knows what
-    /// flowed meanwhile.
+    /// Credits the flow since the last reading, unless the gap is longer than `most`.
     pub(crate) fn count(
         &mut self,
         reading: &BankReading,
@@ -48,13 +47,13 @@ impl Counters {
                 continue;
             }
             let label = labels.remove(&battery.place);
-            self.credit(battery, label, moment(reading, battery.place), most, ledger);
+            self.credit(battery, label, measured_at(reading, battery.place), most, ledger);
         }
-        let at = middle(reading);
-        let there = reading.batteries.iter().filter(|battery| battery.presence != Presence::Absent);
+        let at = bank_measured_at(reading);
+        let installed = reading.batteries.iter().filter(|battery| battery.presence != Presence::Absent);
         let sample = match &reading.stack {
             Some(stack) => Sample::of(stack, at),
-            None => Sample::sum(there.map(|battery| &battery.measured), at),
+            None => Sample::sum(installed.map(|battery| &battery.measured), at),
         };
         let Some(sample) = sample else { return };
         if let Some(flow) = self.bank.replace(sample).and_then(|last| Flow::between(&last, &sample, most)) {
@@ -70,9 +69,9 @@ impl Counters {
         most: Duration,
         ledger: &mut Ledger,
     ) {
-        let empty = || Seat { since: at, identity: None, unclaimed: Account::default(), last: None };
+        let empty = || Seat { since: at, identity: None, unassigned: Account::default(), last: None };
         let seat = self.seats.entry(battery.place).or_insert_with(empty);
-        seat.recognise(battery.place, label, at, ledger);
+        seat.identify(battery.place, label, at, ledger);
         let Some(sample) = Sample::of(&battery.measured, at) else { return };
         let Some(flow) = seat.last.replace(sample).and_then(|last| Flow::between(&last, &sample, most))
         else {
@@ -81,11 +80,11 @@ impl Counters {
         ledger.places.entry(battery.place).or_default().add(&flow);
         match &seat.identity {
             Some(identity) => ledger.battery(identity).account.add(&flow),
-            None => seat.unclaimed.add(&flow),
+            None => seat.unassigned.add(&flow),
         }
     }
 
-    /// Who sits at `place`; nothing while that is not known yet.
+    /// Returns the identity of the battery at `place`, or `None` if not known yet.
     #[must_use]
     pub(crate) fn identity(&self, place: Place) -> Option<&Identity> {
         self.seats.get(&place)?.identity.as_ref()
@@ -93,9 +92,9 @@ impl Counters {
 }
 
 impl Seat {
-    /// Once it is known who sits here, what has flowed since he came is his. Another label means another battery,
-    /// and nothing is drawn between the two.
-    fn recognise(&mut self, place: Place, label: Option<KnownBy>, at: Instant, ledger: &mut Ledger) {
+    /// Identifies the battery and credits it with its unassigned flow. If the barcode changes, the battery was replaced,
+    /// and the flow in between is not counted.
+    fn identify(&mut self, place: Place, label: Option<KnownBy>, at: Instant, ledger: &mut Ledger) {
         let (identity, shared) = match (label, &self.identity) {
             (Some(KnownBy::Own(identity)), _) => (identity, None),
             (Some(KnownBy::Shared(barcode)), _) => (Identity::Place(place), Some(barcode)),
@@ -116,11 +115,11 @@ impl Seat {
         if self.identity.as_ref() == Some(&identity) {
             return;
         }
-        let unclaimed = std::mem::take(&mut self.unclaimed);
-        ledger.battery(&identity).account.join(&unclaimed);
+        let unassigned = std::mem::take(&mut self.unassigned);
+        ledger.battery(&identity).account.join(&unassigned);
         if let Some(before @ Identity::Barcode(_)) = self.identity.replace(identity) {
             self.last = None;
-            // What was stated last here may have come from the new one already.
+            // The facts read last may already be those of the new battery.
             if let Some(book) = ledger.batteries.get_mut(&before) {
                 book.rare = None;
             }
@@ -128,9 +127,9 @@ impl Seat {
     }
 }
 
-/// When the values of the battery at `place` were said: a table says all at once, details follow one another, a
-/// question for the battery and one for its cells.
-fn moment(reading: &BankReading, place: Place) -> Instant {
+/// Estimates when the values of the battery at `place` were measured: a table has all at once, details follow one another
+/// with one command for the battery and one for its cells.
+fn measured_at(reading: &BankReading, place: Place) -> Instant {
     if reading.kind == SweepKind::Summary || reading.is_series() {
         return reading.began;
     }
@@ -140,8 +139,8 @@ fn moment(reading: &BankReading, place: Place) -> Instant {
     reading.began + reading.took.mul_f64((2 * before + 1) as f64 / (2 * all + 1) as f64)
 }
 
-/// When the values of the bank were said.
-fn middle(reading: &BankReading) -> Instant {
+/// Estimates when the values of the bank were measured.
+fn bank_measured_at(reading: &BankReading) -> Instant {
     if reading.kind == SweepKind::Summary || reading.is_series() {
         return reading.began;
     }

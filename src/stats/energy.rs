@@ -1,7 +1,7 @@
-//! From samples of power and current to energy and charge, in whole numbers: years of additions drift by nothing.
+//! Integrates samples of power and current to energy and charge, in integers, so that sums do not drift over years.
 //!
-//! Between two samples a straight line is drawn. Where it crosses zero it is split there, so that what went in is
-//! never set off against what came out.
+//! Samples are connected by straight lines. A line that crosses zero is split there, so that charging and discharging
+//! never cancel out.
 //!
 //! ```text
 //!  p0 ┤●                       in = p0 · t0 / 2
@@ -36,14 +36,14 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// What was measured at `at`; nothing where voltage or current was not said.
+    /// Returns `None` if voltage or current is missing.
     #[must_use]
     pub(crate) fn of(measured: &Measured, at: Instant) -> Option<Self> {
         let (voltage, current) = (i64::from(measured.voltage?.0), i64::from(measured.current?.0));
         Some(Self { at, current, power: voltage * current })
     }
 
-    /// Several batteries side by side at `at`; nothing where one of them did not say.
+    /// Sums up batteries in parallel; `None` if a value of one of them is missing.
     #[must_use]
     pub(crate) fn sum<'a>(all: impl IntoIterator<Item = &'a Measured>, at: Instant) -> Option<Self> {
         let mut sum = None;
@@ -56,7 +56,7 @@ impl Sample {
     }
 }
 
-/// What flowed between two samples.
+/// Energy and charge that flowed between two samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Flow {
     energy: (u128, u128),
@@ -65,7 +65,7 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// From `earlier` to `later`; nothing where the gap is longer than `most`, since nobody knows what was in it.
+    /// Returns `None` if the gap is longer than `most`, because its content is unknown.
     #[must_use]
     pub(crate) fn between(earlier: &Sample, later: &Sample, most: Duration) -> Option<Self> {
         let span = later.at.checked_duration_since(earlier.at).filter(|span| *span <= most)?;
@@ -83,7 +83,7 @@ fn areas(first: i64, last: i64, micros: u64) -> (u128, u128) {
         let whole = (first + last) * time;
         (whole.max(0), whole.min(0))
     } else {
-        // Saturates only beyond any current there is.
+        // Saturates only for currents that do not occur.
         let triangle =
             |corner: i128| corner.saturating_mul(corner).saturating_mul(time) / (first - last).abs();
         if first > 0 { (triangle(first), -triangle(last)) } else { (triangle(last), -triangle(first)) }
@@ -91,7 +91,7 @@ fn areas(first: i64, last: i64, micros: u64) -> (u128, u128) {
     (above.unsigned_abs(), below.unsigned_abs())
 }
 
-/// A sum of halves, kept as whole units and what is over.
+/// A sum of halves, stored as whole units and a remainder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Tally {
     whole: u64,
@@ -119,7 +119,7 @@ impl Tally {
     }
 }
 
-/// A sum of flows: only ever added to.
+/// A sum of flows that never decreases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
@@ -129,12 +129,11 @@ pub struct Account {
     /// In milliampere-hours.
     charge_in: Tally,
     charge_out: Tally,
-    /// How long it was counted, in microseconds.
+    /// Counted time in microseconds.
     counted: u64,
 }
 
 impl Account {
-    /// Adds what flowed.
     pub(crate) fn add(&mut self, flow: &Flow) {
         self.energy_in.add(flow.energy.0, HALVES_A_MILLIWATT_HOUR);
         self.energy_out.add(flow.energy.1, HALVES_A_MILLIWATT_HOUR);
@@ -143,7 +142,6 @@ impl Account {
         self.counted = self.counted.saturating_add(flow.micros);
     }
 
-    /// Adds another account's sums.
     pub(crate) fn join(&mut self, other: &Self) {
         self.energy_in.join(other.energy_in, HALVES_A_MILLIWATT_HOUR);
         self.energy_out.join(other.energy_out, HALVES_A_MILLIWATT_HOUR);
@@ -152,7 +150,7 @@ impl Account {
         self.counted = self.counted.saturating_add(other.counted);
     }
 
-    /// The whole milliwatt-hours and milliampere-hours.
+    /// Returns whole milliwatt-hours and milliampere-hours.
     #[must_use]
     pub fn turnover(&self) -> EnergyTotals {
         EnergyTotals {
@@ -163,13 +161,13 @@ impl Account {
         }
     }
 
-    /// How long it was counted.
+    /// Returns the counted time.
     #[must_use]
     pub(crate) fn counted(&self) -> Duration {
         Duration::from_micros(self.counted)
     }
 
-    /// Whether it can have come from additions.
+    /// Whether the values can result from additions; false for a damaged file.
     #[must_use]
     pub(crate) fn sound(&self) -> bool {
         let energy = [self.energy_in, self.energy_out].into_iter().all(|t| t.sound(HALVES_A_MILLIWATT_HOUR));
@@ -192,7 +190,7 @@ mod tests {
             current: Some(Milliamps((amperes * 1000.0) as i32)),
             ..Measured::default()
         };
-        Sample::of(&measured, at).expect("both were said")
+        Sample::of(&measured, at).expect("both are set")
     }
 
     fn over(amperes: (f64, f64), span: Duration) -> EnergyTotals {

@@ -1,9 +1,9 @@
-//! Decides what identifies each battery of a bank: its barcode, while that is plausible and no other battery here
-//! states it, else its place.
+//! Decides what identifies each battery of a bank: its barcode, if that is plausible and unique in the bank, else its
+//! place.
 //!
-//! Of two that state the same barcode, the one that had it before keeps it, with its counters and its health; the
-//! ledger knows its place. The other one takes it over once the first one is gone for good. The database decides the
-//! same for all banks together, by its own rows.
+//! Of two batteries with the same barcode, the previous owner keeps it, with its counters and its health; the ledger
+//! stores its place. The other one takes it over once the owner has been removed permanently. The database makes the same
+//! decision across all banks from its own rows.
 
 use std::collections::BTreeMap;
 
@@ -13,27 +13,27 @@ use crate::model::place::Place;
 use crate::model::reading::{BankReading, Presence};
 use crate::stats::ledger::Ledger;
 
-/// A battery that shares its barcode takes it over when the other one has been gone for so many seconds.
+/// Seconds of absence of the owner after which a battery with the same barcode takes it over.
 const GONE_S: i64 = 3_600;
 
-/// What is known of who a battery is.
+/// How far a stated barcode identifies its battery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum KnownBy {
-    /// Its barcode, which is its own.
+    /// The barcode is plausible and belongs to this battery.
     Own(Identity),
-    /// Its place: its barcode is not plausible.
+    /// The barcode is not plausible; the place identifies the battery.
     Unusable,
-    /// Its place: this barcode belongs to another battery.
+    /// The barcode belongs to another battery; the place identifies this one.
     Shared(String),
 }
 
-/// The labels of all batteries that state a barcode.
+/// Returns the status of each stated barcode by place.
 #[must_use]
 pub(crate) fn labels(reading: &BankReading, facts: &[Facts], ledger: &Ledger) -> BTreeMap<Place, KnownBy> {
-    let there = reading.batteries.iter().zip(facts);
-    let there = there.filter(|(battery, _)| battery.presence != Presence::Absent);
+    let installed = reading.batteries.iter().zip(facts);
+    let installed = installed.filter(|(battery, _)| battery.presence != Presence::Absent);
     let stated: BTreeMap<Place, Option<&str>> =
-        there.map(|(battery, facts)| (battery.place, facts.barcode.as_deref())).collect();
+        installed.map(|(battery, facts)| (battery.place, facts.barcode.as_deref())).collect();
     let mut of = BTreeMap::<&str, Vec<Place>>::new();
     for (place, barcode) in &stated {
         if let Some(barcode) = barcode {
@@ -53,7 +53,7 @@ pub(crate) fn labels(reading: &BankReading, facts: &[Facts], ledger: &Ledger) ->
     of.into_iter().flat_map(label).collect()
 }
 
-/// Which of `places` has the barcode that all of them state.
+/// Returns the one of `places` that owns the barcode.
 fn owner(
     barcode: &str,
     places: &[Place],

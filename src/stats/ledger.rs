@@ -1,11 +1,11 @@
-//! What must outlive the process: counters and what was learned of each battery, as one file a bank.
+//! The persistent statistics of a bank, in one file: counters, cycles and health models.
 //!
 //! ```text
-//! {"bankwatch_ledger":1,"checksum":"9f3c…"}      says how to read the rest, and whether it is whole
-//! {"bank":…,"places":…,"batteries":…}            the checksum is of this line
+//! {"bankwatch_ledger":1,"checksum":"9f3c…"}      version and checksum of the second line
+//! {"bank":…,"places":…,"batteries":…}            the content
 //! ```
-//! The file is replaced as a whole, so a power cut leaves the old one or the new; the checksum finds what a dying
-//! disk does to it later.
+//! The file is replaced atomically, so a power cut leaves either the old or the new one; the checksum detects later damage
+//! by a failing disk.
 
 use std::collections::BTreeMap;
 
@@ -19,46 +19,40 @@ use crate::stats::health::Learned;
 use crate::stats::rare_facts::RareFacts;
 use crate::stats::trend::Weeks;
 
-/// The version this program writes, and the newest it reads.
+/// The version that is written, and the newest that can be read.
 const VERSION: u32 = 1;
-/// More batteries than ever stood at one console; beyond it the one unseen for longest makes room.
+/// Far more batteries than one console has; beyond it the one unseen for longest is dropped.
 const MOST_BATTERIES: usize = 256;
 
-/// All that is kept of a bank.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// Of the bank as a whole; of the stack in series.
+    /// Of the whole bank, or of the stack in series.
     pub bank: Account,
     /// The full cycles of the bank.
     pub(crate) cycles: Cycles,
-    /// Of each place, whoever sat there.
+    /// Of each place, whichever battery was there.
     pub(crate) places: BTreeMap<Place, Account>,
-    /// Of each battery, wherever it sat.
+    /// Of each battery, at whichever place it was.
     pub(crate) batteries: BTreeMap<Identity, BatteryBook>,
 }
 
-/// What is kept of one battery.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct BatteryBook {
-    /// Its counters.
     pub(crate) account: Account,
-    /// Its full cycles.
     pub(crate) cycles: Cycles,
-    /// What was learned of its health.
+    #[serde(rename = "learned")]
     pub(crate) learned: Learned,
-    /// Its figures week by week.
     #[serde(default)]
     pub(crate) weeks: Weeks,
-    /// Seconds since 1970 when it was last seen; 0 where the clock was not set.
+    /// Unix time when it was last seen; 0 if the clock was not set.
     pub(crate) last_seen: i64,
-    /// Where a battery that is known by its barcode sat last.
+    /// The last place of a battery that is identified by its barcode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) place: Option<Place>,
-    /// The barcode of a battery that is known by its place because another one has it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The barcode of a battery that is identified by its place because another one owns the barcode.
+    #[serde(rename = "shared", default, skip_serializing_if = "Option::is_none")]
     pub(crate) shared: Option<String>,
-    /// What it stated last of the facts that are asked rarely.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "rare", default, skip_serializing_if = "Option::is_none")]
     pub(crate) rare: Option<RareFacts>,
 }
 
@@ -70,25 +64,17 @@ struct Head {
     checksum: String,
 }
 
-/// Why a file is no ledger.
+/// The error of reading a ledger.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
-    /// It is not as it was written.
     #[error("the ledger is damaged: {0}")]
     Damaged(String),
-    /// A newer program wrote it.
-    #[error("the ledger is of version {found}, and this program reads up to version {VERSION}")]
-    Newer {
-        /// Its version.
-        found: u32,
-    },
+    #[error("the ledger has version {found}, but this program supports versions up to {VERSION}")]
+    Newer { found: u32 },
 }
 
 impl Ledger {
-    /// What is written to the file.
-    ///
-    /// # Errors
-    /// None that are known: all of it can be said in JSON.
+    /// Returns the content of the file.
     pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
         let body = serde_json::to_vec(self)?;
         let mut bytes = serde_json::to_vec(&Head { version: VERSION, checksum: checksum(&body) })?;
@@ -101,19 +87,19 @@ impl Ledger {
     /// Reads what [`Ledger::to_bytes`] wrote.
     ///
     /// # Errors
-    /// It is damaged, or of a newer version.
+    /// Returns an error if the content is damaged or has a newer version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LedgerError> {
         let damaged = |why: &str| LedgerError::Damaged(why.to_owned());
         let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
         let head = serde_json::from_slice::<Head>(lines.next().unwrap_or_default());
-        let head = head.map_err(|error| LedgerError::Damaged(format!("its first line: {error}")))?;
+        let head = head.map_err(|error| LedgerError::Damaged(format!("invalid first line: {error}")))?;
         if head.version > VERSION {
             return Err(LedgerError::Newer { found: head.version });
         }
         let body = lines.next().and_then(|body| body.strip_suffix(b"\n"));
-        let body = body.ok_or_else(|| damaged("it ends too early"))?;
+        let body = body.ok_or_else(|| damaged("unexpected end of file"))?;
         if checksum(body) != head.checksum {
-            return Err(damaged("its checksum is another than that of its content"));
+            return Err(damaged("checksum mismatch"));
         }
         let mut ledger: Self =
             serde_json::from_slice(body).map_err(|error| LedgerError::Damaged(error.to_string()))?;
@@ -123,7 +109,7 @@ impl Ledger {
         if learned && ledger.accounts().all(Account::sound) {
             Ok(ledger)
         } else {
-            Err(damaged("a number in it can't have come from counting"))
+            Err(damaged("invalid number"))
         }
     }
 
@@ -132,8 +118,7 @@ impl Ledger {
         std::iter::once(&self.bank).chain(self.places.values()).chain(batteries)
     }
 
-    /// Takes over what was kept before; what has been counted meanwhile is added to it, and what little was learned
-    /// meanwhile gives way.
+    /// Merges the ledger of earlier runs: counters are added, and the few things learned meanwhile are replaced.
     pub(crate) fn join(&mut self, kept: Self) {
         self.bank.join(&kept.bank);
         self.cycles = kept.cycles;
@@ -145,7 +130,7 @@ impl Ledger {
         }
     }
 
-    /// Forgets what was learned of health; the counters stay, and the means of the weeks, which nothing brings back.
+    /// Resets the health models; counters and weekly means stay, because they can't be reconstructed.
     pub(crate) fn forget_learned(&mut self) {
         self.batteries.values_mut().for_each(|book| book.learned = Learned::default());
     }
@@ -162,7 +147,7 @@ impl Ledger {
         self.batteries.values().any(|book| book.shared.as_deref() == Some(barcode))
     }
 
-    /// The book of this battery, a new one for a battery never seen before.
+    /// Returns the record of a battery, creating it if needed.
     pub(crate) fn battery(&mut self, identity: &Identity) -> &mut BatteryBook {
         if !self.batteries.contains_key(identity) && self.batteries.len() >= MOST_BATTERIES {
             let longest = self.batteries.iter().min_by_key(|(_, book)| book.last_seen);
@@ -184,7 +169,7 @@ impl BatteryBook {
     }
 }
 
-/// FNV-1a of 64 bits, as hexadecimal digits: it is against decay, not against anybody.
+/// FNV-1a with 64 bits in hexadecimal: it detects accidental damage, not tampering.
 fn checksum(bytes: &[u8]) -> String {
     let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -203,7 +188,7 @@ mod tests {
     use crate::model::units::MilliampHours;
     use crate::stats::health::{Known, judge};
 
-    /// A book as it was written before `near_full` and `disagree` were in it: two cells, watched for two days.
+    /// A record as it was written before `near_full` and `disagree` were in it: two cells, watched for two days.
     fn old_book(bottom_seconds: f64, efficiency: f64) -> Value {
         let means = |seconds: f64, of: &[f64]| json!({ "seconds": seconds, "of": of });
         let tally = json!({ "whole": 0, "rest": 0 });
@@ -253,11 +238,11 @@ mod tests {
                 assert_eq!(
                     (health.efficiency, health.capacity_seen),
                     (None, None),
-                    "no battery can have had them"
+                    "impossible values are removed"
                 );
-                assert_eq!(health.reasons, [Reason::NotYetSeen(Evidence::NearEmpty)]);
+                assert_eq!(health.reasons, [HealthReason::NotYetSeen(Evidence::NearEmpty)]);
             } else {
-                assert_eq!((health.verdict, health.efficiency), (Verdict::Healthy, Some(96.0)));
+                assert_eq!((health.verdict, health.efficiency), (HealthVerdict::Healthy, Some(96.0)));
             }
         }
     }

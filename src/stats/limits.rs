@@ -1,36 +1,36 @@
-//! What no battery can be, what no working sensor measures, and how far no battery can step between two sweeps.
+//! The plausibility limits: the range of any battery, the range of any working sensor, and the largest step between two
+//! sweeps.
 //!
-//! Wide on purpose: the review of each answer asks again on far narrower tolerances, and here a true value that is
-//! withheld is missing for a sweep. What lies outside is damage, or a fault that will still be there in the next.
-//! Beyond what a sensor measures nothing is shown at all: there the number means that the sensor is broken.
+//! They are wide on purpose: answers are already validated with much narrower tolerances, and a true value that is
+//! withheld here is missing for a sweep. A value outside is damage, or a fault that will persist. A value outside the
+//! range of the sensor is never shown, because it means that the sensor is broken.
 
 use crate::model::facts::Facts;
 use crate::model::withheld::Quantity;
 
-/// The bounds of one quantity, in its unit.
+/// The limits of one quantity, in its unit.
 #[derive(Debug)]
 pub struct Limit {
-    /// What is bounded.
     pub quantity: Quantity,
-    /// Lowest and highest there is; of a battery's voltage, for each of its cells.
+    /// Lowest and highest possible value; for the voltage of a battery, per cell.
     pub range: (i64, i64),
-    /// Lowest and highest that a working sensor measures.
+    /// Lowest and highest value of a working sensor.
     pub sensor: (i64, i64),
-    /// The largest step at once; of a battery's voltage, for each of its cells.
+    /// The largest instantaneous step; for the voltage of a battery, per cell.
     pub step: i64,
-    /// And more for each second.
+    /// The additional step per second.
     pub per_second: i64,
-    /// Where the numbers come from.
+    /// The source of the numbers.
     pub source: &'static str,
 }
 
-/// A sensor of which no limits are known.
+/// A sensor without known limits.
 pub const ANY_VALUE: (i64, i64) = (i64::MIN, i64::MAX);
 
-/// Thermometers here end at 125 degrees; a broken or shorted one reads far beyond.
+/// The sensors end at 125 degrees; a broken or shorted one reads far beyond.
 const THERMOMETER: (i64, i64) = (-60_000, 200_000);
 
-/// A quantity may step as it likes.
+/// A quantity without a limit of its steps.
 pub const ANY_STEP: i64 = i64::MAX;
 
 const fn row(
@@ -43,7 +43,7 @@ const fn row(
     Limit { quantity, range, sensor, step, per_second, source }
 }
 
-/// One row a quantity, in the order of [`Quantity`].
+/// One row per quantity, in the order of [`Quantity`].
 pub const LIMITS: &[Limit] = &[
     row(
         Quantity::Voltage,
@@ -92,34 +92,32 @@ pub const LIMITS: &[Limit] = &[
     row(Quantity::CellTemperature, (-40_000, 100_000), THERMOMETER, (5_000, 200), "as the board's"),
 ];
 
-/// The limits of a quantity.
 #[must_use]
 pub(crate) fn of(quantity: Quantity) -> &'static Limit {
     &LIMITS[quantity as usize]
 }
 
-/// Cells of a battery that has not said how many it has.
+/// The number of cells if it is unknown.
 const CELLS: i64 = 16;
-/// A battery or stack that has not said how many cells it has may be of any voltage there is.
+/// The voltage range of a battery or stack with an unknown number of cells.
 const ANY_VOLTAGE: (i64, i64) = (20_000, 1_200_000);
 
-/// What is known of whoever is measured.
+/// The ratings of a battery or a stack.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rating {
-    /// How many cells.
     cells: Option<i64>,
-    /// Most current either way, in milliamperes.
+    /// Maximum current in either direction, in milliamperes.
     current: Option<i64>,
 }
 
 impl Rating {
-    /// By its label, and by how many cells it shows.
+    /// Derives the ratings from the facts and from the number of cells in a reading.
     #[must_use]
     pub(crate) fn of(facts: &Facts, cells: Option<usize>) -> Self {
         let label = [facts.max_charge_current, facts.max_discharge_current].into_iter().flatten();
         let label = label.map(|current| i64::from(current.0).abs()).max().filter(|current| *current > 0);
         let capacity = facts.nominal_capacity.map(|capacity| capacity.0).filter(|capacity| *capacity > 0);
-        // A label that promises less than the capacity in half an hour is too timid for a bound.
+        // A stated maximum far below the capacity per hour is too low as a limit.
         let current = match (label, capacity) {
             (Some(label), capacity) => Some(2 * label.max(capacity.unwrap_or(0))),
             (None, capacity) => capacity.map(|capacity| capacity.saturating_mul(5)),
@@ -128,7 +126,7 @@ impl Rating {
         Self { cells: cells.and_then(|cells| i64::try_from(cells).ok()), current }
     }
 
-    /// Lowest and highest value of a quantity.
+    /// Returns the lowest and highest value of a quantity.
     #[must_use]
     pub(crate) fn range(&self, quantity: Quantity) -> (i64, i64) {
         let (low, high) = of(quantity).range;
@@ -142,7 +140,7 @@ impl Rating {
         }
     }
 
-    /// The largest step within so many seconds.
+    /// Returns the largest step within a time in seconds.
     #[must_use]
     pub(crate) fn step(&self, quantity: Quantity, seconds: f64) -> f64 {
         let limit = of(quantity);

@@ -1,19 +1,20 @@
-//! Means that forget: bounded memory of an endless stream.
+//! Running means in which old values fade, with constant memory.
 
 use serde::{Deserialize, Serialize};
 
-/// A list of running means, taken together. The first values count alike; once `horizon` seconds were seen, older
-/// ones fade.
+/// A list of running means that are updated together. Until `horizon` seconds have been seen, all values have equal
+/// weight; then older ones fade.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Means {
-    /// How long was seen, in seconds.
+    /// Total time in seconds.
     seconds: f64,
     of: Vec<f32>,
 }
 
 impl Means {
-    /// Takes values that held for `seconds`. Another number of them is another battery's, and all begins anew.
+    /// Adds values that were valid for `seconds`. A different number of values means another battery, which resets the
+    /// means.
     pub(crate) fn take(&mut self, values: &[f64], seconds: f64, horizon: f64) {
         if values.len() != self.of.len() {
             *self = Self { seconds: 0.0, of: vec![0.0; values.len()] };
@@ -29,25 +30,25 @@ impl Means {
         }
     }
 
-    /// How long was seen, in seconds.
+    /// Returns the total time in seconds.
     #[must_use]
     pub(crate) fn seconds(&self) -> f64 {
         self.seconds
     }
 
-    /// The means, once `least` seconds were seen.
+    /// Returns the means once at least `least` seconds have been seen.
     #[must_use]
     pub(crate) fn after(&self, least: f64) -> Option<&[f32]> {
         (self.seconds >= least && !self.of.is_empty()).then_some(&self.of)
     }
 
-    /// The first of the means, once `least` seconds were seen.
+    /// Returns the first mean once at least `least` seconds have been seen.
     #[must_use]
     pub(crate) fn one(&self, least: f64) -> Option<f64> {
         self.after(least)?.first().map(|mean| f64::from(*mean))
     }
 
-    /// Whether it can have come from values.
+    /// Whether the values are valid; false for a damaged file.
     #[must_use]
     pub(crate) fn sound(&self) -> bool {
         self.seconds >= 0.0 && self.seconds.is_finite() && self.of.iter().all(|mean| mean.is_finite())

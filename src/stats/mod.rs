@@ -1,12 +1,12 @@
-//! What many sweeps tell: what is plausible, counters of energy and charge, time to go, health.
+//! Statistics over many sweeps: plausibility, energy and charge counters, time to go, health.
 //!
 //! ```text
 //! BankReading ─► plausibility ─► counters ─► time_to_go ─► health ─► BankReport
 //!                                  │  ▲                     │ ▲
 //!                                  ▼  │                     ▼ │
-//!                                 ledger ◄─► one file a bank, written and read by the actor
+//!                                 ledger ◄─► one file per bank, read and written by the actor
 //! ```
-//! Pure: a reading carries its own times, and nothing here reads a clock or a disk.
+//! Pure: readings carry their own times; nothing here reads a clock or a disk.
 
 pub(crate) mod counters;
 pub(crate) mod cycle;
@@ -46,35 +46,34 @@ use crate::stats::plausibility::{Plausibility, Sifted};
 use crate::stats::rare_facts::{MachineTime, RareFacts};
 use crate::stats::time_to_go::TimeToGo;
 
-/// A gap of more full sweeps than this is not bridged: nobody knows what was in it.
-const MOST_SWEEPS: u32 = 3;
+/// A longer gap, in full sweeps, is not bridged, because its content is unknown.
+const MAX_GAP_SWEEPS: u32 = 3;
 
-/// The memory of one bank.
+/// The statistics of one bank.
 #[derive(Clone, Debug)]
 pub struct Stats {
     interval: Duration,
     target_soc: Percent,
-    /// What has been counted and learned.
     ledger: Ledger,
-    /// Whether what was kept before has been taken over. Until then no total is known.
-    whole: bool,
+    /// Whether the ledger of earlier runs has been loaded. Until then no total is known.
+    is_loaded: bool,
     told: Told,
-    /// What an earlier run left of batteries that have not stated their barcodes in this one.
+    /// Rare facts of an earlier run, for batteries whose barcodes have not been read in this one.
     restorable: BTreeMap<Identity, RareFacts>,
     withheld: WithheldCounts,
-    passing: Passing,
+    sweep_state: Passing,
 }
 
-/// Which totals are told.
+/// The totals that are published.
 #[derive(Clone, Debug)]
 enum Told {
-    /// Those that are on disk: so not even a power cut makes one of them step back.
+    /// Those on disk, so that not even a power cut makes one decrease.
     Kept(Arc<Ledger>),
-    /// The latest: nothing is kept anyhow.
+    /// The latest ones, because nothing is persisted.
     Latest,
 }
 
-/// What is rebuilt after a failure.
+/// State that is reset after a failure.
 #[derive(Clone, Debug, Default)]
 struct Passing {
     plausibility: Plausibility,
@@ -84,57 +83,58 @@ struct Passing {
 }
 
 impl Stats {
-    /// For a bank that is swept in full each `interval`. Totals are told once [`Stats::adopt`] was called, and as far
+    /// Creates the statistics of a bank with this interval. Totals are published once [`Stats::adopt`] was called, and as far
     /// as [`Stats::kept`] says that they are on disk.
     #[must_use]
     pub fn new(interval: Duration) -> Self {
-        let (ledger, withheld, passing) = (Ledger::default(), WithheldCounts::default(), Passing::default());
+        let (ledger, withheld, sweep_state) =
+            (Ledger::default(), WithheldCounts::default(), Passing::default());
         let (target_soc, told) = (Percent(0), Told::Kept(Arc::default()));
         let restorable = BTreeMap::new();
-        Self { interval, target_soc, ledger, whole: false, told, restorable, withheld, passing }
+        Self { interval, target_soc, ledger, is_loaded: false, told, restorable, withheld, sweep_state }
     }
 
-    /// The same, which tells the time to this state of charge as well.
+    /// Also computes the time to this state of charge.
     #[must_use]
     pub(crate) fn aiming_at(self, target_soc: Percent) -> Self {
         Self { target_soc, ..self }
     }
 
-    /// The same where nothing is kept: what is counted is told at once, and begins anew with each start.
+    /// Creates statistics whose counters are published at once and restart at zero with each start.
     #[must_use]
     pub fn unkept(interval: Duration) -> Self {
-        Self { whole: true, told: Told::Latest, ..Self::new(interval) }
+        Self { is_loaded: true, told: Told::Latest, ..Self::new(interval) }
     }
 
-    /// Takes over what was kept before: of a first start, nothing.
+    /// Loads the ledger of earlier runs; an empty one on the first start.
     pub fn adopt(&mut self, kept: Ledger) {
         self.ledger.join(kept.clone());
         self.restorable = restorable(&self.ledger);
-        self.whole = true;
+        self.is_loaded = true;
         self.kept(Arc::new(kept));
     }
 
-    /// Takes note of what is on disk now.
+    /// Records the ledger that is now on disk.
     pub fn kept(&mut self, kept: Arc<Ledger>) {
         self.told = Told::Kept(kept);
     }
 
-    /// What must be kept; nothing before that which was kept has been taken over.
+    /// Returns the ledger to save, or `None` until the previous one has been loaded.
     #[must_use]
     pub fn ledger(&self) -> Option<&Ledger> {
-        self.whole.then_some(&self.ledger)
+        self.is_loaded.then_some(&self.ledger)
     }
 
-    /// Begins anew after a failure. Counters are only ever added to, so no failure can have harmed them; what was
-    /// learned of health may have been the failure's cause, and goes.
+    /// Resets the state after a failure. The counters are kept, because they are only ever added to; the health models are
+    /// reset, because they may have caused the failure.
     pub(crate) fn begin_anew(&mut self) {
-        self.passing = Passing::default();
+        self.sweep_state = Passing::default();
         self.ledger.forget_learned();
         self.restorable = restorable(&self.ledger);
     }
 
-    /// Facts that an earlier run was told by batteries that have stated their barcodes in this one, with their age at
-    /// `now`; each once.
+    /// Returns the rare facts of an earlier run for batteries whose barcodes have been read in this one, with their age at
+    /// `now`. Each is returned once.
     pub(crate) fn restore(
         &mut self,
         reading: &BankReading,
@@ -153,11 +153,11 @@ impl Stats {
         labels(reading, facts, &self.ledger).into_iter().filter_map(restored).collect()
     }
 
-    /// Keeps what the batteries of a reading that was reported stated of the facts that are asked rarely.
+    /// Stores the rarely polled facts of a reading, after its report was made.
     pub(crate) fn keep_rare(&mut self, reading: &BankReading, now: &MachineTime) {
         for battery in &reading.batteries {
             let stated = battery.facts.iter().rfind(|(source, _)| *source == FactSource::Stat);
-            let identity = self.passing.counters.identity(battery.place);
+            let identity = self.sweep_state.counters.identity(battery.place);
             if let (Some((_, facts)), Some(identity @ Identity::Barcode(barcode))) = (stated, identity) {
                 let own = !self.ledger.is_shared(barcode);
                 let rare = own.then(|| RareFacts::of(facts, now.clone()));
@@ -166,8 +166,8 @@ impl Stats {
         }
     }
 
-    /// Takes note of a reading and tells what it amounts to, with the facts known of its batteries, by place, and
-    /// of a stack itself.
+    /// Processes a reading and returns its report. `facts` are those of its batteries by place, `bank_facts` those of a
+    /// stack itself.
     pub fn report(
         &mut self,
         mut reading: BankReading,
@@ -175,19 +175,26 @@ impl Stats {
         bank_facts: Facts,
         mut service: ServiceCounters,
     ) -> BankReport {
-        let Self { ledger, passing, .. } = self;
-        let most = MOST_SWEEPS * self.interval + reading.took;
-        let Sifted { withheld, lasting } = passing.plausibility.sift(&mut reading, &facts, &bank_facts, most);
+        let Self { ledger, sweep_state, .. } = self;
+        let most = MAX_GAP_SWEEPS * self.interval + reading.took;
+        let Sifted { withheld, lasting } =
+            sweep_state.plausibility.sift(&mut reading, &facts, &bank_facts, most);
         withheld.iter().for_each(|withheld| self.withheld.add(withheld));
         service.withheld = self.withheld;
-        passing.counters.count(&reading, &facts, most, ledger);
+        sweep_state.counters.count(&reading, &facts, most, ledger);
         let statistics = BankStatistics::of(&reading, &facts);
-        let labelled = labelled(&reading, &facts, &bank_facts);
-        let paces = passing.time_to_go.paces(&reading, &statistics, &labelled, &bank_facts, most);
-        let counters = &passing.counters;
-        passing.observer.observe(&reading, &statistics, &labelled, |place| counters.identity(place), ledger);
-        let insight = self.insight(&reading, &labelled, paces);
-        drop(labelled);
+        let battery_facts = with_stack_capacity(&reading, &facts, &bank_facts);
+        let paces = sweep_state.time_to_go.paces(&reading, &statistics, &battery_facts, &bank_facts, most);
+        let counters = &sweep_state.counters;
+        sweep_state.observer.observe(
+            &reading,
+            &statistics,
+            &battery_facts,
+            |place| counters.identity(place),
+            ledger,
+        );
+        let insight = self.insight(&reading, &battery_facts, paces);
+        drop(battery_facts);
         BankReport { reading, statistics, facts, bank_facts, derived: insight, service, withheld, lasting }
     }
 
@@ -197,14 +204,14 @@ impl Stats {
         facts: &[Facts],
         (pace, paces): (Option<ChargeRate>, Vec<Option<ChargeRate>>),
     ) -> DerivedValues {
-        let Self { ledger, whole, told, passing, target_soc, .. } = self;
+        let Self { ledger, is_loaded, told, sweep_state, target_soc, .. } = self;
         let told = match told {
             Told::Kept(kept) => &**kept,
             Told::Latest => &*ledger,
         };
         let battery = |((battery, facts), pace): ((&BatteryReading, &Facts), Option<ChargeRate>)| {
-            let identity = passing.counters.identity(battery.place).cloned();
-            if !*whole {
+            let identity = sweep_state.counters.identity(battery.place).cloned();
+            if !*is_loaded {
                 return BatteryDerivedValues {
                     identity,
                     charge_rate: pace,
@@ -212,9 +219,9 @@ impl Stats {
                 };
             }
             let (look, at) = (reading.kind == SweepKind::Full, reading.taken_at.as_second());
-            let whose =
+            let book =
                 identity.as_ref().and_then(|identity| Some((identity, ledger.batteries.get(identity)?)));
-            let health = whose.map(|whose| passing.observer.health(battery, facts, whose, at, look));
+            let health = book.map(|book| sweep_state.observer.health(battery, facts, book, at, look));
             let turnover = |account: Option<&Account>| account.map(Account::turnover).unwrap_or_default();
             BatteryDerivedValues {
                 totals: identity
@@ -229,8 +236,8 @@ impl Stats {
         };
         let batteries = reading.batteries.iter().zip(facts).zip(paces).map(battery).collect();
         DerivedValues {
-            totals: whole.then(|| told.bank.turnover()),
-            efficiency: ledger.cycles.efficiency().filter(|_| *whole),
+            totals: is_loaded.then(|| told.bank.turnover()),
+            efficiency: ledger.cycles.efficiency().filter(|_| *is_loaded),
             target_soc: *target_soc,
             charge_rate: pace,
             batteries,
@@ -239,7 +246,7 @@ impl Stats {
     }
 }
 
-/// What is kept of batteries that alone state their barcodes.
+/// Returns the stored facts of batteries with a unique barcode.
 fn restorable(ledger: &Ledger) -> BTreeMap<Identity, RareFacts> {
     let own = |identity: &Identity| match identity {
         Identity::Barcode(barcode) => !ledger.is_shared(barcode),
@@ -249,9 +256,9 @@ fn restorable(ledger: &Ledger) -> BTreeMap<Identity, RareFacts> {
     all.filter_map(|(identity, book)| Some((identity.clone(), book.rare.clone()?))).collect()
 }
 
-/// What flows through one battery of a stack flows through all, so a stack's capacity is that of each battery which
-/// states none itself.
-fn labelled<'a>(reading: &BankReading, facts: &'a [Facts], stack: &Facts) -> Cow<'a, [Facts]> {
+/// Fills in the capacity of batteries in a stack that state none: the same charge flows through all of them, so it is
+/// that of the stack.
+fn with_stack_capacity<'a>(reading: &BankReading, facts: &'a [Facts], stack: &Facts) -> Cow<'a, [Facts]> {
     if !reading.is_series() || stack.nominal_capacity.is_none() {
         return Cow::Borrowed(facts);
     }

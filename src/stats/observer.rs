@@ -1,4 +1,4 @@
-//! Looks at each battery now and then and lets what is seen go into its book: health is a matter of days.
+//! Samples each battery about once a minute and updates its health model, cycles and weekly means.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,23 +15,22 @@ use crate::stats::cycle::CycleSample;
 use crate::stats::health::{FOLLOWED, Glance, Known, MeasuredCapacity, STEEP_ABOVE, STEEP_BELOW, judge};
 use crate::stats::ledger::{BatteryBook, Ledger};
 
-/// From one look at a battery to the next, at least.
-const LOOK_EVERY: Duration = Duration::from_secs(55);
+/// Minimum time between two samples of a battery.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(55);
 
-/// Who was looked at when.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Observer {
-    looked: BTreeMap<Place, Instant>,
-    /// The last judgement: between two full sweeps nothing new is seen.
+    sampled: BTreeMap<Place, Instant>,
+    /// The last assessment; it does not change between two full sweeps.
     health: BTreeMap<Place, (Identity, BatteryHealth)>,
-    /// How many cells a battery showed last.
-    counted: BTreeMap<Place, usize>,
-    /// The capacity that a battery states, and whether it surely is one.
+    /// The number of cells in the last reading of each battery.
+    cell_counts: BTreeMap<Place, usize>,
+    /// The capacity that each battery states.
     measured: BTreeMap<Place, (Identity, MeasuredCapacity)>,
 }
 
 impl Observer {
-    /// Lets a reading go into the books.
+    /// Updates the ledger from a reading.
     pub(crate) fn observe<'a>(
         &mut self,
         reading: &BankReading,
@@ -65,18 +64,18 @@ impl Observer {
                 book.weeks.note(at, TrendMetric::Capacity, held / 1_000.0);
             }
             if reading.kind == SweepKind::Full {
-                self.look(battery, facts, shared, (reading.began, at), book);
+                self.sample(battery, facts, shared, (reading.began, at), book);
             }
         }
         if let Some(soc) = statistics.soc {
-            let ends = there(reading, facts).map(|(battery, facts)| ends(battery, facts));
+            let ends = installed(reading, facts).map(|(battery, facts)| ends(battery, facts));
             let ends = ends.fold((false, false), |all, own| (all.0 || own.0, all.1 || own.1));
             let (soc, capacity) = (Percent(soc.round() as i32), bank_capacity(reading, facts));
             ledger.cycles.note(&CycleSample { account: &ledger.bank, soc, full: false, capacity, ends, at });
         }
     }
 
-    fn look(
+    fn sample(
         &mut self,
         battery: &BatteryReading,
         facts: &Facts,
@@ -94,12 +93,12 @@ impl Observer {
         else {
             return;
         };
-        let before = self.looked.get(&battery.place);
+        let before = self.sampled.get(&battery.place);
         let since = before.map_or(Duration::ZERO, |before| began.saturating_duration_since(*before));
-        if before.is_some() && since < LOOK_EVERY {
+        if before.is_some() && since < SAMPLE_INTERVAL {
             return;
         }
-        self.looked.insert(battery.place, began);
+        self.sampled.insert(battery.place, began);
         let before = book.learned.seen();
         let spreads = book.learned.take(&Glance {
             cells,
@@ -113,7 +112,7 @@ impl Observer {
         let [rest, load] = spreads;
         let seen =
             [(TrendMetric::Soh, soh), (TrendMetric::SpreadRest, rest), (TrendMetric::SpreadLoad, load)];
-        // Where nothing new was learned, an old figure would pass for a steady one.
+        // Without new data, an old value would look like a stable one.
         let fresh = book.learned.seen().into_iter().zip(before).map(|(seen, before)| seen > before);
         let learned = book.learned.followed(capacity).into_iter().zip(fresh);
         let learned = learned.map(|(value, fresh)| value.filter(|_| fresh));
@@ -122,28 +121,28 @@ impl Observer {
         }
     }
 
-    /// Whether a battery surely has so many cells. What was learned of another number of them is forgotten, so one table
-    /// that has lost its last row must not have a say.
+    /// Whether the number of cells is certain. A different number resets the health model, so a single table without its
+    /// last row must not count.
     fn is_count_certain(&mut self, place: Place, cells: &[CellReading], book: &BatteryBook) -> bool {
-        let before = self.counted.insert(place, cells.len());
+        let before = self.cell_counts.insert(place, cells.len());
         before == Some(cells.len()) || book.learned.cells().is_none_or(|known| known == cells.len())
     }
 
-    /// How a battery is, judged anew where there was something to `look` at.
+    /// Returns the health of a battery, assessed again if `is_new` data arrived.
     pub(crate) fn health(
         &mut self,
         battery: &BatteryReading,
         facts: &Facts,
         (identity, book): (&Identity, &BatteryBook),
         at: i64,
-        look: bool,
+        is_new: bool,
     ) -> BatteryHealth {
-        let known = self.health.get(&battery.place).filter(|(whose, _)| whose == identity && !look);
+        let known = self.health.get(&battery.place).filter(|(other, _)| other == identity && !is_new);
         if let Some((_, health)) = known {
             return health.clone();
         }
-        let own = self.measured.get(&battery.place).filter(|(whose, _)| whose == identity);
-        // It is no longer known where the battery no longer states it.
+        let own = self.measured.get(&battery.place).filter(|(other, _)| other == identity);
+        // It is unknown if the battery no longer states it.
         let measured = own.and_then(|(_, measured)| measured.sure()).filter(|_| facts.lifetime.is_some());
         let (cycles, weeks) = (&book.cycles, &book.weeks);
         let health = judge(&book.learned, &Known { battery, facts, cycles, weeks, measured, at });
@@ -152,37 +151,37 @@ impl Observer {
     }
 }
 
-/// Batteries side by side: the current of all in amperes, and their capacity in ampere-hours.
+/// Batteries in parallel: their total current in amperes, and their total capacity in ampere-hours.
 #[derive(Clone, Copy, Debug)]
 struct Shared {
     current: f64,
     capacity: f64,
 }
 
-/// Nothing for a single battery, for a stack, and where one did not say its current.
+/// Returns `None` for a single battery, for a stack, and if a current is missing.
 fn shared(reading: &BankReading, statistics: &BankStatistics, facts: &[Facts]) -> Option<Shared> {
-    let side_by_side = !reading.is_series() && there(reading, facts).nth(1).is_some();
-    let current = statistics.current.filter(|_| side_by_side)?.amperes();
+    let is_parallel = !reading.is_series() && installed(reading, facts).nth(1).is_some();
+    let current = statistics.current.filter(|_| is_parallel)?.amperes();
     Some(Shared { current, capacity: bank_capacity(reading, facts)? })
 }
 
-/// The batteries that are there.
-fn there<'a>(
+/// Returns the installed batteries with their facts.
+fn installed<'a>(
     reading: &'a BankReading,
     facts: &'a [Facts],
 ) -> impl Iterator<Item = (&'a BatteryReading, &'a Facts)> {
     reading.batteries.iter().zip(facts).filter(|(battery, _)| battery.presence != Presence::Absent)
 }
 
-/// Of batteries in series, what each of them holds; nothing where one of them has not stated it.
+/// Returns the capacity of the bank: the sum in parallel, the smallest in series; `None` if one is unknown.
 fn bank_capacity(reading: &BankReading, facts: &[Facts]) -> Option<f64> {
-    let capacities: Option<Vec<f64>> = there(reading, facts).map(|(_, facts)| capacity(facts)).collect();
+    let capacities: Option<Vec<f64>> = installed(reading, facts).map(|(_, facts)| capacity(facts)).collect();
     let capacities = capacities.filter(|all| !all.is_empty())?.into_iter();
     Some(if reading.is_series() { capacities.fold(f64::INFINITY, f64::min) } else { capacities.sum() })
 }
 
-/// Whether a cell is nearly empty, and whether one is nearly full: on the steep ends of the voltage curve. Where the
-/// cells are unknown, the mean cell.
+/// Whether a cell is nearly empty, and whether one is nearly full, at the steep ends of the voltage curve. If the cells are
+/// unknown, the mean cell is used.
 fn ends(battery: &BatteryReading, facts: &Facts) -> (bool, bool) {
     let measured = &battery.measured;
     let cells = battery.cells.iter().flatten().map(|cell| cell.voltage);

@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(only(&rising(28)), None);
         let trend = only(&rising(29)).expect("four weeks are over");
         assert!((trend.per_month - 10.0).abs() < 1e-3, "{trend:?}");
-        assert_eq!((trend.figure, trend.weeks), (Figure::SpreadRest, 4));
+        assert_eq!((trend.metric, trend.weeks), (TrendMetric::SpreadRest, 4));
         assert!(trend.plus_minus < 3.0, "{trend:?}");
     }
 
@@ -213,6 +213,6 @@ mod tests {
         }
         weeks.note(CLOCK_SET + 199 * DAY, TrendMetric::Share, 100.0);
         assert_eq!(weeks.past, right.past);
-        assert_eq!(weeks.now[Figure::SpreadRest as usize], right.now[Figure::SpreadRest as usize]);
+        assert_eq!(weeks.now[TrendMetric::SpreadRest as usize], right.now[TrendMetric::SpreadRest as usize]);
     }
 }

@@ -226,7 +226,7 @@ mod tests {
             asked: 3,
         };
         BankReading {
-            batteries: vec![BatteryReading { presence, ..BatteryReading::silent(Place::FIRST) }],
+            batteries: vec![BatteryReading { presence, ..BatteryReading::empty(Place::FIRST) }],
             answered: answered.iter().map(|command| (*command).to_owned()).collect(),
             missing: missing.iter().map(lack).collect(),
             ..assemble(&transcript)

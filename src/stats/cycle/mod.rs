@@ -1,10 +1,10 @@
-//! Full cycles: from one full charge to the next, what came out of what went in, and what the battery held.
+//! Full cycles, from one full charge to the next: round-trip efficiency and capacity.
 //!
 //! ```text
-//!  95 % ┤●╲                      ╱●   the state of charge is the same at both ends, so what went in and did not come
-//!       │  ╲                    ╱     out was lost on the way
+//!  95 % ┤●╲                      ╱●   the state of charge is the same at both ends, so energy that went in and did
+//!       │  ╲                    ╱     not come out was lost
 //!       │    ╲____      ______╱
-//!       │         ╲____●              what came out down to here, over the charge it cost, is the capacity
+//!       │         ╲____●              the charge taken out down to here, by the change of state of charge, is the capacity
 //!       └────────────────────────► t
 //! ```
 
@@ -13,39 +13,39 @@ use serde::{Deserialize, Serialize};
 use crate::model::units::{MilliampHours, Percent};
 use crate::stats::energy::Account;
 
-/// A cycle begins and ends when this state of charge is reached from below, in percent.
+/// A cycle starts and ends when this state of charge is reached from below, in percent.
 const TOP: i32 = 95;
 /// Below this it has left the top.
 const LEFT: i32 = 90;
-/// From here on a battery is full, in percent; some consoles never say 100.
+/// From here on a battery is full, in percent; some consoles never report 100.
 const FULL: i32 = 98;
-/// A cycle less deep than this says little of the efficiency, in percent.
+/// Minimum depth of a cycle for its efficiency, in percent.
 const DEEP_FOR_EFFICIENCY: i32 = 30;
-/// And this of the capacity: a whole percent at each end is then an error of 3 %.
+/// Minimum depth for its capacity: a whole percent at each end is then an error of 3 %.
 const DEEP_FOR_CAPACITY: i32 = 60;
-/// So much of the time must have been counted.
+/// Minimum share of the time that was counted.
 const COUNTED: f64 = 0.98;
-/// The charge that must have flowed for a change of the state of charge, in parts of what it is of the nominal
-/// capacity: no battery goes on with less than 30 % of it, and none holds 30 % more.
+/// The charge that must flow for a change of the state of charge, relative to the nominal capacity: no battery works
+/// with less than 30 % of it, and none stores 30 % more.
 const FLOWED: (f64, f64) = (0.3, 1.3);
-/// The same on the way up, which also pays for what the battery's own electronics took meanwhile, unmeasured.
+/// The same for charging, which also covers the unmeasured consumption of the battery's electronics.
 const FLOWED_UP: (f64, f64) = (FLOWED.0, 1.5);
-/// A change of so many percent is held against the charge at once; that much of it may be rounding.
+/// A change by this many percent is compared with the charge at once, allowing for rounding.
 const STEP: i32 = 10;
 const ROUNDING: i32 = 2;
-/// And within this time, in seconds: over days, what flows unmeasured is more than a rounding.
+/// The maximum time for that, in seconds: over days, unmeasured flow exceeds rounding.
 const STEP_WITHIN: i64 = 6 * 3_600;
-/// Before this second since 1970 the clock was not set.
+/// An earlier Unix time means that the clock has not been set.
 pub(crate) const CLOCK_SET: i64 = 1_767_225_600;
 
-/// What full cycles have shown of a battery or a bank.
+/// Results of the full cycles of a battery or a bank.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cycles {
     at_top: bool,
     began: Option<Mark>,
-    /// When the state of charge was last as high as it ever was in this cycle: what flows into a full battery until
-    /// then is not stored.
+    /// The last time at which the state of charge was at its maximum in this cycle: charge that flows into a full battery
+    /// before that is not stored.
     #[serde(default)]
     peak: Option<Mark>,
     deepest: Option<Mark>,
@@ -54,25 +54,22 @@ pub(crate) struct Cycles {
     capacity: Option<f64>,
     /// In percent.
     efficiency: Option<f64>,
-    /// Whether state of charge and measured charge disagreed when they were last compared over a cycle.
+    /// Whether state of charge and measured charge disagreed in the last cycle.
     #[serde(default)]
     disagree: bool,
-    /// What the next change of the state of charge is held against.
+    /// The reference for the next comparison of state of charge and charge.
     #[serde(skip)]
     step_from: Option<Mark>,
 }
 
-/// A battery or a bank at a moment, as its cycles see it.
+/// The input of the cycle detection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CycleSample<'a> {
-    /// Its counters.
     pub(crate) account: &'a Account,
-    /// What its console states.
     pub(crate) soc: Percent,
-    /// Whether the console calls it full.
+    /// Whether the console reports it as full.
     pub(crate) full: bool,
-    /// Nominal ampere-hours. If they are unknown, no cycle counts: charge and state of charge can't be
-    /// compared.
+    /// Nominal ampere-hours. If unknown, no cycle counts, because charge and state of charge can't be compared.
     pub(crate) capacity: Option<f64>,
     /// Whether a cell is nearly empty, and whether one is nearly full. There a battery corrects its state of charge
     /// down or up, and the charge that was measured need not explain it.
@@ -81,7 +78,7 @@ pub(crate) struct CycleSample<'a> {
     pub(crate) at: i64,
 }
 
-/// The counters at a moment.
+/// The counters at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Mark {
@@ -106,13 +103,13 @@ impl Mark {
         }
     }
 
-    /// Whether nearly all that flowed since then was counted.
-    fn seen_since(&self, then: &Self) -> bool {
+    /// Whether nearly all of the time since then was counted.
+    fn is_covered_since(&self, then: &Self) -> bool {
         let passed = (self.at - then.at) as f64;
         passed > 0.0 && self.counted - then.counted >= COUNTED * passed
     }
 
-    /// Charge that went in since then, less what came out, in milliampere-hours.
+    /// Charge in minus charge out since then, in milliampere-hours.
     fn gained_since(&self, then: &Self) -> f64 {
         ((self.charge.0 - then.charge.0) - (self.charge.1 - then.charge.1)) as f64
     }
@@ -125,8 +122,7 @@ impl Mark {
 }
 
 impl Cycles {
-    /// Takes note of a sample. Returns what the battery held, in milliampere-hours, where a cycle that shows it ends
-    /// here.
+    /// Records a sample. Returns the capacity in milliampere-hours if a cycle that is deep enough ends here.
     pub(crate) fn note(&mut self, sample: &CycleSample<'_>) -> Option<f64> {
         let (soc, now) = (sample.soc, Mark::of(sample));
         if sample.at < CLOCK_SET {
@@ -167,14 +163,15 @@ impl Cycles {
             self.step_from = Some(*now);
         }
         let corrected = if change < 0 { sample.ends.0 } else { sample.ends.1 };
-        let Some(capacity) = sample.capacity.filter(|_| due && !corrected && now.seen_since(&then)) else {
+        let Some(capacity) = sample.capacity.filter(|_| due && !corrected && now.is_covered_since(&then))
+        else {
             return false;
         };
         let least = f64::from(change.abs() - ROUNDING) * capacity * 10.0 * FLOWED.0;
         now.gained_since(&then) * f64::from(change.signum()) < least
     }
 
-    /// The cycle in hand does not count.
+    /// Drops the current cycle.
     fn abandon(&mut self) {
         (self.began, self.peak, self.deepest, self.disagree) = (None, None, None, true);
     }
@@ -187,19 +184,19 @@ impl Cycles {
             return None;
         }
         let per_percent = |gained: f64, percent: i32| gained * 100.0 / f64::from(percent);
-        let out = deepest.seen_since(&peak).then(|| per_percent(-deepest.gained_since(&peak), depth));
+        let out = deepest.is_covered_since(&peak).then(|| per_percent(-deepest.gained_since(&peak), depth));
         let back = now
-            .seen_since(&deepest)
+            .is_covered_since(&deepest)
             .then(|| per_percent(now.gained_since(&deepest), -now.depth(&deepest) - 2));
         let (energy_in, energy_out) = (now.energy.0 - top.energy.0, now.energy.1 - top.energy.1);
-        // A battery that was first seen at 100 % holds less when 95 are reached again.
+        // A battery that was first seen at 100 % stores less when it reaches 95 % again.
         let as_before = (now.soc - top.soc).abs() <= 1;
-        let efficiency = (as_before && now.seen_since(&top) && energy_in > 0)
+        let efficiency = (as_before && now.is_covered_since(&top) && energy_in > 0)
             .then(|| energy_out as f64 * 100.0 / energy_in as f64);
         let agrees = |held: Option<f64>, (least, most): (f64, f64)| {
             held.is_none_or(|held| (nominal * least..=nominal * most).contains(&held))
         };
-        // A percent that is rounded at either end makes this much of what flowed.
+        // The effect of rounding to a percent at either end.
         let most = 100.0 + f64::from(100 * ROUNDING) / f64::from(depth);
         let agree =
             agrees(out, FLOWED) && agrees(back, FLOWED_UP) && efficiency.is_none_or(|share| share <= most);
@@ -214,13 +211,13 @@ impl Cycles {
         held
     }
 
-    /// What it held, over its last cycles.
+    /// Returns the capacity over its last cycles.
     #[must_use]
     pub(crate) fn capacity(&self) -> Option<MilliampHours> {
         self.capacity.map(|capacity| MilliampHours(capacity.round() as i64))
     }
 
-    /// What came out of what went in, in percent, over its last cycles.
+    /// Returns the round-trip efficiency in percent over its last cycles.
     #[must_use]
     pub(crate) fn efficiency(&self) -> Option<f64> {
         self.efficiency
@@ -232,14 +229,14 @@ impl Cycles {
         self.disagree
     }
 
-    /// Forgets figures that only a cycle in which charge and state of charge disagreed can have left here.
+    /// Removes impossible results that versions without the comparison of charge and state of charge stored.
     pub(crate) fn forget_impossible(&mut self) {
         if self.efficiency.is_some_and(|share| share > 100.0) {
             (self.efficiency, self.capacity) = (None, None);
         }
     }
 
-    /// How many days ago it was last full, `at` seconds since 1970.
+    /// Returns the days since it was last full; `at` is Unix time.
     #[must_use]
     pub(crate) fn days_since_full(&self, at: i64) -> Option<f64> {
         let passed = at.checked_sub(self.last_full?).filter(|passed| *passed >= 0)?;
@@ -247,7 +244,7 @@ impl Cycles {
     }
 }
 
-/// Each cycle weighs as much as all before it.
+/// Each cycle has the same weight as all previous ones together.
 fn blend(mean: &mut Option<f64>, value: f64) {
     *mean = Some(mean.map_or(value, |mean| (mean + value) / 2.0));
 }

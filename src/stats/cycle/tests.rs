@@ -1,4 +1,4 @@
-//! Cycles that count, and those that don't.
+//! Which cycles count, and which don't.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use crate::model::reading::Measured;
 use crate::model::units::{Milliamps, Millivolts};
 use crate::stats::energy::{Flow, Sample};
 
-/// A battery of 100 Ah at 50 V of which 96 % come out again, as its counters see it.
-struct Watched {
+/// A battery of 100 Ah at 50 V of which 96 % come out again, as seen by its counters.
+struct WatchedBattery {
     cycles: Cycles,
     account: Account,
     now: Instant,
@@ -17,7 +17,7 @@ struct Watched {
     ends: (bool, bool),
 }
 
-impl Watched {
+impl WatchedBattery {
     fn first_seen_at(soc: i32) -> Self {
         let (cycles, account) = (Cycles::default(), Account::default());
         let (now, at, ends) = (Instant::now(), CLOCK_SET, (false, false));
@@ -43,7 +43,8 @@ impl Watched {
         while self.soc != soc {
             let sample = |at| {
                 let (voltage, current) = (Some(Millivolts(50_000)), Some(Milliamps(current)));
-                Sample::of(&Measured { voltage, current, ..Measured::default() }, at).expect("a whole one")
+                Sample::of(&Measured { voltage, current, ..Measured::default() }, at)
+                    .expect("voltage and current are set")
             };
             let (before, after) = (sample(self.now), sample(self.now + took));
             self.account.add(&Flow::between(&before, &after, took).expect("no gap"));
@@ -73,7 +74,7 @@ impl Watched {
 
 #[test]
 fn efficiency_is_measured_between_equal_states_of_charge() {
-    let mut watched = Watched::first_seen_at(100);
+    let mut watched = WatchedBattery::first_seen_at(100);
     watched.go_to(60);
     watched.go_to(95);
     assert_eq!(watched.cycles.efficiency(), None, "five percent more came out than went in");
@@ -85,8 +86,8 @@ fn efficiency_is_measured_between_equal_states_of_charge() {
 }
 
 /// Three cycles: in the first something happens, the others are sound.
-fn figures(happens: impl Fn(&mut Watched)) -> [(Option<i64>, Option<i64>, bool); 2] {
-    let mut watched = Watched::first_seen_at(90);
+fn figures(happens: impl Fn(&mut WatchedBattery)) -> [(Option<i64>, Option<i64>, bool); 2] {
+    let mut watched = WatchedBattery::first_seen_at(90);
     watched.go_to(96);
     happens(&mut watched);
     let first = watched.figures();
@@ -106,7 +107,7 @@ fn a_cycle_counts_only_if_charge_and_soc_agree() {
             && !disagree
     };
     const DISAGREE: (Option<i64>, Option<i64>, bool) = (None, None, true);
-    type Case = (&'static str, fn(&mut Watched));
+    type Case = (&'static str, fn(&mut WatchedBattery));
     let cases: [Case; 6] = [
         ("falls and jumps back", |watched| {
             watched.jump_to(11);
@@ -149,7 +150,7 @@ fn a_cycle_counts_only_if_charge_and_soc_agree() {
 
 #[test]
 fn charge_into_a_full_battery_is_not_capacity() {
-    let mut watched = Watched::first_seen_at(90);
+    let mut watched = WatchedBattery::first_seen_at(90);
     watched.go_to(100);
     watched.soc = 99;
     watched.flow(100, 20_000, 10 * 3_600);
@@ -161,7 +162,7 @@ fn charge_into_a_full_battery_is_not_capacity() {
 
 #[test]
 fn a_correction_at_the_lower_end_of_a_worn_battery_shows_its_capacity() {
-    let mut watched = Watched::first_seen_at(90);
+    let mut watched = WatchedBattery::first_seen_at(90);
     watched.go_to(96);
     watched.go_to(40);
     watched.ends = (true, false);

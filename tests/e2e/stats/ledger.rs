@@ -77,7 +77,7 @@ fn some_small_ledger() -> Vec<u8> {
 /// Energy and charge of everything that is told, in an order that does not change.
 fn told(report: &BankReport) -> Vec<i64> {
     let insight = &report.derived;
-    let batteries = insight.batteries.iter().flat_map(|battery| [battery.turnover, battery.place]);
+    let batteries = insight.batteries.iter().flat_map(|battery| [battery.totals, battery.place_totals]);
     let all = std::iter::once(insight.totals).chain(batteries);
     let four = |turnover: Option<bankwatch::internals::model::derived::EnergyTotals>| {
         let turnover = turnover.unwrap_or_default();

@@ -342,7 +342,7 @@ fn an_output_with_hanging_writes_fails_alone_and_is_retried() {
         let mut offer = || {
             number += 1;
             let report = report("house", number);
-            [&stand.outlet, &to_beside].into_iter().for_each(|outlet| outlet.offer(&report));
+            [&stand.outlet, &to_beside].into_iter().for_each(|outlet| outlet.try_send(&report));
             number
         };
         until(LONG, || {

@@ -358,7 +358,7 @@ fn damage_to_30_percent_of_echoes_loses_no_battery_or_identity() {
             let missing = reading.missing.iter().filter(|missing| !missing.command.starts_with("bat"));
             assert_eq!(
                 missing.collect::<Vec<_>>(),
-                Vec::<&bankwatch::internals::model::reading::Missing>::new(),
+                Vec::<&bankwatch::internals::model::reading::MissingAnswer>::new(),
                 "{dialect}"
             );
             assert!(reading.batteries.iter().all(|battery| battery.measured.voltage.is_some()), "{dialect}");

@@ -55,7 +55,7 @@ impl Handler<EventOccurred> for Heard {
         let battery = event.battery.map(|place| place.number());
         let after = if event.kind == EventKind::Cleared { event.duration } else { Some(Duration::ZERO) };
         assert!(after.is_some(), "a duration is known: {event:?}");
-        let line = format!("{} {battery:?} {} {}", event.kind.word(), event.word, event.sign);
+        let line = format!("{} {battery:?} {} {}", event.kind.word(), event.word, event.condition);
         self.events.lock().unwrap().push(line);
     }
 }

@@ -26,7 +26,7 @@ fn a_record_is_published_once_after_two_equal_reads() {
         assert_eq!(told.len(), 1, "{dialect:?}");
         let records = &told[0].records;
         assert!(
-            records.len() > 3 && records.iter().all(|record| record.kind == MemoryKind::Log),
+            records.len() > 3 && records.iter().all(|record| record.kind == DeviceLogKind::Log),
             "{records:?}"
         );
         assert!(records.windows(2).all(|pair| pair[0].clock <= pair[1].clock), "the oldest first");
@@ -79,14 +79,16 @@ fn a_damaged_record_is_never_published() {
     let (mut bank, mut recall) = (Bank::new(Dialect::Us2000c, 2), DeviceLogFilter::default());
     let flipped = |_: &str, heard: String| Some(heard.replacen("Time    : 26-", "Time    : 36-", 1));
     let damaged = bank.sweep(SweepKind::Summary, &[LOG], flipped);
-    assert!(damaged.reading.batteries[0].memory.iter().any(|record| record.clock.unwrap().year() == 2036));
+    assert!(
+        damaged.reading.batteries[0].device_log.iter().any(|record| record.clock.unwrap().year() == 2036)
+    );
     recall.take(&damaged, &TimeZone::UTC);
     let mut told: Vec<DeviceLogRecord> = Vec::new();
     for _ in 0..4 {
         told.extend(take(&mut recall, &mut bank, &[LOG]).into_iter().flat_map(|told| told.records));
     }
     let clean = bank.summary_and(&[LOG]);
-    let mut all = clean.reading.batteries[0].memory.clone();
+    let mut all = clean.reading.batteries[0].device_log.clone();
     all.sort();
     told.sort();
     assert_eq!(told, all, "all of them, and the damaged one not among them");

@@ -68,7 +68,7 @@ impl Watch {
 fn line(event: &Event) -> String {
     let battery = event.battery.map_or_else(|| "-".to_owned(), |place| place.to_string());
     let after = event.duration.map(|duration| format!(" after {} s", duration.as_secs())).unwrap_or_default();
-    format!("{} {battery} {} {}: {}{after}", event.kind.word(), event.word, event.sign, event.text)
+    format!("{} {battery} {} {}: {}{after}", event.kind.word(), event.word, event.condition, event.text)
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn a_persistent_implausible_value_is_an_event_until_plausible() {
     assert_eq!(watch.told(&report), [format!("raised {event}")]);
     let standing = |report: &mut BankReport| {
         tell_standing(report, &Catalogue::load(None).0);
-        let standing = std::mem::take(&mut report.derived.batteries[1].standing);
+        let standing = std::mem::take(&mut report.derived.batteries[1].active_events);
         standing.into_iter().map(|one| (one.word.to_string(), one.level)).collect::<Vec<_>>()
     };
     assert!(standing(&mut report.clone()).contains(&("cell_5_voltage".to_owned(), EventLevel::Warning)));
@@ -418,7 +418,7 @@ fn a_new_battery_is_noted_except_in_the_first_reading() {
     assert_eq!(noted.iter().map(line).collect::<Vec<_>>(), ["noted 3 presence Present: New battery found"]);
     assert_eq!((noted[0].kind, noted[0].level), (EventKind::Noted, EventLevel::Info));
     assert!(
-        watch.tracker.saved().standing.iter().all(|event| event.word != "presence"),
+        watch.tracker.saved().active.iter().all(|event| event.word != "presence"),
         "nothing would clear it"
     );
 }
@@ -577,7 +577,7 @@ proptest! {
                 watch.now = now;
             }
             for event in watch.take(&report) {
-                let key = (event.battery, event.word.to_string(), event.sign.clone());
+                let key = (event.battery, event.word.to_string(), event.condition.clone());
                 match event.kind {
                     EventKind::Raised => prop_assert!(standing.insert(key), "raised twice: {event:?}"),
                     EventKind::Cleared => prop_assert!(standing.remove(&key), "cleared and not standing: {event:?}"),

@@ -119,7 +119,7 @@ fn a_battery_that_did_not_answer_says_nothing_and_the_others_do() {
 #[test]
 fn a_bank_of_which_nothing_was_heard_says_nothing_of_itself() {
     let mut bank = reading("pytes", 2, 16);
-    bank.batteries = vec![BatteryReading::silent(place(1)), BatteryReading::silent(place(2))];
+    bank.batteries = vec![BatteryReading::empty(place(1)), BatteryReading::empty(place(2))];
     let kinds: Vec<MessageKind> = parts_of(bank, CellLevel::High).iter().map(|part| part.kind).collect();
     assert_eq!(kinds, [MessageKind::Service, MessageKind::Document]);
 }

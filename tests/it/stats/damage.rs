@@ -70,7 +70,7 @@ fn read(exchanges: &[Exchange], began: Instant) -> BankReading {
 fn counters(insight: &DerivedValues) -> [EnergyTotals; 3] {
     let first = &insight.batteries[0];
     assert!(first.identity.is_some(), "the sweep after the damaged one says again who it is");
-    [insight.totals, first.place, first.turnover].map(Option::unwrap)
+    [insight.totals, first.place_totals, first.totals].map(Option::unwrap)
 }
 
 /// In milliampere-hours and milliwatt-hours: what the most current there may be at the highest voltage brings from the

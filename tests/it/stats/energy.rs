@@ -83,8 +83,8 @@ fn a_day_of_sweeps_is_counted_within_a_thousandth() {
         let (report, own, bank) = day(&mut living, every);
         bank.is_counted_by(report.derived.totals.unwrap(), "the bank");
         for (insight, truth) in report.derived.batteries.iter().zip(&own) {
-            truth.is_counted_by(insight.turnover.unwrap(), "a battery");
-            assert_eq!(insight.turnover, insight.place, "nobody was moved");
+            truth.is_counted_by(insight.totals.unwrap(), "a battery");
+            assert_eq!(insight.totals, insight.place_totals, "nobody was moved");
         }
     }
 }
@@ -115,14 +115,17 @@ fn swapped_batteries_keep_their_counters_and_so_do_the_places() {
         assert_eq!(after[there].identity, before[here].identity, "the label went along");
         for (then, now) in [(&before, &swapped), (&swapped, &after)] {
             let there = if std::ptr::eq(then, &before) { there } else { here };
-            let (old, new) = (then[here].turnover, now[there].turnover);
+            let (old, new) = (then[here].totals, now[there].totals);
             assert!(moved(new) >= moved(old), "the battery's counter stepped back");
-            let (old, new) = (then[here].place, now[here].place);
+            let (old, new) = (then[here].place_totals, now[here].place_totals);
             assert!(moved(new) >= moved(old), "the place's counter stepped back");
         }
         // Between the old box and the new one nothing is drawn.
-        assert!(moved(swapped[there].turnover) - moved(before[here].turnover) < 300, "a jump at the swap");
-        assert!(moved(after[here].place) > moved(before[here].place) + 1000, "the place is not counted on");
+        assert!(moved(swapped[there].totals) - moved(before[here].totals) < 300, "a jump at the swap");
+        assert!(
+            moved(after[here].place_totals) > moved(before[here].place_totals) + 1000,
+            "the place is not counted on"
+        );
     }
 }
 
@@ -139,30 +142,31 @@ fn a_second_battery_with_the_barcode_is_counted_by_place() {
     assert!(living.bank.set_barcode(2, &one));
     let shared = sweep_for(&mut living, 4 * 3600).derived.batteries;
     assert_eq!(known(&shared), apart);
-    assert!(moved(shared[0].turnover) > moved(before[0].turnover) + 1000, "the first goes on");
-    let (own, place) = (moved(shared[1].turnover), moved(shared[1].place) - moved(before[1].place_totals));
+    assert!(moved(shared[0].totals) > moved(before[0].totals) + 1000, "the first goes on");
+    let (own, place) =
+        (moved(shared[1].totals), moved(shared[1].place_totals) - moved(before[1].place_totals));
     assert!(own > 1000 && own <= place, "{own} of {place}");
-    let unlike = moved(shared[0].turnover) - moved(before[0].totals);
+    let unlike = moved(shared[0].totals) - moved(before[0].totals);
     assert!(unlike < 2 * place, "{unlike}: what both moved is not the first one's");
     // A start in which nobody knows more than the ledger.
     let kept = living.stats.ledger().unwrap().clone();
     living.stats = Stats::unkept(Duration::from_secs(FULL));
     living.stats.adopt(kept);
-    assert_eq!(known(&sweep_for(&mut living, FULL).insight.batteries), apart);
+    assert_eq!(known(&sweep_for(&mut living, FULL).derived.batteries), apart);
     // With a label of its own it is who it was.
     assert!(living.bank.set_barcode(2, &two));
     let unique = sweep_for(&mut living, FULL).derived.batteries;
     assert_eq!(known(&unique), known(&before));
-    assert!(moved(unique[1].turnover) - moved(before[1].turnover) < 300, "what was shared is not its own");
+    assert!(moved(unique[1].totals) - moved(before[1].totals) < 300, "what was shared is not its own");
     // Once another box sits where the first one sat, the second is alone; from then on it is the first.
     assert!(living.bank.set_barcode(2, &one));
     sweep_for(&mut living, FULL);
     assert!(living.bank.set_barcode(1, "B220000000000009"));
     let alone = [format!("barcode:{}", "B220000000000009"), format!("barcode:{one}"), third.clone()];
-    assert_eq!(known(&sweep_for(&mut living, FULL).insight.batteries), alone);
+    assert_eq!(known(&sweep_for(&mut living, FULL).derived.batteries), alone);
     assert!(living.bank.set_barcode(1, &one));
     let again = ["place:1".to_owned(), format!("barcode:{one}"), third];
-    assert_eq!(known(&sweep_for(&mut living, FULL).insight.batteries), again);
+    assert_eq!(known(&sweep_for(&mut living, FULL).derived.batteries), again);
 }
 
 #[test]
@@ -172,12 +176,12 @@ fn a_gap_is_not_bridged() {
     living.advance(Duration::from_secs(1800));
     let behind = living.report(SweepKind::Full, |_| {}).derived;
     let counters = |insight: &DerivedValues| {
-        let own = insight.batteries.iter().map(|battery| (battery.turnover, battery.place));
+        let own = insight.batteries.iter().map(|battery| (battery.totals, battery.place_totals));
         (insight.totals, own.collect::<Vec<_>>())
     };
     assert_eq!(counters(&before), counters(&behind));
     let after = sweep_for(&mut living, 3600).derived;
-    assert!(moved(after.turnover) > moved(behind.turnover) + 100);
+    assert!(moved(after.totals) > moved(behind.totals) + 100);
 }
 
 #[test]
@@ -192,15 +196,11 @@ fn flow_before_the_barcode_is_known_is_credited_to_it() {
     };
     for _ in 0..6 {
         let batteries = unlabelled(&mut living);
-        assert_eq!(
-            (&batteries[0].identity, batteries[0].turnover),
-            (&None, None),
-            "nobody knows whose it is"
-        );
-        assert!(batteries[1].turnover.is_some());
+        assert_eq!((&batteries[0].identity, batteries[0].totals), (&None, None), "nobody knows whose it is");
+        assert!(batteries[1].totals.is_some());
     }
     let known = sweep_for(&mut living, FULL).derived.batteries;
-    assert_eq!(known[0].turnover, known[0].place, "all of it is his");
+    assert_eq!(known[0].totals, known[0].place_totals, "all of it is his");
     assert!(matches!(known[0].identity, Some(Identity::Barcode(_))));
 }
 
@@ -218,7 +218,7 @@ fn a_battery_without_barcode_is_identified_by_place_after_a_minute() {
     }
     let last = last.unwrap();
     assert_eq!(last.identity.map(|identity| identity.to_string()).as_deref(), Some("place:1"));
-    assert_eq!(last.turnover, last.place);
+    assert_eq!(last.totals, last.place_totals);
 }
 
 #[test]
@@ -231,16 +231,16 @@ fn totals_are_absent_until_the_ledger_is_loaded_and_then_hold_both() {
     second.stats = Stats::new(Duration::from_secs(FULL));
     let absent = sweep_for(&mut second, 3600).derived;
     assert_eq!(
-        (absent.turnover, absent.batteries[0].turnover, absent.batteries[0].place),
+        (absent.totals, absent.batteries[0].totals, absent.batteries[0].place_totals),
         (None, None, None)
     );
     assert!(second.stats.ledger().is_none(), "what is not whole must not be written");
     second.stats.adopt(kept);
     let told = sweep_for(&mut second, FULL).derived;
-    assert_eq!(told.turnover, hour.turnover, "what is told is what is on disk");
+    assert_eq!(told.totals, hour.totals, "what is told is what is on disk");
     let both = Arc::new(second.stats.ledger().unwrap().clone());
     second.stats.kept(both);
     let told = sweep_for(&mut second, FULL).derived;
-    assert!(moved(told.turnover) > moved(hour.turnover));
-    assert!(moved(told.batteries[0].turnover) > moved(hour.batteries[0].turnover));
+    assert!(moved(told.totals) > moved(hour.totals));
+    assert!(moved(told.batteries[0].totals) > moved(hour.batteries[0].totals));
 }

@@ -47,7 +47,7 @@ fn once(ail: impl Fn(&mut SimulatedBank) -> bool) -> impl Fn(&mut SimulatedBank,
 
 /// Whether nothing speaks against it: it is healthy, or the days have not shown all that the claim takes.
 fn is_unaccused(health: &BatteryHealth) -> bool {
-    let missing = |reason: &HealthReason| matches!(reason, Reason::NotYetSeen(_));
+    let missing = |reason: &HealthReason| matches!(reason, HealthReason::NotYetSeen(_));
     match health.verdict {
         HealthVerdict::Healthy => health.reasons.is_empty(),
         HealthVerdict::Unknown => !health.reasons.is_empty() && health.reasons.iter().all(missing),
@@ -90,9 +90,9 @@ fn a_healthy_bank_never_gets_a_finding() {
 fn a_cell_that_lost_a_fifth_of_its_capacity_is_a_weak_cell() {
     let report = after(10, 3, 1, once(|bank| bank.set_cell_capacity(BATTERY, CELL, 0.8)));
     let health = accused(&report);
-    let weak = |reason: &HealthReason| matches!(reason, Reason::WeakCell { cell: 7, .. });
+    let weak = |reason: &HealthReason| matches!(reason, HealthReason::WeakCell { cell: 7, .. });
     assert!(health.reasons.iter().any(weak), "{:?}", health.reasons);
-    assert!(health.verdict <= Verdict::Watch);
+    assert!(health.verdict <= HealthVerdict::Watch);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_cell_with_more_resistance_is_reported_with_its_value() {
         panic!("{:?}", health.reasons)
     };
     assert!((more - 1.2).abs() < 0.2, "{more} mΩ where 1.2 were added");
-    assert_eq!(health.verdict, Verdict::Watch);
+    assert_eq!(health.verdict, HealthVerdict::Watch);
 }
 
 #[test]
@@ -184,13 +184,16 @@ fn a_month_without_full_charge_is_reported_but_not_without_history() {
         living.report(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(60)));
     }
     let early = health(living.report(SweepKind::Full, |_| {}));
-    assert_eq!(early.verdict, Verdict::Unknown);
+    assert_eq!(early.verdict, HealthVerdict::Unknown);
     assert!(early.reasons[0].to_string().starts_with("watched for 12 hours"), "{:?}", early.reasons);
     living.advance(Duration::from_secs(31 * 86_400));
     let late = health(
         living.report(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(60))),
     );
-    assert!(matches!(*late.reasons, [Reason::NotFull { days }] if (31.0..32.0).contains(&days)), "{late:?}");
+    assert!(
+        matches!(*late.reasons, [HealthReason::NotFull { days }] if (31.0..32.0).contains(&days)),
+        "{late:?}"
+    );
 }
 
 /// A battery of 15 cells and 100 Ah whose current and cells are given.
@@ -284,7 +287,7 @@ fn sentences(health: &BatteryHealth) -> Vec<String> {
 fn a_battery_is_healthy_once_all_evidence_has_been_seen() {
     let mut battery = Scripted::at(60.0);
     let missing = |health: &BatteryHealth| {
-        assert_eq!(health.verdict, Verdict::Unknown, "{:?}", health.reasons);
+        assert_eq!(health.verdict, HealthVerdict::Unknown, "{:?}", health.reasons);
         let words = sentences(health).join("\n");
         ["under changing load", "near full", "near empty"]
             .map(|way| words.contains(&format!("not yet seen {way}")))
@@ -295,7 +298,7 @@ fn a_battery_is_healthy_once_all_evidence_has_been_seen() {
     assert_eq!(missing(&battery.go(65, 5.0, 3_440, ALIKE)), [false, false, true]);
     battery.go(276, -20.0, 3_280, ALIKE);
     let health = battery.go(40, -5.0, 3_120, ALIKE);
-    assert_eq!((health.verdict, sentences(&health)), (Verdict::Healthy, vec![]));
+    assert_eq!((health.verdict, sentences(&health)), (HealthVerdict::Healthy, vec![]));
 }
 
 #[test]
@@ -328,7 +331,7 @@ fn a_cell_that_lags_and_runs_ahead_is_found_without_deep_discharge() {
     };
     assert!((85.0..110.0).contains(&below), "{below}");
     let charged = battery.go(2, 12.0, 3_479, (13, 120));
-    assert_eq!(charged.verdict, Verdict::Watch);
+    assert_eq!(charged.verdict, HealthVerdict::Watch);
     let words = sentences(&charged).remove(0);
     let ahead = "cell 13 runs ahead of the others near full: 120 mV above them, at 3599 mV, while the current is 0.12 C";
     assert!(words.starts_with(ahead) && words.contains("and at rest it is "), "{words}");
@@ -339,7 +342,7 @@ fn a_near_full_finding_disappears_once_repaired() {
     let mut battery = Scripted::at(99.0);
     let early = battery.go(3, 12.0, 3_470, (4, 100));
     assert!(
-        matches!(*early.reasons, [Reason::RunsAhead { cell: 4, behind: None, .. }]),
+        matches!(*early.reasons, [HealthReason::RunsAhead { cell: 4, behind: None, .. }]),
         "{:?}",
         early.reasons
     );
@@ -355,7 +358,7 @@ fn one_sample_or_the_end_of_a_strong_charge_is_no_finding() {
         [(5, 12.0, ALIKE), (1, 12.0, (4, 100)), (60, 12.0, (4, 20)), (60, 60.0, (4, 100))]
     {
         let health = battery.go(minutes, amperes, 3_470, cell);
-        assert!(health.verdict == Verdict::Unknown, "{:?}", health.reasons);
+        assert!(health.verdict == HealthVerdict::Unknown, "{:?}", health.reasons);
     }
 }
 
@@ -369,7 +372,10 @@ fn a_jumping_state_of_charge_is_no_finding() {
         battery.go(10, -1.0, 3_338, ALIKE);
     }
     let health = battery.go(10, 0.2, 3_338, ALIKE);
-    assert_eq!((health.verdict, health.capacity_seen, health.efficiency), (Verdict::Unknown, None, None));
+    assert_eq!(
+        (health.verdict, health.capacity_seen, health.efficiency),
+        (HealthVerdict::Unknown, None, None)
+    );
     let words = sentences(&health);
     assert!(words[0].starts_with("state of charge and measured charge disagree"), "{words:?}");
 }
@@ -382,7 +388,7 @@ fn a_fault_reported_by_the_battery_is_a_verdict_at_once() {
         cell.base_state = Some(Word::new("SysError"));
     });
     let health = &report.derived.batteries[0].health;
-    assert_eq!(health.verdict, Verdict::Failing);
+    assert_eq!(health.verdict, HealthVerdict::Failing);
     assert_eq!(health.reasons[0].to_string(), "the battery says SysError of cell 4");
 }
 
@@ -404,7 +410,11 @@ fn a_measured_capacity_takes_precedence_over_a_computed_soh() {
             let report = living.stats.report(reading, vec![facts], Facts::default(), Default::default());
             seen.push(report.derived.batteries[0].health.clone());
         }
-        assert!(matches!(*seen[0].reasons, [Reason::Soh(55), ..]), "not sure yet: {:?}", seen[0].reasons);
+        assert!(
+            matches!(*seen[0].reasons, [HealthReason::Soh(55), ..]),
+            "not sure yet: {:?}",
+            seen[0].reasons
+        );
         // Once the figure has expired it is not known any more.
         living.advance(MINUTE);
         let nominal_capacity = Some(MilliampHours(100_000));
@@ -412,14 +422,14 @@ fn a_measured_capacity_takes_precedence_over_a_computed_soh() {
         let reading = living.reading(SweepKind::Full);
         let report = living.stats.report(reading, vec![facts], Facts::default(), Default::default());
         let expired = &report.derived.batteries[0].health.reasons;
-        assert!(matches!(**expired, [Reason::Soh(55), ..]), "{expired:?}");
+        assert!(matches!(**expired, [HealthReason::Soh(55), ..]), "{expired:?}");
         seen.pop().unwrap()
     };
     let sound = last_of(97_000);
-    assert_eq!(sound.verdict, Verdict::Unknown, "{:?}", sound.reasons);
+    assert_eq!(sound.verdict, HealthVerdict::Unknown, "{:?}", sound.reasons);
     let worn = last_of(58_000);
-    assert!(matches!(*worn.reasons, [Reason::OwnCapacity { .. }, ..]), "{:?}", worn.reasons);
-    assert_eq!(worn.verdict, Verdict::Failing);
+    assert!(matches!(*worn.reasons, [HealthReason::OwnCapacity { .. }, ..]), "{:?}", worn.reasons);
+    assert_eq!(worn.verdict, HealthVerdict::Failing);
     let text = worn.reasons[0].to_string();
     assert_eq!(text, "by its own measurement it holds 58.0 Ah, 58 % of what it was sold for");
 }

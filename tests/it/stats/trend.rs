@@ -41,7 +41,7 @@ fn health(report: &BankReport) -> &BatteryHealth {
 }
 
 fn trend(health: &BatteryHealth, figure: TrendMetric) -> Option<Trend> {
-    health.trends.iter().copied().find(|trend| trend.figure == figure)
+    health.trends.iter().copied().find(|trend| trend.metric == figure)
 }
 
 /// It is told against this battery, within the give that it states itself, and against no other.
@@ -50,11 +50,11 @@ fn is_accused(report: &BankReport, figure: TrendMetric, truth: f64) {
     println!("{found} where {truth:.2} are true");
     let told = HealthReason::Trend(found);
     assert!(health(report).reasons.contains(&told), "{:?}", health(report).reasons);
-    assert_eq!(health(report).verdict.min(Verdict::Watch), health(report).verdict);
+    assert_eq!(health(report).verdict.min(HealthVerdict::Watch), health(report).verdict);
     let give = found.plus_minus.max(truth.abs() * 0.2);
     assert!((found.per_month - truth).abs() <= give, "{found} where {truth} are true");
     for (index, other) in report.derived.batteries.iter().enumerate() {
-        let accused = other.health.reasons.iter().any(|reason| matches!(reason, Reason::Trend(_)));
+        let accused = other.health.reasons.iter().any(|reason| matches!(reason, HealthReason::Trend(_)));
         assert!(index + 1 == BATTERY || !accused, "battery {}: {:?}", index + 1, other.health.reasons);
     }
 }
@@ -101,7 +101,7 @@ fn a_loosening_cable_lowers_the_current_share() {
     });
     let found = trend(health(&report), TrendMetric::Share).unwrap();
     assert!(found.per_month < -5.0, "{found}");
-    assert!(health(&report).reasons.contains(&Reason::Trend(found)), "{:?}", health(&report).reasons);
+    assert!(health(&report).reasons.contains(&HealthReason::Trend(found)), "{:?}", health(&report).reasons);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn weeks_of_a_healthy_bank_are_no_finding() {
                 for battery in &report.derived.batteries {
                     let told: Vec<String> = battery.health.trends.iter().map(Trend::to_string).collect();
                     let verdict = battery.health.verdict;
-                    assert!(verdict > Verdict::Watch, "seed {seed}: {:?}", battery.health.reasons);
+                    assert!(verdict > HealthVerdict::Watch, "seed {seed}: {:?}", battery.health.reasons);
                     assert!(told.len() >= 2, "seed {seed}: {told:?} is not much to be right about");
                 }
             }
