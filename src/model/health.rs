@@ -1,4 +1,4 @@
-//! How a battery is: a verdict, and its reasons in words.
+//! The health of a battery: a verdict and its reasons.
 
 use std::fmt;
 
@@ -7,23 +7,22 @@ use serde::{Deserialize, Serialize};
 use crate::model::trend::Trend;
 use crate::model::units::{MilliampHours, Millivolts};
 
-/// The verdict on a battery, from bad to good; the worst of its reasons.
+/// The verdict on a battery, ordered from bad to good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthVerdict {
-    /// Something is wrong that will not mend itself.
+    /// A permanent fault.
     Failing,
-    /// Something is out of the ordinary.
+    /// An anomaly.
     Watch,
-    /// Too little was seen of it.
+    /// Not enough evidence.
     #[default]
     Unknown,
-    /// Nothing speaks against it.
+    /// No finding.
     Healthy,
 }
 
 impl HealthVerdict {
-    /// Its word in keys and logs.
     #[must_use]
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -35,7 +34,7 @@ impl HealthVerdict {
     }
 }
 
-/// What must have been seen of a battery before it is called healthy.
+/// Evidence that a battery needs to be healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {
     /// Changing currents on the flat part of the voltage curve: resistance.
@@ -46,29 +45,25 @@ pub enum Evidence {
     NearEmpty,
 }
 
-/// What a verdict is based on: what speaks against a battery, or what is missing for a verdict. Cells are counted from
-/// 1.
+/// A reason of a verdict: a finding against a battery, or missing evidence. Cells are counted from 1.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HealthReason {
-    /// It says so itself.
+    /// Reported by the battery itself.
     Fault(String),
     /// A cell is full and empty before the others.
     WeakCell {
-        /// Which.
         cell: u16,
         /// How far below the others when nearly empty, in millivolts.
         below: f64,
     },
     /// A cell lags behind the others at both ends.
     LowCell {
-        /// Which.
         cell: u16,
         /// How far below the others when nearly empty, in millivolts.
         below: f64,
     },
     /// Near full a cell is far above the others although hardly any current flows.
     RunsAhead {
-        /// Which.
         cell: u16,
         /// How far above the others, in millivolts.
         above: f64,
@@ -81,37 +76,31 @@ pub enum HealthReason {
     },
     /// Near full and at rest a cell is far below the others.
     LagsBehind {
-        /// Which.
         cell: u16,
         /// How far below the others, in millivolts.
         below: f64,
     },
     /// A cell or its connection has more resistance than the others.
     Resistance {
-        /// Which.
         cell: u16,
         /// How much more, in milliohms.
         more: f64,
     },
     /// A cell's voltage is read wrongly: it differs where all are alike, whatever the current.
     VoltageSensor {
-        /// Which.
         cell: u16,
         /// By how much, in millivolts.
         off: f64,
     },
     /// A temperature differs from the others although hardly any current flows.
     TemperatureSensor {
-        /// The first cell that it is told of.
         first: u16,
-        /// The last.
         last: u16,
         /// By how much, in degrees.
         off: f64,
     },
     /// It holds less than it was sold for.
     Capacity {
-        /// What it held in full cycles.
         seen: MilliampHours,
         /// In percent of the nominal.
         percent: f64,
@@ -151,15 +140,15 @@ pub enum HealthReason {
 impl fmt::Display for HealthReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fault(word) => write!(f, "the battery says {word}"),
+            Self::Fault(word) => write!(f, "the battery reports {word}"),
             Self::WeakCell { cell, below } => write!(
                 f,
-                "cell {cell} is weak: it is full before the others, and nearly empty {below:.0} mV below them"
+                "cell {cell} is weak: it is full before the others and, near empty, {below:.0} mV below them"
             ),
             Self::LowCell { cell, below } => write!(
                 f,
-                "cell {cell} holds less charge than the others: the last to be full, and nearly empty {below:.0} mV below \
-                 them; a few hours at full charge balance it"
+                "cell {cell} holds less charge than the others: it is the last to be full and, near empty, {below:.0} mV \
+                 below them; a few hours at full charge will balance it"
             ),
             Self::RunsAhead { cell, above, highest, rate, behind } => {
                 write!(
@@ -168,7 +157,7 @@ impl fmt::Display for HealthReason {
                      the current is {rate:.2} C; it ends every charge early"
                 )?;
                 behind.map_or(Ok(()), |below| {
-                    write!(f, ", and at rest it is {below:.0} mV below them, which balancing does not cure")
+                    write!(f, ", and at rest it is {below:.0} mV below them, which balancing does not fix")
                 })
             }
             Self::LagsBehind { cell, below } => write!(
@@ -178,11 +167,11 @@ impl fmt::Display for HealthReason {
             ),
             Self::Resistance { cell, more } => write!(
                 f,
-                "cell {cell} has {more:.2} mΩ more than the others: the cell ages, or a connection of it is loose"
+                "cell {cell} has {more:.2} mΩ more resistance than the others: it is ageing, or a connection is loose"
             ),
             Self::VoltageSensor { cell, off } => write!(
                 f,
-                "cell {cell} reads {off:+.0} mV beside the others at any current: its measuring line is off"
+                "cell {cell} reads {off:+.0} mV compared with the other cells at any current: voltage sensing error"
             ),
             Self::TemperatureSensor { first, last, off } => {
                 if first == last {
@@ -190,28 +179,31 @@ impl fmt::Display for HealthReason {
                 } else {
                     write!(f, "the temperature of cells {first} to {last}")?;
                 }
-                write!(f, " reads {off:+.1} K beside the others although hardly any current flows")
+                write!(
+                    f,
+                    " reads {off:+.1} K compared with the other cells although hardly any current flows"
+                )
             }
             Self::Capacity { seen, percent } => write!(
                 f,
-                "it held {:.1} Ah in full cycles, {percent:.0} % of what it was sold for",
+                "it held {:.1} Ah in full cycles, {percent:.0} % of its nominal capacity",
                 seen.ampere_hours()
             ),
             Self::OwnCapacity { capacity, percent } => write!(
                 f,
-                "by its own measurement it holds {:.1} Ah, {percent:.0} % of what it was sold for",
+                "by its own measurement it holds {:.1} Ah, {percent:.0} % of its nominal capacity",
                 capacity.ampere_hours()
             ),
-            Self::Soh(soh) => write!(f, "its own state of health is {soh} %"),
+            Self::Soh(soh) => write!(f, "its reported state of health is {soh} %"),
             Self::Share { percent } => write!(
                 f,
-                "it takes {percent:.0} % of its share of the current: a breaker, a loose cable, or a battery that is \
-                 switched off"
+                "it takes {percent:.0} % of its share of the current: check the breaker, the cables, and whether it is \
+                 switched on"
             ),
             Self::NotFull { days } => write!(f, "it has not been full for {days:.0} days"),
             Self::Trend(trend) => trend.fmt(f),
             Self::ChargeDisagrees => f.write_str(
-                "state of charge and measured charge disagree, so its capacity and efficiency are not known",
+                "state of charge and measured charge disagree, so its capacity and efficiency are unknown",
             ),
             Self::NotYetSeen(evidence) => f.write_str(match evidence {
                 Evidence::Load => {
@@ -230,7 +222,7 @@ impl fmt::Display for HealthReason {
     }
 }
 
-/// A cell, and how steadily it is the one.
+/// The cell that is most often the lowest or the highest.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct ExtremeCell {
     /// From 1.
@@ -239,34 +231,30 @@ pub(crate) struct ExtremeCell {
     pub(crate) percent: f64,
 }
 
-/// What is known of a battery's health. A figure that could not be seen is `None`.
+/// The health of a battery; a value without data is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatteryHealth {
-    /// The verdict.
     pub verdict: HealthVerdict,
-    /// What it is based on, the worst first: what speaks against it or, if it is unknown, what is missing. Empty for a
-    /// healthy battery.
+    /// The worst first: findings or, if the verdict is unknown, missing evidence. Empty for a healthy battery.
     pub reasons: Vec<HealthReason>,
     /// The cell that is mostly the lowest.
     pub(crate) lowest: Option<ExtremeCell>,
     /// The cell that is mostly the highest.
     pub(crate) highest: Option<ExtremeCell>,
-    /// Highest less lowest cell at rest.
+    /// Highest minus lowest cell at rest.
     pub(crate) spread_rest: Option<Millivolts>,
     /// The same under load.
     pub(crate) spread_load: Option<Millivolts>,
     /// For how much of the last day a cell was being balanced, in percent.
     pub(crate) balancing: Option<f64>,
-    /// What it held in full cycles.
     pub capacity_seen: Option<MilliampHours>,
-    /// What came out of what went in, in percent, from one full charge to the next.
+    /// Round-trip efficiency in percent.
     pub efficiency: Option<f64>,
-    /// Its share of the bank's current, in percent of what would be fair.
+    /// Its share of the bank's current, in percent of its fair share.
     pub(crate) current_share: Option<f64>,
     /// Days since it was last full.
     pub(crate) days_since_full: Option<f64>,
-    /// Charge taken out over its life, in times its nominal capacity.
+    /// Discharged charge over its lifetime, divided by its nominal capacity.
     pub(crate) cycles_by_charge: Option<f64>,
-    /// Where its figures are heading, those of which enough is known.
     pub trends: Vec<Trend>,
 }

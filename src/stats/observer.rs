@@ -143,7 +143,8 @@ impl Observer {
         }
         let own = self.measured.get(&battery.place).filter(|(other, _)| other == identity);
         // It is unknown if the battery no longer states it.
-        let measured = own.and_then(|(_, measured)| measured.sure()).filter(|_| facts.lifetime.is_some());
+        let measured =
+            own.and_then(|(_, measured)| measured.confirmed()).filter(|_| facts.lifetime.is_some());
         let (cycles, weeks) = (&book.cycles, &book.weeks);
         let health = judge(&book.learned, &Known { battery, facts, cycles, weeks, measured, at });
         self.health.insert(battery.place, (identity.clone(), health.clone()));

@@ -5,10 +5,11 @@
 //! value ── beyond what a working sensor measures ────────────────────────► withheld, however often it is repeated
 //!   │ ──── within its limits and within a step of the last ──────────────► shown
 //!   │ ──── outside, and repeated ────────────────────────────────────────► shown: two that agree are accepted
-//!   │ ──── outside, of a cell whose battery says that it is faulty ──────► shown: a fault is not damage
+//!   │ ──── outside, of a cell whose battery reports a fault ──────────────► shown: a fault is not damage
 //!   └ else ──────────────────────────────────────────────────────────────► withheld and counted; the next decides
 //! ```
-//! So what lasts is shown or withheld steadily from its second occurrence on. What lasts beyond the limits is named.
+//! So a persistent value is consistently shown or withheld from its second occurrence on. Those outside the limits are
+//! reported as persisting.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -20,60 +21,59 @@ use crate::model::withheld::{Implausible, Quantity, ValueKey, ValueScope, Withhe
 use crate::model::word::Word;
 use crate::stats::limits::{self, Rating};
 
-/// What was last said of each quantity.
+/// Recent values of each quantity of a bank.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plausibility {
-    /// Of the stack.
     stack: Gates,
     batteries: BTreeMap<Place, Gates>,
 }
 
-/// The values of a reading that no battery can have.
+/// The implausible values of a reading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sifted {
-    /// Those that were taken out of it.
+    /// Those that were removed from it.
     pub(crate) withheld: Vec<Withheld>,
-    /// Those that were there in the sweep before as well: shown, or of a faulty sensor.
+    /// Those that were also in the previous sweep: shown or, if the sensor is faulty, withheld.
     pub(crate) lasting: Vec<Withheld>,
 }
 
-/// The gates of one battery, or of the stack.
+/// Recent values of a battery or the stack.
 #[derive(Clone, Debug, Default)]
 struct Gates {
     barcode: Option<String>,
-    /// How many cells were seen: a summary shows none, and has the same limits.
+    /// The number of cells in the last full sweep, which a summary lacks.
     cells: Option<usize>,
-    said: BTreeMap<ValueKey, Said>,
+    last: BTreeMap<ValueKey, Said>,
 }
 
-/// A value and when it was said.
+/// A value and its time.
 type At = (i64, Instant);
 
-/// The last states of a value.
+/// The recent states of a value.
 #[derive(Clone, Copy, Debug, Default)]
 struct Said {
-    /// The last one that was accepted.
-    believed: Option<At>,
-    /// The last one that was not within a step of that: a doubted one, or where that was confirmed, the one before.
-    /// Two answers of a sweep that differ for good are both shown.
+    /// The last accepted one.
+    accepted: Option<At>,
+    /// The last one outside a step of `accepted`: a doubtful one or, once that was confirmed, the one before. So two
+    /// answers of a sweep that permanently differ are both shown.
     other: Option<At>,
     /// Why the last one was implausible.
     why: Option<Implausible>,
 }
 
-/// One look through a battery's values.
+/// One pass over the values of a battery.
 struct Look<'a> {
-    gates: &'a mut Gates,
+    history: &'a mut Gates,
     battery: Option<Place>,
     rating: Rating,
     at: Instant,
-    /// What was said longer ago says nothing of now.
+    /// The maximum age of values that are compared.
     most: Duration,
     sifted: &'a mut Sifted,
 }
 
 impl Plausibility {
-    /// Withholds the implausible values of a reading and names them. Values older than `most` say nothing of now.
+    /// Removes implausible values from a reading and returns them. Values older than `most` are not compared.
     pub(crate) fn sift(
         &mut self,
         reading: &mut BankReading,
@@ -86,34 +86,34 @@ impl Plausibility {
         let cells = reading.batteries.iter().map(|battery| Some(battery.cells.as_ref()?.len()));
         let cells: Option<usize> = cells.sum();
         if let Some(stack) = &mut reading.stack {
-            let gates = &mut self.stack;
-            gates.cells = cells.filter(|cells| *cells > 0).or(gates.cells);
-            let rating = Rating::of(bank_facts, gates.cells);
-            Look { gates, battery: None, rating, at, most, sifted: &mut sifted }.measured(stack, false);
+            let history = &mut self.stack;
+            history.cells = cells.filter(|cells| *cells > 0).or(history.cells);
+            let rating = Rating::of(bank_facts, history.cells);
+            Look { history, battery: None, rating, at, most, sifted: &mut sifted }.measured(stack, false);
         }
         for (battery, facts) in reading.batteries.iter_mut().zip(facts) {
             if battery.presence == Presence::Absent {
                 self.batteries.remove(&battery.place);
                 continue;
             }
-            let gates = self.batteries.entry(battery.place).or_default();
-            gates.are_of(facts.barcode.as_ref());
-            gates.cells = battery.cells.as_ref().map(Vec::len).or(gates.cells);
-            let rating = Rating::of(facts, gates.cells);
+            let history = self.batteries.entry(battery.place).or_default();
+            history.reset_if_replaced(facts.barcode.as_ref());
+            history.cells = battery.cells.as_ref().map(Vec::len).or(history.cells);
+            let rating = Rating::of(facts, history.cells);
             let place = Some(battery.place);
-            Look { gates, battery: place, rating, at, most, sifted: &mut sifted }.battery(battery);
+            Look { history, battery: place, rating, at, most, sifted: &mut sifted }.battery(battery);
         }
         sifted
     }
 }
 
 impl Gates {
-    /// Another label is another battery, of which nothing has been said yet.
-    fn are_of(&mut self, barcode: Option<&String>) {
+    /// Clears the history if the barcode changed, because the battery was replaced.
+    fn reset_if_replaced(&mut self, barcode: Option<&String>) {
         if let Some(barcode) = barcode.filter(|barcode| self.barcode.as_ref() != Some(*barcode))
             && self.barcode.replace(barcode.clone()).is_some()
         {
-            self.said.clear();
+            self.last.clear();
             self.cells = None;
         }
     }
@@ -129,21 +129,21 @@ impl Look<'_> {
     }
 
     fn measured(&mut self, measured: &mut Measured, faulty: bool) {
-        self.gate((Quantity::Voltage, ValueScope::Whole), &mut measured.voltage, false);
-        self.gate((Quantity::Current, ValueScope::Whole), &mut measured.current, false);
-        self.gate((Quantity::Temperature, ValueScope::Whole), &mut measured.temperature, faulty);
-        self.gate((Quantity::MosTemperature, ValueScope::Whole), &mut measured.mos_temperature, faulty);
-        self.gate((Quantity::Soc, ValueScope::Whole), &mut measured.soc, false);
-        self.gate((Quantity::Charge, ValueScope::Whole), &mut measured.remaining, false);
-        self.gate((Quantity::Energy, ValueScope::Whole), &mut measured.energy, false);
-        self.gate((Quantity::CellVoltage, ValueScope::LowestCell), &mut measured.cell_voltage_low, faulty);
-        self.gate((Quantity::CellVoltage, ValueScope::HighestCell), &mut measured.cell_voltage_high, faulty);
-        self.gate(
+        self.check((Quantity::Voltage, ValueScope::Whole), &mut measured.voltage, false);
+        self.check((Quantity::Current, ValueScope::Whole), &mut measured.current, false);
+        self.check((Quantity::Temperature, ValueScope::Whole), &mut measured.temperature, faulty);
+        self.check((Quantity::MosTemperature, ValueScope::Whole), &mut measured.mos_temperature, faulty);
+        self.check((Quantity::Soc, ValueScope::Whole), &mut measured.soc, false);
+        self.check((Quantity::Charge, ValueScope::Whole), &mut measured.remaining, false);
+        self.check((Quantity::Energy, ValueScope::Whole), &mut measured.energy, false);
+        self.check((Quantity::CellVoltage, ValueScope::LowestCell), &mut measured.cell_voltage_low, faulty);
+        self.check((Quantity::CellVoltage, ValueScope::HighestCell), &mut measured.cell_voltage_high, faulty);
+        self.check(
             (Quantity::CellTemperature, ValueScope::LowestCell),
             &mut measured.cell_temperature_low,
             faulty,
         );
-        self.gate(
+        self.check(
             (Quantity::CellTemperature, ValueScope::HighestCell),
             &mut measured.cell_temperature_high,
             faulty,
@@ -152,72 +152,72 @@ impl Look<'_> {
 
     fn cell(&mut self, number: u16, cell: &mut CellReading, faulty: bool) {
         let faulty = faulty || is_error(&cell.base_state) || is_error(&cell.volt_state);
-        self.gate((Quantity::CellVoltage, ValueScope::Cell(number)), &mut cell.voltage, faulty);
-        self.gate((Quantity::CellTemperature, ValueScope::Cell(number)), &mut cell.temperature, faulty);
-        self.gate((Quantity::Current, ValueScope::Cell(number)), &mut cell.current, false);
-        self.gate((Quantity::Soc, ValueScope::Cell(number)), &mut cell.soc, false);
-        self.gate((Quantity::Charge, ValueScope::Cell(number)), &mut cell.coulomb, false);
+        self.check((Quantity::CellVoltage, ValueScope::Cell(number)), &mut cell.voltage, faulty);
+        self.check((Quantity::CellTemperature, ValueScope::Cell(number)), &mut cell.temperature, faulty);
+        self.check((Quantity::Current, ValueScope::Cell(number)), &mut cell.current, false);
+        self.check((Quantity::Soc, ValueScope::Cell(number)), &mut cell.soc, false);
+        self.check((Quantity::Charge, ValueScope::Cell(number)), &mut cell.coulomb, false);
     }
 
-    /// Empties `slot` where its value is not believed.
-    fn gate<T: Copy + Into<i64>>(&mut self, key: ValueKey, slot: &mut Option<T>, faulty: bool) {
+    /// Clears `slot` if its value is implausible and not confirmed.
+    fn check<T: Copy + Into<i64>>(&mut self, key: ValueKey, slot: &mut Option<T>, faulty: bool) {
         let Some(value) = slot.map(Into::into) else { return };
         let (rating, at, most) = (self.rating, self.at, self.most);
         let (quantity, scope) = key;
         let age = |(_, then): At| at.saturating_duration_since(then);
-        let recent = |said: Option<At>| said.filter(|said| age(*said) <= most);
-        let reach = |said: At| {
-            ((value - said.0) as f64).abs() <= rating.step(quantity, age(said).min(most).as_secs_f64())
+        let recent = |last: Option<At>| last.filter(|last| age(*last) <= most);
+        let reach = |last: At| {
+            ((value - last.0) as f64).abs() <= rating.step(quantity, age(last).min(most).as_secs_f64())
         };
-        let said = self.gates.said.entry(key).or_default();
+        let last = self.history.last.entry(key).or_default();
         let inside = |(low, high): (i64, i64)| (low..=high).contains(&value);
         let why = if !inside(limits::of(quantity).sensor) {
             Some(Implausible::SensorFault)
         } else if !inside(rating.range(quantity)) {
             Some(Implausible::Limit)
         } else {
-            recent(said.believed).filter(|before| !reach(*before)).map(|_| Implausible::Step)
+            recent(last.accepted).filter(|before| !reach(*before)).map(|_| Implausible::Step)
         };
         let agrees =
-            |said: Option<At>| said.is_some_and(|before| reach(before) && close(quantity, value, before.0));
+            |last: Option<At>| last.is_some_and(|before| reach(before) && close(quantity, value, before.0));
         let show = match why {
             None => true,
             Some(Implausible::SensorFault) => false,
-            // Damage does not happen twice alike, however long ago.
-            Some(Implausible::Limit) => faulty || agrees(said.believed) || agrees(said.other),
-            Some(Implausible::Step) => faulty || agrees(recent(said.other)),
+            // Damage does not produce the same value twice, however long ago.
+            Some(Implausible::Limit) => faulty || agrees(last.accepted) || agrees(last.other),
+            Some(Implausible::Step) => faulty || agrees(recent(last.other)),
         };
-        let lasts = why == said.why && (show || why == Some(Implausible::SensorFault));
-        said.why = why;
+        let persists = why == last.why && (show || why == Some(Implausible::SensorFault));
+        last.why = why;
         if !show {
             if why != Some(Implausible::SensorFault) {
-                said.other = Some((value, at));
+                last.other = Some((value, at));
             }
             *slot = None;
-        } else if why.is_some() && !agrees(said.believed) {
-            said.other = said.believed.replace((value, at));
+        } else if why.is_some() && !agrees(last.accepted) {
+            last.other = last.accepted.replace((value, at));
         } else {
-            said.believed = Some((value, at));
+            last.accepted = Some((value, at));
         }
         let Some(why) = why else { return };
         let found = Withheld { battery: self.battery, quantity, scope, value, why };
         if !show {
             self.sifted.withheld.push(found);
         }
-        // The extremes of the table repeat the cells' values, if those are asked.
+        // The extremes of the table repeat the values of the cells, if those are polled.
         let repeated = matches!(scope, ValueScope::LowestCell | ValueScope::HighestCell);
-        if lasts && why != Implausible::Step && !(repeated && self.gates.cells.is_some()) {
+        if persists && why != Implausible::Step && !(repeated && self.history.cells.is_some()) {
             self.sifted.lasting.push(found);
         }
     }
 }
 
-/// A current may step as it likes, so two beyond the limits agree where they are about the same.
+/// The steps of a current are not limited, so two values outside the limits agree only if they are similar.
 fn close(quantity: Quantity, value: i64, before: i64) -> bool {
     quantity != Quantity::Current || (value - before).abs() * 5 <= value.abs().max(before.abs())
 }
 
-/// Whether a battery says of itself that something is wrong with it.
+/// Whether a battery reports a fault of its own.
 fn is_faulty(measured: &Measured) -> bool {
     is_error(&measured.base_state)
         || is_error(&measured.volt_state)

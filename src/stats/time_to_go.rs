@@ -1,4 +1,4 @@
-//! Time to full, to empty, to any state of charge: from what is left and a current that was smoothed.
+//! Time to full, to empty or to any state of charge, from the remaining charge and a smoothed current.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ use crate::model::reading::{BankReading, BatteryReading, Measured, Presence};
 use crate::model::statistics::BankStatistics;
 use crate::model::units::{MilliampHours, Milliamps};
 
-/// A kettle is over in less; clouds last longer.
+/// Short loads such as a kettle are smoothed out; passing clouds are not.
 const SMOOTHED_OVER: Duration = Duration::from_secs(300);
-/// So long a current must have gone the same way before a time is told from it.
+/// The direction of the current must have been stable for this long.
 const SETTLED: Duration = Duration::from_secs(60);
 /// Below a hundredth of the capacity in an hour a battery is idle: the boards' own consumption is less.
 const IDLE_PER_HOUR: f64 = 0.01;
@@ -24,19 +24,19 @@ pub(crate) struct TimeToGo {
     batteries: BTreeMap<Place, Smooth>,
 }
 
-/// A current that follows what is said of it with a delay, and at once where it changes its direction.
+/// A smoothed current that restarts when the direction changes.
 #[derive(Clone, Copy, Debug)]
 struct Smooth {
     /// In milliamperes.
     current: f64,
-    /// What was said last: who has just gone idle goes nowhere, however slowly the rest follows.
-    said: f64,
+    /// The unsmoothed current, which detects idling at once.
+    latest: f64,
     since: Instant,
     at: Instant,
 }
 
 impl TimeToGo {
-    /// The paces of the bank and of its batteries, by place. After a gap of more than `most` currents begin anew.
+    /// Returns the charge rates of the bank and of its batteries by place. Smoothing restarts after a gap longer than `most`.
     pub(crate) fn paces(
         &mut self,
         reading: &BankReading,
@@ -54,7 +54,7 @@ impl TimeToGo {
                 let before = self.batteries.remove(&battery.place);
                 let after = Smooth::after(before, battery.measured.current, at, most)?;
                 self.batteries.insert(battery.place, after);
-                after.pace(content(&battery.measured, facts)?)
+                after.charge_rate(content(&battery.measured, facts)?)
             })
             .collect();
         self.bank = Smooth::after(self.bank, statistics.current, at, most);
@@ -62,25 +62,25 @@ impl TimeToGo {
             Some(stack) => content(stack, bank_facts),
             None => together(reading.batteries.iter().zip(facts)),
         };
-        (self.bank.zip(content).and_then(|(smooth, content)| smooth.pace(content)), batteries)
+        (self.bank.zip(content).and_then(|(smooth, content)| smooth.charge_rate(content)), batteries)
     }
 }
 
-/// What is left and what there is when full.
+/// The remaining charge and the charge when full.
 type Content = (MilliampHours, MilliampHours);
 
-/// The console's own count of what is left where it has one, else its share of the capacity.
+/// Returns the remaining charge reported by the console, else state of charge times capacity.
 fn content(measured: &Measured, facts: &Facts) -> Option<Content> {
     let capacity = facts.usable_capacity.or(facts.nominal_capacity).filter(|capacity| capacity.0 > 0)?;
     let share = || Some(MilliampHours(capacity.0 * i64::from(measured.soc?.0.clamp(0, 100)) / 100));
     Some((measured.remaining.or_else(share)?, capacity))
 }
 
-/// Of batteries side by side; nothing where one of them is not known.
+/// Sums up batteries in parallel; `None` if one of them is unknown.
 fn together<'a>(batteries: impl Iterator<Item = (&'a BatteryReading, &'a Facts)>) -> Option<Content> {
-    let there = batteries.filter(|(battery, _)| battery.presence != Presence::Absent);
+    let installed = batteries.filter(|(battery, _)| battery.presence != Presence::Absent);
     let all: Vec<Content> =
-        there.map(|(battery, facts)| content(&battery.measured, facts)).collect::<Option<_>>()?;
+        installed.map(|(battery, facts)| content(&battery.measured, facts)).collect::<Option<_>>()?;
     let sum = |part: fn(&Content) -> i64| MilliampHours(all.iter().map(part).sum());
     (!all.is_empty()).then(|| (sum(|content| content.0.0), sum(|content| content.1.0)))
 }
@@ -90,7 +90,7 @@ impl Smooth {
         let Some(current) = current.map(|current| f64::from(current.0)) else {
             return before.filter(|before| at.saturating_duration_since(before.at) <= most);
         };
-        let fresh = Self { current, said: current, since: at, at };
+        let fresh = Self { current, latest: current, since: at, at };
         let Some(before) = before.filter(|before| at.saturating_duration_since(before.at) <= most) else {
             return Some(fresh);
         };
@@ -100,12 +100,12 @@ impl Smooth {
         let span = at.saturating_duration_since(before.at).as_secs_f64();
         let kept = (-span / SMOOTHED_OVER.as_secs_f64()).exp();
         let smoothed = current + (before.current - current) * kept;
-        Some(Self { current: smoothed, said: current, since: before.since, at })
+        Some(Self { current: smoothed, latest: current, since: before.since, at })
     }
 
-    fn pace(&self, (remaining, capacity): Content) -> Option<ChargeRate> {
+    fn charge_rate(&self, (remaining, capacity): Content) -> Option<ChargeRate> {
         let settled = self.at.saturating_duration_since(self.since) >= SETTLED;
-        let idle = self.current.abs().min(self.said.abs()) < capacity.0 as f64 * IDLE_PER_HOUR;
+        let idle = self.current.abs().min(self.latest.abs()) < capacity.0 as f64 * IDLE_PER_HOUR;
         let current = Milliamps(self.current.round() as i32);
         (settled && !idle).then_some(ChargeRate { remaining, capacity, current })
     }
@@ -125,13 +125,13 @@ mod tests {
             smooth = Smooth::after(smooth, Some(Milliamps(*current)), at, 3 * SWEEP);
             at += SWEEP;
         }
-        smooth.and_then(|smooth| smooth.pace(FULL))
+        smooth.and_then(|smooth| smooth.charge_rate(FULL))
     }
 
     #[test]
     fn a_steady_current_gives_a_time_after_a_minute_and_idle_never() {
         assert_eq!(after(&[10_000; 6]), None);
-        assert_eq!(after(&[10_000; 7]).map(|pace| pace.current), Some(Milliamps(10_000)));
+        assert_eq!(after(&[10_000; 7]).map(|rate| rate.current), Some(Milliamps(10_000)));
         assert_eq!(after(&[900; 100]), None);
     }
 
@@ -142,8 +142,8 @@ mod tests {
         assert_eq!(after(&currents), None);
         currents.push(-50_000);
         assert!(
-            after(&currents).is_some_and(|pace| pace.current.0 < -40_000),
-            "a moment's pause is no new beginning"
+            after(&currents).is_some_and(|rate| rate.current.0 < -40_000),
+            "a short pause does not restart smoothing"
         );
     }
 
@@ -151,11 +151,11 @@ mod tests {
     fn a_short_load_changes_little_and_a_new_direction_restarts() {
         let mut currents = vec![-10_000; 30];
         currents.extend([-50_000; 3]);
-        let current = after(&currents).expect("on its way").current.0;
+        let current = after(&currents).expect("a rate").current.0;
         assert!((-15_000..-10_000).contains(&current), "{current}");
         currents.extend([20_000; 3]);
         assert_eq!(after(&currents), None);
         currents.extend([20_000; 7]);
-        assert_eq!(after(&currents).map(|pace| pace.current), Some(Milliamps(20_000)));
+        assert_eq!(after(&currents).map(|rate| rate.current), Some(Milliamps(20_000)));
     }
 }

@@ -1,15 +1,15 @@
-//! Where the figures of a battery's health are heading: a mean a week, and a straight line through the means.
+//! Trends of health metrics: weekly means and a straight line through them.
 //!
 //! ```text
 //!      ┤ ·                    · a week's mean
 //!      ┤╲  ·                  ╲ least squares
 //!      ┤  ╲·  ·
-//!      ┤     ╲  ·             ± from how far the means lie beside the line (Student's t, 95 %)
+//!      ┤     ╲  ·             ± from the scatter of the means around the line (Student's t, 95 %)
 //!      ┤    ·   ╲
 //!      └─┬──┬──┬──┬──► weeks
 //! ```
-//! The running means of a day or three that stand behind some figures make neighbouring days alike; weeks are
-//! nearly independent of one another, so the scatter about the line is an honest measure of how sure it is.
+//! Some metrics are running means of a few days, which correlates neighbouring days; weeks are nearly independent, so the
+//! scatter around the line is a realistic measure of the uncertainty.
 
 use std::collections::VecDeque;
 
@@ -20,11 +20,11 @@ use crate::stats::cycle::CLOCK_SET;
 
 /// Seconds of a week.
 const WEEK: i64 = 7 * DAY;
-/// And of a day.
+/// Seconds of a day.
 const DAY: i64 = 86_400;
-/// Half a year is kept: what was before says little of where things are heading now.
+/// Half a year; older weeks say little about the current trend.
 const MOST_WEEKS: usize = 26;
-/// With fewer a line fits anything.
+/// Fewer points fit any line.
 const LEAST_WEEKS: usize = 4;
 /// Weeks of a month of thirty days.
 const MONTH: f64 = 30.0 / 7.0;
@@ -33,16 +33,16 @@ const MONTH: f64 = 30.0 / 7.0;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Weeks {
-    /// Seconds since 1970 when the week in hand began.
+    /// Unix time of the start of the current week.
     began: Option<i64>,
     now: [Mean; TrendMetric::COUNT],
     past: VecDeque<Week>,
-    /// Since when the clock has been behind what was seen, by itself.
+    /// The time since which the clock has been behind the last week, by that clock.
     #[serde(skip)]
     behind: Option<i64>,
 }
 
-/// A week that is over.
+/// A completed week.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Week {
@@ -58,7 +58,7 @@ struct Mean {
 }
 
 impl Weeks {
-    /// Takes a value that was seen `at` seconds since 1970; before the clock is set nothing is taken.
+    /// Records a value at a Unix time; ignored until the clock is set.
     pub(crate) fn note(&mut self, at: i64, figure: TrendMetric, value: f64) {
         if at < CLOCK_SET || !value.is_finite() {
             return;
@@ -66,7 +66,7 @@ impl Weeks {
         if self.is_back_for_a_moment(at) {
             return;
         }
-        // A week that is not over yet was seen by a clock that was wrong.
+        // A week that has not ended yet was recorded by a wrong clock.
         self.past.retain(|week| week.began.saturating_add(WEEK) <= at);
         let began = *self.began.get_or_insert(at);
         if at < began || at.saturating_sub(began) >= WEEK {
@@ -82,7 +82,7 @@ impl Weeks {
         *mean += (value - *mean) / f64::from(*count);
     }
 
-    /// Either this clock is wrong or the one of before was: which, is known once it has stayed behind for a day.
+    /// Either this clock or the previous one is wrong; which one is known once it has stayed behind for a day.
     fn is_back_for_a_moment(&mut self, at: i64) -> bool {
         let over = self.past.back().map(|week| week.began.saturating_add(WEEK));
         if self.began.max(over).is_none_or(|seen| seen <= at) {
@@ -94,7 +94,7 @@ impl Weeks {
         at - since < DAY
     }
 
-    /// Where each figure is heading, of which enough is known.
+    /// Returns the trend of each metric with enough weeks.
     pub(crate) fn trends(&self) -> impl Iterator<Item = Trend> {
         TrendMetric::ALL.into_iter().filter_map(|figure| self.trend(figure))
     }
@@ -111,13 +111,13 @@ impl Weeks {
         let (at, value) = (mean(|point| point.0), mean(|point| point.1));
         let spread: f64 = points.iter().map(|(x, _)| (x - at).powi(2)).sum();
         let slope = points.iter().map(|(x, y)| (x - at) * (y - value)).sum::<f64>() / spread;
-        let beside: f64 = points.iter().map(|(x, y)| (y - value - slope * (x - at)).powi(2)).sum();
-        let scatter = (beside / (count - 2.0)).sqrt().max(coarseness(figure));
+        let residuals: f64 = points.iter().map(|(x, y)| (y - value - slope * (x - at)).powi(2)).sum();
+        let scatter = (residuals / (count - 2.0)).sqrt().max(rounding_error(figure));
         let plus_minus = student(count - 2.0) * scatter / spread.sqrt();
         Some(Trend { metric: figure, per_month: slope * MONTH, plus_minus: plus_minus * MONTH, weeks })
     }
 
-    /// Whether it can have come from values.
+    /// Whether the values are valid; false for a damaged file.
     #[must_use]
     pub(crate) fn sound(&self) -> bool {
         let past = self.past.iter().flat_map(|week| week.of).flatten().map(f64::from);
@@ -125,16 +125,15 @@ impl Weeks {
     }
 }
 
-/// What is said in whole numbers is known no better than they are, however alike they look: the deviation of what
-/// rounding to one makes.
-fn coarseness(figure: TrendMetric) -> f64 {
+/// Returns the minimum scatter of a metric: the standard deviation of rounding for metrics reported as whole numbers.
+fn rounding_error(figure: TrendMetric) -> f64 {
     match figure {
         TrendMetric::Soh | TrendMetric::SpreadRest | TrendMetric::SpreadLoad => 1.0 / 12_f64.sqrt(),
         TrendMetric::Capacity | TrendMetric::Resistance | TrendMetric::Share => 0.0,
     }
 }
 
-/// Student's t for 95 % either way, to a hundredth for two degrees of freedom and to a tenth for more.
+/// Student's t for a two-sided 95 % interval, accurate to 0.01 for two degrees of freedom and to 0.1 for more.
 fn student(freedom: f64) -> f64 {
     1.96 + 2.4 / freedom + 4.5 / freedom.powi(2)
 }
@@ -143,7 +142,7 @@ fn student(freedom: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// A value a day, beginning when clocks were right.
+    /// One value per day, from the first valid time.
     fn daily(values: impl IntoIterator<Item = f64>) -> Weeks {
         let mut weeks = Weeks::default();
         for (day, value) in (0..).zip(values) {
@@ -201,7 +200,7 @@ mod tests {
         for day in 1..3 {
             fresh.note(CLOCK_SET + day * DAY, TrendMetric::Share, 100.0);
         }
-        assert_eq!(wrong, fresh, "a day long nobody knows which of both is right");
+        assert_eq!(wrong, fresh, "for a day it is unknown which clock is right");
     }
 
     #[test]

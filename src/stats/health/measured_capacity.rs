@@ -1,14 +1,13 @@
-//! Decides whether the capacity that a battery states as measured is one. The meaning of the figure is not documented,
-//! and it may also be the charge that is left right now. So it counts only once it has stayed the same while the state
-//! of charge moved.
+//! Decides whether the capacity that a battery states is a measured capacity. The value is not documented and may also be
+//! the remaining charge, so it counts only once it has stayed constant while the state of charge moved.
 
 use crate::model::facts::Facts;
 use crate::model::lifetime::LifetimeFigure;
 use crate::model::units::MilliampHours;
 
-/// As far as this the state of charge must have moved, in percent.
+/// Required change of the state of charge, in percent.
 const MOVED: i32 = 20;
-/// So far the figure may differ meanwhile, in thousandths of the nominal capacity.
+/// Allowed change of the value meanwhile, in thousandths of the nominal capacity.
 const STEADY: i64 = 20;
 
 /// A battery's measured capacity, and the lowest and highest state of charge at which it was read.
@@ -21,7 +20,7 @@ pub(crate) struct MeasuredCapacity {
 }
 
 impl MeasuredCapacity {
-    /// Records the figure, which is read rarely, together with the state of charge.
+    /// Records the value, which is read rarely, together with the state of charge.
     pub(crate) fn take(&mut self, facts: &Facts, soc: i32) {
         let Some((lifetime, nominal)) = facts.lifetime.as_deref().zip(facts.nominal_capacity) else { return };
         let read_at_ms = lifetime.read_at.as_millisecond();
@@ -40,9 +39,9 @@ impl MeasuredCapacity {
         }
     }
 
-    /// The capacity, where it surely is one.
+    /// Returns the capacity once it is confirmed.
     #[must_use]
-    pub(crate) fn sure(&self) -> Option<MilliampHours> {
+    pub(crate) fn confirmed(&self) -> Option<MilliampHours> {
         self.capacity.filter(|_| self.high - self.low >= MOVED)
     }
 }
@@ -67,14 +66,14 @@ mod tests {
         let mut measured = MeasuredCapacity::default();
         for (at, soc) in [(1, 50), (2, 60), (3, 69)] {
             measured.take(&facts(at, 71_000), soc);
-            assert_eq!(measured.sure(), None, "at {soc} %");
+            assert_eq!(measured.confirmed(), None, "at {soc} %");
         }
         measured.take(&facts(3, 71_000), 95);
-        assert_eq!(measured.sure(), None, "that was read earlier");
+        assert_eq!(measured.confirmed(), None, "that was read earlier");
         measured.take(&facts(4, 72_000), 40);
-        assert_eq!(measured.sure(), Some(MilliampHours(71_000)));
+        assert_eq!(measured.confirmed(), Some(MilliampHours(71_000)));
         measured.take(&facts(5, 60_000), 40);
-        assert_eq!(measured.sure(), None, "another figure");
+        assert_eq!(measured.confirmed(), None, "another figure");
     }
 
     #[test]
@@ -82,7 +81,7 @@ mod tests {
         let mut measured = MeasuredCapacity::default();
         for (at, soc) in (1..).zip((5..=100).chain((5..=100).rev())) {
             measured.take(&facts(at, i64::from(soc) * 400), soc);
-            assert_eq!(measured.sure(), None, "at {soc} % of a battery that has lost more than half");
+            assert_eq!(measured.confirmed(), None, "at {soc} % of a battery that has lost more than half");
         }
     }
 }

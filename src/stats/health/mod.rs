@@ -1,6 +1,6 @@
-//! What is learned of a battery over days: its cells beside one another, its share of the current.
+//! The health model of a battery, learned over days: deviations of its cells, its share of the current.
 //!
-//! A figure is taken only where it means something. Between 40 and 85 % all LFP cells have nearly the same voltage,
+//! A value is recorded only where it is meaningful. Between 40 and 85 % all LFP cells have nearly the same voltage,
 //! whatever their charge: what differs there is resistance (with the current) or a measuring line (without it). Near
 //! full and near empty the voltage is steep: there capacity and charge show.
 //!
@@ -30,7 +30,7 @@ pub(crate) use verdict::{Known, judge};
 /// Seconds of an hour and of a day.
 pub(super) const HOUR: f64 = 3_600.0;
 pub(super) const DAY: f64 = 24.0 * HOUR;
-/// Slower than this nothing is learned; a longer gap counts as this.
+/// The maximum time between two samples that is counted.
 const LONGEST: f64 = 600.0;
 
 /// The window in which all cells have nearly the same voltage, in percent and degrees: colder or warmer ones differ by
@@ -40,27 +40,26 @@ const MILD: (f64, f64) = (10.0, 40.0);
 /// A cell above this is on the steep end under charge, and below this under discharge, in millivolts.
 pub(super) const STEEP_ABOVE: f64 = 3_400.0;
 pub(super) const STEEP_BELOW: f64 = 3_200.0;
-/// At rest: less current than this for so long, in capacities an hour and seconds. Relaxation takes that time.
+/// At rest: less current than this, in capacities per hour, for this many seconds, which relaxation takes.
 const REST_CURRENT: f64 = 0.02;
 const REST_FOR: f64 = 1_800.0;
 /// Under load: more than this.
 const LOAD_CURRENT: f64 = 0.2;
-/// Below this the current warms nothing.
+/// Below this the current causes no heating.
 const COOL_CURRENT: f64 = 0.15;
-/// The bank's current that is enough to see who takes how much of it.
+/// The minimum current of the bank for measuring the shares of its batteries.
 const SHARED_CURRENT: f64 = 0.05;
 
-/// What is followed over weeks of that which many looks tell.
+/// Metrics of the model that are followed over weeks.
 pub(crate) const FOLLOWED: [TrendMetric; 2] = [TrendMetric::Resistance, TrendMetric::Share];
 
-/// The spread of a battery's cells at one look, in millivolts, at rest and under load: nothing where it was neither.
+/// The cell spread in one sample, in millivolts, at rest and under load; `None` if it was neither.
 pub(crate) type Spreads = [Option<f64>; 2];
 
-/// What was learned of a battery so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Learned {
-    /// How long it was watched.
+    /// The total time.
     watched: Means,
     /// How often each cell was the lowest, then the highest.
     extremes: Means,
@@ -69,23 +68,22 @@ pub(crate) struct Learned {
     /// Each cell's deviation near full and near empty.
     top: Means,
     bottom: Means,
-    /// Which cells stand out near full.
     #[serde(default)]
     near_full: NearFull,
     /// Each cell's deviation in temperature.
     warmth: Means,
-    /// Highest less lowest cell.
+    /// Highest minus lowest cell.
     rest: Means,
     load: Means,
     /// Whether a cell is being balanced.
     balancing: Means,
-    /// The product of its current and the bank's, and what that would be if all took their share.
+    /// The product of its current and the bank's, and the same product for a fair share.
     share: Means,
     #[serde(skip)]
     resting_for: f64,
 }
 
-/// A battery at a moment, as health sees it.
+/// The input of the health model.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Glance<'a> {
     /// Its cells.
@@ -96,38 +94,38 @@ pub(crate) struct Glance<'a> {
     pub(crate) capacity: f64,
     /// Percent.
     pub(crate) soc: f64,
-    /// Since the last glance, in seconds.
+    /// Since the last sample.
     pub(crate) seconds: f64,
-    /// Of batteries side by side: the current of all, and the part of it that would be fair.
+    /// For batteries in parallel: the total current, and the fair share of this battery.
     pub(crate) bank: Option<(f64, f64)>,
 }
 
 impl Learned {
-    /// Learns from one look, and tells the spread that it saw.
-    pub(crate) fn take(&mut self, glance: &Glance<'_>) -> Spreads {
-        let seconds = glance.seconds.clamp(0.0, LONGEST);
-        let rate = glance.current / glance.capacity;
+    /// Updates the model and returns the cell spread of the sample.
+    pub(crate) fn take(&mut self, sample: &Glance<'_>) -> Spreads {
+        let seconds = sample.seconds.clamp(0.0, LONGEST);
+        let rate = sample.current / sample.capacity;
         self.watched.take(&[1.0], seconds, DAY);
-        self.take_share(glance, seconds);
-        let balancing: Option<Vec<bool>> = glance.cells.iter().map(|cell| cell.balancing).collect();
+        self.take_share(sample, seconds);
+        let balancing: Option<Vec<bool>> = sample.cells.iter().map(|cell| cell.balancing).collect();
         if let Some(balancing) = balancing.filter(|all| !all.is_empty()) {
             let any = f64::from(u8::from(balancing.contains(&true)));
             self.balancing.take(&[any], seconds, DAY);
         }
-        let degrees = all(glance.cells, |cell| cell.temperature.map(|value| value.celsius()));
+        let degrees = all(sample.cells, |cell| cell.temperature.map(|value| value.celsius()));
         if let Some(degrees) = degrees.as_ref().filter(|_| rate.abs() <= COOL_CURRENT) {
             self.warmth.take(&deviations(degrees), seconds, DAY);
         }
-        let Some(volts) = all(glance.cells, |cell| cell.voltage.map(|value| f64::from(value.0))) else {
+        let Some(volts) = all(sample.cells, |cell| cell.voltage.map(|value| f64::from(value.0))) else {
             return Spreads::default();
         };
         let mild = degrees.is_none_or(|degrees| degrees.iter().all(|value| within(*value, MILD)));
-        self.take_cells(glance, rate, &volts, mild, seconds)
+        self.take_cells(sample, rate, &volts, mild, seconds)
     }
 
     fn take_cells(
         &mut self,
-        glance: &Glance<'_>,
+        sample: &Glance<'_>,
         rate: f64,
         volts: &[f64],
         mild: bool,
@@ -149,12 +147,12 @@ impl Learned {
             highest: volts[highest],
             deviations: &deviations,
             rate,
-            soc: glance.soc,
+            soc: sample.soc,
             rested: self.resting_for >= REST_FOR,
             seconds,
             watched: self.watched.seconds(),
         });
-        if !mild || !within(glance.soc, PLATEAU_SOC) {
+        if !mild || !within(sample.soc, PLATEAU_SOC) {
             return Spreads::default();
         }
         let spread = volts[highest] - volts[lowest];
@@ -163,35 +161,35 @@ impl Learned {
         for (means, spread) in [(&mut self.rest, rest), (&mut self.load, load)] {
             spread.into_iter().for_each(|spread| means.take(&[spread], seconds, DAY));
         }
-        let current = glance.current;
+        let current = sample.current;
         let line = [current, current * current].into_iter();
         let line = line.chain(deviations.iter().copied()).chain(deviations.iter().map(|off| off * current));
         self.plateau.take(&line.collect::<Vec<_>>(), seconds, 3.0 * DAY);
         [rest, load]
     }
 
-    fn take_share(&mut self, glance: &Glance<'_>, seconds: f64) {
-        let Some((all, fair)) = glance.bank else { return };
-        // A battery that is full takes no charge and an empty one gives none: that is no fault of theirs.
-        let able = if all > 0.0 { glance.soc < 90.0 } else { glance.soc > 15.0 };
-        if able && all.abs() * fair >= SHARED_CURRENT * glance.capacity {
-            self.share.take(&[glance.current * all, all * all * fair], seconds, DAY);
+    fn take_share(&mut self, sample: &Glance<'_>, seconds: f64) {
+        let Some((all, fair)) = sample.bank else { return };
+        // A full battery accepts no charge and an empty one supplies none, which is not a fault.
+        let able = if all > 0.0 { sample.soc < 90.0 } else { sample.soc > 15.0 };
+        if able && all.abs() * fair >= SHARED_CURRENT * sample.capacity {
+            self.share.take(&[sample.current * all, all * all * fair], seconds, DAY);
         }
     }
 
-    /// Of how many cells something was learned.
+    /// Returns the number of cells in the model.
     #[must_use]
     pub(crate) fn cells(&self) -> Option<usize> {
         self.extremes.after(0.0).map(|extremes| extremes.len() / 2)
     }
 
-    /// How long each of [`FOLLOWED`] was seen, in seconds.
+    /// Returns the seconds of data for each of [`FOLLOWED`].
     #[must_use]
     pub(crate) fn seen(&self) -> [f64; FOLLOWED.len()] {
         [&self.plateau, &self.share].map(Means::seconds)
     }
 
-    /// Whether it can have come from looks.
+    /// Whether the values are valid; false for a damaged file.
     #[must_use]
     pub(crate) fn sound(&self) -> bool {
         let cells = [&self.extremes, &self.plateau, &self.top, &self.bottom, &self.warmth];
@@ -204,12 +202,12 @@ fn within(value: f64, (low, high): (f64, f64)) -> bool {
     (low..=high).contains(&value)
 }
 
-/// A value of every cell; nothing where one did not say it.
+/// Returns a value of every cell; `None` if one is missing.
 fn all(cells: &[CellReading], value: impl Fn(&CellReading) -> Option<f64>) -> Option<Vec<f64>> {
     cells.iter().map(value).collect::<Option<Vec<_>>>().filter(|values| values.len() > 1)
 }
 
-/// Where the lowest and the highest are.
+/// Returns the indices of the lowest and the highest value.
 fn extremes(values: &[f64]) -> (usize, usize) {
     let mut found = (0, 0);
     for (at, value) in values.iter().enumerate() {
@@ -223,7 +221,7 @@ fn extremes(values: &[f64]) -> (usize, usize) {
     found
 }
 
-/// How far each is from the middle one, which a single strange cell does not move.
+/// Returns the deviations from the median, which a single outlier does not move.
 fn deviations(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

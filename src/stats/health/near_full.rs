@@ -1,4 +1,4 @@
-//! Cells near full: which one runs ahead of the others there, and which one lags behind.
+//! Finds cells that run ahead of the others or lag behind near full.
 //!
 //! ```text
 //!  mV ┤            ●  ahead: a cell is at the charger's limit while the others are not,
@@ -8,22 +8,17 @@
 //!     │            ╲__________ behind: at rest, far below the middle cell
 //!     └────────────────────────► t
 //! ```
-//! Neither takes an empty battery to be seen, so a defective cell is named long before its battery is deeply
-//! discharged.
+//! Both are visible without an empty battery, so a defective cell is found long before a deep discharge.
 
 use serde::{Deserialize, Serialize};
 
 use crate::stats::health::{COOL_CURRENT, DAY, HOUR, REST_CURRENT, STEEP_ABOVE};
 use crate::stats::means::Means;
 
-/// A limit of this page, in its unit.
 #[derive(Debug)]
 pub struct NearFullLimit {
-    /// What is limited.
     pub name: &'static str,
-    /// The limit.
     pub value: f64,
-    /// Its unit.
     pub unit: &'static str,
     /// Where the number comes from.
     pub source: &'static str,
@@ -80,7 +75,7 @@ const BEHIND_BY: f64 = limit(6);
 const BEHIND_TIMES: f64 = limit(7);
 const BEHIND_FOR: f64 = limit(8) * HOUR;
 
-/// What was seen of a battery's cells near full.
+/// Deviations of the cells near full.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NearFull {
@@ -88,13 +83,12 @@ pub(crate) struct NearFull {
     rest: Means,
     /// While a cell ran ahead: the current in capacities an hour, the highest cell, each cell's deviation.
     ahead: Means,
-    /// At how many looks one did.
+    /// The number of samples in which one did.
     looks: u32,
-    /// How long the battery had been watched at the last of them, in seconds.
+    /// The observation time of the battery at the last of them, in seconds.
     last: f64,
 }
 
-/// The cells at one look.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CellLook<'a> {
     /// In millivolts.
@@ -105,11 +99,10 @@ pub(super) struct CellLook<'a> {
     pub(crate) rate: f64,
     /// Percent.
     pub(crate) soc: f64,
-    /// Whether it has been at rest for long enough.
     pub(crate) rested: bool,
-    /// Since the last look, in seconds.
+    /// Since the last sample.
     pub(crate) seconds: f64,
-    /// How long the battery was watched so far.
+    /// The observation time of the battery, in seconds.
     pub(crate) watched: f64,
 }
 
@@ -141,14 +134,13 @@ impl NearFull {
         }
     }
 
-    /// How many cells it knows of.
     pub(super) fn cells(&self) -> usize {
         let ahead = self.ahead.after(0.0).map_or(0, |means| means.len().saturating_sub(2));
         ahead.max(self.rest.after(0.0).map_or(0, <[f32]>::len))
     }
 
-    /// Whether a cell (from 0) whose measuring line is off by `offset` millivolts runs ahead, in a battery that was
-    /// watched for so many seconds.
+    /// Returns whether a cell (counted from 0) with a sensing error of `offset` millivolts runs ahead, after `watched`
+    /// seconds of observation.
     pub(super) fn ahead(&self, cell: usize, offset: f64, watched: f64) -> Option<Ahead> {
         let seen = self.looks >= LOOKS && watched - self.last <= FORGOTTEN_AFTER;
         let [rate, highest, deviations @ ..] = self.ahead.after(0.0).filter(|_| seen)? else { return None };
@@ -157,7 +149,7 @@ impl NearFull {
         Some(ahead).filter(|ahead| ahead.above >= AHEAD_BY)
     }
 
-    /// By how many millivolts such a cell lags behind.
+    /// Returns by how many millivolts such a cell lags behind, if it does.
     pub(super) fn behind(&self, cell: usize, offset: f64) -> Option<f64> {
         let means = self.rest.after(BEHIND_FOR)?;
         let below = offset - f64::from(*means.get(cell)?);

@@ -1,4 +1,4 @@
-//! From what was learned to a verdict with its reasons.
+//! Derives the verdict with its reasons from the health model.
 
 use crate::model::facts::Facts;
 use crate::model::health::{BatteryHealth, Evidence, ExtremeCell, HealthReason, HealthVerdict};
@@ -10,7 +10,7 @@ use crate::stats::health::near_full::Ahead;
 use crate::stats::health::{DAY, FOLLOWED, HOUR, Learned};
 use crate::stats::trend::Weeks;
 
-/// Where a figure begins to deserve attention, and where it will not mend itself.
+/// The thresholds of a value for the verdicts `watch` and `failing`.
 #[derive(Clone, Copy, Debug)]
 struct Marks {
     watch: f64,
@@ -27,15 +27,15 @@ const BELOW: Marks = Marks { watch: 40.0, failing: 250.0 };
 const ABOVE: f64 = 20.0;
 /// Behind the others at both ends, in millivolts: so much is more than a balancer meets in a week.
 const LOW: f64 = 150.0;
-/// A voltage beside the others on the plateau, in millivolts: ten percent of charge are less than 10 mV there.
+/// A voltage deviation on the plateau, in millivolts: ten percent of charge are less than 10 mV there.
 const OFFSET: f64 = 15.0;
-/// A temperature beside the others, in degrees.
+/// A temperature deviation, in degrees.
 const WARMTH: f64 = 5.0;
-/// What it holds, in percent of the nominal; guarantees end at 60 to 70.
+/// Capacity in percent of the nominal; guarantees end at 60 to 70.
 const CAPACITY: Marks = Marks { watch: 80.0, failing: 60.0 };
 /// Its own state of health in percent.
 const SOH: Marks = Marks { watch: 80.0, failing: 60.0 };
-/// Its share of the current, in percent of what would be fair: sound ones of one age stay within 94 to 106.
+/// Its share of the current, in percent of its fair share: sound ones of one age stay within 94 to 106.
 const SHARE: Marks = Marks { watch: 70.0, failing: 10.0 };
 /// Days without a full charge.
 const NOT_FULL: f64 = 30.0;
@@ -46,24 +46,20 @@ const MOVING: f64 = 0.04 * 0.04;
 const TOP_FOR: f64 = HOUR;
 const BOTTOM_FOR: f64 = HOUR / 2.0;
 
-/// What else is known of the battery.
+/// The input of the assessment in addition to the model.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Known<'a> {
-    /// Its reading.
     pub(crate) battery: &'a BatteryReading,
-    /// Its facts.
     pub(crate) facts: &'a Facts,
-    /// Its cycles.
     pub(crate) cycles: &'a Cycles,
-    /// Its figures week by week.
     pub(crate) weeks: &'a Weeks,
-    /// The capacity that it has measured of itself, where that surely is one.
+    /// The confirmed capacity measured by the battery itself.
     pub(crate) measured: Option<MilliampHours>,
-    /// Seconds since 1970.
+    /// Unix time.
     pub(crate) at: i64,
 }
 
-/// One way of looking at a battery; what it finds speaks against it.
+/// A check that adds findings against a battery.
 type Check = fn(&Learned, &Known<'_>, &mut Found);
 
 const CHECKS: &[Check] = &[
@@ -79,10 +75,10 @@ const CHECKS: &[Check] = &[
     agreement,
 ];
 
-/// Whether something has been seen of a battery.
+/// Whether a kind of evidence has been seen.
 type IsSeen = fn(&Learned, &Known<'_>) -> bool;
 
-/// What must have been seen before a battery is called healthy: each shows a way in which cells fail.
+/// The evidence required before a battery is healthy; each kind reveals a way in which cells fail.
 const NEEDED: &[(Evidence, IsSeen)] = &[
     (Evidence::Load, |learned, known| {
         plateau(learned, nominal(known.facts)).iter().any(|(_, slope)| slope.is_some())
@@ -91,7 +87,7 @@ const NEEDED: &[(Evidence, IsSeen)] = &[
     (Evidence::NearEmpty, |learned, _| learned.bottom.after(BOTTOM_FOR).is_some()),
 ];
 
-/// What is known of a battery's health.
+/// Assesses the health of a battery.
 #[must_use]
 pub(crate) fn judge(learned: &Learned, known: &Known<'_>) -> BatteryHealth {
     let mut found = Vec::new();
@@ -119,7 +115,7 @@ pub(crate) fn judge(learned: &Learned, known: &Known<'_>) -> BatteryHealth {
     }
 }
 
-/// What is missing for the claim that a battery is healthy.
+/// Returns the evidence that is missing for `healthy`.
 fn missing(learned: &Learned, known: &Known<'_>) -> impl Iterator<Item = HealthReason> {
     let watched = learned.watched.seconds();
     let early = (watched < DAY).then_some(HealthReason::TooEarly { hours: watched / HOUR });
@@ -127,7 +123,6 @@ fn missing(learned: &Learned, known: &Known<'_>) -> impl Iterator<Item = HealthR
     early.into_iter().chain(unseen.map(|(evidence, _)| HealthReason::NotYetSeen(*evidence)))
 }
 
-/// What it holds by its full cycles.
 fn capacity(_: &Learned, known: &Known<'_>, found: &mut Found) {
     let nominal = known.facts.nominal_capacity.filter(|nominal| nominal.0 > 0);
     let Some((seen, nominal)) = known.cycles.capacity().zip(nominal) else { return };
@@ -135,22 +130,24 @@ fn capacity(_: &Learned, known: &Known<'_>, found: &mut Found) {
     found.extend(below(percent, CAPACITY).map(|verdict| (verdict, HealthReason::Capacity { seen, percent })));
 }
 
-/// What it measured itself, with what that is of the nominal, in percent.
-fn own(known: &Known<'_>) -> Option<(MilliampHours, f64)> {
+/// Returns the capacity measured by the battery itself, also in percent of the nominal.
+fn own_measurement(known: &Known<'_>) -> Option<(MilliampHours, f64)> {
     let nominal = known.facts.nominal_capacity.filter(|nominal| nominal.0 > 0)?;
     known.measured.map(|capacity| (capacity, capacity.0 as f64 * 100.0 / nominal.0 as f64))
 }
 
 fn own_capacity(_: &Learned, known: &Known<'_>, found: &mut Found) {
-    let Some((capacity, percent)) = own(known) else { return };
+    let Some((capacity, percent)) = own_measurement(known) else { return };
     found.extend(
         below(percent, CAPACITY).map(|verdict| (verdict, HealthReason::OwnCapacity { capacity, percent })),
     );
 }
 
-/// Its own figure. A measured capacity is more reliable than a computed state of health.
+/// The reported state of health. A measured capacity is more reliable than a computed state of health.
 fn state_of_health(_: &Learned, known: &Known<'_>, found: &mut Found) {
-    let Some(soh) = known.facts.soh.map(|soh| soh.0).filter(|_| own(known).is_none()) else { return };
+    let Some(soh) = known.facts.soh.map(|soh| soh.0).filter(|_| own_measurement(known).is_none()) else {
+        return;
+    };
     found.extend(below(f64::from(soh), SOH).map(|verdict| (verdict, HealthReason::Soh(soh))));
 }
 
@@ -169,14 +166,13 @@ fn trends(_: &Learned, known: &Known<'_>, found: &mut Found) {
     found.extend(harmful.map(|trend| (HealthVerdict::Watch, HealthReason::Trend(trend))));
 }
 
-/// Where the console's state of charge can't be right, nothing is known of what the battery holds; its cells may be
-/// sound.
+/// If the reported state of charge is wrong, the capacity is unknown; the cells may be healthy.
 fn agreement(_: &Learned, known: &Known<'_>, found: &mut Found) {
     found.extend(known.cycles.disagree().then_some((HealthVerdict::Unknown, HealthReason::ChargeDisagrees)));
 }
 
-/// Whether a figure surely goes the wrong way, so fast that a sound one would be worth watching within a year: wear alone
-/// takes many.
+/// Whether a metric certainly degrades so fast that a healthy value would become worth watching within a year; normal
+/// wear takes many years.
 fn is_harmful(trend: &Trend, facts: &Facts) -> bool {
     let Some(capacity) = facts.nominal_capacity.map(|capacity| capacity.ampere_hours()) else { return false };
     let (toward, most) = match trend.metric {
@@ -193,21 +189,21 @@ fn is_harmful(trend: &Trend, facts: &Facts) -> bool {
 
 type Found = Vec<(HealthVerdict, HealthReason)>;
 
-/// How bad a figure is that should be high.
-fn below(value: f64, marks: Marks) -> Option<HealthVerdict> {
+/// Rates a value that should be high.
+fn below(value: f64, thresholds: Marks) -> Option<HealthVerdict> {
     match value {
-        value if value < marks.failing => Some(HealthVerdict::Failing),
-        value if value < marks.watch => Some(HealthVerdict::Watch),
+        value if value < thresholds.failing => Some(HealthVerdict::Failing),
+        value if value < thresholds.watch => Some(HealthVerdict::Watch),
         _ => None,
     }
 }
 
-/// How bad a figure is that should be low.
-fn above(value: f64, marks: Marks) -> Option<HealthVerdict> {
-    below(-value, Marks { watch: -marks.watch, failing: -marks.failing })
+/// Rates a value that should be low.
+fn above(value: f64, thresholds: Marks) -> Option<HealthVerdict> {
+    below(-value, Marks { watch: -thresholds.watch, failing: -thresholds.failing })
 }
 
-/// What the battery says of itself.
+/// Faults reported by the battery itself.
 fn faults(_: &Learned, known: &Known<'_>, found: &mut Found) {
     let measured = &known.battery.measured;
     let cells = (1..).zip(known.battery.cells.iter().flatten());
@@ -230,7 +226,7 @@ fn faults(_: &Learned, known: &Known<'_>, found: &mut Found) {
     }
 }
 
-/// Each cell beside the others. What explains most goes first: one reason a cell.
+/// Compares each cell with the others. One reason per cell: the first one that explains most.
 fn cells(learned: &Learned, known: &Known<'_>, found: &mut Found) {
     let capacity = nominal(known.facts);
     let line = plateau(learned, capacity);
@@ -248,7 +244,7 @@ fn cells(learned: &Learned, known: &Known<'_>, found: &mut Found) {
         if let Some(verdict) = resistive {
             found.push((verdict, HealthReason::Resistance { cell, more }));
         } else if let Some(verdict) =
-            // Held level with the others at the top, only what charge alone does not explain is the cell's own.
+            // If a balancer keeps it level with the others at the top, only a larger deviation is the cell's own.
             above(-bottom, BELOW).filter(|_| top >= ABOVE || (top >= 0.0 && -bottom >= LOW))
         {
             found.push((verdict, HealthReason::WeakCell { cell, below: -bottom }));
@@ -262,7 +258,7 @@ fn cells(learned: &Learned, known: &Known<'_>, found: &mut Found) {
     }
 }
 
-/// What speaks against a cell near full, whose measuring line is off by `offset`.
+/// Checks a cell near full; `offset` is its sensing error.
 fn near_full(learned: &Learned, index: usize, cell: u16, offset: f64) -> Option<HealthReason> {
     let behind = learned.near_full.behind(index, offset);
     let Some(ahead) = learned.near_full.ahead(index, offset, learned.watched.seconds()) else {
@@ -272,7 +268,7 @@ fn near_full(learned: &Learned, index: usize, cell: u16, offset: f64) -> Option<
     Some(HealthReason::RunsAhead { cell, above, highest, rate, behind })
 }
 
-/// Of a battery that has not stated it, as if it were one of 100 Ah.
+/// Returns the nominal capacity in ampere-hours, 100 if unknown.
 fn nominal(facts: &Facts) -> f64 {
     facts.nominal_capacity.map_or(100.0, |capacity| capacity.ampere_hours())
 }
@@ -305,7 +301,7 @@ fn plateau(learned: &Learned, capacity: f64) -> Vec<(f64, Option<f64>)> {
     (0..cells).map(of).collect()
 }
 
-/// Cells whose temperature is beside the others: those of one sensor are told together.
+/// Cells with a deviating temperature; those of one sensor are reported together.
 fn warmth(learned: &Learned, _: &Known<'_>, found: &mut Found) {
     let Some(means) = learned.warmth.after(6.0 * HOUR) else { return };
     let strange = |off: f32| f64::from(off).abs() >= WARMTH;
@@ -322,7 +318,7 @@ fn warmth(learned: &Learned, _: &Known<'_>, found: &mut Found) {
     }
 }
 
-/// In percent of what would be fair.
+/// Returns the current share in percent of the fair share.
 fn share(learned: &Learned) -> Option<f64> {
     let [own, fair] = *learned.share.after(3.0 * HOUR)? else { return None };
     (fair > 0.0).then(|| f64::from(own) * 100.0 / f64::from(fair))
@@ -338,7 +334,7 @@ fn steady(learned: &Learned) -> (Option<ExtremeCell>, Option<ExtremeCell>) {
     (most(lowest), most(highest))
 }
 
-/// Some firmware counts cycles by another rule than all others; the charge it counts is what was taken out.
+/// Some firmware counts cycles by another rule, so they are computed from the discharged charge.
 fn cycles_by_charge(facts: &Facts) -> Option<f64> {
     let nominal = facts.nominal_capacity.filter(|capacity| capacity.0 > 0)?;
     Some(facts.discharged?.0 as f64 / nominal.0 as f64)
