@@ -188,7 +188,8 @@ impl Tracker {
             let cells = battery.cells.as_deref().unwrap_or_default();
             let shown_values = (&battery.measured, cells);
             let is_active = |word: &WordName| self.is_active(owner.battery, word);
-            for reported in crate::events::decode::values(report, owner.battery, shown_values, is_active, catalogue)
+            for reported in
+                crate::events::decode::values(report, owner.battery, shown_values, is_active, catalogue)
             {
                 self.update(owner, reported, moment, &mut events);
             }
