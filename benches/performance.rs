@@ -260,7 +260,7 @@ fn stats() {
             known_places: known,
             exchanges,
         });
-        let mut stats = Stats::unkept(Duration::from_secs(10));
+        let mut stats = Stats::without_persistence(Duration::from_secs(10));
         let facts: Vec<Facts> = BankReport::of_one(reading.clone()).facts;
         let start = Instant::now();
         for _ in 0..SWEEPS {

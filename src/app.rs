@@ -31,7 +31,7 @@ use crate::actors::terminal::TerminalActor;
 use crate::console::assemble::assemble;
 use crate::console::validation::AnswerValidator;
 use crate::events::catalogue::Catalogue;
-use crate::events::plan::EventPlan;
+use crate::events::config::EventConfig;
 use crate::link::{Link, LinkError, SerialParams};
 use crate::messages::{LatestReports, Queue, ReportReady, ReportSink, SlotUpdated};
 use crate::model::reading::OFFLINE_AFTER;
@@ -147,7 +147,7 @@ pub fn run(plan: Plan, log: &Logger, hangup: &dyn Fn(&Logger)) -> Result<(), App
         warn!(log, "settings warning"; "warning" => finding);
     }
     let catalogue = Arc::new(catalogue);
-    let events = EventPlan::of(&plan.settings, &catalogue, plan.workings.write_deadline);
+    let events = EventConfig::of(&plan.settings, &catalogue, plan.workings.write_deadline);
     let bank = |settings| Bank::of(settings, &plan.settings.data_dir, &plan.workings, &catalogue);
     let banks = plan.settings.banks.iter().map(bank).collect::<Result<Vec<_>, _>>()?;
     actix::System::new().block_on(serve(plan, banks, events, log, hangup))
@@ -156,7 +156,7 @@ pub fn run(plan: Plan, log: &Logger, hangup: &dyn Fn(&Logger)) -> Result<(), App
 async fn serve(
     plan: Plan,
     mut banks: Vec<Bank>,
-    events: Option<EventPlan>,
+    events: Option<EventConfig>,
     log: &Logger,
     hangup: &dyn Fn(&Logger),
 ) -> Result<(), AppError> {
@@ -274,7 +274,7 @@ fn grow(
     supervisor: &mut Supervisor,
     plan: &Plan,
     banks: Vec<Bank>,
-    events: Option<EventPlan>,
+    events: Option<EventConfig>,
     log: &Logger,
 ) -> io::Result<Tree> {
     let (mut tree, mut listeners, queue_log) = (Tree::default(), Listeners::default(), log);

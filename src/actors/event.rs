@@ -13,13 +13,13 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Supervised, W
 use jiff::{SignedDuration, Timestamp};
 use slog::{Logger, info, warn};
 
-use crate::events::barcodes::{Barcodes, Finding};
+use crate::events::barcodes::{BarcodeFinding, Barcodes};
+use crate::events::config::EventConfig;
 use crate::events::device_log_filter::DeviceLogFilter;
-use crate::events::disk::{Disk, Done};
+use crate::events::disk::{Disk, WriteOutcome};
 use crate::events::line;
 use crate::events::log_text::LogText;
-use crate::events::plan::EventPlan;
-use crate::events::standing::SavedBank;
+use crate::events::saved::SavedBank;
 use crate::events::tracker::Tracker;
 use crate::messages::{DeviceLogRead, EventOccurred, Queue, ReportReady};
 use crate::model::device_log::DeviceLogBatch;
@@ -46,7 +46,7 @@ pub struct Listeners {
 
 /// The events of all banks.
 pub struct EventActor {
-    plan: EventPlan,
+    plan: EventConfig,
     listeners: Listeners,
     log: Logger,
     started: Instant,
@@ -56,12 +56,12 @@ pub struct EventActor {
     disk: Disk,
     standing: Option<BTreeMap<Arc<str>, SavedBank>>,
     trouble: OutageTracker,
-    state: Life,
+    state: EventState,
 }
 
 /// What each life begins anew.
 #[derive(Default)]
-struct Life {
+struct EventState {
     trackers: BTreeMap<Arc<str>, Tracker>,
     text: Option<LogText>,
     recall: DeviceLogFilter,
@@ -73,10 +73,10 @@ struct Life {
 impl EventActor {
     /// Follows the banks of `plan` and tells `listeners`.
     #[must_use]
-    pub fn new(plan: EventPlan, listeners: Listeners, log: Logger) -> Self {
+    pub fn new(plan: EventConfig, listeners: Listeners, log: Logger) -> Self {
         let disk = Disk::new(plan.log_file.clone(), &plan.folder, plan.banks.iter().map(|(bank, _)| bank));
         let (started, worker) = (Instant::now(), Worker::new("events", MOST_ABANDONED));
-        let (standing, trouble, state) = (None, OutageTracker::new(), Life::default());
+        let (standing, trouble, state) = (None, OutageTracker::new(), EventState::default());
         Self { plan, listeners, log, started, worker, disk, standing, trouble, state }
     }
 
@@ -89,7 +89,7 @@ impl EventActor {
             standing.get(bank).into_iter().for_each(|saved| tracker.restore(saved, at, now));
             self.state.trackers.insert(bank.clone(), tracker);
         }
-        let EventPlan { level, cells, zone, .. } = &self.plan;
+        let EventConfig { level, cells, zone, .. } = &self.plan;
         self.state.text = Some(LogText::new(*level, *cells, zone.clone()));
         self.look(ctx);
     }
@@ -164,12 +164,14 @@ impl EventActor {
         const EFFECT: &str = "history and counters go by place";
         for finding in self.state.barcodes.take(report) {
             match finding {
-                Finding::Shared { barcode, locations: [(bank, battery), (other_bank, other)] } => {
+                BarcodeFinding::Shared { barcode, locations: [(bank, battery), (other_bank, other)] } => {
                     warn!(self.log, "barcode shared"; "barcode" => barcode, "bank" => &*bank, "battery" => %battery,
                         "other_bank" => &*other_bank, "other_battery" => %other, "effect" => EFFECT);
                 }
-                Finding::Unique { barcode } => info!(self.log, "barcode unique again"; "barcode" => barcode),
-                Finding::Unusable { barcode, location: (bank, battery) } => {
+                BarcodeFinding::Unique { barcode } => {
+                    info!(self.log, "barcode unique again"; "barcode" => barcode)
+                }
+                BarcodeFinding::Unusable { barcode, location: (bank, battery) } => {
                     warn!(self.log, "barcode not usable"; "barcode" => barcode, "bank" => &*bank,
                         "battery" => %battery, "effect" => EFFECT);
                 }
@@ -206,9 +208,9 @@ impl EventActor {
 
     /// What came of it. A round past its deadline may yet come to its end: then its lines are there twice, which
     /// is better than not at all.
-    fn written(&mut self, outcome: Result<Done, WorkerError>, ctx: &mut Context<Self>) {
+    fn written(&mut self, outcome: Result<WriteOutcome, WorkerError>, ctx: &mut Context<Self>) {
         let failed = match outcome {
-            Ok(Done { left, failed }) => {
+            Ok(WriteOutcome { left, failed }) => {
                 self.disk.done(left);
                 failed
             }
@@ -249,7 +251,7 @@ impl Actor for EventActor {
 
 impl Supervised for EventActor {
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.state = Life::default();
+        self.state = EventState::default();
     }
 }
 

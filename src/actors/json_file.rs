@@ -19,7 +19,7 @@ use crate::messages::{LatestReports, SlotUpdated};
 use crate::model::report::BankReport;
 use crate::outage::OutageTracker;
 use crate::settings::JsonFileSettings;
-use crate::status::Status;
+use crate::status::StatusDocument;
 use crate::supervise::{Flush, Ping, StopHandle, Worker, WorkerError};
 
 /// How many writes may hang before the output gives up for a while.
@@ -45,7 +45,7 @@ pub struct JsonFileActor {
 }
 
 /// A file that could not be written.
-struct Failed {
+struct FailedWrite {
     report: Arc<BankReport>,
     target: PathBuf,
     reason: String,
@@ -74,7 +74,7 @@ impl JsonFileActor {
     /// What came of a round with these reports.
     fn told(
         &mut self,
-        outcome: Result<Vec<Failed>, WorkerError>,
+        outcome: Result<Vec<FailedWrite>, WorkerError>,
         reports: Vec<Arc<BankReport>>,
         ctx: &mut Context<Self>,
     ) {
@@ -116,7 +116,7 @@ impl JsonFileActor {
 
 /// Writes one report, on the worker's thread.
 fn write(report: &BankReport, file: &AtomicFile) -> io::Result<()> {
-    let content = serde_json::to_vec(&Status::of(report, &TimeZone::system()))?;
+    let content = serde_json::to_vec(&StatusDocument::of(report, &TimeZone::system()))?;
     file.replace(&content)
 }
 
@@ -151,7 +151,7 @@ impl Handler<SlotUpdated> for JsonFileActor {
         let written = self.worker.call(self.deadline, move || {
             let failed = work.into_iter().filter_map(|(report, file)| {
                 let reason = write(&report, &file).err()?.to_string();
-                Some(Failed { report, target: file.path().to_owned(), reason })
+                Some(FailedWrite { report, target: file.path().to_owned(), reason })
             });
             failed.collect()
         });

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
 
 use crate::messages::{LatestReports, SlotUpdated};
-use crate::status::{Status, table};
+use crate::status::{StatusDocument, table};
 use crate::supervise::{Flush, Ping};
 
 /// The terminal's writer.
@@ -30,7 +30,7 @@ impl TerminalActor {
 
     fn show(&mut self) -> io::Result<()> {
         for report in self.slot.take() {
-            let status = Status::of(&report, &TimeZone::system());
+            let status = StatusDocument::of(&report, &TimeZone::system());
             self.tables.insert(status.bank.clone(), table::render(&status, true));
         }
         let mut out = io::stdout().lock();

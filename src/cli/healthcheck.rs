@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::legacy_table;
 use crate::cli::service::ServiceArguments;
 use crate::outage::HumanDuration;
-use crate::status::Status;
+use crate::status::StatusDocument;
 
 #[derive(Debug, Args)]
 #[command(
@@ -73,7 +73,8 @@ fn problem(file: &Path, now: Timestamp, most: Duration) -> Option<String> {
         Ok(text) => text,
         Err(error) => return Some(format!("{} can't be read: {error}", file.display())),
     };
-    let taken = serde_json::from_slice::<Status>(&text).ok().and_then(|status| status.taken_at.parse().ok());
+    let taken =
+        serde_json::from_slice::<StatusDocument>(&text).ok().and_then(|status| status.taken_at.parse().ok());
     let Some(taken): Option<Timestamp> = taken else {
         return Some(format!("{} is not a status file of this version", file.display()));
     };

@@ -12,12 +12,12 @@ use crate::cli::exit::Exit;
 use crate::cli::service::ServiceArguments;
 use crate::cli::sweep::{self, SweepError};
 use crate::events::catalogue::Catalogue;
-use crate::events::decode::tell_standing;
+use crate::events::decode::set_active_events;
 use crate::link::{Link, SerialParams};
 use crate::model::report::BankReport;
 use crate::outage::HumanDuration;
 use crate::settings::{BankSettings, LineEnd, Settings};
-use crate::status::{Status, table};
+use crate::status::{StatusDocument, table};
 use crate::sweep::client::{ConsoleClient, ConsoleTimeouts};
 
 #[derive(Debug, Args)]
@@ -51,13 +51,13 @@ pub(crate) fn read(arguments: &ReadArguments) -> anyhow::Result<Exit> {
         Some(link) => {
             let line = SerialParams { baud: arguments.baud, ..SerialParams::default() };
             let mut report = sweep_link(Link::parse(link, line)?)?;
-            tell_standing(&mut report, &Catalogue::load(None).0);
+            set_active_events(&mut report, &Catalogue::load(None).0);
             let reading = &report.reading;
             for missing in reading.missing.iter().chain(&reading.unreadable_facts) {
                 writeln!(io::stderr(), "{:?}: {}", missing.command, missing.reason)?;
             }
             let exit = if report.reading.missing.is_empty() { Exit::Success } else { Exit::Failure };
-            (vec![Status::of(&report, &TimeZone::system())], exit)
+            (vec![StatusDocument::of(&report, &TimeZone::system())], exit)
         }
         None => {
             let latest = latest(&arguments.service.load()?.settings)?;
@@ -95,7 +95,7 @@ fn sweep_link(link: Link) -> anyhow::Result<BankReport> {
 }
 
 /// The status file of each bank, and the age from which it counts as out of date.
-fn latest(settings: &Settings) -> anyhow::Result<Vec<(Status, Duration)>> {
+fn latest(settings: &Settings) -> anyhow::Result<Vec<(StatusDocument, Duration)>> {
     if !settings.json_file.enabled {
         bail!(
             "the status file of the service is disabled ([json_file] enabled = false); pass a LINK to poll the console"
@@ -121,7 +121,7 @@ fn latest(settings: &Settings) -> anyhow::Result<Vec<(Status, Duration)>> {
 const STALE_INTERVALS: u32 = 3;
 
 /// Reports banks with an out-of-date reading on standard error. Returns whether there are any.
-fn report_stale(latest: &[(Status, Duration)]) -> anyhow::Result<bool> {
+fn report_stale(latest: &[(StatusDocument, Duration)]) -> anyhow::Result<bool> {
     let mut stale = false;
     for (status, max_age) in latest {
         let taken: Timestamp =

@@ -15,7 +15,7 @@ pub(crate) type Location = (Arc<str>, Place);
 
 /// A change that is logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Finding {
+pub(crate) enum BarcodeFinding {
     /// Two batteries state the same barcode.
     Shared { barcode: String, locations: [Location; 2] },
     /// Only one battery with a formerly shared barcode is left.
@@ -33,7 +33,7 @@ pub(crate) struct Barcodes {
 
 impl Barcodes {
     /// Updates the barcodes and returns what changed.
-    pub(crate) fn take(&mut self, report: &BankReport) -> Vec<Finding> {
+    pub(crate) fn take(&mut self, report: &BankReport) -> Vec<BarcodeFinding> {
         let bank = &report.reading.bank;
         let mut findings = Vec::new();
         for battery in &report.reading.batteries {
@@ -53,25 +53,25 @@ impl Barcodes {
         findings
     }
 
-    fn find(&mut self, barcode: String, location: Location) -> Option<Finding> {
+    fn find(&mut self, barcode: String, location: Location) -> Option<BarcodeFinding> {
         if !is_plausible(&barcode) {
-            return Some(Finding::Unusable { barcode, location });
+            return Some(BarcodeFinding::Unusable { barcode, location });
         }
         let mut others =
             self.stated.iter().filter(|(other, stated)| **stated == barcode && **other != location);
         let (other, _) = others.next()?;
         let all = self.shared.entry(barcode.clone()).or_default();
         all.extend([other.clone(), location.clone()]);
-        Some(Finding::Shared { barcode, locations: [other.clone(), location] })
+        Some(BarcodeFinding::Shared { barcode, locations: [other.clone(), location] })
     }
 
-    fn remove(&mut self, location: &Location, findings: &mut Vec<Finding>) {
+    fn remove(&mut self, location: &Location, findings: &mut Vec<BarcodeFinding>) {
         let Some(barcode) = self.stated.remove(location) else { return };
         let Some(locations) = self.shared.get_mut(&barcode) else { return };
         locations.remove(location);
         if locations.len() < 2 {
             self.shared.remove(&barcode);
-            findings.push(Finding::Unique { barcode });
+            findings.push(BarcodeFinding::Unique { barcode });
         }
     }
 }
@@ -116,12 +116,14 @@ mod tests {
 
     fn update(barcodes: &mut Barcodes, bank: &str, stated: &[Option<&str>]) -> Vec<String> {
         let name = |(bank, place): &Location| format!("{bank} {place}");
-        let line = |finding: &Finding| match finding {
-            Finding::Shared { barcode, locations } => {
+        let line = |finding: &BarcodeFinding| match finding {
+            BarcodeFinding::Shared { barcode, locations } => {
                 format!("{barcode} {} and {}", name(&locations[0]), name(&locations[1]))
             }
-            Finding::Unique { barcode } => format!("{barcode} unique"),
-            Finding::Unusable { barcode, location } => format!("{barcode} unusable {}", name(location)),
+            BarcodeFinding::Unique { barcode } => format!("{barcode} unique"),
+            BarcodeFinding::Unusable { barcode, location } => {
+                format!("{barcode} unusable {}", name(location))
+            }
         };
         barcodes.take(&report(bank, stated)).iter().map(line).collect()
     }

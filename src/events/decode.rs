@@ -14,7 +14,9 @@ use crate::model::event_word::EventWord;
 use crate::model::place::Place;
 use crate::model::reading::{CellReading, Measured};
 use crate::model::report::BankReport;
-use crate::model::withheld::{Implausible, ValueScope, Withheld, is_value_name, shown, value_name};
+use crate::model::withheld::{
+    ImplausibleReason, ImplausibleValue, ValueScope, is_value_name, shown, value_name,
+};
 use crate::model::word::Word;
 
 /// The conditions that a word reports; all others of this word are inactive.
@@ -73,14 +75,14 @@ pub fn decode<'a>(
 
 /// Returns the persistent implausible values of a battery or a stack, each as a word of its own.
 fn persistent_values<'a>(
-    values: &'a [Withheld],
+    values: &'a [ImplausibleValue],
     battery: Option<Place>,
     catalogue: &'a Catalogue,
 ) -> impl Iterator<Item = WordConditions<'a>> {
     values.iter().filter(move |value| value.battery == battery).map(|value| {
         let (state, default_text) = match value.why {
-            Implausible::SensorFault => (SENSOR_FAULT, "Faulty sensor"),
-            Implausible::Limit | Implausible::Step => (IMPLAUSIBLE, "Implausible value"),
+            ImplausibleReason::SensorFault => (SENSOR_FAULT, "Faulty sensor"),
+            ImplausibleReason::Limit | ImplausibleReason::Step => (IMPLAUSIBLE, "Implausible value"),
         };
         let state = Word::new(state);
         let prefix = match value.scope {
@@ -119,7 +121,7 @@ pub(crate) fn values<'a>(
 }
 
 /// Sets the active events of a report from its own words.
-pub fn tell_standing(report: &mut BankReport, catalogue: &Catalogue) {
+pub fn set_active_events(report: &mut BankReport, catalogue: &Catalogue) {
     let BankReport { reading, derived: insight, lasting: values, .. } = report;
     let standing = |measured: &Measured, source: EventSource, battery: Option<Place>| -> Vec<ActiveEvent> {
         let reported = decode(measured, source, catalogue).into_iter();

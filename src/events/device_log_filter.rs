@@ -19,12 +19,12 @@ const MAX_RECORDS: usize = 1024;
 
 #[derive(Debug, Default)]
 pub struct DeviceLogFilter {
-    read: BTreeMap<(Arc<str>, Option<Place>), Known>,
+    read: BTreeMap<(Arc<str>, Option<Place>), SeenRecords>,
 }
 
 /// The records of one battery that were read before.
 #[derive(Debug, Default)]
-struct Known {
+struct SeenRecords {
     barcode: Option<String>,
     once: BTreeSet<DeviceLogRecord>,
     reported: BTreeSet<DeviceLogRecord>,
@@ -64,7 +64,7 @@ impl DeviceLogFilter {
     }
 }
 
-impl Known {
+impl SeenRecords {
     fn take_new(&mut self, memory: &[DeviceLogRecord], barcode: Option<&String>) -> Vec<DeviceLogRecord> {
         if let Some(barcode) = barcode
             && self.barcode.as_ref() != Some(barcode)

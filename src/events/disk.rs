@@ -1,6 +1,6 @@
 //! Queues writes to disk: lines of the event log, and the active events of each bank.
 //!
-//! The actor runs a [`Job`] on a worker thread and returns what could not be written to the queue.
+//! The actor runs a [`WriteJob`] on a worker thread and returns what could not be written to the queue.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::atomic_file::AtomicFile;
 use crate::events::log_file::LogFile;
-use crate::events::standing::SavedBank;
+use crate::events::saved::SavedBank;
 
 /// Maximum number of queued blocks; beyond it the oldest are dropped.
 const MOST_BLOCKS: usize = 256;
@@ -17,21 +17,21 @@ const MOST_BLOCKS: usize = 256;
 pub(crate) struct Disk {
     log: LogFile,
     files: BTreeMap<Arc<str>, Arc<AtomicFile>>,
-    queued: Job,
+    queued: WriteJob,
 }
 
 /// A snapshot of the queue, to be written on another thread.
 #[derive(Clone, Debug)]
-pub(crate) struct Job {
+pub(crate) struct WriteJob {
     log: LogFile,
     blocks: VecDeque<String>,
     standing: BTreeMap<Arc<str>, (Arc<AtomicFile>, SavedBank)>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Done {
+pub(crate) struct WriteOutcome {
     /// What could not be written.
-    pub(crate) left: Job,
+    pub(crate) left: WriteJob,
     /// The reason and the file; `None` if everything was written.
     pub(crate) failed: Option<(String, PathBuf)>,
 }
@@ -41,7 +41,7 @@ impl Disk {
     pub(crate) fn new<'a>(log: LogFile, folder: &Path, banks: impl Iterator<Item = &'a Arc<str>>) -> Self {
         let file = |bank: &Arc<str>| Arc::new(AtomicFile::state(folder.join(SavedBank::file_name(bank))));
         let files = banks.map(|bank| (bank.clone(), file(bank))).collect();
-        let queued = Job { log: log.clone(), blocks: VecDeque::new(), standing: BTreeMap::new() };
+        let queued = WriteJob { log: log.clone(), blocks: VecDeque::new(), standing: BTreeMap::new() };
         Self { log, files, queued }
     }
 
@@ -71,21 +71,21 @@ impl Disk {
 
     /// Returns everything queued, or `None` if the queue is empty. The queue is unchanged until [`Self::finish`].
     #[must_use]
-    pub(crate) fn job(&self) -> Option<Job> {
+    pub(crate) fn job(&self) -> Option<WriteJob> {
         let is_empty = self.queued.blocks.is_empty() && self.queued.standing.is_empty();
         (!is_empty).then(|| self.queued.clone())
     }
 
     /// Replaces the queue by what a finished job could not write. Nothing must have been queued meanwhile.
-    pub(crate) fn done(&mut self, left: Job) {
+    pub(crate) fn done(&mut self, left: WriteJob) {
         self.queued = left;
     }
 }
 
-impl Job {
+impl WriteJob {
     /// Writes the active events first, because a restart depends on them, then the log.
     #[must_use]
-    pub fn run(mut self) -> Done {
+    pub fn run(mut self) -> WriteOutcome {
         let mut failed = None;
         self.standing.retain(|_, (file, saved)| {
             let written = saved.to_bytes().and_then(|content| file.replace(&content));
@@ -101,6 +101,6 @@ impl Job {
             }
             self.blocks.pop_front();
         }
-        Done { left: self, failed }
+        WriteOutcome { left: self, failed }
     }
 }

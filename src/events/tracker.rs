@@ -20,7 +20,7 @@ use crate::events::active::{BothClocks, EventOwner, TrackedEvent};
 use crate::events::catalogue::Catalogue;
 use crate::events::clocks::{self, Clocks, is_set, later};
 use crate::events::decode::{ActiveCondition, EventSource, WordConditions, decode, own};
-use crate::events::standing::{SavedBank, SavedEvent};
+use crate::events::saved::{SavedBank, SavedEvent};
 use crate::model::event::{ANSWERS, Condition, Event, EventKind, LINK, PRESENCE, WordName};
 use crate::model::observed_interval::ObservedInterval;
 use crate::model::place::Place;

@@ -7,7 +7,7 @@ use crate::model::facts::{FactBook, Facts};
 use crate::model::place::Place;
 use crate::model::reading::BankReading;
 use crate::model::statistics::BankStatistics;
-use crate::model::withheld::{Withheld, WithheldCounts};
+use crate::model::withheld::{ImplausibleValue, WithheldCounts};
 
 /// A reading, its statistics, and the facts and derived values at that time.
 #[derive(Clone, Debug)]
@@ -21,9 +21,9 @@ pub struct BankReport {
     pub derived: DerivedValues,
     pub service: ServiceCounters,
     /// Implausible values that were removed from this reading.
-    pub withheld: Vec<Withheld>,
+    pub withheld: Vec<ImplausibleValue>,
     /// Implausible values that were also in the previous sweep: shown or, if the sensor is faulty, withheld.
-    pub lasting: Vec<Withheld>,
+    pub lasting: Vec<ImplausibleValue>,
 }
 
 /// Counters of the service for a bank since the start.

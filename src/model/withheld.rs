@@ -59,7 +59,7 @@ impl Quantity {
 
 /// Why a value is implausible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Implausible {
+pub enum ImplausibleReason {
     /// It is outside the range of any battery.
     Limit,
     /// It differs from the last one by more than any battery can change.
@@ -68,7 +68,7 @@ pub enum Implausible {
     SensorFault,
 }
 
-impl Implausible {
+impl ImplausibleReason {
     pub(crate) const ALL: [Self; 3] = [Self::Limit, Self::Step, Self::SensorFault];
 
     #[must_use]
@@ -161,17 +161,17 @@ pub fn shown<'a>(
 
 /// An implausible value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Withheld {
+pub struct ImplausibleValue {
     /// `None` for the stack.
     pub battery: Option<Place>,
     pub quantity: Quantity,
     pub(crate) scope: ValueScope,
     /// In the unit of its quantity.
     pub(crate) value: i64,
-    pub why: Implausible,
+    pub why: ImplausibleReason,
 }
 
-impl Withheld {
+impl ImplausibleValue {
     /// Returns the number of the cell, from 1, if the value belongs to one.
     #[must_use]
     pub(crate) fn cell(&self) -> Option<u16> {
@@ -187,15 +187,17 @@ impl Withheld {
     }
 }
 
-impl fmt::Display for Withheld {
+impl fmt::Display for ImplausibleValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.quantity.name().replace('_', " ");
         match self.why {
-            Implausible::Limit => write!(f, "a {name} of {} is outside the range of any battery", self.value),
-            Implausible::Step => {
+            ImplausibleReason::Limit => {
+                write!(f, "a {name} of {} is outside the range of any battery", self.value)
+            }
+            ImplausibleReason::Step => {
                 write!(f, "the {name} can't have changed to {} since the last sweep", self.value)
             }
-            Implausible::SensorFault => {
+            ImplausibleReason::SensorFault => {
                 write!(f, "a {name} of {} is outside the range of any working sensor", self.value)
             }
         }
@@ -204,10 +206,10 @@ impl fmt::Display for Withheld {
 
 /// The number of withheld values by quantity and reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WithheldCounts([[u64; Implausible::ALL.len()]; Quantity::ALL.len()]);
+pub struct WithheldCounts([[u64; ImplausibleReason::ALL.len()]; Quantity::ALL.len()]);
 
 impl WithheldCounts {
-    pub(crate) fn add(&mut self, withheld: &Withheld) {
+    pub(crate) fn add(&mut self, withheld: &ImplausibleValue) {
         self.0[withheld.quantity as usize][withheld.why as usize] += 1;
     }
 
@@ -215,7 +217,7 @@ impl WithheldCounts {
     pub fn each(&self) -> impl Iterator<Item = (String, u64)> + '_ {
         let quantities = Quantity::ALL.iter().zip(&self.0);
         quantities.flat_map(|(quantity, counts)| {
-            let reasons = Implausible::ALL.iter().zip(counts);
+            let reasons = ImplausibleReason::ALL.iter().zip(counts);
             reasons.map(|(why, count)| (format!("{}_{}", quantity.name(), why.name()), *count))
         })
     }

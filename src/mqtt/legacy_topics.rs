@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::model::place::Place;
 use crate::mqtt::message::Message;
 use crate::settings::CellLevel;
-use crate::status::Status;
+use crate::status::StatusDocument;
 
 /// First level of the topics.
 const ROOT: &str = "pytes_serial";
@@ -124,7 +124,7 @@ impl LegacyTopics {
     }
 
     /// The changed values of a full reading, or all values if that is due.
-    pub fn messages(&mut self, now: Instant, document: &Status, level: CellLevel) -> Vec<Message> {
+    pub fn messages(&mut self, now: Instant, document: &StatusDocument, level: CellLevel) -> Vec<Message> {
         if self.all_published_at.is_none_or(|at| now.saturating_duration_since(at) >= REPEAT_AFTER) {
             self.published.clear();
             self.all_published_at = Some(now);
@@ -148,7 +148,11 @@ impl LegacyTopics {
     }
 }
 
-fn each_value(document: &Status, level: CellLevel, mut visit: impl FnMut(ValueScope, &'static str, Value)) {
+fn each_value(
+    document: &StatusDocument,
+    level: CellLevel,
+    mut visit: impl FnMut(ValueScope, &'static str, Value),
+) {
     // Serializing a status document can't fail.
     let Ok(document) = serde_json::to_value(document) else { return };
     let list = |key: &str| document[key].as_array().into_iter().flatten();

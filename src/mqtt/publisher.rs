@@ -32,7 +32,7 @@ use crate::mqtt::publish_round::PublishRound;
 use crate::mqtt::rate_limiter::RateLimiter;
 use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 use crate::settings::{BankSettings, MqttSettings};
-use crate::status::Status;
+use crate::status::StatusDocument;
 
 /// Values are published again this long after a discovery message.
 pub const REPEAT_AFTER: [Duration; 3] =
@@ -75,7 +75,7 @@ struct PublishedBank {
 
 struct ReceivedReport {
     payloads: Vec<TopicPayload>,
-    document: Status,
+    document: StatusDocument,
     /// When its sweep started.
     at: Instant,
 }
@@ -255,7 +255,7 @@ impl PublishedBank {
 
     fn on_report(&mut self, report: &BankReport, restarts: u64, topics: &Topics, at: Instant) {
         let reading = &report.reading;
-        let document = Status::of(report, &TimeZone::system());
+        let document = StatusDocument::of(report, &TimeZone::system());
         let payloads = payloads(report, &document, topics, self.settings.cells, restarts);
         if reading.kind == SweepKind::Full {
             let expiry = self.expiry_policy.expiry();

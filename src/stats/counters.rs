@@ -8,30 +8,30 @@ use crate::model::facts::Facts;
 use crate::model::identity::Identity;
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, Presence, SweepKind};
-use crate::stats::energy::{Account, Flow, Sample};
-use crate::stats::labels::{KnownBy, labels};
+use crate::stats::barcode_status::{BarcodeStatus, barcode_statuses};
+use crate::stats::energy::{Account, Flow, PowerSample};
 use crate::stats::ledger::Ledger;
 
 /// A battery without a barcode for this long is identified by its place.
 const SETTLED: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Counters {
-    bank: Option<Sample>,
-    seats: BTreeMap<Place, Seat>,
+pub(crate) struct EnergyCounters {
+    bank: Option<PowerSample>,
+    seats: BTreeMap<Place, PlaceCounter>,
 }
 
 /// The battery at a place.
 #[derive(Clone, Debug)]
-struct Seat {
+struct PlaceCounter {
     since: Instant,
     identity: Option<Identity>,
     /// Flow that has not been credited yet, because the battery is not identified.
     unassigned: Account,
-    last: Option<Sample>,
+    last: Option<PowerSample>,
 }
 
-impl Counters {
+impl EnergyCounters {
     /// Credits the flow since the last reading, unless the gap is longer than `most`.
     pub(crate) fn count(
         &mut self,
@@ -40,7 +40,7 @@ impl Counters {
         most: Duration,
         ledger: &mut Ledger,
     ) {
-        let mut labels = labels(reading, facts, ledger);
+        let mut labels = barcode_statuses(reading, facts, ledger);
         for battery in &reading.batteries {
             if battery.presence == Presence::Absent {
                 self.seats.remove(&battery.place);
@@ -52,8 +52,8 @@ impl Counters {
         let at = bank_measured_at(reading);
         let installed = reading.batteries.iter().filter(|battery| battery.presence != Presence::Absent);
         let sample = match &reading.stack {
-            Some(stack) => Sample::of(stack, at),
-            None => Sample::sum(installed.map(|battery| &battery.measured), at),
+            Some(stack) => PowerSample::of(stack, at),
+            None => PowerSample::sum(installed.map(|battery| &battery.measured), at),
         };
         let Some(sample) = sample else { return };
         if let Some(flow) = self.bank.replace(sample).and_then(|last| Flow::between(&last, &sample, most)) {
@@ -64,15 +64,15 @@ impl Counters {
     fn credit(
         &mut self,
         battery: &BatteryReading,
-        label: Option<KnownBy>,
+        label: Option<BarcodeStatus>,
         at: Instant,
         most: Duration,
         ledger: &mut Ledger,
     ) {
-        let empty = || Seat { since: at, identity: None, unassigned: Account::default(), last: None };
+        let empty = || PlaceCounter { since: at, identity: None, unassigned: Account::default(), last: None };
         let seat = self.seats.entry(battery.place).or_insert_with(empty);
         seat.identify(battery.place, label, at, ledger);
-        let Some(sample) = Sample::of(&battery.measured, at) else { return };
+        let Some(sample) = PowerSample::of(&battery.measured, at) else { return };
         let Some(flow) = seat.last.replace(sample).and_then(|last| Flow::between(&last, &sample, most))
         else {
             return;
@@ -91,14 +91,14 @@ impl Counters {
     }
 }
 
-impl Seat {
+impl PlaceCounter {
     /// Identifies the battery and credits it with its unassigned flow. If the barcode changes, the battery was replaced,
     /// and the flow in between is not counted.
-    fn identify(&mut self, place: Place, label: Option<KnownBy>, at: Instant, ledger: &mut Ledger) {
+    fn identify(&mut self, place: Place, label: Option<BarcodeStatus>, at: Instant, ledger: &mut Ledger) {
         let (identity, shared) = match (label, &self.identity) {
-            (Some(KnownBy::Own(identity)), _) => (identity, None),
-            (Some(KnownBy::Shared(barcode)), _) => (Identity::Place(place), Some(barcode)),
-            (Some(KnownBy::Unusable), _) => (Identity::Place(place), None),
+            (Some(BarcodeStatus::Own(identity)), _) => (identity, None),
+            (Some(BarcodeStatus::Shared(barcode)), _) => (Identity::Place(place), Some(barcode)),
+            (Some(BarcodeStatus::Unusable), _) => (Identity::Place(place), None),
             (None, None) if at.saturating_duration_since(self.since) >= SETTLED => {
                 (Identity::Place(place), None)
             }

@@ -26,7 +26,7 @@ const HALVES_A_MILLIAMP_HOUR: u128 = 2 * 3_600_000_000;
 
 /// Current and power at one moment, positive while charging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sample {
+pub(crate) struct PowerSample {
     /// When.
     pub(crate) at: Instant,
     /// In milliamperes.
@@ -35,7 +35,7 @@ pub(crate) struct Sample {
     power: i64,
 }
 
-impl Sample {
+impl PowerSample {
     /// Returns `None` if voltage or current is missing.
     #[must_use]
     pub(crate) fn of(measured: &Measured, at: Instant) -> Option<Self> {
@@ -67,7 +67,7 @@ pub(crate) struct Flow {
 impl Flow {
     /// Returns `None` if the gap is longer than `most`, because its content is unknown.
     #[must_use]
-    pub(crate) fn between(earlier: &Sample, later: &Sample, most: Duration) -> Option<Self> {
+    pub(crate) fn between(earlier: &PowerSample, later: &PowerSample, most: Duration) -> Option<Self> {
         let span = later.at.checked_duration_since(earlier.at).filter(|span| *span <= most)?;
         let micros = u64::try_from(span.as_micros()).ok()?;
         let energy = areas(earlier.power, later.power, micros);
@@ -152,7 +152,7 @@ impl Account {
 
     /// Returns whole milliwatt-hours and milliampere-hours.
     #[must_use]
-    pub fn turnover(&self) -> EnergyTotals {
+    pub fn totals(&self) -> EnergyTotals {
         EnergyTotals {
             energy_in: MilliwattHours(self.energy_in.whole()),
             energy_out: MilliwattHours(self.energy_out.whole()),
@@ -184,13 +184,13 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3_600);
 
-    fn sample(at: Instant, amperes: f64) -> Sample {
+    fn sample(at: Instant, amperes: f64) -> PowerSample {
         let measured = Measured {
             voltage: Some(Millivolts(50_000)),
             current: Some(Milliamps((amperes * 1000.0) as i32)),
             ..Measured::default()
         };
-        Sample::of(&measured, at).expect("both are set")
+        PowerSample::of(&measured, at).expect("both are set")
     }
 
     fn over(amperes: (f64, f64), span: Duration) -> EnergyTotals {
@@ -198,7 +198,7 @@ mod tests {
         let mut account = Account::default();
         let flow = Flow::between(&sample(start, amperes.0), &sample(start + span, amperes.1), HOUR);
         account.add(&flow.expect("no gap"));
-        account.turnover()
+        account.totals()
     }
 
     #[test]
@@ -248,11 +248,11 @@ mod tests {
             for current in currents {
                 at += Duration::from_secs(2);
                 let measured = Measured { voltage: Some(Millivolts(i32::MAX)), current: Some(Milliamps(current)), ..Measured::default() };
-                let now = Sample::of(&measured, at).unwrap();
+                let now = PowerSample::of(&measured, at).unwrap();
                 if let Some(before) = before.replace(now) {
-                    let then = account.turnover();
+                    let then = account.totals();
                     account.add(&Flow::between(&before, &now, HOUR).unwrap());
-                    let now = account.turnover();
+                    let now = account.totals();
                     prop_assert!(account.sound());
                     prop_assert!(now.energy_in >= then.energy_in && now.energy_out >= then.energy_out);
                     prop_assert!(now.charge_in >= then.charge_in && now.charge_out >= then.charge_out);

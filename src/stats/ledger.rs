@@ -15,9 +15,9 @@ use crate::model::identity::Identity;
 use crate::model::place::Place;
 use crate::stats::cycle::Cycles;
 use crate::stats::energy::Account;
-use crate::stats::health::Learned;
+use crate::stats::health::HealthModel;
 use crate::stats::rare_facts::RareFacts;
-use crate::stats::trend::Weeks;
+use crate::stats::trend::WeeklyMeans;
 
 /// The version that is written, and the newest that can be read.
 const VERSION: u32 = 1;
@@ -41,9 +41,9 @@ pub(crate) struct BatteryBook {
     pub(crate) account: Account,
     pub(crate) cycles: Cycles,
     #[serde(rename = "learned")]
-    pub(crate) learned: Learned,
+    pub(crate) learned: HealthModel,
     #[serde(default)]
-    pub(crate) weeks: Weeks,
+    pub(crate) weeks: WeeklyMeans,
     /// Unix time when it was last seen; 0 if the clock was not set.
     pub(crate) last_seen: i64,
     /// The last place of a battery that is identified by its barcode.
@@ -58,7 +58,7 @@ pub(crate) struct BatteryBook {
 
 /// The file's first line.
 #[derive(Debug, Serialize, Deserialize)]
-struct Head {
+struct LedgerHeader {
     #[serde(rename = "bankwatch_ledger")]
     version: u32,
     checksum: String,
@@ -77,7 +77,7 @@ impl Ledger {
     /// Returns the content of the file.
     pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
         let body = serde_json::to_vec(self)?;
-        let mut bytes = serde_json::to_vec(&Head { version: VERSION, checksum: checksum(&body) })?;
+        let mut bytes = serde_json::to_vec(&LedgerHeader { version: VERSION, checksum: checksum(&body) })?;
         bytes.push(b'\n');
         bytes.extend(body);
         bytes.push(b'\n');
@@ -91,7 +91,7 @@ impl Ledger {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LedgerError> {
         let damaged = |why: &str| LedgerError::Damaged(why.to_owned());
         let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
-        let head = serde_json::from_slice::<Head>(lines.next().unwrap_or_default());
+        let head = serde_json::from_slice::<LedgerHeader>(lines.next().unwrap_or_default());
         let head = head.map_err(|error| LedgerError::Damaged(format!("invalid first line: {error}")))?;
         if head.version > VERSION {
             return Err(LedgerError::Newer { found: head.version });
@@ -132,7 +132,7 @@ impl Ledger {
 
     /// Resets the health models; counters and weekly means stay, because they can't be reconstructed.
     pub(crate) fn forget_learned(&mut self) {
-        self.batteries.values_mut().for_each(|book| book.learned = Learned::default());
+        self.batteries.values_mut().for_each(|book| book.learned = HealthModel::default());
     }
 
     /// Whether the counters are the same.
@@ -186,7 +186,7 @@ mod tests {
     use crate::model::health::{Evidence, HealthReason, HealthVerdict};
     use crate::model::reading::BatteryReading;
     use crate::model::units::MilliampHours;
-    use crate::stats::health::{Known, judge};
+    use crate::stats::health::{HealthInput, assess};
 
     /// A record as it was written before `near_full` and `disagree` were in it: two cells, watched for two days.
     fn old_book(bottom_seconds: f64, efficiency: f64) -> Value {
@@ -228,12 +228,14 @@ mod tests {
                 *book = old_book(bottom_seconds, efficiency);
             }
             let body = serde_json::to_vec(&all).unwrap();
-            let head = serde_json::to_vec(&Head { version: 1, checksum: checksum(&body) }).unwrap();
+            let head = serde_json::to_vec(&LedgerHeader { version: 1, checksum: checksum(&body) }).unwrap();
             let read = Ledger::from_bytes(&[&head[..], b"\n", &body, b"\n"].concat()).unwrap();
             let BatteryBook { learned, cycles, weeks, .. } = &read.batteries[&identity];
             let battery = &BatteryReading::empty(Place::FIRST);
-            let health =
-                judge(learned, &Known { battery, facts: &facts, cycles, weeks, measured: None, at: 0 });
+            let health = assess(
+                learned,
+                &HealthInput { battery, facts: &facts, cycles, weeks, measured: None, at: 0 },
+            );
             if efficiency > 100.0 {
                 assert_eq!(
                     (health.efficiency, health.capacity_seen),

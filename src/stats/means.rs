@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 /// weight; then older ones fade.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Means {
+pub(crate) struct RunningMeans {
     /// Total time in seconds.
     seconds: f64,
     of: Vec<f32>,
 }
 
-impl Means {
+impl RunningMeans {
     /// Adds values that were valid for `seconds`. A different number of values means another battery, which resets the
     /// means.
     pub(crate) fn take(&mut self, values: &[f64], seconds: f64, horizon: f64) {
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn first_values_have_equal_weight_and_old_ones_fade() {
-        let mut means = Means::default();
+        let mut means = RunningMeans::default();
         for value in [1.0, 2.0, 6.0] {
             means.take(&[value], 60.0, 1e6);
         }
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_different_number_of_values_resets_the_means() {
-        let mut means = Means::default();
+        let mut means = RunningMeans::default();
         means.take(&[1.0, 2.0], 60.0, 600.0);
         means.take(&[5.0], 60.0, 600.0);
         assert_eq!((means.seconds(), means.one(60.0)), (60.0, Some(5.0)));

@@ -8,11 +8,11 @@
 //! ```
 //! Pure: readings carry their own times; nothing here reads a clock or a disk.
 
+pub(crate) mod barcode_status;
 pub(crate) mod counters;
 pub(crate) mod cycle;
 pub(crate) mod energy;
 pub mod health;
-pub(crate) mod labels;
 pub mod ledger;
 pub mod limits;
 pub(crate) mod means;
@@ -37,12 +37,12 @@ use crate::model::report::{BankReport, ServiceCounters};
 use crate::model::statistics::BankStatistics;
 use crate::model::units::Percent;
 use crate::model::withheld::WithheldCounts;
-use crate::stats::counters::Counters;
+use crate::stats::barcode_status::{BarcodeStatus, barcode_statuses};
+use crate::stats::counters::EnergyCounters;
 use crate::stats::energy::Account;
-use crate::stats::labels::{KnownBy, labels};
 use crate::stats::ledger::Ledger;
-use crate::stats::observer::Observer;
-use crate::stats::plausibility::{Plausibility, Sifted};
+use crate::stats::observer::HealthObserver;
+use crate::stats::plausibility::{FilterResult, PlausibilityFilter};
 use crate::stats::rare_facts::{MachineTime, RareFacts};
 use crate::stats::time_to_go::TimeToGo;
 
@@ -57,16 +57,16 @@ pub struct Stats {
     ledger: Ledger,
     /// Whether the ledger of earlier runs has been loaded. Until then no total is known.
     is_loaded: bool,
-    told: Told,
+    told: Published,
     /// Rare facts of an earlier run, for batteries whose barcodes have not been read in this one.
     restorable: BTreeMap<Identity, RareFacts>,
     withheld: WithheldCounts,
-    sweep_state: Passing,
+    sweep_state: SweepState,
 }
 
 /// The totals that are published.
 #[derive(Clone, Debug)]
-enum Told {
+enum Published {
     /// Those on disk, so that not even a power cut makes one decrease.
     Kept(Arc<Ledger>),
     /// The latest ones, because nothing is persisted.
@@ -75,48 +75,48 @@ enum Told {
 
 /// State that is reset after a failure.
 #[derive(Clone, Debug, Default)]
-struct Passing {
-    plausibility: Plausibility,
-    counters: Counters,
+struct SweepState {
+    plausibility: PlausibilityFilter,
+    counters: EnergyCounters,
     time_to_go: TimeToGo,
-    observer: Observer,
+    observer: HealthObserver,
 }
 
 impl Stats {
-    /// Creates the statistics of a bank with this interval. Totals are published once [`Stats::adopt`] was called, and as far
-    /// as [`Stats::kept`] says that they are on disk.
+    /// Creates the statistics of a bank with this interval. Totals are published once [`Stats::load`] was called, and as far
+    /// as [`Stats::on_saved`] says that they are on disk.
     #[must_use]
     pub fn new(interval: Duration) -> Self {
         let (ledger, withheld, sweep_state) =
-            (Ledger::default(), WithheldCounts::default(), Passing::default());
-        let (target_soc, told) = (Percent(0), Told::Kept(Arc::default()));
+            (Ledger::default(), WithheldCounts::default(), SweepState::default());
+        let (target_soc, told) = (Percent(0), Published::Kept(Arc::default()));
         let restorable = BTreeMap::new();
         Self { interval, target_soc, ledger, is_loaded: false, told, restorable, withheld, sweep_state }
     }
 
     /// Also computes the time to this state of charge.
     #[must_use]
-    pub(crate) fn aiming_at(self, target_soc: Percent) -> Self {
+    pub(crate) fn with_target_soc(self, target_soc: Percent) -> Self {
         Self { target_soc, ..self }
     }
 
     /// Creates statistics whose counters are published at once and restart at zero with each start.
     #[must_use]
-    pub fn unkept(interval: Duration) -> Self {
-        Self { is_loaded: true, told: Told::Latest, ..Self::new(interval) }
+    pub fn without_persistence(interval: Duration) -> Self {
+        Self { is_loaded: true, told: Published::Latest, ..Self::new(interval) }
     }
 
     /// Loads the ledger of earlier runs; an empty one on the first start.
-    pub fn adopt(&mut self, kept: Ledger) {
+    pub fn load(&mut self, kept: Ledger) {
         self.ledger.join(kept.clone());
         self.restorable = restorable(&self.ledger);
         self.is_loaded = true;
-        self.kept(Arc::new(kept));
+        self.on_saved(Arc::new(kept));
     }
 
     /// Records the ledger that is now on disk.
-    pub fn kept(&mut self, kept: Arc<Ledger>) {
-        self.told = Told::Kept(kept);
+    pub fn on_saved(&mut self, kept: Arc<Ledger>) {
+        self.told = Published::Kept(kept);
     }
 
     /// Returns the ledger to save, or `None` until the previous one has been loaded.
@@ -127,8 +127,8 @@ impl Stats {
 
     /// Resets the state after a failure. The counters are kept, because they are only ever added to; the health models are
     /// reset, because they may have caused the failure.
-    pub(crate) fn begin_anew(&mut self) {
-        self.sweep_state = Passing::default();
+    pub(crate) fn reset(&mut self) {
+        self.sweep_state = SweepState::default();
         self.ledger.forget_learned();
         self.restorable = restorable(&self.ledger);
     }
@@ -145,16 +145,16 @@ impl Stats {
             return Vec::new();
         }
         let restored = |(place, label)| {
-            let KnownBy::Own(identity) = label else { return None };
+            let BarcodeStatus::Own(identity) = label else { return None };
             let rare = self.restorable.remove(&identity)?;
             let age = now.since(&rare.stated)?;
             Some((place, rare.into(), age))
         };
-        labels(reading, facts, &self.ledger).into_iter().filter_map(restored).collect()
+        barcode_statuses(reading, facts, &self.ledger).into_iter().filter_map(restored).collect()
     }
 
     /// Stores the rarely polled facts of a reading, after its report was made.
-    pub(crate) fn keep_rare(&mut self, reading: &BankReading, now: &MachineTime) {
+    pub(crate) fn record_rare_facts(&mut self, reading: &BankReading, now: &MachineTime) {
         for battery in &reading.batteries {
             let stated = battery.facts.iter().rfind(|(source, _)| *source == FactSource::Stat);
             let identity = self.sweep_state.counters.identity(battery.place);
@@ -177,14 +177,15 @@ impl Stats {
     ) -> BankReport {
         let Self { ledger, sweep_state, .. } = self;
         let most = MAX_GAP_SWEEPS * self.interval + reading.took;
-        let Sifted { withheld, lasting } =
-            sweep_state.plausibility.sift(&mut reading, &facts, &bank_facts, most);
+        let FilterResult { withheld, lasting } =
+            sweep_state.plausibility.filter(&mut reading, &facts, &bank_facts, most);
         withheld.iter().for_each(|withheld| self.withheld.add(withheld));
         service.withheld = self.withheld;
         sweep_state.counters.count(&reading, &facts, most, ledger);
         let statistics = BankStatistics::of(&reading, &facts);
         let battery_facts = with_stack_capacity(&reading, &facts, &bank_facts);
-        let paces = sweep_state.time_to_go.paces(&reading, &statistics, &battery_facts, &bank_facts, most);
+        let paces =
+            sweep_state.time_to_go.charge_rates(&reading, &statistics, &battery_facts, &bank_facts, most);
         let counters = &sweep_state.counters;
         sweep_state.observer.observe(
             &reading,
@@ -206,8 +207,8 @@ impl Stats {
     ) -> DerivedValues {
         let Self { ledger, is_loaded, told, sweep_state, target_soc, .. } = self;
         let told = match told {
-            Told::Kept(kept) => &**kept,
-            Told::Latest => &*ledger,
+            Published::Kept(kept) => &**kept,
+            Published::Latest => &*ledger,
         };
         let battery = |((battery, facts), pace): ((&BatteryReading, &Facts), Option<ChargeRate>)| {
             let identity = sweep_state.counters.identity(battery.place).cloned();
@@ -222,7 +223,7 @@ impl Stats {
             let book =
                 identity.as_ref().and_then(|identity| Some((identity, ledger.batteries.get(identity)?)));
             let health = book.map(|book| sweep_state.observer.health(battery, facts, book, at, look));
-            let turnover = |account: Option<&Account>| account.map(Account::turnover).unwrap_or_default();
+            let turnover = |account: Option<&Account>| account.map(Account::totals).unwrap_or_default();
             BatteryDerivedValues {
                 totals: identity
                     .as_ref()
@@ -236,7 +237,7 @@ impl Stats {
         };
         let batteries = reading.batteries.iter().zip(facts).zip(paces).map(battery).collect();
         DerivedValues {
-            totals: is_loaded.then(|| told.bank.turnover()),
+            totals: is_loaded.then(|| told.bank.totals()),
             efficiency: ledger.cycles.efficiency().filter(|_| *is_loaded),
             target_soc: *target_soc,
             charge_rate: pace,

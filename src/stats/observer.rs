@@ -12,14 +12,16 @@ use crate::model::statistics::BankStatistics;
 use crate::model::trend::TrendMetric;
 use crate::model::units::{Millivolts, Percent};
 use crate::stats::cycle::CycleSample;
-use crate::stats::health::{FOLLOWED, Glance, Known, MeasuredCapacity, STEEP_ABOVE, STEEP_BELOW, judge};
+use crate::stats::health::{
+    FOLLOWED, HealthInput, HealthSample, MeasuredCapacity, STEEP_ABOVE, STEEP_BELOW, assess,
+};
 use crate::stats::ledger::{BatteryBook, Ledger};
 
 /// Minimum time between two samples of a battery.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(55);
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Observer {
+pub(crate) struct HealthObserver {
     sampled: BTreeMap<Place, Instant>,
     /// The last assessment; it does not change between two full sweeps.
     health: BTreeMap<Place, (Identity, BatteryHealth)>,
@@ -29,7 +31,7 @@ pub(crate) struct Observer {
     measured: BTreeMap<Place, (Identity, MeasuredCapacity)>,
 }
 
-impl Observer {
+impl HealthObserver {
     /// Updates the ledger from a reading.
     pub(crate) fn observe<'a>(
         &mut self,
@@ -79,7 +81,7 @@ impl Observer {
         &mut self,
         battery: &BatteryReading,
         facts: &Facts,
-        shared: Option<Shared>,
+        shared: Option<SharedCurrent>,
         (began, at): (Instant, i64),
         book: &mut BatteryBook,
     ) {
@@ -100,7 +102,7 @@ impl Observer {
         }
         self.sampled.insert(battery.place, began);
         let before = book.learned.seen();
-        let spreads = book.learned.take(&Glance {
+        let spreads = book.learned.take(&HealthSample {
             cells,
             current: current.amperes(),
             capacity,
@@ -146,7 +148,7 @@ impl Observer {
         let measured =
             own.and_then(|(_, measured)| measured.confirmed()).filter(|_| facts.lifetime.is_some());
         let (cycles, weeks) = (&book.cycles, &book.weeks);
-        let health = judge(&book.learned, &Known { battery, facts, cycles, weeks, measured, at });
+        let health = assess(&book.learned, &HealthInput { battery, facts, cycles, weeks, measured, at });
         self.health.insert(battery.place, (identity.clone(), health.clone()));
         health
     }
@@ -154,16 +156,16 @@ impl Observer {
 
 /// Batteries in parallel: their total current in amperes, and their total capacity in ampere-hours.
 #[derive(Clone, Copy, Debug)]
-struct Shared {
+struct SharedCurrent {
     current: f64,
     capacity: f64,
 }
 
 /// Returns `None` for a single battery, for a stack, and if a current is missing.
-fn shared(reading: &BankReading, statistics: &BankStatistics, facts: &[Facts]) -> Option<Shared> {
+fn shared(reading: &BankReading, statistics: &BankStatistics, facts: &[Facts]) -> Option<SharedCurrent> {
     let is_parallel = !reading.is_series() && installed(reading, facts).nth(1).is_some();
     let current = statistics.current.filter(|_| is_parallel)?.amperes();
-    Some(Shared { current, capacity: bank_capacity(reading, facts)? })
+    Some(SharedCurrent { current, capacity: bank_capacity(reading, facts)? })
 }
 
 /// Returns the installed batteries with their facts.

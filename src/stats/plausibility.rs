@@ -17,71 +17,71 @@ use std::time::{Duration, Instant};
 use crate::model::facts::Facts;
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence};
-use crate::model::withheld::{Implausible, Quantity, ValueKey, ValueScope, Withheld};
+use crate::model::withheld::{ImplausibleReason, ImplausibleValue, Quantity, ValueKey, ValueScope};
 use crate::model::word::Word;
 use crate::stats::limits::{self, Rating};
 
 /// Recent values of each quantity of a bank.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Plausibility {
-    stack: Gates,
-    batteries: BTreeMap<Place, Gates>,
+pub(crate) struct PlausibilityFilter {
+    stack: ValueHistory,
+    batteries: BTreeMap<Place, ValueHistory>,
 }
 
 /// The implausible values of a reading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sifted {
+pub(crate) struct FilterResult {
     /// Those that were removed from it.
-    pub(crate) withheld: Vec<Withheld>,
+    pub(crate) withheld: Vec<ImplausibleValue>,
     /// Those that were also in the previous sweep: shown or, if the sensor is faulty, withheld.
-    pub(crate) lasting: Vec<Withheld>,
+    pub(crate) lasting: Vec<ImplausibleValue>,
 }
 
 /// Recent values of a battery or the stack.
 #[derive(Clone, Debug, Default)]
-struct Gates {
+struct ValueHistory {
     barcode: Option<String>,
     /// The number of cells in the last full sweep, which a summary lacks.
     cells: Option<usize>,
-    last: BTreeMap<ValueKey, Said>,
+    last: BTreeMap<ValueKey, LastValues>,
 }
 
 /// A value and its time.
-type At = (i64, Instant);
+type TimedValue = (i64, Instant);
 
 /// The recent states of a value.
 #[derive(Clone, Copy, Debug, Default)]
-struct Said {
+struct LastValues {
     /// The last accepted one.
-    accepted: Option<At>,
+    accepted: Option<TimedValue>,
     /// The last one outside a step of `accepted`: a doubtful one or, once that was confirmed, the one before. So two
     /// answers of a sweep that permanently differ are both shown.
-    other: Option<At>,
+    other: Option<TimedValue>,
     /// Why the last one was implausible.
-    why: Option<Implausible>,
+    why: Option<ImplausibleReason>,
 }
 
 /// One pass over the values of a battery.
-struct Look<'a> {
-    history: &'a mut Gates,
+struct FilterPass<'a> {
+    history: &'a mut ValueHistory,
     battery: Option<Place>,
     rating: Rating,
     at: Instant,
     /// The maximum age of values that are compared.
     most: Duration,
-    sifted: &'a mut Sifted,
+    sifted: &'a mut FilterResult,
 }
 
-impl Plausibility {
+impl PlausibilityFilter {
     /// Removes implausible values from a reading and returns them. Values older than `most` are not compared.
-    pub(crate) fn sift(
+    pub(crate) fn filter(
         &mut self,
         reading: &mut BankReading,
         facts: &[Facts],
         bank_facts: &Facts,
         most: Duration,
-    ) -> Sifted {
-        let mut sifted = Sifted::default();
+    ) -> FilterResult {
+        let mut sifted = FilterResult::default();
         let at = reading.began;
         let cells = reading.batteries.iter().map(|battery| Some(battery.cells.as_ref()?.len()));
         let cells: Option<usize> = cells.sum();
@@ -89,7 +89,8 @@ impl Plausibility {
             let history = &mut self.stack;
             history.cells = cells.filter(|cells| *cells > 0).or(history.cells);
             let rating = Rating::of(bank_facts, history.cells);
-            Look { history, battery: None, rating, at, most, sifted: &mut sifted }.measured(stack, false);
+            FilterPass { history, battery: None, rating, at, most, sifted: &mut sifted }
+                .measured(stack, false);
         }
         for (battery, facts) in reading.batteries.iter_mut().zip(facts) {
             if battery.presence == Presence::Absent {
@@ -101,13 +102,13 @@ impl Plausibility {
             history.cells = battery.cells.as_ref().map(Vec::len).or(history.cells);
             let rating = Rating::of(facts, history.cells);
             let place = Some(battery.place);
-            Look { history, battery: place, rating, at, most, sifted: &mut sifted }.battery(battery);
+            FilterPass { history, battery: place, rating, at, most, sifted: &mut sifted }.battery(battery);
         }
         sifted
     }
 }
 
-impl Gates {
+impl ValueHistory {
     /// Clears the history if the barcode changed, because the battery was replaced.
     fn reset_if_replaced(&mut self, barcode: Option<&String>) {
         if let Some(barcode) = barcode.filter(|barcode| self.barcode.as_ref() != Some(*barcode))
@@ -119,7 +120,7 @@ impl Gates {
     }
 }
 
-impl Look<'_> {
+impl FilterPass<'_> {
     fn battery(&mut self, battery: &mut BatteryReading) {
         let faulty = is_faulty(&battery.measured);
         self.measured(&mut battery.measured, faulty);
@@ -164,33 +165,34 @@ impl Look<'_> {
         let Some(value) = slot.map(Into::into) else { return };
         let (rating, at, most) = (self.rating, self.at, self.most);
         let (quantity, scope) = key;
-        let age = |(_, then): At| at.saturating_duration_since(then);
-        let recent = |last: Option<At>| last.filter(|last| age(*last) <= most);
-        let reach = |last: At| {
+        let age = |(_, then): TimedValue| at.saturating_duration_since(then);
+        let recent = |last: Option<TimedValue>| last.filter(|last| age(*last) <= most);
+        let reach = |last: TimedValue| {
             ((value - last.0) as f64).abs() <= rating.step(quantity, age(last).min(most).as_secs_f64())
         };
         let last = self.history.last.entry(key).or_default();
         let inside = |(low, high): (i64, i64)| (low..=high).contains(&value);
         let why = if !inside(limits::of(quantity).sensor) {
-            Some(Implausible::SensorFault)
+            Some(ImplausibleReason::SensorFault)
         } else if !inside(rating.range(quantity)) {
-            Some(Implausible::Limit)
+            Some(ImplausibleReason::Limit)
         } else {
-            recent(last.accepted).filter(|before| !reach(*before)).map(|_| Implausible::Step)
+            recent(last.accepted).filter(|before| !reach(*before)).map(|_| ImplausibleReason::Step)
         };
-        let agrees =
-            |last: Option<At>| last.is_some_and(|before| reach(before) && close(quantity, value, before.0));
+        let agrees = |last: Option<TimedValue>| {
+            last.is_some_and(|before| reach(before) && close(quantity, value, before.0))
+        };
         let show = match why {
             None => true,
-            Some(Implausible::SensorFault) => false,
+            Some(ImplausibleReason::SensorFault) => false,
             // Damage does not produce the same value twice, however long ago.
-            Some(Implausible::Limit) => faulty || agrees(last.accepted) || agrees(last.other),
-            Some(Implausible::Step) => faulty || agrees(recent(last.other)),
+            Some(ImplausibleReason::Limit) => faulty || agrees(last.accepted) || agrees(last.other),
+            Some(ImplausibleReason::Step) => faulty || agrees(recent(last.other)),
         };
-        let persists = why == last.why && (show || why == Some(Implausible::SensorFault));
+        let persists = why == last.why && (show || why == Some(ImplausibleReason::SensorFault));
         last.why = why;
         if !show {
-            if why != Some(Implausible::SensorFault) {
+            if why != Some(ImplausibleReason::SensorFault) {
                 last.other = Some((value, at));
             }
             *slot = None;
@@ -200,13 +202,13 @@ impl Look<'_> {
             last.accepted = Some((value, at));
         }
         let Some(why) = why else { return };
-        let found = Withheld { battery: self.battery, quantity, scope, value, why };
+        let found = ImplausibleValue { battery: self.battery, quantity, scope, value, why };
         if !show {
             self.sifted.withheld.push(found);
         }
         // The extremes of the table repeat the values of the cells, if those are polled.
         let repeated = matches!(scope, ValueScope::LowestCell | ValueScope::HighestCell);
-        if persists && why != Implausible::Step && !(repeated && self.history.cells.is_some()) {
+        if persists && why != ImplausibleReason::Step && !(repeated && self.history.cells.is_some()) {
             self.sifted.lasting.push(found);
         }
     }

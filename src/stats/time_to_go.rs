@@ -20,13 +20,13 @@ const IDLE_PER_HOUR: f64 = 0.01;
 /// The smoothed currents of one bank.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TimeToGo {
-    bank: Option<Smooth>,
-    batteries: BTreeMap<Place, Smooth>,
+    bank: Option<SmoothedCurrent>,
+    batteries: BTreeMap<Place, SmoothedCurrent>,
 }
 
 /// A smoothed current that restarts when the direction changes.
 #[derive(Clone, Copy, Debug)]
-struct Smooth {
+struct SmoothedCurrent {
     /// In milliamperes.
     current: f64,
     /// The unsmoothed current, which detects idling at once.
@@ -37,7 +37,7 @@ struct Smooth {
 
 impl TimeToGo {
     /// Returns the charge rates of the bank and of its batteries by place. Smoothing restarts after a gap longer than `most`.
-    pub(crate) fn paces(
+    pub(crate) fn charge_rates(
         &mut self,
         reading: &BankReading,
         statistics: &BankStatistics,
@@ -52,12 +52,12 @@ impl TimeToGo {
             .zip(facts)
             .map(|(battery, facts)| {
                 let before = self.batteries.remove(&battery.place);
-                let after = Smooth::after(before, battery.measured.current, at, most)?;
+                let after = SmoothedCurrent::after(before, battery.measured.current, at, most)?;
                 self.batteries.insert(battery.place, after);
                 after.charge_rate(content(&battery.measured, facts)?)
             })
             .collect();
-        self.bank = Smooth::after(self.bank, statistics.current, at, most);
+        self.bank = SmoothedCurrent::after(self.bank, statistics.current, at, most);
         let content = match &reading.stack {
             Some(stack) => content(stack, bank_facts),
             None => together(reading.batteries.iter().zip(facts)),
@@ -67,25 +67,25 @@ impl TimeToGo {
 }
 
 /// The remaining charge and the charge when full.
-type Content = (MilliampHours, MilliampHours);
+type ChargeLevel = (MilliampHours, MilliampHours);
 
 /// Returns the remaining charge reported by the console, else state of charge times capacity.
-fn content(measured: &Measured, facts: &Facts) -> Option<Content> {
+fn content(measured: &Measured, facts: &Facts) -> Option<ChargeLevel> {
     let capacity = facts.usable_capacity.or(facts.nominal_capacity).filter(|capacity| capacity.0 > 0)?;
     let share = || Some(MilliampHours(capacity.0 * i64::from(measured.soc?.0.clamp(0, 100)) / 100));
     Some((measured.remaining.or_else(share)?, capacity))
 }
 
 /// Sums up batteries in parallel; `None` if one of them is unknown.
-fn together<'a>(batteries: impl Iterator<Item = (&'a BatteryReading, &'a Facts)>) -> Option<Content> {
+fn together<'a>(batteries: impl Iterator<Item = (&'a BatteryReading, &'a Facts)>) -> Option<ChargeLevel> {
     let installed = batteries.filter(|(battery, _)| battery.presence != Presence::Absent);
-    let all: Vec<Content> =
+    let all: Vec<ChargeLevel> =
         installed.map(|(battery, facts)| content(&battery.measured, facts)).collect::<Option<_>>()?;
-    let sum = |part: fn(&Content) -> i64| MilliampHours(all.iter().map(part).sum());
+    let sum = |part: fn(&ChargeLevel) -> i64| MilliampHours(all.iter().map(part).sum());
     (!all.is_empty()).then(|| (sum(|content| content.0.0), sum(|content| content.1.0)))
 }
 
-impl Smooth {
+impl SmoothedCurrent {
     fn after(before: Option<Self>, current: Option<Milliamps>, at: Instant, most: Duration) -> Option<Self> {
         let Some(current) = current.map(|current| f64::from(current.0)) else {
             return before.filter(|before| at.saturating_duration_since(before.at) <= most);
@@ -103,7 +103,7 @@ impl Smooth {
         Some(Self { current: smoothed, latest: current, since: before.since, at })
     }
 
-    fn charge_rate(&self, (remaining, capacity): Content) -> Option<ChargeRate> {
+    fn charge_rate(&self, (remaining, capacity): ChargeLevel) -> Option<ChargeRate> {
         let settled = self.at.saturating_duration_since(self.since) >= SETTLED;
         let idle = self.current.abs().min(self.latest.abs()) < capacity.0 as f64 * IDLE_PER_HOUR;
         let current = Milliamps(self.current.round() as i32);
@@ -116,13 +116,13 @@ mod tests {
     use super::*;
 
     const SWEEP: Duration = Duration::from_secs(10);
-    const FULL: Content = (MilliampHours(50_000), MilliampHours(100_000));
+    const FULL: ChargeLevel = (MilliampHours(50_000), MilliampHours(100_000));
 
     fn after(currents: &[i32]) -> Option<ChargeRate> {
         let mut at = Instant::now();
         let mut smooth = None;
         for current in currents {
-            smooth = Smooth::after(smooth, Some(Milliamps(*current)), at, 3 * SWEEP);
+            smooth = SmoothedCurrent::after(smooth, Some(Milliamps(*current)), at, 3 * SWEEP);
             at += SWEEP;
         }
         smooth.and_then(|smooth| smooth.charge_rate(FULL))

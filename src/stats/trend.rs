@@ -32,7 +32,7 @@ const MONTH: f64 = 30.0 / 7.0;
 /// The weekly means of one battery.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Weeks {
+pub(crate) struct WeeklyMeans {
     /// Unix time of the start of the current week.
     began: Option<i64>,
     now: [Mean; TrendMetric::COUNT],
@@ -57,7 +57,7 @@ struct Mean {
     mean: f64,
 }
 
-impl Weeks {
+impl WeeklyMeans {
     /// Records a value at a Unix time; ignored until the clock is set.
     pub(crate) fn note(&mut self, at: i64, figure: TrendMetric, value: f64) {
         if at < CLOCK_SET || !value.is_finite() {
@@ -143,15 +143,15 @@ mod tests {
     use super::*;
 
     /// One value per day, from the first valid time.
-    fn daily(values: impl IntoIterator<Item = f64>) -> Weeks {
-        let mut weeks = Weeks::default();
+    fn daily(values: impl IntoIterator<Item = f64>) -> WeeklyMeans {
+        let mut weeks = WeeklyMeans::default();
         for (day, value) in (0..).zip(values) {
             weeks.note(CLOCK_SET + day * DAY, TrendMetric::SpreadRest, value);
         }
         weeks
     }
 
-    fn only(weeks: &Weeks) -> Option<Trend> {
+    fn only(weeks: &WeeklyMeans) -> Option<Trend> {
         let mut trends = weeks.trends();
         let first = trends.next();
         assert_eq!(trends.next(), None);
@@ -189,11 +189,11 @@ mod tests {
         weeks.note(0, TrendMetric::SpreadRest, 1e6);
         assert_eq!(weeks, right);
         // A clock that was years ahead, for weeks, and is set right.
-        let mut wrong = Weeks::default();
+        let mut wrong = WeeklyMeans::default();
         for day in 0..40 {
             wrong.note(CLOCK_SET + (4_000 + day) * DAY, TrendMetric::Share, 50.0);
         }
-        let mut fresh = Weeks::default();
+        let mut fresh = WeeklyMeans::default();
         for day in 0..3 {
             wrong.note(CLOCK_SET + day * DAY, TrendMetric::Share, 100.0);
         }

@@ -2,7 +2,7 @@
 //!
 //! `devices[i]` and `cells_data[i]` are always battery i + 1; what was not said is `null`.
 
-pub(crate) mod insight;
+pub(crate) mod derived;
 pub mod table;
 
 use std::collections::BTreeMap;
@@ -20,11 +20,11 @@ use crate::model::report::{BankReport, ServiceCounters};
 use crate::model::statistics::BatteryStatistics;
 use crate::model::units::{Milliamps, Millicelsius, Millivolts, rounded_quotient};
 use crate::model::word::Word;
-use crate::status::insight::{BankKeys, DeviceKeys};
+use crate::status::derived::{BankKeys, DeviceKeys};
 
 /// The whole document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Status {
+pub struct StatusDocument {
     /// When the sweep began, local time.
     pub(crate) relay_local_time: String,
     /// When the sweep began, UTC.
@@ -157,12 +157,12 @@ pub(crate) struct Cells {
     /// Which cell is warmest, from 1.
     pub(crate) temperature_max_cell: Option<u16>,
     /// The cells; `null` where they did not answer.
-    pub(crate) cells: Option<Vec<Cell>>,
+    pub(crate) cells: Option<Vec<CellStatus>>,
 }
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Cell {
+pub(crate) struct CellStatus {
     /// The battery's place.
     pub(crate) power: u8,
     /// From 1.
@@ -213,7 +213,7 @@ pub struct SerialStat {
     pub(crate) plausibility: BTreeMap<String, u64>,
 }
 
-impl Status {
+impl StatusDocument {
     /// Projects a report; local times are those of `zone`.
     #[must_use]
     pub fn of(report: &BankReport, zone: &TimeZone) -> Self {
@@ -335,8 +335,8 @@ fn cells(battery: &BatteryReading, values: &BatteryStatistics) -> Cells {
     }
 }
 
-fn cell(power: u8, number: usize, cell: &CellReading) -> Cell {
-    Cell {
+fn cell(power: u8, number: usize, cell: &CellReading) -> CellStatus {
+    CellStatus {
         power,
         cell: number,
         voltage: cell.voltage.map(|voltage| voltage.volts()),

@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use crate::model::event::EventLevel;
 use crate::model::health::HealthVerdict;
-use crate::status::insight::{StandingKeys, TrendKeys};
-use crate::status::{Cells, Device, Status};
+use crate::status::derived::{ActiveEventKeys, TrendKeys};
+use crate::status::{Cells, Device, StatusDocument};
 
 /// A column: its heading, its width, and what it shows of a battery and its cells.
-type Column = (&'static str, usize, fn(&Device, Option<&Cells>) -> Option<String>);
+type StatusColumn = (&'static str, usize, fn(&Device, Option<&Cells>) -> Option<String>);
 
-const COLUMNS: &[Column] = &[
+const COLUMNS: &[StatusColumn] = &[
     ("battery", 7, |device, _| Some(device.power.to_string())),
     ("voltage", 9, |device, _| device.voltage.map(|volts| format!("{volts:.2} V"))),
     ("current", 10, |device, _| device.current.map(|amperes| format!("{amperes:+.2} A"))),
@@ -25,7 +25,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// What many sweeps tell; a column in which no battery has anything is left out.
-const LONG_RUN: &[Column] = &[
+const LONG_RUN: &[StatusColumn] = &[
     ("battery", 7, |device, _| Some(device.power.to_string())),
     ("health", 8, |device, _| Some(device.insight.health.word().to_owned())),
     ("soh", 5, |device, _| device.soh.map(|soh| format!("{soh} %"))),
@@ -76,11 +76,12 @@ fn events(device: &Device) -> Option<String> {
 /// The bank as a table and below it, if known, the derived values, active events and the reasons of each verdict. With
 /// `cells`, also a line for each battery with the voltages of all its cells.
 #[must_use]
-pub fn render(status: &Status, cells: bool) -> String {
+pub fn render(status: &StatusDocument, cells: bool) -> String {
     let mut text = String::new();
     heading(&mut text, status);
     table(&mut text, status, COLUMNS.iter());
-    let known = |(_, _, show): &&Column| status.devices.iter().any(|device| show(device, None).is_some());
+    let known =
+        |(_, _, show): &&StatusColumn| status.devices.iter().any(|device| show(device, None).is_some());
     if status.insight.energy_charged_kwh.is_some() {
         counted(&mut text, status);
         table(&mut text, status, LONG_RUN.iter().filter(known));
@@ -98,19 +99,24 @@ pub fn render(status: &Status, cells: bool) -> String {
     text
 }
 
-fn table<'a>(text: &mut String, status: &Status, columns: impl Iterator<Item = &'a Column> + Clone) {
+fn table<'a>(
+    text: &mut String,
+    status: &StatusDocument,
+    columns: impl Iterator<Item = &'a StatusColumn> + Clone,
+) {
     let head: Vec<String> = columns.clone().map(|(name, width, _)| format!("{name:>width$}")).collect();
     line(text, &head.join("  "));
     for device in &status.devices {
         let own = status.cells_data.iter().find(|cells| cells.power == device.power);
-        let show =
-            |(_, width, show): &Column| pad(&plain(&show(device, own).unwrap_or_else(|| "-".into())), *width);
+        let show = |(_, width, show): &StatusColumn| {
+            pad(&plain(&show(device, own).unwrap_or_else(|| "-".into())), *width)
+        };
         line(text, &columns.clone().map(show).collect::<Vec<_>>().join("  "));
     }
 }
 
 /// The bank's counters.
-fn counted(text: &mut String, status: &Status) {
+fn counted(text: &mut String, status: &StatusDocument) {
     let keys = &status.insight;
     let unit = |value: Option<f64>, unit: &str| value.map(|value| format!("{value:.3} {unit}"));
     let both = |into: Option<String>, out: Option<String>| Some(format!("{} in, {} out", into?, out?));
@@ -122,7 +128,7 @@ fn counted(text: &mut String, status: &Status) {
     line(text, &format!("counted  {}", parts.into_iter().flatten().collect::<Vec<_>>().join("  ")));
 }
 
-fn heading(text: &mut String, status: &Status) {
+fn heading(text: &mut String, status: &StatusDocument) {
     let unit = |value: Option<f64>, shown: fn(f64) -> String| value.map_or_else(|| "-".into(), shown);
     let values = [
         unit(status.voltage, |volts| format!("{volts:.1} V")),
@@ -175,7 +181,7 @@ fn health_lines(text: &mut String, device: &Device) {
 }
 
 /// What stands and deserves a look, in words.
-fn standing_lines(text: &mut String, whose: &str, standing: &[StandingKeys]) {
+fn standing_lines(text: &mut String, whose: &str, standing: &[ActiveEventKeys]) {
     for standing in standing.iter().filter(|standing| standing.level == EventLevel::Warning) {
         let (word, sign) = (plain(&standing.word), plain(&standing.sign));
         line(text, &format!("{whose}, event: {} ({word} {sign})", plain(&standing.text)));

@@ -12,7 +12,7 @@ use actix::{
 use slog::Logger;
 
 use crate::events::catalogue::Catalogue;
-use crate::events::decode::tell_standing;
+use crate::events::decode::set_active_events;
 use crate::messages::{ReadingReady, ReportSink};
 use crate::model::facts::{FactBook, FactSource, Facts, slow_questions};
 use crate::model::place::Place;
@@ -23,14 +23,14 @@ use crate::stats::Stats;
 use crate::stats::rare_facts::MachineTime;
 use crate::supervise::{Flush, Ping, WorkerError};
 
-mod keeping;
+mod ledger_store;
 mod machine_time;
-mod telling;
+mod sweep_log;
 
-pub(crate) use keeping::LedgerFile;
-use keeping::{Errand, Keeping};
+pub(crate) use ledger_store::LedgerFile;
+use ledger_store::{LedgerIo, LedgerStore};
 pub(crate) use machine_time::machine_time;
-use telling::Telling;
+use sweep_log::SweepLog;
 
 /// How long the last writing may take when the service stops.
 const LAST_WRITE: Duration = Duration::from_secs(2);
@@ -63,31 +63,31 @@ pub struct StatsActor {
     settings: StatsSettings,
     log: Logger,
     outlets: Vec<ReportSink>,
-    state: Memory,
+    state: StatsState,
     /// These outlive restarts: counters never step back, and threads that hang stay counted.
     stats: Stats,
-    keeping: Option<Keeping>,
+    keeping: Option<LedgerStore>,
 }
 
 /// What is rebuilt after a failure.
-struct Memory {
+struct StatsState {
     facts: FactBook,
     /// A stack's own facts, held as if it were its first battery.
     bank_facts: FactBook,
     counters: ServiceCounters,
     /// Bits that stood in each battery's event words at the last look: cells, battery, system.
     events: BTreeMap<Place, [u32; 3]>,
-    telling: Telling,
+    telling: SweepLog,
 }
 
-impl Memory {
+impl StatsState {
     fn new(settings: &StatsSettings, log: &Logger) -> Self {
         Self {
             facts: FactBook::default(),
             bank_facts: FactBook::default(),
             counters: ServiceCounters::default(),
             events: BTreeMap::new(),
-            telling: Telling::new(log.clone(), settings.batteries, settings.cells),
+            telling: SweepLog::new(log.clone(), settings.batteries, settings.cells),
         }
     }
 }
@@ -96,10 +96,12 @@ impl StatsActor {
     /// Feeds `outlets`.
     #[must_use]
     pub(crate) fn new(settings: StatsSettings, log: Logger, outlets: Vec<ReportSink>) -> Self {
-        let state = Memory::new(&settings, &log);
-        let stats = if settings.ledger.is_some() { Stats::new } else { Stats::unkept }(settings.interval);
-        let stats = stats.aiming_at(settings.target_soc);
-        let keeping = settings.ledger.clone().map(|file| Keeping::of(file, log.clone()));
+        let state = StatsState::new(&settings, &log);
+        let stats = if settings.ledger.is_some() { Stats::new } else { Stats::without_persistence }(
+            settings.interval,
+        );
+        let stats = stats.with_target_soc(settings.target_soc);
+        let keeping = settings.ledger.clone().map(|file| LedgerStore::of(file, log.clone()));
         Self { settings, log, outlets, state, stats, keeping }
     }
 
@@ -116,8 +118,8 @@ impl StatsActor {
         }
         let bank_facts = self.state.bank_facts.of(Place::FIRST);
         let mut report = self.stats.report(reading.clone(), facts, bank_facts, self.state.counters);
-        machine.iter().for_each(|machine| self.stats.keep_rare(reading, machine));
-        tell_standing(&mut report, &self.settings.catalogue);
+        machine.iter().for_each(|machine| self.stats.record_rare_facts(reading, machine));
+        set_active_events(&mut report, &self.settings.catalogue);
         report
     }
 
@@ -149,14 +151,14 @@ impl StatsActor {
         let (Some(keeping), now) = (&mut self.keeping, Instant::now()) else { return };
         let ledger = self.stats.ledger();
         match (keeping.due(now, ledger), ledger) {
-            (Some(Errand::Read), _) => {
+            (Some(LedgerIo::Read), _) => {
                 let found = keeping.read(now).into_actor(self).map(|found, actor, _| {
                     let kept = actor.keeping.as_mut().and_then(|keeping| keeping.found(found));
-                    kept.into_iter().for_each(|kept| actor.stats.adopt(kept));
+                    kept.into_iter().for_each(|kept| actor.stats.load(kept));
                 });
                 ctx.spawn(found);
             }
-            (Some(Errand::Write), Some(ledger)) => {
+            (Some(LedgerIo::Write), Some(ledger)) => {
                 let wrote = keeping.write(now, ledger, Duration::MAX).into_actor(self);
                 ctx.spawn(wrote.map(|outcome, actor, _| actor.wrote(outcome)));
             }
@@ -166,7 +168,7 @@ impl StatsActor {
 
     fn wrote(&mut self, outcome: Result<io::Result<()>, WorkerError>) {
         let kept = self.keeping.as_mut().and_then(|keeping| keeping.wrote(outcome));
-        kept.into_iter().for_each(|kept| self.stats.kept(kept));
+        kept.into_iter().for_each(|kept| self.stats.on_saved(kept));
     }
 
     /// How old the facts of each source may be.
@@ -235,9 +237,9 @@ impl Actor for StatsActor {
 
 impl Supervised for StatsActor {
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.state = Memory::new(&self.settings, &self.log);
-        self.stats.begin_anew();
-        self.keeping.iter_mut().for_each(Keeping::forget_errand);
+        self.state = StatsState::new(&self.settings, &self.log);
+        self.stats.reset();
+        self.keeping.iter_mut().for_each(LedgerStore::forget_errand);
     }
 }
 

@@ -60,7 +60,7 @@ fn the_last_sweep_is_written_even_if_no_other_follows() {
     actix::System::new().block_on(async {
         let mut actor = actor();
         actor.settings.ledger = Some(ledger.clone());
-        actor.keeping = Some(Keeping::of(ledger, actor.log.clone()));
+        actor.keeping = Some(LedgerStore::of(ledger, actor.log.clone()));
         actor.stats = Stats::new(INTERVAL);
         let addr = actor.start();
         let amperes = Measured {
@@ -134,7 +134,7 @@ fn run(up: Option<MachineTime>, left: Option<&Ledger>) -> StatsActor {
     actor.settings.machine = up;
     actor.stats = Stats::new(INTERVAL);
     let left = left.map(|left| Ledger::from_bytes(&left.to_bytes().unwrap()).unwrap());
-    actor.stats.adopt(left.unwrap_or_default());
+    actor.stats.load(left.unwrap_or_default());
     actor
 }
 
@@ -228,8 +228,8 @@ fn rare_facts_are_restored_to_their_own_battery_while_fresh() {
         book.is_some_and(|book| book.rare.is_some())
     };
     assert!(!kept(&after, 1) && kept(&after, 2) && !kept(&after, 9));
-    after.state = Memory::new(&after.settings, &after.log);
-    after.stats.begin_anew();
+    after.state = StatsState::new(&after.settings, &after.log);
+    after.stats.reset();
     assert_eq!(cycles(after.report(&sweep(vec![info(9), info(2), info(3)]))), [None, Some(102), Some(103)]);
 }
 

@@ -9,10 +9,10 @@ use crate::model::statistics::Extreme;
 use crate::mqtt::homeassistant::naming;
 use crate::mqtt::topics::Topics;
 use crate::settings::CellLevel;
-use crate::status::{Cell, Cells, Status, rounded};
+use crate::status::{CellStatus, Cells, StatusDocument, rounded};
 
 /// A value of each cell: the lowest level that has it, its key, and how to read it.
-type CellField = (CellLevel, &'static str, fn(&Cell) -> Value);
+type CellField = (CellLevel, &'static str, fn(&CellStatus) -> Value);
 
 const FIELDS: &[CellField] = &[
     (CellLevel::Low, "voltage", |cell| cell.voltage.into()),
@@ -49,7 +49,7 @@ const STATISTICS_LEVEL: CellLevel = CellLevel::Medium;
 /// The cell payloads of a full reading at that level.
 pub(crate) fn payloads(
     report: &BankReport,
-    document: &Status,
+    document: &StatusDocument,
     topics: &Topics,
     level: CellLevel,
 ) -> Vec<TopicPayload> {

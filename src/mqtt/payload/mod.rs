@@ -21,7 +21,7 @@ use crate::mqtt::homeassistant::entities;
 use crate::mqtt::homeassistant::enum_values;
 use crate::mqtt::topics::Topics;
 use crate::settings::CellLevel;
-use crate::status::{Device, Status, rounded};
+use crate::status::{Device, StatusDocument, rounded};
 
 #[derive(Clone, Debug)]
 pub struct TopicPayload {
@@ -60,7 +60,7 @@ pub enum MessageKind {
 #[must_use]
 pub fn payloads(
     report: &BankReport,
-    document: &Status,
+    document: &StatusDocument,
     topics: &Topics,
     level: CellLevel,
     restarts: u64,
@@ -117,7 +117,7 @@ const VOLATILE_IN_SERVICE: &[&str] = &["last_reading", "sweep_time", "loops", "u
 const VOLATILE_IN_DOCUMENT: &[&str] = &["relay_local_time", "taken_at", "serial_stat"];
 
 /// With one decimal more than the document, which rounds as pytes_serial does.
-fn totals(report: &BankReport, document: &Status) -> Option<Value> {
+fn totals(report: &BankReport, document: &StatusDocument) -> Option<Value> {
     let statistics = &report.statistics;
     let totals = json!({
         "bank": document.bank,
@@ -134,7 +134,7 @@ fn totals(report: &BankReport, document: &Status) -> Option<Value> {
     has_values(&totals).then_some(totals)
 }
 
-fn service(document: &Status, restarts: u64) -> Value {
+fn service(document: &StatusDocument, restarts: u64) -> Value {
     let stat = &document.serial_stat;
     json!({
         "last_reading": document.taken_at,
@@ -218,7 +218,7 @@ fn value_at<'a>(keys: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
 }
 
 /// The status document exactly as in the JSON file.
-fn document_payload(topic: String, document: &Status) -> TopicPayload {
+fn document_payload(topic: String, document: &StatusDocument) -> TopicPayload {
     // Serializing a status document can't fail.
     let payload = serde_json::to_vec(document).unwrap_or_default();
     let fingerprint = match serde_json::to_value(document) {

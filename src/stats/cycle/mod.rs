@@ -43,12 +43,12 @@ pub(crate) const CLOCK_SET: i64 = 1_767_225_600;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cycles {
     at_top: bool,
-    began: Option<Mark>,
+    began: Option<CyclePoint>,
     /// The last time at which the state of charge was at its maximum in this cycle: charge that flows into a full battery
     /// before that is not stored.
     #[serde(default)]
-    peak: Option<Mark>,
-    deepest: Option<Mark>,
+    peak: Option<CyclePoint>,
+    deepest: Option<CyclePoint>,
     last_full: Option<i64>,
     /// In milliampere-hours.
     capacity: Option<f64>,
@@ -59,7 +59,7 @@ pub(crate) struct Cycles {
     disagree: bool,
     /// The reference for the next comparison of state of charge and charge.
     #[serde(skip)]
-    step_from: Option<Mark>,
+    step_from: Option<CyclePoint>,
 }
 
 /// The input of the cycle detection.
@@ -81,7 +81,7 @@ pub(crate) struct CycleSample<'a> {
 /// The counters at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Mark {
+struct CyclePoint {
     /// Seconds since 1970.
     at: i64,
     soc: i32,
@@ -91,9 +91,9 @@ struct Mark {
     counted: f64,
 }
 
-impl Mark {
+impl CyclePoint {
     fn of(sample: &CycleSample<'_>) -> Self {
-        let turnover = sample.account.turnover();
+        let turnover = sample.account.totals();
         Self {
             at: sample.at,
             soc: sample.soc.0,
@@ -124,7 +124,7 @@ impl Mark {
 impl Cycles {
     /// Records a sample. Returns the capacity in milliampere-hours if a cycle that is deep enough ends here.
     pub(crate) fn note(&mut self, sample: &CycleSample<'_>) -> Option<f64> {
-        let (soc, now) = (sample.soc, Mark::of(sample));
+        let (soc, now) = (sample.soc, CyclePoint::of(sample));
         if sample.at < CLOCK_SET {
             return None;
         }
@@ -152,7 +152,7 @@ impl Cycles {
     }
 
     /// Whether the state of charge has changed by more than the charge that flowed explains.
-    fn has_jumped(&mut self, now: &Mark, sample: &CycleSample<'_>) -> bool {
+    fn has_jumped(&mut self, now: &CyclePoint, sample: &CycleSample<'_>) -> bool {
         let Some(then) = self.step_from else {
             self.step_from = Some(*now);
             return false;
@@ -176,7 +176,7 @@ impl Cycles {
         (self.began, self.peak, self.deepest, self.disagree) = (None, None, None, true);
     }
 
-    fn close(&mut self, now: &Mark, capacity: Option<f64>) -> Option<f64> {
+    fn close(&mut self, now: &CyclePoint, capacity: Option<f64>) -> Option<f64> {
         let (top, deepest, nominal) = (self.began?, self.deepest?, capacity? * 1_000.0);
         let peak = self.peak.unwrap_or(top);
         let depth = deepest.depth(&peak);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::model::reading::Measured;
 use crate::model::units::{Milliamps, Millivolts};
-use crate::stats::energy::{Flow, Sample};
+use crate::stats::energy::{Flow, PowerSample};
 
 /// A battery of 100 Ah at 50 V of which 96 % come out again, as seen by its counters.
 struct WatchedBattery {
@@ -43,7 +43,7 @@ impl WatchedBattery {
         while self.soc != soc {
             let sample = |at| {
                 let (voltage, current) = (Some(Millivolts(50_000)), Some(Milliamps(current)));
-                Sample::of(&Measured { voltage, current, ..Measured::default() }, at)
+                PowerSample::of(&Measured { voltage, current, ..Measured::default() }, at)
                     .expect("voltage and current are set")
             };
             let (before, after) = (sample(self.now), sample(self.now + took));
@@ -179,7 +179,7 @@ fn a_correction_at_the_lower_end_of_a_worn_battery_shows_its_capacity() {
 #[test]
 fn without_a_nominal_capacity_no_cycle_counts() {
     let mut cycles = Cycles { began: None, ..Cycles::default() };
-    let mark = |soc, charge| Mark { at: CLOCK_SET, soc, energy: (0, 0), charge, counted: 0.0 };
+    let mark = |soc, charge| CyclePoint { at: CLOCK_SET, soc, energy: (0, 0), charge, counted: 0.0 };
     (cycles.began, cycles.deepest) = (Some(mark(95, (0, 0))), Some(mark(10, (0, 90_000))));
     assert_eq!(cycles.close(&mark(95, (90_000, 90_000)), None), None);
     assert!(!cycles.disagree());

@@ -22,10 +22,10 @@ use serde::{Deserialize, Serialize};
 use crate::model::reading::CellReading;
 use crate::model::trend::TrendMetric;
 use crate::stats::health::near_full::{CellLook, NearFull};
-use crate::stats::means::Means;
+use crate::stats::means::RunningMeans;
 
 pub(crate) use measured_capacity::MeasuredCapacity;
-pub(crate) use verdict::{Known, judge};
+pub(crate) use verdict::{HealthInput, assess};
 
 /// Seconds of an hour and of a day.
 pub(super) const HOUR: f64 = 3_600.0;
@@ -58,34 +58,34 @@ pub(crate) type Spreads = [Option<f64>; 2];
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Learned {
+pub(crate) struct HealthModel {
     /// The total time.
-    watched: Means,
+    watched: RunningMeans,
     /// How often each cell was the lowest, then the highest.
-    extremes: Means,
+    extremes: RunningMeans,
     /// On the plateau: the current, its square, each cell's deviation, and its product with the current.
-    plateau: Means,
+    plateau: RunningMeans,
     /// Each cell's deviation near full and near empty.
-    top: Means,
-    bottom: Means,
+    top: RunningMeans,
+    bottom: RunningMeans,
     #[serde(default)]
     near_full: NearFull,
     /// Each cell's deviation in temperature.
-    warmth: Means,
+    warmth: RunningMeans,
     /// Highest minus lowest cell.
-    rest: Means,
-    load: Means,
+    rest: RunningMeans,
+    load: RunningMeans,
     /// Whether a cell is being balanced.
-    balancing: Means,
+    balancing: RunningMeans,
     /// The product of its current and the bank's, and the same product for a fair share.
-    share: Means,
+    share: RunningMeans,
     #[serde(skip)]
     resting_for: f64,
 }
 
 /// The input of the health model.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Glance<'a> {
+pub(crate) struct HealthSample<'a> {
     /// Its cells.
     pub(crate) cells: &'a [CellReading],
     /// Amperes, positive while charging.
@@ -100,9 +100,9 @@ pub(crate) struct Glance<'a> {
     pub(crate) bank: Option<(f64, f64)>,
 }
 
-impl Learned {
+impl HealthModel {
     /// Updates the model and returns the cell spread of the sample.
-    pub(crate) fn take(&mut self, sample: &Glance<'_>) -> Spreads {
+    pub(crate) fn take(&mut self, sample: &HealthSample<'_>) -> Spreads {
         let seconds = sample.seconds.clamp(0.0, LONGEST);
         let rate = sample.current / sample.capacity;
         self.watched.take(&[1.0], seconds, DAY);
@@ -125,7 +125,7 @@ impl Learned {
 
     fn take_cells(
         &mut self,
-        sample: &Glance<'_>,
+        sample: &HealthSample<'_>,
         rate: f64,
         volts: &[f64],
         mild: bool,
@@ -168,7 +168,7 @@ impl Learned {
         [rest, load]
     }
 
-    fn take_share(&mut self, sample: &Glance<'_>, seconds: f64) {
+    fn take_share(&mut self, sample: &HealthSample<'_>, seconds: f64) {
         let Some((all, fair)) = sample.bank else { return };
         // A full battery accepts no charge and an empty one supplies none, which is not a fault.
         let able = if all > 0.0 { sample.soc < 90.0 } else { sample.soc > 15.0 };
@@ -186,7 +186,7 @@ impl Learned {
     /// Returns the seconds of data for each of [`FOLLOWED`].
     #[must_use]
     pub(crate) fn seen(&self) -> [f64; FOLLOWED.len()] {
-        [&self.plateau, &self.share].map(Means::seconds)
+        [&self.plateau, &self.share].map(RunningMeans::seconds)
     }
 
     /// Whether the values are valid; false for a damaged file.
@@ -194,7 +194,7 @@ impl Learned {
     pub(crate) fn sound(&self) -> bool {
         let cells = [&self.extremes, &self.plateau, &self.top, &self.bottom, &self.warmth];
         let others = [&self.watched, &self.rest, &self.load, &self.balancing, &self.share];
-        cells.into_iter().chain(others).all(Means::sound) && self.near_full.sound()
+        cells.into_iter().chain(others).all(RunningMeans::sound) && self.near_full.sound()
     }
 }
 

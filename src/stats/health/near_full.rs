@@ -13,7 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::stats::health::{COOL_CURRENT, DAY, HOUR, REST_CURRENT, STEEP_ABOVE};
-use crate::stats::means::Means;
+use crate::stats::means::RunningMeans;
 
 #[derive(Debug)]
 pub struct NearFullLimit {
@@ -80,9 +80,9 @@ const BEHIND_FOR: f64 = limit(8) * HOUR;
 #[serde(deny_unknown_fields)]
 pub(crate) struct NearFull {
     /// At rest: each cell's deviation.
-    rest: Means,
+    rest: RunningMeans,
     /// While a cell ran ahead: the current in capacities an hour, the highest cell, each cell's deviation.
-    ahead: Means,
+    ahead: RunningMeans,
     /// The number of samples in which one did.
     looks: u32,
     /// The observation time of the battery at the last of them, in seconds.
@@ -126,7 +126,7 @@ impl NearFull {
         let little = (-REST_CURRENT..=LITTLE_CURRENT).contains(&look.rate);
         if little && look.highest >= AHEAD_AT && most >= AHEAD_BY && look.seconds > 0.0 {
             if look.watched - self.last > FORGOTTEN_AFTER {
-                (self.ahead, self.looks) = (Means::default(), 0);
+                (self.ahead, self.looks) = (RunningMeans::default(), 0);
             }
             let values = [look.rate, look.highest].into_iter().chain(look.deviations.iter().copied());
             self.ahead.take(&values.collect::<Vec<_>>(), look.seconds, HOUR);
@@ -159,6 +159,6 @@ impl NearFull {
     }
 
     pub(super) fn sound(&self) -> bool {
-        [&self.rest, &self.ahead].into_iter().all(Means::sound) && self.last.is_finite()
+        [&self.rest, &self.ahead].into_iter().all(RunningMeans::sound) && self.last.is_finite()
     }
 }

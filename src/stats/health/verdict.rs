@@ -7,22 +7,22 @@ use crate::model::trend::{Trend, TrendMetric};
 use crate::model::units::{MilliampHours, Millivolts};
 use crate::stats::cycle::Cycles;
 use crate::stats::health::near_full::Ahead;
-use crate::stats::health::{DAY, FOLLOWED, HOUR, Learned};
-use crate::stats::trend::Weeks;
+use crate::stats::health::{DAY, FOLLOWED, HOUR, HealthModel};
+use crate::stats::trend::WeeklyMeans;
 
 /// The thresholds of a value for the verdicts `watch` and `failing`.
 #[derive(Clone, Copy, Debug)]
-struct Marks {
+struct Thresholds {
     watch: f64,
     failing: f64,
 }
 
 /// More resistance than the others, in ohms times ampere-hours: half a milliohm of a cell of 100 Ah is about as much as
 /// a new one has, and two milliohms trip its protection at full current.
-const RESISTANCE: Marks = Marks { watch: 0.05, failing: 0.2 };
+const RESISTANCE: Thresholds = Thresholds { watch: 0.05, failing: 0.2 };
 /// Below the others when nearly empty, in millivolts: sound cells stay within 25, and one that lacks a fifth of its
 /// capacity is 45 to 75 below.
-const BELOW: Marks = Marks { watch: 40.0, failing: 250.0 };
+const BELOW: Thresholds = Thresholds { watch: 40.0, failing: 250.0 };
 /// Above the others when nearly full, in millivolts.
 const ABOVE: f64 = 20.0;
 /// Behind the others at both ends, in millivolts: so much is more than a balancer meets in a week.
@@ -32,11 +32,11 @@ const OFFSET: f64 = 15.0;
 /// A temperature deviation, in degrees.
 const WARMTH: f64 = 5.0;
 /// Capacity in percent of the nominal; guarantees end at 60 to 70.
-const CAPACITY: Marks = Marks { watch: 80.0, failing: 60.0 };
+const CAPACITY: Thresholds = Thresholds { watch: 80.0, failing: 60.0 };
 /// Its own state of health in percent.
-const SOH: Marks = Marks { watch: 80.0, failing: 60.0 };
+const SOH: Thresholds = Thresholds { watch: 80.0, failing: 60.0 };
 /// Its share of the current, in percent of its fair share: sound ones of one age stay within 94 to 106.
-const SHARE: Marks = Marks { watch: 70.0, failing: 10.0 };
+const SHARE: Thresholds = Thresholds { watch: 70.0, failing: 10.0 };
 /// Days without a full charge.
 const NOT_FULL: f64 = 30.0;
 /// The spread of the current on the plateau that a resistance can be told from, in capacities an hour, squared.
@@ -48,11 +48,11 @@ const BOTTOM_FOR: f64 = HOUR / 2.0;
 
 /// The input of the assessment in addition to the model.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Known<'a> {
+pub(crate) struct HealthInput<'a> {
     pub(crate) battery: &'a BatteryReading,
     pub(crate) facts: &'a Facts,
     pub(crate) cycles: &'a Cycles,
-    pub(crate) weeks: &'a Weeks,
+    pub(crate) weeks: &'a WeeklyMeans,
     /// The confirmed capacity measured by the battery itself.
     pub(crate) measured: Option<MilliampHours>,
     /// Unix time.
@@ -60,7 +60,7 @@ pub(crate) struct Known<'a> {
 }
 
 /// A check that adds findings against a battery.
-type Check = fn(&Learned, &Known<'_>, &mut Found);
+type Check = fn(&HealthModel, &HealthInput<'_>, &mut HealthFindings);
 
 const CHECKS: &[Check] = &[
     faults,
@@ -76,7 +76,7 @@ const CHECKS: &[Check] = &[
 ];
 
 /// Whether a kind of evidence has been seen.
-type IsSeen = fn(&Learned, &Known<'_>) -> bool;
+type IsSeen = fn(&HealthModel, &HealthInput<'_>) -> bool;
 
 /// The evidence required before a battery is healthy; each kind reveals a way in which cells fail.
 const NEEDED: &[(Evidence, IsSeen)] = &[
@@ -89,7 +89,7 @@ const NEEDED: &[(Evidence, IsSeen)] = &[
 
 /// Assesses the health of a battery.
 #[must_use]
-pub(crate) fn judge(learned: &Learned, known: &Known<'_>) -> BatteryHealth {
+pub(crate) fn assess(learned: &HealthModel, known: &HealthInput<'_>) -> BatteryHealth {
     let mut found = Vec::new();
     CHECKS.iter().for_each(|check| check(learned, known, &mut found));
     if found.iter().all(|(verdict, _)| *verdict == HealthVerdict::Unknown) {
@@ -116,14 +116,14 @@ pub(crate) fn judge(learned: &Learned, known: &Known<'_>) -> BatteryHealth {
 }
 
 /// Returns the evidence that is missing for `healthy`.
-fn missing(learned: &Learned, known: &Known<'_>) -> impl Iterator<Item = HealthReason> {
+fn missing(learned: &HealthModel, known: &HealthInput<'_>) -> impl Iterator<Item = HealthReason> {
     let watched = learned.watched.seconds();
     let early = (watched < DAY).then_some(HealthReason::TooEarly { hours: watched / HOUR });
     let unseen = NEEDED.iter().filter(|(_, seen)| !seen(learned, known));
     early.into_iter().chain(unseen.map(|(evidence, _)| HealthReason::NotYetSeen(*evidence)))
 }
 
-fn capacity(_: &Learned, known: &Known<'_>, found: &mut Found) {
+fn capacity(_: &HealthModel, known: &HealthInput<'_>, found: &mut HealthFindings) {
     let nominal = known.facts.nominal_capacity.filter(|nominal| nominal.0 > 0);
     let Some((seen, nominal)) = known.cycles.capacity().zip(nominal) else { return };
     let percent = seen.0 as f64 * 100.0 / nominal.0 as f64;
@@ -131,12 +131,12 @@ fn capacity(_: &Learned, known: &Known<'_>, found: &mut Found) {
 }
 
 /// Returns the capacity measured by the battery itself, also in percent of the nominal.
-fn own_measurement(known: &Known<'_>) -> Option<(MilliampHours, f64)> {
+fn own_measurement(known: &HealthInput<'_>) -> Option<(MilliampHours, f64)> {
     let nominal = known.facts.nominal_capacity.filter(|nominal| nominal.0 > 0)?;
     known.measured.map(|capacity| (capacity, capacity.0 as f64 * 100.0 / nominal.0 as f64))
 }
 
-fn own_capacity(_: &Learned, known: &Known<'_>, found: &mut Found) {
+fn own_capacity(_: &HealthModel, known: &HealthInput<'_>, found: &mut HealthFindings) {
     let Some((capacity, percent)) = own_measurement(known) else { return };
     found.extend(
         below(percent, CAPACITY).map(|verdict| (verdict, HealthReason::OwnCapacity { capacity, percent })),
@@ -144,30 +144,30 @@ fn own_capacity(_: &Learned, known: &Known<'_>, found: &mut Found) {
 }
 
 /// The reported state of health. A measured capacity is more reliable than a computed state of health.
-fn state_of_health(_: &Learned, known: &Known<'_>, found: &mut Found) {
+fn state_of_health(_: &HealthModel, known: &HealthInput<'_>, found: &mut HealthFindings) {
     let Some(soh) = known.facts.soh.map(|soh| soh.0).filter(|_| own_measurement(known).is_none()) else {
         return;
     };
     found.extend(below(f64::from(soh), SOH).map(|verdict| (verdict, HealthReason::Soh(soh))));
 }
 
-fn share_of_current(learned: &Learned, _: &Known<'_>, found: &mut Found) {
+fn share_of_current(learned: &HealthModel, _: &HealthInput<'_>, found: &mut HealthFindings) {
     let Some(percent) = share(learned) else { return };
     found.extend(below(percent, SHARE).map(|verdict| (verdict, HealthReason::Share { percent })));
 }
 
-fn not_full(_: &Learned, known: &Known<'_>, found: &mut Found) {
+fn not_full(_: &HealthModel, known: &HealthInput<'_>, found: &mut HealthFindings) {
     let days = known.cycles.days_since_full(known.at).filter(|days| *days > NOT_FULL);
     found.extend(days.map(|days| (HealthVerdict::Watch, HealthReason::NotFull { days })));
 }
 
-fn trends(_: &Learned, known: &Known<'_>, found: &mut Found) {
+fn trends(_: &HealthModel, known: &HealthInput<'_>, found: &mut HealthFindings) {
     let harmful = known.weeks.trends().filter(|trend| is_harmful(trend, known.facts));
     found.extend(harmful.map(|trend| (HealthVerdict::Watch, HealthReason::Trend(trend))));
 }
 
 /// If the reported state of charge is wrong, the capacity is unknown; the cells may be healthy.
-fn agreement(_: &Learned, known: &Known<'_>, found: &mut Found) {
+fn agreement(_: &HealthModel, known: &HealthInput<'_>, found: &mut HealthFindings) {
     found.extend(known.cycles.disagree().then_some((HealthVerdict::Unknown, HealthReason::ChargeDisagrees)));
 }
 
@@ -187,10 +187,10 @@ fn is_harmful(trend: &Trend, facts: &Facts) -> bool {
     trend.per_month * toward - trend.plus_minus >= most
 }
 
-type Found = Vec<(HealthVerdict, HealthReason)>;
+type HealthFindings = Vec<(HealthVerdict, HealthReason)>;
 
 /// Rates a value that should be high.
-fn below(value: f64, thresholds: Marks) -> Option<HealthVerdict> {
+fn below(value: f64, thresholds: Thresholds) -> Option<HealthVerdict> {
     match value {
         value if value < thresholds.failing => Some(HealthVerdict::Failing),
         value if value < thresholds.watch => Some(HealthVerdict::Watch),
@@ -199,12 +199,12 @@ fn below(value: f64, thresholds: Marks) -> Option<HealthVerdict> {
 }
 
 /// Rates a value that should be low.
-fn above(value: f64, thresholds: Marks) -> Option<HealthVerdict> {
-    below(-value, Marks { watch: -thresholds.watch, failing: -thresholds.failing })
+fn above(value: f64, thresholds: Thresholds) -> Option<HealthVerdict> {
+    below(-value, Thresholds { watch: -thresholds.watch, failing: -thresholds.failing })
 }
 
 /// Faults reported by the battery itself.
-fn faults(_: &Learned, known: &Known<'_>, found: &mut Found) {
+fn faults(_: &HealthModel, known: &HealthInput<'_>, found: &mut HealthFindings) {
     let measured = &known.battery.measured;
     let cells = (1..).zip(known.battery.cells.iter().flatten());
     let broken = |word: &str| word == "SysError";
@@ -227,7 +227,7 @@ fn faults(_: &Learned, known: &Known<'_>, found: &mut Found) {
 }
 
 /// Compares each cell with the others. One reason per cell: the first one that explains most.
-fn cells(learned: &Learned, known: &Known<'_>, found: &mut Found) {
+fn cells(learned: &HealthModel, known: &HealthInput<'_>, found: &mut HealthFindings) {
     let capacity = nominal(known.facts);
     let line = plateau(learned, capacity);
     let count = line.len().max(learned.bottom.after(0.0).map_or(0, <[f32]>::len));
@@ -259,7 +259,7 @@ fn cells(learned: &Learned, known: &Known<'_>, found: &mut Found) {
 }
 
 /// Checks a cell near full; `offset` is its sensing error.
-fn near_full(learned: &Learned, index: usize, cell: u16, offset: f64) -> Option<HealthReason> {
+fn near_full(learned: &HealthModel, index: usize, cell: u16, offset: f64) -> Option<HealthReason> {
     let behind = learned.near_full.behind(index, offset);
     let Some(ahead) = learned.near_full.ahead(index, offset, learned.watched.seconds()) else {
         return behind.map(|below| HealthReason::LagsBehind { cell, below });
@@ -273,7 +273,7 @@ fn nominal(facts: &Facts) -> f64 {
     facts.nominal_capacity.map_or(100.0, |capacity| capacity.ampere_hours())
 }
 
-impl Learned {
+impl HealthModel {
     /// The figures of [`FOLLOWED`] for a battery of so many ampere-hours, as far as they are known.
     #[must_use]
     pub(crate) fn followed(&self, capacity: f64) -> [Option<f64>; FOLLOWED.len()] {
@@ -284,7 +284,7 @@ impl Learned {
 
 /// Of each cell on the plateau: its deviation without current, in millivolts, and what it gains with the current, in
 /// milliohms, where that has moved enough.
-fn plateau(learned: &Learned, capacity: f64) -> Vec<(f64, Option<f64>)> {
+fn plateau(learned: &HealthModel, capacity: f64) -> Vec<(f64, Option<f64>)> {
     let Some(means) = learned.plateau.after(6.0 * HOUR) else { return Vec::new() };
     let means: Vec<f64> = means.iter().copied().map(f64::from).collect();
     let (current, square) = (means[0], means[1]);
@@ -302,7 +302,7 @@ fn plateau(learned: &Learned, capacity: f64) -> Vec<(f64, Option<f64>)> {
 }
 
 /// Cells with a deviating temperature; those of one sensor are reported together.
-fn warmth(learned: &Learned, _: &Known<'_>, found: &mut Found) {
+fn warmth(learned: &HealthModel, _: &HealthInput<'_>, found: &mut HealthFindings) {
     let Some(means) = learned.warmth.after(6.0 * HOUR) else { return };
     let strange = |off: f32| f64::from(off).abs() >= WARMTH;
     let mut index = 0;
@@ -319,12 +319,12 @@ fn warmth(learned: &Learned, _: &Known<'_>, found: &mut Found) {
 }
 
 /// Returns the current share in percent of the fair share.
-fn share(learned: &Learned) -> Option<f64> {
+fn share(learned: &HealthModel) -> Option<f64> {
     let [own, fair] = *learned.share.after(3.0 * HOUR)? else { return None };
     (fair > 0.0).then(|| f64::from(own) * 100.0 / f64::from(fair))
 }
 
-fn steady(learned: &Learned) -> (Option<ExtremeCell>, Option<ExtremeCell>) {
+fn steady(learned: &HealthModel) -> (Option<ExtremeCell>, Option<ExtremeCell>) {
     let most = |shares: &[f32]| {
         let (index, share) = shares.iter().enumerate().max_by(|(_, one), (_, other)| one.total_cmp(other))?;
         Some(ExtremeCell { cell: u16::try_from(index + 1).ok()?, percent: f64::from(*share) * 100.0 })

@@ -357,7 +357,7 @@ fn read_without_a_link_shows_the_latest_reading() {
         table.lines().take(4).filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(first_words, ["house", "battery", "1", "2"], "{table}");
     let (code, json, _) = run_to_end(program(folder.path()).args(["read", "--json"]));
-    let status: bankwatch::internals::status::Status = serde_json::from_str(&json).unwrap();
+    let status: bankwatch::internals::status::StatusDocument = serde_json::from_str(&json).unwrap();
     assert_eq!((code, status.powers), (0, 2));
     assert!(answers > 0);
     assert_eq!(service.stop().code(), Some(0));

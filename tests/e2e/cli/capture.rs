@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
-use bankwatch::internals::status::Status;
+use bankwatch::internals::status::StatusDocument;
 use serde_json::Value;
 use support::program;
 use support::program::program;
@@ -28,7 +28,7 @@ fn read(folder: &Path, link: &str) -> Value {
     let output = program(folder).args(["read", link, "--json"]).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{link}: {error}");
-    let _valid: Status = serde_json::from_slice(&output.stdout).unwrap();
+    let _valid: StatusDocument = serde_json::from_slice(&output.stdout).unwrap();
     let mut status = serde_json::from_slice(&output.stdout).unwrap();
     remove_variable_values(&mut status);
     status

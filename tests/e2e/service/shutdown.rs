@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bankwatch::internals::simulator::{Dialect, Simulation};
-use bankwatch::internals::status::Status;
+use bankwatch::internals::status::StatusDocument;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 use support::program::{Service, program, wait_until};
@@ -49,7 +49,7 @@ impl Fixture {
         assert!(took < SHUTDOWN_LIMIT, "{took:?} {log:#?}");
         let file = self.folder.path().join("house_status.json");
         if let Ok(text) = fs::read(file) {
-            serde_json::from_slice::<Status>(&text).expect("a complete file");
+            serde_json::from_slice::<StatusDocument>(&text).expect("a complete file");
         }
         assert!(log.iter().any(|line| line.contains("service stopping signal=SIGTERM")), "{log:#?}");
     }

@@ -35,7 +35,7 @@ fn document(folder: &Path) -> Value {
 /// Ampere-hours in and out of the bank that are on disk.
 fn kept(folder: &Path) -> f64 {
     let ledger = Ledger::from_bytes(&fs::read(folder.join("house_ledger.json")).unwrap()).unwrap();
-    let turnover = ledger.bank.turnover();
+    let turnover = ledger.bank.totals();
     turnover.charge_in.ampere_hours() + turnover.charge_out.ampere_hours()
 }
 

@@ -34,7 +34,7 @@ fn some_ledger() -> Ledger {
 #[test]
 fn a_written_ledger_is_read_back() {
     let ledger = some_ledger();
-    assert!(ledger.bank.turnover().charge_in.0 + ledger.bank.turnover().charge_out.0 > 0);
+    assert!(ledger.bank.totals().charge_in.0 + ledger.bank.totals().charge_out.0 > 0);
     let read = Ledger::from_bytes(&ledger.to_bytes().unwrap()).unwrap();
     assert_eq!(read.to_bytes().unwrap(), ledger.to_bytes().unwrap());
     assert!(read.counted_as(&ledger));
@@ -93,7 +93,7 @@ fn begin(living: &mut SimulatedYears, path: &Path) {
         Err(_) => Ledger::default(),
     };
     living.stats = Stats::new(SWEEP);
-    living.stats.adopt(kept);
+    living.stats.load(kept);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn kills_at_any_time_never_decrease_a_counter() {
                 if rng.u8(..10) == 0 {
                     break;
                 }
-                killed.stats.kept(ledger);
+                killed.stats.on_saved(ledger);
                 since_written = Duration::ZERO;
             }
         }
@@ -181,7 +181,7 @@ fn a_killed_service_continues_its_counters() {
     let sweeps = || status()["serial_stat"]["loops"].as_u64();
     let counted = || {
         let kept = Ledger::from_bytes(&fs::read(folder.path().join("house_ledger.json")).unwrap()).unwrap();
-        let turnover = kept.bank.turnover();
+        let turnover = kept.bank.totals();
         turnover.charge_in.0 + turnover.charge_out.0
     };
     // Stopped in order, all is kept.

@@ -21,7 +21,7 @@ use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::settings::JsonFileSettings;
 use bankwatch::internals::simulator::{Dialect, Simulation};
-use bankwatch::internals::status::Status;
+use bankwatch::internals::status::StatusDocument;
 use bankwatch::internals::supervise::{ChildSpec, ChildState, SupervisionPolicy, Supervisor};
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use slog::Logger;
@@ -212,7 +212,7 @@ impl Stand {
     /// The number of the report in a bank's file.
     fn written(&self, bank: &str) -> Option<u64> {
         let text = fs::read(self.out().join(format!("{bank}_status.json"))).ok()?;
-        let status: Status = serde_json::from_slice(&text).expect("a whole file");
+        let status: StatusDocument = serde_json::from_slice(&text).expect("a whole file");
         Some(status.serial_stat.loops)
     }
 }
@@ -412,7 +412,7 @@ fn a_full_disk_is_logged_once_until_recovery() {
     assert!(Command::new(tool).args(["--pid", &process, unlimited]).status().unwrap().success());
     service.wait_for_line("output recovered output=json_file outage=");
     let text = fs::read(folder.path().join("house_status.json")).unwrap();
-    assert_eq!(serde_json::from_slice::<Status>(&text).unwrap().powers, 2);
+    assert_eq!(serde_json::from_slice::<StatusDocument>(&text).unwrap().powers, 2);
     assert!(service.stop().success());
     assert_eq!(service.lines_with(" output ").len(), 2, "{:#?}", service.log);
     assert_eq!(names(folder.path()), ["bankwatch.lock", "house_ledger.json", "house_status.json"]);

@@ -3,7 +3,7 @@
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::units::{MilliampHours, Millicelsius, MilliwattHours};
 use bankwatch::internals::model::word::Word;
-use bankwatch::internals::status::Status;
+use bankwatch::internals::status::StatusDocument;
 use bankwatch::internals::store::{
     CounterRecord, CounterScope, DeviceLogRecord, EventRecord, ExportTable, LifetimeRecord, MinuteAggregator,
     Record,
@@ -179,7 +179,7 @@ fn every_field_of_a_reading_is_in_every_output() {
     battery.measured.remaining = Some(MilliampHours(45_007));
     battery.measured.energy = Some(MilliwattHours(2_340_500));
     let report = report("pytes", START, SweepKind::Full, vec![battery]);
-    let document = serde_json::to_value(Status::of(&report, &TimeZone::UTC)).unwrap();
+    let document = serde_json::to_value(StatusDocument::of(&report, &TimeZone::UTC)).unwrap();
     let device = &document["devices"][0];
     for (key, word) in further {
         assert_eq!(device[key], word, "{key}");

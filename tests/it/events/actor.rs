@@ -11,8 +11,8 @@ use actix::{Actor, Addr, Context, Handler, Supervised};
 use bankwatch::internals::actors::event::{EventActor, Listeners};
 use bankwatch::internals::app::Chain;
 use bankwatch::internals::events::catalogue::Catalogue;
+use bankwatch::internals::events::config::EventConfig;
 use bankwatch::internals::events::log_file::LogFile;
-use bankwatch::internals::events::plan::EventPlan;
 use bankwatch::internals::messages::{DeviceLogRead, EventOccurred, Queue, ReportReady, ReportSink};
 use bankwatch::internals::model::event::{EventKind, EventLevel};
 use bankwatch::internals::simulator::{EventWordKind, PrintedValues};
@@ -100,8 +100,8 @@ impl Stand {
     }
 }
 
-fn plan(folder: &Path) -> EventPlan {
-    EventPlan {
+fn plan(folder: &Path) -> EventConfig {
+    EventConfig {
         banks: vec![("house".into(), ms(1_500))],
         catalogue: Arc::new(Catalogue::load(None).0),
         level: EventLevel::Warning,

@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bankwatch::internals::events::catalogue::Catalogue;
-use bankwatch::internals::events::decode::tell_standing;
-use bankwatch::internals::events::standing::SavedBank;
+use bankwatch::internals::events::decode::set_active_events;
+use bankwatch::internals::events::saved::SavedBank;
 use bankwatch::internals::events::tracker::Tracker;
 use bankwatch::internals::model::event::{Event, EventKind, EventLevel};
 use bankwatch::internals::model::reading::{BankReading, SweepKind};
@@ -237,7 +237,7 @@ struct Sifted {
 impl Sifted {
     fn new() -> Self {
         let bank = Bank::new(Dialect::Us2000c, 2);
-        Self { bank, stats: Stats::unkept(INTERVAL), began: Instant::now() }
+        Self { bank, stats: Stats::without_persistence(INTERVAL), began: Instant::now() }
     }
 
     fn of(&mut self, kind: SweepKind, change: impl FnOnce(&mut BankReading)) -> BankReport {
@@ -266,7 +266,7 @@ fn a_persistent_implausible_value_is_an_event_until_plausible() {
     let report = bank.full(flat);
     assert_eq!(watch.told(&report), [format!("raised {event}")]);
     let standing = |report: &mut BankReport| {
-        tell_standing(report, &Catalogue::load(None).0);
+        set_active_events(report, &Catalogue::load(None).0);
         let standing = std::mem::take(&mut report.derived.batteries[1].active_events);
         standing.into_iter().map(|one| (one.word.to_string(), one.level)).collect::<Vec<_>>()
     };
@@ -277,7 +277,7 @@ fn a_persistent_implausible_value_is_an_event_until_plausible() {
     assert_eq!(watch.told(&without), [""; 0], "nor has an answer that is missing");
     // A service that starts again knows nothing of the value, and of the event all.
     let mut watch = watch.restarted(bank.bank.at);
-    bank.stats = Stats::unkept(INTERVAL);
+    bank.stats = Stats::without_persistence(INTERVAL);
     for _ in 0..3 {
         assert_eq!(watch.told(&bank.full(flat)), [""; 0]);
     }

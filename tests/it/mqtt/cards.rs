@@ -10,7 +10,7 @@ use bankwatch::internals::mqtt::homeassistant::discovery;
 use bankwatch::internals::mqtt::homeassistant::expiry::Expiry;
 use bankwatch::internals::mqtt::payload::parts;
 use bankwatch::internals::mqtt::topics::Topics;
-use bankwatch::internals::status::Status;
+use bankwatch::internals::status::StatusDocument;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use support::model;
@@ -28,7 +28,7 @@ fn enabled() -> BTreeSet<String> {
     let settings = Place::with("[[bank]]\nname = \"pytes\"\nlink = \"/dev/ttyUSB0\"").loaded().settings;
     let (bank, topics) = (&settings.banks[0], Topics::new(&settings.mqtt));
     let report = model::report(SweepKind::Full, 4, 16);
-    let document = Status::of(&report, &TimeZone::UTC);
+    let document = StatusDocument::of(&report, &TimeZone::UTC);
     let mut shape = AnnouncedDevices::new(bank);
     shape.update(&report, &parts(&report, &document, &topics, bank.cells, 0));
     let expiry = Expiry::new(None, bank.interval, bank.interval);

@@ -10,13 +10,13 @@ use bankwatch::internals::model::units::Millivolts;
 use bankwatch::internals::mqtt::legacy_topics::LegacyTopics;
 use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::settings::CellLevel;
-use bankwatch::internals::status::Status;
+use bankwatch::internals::status::StatusDocument;
 use jiff::tz::TimeZone;
 use support::captures;
 use support::payload_fixture::{LEVELS, place, reading, snapshot, written};
 
-fn document(reading: BankReading) -> Status {
-    Status::of(&BankReport::of_one(reading), &TimeZone::UTC)
+fn document(reading: BankReading) -> StatusDocument {
+    StatusDocument::of(&BankReport::of_one(reading), &TimeZone::UTC)
 }
 
 fn topics(messages: &[Message]) -> BTreeSet<&str> {

@@ -11,7 +11,7 @@ use bankwatch::internals::mqtt::homeassistant::migration::{
 use bankwatch::internals::mqtt::legacy_topics::LegacyTopics;
 use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::settings::CellLevel;
-use bankwatch::internals::status::Status;
+use bankwatch::internals::status::StatusDocument;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -189,7 +189,7 @@ fn on_the_way_back_what_pytes_serial_never_had_is_left_for_the_clearing_to_remov
 #[test]
 fn on_the_way_back_every_entity_reads_a_topic_that_has_its_value() {
     let report = BankReport::of_one(reading("pytes", 3, 120));
-    let document = Status::of(&report, &TimeZone::UTC);
+    let document = StatusDocument::of(&report, &TimeZone::UTC);
     for level in LEVELS {
         let said: BTreeSet<String> = LegacyTopics::new()
             .messages(Instant::now(), &document, level)

@@ -7,7 +7,7 @@ use bankwatch::internals::model::units::{MilliampHours, Milliamps, Millivolts};
 use bankwatch::internals::model::word::Word;
 use bankwatch::internals::mqtt::payload::{MessageKind, TopicPayload};
 use bankwatch::internals::settings::CellLevel;
-use bankwatch::internals::status::Status;
+use bankwatch::internals::status::StatusDocument;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ fn a_summary_never_says_less_of_an_entity_than_the_full_reading_did() {
 #[test]
 fn the_document_is_the_files_to_the_byte() {
     let report = BankReport::of_one(reading("pytes", 2, 16));
-    let file = serde_json::to_vec(&Status::of(&report, &TimeZone::UTC)).unwrap();
+    let file = serde_json::to_vec(&StatusDocument::of(&report, &TimeZone::UTC)).unwrap();
     let parts = parts(&report, CellLevel::Off);
     let document = parts.iter().find(|part| part.kind == MessageKind::Document).unwrap();
     assert_eq!(document.topic, "homeassistant/sensor/pytes/state");

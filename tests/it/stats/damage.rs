@@ -91,7 +91,7 @@ fn every_digit_of(dialect: Dialect) -> (usize, usize) {
     let batteries = if dialect.is_stack() { 2 } else { 1 };
     let mut console = Simulation::new(dialect).batteries(batteries).console().unwrap();
     let began = Instant::now();
-    let (stats, facts) = (Stats::unkept(SWEEP), FactBook::default());
+    let (stats, facts) = (Stats::without_persistence(SWEEP), FactBook::default());
     let mut before = Listener { stats, facts, began, passed: Duration::ZERO };
     let mut next = || {
         console.bank_mut().advance(SWEEP);

@@ -150,8 +150,8 @@ fn a_second_battery_with_the_barcode_is_counted_by_place() {
     assert!(unlike < 2 * place, "{unlike}: what both moved is not the first one's");
     // A start in which nobody knows more than the ledger.
     let kept = living.stats.ledger().unwrap().clone();
-    living.stats = Stats::unkept(Duration::from_secs(FULL));
-    living.stats.adopt(kept);
+    living.stats = Stats::without_persistence(Duration::from_secs(FULL));
+    living.stats.load(kept);
     assert_eq!(known(&sweep_for(&mut living, FULL).derived.batteries), apart);
     // With a label of its own it is who it was.
     assert!(living.bank.set_barcode(2, &two));
@@ -235,11 +235,11 @@ fn totals_are_absent_until_the_ledger_is_loaded_and_then_hold_both() {
         (None, None, None)
     );
     assert!(second.stats.ledger().is_none(), "what is not whole must not be written");
-    second.stats.adopt(kept);
+    second.stats.load(kept);
     let told = sweep_for(&mut second, FULL).derived;
     assert_eq!(told.totals, hour.totals, "what is told is what is on disk");
     let both = Arc::new(second.stats.ledger().unwrap().clone());
-    second.stats.kept(both);
+    second.stats.on_saved(both);
     let told = sweep_for(&mut second, FULL).derived;
     assert!(moved(told.totals) > moved(hour.totals));
     assert!(moved(told.batteries[0].totals) > moved(hour.batteries[0].totals));

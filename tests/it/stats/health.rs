@@ -208,7 +208,7 @@ struct Scripted {
 
 impl Scripted {
     fn at(soc: f64) -> Self {
-        Self { stats: Stats::unkept(MINUTE), start: Instant::now(), minute: 0, pace: 1, soc }
+        Self { stats: Stats::without_persistence(MINUTE), start: Instant::now(), minute: 0, pace: 1, soc }
     }
 
     /// For so many minutes, with all cells at `middle` millivolts but for what is added to one of them (from 1).

@@ -9,7 +9,7 @@ use bankwatch::internals::model::report::{BankReport, ServiceCounters};
 use bankwatch::internals::model::units::{
     MilliampHours, Milliamps, Millicelsius, Millivolts, MilliwattHours, Percent,
 };
-use bankwatch::internals::model::withheld::{Implausible, Quantity, ValueKey, ValueScope, shown};
+use bankwatch::internals::model::withheld::{ImplausibleReason, Quantity, ValueKey, ValueScope, shown};
 use bankwatch::internals::model::word::Word;
 use bankwatch::internals::simulator::SimulatedBank;
 use bankwatch::internals::stats::Stats;
@@ -33,7 +33,7 @@ fn next(living: &mut SimulatedYears, change: impl FnOnce(&mut BankReading)) -> B
 /// The same strange thing is said twice: the first time it is withheld and named, the second time believed.
 fn is_believed_the_second_time(
     quantity: Quantity,
-    why: Implausible,
+    why: ImplausibleReason,
     change: fn(&mut Measured),
     shown: fn(&Measured) -> bool,
 ) {
@@ -186,7 +186,7 @@ proptest! {
         known in any::<bool>(),
         sweeps in prop::collection::vec((any::<bool>(), 0..5_u32, 1..100_u32), 4..16),
     ) {
-        let (mut stats, mut began) = (Stats::unkept(SWEEP), Instant::now());
+        let (mut stats, mut began) = (Stats::without_persistence(SWEEP), Instant::now());
         let mut swept = |kind, seconds, change: &mut dyn FnMut(&mut BankReading)| {
             began += Duration::from_secs(seconds);
             let mut reading = BankReading { kind, began, ..READING.clone() };
@@ -240,7 +240,7 @@ fn two_persistently_different_answers_are_both_shown() {
 
 #[test]
 fn an_impossible_value_is_withheld_until_the_next_sweep_confirms_it() {
-    use Implausible::{Limit, Step};
+    use ImplausibleReason::{Limit, Step};
     is_believed_the_second_time(
         Quantity::Voltage,
         Limit,

@@ -112,7 +112,7 @@ fn weeks_survive_restarts_and_trends_need_enough_of_them() {
     assert_eq!(health(&early).trends, [], "three weeks are too few");
     let kept = Ledger::from_bytes(&cut.stats.ledger().unwrap().to_bytes().unwrap()).unwrap();
     cut.stats = Stats::new(STEP);
-    cut.stats.adopt(kept);
+    cut.stats.load(kept);
     let (cut, whole) = (live(&mut cut, 20, drift), live(&mut whole, 40, drift));
     let [cut, whole] = [&cut, &whole].map(|report| trend(health(report), TrendMetric::Resistance).unwrap());
     assert_eq!(cut.weeks, whole.weeks);

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bankwatch::internals::events::catalogue::Catalogue;
-use bankwatch::internals::events::decode::tell_standing;
+use bankwatch::internals::events::decode::set_active_events;
 use bankwatch::internals::model::event_word::EventWord;
 use bankwatch::internals::model::reading::{Measured, SweepKind};
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::simulator::SimulatedBank;
-use bankwatch::internals::status::{Status, table};
+use bankwatch::internals::status::{StatusDocument, table};
 use jiff::tz::TimeZone;
 use support::simulated_years::{SimulatedYears, plan};
 
@@ -16,8 +16,8 @@ const STEP: Duration = Duration::from_secs(300);
 const DAY: u32 = 24 * 12;
 
 fn text(mut report: BankReport) -> String {
-    tell_standing(&mut report, &Catalogue::load(None).0);
-    table::render(&Status::of(&report, &TimeZone::UTC), false)
+    set_active_events(&mut report, &Catalogue::load(None).0);
+    table::render(&StatusDocument::of(&report, &TimeZone::UTC), false)
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use bankwatch::internals::events::catalogue::Catalogue;
-use bankwatch::internals::events::decode::tell_standing;
+use bankwatch::internals::events::decode::set_active_events;
 use bankwatch::internals::model::event_word::EventWord;
 use bankwatch::internals::model::facts::{FactSource, Facts};
 use bankwatch::internals::model::place::Place;
@@ -22,7 +22,7 @@ use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::mqtt::payload::{self, TopicPayload};
 use bankwatch::internals::mqtt::topics::Topics;
 use bankwatch::internals::settings::{BankSettings, CellLevel, MqttSettings, Settings, Sources, load};
-use bankwatch::internals::status::Status;
+use bankwatch::internals::status::StatusDocument;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -167,12 +167,12 @@ pub fn missing(place: Place, command: &str) -> MissingAnswer {
 
 pub fn parts_of(reading: BankReading, level: CellLevel) -> Vec<TopicPayload> {
     let mut report = BankReport::of_one(reading);
-    tell_standing(&mut report, &Catalogue::load(None).0);
+    set_active_events(&mut report, &Catalogue::load(None).0);
     parts(&report, level)
 }
 
 pub fn parts(report: &BankReport, level: CellLevel) -> Vec<TopicPayload> {
-    payload::payloads(report, &Status::of(report, &TimeZone::UTC), &topics(), level, 3)
+    payload::payloads(report, &StatusDocument::of(report, &TimeZone::UTC), &topics(), level, 3)
 }
 
 /// What is announced of a bank once it has been seen.

@@ -38,7 +38,12 @@ pub struct SimulatedYears {
 
 impl SimulatedYears {
     pub fn new(bank: SimulatedBank, interval: Duration) -> Self {
-        Self { bank, stats: Stats::unkept(interval), start: Instant::now(), elapsed: Duration::ZERO }
+        Self {
+            bank,
+            stats: Stats::without_persistence(interval),
+            start: Instant::now(),
+            elapsed: Duration::ZERO,
+        }
     }
 
     pub fn advance(&mut self, time: Duration) {

@@ -12,7 +12,7 @@ use crate::model::event::EventLevel;
 use crate::settings::{BankSettings, Settings};
 
 #[derive(Clone, Debug)]
-pub struct EventPlan {
+pub struct EventConfig {
     /// The banks and their intervals.
     pub banks: Vec<(Arc<str>, Duration)>,
     pub catalogue: Arc<Catalogue>,
@@ -29,7 +29,7 @@ pub struct EventPlan {
     pub zone: TimeZone,
 }
 
-impl EventPlan {
+impl EventConfig {
     /// Returns `None` if events are disabled. The event log is rotated like the service's own log.
     #[must_use]
     pub(crate) fn of(settings: &Settings, catalogue: &Arc<Catalogue>, deadline: Duration) -> Option<Self> {

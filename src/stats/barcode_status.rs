@@ -18,7 +18,7 @@ const GONE_S: i64 = 3_600;
 
 /// How far a stated barcode identifies its battery.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum KnownBy {
+pub(crate) enum BarcodeStatus {
     /// The barcode is plausible and belongs to this battery.
     Own(Identity),
     /// The barcode is not plausible; the place identifies the battery.
@@ -29,7 +29,11 @@ pub(crate) enum KnownBy {
 
 /// Returns the status of each stated barcode by place.
 #[must_use]
-pub(crate) fn labels(reading: &BankReading, facts: &[Facts], ledger: &Ledger) -> BTreeMap<Place, KnownBy> {
+pub(crate) fn barcode_statuses(
+    reading: &BankReading,
+    facts: &[Facts],
+    ledger: &Ledger,
+) -> BTreeMap<Place, BarcodeStatus> {
     let installed = reading.batteries.iter().zip(facts);
     let installed = installed.filter(|(battery, _)| battery.presence != Presence::Absent);
     let stated: BTreeMap<Place, Option<&str>> =
@@ -44,9 +48,9 @@ pub(crate) fn labels(reading: &BankReading, facts: &[Facts], ledger: &Ledger) ->
     let label = |(barcode, places): (&str, Vec<Place>)| {
         let owner = if is_plausible(barcode) { owner(barcode, &places, &stated, ledger, at) } else { None };
         let label = |place: Place| match owner {
-            Some(owner) if owner == place => KnownBy::Own(Identity::Barcode(barcode.to_owned())),
-            _ if is_plausible(barcode) => KnownBy::Shared(barcode.to_owned()),
-            _ => KnownBy::Unusable,
+            Some(owner) if owner == place => BarcodeStatus::Own(Identity::Barcode(barcode.to_owned())),
+            _ if is_plausible(barcode) => BarcodeStatus::Shared(barcode.to_owned()),
+            _ => BarcodeStatus::Unusable,
         };
         places.into_iter().map(move |place| (place, label(place))).collect::<Vec<_>>()
     };

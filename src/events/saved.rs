@@ -40,7 +40,7 @@ pub struct SavedEvent {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Form<B> {
+struct SavedFile<B> {
     version: u32,
     #[serde(flatten)]
     bank: B,
@@ -53,7 +53,7 @@ impl SavedBank {
     }
 
     pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
-        Ok(serde_json::to_vec(&Form { version: VERSION, bank: self })?)
+        Ok(serde_json::to_vec(&SavedFile { version: VERSION, bank: self })?)
     }
 
     /// Reads the file; a missing file is an empty state.
@@ -66,7 +66,7 @@ impl SavedBank {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(error),
         };
-        let form: Form<Self> = serde_json::from_str(&text)?;
+        let form: SavedFile<Self> = serde_json::from_str(&text)?;
         if form.version != VERSION {
             let message = format!("expected version {VERSION}, found {}", form.version);
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));

@@ -39,13 +39,13 @@ pub struct LedgerFile {
 }
 
 /// The ledger's file, and what came of it so far.
-pub(super) struct Keeping {
+pub(super) struct LedgerStore {
     file: Arc<AtomicFile>,
     every: Duration,
     deadline: Duration,
     log: Logger,
     worker: Worker,
-    state: State,
+    state: LedgerState,
     busy: bool,
     tried: Option<Instant>,
     written: Option<(Instant, Arc<Ledger>)>,
@@ -53,7 +53,7 @@ pub(super) struct Keeping {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum LedgerState {
     Unread,
     Kept,
     Refused,
@@ -61,7 +61,7 @@ enum State {
 
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Errand {
+pub(super) enum LedgerIo {
     /// Read what was kept.
     Read,
     /// Write what is to be kept.
@@ -69,7 +69,7 @@ pub(super) enum Errand {
 }
 
 /// What was found at the start.
-pub(super) enum Found {
+pub(super) enum LedgerFileContent {
     /// No file: a first start.
     Nothing,
     /// What was kept.
@@ -80,24 +80,24 @@ pub(super) enum Found {
     Newer(LedgerError),
 }
 
-impl Keeping {
+impl LedgerStore {
     /// Nothing read yet.
     pub(crate) fn of(LedgerFile { path, every, deadline }: LedgerFile, log: Logger) -> Self {
         let (file, worker) = (Arc::new(AtomicFile::state(path)), Worker::new("ledger", MOST_ABANDONED));
-        let (state, trouble) = (State::Unread, OutageTracker::new());
+        let (state, trouble) = (LedgerState::Unread, OutageTracker::new());
         Self { file, every, deadline, log, worker, state, busy: false, tried: None, written: None, trouble }
     }
 
     /// What is due at `now` with this ledger.
-    pub(crate) fn due(&self, now: Instant, ledger: Option<&Ledger>) -> Option<Errand> {
+    pub(crate) fn due(&self, now: Instant, ledger: Option<&Ledger>) -> Option<LedgerIo> {
         let rested = self.tried.is_none_or(|tried| now.saturating_duration_since(tried) >= self.every);
         if self.busy || !rested {
             return None;
         }
         match self.state {
-            State::Unread => Some(Errand::Read),
-            State::Kept => ledger.filter(|ledger| self.is_new(now, ledger)).map(|_| Errand::Write),
-            State::Refused => None,
+            LedgerState::Unread => Some(LedgerIo::Read),
+            LedgerState::Kept => ledger.filter(|ledger| self.is_new(now, ledger)).map(|_| LedgerIo::Write),
+            LedgerState::Refused => None,
         }
     }
 
@@ -108,18 +108,21 @@ impl Keeping {
         })
     }
 
-    /// Reads what was kept. What comes of it goes to [`Keeping::found`].
+    /// Reads what was kept. What comes of it goes to [`LedgerStore::found`].
     pub(crate) fn read(
         &mut self,
         now: Instant,
-    ) -> impl Future<Output = Result<io::Result<Found>, WorkerError>> + use<> {
+    ) -> impl Future<Output = Result<io::Result<LedgerFileContent>, WorkerError>> + use<> {
         (self.busy, self.tried) = (true, Some(now));
         let file = self.file.clone();
         self.worker.call(self.deadline, move || look(file.path()))
     }
 
     /// Takes note of what was found and says what to go on with; nothing where that is not known.
-    pub(crate) fn found(&mut self, found: Result<io::Result<Found>, WorkerError>) -> Option<Ledger> {
+    pub(crate) fn found(
+        &mut self,
+        found: Result<io::Result<LedgerFileContent>, WorkerError>,
+    ) -> Option<Ledger> {
         self.busy = false;
         let found = match found {
             Ok(Ok(found)) => found,
@@ -131,24 +134,24 @@ impl Keeping {
         self.tried = None;
         let target = self.file.path().display().to_string();
         let (state, ledger) = match found {
-            Found::Nothing => (State::Kept, Some(Ledger::default())),
-            Found::Ledger(ledger) => (State::Kept, Some(*ledger)),
-            Found::SetAside { why, beside } => {
+            LedgerFileContent::Nothing => (LedgerState::Kept, Some(Ledger::default())),
+            LedgerFileContent::Ledger(ledger) => (LedgerState::Kept, Some(*ledger)),
+            LedgerFileContent::SetAside { why, beside } => {
                 error!(self.log, "ledger set aside, counters begin anew"; "reason" => %why, "target" => target,
                     "beside" => %beside.display());
-                (State::Kept, Some(Ledger::default()))
+                (LedgerState::Kept, Some(Ledger::default()))
             }
-            Found::Newer(why) => {
+            LedgerFileContent::Newer(why) => {
                 error!(self.log, "ledger left alone, counters are not kept"; "reason" => %why, "target" => target,
                     "remedy" => "run the newer version again, or move the file away to begin anew");
-                (State::Refused, None)
+                (LedgerState::Refused, None)
             }
         };
         self.state = state;
         ledger
     }
 
-    /// Writes the ledger. What comes of it goes to [`Keeping::wrote`].
+    /// Writes the ledger. What comes of it goes to [`LedgerStore::wrote`].
     pub(crate) fn write(
         &mut self,
         now: Instant,
@@ -184,7 +187,8 @@ impl Keeping {
 
     /// Whether there is anything that is not on disk.
     pub(crate) fn lacks(&self, ledger: &Ledger) -> bool {
-        self.state == State::Kept && self.written.as_ref().is_none_or(|(_, written)| **written != *ledger)
+        self.state == LedgerState::Kept
+            && self.written.as_ref().is_none_or(|(_, written)| **written != *ledger)
     }
 
     fn failed<T>(&mut self, reason: &str) -> Option<T> {
@@ -219,21 +223,21 @@ fn write(file: &AtomicFile, ledger: &Ledger) -> io::Result<()> {
 
 /// What lies at `path`, on the worker's thread. A damaged file is moved aside, so that nothing of it is lost to
 /// whoever may want to look.
-fn look(path: &Path) -> io::Result<Found> {
+fn look(path: &Path) -> io::Result<LedgerFileContent> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LedgerFileContent::Nothing),
         Err(error) => return Err(error),
     };
     match Ledger::from_bytes(&bytes) {
-        Ok(ledger) => Ok(Found::Ledger(Box::new(ledger))),
-        Err(why @ LedgerError::Newer { .. }) => Ok(Found::Newer(why)),
+        Ok(ledger) => Ok(LedgerFileContent::Ledger(Box::new(ledger))),
+        Err(why @ LedgerError::Newer { .. }) => Ok(LedgerFileContent::Newer(why)),
         Err(why @ LedgerError::Damaged(_)) => {
             let mut name = path.file_name().unwrap_or_default().to_owned();
             name.push(".damaged");
             let beside = path.with_file_name(name);
             fs::rename(path, &beside)?;
-            Ok(Found::SetAside { why, beside })
+            Ok(LedgerFileContent::SetAside { why, beside })
         }
     }
 }

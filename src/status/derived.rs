@@ -34,7 +34,7 @@ pub(crate) struct BankKeys {
     pub(crate) time_to_target_h: Option<f64>,
     /// What stands by a stack's own error code and states.
     #[serde(default)]
-    pub(crate) active_events: Vec<StandingKeys>,
+    pub(crate) active_events: Vec<ActiveEventKeys>,
 }
 
 /// A battery's keys.
@@ -64,7 +64,7 @@ pub(crate) struct DeviceKeys {
     pub(crate) time_to_target_h: Option<f64>,
     /// What stands by its event words and states.
     #[serde(default)]
-    pub(crate) active_events: Vec<StandingKeys>,
+    pub(crate) active_events: Vec<ActiveEventKeys>,
     /// The verdict.
     #[serde(default)]
     pub(crate) health: HealthVerdict,
@@ -102,7 +102,7 @@ pub(crate) struct DeviceKeys {
 
 /// A condition that stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StandingKeys {
+pub(crate) struct ActiveEventKeys {
     /// Which word says so.
     pub(crate) word: String,
     /// The bit in hexadecimal, or the state.
@@ -113,7 +113,7 @@ pub(crate) struct StandingKeys {
     pub(crate) text: String,
 }
 
-impl StandingKeys {
+impl ActiveEventKeys {
     fn of(standing: &[ActiveEvent]) -> Vec<Self> {
         let keys = |ActiveEvent { word, condition: sign, level, text }: &ActiveEvent| Self {
             word: word.to_string(),
@@ -165,7 +165,7 @@ impl BankKeys {
                 .charge_rate
                 .and_then(|rate| rate.time_to_soc(insight.target_soc))
                 .map(hours),
-            active_events: StandingKeys::of(&insight.active_events),
+            active_events: ActiveEventKeys::of(&insight.active_events),
         }
     }
 }
@@ -187,7 +187,7 @@ impl DeviceKeys {
             time_to_full_h: insight.charge_rate.and_then(|rate| rate.time_to_full()).map(hours),
             time_to_empty_h: insight.charge_rate.and_then(|rate| rate.time_to_empty()).map(hours),
             time_to_target_h: insight.charge_rate.and_then(|rate| rate.time_to_soc(target_soc)).map(hours),
-            active_events: StandingKeys::of(&insight.active_events),
+            active_events: ActiveEventKeys::of(&insight.active_events),
             health: health.verdict,
             health_reasons: health.reasons.iter().map(ToString::to_string).collect(),
             lowest_cell: health.lowest.map(|steady| steady.cell),

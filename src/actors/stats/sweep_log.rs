@@ -8,7 +8,7 @@ use slog::{Logger, debug, info, warn};
 use crate::console::command::Command;
 use crate::model::reading::{BankReading, Presence, SweepKind};
 use crate::model::report::BankReport;
-use crate::model::withheld::Withheld;
+use crate::model::withheld::ImplausibleValue;
 use crate::outage::{HumanDuration, OutageTracker};
 
 /// From one summary line to the next.
@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const MOST_UNREADABLE: usize = 64;
 
 /// What was told, so that nothing is told twice.
-pub(super) struct Telling {
+pub(super) struct SweepLog {
     log: Logger,
     /// How many batteries the settings speak of.
     batteries: Option<u8>,
@@ -28,20 +28,20 @@ pub(super) struct Telling {
     /// Facts that were logged as unreadable: question and reason.
     unreadable: BTreeSet<(String, String)>,
     first_told: bool,
-    summary: Option<Hour>,
+    summary: Option<HourlySummary>,
     told_size: Option<(usize, Option<usize>)>,
     withheld: OutageTracker,
 }
 
 /// What the hourly line sums up.
-struct Hour {
+struct HourlySummary {
     since: Instant,
     sweeps: u64,
     asked_again: u64,
     incomplete: u64,
 }
 
-impl Telling {
+impl SweepLog {
     /// Nothing told yet.
     pub(crate) fn new(log: Logger, batteries: Option<u8>, cells: Option<u8>) -> Self {
         let (missing, first_told, summary, told_size) = (BTreeMap::new(), false, None, None);
@@ -76,7 +76,13 @@ impl Telling {
         self.tell_values(&reading.bank, reading.kind, &report.withheld, &report.lasting);
     }
 
-    fn tell_values(&mut self, bank: &str, kind: SweepKind, withheld: &[Withheld], lasting: &[Withheld]) {
+    fn tell_values(
+        &mut self,
+        bank: &str,
+        kind: SweepKind,
+        withheld: &[ImplausibleValue],
+        lasting: &[ImplausibleValue],
+    ) {
         let now = Instant::now();
         let Some(first) = withheld.first().or(lasting.first()) else {
             if kind == SweepKind::Full
@@ -97,7 +103,7 @@ impl Telling {
     }
 
     fn tell_hour(&mut self, reading: &BankReading) {
-        let fresh = || Hour { since: Instant::now(), sweeps: 0, asked_again: 0, incomplete: 0 };
+        let fresh = || HourlySummary { since: Instant::now(), sweeps: 0, asked_again: 0, incomplete: 0 };
         let hour = self.summary.get_or_insert_with(fresh);
         hour.sweeps += 1;
         hour.asked_again += u64::from(reading.asked_again);
@@ -192,7 +198,7 @@ mod tests {
     use crate::console::transcript::Transcript;
     use crate::model::place::Place;
     use crate::model::reading::{BatteryReading, MissingAnswer};
-    use crate::model::withheld::{Implausible, Quantity, ValueScope};
+    use crate::model::withheld::{ImplausibleReason, Quantity, ValueScope};
 
     /// The messages that were logged, without their keys.
     #[derive(Clone, Default)]
@@ -236,7 +242,7 @@ mod tests {
     /// What is logged about answers in these sweeps.
     fn logged(sweeps: &[BankReading]) -> Vec<String> {
         let messages = Messages::default();
-        let mut telling = Telling::new(Logger::root(messages.clone().fuse(), o!()), None, None);
+        let mut telling = SweepLog::new(Logger::root(messages.clone().fuse(), o!()), None, None);
         sweeps.iter().for_each(|reading| telling.tell(reading));
         let mut logged = messages.0.lock().unwrap().clone();
         logged.retain(|message| message.starts_with("answer"));
@@ -267,15 +273,15 @@ mod tests {
     #[test]
     fn a_persistent_implausible_value_is_logged_once_and_when_over() {
         let messages = Messages::default();
-        let mut telling = Telling::new(Logger::root(messages.clone().fuse(), o!()), None, None);
-        let value = Withheld {
+        let mut telling = SweepLog::new(Logger::root(messages.clone().fuse(), o!()), None, None);
+        let value = ImplausibleValue {
             battery: None,
             quantity: Quantity::CellVoltage,
             scope: ValueScope::Cell(5),
             value: 0,
-            why: Implausible::Limit,
+            why: ImplausibleReason::Limit,
         };
-        let mut tell = |withheld: &[Withheld], lasting: &[Withheld]| {
+        let mut tell = |withheld: &[ImplausibleValue], lasting: &[ImplausibleValue]| {
             telling.tell_values("bank", SweepKind::Full, withheld, lasting);
         };
         tell(&[value], &[]);
