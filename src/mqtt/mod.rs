@@ -13,6 +13,7 @@ pub mod event_backlog;
 pub mod homeassistant;
 pub mod legacy_topics;
 pub mod message;
+pub mod message_kind;
 pub mod payload;
 mod publish_group;
 pub mod publish_round;

@@ -1,6 +1,6 @@
 //! Groups the payloads of a report by how often they are published.
 
-use crate::mqtt::payload::MessageKind;
+use crate::mqtt::message_kind::MessageKind;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PublishGroup {

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_beyond_the_brokers_limit_is_found_and_left_out_and_all_others_go() {
+    fn only_messages_beyond_the_limit_are_skipped() {
         let mut planner = RoundTripPlanner::new(false);
         let messages = [message("a", 100), message("b", 5_000), message("c", 20_000), message("d", 300)];
         assert_eq!(
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_breaks_over_and_over_has_nothing_left_out_that_has_gone_through_before() {
+    fn an_unstable_network_skips_no_message_accepted_before() {
         let mut planner = RoundTripPlanner::new(false);
         let messages = [message("a", 100), message("b", 20_000)];
         assert_eq!(send(&mut planner, &messages, 64_000), Ok(vec![]));
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_broker_announces_is_honoured_up_front() {
+    fn an_announced_packet_size_limit_is_respected() {
         let (trips, skipped) =
             RoundTripPlanner::new(true).plan(vec![message("a", 100), message("b", 3_000)], Some(2_000));
         assert_eq!(sizes(&trips), [1]);
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_each_shape_of_topic_is_acknowledged_on_each_connection_where_that_names_denials() {
+    fn the_first_message_of_each_topic_shape_is_acknowledged() {
         let topics = ["bankwatch/b/state", "bankwatch/b/battery/1/state", "bankwatch/b/battery/2/state"];
         let messages: Vec<Message> = topics.iter().map(|topic| message(topic, 10)).collect();
         let acknowledged = |planner: &mut RoundTripPlanner| -> Vec<bool> {
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn less_is_under_way_on_a_slow_path_and_it_has_time_for_it() {
+    fn a_slow_path_has_fewer_bytes_in_flight_and_longer_deadlines() {
         let mut planner = RoundTripPlanner::new(false);
         let messages: Vec<Message> = (0..20).map(|n| message(&n.to_string(), 6_000)).collect();
         let (trips, _) = planner.plan(messages.clone(), None);

@@ -10,7 +10,8 @@ use crate::model::report::BankReport;
 use crate::mqtt::homeassistant::entities::Entity;
 use crate::mqtt::homeassistant::enum_values::bounded;
 use crate::mqtt::homeassistant::naming;
-use crate::mqtt::payload::{MessageKind, TopicPayload};
+use crate::mqtt::message_kind::MessageKind;
+use crate::mqtt::payload::topic_payload::TopicPayload;
 use crate::settings::BankSettings;
 
 /// After so many full readings with cells, the cell count of a battery is final.

@@ -6,7 +6,7 @@
 
 use crate::model::place::Place;
 use crate::mqtt::homeassistant::enum_values::{STATES, STATUSES};
-use crate::mqtt::payload::MessageKind;
+use crate::mqtt::message_kind::MessageKind;
 use crate::settings::CellLevel;
 
 /// One entity of a bank, of each battery or of each cell.

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{MessageKind, TopicPayload, payload};
 use crate::model::reading::Presence;
 use crate::model::report::BankReport;
 use crate::model::statistics::Extreme;
 use crate::mqtt::homeassistant::naming;
+use crate::mqtt::message_kind::MessageKind;
+use crate::mqtt::payload::topic_payload::{TopicPayload, build_payload};
 use crate::mqtt::topics::Topics;
 use crate::settings::CellLevel;
 use crate::status::{CellStatus, Cells, StatusDocument, rounded};
@@ -62,7 +63,7 @@ pub(crate) fn payloads(
     for (battery, cells) in batteries.filter(|(battery, _)| battery.presence == Presence::Present) {
         if let Some(content) = battery_cells(cells, level) {
             let place = battery.place;
-            payloads.push(payload(
+            payloads.push(build_payload(
                 MessageKind::Cells(place),
                 topics.battery_cells(bank, place),
                 content,
@@ -71,7 +72,7 @@ pub(crate) fn payloads(
         }
     }
     if let Some(content) = bank_cells(report).filter(|_| level >= STATISTICS_LEVEL) {
-        payloads.push(payload(MessageKind::BankCells, topics.bank_cells(bank), content, &[]));
+        payloads.push(build_payload(MessageKind::BankCells, topics.bank_cells(bank), content, &[]));
     }
     payloads
 }

@@ -5,55 +5,22 @@
 
 mod cells;
 mod event;
+pub mod topic_payload;
 
-pub(crate) use event::event;
+pub(crate) use self::event::event;
 
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::model::place::Place;
 use crate::model::reading::{Presence, SweepKind};
 use crate::model::report::BankReport;
 use crate::mqtt::alarm;
-use crate::mqtt::homeassistant::entities;
-use crate::mqtt::homeassistant::enum_values;
+use crate::mqtt::message_kind::MessageKind;
+use crate::mqtt::payload::topic_payload::{TopicPayload, build_payload, fingerprint};
 use crate::mqtt::topics::Topics;
 use crate::settings::CellLevel;
 use crate::status::{Device, StatusDocument, rounded};
-
-#[derive(Clone, Debug)]
-pub struct TopicPayload {
-    pub topic: String,
-    /// JSON.
-    pub payload: Vec<u8>,
-    pub kind: MessageKind,
-    /// ValueScope the values, without those that change in every sweep: equal means unchanged. Comparable within one run of the
-    /// program.
-    pub fingerprint: u64,
-    /// Keys read by Home Assistant entities whose values are not null.
-    pub present_keys: BTreeSet<&'static str>,
-}
-
-/// What a message is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum MessageKind {
-    /// The bank's totals, each reading.
-    Bank,
-    /// Statistics over all cells of the bank, full readings.
-    BankCells,
-    /// The service, full readings.
-    Service,
-    /// Values of a battery from the table, each reading.
-    Battery(Place),
-    /// Details and facts of a battery, full readings.
-    Detail(Place),
-    /// A battery's cells, full readings.
-    Cells(Place),
-    /// The status document, full readings.
-    Document,
-}
 
 /// All payloads of a report. `document` is the report as the status document; `restarts` counts the restarted parts of the
 /// service.
@@ -69,10 +36,10 @@ pub fn payloads(
     let mut payloads = Vec::new();
     let full = report.reading.kind == SweepKind::Full;
     if let Some(totals) = totals(report, document) {
-        payloads.push(payload(MessageKind::Bank, topics.bank_state(bank), totals, &[]));
+        payloads.push(build_payload(MessageKind::Bank, topics.bank_state(bank), totals, &[]));
     }
     if full {
-        payloads.push(payload(
+        payloads.push(build_payload(
             MessageKind::Service,
             topics.bank_service(bank),
             service(document, restarts),
@@ -83,7 +50,7 @@ pub fn payloads(
     for (battery, device) in batteries.filter(|(battery, _)| battery.presence == Presence::Present) {
         let place = battery.place;
         if let Some(state) = state(device) {
-            payloads.push(payload(
+            payloads.push(build_payload(
                 MessageKind::Battery(place),
                 topics.battery_state(bank, place),
                 state,
@@ -96,7 +63,7 @@ pub fn payloads(
                 ("balancing", alarm::is_balancing(battery).into()),
             ];
             let detail = insert(detail, alarms);
-            payloads.push(payload(
+            payloads.push(build_payload(
                 MessageKind::Detail(place),
                 topics.battery_detail(bank, place),
                 detail,
@@ -188,35 +155,6 @@ fn insert<const N: usize>(mut value: Value, entries: [(&str, Value); N]) -> Valu
     value
 }
 
-fn payload(kind: MessageKind, topic: String, content: Value, volatile: &[&str]) -> TopicPayload {
-    let mut keys = match content {
-        Value::Object(keys) => keys,
-        _ => Map::new(),
-    };
-    enum_values::sanitize(&mut keys);
-    let is_present = |path: &&str| match value_at(&keys, path) {
-        None | Some(Value::Null) => false,
-        Some(Value::Array(items)) => items.iter().any(|item| !item.is_null()),
-        Some(_) => true,
-    };
-    let present_keys = entities::keys_of(kind).filter(is_present).collect();
-    let fingerprint = fingerprint(&keys, volatile);
-    TopicPayload {
-        topic,
-        payload: Value::Object(keys).to_string().into_bytes(),
-        kind,
-        fingerprint,
-        present_keys,
-    }
-}
-
-/// The value at a path of keys like `lifetime.capacity_ah`.
-fn value_at<'a>(keys: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
-    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
-    let value = keys.get(first)?;
-    if rest.is_empty() { Some(value) } else { value_at(value.as_object()?, rest) }
-}
-
 /// The status document exactly as in the JSON file.
 fn document_payload(topic: String, document: &StatusDocument) -> TopicPayload {
     // Serializing a status document can't fail.
@@ -226,12 +164,4 @@ fn document_payload(topic: String, document: &StatusDocument) -> TopicPayload {
         _ => 0,
     };
     TopicPayload { topic, payload, kind: MessageKind::Document, fingerprint, present_keys: BTreeSet::new() }
-}
-
-fn fingerprint(keys: &Map<String, Value>, volatile: &[&str]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for (key, value) in keys.iter().filter(|(key, _)| !volatile.contains(&key.as_str())) {
-        (key, value).hash(&mut hasher);
-    }
-    hasher.finish()
 }

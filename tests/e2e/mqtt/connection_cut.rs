@@ -18,7 +18,7 @@ fn many() -> Vec<Message> {
 }
 
 #[tokio::test]
-async fn a_connection_cut_in_the_middle_of_a_message_ends_publishing_and_can_be_made_again() {
+async fn a_connection_cut_within_a_message_can_be_made_again() {
     let Some(broker) = Broker::start() else { return };
     let proxy = Proxy::in_front_of(broker.port());
     let mut listener = Listener::at(&broker.settings(""), "#").await;
@@ -38,7 +38,7 @@ async fn a_connection_cut_in_the_middle_of_a_message_ends_publishing_and_can_be_
 /// What ended the process: a message that was to be acknowledged and could not be written, and one that the system took in
 /// two parts.
 #[tokio::test]
-async fn connections_cut_anywhere_in_many_messages_do_no_harm() {
+async fn connections_cut_anywhere_do_no_harm() {
     let Some(broker) = Broker::start() else { return };
     let proxy = Proxy::in_front_of(broker.port());
     let mut session = connected(&settings(&proxy.url(), "")).await;
@@ -69,7 +69,7 @@ async fn connections_cut_in_acknowledged_messages_do_no_harm() {
 
 /// So that it takes each message in one part.
 #[tokio::test]
-async fn no_more_is_under_way_than_the_systems_buffer_takes_at_once() {
+async fn bytes_in_flight_fit_the_send_buffer() {
     let Some(broker) = Broker::start() else { return };
     let proxy = Proxy::in_front_of(broker.port());
     let mut listener = Listener::at(&broker.settings(""), "old/#").await;
@@ -85,7 +85,7 @@ async fn no_more_is_under_way_than_the_systems_buffer_takes_at_once() {
 }
 
 #[tokio::test]
-async fn a_slow_path_is_given_the_time_that_it_takes() {
+async fn deadlines_allow_for_a_slow_path() {
     let Some(broker) = Broker::start() else { return };
     let proxy = Proxy::in_front_of(broker.port());
     let patience = MqttTimeouts { ack: Duration::from_millis(200), ..BRIEF };
@@ -98,7 +98,7 @@ async fn a_slow_path_is_given_the_time_that_it_takes() {
 }
 
 #[tokio::test]
-async fn what_was_not_sent_before_the_connection_broke_is_not_sent_after() {
+async fn unsent_messages_are_not_sent_after_a_reconnect() {
     let Some(broker) = Broker::start() else { return };
     let proxy = Proxy::in_front_of(broker.port());
     let mut listener = Listener::at(&broker.settings(""), "#").await;

@@ -29,7 +29,7 @@ async fn ear(settings: &MqttSettings) -> Listener {
 }
 
 #[tokio::test]
-async fn an_event_is_told_once_when_it_begins_and_once_when_it_ends() {
+async fn an_event_is_published_when_raised_and_when_cleared() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     let mut service = service(&bank, &broker.url(), "");
@@ -55,7 +55,7 @@ async fn an_event_is_told_once_when_it_begins_and_once_when_it_ends() {
 }
 
 #[tokio::test]
-async fn what_happened_last_is_told_before_the_farewell() {
+async fn last_events_are_published_before_offline() {
     let Some(broker) = Broker::start() else { return };
     let (proxy, bank, settings) = (Proxy::in_front_of(broker.port()), bank(), broker.settings(""));
     let service = service(&bank, &proxy.url(), "");
@@ -81,7 +81,7 @@ async fn what_happened_last_is_told_before_the_farewell() {
 }
 
 #[tokio::test]
-async fn what_happened_while_the_broker_was_away_is_told_when_it_is_back() {
+async fn events_during_an_outage_are_published_afterwards() {
     let Some(broker) = Broker::start() else { return };
     let (proxy, bank, settings) = (Proxy::in_front_of(broker.port()), bank(), broker.settings(""));
     let mut service = service(&bank, &proxy.url(), "");

@@ -51,7 +51,7 @@ fn is_told(service: &Service, lines: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_broker_killed_and_started_again_without_a_memory_is_told_everything_again() {
+async fn a_broker_restarted_without_data_gets_everything_again() {
     let Some(mut broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     let mut service = service(&bank, &broker.url(), "");
@@ -62,11 +62,11 @@ async fn a_broker_killed_and_started_again_without_a_memory_is_told_everything_a
     wait_for_sweeps(&mut service, 10);
     broker.start_again();
     recovers("killed", &mut service, &settings, Instant::now(), meanwhile).await;
-    is_told(&service, &["output up", "the connection ended", "connection refused", "output recovered"]);
+    is_told(&service, &["output up", "the connection was lost", "connection refused", "output recovered"]);
 }
 
 #[tokio::test]
-async fn a_broker_that_hangs_is_left_and_found_again_when_it_goes_on() {
+async fn a_hanging_broker_is_reconnected_when_it_resumes() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     let mut service = service(&bank, &broker.url(), "");
@@ -81,7 +81,7 @@ async fn a_broker_that_hangs_is_left_and_found_again_when_it_goes_on() {
 }
 
 #[tokio::test]
-async fn a_connection_cut_in_the_middle_of_a_word_is_made_again() {
+async fn a_connection_cut_within_a_packet_is_made_again() {
     let Some(broker) = Broker::start() else { return };
     let (proxy, bank, settings) = (Proxy::in_front_of(broker.port()), bank(), broker.settings(""));
     let mut service = service(&bank, &proxy.url(), "legacy_topics = true");
@@ -98,7 +98,7 @@ async fn a_connection_cut_in_the_middle_of_a_word_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_path_that_breaks_before_all_is_announced_brings_the_rest_with_the_next_connections() {
+async fn announcing_continues_over_broken_connections() {
     let Some(broker) = Broker::start() else { return };
     let (proxy, bank, settings) = (Proxy::in_front_of(broker.port()), bank(), broker.settings(""));
     // Less than the announcements, so that beginning with the first each time would never end.
@@ -124,7 +124,7 @@ async fn a_path_that_breaks_before_all_is_announced_brings_the_rest_with_the_nex
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_and_the_service_comes_up_by_itself_once_the_broker_knows_it() {
+async fn a_wrong_password_is_logged_and_recovers_by_itself() {
     let Some(mut broker) = Setup::default().user("house", "somethingelse").start() else { return };
     let lines = "username = \"house\"\npassword = \"hunter2hunter2\"";
     let (bank, settings) = (bank(), broker.settings(lines));
@@ -151,7 +151,7 @@ fn lay(broker: &Broker, papers: &Papers) {
 }
 
 #[tokio::test]
-async fn a_broker_with_the_wrong_certificate_is_told_nothing_until_it_has_a_good_one() {
+async fn a_broker_with_a_wrong_certificate_gets_nothing() {
     let authority = Authority::new("Test authority");
     let stranger = authority.signs(&["broker.lan"]);
     let setup = Setup::default()
@@ -179,7 +179,7 @@ async fn a_broker_with_the_wrong_certificate_is_told_nothing_until_it_has_a_good
 }
 
 #[tokio::test]
-async fn a_broker_that_is_not_there_at_the_start_is_waited_for() {
+async fn a_broker_missing_at_the_start_is_awaited() {
     let Some(mut broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     broker.kill();

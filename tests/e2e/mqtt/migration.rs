@@ -135,7 +135,7 @@ fn removes(broker: &Broker, arguments: &[&str], topics: usize) {
 }
 
 #[tokio::test]
-async fn the_service_takes_over_by_itself_in_the_right_order_and_once() {
+async fn the_service_migrates_entities_once_in_the_right_order() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings, old) = (bank(), broker.settings(""), predecessors("bank"));
     assert_eq!(old.len(), ENTITIES);
@@ -176,7 +176,7 @@ async fn the_service_takes_over_by_itself_in_the_right_order_and_once() {
 }
 
 #[tokio::test]
-async fn by_hand_over_and_back_and_over_again_and_out() {
+async fn ha_commands_migrate_back_again_and_remove() {
     let Some(broker) = Broker::start() else { return };
     let settings = broker.settings("");
     let old = predecessors("bank");
@@ -198,7 +198,7 @@ async fn by_hand_over_and_back_and_over_again_and_out() {
 }
 
 #[tokio::test]
-async fn what_any_version_left_at_any_level_is_moved_as_a_whole_and_back() {
+async fn entities_of_any_version_and_level_migrate_and_back() {
     let Some(broker) = Broker::start() else { return };
     let settings = broker.settings("");
     let (mut banks, mut old, mut restored) = (Vec::new(), Vec::new(), Vec::new());
@@ -227,7 +227,7 @@ async fn what_any_version_left_at_any_level_is_moved_as_a_whole_and_back() {
 }
 
 #[tokio::test]
-async fn what_pytes_serial_announced_beyond_ours_is_reported_and_removed_by_hand() {
+async fn further_entities_of_pytes_serial_are_reported_and_removable() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     // A battery and a level more than there are here, from two versions.
@@ -255,7 +255,7 @@ async fn what_pytes_serial_announced_beyond_ours_is_reported_and_removed_by_hand
 }
 
 #[tokio::test]
-async fn a_battery_that_was_gone_before_a_move_by_hand_is_found_as_vanished_and_handed_back_as_a_whole() {
+async fn a_battery_gone_before_the_migration_is_found_as_vanished() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     let old = left(Generation::ValuesByNumber, "bank", 3, 16, CellLevel::Medium);
@@ -277,7 +277,7 @@ async fn a_battery_that_was_gone_before_a_move_by_hand_is_found_as_vanished_and_
 }
 
 #[tokio::test]
-async fn what_can_still_be_taken_over_is_not_removed() {
+async fn entities_that_can_be_taken_over_are_not_removed() {
     let Some(broker) = Broker::start() else { return };
     let settings = broker.settings("");
     leave(&settings, [predecessors("bank"), strangers()].concat()).await;
@@ -291,7 +291,7 @@ async fn what_can_still_be_taken_over_is_not_removed() {
 }
 
 #[tokio::test]
-async fn a_move_that_was_interrupted_is_finished_by_hand_and_none_of_its_entities_is_taken_for_left() {
+async fn ha_migrate_finishes_an_interrupted_migration() {
     let Some(broker) = Broker::start() else { return };
     let settings = broker.settings("");
     // Killed after the first announcement.
@@ -306,7 +306,7 @@ async fn a_move_that_was_interrupted_is_finished_by_hand_and_none_of_its_entitie
 }
 
 #[tokio::test]
-async fn removed_while_the_service_runs_entities_go_and_come_back_and_stay_away_once_it_has_ended() {
+async fn entities_removed_while_the_service_runs_come_back() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     leave(&settings, strangers()).await;
@@ -331,7 +331,7 @@ async fn removed_while_the_service_runs_entities_go_and_come_back_and_stay_away_
 }
 
 #[tokio::test]
-async fn a_battery_that_was_sold_is_removed_by_hand_while_the_service_runs_and_stays_removed() {
+async fn a_removed_battery_stays_removed() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     leave(&settings, strangers()).await;
@@ -368,7 +368,7 @@ async fn flows_without_the_second(settings: &MqttSettings) {
 }
 
 #[tokio::test]
-async fn without_a_broker_the_verb_says_so_and_fails() {
+async fn ha_fails_without_a_broker() {
     let Some(mut broker) = Broker::start() else { return };
     broker.kill();
     for arguments in [&["migrate"][..], &["migrate", "--back", "--dry-run"], &["remove"]] {

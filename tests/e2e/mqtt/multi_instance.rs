@@ -32,7 +32,7 @@ fn two_banks(second: &str, link: &str, url: &str, mqtt: &str) -> String {
 }
 
 #[tokio::test]
-async fn all_banks_of_a_service_share_its_connection_and_are_away_each_by_itself() {
+async fn banks_share_a_connection_and_have_their_own_status() {
     let Some(broker) = Broker::start() else { return };
     let (proxy, settings) = (Proxy::in_front_of(broker.port()), broker.settings(""));
     let (bank, barn) = (bank(), bank());
@@ -60,7 +60,7 @@ async fn all_banks_of_a_service_share_its_connection_and_are_away_each_by_itself
 }
 
 #[tokio::test]
-async fn two_services_with_default_settings_at_one_broker_speak_each_for_itself() {
+async fn two_services_with_default_settings_do_not_interfere() {
     let Some(broker) = Broker::start() else { return };
     let settings = broker.settings("");
     let (bank, barn, shed) = (bank(), bank(), bank());
@@ -107,7 +107,7 @@ async fn two_services_with_default_settings_at_one_broker_speak_each_for_itself(
 }
 
 #[tokio::test]
-async fn two_services_with_one_client_id_are_named_and_fill_no_log() {
+async fn two_services_with_one_client_id_are_reported_in_few_lines() {
     let Some(broker) = Broker::start() else { return };
     let (proxy, bank, shed) = (Proxy::in_front_of(broker.port()), bank(), bank());
     let text = |url: &str, base: &str| {

@@ -22,7 +22,7 @@ async fn told(url: &str, lines: &str) -> (Kind, String) {
 }
 
 #[tokio::test]
-async fn nothing_listens() {
+async fn connection_refused() {
     let url = format!("mqtt://127.0.0.1:{}", free_port("127.0.0.1"));
     let expected =
         format!("connection refused: nothing listens at {url}; is the broker running, and is that its port?");
@@ -32,26 +32,26 @@ async fn nothing_listens() {
 }
 
 #[tokio::test]
-async fn the_host_is_not_known() {
+async fn unknown_host() {
     // Longer than a name may be, so that no name server is asked.
     let host = "h".repeat(64);
     let (kind, sentence) = told(&format!("mqtt://{host}"), "").await;
     assert_eq!(kind, Kind::UnknownHost);
-    assert!(sentence.starts_with(&format!("the host name \"{host}\" is not known (")), "{sentence}");
-    assert!(sentence.ends_with("): check [mqtt] url and the name server"), "{sentence}");
+    assert!(sentence.starts_with(&format!("host name \"{host}\" can't be resolved (")), "{sentence}");
+    assert!(sentence.ends_with("): check [mqtt] url and the DNS server"), "{sentence}");
 }
 
 #[tokio::test]
-async fn no_way_leads_there() {
+async fn unreachable_host() {
     // An address of one link, without the link: nothing is sent.
     let (kind, sentence) = told("mqtt://[fe80::1]", "").await;
     assert_eq!(kind, Kind::Unreachable);
-    assert!(sentence.starts_with("no way to fe80::1 ("), "{sentence}");
+    assert!(sentence.starts_with("fe80::1 is unreachable ("), "{sentence}");
     assert!(sentence.ends_with("): check the address in [mqtt] url and the network"), "{sentence}");
 }
 
 #[tokio::test]
-async fn nobody_answers_the_door() {
+async fn host_without_an_answer() {
     // A queue of those who wait to be let in that is full: the system is silent to whoever comes now.
     let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&listener, &std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
@@ -72,13 +72,13 @@ async fn nobody_answers_the_door() {
 }
 
 #[tokio::test]
-async fn the_broker_hangs() {
+async fn hanging_broker() {
     let Some(broker) = Broker::start() else { return };
     broker.hang();
     let mut session = patient(&broker.settings(""), BRIEF);
     let refusal = refused(&mut session).await;
     let url = broker.url();
-    let expected = format!("the broker at {url} did not answer within 1s: it hangs, or the network does");
+    let expected = format!("the broker at {url} did not answer within 1s: it hangs, or the network is down");
     assert_eq!((refusal.kind, refusal.to_string()), (Kind::Timeout, expected));
     broker.go_on();
     back(&mut session).await;
@@ -86,14 +86,11 @@ async fn the_broker_hangs() {
 }
 
 #[tokio::test]
-async fn user_name_and_password() {
+async fn wrong_or_missing_credentials() {
     let Some(broker) = Setup::default().user("house", "right").start() else { return };
-    let no_user =
-        "the broker does not let us in without a username and a password: set [mqtt] username and password";
-    let wrong =
-        "the broker does not let user \"house\" in with this password: check [mqtt] username and password";
-    let none =
-        "the broker does not let user \"house\" in without a password: check [mqtt] username and password";
+    let no_user = "the broker requires a username and password: set [mqtt] username and password";
+    let wrong = "the broker rejects user \"house\" with this password: check [mqtt] username and password";
+    let none = "the broker rejects user \"house\" without a password: check [mqtt] username and password";
     for version in VERSIONS {
         for (lines, expected) in [
             ("", no_user),
@@ -108,50 +105,50 @@ async fn user_name_and_password() {
 }
 
 #[tokio::test]
-async fn codes_at_the_door() {
+async fn reason_codes_of_a_rejected_connection() {
     let id = "client_id = \"cellar\"";
     let cases: [(&str, &'static [u8], Kind, &str); 7] = [
         (
             VERSIONS[0],
             b"\x20\x03\x00\x85\x00",
             Kind::ClientId,
-            "the broker does not accept the client id \"cellar\": set another, [mqtt] client_id",
+            "the broker rejects the client id \"cellar\": set another one in [mqtt] client_id",
         ),
         (
             VERSIONS[1],
             b"\x20\x02\x00\x02",
             Kind::ClientId,
-            "the broker does not accept the client id \"cellar\": set another, [mqtt] client_id",
+            "the broker rejects the client id \"cellar\": set another one in [mqtt] client_id",
         ),
         (
             VERSIONS[0],
             b"\x20\x03\x00\x8a\x00",
             Kind::Banned,
-            "the broker has banned this client: who runs the broker can lift that",
+            "the broker has banned this client: its administrator can lift the ban",
         ),
         (
             VERSIONS[0],
             b"\x20\x03\x00\x97\x00",
             Kind::RateLimited,
-            "the broker has had enough of us for now (Quota exceeded): raise its limits or [mqtt] publish_interval",
+            "the broker is rate-limiting this client (Quota exceeded): raise its limits or [mqtt] publish_interval",
         ),
         (
             VERSIONS[1],
             b"\x20\x02\x00\x03",
             Kind::Unavailable,
-            "the broker is there and not in service (Server unavailable): its log says why",
+            "the broker is unavailable (Server unavailable): see its log",
         ),
         (
             VERSIONS[0],
             b"\x20\x03\x00\x84\x00",
             Kind::UnsupportedVersion,
-            "the broker does not speak MQTT 5: set [mqtt] version = \"3.1.1\"",
+            "the broker does not support MQTT 5: set [mqtt] version = \"3.1.1\"",
         ),
         (
             VERSIONS[1],
             b"\x20\x02\x00\x01",
             Kind::UnsupportedVersion,
-            "the broker does not speak MQTT 3.1.1: set [mqtt] version = \"5\"",
+            "the broker does not support MQTT 3.1.1: set [mqtt] version = \"5\"",
         ),
     ];
     for (version, words, kind, sentence) in cases {
@@ -162,10 +159,10 @@ async fn codes_at_the_door() {
 }
 
 #[tokio::test]
-async fn a_broker_from_before_mqtt_5() {
+async fn broker_without_mqtt_5() {
     let expected = (
         Kind::UnsupportedVersion,
-        "the broker does not speak MQTT 5: set [mqtt] version = \"3.1.1\"".to_owned(),
+        "the broker does not support MQTT 5: set [mqtt] version = \"3.1.1\"".to_owned(),
     );
     // Some say so in the old way, some close without a word.
     let old: fn(&[u8]) -> Option<&'static [u8]> =
@@ -177,14 +174,14 @@ async fn a_broker_from_before_mqtt_5() {
 }
 
 #[tokio::test]
-async fn what_listens_is_no_broker() {
+async fn peer_is_not_a_broker() {
     let web = Scripted::saying(b"HTTP/1.1 400 Bad Request\r\nServer: \x1b[31mnice\r\n\r\n");
     assert_eq!(
         told(&web.url(), "").await,
         (
             Kind::NotABroker,
             format!(
-                "what listens at {} is no MQTT broker: it says \"HTTP/1.1 400 Bad Request\\r\\nServer: \\x1b[31mn\"; \
+                "{} is not an MQTT broker: it answered \"HTTP/1.1 400 Bad Request\\r\\nServer: \\x1b[31mn\"; \
                  check host and port in [mqtt] url",
                 web.url()
             )
@@ -196,8 +193,8 @@ async fn what_listens_is_no_broker() {
         (
             Kind::NotABroker,
             format!(
-                "{} closes the connection without a word: is that a broker, and does it take one more client? \
-                 Its log says why",
+                "{} closes the connection without an answer: is it an MQTT broker, and does it accept one more \
+                 client? See its log",
                 closing.url()
             )
         )
@@ -205,23 +202,15 @@ async fn what_listens_is_no_broker() {
 }
 
 #[tokio::test]
-async fn codes_on_the_way() {
+async fn reason_codes_of_a_closed_connection() {
     const AFTER: [(u8, Kind, &str); 3] = [
         (
             0x8E,
             Kind::TakenOver,
-            "session taken over: another client uses the id \"cellar\"; give this one its own, [mqtt] client_id",
+            "session taken over: another client uses the id \"cellar\"; set a unique [mqtt] client_id",
         ),
-        (
-            0x8B,
-            Kind::Unavailable,
-            "the broker is there and not in service (Server shutting down): its log says why",
-        ),
-        (
-            0x98,
-            Kind::ConnectionLost,
-            "the broker ended the connection (Administrative action): its log says why",
-        ),
+        (0x8B, Kind::Unavailable, "the broker is unavailable (Server shutting down): see its log"),
+        (0x98, Kind::ConnectionLost, "the broker closed the connection (Administrative action): see its log"),
     ];
     for (code, kind, sentence) in AFTER {
         let words: &'static [u8] = [WELCOME, &[0xE0, 0x02, code, 0x00]].concat().leak();
@@ -233,7 +222,7 @@ async fn codes_on_the_way() {
 }
 
 #[tokio::test]
-async fn a_topic_that_is_not_ours_costs_the_others_nothing() {
+async fn a_forbidden_topic_does_not_affect_others() {
     let access = "topic readwrite ours/#\n";
     let Some(broker) = Setup::default().file("access", access).settings("acl_file {folder}/access").start()
     else {
@@ -246,7 +235,7 @@ async fn a_topic_that_is_not_ours_costs_the_others_nothing() {
         let denied: Vec<String> =
             session.publish(said.to_vec()).await.unwrap().iter().map(ToString::to_string).collect();
         // Before MQTT 5 nothing tells.
-        let expected = "the broker does not allow publishing to \"theirs\": its access list must allow it";
+        let expected = "the broker denies publishing to \"theirs\": allow it in its access list";
         assert_eq!(denied, if version.contains('5') { vec![expected] } else { vec![] }, "{version}");
         assert_eq!(session.publish(said.into()).await.unwrap(), [], "asked once a connection");
         assert!(session.is_connected());
@@ -256,7 +245,7 @@ async fn a_topic_that_is_not_ours_costs_the_others_nothing() {
 }
 
 #[tokio::test]
-async fn a_message_beyond_a_limit_that_the_broker_does_not_name_is_found_and_left_out() {
+async fn a_message_beyond_an_unannounced_limit_is_found_and_skipped() {
     let Some(broker) = Setup::default().settings("max_packet_size 3000").start() else { return };
     let mut listener = Listener::at(&broker.settings(""), "#").await;
     let mut session = session(&broker.settings("version = \"3.1.1\""));
@@ -277,14 +266,14 @@ async fn a_message_beyond_a_limit_that_the_broker_does_not_name_is_found_and_lef
     assert!(told[1].contains("probably larger than the broker's packet size limit"), "{told:#?}");
     let [refusal] = &refused[..] else { panic!("{refused:?}") };
     assert!(refusal.to_string().contains("\"b\" of 5011 bytes"), "{refusal}");
-    assert!(refusal.to_string().contains("left out until the next start"), "{refusal}");
+    assert!(refusal.to_string().contains("skipped until the next start"), "{refusal}");
     listener.until(|heard| heard.last().is_some_and(|last| last.topic == "c")).await;
     assert_eq!(session.publish(said().into()).await.unwrap().len(), 1);
     assert!(session.is_connected());
 }
 
 #[tokio::test]
-async fn a_broker_that_keeps_without_end_is_named_and_spoken_to_all_the_same() {
+async fn too_many_retained_messages_do_not_stop_publishing() {
     let Some(broker) = Setup::default().settings("max_queued_messages 0").start() else { return };
     let mut session = connected(&broker.settings("")).await;
     let hostile = (0..16_400).map(|n| Message::retained(format!("found/{n}"), "x")).collect();
@@ -299,7 +288,7 @@ async fn a_broker_that_keeps_without_end_is_named_and_spoken_to_all_the_same() {
 }
 
 #[tokio::test]
-async fn who_is_taken_over_while_publishing_is_told_so() {
+async fn a_takeover_while_publishing_is_reported() {
     let Some(broker) = Broker::start() else { return };
     let settings = broker.settings("client_id = \"cellar\"");
     let (mut first, mut second) = (session(&settings), session(&settings));
@@ -325,7 +314,7 @@ async fn who_is_taken_over_while_publishing_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_filter_that_is_not_ours() {
+async fn forbidden_subscription() {
     let Some(plugin) = find_plugin() else { return };
     let access = r#"{"defaultACLAccess": {"subscribe": false, "publishClientReceive": true, "unsubscribe": true,
         "publishClientSend": true}, "clients": [], "groups": [{"groupname": "any", "roles": [{"rolename": "some"}]}],
@@ -337,8 +326,7 @@ async fn a_filter_that_is_not_ours() {
         let session = connected(&broker.settings(version)).await;
         session.subscribe(&["ours/+/config".to_owned()]).await.unwrap();
         let refusal = session.subscribe(&["ours/a".to_owned(), "theirs/#".to_owned()]).await.unwrap_err();
-        let expected =
-            "the broker does not take the subscription to \"theirs/#\": its access list must allow it";
+        let expected = "the broker denies subscribing to \"theirs/#\": allow it in its access list";
         assert_eq!(
             (refusal.kind, refusal.to_string()),
             (Kind::NotAuthorized, expected.to_owned()),
@@ -358,21 +346,21 @@ fn find_plugin() -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_message_that_is_too_large() {
+async fn message_beyond_the_announced_limit() {
     let Some(broker) = Setup::default().settings("max_packet_size 1000").start() else { return };
     let session = connected(&broker.settings("")).await;
     let large = |bytes| vec![Message::transient("a", vec![b'x'; bytes])];
     session.publish(large(900)).await.unwrap();
     let refused = session.publish(large(2000)).await.unwrap();
     let [refusal] = &refused[..] else { panic!("{refused:?}") };
-    let expected = "the message to \"a\" is larger than the broker takes (2011 of 1000 bytes): raise its limit of \
-                    the packet size";
+    let expected =
+        "the message to \"a\" exceeds the broker's packet size limit (2011 of 1000 bytes): raise the limit";
     assert_eq!((refusal.kind, refusal.to_string()), (Kind::TooLarge, expected.to_owned()));
     session.publish(large(900)).await.unwrap();
 }
 
 #[tokio::test]
-async fn no_answer_to_a_message() {
+async fn missing_acknowledgement() {
     let scripted = Scripted::saying_and_staying(WELCOME);
     let mut session = patient(&settings(&scripted.url(), ""), BRIEF);
     session.connect().await.unwrap();
@@ -385,7 +373,7 @@ async fn no_answer_to_a_message() {
 }
 
 #[tokio::test]
-async fn an_ipv6_broker_is_reached() {
+async fn ipv6_broker_works() {
     let Some(broker) = Setup::default().at("::1").start() else { return };
     let session = connected(&broker.settings("")).await;
     session.publish(vec![Message::transient("a", "")]).await.unwrap();

@@ -36,7 +36,7 @@ fn count(log: &[String], words: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_start_announces_then_says_who_is_there_then_the_state_and_last_that_the_service_is_there() {
+async fn a_start_publishes_discovery_availability_state_then_online() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     // Earlier versions left this at a topic that all services shared.
@@ -60,7 +60,7 @@ async fn a_start_announces_then_says_who_is_there_then_the_state_and_last_that_t
 }
 
 #[tokio::test]
-async fn on_sigterm_all_are_said_to_be_gone_and_the_will_stays_unsaid() {
+async fn sigterm_publishes_offline_without_the_will() {
     let Some(broker) = Broker::start() else { return };
     for version in ["5", "3.1.1"] {
         let (bank, settings) = (bank(), broker.settings(""));
@@ -88,7 +88,7 @@ async fn on_sigterm_all_are_said_to_be_gone_and_the_will_stays_unsaid() {
 }
 
 #[tokio::test]
-async fn killed_it_is_said_to_be_gone_by_the_broker_at_once() {
+async fn the_will_is_published_when_the_service_is_killed() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     let killed = service(&bank, &broker.url(), "");
@@ -103,7 +103,7 @@ async fn killed_it_is_said_to_be_gone_by_the_broker_at_once() {
 }
 
 #[tokio::test]
-async fn whoever_says_that_it_is_not_there_or_clears_that_it_is_there_is_contradicted() {
+async fn a_status_changed_by_others_is_restored() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     // An id may hold what has a meaning in topics.
@@ -125,7 +125,7 @@ async fn whoever_says_that_it_is_not_there_or_clears_that_it_is_there_is_contrad
 }
 
 #[tokio::test]
-async fn home_assistants_birth_brings_everything_again() {
+async fn the_birth_message_triggers_everything_again() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     let service = service(&bank, &broker.url(), "");
@@ -145,7 +145,7 @@ async fn home_assistants_birth_brings_everything_again() {
 }
 
 #[tokio::test]
-async fn a_lowered_level_removes_entities_once_and_a_restart_removes_none() {
+async fn lowering_the_cell_level_removes_entities_once() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     let at_level = |level: &str| {
@@ -184,7 +184,7 @@ async fn a_lowered_level_removes_entities_once_and_a_restart_removes_none() {
 }
 
 #[tokio::test]
-async fn a_hundred_sweeps_go_over_one_connection() {
+async fn a_hundred_sweeps_use_one_connection() {
     const SWEEPS: u64 = 100;
     let Some(broker) = Broker::start() else { return };
     let (proxy, bank, settings) = (Proxy::in_front_of(broker.port()), bank(), broker.settings(""));
@@ -217,7 +217,7 @@ async fn a_hundred_sweeps_go_over_one_connection() {
 }
 
 #[tokio::test]
-async fn settings_that_can_t_be_carried_out_are_told_once_and_the_rest_runs() {
+async fn unsupported_settings_are_logged_once_and_the_rest_runs() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("empty.pem"), "no certificate\n").unwrap();
     let Some(broker) = Setup::default().user("house", "hunter2hunter2").start() else { return };
@@ -229,9 +229,9 @@ async fn settings_that_can_t_be_carried_out_are_told_once_and_the_rest_runs() {
         (
             format!("mqtts://localhost:{port}"),
             format!("ca_file = {empty:?}"),
-            "empty.pem holds no certificate",
+            "empty.pem contains no certificate",
         ),
-        (format!("mqtts://[::1]:{port}"), String::new(), "can't hold a certificate against an IPv6 address"),
+        (format!("mqtts://[::1]:{port}"), String::new(), "can't verify a certificate for an IPv6 address"),
     ];
     for (url, lines, reason) in cases {
         let bank = bank();

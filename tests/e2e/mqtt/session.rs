@@ -14,7 +14,7 @@ use support::proxy::Proxy;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn messages_go_both_ways_in_order_in_both_versions() {
+async fn messages_arrive_in_order_in_both_versions() {
     let Some(broker) = Broker::start() else { return };
     for version in ["5", "3.1.1"] {
         let settings = broker.settings(&format!("version = \"{version}\""));
@@ -40,7 +40,7 @@ async fn messages_go_both_ways_in_order_in_both_versions() {
 }
 
 #[tokio::test]
-async fn what_is_retained_is_there_for_those_who_come_later() {
+async fn retained_messages_reach_later_subscribers() {
     let Some(broker) = Broker::start() else { return };
     let settings = broker.settings("");
     let session = connected(&settings).await;
@@ -58,7 +58,7 @@ async fn what_is_retained_is_there_for_those_who_come_later() {
 }
 
 #[tokio::test]
-async fn in_good_times_there_is_one_connection() {
+async fn an_undisturbed_session_uses_one_connection() {
     let Some(broker) = Broker::start() else { return };
     let proxy = Proxy::in_front_of(broker.port());
     let mut session = connected(&settings(&proxy.url(), "")).await;
@@ -71,7 +71,7 @@ async fn in_good_times_there_is_one_connection() {
 }
 
 #[tokio::test]
-async fn the_will_is_published_when_the_connection_breaks_and_not_after_a_farewell() {
+async fn the_will_is_published_only_without_a_disconnect() {
     let Some(broker) = Broker::start() else { return };
     for version in ["5", "3.1.1"] {
         let version = format!("version = \"{version}\"");
@@ -90,7 +90,7 @@ async fn the_will_is_published_when_the_connection_breaks_and_not_after_a_farewe
 }
 
 #[tokio::test]
-async fn who_takes_over_again_and_again_is_suspected_where_the_broker_says_nothing() {
+async fn repeated_takeovers_are_detected_without_a_reason_code() {
     let Some(broker) = Broker::start() else { return };
     for version in ["5", "3.1.1"] {
         let settings = broker.settings(&format!("client_id = \"cellar\"\nversion = \"{version}\""));
@@ -108,7 +108,7 @@ async fn who_takes_over_again_and_again_is_suspected_where_the_broker_says_nothi
 }
 
 #[tokio::test]
-async fn a_broker_that_hangs_is_noticed_while_publishing_and_welcome_when_it_goes_on() {
+async fn a_hanging_broker_is_noticed_while_publishing() {
     let Some(broker) = Broker::start() else { return };
     let mut session = patient(&broker.settings(""), BRIEF);
     session.connect().await.unwrap();
@@ -125,7 +125,7 @@ async fn a_broker_that_hangs_is_noticed_while_publishing_and_welcome_when_it_goe
 }
 
 #[tokio::test]
-async fn a_broker_that_hangs_is_noticed_while_nothing_is_said() {
+async fn a_hanging_broker_is_noticed_while_idle() {
     let Some(broker) = Broker::start() else { return };
     let mut session = patient(&broker.settings(""), BRIEF);
     session.connect().await.unwrap();
@@ -134,7 +134,7 @@ async fn a_broker_that_hangs_is_noticed_while_nothing_is_said() {
 }
 
 #[tokio::test]
-async fn a_broker_that_was_killed_and_came_back_is_connected_again() {
+async fn a_restarted_broker_is_reconnected() {
     let Some(mut broker) = Broker::start() else { return };
     let settings = broker.settings("");
     let mut session = connected(&settings).await;
@@ -150,7 +150,7 @@ async fn a_broker_that_was_killed_and_came_back_is_connected_again() {
 }
 
 #[tokio::test]
-async fn without_a_connection_nothing_is_published_and_nothing_comes() {
+async fn without_a_connection_nothing_is_published_or_received() {
     let mut session = session(&settings("mqtt://127.0.0.1:1", ""));
     let refusal = session.publish(vec![Message::transient("a", "")]).await.unwrap_err();
     assert_eq!(refusal.kind, MqttErrorKind::NotConnected);
@@ -160,7 +160,7 @@ async fn without_a_connection_nothing_is_published_and_nothing_comes() {
 }
 
 #[tokio::test]
-async fn a_connection_made_anew_ends_the_old_one() {
+async fn connecting_again_closes_the_old_connection() {
     let Some(broker) = Broker::start() else { return };
     let proxy = Proxy::in_front_of(broker.port());
     let mut session = connected(&settings(&proxy.url(), "")).await;
@@ -214,7 +214,7 @@ fn five_hundred_connections_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn no_secret_is_ever_shown() {
+async fn secrets_are_never_shown() {
     let Some(broker) = Setup::default().user("house", "right").start() else { return };
     let settings = broker.settings("username = \"house\"\npassword = \"hunter2hunter2\"");
     let mut session = session(&settings);

@@ -51,7 +51,7 @@ async fn told(url: &str, lines: &str) -> (Kind, String) {
 }
 
 #[tokio::test]
-async fn a_broker_whose_certificate_is_good_is_reached_by_name_and_by_address() {
+async fn a_valid_certificate_is_accepted_by_name_and_by_address() {
     let authority = Authority::new("Test authority");
     let papers = authority.signs(&["localhost", "127.0.0.1"]);
     for older in ["", "tls_version tlsv1.2"] {
@@ -74,15 +74,15 @@ async fn a_certificate_for_another_host_is_refused() {
     let Some(broker) = guarded(&papers, &authority, "") else { return };
     for host in ["localhost", "127.0.0.1"] {
         let expected = format!(
-            "the broker's certificate is for \"broker.lan\", 192.0.2.7, not for \"{host}\": write a name it is for \
-             in [mqtt] url, or give the broker one for this name"
+            "the broker's certificate is for \"broker.lan\", 192.0.2.7, not for \"{host}\": use one of these \
+             names in [mqtt] url, or give the broker a certificate for this name"
         );
         assert_eq!(told(&url(&broker, host), &trusting(&broker)).await, (Kind::CertificateName, expected));
     }
 }
 
 #[tokio::test]
-async fn a_certificate_out_of_its_time_is_refused() {
+async fn an_expired_or_future_certificate_is_refused() {
     let authority = Authority::new("Test authority");
     for (from, until, begins) in [
         (-2 * DAY, -DAY, "the broker's certificate has expired on "),
@@ -97,14 +97,14 @@ async fn a_certificate_out_of_its_time_is_refused() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_an_authority_that_is_not_trusted_is_refused() {
+async fn a_certificate_of_an_untrusted_ca_is_refused() {
     let (authority, other) = (Authority::new("Test authority"), Authority::new("Somebody else"));
     let Some(broker) = guarded(&other.signs(&["localhost"]), &authority, "") else { return };
     // Neither with a CA file that is not its authority's nor with the system's store.
     for lines in [trusting(&broker), String::new()] {
         let (kind, sentence) = told(&url(&broker, "localhost"), &lines).await;
         assert_eq!(kind, Kind::CertificateUntrusted);
-        let ends = "): set [mqtt] ca_file to the certificate of the authority that signed it";
+        let ends = "): set [mqtt] ca_file to the certificate of the CA that signed it";
         assert!(
             sentence.starts_with("the broker's certificate is not trusted (") && sentence.ends_with(ends),
             "{sentence}"
@@ -113,7 +113,7 @@ async fn a_certificate_of_an_authority_that_is_not_trusted_is_refused() {
 }
 
 #[tokio::test]
-async fn a_client_certificate_is_shown_where_the_broker_wants_one() {
+async fn a_required_client_certificate_is_sent() {
     let (authority, other) = (Authority::new("Test authority"), Authority::new("Somebody else"));
     for version in ["", "tls_version tlsv1.2"] {
         let wants = format!("cafile {{folder}}/ca.crt\nrequire_certificate true\n{version}");
@@ -138,11 +138,11 @@ async fn a_client_certificate_is_shown_where_the_broker_wants_one() {
             .await
             .unwrap();
         let missing =
-            "the broker wants a certificate of ours: set [mqtt] client_cert_file and client_key_file";
+            "the broker requires a client certificate: set [mqtt] client_cert_file and client_key_file";
         assert_eq!(told(&here, &trusting(&broker)).await, (Kind::ClientCertificate, missing.to_owned()));
         let refused = format!(
-            "the broker does not accept our certificate {}: it must be valid and signed by an authority that the \
-             broker knows",
+            "the broker rejects the client certificate {}: it must be valid and signed by a CA that the broker \
+             trusts",
             broker.folder().join("bad.crt").display()
         );
         assert_eq!(told(&here, &shown("bad")).await, (Kind::ClientCertificate, refused));
@@ -150,7 +150,7 @@ async fn a_client_certificate_is_shown_where_the_broker_wants_one() {
 }
 
 #[tokio::test]
-async fn files_that_are_of_no_use_are_named() {
+async fn unusable_files_are_named() {
     let authority = Authority::new("Test authority");
     let papers = authority.signs(&["localhost"]);
     let Some(broker) = guarded(&papers, &authority, "") else { return };
@@ -175,7 +175,7 @@ async fn files_that_are_of_no_use_are_named() {
         (
             files(&broker, &[("ca_file", "empty")]),
             format!(
-                "[mqtt] ca_file {} holds no certificate in PEM (-----BEGIN CERTIFICATE-----)",
+                "[mqtt] ca_file {} contains no certificate in PEM format (-----BEGIN CERTIFICATE-----)",
                 path("empty")
             ),
         ),
@@ -189,21 +189,21 @@ async fn files_that_are_of_no_use_are_named() {
         (
             own("empty"),
             format!(
-                "[mqtt] client_key_file {} holds no private key in PEM that needs no password",
+                "[mqtt] client_key_file {} contains no unencrypted private key in PEM format",
                 path("empty")
             ),
         ),
         (
             own("locked.key"),
             format!(
-                "[mqtt] client_key_file {} holds no private key in PEM that needs no password",
+                "[mqtt] client_key_file {} contains no unencrypted private key in PEM format",
                 path("locked.key")
             ),
         ),
         (
             own("other.key"),
             format!(
-                "[mqtt] client_key_file {} does not belong to the certificate in client_cert_file",
+                "[mqtt] client_key_file {} does not match the certificate in client_cert_file",
                 path("other.key")
             ),
         ),
@@ -213,20 +213,22 @@ async fn files_that_are_of_no_use_are_named() {
 }
 
 #[tokio::test]
-async fn tls_and_no_tls_are_told_apart() {
+async fn a_tls_mismatch_is_detected() {
     let authority = Authority::new("Test authority");
     let Some(guarded) = guarded(&authority.signs(&["localhost"]), &authority, "") else { return };
     let Some(plain) = Broker::start() else { return };
     let to_guarded = format!("mqtt://localhost:{}", guarded.port());
-    let expected = format!("{to_guarded} expects TLS: write mqtts:// in [mqtt] url, or its port without TLS");
+    let expected =
+        format!("{to_guarded} expects TLS: use mqtts:// in [mqtt] url, or the broker's port without TLS");
     assert_eq!(told(&to_guarded, "").await, (Kind::TlsExpected, expected));
     let to_plain = url(&plain, "localhost");
-    let expected = format!("{to_plain} does not speak TLS: write mqtt:// in [mqtt] url, or its port for TLS");
+    let expected =
+        format!("{to_plain} does not speak TLS: use mqtt:// in [mqtt] url, or the broker's TLS port");
     assert_eq!(told(&to_plain, &trusting(&guarded)).await, (Kind::PlainExpected, expected));
 }
 
 #[tokio::test]
-async fn an_old_tls_is_refused() {
+async fn tls_1_1_is_refused() {
     // No broker of today can be had to speak nothing newer.
     let authority = Authority::new("Test authority");
     let papers = authority.signs(&["localhost"]);
@@ -245,13 +247,16 @@ async fn an_old_tls_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ca.crt"), authority.certificate()).unwrap();
     let trusting = format!("ca_file = \"{}\"", folder.path().join("ca.crt").display());
-    let expected = (Kind::Tls, "the broker speaks no TLS 1.2 or newer: renew it, or its settings".to_owned());
+    let expected = (
+        Kind::Tls,
+        "the broker does not support TLS 1.2 or newer: update the broker or its settings".to_owned(),
+    );
     assert_eq!(told(&url, &trusting).await, expected);
     assert!(!agreed.join().unwrap());
 }
 
 #[tokio::test]
-async fn a_broker_that_hangs_is_named_behind_tls_too() {
+async fn a_hanging_tls_broker_is_detected() {
     let authority = Authority::new("Test authority");
     let papers = authority.signs(&["localhost"]);
     let Some(broker) = guarded(&papers, &authority, "") else { return };
@@ -262,22 +267,22 @@ async fn a_broker_that_hangs_is_named_behind_tls_too() {
 }
 
 #[test]
-fn an_ipv6_address_with_tls_is_refused_before_anything_is_sent() {
+fn an_ipv6_address_with_tls_is_refused() {
     let refusal =
         MqttSession::new(&settings("mqtts://[::1]:8883", ""), mqtt::will(), MqttTimeouts::default())
             .unwrap_err();
     assert_eq!(
         refusal.to_string(),
-        "TLS needs the broker's name or IPv4 address in [mqtt] url: the MQTT library can't hold a certificate \
-         against an IPv6 address"
+        "TLS requires a host name or IPv4 address in [mqtt] url: the MQTT library can't verify a certificate \
+         for an IPv6 address"
     );
 }
 
 #[test]
-fn the_systems_store_is_trusted_where_no_file_is_given() {
+fn the_system_store_is_used_without_a_ca_file() {
     // The store's place is the process's: so one of its own.
     const STORE: &str = "SSL_CERT_FILE";
-    const NAME: &str = "the_systems_store_is_trusted_where_no_file_is_given";
+    const NAME: &str = "the_system_store_is_used_without_a_ca_file";
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     if let Some(url) = std::env::var_os("BANKWATCH_TEST_URL") {
         let url = url.to_str().unwrap();

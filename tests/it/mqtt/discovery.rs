@@ -60,7 +60,7 @@ fn level_of(row: &Row) -> CellLevel {
 }
 
 #[test]
-fn the_predecessors_entities_are_there_at_each_level_with_their_ids_units_and_classes() {
+fn each_level_has_the_entities_of_pytes_serial_unchanged() {
     let predecessors = rows(&file(COMMITTED).unwrap());
     assert_eq!(predecessors.len(), 251);
     match file(ORIGINAL) {
@@ -88,7 +88,7 @@ fn the_predecessors_entities_are_there_at_each_level_with_their_ids_units_and_cl
 }
 
 #[test]
-fn every_message_about_two_batteries_of_16_cells_is_as_committed() {
+fn discovery_of_two_batteries_matches_the_snapshot() {
     let messages = announced(reading("pytes", 2, 16), CellLevel::High);
     captures::hold(&snapshot("discovery_2x16_high"), &written(messages));
 }
@@ -98,7 +98,7 @@ fn ids(messages: &[Message]) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_predecessors_entities_are_there_at_once_and_new_ones_when_their_value_has_been_seen() {
+fn new_entities_are_announced_once_their_value_was_seen() {
     let mut bare = reading("pytes", 1, 16);
     bare.batteries[0].facts.clear();
     bare.batteries[0].cells.iter_mut().flatten().for_each(|cell| cell.balancing = None);
@@ -121,7 +121,7 @@ fn the_predecessors_entities_are_there_at_once_and_new_ones_when_their_value_has
 }
 
 #[test]
-fn lifetime_figures_are_announced_once_stated_and_off_at_first() {
+fn lifetime_values_are_announced_once_seen_and_disabled() {
     let mut with = reading("pytes", 2, 16);
     let values = [(LifetimeFigure::Capacity, 47_300), (LifetimeFigure::Manufactured, 20_230_511)];
     let lifetime = Lifetime { read_at: with.taken_at, values: values.into() };
@@ -143,7 +143,7 @@ fn lifetime_figures_are_announced_once_stated_and_off_at_first() {
 }
 
 #[test]
-fn a_place_that_was_always_absent_is_not_announced_and_one_that_falls_silent_stays() {
+fn an_always_absent_place_is_not_announced_a_silent_one_stays() {
     let mut bank = reading("pytes", 3, 16);
     bank.batteries[1] = BatteryReading { presence: Presence::Absent, ..BatteryReading::empty(place(2)) };
     bank.batteries[2] = BatteryReading::empty(place(3));
@@ -161,7 +161,7 @@ fn a_place_that_was_always_absent_is_not_announced_and_one_that_falls_silent_sta
 }
 
 #[test]
-fn the_device_is_what_the_settings_say_else_the_masters_own_word() {
+fn device_details_come_from_the_settings_or_the_master() {
     let device = |settings: &[&str], reading: BankReading| {
         let report = BankReport::of_one(reading);
         let mut shape = AnnouncedDevices::new(&bank_with(settings));
@@ -185,7 +185,7 @@ fn bank_with(set: &[&str]) -> BankSettings {
 }
 
 #[test]
-fn changed_facts_of_the_device_are_told_anew() {
+fn changed_device_facts_are_announced_again() {
     let mut shape = AnnouncedDevices::new(&bank("pytes"));
     let mut grow = |firmware: &str| {
         let mut reading = reading("pytes", 1, 16);
@@ -196,7 +196,7 @@ fn changed_facts_of_the_device_are_told_anew() {
 }
 
 #[test]
-fn values_expire_as_measured_or_as_facts_and_what_dates_itself_does_not() {
+fn measurements_and_facts_expire_timestamps_do_not() {
     let messages = announced(reading("pytes", 1, 16), CellLevel::Medium);
     let expiries: BTreeMap<String, Option<u64>> = components(&messages)
         .iter()
@@ -215,7 +215,7 @@ fn values_expire_as_measured_or_as_facts_and_what_dates_itself_does_not() {
 }
 
 #[test]
-fn a_value_is_available_while_service_bank_and_battery_are() {
+fn a_value_is_available_while_service_bank_and_battery_are_online() {
     let messages = announced(reading("pytes", 1, 16), CellLevel::Medium);
     let topics_of = |value: &Value| -> Vec<String> {
         let all = value.as_array().into_iter().flatten();
@@ -236,7 +236,7 @@ fn a_value_is_available_while_service_bank_and_battery_are() {
 }
 
 #[test]
-fn cells_have_three_digits_where_a_battery_has_more_than_99() {
+fn cell_numbers_have_three_digits_beyond_99_cells() {
     let ids = ids(&announced(reading("stack", 2, 120), CellLevel::Low));
     assert!(ids.contains("stack_voltage_1001") && ids.contains("stack_voltage_2120"));
     assert!(!ids.contains("stack_voltage_101"));
@@ -245,7 +245,7 @@ fn cells_have_three_digits_where_a_battery_has_more_than_99() {
 }
 
 #[test]
-fn new_entities_have_readable_names_and_pytes_serials_keep_theirs() {
+fn new_entities_have_readable_names_legacy_ones_keep_theirs() {
     let told = components(&announced(reading("pytes", 2, 16), CellLevel::High));
     let name = |id: &str| {
         let one = told.iter().find(|one| one.text("uniq_id") == id).expect(id);
@@ -273,7 +273,7 @@ fn new_entities_have_readable_names_and_pytes_serials_keep_theirs() {
 }
 
 #[test]
-fn the_masters_barcode_is_the_serial_number_in_every_message_once_it_is_known() {
+fn the_barcode_of_the_master_is_the_serial_number() {
     let mut shape = AnnouncedDevices::new(&bank("pytes"));
     let mut grow = |barcode: Option<&str>| {
         let mut reading = reading("pytes", 2, 16);
@@ -297,7 +297,7 @@ fn the_masters_barcode_is_the_serial_number_in_every_message_once_it_is_known() 
 }
 
 #[test]
-fn the_cells_device_belongs_to_the_banks() {
+fn the_cells_device_is_connected_via_the_bank() {
     let messages = announced(reading("pytes", 2, 120), CellLevel::High);
     assert!(messages.len() > 5);
     for message in &messages {
@@ -309,7 +309,7 @@ fn the_cells_device_belongs_to_the_banks() {
 }
 
 #[test]
-fn a_newcomers_cells_are_off_at_first_except_their_voltage_and_nobody_elses() {
+fn cells_except_voltages_are_disabled_only_for_new_users() {
     let off = |shape: &AnnouncedDevices, level| -> BTreeSet<String> {
         let told = components(&discovery::messages(&topics(), shape, level, &EXPIRY));
         let cells = told.into_iter().filter(|one| one.device == "pytes_cells" && one.config["en"] == false);
@@ -336,7 +336,7 @@ fn a_newcomers_cells_are_off_at_first_except_their_voltage_and_nobody_elses() {
 }
 
 #[test]
-fn names_become_entity_ids_as_home_assistant_makes_them() {
+fn slugs_match_those_of_home_assistant() {
     let cases = [("pytes_cells voltage_102", "pytes_cells_voltage_102"), ("My-Bank__2 soc", "my_bank_2_soc")];
     for (name, id) in cases {
         assert_eq!(slug(name), id);
@@ -347,7 +347,7 @@ fn names_become_entity_ids_as_home_assistant_makes_them() {
 }
 
 #[test]
-fn the_first_levels_of_the_settings_are_used() {
+fn configured_topic_prefixes_are_used() {
     let mqtt = settings(&["mqtt.base_topic=home/cellar", "mqtt.discovery_prefix=ha"]).mqtt;
     let report = BankReport::of_one(reading("pytes", 1, 1));
     let mut shape = AnnouncedDevices::new(&bank("pytes"));

@@ -158,7 +158,7 @@ fn broken(messages: &[Message]) -> Vec<String> {
 }
 
 #[test]
-fn messages_hold_home_assistants_rules_and_stay_small_for_any_bank() {
+fn messages_follow_the_rules_and_stay_small() {
     for (batteries, cells) in [(1, 1), (2, 15), (16, 16), (1, 200), (3, 120)] {
         for level in LEVELS {
             let messages = announced(reading("pytes", batteries, cells), level);
@@ -171,7 +171,7 @@ fn messages_hold_home_assistants_rules_and_stay_small_for_any_bank() {
 }
 
 #[test]
-fn the_rules_would_notice() {
+fn the_rules_detect_violations() {
     let messages = announced(reading("pytes", 1, 1), CellLevel::Off);
     let spoilt = |key: &str, value: Value| {
         let mut said = json(&messages[0].payload);
@@ -253,7 +253,7 @@ fn fits(one: &Component, state: &str) -> bool {
 }
 
 #[test]
-fn every_template_finds_its_key_in_the_message_it_reads() {
+fn every_template_finds_its_key() {
     for level in LEVELS {
         for reading in [reading("pytes", 2, 16), reading("stack", 3, 120), summary(reading("pytes", 2, 16))] {
             assert_eq!(disagreements(&BankReport::of_one(reading), level), [""; 0], "{level:?}");
@@ -267,7 +267,7 @@ fn is_in_log_book(one: &Component) -> bool {
 }
 
 #[test]
-fn a_bank_in_operation_writes_less_than_a_line_a_minute_into_the_log_book() {
+fn a_bank_logs_less_than_one_log_book_entry_a_minute() {
     const INTERVAL: Duration = Duration::from_secs(10);
     const MINUTES: usize = 10;
     let mut living = SimulatedYears::new(SimulatedBank::new(&simulated_years::plan(2, 7)), INTERVAL);
@@ -327,7 +327,7 @@ fn simulated(dialect: Dialect) -> BankReading {
 }
 
 #[test]
-fn what_any_simulated_console_says_fits_what_is_announced_of_it() {
+fn values_of_every_simulated_console_fit_their_entities() {
     for dialect in Dialect::ALL {
         let report = BankReport::of_one(simulated(*dialect));
         assert!(!report.reading.batteries.is_empty(), "{dialect:?}");
@@ -343,7 +343,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn any_bank_is_announced_by_the_rules_and_a_battery_more_changes_no_other_message(
+    fn a_further_battery_changes_no_other_message(
         name in "[A-Za-z0-9_-]{1,24}",
         batteries in 1..8_u8,
         cells in 1..40_u16,

@@ -24,14 +24,14 @@ fn topics(messages: &[Message]) -> BTreeSet<&str> {
 }
 
 #[test]
-fn two_batteries_of_16_cells_are_said_as_committed() {
+fn legacy_topics_of_two_batteries_match_the_snapshot() {
     let all =
         LegacyTopics::new().messages(Instant::now(), &document(reading("pytes", 2, 16)), CellLevel::High);
     captures::hold(&snapshot("legacy_2x16_high"), &written(all));
 }
 
 #[test]
-fn bank_and_batteries_are_kept_by_the_broker_and_cells_are_not() {
+fn values_of_bank_and_batteries_are_retained_cells_are_not() {
     let all =
         LegacyTopics::new().messages(Instant::now(), &document(reading("pytes", 2, 16)), CellLevel::High);
     for message in &all {
@@ -41,7 +41,7 @@ fn bank_and_batteries_are_kept_by_the_broker_and_cells_are_not() {
 }
 
 #[test]
-fn the_level_says_which_values_of_the_cells_have_topics() {
+fn the_cell_level_determines_the_cell_topics() {
     let counts = LEVELS.map(|level| {
         let all = LegacyTopics::new().messages(Instant::now(), &document(reading("pytes", 2, 16)), level);
         let cells: Vec<&str> = topics(&all).into_iter().filter(|topic| topic.contains("/cells/")).collect();
@@ -52,7 +52,7 @@ fn the_level_says_which_values_of_the_cells_have_topics() {
 }
 
 #[test]
-fn only_what_has_changed_is_said_again() {
+fn only_changed_values_are_published_again() {
     let (mut legacy, start) = (LegacyTopics::new(), Instant::now());
     let mut bank = reading("pytes", 2, 16);
     assert!(!legacy.messages(start, &document(bank.clone()), CellLevel::Medium).is_empty());
@@ -69,7 +69,7 @@ fn only_what_has_changed_is_said_again() {
 }
 
 #[test]
-fn everything_is_said_again_after_five_minutes_and_on_another_connection() {
+fn all_values_are_repeated_every_five_minutes_and_on_reconnect() {
     let (mut legacy, start) = (LegacyTopics::new(), Instant::now());
     let document = document(reading("pytes", 2, 16));
     let mut at = |seconds: u64| {
@@ -82,7 +82,7 @@ fn everything_is_said_again_after_five_minutes_and_on_another_connection() {
 }
 
 #[test]
-fn a_battery_that_falls_silent_takes_back_what_the_broker_keeps_of_it() {
+fn retained_values_of_a_silent_battery_become_null() {
     let (mut legacy, start) = (LegacyTopics::new(), Instant::now());
     let mut bank = reading("pytes", 2, 16);
     legacy.messages(start, &document(bank.clone()), CellLevel::Off);

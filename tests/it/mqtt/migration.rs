@@ -49,7 +49,7 @@ fn ids(messages: &[Message]) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_message_of_the_predecessor_is_known_and_nobody_elses() {
+fn only_messages_of_pytes_serial_are_recognized_as_such() {
     let old = predecessors();
     assert_eq!(old.len(), 251);
     assert!(old.iter().all(|message| is_predecessors("pytes", message)));
@@ -102,7 +102,7 @@ fn every_message_of_the_predecessor_is_known_and_nobody_elses() {
 }
 
 #[test]
-fn of_two_versions_with_the_same_entities_the_messages_of_both_go() {
+fn messages_of_two_versions_for_one_entity_are_both_replaced() {
     let ours = announced(reading("pytes", 2, 16), CellLevel::Medium);
     let mut kept = predecessors();
     let by_number = |(number, message): (usize, &Message)| {
@@ -119,7 +119,7 @@ fn of_two_versions_with_the_same_entities_the_messages_of_both_go() {
 }
 
 #[test]
-fn the_old_messages_are_released_then_ours_announced_then_the_old_ones_cleared() {
+fn migration_releases_then_announces_then_clears() {
     let ours = announced(reading("pytes", 2, 16), CellLevel::High);
     let mut kept = predecessors();
     kept.push(Message::retained(
@@ -141,21 +141,21 @@ fn the_old_messages_are_released_then_ours_announced_then_the_old_ones_cleared()
 }
 
 #[test]
-fn where_the_predecessor_left_nothing_there_is_nothing_to_do_but_to_announce() {
+fn without_messages_of_pytes_serial_migration_only_announces() {
     let ours = announced(reading("pytes", 1, 16), CellLevel::Low);
     let handshake = take_over(&topics(), "pytes", &ours, ours.clone());
     assert_eq!((handshake.count(), handshake.messages().collect::<Vec<_>>()), (0, ours));
 }
 
 #[test]
-fn no_new_message_has_the_name_of_an_old_one() {
+fn no_new_topic_equals_an_old_one() {
     for message in announced(reading("pytes", 2, 16), CellLevel::High) {
         assert_ne!(message.topic, "homeassistant/device/pytes/config");
     }
 }
 
 #[test]
-fn the_way_back_says_what_the_predecessor_said_as_committed() {
+fn migrating_back_matches_the_snapshot() {
     let ours = announced(reading("pytes", 2, 16), CellLevel::High);
     let handshake = hand_back(&topics(), "pytes", &ours);
     assert_eq!(handshake.count(), ours.len());
@@ -166,7 +166,7 @@ fn the_way_back_says_what_the_predecessor_said_as_committed() {
 }
 
 #[test]
-fn on_the_way_back_what_pytes_serial_never_had_is_left_for_the_clearing_to_remove() {
+fn migrating_back_removes_entities_unknown_to_pytes_serial() {
     for level in LEVELS {
         let ours = announced(reading("pytes", 2, 16), level);
         let handshake = hand_back(&topics(), "pytes", &ours);
@@ -187,7 +187,7 @@ fn on_the_way_back_what_pytes_serial_never_had_is_left_for_the_clearing_to_remov
 }
 
 #[test]
-fn on_the_way_back_every_entity_reads_a_topic_that_has_its_value() {
+fn after_migrating_back_every_entity_has_a_value() {
     let report = BankReport::of_one(reading("pytes", 3, 120));
     let document = StatusDocument::of(&report, &TimeZone::UTC);
     for level in LEVELS {
@@ -205,7 +205,7 @@ fn on_the_way_back_every_entity_reads_a_topic_that_has_its_value() {
 }
 
 #[test]
-fn who_went_back_can_come_again() {
+fn migration_works_again_after_migrating_back() {
     let ours = announced(reading("pytes", 2, 16), CellLevel::Medium);
     let returned = hand_back(&topics(), "pytes", &ours).announce;
     assert!(returned.iter().all(|message| is_predecessors("pytes", message)));
@@ -214,7 +214,7 @@ fn who_went_back_can_come_again() {
 }
 
 #[test]
-fn what_is_ours_is_known_and_nothing_else_is() {
+fn only_messages_of_bankwatch_are_recognized_as_such() {
     let mut ours = announced(reading("pytes", 2, 120), CellLevel::High);
     assert!(ours.iter().any(|message| message.topic.ends_with("_cells_2/config")));
     let statuses =
@@ -245,7 +245,7 @@ fn what_is_ours_is_known_and_nothing_else_is() {
 }
 
 #[test]
-fn the_filters_find_all_that_either_has_left() {
+fn the_filters_match_the_messages_of_both_programs() {
     let filters = filters(&topics(), "pytes");
     let matches = |topic: &str| {
         filters.iter().any(|filter| {
@@ -267,7 +267,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn for_any_bank_the_way_back_leads_to_every_entity_that_the_predecessor_had(
+    fn migrating_back_restores_every_legacy_entity_of_any_bank(
         name in "[A-Za-z0-9_-]{1,16}",
         batteries in 1..14_u8,
         cells in 1..24_u16,
@@ -286,7 +286,7 @@ proptest! {
     }
 
     #[test]
-    fn no_message_of_a_stranger_is_taken_for_anything(topic in "\\PC{0,60}", payload in any::<Vec<u8>>()) {
+    fn foreign_messages_are_ignored(topic in "\\PC{0,60}", payload in any::<Vec<u8>>()) {
         let message = Message::retained(topic, payload);
         prop_assert!(!is_predecessors("pytes", &message) && !is_ours(&topics(), "pytes", &message));
         let kept = [message];
@@ -294,7 +294,7 @@ proptest! {
     }
 
     #[test]
-    fn hostile_content_in_our_place_is_survived(content in hostile()) {
+    fn hostile_discovery_messages_do_no_harm(content in hostile()) {
         let message = Message::retained("homeassistant/device/pytes_battery_1_cells/config", content.to_string());
         let handshake = hand_back(&topics(), "pytes", std::slice::from_ref(&message));
         prop_assert!(handshake.announce.len() <= 1);

@@ -5,7 +5,8 @@ use bankwatch::internals::model::reading::{BankReading, BatteryReading, Measured
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::units::{MilliampHours, Milliamps, Millivolts};
 use bankwatch::internals::model::word::Word;
-use bankwatch::internals::mqtt::payload::{MessageKind, TopicPayload};
+use bankwatch::internals::mqtt::message_kind::MessageKind;
+use bankwatch::internals::mqtt::payload::topic_payload::TopicPayload;
 use bankwatch::internals::settings::CellLevel;
 use bankwatch::internals::status::StatusDocument;
 use jiff::tz::TimeZone;
@@ -27,19 +28,19 @@ fn said(reading: BankReading, kind: MessageKind) -> Value {
 }
 
 #[test]
-fn a_full_reading_of_two_batteries_says_what_is_committed() {
+fn payloads_of_a_full_reading_match_the_snapshot() {
     let parts = parts_of(reading("pytes", 2, 16), CellLevel::High);
     captures::hold(&snapshot("full_2x16_high"), &written(sent(parts)));
 }
 
 #[test]
-fn a_summary_says_what_is_committed() {
+fn payloads_of_a_summary_match_the_snapshot() {
     let parts = parts_of(summary(reading("pytes", 2, 16)), CellLevel::High);
     captures::hold(&snapshot("summary_2x16"), &written(sent(parts)));
 }
 
 #[test]
-fn a_summary_never_says_less_of_an_entity_than_the_full_reading_did() {
+fn a_summary_has_every_entity_value_of_its_messages() {
     let full = parts_of(reading("pytes", 2, 16), CellLevel::High);
     let summary = parts_of(summary(reading("pytes", 2, 16)), CellLevel::High);
     assert_eq!(summary.len(), 3, "the bank and two batteries");
@@ -51,7 +52,7 @@ fn a_summary_never_says_less_of_an_entity_than_the_full_reading_did() {
 }
 
 #[test]
-fn the_document_is_the_files_to_the_byte() {
+fn the_document_equals_the_json_file() {
     let report = BankReport::of_one(reading("pytes", 2, 16));
     let file = serde_json::to_vec(&StatusDocument::of(&report, &TimeZone::UTC)).unwrap();
     let parts = parts(&report, CellLevel::Off);
@@ -61,7 +62,7 @@ fn the_document_is_the_files_to_the_byte() {
 }
 
 #[test]
-fn the_banks_voltage_and_current_have_two_decimals_and_one_in_the_document() {
+fn bank_voltage_and_current_have_two_decimals() {
     let mut bank = reading("pytes", 1, 16);
     bank.batteries[0].measured.voltage = Some(Millivolts(52_715));
     bank.batteries[0].measured.current = Some(Milliamps(-2_186));
@@ -71,7 +72,7 @@ fn the_banks_voltage_and_current_have_two_decimals_and_one_in_the_document() {
 }
 
 #[test]
-fn the_level_says_which_values_of_the_cells_are_said() {
+fn the_cell_level_determines_the_cell_values() {
     let keys = |level| -> Option<Vec<String>> {
         let cells = find(&parts_of(reading("pytes", 1, 16), level), MessageKind::Cells(place(1)))?;
         Some(cells.as_object().unwrap().keys().cloned().collect())
@@ -91,7 +92,7 @@ fn the_level_says_which_values_of_the_cells_are_said() {
 }
 
 #[test]
-fn the_extremes_of_a_bank_are_named_as_its_cells_are() {
+fn lowest_and_highest_cell_are_named_like_the_cells() {
     let mut bank = reading("pytes", 2, 16);
     bank.batteries[1].cells.as_mut().unwrap()[3].voltage = Some(Millivolts(2_900));
     let cells = said(bank, MessageKind::BankCells);
@@ -102,7 +103,7 @@ fn the_extremes_of_a_bank_are_named_as_its_cells_are() {
 }
 
 #[test]
-fn a_battery_that_did_not_answer_says_nothing_and_the_others_do() {
+fn a_battery_without_an_answer_has_no_payload() {
     for presence in [Presence::Absent, Presence::Missing] {
         let mut bank = reading("pytes", 3, 16);
         bank.batteries[1] = BatteryReading { presence, ..BatteryReading::empty(place(2)) };
@@ -117,7 +118,7 @@ fn a_battery_that_did_not_answer_says_nothing_and_the_others_do() {
 }
 
 #[test]
-fn a_bank_of_which_nothing_was_heard_says_nothing_of_itself() {
+fn a_bank_without_an_answer_has_no_payload() {
     let mut bank = reading("pytes", 2, 16);
     bank.batteries = vec![BatteryReading::empty(place(1)), BatteryReading::empty(place(2))];
     let kinds: Vec<MessageKind> = parts_of(bank, CellLevel::High).iter().map(|part| part.kind).collect();
@@ -125,7 +126,7 @@ fn a_bank_of_which_nothing_was_heard_says_nothing_of_itself() {
 }
 
 #[test]
-fn cells_that_did_not_answer_are_not_said_and_one_that_lacks_a_value_is_null() {
+fn cells_without_an_answer_have_no_payload() {
     let mut bank = reading("pytes", 2, 3);
     bank.batteries[0].cells = None;
     bank.batteries[1].cells.as_mut().unwrap()[1].temperature = None;
@@ -138,7 +139,7 @@ fn cells_that_did_not_answer_are_not_said_and_one_that_lacks_a_value_is_null() {
 }
 
 #[test]
-fn a_word_that_is_not_among_the_options_is_other_and_stands_beside_it() {
+fn an_unknown_word_becomes_other_and_is_kept_under_the_raw_key() {
     let mut bank = reading("pytes", 1, 3);
     bank.batteries[0].measured.base_state = Some(Word::new("Mystery"));
     bank.batteries[0].measured.coulomb_state = Some(Word::new(&"x".repeat(10_000)));
@@ -146,13 +147,13 @@ fn a_word_that_is_not_among_the_options_is_other_and_stands_beside_it() {
     let parts = parts_of(bank, CellLevel::Medium);
     for kind in [MessageKind::Bank, MessageKind::Battery(place(1)), MessageKind::Detail(place(1))] {
         let state = find(&parts, kind).unwrap();
-        assert_eq!((&state["basic_st"], &state["basic_st_said"]), (&json!("Other"), &json!("Mystery")));
+        assert_eq!((&state["basic_st"], &state["basic_st_raw"]), (&json!("Other"), &json!("Mystery")));
     }
     let detail = find(&parts, MessageKind::Detail(place(1))).unwrap();
-    assert_eq!((&detail["coul_st"], &detail["coul_st_said"]), (&json!("Other"), &json!("x".repeat(64))));
+    assert_eq!((&detail["coul_st"], &detail["coul_st_raw"]), (&json!("Other"), &json!("x".repeat(64))));
     let cells = find(&parts, MessageKind::Cells(place(1))).unwrap();
     assert_eq!(cells["volt_st"], json!(["Normal", "Normal", "Other"]));
-    assert_eq!(cells["volt_st_said"], json!({ "3": "Weird" }));
+    assert_eq!(cells["volt_st_raw"], json!({ "3": "Weird" }));
 }
 
 fn alarm(change: impl FnOnce(&mut BankReading)) -> (Value, Value) {
@@ -164,7 +165,7 @@ fn alarm(change: impl FnOnce(&mut BankReading)) -> (Value, Value) {
 }
 
 #[test]
-fn an_alarm_is_what_the_console_calls_wrong_and_nothing_else() {
+fn only_faults_reported_by_the_console_are_alarms() {
     type Change = fn(&mut Measured);
     let word = |word| Some(Word::new(word));
     let (yes, no) = (json!(true), json!(false));
@@ -207,7 +208,7 @@ fn an_alarm_is_what_the_console_calls_wrong_and_nothing_else() {
 }
 
 #[test]
-fn no_alarm_is_only_said_by_those_who_were_asked() {
+fn alarm_is_null_without_an_answer() {
     let lost = alarm(|bank| bank.missing.push(missing(place(1), "pwr 1")));
     assert_eq!(lost, (json!(false), Value::Null));
     let second_silent = alarm(|bank| bank.batteries[1] = BatteryReading::empty(place(2)));
@@ -217,7 +218,7 @@ fn no_alarm_is_only_said_by_those_who_were_asked() {
 }
 
 #[test]
-fn balancing_is_said_by_cells_or_by_the_state_and_unknown_otherwise() {
+fn balancing_comes_from_cells_or_state_else_it_is_null() {
     let balancing = |change: fn(&mut BatteryReading)| {
         let mut bank = reading("pytes", 1, 16);
         change(&mut bank.batteries[0]);
@@ -231,7 +232,7 @@ fn balancing_is_said_by_cells_or_by_the_state_and_unknown_otherwise() {
 }
 
 #[test]
-fn equal_readings_have_equal_fingerprints_and_any_figure_changes_its_own() {
+fn a_fingerprint_changes_with_any_value_of_its_payload() {
     let fingerprints = |change: &dyn Fn(&mut BankReading)| -> Vec<(MessageKind, u64)> {
         let mut bank = reading("pytes", 2, 16);
         change(&mut bank);
@@ -268,7 +269,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn whatever_a_console_calls_a_state_home_assistant_is_told_one_of_its_options(
+    fn any_word_of_a_console_becomes_one_of_the_options(
         text in "\\PC{0,80}|[A-Z][a-z]{2,7}",
         at in 0..16_usize,
     ) {

@@ -122,7 +122,7 @@ fn discovery_comes_first_then_availability_then_state() {
 }
 
 #[test]
-fn state_goes_out_at_most_once_an_interval_and_it_is_the_newest() {
+fn state_is_published_once_per_interval_with_the_newest_values() {
     let mut house = House::settled("summary_interval = \"2s\"", "publish_interval = \"10s\"", &full());
     let state = |messages: &[Message]| payload(messages, "bankwatch/pytes/state").map(str::to_owned);
     let mut said = Vec::new();
@@ -141,7 +141,7 @@ fn state_goes_out_at_most_once_an_interval_and_it_is_the_newest() {
 }
 
 #[test]
-fn each_reading_goes_out_without_an_interval() {
+fn an_interval_of_zero_publishes_every_reading() {
     let mut house = House::settled("", "publish_interval = \"0s\"", &full());
     for second in 1..10 {
         let messages = house.heard(&volts(SweepKind::Summary, 53_000 + second * 100), f64::from(second));
@@ -150,7 +150,7 @@ fn each_reading_goes_out_without_an_interval() {
 }
 
 #[test]
-fn what_has_not_changed_is_said_again_when_half_of_its_life_is_over() {
+fn unchanged_values_are_repeated_after_half_their_expiry_time() {
     let mut house = House::settled("interval = \"10s\"", "publish_interval = \"10s\"", &full());
     let quiet: Vec<usize> = (1..=6).map(|turn| house.heard(&full(), f64::from(turn) * 10.0).len()).collect();
     // ExpiryPolicy is 60 s; the last echo was at 0.
@@ -170,7 +170,7 @@ fn what_has_not_changed_is_said_again_when_half_of_its_life_is_over() {
 }
 
 #[test]
-fn availability_changes_at_once_whoever_has_the_turn() {
+fn availability_changes_ignore_the_publish_interval() {
     let mut house = House::settled("", "publish_interval = \"1h\"", &full());
     let gone = changed(SweepKind::Summary, |reading| reading.batteries[1].presence = Presence::Absent);
     let offline = Message::retained("bankwatch/pytes/battery/2/status", "offline");
@@ -180,7 +180,7 @@ fn availability_changes_at_once_whoever_has_the_turn() {
 }
 
 #[test]
-fn a_bank_that_falls_silent_is_offline_after_three_intervals_without_any_reading_to_wake_us() {
+fn a_silent_bank_is_offline_after_three_intervals() {
     let mut house = House::settled("interval = \"10s\"", "", &full());
     house.heard(&full(), 10.0);
     let wake = house.herald.next_wakeup(house.at(20.0)).unwrap();
@@ -192,7 +192,7 @@ fn a_bank_that_falls_silent_is_offline_after_three_intervals_without_any_reading
 }
 
 #[test]
-fn a_bank_that_was_never_read_is_unknown_for_three_intervals_and_then_offline() {
+fn an_unread_bank_is_unknown_then_offline_after_three_intervals() {
     let mut house = House::new("interval = \"10s\"", "");
     let status = "bankwatch/pytes/status";
     let unknown = [Message::clear_retained(status)];
@@ -214,7 +214,7 @@ fn a_bank_that_was_never_read_is_unknown_for_three_intervals_and_then_offline() 
 }
 
 #[test]
-fn a_bank_that_answers_is_online_without_ever_having_been_offline() {
+fn an_answering_bank_is_never_offline() {
     let mut house = House::new("interval = \"10s\"", "");
     let mut words: Vec<Message> = house.herald.on_connected(house.at(0.0));
     words.extend(house.heard(&full(), 3.5));
@@ -235,7 +235,7 @@ fn stack(kind: SweepKind) -> BankReport {
 }
 
 #[test]
-fn summaries_of_a_stack_leave_its_modules_online_and_their_values_alive() {
+fn summaries_of_a_stack_keep_its_modules_online() {
     let full = stack(SweepKind::Full);
     let mut house = House::settled("interval = \"10s\"\nsummary_interval = \"1s\"", "", &full);
     let mut modules = Vec::new();
@@ -252,7 +252,7 @@ fn summaries_of_a_stack_leave_its_modules_online_and_their_values_alive() {
 }
 
 #[test]
-fn a_bank_whose_sweeps_become_slow_stays_online_from_the_first_of_them_on() {
+fn a_bank_with_slow_sweeps_stays_online() {
     let mut house = House::settled("interval = \"10s\"", "", &full());
     let slow = changed(SweepKind::Full, |reading| reading.took = Duration::from_secs(45));
     let mut statuses = Vec::new();
@@ -272,7 +272,7 @@ fn a_bank_whose_sweeps_become_slow_stays_online_from_the_first_of_them_on() {
 }
 
 #[test]
-fn a_new_connection_is_told_everything_that_is_fresh() {
+fn a_new_connection_publishes_all_current_values() {
     let mut house = House::settled("", "", &full());
     house.heard(&full(), 10.0);
     let certain = house.herald.on_connected(house.at(20.0));
@@ -287,7 +287,7 @@ fn a_new_connection_is_told_everything_that_is_fresh() {
 }
 
 #[test]
-fn what_has_outlived_its_life_is_never_said_again() {
+fn expired_values_are_never_published() {
     let mut house = House::settled("interval = \"10s\"", "", &full());
     house.heard(&full(), 10.0);
     house.herald.on_connected(house.at(70.0));
@@ -301,7 +301,7 @@ fn what_has_outlived_its_life_is_never_said_again() {
 }
 
 #[test]
-fn a_reading_that_has_waited_is_as_old_as_it_is() {
+fn the_age_of_a_reading_counts_from_its_sweep() {
     let mut house = House::new("interval = \"10s\"", "");
     house.herald.on_connected(house.at(100.0));
     let now = house.at(100.0);
@@ -316,7 +316,7 @@ fn a_reading_that_has_waited_is_as_old_as_it_is() {
 }
 
 #[test]
-fn home_assistant_s_birth_brings_discovery_availability_and_state() {
+fn the_birth_message_triggers_discovery_availability_and_state() {
     let mut house = House::settled("", "", &full());
     house.heard(&full(), 10.0);
     house.herald.on_ha_birth(house.at(12.0));
@@ -329,7 +329,7 @@ fn home_assistant_s_birth_brings_discovery_availability_and_state() {
 }
 
 #[test]
-fn fresh_state_is_said_again_for_a_listener_that_is_not_ready_yet() {
+fn state_is_repeated_after_discovery() {
     let mut house = House::new("", "");
     house.herald.on_connected(house.at(0.0));
     house.heard(&full(), 1.0);
@@ -341,7 +341,7 @@ fn fresh_state_is_said_again_for_a_listener_that_is_not_ready_yet() {
 }
 
 #[test]
-fn a_summary_that_says_less_than_the_full_reading_does_not_make_values_flicker() {
+fn a_summary_with_fewer_values_is_not_published() {
     let mut house = House::settled("", "publish_interval = \"0s\"", &full());
     let less = changed(SweepKind::Summary, |reading| {
         for battery in &mut reading.batteries {
@@ -356,7 +356,7 @@ fn a_summary_that_says_less_than_the_full_reading_does_not_make_values_flicker()
 }
 
 #[test]
-fn a_battery_that_did_not_answer_says_nothing() {
+fn a_battery_without_an_answer_is_not_published() {
     let mut house = House::settled("", "publish_interval = \"0s\"", &full());
     let silent = changed(SweepKind::Full, |reading| {
         let place = reading.batteries[1].place;
@@ -369,7 +369,7 @@ fn a_battery_that_did_not_answer_says_nothing() {
 }
 
 #[test]
-fn a_bank_that_takes_longer_than_its_interval_is_given_a_longer_life() {
+fn sweeps_longer_than_the_interval_extend_the_expiry() {
     let mut house = House::settled("interval = \"10s\"", "", &full());
     let slow = changed(SweepKind::Full, |reading| reading.took = Duration::from_secs(44));
     let announced =
@@ -398,7 +398,7 @@ fn a_bank_that_takes_longer_than_its_interval_is_given_a_longer_life() {
 }
 
 #[test]
-fn what_is_said_rarely_lives_accordingly_longer() {
+fn a_long_publish_interval_extends_the_expiry() {
     let mut house = House::new("interval = \"5s\"", "publish_interval = \"2m\"");
     house.herald.on_connected(house.at(0.0));
     let messages = house.heard(&full(), 0.0);
@@ -407,7 +407,7 @@ fn what_is_said_rarely_lives_accordingly_longer() {
 }
 
 #[test]
-fn whoever_says_that_somebody_is_not_there_is_contradicted_if_that_is_not_so() {
+fn a_wrong_offline_is_corrected() {
     let mut house = House::settled("", "publish_interval = \"0s\"", &report(SweepKind::Full, 3, 16));
     house.heard(&full(), 10.0);
     let statuses = [
@@ -428,7 +428,7 @@ fn whoever_says_that_somebody_is_not_there_is_contradicted_if_that_is_not_so() {
 }
 
 #[test]
-fn a_status_that_was_cleared_is_published_again_unless_the_battery_is_absent() {
+fn a_cleared_status_is_restored_unless_the_battery_is_absent() {
     let mut house = House::settled("", "publish_interval = \"0s\"", &report(SweepKind::Full, 3, 16));
     house.heard(&full(), 10.0);
     let statuses = [1, 2, 3].map(|place| format!("bankwatch/pytes/battery/{place}/status"));
@@ -450,7 +450,7 @@ fn a_status_that_was_cleared_is_published_again_unless_the_battery_is_absent() {
 }
 
 #[test]
-fn the_status_that_services_of_earlier_versions_shared_is_cleared_once() {
+fn the_shared_status_of_earlier_versions_is_cleared_once() {
     let shared = "bankwatch/status";
     let mut house = House::new("", "");
     let mut after = |word: &str| {
@@ -474,7 +474,7 @@ fn the_status_that_services_of_earlier_versions_shared_is_cleared_once() {
 }
 
 #[test]
-fn what_pytes_serial_left_is_reported_when_its_count_changes_and_taken_over_when_its_battery_is_back() {
+fn entities_left_behind_are_reported_and_later_taken_over() {
     let config = |number: usize, id: &str| {
         let state = id.replacen('_', "/", 1);
         let payload = format!("{{\"unique_id\": \"{id}\", \"state_topic\": \"pytes_serial/{state}\"}}");
@@ -502,7 +502,7 @@ fn what_pytes_serial_left_is_reported_when_its_count_changes_and_taken_over_when
 }
 
 #[test]
-fn a_battery_that_comes_later_is_announced_when_it_comes() {
+fn a_battery_added_later_is_announced() {
     let mut house = House::settled("", "publish_interval = \"0s\"", &full());
     let messages = house.heard(&report(SweepKind::Full, 3, 16), 10.0);
     assert!(topics(&messages).contains(&"homeassistant/device/pytes_battery_3/config"));
@@ -516,7 +516,7 @@ fn a_battery_that_comes_later_is_announced_when_it_comes() {
 }
 
 #[test]
-fn what_pytes_serial_had_enabled_is_not_off_at_first() {
+fn legacy_entities_stay_enabled() {
     let mut house = House::new("", "");
     house.herald.on_connected(house.at(0.0));
     let id = "pytes_volt_st_203";
@@ -532,7 +532,7 @@ fn what_pytes_serial_had_enabled_is_not_off_at_first() {
 }
 
 #[test]
-fn a_battery_of_an_earlier_life_is_not_left_online() {
+fn a_battery_of_an_earlier_run_does_not_stay_online() {
     let mut house = House::new("", "");
     house.herald.on_connected(house.at(0.0));
     for place in 1..=4 {
@@ -545,7 +545,7 @@ fn a_battery_of_an_earlier_life_is_not_left_online() {
 }
 
 #[test]
-fn the_last_words_are_offline_for_all() {
+fn shutdown_publishes_offline_for_everything() {
     let mut house = House::settled("", "", &full());
     let last = house.herald.offline_messages();
     assert!(last.iter().all(|message| message.retained && message.payload == b"offline"));
@@ -555,7 +555,7 @@ fn the_last_words_are_offline_for_all() {
 }
 
 #[test]
-fn without_discovery_home_assistant_is_told_nothing() {
+fn without_discovery_nothing_is_announced() {
     let mut house = House::new("", "discovery = false");
     house.herald.on_connected(house.at(0.0));
     let messages = house.heard(&full(), 1.0);
@@ -602,7 +602,7 @@ fn removed(messages: &[Message]) -> Vec<String> {
 }
 
 #[test]
-fn entities_beyond_a_lowered_level_are_removed_once_and_nothing_else_is() {
+fn lowering_the_cell_level_removes_its_entities_once() {
     let (_, high) = announced_after(&[], "cells = \"high\"", &full());
     let kept = retained(&[], &high);
     assert_eq!((kept.len(), removed(&high).len()), (5, 0));
@@ -626,7 +626,7 @@ fn entities_beyond_a_lowered_level_are_removed_once_and_nothing_else_is() {
 }
 
 #[test]
-fn a_removal_that_was_interrupted_anywhere_is_finished_at_the_next_connection() {
+fn an_interrupted_removal_finishes_on_reconnect() {
     let kept = retained(&[], &announced_after(&[], "cells = \"high\"", &full()).1);
     let (_, whole) = announced_after(&kept, "cells = \"low\"", &full());
     let goal = retained(&kept, &whole);
@@ -643,7 +643,7 @@ fn a_removal_that_was_interrupted_anywhere_is_finished_at_the_next_connection() 
 }
 
 #[test]
-fn what_has_merely_not_been_seen_yet_is_not_removed() {
+fn entities_not_seen_yet_are_not_removed() {
     let with_balancing = changed(SweepKind::Full, |reading| {
         for cell in reading.batteries.iter_mut().filter_map(|battery| battery.cells.as_mut()).flatten() {
             cell.balancing = Some(false);
@@ -664,7 +664,7 @@ fn what_has_merely_not_been_seen_yet_is_not_removed() {
 }
 
 #[test]
-fn an_absent_battery_loses_what_the_level_lacks_and_keeps_the_rest() {
+fn an_absent_battery_keeps_the_entities_of_the_level() {
     let kept = retained(&[], &announced_after(&[], "cells = \"high\"", &full()).1);
     let absent = changed(SweepKind::Full, |reading| reading.batteries[1].presence = Presence::Absent);
     let (mut house, messages) = announced_after(&kept, "cells = \"medium\"", &absent);
@@ -678,7 +678,7 @@ fn an_absent_battery_loses_what_the_level_lacks_and_keeps_the_rest() {
 }
 
 #[test]
-fn cells_that_a_battery_no_longer_has_are_removed_once_that_is_certain() {
+fn cells_that_no_longer_exist_are_removed_once_certain() {
     let kept = retained(&[], &announced_after(&[], "", &full()).1);
     let fewer = report(SweepKind::Full, 2, 15);
     let (mut house, messages) = announced_after(&kept, "", &fewer);
@@ -696,7 +696,7 @@ fn cells_that_a_battery_no_longer_has_are_removed_once_that_is_certain() {
 }
 
 #[test]
-fn entities_of_another_version_are_removed_and_nobody_elses_message_is_touched() {
+fn only_own_entities_of_other_versions_are_removed() {
     let ours = r#"{"avty":[],"cmps":{"lowest_cell":{"p":"sensor","uniq_id":"pytes_lowest_cell"},
         "voltage":{"p":"sensor","uniq_id":"pytes_voltage"}},"dev":{"ids":["pytes"]},"o":{"name":"bankwatch"}}"#;
     let kept = [
@@ -710,7 +710,7 @@ fn entities_of_another_version_are_removed_and_nobody_elses_message_is_touched()
 }
 
 #[test]
-fn entities_that_move_to_another_message_are_released_first_and_none_is_removed() {
+fn entities_that_change_message_are_released_not_removed() {
     let long = report(SweepKind::Full, 1, 200);
     let kept = retained(&[], &announced_after(&[], "cells = \"high\"", &long).1);
     let part = |number| format!("homeassistant/device/pytes_battery_1_cells_{number}/config");

@@ -12,7 +12,7 @@ use bankwatch::internals::mqtt::homeassistant::entities::{
     ENTITIES, EnabledByDefault, Entity, Source, ValueKind,
 };
 use bankwatch::internals::mqtt::homeassistant::enum_values::{OTHER, STATES, STATUSES};
-use bankwatch::internals::mqtt::payload::MessageKind;
+use bankwatch::internals::mqtt::message_kind::MessageKind;
 use bankwatch::internals::settings::CellLevel;
 use bankwatch::internals::settings::sections::SECTIONS;
 use bankwatch::internals::simulator::{Dialect, FaultKind, Simulation};

@@ -19,7 +19,8 @@ use bankwatch::internals::mqtt::homeassistant::announced_devices::AnnouncedDevic
 use bankwatch::internals::mqtt::homeassistant::discovery;
 use bankwatch::internals::mqtt::homeassistant::expiry::Expiry;
 use bankwatch::internals::mqtt::message::Message;
-use bankwatch::internals::mqtt::payload::{self, TopicPayload};
+use bankwatch::internals::mqtt::payload;
+use bankwatch::internals::mqtt::payload::topic_payload::TopicPayload;
 use bankwatch::internals::mqtt::topics::Topics;
 use bankwatch::internals::settings::{BankSettings, CellLevel, MqttSettings, Settings, Sources, load};
 use bankwatch::internals::status::StatusDocument;
