@@ -77,7 +77,7 @@ pub(crate) fn is_state_of(bank: &str, topic: &str) -> bool {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ValueScope {
+pub(crate) enum LegacyScope {
     Bank,
     Battery(Place),
     /// Statistics of the cells of a battery.
@@ -86,7 +86,7 @@ pub(crate) enum ValueScope {
     Cell(Place, usize),
 }
 
-impl ValueScope {
+impl LegacyScope {
     #[must_use]
     pub(crate) fn topic(self, bank: &str, key: &str) -> String {
         match self {
@@ -151,31 +151,31 @@ impl LegacyTopics {
 fn each_value(
     document: &StatusDocument,
     level: CellLevel,
-    mut visit: impl FnMut(ValueScope, &'static str, Value),
+    mut visit: impl FnMut(LegacyScope, &'static str, Value),
 ) {
     // Serializing a status document can't fail.
     let Ok(document) = serde_json::to_value(document) else { return };
     let list = |key: &str| document[key].as_array().into_iter().flatten();
     let place = |value: &Value| value["power"].as_u64().and_then(|n| Place::new(u8::try_from(n).ok()?));
     for key in BANK_KEYS {
-        visit(ValueScope::Bank, key, document[*key].clone());
+        visit(LegacyScope::Bank, key, document[*key].clone());
     }
     for battery in list("devices") {
         let Some(place) = place(battery) else { continue };
         for key in BATTERY_KEYS {
-            visit(ValueScope::Battery(place), key, battery[*key].clone());
+            visit(LegacyScope::Battery(place), key, battery[*key].clone());
         }
     }
     for cells in list("cells_data").filter(|_| level > CellLevel::Off) {
         let Some(place) = place(cells) else { continue };
         for key in STATISTICS_KEYS.iter().filter(|_| level >= CellLevel::Medium) {
-            visit(ValueScope::Statistics(place), key, cells[*key].clone());
+            visit(LegacyScope::Statistics(place), key, cells[*key].clone());
         }
         for (number, cell) in (1..).zip(cells["cells"].as_array().into_iter().flatten()) {
             for (_, key) in CELL_KEYS.iter().filter(|(from, _)| level >= *from) {
-                visit(ValueScope::Cell(place, number), key, cell[*key].clone());
+                visit(LegacyScope::Cell(place, number), key, cell[*key].clone());
             }
         }
     }
-    visit(ValueScope::Bank, "serial_stat", document["serial_stat"].clone());
+    visit(LegacyScope::Bank, "serial_stat", document["serial_stat"].clone());
 }

@@ -81,17 +81,17 @@ impl<'a> BrokerProbe<'a> {
         };
         let not_a_broker = |message: String| Err(MqttError::new(Kind::NotABroker, message));
         match self.connect_mqtt(ours)? {
-            ProbeResponse::Connack(code) if UNSUPPORTED_VERSION.contains(&code) => {
+            BrokerResponse::Connack(code) if UNSUPPORTED_VERSION.contains(&code) => {
                 self.unsupported_version_error()
             }
-            ProbeResponse::Connack(_) => Ok(()),
-            ProbeResponse::Timeout => Err(MqttError::timeout(self.settings, self.within)),
-            ProbeResponse::Other(bytes) => not_a_broker(format!(
+            BrokerResponse::Connack(_) => Ok(()),
+            BrokerResponse::Timeout => Err(MqttError::timeout(self.settings, self.within)),
+            BrokerResponse::Other(bytes) => not_a_broker(format!(
                 "{url} is not an MQTT broker: it answered \"{}\"; check host and port in [mqtt] url",
                 bytes[..bytes.len().min(SHOWN_BYTES)].escape_ascii()
             )),
-            ProbeResponse::Closed(_) => match self.connect_mqtt(other)? {
-                ProbeResponse::Connack(code) if !UNSUPPORTED_VERSION.contains(&code) => {
+            BrokerResponse::Closed(_) => match self.connect_mqtt(other)? {
+                BrokerResponse::Connack(code) if !UNSUPPORTED_VERSION.contains(&code) => {
                     self.unsupported_version_error()
                 }
                 _ => not_a_broker(format!(
@@ -107,7 +107,7 @@ impl<'a> BrokerProbe<'a> {
     }
 
     /// Sends a CONNECT packet.
-    fn connect_mqtt(&self, version: MqttVersion) -> Result<ProbeResponse, MqttError> {
+    fn connect_mqtt(&self, version: MqttVersion) -> Result<BrokerResponse, MqttError> {
         if self.settings.url.tls {
             self.connect_mqtt_over_tls(version)
         } else {
@@ -115,13 +115,13 @@ impl<'a> BrokerProbe<'a> {
         }
     }
 
-    fn connect_mqtt_plain(&self, version: MqttVersion) -> Result<ProbeResponse, MqttError> {
+    fn connect_mqtt_plain(&self, version: MqttVersion) -> Result<BrokerResponse, MqttError> {
         let url = &self.settings.url;
         let response = send_connect(&mut self.connect_tcp()?, version);
         let may_be_tls = match &response {
-            ProbeResponse::Closed(_) => true,
-            ProbeResponse::Other(bytes) => bytes.first() == Some(&TLS_ALERT),
-            ProbeResponse::Connack(_) | ProbeResponse::Timeout => false,
+            BrokerResponse::Closed(_) => true,
+            BrokerResponse::Other(bytes) => bytes.first() == Some(&TLS_ALERT),
+            BrokerResponse::Connack(_) | BrokerResponse::Timeout => false,
         };
         if may_be_tls && tls_probe::speaks_tls(&url.host, self.connect_tcp()?) {
             let message =
@@ -131,14 +131,14 @@ impl<'a> BrokerProbe<'a> {
         Ok(response)
     }
 
-    fn connect_mqtt_over_tls(&self, version: MqttVersion) -> Result<ProbeResponse, MqttError> {
+    fn connect_mqtt_over_tls(&self, version: MqttVersion) -> Result<BrokerResponse, MqttError> {
         let url = &self.settings.url;
         let connector = tls::connector(self.settings)?;
         let stream = tls_probe::handshake(&connector, self.settings, self.connect_tcp()?);
         let mut stream = stream.map_err(|failure| {
             let is_plain = failure.may_be_plain
                 && self.connect_tcp().is_ok_and(|mut stream| {
-                    matches!(send_connect(&mut stream, version), ProbeResponse::Connack(_))
+                    matches!(send_connect(&mut stream, version), BrokerResponse::Connack(_))
                 });
             if !is_plain {
                 return failure.error;
@@ -149,14 +149,14 @@ impl<'a> BrokerProbe<'a> {
         })?;
         self.set_timeout(stream.get_ref(), self.within.min(ALERT_WAIT))?;
         let response = match read_response(&mut stream) {
-            ProbeResponse::Timeout => {
+            BrokerResponse::Timeout => {
                 self.set_timeout(stream.get_ref(), self.within)?;
                 send_connect(&mut stream, version)
             }
             first => first,
         };
         match &response {
-            ProbeResponse::Closed(Some(error)) => {
+            BrokerResponse::Closed(Some(error)) => {
                 tls_probe::error_from_alert(error, self.settings).map_or(Ok(response), Err)
             }
             _ => Ok(response),
@@ -200,7 +200,7 @@ impl<'a> BrokerProbe<'a> {
     }
 }
 
-enum ProbeResponse {
+enum BrokerResponse {
     /// With its reason code.
     Connack(u8),
     /// The first bytes of any other answer.
@@ -209,23 +209,23 @@ enum ProbeResponse {
     Closed(Option<io::Error>),
 }
 
-fn send_connect(stream: &mut (impl Read + Write), version: MqttVersion) -> ProbeResponse {
+fn send_connect(stream: &mut (impl Read + Write), version: MqttVersion) -> BrokerResponse {
     match stream.write_all(connect_packet(version)) {
         Ok(()) => read_response(stream),
-        Err(error) => ProbeResponse::Closed(Some(error)),
+        Err(error) => BrokerResponse::Closed(Some(error)),
     }
 }
 
-fn read_response(stream: &mut impl Read) -> ProbeResponse {
+fn read_response(stream: &mut impl Read) -> BrokerResponse {
     let mut received = [0; 64];
     match stream.read(&mut received) {
-        Ok(0) => ProbeResponse::Closed(None),
-        Ok(count) if count > CODE_AT && received[0] == CONNACK => ProbeResponse::Connack(received[CODE_AT]),
-        Ok(count) => ProbeResponse::Other(received[..count].to_vec()),
+        Ok(0) => BrokerResponse::Closed(None),
+        Ok(count) if count > CODE_AT && received[0] == CONNACK => BrokerResponse::Connack(received[CODE_AT]),
+        Ok(count) => BrokerResponse::Other(received[..count].to_vec()),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-            ProbeResponse::Timeout
+            BrokerResponse::Timeout
         }
-        Err(error) => ProbeResponse::Closed(Some(error)),
+        Err(error) => BrokerResponse::Closed(Some(error)),
     }
 }
 

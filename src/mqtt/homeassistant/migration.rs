@@ -18,7 +18,7 @@ use crate::model::place::Place;
 use crate::mqtt::homeassistant::discovery::ORIGIN;
 use crate::mqtt::homeassistant::entities::{ENTITIES, Entity, Source};
 use crate::mqtt::homeassistant::naming::DiscoveryObject;
-use crate::mqtt::legacy_topics::{self, ValueScope};
+use crate::mqtt::legacy_topics::{self, LegacyScope};
 use crate::mqtt::message::Message;
 use crate::mqtt::topics::{OFFLINE, ONLINE, Topics};
 
@@ -282,20 +282,20 @@ fn legacy_message(
 }
 
 /// The entity of pytes_serial with that unique id, and what it belongs to.
-fn find_legacy_entity(bank: &str, about: DiscoveryObject, id: &str) -> Option<(&'static Entity, ValueScope)> {
+fn find_legacy_entity(bank: &str, about: DiscoveryObject, id: &str) -> Option<(&'static Entity, LegacyScope)> {
     let rest = id.strip_prefix(bank)?.strip_prefix('_')?;
     let (stem, number) = match about {
         DiscoveryObject::Bank => (rest, ""),
         DiscoveryObject::Battery(_) | DiscoveryObject::Cells(..) => rest.rsplit_once('_')?,
     };
     let (source, scope) = match about {
-        DiscoveryObject::Bank => (Source::Bank, ValueScope::Bank),
-        DiscoveryObject::Battery(place) => (Source::Battery, ValueScope::Battery(place)),
+        DiscoveryObject::Bank => (Source::Bank, LegacyScope::Bank),
+        DiscoveryObject::Battery(place) => (Source::Battery, LegacyScope::Battery(place)),
         DiscoveryObject::Cells(place, _) if number == place.to_string() => {
-            (Source::Statistics, ValueScope::Statistics(place))
+            (Source::Statistics, LegacyScope::Statistics(place))
         }
         DiscoveryObject::Cells(place, _) => {
-            (Source::Cell, ValueScope::Cell(place, number.strip_prefix(&place.to_string())?.parse().ok()?))
+            (Source::Cell, LegacyScope::Cell(place, number.strip_prefix(&place.to_string())?.parse().ok()?))
         }
     };
     let same = |entity: &&Entity| entity.is_legacy && entity.source == source && entity.id == stem;
