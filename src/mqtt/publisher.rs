@@ -399,7 +399,7 @@ impl PublishedBank {
     }
 }
 
-/// ValueScope an availability status.
+/// Of an availability status.
 fn fingerprint(online: Option<bool>) -> u64 {
     online.map_or(2, u64::from)
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::model::place::Place;
 use crate::model::reading::{BankReading, OFFLINE_AFTER as MAX_MISSED, Presence, SweepKind};
 
-/// ValueScope one bank.
+/// Of one bank.
 #[derive(Clone, Debug)]
 pub(crate) struct AvailabilityTracker {
     offline_after: Duration,

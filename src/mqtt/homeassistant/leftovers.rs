@@ -14,7 +14,7 @@ use crate::settings::CellLevel;
 #[derive(Debug, Default)]
 pub(crate) struct Leftovers {
     legacy: Vec<Message>,
-    /// ValueScope earlier runs, if they may differ from what this run announces.
+    /// Of earlier runs, if they may differ from what this run announces.
     earlier: Vec<Message>,
     /// Entities left behind, as logged last.
     reported: usize,

@@ -14,7 +14,7 @@ pub struct TopicPayload {
     /// JSON.
     pub payload: Vec<u8>,
     pub kind: MessageKind,
-    /// ValueScope the values, without those that change in every sweep: equal means unchanged. Comparable within one run of the
+    /// Of the values, without those that change in every sweep: equal means unchanged. Comparable within one run of the
     /// program.
     pub fingerprint: u64,
     /// Keys read by Home Assistant entities whose values are not null.
