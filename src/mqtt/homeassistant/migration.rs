@@ -282,7 +282,11 @@ fn legacy_message(
 }
 
 /// The entity of pytes_serial with that unique id, and what it belongs to.
-fn find_legacy_entity(bank: &str, about: DiscoveryObject, id: &str) -> Option<(&'static Entity, LegacyScope)> {
+fn find_legacy_entity(
+    bank: &str,
+    about: DiscoveryObject,
+    id: &str,
+) -> Option<(&'static Entity, LegacyScope)> {
     let rest = id.strip_prefix(bank)?.strip_prefix('_')?;
     let (stem, number) = match about {
         DiscoveryObject::Bank => (rest, ""),
