@@ -1,15 +1,15 @@
-//! The tree: which children there are, in start order, and who feeds whom.
+//! The actor tree: the children in start order, and which actor feeds which.
 //!
 //! ```text
-//!                        ┌─► json_file ─► <bank>_status.json          each output on a thread of its own
-//! serial ─► parser ─► stats ─► mqtt ─► broker, Home Assistant         one chain a bank, on its own thread
+//!                        ┌─► json_file ─► <bank>_status.json          each output on its own thread
+//! serial ─► parser ─► stats ─► mqtt ─► broker, Home Assistant         one chain per bank, on its own thread
 //!                        ├─► event ─► battery_events.log
 //!                        ├─► db ─► SQLite, or journal ─► MariaDB
 //!                        └─► terminal (demo)
 //! ```
-//! Outputs start before their sources and end after them; the events are a source to other outputs.
+//! Outputs start before their sources and stop after them; the event actor is a source for other outputs.
 //!
-//! Length: the tree is one list, and what each child is handed stands beside it.
+//! Length: the tree is one list, with the arguments of each child next to it.
 
 use std::io;
 use std::path::Path;
@@ -39,7 +39,7 @@ use crate::model::units::Percent;
 use crate::mqtt::client::session::MqttTimeouts;
 use crate::mqtt::publisher::BankView;
 use crate::outage::HumanDuration;
-use crate::settings::{BankSettings, Batteries, CellLevel, Settings, Wake};
+use crate::settings::{BankSettings, BatteryCount, CellLevel, Settings, WakeMode};
 use crate::supervise::{
     ChildSpec, FatalFailure, Flush, HeartbeatSet, Ping, Role, ShutdownPhase, Signal, Signals, StopHandle,
     SupervisionPolicy, Supervisor, signals,
@@ -49,124 +49,110 @@ use crate::sweep::poll_plan::PollSchedule;
 use crate::sweep::sweeper::ValidateFn;
 use crate::systemd;
 
-/// How long a stop may take: of the five seconds that are promised, the log's last lines may need one.
+/// The time limit of a shutdown. Five seconds are documented; the last lines of the log may need one of them.
 const SHUTDOWN: Duration = Duration::from_secs(4);
-/// A bank's owner that attempts nothing for so long is stuck: three patient askings take some 50 s.
-const LIVELY: Duration = Duration::from_secs(120);
-/// How often the line for systemd is looked at when no reading comes.
-const STATUS_EVERY: Duration = Duration::from_secs(30);
-/// From one writing of a bank's counters to the next: with its deadline, a power cut costs less than a minute.
-const KEEP_EVERY: Duration = Duration::from_secs(45);
-/// Sweeps that may wait for a stage of the chain.
+/// A serial actor that attempts nothing for this long is stuck: three attempts of a slow command take some 50 s.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(120);
+/// How often the systemd status is refreshed without a new reading.
+const STATUS_INTERVAL: Duration = Duration::from_secs(30);
+/// How often the counters of a bank are saved: together with the write deadline, a power cut loses less than a minute.
+const LEDGER_INTERVAL: Duration = Duration::from_secs(45);
+/// The mailbox size of each actor of a chain, in sweeps.
 const CHAIN_QUEUE: usize = 8;
-/// Sweeps that may wait for the history.
+/// The mailbox size of the database actor, in sweeps.
 const HISTORY_QUEUE: usize = 64;
-/// Sweeps that may wait for the events.
+/// The mailbox size of the event actor, in sweeps.
 const EVENT_QUEUE: usize = 64;
 /// A live output looks into its slot; one nudge is enough.
 const NUDGES: usize = 1;
 
-/// The name of the events among the children.
+/// The child name of the event actor.
 const EVENTS: &str = "events";
 
-/// What the tree is made from.
 #[derive(Debug)]
-pub struct Plan {
-    /// The settings in force.
+pub struct AppConfig {
     pub(crate) settings: Settings,
-    /// The file they came from, for the log.
-    pub(crate) config: String,
-    /// Whether the terminal shows a table.
-    pub(crate) terminal: bool,
-    /// How the work is done.
-    pub(crate) workings: Workings,
+    /// The configuration file, for the log.
+    pub(crate) config_file: String,
+    /// Whether to show a table on the terminal.
+    pub(crate) show_table: bool,
+    pub(crate) overrides: Overrides,
 }
 
-/// How the work is done: the usual way, but in tests that need a bug or short times.
+/// Timeouts and functions that tests override to inject bugs or to save time.
 #[derive(Clone, Debug)]
-pub struct Workings {
-    /// When an actor is restarted, and when no more.
+pub struct Overrides {
     pub(crate) policy: SupervisionPolicy,
-    /// How long a console may take.
-    pub(crate) patience: ConsoleTimeouts,
-    /// The first pause before a lost link is opened again, and the longest.
+    pub(crate) console_timeouts: ConsoleTimeouts,
+    /// The first and the longest pause before a lost link is reopened.
     pub(crate) link_backoff: (Duration, Duration),
-    /// How long one round of writing files may take.
+    /// The time limit for writing the files of one report.
     pub(crate) write_deadline: Duration,
-    /// How long a database may take for one batch.
+    /// The time limit for one batch of database rows.
     pub(crate) batch_deadline: Duration,
-    /// How long the broker may take.
-    pub(crate) broker: MqttTimeouts,
-    /// How an answer is judged.
+    pub(crate) mqtt_timeouts: MqttTimeouts,
     pub(crate) judge: ValidateFn,
-    /// How a sweep's answers become a reading.
     pub(crate) assemble: Assemble,
 }
 
-impl Default for Workings {
+impl Default for Overrides {
     fn default() -> Self {
         Self {
             policy: SupervisionPolicy::default(),
-            patience: ConsoleTimeouts::default(),
+            console_timeouts: ConsoleTimeouts::default(),
             link_backoff: (Duration::from_secs(1), Duration::from_secs(30)),
             write_deadline: Duration::from_secs(5),
             batch_deadline: Duration::from_secs(30),
-            broker: MqttTimeouts::default(),
+            mqtt_timeouts: MqttTimeouts::default(),
             judge: AnswerValidator::validate,
             assemble,
         }
     }
 }
 
-/// Why the service could not begin or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// A link's text is none.
+    /// An invalid link.
     #[error("bank {bank:?}: {error}")]
-    Link {
-        /// The bank.
-        bank: String,
-        /// Why.
-        error: LinkError,
-    },
-    /// The system gives no thread or no signals.
-    #[error("the service can't be started: {0}")]
+    Link { bank: String, error: LinkError },
+    /// The system refused a thread or a signal handler.
+    #[error("cannot start the service: {0}")]
     System(#[from] io::Error),
-    /// The port's chain can't go on in this process.
     #[error(transparent)]
     Fatal(FatalFailure),
 }
 
-/// Runs the service until a signal ends it; `hangup` is what SIGHUP asks for.
+/// Runs the service until a signal stops it; SIGHUP calls `hangup`.
 ///
 /// # Errors
-/// It could not begin, or the port's chain can't go on.
-pub fn run(plan: Plan, log: &Logger, hangup: &dyn Fn(&Logger)) -> Result<(), AppError> {
-    let (catalogue, findings) = Catalogue::load(plan.settings.events.catalogue.as_deref());
+/// Fails if the service can't start or a critical actor fails permanently.
+pub fn run(config: AppConfig, log: &Logger, hangup: &dyn Fn(&Logger)) -> Result<(), AppError> {
+    let (catalogue, findings) = Catalogue::load(config.settings.events.catalogue.as_deref());
     for finding in findings.brief() {
         warn!(log, "settings warning"; "warning" => finding);
     }
     let catalogue = Arc::new(catalogue);
-    let events = EventConfig::of(&plan.settings, &catalogue, plan.workings.write_deadline);
-    let bank = |settings| Bank::of(settings, &plan.settings.data_dir, &plan.workings, &catalogue);
-    let banks = plan.settings.banks.iter().map(bank).collect::<Result<Vec<_>, _>>()?;
-    actix::System::new().block_on(serve(plan, banks, events, log, hangup))
+    let events = EventConfig::of(&config.settings, &catalogue, config.overrides.write_deadline);
+    let bank =
+        |settings| ChainConfig::new(settings, &config.settings.data_dir, &config.overrides, &catalogue);
+    let banks = config.settings.banks.iter().map(bank).collect::<Result<Vec<_>, _>>()?;
+    actix::System::new().block_on(serve(config, banks, events, log, hangup))
 }
 
 async fn serve(
-    plan: Plan,
-    mut banks: Vec<Bank>,
+    config: AppConfig,
+    mut banks: Vec<ChainConfig>,
     events: Option<EventConfig>,
     log: &Logger,
     hangup: &dyn Fn(&Logger),
 ) -> Result<(), AppError> {
     let mut signals = signals()?;
     let mut beats = HeartbeatSet::default();
-    banks.iter_mut().for_each(|bank| bank.serial.beat = Some(beats.register(LIVELY)));
-    info!(log, "service started"; "version" => env!("CARGO_PKG_VERSION"), "banks" => banks.len(), "config" => &plan.config);
-    let mut supervisor = Supervisor::new(log.clone(), plan.workings.policy.clone());
+    banks.iter_mut().for_each(|bank| bank.serial.beat = Some(beats.register(HEARTBEAT_TIMEOUT)));
+    info!(log, "service started"; "version" => env!("CARGO_PKG_VERSION"), "banks" => banks.len(), "config" => &config.config_file);
+    let mut supervisor = Supervisor::new(log.clone(), config.overrides.policy.clone());
     let fatal = supervisor.fatal();
-    let tree = grow(&mut supervisor, &plan, banks, events, log)?;
+    let tree = start_children(&mut supervisor, &config, banks, events, log)?;
     systemd::ready();
     let outcome = tokio::select! {
         fatal = fatal => {
@@ -174,19 +160,19 @@ async fn serve(
             Err(AppError::Fatal(fatal))
         }
         never = systemd::feed_watchdog(&beats) => match never {},
-        () = stopped(&mut signals, log, hangup) => Ok(()),
+        () = wait_for_stop_signal(&mut signals, log, hangup) => Ok(()),
     };
     systemd::stopping();
-    // The addresses live in the tree until everything has ended: a child without an address can't be restarted.
-    let report = supervisor.shutdown(tree.phases(), SHUTDOWN).await;
+    // The tree holds the addresses until all children have stopped: a child without an address is not restarted.
+    let report = supervisor.shutdown(tree.shutdown_phases(), SHUTDOWN).await;
     if !report.is_clean() {
         warn!(log, "service stopped late"; "late" => ?report.late, "blocked" => ?report.blocked, "took" => HumanDuration(report.took));
     }
     outcome
 }
 
-/// Waits for the signal that ends the service; a hang-up is handled on the way.
-async fn stopped(signals: &mut Signals, log: &Logger, hangup: &dyn Fn(&Logger)) {
+/// Waits for the signal that stops the service; handles SIGHUP meanwhile.
+async fn wait_for_stop_signal(signals: &mut Signals, log: &Logger, hangup: &dyn Fn(&Logger)) {
     loop {
         match signals.next().await {
             Signal::Hangup => hangup(log),
@@ -198,36 +184,30 @@ async fn stopped(signals: &mut Signals, log: &Logger, hangup: &dyn Fn(&Logger)) 
     }
 }
 
-/// One bank as its chain needs it.
+/// The configuration of one bank's chain.
 #[derive(Clone, Debug)]
-pub struct Bank {
-    /// For the port's owner.
+pub struct ChainConfig {
     pub serial: SerialSettings,
-    /// For the parser.
     pub assemble: Assemble,
-    /// For the statistics.
     pub stats: StatsSettings,
 }
 
-impl Bank {
-    /// What the settings say of a bank, whose counters are kept in `data_dir` and whose words mean what the catalogue
-    /// says.
-    ///
+impl ChainConfig {
     /// # Errors
-    /// The link's text is none.
-    pub(crate) fn of(
+    /// Fails if the link is invalid.
+    pub(crate) fn new(
         settings: &BankSettings,
         data_dir: &Path,
-        workings: &Workings,
+        overrides: &Overrides,
         catalogue: &Arc<Catalogue>,
     ) -> Result<Self, AppError> {
         let line = SerialParams { baud: settings.baud, dtr: settings.dtr, rts: settings.rts };
         let link = Link::parse(&settings.link, line);
         let link = link.map_err(|error| AppError::Link { bank: settings.name.clone(), error })?;
-        let rhythm = rhythm(settings);
+        let rhythm = poll_schedule(settings);
         let counted = match settings.batteries {
-            Batteries::Count(count) => Some(count),
-            Batteries::Auto => settings.expected.and_then(|expected| expected.batteries),
+            BatteryCount::Count(count) => Some(count),
+            BatteryCount::Auto => settings.expected.and_then(|expected| expected.batteries),
         };
         let stats = StatsSettings {
             started: Instant::now(),
@@ -239,8 +219,8 @@ impl Bank {
             catalogue: catalogue.clone(),
             ledger: Some(LedgerFile {
                 path: data_dir.join(format!("{}_ledger.json", settings.name)),
-                every: KEEP_EVERY,
-                deadline: workings.write_deadline,
+                every: LEDGER_INTERVAL,
+                deadline: overrides.write_deadline,
             }),
             machine: machine_time(),
         };
@@ -249,44 +229,43 @@ impl Bank {
             link,
             line_end: settings.line_end.as_bytes(),
             rhythm,
-            patience: workings.patience,
-            backoff: workings.link_backoff,
-            wake: settings.wake == Wake::Auto,
+            patience: overrides.console_timeouts,
+            backoff: overrides.link_backoff,
+            wake: settings.wake == WakeMode::Auto,
             beat: None,
-            judge: workings.judge,
+            judge: overrides.judge,
         };
-        Ok(Self { serial, assemble: workings.assemble, stats })
+        Ok(Self { serial, assemble: overrides.assemble, stats })
     }
 }
 
-/// The children by their part in a start and a stop. It holds their addresses: a child without one can't be
-/// restarted.
+/// The addresses of the children, by their role in the shutdown.
 #[derive(Default)]
-struct Tree {
+struct ActorTree {
     outputs: Vec<(&'static str, Recipient<Flush>)>,
     outlets: Vec<ReportSink>,
     events: Option<Addr<EventActor>>,
-    chains: Vec<Chain>,
+    chains: Vec<BankChain>,
 }
 
-/// The list of children, outputs first.
-fn grow(
+/// Starts all children, outputs first.
+fn start_children(
     supervisor: &mut Supervisor,
-    plan: &Plan,
-    banks: Vec<Bank>,
+    config: &AppConfig,
+    banks: Vec<ChainConfig>,
     events: Option<EventConfig>,
     log: &Logger,
-) -> io::Result<Tree> {
-    let (mut tree, mut listeners, queue_log) = (Tree::default(), Listeners::default(), log);
-    if plan.settings.json_file.enabled {
-        let (settings, deadline) = (plan.settings.json_file.clone(), plan.workings.write_deadline);
+) -> io::Result<ActorTree> {
+    let (mut tree, mut listeners, queue_log) = (ActorTree::default(), Listeners::default(), log);
+    if config.settings.json_file.enabled {
+        let (settings, deadline) = (config.settings.json_file.clone(), config.overrides.write_deadline);
         let log = log.clone();
         tree.live_output(supervisor, "json_file", move |slot, lifeline| {
             JsonFileActor::new(settings, deadline, slot, log, lifeline)
         })?;
     }
-    if plan.settings.mqtt.enabled {
-        let (broker, health, log) = (broker(plan), supervisor.health(), log.clone());
+    if config.settings.mqtt.enabled {
+        let (broker, health, log) = (broker_config(config), supervisor.health(), log.clone());
         let slot = LatestReports::default();
         let child = ChildSpec::new("mqtt").role(Role::Isolated).own_arbiter().capacity(EVENT_QUEUE);
         let own = slot.clone();
@@ -296,8 +275,8 @@ fn grow(
         tree.outlets.push(ReportSink::newest(slot, mqtt.clone().recipient()));
         tree.outputs.push(("mqtt", mqtt.recipient()));
     }
-    if plan.settings.database.enabled {
-        let (history, log) = (history(plan), log.clone());
+    if config.settings.database.enabled {
+        let (history, log) = (database_config(config), log.clone());
         let child = ChildSpec::new("db").role(Role::Isolated).own_arbiter().capacity(HISTORY_QUEUE);
         let db = supervisor.start_child(child, move |_| DbActor::new(history, log))?;
         listeners.events.push(Queue::named("db events", db.clone(), queue_log));
@@ -305,17 +284,17 @@ fn grow(
         tree.outlets.push(ReportSink::every(Queue::named("db reports", db.clone(), queue_log)));
         tree.outputs.push(("db", db.recipient()));
     }
-    if plan.terminal {
+    if config.show_table {
         tree.live_output(supervisor, "terminal", |slot, _| TerminalActor::new(slot))?;
     }
-    if systemd::is_there() {
-        let slowest = plan.settings.banks.iter().map(|bank| bank.interval).max().unwrap_or_default();
+    if systemd::is_active() {
+        let slowest = config.settings.banks.iter().map(|bank| bank.interval).max().unwrap_or_default();
         tree.live_output(supervisor, "systemd", move |slot, _| {
-            SystemdActor::new(slot, OFFLINE_AFTER * slowest, STATUS_EVERY)
+            SystemdActor::new(slot, OFFLINE_AFTER * slowest, STATUS_INTERVAL)
         })?;
     }
     if let Some(events) = events {
-        // Behind the outputs that listen to it.
+        // After the outputs that it feeds.
         let log = log.clone();
         let child = ChildSpec::new(EVENTS).role(Role::Isolated).own_arbiter().capacity(EVENT_QUEUE);
         let actor = supervisor.start_child(child, move |_| EventActor::new(events, listeners, log))?;
@@ -324,62 +303,56 @@ fn grow(
         tree.events = Some(actor);
     }
     for bank in banks {
-        tree.chains.push(Chain::grow(supervisor, bank, &tree.outlets, log)?);
+        tree.chains.push(BankChain::start(supervisor, bank, &tree.outlets, log)?);
     }
     Ok(tree)
 }
 
-/// What the keeper of the history needs to know.
-fn history(plan: &Plan) -> HistoryConfig {
+fn database_config(config: &AppConfig) -> HistoryConfig {
     HistoryConfig {
-        settings: plan.settings.database.clone(),
-        disk_deadline: plan.workings.write_deadline,
-        batch_deadline: plan.workings.batch_deadline,
+        settings: config.settings.database.clone(),
+        disk_deadline: config.overrides.write_deadline,
+        batch_deadline: config.overrides.batch_deadline,
     }
 }
 
-/// What the correspondent of the broker needs to know.
-fn broker(plan: &Plan) -> MqttActorConfig {
+fn broker_config(config: &AppConfig) -> MqttActorConfig {
     let view = |settings: &BankSettings| BankView {
         settings: settings.clone(),
-        facts_every: rhythm(settings).facts_interval,
+        facts_every: poll_schedule(settings).facts_interval,
     };
-    let settings = plan.settings.mqtt.clone();
+    let settings = config.settings.mqtt.clone();
     MqttActorConfig {
         settings,
-        banks: plan.settings.banks.iter().map(view).collect(),
-        timeouts: plan.workings.broker,
+        banks: config.settings.banks.iter().map(view).collect(),
+        timeouts: config.overrides.mqtt_timeouts,
     }
 }
 
-/// How often a bank is asked what.
-fn rhythm(settings: &BankSettings) -> PollSchedule {
+fn poll_schedule(settings: &BankSettings) -> PollSchedule {
     PollSchedule::new(settings.interval, settings.summary_interval, settings.cells != CellLevel::Off)
 }
 
-/// Serial → Parser → Stats of one bank, each with its name among the children.
+/// The actors of one bank, serial → parser → stats, each with its child name.
 #[derive(Clone, Debug)]
-pub struct Chain {
-    /// The port's owner.
+pub struct BankChain {
     pub serial: (String, Addr<SerialActor>),
-    /// The parser.
     pub(crate) parser: (String, Addr<ParserActor>),
-    /// The statistics.
     pub stats: (String, Addr<StatsActor>),
 }
 
-impl Chain {
-    /// Starts the chain of one bank on a thread of its own, the last first; `outlets` are fed.
+impl BankChain {
+    /// Starts the chain of one bank on its own thread, the last actor first.
     ///
     /// # Errors
-    /// Another bank has the name, or the system gives no thread.
-    pub fn grow(
+    /// Fails if another bank has the same name or the system can't start a thread.
+    pub fn start(
         supervisor: &mut Supervisor,
-        bank: Bank,
+        bank: ChainConfig,
         outlets: &[ReportSink],
         log: &Logger,
     ) -> io::Result<Self> {
-        let Bank { serial: settings, assemble, stats } = bank;
+        let ChainConfig { serial: settings, assemble, stats } = bank;
         let name = |part: &str| format!("{part} {}", settings.bank);
         let (serial_name, parser_name, stats_name) = (name("serial"), name("parser"), name("stats"));
         let link = |part: &str| {
@@ -398,8 +371,8 @@ impl Chain {
     }
 }
 
-impl Tree {
-    /// Starts an output that wants the newest full reading of each bank and nothing else.
+impl ActorTree {
+    /// Starts an output that only needs the latest full report of each bank.
     fn live_output<A>(
         &mut self,
         supervisor: &mut Supervisor,
@@ -418,12 +391,12 @@ impl Tree {
         Ok(())
     }
 
-    /// Sources end first, then what they sent flows down, then the outputs end.
-    fn phases(&self) -> Vec<ShutdownPhase> {
+    /// Sources stop first, then their data is flushed down the flow, then the outputs stop.
+    fn shutdown_phases(&self) -> Vec<ShutdownPhase> {
         let chains = self.chains.iter().cloned();
         let serials = chains.clone().map(|chain| chain.serial.0);
-        let parsers = chains.clone().map(|Chain { parser: (name, child), .. }| (name, child.recipient()));
-        let stats = chains.map(|Chain { stats: (name, child), .. }| (name, child.recipient()));
+        let parsers = chains.clone().map(|BankChain { parser: (name, child), .. }| (name, child.recipient()));
+        let stats = chains.map(|BankChain { stats: (name, child), .. }| (name, child.recipient()));
         vec![
             ShutdownPhase::end(serials),
             ShutdownPhase::flush(parsers),

@@ -1,7 +1,7 @@
-//! Replaces a file as a whole: whoever reads it sees the old content or the new, never half of one.
+//! Replaces files atomically: a reader sees the old content or the new, never a part.
 //!
-//! A writer may hang (a network mount) and wake up long after others have gone on without it. So each writer at
-//! work has a hidden file of its own, and whoever began earlier never comes after one who began later.
+//! A writer may hang on a network mount and resume long after later writers have finished. So each active writer has its own
+//! temporary file, and a writer that started earlier never overwrites the content of one that started later.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -12,32 +12,30 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::file_mode;
 
-/// Flags of open(2): fits, since the flag is one low bit.
+/// A flag of open(2). The cast is lossless, because the flag is one low bit.
 const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
-/// A file that is only ever replaced as a whole.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
     mode: u32,
-    writers: Mutex<Writers>,
+    writers: Mutex<ActiveWriters>,
 }
 
-/// Who writes right now.
 #[derive(Debug, Default)]
-struct Writers {
-    begun: u64,
-    /// The latest writer whose content stands at the path.
-    stands: u64,
-    /// The hidden names in use, by number.
-    at_work: BTreeSet<usize>,
+struct ActiveWriters {
+    started: u64,
+    /// The number of the latest writer whose content is at the path.
+    committed: u64,
+    /// The numbers of the temporary files in use.
+    temporary: BTreeSet<usize>,
 }
 
-/// One writer's turn; dropped, its hidden name is free again.
-struct Turn<'a> {
+/// One active write; when dropped, its temporary name is free again.
+struct WriteGuard<'a> {
     file: &'a AtomicFile,
     number: u64,
-    hidden: usize,
+    temporary: usize,
 }
 
 impl AtomicFile {
@@ -53,63 +51,62 @@ impl AtomicFile {
         Self { path: path.into(), mode: file_mode::STATE, writers: Mutex::default() }
     }
 
-    /// Where it is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Puts `content` there. It is on the disk before it gets the name, so a power cut leaves the old file or the
-    /// new one. A file that was there keeps its mode and, where we may, its owner; a link stays a link. If
-    /// somebody who began later is done already, his content stays.
+    /// Replaces the content. It is written to disk before the file gets its name, so a power cut leaves the old file or the
+    /// new one. An existing file keeps its mode and, if permitted, its owner; a link stays a link. If a writer that started
+    /// later has finished, its content stays.
     ///
     /// # Errors
-    /// Those of the system; nothing is left behind beside the file.
+    /// After an error no temporary file is left behind.
     pub fn replace(&self, content: &[u8]) -> io::Result<()> {
-        let turn = self.begin();
+        let guard = self.start();
         let path = destination(&self.path);
-        let beside = beside(&path, turn.hidden)?;
-        let written = write(&beside, &path, self.mode, content).and_then(|()| turn.put(&beside, &path));
+        let temporary = temporary_path(&path, guard.temporary)?;
+        let written =
+            write(&temporary, &path, self.mode, content).and_then(|()| guard.commit(&temporary, &path));
         if written.is_err() {
-            // What is in the way may be no file of ours; then the error that counts is told already.
-            let _ = fs::remove_file(&beside);
+            // A second error adds nothing to the one that is returned.
+            let _ = fs::remove_file(&temporary);
         }
         written
     }
 
-    fn begin(&self) -> Turn<'_> {
+    fn start(&self) -> WriteGuard<'_> {
         let mut writers = self.lock();
-        writers.begun += 1;
-        let hidden = (0..).find(|name| !writers.at_work.contains(name)).unwrap_or_default();
-        writers.at_work.insert(hidden);
-        Turn { file: self, number: writers.begun, hidden }
+        writers.started += 1;
+        let temporary = (0..).find(|name| !writers.temporary.contains(name)).unwrap_or_default();
+        writers.temporary.insert(temporary);
+        WriteGuard { file: self, number: writers.started, temporary }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Writers> {
+    fn lock(&self) -> MutexGuard<'_, ActiveWriters> {
         self.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Turn<'_> {
-    /// Gives the content its name. The lock is held meanwhile, so that no later writer is overtaken.
-    fn put(&self, beside: &Path, path: &Path) -> io::Result<()> {
+impl WriteGuard<'_> {
+    /// Renames the temporary file. The lock is held meanwhile, so that an earlier writer can't overwrite a later one.
+    fn commit(&self, temporary: &Path, path: &Path) -> io::Result<()> {
         let mut writers = self.file.lock();
-        if writers.stands > self.number {
-            return fs::remove_file(beside);
+        if writers.committed > self.number {
+            return fs::remove_file(temporary);
         }
-        fs::rename(beside, path)?;
-        writers.stands = self.number;
+        fs::rename(temporary, path)?;
+        writers.committed = self.number;
         Ok(())
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
-        self.file.lock().at_work.remove(&self.hidden);
+        self.file.lock().temporary.remove(&self.temporary);
     }
 }
 
-/// Where a link leads, even if nothing is there yet.
+/// The destination of a link, even if it does not exist yet.
 fn destination(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| match (fs::read_link(path), path.parent()) {
         (Ok(target), Some(folder)) => folder.join(target),
@@ -117,10 +114,11 @@ fn destination(path: &Path) -> PathBuf {
     })
 }
 
-/// The same few names each time, so that nothing piles up after a power cut.
-fn beside(path: &Path, number: usize) -> io::Result<PathBuf> {
-    let name =
-        path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no file's name"))?;
+/// Reuses a few names, so that temporary files don't accumulate after power cuts.
+fn temporary_path(path: &Path, number: usize) -> io::Result<PathBuf> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"))?;
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
     hidden.push(".new");
@@ -130,17 +128,17 @@ fn beside(path: &Path, number: usize) -> io::Result<PathBuf> {
     Ok(path.with_file_name(hidden))
 }
 
-fn write(beside: &Path, path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
-    file_mode::ensure(beside, mode)?;
-    // Never through a link somebody else may have laid there.
+fn write(temporary: &Path, path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+    file_mode::ensure(temporary, mode)?;
+    // Never follow a link that another user may have placed there.
     let mut options = OpenOptions::new();
     options.write(true).truncate(true).custom_flags(NO_FOLLOW);
-    let mut file: File = options.open(beside)?;
+    let mut file: File = options.open(temporary)?;
     let before = fs::metadata(path);
     let mode = before.as_ref().map_or(mode, |before| before.mode() & 0o7777);
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     if let Ok(before) = before {
-        // Only root may give files away; for everybody else they are ours already.
+        // Only root can change the owner; for other users the file is theirs already.
         let _ = fchown(&file, Some(before.uid()), Some(before.gid()));
     }
     file.write_all(content)?;

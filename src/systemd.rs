@@ -1,5 +1,5 @@
-//! What systemd is told (`Type=notify`): that the service is up, that it goes on, and one line on how it is.
-//! Without systemd nothing is sent.
+//! Notifies systemd (`Type=notify`) that the service is ready, alive or stopping, and sets its status line. Without systemd
+//! nothing is sent.
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
@@ -14,70 +14,67 @@ use sd_notify::NotifyState;
 
 use crate::supervise::HeartbeatSet;
 
-/// No more than this often.
-const FEED_EVERY: Duration = Duration::from_secs(1);
+/// The shortest time between two watchdog notifications.
+const WATCHDOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long it may take to take a line.
-const TAKEN_WITHIN: Duration = Duration::from_secs(1);
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Where it listens.
 const SOCKET: &str = "NOTIFY_SOCKET";
 
-/// Whether systemd, or somebody who plays it, listens.
+/// Whether a notification socket is set.
 #[must_use]
-pub(crate) fn is_there() -> bool {
+pub(crate) fn is_active() -> bool {
     std::env::var_os(SOCKET).is_some()
 }
 
-/// The service is up: its settings are read and its tree stands. It does not wait for a battery, which may be
-/// away for days.
+/// Reports that the settings are loaded and all actors are started. It does not wait for a battery, which may be offline for
+/// days.
 pub(crate) fn ready() {
-    tell(&[NotifyState::Ready]);
+    notify(&[NotifyState::Ready]);
 }
 
-/// The service is about to end.
 pub(crate) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
 }
 
-/// One line for `systemctl status`.
+/// Sets the line that `systemctl status` shows.
 pub(crate) fn status(line: &str) {
-    tell(&[NotifyState::Status(line)]);
+    notify(&[NotifyState::Status(line)]);
 }
 
-/// Feeds the watchdog for ever: at a beat of the banks' owners, when all of them have beaten in time, and by
-/// nothing else. An output in trouble starves nobody.
+/// Notifies the watchdog at each heartbeat of a serial actor, provided that the heartbeats of all are fresh. Outputs have no
+/// influence on it.
 pub(crate) async fn feed_watchdog(beats: &HeartbeatSet) -> Infallible {
     if sd_notify::watchdog_enabled().is_none() {
         return pending().await;
     }
-    let mut fed: Option<Instant> = None;
+    let mut notified_at: Option<Instant> = None;
     loop {
         let alive = beats.next().await;
-        if alive && fed.is_none_or(|at| at.elapsed() >= FEED_EVERY) {
-            tell(&[NotifyState::Watchdog]);
-            fed = Some(Instant::now());
+        if alive && notified_at.is_none_or(|at| at.elapsed() >= WATCHDOG_INTERVAL) {
+            notify(&[NotifyState::Watchdog]);
+            notified_at = Some(Instant::now());
         }
     }
 }
 
-/// A supervisor that does not listen costs nothing and is told again soon.
-fn tell(state: &[NotifyState<'_>]) {
+/// Errors are ignored: the next notification follows soon.
+fn notify(state: &[NotifyState<'_>]) {
     if let Some(socket) = std::env::var_os(SOCKET) {
         let text: String = state.iter().map(|state| format!("{state}\n")).collect();
         let _ = send(&socket, text.as_bytes());
     }
 }
 
-/// The library knows paths alone; with `@` in front it is a name that no folder holds.
+/// Sends to a path or, if it begins with `@`, to an abstract socket, which `sd_notify` does not support.
 fn send(socket: &OsStr, text: &[u8]) -> io::Result<()> {
     let address = match socket.as_bytes().strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,
         None => SocketAddr::from_pathname(socket)?,
     };
     let datagram = UnixDatagram::unbound()?;
-    // A machine that boots takes its time, but nobody waits for ever for a listener who takes nothing.
-    datagram.set_write_timeout(Some(TAKEN_WITHIN))?;
+    // systemd may be slow while the machine boots, but a hanging one must not block the service.
+    datagram.set_write_timeout(Some(SEND_TIMEOUT))?;
     datagram.send_to_addr(text, &address)?;
     Ok(())
 }

@@ -67,7 +67,7 @@ impl JsonFileActor {
     }
 
     fn file(&mut self, bank: &Arc<str>) -> Arc<AtomicFile> {
-        let new = || Arc::new(AtomicFile::published(self.settings.of(bank)));
+        let new = || Arc::new(AtomicFile::published(self.settings.path_for(bank)));
         self.files.entry(bank.clone()).or_insert_with(new).clone()
     }
 

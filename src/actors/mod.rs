@@ -1,4 +1,4 @@
-//! The actors: one file each, thin. None knows another: whom it feeds is handed to it by the tree.
+//! The actors: one thin file each. No actor knows another; `app` passes each the recipients that it feeds.
 
 pub mod db;
 pub mod event;

@@ -1,5 +1,5 @@
-//! Owns the port of one bank: opens it, asks sweep after sweep, opens it anew when it is lost. It never waits for
-//! anybody behind it.
+//! Owns the port of one bank: opens the link, polls sweep after sweep, and reopens a lost link. It never waits for the
+//! actors that it feeds.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,30 +20,22 @@ use crate::sweep::poll_plan::PollSchedule;
 use crate::sweep::sweeper::{SweepProgress as Step, Sweeper, ValidateFn};
 use crate::sweep::wake::{ConsoleState, probe_console};
 
-/// All that the port's owner needs to know.
 #[derive(Clone, Debug)]
 pub struct SerialSettings {
-    /// The bank's name.
     pub bank: Arc<str>,
-    /// Where its console is.
     pub link: Link,
-    /// What ends a question.
+    /// Ends each command.
     pub line_end: &'static [u8],
-    /// How often what is asked.
     pub rhythm: PollSchedule,
-    /// How long to wait for what.
     pub patience: ConsoleTimeouts,
-    /// The first pause before a lost link is opened again, and the longest.
+    /// The first and the longest pause before a lost link is reopened.
     pub backoff: (Duration, Duration),
-    /// Whether a silent console may be woken.
     pub wake: bool,
-    /// Beats whenever work is attempted, for whoever must know that this owner is alive.
+    /// Beats whenever work is attempted, for the watchdog.
     pub beat: Option<Heartbeat>,
-    /// How an answer is judged.
     pub judge: ValidateFn,
 }
 
-/// The owner of one bank's port.
 pub struct SerialActor {
     settings: SerialSettings,
     log: Logger,
@@ -51,7 +43,6 @@ pub struct SerialActor {
 }
 
 impl SerialActor {
-    /// Feeds `parser`.
     #[must_use]
     pub fn new(settings: SerialSettings, log: Logger, parser: Queue<SweepDone>) -> Self {
         Self { settings, log, parser }
@@ -62,20 +53,20 @@ impl Actor for SerialActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let owner = Owner {
+        let poll_loop = PollLoop {
             settings: self.settings.clone(),
             log: self.log.clone(),
             parser: self.parser.clone(),
-            trouble: OutageTracker::new(),
+            outage: OutageTracker::new(),
             pause: self.settings.backoff.0,
-            company_told: false,
+            sharing_logged: false,
             prompt: None,
         };
-        ctx.spawn(owner.own().into_actor(self));
+        ctx.spawn(poll_loop.run().into_actor(self));
     }
 }
 
-/// A restart drops the asking with its port, and `started` begins afresh.
+/// A restart drops the poll loop with its port, and `started` creates a new one.
 impl Supervised for SerialActor {}
 
 impl Handler<Ping> for SerialActor {
@@ -90,23 +81,23 @@ impl Handler<Flush> for SerialActor {
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {}
 }
 
-/// From one beat to the next while nothing is due.
+/// The heartbeat interval while no command is due.
 const IDLE_BEAT: Duration = Duration::from_secs(5);
 
-/// One life of the owner.
-struct Owner {
+/// The state of the poll loop.
+struct PollLoop {
     settings: SerialSettings,
     log: Logger,
     parser: Queue<SweepDone>,
-    trouble: OutageTracker,
+    outage: OutageTracker,
     pause: Duration,
-    company_told: bool,
+    sharing_logged: bool,
     prompt: Option<Prompt>,
 }
 
-impl Owner {
-    /// Asks for ever; whatever happens to the link is mended here.
-    async fn own(mut self) {
+impl PollLoop {
+    /// Polls forever; reopens the link whenever it is lost.
+    async fn run(mut self) {
         let SerialSettings { bank, rhythm, judge, .. } = self.settings.clone();
         let mut sweeper = Sweeper::new(bank, rhythm, judge);
         loop {
@@ -117,19 +108,19 @@ impl Owner {
                 Ok(link) => {
                     let conversation =
                         ConsoleClient::new(link, self.settings.line_end, self.settings.patience);
-                    // The link is closed when this returns, before the pause: an adapter that is still held
-                    // open comes back under another name.
-                    self.ask(&mut sweeper, conversation, opened).await
+                    // Closes the link before the pause: an adapter that is still open would reappear under another
+                    // name.
+                    self.poll_until_lost(&mut sweeper, conversation, opened).await
                 }
             };
-            self.lost(&reason);
+            self.log_link_lost(&reason);
             actix_rt::time::sleep(self.pause.mul_f64(0.75 + 0.25 * fastrand::f64())).await;
             self.pause = (self.pause * 2).min(self.settings.backoff.1);
         }
     }
 
-    /// Sweeps until the link is lost; answers why it was.
-    async fn ask(
+    /// Sweeps until the link is lost; returns the reason.
+    async fn poll_until_lost(
         &mut self,
         sweeper: &mut Sweeper,
         mut conversation: ConsoleClient,
@@ -143,61 +134,61 @@ impl Owner {
         {
             Ok(found) => matches!(found, ConsoleState::Woken(_)),
             Err(CommandError::LinkGone(why)) => return why,
-            Err(lost) => return self.unanswered(&lost),
+            Err(lost) => return self.no_answer_reason(&lost),
         };
         sweeper.on_link_open();
         let mut first = true;
         loop {
             let step = sweeper.step(&mut conversation).await;
             self.beat();
-            self.tell_company(&mut conversation);
+            self.log_console_changes(&mut conversation);
             match step {
                 Step::InProgress => {}
-                Step::Idle(until) => self.idle(until).await,
-                Step::NoResponse(lost) => return unheard(&lost),
+                Step::Idle(until) => self.wait_until(until).await,
+                Step::NoResponse(lost) => return silence_reason(&lost),
                 Step::LinkGone(why) => return why,
                 Step::Complete(transcript) => {
                     if std::mem::take(&mut first) {
-                        self.up(&transcript, opened, woken);
+                        self.log_link_up(&transcript, opened, woken);
                     }
-                    // A full mailbox costs this sweep; the port does not wait. The queue counts it.
+                    // If the mailbox is full, this sweep is dropped and counted by the queue; the port never waits.
                     self.parser.try_send(SweepDone(transcript.into()));
                 }
             }
         }
     }
 
-    /// Nobody answered when the link was opened; a sleeping console is one reason.
-    fn unanswered(&self, lost: &CommandError) -> String {
-        let about_waking = match (lost, self.settings.wake, self.settings.link.target.can_set_speed()) {
+    /// Why the console did not answer when the link was opened; it may be asleep.
+    fn no_answer_reason(&self, lost: &CommandError) -> String {
+        let wake_hint = match (lost, self.settings.wake, self.settings.link.target.can_set_speed()) {
             (CommandError::NoResponse, true, true) => ", and did not wake at 1200 baud",
             (CommandError::NoResponse, true, false) => {
                 ", and this link can't wake it: that takes a serial port or rfc2217://"
             }
             _ => "",
         };
-        unheard(lost) + about_waking
+        silence_reason(lost) + wake_hint
     }
 
     fn beat(&self) {
         self.settings.beat.iter().for_each(Heartbeat::beat);
     }
 
-    /// Nothing is due. Whoever watches sees all the same that this owner will be there in time.
-    async fn idle(&self, until: tokio::time::Instant) {
+    /// Waits for the next command and keeps the heartbeat going.
+    async fn wait_until(&self, until: tokio::time::Instant) {
         while tokio::time::Instant::now() < until {
             self.beat();
             tokio::time::sleep_until(until.min(tokio::time::Instant::now() + IDLE_BEAT)).await;
         }
     }
 
-    fn up(&mut self, transcript: &Transcript, opened: Instant, woken: bool) {
+    fn log_link_up(&mut self, transcript: &Transcript, opened: Instant, woken: bool) {
         let table = transcript.exchanges.iter().find(|exchange| exchange.command == CommandName::Pwr.bare());
         let prompt = table.and_then(|table| table.outcome.as_ref().ok()).and_then(|answer| answer.prompt);
         let prompt = prompt.map_or_else(|| "?".to_owned(), |prompt| prompt.to_string());
         self.pause = self.settings.backoff.0;
         let (bank, link) = (&*self.settings.bank, self.settings.link.to_string());
-        if let Some(recovered) = self.trouble.on_success(Instant::now()) {
+        if let Some(recovered) = self.outage.on_success(Instant::now()) {
             info!(self.log, "link back"; "bank" => bank, "link" => link, "outage" => HumanDuration(recovered.lasted));
         } else if transcript.kind == SweepKind::Full {
             info!(self.log, "link up"; "bank" => bank, "link" => link, "prompt" => prompt,
@@ -205,11 +196,11 @@ impl Owner {
         }
     }
 
-    /// Somebody else uses the console, or has changed its mode: told once, since it goes on working.
-    fn tell_company(&mut self, conversation: &mut ConsoleClient) {
+    /// Logs once that another client uses the console, and each change of the console's mode. Polling continues.
+    fn log_console_changes(&mut self, conversation: &mut ConsoleClient) {
         let bank = &*self.settings.bank;
         if let Some(question) = conversation.take_foreign_command()
-            && !std::mem::replace(&mut self.company_told, true)
+            && !std::mem::replace(&mut self.sharing_logged, true)
         {
             warn!(self.log, "console shared"; "bank" => bank, "question" => question,
                 "remedy" => "let one program alone use the console");
@@ -223,13 +214,13 @@ impl Owner {
         self.prompt = prompt.or(self.prompt);
     }
 
-    fn lost(&mut self, reason: &str) {
-        let Some(say) = self.trouble.on_failure(Instant::now(), reason) else { return };
+    fn log_link_lost(&mut self, reason: &str) {
+        let Some(notice) = self.outage.on_failure(Instant::now(), reason) else { return };
         let (bank, link) = (&*self.settings.bank, self.settings.link.to_string());
-        match say.kind {
+        match notice.kind {
             NoticeKind::Reminder | NoticeKind::NewReason => {
-                warn!(self.log, "link still lost"; "bank" => bank, "since" => HumanDuration(say.lasted),
-                "tries" => say.failures, "reason" => reason)
+                warn!(self.log, "link still lost"; "bank" => bank, "since" => HumanDuration(notice.lasted),
+                "tries" => notice.failures, "reason" => reason)
             }
             NoticeKind::Started => warn!(self.log, "link lost"; "bank" => bank, "link" => link,
                 "reason" => reason, "next_try" => HumanDuration(self.pause)),
@@ -237,8 +228,8 @@ impl Owner {
     }
 }
 
-/// Nobody is there, or nobody who can be understood.
-fn unheard(lost: &CommandError) -> String {
+/// Whether the console is silent or its answers are unintelligible.
+fn silence_reason(lost: &CommandError) -> String {
     match lost {
         CommandError::NoResponse => "console silent".to_owned(),
         lost => format!("console not understood: {lost}"),

@@ -1,4 +1,4 @@
-//! Keeps the one line that `systemctl status` shows.
+//! Updates the status line that `systemctl status` shows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,37 +14,35 @@ use crate::model::report::BankReport;
 use crate::supervise::{Flush, Ping};
 use crate::systemd;
 
-/// The line's writer.
 pub(crate) struct SystemdActor {
     slot: LatestReports,
-    /// How old a reading may grow before the line says so.
+    /// A reading older than this is shown as outdated.
     stale_after: Duration,
-    /// How often the line is looked at when nothing comes.
-    look_every: Duration,
+    /// How often the line is refreshed without a new reading.
+    refresh_interval: Duration,
     latest: BTreeMap<Arc<str>, Arc<BankReport>>,
-    said: String,
+    last_status: String,
 }
 
 impl SystemdActor {
-    /// Tells what `slot` holds; a reading older than `stale_after` is told as old.
     #[must_use]
-    pub(crate) fn new(slot: LatestReports, stale_after: Duration, look_every: Duration) -> Self {
-        Self { slot, stale_after, look_every, latest: BTreeMap::new(), said: String::new() }
+    pub(crate) fn new(slot: LatestReports, stale_after: Duration, refresh_interval: Duration) -> Self {
+        Self { slot, stale_after, refresh_interval, latest: BTreeMap::new(), last_status: String::new() }
     }
 
-    fn tell(&mut self) {
+    fn update(&mut self) {
         for report in self.slot.take() {
             self.latest.insert(report.reading.bank.clone(), report);
         }
-        let banks: Vec<String> = self.latest.values().map(|report| self.line(report)).collect();
+        let banks: Vec<String> = self.latest.values().map(|report| self.status_of(report)).collect();
         let line = if banks.is_empty() { "no reading yet".to_owned() } else { banks.join("; ") };
-        if line != self.said {
+        if line != self.last_status {
             systemd::status(&line);
-            self.said = line;
+            self.last_status = line;
         }
     }
 
-    fn line(&self, report: &BankReport) -> String {
+    fn status_of(&self, report: &BankReport) -> String {
         let reading = &report.reading;
         let taken = reading.taken_at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string();
         let age = Duration::try_from(Timestamp::now().duration_since(reading.taken_at)).unwrap_or_default();
@@ -52,17 +50,18 @@ impl SystemdActor {
         if age > self.stale_after.max(reading.took.saturating_mul(OFFLINE_AFTER)) {
             return format!("{}: no reading since {taken}", reading.bank);
         }
-        let there = reading.batteries.iter().filter(|battery| battery.presence == Presence::Present).count();
+        let present =
+            reading.batteries.iter().filter(|battery| battery.presence == Presence::Present).count();
         let values = &report.statistics;
         let soc = values.soc.map(|soc| format!(", {soc:.0} %")).unwrap_or_default();
         let power = values.power.map(|power| format!(", {:+.0} W", power.watts())).unwrap_or_default();
-        format!("{}: {there} batteries{soc}{power} at {taken}", reading.bank)
+        format!("{}: {present} batteries{soc}{power} at {taken}", reading.bank)
     }
 
-    fn look_again(&self, ctx: &mut Context<Self>) {
-        ctx.run_later(self.look_every, |actor, ctx| {
-            actor.tell();
-            actor.look_again(ctx);
+    fn schedule_refresh(&self, ctx: &mut Context<Self>) {
+        ctx.run_later(self.refresh_interval, |actor, ctx| {
+            actor.update();
+            actor.schedule_refresh(ctx);
         });
     }
 }
@@ -71,14 +70,14 @@ impl Actor for SystemdActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.tell();
-        self.look_again(ctx);
+        self.update();
+        self.schedule_refresh(ctx);
     }
 }
 
 impl Supervised for SystemdActor {
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.said.clear();
+        self.last_status.clear();
     }
 }
 
@@ -86,7 +85,7 @@ impl Handler<SlotUpdated> for SystemdActor {
     type Result = ();
 
     fn handle(&mut self, _: SlotUpdated, _: &mut Self::Context) {
-        self.tell();
+        self.update();
     }
 }
 

@@ -11,8 +11,8 @@ use crate::cli::differences;
 use crate::cli::legacy_table;
 use crate::events::catalogue::Catalogue;
 use crate::settings::{
-    Expected, Loaded, SettingsError, Sources, is_its_file, load,
-    render::{self, Style},
+    ExpectedCounts, LoadedSettings, SettingsError, Sources, is_pytes_serial_file, load,
+    render::{self, RenderStyle},
 };
 
 const SUCCESS: u8 = 0;
@@ -65,7 +65,7 @@ pub fn run(
     match verb {
         ConfigCommand::Check { config } => check(named(config), out),
         ConfigCommand::Show { config, origin } => {
-            let style = if *origin { Style::Origins } else { Style::InForce };
+            let style = if *origin { RenderStyle::WithOrigins } else { RenderStyle::Effective };
             match named(config) {
                 Ok(loaded) => {
                     warn(&loaded.warnings, err)?;
@@ -79,7 +79,7 @@ pub fn run(
     }
 }
 
-fn check(loaded: Result<Loaded, SettingsError>, out: &mut impl Write) -> io::Result<u8> {
+fn check(loaded: Result<LoadedSettings, SettingsError>, out: &mut impl Write) -> io::Result<u8> {
     match loaded.and_then(|loaded| loaded.require_bank().map(|()| loaded)) {
         Ok(loaded) => {
             let (_, found) = Catalogue::load(loaded.settings.events.catalogue.as_deref());
@@ -108,7 +108,7 @@ fn check(loaded: Result<Loaded, SettingsError>, out: &mut impl Write) -> io::Res
 
 fn import(file: &Path, current_dir: &Path, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
     if let Ok(text) = std::fs::read_to_string(current_dir.join(file))
-        && !is_its_file(file, &text)
+        && !is_pytes_serial_file(file, &text)
     {
         writeln!(err, "{}: expected a pytes_serial.cfg, found another file", file.display())?;
         return Ok(INVALID_CONFIG);
@@ -125,14 +125,14 @@ fn import(file: &Path, current_dir: &Path, out: &mut impl Write, err: &mut impl 
             if let Some(expected) = loaded.settings.banks.first().and_then(|bank| bank.expected) {
                 writeln!(out, "# {}", expectation(expected))?;
             }
-            render::toml(&loaded.layers, Style::Given, out)?;
+            render::toml(&loaded.layers, RenderStyle::Explicit, out)?;
             Ok(SUCCESS)
         }
         Err(error) => write_error(&error, err),
     }
 }
 
-fn expectation(expected: Expected) -> String {
+fn expectation(expected: ExpectedCounts) -> String {
     let number = |number: Option<u8>| number.map_or("some".to_owned(), |number| number.to_string());
     let (batteries, cells) = (number(expected.batteries), number(expected.cells));
     format!(

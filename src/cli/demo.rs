@@ -48,15 +48,15 @@ pub(crate) fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
         "Simulated bank: 4 batteries with 16 cells each\n\
          console  {}\nstatus   {}\nlog      {}\nPress Ctrl-C to stop.\n",
         bank.link(),
-        loaded.settings.json_file.of("demo").display(),
+        loaded.settings.json_file.path_for("demo").display(),
         folder.join("demo.log").display(),
     )?;
     let exit = run::serve(
-        app::Plan {
+        app::AppConfig {
             settings: loaded.settings,
-            config: "demo".into(),
-            terminal: true,
-            workings: app::Workings::default(),
+            config_file: "demo".into(),
+            show_table: true,
+            overrides: app::Overrides::default(),
         },
         &loaded.warnings,
         |_, control| control.reopen(),

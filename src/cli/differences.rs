@@ -3,10 +3,10 @@
 
 use std::io::{self, Write};
 
-use crate::settings::{DatabaseUrl, Loaded};
+use crate::settings::{DatabaseUrl, LoadedSettings};
 
 struct Difference {
-    applies: fn(&Loaded) -> bool,
+    applies: fn(&LoadedSettings) -> bool,
     /// Lines of at most 80 columns; `{name}` and `{old}` are replaced.
     text: &'static str,
 }
@@ -81,17 +81,17 @@ const DIFFERENCES: &[Difference] = &[
     },
 ];
 
-fn has_server(loaded: &Loaded) -> bool {
+fn has_server(loaded: &LoadedSettings) -> bool {
     let database = &loaded.settings.database;
     database.enabled && matches!(database.url, DatabaseUrl::Mysql { .. })
 }
 
 /// Whether Home Assistant may have entities of pytes_serial. It accepts none from a bank with an unusable name.
-fn has_entities(loaded: &Loaded) -> bool {
+fn has_entities(loaded: &LoadedSettings) -> bool {
     loaded.settings.mqtt.enabled && loaded.settings.mqtt.discovery && unusable_name(loaded).is_none()
 }
 
-fn unusable_name(loaded: &Loaded) -> Option<&str> {
+fn unusable_name(loaded: &LoadedSettings) -> Option<&str> {
     loaded.pytes_serial.as_ref()?.unusable_name.as_deref()
 }
 
@@ -99,7 +99,7 @@ fn unusable_name(loaded: &Loaded) -> Option<&str> {
 ///
 /// # Errors
 /// Returns the error of `out`.
-pub(crate) fn write(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn write(loaded: &LoadedSettings, out: &mut impl Write) -> io::Result<()> {
     let Some(bank) = loaded.settings.banks.first().filter(|_| loaded.pytes_serial.is_some()) else {
         return Ok(());
     };

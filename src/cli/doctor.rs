@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::sweep::{self, RoundTrips};
 use crate::console::diagnosis::ProbeResponse;
 use crate::link::{Link, LinkTarget, SerialParams, Transport};
-use crate::settings::{LineEnd, Loaded, MqttVersion, Settings, Sources, load};
+use crate::settings::{LineEnd, LoadedSettings, MqttVersion, Settings, Sources, load};
 use crate::sweep::client::{ConsoleClient, ConsoleTimeouts};
 use crate::sweep::wake::{ConsoleState, probe_console};
 
@@ -78,7 +78,7 @@ pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<Exit> {
 /// Whether the settings of this folder or machine publish with MQTT 3.1.1, which does not report refusals.
 fn uses_mqtt_311() -> bool {
     let loaded = load(&Sources::from_process(None, Vec::new()));
-    loaded.is_ok_and(|Loaded { settings: Settings { mqtt, .. }, .. }| {
+    loaded.is_ok_and(|LoadedSettings { settings: Settings { mqtt, .. }, .. }| {
         mqtt.enabled && mqtt.version == MqttVersion::V311
     })
 }

@@ -50,7 +50,7 @@ pub(crate) fn healthcheck(arguments: &HealthcheckArguments) -> anyhow::Result<Ex
     }
     let mut exit = Exit::Success;
     for bank in &settings.banks {
-        let file = settings.json_file.of(&bank.name);
+        let file = settings.json_file.path_for(&bank.name);
         let most = MIN_STALE_AGE.max(STALE_INTERVALS * bank.interval);
         match problem(&file, Timestamp::now(), most) {
             None => writeln!(out, "{}: OK", bank.name)?,

@@ -10,10 +10,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
 
-/// The name of the file in `data_dir`.
-const FILE: &str = "bankwatch.lock";
+const LOCK_FILE: &str = "bankwatch.lock";
 
-/// Flags of open(2): fits, since the flag is one low bit.
+/// A flag of open(2). The cast is lossless, because the flag is one low bit.
 const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
 /// The lock on a folder; released when dropped.
@@ -22,30 +21,23 @@ pub(crate) struct InstanceLock {
     _file: File,
 }
 
-/// Why a folder could not be locked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InstanceLockError {
     /// Another service uses the folder.
     #[error(
-        "another bankwatch ({holder}) is running with data_dir {}: stop it, or give this one a data_dir of its own",
+        "another bankwatch ({holder}) is running with data_dir {}; stop it, or give this one its own data_dir",
         .folder.display()
     )]
     Held {
-        /// The folder.
         folder: PathBuf,
-        /// Process and host, as far as they are known.
+        /// The process and host, if known.
         holder: String,
     },
     /// The file system does not allow the file or the lock.
     #[error(
-        "{} can't be locked ({error}): make sure that no second bankwatch uses this data_dir", .path.display()
+        "cannot lock {} ({error}); make sure that no second bankwatch uses this data_dir", .path.display()
     )]
-    Unavailable {
-        /// The lock file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    Unavailable { path: PathBuf, error: io::Error },
 }
 
 impl InstanceLock {
@@ -55,7 +47,7 @@ impl InstanceLock {
     /// [`InstanceLockError::Held`] if another process has it, [`InstanceLockError::Unavailable`] if the file system
     /// does not allow it.
     pub(crate) fn take(folder: &Path) -> Result<Self, InstanceLockError> {
-        let path = folder.join(FILE);
+        let path = folder.join(LOCK_FILE);
         let mut file = match open(&path) {
             Ok(file) => file,
             Err(error) => return Err(InstanceLockError::Unavailable { path, error }),
@@ -67,7 +59,7 @@ impl InstanceLock {
             }
             Err(TryLockError::Error(error)) => return Err(InstanceLockError::Unavailable { path, error }),
         }
-        // The lock counts, not the text: on a full disk the second service's error merely lacks the process id.
+        // Errors are ignored: the lock is what counts. On a full disk only the process id is missing from the message.
         let host = rustix::system::uname();
         let _ = file.set_len(0);
         let _ = writeln!(file, "process {} on {}", process::id(), host.nodename().to_string_lossy());
@@ -75,7 +67,7 @@ impl InstanceLock {
     }
 }
 
-/// Opens the lock file. One that belongs to another user can be locked as well, though not written.
+/// Opens the lock file. A file of another user can be locked although it can't be written.
 fn open(path: &Path) -> io::Result<File> {
     let created = OpenOptions::new()
         .read(true)
@@ -98,7 +90,7 @@ fn holder(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
     let line = text.lines().next().unwrap_or_default().trim();
     if line.is_empty() || line.len() > 200 || line.chars().any(char::is_control) {
-        "its process id is unknown".to_owned()
+        "process id unknown".to_owned()
     } else {
         line.to_owned()
     }
@@ -109,13 +101,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_locked_once_and_free_when_the_lock_is_dropped() {
+    fn a_folder_is_locked_once_until_the_lock_is_dropped() {
         let folder = tempfile::tempdir().expect("a folder");
         let first = InstanceLock::take(folder.path()).expect("the lock is free");
         let error = InstanceLock::take(folder.path()).expect_err("it is held");
-        let words = error.to_string();
-        assert!(matches!(error, InstanceLockError::Held { .. }), "{words}");
-        assert!(words.contains(&format!("(process {} on ", process::id())), "{words}");
+        let message = error.to_string();
+        assert!(matches!(error, InstanceLockError::Held { .. }), "{message}");
+        assert!(message.contains(&format!("(process {} on ", process::id())), "{message}");
         drop(first);
         InstanceLock::take(folder.path()).expect("the lock is free, whatever the file contains");
     }

@@ -30,7 +30,7 @@ use clap::{Parser, Subcommand};
 use crate::cli::exit::Exit;
 pub use crate::cli::process::run;
 use crate::settings::Sources;
-use crate::supervise::{Signal, signals};
+use crate::supervise::{self, Signal};
 
 /// Polls PYTES and Pylontech battery banks over their RS232 console and publishes the readings to a JSON file,
 /// MQTT / Home Assistant and SQL.
@@ -112,7 +112,7 @@ fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = stopped.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut received = runtime.block_on(async { signals() })?;
+    let mut received = runtime.block_on(async { supervise::signals() })?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         while runtime.block_on(received.next()) == Signal::Hangup {}
         flag.store(true, Ordering::Relaxed);

@@ -102,7 +102,7 @@ fn latest(settings: &Settings) -> anyhow::Result<Vec<(StatusDocument, Duration)>
         );
     }
     let status = |bank: &BankSettings| {
-        let path = settings.json_file.of(&bank.name);
+        let path = settings.json_file.path_for(&bank.name);
         let text = std::fs::read_to_string(&path).with_context(|| {
             format!(
                 "{} can't be read: is the service running? Pass a LINK to poll the console directly",

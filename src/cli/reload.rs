@@ -1,14 +1,13 @@
-//! Reads the settings again on SIGHUP. The level and the file of the log take effect at once; every other change is
-//! logged and takes effect at the next start.
+//! Handles SIGHUP: reloads the settings and reopens the log file. The log level takes effect at once; every other change
+//! is logged and takes effect at the next start.
 
 use std::cell::RefCell;
 
 use slog::{Logger, info, warn};
 
-use crate::cli::run::level;
-use crate::logging::Control;
+use crate::logging::LogControl;
 use crate::settings::change::changed;
-use crate::settings::{Loaded, Sources, load};
+use crate::settings::{LoadedSettings, LogLevel, Sources, load};
 
 /// The only setting that takes effect at once.
 const LEVEL: &str = "log.level";
@@ -16,18 +15,17 @@ const LEVEL: &str = "log.level";
 /// The settings as last loaded, and their sources.
 pub(crate) struct Reload {
     sources: Sources,
-    last: RefCell<Loaded>,
+    last: RefCell<LoadedSettings>,
 }
 
 impl Reload {
-    /// `loaded` are the settings that were loaded from `sources`.
     #[must_use]
-    pub(crate) fn new(sources: Sources, loaded: Loaded) -> Self {
+    pub(crate) fn new(sources: Sources, loaded: LoadedSettings) -> Self {
         Self { sources, last: RefCell::new(loaded) }
     }
 
-    /// Reloads the settings. If they have errors, nothing changes and every error is logged.
-    pub(crate) fn now(&self, log: &Logger, control: &Control) {
+    /// Reloads on SIGHUP. If the settings have errors, they are logged and nothing changes.
+    pub(crate) fn now(&self, log: &Logger, control: &LogControl) {
         control.reopen();
         let read = load(&self.sources).and_then(|loaded| loaded.require_bank().map(|()| loaded));
         let loaded = match read {
@@ -43,8 +41,18 @@ impl Reload {
             let effect = if key == LEVEL { "now" } else { "at the next start" };
             info!(log, "setting changed"; "key" => key, "takes_effect" => effect);
         }
-        control.set_level(level(loaded.settings.log.level));
+        control.set_level(slog_level(loaded.settings.log.level));
         info!(log, "settings reloaded"; "signal" => "SIGHUP");
         self.last.replace(loaded);
+    }
+}
+
+pub(crate) fn slog_level(level: LogLevel) -> slog::Level {
+    match level {
+        LogLevel::Trace => slog::Level::Trace,
+        LogLevel::Debug => slog::Level::Debug,
+        LogLevel::Info => slog::Level::Info,
+        LogLevel::Warning => slog::Level::Warning,
+        LogLevel::Error => slog::Level::Error,
     }
 }

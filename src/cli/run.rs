@@ -10,10 +10,10 @@ use slog::{Logger, error, warn};
 use crate::app::{self, AppError};
 use crate::cli::exit::Exit;
 use crate::cli::instance_lock::{InstanceLock, InstanceLockError};
-use crate::cli::reload::Reload;
+use crate::cli::reload::{Reload, slog_level};
 use crate::cli::service::ServiceArguments;
-use crate::logging::{self, Control};
-use crate::settings::{LogFormat, LogLevel, LogSettings};
+use crate::logging::{self, LogControl};
+use crate::settings::{LogFormat, LogSettings};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  bankwatch run --config /etc/bankwatch/bankwatch.toml\n  \
@@ -24,50 +24,52 @@ pub struct RunArguments {
     service: ServiceArguments,
 }
 
-/// Runs the service until it receives a signal to stop.
+/// Runs the service until a signal stops it.
 ///
 /// # Errors
-/// Returns an error if the configuration is invalid, or the log or the actors can't be started.
+/// Fails if the configuration is invalid, or if the log or the service can't start.
 pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let loaded = arguments.service.load()?;
-    let config = loaded.file.as_ref().map_or_else(|| "none".to_owned(), |file| file.display().to_string());
+    let config_file =
+        loaded.file.as_ref().map_or_else(|| "none".to_owned(), |file| file.display().to_string());
     let (settings, warnings) = (loaded.settings.clone(), loaded.warnings.clone());
-    let plan = app::Plan { settings, config, terminal: false, workings: app::Workings::default() };
+    let config =
+        app::AppConfig { settings, config_file, show_table: false, overrides: app::Overrides::default() };
     let reload = Reload::new(arguments.service.sources(), loaded);
-    serve(plan, &warnings, |log, control| reload.now(log, control))
+    serve(config, &warnings, |log, control| reload.now(log, control))
 }
 
-/// Starts the log and runs the actors; `hangup` is called on SIGHUP.
+/// Starts the log and runs the service; SIGHUP calls `hangup`.
 ///
 /// # Errors
-/// Returns an error if another service uses the same `data_dir`, or the log or the actors can't be started.
+/// Fails if another service uses the same `data_dir`, or if the log or the service can't start.
 pub fn serve(
-    plan: app::Plan,
+    config: app::AppConfig,
     warnings: &[String],
-    hangup: impl Fn(&Logger, &Control),
+    hangup: impl Fn(&Logger, &LogControl),
 ) -> anyhow::Result<Exit> {
-    let take = || match InstanceLock::take(&plan.settings.data_dir) {
+    let take = || match InstanceLock::take(&config.settings.data_dir) {
         Err(error @ InstanceLockError::Held { .. }) => Err(error),
         lock => Ok(lock),
     };
-    // The lock is taken before the log is opened, because the log file may have only one writer, too.
+    // Before the log, because a log file must have a single writer as well.
     let mut lock = take()?;
-    let (log, guard) = logging::start(&target(&plan.settings.log))?;
+    let (log, guard) = logging::start(&log_config(&config.settings.log))?;
     if lock.is_err() {
-        // Opening a log in `data_dir` may have created the directory.
+        // A log file in `data_dir` has created the folder.
         lock = take()?;
     }
     for warning in warnings {
         warn!(log, "settings warning"; "warning" => warning);
     }
-    // If the directory is read-only or missing, the outputs that do not need it still work.
+    // Outputs that do not need `data_dir` work even if it is read-only or missing.
     if let Err(error) = &lock {
         warn!(log, "data_dir not locked"; "reason" => error.to_string());
     }
     log_panics(&log);
     let control = guard.control();
-    let outcome = app::run(plan, &log, &|log| hangup(log, &control));
-    // From here on, panics are printed to standard error again, because the log is closed.
+    let outcome = app::run(config, &log, &|log| hangup(log, &control));
+    // Later panics go to standard error, because the log ends here.
     drop(panic::take_hook());
     drop(log);
     drop(guard);
@@ -82,37 +84,26 @@ pub fn serve(
     }
 }
 
-/// Logs each panic with its location, in place of the text that Rust prints. Its consequence is logged where it is
-/// caught.
+/// A panic is a bug: one line of the log says where, in place of the text that Rust prints beside it. What it
+/// costs is told by whoever caught it.
 fn log_panics(log: &Logger) {
     let log = log.clone();
     panic::set_hook(Box::new(move |panic| {
-        let (fixed, made) =
+        let (literal, formatted) =
             (panic.payload().downcast_ref::<&str>(), panic.payload().downcast_ref::<String>());
-        let text = fixed.copied().or(made.map(String::as_str)).unwrap_or("no message");
-        let place = panic.location().map_or_else(|| "?".to_owned(), ToString::to_string);
+        let text = literal.copied().or(formatted.map(String::as_str)).unwrap_or("panic without a message");
+        let location = panic.location().map_or_else(|| "?".to_owned(), ToString::to_string);
         let thread = thread::current();
-        error!(log, "panic"; "thread" => thread.name().unwrap_or("?"), "location" => place, "reason" => text);
+        error!(log, "panic"; "thread" => thread.name().unwrap_or("?"), "location" => location, "reason" => text);
     }));
 }
 
-/// Converts the setting.
-pub(super) fn level(level: LogLevel) -> slog::Level {
-    match level {
-        LogLevel::Trace => slog::Level::Trace,
-        LogLevel::Debug => slog::Level::Debug,
-        LogLevel::Info => slog::Level::Info,
-        LogLevel::Warning => slog::Level::Warning,
-        LogLevel::Error => slog::Level::Error,
-    }
-}
-
-fn target(settings: &LogSettings) -> logging::Target {
-    let level = level(settings.level);
+fn log_config(settings: &LogSettings) -> logging::LogConfig {
+    let level = slog_level(settings.level);
     let format = match settings.format {
-        LogFormat::Text => logging::Format::Text,
-        LogFormat::Json => logging::Format::Json,
+        LogFormat::Text => logging::LineFormat::Text,
+        LogFormat::Json => logging::LineFormat::Json,
     };
     let max_size = settings.max_size_kb.saturating_mul(1000);
-    logging::Target { level, format, file: settings.file.clone(), max_size, max_files: settings.max_files }
+    logging::LogConfig { level, format, file: settings.file.clone(), max_size, max_files: settings.max_files }
 }

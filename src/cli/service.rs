@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::settings::{Loaded, SettingsError, Sources, load};
+use crate::settings::{LoadedSettings, SettingsError, Sources, load};
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ServiceArguments {
@@ -28,7 +28,7 @@ impl ServiceArguments {
     ///
     /// # Errors
     /// Returns all configuration errors at once; having no bank is one.
-    pub(crate) fn load(&self) -> Result<Loaded, SettingsError> {
+    pub(crate) fn load(&self) -> Result<LoadedSettings, SettingsError> {
         let loaded = load(&self.sources())?;
         loaded.require_bank()?;
         Ok(loaded)

@@ -1,4 +1,4 @@
-//! One event of the log as plain values, whatever it will look like.
+//! A log event as plain values, independent of its format.
 
 use std::fmt;
 
@@ -6,30 +6,29 @@ use jiff::Timestamp;
 use serde_json::{Number, Value};
 use slog::{KV, Key, Level, OwnedKVList, Record, Serializer};
 
-/// The key under which the time of the call travels to the log's thread, in milliseconds since 1970.
+/// The key that carries the time of the call to the log's thread, in milliseconds since 1970.
 pub(crate) const TAKEN_AT: Key = "taken_at_ms";
 
-/// When, how urgent, what, and the particulars in the order in which they were given.
-pub(crate) struct Entry {
+pub(crate) struct LogEvent {
     pub(crate) at: Timestamp,
     pub(crate) level: Level,
     pub(crate) message: String,
     pub(crate) pairs: Vec<(Key, Value)>,
 }
 
-impl Entry {
-    /// Collects a record: the loggers' keys from the root to the child, then those of the call. A key given
-    /// again keeps its place and takes the later value.
+impl LogEvent {
+    /// Collects a record: the loggers' keys from the root to the child, then those of the call. A repeated key keeps its
+    /// position and takes the later value.
     pub(crate) fn from_record(record: &Record<'_>, values: &OwnedKVList) -> Self {
-        let mut entry = Self {
+        let mut event = Self {
             at: Timestamp::now(),
             level: record.level(),
             message: record.msg().to_string(),
             pairs: vec![],
         };
-        entry.adopt(|collector| values.serialize(record, collector));
-        entry.adopt(|collector| record.kv().serialize(record, collector));
-        entry
+        event.collect(|collector| values.serialize(record, collector));
+        event.collect(|collector| record.kv().serialize(record, collector));
+        event
     }
 
     /// An event of the log itself.
@@ -37,12 +36,12 @@ impl Entry {
         Self { at: Timestamp::now(), level, message: message.to_owned(), pairs }
     }
 
-    fn adopt(&mut self, serialize: impl FnOnce(&mut Collector) -> slog::Result) {
-        let mut collector = Collector(Vec::new());
+    fn collect(&mut self, serialize: impl FnOnce(&mut KeyValueCollector) -> slog::Result) {
+        let mut collector = KeyValueCollector(Vec::new());
         if let Err(error) = serialize(&mut collector) {
             collector.0.insert(0, ("unreadable", Value::String(error.to_string())));
         }
-        // slog chains keys by prepending, and so hands the last one over first.
+        // slog chains keys by prepending, so it passes the last key first.
         for (key, value) in collector.0.into_iter().rev() {
             match (key, value.as_i64().map(Timestamp::from_millisecond)) {
                 (TAKEN_AT, Some(Ok(at))) => self.at = at,
@@ -55,26 +54,25 @@ impl Entry {
     }
 }
 
-/// Takes the values as slog hands them over.
-struct Collector(Vec<(Key, Value)>);
+struct KeyValueCollector(Vec<(Key, Value)>);
 
-impl Collector {
-    fn put(&mut self, key: Key, value: Value) -> slog::Result {
+impl KeyValueCollector {
+    fn push(&mut self, key: Key, value: Value) -> slog::Result {
         self.0.push((key, value));
         Ok(())
     }
 }
 
-/// Numbers stay numbers, for those who read the JSON.
+/// Keeps numbers as numbers in the JSON format.
 macro_rules! emit {
     ($($method:ident: $kind:ty),* $(,)?) => {
         $(fn $method(&mut self, key: Key, value: $kind) -> slog::Result {
-            self.put(key, Value::from(value))
+            self.push(key, Value::from(value))
         })*
     };
 }
 
-impl Serializer for Collector {
+impl Serializer for KeyValueCollector {
     emit! {
         emit_bool: bool, emit_str: &str,
         emit_u8: u8, emit_u16: u16, emit_u32: u32, emit_u64: u64, emit_usize: usize,
@@ -82,27 +80,27 @@ impl Serializer for Collector {
     }
 
     fn emit_f64(&mut self, key: Key, value: f64) -> slog::Result {
-        // JSON knows neither NaN nor infinity; as words they survive.
-        self.put(key, Number::from_f64(value).map_or_else(|| Value::from(value.to_string()), Value::Number))
+        // JSON has neither NaN nor infinity; they become text.
+        self.push(key, Number::from_f64(value).map_or_else(|| Value::from(value.to_string()), Value::Number))
     }
 
     fn emit_f32(&mut self, key: Key, value: f32) -> slog::Result {
-        // By way of the text: 0.1 stays 0.1 and does not become 0.10000000149.
+        // Converted by its text, so that 0.1 does not become 0.10000000149.
         match value.to_string().parse() {
             Ok(value) => self.emit_f64(key, value),
-            Err(_) => self.put(key, Value::from(value.to_string())),
+            Err(_) => self.push(key, Value::from(value.to_string())),
         }
     }
 
     fn emit_none(&mut self, key: Key) -> slog::Result {
-        self.put(key, Value::Null)
+        self.push(key, Value::Null)
     }
 
     fn emit_unit(&mut self, key: Key) -> slog::Result {
-        self.put(key, Value::Null)
+        self.push(key, Value::Null)
     }
 
     fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
-        self.put(key, Value::String(value.to_string()))
+        self.push(key, Value::String(value.to_string()))
     }
 }

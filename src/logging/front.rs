@@ -4,27 +4,27 @@ use jiff::Timestamp;
 use slog::{BorrowedKV, Drain, Level, Never, OwnedKVList, Record, RecordStatic, SingleKV};
 use slog_async::AsyncCore;
 
-use crate::logging::Control;
+use crate::logging::LogControl;
 use crate::logging::entry::TAKEN_AT;
 
 /// Hands records to the log's thread, with the time of the call: written late, a line still tells when.
-pub(crate) struct Front {
+pub(crate) struct QueueDrain {
     queue: AsyncCore,
-    control: Control,
+    control: LogControl,
 }
 
-impl Front {
-    pub(crate) fn new(queue: AsyncCore, control: Control) -> Self {
+impl QueueDrain {
+    pub(crate) fn new(queue: AsyncCore, control: LogControl) -> Self {
         Self { queue, control }
     }
 }
 
-impl Drain for Front {
+impl Drain for QueueDrain {
     type Ok = ();
     type Err = Never;
 
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
-        if !self.control.admits(record.level()) {
+        if !self.control.is_enabled(record.level()) {
             return Ok(());
         }
         let fixed = RecordStatic { location: record.location(), tag: record.tag(), level: record.level() };
@@ -36,6 +36,6 @@ impl Drain for Front {
     }
 
     fn is_enabled(&self, level: Level) -> bool {
-        self.control.admits(level)
+        self.control.is_enabled(level)
     }
 }

@@ -1,4 +1,4 @@
-//! One event as one line of text or one JSON object. Whatever the values hold, it stays one line.
+//! Formats a log event as one line of text or one JSON object. No value can break the line.
 
 use std::fmt::Write;
 
@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 use slog::Level;
 
-use crate::logging::entry::Entry;
+use crate::logging::entry::LogEvent;
 
-/// The line of text, with its end. `colour` paints the level's word and nothing else.
-pub(crate) fn text(entry: &Entry, colour: bool) -> String {
-    let word = word(entry.level);
+/// The line of text with its newline. `colour` only applies to the level.
+pub(crate) fn text(entry: &LogEvent, colour: bool) -> String {
+    let word = level_word(entry.level);
     let paint = if colour { paint(entry.level) } else { "" };
     let unpaint = if paint.is_empty() { "" } else { "\x1b[0m" };
     let mut line = format!("{} {paint}{word:<5}{unpaint} ", time(entry.at));
@@ -22,7 +22,7 @@ pub(crate) fn text(entry: &Entry, colour: bool) -> String {
         match value {
             Value::String(text) => quote(&mut line, text),
             plain => {
-                // Writing to a String does not fail.
+                // Writing to a String can't fail.
                 let _ = write!(line, "{plain}");
             }
         }
@@ -31,11 +31,11 @@ pub(crate) fn text(entry: &Entry, colour: bool) -> String {
     line
 }
 
-/// The JSON object, with its line's end. A key that is also one of the log's own gets an underscore behind it.
-pub(crate) fn json(entry: &Entry) -> String {
+/// The JSON object with its newline. A key that clashes with one of the log's own gets a trailing underscore.
+pub(crate) fn json(entry: &LogEvent) -> String {
     let own = [
         ("ts", Value::String(time(entry.at))),
-        ("level", Value::from(word(entry.level))),
+        ("level", Value::from(level_word(entry.level))),
         ("msg", Value::from(entry.message.as_str())),
     ];
     let mut line = String::from("{");
@@ -43,24 +43,24 @@ pub(crate) fn json(entry: &Entry) -> String {
         let comma = if place == 0 { "" } else { "," };
         let clash = place >= own.len() && own.iter().any(|(name, _)| name == key);
         let tail = if clash { "_" } else { "" };
-        // Writing to a String does not fail.
+        // Writing to a String can't fail.
         let _ = write!(line, "{comma}{}:{value}", Value::String(format!("{key}{tail}")));
     }
     line.push('}');
-    let mut line = plain(line);
+    let mut line = escape_controls(line);
     line.push('\n');
     line
 }
 
-/// JSON asks for the first 32 control characters to be escaped; the others steer terminals as well.
-fn plain(json: String) -> String {
+/// Escapes the control characters that JSON allows, because terminals interpret them as well.
+fn escape_controls(json: String) -> String {
     if !json.contains(char::is_control) {
         return json;
     }
     let mut plain = String::new();
     for c in json.chars() {
         if c.is_control() {
-            // Writing to a String does not fail.
+            // Writing to a String can't fail.
             let _ = write!(plain, "\\u{:04x}", u32::from(c));
         } else {
             plain.push(c);
@@ -73,7 +73,7 @@ fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-fn word(level: Level) -> &'static str {
+fn level_word(level: Level) -> &'static str {
     match level {
         Level::Critical => "CRIT",
         Level::Error => "ERROR",
@@ -93,7 +93,7 @@ fn paint(level: Level) -> &'static str {
     }
 }
 
-/// Writes a value bare where nobody can misread it, else between quotes.
+/// Writes a value without quotes if it is unambiguous, else with quotes.
 fn quote(line: &mut String, text: &str) {
     let bare = |c: char| c.is_ascii_alphanumeric() || "_-+./:;,@%#*?&~".contains(c);
     if is_quoted(text) || (!text.is_empty() && text.chars().all(bare)) {
@@ -105,8 +105,8 @@ fn quote(line: &mut String, text: &str) {
     }
 }
 
-/// Whether a value is one quoted literal already, as `"key" => ?text` makes it: printable, a quote at either
-/// end and no quote between them that is not escaped.
+/// Whether a value is a quoted literal already, as `"key" => ?text` produces: printable, quotes at both ends, and every quote
+/// in between escaped.
 fn is_quoted(text: &str) -> bool {
     let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return false;
@@ -122,7 +122,7 @@ fn is_quoted(text: &str) -> bool {
     !escaped
 }
 
-/// Writes text as printable ASCII: what is not is written as Rust writes it, `\n`, `\u{1b}`, `\u{fc}`.
+/// Writes printable ASCII as it is and everything else as a Rust escape: `\n`, `\u{1b}`, `\u{fc}`.
 fn escape(line: &mut String, text: &str) {
     for c in text.chars() {
         match c {
@@ -138,8 +138,8 @@ mod tests {
 
     use super::*;
 
-    fn entry(message: &str, pairs: Vec<(&'static str, Value)>) -> Entry {
-        Entry {
+    fn entry(message: &str, pairs: Vec<(&'static str, Value)>) -> LogEvent {
+        LogEvent {
             at: "2026-11-22T06:05:09.377Z".parse().unwrap(),
             level: Level::Info,
             message: message.to_owned(),
@@ -148,8 +148,8 @@ mod tests {
     }
 
     fn value_of(value: &str) -> String {
-        let line = text(&entry("said", vec![("text", Value::from(value))]), false);
-        line.strip_prefix("2026-11-22T06:05:09.377Z INFO  said text=").unwrap().trim_end().to_owned()
+        let line = text(&entry("answer", vec![("text", Value::from(value))]), false);
+        line.strip_prefix("2026-11-22T06:05:09.377Z INFO  answer text=").unwrap().trim_end().to_owned()
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_message_cannot_break_the_line() {
-        assert!(text(&entry("said\nforged", vec![]), false).ends_with(" INFO  said\\nforged\n"));
+        assert!(text(&entry("answer\nforged", vec![]), false).ends_with(" INFO  answer\\nforged\n"));
     }
 
     #[test]
@@ -245,25 +245,25 @@ mod tests {
     proptest! {
         #[test]
         fn no_value_breaks_its_line_or_forges_a_key(hostile in any::<String>(), nasty in "[\"\\\\ =\n\ra]{0,12}") {
-            for said in [&hostile, &nasty] {
-                let pairs = vec![("said", Value::from(said.as_str())), ("last", Value::from(7))];
+            for value in [&hostile, &nasty] {
+                let pairs = vec![("text", Value::from(value.as_str())), ("last", Value::from(7))];
                 let line = text(&entry("answer", pairs), false);
                 prop_assert!(line.trim_end_matches('\n').bytes().all(|b| (0x20..0x7f).contains(&b)));
                 prop_assert_eq!(line.matches('\n').count(), 1);
                 let fields = fields(line["2026-11-22T06:05:09.377Z INFO  answer ".len()..].trim_end());
                 prop_assert_eq!(fields.len(), 2);
-                prop_assert!(fields[0].starts_with("said="));
+                prop_assert!(fields[0].starts_with("text="));
                 prop_assert_eq!(&fields[1], "last=7");
             }
         }
 
         #[test]
-        fn every_json_line_is_one_object_that_gives_the_value_back(said in any::<String>()) {
-            let said = format!("{said}\u{7f}\u{9b}");
-            let line = json(&entry("answer", vec![("said", Value::from(said.as_str()))]));
+        fn every_json_line_is_one_object_that_gives_the_value_back(value in any::<String>()) {
+            let value = format!("{value}\u{7f}\u{9b}");
+            let line = json(&entry("answer", vec![("text", Value::from(value.as_str()))]));
             prop_assert_eq!(line.chars().filter(|c| c.is_control()).collect::<String>(), "\n");
             let object: Value = serde_json::from_str(&line).unwrap();
-            prop_assert_eq!(object["said"].as_str(), Some(said.as_str()));
+            prop_assert_eq!(object["text"].as_str(), Some(value.as_str()));
         }
     }
 }

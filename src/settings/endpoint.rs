@@ -9,12 +9,12 @@ use std::{
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use crate::settings::value::lying_in;
+use crate::settings::value::resolve_in;
 
 /// Why a text is no endpoint. What would be one, the setting's row says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an address of a known kind")]
-pub struct NotAnEndpoint;
+pub struct InvalidEndpoint;
 
 /// The scheme of a link that plays a file.
 const REPLAY: &str = "replay:";
@@ -34,9 +34,9 @@ pub(crate) fn is_link(text: &str) -> bool {
 }
 
 /// The link with a relative file to replay lying in `folder`.
-pub(crate) fn link_lying_in(link: &str, folder: &Path) -> String {
+pub(crate) fn resolve_link(link: &str, folder: &Path) -> String {
     match link.strip_prefix(REPLAY) {
-        Some(file) => format!("{REPLAY}{}", lying_in(folder, file).display()),
+        Some(file) => format!("{REPLAY}{}", resolve_in(folder, file).display()),
         None => link.to_owned(),
     }
 }
@@ -72,17 +72,17 @@ pub struct MqttUrl {
 }
 
 impl FromStr for MqttUrl {
-    type Err = NotAnEndpoint;
+    type Err = InvalidEndpoint;
 
-    fn from_str(text: &str) -> Result<Self, NotAnEndpoint> {
-        let (scheme, rest) = text.split_once("://").ok_or(NotAnEndpoint)?;
+    fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
+        let (scheme, rest) = text.split_once("://").ok_or(InvalidEndpoint)?;
         let (tls, default_port) = match scheme {
             "mqtt" => (false, 1883),
             "mqtts" => (true, 8883),
-            _ => return Err(NotAnEndpoint),
+            _ => return Err(InvalidEndpoint),
         };
         let address = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = host_and_port(address, Some(default_port)).ok_or(NotAnEndpoint)?;
+        let (host, port) = host_and_port(address, Some(default_port)).ok_or(InvalidEndpoint)?;
         Ok(Self { tls, host, port })
     }
 }
@@ -115,32 +115,32 @@ pub enum DatabaseUrl {
 impl DatabaseUrl {
     /// The same with a relative file lying in `folder`.
     #[must_use]
-    pub(crate) fn lying_in(self, folder: &Path) -> Self {
+    pub(crate) fn resolve_in(self, folder: &Path) -> Self {
         match self {
-            Self::Sqlite(file) => Self::Sqlite(lying_in(folder, file)),
+            Self::Sqlite(file) => Self::Sqlite(resolve_in(folder, file)),
             server @ Self::Mysql { .. } => server,
         }
     }
 }
 
 impl FromStr for DatabaseUrl {
-    type Err = NotAnEndpoint;
+    type Err = InvalidEndpoint;
 
-    fn from_str(text: &str) -> Result<Self, NotAnEndpoint> {
+    fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
         if let Some(file) = text.strip_prefix("sqlite:") {
             let file = file.strip_prefix("//").unwrap_or(file);
             let is_file = !file.is_empty() && !file.contains('\0') && file != ":memory:";
-            return is_file.then(|| Self::Sqlite(file.into())).ok_or(NotAnEndpoint);
+            return is_file.then(|| Self::Sqlite(file.into())).ok_or(InvalidEndpoint);
         }
         let server = || {
             let rest = text.strip_prefix("mysql://").or_else(|| text.strip_prefix("mariadb://"))?;
             let (authority, database) = rest.split_once('/')?;
             let (user, address) = authority.rsplit_once('@').unwrap_or(("", authority));
             let (host, port) = host_and_port(address, Some(3306))?;
-            let (user, database) = (percent_decoded(user)?, percent_decoded(database)?);
+            let (user, database) = (percent_decode(user)?, percent_decode(database)?);
             (!database.is_empty()).then_some(Self::Mysql { user, host, port, database })
         };
-        server().ok_or(NotAnEndpoint)
+        server().ok_or(InvalidEndpoint)
     }
 }
 
@@ -149,7 +149,7 @@ impl fmt::Display for DatabaseUrl {
         match self {
             Self::Sqlite(file) => write!(f, "sqlite:{}", file.display()),
             Self::Mysql { user, host, port, database } => {
-                let (user, database) = (percent_encoded(user), percent_encoded(database));
+                let (user, database) = (percent_encode(user), percent_encode(database));
                 let at = if user.is_empty() { "" } else { "@" };
                 write!(f, "mysql://{user}{at}{}:{port}/{database}", Bracketed(host))
             }
@@ -168,7 +168,7 @@ impl fmt::Display for Bracketed<'_> {
 
 /// Writes all but letters, digits and `-._~` as `%XX`.
 #[must_use]
-pub(crate) fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -182,7 +182,7 @@ pub(crate) fn percent_encoded(text: &str) -> String {
 
 /// Undoes `%XX`; none where it is malformed, or where a character stands bare that belongs elsewhere in a
 /// URL (a `:` would begin a password).
-fn percent_decoded(text: &str) -> Option<String> {
+fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -258,8 +258,8 @@ mod tests {
 
     #[test]
     fn a_password_has_no_place_in_a_url() {
-        assert_eq!("mqtt://me:secret@broker".parse::<MqttUrl>(), Err(NotAnEndpoint));
-        assert_eq!("mysql://me:secret@server/d".parse::<DatabaseUrl>(), Err(NotAnEndpoint));
+        assert_eq!("mqtt://me:secret@broker".parse::<MqttUrl>(), Err(InvalidEndpoint));
+        assert_eq!("mysql://me:secret@server/d".parse::<DatabaseUrl>(), Err(InvalidEndpoint));
     }
 
     #[test]
@@ -274,7 +274,7 @@ mod tests {
             "mysql://h/a%+1",
             "mysql://h/%FF",
         ] {
-            assert_eq!(url.parse::<DatabaseUrl>(), Err(NotAnEndpoint), "{url}");
+            assert_eq!(url.parse::<DatabaseUrl>(), Err(InvalidEndpoint), "{url}");
         }
     }
 }

@@ -1,45 +1,39 @@
-//! One row a setting: its name, what it may be, its default and why it is there.
+//! The definition of a setting: its name, allowed values, default and description.
 //!
-//! Every section's file holds its rows. From these rows come the defaults, the conversion of variables (so
-//! that a password of digits stays a text), the checks, the nearest known key for a misspelt one, what
-//! `config show` prints, and the test of the shipped file.
+//! Each section has a table of them. The tables provide the defaults, the conversion of environment variables (so that a
+//! password of digits stays a text), the checks, the suggestions for misspelt keys, the output of `config show`, and the
+//! test of the shipped file.
 
 use std::fmt;
 
-use crate::settings::check::kind::Kind;
+use crate::settings::check::kind::SettingKind;
 
-/// One setting.
 #[derive(Debug)]
-pub struct Key {
-    /// The section, empty for the settings before the first one.
+pub struct SettingDef {
+    /// Empty for the settings before the first section.
     pub section: &'static str,
-    /// Its name within the section.
     pub name: &'static str,
-    /// What it may be.
-    pub kind: Kind,
-    /// Its default, written as it would be in a variable.
+    pub kind: SettingKind,
+    /// Written as in an environment variable.
     pub default: &'static str,
-    /// What it is for, in one line.
-    pub why: &'static str,
+    pub description: &'static str,
 }
 
-/// The section that is a list.
 pub(crate) const BANK: &str = "bank";
 
-/// The ending that names a file holding a secret instead of the secret itself.
+/// The suffix of a key that names a file with the secret: `password_file`.
 pub(crate) const FILE_SUFFIX: &str = "_file";
 
-/// A setting of one bank, or of the whole service.
+/// The path of a setting: its definition, and for a bank's setting the number of the bank.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    /// Which setting.
-    pub(crate) key: &'static Key,
-    /// Which bank, from 1; none for the other sections.
+pub(crate) struct SettingPath {
+    pub(crate) key: &'static SettingDef,
+    /// From 1; `None` outside the bank section.
     pub(crate) bank: Option<usize>,
 }
 
-impl fmt::Display for Place {
-    /// The dotted name, as the command line takes it: `mqtt.url`, `bank.2.link`.
+impl fmt::Display for SettingPath {
+    /// The dotted name, as on the command line: `mqtt.url`, `bank.2.link`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.bank, self.key.section) {
             (Some(bank), section) => write!(f, "{section}.{bank}.{}", self.key.name),

@@ -1,10 +1,10 @@
-//! From the sources to the settings.
+//! Loads the settings: reads all sources, merges their layers and checks the result.
 
 use std::path::{Path, PathBuf};
 
 use crate::settings::check::conflicts;
-use crate::settings::check::problem::{Origin, Problem, SettingsError, Trouble};
-use crate::settings::endpoint::link_lying_in;
+use crate::settings::check::problem::{Origin, ProblemKind, SettingsError, SettingsProblem};
+use crate::settings::endpoint::resolve_link;
 use crate::settings::key::BANK;
 use crate::settings::sections::Settings;
 use crate::settings::sources::layer::Layer;
@@ -13,27 +13,24 @@ use crate::settings::sources::layers::Layers;
 use crate::settings::sources::text_file::{read_text, readable_by_all, unreadable};
 use crate::settings::sources::{Sources, environment, options_file, pytes_serial, toml_file};
 
-/// Settings, and what is worth knowing about them.
+/// The settings, with their warnings and origins.
 #[derive(Clone, Debug)]
-pub struct Loaded {
-    /// The settings.
+pub struct LoadedSettings {
     pub settings: Settings,
-    /// The file they came from, if one did.
     pub file: Option<PathBuf>,
-    /// What should be looked at.
     pub warnings: Vec<String>,
-    /// Where each of them came from.
+    /// The origin of each setting.
     pub layers: Layers,
-    /// Where the file is a `pytes_serial.cfg`: what else is in it.
+    /// If the file is a `pytes_serial.cfg`: what it contains beyond settings.
     pub(crate) pytes_serial: Option<PytesSerialFile>,
     looked_for: String,
 }
 
-impl Loaded {
-    /// Holds the settings against what the service can't do without.
+impl LoadedSettings {
+    /// Checks that a bank is configured.
     ///
     /// # Errors
-    /// When no bank is set up; the error says how to begin.
+    /// If there is none; the message explains how to configure one.
     pub fn require_bank(&self) -> Result<(), SettingsError> {
         if !self.settings.banks.is_empty() {
             return Ok(());
@@ -42,7 +39,7 @@ impl Loaded {
             Some(file) => format!("[[bank]] in {}", file.display()),
             None => self.looked_for.clone(),
         };
-        let problems = vec![Problem::new("", "", Trouble::NoBank { looked })];
+        let problems = vec![SettingsProblem::new("", "", ProblemKind::NoBank { looked })];
         Err(SettingsError { problems, warnings: self.warnings.clone() })
     }
 }
@@ -50,8 +47,8 @@ impl Loaded {
 /// Reads all sources and checks everything.
 ///
 /// # Errors
-/// All mistakes at once, each with its place.
-pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
+/// Returns all configuration errors at once.
+pub fn load(sources: &Sources) -> Result<LoadedSettings, SettingsError> {
     let file = sources.file();
     let settings_folder = match file.and_then(Path::parent) {
         Some(folder) => sources.current_dir.join(folder),
@@ -74,7 +71,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
         warnings.extend(layer.warnings);
         expected = expected.or(layer.expected);
         pytes_serial = pytes_serial.or(layer.pytes_serial);
-        layer.givens.into_iter().for_each(|given| layers.merge(given));
+        layer.entries.into_iter().for_each(|given| layers.merge(given));
     }
     problems.extend(missing_banks(&layers));
     layers.complete(default_data_dir(sources));
@@ -92,46 +89,48 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
                 let readable = key.and_then(readable_by_all);
                 warnings.extend(readable.map(|warning| format!("mqtt.client_key_file: {warning}")));
                 let (file, looked_for) = (file.map(Path::to_owned), sources.looked_for());
-                return Ok(Loaded { settings, file, warnings, layers, pytes_serial, looked_for });
+                return Ok(LoadedSettings { settings, file, warnings, layers, pytes_serial, looked_for });
             }
         }
-        // What was read fits the types, so this speaks only where nothing else does.
+        // The values were checked one by one, so an extraction fails only if errors were found before.
         Err(error) if problems.is_empty() => {
-            problems.push(Problem::new("", "", Trouble::Syntax(error.to_string())));
+            problems.push(SettingsProblem::new("", "", ProblemKind::Syntax(error.to_string())));
         }
         Err(_) => {}
     }
     Err(SettingsError { problems, warnings })
 }
 
-/// The named or found file, in whichever of its two languages.
+/// Reads the configuration file, which is a `bankwatch.toml` or a `pytes_serial.cfg`.
 fn file_layer(file: &Path, folder: &Path, current_dir: &Path) -> Layer {
     let path = current_dir.join(file);
-    let broken = |trouble| Layer::broken(Problem::new(Origin::file(file), "", trouble));
+    let broken = |trouble| Layer::with_problem(SettingsProblem::new(Origin::file(file), "", trouble));
     match read_text(&path) {
-        Ok(text) if pytes_serial::is_its_file(file, &text) => pytes_serial::layer(file, folder, &text),
+        Ok(text) if pytes_serial::is_pytes_serial_file(file, &text) => {
+            pytes_serial::layer(file, folder, &text)
+        }
         Ok(text) => toml_file::layer(file, folder, &text),
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            broken(Trouble::Syntax(error.to_string()))
+            broken(ProblemKind::Syntax(error.to_string()))
         }
         Err(error) => broken(unreadable(path, &error)),
     }
 }
 
-/// The default of `data_dir`, where the surroundings know better than the table of keys.
+/// The default of `data_dir` if the environment offers a better one than the table of keys.
 fn default_data_dir(sources: &Sources) -> Option<(&Path, Origin)> {
     let state = || Some((sources.state_directory.as_deref()?, Origin::Variable("STATE_DIRECTORY".into())));
     let volume = || Some((sources.data_volume.as_deref()?, Origin::Default));
     [state(), volume()].into_iter().flatten().find(|(folder, _)| folder.is_dir())
 }
 
-/// Banks are numbered without gaps, so that a variable for a bank that isn't there is noticed.
-fn missing_banks(layers: &Layers) -> Option<Problem> {
+/// Banks must be numbered without gaps, so that a variable for a missing bank is noticed.
+fn missing_banks(layers: &Layers) -> Option<SettingsProblem> {
     let count = layers.banks().count();
     let stray = layers.banks().find(|bank| *bank > count)?;
     let missing = (1..).find(|number| !layers.banks().any(|bank| bank == *number))?;
-    let sentence = format!("there is no bank {missing} before it");
-    Some(Problem::new("", format!("{BANK}.{stray}"), Trouble::Conflict(sentence)))
+    let sentence = format!("bank {missing} is missing; number the banks without gaps");
+    Some(SettingsProblem::new("", format!("{BANK}.{stray}"), ProblemKind::Conflict(sentence)))
 }
 
 fn settings(layers: &Layers, data_dir: &Path, folder: &Path) -> Result<Settings, Box<figment::Error>> {
@@ -148,10 +147,10 @@ fn settings(layers: &Layers, data_dir: &Path, folder: &Path) -> Result<Settings,
         http: layers.extract("http")?,
         log: layers.extract("log")?,
     };
-    settings.database.url = settings.database.url.lying_in(data_dir);
+    settings.database.url = settings.database.url.resolve_in(data_dir);
     for (number, bank) in layers.banks().zip(&mut settings.banks) {
-        bank.link = link_lying_in(&bank.link, folder);
-        bank.cells_chosen = layers.is_given(&[BANK, &number.to_string(), "cells"]);
+        bank.link = resolve_link(&bank.link, folder);
+        bank.cells_explicit = layers.is_given(&[BANK, &number.to_string(), "cells"]);
     }
     settings.mqtt.banks = settings.banks.iter().map(|bank| bank.name.clone()).collect();
     Ok(settings)

@@ -1,37 +1,34 @@
 //! Looks up a setting by its name, and finds the nearest known name for a misspelt one.
 
-use crate::settings::key::{BANK, FILE_SUFFIX, Key, Place};
+use crate::settings::key::{BANK, FILE_SUFFIX, SettingDef, SettingPath};
 use crate::settings::sections::SECTIONS;
 
-/// What a name leads to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Named {
-    /// The setting of that name.
-    Value(&'static Key),
-    /// The secret that lies in the file of that name: `password_file`.
-    SecretFile(&'static Key),
+pub(crate) enum NamedSetting {
+    Value(&'static SettingDef),
+    /// The secret that is stored in the named file: `password_file`.
+    SecretFile(&'static SettingDef),
 }
 
-/// The rows of a section; none where there is no such section.
+/// The definitions of a section's settings.
 #[must_use]
-pub(crate) fn section(name: &str) -> Option<&'static [Key]> {
+pub(crate) fn section(name: &str) -> Option<&'static [SettingDef]> {
     SECTIONS.iter().copied().find(|keys| keys.first().is_some_and(|key| key.section == name))
 }
 
-/// The setting of that name in that section.
 #[must_use]
-pub(crate) fn find(section_name: &str, name: &str) -> Option<Named> {
+pub(crate) fn find(section_name: &str, name: &str) -> Option<NamedSetting> {
     let keys = section(section_name)?;
     if let Some(key) = keys.iter().find(|key| key.name == name) {
-        return Some(Named::Value(key));
+        return Some(NamedSetting::Value(key));
     }
     let secret = name.strip_suffix(FILE_SUFFIX)?;
-    keys.iter().find(|key| key.name == secret && key.kind.is_secret()).map(Named::SecretFile)
+    keys.iter().find(|key| key.name == secret && key.kind.is_secret()).map(NamedSetting::SecretFile)
 }
 
-/// The setting of a dotted name, split: `mqtt`, `url`; `bank`, `link` (of the first bank); `bank`, `2`, `link`.
+/// Finds a setting by the parts of its dotted name: `mqtt`, `url`; `bank`, `link` (the first bank); `bank`, `2`, `link`.
 #[must_use]
-pub(crate) fn locate(path: &[&str]) -> Option<(Named, Option<usize>)> {
+pub(crate) fn locate(path: &[&str]) -> Option<(NamedSetting, Option<usize>)> {
     match *path {
         [name] => Some((find("", name)?, None)),
         [BANK, name] => Some((find(BANK, name)?, Some(1))),
@@ -44,7 +41,7 @@ pub(crate) fn locate(path: &[&str]) -> Option<(Named, Option<usize>)> {
     }
 }
 
-/// The nearest known name for a dotted one, split.
+/// The nearest known name for the parts of a dotted name.
 #[must_use]
 pub(crate) fn nearest_path(path: &[&str]) -> Option<String> {
     match *path {
@@ -55,10 +52,10 @@ pub(crate) fn nearest_path(path: &[&str]) -> Option<String> {
     }
 }
 
-/// The nearest known name for a misspelt one: a neighbour in its section, else the same name elsewhere.
+/// The nearest known name for a misspelt one: a similar name in its section, else the same name in another section.
 #[must_use]
 pub(crate) fn nearest(section_name: &str, name: &str) -> Option<String> {
-    let dotted = |key: &'static Key| Place { key, bank: None }.to_string();
+    let dotted = |key: &'static SettingDef| SettingPath { key, bank: None }.to_string();
     let keys = section(section_name).unwrap_or_default();
     let sections = SECTIONS.iter().filter_map(|keys| keys.first()).map(|key| key.section);
     closest(keys.iter().map(|key| key.name), name)
@@ -68,7 +65,7 @@ pub(crate) fn nearest(section_name: &str, name: &str) -> Option<String> {
         .or_else(|| SECTIONS.iter().copied().flatten().find(|key| key.name == name).map(dotted))
 }
 
-/// The candidate that is the fewest edits away, if that is near enough to be a slip.
+/// The candidate with the fewest edits, if it is similar enough to be a typo.
 fn closest<'a>(candidates: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
     let allowed = (name.chars().count() / 3).clamp(1, 3);
     candidates
@@ -83,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_leads_to_its_neighbour_and_a_stray_name_to_its_section() {
+    fn a_typo_suggests_a_similar_key_and_a_stray_key_its_section() {
         for (section, name, near) in [
             ("mqtt", "pasword", Some("mqtt.password")),
             ("bank", "summary_intervall", Some("bank.summary_interval")),
@@ -98,16 +95,16 @@ mod tests {
     }
 
     #[test]
-    fn only_secrets_may_lie_in_files() {
+    fn only_secrets_have_a_file_key() {
         assert!(
-            matches!(find("mqtt", "password_file"), Some(Named::SecretFile(key)) if key.name == "password")
+            matches!(find("mqtt", "password_file"), Some(NamedSetting::SecretFile(key)) if key.name == "password")
         );
-        assert!(matches!(find("mqtt", "ca_file"), Some(Named::Value(_))));
+        assert!(matches!(find("mqtt", "ca_file"), Some(NamedSetting::Value(_))));
         assert!(find("mqtt", "username_file").is_none());
     }
 
     #[test]
-    fn every_section_is_told_by_the_section_of_all_its_rows() {
+    fn all_keys_of_a_table_have_the_same_section() {
         for keys in SECTIONS {
             assert!(keys.iter().all(|key| key.section == keys[0].section));
         }

@@ -1,35 +1,31 @@
-//! Settings as text again, in the language of `bankwatch.toml`.
+//! Writes settings as TOML.
 
 use std::io::{self, Write};
 
 use figment::value::Value;
 
-use crate::settings::key::{BANK, Place};
+use crate::settings::key::{BANK, SettingPath};
 use crate::settings::sources::layers::Layers;
 
-/// What stands where a secret would.
+/// Replaces secrets in the output.
 pub(crate) const HIDDEN: &str = "(hidden)";
 
-/// Which settings are written, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
-    /// All of them; secrets hidden.
-    InForce,
-    /// All of them, each with where it came from; secrets hidden.
-    Origins,
-    /// Those that were given, each with what it is for; secrets as they are, since this is a file to use.
-    Given,
+pub enum RenderStyle {
+    /// All settings, with secrets hidden.
+    Effective,
+    /// All settings with their origins, with secrets hidden.
+    WithOrigins,
+    /// The settings that are set, with their descriptions and with secrets, since the output is a file to use.
+    Explicit,
 }
 
-/// Writes settings as TOML.
-///
-/// # Errors
-/// Those of `out`.
-pub fn toml(layers: &Layers, style: Style, out: &mut impl Write) -> io::Result<()> {
+pub fn toml(layers: &Layers, style: RenderStyle, out: &mut impl Write) -> io::Result<()> {
     let mut open = None;
-    for place in layers.places() {
+    for place in layers.paths() {
         let origin = layers.origin(place);
-        let Some(value) = layers.value(place).filter(|_| style != Style::Given || origin.is_some()) else {
+        let Some(value) = layers.value(place).filter(|_| style != RenderStyle::Explicit || origin.is_some())
+        else {
             continue;
         };
         let section = (place.key.section, place.bank);
@@ -41,9 +37,9 @@ pub fn toml(layers: &Layers, style: Style, out: &mut impl Write) -> io::Result<(
             }
         }
         let comment = match style {
-            Style::InForce => None,
-            Style::Origins => Some(origin.unwrap_or_else(|| "default".into())),
-            Style::Given => Some(place.key.why.to_owned()),
+            RenderStyle::Effective => None,
+            RenderStyle::WithOrigins => Some(origin.unwrap_or_else(|| "default".into())),
+            RenderStyle::Explicit => Some(place.key.description.to_owned()),
         };
         let setting = format!("{} = {}", place.key.name, shown(place, &value, style));
         match comment {
@@ -54,14 +50,16 @@ pub fn toml(layers: &Layers, style: Style, out: &mut impl Write) -> io::Result<(
     Ok(())
 }
 
-fn shown(place: Place, value: &Value, style: Style) -> String {
+fn shown(place: SettingPath, value: &Value, style: RenderStyle) -> String {
     match value {
-        Value::String(_, text) if place.key.kind.is_secret() && style != Style::Given && !text.is_empty() => {
+        Value::String(_, text)
+            if place.key.kind.is_secret() && style != RenderStyle::Explicit && !text.is_empty() =>
+        {
             quoted(HIDDEN)
         }
         Value::String(_, text) => quoted(text),
         Value::Bool(_, flag) => flag.to_string(),
-        // Every number among the settings is a whole one.
+        // All numeric settings are integers.
         other => other.to_i128().unwrap_or_default().to_string(),
     }
 }

@@ -1,4 +1,4 @@
-//! The small types that sections are made of, and how the text of a setting becomes one of them.
+//! Value types of the sections, and how they are deserialized.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,18 +7,16 @@ use std::{
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-/// A setting that the service works out for itself unless it is given.
+/// A setting that the service determines by itself unless it is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AutoOr<T> {
-    /// The service finds out.
     #[default]
     Auto,
-    /// The settings say.
     Given(T),
 }
 
 impl<T> AutoOr<T> {
-    /// What the settings say, if they do.
+    /// The value, if it is set.
     pub(crate) fn given(&self) -> Option<&T> {
         match self {
             Self::Auto => None,
@@ -27,8 +25,8 @@ impl<T> AutoOr<T> {
     }
 }
 
-/// A path where a relative one begins in `folder`, without the dots that lead nowhere.
-pub(crate) fn lying_in(folder: &Path, path: impl AsRef<Path>) -> PathBuf {
+/// Resolves a relative path against `folder` and removes redundant dots.
+pub(crate) fn resolve_in(folder: &Path, path: impl AsRef<Path>) -> PathBuf {
     folder.join(path).components().collect()
 }
 
@@ -52,8 +50,8 @@ pub(crate) fn auto_or_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Aut
     humantime::parse_duration(&text).map(AutoOr::Given).map_err(D::Error::custom)
 }
 
-/// Reads a text of which the empty one means none.
-pub(crate) fn unless_blank<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+/// Reads a text; the empty text means `None`.
+pub(crate) fn non_empty<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: From<String>,

@@ -1,7 +1,7 @@
 //! Opens the database that the settings name.
 
 use crate::settings::endpoint::DatabaseUrl;
-use crate::settings::sections::database::{DatabaseSettings, Tls};
+use crate::settings::sections::database::{DatabaseSettings, DatabaseTls};
 use crate::store::backend::Store;
 use crate::store::error::StoreError;
 use crate::store::mariadb::{AbortHandle, DatabaseServer, MariaDb};
@@ -57,7 +57,7 @@ pub fn server(settings: &DatabaseSettings) -> Result<DatabaseServer, StoreError>
         user: user.clone(),
         password: settings.password.clone(),
         database: database.clone(),
-        verify: settings.tls == Tls::Verify,
+        verify: settings.tls == DatabaseTls::Verify,
         authorities: settings.tls_ca.clone(),
         legacy_table: settings.legacy_table,
         abort: AbortHandle::default(),

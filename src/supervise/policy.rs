@@ -286,8 +286,8 @@ mod tests {
         fn no_pause_passes_the_cap_or_shrinks(failures in 0_u32..200, a in 0.0..1.0, b in 0.0..1.0) {
             let policy = SupervisionPolicy::default();
             let (sooner, later) = (policy.backoff(failures, a), policy.backoff(failures + 1, b));
-            prop_assert!(later <= policy.cap && sooner >= policy.first * 3 / 4);
-            prop_assert!(later > sooner || later >= policy.cap * 3 / 4);
+            prop_assert!(later <= policy.max_backoff && sooner >= policy.initial_backoff * 3 / 4);
+            prop_assert!(later > sooner || later >= policy.max_backoff * 3 / 4);
         }
     }
 }

@@ -51,7 +51,7 @@ impl AnnouncedDevices {
             model: settings.model.given().map(|text| bounded(text)),
             ..DeviceFacts::default()
         };
-        let cell_level_set = settings.cells_chosen;
+        let cell_level_set = settings.cells_explicit;
         Self { bank: settings.name.clone(), configured, cell_level_set, ..Self::default() }
     }
 

@@ -1,96 +1,79 @@
-//! What a setting may be: how a text becomes its value, and whether a value fits.
+//! The kinds of settings: how a text becomes a value, and which values are allowed.
 
 use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
 
 use figment::value::Value;
 
-/// What a setting may be.
 #[derive(Debug)]
-pub enum Kind {
-    /// `true` or `false`.
-    Flag,
-    /// A whole number in a range.
+pub enum SettingKind {
+    Bool,
     Number(RangeInclusive<i64>),
-    /// One of these whole numbers.
     OneOf(&'static [i64]),
-    /// A duration in a range of milliseconds; where `off` is set also `"0s"`, which it explains.
+    /// A duration; also `"0s"` if `off` is set.
     Duration {
-        /// Least and most, in milliseconds.
+        /// In milliseconds.
         range: RangeInclusive<u64>,
-        /// What `"0s"` means, where it is allowed.
+        /// What `"0s"` means, if it is allowed.
         off: Option<&'static str>,
     },
-    /// One of these words.
-    Word(&'static [&'static str]),
-    /// A text of a certain form.
-    Text(Form),
-    /// A file or folder.
-    Path(Base),
-    /// A file or folder, or the empty text for none.
-    OptionalPath(Base),
-    /// A text that is never shown.
+    Choice(&'static [&'static str]),
+    Text(TextFormat),
+    Path(PathBase),
+    /// Empty for none.
+    OptionalPath(PathBase),
+    /// Never shown.
     Secret,
-    /// `"auto"`, or what follows.
-    Auto(&'static Kind),
+    /// `"auto"`, or a value of the inner kind.
+    Auto(&'static SettingKind),
 }
 
-/// The form of a text.
 #[derive(Debug)]
-pub struct Form {
-    /// In words, with an example.
+pub struct TextFormat {
+    /// A description with an example, for error messages.
     pub(crate) expected: &'static str,
-    /// Whether a text has it.
     pub(crate) fits: fn(&str) -> bool,
 }
 
-/// Any text.
-pub(crate) const ANY_TEXT: Form = Form { expected: "a text", fits: |_| true };
+pub(crate) const ANY_TEXT: TextFormat = TextFormat { expected: "a text", fits: |_| true };
 
-/// Any text but the empty one.
-pub(crate) const SOME_TEXT: Form =
-    Form { expected: "a text that is not empty", fits: |text| !text.is_empty() };
+pub(crate) const NON_EMPTY_TEXT: TextFormat =
+    TextFormat { expected: "a text that is not empty", fits: |text| !text.is_empty() };
 
-/// Where a relative path begins.
+/// The folder against which a relative path is resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Base {
-    /// Where the service runs: `data_dir` itself.
+pub enum PathBase {
+    /// The current directory, for `data_dir` itself.
     Current,
-    /// In `data_dir`: what the service writes.
+    /// `data_dir`, for files that the service writes.
     Data,
-    /// Beside the settings' file: what people lay there for the service to read.
+    /// The folder of the configuration file, for files that the user provides.
     Settings,
 }
 
-/// Why a value does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
-    /// What would fit.
     pub(crate) expected: String,
-    /// What there was; of a secret only its type.
+    /// For a secret only its type.
     pub(crate) found: String,
 }
 
-impl Kind {
-    /// Whether the value must never be shown.
+impl SettingKind {
     #[must_use]
     pub(crate) fn is_secret(&self) -> bool {
         matches!(self, Self::Secret)
     }
 
-    /// Makes a value of a text from a variable, the command line or a table, guided by what is wanted.
-    ///
-    /// # Errors
-    /// When the text does not fit.
-    pub fn read(&self, text: &str) -> Result<Value, Mismatch> {
+    /// Converts a text from a variable, the command line or `pytes_serial.cfg`.
+    pub fn parse(&self, text: &str) -> Result<Value, Mismatch> {
         let value = self.typed(text);
         self.check(&value)?;
         Ok(value)
     }
 
-    /// The text as this kind's type; left a text, which then does not fit, where it can't be.
+    /// The text as a value of this kind's type; if that is impossible it stays a text, which the check then rejects.
     fn typed(&self, text: &str) -> Value {
         match self {
-            Self::Flag => text.parse().map_or_else(|_| text.into(), |flag: bool| flag.into()),
+            Self::Bool => text.parse().map_or_else(|_| text.into(), |flag: bool| flag.into()),
             Self::Number(_) | Self::OneOf(_) => {
                 text.parse().map_or_else(|_| text.into(), |number: i64| number.into())
             }
@@ -99,10 +82,6 @@ impl Kind {
         }
     }
 
-    /// Whether a value fits.
-    ///
-    /// # Errors
-    /// With what was expected and what was found.
     pub(crate) fn check(&self, value: &Value) -> Result<(), Mismatch> {
         if self.fits(value) {
             return Ok(());
@@ -114,7 +93,7 @@ impl Kind {
         let text = value.as_str();
         let number = || value.to_i128().and_then(|number| i64::try_from(number).ok());
         match self {
-            Self::Flag => matches!(value, Value::Bool(..)),
+            Self::Bool => matches!(value, Value::Bool(..)),
             Self::Number(range) => number().is_some_and(|number| range.contains(&number)),
             Self::OneOf(numbers) => number().is_some_and(|number| numbers.contains(&number)),
             Self::Duration { range, off } => {
@@ -123,7 +102,7 @@ impl Kind {
                     range.contains(&millis) || (off.is_some() && duration.is_zero())
                 })
             }
-            Self::Word(words) => text.is_some_and(|text| words.contains(&text)),
+            Self::Choice(words) => text.is_some_and(|text| words.contains(&text)),
             Self::Text(form) => text.is_some_and(form.fits),
             Self::Path(_) => text.is_some_and(|text| !text.is_empty() && !text.contains('\0')),
             Self::OptionalPath(_) => text.is_some_and(|text| !text.contains('\0')),
@@ -132,12 +111,12 @@ impl Kind {
         }
     }
 
-    /// What fits, in words.
+    /// Describes the allowed values.
     #[must_use]
     pub(crate) fn expected(&self) -> Cow<'static, str> {
         let list = |words: Vec<String>| words.join(", ");
         match self {
-            Self::Flag => "true or false".into(),
+            Self::Bool => "true or false".into(),
             Self::Number(range) => format!("a whole number from {} to {}", range.start(), range.end()).into(),
             Self::OneOf(numbers) => {
                 format!("one of {}", list(numbers.iter().map(ToString::to_string).collect())).into()
@@ -148,7 +127,7 @@ impl Kind {
                 let off = off.map(|meaning| format!(", or \"0s\": {meaning}")).unwrap_or_default();
                 format!("a duration such as \"500ms\", \"10s\" or \"7d\", from {least} to {most}{off}").into()
             }
-            Self::Word(words) => {
+            Self::Choice(words) => {
                 format!("one of {}", list(words.iter().map(|word| format!("{word:?}")).collect())).into()
             }
             Self::Text(form) => form.expected.into(),
@@ -186,7 +165,7 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// A URL may hold a password before its `@` or behind its `?`, where it does not belong: errors leave both out.
+/// Hides what a URL has before its `@` and after its `?`, since users put passwords there by mistake.
 fn without_secrets(text: &str) -> String {
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),

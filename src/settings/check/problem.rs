@@ -1,4 +1,4 @@
-//! What is wrong with the settings, all of it at once, each with its place.
+//! Configuration errors: all of them at once, each with its file and line.
 
 use std::{
     fmt,
@@ -7,35 +7,29 @@ use std::{
 
 use crate::settings::check::kind::Mismatch;
 
-/// Where a setting was given.
+/// Where a setting was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Nowhere: it is what it is when nothing is said.
     Default,
-    /// In a file.
     File {
-        /// As it was named by whoever named it.
+        /// The path as the user wrote it.
         path: PathBuf,
-        /// From 1, where the format tells.
+        /// From 1; `None` if the format has no lines.
         line: Option<usize>,
-        /// The predecessor's name for it, in the predecessor's file.
+        /// The name of the option in `pytes_serial.cfg`.
         option: Option<String>,
     },
-    /// In an environment variable.
     Variable(String),
-    /// In a file that systemd hands over.
+    /// A systemd credential.
     Credential(String),
-    /// On the command line.
     CommandLine,
 }
 
 impl Origin {
-    /// A line of a file.
     pub(crate) fn line(path: &Path, line: usize) -> Self {
         Self::File { path: path.to_owned(), line: Some(line), option: None }
     }
 
-    /// A file as a whole.
     pub(crate) fn file(path: &Path) -> Self {
         Self::File { path: path.to_owned(), line: None, option: None }
     }
@@ -59,90 +53,70 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Where; empty where no place is to blame.
+pub struct SettingsProblem {
+    /// Empty if the error has no single origin.
     pub(crate) origin: String,
-    /// The setting's dotted name; empty where no single one is concerned.
+    /// The dotted name of the setting; empty if it concerns no single setting.
     pub(crate) key: String,
-    /// What.
-    pub(crate) trouble: Trouble,
+    pub(crate) kind: ProblemKind,
 }
 
-impl Problem {
-    pub(crate) fn new(origin: impl ToString, key: impl ToString, trouble: Trouble) -> Self {
-        Self { origin: origin.to_string(), key: key.to_string(), trouble }
+impl SettingsProblem {
+    pub(crate) fn new(origin: impl ToString, key: impl ToString, kind: ProblemKind) -> Self {
+        Self { origin: origin.to_string(), key: key.to_string(), kind }
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for SettingsProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for part in [&self.origin, &self.key].into_iter().filter(|part| !part.is_empty()) {
             write!(f, "{part}: ")?;
         }
-        write!(f, "{}", self.trouble)
+        write!(f, "{}", self.kind)
     }
 }
 
-/// What can be wrong with settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
-    /// A value that does not fit.
+pub enum ProblemKind {
     #[error("expected {}; found {}", .0.expected, .0.found)]
     Mismatch(Mismatch),
-    /// A name that no setting has.
-    #[error("no such setting{}", .nearest.as_ref().map(|near| format!("; did you mean {near}?")).unwrap_or_default())]
-    Unknown {
-        /// The known name that is most like it.
-        nearest: Option<String>,
-    },
-    /// A file that breaks its format's rules.
+    #[error("unknown setting{}", .nearest.as_ref().map(|near| format!("; did you mean {near}?")).unwrap_or_default())]
+    Unknown { nearest: Option<String> },
+    /// A file that violates its format.
     #[error("{0}")]
     Syntax(String),
-    /// A file that can't be read.
     #[error("can't read {}: {reason}", path.display())]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// The system's words.
-        reason: String,
-    },
-    /// The same setting twice in one layer.
-    #[error("given twice; also by {0}")]
+    Unreadable { path: PathBuf, reason: String },
+    /// The same setting occurs twice in one layer.
+    #[error("set twice; also in {0}")]
     Twice(String),
-    /// Settings that are right by themselves and wrong together.
+    /// Settings that are valid by themselves but not together.
     #[error("{0}")]
     Conflict(String),
-    /// Nothing to read from.
     #[error(
-        "no bank is set up (looked for {looked}). To begin, put these two lines into bankwatch.toml:\n\n    \
+        "no bank is configured (looked for {looked}). To begin, put these two lines into bankwatch.toml:\n\n    \
          [[bank]]\n    link = \"/dev/ttyUSB0\"\n\n  \
-         or set the variable BANKWATCH_BANK__LINK=/dev/ttyUSB0, or name the predecessor's file: \
+         or set the environment variable BANKWATCH_BANK__LINK=/dev/ttyUSB0, or use an existing pytes_serial.cfg: \
          --config pytes_serial.cfg.\n  `bankwatch demo` shows everything on a simulated bank"
     )]
-    NoBank {
-        /// The files that were looked for.
-        looked: String,
-    },
+    NoBank { looked: String },
 }
 
-/// Everything that is wrong with the settings.
+/// All configuration errors.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}", list(problems, warnings))]
 pub struct SettingsError {
-    /// What must be mended.
-    pub problems: Vec<Problem>,
-    /// What should be looked at: it may be the cause.
+    pub problems: Vec<SettingsProblem>,
+    /// They may explain the errors.
     pub warnings: Vec<String>,
 }
 
-fn list(problems: &[Problem], warnings: &[String]) -> String {
-    let count = match problems.len() {
-        1 => "1 mistake".to_owned(),
-        many => format!("{many} mistakes"),
+fn list(problems: &[SettingsProblem], warnings: &[String]) -> String {
+    let mut text = match problems.len() {
+        1 => "1 configuration error:".to_owned(),
+        many => format!("{many} configuration errors:"),
     };
-    let mut text = format!("the settings have {count}");
     for problem in problems {
         text.push_str(&format!("\n- {problem}"));
     }

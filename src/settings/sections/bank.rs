@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::settings::check::kind::{Form, Kind, SOME_TEXT};
+use crate::settings::check::kind::{NON_EMPTY_TEXT, SettingKind, TextFormat};
 use crate::settings::endpoint;
-use crate::settings::key::Key;
+use crate::settings::key::SettingDef;
 use crate::settings::value::{AutoOr, auto_or_text, duration};
 
 /// One bank.
@@ -32,16 +32,16 @@ pub struct BankSettings {
     #[serde(deserialize_with = "duration")]
     pub summary_interval: Duration,
     /// How many batteries there are.
-    pub batteries: Batteries,
+    pub batteries: BatteryCount,
     /// Whether cells are asked, and which of their values MQTT and Home Assistant show.
     pub cells: CellLevel,
     /// Whether the settings name that level, or leave it at its default.
     #[serde(skip)]
-    pub cells_chosen: bool,
+    pub cells_explicit: bool,
     /// State of charge in percent to which the time is told, beside full and empty.
     pub(crate) target_soc: u8,
     /// Whether a sleeping console is woken.
-    pub wake: Wake,
+    pub wake: WakeMode,
     /// Shown to people; from the console where the settings don't say.
     #[serde(deserialize_with = "auto_or_text")]
     pub manufacturer: AutoOr<String>,
@@ -50,7 +50,7 @@ pub struct BankSettings {
     pub model: AutoOr<String>,
     /// What the predecessor's file said of the bank. It is asked all the same; a bank that differs owes a warning.
     #[serde(skip)]
-    pub expected: Option<Expected>,
+    pub expected: Option<ExpectedCounts>,
 }
 
 /// What ends a command.
@@ -79,14 +79,14 @@ impl LineEnd {
 
 /// How many batteries a bank has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Batteries {
+pub enum BatteryCount {
     /// As many as the console's table shows.
     Auto,
     /// So many, 1 to 16; fewer or more are a warning.
     Count(u8),
 }
 
-impl<'de> Deserialize<'de> for Batteries {
+impl<'de> Deserialize<'de> for BatteryCount {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
@@ -123,7 +123,7 @@ pub enum CellLevel {
 /// Whether a sleeping console is woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Wake {
+pub enum WakeMode {
     /// When it is silent and the link can change its speed.
     Auto,
     /// Never.
@@ -132,7 +132,7 @@ pub enum Wake {
 
 /// What a file written for one certain bank said of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Expected {
+pub struct ExpectedCounts {
     /// Batteries in the bank.
     pub batteries: Option<u8>,
     /// Cells in each battery.
@@ -149,14 +149,19 @@ const BAUDS: &[i64] = &[
     921_600,
 ];
 
-const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
-    Key { section: "bank", name, kind, default, why }
+const fn key(
+    name: &'static str,
+    kind: SettingKind,
+    default: &'static str,
+    description: &'static str,
+) -> SettingDef {
+    SettingDef { section: "bank", name, kind, default, description }
 }
 
-pub(crate) const KEYS: &[Key] = &[
+pub(crate) const KEYS: &[SettingDef] = &[
     key(
         "name",
-        Kind::Text(Form {
+        SettingKind::Text(TextFormat {
             expected: "letters, digits, _ and - only",
             fits: |text| !text.is_empty() && text.chars().all(is_in_name),
         }),
@@ -165,53 +170,68 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key(
         "link",
-        Kind::Text(Form {
+        SettingKind::Text(TextFormat {
             expected: "/dev/…, tcp://host:port, rfc2217://host:port or replay:FILE",
             fits: endpoint::is_link,
         }),
         "/dev/ttyUSB0",
         "or /dev/serial/by-id/…, tcp://host:port, rfc2217://host:port, replay:FILE",
     ),
-    key("baud", Kind::OneOf(BAUDS), "115200", "baud rate of a serial or rfc2217:// link"),
-    key("line_end", Kind::Word(&["lf", "cr", "crlf"]), "lf", "lf, cr or crlf: line ending of commands"),
-    key("dtr", Kind::Flag, "true", "modem line, for adapters that need it"),
-    key("rts", Kind::Flag, "true", "modem line, for adapters that need it"),
+    key("baud", SettingKind::OneOf(BAUDS), "115200", "baud rate of a serial or rfc2217:// link"),
+    key(
+        "line_end",
+        SettingKind::Choice(&["lf", "cr", "crlf"]),
+        "lf",
+        "lf, cr or crlf: line ending of commands",
+    ),
+    key("dtr", SettingKind::Bool, "true", "modem line, for adapters that need it"),
+    key("rts", SettingKind::Bool, "true", "modem line, for adapters that need it"),
     key(
         "interval",
-        Kind::Duration { range: 100..=86_400_000, off: None },
+        SettingKind::Duration { range: 100..=86_400_000, off: None },
         "10s",
         "time between full sweeps: table, details and cells of every battery",
     ),
     key(
         "summary_interval",
-        Kind::Duration { range: 100..=86_400_000, off: Some("off") },
+        SettingKind::Duration { range: 100..=86_400_000, off: Some("off") },
         "2s",
         "time between summary sweeps: only the table; \"0s\": off",
     ),
     key(
         "batteries",
-        Kind::Auto(&Kind::Number(1..=16)),
+        SettingKind::Auto(&SettingKind::Number(1..=16)),
         "auto",
         "or the expected number, 1 to 16: a different number is a warning",
     ),
     key(
         "cells",
-        Kind::Word(&["off", "low", "medium", "high"]),
+        SettingKind::Choice(&["off", "low", "medium", "high"]),
         "medium",
         "off (read only at an event), low, medium or high: values that MQTT publishes",
     ),
     key(
         "target_soc",
-        Kind::Number(0..=100),
+        SettingKind::Number(0..=100),
         "20",
         "percent, 0 to 100: also estimate the time to this state of charge",
     ),
     key(
         "wake",
-        Kind::Word(&["auto", "never"]),
+        SettingKind::Choice(&["auto", "never"]),
         "auto",
         "auto or never: whether a silent console is woken at 1200 baud",
     ),
-    key("manufacturer", Kind::Text(SOME_TEXT), "auto", "displayed name; auto: as reported by the console"),
-    key("model", Kind::Text(SOME_TEXT), "auto", "displayed name; auto: as reported by the console"),
+    key(
+        "manufacturer",
+        SettingKind::Text(NON_EMPTY_TEXT),
+        "auto",
+        "displayed name; auto: as reported by the console",
+    ),
+    key(
+        "model",
+        SettingKind::Text(NON_EMPTY_TEXT),
+        "auto",
+        "displayed name; auto: as reported by the console",
+    ),
 ];

@@ -5,10 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::settings::check::kind::{Base, Form, Kind};
+use crate::settings::check::kind::{PathBase, SettingKind, TextFormat};
 use crate::settings::endpoint::DatabaseUrl;
-use crate::settings::key::Key;
-use crate::settings::value::{duration, unless_blank};
+use crate::settings::key::SettingDef;
+use crate::settings::value::{duration, non_empty};
 
 /// The history.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,9 +21,9 @@ pub struct DatabaseSettings {
     /// Of a server's user; empty for none.
     pub password: SecretString,
     /// Encryption of the way to a server.
-    pub(crate) tls: Tls,
+    pub(crate) tls: DatabaseTls,
     /// Certificates that are trusted; the system's where none.
-    #[serde(deserialize_with = "unless_blank")]
+    #[serde(deserialize_with = "non_empty")]
     pub(crate) tls_ca: Option<PathBuf>,
     /// Whether the predecessor's table `pwr_data` is written too.
     pub legacy_table: bool,
@@ -45,7 +45,7 @@ pub struct DatabaseSettings {
 /// Encryption of the way to a database server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Tls {
+pub enum DatabaseTls {
     /// None.
     Off,
     /// Encrypted, the server's certificate checked.
@@ -55,57 +55,67 @@ pub enum Tls {
 const HOUR: u64 = 3_600_000;
 const CENTURY: u64 = 36_525 * 24 * HOUR;
 
-const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
-    Key { section: "database", name, kind, default, why }
+const fn key(
+    name: &'static str,
+    kind: SettingKind,
+    default: &'static str,
+    description: &'static str,
+) -> SettingDef {
+    SettingDef { section: "database", name, kind, default, description }
 }
 
-pub(crate) const KEYS: &[Key] = &[
-    key("enabled", Kind::Flag, "true", "store the history"),
+pub(crate) const KEYS: &[SettingDef] = &[
+    key("enabled", SettingKind::Bool, "true", "store the history"),
     key(
         "url",
-        Kind::Text(Form {
+        SettingKind::Text(TextFormat {
             expected: "sqlite:FILE or mysql://user@host:port/database (the password has a key of its own)",
             fits: |text| text.parse::<DatabaseUrl>().is_ok(),
         }),
         "sqlite:bankwatch.db",
         "or mysql://user@host:3306/pytes",
     ),
-    key("password", Kind::Secret, "", "of the database user; or password_file"),
+    key("password", SettingKind::Secret, "", "of the database user; or password_file"),
     key(
         "tls",
-        Kind::Word(&["off", "verify"]),
+        SettingKind::Choice(&["off", "verify"]),
         "off",
         "off or verify: encrypted, with verification of the server's certificate",
     ),
     key(
         "tls_ca",
-        Kind::OptionalPath(Base::Settings),
+        SettingKind::OptionalPath(PathBase::Settings),
         "",
         "file with trusted CA certificates; empty: those of the system",
     ),
-    key("legacy_table", Kind::Flag, "false", "also write pwr_data, the table of pytes_serial (mysql only)"),
+    key(
+        "legacy_table",
+        SettingKind::Bool,
+        "false",
+        "also write pwr_data, the table of pytes_serial (mysql only)",
+    ),
     key(
         "retention",
-        Kind::Duration { range: HOUR..=CENTURY, off: Some("for ever") },
+        SettingKind::Duration { range: HOUR..=CENTURY, off: Some("for ever") },
         "90d",
         "age of single readings when they are deleted (roll-ups stay); \"0s\": never",
     ),
     key(
         "cell_retention",
-        Kind::Duration { range: HOUR..=CENTURY, off: Some("for ever") },
+        SettingKind::Duration { range: HOUR..=CENTURY, off: Some("for ever") },
         "7d",
         "the same for single readings of cells",
     ),
     key(
         "journal",
-        Kind::Path(Base::Data),
+        SettingKind::Path(PathBase::Data),
         "journal.db",
         "file in front of a mysql:// server: rows that it has not confirmed yet",
     ),
-    key("journal_max_mb", Kind::Number(1..=1_048_576), "512", "maximum size of the journal"),
+    key("journal_max_mb", SettingKind::Number(1..=1_048_576), "512", "maximum size of the journal"),
     key(
         "journal_max_age",
-        Kind::Duration { range: HOUR..=CENTURY, off: None },
+        SettingKind::Duration { range: HOUR..=CENTURY, off: None },
         "30d",
         "older rows in the journal are discarded",
     ),

@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 pub use crate::model::event::EventLevel;
 
-use crate::settings::check::kind::{Base, Kind};
-use crate::settings::key::Key;
-use crate::settings::value::unless_blank;
+use crate::settings::check::kind::{PathBase, SettingKind};
+use crate::settings::key::SettingDef;
+use crate::settings::value::non_empty;
 
 /// What is done about events.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -23,27 +23,32 @@ pub struct EventSettings {
     /// Whether the cells are written beside an event.
     pub cells: bool,
     /// A file with other levels and texts: `events.toml`, or the predecessor's `events_config.json`.
-    #[serde(deserialize_with = "unless_blank")]
+    #[serde(deserialize_with = "non_empty")]
     pub catalogue: Option<PathBuf>,
 }
 
-const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
-    Key { section: "events", name, kind, default, why }
+const fn key(
+    name: &'static str,
+    kind: SettingKind,
+    default: &'static str,
+    description: &'static str,
+) -> SettingDef {
+    SettingDef { section: "events", name, kind, default, description }
 }
 
-pub(crate) const KEYS: &[Key] = &[
-    key("enabled", Kind::Flag, "true", "detect and log events"),
-    key("file", Kind::Path(Base::Data), "battery_events.log", "the event log"),
+pub(crate) const KEYS: &[SettingDef] = &[
+    key("enabled", SettingKind::Bool, "true", "detect and log events"),
+    key("file", SettingKind::Path(PathBase::Data), "battery_events.log", "the event log"),
     key(
         "level",
-        Kind::Word(&["info", "warning"]),
+        SettingKind::Choice(&["info", "warning"]),
         "warning",
         "info or warning: lowest level that is written to the event log",
     ),
-    key("cells", Kind::Flag, "true", "log the cells of a battery with its event"),
+    key("cells", SettingKind::Bool, "true", "log the cells of a battery with its event"),
     key(
         "catalogue",
-        Kind::OptionalPath(Base::Settings),
+        SettingKind::OptionalPath(PathBase::Settings),
         "",
         "file with your own levels and texts, like config/events.toml or events_config.json",
     ),

@@ -1,12 +1,12 @@
 //! The settings before the first section.
 
-use crate::settings::check::kind::{Base, Kind};
-use crate::settings::key::Key;
+use crate::settings::check::kind::{PathBase, SettingKind};
+use crate::settings::key::SettingDef;
 
-pub(crate) const KEYS: &[Key] = &[Key {
+pub(crate) const KEYS: &[SettingDef] = &[SettingDef {
     section: "",
     name: "data_dir",
-    kind: Kind::Path(Base::Current),
+    kind: SettingKind::Path(PathBase::Current),
     default: ".",
-    why: "counters, database, journal; else $STATE_DIRECTORY, or /data in a container",
+    description: "counters, database, journal; else $STATE_DIRECTORY, or /data in a container",
 }];

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 
-use crate::settings::check::kind::{Form, Kind};
-use crate::settings::key::Key;
+use crate::settings::check::kind::{SettingKind, TextFormat};
+use crate::settings::key::SettingDef;
 
 /// The page, the API and the metrics.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -17,15 +17,20 @@ pub struct HttpSettings {
     pub listen: SocketAddr,
 }
 
-const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
-    Key { section: "http", name, kind, default, why }
+const fn key(
+    name: &'static str,
+    kind: SettingKind,
+    default: &'static str,
+    description: &'static str,
+) -> SettingDef {
+    SettingDef { section: "http", name, kind, default, description }
 }
 
-pub(crate) const KEYS: &[Key] = &[
-    key("enabled", Kind::Flag, "true", "planned: web page, API and metrics, read-only"),
+pub(crate) const KEYS: &[SettingDef] = &[
+    key("enabled", SettingKind::Bool, "true", "planned: web page, API and metrics, read-only"),
     key(
         "listen",
-        Kind::Text(Form {
+        SettingKind::Text(TextFormat {
             expected: "an address and port such as \"127.0.0.1:8080\", or \"0.0.0.0:8080\" for all",
             fits: |text| text.parse::<SocketAddr>().is_ok(),
         }),

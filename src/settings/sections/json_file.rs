@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::settings::check::kind::{Base, Kind};
-use crate::settings::key::Key;
+use crate::settings::check::kind::{PathBase, SettingKind};
+use crate::settings::key::SettingDef;
 
 /// The file with the latest reading.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -20,16 +20,21 @@ pub struct JsonFileSettings {
 impl JsonFileSettings {
     /// The file of that bank.
     #[must_use]
-    pub(crate) fn of(&self, bank: &str) -> PathBuf {
+    pub(crate) fn path_for(&self, bank: &str) -> PathBuf {
         self.directory.join(format!("{bank}_status.json"))
     }
 }
 
-const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
-    Key { section: "json_file", name, kind, default, why }
+const fn key(
+    name: &'static str,
+    kind: SettingKind,
+    default: &'static str,
+    description: &'static str,
+) -> SettingDef {
+    SettingDef { section: "json_file", name, kind, default, description }
 }
 
-pub(crate) const KEYS: &[Key] = &[
-    key("enabled", Kind::Flag, "true", "write the latest reading to a file"),
-    key("directory", Kind::Path(Base::Data), ".", "the file is <directory>/<bank>_status.json"),
+pub(crate) const KEYS: &[SettingDef] = &[
+    key("enabled", SettingKind::Bool, "true", "write the latest reading to a file"),
+    key("directory", SettingKind::Path(PathBase::Data), ".", "the file is <directory>/<bank>_status.json"),
 ];

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::settings::check::kind::{Base, Kind};
-use crate::settings::key::Key;
-use crate::settings::value::unless_blank;
+use crate::settings::check::kind::{PathBase, SettingKind};
+use crate::settings::key::SettingDef;
+use crate::settings::value::non_empty;
 
 /// The service's own log.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -17,7 +17,7 @@ pub struct LogSettings {
     /// For people or for machines.
     pub(crate) format: LogFormat,
     /// The file; standard error where none.
-    #[serde(deserialize_with = "unless_blank")]
+    #[serde(deserialize_with = "non_empty")]
     pub file: Option<PathBuf>,
     /// The size in kilobytes at which the file is set aside.
     pub max_size_kb: u64,
@@ -51,19 +51,24 @@ pub enum LogFormat {
     Json,
 }
 
-const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
-    Key { section: "log", name, kind, default, why }
+const fn key(
+    name: &'static str,
+    kind: SettingKind,
+    default: &'static str,
+    description: &'static str,
+) -> SettingDef {
+    SettingDef { section: "log", name, kind, default, description }
 }
 
-pub(crate) const KEYS: &[Key] = &[
+pub(crate) const KEYS: &[SettingDef] = &[
     key(
         "level",
-        Kind::Word(&["error", "warning", "info", "debug", "trace"]),
+        SettingKind::Choice(&["error", "warning", "info", "debug", "trace"]),
         "info",
         "error, warning, info, debug or trace",
     ),
-    key("format", Kind::Word(&["text", "json"]), "text", "text or json"),
-    key("file", Kind::OptionalPath(Base::Data), "", "empty: standard error"),
-    key("max_size_kb", Kind::Number(1..=10_000_000), "5000", "size at which the file is rotated"),
-    key("max_files", Kind::Number(0..=1000), "1", "number of rotated files that are kept"),
+    key("format", SettingKind::Choice(&["text", "json"]), "text", "text or json"),
+    key("file", SettingKind::OptionalPath(PathBase::Data), "", "empty: standard error"),
+    key("max_size_kb", SettingKind::Number(1..=10_000_000), "5000", "size at which the file is rotated"),
+    key("max_files", SettingKind::Number(0..=1000), "1", "number of rotated files that are kept"),
 ];

@@ -11,7 +11,7 @@ pub(crate) mod mqtt;
 
 use std::path::PathBuf;
 
-use crate::settings::key::Key;
+use crate::settings::key::SettingDef;
 use crate::settings::sections::bank::BankSettings;
 use crate::settings::sections::database::DatabaseSettings;
 use crate::settings::sections::events::EventSettings;
@@ -21,7 +21,7 @@ use crate::settings::sections::log::LogSettings;
 use crate::settings::sections::mqtt::MqttSettings;
 
 /// All settings, in the order in which people read them.
-pub static SECTIONS: &[&[Key]] = &[
+pub static SECTIONS: &[&[SettingDef]] = &[
     general::KEYS,
     bank::KEYS,
     json_file::KEYS,

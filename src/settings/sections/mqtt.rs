@@ -5,10 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::settings::check::kind::{ANY_TEXT, Base, Form, Kind, SOME_TEXT};
+use crate::settings::check::kind::{ANY_TEXT, NON_EMPTY_TEXT, PathBase, SettingKind, TextFormat};
 use crate::settings::endpoint::MqttUrl;
-use crate::settings::key::Key;
-use crate::settings::value::{AutoOr, auto_or_duration, auto_or_text, duration, unless_blank};
+use crate::settings::key::SettingDef;
+use crate::settings::value::{AutoOr, auto_or_duration, auto_or_text, duration, non_empty};
 
 /// The broker and what is said to it.
 #[derive(Clone, Debug, Deserialize)]
@@ -31,13 +31,13 @@ pub struct MqttSettings {
     #[serde(skip)]
     pub banks: Vec<String>,
     /// Certificates that are trusted; the system's where none.
-    #[serde(deserialize_with = "unless_blank")]
+    #[serde(deserialize_with = "non_empty")]
     pub ca_file: Option<PathBuf>,
     /// Our certificate.
-    #[serde(deserialize_with = "unless_blank")]
+    #[serde(deserialize_with = "non_empty")]
     pub client_cert_file: Option<PathBuf>,
     /// Its key.
-    #[serde(deserialize_with = "unless_blank")]
+    #[serde(deserialize_with = "non_empty")]
     pub client_key_file: Option<PathBuf>,
     /// How often state goes out at most; zero: each reading.
     #[serde(deserialize_with = "duration")]
@@ -45,7 +45,7 @@ pub struct MqttSettings {
     /// First level of our own topics.
     pub base_topic: String,
     /// Where the JSON file's content goes, `{bank}` standing for the bank's name; none: nowhere.
-    #[serde(deserialize_with = "unless_blank")]
+    #[serde(deserialize_with = "non_empty")]
     pub state_topic: Option<String>,
     /// Whether each value also goes to the predecessor's topic.
     pub legacy_topics: bool,
@@ -71,12 +71,17 @@ pub enum MqttVersion {
 
 const DAY: u64 = 86_400_000;
 
-const fn key(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
-    Key { section: "mqtt", name, kind, default, why }
+const fn key(
+    name: &'static str,
+    kind: SettingKind,
+    default: &'static str,
+    description: &'static str,
+) -> SettingDef {
+    SettingDef { section: "mqtt", name, kind, default, description }
 }
 
 /// The levels under which we publish: no wildcards, no empty level at either end.
-const TOPIC: Form = Form {
+const TOPIC: TextFormat = TextFormat {
     expected: "a topic such as \"bankwatch\", without + and #, not beginning or ending with /",
     fits: |text| !text.is_empty() && is_topic(text),
 };
@@ -85,58 +90,71 @@ fn is_topic(text: &str) -> bool {
     !text.contains(['+', '#', '\0']) && !text.starts_with('/') && !text.ends_with('/')
 }
 
-pub(crate) const KEYS: &[Key] = &[
-    key("enabled", Kind::Flag, "false", "publish to an MQTT broker"),
+pub(crate) const KEYS: &[SettingDef] = &[
+    key("enabled", SettingKind::Bool, "false", "publish to an MQTT broker"),
     key(
         "url",
-        Kind::Text(Form {
+        SettingKind::Text(TextFormat {
             expected: "mqtt://host:port or mqtts://host:port (username and password have keys of their own)",
             fits: |text| text.parse::<MqttUrl>().is_ok(),
         }),
         "mqtt://localhost:1883",
         "mqtts:// for TLS",
     ),
-    key("version", Kind::Word(&["5", "3.1.1"]), "5", "5 or 3.1.1"),
-    key("username", Kind::Text(ANY_TEXT), "", "empty: none"),
-    key("password", Kind::Secret, "", "or password_file"),
+    key("version", SettingKind::Choice(&["5", "3.1.1"]), "5", "5 or 3.1.1"),
+    key("username", SettingKind::Text(ANY_TEXT), "", "empty: none"),
+    key("password", SettingKind::Secret, "", "or password_file"),
     key(
         "client_id",
-        Kind::Text(SOME_TEXT),
+        SettingKind::Text(NON_EMPTY_TEXT),
         "auto",
         "auto: bankwatch-<hostname>-<hash of the bank names>; must be unique at the broker",
     ),
     key(
         "ca_file",
-        Kind::OptionalPath(Base::Settings),
+        SettingKind::OptionalPath(PathBase::Settings),
         "",
         "file with trusted CA certificates; empty: those of the system",
     ),
     key(
         "client_cert_file",
-        Kind::OptionalPath(Base::Settings),
+        SettingKind::OptionalPath(PathBase::Settings),
         "",
         "client certificate, for brokers that require one",
     ),
-    key("client_key_file", Kind::OptionalPath(Base::Settings), "", "private key of the client certificate"),
+    key(
+        "client_key_file",
+        SettingKind::OptionalPath(PathBase::Settings),
+        "",
+        "private key of the client certificate",
+    ),
     key(
         "publish_interval",
-        Kind::Duration { range: 100..=DAY, off: Some("each reading") },
+        SettingKind::Duration { range: 100..=DAY, off: Some("each reading") },
         "10s",
         "minimum time between state messages; \"0s\": publish each reading",
     ),
-    key("base_topic", Kind::Text(TOPIC), "bankwatch", "first level of the topics of bankwatch"),
+    key("base_topic", SettingKind::Text(TOPIC), "bankwatch", "first level of the topics of bankwatch"),
     key(
         "state_topic",
-        Kind::Text(Form { expected: "a topic without + and #, or \"\" for none", fits: is_topic }),
+        SettingKind::Text(TextFormat {
+            expected: "a topic without + and #, or \"\" for none",
+            fits: is_topic,
+        }),
         "homeassistant/sensor/{bank}/state",
         "content of the JSON file, at each full reading; \"\": off",
     ),
-    key("legacy_topics", Kind::Flag, "false", "also publish the topics of pytes_serial, one per value"),
-    key("discovery", Kind::Flag, "true", "publish Home Assistant discovery messages"),
-    key("discovery_prefix", Kind::Text(TOPIC), "homeassistant", "first level of the discovery topics"),
+    key(
+        "legacy_topics",
+        SettingKind::Bool,
+        "false",
+        "also publish the topics of pytes_serial, one per value",
+    ),
+    key("discovery", SettingKind::Bool, "true", "publish Home Assistant discovery messages"),
+    key("discovery_prefix", SettingKind::Text(TOPIC), "homeassistant", "first level of the discovery topics"),
     key(
         "expire_after",
-        Kind::Auto(&Kind::Duration { range: 1000..=30 * DAY, off: None }),
+        SettingKind::Auto(&SettingKind::Duration { range: 1000..=30 * DAY, off: None }),
         "auto",
         "auto: max(60 s, 3 × interval, 3 × publish_interval); more for rarely queried values",
     ),

@@ -1,13 +1,12 @@
-//! Decides whether `/data` is a volume made for this service. Other systems have a folder of that name too: Venus OS,
-//! machines with a data disk. Files of ours have no place there.
+//! Decides whether `/data` is a volume for this service. Other systems, such as Venus OS or machines with a data disk,
+//! have a folder of that name as well, which must be left alone.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use crate::settings::lookup;
-use crate::settings::lookup::Named;
+use crate::settings::lookup::NamedSetting;
 
-/// Where a container's volume is mounted.
 const VOLUME: &str = "/data";
 
 /// Files that container engines leave in every container: Docker, Podman.
@@ -17,19 +16,19 @@ const CONTAINER_MARKS: &[&str] = &["/.dockerenv", "/run/.containerenv"];
 /// Supervisor.
 const CONTAINER_VARIABLES: &[&str] = &["container", "KUBERNETES_SERVICE_HOST", "SUPERVISOR_TOKEN"];
 
-/// The end of the name of every bank's ledger.
+/// The suffix of each bank's ledger file.
 const LEDGER: &str = "_ledger.json";
 
-/// `/data`, where it is meant for this service.
-pub(crate) fn of_this_machine() -> Option<PathBuf> {
+/// `/data`, if it is meant for this service.
+pub(crate) fn detect() -> Option<PathBuf> {
     let in_container = CONTAINER_MARKS.iter().any(|mark| Path::new(mark).exists())
         || CONTAINER_VARIABLES.iter().any(|name| env::var_os(name).is_some());
-    belongs_to_us(Path::new(VOLUME), in_container).then(|| VOLUME.into())
+    is_ours(Path::new(VOLUME), in_container).then(|| VOLUME.into())
 }
 
-/// A volume is ours in a container, and elsewhere where it holds a Home Assistant app's options or files of this
+/// In a container a volume is ours; elsewhere only if it contains the options of a Home Assistant app or files of this
 /// service.
-fn belongs_to_us(volume: &Path, in_container: bool) -> bool {
+fn is_ours(volume: &Path, in_container: bool) -> bool {
     if !volume.is_dir() {
         return false;
     }
@@ -37,12 +36,12 @@ fn belongs_to_us(volume: &Path, in_container: bool) -> bool {
     in_container || holds("options.json") || default_files().any(holds) || has_ledger(volume)
 }
 
-/// The names that database and journal have by default.
+/// The default file names of the database and the journal.
 fn default_files() -> impl Iterator<Item = &'static str> {
     [("database", "url"), ("database", "journal")].into_iter().filter_map(|(section, name)| {
         match lookup::find(section, name)? {
-            Named::Value(key) => Some(key.default.trim_start_matches("sqlite:")),
-            Named::SecretFile(_) => None,
+            NamedSetting::Value(key) => Some(key.default.trim_start_matches("sqlite:")),
+            NamedSetting::SecretFile(_) => None,
         }
     })
 }
@@ -59,16 +58,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_data_folder_outside_of_a_container_is_left_alone_unless_it_holds_our_files() {
+    fn a_data_folder_outside_a_container_is_used_only_with_our_files() {
         let folder = tempfile::tempdir().expect("a folder");
         let volume = folder.path();
         fs::write(volume.join("settings.xml"), "of another program").expect("a file");
-        assert!(!belongs_to_us(volume, false));
-        assert!(belongs_to_us(volume, true));
-        assert!(!belongs_to_us(&volume.join("missing"), true));
+        assert!(!is_ours(volume, false));
+        assert!(is_ours(volume, true));
+        assert!(!is_ours(&volume.join("missing"), true));
         for ours in ["options.json", "bankwatch.db", "journal.db", "house_ledger.json"] {
             fs::write(volume.join(ours), "").expect("a file");
-            assert!(belongs_to_us(volume, false), "{ours}");
+            assert!(is_ours(volume, false), "{ours}");
             fs::remove_file(volume.join(ours)).expect("it goes");
         }
     }

@@ -1,21 +1,19 @@
-//! The habits of Python's `ConfigParser`, with which people wrote `pytes_serial.cfg`.
+//! Parses INI files as Python's `ConfigParser` does, for `pytes_serial.cfg`.
 //!
-//! `=` or `:` delimits, whichever comes first; option names are case-insensitive, section names are not; a line
-//! that begins with `#` or `;` is a comment, but after a value both belong to it; a line that is indented deeper
-//! than its option continues the value; values are stripped; what stands in `[DEFAULT]` stands in each section.
+//! The first `=` or `:` is the delimiter; option names are case-insensitive, section names are not; a line that begins
+//! with `#` or `;` is a comment, but after a value both belong to it; a line that is indented deeper than its option
+//! continues the value; values are trimmed; an option in `[DEFAULT]` applies to each section.
 
 use std::collections::BTreeSet;
 
-/// A file as it was read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ini {
     pub(crate) options: Vec<OptionLine>,
-    pub(crate) faults: Vec<Fault>,
+    pub(crate) errors: Vec<IniError>,
     /// Sections and names of the options.
     known: BTreeSet<(String, String)>,
 }
 
-/// One option.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct OptionLine {
     pub(crate) section: String,
@@ -26,9 +24,9 @@ pub(crate) struct OptionLine {
     pub(crate) line: usize,
 }
 
-/// A line that breaks the rules; without its text, which may be part of a password.
+/// An invalid line; without its text, which may be part of a password.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct IniError {
     pub(crate) line: usize,
     pub(crate) what: &'static str,
 }
@@ -36,12 +34,12 @@ pub(crate) struct Fault {
 const DEFAULT: &str = "DEFAULT";
 
 impl Ini {
-    /// Reads a text. No text is refused as a whole.
+    /// Parses a text; invalid lines become errors.
     pub(crate) fn parse(text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
         let mut ini = Self::default();
         let mut section: Option<String> = None;
-        // Whether the option last seen can go on, and how deep it is indented.
+        // The indentation of the last option, if it can be continued.
         let mut open_option: Option<usize> = None;
         for (at, line) in text.split('\n').enumerate() {
             let (line_number, content) = (at + 1, line.trim());
@@ -49,8 +47,8 @@ impl Ini {
                 continue;
             }
             let indent = line.chars().take_while(|c| c.is_whitespace()).count();
-            let goes_on = open_option.is_some_and(|depth| content.is_empty() || indent > depth);
-            if goes_on && let Some(option) = ini.options.last_mut() {
+            let is_continuation = open_option.is_some_and(|depth| content.is_empty() || indent > depth);
+            if is_continuation && let Some(option) = ini.options.last_mut() {
                 option.value.push('\n');
                 option.value.push_str(content);
             } else if content.is_empty() {
@@ -62,11 +60,11 @@ impl Ini {
                 open_option = None;
                 let added = match &section {
                     Some(section) => ini.add(section, content, line_number),
-                    None => Err("expected a section such as [serial] before it"),
+                    None => Err("expected a section header such as [serial] before it"),
                 };
                 match added {
                     Ok(()) => open_option = Some(indent),
-                    Err(what) => ini.faults.push(Fault { line: line_number, what }),
+                    Err(what) => ini.errors.push(IniError { line: line_number, what }),
                 }
             }
         }
@@ -83,13 +81,13 @@ impl Ini {
             return Err("expected a name before the =");
         }
         if !self.known.insert((section.to_owned(), name.clone())) {
-            return Err("expected each option once in its section, found it again");
+            return Err("this option occurs twice in its section; remove one");
         }
         self.options.push(OptionLine { section: section.to_owned(), name, value, line });
         Ok(())
     }
 
-    /// The option of that name in that section, else in `[DEFAULT]`.
+    /// Finds an option in the section, else in `[DEFAULT]`.
     pub(crate) fn get(&self, section: &str, name: &str) -> Option<&OptionLine> {
         let in_section = |section: &str| {
             self.options.iter().find(|o| o.section == section && o.name.eq_ignore_ascii_case(name))
@@ -98,7 +96,7 @@ impl Ini {
     }
 }
 
-/// What stands between the brackets; what follows them is ignored.
+/// The text between the brackets; what follows them is ignored.
 fn header(content: &str) -> Option<&str> {
     let inside = content.strip_prefix('[')?;
     inside.rfind(']').filter(|end| *end > 0).and_then(|end| inside.get(..end))
@@ -135,17 +133,17 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_break_the_rules_are_told_and_the_others_read() {
+    fn invalid_lines_are_reported_and_the_others_read() {
         let ini = Ini::parse("a=1\n[s]\nnothing\n=2\nb=3\nB=4\n");
-        assert_eq!(ini.faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [1, 3, 4, 6]);
+        assert_eq!(ini.errors.iter().map(|error| error.line).collect::<Vec<_>>(), [1, 3, 4, 6]);
         assert_eq!(ini.get("s", "B").map(|option| option.value.as_str()), Some("3"));
     }
 
     #[test]
     fn the_largest_allowed_file_is_read_within_seconds() {
         let options: String = (0..60_000).map(|number| format!("q{number} = 1\n")).collect();
-        let begun = std::time::Instant::now();
+        let start = std::time::Instant::now();
         assert_eq!(Ini::parse(&format!("[s]\n{options}")).options.len(), 60_000);
-        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
     }
 }

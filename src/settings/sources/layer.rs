@@ -1,4 +1,4 @@
-//! One layer: what one source says, each value checked where its origin is still known.
+//! A layer: the settings of one source, each checked while its origin is known.
 
 use std::path::Path;
 
@@ -8,21 +8,21 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-use crate::settings::check::problem::{Origin, Problem, Trouble};
-use crate::settings::key::{FILE_SUFFIX, Place};
+use crate::settings::check::problem::{Origin, ProblemKind, SettingsProblem};
+use crate::settings::key::{FILE_SUFFIX, SettingPath};
 use crate::settings::lookup;
-use crate::settings::lookup::Named;
-use crate::settings::sections::bank::Expected;
+use crate::settings::lookup::NamedSetting;
+use crate::settings::sections::bank::ExpectedCounts;
 use crate::settings::sources::text_file::{read_text, readable_by_all, unreadable};
 
-/// One setting that was given. It is not `Debug`: its value may be a secret.
-pub(crate) struct Given {
-    pub(crate) place: Place,
+/// One setting of a layer. Not `Debug`, because its value may be a secret.
+pub(crate) struct LayerEntry {
+    pub(crate) place: SettingPath,
     pub(crate) value: Value,
     pub(crate) origin: Origin,
 }
 
-impl Provider for Given {
+impl Provider for LayerEntry {
     fn metadata(&self) -> Metadata {
         Metadata::named(self.origin.to_string())
     }
@@ -33,83 +33,90 @@ impl Provider for Given {
     }
 }
 
-/// What one source says.
 #[derive(Default)]
 pub(crate) struct Layer {
-    pub(crate) givens: Vec<Given>,
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) entries: Vec<LayerEntry>,
+    pub(crate) problems: Vec<SettingsProblem>,
     pub(crate) warnings: Vec<String>,
-    /// Only the predecessor's file says this.
-    pub(crate) expected: Option<Expected>,
-    /// Of a `pytes_serial.cfg`.
+    /// Only set by a `pytes_serial.cfg`.
+    pub(crate) expected: Option<ExpectedCounts>,
     pub(crate) pytes_serial: Option<PytesSerialFile>,
 }
 
 impl Layer {
-    /// A layer that says only what is wrong with it.
-    pub(crate) fn broken(problem: Problem) -> Self {
+    pub(crate) fn with_problem(problem: SettingsProblem) -> Self {
         Self { problems: vec![problem], ..Self::default() }
     }
 
-    /// Takes a text, converting it to what the setting wants.
-    pub(crate) fn text(&mut self, place: Place, text: &str, origin: Origin) {
-        match place.key.kind.read(text) {
-            Ok(value) => self.push(Given { place, value, origin }),
-            Err(mismatch) => self.problems.push(Problem::new(origin, place, Trouble::Mismatch(mismatch))),
+    /// Adds a text, converted to the type of the setting.
+    pub(crate) fn add_text(&mut self, place: SettingPath, text: &str, origin: Origin) {
+        match place.key.kind.parse(text) {
+            Ok(value) => self.push(LayerEntry { place, value, origin }),
+            Err(mismatch) => {
+                self.problems.push(SettingsProblem::new(origin, place, ProblemKind::Mismatch(mismatch)))
+            }
         }
     }
 
-    /// Takes a value whose type was already written down.
-    pub(crate) fn value(&mut self, place: Place, value: Value, origin: Origin) {
+    /// Adds a value that has a type already.
+    pub(crate) fn add_value(&mut self, place: SettingPath, value: Value, origin: Origin) {
         match place.key.kind.check(&value) {
-            Ok(()) => self.push(Given { place, value, origin }),
-            Err(mismatch) => self.problems.push(Problem::new(origin, place, Trouble::Mismatch(mismatch))),
+            Ok(()) => self.push(LayerEntry { place, value, origin }),
+            Err(mismatch) => {
+                self.problems.push(SettingsProblem::new(origin, place, ProblemKind::Mismatch(mismatch)))
+            }
         }
     }
 
-    /// Takes a secret from the file of that name, without the line end that editors leave behind it.
-    pub(crate) fn secret_file(&mut self, place: Place, file: &Path, folder: &Path, origin: Origin) {
+    /// Adds a secret from a file, without the trailing newline that editors add.
+    pub(crate) fn add_secret_file(&mut self, place: SettingPath, file: &Path, folder: &Path, origin: Origin) {
         let path = folder.join(file);
         match read_text(&path) {
             Ok(text) => {
                 self.warnings.extend(readable_by_all(&path).map(|warning| format!("{place}: {warning}")));
                 let secret =
                     text.strip_suffix('\n').map_or(text.as_str(), |line| line.trim_end_matches('\r'));
-                self.text(place, secret, origin);
+                self.add_text(place, secret, origin);
             }
             Err(error) => {
                 let key = format!("{place}{}", FILE_SUFFIX);
-                self.problems.push(Problem::new(origin, key, unreadable(path, &error)));
+                self.problems.push(SettingsProblem::new(origin, key, unreadable(path, &error)));
             }
         }
     }
 
-    /// Takes a text for a dotted name; none where no setting has that name.
-    pub(crate) fn dotted(&mut self, path: &[&str], text: &str, folder: &Path, origin: Origin) -> Option<()> {
+    /// Adds a text for a dotted name; `None` if no setting has that name.
+    pub(crate) fn add_dotted(
+        &mut self,
+        path: &[&str],
+        text: &str,
+        folder: &Path,
+        origin: Origin,
+    ) -> Option<()> {
         match lookup::locate(path)? {
-            (Named::Value(key), bank) => self.text(Place { key, bank }, text, origin),
-            (Named::SecretFile(key), bank) => {
-                self.secret_file(Place { key, bank }, Path::new(text), folder, origin);
+            (NamedSetting::Value(key), bank) => self.add_text(SettingPath { key, bank }, text, origin),
+            (NamedSetting::SecretFile(key), bank) => {
+                self.add_secret_file(SettingPath { key, bank }, Path::new(text), folder, origin);
             }
         }
         Some(())
     }
 
-    fn push(&mut self, given: Given) {
+    fn push(&mut self, given: LayerEntry) {
         let name = given.place.to_string();
-        match self.givens.iter().find(|known| known.place.to_string() == name) {
+        match self.entries.iter().find(|known| known.place.to_string() == name) {
             Some(known) => {
-                let twice = Trouble::Twice(known.origin.to_string());
-                self.problems.push(Problem::new(given.origin, name, twice));
+                let kind = ProblemKind::Twice(known.origin.to_string());
+                self.problems.push(SettingsProblem::new(given.origin, name, kind));
             }
-            None => self.givens.push(given),
+            None => self.entries.push(given),
         }
     }
 }
 
-/// What is in the file and in no setting.
+/// What a `pytes_serial.cfg` contains beyond settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PytesSerialFile {
-    /// The bank's name as it is written there, where bankwatch can't use it as it is.
+    /// The bank's original name, if bankwatch had to change it.
     pub(crate) unusable_name: Option<String>,
 }

@@ -1,4 +1,5 @@
-//! Everything outside that has a say, handed in, so that a test can be the outside.
+//! The sources of settings: files, environment, credentials and command line. The process passes them in, so that tests
+//! can replace them.
 
 pub(crate) mod data_volume;
 pub(crate) mod environment;
@@ -18,18 +19,17 @@ use std::{
 
 use crate::settings::sources::environment::PREFIX;
 
-/// Where settings come from.
 #[derive(Clone, Default)]
 pub struct Sources {
-    /// The file that was named; it must exist then.
+    /// The configuration file that the user named; it must exist.
     pub config: Option<PathBuf>,
-    /// The files of which the first that exists is read where none was named.
+    /// If no file is named, the first of these that exists is read.
     pub search: Vec<PathBuf>,
-    /// Where relative names of these files begin.
+    /// Relative file names are resolved against it.
     pub current_dir: PathBuf,
-    /// The options of the Home Assistant app, read where it exists.
+    /// The options of the Home Assistant app, if the file exists.
     pub options: Option<PathBuf>,
-    /// Environment variables; only `BANKWATCH_…` count.
+    /// Environment variables; only `BANKWATCH_…` are used.
     pub variables: Vec<(String, String)>,
     /// `section.name=value` from the command line.
     pub overrides: Vec<String>,
@@ -37,12 +37,12 @@ pub struct Sources {
     pub credentials: Option<PathBuf>,
     /// `$STATE_DIRECTORY`: the default of `data_dir`.
     pub state_directory: Option<PathBuf>,
-    /// The default of `data_dir` where there is no state directory: a volume that is meant for this service.
+    /// The default of `data_dir` without a state directory: a container volume for this service.
     pub data_volume: Option<PathBuf>,
 }
 
 impl Sources {
-    /// The sources of a service that runs.
+    /// The sources of this process.
     #[must_use]
     pub(crate) fn from_process(config: Option<PathBuf>, overrides: Vec<String>) -> Self {
         let folder = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -59,23 +59,22 @@ impl Sources {
             overrides,
             credentials: folder("CREDENTIALS_DIRECTORY"),
             state_directory: env::var_os("STATE_DIRECTORY").and_then(|list| env::split_paths(&list).next()),
-            data_volume: data_volume::of_this_machine(),
+            data_volume: data_volume::detect(),
         }
     }
 
-    /// The sources of a file by itself, as if nothing surrounded it.
+    /// A single file, without environment variables or other sources.
     #[must_use]
     pub fn only(config: PathBuf, current_dir: PathBuf) -> Self {
         Self { config: Some(config), current_dir, ..Self::default() }
     }
 
-    /// The file to read: its name as people know it.
+    /// The name of the file to read.
     pub(crate) fn file(&self) -> Option<&Path> {
         let exists = |file: &&PathBuf| self.current_dir.join(file).exists();
         self.config.as_ref().or_else(|| self.search.iter().find(exists)).map(PathBuf::as_path)
     }
 
-    /// The names of the files that were looked for.
     pub(crate) fn looked_for(&self) -> String {
         let names: Vec<_> =
             self.config.iter().chain(&self.search).map(|file| file.display().to_string()).collect();
@@ -84,7 +83,7 @@ impl Sources {
 }
 
 impl fmt::Debug for Sources {
-    /// Leaves out what may hold secrets.
+    /// Omits what may contain secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sources")
             .field("config", &self.config)

@@ -1,17 +1,17 @@
-//! `/data/options.json`: what is set in the panel of the Home Assistant app.
+//! Reads `/data/options.json`, the options of the Home Assistant app.
 
 use std::path::Path;
 
 use serde_json::Value as Json;
 
-use crate::settings::check::problem::{Origin, Problem, Trouble};
+use crate::settings::check::problem::{Origin, ProblemKind, SettingsProblem};
 use crate::settings::sources::layer::Layer;
 use crate::settings::sources::text_file::{read_text, unreadable};
-use crate::settings::sources::tree::{Entry, Node, Walk};
+use crate::settings::sources::tree::{Node, TableEntry, TreeWalker};
 
-/// Reads the file, if there is one.
+/// A missing file is an empty layer.
 pub(crate) fn layer(file: &Path, folder: &Path) -> Layer {
-    let problem = |trouble| Layer::broken(Problem::new(Origin::file(file), "", trouble));
+    let problem = |kind| Layer::with_problem(SettingsProblem::new(Origin::file(file), "", kind));
     let text = match read_text(file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Layer::default(),
@@ -19,19 +19,19 @@ pub(crate) fn layer(file: &Path, folder: &Path) -> Layer {
     };
     match serde_json::from_str(&text) {
         Ok(Json::Object(options)) => {
-            let mut walk = Walk { file, folder, layer: Layer::default() };
+            let mut walk = TreeWalker { file, folder, layer: Layer::default() };
             walk.root(entries(options));
             walk.layer
         }
-        Ok(_) => problem(Trouble::Syntax("expected an object in braces".into())),
-        Err(error) => problem(Trouble::Syntax(error.to_string())),
+        Ok(_) => problem(ProblemKind::Syntax("expected an object in braces".into())),
+        Err(error) => problem(ProblemKind::Syntax(error.to_string())),
     }
 }
 
-/// An option that was left empty in the panel is null, or missing: both say nothing.
-fn entries(object: serde_json::Map<String, Json>) -> Vec<Entry> {
-    let said = object.into_iter().filter(|(_, value)| !value.is_null());
-    said.map(|(name, value)| Entry { name, line: None, node: node(value) }).collect()
+/// An option that is left empty in the Home Assistant UI is null or missing.
+fn entries(object: serde_json::Map<String, Json>) -> Vec<TableEntry> {
+    let set = object.into_iter().filter(|(_, value)| !value.is_null());
+    set.map(|(name, value)| TableEntry { name, line: None, node: node(value) }).collect()
 }
 
 fn node(value: Json) -> Node {

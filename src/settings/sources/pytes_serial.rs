@@ -1,17 +1,17 @@
-//! `pytes_serial.cfg`, the predecessor's file, as a layer: a table of which option becomes which setting.
+//! Reads `pytes_serial.cfg` as a layer, with a table that maps its options to settings.
 //!
-//! What the file does not say keeps our default. Values are read as Python's `ConfigParser` gives them to the
-//! predecessor: `%%` is one percent sign. A lone `%`, at which Python stops, stands for itself.
+//! Settings without an option keep their defaults. Values are read as Python's `ConfigParser` does: `%%` is one percent
+//! sign. A single `%`, which is an error in Python, is read as it is.
 
 use std::{borrow::Cow, path::Path};
 
-use crate::settings::check::kind::{Kind, Mismatch};
-use crate::settings::check::problem::{Origin, Problem, Trouble};
+use crate::settings::check::kind::{Mismatch, SettingKind};
+use crate::settings::check::problem::{Origin, ProblemKind, SettingsProblem};
 use crate::settings::endpoint::{DatabaseUrl, MqttUrl};
-use crate::settings::key::{BANK, Place};
+use crate::settings::key::{BANK, SettingPath};
 use crate::settings::lookup;
-use crate::settings::lookup::Named;
-use crate::settings::sections::bank::{Expected, is_in_name};
+use crate::settings::lookup::NamedSetting;
+use crate::settings::sections::bank::{ExpectedCounts, is_in_name};
 use crate::settings::sources::ini::{Ini, OptionLine};
 use crate::settings::sources::layer::{Layer, PytesSerialFile};
 
@@ -20,12 +20,12 @@ const MQTT: &str = "MQTT";
 const CELLS: &str = "cells_monitoring";
 const EVENTS: &str = "events_monitoring";
 
-/// One option of the file and the setting it becomes.
-struct Row {
+/// An option and the setting that it maps to.
+struct OptionMapping {
     section: &'static str,
     option: &'static str,
     to: [&'static str; 2],
-    /// What makes our text of theirs; what can't be made stays, and does not fit the setting then.
+    /// Converts the text; a text that it can't convert stays and is then rejected by the setting's check.
     convert: fn(&str) -> Cow<'_, str>,
 }
 
@@ -34,12 +34,12 @@ const fn row(
     option: &'static str,
     to: [&'static str; 2],
     convert: fn(&str) -> Cow<'_, str>,
-) -> Row {
-    Row { section, option, to, convert }
+) -> OptionMapping {
+    OptionMapping { section, option, to, convert }
 }
 
-/// Options that become a setting by themselves.
-const ROWS: &[Row] = &[
+/// Options that map to one setting.
+const ROWS: &[OptionMapping] = &[
     row("serial", "serial_port", ["bank", "link"], as_it_is),
     row("serial", "serial_baudrate", ["bank", "baud"], as_it_is),
     row("serial", "reading_freq", ["bank", "interval"], seconds),
@@ -58,18 +58,18 @@ const ROWS: &[Row] = &[
     row("logging", "LOGGING_FILE_MAX_FILES", ["log", "max_files"], as_it_is),
 ];
 
-/// Options of a server that is switched on. Switched off, what stands there is often a mere example.
-const SQL_ROWS: &[Row] = &[
+/// Options of a server, only read if it is enabled: otherwise they are often just the examples of the shipped file.
+const SQL_ROWS: &[OptionMapping] = &[
     row(SQL, "password", ["database", "password"], as_it_is),
     row(SQL, "SQL_active", ["database", "legacy_table"], truth),
 ];
-const MQTT_ROWS: &[Row] = &[
+const MQTT_ROWS: &[OptionMapping] = &[
     row(MQTT, "MQTT_username", ["mqtt", "username"], as_it_is),
     row(MQTT, "MQTT_password", ["mqtt", "password"], as_it_is),
     row(MQTT, "MQTT_active", ["mqtt", "legacy_topics"], truth),
 ];
 
-/// Options that become a setting together with others, or not as they are.
+/// Options that are combined with others or need special treatment.
 const OTHERS: &[(&str, &[&str])] = &[
     ("battery_info", &["powers", "cells", "dev_name"]),
     (SQL, &["host", "db_port", "user", "database"]),
@@ -78,35 +78,35 @@ const OTHERS: &[(&str, &[&str])] = &[
 ];
 
 /// An option that earlier versions had in another section.
-struct Older {
+struct OptionAlias {
     newer: [&'static str; 2],
     older: [&'static str; 2],
-    /// Which of its values mean the newer one.
+    /// Whether the value is one of the newer option.
     fits: fn(&str) -> bool,
 }
 
-const fn older(newer: [&'static str; 2], older: [&'static str; 2], fits: fn(&str) -> bool) -> Older {
-    Older { newer, older, fits }
+const fn older(newer: [&'static str; 2], older: [&'static str; 2], fits: fn(&str) -> bool) -> OptionAlias {
+    OptionAlias { newer, older, fits }
 }
 
-/// Options of versions up to 0.7.4. Where a file has both, the newer one wins.
-const OLDER: &[Older] = &[
+/// Options of versions up to 0.7.4. If a file has both, the newer one wins.
+const OLDER: &[OptionAlias] = &[
     older(["battery_info", "powers"], ["general", "powers"], |_| true),
     older(["battery_info", "cells"], ["events", "cells"], |_| true),
     older([EVENTS, "events_monitoring"], ["events", "events_monitoring"], |_| true),
     older([EVENTS, "cells_details"], ["events", "cells_details"], |_| true),
     older([CELLS, "cells_monitoring"], ["events", "cells_monitoring"], |_| true),
-    // One option for what became two: the values tell them apart.
+    // One option became two; the values distinguish them.
     older([EVENTS, "monitoring_level"], ["events", "cells_details_level"], |text| !is_cell_level(text)),
     older([CELLS, "monitoring_level"], ["events", "cells_details_level"], is_cell_level),
 ];
 
-/// The predecessor's catalogue of events, where it lies beside its file.
+/// The catalogue of events of pytes_serial, next to its configuration file.
 const CATALOGUE: &str = "events_config.json";
 
-/// Whether a file speaks the predecessor's language: by its name, else by sections that only it has.
+/// Whether a file is a `pytes_serial.cfg`: by its name, else by sections that only it has.
 #[must_use]
-pub fn is_its_file(file: &Path, text: &str) -> bool {
+pub fn is_pytes_serial_file(file: &Path, text: &str) -> bool {
     let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let its_section = |line: &str| {
         let inside = line.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -119,7 +119,7 @@ pub fn is_its_file(file: &Path, text: &str) -> bool {
 pub(crate) fn layer(file: &Path, folder: &Path, text: &str) -> Layer {
     let ini = Ini::parse(text);
     let layer = Layer { pytes_serial: Some(PytesSerialFile::default()), ..Layer::default() };
-    let mut reader = Reader { file, ini: &ini, layer };
+    let mut reader = ConfigReader { file, ini: &ini, layer };
     reader.rows(ROWS);
     if reader.is_true(SQL, "SQL_active") {
         reader.rows(SQL_ROWS);
@@ -132,30 +132,30 @@ pub(crate) fn layer(file: &Path, folder: &Path, text: &str) -> Layer {
     reader.name();
     reader.cells();
     reader.expected();
-    reader.strangers();
+    reader.warn_about_unused_options();
     // Also a folder or a dangling link of that name: whoever reads it says what is wrong with it.
     if folder.join(CATALOGUE).symlink_metadata().is_ok() {
         reader.give(["events", "catalogue"], CATALOGUE, Origin::file(Path::new(CATALOGUE)));
     }
-    let Reader { mut layer, .. } = reader;
-    for fault in ini.faults {
-        layer.problems.push(Problem::new(
-            Origin::line(file, fault.line),
+    let ConfigReader { mut layer, .. } = reader;
+    for error in ini.errors {
+        layer.problems.push(SettingsProblem::new(
+            Origin::line(file, error.line),
             "",
-            Trouble::Syntax(fault.what.to_owned()),
+            ProblemKind::Syntax(error.what.to_owned()),
         ));
     }
     layer
 }
 
-struct Reader<'a> {
+struct ConfigReader<'a> {
     file: &'a Path,
     ini: &'a Ini,
     layer: Layer,
 }
 
-impl Reader<'_> {
-    fn rows(&mut self, rows: &[Row]) {
+impl ConfigReader<'_> {
+    fn rows(&mut self, rows: &[OptionMapping]) {
         for row in rows {
             if let Some((text, origin)) = self.get(row.section, row.option) {
                 self.give(row.to, &(row.convert)(&text), origin);
@@ -163,9 +163,9 @@ impl Reader<'_> {
         }
     }
 
-    /// The line of an option, else that of its older name.
+    /// Finds an option, else its older name.
     fn find(&self, section: &str, option: &str) -> Option<&OptionLine> {
-        let older = |row: &Older| {
+        let older = |row: &OptionAlias| {
             let [section, option] = row.older;
             self.ini.get(section, option).filter(|found| (row.fits)(&found.value))
         };
@@ -173,14 +173,13 @@ impl Reader<'_> {
         self.ini.get(section, option).or_else(|| rows.find_map(older))
     }
 
-    /// An option's value and place.
     fn get(&mut self, section: &str, option: &str) -> Option<(String, Origin)> {
         let found = self.find(section, option)?;
         let origin = self.origin(found);
         if found.value.replace("%%", "").contains("%(") {
             let sentence = "expected the value itself; a reference such as %(name)s is not followed \
                             (write %% for a percent sign)";
-            self.layer.problems.push(Problem::new(&origin, "", Trouble::Syntax(sentence.into())));
+            self.layer.problems.push(SettingsProblem::new(&origin, "", ProblemKind::Syntax(sentence.into())));
             return None;
         }
         Some((found.value.replace("%%", "%"), origin))
@@ -195,9 +194,9 @@ impl Reader<'_> {
     }
 
     fn give(&mut self, [section, name]: [&str; 2], text: &str, origin: Origin) {
-        if let Some(Named::Value(key)) = lookup::find(section, name) {
+        if let Some(NamedSetting::Value(key)) = lookup::find(section, name) {
             let bank = (section == BANK).then_some(1);
-            self.layer.text(Place { key, bank }, text, origin);
+            self.layer.add_text(SettingPath { key, bank }, text, origin);
         }
     }
 
@@ -205,7 +204,7 @@ impl Reader<'_> {
         self.find(section, option).is_some_and(|found| truth(&found.value) == "true")
     }
 
-    /// A name that no topic and no file can have is changed: pytes_serial ran with it.
+    /// Changes a name that topics and files can't have, since pytes_serial accepted it.
     fn name(&mut self) {
         let Some((text, origin)) = self.get("battery_info", "dev_name") else { return };
         let name = usable_name(&text);
@@ -261,11 +260,11 @@ impl Reader<'_> {
     fn expected(&mut self) {
         let batteries = self.number("battery_info", "powers", 1..=16);
         let cells = self.number("battery_info", "cells", 1..=255);
-        let expected = Expected { batteries, cells };
-        self.layer.expected = (expected != Expected::default()).then_some(expected);
+        let expected = ExpectedCounts { batteries, cells };
+        self.layer.expected = (expected != ExpectedCounts::default()).then_some(expected);
     }
 
-    /// A number that no setting of ours takes by itself.
+    /// A number that is not a setting by itself.
     fn number<T: TryFrom<i64>>(
         &mut self,
         section: &str,
@@ -275,15 +274,17 @@ impl Reader<'_> {
         let (text, origin) = self.get(section, option).filter(|(text, _)| !text.is_empty())?;
         let number = text.parse().ok().filter(|number| range.contains(number));
         if number.is_none() {
-            let mismatch =
-                Mismatch { expected: Kind::Number(range).expected().into(), found: format!("{text:?}") };
-            self.layer.problems.push(Problem::new(origin, "", Trouble::Mismatch(mismatch)));
+            let mismatch = Mismatch {
+                expected: SettingKind::Number(range).expected().into(),
+                found: format!("{text:?}"),
+            };
+            self.layer.problems.push(SettingsProblem::new(origin, "", ProblemKind::Mismatch(mismatch)));
         }
         T::try_from(number?).ok()
     }
 
-    /// Options that mean nothing to us: a slip, of a version we don't know, or older than another one of the file.
-    fn strangers(&mut self) {
+    /// Warns about options that are not used: misspelt, of an unknown version, or replaced by a newer one in the file.
+    fn warn_about_unused_options(&mut self) {
         for option in &self.ini.options {
             let known = |section: &str, name: &str| {
                 (section == option.section || option.section == "DEFAULT")
@@ -296,7 +297,7 @@ impl Reader<'_> {
             if in_rows || in_others() {
                 continue;
             }
-            let means = |row: &&Older| known(row.older[0], row.older[1]) && (row.fits)(&option.value);
+            let means = |row: &&OptionAlias| known(row.older[0], row.older[1]) && (row.fits)(&option.value);
             let newer = OLDER.iter().find(means).map(|row| row.newer);
             let replaced =
                 newer.map(|[section, name]| (section, name, self.ini.get(section, name).is_some()));
@@ -322,7 +323,7 @@ fn lower(text: &str) -> Cow<'_, str> {
     text.to_lowercase().into()
 }
 
-/// Its booleans are the word `true`; anything else is false.
+/// In pytes_serial only the word `true` is true.
 fn truth(text: &str) -> Cow<'_, str> {
     if text.trim().eq_ignore_ascii_case("true") { "true".into() } else { "false".into() }
 }
@@ -331,13 +332,13 @@ fn is_cell_level(text: &str) -> bool {
     ["low", "medium", "high"].iter().any(|level| level.eq_ignore_ascii_case(text))
 }
 
-/// The name in the characters that bankwatch can use; each run of others becomes one `_`.
+/// Replaces each run of characters that a bank name can't have with one `_`.
 fn usable_name(text: &str) -> String {
     let parts = text.split(|c| !is_in_name(c)).filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("_")
 }
 
-/// `10` or `0.5` seconds. None at all means as fast as it can: our shortest interval.
+/// Converts `10` or `0.5` seconds. Zero means as fast as possible: the shortest interval.
 fn seconds(text: &str) -> Cow<'_, str> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => {
@@ -351,7 +352,7 @@ fn seconds(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// `logging.INFO` and its kin.
+/// Converts `logging.INFO` and similar level names.
 fn level(text: &str) -> Cow<'_, str> {
     let word = text.to_lowercase();
     match word.strip_prefix("logging.").unwrap_or(&word) {

@@ -5,25 +5,25 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::settings::check::problem::Trouble;
+use crate::settings::check::problem::ProblemKind;
 
-/// The text of a file that people write: settings, a secret, a catalogue. A device named by mistake has no end, so there is one here.
+/// Reads a text file. The size is limited because a device that is named by mistake may never end.
 ///
 /// # Errors
-/// Those of the system; it is larger than 1 MiB, or no UTF-8.
+/// Also fails if the file is larger than 1 MiB or not UTF-8.
 pub(crate) fn read_text(path: &Path) -> io::Result<String> {
-    const MOST_BYTES: u64 = 1024 * 1024;
+    const MAX_BYTES: u64 = 1024 * 1024;
     let mut bytes = Vec::new();
-    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_BYTES {
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
     }
     String::from_utf8(bytes)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "expected UTF-8 text, found other bytes"))
 }
 
-/// A warning if every user of this machine may read the secret in this file. Files that a container engine mounts below
-/// `/run/secrets` have such a mode, but are visible only in the container.
+/// A warning if every user of this machine can read this secret file. Files that a container engine mounts below
+/// `/run/secrets` are exempt: they have such a mode but are visible only in the container.
 pub(crate) fn readable_by_all(path: &Path) -> Option<String> {
     if path.starts_with("/run/secrets") {
         return None;
@@ -35,7 +35,6 @@ pub(crate) fn readable_by_all(path: &Path) -> Option<String> {
     })
 }
 
-/// A file that can't be read, in the system's words.
-pub(crate) fn unreadable(path: PathBuf, error: &std::io::Error) -> Trouble {
-    Trouble::Unreadable { path, reason: error.to_string() }
+pub(crate) fn unreadable(path: PathBuf, error: &std::io::Error) -> ProblemKind {
+    ProblemKind::Unreadable { path, reason: error.to_string() }
 }

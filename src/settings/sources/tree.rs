@@ -1,44 +1,39 @@
-//! What TOML and JSON have in common: sections of names and values, walked against the table of keys.
+//! Reads the common structure of TOML and JSON: sections with keys and values, checked against the known settings.
 
 use std::path::Path;
 
 use figment::value::{Dict, Value};
 
 use crate::settings::check::kind::Mismatch;
-use crate::settings::check::problem::{Origin, Problem, Trouble};
-use crate::settings::key::{BANK, FILE_SUFFIX, Place};
+use crate::settings::check::problem::{Origin, ProblemKind, SettingsProblem};
+use crate::settings::key::{BANK, FILE_SUFFIX, SettingPath};
 use crate::settings::lookup;
-use crate::settings::lookup::Named;
+use crate::settings::lookup::NamedSetting;
 use crate::settings::sources::layer::Layer;
 
-/// A part of a structured file.
 pub(crate) enum Node {
-    Table(Vec<Entry>),
+    Table(Vec<TableEntry>),
     List(Vec<Node>),
     Leaf(Value),
 }
 
-/// A name and what stands behind it.
-pub(crate) struct Entry {
+pub(crate) struct TableEntry {
     pub(crate) name: String,
-    /// From 1, where the format tells.
+    /// From 1; `None` if the format has no lines.
     pub(crate) line: Option<usize>,
     pub(crate) node: Node,
 }
 
-/// Walks a file.
-pub(crate) struct Walk<'a> {
-    /// The file's name, for origins.
+pub(crate) struct TreeWalker<'a> {
+    /// For the origins.
     pub(crate) file: &'a Path,
-    /// Where relative names of secret files begin.
+    /// Relative names of secret files are resolved against it.
     pub(crate) folder: &'a Path,
-    /// What was found so far.
     pub(crate) layer: Layer,
 }
 
-impl Walk<'_> {
-    /// Takes the whole file.
-    pub(crate) fn root(&mut self, entries: Vec<Entry>) {
+impl TreeWalker<'_> {
+    pub(crate) fn root(&mut self, entries: Vec<TableEntry>) {
         for entry in entries {
             if lookup::find("", &entry.name).is_some() {
                 self.setting("", None, entry);
@@ -52,23 +47,23 @@ impl Walk<'_> {
         }
     }
 
-    fn banks(&mut self, entry: Entry) {
+    fn banks(&mut self, entry: TableEntry) {
         let origin = self.origin(entry.line);
         let wrong = |found: &str| {
-            let mismatch = Mismatch { expected: "[[bank]], in double brackets".into(), found: found.into() };
-            Problem::new(&origin, BANK, Trouble::Mismatch(mismatch))
+            let mismatch = Mismatch { expected: "[[bank]] in double brackets".into(), found: found.into() };
+            SettingsProblem::new(&origin, BANK, ProblemKind::Mismatch(mismatch))
         };
         let Node::List(banks) = entry.node else {
-            return self.layer.problems.push(wrong("a single one"));
+            return self.layer.problems.push(wrong("[bank]"));
         };
         for (place, bank) in banks.into_iter().enumerate() {
             match bank {
                 Node::Table(entries) if entries.is_empty() => {
-                    // A bank of which nothing is said is still a bank: the first row's default says so.
+                    // A bank without settings is still a bank: the default of its first key creates it.
                     let key = lookup::section(BANK).and_then(|keys| keys.first());
                     if let Some(key) = key {
-                        let place = Place { key, bank: Some(place + 1) };
-                        self.layer.text(place, key.default, Origin::Default);
+                        let place = SettingPath { key, bank: Some(place + 1) };
+                        self.layer.add_text(place, key.default, Origin::Default);
                     }
                 }
                 Node::Table(entries) => {
@@ -77,13 +72,13 @@ impl Walk<'_> {
                     }
                 }
                 Node::List(_) | Node::Leaf(_) => {
-                    self.layer.problems.push(wrong("a value that is no section"))
+                    self.layer.problems.push(wrong("a value that is not a section"))
                 }
             }
         }
     }
 
-    fn section(&mut self, entry: Entry) {
+    fn section(&mut self, entry: TableEntry) {
         match entry.node {
             Node::Table(entries) => {
                 for inner in entries {
@@ -93,38 +88,44 @@ impl Walk<'_> {
             Node::List(_) | Node::Leaf(_) => {
                 let found = "something else".to_owned();
                 let mismatch = Mismatch { expected: format!("a section [{}]", entry.name), found };
-                let problem = Problem::new(self.origin(entry.line), entry.name, Trouble::Mismatch(mismatch));
+                let problem = SettingsProblem::new(
+                    self.origin(entry.line),
+                    entry.name,
+                    ProblemKind::Mismatch(mismatch),
+                );
                 self.layer.problems.push(problem);
             }
         }
     }
 
-    fn setting(&mut self, section: &str, bank: Option<usize>, entry: Entry) {
+    fn setting(&mut self, section: &str, bank: Option<usize>, entry: TableEntry) {
         let origin = self.origin(entry.line);
         match lookup::find(section, &entry.name) {
-            Some(Named::Value(key)) => self.layer.value(Place { key, bank }, entry.node.into_value(), origin),
-            Some(Named::SecretFile(key)) => {
-                let place = Place { key, bank };
+            Some(NamedSetting::Value(key)) => {
+                self.layer.add_value(SettingPath { key, bank }, entry.node.into_value(), origin)
+            }
+            Some(NamedSetting::SecretFile(key)) => {
+                let place = SettingPath { key, bank };
                 if let Node::Leaf(Value::String(_, path)) = &entry.node {
-                    return self.layer.secret_file(place, Path::new(path), self.folder, origin);
+                    return self.layer.add_secret_file(place, Path::new(path), self.folder, origin);
                 }
-                let found = "a value that is no text".to_owned();
-                let trouble = Trouble::Mismatch(Mismatch { expected: "a path".into(), found });
+                let found = "a value that is not a text".to_owned();
+                let kind = ProblemKind::Mismatch(Mismatch { expected: "a path".into(), found });
                 let name = format!("{place}{}", FILE_SUFFIX);
-                self.layer.problems.push(Problem::new(origin, name, trouble));
+                self.layer.problems.push(SettingsProblem::new(origin, name, kind));
             }
             None => self.unknown(section, bank, &entry),
         }
     }
 
-    fn unknown(&mut self, section: &str, bank: Option<usize>, entry: &Entry) {
+    fn unknown(&mut self, section: &str, bank: Option<usize>, entry: &TableEntry) {
         let name = match (section, bank) {
             ("", _) => entry.name.clone(),
             (_, Some(bank)) => format!("{section}.{bank}.{}", entry.name),
             (_, None) => format!("{section}.{}", entry.name),
         };
-        let trouble = Trouble::Unknown { nearest: lookup::nearest(section, &entry.name) };
-        self.layer.problems.push(Problem::new(self.origin(entry.line), name, trouble));
+        let kind = ProblemKind::Unknown { nearest: lookup::nearest(section, &entry.name) };
+        self.layer.problems.push(SettingsProblem::new(self.origin(entry.line), name, kind));
     }
 
     fn origin(&self, line: Option<usize>) -> Origin {
@@ -133,7 +134,7 @@ impl Walk<'_> {
 }
 
 impl Node {
-    /// The value of a leaf; of anything else only its type, which fits no setting.
+    /// The value of a leaf; anything else becomes an empty value of its type, which no setting allows.
     fn into_value(self) -> Value {
         match self {
             Self::Leaf(value) => value,

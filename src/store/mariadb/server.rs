@@ -16,7 +16,7 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::settings::endpoint::percent_encoded;
+use crate::settings::endpoint::percent_encode;
 use crate::store::error::{StoreError, about_data};
 use crate::store::mariadb::abort::AbortHandle;
 use crate::store::text::one_line;
@@ -115,7 +115,7 @@ impl DatabaseServer {
     }
 
     fn url(&self, addresses: &[SocketAddr]) -> Result<String, StoreError> {
-        let (user, password) = (percent_encoded(&self.user), percent_encoded(self.password.expose_secret()));
+        let (user, password) = (percent_encode(&self.user), percent_encode(self.password.expose_secret()));
         let port = self.port;
         if let Ok(IpAddr::V6(address)) = self.host.parse() {
             // The options can't contain a colon, so a connection attempt checks the timeout first.
@@ -135,7 +135,7 @@ impl DatabaseServer {
             self.host
         );
         let authorities = if self.verify {
-            format!("?ssl_ca={}", percent_encoded(&self.authorities()?.to_string_lossy()))
+            format!("?ssl_ca={}", percent_encode(&self.authorities()?.to_string_lossy()))
         } else {
             String::new()
         };

@@ -170,7 +170,7 @@ fn each_configuration_error_has_its_own_line_and_position() {
         "[[bank]]\nlink = \"/dev/ttyUSB0\"\nbaud = 5\nintervall = \"10s\"\n\n[log]\nlevel = \"loud\"\n";
     fs::write(folder.path().join("bankwatch.toml"), text).unwrap();
     let words = [
-        "the settings have 3 mistakes",
+        "3 configuration errors:",
         "bankwatch.toml:3: ",
         "bankwatch.toml:4: ",
         "did you mean bank.interval?",

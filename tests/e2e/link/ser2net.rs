@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
-use bankwatch::internals::app::Chain;
+use bankwatch::internals::app::BankChain;
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 use support::chain::house;
 use support::faulty_actor::{LONG, brisk, supervised};
@@ -97,7 +97,7 @@ fn with_ser2net(
         let mut house = house(&format!("{scheme}://127.0.0.1:{port}"));
         house.serial.wake = true;
         let (seen, outlet) = Seen::keep(&mut supervisor);
-        let _chain = Chain::grow(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
         test(bank, bridge, &start, seen, lines).await;
     });
 }

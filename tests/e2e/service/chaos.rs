@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::app::{Bank, Chain};
+use bankwatch::internals::app::{BankChain, ChainConfig};
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::validation::AnswerValidator;
 use bankwatch::internals::supervise::{ServiceHealth, ShutdownPhase, SupervisionPolicy};
@@ -225,7 +225,7 @@ fn size() -> (u64, usize, usize) {
     (kilobytes * 1024, count("/proc/self/fd"), count("/proc/self/task"))
 }
 
-fn bank(door: &TcpGate) -> Bank {
+fn bank(door: &TcpGate) -> ChainConfig {
     let mut bank = Port::of(door.link());
     bank.serial.patience = ConsoleTimeouts {
         first_byte: ms(500),
@@ -271,7 +271,7 @@ fn random_failures_never_stop_sweeps_or_leak() {
         let bugs = Bugs::default();
         let log = log(&lines, bugs.clone(), [one.clone(), two.clone()]);
         let outlets = [to_failing, to_one, to_two];
-        let _chain = Chain::grow(&mut supervisor, bank(&door), &outlets, &log).unwrap();
+        let _chain = BankChain::start(&mut supervisor, bank(&door), &outlets, &log).unwrap();
         let mut fixture = Fixture {
             lines: lines.clone(),
             rng: Rng::with_seed(seed),

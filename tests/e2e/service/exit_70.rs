@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bankwatch::internals::app::{Plan, Workings};
+use bankwatch::internals::app::{AppConfig, Overrides};
 use bankwatch::internals::cli::exit::Exit;
 use bankwatch::internals::cli::run::serve;
 use bankwatch::internals::settings::{Sources, load};
@@ -31,19 +31,19 @@ fn exhausted_panic_budget_exits_with_70_and_the_reason() {
     let current_dir = folder.path().to_owned();
     let sources = Sources { current_dir, overrides: overrides.into(), ..Sources::default() };
     let pause = Duration::from_millis(10);
-    let workings = Workings {
+    let overrides = Overrides {
         policy: SupervisionPolicy {
             initial_backoff: pause,
             max_backoff: pause,
             panic_budget: (2, pause * 10_000),
             ..SupervisionPolicy::default()
         },
-        patience: ConsoleTimeouts { quiet: pause, ..ConsoleTimeouts::default() },
+        console_timeouts: ConsoleTimeouts { quiet: pause, ..ConsoleTimeouts::default() },
         assemble: |_| panic!("a bug in the \x1b[31mparser"),
-        ..Workings::default()
+        ..Overrides::default()
     };
     let settings = load(&sources).unwrap().settings;
-    let plan = Plan { settings, config: "none".into(), terminal: false, workings };
+    let plan = AppConfig { settings, config_file: "none".into(), show_table: false, overrides };
 
     let exit = serve(plan, &[], |_, _| {}).unwrap();
     assert_eq!((exit, exit.code()), (Exit::Unrecoverable, 70));

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Barrier};
 
-use bankwatch::internals::app::Chain;
+use bankwatch::internals::app::BankChain;
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 use bankwatch::internals::supervise::HeartbeatSet;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -118,8 +118,8 @@ fn one_stuck_poller_stops_the_watchdog() {
                 wait.wait();
             }
         });
-        let _stuck = Chain::grow(&mut supervisor, house, &[], &log).unwrap();
-        let _going = Chain::grow(&mut supervisor, shed, &[], &lines.logger()).unwrap();
+        let _stuck = BankChain::start(&mut supervisor, house, &[], &log).unwrap();
+        let _going = BankChain::start(&mut supervisor, shed, &[], &lines.logger()).unwrap();
         let no_heartbeat = async { while beats.next().await {} };
         timeout(LONG, no_heartbeat).await.expect("no heartbeat while one of the banks is stuck");
         for _ in 0..20 {
@@ -145,7 +145,7 @@ fn no_heartbeat_while_the_only_poller_is_stuck() {
                 wait.wait();
             }
         });
-        let _chain = Chain::grow(&mut supervisor, house, &[], &log).unwrap();
+        let _chain = BankChain::start(&mut supervisor, house, &[], &log).unwrap();
         tokio::task::spawn_blocking(move || done.wait()).await.unwrap();
         // One earlier heartbeat may still be pending.
         let _ = timeout(ms(100), beats.next()).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, Supervised};
 use bankwatch::internals::actors::event::{EventActor, Listeners};
-use bankwatch::internals::app::Chain;
+use bankwatch::internals::app::BankChain;
 use bankwatch::internals::events::catalogue::Catalogue;
 use bankwatch::internals::events::config::EventConfig;
 use bankwatch::internals::events::log_file::LogFile;
@@ -127,7 +127,7 @@ fn an_event_reaches_both_logs_and_every_listener_when_it_clears_too() {
         let (port, folder) = (Port::start(), tempdir().unwrap());
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
         let outlets = [stand.outlet.clone()];
-        let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         until(LONG, || standing(folder.path()).exists()).await;
         port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Power, 0x2));
         until(LONG, || !lines.containing("WARN event raised").is_empty()).await;
@@ -161,7 +161,7 @@ fn with_cells_off_only_a_warning_polls_cells() {
         house.serial.rhythm.cells = false;
         port.bank.with_bank(|bank| bank.raise_event(1, EventWordKind::Power, 0x40_2004));
         let outlets = [stand.outlet.clone()];
-        let _chain = Chain::grow(&mut supervisor, house, &outlets, &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, house, &outlets, &lines.logger()).unwrap();
         until(LONG, || stand.heard.with("Some(1) power 0x2000").len() == 1).await;
         let answers = port.bank.answer_count();
         until(LONG, || port.bank.answer_count() > answers + 20).await;
@@ -184,7 +184,7 @@ fn a_panic_raises_no_event_again_and_loses_no_clearing() {
         let log = harmful(&lines, |message| assert_ne!(message, "event cleared", "a bug in the events"));
         let stand = Stand::keep(&mut supervisor, folder.path(), log);
         let outlets = [stand.outlet.clone()];
-        let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         port.bank.with_bank(|bank| {
             bank.raise_event(1, EventWordKind::Power, 0x2);
             bank.raise_event(2, EventWordKind::Fault, 0x40)
@@ -220,7 +220,7 @@ fn a_restart_raises_nothing_again_and_clears_what_ended_meanwhile() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
         let outlets = [stand.outlet.clone()];
-        let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         let saved = || text(&standing(folder.path()));
         until(LONG, || saved().contains("High voltage alarm") && saved().contains("Voltage detection error"))
             .await;
@@ -229,7 +229,7 @@ fn a_restart_raises_nothing_again_and_clears_what_ended_meanwhile() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
         let outlets = [stand.outlet.clone()];
-        let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         until(LONG, || stand.heard.with("power 0x2") == ["cleared Some(1) power 0x2"]).await;
         port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Power, 0x10));
         until(LONG, || !stand.heard.with("power 0x10").is_empty()).await;
@@ -247,7 +247,7 @@ fn unreadable_saved_events_are_logged_and_raised_again() {
         port.bank.with_bank(|bank| bank.raise_event(1, EventWordKind::Power, 0x2));
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
         let outlets = [stand.outlet.clone()];
-        let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         until(LONG, || stand.heard.with("raised Some(1) power 0x2").len() == 1).await;
         let told = lines.containing("standing events unreadable");
         assert!(told.len() == 1 && told[0].contains("EOF"), "{told:?}");
@@ -264,7 +264,7 @@ fn lines_wait_for_a_missing_disk_which_is_logged_once() {
         fs::write(&data, "").unwrap();
         let stand = Stand::keep(&mut supervisor, &data, lines.logger());
         let outlets = [stand.outlet.clone()];
-        let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         until(LONG, || !lines.containing("output down").is_empty()).await;
         for bit in [0x2, 0x8, 0x10] {
             port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Power, bit));
@@ -294,7 +294,7 @@ fn a_hanging_disk_delays_no_listener_and_stops_no_actor() {
         }
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
         let outlets = [stand.outlet.clone()];
-        let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         for bit in (0..5).map(|shift| 1 << shift) {
             port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Battery, bit));
             let told = format!("raised Some(2) battery {bit:#x}");
@@ -326,7 +326,8 @@ fn unplugging_raises_link_silent_and_keeps_other_events_active() {
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
         let outlets = [stand.outlet.clone()];
         let _chain =
-            Chain::grow(&mut supervisor, Port::of(&port.bank.link()), &outlets, &lines.logger()).unwrap();
+            BankChain::start(&mut supervisor, Port::of(&port.bank.link()), &outlets, &lines.logger())
+                .unwrap();
         until(LONG, || stand.heard.with("power 0x2").len() == 1).await;
         port.bank.unplug();
         until(LONG, || stand.heard.with("raised None link Silent").len() == 1).await;
@@ -348,7 +349,7 @@ fn each_device_log_record_is_published_once() {
         let outlets = [stand.outlet.clone()];
         let mut house = port.house();
         house.serial.rhythm.interval = ms(200);
-        let _chain = Chain::grow(&mut supervisor, house, &outlets, &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, house, &outlets, &lines.logger()).unwrap();
         let records = || stand.heard.records.lock().unwrap().clone();
         until(LONG, || records().iter().any(|record| record.contains("kind: Snapshot"))).await;
         let told = records();
@@ -379,7 +380,7 @@ fn shutdown_writes_all_pending_lines() {
         let (port, folder) = (Port::start(), tempdir().unwrap());
         let stand = Stand::keep(&mut supervisor, folder.path(), lines.logger());
         let outlets = [stand.outlet.clone()];
-        let chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
+        let chain = BankChain::start(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         port.bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Power, 0x2));
         until(LONG, || stand.heard.with("power 0x2").len() == 1).await;
         let (name, stats) = chain.stats.clone();

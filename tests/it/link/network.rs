@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::app::Chain;
+use bankwatch::internals::app::BankChain;
 use bankwatch::internals::console::transcript::CommandError;
 use bankwatch::internals::link::{Link, LinkError, SerialParams};
 use bankwatch::internals::simulator::{Dialect, Simulation};
@@ -82,7 +82,7 @@ fn dead_connection_is_reopened_within_three_sweeps() {
         // As in the service: the first byte must arrive within a third of the interval.
         house.serial.patience = ConsoleTimeouts { first_byte: interval / 3, ..PATIENCE };
         let (seen, outlet) = Seen::keep(&mut supervisor);
-        let _chain = Chain::grow(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
         until(LONG, || seen.count() >= 2).await;
         dead.store(true, Ordering::SeqCst);
         let (since, before) = (Instant::now(), seen.count());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::app::Chain;
+use bankwatch::internals::app::BankChain;
 use bankwatch::internals::simulator::{Dialect, FaultKind as Damage, Faults, Simulation, SimulatorHandle};
 use jiff::Timestamp;
 use rustix::pty::{OpenptFlags, openpt, ptsname};
@@ -378,7 +378,7 @@ fn recovers_from_every_fault(path: Option<&Path>) {
     supervised(brisk(), async |mut supervisor, lines| {
         let (seen, outlet) = Seen::keep(&mut supervisor);
         let house = house(&bank.link());
-        let _chain = Chain::grow(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
         let path = path.map(Path::to_owned);
         let (last_device, reports_at_last_command) = (Mutex::new(None), Mutex::new(0));
         let bench = Bench { bank, path, seen, lines, last_device, reports_at_last_command };

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bankwatch::internals::app::Chain;
+use bankwatch::internals::app::BankChain;
 use bankwatch::internals::console::framing::prompt::Prompt;
 use bankwatch::internals::link::{Link, SerialParams};
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
@@ -30,7 +30,7 @@ fn run_chain(bank: SimulatorHandle, wake: bool, test: impl AsyncFnOnce(Simulator
         let mut house = house(&bank.link());
         house.serial.wake = wake;
         let (seen, outlet) = Seen::keep(&mut supervisor);
-        let _chain = Chain::grow(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
         test(bank, seen, lines).await;
     });
 }

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use bankwatch::internals::logging::{self, Format, Target};
+use bankwatch::internals::logging::{self, LineFormat, LogConfig};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use slog::{Level, info};
 
@@ -28,9 +28,9 @@ fn a_full_queue_makes_nobody_wait_and_the_lines_lost_are_told() {
     // Opened without blocking, so that the log finds a reader.
     let reader =
         File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&pipe).unwrap();
-    let target = Target {
+    let target = LogConfig {
         level: Level::Info,
-        format: Format::Text,
+        format: LineFormat::Text,
         file: Some(pipe.clone()),
         max_size: 0,
         max_files: 0,
@@ -72,8 +72,13 @@ fn the_end_waits_for_the_last_lines_but_not_for_a_pipe_that_nobody_reads() {
     make_pipe(&pipe);
     let _reader =
         File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&pipe).unwrap();
-    let target =
-        Target { level: Level::Info, format: Format::Text, file: Some(pipe), max_size: 0, max_files: 0 };
+    let target = LogConfig {
+        level: Level::Info,
+        format: LineFormat::Text,
+        file: Some(pipe),
+        max_size: 0,
+        max_files: 0,
+    };
     let (log, guard) = logging::start(&target).unwrap();
     for number in 0..LINES {
         info!(log, "tick"; "number" => number);

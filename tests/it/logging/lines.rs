@@ -3,15 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bankwatch::internals::logging::{self, Format, Target};
+use bankwatch::internals::logging::{self, LineFormat, LogConfig};
 use bankwatch::internals::outage::HumanDuration;
 use slog::{Level, crit, debug, error, info, o, trace, warn};
 use support::own_process;
 
-fn target(file: &Path) -> Target {
-    Target {
+fn target(file: &Path) -> LogConfig {
+    LogConfig {
         level: Level::Info,
-        format: Format::Text,
+        format: LineFormat::Text,
         file: Some(file.to_owned()),
         max_size: 0,
         max_files: 1,
@@ -93,7 +93,7 @@ fn the_level_changes_while_the_log_runs() {
 #[test]
 fn json_is_one_object_a_line_with_numbers_as_numbers() {
     let (_folder, file) = scratch();
-    let (log, guard) = logging::start(&Target { format: Format::Json, ..target(&file) }).unwrap();
+    let (log, guard) = logging::start(&LogConfig { format: LineFormat::Json, ..target(&file) }).unwrap();
     let bank = log.new(o!("bank" => "pytes"));
     info!(bank, "sweep complete"; "batteries" => 4, "soc" => 0.1_f32, "noise" => f64::NAN, "model" => None::<u8>);
     drop(guard);
@@ -123,7 +123,7 @@ fn every_line_logged_before_the_guard_goes_is_in_the_file() {
 #[test]
 fn a_file_past_its_size_is_set_aside() {
     let (folder, file) = scratch();
-    let (log, guard) = logging::start(&Target { max_size: 1000, max_files: 2, ..target(&file) }).unwrap();
+    let (log, guard) = logging::start(&LogConfig { max_size: 1000, max_files: 2, ..target(&file) }).unwrap();
     for number in 0..100 {
         info!(log, "tick"; "number" => number);
     }
@@ -175,9 +175,9 @@ fn lines_go_to_standard_error_and_without_a_terminal_have_no_colour() {
     const TEST: &str =
         concat!(module_path!(), "::lines_go_to_standard_error_and_without_a_terminal_have_no_colour");
     if std::env::var_os(CHILD).is_some() {
-        let (log, _guard) = logging::start(&Target {
+        let (log, _guard) = logging::start(&LogConfig {
             level: Level::Info,
-            format: Format::Text,
+            format: LineFormat::Text,
             file: None,
             max_size: 0,
             max_files: 0,

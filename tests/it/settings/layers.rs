@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 
-use bankwatch::internals::settings::{AutoOr, Batteries, CellLevel, DatabaseUrl, LineEnd, Wake};
+use bankwatch::internals::settings::{AutoOr, BatteryCount, CellLevel, DatabaseUrl, LineEnd, WakeMode};
 use secrecy::ExposeSecret;
 use support::settings::Place;
 
@@ -14,9 +14,9 @@ fn a_bank_of_which_nothing_is_said_has_the_documented_defaults() {
     let settings = place.loaded().settings;
     let bank = &settings.banks[0];
     assert_eq!((bank.name.as_str(), bank.link.as_str(), bank.baud), ("pytes", "/dev/ttyUSB0", 115_200));
-    assert_eq!((bank.line_end, bank.dtr, bank.rts, bank.wake), (LineEnd::Lf, true, true, Wake::Auto));
+    assert_eq!((bank.line_end, bank.dtr, bank.rts, bank.wake), (LineEnd::Lf, true, true, WakeMode::Auto));
     assert_eq!((bank.interval, bank.summary_interval), (Duration::from_secs(10), Duration::from_secs(2)));
-    assert_eq!((bank.batteries, bank.cells), (Batteries::Auto, CellLevel::Medium));
+    assert_eq!((bank.batteries, bank.cells), (BatteryCount::Auto, CellLevel::Medium));
     assert_eq!((&bank.model, bank.expected), (&AutoOr::Auto, None));
     assert_eq!(settings.data_dir, place.folder().join("."));
     assert!(settings.database.enabled && settings.http.enabled && !settings.mqtt.enabled);
@@ -46,7 +46,8 @@ fn later_layers_win_key_by_key() {
 
 #[test]
 fn a_level_of_cells_is_chosen_where_any_source_names_it_even_the_default() {
-    let chosen = |place: Place| place.loaded().settings.banks.iter().map(|bank| bank.cells_chosen).collect();
+    let chosen =
+        |place: Place| place.loaded().settings.banks.iter().map(|bank| bank.cells_explicit).collect();
     let two = "[[bank]]\nname = \"a\"\n[[bank]]\nname = \"b\"\nlink = \"/dev/ttyUSB1\"\ncells = \"medium\"\n";
     let all: [(Place, Vec<bool>); 4] = [
         (Place::with(BANK), vec![false]),
@@ -94,7 +95,7 @@ fn variables_alone_make_banks() {
     assert_eq!((banks[0].link.as_str(), banks[1].link.as_str()), ("tcp://one:4001", "tcp://two:4001"));
     assert_eq!(
         (banks[1].name.as_str(), banks[1].dtr, banks[1].batteries),
-        ("second", false, Batteries::Count(4))
+        ("second", false, BatteryCount::Count(4))
     );
 }
 
@@ -112,7 +113,7 @@ fn a_bank_beyond_a_gap_is_a_mistake() {
     let place = Place::with(BANK)
         .variable("BANKWATCH_BANK__3__NAME", "third")
         .variable("BANKWATCH_BANK__3__LINK", "/dev/ttyUSB2");
-    assert_eq!(place.mistakes(), ["bank.3: there is no bank 2 before it"]);
+    assert_eq!(place.mistakes(), ["bank.3: bank 2 is missing; number the banks without gaps"]);
 }
 
 #[test]
@@ -135,7 +136,7 @@ fn an_unknown_variable_is_a_warning_that_names_the_nearest() {
     let place = Place::with(BANK).variable("BANKWATCH_MQTT__PASWORD", "x").variable("OTHER_THING", "1");
     assert_eq!(
         place.loaded().warnings,
-        ["variable BANKWATCH_MQTT__PASWORD belongs to no setting; did you mean BANKWATCH_MQTT__PASSWORD?"]
+        ["variable BANKWATCH_MQTT__PASWORD matches no setting; did you mean BANKWATCH_MQTT__PASSWORD?"]
     );
 }
 

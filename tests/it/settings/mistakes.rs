@@ -14,13 +14,13 @@ fn three_mistakes_in_one_file_are_all_told_with_their_lines() {
             "bankwatch.toml:2: bank.1.name: expected letters, digits, _ and - only; found \"my bank\"",
             "bankwatch.toml:3: bank.1.baud: expected one of 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, \
              57600, 76800, 115200, 230400, 460800, 921600; found the number 115201",
-            "bankwatch.toml:6: mqtt.pasword: no such setting; did you mean mqtt.password?",
-            "bankwatch.toml:7: mqtt.interval: no such setting; did you mean bank.interval?",
+            "bankwatch.toml:6: mqtt.pasword: unknown setting; did you mean mqtt.password?",
+            "bankwatch.toml:7: mqtt.interval: unknown setting; did you mean bank.interval?",
             "bankwatch.toml:8: mqtt.enabled: expected true or false; found \"yes\"",
         ]
     );
     let text = place.load().expect_err("mistakes").to_string();
-    assert!(text.starts_with("the settings have 5 mistakes\n- bankwatch.toml:2: "), "{text}");
+    assert!(text.starts_with("5 configuration errors:\n- bankwatch.toml:2: "), "{text}");
 }
 
 #[test]
@@ -33,12 +33,12 @@ fn mistakes_of_different_layers_are_told_together() {
         .argument("mqt.url=x");
     let mistakes = place.mistakes();
     let begins = |at: usize, text: &str| assert!(mistakes[at].starts_with(text), "{:?}", mistakes[at]);
-    begins(0, "bankwatch.toml:1: htttp: no such setting; did you mean http?");
+    begins(0, "bankwatch.toml:1: htttp: unknown setting; did you mean http?");
     assert!(mistakes[1].contains("options.json: log.level: expected one of \"error\", "), "{}", mistakes[1]);
     begins(2, "variable BANKWATCH_HTTP__LISTEN: http.listen: expected an address and port");
     begins(3, "command line: bank.1.interval: expected a duration such as");
     begins(4, "command line: expected NAME=VALUE");
-    begins(5, "command line: mqt.url: no such setting; did you mean mqtt?");
+    begins(5, "command line: mqt.url: unknown setting; did you mean mqtt?");
     assert_eq!(mistakes.len(), 6);
 }
 
@@ -61,7 +61,7 @@ fn wrong_shapes_are_told_in_the_words_of_the_file() {
         mistakes,
         [
             "bankwatch.toml:1: log: expected a section [log]; found something else",
-            "bankwatch.toml:2: bank: expected [[bank]], in double brackets; found a single one",
+            "bankwatch.toml:2: bank: expected [[bank]] in double brackets; found [bank]",
             "bankwatch.toml:4: mqtt: expected a section [mqtt]; found something else",
             "bankwatch.toml:6: http.listen: expected an address and port such as \"127.0.0.1:8080\", \
              or \"0.0.0.0:8080\" for all; found a list",
@@ -119,14 +119,14 @@ fn settings_that_fit_only_alone_are_conflicts() {
     assert_eq!(
         place.mistakes(),
         [
-            "bank.2.name: bank 1 is named \"pytes\" too; names must differ",
-            "bank.2.link: bank 1 has the link \"/dev/ttyUSB0\" too; each needs its own",
-            "bankwatch.toml:4: database.legacy_table: the predecessor's table needs a server: expected a mysql:// url \
-             beside it",
-            "bankwatch.toml:6: mqtt.client_cert_file: expected mqtt.client_key_file beside it",
-            "bankwatch.toml:7: mqtt.state_topic: several banks would share one topic; expected {bank} in it",
+            "bank.2.name: bank 1 is named \"pytes\" as well; bank names must be unique",
+            "bank.2.link: bank 1 has the link \"/dev/ttyUSB0\" as well; each bank needs its own link",
+            "bankwatch.toml:4: database.legacy_table: the pytes_serial table needs a MariaDB or MySQL server; set \
+             database.url to mysql://…",
+            "bankwatch.toml:6: mqtt.client_cert_file: set mqtt.client_key_file as well",
+            "bankwatch.toml:7: mqtt.state_topic: several banks would share one topic; add {bank} to the topic",
             "bankwatch.toml:8: mqtt.expire_after: values would be unavailable from one publication to the next; \
-             expected an mqtt.expire_after of at least 30s, 3 times mqtt.publish_interval",
+             set mqtt.expire_after to at least 30s, 3 times mqtt.publish_interval",
         ]
     );
 }
@@ -140,7 +140,7 @@ fn a_wrong_setting_is_not_in_a_conflict_as_well() {
 #[test]
 fn one_setting_given_in_two_ways_is_a_mistake() {
     let place = Place::with("[mqtt]\npassword = \"hunter2\"\npassword_file = \"p\"\n").file("p", "hunter2");
-    assert_eq!(place.mistakes(), ["bankwatch.toml:3: mqtt.password: given twice; also by bankwatch.toml:2"]);
+    assert_eq!(place.mistakes(), ["bankwatch.toml:3: mqtt.password: set twice; also in bankwatch.toml:2"]);
 }
 
 #[test]

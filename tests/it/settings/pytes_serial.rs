@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bankwatch::internals::settings::{
-    AutoOr, CellLevel, DatabaseUrl, EventLevel, Expected, LogLevel, MqttUrl, Settings, Sources, load,
+    AutoOr, CellLevel, DatabaseUrl, EventLevel, ExpectedCounts, LogLevel, MqttUrl, Settings, Sources, load,
 };
 use proptest::prelude::{prop_assert, proptest};
 use secrecy::ExposeSecret;
@@ -79,7 +79,7 @@ fn every_option_becomes_its_setting() {
     assert_eq!(bank.manufacturer, AutoOr::Given("PYTES".into()));
     assert_eq!(bank.model, AutoOr::Given("E-BOX-48100R".into()));
     assert_eq!(bank.cells, CellLevel::High);
-    assert_eq!(bank.expected, Some(Expected { batteries: Some(4), cells: Some(16) }));
+    assert_eq!(bank.expected, Some(ExpectedCounts { batteries: Some(4), cells: Some(16) }));
     assert_eq!(settings.json_file.directory, std::path::Path::new("/home/pi/pytes"));
 
     let (host, user) = ("192.168.1.8".to_owned(), "py tes@home".to_owned());
@@ -169,9 +169,9 @@ fn its_mistakes_are_told_with_line_and_option_and_without_secrets() {
     let place = place(text);
     let mistakes = place.mistakes();
     for expected in [
-        "pytes_serial.cfg:1: expected a section such as [serial] before it",
+        "pytes_serial.cfg:1: expected a section header such as [serial] before it",
         "pytes_serial.cfg:3 ([serial] serial_baudrate): bank.1.baud: expected one of ",
-        "pytes_serial.cfg:4: expected each option once in its section, found it again",
+        "pytes_serial.cfg:4: this option occurs twice in its section; remove one",
         "pytes_serial.cfg:5: expected `option = value`",
         "pytes_serial.cfg:6 ([serial] reading_freq): bank.1.interval: expected a duration",
         "pytes_serial.cfg:9 ([battery_info] powers): expected a whole number from 1 to 16; found \"40\"",
@@ -304,7 +304,9 @@ fn a_name_that_topics_can_t_have_is_changed_with_a_warning() {
         .variable("BANKWATCH_BANK__2__LINK", "/dev/ttyUSB1");
     assert_eq!(
         place.mistakes(),
-        ["variable BANKWATCH_BANK__2__NAME: bank.2.name: bank 1 is named \"my_bank\" too; names must differ"]
+        [
+            "variable BANKWATCH_BANK__2__NAME: bank.2.name: bank 1 is named \"my_bank\" as well; bank names must be unique"
+        ]
     );
 }
 

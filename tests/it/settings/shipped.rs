@@ -1,8 +1,8 @@
 //! The shipped `config/bankwatch.toml` says what the code does.
 
 use bankwatch::internals::settings::{
-    key::Key,
-    render::{self, Style},
+    key::SettingDef,
+    render::{self, RenderStyle},
     sections::SECTIONS,
 };
 use support::settings::Place;
@@ -26,7 +26,7 @@ fn written() -> Vec<[&'static str; 4]> {
     written
 }
 
-fn keys() -> impl Iterator<Item = &'static Key> {
+fn keys() -> impl Iterator<Item = &'static SettingDef> {
     SECTIONS.iter().copied().flatten()
 }
 
@@ -41,12 +41,12 @@ fn the_shipped_file_loads_as_it_is() {
 fn the_shipped_file_has_every_key_and_no_other_with_its_default_and_reason() {
     let from_the_table: Vec<_> = keys()
         .map(|key| {
-            let value = key.kind.read(key.default).unwrap_or_else(|_| panic!("{key:?}"));
+            let value = key.kind.parse(key.default).unwrap_or_else(|_| panic!("{key:?}"));
             let value = match value.as_str() {
                 Some(text) => format!("{text:?}"),
                 None => key.default.to_owned(),
             };
-            [key.section.to_owned(), key.name.to_owned(), value, key.why.to_owned()]
+            [key.section.to_owned(), key.name.to_owned(), value, key.description.to_owned()]
         })
         .collect();
     let from_the_file: Vec<_> = written().into_iter().map(|row| row.map(str::to_owned)).collect();
@@ -64,7 +64,7 @@ fn similar(expected: &[[String; 4]], found: &[[String; 4]]) {
 fn the_shipped_file_changes_nothing() {
     let shown = |place: Place| {
         let mut text = Vec::new();
-        render::toml(&place.loaded().layers, Style::InForce, &mut text).expect("a vector takes all");
+        render::toml(&place.loaded().layers, RenderStyle::Effective, &mut text).expect("a vector takes all");
         String::from_utf8(text).expect("TOML is UTF-8")
     };
     assert_eq!(shown(Place::with(SHIPPED)), shown(Place::with("[[bank]]\n")));

@@ -32,7 +32,7 @@ fn check_says_that_all_is_right() {
     let (out, _, code) = run(&place, &check());
     assert_eq!(
         out,
-        "warning: variable BANKWATCH_NONSENSE belongs to no setting\n\
+        "warning: variable BANKWATCH_NONSENSE matches no setting\n\
          bankwatch.toml: configuration OK (banks: pytes)\n"
     );
     assert_eq!(code, 0);
@@ -76,7 +76,7 @@ fn check_says_on_one_screen_what_will_be_different_from_pytes_serial() {
 fn check_tells_mistakes_as_its_result() {
     let (out, err, code) = run(&Place::with("[[bank]]\nbaudd = 1\n"), &check());
     assert!(
-        out.contains("bankwatch.toml:2: bank.1.baudd: no such setting; did you mean bank.baud?"),
+        out.contains("bankwatch.toml:2: bank.1.baudd: unknown setting; did you mean bank.baud?"),
         "{out}"
     );
     assert_eq!((err.as_str(), code), ("", WRONG_SETTINGS));
@@ -85,7 +85,7 @@ fn check_tells_mistakes_as_its_result() {
 #[test]
 fn check_wants_a_bank() {
     let (out, _, code) = run(&Place::with("[mqtt]\nenabled = true\n"), &check());
-    assert!(out.contains("no bank is set up (looked for [[bank]] in bankwatch.toml)"), "{out}");
+    assert!(out.contains("no bank is configured (looked for [[bank]] in bankwatch.toml)"), "{out}");
     assert_eq!(code, WRONG_SETTINGS);
 }
 
@@ -100,7 +100,7 @@ fn show_is_toml_that_gives_the_same_settings() {
     assert_eq!(shown, shown_again);
     // All of it is written, so a level of cells that was left at its default is a chosen one then.
     let chosen = |mut banks: Vec<BankSettings>| {
-        banks.iter_mut().for_each(|bank| bank.cells_chosen = true);
+        banks.iter_mut().for_each(|bank| bank.cells_explicit = true);
         banks
     };
     assert_eq!(chosen(place.loaded().settings.banks), chosen(again.loaded().settings.banks));
@@ -132,7 +132,7 @@ fn show_hides_secrets_and_says_where_each_setting_came_from() {
 fn show_refuses_wrong_settings() {
     let (out, err, code) = run(&Place::with("x = 1\n"), &show(false));
     assert_eq!((out.as_str(), code), ("", WRONG_SETTINGS));
-    assert!(err.contains("bankwatch.toml:1: x: no such setting"), "{err}");
+    assert!(err.contains("bankwatch.toml:1: x: unknown setting"), "{err}");
 }
 
 /// Everything in one text, passwords too, so that settings can be compared.

@@ -108,8 +108,8 @@ fn a_blocked_chain_asks_for_the_end_of_the_process_and_names_who_blocks() {
 fn an_output_whose_constructor_panics_is_failed_and_disturbs_nobody() {
     supervised(brisk(), async |mut supervisor, _| {
         let (chart, health) = (Chart::new(), supervisor.health());
-        let _db =
-            supervisor.keep::<Patient, _>(ChildSpec::new("db").arbiter("both"), |_| panic!("no such key"));
+        let _db = supervisor
+            .start_child::<Patient, _>(ChildSpec::new("db").arbiter("both"), |_| panic!("no such key"));
         let mqtt =
             supervisor.start_child(ChildSpec::new("mqtt").arbiter("both"), Patient::new(&chart)).unwrap();
         assert_eq!(mqtt.send(Do::Note(1)).await.unwrap(), 1);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Context, Handler, Supervised};
-use bankwatch::internals::app::{Bank, Chain};
+use bankwatch::internals::app::{BankChain, ChainConfig};
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::command::CommandName;
 use bankwatch::internals::console::validation::AnswerValidator;
@@ -41,7 +41,7 @@ fn is_no_concern_of_the_others(harm: Harm) {
                 seen.wait_for(sweeps.fetch_add(1, Ordering::SeqCst));
             }
         });
-        let _chain = Chain::grow(&mut supervisor, port.house(), &[to_sick, to_well], &log).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &[to_sick, to_well], &log).unwrap();
         until(LONG, || sick.newest() >= 3).await;
         sick.will(harm);
         until(LONG, || sick.has_done_it()).await;
@@ -97,7 +97,7 @@ fn an_output_that_was_away_finds_the_newest_reading_and_no_older_one() {
         let (sick, to_sick, _sick) = Output::keep(&mut supervisor, "sick");
         let (well, to_well, _well) = Output::keep(&mut supervisor, "well");
         let outlets = [to_sick, to_well];
-        let _chain = Chain::grow(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         until(LONG, || sick.newest() >= 2).await;
         sick.will(Harm::Panic);
         until(LONG, || sick.has_done_it()).await;
@@ -126,7 +126,7 @@ fn a_parser_that_panics_costs_the_sweep_in_hand_and_queued_sweeps_survive() {
     supervised(policy, async |mut supervisor, lines| {
         let (port, health) = (Port::start(), supervisor.health());
         let (well, to_well, _well) = Output::keep(&mut supervisor, "well");
-        let bank = Bank {
+        let bank = ChainConfig {
             assemble: |transcript| {
                 static PANICKED: std::sync::OnceLock<jiff::Timestamp> = std::sync::OnceLock::new();
                 if CALLS.fetch_add(1, Ordering::SeqCst) == 2 {
@@ -142,7 +142,7 @@ fn a_parser_that_panics_costs_the_sweep_in_hand_and_queued_sweeps_survive() {
             },
             ..port.house()
         };
-        let _chain = Chain::grow(&mut supervisor, bank, &[to_well], &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, bank, &[to_well], &lines.logger()).unwrap();
         until(LONG, || well.newest() >= 10).await;
         assert_eq!(chain_restarts(&health), [0, 1, 0]);
         assert!(QUEUED.load(Ordering::SeqCst) > 0, "nothing was queued meanwhile");
@@ -165,7 +165,7 @@ fn statistics_that_panic_cost_the_sweep_in_hand_and_begin_afresh() {
             let fifth = message == "sweep complete" && sweeps.fetch_add(1, Ordering::SeqCst) == 4;
             assert!(!fifth, "a bug in the statistics");
         });
-        let _chain = Chain::grow(&mut supervisor, port.house(), &[to_well], &log).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &[to_well], &log).unwrap();
         until(LONG, || restarts(&health, "stats house") == 1).await;
         until(LONG, || well.numbers.lock().unwrap().len() >= 12).await;
         let numbers = well.numbers.lock().unwrap().clone();
@@ -186,7 +186,7 @@ fn an_owner_of_the_port_that_panics_opens_it_afresh_and_goes_on() {
             let first = message == "link up" && links.fetch_add(1, Ordering::SeqCst) == 0;
             assert!(!first, "a bug in the port's owner");
         });
-        let _chain = Chain::grow(&mut supervisor, port.house(), &[to_well], &log).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &[to_well], &log).unwrap();
         until(LONG, || well.newest() >= 5).await;
         assert_eq!(chain_restarts(&health), [1, 0, 0]);
         assert_eq!(port.opened(), 2);
@@ -205,7 +205,7 @@ fn a_bug_in_a_parser_never_ends_the_owner_of_the_port() {
             assert_ne!(command.name, CommandName::Bat, "a bug in the parser of cells");
             AnswerValidator::validate(review, command, now, asked, heard)
         };
-        let _chain = Chain::grow(&mut supervisor, bank, &[to_well], &lines.logger()).unwrap();
+        let _chain = BankChain::start(&mut supervisor, bank, &[to_well], &lines.logger()).unwrap();
         until(LONG, || well.newest() >= 10).await;
         assert_eq!(chain_restarts(&health), [0; 3]);
         assert_eq!(port.opened(), 1);
@@ -283,7 +283,7 @@ fn sweeps_go_on_while_the_statistics_are_in_a_long_pause() {
     supervised(policy, async |mut supervisor, lines| {
         let (port, health) = (Port::start(), supervisor.health());
         let log = harmful(&lines, |message| assert_ne!(message, "sweep complete", "a bug"));
-        let _chain = Chain::grow(&mut supervisor, port.house(), &[], &log).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &[], &log).unwrap();
         until(LONG, || matches!(state(&health, "stats house"), ChildState::Restarting { .. })).await;
         // A sweep of two batteries is five questions and more: many times what the mailboxes hold.
         let before = port.bank.answer_count();
@@ -307,7 +307,7 @@ fn a_chain_whose_thread_is_blocked_asks_for_the_end_and_says_who_blocks_it() {
             }
         });
         let fatal = supervisor.fatal();
-        let _chain = Chain::grow(&mut supervisor, port.house(), &[to_well], &log).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &[to_well], &log).unwrap();
         let fatal = tokio::time::timeout(LONG, fatal).await.expect("the end is asked for");
         // Who is asked first is chance; who is at work is not.
         assert!(CHAIN.contains(&fatal.actor.as_str()), "{fatal}");

@@ -12,7 +12,7 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Supervised};
 use bankwatch::internals::actors::serial::SerialSettings;
 use bankwatch::internals::actors::stats::StatsSettings;
-use bankwatch::internals::app::Bank;
+use bankwatch::internals::app::ChainConfig;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::validation::AnswerValidator;
 use bankwatch::internals::events::catalogue::Catalogue;
@@ -64,12 +64,12 @@ impl Port {
     }
 
     /// A bank called `house`, swept every 20 ms.
-    pub fn house(&self) -> Bank {
+    pub fn house(&self) -> ChainConfig {
         Self::of(&self.link)
     }
 
     /// The same behind any link.
-    pub fn of(link: &str) -> Bank {
+    pub fn of(link: &str) -> ChainConfig {
         let interval = Duration::from_millis(20);
         let rhythm = PollSchedule::new(interval, Duration::ZERO, true);
         let facts_every = rhythm.facts_interval;
@@ -96,7 +96,7 @@ impl Port {
             machine: None,
             ledger: None,
         };
-        Bank { serial, assemble, stats }
+        ChainConfig { serial, assemble, stats }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bankwatch::internals::actors::serial::SerialSettings;
 use bankwatch::internals::actors::stats::StatsSettings;
-use bankwatch::internals::app::Bank;
+use bankwatch::internals::app::ChainConfig;
 use bankwatch::internals::console::assemble::assemble;
 use bankwatch::internals::console::validation::AnswerValidator;
 use bankwatch::internals::events::catalogue::Catalogue;
@@ -26,7 +26,7 @@ pub const PATIENCE: ConsoleTimeouts = ConsoleTimeouts {
 };
 
 /// A bank called `house`, swept every 60 ms; a silent console is not woken.
-pub fn house(link: &str) -> Bank {
+pub fn house(link: &str) -> ChainConfig {
     let interval = Duration::from_millis(60);
     let rhythm = PollSchedule::new(interval, Duration::ZERO, true);
     let facts_every = rhythm.facts_interval;
@@ -52,5 +52,5 @@ pub fn house(link: &str) -> Bank {
         machine: None,
         ledger: None,
     };
-    Bank { serial, assemble, stats }
+    ChainConfig { serial, assemble, stats }
 }

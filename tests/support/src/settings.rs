@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bankwatch::internals::settings::{Loaded, SettingsError, Sources, load};
+use bankwatch::internals::settings::{LoadedSettings, SettingsError, Sources, load};
 use tempfile::TempDir;
 
 /// A folder with files, and what surrounds a service in it.
@@ -61,11 +61,11 @@ impl Place {
         self.folder.path()
     }
 
-    pub fn load(&self) -> Result<Loaded, SettingsError> {
+    pub fn load(&self) -> Result<LoadedSettings, SettingsError> {
         load(&self.sources)
     }
 
-    pub fn loaded(&self) -> Loaded {
+    pub fn loaded(&self) -> LoadedSettings {
         self.load().unwrap_or_else(|error| panic!("{error}"))
     }
 
