@@ -222,12 +222,12 @@ fn history(store: &mut dyn Store) -> Vec<(&'static str, f64)> {
         ("one year of one battery, hours", Some(2), year, begin, Resolution::Hour),
         ("one year of one battery, days", Some(2), year, begin, Resolution::Day),
     ];
-    let took = |(what, place, from_ms, to_ms, step)| {
-        let asked = HistoryQuery { bank: "pytes", place, from_ms, to_ms, step, limit: 100_000 };
+    let took = |(what, place, from_ms, to_ms, resolution)| {
+        let query = HistoryQuery { bank: "pytes", place, from_ms, to_ms, resolution, limit: 100_000 };
         let mut times: Vec<f64> = (0..7)
             .map(|_| {
                 let start = Instant::now();
-                assert!(!store.history(&asked).expect("an answer").is_empty(), "{what}");
+                assert!(!store.history(&query).expect("an answer").is_empty(), "{what}");
                 start.elapsed().as_secs_f64() * 1e3
             })
             .collect();
