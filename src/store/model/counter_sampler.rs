@@ -83,7 +83,8 @@ mod tests {
             unreadable_facts: Vec::new(),
         });
         let totals = Some(EnergyTotals { energy_in: MilliwattHours(charged), ..EnergyTotals::default() });
-        let battery = BatteryDerivedValues { totals, place_totals: totals, ..BatteryDerivedValues::default() };
+        let battery =
+            BatteryDerivedValues { totals, place_totals: totals, ..BatteryDerivedValues::default() };
         report.derived = DerivedValues { totals, batteries: vec![battery], ..DerivedValues::default() };
         report
     }
