@@ -77,7 +77,7 @@ async fn bytes_in_flight_fit_the_send_buffer() {
     session.connect().await.unwrap();
     // So it is known to be a quick one.
     session.publish(vec![Message::transient("first", vec![b'x'; 60_000])]).await.unwrap();
-    proxy.hold(Direction::Back);
+    proxy.hold(Direction::FromServer);
     let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
     assert_eq!(refusal.kind, MqttErrorKind::Timeout, "{refusal}");
     let topics: Vec<&str> = listener.so_far().await.iter().map(|heard| heard.topic.as_str()).collect();
@@ -105,7 +105,7 @@ async fn unsent_messages_are_not_sent_after_a_reconnect() {
     let mut session = patient(&settings(&proxy.url(), ""), BRIEF);
     session.connect().await.unwrap();
     session.publish(vec![Message::transient("first", vec![b'x'; 60_000])]).await.unwrap();
-    proxy.hold(Direction::Out);
+    proxy.hold(Direction::ToServer);
     let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
     assert_eq!(refusal.kind, MqttErrorKind::Timeout, "{refusal}");
     proxy.cut();

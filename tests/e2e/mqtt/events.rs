@@ -61,7 +61,7 @@ async fn last_events_are_published_before_offline() {
     let service = service(&bank, &proxy.url(), "");
     is_kept(&settings).await;
     let mut ear = Listener::at(&settings, "bankwatch/#").await;
-    proxy.hold(Direction::Out);
+    proxy.hold(Direction::ToServer);
     raise(&bank, HIGH);
     service.wait_for_log(&["event raised"]);
     let log = service.lines();

@@ -41,18 +41,19 @@ fn send_sighup(service: &Service) {
 fn systemd_gets_ready_watchdog_and_stopping_without_a_battery() {
     let folder = tempdir().unwrap();
     let mut systemd = Systemd::at(&folder.path().join("notify"));
-    let mut service = Service::start(&mut systemd.around(&run(folder.path(), "/dev/there-is-no-such-port")));
+    let mut service =
+        Service::start(&mut systemd.supervise(&run(folder.path(), "/dev/there-is-no-such-port")));
     service.wait_for_line("does not exist");
     // Only an attempt to open the port feeds the watchdog.
-    (0..2).for_each(|_| drop(systemd.is_told("WATCHDOG=1")));
+    (0..2).for_each(|_| drop(systemd.wait_for("WATCHDOG=1")));
     assert!(service.stop().success());
-    systemd.is_told("STOPPING=1");
+    systemd.wait_for("STOPPING=1");
     for message in ["READY=1", "STATUS=no reading yet", "STOPPING=1"] {
         assert_eq!(
-            systemd.told.iter().filter(|line| *line == message).count(),
+            systemd.received.iter().filter(|line| *line == message).count(),
             1,
             "{message} {:?}",
-            systemd.told
+            systemd.received
         );
     }
 }
@@ -60,11 +61,11 @@ fn systemd_gets_ready_watchdog_and_stopping_without_a_battery() {
 #[test]
 fn status_line_is_sent_and_each_sweep_feeds_the_watchdog() {
     let folder = tempdir().unwrap();
-    let (bank, mut systemd) = (bank(), Systemd::without_a_path("bankwatch-test-status"));
-    let mut service = Service::start(&mut systemd.around(&run(folder.path(), &bank.link())));
-    let line = systemd.is_told("STATUS=house: 2 batteries, ");
+    let (bank, mut systemd) = (bank(), Systemd::abstract_address("bankwatch-test-status"));
+    let mut service = Service::start(&mut systemd.supervise(&run(folder.path(), &bank.link())));
+    let line = systemd.wait_for("STATUS=house: 2 batteries, ");
     assert!(line.contains(" %, ") && line.contains(" W at "), "{line}");
-    (0..3).for_each(|_| drop(systemd.is_told("WATCHDOG=1")));
+    (0..3).for_each(|_| drop(systemd.wait_for("WATCHDOG=1")));
     assert!(service.stop().success());
 }
 
@@ -72,12 +73,12 @@ fn status_line_is_sent_and_each_sweep_feeds_the_watchdog() {
 fn watchdog_is_fed_while_the_link_is_down() {
     let folder = tempdir().unwrap();
     let (bank, mut systemd) = (bank(), Systemd::at(&folder.path().join("notify")));
-    let mut service = Service::start(&mut systemd.around(&run(folder.path(), &bank.link())));
+    let mut service = Service::start(&mut systemd.supervise(&run(folder.path(), &bank.link())));
     service.wait_for_line("sweep complete");
     bank.unplug();
     service.wait_for_line("link lost");
-    systemd.forget();
-    (0..2).for_each(|_| drop(systemd.is_told("WATCHDOG=1")));
+    systemd.clear();
+    (0..2).for_each(|_| drop(systemd.wait_for("WATCHDOG=1")));
     bank.replug();
     service.wait_for_line("link back");
     assert!(service.stop().success());
@@ -92,10 +93,10 @@ fn hanging_output_does_not_stop_the_watchdog() {
         mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     }
     let (bank, mut systemd) = (bank(), Systemd::at(&folder.path().join("notify")));
-    let mut service = Service::start(&mut systemd.around(&run(folder.path(), &bank.link())));
+    let mut service = Service::start(&mut systemd.supervise(&run(folder.path(), &bank.link())));
     service.wait_for_line("sweep complete");
-    systemd.forget();
-    (0..3).for_each(|_| drop(systemd.is_told("WATCHDOG=1")));
+    systemd.clear();
+    (0..3).for_each(|_| drop(systemd.wait_for("WATCHDOG=1")));
     assert!(!folder.path().join("house_status.json").exists(), "the output hung all the time");
     assert!(service.stop().success());
 }

@@ -282,7 +282,7 @@ mod server {
         for n in 0..5 {
             let mut store = MariaDb::open(&own).unwrap();
             store.insert(&[one(n)]).unwrap();
-            proxy.hold(Direction::Back);
+            proxy.hold(Direction::FromServer);
             let sent = proxy.sent();
             let waits = std::thread::spawn(move || store.insert(&[one(100 + n)]));
             let begun = Instant::now();

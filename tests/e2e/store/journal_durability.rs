@@ -202,14 +202,14 @@ fn cut_connections_store_nothing_twice() {
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     // What is asked, and what the server answers once it has done it.
     for (way, bytes) in [
-        (Direction::Out, 1),
-        (Direction::Back, 0),
-        (Direction::Out, 3_000),
-        (Direction::Back, 30),
-        (Direction::Out, 700),
-        (Direction::Back, 100),
-        (Direction::Out, 20_000),
-        (Direction::Back, 7),
+        (Direction::ToServer, 1),
+        (Direction::FromServer, 0),
+        (Direction::ToServer, 3_000),
+        (Direction::FromServer, 30),
+        (Direction::ToServer, 700),
+        (Direction::FromServer, 100),
+        (Direction::ToServer, 20_000),
+        (Direction::FromServer, 7),
     ] {
         let cuts = proxy.cuts();
         proxy.cut_on(way, bytes);

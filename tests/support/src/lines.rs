@@ -1,11 +1,11 @@
-//! A log that keeps its lines, to be read by a test.
+//! A logger that collects its lines for a test.
 
 use std::fmt::{Arguments, Write};
 use std::sync::{Arc, Mutex};
 
 use slog::{Drain, KV, Key, Logger, Never, OwnedKVList, Record, Serializer, o};
 
-/// The lines so far, each `LEVEL message key=value …` with the keys in alphabetical order.
+/// The collected lines, each `LEVEL message key=value …` with the keys in alphabetical order.
 #[derive(Clone, Default)]
 pub struct Lines(Arc<Mutex<Vec<String>>>);
 
@@ -14,7 +14,7 @@ impl Lines {
         Logger::root(self.clone().fuse(), o!())
     }
 
-    /// Forgets all but so many.
+    /// Discards all except the last `count`.
     #[allow(dead_code, reason = "for tests that run for hours")]
     pub fn keep_last(&self, count: usize) {
         let mut lines = self.0.lock().unwrap();

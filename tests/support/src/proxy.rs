@@ -1,4 +1,4 @@
-//! A way to a server that can be watched, cut and held.
+//! A TCP proxy in front of a server that counts, cuts, delays and holds connections.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// In front of a server on this machine.
+/// A proxy in front of a server on this machine.
 #[derive(Clone)]
 pub struct Proxy(Arc<Inner>);
 
@@ -16,27 +16,27 @@ struct Inner {
     server: u16,
     opened: AtomicUsize,
     sent: AtomicUsize,
-    /// Cuts the connection once so many more bytes were sent to the server, or came from it.
+    /// Bytes that may still pass in each direction before the connection is cut.
     left: [Mutex<Option<usize>>; 2],
-    /// Cuts the connection once these bytes were sent to the server.
-    behind: Mutex<Option<&'static [u8]>>,
-    /// How often that has happened.
+    /// Cuts the connection after these bytes were sent to the server.
+    pattern: Mutex<Option<&'static [u8]>>,
+    /// How often a connection was cut.
     cuts: AtomicUsize,
-    /// How often all connections of the time were lost.
-    lost: AtomicUsize,
-    /// The way that is held.
+    /// How often `drop_silently` was called.
+    drops: AtomicUsize,
+    /// The direction that is held.
     held: (Mutex<Option<Direction>>, Condvar),
-    /// Bytes a second that pass to the server; 0: all at once.
+    /// Bytes per second to the server; 0: unlimited.
     rate: AtomicUsize,
-    inside: Mutex<Vec<TcpStream>>,
-    is_shut: AtomicBool,
+    streams: Mutex<Vec<TcpStream>>,
+    refuses: AtomicBool,
 }
 
-/// Which way bytes go.
+/// The direction of bytes: to the server, or from it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    Out,
-    Back,
+    ToServer,
+    FromServer,
 }
 
 impl Proxy {
@@ -48,16 +48,16 @@ impl Proxy {
             opened: AtomicUsize::new(0),
             sent: AtomicUsize::new(0),
             left: [Mutex::new(None), Mutex::new(None)],
-            behind: Mutex::new(None),
+            pattern: Mutex::new(None),
             cuts: AtomicUsize::new(0),
-            lost: AtomicUsize::new(0),
+            drops: AtomicUsize::new(0),
             held: (Mutex::new(None), Condvar::new()),
             rate: AtomicUsize::new(0),
-            inside: Mutex::new(Vec::new()),
-            is_shut: AtomicBool::new(false),
+            streams: Mutex::new(Vec::new()),
+            refuses: AtomicBool::new(false),
         }));
-        let kept = proxy.clone();
-        thread::spawn(move || listener.incoming().flatten().for_each(|client| kept.let_in(client)));
+        let acceptor = proxy.clone();
+        thread::spawn(move || listener.incoming().flatten().for_each(|client| acceptor.accept(client)));
         proxy
     }
 
@@ -81,94 +81,94 @@ impl Proxy {
 
     /// Cuts all connections now.
     pub fn cut(&self) {
-        for stream in self.0.inside.lock().unwrap().drain(..) {
+        for stream in self.0.streams.lock().unwrap().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
-    /// From now on whatever is sent on the connections there are vanishes, and neither side learns of it; new ones are carried.
+    /// From now on silently drops all bytes of the current connections; new connections work.
     pub fn drop_silently(&self) {
-        self.0.lost.fetch_add(1, Ordering::SeqCst);
+        self.0.drops.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Cuts the connection on which the first byte beyond so many more is sent, and that one alone.
+    /// Cuts the connection that sends the first byte after this many more, and no other.
     pub fn cut_after(&self, bytes: usize) {
-        self.cut_on(Direction::Out, bytes);
+        self.cut_on(Direction::ToServer, bytes);
     }
 
-    /// The same on either way: on the way back the server has done what was asked, and nobody hears of it.
-    pub fn cut_on(&self, way: Direction, bytes: usize) {
-        *self.0.left[way as usize].lock().unwrap() = Some(bytes);
+    /// The same in either direction; from the server: it has done what was asked, and its answer is lost.
+    pub fn cut_on(&self, direction: Direction, bytes: usize) {
+        *self.0.left[direction as usize].lock().unwrap() = Some(bytes);
     }
 
     /// Cuts the next connection on which these bytes are sent, as soon as the server has them.
     pub fn cut_after_pattern(&self, words: &'static [u8]) {
-        *self.0.behind.lock().unwrap() = Some(words);
+        *self.0.pattern.lock().unwrap() = Some(words);
     }
 
-    /// How often a connection was cut after so many bytes, or behind some.
+    /// How often a connection was cut by count or by pattern.
     pub fn cuts(&self) -> usize {
         self.0.cuts.load(Ordering::SeqCst)
     }
 
-    /// Lets no more bytes pass that way, or goes on with them.
-    pub fn hold(&self, way: impl Into<Option<Direction>>) {
-        *self.0.held.0.lock().unwrap() = way.into();
+    /// Holds all bytes in one direction, or releases them.
+    pub fn hold(&self, direction: impl Into<Option<Direction>>) {
+        *self.0.held.0.lock().unwrap() = direction.into();
         self.0.held.1.notify_all();
     }
 
-    /// Lets no more than so many bytes a second pass to the server.
-    pub fn slow_down(&self, bytes_a_second: usize) {
-        self.0.rate.store(bytes_a_second, Ordering::SeqCst);
+    /// Limits the rate to the server.
+    pub fn slow_down(&self, bytes_per_second: usize) {
+        self.0.rate.store(bytes_per_second, Ordering::SeqCst);
     }
 
-    /// Whoever comes now is turned away at once.
-    pub fn refuse(&self, is_shut: bool) {
-        self.0.is_shut.store(is_shut, Ordering::SeqCst);
+    /// Closes new connections at once.
+    pub fn refuse(&self, refuse: bool) {
+        self.0.refuses.store(refuse, Ordering::SeqCst);
     }
 
-    fn let_in(&self, client: TcpStream) {
+    fn accept(&self, client: TcpStream) {
         self.0.opened.fetch_add(1, Ordering::SeqCst);
-        if self.0.is_shut.load(Ordering::SeqCst) {
+        if self.0.refuses.load(Ordering::SeqCst) {
             return;
         }
         let Ok(server) = TcpStream::connect(("127.0.0.1", self.0.server)) else { return };
-        // What was not held back by who said it is not held back here.
+        // Bytes are passed on as they were sent.
         for stream in [&client, &server] {
             stream.set_nodelay(true).unwrap();
         }
         let both = |stream: &TcpStream| stream.try_clone().unwrap();
-        self.0.inside.lock().unwrap().extend([both(&client), both(&server)]);
+        self.0.streams.lock().unwrap().extend([both(&client), both(&server)]);
         let (proxy, there) = (self.clone(), (both(&client), both(&server)));
-        thread::spawn(move || proxy.carry(Direction::Out, there.0, there.1));
+        thread::spawn(move || proxy.carry(Direction::ToServer, there.0, there.1));
         let proxy = self.clone();
-        thread::spawn(move || proxy.carry(Direction::Back, server, client));
+        thread::spawn(move || proxy.carry(Direction::FromServer, server, client));
     }
 
-    fn carry(&self, way: Direction, mut from: TcpStream, mut to: TcpStream) {
-        let (mut chunk, lost) = ([0; 1024], self.0.lost.load(Ordering::SeqCst));
+    fn carry(&self, direction: Direction, mut from: TcpStream, mut to: TcpStream) {
+        let (mut chunk, lost) = ([0; 1024], self.0.drops.load(Ordering::SeqCst));
         while let Ok(taken @ 1..) = from.read(&mut chunk) {
-            if self.0.lost.load(Ordering::SeqCst) != lost {
+            if self.0.drops.load(Ordering::SeqCst) != lost {
                 continue;
             }
             let mut held = self.0.held.0.lock().unwrap();
-            while *held == Some(way) {
+            while *held == Some(direction) {
                 held = self.0.held.1.wait(held).unwrap();
             }
             let rate = self.0.rate.load(Ordering::SeqCst);
-            if way == Direction::Out && rate > 0 {
+            if direction == Direction::ToServer && rate > 0 {
                 let takes = Duration::from_secs_f64(taken as f64 / rate as f64);
                 held = self.0.held.1.wait_timeout(held, takes).unwrap().0;
             }
             drop(held);
-            let pass = self.passes(way, taken);
-            if way == Direction::Out {
+            let pass = self.passes(direction, taken);
+            if direction == Direction::ToServer {
                 self.0.sent.fetch_add(pass, Ordering::SeqCst);
             }
             if to.write_all(&chunk[..pass]).is_err() || pass < taken {
                 break;
             }
-            if way == Direction::Out && self.were_words(&chunk[..pass]) {
+            if direction == Direction::ToServer && self.contain_pattern(&chunk[..pass]) {
                 break;
             }
         }
@@ -176,20 +176,20 @@ impl Proxy {
         let _ = to.shutdown(Shutdown::Both);
     }
 
-    /// Whether these are the bytes behind which the connection is cut.
-    fn were_words(&self, sent: &[u8]) -> bool {
-        let mut behind = self.0.behind.lock().unwrap();
-        let were = behind.is_some_and(|words| sent.windows(words.len()).any(|window| window == words));
-        if were {
-            *behind = None;
+    /// Whether these bytes contain the pattern after which the connection is cut.
+    fn contain_pattern(&self, sent: &[u8]) -> bool {
+        let mut pattern = self.0.pattern.lock().unwrap();
+        let found = pattern.is_some_and(|bytes| sent.windows(bytes.len()).any(|window| window == bytes));
+        if found {
+            *pattern = None;
             self.0.cuts.fetch_add(1, Ordering::SeqCst);
         }
-        were
+        found
     }
 
-    /// How many of the bytes that were taken go on; the first connection to have a byte too many is cut.
-    fn passes(&self, way: Direction, taken: usize) -> usize {
-        let mut left = self.0.left[way as usize].lock().unwrap();
+    /// How many of the received bytes pass; the first connection with a byte too many is cut.
+    fn passes(&self, direction: Direction, taken: usize) -> usize {
+        let mut left = self.0.left[direction as usize].lock().unwrap();
         let pass = left.map_or(taken, |left| taken.min(left));
         *left = left.map(|left| left - pass);
         if pass < taken {

@@ -1,4 +1,4 @@
-//! A console that says what a test tells it to, and remembers every line it was sent.
+//! A console with scripted answers that records every line it receives.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// Answers each line with what `answer` makes of it, echo and prompt and all.
+    /// Answers each line with what `answer` returns for it, including echo and prompt.
     pub fn start(answer: impl FnMut(&str) -> Vec<u8> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
@@ -36,7 +36,7 @@ impl Scripted {
         format!("tcp://{}", self.address)
     }
 
-    /// Takes the lines it was sent since the last call.
+    /// Takes the lines received since the last call.
     pub fn take_lines(&self) -> Vec<String> {
         std::mem::take(&mut *self.lines.lock().expect("no script panics while it writes a line"))
     }
@@ -45,7 +45,7 @@ impl Scripted {
 impl Drop for Scripted {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
-        // Wakes it if it waits for a client; if it has gone already, all the better.
+        // Wakes the thread if it waits for a client.
         let _woken = TcpStream::connect(self.address);
     }
 }
