@@ -280,7 +280,7 @@ fn start_children(
         let child = ChildSpec::new("db").role(Role::Isolated).own_arbiter().capacity(HISTORY_QUEUE);
         let db = supervisor.start_child(child, move |_| DbActor::new(history, log))?;
         listeners.events.push(Queue::named("db events", db.clone(), queue_log));
-        listeners.memories.push(Queue::named("db device log", db.clone(), queue_log));
+        listeners.device_logs.push(Queue::named("db device log", db.clone(), queue_log));
         tree.outlets.push(ReportSink::every(Queue::named("db reports", db.clone(), queue_log)));
         tree.outputs.push(("db", db.recipient()));
     }

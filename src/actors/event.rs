@@ -1,8 +1,8 @@
-//! Tells what begins and ends: to the service's log, to the log of events, and to whoever else is handed to it.
+//! Derives events from reports and sends them to the service's log, the event log and other outputs.
 //!
-//! Events reach their listeners at once. What goes to disk (the log of events, what stands) is written on a worker
-//! thread with a deadline; a disk that is full, missing or hangs is told once, what could not be written waits in
-//! memory, and nobody else notices.
+//! Listeners receive events at once. The event log and the active events are written on a worker thread with a deadline;
+//! a disk that is full, missing or hangs is logged once, pending writes are queued in memory, and nothing else is
+//! affected.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,20 +28,18 @@ use crate::model::report::BankReport;
 use crate::outage::{HumanDuration, OutageTracker};
 use crate::supervise::{Flush, Ping, Worker, WorkerError};
 
-/// How many calls to the disk may hang before no more are made.
+/// The maximum number of hanging calls to the disk.
 const MOST_ABANDONED: usize = 3;
-/// Its name among the outputs.
+/// The name of this output in logs.
 const OUTPUT: &str = "events";
-/// From one look for silent banks to the next.
-const LOOK: Duration = Duration::from_secs(1);
+/// The interval of the checks for silent banks.
+const SILENCE_CHECK: Duration = Duration::from_secs(1);
 
-/// Who else is told.
+/// The receivers of events and of device logs.
 #[derive(Clone, Default)]
 pub struct Listeners {
-    /// Of every event.
     pub events: Vec<Queue<EventOccurred>>,
-    /// Of what batteries remember.
-    pub memories: Vec<Queue<DeviceLogRead>>,
+    pub device_logs: Vec<Queue<DeviceLogRead>>,
 }
 
 /// The events of all banks.
@@ -50,8 +48,8 @@ pub struct EventActor {
     listeners: Listeners,
     log: Logger,
     started: Instant,
-    /// These outlive restarts: threads that hang stay counted, what was not written yet still is, and what stands
-    /// is what the next life begins with.
+    /// These survive restarts of the actor: hanging threads stay counted, pending writes are not lost, and the active
+    /// events are restored.
     worker: Worker,
     disk: Disk,
     standing: Option<BTreeMap<Arc<str>, SavedBank>>,
@@ -59,19 +57,18 @@ pub struct EventActor {
     state: EventState,
 }
 
-/// What each life begins anew.
+/// State that is reset when the actor restarts.
 #[derive(Default)]
 struct EventState {
     trackers: BTreeMap<Arc<str>, Tracker>,
     text: Option<LogText>,
     recall: DeviceLogFilter,
     barcodes: Barcodes,
-    /// Whether another try is on its way.
+    /// Whether a retry is scheduled.
     will_retry: bool,
 }
 
 impl EventActor {
-    /// Follows the banks of `plan` and tells `listeners`.
     #[must_use]
     pub fn new(plan: EventConfig, listeners: Listeners, log: Logger) -> Self {
         let disk = Disk::new(plan.log_file.clone(), &plan.folder, plan.banks.iter().map(|(bank, _)| bank));
@@ -80,8 +77,8 @@ impl EventActor {
         Self { plan, listeners, log, started, worker, disk, standing, trouble, state }
     }
 
-    /// Begins where the last life, of this process or of the one before, left off.
-    fn begin(&mut self, ctx: &mut Context<Self>) {
+    /// Restores the trackers from the state before the restart of the actor or of the process.
+    fn restore(&mut self, ctx: &mut Context<Self>) {
         let (at, now) = (Timestamp::now(), self.started.elapsed());
         let standing = self.standing.get_or_insert_default();
         for (bank, interval) in &self.plan.banks {
@@ -91,11 +88,11 @@ impl EventActor {
         }
         let EventConfig { level, cells, zone, .. } = &self.plan;
         self.state.text = Some(LogText::new(*level, *cells, zone.clone()));
-        self.look(ctx);
+        self.check_silence(ctx);
     }
 
-    /// Reads what stands, off this thread.
-    fn read(&mut self, ctx: &mut Context<Self>) {
+    /// Reads the active events on the worker thread.
+    fn load(&mut self, ctx: &mut Context<Self>) {
         let files: Vec<_> = self.disk.standing_paths().collect();
         let read = self.worker.call(self.plan.deadline, move || {
             let read =
@@ -113,33 +110,33 @@ impl EventActor {
                     Ok(saved) => {
                         standing.insert(bank, saved);
                     }
-                    // What stands is then raised again; that is all it costs.
+                    // Active events are raised again, which is the only consequence.
                     Err(reason) => {
-                        warn!(actor.log, "standing events unreadable"; "bank" => &*bank, "reason" => reason);
+                        warn!(actor.log, "saved events unreadable, active events are raised again"; "bank" => &*bank, "reason" => reason);
                     }
                 }
             }
-            actor.begin(ctx);
+            actor.restore(ctx);
         };
         ctx.wait(read.into_actor(self).map(begin));
     }
 
-    /// Looks for banks that have fallen silent, now and each second.
-    fn look(&mut self, ctx: &mut Context<Self>) {
+    /// Checks for silent banks now and at each interval.
+    fn check_silence(&mut self, ctx: &mut Context<Self>) {
         let (at, now) = (Timestamp::now(), self.started.elapsed());
         let catalogue = self.plan.catalogue.clone();
-        let look = |tracker: &mut Tracker| {
+        let check = |tracker: &mut Tracker| {
             tracker.watch_clock(at, now);
             tracker.look(&catalogue, at, now)
         };
-        let silent: Vec<Event> = self.state.trackers.values_mut().flat_map(look).collect();
-        self.tell(silent, None);
+        let silent: Vec<Event> = self.state.trackers.values_mut().flat_map(check).collect();
+        self.publish(silent, None);
         self.write(ctx);
-        ctx.run_later(LOOK, |actor, ctx| actor.look(ctx));
+        ctx.run_later(SILENCE_CHECK, |actor, ctx| actor.check_silence(ctx));
     }
 
-    /// Tells everybody what changed.
-    fn tell(&mut self, events: Vec<Event>, report: Option<&BankReport>) {
+    /// Sends events to the logs and to all listeners.
+    fn publish(&mut self, events: Vec<Event>, report: Option<&BankReport>) {
         events.iter().for_each(|event| line::tell(&self.log, event, self.plan.level));
         if let Some(block) = self.state.text.as_mut().and_then(|text| text.block(&events, report)) {
             self.disk.write(block);
@@ -159,9 +156,9 @@ impl EventActor {
         }
     }
 
-    /// Batteries that are known by their places although they state a barcode.
-    fn tell_barcodes(&mut self, report: &BankReport) {
-        const EFFECT: &str = "history and counters go by place";
+    /// Logs batteries that are identified by their places although they state a barcode.
+    fn log_barcodes(&mut self, report: &BankReport) {
+        const EFFECT: &str = "history and counters are kept by place";
         for finding in self.state.barcodes.take(report) {
             match finding {
                 BarcodeFinding::Shared { barcode, locations: [(bank, battery), (other_bank, other)] } => {
@@ -179,36 +176,36 @@ impl EventActor {
         }
     }
 
-    /// Hands on what batteries remember.
-    fn recall(&mut self, report: &BankReport) {
-        for recollection in self.state.recall.take(report, &self.plan.zone) {
-            let DeviceLogBatch { bank, battery, records, clock_ahead, .. } = &recollection;
+    /// Publishes new records of the batteries' own logs.
+    fn publish_device_logs(&mut self, report: &BankReport) {
+        for batch in self.state.recall.take(report, &self.plan.zone) {
+            let DeviceLogBatch { bank, battery, records, clock_ahead, .. } = &batch;
             let battery = battery.map_or_else(|| "all".to_owned(), |place| place.to_string());
             let ahead = clock_ahead.map_or_else(|| "unknown".to_owned(), signed);
-            info!(self.log, "battery memory read"; "bank" => &**bank, "battery" => battery, "new" => records.len(),
+            info!(self.log, "device log read"; "bank" => &**bank, "battery" => battery, "new" => records.len(),
                 "clock_ahead" => ahead);
-            let recollection = Arc::new(recollection);
-            for listener in &self.listeners.memories {
-                listener.try_send(DeviceLogRead(recollection.clone()));
+            let batch = Arc::new(batch);
+            for listener in &self.listeners.device_logs {
+                listener.try_send(DeviceLogRead(batch.clone()));
             }
         }
     }
 
-    /// Writes what waits for the disk. The mailbox waits meanwhile, and bounds what may come.
+    /// Writes everything queued. The mailbox is paused meanwhile and bounds the memory.
     fn write(&mut self, ctx: &mut Context<Self>) {
         if self.state.will_retry {
             return;
         }
         if let Some(job) = self.disk.job() {
             let written = self.worker.call(self.plan.deadline, move || job.run());
-            let told = |outcome, actor: &mut Self, ctx: &mut Context<Self>| actor.written(outcome, ctx);
-            ctx.wait(written.into_actor(self).map(told));
+            let done = |outcome, actor: &mut Self, ctx: &mut Context<Self>| actor.on_written(outcome, ctx);
+            ctx.wait(written.into_actor(self).map(done));
         }
     }
 
-    /// What came of it. A round past its deadline may yet come to its end: then its lines are there twice, which
-    /// is better than not at all.
-    fn written(&mut self, outcome: Result<WriteOutcome, WorkerError>, ctx: &mut Context<Self>) {
+    /// Handles the outcome of a write. A write that missed its deadline may still succeed; its lines are then written
+    /// twice, which is better than losing them.
+    fn on_written(&mut self, outcome: Result<WriteOutcome, WorkerError>, ctx: &mut Context<Self>) {
         let failed = match outcome {
             Ok(WriteOutcome { left, failed }) => {
                 self.disk.done(left);
@@ -233,7 +230,7 @@ impl EventActor {
     }
 }
 
-/// A span with its sign: `-3.2s`, `1m0s`.
+/// Formats a duration with its sign: `-3.2s`, `1m0s`.
 fn signed(span: SignedDuration) -> String {
     format!("{}{}", if span.is_negative() { "-" } else { "" }, HumanDuration(span.unsigned_abs()))
 }
@@ -243,8 +240,8 @@ impl Actor for EventActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         match &self.standing {
-            Some(_) => self.begin(ctx),
-            None => self.read(ctx),
+            Some(_) => self.restore(ctx),
+            None => self.load(ctx),
         }
     }
 }
@@ -264,9 +261,9 @@ impl Handler<ReportReady> for EventActor {
         tracker.watch_clock(Timestamp::now(), now);
         let began = report.reading.began.saturating_duration_since(self.started);
         let events = tracker.take(&report, &self.plan.catalogue, (began, now));
-        self.tell_barcodes(&report);
-        self.tell(events, Some(&report));
-        self.recall(&report);
+        self.log_barcodes(&report);
+        self.publish(events, Some(&report));
+        self.publish_device_logs(&report);
         self.write(ctx);
     }
 }
@@ -280,6 +277,6 @@ impl Handler<Ping> for EventActor {
 impl Handler<Flush> for EventActor {
     type Result = ();
 
-    /// What came before has been written by now, since the mailbox waits for its writing.
+    /// Everything received before has been written, because the mailbox is paused during writes.
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {}
 }

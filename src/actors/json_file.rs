@@ -1,8 +1,8 @@
-//! Writes `<bank>_status.json`: the newest full reading of each bank, replaced as a whole.
+//! Writes the newest full reading of each bank to `<bank>_status.json`, replacing the file atomically.
 //!
-//! The folder may be a network mount that hangs, so files are written on a worker thread with a deadline; a
-//! folder that is missing, full or read-only is told once, and the newest reading goes out when it is back: what
-//! could not be written returns to the slot, unless something newer lies there.
+//! The folder may be a network mount that hangs, so files are written on a worker thread with a deadline. A folder that
+//! is missing, full or read-only is logged once, and the newest reading is written when it is back: a report that could
+//! not be written is put back unless a newer one has arrived.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,15 +22,14 @@ use crate::settings::JsonFileSettings;
 use crate::status::StatusDocument;
 use crate::supervise::{Flush, Ping, StopHandle, Worker, WorkerError};
 
-/// How many writes may hang before the output gives up for a while.
+/// The number of hanging writes after which the output fails and is retried later.
 const MOST_ABANDONED: usize = 3;
-/// Its name among the outputs.
+/// The name of this output in logs.
 const OUTPUT: &str = "json_file";
 
-/// The file's writer.
 pub struct JsonFileActor {
     settings: JsonFileSettings,
-    /// How long one round of writing may take, and the rest after one that failed.
+    /// The timeout of one round of writes, and the pause after a failed one.
     deadline: Duration,
     slot: LatestReports,
     log: Logger,
@@ -40,7 +39,7 @@ pub struct JsonFileActor {
     worker: Worker,
     files: BTreeMap<Arc<str>, Arc<AtomicFile>>,
     trouble: OutageTracker,
-    /// Whether another try is on its way.
+    /// Whether a retry is scheduled.
     will_retry: bool,
 }
 
@@ -71,8 +70,8 @@ impl JsonFileActor {
         self.files.entry(bank.clone()).or_insert_with(new).clone()
     }
 
-    /// What came of a round with these reports.
-    fn told(
+    /// Handles the outcome of a round of writes.
+    fn on_written(
         &mut self,
         outcome: Result<Vec<FailedWrite>, WorkerError>,
         reports: Vec<Arc<BankReport>>,
@@ -114,7 +113,7 @@ impl JsonFileActor {
     }
 }
 
-/// Writes one report, on the worker's thread.
+/// Writes one report; runs on the worker thread.
 fn write(report: &BankReport, file: &AtomicFile) -> io::Result<()> {
     let content = serde_json::to_vec(&StatusDocument::of(report, &TimeZone::system()))?;
     file.replace(&content)
@@ -123,7 +122,7 @@ fn write(report: &BankReport, file: &AtomicFile) -> io::Result<()> {
 impl Actor for JsonFileActor {
     type Context = Context<Self>;
 
-    /// What came in while it was away is still in the slot.
+    /// Reports that arrived before the start are still pending.
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.notify(SlotUpdated);
     }
@@ -131,7 +130,7 @@ impl Actor for JsonFileActor {
 
 impl Supervised for JsonFileActor {
     fn restarting(&mut self, _: &mut Self::Context) {
-        // The timer went with the last life.
+        // The timer was cancelled with the previous context.
         self.will_retry = false;
     }
 }
@@ -155,8 +154,9 @@ impl Handler<SlotUpdated> for JsonFileActor {
             });
             failed.collect()
         });
-        let told = |outcome, actor: &mut Self, ctx: &mut Context<Self>| actor.told(outcome, reports, ctx);
-        ctx.wait(written.into_actor(self).map(told));
+        let done =
+            |outcome, actor: &mut Self, ctx: &mut Context<Self>| actor.on_written(outcome, reports, ctx);
+        ctx.wait(written.into_actor(self).map(done));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Turns the answers of a sweep into a reading. It remembers nothing, so a restart costs the sweep in hand.
+//! Parses the answers of a sweep into a reading. It is stateless, so a restart loses only the current sweep.
 
 use actix::{Actor, Context, Handler, Supervised};
 
@@ -9,14 +9,12 @@ use crate::supervise::{Flush, Ping};
 /// How a transcript becomes a reading; [`crate::console::assemble::assemble`] but in tests that need a bug.
 pub(crate) type Assemble = fn(&Transcript) -> BankReading;
 
-/// The parser of one bank.
 pub struct ParserActor {
     assemble: Assemble,
     stats: Queue<ReadingReady>,
 }
 
 impl ParserActor {
-    /// Feeds `stats`.
     #[must_use]
     pub fn new(assemble: Assemble, stats: Queue<ReadingReady>) -> Self {
         Self { assemble, stats }
@@ -46,6 +44,6 @@ impl Handler<Ping> for ParserActor {
 impl Handler<Flush> for ParserActor {
     type Result = ();
 
-    /// What was queued before has been handled by now.
+    /// Everything queued before has been handled.
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {}
 }

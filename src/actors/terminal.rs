@@ -12,17 +12,15 @@ use crate::messages::{LatestReports, SlotUpdated};
 use crate::status::{StatusDocument, table};
 use crate::supervise::{Flush, Ping};
 
-/// The terminal's writer.
 pub(crate) struct TerminalActor {
     slot: LatestReports,
     /// The newest table of each bank.
     tables: BTreeMap<String, String>,
-    /// How many lines were drawn last.
+    /// The number of lines drawn last.
     drawn: usize,
 }
 
 impl TerminalActor {
-    /// Shows what `slot` holds.
     #[must_use]
     pub(crate) fn new(slot: LatestReports) -> Self {
         Self { slot, tables: BTreeMap::new(), drawn: 0 }
@@ -34,9 +32,9 @@ impl TerminalActor {
             self.tables.insert(status.bank.clone(), table::render(&status, true));
         }
         let mut out = io::stdout().lock();
-        let (rows, columns) = room(&out);
+        let (rows, columns) = drawable_size(&out);
         if self.drawn > 0 && out.is_terminal() {
-            // Up to where the last table began, and clear from there.
+            // Move to the start of the previous table and clear from there.
             write!(out, "\x1b[{}A\x1b[J", self.drawn)?;
         }
         let lines = self.tables.values().flat_map(|table| table.lines().chain([""]));
@@ -49,12 +47,12 @@ impl TerminalActor {
     }
 }
 
-/// How many lines and how many characters of each can be drawn over again: on a terminal, what it shows at once,
-/// since a line that is wrapped or has scrolled away is out of reach.
-fn room(out: &impl AsFd) -> (usize, usize) {
+/// Returns how many lines and columns can be redrawn: the size of the terminal, because wrapped lines and lines that have
+/// scrolled away can't be overwritten.
+fn drawable_size(out: &impl AsFd) -> (usize, usize) {
     match tcgetwinsize(out) {
         Ok(size) if size.ws_row > 1 && size.ws_col > 0 => (usize::from(size.ws_row) - 1, size.ws_col.into()),
-        // No terminal, or one that does not know its size.
+        // Not a terminal, or its size is unknown.
         _ => (usize::MAX, usize::MAX),
     }
 }
@@ -78,7 +76,7 @@ impl Handler<SlotUpdated> for TerminalActor {
     type Result = ();
 
     fn handle(&mut self, _: SlotUpdated, _: &mut Self::Context) {
-        // A terminal that is gone takes nothing with it: the readings go on.
+        // If the terminal is closed, readings continue.
         let _ = self.show();
     }
 }

@@ -1,5 +1,5 @@
-//! Counts the messages that a full mailbox drops and logs them: the first at once, then ever more rarely, and once
-//! after it has stopped.
+//! Counts and logs messages dropped by full mailboxes: the first at once, then at growing intervals, and once after it has
+//! stopped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use slog::{Logger, info, warn};
 
 use crate::outage::{HumanDuration, OutageTracker};
 
-/// After this long without a drop it has stopped: a stage that is too slow drops some, accepts some, and drops again.
+/// The time without a drop after which it has stopped: a slow stage alternates between dropping and accepting.
 const CALM: Duration = Duration::from_secs(300);
 
 /// The messages that one queue has dropped.
@@ -32,7 +32,7 @@ impl Drops {
         Self { queue, log, count: AtomicU64::new(0), outage: Mutex::default() }
     }
 
-    /// The queue's name: the child that reads it and, for an output, what it carries.
+    /// The name of the receiving child and, for an output, of its content.
     #[must_use]
     pub(crate) fn queue(&self) -> &str {
         &self.queue
@@ -44,7 +44,6 @@ impl Drops {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Counts a message that was dropped.
     pub(super) fn add(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
@@ -60,7 +59,7 @@ impl Drops {
         }
     }
 
-    /// A message fitted in at `now`.
+    /// Records that a message was accepted at `now`.
     pub(super) fn sent(&self, now: Instant) {
         if self.count() == 0 {
             return;
@@ -84,11 +83,11 @@ mod tests {
 
     use super::*;
 
-    /// Keeps each line's message with its keys.
+    /// Captures the message and the keys of each line.
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<String>>>);
+    struct CapturedLines(Arc<Mutex<Vec<String>>>);
 
-    impl Drain for Kept {
+    impl Drain for CapturedLines {
         type Ok = ();
         type Err = Never;
 
@@ -105,7 +104,7 @@ mod tests {
 
     impl slog::Serializer for Keys {
         fn emit_arguments(&mut self, key: slog::Key, value: &std::fmt::Arguments<'_>) -> slog::Result {
-            // The macros hand the last key over first.
+            // The macros pass the last key first.
             self.0 = format!(" {key}={value}{}", self.0);
             Ok(())
         }
@@ -113,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_is_logged_in_a_few_lines_and_its_end_in_one() {
-        let kept = Kept::default();
+        let kept = CapturedLines::default();
         let drops = Drops::of("db".to_owned(), Logger::root(kept.clone(), o!()));
         let start = Instant::now();
         // An hour in which every second message fits.
@@ -122,11 +121,11 @@ mod tests {
             if second % 2 == 0 { drops.dropped(now) } else { drops.sent(now) }
         }
         assert_eq!((drops.queue(), drops.count()), ("db", 1_800));
-        let lines = |kept: &Kept| kept.0.lock().unwrap().clone();
+        let lines = |kept: &CapturedLines| kept.0.lock().unwrap().clone();
         let first = "queue full, messages dropped queue=db dropped=1 since=0s";
         assert_eq!((lines(&kept)[0].as_str(), lines(&kept).len()), (first, 4), "{:#?}", lines(&kept));
         drops.sent(start + Duration::from_secs(3_600 + 290));
-        assert_eq!(lines(&kept).len(), 4, "it may begin again");
+        assert_eq!(lines(&kept).len(), 4, "it may resume");
         drops.sent(start + Duration::from_secs(3_600 + 300));
         drops.sent(start + Duration::from_secs(3_600 + 301));
         let lines = lines(&kept);

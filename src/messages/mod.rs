@@ -1,8 +1,8 @@
-//! What crosses actors, and what happens to it when the other side is slow.
+//! Messages between actors, and their delivery to slow receivers.
 //!
-//! Every mailbox is bounded and the port is never made to wait: a stage whose mailbox is full loses the message,
-//! which is counted and logged. So does an output that wants every report. Live outputs take the newest report instead:
-//! a slot a bank and one nudge to look into it.
+//! Every mailbox is bounded, and the serial port never waits: a message that does not fit into a full mailbox is dropped,
+//! counted and logged. This also applies to outputs that need every report. Live outputs only take the newest report of
+//! each bank from a slot and are notified with a single message.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,37 +21,37 @@ use crate::model::event::Event;
 use crate::model::reading::{BankReading, SweepKind};
 use crate::model::report::BankReport;
 
-/// The answers of one sweep: from the port's owner to the parser.
+/// The answers of one sweep, sent from `SerialActor` to `ParserActor`.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct SweepDone(pub Arc<Transcript>);
 
-/// What they say: from the parser to the statistics.
+/// A parsed reading, sent from `ParserActor` to `StatsActor`.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct ReadingReady(pub Arc<BankReading>);
 
-/// What it amounts to: from the statistics to an output that wants every report.
+/// A report, sent from `StatsActor` to outputs that need every report.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct ReportReady(pub Arc<BankReport>);
 
-/// Something began, ended or happened: from the events to whoever tells of it.
+/// An event, sent from `EventActor` to outputs.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct EventOccurred(pub Arc<Event>);
 
-/// What a battery remembers by itself and nobody was told before: from the events to whoever keeps it.
+/// New records of a battery's own log, sent from `EventActor` to outputs that store them.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct DeviceLogRead(pub Arc<DeviceLogBatch>);
 
-/// Look into the slot: something newer is there.
+/// The slot of an output contains a newer report.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct SlotUpdated;
 
-/// A bounded way to the next stage. What does not fit is dropped, counted and logged.
+/// A bounded channel to the next stage. Messages that do not fit are dropped, counted and logged.
 #[derive(Clone)]
 pub struct Queue<M>
 where
@@ -67,7 +67,7 @@ where
     M: Message + Send + 'static,
     M::Result: Send,
 {
-    /// A way to `actor`. Its mailbox bounds every `Queue` made by itself, so one is made and kept.
+    /// Creates a channel to `actor`. Each `Queue` has a slot of its own in the mailbox, so create one and reuse it.
     pub fn to<A>(actor: Addr<A>) -> Self
     where
         A: Actor + Handler<M>,
@@ -76,7 +76,7 @@ where
         Self::named("", actor, &Logger::root(slog::Discard, slog::o!()))
     }
 
-    /// The same by a name, under which it logs what it drops.
+    /// Creates a channel that logs dropped messages under `name`.
     pub fn named<A>(name: &str, actor: Addr<A>, log: &Logger) -> Self
     where
         A: Actor + Handler<M>,
@@ -85,37 +85,34 @@ where
         Self { to: actor.recipient(), drops: Arc::new(Drops::of(name.to_owned(), log.clone())) }
     }
 
-    /// Sends, or drops and counts; answers whether it was sent.
+    /// Sends the message or drops and counts it; returns whether it was sent.
     pub(crate) fn try_send(&self, message: M) -> bool {
         let sent = self.to.try_send(message);
         match sent {
             Ok(()) => self.drops.sent(Instant::now()),
             Err(SendError::Full(_)) => self.drops.dropped(Instant::now()),
-            // Its reader has ended, which its supervisor logs.
+            // The receiver has stopped, which its supervisor logs.
             Err(SendError::Closed(_)) => self.drops.add(),
         }
         sent.is_ok()
     }
 
-    /// How many were dropped.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.drops.count()
     }
 
-    /// The counter of what was dropped, which outlives the queue.
+    /// Returns the counter of dropped messages, which outlives the queue.
     #[must_use]
     pub(crate) fn drops(&self) -> &Arc<Drops> {
         &self.drops
     }
 }
 
-/// The newest report of each bank and kind, for an output that wants nothing else: a summary does not drive out
-/// the full reading before it.
+/// The newest report of each bank and sweep kind: a summary does not replace the full reading before it.
 #[derive(Clone, Debug, Default)]
 pub struct LatestReports(Arc<Mutex<BTreeMap<LatestKey, Arc<BankReport>>>>);
 
-/// The bank, and how much was asked.
 type LatestKey = (Arc<str>, SweepKind);
 
 fn latest_key(report: &BankReport) -> LatestKey {
@@ -123,12 +120,12 @@ fn latest_key(report: &BankReport) -> LatestKey {
 }
 
 impl LatestReports {
-    fn put(&self, report: Arc<BankReport>) {
+    fn store(&self, report: Arc<BankReport>) {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         newest.insert(latest_key(&report), report);
     }
 
-    /// Takes what is newer than at the last call, the older first: at most one report a bank and kind.
+    /// Takes the reports since the last call, oldest first: at most one per bank and kind.
     #[must_use]
     pub fn take(&self) -> Vec<Arc<BankReport>> {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,7 +134,7 @@ impl LatestReports {
         taken
     }
 
-    /// Lays back what could not be used, where nothing newer has come meanwhile.
+    /// Puts back unprocessed reports unless newer ones have arrived.
     pub(crate) fn put_back(&self, reports: Vec<Arc<BankReport>>) {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for report in reports {
@@ -146,43 +143,43 @@ impl LatestReports {
     }
 }
 
-/// Where reports go: who is fed, and what he wants.
+/// The destination of reports: an output and its kind of delivery.
 #[derive(Clone)]
 pub struct ReportSink(SinkMode);
 
 #[derive(Clone)]
 enum SinkMode {
-    Newest { slot: LatestReports, nudge: Recipient<SlotUpdated>, full_only: bool },
+    Newest { slot: LatestReports, notify: Recipient<SlotUpdated>, full_only: bool },
     Every(Queue<ReportReady>),
 }
 
 impl ReportSink {
-    /// The newest full reading of each bank, through `slot`, for an output that looks when nudged.
+    /// Delivers the newest full reading of each bank through `slot`.
     #[must_use]
-    pub fn newest_full(slot: LatestReports, nudge: Recipient<SlotUpdated>) -> Self {
-        Self(SinkMode::Newest { slot, nudge, full_only: true })
+    pub fn newest_full(slot: LatestReports, notify: Recipient<SlotUpdated>) -> Self {
+        Self(SinkMode::Newest { slot, notify, full_only: true })
     }
 
-    /// The newest full reading and the newest summary of each bank.
+    /// Delivers the newest full reading and the newest summary of each bank through `slot`.
     #[must_use]
-    pub(crate) fn newest(slot: LatestReports, nudge: Recipient<SlotUpdated>) -> Self {
-        Self(SinkMode::Newest { slot, nudge, full_only: false })
+    pub(crate) fn newest(slot: LatestReports, notify: Recipient<SlotUpdated>) -> Self {
+        Self(SinkMode::Newest { slot, notify, full_only: false })
     }
 
-    /// Every report, through a queue, for an output that may miss none.
+    /// Delivers every report through a queue.
     #[must_use]
     pub fn every(queue: Queue<ReportReady>) -> Self {
         Self(SinkMode::Every(queue))
     }
 
-    /// Hands over a report. A mailbox that is full has a nudge in it already, and whoever looks finds the
-    /// newest; an output that is paused finds it when it goes on.
+    /// Delivers a report. If the mailbox is full, it already contains a notification, and the output will find the newest
+    /// report; a paused output finds it when it resumes.
     pub fn try_send(&self, report: &Arc<BankReport>) {
         match &self.0 {
             SinkMode::Newest { full_only: true, .. } if report.reading.kind != SweepKind::Full => {}
-            SinkMode::Newest { slot, nudge, .. } => {
-                slot.put(report.clone());
-                let _ = nudge.try_send(SlotUpdated);
+            SinkMode::Newest { slot, notify, .. } => {
+                slot.store(report.clone());
+                let _ = notify.try_send(SlotUpdated);
             }
             // A full queue counts what it drops.
             SinkMode::Every(queue) => {

@@ -1,4 +1,4 @@
-//! What many sweeps tell, as keys of the document: counters of energy and charge, time to go, health.
+//! The keys of derived values in the document: energy and charge counters, time to go, health, active events.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,103 +13,79 @@ use crate::model::units::Percent;
 
 use super::decimal;
 
-/// The bank's keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct BankKeys {
-    /// Kilowatt-hours that went in since counting began.
     pub(crate) energy_charged_kwh: Option<f64>,
-    /// Kilowatt-hours that came out.
     pub(crate) energy_discharged_kwh: Option<f64>,
-    /// Ampere-hours that went in.
     pub(crate) charge_in_ah: Option<f64>,
-    /// Ampere-hours that came out.
     pub(crate) charge_out_ah: Option<f64>,
-    /// What came out of what went in, from one full charge to the next.
     pub(crate) round_trip_efficiency_percent: Option<f64>,
-    /// Hours until it is full, as things go.
     pub(crate) time_to_full_h: Option<f64>,
-    /// Hours until it is empty, as things go.
     pub(crate) time_to_empty_h: Option<f64>,
-    /// Hours until it is at the `target_soc` of the settings, as things go.
+    /// To the `target_soc` of the settings.
     pub(crate) time_to_target_h: Option<f64>,
-    /// What stands by a stack's own error code and states.
+    /// Active events of a stack.
     #[serde(default)]
     pub(crate) active_events: Vec<ActiveEventKeys>,
 }
 
-/// A battery's keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DeviceKeys {
-    /// Kilowatt-hours that went in at this place, whichever battery sat there.
+    /// Counted at this place, whichever battery was there.
     pub(crate) energy_charged_kwh: Option<f64>,
-    /// Kilowatt-hours that came out.
     pub(crate) energy_discharged_kwh: Option<f64>,
-    /// Ampere-hours that went in.
     pub(crate) charge_in_ah: Option<f64>,
-    /// Ampere-hours that came out.
     pub(crate) charge_out_ah: Option<f64>,
-    /// Kilowatt-hours that went into this battery, wherever it sat.
+    /// Counted for this battery, at whichever place it was.
     pub(crate) battery_energy_charged_kwh: Option<f64>,
-    /// Kilowatt-hours that came out.
     pub(crate) battery_energy_discharged_kwh: Option<f64>,
-    /// Ampere-hours that went in.
     pub(crate) battery_charge_in_ah: Option<f64>,
-    /// Ampere-hours that came out.
     pub(crate) battery_charge_out_ah: Option<f64>,
-    /// Hours until it is full, as things go.
     pub(crate) time_to_full_h: Option<f64>,
-    /// Hours until it is empty, as things go.
     pub(crate) time_to_empty_h: Option<f64>,
-    /// Hours until it is at the `target_soc` of the settings, as things go.
+    /// To the `target_soc` of the settings.
     pub(crate) time_to_target_h: Option<f64>,
-    /// What stands by its event words and states.
     #[serde(default)]
     pub(crate) active_events: Vec<ActiveEventKeys>,
-    /// The verdict.
     #[serde(default)]
     pub(crate) health: HealthVerdict,
-    /// What it stands on, the worst first.
+    /// The worst first.
     #[serde(default)]
     pub(crate) health_reasons: Vec<String>,
-    /// The cell that was mostly the lowest, from 1, and for how much of the last day.
+    /// The cell that was most often the lowest during the last day, counted from 1.
     pub(crate) lowest_cell: Option<u16>,
-    /// In percent.
+    /// Share of the last day.
     pub(crate) lowest_cell_percent: Option<f64>,
-    /// The cell that was mostly the highest, from 1, and for how much of the last day.
+    /// The cell that was most often the highest during the last day, counted from 1.
     pub(crate) highest_cell: Option<u16>,
-    /// In percent.
+    /// Share of the last day.
     pub(crate) highest_cell_percent: Option<f64>,
-    /// Highest less lowest cell at rest.
+    /// Highest minus lowest cell at rest.
     pub(crate) spread_rest_mv: Option<i32>,
     /// The same under load.
     pub(crate) spread_load_mv: Option<i32>,
-    /// For how much of the last day a cell was being balanced.
+    /// Share of the last day in which a cell was being balanced.
     pub(crate) balancing_percent: Option<f64>,
-    /// What it held in full cycles.
     pub(crate) capacity_seen_ah: Option<f64>,
-    /// What came out of what went in, from one full charge to the next.
     pub(crate) round_trip_efficiency_percent: Option<f64>,
-    /// Its share of the bank's current, of what would be fair.
+    /// Share of the bank's current relative to its fair share.
     pub(crate) current_share_percent: Option<f64>,
     /// Days since it was last full.
     pub(crate) days_since_full: Option<f64>,
-    /// Charge taken out over its life, in times its nominal capacity.
+    /// Discharged charge over its lifetime, divided by its nominal capacity.
     pub(crate) cycles_by_charge: Option<f64>,
-    /// Where its figures are heading, by the figure with its unit.
+    /// By metric with its unit.
     #[serde(default)]
     pub(crate) trend: BTreeMap<String, TrendKeys>,
 }
 
-/// A condition that stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ActiveEventKeys {
-    /// Which word says so.
     pub(crate) word: String,
     /// The bit in hexadecimal, or the state.
     pub(crate) sign: String,
     /// `info` or `warning`.
     pub(crate) level: EventLevel,
-    /// What it means.
     pub(crate) text: String,
 }
 
@@ -125,16 +101,16 @@ impl ActiveEventKeys {
     }
 }
 
-/// Where a figure is heading, in its own unit.
+/// A trend in the unit of its metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TrendKeys {
-    /// How it changes in thirty days.
+    /// Change in thirty days.
     pub(crate) per_month: f64,
-    /// In 95 of 100 cases the truth lies no further away than this.
+    /// Half width of the 95 % confidence interval.
     pub(crate) plus_minus: f64,
-    /// On how many weeks it stands.
+    /// Number of weeks with data.
     pub(crate) weeks: u16,
-    /// All of it in a sentence.
+    /// The trend as a sentence.
     pub(crate) text: String,
 }
 
@@ -152,7 +128,8 @@ impl TrendKeys {
 
 impl BankKeys {
     pub(super) fn of(insight: &DerivedValues) -> Self {
-        let [energy_charged_kwh, energy_discharged_kwh, charge_in_ah, charge_out_ah] = four(insight.totals);
+        let [energy_charged_kwh, energy_discharged_kwh, charge_in_ah, charge_out_ah] =
+            counter_values(insight.totals);
         Self {
             energy_charged_kwh,
             energy_discharged_kwh,
@@ -173,8 +150,8 @@ impl BankKeys {
 impl DeviceKeys {
     pub(super) fn of(insight: &BatteryDerivedValues, target_soc: Percent) -> Self {
         let [energy_charged_kwh, energy_discharged_kwh, charge_in_ah, charge_out_ah] =
-            four(insight.place_totals);
-        let (own, health) = (four(insight.totals), &insight.health);
+            counter_values(insight.place_totals);
+        let (own, health) = (counter_values(insight.totals), &insight.health);
         Self {
             energy_charged_kwh,
             energy_discharged_kwh,
@@ -219,11 +196,11 @@ fn hours(long: Duration) -> f64 {
     tenths(long.as_secs_f64() / 3_600.0)
 }
 
-/// Kilowatt-hours in and out, ampere-hours in and out.
-fn four(turnover: Option<EnergyTotals>) -> [Option<f64>; 4] {
-    let values = turnover.map(|turnover| {
-        let energy = [turnover.energy_in, turnover.energy_out].map(|energy| decimal(energy.0, 1_000_000, 3));
-        let charge = [turnover.charge_in, turnover.charge_out].map(|charge| decimal(charge.0, 1000, 3));
+/// Returns kilowatt-hours in and out, ampere-hours in and out.
+fn counter_values(totals: Option<EnergyTotals>) -> [Option<f64>; 4] {
+    let values = totals.map(|totals| {
+        let energy = [totals.energy_in, totals.energy_out].map(|energy| decimal(energy.0, 1_000_000, 3));
+        let charge = [totals.charge_in, totals.charge_out].map(|charge| decimal(charge.0, 1000, 3));
         [energy[0], energy[1], charge[0], charge[1]]
     });
     values.map_or([None; 4], |values| values.map(Some))

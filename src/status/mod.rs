@@ -1,6 +1,6 @@
-//! The status document: what `<bank>_status.json` holds, in the predecessor's keys, units and rounding.
+//! The status document: the content of `<bank>_status.json`, with the keys, units and rounding of pytes_serial.
 //!
-//! `devices[i]` and `cells_data[i]` are always battery i + 1; what was not said is `null`.
+//! `devices[i]` and `cells_data[i]` are always battery i + 1; a value that was not reported is `null`.
 
 pub(crate) mod derived;
 pub mod table;
@@ -22,16 +22,14 @@ use crate::model::units::{Milliamps, Millicelsius, Millivolts, rounded_quotient}
 use crate::model::word::Word;
 use crate::status::derived::{BankKeys, DeviceKeys};
 
-/// The whole document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StatusDocument {
     /// When the sweep began, local time.
     pub(crate) relay_local_time: String,
     /// When the sweep began, UTC.
     pub(crate) taken_at: String,
-    /// The bank's name.
     pub(crate) bank: String,
-    /// How many places.
+    /// The number of places.
     pub powers: usize,
     /// Volts.
     pub(crate) voltage: Option<f64>,
@@ -43,25 +41,21 @@ pub struct StatusDocument {
     pub(crate) temperature: Option<f64>,
     /// Percent, its whole part.
     pub(crate) soc: Option<i64>,
-    /// The master's state.
+    /// Of the master battery.
     pub(crate) basic_st: Option<String>,
     /// Whether the batteries are in series.
     pub(crate) series: bool,
-    /// What many sweeps tell of it.
     #[serde(flatten)]
     pub(crate) insight: BankKeys,
-    /// A battery a place.
+    /// One entry per place.
     pub(crate) devices: Vec<Device>,
-    /// The cells of each battery; empty where cells are not asked.
+    /// The cells of each battery; empty if cells are not polled.
     pub(crate) cells_data: Vec<Cells>,
-    /// How the service fares.
     pub serial_stat: SerialStat,
 }
 
-/// One battery.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Device {
-    /// Its place.
     pub(crate) power: u8,
     /// Volts.
     pub(crate) voltage: Option<f64>,
@@ -73,17 +67,13 @@ pub(crate) struct Device {
     pub(crate) temperature: Option<f64>,
     /// Percent.
     pub(crate) soc: Option<i32>,
-    /// Charge, discharge, idle …
+    /// `Charge`, `Dischg`, `Idle` …
     pub(crate) basic_st: Option<String>,
-    /// State of the voltage.
     pub(crate) volt_st: Option<String>,
-    /// State of the current.
     pub(crate) current_st: Option<String>,
-    /// State of the temperature.
     pub(crate) temp_st: Option<String>,
     /// State of health, as a word.
     pub(crate) soh_st: Option<String>,
-    /// State of the charge.
     pub(crate) coul_st: Option<String>,
     /// Whether the heater is on.
     pub(crate) heater_st: Option<String>,
@@ -101,9 +91,9 @@ pub(crate) struct Device {
     pub(crate) system_alarm: Option<String>,
     /// Temperature of the switching transistors in degrees Celsius.
     pub(crate) mos_temperature: Option<f64>,
-    /// Charge left in ampere-hours.
+    /// Remaining charge in ampere-hours.
     pub(crate) remaining_ah: Option<f64>,
-    /// Energy left in kilowatt-hours.
+    /// Remaining energy in kilowatt-hours.
     pub(crate) energy_kwh: Option<f64>,
     /// Events of the cells.
     pub(crate) bat_events: Option<u32>,
@@ -123,10 +113,9 @@ pub(crate) struct Device {
     pub(crate) soh: Option<i32>,
     /// Full cycles.
     pub(crate) cycles: Option<i64>,
-    /// What it has measured of its own life, each figure under its key, and when that was read.
+    /// Lifetime values measured by the battery, by key, and the time at which they were read.
     #[serde(default)]
     pub(crate) lifetime: Option<BTreeMap<String, Value>>,
-    /// What many sweeps tell of it.
     #[serde(flatten)]
     pub(crate) insight: DeviceKeys,
 }
@@ -136,27 +125,27 @@ pub(crate) struct Device {
 pub(crate) struct Cells {
     /// The battery's place.
     pub(crate) power: u8,
-    /// Volts, highest less lowest.
+    /// Volts, highest minus lowest.
     pub(crate) voltage_delta: Option<f64>,
     /// Volts.
     pub(crate) voltage_min: Option<f64>,
     /// Volts.
     pub(crate) voltage_max: Option<f64>,
-    /// Degrees, highest less lowest.
+    /// Degrees, highest minus lowest.
     pub(crate) temperature_delta: Option<f64>,
     /// Degrees.
     pub(crate) temperature_min: Option<f64>,
     /// Degrees.
     pub(crate) temperature_max: Option<f64>,
-    /// Which cell is lowest, from 1.
+    /// Counted from 1.
     pub(crate) voltage_min_cell: Option<u16>,
-    /// Which cell is highest, from 1.
+    /// Counted from 1.
     pub(crate) voltage_max_cell: Option<u16>,
-    /// Which cell is coldest, from 1.
+    /// Counted from 1.
     pub(crate) temperature_min_cell: Option<u16>,
-    /// Which cell is warmest, from 1.
+    /// Counted from 1.
     pub(crate) temperature_max_cell: Option<u16>,
-    /// The cells; `null` where they did not answer.
+    /// The cells; `null` if not answered.
     pub(crate) cells: Option<Vec<CellStatus>>,
 }
 
@@ -173,23 +162,20 @@ pub(crate) struct CellStatus {
     pub(crate) current: Option<f64>,
     /// Degrees Celsius.
     pub(crate) temperature: Option<f64>,
-    /// Charge, discharge, idle …
+    /// `Charge`, `Dischg`, `Idle` …
     pub(crate) basic_st: Option<String>,
-    /// State of the voltage.
     pub(crate) volt_st: Option<String>,
-    /// State of the current.
     pub(crate) curr_st: Option<String>,
-    /// State of the temperature.
     pub(crate) temp_st: Option<String>,
     /// Percent.
     pub(crate) soc: Option<i32>,
-    /// Ampere-hours left.
+    /// Remaining ampere-hours.
     pub(crate) coulomb: Option<f64>,
     /// Whether it is being balanced.
     pub(crate) balancing: Option<bool>,
 }
 
-/// How the service fares.
+/// Counters of the service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SerialStat {
     /// Days.
@@ -198,31 +184,31 @@ pub struct SerialStat {
     pub loops: u64,
     /// Full sweeps in which an answer was missing.
     pub(crate) errors: u64,
-    /// Cell events that rose.
+    /// Newly set bits of `Bat Events`.
     pub(crate) bat_events_no: u64,
-    /// Battery events that rose.
+    /// Newly set bits of `Power Events`.
     pub(crate) pwr_events_no: u64,
-    /// System faults that rose.
+    /// Newly set bits of `System Fault`.
     pub(crate) sys_events_no: u64,
-    /// Percent of the full sweeps in which nothing was missing.
+    /// Percent of full sweeps without a missing answer.
     pub(crate) efficiency: Option<f64>,
-    /// Seconds the sweep took.
+    /// Duration of the sweep in seconds.
     pub(crate) ser_round_trip: f64,
-    /// Values that were withheld, by what they measure and why.
+    /// Withheld values by quantity and reason.
     #[serde(default)]
     pub(crate) plausibility: BTreeMap<String, u64>,
 }
 
 impl StatusDocument {
-    /// Projects a report; local times are those of `zone`.
+    /// Creates the document of a report; local times are in `zone`.
     #[must_use]
     pub fn of(report: &BankReport, zone: &TimeZone) -> Self {
         let BankReport { reading, statistics, facts, derived: insight, service, .. } = report;
-        let asked = reading.batteries.iter().any(|battery| battery.cells.is_some())
+        let has_cells = reading.batteries.iter().any(|battery| battery.cells.is_some())
             || reading.missing.iter().any(|missing| missing.command.starts_with("bat"));
         let batteries = reading.batteries.iter().zip(&statistics.batteries);
         let cells_data =
-            batteries.clone().filter(|_| asked).map(|(battery, values)| cells(battery, values)).collect();
+            batteries.clone().filter(|_| has_cells).map(|(battery, values)| cells(battery, values)).collect();
         Self {
             relay_local_time: reading
                 .taken_at
@@ -372,13 +358,13 @@ fn word(word: &Option<Word>) -> Option<String> {
     word.as_ref().map(|word| word.as_str().to_owned())
 }
 
-/// A value that was said in thousandths, to `decimals`.
+/// Rounds a value in thousandths to `decimals`.
 #[must_use]
 pub(crate) fn rounded(thousandths: impl Into<i64>, decimals: u32) -> f64 {
     decimal(thousandths.into(), 1000, decimals)
 }
 
-/// `dividend` / `divisor` to `decimals`, half away from zero.
+/// Rounds `dividend` / `divisor` to `decimals`, halves away from zero.
 fn decimal(dividend: i64, divisor: i64, decimals: u32) -> f64 {
     let scale = 10_i64.pow(decimals);
     rounded_quotient(dividend.saturating_mul(scale), divisor) as f64 / scale as f64

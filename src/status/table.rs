@@ -7,7 +7,7 @@ use crate::model::health::HealthVerdict;
 use crate::status::derived::{ActiveEventKeys, TrendKeys};
 use crate::status::{Cells, Device, StatusDocument};
 
-/// A column: its heading, its width, and what it shows of a battery and its cells.
+/// A column: its heading, its width, and a function that formats its value.
 type StatusColumn = (&'static str, usize, fn(&Device, Option<&Cells>) -> Option<String>);
 
 const COLUMNS: &[StatusColumn] = &[
@@ -24,8 +24,8 @@ const COLUMNS: &[StatusColumn] = &[
     ("events", 8, |device, _| events(device)),
 ];
 
-/// What many sweeps tell; a column in which no battery has anything is left out.
-const LONG_RUN: &[StatusColumn] = &[
+/// Derived values; a column without any value is left out.
+const DERIVED: &[StatusColumn] = &[
     ("battery", 7, |device, _| Some(device.power.to_string())),
     ("health", 8, |device, _| Some(device.insight.health.word().to_owned())),
     ("soh", 5, |device, _| device.soh.map(|soh| format!("{soh} %"))),
@@ -65,12 +65,12 @@ fn extreme(volts: Option<f64>, cell: Option<u16>) -> Option<String> {
 
 fn events(device: &Device) -> Option<String> {
     let words = [device.bat_events, device.power_events, device.sys_events];
-    let standing: Vec<String> =
+    let active: Vec<String> =
         words.into_iter().flatten().filter(|word| *word != 0).map(|word| format!("{word:#x}")).collect();
     if words.iter().all(Option::is_none) {
         return None;
     }
-    Some(if standing.is_empty() { "none".to_owned() } else { standing.join(" ") })
+    Some(if active.is_empty() { "none".to_owned() } else { active.join(" ") })
 }
 
 /// The bank as a table and below it, if known, the derived values, active events and the reasons of each verdict. With
@@ -84,11 +84,11 @@ pub fn render(status: &StatusDocument, cells: bool) -> String {
         |(_, _, show): &&StatusColumn| status.devices.iter().any(|device| show(device, None).is_some());
     if status.insight.energy_charged_kwh.is_some() {
         counted(&mut text, status);
-        table(&mut text, status, LONG_RUN.iter().filter(known));
+        table(&mut text, status, DERIVED.iter().filter(known));
     }
-    standing_lines(&mut text, "stack", &status.insight.active_events);
+    active_event_lines(&mut text, "stack", &status.insight.active_events);
     for device in &status.devices {
-        standing_lines(&mut text, &format!("battery {}", device.power), &device.insight.active_events);
+        active_event_lines(&mut text, &format!("battery {}", device.power), &device.insight.active_events);
         lifetime_line(&mut text, device);
         health_lines(&mut text, device);
         trend_lines(&mut text, device);
@@ -115,7 +115,6 @@ fn table<'a>(
     }
 }
 
-/// The bank's counters.
 fn counted(text: &mut String, status: &StatusDocument) {
     let keys = &status.insight;
     let unit = |value: Option<f64>, unit: &str| value.map(|value| format!("{value:.3} {unit}"));
@@ -145,7 +144,7 @@ fn heading(text: &mut String, status: &StatusDocument) {
     line(text, &format!("{bank}  {time}  {}", values.join("  ")));
 }
 
-/// What the battery has measured of its own life.
+/// The lifetime values measured by the battery.
 fn lifetime_line(text: &mut String, device: &Device) {
     const SHOWN: &[(&str, &str, &str)] = &[
         ("capacity_ah", "capacity", "Ah"),
@@ -168,7 +167,7 @@ fn lifetime_line(text: &mut String, device: &Device) {
     }
 }
 
-/// What speaks against a battery, each in a line; of one that is unknown, what is missing, in one line.
+/// One line per finding against a battery; for an unknown verdict, one line with the missing evidence.
 fn health_lines(text: &mut String, device: &Device) {
     let (verdict, reasons) = (device.insight.health, &device.insight.health_reasons);
     let lines = match verdict {
@@ -180,15 +179,15 @@ fn health_lines(text: &mut String, device: &Device) {
     }
 }
 
-/// What stands and deserves a look, in words.
-fn standing_lines(text: &mut String, whose: &str, standing: &[ActiveEventKeys]) {
-    for standing in standing.iter().filter(|standing| standing.level == EventLevel::Warning) {
-        let (word, sign) = (plain(&standing.word), plain(&standing.sign));
-        line(text, &format!("{whose}, event: {} ({word} {sign})", plain(&standing.text)));
+/// Active events of level warning.
+fn active_event_lines(text: &mut String, owner: &str, events: &[ActiveEventKeys]) {
+    for event in events.iter().filter(|event| event.level == EventLevel::Warning) {
+        let (word, sign) = (plain(&event.word), plain(&event.sign));
+        line(text, &format!("{owner}, event: {} ({word} {sign})", plain(&event.text)));
     }
 }
 
-/// Where a figure is surely heading anywhere, unless that speaks against the battery and was told.
+/// Significant trends, except those that are already reasons of the verdict.
 fn trend_lines(text: &mut String, device: &Device) {
     let keys = &device.insight;
     let sure = |trend: &&TrendKeys| trend.per_month.abs() > trend.plus_minus;
@@ -210,7 +209,7 @@ fn cell_lines(text: &mut String, cells: &Cells) {
     }
 }
 
-/// The words of the console or of a file are shown as text: no control character reaches the terminal.
+/// Replaces control characters in text from a console or a file.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

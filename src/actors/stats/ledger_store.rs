@@ -1,11 +1,11 @@
-//! Keeps the ledger on disk: read once, written when something changed, on a worker thread, so that a disk that
-//! hangs makes nobody wait.
+//! Stores the ledger on disk: read once, then written when something changed, on a worker thread, so that a hanging disk
+//! blocks nothing.
 //!
 //! ```text
-//!             nothing there, read, or damaged and set aside
-//!  Unread ─────────────────────────────────────────────────► Kept ◄─► written when something changed
-//!    │ ▲ └─ of a newer version: Refused, and the file is left alone
-//!    └─┘ can't be read: told, tried again
+//!             no file, read, or damaged and moved aside
+//!  Unread ──────────────────────────────────────────────► Loaded ◄─► written when something changed
+//!    │ ▲ └─ newer version: Refused, the file is not touched
+//!    └─┘ can't be read: logged, retried
 //! ```
 
 use std::fs;
@@ -22,23 +22,20 @@ use crate::outage::{HumanDuration, NoticeKind, OutageTracker};
 use crate::stats::ledger::{Ledger, LedgerError};
 use crate::supervise::{Worker, WorkerError};
 
-/// Without a change of the counters, what was learned of health can wait so long.
+/// The write interval while the counters do not change, for the health models.
 const QUIET: Duration = Duration::from_secs(600);
-/// Threads that may hang in a dead disk.
+/// The maximum number of threads that hang on a dead disk.
 const MOST_ABANDONED: usize = 3;
 
-/// Where a bank's ledger is kept.
 #[derive(Clone, Debug)]
 pub struct LedgerFile {
-    /// The file.
     pub(crate) path: PathBuf,
-    /// From one writing to the next: what a power cut may cost.
+    /// The write interval, which is what a power cut may lose.
     pub(crate) every: Duration,
-    /// How long reading or writing may take.
+    /// The timeout of a read or write.
     pub(crate) deadline: Duration,
 }
 
-/// The ledger's file, and what came of it so far.
 pub(super) struct LedgerStore {
     file: Arc<AtomicFile>,
     every: Duration,
@@ -55,40 +52,37 @@ pub(super) struct LedgerStore {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LedgerState {
     Unread,
-    Kept,
+    Loaded,
     Refused,
 }
 
-/// What is due.
+/// The I/O operation that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LedgerIo {
-    /// Read what was kept.
     Read,
-    /// Write what is to be kept.
     Write,
 }
 
-/// What was found at the start.
 pub(super) enum LedgerFileContent {
-    /// No file: a first start.
+    /// There is no file, as on the first start.
     Nothing,
-    /// What was kept.
     Ledger(Box<Ledger>),
-    /// It was damaged and lies beside now.
-    SetAside { why: LedgerError, beside: PathBuf },
-    /// It must not be touched.
+    /// It was damaged and has been moved to `moved_to`.
+    Damaged {
+        why: LedgerError,
+        moved_to: PathBuf,
+    },
+    /// It has a newer version and must not be touched.
     Newer(LedgerError),
 }
 
 impl LedgerStore {
-    /// Nothing read yet.
     pub(crate) fn of(LedgerFile { path, every, deadline }: LedgerFile, log: Logger) -> Self {
         let (file, worker) = (Arc::new(AtomicFile::state(path)), Worker::new("ledger", MOST_ABANDONED));
         let (state, trouble) = (LedgerState::Unread, OutageTracker::new());
         Self { file, every, deadline, log, worker, state, busy: false, tried: None, written: None, trouble }
     }
 
-    /// What is due at `now` with this ledger.
     pub(crate) fn due(&self, now: Instant, ledger: Option<&Ledger>) -> Option<LedgerIo> {
         let rested = self.tried.is_none_or(|tried| now.saturating_duration_since(tried) >= self.every);
         if self.busy || !rested {
@@ -96,7 +90,7 @@ impl LedgerStore {
         }
         match self.state {
             LedgerState::Unread => Some(LedgerIo::Read),
-            LedgerState::Kept => ledger.filter(|ledger| self.is_new(now, ledger)).map(|_| LedgerIo::Write),
+            LedgerState::Loaded => ledger.filter(|ledger| self.is_new(now, ledger)).map(|_| LedgerIo::Write),
             LedgerState::Refused => None,
         }
     }
@@ -108,18 +102,18 @@ impl LedgerStore {
         })
     }
 
-    /// Reads what was kept. What comes of it goes to [`LedgerStore::found`].
+    /// Reads the file. The result must be passed to [`LedgerStore::on_read`].
     pub(crate) fn read(
         &mut self,
         now: Instant,
     ) -> impl Future<Output = Result<io::Result<LedgerFileContent>, WorkerError>> + use<> {
         (self.busy, self.tried) = (true, Some(now));
         let file = self.file.clone();
-        self.worker.call(self.deadline, move || look(file.path()))
+        self.worker.call(self.deadline, move || read_file(file.path()))
     }
 
-    /// Takes note of what was found and says what to go on with; nothing where that is not known.
-    pub(crate) fn found(
+    /// Handles the result of a read and returns the ledger to load, or `None` if there is none yet.
+    pub(crate) fn on_read(
         &mut self,
         found: Result<io::Result<LedgerFileContent>, WorkerError>,
     ) -> Option<Ledger> {
@@ -130,20 +124,20 @@ impl LedgerStore {
             Err(error) => return self.failed(&error.to_string()),
         };
         self.recovered();
-        // The first writing need not wait: it shows at once whether there is a place to write to.
+        // The first write is not delayed, because it shows whether the file can be written.
         self.tried = None;
         let target = self.file.path().display().to_string();
         let (state, ledger) = match found {
-            LedgerFileContent::Nothing => (LedgerState::Kept, Some(Ledger::default())),
-            LedgerFileContent::Ledger(ledger) => (LedgerState::Kept, Some(*ledger)),
-            LedgerFileContent::SetAside { why, beside } => {
-                error!(self.log, "ledger set aside, counters begin anew"; "reason" => %why, "target" => target,
-                    "beside" => %beside.display());
-                (LedgerState::Kept, Some(Ledger::default()))
+            LedgerFileContent::Nothing => (LedgerState::Loaded, Some(Ledger::default())),
+            LedgerFileContent::Ledger(ledger) => (LedgerState::Loaded, Some(*ledger)),
+            LedgerFileContent::Damaged { why, moved_to } => {
+                error!(self.log, "ledger corrupt, moved aside; counters restart at zero"; "reason" => %why, "target" => target,
+                    "moved_to" => %moved_to.display());
+                (LedgerState::Loaded, Some(Ledger::default()))
             }
             LedgerFileContent::Newer(why) => {
-                error!(self.log, "ledger left alone, counters are not kept"; "reason" => %why, "target" => target,
-                    "remedy" => "run the newer version again, or move the file away to begin anew");
+                error!(self.log, "ledger has a newer version, counters are not saved"; "reason" => %why, "target" => target,
+                    "remedy" => "run the newer version again, or move the file away to restart at zero");
                 (LedgerState::Refused, None)
             }
         };
@@ -151,7 +145,7 @@ impl LedgerStore {
         ledger
     }
 
-    /// Writes the ledger. What comes of it goes to [`LedgerStore::wrote`].
+    /// Writes the ledger. The result must be passed to [`LedgerStore::on_written`].
     pub(crate) fn write(
         &mut self,
         now: Instant,
@@ -164,8 +158,8 @@ impl LedgerStore {
         self.worker.call(deadline.min(self.deadline), move || write(&file, &content))
     }
 
-    /// Takes note of how the writing ended, and says what is on disk now where it ended well.
-    pub(crate) fn wrote(&mut self, outcome: Result<io::Result<()>, WorkerError>) -> Option<Arc<Ledger>> {
+    /// Handles the result of a write and returns the ledger that is on disk now, if it succeeded.
+    pub(crate) fn on_written(&mut self, outcome: Result<io::Result<()>, WorkerError>) -> Option<Arc<Ledger>> {
         self.busy = false;
         let why = match outcome {
             Ok(Ok(())) => {
@@ -179,15 +173,15 @@ impl LedgerStore {
         self.failed(&why)
     }
 
-    /// Whoever waited for a reading or a writing is gone.
-    pub(crate) fn forget_errand(&mut self) {
+    /// Forgets a pending operation whose result will not be received.
+    pub(crate) fn abort_io(&mut self) {
         self.busy = false;
         self.written = None;
     }
 
-    /// Whether there is anything that is not on disk.
-    pub(crate) fn lacks(&self, ledger: &Ledger) -> bool {
-        self.state == LedgerState::Kept
+    /// Whether there are changes that are not on disk.
+    pub(crate) fn has_unsaved(&self, ledger: &Ledger) -> bool {
+        self.state == LedgerState::Loaded
             && self.written.as_ref().is_none_or(|(_, written)| **written != *ledger)
     }
 
@@ -196,11 +190,11 @@ impl LedgerStore {
         let target = self.file.path().display().to_string();
         match say.kind {
             NoticeKind::Reminder => {
-                warn!(self.log, "ledger still not kept"; "since" => HumanDuration(say.lasted), "tries" => say.failures,
+                warn!(self.log, "ledger still not saved"; "since" => HumanDuration(say.lasted), "tries" => say.failures,
                 "reason" => reason, "target" => target)
             }
             NoticeKind::Started | NoticeKind::NewReason => {
-                warn!(self.log, "ledger not kept"; "reason" => reason, "target" => target);
+                warn!(self.log, "ledger not saved"; "reason" => reason, "target" => target);
             }
         }
         None
@@ -208,22 +202,21 @@ impl LedgerStore {
 
     fn recovered(&mut self) {
         if let Some(back) = self.trouble.on_success(Instant::now()) {
-            info!(self.log, "ledger kept again"; "outage" => HumanDuration(back.lasted));
+            info!(self.log, "ledger saved again"; "outage" => HumanDuration(back.lasted));
         }
     }
 }
 
-/// Brings the ledger to the disk, on the worker's thread. Its new name is there as well when this returns, or a power
-/// cut could bring the old content back.
+/// Writes the ledger; runs on the worker thread. The folder is flushed as well, because a power cut could otherwise
+/// restore the old content.
 fn write(file: &AtomicFile, ledger: &Ledger) -> io::Result<()> {
     file.replace(&ledger.to_bytes()?)?;
     let folder = file.path().parent().filter(|folder| !folder.as_os_str().is_empty());
     fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// What lies at `path`, on the worker's thread. A damaged file is moved aside, so that nothing of it is lost to
-/// whoever may want to look.
-fn look(path: &Path) -> io::Result<LedgerFileContent> {
+/// Reads the file; runs on the worker thread. A damaged file is moved aside so that it can still be inspected.
+fn read_file(path: &Path) -> io::Result<LedgerFileContent> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LedgerFileContent::Nothing),
@@ -235,9 +228,9 @@ fn look(path: &Path) -> io::Result<LedgerFileContent> {
         Err(why @ LedgerError::Damaged(_)) => {
             let mut name = path.file_name().unwrap_or_default().to_owned();
             name.push(".damaged");
-            let beside = path.with_file_name(name);
-            fs::rename(path, &beside)?;
-            Ok(LedgerFileContent::SetAside { why, beside })
+            let moved_to = path.with_file_name(name);
+            fs::rename(path, &moved_to)?;
+            Ok(LedgerFileContent::Damaged { why, moved_to })
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How long the machine has been up.
+//! The uptime of the machine.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::stats::rare_facts::MachineTime;
 
-/// Now; unknown where the system does not tell.
+/// Returns `None` if the system does not provide it.
 pub(crate) fn machine_time() -> Option<MachineTime> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
     // Not /proc/uptime, which may be a container's own while the boot is the machine's.

@@ -1,5 +1,5 @@
-//! Adds to a reading what it amounts to, the facts known at its time and what many sweeps tell. The one stage with a
-//! memory: facts, counters, health, and which troubles it has told.
+//! Turns a reading into a report by adding statistics, facts and derived values. This is the only stateful stage of the
+//! chain: facts, counters, health, and which problems have been logged.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -32,10 +32,9 @@ use ledger_store::{LedgerIo, LedgerStore};
 pub(crate) use machine_time::machine_time;
 use sweep_log::SweepLog;
 
-/// How long the last writing may take when the service stops.
+/// The timeout of the last write when the service stops.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
-/// All that the statistics need to know.
 #[derive(Clone, Debug)]
 pub struct StatsSettings {
     /// When the service started.
@@ -44,40 +43,38 @@ pub struct StatsSettings {
     pub interval: Duration,
     /// From one `info` or `stat` to the next.
     pub facts_every: Duration,
-    /// How many batteries the settings speak of.
+    /// The configured number of batteries.
     pub batteries: Option<u8>,
-    /// How many cells in each of them.
+    /// The configured number of cells per battery.
     pub cells: Option<u8>,
-    /// The state of charge to which the time is told, beside full and empty.
+    /// The state of charge for which the time to go is published in addition to full and empty.
     pub target_soc: Percent,
-    /// What event words and states mean.
     pub catalogue: Arc<Catalogue>,
-    /// Where the counters are kept. Without it they begin anew with each start.
+    /// The file of the counters. Without it they restart at zero with each start.
     pub ledger: Option<LedgerFile>,
-    /// When the service started by the machine's own clock, where it is known.
+    /// When the service started by the uptime of the machine, if known.
     pub machine: Option<MachineTime>,
 }
 
-/// The statistics of one bank.
 pub struct StatsActor {
     settings: StatsSettings,
     log: Logger,
-    outlets: Vec<ReportSink>,
+    sinks: Vec<ReportSink>,
     state: StatsState,
-    /// These outlive restarts: counters never step back, and threads that hang stay counted.
+    /// These survive restarts of the actor: counters never decrease, and hanging threads stay counted.
     stats: Stats,
-    keeping: Option<LedgerStore>,
+    store: Option<LedgerStore>,
 }
 
-/// What is rebuilt after a failure.
+/// State that is reset when the actor restarts.
 struct StatsState {
     facts: FactBook,
-    /// A stack's own facts, held as if it were its first battery.
+    /// Facts of a stack, stored as if it were its first battery.
     bank_facts: FactBook,
     counters: ServiceCounters,
-    /// Bits that stood in each battery's event words at the last look: cells, battery, system.
+    /// The last bits of each battery's event words: cells, battery, system.
     events: BTreeMap<Place, [u32; 3]>,
-    telling: SweepLog,
+    sweep_log: SweepLog,
 }
 
 impl StatsState {
@@ -87,22 +84,21 @@ impl StatsState {
             bank_facts: FactBook::default(),
             counters: ServiceCounters::default(),
             events: BTreeMap::new(),
-            telling: SweepLog::new(log.clone(), settings.batteries, settings.cells),
+            sweep_log: SweepLog::new(log.clone(), settings.batteries, settings.cells),
         }
     }
 }
 
 impl StatsActor {
-    /// Feeds `outlets`.
     #[must_use]
-    pub(crate) fn new(settings: StatsSettings, log: Logger, outlets: Vec<ReportSink>) -> Self {
+    pub(crate) fn new(settings: StatsSettings, log: Logger, sinks: Vec<ReportSink>) -> Self {
         let state = StatsState::new(&settings, &log);
         let stats = if settings.ledger.is_some() { Stats::new } else { Stats::without_persistence }(
             settings.interval,
         );
         let stats = stats.with_target_soc(settings.target_soc);
-        let keeping = settings.ledger.clone().map(|file| LedgerStore::of(file, log.clone()));
-        Self { settings, log, outlets, state, stats, keeping }
+        let store = settings.ledger.clone().map(|file| LedgerStore::of(file, log.clone()));
+        Self { settings, log, sinks, state, stats, store }
     }
 
     fn report(&mut self, reading: &BankReading) -> BankReport {
@@ -127,7 +123,7 @@ impl StatsActor {
         reading.batteries.iter().map(|battery| self.state.facts.of(battery.place)).collect()
     }
 
-    /// Restores facts of an earlier run that are not too old; answers whether there were any.
+    /// Restores facts of an earlier run that are not too old; returns whether there were any.
     fn restore(
         &mut self,
         reading: &BankReading,
@@ -141,41 +137,41 @@ impl StatsActor {
             self.state.facts.restore(place, FactSource::Stat, facts, now, age);
         }
         if any {
-            self.state.facts.expire(now, self.longest(reading));
+            self.state.facts.expire(now, self.max_age(reading));
         }
         any
     }
 
-    /// Reads or writes the ledger where that is due. Readings go on meanwhile.
-    fn keep(&mut self, ctx: &mut Context<Self>) {
-        let (Some(keeping), now) = (&mut self.keeping, Instant::now()) else { return };
+    /// Starts a read or write of the ledger if one is due. Readings continue meanwhile.
+    fn sync_ledger(&mut self, ctx: &mut Context<Self>) {
+        let (Some(store), now) = (&mut self.store, Instant::now()) else { return };
         let ledger = self.stats.ledger();
-        match (keeping.due(now, ledger), ledger) {
+        match (store.due(now, ledger), ledger) {
             (Some(LedgerIo::Read), _) => {
-                let found = keeping.read(now).into_actor(self).map(|found, actor, _| {
-                    let kept = actor.keeping.as_mut().and_then(|keeping| keeping.found(found));
+                let found = store.read(now).into_actor(self).map(|found, actor, _| {
+                    let kept = actor.store.as_mut().and_then(|store| store.on_read(found));
                     kept.into_iter().for_each(|kept| actor.stats.load(kept));
                 });
                 ctx.spawn(found);
             }
             (Some(LedgerIo::Write), Some(ledger)) => {
-                let wrote = keeping.write(now, ledger, Duration::MAX).into_actor(self);
-                ctx.spawn(wrote.map(|outcome, actor, _| actor.wrote(outcome)));
+                let wrote = store.write(now, ledger, Duration::MAX).into_actor(self);
+                ctx.spawn(wrote.map(|outcome, actor, _| actor.on_written(outcome)));
             }
             _ => {}
         }
     }
 
-    fn wrote(&mut self, outcome: Result<io::Result<()>, WorkerError>) {
-        let kept = self.keeping.as_mut().and_then(|keeping| keeping.wrote(outcome));
+    fn on_written(&mut self, outcome: Result<io::Result<()>, WorkerError>) {
+        let kept = self.store.as_mut().and_then(|store| store.on_written(outcome));
         kept.into_iter().for_each(|kept| self.stats.on_saved(kept));
     }
 
-    /// How old the facts of each source may be.
-    fn longest(&self, reading: &BankReading) -> impl Fn(FactSource) -> Duration + use<> {
+    /// Returns the maximum age of the facts of each source.
+    fn max_age(&self, reading: &BankReading) -> impl Fn(FactSource) -> Duration + use<> {
         let settings = &self.settings;
         let interval = settings.interval.max(reading.took);
-        // Slow questions go one a sweep, so in a large bank at a long interval each comes round more rarely.
+        // One slow command is sent per sweep, so in a large bank with a long interval each is repeated less often.
         let round = interval * u32::try_from(slow_questions(reading.batteries.len())).unwrap_or(u32::MAX);
         let rare = settings.facts_every.max(round);
         move |source| match source {
@@ -185,7 +181,7 @@ impl StatsActor {
     }
 
     fn learn(&mut self, reading: &BankReading, now: Duration) {
-        let most = self.longest(reading);
+        let most = self.max_age(reading);
         self.state.facts.expire(now, &most);
         self.state.bank_facts.expire(now, &most);
         for battery in &reading.batteries {
@@ -227,10 +223,10 @@ impl Actor for StatsActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.keep(ctx);
-        // Where sweeps are rare, what the last one added would wait for the next.
+        self.sync_ledger(ctx);
+        // With rare sweeps, the values of the last one would otherwise not be saved until the next.
         if let Some(file) = &self.settings.ledger {
-            ctx.run_interval(file.every / 3, |actor, ctx| actor.keep(ctx));
+            ctx.run_interval(file.every / 3, |actor, ctx| actor.sync_ledger(ctx));
         }
     }
 }
@@ -239,7 +235,7 @@ impl Supervised for StatsActor {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.state = StatsState::new(&self.settings, &self.log);
         self.stats.reset();
-        self.keeping.iter_mut().for_each(LedgerStore::forget_errand);
+        self.store.iter_mut().for_each(LedgerStore::abort_io);
     }
 }
 
@@ -247,11 +243,11 @@ impl Handler<ReadingReady> for StatsActor {
     type Result = ();
 
     fn handle(&mut self, ReadingReady(reading): ReadingReady, ctx: &mut Self::Context) {
-        self.state.telling.tell(&reading);
+        self.state.sweep_log.log_sweep(&reading);
         let report = Arc::new(self.report(&reading));
-        self.state.telling.tell_withheld(&report);
-        self.outlets.iter().for_each(|outlet| outlet.try_send(&report));
-        self.keep(ctx);
+        self.state.sweep_log.log_implausible(&report);
+        self.sinks.iter().for_each(|sink| sink.try_send(&report));
+        self.sync_ledger(ctx);
     }
 }
 
@@ -264,15 +260,15 @@ impl Handler<Ping> for StatsActor {
 impl Handler<Flush> for StatsActor {
     type Result = ResponseActFuture<Self, ()>;
 
-    /// What was queued before has been handled by now; what it amounts to is brought to the disk.
+    /// Everything queued before has been handled; its results are written to disk.
     fn handle(&mut self, _: Flush, _: &mut Self::Context) -> Self::Result {
-        let (keeping, ledger) = (self.keeping.as_mut(), self.stats.ledger());
-        let Some((keeping, ledger)) = keeping.zip(ledger).filter(|(keeping, ledger)| keeping.lacks(ledger))
+        let (store, ledger) = (self.store.as_mut(), self.stats.ledger());
+        let Some((store, ledger)) = store.zip(ledger).filter(|(store, ledger)| store.has_unsaved(ledger))
         else {
             return Box::pin(fut::ready(()));
         };
-        let wrote = keeping.write(Instant::now(), ledger, LAST_WRITE).into_actor(self);
-        Box::pin(wrote.map(|outcome, actor, _| actor.wrote(outcome)))
+        let wrote = store.write(Instant::now(), ledger, LAST_WRITE).into_actor(self);
+        Box::pin(wrote.map(|outcome, actor, _| actor.on_written(outcome)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the log hears of a bank's readings: the first sweep, a summary each hour, what is missing and what is back.
+//! Logs the sweeps of a bank: the first one, an hourly summary, missing answers and their recovery.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -11,29 +11,27 @@ use crate::model::report::BankReport;
 use crate::model::withheld::ImplausibleValue;
 use crate::outage::{HumanDuration, OutageTracker};
 
-/// From one summary line to the next.
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// So many unreadable facts are logged at most.
+/// The maximum number of unreadable facts that are logged.
 const MOST_UNREADABLE: usize = 64;
 
-/// What was told, so that nothing is told twice.
 pub(super) struct SweepLog {
     log: Logger,
-    /// How many batteries the settings speak of.
+    /// The configured number of batteries.
     batteries: Option<u8>,
-    /// How many cells in each of them.
+    /// The configured number of cells per battery.
     cells: Option<u8>,
     missing: BTreeMap<String, OutageTracker>,
     /// Facts that were logged as unreadable: question and reason.
     unreadable: BTreeSet<(String, String)>,
-    first_told: bool,
+    first_logged: bool,
     summary: Option<HourlySummary>,
-    told_size: Option<(usize, Option<usize>)>,
+    logged_size: Option<(usize, Option<usize>)>,
     withheld: OutageTracker,
 }
 
-/// What the hourly line sums up.
+/// The content of the hourly summary.
 struct HourlySummary {
     since: Instant,
     sweeps: u64,
@@ -42,18 +40,17 @@ struct HourlySummary {
 }
 
 impl SweepLog {
-    /// Nothing told yet.
     pub(crate) fn new(log: Logger, batteries: Option<u8>, cells: Option<u8>) -> Self {
-        let (missing, first_told, summary, told_size) = (BTreeMap::new(), false, None, None);
+        let (missing, first_logged, summary, logged_size) = (BTreeMap::new(), false, None, None);
         let (withheld, unreadable) = (OutageTracker::new(), BTreeSet::new());
-        Self { log, batteries, cells, missing, unreadable, first_told, summary, told_size, withheld }
+        Self { log, batteries, cells, missing, unreadable, first_logged, summary, logged_size, withheld }
     }
 
-    /// One reading.
-    pub(crate) fn tell(&mut self, reading: &BankReading) {
-        self.tell_missing(reading);
-        self.tell_unreadable(reading);
-        self.tell_size(reading);
+    /// Logs a reading.
+    pub(crate) fn log_sweep(&mut self, reading: &BankReading) {
+        self.log_missing(reading);
+        self.log_unreadable(reading);
+        self.log_size(reading);
         let line = |log: &Logger, info: bool| {
             let (batteries, kind) = (present(reading), reading.kind.word());
             let (bank, again, took) = (&*reading.bank, reading.asked_again, HumanDuration(reading.took));
@@ -65,18 +62,17 @@ impl SweepLog {
                     "asked_again" => again, "took" => took);
             }
         };
-        line(&self.log, !std::mem::replace(&mut self.first_told, true));
-        self.tell_hour(reading);
+        line(&self.log, !std::mem::replace(&mut self.first_logged, true));
+        self.log_hour(reading);
     }
 
-    /// Values that no battery can have are logged once, at a decreasing pace while it goes on, and when all are
-    /// plausible again.
-    pub(crate) fn tell_withheld(&mut self, report: &BankReport) {
+    /// Implausible values are logged once, then at growing intervals while they persist, and when all are plausible again.
+    pub(crate) fn log_implausible(&mut self, report: &BankReport) {
         let reading = &report.reading;
-        self.tell_values(&reading.bank, reading.kind, &report.withheld, &report.lasting);
+        self.log_values(&reading.bank, reading.kind, &report.withheld, &report.lasting);
     }
 
-    fn tell_values(
+    fn log_values(
         &mut self,
         bank: &str,
         kind: SweepKind,
@@ -102,7 +98,7 @@ impl SweepLog {
         }
     }
 
-    fn tell_hour(&mut self, reading: &BankReading) {
+    fn log_hour(&mut self, reading: &BankReading) {
         let fresh = || HourlySummary { since: Instant::now(), sweeps: 0, asked_again: 0, incomplete: 0 };
         let hour = self.summary.get_or_insert_with(fresh);
         hour.sweeps += 1;
@@ -116,9 +112,9 @@ impl SweepLog {
     }
 
     /// A missing answer is logged once, at growing intervals while it lasts, and when the same command is answered
-    /// completely again. A command that is no longer asked is not complete: its line waits for the next answer to it,
-    /// and is dropped when the table shows that the battery is gone.
-    fn tell_missing(&mut self, reading: &BankReading) {
+    /// completely again. A command that is no longer sent is not complete: its recovery is logged with the next
+    /// answer, or never if the table reports that the battery was removed.
+    fn log_missing(&mut self, reading: &BankReading) {
         let now = Instant::now();
         let bank = &*reading.bank;
         for missing in &reading.missing {
@@ -147,8 +143,8 @@ impl SweepLog {
         });
     }
 
-    /// A fact that can't be read is usually a spelling that is not known yet, so each is logged once.
-    fn tell_unreadable(&mut self, reading: &BankReading) {
+    /// An unreadable fact is usually an unknown spelling, so each is logged once.
+    fn log_unreadable(&mut self, reading: &BankReading) {
         for fact in &reading.unreadable_facts {
             let key = (fact.command.clone(), fact.reason.clone());
             if self.unreadable.len() < MOST_UNREADABLE && self.unreadable.insert(key) {
@@ -158,8 +154,8 @@ impl SweepLog {
         }
     }
 
-    /// Settings that speak of another number of batteries or cells than the bank has are told on change.
-    fn tell_size(&mut self, reading: &BankReading) {
+    /// Logs once per change if the number of batteries or cells differs from the settings.
+    fn log_size(&mut self, reading: &BankReading) {
         if reading.kind != SweepKind::Full || !reading.missing.is_empty() {
             return;
         }
@@ -168,7 +164,7 @@ impl SweepLog {
         let other = |count: &usize| expected.is_some_and(|expected| *count != expected);
         let counts = reading.batteries.iter().filter_map(|battery| Some(battery.cells.as_ref()?.len()));
         let size = (present, counts.into_iter().find(other));
-        if self.told_size.replace(size) == Some(size) {
+        if self.logged_size.replace(size) == Some(size) {
             return;
         }
         if let Some(batteries) = self.batteries.filter(|expected| usize::from(*expected) != present) {
@@ -182,7 +178,7 @@ impl SweepLog {
     }
 }
 
-/// How many batteries are there.
+/// Returns the number of present batteries.
 fn present(reading: &BankReading) -> usize {
     reading.batteries.iter().filter(|battery| battery.presence == Presence::Present).count()
 }
@@ -242,8 +238,8 @@ mod tests {
     /// What is logged about answers in these sweeps.
     fn logged(sweeps: &[BankReading]) -> Vec<String> {
         let messages = Messages::default();
-        let mut telling = SweepLog::new(Logger::root(messages.clone().fuse(), o!()), None, None);
-        sweeps.iter().for_each(|reading| telling.tell(reading));
+        let mut sweep_log = SweepLog::new(Logger::root(messages.clone().fuse(), o!()), None, None);
+        sweeps.iter().for_each(|reading| sweep_log.log_sweep(reading));
         let mut logged = messages.0.lock().unwrap().clone();
         logged.retain(|message| message.starts_with("answer"));
         logged
@@ -273,7 +269,7 @@ mod tests {
     #[test]
     fn a_persistent_implausible_value_is_logged_once_and_when_over() {
         let messages = Messages::default();
-        let mut telling = SweepLog::new(Logger::root(messages.clone().fuse(), o!()), None, None);
+        let mut sweep_log = SweepLog::new(Logger::root(messages.clone().fuse(), o!()), None, None);
         let value = ImplausibleValue {
             battery: None,
             quantity: Quantity::CellVoltage,
@@ -282,7 +278,7 @@ mod tests {
             why: ImplausibleReason::Limit,
         };
         let mut tell = |withheld: &[ImplausibleValue], lasting: &[ImplausibleValue]| {
-            telling.tell_values("bank", SweepKind::Full, withheld, lasting);
+            sweep_log.log_values("bank", SweepKind::Full, withheld, lasting);
         };
         tell(&[value], &[]);
         (0..50).for_each(|_| tell(&[], &[value]));

@@ -219,7 +219,7 @@ fn a_damaged_file_is_moved_aside_and_a_newer_one_left_untouched() {
     let path = folder.path().join("house_ledger.json");
     fs::write(&path, "{\"bankwatch_ledger\":1,\"checksum\":\"0\"}\n{}\n").unwrap();
     let mut service = house(&bank.link(), folder.path());
-    let told = service.wait_for_line("ledger set aside, counters begin anew");
+    let told = service.wait_for_line("ledger corrupt, moved aside; counters restart at zero");
     assert!(told.contains("its checksum is another"), "{told}");
     assert!(service.stop().success());
     let beside = fs::read_to_string(folder.path().join("house_ledger.json.damaged")).unwrap();
@@ -229,7 +229,7 @@ fn a_damaged_file_is_moved_aside_and_a_newer_one_left_untouched() {
     let newer = "{\"bankwatch_ledger\":9,\"checksum\":\"\"}\n";
     fs::write(&path, newer).unwrap();
     let mut service = house(&bank.link(), folder.path());
-    let told = service.wait_for_line("ledger left alone, counters are not kept");
+    let told = service.wait_for_line("ledger has a newer version, counters are not saved");
     assert!(told.contains("version 9"), "{told}");
     assert!(service.stop().success());
     assert_eq!(service.lines_with("ledger").len(), 1, "{:#?}", service.log);

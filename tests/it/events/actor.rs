@@ -89,7 +89,7 @@ impl Stand {
         let listener = supervisor.start_child(ChildSpec::new("heard").capacity(64), move |_| kept).unwrap();
         let listeners = Listeners {
             events: vec![Queue::to(listener.clone())],
-            memories: vec![Queue::to(listener.clone())],
+            device_logs: vec![Queue::to(listener.clone())],
         };
         let plan = plan(folder);
         let make = move |_| EventActor::new(plan, listeners, log);
@@ -249,7 +249,7 @@ fn unreadable_saved_events_are_logged_and_raised_again() {
         let outlets = [stand.outlet.clone()];
         let _chain = BankChain::start(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
         until(LONG, || stand.heard.with("raised Some(1) power 0x2").len() == 1).await;
-        let told = lines.containing("standing events unreadable");
+        let told = lines.containing("saved events unreadable");
         assert!(told.len() == 1 && told[0].contains("EOF"), "{told:?}");
         until(LONG, || text(&standing(folder.path())).contains("High voltage alarm")).await;
     });
@@ -370,7 +370,7 @@ fn each_device_log_record_is_published_once() {
         let again = newest();
         until(LONG, || newest() > again).await;
         assert_eq!(records().len(), told.len());
-        assert!(!lines.containing("battery memory read").is_empty());
+        assert!(!lines.containing("device log read").is_empty());
     });
 }
 

@@ -95,9 +95,9 @@ fn set_while_it_stood(wrong_by_s: i64) -> (i64, i64, Option<Duration>) {
     let mut told = Vec::new();
     for sweep in 0..8 {
         match sweep {
-            2 => assert!(bank.console.bank_mut().raise_event(2, Word::Power, 0x2)),
+            2 => assert!(bank.console.bank_mut().raise_event(2, EventWordKind::Power, 0x2)),
             4 => bank.at -= SignedDuration::from_secs(wrong_by_s),
-            6 => assert!(bank.console.bank_mut().clear_event(2, Word::Power, 0x2)),
+            6 => assert!(bank.console.bank_mut().clear_event(2, EventWordKind::Power, 0x2)),
             _ => {}
         }
         let report = bank.full();

@@ -389,7 +389,7 @@ fn a_fault_reported_by_the_battery_is_a_verdict_at_once() {
     });
     let health = &report.derived.batteries[0].health;
     assert_eq!(health.verdict, HealthVerdict::Failing);
-    assert_eq!(health.reasons[0].to_string(), "the battery says SysError of cell 4");
+    assert_eq!(health.reasons[0].to_string(), "the battery reports SysError of cell 4");
 }
 
 #[test]
@@ -431,5 +431,5 @@ fn a_measured_capacity_takes_precedence_over_a_computed_soh() {
     assert!(matches!(*worn.reasons, [HealthReason::OwnCapacity { .. }, ..]), "{:?}", worn.reasons);
     assert_eq!(worn.verdict, HealthVerdict::Failing);
     let text = worn.reasons[0].to_string();
-    assert_eq!(text, "by its own measurement it holds 58.0 Ah, 58 % of what it was sold for");
+    assert_eq!(text, "by its own measurement it holds 58.0 Ah, 58 % of its nominal capacity");
 }
