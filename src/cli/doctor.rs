@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::cli::exit::Exit;
 use crate::cli::sweep::{self, RoundTrips};
-use crate::console::diagnosis::ProbeResponse;
+use crate::console::diagnosis::LinkResponse;
 use crate::link::{Link, LinkTarget, SerialParams, Transport};
 use crate::settings::{LineEnd, LoadedSettings, MqttVersion, Settings, Sources, load};
 use crate::sweep::client::{ConsoleClient, ConsoleTimeouts};
@@ -100,12 +100,12 @@ async fn examine(arguments: &DoctorArguments, out: &mut impl Write) -> anyhow::R
         let response = probe(&mut open, attempt.line_end, arguments.listen).await?;
         row(out, &label(&first.target, *attempt), &response)?;
         let client = |timeouts| ConsoleClient::new(open, attempt.line_end.as_bytes(), timeouts);
-        if let ProbeResponse::Prompt(_) = response {
+        if let LinkResponse::Prompt(_) = response {
             return report(&link, client(ConsoleTimeouts::default()), *attempt, out).await;
         }
-        if attempt == &ATTEMPTS[0] && matches!(response, ProbeResponse::Silence | ProbeResponse::Text(_)) {
+        if attempt == &ATTEMPTS[0] && matches!(response, LinkResponse::Silence | LinkResponse::Text(_)) {
             let timeouts = ConsoleTimeouts { first_byte: arguments.listen, ..ConsoleTimeouts::default() };
-            let is_silent = response == ProbeResponse::Silence;
+            let is_silent = response == LinkResponse::Silence;
             if let Some(client) = recover(&link, client(timeouts), is_silent, out).await? {
                 return report(&link, client, *attempt, out).await;
             }
@@ -144,7 +144,7 @@ async fn probe(
     link: &mut Box<dyn Transport>,
     line_end: LineEnd,
     listen: Duration,
-) -> anyhow::Result<ProbeResponse> {
+) -> anyhow::Result<LinkResponse> {
     let mut received = Vec::new();
     let deadline = tokio::time::Instant::now() + listen;
     if timeout(listen, link.write_all(line_end.as_bytes())).await.is_err() {
@@ -155,16 +155,16 @@ async fn probe(
         match tokio::time::timeout_at(deadline, link.read(&mut chunk)).await {
             Err(_) => break,
             // The link itself recognizes a bridge in telnet mode by its first bytes.
-            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => return Ok(ProbeResponse::Telnet),
-            Ok(Ok(0) | Err(_)) if received.is_empty() => return Ok(ProbeResponse::Closed),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => return Ok(LinkResponse::Telnet),
+            Ok(Ok(0) | Err(_)) if received.is_empty() => return Ok(LinkResponse::Closed),
             Ok(Ok(0) | Err(_)) => break,
             Ok(Ok(count)) => received.extend_from_slice(&chunk[..count]),
         }
-        if matches!(ProbeResponse::classify(&received), ProbeResponse::Prompt(_)) {
+        if matches!(LinkResponse::classify(&received), LinkResponse::Prompt(_)) {
             break;
         }
     }
-    Ok(ProbeResponse::classify(&received))
+    Ok(LinkResponse::classify(&received))
 }
 
 /// Wakes a silent console, and returns one that waits at its pager to the prompt.
@@ -270,30 +270,30 @@ fn settings(link: &Link, attempt: Attempt, out: &mut impl Write) -> anyhow::Resu
 }
 
 /// The likely causes when no console answered.
-fn advice(target: &LinkTarget, responses: &[ProbeResponse]) -> &'static [&'static str] {
-    let any = |wanted: fn(&ProbeResponse) -> bool| responses.iter().any(wanted);
+fn advice(target: &LinkTarget, responses: &[LinkResponse]) -> &'static [&'static str] {
+    let any = |wanted: fn(&LinkResponse) -> bool| responses.iter().any(wanted);
     let bridge = matches!(target, LinkTarget::Tcp(_));
-    if any(|response| matches!(response, ProbeResponse::Telnet)) {
+    if any(|response| matches!(response, LinkResponse::Telnet)) {
         &["Set the bridge to raw TCP (no telnet), or use rfc2217:// if it supports that."]
-    } else if any(|response| matches!(response, ProbeResponse::InverterSocket)) {
+    } else if any(|response| matches!(response, LinkResponse::InverterSocket)) {
         &["Move the cable to the socket named Console or RS232."]
-    } else if any(|response| matches!(response, ProbeResponse::Noise { .. })) && bridge {
+    } else if any(|response| matches!(response, LinkResponse::Noise { .. })) && bridge {
         &[
             "Set the bridge's serial side to 115200 baud, 8 data bits, no parity, 1 stop bit.",
             "If it already is, check for TTL levels instead of RS232, and for a missing ground wire.",
         ]
-    } else if any(|response| matches!(response, ProbeResponse::Noise { .. })) {
+    } else if any(|response| matches!(response, LinkResponse::Noise { .. })) {
         &[
             "The battery uses RS232 levels: an adapter with TTL levels (3.3 V, 5 V) receives garbage.",
             "Check the ground wire: pin 8 on Pylontech, pin 4 on PYTES.",
             "Check that the cable is in the socket named Console or RS232, not RS485, CAN or LINK.",
         ]
-    } else if any(|response| matches!(response, ProbeResponse::Text(_))) {
+    } else if any(|response| matches!(response, LinkResponse::Text(_))) {
         &[
             "The device that answers is not a battery console; check that this is the right port.",
             "If it is a battery, this version does not know its prompt; please report the line above.",
         ]
-    } else if any(|response| matches!(response, ProbeResponse::Closed)) && bridge {
+    } else if any(|response| matches!(response, LinkResponse::Closed)) && bridge {
         &["Many bridges serve one client at a time: close the other one (a web page or a second program)."]
     } else {
         &[
@@ -309,24 +309,24 @@ fn advice(target: &LinkTarget, responses: &[ProbeResponse]) -> &'static [&'stati
 mod tests {
     use super::*;
 
-    fn advice_for(link: &str, responses: &[ProbeResponse]) -> String {
+    fn advice_for(link: &str, responses: &[LinkResponse]) -> String {
         advice(&Link::parse(link, SerialParams::default()).unwrap().target, responses).join(" ")
     }
 
     #[test]
     fn any_response_determines_the_advice() {
-        let noise = ProbeResponse::Noise { bytes: 9, readable: 1 };
-        let (silence, serial, bridge) = (ProbeResponse::Silence, "/dev/ttyUSB0", "tcp://192.0.2.7:4196");
+        let noise = LinkResponse::Noise { bytes: 9, readable: 1 };
+        let (silence, serial, bridge) = (LinkResponse::Silence, "/dev/ttyUSB0", "tcp://192.0.2.7:4196");
         let cases = [
             (serial, vec![silence.clone()], "ground wire is connected"),
             (bridge, vec![silence.clone()], "ground wire is connected"),
             (serial, vec![silence.clone(), noise.clone()], "TTL levels (3.3 V, 5 V)"),
             (bridge, vec![noise.clone(), silence.clone()], "bridge's serial side to 115200"),
-            (bridge, vec![ProbeResponse::Telnet, silence.clone()], "raw TCP"),
-            (serial, vec![noise, ProbeResponse::InverterSocket], "socket named Console or RS232"),
-            (serial, vec![ProbeResponse::Text("login:".into())], "right port"),
-            (bridge, vec![ProbeResponse::Closed], "one client at a time"),
-            (serial, vec![ProbeResponse::Closed], "battery is on"),
+            (bridge, vec![LinkResponse::Telnet, silence.clone()], "raw TCP"),
+            (serial, vec![noise, LinkResponse::InverterSocket], "socket named Console or RS232"),
+            (serial, vec![LinkResponse::Text("login:".into())], "right port"),
+            (bridge, vec![LinkResponse::Closed], "one client at a time"),
+            (serial, vec![LinkResponse::Closed], "battery is on"),
         ];
         for (link, responses, words) in cases {
             assert!(

@@ -7,7 +7,7 @@ use crate::console::framing::{FrameStatus, Framer};
 
 /// The response to an empty line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ProbeResponse {
+pub(crate) enum LinkResponse {
     Silence,
     /// The other side closed the link without sending anything.
     Closed,
@@ -28,7 +28,7 @@ pub(crate) enum ProbeResponse {
 /// Minimum share of readable bytes in a text.
 const READABLE: f64 = 0.9;
 
-impl ProbeResponse {
+impl LinkResponse {
     #[must_use]
     pub(crate) fn classify(bytes: &[u8]) -> Self {
         if bytes.is_empty() {
@@ -56,7 +56,7 @@ impl ProbeResponse {
     }
 }
 
-impl fmt::Display for ProbeResponse {
+impl fmt::Display for LinkResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silence => f.write_str("silence"),
@@ -94,14 +94,14 @@ mod tests {
 
     #[test]
     fn responses_are_classified() {
-        assert_eq!(ProbeResponse::classify(b""), ProbeResponse::Silence);
-        assert_eq!(ProbeResponse::classify(b"\n\rPYTES>"), ProbeResponse::Prompt(Prompt::Pytes));
-        assert_eq!(ProbeResponse::classify(b"\r\nlogin: "), ProbeResponse::Text("login:".into()));
-        assert_eq!(ProbeResponse::classify(b"~20024642E00202FD33\r"), ProbeResponse::InverterSocket);
-        assert_eq!(ProbeResponse::classify(&[255, 251, 1, 255, 251, 3]), ProbeResponse::Telnet);
+        assert_eq!(LinkResponse::classify(b""), LinkResponse::Silence);
+        assert_eq!(LinkResponse::classify(b"\n\rPYTES>"), LinkResponse::Prompt(Prompt::Pytes));
+        assert_eq!(LinkResponse::classify(b"\r\nlogin: "), LinkResponse::Text("login:".into()));
+        assert_eq!(LinkResponse::classify(b"~20024642E00202FD33\r"), LinkResponse::InverterSocket);
+        assert_eq!(LinkResponse::classify(&[255, 251, 1, 255, 251, 3]), LinkResponse::Telnet);
         assert_eq!(
-            ProbeResponse::classify(&[0xfe, 0x80, 0, 0x7c, 0x9c]),
-            ProbeResponse::Noise { bytes: 5, readable: 1 }
+            LinkResponse::classify(&[0xfe, 0x80, 0, 0x7c, 0x9c]),
+            LinkResponse::Noise { bytes: 5, readable: 1 }
         );
     }
 }

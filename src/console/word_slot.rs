@@ -10,7 +10,7 @@ pub enum WordSlot {
     State(&'static str, u16),
     /// An unknown label.
     Label(String),
-    /// An event word: its index among the [figures](crate::console::validation::samples) of that kind.
+    /// An event word: its index among the [samples](crate::console::validation::samples) of that kind.
     Events(u16),
 }
 

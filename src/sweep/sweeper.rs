@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::console::answers::log::{self, BatteryLogRecord};
+use crate::console::answers::log::{self, LogRecord};
 use crate::console::answers::parsed::Rejected;
 use crate::console::command::{Command, CommandName};
 use crate::console::error::ParseError;
@@ -34,7 +34,7 @@ pub struct Sweeper {
     /// Answers to slow commands, for the next transcript.
     between_sweeps: Vec<Exchange>,
     /// The newest record when the battery's log was last read completely; older records are known.
-    newest_record: Option<BatteryLogRecord>,
+    newest_record: Option<LogRecord>,
     sweep: Option<SweepInProgress>,
     last_command: Option<Command>,
 }

@@ -17,7 +17,7 @@ use crate::console::parsing::labeled_line::{LabeledLine, labeled_lines};
 use crate::console::parsing::number::{date_time, integer};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct BatteryLogRecord {
+pub struct LogRecord {
     /// Higher is newer.
     pub index: i64,
     pub clock: Option<DateTime>,
@@ -29,7 +29,7 @@ pub struct BatteryLogRecord {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Log {
     /// Newest first.
-    pub records: Vec<BatteryLogRecord>,
+    pub records: Vec<LogRecord>,
     /// Lines that could not be parsed; the records are valid without them.
     #[serde(skip)]
     pub(crate) problems: Vec<ParseError>,
@@ -44,7 +44,7 @@ pub fn parse(answer: &Answer) -> Result<Log, ParseError> {
     for field in labeled_lines(answer) {
         if field.label.0 == "Index" {
             match integer(field.value) {
-                Some(index) => log.records.push(BatteryLogRecord { index, ..BatteryLogRecord::default() }),
+                Some(index) => log.records.push(LogRecord { index, ..LogRecord::default() }),
                 None => log.problems.push(field.invalid("a whole number")),
             }
         } else if let Some(record) = log.records.last_mut()
@@ -62,7 +62,7 @@ pub fn parse(answer: &Answer) -> Result<Log, ParseError> {
     Ok(log)
 }
 
-fn set_field(record: &mut BatteryLogRecord, field: &LabeledLine<'_>) -> Result<(), &'static str> {
+fn set_field(record: &mut LogRecord, field: &LabeledLine<'_>) -> Result<(), &'static str> {
     match field.label.0 {
         "Time" => {
             let mut words = field.value.split_ascii_whitespace();

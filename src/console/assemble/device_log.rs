@@ -3,14 +3,14 @@
 use std::fmt::Write;
 
 use crate::console::answers::data_event::DataEvent;
-use crate::console::answers::log::{BatteryLogRecord, Log};
+use crate::console::answers::log::{Log, LogRecord};
 use crate::model::device_log::{DeviceLogKind, DeviceLogRecord};
 
 /// Length of a snapshot's text, in characters.
 const MAX_TEXT_LEN: usize = 240;
 
 pub(crate) fn from_log(log: Log) -> impl Iterator<Item = DeviceLogRecord> {
-    log.records.into_iter().map(|BatteryLogRecord { index, clock, module, code, info }| DeviceLogRecord {
+    log.records.into_iter().map(|LogRecord { index, clock, module, code, info }| DeviceLogRecord {
         clock,
         kind: DeviceLogKind::Log,
         index,

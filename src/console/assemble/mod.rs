@@ -375,7 +375,7 @@ mod tests {
             started: Instant::now(),
             took: Duration::ZERO,
             known_places: Vec::new(),
-            exchanges: vec![Exchange { command, outcome: Ok(answer), asked: 2 }],
+            exchanges: vec![Exchange { command, outcome: Ok(answer), attempts: 2 }],
         });
         assert_eq!(reading.missing, []);
         assert_eq!(reading.unreadable_facts.len(), 1, "{:?}", reading.unreadable_facts);

@@ -305,13 +305,13 @@ mod tests {
         for (mark, bytes) in
             [(&[0xff, 0xfe][..], &little), (&[], &little), (&[0xfe, 0xff], &big), (&[], &big)]
         {
-            assert_eq!(text_of(&[mark, bytes].concat()), plain, "{mark:?}");
+            assert_eq!(decode_text(&[mark, bytes].concat()), plain, "{mark:?}");
         }
-        assert_eq!(text_of(&[&[0xef, 0xbb, 0xbf], &plain[..]].concat()), plain);
-        assert_eq!(text_of(&plain), plain);
+        assert_eq!(decode_text(&[&[0xef, 0xbb, 0xbf], &plain[..]].concat()), plain);
+        assert_eq!(decode_text(&plain), plain);
         let noisy = b"\0p\0wr 1\r\n";
-        assert_eq!(text_of(noisy), &noisy[..], "zeros on the wire are noise");
+        assert_eq!(decode_text(noisy), &noisy[..], "zeros on the wire are noise");
         let odd = [&[0xff, 0xfe][..], &little, b"x"].concat();
-        assert_eq!(text_of(&odd), plain, "half a letter at the end");
+        assert_eq!(decode_text(&odd), plain, "half a letter at the end");
     }
 }

@@ -57,10 +57,10 @@ fn every_prompt_or_silence_after_the_end_mark_ends_an_answer() {
     }
     let mut framer = Framer::new("time");
     assert_eq!(framer.push(&TIME[..TIME.len() - 6]), FrameStatus::Incomplete);
-    assert_eq!(framer.silence().map(|answer| answer.status), Some(AnswerStatus::Success));
+    assert_eq!(framer.on_silence().map(|answer| answer.status), Some(AnswerStatus::Success));
     let mut truncated = Framer::new("time");
     truncated.push(&TIME[..40]);
-    assert_eq!(truncated.silence(), None);
+    assert_eq!(truncated.on_silence(), None);
 }
 
 #[test]
@@ -174,7 +174,7 @@ const DETAIL: &str = "@\r\r\n Power  1\r\r\n\rCommand completed successfully\r\n
 fn an_answer_after_a_damaged_echo_counts_once_the_line_is_silent() {
     let mut framer = Framer::new("pwr 1");
     assert_eq!(framer.push(format!("pw 1\n\r{DETAIL}").as_bytes()), FrameStatus::Prompt);
-    assert_eq!(framer.stranger(), None);
+    assert_eq!(framer.foreign_command(), None);
     let answer = framer.on_silence().unwrap();
     assert_eq!(answer.lines().collect::<Vec<_>>(), [(1, " Power  1")]);
     assert_eq!((answer.echo_damaged, answer.prompt), (true, Some(Prompt::Pylon)));
@@ -206,7 +206,7 @@ fn a_truncated_or_foreign_answer_after_a_damaged_echo_never_counts() {
         for length in [1, received.len()] {
             let mut framer = Framer::new("pwr 1");
             received.as_bytes().chunks(length).for_each(|bytes| drop(framer.push(bytes)));
-            assert_eq!(framer.silence(), None, "{received:?}, {length} bytes at a time");
+            assert_eq!(framer.on_silence(), None, "{received:?}, {length} bytes at a time");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the review believes of single answers: they are handed to it as text.
+//! Validation of single answers, passed in as text.
 
 use super::*;
 
@@ -10,15 +10,15 @@ fn answer(command: &str, lines: &[String]) -> Answer {
     Answer::from_transcript(text.as_bytes())
 }
 
-/// Judges these answers one after the other as answers to one question, a second apart.
-fn judged(review: &mut AnswerValidator, command: &str, answers: &[Vec<String>]) -> ReviewDecision {
-    let mut verdict = None;
-    for (asked, lines) in (1..).zip(answers) {
-        let at = Duration::from_secs(asked.into());
-        let command_asked = command.parse().expect("a command");
-        verdict = Some(review.validate(command_asked, at, asked, Ok(answer(command, lines))));
+/// Validates these answers one after the other as answers to one command, a second apart.
+fn validated(validator: &mut AnswerValidator, command: &str, answers: &[Vec<String>]) -> ReviewDecision {
+    let mut decision = None;
+    for (attempt, lines) in (1..).zip(answers) {
+        let at = Duration::from_secs(attempt.into());
+        let parsed_command = command.parse().expect("a command");
+        decision = Some(validator.validate(parsed_command, at, attempt, Ok(answer(command, lines))));
     }
-    verdict.expect("an answer")
+    decision.expect("an answer")
 }
 
 fn cell(number: u16) -> String {
@@ -27,17 +27,17 @@ fn cell(number: u16) -> String {
 
 #[test]
 fn a_lost_first_row_never_shifts_the_cells() {
-    let mut review = AnswerValidator::default();
+    let mut validator = AnswerValidator::default();
     let table = |rows: &[u16]| {
         let rows = rows.iter().map(|number| cell(*number));
         [HEADER.to_owned()].into_iter().chain(rows).collect::<Vec<_>>()
     };
     let whole = table(&[0, 1, 2, 3, 4]);
     assert!(matches!(
-        judged(&mut review, "bat 1", &[whole.clone(), whole.clone()]),
+        validated(&mut validator, "bat 1", &[whole.clone(), whole.clone()]),
         ReviewDecision::Accept(..)
     ));
-    // Each answer has another damaged row, so that damage to single rows is believed at the third asking.
+    // Each answer has another damaged row, so that damage to single rows is accepted at the third attempt.
     let damaged = |row: usize, rows: &[u16]| {
         let mut lines = table(rows);
         lines[row] = lines[row].replace("21000", "2x000");
@@ -46,8 +46,8 @@ fn a_lost_first_row_never_shifts_the_cells() {
     let long = [2, 3, 4].map(|row| damaged(row, &[0, 1, 2, 3, 4]));
     let [first, second, _] = long.clone();
     let short = [first, second, damaged(4, &[1, 2, 3, 4])];
-    assert!(matches!(judged(&mut review, "bat 1", &short), ReviewDecision::Fail(_)));
-    assert!(matches!(judged(&mut review, "bat 1", &long), ReviewDecision::Accept(..)));
+    assert!(matches!(validated(&mut validator, "bat 1", &short), ReviewDecision::Fail(_)));
+    assert!(matches!(validated(&mut validator, "bat 1", &long), ReviewDecision::Accept(..)));
 }
 
 #[test]
@@ -58,9 +58,9 @@ fn a_battery_with_an_unreadable_number_is_not_absent() {
     let table = ["1", "2", "?"].map(row);
     let lines: Vec<String> = [header.to_owned()].into_iter().chain(table).collect();
     let ReviewDecision::Accept(_, found) =
-        judged(&mut AnswerValidator::default(), "pwr", &[lines.clone(), lines])
+        validated(&mut AnswerValidator::default(), "pwr", &[lines.clone(), lines])
     else {
-        panic!("the rest stands")
+        panic!("the rest is accepted")
     };
     let place = |number| Place::new(number).expect("a place");
     assert_eq!(found.present, Some(vec![place(1), place(2)]));
@@ -70,7 +70,7 @@ fn a_battery_with_an_unreadable_number_is_not_absent() {
 
 #[test]
 fn event_words_with_unknown_labels_are_compared_separately() {
-    let mut review = AnswerValidator::default();
+    let mut validator = AnswerValidator::default();
     let detail = |first: &str, second: &str| {
         [
             "Power  1",
@@ -83,9 +83,9 @@ fn event_words_with_unknown_labels_are_compared_separately() {
     };
     let sound = detail("0x0", "0x0");
     let all = [sound.clone(), sound.clone(), sound.clone()];
-    assert!(matches!(judged(&mut review, "pwr 1", &all), ReviewDecision::Accept(..)));
+    assert!(matches!(validated(&mut validator, "pwr 1", &all), ReviewDecision::Accept(..)));
     for (first, second) in [("0x8", "0x0"), ("0x0", "0x8")] {
-        let verdict = judged(&mut review, "pwr 1", &[detail(first, second)]);
-        assert!(matches!(verdict, ReviewDecision::Retry(_)), "{first} {second}: {verdict:?}");
+        let decision = validated(&mut validator, "pwr 1", &[detail(first, second)]);
+        assert!(matches!(decision, ReviewDecision::Retry(_)), "{first} {second}: {decision:?}");
     }
 }

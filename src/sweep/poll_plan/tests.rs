@@ -1,4 +1,4 @@
-//! What the plan asks when: the clock is handed in.
+//! Which commands the plan sends when; the clock is passed in.
 
 use super::*;
 use crate::console::transcript::CommandError;
@@ -23,9 +23,9 @@ fn is_slow(name: CommandName) -> bool {
         || matches!(name, CommandName::Help | CommandName::Euro)
 }
 
-/// Everything asked in one sweep at `now`, answered as if by `present`.
+/// All commands of one sweep at `now`, answered as if by `present`.
 fn sweep(plan: &mut PollPlan, now: Duration, present: &[u8]) -> Vec<String> {
-    let mut asked = Vec::new();
+    let mut sent = Vec::new();
     let mut step = plan.next_step(now);
     while let PlanStep::Execute(slow) = step {
         assert!(is_slow(slow.name), "{slow} between two sweeps");
@@ -35,12 +35,12 @@ fn sweep(plan: &mut PollPlan, now: Duration, present: &[u8]) -> Vec<String> {
     loop {
         match plan.next_step(now) {
             PlanStep::Execute(command) => {
-                asked.push(command.to_string());
+                sent.push(command.to_string());
                 let found =
                     if command == CommandName::Pwr.bare() { found(present) } else { Findings::default() };
                 plan.on_answer(command, now, &found);
             }
-            PlanStep::EndSweep(_) => return asked,
+            PlanStep::EndSweep(_) => return sent,
             other => panic!("{other:?} within a sweep"),
         }
     }
@@ -49,8 +49,8 @@ fn sweep(plan: &mut PollPlan, now: Duration, present: &[u8]) -> Vec<String> {
 #[test]
 fn a_full_sweep_polls_each_battery_in_the_table() {
     let mut plan = plan(true);
-    let asked = sweep(&mut plan, SECOND, &[1, 3]);
-    assert_eq!(asked, ["pwr", "pwr 1", "bat 1", "info 1", "pwr 3", "bat 3", "info 3"]);
+    let sent = sweep(&mut plan, SECOND, &[1, 3]);
+    assert_eq!(sent, ["pwr", "pwr 1", "bat 1", "info 1", "pwr 3", "bat 3", "info 3"]);
     assert_eq!(plan.known().collect::<Vec<_>>(), [place(1), place(3)]);
 }
 
@@ -58,11 +58,7 @@ fn a_full_sweep_polls_each_battery_in_the_table() {
 fn summaries_run_between_full_sweeps_without_info() {
     let mut plan = plan(true);
     sweep(&mut plan, Duration::ZERO, &[1]);
-    assert_eq!(
-        plan.next(SECOND),
-        PlanStep::Execute(CommandName::Stat.for_place(place(1))),
-        "a slow question"
-    );
+    assert_eq!(plan.next(SECOND), PlanStep::Execute(CommandName::Stat.for_place(place(1))), "a slow command");
     assert_eq!(plan.next(SECOND), PlanStep::WaitUntil(2 * SECOND), "only one of them");
     for at in [2, 4, 6, 8] {
         assert_eq!(sweep(&mut plan, at * SECOND, &[1]), ["pwr"]);
@@ -159,10 +155,10 @@ fn a_stack_is_polled_for_its_modules_and_all_cells() {
         Duration::ZERO,
         &Findings { is_stack: true, ..Findings::default() },
     );
-    let asked: Vec<PlanStep> = (0..4).map(|_| plan.next_step(Duration::ZERO)).collect();
+    let sent: Vec<PlanStep> = (0..4).map(|_| plan.next_step(Duration::ZERO)).collect();
     let alone = |name: CommandName| PlanStep::Execute(name.bare());
     assert_eq!(
-        asked,
+        sent,
         [
             alone(CommandName::Unit),
             alone(CommandName::Bat),
@@ -171,7 +167,7 @@ fn a_stack_is_polled_for_its_modules_and_all_cells() {
         ]
     );
     plan.on_answer(CommandName::Unit.bare(), Duration::ZERO, &found(&[1, 2]));
-    assert_eq!(plan.known().collect::<Vec<_>>(), [place(1), place(2)], "summaries name none of them");
+    assert_eq!(plan.known().collect::<Vec<_>>(), [place(1), place(2)], "summaries do not list them");
 }
 
 #[test]
@@ -185,7 +181,7 @@ fn a_slow_command_without_an_answer_waits_a_minute() {
     assert_eq!(
         plan.next(11 * SECOND),
         PlanStep::Execute(CommandName::Soh.for_place(place(1))),
-        "the others go on"
+        "the others continue"
     );
     sweep(&mut plan, 20 * SECOND, &[1]);
     assert_eq!(plan.next(21 * SECOND), PlanStep::Execute(CommandName::Help.bare()));
@@ -221,7 +217,7 @@ fn the_device_log_is_read_twice_when_the_link_was_opened() {
     let mut plan = plan(true);
     plan.schedule.summary_interval = Duration::ZERO;
     plan.on_link_open(Duration::ZERO);
-    let asked: Vec<PlanStep> = (0..6)
+    let sent: Vec<PlanStep> = (0..6)
         .map(|round| {
             sweep(&mut plan, round * 10 * SECOND, &[1]);
             plan.next_step((round * 10 + 1) * SECOND)
@@ -229,9 +225,9 @@ fn the_device_log_is_read_twice_when_the_link_was_opened() {
         .collect();
     let (log, snapshot) =
         (PlanStep::Execute(CommandName::Log.bare()), PlanStep::Execute(CommandName::DataEvent.bare()));
-    assert_eq!(asked[..4], [log, log, snapshot, snapshot]);
+    assert_eq!(sent[..4], [log, log, snapshot, snapshot]);
     assert_eq!(
-        asked[4..],
+        sent[4..],
         [
             PlanStep::Execute(CommandName::Stat.for_place(place(1))),
             PlanStep::Execute(CommandName::Soh.for_place(place(1)))
@@ -239,8 +235,8 @@ fn the_device_log_is_read_twice_when_the_link_was_opened() {
     );
 }
 
-/// One full sweep of one battery at `at`, an event on it or not, and the slow question behind it.
-fn asked_behind(plan: &mut PollPlan, at: u32, event: bool) -> Option<Command> {
+/// One full sweep of one battery at `at`, an event on it or not, and the slow command after it.
+fn command_after(plan: &mut PollPlan, at: u32, event: bool) -> Option<Command> {
     while plan.next_step(at * SECOND) != PlanStep::EndSweep(SweepKind::Full) {
         plan.on_answer(CommandName::Pwr.bare(), at * SECOND, &found(&[1]));
         plan.queue.clear();
@@ -260,24 +256,28 @@ fn asked_behind(plan: &mut PollPlan, at: u32, event: bool) -> Option<Command> {
 fn the_device_log_is_read_when_an_event_appears() {
     let mut plan = plan(true);
     plan.schedule.summary_interval = Duration::ZERO;
-    let is_memory =
-        |asked: Option<Command>| asked.filter(|command| DEVICE_LOG.contains(&command.name)).map(|c| c.name);
-    assert_eq!(is_memory(asked_behind(&mut plan, 0, false)), None);
+    let device_log_command =
+        |sent: Option<Command>| sent.filter(|command| DEVICE_LOG.contains(&command.name)).map(|c| c.name);
+    assert_eq!(device_log_command(command_after(&mut plan, 0, false)), None);
     for name in [CommandName::Log, CommandName::Log, CommandName::DataEvent, CommandName::DataEvent] {
         let at = plan.next_full.as_secs() as u32;
-        assert_eq!(is_memory(asked_behind(&mut plan, at, true)), Some(name));
+        assert_eq!(device_log_command(command_after(&mut plan, at, true)), Some(name));
     }
     let at = plan.next_full.as_secs() as u32;
-    assert_eq!(is_memory(asked_behind(&mut plan, at, true)), None, "it stands");
+    assert_eq!(device_log_command(command_after(&mut plan, at, true)), None, "the event is still active");
     let at = plan.next_full.as_secs() as u32;
-    assert_eq!(is_memory(asked_behind(&mut plan, at, false)), None, "it is over");
+    assert_eq!(device_log_command(command_after(&mut plan, at, false)), None, "it is over");
     let at = plan.next_full.as_secs() as u32;
     assert_eq!(
-        is_memory(asked_behind(&mut plan, at, true)),
+        device_log_command(command_after(&mut plan, at, true)),
         None,
-        "the log was asked less than a minute ago"
+        "the log was read less than a minute ago"
     );
-    assert_eq!(is_memory(asked_behind(&mut plan, at + 60, true)), Some(CommandName::Log), "and then it is");
+    assert_eq!(
+        device_log_command(command_after(&mut plan, at + 60, true)),
+        Some(CommandName::Log),
+        "and then it is"
+    );
 }
 
 #[test]
@@ -295,36 +295,36 @@ fn a_console_without_a_device_log_is_left_alone_for_an_hour() {
         );
     }
     for at in [20, 30, 40] {
-        let asked = asked_behind(&mut plan, at, at == 30);
-        assert!(asked.is_none_or(|command| !DEVICE_LOG.contains(&command.name)), "{asked:?}");
+        let sent = command_after(&mut plan, at, at == 30);
+        assert!(sent.is_none_or(|command| !DEVICE_LOG.contains(&command.name)), "{sent:?}");
     }
 }
 
-/// The slow questions of so many hours between sweeps; `help` lists `euro` the first `lists` times.
+/// The slow commands between the sweeps of this many hours; `help` lists `euro` the first `lists` times.
 fn slow(plan: &mut PollPlan, hours: u32, mut lists: u32) -> Vec<String> {
     plan.schedule.summary_interval = Duration::ZERO;
-    let mut asked = Vec::new();
+    let mut sent = Vec::new();
     for at in (0..3_600 * hours).step_by(10) {
         sweep(plan, at * SECOND, &[1, 2]);
         if let PlanStep::Execute(command) = plan.next_step((at + 1) * SECOND) {
             let lists_euro = (command.name == CommandName::Help).then_some(lists > 0);
             lists -= u32::from(lists_euro == Some(true));
             plan.on_answer(command, (at + 1) * SECOND, &Findings { lists_euro, ..Findings::default() });
-            asked.push(command.to_string());
+            sent.push(command.to_string());
         }
     }
-    asked
+    sent
 }
 
 #[test]
 fn euro_is_sent_only_if_help_lists_it() {
-    let asked = slow(&mut plan(true), 8, 1);
-    assert_eq!(asked[..7], ["stat 1", "stat 2", "soh 1", "soh 2", "help", "euro", "stat 1"]);
-    let helps: Vec<usize> = (0..asked.len()).filter(|at| asked[*at] == "help").collect();
-    assert_eq!(helps.len(), 2, "once in six hours: {asked:?}");
+    let sent = slow(&mut plan(true), 8, 1);
+    assert_eq!(sent[..7], ["stat 1", "stat 2", "soh 1", "soh 2", "help", "euro", "stat 1"]);
+    let helps: Vec<usize> = (0..sent.len()).filter(|at| sent[*at] == "help").collect();
+    assert_eq!(helps.len(), 2, "once in six hours: {sent:?}");
     let euros = |range: &[String]| range.iter().filter(|command| *command == "euro").count();
-    assert_eq!(euros(&asked[..helps[1]]), 24, "each quarter of an hour");
-    assert_eq!(euros(&asked[helps[1]..]), 0, "no longer listed");
+    assert_eq!(euros(&sent[..helps[1]]), 24, "each quarter of an hour");
+    assert_eq!(euros(&sent[helps[1]..]), 0, "no longer listed");
     assert_eq!(euros(&slow(&mut plan(true), 2, 0)), 0);
 }
 
@@ -333,24 +333,24 @@ fn a_battery_with_an_unreadable_row_is_polled_also_in_a_summary() {
     let mut plan = plan(true);
     sweep(&mut plan, Duration::ZERO, &[1, 2]);
     plan.next_step(SECOND);
-    let mut asked = |at: u32, kind: SweepKind| {
+    let mut sent = |at: u32, kind: SweepKind| {
         assert_eq!(plan.next(at * SECOND), PlanStep::BeginSweep(kind));
-        let mut asked = Vec::new();
+        let mut sent = Vec::new();
         while let PlanStep::Execute(command) = plan.next_step(at * SECOND) {
             let table = command == CommandName::Pwr.bare();
-            // Place 7 has never been seen: nobody is asked there because a line was damaged.
+            // Place 7 has never been seen: a damaged line must not cause commands for it.
             let found = if table {
                 Findings { unreadable: vec![place(2), place(7)], ..found(&[1]) }
             } else {
                 Findings::default()
             };
             plan.on_answer(command, at * SECOND, &found);
-            asked.push(command.to_string());
+            sent.push(command.to_string());
         }
-        asked
+        sent
     };
-    assert_eq!(asked(2, SweepKind::Summary), ["pwr", "pwr 2"]);
-    assert_eq!(asked(10, SweepKind::Full), ["pwr", "pwr 1", "bat 1", "pwr 2", "bat 2"]);
+    assert_eq!(sent(2, SweepKind::Summary), ["pwr", "pwr 2"]);
+    assert_eq!(sent(10, SweepKind::Full), ["pwr", "pwr 1", "bat 1", "pwr 2", "bat 2"]);
 }
 
 #[test]
