@@ -143,7 +143,7 @@ fn measure_sweeps(batteries: usize, sweeps: usize) -> (f64, f64) {
                 }
             };
             // Facts read between two sweeps don't belong to either.
-            let own: u64 = transcript.exchanges.iter().map(|exchange| u64::from(exchange.asked)).sum();
+            let own: u64 = transcript.exchanges.iter().map(|exchange| u64::from(exchange.attempts)).sum();
             if own == 1 + 2 * batteries as u64 || times.is_empty() {
                 times.push(transcript.took.as_secs_f64());
                 each.push((bytes.load(Ordering::Relaxed) - before) as f64);

@@ -88,9 +88,9 @@ mod tests {
         let info = b"info 1\n\r@\r\n\rBarcode             : K221104000000001\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>";
         let other = b"info 2\n\r@\r\n\rBarcode             : K221104000000002\r\n\rCommand completed successfully\r\n\r$$\r\n\rpylon>";
         let mut redactor = Redactor::default();
-        redactor.learn(info);
-        redactor.learn(other);
-        let (first, second) = (redactor.out(info), redactor.out(other));
+        redactor.collect(info);
+        redactor.collect(other);
+        let (first, second) = (redactor.redact(info), redactor.redact(other));
         assert_eq!(first.len(), info.len());
         let text = String::from_utf8_lossy(&[first, second].concat()).into_owned();
         assert!(text.contains("0000000000000001") && text.contains("0000000000000002"), "{text}");

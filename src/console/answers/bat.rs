@@ -159,19 +159,19 @@ mod tests {
     #[test]
     fn a_number_in_a_word_column_loses_the_doubtful_values() {
         let cell = damaged("1 3302 -1500 22000 Dischg Normal Normal 100% Normal 41100 mAH N");
-        assert_eq!(cell, CellRow { temp_state: None, soc: None, ..sound() });
+        assert_eq!(cell, BatRow { temp_state: None, soc: None, ..sound() });
     }
 
     #[test]
     fn a_letter_in_a_voltage_loses_that_voltage() {
         let cell = damaged("1 33x2 -1500 22000 Dischg Normal Normal Normal 100% 41100 mAH N");
-        assert_eq!(cell, CellRow { voltage: None, ..sound() });
+        assert_eq!(cell, BatRow { voltage: None, ..sound() });
     }
 
     #[test]
     fn a_blank_in_a_percentage_loses_that_percentage() {
         let cell = damaged("1 3302 -1500 22000 Dischg Normal Normal Normal 100 % 41100 mAH N");
-        assert_eq!(cell, CellRow { soc: None, ..sound() });
+        assert_eq!(cell, BatRow { soc: None, ..sound() });
     }
 
     #[test]

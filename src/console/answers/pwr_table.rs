@@ -267,10 +267,10 @@ mod tests {
     #[test]
     fn an_unreadable_row_is_not_an_absent_battery() {
         let table = read(&[row(1), row(2).replace("3321", "33x1"), row(3)]).expect("a table");
-        assert_eq!(table.present().collect::<Vec<_>>(), [place(1), place(3)]);
+        assert_eq!(table.present_places().collect::<Vec<_>>(), [place(1), place(3)]);
         assert_eq!((table.unread.as_slice(), table.problems.len()), (&[place(2)][..], 1));
         assert_eq!(
-            [1, 2, 3, 4].map(|at| table.shows(place(at))),
+            [1, 2, 3, 4].map(|at| table.presence_at(place(at))),
             [Some(true), None, Some(true), Some(false)]
         );
     }
@@ -281,7 +281,7 @@ mod tests {
         assert_eq!((table.unread, table.unplaced), (vec![place(2)], false));
         let table = read(&[row(1), row(2), row(3).replacen('3', "?", 1)]).expect("a table");
         assert_eq!(
-            (table.shows(place(2)), table.shows(place(3))),
+            (table.presence_at(place(2)), table.presence_at(place(3))),
             (Some(true), None),
             "the last row may be any place"
         );
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn at_most_128_batteries_are_parsed() {
         let rows: Vec<String> = (1..=255).map(row).collect();
-        let present = |rows: &[String]| read(rows).map(|table| table.present().count());
+        let present = |rows: &[String]| read(rows).map(|table| table.present_places().count());
         assert_eq!(present(&rows[..96]), Ok(96));
         assert_eq!(present(&rows), Ok(128));
         let ten_thousand: Vec<String> = (1..=10_000).map(row).collect();

@@ -171,6 +171,6 @@ mod tests {
             assert_eq!(tolerance.kind as usize, position, "{:?}", tolerance.kind);
             assert!(!tolerance.source.is_empty());
         }
-        assert_eq!(TOLERANCES.len(), Kind::Identity as usize + 1);
+        assert_eq!(TOLERANCES.len(), SampleKind::Identity as usize + 1);
     }
 }

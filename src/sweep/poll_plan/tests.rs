@@ -51,15 +51,19 @@ fn a_full_sweep_polls_each_battery_in_the_table() {
     let mut plan = plan(true);
     let sent = sweep(&mut plan, SECOND, &[1, 3]);
     assert_eq!(sent, ["pwr", "pwr 1", "bat 1", "info 1", "pwr 3", "bat 3", "info 3"]);
-    assert_eq!(plan.known().collect::<Vec<_>>(), [place(1), place(3)]);
+    assert_eq!(plan.known_places().collect::<Vec<_>>(), [place(1), place(3)]);
 }
 
 #[test]
 fn summaries_run_between_full_sweeps_without_info() {
     let mut plan = plan(true);
     sweep(&mut plan, Duration::ZERO, &[1]);
-    assert_eq!(plan.next(SECOND), PlanStep::Execute(CommandName::Stat.for_place(place(1))), "a slow command");
-    assert_eq!(plan.next(SECOND), PlanStep::WaitUntil(2 * SECOND), "only one of them");
+    assert_eq!(
+        plan.next_step(SECOND),
+        PlanStep::Execute(CommandName::Stat.for_place(place(1))),
+        "a slow command"
+    );
+    assert_eq!(plan.next_step(SECOND), PlanStep::WaitUntil(2 * SECOND), "only one of them");
     for at in [2, 4, 6, 8] {
         assert_eq!(sweep(&mut plan, at * SECOND, &[1]), ["pwr"]);
         plan.next_step(at * SECOND);
@@ -89,10 +93,10 @@ fn a_lost_table_keeps_the_known_batteries() {
     let mut plan = plan(true);
     sweep(&mut plan, Duration::ZERO, &[1, 2]);
     plan.next_step(SECOND);
-    assert_eq!(plan.next(10 * SECOND), PlanStep::BeginSweep(SweepKind::Full));
-    assert_eq!(plan.next(10 * SECOND), PlanStep::Execute(CommandName::Pwr.bare()));
+    assert_eq!(plan.next_step(10 * SECOND), PlanStep::BeginSweep(SweepKind::Full));
+    assert_eq!(plan.next_step(10 * SECOND), PlanStep::Execute(CommandName::Pwr.bare()));
     plan.on_failure(CommandName::Pwr.bare(), 10 * SECOND, &CommandError::NoResponse);
-    assert_eq!(plan.next(10 * SECOND), PlanStep::Execute(CommandName::Pwr.for_place(place(1))));
+    assert_eq!(plan.next_step(10 * SECOND), PlanStep::Execute(CommandName::Pwr.for_place(place(1))));
 }
 
 #[test]
@@ -101,15 +105,15 @@ fn with_cells_off_they_are_polled_only_during_an_event() {
     plan.next_step(Duration::ZERO);
     plan.next_step(Duration::ZERO);
     plan.on_answer(CommandName::Pwr.bare(), Duration::ZERO, &found(&[1, 2]));
-    assert_eq!(plan.next(Duration::ZERO), PlanStep::Execute(CommandName::Pwr.for_place(place(1))));
+    assert_eq!(plan.next_step(Duration::ZERO), PlanStep::Execute(CommandName::Pwr.for_place(place(1))));
     plan.on_answer(
         CommandName::Pwr.for_place(place(1)),
         Duration::ZERO,
         &Findings { has_event: true, ..Findings::default() },
     );
-    assert_eq!(plan.next(Duration::ZERO), PlanStep::Execute(CommandName::Bat.for_place(place(1))));
-    assert_eq!(plan.next(Duration::ZERO), PlanStep::Execute(CommandName::Info.for_place(place(1))));
-    assert_eq!(plan.next(Duration::ZERO), PlanStep::Execute(CommandName::Pwr.for_place(place(2))));
+    assert_eq!(plan.next_step(Duration::ZERO), PlanStep::Execute(CommandName::Bat.for_place(place(1))));
+    assert_eq!(plan.next_step(Duration::ZERO), PlanStep::Execute(CommandName::Info.for_place(place(1))));
+    assert_eq!(plan.next_step(Duration::ZERO), PlanStep::Execute(CommandName::Pwr.for_place(place(2))));
 }
 
 #[test]
@@ -118,18 +122,18 @@ fn a_refused_form_is_replaced_by_the_bare_form_for_an_hour() {
     plan.schedule.summary_interval = Duration::ZERO;
     sweep(&mut plan, Duration::ZERO, &[1]);
     let refused = |refusal| CommandError::Rejected(Rejected::Refused(refusal));
-    assert_eq!(plan.next(SECOND), PlanStep::Execute(CommandName::Stat.for_place(place(1))));
+    assert_eq!(plan.next_step(SECOND), PlanStep::Execute(CommandName::Stat.for_place(place(1))));
     plan.on_failure(CommandName::Stat.for_place(place(1)), SECOND, &refused(CommandRefusal::InvalidCommand));
     sweep(&mut plan, 10 * SECOND, &[1]);
-    assert_eq!(plan.next(11 * SECOND), PlanStep::Execute(CommandName::Stat.bare()), "without a number");
+    assert_eq!(plan.next_step(11 * SECOND), PlanStep::Execute(CommandName::Stat.bare()), "without a number");
     plan.on_failure(CommandName::Stat.bare(), 11 * SECOND, &refused(CommandRefusal::UnknownCommand));
     sweep(&mut plan, 20 * SECOND, &[1]);
-    assert_eq!(plan.next(21 * SECOND), PlanStep::Execute(CommandName::Soh.for_place(place(1))));
+    assert_eq!(plan.next_step(21 * SECOND), PlanStep::Execute(CommandName::Soh.for_place(place(1))));
     sweep(&mut plan, 30 * SECOND, &[1]);
-    assert_eq!(plan.next(31 * SECOND), PlanStep::Execute(CommandName::Help.bare()));
+    assert_eq!(plan.next_step(31 * SECOND), PlanStep::Execute(CommandName::Help.bare()));
     sweep(&mut plan, 3_700 * SECOND, &[1]);
     assert_eq!(
-        plan.next(3_701 * SECOND),
+        plan.next_step(3_701 * SECOND),
         PlanStep::Execute(CommandName::Stat.for_place(place(1))),
         "an hour later"
     );
@@ -167,7 +171,7 @@ fn a_stack_is_polled_for_its_modules_and_all_cells() {
         ]
     );
     plan.on_answer(CommandName::Unit.bare(), Duration::ZERO, &found(&[1, 2]));
-    assert_eq!(plan.known().collect::<Vec<_>>(), [place(1), place(2)], "summaries do not list them");
+    assert_eq!(plan.known_places().collect::<Vec<_>>(), [place(1), place(2)], "summaries do not list them");
 }
 
 #[test]
@@ -175,20 +179,20 @@ fn a_slow_command_without_an_answer_waits_a_minute() {
     let mut plan = plan(true);
     plan.schedule.summary_interval = Duration::ZERO;
     sweep(&mut plan, Duration::ZERO, &[1]);
-    assert_eq!(plan.next(SECOND), PlanStep::Execute(CommandName::Stat.for_place(place(1))));
+    assert_eq!(plan.next_step(SECOND), PlanStep::Execute(CommandName::Stat.for_place(place(1))));
     plan.postpone(CommandName::Stat.for_place(place(1)), SECOND);
     sweep(&mut plan, 10 * SECOND, &[1]);
     assert_eq!(
-        plan.next(11 * SECOND),
+        plan.next_step(11 * SECOND),
         PlanStep::Execute(CommandName::Soh.for_place(place(1))),
         "the others continue"
     );
     sweep(&mut plan, 20 * SECOND, &[1]);
-    assert_eq!(plan.next(21 * SECOND), PlanStep::Execute(CommandName::Help.bare()));
+    assert_eq!(plan.next_step(21 * SECOND), PlanStep::Execute(CommandName::Help.bare()));
     sweep(&mut plan, 30 * SECOND, &[1]);
-    assert_eq!(plan.next(31 * SECOND), PlanStep::WaitUntil(40 * SECOND));
+    assert_eq!(plan.next_step(31 * SECOND), PlanStep::WaitUntil(40 * SECOND));
     sweep(&mut plan, 65 * SECOND, &[1]);
-    assert_eq!(plan.next(66 * SECOND), PlanStep::Execute(CommandName::Stat.for_place(place(1))));
+    assert_eq!(plan.next_step(66 * SECOND), PlanStep::Execute(CommandName::Stat.for_place(place(1))));
 }
 
 #[test]
@@ -196,7 +200,7 @@ fn continuous_sweeps_allow_one_slow_command_per_minute() {
     let mut plan = plan(true);
     sweep(&mut plan, 30 * SECOND, &[1]);
     sweep(&mut plan, 45 * SECOND, &[1]);
-    assert_eq!(plan.next(60 * SECOND), PlanStep::Execute(CommandName::Stat.for_place(place(1))));
+    assert_eq!(plan.next_step(60 * SECOND), PlanStep::Execute(CommandName::Stat.for_place(place(1))));
     sweep(&mut plan, 61 * SECOND, &[1]);
     sweep(&mut plan, 80 * SECOND, &[1]);
 }
@@ -207,9 +211,9 @@ fn missed_sweeps_are_not_made_up_for() {
     sweep(&mut plan, Duration::ZERO, &[1]);
     sweep(&mut plan, 95 * SECOND, &[1]);
     plan.next_step(96 * SECOND);
-    assert_eq!(plan.next(96 * SECOND), PlanStep::WaitUntil(97 * SECOND));
+    assert_eq!(plan.next_step(96 * SECOND), PlanStep::WaitUntil(97 * SECOND));
     plan.schedule.summary_interval = Duration::ZERO;
-    assert_eq!(plan.next(98 * SECOND), PlanStep::WaitUntil(105 * SECOND));
+    assert_eq!(plan.next_step(98 * SECOND), PlanStep::WaitUntil(105 * SECOND));
 }
 
 #[test]
@@ -287,7 +291,7 @@ fn a_console_without_a_device_log_is_left_alone_for_an_hour() {
     plan.on_link_open(Duration::ZERO);
     for (name, at) in [(CommandName::Log, 0), (CommandName::DataEvent, 10)] {
         sweep(&mut plan, at * SECOND, &[1]);
-        assert_eq!(plan.next((at + 1) * SECOND), PlanStep::Execute(name.bare()));
+        assert_eq!(plan.next_step((at + 1) * SECOND), PlanStep::Execute(name.bare()));
         plan.on_failure(
             name.bare(),
             (at + 1) * SECOND,
@@ -334,7 +338,7 @@ fn a_battery_with_an_unreadable_row_is_polled_also_in_a_summary() {
     sweep(&mut plan, Duration::ZERO, &[1, 2]);
     plan.next_step(SECOND);
     let mut sent = |at: u32, kind: SweepKind| {
-        assert_eq!(plan.next(at * SECOND), PlanStep::BeginSweep(kind));
+        assert_eq!(plan.next_step(at * SECOND), PlanStep::BeginSweep(kind));
         let mut sent = Vec::new();
         while let PlanStep::Execute(command) = plan.next_step(at * SECOND) {
             let table = command == CommandName::Pwr.bare();

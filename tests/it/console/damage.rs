@@ -15,7 +15,7 @@ use bankwatch::internals::simulator::{
     AnswerHistory, Damage, Dialect, FaultKind, Faults, PrintedAnswer, Simulation,
 };
 use fastrand::Rng;
-use support::damage_stats::{Swept, Tally};
+use support::damage_stats::{DamageStats, RecordedSweep};
 use support::scripted::Scripted;
 use support::sweep_runner::{PATIENCE, restless, sweep};
 
@@ -23,10 +23,10 @@ use support::sweep_runner::{PATIENCE, restless, sweep};
 const BATCH: usize = 40;
 
 /// Polls a bank of four batteries at twenty times the normal speed, under `faults`.
-fn ask(dialect: Dialect, seed: u64, faults: Faults, sweeps: u64) -> Tally {
+fn ask(dialect: Dialect, seed: u64, faults: Faults, sweeps: u64) -> DamageStats {
     let plan = Simulation::new(dialect).batteries(4).cells(16).seed(seed).speed(20.0).unpaced();
     let bank = plan.faults(faults).start().expect("a bank");
-    let (mut tally, mut waiting, mut after, mut taken) = (Tally::default(), Vec::new(), 0, 0);
+    let (mut tally, mut pending, mut after, mut taken) = (DamageStats::default(), Vec::new(), 0, 0);
     sweep(
         &bank.link(),
         PATIENCE,
@@ -34,11 +34,11 @@ fn ask(dialect: Dialect, seed: u64, faults: Faults, sweeps: u64) -> Tally {
         || {},
         |transcript| {
             let upto = bank.answers();
-            waiting.push(Swept { transcript, after, upto, at: Instant::now() });
+            pending.push(RecordedSweep { transcript, after, upto, at: Instant::now() });
             after = upto;
             taken += 1;
-            if waiting.len() == BATCH || taken == sweeps {
-                tally.judge(&bank.truth(), waiting.drain(..));
+            if pending.len() == BATCH || taken == sweeps {
+                tally.evaluate(&bank.truth(), pending.drain(..));
             }
             taken == sweeps
         },
@@ -69,10 +69,10 @@ fn lost_byte(rng: &mut Rng, received: &mut Vec<u8>, _: usize) -> Option<usize> {
 fn ask_struck(
     dialect: Dialect,
     seed: u64,
-    (strike, rate): (Strike, f64),
+    (damage, rate): (Strike, f64),
     sweeps: u64,
     mut look: impl FnMut(&Transcript),
-) -> Tally {
+) -> DamageStats {
     let plan = Simulation::new(dialect).batteries(4).cells(16).seed(seed);
     let mut console = plan.console().expect("a console");
     let mut rng = Rng::with_seed(seed);
@@ -82,17 +82,17 @@ fn ask_struck(
         console.bank_mut().advance(Duration::from_millis(200));
         let (mut received, printed) = console.type_and_hear(format!("{line}\n").as_bytes());
         // Further pages belong to an answer whose damage was already counted.
-        let strikes = rng.f64() < rate && !printed.is_empty();
-        let struck = strikes.then(|| strike(&mut rng, &mut received, line.len() + 2)).flatten();
+        let damages = rng.f64() < rate && !printed.is_empty();
+        let damaged = damages.then(|| damage(&mut rng, &mut received, line.len() + 2)).flatten();
         let mut truth = keep.lock().expect("no test panics while it reads the truth");
         for (command, values) in printed {
-            let damage = struck.map(|at| Damage { fault: FaultKind::Garble, at: vec![at] });
+            let damage = damaged.map(|at| Damage { fault: FaultKind::Garble, at: vec![at] });
             let (number, at) = (truth.answers.len() as u64 + 1, console.bank().now());
             truth.answers.push(PrintedAnswer { number, at, command, damage, values });
         }
         received
     });
-    let (mut tally, mut waiting, mut after) = (Tally::default(), Vec::new(), 0);
+    let (mut tally, mut pending, mut after) = (DamageStats::default(), Vec::new(), 0);
     sweep(
         &script.link(),
         PATIENCE,
@@ -101,17 +101,20 @@ fn ask_struck(
         |transcript| {
             look(&transcript);
             let upto = truth.lock().expect("the console does not panic").answers.len() as u64;
-            waiting.push(Swept { transcript, after, upto, at: Instant::now() });
+            pending.push(RecordedSweep { transcript, after, upto, at: Instant::now() });
             after = upto;
-            waiting.len() as u64 == sweeps
+            pending.len() as u64 == sweeps
         },
     );
-    tally.judge(&truth.lock().expect("the console does not panic"), waiting);
+    tally.evaluate(&truth.lock().expect("the console does not panic"), pending);
     tally
 }
 
 /// Polls several banks at once: they mostly wait.
-fn ask_all(dialects: &[Dialect], ask: impl Fn(Dialect, u64) -> Tally + Clone + Send + 'static) -> Tally {
+fn ask_all(
+    dialects: &[Dialect],
+    ask: impl Fn(Dialect, u64) -> DamageStats + Clone + Send + 'static,
+) -> DamageStats {
     let begun = Instant::now();
     let banks: Vec<_> = (1..)
         .zip(dialects)
@@ -120,8 +123,8 @@ fn ask_all(dialects: &[Dialect], ask: impl Fn(Dialect, u64) -> Tally + Clone + S
             thread::spawn(move || ask(dialect, seed))
         })
         .collect();
-    let mut all = Tally::default();
-    banks.into_iter().for_each(|bank| all.add(bank.join().expect("a bank is asked to the end")));
+    let mut all = DamageStats::default();
+    banks.into_iter().for_each(|bank| all.add(bank.join().expect("the polling thread panicked")));
     // Not by `eprintln`, which the test harness hides.
     let _ = writeln!(io::stderr(), "{all}in {:.1} s", begun.elapsed().as_secs_f64());
     all
@@ -166,12 +169,12 @@ fn a_wrong_digit_is_accepted_only_within_its_tolerance() {
     assert!(all.complete * 100 >= all.sweeps * 99, "too few sweeps are complete\n{all}");
     assert!(all.violations.is_empty(), "{all}");
     // Values without anything to compare, or third answers after two other damaged ones.
-    assert!(all.unguarded.len() as u64 * 500 <= all.struck["garble"], "{all}");
+    assert!(all.unguarded.len() as u64 * 500 <= all.damaged["garble"], "{all}");
 }
 
 /// Polls a bank of which half of all answers lose a byte, and tracks its events: the bank has none, so every event except
 /// `missing` is false.
-fn ask_with_lost_bytes(dialect: Dialect, seed: u64) -> Tally {
+fn ask_with_lost_bytes(dialect: Dialect, seed: u64) -> DamageStats {
     let catalogue = Catalogue::load(None).0;
     let mut tracker = Tracker::new(Arc::from("bank"), Duration::from_secs(10), Duration::ZERO);
     let mut tally = ask_struck(dialect, seed, (lost_byte, 0.5), 40, |transcript| {
@@ -192,6 +195,6 @@ fn ask_with_lost_bytes(dialect: Dialect, seed: u64) -> Tally {
 fn lost_bytes_show_no_unknown_word_and_raise_no_false_event() {
     let all = ask_all(&EIGHT, ask_with_lost_bytes);
     assert!(all.violations.is_empty(), "{all}");
-    assert!(all.struck["garble"] * 3 > all.asked, "too few were struck\n{all}");
-    assert!(all.unguarded.len() as u64 * 500 <= all.struck["garble"], "{all}");
+    assert!(all.damaged["garble"] * 3 > all.attempts, "too few were damaged\n{all}");
+    assert!(all.unguarded.len() as u64 * 500 <= all.damaged["garble"], "{all}");
 }

@@ -96,7 +96,7 @@ fn raw_tcp_cannot_wake_and_reports_why() {
 #[test]
 fn baud_rate_is_restored_only_after_the_wake_frame() {
     let frame_time = Duration::from_secs(1) * BITS * u32::try_from(FRAME.len()).unwrap() / 1_200;
-    assert!(Patience::default().wake > frame_time * 2, "{frame_time:?}");
+    assert!(ConsoleTimeouts::default().wake > frame_time * 2, "{frame_time:?}");
 }
 
 /// An awake console takes the frame for garbage at either baud rate.

@@ -14,7 +14,7 @@ use bankwatch::internals::simulator::{AnswerHistory, FaultKind, PrintedAnswer};
 use crate::observed_values::{self, Seen, Value};
 
 /// A sweep, and the numbers of its answers.
-pub struct Swept {
+pub struct RecordedSweep {
     pub transcript: Transcript,
     pub after: u64,
     pub upto: u64,
@@ -39,16 +39,16 @@ pub struct Wrong {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct DamageStats {
     pub sweeps: u64,
     pub complete: u64,
-    pub questions: u64,
-    pub asked: u64,
+    pub commands: u64,
+    pub attempts: u64,
     pub values: u64,
-    pub struck: BTreeMap<&'static str, u64>,
-    pub damaged_believed: u64,
+    pub damaged: BTreeMap<&'static str, u64>,
+    pub damaged_accepted: u64,
     pub wrong: BTreeMap<&'static str, Wrong>,
-    pub lacking: BTreeMap<&'static str, u64>,
+    pub missing: BTreeMap<&'static str, u64>,
     /// Errors that must never happen.
     pub violations: Vec<String>,
     /// Values accepted with nothing to compare.
@@ -58,9 +58,9 @@ pub struct Tally {
     before: HashMap<String, (Instant, Seen)>,
 }
 
-impl Tally {
+impl DamageStats {
     /// Evaluates sweeps whose answers are all in `truth`.
-    pub fn judge(&mut self, truth: &AnswerHistory, sweeps: impl IntoIterator<Item = Swept>) {
+    pub fn evaluate(&mut self, truth: &AnswerHistory, sweeps: impl IntoIterator<Item = RecordedSweep>) {
         for swept in sweeps {
             let printed: Vec<&PrintedAnswer> = truth
                 .answers
@@ -69,7 +69,7 @@ impl Tally {
                 .collect();
             assert_eq!(printed.len() as u64, swept.upto - swept.after, "all answers are recorded");
             for damage in printed.iter().filter_map(|printed| printed.damage.as_ref()) {
-                *self.struck.entry(damage.fault.name()).or_default() += 1;
+                *self.damaged.entry(damage.fault.name()).or_default() += 1;
             }
             self.sweeps += 1;
             let missing = assemble(&swept.transcript).missing;
@@ -85,8 +85,8 @@ impl Tally {
     }
 
     fn exchange(&mut self, exchange: &Exchange, printed: &[&PrintedAnswer], table: &mut Seen, at: Instant) {
-        self.questions += 1;
-        self.asked += u64::from(exchange.attempts);
+        self.commands += 1;
+        self.attempts += u64::from(exchange.attempts);
         let Ok(answer) = &exchange.outcome else { return };
         let command = exchange.command.to_string();
         let read = match answers::parse(exchange.command, answer) {
@@ -109,7 +109,7 @@ impl Tally {
         };
         let true_values = observed_values::printed_values(&printed.values);
         let fault = printed.damage.as_ref().map(|damage| damage.fault);
-        self.damaged_believed += u64::from(fault == Some(FaultKind::Garble));
+        self.damaged_accepted += u64::from(fault == Some(FaultKind::Garble));
         let place = exchange.command.place().map_or(0, |place| usize::from(place.number()));
         let age = self.before.get(&command).map(|(then, _)| at.saturating_duration_since(*then));
         for (key, is) in &true_values {
@@ -117,7 +117,7 @@ impl Tally {
             match read.get(key) {
                 Some(found) if found == is => {}
                 None if self.before.get(&command).is_some_and(|(_, before)| before.contains_key(key)) => {
-                    *self.lacking.entry(key.0).or_default() += 1;
+                    *self.missing.entry(key.0).or_default() += 1;
                     if fault != Some(FaultKind::Garble) {
                         self.violations
                             .push(format!("{command}: {key:?} was printed but not parsed ({fault:?})"));
@@ -190,12 +190,12 @@ impl Tally {
     pub fn add(&mut self, other: Self) {
         self.sweeps += other.sweeps;
         self.complete += other.complete;
-        self.questions += other.questions;
-        self.asked += other.asked;
+        self.commands += other.commands;
+        self.attempts += other.attempts;
         self.values += other.values;
-        self.damaged_believed += other.damaged_believed;
-        other.struck.into_iter().for_each(|(name, count)| *self.struck.entry(name).or_default() += count);
-        other.lacking.into_iter().for_each(|(name, count)| *self.lacking.entry(name).or_default() += count);
+        self.damaged_accepted += other.damaged_accepted;
+        other.damaged.into_iter().for_each(|(name, count)| *self.damaged.entry(name).or_default() += count);
+        other.missing.into_iter().for_each(|(name, count)| *self.missing.entry(name).or_default() += count);
         other.reasons.into_iter().for_each(|(name, count)| *self.reasons.entry(name).or_default() += count);
         for (name, wrong) in other.wrong {
             let entry = self.wrong.entry(name).or_default();
@@ -218,7 +218,7 @@ fn distance(one: &Value, other: &Value) -> Option<i64> {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for DamageStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let share = |part: u64, whole: u64| 100.0 * part as f64 / whole.max(1) as f64;
         writeln!(
@@ -228,15 +228,10 @@ impl fmt::Display for Tally {
             self.complete,
             share(self.complete, self.sweeps)
         )?;
-        let again = self.asked - self.questions;
-        writeln!(
-            f,
-            "questions {}, asked again {again} ({:.2} %)",
-            self.questions,
-            share(again, self.questions)
-        )?;
-        writeln!(f, "answers struck {:?}; garbled ones believed {}", self.struck, self.damaged_believed)?;
-        writeln!(f, "values believed {}; of these wrong:", self.values)?;
+        let again = self.attempts - self.commands;
+        writeln!(f, "commands {}, retries {again} ({:.2} %)", self.commands, share(again, self.commands))?;
+        writeln!(f, "answers damaged {:?}; garbled ones accepted {}", self.damaged, self.damaged_accepted)?;
+        writeln!(f, "values accepted {}; of these wrong:", self.values)?;
         writeln!(
             f,
             "{:24} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10}",
@@ -249,8 +244,8 @@ impl fmt::Display for Tally {
                 w.within, w.first, w.third, w.beyond, w.unwatched, w.largest
             )?;
         }
-        if !self.lacking.is_empty() {
-            writeln!(f, "printed but not parsed: {:?}", self.lacking)?;
+        if !self.missing.is_empty() {
+            writeln!(f, "printed but not parsed: {:?}", self.missing)?;
         }
         for (reason, count) in &self.reasons {
             writeln!(f, "missing {count} × {reason}")?;
