@@ -223,7 +223,7 @@ fn a_row_with_a_wrong_number_creates_no_battery() {
     });
     let all = sweeps(&script.link(), 3);
     let reading = assemble(all.last().expect("a sweep"));
-    assert_eq!(reading.batteries.len(), 2, "{:?}", all[0].known);
+    assert_eq!(reading.batteries.len(), 2, "{:?}", all[0].known_places);
 }
 
 #[test]
@@ -563,7 +563,7 @@ fn euro_is_accepted_once_it_is_confirmed() {
             // The pager waits once in `help`; after other answers, an empty line yields a prompt.
             let received = ask(&mut console, question).0 + &ask(&mut console, "").0;
             let answer = Answer::from_transcript(&bytes(&received));
-            review.judge(
+            review.validate(
                 question.parse().expect("a command"),
                 Duration::from_secs(nth.into()),
                 nth,

@@ -33,12 +33,12 @@ fn ask(dialect: Dialect, seed: u64, faults: Faults, sweeps: u64) -> DamageStats 
         restless(),
         || {},
         |transcript| {
-            let upto = bank.answers();
+            let upto = bank.answer_count();
             pending.push(RecordedSweep { transcript, after, upto, at: Instant::now() });
             after = upto;
             taken += 1;
             if pending.len() == BATCH || taken == sweeps {
-                tally.evaluate(&bank.truth(), pending.drain(..));
+                tally.evaluate(&bank.answer_history(), pending.drain(..));
             }
             taken == sweeps
         },
@@ -80,7 +80,7 @@ fn ask_struck(
     let keep = Arc::clone(&truth);
     let script = Scripted::start(move |line| {
         console.bank_mut().advance(Duration::from_millis(200));
-        let (mut received, printed) = console.type_and_hear(format!("{line}\n").as_bytes());
+        let (mut received, printed) = console.type_with_values(format!("{line}\n").as_bytes());
         // Further pages belong to an answer whose damage was already counted.
         let damages = rng.f64() < rate && !printed.is_empty();
         let damaged = damages.then(|| damage(&mut rng, &mut received, line.len() + 2)).flatten();

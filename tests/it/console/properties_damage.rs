@@ -131,9 +131,9 @@ fn read_by_all(command: Command, answer: Answer) {
         }
     }
     let mut review = AnswerValidator::default();
-    review.begin();
+    review.begin_sweep();
     for asked in 1..=3 {
-        review.judge(command, Duration::from_secs(u64::from(asked)), asked, Ok(answer.clone()));
+        review.validate(command, Duration::from_secs(u64::from(asked)), asked, Ok(answer.clone()));
     }
     let exchange = Exchange { command, outcome: Ok(answer), attempts: 1 };
     let reading = assemble(&Transcript {

@@ -289,13 +289,13 @@ proptest! {
     }
 
     #[test]
-    fn commands_parse_back_from_their_text(verb in 0..10_usize, index in any::<u16>()) {
-        let verb = [CommandName::Pwr, CommandName::Bat, CommandName::Info, CommandName::Stat, CommandName::Soh, CommandName::DataEvent, CommandName::DataHistory, CommandName::Time, CommandName::Log, CommandName::Unit][verb];
+    fn commands_parse_back_from_their_text(name in 0..10_usize, index in any::<u16>()) {
+        let name = [CommandName::Pwr, CommandName::Bat, CommandName::Info, CommandName::Stat, CommandName::Soh, CommandName::DataEvent, CommandName::DataHistory, CommandName::Time, CommandName::Log, CommandName::Unit][name];
         let numbered = Command { name, index: Some(index) };
-        let takes_none = matches!(verb, CommandName::Time | CommandName::Log | CommandName::Unit);
-        let expected = if takes_none { verb.bare() } else { numbered };
+        let takes_none = matches!(name, CommandName::Time | CommandName::Log | CommandName::Unit);
+        let expected = if takes_none { name.bare() } else { numbered };
         prop_assert_eq!(numbered.to_string().parse(), Ok(expected));
-        prop_assert_eq!(verb.bare().to_string().parse(), Ok(verb.bare()));
+        prop_assert_eq!(name.bare().to_string().parse(), Ok(name.bare()));
     }
 
     #[test]

@@ -125,7 +125,7 @@ proptest! {
 fn holds(life: &Life, question: &str, values: &PrintedValues, read: &Result<Parsed, Rejected>) {
     match (values, read) {
         (PrintedValues::Refusal(line), Err(Rejected::Refused(refusal))) => {
-            assert_eq!(Refusal::in_line(line), Some(*refusal), "{question}");
+            assert_eq!(CommandRefusal::in_line(line), Some(*refusal), "{question}");
         }
         (PrintedValues::Table(rows), Ok(Parsed::Table(table))) => {
             assert_eq!(

@@ -311,7 +311,7 @@ fn simulated(dialect: Dialect) -> BankReading {
         false => std::iter::once(CommandName::Pwr.bare()).chain(numbered).collect(),
     };
     let mut exchange = |command: Command| {
-        let heard = ask(&mut console, &command.to_string()).heard;
+        let heard = ask(&mut console, &command.to_string()).received;
         let outcome: Result<Answer, CommandError> = Ok(Answer::from_transcript(&heard));
         Exchange { command, outcome, attempts: 1 }
     };

@@ -24,7 +24,7 @@ fn hear(console: &mut Console, dialect: Dialect) -> Vec<(Command, Vec<u8>)> {
         true => &["pwr", "unit", "bat", "info", "stat"],
         false => &["pwr", "pwr 1", "bat 1", "info 1", "stat 1"],
     };
-    questions.iter().map(|question| (question.parse().unwrap(), ask(console, question).heard)).collect()
+    questions.iter().map(|question| (question.parse().unwrap(), ask(console, question).received)).collect()
 }
 
 /// Statistics with the facts that the answers state, as the service holds them.
