@@ -1,5 +1,5 @@
-//! The figures of `docs/database.md`: rows per second with both backends and with the method of pytes_serial, growth of the
-//! SQLite file, bytes written, and speed of history queries.
+//! The figures of `docs/database.md`: rows per second with both backends and with the method of pytes_serial, growth of
+//! the SQLite file, bytes written, and speed of history queries.
 
 use std::fs;
 use std::path::Path;

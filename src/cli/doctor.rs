@@ -299,7 +299,7 @@ fn advice(target: &LinkTarget, responses: &[LinkResponse]) -> &'static [&'static
         &[
             "Check that the battery is on and that it is the first one of the bank (the master).",
             "Check that the cable is in the socket named Console or RS232, not RS485, CAN or LINK.",
-            "Check that transmit and receive are crossed: the battery sends on pin 3 of its RJ45 socket and receives on pin 6.",
+            "Check that transmit and receive are crossed: the RJ45 socket of the battery sends on pin 3, receives on pin 6.",
             "Check that the ground wire is connected: pin 8 on Pylontech, pin 4 on PYTES.",
         ]
     }

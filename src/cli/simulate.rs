@@ -112,7 +112,7 @@ fn parse_raised_event(text: &str) -> Result<RaisedEvent, String> {
         Some(RaisedEvent { place: place.parse().ok()?, word, bits })
     };
     parse().ok_or_else(|| {
-        "expected PLACE:WORD=BITS with a word from battery, power, system and alarm, and hexadecimal bits, such as 2:power=0x2".to_owned()
+        "expected PLACE:WORD=BITS (word: battery, power, system or alarm; bits: hexadecimal), such as 2:power=0x2".to_owned()
     })
 }
 
@@ -224,7 +224,10 @@ mod tests {
         let args =
             parse(&["--tcp", "127.0.0.1:0", "--raise", "2:power=0x2", "--raise", "1:system=0x40"]).unwrap();
         let events = args.raise.iter().map(|raised| (raised.place, raised.word, raised.bits));
-        assert_eq!(events.collect::<Vec<_>>(), [(2, Word::Power, 0x2), (1, Word::Fault, 0x40)]);
+        assert_eq!(
+            events.collect::<Vec<_>>(),
+            [(2, EventWordKind::Power, 0x2), (1, EventWordKind::Fault, 0x40)]
+        );
         for wrong in ["power=0x2", "2:power", "2:power=2", "2:heat=0x2", "x:power=0x2", "2:power=0x100000000"]
         {
             let message = parse(&["--tcp", "x", "--raise", wrong]).unwrap_err().to_string();

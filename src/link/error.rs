@@ -16,7 +16,8 @@ pub enum LinkError {
     #[error("{what} does not exist; plug in the adapter, or look for its name in /dev/serial/by-id")]
     NotFound { what: String },
     #[error(
-        "{what}: permission denied; add the user to the `dialout` group (sudo usermod -aG dialout $USER) and log in again"
+        "{what}: permission denied; add the user to the `dialout` group (sudo usermod -aG dialout $USER) \
+         and log in again"
     )]
     PermissionDenied { what: String },
     #[error("{what} is in use by {}", describe_owner(.owner.as_ref(), what))]

@@ -141,10 +141,13 @@ mod tests {
             "rfc2217://host:2217",
             "replay:bank.txt",
         ] {
-            assert_eq!(Link::parse(text, Line::default()).map(|link| link.to_string()).as_deref(), Ok(text));
+            assert_eq!(
+                Link::parse(text, SerialParams::default()).map(|link| link.to_string()).as_deref(),
+                Ok(text)
+            );
         }
         for text in ["", "tcp://host", "tcp://:23", "tcp://host:port", "http://host:80", "rfc2217://host"] {
-            assert!(Link::parse(text, Line::default()).is_err(), "{text}");
+            assert!(Link::parse(text, SerialParams::default()).is_err(), "{text}");
         }
     }
 }

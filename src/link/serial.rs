@@ -58,7 +58,7 @@ mod tests {
         let error = open(&path, SerialParams::default()).expect_err("busy");
         assert!(matches!(error, LinkError::Busy { .. }), "{error}");
         drop(first);
-        assert!(open(&path, Line::default()).is_ok(), "free again");
+        assert!(open(&path, SerialParams::default()).is_ok(), "free again");
         bank.stop();
     }
 

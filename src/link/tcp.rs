@@ -71,7 +71,8 @@ impl AsyncRead for TcpClient {
             return Poll::Ready(Err(closed()));
         }
         if !std::mem::replace(&mut self.received_any, true) && is_negotiation(received) {
-            let telnet = "the bridge sends telnet negotiation; set it to raw TCP, or use rfc2217:// if it supports that";
+            let telnet =
+                "the bridge sends telnet negotiation; set it to raw TCP, or use rfc2217:// if supported";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, telnet)));
         }
         Poll::Ready(Ok(()))

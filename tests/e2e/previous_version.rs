@@ -57,7 +57,7 @@ fn folder_with(names: &[&str]) -> TempDir {
 /// The bank that the previous version read, with the same barcodes and the same event.
 fn bank() -> SimulatorHandle {
     let bank = Simulation::new(Dialect::PytesV5).batteries(2).cells(3).seed(7).unpaced().start().unwrap();
-    assert!(bank.with_bank(|bank| bank.raise_event(1, Word::Power, 2)));
+    assert!(bank.with_bank(|bank| bank.raise_event(1, EventWordKind::Power, 2)));
     bank
 }
 
@@ -269,7 +269,7 @@ fn active_events_are_still_active_and_clear_with_their_duration() {
     let file = fs::read_to_string(folder.path().join("bank_standing_events.json")).unwrap();
     let (file, previous) = (serde_json::from_str(&file).unwrap(), json("bank_standing_events.json"));
     assert_has_keys_of(&previous, &file, "the file of active events");
-    assert!(bank.with_bank(|bank| bank.clear_event(1, Word::Power, 2)));
+    assert!(bank.with_bank(|bank| bank.clear_event(1, EventWordKind::Power, 2)));
     let cleared = service.wait_for_line("event cleared");
     // Since it was raised, which no second sweep of this run can reach.
     assert!(cleared.contains("bit=0x2") && cleared.contains("duration="), "{cleared}");

@@ -98,8 +98,8 @@ impl SimulatedBank {
         }
     }
 
-    /// Sets the step in seconds. Longer steps are faster and less accurate; above 40 s the steep end of the voltage curve
-    /// makes them unstable.
+    /// Sets the step in seconds. Longer steps are faster and less accurate; above 40 s the steep end of the voltage
+    /// curve makes them unstable.
     pub fn with_step(self, seconds: f64) -> Self {
         Self { step: seconds, ..self }
     }
@@ -267,8 +267,8 @@ impl SimulatedBank {
         self.align_snapshots(self.simulated);
     }
 
-    /// A stack takes snapshots of all its batteries together: if one takes a snapshot, the others take one with the same
-    /// index.
+    /// A stack takes snapshots of all its batteries together: if one takes a snapshot, the others take one with the
+    /// same index.
     fn align_snapshots(&mut self, now: f64) {
         let newest =
             |battery: &SimulatedBattery| battery.event_snapshots.front().map_or(0, |snapshot| snapshot.index);

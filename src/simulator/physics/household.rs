@@ -2,8 +2,8 @@
 
 use fastrand::Rng;
 
-/// Solar production and load of a household. Its size follows the bank's, so that a normal day charges and discharges any
-/// bank.
+/// Solar production and load of a household. Its size follows the bank's, so that a normal day charges and
+/// discharges any bank.
 #[derive(Clone, Debug)]
 pub(super) struct HouseholdPower {
     /// Energy of the full bank in watt-hours; all powers are proportional to it.

@@ -53,8 +53,8 @@ impl Rfc2217Server {
         })
     }
 
-    /// Decodes the received bytes. Data received together with a change of the baud rate counts as sent at the new rate:
-    /// a client must wait until its bytes are sent.
+    /// Decodes the received bytes. Data received together with a change of the baud rate counts as sent at the new
+    /// rate: a client must wait until its bytes are sent.
     fn decode(&mut self, timeout: Duration) -> io::Result<()> {
         let raw = self.tcp.read(timeout)?;
         if self.client_count != self.tcp.client_count() {

@@ -349,7 +349,7 @@ fn read_without_a_link_shows_the_latest_reading() {
         assert!(Instant::now() < deadline, "no status file");
         thread::yield_now();
     }
-    let answers = bank.answers();
+    let answers = bank.answer_count();
     let (code, table, error) = run_to_end(program(folder.path()).arg("read"));
     assert_eq!((code, error.as_str()), (0, ""));
     // Counters and health follow below the batteries, if there are any yet.

@@ -191,7 +191,7 @@ fn lost_link_leaves_the_answers_until_then() {
     let capture = capture.args(["capture", &link, "-o", "bank.txt", "--rounds", "100"]);
     let process =
         capture.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
-    program::wait_until(|| bank.answers() >= 6);
+    program::wait_until(|| bank.answer_count() >= 6);
     bank.unplug();
     let output = process.wait_with_output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
@@ -221,5 +221,5 @@ fn unwritable_file_is_reported_before_capturing() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("cannot write missing/bank.txt"), "{error}");
-    assert_eq!(bank.answers(), 0, "no command was sent");
+    assert_eq!(bank.answer_count(), 0, "no command was sent");
 }

@@ -66,7 +66,7 @@ fn sigterm_during_an_answer() {
         let bank = bank().baud(baud).start().unwrap();
         let mut fixture = Fixture::start(&bank.link());
         fixture.service.wait_for_line("service started");
-        wait_until(|| bank.answers() >= 1);
+        wait_until(|| bank.answer_count() >= 1);
         fixture.assert_stops_in_time();
     }
 }
@@ -148,8 +148,8 @@ fn sigterm_while_an_output_hangs() {
         }
     });
     fixture.service.wait_for_line("sweep complete");
-    let answers = bank.answers();
-    wait_until(|| bank.answers() > answers + 20);
+    let answers = bank.answer_count();
+    wait_until(|| bank.answer_count() > answers + 20);
     assert!(!fixture.folder.path().join("house_status.json").exists(), "the output hangs");
     fixture.assert_stops_in_time();
 }
@@ -187,7 +187,7 @@ fn sigint_followed_by_sigterm() {
     let bank = bank().baud(1200).start().unwrap();
     let mut fixture = Fixture::start(&bank.link());
     fixture.service.wait_for_line("service started");
-    wait_until(|| bank.answers() >= 1);
+    wait_until(|| bank.answer_count() >= 1);
     Command::new("kill").args(["-INT", &fixture.service.id().to_string()]).status().unwrap();
     let status = fixture.service.stop();
     assert_eq!(status.code(), Some(0), "{:#?}", fixture.service.log);

@@ -151,7 +151,7 @@ fn recording_is_read_like_the_console() {
         [vec!["pwr".to_owned()], numbered("pwr"), numbered("bat"), numbered("info"), numbered("stat")]
             .concat();
     for command in commands {
-        let (output, answers) = console.type_and_hear(format!("{command}\n").as_bytes());
+        let (output, answers) = console.type_with_values(format!("{command}\n").as_bytes());
         recording.extend(output);
         history.answers.extend(answers.into_iter().map(|(command, values)| PrintedAnswer {
             number: 0,
@@ -197,7 +197,7 @@ fn every_field_of_every_48_volt_dialect_is_read() {
                 let bank = simulation.start().expect("a bank");
                 let mut service = Service::start(&bank.link(), FAST);
                 let manner = Manner { heater: heater.as_deref(), places: 2 };
-                let is_stat = |answer: &PrintedAnswer| matches!(answer.values, Values::Stat(_));
+                let is_stat = |answer: &PrintedAnswer| matches!(answer.values, PrintedValues::Stat(_));
                 wait_for_match(&mut service, &bank, &["bat 2"], |history| {
                     expected::bank(history, manner).filter(|_| history.answers.iter().any(is_stat))
                 });
@@ -213,7 +213,7 @@ const MAX_ERRORS: u64 = 2;
 /// Whether the newest table contains a battery at `place`.
 fn is_present(history: &AnswerHistory, place: usize) -> bool {
     let table = history.latest("pwr").map(|answer| &answer.values);
-    matches!(table, Some(Values::Table(rows)) if rows.iter().any(|row| row.place == place && row.present))
+    matches!(table, Some(PrintedValues::Table(rows)) if rows.iter().any(|row| row.place == place && row.present))
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn removed_battery_keeps_its_place_and_comes_back() {
     let mut service = Service::start(&bank.link(), FAST);
     let mut wait_for = |what: &str, condition: &dyn Fn(&AnswerHistory) -> bool| {
         service.wait(what, |status| {
-            let history = bank.truth();
+            let history = bank.answer_history();
             let expected = expected::bank(&history, manner).filter(|_| condition(&history));
             compare(status, expected, MAX_ERRORS)
         })
@@ -256,7 +256,7 @@ fn bank_with_a_gap_and_an_old_battery_is_read() {
     let status =
         wait_for_match(&mut service, &bank, &["info 4", "stat 4"], |history| expected::bank(history, manner));
     assert!(status["devices"][1]["voltage"].is_null() && status["devices"][2]["voltage"].is_number());
-    assert!(bank.truth().latest("pwr 2").is_none(), "an absent battery is not polled");
+    assert!(bank.answer_history().latest("pwr 2").is_none(), "an absent battery is not polled");
 }
 
 #[test]
@@ -289,19 +289,19 @@ fn cells_are_read_during_an_event_even_if_disabled() {
             .or_else(|| (status["serial_stat"]["loops"].as_u64() < Some(3)).then(|| "wait".into()))
     });
     let sent = || -> Vec<String> {
-        let commands = bank.truth().answers.into_iter().map(|answer| answer.command);
+        let commands = bank.answer_history().answers.into_iter().map(|answer| answer.command);
         commands.filter(|command| command.starts_with("bat")).collect()
     };
     assert_eq!(sent(), Vec::<String>::new());
     assert_eq!(quiet["cells_data"], serde_json::json!([]));
-    assert!(bank.with_bank(|bank| bank.raise_event(2, Word::Power, 0x2)));
+    assert!(bank.with_bank(|bank| bank.raise_event(2, EventWordKind::Power, 0x2)));
     let raised = service.wait("cells during the event", |status| {
         events(status, 2).or_else(|| status["cells_data"][1]["cells"].is_null().then(|| "no cells".into()))
     });
     assert_eq!(raised["cells_data"][1]["cells"].as_array().map(Vec::len), Some(16));
     assert!(raised["cells_data"][0]["cells"].is_null() && raised["cells_data"][2]["cells"].is_null());
     assert!(sent().iter().all(|command| command == "bat 2"), "{:?}", sent());
-    assert!(bank.with_bank(|bank| bank.clear_event(2, Word::Power, 0x2)));
+    assert!(bank.with_bank(|bank| bank.clear_event(2, EventWordKind::Power, 0x2)));
     service.wait("a quiet bank again", |status| {
         let cells = &status["cells_data"];
         events(status, 0).or_else(|| (*cells != serde_json::json!([])).then(|| format!("cells {cells}")))
@@ -318,10 +318,11 @@ fn console_without_numbered_commands_is_read() {
     let status =
         wait_for_match(&mut service, &bank, &["info", "stat"], |history| expected::bank(history, manner));
     assert!(status["devices"][0]["barcode"].is_string() && status["devices"][1]["barcode"].is_null());
-    let refused =
-        |said: &PrintedAnswer| answer.command == "info 1" && matches!(answer.values, Values::Refusal(_));
+    let refused = |answer: &PrintedAnswer| {
+        answer.command == "info 1" && matches!(answer.values, PrintedValues::Refusal(_))
+    };
     assert_eq!(
-        bank.truth().answers.iter().filter(|answer| is_refusal(answer)).count(),
+        bank.answer_history().answers.iter().filter(|answer| is_refusal(answer)).count(),
         2,
         "twice, then never again"
     );

@@ -122,9 +122,9 @@ fn wake_frame_does_not_disturb_an_awake_console() {
                 matches!(found, Ok(ConsoleState::Awake(Prompt::Pytes) | ConsoleState::Unrecognized)),
                 "{found:?} at {speed}"
             );
-            let (before, command) = (bank.answers(), "pwr".parse().unwrap());
+            let (before, command) = (bank.answer_count(), "pwr".parse().unwrap());
             conversation.execute(command).await.unwrap();
-            assert_eq!(bank.answers(), before + 1);
+            assert_eq!(bank.answer_count(), before + 1);
             assert_eq!(conversation.prompt(), Some(Prompt::Pytes), "the mode is unchanged");
         }
     });

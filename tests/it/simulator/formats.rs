@@ -134,7 +134,7 @@ fn absent_places_are_printed_as_in_each_dialect() {
 fn printed_values_match_the_output() {
     for dialect in [Dialect::Us2000, Dialect::Pytes, Dialect::Us2000c, Dialect::PytesV5] {
         let mut console = Simulation::new(dialect).batteries(3).console().unwrap();
-        let (output, answers) = console.type_and_hear(b"pwr\n");
+        let (output, answers) = console.type_with_values(b"pwr\n");
         let [(_, PrintedValues::Table(rows))] = answers.as_slice() else { panic!("{dialect}: {answers:?}") };
         let output = text(&output);
         let lines: Vec<_> = output.lines().filter(|line| line.contains("Normal")).collect();
@@ -285,7 +285,7 @@ fn console_never_panics() {
 #[test]
 fn fault_rates_are_parsed() {
     let parsed: FaultRate = "garble=0.25".parse().unwrap();
-    assert_eq!((parsed.fault, parsed.rate), (Fault::Garble, 0.25));
+    assert_eq!((parsed.fault, parsed.rate), (FaultKind::Garble, 0.25));
     for invalid in ["garble", "garble=", "garble=1.5", "fire=0.1", "=0.1"] {
         assert!(invalid.parse::<FaultRate>().is_err(), "{invalid}");
     }

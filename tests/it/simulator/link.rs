@@ -103,8 +103,8 @@ fn tcp_clients_can_reconnect() {
     for _ in 0..3 {
         assert_eq!(Client::connect(&bank).execute("pwr"), clean);
     }
-    assert_eq!(bank.truth().answers.len(), 3);
-    assert!(bank.truth().latest("pwr").is_some_and(|answer| answer.damage.is_none()));
+    assert_eq!(bank.answer_history().answers.len(), 3);
+    assert!(bank.answer_history().latest("pwr").is_some_and(|answer| answer.damage.is_none()));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn muted_command_has_no_echo() {
     client.send("pwr\n");
     until("the muted answer", || bank.answer_count() == 1);
     assert!(client.execute("time").starts_with(b"time\n"), "nothing was received before the next echo");
-    assert_eq!(damage(&bank).0, Fault::Mute);
+    assert_eq!(damage(&bank).0, FaultKind::Mute);
 }
 
 /// The fault of the first answer, and its positions.
@@ -158,7 +158,7 @@ fn garbled_answer_differs_exactly_at_the_recorded_bytes() {
     // The echo of the typed letters is not part of the answer.
     let echo = "pwr".len();
     let (fault, at) = damage(&bank);
-    assert_eq!(fault, Fault::Garble);
+    assert_eq!(fault, FaultKind::Garble);
     assert_eq!(differences, at.iter().map(|at| at + echo).collect::<Vec<_>>());
 }
 
@@ -174,7 +174,7 @@ fn truncated_answer_stops_at_the_recorded_byte() {
     let rest = b"\n\rPYTES>";
     let received = client.until(|received| received.ends_with(rest));
     let (fault, at) = damage(&bank);
-    assert_eq!(fault, Fault::Truncate);
+    assert_eq!(fault, FaultKind::Truncate);
     assert_eq!(received, [&clean[.."pwr".len() + at[0]], rest].concat());
 }
 
@@ -189,7 +189,7 @@ fn noise_surrounds_a_complete_answer() {
     let contains = |received: &[u8]| received.windows(answer.len()).any(|window| window == answer);
     let received = client.until(contains);
     assert!(!received.starts_with(&clean), "there is noise between echo and answer");
-    assert_eq!(damage(&bank).0, Fault::Noise);
+    assert_eq!(damage(&bank).0, FaultKind::Noise);
 }
 
 #[test]

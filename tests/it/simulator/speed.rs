@@ -175,7 +175,7 @@ fn unplug_after_disconnects_exactly_after_the_text() {
     for text in ["pw", "Normal", "\r$"] {
         let bank = frozen().pty(&path).start().unwrap();
         let mut client = Client::pty(&path);
-        bank.unplug_behind(text.as_bytes());
+        bank.unplug_after(text.as_bytes());
         client.send(b"pwr\r");
         let received = client.until(text.as_bytes());
         let start = Instant::now();
@@ -200,6 +200,6 @@ fn output_for_another_client_reaches_all_clients() {
         Client { received: read_on(stream.try_clone().unwrap()), output: ClientOutput::Bridge(stream) };
     client.send(b"\r");
     client.until(b"pylon>");
-    bank.type_as_another(b"login debug\r");
+    bank.type_as_other_client(b"login debug\r");
     client.until(b"pylon_debug>");
 }

@@ -144,7 +144,7 @@ fn full_cycles_reveal_a_third_of_lost_capacity() {
 #[test]
 fn a_loose_cable_or_an_open_breaker_lowers_the_current_share() {
     for (ohms, worst, verdict) in [(0.1, 70.0, HealthVerdict::Watch), (10.0, 5.0, HealthVerdict::Failing)] {
-        let report = after(3, 3, 6, once(|bank| bank.loosen(BATTERY, ohms)));
+        let report = after(3, 3, 6, once(|bank| bank.loosen_cable(BATTERY, ohms)));
         let health = accused(&report);
         let [HealthReason::Share { percent }] = *health.reasons else { panic!("{:?}", health.reasons) };
         assert!(percent < worst, "{percent} % behind {ohms} Ω");

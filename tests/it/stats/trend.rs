@@ -97,7 +97,7 @@ fn a_loosening_cable_lowers_the_current_share() {
     let ohms = std::cell::Cell::new(0.0);
     let report = live(&mut living, 42, |bank| {
         ohms.set(ohms.get() + 0.000_5);
-        assert!(bank.loosen(BATTERY, ohms.get()));
+        assert!(bank.loosen_cable(BATTERY, ohms.get()));
     });
     let found = trend(health(&report), TrendMetric::Share).unwrap();
     assert!(found.per_month < -5.0, "{found}");
