@@ -70,7 +70,7 @@ fn main() {
 fn events() {
     let simulation = Simulation::new(Dialect::PytesV5).batteries(16).cells(16);
     let mut bank = support::bank::Bank::of(&simulation);
-    let transcript = bank.transcript(SweepKind::Full, &[], |_, heard| Some(heard));
+    let transcript = bank.transcript(SweepKind::Full, &[], |_, answer| Some(answer));
     let catalogue = Catalogue::load(None).0;
     let mut tracker = Tracker::new(Arc::from("pytes"), Duration::MAX, Duration::ZERO);
     let report = BankReport::of_one(assemble(&transcript));
@@ -292,9 +292,9 @@ fn service() {
             bank.unplug();
             std::thread::sleep(Duration::from_secs(10));
         }
-        let (before, began) = (processor_time(process.id()), Instant::now());
+        let (before, start_time) = (processor_time(process.id()), Instant::now());
         std::thread::sleep(FOR);
-        let used = (processor_time(process.id()) - before) / start.elapsed().as_secs_f64() * 100.0;
+        let used = (processor_time(process.id()) - before) / start_time.elapsed().as_secs_f64() * 100.0;
         let (resident, peak) = (memory(process.id(), "VmRSS:"), memory(process.id(), "VmHWM:"));
         process.kill().expect("the service can be ended");
         process.wait().expect("the service ends");

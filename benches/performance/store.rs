@@ -215,7 +215,7 @@ fn history(store: &mut dyn Store) -> Vec<(&'static str, f64)> {
         }
         store.insert(&records).expect("room");
     }
-    let asked = [
+    let queries = [
         ("one day of one battery, each reading", Some(2), begin, begin + DAY, Resolution::Raw),
         ("one day of one battery, minutes", Some(2), begin, begin + DAY, Resolution::Minute),
         ("one day of the bank, each reading", None, begin, begin + DAY, Resolution::Raw),
@@ -234,5 +234,5 @@ fn history(store: &mut dyn Store) -> Vec<(&'static str, f64)> {
         times.sort_by(f64::total_cmp);
         (what, times[times.len() / 2])
     };
-    asked.map(took).into_iter().collect()
+    queries.map(took).into_iter().collect()
 }

@@ -19,14 +19,20 @@ mod printed;
 mod server;
 mod simulation;
 
-pub use console::Console;
 pub use dialect::{Dialect, EventStyle, UnknownDialect};
-pub use faults::{Damage, FaultKind, FaultRate, FaultRateError, Faults};
-pub use physics::bank::{BankPlan, SimulatedBank};
-pub use physics::battery::{BaseState, BatteryLogRecord, EventWordKind, SimulatedBattery, SimulatedCounters};
-pub use printed::{
-    AnswerHistory, PrintedAnswer, PrintedCellRow, PrintedDetail, PrintedLogRecord, PrintedSnapshot,
-    PrintedStackRow, PrintedTableRow, PrintedUnitRow, PrintedValues,
+pub use faults::{FaultRate, Faults};
+pub use physics::battery::EventWordKind;
+pub use simulation::Simulation;
+#[cfg(feature = "internals")]
+pub use {
+    console::Console,
+    faults::{Damage, FaultKind, FaultRateError},
+    physics::bank::{BankPlan, SimulatedBank},
+    physics::battery::{BaseState, BatteryLogRecord, SimulatedBattery, SimulatedCounters},
+    printed::{
+        AnswerHistory, PrintedAnswer, PrintedCellRow, PrintedDetail, PrintedLogRecord, PrintedSnapshot,
+        PrintedStackRow, PrintedTableRow, PrintedUnitRow, PrintedValues,
+    },
+    server::handle::SimulatorHandle,
+    simulation::StartError,
 };
-pub use server::handle::SimulatorHandle;
-pub use simulation::{Simulation, StartError};

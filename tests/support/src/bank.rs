@@ -42,7 +42,7 @@ impl Bank {
 
     /// A full sweep, ten seconds after the last one.
     pub fn full(&mut self) -> BankReport {
-        self.full_but(|_, heard| Some(heard))
+        self.full_but(|_, answer| Some(answer))
     }
 
     /// A full sweep in which something happens to what is heard on its way; without anything the answer is lost.
@@ -52,12 +52,12 @@ impl Bank {
 
     /// A summary, ten seconds after the last sweep.
     pub fn summary(&mut self) -> BankReport {
-        self.sweep(SweepKind::Summary, &[], |_, heard| Some(heard))
+        self.sweep(SweepKind::Summary, &[], |_, answer| Some(answer))
     }
 
     /// A summary, and what was asked between.
     pub fn summary_and(&mut self, between: &[Command]) -> BankReport {
-        self.sweep(SweepKind::Summary, between, |_, heard| Some(heard))
+        self.sweep(SweepKind::Summary, between, |_, answer| Some(answer))
     }
 
     pub fn sweep(
