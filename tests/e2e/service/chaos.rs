@@ -144,7 +144,7 @@ impl HealthyOutput {
 struct Fixture {
     lines: Lines,
     rng: Rng,
-    door: TcpGate,
+    gate: TcpGate,
     bugs: Bugs,
     failing: Arc<Diary>,
     healthy: [HealthyOutput; 2],
@@ -177,20 +177,20 @@ impl Fixture {
             }
             Failure::SerialActorPanics => {
                 self.bugs.serial_actor.store(true, Ordering::SeqCst);
-                self.door.cut();
+                self.gate.cut();
             }
-            Failure::Cut => self.door.cut(),
+            Failure::Cut => self.gate.cut(),
             Failure::Down(milliseconds) => {
-                self.door.refuse(true);
-                self.door.cut();
+                self.gate.refuse(true);
+                self.gate.cut();
                 tokio::time::sleep(ms(milliseconds)).await;
-                self.door.refuse(false);
+                self.gate.refuse(false);
             }
-            Failure::Stalls(milliseconds) => self.door.stall(ms(milliseconds)),
-            Failure::Loses(bytes) => self.door.drop_bytes(bytes),
+            Failure::Stalls(milliseconds) => self.gate.stall(ms(milliseconds)),
+            Failure::Loses(bytes) => self.gate.drop_bytes(bytes),
             Failure::Noise => {
                 let noise: Vec<u8> = (0..self.rng.usize(1..40)).map(|_| self.rng.u8(..)).collect();
-                self.door.inject(&noise);
+                self.gate.inject(&noise);
             }
         }
     }
@@ -208,7 +208,7 @@ impl Fixture {
             output.check();
         }
         self.failing.let_go();
-        assert_eq!(self.door.twice(), 0, "the port had two owners at once");
+        assert_eq!(self.gate.overlap_count(), 0, "the port had two owners at once");
         let health = self.health.borrow();
         let restarted =
             health.children.iter().find(|child| child.name.starts_with("healthy") && child.restarts > 0);
@@ -225,8 +225,8 @@ fn size() -> (u64, usize, usize) {
     (kilobytes * 1024, count("/proc/self/fd"), count("/proc/self/task"))
 }
 
-fn bank(door: &TcpGate) -> ChainConfig {
-    let mut bank = Port::of(door.link());
+fn bank(gate: &TcpGate) -> ChainConfig {
+    let mut bank = Port::of(gate.link());
     bank.serial.patience = ConsoleTimeouts {
         first_byte: ms(500),
         next_bytes: ms(300),
@@ -260,7 +260,7 @@ fn random_failures_never_stop_sweeps_or_leak() {
     // Printing a backtrace loads debug information into memory, which must not be counted.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     let console = SimulatorProcess::start(seed);
-    let door = TcpGate::start(&console.1);
+    let gate = TcpGate::start(&console.1);
     // A busy machine must not count as a hang.
     let policy = SupervisionPolicy { ping_timeout: ms(1500), command_timeout: ms(1000), ..pinged() };
     let all = Duration::from_secs(seconds);
@@ -271,11 +271,11 @@ fn random_failures_never_stop_sweeps_or_leak() {
         let bugs = Bugs::default();
         let log = log(&lines, bugs.clone(), [one.clone(), two.clone()]);
         let outlets = [to_failing, to_one, to_two];
-        let _chain = BankChain::start(&mut supervisor, bank(&door), &outlets, &log).unwrap();
+        let _chain = BankChain::start(&mut supervisor, bank(&gate), &outlets, &log).unwrap();
         let mut fixture = Fixture {
             lines: lines.clone(),
             rng: Rng::with_seed(seed),
-            door: door.clone(),
+            gate: gate.clone(),
             bugs,
             failing,
             healthy: [one, two].map(|diary| HealthyOutput { diary, checked: 0, restarted: 0 }),
@@ -311,7 +311,7 @@ fn random_failures_never_stop_sweeps_or_leak() {
         let allowed = before.0 + MEMORY + RECORDS * seconds;
         assert!(after.0 <= allowed, "memory grew from {} to {} bytes", before.0, after.0);
         let readings = fixture.healthy[0].count();
-        let connections = fixture.door.connection_count();
+        let connections = fixture.gate.connection_count();
         eprintln!("{failures} failures, {readings} readings, {connections} connections");
         eprintln!("memory, descriptors, threads: {before:?}, then {after:?}");
         let report = supervisor.shutdown(Vec::<ShutdownPhase>::new(), ms(5000)).await;

@@ -338,8 +338,8 @@ fn event_words_are_read_in_every_style() {
         service.wait("the words", |status| {
             let second = &status["devices"][1];
             let found = ["bat_events", "power_events", "sys_events"].map(|key| second[key].as_u64());
-            let expected_modes = [Some(0x2), Some(0x2000), Some(0x80)];
-            (found != wanted).then(|| format!("{style:?}: {found:?}"))
+            let expected = [Some(0x2), Some(0x2000), Some(0x80)];
+            (found != expected).then(|| format!("{style:?}: {found:?}"))
         });
     }
 }
