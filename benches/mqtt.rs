@@ -24,7 +24,7 @@ use tempfile::TempDir;
 #[path = "support/process.rs"]
 mod process;
 
-/// After this a service has announced all, said it again, and is in its stride.
+/// After this time a service has announced and repeated everything.
 const STRIDE: Duration = Duration::from_secs(25);
 /// How long is measured.
 const FOR: Duration = Duration::from_secs(60);
@@ -78,7 +78,7 @@ impl Drop for Service {
     }
 }
 
-/// One service whose messages are counted.
+/// Counts the messages of one service.
 struct Counted {
     batteries: usize,
     level: &'static str,
@@ -107,11 +107,11 @@ async fn sent() {
     println!("|---|---|---|---|---|---|---|");
     let mut before = Vec::new();
     for each in &mut all {
-        before.push((each.heard().await, each.proxy.sent()));
+        before.push((each.received().await, each.proxy.sent()));
     }
     sleep(FOR);
     for (each, ((messages, bytes), wire)) in all.iter_mut().zip(before) {
-        let (now_messages, now_bytes) = each.heard().await;
+        let (now_messages, now_bytes) = each.received().await;
         let kilobytes = |bytes: usize| bytes as f64 / SWEEPS / 1000.0;
         println!(
             "| {} × 16 | {} | {} | {:.1} | {:.1} kB | {:.1} kB | {} |",
@@ -141,9 +141,9 @@ async fn counted(batteries: usize, level: &'static str, publish: &'static str) -
 
 impl Counted {
     /// Messages so far, and the bytes of their payloads.
-    async fn heard(&mut self) -> (usize, usize) {
-        let heard = self.listener.so_far().await;
-        (heard.len(), heard.iter().map(|heard| heard.payload.len()).sum())
+    async fn received(&mut self) -> (usize, usize) {
+        let received = self.listener.so_far().await;
+        (received.len(), received.iter().map(|received| received.payload.len()).sum())
     }
 }
 
@@ -195,7 +195,7 @@ async fn back() {
     for _ in 0..=TIMES {
         let since = Instant::now();
         let mut listener = Listener::at(&broker.settings(""), "bankwatch/bank/state").await;
-        let at = listener.hears(1).await[0].at;
+        let at = listener.receive(1).await[0].at;
         times.push(at.duration_since(since).as_secs_f64());
         broker.kill();
         sleep(OUTAGE);

@@ -16,7 +16,7 @@ use serde_json::Value;
 use support::broker::{Broker, installed};
 use support::listener::Listener;
 use support::mariadb::{self, PASSWORD, USER};
-use support::mqtt_service::kept_at;
+use support::mqtt_service::retained_at;
 use support::program::{Service, program, wait_until};
 use tempfile::TempDir;
 
@@ -361,7 +361,7 @@ async fn retained_discovery_is_taken_over_without_dead_entities() {
                 && previous.keys().filter(|topic| topic.ends_with("/config")).all(is_same)
         })
         .await;
-    let retained = kept_at(&settings, "#").await;
+    let retained = retained_at(&settings, "#").await;
     assert_eq!(retained.keys().collect::<Vec<_>>(), previous.keys().collect::<Vec<_>>());
     for (topic, document) in previous.iter().filter(|(topic, _)| topic.ends_with("/config")) {
         assert_eq!(entities(&retained[topic]), entities(document), "{topic}");

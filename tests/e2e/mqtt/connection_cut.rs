@@ -1,5 +1,5 @@
-//! Connections torn in the middle of messages: what was under way is lost, nothing old comes after something new, and
-//! the library, which has been seen to end the process over it, does no harm.
+//! Connections cut within messages: messages in flight are lost, no old message arrives after a new one, and Paho, which has
+//! ended the process in such cases, does no harm.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use bankwatch::internals::mqtt::client::session::MqttTimeouts;
 use bankwatch::internals::mqtt::message::Message;
 use support::broker::{Broker, settings};
 use support::listener::Listener;
-use support::mqtt::{BRIEF, LONG, back, connected, lost, patient};
+use support::mqtt::{LONG, SHORT_TIMEOUTS, connected, disconnect_error, reconnect, session_with};
 use support::proxy::{Direction, Proxy};
 use tokio::time::timeout;
 
@@ -26,11 +26,11 @@ async fn a_connection_cut_within_a_message_can_be_made_again() {
     proxy.cut_after(90_000);
     let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
     assert_eq!(refusal.kind, MqttErrorKind::ConnectionLost, "{refusal}");
-    lost(&mut session).await;
+    disconnect_error(&mut session).await;
     session.connect().await.unwrap();
     session.publish(vec![Message::transient("new", "")]).await.unwrap();
-    let heard = listener.until(|heard| heard.last().is_some_and(|last| last.topic == "new")).await;
-    let topics: Vec<&str> = heard.iter().map(|heard| heard.topic.as_str()).collect();
+    let received = listener.until(|received| received.last().is_some_and(|last| last.topic == "new")).await;
+    let topics: Vec<&str> = received.iter().map(|received| received.topic.as_str()).collect();
     assert_eq!(topics, ["old/0", "bankwatch/status", "new"]);
     assert_eq!(proxy.opened(), 2);
 }
@@ -46,7 +46,7 @@ async fn connections_cut_anywhere_do_no_harm() {
         proxy.cut_after(round * 20_011 % 900_000);
         let publish = async { while session.publish(many()).await.is_ok() {} };
         timeout(LONG, publish).await.unwrap();
-        back(&mut session).await;
+        reconnect(&mut session).await;
     }
     session.publish(many()).await.unwrap();
 }
@@ -62,7 +62,7 @@ async fn connections_cut_in_acknowledged_messages_do_no_harm() {
         proxy.cut_after(round * 997 % 12_000);
         timeout(LONG, session.publish(shapes())).await.unwrap().err();
         proxy.cut();
-        back(&mut session).await;
+        reconnect(&mut session).await;
     }
     session.publish(shapes()).await.unwrap();
 }
@@ -73,14 +73,14 @@ async fn bytes_in_flight_fit_the_send_buffer() {
     let Some(broker) = Broker::start() else { return };
     let proxy = Proxy::in_front_of(broker.port());
     let mut listener = Listener::at(&broker.settings(""), "old/#").await;
-    let mut session = patient(&settings(&proxy.url(), ""), BRIEF);
+    let mut session = session_with(&settings(&proxy.url(), ""), SHORT_TIMEOUTS);
     session.connect().await.unwrap();
     // So it is known to be a quick one.
     session.publish(vec![Message::transient("first", vec![b'x'; 60_000])]).await.unwrap();
     proxy.hold(Direction::FromServer);
     let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
     assert_eq!(refusal.kind, MqttErrorKind::Timeout, "{refusal}");
-    let topics: Vec<&str> = listener.so_far().await.iter().map(|heard| heard.topic.as_str()).collect();
+    let topics: Vec<&str> = listener.so_far().await.iter().map(|received| received.topic.as_str()).collect();
     assert_eq!(topics, ["old/0"]);
 }
 
@@ -88,8 +88,8 @@ async fn bytes_in_flight_fit_the_send_buffer() {
 async fn deadlines_allow_for_a_slow_path() {
     let Some(broker) = Broker::start() else { return };
     let proxy = Proxy::in_front_of(broker.port());
-    let patience = MqttTimeouts { ack: Duration::from_millis(200), ..BRIEF };
-    let mut session = patient(&settings(&proxy.url(), ""), patience);
+    let patience = MqttTimeouts { ack: Duration::from_millis(200), ..SHORT_TIMEOUTS };
+    let mut session = session_with(&settings(&proxy.url(), ""), patience);
     session.connect().await.unwrap();
     proxy.slow_down(120_000);
     // Half a second each.
@@ -102,7 +102,7 @@ async fn unsent_messages_are_not_sent_after_a_reconnect() {
     let Some(broker) = Broker::start() else { return };
     let proxy = Proxy::in_front_of(broker.port());
     let mut listener = Listener::at(&broker.settings(""), "#").await;
-    let mut session = patient(&settings(&proxy.url(), ""), BRIEF);
+    let mut session = session_with(&settings(&proxy.url(), ""), SHORT_TIMEOUTS);
     session.connect().await.unwrap();
     session.publish(vec![Message::transient("first", vec![b'x'; 60_000])]).await.unwrap();
     proxy.hold(Direction::ToServer);
@@ -110,9 +110,9 @@ async fn unsent_messages_are_not_sent_after_a_reconnect() {
     assert_eq!(refusal.kind, MqttErrorKind::Timeout, "{refusal}");
     proxy.cut();
     proxy.hold(None);
-    back(&mut session).await;
+    reconnect(&mut session).await;
     session.publish(vec![Message::transient("new", "1"), Message::transient("new", "2")]).await.unwrap();
-    let heard = listener.until(|heard| heard.last().is_some_and(|last| last.text() == "2")).await;
-    let first = heard.iter().position(|heard| heard.topic == "new").unwrap();
-    assert_eq!(heard.len(), first + 2, "something old came after something new");
+    let received = listener.until(|received| received.last().is_some_and(|last| last.text() == "2")).await;
+    let first = received.iter().position(|received| received.topic == "new").unwrap();
+    assert_eq!(received.len(), first + 2, "something old came after something new");
 }

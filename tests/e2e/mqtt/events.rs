@@ -1,12 +1,11 @@
-//! What begins and ends on a battery reaches who listens at the broker: at once, once, and also what happened while
-//! the broker was away.
+//! Events are published at once, once, and after an outage of the broker.
 
 use bankwatch::internals::settings::MqttSettings;
 use bankwatch::internals::simulator::{EventWordKind, SimulatorHandle};
 use serde_json::Value;
 use support::broker::Broker;
-use support::listener::{Heard, Listener};
-use support::mqtt_service::{bank, is_kept, service};
+use support::listener::{Listener, Received};
+use support::mqtt_service::{bank, service, wait_until_retained};
 use support::proxy::{Direction, Proxy};
 use support::sweeps::wait_for_sweeps;
 
@@ -19,12 +18,14 @@ fn raise(bank: &SimulatorHandle, bit: u32) {
 }
 
 /// The events about battery 2's power word, as JSON, and whether the broker had kept one.
-fn told(heard: &[Heard]) -> Vec<(Value, bool)> {
-    let events = heard.iter().map(|heard| (serde_json::from_slice(&heard.payload).unwrap(), heard.retained));
+fn power_events(received: &[Received]) -> Vec<(Value, bool)> {
+    let events = received
+        .iter()
+        .map(|received| (serde_json::from_slice(&received.payload).unwrap(), received.retained));
     events.filter(|(event, _): &(Value, bool)| event["battery"] == 2 && event["word"] == "power").collect()
 }
 
-async fn ear(settings: &MqttSettings) -> Listener {
+async fn listener(settings: &MqttSettings) -> Listener {
     Listener::at(settings, "bankwatch/bank/event").await
 }
 
@@ -33,16 +34,16 @@ async fn an_event_is_published_when_raised_and_when_cleared() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     let mut service = service(&bank, &broker.url(), "");
-    is_kept(&settings).await;
-    let mut ear = ear(&settings).await;
+    wait_until_retained(&settings).await;
+    let mut listener = listener(&settings).await;
     raise(&bank, HIGH);
-    ear.until(|heard| told(heard).len() == 1).await;
+    listener.until(|received| power_events(received).len() == 1).await;
     wait_for_sweeps(&mut service, 3);
     bank.with_bank(|bank| bank.clear_event(2, EventWordKind::Power, HIGH));
-    ear.until(|heard| told(heard).len() == 2).await;
+    listener.until(|received| power_events(received).len() == 2).await;
     wait_for_sweeps(&mut service, 3);
-    let told = told(ear.so_far().await);
-    let [(raised, false), (cleared, false)] = &told[..] else { panic!("{told:#?}") };
+    let events = power_events(listener.so_far().await);
+    let [(raised, false), (cleared, false)] = &events[..] else { panic!("{events:#?}") };
     assert_eq!(
         (&raised["kind"], &raised["level"], &raised["sign"]),
         (&"raised".into(), &"warning".into(), &"0x2".into())
@@ -59,8 +60,8 @@ async fn last_events_are_published_before_offline() {
     let Some(broker) = Broker::start() else { return };
     let (proxy, bank, settings) = (Proxy::in_front_of(broker.port()), bank(), broker.settings(""));
     let service = service(&bank, &proxy.url(), "");
-    is_kept(&settings).await;
-    let mut ear = Listener::at(&settings, "bankwatch/#").await;
+    wait_until_retained(&settings).await;
+    let mut listener = Listener::at(&settings, "bankwatch/#").await;
     proxy.hold(Direction::ToServer);
     raise(&bank, HIGH);
     service.wait_for_log(&["event raised"]);
@@ -73,11 +74,13 @@ async fn last_events_are_published_before_offline() {
     });
     service.stop_with("TERM");
     release.join().unwrap();
-    let gone = |heard: &Heard| heard.topic == "bankwatch/bank/status" && heard.text() == "offline";
-    let heard = ear.until(|heard| heard.last().is_some_and(gone)).await;
-    let last = heard.iter().rposition(|heard| heard.topic == "bankwatch/bank/event").expect("it is told");
-    let farewell = heard.iter().position(|heard| heard.text() == "offline");
-    assert!(last < farewell.unwrap(), "{heard:?}");
+    let gone =
+        |received: &Received| received.topic == "bankwatch/bank/status" && received.text() == "offline";
+    let received = listener.until(|received| received.last().is_some_and(gone)).await;
+    let last =
+        received.iter().rposition(|received| received.topic == "bankwatch/bank/event").expect("it is events");
+    let farewell = received.iter().position(|received| received.text() == "offline");
+    assert!(last < farewell.unwrap(), "{received:?}");
 }
 
 #[tokio::test]
@@ -85,8 +88,8 @@ async fn events_during_an_outage_are_published_afterwards() {
     let Some(broker) = Broker::start() else { return };
     let (proxy, bank, settings) = (Proxy::in_front_of(broker.port()), bank(), broker.settings(""));
     let mut service = service(&bank, &proxy.url(), "");
-    is_kept(&settings).await;
-    let mut ear = ear(&settings).await;
+    wait_until_retained(&settings).await;
+    let mut listener = listener(&settings).await;
     proxy.refuse(true);
     proxy.cut();
     service.wait_for_log(&["output down"]);
@@ -94,9 +97,10 @@ async fn events_during_an_outage_are_published_afterwards() {
         raise(&bank, bit);
         wait_for_sweeps(&mut service, 2);
     }
-    assert_eq!(told(ear.so_far().await), []);
+    assert_eq!(power_events(listener.so_far().await), []);
     proxy.refuse(false);
-    let heard = ear.until(|heard| told(heard).len() >= 2).await;
-    let signs: Vec<Value> = told(heard).into_iter().map(|(event, _)| event["sign"].clone()).collect();
+    let received = listener.until(|received| power_events(received).len() >= 2).await;
+    let signs: Vec<Value> =
+        power_events(received).into_iter().map(|(event, _)| event["sign"].clone()).collect();
     assert_eq!(signs, ["0x2", "0x8"]);
 }

@@ -1,4 +1,4 @@
-//! The real program while its broker is in trouble: each trouble is told once, costs the rest nothing, and is over
+//! The real program while its broker is in trouble: each trouble is lines once, costs the rest nothing, and is over
 //! within seconds of the broker's return, with everything there again.
 
 use std::process::Command;
@@ -7,7 +7,9 @@ use std::time::Instant;
 use bankwatch::internals::settings::MqttSettings;
 use support::broker::{Broker, Setup, settings};
 use support::certificates::{Authority, Papers};
-use support::mqtt_service::{INTERVAL, KEPT, bank, flows, is_kept, kept_at, service};
+use support::mqtt_service::{
+    INTERVAL, RETAINED, bank, retained_at, service, wait_for_state, wait_until_retained,
+};
 use support::proxy::Proxy;
 use support::service::{LONG, Service};
 use support::sweeps::{SweepWatch, wait_for_sweeps};
@@ -15,7 +17,7 @@ use support::until::until;
 
 const DAY: i64 = 86_400;
 
-/// The broker has been back since `since`: everything is soon there again, and was told in lines that differ.
+/// The broker has been back since `since`: everything is soon there again, and was lines in lines that differ.
 async fn recovers(
     what: &str,
     service: &mut Service,
@@ -23,30 +25,31 @@ async fn recovers(
     since: Instant,
     meanwhile: SweepWatch,
 ) {
-    // The deadline is the one of `flows`: how soon depends on what else the machine does, and is printed.
-    let took = flows(settings).await.duration_since(since);
+    // The deadline is the one of `wait_for_state`: how soon depends on what else the machine does, and is printed.
+    let took = wait_for_state(settings).await.duration_since(since);
     println!("{what}: state {:.2} s after the broker's return", took.as_secs_f64());
-    is_kept(settings).await;
+    wait_until_retained(settings).await;
     meanwhile.assert_regular(service);
 }
 
-/// What the log said of the output, without the times, and that no two lines are the same.
-fn told(service: &Service) -> Vec<String> {
-    let said = |line: String| Some(line[line.find(" output ")? + 1..].split(" outage=").next()?.to_owned());
-    let told: Vec<String> = service.log().into_iter().filter_map(said).collect();
-    for (at, line) in told.iter().enumerate() {
-        assert!(!told[..at].contains(line), "told twice: {told:#?}");
+/// Log lines of the output, without times; no two may be the same.
+fn output_log(service: &Service) -> Vec<String> {
+    let output_line =
+        |line: String| Some(line[line.find(" output ")? + 1..].split(" outage=").next()?.to_owned());
+    let lines: Vec<String> = service.log().into_iter().filter_map(output_line).collect();
+    for (at, line) in lines.iter().enumerate() {
+        assert!(!lines[..at].contains(line), "logged twice: {lines:#?}");
     }
-    told
+    lines
 }
 
-/// As [`told`], in a few words each.
-fn is_told(service: &Service, lines: &[&str]) {
+/// As [`output_log`], in a few words each.
+fn assert_output_log(service: &Service, lines: &[&str]) {
     service.wait_for_log(&[lines.last().expect("a line")]);
-    let told = told(service);
-    assert_eq!(told.len(), lines.len(), "{told:#?}");
-    for (line, words) in told.iter().zip(lines) {
-        assert!(line.contains(words), "{words:?} in {told:#?}");
+    let lines = output_log(service);
+    assert_eq!(lines.len(), lines.len(), "{lines:#?}");
+    for (line, words) in lines.iter().zip(lines) {
+        assert!(line.contains(words), "{words:?} in {lines:#?}");
     }
 }
 
@@ -55,14 +58,17 @@ async fn a_broker_restarted_without_data_gets_everything_again() {
     let Some(mut broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     let mut service = service(&bank, &broker.url(), "");
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     broker.kill();
     service.wait_for_log(&["connection refused"]);
     wait_for_sweeps(&mut service, 10);
     broker.start_again();
     recovers("killed", &mut service, &settings, Instant::now(), meanwhile).await;
-    is_told(&service, &["output up", "the connection was lost", "connection refused", "output recovered"]);
+    assert_output_log(
+        &service,
+        &["output up", "the connection was lost", "connection refused", "output recovered"],
+    );
 }
 
 #[tokio::test]
@@ -70,14 +76,14 @@ async fn a_hanging_broker_is_reconnected_when_it_resumes() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     let mut service = service(&bank, &broker.url(), "");
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     broker.hang();
     service.wait_for_log(&["output down", "did not answer within 5s: it hangs"]);
     wait_for_sweeps(&mut service, 5);
     broker.go_on();
     recovers("hung", &mut service, &settings, Instant::now(), meanwhile).await;
-    is_told(&service, &["output up", "did not answer within 5s", "output recovered"]);
+    assert_output_log(&service, &["output up", "did not answer within 5s", "output recovered"]);
 }
 
 #[tokio::test]
@@ -85,7 +91,7 @@ async fn a_connection_cut_within_a_packet_is_made_again() {
     let Some(broker) = Broker::start() else { return };
     let (proxy, bank, settings) = (Proxy::in_front_of(broker.port()), bank(), broker.settings(""));
     let mut service = service(&bank, &proxy.url(), "legacy_topics = true");
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     // In what goes on, then in the greeting and in the looking around of a new connection.
     for bytes in [1, 25, 500] {
@@ -106,14 +112,14 @@ async fn announcing_continues_over_broken_connections() {
     proxy.cut_after(BYTES);
     let _service = service(&bank, &proxy.url(), "");
     let (begun, mut cuts, wanted) =
-        (Instant::now(), 0, KEPT.iter().filter(|topic| topic.ends_with("/config")));
+        (Instant::now(), 0, RETAINED.iter().filter(|topic| topic.ends_with("/config")));
     let wanted: Vec<&str> = wanted.copied().collect();
     loop {
         if proxy.cuts() > cuts {
             cuts = proxy.cuts();
             proxy.cut_after(BYTES);
         }
-        let found = kept_at(&settings, "homeassistant/#").await;
+        let found = retained_at(&settings, "homeassistant/#").await;
         if wanted.iter().all(|topic| found.contains_key(*topic)) {
             let bytes: usize = found.values().map(String::len).sum();
             assert!(cuts > 0 && bytes > BYTES, "{bytes} bytes of announcements, {cuts} cuts");
@@ -139,7 +145,7 @@ async fn a_wrong_password_is_logged_and_recovers_by_itself() {
     assert!(change.output().unwrap().status.success());
     broker.start_again();
     recovers("let in", &mut service, &settings, Instant::now(), meanwhile).await;
-    is_told(&service, &["does not let user", "connection refused", "output recovered"]);
+    assert_output_log(&service, &["does not let user", "connection refused", "output recovered"]);
     let (_, _, log) = service.stop_with("TERM");
     assert!(!log.iter().any(|line| line.contains("hunter2")), "{log:#?}");
 }
@@ -175,7 +181,7 @@ async fn a_broker_with_a_wrong_certificate_gets_nothing() {
     assert!(!service.log().iter().any(|line| line.contains("output up")), "{:#?}", service.log());
     broker.start_again();
     recovers("certified", &mut service, &settings(&url, &lines), Instant::now(), meanwhile).await;
-    told(&service);
+    output_log(&service);
 }
 
 #[tokio::test]
@@ -189,5 +195,5 @@ async fn a_broker_missing_at_the_start_is_awaited() {
     wait_for_sweeps(&mut service, 30);
     broker.start_again();
     recovers("late", &mut service, &settings, Instant::now(), meanwhile).await;
-    is_told(&service, &["connection refused", "output recovered"]);
+    assert_output_log(&service, &["connection refused", "output recovered"]);
 }

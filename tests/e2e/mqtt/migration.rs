@@ -9,8 +9,10 @@ use bankwatch::internals::mqtt::homeassistant::migration::hand_back;
 use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::settings::{AutoOr, CellLevel, MqttSettings};
 use support::broker::Broker;
-use support::listener::{Heard, Listener};
-use support::mqtt_service::{KEPT, SERVICE, bank, flows, is_kept, kept_at, service};
+use support::listener::{Listener, Received};
+use support::mqtt_service::{
+    RETAINED, SERVICE, bank, retained_at, service, wait_for_state, wait_until_retained,
+};
 use support::payload_fixture::{LEVELS, announced, reading, topics};
 use support::pytes_serial::{GENERATIONS, Generation, left};
 use support::sweeps::wait_for_sweeps;
@@ -20,7 +22,7 @@ const ENTITIES: usize = 5 + 2 * (5 + 6 + 16 * 3);
 
 /// What the predecessor left of a bank of 2 × 16 at its level medium.
 fn predecessors(bank: &str) -> Vec<Message> {
-    back(&topics(), bank, &announced(reading(bank, 2, 16), CellLevel::Medium)).announce
+    hand_back(&topics(), bank, &announced(reading(bank, 2, 16), CellLevel::Medium)).announce
 }
 
 /// What others have in the same places, and what nobody knows.
@@ -68,9 +70,9 @@ fn texts(messages: &[Message]) -> BTreeMap<String, String> {
     messages.iter().map(text).collect()
 }
 
-/// What the broker keeps beside what was there of strangers, which must be as it was.
+/// Retained topics in addition to the foreign ones, which must be unchanged.
 async fn kept_of_ours(settings: &MqttSettings) -> BTreeSet<String> {
-    let mut kept = kept_at(settings, "#").await;
+    let mut kept = retained_at(settings, "#").await;
     for (topic, payload) in texts(&strangers()) {
         assert_eq!(kept.remove(&topic), Some(payload), "{topic} is not ours");
     }
@@ -142,37 +144,45 @@ async fn the_service_migrates_entities_once_in_the_right_order() {
     leave(&settings, [old.clone(), strangers()].concat()).await;
     let mut listener = Listener::at(&settings, "homeassistant/#").await;
     let first = service(&bank, &broker.url(), "");
-    let cleared = |heard: &[Heard]| heard.iter().filter(|heard| heard.payload.is_empty()).count();
-    let heard = listener.until(|heard| cleared(heard) == ENTITIES).await;
-    let news: Vec<&Heard> = heard.iter().filter(|heard| !heard.retained).collect();
-    let releases = news.iter().take_while(|heard| heard.text() == r#"{"migrate_discovery":true}"#).count();
+    let cleared =
+        |received: &[Received]| received.iter().filter(|received| received.payload.is_empty()).count();
+    let received = listener.until(|received| cleared(received) == ENTITIES).await;
+    let news: Vec<&Received> = received.iter().filter(|received| !received.retained).collect();
+    let releases =
+        news.iter().take_while(|received| received.text() == r#"{"migrate_discovery":true}"#).count();
     assert_eq!(releases, ENTITIES);
     let old: BTreeSet<&str> = old.iter().map(|message| message.topic.as_str()).collect();
-    let named = |heard: &[&Heard]| heard.iter().map(|heard| heard.topic.clone()).collect::<BTreeSet<_>>();
+    let named = |received: &[&Received]| {
+        received.iter().map(|received| received.topic.clone()).collect::<BTreeSet<_>>()
+    };
     assert!(named(&news[..releases]).iter().eq(old.iter()));
     // Whatever state there is comes after it all.
-    let begin_of_end = news.iter().position(|heard| heard.payload.is_empty()).unwrap();
+    let begin_of_end = news.iter().position(|received| received.payload.is_empty()).unwrap();
     let announced = named(&news[releases..begin_of_end]);
     assert!(announced.iter().all(|topic| topic.starts_with("homeassistant/device/bank_")), "{announced:?}");
     assert_eq!(announced.len(), 5);
     assert!(named(&news[begin_of_end..][..ENTITIES]).iter().eq(old.iter()));
     let line = first.wait_for_log(&["entities taken over"]);
     assert!(line.ends_with(&format!("bank=bank entities={ENTITIES} from=pytes_serial")), "{line}");
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     first.stop_with("TERM");
 
     let mut listener = Listener::at(&settings, "homeassistant/sensor/bank/+/config").await;
     let mut second = service(&bank, &broker.url(), "");
-    is_kept(&settings).await;
-    flows(&settings).await;
+    wait_until_retained(&settings).await;
+    wait_for_state(&settings).await;
     wait_for_sweeps(&mut second, 3);
     leave(&settings, vec![Message::transient("homeassistant/sensor/bank/end/config", "")]).await;
-    let heard =
-        listener.until(|heard| heard.last().is_some_and(|last| last.topic.ends_with("end/config"))).await;
-    assert!(heard[..heard.len() - 1].iter().all(|heard| heard.retained), "it was done already: {heard:?}");
+    let received = listener
+        .until(|received| received.last().is_some_and(|last| last.topic.ends_with("end/config")))
+        .await;
+    assert!(
+        received[..received.len() - 1].iter().all(|received| received.retained),
+        "it was done already: {received:?}"
+    );
     let (_, _, log) = second.stop_with("TERM");
     assert!(!log.iter().any(|line| line.contains("taken over")), "{log:#?}");
-    assert_eq!(kept_of_ours(&settings).await, KEPT.iter().map(|topic| (*topic).to_owned()).collect());
+    assert_eq!(kept_of_ours(&settings).await, RETAINED.iter().map(|topic| (*topic).to_owned()).collect());
 }
 
 #[tokio::test]
@@ -184,7 +194,7 @@ async fn ha_commands_migrate_back_again_and_remove() {
     let names = |messages: &[Message]| texts(messages).into_keys().collect::<BTreeSet<_>>();
     // Nobody has read a battery yet.
     let ours: BTreeSet<String> =
-        [&KEPT[..SERVICE], &KEPT[7..]].concat().into_iter().map(str::to_owned).collect();
+        [&RETAINED[..SERVICE], &RETAINED[7..]].concat().into_iter().map(str::to_owned).collect();
     for _ in 0..2 {
         moves(&broker, &["migrate"], ENTITIES, ENTITIES);
         assert_eq!(kept_of_ours(&settings).await, ours);
@@ -219,10 +229,10 @@ async fn entities_of_any_version_and_level_migrate_and_back() {
     let moved = |count: usize| format!("{count} entities moved at {}", broker.url());
     // What two versions left of one bank are the same entities.
     assert_eq!(last(&["migrate"]), moved(restored.len()));
-    assert_eq!(kept_at(&settings, "homeassistant/sensor/#").await.len(), 0);
+    assert_eq!(retained_at(&settings, "homeassistant/sensor/#").await.len(), 0);
     assert_eq!(last(&["migrate"]), moved(0));
     assert_eq!(last(&["migrate", "--back"]), moved(restored.len()));
-    let kept: BTreeSet<String> = kept_at(&settings, "homeassistant/#").await.into_keys().collect();
+    let kept: BTreeSet<String> = retained_at(&settings, "homeassistant/#").await.into_keys().collect();
     assert_eq!(kept, texts(&restored).into_keys().collect());
 }
 
@@ -241,7 +251,7 @@ async fn further_entities_of_pytes_serial_are_reported_and_removable() {
         &format!("entities={beyond} "),
         "remedy=\"bankwatch ha remove --legacy\"",
     ]);
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     let (code, lines) = ha(&broker, &["migrate"]);
     assert_eq!((code, lines.len()), (Some(0), 2), "{lines:#?}");
     assert!(lines[0].starts_with("0 "), "{lines:#?}");
@@ -251,7 +261,7 @@ async fn further_entities_of_pytes_serial_are_reported_and_removable() {
         "{lines:#?}"
     );
     removes(&broker, &["remove", "--legacy"], 2 * beyond);
-    assert_eq!(kept_of_ours(&settings).await, KEPT.iter().map(|topic| (*topic).to_owned()).collect());
+    assert_eq!(kept_of_ours(&settings).await, RETAINED.iter().map(|topic| (*topic).to_owned()).collect());
 }
 
 #[tokio::test]
@@ -265,9 +275,9 @@ async fn a_battery_gone_before_the_migration_is_found_as_vanished() {
         Some(format!("{} entities moved at {}", old.len(), broker.url()))
     );
     let service = service(&bank, &broker.url(), "");
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     removes(&broker, &["remove", "--vanished"], 3);
-    assert_eq!(kept_of_ours(&settings).await, KEPT.iter().map(|topic| (*topic).to_owned()).collect());
+    assert_eq!(kept_of_ours(&settings).await, RETAINED.iter().map(|topic| (*topic).to_owned()).collect());
     // While it is running the service takes them over again, which the verb says.
     let (_, lines) = ha(&broker, &["migrate", "--back", "--dry-run"]);
     assert!(lines[SERVICE + 1].contains("is running and takes the entities over again"), "{lines:#?}");
@@ -281,13 +291,13 @@ async fn entities_that_can_be_taken_over_are_not_removed() {
     let Some(broker) = Broker::start() else { return };
     let settings = broker.settings("");
     leave(&settings, [predecessors("bank"), strangers()].concat()).await;
-    let before = kept_at(&settings, "#").await;
+    let before = retained_at(&settings, "#").await;
     let (code, lines) = ha(&broker, &["remove", "--legacy"]);
     assert_eq!((code, &*lines[0]), (Some(0), &*format!("0 topics removed at {}", broker.url())));
     assert!(
         lines[1].starts_with(&format!("{ENTITIES} topics")) && lines[1].ends_with("bankwatch ha migrate")
     );
-    assert_eq!(kept_at(&settings, "#").await, before);
+    assert_eq!(retained_at(&settings, "#").await, before);
 }
 
 #[tokio::test]
@@ -301,7 +311,7 @@ async fn ha_migrate_finishes_an_interrupted_migration() {
     assert_eq!((code, &*lines[0]), (Some(0), &*format!("0 topics removed at {}", broker.url())));
     moves(&broker, &["migrate"], ENTITIES, ENTITIES);
     let ours: BTreeSet<String> =
-        [&KEPT[..SERVICE], &KEPT[7..]].concat().into_iter().map(str::to_owned).collect();
+        [&RETAINED[..SERVICE], &RETAINED[7..]].concat().into_iter().map(str::to_owned).collect();
     assert_eq!(kept_of_ours(&settings).await, ours);
 }
 
@@ -311,22 +321,22 @@ async fn entities_removed_while_the_service_runs_come_back() {
     let (bank, settings) = (bank(), broker.settings(""));
     leave(&settings, strangers()).await;
     let service = service(&bank, &broker.url(), "");
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     let (code, lines) = ha(&broker, &["remove"]);
     assert_eq!((code, lines.len()), (Some(0), SERVICE + 2), "{lines:#?}");
     assert!(lines[SERVICE + 1].contains("is running and announces its entities again"), "{lines:#?}");
     // No entity is left, and whoever is there goes on to say so.
-    let statuses = kept_at(&settings, "bankwatch/#").await;
+    let statuses = retained_at(&settings, "bankwatch/#").await;
     assert_eq!(
         kept_of_ours(&settings).await,
-        KEPT[SERVICE..].iter().map(|topic| (*topic).to_owned()).collect()
+        RETAINED[SERVICE..].iter().map(|topic| (*topic).to_owned()).collect()
     );
-    assert!(KEPT[SERVICE..].iter().all(|topic| statuses[*topic] == "online"), "{statuses:?}");
-    flows(&settings).await;
+    assert!(RETAINED[SERVICE..].iter().all(|topic| statuses[*topic] == "online"), "{statuses:?}");
+    wait_for_state(&settings).await;
     leave(&settings, vec![Message::transient("homeassistant/status", "online")]).await;
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     service.stop_with("TERM");
-    removes(&broker, &["remove"], KEPT.len());
+    removes(&broker, &["remove"], RETAINED.len());
     assert_eq!(kept_of_ours(&settings).await, BTreeSet::new());
 }
 
@@ -336,35 +346,37 @@ async fn a_removed_battery_stays_removed() {
     let (bank, settings) = (bank(), broker.settings(""));
     leave(&settings, strangers()).await;
     let mut service = service(&bank, &broker.url(), "");
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     removes(&broker, &["remove", "--vanished"], 0);
     assert!(bank.with_bank(|bank| bank.take_out(2)));
     Listener::at(&settings, "bankwatch/bank/battery/2/status")
         .await
-        .until(|heard| heard.last().is_some_and(|last| last.text() == "offline"))
+        .until(|received| received.last().is_some_and(|last| last.text() == "offline"))
         .await;
     removes(&broker, &["remove", "--vanished"], 3);
-    let without: BTreeSet<String> = KEPT
+    let without: BTreeSet<String> = RETAINED
         .iter()
         .filter(|topic| !topic.contains("battery/2") && !topic.contains("battery_2"))
         .map(|topic| (*topic).to_owned())
         .collect();
     assert_eq!(kept_of_ours(&settings).await, without);
-    // Home Assistant starts anew, and so does the service.
+    // Home Assistant restarts, and so does the service.
     let mut listener = Listener::at(&settings, "homeassistant/device/+/config").await;
     leave(&settings, vec![Message::transient("homeassistant/status", "online")]).await;
-    listener.until(|heard| heard.iter().any(|heard| heard.topic == KEPT[2] && !heard.retained)).await;
+    listener
+        .until(|received| received.iter().any(|received| received.topic == RETAINED[2] && !received.retained))
+        .await;
     flows_without_the_second(&settings).await;
     assert_eq!(kept_of_ours(&settings).await, without);
     wait_for_sweeps(&mut service, 1);
     // Back again, it is announced again.
     assert!(bank.with_bank(|bank| bank.put_back(2)));
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
 }
 
 async fn flows_without_the_second(settings: &MqttSettings) {
     let mut listener = Listener::at(settings, "bankwatch/bank/battery/1/state").await;
-    listener.hears(1).await;
+    listener.receive(1).await;
 }
 
 #[tokio::test]

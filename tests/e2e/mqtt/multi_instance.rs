@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bankwatch::internals::settings::MqttSettings;
 use support::broker::Broker;
-use support::mqtt_service::{bank, is_kept, kept_at, service_status};
+use support::mqtt_service::{bank, retained_at, service_status, wait_until_retained};
 use support::proxy::Proxy;
 use support::service::{LONG, Service};
 use support::sweeps::wait_for_sweeps;
@@ -15,8 +15,9 @@ use support::until::until;
 async fn until_kept(settings: &MqttSettings, wanted: &[(&str, &str)]) -> BTreeMap<String, String> {
     let begun = Instant::now();
     loop {
-        let kept = kept_at(settings, "#").await;
-        let lacking = wanted.iter().find(|(topic, word)| kept.get(*topic).is_none_or(|said| said != word));
+        let kept = retained_at(settings, "#").await;
+        let lacking =
+            wanted.iter().find(|(topic, word)| kept.get(*topic).is_none_or(|status| status != word));
         let Some(lacking) = lacking else { return kept };
         assert!(begun.elapsed() < LONG, "{lacking:?} is not so in {kept:?}");
     }
@@ -37,7 +38,7 @@ async fn banks_share_a_connection_and_have_their_own_status() {
     let (proxy, settings) = (Proxy::in_front_of(broker.port()), broker.settings(""));
     let (bank, barn) = (bank(), bank());
     let mut service = Service::start(&bank.link(), &two_banks("barn", &barn.link(), &proxy.url(), ""));
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     until_kept(
         &settings,
         &[("bankwatch/barn/status", "online"), ("bankwatch/barn/battery/2/status", "online")],
@@ -73,7 +74,7 @@ async fn two_services_with_default_settings_do_not_interfere() {
     );
     let yard = Service::start_named("bank_shed", &shed.link(), &text);
     let (of_house, of_yard) = (service_status(&["bank", "barn"]), service_status(&["bank_shed"]));
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     let both = [
         (&*of_house, "online"),
         (&*of_yard, "online"),
@@ -121,6 +122,6 @@ async fn two_services_with_one_client_id_are_reported_in_few_lines() {
     let _yard = Service::start_named("shed", &shed.link(), &text(&broker.url(), "yard"));
     house.wait_for_log(&["output down", "session taken over", "another client uses the id \\\"same\\\""]);
     until(LONG, || proxy.opened() >= 6).await;
-    let told: Vec<String> = house.log().into_iter().filter(|line| line.contains(" output ")).collect();
-    assert!(told.len() <= 5 && !told[told.len() - 1].contains("output recovered"), "{told:#?}");
+    let lines: Vec<String> = house.log().into_iter().filter(|line| line.contains(" output ")).collect();
+    assert!(lines.len() <= 5 && !lines[lines.len() - 1].contains("output recovered"), "{lines:#?}");
 }

@@ -1,4 +1,4 @@
-//! Each reason why a broker can't be talked to is provoked, and told in words that say what to do.
+//! Provokes every reason why a broker can't be used, and checks the error messages.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -9,15 +9,17 @@ use bankwatch::internals::mqtt::message::Message;
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 use support::broker::{Broker, Setup, free_port, settings};
 use support::listener::Listener;
-use support::mqtt::{BRIEF, LONG, back, connected, lost, patient, refused, session};
+use support::mqtt::{
+    LONG, SHORT_TIMEOUTS, connect_error, connected, disconnect_error, reconnect, session, session_with,
+};
 use support::mqtt_scripted::{Scripted, WELCOME};
 use tokio::time::timeout;
 
 const VERSIONS: [&str; 2] = ["version = \"5\"", "version = \"3.1.1\""];
 
-/// One attempt at that URL with those lines in `[mqtt]`: the kind and the sentence.
-async fn told(url: &str, lines: &str) -> (Kind, String) {
-    let refusal = refused(&mut patient(&settings(url, lines), BRIEF)).await;
+/// One attempt to connect: kind and text of the error.
+async fn attempt(url: &str, lines: &str) -> (Kind, String) {
+    let refusal = connect_error(&mut session_with(&settings(url, lines), SHORT_TIMEOUTS)).await;
     (refusal.kind, refusal.to_string())
 }
 
@@ -27,7 +29,7 @@ async fn connection_refused() {
     let expected =
         format!("connection refused: nothing listens at {url}; is the broker running, and is that its port?");
     for version in VERSIONS {
-        assert_eq!(told(&url, version).await, (Kind::ConnectionRefused, expected.clone()));
+        assert_eq!(attempt(&url, version).await, (Kind::ConnectionRefused, expected.clone()));
     }
 }
 
@@ -35,7 +37,7 @@ async fn connection_refused() {
 async fn unknown_host() {
     // Longer than a name may be, so that no name server is asked.
     let host = "h".repeat(64);
-    let (kind, sentence) = told(&format!("mqtt://{host}"), "").await;
+    let (kind, sentence) = attempt(&format!("mqtt://{host}"), "").await;
     assert_eq!(kind, Kind::UnknownHost);
     assert!(sentence.starts_with(&format!("host name \"{host}\" can't be resolved (")), "{sentence}");
     assert!(sentence.ends_with("): check [mqtt] url and the DNS server"), "{sentence}");
@@ -44,7 +46,7 @@ async fn unknown_host() {
 #[tokio::test]
 async fn unreachable_host() {
     // An address of one link, without the link: nothing is sent.
-    let (kind, sentence) = told("mqtt://[fe80::1]", "").await;
+    let (kind, sentence) = attempt("mqtt://[fe80::1]", "").await;
     assert_eq!(kind, Kind::Unreachable);
     assert!(sentence.starts_with("fe80::1 is unreachable ("), "{sentence}");
     assert!(sentence.ends_with("): check the address in [mqtt] url and the network"), "{sentence}");
@@ -62,7 +64,7 @@ async fn host_without_an_answer() {
         waiting.push(stream);
     }
     assert_eq!(
-        told(&format!("mqtt://{address}"), "").await,
+        attempt(&format!("mqtt://{address}"), "").await,
         (
             Kind::Unreachable,
             "127.0.0.1 does not answer within 1s: check the address in [mqtt] url, the network and the firewall"
@@ -75,13 +77,13 @@ async fn host_without_an_answer() {
 async fn hanging_broker() {
     let Some(broker) = Broker::start() else { return };
     broker.hang();
-    let mut session = patient(&broker.settings(""), BRIEF);
-    let refusal = refused(&mut session).await;
+    let mut session = session_with(&broker.settings(""), SHORT_TIMEOUTS);
+    let refusal = connect_error(&mut session).await;
     let url = broker.url();
     let expected = format!("the broker at {url} did not answer within 1s: it hangs, or the network is down");
     assert_eq!((refusal.kind, refusal.to_string()), (Kind::Timeout, expected));
     broker.go_on();
-    back(&mut session).await;
+    reconnect(&mut session).await;
     session.publish(vec![Message::transient("a", "")]).await.unwrap();
 }
 
@@ -97,8 +99,8 @@ async fn wrong_or_missing_credentials() {
             ("username = \"house\"\npassword = \"wrong\"", wrong),
             ("username = \"house\"", none),
         ] {
-            let told = told(&broker.url(), &format!("{version}\n{lines}")).await;
-            assert_eq!(told, (Kind::Credentials, expected.to_owned()));
+            let outcome = attempt(&broker.url(), &format!("{version}\n{lines}")).await;
+            assert_eq!(outcome, (Kind::Credentials, expected.to_owned()));
         }
         connected(&broker.settings(&format!("{version}\nusername = \"house\"\npassword = \"right\""))).await;
     }
@@ -153,8 +155,8 @@ async fn reason_codes_of_a_rejected_connection() {
     ];
     for (version, words, kind, sentence) in cases {
         let scripted = Scripted::saying(words);
-        let told = told(&scripted.url(), &format!("{version}\n{id}")).await;
-        assert_eq!(told, (kind, sentence.to_owned()), "{}", words.escape_ascii());
+        let outcome = attempt(&scripted.url(), &format!("{version}\n{id}")).await;
+        assert_eq!(outcome, (kind, sentence.to_owned()), "{}", words.escape_ascii());
     }
 }
 
@@ -166,10 +168,11 @@ async fn broker_without_mqtt_5() {
     );
     // Some say so in the old way, some close without a word.
     let old: fn(&[u8]) -> Option<&'static [u8]> =
-        |heard| Some(if heard[8] == 5 { b"\x20\x02\x00\x01" } else { b"\x20\x02\x00\x00" });
-    let older: fn(&[u8]) -> Option<&'static [u8]> = |heard| (heard[8] != 5).then_some(b"\x20\x02\x00\x00");
+        |received| Some(if received[8] == 5 { b"\x20\x02\x00\x01" } else { b"\x20\x02\x00\x00" });
+    let older: fn(&[u8]) -> Option<&'static [u8]> =
+        |received| (received[8] != 5).then_some(b"\x20\x02\x00\x00");
     for answer in [old, older] {
-        assert_eq!(told(&Scripted::answering(answer).url(), "").await, expected);
+        assert_eq!(attempt(&Scripted::answering(answer).url(), "").await, expected);
     }
 }
 
@@ -177,7 +180,7 @@ async fn broker_without_mqtt_5() {
 async fn peer_is_not_a_broker() {
     let web = Scripted::saying(b"HTTP/1.1 400 Bad Request\r\nServer: \x1b[31mnice\r\n\r\n");
     assert_eq!(
-        told(&web.url(), "").await,
+        attempt(&web.url(), "").await,
         (
             Kind::NotABroker,
             format!(
@@ -189,7 +192,7 @@ async fn peer_is_not_a_broker() {
     );
     let closing = Scripted::saying(b"");
     assert_eq!(
-        told(&closing.url(), "").await,
+        attempt(&closing.url(), "").await,
         (
             Kind::NotABroker,
             format!(
@@ -216,7 +219,7 @@ async fn reason_codes_of_a_closed_connection() {
         let words: &'static [u8] = [WELCOME, &[0xE0, 0x02, code, 0x00]].concat().leak();
         let scripted = Scripted::saying(words);
         let mut session = connected(&settings(&scripted.url(), "client_id = \"cellar\"")).await;
-        let refusal = lost(&mut session).await;
+        let refusal = disconnect_error(&mut session).await;
         assert_eq!((refusal.kind, refusal.to_string()), (kind, sentence.to_owned()));
     }
 }
@@ -231,16 +234,17 @@ async fn a_forbidden_topic_does_not_affect_others() {
     let mut listener = Listener::at(&broker.settings(""), "#").await;
     for version in VERSIONS {
         let session = connected(&broker.settings(version)).await;
-        let said = ["ours/a", "theirs", "ours/b"].map(|topic| Message::transient(topic, ""));
+        let sent = ["ours/a", "theirs", "ours/b"].map(|topic| Message::transient(topic, ""));
         let denied: Vec<String> =
-            session.publish(said.to_vec()).await.unwrap().iter().map(ToString::to_string).collect();
-        // Before MQTT 5 nothing tells.
+            session.publish(sent.to_vec()).await.unwrap().iter().map(ToString::to_string).collect();
+        // Before MQTT 5 the broker does not report it.
         let expected = "the broker denies publishing to \"theirs\": allow it in its access list";
         assert_eq!(denied, if version.contains('5') { vec![expected] } else { vec![] }, "{version}");
-        assert_eq!(session.publish(said.into()).await.unwrap(), [], "asked once a connection");
+        assert_eq!(session.publish(sent.into()).await.unwrap(), [], "asked once a connection");
         assert!(session.is_connected());
-        let heard: Vec<String> = listener.hears(4).await.into_iter().map(|heard| heard.topic).collect();
-        assert_eq!(heard, ["ours/a", "ours/b", "ours/a", "ours/b"]);
+        let received: Vec<String> =
+            listener.receive(4).await.into_iter().map(|received| received.topic).collect();
+        assert_eq!(received, ["ours/a", "ours/b", "ours/a", "ours/b"]);
     }
 }
 
@@ -249,26 +253,26 @@ async fn a_message_beyond_an_unannounced_limit_is_found_and_skipped() {
     let Some(broker) = Setup::default().settings("max_packet_size 3000").start() else { return };
     let mut listener = Listener::at(&broker.settings(""), "#").await;
     let mut session = session(&broker.settings("version = \"3.1.1\""));
-    let said = || {
+    let sent = || {
         [("a", 10), ("b", 5_000), ("c", 10)]
             .map(|(topic, bytes)| Message::transient(topic, vec![b'x'; bytes]))
     };
-    let mut told = Vec::new();
+    let mut messages = Vec::new();
     let refused = loop {
         session.connect().await.unwrap();
-        match session.publish(said().into()).await {
+        match session.publish(sent().into()).await {
             Ok(refused) => break refused,
-            Err(refusal) => told.push(refusal.to_string()),
+            Err(refusal) => messages.push(refusal.to_string()),
         }
-        assert!(told.len() < 6, "{told:#?}");
+        assert!(messages.len() < 6, "{messages:#?}");
     };
-    assert_eq!(told.len(), 4, "{told:#?}");
-    assert!(told[1].contains("probably larger than the broker's packet size limit"), "{told:#?}");
+    assert_eq!(messages.len(), 4, "{messages:#?}");
+    assert!(messages[1].contains("probably larger than the broker's packet size limit"), "{messages:#?}");
     let [refusal] = &refused[..] else { panic!("{refused:?}") };
     assert!(refusal.to_string().contains("\"b\" of 5011 bytes"), "{refusal}");
     assert!(refusal.to_string().contains("skipped until the next start"), "{refusal}");
-    listener.until(|heard| heard.last().is_some_and(|last| last.topic == "c")).await;
-    assert_eq!(session.publish(said().into()).await.unwrap().len(), 1);
+    listener.until(|received| received.last().is_some_and(|last| last.topic == "c")).await;
+    assert_eq!(session.publish(sent().into()).await.unwrap().len(), 1);
     assert!(session.is_connected());
 }
 
@@ -284,7 +288,7 @@ async fn too_many_retained_messages_do_not_stop_publishing() {
     assert!(refusal.to_string().contains("more than 16384 messages"), "{refusal}");
     assert!(session.is_connected());
     session.publish(vec![Message::transient("a", "")]).await.unwrap();
-    assert_eq!(kept(&mut session, &filters[1..], "echo").await.unwrap(), []);
+    assert_eq!(fetch_retained(&mut session, &filters[1..], "echo").await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -362,12 +366,12 @@ async fn message_beyond_the_announced_limit() {
 #[tokio::test]
 async fn missing_acknowledgement() {
     let scripted = Scripted::saying_and_staying(WELCOME);
-    let mut session = patient(&settings(&scripted.url(), ""), BRIEF);
+    let mut session = session_with(&settings(&scripted.url(), ""), SHORT_TIMEOUTS);
     session.connect().await.unwrap();
     let publish = session.publish(vec![Message::transient("a", "")]);
     let refusal = timeout(LONG, publish).await.unwrap().unwrap_err();
     assert_eq!(refusal.kind, Kind::Timeout);
-    assert_eq!(lost(&mut session).await, refusal);
+    assert_eq!(disconnect_error(&mut session).await, refusal);
     assert_eq!(scripted.kept(), 1);
     drop(session);
 }
@@ -379,5 +383,5 @@ async fn ipv6_broker_works() {
     session.publish(vec![Message::transient("a", "")]).await.unwrap();
     let by_name = format!("mqtt://localhost:{}", broker.port());
     // The library takes the IPv4 address of a name that has one, and so does the search for the reason.
-    assert_eq!(told(&by_name, "").await.0, Kind::ConnectionRefused);
+    assert_eq!(attempt(&by_name, "").await.0, Kind::ConnectionRefused);
 }

@@ -5,8 +5,10 @@ use bankwatch::internals::mqtt::client::session::{MqttSession, MqttTimeouts};
 use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::settings::{AutoOr, MqttSettings};
 use support::broker::{Broker, Setup};
-use support::listener::{Heard, Listener};
-use support::mqtt_service::{KEPT, SERVICE, bank, complete_at, is_kept, kept_at, service};
+use support::listener::{Listener, Received};
+use support::mqtt_service::{
+    RETAINED, SERVICE, bank, complete_at, retained_at, service, wait_until_retained,
+};
 use support::proxy::Proxy;
 use support::service;
 use support::service::Service;
@@ -27,8 +29,11 @@ fn is_status(topic: &str) -> bool {
 }
 
 /// Where a topic came first.
-fn first(heard: &[Heard], topic: &str) -> usize {
-    heard.iter().position(|heard| heard.topic == topic).unwrap_or_else(|| panic!("{topic} never came"))
+fn first(received: &[Received], topic: &str) -> usize {
+    received
+        .iter()
+        .position(|received| received.topic == topic)
+        .unwrap_or_else(|| panic!("{topic} never came"))
 }
 
 fn count(log: &[String], words: &str) -> usize {
@@ -43,20 +48,22 @@ async fn a_start_publishes_discovery_availability_state_then_online() {
     say(&settings, Message::retained("bankwatch/status", "offline")).await;
     let mut listener = Listener::at(&settings, "#").await;
     let service = service(&bank, &broker.url(), "");
-    let heard = listener.until(|heard| complete_at(heard).is_some()).await;
-    let configs = KEPT.iter().filter(|topic| topic.ends_with("/config")).map(|topic| first(heard, topic));
+    let received = listener.until(|received| complete_at(received).is_some()).await;
+    let configs =
+        RETAINED.iter().filter(|topic| topic.ends_with("/config")).map(|topic| first(received, topic));
     let configs = configs.max().unwrap();
-    assert!(configs < first(heard, "bankwatch/bank/state"), "state before discovery is lost");
-    let online =
-        heard.iter().position(|heard| heard.topic == "bankwatch/bank/status" && heard.text() == "online");
-    assert!(configs < online.unwrap() && online.unwrap() < first(heard, "bankwatch/bank/state"));
-    is_kept(&settings).await;
+    assert!(configs < first(received, "bankwatch/bank/state"), "state before discovery is lost");
+    let online = received
+        .iter()
+        .position(|received| received.topic == "bankwatch/bank/status" && received.text() == "online");
+    assert!(configs < online.unwrap() && online.unwrap() < first(received, "bankwatch/bank/state"));
+    wait_until_retained(&settings).await;
     // What is not kept can't be taken for fresh by who comes later.
-    let kept = kept_at(&settings, "#").await;
-    assert!(kept.keys().all(|topic| KEPT.contains(&topic.as_str())), "{:?}", kept.keys());
+    let kept = retained_at(&settings, "#").await;
+    assert!(kept.keys().all(|topic| RETAINED.contains(&topic.as_str())), "{:?}", kept.keys());
     let up = service.wait_for_log(&["output up output=mqtt"]);
     let id = up.rsplit_once("client_id=").unwrap().1;
-    assert_eq!(KEPT[SERVICE], format!("bankwatch/service/{id}/status"));
+    assert_eq!(RETAINED[SERVICE], format!("bankwatch/service/{id}/status"));
 }
 
 #[tokio::test]
@@ -65,23 +72,26 @@ async fn sigterm_publishes_offline_without_the_will() {
     for version in ["5", "3.1.1"] {
         let (bank, settings) = (bank(), broker.settings(""));
         let service = service(&bank, &broker.url(), &format!("version = \"{version}\""));
-        is_kept(&settings).await;
+        wait_until_retained(&settings).await;
         let mut listener = Listener::at(&settings, "bankwatch/#").await;
-        listener.until(|heard| heard.iter().filter(|heard| is_status(&heard.topic)).count() == 4).await;
+        listener
+            .until(|received| received.iter().filter(|received| is_status(&received.topic)).count() == 4)
+            .await;
         let (status, took, log) = service.stop_with("TERM");
         assert_eq!(status.code(), Some(0), "{log:#?}");
         assert!(took < std::time::Duration::from_secs(5), "{took:?}");
         say(&settings, Message::transient("bankwatch/end", "")).await;
-        let heard =
-            listener.until(|heard| heard.last().is_some_and(|last| last.topic == "bankwatch/end")).await;
-        let gone: Vec<&str> = heard
+        let received = listener
+            .until(|received| received.last().is_some_and(|last| last.topic == "bankwatch/end"))
+            .await;
+        let gone: Vec<&str> = received
             .iter()
-            .filter(|heard| is_status(&heard.topic) && heard.text() == "offline")
-            .map(|heard| heard.topic.as_str())
+            .filter(|received| is_status(&received.topic) && received.text() == "offline")
+            .map(|received| received.topic.as_str())
             .collect();
         // The will would be one more.
-        assert_eq!(gone, [KEPT[SERVICE], KEPT[7], KEPT[8], KEPT[6]]);
-        let kept = kept_at(&settings, "bankwatch/#").await;
+        assert_eq!(gone, [RETAINED[SERVICE], RETAINED[7], RETAINED[8], RETAINED[6]]);
+        let kept = retained_at(&settings, "bankwatch/#").await;
         assert!(kept.len() == 4 && kept.values().all(|word| word == "offline"), "{kept:?}");
         assert_eq!(count(&log, " output "), 1, "{log:#?}");
     }
@@ -92,14 +102,14 @@ async fn the_will_is_published_when_the_service_is_killed() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     let killed = service(&bank, &broker.url(), "");
-    is_kept(&settings).await;
-    let mut listener = Listener::at(&settings, KEPT[SERVICE]).await;
-    listener.hears(1).await;
+    wait_until_retained(&settings).await;
+    let mut listener = Listener::at(&settings, RETAINED[SERVICE]).await;
+    listener.receive(1).await;
     killed.stop_with("KILL");
-    assert_eq!(listener.hears(1).await[0].told(), (KEPT[SERVICE], "offline".to_owned(), false));
+    assert_eq!(listener.receive(1).await[0].parts(), (RETAINED[SERVICE], "offline".to_owned(), false));
     let _again = service(&bank, &broker.url(), "");
-    assert_eq!(listener.hears(1).await[0].text(), "online");
-    is_kept(&settings).await;
+    assert_eq!(listener.receive(1).await[0].text(), "online");
+    wait_until_retained(&settings).await;
 }
 
 #[tokio::test]
@@ -108,20 +118,20 @@ async fn a_status_changed_by_others_is_restored() {
     let (bank, settings) = (bank(), broker.settings(""));
     // An id may hold what has a meaning in topics.
     let _service = service(&bank, &broker.url(), "client_id = \"cellar+1/#\"");
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     let service = "bankwatch/service/cellar%2B1%2F%23/status";
-    for status in [service, KEPT[6], KEPT[7], KEPT[8]] {
+    for status in [service, RETAINED[6], RETAINED[7], RETAINED[8]] {
         let mut listener = Listener::at(&settings, status).await;
         // The will of an earlier life, or the last words of another service in its place; and what people do by hand.
         let words = ["online", "offline", "online", "", "online"];
-        for (heard, word) in [(1, "offline"), (3, "")] {
-            listener.until(|all| all.len() == heard).await;
+        for (received, word) in [(1, "offline"), (3, "")] {
+            listener.until(|all| all.len() == received).await;
             say(&settings, Message::retained(status, word)).await;
         }
-        let heard = listener.until(|heard| heard.len() == words.len());
-        assert_eq!(heard.await.iter().map(Heard::text).collect::<Vec<_>>(), words, "{status}");
+        let received = listener.until(|received| received.len() == words.len());
+        assert_eq!(received.await.iter().map(Received::text).collect::<Vec<_>>(), words, "{status}");
     }
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
 }
 
 #[tokio::test]
@@ -129,16 +139,18 @@ async fn the_birth_message_triggers_everything_again() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     let service = service(&bank, &broker.url(), "");
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     let mut listener = Listener::at(&settings, "#").await;
-    // Who came later has heard what is kept; what comes again comes as news.
+    // Who came later has received what is kept; what comes again comes as news.
     say(&settings, Message::transient("homeassistant/status", "online")).await;
-    let again = |heard: &[Heard]| {
-        let born = heard.iter().position(|heard| heard.topic == "homeassistant/status");
-        let since = born.map_or(&[][..], |born| &heard[born..]);
-        let said = |topic: &&str| since.iter().any(|heard| heard.topic == *topic && !heard.retained);
+    let again = |received: &[Received]| {
+        let born = received.iter().position(|received| received.topic == "homeassistant/status");
+        let since = born.map_or(&[][..], |born| &received[born..]);
+        let was_published =
+            |topic: &&str| since.iter().any(|received| received.topic == *topic && !received.retained);
         // That the service is there it has never taken back.
-        KEPT.iter().filter(|topic| **topic != KEPT[SERVICE]).all(said) && complete_at(since).is_some()
+        RETAINED.iter().filter(|topic| **topic != RETAINED[SERVICE]).all(was_published)
+            && complete_at(since).is_some()
     };
     listener.until(again).await;
     assert_eq!(count(&service.log(), "output down"), 0);
@@ -157,28 +169,28 @@ async fn lowering_the_cell_level_removes_entities_once() {
         Service::start(&bank.link(), &lines)
     };
     let has_soc = async || {
-        let kept = kept_at(&settings, "homeassistant/device/+/config").await;
+        let kept = retained_at(&settings, "homeassistant/device/+/config").await;
         kept.values().any(|config| config.contains("\"soc_101\""))
     };
     let high = at_level("high");
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     high.stop_with("KILL");
     assert!(has_soc().await);
-    let mut listener = Listener::at(&settings, KEPT[2]).await;
+    let mut listener = Listener::at(&settings, RETAINED[2]).await;
     let medium = at_level("medium");
-    let is_removal = |heard: &Heard| heard.text().contains("\"soc_101\":{\"p\":\"sensor\"}");
-    let heard = listener.until(|heard| heard.iter().any(is_removal)).await;
-    let removal = heard.iter().position(is_removal).unwrap();
+    let is_removal = |received: &Received| received.text().contains("\"soc_101\":{\"p\":\"sensor\"}");
+    let received = listener.until(|received| received.iter().any(is_removal)).await;
+    let removal = received.iter().position(is_removal).unwrap();
     // What is retained comes last.
-    listener.until(|heard| heard.len() > removal + 1).await;
-    is_kept(&settings).await;
+    listener.until(|received| received.len() > removal + 1).await;
+    wait_until_retained(&settings).await;
     assert!(!has_soc().await);
     let (_, _, log) = medium.stop_with("TERM");
     assert_eq!(count(&log, "entities removed bank=bank entities="), 1, "{log:#?}");
-    let mut listener = Listener::at(&settings, KEPT[2]).await;
+    let mut listener = Listener::at(&settings, RETAINED[2]).await;
     let again = at_level("medium");
-    listener.until(|heard| heard.iter().any(|heard| !heard.retained)).await;
-    is_kept(&settings).await;
+    listener.until(|received| received.iter().any(|received| !received.retained)).await;
+    wait_until_retained(&settings).await;
     let (_, _, log) = again.stop_with("TERM");
     assert_eq!(count(&log, "entities removed"), 0, "{log:#?}");
 }
@@ -194,19 +206,20 @@ async fn a_hundred_sweeps_use_one_connection() {
         proxy.url()
     );
     let mut service = service::Service::start(&bank.link(), &lines);
-    is_kept(&settings).await;
+    wait_until_retained(&settings).await;
     let mut documents = Listener::at(&settings, "homeassistant/sensor/bank/state").await;
     let before = sweep_count(&mut service);
     let waiting = tokio::task::spawn_blocking(move || {
         wait_for_sweeps(&mut service, SWEEPS);
         service
     });
-    let numbers = |heard: &[Heard]| -> Vec<u64> {
-        let document = |heard: &Heard| serde_json::from_slice::<serde_json::Value>(&heard.payload).unwrap();
-        heard.iter().map(|heard| document(heard)["serial_stat"]["loops"].as_u64().unwrap()).collect()
+    let numbers = |received: &[Received]| -> Vec<u64> {
+        let document =
+            |received: &Received| serde_json::from_slice::<serde_json::Value>(&received.payload).unwrap();
+        received.iter().map(|received| document(received)["serial_stat"]["loops"].as_u64().unwrap()).collect()
     };
-    let heard = documents.until(|heard| numbers(heard).last() >= Some(&(before + SWEEPS))).await;
-    let numbers = numbers(heard);
+    let received = documents.until(|received| numbers(received).last() >= Some(&(before + SWEEPS))).await;
+    let numbers = numbers(received);
     assert!(numbers.is_sorted(), "an older reading came after a newer one: {numbers:?}");
     assert!(numbers.len() as u64 > SWEEPS / 2, "{} of {SWEEPS} readings went out", numbers.len());
     let service = waiting.await.unwrap();

@@ -1,4 +1,4 @@
-//! The session with a real broker: what it carries, what it says when it can't, and what it leaves behind.
+//! The session with a real broker: publishing, receiving, errors, and no leaked resources.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use bankwatch::internals::mqtt::message::Message;
 use support::broker::{Broker, Setup, settings};
 use support::listener::Listener;
 use support::mqtt;
-use support::mqtt::{BRIEF, LONG, back, connected, lost, patient, session};
+use support::mqtt::{LONG, SHORT_TIMEOUTS, connected, disconnect_error, reconnect, session, session_with};
 use support::own_process;
 use support::proxy::Proxy;
 use tokio::time::timeout;
@@ -20,10 +20,11 @@ async fn messages_arrive_in_order_in_both_versions() {
         let settings = broker.settings(&format!("version = \"{version}\""));
         let mut listener = Listener::at(&settings, "house/#").await;
         let mut session = connected(&settings).await;
-        let said: Vec<Message> = (0..200).map(|n| Message::transient("house/a", n.to_string())).collect();
-        session.publish(said).await.unwrap();
-        let heard: Vec<String> = listener.hears(200).await.iter().map(|heard| heard.text()).collect();
-        assert_eq!(heard, (0..200).map(|n| n.to_string()).collect::<Vec<_>>());
+        let sent: Vec<Message> = (0..200).map(|n| Message::transient("house/a", n.to_string())).collect();
+        session.publish(sent).await.unwrap();
+        let received: Vec<String> =
+            listener.receive(200).await.iter().map(|received| received.text()).collect();
+        assert_eq!(received, (0..200).map(|n| n.to_string()).collect::<Vec<_>>());
         session.subscribe(&["x/+/y".to_owned(), "z".to_owned()]).await.unwrap();
         session
             .publish(vec![Message::retained("x/1/y", [0, 255]), Message::transient("z", "")])
@@ -44,17 +45,17 @@ async fn retained_messages_reach_later_subscribers() {
     let Some(broker) = Broker::start() else { return };
     let settings = broker.settings("");
     let session = connected(&settings).await;
-    let said = vec![
+    let sent = vec![
         Message::retained("a/kept", "1"),
         Message::transient("a/gone", "2"),
         Message::retained("a/no", ""),
     ];
-    session.publish(said).await.unwrap();
+    session.publish(sent).await.unwrap();
     let mut listener = Listener::at(&settings, "a/#").await;
     session.publish(vec![Message::transient("a/end", "3")]).await.unwrap();
-    let heard = listener.hears(2).await;
-    assert_eq!(heard[0].told(), ("a/kept", "1".to_owned(), true));
-    assert_eq!(heard[1].told(), ("a/end", "3".to_owned(), false));
+    let received = listener.receive(2).await;
+    assert_eq!(received[0].parts(), ("a/kept", "1".to_owned(), true));
+    assert_eq!(received[1].parts(), ("a/end", "3".to_owned(), false));
 }
 
 #[tokio::test]
@@ -79,13 +80,13 @@ async fn the_will_is_published_only_without_a_disconnect() {
         let mut listener = Listener::at(&broker.settings(""), "bankwatch/#").await;
         let mut session = connected(&settings(&proxy.url(), &version)).await;
         proxy.cut();
-        assert_eq!(lost(&mut session).await.kind, MqttErrorKind::ConnectionLost);
-        assert_eq!(listener.hears(1).await[0].told(), ("bankwatch/status", "offline".to_owned(), false));
+        assert_eq!(disconnect_error(&mut session).await.kind, MqttErrorKind::ConnectionLost);
+        assert_eq!(listener.receive(1).await[0].parts(), ("bankwatch/status", "offline".to_owned(), false));
         // The farewell goes straight to the broker, so that it is there before what follows.
         connected(&broker.settings(&version)).await.close().await;
         let end = vec![Message::transient("bankwatch/end", ""), Message::clear_retained("bankwatch/status")];
         connected(&broker.settings("client_id = \"other\"")).await.publish(end).await.unwrap();
-        assert_eq!(listener.hears(1).await[0].topic, "bankwatch/end");
+        assert_eq!(listener.receive(1).await[0].topic, "bankwatch/end");
     }
 }
 
@@ -98,7 +99,7 @@ async fn repeated_takeovers_are_detected_without_a_reason_code() {
         for nth in 1..=3 {
             first.connect().await.unwrap();
             second.connect().await.unwrap();
-            let refusal = lost(&mut first).await;
+            let refusal = disconnect_error(&mut first).await;
             // Newer brokers name it at once where they can.
             let is_named = refusal.to_string().contains("another client uses the id \"cellar\"");
             assert_eq!(is_named, refusal.kind == MqttErrorKind::TakenOver);
@@ -110,27 +111,27 @@ async fn repeated_takeovers_are_detected_without_a_reason_code() {
 #[tokio::test]
 async fn a_hanging_broker_is_noticed_while_publishing() {
     let Some(broker) = Broker::start() else { return };
-    let mut session = patient(&broker.settings(""), BRIEF);
+    let mut session = session_with(&broker.settings(""), SHORT_TIMEOUTS);
     session.connect().await.unwrap();
     broker.hang();
     let refusal =
         timeout(LONG, session.publish(vec![Message::transient("a", "1")])).await.unwrap().unwrap_err();
     assert_eq!(refusal.kind, MqttErrorKind::Timeout);
-    assert_eq!(lost(&mut session).await, refusal);
-    let refusal = mqtt::refused(&mut session).await;
+    assert_eq!(disconnect_error(&mut session).await, refusal);
+    let refusal = mqtt::connect_error(&mut session).await;
     assert_eq!(refusal.kind, MqttErrorKind::Timeout, "{refusal}");
     broker.go_on();
-    back(&mut session).await;
+    reconnect(&mut session).await;
     session.publish(vec![Message::transient("a", "2")]).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_hanging_broker_is_noticed_while_idle() {
     let Some(broker) = Broker::start() else { return };
-    let mut session = patient(&broker.settings(""), BRIEF);
+    let mut session = session_with(&broker.settings(""), SHORT_TIMEOUTS);
     session.connect().await.unwrap();
     broker.hang();
-    assert_eq!(lost(&mut session).await.kind, MqttErrorKind::ConnectionLost);
+    assert_eq!(disconnect_error(&mut session).await.kind, MqttErrorKind::ConnectionLost);
 }
 
 #[tokio::test]
@@ -140,13 +141,13 @@ async fn a_restarted_broker_is_reconnected() {
     let mut session = connected(&settings).await;
     session.publish(vec![Message::retained("kept", "1")]).await.unwrap();
     broker.kill();
-    assert_eq!(lost(&mut session).await.kind, MqttErrorKind::ConnectionLost);
-    assert_eq!(mqtt::refused(&mut session).await.kind, MqttErrorKind::ConnectionRefused);
+    assert_eq!(disconnect_error(&mut session).await.kind, MqttErrorKind::ConnectionLost);
+    assert_eq!(mqtt::connect_error(&mut session).await.kind, MqttErrorKind::ConnectionRefused);
     broker.start_again();
     session.connect().await.unwrap();
     session.publish(vec![Message::retained("kept", "2")]).await.unwrap();
-    let heard = Listener::at(&settings, "kept").await.hears(1).await;
-    assert_eq!(heard[0].told(), ("kept", "2".to_owned(), true));
+    let received = Listener::at(&settings, "kept").await.receive(1).await;
+    assert_eq!(received[0].parts(), ("kept", "2".to_owned(), true));
 }
 
 #[tokio::test]
@@ -218,7 +219,7 @@ async fn secrets_are_never_shown() {
     let Some(broker) = Setup::default().user("house", "right").start() else { return };
     let settings = broker.settings("username = \"house\"\npassword = \"hunter2hunter2\"");
     let mut session = session(&settings);
-    let refusal = mqtt::refused(&mut session).await;
+    let refusal = mqtt::connect_error(&mut session).await;
     let shown = format!("{session:?} {refusal:?} {refusal} {settings:?}");
     assert!(!shown.contains("hunter2"), "{shown}");
     // The library writes its options, the password among them, for whoever logs at debug.

@@ -1,4 +1,4 @@
-//! TLS with a real broker: what is let in, what is refused, and in which words.
+//! TLS with a real broker: what is accepted, what is refused, and the error messages.
 
 use std::fmt::Write as _;
 use std::net::TcpListener;
@@ -14,7 +14,7 @@ use openssl::x509::X509;
 use support::broker::{Broker, Setup, settings};
 use support::certificates::{Authority, Papers};
 use support::mqtt;
-use support::mqtt::{BRIEF, connected, patient, refused};
+use support::mqtt::{SHORT_TIMEOUTS, connect_error, connected, session_with};
 
 const DAY: i64 = 86_400;
 
@@ -45,8 +45,8 @@ fn trusting(broker: &Broker) -> String {
     files(broker, &[("ca_file", "ca.crt")])
 }
 
-async fn told(url: &str, lines: &str) -> (Kind, String) {
-    let refusal = refused(&mut patient(&settings(url, lines), BRIEF)).await;
+async fn attempt(url: &str, lines: &str) -> (Kind, String) {
+    let refusal = connect_error(&mut session_with(&settings(url, lines), SHORT_TIMEOUTS)).await;
     (refusal.kind, refusal.to_string())
 }
 
@@ -77,7 +77,7 @@ async fn a_certificate_for_another_host_is_refused() {
             "the broker's certificate is for \"broker.lan\", 192.0.2.7, not for \"{host}\": use one of these \
              names in [mqtt] url, or give the broker a certificate for this name"
         );
-        assert_eq!(told(&url(&broker, host), &trusting(&broker)).await, (Kind::CertificateName, expected));
+        assert_eq!(attempt(&url(&broker, host), &trusting(&broker)).await, (Kind::CertificateName, expected));
     }
 }
 
@@ -90,7 +90,7 @@ async fn an_expired_or_future_certificate_is_refused() {
     ] {
         let papers = authority.signs_for(&["localhost"], from, until);
         let Some(broker) = guarded(&papers, &authority, "") else { return };
-        let (kind, sentence) = told(&url(&broker, "localhost"), &trusting(&broker)).await;
+        let (kind, sentence) = attempt(&url(&broker, "localhost"), &trusting(&broker)).await;
         assert_eq!(kind, Kind::CertificateExpired);
         assert!(sentence.starts_with(begins) && sentence.contains("clock"), "{sentence}");
     }
@@ -102,7 +102,7 @@ async fn a_certificate_of_an_untrusted_ca_is_refused() {
     let Some(broker) = guarded(&other.signs(&["localhost"]), &authority, "") else { return };
     // Neither with a CA file that is not its authority's nor with the system's store.
     for lines in [trusting(&broker), String::new()] {
-        let (kind, sentence) = told(&url(&broker, "localhost"), &lines).await;
+        let (kind, sentence) = attempt(&url(&broker, "localhost"), &lines).await;
         assert_eq!(kind, Kind::CertificateUntrusted);
         let ends = "): set [mqtt] ca_file to the certificate of the CA that signed it";
         assert!(
@@ -139,13 +139,13 @@ async fn a_required_client_certificate_is_sent() {
             .unwrap();
         let missing =
             "the broker requires a client certificate: set [mqtt] client_cert_file and client_key_file";
-        assert_eq!(told(&here, &trusting(&broker)).await, (Kind::ClientCertificate, missing.to_owned()));
+        assert_eq!(attempt(&here, &trusting(&broker)).await, (Kind::ClientCertificate, missing.to_owned()));
         let refused = format!(
             "the broker rejects the client certificate {}: it must be valid and signed by a CA that the broker \
              trusts",
             broker.folder().join("bad.crt").display()
         );
-        assert_eq!(told(&here, &shown("bad")).await, (Kind::ClientCertificate, refused));
+        assert_eq!(attempt(&here, &shown("bad")).await, (Kind::ClientCertificate, refused));
     }
 }
 
@@ -208,7 +208,7 @@ async fn unusable_files_are_named() {
             ),
         ),
     ] {
-        assert_eq!(told(&here, &lines).await, (Kind::InvalidFile, expected));
+        assert_eq!(attempt(&here, &lines).await, (Kind::InvalidFile, expected));
     }
 }
 
@@ -220,11 +220,11 @@ async fn a_tls_mismatch_is_detected() {
     let to_guarded = format!("mqtt://localhost:{}", guarded.port());
     let expected =
         format!("{to_guarded} expects TLS: use mqtts:// in [mqtt] url, or the broker's port without TLS");
-    assert_eq!(told(&to_guarded, "").await, (Kind::TlsExpected, expected));
+    assert_eq!(attempt(&to_guarded, "").await, (Kind::TlsExpected, expected));
     let to_plain = url(&plain, "localhost");
     let expected =
         format!("{to_plain} does not speak TLS: use mqtt:// in [mqtt] url, or the broker's TLS port");
-    assert_eq!(told(&to_plain, &trusting(&guarded)).await, (Kind::PlainExpected, expected));
+    assert_eq!(attempt(&to_plain, &trusting(&guarded)).await, (Kind::PlainExpected, expected));
 }
 
 #[tokio::test]
@@ -251,7 +251,7 @@ async fn tls_1_1_is_refused() {
         Kind::Tls,
         "the broker does not support TLS 1.2 or newer: update the broker or its settings".to_owned(),
     );
-    assert_eq!(told(&url, &trusting).await, expected);
+    assert_eq!(attempt(&url, &trusting).await, expected);
     assert!(!agreed.join().unwrap());
 }
 
@@ -261,7 +261,7 @@ async fn a_hanging_tls_broker_is_detected() {
     let papers = authority.signs(&["localhost"]);
     let Some(broker) = guarded(&papers, &authority, "") else { return };
     broker.hang();
-    assert_eq!(told(&url(&broker, "localhost"), &trusting(&broker)).await.0, Kind::Timeout);
+    assert_eq!(attempt(&url(&broker, "localhost"), &trusting(&broker)).await.0, Kind::Timeout);
     broker.go_on();
     connected(&settings(&url(&broker, "localhost"), &trusting(&broker))).await;
 }

@@ -1,5 +1,4 @@
-//! What Home Assistant is told there is: every entity that the predecessor's users have, under the same ids, and what
-//! has been seen beside it.
+//! Discovery messages: all entities of pytes_serial with the same ids, and further values once they were seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,7 +24,7 @@ use support::payload_fixture::{
     topics, written,
 };
 
-/// What a real Home Assistant made of the predecessor, and where it was written down first: beside the project.
+/// The entities of pytes_serial in a real Home Assistant, and where they were recorded first: next to the project.
 const COMMITTED: &str = "tests/home-assistant-entities.tsv";
 const ORIGINAL: &str = "../shared/design/home-assistant-entities.tsv";
 
@@ -71,8 +70,8 @@ fn each_level_has_the_entities_of_pytes_serial_unchanged() {
         let wanted: BTreeSet<Row> =
             predecessors.iter().filter(|row| level_of(row) <= level).cloned().collect();
         let all: BTreeSet<&str> = predecessors.iter().map(|row| row[1].as_str()).collect();
-        let told = components(&announced(reading("pytes", 2, 16), level));
-        let told: BTreeSet<Row> = told
+        let announced_components = components(&announced(reading("pytes", 2, 16), level));
+        let announced_components: BTreeSet<Row> = announced_components
             .iter()
             .filter(|one| all.contains(one.text("uniq_id")))
             .map(|one| {
@@ -83,7 +82,7 @@ fn each_level_has_the_entities_of_pytes_serial_unchanged() {
                 [&one.device, id, entity, unit, class, state].map(str::to_owned)
             })
             .collect();
-        assert_eq!(told, wanted, "{level:?}: {} wanted", wanted.len());
+        assert_eq!(announced_components, wanted, "{level:?}: {} wanted", wanted.len());
     }
 }
 
@@ -170,10 +169,10 @@ fn device_details_come_from_the_settings_or_the_master() {
         let device = json(&message.payload)["dev"].clone();
         ["name", "mf", "mdl", "sw"].map(|key| device[key].as_str().map(str::to_owned))
     };
-    let said = |texts: [&str; 4]| texts.map(|text| Some(text.to_owned()));
-    assert_eq!(device(&[], reading("pytes", 2, 16)), said(["pytes", "Pylon", "US2000C", "B67.5.0"]));
+    let some = |texts: [&str; 4]| texts.map(|text| Some(text.to_owned()));
+    assert_eq!(device(&[], reading("pytes", 2, 16)), some(["pytes", "Pylon", "US2000C", "B67.5.0"]));
     let given = ["bank.manufacturer=PYTES", "bank.model=E-BOX"];
-    assert_eq!(device(&given, reading("pytes", 2, 16)), said(["pytes", "PYTES", "E-BOX", "B67.5.0"]));
+    assert_eq!(device(&given, reading("pytes", 2, 16)), some(["pytes", "PYTES", "E-BOX", "B67.5.0"]));
     let mut stack = reading("pytes", 2, 16);
     let own = Facts { model: Some("Force\u{1b}-H2".into()), ..Facts::default() };
     stack.facts.push((FactSource::Info, own));
@@ -246,9 +245,9 @@ fn cell_numbers_have_three_digits_beyond_99_cells() {
 
 #[test]
 fn new_entities_have_readable_names_legacy_ones_keep_theirs() {
-    let told = components(&announced(reading("pytes", 2, 16), CellLevel::High));
+    let announced_components = components(&announced(reading("pytes", 2, 16), CellLevel::High));
     let name = |id: &str| {
-        let one = told.iter().find(|one| one.text("uniq_id") == id).expect(id);
+        let one = announced_components.iter().find(|one| one.text("uniq_id") == id).expect(id);
         (one.text("name").to_owned(), one.text("def_ent_id").to_owned())
     };
     for (id, readable, entity) in [
@@ -263,8 +262,11 @@ fn new_entities_have_readable_names_legacy_ones_keep_theirs() {
     ] {
         assert_eq!(name(id), (readable.to_owned(), entity.to_owned()));
     }
-    let with_object_id: Vec<&str> =
-        told.iter().filter(|one| !one.config["obj_id"].is_null()).map(|one| one.text("uniq_id")).collect();
+    let with_object_id: Vec<&str> = announced_components
+        .iter()
+        .filter(|one| !one.config["obj_id"].is_null())
+        .map(|one| one.text("uniq_id"))
+        .collect();
     assert_eq!(with_object_id, ["pytes_soh_1", "pytes_soh_2"]);
     for entity in ENTITIES.iter().filter(|entity| !entity.is_legacy && entity.stem != "soh") {
         let name = entity.name(Some("7"));
@@ -311,8 +313,10 @@ fn the_cells_device_is_connected_via_the_bank() {
 #[test]
 fn cells_except_voltages_are_disabled_only_for_new_users() {
     let off = |shape: &AnnouncedDevices, level| -> BTreeSet<String> {
-        let told = components(&discovery::messages(&topics(), shape, level, &EXPIRY));
-        let cells = told.into_iter().filter(|one| one.device == "pytes_cells" && one.config["en"] == false);
+        let announced_components = components(&discovery::messages(&topics(), shape, level, &EXPIRY));
+        let cells = announced_components
+            .into_iter()
+            .filter(|one| one.device == "pytes_cells" && one.config["en"] == false);
         cells.map(|one| one.text("uniq_id").to_owned()).collect()
     };
     let shape = |set: &[&str]| {
@@ -341,9 +345,11 @@ fn slugs_match_those_of_home_assistant() {
     for (name, id) in cases {
         assert_eq!(slug(name), id);
     }
-    let told = components(&announced(reading("My-Bank", 1, 1), CellLevel::Low));
-    assert!(told.iter().any(|one| one.text("def_ent_id") == "sensor.my_bank_cells_voltage_101"));
-    assert!(told.iter().any(|one| one.text("uniq_id") == "My-Bank_voltage_101"));
+    let announced_components = components(&announced(reading("My-Bank", 1, 1), CellLevel::Low));
+    assert!(
+        announced_components.iter().any(|one| one.text("def_ent_id") == "sensor.my_bank_cells_voltage_101")
+    );
+    assert!(announced_components.iter().any(|one| one.text("uniq_id") == "My-Bank_voltage_101"));
 }
 
 #[test]

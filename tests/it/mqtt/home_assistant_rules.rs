@@ -69,12 +69,12 @@ const OF_BINARY_SENSOR: &[&str] = &["pl_on", "pl_off"];
 /// What breaks a rule in one component, a sentence each.
 fn breaches(one: &Component) -> Vec<String> {
     let (platform, class) = (one.text("p"), one.text("dev_cla"));
-    let keys: Vec<&str> = one.present_keys.as_object().unwrap().keys().map(String::as_str).collect();
+    let keys: Vec<&str> = one.config.as_object().unwrap().keys().map(String::as_str).collect();
     let own = if platform == "sensor" { OF_SENSOR } else { OF_BINARY_SENSOR };
     let mut broken = Vec::new();
     let mut hold = |holds: bool, rule: &str| {
         if !holds {
-            broken.push(format!("{}: {rule}: {}", one.text("uniq_id"), one.present_keys));
+            broken.push(format!("{}: {rule}: {}", one.text("uniq_id"), one.config));
         }
     };
     let row = CLASSES.iter().find(|row| (row.0, row.1) == (platform, class));
@@ -134,12 +134,12 @@ fn broken(messages: &[Message]) -> Vec<String> {
         hold(id.is_some_and(|id| !id.is_empty() && id.chars().all(of_id)), "not a discovery topic");
         hold(message.retained, "not kept for those who come later");
         hold(message.payload.len() < 64_000, &format!("{} bytes", message.payload.len()));
-        let said = json(&message.payload);
+        let message_json = json(&message.payload);
         hold(
-            said["o"]["name"].as_str().is_some_and(|name| !name.is_empty()),
+            message_json["o"]["name"].as_str().is_some_and(|name| !name.is_empty()),
             "without its origin it is refused",
         );
-        let device = &said["dev"];
+        let device = &message_json["dev"];
         hold(device["ids"][0] == device["name"] && device["name"].is_string(), "a device without its name");
         let via = device["via_device"].as_str();
         hold(
@@ -149,9 +149,9 @@ fn broken(messages: &[Message]) -> Vec<String> {
         declared.insert(device["name"].as_str().unwrap_or_default().to_owned());
         let first = devices.entry(device["name"].to_string()).or_insert_with(|| device.clone());
         hold(first == device, "a device that another message describes otherwise");
-        let all = said["avty"].as_array().is_some_and(|topics| topics.len() > 1);
-        hold(!all || said["avty_mode"] == "all", "with several topics every one must say online");
-        let keys: Vec<&String> = said.as_object().unwrap().keys().collect();
+        let all = message_json["avty"].as_array().is_some_and(|topics| topics.len() > 1);
+        hold(!all || message_json["avty_mode"] == "all", "with several topics every one must say online");
+        let keys: Vec<&String> = message_json.as_object().unwrap().keys().collect();
         hold(keys == ["avty", "avty_mode", "cmps", "dev", "o"], "unknown keys");
     }
     broken
@@ -174,9 +174,9 @@ fn messages_follow_the_rules_and_stay_small() {
 fn the_rules_detect_violations() {
     let messages = announced(reading("pytes", 1, 1), CellLevel::Off);
     let spoilt = |key: &str, value: Value| {
-        let mut said = json(&messages[0].payload);
-        said["cmps"]["voltage"][key] = value;
-        broken(&[Message::retained(&*messages[0].topic, said.to_string())]).len()
+        let mut message_json = json(&messages[0].payload);
+        message_json["cmps"]["voltage"][key] = value;
+        broken(&[Message::retained(&*messages[0].topic, message_json.to_string())]).len()
     };
     let spoilt_ones = [
         ("unit_of_meas", "%".into()),
@@ -220,7 +220,7 @@ fn disagreements(report: &BankReport, level: CellLevel) -> Vec<String> {
     let mut shape = AnnouncedDevices::new(&bank(&report.reading.bank));
     let parts = parts(report, level);
     shape.update(report, &parts);
-    let said: BTreeMap<&str, Value> =
+    let message_json: BTreeMap<&str, Value> =
         parts.iter().map(|part| (part.topic.as_str(), json(&part.payload))).collect();
     let mut wrong = Vec::new();
     for one in components(&discovery::messages(&topics(), &shape, level, &EXPIRY)) {
@@ -228,7 +228,7 @@ fn disagreements(report: &BankReport, level: CellLevel) -> Vec<String> {
         if one.text("dev_cla") == "connectivity" {
             continue;
         }
-        let Some(message) = said.get(one.text("stat_t")) else { continue };
+        let Some(message) = message_json.get(one.text("stat_t")) else { continue };
         let state = rendered(one.text("val_tpl"), message);
         let fits = state.as_deref().is_some_and(|state| fits(&one, state));
         if !fits {
@@ -240,8 +240,7 @@ fn disagreements(report: &BankReport, level: CellLevel) -> Vec<String> {
 
 /// Whether Home Assistant takes that state.
 fn fits(one: &Component, state: &str) -> bool {
-    let number =
-        ["unit_of_meas", "stat_cla", "sug_dsp_prc"].iter().any(|key| !one.present_keys[*key].is_null());
+    let number = ["unit_of_meas", "stat_cla", "sug_dsp_prc"].iter().any(|key| !one.config[*key].is_null());
     match one.text("dev_cla") {
         // To a text it would be a text like any other.
         _ if state == "None" => number || one.text("p") == "binary_sensor" || !one.text("dev_cla").is_empty(),
@@ -276,20 +275,22 @@ fn a_bank_logs_less_than_one_log_book_entry_a_minute() {
     let mut shape = AnnouncedDevices::new(&settings(&["bank.name=bank", "bank.cells=medium"]).banks[0]);
     let report = living.report(SweepKind::Full, |_| ());
     shape.update(&report, &parts(&report, CellLevel::Medium));
-    let told = components(&discovery::messages(&topics(), &shape, CellLevel::Medium, &EXPIRY));
-    let told: Vec<Component> = told.into_iter().filter(is_in_log_book).collect();
-    assert!(told.len() > 30, "states of the cells as well");
+    let announced_components =
+        components(&discovery::messages(&topics(), &shape, CellLevel::Medium, &EXPIRY));
+    let announced_components: Vec<Component> =
+        announced_components.into_iter().filter(is_in_log_book).collect();
+    assert!(announced_components.len() > 30, "states of the cells as well");
     let (mut before, mut lines) = (Vec::new(), BTreeMap::<&str, usize>::new());
     for _ in 0..6 * MINUTES {
         living.advance(INTERVAL);
         let report = living.report(SweepKind::Full, |_| ());
-        let said: BTreeMap<String, Value> = parts(&report, CellLevel::Medium)
+        let message_json: BTreeMap<String, Value> = parts(&report, CellLevel::Medium)
             .into_iter()
             .map(|part| (part.topic, json(&part.payload)))
             .collect();
-        let state = |one: &Component| rendered(one.text("val_tpl"), said.get(one.text("stat_t"))?);
-        let now: Vec<Option<String>> = told.iter().map(state).collect();
-        for ((one, now), before) in told.iter().zip(&now).zip(&before) {
+        let state = |one: &Component| rendered(one.text("val_tpl"), message_json.get(one.text("stat_t"))?);
+        let now: Vec<Option<String>> = announced_components.iter().map(state).collect();
+        for ((one, now), before) in announced_components.iter().zip(&now).zip(&before) {
             *lines.entry(one.text("uniq_id")).or_default() += usize::from(now != before);
         }
         before = now;
@@ -311,8 +312,8 @@ fn simulated(dialect: Dialect) -> BankReading {
         false => std::iter::once(CommandName::Pwr.bare()).chain(numbered).collect(),
     };
     let mut exchange = |command: Command| {
-        let heard = ask(&mut console, &command.to_string()).received;
-        let outcome: Result<Answer, CommandError> = Ok(Answer::from_transcript(&heard));
+        let received = ask(&mut console, &command.to_string()).received;
+        let outcome: Result<Answer, CommandError> = Ok(Answer::from_transcript(&received));
         Exchange { command, outcome, attempts: 1 }
     };
     assemble(&Transcript {

@@ -1,4 +1,4 @@
-//! The way over from the predecessor's discovery and the way back: which messages are whose, in what order they give
+//! Migration from pytes_serial's discovery and back: which program published a message, in what order messages give
 //! way, and that every entity is found again under its own id.
 
 use std::collections::BTreeSet;
@@ -191,7 +191,7 @@ fn after_migrating_back_every_entity_has_a_value() {
     let report = BankReport::of_one(reading("pytes", 3, 120));
     let document = StatusDocument::of(&report, &TimeZone::UTC);
     for level in LEVELS {
-        let said: BTreeSet<String> = LegacyTopics::new()
+        let published: BTreeSet<String> = LegacyTopics::new()
             .messages(Instant::now(), &document, level)
             .into_iter()
             .map(|message| message.topic)
@@ -199,7 +199,7 @@ fn after_migrating_back_every_entity_has_a_value() {
         let handshake = hand_back(&topics(), "pytes", &announced(report.reading.clone(), level));
         for config in &handshake.announce {
             let config = json(&config.payload);
-            assert!(said.contains(config["stat_t"].as_str().unwrap()), "{level:?} {config}");
+            assert!(published.contains(config["stat_t"].as_str().unwrap()), "{level:?} {config}");
         }
     }
 }

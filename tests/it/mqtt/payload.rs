@@ -1,4 +1,4 @@
-//! What is said of a bank to a broker: each topic, key and figure; what was not said is null or silent, never made up.
+//! Payloads of a bank: every topic, key and value. A missing value is null or not published, never invented.
 
 use bankwatch::internals::model::event_word::EventWord;
 use bankwatch::internals::model::reading::{BankReading, BatteryReading, Measured, Presence};
@@ -22,8 +22,8 @@ fn find(parts: &[TopicPayload], kind: MessageKind) -> Option<Value> {
     parts.iter().find(|part| part.kind == kind).map(|part| json(&part.payload))
 }
 
-/// What is said of the kind in that full reading at level high.
-fn said(reading: BankReading, kind: MessageKind) -> Value {
+/// The payload of that kind in a full reading at level high.
+fn payload_of(reading: BankReading, kind: MessageKind) -> Value {
     find(&parts_of(reading, CellLevel::High), kind).unwrap_or_else(|| panic!("nothing of {kind:?}"))
 }
 
@@ -66,7 +66,8 @@ fn bank_voltage_and_current_have_two_decimals() {
     let mut bank = reading("pytes", 1, 16);
     bank.batteries[0].measured.voltage = Some(Millivolts(52_715));
     bank.batteries[0].measured.current = Some(Milliamps(-2_186));
-    let (state, document) = (said(bank.clone(), MessageKind::Bank), said(bank, MessageKind::Document));
+    let (state, document) =
+        (payload_of(bank.clone(), MessageKind::Bank), payload_of(bank, MessageKind::Document));
     assert_eq!([&state["voltage"], &state["current"]], [52.72, -2.19]);
     assert_eq!([&document["voltage"], &document["current"]], [52.7, -2.2]);
 }
@@ -95,11 +96,11 @@ fn the_cell_level_determines_the_cell_values() {
 fn lowest_and_highest_cell_are_named_like_the_cells() {
     let mut bank = reading("pytes", 2, 16);
     bank.batteries[1].cells.as_mut().unwrap()[3].voltage = Some(Millivolts(2_900));
-    let cells = said(bank, MessageKind::BankCells);
+    let cells = payload_of(bank, MessageKind::BankCells);
     assert_eq!((&cells["lowest_cell"], &cells["voltage_min"]), (&json!("204"), &json!(2.9)));
     let mut stack = reading("stack", 1, 120);
     stack.batteries[0].cells.as_mut().unwrap()[3].voltage = Some(Millivolts(2_900));
-    assert_eq!(said(stack, MessageKind::BankCells)["lowest_cell"], "1004");
+    assert_eq!(payload_of(stack, MessageKind::BankCells)["lowest_cell"], "1004");
 }
 
 #[test]
@@ -222,7 +223,7 @@ fn balancing_comes_from_cells_or_state_else_it_is_null() {
     let balancing = |change: fn(&mut BatteryReading)| {
         let mut bank = reading("pytes", 1, 16);
         change(&mut bank.batteries[0]);
-        said(bank, MessageKind::Detail(place(1)))["balancing"].clone()
+        payload_of(bank, MessageKind::Detail(place(1)))["balancing"].clone()
     };
     assert_eq!(balancing(|_| ()), json!(false));
     assert_eq!(balancing(|battery| battery.cells.as_mut().unwrap()[4].balancing = Some(true)), json!(true));
@@ -276,14 +277,14 @@ proptest! {
         let mut bank = reading("pytes", 1, 16);
         bank.batteries[0].measured.base_state = Some(Word::new(&text));
         bank.batteries[0].cells.as_mut().unwrap()[at].volt_state = Some(Word::new(&text));
-        let told = components(&announced(bank.clone(), CellLevel::Medium));
+        let announced_components = components(&announced(bank.clone(), CellLevel::Medium));
         let parts = parts_of(bank, CellLevel::Medium);
         for (id, kind, at) in [
             ("pytes_basic_st".to_owned(), MessageKind::Bank, None),
             ("pytes_basic_st_1".to_owned(), MessageKind::Battery(place(1)), None),
             (format!("pytes_volt_st_1{:02}", at + 1), MessageKind::Cells(place(1)), Some(at)),
         ] {
-            let options = told.iter().find(|one| one.text("uniq_id") == id).unwrap().config["ops"].clone();
+            let options = announced_components.iter().find(|one| one.text("uniq_id") == id).unwrap().config["ops"].clone();
             let content = find(&parts, kind).unwrap();
             let state = at.map_or(&content["basic_st"], |at| &content["volt_st"][at]);
             prop_assert!(options.as_array().unwrap().contains(state), "{id}: {state} of {options}");

@@ -1,4 +1,4 @@
-//! What is said to the broker, and when: few messages, never a stale one, availability at once.
+//! What is published and when: few messages, never an expired value, availability at once.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ use support::settings::Place;
 
 const FACTS: Duration = Duration::from_secs(900);
 
-/// A herald on a clock of its own.
-struct House {
-    herald: Publisher,
+/// A publisher with a clock controlled by the test.
+struct Harness {
+    publisher: Publisher,
     start: Instant,
 }
 
-impl House {
-    /// Of a bank called `pytes` with these lines of settings for it and for the broker.
+impl Harness {
+    /// A bank `pytes`, with further settings for the bank and for `[mqtt]`.
     fn new(bank: &str, mqtt: &str) -> Self {
         let text = format!(
             "[[bank]]\nname = \"pytes\"\nlink = \"/dev/ttyUSB0\"\n{bank}\n[mqtt]\nenabled = true\n\
@@ -30,38 +30,38 @@ impl House {
         let view = |bank: &_| BankView { settings: Clone::clone(bank), facts_every: FACTS };
         let banks: Vec<_> = settings.banks.iter().map(view).collect();
         let start = Instant::now();
-        Self { herald: Publisher::new(&settings.mqtt, &banks, start), start }
+        Self { publisher: Publisher::new(&settings.mqtt, &banks, start), start }
     }
 
     fn at(&self, seconds: f64) -> Instant {
         self.start + Duration::from_secs_f64(seconds)
     }
 
-    /// Connects, hears the report, says what is due, and lets the echoes pass.
+    /// Connects, publishes the report, and waits for the repetitions.
     fn settled(bank: &str, mqtt: &str, report: &BankReport) -> Self {
-        let mut house = Self::new(bank, mqtt);
-        house.herald.on_connected(house.at(0.0));
-        house.hear(report, 0.0);
+        let mut harness = Self::new(bank, mqtt);
+        harness.publisher.on_connected(harness.at(0.0));
+        harness.report(report, 0.0);
         for echo in [0.0].into_iter().chain(REPEAT_AFTER.map(|echo| echo.as_secs_f64())) {
-            house.due(echo);
+            harness.due(echo);
         }
-        house.start += *REPEAT_AFTER.last().unwrap();
-        house
+        harness.start += *REPEAT_AFTER.last().unwrap();
+        harness
     }
 
-    /// A reading comes in at the very moment its sweep began.
-    fn hear(&mut self, report: &BankReport, seconds: f64) {
+    /// The reading arrives at the moment its sweep started.
+    fn report(&mut self, report: &BankReport, seconds: f64) {
         let now = self.at(seconds);
-        self.herald.on_report(report, Duration::ZERO, 0, now);
+        self.publisher.on_report(report, Duration::ZERO, 0, now);
     }
 
     fn due(&mut self, seconds: f64) -> Vec<Message> {
         let now = self.at(seconds);
-        self.herald.due(now).messages
+        self.publisher.due(now).messages
     }
 
-    fn heard(&mut self, report: &BankReport, seconds: f64) -> Vec<Message> {
-        self.hear(report, seconds);
+    fn messages_after(&mut self, report: &BankReport, seconds: f64) -> Vec<Message> {
+        self.report(report, seconds);
         self.due(seconds)
     }
 }
@@ -89,20 +89,20 @@ fn payload<'a>(messages: &'a [Message], topic: &str) -> Option<&'a str> {
 
 #[test]
 fn discovery_comes_first_then_availability_then_state() {
-    let mut house = House::new("", "");
-    let certain = house.herald.on_connected(house.at(0.0));
+    let mut harness = Harness::new("", "");
+    let certain = harness.publisher.on_connected(harness.at(0.0));
     assert_eq!(
         certain,
         [Message::clear_retained("bankwatch/pytes/status")],
-        "nobody has been heard yet: what is kept of an earlier life is cleared"
+        "no reading yet: the status of an earlier run is cleared"
     );
     let summary = report(SweepKind::Summary, 2, 16);
     assert!(
-        !topics(&house.heard(&summary, 1.0)).iter().any(|topic| topic.ends_with("/config")),
+        !topics(&harness.messages_after(&summary, 1.0)).iter().any(|topic| topic.ends_with("/config")),
         "cells are not known"
     );
 
-    let messages = house.heard(&full(), 2.0);
+    let messages = harness.messages_after(&full(), 2.0);
     let place = |end: &str| messages.iter().position(|message| message.topic.ends_with(end));
     let configs = messages.iter().filter(|message| message.topic.ends_with("/config"));
     assert_eq!(configs.filter(|config| config.retained).count(), 5, "the bank, and two a battery");
@@ -123,18 +123,18 @@ fn discovery_comes_first_then_availability_then_state() {
 
 #[test]
 fn state_is_published_once_per_interval_with_the_newest_values() {
-    let mut house = House::settled("summary_interval = \"2s\"", "publish_interval = \"10s\"", &full());
+    let mut harness = Harness::settled("summary_interval = \"2s\"", "publish_interval = \"10s\"", &full());
     let state = |messages: &[Message]| payload(messages, "bankwatch/pytes/state").map(str::to_owned);
-    let mut said = Vec::new();
+    let mut published = Vec::new();
     for second in 0..40 {
         let kind = if second % 10 == 0 { SweepKind::Full } else { SweepKind::Summary };
-        let messages = house.heard(&volts(kind, 53_000 + second * 100), f64::from(second));
+        let messages = harness.messages_after(&volts(kind, 53_000 + second * 100), f64::from(second));
         if let Some(state) = state(&messages) {
-            said.push((second, state));
+            published.push((second, state));
         }
     }
-    assert!((4..=5).contains(&said.len()), "{said:?}");
-    for (second, state) in said {
+    assert!((4..=5).contains(&published.len()), "{published:?}");
+    for (second, state) in published {
         let volts = format!("\"voltage\":{}", f64::from(53_000 + second * 100) / 1000.0);
         assert!(state.contains(&volts), "{state} is not of second {second}");
     }
@@ -142,28 +142,30 @@ fn state_is_published_once_per_interval_with_the_newest_values() {
 
 #[test]
 fn an_interval_of_zero_publishes_every_reading() {
-    let mut house = House::settled("", "publish_interval = \"0s\"", &full());
+    let mut harness = Harness::settled("", "publish_interval = \"0s\"", &full());
     for second in 1..10 {
-        let messages = house.heard(&volts(SweepKind::Summary, 53_000 + second * 100), f64::from(second));
+        let messages =
+            harness.messages_after(&volts(SweepKind::Summary, 53_000 + second * 100), f64::from(second));
         assert!(payload(&messages, "bankwatch/pytes/state").is_some());
     }
 }
 
 #[test]
 fn unchanged_values_are_repeated_after_half_their_expiry_time() {
-    let mut house = House::settled("interval = \"10s\"", "publish_interval = \"10s\"", &full());
-    let quiet: Vec<usize> = (1..=6).map(|turn| house.heard(&full(), f64::from(turn) * 10.0).len()).collect();
-    // ExpiryPolicy is 60 s; the last echo was at 0.
+    let mut harness = Harness::settled("interval = \"10s\"", "publish_interval = \"10s\"", &full());
+    let quiet: Vec<usize> =
+        (1..=6).map(|turn| harness.messages_after(&full(), f64::from(turn) * 10.0).len()).collect();
+    // Values expire after 60 s; the last repetition was at 0.
     assert_eq!(
         quiet.iter().map(|count| usize::from(*count > 0)).collect::<Vec<_>>(),
         [0, 0, 1, 0, 0, 1],
         "{quiet:?}"
     );
-    let mut house = House::settled("interval = \"10s\"", "publish_interval = \"10s\"", &full());
+    let mut harness = Harness::settled("interval = \"10s\"", "publish_interval = \"10s\"", &full());
     let other = changed(SweepKind::Full, |reading| {
         reading.batteries[1].measured.voltage = Some(Millivolts(53_500));
     });
-    let messages = house.heard(&other, 10.0);
+    let messages = harness.messages_after(&other, 10.0);
     let changed = topics(&messages);
     assert!(changed.contains(&"bankwatch/pytes/battery/2/state"), "{changed:?}");
     assert!(!changed.iter().any(|topic| topic.contains("battery/1/")), "{changed:?}");
@@ -171,60 +173,60 @@ fn unchanged_values_are_repeated_after_half_their_expiry_time() {
 
 #[test]
 fn availability_changes_ignore_the_publish_interval() {
-    let mut house = House::settled("", "publish_interval = \"1h\"", &full());
+    let mut harness = Harness::settled("", "publish_interval = \"1h\"", &full());
     let gone = changed(SweepKind::Summary, |reading| reading.batteries[1].presence = Presence::Absent);
     let offline = Message::retained("bankwatch/pytes/battery/2/status", "offline");
-    assert_eq!(house.heard(&gone, 2.0), [offline]);
+    assert_eq!(harness.messages_after(&gone, 2.0), [offline]);
     let back = Message::retained("bankwatch/pytes/battery/2/status", "online");
-    assert_eq!(house.heard(&full(), 4.0), [back]);
+    assert_eq!(harness.messages_after(&full(), 4.0), [back]);
 }
 
 #[test]
 fn a_silent_bank_is_offline_after_three_intervals() {
-    let mut house = House::settled("interval = \"10s\"", "", &full());
-    house.heard(&full(), 10.0);
-    let wake = house.herald.next_wakeup(house.at(20.0)).unwrap();
-    assert_eq!(wake, house.at(40.0));
-    assert_eq!(house.due(39.9), []);
-    assert_eq!(house.due(40.0), [Message::retained("bankwatch/pytes/status", "offline")]);
-    assert_eq!(house.due(41.0), [], "once");
-    assert!(topics(&house.heard(&full(), 50.0)).contains(&"bankwatch/pytes/status"));
+    let mut harness = Harness::settled("interval = \"10s\"", "", &full());
+    harness.messages_after(&full(), 10.0);
+    let wake = harness.publisher.next_wakeup(harness.at(20.0)).unwrap();
+    assert_eq!(wake, harness.at(40.0));
+    assert_eq!(harness.due(39.9), []);
+    assert_eq!(harness.due(40.0), [Message::retained("bankwatch/pytes/status", "offline")]);
+    assert_eq!(harness.due(41.0), [], "once");
+    assert!(topics(&harness.messages_after(&full(), 50.0)).contains(&"bankwatch/pytes/status"));
 }
 
 #[test]
 fn an_unread_bank_is_unknown_then_offline_after_three_intervals() {
-    let mut house = House::new("interval = \"10s\"", "");
+    let mut harness = Harness::new("interval = \"10s\"", "");
     let status = "bankwatch/pytes/status";
     let unknown = [Message::clear_retained(status)];
-    assert_eq!(house.herald.on_connected(house.at(0.0)), unknown);
-    house.herald.on_retained_message(&Message::retained(status, "online"));
-    assert_eq!(house.due(19.9), []);
+    assert_eq!(harness.publisher.on_connected(harness.at(0.0)), unknown);
+    harness.publisher.on_retained_message(&Message::retained(status, "online"));
+    assert_eq!(harness.due(19.9), []);
     // A new connection and a restart of Home Assistant begin no new span.
-    house.herald.on_ha_birth(house.at(20.0));
-    assert_eq!(house.due(20.0), unknown);
-    assert_eq!(house.herald.on_connected(house.at(24.0)), unknown);
+    harness.publisher.on_ha_birth(harness.at(20.0));
+    assert_eq!(harness.due(20.0), unknown);
+    assert_eq!(harness.publisher.on_connected(harness.at(24.0)), unknown);
     // The last words of another service in our place.
-    house.herald.on_offline_received(status);
-    assert_eq!(house.due(29.0), unknown);
-    assert_eq!(house.herald.next_wakeup(house.at(29.0)), Some(house.at(30.0)));
+    harness.publisher.on_offline_received(status);
+    assert_eq!(harness.due(29.0), unknown);
+    assert_eq!(harness.publisher.next_wakeup(harness.at(29.0)), Some(harness.at(30.0)));
     let offline = [Message::retained(status, "offline")];
-    assert_eq!(house.due(30.0), offline);
-    assert_eq!(house.herald.on_connected(house.at(40.0)), offline, "it is known by now");
-    assert_eq!(payload(&house.heard(&full(), 50.0), status), Some("online"));
+    assert_eq!(harness.due(30.0), offline);
+    assert_eq!(harness.publisher.on_connected(harness.at(40.0)), offline, "it is known by now");
+    assert_eq!(payload(&harness.messages_after(&full(), 50.0), status), Some("online"));
 }
 
 #[test]
 fn an_answering_bank_is_never_offline() {
-    let mut house = House::new("interval = \"10s\"", "");
-    let mut words: Vec<Message> = house.herald.on_connected(house.at(0.0));
-    words.extend(house.heard(&full(), 3.5));
-    words.extend(house.due(29.0));
+    let mut harness = Harness::new("interval = \"10s\"", "");
+    let mut words: Vec<Message> = harness.publisher.on_connected(harness.at(0.0));
+    words.extend(harness.messages_after(&full(), 3.5));
+    words.extend(harness.due(29.0));
     words.retain(|message| message.topic == "bankwatch/pytes/status");
     let online = Message::retained("bankwatch/pytes/status", "online");
     assert_eq!(words, [Message::clear_retained("bankwatch/pytes/status"), online]);
 }
 
-/// A high-voltage stack whose table is its own row: modules are in full readings alone.
+/// A high-voltage stack whose table has only its own row: modules are in full readings alone.
 fn stack(kind: SweepKind) -> BankReport {
     changed(kind, |reading| {
         reading.stack = Some(reading.batteries[0].measured.clone());
@@ -237,11 +239,11 @@ fn stack(kind: SweepKind) -> BankReport {
 #[test]
 fn summaries_of_a_stack_keep_its_modules_online() {
     let full = stack(SweepKind::Full);
-    let mut house = House::settled("interval = \"10s\"\nsummary_interval = \"1s\"", "", &full);
+    let mut harness = Harness::settled("interval = \"10s\"\nsummary_interval = \"1s\"", "", &full);
     let mut modules = Vec::new();
     for second in 1..=120 {
         let kind = if second % 10 == 0 { SweepKind::Full } else { SweepKind::Summary };
-        let messages = house.heard(&stack(kind), f64::from(second));
+        let messages = harness.messages_after(&stack(kind), f64::from(second));
         assert!(!topics(&messages).iter().any(|topic| topic.ends_with("/status")), "{:?}", topics(&messages));
         modules.extend(payload(&messages, "bankwatch/pytes/battery/2/state").map(|_| second));
         if let Some(totals) = payload(&messages, "bankwatch/pytes/state") {
@@ -253,32 +255,32 @@ fn summaries_of_a_stack_keep_its_modules_online() {
 
 #[test]
 fn a_bank_with_slow_sweeps_stays_online() {
-    let mut house = House::settled("interval = \"10s\"", "", &full());
+    let mut harness = Harness::settled("interval = \"10s\"", "", &full());
     let slow = changed(SweepKind::Full, |reading| reading.took = Duration::from_secs(45));
     let mut statuses = Vec::new();
     for sweep in 1..=6 {
         let (began, ended) = (45.0 * f64::from(sweep - 1), 45.0 * f64::from(sweep));
         for second in [began + 20.0, began + 31.0, ended - 1.0] {
             statuses
-                .extend(house.due(second).into_iter().filter(|message| message.topic.ends_with("/status")));
+                .extend(harness.due(second).into_iter().filter(|message| message.topic.ends_with("/status")));
         }
-        let now = house.at(ended);
-        house.herald.on_report(&slow, slow.reading.took, 0, now);
-        statuses.extend(house.due(ended).into_iter().filter(|message| message.topic.ends_with("/status")));
+        let now = harness.at(ended);
+        harness.publisher.on_report(&slow, slow.reading.took, 0, now);
+        statuses.extend(harness.due(ended).into_iter().filter(|message| message.topic.ends_with("/status")));
     }
     let words: Vec<String> =
-        statuses.iter().map(|said| String::from_utf8_lossy(&said.payload).into()).collect();
+        statuses.iter().map(|status| String::from_utf8_lossy(&status.payload).into()).collect();
     assert_eq!(words, ["offline", "online"], "nobody could know of the first one");
 }
 
 #[test]
 fn a_new_connection_publishes_all_current_values() {
-    let mut house = House::settled("", "", &full());
-    house.heard(&full(), 10.0);
-    let certain = house.herald.on_connected(house.at(20.0));
+    let mut harness = Harness::settled("", "", &full());
+    harness.messages_after(&full(), 10.0);
+    let certain = harness.publisher.on_connected(harness.at(20.0));
     assert_eq!(certain.len(), 3, "the bank and two batteries: {certain:?}");
     assert!(certain.iter().all(|message| message.retained && message.payload == b"online"));
-    let messages = house.due(20.0);
+    let messages = harness.due(20.0);
     for topic in
         ["homeassistant/device/pytes_bank/config", "bankwatch/pytes/state", "bankwatch/pytes/battery/2/cells"]
     {
@@ -288,39 +290,39 @@ fn a_new_connection_publishes_all_current_values() {
 
 #[test]
 fn expired_values_are_never_published() {
-    let mut house = House::settled("interval = \"10s\"", "", &full());
-    house.heard(&full(), 10.0);
-    house.herald.on_connected(house.at(70.0));
-    let messages = house.due(70.0);
+    let mut harness = Harness::settled("interval = \"10s\"", "", &full());
+    harness.messages_after(&full(), 10.0);
+    harness.publisher.on_connected(harness.at(70.0));
+    let messages = harness.due(70.0);
     assert!(messages.iter().all(|message| message.retained), "{:?}", topics(&messages));
-    house.herald.on_ha_birth(house.at(75.0));
-    assert!(house.due(75.0).iter().all(|message| message.retained));
+    harness.publisher.on_ha_birth(harness.at(75.0));
+    assert!(harness.due(75.0).iter().all(|message| message.retained));
     for echo in REPEAT_AFTER {
-        assert_eq!(house.due(75.0 + echo.as_secs_f64()), []);
+        assert_eq!(harness.due(75.0 + echo.as_secs_f64()), []);
     }
 }
 
 #[test]
 fn the_age_of_a_reading_counts_from_its_sweep() {
-    let mut house = House::new("interval = \"10s\"", "");
-    house.herald.on_connected(house.at(100.0));
-    let now = house.at(100.0);
-    house.herald.on_report(&full(), Duration::from_secs(65), 0, now);
-    let messages = house.due(100.0);
+    let mut harness = Harness::new("interval = \"10s\"", "");
+    harness.publisher.on_connected(harness.at(100.0));
+    let now = harness.at(100.0);
+    harness.publisher.on_report(&full(), Duration::from_secs(65), 0, now);
+    let messages = harness.due(100.0);
     assert!(messages.iter().all(|message| message.retained), "{:?}", topics(&messages));
     assert_eq!(
         payload(&messages, "bankwatch/pytes/status"),
         None,
-        "still offline, as was said on connecting"
+        "still offline, as published on connecting"
     );
 }
 
 #[test]
 fn the_birth_message_triggers_discovery_availability_and_state() {
-    let mut house = House::settled("", "", &full());
-    house.heard(&full(), 10.0);
-    house.herald.on_ha_birth(house.at(12.0));
-    let messages = house.due(12.0);
+    let mut harness = Harness::settled("", "", &full());
+    harness.messages_after(&full(), 10.0);
+    harness.publisher.on_ha_birth(harness.at(12.0));
+    let messages = harness.due(12.0);
     for topic in
         ["homeassistant/device/pytes_battery_1/config", "bankwatch/pytes/status", "bankwatch/pytes/state"]
     {
@@ -330,65 +332,69 @@ fn the_birth_message_triggers_discovery_availability_and_state() {
 
 #[test]
 fn state_is_repeated_after_discovery() {
-    let mut house = House::new("", "");
-    house.herald.on_connected(house.at(0.0));
-    house.heard(&full(), 1.0);
+    let mut harness = Harness::new("", "");
+    harness.publisher.on_connected(harness.at(0.0));
+    harness.messages_after(&full(), 1.0);
     for echo in REPEAT_AFTER {
         let now = 1.0 + echo.as_secs_f64();
-        assert!(topics(&house.due(now)).contains(&"bankwatch/pytes/battery/1/detail"), "at {now}");
-        assert_eq!(house.due(now + 0.1), [], "once");
+        assert!(topics(&harness.due(now)).contains(&"bankwatch/pytes/battery/1/detail"), "at {now}");
+        assert_eq!(harness.due(now + 0.1), [], "once");
     }
 }
 
 #[test]
 fn a_summary_with_fewer_values_is_not_published() {
-    let mut house = House::settled("", "publish_interval = \"0s\"", &full());
+    let mut harness = Harness::settled("", "publish_interval = \"0s\"", &full());
     let less = changed(SweepKind::Summary, |reading| {
         for battery in &mut reading.batteries {
             battery.measured.soc = None;
         }
     });
-    assert_eq!(house.heard(&less, 2.0), []);
+    assert_eq!(harness.messages_after(&less, 2.0), []);
     assert!(
-        !house.heard(&volts(SweepKind::Summary, 52_000), 4.0).is_empty(),
+        !harness.messages_after(&volts(SweepKind::Summary, 52_000), 4.0).is_empty(),
         "one that says as much goes out"
     );
 }
 
 #[test]
 fn a_battery_without_an_answer_is_not_published() {
-    let mut house = House::settled("", "publish_interval = \"0s\"", &full());
+    let mut harness = Harness::settled("", "publish_interval = \"0s\"", &full());
     let silent = changed(SweepKind::Full, |reading| {
         let place = reading.batteries[1].place;
         reading.batteries[1] = bankwatch::internals::model::reading::BatteryReading::empty(place);
         reading.batteries[0].measured.voltage = Some(Millivolts(53_333));
     });
-    let messages = house.heard(&silent, 10.0);
+    let messages = harness.messages_after(&silent, 10.0);
     assert!(!topics(&messages).iter().any(|topic| topic.contains("battery/2")), "{:?}", topics(&messages));
     assert!(topics(&messages).contains(&"bankwatch/pytes/battery/1/state"));
 }
 
 #[test]
 fn sweeps_longer_than_the_interval_extend_the_expiry() {
-    let mut house = House::settled("interval = \"10s\"", "", &full());
+    let mut harness = Harness::settled("interval = \"10s\"", "", &full());
     let slow = changed(SweepKind::Full, |reading| reading.took = Duration::from_secs(44));
     let announced =
         |messages: &[Message]| payload(messages, "homeassistant/device/pytes_bank/config").map(str::to_owned);
     for seconds in [44.0, 88.0] {
-        assert_eq!(announced(&house.heard(&slow, seconds)), None, "that may be one day's trouble");
-    }
-    assert_eq!(house.herald.next_wakeup(house.at(110.0)).unwrap(), house.at(88.0 + 88.0), "time for another");
-    let config = announced(&house.heard(&slow, 132.0)).expect("announced anew");
-    assert!(config.contains("140"), "three sweeps of 44 s, rounded up: {config}");
-    for echo in REPEAT_AFTER {
-        house.due(132.0 + echo.as_secs_f64());
+        assert_eq!(announced(&harness.messages_after(&slow, seconds)), None, "that may be one day's trouble");
     }
     assert_eq!(
-        house.herald.next_wakeup(house.at(160.0)).unwrap(),
-        house.at(132.0 + 132.0),
+        harness.publisher.next_wakeup(harness.at(110.0)).unwrap(),
+        harness.at(88.0 + 88.0),
+        "time for another"
+    );
+    let config = announced(&harness.messages_after(&slow, 132.0)).expect("a new announcement");
+    assert!(config.contains("140"), "three sweeps of 44 s, rounded up: {config}");
+    for echo in REPEAT_AFTER {
+        harness.due(132.0 + echo.as_secs_f64());
+    }
+    assert_eq!(
+        harness.publisher.next_wakeup(harness.at(160.0)).unwrap(),
+        harness.at(132.0 + 132.0),
         "offline after three sweeps"
     );
-    let fast = (15..50).map(|turn| announced(&house.heard(&full(), f64::from(turn) * 10.0)));
+    let fast = (15..50).map(|turn| announced(&harness.messages_after(&full(), f64::from(turn) * 10.0)));
     let fast: Vec<Option<String>> = fast.collect();
     assert_eq!(fast.iter().flatten().count(), 1, "and back");
     let back = fast.iter().position(Option::is_some).unwrap();
@@ -399,77 +405,80 @@ fn sweeps_longer_than_the_interval_extend_the_expiry() {
 
 #[test]
 fn a_long_publish_interval_extends_the_expiry() {
-    let mut house = House::new("interval = \"5s\"", "publish_interval = \"2m\"");
-    house.herald.on_connected(house.at(0.0));
-    let messages = house.heard(&full(), 0.0);
+    let mut harness = Harness::new("interval = \"5s\"", "publish_interval = \"2m\"");
+    harness.publisher.on_connected(harness.at(0.0));
+    let messages = harness.messages_after(&full(), 0.0);
     let config = payload(&messages, "homeassistant/device/pytes_bank/config").unwrap();
     assert!(config.contains("\"exp_aft\":360"), "{config}");
 }
 
 #[test]
 fn a_wrong_offline_is_corrected() {
-    let mut house = House::settled("", "publish_interval = \"0s\"", &report(SweepKind::Full, 3, 16));
-    house.heard(&full(), 10.0);
+    let mut harness = Harness::settled("", "publish_interval = \"0s\"", &report(SweepKind::Full, 3, 16));
+    harness.messages_after(&full(), 10.0);
     let statuses = [
         "bankwatch/pytes/status",
         "bankwatch/pytes/battery/1/status",
         "bankwatch/pytes/battery/3/status",
-        "bankwatch/house/status",
+        "bankwatch/harness/status",
     ];
     for status in statuses {
-        house.herald.on_offline_received(status);
+        harness.publisher.on_offline_received(status);
     }
-    let messages = house.due(10.1);
+    let messages = harness.due(10.1);
     assert_eq!(
         statuses.map(|status| payload(&messages, status)),
         [Some("online"), Some("online"), None, None]
     );
-    assert_eq!(house.due(10.2).len(), 0);
+    assert_eq!(harness.due(10.2).len(), 0);
 }
 
 #[test]
 fn a_cleared_status_is_restored_unless_the_battery_is_absent() {
-    let mut house = House::settled("", "publish_interval = \"0s\"", &report(SweepKind::Full, 3, 16));
-    house.heard(&full(), 10.0);
+    let mut harness = Harness::settled("", "publish_interval = \"0s\"", &report(SweepKind::Full, 3, 16));
+    harness.messages_after(&full(), 10.0);
     let statuses = [1, 2, 3].map(|place| format!("bankwatch/pytes/battery/{place}/status"));
     for status in
         statuses.iter().map(String::as_str).chain(["bankwatch/pytes/status", "bankwatch/roof/status"])
     {
-        house.herald.on_status_cleared(status);
+        harness.publisher.on_status_cleared(status);
     }
-    let messages = house.due(10.1);
+    let messages = harness.due(10.1);
     assert_eq!(topics(&messages), [&*statuses[0], &*statuses[1], "bankwatch/pytes/status"]);
     assert!(messages.iter().all(|message| message.retained && message.payload == b"online"));
-    assert_eq!(house.due(10.2), [], "once");
-    assert_eq!(payload(&house.heard(&report(SweepKind::Full, 3, 16), 20.0), &statuses[2]), Some("online"));
+    assert_eq!(harness.due(10.2), [], "once");
+    assert_eq!(
+        payload(&harness.messages_after(&report(SweepKind::Full, 3, 16), 20.0), &statuses[2]),
+        Some("online")
+    );
     // What is not known yet was cleared from here.
-    let mut house = House::new("", "");
-    house.herald.on_connected(house.at(0.0));
-    house.herald.on_status_cleared("bankwatch/pytes/status");
-    assert_eq!(house.due(0.1), []);
+    let mut harness = Harness::new("", "");
+    harness.publisher.on_connected(harness.at(0.0));
+    harness.publisher.on_status_cleared("bankwatch/pytes/status");
+    assert_eq!(harness.due(0.1), []);
 }
 
 #[test]
 fn the_shared_status_of_earlier_versions_is_cleared_once() {
     let shared = "bankwatch/status";
-    let mut house = House::new("", "");
+    let mut harness = Harness::new("", "");
     let mut after = |word: &str| {
-        house.herald.on_connected(house.start);
-        house.herald.on_retained_message(&Message::retained(shared, word));
-        let mut corrections = house.due(0.0);
+        harness.publisher.on_connected(harness.start);
+        harness.publisher.on_retained_message(&Message::retained(shared, word));
+        let mut corrections = harness.due(0.0);
         corrections.retain(|message| message.topic == shared);
-        assert_eq!(house.due(0.0), [], "once");
+        assert_eq!(harness.due(0.0), [], "once");
         corrections
     };
     assert_eq!(after("offline"), [Message::clear_retained(shared)]);
     // One of them may be running, and contradicts. Nobody here contradicts it in turn.
     assert_eq!(after("online"), [Message::retained(shared, "offline")]);
     assert_eq!(after("on"), [], "that is somebody else's");
-    assert!(house.herald.retained_filters().concat().contains(&shared.to_owned()));
-    assert!(!house.herald.status_filters().contains(&shared.to_owned()));
-    let of_home_assistant = House::new("", "base_topic = \"homeassistant\"");
+    assert!(harness.publisher.retained_filters().concat().contains(&shared.to_owned()));
+    assert!(!harness.publisher.status_filters().contains(&shared.to_owned()));
+    let of_home_assistant = Harness::new("", "base_topic = \"homeassistant\"");
     assert!(
-        !of_home_assistant.herald.retained_filters().concat().contains(&"homeassistant/status".to_owned())
+        !of_home_assistant.publisher.retained_filters().concat().contains(&"homeassistant/status".to_owned())
     );
 }
 
@@ -482,32 +491,34 @@ fn entities_left_behind_are_reported_and_later_taken_over() {
     };
     // A bank's, a battery's, one of a battery that is absent from two generations, and one beyond the level.
     let ids = ["pytes_soc", "pytes_soc_1", "pytes_soc_3", "pytes_soc_3", "pytes_soc_101"];
-    let mut house = House::new("", "");
-    let connect = |house: &mut House| {
-        house.herald.on_connected(house.start);
-        ids.iter().enumerate().for_each(|(number, id)| house.herald.on_retained_message(&config(number, id)));
+    let mut harness = Harness::new("", "");
+    let connect = |harness: &mut Harness| {
+        harness.publisher.on_connected(harness.start);
+        ids.iter()
+            .enumerate()
+            .for_each(|(number, id)| harness.publisher.on_retained_message(&config(number, id)));
     };
     let bank: std::sync::Arc<str> = "pytes".into();
-    let round = |house: &mut House, report: &BankReport| {
-        house.hear(report, 0.0);
-        let round = house.herald.due(house.start);
+    let round = |harness: &mut Harness, report: &BankReport| {
+        harness.report(report, 0.0);
+        let round = harness.publisher.due(harness.start);
         (round.moved, round.left)
     };
-    connect(&mut house);
-    assert_eq!(round(&mut house, &full()), (vec![(bank.clone(), 2)], vec![(bank.clone(), 2)]));
-    connect(&mut house);
-    assert_eq!(round(&mut house, &full()).1, [], "as before");
+    connect(&mut harness);
+    assert_eq!(round(&mut harness, &full()), (vec![(bank.clone(), 2)], vec![(bank.clone(), 2)]));
+    connect(&mut harness);
+    assert_eq!(round(&mut harness, &full()).1, [], "as before");
     let three = report(SweepKind::Full, 3, 16);
-    assert_eq!(round(&mut house, &three), (vec![(bank.clone(), 1)], vec![(bank, 1)]));
+    assert_eq!(round(&mut harness, &three), (vec![(bank.clone(), 1)], vec![(bank, 1)]));
 }
 
 #[test]
 fn a_battery_added_later_is_announced() {
-    let mut house = House::settled("", "publish_interval = \"0s\"", &full());
-    let messages = house.heard(&report(SweepKind::Full, 3, 16), 10.0);
+    let mut harness = Harness::settled("", "publish_interval = \"0s\"", &full());
+    let messages = harness.messages_after(&report(SweepKind::Full, 3, 16), 10.0);
     assert!(topics(&messages).contains(&"homeassistant/device/pytes_battery_3/config"));
     assert!(topics(&messages).contains(&"bankwatch/pytes/battery/3/status"));
-    let messages = house.heard(&full(), 20.0);
+    let messages = harness.messages_after(&full(), 20.0);
     assert!(
         !topics(&messages).iter().any(|topic| topic.contains("/config")),
         "who goes is not taken back in silence"
@@ -517,14 +528,14 @@ fn a_battery_added_later_is_announced() {
 
 #[test]
 fn legacy_entities_stay_enabled() {
-    let mut house = House::new("", "");
-    house.herald.on_connected(house.at(0.0));
+    let mut harness = Harness::new("", "");
+    harness.publisher.on_connected(harness.at(0.0));
     let id = "pytes_volt_st_203";
-    house.herald.on_retained_message(&Message::retained(
+    harness.publisher.on_retained_message(&Message::retained(
         format!("homeassistant/sensor/pytes/{id}/config"),
         format!("{{\"uniq_id\":\"{id}\",\"stat_t\":\"pytes_serial/pytes/1/cells/2/volt_st\"}}"),
     ));
-    let messages = house.heard(&full(), 1.0);
+    let messages = harness.messages_after(&full(), 1.0);
     let cells = payload(&messages, "homeassistant/device/pytes_battery_2_cells/config").unwrap();
     let cells: serde_json::Value = serde_json::from_str(cells).unwrap();
     let is_off = |key: &str| cells["cmps"][key]["en"] == false;
@@ -533,43 +544,43 @@ fn legacy_entities_stay_enabled() {
 
 #[test]
 fn a_battery_of_an_earlier_run_does_not_stay_online() {
-    let mut house = House::new("", "");
-    house.herald.on_connected(house.at(0.0));
+    let mut harness = Harness::new("", "");
+    harness.publisher.on_connected(harness.at(0.0));
     for place in 1..=4 {
         let topic = format!("bankwatch/pytes/battery/{place}/status");
-        house.herald.on_retained_message(&Message::retained(topic, "online"));
+        harness.publisher.on_retained_message(&Message::retained(topic, "online"));
     }
-    let messages = house.heard(&full(), 1.0);
+    let messages = harness.messages_after(&full(), 1.0);
     let status = |place| payload(&messages, &format!("bankwatch/pytes/battery/{place}/status"));
     assert_eq!([1, 2, 3, 4].map(status), [Some("online"), Some("online"), Some("offline"), Some("offline")]);
 }
 
 #[test]
 fn shutdown_publishes_offline_for_everything() {
-    let mut house = House::settled("", "", &full());
-    let last = house.herald.offline_messages();
+    let mut harness = Harness::settled("", "", &full());
+    let last = harness.publisher.offline_messages();
     assert!(last.iter().all(|message| message.retained && message.payload == b"offline"));
     let battery = |place| format!("bankwatch/pytes/battery/{}/status", BatteryPlace::new(place).unwrap());
-    let service = "bankwatch/service/house/status";
+    let service = "bankwatch/service/harness/status";
     assert_eq!(topics(&last), [service, &battery(1), &battery(2), "bankwatch/pytes/status"]);
 }
 
 #[test]
 fn without_discovery_nothing_is_announced() {
-    let mut house = House::new("", "discovery = false");
-    house.herald.on_connected(house.at(0.0));
-    let messages = house.heard(&full(), 1.0);
+    let mut harness = Harness::new("", "discovery = false");
+    harness.publisher.on_connected(harness.at(0.0));
+    let messages = harness.messages_after(&full(), 1.0);
     assert!(topics(&messages).contains(&"bankwatch/pytes/state"));
     assert!(!topics(&messages).iter().any(|topic| topic.ends_with("/config")));
 }
 
-/// A herald that has just announced what the report shows to a broker that retained these messages before.
-fn announced_after(kept: &[Message], bank: &str, report: &BankReport) -> (House, Vec<Message>) {
-    let mut house = House::new(bank, "publish_interval = \"0s\"");
-    house.herald.on_connected(house.at(0.0));
-    kept.iter().for_each(|message| house.herald.on_retained_message(message));
-    let messages = configs(house.heard(report, 1.0));
-    (house, messages)
+/// A publisher that has just announced what the report shows to a broker that retained these messages before.
+fn announced_after(kept: &[Message], bank: &str, report: &BankReport) -> (Harness, Vec<Message>) {
+    let mut harness = Harness::new(bank, "publish_interval = \"0s\"");
+    harness.publisher.on_connected(harness.at(0.0));
+    kept.iter().for_each(|message| harness.publisher.on_retained_message(message));
+    let messages = configs(harness.messages_after(report, 1.0));
+    (harness, messages)
 }
 
 fn configs(mut messages: Vec<Message>) -> Vec<Message> {
@@ -591,7 +602,7 @@ fn retained(kept: &[Message], messages: &[Message]) -> Vec<Message> {
 fn keys(message: &Message) -> (Vec<String>, bool) {
     let payload: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
     let components = payload["cmps"].as_object().unwrap();
-    let removes = components.values().all(|said| said.as_object().unwrap().keys().eq(["p"]));
+    let removes = components.values().all(|config| config.as_object().unwrap().keys().eq(["p"]));
     (components.keys().cloned().collect(), removes && !message.retained)
 }
 
@@ -606,15 +617,15 @@ fn lowering_the_cell_level_removes_its_entities_once() {
     let (_, high) = announced_after(&[], "cells = \"high\"", &full());
     let kept = retained(&[], &high);
     assert_eq!((kept.len(), removed(&high).len()), (5, 0));
-    let (mut house, medium) = announced_after(&kept, "cells = \"medium\"", &full());
+    let (mut harness, medium) = announced_after(&kept, "cells = \"medium\"", &full());
     let gone = removed(&medium);
     assert_eq!(gone.len(), 2 * 16 * 4, "soc, status, curr_st and temp_st of each cell");
     assert!(gone.contains(&"soc_216".to_owned()) && !gone.iter().any(|key| key.starts_with("volt")));
     let topic = "homeassistant/device/pytes_battery_1_cells/config";
     let of_cells: Vec<&Message> = medium.iter().filter(|message| message.topic == topic).collect();
     assert_eq!(of_cells.iter().map(|message| message.retained).collect::<Vec<_>>(), [false, true]);
-    house.herald.on_ha_birth(house.at(5.0));
-    assert_eq!(removed(&configs(house.due(5.0))).len(), 0, "once");
+    harness.publisher.on_ha_birth(harness.at(5.0));
+    assert_eq!(removed(&configs(harness.due(5.0))).len(), 0, "once");
     let kept = retained(&kept, &medium);
     let (_, again) = announced_after(&kept, "cells = \"medium\"", &full());
     assert_eq!((again.len(), removed(&again).len()), (5, 0), "{again:?}");
@@ -667,13 +678,13 @@ fn entities_not_seen_yet_are_not_removed() {
 fn an_absent_battery_keeps_the_entities_of_the_level() {
     let kept = retained(&[], &announced_after(&[], "cells = \"high\"", &full()).1);
     let absent = changed(SweepKind::Full, |reading| reading.batteries[1].presence = Presence::Absent);
-    let (mut house, messages) = announced_after(&kept, "cells = \"medium\"", &absent);
+    let (mut harness, messages) = announced_after(&kept, "cells = \"medium\"", &absent);
     assert!(removed(&messages).contains(&"soc_216".to_owned()));
     let left = retained(&kept, &messages);
     let topic = "homeassistant/device/pytes_battery_2_cells/config";
     let cells = keys(left.iter().find(|message| message.topic == topic).unwrap()).0;
     assert!(cells.contains(&"voltage_216".to_owned()) && !cells.contains(&"soc_216".to_owned()));
-    let back = configs(house.heard(&full(), 10.0));
+    let back = configs(harness.messages_after(&full(), 10.0));
     assert!(topics(&back).contains(&topic) && removed(&back).is_empty(), "it is back as it was");
 }
 
@@ -681,17 +692,19 @@ fn an_absent_battery_keeps_the_entities_of_the_level() {
 fn cells_that_no_longer_exist_are_removed_once_certain() {
     let kept = retained(&[], &announced_after(&[], "", &full()).1);
     let fewer = report(SweepKind::Full, 2, 15);
-    let (mut house, messages) = announced_after(&kept, "", &fewer);
+    let (mut harness, messages) = announced_after(&kept, "", &fewer);
     assert_eq!(removed(&messages), [""; 0], "a table may have lost its last row");
-    let rounds: Vec<Vec<String>> =
-        (2..40).map(|turn| removed(&configs(house.heard(&fewer, f64::from(turn) * 10.0)))).collect();
+    let rounds: Vec<Vec<String>> = (2..40)
+        .map(|turn| removed(&configs(harness.messages_after(&fewer, f64::from(turn) * 10.0))))
+        .collect();
     let of_cell = |place| ["temperature", "volt_st", "voltage"].map(|stem| format!("{stem}_{place}16"));
     assert_eq!(rounds.iter().filter(|round| !round.is_empty()).count(), 1, "once");
     assert_eq!(rounds.concat(), [of_cell(1), of_cell(2)].concat());
     assert!(rounds[..15].iter().all(Vec::is_empty), "not before it has lasted");
     // One table that has lost its last rows, after a restart.
-    let (mut house, _) = announced_after(&kept, "", &fewer);
-    let later = (2..40).map(|turn| removed(&configs(house.heard(&full(), f64::from(turn) * 10.0))));
+    let (mut harness, _) = announced_after(&kept, "", &fewer);
+    let later =
+        (2..40).map(|turn| removed(&configs(harness.messages_after(&full(), f64::from(turn) * 10.0))));
     assert_eq!(later.collect::<Vec<_>>().concat(), [""; 0]);
 }
 

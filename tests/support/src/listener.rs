@@ -1,7 +1,7 @@
-//! Who listens at a broker and keeps what came, with when it came.
+//! Subscribes at a broker and records the received messages with their time.
 //!
-//! It is Mosquitto's own client in a process of its own: what is tested does not hear itself with its own ears, and
-//! several clients in one process share lists of the library, under locks that do not cover all of it.
+//! It runs Mosquitto's client in a separate process: the code under test is not verified with its own client, and several
+//! clients in one process share lists of Paho, under locks that do not cover all of them.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -15,51 +15,50 @@ use tokio::time::timeout;
 
 use crate::broker::installed;
 
-/// Past this not enough was heard; all goes well in a fraction of it.
+/// Deadline; a successful test needs a fraction of it.
 const LONG: Duration = Duration::from_secs(30);
 
-/// Messages that belong together come closer together.
+/// Messages that belong together arrive within this time.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// How the client writes what it hears: whether it was kept, the payload in hexadecimal digits, the topic.
-const FORMAT: &str = "heard %r %x %t";
+/// Output format of the client: retained flag, payload in hexadecimal digits, topic.
+const FORMAT: &str = "message %r %x %t";
 
-/// One message that came.
 #[derive(Clone, Debug)]
-pub struct Heard {
+pub struct Received {
     pub topic: String,
     pub payload: Vec<u8>,
     pub retained: bool,
     pub at: Instant,
 }
 
-impl Heard {
+impl Received {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.payload).into_owned()
     }
 
-    /// Topic, payload as text, and whether the broker had kept it.
-    pub fn told(&self) -> (&str, String, bool) {
+    /// Topic, payload as text, and whether it was retained.
+    pub fn parts(&self) -> (&str, String, bool) {
         (&self.topic, self.text(), self.retained)
     }
 }
 
-/// A client of its own at the same broker, ended by its own handle when dropped.
+/// Kills its client when dropped.
 pub struct Listener {
     client: Child,
-    ear: mpsc::UnboundedReceiver<Heard>,
-    heard: Vec<Heard>,
+    incoming: mpsc::UnboundedReceiver<Received>,
+    received: Vec<Received>,
 }
 
 impl Listener {
-    /// Listens with a filter at the broker that `settings` lead to, from when this returns.
+    /// Subscribes to `filter` at the broker of `settings`. The subscription is active when this returns.
     pub async fn at(settings: &MqttSettings, filter: &str) -> Self {
         let (host, port) = (&settings.url.host, settings.url.port.to_string());
         let authority = settings.ca_file.as_ref().map(|file| ["--cafile".as_ref(), file.as_os_str()]);
         let password = settings.password.expose_secret();
         let named = !settings.username.is_empty();
         let user = named.then_some(["-u", &settings.username, "-P", password]);
-        // Else its words would wait in a buffer until there are many.
+        // Otherwise the client would buffer its output.
         let mut client = Command::new("stdbuf")
             .arg("-oL")
             .arg(installed("mosquitto_sub").unwrap())
@@ -72,51 +71,51 @@ impl Listener {
             .spawn()
             .unwrap();
         let lines = BufReader::new(client.stdout.take().unwrap()).lines();
-        let (begun, mut begins) = mpsc::unbounded_channel();
-        let (mouth, ear) = mpsc::unbounded_channel();
+        let (subscribed, mut subscriptions) = mpsc::unbounded_channel();
+        let (sender, incoming) = mpsc::unbounded_channel();
         thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                // Who no longer wants to know has ended the client.
-                match heard(&line) {
-                    Some(heard) => drop(mouth.send(heard)),
-                    None if line.contains("received SUBACK") => drop(begun.send(())),
+                // The receiver is gone only if the client was killed.
+                match parse_line(&line) {
+                    Some(received) => drop(sender.send(received)),
+                    None if line.contains("received SUBACK") => drop(subscribed.send(())),
                     None => {}
                 }
             }
         });
-        let mut listener = Self { client, ear, heard: Vec::new() };
-        let listens = timeout(LONG, begins.recv()).await.expect("the broker takes the subscription");
-        assert!(listens.is_some(), "no listener came in: {:?}", listener.client.wait());
+        let mut listener = Self { client, incoming, received: Vec::new() };
+        let is_subscribed = timeout(LONG, subscriptions.recv()).await.expect("a subscription");
+        assert!(is_subscribed.is_some(), "the client did not subscribe: {:?}", listener.client.wait());
         listener
     }
 
-    /// All that came so far and until `enough` says so of it.
-    pub async fn until(&mut self, mut enough: impl FnMut(&[Heard]) -> bool) -> &[Heard] {
-        while !enough(&self.heard) {
-            let next = timeout(LONG, self.ear.recv()).await;
-            let next = next.unwrap_or_else(|_| panic!("not enough was heard: {:?}", self.heard));
+    /// Receives until `enough` is true for all messages so far.
+    pub async fn until(&mut self, mut enough: impl FnMut(&[Received]) -> bool) -> &[Received] {
+        while !enough(&self.received) {
+            let next = timeout(LONG, self.incoming.recv()).await;
+            let next = next.unwrap_or_else(|_| panic!("timed out with {:?}", self.received));
             self.keep(next);
         }
-        &self.heard
+        &self.received
     }
 
-    /// All that has come, once nothing more comes for a moment.
-    pub async fn so_far(&mut self) -> &[Heard] {
-        while let Ok(next) = timeout(MOMENT, self.ear.recv()).await {
+    /// All messages so far, once none arrives for a moment.
+    pub async fn so_far(&mut self) -> &[Received] {
+        while let Ok(next) = timeout(MOMENT, self.incoming.recv()).await {
             self.keep(next);
         }
-        &self.heard
+        &self.received
     }
 
-    fn keep(&mut self, next: Option<Heard>) {
-        let next = next.unwrap_or_else(|| panic!("the listener ended: {:?}", self.client.wait()));
-        self.heard.push(next);
+    fn keep(&mut self, next: Option<Received>) {
+        let next = next.unwrap_or_else(|| panic!("the client ended: {:?}", self.client.wait()));
+        self.received.push(next);
     }
 
-    /// The next so many messages.
-    pub async fn hears(&mut self, count: usize) -> Vec<Heard> {
-        self.until(|heard| heard.len() >= count).await;
-        self.heard.drain(..count).collect()
+    /// The next `count` messages.
+    pub async fn receive(&mut self, count: usize) -> Vec<Received> {
+        self.until(|received| received.len() >= count).await;
+        self.received.drain(..count).collect()
     }
 }
 
@@ -129,10 +128,10 @@ impl Drop for Listener {
 }
 
 /// Reads a line of [`FORMAT`].
-fn heard(line: &str) -> Option<Heard> {
-    let (retained, rest) = line.strip_prefix("heard ")?.split_once(' ')?;
+fn parse_line(line: &str) -> Option<Received> {
+    let (retained, rest) = line.strip_prefix("message ")?.split_once(' ')?;
     let (digits, topic) = rest.split_once(' ')?;
     let octet = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
     let payload = (0..digits.len()).step_by(2).map(octet).collect();
-    Some(Heard { topic: topic.to_owned(), payload, retained: retained == "1", at: Instant::now() })
+    Some(Received { topic: topic.to_owned(), payload, retained: retained == "1", at: Instant::now() })
 }

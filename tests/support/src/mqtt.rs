@@ -1,4 +1,4 @@
-//! A session of a test.
+//! MQTT sessions for tests.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::settings::MqttSettings;
 use tokio::time::timeout;
 
-/// Past this a test has failed; all goes well in a fraction of it.
+/// Deadline; a successful test needs a fraction of it.
 pub const LONG: Duration = Duration::from_secs(30);
 
-/// For a test that waits for it to run out.
-pub const BRIEF: MqttTimeouts = MqttTimeouts {
+/// For tests that wait for a timeout.
+pub const SHORT_TIMEOUTS: MqttTimeouts = MqttTimeouts {
     connect: Duration::from_secs(1),
     ack: Duration::from_secs(1),
     disconnect: Duration::from_secs(1),
@@ -23,12 +23,12 @@ pub fn will() -> Message {
     Message::retained("bankwatch/status", "offline")
 }
 
-pub fn patient(settings: &MqttSettings, patience: MqttTimeouts) -> MqttSession {
+pub fn session_with(settings: &MqttSettings, patience: MqttTimeouts) -> MqttSession {
     MqttSession::new(settings, will(), patience).unwrap()
 }
 
 pub fn session(settings: &MqttSettings) -> MqttSession {
-    patient(settings, MqttTimeouts::default())
+    session_with(settings, MqttTimeouts::default())
 }
 
 pub async fn connected(settings: &MqttSettings) -> MqttSession {
@@ -38,20 +38,20 @@ pub async fn connected(settings: &MqttSettings) -> MqttSession {
 }
 
 /// Why one attempt to connect failed.
-pub async fn refused(session: &mut MqttSession) -> MqttError {
-    timeout(LONG, session.connect()).await.expect("an attempt ends").expect_err("it fails")
+pub async fn connect_error(session: &mut MqttSession) -> MqttError {
+    timeout(LONG, session.connect()).await.expect("the end of the attempt").expect_err("an error")
 }
 
 /// How the connection ended.
-pub async fn lost(session: &mut MqttSession) -> MqttError {
-    match timeout(LONG, session.recv()).await.expect("the loss is told") {
+pub async fn disconnect_error(session: &mut MqttSession) -> MqttError {
+    match timeout(LONG, session.recv()).await.expect("the end of the connection") {
         Incoming::Disconnected(refusal) => refusal,
         other => panic!("{other:?}"),
     }
 }
 
-/// Connects as soon as the broker lets it.
-pub async fn back(session: &mut MqttSession) {
-    let back = async { while session.connect().await.is_err() {} };
-    timeout(LONG, back).await.expect("it is back");
+/// Connects as soon as the broker accepts it.
+pub async fn reconnect(session: &mut MqttSession) {
+    let connect = async { while session.connect().await.is_err() {} };
+    timeout(LONG, connect).await.expect("a connection");
 }

@@ -1,18 +1,18 @@
-//! What no real broker does when asked to: whoever listens here says the same to each who comes.
+//! A scripted TCP server: it sends the same bytes to every client, which no real broker does on request.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// Says it once it has heard something, and then closes or stays.
+/// Sends its answer once it has received something, and then closes the connection or keeps it.
 pub struct Scripted {
     port: u16,
     /// Those who stay connected.
     kept: Arc<Mutex<Vec<TcpStream>>>,
 }
 
-/// A broker's welcome, MQTT 5.
+/// A CONNACK, MQTT 5.
 pub const WELCOME: &[u8] = b"\x20\x03\x00\x00\x00";
 
 impl Scripted {
@@ -26,7 +26,7 @@ impl Scripted {
         Self::start(move |_| Some(words), false)
     }
 
-    /// Answers what was heard, or closes without a word.
+    /// Answers what was received, or closes without a word.
     pub fn answering(answer: fn(&[u8]) -> Option<&'static [u8]>) -> Self {
         Self::start(answer, true)
     }
@@ -38,9 +38,9 @@ impl Scripted {
         let keep = Arc::clone(&kept);
         thread::spawn(move || {
             for mut client in listener.incoming().flatten() {
-                let mut heard = [0; 1024];
-                let Ok(count @ 1..) = client.read(&mut heard) else { continue };
-                if let Some(words) = answer(&heard[..count]) {
+                let mut received = [0; 1024];
+                let Ok(count @ 1..) = client.read(&mut received) else { continue };
+                if let Some(words) = answer(&received[..count]) {
                     let _ = client.write_all(words);
                 }
                 if !closes {

@@ -1,4 +1,4 @@
-//! A simulated bank, the real program on it, and what a broker must have heard of both.
+//! A simulated bank, the program polling it, and the messages that a broker must have received.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -11,13 +11,13 @@ use bankwatch::internals::mqtt::topics::Topics;
 use bankwatch::internals::settings::{AutoOr, MqttSettings, Sources, load};
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 
-use crate::listener::{Heard, Listener};
+use crate::listener::{Listener, Received};
 use crate::service::{LONG, Service};
 
 /// From one full sweep to the next.
 pub const INTERVAL: Duration = Duration::from_millis(300);
 
-/// Two batteries that live a day in minutes, so that each reading is news, and answer at once.
+/// Two batteries at 300 times real speed, so that every reading differs, which answer at once.
 pub fn bank() -> SimulatorHandle {
     Simulation::new(Dialect::PytesV5)
         .batteries(2)
@@ -29,7 +29,7 @@ pub fn bank() -> SimulatorHandle {
         .expect("a bank")
 }
 
-/// The program on one bank and the broker at `url`, with further lines of `[mqtt]`; each reading goes out.
+/// The program with one bank and the broker at `url`, and further lines of `[mqtt]`; every reading is published.
 pub fn service(bank: &SimulatorHandle, url: &str, lines: &str) -> Service {
     let interval = INTERVAL.as_millis();
     let settings = format!(
@@ -39,15 +39,15 @@ pub fn service(bank: &SimulatorHandle, url: &str, lines: &str) -> Service {
     Service::start(&bank.link(), &settings)
 }
 
-/// Where a service of these banks with an automatic client id says that it is there.
+/// The status topic of a service of these banks with an automatic client id.
 pub fn service_status(banks: &[&str]) -> String {
-    let settings = load(&Sources::default()).expect("the defaults are right").settings.mqtt;
+    let settings = load(&Sources::default()).expect("valid defaults").settings.mqtt;
     let banks = banks.iter().map(|&bank| bank.to_owned()).collect();
     Topics::new(&MqttSettings { banks, ..settings }).service_status()
 }
 
-/// What the broker keeps of the bank; [`SERVICE`] is in the middle.
-pub static KEPT: LazyLock<[&str; 9]> = LazyLock::new(|| {
+/// Retained topics of the bank and, at [`SERVICE`], of the service.
+pub static RETAINED: LazyLock<[&str; 9]> = LazyLock::new(|| {
     let service: &str = Box::leak(service_status(&["bank"]).into_boxed_str());
     [
         "homeassistant/device/bank_bank/config",
@@ -62,10 +62,10 @@ pub static KEPT: LazyLock<[&str; 9]> = LazyLock::new(|| {
     ]
 });
 
-/// Where in [`KEPT`] the service says that it is there.
+/// Index of the service's status in [`RETAINED`].
 pub const SERVICE: usize = 5;
 
-/// What is said of the bank and not kept.
+/// Topics of the bank that are not retained.
 pub const STATE: [&str; 10] = [
     "bankwatch/bank/state",
     "bankwatch/bank/cells",
@@ -79,36 +79,38 @@ pub const STATE: [&str; 10] = [
     "homeassistant/sensor/bank/state",
 ];
 
-/// When all of the state had come.
-pub fn complete_at(heard: &[Heard]) -> Option<Instant> {
-    let first = |topic: &&str| heard.iter().find(|heard| heard.topic == *topic).map(|heard| heard.at);
+/// When all state topics had been received.
+pub fn complete_at(received: &[Received]) -> Option<Instant> {
+    let first =
+        |topic: &&str| received.iter().find(|received| received.topic == *topic).map(|received| received.at);
     STATE.iter().map(first).collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
-/// Waits until all of the state has come to who begins to listen now.
-pub async fn flows(settings: &MqttSettings) -> Instant {
+/// Waits until a new subscriber has received all state topics.
+pub async fn wait_for_state(settings: &MqttSettings) -> Instant {
     let mut listener = Listener::at(settings, "#").await;
-    let heard = listener.until(|heard| complete_at(heard).is_some()).await;
-    complete_at(heard).expect("it is complete")
+    let received = listener.until(|received| complete_at(received).is_some()).await;
+    complete_at(received).expect("a complete state")
 }
 
-/// What the broker keeps at `filter`, as topic and payload.
-pub async fn kept_at(settings: &MqttSettings, filter: &str) -> BTreeMap<String, String> {
-    let id = AutoOr::Given("who-comes-later".to_owned());
+/// Retained topics that match `filter`, with their payloads.
+pub async fn retained_at(settings: &MqttSettings, filter: &str) -> BTreeMap<String, String> {
+    let id = AutoOr::Given("later".to_owned());
     let settings = MqttSettings { client_id: id, ..settings.clone() };
     let mut session = MqttSession::new(&settings, None, MqttTimeouts::default()).expect("a session");
-    session.connect().await.expect("the broker is there");
-    let found = fetch_retained(&mut session, &[filter.to_owned()], "later/echo").await.expect("what is kept");
+    session.connect().await.expect("a broker");
+    let found =
+        fetch_retained(&mut session, &[filter.to_owned()], "later/echo").await.expect("retained messages");
     session.close().await;
     let text = |message: Message| (message.topic, String::from_utf8_lossy(&message.payload).into_owned());
     found.into_iter().map(text).collect()
 }
 
-/// Waits until all of [`KEPT`] is kept, and everybody is said to be there; the service under any client id.
-pub async fn is_kept(settings: &MqttSettings) {
-    let begun = Instant::now();
+/// Waits until all of [`RETAINED`] is retained and every status is `online`; the service with any client id.
+pub async fn wait_until_retained(settings: &MqttSettings) {
+    let start = Instant::now();
     loop {
-        let found = kept_at(settings, "#").await;
+        let found = retained_at(settings, "#").await;
         let is_so = |topic: &&str| match found.get(*topic) {
             Some(word) if topic.starts_with("bankwatch/") => word == "online",
             Some(_) => true,
@@ -117,7 +119,7 @@ pub async fn is_kept(settings: &MqttSettings) {
         let is_service = |topic: &str| topic.starts_with("bankwatch/service/");
         let serves = found.iter().any(|(topic, word)| is_service(topic) && word == "online");
         let lacks = |topic: &&&str| if is_service(topic) { !serves } else { !is_so(topic) };
-        let Some(lacking) = KEPT.iter().find(lacks) else { return };
-        assert!(begun.elapsed() < LONG, "{lacking} is {:?}", found.get(*lacking));
+        let Some(lacking) = RETAINED.iter().find(lacks) else { return };
+        assert!(start.elapsed() < LONG, "{lacking} is {:?}", found.get(*lacking));
     }
 }

@@ -1,4 +1,4 @@
-//! Banks whose every figure is written down, and what is said of them to a broker.
+//! Banks with fixed values, and their payloads and discovery messages.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -61,7 +61,7 @@ fn word(text: &str) -> Option<Word> {
     Some(Word::new(text))
 }
 
-/// A full reading in which everything was said.
+/// A full reading without missing values.
 pub fn reading(name: &str, batteries: u8, cells: u16) -> BankReading {
     BankReading {
         device_log: Vec::new(),
