@@ -51,7 +51,7 @@ fn drain(writer: &mut LegacyWriter) -> LegacyStep {
     loop {
         let step = writer.step();
         all.written += step.written;
-        all.forgotten += step.forgotten;
+        all.expired += step.expired;
         all.left_out.extend(step.left_out);
         all.unreported.extend(step.unreported);
         if step.refusal.is_some() || !step.is_more {
@@ -530,7 +530,7 @@ fn expired_sweeps_no_longer_wait_for_a_refusing_table() {
     let mut writer = writer(&backend);
     assert!(drain(&mut writer).refusal.is_some());
     backend.run(&format!("DELETE FROM battery_reading WHERE taken_at_ms < {}", START + 4000));
-    assert_eq!(drain(&mut writer).forgotten, 4);
+    assert_eq!(drain(&mut writer).expired, 4);
     backend.run("ALTER TABLE pwr_data MODIFY note TEXT NULL");
     assert_eq!(drain(&mut writer).written, 6);
 }
@@ -592,7 +592,7 @@ fn repeated_imports_copy_each_row_once() {
     let expected = ImportProgress {
         rows: 1202,
         read: 1202,
-        taken: 1200,
+        imported: 1200,
         unreadable: 1,
         own: 1,
         span_ms: Some((first + 1, first + 599 * 5000 + 200)),
@@ -673,7 +673,7 @@ fn rows_are_imported_from_every_form_of_the_table() {
         }
         let done = store.import_legacy("pytes", &mut |_| ()).unwrap();
         let taken = if has_time { 2 } else { 0 };
-        assert_eq!((done.rows, done.taken, done.unreadable), (2, taken, 2 - taken), "{made}");
+        assert_eq!((done.rows, done.imported, done.unreadable), (2, taken, 2 - taken), "{made}");
         assert_eq!(backend.count("battery_reading"), before + usize::try_from(taken).unwrap(), "{made}");
         backend.run("DROP TABLE pwr_data");
     }
