@@ -23,20 +23,31 @@ mod text;
 
 pub use backend::Store;
 pub use error::{ErrorClass, StoreError};
+#[cfg(feature = "internals")]
+pub use mariadb::SkippedSweep;
 pub use mariadb::{
     AbortHandle, DatabaseServer, ImportProgress, LegacyRefusal, LegacyReport, LegacyStep, LegacyWriter,
-    MariaDb, SkippedSweep, check_legacy_table, prepare_legacy_table,
+    MariaDb, check_legacy_table, prepare_legacy_table,
 };
+#[cfg(feature = "internals")]
 pub use model::minute_aggregator::MinuteAggregator;
+#[cfg(feature = "internals")]
 pub use model::record::{
-    CounterRecord, CounterScope, DeviceLogRecord, EventRecord, InvalidRecord, LifetimeRecord, MinutePart,
-    MinuteRecord, Record,
+    CounterRecord, CounterScope, EventRecord, InvalidRecord, LifetimeRecord, MinutePart, MinuteRecord,
 };
+pub use model::record::{DeviceLogRecord, Record};
+#[cfg(feature = "internals")]
 pub use model::sums::RollupSums;
+#[cfg(feature = "internals")]
 pub use model::sweep_record::{BatteryIdentity, BatteryRecord, CellRecord, SweepRecord};
 pub use open::{open, open_existing, server};
 pub use sql::export::{ExportQuery, ExportTable};
-pub use sql::history::{HistoryPoint, HistoryQuery, PruneProgress, Resolution, Retention};
+pub use sql::history::Retention;
+#[cfg(feature = "internals")]
+pub use sql::history::{HistoryPoint, HistoryQuery, PruneProgress, Resolution};
+#[cfg(feature = "internals")]
 pub use sql::migrations::SchemaVersion;
+#[cfg(feature = "internals")]
 pub use sql::values::{BankValues, BatteryValues, CellValues, StateWords};
+#[cfg(feature = "internals")]
 pub use sqlite::SqliteFile;

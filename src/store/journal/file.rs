@@ -256,6 +256,7 @@ impl Journal {
     ///
     /// # Errors
     /// The disk fails.
+    #[cfg(feature = "internals")]
     pub fn dead_letters(&mut self) -> Result<u64, JournalError> {
         let count = dead_letter::table.count().get_result(&mut self.connection);
         count.map(unsigned).map_err(|error| JournalError::of(&self.path, &error))

@@ -28,8 +28,14 @@ pub use bounds::Bounds;
 pub use buffer::JournalBuffer;
 pub use drain::{Drain, DrainConfig, DrainStep, JournalSink, NextStep, SinkError};
 pub use entry::{JournalEntry, StoredEntry};
+#[cfg(feature = "internals")]
 pub use error::JournalError;
+#[cfg(feature = "internals")]
 pub use file::{Journal, OpenedJournal};
+#[cfg(feature = "internals")]
 pub use loss::{Loss, LossReason};
-pub use notice::{DeadLetter, DeadLetterTable, StoreNotice};
+pub use notice::StoreNotice;
+#[cfg(feature = "internals")]
+pub use notice::{DeadLetter, DeadLetterTable};
+#[cfg(feature = "internals")]
 pub use open::DamagedFile;

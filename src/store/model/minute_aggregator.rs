@@ -13,12 +13,16 @@
 use std::collections::BTreeMap;
 use std::mem;
 
-use crate::model::reading::{BatteryReading, Presence, SweepKind};
+#[cfg(feature = "internals")]
+use crate::model::reading::SweepKind;
+use crate::model::reading::{BatteryReading, Presence};
 use crate::model::report::BankReport;
 use crate::model::statistics::BatteryStatistics;
 use crate::store::model::record::{MinutePart, MinuteRecord, Record};
 use crate::store::model::sums::RollupSums;
-use crate::store::model::sweep_record::{SweepRecord, extremes, permille};
+#[cfg(feature = "internals")]
+use crate::store::model::sweep_record::SweepRecord;
+use crate::store::model::sweep_record::{extremes, permille};
 use crate::store::text::{self, bounded};
 
 /// A minute, an hour and a day in milliseconds.
@@ -44,6 +48,7 @@ impl MinuteAggregator {
 
     /// All records of a report: the minutes that it completes, and the sweep if it is a full one. Summaries are in
     /// roll-ups only.
+    #[cfg(feature = "internals")]
     pub fn records(&mut self, report: &BankReport) -> Vec<Record> {
         let mut records = self.add(report);
         if report.reading.kind == SweepKind::Full {
