@@ -60,7 +60,7 @@ fn the_last_sweep_is_written_even_if_no_other_follows() {
     actix::System::new().block_on(async {
         let mut actor = actor();
         actor.settings.ledger = Some(ledger.clone());
-        actor.keeping = Some(LedgerStore::of(ledger, actor.log.clone()));
+        actor.store = Some(LedgerStore::of(ledger, actor.log.clone()));
         actor.stats = Stats::new(INTERVAL);
         let addr = actor.start();
         let amperes = Measured {
