@@ -1,8 +1,8 @@
 //! Derives events from reports and sends them to the service's log, the event log and other outputs.
 //!
-//! Listeners receive events at once. The event log and the active events are written on a worker thread with a deadline;
-//! a disk that is full, missing or hangs is logged once, pending writes are queued in memory, and nothing else is
-//! affected.
+//! Listeners receive events at once. The event log and the active events are written on a worker thread with a
+//! deadline; a disk that is full, missing or hangs is logged once, pending writes are queued in memory, and nothing
+//! else is affected.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

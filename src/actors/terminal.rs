@@ -47,8 +47,8 @@ impl TerminalActor {
     }
 }
 
-/// Returns how many lines and columns can be redrawn: the size of the terminal, because wrapped lines and lines that have
-/// scrolled away can't be overwritten.
+/// Returns how many lines and columns can be redrawn: the size of the terminal, because wrapped lines and lines that
+/// have scrolled away can't be overwritten.
 fn drawable_size(out: &impl AsFd) -> (usize, usize) {
     match tcgetwinsize(out) {
         Ok(size) if size.ws_row > 1 && size.ws_col > 0 => (usize::from(size.ws_row) - 1, size.ws_col.into()),

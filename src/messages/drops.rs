@@ -1,5 +1,5 @@
-//! Counts and logs messages dropped by full mailboxes: the first at once, then at growing intervals, and once after it has
-//! stopped.
+//! Counts and logs messages dropped by full mailboxes: the first at once, then at growing intervals, and once after
+//! it has stopped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

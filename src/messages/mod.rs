@@ -1,8 +1,8 @@
 //! Messages between actors, and their delivery to slow receivers.
 //!
-//! Every mailbox is bounded, and the serial port never waits: a message that does not fit into a full mailbox is dropped,
-//! counted and logged. This also applies to outputs that need every report. Live outputs only take the newest report of
-//! each bank from a slot and are notified with a single message.
+//! Every mailbox is bounded, and the serial port never waits: a message that does not fit into a full mailbox is
+//! dropped, counted and logged. This also applies to outputs that need every report. Live outputs only take the
+//! newest report of each bank from a slot and are notified with a single message.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -172,8 +172,8 @@ impl ReportSink {
         Self(SinkMode::Every(queue))
     }
 
-    /// Delivers a report. If the mailbox is full, it already contains a notification, and the output will find the newest
-    /// report; a paused output finds it when it resumes.
+    /// Delivers a report. If the mailbox is full, it already contains a notification, and the output will find the
+    /// newest report; a paused output finds it when it resumes.
     pub fn try_send(&self, report: &Arc<BankReport>) {
         match &self.0 {
             SinkMode::Newest { full_only: true, .. } if report.reading.kind != SweepKind::Full => {}

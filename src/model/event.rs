@@ -117,8 +117,9 @@ impl EventKind {
     }
 }
 
-/// The raising or clearing of a condition, or a single occurrence. `bank`, `battery`, `word`, `condition` and `raised_at`
-/// identify the condition when it is raised and cleared; `raised_at` differs only if the clock was set in between.
+/// The raising or clearing of a condition, or a single occurrence. `bank`, `battery`, `word`, `condition` and
+/// `raised_at` identify the condition when it is raised and cleared; `raised_at` differs only if the clock was set in
+/// between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub(crate) bank: Arc<str>,

@@ -12,14 +12,14 @@ use crate::model::event;
 pub struct EventWord {
     /// All bits, including undocumented ones.
     pub bits: u32,
-    /// The names that the console printed after the number, one for each set bit, lowest first; empty if it printed none
-    /// or a different number of names.
+    /// The names that the console printed after the number, one for each set bit, lowest first; empty if it printed
+    /// none or a different number of names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
 }
 
-/// The bits that report normal conditions (normal, idle, charging, full), by word. A test compares them with the rows of
-/// level info in `config/events.toml`.
+/// The bits that report normal conditions (normal, idle, charging, full), by word. A test compares them with the rows
+/// of level info in `config/events.toml`.
 pub const NORMAL: &[(&str, u32)] = &[
     (event::BATTERY, 0x404),
     (event::POWER, 0x0ee0_6404),
@@ -34,8 +34,8 @@ pub const NORMAL: &[(&str, u32)] = &[
     ("Env Tmpr Status", 0x8),
 ];
 
-/// All bit names that consoles are known to print. One of them contains a space, so a list of names can't simply be split
-/// at spaces. A test compares them with the names in `config/events.toml`.
+/// All bit names that consoles are known to print. One of them contains a space, so a list of names can't simply be
+/// split at spaces. A test compares them with the names in `config/events.toml`.
 pub const NAMES: &[&str] = &[
     "BOV",
     "BHV",

@@ -167,8 +167,8 @@ impl FactBook {
         self.held.retain(|held| now.saturating_sub(held.taken) + held.age <= most(held.source));
     }
 
-    /// Returns the facts of the battery at `place`. If several answers state a fact, `info` takes precedence, because it
-    /// comes from the battery itself.
+    /// Returns the facts of the battery at `place`. If several answers state a fact, `info` takes precedence, because
+    /// it comes from the battery itself.
     #[must_use]
     pub fn of(&self, place: Place) -> Facts {
         let mut known = Facts::default();

@@ -1,5 +1,5 @@
-//! Plain data types: units, readings, facts, statistics, events. No I/O, no actors, no clock, and no dependency on other
-//! modules of the crate.
+//! Plain data types: units, readings, facts, statistics, events. No I/O, no actors, no clock, and no dependency on
+//! other modules of the crate.
 
 pub(crate) mod charge_rate;
 pub mod derived;

@@ -15,8 +15,8 @@ impl Place {
     /// The place of the master battery, which the cable is plugged into.
     pub const FIRST: Self = Self(NonZeroU8::MIN);
 
-    /// The highest place number. A group has at most 16 batteries, but several groups behind a hub have more: 96 were seen
-    /// in one table.
+    /// The highest place number. A group has at most 16 batteries, but several groups behind a hub have more: 96 were
+    /// seen in one table.
     pub(crate) const MAX: u8 = 128;
 
     /// Returns `None` unless `number` is from 1 to [`Self::MAX`].

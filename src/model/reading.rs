@@ -62,7 +62,8 @@ pub struct BankReading {
     /// Commands of this sweep that were answered, with or without damaged lines.
     pub answered: Vec<String>,
     pub missing: Vec<MissingAnswer>,
-    /// Facts whose line could not be parsed although the rest of the answer could. They do not count as missing answers.
+    /// Facts whose line could not be parsed although the rest of the answer could. They do not count as missing
+    /// answers.
     pub unreadable_facts: Vec<MissingAnswer>,
 }
 

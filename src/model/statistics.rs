@@ -1,7 +1,7 @@
 //! Statistics of a reading: totals of the bank, spread of the cells.
 //!
-//! Totals cover all installed batteries. If one of them did not report a value, the total is absent: a sum over three of
-//! four batteries is not the current of the bank.
+//! Totals cover all installed batteries. If one of them did not report a value, the total is absent: a sum over three
+//! of four batteries is not the current of the bank.
 
 use crate::model::facts::Facts;
 use crate::model::place::Place;

@@ -2,8 +2,8 @@
 //! place.
 //!
 //! Of two batteries with the same barcode, the previous owner keeps it, with its counters and its health; the ledger
-//! stores its place. The other one takes it over once the owner has been removed permanently. The database makes the same
-//! decision across all banks from its own rows.
+//! stores its place. The other one takes it over once the owner has been removed permanently. The database makes the
+//! same decision across all banks from its own rows.
 
 use std::collections::BTreeMap;
 

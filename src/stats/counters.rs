@@ -92,8 +92,8 @@ impl EnergyCounters {
 }
 
 impl PlaceCounter {
-    /// Identifies the battery and credits it with its unassigned flow. If the barcode changes, the battery was replaced,
-    /// and the flow in between is not counted.
+    /// Identifies the battery and credits it with its unassigned flow. If the barcode changes, the battery was
+    /// replaced, and the flow in between is not counted.
     fn identify(&mut self, place: Place, label: Option<BarcodeStatus>, at: Instant, ledger: &mut Ledger) {
         let (identity, shared) = match (label, &self.identity) {
             (Some(BarcodeStatus::Own(identity)), _) => (identity, None),
@@ -127,8 +127,8 @@ impl PlaceCounter {
     }
 }
 
-/// Estimates when the values of the battery at `place` were measured: a table has all at once, details follow one another
-/// with one command for the battery and one for its cells.
+/// Estimates when the values of the battery at `place` were measured: a table has all at once, details follow one
+/// another with one command for the battery and one for its cells.
 fn measured_at(reading: &BankReading, place: Place) -> Instant {
     if reading.kind == SweepKind::Summary || reading.is_series() {
         return reading.began;

@@ -4,8 +4,8 @@
 //! {"bankwatch_ledger":1,"checksum":"9f3c…"}      version and checksum of the second line
 //! {"bank":…,"places":…,"batteries":…}            the content
 //! ```
-//! The file is replaced atomically, so a power cut leaves either the old or the new one; the checksum detects later damage
-//! by a failing disk.
+//! The file is replaced atomically, so a power cut leaves either the old or the new one; the checksum detects later
+//! damage by a failing disk.
 
 use std::collections::BTreeMap;
 

@@ -83,8 +83,8 @@ struct SweepState {
 }
 
 impl Stats {
-    /// Creates the statistics of a bank with this interval. Totals are published once [`Stats::load`] was called, and as far
-    /// as [`Stats::on_saved`] says that they are on disk.
+    /// Creates the statistics of a bank with this interval. Totals are published once [`Stats::load`] was called, and
+    /// as far as [`Stats::on_saved`] says that they are on disk.
     #[must_use]
     pub fn new(interval: Duration) -> Self {
         let (ledger, withheld, sweep_state) =
@@ -125,15 +125,16 @@ impl Stats {
         self.is_loaded.then_some(&self.ledger)
     }
 
-    /// Resets the state after a failure. The counters are kept, because they are only ever added to; the health models are
-    /// reset, because they may have caused the failure.
+    /// Resets the state after a failure. The counters are kept, because they are only ever added to; the health
+    /// models are reset, because they may have caused the failure.
     pub(crate) fn reset(&mut self) {
         self.sweep_state = SweepState::default();
         self.ledger.forget_learned();
         self.restorable = restorable(&self.ledger);
     }
 
-    /// Returns the rare facts of an earlier run for batteries whose barcodes have been read in this one, with their age at
+    /// Returns the rare facts of an earlier run for batteries whose barcodes have been read in this one, with their
+    /// age at
     /// `now`. Each is returned once.
     pub(crate) fn restore(
         &mut self,

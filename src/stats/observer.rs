@@ -123,8 +123,8 @@ impl HealthObserver {
         }
     }
 
-    /// Whether the number of cells is certain. A different number resets the health model, so a single table without its
-    /// last row must not count.
+    /// Whether the number of cells is certain. A different number resets the health model, so a single table without
+    /// its last row must not count.
     fn is_count_certain(&mut self, place: Place, cells: &[CellReading], book: &BatteryBook) -> bool {
         let before = self.cell_counts.insert(place, cells.len());
         before == Some(cells.len()) || book.learned.cells().is_none_or(|known| known == cells.len())
@@ -183,8 +183,8 @@ fn bank_capacity(reading: &BankReading, facts: &[Facts]) -> Option<f64> {
     Some(if reading.is_series() { capacities.fold(f64::INFINITY, f64::min) } else { capacities.sum() })
 }
 
-/// Whether a cell is nearly empty, and whether one is nearly full, at the steep ends of the voltage curve. If the cells are
-/// unknown, the mean cell is used.
+/// Whether a cell is nearly empty, and whether one is nearly full, at the steep ends of the voltage curve. If the
+/// cells are unknown, the mean cell is used.
 fn ends(battery: &BatteryReading, facts: &Facts) -> (bool, bool) {
     let measured = &battery.measured;
     let cells = battery.cells.iter().flatten().map(|cell| cell.voltage);

@@ -1,9 +1,9 @@
 //! Stores rarely polled facts for the next run of the service.
 //!
-//! `stat N` is polled once in many sweeps, so its facts would be unknown for minutes after each restart. They are stored
-//! in the ledger and restored once the barcode of the battery has been read again, because another battery may have been
-//! installed meanwhile. Their age is measured by the monotonic uptime of the machine; after a reboot they are not
-//! restored, because the wall clock of a small machine may be days late then.
+//! `stat N` is polled once in many sweeps, so its facts would be unknown for minutes after each restart. They are
+//! stored in the ledger and restored once the barcode of the battery has been read again, because another battery may
+//! have been installed meanwhile. Their age is measured by the monotonic uptime of the machine; after a reboot they
+//! are not restored, because the wall clock of a small machine may be days late then.
 
 use std::time::Duration;
 

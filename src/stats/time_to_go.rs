@@ -36,7 +36,8 @@ struct SmoothedCurrent {
 }
 
 impl TimeToGo {
-    /// Returns the charge rates of the bank and of its batteries by place. Smoothing restarts after a gap longer than `most`.
+    /// Returns the charge rates of the bank and of its batteries by place. Smoothing restarts after a gap longer than
+    /// `most`.
     pub(crate) fn charge_rates(
         &mut self,
         reading: &BankReading,

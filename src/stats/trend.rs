@@ -8,8 +8,8 @@
 //!      ┤    ·   ╲
 //!      └─┬──┬──┬──┬──► weeks
 //! ```
-//! Some metrics are running means of a few days, which correlates neighbouring days; weeks are nearly independent, so the
-//! scatter around the line is a realistic measure of the uncertainty.
+//! Some metrics are running means of a few days, which correlates neighbouring days; weeks are nearly independent, so
+//! the scatter around the line is a realistic measure of the uncertainty.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,5 @@
-//! Stores the ledger on disk: read once, then written when something changed, on a worker thread, so that a hanging disk
-//! blocks nothing.
+//! Stores the ledger on disk: read once, then written when something changed, on a worker thread, so that a hanging
+//! disk blocks nothing.
 //!
 //! ```text
 //!             no file, read, or damaged and moved aside

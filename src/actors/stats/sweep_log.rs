@@ -66,7 +66,8 @@ impl SweepLog {
         self.log_hour(reading);
     }
 
-    /// Implausible values are logged once, then at growing intervals while they persist, and when all are plausible again.
+    /// Implausible values are logged once, then at growing intervals while they persist, and when all are plausible
+    /// again.
     pub(crate) fn log_implausible(&mut self, report: &BankReport) {
         let reading = &report.reading;
         self.log_values(&reading.bank, reading.kind, &report.withheld, &report.lasting);

@@ -44,8 +44,8 @@ pub(crate) const CLOCK_SET: i64 = 1_767_225_600;
 pub(crate) struct Cycles {
     at_top: bool,
     began: Option<CyclePoint>,
-    /// The last time at which the state of charge was at its maximum in this cycle: charge that flows into a full battery
-    /// before that is not stored.
+    /// The last time at which the state of charge was at its maximum in this cycle: charge that flows into a full
+    /// battery before that is not stored.
     #[serde(default)]
     peak: Option<CyclePoint>,
     deepest: Option<CyclePoint>,

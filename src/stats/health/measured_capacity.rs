@@ -1,5 +1,5 @@
-//! Decides whether the capacity that a battery states is a measured capacity. The value is not documented and may also be
-//! the remaining charge, so it counts only once it has stayed constant while the state of charge moved.
+//! Decides whether the capacity that a battery states is a measured capacity. The value is not documented and may
+//! also be the remaining charge, so it counts only once it has stayed constant while the state of charge moved.
 
 use crate::model::facts::Facts;
 use crate::model::lifetime::LifetimeFigure;
