@@ -10,7 +10,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::device_log::{DeviceLogBatch, DeviceLogRecord};
+use crate::model::device_log::{DeviceLogBatch, DeviceLogEntry};
 use crate::model::place::Place;
 use crate::model::report::BankReport;
 
@@ -26,8 +26,8 @@ pub struct DeviceLogFilter {
 #[derive(Debug, Default)]
 struct SeenRecords {
     barcode: Option<String>,
-    once: BTreeSet<DeviceLogRecord>,
-    reported: BTreeSet<DeviceLogRecord>,
+    once: BTreeSet<DeviceLogEntry>,
+    reported: BTreeSet<DeviceLogEntry>,
 }
 
 impl DeviceLogFilter {
@@ -65,7 +65,7 @@ impl DeviceLogFilter {
 }
 
 impl SeenRecords {
-    fn take_new(&mut self, memory: &[DeviceLogRecord], barcode: Option<&String>) -> Vec<DeviceLogRecord> {
+    fn take_new(&mut self, memory: &[DeviceLogEntry], barcode: Option<&String>) -> Vec<DeviceLogEntry> {
         if let Some(barcode) = barcode
             && self.barcode.as_ref() != Some(barcode)
         {
@@ -74,7 +74,7 @@ impl SeenRecords {
         }
         let mut new = Vec::new();
         // Sorted, and without duplicates: a record that one answer contains twice counts once.
-        let memory: BTreeSet<&DeviceLogRecord> = memory.iter().collect();
+        let memory: BTreeSet<&DeviceLogEntry> = memory.iter().collect();
         for record in memory.into_iter().filter(|record| !self.reported.contains(*record)).collect::<Vec<_>>()
         {
             if self.once.remove(record) {

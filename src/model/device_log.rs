@@ -28,7 +28,7 @@ impl DeviceLogKind {
 
 /// One record, ordered by the battery's clock.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DeviceLogRecord {
+pub struct DeviceLogEntry {
     /// The time by the battery's clock; `None` if that was never set.
     pub clock: Option<DateTime>,
     pub kind: DeviceLogKind,
@@ -49,7 +49,7 @@ pub struct DeviceLogBatch {
     pub battery: Option<Place>,
     pub barcode: Option<String>,
     /// Oldest first.
-    pub records: Vec<DeviceLogRecord>,
+    pub records: Vec<DeviceLogEntry>,
     /// Start of the sweep in which they were read, by our clock.
     pub(crate) taken_at: Timestamp,
     /// The battery's clock in that sweep.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde::Serialize;
 
-use crate::model::device_log::DeviceLogRecord;
+use crate::model::device_log::DeviceLogEntry;
 use crate::model::event_word::EventWord;
 use crate::model::facts::{FactSource, Facts};
 use crate::model::place::Place;
@@ -58,7 +58,7 @@ pub struct BankReading {
     /// Facts of a stack: those of its own `info` and `stat`.
     pub facts: Vec<(FactSource, Facts)>,
     /// Log records of a stack, if polled in this sweep.
-    pub device_log: Vec<DeviceLogRecord>,
+    pub device_log: Vec<DeviceLogEntry>,
     /// Commands of this sweep that were answered, with or without damaged lines.
     pub answered: Vec<String>,
     pub missing: Vec<MissingAnswer>,
@@ -111,7 +111,7 @@ pub struct BatteryReading {
     /// Facts in the answers of this sweep.
     pub facts: Vec<(FactSource, Facts)>,
     /// Log records, if polled in this sweep.
-    pub device_log: Vec<DeviceLogRecord>,
+    pub device_log: Vec<DeviceLogEntry>,
 }
 
 impl BatteryReading {

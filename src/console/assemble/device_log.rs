@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use crate::console::answers::data_event::DataEvent;
 use crate::console::answers::log::{Log, LogRecord};
-use crate::model::device_log::{DeviceLogKind, DeviceLogRecord};
+use crate::model::device_log::{DeviceLogEntry, DeviceLogKind};
 
 /// Length of a snapshot's text, in characters.
 const MAX_TEXT_LEN: usize = 240;
 
-pub(crate) fn from_log(log: Log) -> impl Iterator<Item = DeviceLogRecord> {
-    log.records.into_iter().map(|LogRecord { index, clock, module, code, info }| DeviceLogRecord {
+pub(crate) fn from_log(log: Log) -> impl Iterator<Item = DeviceLogEntry> {
+    log.records.into_iter().map(|LogRecord { index, clock, module, code, info }| DeviceLogEntry {
         clock,
         kind: DeviceLogKind::Log,
         index,
@@ -21,8 +21,8 @@ pub(crate) fn from_log(log: Log) -> impl Iterator<Item = DeviceLogRecord> {
 }
 
 /// The record of a snapshot of the event memory; `None` if the snapshot has no number.
-pub(crate) fn from_snapshot(snapshot: &DataEvent) -> Option<DeviceLogRecord> {
-    Some(DeviceLogRecord {
+pub(crate) fn from_snapshot(snapshot: &DataEvent) -> Option<DeviceLogEntry> {
+    Some(DeviceLogEntry {
         clock: snapshot.clock,
         kind: DeviceLogKind::Snapshot,
         index: snapshot.item?,

@@ -18,7 +18,7 @@ use crate::console::command::{Command, CommandName};
 use crate::console::transcript::{Exchange, Transcript};
 use crate::console::validation::samples::SampleKind;
 use crate::console::validation::tolerance;
-use crate::model::device_log::DeviceLogRecord;
+use crate::model::device_log::DeviceLogEntry;
 use crate::model::facts::{FactSource, Facts};
 use crate::model::lifetime::Lifetime;
 use crate::model::place::Place;
@@ -176,7 +176,7 @@ fn facts_mut(reading: &mut BankReading, place: Place) -> &mut Vec<(FactSource, F
 fn apply_device_log(
     reading: &mut BankReading,
     place: Place,
-    records: impl IntoIterator<Item = DeviceLogRecord>,
+    records: impl IntoIterator<Item = DeviceLogEntry>,
 ) {
     match reading.is_series() {
         true => reading.device_log.extend(records),

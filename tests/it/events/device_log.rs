@@ -2,7 +2,7 @@
 
 use bankwatch::internals::console::command::{Command, CommandName};
 use bankwatch::internals::events::device_log_filter::{DeviceLogFilter, clock_ahead};
-use bankwatch::internals::model::device_log::{DeviceLogBatch, DeviceLogKind, DeviceLogRecord};
+use bankwatch::internals::model::device_log::{DeviceLogBatch, DeviceLogEntry, DeviceLogKind};
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::simulator::{Dialect, EventWordKind};
 use jiff::civil::date;
@@ -45,8 +45,7 @@ fn a_data_event_snapshot_is_a_record_with_its_event_words() {
     bank.console.bank_mut().raise_event(1, EventWordKind::Battery, 0x2);
     take(&mut recall, &mut bank, &[SNAPSHOT]);
     let told = take(&mut recall, &mut bank, &[SNAPSHOT]);
-    let [DeviceLogRecord { kind: DeviceLogKind::Snapshot, text: Some(text), .. }] =
-        told[0].records.as_slice()
+    let [DeviceLogEntry { kind: DeviceLogKind::Snapshot, text: Some(text), .. }] = told[0].records.as_slice()
     else {
         panic!("{told:?}")
     };
@@ -83,7 +82,7 @@ fn a_damaged_record_is_never_published() {
         damaged.reading.batteries[0].device_log.iter().any(|record| record.clock.unwrap().year() == 2036)
     );
     recall.take(&damaged, &TimeZone::UTC);
-    let mut told: Vec<DeviceLogRecord> = Vec::new();
+    let mut told: Vec<DeviceLogEntry> = Vec::new();
     for _ in 0..4 {
         told.extend(take(&mut recall, &mut bank, &[LOG]).into_iter().flat_map(|told| told.records));
     }
