@@ -318,7 +318,7 @@ fn console_without_numbered_commands_is_read() {
     let status =
         wait_for_match(&mut service, &bank, &["info", "stat"], |history| expected::bank(history, manner));
     assert!(status["devices"][0]["barcode"].is_string() && status["devices"][1]["barcode"].is_null());
-    let refused = |answer: &PrintedAnswer| {
+    let is_refusal = |answer: &PrintedAnswer| {
         answer.command == "info 1" && matches!(answer.values, PrintedValues::Refusal(_))
     };
     assert_eq!(
