@@ -7,6 +7,8 @@
 //! `pwr_data`, if enabled, is written from our own tables by a separate writer (`legacy`).
 //! The actor never waits for a disk or a server: each has a worker with a deadline. Received rows are always in the inbox,
 //! in the journal or in the database.
+//!
+//! Length: the steps and handlers of the actor share its private state.
 
 mod legacy;
 mod writer;
