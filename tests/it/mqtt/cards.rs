@@ -8,7 +8,7 @@ use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::mqtt::homeassistant::announced_devices::AnnouncedDevices;
 use bankwatch::internals::mqtt::homeassistant::discovery;
 use bankwatch::internals::mqtt::homeassistant::expiry::Expiry;
-use bankwatch::internals::mqtt::payload::parts;
+use bankwatch::internals::mqtt::payload::payloads;
 use bankwatch::internals::mqtt::topics::Topics;
 use bankwatch::internals::status::StatusDocument;
 use jiff::tz::TimeZone;
@@ -30,7 +30,7 @@ fn enabled() -> BTreeSet<String> {
     let report = model::report(SweepKind::Full, 4, 16);
     let document = StatusDocument::of(&report, &TimeZone::UTC);
     let mut shape = AnnouncedDevices::new(bank);
-    shape.update(&report, &parts(&report, &document, &topics, bank.cells, 0));
+    shape.update(&report, &payloads(&report, &document, &topics, bank.cells, 0));
     let expiry = Expiry::new(None, bank.interval, bank.interval);
     let messages = discovery::messages(&topics, &shape, bank.cells, &expiry);
     let payloads = messages.iter().map(|message| serde_json::from_slice::<Value>(&message.payload).unwrap());

@@ -335,7 +335,7 @@ fn cells_except_voltages_are_disabled_only_for_new_users() {
     assert_eq!(off(&shape(&["bank.cells=high"]), CellLevel::High), names(&[]));
     // pytes_serial had two of them.
     let mut moved = newcomer;
-    moved.inherit(of_cells[1..3].iter().map(|id| (*id).to_owned()));
+    moved.add_legacy_ids(of_cells[1..3].iter().map(|id| (*id).to_owned()));
     assert_eq!(off(&moved, CellLevel::Medium), names(&[of_cells[0], of_cells[3]]));
 }
 

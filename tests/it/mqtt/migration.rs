@@ -115,7 +115,7 @@ fn messages_of_two_versions_for_one_entity_are_both_replaced() {
     assert_eq!((handshake.count(), left.len()), (2 * (251 - 2 * 16 * 4), 2 * 2 * 16 * 4));
     assert_eq!(count_entities(&topics(), "pytes", left), 2 * 16 * 4);
     let released: BTreeSet<String> = handshake.release.iter().map(|message| message.topic.clone()).collect();
-    assert_eq!(released, handshake.cleared());
+    assert_eq!(released, handshake.cleared_topics());
 }
 
 #[test]
