@@ -20,8 +20,8 @@ pub trait Store: Send {
     /// Stores records in order in one transaction, all or none. Existing records stay unchanged.
     ///
     /// # Errors
-    /// With [`ErrorClass::Data`](crate::store::error::ErrorClass::Data) one of the records is at fault, and the others can
-    /// be stored without it.
+    /// With [`ErrorClass::Data`](crate::store::error::ErrorClass::Data) one of the records is at fault, and the others
+    /// can be stored without it.
     fn insert(&mut self, records: &[Record]) -> Result<(), StoreError>;
 
     /// Stores a rejected record in the table `dead_letter`, which holds at most [`MAX_DEAD_LETTERS`].
@@ -31,15 +31,15 @@ pub trait Store: Send {
     /// minutes is often enough; with every sweep it would wear a flash card.
     fn prune(&mut self, now: Timestamp, keep: &Retention) -> Result<PruneProgress, StoreError>;
 
-    /// Deletes rows past their retention on a full disk, although that needs space itself. `now` is the time of a trusted
-    /// clock; without it, nothing expires. Returns whether there is space for rows now.
+    /// Deletes rows past their retention on a full disk, although that needs space itself. `now` is the time of a
+    /// trusted clock; without it, nothing expires. Returns whether there is space for rows now.
     fn make_room(&mut self, now: Option<Timestamp>, keep: &Retention) -> Result<bool, StoreError>;
 
     /// Frees the space reserved for [`make_room`](Self::make_room), for the last rows.
     fn release_reserve(&mut self);
 
-    /// Returns to the file system what retention has freed, if that is much; new rows would reuse it anyway. It may take a
-    /// minute, in which nothing else can write, and as much space as the file has.
+    /// Returns to the file system what retention has freed, if that is much; new rows would reuse it anyway. It may
+    /// take a minute, in which nothing else can write, and as much space as the file has.
     fn shrink(&mut self) -> Result<(), StoreError>;
 
     /// The requested history, oldest first.

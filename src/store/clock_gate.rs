@@ -1,7 +1,7 @@
 //! Holds back rows recorded before the system clock was set, and corrects their timestamps once it is.
 //!
-//! A small machine without a battery-backed clock starts in 1970 or at its last shutdown, until it gets the time from the
-//! network. A row's time is wrong by the later correction of the clock, which is the change of `wall - monotonic`:
+//! A small machine without a battery-backed clock starts in 1970 or at its last shutdown, until it gets the time from
+//! the network. A row's time is wrong by the later correction of the clock, which is the change of `wall - monotonic`:
 //!
 //! ```text
 //! corrected = time of the row + (wall - monotonic now) - (wall - monotonic when it was received)
@@ -12,8 +12,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// No row was taken before this version was released: 2026-11-01, milliseconds since 1970, UTC. Each release raises it. It
-/// is a constant for reproducible builds; an old value makes the gate more lenient, never wrong.
+/// No row was taken before this version was released: 2026-11-01, milliseconds since 1970, UTC. Each release raises it.
+/// It is a constant for reproducible builds; an old value makes the gate more lenient, never wrong.
 pub const RELEASED_AT_MS: i64 = 1_793_491_200_000;
 
 /// Clocks are slewed slowly; a larger change between two updates is a jump.
@@ -119,8 +119,8 @@ impl<T> ClockGate<T> {
         self.waiting.len()
     }
 
-    /// The wall-clock time, if it is set and has not jumped for ten minutes. Old rows must expire by no other clock: it may
-    /// be years ahead for a moment.
+    /// The wall-clock time, if it is set and has not jumped for ten minutes. Old rows must expire by no other clock: it
+    /// may be years ahead for a moment.
     #[must_use]
     pub fn trusted_ms(&self, now: ClockReading) -> Option<i64> {
         let steady = now.monotonic.saturating_duration_since(self.steady_since?);

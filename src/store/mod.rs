@@ -4,8 +4,8 @@
 //! report ─► Sweep, Minutes ─► Record ─► Store::insert ─┬─► sqlite    a file of our own
 //!           what is kept                one transaction └─► mariadb   a server, MySQL 8 too
 //! ```
-//! Backends share the tables (`schema`), the rows and the queries (`writing`, `reading`); each has its own way in, its own
-//! transactions and its own errors. `docs/database.md` is for those who query.
+//! Backends share the tables (`schema`), the rows and the queries (`writing`, `reading`); each has its own way in, its
+//! own transactions and its own errors. `docs/database.md` is for those who query.
 
 mod backend;
 pub mod clock_gate;

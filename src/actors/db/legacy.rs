@@ -1,5 +1,5 @@
-//! Writes `pwr_data`, the table of pytes_serial, on a separate worker, so that nothing else waits while it is locked, refused
-//! or slow.
+//! Writes `pwr_data`, the table of pytes_serial, on a separate worker, so that nothing else waits while it is locked,
+//! refused or slow.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -82,8 +82,8 @@ impl LegacyOutput {
         Some(self.worker.call(deadline, move || lock(&writer).step()))
     }
 
-    /// Records the outcome of a step; returns when the next one is due, if there is one without new rows. `is_sink_down`: the
-    /// main connection is down as well, which is logged already.
+    /// Records the outcome of a step; returns when the next one is due, if there is one without new rows.
+    /// `is_sink_down`: the main connection is down as well, which is logged already.
     pub(super) fn finish_step(
         &mut self,
         log: &Logger,

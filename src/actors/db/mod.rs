@@ -4,9 +4,9 @@
 //! report ─► RecordBuilder ─► inbox ─► JournalBuffer: journal on disk ─► Drain ─► database   (a server)
 //!           records          memory   or memory only ────────────────► Drain ─► file       (SQLite)
 //! ```
-//! `pwr_data`, if enabled, is written from our own tables by a separate writer (`legacy`).
-//! The actor never waits for a disk or a server: each has a worker with a deadline. Received rows are always in the inbox,
-//! in the journal or in the database.
+//! `pwr_data`, if enabled, is written from our own tables by a separate writer (`legacy`). The actor never waits for a
+//! disk or a server: each has a worker with a deadline. Received rows are always in the inbox, in the journal or in the
+//! database.
 //!
 //! Length: the steps and handlers of the actor share its private state.
 
@@ -310,8 +310,8 @@ fn read_clocks() -> ClockReading {
     ClockReading { monotonic: Instant::now(), wall_ms: Timestamp::now().as_millisecond() }
 }
 
-/// Moves the inbox to the buffer, on the disk's worker. The inbox is emptied under the buffer's lock, so rows are always in
-/// one of them.
+/// Moves the inbox to the buffer, on the disk's worker. The inbox is emptied under the buffer's lock, so rows are
+/// always in one of them.
 fn move_inbox(
     inbox: &Mutex<VecDeque<JournalEntry>>,
     buffer: &Mutex<JournalBuffer>,

@@ -80,8 +80,9 @@ impl JournalBuffer {
         }
     }
 
-    /// Appends the entries in this order, after those that wait in memory. What is on the disk when this returns survives
-    /// a power cut. `wall_ms` is the time of a trusted clock (milliseconds since 1970, UTC): without it, nothing expires.
+    /// Appends the entries in this order, after those that wait in memory. What is on the disk when this returns
+    /// survives a power cut. `wall_ms` is the time of a trusted clock (milliseconds since 1970, UTC): without it,
+    /// nothing expires.
     pub fn append(&mut self, now: Instant, wall_ms: Option<i64>, entries: Vec<JournalEntry>) {
         self.memory_bytes += entries.iter().map(size).sum::<usize>();
         self.memory.extend(entries);

@@ -108,8 +108,8 @@ pub struct DrainStep {
     pub notices: Vec<StoreNotice>,
 }
 
-/// Moves rows from a [`JournalBuffer`] to a [`JournalSink`]. It holds no row between two steps: each step takes the head
-/// of the buffer.
+/// Moves rows from a [`JournalBuffer`] to a [`JournalSink`]. It holds no row between two steps: each step takes the
+/// head of the buffer.
 #[derive(Clone, Debug)]
 pub struct Drain {
     config: DrainConfig,
@@ -137,8 +137,8 @@ impl Drain {
         }
     }
 
-    /// Stores one batch. The buffer is not locked while the sink works. `clock` gives the time, because the sink may take
-    /// long; `chance`, between 0 and 1, adds jitter to pauses.
+    /// Stores one batch. The buffer is not locked while the sink works. `clock` gives the time, because the sink may
+    /// take long; `chance`, between 0 and 1, adds jitter to pauses.
     pub fn step(
         &mut self,
         buffer: &Mutex<JournalBuffer>,
@@ -189,8 +189,8 @@ impl Drain {
         step
     }
 
-    /// A step of a clone of this drain did not return in time and was abandoned: a failure like any other. If it completes
-    /// after all, its rows are sent twice, which is harmless.
+    /// A step of a clone of this drain did not return in time and was abandoned: a failure like any other. If it
+    /// completes after all, its rows are sent twice, which is harmless.
     pub fn on_timeout(&mut self, now: Instant, reason: String, chance: f64) -> DrainStep {
         let mut step = DrainStep { next: NextStep::Idle, stored: 0, notices: Vec::new() };
         self.pause(&mut step, now, reason, chance);

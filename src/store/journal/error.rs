@@ -79,8 +79,8 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// Classifies an error by SQLite's message, since Diesel drops its error code. The messages are those of the bundled
-    /// SQLite, and each has a test.
+    /// Classifies an error by SQLite's message, since Diesel drops its error code. The messages are those of the
+    /// bundled SQLite, and each has a test.
     pub(super) fn of(path: &Path, error: &Error) -> Self {
         match error {
             // The reason for the rollback matters more than the failure of the rollback: a full disk ends a

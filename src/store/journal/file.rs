@@ -1,7 +1,7 @@
 //! The journal's file: a separate SQLite database, written in transactions that are durable when they return.
 //!
-//! Confirmed rows are deleted by the next append, so that a sweep costs one disk flush instead of two; a backlog that is
-//! being drained is deleted at once. Rows confirmed but not yet deleted when the process dies are delivered again.
+//! Confirmed rows are deleted by the next append, so that a sweep costs one disk flush instead of two; a backlog that
+//! is being drained is deleted at once. Rows confirmed but not yet deleted when the process dies are delivered again.
 
 use std::path::{Path, PathBuf};
 
@@ -52,7 +52,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens or creates the journal at `path`. A damaged file is moved to `<path>.damaged-<n>` and a new one is created.
+    /// Opens or creates the journal at `path`. A damaged file is moved to `<path>.damaged-<n>` and a new one is
+    /// created.
     ///
     /// # Errors
     /// Another process has it open, a newer version or another program wrote it (it is left unchanged), or the disk
@@ -82,8 +83,8 @@ impl Journal {
         self.next_seq
     }
 
-    /// Raises the next sequence number to at least `seq`. A journal that replaces another continues its numbers, so that
-    /// nothing is confirmed under a number that meant another row.
+    /// Raises the next sequence number to at least `seq`. A journal that replaces another continues its numbers, so
+    /// that nothing is confirmed under a number that meant another row.
     pub(crate) fn skip_to_seq(&mut self, seq: i64) {
         self.next_seq = self.next_seq.max(seq);
     }
@@ -289,8 +290,8 @@ impl Journal {
         Err(JournalError::Removed { path: self.path.clone() })
     }
 
-    /// Rewrites a file that was large and is nearly empty, which costs little. If the disk fails, the rows are safe, and
-    /// the next append reports it.
+    /// Rewrites a file that was large and is nearly empty, which costs little. If the disk fails, the rows are safe,
+    /// and the next append reports it.
     fn vacuum_if_sparse(&mut self) {
         let Ok(pages) = pages(&mut self.connection) else { return };
         if pages.used() <= SPARSE_PAGES && pages.free > SPARSE_PAGES {
@@ -302,8 +303,8 @@ impl Journal {
         &mut self,
         work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
     ) -> Result<T, JournalError> {
-        // A full disk ends the transaction by itself. Then the rollback fails as well, and Diesel returns that error: so
-        // the first error is kept.
+        // A full disk ends the transaction by itself. Then the rollback fails as well, and Diesel returns that error:
+        // so the first error is kept.
         let mut cause = None;
         let done = self.connection.immediate_transaction(|connection| {
             work(connection).map_err(|error| {

@@ -75,8 +75,8 @@ pub(super) fn delete_confirmed(connection: &mut SqliteConnection, confirmed: i64
     diesel::delete(entry::table.filter(entry::seq.le(confirmed))).execute(connection).map(drop)
 }
 
-/// A row as the disk returns it. The casts accept whatever a damaged page holds: a row that can't be read would block all
-/// rows behind it.
+/// A row as the disk returns it. The casts accept whatever a damaged page holds: a row that can't be read would block
+/// all rows behind it.
 #[derive(QueryableByName)]
 pub(super) struct StoredRow {
     #[diesel(sql_type = BigInt)]

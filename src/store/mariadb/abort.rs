@@ -54,8 +54,8 @@ impl AbortHandle {
         self.aborts.load(Ordering::SeqCst)
     }
 
-    /// Shuts down every connection that was made with this handle, including one that is still being opened. Never blocks.
-    /// Returns their number.
+    /// Shuts down every connection that was made with this handle, including one that is still being opened. Never
+    /// blocks. Returns their number.
     pub fn abort(&self) -> usize {
         let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if peers.is_empty() {

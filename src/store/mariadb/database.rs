@@ -40,8 +40,8 @@ impl MariaDb {
     /// Connects, creates the database if necessary, and migrates its schema.
     ///
     /// # Errors
-    /// The server can't be reached, denies access, is too old, lacks the required encryption, or has the schema of a later
-    /// version.
+    /// The server can't be reached, denies access, is too old, lacks the required encryption, or has the schema of a
+    /// later version.
     pub fn open(server: &DatabaseServer) -> Result<Self, StoreError> {
         Self::connect(server, true)
     }
@@ -59,8 +59,8 @@ impl MariaDb {
         Ok(store)
     }
 
-    /// The connection, reopened if it was lost, and the cache. The server may have been replaced meanwhile, so a reopened
-    /// connection clears the cache and checks the schema again.
+    /// The connection, reopened if it was lost, and the cache. The server may have been replaced meanwhile, so a
+    /// reopened connection clears the cache and checks the schema again.
     fn connected(&mut self) -> Result<(&mut MysqlConnection, &mut IdCache), StoreError> {
         let connection = match self.connection.take().filter(|_| self.last_used.elapsed() < MAX_IDLE) {
             Some(connection) => connection,

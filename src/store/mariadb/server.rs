@@ -1,8 +1,8 @@
 //! Connects to a server, and classifies the errors of the library and the server.
 //!
-//! Diesel passes the host to libmariadb, which parses options from it if it contains a `;`. This sets the connect timeout
-//! and the verification of the certificate with its host name: Diesel has no setting for either, and its `ssl_mode` has no
-//! effect with this library.
+//! Diesel passes the host to libmariadb, which parses options from it if it contains a `;`. This sets the connect
+//! timeout and the verification of the certificate with its host name: Diesel has no setting for either, and its
+//! `ssl_mode` has no effect with this library.
 
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -74,8 +74,8 @@ impl DatabaseServer {
         }
     }
 
-    /// Connects to the database, which is created if it does not exist and `may_create`, and sets the session variables.
-    /// The schema is not checked.
+    /// Connects to the database, which is created if it does not exist and `may_create`, and sets the session
+    /// variables. The schema is not checked.
     pub(crate) fn connect(&self, may_create: bool) -> Result<MysqlConnection, StoreError> {
         let addresses = self.addresses()?;
         let before = self.abort.add(&addresses);

@@ -1,5 +1,5 @@
-//! Samples the energy and charge counters of a bank, its places and its batteries every 15 minutes: in between they can be
-//! computed from the readings, and flash wears.
+//! Samples the energy and charge counters of a bank, its places and its batteries every 15 minutes: in between they can
+//! be computed from the readings, and flash wears.
 
 use std::collections::BTreeMap;
 

@@ -3,8 +3,8 @@
 //! Minutes are aggregated in memory instead of updating three roll-up tables with every sweep, which would wear out a
 //! flash card. A kill loses the roll-up of the current minute; its full readings are stored all the same.
 //!
-//! A minute may come in several parts: if the service was restarted during it, or the clock was set back. Each run of the
-//! service numbers its parts, so a part that is delivered twice counts once.
+//! A minute may come in several parts: if the service was restarted during it, or the clock was set back. Each run of
+//! the service numbers its parts, so a part that is delivered twice counts once.
 //!
 //! ```text
 //! every sweep ─► MinuteAggregator ─minute is over─► MinuteRecord ─► rollup_minute, merged into rollup_hour and rollup_day

@@ -80,7 +80,8 @@ impl Record {
             }
             Self::Counter(counter) => shift(&mut counter.taken_at_ms),
             Self::Lifetime(lifetime) => shift(&mut lifetime.taken_at_ms),
-            // A minute of the wrong clock is not a minute of the right one: minutes are aggregated after the correction.
+            // A minute of the wrong clock is not a minute of the right one: minutes are aggregated after the
+            // correction.
             Self::Minute(_) | Self::Log(_) => {}
         }
     }
@@ -199,8 +200,8 @@ pub struct MinuteRecord {
     /// Time of the last sweep.
     pub last_ms: i64,
     pub sums: RollupSums,
-    /// Records of earlier versions have none: such a record counts as stored already if it does not start after the stored
-    /// one ended.
+    /// Records of earlier versions have none: such a record counts as stored already if it does not start after the
+    /// stored one ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<MinutePart>,
 }

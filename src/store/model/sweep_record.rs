@@ -224,8 +224,8 @@ fn words(measured: &Measured) -> StateWords {
     }
 }
 
-/// The index of the set among those of the sweep, to which it is added if it is new. Beyond the range of an index, which
-/// no console reaches, it is 0.
+/// The index of the set among those of the sweep, to which it is added if it is new. Beyond the range of an index,
+/// which no console reaches, it is 0.
 fn index(states: &mut Vec<StateWords>, words: StateWords) -> u16 {
     let at = states.iter().position(|known| *known == words).unwrap_or_else(|| {
         states.push(words);

@@ -1,4 +1,5 @@
-//! Decides which of two batteries that report the same barcode is identified by it. A macro, for the reason in `insert.rs`.
+//! Decides which of two batteries that report the same barcode is identified by it. A macro, for the reason in
+//! `insert.rs`.
 //!
 //! The battery last read with the barcode keeps it, so its rows and counters continue. This follows from the stored
 //! readings alone, so it holds across restarts, and for several services on one database.

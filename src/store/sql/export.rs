@@ -92,7 +92,8 @@ impl ExportTable {
     }
 }
 
-/// Defines a row of a view: its columns, for the query, and the CSV record it becomes. An unknown value is an empty field.
+/// Defines a row of a view: its columns, for the query, and the CSV record it becomes. An unknown value is an empty
+/// field.
 macro_rules! export_row {
     ($name:ident { $($column:ident: $type:ty as $sql:ty),+ $(,)? }) => {
         #[derive(QueryableByName)]

@@ -1,5 +1,5 @@
-//! Caches the ids of banks, batteries and sets of state words, so that nothing is looked up twice, and where batteries were
-//! last read, so that two with the same barcode can be distinguished.
+//! Caches the ids of banks, batteries and sets of state words, so that nothing is looked up twice, and where batteries
+//! were last read, so that two with the same barcode can be distinguished.
 
 use std::collections::HashMap;
 
@@ -78,8 +78,8 @@ pub(crate) const MAX_CACHED_STATES: usize = 4096;
 
 pub(crate) const MAX_CACHED_BARCODES: usize = 4096;
 
-/// A battery that shares a barcode takes it over once the owner has been missing from its bank's sweeps for this long; a
-/// battery that has not shared it before, once the owner's bank has had no sweep for this long.
+/// A battery that shares a barcode takes it over once the owner has been missing from its bank's sweeps for this long;
+/// a battery that has not shared it before, once the owner's bank has had no sweep for this long.
 pub(crate) const HOUR_MS: i64 = 3_600_000;
 
 /// How far back a battery's last reading is searched: a battery missing for longer loses its barcode.

@@ -1,13 +1,14 @@
 //! Inserts records, on SQLite and MariaDB alike.
 //!
-//! The code is a macro over the connection's type. A generic function would need a where clause for every statement, since
-//! Diesel resolves batch inserts, `ON CONFLICT` and `REPLACE` per backend, and its `MultiConnection` supports none of them.
+//! The code is a macro over the connection's type. A generic function would need a where clause for every statement,
+//! since Diesel resolves batch inserts, `ON CONFLICT` and `REPLACE` per backend, and its `MultiConnection` supports
+//! none of them.
 
 /// Rows per statement: with 27 columns they stay below the parameter limits of SQLite (32 766) and MySQL (65 535).
 pub(crate) const ROWS: usize = 500;
 
-/// Defines `RecordWriter`, the work of one transaction on a connection. `$locked` turns a query into one that locks what it
-/// reads.
+/// Defines `RecordWriter`, the work of one transaction on a connection. `$locked` turns a query into one that locks
+/// what it reads.
 macro_rules! impl_insert {
     ($connection:ty, |$query:ident| $locked:expr) => {
         impl_duplicates!();
@@ -124,7 +125,8 @@ macro_rules! impl_insert {
                 Ok(())
             }
 
-            /// Whether a sweep is stored already: delivered again, it would move batteries back to their earlier places.
+            /// Whether a sweep is stored already: delivered again, it would move batteries back to their earlier
+            /// places.
             fn is_stored(&mut self, bank_id: i32, at_ms: i64) -> QueryResult<bool> {
                 if self.cache.last_sweeps.get(&bank_id).is_some_and(|swept| at_ms > *swept) {
                     return Ok(false);
@@ -133,9 +135,9 @@ macro_rules! impl_insert {
                 Ok(row.first::<i32>(self.connection).optional()?.is_some())
             }
 
-            /// An event matches the row of that word, bit and text raised at that time. Times of a clock that was set late
-            /// differ by milliseconds, so a row raised at about that time also matches if it has not cleared or the event
-            /// clears; otherwise the row that has not cleared yet, because the clock has been set since.
+            /// An event matches the row of that word, bit and text raised at that time. Times of a clock that was set
+            /// late differ by milliseconds, so a row raised at about that time also matches if it has not cleared or
+            /// the event clears; otherwise the row that has not cleared yet, because the clock has been set since.
             fn event(&mut self, event: &EventRecord) -> QueryResult<()> {
                 let (bank_id, battery_id) =
                     self.resolve_ids(&event.bank, event.place, event.barcode.as_deref(), event.raised_at_ms)?;

@@ -8,8 +8,8 @@ use crate::store::error::StoreError;
 /// SQLite's DDL is transactional.
 pub(crate) const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
-/// On MariaDB and MySQL each DDL statement commits by itself: so there is one per migration, and each may be repeated, so
-/// that the next start completes a half-applied one.
+/// On MariaDB and MySQL each DDL statement commits by itself: so there is one per migration, and each may be repeated,
+/// so that the next start completes a half-applied one.
 pub(crate) const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql");
 
 /// The newest migration of a database.

@@ -1,7 +1,7 @@
 //! Makes sure that each part of a minute is stored once. A macro, for the reason in `insert.rs`.
 //!
-//! A part may be delivered twice, and its time does not identify it: after the clock was set back, a minute occurs a second
-//! time. So each run of the service numbers its parts, and the database stores the last number of each run.
+//! A part may be delivered twice, and its time does not identify it: after the clock was set back, a minute occurs a
+//! second time. So each run of the service numbers its parts, and the database stores the last number of each run.
 
 /// Runs whose last number is stored: a service restarted every hour for a week, with a backlog.
 pub(crate) const RUNS_KEPT: i64 = 200;

@@ -1,5 +1,5 @@
-//! The values of a bank, a battery and a cell, as in a record and as in a row. An unknown value is `None`, and `NULL` in a
-//! column.
+//! The values of a bank, a battery and a cell, as in a record and as in a row. An unknown value is `None`, and `NULL`
+//! in a column.
 
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -55,8 +55,8 @@ impl SqliteFile {
     /// Opens or creates the file, and migrates its schema.
     ///
     /// # Errors
-    /// It can't be opened or written, is damaged, remains locked, belongs to another program, or has the schema of a later
-    /// version.
+    /// It can't be opened or written, is damaged, remains locked, belongs to another program, or has the schema of a
+    /// later version.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
         let opened = Self::open_without_reserve(file);
         // SQLite creates an index for the log; on a full disk it reports only an I/O error for it.
@@ -112,8 +112,8 @@ impl SqliteFile {
         work: impl FnOnce(&mut SqliteConnection, &mut IdCache) -> QueryResult<T>,
     ) -> Result<T, StoreError> {
         let cache = &mut self.cache;
-        // A full disk ends the transaction by itself. Then the rollback fails as well, and Diesel returns that error: so
-        // the first error is kept.
+        // A full disk ends the transaction by itself. Then the rollback fails as well, and Diesel returns that error:
+        // so the first error is kept.
         let mut cause = None;
         let done = self.connection.immediate_transaction(|connection| {
             work(connection, cache).map_err(|error| {

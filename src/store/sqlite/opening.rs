@@ -26,8 +26,8 @@ const PAGE: u64 = 1024;
 /// Pages of the log per checkpoint, minimum and maximum: fewer on a disk that the log alone would fill.
 const LOG_PAGES: (u64, u64) = (64, 4000);
 
-/// Set for each connection. `synchronous = NORMAL` may lose the last sweeps in a power cut, but never the file; it saves a
-/// flash card one flush per sweep.
+/// Set for each connection. `synchronous = NORMAL` may lose the last sweeps in a power cut, but never the file; it
+/// saves a flash card one flush per sweep.
 const CONNECTION_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
      PRAGMA journal_size_limit = 8388608; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;";
 

@@ -1,5 +1,5 @@
-//! Imports the history of pytes_serial: a row of `pwr_data` becomes a reading of its battery, and part of its minute, hour
-//! and day. Missing columns are read as `NULL`.
+//! Imports the history of pytes_serial: a row of `pwr_data` becomes a reading of its battery, and part of its minute,
+//! hour and day. Missing columns are read as `NULL`.
 
 use std::collections::HashMap;
 
@@ -132,9 +132,9 @@ fn batch_query(layout: &LegacyLayout, number: &str) -> String {
 }
 
 impl MariaDb {
-    /// Copies the rows of pytes_serial to the readings and roll-ups of `bank`; `progress` is called for each batch. A row
-    /// keeps its second, and its number sets the milliseconds, so that importing again adds nothing. Rows since bankwatch
-    /// stores readings itself are left out, since those are finer. The service may be running.
+    /// Copies the rows of pytes_serial to the readings and roll-ups of `bank`; `progress` is called for each batch. A
+    /// row keeps its second, and its number sets the milliseconds, so that importing again adds nothing. Rows since
+    /// bankwatch stores readings itself are left out, since those are finer. The service may be running.
     ///
     /// # Errors
     /// Also if there is no such table. Copied rows stay, and importing again continues.
@@ -188,8 +188,8 @@ impl MariaDb {
     }
 }
 
-/// Since when bankwatch has stored the bank's history itself: by the minutes, which are kept for ever, and the readings,
-/// which exist before the first minute is finished. An import writes neither for the bank itself.
+/// Since when bankwatch has stored the bank's history itself: by the minutes, which are kept for ever, and the
+/// readings, which exist before the first minute is finished. An import writes neither for the bank itself.
 fn own_since(connection: &mut MysqlConnection, bank_id: i32) -> QueryResult<Option<i64>> {
     let minute = rollup_minute::table
         .filter(rollup_minute::bank_id.eq(bank_id).and(rollup_minute::battery_id.eq(0)))

@@ -10,8 +10,8 @@ use crate::store::mariadb::legacy::layout::LegacyLayout;
 use crate::store::mariadb::legacy::step::LegacyStep;
 use crate::store::sql::schema::legacy_pending;
 
-/// Deletes a sweep from the list. By its full key, so that nothing else is locked, and new sweeps can be listed while the
-/// transaction waits for `pwr_data`.
+/// Deletes a sweep from the list. By its full key, so that nothing else is locked, and new sweeps can be listed while
+/// the transaction waits for `pwr_data`.
 pub(crate) fn delete_pending(connection: &mut MysqlConnection, sweep: &PendingSweep) -> QueryResult<()> {
     let row = legacy_pending::table.find((sweep.taken_at_ms, sweep.bank_id));
     match diesel::delete(row).execute(connection)? {

@@ -1,5 +1,5 @@
-//! The table `pwr_data` of pytes_serial: a row per battery and sweep in volts, amperes and degrees, by the server's local
-//! time, written for those whose dashboards read it.
+//! The table `pwr_data` of pytes_serial: a row per battery and sweep in volts, amperes and degrees, by the server's
+//! local time, written for those whose dashboards read it.
 //!
 //! ```text
 //! sweep ─► one transaction: our rows + legacy_pending ─► committed, whatever becomes of pwr_data

@@ -1,8 +1,8 @@
 //! Writes `pwr_data` on a separate connection, so that nothing else waits for it.
 //!
-//! A sweep is deleted from `legacy_pending` in the transaction that writes its rows, so each is written exactly once, even
-//! if the service or the server is killed. In a table without transactions (MyISAM), a kill between the two may write a
-//! sweep twice.
+//! A sweep is deleted from `legacy_pending` in the transaction that writes its rows, so each is written exactly once,
+//! even if the service or the server is killed. In a table without transactions (MyISAM), a kill between the two may
+//! write a sweep twice.
 //!
 //! ```text
 //! a batch is refused ─► its first sweep alone ─refused─► the next one, the newest one
@@ -41,8 +41,8 @@ const FIRST_SWEEPS: usize = 8;
 /// Expired sweeps deleted from the list at a time.
 const EXPIRED_BATCH: i64 = 1000;
 
-/// Limits how long a lock on the table or one of its triggers can block the writer. MySQL has no such limit for statements
-/// that write.
+/// Limits how long a lock on the table or one of its triggers can block the writer. MySQL has no such limit for
+/// statements that write.
 const LIMITS: &str = "SET lock_wait_timeout = 3, innodb_lock_wait_timeout = 3";
 const STATEMENT_LIMIT: &str = "SET max_statement_time = 5";
 
@@ -264,8 +264,8 @@ impl LegacyWriter {
         })
     }
 
-    /// Stores the reason for `healthcheck`, and deletes sweeps without rows from the list. Both are retried with the next
-    /// refusal if they fail.
+    /// Stores the reason for `healthcheck`, and deletes sweeps without rows from the list. Both are retried with the
+    /// next refusal if they fail.
     fn record_refusal(&mut self, refusal: &LegacyRefusal, step: &mut LegacyStep) {
         let text = bounded(&refusal.to_string(), 700);
         let noted = self.with(|LegacyConnection { connection, .. }| {
