@@ -2,9 +2,10 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::link::Transport;
@@ -15,7 +16,7 @@ pub(crate) struct Recording(Arc<Mutex<Vec<u8>>>);
 
 impl Recording {
     pub(crate) fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.0.lock())
     }
 }
 
@@ -46,7 +47,7 @@ impl AsyncRead for Tee {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
-        let mut recorded = self.recording.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recorded = self.recording.0.lock();
         recorded.extend_from_slice(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }

@@ -2,9 +2,9 @@
 //! it has stopped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use slog::{Logger, info, warn};
 
 use crate::outage::{HumanDuration, OutageTracker};
@@ -51,7 +51,7 @@ impl Drops {
     /// Counts and logs a message that was dropped at `now` because the queue was full.
     pub(super) fn dropped(&self, now: Instant) {
         self.add();
-        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outage = self.outage.lock();
         outage.last = Some(now);
         if let Some(say) = outage.trouble.on_failure(now, "full") {
             warn!(self.log, "queue full, messages dropped"; "queue" => &self.queue, "dropped" => say.failures,
@@ -64,7 +64,7 @@ impl Drops {
         if self.count() == 0 {
             return;
         }
-        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outage = self.outage.lock();
         let Some(last) = outage.last.filter(|last| now.saturating_duration_since(*last) >= CALM) else {
             return;
         };

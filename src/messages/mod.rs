@@ -5,11 +5,12 @@
 //! newest report of each bank from a slot and are notified with a single message.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix::dev::{SendError, ToEnvelope};
 use actix::{Actor, Addr, Handler, Message, Recipient};
+use parking_lot::Mutex;
 use slog::Logger;
 
 mod drops;
@@ -121,14 +122,14 @@ fn latest_key(report: &BankReport) -> LatestKey {
 
 impl LatestReports {
     fn store(&self, report: Arc<BankReport>) {
-        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = self.0.lock();
         newest.insert(latest_key(&report), report);
     }
 
     /// Takes the reports since the last call, oldest first: at most one per bank and kind.
     #[must_use]
     pub fn take(&self) -> Vec<Arc<BankReport>> {
-        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = self.0.lock();
         let mut taken: Vec<_> = std::mem::take(&mut *newest).into_values().collect();
         taken.sort_by_key(|report| report.reading.taken_at);
         taken
@@ -136,7 +137,7 @@ impl LatestReports {
 
     /// Puts back unprocessed reports unless newer ones have arrived.
     pub(crate) fn put_back(&self, reports: Vec<Arc<BankReport>>) {
-        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = self.0.lock();
         for report in reports {
             newest.entry(latest_key(&report)).or_insert(report);
         }

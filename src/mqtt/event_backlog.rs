@@ -1,7 +1,9 @@
 //! Events that are not published yet, oldest first. Bounded: while the broker is unreachable, the newest stay.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::model::event::Event;
 
@@ -24,9 +26,8 @@ impl EventBacklog {
         EventBatch { events: self.lock().drain(..).collect(), from: self }
     }
 
-    /// Ignores poisoning: no update can be left half done.
     fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -1,7 +1,9 @@
 //! The specification of a child, and the handle with which an actor reports why it stops.
 
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::supervise::policy::Role;
 
@@ -78,10 +80,10 @@ impl StopHandle {
     }
 
     pub(crate) fn take(&self) -> Option<StopReason> {
-        self.reason.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.reason.lock().take()
     }
 
     fn set(&self, reason: StopReason) {
-        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        *self.reason.lock() = Some(reason);
     }
 }

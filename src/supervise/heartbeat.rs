@@ -1,8 +1,9 @@
 //! Heartbeats: proof that work goes on, for the systemd watchdog.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// The heartbeat of one task. The task beats when it attempts work, never from a timer of its own.
@@ -23,12 +24,12 @@ pub struct HeartbeatSet {
 
 impl Heartbeat {
     pub(crate) fn beat(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.last.lock() = Instant::now();
         self.on_beat.notify_one();
     }
 
     fn is_fresh(&self) -> bool {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed() <= self.timeout
+        self.last.lock().elapsed() <= self.timeout
     }
 }
 

@@ -17,11 +17,12 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use humantime::format_duration;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
@@ -142,9 +143,8 @@ impl fmt::Debug for Worker {
 }
 
 impl SharedQueue {
-    /// No call runs under this lock, so its state is consistent even if it is poisoned.
     fn lock(&self) -> MutexGuard<'_, QueueState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Queues a call and makes sure that a thread serves the queue.
@@ -234,7 +234,7 @@ impl SharedQueue {
                 state.has_thread = false;
                 return None;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.changed.wait(&mut state);
         }
     }
 }

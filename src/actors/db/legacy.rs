@@ -2,12 +2,13 @@
 //! refused or slow.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use slog::Logger;
 
-use crate::actors::db::writer::{MAX_ABANDONED, lock};
+use crate::actors::db::writer::MAX_ABANDONED;
 use crate::outage::OutageTracker;
 use crate::settings::DatabaseSettings;
 use crate::store::journal::DrainConfig;
@@ -79,7 +80,7 @@ impl LegacyOutput {
         }
         self.again = false;
         let writer = self.writer.clone();
-        Some(self.worker.call(deadline, move || lock(&writer).step()))
+        Some(self.worker.call(deadline, move || writer.lock().step()))
     }
 
     /// Records the outcome of a step; returns when the next one is due, if there is one without new rows.

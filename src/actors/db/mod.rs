@@ -14,15 +14,16 @@ mod legacy;
 mod writer;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, Supervised, WrapFuture};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use slog::{Logger, info, warn};
 
 use crate::actors::db::legacy::LegacyOutput;
-use crate::actors::db::writer::{DatabaseWriter, MAX_ABANDONED, StepOutcome, drain_all, lock, step};
+use crate::actors::db::writer::{DatabaseWriter, MAX_ABANDONED, StepOutcome, drain_all, step};
 use crate::messages::{DeviceLogRead, EventOccurred, ReportReady};
 use crate::outage::{HumanDuration, OutageTracker};
 use crate::settings::{DatabaseSettings, DatabaseUrl};
@@ -130,7 +131,7 @@ impl DbActor {
 
     /// Adds rows to the inbox, which is bounded: the oldest are dropped.
     fn enqueue(&mut self, entries: Vec<JournalEntry>) {
-        let mut inbox = lock(&self.inbox);
+        let mut inbox = self.inbox.lock();
         inbox.extend(entries);
         let surplus = inbox.len().saturating_sub(MAX_INBOX);
         inbox.drain(..surplus);
@@ -190,7 +191,7 @@ impl DbActor {
         // A clock that is years ahead for a moment must not delete the history.
         let (trusted, is_time_to_prune) = (self.trusted_time(), now >= self.state.next_prune);
         let stepped = self.database_worker.call(self.config.batch_deadline, move || {
-            step(&buffer, &mut lock(&writer), trusted, is_time_to_prune)
+            step(&buffer, &mut writer.lock(), trusted, is_time_to_prune)
         });
         let done = |outcome, actor: &mut Self, ctx: &mut Context<Self>| actor.on_step_done(outcome, ctx);
         ctx.spawn(stepped.into_actor(self).map(done));
@@ -317,8 +318,8 @@ fn move_inbox(
     buffer: &Mutex<JournalBuffer>,
     trusted_ms: Option<i64>,
 ) -> Vec<StoreNotice> {
-    let mut buffer = lock(buffer);
-    let entries = lock(inbox).drain(..).collect();
+    let mut buffer = buffer.lock();
+    let entries = inbox.lock().drain(..).collect();
     buffer.append(Instant::now(), trusted_ms, entries);
     buffer.take_notices()
 }
@@ -385,7 +386,7 @@ impl Handler<Flush> for DbActor {
         let remaining = inbox.clone();
         let written = self.disk_worker.call(deadline, move || {
             let mut notices = move_inbox(&inbox, &buffer, None);
-            let mut buffer = lock(&buffer);
+            let mut buffer = buffer.lock();
             buffer.flush(Instant::now());
             notices.extend(buffer.take_notices());
             notices
@@ -405,12 +406,12 @@ impl Handler<Flush> for DbActor {
                 let own = buffer.clone();
                 report(
                     worker
-                        .call(deadline.min(FINAL_DRAIN), move || drain_all(&own, &mut lock(&writer), now))
+                        .call(deadline.min(FINAL_DRAIN), move || drain_all(&own, &mut writer.lock(), now))
                         .await,
                 );
             }
             // A hanging disk holds the lock, and then the rows are in the inbox.
-            let lost = buffer.try_lock().map_or(0, |buffer| buffer.in_memory()) + lock(&remaining).len();
+            let lost = buffer.try_lock().map_or(0, |buffer| buffer.in_memory()) + remaining.lock().len();
             if lost > 0 {
                 warn!(log, "history lost"; "rows" => lost, "reason" => "the service stops and neither disk nor database accepts them");
             }

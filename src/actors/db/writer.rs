@@ -1,9 +1,10 @@
 //! Writes to the database, on its worker.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use crate::settings::DatabaseSettings;
 use crate::store::journal::{Drain, DrainStep, JournalBuffer, NextStep, StoreNotice};
@@ -65,9 +66,4 @@ pub(super) fn drain_all(
             return notices;
         }
     }
-}
-
-/// A panic can't leave the data under these locks inconsistent.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

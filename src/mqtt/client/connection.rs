@@ -13,7 +13,7 @@
 
 use std::mem::{self, ManuallyDrop};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use paho_mqtt::{
     AsyncClient, ConnectOptions, ConnectToken, CreateOptions, CreateOptionsBuilder, Error, Message,
     PropertyCode, ReasonCode,
 };
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -83,7 +84,7 @@ impl Drop for PahoClient {
 /// Held while a client starts to connect and while one is freed.
 fn client_lifecycle_lock() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::new(());
-    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+    LOCK.lock()
 }
 
 /// A connection that is being made, is up, or has ended.

@@ -13,13 +13,14 @@
 //! Length: Paho's calls, each with its deadline and its errors, belong together.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use paho_mqtt::{
     AsyncClient, ConnectOptions, ConnectOptionsBuilder, CreateOptionsBuilder, Error, MessageBuilder,
     MqttVersion as Version, PersistenceType, Properties, PropertyCode, QoS, ReasonCode,
 };
+use parking_lot::{Mutex, MutexGuard};
 use secrecy::ExposeSecret;
 
 use crate::settings::{MqttSettings, MqttVersion};
@@ -395,9 +396,8 @@ impl MqttSession {
         }
     }
 
-    /// Ignores poisoning: no update of the planner can be left half done.
     fn planner(&self) -> MutexGuard<'_, RoundTripPlanner> {
-        self.planner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.planner.lock()
     }
 }
 

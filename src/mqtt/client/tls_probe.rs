@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
@@ -10,6 +10,7 @@ use openssl::ssl::{
     self, HandshakeError, MidHandshakeSslStream, SslConnector, SslMethod, SslStream, SslVerifyMode,
 };
 use openssl::x509::{X509, X509Ref};
+use parking_lot::Mutex;
 
 use crate::settings::MqttSettings;
 
@@ -34,8 +35,8 @@ pub(super) fn handshake(
     let rejected = Arc::new(Mutex::new(None));
     let slot = Arc::clone(&rejected);
     configuration.set_verify_callback(SslVerifyMode::PEER, move |is_good, context| {
-        if !is_good && let Ok(mut slot) = slot.lock() {
-            *slot = context.current_cert().map(ToOwned::to_owned);
+        if !is_good {
+            *slot.lock() = context.current_cert().map(ToOwned::to_owned);
         }
         is_good
     });
@@ -50,7 +51,7 @@ pub(super) fn handshake(
             TlsFailure { error: MqttError::new(Kind::Timeout, message), may_be_plain: true }
         }
         HandshakeError::Failure(stream) => {
-            let rejected: Option<X509> = rejected.lock().ok().and_then(|mut slot| slot.take());
+            let rejected: Option<X509> = rejected.lock().take();
             failure(&stream, rejected.as_deref(), settings)
         }
     })

@@ -1,9 +1,11 @@
 //! The thread that serves a console on a transport at the line's baud rate, and the handle that controls it.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
 
 use crate::simulator::faults::{FaultKind, Faults, OutputChunk};
 use crate::simulator::physics::bank::SimulatedBank;
@@ -50,11 +52,6 @@ impl std::fmt::Debug for SimulatorHandle {
     }
 }
 
-/// The data stays valid if a thread panics while it holds a lock.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Serves `session` on `transport` at `bytes_per_second` (0: as fast as possible).
 pub(crate) fn serve(
     transport: Box<dyn ServerTransport>,
@@ -87,60 +84,60 @@ impl SimulatorHandle {
 
     /// The most recent answers.
     pub fn answer_history(&self) -> AnswerHistory {
-        lock(&self.shared.session).answer_history()
+        self.shared.session.lock().answer_history()
     }
 
     /// The number of answers, without copying them.
     pub fn answer_count(&self) -> u64 {
-        lock(&self.shared.session).answer_count()
+        self.shared.session.lock().answer_count()
     }
 
     /// A copy of the bank in its current state.
     pub fn bank(&self) -> SimulatedBank {
-        let mut session = lock(&self.shared.session);
+        let mut session = self.shared.session.lock();
         session.advance();
         session.console.bank().clone()
     }
 
     /// Changes the bank, for example removes batteries, raises events or advances its time.
     pub fn with_bank<R>(&self, change: impl FnOnce(&mut SimulatedBank) -> R) -> R {
-        let mut session = lock(&self.shared.session);
+        let mut session = self.shared.session.lock();
         session.advance();
         change(session.console.bank_mut())
     }
 
     /// Sets the faults from the next command on.
     pub fn set_faults(&self, faults: Faults) {
-        lock(&self.shared.session).faults = faults;
+        self.shared.session.lock().faults = faults;
     }
 
     /// Applies `fault` to the next command, regardless of the rates.
     pub fn inject_fault(&self, fault: FaultKind) {
-        lock(&self.shared.session).next_fault = Some(fault);
+        self.shared.session.lock().next_fault = Some(fault);
     }
 
     /// Changes the console's baud rate; a client with another baud rate receives garbage.
     pub fn set_line_speed(&self, baud: u32) {
-        lock(&self.shared.session).console_baud = baud;
+        self.shared.session.lock().console_baud = baud;
     }
 
     /// Puts the console to sleep until it is woken at 1200 baud, or wakes it.
     pub fn set_asleep(&self, asleep: bool) {
-        lock(&self.shared.session).sleep = asleep.then(SleepState::default);
+        self.shared.session.lock().sleep = asleep.then(SleepState::default);
     }
 
     /// Types as another client of the same line; all clients receive the output.
     pub fn type_as_other_client(&self, typed: &[u8]) {
-        lock(&self.shared.control).injected.extend_from_slice(typed);
+        self.shared.control.lock().injected.extend_from_slice(typed);
     }
 
     /// Unplugs after the next `text` in the output, until [`Self::replug`].
     pub fn unplug_after(&self, text: &[u8]) {
-        lock(&self.shared.control).unplug_after = Some(text.to_vec());
+        self.shared.control.lock().unplug_after = Some(text.to_vec());
     }
 
     pub fn is_plugged(&self) -> bool {
-        lock(&self.shared.control).is_plugged
+        self.shared.control.lock().is_plugged
     }
 
     /// Unplugs the link and waits until it is unplugged.
@@ -159,16 +156,16 @@ impl SimulatorHandle {
     }
 
     fn set_plugged(&self, plugged: bool) {
-        let mut control = lock(&self.shared.control);
+        let mut control = self.shared.control.lock();
         control.plugged = plugged;
         self.shared.changed.notify_all();
         let pending = |control: &mut ControlState| control.is_plugged != plugged && !control.stop;
-        let deadline = Duration::from_secs(10);
-        drop(self.shared.changed.wait_timeout_while(control, deadline, pending));
+        let timeout = Duration::from_secs(10);
+        self.shared.changed.wait_while_for(&mut control, pending, timeout);
     }
 
     fn shut_down(&mut self) {
-        lock(&self.shared.control).stop = true;
+        self.shared.control.lock().stop = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
             // A panic of the thread has already been printed.
@@ -215,16 +212,16 @@ impl SimulatorServer {
 
     /// Reads input and returns the output for it.
     fn receive(&mut self) -> io::Result<Vec<OutputChunk>> {
-        let injected = std::mem::take(&mut lock(&self.shared.control).injected);
+        let injected = std::mem::take(&mut self.shared.control.lock().injected);
         if !injected.is_empty() {
-            let mut session = lock(&self.shared.session);
+            let mut session = self.shared.session.lock();
             let baud = session.console_baud;
             return Ok(session.receive(&injected, baud));
         }
         let typed = self.transport.read(READ_TIMEOUT)?;
         let baud = self.client_baud();
-        if baud >= lock(&self.shared.session).console_baud {
-            return Ok(lock(&self.shared.session).receive(&typed, baud));
+        if baud >= self.shared.session.lock().console_baud {
+            return Ok(self.shared.session.lock().receive(&typed, baud));
         }
         // At a low baud rate bytes take time; those not yet transmitted when the rate changes are lost.
         let mut chunks = Vec::new();
@@ -232,7 +229,7 @@ impl SimulatorServer {
             if !self.wait(byte_time(baud)) || self.client_baud() != baud {
                 break;
             }
-            chunks.extend(lock(&self.shared.session).receive(&[byte], baud));
+            chunks.extend(self.shared.session.lock().receive(&[byte], baud));
         }
         Ok(chunks)
     }
@@ -245,7 +242,7 @@ impl SimulatorServer {
     /// Plugs or unplugs as requested; false if it should stop.
     fn process_requests(&mut self) -> bool {
         loop {
-            let mut control = lock(&self.shared.control);
+            let mut control = self.shared.control.lock();
             if control.stop {
                 return false;
             }
@@ -253,12 +250,12 @@ impl SimulatorServer {
                 if control.plugged {
                     return true;
                 }
-                drop(self.shared.changed.wait_timeout(control, Duration::from_secs(1)));
+                self.shared.changed.wait_for(&mut control, Duration::from_secs(1));
                 continue;
             }
             if control.plugged {
                 if self.transport.plug().is_err() {
-                    drop(self.shared.changed.wait_timeout(control, Duration::from_millis(50)));
+                    self.shared.changed.wait_for(&mut control, Duration::from_millis(50));
                     continue;
                 }
             } else {
@@ -271,26 +268,21 @@ impl SimulatorServer {
 
     /// Waits; false if interrupted by a request.
     fn wait(&self, time: Duration) -> bool {
-        let control = lock(&self.shared.control);
+        let mut control = self.shared.control.lock();
         let no_request = |control: &mut ControlState| !control.stop && control.plugged == control.is_plugged;
-        match self.shared.changed.wait_timeout_while(control, time, no_request) {
-            Ok((_, waited)) => waited.timed_out(),
-            Err(_) => false,
-        }
+        self.shared.changed.wait_while_for(&mut control, no_request, time);
+        no_request(&mut control)
     }
 
     fn unplug_for(&mut self, time: Duration) -> bool {
         // In this order, so that a caller who notices and calls `replug` waits for it.
-        lock(&self.shared.control).is_plugged = false;
+        self.shared.control.lock().is_plugged = false;
         self.transport.unplug();
         let deadline = Instant::now() + time;
-        let mut control = lock(&self.shared.control);
+        let mut control = self.shared.control.lock();
         while Instant::now() < deadline && !control.stop {
             let left = deadline.saturating_duration_since(Instant::now());
-            control = match self.shared.changed.wait_timeout(control, left) {
-                Ok((control, _)) => control,
-                Err(_) => return false,
-            };
+            self.shared.changed.wait_for(&mut control, left);
         }
         // `process_requests` plugs it in again, if still requested.
         false
@@ -303,14 +295,14 @@ impl SimulatorServer {
             None => (bytes, false),
         };
         let client = self.client_baud();
-        let console = lock(&self.shared.session).console_baud;
+        let console = self.shared.session.lock().console_baud;
         let uninterrupted = self.send_paced(&line_speed::transmit(bytes, console, client));
         if !unplug {
             return uninterrupted;
         }
         // Give the client time to receive the bytes.
         self.wait(READ_TIMEOUT);
-        let mut control = lock(&self.shared.control);
+        let mut control = self.shared.control.lock();
         (control.plugged, control.is_plugged) = (false, false);
         drop(control);
         self.transport.unplug();
@@ -320,7 +312,7 @@ impl SimulatorServer {
 
     /// How many of these bytes to send before unplugging, if they complete the text to unplug after.
     fn length_before_unplug(&mut self, bytes: &[u8]) -> Option<usize> {
-        let mut control = lock(&self.shared.control);
+        let mut control = self.shared.control.lock();
         let Some(text) = &control.unplug_after else {
             self.sent.clear();
             return None;

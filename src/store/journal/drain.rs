@@ -14,8 +14,9 @@
 //!           Pausing, 1 s doubling to 1 min, then a small batch
 //! ```
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::outage::OutageTracker;
 use crate::store::journal::buffer::JournalBuffer;
@@ -153,7 +154,7 @@ impl Drain {
             return step;
         }
         self.not_before = None;
-        let mut batch = lock(buffer).head(now, self.rows, self.config.max_bytes);
+        let mut batch = buffer.lock().head(now, self.rows, self.config.max_bytes);
         if let Some(damaged) = batch.first().filter(|row| row.is_damaged) {
             self.dead_letter_row(&mut step, buffer, sink, &clock, damaged, DAMAGED, chance);
             step.next = self.not_before.map_or(NextStep::Now, NextStep::At);
@@ -167,7 +168,7 @@ impl Drain {
         match sink.store(&batch) {
             Ok(()) => {
                 let now = clock();
-                lock(buffer).confirm(now, last.seq);
+                buffer.lock().confirm(now, last.seq);
                 step.stored = batch.len();
                 self.on_stored(batch.len());
                 step.notices.extend(self.trouble.on_success(now).map(StoreNotice::DatabaseRecovered));
@@ -288,12 +289,12 @@ fn dead_letter(
 ) -> Result<DeadLetter, String> {
     let table = match sink.dead_letter(row, reason) {
         Ok(()) => {
-            lock(buffer).confirm(clock(), row.seq);
+            buffer.lock().confirm(clock(), row.seq);
             DeadLetterTable::Database
         }
         Err(SinkError::Unavailable(reason)) => return Err(reason),
         Err(SinkError::Refused(_) | SinkError::Poison { .. }) => {
-            if lock(buffer).dead_letter(clock(), row, reason) {
+            if buffer.lock().dead_letter(clock(), row, reason) {
                 DeadLetterTable::Journal
             } else {
                 DeadLetterTable::None
@@ -303,9 +304,4 @@ fn dead_letter(
     let StoredEntry { entry, .. } = row;
     let (kind, bank, reason) = (entry.kind.clone(), entry.bank.clone(), reason.to_owned());
     Ok(DeadLetter { kind, bank, taken_at_ms: entry.taken_at_ms, reason, table })
-}
-
-/// A panic elsewhere leaves the buffer consistent: its rows are on the disk or in memory.
-fn lock(buffer: &Mutex<JournalBuffer>) -> MutexGuard<'_, JournalBuffer> {
-    buffer.lock().unwrap_or_else(PoisonError::into_inner)
 }

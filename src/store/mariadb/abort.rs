@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use rustix::net::{Shutdown, getpeername, shutdown};
 
 /// The handles that own each connection, by the inode of its socket. Two connections made at the same moment belong to
@@ -26,14 +27,14 @@ pub struct AbortHandle {
 impl AbortHandle {
     /// Registers the addresses of the next connection. Returns the existing sockets.
     pub(crate) fn add(&self, addresses: &[SocketAddr]) -> BTreeSet<String> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner).extend(addresses);
+        self.peers.lock().extend(addresses);
         sockets().into_iter().map(|(_, inode)| inode).collect()
     }
 
     /// Claims the connection that was just made: no other handle aborts its calls.
     pub(crate) fn claim(&self, before: &BTreeSet<String>) {
-        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let peers = self.peers.lock();
+        let mut owners = OWNERS.lock();
         // Listed under the lock: an older list would drop claims that another handle has made since.
         let sockets = sockets();
         owners.retain(|inode, _| sockets.iter().any(|(_, open)| open == inode));
@@ -57,12 +58,12 @@ impl AbortHandle {
     /// Shuts down every connection that was made with this handle, including one that is still being opened. Never
     /// blocks. Returns their number.
     pub fn abort(&self) -> usize {
-        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let peers = self.peers.lock();
         if peers.is_empty() {
             return 0;
         }
         self.aborts.fetch_add(1, Ordering::SeqCst);
-        let owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let owners = OWNERS.lock();
         let is_own = |inode: &String| owners.get(inode).is_none_or(|owners| owners.contains(&self.id()));
         let own = sockets().into_iter().filter(|(_, inode)| is_own(inode));
         own.filter(|(number, _)| {

@@ -6,7 +6,6 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bankwatch::internals::outage::NoticeKind;
@@ -16,6 +15,7 @@ use bankwatch::internals::store::journal::{
 };
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
+use parking_lot::Mutex;
 use support::journal::{DAY, Database, WIDE, all, entries, numbers, open};
 use support::own_process;
 use tempfile::{TempDir, tempdir};
@@ -51,7 +51,7 @@ impl JournalFixture {
     /// Appends rows a second later.
     fn append(&self, rows: std::ops::Range<i64>) -> Vec<StoreNotice> {
         self.advance(SECOND);
-        let mut buffer = self.buffer.lock().unwrap();
+        let mut buffer = self.buffer.lock();
         buffer.append(self.now.get(), None, entries(rows, 100));
         buffer.take_notices()
     }
@@ -76,7 +76,7 @@ impl JournalFixture {
     }
 
     fn in_memory(&self) -> usize {
-        self.buffer.lock().unwrap().in_memory()
+        self.buffer.lock().in_memory()
     }
 }
 
@@ -133,7 +133,7 @@ fn a_row_corrupted_on_disk_becomes_a_dead_letter() {
     damage(&mut fixture, "seq IN (1, 6)");
     fixture.database.set(|database| database.away = Some("connection refused".into()));
     fixture.step();
-    assert_eq!(fixture.buffer.lock().unwrap().len(), 10, "it waits as all rows do");
+    assert_eq!(fixture.buffer.lock().len(), 10, "it waits as all rows do");
     fixture.database.set(|database| database.away = None);
     let notices = fixture.drain();
     let dead_letters = notices
@@ -280,7 +280,7 @@ fn a_crash_between_commit_and_confirmation_stores_nothing_twice() {
     let fixture = JournalFixture::new(WIDE);
     fixture.append(0..50);
     let mut database = fixture.database.clone();
-    let batch = fixture.buffer.lock().unwrap().head(fixture.now.get(), 10, usize::MAX);
+    let batch = fixture.buffer.lock().head(fixture.now.get(), 10, usize::MAX);
     bankwatch::internals::store::journal::JournalSink::store(&mut database, &batch).unwrap();
     // The buffer is dropped without the confirmation.
     let JournalFixture { folder, buffer, drain, now, .. } = fixture;
@@ -335,7 +335,7 @@ fn without_a_disk_rows_reach_the_database_from_memory() {
         fixture.drain();
     }
     assert_eq!(fixture.database.stored(), range(0..100));
-    assert!(fixture.buffer.lock().unwrap().is_empty());
+    assert!(fixture.buffer.lock().is_empty());
     fs::create_dir(fixture.disk()).unwrap();
     fixture.append(100..110);
     fixture.drain();
@@ -348,12 +348,12 @@ fn rows_that_move_to_disk_while_being_stored_are_not_lost() {
     let mut fixture = JournalFixture::new(WIDE);
     fs::remove_dir(fixture.disk()).unwrap();
     fixture.append(0..10);
-    let batch = fixture.buffer.lock().unwrap().head(fixture.now.get(), 4, usize::MAX);
+    let batch = fixture.buffer.lock().head(fixture.now.get(), 4, usize::MAX);
     bankwatch::internals::store::journal::JournalSink::store(&mut fixture.database, &batch).unwrap();
     fs::create_dir(fixture.disk()).unwrap();
     fixture.append(10..20);
-    fixture.buffer.lock().unwrap().confirm(fixture.now.get(), batch[3].seq);
-    assert_eq!(fixture.buffer.lock().unwrap().len(), 20);
+    fixture.buffer.lock().confirm(fixture.now.get(), batch[3].seq);
+    assert_eq!(fixture.buffer.lock().len(), 20);
     fixture.drain();
     assert_eq!(fixture.database.stored(), range(0..20));
 }
@@ -363,12 +363,12 @@ fn rows_that_move_to_disk_while_being_stored_are_not_lost() {
 fn a_late_confirmation_deletes_nothing_from_a_new_journal() {
     let fixture = JournalFixture::new(WIDE);
     fixture.append(0..10);
-    let batch = fixture.buffer.lock().unwrap().head(fixture.now.get(), 10, usize::MAX);
+    let batch = fixture.buffer.lock().head(fixture.now.get(), 10, usize::MAX);
     fs::remove_file(fixture.disk().join("journal.db")).unwrap();
     fixture.append(10..20);
     fixture.append(20..30);
-    fixture.buffer.lock().unwrap().confirm(fixture.now.get(), batch[9].seq);
-    assert_eq!(fixture.buffer.lock().unwrap().len(), 20);
+    fixture.buffer.lock().confirm(fixture.now.get(), batch[9].seq);
+    assert_eq!(fixture.buffer.lock().len(), 20);
 }
 
 #[test]
@@ -446,7 +446,7 @@ fn after_a_flush_nothing_is_delivered_again() {
     let mut fixture = JournalFixture::new(WIDE);
     fixture.append(0..3);
     fixture.drain();
-    fixture.buffer.lock().unwrap().flush(fixture.now.get());
+    fixture.buffer.lock().flush(fixture.now.get());
     drop(fixture.buffer);
     assert!(open(&fixture.folder.path().join("disk/journal.db"), WIDE).is_empty());
 }
@@ -539,7 +539,7 @@ fn two_threads_can_append_and_drain_at_once() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for row in 0..500 {
-                buffer.lock().unwrap().append(Instant::now(), None, entries(row..row + 1, 1000));
+                buffer.lock().append(Instant::now(), None, entries(row..row + 1, 1000));
             }
         });
         scope.spawn(|| {
@@ -553,5 +553,5 @@ fn two_threads_can_append_and_drain_at_once() {
         });
     });
     assert_eq!(database.stored(), range(0..500));
-    assert!(fixture.buffer.lock().unwrap().is_empty());
+    assert!(fixture.buffer.lock().is_empty());
 }

@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bankwatch::internals::store::journal::{Bounds, Drain, DrainConfig, JournalBuffer, NextStep};
+use parking_lot::Mutex;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
 use support::journal::{Database, entry, numbers};
@@ -288,7 +288,7 @@ impl Stand {
         }
         let stored = self.database.stored();
         prop_assert!(stored.is_sorted() || self.model.out_of_order, "out of order: {:?}", stored);
-        let inner = self.database.inner.lock().unwrap();
+        let inner = self.database.inner.lock();
         let mut arrived = [stored.clone(), inner.dead_letters.clone()].concat();
         arrived.sort_unstable();
         prop_assert!(arrived.windows(2).all(|pair| pair[0] < pair[1]), "twice: {:?}", arrived);
