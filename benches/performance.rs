@@ -1,5 +1,6 @@
 //! The figures of `docs/performance.md`: sweep time compared with the serial line, throughput of framing and parsers,
-//! cost of the statistics, of reading and events, processor time and memory of the service. And those of `docs/database.md`.
+//! cost of the statistics, of reading and events, processor time and memory of the service. And those of
+//! `docs/database.md`.
 //!
 //! ```text
 //! cargo bench --bench performance            all

@@ -1,7 +1,7 @@
 //! Replaces files atomically: a reader sees the old content or the new, never a part.
 //!
-//! A writer may hang on a network mount and resume long after later writers have finished. So each active writer has its own
-//! temporary file, and a writer that started earlier never overwrites the content of one that started later.
+//! A writer may hang on a network mount and resume long after later writers have finished. So each active writer has
+//! its own temporary file, and a writer that started earlier never overwrites the content of one that started later.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -56,9 +56,9 @@ impl AtomicFile {
         &self.path
     }
 
-    /// Replaces the content. It is written to disk before the file gets its name, so a power cut leaves the old file or the
-    /// new one. An existing file keeps its mode and, if permitted, its owner; a link stays a link. If a writer that started
-    /// later has finished, its content stays.
+    /// Replaces the content. It is written to disk before the file gets its name, so a power cut leaves the old file or
+    /// the new one. An existing file keeps its mode and, if permitted, its owner; a link stays a link. If a writer that
+    /// started later has finished, its content stays.
     ///
     /// # Errors
     /// After an error no temporary file is left behind.

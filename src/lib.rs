@@ -7,7 +7,8 @@
 //!            owns the port             typed values               totals, counters    │   <bank>_status.json
 //!                                                                                     └─► mqtt, history, events
 //! ```
-//! The modules are listed from plain values to the process; `tests/it/project/imports.rs` checks which may import which.
+//! The modules are listed from plain values to the process; `tests/it/project/imports.rs` checks which may import
+//! which.
 
 // These are comments because the documentation of each module is in its own file.
 

@@ -1,5 +1,5 @@
-//! Tracks outages and decides which failures to log: the first, each new reason, reminders at growing intervals, and the
-//! recovery. Also formats durations for the log.
+//! Tracks outages and decides which failures to log: the first, each new reason, reminders at growing intervals, and
+//! the recovery. Also formats durations for the log.
 //!
 //! ```text
 //! working ──failure──► Started ──failure, new reason──► NewReason ──failure, past 1, 5, 15 min, 1 h, 2 h, …──► Reminder
@@ -144,7 +144,8 @@ fn next_reminder(since: Duration) -> Duration {
     })
 }
 
-/// Formats a duration for people, with a precision that suits its length: `4.2ms`, `1.21s`, `6m2.6s`, `2h3m4s`, `3d4h5m`.
+/// Formats a duration for people, with a precision that suits its length: `4.2ms`, `1.21s`, `6m2.6s`, `2h3m4s`,
+/// `3d4h5m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HumanDuration(pub Duration);
 

@@ -1,5 +1,5 @@
-//! Notifies systemd (`Type=notify`) that the service is ready, alive or stopping, and sets its status line. Without systemd
-//! nothing is sent.
+//! Notifies systemd (`Type=notify`) that the service is ready, alive or stopping, and sets its status line. Without
+//! systemd nothing is sent.
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
@@ -27,8 +27,8 @@ pub(crate) fn is_active() -> bool {
     std::env::var_os(SOCKET).is_some()
 }
 
-/// Reports that the settings are loaded and all actors are started. It does not wait for a battery, which may be offline for
-/// days.
+/// Reports that the settings are loaded and all actors are started. It does not wait for a battery, which may be
+/// offline for days.
 pub(crate) fn ready() {
     notify(&[NotifyState::Ready]);
 }
@@ -42,8 +42,8 @@ pub(crate) fn status(line: &str) {
     notify(&[NotifyState::Status(line)]);
 }
 
-/// Notifies the watchdog at each heartbeat of a serial actor, provided that the heartbeats of all are fresh. Outputs have no
-/// influence on it.
+/// Notifies the watchdog at each heartbeat of a serial actor, provided that the heartbeats of all are fresh. Outputs
+/// have no influence on it.
 pub(crate) async fn feed_watchdog(beats: &HeartbeatSet) -> Infallible {
     if sd_notify::watchdog_enabled().is_none() {
         return pending().await;

@@ -47,8 +47,8 @@ pub enum ConfigCommand {
     },
 }
 
-/// Runs the command. Writes the result to `out`, and warnings or errors of `show` and `import` to `err`. Returns the exit
-/// status.
+/// Runs the command. Writes the result to `out`, and warnings or errors of `show` and `import` to `err`. Returns the
+/// exit status.
 ///
 /// # Errors
 /// Returns errors of writing.

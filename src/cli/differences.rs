@@ -1,5 +1,5 @@
-//! The differences from pytes_serial that apply to a `pytes_serial.cfg`, printed by `bankwatch config check`. They fit on
-//! one screen.
+//! The differences from pytes_serial that apply to a `pytes_serial.cfg`, printed by `bankwatch config check`. They fit
+//! on one screen.
 
 use std::io::{self, Write};
 

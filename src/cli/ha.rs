@@ -1,4 +1,5 @@
-//! `bankwatch ha`: migrates Home Assistant entities from pytes_serial to bankwatch or back, and removes discovery topics.
+//! `bankwatch ha`: migrates Home Assistant entities from pytes_serial to bankwatch or back, and removes discovery
+//! topics.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};

@@ -1,5 +1,5 @@
-//! Checks whether `pwr_data`, the table of pytes_serial, accepts our rows, for commands outside the service. The deadline is
-//! short: a server that is down is reported elsewhere.
+//! Checks whether `pwr_data`, the table of pytes_serial, accepts our rows, for commands outside the service. The
+//! deadline is short: a server that is down is reported elsewhere.
 
 use std::sync::mpsc;
 use std::thread;

@@ -76,7 +76,8 @@ impl AnswerError {
 }
 
 /// Prints the parsed answers of a transcript: a single answer as an object, several as an array. Returns
-/// [`Exit::Failure`] if an answer or a line of it could not be parsed; a refusal among several answers counts as parsed.
+/// [`Exit::Failure`] if an answer or a line of it could not be parsed; a refusal among several answers counts as
+/// parsed.
 ///
 /// # Errors
 /// Returns an error if the input cannot be read, is not a transcript, or has a single answer without values.

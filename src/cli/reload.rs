@@ -1,5 +1,5 @@
-//! Handles SIGHUP: reloads the settings and reopens the log file. The log level takes effect at once; every other change
-//! is logged and takes effect at the next start.
+//! Handles SIGHUP: reloads the settings and reopens the log file. The log level takes effect at once; every other
+//! change is logged and takes effect at the next start.
 
 use std::cell::RefCell;
 

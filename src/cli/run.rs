@@ -84,8 +84,8 @@ pub fn serve(
     }
 }
 
-/// A panic is a bug: one line of the log says where, in place of the text that Rust prints beside it. What it
-/// costs is told by whoever caught it.
+/// Logs a panic with its location as one line, instead of the text that Rust prints. Whoever catches the panic logs its
+/// consequences.
 fn log_panics(log: &Logger) {
     let log = log.clone();
     panic::set_hook(Box::new(move |panic| {

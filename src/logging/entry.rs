@@ -17,8 +17,8 @@ pub(crate) struct LogEvent {
 }
 
 impl LogEvent {
-    /// Collects a record: the loggers' keys from the root to the child, then those of the call. A repeated key keeps its
-    /// position and takes the later value.
+    /// Collects a record: the loggers' keys from the root to the child, then those of the call. A repeated key keeps
+    /// its position and takes the later value.
     pub(crate) fn from_record(record: &Record<'_>, values: &OwnedKVList) -> Self {
         let mut event = Self {
             at: Timestamp::now(),

@@ -105,8 +105,8 @@ fn quote(line: &mut String, text: &str) {
     }
 }
 
-/// Whether a value is a quoted literal already, as `"key" => ?text` produces: printable, quotes at both ends, and every quote
-/// in between escaped.
+/// Whether a value is a quoted literal already, as `"key" => ?text` produces: printable, quotes at both ends, and every
+/// quote in between escaped.
 fn is_quoted(text: &str) -> bool {
     let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return false;

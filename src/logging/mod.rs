@@ -5,10 +5,10 @@
 //!              (caller's thread)            full: counted
 //! ```
 //!
-//! Logging never waits for a disk: if the queue is full, the line is dropped, and a later line reports how many were. Messages
-//! are constant; variable data goes into keys. Data from outside (console text, file names, broker replies) is escaped, so
-//! that a value can neither break its line nor forge another. Keys appear in the order of the call, those of child loggers
-//! first.
+//! Logging never waits for a disk: if the queue is full, the line is dropped, and a later line reports how many were.
+//! Messages are constant; variable data goes into keys. Data from outside (console text, file names, broker replies) is
+//! escaped, so that a value can neither break its line nor forge another. Keys appear in the order of the call, those
+//! of child loggers first.
 
 mod entry;
 mod file;

@@ -1,13 +1,13 @@
-//! Whether a battery or bank has an alarm and whether a battery is balancing, from what the console reports; `None` if it
-//! does not report it.
+//! Whether a battery or bank has an alarm and whether a battery is balancing, from what the console reports; `None` if
+//! it does not report it.
 
 use crate::model::event::EventLevel;
 use crate::model::reading::{BankReading, BatteryReading, CellReading, Measured, Presence};
 use crate::model::report::BankReport;
 use crate::model::word::Word;
 
-/// From the table: an alarm state, or a voltage, current or temperature status other than normal. For a stack its own row
-/// counts, otherwise any battery. `None` if a present battery did not report its state.
+/// From the table: an alarm state, or a voltage, current or temperature status other than normal. For a stack its own
+/// row counts, otherwise any battery. `None` if a present battery did not report its state.
 #[must_use]
 pub(crate) fn bank_alarm(reading: &BankReading) -> Option<bool> {
     if let Some(stack) = &reading.stack {
@@ -17,8 +17,8 @@ pub(crate) fn bank_alarm(reading: &BankReading) -> Option<bool> {
     any(present.map(|battery| measured_alarm(&battery.measured)))
 }
 
-/// From everything in a full reading: a bit or state that the event catalogue lists as a warning, or a cell. `None` if there
-/// is no alarm but an answer of the battery is missing.
+/// From everything in a full reading: a bit or state that the event catalogue lists as a warning, or a cell. `None` if
+/// there is no alarm but an answer of the battery is missing.
 #[must_use]
 pub(crate) fn battery_alarm(report: &BankReport, battery: &BatteryReading) -> Option<bool> {
     let own = report.derived.batteries.get(battery.place.index());

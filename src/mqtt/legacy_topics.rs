@@ -7,8 +7,8 @@
 //! pytes_serial/pytes/1/cells/3/voltage             {"value": 3.295}     its cell 4
 //! pytes_serial/pytes/serial_stat                   {"loops": 12, …}     the service
 //! ```
-//! Batteries and cells count from 0 here, as in pytes_serial. A missing value is `{"value": null}`: the topics are retained,
-//! and an older value would stay otherwise.
+//! Batteries and cells count from 0 here, as in pytes_serial. A missing value is `{"value": null}`: the topics are
+//! retained, and an older value would stay otherwise.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

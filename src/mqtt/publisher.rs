@@ -8,8 +8,10 @@
 //! | details, cells, the status document | the newest full reading, at most once per `publish_interval` |
 //! | unchanged values | again after half of their expiry time |
 //!
-//! Home Assistant subscribes to a state topic only some moments after it has received the discovery message, so values are
-//! repeated a little later ([`REPEAT_AFTER`]). Nothing older than its expiry time is ever published.
+//! Home Assistant subscribes to a state topic only some moments after it has received the discovery message, so values
+//! are repeated a little later ([`REPEAT_AFTER`]). Nothing older than its expiry time is ever published.
+//!
+//! Length: one state machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -115,8 +117,8 @@ impl Publisher {
         [always].into_iter().chain(ours).collect()
     }
 
-    /// Starts over, since the broker may have lost everything. Returns the statuses to publish at once; values follow with
-    /// the next [`due`](Self::due).
+    /// Starts over, since the broker may have lost everything. Returns the statuses to publish at once; values follow
+    /// with the next [`due`](Self::due).
     pub fn on_connected(&mut self, now: Instant) -> Vec<Message> {
         let mut messages = Vec::new();
         for bank in self.banks.values_mut() {
@@ -143,8 +145,8 @@ impl Publisher {
         }
     }
 
-    /// Topic filters of the statuses that others may change: people clear the status of a battery, and another service may
-    /// publish `offline` in the place of this one.
+    /// Topic filters of the statuses that others may change: people clear the status of a battery, and another service
+    /// may publish `offline` in the place of this one.
     #[must_use]
     pub fn status_filters(&self) -> Vec<String> {
         let each = |bank: &Arc<str>| [self.topics.battery_status_filter(bank), self.topics.bank_status(bank)];
@@ -160,8 +162,8 @@ impl Publisher {
         }
     }
 
-    /// A status was cleared: an absent battery is removed until it is back, any other status is published again, unless it
-    /// was cleared by this service.
+    /// A status was cleared: an absent battery is removed until it is back, any other status is published again, unless
+    /// it was cleared by this service.
     pub fn on_status_cleared(&mut self, topic: &str) {
         for bank in self.banks.values_mut() {
             if bank.published.get(topic).is_some_and(|last| last.fingerprint != fingerprint(None)) {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// A publication may come early by this fraction of the interval; otherwise a slightly early reading would wait for a whole
-/// interval.
+/// A publication may come early by this fraction of the interval; otherwise a slightly early reading would wait for a
+/// whole interval.
 const EARLY_FRACTION: u32 = 10;
 
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,8 @@ impl RateLimiter {
         if self.next.is_some_and(|next| now + early < next) {
             return false;
         }
-        // Counted from the scheduled time, so that early publications do not raise the rate; never from a time in the past.
+        // Counted from the scheduled time, so that early publications do not raise the rate; never from a time in the
+        // past.
         let from = self.next.filter(|next| *next > now).unwrap_or(now);
         self.next = Some(from + self.interval);
         true

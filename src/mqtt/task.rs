@@ -43,8 +43,8 @@ const OUTPUT: &str = "mqtt";
 /// After this long with announcements, state is published in between.
 const ANNOUNCEMENT_SLICE: Duration = Duration::from_secs(1);
 
-/// Dropped messages may have included Home Assistant's birth message: everything is announced again after this time, and
-/// not more often.
+/// Dropped messages may have included Home Assistant's birth message: everything is announced again after this time,
+/// and not more often.
 const REANNOUNCE_DELAY: Duration = Duration::from_secs(60);
 
 /// Two services with one client id disconnect each other over and over. The output has recovered once a connection has
@@ -203,8 +203,8 @@ impl MqttTask {
         }
     }
 
-    /// Reads the retained messages, then publishes everything that is known. The status of the service comes last, so that
-    /// nobody takes old values for fresh ones.
+    /// Reads the retained messages, then publishes everything that is known. The status of the service comes last, so
+    /// that nobody takes old values for fresh ones.
     async fn start_session(&mut self) -> Result<(), MqttError> {
         let now = Instant::now();
         self.announcements.reset();
@@ -309,7 +309,8 @@ impl MqttTask {
         }
     }
 
-    /// Publishes the last events and every `offline`, and disconnects. Without a connection the broker has published the will.
+    /// Publishes the last events and every `offline`, and disconnects. Without a connection the broker has published
+    /// the will.
     async fn shut_down(&mut self) {
         let backlog = self.inbox.events.clone();
         let events = backlog.take();

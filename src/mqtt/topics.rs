@@ -31,14 +31,15 @@ impl Topics {
         }
     }
 
-    /// Status and last will of the service. Each service has its own topic, so that two at one broker don't overwrite each
-    /// other's status.
+    /// Status and last will of the service. Each service has its own topic, so that two at one broker don't overwrite
+    /// each other's status.
     #[must_use]
     pub fn service_status(&self) -> String {
         self.service_status.clone()
     }
 
-    /// The status topic that all services of earlier versions shared; `None` if it would be Home Assistant's own status topic.
+    /// The status topic that all services of earlier versions shared; `None` if it would be Home Assistant's own status
+    /// topic.
     #[must_use]
     pub(crate) fn shared_status(&self) -> Option<String> {
         (self.base != self.prefix).then(|| format!("{}/status", self.base))
@@ -49,8 +50,8 @@ impl Topics {
         Message::retained(self.service_status(), OFFLINE)
     }
 
-    /// Corrects a status that earlier versions left at [`shared_status`](Self::shared_status): `online` is set to `offline`,
-    /// which a running earlier version corrects; `offline` is cleared.
+    /// Corrects a status that earlier versions left at [`shared_status`](Self::shared_status): `online` is set to
+    /// `offline`, which a running earlier version corrects; `offline` is cleared.
     #[must_use]
     pub(crate) fn correct_shared_status(&self, retained: &Message) -> Option<Message> {
         let topic = self.shared_status().filter(|shared| *shared == retained.topic)?;
@@ -158,8 +159,8 @@ impl Topics {
         format!("{}/status", self.prefix)
     }
 
-    /// The discovery topic of one entity of pytes_serial: with its unique id, before 0.7.1 with a number. `+` for the filter of
-    /// all entities of a bank.
+    /// The discovery topic of one entity of pytes_serial: with its unique id, before 0.7.1 with a number. `+` for the
+    /// filter of all entities of a bank.
     #[must_use]
     pub(crate) fn legacy_config(&self, bank: &str, unique_id: &str) -> String {
         format!("{}/sensor/{bank}/{unique_id}/config", self.prefix)

@@ -1,8 +1,8 @@
 //! The definition of a setting: its name, allowed values, default and description.
 //!
-//! Each section has a table of them. The tables provide the defaults, the conversion of environment variables (so that a
-//! password of digits stays a text), the checks, the suggestions for misspelt keys, the output of `config show`, and the
-//! test of the shipped file.
+//! Each section has a table of them. The tables provide the defaults, the conversion of environment variables (so that
+//! a password of digits stays a text), the checks, the suggestions for misspelt keys, the output of `config show`, and
+//! the test of the shipped file.
 
 use std::fmt;
 

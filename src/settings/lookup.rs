@@ -26,7 +26,8 @@ pub(crate) fn find(section_name: &str, name: &str) -> Option<NamedSetting> {
     keys.iter().find(|key| key.name == secret && key.kind.is_secret()).map(NamedSetting::SecretFile)
 }
 
-/// Finds a setting by the parts of its dotted name: `mqtt`, `url`; `bank`, `link` (the first bank); `bank`, `2`, `link`.
+/// Finds a setting by the parts of its dotted name: `mqtt`, `url`; `bank`, `link` (the first bank); `bank`, `2`,
+/// `link`.
 #[must_use]
 pub(crate) fn locate(path: &[&str]) -> Option<(NamedSetting, Option<usize>)> {
     match *path {

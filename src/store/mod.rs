@@ -35,7 +35,7 @@ pub use model::minute_aggregator::MinuteAggregator;
 pub use model::record::{
     CounterRecord, CounterScope, EventRecord, InvalidRecord, LifetimeRecord, MinutePart, MinuteRecord,
 };
-pub use model::record::{DeviceLogRecord, Record};
+pub use model::record::{Record, StoredLogRecord};
 #[cfg(feature = "internals")]
 pub use model::sums::RollupSums;
 #[cfg(feature = "internals")]

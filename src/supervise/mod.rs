@@ -1,11 +1,11 @@
-//! Supervision in the manner of Erlang/OTP: restarts failed actors in place, watches their health, abandons threads that
-//! block, and shuts everything down in order.
+//! Supervision in the manner of Erlang/OTP: restarts failed actors in place, watches their health, abandons threads
+//! that block, and shuts everything down in order.
 //!
-//! It depends on actix and on nothing specific to batteries. actix's own supervisor loses the actor, its mailbox and all
-//! addresses in a panic; here **the address outlives every failure**. The mailbox is created first, the actor runs in a
-//! loop that catches its panics, and the same instance continues with reset state
-//! ([`Supervised::restarting`](actix::Supervised::restarting) resets it). Queued messages survive; only the message that
-//! was being handled is lost.
+//! It depends on actix and on nothing specific to batteries. actix's own supervisor loses the actor, its mailbox and
+//! all addresses in a panic; here **the address outlives every failure**. The mailbox is created first, the actor runs
+//! in a loop that catches its panics, and the same instance continues with reset state
+//! ([`Supervised::restarting`](actix::Supervised::restarting) resets it). Queued messages survive; only the message
+//! that was being handled is lost.
 //!
 //! ```text
 //!                    pause over                   panic, stop, hang,
@@ -39,8 +39,8 @@
 //! | [`signals`](signals()) | SIGTERM, SIGINT, SIGHUP |
 //!
 //! The contract for actors: constructors do no I/O; `started` opens what it needs and stops on an error; `stopping` and
-//! `stopped` are trivial (a panic there while unwinding aborts the process); handlers neither block nor `ctx.wait` longer
-//! than a ping may take; timers are re-armed with `run_later`.
+//! `stopped` are trivial (a panic there while unwinding aborts the process); handlers neither block nor `ctx.wait`
+//! longer than a ping may take; timers are re-armed with `run_later`.
 
 mod child;
 mod health;

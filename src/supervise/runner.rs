@@ -1,7 +1,8 @@
 //! The loop that runs one actor on its arbiter and restarts it in place.
 //!
-//! A panic is caught inside the loop, around a single poll, so the context and its mailbox survive and can be restarted.
-//! Every iteration waits for the backoff and yields: an actor that stops in `started` can't starve its thread.
+//! A panic is caught inside the loop, around a single poll, so the context and its mailbox survive and can be
+//! restarted. Every iteration waits for the backoff and yields: an actor that stops in `started` can't starve its
+//! thread.
 
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};

@@ -1,6 +1,6 @@
-//! The ordered shutdown: the sources stop first, buffered data is flushed down the flow, then the outputs stop, then the
-//! threads are joined. Children and threads that miss their deadline are logged and left behind, so that the total time
-//! is bounded.
+//! The ordered shutdown: the sources stop first, buffered data is flushed down the flow, then the outputs stop, then
+//! the threads are joined. Children and threads that miss their deadline are logged and left behind, so that the total
+//! time is bounded.
 //!
 //! ```text
 //! stop the sources ─► flush, stage by stage ─► stop the outputs ─► stop all others ─► join the threads ─► report
@@ -66,8 +66,8 @@ pub struct LateChild {
 }
 
 impl Supervisor {
-    /// Stops all children, phase by phase, and joins their threads, within `time_limit`. Children that no phase stops are
-    /// stopped last.
+    /// Stops all children, phase by phase, and joins their threads, within `time_limit`. Children that no phase stops
+    /// are stopped last.
     pub async fn shutdown(mut self, phases: Vec<ShutdownPhase>, time_limit: Duration) -> ShutdownReport {
         let start = Instant::now();
         // From here on no child is restarted for being busy.

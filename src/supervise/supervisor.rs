@@ -56,8 +56,8 @@ impl Supervisor {
 
     /// Starts a child and supervises it. The address is valid at once and outlives every failure.
     ///
-    /// `make` runs once, on the child's thread; it receives the [`StopHandle`] with which the actor reports why it stops.
-    /// Must be called on the system's thread, within its runtime.
+    /// `make` runs once, on the child's thread; it receives the [`StopHandle`] with which the actor reports why it
+    /// stops. Must be called on the system's thread, within its runtime.
     ///
     /// # Errors
     /// Fails if the name is in use or the system can't start a thread.

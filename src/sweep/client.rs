@@ -31,8 +31,8 @@ pub struct ConsoleTimeouts {
 }
 
 impl Default for ConsoleTimeouts {
-    /// Slow modules take up to about 3 s for the first byte; a dozen pages take several seconds each (protocol, sections 4
-    /// and 5).
+    /// Slow modules take up to about 3 s for the first byte; a dozen pages take several seconds each (protocol,
+    /// sections 4 and 5).
     fn default() -> Self {
         Self {
             first_byte: Duration::from_secs(3),
@@ -69,7 +69,8 @@ impl PageLimit<'_> {
     }
 }
 
-/// Describes a lost link. A port whose adapter was unplugged fails with one of several errors, all with the same meaning.
+/// Describes a lost link. A port whose adapter was unplugged fails with one of several errors, all with the same
+/// meaning.
 fn describe_link_error(error: &io::Error) -> String {
     const EIO: i32 = 5;
     const ENXIO: i32 = 6;

@@ -31,7 +31,7 @@ use crate::store::clock_gate::{ClockReading, RELEASED_AT_MS};
 use crate::store::journal::{Bounds, Drain, DrainConfig, JournalBuffer, JournalEntry, NextStep, StoreNotice};
 use crate::store::log as store_log;
 use crate::store::model::record_builder::{RecordBuilder, RecordInput};
-use crate::store::{AbortHandle, DeviceLogRecord, Record, StoreError};
+use crate::store::{AbortHandle, Record, StoreError, StoredLogRecord};
 use crate::supervise::{Flush, Ping, Worker, WorkerError};
 
 /// Rows that wait in memory while the journal's disk hangs.
@@ -364,7 +364,7 @@ impl Handler<DeviceLogRead> for DbActor {
     fn handle(&mut self, DeviceLogRead(memory): DeviceLogRead, ctx: &mut Self::Context) {
         let received_ms = memory.taken_at.as_millisecond();
         let record = |entry| RecordInput::Record(Record::Log(Box::new(entry)), received_ms);
-        self.add(DeviceLogRecord::from_batch(&memory).map(record).collect(), ctx);
+        self.add(StoredLogRecord::from_batch(&memory).map(record).collect(), ctx);
     }
 }
 

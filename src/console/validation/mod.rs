@@ -10,6 +10,8 @@
 //!    └────── otherwise ────────────────────────────────► accept
 //! ```
 //! Pure: the time is passed in, and links are unknown here.
+//!
+//! Length: the checks share the state of one sweep.
 
 mod accepted;
 mod cell_checks;

@@ -21,8 +21,8 @@ impl Backoff {
         Self::default()
     }
 
-    /// The delay after one more failure. `random`, between 0 and 1, takes up to a quarter off, so that services that lost
-    /// the same broker do not reconnect at the same moment.
+    /// The delay after one more failure. `random`, between 0 and 1, takes up to a quarter off, so that services that
+    /// lost the same broker do not reconnect at the same moment.
     pub(crate) fn next_delay(&mut self, random: f64) -> Duration {
         let doubled = INITIAL.saturating_mul(2_u32.saturating_pow(self.failures)).min(MAX);
         self.failures = self.failures.saturating_add(1);

@@ -11,8 +11,8 @@ const MAX_HOST_LENGTH: usize = 64;
 /// Appended to the id of the service by `bankwatch ha`, which connects while the service is running.
 const HA: &str = "-ha";
 
-/// The client id from the settings, else `bankwatch-<hostname>-<hash of the banks>`: the same at each start, and unique for
-/// each service, since no two services of a host poll the same banks.
+/// The client id from the settings, else `bankwatch-<hostname>-<hash of the banks>`: the same at each start, and unique
+/// for each service, since no two services of a host poll the same banks.
 #[must_use]
 pub(crate) fn client_id(settings: &MqttSettings) -> String {
     let host = rustix::system::uname();
@@ -37,8 +37,8 @@ fn build_id(given: &str, host: &str, banks: &[String]) -> String {
     format!("bankwatch-{}-{:08x}", if host.is_empty() { "host" } else { &host }, hash(banks))
 }
 
-/// 32-bit FNV-1a over the sorted names, each followed by a line feed. It is part of topics, so it must never change: not
-/// with the compiler, nor with the order of the banks in the settings.
+/// 32-bit FNV-1a over the sorted names, each followed by a line feed. It is part of topics, so it must never change:
+/// not with the compiler, nor with the order of the banks in the settings.
 fn hash(banks: &[String]) -> u32 {
     let mut names: Vec<&str> = banks.iter().map(String::as_str).collect();
     names.sort_unstable();

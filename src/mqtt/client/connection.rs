@@ -1,10 +1,10 @@
 //! One connection to the broker: a Paho client that is created for it and freed with it.
 //!
 //! What Paho does (read from its source), and what follows from it:
-//! - One lock serves all clients. Every call takes it, and Paho's own threads hold it while they resolve the broker's host
-//!   name. So every call runs on a [`Worker`](crate::supervise::Worker), with a deadline.
-//! - Messages that a client had queued when its connection was lost are sent after it reconnects, however old they are. So
-//!   a client never connects twice.
+//! - One lock serves all clients. Every call takes it, and Paho's own threads hold it while they resolve the broker's
+//!   host name. So every call runs on a [`Worker`](crate::supervise::Worker), with a deadline.
+//! - Messages that a client had queued when its connection was lost are sent after it reconnects, however old they are.
+//!   So a client never connects twice.
 //! - A client must not be freed by one of its own callbacks, nor while it is connecting: [`disconnect_and_free`].
 //! - All clients share one list of commands. A client that starts to connect is put at its head under one lock, and the
 //!   commands of a freed client are removed under another. So the two are serialized: [`client_lifecycle_lock`].

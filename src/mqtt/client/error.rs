@@ -86,7 +86,8 @@ impl MqttError {
         Self::new(MqttErrorKind::Timeout, message)
     }
 
-    /// The connection was lost without a reason. `short_connections` connections in a row ended right after they were made.
+    /// The connection was lost without a reason. `short_connections` connections in a row ended right after they were
+    /// made.
     pub(super) fn connection_lost(settings: &MqttSettings, short_connections: u32) -> Self {
         /// A broker that restarts may cause one or two.
         const SUSPICIOUS: u32 = 3;

@@ -60,7 +60,8 @@ type TopicShape = (String, usize, bool);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RoundTrip {
     pub(super) messages: Vec<Message>,
-    /// The broker acknowledges the message (QoS 1) and so reports what its access list forbids: always a single message.
+    /// The broker acknowledges the message (QoS 1) and so reports what its access list forbids: always a single
+    /// message.
     pub(super) acknowledged: bool,
 }
 
@@ -102,8 +103,8 @@ impl RoundTripPlanner {
         self.time_per_byte = None;
     }
 
-    /// Groups the messages in order. Returns the round trips, and an error for each skipped message. `max_packet_size` is
-    /// what the broker has announced, in bytes.
+    /// Groups the messages in order. Returns the round trips, and an error for each skipped message. `max_packet_size`
+    /// is what the broker has announced, in bytes.
     pub(super) fn plan(
         &mut self,
         messages: Vec<Message>,

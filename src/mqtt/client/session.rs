@@ -7,8 +7,9 @@
 //!     │  └───────────────────┘                                                                   │
 //!     └──────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
-//! It never reconnects by itself: the caller decides when to connect (see [`Backoff`](crate::mqtt::client::backoff::Backoff))
-//! and what to publish then. Nothing blocks, and everything except [`MqttSession::recv`] has a deadline.
+//! It never reconnects by itself: the caller decides when to connect (see
+//! [`Backoff`](crate::mqtt::client::backoff::Backoff)) and what to publish then. Nothing blocks, and everything except
+//! [`MqttSession::recv`] has a deadline.
 //!
 //! Length: Paho's calls, each with its deadline and its errors, belong together.
 
@@ -36,8 +37,8 @@ use crate::mqtt::client::tls;
 use crate::mqtt::message::Message;
 
 /// A filter without a subscription. The broker answers the UNSUBSCRIBE at no cost, and only after it has received
-/// everything sent before. Acknowledging each message would have the same effect, but Paho frees a message twice that is to
-/// be acknowledged and can't be written (paho.mqtt.c 1.3.16), which ends the process. So only a few messages are
+/// everything sent before. Acknowledging each message would have the same effect, but Paho frees a message twice that
+/// is to be acknowledged and can't be written (paho.mqtt.c 1.3.16), which ends the process. So only a few messages are
 /// acknowledged, each with nothing else in flight, right after the broker has answered.
 const BARRIER: &str = "-";
 
@@ -131,8 +132,8 @@ impl MqttSession {
         self.connection.as_ref().is_some_and(MqttConnection::is_up)
     }
 
-    /// Makes one attempt to connect, closing an existing connection first. If the previous attempt is still running, its
-    /// outcome counts.
+    /// Makes one attempt to connect, closing an existing connection first. If the previous attempt is still running,
+    /// its outcome counts.
     ///
     /// # Errors
     /// Why there is no connection. If Paho does not report the reason, a diagnosis of the broker finds it.

@@ -13,8 +13,8 @@ use crate::settings::MqttSettings;
 
 use crate::mqtt::client::error::{MqttError, MqttErrorKind as Kind};
 
-/// Ciphers that TLS 1.2 introduced, so that no older version can be negotiated. (Paho's own setting of a minimum version
-/// has no effect since OpenSSL 1.1.)
+/// Ciphers that TLS 1.2 introduced, so that no older version can be negotiated. (Paho's own setting of a minimum
+/// version has no effect since OpenSSL 1.1.)
 const CIPHERS: &str = "HIGH+TLSv1.2:!aNULL:!PSK";
 
 /// # Errors

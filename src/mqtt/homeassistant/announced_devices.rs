@@ -1,5 +1,5 @@
-//! What is announced of a bank: the batteries, cells and values seen so far. It only grows: something that was announced is
-//! removed on request, not because it was silent for a while.
+//! What is announced of a bank: the batteries, cells and values seen so far. It only grows: something that was
+//! announced is removed on request, not because it was silent for a while.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
-//! Discovery messages that are still to be published. They are large, so they are sent in batches with state in between,
-//! and a new connection continues with the messages that the broker has not received; the others follow, since it may have
-//! lost them.
+//! Discovery messages that are still to be published. They are large, so they are sent in batches with state in
+//! between, and a new connection continues with the messages that the broker has not received; the others follow, since
+//! it may have lost them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -34,9 +34,9 @@ impl AnnouncementQueue {
         self.queued_at = None;
     }
 
-    /// Queues messages, replacing queued ones to the same topic. A migration, and several messages to one topic, keep their
-    /// order: topics that are queued to be cleared are cleared after the new announcements, and queued releases and removals
-    /// are not dropped.
+    /// Queues messages, replacing queued ones to the same topic. A migration, and several messages to one topic, keep
+    /// their order: topics that are queued to be cleared are cleared after the new announcements, and queued releases
+    /// and removals are not dropped.
     pub(crate) fn enqueue(&mut self, messages: Vec<Message>, moved: Vec<(Arc<str>, usize)>, now: Instant) {
         if !messages.is_empty() {
             self.queued_at.get_or_insert(now);

@@ -1,9 +1,9 @@
 //! Tracks whether a bank and its batteries are online.
 //!
-//! A bank is offline after three intervals without a reading; before its first reading it is unknown. A battery is offline
-//! when the table reports its place as absent, when the table no longer has its place, or when it was missing from three
-//! full sweeps in a row; one answer brings it back online. A summary of a high-voltage stack has no modules, which takes none
-//! offline.
+//! A bank is offline after three intervals without a reading; before its first reading it is unknown. A battery is
+//! offline when the table reports its place as absent, when the table no longer has its place, or when it was missing
+//! from three full sweeps in a row; one answer brings it back online. A summary of a high-voltage stack has no modules,
+//! which takes none offline.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

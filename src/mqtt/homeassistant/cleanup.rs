@@ -1,5 +1,5 @@
-//! Removes entities from Home Assistant that earlier runs announced and this one can't have: entities of a higher cell level,
-//! of cells that a battery no longer has, or of another version.
+//! Removes entities from Home Assistant that earlier runs announced and this one can't have: entities of a higher cell
+//! level, of cells that a battery no longer has, or of another version.
 //!
 //! ```text
 //! remove    {"cmps": {"soc_101": {"p": "sensor"}}}: Home Assistant deletes the entity

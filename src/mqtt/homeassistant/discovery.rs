@@ -1,8 +1,8 @@
 //! Home Assistant discovery messages, retained, several per device.
 //!
-//! There is one for the bank, one per battery, and one or more for the cells of a battery, so that each stays small. Messages
-//! of one device share its identifiers and don't depend on each other's order: a broker delivers retained messages in any
-//! order.
+//! There is one for the bank, one per battery, and one or more for the cells of a battery, so that each stays small.
+//! Messages of one device share its identifiers and don't depend on each other's order: a broker delivers retained
+//! messages in any order.
 
 use std::time::Duration;
 
@@ -289,8 +289,8 @@ fn insert_value_kind(config: &mut Map<String, Value>, value: ValueKind) {
     }
 }
 
-/// Template that extracts the value from the payload. If a battery is replaced by one with fewer cells, the values of the
-/// other cells become unknown.
+/// Template that extracts the value from the payload. If a battery is replaced by one with fewer cells, the values of
+/// the other cells become unknown.
 fn value_template(entity: &Entity, cell: Option<usize>) -> Option<String> {
     let key = entity.key;
     match (entity.value, cell) {

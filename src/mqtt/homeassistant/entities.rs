@@ -1,8 +1,9 @@
 //! The table of Home Assistant entities, one row per entity.
 //!
-//! A row defines where a value is read from and how it is presented; [`discovery`](crate::mqtt::homeassistant::discovery)
-//! turns rows into messages. Rows marked [`is_legacy`](Entity::is_legacy) are those of pytes_serial: their ids and names
-//! must not change, since people's histories depend on them. `docs/mqtt.md` has the same table, held by a test.
+//! A row defines where a value is read from and how it is presented;
+//! [`discovery`](crate::mqtt::homeassistant::discovery) turns rows into messages. Rows marked
+//! [`is_legacy`](Entity::is_legacy) are those of pytes_serial: their ids and names must not change, since people's
+//! histories depend on them. `docs/mqtt.md` has the same table, held by a test.
 
 use crate::model::place::Place;
 use crate::mqtt::homeassistant::enum_values::{STATES, STATUSES};
@@ -222,8 +223,8 @@ impl Entity {
 
 use Source::{Bank, BankCells, Battery, Cell, Detail, Link, Service, Statistics};
 
-/// The lowest and highest cell change all the time: as entities they would fill Home Assistant's log book, which omits only
-/// entities with a unit.
+/// The lowest and highest cell change all the time: as entities they would fill Home Assistant's log book, which omits
+/// only entities with a unit.
 const EXTREMES: &[(&str, &str)] = &[("lowest_cell", "lowest_cell"), ("highest_cell", "highest_cell")];
 
 /// In the order of the discovery messages.

@@ -1,5 +1,5 @@
-//! Maps the console's words to Home Assistant's `enum` options, which are a closed list while the console's words are an open
-//! set.
+//! Maps the console's words to Home Assistant's `enum` options, which are a closed list while the console's words are
+//! an open set.
 
 use serde_json::{Map, Value};
 
@@ -32,8 +32,8 @@ pub(crate) fn bounded(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_LENGTH).collect()
 }
 
-/// Replaces each word that is not one of its options with [`OTHER`] and adds the word itself under `<key>_raw`; any other
-/// text is [`bounded`]. For a list, `<key>_raw` is an object with the item numbers, from 1, as keys.
+/// Replaces each word that is not one of its options with [`OTHER`] and adds the word itself under `<key>_raw`; any
+/// other text is [`bounded`]. For a list, `<key>_raw` is an object with the item numbers, from 1, as keys.
 pub(crate) fn sanitize(values: &mut Map<String, Value>) {
     let mut raw = Map::new();
     for (key, value) in values.iter_mut() {

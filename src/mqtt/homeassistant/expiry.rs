@@ -27,8 +27,8 @@ pub struct Expiry {
 }
 
 impl Expiry {
-    /// For a bank of which full readings are published every `interval` and facts every `facts_every`; `configured` is the
-    /// value for measurements from the settings.
+    /// For a bank of which full readings are published every `interval` and facts every `facts_every`; `configured` is
+    /// the value for measurements from the settings.
     #[must_use]
     pub fn new(configured: Option<Duration>, interval: Duration, facts_every: Duration) -> Self {
         let measured =
@@ -77,7 +77,8 @@ impl ExpiryPolicy {
         self.beat.offline_after()
     }
 
-    /// Records a full sweep. Sweeps that take longer than their interval run back to back, so their values must expire later.
+    /// Records a full sweep. Sweeps that take longer than their interval run back to back, so their values must expire
+    /// later.
     pub(crate) fn record_sweep(&mut self, took: Duration, batteries: usize) {
         self.beat.record(took);
         let interval = self.beat.interval();

@@ -1,5 +1,5 @@
-//! Retained discovery messages of one bank by pytes_serial and by earlier runs: which are taken over or removed, and which
-//! stay.
+//! Retained discovery messages of one bank by pytes_serial and by earlier runs: which are taken over or removed, and
+//! which stay.
 
 use std::sync::Arc;
 
@@ -63,7 +63,8 @@ impl Leftovers {
         self.legacy.iter().filter_map(|message| migration::legacy_unique_id(topics, bank, message))
     }
 
-    /// Announces `ours` and takes over the same entities of pytes_serial. The number of the others is reported on change.
+    /// Announces `ours` and takes over the same entities of pytes_serial. The number of the others is reported on
+    /// change.
     pub(crate) fn take_over(
         &mut self,
         topics: &Topics,

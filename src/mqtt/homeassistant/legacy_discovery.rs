@@ -1,4 +1,5 @@
-//! Derives the batteries and cells of a bank from the discovery messages of pytes_serial, for a migration without a reading.
+//! Derives the batteries and cells of a bank from the discovery messages of pytes_serial, for a migration without a
+//! reading.
 
 use std::collections::BTreeMap;
 

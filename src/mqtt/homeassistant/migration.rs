@@ -7,8 +7,8 @@
 //! rest      on the way back: entities that pytes_serial does not have, once more at the old topics
 //! clear     an empty message to each old topic, which removes the rest
 //! ```
-//! Only in this order names, icons, entity ids and history are kept. The release is not retained: after an interruption at
-//! any point, the migration finds everything as it was and starts over.
+//! Only in this order names, icons, entity ids and history are kept. The release is not retained: after an interruption
+//! at any point, the migration finds everything as it was and starts over.
 
 use std::collections::BTreeSet;
 
@@ -68,8 +68,9 @@ pub(crate) fn release_payload() -> String {
     json!({ MIGRATE: true }).to_string()
 }
 
-/// From the messages of pytes_serial among the `retained` ones to `ours`. An entity that is not in `ours`, for example of an
-/// absent battery, stays with pytes_serial: see [`not_taken_over`]. If several versions left messages for an entity, all are replaced.
+/// From the messages of pytes_serial among the `retained` ones to `ours`. An entity that is not in `ours`, for example
+/// of an absent battery, stays with pytes_serial: see [`not_taken_over`]. If several versions left messages for an
+/// entity, all are replaced.
 #[must_use]
 pub fn take_over(topics: &Topics, bank: &str, retained: &[Message], ours: Vec<Message>) -> Migration {
     let old = legacy_messages(topics, bank, retained, &ours, true);
@@ -115,8 +116,8 @@ fn legacy_messages<'a>(
     retained.iter().filter(wanted).collect()
 }
 
-/// From the messages of bankwatch among the `retained` ones to those of pytes_serial. Entities that pytes_serial does not have
-/// are removed.
+/// From the messages of bankwatch among the `retained` ones to those of pytes_serial. Entities that pytes_serial does
+/// not have are removed.
 #[must_use]
 pub fn hand_back(topics: &Topics, bank: &str, retained: &[Message]) -> Migration {
     let ours =
@@ -166,8 +167,8 @@ pub fn filters(topics: &Topics, bank: &str) -> Vec<String> {
     .collect()
 }
 
-/// `offline` for each battery of `ours` without a retained status. After a migration without a reading, nobody would ever
-/// publish the status of a removed battery, and it could not be found as vanished.
+/// `offline` for each battery of `ours` without a retained status. After a migration without a reading, nobody would
+/// ever publish the status of a removed battery, and it could not be found as vanished.
 #[must_use]
 pub fn missing_statuses(topics: &Topics, bank: &str, retained: &[Message], ours: &[Message]) -> Vec<Message> {
     let retained: BTreeSet<&str> = retained.iter().map(|message| message.topic.as_str()).collect();
@@ -186,8 +187,8 @@ pub fn is_running(topics: &Topics, retained: &[Message]) -> bool {
     retained.iter().any(|message| message.topic == topic && message.payload == ONLINE.as_bytes())
 }
 
-/// The unique id that this message of pytes_serial announces. pytes_serial is recognized by the unique id and the state topic:
-/// its versions use different discovery topics, and others may use them as well.
+/// The unique id that this message of pytes_serial announces. pytes_serial is recognized by the unique id and the state
+/// topic: its versions use different discovery topics, and others may use them as well.
 #[must_use]
 pub fn legacy_unique_id(topics: &Topics, bank: &str, message: &Message) -> Option<String> {
     if !topics.is_legacy_config(bank, &message.topic) {

@@ -1,7 +1,7 @@
 //! The payloads of a report, topic by topic: keys, units and rounding of the status document, in small messages.
 //!
-//! Every key is always there, `null` if the console did not report the value. A bank or battery without any value has no
-//! message: one full of nulls would keep its entities available.
+//! Every key is always there, `null` if the console did not report the value. A bank or battery without any value has
+//! no message: one full of nulls would keep its entities available.
 
 mod cells;
 mod event;
@@ -22,8 +22,8 @@ use crate::mqtt::topics::Topics;
 use crate::settings::CellLevel;
 use crate::status::{Device, StatusDocument, rounded};
 
-/// All payloads of a report. `document` is the report as the status document; `restarts` counts the restarted parts of the
-/// service.
+/// All payloads of a report. `document` is the report as the status document; `restarts` counts the restarted parts of
+/// the service.
 #[must_use]
 pub fn payloads(
     report: &BankReport,

@@ -1,4 +1,6 @@
 //! The bank: batteries in parallel (48 V) or in series (high voltage), a household and a clock.
+//!
+//! Length: many short setters, for tests.
 
 use std::time::Duration;
 

@@ -22,12 +22,12 @@ const TICK: Duration = Duration::from_millis(4);
 /// Shared by the handle and the thread.
 struct SharedState {
     session: Mutex<SimulatorSession>,
-    control: Mutex<ControlState>,
+    control: Mutex<SimulatorControl>,
     changed: Condvar,
 }
 
 /// The requests of the handle, and their state.
-struct ControlState {
+struct SimulatorControl {
     stop: bool,
     /// Requested.
     plugged: bool,
@@ -61,7 +61,7 @@ pub(crate) fn serve(
     let link = transport.link();
     let shared = Arc::new(SharedState {
         session: Mutex::new(session),
-        control: Mutex::new(ControlState {
+        control: Mutex::new(SimulatorControl {
             stop: false,
             plugged: true,
             is_plugged: true,
@@ -159,7 +159,7 @@ impl SimulatorHandle {
         let mut control = self.shared.control.lock();
         control.plugged = plugged;
         self.shared.changed.notify_all();
-        let pending = |control: &mut ControlState| control.is_plugged != plugged && !control.stop;
+        let pending = |control: &mut SimulatorControl| control.is_plugged != plugged && !control.stop;
         let timeout = Duration::from_secs(10);
         self.shared.changed.wait_while_for(&mut control, pending, timeout);
     }
@@ -269,7 +269,8 @@ impl SimulatorServer {
     /// Waits; false if interrupted by a request.
     fn wait(&self, time: Duration) -> bool {
         let mut control = self.shared.control.lock();
-        let no_request = |control: &mut ControlState| !control.stop && control.plugged == control.is_plugged;
+        let no_request =
+            |control: &mut SimulatorControl| !control.stop && control.plugged == control.is_plugged;
         self.shared.changed.wait_while_for(&mut control, no_request, time);
         no_request(&mut control)
     }

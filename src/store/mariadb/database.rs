@@ -200,13 +200,13 @@ fn applied(connection: &mut MysqlConnection) -> QueryResult<Vec<String>> {
     if diesel::sql_query(table).get_result::<CountRow>(connection)?.value == 0 {
         return Ok(Vec::new());
     }
-    let versions: Vec<AppliedVersion> =
+    let versions: Vec<AppliedMigration> =
         diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load(connection)?;
     Ok(versions.into_iter().map(|row| row.version).collect())
 }
 
 #[derive(QueryableByName)]
-struct AppliedVersion {
+struct AppliedMigration {
     #[diesel(sql_type = diesel::sql_types::Text)]
     version: String,
 }

@@ -18,7 +18,7 @@ pub enum Record {
     Sweep(Box<SweepRecord>),
     Minute(Box<MinuteRecord>),
     Event(Box<EventRecord>),
-    Log(Box<DeviceLogRecord>),
+    Log(Box<StoredLogRecord>),
     Counter(Box<CounterRecord>),
     Lifetime(Box<LifetimeRecord>),
 }
@@ -126,7 +126,7 @@ impl From<&model::event::Event> for EventRecord {
 
 /// An entry of a battery's own log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceLogRecord {
+pub struct StoredLogRecord {
     pub bank: String,
     pub place: u8,
     pub barcode: Option<String>,
@@ -140,7 +140,7 @@ pub struct DeviceLogRecord {
     pub info: Option<String>,
 }
 
-impl DeviceLogRecord {
+impl StoredLogRecord {
     /// The entries of a battery's log, except those without a date.
     pub fn from_batch(memory: &DeviceLogBatch) -> impl Iterator<Item = Self> + '_ {
         let epoch = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);

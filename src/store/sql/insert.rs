@@ -222,7 +222,7 @@ macro_rules! impl_insert {
                     .map(drop)
             }
 
-            fn device_log(&mut self, entry: &DeviceLogRecord) -> QueryResult<()> {
+            fn device_log(&mut self, entry: &StoredLogRecord) -> QueryResult<()> {
                 let (_, battery_id) =
                     self.resolve_ids(&entry.bank, Some(entry.place), entry.barcode.as_deref(), i64::MAX)?;
                 let text = |text: &Option<String>, most| text.as_deref().map(|text| bounded(text, most));
@@ -350,8 +350,8 @@ macro_rules! insert_imports {
         use crate::store::clock_gate::{JUMP_MS, RELEASED_AT_MS};
         use crate::store::model::minute_aggregator::SPANS;
         use crate::store::model::record::{
-            CounterRecord, CounterScope, DeviceLogRecord, EventRecord, LifetimeRecord, MinutePart,
-            MinuteRecord, Record,
+            CounterRecord, CounterScope, EventRecord, LifetimeRecord, MinutePart, MinuteRecord, Record,
+            StoredLogRecord,
         };
         use crate::store::model::sums::{DayRow, HourRow, MinuteRow, RollupKey, RollupSums, SumsByRollup};
         use crate::store::model::sweep_record::{BatteryIdentity, BatteryRecord, CellRecord, SweepRecord};

@@ -1,4 +1,5 @@
-//! The poll plan: decides which command is sent next, from the commands and answers so far. Pure; the time is passed in.
+//! The poll plan: decides which command is sent next, from the commands and answers so far. Pure; the time is passed
+//! in.
 //!
 //! ```text
 //! full sweep     pwr ─► for each battery found: pwr N, bat N, info N (when due)     every `interval`
@@ -8,6 +9,8 @@
 //!                help, rarely; euro if help lists it
 //!                log, data event: when the link was opened, when an event appears
 //! ```
+//!
+//! Length: one schedule with all its stages.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -130,8 +133,8 @@ impl PollPlan {
         }
     }
 
-    /// To be called when the link was opened: the batteries may have changed, so `info` is sent to all of them again, and
-    /// a full sweep is due at once.
+    /// To be called when the link was opened: the batteries may have changed, so `info` is sent to all of them again,
+    /// and a full sweep is due at once.
     pub(crate) fn on_link_open(&mut self, now: Duration) {
         self.sweep = None;
         self.queue.clear();
@@ -327,8 +330,8 @@ impl PollPlan {
         }
     }
 
-    /// The command for the battery at `place` in a form that was not refused: some firmware accepts no number and answers
-    /// for the connected battery.
+    /// The command for the battery at `place` in a form that was not refused: some firmware accepts no number and
+    /// answers for the connected battery.
     fn supported_form(&self, name: CommandName, place: Place, now: Duration) -> Option<Command> {
         let refused = |form| {
             self.refused

@@ -43,8 +43,8 @@ fn bank() -> Simulation {
     Simulation::new(Dialect::PytesV5).speed(0.0).unpaced()
 }
 
-/// Asserts that `read` reports a faulty port and fails, and that `run` logs it once, retries, and reads the bank once the
-/// port is repaired.
+/// Asserts that `read` reports a faulty port and fails, and that `run` logs it once, retries, and reads the bank once
+/// the port is repaired.
 fn assert_reported_and_retried(link: &Path, words: &str, repair: impl FnOnce() -> SimulatorHandle) {
     let folder = tempdir().unwrap();
     let link = link.display().to_string();

@@ -1,5 +1,5 @@
-//! Connections cut within messages: messages in flight are lost, no old message arrives after a new one, and Paho, which has
-//! ended the process in such cases, does no harm.
+//! Connections cut within messages: messages in flight are lost, no old message arrives after a new one, and Paho,
+//! which has ended the process in such cases, does no harm.
 
 use std::time::Duration;
 
@@ -35,8 +35,8 @@ async fn a_connection_cut_within_a_message_can_be_made_again() {
     assert_eq!(proxy.opened(), 2);
 }
 
-/// What ended the process: a message that was to be acknowledged and could not be written, and one that the system took in
-/// two parts.
+/// What ended the process: a message that was to be acknowledged and could not be written, and one that the system took
+/// in two parts.
 #[tokio::test]
 async fn connections_cut_anywhere_do_no_harm() {
     let Some(broker) = Broker::start() else { return };

@@ -1,5 +1,5 @@
-//! Random failures in random order: actors panic, stop, hang and block; the line is cut, stalls, loses bytes and carries
-//! noise. Sweeps continue, the port has one owner, healthy outputs get every reading, and nothing leaks.
+//! Random failures in random order: actors panic, stop, hang and block; the line is cut, stalls, loses bytes and
+//! carries noise. Sweeps continue, the port has one owner, healthy outputs get every reading, and nothing leaks.
 //!
 //! `CHAOS_SEED` repeats a run, `CHAOS_SECONDS` makes it longer (`make soak`).
 

@@ -610,7 +610,8 @@ mod file {
         panic!("it never was full");
     }
 
-    /// A disk of 2, 16 and 64 megabytes that is full: what is past its retention makes room for what comes, and nothing else goes.
+    /// A disk of 2, 16 and 64 megabytes that is full: what is past its retention makes room for what comes, and nothing
+    /// else goes.
     #[test]
     fn a_full_disk_loses_no_rows_and_retention_frees_space() {
         for (megabytes, reserve) in [(2, 256 * 1024), (16, 2 * 1024 * 1024), (64, 8 * 1024 * 1024)] {

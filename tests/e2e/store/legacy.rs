@@ -239,8 +239,8 @@ fn every_variant_of_the_table_gets_its_columns() {
     }
 }
 
-/// Each way in which the table takes nothing: how it is made, the reason's words, and the remedy; one that is a statement
-/// is run as it is.
+/// Each way in which the table takes nothing: how it is made, the reason's words, and the remedy; one that is a
+/// statement is run as it is.
 fn refused() -> Vec<(String, &'static str, &'static str)> {
     let all = table(&format!("{ELEVEN}, {SIX}"));
     let with = |more: &str| table(&format!("{ELEVEN}, {more}"));

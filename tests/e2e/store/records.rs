@@ -5,8 +5,8 @@ use bankwatch::internals::model::units::{MilliampHours, Millicelsius, MilliwattH
 use bankwatch::internals::model::word::Word;
 use bankwatch::internals::status::StatusDocument;
 use bankwatch::internals::store::{
-    CounterRecord, CounterScope, DeviceLogRecord, EventRecord, ExportTable, LifetimeRecord, MinuteAggregator,
-    Record,
+    CounterRecord, CounterScope, EventRecord, ExportTable, LifetimeRecord, MinuteAggregator, Record,
+    StoredLogRecord,
 };
 use jiff::tz::TimeZone;
 use support::history::{START, battery, report};
@@ -30,7 +30,7 @@ fn each_kind() -> Vec<Record> {
         level: "warning".into(),
         text: "\u{1b}[31m\"quoted\"".into(),
     })));
-    records.push(Record::Log(Box::new(DeviceLogRecord {
+    records.push(Record::Log(Box::new(StoredLogRecord {
         bank: bank(),
         place: 2,
         barcode: None,

@@ -8,8 +8,8 @@ use bankwatch::internals::model::reading::{BatteryReading, MissingAnswer, Presen
 use bankwatch::internals::model::units::{Milliamps, Millivolts};
 use bankwatch::internals::model::word::Word;
 use bankwatch::internals::store::{
-    CounterRecord, CounterScope, DeviceLogRecord, ErrorClass, EventRecord, ExportQuery, ExportTable,
-    HistoryQuery, LifetimeRecord, MinuteAggregator, Record, Resolution, Retention, Store, StoreError,
+    CounterRecord, CounterScope, ErrorClass, EventRecord, ExportQuery, ExportTable, HistoryQuery,
+    LifetimeRecord, MinuteAggregator, Record, Resolution, Retention, Store, StoreError, StoredLogRecord,
 };
 use csv::StringRecord;
 use jiff::Timestamp;
@@ -493,7 +493,7 @@ fn events_are_raised_once_and_cleared(backend: &Backend) {
         rows(),
         [format!("2 B000002 power 2147483648 {START} {} warning High voltage alarm", START + 60_000)]
     );
-    let entry = DeviceLogRecord {
+    let entry = StoredLogRecord {
         bank: "pytes".into(),
         place: 2,
         barcode: Some("B000002".into()),

@@ -172,7 +172,8 @@ fn a_wrong_digit_is_accepted_only_within_its_tolerance() {
     assert!(all.unguarded.len() as u64 * 500 <= all.damaged["garble"], "{all}");
 }
 
-/// Polls a bank of which half of all answers lose a byte, and tracks its events: the bank has none, so every event except
+/// Polls a bank of which half of all answers lose a byte, and tracks its events: the bank has none, so every event
+/// except
 /// `missing` is false.
 fn ask_with_lost_bytes(dialect: Dialect, seed: u64) -> DamageStats {
     let catalogue = Catalogue::load(None).0;

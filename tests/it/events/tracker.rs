@@ -85,8 +85,8 @@ fn an_event_is_reported_when_raised_and_cleared_only() {
     assert_eq!(watch.told(&bank.full()), [""; 0]);
 }
 
-/// What a condition that rose at `raised` and cleared 40 s later by a clock that was set by so much in between is told as:
-/// when it rose and cleared, in seconds from the right time of its rise, and how long it stood.
+/// What a condition that rose at `raised` and cleared 40 s later by a clock that was set by so much in between is told
+/// as: when it rose and cleared, in seconds from the right time of its rise, and how long it stood.
 fn set_while_it_stood(wrong_by_s: i64) -> (i64, i64, Option<Duration>) {
     let mut bank = BANK.clone();
     let mut watch = Watch::new();

@@ -1,6 +1,6 @@
 //! The serial actor recovers from every fault of a link, over a pseudo-terminal and over TCP. After each fault readings
-//! resume within one back-off step, no value is wrong or stale, the log has one `link lost` and one `link back` with the
-//! duration of the outage, and nothing is left open.
+//! resume within one back-off step, no value is wrong or stale, the log has one `link lost` and one `link back` with
+//! the duration of the outage, and nothing is left open.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Trends over simulated weeks, a reading each five minutes: what drifts is told with its sign, its size and how sure that
-//! is, and nothing is said against a sound battery.
+//! Trends over simulated weeks, a reading each five minutes: what drifts is told with its sign, its size and how sure
+//! that is, and nothing is said against a sound battery.
 
 use std::thread;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What `bankwatch read` shows on a terminal of that which many sweeps tell, and that nothing is shown where nothing is known.
+//! What `bankwatch read` shows on a terminal of that which many sweeps tell, and that nothing is shown where nothing is
+//! known.
 
 use std::time::Duration;
 

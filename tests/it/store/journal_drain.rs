@@ -1,5 +1,5 @@
-//! The buffer and the drain: nothing is lost while the disk or the database fails, each failure is logged once, and every
-//! row arrives once, in order.
+//! The buffer and the drain: nothing is lost while the disk or the database fails, each failure is logged once, and
+//! every row arrives once, in order.
 
 use std::cell::Cell;
 use std::fs;

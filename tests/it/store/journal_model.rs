@@ -1,5 +1,5 @@
-//! Compares the journal with a simple model: whatever happens to journal, disk, database and process, in any order, each
-//! row arrives once, in order, or is reported as lost.
+//! Compares the journal with a simple model: whatever happens to journal, disk, database and process, in any order,
+//! each row arrives once, in order, or is reported as lost.
 
 use std::collections::VecDeque;
 use std::fs;

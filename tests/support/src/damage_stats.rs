@@ -1,4 +1,5 @@
-//! Statistics of values accepted under damage, compared with the printed ones: how many are wrong, by how much, and why.
+//! Statistics of values accepted under damage, compared with the printed ones: how many are wrong, by how much, and
+//! why.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -96,8 +97,8 @@ impl DamageStats {
                 return;
             }
         };
-        // A retry may receive the late answer to the first attempt, which then is its own answer as well. Otherwise it is
-        // the newest one.
+        // A retry may receive the late answer to the first attempt, which then is its own answer as well. Otherwise it
+        // is the newest one.
         let printed: Vec<&&PrintedAnswer> =
             printed.iter().rev().filter(|printed| printed.command == command).collect();
         let is_it = |printed: &&&&PrintedAnswer| {

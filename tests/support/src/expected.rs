@@ -91,7 +91,8 @@ const LEARNED: &[&str] = &[
     "trend",
 ];
 
-/// Further values of a battery, some of which only some dialects have; `every_field_of_a_reading_is_in_every_output` holds them.
+/// Further values of a battery, some of which only some dialects have; `every_field_of_a_reading_is_in_every_output`
+/// holds them.
 const FURTHER: &[&str] = &[
     "charge_switch",
     "discharge_switch",
@@ -120,7 +121,8 @@ fn without_what_many_sweeps_tell(status: &mut Value) -> Option<String> {
     devices.chain(bank).last()
 }
 
-/// What is not the console's: the times, what many sweeps tell, and how the service fares. Held against their own rules; at most
+/// What is not the console's: the times, what many sweeps tell, and how the service fares. Held against their own
+/// rules; at most
 /// `errors` sweeps may have missed something.
 pub fn without_the_services_own(status: &Value, errors: u64) -> (Value, Option<String>) {
     let mut status = status.clone();

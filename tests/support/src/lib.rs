@@ -23,6 +23,7 @@ pub mod lines;
 pub mod listener;
 pub mod mariadb;
 pub mod model;
+pub mod module_graph;
 pub mod mqtt;
 pub mod mqtt_scripted;
 pub mod mqtt_service;

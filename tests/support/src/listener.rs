@@ -1,7 +1,7 @@
 //! Subscribes at a broker and records the received messages with their time.
 //!
-//! It runs Mosquitto's client in a separate process: the code under test is not verified with its own client, and several
-//! clients in one process share lists of Paho, under locks that do not cover all of them.
+//! It runs Mosquitto's client in a separate process: the code under test is not verified with its own client, and
+//! several clients in one process share lists of Paho, under locks that do not cover all of them.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -42,8 +42,8 @@ pub struct MariaDbServer {
     options: Vec<String>,
 }
 
-/// The server that the tests of one process share; it ends with the last of them. `None`, with a notice, if MariaDB is not
-/// installed.
+/// The server that the tests of one process share; it ends with the last of them. `None`, with a notice, if MariaDB is
+/// not installed.
 pub fn shared() -> Option<Arc<MariaDbServer>> {
     static SHARED: Mutex<Weak<MariaDbServer>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,8 +13,8 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// One of so many megabytes; `None`, and a word about it, where none can be mounted. Then a bound of SQLite's own stands in
-    /// (`retention_frees_space_in_a_file_that_may_not_grow`).
+    /// One of so many megabytes; `None`, and a word about it, where none can be mounted. Then a bound of SQLite's own
+    /// stands in (`retention_frees_space_in_a_file_that_may_not_grow`).
     pub fn of(megabytes: u64) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let options = format!("size={megabytes}m,mode=1777");

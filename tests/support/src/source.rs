@@ -1,36 +1,69 @@
-//! Reads Rust source well enough to say what it imports: comments and literals are blanked, code and its
-//! tests kept apart, and every line stays on its line.
+//! Reads Rust source well enough to list its imports and types: separates code, tests, comments and literals, and keeps
+//! line numbers.
 
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
 
-/// One file: its text in two layers of equal length, so that a place in either is a place in the file.
+/// One file: its text in layers of equal length, so that a position is the same in each of them.
 pub struct Source {
     /// Relative to the crate's root.
     pub path: PathBuf,
-    /// Lines in the file, whatever they hold.
     pub text: String,
-    /// What the program is made of.
+    /// The program's code; everything else is blank.
     pub code: String,
-    /// What stands in `#[cfg(test)]` items.
+    /// The code of `#[cfg(test)]` items.
     pub tests: String,
+    /// The program's literals.
+    pub literals: String,
 }
 
-/// A path that starts at the crate's root, resolved.
-#[derive(Debug, PartialEq, Eq)]
+/// What a position in a text belongs to.
+#[derive(Clone, Copy, PartialEq)]
+enum Layer {
+    Code,
+    Comment,
+    Literal,
+}
+
+/// A path to an item of the crate.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
     /// Where it begins, from 1.
     pub line: usize,
-    /// Its first two names, the second empty where there is none: `("model", "units")`.
-    pub names: (String, String),
+    /// Its names from the crate's root: `["model", "units", "Millivolts"]`.
+    pub path: Vec<String>,
+    /// The name under which a `pub use` offers the item.
+    pub exported_as: Option<String>,
+}
+
+impl Import {
+    /// The name at a position of its path; empty beyond its end.
+    pub fn name(&self, index: usize) -> &str {
+        self.path.get(index).map_or("", String::as_str)
+    }
 }
 
 impl Source {
     /// Splits a text into its layers.
     pub fn new(path: impl Into<PathBuf>, text: &str) -> Self {
-        let plain = blank_comments_and_literals(text);
-        let (code, tests) = part_tests(&plain);
-        Self { path: path.into(), text: text.to_owned(), code, tests }
+        let plain = only(text, Layer::Code);
+        let literals = only(text, Layer::Literal);
+        let (mut code, mut tests, mut program_literals) = (String::new(), String::new(), String::new());
+        let mut end = 0;
+        for item in test_items(&plain) {
+            code.push_str(&plain[end..item.start]);
+            code.push_str(&blank(&plain[item.clone()]));
+            program_literals.push_str(&literals[end..item.start]);
+            program_literals.push_str(&blank(&literals[item.clone()]));
+            tests.push_str(&blank(&plain[end..item.start]));
+            tests.push_str(&plain[item.clone()]);
+            end = item.end;
+        }
+        code.push_str(&plain[end..]);
+        program_literals.push_str(&literals[end..]);
+        tests.push_str(&blank(&plain[end..]));
+        Self { path: path.into(), text: text.to_owned(), code, tests, literals: program_literals }
     }
 
     /// All Rust files below a folder of the crate, in order of their names.
@@ -62,33 +95,78 @@ impl Source {
         names
     }
 
-    /// Every `crate::…`, `super::…` and `bankwatch::…` of the code (not of its tests), groups taken apart.
-    pub fn imports(&self) -> Vec<Import> {
+    /// Every path in the code (not in its tests) that begins with `crate`, `super`, `self` or `bankwatch`, or with one
+    /// of `children`, the modules of this file. Groups are expanded.
+    pub fn imports(&self, children: &[String]) -> Vec<Import> {
         let mut imports = vec![];
         for (at, word) in words(&self.code) {
             let Some(rest) = self.code[at + word.len()..].strip_prefix("::") else { continue };
             let before = &self.code[..at];
-            if before.ends_with("super::") {
-                continue; // the chain was followed from its first `super`
+            if before.ends_with("::") {
+                continue; // followed from its first name
             }
             let (base, rest) = match word {
-                "crate" => (vec![], rest),
-                "bankwatch" if !before.ends_with("::") => (vec![], rest),
+                "crate" | "bankwatch" => (vec![], rest),
+                "self" => (self.module(), rest),
                 "super" => climb(self.module(), rest),
+                _ if children.iter().any(|child| child == word) => {
+                    ([self.module(), vec![word.to_owned()]].concat(), rest)
+                }
                 _ => continue,
             };
             let line = before.matches('\n').count() + 1;
-            for tail in heads(rest) {
-                let mut names = base.iter().cloned().chain(tail);
-                let names = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
-                imports.push(Import { line, names });
+            let statement = before.rfind([';', '{', '}']).map_or(before, |end| &before[end + 1..]);
+            let exports = statement.trim_start().starts_with("pub") && statement.trim_end().ends_with("use");
+            for (tail, alias) in expand(rest) {
+                let path = [base.clone(), tail].concat();
+                if path.is_empty() {
+                    continue; // `crate::*`
+                }
+                let exported_as = exports.then(|| alias.or(path.last().cloned()).unwrap_or_default());
+                imports.push(Import { line, path, exported_as });
             }
         }
         imports
     }
+
+    /// The types that the code (not its tests) defines at the level of items, with their lines.
+    pub fn types(&self) -> Vec<(usize, &str)> {
+        let code = self.code.as_str();
+        let defines = |at: usize, keyword: &str| {
+            let name = name_at(code[at + keyword.len()..].trim_start());
+            let alias_of_item = keyword == "type" && is_in_impl_or_trait(&code[..at]);
+            (!name.is_empty() && !alias_of_item).then(|| (code[..at].matches('\n').count() + 1, name))
+        };
+        let keyword = |(at, word): (usize, &str)| {
+            let starts_line = code[..at]
+                .rsplit('\n')
+                .next()
+                .is_some_and(|before| before.trim().is_empty() || before.trim_start().starts_with("pub"));
+            let is_one = ["struct", "enum", "union", "trait", "type"].contains(&word);
+            (is_one && starts_line).then(|| defines(at, word)).flatten()
+        };
+        words(code).filter_map(keyword).collect()
+    }
 }
 
-/// Follows `super::super::` from a module upwards: the module reached, and what stands behind it.
+/// Whether the innermost brace that is open at the end of `before` is that of an `impl` or a `trait`.
+fn is_in_impl_or_trait(before: &str) -> bool {
+    let mut depth = 0_usize;
+    for (at, c) in before.char_indices().rev() {
+        match c {
+            '}' => depth += 1,
+            '{' if depth == 0 => {
+                let head = before[..at].rsplit([';', '{', '}']).next().unwrap_or("");
+                return words(head).any(|(_, word)| word == "impl" || word == "trait");
+            }
+            '{' => depth -= 1,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Follows `super::super::` from a module upwards: the module reached, and the rest of the path.
 fn climb(mut module: Vec<String>, mut rest: &str) -> (Vec<String>, &str) {
     module.pop();
     while let Some(above) = rest.strip_prefix("super::") {
@@ -98,16 +176,26 @@ fn climb(mut module: Vec<String>, mut rest: &str) -> (Vec<String>, &str) {
     (module, rest)
 }
 
-/// The first two names of each path that begins here: `a::b` or `{a, b::{c, d}, e as f}`.
-fn heads(rest: &str) -> Vec<Vec<String>> {
+/// The names of each path that begins here, and its alias: `a::b` or `{a, b::{c, d}, e as f}`.
+fn expand(rest: &str) -> Vec<(Vec<String>, Option<String>)> {
     let Some(group) = rest.strip_prefix('{') else {
         let first = name_at(rest);
-        let behind = rest[first.len()..].strip_prefix("::");
-        return match behind.map(heads) {
-            Some(seconds) if !first.is_empty() => {
-                seconds.into_iter().map(|second| join(first, second)).collect()
+        let behind = &rest[first.len()..];
+        return match behind.strip_prefix("::") {
+            Some(tail) if !first.is_empty() && tail.starts_with(|c: char| c == '{' || c.is_alphabetic()) => {
+                let prepend =
+                    |(names, alias): (Vec<String>, _)| ([vec![first.to_owned()], names].concat(), alias);
+                expand(tail).into_iter().map(prepend).collect()
             }
-            _ => vec![join(first, vec![])],
+            _ => {
+                let alias = behind
+                    .trim_start()
+                    .strip_prefix("as ")
+                    .map(|alias| name_at(alias.trim_start()).to_owned());
+                // `{self, …}` is the module itself.
+                let names = if first == "self" || first.is_empty() { vec![] } else { vec![first.to_owned()] };
+                vec![(names, alias)]
+            }
         };
     };
     let (mut depth, mut start, mut parts) = (0_usize, 0, vec![]);
@@ -125,11 +213,7 @@ fn heads(rest: &str) -> Vec<Vec<String>> {
             _ => {}
         }
     }
-    parts.into_iter().filter(|part| !part.is_empty()).flat_map(heads).collect()
-}
-
-fn join(first: &str, rest: Vec<String>) -> Vec<String> {
-    std::iter::once(first.to_owned()).chain(rest).take(2).collect()
+    parts.into_iter().filter(|part| !part.is_empty()).flat_map(expand).collect()
 }
 
 fn name_at(text: &str) -> &str {
@@ -144,43 +228,46 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word))
 }
 
-/// Puts a blank for everything that is no code; line ends stay.
-fn blank_comments_and_literals(text: &str) -> String {
+/// The text with everything outside this layer blanked; line ends stay.
+fn only(text: &str, layer: Layer) -> String {
     let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
+    let (mut rest, mut before) = (text, None);
     while !rest.is_empty() {
-        let (length, code) = match literal_or_comment(rest, plain.chars().last()) {
-            0 => (rest.chars().next().map_or(1, char::len_utf8), true),
-            length => (length, false),
+        let (length, found) = match literal_or_comment(rest, before) {
+            (0, _) => (rest.chars().next().map_or(1, char::len_utf8), Layer::Code),
+            other => other,
         };
-        if code {
-            plain.push_str(&rest[..length]);
+        let (part, behind) = rest.split_at(length);
+        if found == layer {
+            plain.push_str(part);
         } else {
-            plain.extend(rest[..length].bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
+            plain.push_str(&blank(part));
         }
-        rest = &rest[length..];
+        before = if found == Layer::Code { part.chars().last() } else { Some(' ') };
+        rest = behind;
     }
     plain
 }
 
-/// How long the comment or literal is that begins here; 0 where none does.
-fn literal_or_comment(rest: &str, before: Option<char>) -> usize {
+/// The length and kind of the comment or literal that begins here; length 0 if none does.
+fn literal_or_comment(rest: &str, before: Option<char>) -> (usize, Layer) {
     let inside_name = before.is_some_and(|c| c.is_alphanumeric() || c == '_');
     if rest.starts_with("//") {
-        return rest.find('\n').unwrap_or(rest.len());
+        return (rest.find('\n').unwrap_or(rest.len()), Layer::Comment);
     }
     if rest.starts_with("/*") {
-        return block_comment(rest);
+        return (block_comment(rest), Layer::Comment);
     }
     if rest.starts_with('"') {
-        return quoted(rest, '"');
+        return (quoted(rest, '"'), Layer::Literal);
     }
     if rest.starts_with('r') && !inside_name {
         let hashes = rest[1..].bytes().take_while(|byte| *byte == b'#').count();
         if rest[1 + hashes..].starts_with('"') {
             let end = format!("\"{}", "#".repeat(hashes));
             let body = 2 + hashes;
-            return rest[body..].find(&end).map_or(rest.len(), |at| body + at + end.len());
+            let length = rest[body..].find(&end).map_or(rest.len(), |at| body + at + end.len());
+            return (length, Layer::Literal);
         }
     }
     let mut characters = rest.chars();
@@ -188,10 +275,10 @@ fn literal_or_comment(rest: &str, before: Option<char>) -> usize {
         let (first, second) = (characters.next(), characters.next());
         // `'a` without a closing quote is a lifetime.
         if first == Some('\\') || second == Some('\'') {
-            return quoted(rest, '\'');
+            return (quoted(rest, '\''), Layer::Literal);
         }
     }
-    0
+    (0, Layer::Code)
 }
 
 fn block_comment(rest: &str) -> usize {
@@ -224,24 +311,18 @@ fn quoted(rest: &str, quote: char) -> usize {
     rest.len()
 }
 
-/// Parts the `#[cfg(test)]` items from the rest; what belongs to the other layer is blank.
-fn part_tests(plain: &str) -> (String, String) {
+/// The ranges of the `#[cfg(test)]` items.
+fn test_items(plain: &str) -> Vec<Range<usize>> {
     const MARK: &str = "#[cfg(test)]";
-    let (mut code, mut tests, mut rest) = (String::new(), String::new(), plain);
-    while let Some(start) = rest.find(MARK) {
-        let end = start + MARK.len() + item(&rest[start + MARK.len()..]);
-        code.push_str(&rest[..start]);
-        code.push_str(&blank(&rest[start..end]));
-        tests.push_str(&blank(&rest[..start]));
-        tests.push_str(&rest[start..end]);
-        rest = &rest[end..];
+    let (mut items, mut end) = (Vec::new(), 0);
+    while let Some(start) = plain[end..].find(MARK).map(|start| end + start) {
+        end = start + MARK.len() + item(&plain[start + MARK.len()..]);
+        items.push(start..end);
     }
-    code.push_str(rest);
-    tests.push_str(&blank(rest));
-    (code, tests)
+    items
 }
 
-/// How long the item is: to its `;`, or to the brace that closes its first one.
+/// The length of an item: to its `;`, or to the brace that closes its first one.
 fn item(rest: &str) -> usize {
     let mut depth = 0_usize;
     for (at, c) in rest.char_indices() {

@@ -36,7 +36,8 @@ impl Systemd {
         Self { socket, name, received: Vec::new() }
     }
 
-    /// The same program with this socket and watchdog. A shell sets the watchdog's process id, which is known only then.
+    /// The same program with this socket and watchdog. A shell sets the watchdog's process id, which is known only
+    /// then.
     pub fn supervise(&self, program: &Command) -> Command {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", "WATCHDOG_PID=$$ exec \"$@\"", "sh"]).arg(program.get_program());
