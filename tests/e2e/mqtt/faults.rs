@@ -46,10 +46,10 @@ fn output_log(service: &Service) -> Vec<String> {
 /// As [`output_log`], in a few words each.
 fn assert_output_log(service: &Service, lines: &[&str]) {
     service.wait_for_log(&[lines.last().expect("a line")]);
-    let lines = output_log(service);
-    assert_eq!(lines.len(), lines.len(), "{lines:#?}");
-    for (line, words) in lines.iter().zip(lines) {
-        assert!(line.contains(words), "{words:?} in {lines:#?}");
+    let logged = output_log(service);
+    assert_eq!(logged.len(), lines.len(), "{logged:#?}");
+    for (line, words) in logged.iter().zip(lines) {
+        assert!(line.contains(words), "{words:?} in {logged:#?}");
     }
 }
 

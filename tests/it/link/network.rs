@@ -89,8 +89,8 @@ fn dead_connection_is_reopened_within_three_sweeps() {
         until(LONG, || opened.load(Ordering::SeqCst) == 2).await;
         let took = since.elapsed();
         assert!(took < interval * 3, "{took:?}");
-        until(LONG, || seen.count() > before && !lines.with("link back").is_empty()).await;
-        assert!(lines.with("link lost")[0].contains("console silent"), "{:?}", lines.with("link"));
+        until(LONG, || seen.count() > before && !lines.containing("link back").is_empty()).await;
+        assert!(lines.containing("link lost")[0].contains("console silent"), "{:?}", lines.containing("link"));
     });
 }
 
