@@ -90,7 +90,11 @@ fn dead_connection_is_reopened_within_three_sweeps() {
         let took = since.elapsed();
         assert!(took < interval * 3, "{took:?}");
         until(LONG, || seen.count() > before && !lines.containing("link back").is_empty()).await;
-        assert!(lines.containing("link lost")[0].contains("console silent"), "{:?}", lines.containing("link"));
+        assert!(
+            lines.containing("link lost")[0].contains("console silent"),
+            "{:?}",
+            lines.containing("link")
+        );
     });
 }
 
