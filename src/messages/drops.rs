@@ -85,7 +85,7 @@ mod tests {
 
     /// Captures the message and the keys of each line.
     #[derive(Clone, Default)]
-    struct CapturedLines(Arc<Mutex<Vec<String>>>);
+    struct CapturedLines(Arc<std::sync::Mutex<Vec<String>>>);
 
     impl Drain for CapturedLines {
         type Ok = ();
@@ -94,7 +94,7 @@ mod tests {
         fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), Never> {
             let mut keys = Keys::default();
             record.kv().serialize(record, &mut keys).unwrap();
-            self.0.lock().push(format!("{}{}", record.msg(), keys.0));
+            self.0.lock().unwrap().push(format!("{}{}", record.msg(), keys.0));
             Ok(())
         }
     }
@@ -121,7 +121,7 @@ mod tests {
             if second % 2 == 0 { drops.dropped(now) } else { drops.sent(now) }
         }
         assert_eq!((drops.queue(), drops.count()), ("db", 1_800));
-        let lines = |kept: &CapturedLines| kept.0.lock().clone();
+        let lines = |kept: &CapturedLines| kept.0.lock().unwrap().clone();
         let first = "queue full, messages dropped queue=db dropped=1 since=0s";
         assert_eq!((lines(&kept)[0].as_str(), lines(&kept).len()), (first, 4), "{:#?}", lines(&kept));
         drops.sent(start + Duration::from_secs(3_600 + 290));

@@ -44,11 +44,11 @@ fn output_log(service: &Service) -> Vec<String> {
 }
 
 /// As [`output_log`], in a few words each.
-fn assert_output_log(service: &Service, lines: &[&str]) {
-    service.wait_for_log(&[lines.last().expect("a line")]);
+fn assert_output_log(service: &Service, expected: &[&str]) {
+    service.wait_for_log(&[expected.last().expect("a line")]);
     let logged = output_log(service);
-    assert_eq!(logged.len(), lines.len(), "{logged:#?}");
-    for (line, words) in logged.iter().zip(lines) {
+    assert_eq!(logged.len(), expected.len(), "{logged:#?}");
+    for (line, words) in logged.iter().zip(expected) {
         assert!(line.contains(words), "{words:?} in {logged:#?}");
     }
 }

@@ -386,7 +386,7 @@ fn full_memory_keeps_the_newest_rows_and_logs_few_lines() {
     assert!((2..6).contains(&lost.len()), "{lost:?}");
     assert!(lost.iter().all(|loss| loss.reason == LossReason::MemoryFull));
     assert!(lost.windows(2).all(|pair| pair[0].to_ms + 1 == pair[1].from_ms), "{lost:?}");
-    let mut buffer = fixture.buffer.into_inner().unwrap();
+    let mut buffer = fixture.buffer.into_inner();
     let kept = buffer.head(fixture.now.get(), usize::MAX, usize::MAX);
     let first = i64::try_from(buffer.lost()).unwrap();
     assert_eq!(numbers(&kept), range(first..3000));
@@ -398,7 +398,7 @@ fn rows_expire_only_by_a_trusted_clock() {
     let fixture = JournalFixture::new(WIDE);
     fixture.append(0..10);
     let day = i64::try_from(DAY.as_millis()).unwrap();
-    let mut buffer = fixture.buffer.into_inner().unwrap();
+    let mut buffer = fixture.buffer.into_inner();
     buffer.append(fixture.now.get(), None, entries(10..11, 100));
     assert_eq!((buffer.len(), buffer.take_notices()), (11, vec![]));
     buffer.append(fixture.now.get(), Some(day + 5), entries(11..12, 100));

@@ -147,7 +147,7 @@ impl Stand {
         self.model.next += rows;
         let new: Vec<_> = (first..self.model.next).map(|number| entry(number, bytes)).collect();
         let wall = trusted.then_some(first);
-        let buffer = self.buffer.get_mut().unwrap();
+        let buffer = self.buffer.get_mut();
         buffer.append(self.now, wall, new);
         let lost = buffer.lost() - self.told_lost;
         self.told_lost = buffer.lost();
@@ -169,10 +169,10 @@ impl Stand {
 
     fn drain(&mut self, steps: u8) -> TestResult {
         for _ in 0..steps {
-            let before = self.buffer.get_mut().unwrap().len();
+            let before = self.buffer.get_mut().len();
             let now = self.now;
             let step = self.drain.step(&self.buffer, &mut self.database, || now, 0.5);
-            let confirmed = before.saturating_sub(self.buffer.get_mut().unwrap().len());
+            let confirmed = before.saturating_sub(self.buffer.get_mut().len());
             // A row is removed only once the database has it.
             let (stored, dead_letters) = (self.database.stored(), self.database.dead_letters());
             for _ in 0..confirmed {
@@ -207,7 +207,7 @@ impl Stand {
             return Ok(());
         }
         // Confirmed rows may come again, before unconfirmed ones.
-        let found = numbers(&self.buffer.get_mut().unwrap().head(self.now, usize::MAX, usize::MAX));
+        let found = numbers(&self.buffer.get_mut().head(self.now, usize::MAX, usize::MAX));
         let again = found.len().saturating_sub(self.model.disk.len());
         prop_assert_eq!(&found[again..], self.model.disk.make_contiguous());
         let (stored, dead_letters) = (self.database.stored(), self.database.dead_letters());
@@ -220,7 +220,7 @@ impl Stand {
 
     fn restart(&mut self) {
         let now = self.now;
-        let buffer = self.buffer.get_mut().unwrap();
+        let buffer = self.buffer.get_mut();
         buffer.flush(now);
         let lost = buffer.lost() - self.told_lost;
         for _ in 0..lost {
@@ -268,7 +268,7 @@ impl Stand {
             }),
         }
         self.now += Duration::from_secs(60);
-        let buffer = self.buffer.get_mut().unwrap();
+        let buffer = self.buffer.get_mut();
         // Opens the journal if possible.
         let head = numbers(&buffer.head(self.now, usize::MAX, usize::MAX));
         let expected = self.model.waiting();
@@ -283,12 +283,12 @@ impl Stand {
     fn end(mut self) -> TestResult {
         self.take(Event::DatabaseRecovers)?;
         self.take(Event::DiskRecovers)?;
-        while !self.buffer.get_mut().unwrap().is_empty() {
+        while !self.buffer.get_mut().is_empty() {
             self.take(Event::Drain(20))?;
         }
         let stored = self.database.stored();
         prop_assert!(stored.is_sorted() || self.model.out_of_order, "out of order: {:?}", stored);
-        let inner = self.database.inner.lock();
+        let inner = self.database.inner.lock().unwrap();
         let mut arrived = [stored.clone(), inner.dead_letters.clone()].concat();
         arrived.sort_unstable();
         prop_assert!(arrived.windows(2).all(|pair| pair[0] < pair[1]), "twice: {:?}", arrived);
