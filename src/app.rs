@@ -71,28 +71,28 @@ const EVENTS: &str = "events";
 
 #[derive(Debug)]
 pub struct AppConfig {
-    pub(crate) settings: Settings,
+    pub settings: Settings,
     /// The configuration file, for the log.
-    pub(crate) config_file: String,
+    pub config_file: String,
     /// Whether to show a table on the terminal.
-    pub(crate) show_table: bool,
-    pub(crate) overrides: Overrides,
+    pub show_table: bool,
+    pub overrides: Overrides,
 }
 
 /// Timeouts and functions that tests override to inject bugs or to save time.
 #[derive(Clone, Debug)]
 pub struct Overrides {
-    pub(crate) policy: SupervisionPolicy,
-    pub(crate) console_timeouts: ConsoleTimeouts,
+    pub policy: SupervisionPolicy,
+    pub console_timeouts: ConsoleTimeouts,
     /// The first and the longest pause before a lost link is reopened.
-    pub(crate) link_backoff: (Duration, Duration),
+    pub link_backoff: (Duration, Duration),
     /// The time limit for writing the files of one report.
-    pub(crate) write_deadline: Duration,
+    pub write_deadline: Duration,
     /// The time limit for one batch of database rows.
-    pub(crate) batch_deadline: Duration,
-    pub(crate) mqtt_timeouts: MqttTimeouts,
-    pub(crate) judge: ValidateFn,
-    pub(crate) assemble: Assemble,
+    pub batch_deadline: Duration,
+    pub mqtt_timeouts: MqttTimeouts,
+    pub judge: ValidateFn,
+    pub assemble: Assemble,
 }
 
 impl Default for Overrides {

@@ -33,7 +33,7 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {
 
 /// How a console is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum LinkTarget {
+pub enum LinkTarget {
     /// A serial port by its path.
     Serial(PathBuf),
     /// `host:port` of a transparent bridge.
@@ -69,7 +69,7 @@ impl Default for SerialParams {
 /// Where a console is, and how to open the connection to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    pub(crate) target: LinkTarget,
+    pub target: LinkTarget,
     pub line: SerialParams,
     /// How long opening may take.
     pub deadline: Duration,

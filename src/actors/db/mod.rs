@@ -47,11 +47,11 @@ const CLOCK_INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug)]
 pub struct HistoryConfig {
-    pub(crate) settings: DatabaseSettings,
+    pub settings: DatabaseSettings,
     /// For one call to the journal's disk.
-    pub(crate) disk_deadline: Duration,
+    pub disk_deadline: Duration,
     /// For one batch to the database.
-    pub(crate) batch_deadline: Duration,
+    pub batch_deadline: Duration,
 }
 
 pub struct DbActor {

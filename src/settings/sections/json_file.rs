@@ -12,7 +12,7 @@ use crate::settings::key::SettingDef;
 #[serde(deny_unknown_fields)]
 pub struct JsonFileSettings {
     /// Whether it is written.
-    pub(crate) enabled: bool,
+    pub enabled: bool,
     /// The folder of `<bank>_status.json`.
     pub directory: PathBuf,
 }

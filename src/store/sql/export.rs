@@ -8,15 +8,15 @@ use jiff::Timestamp;
 /// A selection of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExportQuery<'a> {
-    pub(crate) table: ExportTable,
+    pub table: ExportTable,
     /// `None`: all banks.
-    pub(crate) bank: Option<&'a str>,
+    pub bank: Option<&'a str>,
     /// Only the battery at this place: its place at that time, and in roll-ups its current place.
-    pub(crate) place: Option<u8>,
+    pub place: Option<u8>,
     /// Milliseconds since 1970, UTC.
-    pub(crate) from_ms: i64,
+    pub from_ms: i64,
     /// Exclusive.
-    pub(crate) to_ms: i64,
+    pub to_ms: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

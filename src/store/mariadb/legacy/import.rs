@@ -35,9 +35,9 @@ pub struct ImportProgress {
     /// Rows without a time or a place.
     pub unreadable: i64,
     /// Rows left out because bankwatch was already storing readings itself: they would be stored twice.
-    pub(crate) own: i64,
+    pub own: i64,
     /// Time of the first and the last imported reading, in milliseconds since 1970, UTC.
-    pub(crate) span_ms: Option<(i64, i64)>,
+    pub span_ms: Option<(i64, i64)>,
 }
 
 /// A row of `pwr_data`. The server converts its local time to UTC.
