@@ -32,12 +32,6 @@ impl Drops {
         Self { queue, log, count: AtomicU64::new(0), outage: Mutex::default() }
     }
 
-    /// The name of the receiving child and, for an output, of its content.
-    #[must_use]
-    pub(crate) fn queue(&self) -> &str {
-        &self.queue
-    }
-
     /// Messages dropped since the start.
     #[must_use]
     pub(crate) fn count(&self) -> u64 {
@@ -120,7 +114,7 @@ mod tests {
             let now = start + Duration::from_secs(second);
             if second % 2 == 0 { drops.dropped(now) } else { drops.sent(now) }
         }
-        assert_eq!((drops.queue(), drops.count()), ("db", 1_800));
+        assert_eq!(drops.count(), 1_800);
         let lines = |kept: &CapturedLines| kept.0.lock().unwrap().clone();
         let first = "queue full, messages dropped queue=db dropped=1 since=0s";
         assert_eq!((lines(&kept)[0].as_str(), lines(&kept).len()), (first, 4), "{:#?}", lines(&kept));

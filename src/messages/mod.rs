@@ -69,6 +69,7 @@ where
     M::Result: Send,
 {
     /// Creates a channel to `actor`. Each `Queue` has a slot of its own in the mailbox, so create one and reuse it.
+    #[cfg(feature = "internals")]
     pub fn to<A>(actor: Addr<A>) -> Self
     where
         A: Actor + Handler<M>,
@@ -98,15 +99,10 @@ where
         sent.is_ok()
     }
 
+    #[cfg(feature = "internals")]
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.drops.count()
-    }
-
-    /// Returns the counter of dropped messages, which outlives the queue.
-    #[must_use]
-    pub(crate) fn drops(&self) -> &Arc<Drops> {
-        &self.drops
     }
 }
 

@@ -16,16 +16,6 @@ pub enum DeviceLogKind {
     Snapshot,
 }
 
-impl DeviceLogKind {
-    #[must_use]
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::Snapshot => "snapshot",
-        }
-    }
-}
-
 /// One record, ordered by the battery's clock.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeviceLogEntry {

@@ -222,6 +222,7 @@ impl WithheldCounts {
         })
     }
 
+    #[cfg(feature = "internals")]
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().flatten().sum()

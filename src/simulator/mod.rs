@@ -10,6 +10,7 @@
 //! ```
 //! [`Simulation`] configures and starts a simulation, [`SimulatorHandle`] controls it, [`Console`] is the console
 //! without I/O.
+#![cfg_attr(not(feature = "internals"), allow(dead_code, reason = "tests use more of it than the program"))]
 
 mod console;
 mod dialect;

@@ -10,6 +10,10 @@ use crate::model::withheld::Quantity;
 
 /// The limits of one quantity, in its unit.
 #[derive(Debug)]
+#[cfg_attr(
+    not(feature = "internals"),
+    expect(dead_code, reason = "a test compares the documentation with it")
+)]
 pub struct Limit {
     pub quantity: Quantity,
     /// Lowest and highest possible value; for the voltage of a battery, per cell.

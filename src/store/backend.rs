@@ -43,6 +43,7 @@ pub trait Store: Send {
     fn shrink(&mut self) -> Result<(), StoreError>;
 
     /// The requested history, oldest first.
+    #[cfg_attr(not(feature = "internals"), expect(dead_code, reason = "no command queries the history yet"))]
     fn history(&mut self, query: &HistoryQuery<'_>) -> Result<Vec<HistoryPoint>, StoreError>;
 
     /// Passes the header and then the selected rows to `each`, bank after bank, each in order of time, until it returns

@@ -114,6 +114,7 @@ impl<T> ClockGate<T> {
         GateOutput { clock, rows: Vec::new(), dropped: surplus as u64 }
     }
 
+    #[cfg(feature = "internals")]
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting.len()

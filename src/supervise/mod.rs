@@ -57,12 +57,16 @@ mod supervisor;
 mod worker;
 
 pub use self::child::{ChildSpec, StopHandle};
-pub use self::health::{ChildHealth, ChildState, ServiceHealth};
+pub use self::health::ServiceHealth;
+#[cfg(feature = "internals")]
+pub use self::health::{ChildHealth, ChildState};
 pub use self::heartbeat::{Heartbeat, HeartbeatSet};
 pub use self::messages::{Flush, Ping};
 pub use self::policy::{Role, SupervisionPolicy};
 pub use self::registry::FatalFailure;
-pub use self::shutdown::{LateChild, ShutdownPhase, ShutdownReport};
+pub use self::shutdown::ShutdownPhase;
+#[cfg(feature = "internals")]
+pub use self::shutdown::{LateChild, ShutdownReport};
 pub use self::signals::{Signal, Signals, signals};
 pub use self::supervisor::Supervisor;
 pub use self::worker::{Worker, WorkerError};

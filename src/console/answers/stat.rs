@@ -39,14 +39,6 @@ pub struct Stat {
     pub(crate) problems: Vec<ParseError>,
 }
 
-impl Stat {
-    /// The counter with this label.
-    #[must_use]
-    pub(crate) fn counter(&self, label: &str) -> Option<i64> {
-        self.counters.iter().find(|(name, _)| name == label).map(|(_, value)| *value)
-    }
-}
-
 /// Parses the counters; lines that cannot be parsed are listed in `problems`.
 ///
 /// # Errors
@@ -126,7 +118,14 @@ mod tests {
     fn a_damaged_label_is_an_unknown_counter() {
         let read = stat("CYCLE Timqs : 666\nSOH : 92\nDsg  Cap : 7\nShut Times : 3");
         assert_eq!(read.other, [("CYCLE Timqs".to_owned(), 666)]);
-        assert_eq!((read.cycles, read.soh, read.counter("Shut Times")), (None, Some(Percent(92)), Some(3)));
+        assert_eq!(
+            (
+                read.cycles,
+                read.soh,
+                read.counters.iter().find(|(name, _)| name == "Shut Times").map(|(_, value)| *value)
+            ),
+            (None, Some(Percent(92)), Some(3))
+        );
         assert_eq!(read.discharged, Some(MilliampHours(7)), "more blanks are no damage");
     }
 

@@ -87,6 +87,7 @@ impl Answer {
         self.lines.is_empty()
     }
 
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.text.len()
     }

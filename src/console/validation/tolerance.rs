@@ -11,6 +11,10 @@ use crate::console::validation::samples::{SampleKind, SampleValue};
 use crate::model::event_word::normal_bits;
 
 /// How far a sample may be from its earlier value.
+#[cfg_attr(
+    not(feature = "internals"),
+    expect(dead_code, reason = "a test compares the documentation with it")
+)]
 pub struct Tolerance {
     pub kind: SampleKind,
     /// Allowed at any time.

@@ -192,6 +192,7 @@ impl Catalogue {
     }
 
     /// Returns all rows of bits with their word and bit.
+    #[cfg(feature = "internals")]
     pub fn bits(&self) -> impl Iterator<Item = (&str, u32, &CatalogueRow)> {
         self.words
             .iter()

@@ -16,11 +16,6 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    #[must_use]
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// The delay after one more failure. `random`, between 0 and 1, takes up to a quarter off, so that services that
     /// lost the same broker do not reconnect at the same moment.
     pub(crate) fn next_delay(&mut self, random: f64) -> Duration {
@@ -48,12 +43,12 @@ mod tests {
 
     #[test]
     fn delays_double_up_to_four_seconds() {
-        assert_eq!(delays(&mut Backoff::new(), 7), [250, 500, 1000, 2000, 4000, 4000, 4000]);
+        assert_eq!(delays(&mut Backoff::default(), 7), [250, 500, 1000, 2000, 4000, 4000, 4000]);
     }
 
     #[test]
     fn only_a_connection_that_lasted_resets_the_delay() {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         delays(&mut backoff, 5);
         backoff.on_disconnected(RESET_AFTER - Duration::from_millis(1));
         assert_eq!(delays(&mut backoff, 1), [4000]);
@@ -66,7 +61,7 @@ mod tests {
         fn jitter_shortens_a_delay_by_at_most_a_quarter(
             randoms in prop::collection::vec(-1.0..2.0, 1..200),
         ) {
-            let (mut with, mut without) = (Backoff::new(), Backoff::new());
+            let (mut with, mut without) = (Backoff::default(), Backoff::default());
             for random in randoms {
                 let (delay, full) = (with.next_delay(random), without.next_delay(0.0));
                 prop_assert!(delay <= full && delay >= full.mul_f64(0.749), "{delay:?} of {full:?}");

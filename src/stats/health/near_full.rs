@@ -16,6 +16,10 @@ use crate::stats::health::{COOL_CURRENT, DAY, HOUR, REST_CURRENT, STEEP_ABOVE};
 use crate::stats::means::RunningMeans;
 
 #[derive(Debug)]
+#[cfg_attr(
+    not(feature = "internals"),
+    expect(dead_code, reason = "a test compares the documentation with it")
+)]
 pub struct NearFullLimit {
     pub name: &'static str,
     pub value: f64,

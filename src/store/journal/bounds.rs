@@ -17,6 +17,7 @@ pub struct Bounds {
 
 impl Bounds {
     /// The size of the write-ahead log and one batch, in addition to the rows.
+    #[cfg(feature = "internals")]
     pub const MARGIN_BYTES: u64 = 6_000_000;
 
     /// Several hours of readings of four batteries.

@@ -164,16 +164,19 @@ impl JournalBuffer {
         self.memory.len()
     }
 
+    #[cfg(feature = "internals")]
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
     /// Bytes used by the rows on disk; 0 while the disk fails.
+    #[cfg(feature = "internals")]
     pub fn bytes(&mut self, now: Instant) -> u64 {
         self.on_disk(now, Journal::bytes).unwrap_or(0)
     }
 
     /// When the oldest row was taken: milliseconds since 1970, UTC.
+    #[cfg(feature = "internals")]
     pub fn oldest(&mut self, now: Instant) -> Option<i64> {
         let in_memory = self.memory.front().map(|entry| entry.taken_at_ms);
         self.on_disk(now, Journal::oldest).flatten().or(in_memory)

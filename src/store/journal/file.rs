@@ -95,6 +95,7 @@ impl Journal {
         self.len
     }
 
+    #[cfg(feature = "internals")]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -277,6 +278,7 @@ impl Journal {
     ///
     /// # Errors
     /// The disk fails.
+    #[cfg(feature = "internals")]
     pub fn bytes(&mut self) -> Result<u64, JournalError> {
         let pages = pages(&mut self.connection).map_err(|error| JournalError::of(&self.path, &error))?;
         Ok(pages.used() * PAGE)

@@ -1,4 +1,8 @@
 //! A query for history, its result, and the outcome of retention.
+#![cfg_attr(
+    not(feature = "internals"),
+    allow(dead_code, reason = "no command queries the history yet; tests do")
+)]
 
 use std::time::Duration;
 
