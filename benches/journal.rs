@@ -29,9 +29,9 @@ fn main() {
     steady(&mut journal);
     backlog(&mut journal);
     drop(journal);
-    let begun = Instant::now();
+    let start = Instant::now();
     let mut journal = open(&path);
-    println!("| opening it, {} rows checked | {:.2} s |", journal.len(), begun.elapsed().as_secs_f64());
+    println!("| opening it, {} rows checked | {:.2} s |", journal.len(), start.elapsed().as_secs_f64());
     drain(&mut journal, &path);
 }
 
@@ -53,13 +53,13 @@ fn rows(count: u64) -> Vec<JournalEntry> {
 fn steady(journal: &mut Journal) {
     const ROWS: u64 = 2_000;
     let row = rows(1);
-    let (begun, before) = (Instant::now(), written());
+    let (start, before) = (Instant::now(), written());
     for _ in 0..ROWS {
         journal.append(&row).expect("room");
         let head = journal.head(1, usize::MAX).expect("a row");
         journal.confirm(head[0].seq).expect("room");
     }
-    let rate = ROWS as f64 / begun.elapsed().as_secs_f64();
+    let rate = ROWS as f64 / start.elapsed().as_secs_f64();
     let each = (written() - before) as f64 / ROWS as f64;
     println!("| kept, read and confirmed one by one, each on the disk | {rate:.0} rows/s |");
     println!("| written for a row of {BYTES} bytes | {each:.0} bytes |");
@@ -69,24 +69,24 @@ fn steady(journal: &mut Journal) {
 /// As while the database is away.
 fn backlog(journal: &mut Journal) {
     for batch in [1, 16, 256] {
-        let (new, begun) = (rows(batch), Instant::now());
+        let (new, start) = (rows(batch), Instant::now());
         let rounds = (BACKLOG / 3).div_ceil(batch).min(4_000);
         for _ in 0..rounds {
             journal.append(&new).expect("room");
         }
-        let rate = (rounds * batch) as f64 / begun.elapsed().as_secs_f64();
+        let rate = (rounds * batch) as f64 / start.elapsed().as_secs_f64();
         println!("| kept in transactions of {batch} | {rate:.0} rows/s |");
     }
 }
 
 /// As when it is back, were it infinitely fast.
 fn drain(journal: &mut Journal, path: &Path) {
-    let (begun, count) = (Instant::now(), journal.len());
+    let (start, count) = (Instant::now(), journal.len());
     let before = fs::metadata(path).expect("the file").len();
     while let Some(last) = journal.head(512, 1_000_000).expect("rows").last() {
         journal.confirm(last.seq).expect("room");
     }
-    let took = begun.elapsed().as_secs_f64();
+    let took = start.elapsed().as_secs_f64();
     println!("| drained, {:.0} MB | {:.0} rows/s |", before as f64 / 1e6, count as f64 / took);
     let after = fs::metadata(path).expect("the file").len();
     println!("| the file after that | {:.1} MB |", after as f64 / 1e6);

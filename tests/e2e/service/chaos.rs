@@ -17,7 +17,7 @@ use bankwatch::internals::console::validation::AnswerValidator;
 use bankwatch::internals::supervise::{ServiceHealth, ShutdownPhase, SupervisionPolicy};
 use bankwatch::internals::sweep::client::ConsoleTimeouts;
 use fastrand::Rng;
-use support::actors::{Diary, Harm, Output, Port, harmful};
+use support::actors::{OutputProbe, Fault, Output, Port, faulty_logger};
 use support::faulty_actor::{LONG, ms, pinged, supervised_for};
 use support::lines::Lines;
 use support::own_process;
@@ -38,7 +38,7 @@ const SLACK: usize = 6;
 
 #[derive(Clone, Copy, Debug)]
 enum Failure {
-    Output(Harm),
+    Output(Fault),
     /// At the next transcript.
     ParserPanics,
     /// At the next reading.
@@ -56,11 +56,11 @@ enum Failure {
 }
 
 const FAILURES: &[Failure] = &[
-    Failure::Output(Harm::Panic),
-    Failure::Output(Harm::Stop),
-    Failure::Output(Harm::Hang),
-    Failure::Output(Harm::FailToStart),
-    Failure::Output(Harm::Block),
+    Failure::Output(Fault::Panic),
+    Failure::Output(Fault::Stop),
+    Failure::Output(Fault::Hang),
+    Failure::Output(Fault::FailToStart),
+    Failure::Output(Fault::Block),
     Failure::ParserPanics,
     Failure::StatisticsPanic,
     Failure::ReviewPanics,
@@ -117,19 +117,19 @@ impl Drop for SimulatorProcess {
 
 /// An output without failures, which must get every reading.
 struct HealthyOutput {
-    diary: Arc<Diary>,
+    probe: Arc<OutputProbe>,
     checked: usize,
     restarted: usize,
 }
 
 impl HealthyOutput {
     fn count(&self) -> usize {
-        self.diary.numbers.lock().unwrap().len()
+        self.probe.numbers.lock().unwrap().len()
     }
 
     /// Asserts that the numbers are consecutive; they restart only with the statistics that count them.
     fn check(&mut self) {
-        let numbers = self.diary.numbers.lock().unwrap();
+        let numbers = self.probe.numbers.lock().unwrap();
         for at in self.checked.max(1)..numbers.len() {
             match (numbers[at - 1], numbers[at]) {
                 (before, now) if now == before + 1 => {}
@@ -146,7 +146,7 @@ struct Fixture {
     rng: Rng,
     gate: TcpGate,
     bugs: Bugs,
-    failing: Arc<Diary>,
+    failing: Arc<OutputProbe>,
     healthy: [HealthyOutput; 2],
     health: watch::Receiver<ServiceHealth>,
     statistics_panicked: usize,
@@ -155,18 +155,18 @@ struct Fixture {
 impl Fixture {
     async fn inject(&mut self, failure: Failure) {
         match failure {
-            Failure::Output(harm) => {
+            Failure::Output(fault) => {
                 // It can't fail again before the previous failure has ended.
                 let failing = self.failing.clone();
                 let done = move || {
-                    let done = failing.has_done_it();
+                    let done = failing.fault_triggered();
                     if !done {
-                        failing.let_go();
+                        failing.release();
                     }
                     done
                 };
                 until(LONG, done.clone()).await;
-                self.failing.will(harm);
+                self.failing.inject(fault);
                 until(LONG, done).await;
             }
             Failure::ParserPanics => PARSER_PANICS.store(true, Ordering::SeqCst),
@@ -207,7 +207,7 @@ impl Fixture {
             .await;
             output.check();
         }
-        self.failing.let_go();
+        self.failing.release();
         assert_eq!(self.gate.overlap_count(), 0, "the port had two owners at once");
         let health = self.health.borrow();
         let restarted =
@@ -265,9 +265,9 @@ fn random_failures_never_stop_sweeps_or_leak() {
     let policy = SupervisionPolicy { ping_timeout: ms(1500), command_timeout: ms(1000), ..pinged() };
     let all = Duration::from_secs(seconds);
     supervised_for(all + LONG * 3, policy, async |mut supervisor, lines| {
-        let (failing, to_failing, _failing) = Output::keep(&mut supervisor, "failing");
-        let (one, to_one, _one) = Output::keep(&mut supervisor, "healthy one");
-        let (two, to_two, _two) = Output::keep(&mut supervisor, "healthy two");
+        let (failing, to_failing, _failing) = Output::start(&mut supervisor, "failing");
+        let (one, to_one, _one) = Output::start(&mut supervisor, "healthy one");
+        let (two, to_two, _two) = Output::start(&mut supervisor, "healthy two");
         let bugs = Bugs::default();
         let log = log(&lines, bugs.clone(), [one.clone(), two.clone()]);
         let outlets = [to_failing, to_one, to_two];
@@ -278,7 +278,7 @@ fn random_failures_never_stop_sweeps_or_leak() {
             gate: gate.clone(),
             bugs,
             failing,
-            healthy: [one, two].map(|diary| HealthyOutput { diary, checked: 0, restarted: 0 }),
+            healthy: [one, two].map(|probe| HealthyOutput { probe, checked: 0, restarted: 0 }),
             health: supervisor.health(),
             statistics_panicked: 0,
         };
@@ -320,9 +320,9 @@ fn random_failures_never_stop_sweeps_or_leak() {
 }
 
 /// Holds back each reading until the healthy outputs have the previous one, so that no slot drops one.
-fn log(lines: &Lines, bugs: Bugs, healthy: [Arc<Diary>; 2]) -> slog::Logger {
+fn log(lines: &Lines, bugs: Bugs, healthy: [Arc<OutputProbe>; 2]) -> slog::Logger {
     let offered = AtomicUsize::new(0);
-    harmful(lines, move |message| match message {
+    faulty_logger(lines, move |message| match message {
         "sweep complete" => {
             assert!(!take(&bugs.statistics), "a bug in the statistics");
             let so_far = offered.fetch_add(1, Ordering::SeqCst);

@@ -10,7 +10,7 @@ use bankwatch::internals::app::BankChain;
 use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 use bankwatch::internals::supervise::HeartbeatSet;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use support::actors::{Port, harmful};
+use support::actors::{Port, faulty_logger};
 use support::faulty_actor::{LONG, brisk, ms, supervised};
 use support::program;
 use support::program::{Service, program};
@@ -114,7 +114,7 @@ fn one_stuck_poller_stops_the_watchdog() {
         let released = Arc::new(Barrier::new(2));
         let wait = released.clone();
         // The serial actor writes this line and blocks in it.
-        let log = harmful(&lines, move |message| {
+        let log = faulty_logger(&lines, move |message| {
             if message == "link up" {
                 wait.wait();
             }
@@ -139,7 +139,7 @@ fn no_heartbeat_while_the_only_poller_is_stuck() {
         house.serial.beat = Some(beats.register(LONG));
         let released = Arc::new(Barrier::new(2));
         let (wait, done) = (released.clone(), released.clone());
-        let log = harmful(&lines, move |message| {
+        let log = faulty_logger(&lines, move |message| {
             if message == "link up" {
                 // First to report that it is stuck, then to be released.
                 wait.wait();
@@ -197,9 +197,9 @@ fn sighup_with_invalid_settings_reports_all_errors() {
     send_sighup(&service);
     service.wait_for_line("settings not reloaded");
     let second = service.wait_for_line("settings not reloaded");
-    let told = service.lines_with("settings not reloaded");
-    assert!(told.iter().any(|line| line.contains("often")), "{told:#?}");
-    assert!(told.iter().any(|line| line.contains("levle")), "{second}");
+    let not_reloaded = service.lines_with("settings not reloaded");
+    assert!(not_reloaded.iter().any(|line| line.contains("often")), "{not_reloaded:#?}");
+    assert!(not_reloaded.iter().any(|line| line.contains("levle")), "{second}");
     assert!(service.stop().success());
     assert!(
         service.lines_with("DEBUG").is_empty() && service.lines_with("setting changed").is_empty(),

@@ -1,4 +1,4 @@
-//! What is kept: whole or not at all, carried over any end of the process, never a step back.
+//! The ledger file: written atomically, restored after any end of the process, uninterrupted with decreased counters.
 
 use std::fs;
 use std::path::Path;
@@ -19,16 +19,16 @@ use support::simulated_years::{SimulatedYears, plan};
 use tempfile::tempdir;
 
 const SWEEP: Duration = Duration::from_secs(10);
-/// From one writing to the next.
-const KEPT_EVERY: Duration = Duration::from_secs(45);
+/// The time between two saves.
+const SAVE_INTERVAL: Duration = Duration::from_secs(45);
 
 fn some_ledger() -> Ledger {
-    let mut living = SimulatedYears::new(SimulatedBank::new(&plan(2, 1)), SWEEP);
+    let mut simulation = SimulatedYears::new(SimulatedBank::new(&plan(2, 1)), SWEEP);
     for _ in 0..360 {
-        living.advance(SWEEP);
-        living.report(SweepKind::Full, |_| {});
+        simulation.advance(SWEEP);
+        simulation.report(SweepKind::Full, |_| {});
     }
-    living.stats.ledger().unwrap().clone()
+    simulation.stats.ledger().unwrap().clone()
 }
 
 #[test]
@@ -67,33 +67,33 @@ proptest! {
 }
 
 fn some_small_ledger() -> Vec<u8> {
-    let mut living = SimulatedYears::new(SimulatedBank::new(&plan(1, 1)), SWEEP);
-    living.report(SweepKind::Full, |_| {});
-    living.advance(SWEEP);
-    living.report(SweepKind::Full, |_| {});
-    living.stats.ledger().unwrap().to_bytes().unwrap()
+    let mut simulation = SimulatedYears::new(SimulatedBank::new(&plan(1, 1)), SWEEP);
+    simulation.report(SweepKind::Full, |_| {});
+    simulation.advance(SWEEP);
+    simulation.report(SweepKind::Full, |_| {});
+    simulation.stats.ledger().unwrap().to_bytes().unwrap()
 }
 
-/// Energy and charge of everything that is told, in an order that does not change.
-fn told(report: &BankReport) -> Vec<i64> {
-    let insight = &report.derived;
-    let batteries = insight.batteries.iter().flat_map(|battery| [battery.totals, battery.place_totals]);
-    let all = std::iter::once(insight.totals).chain(batteries);
-    let four = |turnover: Option<bankwatch::internals::model::derived::EnergyTotals>| {
-        let turnover = turnover.unwrap_or_default();
-        [turnover.energy_in.0, turnover.energy_out.0, turnover.charge_in.0, turnover.charge_out.0]
+/// All published energy and charge counters, in a fixed order.
+fn counters(report: &BankReport) -> Vec<i64> {
+    let values = &report.derived;
+    let batteries = values.batteries.iter().flat_map(|battery| [battery.totals, battery.place_totals]);
+    let all = std::iter::once(values.totals).chain(batteries);
+    let four_counters = |energy_totals: Option<bankwatch::internals::model::derived::EnergyTotals>| {
+        let energy_totals = energy_totals.unwrap_or_default();
+        [energy_totals.energy_in.0, energy_totals.energy_out.0, energy_totals.charge_in.0, energy_totals.charge_out.0]
     };
-    all.flat_map(four).collect()
+    all.flat_map(four_counters).collect()
 }
 
-/// A new process reads what the last one left.
-fn begin(living: &mut SimulatedYears, path: &Path) {
+/// Simulates a new process that loads the saved ledger.
+fn restart(simulation: &mut SimulatedYears, path: &Path) {
     let kept = match fs::read(path) {
         Ok(bytes) => Ledger::from_bytes(&bytes).unwrap(),
         Err(_) => Ledger::default(),
     };
-    living.stats = Stats::new(SWEEP);
-    living.stats.load(kept);
+    simulation.stats = Stats::new(SWEEP);
+    simulation.stats.load(kept);
 }
 
 #[test]
@@ -102,31 +102,31 @@ fn kills_at_any_time_never_decrease_a_counter() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("bank_ledger.json");
     let mut rng = Rng::with_seed(6);
-    // One that is never killed counts what is there to be counted.
+    // One that is uninterrupted killed has the true counters.
     let bank = SimulatedBank::new(&plan(2, 3));
-    let (mut never, mut killed) =
+    let (mut uninterrupted, mut killed) =
         (SimulatedYears::new(bank.clone(), SWEEP), SimulatedYears::new(bank, SWEEP));
-    begin(&mut killed, &path);
-    let mut before = told(&killed.report(SweepKind::Full, |_| {}));
-    let mut truth = told(&never.report(SweepKind::Full, |_| {}));
+    restart(&mut killed, &path);
+    let mut before = counters(&killed.report(SweepKind::Full, |_| {}));
+    let mut truth = counters(&uninterrupted.report(SweepKind::Full, |_| {}));
     for _ in 0..KILLS {
         let mut file = AtomicFile::state(&path);
-        let mut since_written = KEPT_EVERY;
+        let mut since_written = SAVE_INTERVAL;
         for _ in 0..rng.u32(1..40) {
-            never.advance(SWEEP);
+            uninterrupted.advance(SWEEP);
             killed.advance(SWEEP);
-            truth = told(&never.report(SweepKind::Full, |_| {}));
-            let now = told(&killed.report(SweepKind::Full, |_| {}));
+            truth = counters(&uninterrupted.report(SweepKind::Full, |_| {}));
+            let now = counters(&killed.report(SweepKind::Full, |_| {}));
             assert!(
                 now.iter().zip(&before).all(|(now, before)| now >= before),
-                "{before:?} stepped back to {now:?}"
+                "{before:?} decreased to {now:?}"
             );
             before = now;
             since_written += SWEEP;
-            if since_written >= KEPT_EVERY {
+            if since_written >= SAVE_INTERVAL {
                 let ledger = Arc::new(killed.stats.ledger().unwrap().clone());
                 let content = ledger.to_bytes().unwrap();
-                // Killed in the midst of writing: half of it lies beside under its hidden name.
+                // Killed while writing: a partial temporary file is left next to it.
                 if rng.u8(..10) == 0 {
                     fs::write(
                         folder.path().join(".bank_ledger.json.new"),
@@ -136,7 +136,7 @@ fn kills_at_any_time_never_decrease_a_counter() {
                     break;
                 }
                 file.replace(&content).unwrap();
-                // Or before anybody heard that it was written.
+                // Or killed before the save was acknowledged.
                 if rng.u8(..10) == 0 {
                     break;
                 }
@@ -146,10 +146,10 @@ fn kills_at_any_time_never_decrease_a_counter() {
         }
         file = AtomicFile::state(&path);
         drop(file);
-        begin(&mut killed, &path);
+        restart(&mut killed, &path);
     }
-    let last = told(&killed.report(SweepKind::Full, |_| {}));
-    // A hundred amperes for a minute, and the sweep before the start and the one after it are not joined.
+    let last = counters(&killed.report(SweepKind::Full, |_| {}));
+    // A hundred amperes for a minute; flow between the sweeps before and after the restart is not counted.
     let most_charge = i64::from(KILLS) * 100_000 / 60 * 2;
     for (index, ((last, before), truth)) in last.iter().zip(&before).zip(&truth).enumerate() {
         assert!(last >= before && last <= truth, "{index}: {before} {last} {truth}");
@@ -157,10 +157,10 @@ fn kills_at_any_time_never_decrease_a_counter() {
         assert!(truth - last <= most, "{index}: {} are missing", truth - last);
     }
     let carried = last.iter().zip(&truth).filter(|(last, truth)| **last * 2 > **truth);
-    assert!(carried.count() >= last.len() / 2, "most is carried over: {last:?} of {truth:?}");
+    assert!(carried.count() >= last.len() / 2, "most of it is restored: {last:?} of {truth:?}");
 }
 
-/// The service on one bank called `house`, with everything it writes in this folder.
+/// The service with one bank named `house`, writing to this folder.
 fn house(link: &str, folder: &Path) -> Service {
     let mut run = program(folder);
     run.arg("run");
@@ -181,30 +181,30 @@ fn a_killed_service_continues_its_counters() {
     let sweeps = || status()["serial_stat"]["loops"].as_u64();
     let counted = || {
         let kept = Ledger::from_bytes(&fs::read(folder.path().join("house_ledger.json")).unwrap()).unwrap();
-        let turnover = kept.bank.totals();
-        turnover.charge_in.0 + turnover.charge_out.0
+        let energy_totals = kept.bank.totals();
+        energy_totals.charge_in.0 + energy_totals.charge_out.0
     };
-    // Stopped in order, all is kept.
+    // After an orderly stop everything is saved.
     let mut first = house(&bank.link(), folder.path());
     let cycles = || status()["devices"][0]["cycles"].as_i64();
     wait_until(|| sweeps() >= Some(20) && cycles().is_some());
     assert!(first.stop().success());
     let after_stop = counted();
-    assert!(after_stop > 0, "a second of some amperes is some milliampere-hours");
-    // Killed, what was kept is there, and nothing else was told.
+    assert!(after_stop > 0, "some current flowed for seconds");
+    // After a kill the saved counters are restored, and nothing else is published.
     fs::remove_file(folder.path().join("house_status.json")).unwrap();
     let second = house(&bank.link(), folder.path());
-    // Four questions about what the battery remembers come before the one for its cycles.
+    // Four commands for the device log precede the one for the cycles.
     wait_until(|| sweeps() >= Some(2));
-    assert!(cycles().is_some() || sweeps() > Some(4), "restored from what was kept");
+    assert!(cycles().is_some() || sweeps() > Some(4), "restored from the ledger");
     wait_until(|| sweeps() >= Some(20));
     drop(second);
     let after_kill = counted();
     assert!(after_kill >= after_stop, "{after_kill} after {after_stop}");
-    let told = status()["charge_in_ah"].as_f64().unwrap() + status()["charge_out_ah"].as_f64().unwrap();
+    let published = status()["charge_in_ah"].as_f64().unwrap() + status()["charge_out_ah"].as_f64().unwrap();
     assert!(
-        (0.0..=0.002).contains(&(after_kill as f64 / 1_000.0 - told)),
-        "{told} Ah told, {after_kill} mAh kept"
+        (0.0..=0.002).contains(&(after_kill as f64 / 1_000.0 - published)),
+        "{published} Ah published, {after_kill} mAh saved"
     );
     let mut third = house(&bank.link(), folder.path());
     third.wait_for_line("sweep complete");
@@ -219,18 +219,18 @@ fn a_damaged_file_is_moved_aside_and_a_newer_one_left_untouched() {
     let path = folder.path().join("house_ledger.json");
     fs::write(&path, "{\"bankwatch_ledger\":1,\"checksum\":\"0\"}\n{}\n").unwrap();
     let mut service = house(&bank.link(), folder.path());
-    let told = service.wait_for_line("ledger corrupt, moved aside; counters restart at zero");
-    assert!(told.contains("its checksum is another"), "{told}");
+    let logged = service.wait_for_line("ledger corrupt, moved aside; counters restart at zero");
+    assert!(logged.contains("its checksum is another"), "{logged}");
     assert!(service.stop().success());
-    let beside = fs::read_to_string(folder.path().join("house_ledger.json.damaged")).unwrap();
-    assert!(beside.ends_with("{}\n"), "{beside}");
+    let moved = fs::read_to_string(folder.path().join("house_ledger.json.damaged")).unwrap();
+    assert!(moved.ends_with("{}\n"), "{moved}");
     assert!(Ledger::from_bytes(&fs::read(&path).unwrap()).is_ok());
 
     let newer = "{\"bankwatch_ledger\":9,\"checksum\":\"\"}\n";
     fs::write(&path, newer).unwrap();
     let mut service = house(&bank.link(), folder.path());
-    let told = service.wait_for_line("ledger has a newer version, counters are not saved");
-    assert!(told.contains("version 9"), "{told}");
+    let logged = service.wait_for_line("ledger has a newer version, counters are not saved");
+    assert!(logged.contains("version 9"), "{logged}");
     assert!(service.stop().success());
     assert_eq!(service.lines_with("ledger").len(), 1, "{:#?}", service.log);
     assert_eq!(fs::read_to_string(&path).unwrap(), newer);

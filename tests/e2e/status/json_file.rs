@@ -25,7 +25,7 @@ use bankwatch::internals::status::StatusDocument;
 use bankwatch::internals::supervise::{ChildSpec, ChildState, SupervisionPolicy, Supervisor};
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use slog::Logger;
-use support::actors::{Output, harmful};
+use support::actors::{Output, faulty_logger};
 use support::faulty_actor::{LONG, brisk, ms, restarts, state, supervised};
 use support::lines::Lines;
 use support::program::Service;
@@ -48,13 +48,13 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Whoever opens it to write waits until somebody reads.
+/// Opening it for writing blocks until there is a reader.
 fn make_pipe(path: &Path) {
     mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 }
 
 /// Reads it empty, so that whoever waits there goes on.
-fn let_go(pipe: &Path) -> File {
+fn release(pipe: &Path) -> File {
     File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(pipe).unwrap()
 }
 
@@ -151,15 +151,15 @@ fn a_writer_that_hung_never_overwrites_a_later_one() {
     make_pipe(&pipe);
     let file = AtomicFile::published(&path);
     thread::scope(|scope| {
-        // Whichever begins first hangs in the pipe; the other goes on beside it.
+        // The first one hangs in the pipe; the second one proceeds with another name.
         let writers = [b"one", b"two"].map(|content| scope.spawn(|| file.replace(content)));
         let deadline = Instant::now() + LONG;
         while !path.exists() {
-            assert!(Instant::now() < deadline, "nobody was done");
+            assert!(Instant::now() < deadline, "neither write finished");
             thread::yield_now();
         }
         let later = fs::read(&path).unwrap();
-        let reader = let_go(&pipe);
+        let reader = release(&pipe);
         let done = writers.map(|writer| writer.join().unwrap().is_ok());
         drop(reader);
         // A pipe can't be brought to the disk: the earlier one had nothing to put in place.
@@ -169,36 +169,36 @@ fn a_writer_that_hung_never_overwrites_a_later_one() {
     assert_eq!(names(folder.path()), ["bank.json"]);
 }
 
-/// The output with its slot, on a folder of its own.
-struct Stand {
+/// The JSON file actor with its slot, writing to a temporary folder.
+struct JsonFileFixture {
     folder: TempDir,
-    outlet: ReportSink,
+    sink: ReportSink,
     _actor: Addr<JsonFileActor>,
 }
 
-impl Stand {
-    fn keep(supervisor: &mut Supervisor, log: Logger) -> Self {
+impl JsonFileFixture {
+    fn start(supervisor: &mut Supervisor, log: Logger) -> Self {
         let (folder, slot) = (tempdir().unwrap(), LatestReports::default());
         let settings = JsonFileSettings { enabled: true, directory: folder.path().join("out") };
         let taken = slot.clone();
         let child = ChildSpec::new("json_file").capacity(1);
-        let make = move |lifeline| JsonFileActor::new(settings, DEADLINE, taken, log, lifeline);
+        let make = move |stop_handle| JsonFileActor::new(settings, DEADLINE, taken, log, stop_handle);
         let actor = supervisor.start_child(child, make).unwrap();
-        Self { folder, outlet: ReportSink::newest_full(slot, actor.clone().recipient()), _actor: actor }
+        Self { folder, sink: ReportSink::newest_full(slot, actor.clone().recipient()), _actor: actor }
     }
 
     fn out(&self) -> PathBuf {
         self.folder.path().join("out")
     }
 
-    /// The folder's name leads there from now on, without a moment in between.
-    fn lead_to(&self, place: &Path) {
+    /// Atomically replaces the output folder by a symbolic link to `place`.
+    fn link_to(&self, place: &Path) {
         let link = self.folder.path().join("link");
         symlink(place, &link).unwrap();
         fs::rename(link, self.out()).unwrap();
     }
 
-    /// A folder like any other.
+    /// A new writable folder.
     fn sound(&self) -> PathBuf {
         let folder = self.folder.path().join("sound");
         fs::create_dir(&folder).unwrap();
@@ -206,7 +206,7 @@ impl Stand {
     }
 
     fn offer(&self, bank: &str, number: u64) {
-        self.outlet.try_send(&report(bank, number));
+        self.sink.try_send(&report(bank, number));
     }
 
     /// The number of the report in a bank's file.
@@ -232,20 +232,20 @@ fn report(bank: &str, number: u64) -> Arc<BankReport> {
     Arc::new(report)
 }
 
-/// Something is wrong with the folder until `mend`: told once with that reason, and the newest reading is there
-/// when it is over, without a further one.
-async fn is_told_once_and_recovers(stand: &Stand, lines: &Lines, reason: &str, mend: impl FnOnce()) {
-    stand.offer("house", 1);
+/// Asserts that a broken folder is logged once with this reason, and that after `mend` the newest report is written
+/// without waiting for another one.
+async fn assert_logged_once_and_recovers(fixture: &JsonFileFixture, lines: &Lines, reason: &str, mend: impl FnOnce()) {
+    fixture.offer("house", 1);
     until(LONG, || !lines.containing("output down").is_empty()).await;
     for number in 2..=5 {
-        stand.offer("house", number);
+        fixture.offer("house", number);
     }
     mend();
-    until(LONG, || stand.written("house") == Some(5)).await;
+    until(LONG, || fixture.written("house") == Some(5)).await;
     until(LONG, || !lines.containing("output recovered").is_empty()).await;
     let told = lines.containing("output");
     assert_eq!(told.len(), 2, "{told:?}");
-    let target = stand.out().join("house_status.json");
+    let target = fixture.out().join("house_status.json");
     assert_eq!(
         told[0],
         format!("WARN output down output=json_file reason={reason} target={}", target.display())
@@ -256,74 +256,74 @@ async fn is_told_once_and_recovers(stand: &Stand, lines: &Lines, reason: &str, m
 #[test]
 fn a_missing_folder_is_logged_once_and_the_newest_reading_follows() {
     supervised(brisk(), async |mut supervisor, lines| {
-        let stand = Stand::keep(&mut supervisor, lines.logger());
-        let mend = || fs::create_dir(stand.out()).unwrap();
-        is_told_once_and_recovers(&stand, &lines, "No such file or directory (os error 2)", mend).await;
-        assert_eq!(names(&stand.out()), ["house_status.json"]);
+        let fixture = JsonFileFixture::start(&mut supervisor, lines.logger());
+        let mend = || fs::create_dir(fixture.out()).unwrap();
+        assert_logged_once_and_recovers(&fixture, &lines, "No such file or directory (os error 2)", mend).await;
+        assert_eq!(names(&fixture.out()), ["house_status.json"]);
     });
 }
 
 #[test]
 fn a_file_in_place_of_the_folder_is_logged_once_until_recovery() {
     supervised(brisk(), async |mut supervisor, lines| {
-        let stand = Stand::keep(&mut supervisor, lines.logger());
-        let in_the_way = stand.folder.path().join("in the way");
+        let fixture = JsonFileFixture::start(&mut supervisor, lines.logger());
+        let in_the_way = fixture.folder.path().join("in the way");
         fs::write(&in_the_way, "").unwrap();
-        stand.lead_to(&in_the_way);
-        let mend = || stand.lead_to(&stand.sound());
-        is_told_once_and_recovers(&stand, &lines, "Not a directory (os error 20)", mend).await;
+        fixture.link_to(&in_the_way);
+        let mend = || fixture.link_to(&fixture.sound());
+        assert_logged_once_and_recovers(&fixture, &lines, "Not a directory (os error 20)", mend).await;
     });
 }
 
 #[test]
 fn a_read_only_folder_is_logged_once_until_recovery() {
-    // Not even root may make files here; what the system says depends on how it is mounted.
+    // Not even root may create files here; the error depends on how it is mounted.
     let unwritable = Path::new("/sys/kernel");
     let Err(refusal) = File::create(unwritable.join("bankwatch")) else { panic!("a file in {unwritable:?}") };
     supervised(brisk(), async |mut supervisor, lines| {
-        let stand = Stand::keep(&mut supervisor, lines.logger());
-        stand.lead_to(unwritable);
-        let mend = || stand.lead_to(&stand.sound());
-        is_told_once_and_recovers(&stand, &lines, &refusal.to_string(), mend).await;
+        let fixture = JsonFileFixture::start(&mut supervisor, lines.logger());
+        fixture.link_to(unwritable);
+        let mend = || fixture.link_to(&fixture.sound());
+        assert_logged_once_and_recovers(&fixture, &lines, &refusal.to_string(), mend).await;
     });
 }
 
 #[test]
 fn a_bank_with_an_unwritable_file_does_not_affect_others() {
     supervised(brisk(), async |mut supervisor, lines| {
-        let stand = Stand::keep(&mut supervisor, lines.logger());
-        fs::create_dir_all(stand.out().join("attic_status.json")).unwrap();
-        stand.offer("attic", 1);
+        let fixture = JsonFileFixture::start(&mut supervisor, lines.logger());
+        fs::create_dir_all(fixture.out().join("attic_status.json")).unwrap();
+        fixture.offer("attic", 1);
         for number in 1..=20 {
-            stand.offer("house", number);
-            until(LONG, || stand.written("house") == Some(number)).await;
+            fixture.offer("house", number);
+            until(LONG, || fixture.written("house") == Some(number)).await;
         }
         until(LONG, || !lines.containing("output down").is_empty()).await;
-        fs::remove_dir(stand.out().join("attic_status.json")).unwrap();
-        until(LONG, || stand.written("attic") == Some(1)).await;
+        fs::remove_dir(fixture.out().join("attic_status.json")).unwrap();
+        until(LONG, || fixture.written("attic") == Some(1)).await;
     });
 }
 
 #[test]
 fn a_hanging_write_is_abandoned_and_the_newest_reading_is_written() {
     supervised(brisk(), async |mut supervisor, lines| {
-        let (stand, health) = (Stand::keep(&mut supervisor, lines.logger()), supervisor.health());
-        fs::create_dir(stand.out()).unwrap();
-        let pipe = stand.out().join(".house_status.json.new");
+        let (fixture, health) = (JsonFileFixture::start(&mut supervisor, lines.logger()), supervisor.health());
+        fs::create_dir(fixture.out()).unwrap();
+        let pipe = fixture.out().join(".house_status.json.new");
         make_pipe(&pipe);
-        stand.offer("house", 1);
-        until(LONG, || stand.written("house") == Some(1)).await;
-        stand.offer("house", 2);
-        until(LONG, || stand.written("house") == Some(2)).await;
+        fixture.offer("house", 1);
+        until(LONG, || fixture.written("house") == Some(1)).await;
+        fixture.offer("house", 2);
+        until(LONG, || fixture.written("house") == Some(2)).await;
         let told = lines.containing("output");
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].contains("reason=expected an answer within 400ms, but the call is still running"));
         assert!(told[1].starts_with("INFO output recovered outage="), "{told:?}");
-        // The old one wakes up, ends, and changes nothing.
-        let reader = let_go(&pipe);
-        until(LONG, || names(&stand.out()) == ["house_status.json"]).await;
+        // The abandoned write wakes up, ends, and changes nothing.
+        let reader = release(&pipe);
+        until(LONG, || names(&fixture.out()) == ["house_status.json"]).await;
         drop(reader);
-        assert_eq!(stand.written("house"), Some(2));
+        assert_eq!(fixture.written("house"), Some(2));
         assert_eq!(restarts(&health, "json_file"), 0);
     });
 }
@@ -332,39 +332,39 @@ fn a_hanging_write_is_abandoned_and_the_newest_reading_is_written() {
 fn an_output_with_hanging_writes_fails_alone_and_is_retried() {
     let policy = SupervisionPolicy { failed_retry_interval: ms(150), ..brisk() };
     supervised(policy, async |mut supervisor, lines| {
-        let stand = Stand::keep(&mut supervisor, lines.logger());
-        let (health, (beside, to_beside, _beside)) =
-            (supervisor.health(), Output::keep(&mut supervisor, "beside"));
-        fs::create_dir(stand.out()).unwrap();
-        let pipes = ["", "1", "2"].map(|number| stand.out().join(format!(".house_status.json.new{number}")));
+        let fixture = JsonFileFixture::start(&mut supervisor, lines.logger());
+        let (health, (other, to_other, _other)) =
+            (supervisor.health(), Output::start(&mut supervisor, "other"));
+        fs::create_dir(fixture.out()).unwrap();
+        let pipes = ["", "1", "2"].map(|number| fixture.out().join(format!(".house_status.json.new{number}")));
         pipes.iter().for_each(|pipe| make_pipe(pipe));
         let mut number = 0;
         let mut offer = || {
             number += 1;
             let report = report("house", number);
-            [&stand.outlet, &to_beside].into_iter().for_each(|outlet| outlet.try_send(&report));
+            [&fixture.sink, &to_other].into_iter().for_each(|sink| sink.try_send(&report));
             number
         };
         until(LONG, || {
-            beside.wait_for(offer());
+            other.wait_for(offer());
             matches!(state(&health, "json_file"), ChildState::Failed { .. })
         })
         .await;
         let reason = health.borrow().child("json_file").unwrap().last_failure.clone().unwrap();
         assert!(reason.contains("writing to") && reason.contains("3 threads are stuck"), "{reason}");
-        // It is tried again, and fails again, as long as they hang; the other output has every reading.
+        // It is retried and fails again as long as the writes hang; the other output still gets every reading.
         until(LONG, || restarts(&health, "json_file") >= 3).await;
-        beside.wait_for(offer());
-        assert_eq!(restarts(&health, "beside"), 0);
+        other.wait_for(offer());
+        assert_eq!(restarts(&health, "other"), 0);
         assert_eq!(lines.containing("output down").len(), 1, "{:?}", lines.containing("output"));
 
-        let readers = pipes.map(|pipe| let_go(&pipe));
+        let readers = pipes.map(|pipe| release(&pipe));
         let newest = offer();
-        until(LONG, || stand.written("house") == Some(newest)).await;
+        until(LONG, || fixture.written("house") == Some(newest)).await;
         until(LONG, || lines.containing("output recovered").len() == 1).await;
-        until(LONG, || names(&stand.out()) == ["house_status.json"]).await;
+        until(LONG, || names(&fixture.out()) == ["house_status.json"]).await;
         drop(readers);
-        assert_eq!(stand.written("house"), Some(newest));
+        assert_eq!(fixture.written("house"), Some(newest));
     });
 }
 
@@ -372,15 +372,15 @@ fn an_output_with_hanging_writes_fails_alone_and_is_retried() {
 fn a_panicking_writer_restarts_and_the_reading_is_written() {
     supervised(brisk(), async |mut supervisor, lines| {
         let away = AtomicU32::new(0);
-        let log = harmful(&lines, move |message| {
+        let log = faulty_logger(&lines, move |message| {
             let first = message == "output down" && away.fetch_add(1, Ordering::SeqCst) == 0;
             assert!(!first, "a bug in the output");
         });
-        let (stand, health) = (Stand::keep(&mut supervisor, log), supervisor.health());
-        stand.offer("house", 1);
+        let (fixture, health) = (JsonFileFixture::start(&mut supervisor, log), supervisor.health());
+        fixture.offer("house", 1);
         until(LONG, || restarts(&health, "json_file") == 1).await;
-        fs::create_dir(stand.out()).unwrap();
-        until(LONG, || stand.written("house") == Some(1)).await;
+        fs::create_dir(fixture.out()).unwrap();
+        until(LONG, || fixture.written("house") == Some(1)).await;
         until(LONG, || lines.containing("output recovered").len() == 1).await;
     });
 }
@@ -407,7 +407,7 @@ fn a_full_disk_is_logged_once_until_recovery() {
     let mut service = Service::start(limited.current_dir(&folder).env_clear());
     let told = service.wait_for_line("output down");
     assert!(told.contains("output=json_file reason=\"File too large (os error 27)\""), "{told}");
-    assert!(!folder.path().join("house_status.json").exists(), "half a file stands there");
+    assert!(!folder.path().join("house_status.json").exists(), "a partial file is visible");
     let process = service.id().to_string();
     assert!(Command::new(tool).args(["--pid", &process, unlimited]).status().unwrap().success());
     service.wait_for_line("output recovered output=json_file outage=");

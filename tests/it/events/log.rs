@@ -1,4 +1,4 @@
-//! The log of events: its text pinned, its fields where a script finds them, its size bounded.
+//! The event log: its text matches a snapshot, its fields have fixed positions, its size is bounded.
 
 use std::fs;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use bankwatch::internals::simulator::{Dialect, EventWordKind};
 use jiff::tz::TimeZone;
 use support::bank::{Bank, INTERVAL};
 
-/// A bank, and what is written of it.
-struct Desk {
+/// A bank with a tracker and the log text of its events.
+struct LogFixture {
     bank: Bank,
     tracker: Tracker,
     catalogue: Catalogue,
@@ -25,7 +25,7 @@ struct Desk {
     text: LogText,
 }
 
-impl Desk {
+impl LogFixture {
     fn new(dialect: Dialect, level: EventLevel, cells: bool) -> Self {
         let tracker = Tracker::new(Arc::from("pytes"), INTERVAL, Duration::ZERO);
         let (catalogue, text) = (Catalogue::load(None).0, LogText::new(level, cells, TimeZone::UTC));
@@ -50,28 +50,28 @@ impl Desk {
 
 #[test]
 fn the_log_text_matches_the_snapshot() {
-    let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Warning, true);
-    let mut log = desk.full();
-    let bank = desk.bank.console.bank_mut();
+    let mut fixture = LogFixture::new(Dialect::Us2000c, EventLevel::Warning, true);
+    let mut log = fixture.full();
+    let bank = fixture.bank.console.bank_mut();
     bank.raise_event(2, EventWordKind::Power, 0x2002);
     bank.raise_event(2, EventWordKind::Battery, 0x2);
-    log += &desk.full();
-    log += &desk.full();
-    desk.bank.console.bank_mut().clear_event(2, EventWordKind::Power, 0x2);
-    log += &desk.full();
-    desk.bank.console.bank_mut().take_out(1);
-    log += &desk.full();
-    desk.bank.at += Duration::from_secs(3_600);
-    let silent = desk.tracker.look(&desk.catalogue, desk.bank.at, desk.now + Duration::from_secs(3_600));
-    log += &desk.text.block(&silent, None).unwrap();
+    log += &fixture.full();
+    log += &fixture.full();
+    fixture.bank.console.bank_mut().clear_event(2, EventWordKind::Power, 0x2);
+    log += &fixture.full();
+    fixture.bank.console.bank_mut().take_out(1);
+    log += &fixture.full();
+    fixture.bank.at += Duration::from_secs(3_600);
+    let silent = fixture.tracker.look(&fixture.catalogue, fixture.bank.at, fixture.now + Duration::from_secs(3_600));
+    log += &fixture.text.block(&silent, None).unwrap();
     assert_eq!(log, include_str!("../../snapshots/events/battery_events.log"));
 }
 
 #[test]
 fn every_line_splits_into_the_same_fields() {
-    let mut desk = Desk::new(Dialect::PytesV5, EventLevel::Info, true);
-    desk.bank.console.bank_mut().raise_event(1, EventWordKind::Fault, 0x8);
-    let log = desk.full();
+    let mut fixture = LogFixture::new(Dialect::PytesV5, EventLevel::Info, true);
+    fixture.bank.console.bank_mut().raise_event(1, EventWordKind::Fault, 0x8);
+    let log = fixture.full();
     let (mut events, mut cells) = (0, 0);
     for line in log.lines() {
         let fields: Vec<&str> = line.split('|').map(str::trim).collect();
@@ -87,43 +87,43 @@ fn every_line_splits_into_the_same_fields() {
 
 #[test]
 fn events_below_the_level_and_disabled_cells_are_not_written() {
-    let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Warning, true);
-    desk.bank.console.bank_mut().raise_event(1, EventWordKind::Power, 0x20_2004);
-    assert_eq!(desk.full(), "", "full and idle");
-    let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Info, true);
-    desk.bank.console.bank_mut().raise_event(1, EventWordKind::Power, 0x20_2004);
-    let log = desk.full();
+    let mut fixture = LogFixture::new(Dialect::Us2000c, EventLevel::Warning, true);
+    fixture.bank.console.bank_mut().raise_event(1, EventWordKind::Power, 0x20_2004);
+    assert_eq!(fixture.full(), "", "full and idle are not warnings");
+    let mut fixture = LogFixture::new(Dialect::Us2000c, EventLevel::Info, true);
+    fixture.bank.console.bank_mut().raise_event(1, EventWordKind::Power, 0x20_2004);
+    let log = fixture.full();
     assert!(log.contains("|    INFO| pytes|1|raised|power|0x2000|COULFULL|Full charge||\n"), "{log}");
     assert!(log.contains("|    INFO| Power|Cell|"), "{log}");
-    let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Warning, false);
-    desk.bank.console.bank_mut().raise_event(1, EventWordKind::Power, 0x2);
-    assert_eq!(desk.full().lines().count(), 1);
+    let mut fixture = LogFixture::new(Dialect::Us2000c, EventLevel::Warning, false);
+    fixture.bank.console.bank_mut().raise_event(1, EventWordKind::Power, 0x2);
+    assert_eq!(fixture.full().lines().count(), 1);
 }
 
 #[test]
 fn missing_cells_are_written_with_the_next_reading_that_has_them() {
-    let mut desk = Desk::new(Dialect::Us2000c, EventLevel::Warning, true);
-    desk.full();
-    let mut summary = desk.bank.summary();
+    let mut fixture = LogFixture::new(Dialect::Us2000c, EventLevel::Warning, true);
+    fixture.full();
+    let mut summary = fixture.bank.summary();
     summary.reading.batteries[1].measured.volt_state = Some(State::new("High"));
-    let told = desk.block(&summary);
-    assert_eq!(told.lines().count(), 1, "{told}");
-    let mut full = desk.bank.full();
+    let event_only = fixture.block(&summary);
+    assert_eq!(event_only.lines().count(), 1, "{event_only}");
+    let mut full = fixture.bank.full();
     full.reading.batteries[1].measured.volt_state = Some(State::new("High"));
-    let table = desk.block(&full);
+    let table = fixture.block(&full);
     assert_eq!(table.lines().count(), 2 + 15, "{table}");
     assert!(table.lines().skip(2).all(|line| line.contains("| WARNING|     2|")), "{table}");
-    assert_eq!(desk.block(&full), "", "once");
+    assert_eq!(fixture.block(&full), "", "once");
 }
 
 #[test]
 fn control_characters_and_bars_cannot_break_a_line() {
-    let mut desk = Desk::new(Dialect::Us3000d, EventLevel::Info, true);
-    let mut report = desk.bank.full();
+    let mut fixture = LogFixture::new(Dialect::Us3000d, EventLevel::Info, true);
+    let mut report = fixture.bank.full();
     let word = EventWord { bits: 1, names: vec!["A|B\nC".into()] };
     report.reading.batteries[0].measured.other_events = vec![("La|bel\r\n20261122".into(), word)];
     report.reading.batteries[0].cells.as_mut().unwrap()[0].volt_state = Some(State::new("x|y\u{1b}[2J"));
-    let log = desk.block(&report);
+    let log = fixture.block(&report);
     assert!(log.lines().all(|line| line.split('|').count() == 11), "{log}");
     assert!(log.contains("|La?bel??20261122|0x1|A?B?C|A?B?C||\n"), "{log}");
     assert!(!log.contains('\u{1b}'));
@@ -148,7 +148,7 @@ fn an_oversized_log_is_rotated_without_splitting_a_block() {
         );
     }
     assert_eq!(fs::read_dir(folder.path().join("deep")).unwrap().count(), 3);
-    // Moved away by somebody else, it begins anew by its name.
+    // If another program has moved the file away, a new one is created under its name.
     fs::rename(&path, folder.path().join("moved")).unwrap();
     log.append(&block(99)).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), block(99));

@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use support::bank::{Bank, INTERVAL};
 
 /// A tracker, its catalogue, and the monotonic time, which goes on by an interval a report.
-struct Watch {
+struct TrackerFixture {
     tracker: Tracker,
     catalogue: Catalogue,
     now: Duration,
@@ -31,14 +31,14 @@ static BANK: LazyLock<Bank> = LazyLock::new(|| Bank::new(Dialect::Us2000c, 2));
 
 const SILENT_AFTER: Duration = Duration::from_secs(30);
 
-impl Watch {
+impl TrackerFixture {
     fn new() -> Self {
         let catalogue = Catalogue::load(None).0;
         let tracker = Tracker::new(Arc::from("pytes"), SILENT_AFTER / 3, Duration::ZERO);
         Self { tracker, catalogue, now: Duration::ZERO }
     }
 
-    /// Another life that knows what was kept on disk; its monotonic clock is another.
+    /// The tracker after a restart: restored from its saved file, with another monotonic clock.
     fn restarted(&self, at: Timestamp) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(SavedBank::file_name("pytes"));
@@ -54,13 +54,13 @@ impl Watch {
         self.tracker.take(report, &self.catalogue, (self.now, self.now))
     }
 
-    /// What the report changes, a line an event.
-    fn told(&mut self, report: &BankReport) -> Vec<String> {
+    /// The events of a report, one line each.
+    fn events(&mut self, report: &BankReport) -> Vec<String> {
         self.take(report).iter().map(line).collect()
     }
 
-    /// The same, but for what is no more than information.
-    fn warned(&mut self, report: &BankReport) -> Vec<String> {
+    /// The warnings of a report, one line each.
+    fn warnings(&mut self, report: &BankReport) -> Vec<String> {
         self.take(report).iter().filter(|event| event.level == EventLevel::Warning).map(line).collect()
     }
 }
@@ -73,26 +73,26 @@ fn line(event: &Event) -> String {
 
 #[test]
 fn an_event_is_reported_when_raised_and_cleared_only() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
-    assert_eq!(watch.warned(&bank.full()), [""; 0]);
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), TrackerFixture::new());
+    assert_eq!(watch.warnings(&bank.full()), [""; 0]);
     bank.console.bank_mut().raise_event(2, EventWordKind::Power, 0x2);
-    assert_eq!(watch.told(&bank.full()), ["raised 2 power 0x2: High voltage alarm"]);
+    assert_eq!(watch.events(&bank.full()), ["raised 2 power 0x2: High voltage alarm"]);
     for _ in 0..4 {
-        assert_eq!(watch.told(&bank.full()), [""; 0]);
+        assert_eq!(watch.events(&bank.full()), [""; 0]);
     }
     bank.console.bank_mut().clear_event(2, EventWordKind::Power, 0x2);
-    assert_eq!(watch.told(&bank.full()), ["cleared 2 power 0x2: High voltage alarm after 50 s"]);
-    assert_eq!(watch.told(&bank.full()), [""; 0]);
+    assert_eq!(watch.events(&bank.full()), ["cleared 2 power 0x2: High voltage alarm after 50 s"]);
+    assert_eq!(watch.events(&bank.full()), [""; 0]);
 }
 
-/// What a condition that rose at `raised` and cleared 40 s later by a clock that was set by so much in between is told
-/// as: when it rose and cleared, in seconds from the right time of its rise, and how long it stood.
-fn set_while_it_stood(wrong_by_s: i64) -> (i64, i64, Option<Duration>) {
+/// Raises a condition, sets the clock, and clears the condition 40 s later. Returns its `raised_at` and its clearing time
+/// in seconds after the true time of raising, and its duration.
+fn set_clock_while_active(wrong_by_s: i64) -> (i64, i64, Option<Duration>) {
     let mut bank = BANK.clone();
-    let mut watch = Watch::new();
+    let mut watch = TrackerFixture::new();
     let right = bank.at;
     bank.at += SignedDuration::from_secs(wrong_by_s);
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     for sweep in 0..8 {
         match sweep {
             2 => assert!(bank.console.bank_mut().raise_event(2, EventWordKind::Power, 0x2)),
@@ -102,31 +102,31 @@ fn set_while_it_stood(wrong_by_s: i64) -> (i64, i64, Option<Duration>) {
         }
         let report = bank.full();
         watch.tracker.watch_clock(report.reading.taken_at, watch.now + INTERVAL);
-        told.extend(watch.take(&report).into_iter().filter(|event| event.word == "power"));
+        events.extend(watch.take(&report).into_iter().filter(|event| event.word == "power"));
     }
     assert_eq!(
-        told.iter().map(|event| event.kind).collect::<Vec<_>>(),
+        events.iter().map(|event| event.kind).collect::<Vec<_>>(),
         [EventKind::Raised, EventKind::Cleared]
     );
     let since = |at: Timestamp| at.duration_since(right).as_secs() - 30;
-    (since(told[1].raised_at), since(told[1].at), told[1].duration)
+    (since(events[1].raised_at), since(events[1].at), events[1].duration)
 }
 
 #[test]
 fn setting_the_clock_corrects_raised_at_of_active_events() {
-    let stood = Some(Duration::from_secs(40));
-    assert_eq!(set_while_it_stood(0), (0, 40, stood));
+    let duration = Some(Duration::from_secs(40));
+    assert_eq!(set_clock_while_active(0), (0, 40, duration));
     let never_set = BANK.at.as_second() - 5_000;
-    assert_eq!(set_while_it_stood(-never_set), (0, 40, stood), "it was 1970");
+    assert_eq!(set_clock_while_active(-never_set), (0, 40, duration), "it was 1970");
     for ahead in [45, 3_600, 40_000_000] {
-        assert_eq!(set_while_it_stood(ahead), (0, 40, stood), "it was {ahead} s ahead");
+        assert_eq!(set_clock_while_active(ahead), (0, 40, duration), "it was {ahead} s ahead");
     }
 }
 
 #[test]
 fn a_sleep_moves_no_event_and_earlier_sweeps_are_corrected() {
-    assert_eq!(set_while_it_stood(-3_600).0, -3_600, "as its raising was told");
-    let (mut bank, mut watch) = (BANK.clone(), Watch::new());
+    assert_eq!(set_clock_while_active(-3_600).0, -3_600, "as published when raised");
+    let (mut bank, mut watch) = (BANK.clone(), TrackerFixture::new());
     let unset = Timestamp::from_second(5_000).unwrap();
     let set = bank.at;
     watch.tracker.watch_clock(unset, Duration::from_secs(10));
@@ -136,14 +136,14 @@ fn a_sleep_moves_no_event_and_earlier_sweeps_are_corrected() {
     let began = Duration::from_secs(20);
     assert_eq!(report.reading.taken_at, unset + SignedDuration::from_secs(10));
     watch.tracker.watch_clock(set, Duration::from_secs(25));
-    let told = watch.tracker.take(&report, &watch.catalogue, (began, Duration::from_secs(25)));
-    let raised = told.iter().find(|event| event.word == "power").unwrap();
+    let events = watch.tracker.take(&report, &watch.catalogue, (began, Duration::from_secs(25)));
+    let raised = events.iter().find(|event| event.word == "power").unwrap();
     assert_eq!(raised.raised_at, set - SignedDuration::from_secs(5));
 }
 
 #[test]
 fn two_bits_at_once_are_two_independent_events() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::PytesV5, 2), Watch::new());
+    let (mut bank, mut watch) = (Bank::new(Dialect::PytesV5, 2), TrackerFixture::new());
     watch.take(&bank.full());
     bank.console.bank_mut().raise_event(1, EventWordKind::Battery, 0x1002);
     bank.console.bank_mut().raise_event(1, EventWordKind::Fault, 0x8);
@@ -153,26 +153,26 @@ fn two_bits_at_once_are_two_independent_events() {
         "raised 1 system 0x8: Measurement chip fault",
         "raised 1 base_state SysError: System error",
     ];
-    assert_eq!(watch.told(&bank.full()), raised);
+    assert_eq!(watch.events(&bank.full()), raised);
     bank.console.bank_mut().clear_event(1, EventWordKind::Battery, 0x2);
-    assert_eq!(watch.told(&bank.full()), ["cleared 1 battery 0x2: Cell high voltage alarm after 10 s"]);
+    assert_eq!(watch.events(&bank.full()), ["cleared 1 battery 0x2: Cell high voltage alarm after 10 s"]);
 }
 
 #[test]
 fn a_missing_answer_a_damaged_word_and_a_summary_clear_nothing() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), TrackerFixture::new());
     bank.console.bank_mut().raise_event(2, EventWordKind::Power, 0x2);
-    assert_eq!(watch.warned(&bank.full()), ["raised 2 power 0x2: High voltage alarm"]);
-    let lost = bank.full_but(|question, heard| (question != "pwr 2").then_some(heard));
-    assert_eq!(watch.told(&lost), [""; 0]);
+    assert_eq!(watch.warnings(&bank.full()), ["raised 2 power 0x2: High voltage alarm"]);
+    let lost = bank.full_but(|question, answer| (question != "pwr 2").then_some(answer));
+    assert_eq!(watch.events(&lost), [""; 0]);
     let damaged =
-        bank.full_but(|_, heard| Some(heard.replace("Power Events    : 0x2", "Power Events    : 0xZ")));
-    assert_eq!(watch.told(&damaged), [""; 0]);
-    let without = bank.full_but(|_, heard| Some(heard.replace("Power Events", "Bower Events")));
-    assert!(watch.told(&without).iter().all(|line| !line.starts_with("cleared 2 power")));
-    assert_eq!(watch.warned(&bank.summary()), [""; 0]);
+        bank.full_but(|_, answer| Some(answer.replace("Power Events    : 0x2", "Power Events    : 0xZ")));
+    assert_eq!(watch.events(&damaged), [""; 0]);
+    let without = bank.full_but(|_, answer| Some(answer.replace("Power Events", "Bower Events")));
+    assert!(watch.events(&without).iter().all(|line| !line.starts_with("cleared 2 power")));
+    assert_eq!(watch.warnings(&bank.summary()), [""; 0]);
     bank.console.bank_mut().clear_event(2, EventWordKind::Power, 0x2);
-    let cleared = watch.told(&bank.full());
+    let cleared = watch.events(&bank.full());
     assert!(
         cleared.contains(&"cleared 2 power 0x2: High voltage alarm after 50 s".to_owned()),
         "{cleared:?}"
@@ -182,19 +182,19 @@ fn a_missing_answer_a_damaged_word_and_a_summary_clear_nothing() {
 #[test]
 fn a_damaged_word_affects_no_other_word_or_battery() {
     for damaged in ["Bat Events", "Power Events", "System Fault"] {
-        let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+        let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), TrackerFixture::new());
         watch.take(&bank.full());
         for battery in 1..=3 {
             for word in [EventWordKind::Battery, EventWordKind::Power, EventWordKind::Fault] {
                 bank.console.bank_mut().raise_event(battery, word, 0x2);
             }
         }
-        let report = bank.full_but(|question, heard| {
+        let report = bank.full_but(|question, answer| {
             let here = question == "pwr 2";
             Some(if here {
-                heard.replace(&format!("{damaged:<16}: 0x2"), &format!("{damaged:<16}: 0x2x"))
+                answer.replace(&format!("{damaged:<16}: 0x2"), &format!("{damaged:<16}: 0x2x"))
             } else {
-                heard
+                answer
             })
         });
         let events = watch.take(&report).into_iter().filter(|event| event.word != "base_state");
@@ -214,27 +214,27 @@ fn a_damaged_word_affects_no_other_word_or_battery() {
 
 #[test]
 fn a_restart_raises_nothing_again_and_durations_continue() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), TrackerFixture::new());
     watch.take(&bank.full());
     bank.console.bank_mut().raise_event(2, EventWordKind::Power, 0x2);
-    assert_eq!(watch.told(&bank.full()).len(), 1);
+    assert_eq!(watch.events(&bank.full()).len(), 1);
     watch.take(&bank.full());
-    // Twenty seconds after it rose: killed, and back after two minutes.
+    // Killed twenty seconds after the event was raised, restarted two minutes later.
     bank.at += Duration::from_secs(120);
     let mut watch = watch.restarted(bank.at);
-    assert_eq!(watch.told(&bank.full()), [""; 0]);
+    assert_eq!(watch.events(&bank.full()), [""; 0]);
     bank.console.bank_mut().clear_event(2, EventWordKind::Power, 0x2);
-    assert_eq!(watch.told(&bank.full()), ["cleared 2 power 0x2: High voltage alarm after 150 s"]);
+    assert_eq!(watch.events(&bank.full()), ["cleared 2 power 0x2: High voltage alarm after 150 s"]);
 }
 
-/// A bank's readings as the service's statistics pass them on, with something changed in them on the way.
-struct Sifted {
+/// Readings of a bank, modified by the test and then passed through the statistics as in the service.
+struct ModifiedReadings {
     bank: Bank,
     stats: Stats,
     began: Instant,
 }
 
-impl Sifted {
+impl ModifiedReadings {
     fn new() -> Self {
         let bank = Bank::new(Dialect::Us2000c, 2);
         Self { bank, stats: Stats::without_persistence(INTERVAL), began: Instant::now() }
@@ -242,7 +242,7 @@ impl Sifted {
 
     fn of(&mut self, kind: SweepKind, change: impl FnOnce(&mut BankReading)) -> BankReport {
         let BankReport { mut reading, facts, bank_facts, service, .. } =
-            self.bank.sweep(kind, &[], |_, heard| Some(heard));
+            self.bank.sweep(kind, &[], |_, answer| Some(answer));
         self.began += INTERVAL;
         reading.began = self.began;
         change(&mut reading);
@@ -256,34 +256,35 @@ impl Sifted {
 
 #[test]
 fn a_persistent_implausible_value_is_an_event_until_plausible() {
-    let (mut bank, mut watch) = (Sifted::new(), Watch::new());
+    let (mut bank, mut watch) = (ModifiedReadings::new(), TrackerFixture::new());
     let flat = |reading: &mut BankReading| {
         reading.batteries[1].cells.as_mut().unwrap()[4].voltage = Some(Millivolts(0));
     };
     watch.take(&bank.full(|_| {}));
-    assert_eq!(watch.told(&bank.full(flat)), [""; 0], "it may be damage");
+    assert_eq!(watch.events(&bank.full(flat)), [""; 0], "it may be damage");
     let event = "2 cell_5_voltage implausible: Cell 5: Implausible cell voltage";
     let report = bank.full(flat);
-    assert_eq!(watch.told(&report), [format!("raised {event}")]);
-    let standing = |report: &mut BankReport| {
+    assert_eq!(watch.events(&report), [format!("raised {event}")]);
+    let active_events = |report: &mut BankReport| {
         set_active_events(report, &Catalogue::load(None).0);
-        let standing = std::mem::take(&mut report.derived.batteries[1].active_events);
-        standing.into_iter().map(|one| (one.word.to_string(), one.level)).collect::<Vec<_>>()
+        std::mem::take(&mut report.derived.batteries[1].active_events)
+            .into_iter()
+            .map(|one| (one.word.to_string(), one.level)).collect::<Vec<_>>()
     };
-    assert!(standing(&mut report.clone()).contains(&("cell_5_voltage".to_owned(), EventLevel::Warning)));
-    assert_eq!(watch.told(&bank.full(flat)), [""; 0]);
-    assert_eq!(watch.told(&bank.of(SweepKind::Summary, |_| {})), [""; 0], "a summary has no cells");
+    assert!(active_events(&mut report.clone()).contains(&("cell_5_voltage".to_owned(), EventLevel::Warning)));
+    assert_eq!(watch.events(&bank.full(flat)), [""; 0]);
+    assert_eq!(watch.events(&bank.of(SweepKind::Summary, |_| {})), [""; 0], "a summary has no cells");
     let without = bank.full(|reading| reading.batteries[1].cells = None);
-    assert_eq!(watch.told(&without), [""; 0], "nor has an answer that is missing");
-    // A service that starts again knows nothing of the value, and of the event all.
+    assert_eq!(watch.events(&without), [""; 0], "a missing answer has none either");
+    // After a restart the service has lost the value, but not the event.
     let mut watch = watch.restarted(bank.bank.at);
     bank.stats = Stats::without_persistence(INTERVAL);
     for _ in 0..3 {
-        assert_eq!(watch.told(&bank.full(flat)), [""; 0]);
+        assert_eq!(watch.events(&bank.full(flat)), [""; 0]);
     }
     let mut over = Vec::new();
     for _ in 0..2 {
-        over.extend(watch.told(&bank.full(|_| {})));
+        over.extend(watch.events(&bank.full(|_| {})));
     }
     assert_eq!(over.len(), 1, "{over:?}");
     assert!(over[0].starts_with(&format!("cleared {event} after ")), "{over:?}");
@@ -291,59 +292,59 @@ fn a_persistent_implausible_value_is_an_event_until_plausible() {
 
 #[test]
 fn a_sensor_fault_is_a_separate_event_and_replaces_implausible() {
-    let (mut bank, mut watch) = (Sifted::new(), Watch::new());
+    let (mut bank, mut watch) = (ModifiedReadings::new(), TrackerFixture::new());
     let at = |degrees: i32| {
         move |reading: &mut BankReading| {
             reading.batteries[0].measured.temperature = Some(Millicelsius(degrees * 1_000));
         }
     };
     watch.take(&bank.full(|_| {}));
-    let mut told = |change: &dyn Fn(&mut BankReading)| watch.told(&bank.full(change));
-    assert_eq!(told(&at(250)), [""; 0]);
-    assert_eq!(told(&at(251)), ["raised 1 temperature sensor_fault: Temperature sensor faulty"]);
-    assert_eq!(told(&at(-80)), [""; 0]);
-    assert_eq!(told(&at(120)), [""; 0], "withheld, so nothing is known");
+    let mut events = |change: &dyn Fn(&mut BankReading)| watch.events(&bank.full(change));
+    assert_eq!(events(&at(250)), [""; 0]);
+    assert_eq!(events(&at(251)), ["raised 1 temperature sensor_fault: Temperature sensor faulty"]);
+    assert_eq!(events(&at(-80)), [""; 0]);
+    assert_eq!(events(&at(120)), [""; 0], "withheld, so nothing is known");
     assert_eq!(
-        told(&at(120)),
+        events(&at(120)),
         [
             "cleared 1 temperature sensor_fault: Temperature sensor faulty after 30 s",
             "raised 1 temperature implausible: Implausible temperature",
         ]
     );
-    assert_eq!(told(&at(25)), [""; 0], "no battery cools down so fast");
-    assert_eq!(told(&at(25)), ["cleared 1 temperature implausible: Implausible temperature after 20 s"]);
+    assert_eq!(events(&at(25)), [""; 0], "no battery cools down so fast");
+    assert_eq!(events(&at(25)), ["cleared 1 temperature implausible: Implausible temperature after 20 s"]);
 }
 
 #[test]
 fn a_replacement_battery_has_its_own_alarms() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), TrackerFixture::new());
     bank.console.bank_mut().raise_event(2, EventWordKind::Power, 0x2);
-    let mut told = |barcode: Option<&str>| -> Vec<(String, Option<String>)> {
+    let mut events = |barcode: Option<&str>| -> Vec<(String, Option<String>)> {
         let mut report = bank.full();
         report.facts[1].barcode = barcode.map(str::to_owned);
         watch.take(&report).iter().map(|event| (line(event), event.barcode.clone())).collect()
     };
     let raised = "raised 2 power 0x2: High voltage alarm".to_owned();
-    assert_eq!(told(None), [(raised.clone(), None)], "who it is comes later");
-    assert_eq!(told(Some("OLD")), []);
-    assert_eq!(told(None), [], "and is not always known");
+    assert_eq!(events(None), [(raised.clone(), None)], "the barcode is not known yet");
+    assert_eq!(events(Some("OLD")), []);
+    assert_eq!(events(None), [], "the barcode may be missing in between");
     let cleared = "cleared 2 power 0x2: High voltage alarm".to_owned();
-    assert_eq!(told(Some("NEW")), [(cleared, Some("OLD".to_owned())), (raised, Some("NEW".to_owned()))]);
-    assert_eq!(told(Some("NEW")), []);
+    assert_eq!(events(Some("NEW")), [(cleared, Some("OLD".to_owned())), (raised, Some("NEW".to_owned()))]);
+    assert_eq!(events(Some("NEW")), []);
 }
 
 #[test]
 fn changes_during_downtime_are_cleared_and_raised() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), TrackerFixture::new());
     bank.console.bank_mut().raise_event(1, EventWordKind::Power, 0x2);
     watch.take(&bank.full());
     bank.console.bank_mut().clear_event(1, EventWordKind::Power, 0x2);
     bank.console.bank_mut().raise_event(3, EventWordKind::Fault, 0x40);
     bank.console.bank_mut().take_out(2);
     let mut watch = watch.restarted(bank.at);
-    let told = watch.told(&bank.full());
+    let events = watch.events(&bank.full());
     assert_eq!(
-        told,
+        events,
         [
             "cleared 1 power 0x2: High voltage alarm after 10 s",
             "raised 2 presence Absent: Battery removed: the console reports no battery at this place",
@@ -355,7 +356,7 @@ fn changes_during_downtime_are_cleared_and_raised() {
 
 #[test]
 fn a_duration_is_unknown_if_the_clock_was_unset_when_raised() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 1), Watch::new());
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 1), TrackerFixture::new());
     bank.at = Timestamp::UNIX_EPOCH;
     bank.console.bank_mut().raise_event(1, EventWordKind::Power, 0x2);
     watch.take(&bank.full());
@@ -363,52 +364,52 @@ fn a_duration_is_unknown_if_the_clock_was_unset_when_raised() {
     let mut restarted = watch.restarted(bank.at);
     bank.console.bank_mut().clear_event(1, EventWordKind::Power, 0x2);
     let report = bank.full();
-    assert_eq!(restarted.told(&report), ["cleared 1 power 0x2: High voltage alarm"], "nobody knows");
+    assert_eq!(restarted.events(&report), ["cleared 1 power 0x2: High voltage alarm"], "the duration is unknown");
     assert_eq!(
-        watch.told(&report),
+        watch.events(&report),
         ["cleared 1 power 0x2: High voltage alarm after 10 s"],
-        "by a clock of its own"
+        "measured by the monotonic clock"
     );
 }
 
 #[test]
 fn a_battery_reported_absent_is_missing_at_once_and_returns() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), TrackerFixture::new());
     watch.take(&bank.full());
     bank.console.bank_mut().take_out(2);
     let gone = "2 presence Absent: Battery removed: the console reports no battery at this place";
-    assert_eq!(watch.told(&bank.summary()), [format!("raised {gone}")]);
+    assert_eq!(watch.events(&bank.summary()), [format!("raised {gone}")]);
     for _ in 0..5 {
-        assert_eq!(watch.told(&bank.full()), [""; 0]);
+        assert_eq!(watch.events(&bank.full()), [""; 0]);
     }
     bank.console.bank_mut().put_back(2);
-    assert_eq!(watch.warned(&bank.full()), [format!("cleared {gone} after 60 s")]);
+    assert_eq!(watch.warnings(&bank.full()), [format!("cleared {gone} after 60 s")]);
 }
 
 #[test]
 fn an_unlisted_battery_is_missing_from_the_third_full_sweep() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), TrackerFixture::new());
     watch.take(&bank.full());
-    let unheard = |bank: &mut Bank| {
-        bank.full_but(|question, heard| {
+    let without_battery_2 = |bank: &mut Bank| {
+        bank.full_but(|question, answer| {
             let about_2 = question == "pwr" || question.ends_with(" 2");
-            (!about_2).then_some(heard)
+            (!about_2).then_some(answer)
         })
     };
     for _ in 0..2 {
-        assert_eq!(watch.told(&unheard(&mut bank)), [""; 0]);
+        assert_eq!(watch.events(&without_battery_2(&mut bank)), [""; 0]);
         let summary = bank.sweep(SweepKind::Summary, &[], |_, _| None);
-        assert_eq!(watch.told(&summary), [""; 0], "a summary says nothing of who is there");
+        assert_eq!(watch.events(&summary), [""; 0], "a summary has no list of batteries");
     }
-    let third = watch.told(&unheard(&mut bank));
+    let third = watch.events(&without_battery_2(&mut bank));
     assert_eq!(third, ["raised 2 presence Missing: Battery missing from three full sweeps"]);
-    let back = watch.told(&bank.full());
+    let back = watch.events(&bank.full());
     assert_eq!(back, ["cleared 2 presence Missing: Battery missing from three full sweeps after 10 s"]);
 }
 
 #[test]
 fn a_new_battery_is_noted_except_in_the_first_reading() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), Watch::new());
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 3), TrackerFixture::new());
     bank.console.bank_mut().take_out(3);
     let first = watch.take(&bank.full());
     assert!(first.iter().all(|event| event.word != "presence"), "{first:?}");
@@ -425,34 +426,34 @@ fn a_new_battery_is_noted_except_in_the_first_reading() {
 
 #[test]
 fn three_failing_sweeps_raise_answers_failing_until_it_answers() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), TrackerFixture::new());
     watch.take(&bank.full());
-    let failing = |bank: &mut Bank| bank.full_but(|question, heard| (question != "bat 2").then_some(heard));
-    assert_eq!(watch.told(&failing(&mut bank)), [""; 0]);
-    assert_eq!(watch.told(&failing(&mut bank)), [""; 0]);
+    let failing = |bank: &mut Bank| bank.full_but(|question, answer| (question != "bat 2").then_some(answer));
+    assert_eq!(watch.events(&failing(&mut bank)), [""; 0]);
+    assert_eq!(watch.events(&failing(&mut bank)), [""; 0]);
     let text = "2 answers Failing: Answers about this battery are missing or damaged";
-    assert_eq!(watch.told(&failing(&mut bank)), [format!("raised {text}")]);
-    assert_eq!(watch.told(&bank.summary()), [""; 0], "a summary asks nothing of it");
-    assert_eq!(watch.told(&bank.full()), [format!("cleared {text} after 20 s")]);
+    assert_eq!(watch.events(&failing(&mut bank)), [format!("raised {text}")]);
+    assert_eq!(watch.events(&bank.summary()), [""; 0], "a summary polls no cells");
+    assert_eq!(watch.events(&bank.full()), [format!("cleared {text} after 20 s")]);
 }
 
 #[test]
 fn a_silent_bank_is_reported_once_and_cleared_by_the_next_reading() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), TrackerFixture::new());
     bank.console.bank_mut().raise_event(2, EventWordKind::Power, 0x2);
     watch.take(&bank.full());
-    let heard = watch.now;
+    let last_report = watch.now;
     let mut look = |after: Duration| {
         let at = bank.at + after;
-        let told = watch.tracker.look(&watch.catalogue, at, heard + after);
-        watch.now = heard + after;
-        told.iter().map(line).collect::<Vec<_>>()
+        let events = watch.tracker.look(&watch.catalogue, at, last_report + after);
+        watch.now = last_report + after;
+        events.iter().map(line).collect::<Vec<_>>()
     };
     assert_eq!(look(SILENT_AFTER), [""; 0]);
     assert_eq!(look(SILENT_AFTER + Duration::from_secs(1)), ["raised - link Silent: No readings received"]);
     assert_eq!(look(SILENT_AFTER + Duration::from_secs(60)), [""; 0]);
     bank.at += Duration::from_secs(90);
-    let back = watch.told(&bank.full());
+    let back = watch.events(&bank.full());
     assert_eq!(
         back,
         ["cleared - link Silent: No readings received after 69 s"],
@@ -462,18 +463,18 @@ fn a_silent_bank_is_reported_once_and_cleared_by_the_next_reading() {
 
 #[test]
 fn sweeps_longer_than_three_intervals_are_not_silence() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), Watch::new());
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 2), TrackerFixture::new());
     let slow = |bank: &mut Bank| {
         let mut report = bank.full();
         report.reading.took = Duration::from_secs(50);
         report
     };
-    watch.warned(&slow(&mut bank));
+    watch.warnings(&slow(&mut bank));
     for _ in 0..6 {
         let silent = watch.now + Duration::from_secs(50);
         assert!(watch.tracker.look(&watch.catalogue, bank.at, silent).is_empty());
         watch.now = silent;
-        assert_eq!(watch.warned(&slow(&mut bank)), [""; 0]);
+        assert_eq!(watch.warnings(&slow(&mut bank)), [""; 0]);
     }
     let dead = watch.now + Duration::from_secs(151);
     assert_eq!(watch.tracker.look(&watch.catalogue, bank.at, dead).len(), 1, "three of its real intervals");
@@ -481,44 +482,44 @@ fn sweeps_longer_than_three_intervals_are_not_silence() {
 
 #[test]
 fn a_state_other_than_normal_is_an_event_cleared_by_another_state() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 1), Watch::new());
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us2000c, 1), TrackerFixture::new());
     watch.take(&bank.full());
-    let says = |bank: &mut Bank, label: &'static str, word: &'static str| {
-        bank.full_but(move |_, heard| {
-            let (before, after) = heard
+    let with_state = |bank: &mut Bank, label: &'static str, word: &'static str| {
+        bank.full_but(move |_, answer| {
+            let (before, after) = answer
                 .split_once(&format!("{label:<16}: "))
-                .map_or((heard.as_str(), None), |(before, after)| (before, Some(after)));
+                .map_or((answer.as_str(), None), |(before, after)| (before, Some(after)));
             let after = after.map(|after| format!("{label:<16}: {word:<8}{}", &after[8..]));
-            Some(after.map_or_else(|| heard.clone(), |after| format!("{before}{after}")))
+            Some(after.map_or_else(|| answer.clone(), |after| format!("{before}{after}")))
         })
     };
     assert_eq!(
-        watch.told(&says(&mut bank, "Volt Status", "High")),
+        watch.events(&with_state(&mut bank, "Volt Status", "High")),
         ["raised 1 volt_state High: Voltage: High"]
     );
     assert_eq!(
-        watch.told(&says(&mut bank, "Volt Status", "Over")),
+        watch.events(&with_state(&mut bank, "Volt Status", "Over")),
         ["cleared 1 volt_state High: Voltage: High after 10 s", "raised 1 volt_state Over: Voltage: Over"]
     );
-    assert_eq!(watch.told(&bank.full()), ["cleared 1 volt_state Over: Voltage: Over after 10 s"]);
-    let full = says(&mut bank, "Coul. Status", "Full");
+    assert_eq!(watch.events(&bank.full()), ["cleared 1 volt_state Over: Voltage: Over after 10 s"]);
+    let full = with_state(&mut bank, "Coul. Status", "Full");
     let full = watch.take(&full);
     assert_eq!(
         (line(&full[0]), full[0].level),
         ("raised 1 coulomb_state Full: Charge: full".into(), EventLevel::Info)
     );
     watch.take(&bank.full());
-    let fault = says(&mut bank, "Basic Status", "SysError");
-    assert_eq!(watch.told(&fault), ["raised 1 base_state SysError: System error"]);
+    let fault = with_state(&mut bank, "Basic Status", "SysError");
+    assert_eq!(watch.events(&fault), ["raised 1 base_state SysError: System error"]);
     assert_eq!(
-        watch.told(&says(&mut bank, "Basic Status", "Balance")),
+        watch.events(&with_state(&mut bank, "Basic Status", "Balance")),
         ["cleared 1 base_state SysError: System error after 10 s"]
     );
 }
 
 #[test]
-fn the_words_of_a_us3000d_are_each_their_own_and_normal_conditions_are_information() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::Us3000d, 1), Watch::new());
+fn us3000d_words_are_separate_and_normal_conditions_are_info() {
+    let (mut bank, mut watch) = (Bank::new(Dialect::Us3000d, 1), TrackerFixture::new());
     let first = watch.take(&bank.full());
     assert!(
         first.iter().any(|event| event.word == "Bat Volt Status" && event.name.as_deref() == Some("BVNOR"))
@@ -526,7 +527,7 @@ fn the_words_of_a_us3000d_are_each_their_own_and_normal_conditions_are_informati
     assert!(first.iter().all(|event| event.level == EventLevel::Info), "{first:?}");
     bank.console.bank_mut().raise_event(1, EventWordKind::Battery, 0x2);
     assert_eq!(
-        watch.told(&bank.full()),
+        watch.events(&bank.full()),
         [
             "cleared 1 Bat Volt Status 0x4: Cell voltage normal after 10 s",
             "raised 1 Bat Volt Status 0x2: Cell high voltage alarm",
@@ -536,38 +537,38 @@ fn the_words_of_a_us3000d_are_each_their_own_and_normal_conditions_are_informati
 
 #[test]
 fn a_stack_error_code_is_not_a_system_fault() {
-    let (mut bank, mut watch) = (Bank::new(Dialect::ForceH2, 4), Watch::new());
-    assert_eq!(watch.warned(&bank.full()), [""; 0]);
+    let (mut bank, mut watch) = (Bank::new(Dialect::ForceH2, 4), TrackerFixture::new());
+    assert_eq!(watch.warnings(&bank.full()), [""; 0]);
     let report = {
         let mut report = bank.full();
         report.reading.stack.as_mut().unwrap().system_fault.as_mut().unwrap().bits = 0x8;
         report
     };
-    assert_eq!(watch.warned(&report), ["raised - error_code 0x8: Unknown condition 0x8"]);
+    assert_eq!(watch.warnings(&report), ["raised - error_code 0x8: Unknown condition 0x8"]);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever a console says, in whatever order answers are lost and the service is killed: what is raised is
-    /// cleared before it is raised again, and in the end exactly what the words say stands.
+    /// For any sequence of event words, lost answers and kills: an event is cleared before it is raised again, and at
+    /// the end exactly the bits of the last answers are active.
     #[test]
     fn raised_and_cleared_alternate_and_match_the_last_reading(
         steps in prop::collection::vec((0..4_usize, any::<u32>(), any::<bool>(), any::<bool>()), 1..25)
     ) {
-        let (mut bank, mut watch) = (BANK.clone(), Watch::new());
-        let mut standing = BTreeSet::new();
-        let mut said = std::collections::BTreeMap::new();
+        let (mut bank, mut watch) = (BANK.clone(), TrackerFixture::new());
+        let mut active = BTreeSet::new();
+        let mut last_bits = std::collections::BTreeMap::new();
         for (which, bits, lost, killed) in steps {
             let battery = 1 + which % 2;
             let word = if which < 2 { EventWordKind::Power } else { EventWordKind::Battery };
             bank.console.bank_mut().clear_event(battery, word, u32::MAX);
             bank.console.bank_mut().raise_event(battery, word, bits);
-            let report = bank.full_but(|question, heard| (!lost || question != format!("pwr {battery}")).then_some(heard));
+            let report = bank.full_but(|question, answer| (!lost || question != format!("pwr {battery}")).then_some(answer));
             for battery in &report.reading.batteries {
                 for (name, word) in [("power", &battery.measured.power_events), ("battery", &battery.measured.battery_events)] {
                     if let Some(word) = word {
-                        said.insert((battery.place, name), word.bits);
+                        last_bits.insert((battery.place, name), word.bits);
                     }
                 }
             }
@@ -579,18 +580,18 @@ proptest! {
             for event in watch.take(&report) {
                 let key = (event.battery, event.word.to_string(), event.condition.clone());
                 match event.kind {
-                    EventKind::Raised => prop_assert!(standing.insert(key), "raised twice: {event:?}"),
-                    EventKind::Cleared => prop_assert!(standing.remove(&key), "cleared and not standing: {event:?}"),
+                    EventKind::Raised => prop_assert!(active.insert(key), "raised twice: {event:?}"),
+                    EventKind::Cleared => prop_assert!(active.remove(&key), "cleared but not active: {event:?}"),
                     EventKind::Noted => {}
                 }
             }
         }
-        for ((battery, name), bits) in said {
-            let stands: u32 = standing.iter()
+        for ((battery, name), bits) in last_bits {
+            let active_bits: u32 = active.iter()
                 .filter(|(place, word, _)| *place == Some(battery) && word == name)
-                .map(|(_, _, sign)| sign.bit())
+                .map(|(_, _, condition)| condition.bit())
                 .sum();
-            prop_assert_eq!(stands, bits, "battery {} {}", battery, name);
+            prop_assert_eq!(active_bits, bits, "battery {} {}", battery, name);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Every bit of every event word, alone and together, in each spelling that consoles are said to use.
+//! Every bit of every event word, alone and together, in each number format that consoles are reported to use.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use proptest::prelude::*;
 
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::load(None).0);
 
-/// A label of a console, and our name for its word.
+/// The label that the console prints, and our name of the event word.
 const WORDS: &[(&str, &str)] = &[
     ("Bat Events", "battery"),
     ("Power Events", "power"),
@@ -33,20 +33,20 @@ const WORDS: &[(&str, &str)] = &[
     ("Unit Events", "Unit Events"),
 ];
 
-/// How a console prints a number.
+/// The formats in which a console may print a number.
 const SPELLINGS: [fn(u32) -> String; 3] =
     [|bits| format!("{bits:#x}"), |bits| format!("{bits:x}"), |bits| bits.to_string()];
 
-/// What a console says when it prints these lines, as it is measured.
+/// The values parsed from an answer with these lines.
 fn measured(lines: &[String]) -> Measured {
     let body: String = lines.iter().map(|line| format!(" {line}\r\r\n")).collect();
-    let heard =
+    let transcript =
         format!("pwr 1\n\r@\r\r\n Power  1\r\r\n{body}\rCommand completed successfully\r\n\r$$\r\n\rpylon>");
-    let FrameStatus::Complete(answer) = Framer::new("pwr 1").push(heard.as_bytes()) else {
-        panic!("{heard}")
+    let FrameStatus::Complete(answer) = Framer::new("pwr 1").push(transcript.as_bytes()) else {
+        panic!("{transcript}")
     };
     let command: Command = "pwr 1".parse().unwrap();
-    let Ok(Parsed::Detail(detail)) = answers::parse(command, &answer) else { panic!("{heard}") };
+    let Ok(Parsed::Detail(detail)) = answers::parse(command, &answer) else { panic!("{transcript}") };
     Measured {
         battery_events: detail.battery_events,
         power_events: detail.power_events,
@@ -56,16 +56,16 @@ fn measured(lines: &[String]) -> Measured {
     }
 }
 
-/// The conditions of one word, as they stand in these lines.
+/// The conditions of one event word in an answer with these lines.
 fn conditions(lines: &[String], word: &str) -> Vec<(u32, Option<String>, EventLevel, String)> {
     let measured = measured(lines);
-    let said = decode(&measured, EventSource::Battery, &CATALOGUE);
-    let said = said.into_iter().find(|said| said.word == word).expect("the word was said");
+    let decoded = decode(&measured, EventSource::Battery, &CATALOGUE);
+    let found = decoded.into_iter().find(|decoded| decoded.word == word).expect("the word is in the answer");
     let plain = |condition: ActiveCondition<'_>| {
         let Condition::Bit(bit) = condition.condition else { panic!("{condition:?}") };
         (bit, condition.name.map(str::to_owned), condition.level, condition.text.into_owned())
     };
-    said.conditions.into_iter().map(plain).collect()
+    found.conditions.into_iter().map(plain).collect()
 }
 
 #[test]
@@ -109,12 +109,12 @@ fn a_printed_name_takes_precedence_over_the_bit() {
         of("0x2        PHV"),
         (2, Some("PHV".into()), EventLevel::Warning, "High voltage alarm".into())
     );
-    // The name is known, and stands at a bit that means something else elsewhere.
+    // A known name, printed for a bit that has another meaning in the catalogue.
     assert_eq!(
         of("0x2        COULFULL"),
         (2, Some("COULFULL".into()), EventLevel::Info, "Full charge".into())
     );
-    // The name is unknown: the bit's weight, the console's word.
+    // An unknown name: the level of the bit, the text of the console.
     assert_eq!(of("0x4        VNORM"), (4, Some("VNORM".into()), EventLevel::Info, "VNORM".into()));
 }
 
@@ -159,17 +159,17 @@ proptest! {
         let named = conditions(&[format!("{label:<16}: {bits:#x} {names}")], word);
         for (position, (_, name, ..)) in named.iter().enumerate() {
             let expected = format!("N{position}");
-            prop_assert_eq!(name.as_ref(), Some(&expected), "names stand in the order of the bits");
+            prop_assert_eq!(name.as_ref(), Some(&expected), "names are in bit order");
         }
     }
 
-    /// Without a prefix the number may be either; whichever it is taken for, its bits are told, and no other.
+    /// Without a prefix the base is ambiguous; the decoded bits must match one of the two readings.
     #[test]
     fn digits_without_prefix_are_decimal_or_hexadecimal(digits in "[0-9]{1,9}") {
         let found = conditions(&[format!("Bat Events      : {digits}")], "battery");
-        let told: u32 = found.iter().map(|(bit, ..)| bit).sum();
+        let decoded: u32 = found.iter().map(|(bit, ..)| bit).sum();
         let either = [u32::from_str_radix(&digits, 16).ok(), digits.parse().ok()];
-        prop_assert!(either.contains(&Some(told)), "{digits} was taken for {told:#x}");
+        prop_assert!(either.contains(&Some(decoded)), "{digits} was decoded as {decoded:#x}");
     }
 
     #[test]
@@ -181,7 +181,7 @@ proptest! {
         prop_assert_eq!(found.iter().map(|(bit, ..)| bit).sum::<u32>(), bits);
     }
 
-    /// Whatever stands in one word's place, the other words say what they say.
+    /// Garbage in place of one event word does not change the others.
     #[test]
     fn a_damaged_word_leaves_other_words_intact(garbage in "[ -~]{0,24}", bits in any::<[u32; 2]>()) {
         let lines = [

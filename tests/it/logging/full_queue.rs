@@ -21,7 +21,7 @@ fn make_pipe(path: &Path) {
 }
 
 #[test]
-fn a_full_queue_makes_nobody_wait_and_the_lines_lost_are_told() {
+fn a_full_queue_never_blocks_and_lost_lines_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("log");
     make_pipe(&pipe);
@@ -66,7 +66,7 @@ fn a_full_queue_makes_nobody_wait_and_the_lines_lost_are_told() {
 }
 
 #[test]
-fn the_end_waits_for_the_last_lines_but_not_for_a_pipe_that_nobody_reads() {
+fn shutdown_waits_for_the_last_lines_but_not_for_an_unread_pipe() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("log");
     make_pipe(&pipe);

@@ -39,7 +39,7 @@ fn scratch() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn keys_come_in_the_order_of_the_call_and_those_of_the_loggers_first() {
+fn logger_keys_come_first_then_call_keys_in_order() {
     let (_folder, file) = scratch();
     let (root, guard) = logging::start(&target(&file)).unwrap();
     let bank = root.new(o!("bank" => "pytes", "link" => "/dev/ttyUSB0"));
@@ -59,7 +59,7 @@ fn keys_come_in_the_order_of_the_call_and_those_of_the_loggers_first() {
 }
 
 #[test]
-fn console_text_can_neither_break_a_line_nor_forge_one() {
+fn console_text_cannot_break_or_forge_a_line() {
     let (_folder, file) = scratch();
     let (log, guard) = logging::start(&target(&file)).unwrap();
     let hostile = "bat 3\r\n2026-11-22T06:00:00.000Z ERROR port gone bank=pytes";
@@ -91,7 +91,7 @@ fn the_level_changes_while_the_log_runs() {
 }
 
 #[test]
-fn json_is_one_object_a_line_with_numbers_as_numbers() {
+fn json_is_one_object_per_line_with_typed_numbers() {
     let (_folder, file) = scratch();
     let (log, guard) = logging::start(&LogConfig { format: LineFormat::Json, ..target(&file) }).unwrap();
     let bank = log.new(o!("bank" => "pytes"));
@@ -108,7 +108,7 @@ fn json_is_one_object_a_line_with_numbers_as_numbers() {
 }
 
 #[test]
-fn every_line_logged_before_the_guard_goes_is_in_the_file() {
+fn every_line_logged_before_the_guard_is_dropped_is_in_the_file() {
     let (_folder, file) = scratch();
     let (log, guard) = logging::start(&target(&file)).unwrap();
     for number in 0..3000 {
@@ -121,7 +121,7 @@ fn every_line_logged_before_the_guard_goes_is_in_the_file() {
 }
 
 #[test]
-fn a_file_past_its_size_is_set_aside() {
+fn an_oversized_file_is_rotated() {
     let (folder, file) = scratch();
     let (log, guard) = logging::start(&LogConfig { max_size: 1000, max_files: 2, ..target(&file) }).unwrap();
     for number in 0..100 {
@@ -141,7 +141,7 @@ fn a_file_past_its_size_is_set_aside() {
 }
 
 #[test]
-fn a_file_moved_away_is_opened_again_on_request() {
+fn a_moved_file_is_reopened_on_request() {
     let (folder, file) = scratch();
     let moved = folder.path().join("moved");
     let (log, guard) = logging::start(&target(&file)).unwrap();
@@ -157,7 +157,7 @@ fn a_file_moved_away_is_opened_again_on_request() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_is_named_with_the_way_out() {
+fn an_unopenable_file_is_named_with_the_remedy() {
     let (folder, _) = scratch();
     let error = logging::start(&target(folder.path())).err().unwrap().to_string();
     assert!(
@@ -167,13 +167,13 @@ fn a_file_that_cannot_be_opened_is_named_with_the_way_out() {
     assert!(error.ends_with("name another in [log] file, or \"\" for standard error"), "{error}");
 }
 
-/// Set for the process that `lines_go_to_standard_error_and_without_a_terminal_have_no_colour` starts.
+/// Set for the process that `lines_go_to_stderr_without_colour_unless_on_a_terminal` starts.
 const CHILD: &str = "BANKWATCH_TEST_CHILD";
 
 #[test]
-fn lines_go_to_standard_error_and_without_a_terminal_have_no_colour() {
+fn lines_go_to_stderr_without_colour_unless_on_a_terminal() {
     const TEST: &str =
-        concat!(module_path!(), "::lines_go_to_standard_error_and_without_a_terminal_have_no_colour");
+        concat!(module_path!(), "::lines_go_to_stderr_without_colour_unless_on_a_terminal");
     if std::env::var_os(CHILD).is_some() {
         let (log, _guard) = logging::start(&LogConfig {
             level: Level::Info,

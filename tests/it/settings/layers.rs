@@ -9,7 +9,7 @@ use support::settings::Place;
 const BANK: &str = "[[bank]]\n";
 
 #[test]
-fn a_bank_of_which_nothing_is_said_has_the_documented_defaults() {
+fn an_unconfigured_bank_has_the_documented_defaults() {
     let place = Place::with(BANK);
     let settings = place.loaded().settings;
     let bank = &settings.banks[0];
@@ -45,7 +45,7 @@ fn later_layers_win_key_by_key() {
 }
 
 #[test]
-fn a_level_of_cells_is_chosen_where_any_source_names_it_even_the_default() {
+fn a_cell_level_counts_as_chosen_even_if_it_is_the_default() {
     let chosen =
         |place: Place| place.loaded().settings.banks.iter().map(|bank| bank.cells_explicit).collect();
     let two = "[[bank]]\nname = \"a\"\n[[bank]]\nname = \"b\"\nlink = \"/dev/ttyUSB1\"\ncells = \"medium\"\n";
@@ -62,7 +62,7 @@ fn a_level_of_cells_is_chosen_where_any_source_names_it_even_the_default() {
 }
 
 #[test]
-fn a_named_file_is_read_instead_of_the_found_ones_and_must_exist() {
+fn a_named_file_replaces_the_search_and_must_exist() {
     let place =
         Place::with("[[bank]]\nname = \"here\"\n").file("etc/bankwatch.toml", "[[bank]]\nname = \"etc\"\n");
     assert_eq!(place.loaded().settings.banks[0].name, "here");
@@ -74,7 +74,7 @@ fn a_named_file_is_read_instead_of_the_found_ones_and_must_exist() {
 }
 
 #[test]
-fn without_file_and_bank_the_error_says_how_to_begin() {
+fn without_a_file_or_bank_the_error_explains_how_to_start() {
     let loaded = Place::default().loaded();
     let error = loaded.require_bank().expect_err("no bank").to_string();
     assert!(error.contains("\n\n    [[bank]]\n    link = \"/dev/ttyUSB0\"\n\n  or set"), "{error}");
@@ -84,7 +84,7 @@ fn without_file_and_bank_the_error_says_how_to_begin() {
 }
 
 #[test]
-fn variables_alone_make_banks() {
+fn variables_alone_can_define_banks() {
     let place = Place::default()
         .variable("BANKWATCH_BANK__LINK", "tcp://one:4001")
         .variable("BANKWATCH_BANK__2__LINK", "tcp://two:4001")
@@ -109,7 +109,7 @@ fn banks_keep_their_order_past_nine() {
 }
 
 #[test]
-fn a_bank_beyond_a_gap_is_a_mistake() {
+fn a_gap_in_the_bank_numbers_is_an_error() {
     let place = Place::with(BANK)
         .variable("BANKWATCH_BANK__3__NAME", "third")
         .variable("BANKWATCH_BANK__3__LINK", "/dev/ttyUSB2");
@@ -117,7 +117,7 @@ fn a_bank_beyond_a_gap_is_a_mistake() {
 }
 
 #[test]
-fn text_keys_are_never_guessed_into_numbers() {
+fn text_values_are_never_parsed_as_numbers() {
     let place = Place::with(BANK)
         .variable("BANKWATCH_MQTT__PASSWORD", "0123")
         .variable("BANKWATCH_MQTT__USERNAME", "true")
@@ -132,7 +132,7 @@ fn text_keys_are_never_guessed_into_numbers() {
 }
 
 #[test]
-fn an_unknown_variable_is_a_warning_that_names_the_nearest() {
+fn an_unknown_variable_warns_with_the_nearest_name() {
     let place = Place::with(BANK).variable("BANKWATCH_MQTT__PASWORD", "x").variable("OTHER_THING", "1");
     assert_eq!(
         place.loaded().warnings,
@@ -141,7 +141,7 @@ fn an_unknown_variable_is_a_warning_that_names_the_nearest() {
 }
 
 #[test]
-fn a_wrong_variable_is_a_mistake_under_its_name() {
+fn an_invalid_variable_is_an_error_with_its_name() {
     let mistakes = Place::with(BANK).variable("BANKWATCH_BANK__BAUD", "fast").mistakes();
     assert!(
         mistakes[0].starts_with("variable BANKWATCH_BANK__BAUD: bank.1.baud: expected one of 1200, "),
@@ -151,7 +151,7 @@ fn a_wrong_variable_is_a_mistake_under_its_name() {
 }
 
 #[test]
-fn secrets_may_lie_in_files_beside_the_settings() {
+fn secrets_can_be_read_from_files_next_to_the_settings() {
     let place = Place::default()
         .file("etc/bankwatch.toml", "[[bank]]\n[mqtt]\npassword_file = \"secret\"\n")
         .file("etc/secret", "from the file\n")
@@ -164,7 +164,7 @@ fn secrets_may_lie_in_files_beside_the_settings() {
 }
 
 #[test]
-fn a_credential_wins_over_the_file_and_yields_to_a_variable() {
+fn a_credential_overrides_the_file_and_a_variable_overrides_both() {
     let mut place = Place::with("[[bank]]\n[database]\npassword = \"file\"\n")
         .file("credentials/database_password", "credential\n");
     place.sources.credentials = Some(place.path("credentials"));
@@ -174,7 +174,7 @@ fn a_credential_wins_over_the_file_and_yields_to_a_variable() {
 }
 
 #[test]
-fn what_is_written_lies_in_data_dir_and_what_is_read_beside_the_settings() {
+fn written_paths_are_in_data_dir_and_read_paths_near_the_settings() {
     let place = Place::default()
         .file(
             "etc/bankwatch.toml",
@@ -197,7 +197,7 @@ fn what_is_written_lies_in_data_dir_and_what_is_read_beside_the_settings() {
 }
 
 #[test]
-fn data_dir_defaults_to_the_state_directory_then_to_the_volume_where_they_exist() {
+fn data_dir_defaults_to_the_state_directory_then_the_volume() {
     let mut place = Place::with(BANK).file("volume/here", "").file("state/here", "");
     place.sources.data_volume = Some(place.path("volume"));
     place.sources.state_directory = Some(place.path("missing"));
@@ -209,7 +209,7 @@ fn data_dir_defaults_to_the_state_directory_then_to_the_volume_where_they_exist(
 }
 
 #[test]
-fn a_secret_file_that_everybody_can_read_is_a_warning_with_its_remedy() {
+fn a_world_readable_secret_file_warns_with_the_remedy() {
     let place = Place::with(BANK)
         .file("password", "hunter2\n")
         .file("key.pem", "")
@@ -233,7 +233,7 @@ fn a_secret_file_that_everybody_can_read_is_a_warning_with_its_remedy() {
 }
 
 #[test]
-fn an_option_left_empty_in_the_panel_says_nothing() {
+fn an_empty_panel_option_is_ignored() {
     let place =
         Place::with(BANK).file("options.json", r#"{"mqtt": {"username": null}, "bank": [{"baud": 9600}]}"#);
     let settings = place.loaded().settings;

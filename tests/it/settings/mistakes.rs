@@ -3,7 +3,7 @@
 use support::settings::Place;
 
 #[test]
-fn three_mistakes_in_one_file_are_all_told_with_their_lines() {
+fn all_errors_of_a_file_are_reported_with_their_lines() {
     let place = Place::with(
         "[[bank]]\nname = \"my bank\"\nbaud = 115201\n\n[mqtt]\npasword = \"hunter2\"\ninterval = \"10s\"\nenabled = \"yes\"\n",
     );
@@ -24,7 +24,7 @@ fn three_mistakes_in_one_file_are_all_told_with_their_lines() {
 }
 
 #[test]
-fn mistakes_of_different_layers_are_told_together() {
+fn errors_of_different_layers_are_reported_together() {
     let place = Place::with("htttp = 1\n")
         .file("options.json", r#"{"log": {"level": "loud"}}"#)
         .variable("BANKWATCH_HTTP__LISTEN", "everywhere")
@@ -43,7 +43,7 @@ fn mistakes_of_different_layers_are_told_together() {
 }
 
 #[test]
-fn a_file_that_is_no_toml_is_told_with_line_and_column_but_without_its_text() {
+fn a_syntax_error_is_reported_with_its_position_but_not_its_text() {
     let mistakes = Place::with("[[bank]]\n[mqtt]\npassword = hunter2\n").mistakes();
     assert!(mistakes[0].starts_with("bankwatch.toml:3:12: "), "{mistakes:?}");
     assert!(!mistakes[0].contains("hunter2"), "{mistakes:?}");
@@ -52,7 +52,7 @@ fn a_file_that_is_no_toml_is_told_with_line_and_column_but_without_its_text() {
 }
 
 #[test]
-fn wrong_shapes_are_told_in_the_words_of_the_file() {
+fn wrong_value_types_are_reported_in_toml_terms() {
     let mistakes = Place::with(
         "log = 1\n[bank]\nname = \"x\"\n[[mqtt]]\n[http]\nlisten = [1]\n[events]\nfile = 2026-11-22\n",
     )
@@ -104,14 +104,14 @@ fn every_kind_of_value_is_checked() {
 }
 
 #[test]
-fn zero_is_off_where_that_means_something() {
+fn zero_means_off_where_that_is_defined() {
     let place = Place::with("[[bank]]\nsummary_interval = \"0s\"\n[mqtt]\npublish_interval = \"0s\"\n");
     let settings = place.loaded().settings;
     assert!(settings.banks[0].summary_interval.is_zero() && settings.mqtt.publish_interval.is_zero());
 }
 
 #[test]
-fn settings_that_fit_only_alone_are_conflicts() {
+fn settings_that_exclude_each_other_are_conflicts() {
     let place = Place::with(
         "[[bank]]\n[[bank]]\n[database]\nlegacy_table = true\n[mqtt]\nclient_cert_file = \"a\"\nstate_topic = \"house\"\n\
          expire_after = \"20s\"\n",
@@ -132,25 +132,25 @@ fn settings_that_fit_only_alone_are_conflicts() {
 }
 
 #[test]
-fn a_wrong_setting_is_not_in_a_conflict_as_well() {
+fn an_invalid_setting_is_not_reported_as_a_conflict_too() {
     let place = Place::with("[[bank]]\n[[bank]]\nname = \"a b\"\nlink = \"/dev/ttyUSB1\"\n");
     assert_eq!(place.mistakes().len(), 1, "{:?}", place.mistakes());
 }
 
 #[test]
-fn one_setting_given_in_two_ways_is_a_mistake() {
+fn one_setting_given_in_two_ways_is_an_error() {
     let place = Place::with("[mqtt]\npassword = \"hunter2\"\npassword_file = \"p\"\n").file("p", "hunter2");
     assert_eq!(place.mistakes(), ["bankwatch.toml:3: mqtt.password: set twice; also in bankwatch.toml:2"]);
 }
 
 #[test]
-fn a_missing_secret_file_is_told_with_its_path() {
+fn a_missing_secret_file_is_reported_with_its_path() {
     let mistakes = Place::with("[mqtt]\npassword_file = \"gone\"\n").mistakes();
     assert!(mistakes[0].starts_with("bankwatch.toml:2: mqtt.password_file: can't read "), "{mistakes:?}");
 }
 
 #[test]
-fn secrets_are_in_no_error_and_in_no_debug_text() {
+fn secrets_never_appear_in_errors_or_debug_output() {
     let wrong = Place::with("[mqtt]\npassword = 424242\n[database]\nurl = \"mysql://me:hunter2@host/db\"\n")
         .variable("BANKWATCH_MQTT__URL", "mqtt://me:hunter2@broker");
     let error = wrong.load().expect_err("mistakes");

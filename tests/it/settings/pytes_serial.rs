@@ -113,7 +113,7 @@ fn passwords_keep_their_semicolons_hashes_percents_and_equal_signs() {
 }
 
 #[test]
-fn what_is_switched_off_is_off_and_its_examples_are_not_read() {
+fn disabled_sections_are_off_and_their_examples_are_not_read() {
     let text = "[battery_info]\ndev_name = x\n[Maria DB connection]\nSQL_active = false\nhost = <your server>\n\
                 db_port = ?\npassword = x\n[MQTT]\nMQTT_active = no\nMQTT_broker = < >\n[cells_monitoring]\n\
                 cells_monitoring = false\nmonitoring_level = high\n[events_monitoring]\nevents_monitoring = 1\n";
@@ -141,7 +141,7 @@ fn reading_without_a_pause_becomes_the_shortest_interval() {
 }
 
 #[test]
-fn the_habits_of_its_reader_are_kept() {
+fn the_quirks_of_its_parser_are_preserved() {
     let text = "\u{feff}; a comment\r\n[DEFAULT]\r\nserial_port = /dev/ttyS9\r\n[serial] ignored\r\n  SERIAL_BAUDRATE=9600\r\n\
                 # a comment\r\n[battery_info]\r\nDEV_NAME : a\r\nmodel = first\r\n\tsecond\r\n";
     let bank = &settings(text).banks[0];
@@ -162,7 +162,7 @@ fn log_levels_lose_their_prefix() {
 }
 
 #[test]
-fn its_mistakes_are_told_with_line_and_option_and_without_secrets() {
+fn errors_name_line_and_option_but_no_secrets() {
     let text = "stray = 1\n[serial]\nserial_baudrate = fast\nserial_baudrate = slow\nhunter2\nreading_freq = often\n\
                 [battery_info]\ndev_name = mybank\npowers = 40\n[Maria DB connection]\nSQL_active = true\n\
                 password = %(hunter2)s\nhost = a b\ndb_port = no\n[MQTT]\nMQTT_active = true\nMQTT_user = x\n";
@@ -192,7 +192,7 @@ fn its_mistakes_are_told_with_line_and_option_and_without_secrets() {
 type Generation<'a> = (&'a str, (bool, bool, EventLevel), CellLevel, (Option<u8>, Option<u8>), &'a [&'a str]);
 
 #[test]
-fn files_of_every_generation_give_what_they_said() {
+fn files_of_every_generation_import_their_values() {
     use CellLevel::{High, Low, Medium, Off};
     use EventLevel::{Info, Warning};
     const DEFAULT: (bool, bool, EventLevel) = (true, true, Warning);
@@ -271,7 +271,7 @@ fn files_of_every_generation_give_what_they_said() {
 }
 
 #[test]
-fn a_name_that_topics_can_t_have_is_changed_with_a_warning() {
+fn a_name_invalid_in_topics_is_changed_with_a_warning() {
     for (old, new) in [
         ("my bank", "my_bank"),
         ("Büro  2", "B_ro_2"),
@@ -311,34 +311,34 @@ fn a_name_that_topics_can_t_have_is_changed_with_a_warning() {
 }
 
 #[test]
-fn a_catalogue_that_lies_there_in_any_form_is_named() {
+fn an_existing_catalogue_in_any_form_is_named() {
     let place = place("");
     std::fs::create_dir(place.path("events_config.json")).expect("a folder");
     assert_eq!(place.loaded().settings.events.catalogue, Some(place.path("events_config.json")));
 }
 
 #[test]
-fn it_is_known_by_its_sections_under_any_name() {
+fn it_is_recognized_by_its_sections_under_any_name() {
     let place = Place::default().file("settings.txt", WHOLE).config("settings.txt");
     assert_eq!(place.loaded().settings.banks[0].link, "/dev/ttyUSB3");
 }
 
 #[test]
-fn variables_win_over_it_as_over_any_file() {
+fn variables_override_it_like_any_file() {
     let place = place(WHOLE).variable("BANKWATCH_BANK__LINK", "tcp://bridge:23");
     assert_eq!(place.loaded().settings.banks[0].link, "tcp://bridge:23");
 }
 
 proptest! {
     #[test]
-    fn no_text_makes_its_reader_panic(text in "(\\[[a-z_]{0,3}|serial|[Mm]aria DB connection|MQTT|=|:|%|%\\(|;|#|\\]|[ \t]|\n|\r|\\PC){0,60}") {
+    fn no_input_makes_its_parser_panic(text in "(\\[[a-z_]{0,3}|serial|[Mm]aria DB connection|MQTT|=|:|%|%\\(|;|#|\\]|[ \t]|\n|\r|\\PC){0,60}") {
         let text = format!("{text}\n[cells_monitoring]\n");
         let place = place(&text);
         let _ = load(&place.sources);
     }
 
     #[test]
-    fn any_password_on_one_line_arrives_as_it_was(password in "[!-~][ -~]{0,20}[!-~]") {
+    fn any_single_line_password_is_imported_unchanged(password in "[!-~][ -~]{0,20}[!-~]") {
         let text = format!("[MQTT]\nMQTT_active = true\nMQTT_password = {}\n", password.replace('%', "%%"));
         let place = place(&text);
         let loaded = load(&Sources::only(FILE.into(), place.folder().to_owned()));

@@ -31,14 +31,14 @@ fn keys() -> impl Iterator<Item = &'static SettingDef> {
 }
 
 #[test]
-fn the_shipped_file_loads_as_it_is() {
+fn the_shipped_file_loads_unchanged() {
     let loaded = Place::with(SHIPPED).loaded();
     assert_eq!(loaded.warnings, Vec::<String>::new());
     assert!(loaded.require_bank().is_ok());
 }
 
 #[test]
-fn the_shipped_file_has_every_key_and_no_other_with_its_default_and_reason() {
+fn the_shipped_file_lists_each_key_with_default_and_reason() {
     let from_the_table: Vec<_> = keys()
         .map(|key| {
             let value = key.kind.parse(key.default).unwrap_or_else(|_| panic!("{key:?}"));

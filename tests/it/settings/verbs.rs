@@ -27,7 +27,7 @@ fn show(origin: bool) -> ConfigCommand {
 }
 
 #[test]
-fn check_says_that_all_is_right() {
+fn check_reports_a_valid_configuration() {
     let place = Place::with("[[bank]]\n").variable("BANKWATCH_NONSENSE", "1");
     let (out, _, code) = run(&place, &check());
     assert_eq!(
@@ -59,7 +59,7 @@ const COMPARED: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn check_says_on_one_screen_what_will_be_different_from_pytes_serial() {
+fn check_lists_the_differences_from_pytes_serial_on_one_screen() {
     for (name, text) in COMPARED {
         let (out, _, code) =
             run(&Place::default().file("pytes_serial.cfg", text).config("pytes_serial.cfg"), &check());
@@ -73,7 +73,7 @@ fn check_says_on_one_screen_what_will_be_different_from_pytes_serial() {
 }
 
 #[test]
-fn check_tells_mistakes_as_its_result() {
+fn check_reports_errors_as_its_result() {
     let (out, err, code) = run(&Place::with("[[bank]]\nbaudd = 1\n"), &check());
     assert!(
         out.contains("bankwatch.toml:2: bank.1.baudd: unknown setting; did you mean bank.baud?"),
@@ -83,14 +83,14 @@ fn check_tells_mistakes_as_its_result() {
 }
 
 #[test]
-fn check_wants_a_bank() {
+fn check_requires_a_bank() {
     let (out, _, code) = run(&Place::with("[mqtt]\nenabled = true\n"), &check());
     assert!(out.contains("no bank is configured (looked for [[bank]] in bankwatch.toml)"), "{out}");
     assert_eq!(code, WRONG_SETTINGS);
 }
 
 #[test]
-fn show_is_toml_that_gives_the_same_settings() {
+fn show_prints_toml_that_gives_the_same_settings() {
     let place =
         Place::with("data_dir = \"d\"\n[[bank]]\nmodel = \"a \\\"b\\\"\\\\\\u0007\"\n[log]\nmax_files = 3\n");
     let (shown, _, code) = run(&place, &show(false));
@@ -107,7 +107,7 @@ fn show_is_toml_that_gives_the_same_settings() {
 }
 
 #[test]
-fn show_hides_secrets_and_says_where_each_setting_came_from() {
+fn show_redacts_secrets_and_names_the_source_of_each_setting() {
     let place = Place::with("[[bank]]\nbaud = 9600\n[mqtt]\npassword = \"hunter2\"\n")
         .file("options.json", r#"{"http": {"enabled": false}}"#)
         .variable("BANKWATCH_LOG__LEVEL", "debug")
@@ -129,7 +129,7 @@ fn show_hides_secrets_and_says_where_each_setting_came_from() {
 }
 
 #[test]
-fn show_refuses_wrong_settings() {
+fn show_refuses_invalid_settings() {
     let (out, err, code) = run(&Place::with("x = 1\n"), &show(false));
     assert_eq!((out.as_str(), code), ("", WRONG_SETTINGS));
     assert!(err.contains("bankwatch.toml:1: x: unknown setting"), "{err}");
@@ -168,7 +168,7 @@ fn an_imported_file_gives_the_same_settings() {
 }
 
 #[test]
-fn an_imported_file_says_what_each_setting_is_for_and_no_more_than_was_said() {
+fn an_imported_file_documents_each_setting_and_adds_none() {
     let text = "[battery_info]\npowers = 4\ncells = 16\ndev_name = pytes\n";
     let place = Place::default().file("a.cfg", text);
     let (toml, _, _) = run(&place, &ConfigCommand::Import { file: "a.cfg".into() });
@@ -182,7 +182,7 @@ fn an_imported_file_says_what_each_setting_is_for_and_no_more_than_was_said() {
 }
 
 #[test]
-fn import_refuses_what_is_not_the_predecessors_file() {
+fn import_refuses_files_that_are_not_pytes_serial() {
     for (name, text) in [("bankwatch.toml", "[[bank]]\n"), ("wrong.cfg", "[serial]\nserial_baudrate = 1\n")] {
         let place = Place::default().file(name, text);
         let (out, err, code) = run(&place, &ConfigCommand::Import { file: name.into() });

@@ -1,5 +1,5 @@
-//! A single wrong digit anywhere in any answer, with nobody asking again: no counter steps back, and none moves further
-//! than a battery could have moved it.
+//! A single wrong digit anywhere in any answer, without any retry: no counter decreases, and none changes by more
+//! than a battery could have caused.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use support::framed_answers::ask;
 const SWEEP: Duration = Duration::from_secs(10);
 
 /// The answers of one sweep of a bank of one battery, or of a stack.
-fn hear(console: &mut Console, dialect: Dialect) -> Vec<(Command, Vec<u8>)> {
+fn poll(console: &mut Console, dialect: Dialect) -> Vec<(Command, Vec<u8>)> {
     let questions: &[&str] = match dialect.is_stack() {
         true => &["pwr", "unit", "bat", "info", "stat"],
         false => &["pwr", "pwr 1", "bat 1", "info 1", "stat 1"],
@@ -27,17 +27,17 @@ fn hear(console: &mut Console, dialect: Dialect) -> Vec<(Command, Vec<u8>)> {
     questions.iter().map(|question| (question.parse().unwrap(), ask(console, question).received)).collect()
 }
 
-/// Statistics with the facts that the answers state, as the service holds them.
+/// Statistics with the facts from the answers, as in the service.
 #[derive(Clone)]
-struct Listener {
+struct StatsFixture {
     stats: Stats,
     facts: FactBook,
     began: Instant,
     passed: Duration,
 }
 
-impl Listener {
-    fn hears(&mut self, reading: &BankReading) -> DerivedValues {
+impl StatsFixture {
+    fn report(&mut self, reading: &BankReading) -> DerivedValues {
         self.passed += SWEEP;
         let reading = BankReading { began: self.began + self.passed, ..reading.clone() };
         for battery in &reading.batteries {
@@ -50,8 +50,8 @@ impl Listener {
     }
 }
 
-fn framed((command, heard): &(Command, Vec<u8>)) -> Exchange {
-    Exchange { command: *command, outcome: Ok(Answer::from_transcript(heard)), attempts: 1 }
+fn framed((command, received): &(Command, Vec<u8>)) -> Exchange {
+    Exchange { command: *command, outcome: Ok(Answer::from_transcript(received)), attempts: 1 }
 }
 
 fn read(exchanges: &[Exchange], began: Instant) -> BankReading {
@@ -66,16 +66,16 @@ fn read(exchanges: &[Exchange], began: Instant) -> BankReading {
     })
 }
 
-/// The bank's counters and those of the first place and of who sits there.
-fn counters(insight: &DerivedValues) -> [EnergyTotals; 3] {
-    let first = &insight.batteries[0];
-    assert!(first.identity.is_some(), "the sweep after the damaged one says again who it is");
-    [insight.totals, first.place_totals, first.totals].map(Option::unwrap)
+/// The counters of the bank, of the first place and of the battery in it.
+fn counters(values: &DerivedValues) -> [EnergyTotals; 3] {
+    let first = &values.batteries[0];
+    assert!(first.identity.is_some(), "the sweep after the damaged one has the barcode again");
+    [values.totals, first.place_totals, first.totals].map(Option::unwrap)
 }
 
-/// In milliampere-hours and milliwatt-hours: what the most current there may be at the highest voltage brings from the
-/// sound sweep before to the sound sweep after.
-fn most(dialect: Dialect, cells: i64) -> (i64, i64) {
+/// The largest possible charge (mAh) and energy (mWh) between the sound sweeps before and after the damaged one, at maximum
+/// current and voltage.
+fn max_flow(dialect: Dialect, cells: i64) -> (i64, i64) {
     let amperes = if dialect.is_stack() { 500 } else { 5 * (dialect_capacity(dialect)) };
     let charge = amperes * 1_000 * 2 * SWEEP.as_secs() as i64 / 3_600;
     (charge, charge * 4 * cells)
@@ -86,38 +86,38 @@ fn dialect_capacity(dialect: Dialect) -> i64 {
     console.bank().battery(1).unwrap().nominal as i64
 }
 
-/// How many wrong digits there were, and how many of them moved a counter.
+/// Returns the number of wrong digits tried, and how many of them changed a counter.
 fn every_digit_of(dialect: Dialect) -> (usize, usize) {
     let batteries = if dialect.is_stack() { 2 } else { 1 };
     let mut console = Simulation::new(dialect).batteries(batteries).console().unwrap();
     let began = Instant::now();
     let (stats, facts) = (Stats::without_persistence(SWEEP), FactBook::default());
-    let mut before = Listener { stats, facts, began, passed: Duration::ZERO };
+    let mut before = StatsFixture { stats, facts, began, passed: Duration::ZERO };
     let mut next = || {
         console.bank_mut().advance(SWEEP);
-        let heard = hear(&mut console, dialect);
-        let exchanges: Vec<Exchange> = heard.iter().map(framed).collect();
+        let answers = poll(&mut console, dialect);
+        let exchanges: Vec<Exchange> = answers.iter().map(framed).collect();
         let reading = read(&exchanges, began);
-        (heard, exchanges, reading)
+        (answers, exchanges, reading)
     };
-    let first: Vec<DerivedValues> = (0..7).map(|_| before.hears(&next().2)).collect();
-    let (at_first, (heard, sound, sound_reading), (_, _, after)) = (counters(&first[6]), next(), next());
-    let told = |middle: &BankReading| {
-        let mut listener = before.clone();
-        listener.hears(middle);
-        counters(&listener.hears(&after))
+    let first: Vec<DerivedValues> = (0..7).map(|_| before.report(&next().2)).collect();
+    let (at_first, (answers, sound, sound_reading), (_, _, after)) = (counters(&first[6]), next(), next());
+    let counters_after = |middle: &BankReading| {
+        let mut fixture = before.clone();
+        fixture.report(middle);
+        counters(&fixture.report(&after))
     };
-    let truth = told(&sound_reading);
+    let truth = counters_after(&sound_reading);
     let cells = console.bank().batteries().map(|(_, battery)| battery.cell_count() as i64).sum();
-    let (most_charge, most_energy) = most(dialect, cells);
+    let (max_charge, max_energy) = max_flow(dialect, cells);
     let (mut digits, mut moved) = (0, 0);
-    for (index, (command, said)) in heard.iter().enumerate() {
-        let places = (command.to_string().len()..said.len()).filter(|at| said[*at].is_ascii_digit());
-        for (at, digit) in places.flat_map(|at| (b'0'..=b'9').map(move |digit| (at, digit))) {
-            if said[at] == digit {
+    for (index, (command, answer)) in answers.iter().enumerate() {
+        let positions = (command.to_string().len()..answer.len()).filter(|at| answer[*at].is_ascii_digit());
+        for (at, digit) in positions.flat_map(|at| (b'0'..=b'9').map(move |digit| (at, digit))) {
+            if answer[at] == digit {
                 continue;
             }
-            let (mut damaged, mut wrong) = (sound.clone(), said.clone());
+            let (mut damaged, mut wrong) = (sound.clone(), answer.clone());
             wrong[at] = digit;
             damaged[index] = framed(&(*command, wrong));
             let reading = read(&damaged, began);
@@ -125,25 +125,25 @@ fn every_digit_of(dialect: Dialect) -> (usize, usize) {
             if reading == sound_reading {
                 continue;
             }
-            let told = told(&reading);
-            moved += usize::from(told != truth);
-            for ((told, truth), first) in told.iter().zip(&truth).zip(&at_first) {
+            let counted = counters_after(&reading);
+            moved += usize::from(counted != truth);
+            for ((counted, truth), first) in counted.iter().zip(&truth).zip(&at_first) {
                 let what = || format!("{dialect:?}: {command:?}, byte {at} as {:?}", char::from(digit));
                 let energy = [
-                    (told.energy_in, truth.energy_in, first.energy_in),
-                    (told.energy_out, truth.energy_out, first.energy_out),
+                    (counted.energy_in, truth.energy_in, first.energy_in),
+                    (counted.energy_out, truth.energy_out, first.energy_out),
                 ];
-                for (told, truth, first) in energy {
-                    assert!(told >= first, "{}: a step back to {told} from {first}", what());
-                    assert!((told.0 - truth.0).abs() <= most_energy, "{}: {told} for {truth}", what());
+                for (counted, truth, first) in energy {
+                    assert!(counted >= first, "{}: decreased to {counted} from {first}", what());
+                    assert!((counted.0 - truth.0).abs() <= max_energy, "{}: {counted} instead of {truth}", what());
                 }
                 let charge = [
-                    (told.charge_in, truth.charge_in, first.charge_in),
-                    (told.charge_out, truth.charge_out, first.charge_out),
+                    (counted.charge_in, truth.charge_in, first.charge_in),
+                    (counted.charge_out, truth.charge_out, first.charge_out),
                 ];
-                for (told, truth, first) in charge {
-                    assert!(told >= first, "{}: a step back to {told} from {first}", what());
-                    assert!((told.0 - truth.0).abs() <= most_charge, "{}: {told} for {truth}", what());
+                for (counted, truth, first) in charge {
+                    assert!(counted >= first, "{}: decreased to {counted} from {first}", what());
+                    assert!((counted.0 - truth.0).abs() <= max_charge, "{}: {counted} instead of {truth}", what());
                 }
             }
         }

@@ -1,5 +1,5 @@
 //! Health over simulated weeks, a reading a minute: the right battery and cell are named with the right reason, and a
-//! sound bank is never accused.
+//! sound bank is never health_of_faulty.
 
 use std::sync::Arc;
 use std::thread;
@@ -22,31 +22,31 @@ use support::simulated_years::{SimulatedYears, plan};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: u64 = 24 * 60;
-/// Where something is done to the bank, it is done to this battery and this cell.
+/// Faults are simulated on this battery and this cell.
 const BATTERY: usize = 2;
 const CELL: usize = 7;
 
-/// A bank that lives for so many days while `ail` is done to it each hour, with the days lived so far.
-fn after(days: u64, batteries: usize, seed: u64, ail: impl Fn(&mut SimulatedBank, f64)) -> BankReport {
+/// Simulates `days` days, calling `degrade` each hour with the days elapsed so far; returns the last report.
+fn after(days: u64, batteries: usize, seed: u64, degrade: impl Fn(&mut SimulatedBank, f64)) -> BankReport {
     let bank = SimulatedBank::new(&plan(batteries, seed)).with_step(40.0);
-    let mut living = SimulatedYears::new(bank, MINUTE);
+    let mut simulation = SimulatedYears::new(bank, MINUTE);
     for minute in 0..days * DAY {
         if minute % 60 == 0 {
-            ail(&mut living.bank, minute as f64 / DAY as f64);
+            degrade(&mut simulation.bank, minute as f64 / DAY as f64);
         }
-        living.advance(MINUTE);
-        living.report(SweepKind::Full, |_| {});
+        simulation.advance(MINUTE);
+        simulation.report(SweepKind::Full, |_| {});
     }
-    living.report(SweepKind::Full, |_| {})
+    simulation.report(SweepKind::Full, |_| {})
 }
 
-/// Once, at the beginning.
-fn once(ail: impl Fn(&mut SimulatedBank) -> bool) -> impl Fn(&mut SimulatedBank, f64) {
-    move |bank, days| assert!(days > 0.0 || ail(bank))
+/// Applies `degrade` only once, at the beginning.
+fn once(degrade: impl Fn(&mut SimulatedBank) -> bool) -> impl Fn(&mut SimulatedBank, f64) {
+    move |bank, days| assert!(days > 0.0 || degrade(bank))
 }
 
-/// Whether nothing speaks against it: it is healthy, or the days have not shown all that the claim takes.
-fn is_unaccused(health: &BatteryHealth) -> bool {
+/// Whether there is no finding: healthy, or unknown because some evidence is still missing.
+fn has_no_finding(health: &BatteryHealth) -> bool {
     let missing = |reason: &HealthReason| matches!(reason, HealthReason::NotYetSeen(_));
     match health.verdict {
         HealthVerdict::Healthy => health.reasons.is_empty(),
@@ -55,11 +55,11 @@ fn is_unaccused(health: &BatteryHealth) -> bool {
     }
 }
 
-/// The others are well; what is told of the one that is not.
-fn accused(report: &BankReport) -> &BatteryHealth {
+/// Asserts that the other batteries have no finding; returns the health of the faulty one.
+fn health_of_faulty(report: &BankReport) -> &BatteryHealth {
     for (index, battery) in report.derived.batteries.iter().enumerate() {
         let health = &battery.health;
-        assert!(index + 1 == BATTERY || is_unaccused(health), "battery {}: {:?}", index + 1, health.reasons);
+        assert!(index + 1 == BATTERY || has_no_finding(health), "battery {}: {:?}", index + 1, health.reasons);
     }
     &report.derived.batteries[BATTERY - 1].health
 }
@@ -73,7 +73,7 @@ fn a_healthy_bank_never_gets_a_finding() {
                 for battery in after(5, 2, seed, |_, _| {}).derived.batteries {
                     let health = battery.health;
                     let reasons: Vec<String> = health.reasons.iter().map(ToString::to_string).collect();
-                    assert!(is_unaccused(&health), "seed {seed}: {reasons:?}");
+                    assert!(has_no_finding(&health), "seed {seed}: {reasons:?}");
                     healthy += u32::from(health.verdict == HealthVerdict::Healthy);
                 }
             }
@@ -89,7 +89,7 @@ fn a_healthy_bank_never_gets_a_finding() {
 #[test]
 fn a_cell_that_lost_a_fifth_of_its_capacity_is_a_weak_cell() {
     let report = after(10, 3, 1, once(|bank| bank.set_cell_capacity(BATTERY, CELL, 0.8)));
-    let health = accused(&report);
+    let health = health_of_faulty(&report);
     let weak = |reason: &HealthReason| matches!(reason, HealthReason::WeakCell { cell: 7, .. });
     assert!(health.reasons.iter().any(weak), "{:?}", health.reasons);
     assert!(health.verdict <= HealthVerdict::Watch);
@@ -98,7 +98,7 @@ fn a_cell_that_lost_a_fifth_of_its_capacity_is_a_weak_cell() {
 #[test]
 fn a_cell_with_more_resistance_is_reported_with_its_value() {
     let report = after(7, 3, 2, once(|bank| bank.add_cell_resistance(BATTERY, CELL, 0.001_2)));
-    let health = accused(&report);
+    let health = health_of_faulty(&report);
     let [HealthReason::Resistance { cell: 7, more }] = *health.reasons else {
         panic!("{:?}", health.reasons)
     };
@@ -111,7 +111,7 @@ fn a_drifting_voltage_is_a_sensing_error_and_not_a_weak_cell() {
     let report = after(10, 3, 3, |bank, days| {
         bank.set_cell_offset(BATTERY, CELL, 0.003 * days);
     });
-    let health = accused(&report);
+    let health = health_of_faulty(&report);
     let [HealthReason::VoltageSensor { cell: 7, off }] = *health.reasons else {
         panic!("{:?}", health.reasons)
     };
@@ -123,7 +123,7 @@ fn a_drifting_temperature_is_reported_for_all_cells_of_its_sensor() {
     let report = after(10, 3, 4, |bank, days| {
         bank.set_sensor_offset(BATTERY, 1, -days);
     });
-    let health = accused(&report);
+    let health = health_of_faulty(&report);
     let [HealthReason::TemperatureSensor { first: 6, last: 10, off }] = *health.reasons else {
         panic!("{:?}", health.reasons)
     };
@@ -134,7 +134,7 @@ fn a_drifting_temperature_is_reported_for_all_cells_of_its_sensor() {
 fn full_cycles_reveal_a_third_of_lost_capacity() {
     let report =
         after(10, 3, 5, once(|bank| (1..=16).all(|cell| bank.set_cell_capacity(BATTERY, cell, 0.7))));
-    let health = accused(&report);
+    let health = health_of_faulty(&report);
     let [HealthReason::Capacity { seen, .. }] = *health.reasons else { panic!("{:?}", health.reasons) };
     assert!((62_000..71_000).contains(&seen.0), "{seen}");
     let efficiency = health.efficiency.unwrap();
@@ -145,7 +145,7 @@ fn full_cycles_reveal_a_third_of_lost_capacity() {
 fn a_loose_cable_or_an_open_breaker_lowers_the_current_share() {
     for (ohms, worst, verdict) in [(0.1, 70.0, HealthVerdict::Watch), (10.0, 5.0, HealthVerdict::Failing)] {
         let report = after(3, 3, 6, once(|bank| bank.loosen_cable(BATTERY, ohms)));
-        let health = accused(&report);
+        let health = health_of_faulty(&report);
         let [HealthReason::Share { percent }] = *health.reasons else { panic!("{:?}", health.reasons) };
         assert!(percent < worst, "{percent} % behind {ohms} Ω");
         assert_eq!(health.verdict, verdict);
@@ -155,40 +155,40 @@ fn a_loose_cable_or_an_open_breaker_lowers_the_current_share() {
 #[test]
 fn a_cell_is_found_though_only_the_stack_states_a_capacity() {
     let bank = SimulatedBank::new(&BankPlan { series: true, ..plan(3, 2) }).with_step(40.0);
-    let mut living = SimulatedYears::new(bank, MINUTE);
-    assert!(living.bank.add_cell_resistance(BATTERY, CELL, 0.001_2));
+    let mut simulation = SimulatedYears::new(bank, MINUTE);
+    assert!(simulation.bank.add_cell_resistance(BATTERY, CELL, 0.001_2));
     let stack = Facts { nominal_capacity: Some(MilliampHours(100_000)), ..Facts::default() };
     let mut last = None;
     for _ in 0..7 * DAY {
-        living.advance(MINUTE);
-        let reading = living.reading(SweepKind::Full);
+        simulation.advance(MINUTE);
+        let reading = simulation.reading(SweepKind::Full);
         let nothing = vec![Facts::default(); 3];
-        last = Some(living.stats.report(reading, nothing, stack.clone(), Default::default()));
+        last = Some(simulation.stats.report(reading, nothing, stack.clone(), Default::default()));
     }
     let report = last.unwrap();
-    let [HealthReason::Resistance { cell: 7, more }] = *accused(&report).reasons else {
-        panic!("{:?}", accused(&report).reasons)
+    let [HealthReason::Resistance { cell: 7, more }] = *health_of_faulty(&report).reasons else {
+        panic!("{:?}", health_of_faulty(&report).reasons)
     };
     assert!((more - 1.2).abs() < 0.2, "{more} mΩ where 1.2 were added");
-    assert_eq!(report.facts[0].nominal_capacity, None, "what nobody said is not told");
+    assert_eq!(report.facts[0].nominal_capacity, None, "a capacity that was not reported is not invented");
 }
 
 #[test]
 fn a_month_without_full_charge_is_reported_but_not_without_history() {
-    let mut living = SimulatedYears::new(SimulatedBank::new(&plan(1, 7)).with_step(40.0), MINUTE);
+    let mut simulation = SimulatedYears::new(SimulatedBank::new(&plan(1, 7)).with_step(40.0), MINUTE);
     let health = |report: BankReport| report.derived.batteries[0].health.clone();
-    living.report(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(100)));
-    living.advance(60 * MINUTE);
+    simulation.report(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(100)));
+    simulation.advance(60 * MINUTE);
     for _ in 0..DAY / 2 {
-        living.advance(MINUTE);
-        living.report(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(60)));
+        simulation.advance(MINUTE);
+        simulation.report(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(60)));
     }
-    let early = health(living.report(SweepKind::Full, |_| {}));
+    let early = health(simulation.report(SweepKind::Full, |_| {}));
     assert_eq!(early.verdict, HealthVerdict::Unknown);
     assert!(early.reasons[0].to_string().starts_with("watched for 12 hours"), "{:?}", early.reasons);
-    living.advance(Duration::from_secs(31 * 86_400));
+    simulation.advance(Duration::from_secs(31 * 86_400));
     let late = health(
-        living.report(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(60))),
+        simulation.report(SweepKind::Full, |reading| reading.batteries[0].measured.soc = Some(Percent(60))),
     );
     assert!(
         matches!(*late.reasons, [HealthReason::NotFull { days }] if (31.0..32.0).contains(&days)),
@@ -196,22 +196,22 @@ fn a_month_without_full_charge_is_reported_but_not_without_history() {
     );
 }
 
-/// A battery of 15 cells and 100 Ah whose current and cells are given.
-struct Scripted {
+/// A battery of 15 cells and 100 Ah with scripted current and cell voltages.
+struct ScriptedBattery {
     stats: Stats,
     start: Instant,
     minute: u64,
-    /// Minutes from one reading to the next.
+    /// Minutes between readings.
     pace: u64,
     soc: f64,
 }
 
-impl Scripted {
+impl ScriptedBattery {
     fn at(soc: f64) -> Self {
         Self { stats: Stats::without_persistence(MINUTE), start: Instant::now(), minute: 0, pace: 1, soc }
     }
 
-    /// For so many minutes, with all cells at `middle` millivolts but for what is added to one of them (from 1).
+    /// Runs for `minutes` with all cells at `middle` mV, except that `added` mV are added to cell `cell` (from 1).
     fn go(&mut self, minutes: u64, amperes: f64, middle: i32, (cell, added): (usize, i32)) -> BatteryHealth {
         let mut last = BatteryHealth::default();
         for _ in 0..minutes / self.pace {
@@ -285,7 +285,7 @@ fn sentences(health: &BatteryHealth) -> Vec<String> {
 
 #[test]
 fn a_battery_is_healthy_once_all_evidence_has_been_seen() {
-    let mut battery = Scripted::at(60.0);
+    let mut battery = ScriptedBattery::at(60.0);
     let missing = |health: &BatteryHealth| {
         assert_eq!(health.verdict, HealthVerdict::Unknown, "{:?}", health.reasons);
         let words = sentences(health).join("\n");
@@ -303,7 +303,7 @@ fn a_battery_is_healthy_once_all_evidence_has_been_seen() {
 
 #[test]
 fn a_table_without_its_last_cell_does_not_reset_the_model() {
-    let mut battery = Scripted::at(60.0);
+    let mut battery = ScriptedBattery::at(60.0);
     let watched =
         |health: BatteryHealth| !sentences(&health).join("\n").contains("not yet seen under changing load");
     assert!(watched(battery.plateau()));
@@ -319,7 +319,7 @@ fn a_table_without_its_last_cell_does_not_reset_the_model() {
 
 #[test]
 fn a_cell_that_lags_and_runs_ahead_is_found_without_deep_discharge() {
-    let mut battery = Scripted::at(90.0);
+    let mut battery = ScriptedBattery::at(90.0);
     battery.go(14 * 60, -0.5, 3_325, ALIKE);
     battery.go(50, 20.0, 3_410, (13, -40));
     for below in [114, 105, 95, 80] {
@@ -339,7 +339,7 @@ fn a_cell_that_lags_and_runs_ahead_is_found_without_deep_discharge() {
 
 #[test]
 fn a_near_full_finding_disappears_once_repaired() {
-    let mut battery = Scripted::at(99.0);
+    let mut battery = ScriptedBattery::at(99.0);
     let early = battery.go(3, 12.0, 3_470, (4, 100));
     assert!(
         matches!(*early.reasons, [HealthReason::RunsAhead { cell: 4, behind: None, .. }]),
@@ -348,12 +348,12 @@ fn a_near_full_finding_disappears_once_repaired() {
     );
     battery.pace = 10;
     let late = battery.go(31 * DAY, 12.0, 3_470, ALIKE);
-    assert!(is_unaccused(&late), "{:?}", late.reasons);
+    assert!(has_no_finding(&late), "{:?}", late.reasons);
 }
 
 #[test]
 fn one_sample_or_the_end_of_a_strong_charge_is_no_finding() {
-    let mut battery = Scripted::at(99.0);
+    let mut battery = ScriptedBattery::at(99.0);
     for (minutes, amperes, cell) in
         [(5, 12.0, ALIKE), (1, 12.0, (4, 100)), (60, 12.0, (4, 20)), (60, 60.0, (4, 100))]
     {
@@ -364,7 +364,7 @@ fn one_sample_or_the_end_of_a_strong_charge_is_no_finding() {
 
 #[test]
 fn a_jumping_state_of_charge_is_no_finding() {
-    let mut battery = Scripted::at(60.0);
+    let mut battery = ScriptedBattery::at(60.0);
     battery.plateau();
     battery.go(111, 20.0, 3_340, ALIKE);
     for soc in [97.0, 11.0, 97.0, 11.0, 97.0] {
@@ -382,8 +382,8 @@ fn a_jumping_state_of_charge_is_no_finding() {
 
 #[test]
 fn a_fault_reported_by_the_battery_is_a_verdict_at_once() {
-    let mut living = SimulatedYears::new(SimulatedBank::new(&plan(1, 8)), MINUTE);
-    let report = living.report(SweepKind::Full, |reading| {
+    let mut simulation = SimulatedYears::new(SimulatedBank::new(&plan(1, 8)), MINUTE);
+    let report = simulation.report(SweepKind::Full, |reading| {
         let cell = &mut reading.batteries[0].cells.as_mut().unwrap()[3];
         cell.base_state = Some(Word::new("SysError"));
     });
@@ -395,11 +395,11 @@ fn a_fault_reported_by_the_battery_is_a_verdict_at_once() {
 #[test]
 fn a_measured_capacity_takes_precedence_over_a_computed_soh() {
     let last_of = |capacity: i64| {
-        let mut living = SimulatedYears::new(SimulatedBank::new(&plan(1, 8)), MINUTE);
+        let mut simulation = SimulatedYears::new(SimulatedBank::new(&plan(1, 8)), MINUTE);
         let mut seen = Vec::new();
         for soc in 50..=75 {
-            living.advance(MINUTE);
-            let mut reading = living.reading(SweepKind::Full);
+            simulation.advance(MINUTE);
+            let mut reading = simulation.reading(SweepKind::Full);
             reading.batteries[0].measured.soc = Some(Percent(soc));
             let values = [(LifetimeFigure::Capacity, capacity)].into();
             let lifetime = Some(Arc::new(Lifetime { read_at: reading.taken_at, values }));
@@ -407,7 +407,7 @@ fn a_measured_capacity_takes_precedence_over_a_computed_soh() {
             let barcode = Some("K221104000001".to_owned());
             let facts =
                 Facts { barcode, soh: Some(Percent(55)), nominal_capacity, lifetime, ..Facts::default() };
-            let report = living.stats.report(reading, vec![facts], Facts::default(), Default::default());
+            let report = simulation.stats.report(reading, vec![facts], Facts::default(), Default::default());
             seen.push(report.derived.batteries[0].health.clone());
         }
         assert!(
@@ -416,11 +416,11 @@ fn a_measured_capacity_takes_precedence_over_a_computed_soh() {
             seen[0].reasons
         );
         // Once the figure has expired it is not known any more.
-        living.advance(MINUTE);
+        simulation.advance(MINUTE);
         let nominal_capacity = Some(MilliampHours(100_000));
         let facts = Facts { soh: Some(Percent(55)), nominal_capacity, ..Facts::default() };
-        let reading = living.reading(SweepKind::Full);
-        let report = living.stats.report(reading, vec![facts], Facts::default(), Default::default());
+        let reading = simulation.reading(SweepKind::Full);
+        let report = simulation.stats.report(reading, vec![facts], Facts::default(), Default::default());
         let expired = &report.derived.batteries[0].health.reasons;
         assert!(matches!(**expired, [HealthReason::Soh(55), ..]), "{expired:?}");
         seen.pop().unwrap()

@@ -1,4 +1,4 @@
-//! What is withheld, for how long, and what is not.
+//! Which implausible values are withheld, and for how long.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -19,52 +19,52 @@ use support::simulated_years::{SimulatedYears, plan};
 
 const SWEEP: Duration = Duration::from_secs(10);
 
-fn living() -> SimulatedYears {
-    let mut living = SimulatedYears::new(SimulatedBank::new(&plan(2, 1)), SWEEP);
-    living.report(SweepKind::Full, |_| {});
-    living
+fn simulation() -> SimulatedYears {
+    let mut simulation = SimulatedYears::new(SimulatedBank::new(&plan(2, 1)), SWEEP);
+    simulation.report(SweepKind::Full, |_| {});
+    simulation
 }
 
-fn next(living: &mut SimulatedYears, change: impl FnOnce(&mut BankReading)) -> BankReport {
-    living.advance(SWEEP);
-    living.report(SweepKind::Full, change)
+fn next(simulation: &mut SimulatedYears, change: impl FnOnce(&mut BankReading)) -> BankReport {
+    simulation.advance(SWEEP);
+    simulation.report(SweepKind::Full, change)
 }
 
-/// The same strange thing is said twice: the first time it is withheld and named, the second time believed.
-fn is_believed_the_second_time(
+/// An implausible value in two sweeps: the first time it is withheld and reported, the second time shown.
+fn assert_shown_when_repeated(
     quantity: Quantity,
     why: ImplausibleReason,
     change: fn(&mut Measured),
     shown: fn(&Measured) -> bool,
 ) {
-    let mut living = living();
-    let first = next(&mut living, |reading| change(&mut reading.batteries[1].measured));
+    let mut simulation = simulation();
+    let first = next(&mut simulation, |reading| change(&mut reading.batteries[1].measured));
     let named: Vec<_> =
         first.withheld.iter().map(|one| (one.battery.unwrap().number(), one.quantity, one.why)).collect();
     assert_eq!(named, [(2, quantity, why)]);
-    assert!(!shown(&first.reading.batteries[1].measured), "{quantity:?} is shown at first sight");
-    assert!(shown(&first.reading.batteries[0].measured), "the other battery pays for it");
-    let second = next(&mut living, |reading| change(&mut reading.batteries[1].measured));
+    assert!(!shown(&first.reading.batteries[1].measured), "{quantity:?} is shown at once");
+    assert!(shown(&first.reading.batteries[0].measured), "the other battery is affected");
+    let second = next(&mut simulation, |reading| change(&mut reading.batteries[1].measured));
     assert_eq!(second.withheld, [], "{quantity:?}");
-    assert!(shown(&second.reading.batteries[1].measured), "{quantity:?} was said twice and is not shown");
+    assert!(shown(&second.reading.batteries[1].measured), "{quantity:?} was repeated and is not shown");
     assert_eq!((first.service.withheld.total(), second.service.withheld.total()), (1, 1));
     for _ in 0..4 {
-        let later = next(&mut living, |reading| change(&mut reading.batteries[1].measured));
-        assert!(shown(&later.reading.batteries[1].measured), "{quantity:?} is shown now and then");
+        let later = next(&mut simulation, |reading| change(&mut reading.batteries[1].measured));
+        assert!(shown(&later.reading.batteries[1].measured), "{quantity:?} is not shown in every later sweep");
     }
 }
 
-/// A value of a cell that is said in sweep after sweep, as it is shown from the second on, and its events.
+/// Whether a constant value of the fifth cell is shown from the second sweep on, and the events it causes.
 fn of_the_fifth_cell(
     change: impl Fn(&mut CellReading),
     of: impl Fn(&CellReading) -> bool,
 ) -> (bool, Vec<String>) {
-    let mut living = living();
+    let mut simulation = simulation();
     let change = |reading: &mut BankReading| change(&mut reading.batteries[0].cells.as_mut().unwrap()[4]);
-    assert_eq!(next(&mut living, change).lasting, [], "it has not lasted yet");
+    assert_eq!(next(&mut simulation, change).lasting, [], "not persistent yet");
     let seen: Vec<(bool, Vec<String>)> = (0..6)
         .map(|_| {
-            let report = next(&mut living, change);
+            let report = next(&mut simulation, change);
             let cell = &report.reading.batteries[0].cells.as_ref().unwrap()[4];
             (
                 of(cell),
@@ -73,7 +73,7 @@ fn of_the_fifth_cell(
         })
         .collect();
     assert!(seen.iter().all(|one| *one == seen[0]), "{seen:?}");
-    assert_eq!(next(&mut living, |_| {}).lasting, [], "it is over");
+    assert_eq!(next(&mut simulation, |_| {}).lasting, [], "cleared");
     seen[0].clone()
 }
 
@@ -108,16 +108,16 @@ fn sensor_faults_are_withheld_and_other_persistent_values_shown() {
     for withheld in [201, 255] {
         assert_eq!(soc(withheld), faulty("cell_5_soc"), "{withheld} %");
     }
-    assert_eq!(volts(2_500), (true, vec![]), "a low cell is no implausible one");
+    assert_eq!(volts(2_500), (true, vec![]), "a low cell voltage is not implausible");
 }
 
-/// What one battery says, and its facts.
+/// A reading of one battery, and its facts.
 static READING: LazyLock<BankReading> =
     LazyLock::new(|| SimulatedYears::new(SimulatedBank::new(&plan(1, 1)), SWEEP).reading(SweepKind::Full));
 static FACTS: LazyLock<Vec<Facts>> =
     LazyLock::new(|| simulated_years::facts(&SimulatedBank::new(&plan(1, 1))));
 
-/// Puts a value into one of the slots of the first battery, or of its cells; false where this sweep has no such slot.
+/// Sets one value of the first battery or its fourth cell; false if this sweep has no such value.
 fn put(reading: &mut BankReading, slot: usize, value: i32) -> bool {
     let BatteryReading { measured: m, cells, .. } = &mut reading.batteries[0];
     match (slot, cells) {
@@ -173,7 +173,7 @@ fn is_shown(reading: &BankReading, slot: usize) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever it is, whichever sweeps say it, with answers missing between and however long apart.
+    /// For any value and any sequence of sweeps, with missing answers and gaps of any length.
     #[test]
     fn a_persistent_value_is_stable_from_its_second_occurrence(
         slot in 0..16_usize,
@@ -199,86 +199,86 @@ proptest! {
         let (mut seen, mut lasting) = (Vec::new(), Vec::new());
         for (full, lost, seconds) in sweeps {
             let kind = if full { SweepKind::Full } else { SweepKind::Summary };
-            let mut said = false;
+            let mut present = false;
             let report = swept(kind, seconds.into(), &mut |reading| {
                 if !full {
                     reading.batteries[0].cells = None;
                 }
-                said = lost > 0 && put(reading, slot, value);
-                if !said {
-                    // This sweep says nothing of it.
+                present = lost > 0 && put(reading, slot, value);
+                if !present {
+                    // This sweep does not have the value.
                     let BatteryReading { measured, cells, .. } = &mut reading.batteries[0];
                     (*measured, *cells) = (Measured::default(), None);
                 }
             });
-            if said {
+            if present {
                 seen.push(is_shown(&report.reading, slot));
                 lasting.push(!report.lasting.is_empty());
             }
         }
         let steady = |seen: &[bool]| seen.iter().skip(1).all(|shown| *shown == seen[1]);
         prop_assert!(steady(&seen), "{seen:?}");
-        // Nor does its event come and go; that of the table's extremes gives way to the cells' own.
+        // Its event is stable as well, except that an event of the table's extremes is replaced by that of the cell.
         prop_assert!((7..11).contains(&slot) || lasting.is_sorted() && lasting.iter().skip(2).all(|now| *now == lasting[2]), "{lasting:?}");
     }
 }
 
 #[test]
 fn two_persistently_different_answers_are_both_shown() {
-    let mut living = living();
-    let mut said = Vec::new();
+    let mut simulation = simulation();
+    let mut is_shown = Vec::new();
     for sweep in 0..12 {
         let (kind, degrees) = if sweep % 2 == 0 { (SweepKind::Full, 60) } else { (SweepKind::Summary, 20) };
-        living.advance(Duration::from_secs(1));
-        let report = living.report(kind, |reading| {
+        simulation.advance(Duration::from_secs(1));
+        let report = simulation.report(kind, |reading| {
             reading.batteries[0].measured.temperature = Some(Millicelsius(degrees * 1_000));
         });
-        said.push(report.reading.batteries[0].measured.temperature.is_some());
+        is_shown.push(report.reading.batteries[0].measured.temperature.is_some());
     }
-    assert_eq!(said[1..], [true; 11], "{said:?}");
+    assert_eq!(is_shown[1..], [true; 11], "{is_shown:?}");
 }
 
 #[test]
 fn an_impossible_value_is_withheld_until_the_next_sweep_confirms_it() {
     use ImplausibleReason::{Limit, Step};
-    is_believed_the_second_time(
+    assert_shown_when_repeated(
         Quantity::Voltage,
         Limit,
         |m| m.voltage = Some(Millivolts(93_000)),
         |m| m.voltage.is_some(),
     );
-    is_believed_the_second_time(
+    assert_shown_when_repeated(
         Quantity::Voltage,
         Step,
         |m| m.voltage = Some(Millivolts(43_000)),
         |m| m.voltage.is_some(),
     );
-    is_believed_the_second_time(
+    assert_shown_when_repeated(
         Quantity::Current,
         Limit,
         |m| m.current = Some(Milliamps(-499_999_000)),
         |m| m.current.is_some(),
     );
-    is_believed_the_second_time(
+    assert_shown_when_repeated(
         Quantity::Temperature,
         Step,
         |m| m.temperature = Some(Millicelsius(-40_000)),
         |m| m.temperature.is_some(),
     );
-    is_believed_the_second_time(Quantity::Soc, Step, |m| m.soc = Some(Percent(5)), |m| m.soc.is_some());
-    is_believed_the_second_time(Quantity::Soc, Limit, |m| m.soc = Some(Percent(170)), |m| m.soc.is_some());
+    assert_shown_when_repeated(Quantity::Soc, Step, |m| m.soc = Some(Percent(5)), |m| m.soc.is_some());
+    assert_shown_when_repeated(Quantity::Soc, Limit, |m| m.soc = Some(Percent(170)), |m| m.soc.is_some());
 }
 
 #[test]
 fn disagreeing_values_are_withheld_and_a_plausible_one_is_shown() {
-    let mut living = living();
-    let strange = |volts: i32| {
+    let mut simulation = simulation();
+    let with_voltage = |volts: i32| {
         move |reading: &mut BankReading| reading.batteries[0].measured.voltage = Some(Millivolts(volts))
     };
     for volts in [93_000, 33_000, 99_000] {
-        assert_eq!(next(&mut living, strange(volts)).reading.batteries[0].measured.voltage, None, "{volts}");
+        assert_eq!(next(&mut simulation, with_voltage(volts)).reading.batteries[0].measured.voltage, None, "{volts}");
     }
-    let sane = next(&mut living, |_| {});
+    let sane = next(&mut simulation, |_| {});
     assert!(sane.reading.batteries[0].measured.voltage.is_some());
     assert_eq!(
         sane.service.withheld.each().filter(|(_, count)| *count > 0).collect::<Vec<_>>(),
@@ -288,27 +288,27 @@ fn disagreeing_values_are_withheld_and_a_plausible_one_is_shown() {
 
 #[test]
 fn a_dead_cell_is_shown_at_once_only_if_its_battery_reports_a_fault() {
-    let dead = |said: bool| {
+    let dead = |fault_reported: bool| {
         move |reading: &mut BankReading| {
             let battery = &mut reading.batteries[0];
             battery.cells.as_mut().unwrap()[4].voltage = Some(Millivolts(4_095));
-            if said {
+            if fault_reported {
                 battery.measured.base_state = Some(Word::new("SysError"));
             }
         }
     };
     let fifth = |report: &BankReport| report.reading.batteries[0].cells.as_ref().unwrap()[4].voltage;
-    assert_eq!(fifth(&next(&mut living(), dead(true))), Some(Millivolts(4_095)));
-    let mut silent = living();
-    assert_eq!(fifth(&next(&mut silent, dead(false))), None);
-    assert_eq!(fifth(&next(&mut silent, dead(false))), Some(Millivolts(4_095)), "it is no damage then");
+    assert_eq!(fifth(&next(&mut simulation(), dead(true))), Some(Millivolts(4_095)));
+    let mut without_fault = simulation();
+    assert_eq!(fifth(&next(&mut without_fault, dead(false))), None);
+    assert_eq!(fifth(&next(&mut without_fault, dead(false))), Some(Millivolts(4_095)), "repeated, so it is not line noise");
 }
 
 #[test]
 fn real_loads_full_batteries_and_gaps_are_never_withheld() {
-    let mut living = living();
+    let mut simulation = simulation();
     for amperes in [0, 95, -95, 0, 80, -60] {
-        let report = next(&mut living, |reading| {
+        let report = next(&mut simulation, |reading| {
             for battery in &mut reading.batteries {
                 let measured = &mut battery.measured;
                 measured.current = Some(Milliamps(amperes * 1_000));
@@ -322,27 +322,27 @@ fn real_loads_full_batteries_and_gaps_are_never_withheld() {
         let steps = report.withheld.iter().filter(|one| one.quantity != Quantity::Soc);
         assert_eq!(steps.count(), 0, "{amperes} A");
     }
-    living.advance(Duration::from_secs(6 * 3_600));
-    assert_eq!(next(&mut living, |_| {}).withheld, [], "a long gap says nothing of now");
+    simulation.advance(Duration::from_secs(6 * 3_600));
+    assert_eq!(next(&mut simulation, |_| {}).withheld, [], "after a long gap no step is detected");
 }
 
 #[test]
 fn every_value_of_an_ordinary_day_is_plausible() {
     for series in [false, true] {
         let bank = SimulatedBank::new(&bankwatch::internals::simulator::BankPlan { series, ..plan(3, 17) });
-        let mut living = SimulatedYears::new(bank, SWEEP);
+        let mut simulation = SimulatedYears::new(bank, SWEEP);
         for _ in 0..8_640 {
-            assert_eq!(next(&mut living, |_| {}).withheld, []);
+            assert_eq!(next(&mut simulation, |_| {}).withheld, []);
         }
     }
 }
 
 #[test]
 fn a_swapped_battery_is_not_a_step() {
-    let mut living = living();
-    assert!(living.bank.set_soc(2, 0.05));
-    next(&mut living, |_| {});
-    next(&mut living, |_| {});
-    assert!(living.bank.swap(1, 2));
-    assert_eq!(next(&mut living, |_| {}).withheld, []);
+    let mut simulation = simulation();
+    assert!(simulation.bank.set_soc(2, 0.05));
+    next(&mut simulation, |_| {});
+    next(&mut simulation, |_| {});
+    assert!(simulation.bank.swap(1, 2));
+    assert_eq!(next(&mut simulation, |_| {}).withheld, []);
 }

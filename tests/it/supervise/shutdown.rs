@@ -1,4 +1,4 @@
-//! The end has an order and a deadline; who is late and who is stuck is named.
+//! Shutdown has an order and a deadline, and names late and stuck children.
 
 use std::process::Command;
 use std::sync::atomic::Ordering;
@@ -9,20 +9,20 @@ use bankwatch::internals::supervise::{
     ChildSpec, ChildState, Flush, LateChild, Role, ShutdownPhase, Signal, SupervisionPolicy, signals,
 };
 use support::faulty_actor::{
-    Chart, Do, FLUSHED, LONG, Patient, brisk, ms, pinged, restarts, state, supervised,
+    Probe, Do, FLUSHED, LONG, FaultyActor, brisk, ms, pinged, restarts, state, supervised,
 };
 use support::own_process;
 use support::until::until;
 use tokio::time::timeout;
 
 #[test]
-fn what_is_queued_is_handled_before_the_flush_is_answered_and_every_child_stops() {
+fn queued_messages_precede_the_flush_and_every_child_stops() {
     supervised(brisk(), async |mut supervisor, lines| {
-        let (source, output) = (Chart::new(), Chart::new());
+        let (source, output) = (Probe::new(), Probe::new());
         let health = supervisor.health();
         let serial = ChildSpec::new("serial").role(Role::Critical);
-        let _serial = supervisor.start_child(serial, Patient::new(&source)).unwrap();
-        let db = supervisor.start_child(ChildSpec::new("db"), Patient::new(&output)).unwrap();
+        let _serial = supervisor.start_child(serial, FaultyActor::new(&source)).unwrap();
+        let db = supervisor.start_child(ChildSpec::new("db"), FaultyActor::new(&output)).unwrap();
         until(LONG, || health.borrow().all_running()).await;
         let sink = db.clone().recipient::<Do>();
         for number in 1..=3 {
@@ -39,28 +39,28 @@ fn what_is_queued_is_handled_before_the_flush_is_answered_and_every_child_stops(
         assert_eq!(source.stops.load(Ordering::SeqCst), 1);
         assert_eq!(output.stops.load(Ordering::SeqCst), 1);
         assert_eq!((state(&health, "serial"), state(&health, "db")), (ChildState::Ended, ChildState::Ended));
-        assert!(lines.containing("").is_empty(), "an ordered end is no trouble");
+        assert!(lines.containing("").is_empty(), "an orderly shutdown logs nothing");
         assert!(!db.connected());
     });
 }
 
 #[test]
-fn children_that_no_phase_ends_are_ended_last() {
+fn children_in_no_phase_are_ended_last() {
     supervised(brisk(), async |mut supervisor, _| {
-        let (chart, health) = (Chart::new(), supervisor.health());
-        let _db = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let (probe, health) = (Probe::new(), supervisor.health());
+        let _db = supervisor.start_child(ChildSpec::new("db"), FaultyActor::new(&probe)).unwrap();
         assert!(supervisor.shutdown(Vec::new(), LONG).await.is_clean());
         assert_eq!(state(&health, "db"), ChildState::Ended);
     });
 }
 
 #[test]
-fn a_shutdown_names_who_is_late_and_who_is_stuck_and_keeps_its_deadline() {
+fn a_shutdown_names_late_and_stuck_children_within_its_deadline() {
     supervised(pinged(), async |mut supervisor, lines| {
-        let (chart, health) = (Chart::new(), supervisor.health());
-        let db = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
-        let mqtt = supervisor.start_child(ChildSpec::new("mqtt"), Patient::new(&chart)).unwrap();
-        let http = supervisor.start_child(ChildSpec::new("http"), Patient::new(&chart)).unwrap();
+        let (probe, health) = (Probe::new(), supervisor.health());
+        let db = supervisor.start_child(ChildSpec::new("db"), FaultyActor::new(&probe)).unwrap();
+        let mqtt = supervisor.start_child(ChildSpec::new("mqtt"), FaultyActor::new(&probe)).unwrap();
+        let http = supervisor.start_child(ChildSpec::new("http"), FaultyActor::new(&probe)).unwrap();
         until(LONG, || health.borrow().all_running()).await;
         let (release, released) = mpsc::channel();
         db.try_send(Do::Block(released)).unwrap();
@@ -73,51 +73,51 @@ fn a_shutdown_names_who_is_late_and_who_is_stuck_and_keeps_its_deadline() {
             ]),
             ShutdownPhase::end(["db", "mqtt", "http"]),
         ];
-        let begin = Instant::now();
+        let start = Instant::now();
         let report = supervisor.shutdown(phases, ms(1000)).await;
-        assert!(begin.elapsed() < ms(1500), "{:?}", begin.elapsed());
+        assert!(start.elapsed() < ms(1500), "{:?}", start.elapsed());
         let late = |actor: &str, part| LateChild { actor: actor.into(), part };
         assert_eq!(report.late, [late("db", "flush"), late("mqtt", "flush"), late("db", "end")]);
         assert_eq!(report.blocked, ["db"]);
-        assert_eq!(chart.notes(), [FLUSHED], "one that is late does not keep the others from their part");
-        assert_eq!(restarts(&health, "mqtt"), 0, "nobody is restarted for being busy at the end");
+        assert_eq!(probe.notes(), [FLUSHED], "a late child does not keep the others from flushing");
+        assert_eq!(restarts(&health, "mqtt"), 0, "a child busy during shutdown is not restarted");
         assert_eq!(lines.containing("thread left behind actor=db").len(), 1);
         drop(release);
     });
 }
 
 #[test]
-fn a_child_in_a_pause_is_woken_to_let_go_of_what_it_holds() {
+fn a_child_in_backoff_is_woken_to_flush() {
     let policy = SupervisionPolicy { initial_backoff: LONG * 10, max_backoff: LONG * 10, ..brisk() };
     supervised(policy, async |mut supervisor, _| {
-        let (chart, health) = (Chart::new(), supervisor.health());
-        let db = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let (probe, health) = (Probe::new(), supervisor.health());
+        let db = supervisor.start_child(ChildSpec::new("db"), FaultyActor::new(&probe)).unwrap();
         assert!(db.send(Do::Panic).await.is_err());
         until(LONG, || restarts(&health, "db") == 1).await;
         let sink = db.clone().recipient::<Do>();
         sink.try_send(Do::Note(1)).unwrap();
         let phases = vec![ShutdownPhase::flush([("db", db.recipient::<Flush>())])];
         assert!(supervisor.shutdown(phases, LONG).await.is_clean());
-        assert_eq!(chart.notes(), [1, FLUSHED]);
+        assert_eq!(probe.notes(), [1, FLUSHED]);
     });
 }
 
 #[test]
-fn a_child_in_a_pause_ends_at_once() {
+fn a_child_in_backoff_ends_at_once() {
     let policy = SupervisionPolicy { initial_backoff: LONG * 10, max_backoff: LONG * 10, ..brisk() };
     supervised(policy, async |mut supervisor, _| {
-        let (chart, health) = (Chart::new(), supervisor.health());
-        let db = supervisor.start_child(ChildSpec::new("db"), Patient::new(&chart)).unwrap();
+        let (probe, health) = (Probe::new(), supervisor.health());
+        let db = supervisor.start_child(ChildSpec::new("db"), FaultyActor::new(&probe)).unwrap();
         assert!(db.send(Do::Panic).await.is_err());
         until(LONG, || restarts(&health, "db") == 1).await;
         assert!(supervisor.shutdown(vec![ShutdownPhase::end(["db"])], LONG).await.is_clean());
-        assert_eq!(chart.starts(), 1, "it is not started in order to be stopped");
+        assert_eq!(probe.starts(), 1, "it is not started in order to be stopped");
     });
 }
 
 #[test]
-fn signals_are_told_apart() {
-    if !own_process::is_alone(concat!(module_path!(), "::signals_are_told_apart")) {
+fn signals_are_distinguished() {
+    if !own_process::is_alone(concat!(module_path!(), "::signals_are_distinguished")) {
         return;
     }
     supervised(brisk(), async |_, _| {

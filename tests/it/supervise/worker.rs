@@ -1,4 +1,4 @@
-//! What blocks runs on a worker thread with a deadline; stuck threads are abandoned, replaced, and counted.
+//! Blocking calls run on a worker thread with a deadline; stuck threads are abandoned, replaced and counted.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -45,7 +45,7 @@ fn calls_run_in_order_on_one_named_thread() {
 }
 
 #[test]
-fn a_panicking_call_is_told_and_the_thread_lives_on() {
+fn a_panicking_call_returns_an_error_and_the_thread_survives() {
     system(async {
         let worker = Worker::new("disk", 3);
         let before = worker.call(LONG, || thread::current().id()).await.unwrap();
@@ -61,10 +61,10 @@ fn a_call_past_its_deadline_is_abandoned_and_the_thread_replaced() {
         let worker = Worker::new("disk", 3);
         let before = worker.call(LONG, || thread::current().id()).await.unwrap();
         let (release, call) = stuck();
-        let begin = Instant::now();
+        let start = Instant::now();
         let error = worker.call(SHORT, call).await.unwrap_err();
         assert!(matches!(error, WorkerError::TimedOut { after: SHORT }), "{error}");
-        assert!(begin.elapsed() >= SHORT);
+        assert!(start.elapsed() >= SHORT);
         assert_eq!(worker.abandoned(), 1);
         assert_ne!(worker.call(LONG, || thread::current().id()).await.unwrap(), before);
         drop(release);
@@ -91,7 +91,7 @@ fn at_most_three_threads_are_abandoned_until_one_returns() {
 }
 
 #[test]
-fn calls_queued_behind_a_stuck_one_run_on_the_fresh_thread() {
+fn calls_queued_behind_a_stuck_one_run_on_a_new_thread() {
     system(async {
         let worker = Worker::new("disk", 3);
         let (_release, call) = stuck();
@@ -115,13 +115,13 @@ fn calls_queued_when_no_thread_is_left_fail_at_once() {
 }
 
 #[test]
-fn a_call_that_could_not_begin_in_time_never_runs() {
+fn a_call_that_could_not_start_in_time_never_runs() {
     system(async {
         let worker = Worker::new("disk", 3);
         let (release, call) = stuck();
         let first = worker.call(LONG, call);
-        let (told, ran) = mpsc::channel();
-        let error = worker.call(SHORT, move || told.send(()).unwrap()).await.unwrap_err();
+        let (mark_run, ran) = mpsc::channel();
+        let error = worker.call(SHORT, move || mark_run.send(()).unwrap()).await.unwrap_err();
         assert!(matches!(error, WorkerError::Busy { after: SHORT }), "{error}");
         drop(release);
         first.await.unwrap();
@@ -131,18 +131,18 @@ fn a_call_that_could_not_begin_in_time_never_runs() {
 }
 
 #[test]
-fn a_stuck_call_whose_caller_is_gone_does_not_hold_up_the_next() {
+fn a_stuck_call_of_a_dropped_caller_does_not_block_the_next() {
     system(async {
         let worker = Worker::new("disk", 3);
-        let (begun, has_begun) = mpsc::channel();
+        let (started, has_started) = mpsc::channel();
         let (_release, call) = stuck();
-        let gone = worker.call(SHORT, move || {
-            begun.send(()).unwrap();
+        let dropped_call = worker.call(SHORT, move || {
+            started.send(()).unwrap();
             call();
         });
-        has_begun.recv_timeout(LONG).unwrap();
-        drop(gone);
-        // Whoever comes next finds out, at the latest when its own time is up.
+        has_started.recv_timeout(LONG).unwrap();
+        drop(dropped_call);
+        // The next call replaces the stuck thread, at the latest when its own deadline has passed.
         assert!(matches!(worker.call(SHORT * 2, || ()).await, Ok(()) | Err(WorkerError::Busy { .. })));
         worker.call(LONG, || ()).await.unwrap();
         assert_eq!(worker.abandoned(), 1);
@@ -152,8 +152,8 @@ fn a_stuck_call_whose_caller_is_gone_does_not_hold_up_the_next() {
 #[test]
 fn a_late_result_is_dropped_on_its_own_thread() {
     system(async {
-        struct Noted(mpsc::Sender<Option<String>>);
-        impl Drop for Noted {
+        struct DropRecorder(mpsc::Sender<Option<String>>);
+        impl Drop for DropRecorder {
             fn drop(&mut self) {
                 let _ = self.0.send(thread::current().name().map(str::to_owned));
             }
@@ -164,7 +164,7 @@ fn a_late_result_is_dropped_on_its_own_thread() {
         let (dropped, was_dropped) = mpsc::channel();
         let call = move || {
             call();
-            Noted(dropped)
+            DropRecorder(dropped)
         };
         assert!(worker.call(SHORT, call).await.is_err());
         drop(release);
@@ -173,13 +173,13 @@ fn a_late_result_is_dropped_on_its_own_thread() {
 }
 
 #[test]
-fn a_dropped_worker_finishes_what_it_took_and_ends_its_thread() {
+fn a_dropped_worker_finishes_accepted_calls_and_ends_its_thread() {
     system(async {
         let worker = Worker::new("disk", 3);
         let (alive, ended) = mpsc::channel::<()>();
         let first = worker.call(LONG, || thread::sleep(SHORT));
         let second = worker.call(LONG, move || {
-            // Dropped with the thread, at its end.
+            // Dropped when the thread ends.
             ALIVE.with(|kept| *kept.borrow_mut() = Some(alive));
         });
         drop(worker);

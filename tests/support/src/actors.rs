@@ -1,4 +1,4 @@
-//! A chain on a simulated bank, outputs that do harm, and a log that does: a bug wherever a test wants one.
+//! A chain on a simulated bank, and outputs and a logger that fail on request.
 
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -30,7 +30,7 @@ use crate::lines::Lines;
 /// Long enough for a loaded machine; a test that waits so long fails.
 const LONG: Duration = Duration::from_secs(20);
 
-/// A console on the network, and how often somebody came to it.
+/// A console on a TCP port, and the number of connections to it.
 pub struct Port {
     pub bank: SimulatorHandle,
     link: String,
@@ -38,7 +38,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// Two batteries that stand still and answer at once.
+    /// Two batteries with constant values and immediate answers.
     pub fn start() -> Self {
         let bank = Simulation::new(Dialect::PytesV5).speed(0.0).unpaced().start().unwrap();
         let console = bank.link().trim_start_matches("tcp://").to_owned();
@@ -49,11 +49,11 @@ impl Port {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 count.fetch_add(1, Ordering::SeqCst);
-                // The bank's end is the test's end.
+                // The bank is gone: the test is over.
                 let Ok(console) = TcpStream::connect(&console) else { return };
                 [&client, &console].into_iter().for_each(|end| end.set_nodelay(true).unwrap());
-                pipe(client.try_clone().unwrap(), console.try_clone().unwrap());
-                pipe(console, client);
+                forward(client.try_clone().unwrap(), console.try_clone().unwrap());
+                forward(console, client);
             }
         });
         Self { bank, link, opened }
@@ -68,7 +68,7 @@ impl Port {
         Self::of(&self.link)
     }
 
-    /// The same behind any link.
+    /// The same bank on any link.
     pub fn of(link: &str) -> ChainConfig {
         let interval = Duration::from_millis(20);
         let rhythm = PollSchedule::new(interval, Duration::ZERO, true);
@@ -100,21 +100,20 @@ impl Port {
     }
 }
 
-fn pipe(mut from: TcpStream, mut to: TcpStream) {
+fn forward(mut from: TcpStream, mut to: TcpStream) {
     thread::spawn(move || {
         let _ = io::copy(&mut from, &mut to);
         let _ = to.shutdown(Shutdown::Both);
     });
 }
 
-/// It is called again after a panic, and holds nothing that a panic could break.
-type Harming = AssertUnwindSafe<Box<dyn Fn(&str) + Send + Sync>>;
+/// Called again after a panic; it must hold no state that a panic could corrupt.
+type LogHook = AssertUnwindSafe<Box<dyn Fn(&str) + Send + Sync>>;
 
-/// A log that keeps its lines and then shows the message to whoever would do harm: what that does befalls the
-/// writer of the line.
-struct Harmful(Lines, Harming);
+/// Records each line, then calls the hook with its message: if the hook panics, so does the code that logged the line.
+struct FaultyDrain(Lines, LogHook);
 
-impl Drain for Harmful {
+impl Drain for FaultyDrain {
     type Ok = ();
     type Err = Never;
 
@@ -125,93 +124,93 @@ impl Drain for Harmful {
     }
 }
 
-pub fn harmful(lines: &Lines, harm: impl Fn(&str) + Send + Sync + 'static) -> Logger {
-    Logger::root(Harmful(lines.clone(), AssertUnwindSafe(Box::new(harm))).fuse(), o!())
+pub fn faulty_logger(lines: &Lines, hook: impl Fn(&str) + Send + Sync + 'static) -> Logger {
+    Logger::root(FaultyDrain(lines.clone(), AssertUnwindSafe(Box::new(hook))).fuse(), o!())
 }
 
-/// What an output shall do in place of its work.
+/// How an output fails instead of taking a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Harm {
+pub enum Fault {
     Panic,
     Stop,
-    /// Wait for ever without blocking the thread.
+    /// Wait forever without blocking the thread.
     Hang,
-    /// Stop, and fail to start a few times.
+    /// Stop, then fail to start three times.
     FailToStart,
-    /// Block the thread until the test lets it go.
+    /// Block the thread until [`OutputProbe::release`].
     Block,
 }
 
-/// What an output did over all its lives.
+/// Scripted failures of an [`Output`], and the reports it took across all restarts.
 #[derive(Default)]
-pub struct Diary {
-    /// The number of each report it took, in order.
+pub struct OutputProbe {
+    /// The number of each report taken, in order.
     pub numbers: Mutex<Vec<u64>>,
-    harm: Mutex<Option<Harm>>,
+    fault: Mutex<Option<Fault>>,
     failing_starts: AtomicU32,
     blocked: Mutex<bool>,
-    let_go: Condvar,
+    released: Condvar,
 }
 
-impl Diary {
+impl OutputProbe {
     pub fn newest(&self) -> u64 {
         self.numbers.lock().unwrap().last().copied().unwrap_or(0)
     }
 
-    pub fn will(&self, harm: Harm) {
-        *self.harm.lock().unwrap() = Some(harm);
+    pub fn inject(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = Some(fault);
     }
 
-    pub fn has_done_it(&self) -> bool {
-        self.harm.lock().unwrap().is_none()
+    pub fn fault_triggered(&self) -> bool {
+        self.fault.lock().unwrap().is_none()
     }
 
-    pub fn let_go(&self) {
+    pub fn release(&self) {
         *self.blocked.lock().unwrap() = false;
-        self.let_go.notify_all();
+        self.released.notify_all();
     }
 
-    /// Waits, without a system to run, until the report of that number is here.
+    /// Blocks the calling thread until the report of that number has arrived.
     pub fn wait_for(&self, number: u64) {
-        let begun = std::time::Instant::now();
+        let waiting_since = std::time::Instant::now();
         while self.newest() < number {
-            assert!(begun.elapsed() < LONG, "report {number} never came");
+            assert!(waiting_since.elapsed() < LONG, "report {number} did not arrive");
             thread::yield_now();
         }
     }
 }
 
-/// An output that takes the newest report, or does harm.
+/// An output that takes the newest report, or fails on request.
 pub struct Output {
     slot: LatestReports,
-    diary: Arc<Diary>,
-    lifeline: StopHandle,
+    probe: Arc<OutputProbe>,
+    stop_handle: StopHandle,
 }
 
 impl Output {
-    /// Keeps one under that name and answers how it is fed.
-    pub fn keep(supervisor: &mut Supervisor, name: &str) -> (Arc<Diary>, ReportSink, Addr<Self>) {
-        let (slot, diary) = (LatestReports::default(), Arc::<Diary>::default());
-        let (taken, notes) = (slot.clone(), diary.clone());
+    /// Starts an output of that name; returns its probe, its sink and its address.
+    pub fn start(supervisor: &mut Supervisor, name: &str) -> (Arc<OutputProbe>, ReportSink, Addr<Self>) {
+        let (slot, probe) = (LatestReports::default(), Arc::<OutputProbe>::default());
+        let (taken, notes) = (slot.clone(), probe.clone());
         let child = ChildSpec::new(name).role(Role::Isolated).capacity(1);
-        let make = move |lifeline| Self { slot: taken, diary: notes, lifeline };
+        let make = move |stop_handle| Self { slot: taken, probe: notes, stop_handle };
         let output = supervisor.start_child(child, make).unwrap();
-        (diary, ReportSink::newest_full(slot, output.clone().recipient()), output)
+        (probe, ReportSink::newest_full(slot, output.clone().recipient()), output)
     }
 
-    fn harm(&self, harm: Harm, ctx: &mut Context<Self>) {
-        match harm {
-            Harm::Panic => panic!("as told"),
-            Harm::Stop => ctx.stop(),
-            Harm::Hang => ctx.wait(wrap_future(std::future::pending())),
-            Harm::FailToStart => {
-                self.diary.failing_starts.store(3, Ordering::SeqCst);
+    fn fail(&self, fault: Fault, ctx: &mut Context<Self>) {
+        match fault {
+            Fault::Panic => panic!("as requested"),
+            Fault::Stop => ctx.stop(),
+            Fault::Hang => ctx.wait(wrap_future(std::future::pending())),
+            Fault::FailToStart => {
+                self.probe.failing_starts.store(3, Ordering::SeqCst);
                 ctx.stop();
             }
-            Harm::Block => {
-                let mut blocked = self.diary.blocked.lock().unwrap();
+            Fault::Block => {
+                let mut blocked = self.probe.blocked.lock().unwrap();
                 *blocked = true;
-                drop(self.diary.let_go.wait_while(blocked, |blocked| *blocked).unwrap());
+                drop(self.probe.released.wait_while(blocked, |blocked| *blocked).unwrap());
             }
         }
     }
@@ -221,9 +220,9 @@ impl Actor for Output {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let failing = &self.diary.failing_starts;
+        let failing = &self.probe.failing_starts;
         if failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
-            self.lifeline.because("nobody there");
+            self.stop_handle.because("connection refused");
             ctx.stop();
         } else {
             ctx.notify(SlotUpdated);
@@ -237,13 +236,13 @@ impl Handler<SlotUpdated> for Output {
     type Result = ();
 
     fn handle(&mut self, _: SlotUpdated, ctx: &mut Self::Context) {
-        let harm = self.diary.harm.lock().unwrap().take();
-        match harm {
-            Some(harm) => self.harm(harm, ctx),
+        let fault = self.probe.fault.lock().unwrap().take();
+        match fault {
+            Some(fault) => self.fail(fault, ctx),
             None => {
                 let reports = self.slot.take();
                 let numbers = reports.iter().map(|report| report.service.sweeps);
-                self.diary.numbers.lock().unwrap().extend(numbers);
+                self.probe.numbers.lock().unwrap().extend(numbers);
             }
         }
     }

@@ -15,7 +15,7 @@ use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::simulator::{Console, Dialect, PrintedValues, Simulation};
 use jiff::Timestamp;
 
-/// A bank called `pytes`, and the time by our clock.
+/// A bank named `pytes`, and the current local time.
 #[derive(Clone)]
 pub struct Bank {
     pub console: Console,
@@ -23,7 +23,7 @@ pub struct Bank {
     known: Vec<Place>,
 }
 
-/// From one sweep to the next.
+/// The time between two sweeps.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
 pub fn place(number: u8) -> Place {
@@ -45,17 +45,17 @@ impl Bank {
         self.full_but(|_, answer| Some(answer))
     }
 
-    /// A full sweep in which something happens to what is heard on its way; without anything the answer is lost.
+    /// A full sweep whose answers are modified by `edit`; `None` loses the answer.
     pub fn full_but(&mut self, edit: impl FnMut(&str, String) -> Option<String>) -> BankReport {
         self.sweep(SweepKind::Full, &[], edit)
     }
 
-    /// A summary, ten seconds after the last sweep.
+    /// A summary sweep, ten seconds after the last sweep.
     pub fn summary(&mut self) -> BankReport {
         self.sweep(SweepKind::Summary, &[], |_, answer| Some(answer))
     }
 
-    /// A summary, and what was asked between.
+    /// A summary sweep with additional commands.
     pub fn summary_and(&mut self, between: &[Command]) -> BankReport {
         self.sweep(SweepKind::Summary, between, |_, answer| Some(answer))
     }
@@ -69,7 +69,7 @@ impl Bank {
         BankReport::of_one(assemble(&self.transcript(kind, between, edit)))
     }
 
-    /// The answers of one sweep, not read yet.
+    /// The raw answers of one sweep, before parsing.
     pub fn transcript(
         &mut self,
         kind: SweepKind,
@@ -108,12 +108,12 @@ impl Bank {
 
     fn ask(&mut self, command: Command, edit: &mut impl FnMut(&str, String) -> Option<String>) -> Exchange {
         let question = command.to_string();
-        let (mut heard, _): (Vec<u8>, Vec<(String, PrintedValues)>) =
+        let (mut received, _): (Vec<u8>, Vec<(String, PrintedValues)>) =
             self.console.type_with_values(format!("{question}\r").as_bytes());
-        while Framer::new(&question).push(&heard) == FrameStatus::Pager {
-            heard.extend(self.console.type_bytes(b"\r"));
+        while Framer::new(&question).push(&received) == FrameStatus::Pager {
+            received.extend(self.console.type_bytes(b"\r"));
         }
-        let text: String = heard.iter().map(|byte| char::from(*byte)).collect();
+        let text: String = received.iter().map(|byte| char::from(*byte)).collect();
         let outcome = match edit(&question, text) {
             None => Err(CommandError::Truncated),
             Some(text) => {

@@ -12,7 +12,7 @@ use bankwatch::internals::settings::{MqttSettings, Sources, load};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// It has begun to listen within this, also on a busy machine.
+/// It has started to listen within this, also on a busy machine.
 const BEGINS_WITHIN: Duration = Duration::from_secs(20);
 
 /// How often another port is tried when somebody else was faster.
@@ -174,12 +174,12 @@ fn begin(program: &Path, config: &Path, port: u16) -> Option<Child> {
     let mut command = Command::new(program);
     command.arg("-c").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     while !listens(&child, port) {
         if child.try_wait().unwrap().is_some() {
             return None;
         }
-        assert!(begun.elapsed() < BEGINS_WITHIN, "mosquitto does not listen");
+        assert!(started.elapsed() < BEGINS_WITHIN, "mosquitto does not listen");
         thread::yield_now();
     }
     Some(child)

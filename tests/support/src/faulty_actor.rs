@@ -1,4 +1,4 @@
-//! An actor that does whatever harm it is told to, and a supervisor for it.
+//! An actor that fails on request, and a supervisor for it.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,24 +25,21 @@ pub const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// What the patient did over all its lives.
+/// Scripted failures of a [`FaultyActor`], and what it did across all restarts.
 #[derive(Default)]
-pub struct Chart {
-    /// How often `started` was called.
+pub struct Probe {
     pub starts: AtomicU32,
-    /// How often `stopped` was called.
     pub stops: AtomicU32,
-    /// How many pings it answered.
     pub pings: AtomicU32,
-    /// So many of the next starts fail.
+    /// The number of upcoming starts that fail.
     pub failing_starts: AtomicU32,
-    /// So many of the next restarts panic.
+    /// The number of upcoming restarts that panic.
     pub panicking_restarts: AtomicU32,
-    /// The notes taken, in order.
+    /// The numbers of all [`Do::Note`] messages handled, in order.
     pub notes: Mutex<Vec<u32>>,
 }
 
-impl Chart {
+impl Probe {
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
@@ -56,57 +53,57 @@ impl Chart {
     }
 }
 
-/// Its settings, and the state that each life begins anew.
-pub struct Patient {
-    chart: Arc<Chart>,
-    lifeline: StopHandle,
-    notes_in_this_life: u32,
+/// Fails as its [`Probe`] or a [`Do`] message requests. `notes_since_start` is reset by each restart.
+pub struct FaultyActor {
+    probe: Arc<Probe>,
+    stop_handle: StopHandle,
+    notes_since_start: u32,
 }
 
-impl Patient {
-    pub fn new(chart: &Arc<Chart>) -> impl FnOnce(StopHandle) -> Self + Send + use<> {
-        let chart = Arc::clone(chart);
-        move |lifeline| Self { chart, lifeline, notes_in_this_life: 0 }
+impl FaultyActor {
+    pub fn new(probe: &Arc<Probe>) -> impl FnOnce(StopHandle) -> Self + Send + use<> {
+        let probe = Arc::clone(probe);
+        move |stop_handle| Self { probe, stop_handle, notes_since_start: 0 }
     }
 }
 
-impl Actor for Patient {
+impl Actor for FaultyActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.chart.starts.fetch_add(1, Ordering::SeqCst);
-        if takes_one(&self.chart.failing_starts) {
-            self.lifeline.because("no such\ndirectory");
+        self.probe.starts.fetch_add(1, Ordering::SeqCst);
+        if takes_one(&self.probe.failing_starts) {
+            self.stop_handle.because("no such\ndirectory");
             ctx.stop();
         }
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        self.chart.stops.fetch_add(1, Ordering::SeqCst);
+        self.probe.stops.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-impl Supervised for Patient {
+impl Supervised for FaultyActor {
     fn restarting(&mut self, _: &mut Self::Context) {
-        assert!(!takes_one(&self.chart.panicking_restarts), "while restarting");
-        self.notes_in_this_life = 0;
+        assert!(!takes_one(&self.probe.panicking_restarts), "while restarting");
+        self.notes_since_start = 0;
     }
 }
 
-/// Takes one away, if there is one.
+/// Decrements the counter unless it is zero.
 fn takes_one(left: &AtomicU32) -> bool {
     left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
-impl Handler<Ping> for Patient {
+impl Handler<Ping> for FaultyActor {
     type Result = ();
 
     fn handle(&mut self, _: Ping, _: &mut Self::Context) {
-        self.chart.pings.fetch_add(1, Ordering::SeqCst);
+        self.probe.pings.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-/// What to do; answered with the number of notes taken in this life.
+/// The action to perform; the response is the number of notes since the last start.
 #[derive(Message)]
 #[rtype(result = "u32")]
 pub enum Do {
@@ -114,25 +111,25 @@ pub enum Do {
     Panic,
     Stop,
     GiveUp,
-    /// Wait for ever without blocking the thread.
+    /// Wait forever without blocking the thread.
     Hang,
     /// Block the thread until the other end is dropped.
     Block(mpsc::Receiver<()>),
 }
 
-impl Handler<Do> for Patient {
+impl Handler<Do> for FaultyActor {
     type Result = u32;
 
-    fn handle(&mut self, deed: Do, ctx: &mut Self::Context) -> u32 {
-        match deed {
+    fn handle(&mut self, action: Do, ctx: &mut Self::Context) -> u32 {
+        match action {
             Do::Note(number) => {
-                self.notes_in_this_life += 1;
-                self.chart.notes.lock().unwrap().push(number);
+                self.notes_since_start += 1;
+                self.probe.notes.lock().unwrap().push(number);
             }
-            Do::Panic => panic!("as told"),
+            Do::Panic => panic!("as requested"),
             Do::Stop => ctx.stop(),
             Do::GiveUp => {
-                self.lifeline.give_up("no thread left");
+                self.stop_handle.give_up("no thread left");
                 ctx.stop();
             }
             Do::Hang => ctx.wait(wrap_future(pending())),
@@ -140,29 +137,29 @@ impl Handler<Do> for Patient {
                 let _ = released.recv();
             }
         }
-        self.notes_in_this_life
+        self.notes_since_start
     }
 }
 
-/// Answered at once.
-impl Handler<Flush> for Patient {
+/// Responds immediately.
+impl Handler<Flush> for FaultyActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Flush, _: &mut Self::Context) -> Self::Result {
-        self.chart.notes.lock().unwrap().push(FLUSHED);
+        self.probe.notes.lock().unwrap().push(FLUSHED);
         Box::pin(async {})
     }
 }
 
-/// The note of a flush.
+/// The note that a flush leaves.
 pub const FLUSHED: u32 = 999;
 
-/// The name of the thread a message runs on, to tell arbiters apart.
+/// Responds with the id of the thread it is handled on, to distinguish arbiters.
 #[derive(Message)]
 #[rtype(result = "String")]
 pub struct WhichThread;
 
-impl Handler<WhichThread> for Patient {
+impl Handler<WhichThread> for FaultyActor {
     type Result = String;
 
     fn handle(&mut self, _: WhichThread, _: &mut Self::Context) -> String {
@@ -170,7 +167,7 @@ impl Handler<WhichThread> for Patient {
     }
 }
 
-/// Short pauses and no pings, for what is not about hangs.
+/// Short backoffs and no pings, for tests that are not about hangs.
 pub fn brisk() -> SupervisionPolicy {
     SupervisionPolicy {
         initial_backoff: ms(10),
@@ -184,7 +181,7 @@ pub fn brisk() -> SupervisionPolicy {
     }
 }
 
-/// The same with pings.
+/// [`brisk`] with pings.
 pub fn pinged() -> SupervisionPolicy {
     SupervisionPolicy { ping_interval: ms(20), ..brisk() }
 }
@@ -197,7 +194,7 @@ pub fn supervised<F: Future<Output = ()>>(
     supervised_for(LONG * 3, policy, test);
 }
 
-/// The same for a test that may take so long.
+/// [`supervised`] with another time limit.
 pub fn supervised_for<F: Future<Output = ()>>(
     within: Duration,
     policy: SupervisionPolicy,
@@ -210,12 +207,10 @@ pub fn supervised_for<F: Future<Output = ()>>(
     });
 }
 
-/// What a child does now.
 pub fn state(health: &watch::Receiver<ServiceHealth>, name: &str) -> ChildState {
     health.borrow().child(name).expect("a child of that name").state
 }
 
-/// How often a child was restarted.
 pub fn restarts(health: &watch::Receiver<ServiceHealth>, name: &str) -> u64 {
     health.borrow().child(name).expect("a child of that name").restarts
 }
