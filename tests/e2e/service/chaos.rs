@@ -17,7 +17,7 @@ use bankwatch::internals::console::validation::AnswerValidator;
 use bankwatch::internals::supervise::{ServiceHealth, ShutdownPhase, SupervisionPolicy};
 use bankwatch::internals::sweep::client::ConsoleTimeouts;
 use fastrand::Rng;
-use support::actors::{OutputProbe, Fault, Output, Port, faulty_logger};
+use support::actors::{Fault, Output, OutputProbe, Port, faulty_logger};
 use support::faulty_actor::{LONG, ms, pinged, supervised_for};
 use support::lines::Lines;
 use support::own_process;

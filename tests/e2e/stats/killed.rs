@@ -118,7 +118,10 @@ fn repeated_kills_lose_at_most_the_last_minute() {
     }
     drop(service);
     let counted = saved_charge(folder) - before;
-    println!("{flowed:.4} Ah flowed in {runtime:?}, {counted:.4} of them on disk; {} unknown", monitor.unknown);
+    println!(
+        "{flowed:.4} Ah flowed in {runtime:?}, {counted:.4} of them on disk; {} unknown",
+        monitor.unknown
+    );
     assert!(counted >= due * 0.98, "{counted} Ah on disk of {due} that flowed until the save was due");
     assert!(counted <= flowed * 1.05 + 0.05, "{counted} Ah on disk of {flowed} that flowed");
     monitor.check(folder);

@@ -81,7 +81,12 @@ fn counters(report: &BankReport) -> Vec<i64> {
     let all = std::iter::once(values.totals).chain(batteries);
     let four_counters = |energy_totals: Option<bankwatch::internals::model::derived::EnergyTotals>| {
         let energy_totals = energy_totals.unwrap_or_default();
-        [energy_totals.energy_in.0, energy_totals.energy_out.0, energy_totals.charge_in.0, energy_totals.charge_out.0]
+        [
+            energy_totals.energy_in.0,
+            energy_totals.energy_out.0,
+            energy_totals.charge_in.0,
+            energy_totals.charge_out.0,
+        ]
     };
     all.flat_map(four_counters).collect()
 }

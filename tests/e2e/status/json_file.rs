@@ -234,7 +234,12 @@ fn report(bank: &str, number: u64) -> Arc<BankReport> {
 
 /// Asserts that a broken folder is logged once with this reason, and that after `mend` the newest report is written
 /// without waiting for another one.
-async fn assert_logged_once_and_recovers(fixture: &JsonFileFixture, lines: &Lines, reason: &str, mend: impl FnOnce()) {
+async fn assert_logged_once_and_recovers(
+    fixture: &JsonFileFixture,
+    lines: &Lines,
+    reason: &str,
+    mend: impl FnOnce(),
+) {
     fixture.offer("house", 1);
     until(LONG, || !lines.containing("output down").is_empty()).await;
     for number in 2..=5 {
@@ -258,7 +263,8 @@ fn a_missing_folder_is_logged_once_and_the_newest_reading_follows() {
     supervised(brisk(), async |mut supervisor, lines| {
         let fixture = JsonFileFixture::start(&mut supervisor, lines.logger());
         let mend = || fs::create_dir(fixture.out()).unwrap();
-        assert_logged_once_and_recovers(&fixture, &lines, "No such file or directory (os error 2)", mend).await;
+        assert_logged_once_and_recovers(&fixture, &lines, "No such file or directory (os error 2)", mend)
+            .await;
         assert_eq!(names(&fixture.out()), ["house_status.json"]);
     });
 }
@@ -307,7 +313,8 @@ fn a_bank_with_an_unwritable_file_does_not_affect_others() {
 #[test]
 fn a_hanging_write_is_abandoned_and_the_newest_reading_is_written() {
     supervised(brisk(), async |mut supervisor, lines| {
-        let (fixture, health) = (JsonFileFixture::start(&mut supervisor, lines.logger()), supervisor.health());
+        let (fixture, health) =
+            (JsonFileFixture::start(&mut supervisor, lines.logger()), supervisor.health());
         fs::create_dir(fixture.out()).unwrap();
         let pipe = fixture.out().join(".house_status.json.new");
         make_pipe(&pipe);
@@ -336,7 +343,8 @@ fn an_output_with_hanging_writes_fails_alone_and_is_retried() {
         let (health, (other, to_other, _other)) =
             (supervisor.health(), Output::start(&mut supervisor, "other"));
         fs::create_dir(fixture.out()).unwrap();
-        let pipes = ["", "1", "2"].map(|number| fixture.out().join(format!(".house_status.json.new{number}")));
+        let pipes =
+            ["", "1", "2"].map(|number| fixture.out().join(format!(".house_status.json.new{number}")));
         pipes.iter().for_each(|pipe| make_pipe(pipe));
         let mut number = 0;
         let mut offer = || {

@@ -86,7 +86,8 @@ impl EventsFixture {
     fn start(supervisor: &mut Supervisor, folder: &Path, log: Logger) -> Self {
         let recorder = EventRecorder::default();
         let child = recorder.clone();
-        let listener = supervisor.start_child(ChildSpec::new("recorder").capacity(64), move |_| child).unwrap();
+        let listener =
+            supervisor.start_child(ChildSpec::new("recorder").capacity(64), move |_| child).unwrap();
         let listeners = Listeners {
             events: vec![Queue::to(listener.clone())],
             device_logs: vec![Queue::to(listener.clone())],
@@ -165,7 +166,8 @@ fn with_cells_off_only_a_warning_polls_cells() {
         until(LONG, || fixture.recorder.with("Some(1) power 0x2000").len() == 1).await;
         let answers = port.bank.answer_count();
         until(LONG, || port.bank.answer_count() > answers + 20).await;
-        let polled = |cells: &str| port.bank.answer_history().answers.iter().any(|answer| answer.command == cells);
+        let polled =
+            |cells: &str| port.bank.answer_history().answers.iter().any(|answer| answer.command == cells);
         assert!(
             !polled("bat 1") && !polled("bat 2"),
             "full and charging are not warnings: no cells are polled"
@@ -181,7 +183,8 @@ fn with_cells_off_only_a_warning_polls_cells() {
 fn a_panic_raises_no_event_again_and_loses_no_clearing() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let (port, folder, health) = (Port::start(), tempdir().unwrap(), supervisor.health());
-        let log = faulty_logger(&lines, |message| assert_ne!(message, "event cleared", "a bug in the events"));
+        let log =
+            faulty_logger(&lines, |message| assert_ne!(message, "event cleared", "a bug in the events"));
         let fixture = EventsFixture::start(&mut supervisor, folder.path(), log);
         let sinks = [fixture.sink.clone()];
         let _chain = BankChain::start(&mut supervisor, port.house(), &sinks, &lines.logger()).unwrap();
@@ -243,7 +246,8 @@ fn a_restart_raises_nothing_again_and_clears_what_ended_meanwhile() {
 fn unreadable_saved_events_are_logged_and_raised_again() {
     supervised(brisk(), async |mut supervisor, lines: Lines| {
         let (port, folder) = (Port::start(), tempdir().unwrap());
-        fs::write(saved_events_path(folder.path()), "{\"version\": 1, \"known\": [1, 2], \"standing").unwrap();
+        fs::write(saved_events_path(folder.path()), "{\"version\": 1, \"known\": [1, 2], \"standing")
+            .unwrap();
         port.bank.with_bank(|bank| bank.raise_event(1, EventWordKind::Power, 0x2));
         let fixture = EventsFixture::start(&mut supervisor, folder.path(), lines.logger());
         let sinks = [fixture.sink.clone()];
@@ -326,8 +330,7 @@ fn unplugging_raises_link_silent_and_keeps_other_events_active() {
         let fixture = EventsFixture::start(&mut supervisor, folder.path(), lines.logger());
         let sinks = [fixture.sink.clone()];
         let _chain =
-            BankChain::start(&mut supervisor, Port::of(&port.bank.link()), &sinks, &lines.logger())
-                .unwrap();
+            BankChain::start(&mut supervisor, Port::of(&port.bank.link()), &sinks, &lines.logger()).unwrap();
         until(LONG, || fixture.recorder.with("power 0x2").len() == 1).await;
         port.bank.unplug();
         until(LONG, || fixture.recorder.with("raised None link Silent").len() == 1).await;

@@ -45,7 +45,8 @@ fn a_data_event_snapshot_is_a_record_with_its_event_words() {
     bank.console.bank_mut().raise_event(1, EventWordKind::Battery, 0x2);
     take(&mut filter, &mut bank, &[SNAPSHOT]);
     let batches = take(&mut filter, &mut bank, &[SNAPSHOT]);
-    let [DeviceLogEntry { kind: DeviceLogKind::Snapshot, text: Some(text), .. }] = batches[0].records.as_slice()
+    let [DeviceLogEntry { kind: DeviceLogKind::Snapshot, text: Some(text), .. }] =
+        batches[0].records.as_slice()
     else {
         panic!("{batches:?}")
     };

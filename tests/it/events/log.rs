@@ -62,7 +62,8 @@ fn the_log_text_matches_the_snapshot() {
     fixture.bank.console.bank_mut().take_out(1);
     log += &fixture.full();
     fixture.bank.at += Duration::from_secs(3_600);
-    let silent = fixture.tracker.look(&fixture.catalogue, fixture.bank.at, fixture.now + Duration::from_secs(3_600));
+    let silent =
+        fixture.tracker.look(&fixture.catalogue, fixture.bank.at, fixture.now + Duration::from_secs(3_600));
     log += &fixture.text.block(&silent, None).unwrap();
     assert_eq!(log, include_str!("../../snapshots/events/battery_events.log"));
 }

@@ -269,7 +269,8 @@ fn a_persistent_implausible_value_is_an_event_until_plausible() {
         set_active_events(report, &Catalogue::load(None).0);
         std::mem::take(&mut report.derived.batteries[1].active_events)
             .into_iter()
-            .map(|one| (one.word.to_string(), one.level)).collect::<Vec<_>>()
+            .map(|one| (one.word.to_string(), one.level))
+            .collect::<Vec<_>>()
     };
     assert!(active_events(&mut report.clone()).contains(&("cell_5_voltage".to_owned(), EventLevel::Warning)));
     assert_eq!(watch.events(&bank.full(flat)), [""; 0]);
@@ -364,7 +365,11 @@ fn a_duration_is_unknown_if_the_clock_was_unset_when_raised() {
     let mut restarted = watch.restarted(bank.at);
     bank.console.bank_mut().clear_event(1, EventWordKind::Power, 0x2);
     let report = bank.full();
-    assert_eq!(restarted.events(&report), ["cleared 1 power 0x2: High voltage alarm"], "the duration is unknown");
+    assert_eq!(
+        restarted.events(&report),
+        ["cleared 1 power 0x2: High voltage alarm"],
+        "the duration is unknown"
+    );
     assert_eq!(
         watch.events(&report),
         ["cleared 1 power 0x2: High voltage alarm after 10 s"],

@@ -172,8 +172,7 @@ const CHILD: &str = "BANKWATCH_TEST_CHILD";
 
 #[test]
 fn lines_go_to_stderr_without_colour_unless_on_a_terminal() {
-    const TEST: &str =
-        concat!(module_path!(), "::lines_go_to_stderr_without_colour_unless_on_a_terminal");
+    const TEST: &str = concat!(module_path!(), "::lines_go_to_stderr_without_colour_unless_on_a_terminal");
     if std::env::var_os(CHILD).is_some() {
         let (log, _guard) = logging::start(&LogConfig {
             level: Level::Info,

@@ -135,7 +135,11 @@ fn every_digit_of(dialect: Dialect) -> (usize, usize) {
                 ];
                 for (counted, truth, first) in energy {
                     assert!(counted >= first, "{}: decreased to {counted} from {first}", what());
-                    assert!((counted.0 - truth.0).abs() <= max_energy, "{}: {counted} instead of {truth}", what());
+                    assert!(
+                        (counted.0 - truth.0).abs() <= max_energy,
+                        "{}: {counted} instead of {truth}",
+                        what()
+                    );
                 }
                 let charge = [
                     (counted.charge_in, truth.charge_in, first.charge_in),
@@ -143,7 +147,11 @@ fn every_digit_of(dialect: Dialect) -> (usize, usize) {
                 ];
                 for (counted, truth, first) in charge {
                     assert!(counted >= first, "{}: decreased to {counted} from {first}", what());
-                    assert!((counted.0 - truth.0).abs() <= max_charge, "{}: {counted} instead of {truth}", what());
+                    assert!(
+                        (counted.0 - truth.0).abs() <= max_charge,
+                        "{}: {counted} instead of {truth}",
+                        what()
+                    );
                 }
             }
         }

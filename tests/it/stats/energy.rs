@@ -57,7 +57,8 @@ fn day(simulation: &mut SimulatedYears, every: u64) -> (BankReport, Vec<Truth>, 
     simulation.advance(Duration::from_millis(700));
     let mut report = simulation.report(SweepKind::Full, |_| {});
     for second in 1..=DAY {
-        let batteries: Vec<&SimulatedBattery> = simulation.bank.batteries().map(|(_, battery)| battery).collect();
+        let batteries: Vec<&SimulatedBattery> =
+            simulation.bank.batteries().map(|(_, battery)| battery).collect();
         for (truth, battery) in own.iter_mut().zip(&batteries) {
             truth.add(battery.voltage(), battery.current(), 1.0);
         }
@@ -158,7 +159,10 @@ fn a_second_battery_with_the_barcode_is_counted_by_place() {
     assert!(simulation.bank.set_barcode(2, &two));
     let unique = sweep_for(&mut simulation, FULL).derived.batteries;
     assert_eq!(known(&unique), known(&before));
-    assert!(moved(unique[1].totals) - moved(before[1].totals) < 300, "flow while the barcode was shared is not credited to it");
+    assert!(
+        moved(unique[1].totals) - moved(before[1].totals) < 300,
+        "flow while the barcode was shared is not credited to it"
+    );
     // Once another battery is in the place of the first, the second alone has the barcode, and keeps it from then on.
     assert!(simulation.bank.set_barcode(2, &one));
     sweep_for(&mut simulation, FULL);
@@ -197,7 +201,11 @@ fn flow_before_the_barcode_is_known_is_credited_to_it() {
     };
     for _ in 0..6 {
         let batteries = unlabelled(&mut simulation);
-        assert_eq!((&batteries[0].identity, batteries[0].totals), (&None, None), "the barcode is not known yet");
+        assert_eq!(
+            (&batteries[0].identity, batteries[0].totals),
+            (&None, None),
+            "the barcode is not known yet"
+        );
         assert!(batteries[1].totals.is_some());
     }
     let known = sweep_for(&mut simulation, FULL).derived.batteries;
@@ -213,8 +221,12 @@ fn a_battery_without_barcode_is_identified_by_place_after_a_minute() {
     for _ in 0..8 {
         simulation.advance(Duration::from_secs(FULL));
         let reading = simulation.reading(SweepKind::Full);
-        let report =
-            simulation.stats.report(reading, vec![Default::default()], Default::default(), Default::default());
+        let report = simulation.stats.report(
+            reading,
+            vec![Default::default()],
+            Default::default(),
+            Default::default(),
+        );
         last = report.derived.batteries.into_iter().next();
     }
     let last = last.unwrap();

@@ -59,7 +59,12 @@ fn has_no_finding(health: &BatteryHealth) -> bool {
 fn health_of_faulty(report: &BankReport) -> &BatteryHealth {
     for (index, battery) in report.derived.batteries.iter().enumerate() {
         let health = &battery.health;
-        assert!(index + 1 == BATTERY || has_no_finding(health), "battery {}: {:?}", index + 1, health.reasons);
+        assert!(
+            index + 1 == BATTERY || has_no_finding(health),
+            "battery {}: {:?}",
+            index + 1,
+            health.reasons
+        );
     }
     &report.derived.batteries[BATTERY - 1].health
 }

@@ -50,7 +50,10 @@ fn assert_shown_when_repeated(
     assert_eq!((first.service.withheld.total(), second.service.withheld.total()), (1, 1));
     for _ in 0..4 {
         let later = next(&mut simulation, |reading| change(&mut reading.batteries[1].measured));
-        assert!(shown(&later.reading.batteries[1].measured), "{quantity:?} is not shown in every later sweep");
+        assert!(
+            shown(&later.reading.batteries[1].measured),
+            "{quantity:?} is not shown in every later sweep"
+        );
     }
 }
 
@@ -276,7 +279,11 @@ fn disagreeing_values_are_withheld_and_a_plausible_one_is_shown() {
         move |reading: &mut BankReading| reading.batteries[0].measured.voltage = Some(Millivolts(volts))
     };
     for volts in [93_000, 33_000, 99_000] {
-        assert_eq!(next(&mut simulation, with_voltage(volts)).reading.batteries[0].measured.voltage, None, "{volts}");
+        assert_eq!(
+            next(&mut simulation, with_voltage(volts)).reading.batteries[0].measured.voltage,
+            None,
+            "{volts}"
+        );
     }
     let sane = next(&mut simulation, |_| {});
     assert!(sane.reading.batteries[0].measured.voltage.is_some());
@@ -301,7 +308,11 @@ fn a_dead_cell_is_shown_at_once_only_if_its_battery_reports_a_fault() {
     assert_eq!(fifth(&next(&mut simulation(), dead(true))), Some(Millivolts(4_095)));
     let mut without_fault = simulation();
     assert_eq!(fifth(&next(&mut without_fault, dead(false))), None);
-    assert_eq!(fifth(&next(&mut without_fault, dead(false))), Some(Millivolts(4_095)), "repeated, so it is not line noise");
+    assert_eq!(
+        fifth(&next(&mut without_fault, dead(false))),
+        Some(Millivolts(4_095)),
+        "repeated, so it is not line noise"
+    );
 }
 
 #[test]

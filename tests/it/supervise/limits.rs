@@ -4,7 +4,7 @@
 use std::sync::mpsc;
 
 use bankwatch::internals::supervise::{ChildSpec, ChildState, FatalFailure, Role, SupervisionPolicy};
-use support::faulty_actor::{Probe, Do, LONG, FaultyActor, brisk, ms, pinged, restarts, state, supervised};
+use support::faulty_actor::{Do, FaultyActor, LONG, Probe, brisk, ms, pinged, restarts, state, supervised};
 use support::until::until;
 use tokio::time::timeout;
 
@@ -27,7 +27,10 @@ fn an_exhausted_panic_budget_fails_an_output_and_retries_it() {
         until(LONG, || lines.containing("actor running again").len() == 1).await;
         assert_eq!(state(&health, "db"), ChildState::Running);
         let logged = lines.containing("actor failed");
-        assert_eq!(logged, ["ERRO actor failed actor=db reason=panicked: as requested restarts=3 retry=100ms"]);
+        assert_eq!(
+            logged,
+            ["ERRO actor failed actor=db reason=panicked: as requested restarts=3 retry=100ms"]
+        );
     });
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use actix::Addr;
 use bankwatch::internals::supervise::{ChildSpec, ChildState, SupervisionPolicy};
 use support::faulty_actor::{
-    Probe, Do, LONG, FaultyActor, WhichThread, brisk, ms, pinged, restarts, state, supervised,
+    Do, FaultyActor, LONG, Probe, WhichThread, brisk, ms, pinged, restarts, state, supervised,
 };
 use support::until::until;
 use tokio::time::timeout;

@@ -9,7 +9,7 @@ use bankwatch::internals::supervise::{
     ChildSpec, ChildState, Flush, LateChild, Role, ShutdownPhase, Signal, SupervisionPolicy, signals,
 };
 use support::faulty_actor::{
-    Probe, Do, FLUSHED, LONG, FaultyActor, brisk, ms, pinged, restarts, state, supervised,
+    Do, FLUSHED, FaultyActor, LONG, Probe, brisk, ms, pinged, restarts, state, supervised,
 };
 use support::own_process;
 use support::until::until;

@@ -169,7 +169,8 @@ fn panicking_statistics_lose_one_sweep_and_start_over() {
         until(LONG, || restarts(&health, "stats house") == 1).await;
         until(LONG, || well.numbers.lock().unwrap().len() >= 12).await;
         let numbers = well.numbers.lock().unwrap().clone();
-        let again = numbers.windows(2).position(|pair| pair[1] < pair[0]).expect("the numbers start over") + 1;
+        let again =
+            numbers.windows(2).position(|pair| pair[1] < pair[0]).expect("the numbers start over") + 1;
         assert!(numbers[again - 1] <= 4 && numbers[again] <= 2, "{numbers:?}");
         assert_eq!(chain_restarts(&health), [0, 0, 1]);
         assert_eq!(port.opened(), 1, "the serial actor was not affected");
