@@ -54,28 +54,28 @@ pub const LIMITS: &[Limit] = &[
         (1_500, 4_000),
         ANY_VALUE,
         (200, 10),
-        "each cell's; 20 mOhm of a battery of 16 old cells times a step of 160 A are 3.2 V",
+        "as for a cell; 20 mOhm of a battery of 16 old cells times a step of 160 A are 3.2 V",
     ),
     row(
         Quantity::Current,
         (-500_000, 500_000),
         ANY_VALUE,
         (ANY_STEP, 0),
-        "twice the rating of the label, else five times the capacity in an hour; a switch takes no time",
+        "twice the rated current, if known, else five times the capacity per hour; switching a load takes no time",
     ),
     row(
         Quantity::Temperature,
         (-40_000, 100_000),
         THERMOMETER,
         (5_000, 200),
-        "range of the sensors, which end at 125 degrees and read beyond 200 or below -60 where they are broken; whole degrees on old boards; heating is below 0.1 K/s",
+        "range of the sensors, which end at 125 degrees and read above 200 or below -60 when broken; whole degrees on old boards; heating is below 0.1 K/s",
     ),
     row(
         Quantity::MosTemperature,
         (-40_000, 150_000),
         THERMOMETER,
         (30_000, 2_000),
-        "silicon ends at 150 degrees; a transistor is small and warms fast",
+        "silicon works up to 150 degrees; a transistor is small and warms fast",
     ),
     row(
         Quantity::Soc,
@@ -84,16 +84,16 @@ pub const LIMITS: &[Limit] = &[
         (5, 1),
         "some consoles report up to 107; 255 is a byte that was never written; 2 C are 0.06 %/s; a recalibration is accepted when it is repeated",
     ),
-    row(Quantity::Charge, (0, 10_000_000), ANY_VALUE, (5_000, 200), "500 A are 139 mAh each second"),
-    row(Quantity::Energy, (0, 1_000_000_000), ANY_VALUE, (500_000, 50_000), "100 kW are 28 Wh each second"),
+    row(Quantity::Charge, (0, 10_000_000), ANY_VALUE, (5_000, 200), "500 A are 139 mAh per second"),
+    row(Quantity::Energy, (0, 1_000_000_000), ANY_VALUE, (500_000, 50_000), "100 kW are 28 Wh per second"),
     row(
         Quantity::CellVoltage,
         (1_000, 4_000),
         (i64::MIN, 5_999),
         (200, 10),
-        "LFP lives between 2.0 and 3.8 V; 4095 is a chip's full scale, 65535 a register that was never written; as the battery's",
+        "LFP cells work between 2.0 and 3.8 V; 4095 is a chip's full scale, 65535 a register that was never written",
     ),
-    row(Quantity::CellTemperature, (-40_000, 100_000), THERMOMETER, (5_000, 200), "as the board's"),
+    row(Quantity::CellTemperature, (-40_000, 100_000), THERMOMETER, (5_000, 200), "as for `temperature`"),
 ];
 
 #[must_use]

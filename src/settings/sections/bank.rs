@@ -202,13 +202,13 @@ pub(crate) const KEYS: &[SettingDef] = &[
         "batteries",
         SettingKind::Auto(&SettingKind::Number(1..=16)),
         "auto",
-        "or the expected number, 1 to 16: a different number is a warning",
+        "or the expected number, 1 to 16: a different number causes a warning",
     ),
     key(
         "cells",
         SettingKind::Choice(&["off", "low", "medium", "high"]),
         "medium",
-        "off (read only at an event), low, medium or high: values that MQTT publishes",
+        "off (read only at an event), low, medium or high: cell values in MQTT",
     ),
     key(
         "target_soc",

@@ -98,7 +98,7 @@ pub(crate) const KEYS: &[SettingDef] = &[
         "retention",
         SettingKind::Duration { range: HOUR..=CENTURY, off: Some("for ever") },
         "90d",
-        "age of single readings when they are deleted (roll-ups stay); \"0s\": never",
+        "age at which single readings are deleted (roll-ups stay); \"0s\": never",
     ),
     key(
         "cell_retention",
@@ -110,7 +110,7 @@ pub(crate) const KEYS: &[SettingDef] = &[
         "journal",
         SettingKind::Path(PathBase::Data),
         "journal.db",
-        "file in front of a mysql:// server: rows that it has not confirmed yet",
+        "file with the rows that a mysql:// server has not confirmed yet",
     ),
     key("journal_max_mb", SettingKind::Number(1..=1_048_576), "512", "maximum size of the journal"),
     key(
