@@ -111,7 +111,7 @@ async fn announcing_continues_over_broken_connections() {
     const BYTES: usize = 20_000;
     proxy.cut_after(BYTES);
     let _service = service(&bank, &proxy.url(), "");
-    let (begun, mut cuts, wanted) =
+    let (start, mut cuts, wanted) =
         (Instant::now(), 0, RETAINED.iter().filter(|topic| topic.ends_with("/config")));
     let wanted: Vec<&str> = wanted.copied().collect();
     loop {
@@ -125,7 +125,7 @@ async fn announcing_continues_over_broken_connections() {
             assert!(cuts > 0 && bytes > BYTES, "{bytes} bytes of announcements, {cuts} cuts");
             break;
         }
-        assert!(begun.elapsed() < LONG, "{:?} after {cuts} cuts", found.keys());
+        assert!(start.elapsed() < LONG, "{:?} after {cuts} cuts", found.keys());
     }
 }
 

@@ -305,8 +305,8 @@ async fn ha_migrate_finishes_an_interrupted_migration() {
     let Some(broker) = Broker::start() else { return };
     let settings = broker.settings("");
     // Killed after the first announcement.
-    let begun = announced(reading("bank", 2, 16), CellLevel::Medium)[..1].to_vec();
-    leave(&settings, [predecessors("bank"), begun, strangers()].concat()).await;
+    let partly_announced = announced(reading("bank", 2, 16), CellLevel::Medium)[..1].to_vec();
+    leave(&settings, [predecessors("bank"), partly_announced, strangers()].concat()).await;
     let (code, lines) = ha(&broker, &["remove", "--legacy"]);
     assert_eq!((code, &*lines[0]), (Some(0), &*format!("0 topics removed at {}", broker.url())));
     moves(&broker, &["migrate"], ENTITIES, ENTITIES);

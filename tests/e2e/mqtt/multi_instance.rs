@@ -13,13 +13,13 @@ use support::until::until;
 
 /// Waits until the broker keeps these, and gives all that it keeps.
 async fn until_kept(settings: &MqttSettings, wanted: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let begun = Instant::now();
+    let start = Instant::now();
     loop {
         let kept = retained_at(settings, "#").await;
         let lacking =
             wanted.iter().find(|(topic, word)| kept.get(*topic).is_none_or(|status| status != word));
         let Some(lacking) = lacking else { return kept };
-        assert!(begun.elapsed() < LONG, "{lacking:?} is not so in {kept:?}");
+        assert!(start.elapsed() < LONG, "{lacking:?} is not so in {kept:?}");
     }
 }
 

@@ -34,8 +34,8 @@ fn document(folder: &Path) -> Value {
 /// The saved ampere-hours in and out of the bank.
 fn saved_charge(folder: &Path) -> f64 {
     let ledger = Ledger::from_bytes(&fs::read(folder.join("house_ledger.json")).unwrap()).unwrap();
-    let turnover = ledger.bank.totals();
-    turnover.charge_in.ampere_hours() + turnover.charge_out.ampere_hours()
+    let energy_totals = ledger.bank.totals();
+    energy_totals.charge_in.ampere_hours() + energy_totals.charge_out.ampere_hours()
 }
 
 /// The highest published value of each counter.
@@ -102,9 +102,9 @@ fn repeated_kills_lose_at_most_the_last_minute() {
     let before = saved_charge(folder);
     let mut service = house(&bank, folder);
     service.wait_for_line("sweep complete");
-    let (begin, runtime) = (Instant::now(), Duration::from_millis(rng.u64(47_000..52_000)));
-    let (mut at, mut flowed, mut due) = (begin, 0.0, 0.0);
-    while begin.elapsed() < runtime {
+    let (started_at, runtime) = (Instant::now(), Duration::from_millis(rng.u64(47_000..52_000)));
+    let (mut at, mut flowed, mut due) = (started_at, 0.0, 0.0);
+    while started_at.elapsed() < runtime {
         monitor.check(folder);
         thread::sleep(CHECK_INTERVAL);
         let current: f64 =
@@ -112,7 +112,7 @@ fn repeated_kills_lose_at_most_the_last_minute() {
         let seconds = at.elapsed().as_secs_f64();
         at = Instant::now();
         flowed += current.abs() * seconds / 3_600.0;
-        if begin.elapsed() < Duration::from_secs(44) {
+        if started_at.elapsed() < Duration::from_secs(44) {
             due = flowed;
         }
     }

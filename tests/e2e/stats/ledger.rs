@@ -93,12 +93,12 @@ fn counters(report: &BankReport) -> Vec<i64> {
 
 /// Simulates a new process that loads the saved ledger.
 fn restart(simulation: &mut SimulatedYears, path: &Path) {
-    let kept = match fs::read(path) {
+    let saved = match fs::read(path) {
         Ok(bytes) => Ledger::from_bytes(&bytes).unwrap(),
         Err(_) => Ledger::default(),
     };
     simulation.stats = Stats::new(SWEEP);
-    simulation.stats.load(kept);
+    simulation.stats.load(saved);
 }
 
 #[test]
@@ -185,8 +185,8 @@ fn a_killed_service_continues_its_counters() {
     };
     let sweeps = || status()["serial_stat"]["loops"].as_u64();
     let counted = || {
-        let kept = Ledger::from_bytes(&fs::read(folder.path().join("house_ledger.json")).unwrap()).unwrap();
-        let energy_totals = kept.bank.totals();
+        let saved = Ledger::from_bytes(&fs::read(folder.path().join("house_ledger.json")).unwrap()).unwrap();
+        let energy_totals = saved.bank.totals();
         energy_totals.charge_in.0 + energy_totals.charge_out.0
     };
     // After an orderly stop everything is saved.

@@ -1,4 +1,4 @@
-//! The status file: whole at any moment, and whatever its folder does to it, told once, mended, and nobody
+//! The status file: whole at any moment, and whatever its folder does to it, logged once, mended, and nobody
 //! else's concern.
 
 use std::fs::{self, File};
@@ -248,14 +248,14 @@ async fn assert_logged_once_and_recovers(
     mend();
     until(LONG, || fixture.written("house") == Some(5)).await;
     until(LONG, || !lines.containing("output recovered").is_empty()).await;
-    let told = lines.containing("output");
-    assert_eq!(told.len(), 2, "{told:?}");
+    let logged = lines.containing("output");
+    assert_eq!(logged.len(), 2, "{logged:?}");
     let target = fixture.out().join("house_status.json");
     assert_eq!(
-        told[0],
+        logged[0],
         format!("WARN output down output=json_file reason={reason} target={}", target.display())
     );
-    assert!(told[1].starts_with("INFO output recovered outage="), "{told:?}");
+    assert!(logged[1].starts_with("INFO output recovered outage="), "{logged:?}");
 }
 
 #[test]
@@ -322,10 +322,10 @@ fn a_hanging_write_is_abandoned_and_the_newest_reading_is_written() {
         until(LONG, || fixture.written("house") == Some(1)).await;
         fixture.offer("house", 2);
         until(LONG, || fixture.written("house") == Some(2)).await;
-        let told = lines.containing("output");
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].contains("reason=expected an answer within 400ms, but the call is still running"));
-        assert!(told[1].starts_with("INFO output recovered outage="), "{told:?}");
+        let logged = lines.containing("output");
+        assert_eq!(logged.len(), 2, "{logged:?}");
+        assert!(logged[0].contains("reason=expected an answer within 400ms, but the call is still running"));
+        assert!(logged[1].starts_with("INFO output recovered outage="), "{logged:?}");
         // The abandoned write wakes up, ends, and changes nothing.
         let reader = release(&pipe);
         until(LONG, || names(&fixture.out()) == ["house_status.json"]).await;
@@ -413,8 +413,8 @@ fn a_full_disk_is_logged_once_until_recovery() {
         limited.args(["--set", set]);
     }
     let mut service = Service::start(limited.current_dir(&folder).env_clear());
-    let told = service.wait_for_line("output down");
-    assert!(told.contains("output=json_file reason=\"File too large (os error 27)\""), "{told}");
+    let logged = service.wait_for_line("output down");
+    assert!(logged.contains("output=json_file reason=\"File too large (os error 27)\""), "{logged}");
     assert!(!folder.path().join("house_status.json").exists(), "a partial file is visible");
     let process = service.id().to_string();
     assert!(Command::new(tool).args(["--pid", &process, unlimited]).status().unwrap().success());

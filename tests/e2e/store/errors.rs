@@ -212,9 +212,9 @@ mod server {
             for id in connections(&shared, "idle") {
                 shared.run(&format!("KILL {id}"));
             }
-            let begun = Instant::now();
+            let start = Instant::now();
             while !connections(&shared, "idle").is_empty() {
-                assert!(begun.elapsed() < Duration::from_secs(20), "the server keeps it");
+                assert!(start.elapsed() < Duration::from_secs(20), "the server keeps it");
             }
         }
         store.insert(&[one(0), one(3)]).unwrap();
@@ -285,16 +285,16 @@ mod server {
             proxy.hold(Direction::FromServer);
             let sent = proxy.sent();
             let waits = std::thread::spawn(move || store.insert(&[one(100 + n)]));
-            let begun = Instant::now();
+            let start = Instant::now();
             while proxy.sent() == sent {
-                assert!(begun.elapsed() < Duration::from_secs(20), "nothing is sent");
+                assert!(start.elapsed() < Duration::from_secs(20), "nothing is sent");
                 std::thread::yield_now();
             }
             assert!(!waits.is_finished());
             assert_eq!(abort.abort(), 1);
             let error = waits.join().unwrap().unwrap_err();
             assert_eq!(error.class(), ErrorClass::Outside, "{error}");
-            assert!(begun.elapsed() < Duration::from_secs(20), "it waited for TCP");
+            assert!(start.elapsed() < Duration::from_secs(20), "it waited for TCP");
             proxy.cut();
             proxy.hold(None);
         }

@@ -81,9 +81,9 @@ fn count(server: &MariaDbServer, query: &str) -> Option<u64> {
 
 #[track_caller]
 fn until(what: &str, service: &mut Service, mut condition: impl FnMut(&mut Service) -> bool) {
-    let begun = Instant::now();
+    let start = Instant::now();
     while !condition(service) {
-        assert!(begun.elapsed() < LONG, "not in time: {what}\n{}", service.log().join("\n"));
+        assert!(start.elapsed() < LONG, "not in time: {what}\n{}", service.log().join("\n"));
         thread::sleep(LOOK);
     }
 }
@@ -322,8 +322,8 @@ fn a_service_killed_dozens_of_times_has_stored_what_it_published() {
     }
     assert!(all.len() > LIVES, "{} sweeps in {LIVES} lives", all.len());
     service.restart();
-    let begun = service.status();
-    service.wait("a last life", |status| (Some(status) == begun.as_ref()).then(|| "none yet".to_owned()));
+    let initial = service.status();
+    service.wait("the last process", |status| (Some(status) == initial.as_ref()).then(|| "none yet".to_owned()));
     bank.unplug();
     service.wait_for_log(&["link lost"]);
     let newest = shown(&service);

@@ -468,9 +468,9 @@ fn inserting(backend: &Backend) -> Vec<i64> {
 
 #[track_caller]
 fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = std::time::Instant::now();
+    let start = std::time::Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "not in time: {what}");
+        assert!(start.elapsed() < std::time::Duration::from_secs(20), "not in time: {what}");
         std::thread::yield_now();
     }
 }

@@ -115,7 +115,7 @@ fn ask_all(
     dialects: &[Dialect],
     ask: impl Fn(Dialect, u64) -> DamageStats + Clone + Send + 'static,
 ) -> DamageStats {
-    let begun = Instant::now();
+    let start = Instant::now();
     let banks: Vec<_> = (1..)
         .zip(dialects)
         .map(|(seed, dialect)| {
@@ -126,7 +126,7 @@ fn ask_all(
     let mut all = DamageStats::default();
     banks.into_iter().for_each(|bank| all.add(bank.join().expect("the polling thread panicked")));
     // Not by `eprintln`, which the test harness hides.
-    let _ = writeln!(io::stderr(), "{all}in {:.1} s", begun.elapsed().as_secs_f64());
+    let _ = writeln!(io::stderr(), "{all}in {:.1} s", start.elapsed().as_secs_f64());
     all
 }
 

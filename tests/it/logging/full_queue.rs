@@ -1,4 +1,4 @@
-//! A log that can't be written, here to a pipe that nobody reads, makes nobody wait and hides nothing.
+//! A log that can't be written (here an unread pipe) blocks no caller and counts the lost lines.
 #![cfg(unix)]
 
 use std::fs::File;
@@ -25,7 +25,7 @@ fn a_full_queue_never_blocks_and_lost_lines_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("log");
     make_pipe(&pipe);
-    // Opened without blocking, so that the log finds a reader.
+    // Opened without blocking, so that the logger can open the pipe.
     let reader =
         File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&pipe).unwrap();
     let target = LogConfig {
@@ -42,7 +42,7 @@ fn a_full_queue_never_blocks_and_lost_lines_are_counted() {
     let dropped = guard.control().dropped();
     assert!(dropped > 0);
 
-    // From here on somebody reads: what waited comes out, with the number of lines that did not.
+    // Reading the pipe yields the queued lines and the number of dropped ones.
     let all = thread::spawn(move || {
         let mut blocking = File::open(&pipe).unwrap();
         drop(reader);
@@ -53,12 +53,12 @@ fn a_full_queue_never_blocks_and_lost_lines_are_counted() {
     drop(guard);
     drop(log);
     let text = all.join().unwrap();
-    let told: u64 = text
+    let reported: u64 = text
         .lines()
         .filter_map(|line| line.split_once("WARN  log lines dropped lines="))
         .map(|(_, n)| n.parse::<u64>().unwrap())
         .sum();
-    assert_eq!(told, dropped);
+    assert_eq!(reported, dropped);
     assert_eq!(
         text.lines().filter(|line| line.contains(" INFO  tick ")).count() as u64 + dropped,
         LINES as u64

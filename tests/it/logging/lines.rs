@@ -1,4 +1,4 @@
-//! What reaches the log, from the call to the file: the lines are a promise to whoever reads them by machine.
+//! Log lines from the call to the file. Their format is stable, since programs parse them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn target(file: &Path) -> LogConfig {
     }
 }
 
-/// The lines without their times, each of which must be one.
+/// The lines without their timestamps, which must be valid.
 fn untimed(path: &Path) -> Vec<String> {
     let lines = fs::read_to_string(path).unwrap();
     lines
@@ -204,12 +204,12 @@ fn a_full_disk_sends_the_lines_to_standard_error() {
     }
     let child = own_process::rerun_command(TEST).env(CHILD, "1").output().unwrap();
     let stderr = String::from_utf8(child.stderr).unwrap();
-    let said: Vec<&str> =
+    let lines: Vec<&str> =
         stderr.lines().filter_map(|line| line.split_once("Z ").map(|(_, rest)| rest)).collect();
-    assert_eq!(said.len(), 3, "{stderr}");
+    assert_eq!(lines.len(), 3, "{stderr}");
     assert!(
-        said[0].starts_with("ERROR log file unavailable file=/dev/full reason=\"No space left"),
+        lines[0].starts_with("ERROR log file unavailable file=/dev/full reason=\"No space left"),
         "{stderr}"
     );
-    assert_eq!(said[1..], ["INFO  first", "INFO  second"]);
+    assert_eq!(lines[1..], ["INFO  first", "INFO  second"]);
 }

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use bankwatch::internals::model::place::Place as BatteryPlace;
+use bankwatch::internals::model::place::Place;
 use bankwatch::internals::model::reading::{BatteryReading, Presence, SweepKind};
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::model::units::Millivolts;
 use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::mqtt::publisher::{BankView, Publisher, REPEAT_AFTER};
 use support::model::{changed, report};
-use support::settings::Place;
+use support::settings::SettingsFixture;
 
 const FACTS: Duration = Duration::from_secs(900);
 
@@ -26,7 +26,7 @@ impl Harness {
             "[[bank]]\nname = \"pytes\"\nlink = \"/dev/ttyUSB0\"\n{bank}\n[mqtt]\nenabled = true\n\
              client_id = \"house\"\n{mqtt}"
         );
-        let settings = Place::with(&text).loaded().settings;
+        let settings = SettingsFixture::with(&text).loaded().settings;
         let view = |bank: &_| BankView { settings: Clone::clone(bank), facts_every: FACTS };
         let banks: Vec<_> = settings.banks.iter().map(view).collect();
         let start = Instant::now();
@@ -231,7 +231,7 @@ fn stack(kind: SweepKind) -> BankReport {
     changed(kind, |reading| {
         reading.stack = Some(reading.batteries[0].measured.clone());
         if kind == SweepKind::Summary {
-            reading.batteries = BatteryPlace::up_to(2).map(BatteryReading::empty).collect();
+            reading.batteries = Place::up_to(2).map(BatteryReading::empty).collect();
         }
     })
 }
@@ -560,7 +560,7 @@ fn shutdown_publishes_offline_for_everything() {
     let mut harness = Harness::settled("", "", &full());
     let last = harness.publisher.offline_messages();
     assert!(last.iter().all(|message| message.retained && message.payload == b"offline"));
-    let battery = |place| format!("bankwatch/pytes/battery/{}/status", BatteryPlace::new(place).unwrap());
+    let battery = |place| format!("bankwatch/pytes/battery/{}/status", Place::new(place).unwrap());
     let service = "bankwatch/service/harness/status";
     assert_eq!(topics(&last), [service, &battery(1), &battery(2), "bankwatch/pytes/status"]);
 }

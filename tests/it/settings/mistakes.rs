@@ -1,15 +1,15 @@
-//! Mistakes are told all at once, each with its place, and never with a secret.
+//! Configuration errors are reported all at once, each with its position, and never with a secret.
 
-use support::settings::Place;
+use support::settings::SettingsFixture;
 
 #[test]
 fn all_errors_of_a_file_are_reported_with_their_lines() {
-    let place = Place::with(
+    let fixture = SettingsFixture::with(
         "[[bank]]\nname = \"my bank\"\nbaud = 115201\n\n[mqtt]\npasword = \"hunter2\"\ninterval = \"10s\"\nenabled = \"yes\"\n",
     );
-    let mistakes = place.mistakes();
+    let errors = fixture.errors();
     assert_eq!(
-        mistakes,
+        errors,
         [
             "bankwatch.toml:2: bank.1.name: expected letters, digits, _ and - only; found \"my bank\"",
             "bankwatch.toml:3: bank.1.baud: expected one of 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, \
@@ -19,46 +19,46 @@ fn all_errors_of_a_file_are_reported_with_their_lines() {
             "bankwatch.toml:8: mqtt.enabled: expected true or false; found \"yes\"",
         ]
     );
-    let text = place.load().expect_err("mistakes").to_string();
+    let text = fixture.load().expect_err("errors").to_string();
     assert!(text.starts_with("5 configuration errors:\n- bankwatch.toml:2: "), "{text}");
 }
 
 #[test]
 fn errors_of_different_layers_are_reported_together() {
-    let place = Place::with("htttp = 1\n")
+    let fixture = SettingsFixture::with("htttp = 1\n")
         .file("options.json", r#"{"log": {"level": "loud"}}"#)
         .variable("BANKWATCH_HTTP__LISTEN", "everywhere")
         .argument("bank.interval=soon")
         .argument("mqtt.url")
         .argument("mqt.url=x");
-    let mistakes = place.mistakes();
-    let begins = |at: usize, text: &str| assert!(mistakes[at].starts_with(text), "{:?}", mistakes[at]);
-    begins(0, "bankwatch.toml:1: htttp: unknown setting; did you mean http?");
-    assert!(mistakes[1].contains("options.json: log.level: expected one of \"error\", "), "{}", mistakes[1]);
-    begins(2, "variable BANKWATCH_HTTP__LISTEN: http.listen: expected an address and port");
-    begins(3, "command line: bank.1.interval: expected a duration such as");
-    begins(4, "command line: expected NAME=VALUE");
-    begins(5, "command line: mqt.url: unknown setting; did you mean mqtt?");
-    assert_eq!(mistakes.len(), 6);
+    let errors = fixture.errors();
+    let assert_starts = |at: usize, text: &str| assert!(errors[at].starts_with(text), "{:?}", errors[at]);
+    assert_starts(0, "bankwatch.toml:1: htttp: unknown setting; did you mean http?");
+    assert!(errors[1].contains("options.json: log.level: expected one of \"error\", "), "{}", errors[1]);
+    assert_starts(2, "variable BANKWATCH_HTTP__LISTEN: http.listen: expected an address and port");
+    assert_starts(3, "command line: bank.1.interval: expected a duration such as");
+    assert_starts(4, "command line: expected NAME=VALUE");
+    assert_starts(5, "command line: mqt.url: unknown setting; did you mean mqtt?");
+    assert_eq!(errors.len(), 6);
 }
 
 #[test]
 fn a_syntax_error_is_reported_with_its_position_but_not_its_text() {
-    let mistakes = Place::with("[[bank]]\n[mqtt]\npassword = hunter2\n").mistakes();
-    assert!(mistakes[0].starts_with("bankwatch.toml:3:12: "), "{mistakes:?}");
-    assert!(!mistakes[0].contains("hunter2"), "{mistakes:?}");
-    let mistakes = Place::with("").file("options.json", "{").mistakes();
-    assert!(mistakes[0].contains("line 1 column 1"), "{mistakes:?}");
+    let errors = SettingsFixture::with("[[bank]]\n[mqtt]\npassword = hunter2\n").errors();
+    assert!(errors[0].starts_with("bankwatch.toml:3:12: "), "{errors:?}");
+    assert!(!errors[0].contains("hunter2"), "{errors:?}");
+    let errors = SettingsFixture::with("").file("options.json", "{").errors();
+    assert!(errors[0].contains("line 1 column 1"), "{errors:?}");
 }
 
 #[test]
 fn wrong_value_types_are_reported_in_toml_terms() {
-    let mistakes = Place::with(
+    let errors = SettingsFixture::with(
         "log = 1\n[bank]\nname = \"x\"\n[[mqtt]]\n[http]\nlisten = [1]\n[events]\nfile = 2026-11-22\n",
     )
-    .mistakes();
+    .errors();
     assert_eq!(
-        mistakes,
+        errors,
         [
             "bankwatch.toml:1: log: expected a section [log]; found something else",
             "bankwatch.toml:2: bank: expected [[bank]] in double brackets; found [bank]",
@@ -97,27 +97,27 @@ fn every_kind_of_value_is_checked() {
         ("http.listen=8080", "\"8080\""),
         ("log.max_files=-1", "the number -1"),
     ] {
-        let mistakes = Place::with("[[bank]]\n").argument(setting).mistakes();
-        assert_eq!(mistakes.len(), 1, "{setting}: {mistakes:?}");
-        assert!(mistakes[0].ends_with(&format!("; found {found}")), "{setting}: {mistakes:?}");
+        let errors = SettingsFixture::with("[[bank]]\n").argument(setting).errors();
+        assert_eq!(errors.len(), 1, "{setting}: {errors:?}");
+        assert!(errors[0].ends_with(&format!("; found {found}")), "{setting}: {errors:?}");
     }
 }
 
 #[test]
 fn zero_means_off_where_that_is_defined() {
-    let place = Place::with("[[bank]]\nsummary_interval = \"0s\"\n[mqtt]\npublish_interval = \"0s\"\n");
-    let settings = place.loaded().settings;
+    let fixture = SettingsFixture::with("[[bank]]\nsummary_interval = \"0s\"\n[mqtt]\npublish_interval = \"0s\"\n");
+    let settings = fixture.loaded().settings;
     assert!(settings.banks[0].summary_interval.is_zero() && settings.mqtt.publish_interval.is_zero());
 }
 
 #[test]
 fn settings_that_exclude_each_other_are_conflicts() {
-    let place = Place::with(
+    let fixture = SettingsFixture::with(
         "[[bank]]\n[[bank]]\n[database]\nlegacy_table = true\n[mqtt]\nclient_cert_file = \"a\"\nstate_topic = \"house\"\n\
          expire_after = \"20s\"\n",
     );
     assert_eq!(
-        place.mistakes(),
+        fixture.errors(),
         [
             "bank.2.name: bank 1 is named \"pytes\" as well; bank names must be unique",
             "bank.2.link: bank 1 has the link \"/dev/ttyUSB0\" as well; each bank needs its own link",
@@ -133,28 +133,28 @@ fn settings_that_exclude_each_other_are_conflicts() {
 
 #[test]
 fn an_invalid_setting_is_not_reported_as_a_conflict_too() {
-    let place = Place::with("[[bank]]\n[[bank]]\nname = \"a b\"\nlink = \"/dev/ttyUSB1\"\n");
-    assert_eq!(place.mistakes().len(), 1, "{:?}", place.mistakes());
+    let fixture = SettingsFixture::with("[[bank]]\n[[bank]]\nname = \"a b\"\nlink = \"/dev/ttyUSB1\"\n");
+    assert_eq!(fixture.errors().len(), 1, "{:?}", fixture.errors());
 }
 
 #[test]
 fn one_setting_given_in_two_ways_is_an_error() {
-    let place = Place::with("[mqtt]\npassword = \"hunter2\"\npassword_file = \"p\"\n").file("p", "hunter2");
-    assert_eq!(place.mistakes(), ["bankwatch.toml:3: mqtt.password: set twice; also in bankwatch.toml:2"]);
+    let fixture = SettingsFixture::with("[mqtt]\npassword = \"hunter2\"\npassword_file = \"p\"\n").file("p", "hunter2");
+    assert_eq!(fixture.errors(), ["bankwatch.toml:3: mqtt.password: set twice; also in bankwatch.toml:2"]);
 }
 
 #[test]
 fn a_missing_secret_file_is_reported_with_its_path() {
-    let mistakes = Place::with("[mqtt]\npassword_file = \"gone\"\n").mistakes();
-    assert!(mistakes[0].starts_with("bankwatch.toml:2: mqtt.password_file: can't read "), "{mistakes:?}");
+    let errors = SettingsFixture::with("[mqtt]\npassword_file = \"gone\"\n").errors();
+    assert!(errors[0].starts_with("bankwatch.toml:2: mqtt.password_file: can't read "), "{errors:?}");
 }
 
 #[test]
 fn secrets_never_appear_in_errors_or_debug_output() {
-    let wrong = Place::with("[mqtt]\npassword = 424242\n[database]\nurl = \"mysql://me:hunter2@host/db\"\n")
+    let wrong = SettingsFixture::with("[mqtt]\npassword = 424242\n[database]\nurl = \"mysql://me:hunter2@host/db\"\n")
         .variable("BANKWATCH_MQTT__URL", "mqtt://me:hunter2@broker");
-    let error = wrong.load().expect_err("mistakes");
-    let right = Place::with("[[bank]]\n[mqtt]\npassword = \"hunter2\"\n")
+    let error = wrong.load().expect_err("errors");
+    let right = SettingsFixture::with("[[bank]]\n[mqtt]\npassword = \"hunter2\"\n")
         .variable("BANKWATCH_DATABASE__PASSWORD", "hunter2");
     for text in [
         error.to_string(),

@@ -1,4 +1,4 @@
-//! The predecessor's `pytes_serial.cfg` works as it is.
+//! An existing `pytes_serial.cfg` works unchanged.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use bankwatch::internals::settings::{
 };
 use proptest::prelude::{prop_assert, proptest};
 use secrecy::ExposeSecret;
-use support::settings::Place;
+use support::settings::SettingsFixture;
 
 const FILE: &str = "pytes_serial.cfg";
 
@@ -59,18 +59,18 @@ cells_monitoring      = true
 monitoring_level      = high
 ";
 
-fn place(text: &str) -> Place {
-    Place::default().file(FILE, text).config(FILE)
+fn fixture(text: &str) -> SettingsFixture {
+    SettingsFixture::default().file(FILE, text).config(FILE)
 }
 
 fn settings(text: &str) -> Settings {
-    place(text).loaded().settings
+    fixture(text).loaded().settings
 }
 
 #[test]
-fn every_option_becomes_its_setting() {
-    let place = place(WHOLE).file("events_config.json", "{}");
-    let loaded = place.loaded();
+fn every_option_is_converted() {
+    let fixture = fixture(WHOLE).file("events_config.json", "{}");
+    let loaded = fixture.loaded();
     assert_eq!(loaded.warnings, Vec::<String>::new());
     let settings = loaded.settings;
     let bank = &settings.banks[0];
@@ -96,12 +96,12 @@ fn every_option_becomes_its_setting() {
 
     assert!(settings.events.enabled && !settings.events.cells);
     assert_eq!(settings.events.level, EventLevel::Info);
-    assert_eq!(settings.events.catalogue, Some(place.path("events_config.json")));
+    assert_eq!(settings.events.catalogue, Some(fixture.path("events_config.json")));
     assert_eq!(
         (settings.log.level, settings.log.max_size_kb, settings.log.max_files),
         (LogLevel::Info, 6000, 2)
     );
-    assert_eq!(settings.log.file, Some(place.path("./pytes_serial.log")));
+    assert_eq!(settings.log.file, Some(fixture.path("./pytes_serial.log")));
     assert!(settings.http.enabled && settings.http.listen.ip().is_loopback());
 }
 
@@ -125,12 +125,12 @@ fn disabled_sections_are_off_and_their_examples_are_not_read() {
 }
 
 #[test]
-fn blanks_mean_what_they_meant() {
+fn empty_values_mean_the_same_as_in_pytes_serial() {
     let text =
         "[general]\noutput_path =\n[battery_info]\nmanufacturer =\nmodel:\n[serial]\nreading_freq = 0.5\n";
-    let place = place(text);
-    let settings = place.loaded().settings;
-    assert_eq!(settings.json_file.directory, place.path("."));
+    let fixture = fixture(text);
+    let settings = fixture.loaded().settings;
+    assert_eq!(settings.json_file.directory, fixture.path("."));
     assert_eq!((&settings.banks[0].manufacturer, &settings.banks[0].model), (&AutoOr::Auto, &AutoOr::Auto));
     assert_eq!(settings.banks[0].interval, Duration::from_millis(500));
 }
@@ -166,8 +166,8 @@ fn errors_name_line_and_option_but_no_secrets() {
     let text = "stray = 1\n[serial]\nserial_baudrate = fast\nserial_baudrate = slow\nhunter2\nreading_freq = often\n\
                 [battery_info]\ndev_name = mybank\npowers = 40\n[Maria DB connection]\nSQL_active = true\n\
                 password = %(hunter2)s\nhost = a b\ndb_port = no\n[MQTT]\nMQTT_active = true\nMQTT_user = x\n";
-    let place = place(text);
-    let mistakes = place.mistakes();
+    let fixture = fixture(text);
+    let errors = fixture.errors();
     for expected in [
         "pytes_serial.cfg:1: expected a section header such as [serial] before it",
         "pytes_serial.cfg:3 ([serial] serial_baudrate): bank.1.baud: expected one of ",
@@ -179,16 +179,16 @@ fn errors_name_line_and_option_but_no_secrets() {
         "pytes_serial.cfg:13 ([Maria DB connection] host): database.url: expected sqlite:FILE or mysql:",
         "pytes_serial.cfg:14 ([Maria DB connection] db_port): expected a whole number from 1 to 65535; found \"no\"",
     ] {
-        assert!(mistakes.iter().any(|mistake| mistake.starts_with(expected)), "{expected}\n{mistakes:#?}");
+        assert!(errors.iter().any(|error| error.starts_with(expected)), "{expected}\n{errors:#?}");
     }
-    assert_eq!(mistakes.len(), 9, "{mistakes:#?}");
-    let error = place.load().expect_err("mistakes");
+    assert_eq!(errors.len(), 9, "{errors:#?}");
+    let error = fixture.load().expect_err("errors");
     assert!(!error.to_string().contains("hunter2"), "{error}");
     assert_eq!(error.warnings, ["pytes_serial.cfg:17 ([MQTT] mqtt_user): is not used"]);
 }
 
-/// What a file of a generation says, and what it has to become: events, cells beside them, their level; cells; the
-/// numbers of batteries and cells; warnings.
+/// A file of one generation and the expected import: events with cells and level; cell level; numbers of batteries and
+/// cells; warnings.
 type Generation<'a> = (&'a str, (bool, bool, EventLevel), CellLevel, (Option<u8>, Option<u8>), &'a [&'a str]);
 
 #[test]
@@ -198,7 +198,7 @@ fn files_of_every_generation_import_their_values() {
     const DEFAULT: (bool, bool, EventLevel) = (true, true, Warning);
     let dead = "pytes_serial.cfg:2 ([events] events_monitoring): is not used; the newer [events_monitoring] events_monitoring is";
     let generations: &[Generation] = &[
-        // 0.2 to 0.4: no section of batteries, none of events.
+        // 0.2 to 0.4: no section for batteries or events.
         (
             "[general]\npowers = 3\n[MQTT]\nMQTT_active = true\nMQTT_broker = b\n",
             DEFAULT,
@@ -206,7 +206,7 @@ fn files_of_every_generation_import_their_values() {
             (Some(3), None),
             &[],
         ),
-        // 0.5 and 0.6: the number of cells is among the events.
+        // 0.5 and 0.6: the number of cells is in the events section.
         (
             "[general]\npowers = 2\n[events]\nevents_monitoring = false\ncells = 15\ncells_details = true\n\
              cells_details_level = info\n",
@@ -215,7 +215,7 @@ fn files_of_every_generation_import_their_values() {
             (Some(2), Some(15)),
             &[],
         ),
-        // 0.7.0 to 0.7.4: cells are monitored, or not.
+        // 0.7.0 to 0.7.4: cell monitoring is on or off.
         (
             "[battery_info]\npowers = 4\ncells = 16\n[events]\nevents_monitoring = true\ncells_monitoring = false\n\
              cells_details = false\ncells_details_level = WARNING\n",
@@ -241,7 +241,7 @@ fn files_of_every_generation_import_their_values() {
             (None, None),
             &[],
         ),
-        // An old section that stayed when the new one came.
+        // An old section kept next to the new one.
         (
             "[events]\nevents_monitoring = false\n[events_monitoring]\nevents_monitoring = true\n",
             DEFAULT,
@@ -249,7 +249,7 @@ fn files_of_every_generation_import_their_values() {
             (None, None),
             &[dead],
         ),
-        // 1.0.0 to 2.0.0: none of events.
+        // 1.0.0 to 2.0.0: no events section.
         (
             "[cells_monitoring]\ncells_monitoring = true\nmonitoring_level = high\n",
             DEFAULT,
@@ -260,7 +260,7 @@ fn files_of_every_generation_import_their_values() {
         ("[cells_monitoring]\ncells_monitoring = true\n", DEFAULT, Medium, (None, None), &[]),
     ];
     for (text, events, cells, expected, warnings) in generations {
-        let loaded = place(&format!("{text}[serial]\nserial_port = /dev/ttyUSB0\n")).loaded();
+        let loaded = fixture(&format!("{text}[serial]\nserial_port = /dev/ttyUSB0\n")).loaded();
         let (settings, bank) = (&loaded.settings.events, &loaded.settings.banks[0]);
         assert_eq!((settings.enabled, settings.cells, settings.level), *events, "{text}");
         assert_eq!(bank.cells, *cells, "{text}");
@@ -281,7 +281,7 @@ fn a_name_invalid_in_topics_is_changed_with_a_warning() {
         ("two\n lines", "two_lines"),
         ("_-", "_-"),
     ] {
-        let loaded = place(&format!("[battery_info]\ndev_name = {old}\n")).loaded();
+        let loaded = fixture(&format!("[battery_info]\ndev_name = {old}\n")).loaded();
         assert_eq!(loaded.settings.banks[0].name, new, "{old}");
         let warned = loaded.warnings.iter().filter(|warning| {
             let old = old.replace("\n ", "\n");
@@ -293,17 +293,17 @@ fn a_name_invalid_in_topics_is_changed_with_a_warning() {
     }
     for nothing in ["", "öäü", "+ #"] {
         let loaded =
-            place(&format!("[battery_info]\ndev_name = {nothing}\n[serial]\nserial_baudrate = 9600\n"))
+            fixture(&format!("[battery_info]\ndev_name = {nothing}\n[serial]\nserial_baudrate = 9600\n"))
                 .loaded();
         assert_eq!(loaded.settings.banks[0].name, "pytes", "{nothing}");
         assert!(loaded.warnings[0].contains("has the default name"), "{:?}", loaded.warnings);
     }
-    // Another bank that has the name already.
-    let place = place("[battery_info]\ndev_name = my bank\n")
+    // Another bank already has the name.
+    let fixture = fixture("[battery_info]\ndev_name = my bank\n")
         .variable("BANKWATCH_BANK__2__NAME", "my_bank")
         .variable("BANKWATCH_BANK__2__LINK", "/dev/ttyUSB1");
     assert_eq!(
-        place.mistakes(),
+        fixture.errors(),
         [
             "variable BANKWATCH_BANK__2__NAME: bank.2.name: bank 1 is named \"my_bank\" as well; bank names must be unique"
         ]
@@ -312,36 +312,36 @@ fn a_name_invalid_in_topics_is_changed_with_a_warning() {
 
 #[test]
 fn an_existing_catalogue_in_any_form_is_named() {
-    let place = place("");
-    std::fs::create_dir(place.path("events_config.json")).expect("a folder");
-    assert_eq!(place.loaded().settings.events.catalogue, Some(place.path("events_config.json")));
+    let fixture = fixture("");
+    std::fs::create_dir(fixture.path("events_config.json")).expect("a folder");
+    assert_eq!(fixture.loaded().settings.events.catalogue, Some(fixture.path("events_config.json")));
 }
 
 #[test]
 fn it_is_recognized_by_its_sections_under_any_name() {
-    let place = Place::default().file("settings.txt", WHOLE).config("settings.txt");
-    assert_eq!(place.loaded().settings.banks[0].link, "/dev/ttyUSB3");
+    let fixture = SettingsFixture::default().file("settings.txt", WHOLE).config("settings.txt");
+    assert_eq!(fixture.loaded().settings.banks[0].link, "/dev/ttyUSB3");
 }
 
 #[test]
 fn variables_override_it_like_any_file() {
-    let place = place(WHOLE).variable("BANKWATCH_BANK__LINK", "tcp://bridge:23");
-    assert_eq!(place.loaded().settings.banks[0].link, "tcp://bridge:23");
+    let fixture = fixture(WHOLE).variable("BANKWATCH_BANK__LINK", "tcp://bridge:23");
+    assert_eq!(fixture.loaded().settings.banks[0].link, "tcp://bridge:23");
 }
 
 proptest! {
     #[test]
     fn no_input_makes_its_parser_panic(text in "(\\[[a-z_]{0,3}|serial|[Mm]aria DB connection|MQTT|=|:|%|%\\(|;|#|\\]|[ \t]|\n|\r|\\PC){0,60}") {
         let text = format!("{text}\n[cells_monitoring]\n");
-        let place = place(&text);
-        let _ = load(&place.sources);
+        let fixture = fixture(&text);
+        let _ = load(&fixture.sources);
     }
 
     #[test]
     fn any_single_line_password_is_imported_unchanged(password in "[!-~][ -~]{0,20}[!-~]") {
         let text = format!("[MQTT]\nMQTT_active = true\nMQTT_password = {}\n", password.replace('%', "%%"));
-        let place = place(&text);
-        let loaded = load(&Sources::only(FILE.into(), place.folder().to_owned()));
+        let fixture = fixture(&text);
+        let loaded = load(&Sources::only(FILE.into(), fixture.folder().to_owned()));
         prop_assert!(loaded.is_ok_and(|loaded| loaded.settings.mqtt.password.expose_secret() == password));
     }
 }

@@ -1,11 +1,11 @@
-//! The shipped `config/bankwatch.toml` says what the code does.
+//! The shipped `config/bankwatch.toml` matches the code.
 
 use bankwatch::internals::settings::{
     key::SettingDef,
     render::{self, RenderStyle},
     sections::SECTIONS,
 };
-use support::settings::Place;
+use support::settings::SettingsFixture;
 
 const SHIPPED: &str = include_str!("../../../config/bankwatch.toml");
 
@@ -32,7 +32,7 @@ fn keys() -> impl Iterator<Item = &'static SettingDef> {
 
 #[test]
 fn the_shipped_file_loads_unchanged() {
-    let loaded = Place::with(SHIPPED).loaded();
+    let loaded = SettingsFixture::with(SHIPPED).loaded();
     assert_eq!(loaded.warnings, Vec::<String>::new());
     assert!(loaded.require_bank().is_ok());
 }
@@ -50,10 +50,10 @@ fn the_shipped_file_lists_each_key_with_default_and_reason() {
         })
         .collect();
     let from_the_file: Vec<_> = written().into_iter().map(|row| row.map(str::to_owned)).collect();
-    similar(&from_the_table, &from_the_file);
+    assert_equal_rows(&from_the_table, &from_the_file);
 }
 
-fn similar(expected: &[[String; 4]], found: &[[String; 4]]) {
+fn assert_equal_rows(expected: &[[String; 4]], found: &[[String; 4]]) {
     for (expected, found) in expected.iter().zip(found) {
         assert_eq!(expected, found);
     }
@@ -62,10 +62,10 @@ fn similar(expected: &[[String; 4]], found: &[[String; 4]]) {
 
 #[test]
 fn the_shipped_file_changes_nothing() {
-    let shown = |place: Place| {
+    let shown = |fixture: SettingsFixture| {
         let mut text = Vec::new();
-        render::toml(&place.loaded().layers, RenderStyle::Effective, &mut text).expect("a vector takes all");
+        render::toml(&fixture.loaded().layers, RenderStyle::Effective, &mut text).expect("writing to a vector");
         String::from_utf8(text).expect("TOML is UTF-8")
     };
-    assert_eq!(shown(Place::with(SHIPPED)), shown(Place::with("[[bank]]\n")));
+    assert_eq!(shown(SettingsFixture::with(SHIPPED)), shown(SettingsFixture::with("[[bank]]\n")));
 }

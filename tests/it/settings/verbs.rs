@@ -6,14 +6,14 @@ use bankwatch::internals::{
 };
 use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret;
-use support::settings::Place;
+use support::settings::SettingsFixture;
 
-const WRONG_SETTINGS: u8 = 78;
+const EXIT_CONFIG: u8 = 78;
 
-/// What a verb said: standard output, standard error, exit code.
-fn run(place: &Place, verb: &ConfigCommand) -> (String, String, u8) {
+/// Runs a subcommand; returns standard output, standard error and exit code.
+fn run(fixture: &SettingsFixture, verb: &ConfigCommand) -> (String, String, u8) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = config::run(verb, place.sources.clone(), &mut out, &mut err).expect("vectors take all");
+    let code = config::run(verb, fixture.sources.clone(), &mut out, &mut err).expect("writing to vectors");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (text(out), text(err), code)
 }
@@ -28,8 +28,8 @@ fn show(origin: bool) -> ConfigCommand {
 
 #[test]
 fn check_reports_a_valid_configuration() {
-    let place = Place::with("[[bank]]\n").variable("BANKWATCH_NONSENSE", "1");
-    let (out, _, code) = run(&place, &check());
+    let fixture = SettingsFixture::with("[[bank]]\n").variable("BANKWATCH_NONSENSE", "1");
+    let (out, _, code) = run(&fixture, &check());
     assert_eq!(
         out,
         "warning: variable BANKWATCH_NONSENSE matches no setting\n\
@@ -38,7 +38,7 @@ fn check_reports_a_valid_configuration() {
     assert_eq!(code, 0);
 }
 
-/// Files whose differences are committed, and more than any real one has.
+/// Files with committed expected differences; they have more than any real file.
 const COMPARED: &[(&str, &str)] = &[
     (
         "everything",
@@ -62,7 +62,7 @@ const COMPARED: &[(&str, &str)] = &[
 fn check_lists_the_differences_from_pytes_serial_on_one_screen() {
     for (name, text) in COMPARED {
         let (out, _, code) =
-            run(&Place::default().file("pytes_serial.cfg", text).config("pytes_serial.cfg"), &check());
+            run(&SettingsFixture::default().file("pytes_serial.cfg", text).config("pytes_serial.cfg"), &check());
         assert_eq!(code, 0, "{out}");
         let lines: Vec<&str> = out.lines().filter(|line| !line.starts_with("warning: ")).collect();
         assert!(lines.len() <= 24, "{name}: {} lines", lines.len());
@@ -74,45 +74,45 @@ fn check_lists_the_differences_from_pytes_serial_on_one_screen() {
 
 #[test]
 fn check_reports_errors_as_its_result() {
-    let (out, err, code) = run(&Place::with("[[bank]]\nbaudd = 1\n"), &check());
+    let (out, err, code) = run(&SettingsFixture::with("[[bank]]\nbaudd = 1\n"), &check());
     assert!(
         out.contains("bankwatch.toml:2: bank.1.baudd: unknown setting; did you mean bank.baud?"),
         "{out}"
     );
-    assert_eq!((err.as_str(), code), ("", WRONG_SETTINGS));
+    assert_eq!((err.as_str(), code), ("", EXIT_CONFIG));
 }
 
 #[test]
 fn check_requires_a_bank() {
-    let (out, _, code) = run(&Place::with("[mqtt]\nenabled = true\n"), &check());
+    let (out, _, code) = run(&SettingsFixture::with("[mqtt]\nenabled = true\n"), &check());
     assert!(out.contains("no bank is configured (looked for [[bank]] in bankwatch.toml)"), "{out}");
-    assert_eq!(code, WRONG_SETTINGS);
+    assert_eq!(code, EXIT_CONFIG);
 }
 
 #[test]
 fn show_prints_toml_that_gives_the_same_settings() {
-    let place =
-        Place::with("data_dir = \"d\"\n[[bank]]\nmodel = \"a \\\"b\\\"\\\\\\u0007\"\n[log]\nmax_files = 3\n");
-    let (shown, _, code) = run(&place, &show(false));
+    let fixture =
+        SettingsFixture::with("data_dir = \"d\"\n[[bank]]\nmodel = \"a \\\"b\\\"\\\\\\u0007\"\n[log]\nmax_files = 3\n");
+    let (shown, _, code) = run(&fixture, &show(false));
     assert_eq!(code, 0);
-    let again = Place::with(&shown);
+    let again = SettingsFixture::with(&shown);
     let (shown_again, _, _) = run(&again, &show(false));
     assert_eq!(shown, shown_again);
-    // All of it is written, so a level of cells that was left at its default is a chosen one then.
+    // The output contains every key, so a default cell level becomes an explicit one.
     let chosen = |mut banks: Vec<BankSettings>| {
         banks.iter_mut().for_each(|bank| bank.cells_explicit = true);
         banks
     };
-    assert_eq!(chosen(place.loaded().settings.banks), chosen(again.loaded().settings.banks));
+    assert_eq!(chosen(fixture.loaded().settings.banks), chosen(again.loaded().settings.banks));
 }
 
 #[test]
 fn show_redacts_secrets_and_names_the_source_of_each_setting() {
-    let place = Place::with("[[bank]]\nbaud = 9600\n[mqtt]\npassword = \"hunter2\"\n")
+    let fixture = SettingsFixture::with("[[bank]]\nbaud = 9600\n[mqtt]\npassword = \"hunter2\"\n")
         .file("options.json", r#"{"http": {"enabled": false}}"#)
         .variable("BANKWATCH_LOG__LEVEL", "debug")
         .argument("bank.name=garage");
-    let (out, err, code) = run(&place, &show(true));
+    let (out, err, code) = run(&fixture, &show(true));
     assert_eq!((err.as_str(), code), ("", 0));
     assert!(!out.contains("hunter2"), "{out}");
     let line = |name: &str| out.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
@@ -130,15 +130,15 @@ fn show_redacts_secrets_and_names_the_source_of_each_setting() {
 
 #[test]
 fn show_refuses_invalid_settings() {
-    let (out, err, code) = run(&Place::with("x = 1\n"), &show(false));
-    assert_eq!((out.as_str(), code), ("", WRONG_SETTINGS));
+    let (out, err, code) = run(&SettingsFixture::with("x = 1\n"), &show(false));
+    assert_eq!((out.as_str(), code), ("", EXIT_CONFIG));
     assert!(err.contains("bankwatch.toml:1: x: unknown setting"), "{err}");
 }
 
-/// Everything in one text, passwords too, so that settings can be compared.
+/// All settings including passwords in one text, for comparison.
 fn all(mut settings: Settings) -> String {
     for bank in &mut settings.banks {
-        // The file of ours has no word for what the predecessor's merely expected.
+        // `bankwatch.toml` has no key for the expected counts of pytes_serial.cfg.
         bank.expected = None;
     }
     let secrets =
@@ -157,12 +157,12 @@ fn an_imported_file_gives_the_same_settings() {
         "[serial]\nreading_freq = 1\n[Maria DB connection]\nSQL_active = false\n[cells_monitoring]\ncells_monitoring = false\n",
     ];
     for text in texts {
-        let place = Place::default().file("pytes_serial.cfg", text).file("events_config.json", "{}");
-        let (toml, err, code) = run(&place, &ConfigCommand::Import { file: "pytes_serial.cfg".into() });
+        let fixture = SettingsFixture::default().file("pytes_serial.cfg", text).file("events_config.json", "{}");
+        let (toml, err, code) = run(&fixture, &ConfigCommand::Import { file: "pytes_serial.cfg".into() });
         assert_eq!((err.as_str(), code), ("", 0));
-        let place = place.file("bankwatch.toml", &toml);
-        let imported = place.loaded().settings;
-        let original = place.config("pytes_serial.cfg").loaded().settings;
+        let fixture = fixture.file("bankwatch.toml", &toml);
+        let imported = fixture.loaded().settings;
+        let original = fixture.config("pytes_serial.cfg").loaded().settings;
         assert_eq!(all(original), all(imported), "{toml}");
     }
 }
@@ -170,8 +170,8 @@ fn an_imported_file_gives_the_same_settings() {
 #[test]
 fn an_imported_file_documents_each_setting_and_adds_none() {
     let text = "[battery_info]\npowers = 4\ncells = 16\ndev_name = pytes\n";
-    let place = Place::default().file("a.cfg", text);
-    let (toml, _, _) = run(&place, &ConfigCommand::Import { file: "a.cfg".into() });
+    let fixture = SettingsFixture::default().file("a.cfg", text);
+    let (toml, _, _) = run(&fixture, &ConfigCommand::Import { file: "a.cfg".into() });
     assert_eq!(
         toml,
         "# Converted from a.cfg. Keys that are missing have their defaults.\n\
@@ -184,14 +184,14 @@ fn an_imported_file_documents_each_setting_and_adds_none() {
 #[test]
 fn import_refuses_files_that_are_not_pytes_serial() {
     for (name, text) in [("bankwatch.toml", "[[bank]]\n"), ("wrong.cfg", "[serial]\nserial_baudrate = 1\n")] {
-        let place = Place::default().file(name, text);
-        let (out, err, code) = run(&place, &ConfigCommand::Import { file: name.into() });
-        assert_eq!((out.as_str(), code), ("", WRONG_SETTINGS));
+        let fixture = SettingsFixture::default().file(name, text);
+        let (out, err, code) = run(&fixture, &ConfigCommand::Import { file: name.into() });
+        assert_eq!((out.as_str(), code), ("", EXIT_CONFIG));
         assert!(err.contains(name), "{err}");
     }
-    let (_, err, code) = run(&Place::default(), &ConfigCommand::Import { file: "gone.cfg".into() });
+    let (_, err, code) = run(&SettingsFixture::default(), &ConfigCommand::Import { file: "gone.cfg".into() });
     assert!(err.contains("gone.cfg: can't read "), "{err}");
-    assert_eq!(code, WRONG_SETTINGS);
+    assert_eq!(code, EXIT_CONFIG);
 }
 
 #[test]

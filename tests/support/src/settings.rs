@@ -1,18 +1,18 @@
-//! A place of its own for settings: nothing of the machine gets in.
+//! Settings in a temporary folder, isolated from the settings of the machine.
 
 use std::path::{Path, PathBuf};
 
 use bankwatch::internals::settings::{LoadedSettings, SettingsError, Sources, load};
 use tempfile::TempDir;
 
-/// A folder with files, and what surrounds a service in it.
-pub struct Place {
+/// A temporary folder with settings files, and the environment of a service started in it.
+pub struct SettingsFixture {
     folder: TempDir,
-    /// What the service would find.
+    /// The sources that the service would find.
     pub sources: Sources,
 }
 
-impl Default for Place {
+impl Default for SettingsFixture {
     fn default() -> Self {
         let folder = tempfile::tempdir().expect("a folder for temporary files");
         let sources = Sources {
@@ -25,8 +25,8 @@ impl Default for Place {
     }
 }
 
-impl Place {
-    /// A place with a `bankwatch.toml`.
+impl SettingsFixture {
+    /// Creates a folder with this `bankwatch.toml`.
     pub fn with(text: &str) -> Self {
         Self::default().file("bankwatch.toml", text)
     }
@@ -69,9 +69,9 @@ impl Place {
         self.load().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The mistakes, a text each.
-    pub fn mistakes(&self) -> Vec<String> {
-        let error = self.load().expect_err("mistakes");
+    /// The errors of loading, one text each.
+    pub fn errors(&self) -> Vec<String> {
+        let error = self.load().expect_err("errors");
         error.problems.iter().map(ToString::to_string).collect()
     }
 }
