@@ -323,7 +323,8 @@ fn a_service_killed_dozens_of_times_has_stored_what_it_published() {
     assert!(all.len() > LIVES, "{} sweeps in {LIVES} lives", all.len());
     service.restart();
     let initial = service.status();
-    service.wait("the last process", |status| (Some(status) == initial.as_ref()).then(|| "none yet".to_owned()));
+    service
+        .wait("the last process", |status| (Some(status) == initial.as_ref()).then(|| "none yet".to_owned()));
     bank.unplug();
     service.wait_for_log(&["link lost"]);
     let newest = shown(&service);

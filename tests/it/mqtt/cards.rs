@@ -25,7 +25,8 @@ fn named(text: &str) -> BTreeSet<String> {
 
 /// The ids of the entities that a new installation enables, for a bank called `pytes` of four batteries of 16 cells.
 fn enabled() -> BTreeSet<String> {
-    let settings = SettingsFixture::with("[[bank]]\nname = \"pytes\"\nlink = \"/dev/ttyUSB0\"").loaded().settings;
+    let settings =
+        SettingsFixture::with("[[bank]]\nname = \"pytes\"\nlink = \"/dev/ttyUSB0\"").loaded().settings;
     let (bank, topics) = (&settings.banks[0], Topics::new(&settings.mqtt));
     let report = model::report(SweepKind::Full, 4, 16);
     let document = StatusDocument::of(&report, &TimeZone::UTC);

@@ -25,7 +25,8 @@ fn an_unconfigured_bank_has_the_documented_defaults() {
 #[test]
 fn later_layers_win_key_by_key() {
     let layered = |layers: usize| {
-        let mut fixture = SettingsFixture::with("[[bank]]\nname = \"file\"\nbaud = 9600\n[mqtt]\nusername = \"file\"\n");
+        let mut fixture =
+            SettingsFixture::with("[[bank]]\nname = \"file\"\nbaud = 9600\n[mqtt]\nusername = \"file\"\n");
         if layers > 1 {
             fixture =
                 fixture.file("options.json", r#"{"bank": [{"name": "options"}], "mqtt": {"enabled": true}}"#);
@@ -46,8 +47,9 @@ fn later_layers_win_key_by_key() {
 
 #[test]
 fn a_cell_level_counts_as_chosen_even_if_it_is_the_default() {
-    let chosen =
-        |fixture: SettingsFixture| fixture.loaded().settings.banks.iter().map(|bank| bank.cells_explicit).collect();
+    let chosen = |fixture: SettingsFixture| {
+        fixture.loaded().settings.banks.iter().map(|bank| bank.cells_explicit).collect()
+    };
     let two = "[[bank]]\nname = \"a\"\n[[bank]]\nname = \"b\"\nlink = \"/dev/ttyUSB1\"\ncells = \"medium\"\n";
     let all: [(SettingsFixture, Vec<bool>); 4] = [
         (SettingsFixture::with(BANK), vec![false]),
@@ -63,8 +65,8 @@ fn a_cell_level_counts_as_chosen_even_if_it_is_the_default() {
 
 #[test]
 fn a_named_file_replaces_the_search_and_must_exist() {
-    let fixture =
-        SettingsFixture::with("[[bank]]\nname = \"here\"\n").file("etc/bankwatch.toml", "[[bank]]\nname = \"etc\"\n");
+    let fixture = SettingsFixture::with("[[bank]]\nname = \"here\"\n")
+        .file("etc/bankwatch.toml", "[[bank]]\nname = \"etc\"\n");
     assert_eq!(fixture.loaded().settings.banks[0].name, "here");
     let fixture = fixture.config("etc/bankwatch.toml");
     assert_eq!(fixture.loaded().settings.banks[0].name, "etc");
@@ -133,7 +135,8 @@ fn text_values_are_never_parsed_as_numbers() {
 
 #[test]
 fn an_unknown_variable_warns_with_the_nearest_name() {
-    let fixture = SettingsFixture::with(BANK).variable("BANKWATCH_MQTT__PASWORD", "x").variable("OTHER_THING", "1");
+    let fixture =
+        SettingsFixture::with(BANK).variable("BANKWATCH_MQTT__PASWORD", "x").variable("OTHER_THING", "1");
     assert_eq!(
         fixture.loaded().warnings,
         ["variable BANKWATCH_MQTT__PASWORD matches no setting; did you mean BANKWATCH_MQTT__PASSWORD?"]
@@ -234,8 +237,8 @@ fn a_world_readable_secret_file_warns_with_the_remedy() {
 
 #[test]
 fn an_empty_panel_option_is_ignored() {
-    let fixture =
-        SettingsFixture::with(BANK).file("options.json", r#"{"mqtt": {"username": null}, "bank": [{"baud": 9600}]}"#);
+    let fixture = SettingsFixture::with(BANK)
+        .file("options.json", r#"{"mqtt": {"username": null}, "bank": [{"baud": 9600}]}"#);
     let settings = fixture.loaded().settings;
     assert_eq!((settings.mqtt.username.as_str(), settings.banks[0].baud), ("", 9600));
 }

@@ -105,7 +105,8 @@ fn every_kind_of_value_is_checked() {
 
 #[test]
 fn zero_means_off_where_that_is_defined() {
-    let fixture = SettingsFixture::with("[[bank]]\nsummary_interval = \"0s\"\n[mqtt]\npublish_interval = \"0s\"\n");
+    let fixture =
+        SettingsFixture::with("[[bank]]\nsummary_interval = \"0s\"\n[mqtt]\npublish_interval = \"0s\"\n");
     let settings = fixture.loaded().settings;
     assert!(settings.banks[0].summary_interval.is_zero() && settings.mqtt.publish_interval.is_zero());
 }
@@ -139,7 +140,8 @@ fn an_invalid_setting_is_not_reported_as_a_conflict_too() {
 
 #[test]
 fn one_setting_given_in_two_ways_is_an_error() {
-    let fixture = SettingsFixture::with("[mqtt]\npassword = \"hunter2\"\npassword_file = \"p\"\n").file("p", "hunter2");
+    let fixture =
+        SettingsFixture::with("[mqtt]\npassword = \"hunter2\"\npassword_file = \"p\"\n").file("p", "hunter2");
     assert_eq!(fixture.errors(), ["bankwatch.toml:3: mqtt.password: set twice; also in bankwatch.toml:2"]);
 }
 
@@ -151,8 +153,10 @@ fn a_missing_secret_file_is_reported_with_its_path() {
 
 #[test]
 fn secrets_never_appear_in_errors_or_debug_output() {
-    let wrong = SettingsFixture::with("[mqtt]\npassword = 424242\n[database]\nurl = \"mysql://me:hunter2@host/db\"\n")
-        .variable("BANKWATCH_MQTT__URL", "mqtt://me:hunter2@broker");
+    let wrong = SettingsFixture::with(
+        "[mqtt]\npassword = 424242\n[database]\nurl = \"mysql://me:hunter2@host/db\"\n",
+    )
+    .variable("BANKWATCH_MQTT__URL", "mqtt://me:hunter2@broker");
     let error = wrong.load().expect_err("errors");
     let right = SettingsFixture::with("[[bank]]\n[mqtt]\npassword = \"hunter2\"\n")
         .variable("BANKWATCH_DATABASE__PASSWORD", "hunter2");

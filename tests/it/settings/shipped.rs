@@ -64,7 +64,8 @@ fn assert_equal_rows(expected: &[[String; 4]], found: &[[String; 4]]) {
 fn the_shipped_file_changes_nothing() {
     let shown = |fixture: SettingsFixture| {
         let mut text = Vec::new();
-        render::toml(&fixture.loaded().layers, RenderStyle::Effective, &mut text).expect("writing to a vector");
+        render::toml(&fixture.loaded().layers, RenderStyle::Effective, &mut text)
+            .expect("writing to a vector");
         String::from_utf8(text).expect("TOML is UTF-8")
     };
     assert_eq!(shown(SettingsFixture::with(SHIPPED)), shown(SettingsFixture::with("[[bank]]\n")));

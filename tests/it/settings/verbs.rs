@@ -61,8 +61,10 @@ const COMPARED: &[(&str, &str)] = &[
 #[test]
 fn check_lists_the_differences_from_pytes_serial_on_one_screen() {
     for (name, text) in COMPARED {
-        let (out, _, code) =
-            run(&SettingsFixture::default().file("pytes_serial.cfg", text).config("pytes_serial.cfg"), &check());
+        let (out, _, code) = run(
+            &SettingsFixture::default().file("pytes_serial.cfg", text).config("pytes_serial.cfg"),
+            &check(),
+        );
         assert_eq!(code, 0, "{out}");
         let lines: Vec<&str> = out.lines().filter(|line| !line.starts_with("warning: ")).collect();
         assert!(lines.len() <= 24, "{name}: {} lines", lines.len());
@@ -91,8 +93,9 @@ fn check_requires_a_bank() {
 
 #[test]
 fn show_prints_toml_that_gives_the_same_settings() {
-    let fixture =
-        SettingsFixture::with("data_dir = \"d\"\n[[bank]]\nmodel = \"a \\\"b\\\"\\\\\\u0007\"\n[log]\nmax_files = 3\n");
+    let fixture = SettingsFixture::with(
+        "data_dir = \"d\"\n[[bank]]\nmodel = \"a \\\"b\\\"\\\\\\u0007\"\n[log]\nmax_files = 3\n",
+    );
     let (shown, _, code) = run(&fixture, &show(false));
     assert_eq!(code, 0);
     let again = SettingsFixture::with(&shown);
@@ -157,7 +160,8 @@ fn an_imported_file_gives_the_same_settings() {
         "[serial]\nreading_freq = 1\n[Maria DB connection]\nSQL_active = false\n[cells_monitoring]\ncells_monitoring = false\n",
     ];
     for text in texts {
-        let fixture = SettingsFixture::default().file("pytes_serial.cfg", text).file("events_config.json", "{}");
+        let fixture =
+            SettingsFixture::default().file("pytes_serial.cfg", text).file("events_config.json", "{}");
         let (toml, err, code) = run(&fixture, &ConfigCommand::Import { file: "pytes_serial.cfg".into() });
         assert_eq!((err.as_str(), code), ("", 0));
         let fixture = fixture.file("bankwatch.toml", &toml);
