@@ -14,8 +14,8 @@ struct Difference {
 const DIFFERENCES: &[Difference] = &[
     Difference {
         applies: |_| true,
-        text: "- Batteries and cells are found by asking the console; `powers` and `cells`\n  \
-               only cause a warning where the bank differs.",
+        text: "- The numbers of batteries and cells are read from the console; `powers` and\n  \
+               `cells` only cause a warning if the bank differs.",
     },
     Difference {
         applies: |loaded| unusable_name(loaded).is_some(),
@@ -25,7 +25,7 @@ const DIFFERENCES: &[Difference] = &[
     Difference {
         applies: |loaded| loaded.settings.events.enabled && !loaded.layers.is_given(&["events", "enabled"]),
         text: "- Events are on because the file does not mention them; pytes_serial 1.0 and\n  \
-               later has none. To switch them off, add a section [events_monitoring]\n  \
+               later have none. To switch them off, add a section [events_monitoring]\n  \
                with events_monitoring = false.",
     },
     Difference {

@@ -74,17 +74,17 @@ pub const TOLERANCES: &[Tolerance] = &[
         (1_000, 4_095),
         "a load step of 50 A changes a cell of 0.5 mOhm by 25 mV; 4095 is a dead chip",
     ),
-    row(SampleKind::CellVoltageHigh, (15.0, 5.0), (1_000, 4_095), "as the lowest cell"),
+    row(SampleKind::CellVoltageHigh, (15.0, 5.0), (1_000, 4_095), "as for the lowest cell"),
     row(
         SampleKind::CellTemperatureLow,
         (1_500.0, 50.0),
         (-40_000, 100_000),
         "sensors report whole degrees on old boards",
     ),
-    row(SampleKind::CellTemperatureHigh, (1_500.0, 50.0), (-40_000, 100_000), "as the coldest cell"),
-    row(SampleKind::CellVoltage, (15.0, 5.0), (1_000, 4_095), "as the lowest cell"),
-    row(SampleKind::CellTemperature, (1_500.0, 50.0), (-40_000, 100_000), "as the coldest cell"),
-    row(SampleKind::CellSoc, (1.0, 0.1), (0, 110), "as the battery's"),
+    row(SampleKind::CellTemperatureHigh, (1_500.0, 50.0), (-40_000, 100_000), "as for the coldest cell"),
+    row(SampleKind::CellVoltage, (15.0, 5.0), (1_000, 4_095), "as for the lowest cell"),
+    row(SampleKind::CellTemperature, (1_500.0, 50.0), (-40_000, 100_000), "as for the coldest cell"),
+    row(SampleKind::CellSoc, (1.0, 0.1), (0, 110), "as for the battery"),
     row(
         SampleKind::CellCharge,
         (50.0, 60.0),
@@ -98,7 +98,7 @@ pub const TOLERANCES: &[Tolerance] = &[
         SampleKind::Throughput,
         (20_000.0, 20_000.0),
         (0, 1_000_000_000_000),
-        "as the remaining energy, for decades",
+        "as for the remaining energy; decades of use",
     ),
     row(
         SampleKind::Counter,
@@ -114,7 +114,7 @@ pub const TOLERANCES: &[Tolerance] = &[
     ),
     Tolerance {
         drift: 1.0,
-        ..row(SampleKind::Clock, (30.0, 0.01), ANY, "one second per second; drifts by seconds a day")
+        ..row(SampleKind::Clock, (30.0, 0.01), ANY, "one second per second; drifts by seconds per day")
     },
     Tolerance {
         accept_unconfirmed: false,

@@ -27,10 +27,10 @@ pub struct DatabaseSettings {
     pub(crate) tls_ca: Option<PathBuf>,
     /// Whether the predecessor's table `pwr_data` is written too.
     pub legacy_table: bool,
-    /// How long raw rows of batteries are kept; zero: for ever.
+    /// How long raw rows of batteries are kept; zero: forever.
     #[serde(deserialize_with = "duration")]
     pub(crate) retention: Duration,
-    /// How long raw rows of cells are kept; zero: for ever.
+    /// How long raw rows of cells are kept; zero: forever.
     #[serde(deserialize_with = "duration")]
     pub(crate) cell_retention: Duration,
     /// The file that holds what a server has not confirmed.
@@ -96,13 +96,13 @@ pub(crate) const KEYS: &[SettingDef] = &[
     ),
     key(
         "retention",
-        SettingKind::Duration { range: HOUR..=CENTURY, off: Some("for ever") },
+        SettingKind::Duration { range: HOUR..=CENTURY, off: Some("forever") },
         "90d",
         "age at which single readings are deleted (roll-ups stay); \"0s\": never",
     ),
     key(
         "cell_retention",
-        SettingKind::Duration { range: HOUR..=CENTURY, off: Some("for ever") },
+        SettingKind::Duration { range: HOUR..=CENTURY, off: Some("forever") },
         "7d",
         "the same for single readings of cells",
     ),

@@ -44,7 +44,7 @@ pub struct HistoryPoint {
     pub sums: RollupSums,
 }
 
-/// How long raw rows are kept; zero: for ever.
+/// How long raw rows are kept; zero: forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Rows of banks and batteries.

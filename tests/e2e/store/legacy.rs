@@ -291,7 +291,7 @@ fn refused() -> Vec<(String, &'static str, &'static str)> {
         ),
         (
             "CREATE VIEW pwr_data AS SELECT COUNT(*) AS power FROM bank".to_owned(),
-            "is a view that takes no rows",
+            "is a view that accepts no rows",
             "RENAME TABLE pwr_data TO pwr_data_view",
         ),
     ]

@@ -188,7 +188,7 @@ impl MariaDb {
     }
 }
 
-/// Since when bankwatch has stored the bank's history itself: by the minutes, which are kept for ever, and the
+/// Since when bankwatch has stored the bank's history itself: by the minutes, which are kept forever, and the
 /// readings, which exist before the first minute is finished. An import writes neither for the bank itself.
 fn own_since(connection: &mut MysqlConnection, bank_id: i32) -> QueryResult<Option<i64>> {
     let minute = rollup_minute::table
