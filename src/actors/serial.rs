@@ -163,7 +163,7 @@ impl PollLoop {
         let wake_hint = match (lost, self.settings.wake, self.settings.link.target.can_set_speed()) {
             (CommandError::NoResponse, true, true) => ", and did not wake at 1200 baud",
             (CommandError::NoResponse, true, false) => {
-                ", and this link can't wake it: that takes a serial port or rfc2217://"
+                ", and this link can't wake it: waking needs a serial port or rfc2217://"
             }
             _ => "",
         };
