@@ -12,7 +12,7 @@ use support::mqtt::{LONG, SHORT_TIMEOUTS, connected, disconnect_error, reconnect
 use support::proxy::{Direction, Proxy};
 use tokio::time::timeout;
 
-/// Many messages, each of which takes its time.
+/// Many large messages.
 fn many() -> Vec<Message> {
     (0..100).map(|n| Message::transient(format!("old/{n}"), vec![b'x'; 60_000])).collect()
 }
@@ -35,8 +35,8 @@ async fn a_connection_cut_within_a_message_can_be_made_again() {
     assert_eq!(proxy.opened(), 2);
 }
 
-/// What ended the process: a message that was to be acknowledged and could not be written, and one that the system took
-/// in two parts.
+/// Two cases ended the process: a message with QoS 1 that could not be written, and a message that the system accepted in
+/// two parts.
 #[tokio::test]
 async fn connections_cut_anywhere_do_no_harm() {
     let Some(broker) = Broker::start() else { return };
@@ -51,7 +51,7 @@ async fn connections_cut_anywhere_do_no_harm() {
     session.publish(many()).await.unwrap();
 }
 
-/// Each topic is of another shape, so that each message is acknowledged, and goes alone.
+/// Each topic has its own pattern, so that each message is acknowledged and sent separately.
 #[tokio::test]
 async fn connections_cut_in_acknowledged_messages_do_no_harm() {
     let Some(broker) = Broker::start() else { return };
@@ -67,7 +67,7 @@ async fn connections_cut_in_acknowledged_messages_do_no_harm() {
     session.publish(shapes()).await.unwrap();
 }
 
-/// So that it takes each message in one part.
+/// A message must be accepted by the system in one part.
 #[tokio::test]
 async fn bytes_in_flight_fit_the_send_buffer() {
     let Some(broker) = Broker::start() else { return };
@@ -75,7 +75,7 @@ async fn bytes_in_flight_fit_the_send_buffer() {
     let mut listener = Listener::at(&broker.settings(""), "old/#").await;
     let mut session = session_with(&settings(&proxy.url(), ""), SHORT_TIMEOUTS);
     session.connect().await.unwrap();
-    // So it is known to be a quick one.
+    // This establishes that the path is fast.
     session.publish(vec![Message::transient("first", vec![b'x'; 60_000])]).await.unwrap();
     proxy.hold(Direction::FromServer);
     let refusal = timeout(LONG, session.publish(many())).await.unwrap().unwrap_err();
@@ -92,7 +92,7 @@ async fn deadlines_allow_for_a_slow_path() {
     let mut session = session_with(&settings(&proxy.url(), ""), patience);
     session.connect().await.unwrap();
     proxy.slow_down(120_000);
-    // Half a second each.
+    // Each takes half a second.
     session.publish(many()[..2].to_vec()).await.unwrap();
     assert_eq!(proxy.opened(), 1);
 }
@@ -114,5 +114,5 @@ async fn unsent_messages_are_not_sent_after_a_reconnect() {
     session.publish(vec![Message::transient("new", "1"), Message::transient("new", "2")]).await.unwrap();
     let received = listener.until(|received| received.last().is_some_and(|last| last.text() == "2")).await;
     let first = received.iter().position(|received| received.topic == "new").unwrap();
-    assert_eq!(received.len(), first + 2, "something old came after something new");
+    assert_eq!(received.len(), first + 2, "an old message arrived after a new one");
 }

@@ -1,5 +1,5 @@
-//! The real program while its broker is in trouble: each trouble is lines once, costs the rest nothing, and is over
-//! within seconds of the broker's return, with everything there again.
+//! The real program while its broker fails: each failure is logged once, does not affect the rest, and ends within
+//! seconds of the broker's return, with all topics published again.
 
 use std::process::Command;
 use std::time::Instant;
@@ -17,22 +17,22 @@ use support::until::until;
 
 const DAY: i64 = 86_400;
 
-/// The broker has been back since `since`: everything is soon there again, and was lines in lines that differ.
-async fn recovers(
+/// Asserts that all topics are retained again after the broker returned at `since`, and that sweeps continued meanwhile.
+async fn assert_recovers(
     what: &str,
     service: &mut Service,
     settings: &MqttSettings,
     since: Instant,
     meanwhile: SweepWatch,
 ) {
-    // The deadline is the one of `wait_for_state`: how soon depends on what else the machine does, and is printed.
+    // The deadline is that of `wait_for_state`; the actual time depends on the load of the machine and is printed.
     let took = wait_for_state(settings).await.duration_since(since);
     println!("{what}: state {:.2} s after the broker's return", took.as_secs_f64());
     wait_until_retained(settings).await;
     meanwhile.assert_regular(service);
 }
 
-/// Log lines of the output, without times; no two may be the same.
+/// Log lines about the output without times; asserts that none is repeated.
 fn output_log(service: &Service) -> Vec<String> {
     let output_line =
         |line: String| Some(line[line.find(" output ")? + 1..].split(" outage=").next()?.to_owned());
@@ -43,7 +43,7 @@ fn output_log(service: &Service) -> Vec<String> {
     lines
 }
 
-/// As [`output_log`], in a few words each.
+/// Asserts that each line of [`output_log`] contains the expected words.
 fn assert_output_log(service: &Service, expected: &[&str]) {
     service.wait_for_log(&[expected.last().expect("a line")]);
     let logged = output_log(service);
@@ -64,7 +64,7 @@ async fn a_broker_restarted_without_data_gets_everything_again() {
     service.wait_for_log(&["connection refused"]);
     wait_for_sweeps(&mut service, 10);
     broker.start_again();
-    recovers("killed", &mut service, &settings, Instant::now(), meanwhile).await;
+    assert_recovers("killed", &mut service, &settings, Instant::now(), meanwhile).await;
     assert_output_log(
         &service,
         &["output up", "the connection was lost", "connection refused", "output recovered"],
@@ -82,7 +82,7 @@ async fn a_hanging_broker_is_reconnected_when_it_resumes() {
     service.wait_for_log(&["output down", "did not answer within 5s: it hangs"]);
     wait_for_sweeps(&mut service, 5);
     broker.go_on();
-    recovers("hung", &mut service, &settings, Instant::now(), meanwhile).await;
+    assert_recovers("hung", &mut service, &settings, Instant::now(), meanwhile).await;
     assert_output_log(&service, &["output up", "did not answer within 5s", "output recovered"]);
 }
 
@@ -93,13 +93,13 @@ async fn a_connection_cut_within_a_packet_is_made_again() {
     let mut service = service(&bank, &proxy.url(), "legacy_topics = true");
     wait_until_retained(&settings).await;
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
-    // In what goes on, then in the greeting and in the looking around of a new connection.
+    // Within a publication, then within CONNECT and within the reading of retained topics of a new connection.
     for bytes in [1, 25, 500] {
         let opened = proxy.opened();
         proxy.cut_after(bytes);
         until(LONG, || proxy.opened() > opened).await;
     }
-    recovers("cut", &mut service, &settings, Instant::now(), meanwhile).await;
+    assert_recovers("cut", &mut service, &settings, Instant::now(), meanwhile).await;
     service.wait_for_log(&["output recovered"]);
 }
 
@@ -107,7 +107,7 @@ async fn a_connection_cut_within_a_packet_is_made_again() {
 async fn announcing_continues_over_broken_connections() {
     let Some(broker) = Broker::start() else { return };
     let (proxy, bank, settings) = (Proxy::in_front_of(broker.port()), bank(), broker.settings(""));
-    // Less than the announcements, so that beginning with the first each time would never end.
+    // Less than all announcements, so that starting over each time would never finish.
     const BYTES: usize = 20_000;
     proxy.cut_after(BYTES);
     let _service = service(&bank, &proxy.url(), "");
@@ -144,14 +144,14 @@ async fn a_wrong_password_is_logged_and_recovers_by_itself() {
     change.arg("-b").arg(broker.folder().join("passwords")).args(["house", "hunter2hunter2"]);
     assert!(change.output().unwrap().status.success());
     broker.start_again();
-    recovers("let in", &mut service, &settings, Instant::now(), meanwhile).await;
+    assert_recovers("let in", &mut service, &settings, Instant::now(), meanwhile).await;
     assert_output_log(&service, &["does not let user", "connection refused", "output recovered"]);
     let (_, _, log) = service.stop_with("TERM");
     assert!(!log.iter().any(|line| line.contains("hunter2")), "{log:#?}");
 }
 
-/// Puts a broker's papers where it looks for them at its next start.
-fn lay(broker: &Broker, papers: &Papers) {
+/// Installs the certificate that the broker will use after its next start.
+fn install(broker: &Broker, papers: &Papers) {
     std::fs::write(broker.folder().join("broker.crt"), &papers.certificate).unwrap();
     std::fs::write(broker.folder().join("broker.key"), &papers.key).unwrap();
 }
@@ -159,10 +159,10 @@ fn lay(broker: &Broker, papers: &Papers) {
 #[tokio::test]
 async fn a_broker_with_a_wrong_certificate_gets_nothing() {
     let authority = Authority::new("Test authority");
-    let stranger = authority.signs(&["broker.lan"]);
+    let other_host = authority.signs(&["broker.lan"]);
     let setup = Setup::default()
-        .file("broker.crt", stranger.certificate)
-        .file("broker.key", stranger.key)
+        .file("broker.crt", other_host.certificate)
+        .file("broker.key", other_host.key)
         .file("ca.crt", authority.certificate())
         .settings("certfile {folder}/broker.crt\nkeyfile {folder}/broker.key");
     let Some(mut broker) = setup.start() else { return };
@@ -173,14 +173,14 @@ async fn a_broker_with_a_wrong_certificate_gets_nothing() {
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     service.wait_for_log(&["output down", "not for \\\"localhost\\\": write a name it is for"]);
     broker.kill();
-    lay(&broker, &authority.signs_for(&["localhost"], -2 * DAY, -DAY));
+    install(&broker, &authority.signs_for(&["localhost"], -2 * DAY, -DAY));
     broker.start_again();
     service.wait_for_log(&["output down", "certificate has expired"]);
     broker.kill();
-    lay(&broker, &authority.signs(&["localhost"]));
+    install(&broker, &authority.signs(&["localhost"]));
     assert!(!service.log().iter().any(|line| line.contains("output up")), "{:#?}", service.log());
     broker.start_again();
-    recovers("certified", &mut service, &settings(&url, &lines), Instant::now(), meanwhile).await;
+    assert_recovers("certified", &mut service, &settings(&url, &lines), Instant::now(), meanwhile).await;
     output_log(&service);
 }
 
@@ -191,9 +191,9 @@ async fn a_broker_missing_at_the_start_is_awaited() {
     broker.kill();
     let mut service = service(&bank, &broker.url(), "");
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
-    // Pauses have grown to their longest by then.
+    // The backoff has reached its maximum by then.
     wait_for_sweeps(&mut service, 30);
     broker.start_again();
-    recovers("late", &mut service, &settings, Instant::now(), meanwhile).await;
+    assert_recovers("late", &mut service, &settings, Instant::now(), meanwhile).await;
     assert_output_log(&service, &["connection refused", "output recovered"]);
 }

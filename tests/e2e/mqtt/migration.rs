@@ -1,5 +1,5 @@
-//! Moving over from the predecessor at a real broker: by the service itself, by hand, back again, and out; nothing is
-//! done twice, and nothing of anybody else's is touched.
+//! Migration from pytes_serial with a real broker: by the service, by command, back again, and removal. Nothing is done
+//! twice, and topics of other programs are not touched.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -20,13 +20,13 @@ use support::sweeps::wait_for_sweeps;
 /// 5 of the bank, 5 and 6 of each battery and its cells, 3 of each cell.
 const ENTITIES: usize = 5 + 2 * (5 + 6 + 16 * 3);
 
-/// What the predecessor left of a bank of 2 × 16 at its level medium.
-fn predecessors(bank: &str) -> Vec<Message> {
+/// The discovery messages of pytes_serial for a bank of 2 × 16 at level medium.
+fn pytes_serial_messages(bank: &str) -> Vec<Message> {
     hand_back(&topics(), bank, &announced(reading(bank, 2, 16), CellLevel::Medium)).announce
 }
 
-/// What others have in the same places, and what nobody knows.
-fn strangers() -> Vec<Message> {
+/// Similar topics of other programs and other banks.
+fn foreign_messages() -> Vec<Message> {
     let device =
         |name: &str| format!(r#"{{"o": {{"name": "{name}"}}, "dev": {{"ids": ["x"]}}, "cmps": {{}}}}"#);
     let others = [
@@ -35,7 +35,7 @@ fn strangers() -> Vec<Message> {
             "homeassistant/sensor/bank/bank_voltage_roof/config",
             r#"{"uniq_id": "bank_voltage_roof"}"#.to_owned(),
         ),
-        // One of our ids with somebody's value, and one of pytes_serial's values with somebody's id.
+        // One of our ids with a foreign value, and a value of pytes_serial with a foreign id.
         (
             "homeassistant/sensor/bank/voltage/config",
             r#"{"uniq_id": "bank_voltage", "stat_t": "roof/voltage"}"#.to_owned(),
@@ -51,11 +51,11 @@ fn strangers() -> Vec<Message> {
         ("bankwatch/roof/battery/1/status", "offline".to_owned()),
     ];
     let others = others.into_iter().map(|(topic, payload)| Message::retained(topic, payload));
-    others.chain(predecessors("roof")).collect()
+    others.chain(pytes_serial_messages("roof")).collect()
 }
 
-/// Leaves these with the broker.
-async fn leave(settings: &MqttSettings, messages: Vec<Message>) {
+/// Publishes these messages with another client.
+async fn publish(settings: &MqttSettings, messages: Vec<Message>) {
     let id = AutoOr::Given("pytes_serial".to_owned());
     let settings = MqttSettings { client_id: id, ..settings.clone() };
     let mut session = MqttSession::new(&settings, None, MqttTimeouts::default()).unwrap();
@@ -71,20 +71,20 @@ fn texts(messages: &[Message]) -> BTreeMap<String, String> {
 }
 
 /// Retained topics in addition to the foreign ones, which must be unchanged.
-async fn kept_of_ours(settings: &MqttSettings) -> BTreeSet<String> {
+async fn own_retained_topics(settings: &MqttSettings) -> BTreeSet<String> {
     let mut kept = retained_at(settings, "#").await;
-    for (topic, payload) in texts(&strangers()) {
+    for (topic, payload) in texts(&foreign_messages()) {
         assert_eq!(kept.remove(&topic), Some(payload), "{topic} is not ours");
     }
     kept.into_keys().collect()
 }
 
-/// A verb of `bankwatch ha` with the settings of a bank that nobody reads: its exit code, and its lines.
+/// Runs a `bankwatch ha` command for a bank without a running service; returns exit code and lines.
 fn ha(broker: &Broker, arguments: &[&str]) -> (Option<i32>, Vec<String>) {
     ha_of(broker, &["bank"], arguments)
 }
 
-/// The same with these banks.
+/// [`ha`] with these banks.
 fn ha_of(broker: &Broker, banks: &[&str], arguments: &[&str]) -> (Option<i32>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bankwatch.toml");
@@ -100,9 +100,9 @@ fn ha_of(broker: &Broker, banks: &[&str], arguments: &[&str]) -> (Option<i32>, V
     (output.status.code(), lines.lines().map(str::to_owned).collect())
 }
 
-/// The verb clears so many topics and counts so much, and then, asked again, nothing.
+/// Asserts that the command clears `lines` topics and reports `count`, and nothing when repeated.
 #[track_caller]
-fn does(broker: &Broker, arguments: &[&str], lines: usize, count: usize, each: &str, all: &str) {
+fn assert_clears(broker: &Broker, arguments: &[&str], lines: usize, count: usize, each: &str, all: &str) {
     let dry: Vec<&str> = arguments.iter().copied().chain(["--dry-run"]).collect();
     let (code, would) = ha(broker, &dry);
     assert_eq!((code, would.len()), (Some(0), lines + 1), "{would:#?}");
@@ -124,24 +124,24 @@ fn does(broker: &Broker, arguments: &[&str], lines: usize, count: usize, each: &
     assert_eq!((code, again), (Some(0), vec![format!("0 {all} at {}", broker.url())]));
 }
 
-/// The verb moves so many entities from so many topics.
+/// Asserts that the command assert_moves this number of entities from this number of topics.
 #[track_caller]
-fn moves(broker: &Broker, arguments: &[&str], topics: usize, entities: usize) {
-    does(broker, arguments, topics, entities, "moved ", "entities moved");
+fn assert_moves(broker: &Broker, arguments: &[&str], topics: usize, entities: usize) {
+    assert_clears(broker, arguments, topics, entities, "moved ", "entities moved");
 }
 
-/// The verb removes so many topics.
+/// Asserts that the command assert_removes this number of topics.
 #[track_caller]
-fn removes(broker: &Broker, arguments: &[&str], topics: usize) {
-    does(broker, arguments, topics, topics, "removed ", "topics removed");
+fn assert_removes(broker: &Broker, arguments: &[&str], topics: usize) {
+    assert_clears(broker, arguments, topics, topics, "removed ", "topics removed");
 }
 
 #[tokio::test]
 async fn the_service_migrates_entities_once_in_the_right_order() {
     let Some(broker) = Broker::start() else { return };
-    let (bank, settings, old) = (bank(), broker.settings(""), predecessors("bank"));
+    let (bank, settings, old) = (bank(), broker.settings(""), pytes_serial_messages("bank"));
     assert_eq!(old.len(), ENTITIES);
-    leave(&settings, [old.clone(), strangers()].concat()).await;
+    publish(&settings, [old.clone(), foreign_messages()].concat()).await;
     let mut listener = Listener::at(&settings, "homeassistant/#").await;
     let first = service(&bank, &broker.url(), "");
     let cleared =
@@ -156,7 +156,7 @@ async fn the_service_migrates_entities_once_in_the_right_order() {
         received.iter().map(|received| received.topic.clone()).collect::<BTreeSet<_>>()
     };
     assert!(named(&news[..releases]).iter().eq(old.iter()));
-    // Whatever state there is comes after it all.
+    // All state is published after that.
     let begin_of_end = news.iter().position(|received| received.payload.is_empty()).unwrap();
     let announced = named(&news[releases..begin_of_end]);
     assert!(announced.iter().all(|topic| topic.starts_with("homeassistant/device/bank_")), "{announced:?}");
@@ -172,7 +172,7 @@ async fn the_service_migrates_entities_once_in_the_right_order() {
     wait_until_retained(&settings).await;
     wait_for_state(&settings).await;
     wait_for_sweeps(&mut second, 3);
-    leave(&settings, vec![Message::transient("homeassistant/sensor/bank/end/config", "")]).await;
+    publish(&settings, vec![Message::transient("homeassistant/sensor/bank/end/config", "")]).await;
     let received = listener
         .until(|received| received.last().is_some_and(|last| last.topic.ends_with("end/config")))
         .await;
@@ -182,29 +182,29 @@ async fn the_service_migrates_entities_once_in_the_right_order() {
     );
     let (_, _, log) = second.stop_with("TERM");
     assert!(!log.iter().any(|line| line.contains("taken over")), "{log:#?}");
-    assert_eq!(kept_of_ours(&settings).await, RETAINED.iter().map(|topic| (*topic).to_owned()).collect());
+    assert_eq!(own_retained_topics(&settings).await, RETAINED.iter().map(|topic| (*topic).to_owned()).collect());
 }
 
 #[tokio::test]
 async fn ha_commands_migrate_back_again_and_remove() {
     let Some(broker) = Broker::start() else { return };
     let settings = broker.settings("");
-    let old = predecessors("bank");
-    leave(&settings, [old.clone(), strangers()].concat()).await;
+    let old = pytes_serial_messages("bank");
+    publish(&settings, [old.clone(), foreign_messages()].concat()).await;
     let names = |messages: &[Message]| texts(messages).into_keys().collect::<BTreeSet<_>>();
-    // Nobody has read a battery yet.
+    // No battery has been read yet.
     let ours: BTreeSet<String> =
         [&RETAINED[..SERVICE], &RETAINED[7..]].concat().into_iter().map(str::to_owned).collect();
     for _ in 0..2 {
-        moves(&broker, &["migrate"], ENTITIES, ENTITIES);
-        assert_eq!(kept_of_ours(&settings).await, ours);
-        moves(&broker, &["migrate", "--back"], SERVICE, ENTITIES);
-        assert_eq!(kept_of_ours(&settings).await, names(&old));
+        assert_moves(&broker, &["migrate"], ENTITIES, ENTITIES);
+        assert_eq!(own_retained_topics(&settings).await, ours);
+        assert_moves(&broker, &["migrate", "--back"], SERVICE, ENTITIES);
+        assert_eq!(own_retained_topics(&settings).await, names(&old));
     }
-    removes(&broker, &["remove"], 0);
-    moves(&broker, &["migrate"], ENTITIES, ENTITIES);
-    removes(&broker, &["remove"], ours.len());
-    assert_eq!(kept_of_ours(&settings).await, BTreeSet::new());
+    assert_removes(&broker, &["remove"], 0);
+    assert_moves(&broker, &["migrate"], ENTITIES, ENTITIES);
+    assert_removes(&broker, &["remove"], ours.len());
+    assert_eq!(own_retained_topics(&settings).await, BTreeSet::new());
 }
 
 #[tokio::test]
@@ -218,16 +218,16 @@ async fn entities_of_any_version_and_level_migrate_and_back() {
         restored.extend(left(Generation::Values, &bank, 2, 16, level));
         banks.push(bank);
     }
-    // And of two of them in the same place.
+    // And with entities of two versions in the same place.
     old.extend(left(Generation::Document, "both", 2, 16, CellLevel::Low));
     old.extend(left(Generation::Values, "both", 2, 16, CellLevel::Low));
     restored.extend(left(Generation::Values, "both", 2, 16, CellLevel::Low));
     banks.push("both".to_owned());
     let banks: Vec<&str> = banks.iter().map(String::as_str).collect();
-    leave(&settings, old.clone()).await;
+    publish(&settings, old.clone()).await;
     let last = |arguments: &[&str]| ha_of(&broker, &banks, arguments).1.pop().unwrap();
     let moved = |count: usize| format!("{count} entities moved at {}", broker.url());
-    // What two versions left of one bank are the same entities.
+    // Entities that two versions left for one bank are the same.
     assert_eq!(last(&["migrate"]), moved(restored.len()));
     assert_eq!(retained_at(&settings, "homeassistant/sensor/#").await.len(), 0);
     assert_eq!(last(&["migrate"]), moved(0));
@@ -240,10 +240,10 @@ async fn entities_of_any_version_and_level_migrate_and_back() {
 async fn further_entities_of_pytes_serial_are_reported_and_removable() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
-    // A battery and a level more than there are here, from two versions.
+    // One battery and one level more than the bank has, from two versions.
     let of = |generation| left(generation, "bank", 3, 16, CellLevel::High);
     let beyond = 2 * 16 * 4 + 5 + 6 + 16 * 7;
-    leave(&settings, [of(Generation::Document), of(Generation::Values), strangers()].concat()).await;
+    publish(&settings, [of(Generation::Document), of(Generation::Values), foreign_messages()].concat()).await;
     let service = service(&bank, &broker.url(), "");
     service.wait_for_log(&["entities taken over bank=bank", &format!("entities={ENTITIES} ")]);
     service.wait_for_log(&[
@@ -260,8 +260,8 @@ async fn further_entities_of_pytes_serial_are_reported_and_removable() {
             && lines[1].ends_with("bankwatch ha remove --legacy"),
         "{lines:#?}"
     );
-    removes(&broker, &["remove", "--legacy"], 2 * beyond);
-    assert_eq!(kept_of_ours(&settings).await, RETAINED.iter().map(|topic| (*topic).to_owned()).collect());
+    assert_removes(&broker, &["remove", "--legacy"], 2 * beyond);
+    assert_eq!(own_retained_topics(&settings).await, RETAINED.iter().map(|topic| (*topic).to_owned()).collect());
 }
 
 #[tokio::test]
@@ -269,28 +269,28 @@ async fn a_battery_gone_before_the_migration_is_found_as_vanished() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
     let old = left(Generation::ValuesByNumber, "bank", 3, 16, CellLevel::Medium);
-    leave(&settings, [old.clone(), strangers()].concat()).await;
+    publish(&settings, [old.clone(), foreign_messages()].concat()).await;
     assert_eq!(
         ha(&broker, &["migrate"]).1.pop(),
         Some(format!("{} entities moved at {}", old.len(), broker.url()))
     );
     let service = service(&bank, &broker.url(), "");
     wait_until_retained(&settings).await;
-    removes(&broker, &["remove", "--vanished"], 3);
-    assert_eq!(kept_of_ours(&settings).await, RETAINED.iter().map(|topic| (*topic).to_owned()).collect());
-    // While it is running the service takes them over again, which the verb says.
+    assert_removes(&broker, &["remove", "--vanished"], 3);
+    assert_eq!(own_retained_topics(&settings).await, RETAINED.iter().map(|topic| (*topic).to_owned()).collect());
+    // A running service takes the entities over again; the command warns about that.
     let (_, lines) = ha(&broker, &["migrate", "--back", "--dry-run"]);
     assert!(lines[SERVICE + 1].contains("is running and takes the entities over again"), "{lines:#?}");
     service.stop_with("TERM");
-    moves(&broker, &["migrate", "--back"], SERVICE, ENTITIES);
-    assert_eq!(kept_of_ours(&settings).await, texts(&predecessors("bank")).into_keys().collect());
+    assert_moves(&broker, &["migrate", "--back"], SERVICE, ENTITIES);
+    assert_eq!(own_retained_topics(&settings).await, texts(&pytes_serial_messages("bank")).into_keys().collect());
 }
 
 #[tokio::test]
 async fn entities_that_can_be_taken_over_are_not_removed() {
     let Some(broker) = Broker::start() else { return };
     let settings = broker.settings("");
-    leave(&settings, [predecessors("bank"), strangers()].concat()).await;
+    publish(&settings, [pytes_serial_messages("bank"), foreign_messages()].concat()).await;
     let before = retained_at(&settings, "#").await;
     let (code, lines) = ha(&broker, &["remove", "--legacy"]);
     assert_eq!((code, &*lines[0]), (Some(0), &*format!("0 topics removed at {}", broker.url())));
@@ -306,75 +306,75 @@ async fn ha_migrate_finishes_an_interrupted_migration() {
     let settings = broker.settings("");
     // Killed after the first announcement.
     let partly_announced = announced(reading("bank", 2, 16), CellLevel::Medium)[..1].to_vec();
-    leave(&settings, [predecessors("bank"), partly_announced, strangers()].concat()).await;
+    publish(&settings, [pytes_serial_messages("bank"), partly_announced, foreign_messages()].concat()).await;
     let (code, lines) = ha(&broker, &["remove", "--legacy"]);
     assert_eq!((code, &*lines[0]), (Some(0), &*format!("0 topics removed at {}", broker.url())));
-    moves(&broker, &["migrate"], ENTITIES, ENTITIES);
+    assert_moves(&broker, &["migrate"], ENTITIES, ENTITIES);
     let ours: BTreeSet<String> =
         [&RETAINED[..SERVICE], &RETAINED[7..]].concat().into_iter().map(str::to_owned).collect();
-    assert_eq!(kept_of_ours(&settings).await, ours);
+    assert_eq!(own_retained_topics(&settings).await, ours);
 }
 
 #[tokio::test]
 async fn entities_removed_while_the_service_runs_come_back() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
-    leave(&settings, strangers()).await;
+    publish(&settings, foreign_messages()).await;
     let service = service(&bank, &broker.url(), "");
     wait_until_retained(&settings).await;
     let (code, lines) = ha(&broker, &["remove"]);
     assert_eq!((code, lines.len()), (Some(0), SERVICE + 2), "{lines:#?}");
     assert!(lines[SERVICE + 1].contains("is running and announces its entities again"), "{lines:#?}");
-    // No entity is left, and whoever is there goes on to say so.
+    // No entity is left, and the status topics remain.
     let statuses = retained_at(&settings, "bankwatch/#").await;
     assert_eq!(
-        kept_of_ours(&settings).await,
+        own_retained_topics(&settings).await,
         RETAINED[SERVICE..].iter().map(|topic| (*topic).to_owned()).collect()
     );
     assert!(RETAINED[SERVICE..].iter().all(|topic| statuses[*topic] == "online"), "{statuses:?}");
     wait_for_state(&settings).await;
-    leave(&settings, vec![Message::transient("homeassistant/status", "online")]).await;
+    publish(&settings, vec![Message::transient("homeassistant/status", "online")]).await;
     wait_until_retained(&settings).await;
     service.stop_with("TERM");
-    removes(&broker, &["remove"], RETAINED.len());
-    assert_eq!(kept_of_ours(&settings).await, BTreeSet::new());
+    assert_removes(&broker, &["remove"], RETAINED.len());
+    assert_eq!(own_retained_topics(&settings).await, BTreeSet::new());
 }
 
 #[tokio::test]
 async fn a_removed_battery_stays_removed() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
-    leave(&settings, strangers()).await;
+    publish(&settings, foreign_messages()).await;
     let mut service = service(&bank, &broker.url(), "");
     wait_until_retained(&settings).await;
-    removes(&broker, &["remove", "--vanished"], 0);
+    assert_removes(&broker, &["remove", "--vanished"], 0);
     assert!(bank.with_bank(|bank| bank.take_out(2)));
     Listener::at(&settings, "bankwatch/bank/battery/2/status")
         .await
         .until(|received| received.last().is_some_and(|last| last.text() == "offline"))
         .await;
-    removes(&broker, &["remove", "--vanished"], 3);
+    assert_removes(&broker, &["remove", "--vanished"], 3);
     let without: BTreeSet<String> = RETAINED
         .iter()
         .filter(|topic| !topic.contains("battery/2") && !topic.contains("battery_2"))
         .map(|topic| (*topic).to_owned())
         .collect();
-    assert_eq!(kept_of_ours(&settings).await, without);
-    // Home Assistant restarts, and so does the service.
+    assert_eq!(own_retained_topics(&settings).await, without);
+    // Home Assistant restarts, and so assert_clears the service.
     let mut listener = Listener::at(&settings, "homeassistant/device/+/config").await;
-    leave(&settings, vec![Message::transient("homeassistant/status", "online")]).await;
+    publish(&settings, vec![Message::transient("homeassistant/status", "online")]).await;
     listener
         .until(|received| received.iter().any(|received| received.topic == RETAINED[2] && !received.retained))
         .await;
-    flows_without_the_second(&settings).await;
-    assert_eq!(kept_of_ours(&settings).await, without);
+    wait_for_a_state(&settings).await;
+    assert_eq!(own_retained_topics(&settings).await, without);
     wait_for_sweeps(&mut service, 1);
-    // Back again, it is announced again.
+    // Once it is back, it is announced again.
     assert!(bank.with_bank(|bank| bank.put_back(2)));
     wait_until_retained(&settings).await;
 }
 
-async fn flows_without_the_second(settings: &MqttSettings) {
+async fn wait_for_a_state(settings: &MqttSettings) {
     let mut listener = Listener::at(settings, "bankwatch/bank/battery/1/state").await;
     listener.receive(1).await;
 }

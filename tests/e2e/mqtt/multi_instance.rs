@@ -1,4 +1,4 @@
-//! Several banks of one service and several services at one broker: each says its own, and takes back its own.
+//! Several banks of one service and several services on one broker: each publishes and clears only its own topics.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -11,15 +11,15 @@ use support::service::{LONG, Service};
 use support::sweeps::wait_for_sweeps;
 use support::until::until;
 
-/// Waits until the broker keeps these, and gives all that it keeps.
-async fn until_kept(settings: &MqttSettings, wanted: &[(&str, &str)]) -> BTreeMap<String, String> {
+/// Waits until these messages are retained; returns all retained messages.
+async fn until_retained(settings: &MqttSettings, wanted: &[(&str, &str)]) -> BTreeMap<String, String> {
     let start = Instant::now();
     loop {
         let kept = retained_at(settings, "#").await;
         let lacking =
             wanted.iter().find(|(topic, word)| kept.get(*topic).is_none_or(|status| status != word));
         let Some(lacking) = lacking else { return kept };
-        assert!(start.elapsed() < LONG, "{lacking:?} is not so in {kept:?}");
+        assert!(start.elapsed() < LONG, "{lacking:?} is missing in {kept:?}");
     }
 }
 
@@ -39,13 +39,13 @@ async fn banks_share_a_connection_and_have_their_own_status() {
     let (bank, barn) = (bank(), bank());
     let mut service = Service::start(&bank.link(), &two_banks("barn", &barn.link(), &proxy.url(), ""));
     wait_until_retained(&settings).await;
-    until_kept(
+    until_retained(
         &settings,
         &[("bankwatch/barn/status", "online"), ("bankwatch/barn/battery/2/status", "online")],
     )
     .await;
     barn.unplug();
-    let kept = until_kept(&settings, &[("bankwatch/barn/status", "offline")]).await;
+    let kept = until_retained(&settings, &[("bankwatch/barn/status", "offline")]).await;
     let of_both = service_status(&["barn", "bank"]);
     for status in [&*of_both, "bankwatch/bank/status", "bankwatch/bank/battery/2/status"] {
         assert_eq!(kept[status], "online", "{status}");
@@ -55,7 +55,7 @@ async fn banks_share_a_connection_and_have_their_own_status() {
     };
     assert_eq!((discovered("bank"), discovered("barn")), (5, 5));
     barn.replug();
-    until_kept(&settings, &[("bankwatch/barn/status", "online")]).await;
+    until_retained(&settings, &[("bankwatch/barn/status", "online")]).await;
     wait_for_sweeps(&mut service, 1);
     assert_eq!(proxy.opened(), 1);
 }
@@ -66,7 +66,7 @@ async fn two_services_with_default_settings_do_not_interfere() {
     let settings = broker.settings("");
     let (bank, barn, shed) = (bank(), bank(), bank());
     let mut house = Service::start(&bank.link(), &two_banks("barn", &barn.link(), &broker.url(), ""));
-    // The other's bank has a name that begins like one of its.
+    // The bank name of the other service starts with one of this service.
     let text = format!(
         "interval = \"300ms\"\nsummary_interval = \"0s\"\n[mqtt]\nenabled = true\nurl = {:?}\n\
          publish_interval = \"0s\"",
@@ -81,7 +81,7 @@ async fn two_services_with_default_settings_do_not_interfere() {
         ("bankwatch/bank_shed/status", "online"),
         ("bankwatch/barn/status", "online"),
     ];
-    let kept = until_kept(&settings, &both).await;
+    let kept = until_retained(&settings, &both).await;
     for (topic, own) in
         [("bank_shed_bank", &of_yard), ("bank_bank", &of_house), ("barn_battery_1", &of_house)]
     {
@@ -89,17 +89,17 @@ async fn two_services_with_default_settings_do_not_interfere() {
         let other = if own == &of_yard { &of_house } else { &of_yard };
         assert!(config.contains(own) && !config.contains(other), "{topic}: {config}");
     }
-    // One is killed and one goes: neither touches what is the other's.
+    // One is killed and one is stopped: neither affects the topics of the other.
     let (_, _, log_of_yard) = yard.stop_with("KILL");
     let gone = [(&*of_yard, "offline"), (&*of_house, "online"), ("bankwatch/bank/status", "online")];
-    until_kept(&settings, &gone).await;
+    until_retained(&settings, &gone).await;
     wait_for_sweeps(&mut house, 2);
     let (_, _, log) = house.stop_with("TERM");
     let gone = [(&*of_house, "offline"), ("bankwatch/barn/status", "offline")];
-    let kept = until_kept(&settings, &gone).await;
+    let kept = until_retained(&settings, &gone).await;
     assert_eq!(
         kept["bankwatch/bank_shed/status"], "online",
-        "who was killed could not say so; its service's status does"
+        "a killed service leaves its bank online; the service status has the will"
     );
     assert!(kept.contains_key("homeassistant/device/bank_shed_bank/config"));
     for log in [log, log_of_yard] {

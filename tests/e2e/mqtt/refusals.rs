@@ -35,7 +35,7 @@ async fn connection_refused() {
 
 #[tokio::test]
 async fn unknown_host() {
-    // Longer than a name may be, so that no name server is asked.
+    // Longer than a host name may be, so that no name server is queried.
     let host = "h".repeat(64);
     let (kind, sentence) = attempt(&format!("mqtt://{host}"), "").await;
     assert_eq!(kind, Kind::UnknownHost);
@@ -45,7 +45,7 @@ async fn unknown_host() {
 
 #[tokio::test]
 async fn unreachable_host() {
-    // An address of one link, without the link: nothing is sent.
+    // A link-local address without an interface: nothing is sent.
     let (kind, sentence) = attempt("mqtt://[fe80::1]", "").await;
     assert_eq!(kind, Kind::Unreachable);
     assert!(sentence.starts_with("fe80::1 is unreachable ("), "{sentence}");
@@ -54,7 +54,7 @@ async fn unreachable_host() {
 
 #[tokio::test]
 async fn host_without_an_answer() {
-    // A queue of those who wait to be let in that is full: the system is silent to whoever comes now.
+    // A full accept queue: the system does not answer further connections.
     let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&listener, &std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     listen(&listener, 0).unwrap();
@@ -154,7 +154,7 @@ async fn reason_codes_of_a_rejected_connection() {
         ),
     ];
     for (version, words, kind, sentence) in cases {
-        let scripted = Scripted::saying(words);
+        let scripted = Scripted::send_and_close(words);
         let outcome = attempt(&scripted.url(), &format!("{version}\n{id}")).await;
         assert_eq!(outcome, (kind, sentence.to_owned()), "{}", words.escape_ascii());
     }
@@ -166,19 +166,19 @@ async fn broker_without_mqtt_5() {
         Kind::UnsupportedVersion,
         "the broker does not support MQTT 5: set [mqtt] version = \"3.1.1\"".to_owned(),
     );
-    // Some say so in the old way, some close without a word.
+    // Some answer with an MQTT 3.1.1 code, some just close the connection.
     let old: fn(&[u8]) -> Option<&'static [u8]> =
         |received| Some(if received[8] == 5 { b"\x20\x02\x00\x01" } else { b"\x20\x02\x00\x00" });
     let older: fn(&[u8]) -> Option<&'static [u8]> =
         |received| (received[8] != 5).then_some(b"\x20\x02\x00\x00");
     for answer in [old, older] {
-        assert_eq!(attempt(&Scripted::answering(answer).url(), "").await, expected);
+        assert_eq!(attempt(&Scripted::answer_and_close(answer).url(), "").await, expected);
     }
 }
 
 #[tokio::test]
 async fn peer_is_not_a_broker() {
-    let web = Scripted::saying(b"HTTP/1.1 400 Bad Request\r\nServer: \x1b[31mnice\r\n\r\n");
+    let web = Scripted::send_and_close(b"HTTP/1.1 400 Bad Request\r\nServer: \x1b[31mnice\r\n\r\n");
     assert_eq!(
         attempt(&web.url(), "").await,
         (
@@ -190,7 +190,7 @@ async fn peer_is_not_a_broker() {
             )
         )
     );
-    let closing = Scripted::saying(b"");
+    let closing = Scripted::send_and_close(b"");
     assert_eq!(
         attempt(&closing.url(), "").await,
         (
@@ -217,7 +217,7 @@ async fn reason_codes_of_a_closed_connection() {
     ];
     for (code, kind, sentence) in AFTER {
         let words: &'static [u8] = [WELCOME, &[0xE0, 0x02, code, 0x00]].concat().leak();
-        let scripted = Scripted::saying(words);
+        let scripted = Scripted::send_and_close(words);
         let mut session = connected(&settings(&scripted.url(), "client_id = \"cellar\"")).await;
         let refusal = disconnect_error(&mut session).await;
         assert_eq!((refusal.kind, refusal.to_string()), (kind, sentence.to_owned()));
@@ -240,7 +240,7 @@ async fn a_forbidden_topic_does_not_affect_others() {
         // Before MQTT 5 the broker does not report it.
         let expected = "the broker denies publishing to \"theirs\": allow it in its access list";
         assert_eq!(denied, if version.contains('5') { vec![expected] } else { vec![] }, "{version}");
-        assert_eq!(session.publish(sent.into()).await.unwrap(), [], "asked once a connection");
+        assert_eq!(session.publish(sent.into()).await.unwrap(), [], "requested once per connection");
         assert!(session.is_connected());
         let received: Vec<String> =
             listener.receive(4).await.into_iter().map(|received| received.topic).collect();
@@ -296,7 +296,7 @@ async fn a_takeover_while_publishing_is_reported() {
     let Some(broker) = Broker::start() else { return };
     let settings = broker.settings("client_id = \"cellar\"");
     let (mut first, mut second) = (session(&settings), session(&settings));
-    // Not every broker says so: then it shows in how short connections are.
+    // Not every broker sends the reason; then short connections reveal it.
     for _ in 0..4 {
         first.connect().await.unwrap();
         let publish = async {
@@ -314,7 +314,7 @@ async fn a_takeover_while_publishing_is_reported() {
             return;
         }
     }
-    panic!("nobody is suspected");
+    panic!("the takeover was not detected");
 }
 
 #[tokio::test]
@@ -345,7 +345,7 @@ fn find_plugin() -> Option<String> {
     let libraries = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|entry| entry.path());
     let plugins = libraries.map(|folder| folder.join("mosquitto_dynamic_security.so"));
     let found = plugins.into_iter().find(|plugin| plugin.exists());
-    assert!(found.is_some() || std::env::var_os("CI").is_none(), "mosquitto's dynamic security is not there");
+    assert!(found.is_some() || std::env::var_os("CI").is_none(), "mosquitto's dynamic security plugin is not installed");
     found.map(|plugin| plugin.display().to_string())
 }
 
@@ -365,7 +365,7 @@ async fn message_beyond_the_announced_limit() {
 
 #[tokio::test]
 async fn missing_acknowledgement() {
-    let scripted = Scripted::saying_and_staying(WELCOME);
+    let scripted = Scripted::send_and_keep_open(WELCOME);
     let mut session = session_with(&settings(&scripted.url(), ""), SHORT_TIMEOUTS);
     session.connect().await.unwrap();
     let publish = session.publish(vec![Message::transient("a", "")]);
@@ -382,6 +382,6 @@ async fn ipv6_broker_works() {
     let session = connected(&broker.settings("")).await;
     session.publish(vec![Message::transient("a", "")]).await.unwrap();
     let by_name = format!("mqtt://localhost:{}", broker.port());
-    // The library takes the IPv4 address of a name that has one, and so does the search for the reason.
+    // The library prefers the IPv4 address of a name, and so does the diagnosis.
     assert_eq!(attempt(&by_name, "").await.0, Kind::ConnectionRefused);
 }

@@ -1,5 +1,4 @@
-//! The real program and a real broker in good times: what it says on one connection, when it comes, while it is
-//! there, and when it goes, with and without a word.
+//! The real program with a working broker: what it publishes at start, while running, and when it is stopped or killed.
 
 use bankwatch::internals::mqtt::client::session::{MqttSession, MqttTimeouts};
 use bankwatch::internals::mqtt::message::Message;
@@ -14,9 +13,9 @@ use support::service;
 use support::service::Service;
 use support::sweeps::{sweep_count, wait_for_sweeps};
 
-/// Says one thing, as somebody else.
-async fn say(settings: &MqttSettings, message: Message) {
-    let id = AutoOr::Given("somebody-else".to_owned());
+/// Publishes one message as another client.
+async fn publish(settings: &MqttSettings, message: Message) {
+    let id = AutoOr::Given("other-client".to_owned());
     let settings = MqttSettings { client_id: id, ..settings.clone() };
     let mut session = MqttSession::new(&settings, None, MqttTimeouts::default()).unwrap();
     session.connect().await.unwrap();
@@ -28,12 +27,12 @@ fn is_status(topic: &str) -> bool {
     topic.starts_with("bankwatch/") && topic.ends_with("/status")
 }
 
-/// Where a topic came first.
+/// The position of the first message of a topic.
 fn first(received: &[Received], topic: &str) -> usize {
     received
         .iter()
         .position(|received| received.topic == topic)
-        .unwrap_or_else(|| panic!("{topic} never came"))
+        .unwrap_or_else(|| panic!("{topic} was not received"))
 }
 
 fn count(log: &[String], words: &str) -> usize {
@@ -44,8 +43,8 @@ fn count(log: &[String], words: &str) -> usize {
 async fn a_start_publishes_discovery_availability_state_then_online() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
-    // Earlier versions left this at a topic that all services shared.
-    say(&settings, Message::retained("bankwatch/status", "offline")).await;
+    // Earlier versions left this in a topic shared by all services.
+    publish(&settings, Message::retained("bankwatch/status", "offline")).await;
     let mut listener = Listener::at(&settings, "#").await;
     let service = service(&bank, &broker.url(), "");
     let received = listener.until(|received| complete_at(received).is_some()).await;
@@ -58,7 +57,7 @@ async fn a_start_publishes_discovery_availability_state_then_online() {
         .position(|received| received.topic == "bankwatch/bank/status" && received.text() == "online");
     assert!(configs < online.unwrap() && online.unwrap() < first(received, "bankwatch/bank/state"));
     wait_until_retained(&settings).await;
-    // What is not kept can't be taken for fresh by who comes later.
+    // State is not retained, so a later subscriber can't take it for current.
     let kept = retained_at(&settings, "#").await;
     assert!(kept.keys().all(|topic| RETAINED.contains(&topic.as_str())), "{:?}", kept.keys());
     let up = service.wait_for_log(&["output up output=mqtt"]);
@@ -80,7 +79,7 @@ async fn sigterm_publishes_offline_without_the_will() {
         let (status, took, log) = service.stop_with("TERM");
         assert_eq!(status.code(), Some(0), "{log:#?}");
         assert!(took < std::time::Duration::from_secs(5), "{took:?}");
-        say(&settings, Message::transient("bankwatch/end", "")).await;
+        publish(&settings, Message::transient("bankwatch/end", "")).await;
         let received = listener
             .until(|received| received.last().is_some_and(|last| last.topic == "bankwatch/end"))
             .await;
@@ -89,7 +88,7 @@ async fn sigterm_publishes_offline_without_the_will() {
             .filter(|received| is_status(&received.topic) && received.text() == "offline")
             .map(|received| received.topic.as_str())
             .collect();
-        // The will would be one more.
+        // The will would be another message.
         assert_eq!(gone, [RETAINED[SERVICE], RETAINED[7], RETAINED[8], RETAINED[6]]);
         let kept = retained_at(&settings, "bankwatch/#").await;
         assert!(kept.len() == 4 && kept.values().all(|word| word == "offline"), "{kept:?}");
@@ -116,17 +115,17 @@ async fn the_will_is_published_when_the_service_is_killed() {
 async fn a_status_changed_by_others_is_restored() {
     let Some(broker) = Broker::start() else { return };
     let (bank, settings) = (bank(), broker.settings(""));
-    // An id may hold what has a meaning in topics.
+    // A client id may contain characters with a meaning in topics.
     let _service = service(&bank, &broker.url(), "client_id = \"cellar+1/#\"");
     wait_until_retained(&settings).await;
     let service = "bankwatch/service/cellar%2B1%2F%23/status";
     for status in [service, RETAINED[6], RETAINED[7], RETAINED[8]] {
         let mut listener = Listener::at(&settings, status).await;
-        // The will of an earlier life, or the last words of another service in its place; and what people do by hand.
+        // The will of a previous process, the last message of another service, or a manual change.
         let words = ["online", "offline", "online", "", "online"];
         for (received, word) in [(1, "offline"), (3, "")] {
             listener.until(|all| all.len() == received).await;
-            say(&settings, Message::retained(status, word)).await;
+            publish(&settings, Message::retained(status, word)).await;
         }
         let received = listener.until(|received| received.len() == words.len());
         assert_eq!(received.await.iter().map(Received::text).collect::<Vec<_>>(), words, "{status}");
@@ -141,14 +140,14 @@ async fn the_birth_message_triggers_everything_again() {
     let service = service(&bank, &broker.url(), "");
     wait_until_retained(&settings).await;
     let mut listener = Listener::at(&settings, "#").await;
-    // Who came later has received what is kept; what comes again comes as news.
-    say(&settings, Message::transient("homeassistant/status", "online")).await;
+    // The listener has received the retained messages; repeated ones arrive without the retain flag.
+    publish(&settings, Message::transient("homeassistant/status", "online")).await;
     let again = |received: &[Received]| {
-        let born = received.iter().position(|received| received.topic == "homeassistant/status");
-        let since = born.map_or(&[][..], |born| &received[born..]);
+        let birth = received.iter().position(|received| received.topic == "homeassistant/status");
+        let since = birth.map_or(&[][..], |birth| &received[birth..]);
         let was_published =
             |topic: &&str| since.iter().any(|received| received.topic == *topic && !received.retained);
-        // That the service is there it has never taken back.
+        // The status of the service was never changed, so it is not repeated.
         RETAINED.iter().filter(|topic| **topic != RETAINED[SERVICE]).all(was_published)
             && complete_at(since).is_some()
     };
@@ -181,7 +180,7 @@ async fn lowering_the_cell_level_removes_entities_once() {
     let is_removal = |received: &Received| received.text().contains("\"soc_101\":{\"p\":\"sensor\"}");
     let received = listener.until(|received| received.iter().any(is_removal)).await;
     let removal = received.iter().position(is_removal).unwrap();
-    // What is retained comes last.
+    // Retained messages arrive last.
     listener.until(|received| received.len() > removal + 1).await;
     wait_until_retained(&settings).await;
     assert!(!has_soc().await);
@@ -220,7 +219,7 @@ async fn a_hundred_sweeps_use_one_connection() {
     };
     let received = documents.until(|received| numbers(received).last() >= Some(&(before + SWEEPS))).await;
     let numbers = numbers(received);
-    assert!(numbers.is_sorted(), "an older reading came after a newer one: {numbers:?}");
+    assert!(numbers.is_sorted(), "an older reading arrived after a newer one: {numbers:?}");
     assert!(numbers.len() as u64 > SWEEPS / 2, "{} of {SWEEPS} readings went out", numbers.len());
     let service = waiting.await.unwrap();
     assert_eq!(proxy.opened(), 1);

@@ -82,7 +82,7 @@ async fn the_will_is_published_only_without_a_disconnect() {
         proxy.cut();
         assert_eq!(disconnect_error(&mut session).await.kind, MqttErrorKind::ConnectionLost);
         assert_eq!(listener.receive(1).await[0].parts(), ("bankwatch/status", "offline".to_owned(), false));
-        // The farewell goes straight to the broker, so that it is there before what follows.
+        // The offline message goes directly to the broker, so that it arrives first.
         connected(&broker.settings(&version)).await.close().await;
         let end = vec![Message::transient("bankwatch/end", ""), Message::clear_retained("bankwatch/status")];
         connected(&broker.settings("client_id = \"other\"")).await.publish(end).await.unwrap();
@@ -100,7 +100,7 @@ async fn repeated_takeovers_are_detected_without_a_reason_code() {
             first.connect().await.unwrap();
             second.connect().await.unwrap();
             let refusal = disconnect_error(&mut first).await;
-            // Newer brokers name it at once where they can.
+            // Newer brokers send the reason code at once.
             let is_named = refusal.to_string().contains("another client uses the id \"cellar\"");
             assert_eq!(is_named, refusal.kind == MqttErrorKind::TakenOver);
             assert!(is_named || nth < 3, "{refusal}");
@@ -171,15 +171,15 @@ async fn connecting_again_closes_the_old_connection() {
     assert!(session.is_connected());
 }
 
-/// What a process has open, and its threads.
-fn held() -> (usize, usize) {
+/// The numbers of open files and threads of this process.
+fn open_files_and_threads() -> (usize, usize) {
     let count = |folder| std::fs::read_dir(folder).unwrap().count();
     (count("/proc/self/fd"), count("/proc/self/task"))
 }
 
 #[test]
 fn five_hundred_connections_leave_nothing_behind() {
-    // Other tests would open and close what is counted here.
+    // Other tests would change the counts.
     if !own_process::is_alone(concat!(module_path!(), "::five_hundred_connections_leave_nothing_behind")) {
         return;
     }
@@ -196,7 +196,7 @@ fn five_hundred_connections_leave_nothing_behind() {
             }
         }
         drop(proxy);
-        let (files, threads) = held();
+        let (files, threads) = open_files_and_threads();
         for n in 0..500 {
             session.connect().await.unwrap();
             if n % 2 == 0 {
@@ -204,13 +204,13 @@ fn five_hundred_connections_leave_nothing_behind() {
             }
         }
         session.close().await;
-        // What ends a connection may still be at it.
+        // The threads of closed connections may still be ending.
         let settled = timeout(LONG, async {
-            while held().0 > files || held().1 > threads {
+            while open_files_and_threads().0 > files || open_files_and_threads().1 > threads {
                 tokio::task::yield_now().await;
             }
         });
-        assert!(settled.await.is_ok(), "{:?} files and threads, and {:?} before", held(), (files, threads));
+        assert!(settled.await.is_ok(), "{:?} files and threads, and {:?} before", open_files_and_threads(), (files, threads));
     });
 }
 
@@ -222,6 +222,6 @@ async fn secrets_are_never_shown() {
     let refusal = mqtt::connect_error(&mut session).await;
     let shown = format!("{session:?} {refusal:?} {refusal} {settings:?}");
     assert!(!shown.contains("hunter2"), "{shown}");
-    // The library writes its options, the password among them, for whoever logs at debug.
+    // The library logs its options including the password at level debug.
     assert!(log::STATIC_MAX_LEVEL < log::LevelFilter::Debug);
 }

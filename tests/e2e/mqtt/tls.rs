@@ -18,7 +18,7 @@ use support::mqtt::{SHORT_TIMEOUTS, connect_error, connected, session_with};
 
 const DAY: i64 = 86_400;
 
-/// A broker with those papers; further lines of its settings.
+/// A broker with this certificate and further lines of settings.
 fn guarded(papers: &Papers, authority: &Authority, lines: &str) -> Option<Broker> {
     let lines = format!("certfile {{folder}}/broker.crt\nkeyfile {{folder}}/broker.key\n{lines}");
     Setup::default()
@@ -33,7 +33,7 @@ fn url(broker: &Broker, host: &str) -> String {
     format!("mqtts://{host}:{}", broker.port())
 }
 
-/// Lines of `[mqtt]` that name files in the broker's folder.
+/// Lines of `[mqtt]` with files in the broker's folder.
 fn files(broker: &Broker, files: &[(&str, &str)]) -> String {
     files.iter().fold(String::new(), |mut lines, (key, name)| {
         writeln!(lines, "{key} = \"{}\"", broker.folder().join(name).display()).unwrap();
@@ -100,7 +100,7 @@ async fn an_expired_or_future_certificate_is_refused() {
 async fn a_certificate_of_an_untrusted_ca_is_refused() {
     let (authority, other) = (Authority::new("Test authority"), Authority::new("Somebody else"));
     let Some(broker) = guarded(&other.signs(&["localhost"]), &authority, "") else { return };
-    // Neither with a CA file that is not its authority's nor with the system's store.
+    // Neither a CA file of another authority nor the system's store accepts it.
     for lines in [trusting(&broker), String::new()] {
         let (kind, sentence) = attempt(&url(&broker, "localhost"), &lines).await;
         assert_eq!(kind, Kind::CertificateUntrusted);
@@ -229,7 +229,7 @@ async fn a_tls_mismatch_is_detected() {
 
 #[tokio::test]
 async fn tls_1_1_is_refused() {
-    // No broker of today can be had to speak nothing newer.
+    // No current broker can be limited to such an old version.
     let authority = Authority::new("Test authority");
     let papers = authority.signs(&["localhost"]);
     let mut acceptor = SslAcceptor::mozilla_intermediate(SslMethod::tls_server()).unwrap();
@@ -280,7 +280,7 @@ fn an_ipv6_address_with_tls_is_refused() {
 
 #[test]
 fn the_system_store_is_used_without_a_ca_file() {
-    // The store's place is the process's: so one of its own.
+    // The store is selected per process, so the test runs in its own.
     const STORE: &str = "SSL_CERT_FILE";
     const NAME: &str = "the_system_store_is_used_without_a_ca_file";
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -12,13 +12,13 @@ use bankwatch::internals::settings::{MqttSettings, Sources, load};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// It has started to listen within this, also on a busy machine.
-const BEGINS_WITHIN: Duration = Duration::from_secs(20);
+/// Time for the broker to start listening, even on a busy machine.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How often another port is tried when somebody else was faster.
+/// The number of ports tried, in case another process takes one first.
 const PORTS_TRIED: usize = 5;
 
-/// What a broker is like. Anybody may come in, unless users are given.
+/// The settings of a broker. Anonymous access is allowed unless users are given.
 #[derive(Default)]
 pub struct Setup {
     users: Vec<(&'static str, &'static str)>,
@@ -28,31 +28,31 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Only users with a password come in.
+    /// Allows only users with a password.
     pub fn user(mut self, name: &'static str, password: &'static str) -> Self {
         self.users.push((name, password));
         self
     }
 
-    /// Lines of its settings; `{folder}` stands for where its files are.
+    /// Adds lines of Mosquitto settings; `{folder}` is replaced by the folder of its files.
     pub fn settings(mut self, lines: &str) -> Self {
         writeln!(self.lines, "{lines}").unwrap();
         self
     }
 
-    /// A file in its folder.
+    /// Adds a file to its folder.
     pub fn file(mut self, name: &'static str, content: impl Into<Vec<u8>>) -> Self {
         self.files.push((name, content.into()));
         self
     }
 
-    /// Listens there instead of on 127.0.0.1.
+    /// Listens on this address instead of 127.0.0.1.
     pub fn at(mut self, address: &'static str) -> Self {
         self.address = Some(address);
         self
     }
 
-    /// Starts it, or says that there is none on this machine, or nobody who could listen at it.
+    /// Starts the broker; `None`, with a message, if Mosquitto is not installed.
     pub fn start(self) -> Option<Broker> {
         let program = installed("mosquitto").filter(|_| installed("mosquitto_sub").is_some())?;
         let folder = tempfile::tempdir().unwrap();
@@ -64,16 +64,16 @@ impl Setup {
             let config = folder.path().join("mosquitto.conf");
             let port = free_port(address);
             std::fs::write(&config, self.config(address, port, folder.path())).unwrap();
-            if let Some(child) = begin(&program, &config, port) {
+            if let Some(child) = spawn(&program, &config, port) {
                 return Some(Broker { child, program, config, folder, address, port });
             }
         }
-        panic!("mosquitto found no port or does not take its settings");
+        panic!("mosquitto found no free port or rejects its settings");
     }
 
     fn config(&self, address: &str, port: u16, folder: &Path) -> String {
         let mut config = format!("listener {port} {address}\npersistence false\nlog_type error\n");
-        // Where it is started by root it would become somebody who can't read our folder.
+        // Started as root, it would drop to a user who can't read the folder.
         writeln!(config, "user root\nallow_anonymous {}", self.users.is_empty()).unwrap();
         if !self.users.is_empty() {
             let passwords = folder.join("passwords");
@@ -89,7 +89,7 @@ impl Setup {
     }
 }
 
-/// A running broker, ended by its own handle when dropped, also when it hangs.
+/// A running broker, killed when dropped, even if it hangs.
 pub struct Broker {
     child: Child,
     program: PathBuf,
@@ -100,7 +100,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// One that lets anybody in.
+    /// Starts a broker with anonymous access.
     pub fn start() -> Option<Self> {
         Setup::default().start()
     }
@@ -118,22 +118,22 @@ impl Broker {
         format!("mqtt://{}{}{}:{}", brackets.0, self.address, brackets.1, self.port)
     }
 
-    /// Our settings for it, with further lines of `[mqtt]`.
+    /// Client settings for this broker, with further lines of `[mqtt]`.
     pub fn settings(&self, lines: &str) -> MqttSettings {
         settings(&self.url(), lines)
     }
 
-    /// Ends it as `kill -9` does.
+    /// Kills it with SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().and_then(|()| self.child.wait()).unwrap();
     }
 
-    /// Starts it again at the same port, once it was killed. It has forgotten everything.
+    /// Starts it again on the same port after a kill, without any retained messages.
     pub fn start_again(&mut self) {
-        self.child = begin(&self.program, &self.config, self.port).expect("it starts again");
+        self.child = spawn(&self.program, &self.config, self.port).expect("the broker restarts");
     }
 
-    /// It takes connections, since the system does, and does nothing.
+    /// Stops the process: the system still accepts connections, but nothing answers.
     pub fn hang(&self) {
         self.signal(Signal::STOP);
     }
@@ -155,7 +155,7 @@ impl Drop for Broker {
     }
 }
 
-/// Settings of `[mqtt]` alone.
+/// MQTT settings of a file with only `[mqtt]`.
 pub fn settings(url: &str, lines: &str) -> MqttSettings {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bankwatch.toml");
@@ -164,13 +164,13 @@ pub fn settings(url: &str, lines: &str) -> MqttSettings {
     load(&sources).unwrap().settings.mqtt
 }
 
-/// A port that nobody listened at a moment ago.
+/// A port that was free a moment ago.
 pub fn free_port(address: &str) -> u16 {
     TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// Starts it and waits until it listens; nothing where it ended instead.
-fn begin(program: &Path, config: &Path, port: u16) -> Option<Child> {
+/// Starts the process and waits until it listens; `None` if it exited instead.
+fn spawn(program: &Path, config: &Path, port: u16) -> Option<Child> {
     let mut command = Command::new(program);
     command.arg("-c").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
@@ -179,14 +179,14 @@ fn begin(program: &Path, config: &Path, port: u16) -> Option<Child> {
         if child.try_wait().unwrap().is_some() {
             return None;
         }
-        assert!(started.elapsed() < BEGINS_WITHIN, "mosquitto does not listen");
+        assert!(started.elapsed() < START_TIMEOUT, "mosquitto does not listen");
         thread::yield_now();
     }
     Some(child)
 }
 
-/// Looked up, since a connection of our own would be one more; and in the broker's own files, since another
-/// may have taken the port.
+/// Whether the broker itself listens on the port. Read from /proc, since a test connection would be counted by the tests,
+/// and another process may have taken the port.
 fn listens(broker: &Child, port: u16) -> bool {
     const LISTENING: &str = "0A";
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| std::fs::read_to_string(table).unwrap());
@@ -202,9 +202,9 @@ fn listens(broker: &Child, port: u16) -> bool {
     })
 }
 
-/// Where a program of Mosquitto is. In CI it must be there; elsewhere a test without it says so and passes.
+/// The path of a Mosquitto program. In CI it must be installed; elsewhere a test without it prints a message and passes.
 pub fn installed(program: &str) -> Option<PathBuf> {
-    // Not every user's path leads to where daemons are.
+    // Daemons are not in the PATH of every user.
     let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
     let found = folders.map(|folder| Path::new(folder).join(program)).into_iter().find(|path| path.exists());
     if found.is_none() {

@@ -5,10 +5,10 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// Sends its answer once it has received something, and then closes the connection or keeps it.
+/// Sends its answer after the first bytes of a client, then closes the connection or keeps it open.
 pub struct Scripted {
     port: u16,
-    /// Those who stay connected.
+    /// Connections kept open.
     kept: Arc<Mutex<Vec<TcpStream>>>,
 }
 
@@ -16,18 +16,18 @@ pub struct Scripted {
 pub const WELCOME: &[u8] = b"\x20\x03\x00\x00\x00";
 
 impl Scripted {
-    /// Says it and closes.
-    pub fn saying(words: &'static [u8]) -> Self {
+    /// Sends these bytes and closes.
+    pub fn send_and_close(words: &'static [u8]) -> Self {
         Self::start(move |_| Some(words), true)
     }
 
-    /// Says it and stays.
-    pub fn saying_and_staying(words: &'static [u8]) -> Self {
+    /// Sends these bytes and keeps the connection open.
+    pub fn send_and_keep_open(words: &'static [u8]) -> Self {
         Self::start(move |_| Some(words), false)
     }
 
-    /// Answers what was received, or closes without a word.
-    pub fn answering(answer: fn(&[u8]) -> Option<&'static [u8]>) -> Self {
+    /// Sends the answer to the received bytes, or just closes.
+    pub fn answer_and_close(answer: fn(&[u8]) -> Option<&'static [u8]>) -> Self {
         Self::start(answer, true)
     }
 
@@ -55,7 +55,7 @@ impl Scripted {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
 
-    /// How many stay.
+    /// The number of connections kept open.
     pub fn kept(&self) -> usize {
         self.kept.lock().unwrap().len()
     }
