@@ -1,6 +1,6 @@
 //! The files, database rows and retained messages of the previous version are read and continued by this one.
 //!
-//! They are in `tests/fixtures/previous`, written by a build of the previous version; its README says how.
+//! They are in `tests/fixtures/previous`, written by a build of the previous version; see the README there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -223,7 +223,7 @@ fn journal_rows_are_delivered_to_the_mariadb_database() {
     );
 }
 
-/// A copy to look into, since SQLite writes beside a file that it reads.
+/// A copy to inspect, since SQLite creates files next to a database that it reads.
 fn fixture_copy(name: &str) -> (TempDir, PathBuf) {
     let folder = folder_with(&[name]);
     let path = folder.path().join(name);

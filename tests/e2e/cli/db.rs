@@ -96,7 +96,7 @@ fn migrate_creates_the_tables_once_and_prints_the_versions() {
         assert_eq!(backend.count("battery_reading"), 0);
         let again = service.succeed(&["migrate"]);
         assert!(again.contains("already"), "{again}");
-        // As an earlier version left it.
+        // As left by an earlier version.
         backend.run("DELETE FROM __diesel_schema_migrations WHERE version > '20261128000012'");
         backend.run("DROP VIEW v_lifetime; DROP TABLE lifetime");
         let brought = service.succeed(&["migrate"]);
@@ -226,7 +226,7 @@ fn reading_creates_nothing_and_invalid_settings_are_reported() {
         }
         match &backend {
             Backend::File { .. } => assert!(!backend.file().exists()),
-            // It can still be made.
+            // It can still be created.
             Backend::Server { server, database } => {
                 let error = service.fail(&["import-legacy"]);
                 assert!(

@@ -13,7 +13,7 @@ use bankwatch::internals::simulator::{Dialect, Simulation, SimulatorHandle};
 use support::chain::house;
 use support::faulty_actor::{LONG, brisk, supervised};
 use support::lines::Lines;
-use support::reports::Seen;
+use support::reports::ReportRecorder;
 use support::until::until;
 
 /// A running ser2net, killed when dropped.
@@ -83,7 +83,7 @@ fn with_ser2net(
     accepter: &str,
     scheme: &str,
     bank: Simulation,
-    test: impl AsyncFnOnce(SimulatorHandle, Ser2net, &dyn Fn(u16) -> Ser2net, Seen, Lines),
+    test: impl AsyncFnOnce(SimulatorHandle, Ser2net, &dyn Fn(u16) -> Ser2net, ReportRecorder, Lines),
 ) {
     let Some(program) = installed() else { return };
     let folder = tempfile::tempdir().unwrap();
@@ -96,13 +96,13 @@ fn with_ser2net(
     supervised(brisk(), async |mut supervisor, lines| {
         let mut house = house(&format!("{scheme}://127.0.0.1:{port}"));
         house.serial.wake = true;
-        let (seen, outlet) = Seen::keep(&mut supervisor);
+        let (seen, outlet) = ReportRecorder::start(&mut supervisor);
         let _chain = BankChain::start(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
         test(bank, bridge, &start, seen, lines).await;
     });
 }
 
-async fn assert_read(seen: &Seen) {
+async fn assert_read(seen: &ReportRecorder) {
     let before = seen.count();
     until(LONG, || seen.count() > before + 3).await;
     let last = seen.take().pop().unwrap();

@@ -35,8 +35,8 @@ async fn a_connection_cut_within_a_message_can_be_made_again() {
     assert_eq!(proxy.opened(), 2);
 }
 
-/// Two cases ended the process: a message with QoS 1 that could not be written, and a message that the system accepted in
-/// two parts.
+/// Two cases ended the process: a message with QoS 1 that could not be written, and a message that the system
+/// accepted in two parts.
 #[tokio::test]
 async fn connections_cut_anywhere_do_no_harm() {
     let Some(broker) = Broker::start() else { return };

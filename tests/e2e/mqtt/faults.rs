@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bankwatch::internals::settings::MqttSettings;
 use support::broker::{Broker, Setup, settings};
-use support::certificates::{Authority, Papers};
+use support::certificates::{Authority, SignedCertificate};
 use support::mqtt_service::{
     INTERVAL, RETAINED, bank, retained_at, service, wait_for_state, wait_until_retained,
 };
@@ -17,7 +17,8 @@ use support::until::until;
 
 const DAY: i64 = 86_400;
 
-/// Asserts that all topics are retained again after the broker returned at `since`, and that sweeps continued meanwhile.
+/// Asserts that all topics are retained again after the broker returned at `since`, and that sweeps continued
+/// meanwhile.
 async fn assert_recovers(
     what: &str,
     service: &mut Service,
@@ -151,7 +152,7 @@ async fn a_wrong_password_is_logged_and_recovers_by_itself() {
 }
 
 /// Installs the certificate that the broker will use after its next start.
-fn install(broker: &Broker, papers: &Papers) {
+fn install(broker: &Broker, papers: &SignedCertificate) {
     std::fs::write(broker.folder().join("broker.crt"), &papers.certificate).unwrap();
     std::fs::write(broker.folder().join("broker.key"), &papers.key).unwrap();
 }
@@ -159,7 +160,7 @@ fn install(broker: &Broker, papers: &Papers) {
 #[tokio::test]
 async fn a_broker_with_a_wrong_certificate_gets_nothing() {
     let authority = Authority::new("Test authority");
-    let other_host = authority.signs(&["broker.lan"]);
+    let other_host = authority.sign(&["broker.lan"]);
     let setup = Setup::default()
         .file("broker.crt", other_host.certificate)
         .file("broker.key", other_host.key)
@@ -173,11 +174,11 @@ async fn a_broker_with_a_wrong_certificate_gets_nothing() {
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     service.wait_for_log(&["output down", "not for \\\"localhost\\\": write a name it is for"]);
     broker.kill();
-    install(&broker, &authority.signs_for(&["localhost"], -2 * DAY, -DAY));
+    install(&broker, &authority.sign_for(&["localhost"], -2 * DAY, -DAY));
     broker.start_again();
     service.wait_for_log(&["output down", "certificate has expired"]);
     broker.kill();
-    install(&broker, &authority.signs(&["localhost"]));
+    install(&broker, &authority.sign(&["localhost"]));
     assert!(!service.log().iter().any(|line| line.contains("output up")), "{:#?}", service.log());
     broker.start_again();
     assert_recovers("certified", &mut service, &settings(&url, &lines), Instant::now(), meanwhile).await;

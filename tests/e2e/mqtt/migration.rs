@@ -1,5 +1,5 @@
-//! Migration from pytes_serial with a real broker: by the service, by command, back again, and removal. Nothing is done
-//! twice, and topics of other programs are not touched.
+//! Migration from pytes_serial with a real broker: by the service, by command, back again, and removal. Nothing is
+//! done twice, and topics of other programs are not touched.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -182,7 +182,10 @@ async fn the_service_migrates_entities_once_in_the_right_order() {
     );
     let (_, _, log) = second.stop_with("TERM");
     assert!(!log.iter().any(|line| line.contains("taken over")), "{log:#?}");
-    assert_eq!(own_retained_topics(&settings).await, RETAINED.iter().map(|topic| (*topic).to_owned()).collect());
+    assert_eq!(
+        own_retained_topics(&settings).await,
+        RETAINED.iter().map(|topic| (*topic).to_owned()).collect()
+    );
 }
 
 #[tokio::test]
@@ -261,7 +264,10 @@ async fn further_entities_of_pytes_serial_are_reported_and_removable() {
         "{lines:#?}"
     );
     assert_removes(&broker, &["remove", "--legacy"], 2 * beyond);
-    assert_eq!(own_retained_topics(&settings).await, RETAINED.iter().map(|topic| (*topic).to_owned()).collect());
+    assert_eq!(
+        own_retained_topics(&settings).await,
+        RETAINED.iter().map(|topic| (*topic).to_owned()).collect()
+    );
 }
 
 #[tokio::test]
@@ -277,13 +283,19 @@ async fn a_battery_gone_before_the_migration_is_found_as_vanished() {
     let service = service(&bank, &broker.url(), "");
     wait_until_retained(&settings).await;
     assert_removes(&broker, &["remove", "--vanished"], 3);
-    assert_eq!(own_retained_topics(&settings).await, RETAINED.iter().map(|topic| (*topic).to_owned()).collect());
+    assert_eq!(
+        own_retained_topics(&settings).await,
+        RETAINED.iter().map(|topic| (*topic).to_owned()).collect()
+    );
     // A running service takes the entities over again; the command warns about that.
     let (_, lines) = ha(&broker, &["migrate", "--back", "--dry-run"]);
     assert!(lines[SERVICE + 1].contains("is running and takes the entities over again"), "{lines:#?}");
     service.stop_with("TERM");
     assert_moves(&broker, &["migrate", "--back"], SERVICE, ENTITIES);
-    assert_eq!(own_retained_topics(&settings).await, texts(&pytes_serial_messages("bank")).into_keys().collect());
+    assert_eq!(
+        own_retained_topics(&settings).await,
+        texts(&pytes_serial_messages("bank")).into_keys().collect()
+    );
 }
 
 #[tokio::test]

@@ -15,11 +15,11 @@ use support::until::until;
 async fn until_retained(settings: &MqttSettings, wanted: &[(&str, &str)]) -> BTreeMap<String, String> {
     let start = Instant::now();
     loop {
-        let kept = retained_at(settings, "#").await;
-        let lacking =
-            wanted.iter().find(|(topic, word)| kept.get(*topic).is_none_or(|status| status != word));
-        let Some(lacking) = lacking else { return kept };
-        assert!(start.elapsed() < LONG, "{lacking:?} is missing in {kept:?}");
+        let retained = retained_at(settings, "#").await;
+        let missing =
+            wanted.iter().find(|(topic, word)| retained.get(*topic).is_none_or(|status| status != word));
+        let Some(missing) = missing else { return retained };
+        assert!(start.elapsed() < LONG, "{missing:?} is missing in {retained:?}");
     }
 }
 
@@ -45,13 +45,13 @@ async fn banks_share_a_connection_and_have_their_own_status() {
     )
     .await;
     barn.unplug();
-    let kept = until_retained(&settings, &[("bankwatch/barn/status", "offline")]).await;
+    let retained = until_retained(&settings, &[("bankwatch/barn/status", "offline")]).await;
     let of_both = service_status(&["barn", "bank"]);
     for status in [&*of_both, "bankwatch/bank/status", "bankwatch/bank/battery/2/status"] {
-        assert_eq!(kept[status], "online", "{status}");
+        assert_eq!(retained[status], "online", "{status}");
     }
     let discovered = |bank: &str| {
-        kept.keys().filter(|topic| topic.starts_with(&format!("homeassistant/device/{bank}_"))).count()
+        retained.keys().filter(|topic| topic.starts_with(&format!("homeassistant/device/{bank}_"))).count()
     };
     assert_eq!((discovered("bank"), discovered("barn")), (5, 5));
     barn.replug();
@@ -81,11 +81,11 @@ async fn two_services_with_default_settings_do_not_interfere() {
         ("bankwatch/bank_shed/status", "online"),
         ("bankwatch/barn/status", "online"),
     ];
-    let kept = until_retained(&settings, &both).await;
+    let retained = until_retained(&settings, &both).await;
     for (topic, own) in
         [("bank_shed_bank", &of_yard), ("bank_bank", &of_house), ("barn_battery_1", &of_house)]
     {
-        let config = &kept[&format!("homeassistant/device/{topic}/config")];
+        let config = &retained[&format!("homeassistant/device/{topic}/config")];
         let other = if own == &of_yard { &of_house } else { &of_yard };
         assert!(config.contains(own) && !config.contains(other), "{topic}: {config}");
     }
@@ -96,12 +96,12 @@ async fn two_services_with_default_settings_do_not_interfere() {
     wait_for_sweeps(&mut house, 2);
     let (_, _, log) = house.stop_with("TERM");
     let gone = [(&*of_house, "offline"), ("bankwatch/barn/status", "offline")];
-    let kept = until_retained(&settings, &gone).await;
+    let retained = until_retained(&settings, &gone).await;
     assert_eq!(
-        kept["bankwatch/bank_shed/status"], "online",
+        retained["bankwatch/bank_shed/status"], "online",
         "a killed service leaves its bank online; the service status has the will"
     );
-    assert!(kept.contains_key("homeassistant/device/bank_shed_bank/config"));
+    assert!(retained.contains_key("homeassistant/device/bank_shed_bank/config"));
     for log in [log, log_of_yard] {
         assert_eq!(log.iter().filter(|line| line.contains(" output ")).count(), 1, "{log:#?}");
     }

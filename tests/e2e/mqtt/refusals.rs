@@ -345,7 +345,10 @@ fn find_plugin() -> Option<String> {
     let libraries = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|entry| entry.path());
     let plugins = libraries.map(|folder| folder.join("mosquitto_dynamic_security.so"));
     let found = plugins.into_iter().find(|plugin| plugin.exists());
-    assert!(found.is_some() || std::env::var_os("CI").is_none(), "mosquitto's dynamic security plugin is not installed");
+    assert!(
+        found.is_some() || std::env::var_os("CI").is_none(),
+        "mosquitto's dynamic security plugin is not installed"
+    );
     found.map(|plugin| plugin.display().to_string())
 }
 

@@ -1,4 +1,5 @@
-//! The real program with a working broker: what it publishes at start, while running, and when it is stopped or killed.
+//! The real program with a working broker: what it publishes at start, while running, and when it is stopped or
+//! killed.
 
 use bankwatch::internals::mqtt::client::session::{MqttSession, MqttTimeouts};
 use bankwatch::internals::mqtt::message::Message;

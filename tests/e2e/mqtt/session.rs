@@ -210,7 +210,12 @@ fn five_hundred_connections_leave_nothing_behind() {
                 tokio::task::yield_now().await;
             }
         });
-        assert!(settled.await.is_ok(), "{:?} files and threads, and {:?} before", open_files_and_threads(), (files, threads));
+        assert!(
+            settled.await.is_ok(),
+            "{:?} files and threads, and {:?} before",
+            open_files_and_threads(),
+            (files, threads)
+        );
     });
 }
 

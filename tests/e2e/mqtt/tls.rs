@@ -12,14 +12,14 @@ use openssl::ssl::{SslAcceptor, SslMethod, SslOptions, SslVersion};
 use openssl::symm::Cipher;
 use openssl::x509::X509;
 use support::broker::{Broker, Setup, settings};
-use support::certificates::{Authority, Papers};
+use support::certificates::{Authority, SignedCertificate};
 use support::mqtt;
 use support::mqtt::{SHORT_TIMEOUTS, connect_error, connected, session_with};
 
 const DAY: i64 = 86_400;
 
 /// A broker with this certificate and further lines of settings.
-fn guarded(papers: &Papers, authority: &Authority, lines: &str) -> Option<Broker> {
+fn guarded(papers: &SignedCertificate, authority: &Authority, lines: &str) -> Option<Broker> {
     let lines = format!("certfile {{folder}}/broker.crt\nkeyfile {{folder}}/broker.key\n{lines}");
     Setup::default()
         .file("broker.crt", papers.certificate.clone())
@@ -53,7 +53,7 @@ async fn attempt(url: &str, lines: &str) -> (Kind, String) {
 #[tokio::test]
 async fn a_valid_certificate_is_accepted_by_name_and_by_address() {
     let authority = Authority::new("Test authority");
-    let papers = authority.signs(&["localhost", "127.0.0.1"]);
+    let papers = authority.sign(&["localhost", "127.0.0.1"]);
     for older in ["", "tls_version tlsv1.2"] {
         let Some(broker) = guarded(&papers, &authority, older) else { return };
         for host in ["localhost", "127.0.0.1"] {
@@ -70,7 +70,7 @@ async fn a_valid_certificate_is_accepted_by_name_and_by_address() {
 #[tokio::test]
 async fn a_certificate_for_another_host_is_refused() {
     let authority = Authority::new("Test authority");
-    let papers = authority.signs(&["broker.lan", "192.0.2.7"]);
+    let papers = authority.sign(&["broker.lan", "192.0.2.7"]);
     let Some(broker) = guarded(&papers, &authority, "") else { return };
     for host in ["localhost", "127.0.0.1"] {
         let expected = format!(
@@ -88,7 +88,7 @@ async fn an_expired_or_future_certificate_is_refused() {
         (-2 * DAY, -DAY, "the broker's certificate has expired on "),
         (DAY, 2 * DAY, "the broker's certificate is not valid before "),
     ] {
-        let papers = authority.signs_for(&["localhost"], from, until);
+        let papers = authority.sign_for(&["localhost"], from, until);
         let Some(broker) = guarded(&papers, &authority, "") else { return };
         let (kind, sentence) = attempt(&url(&broker, "localhost"), &trusting(&broker)).await;
         assert_eq!(kind, Kind::CertificateExpired);
@@ -99,7 +99,7 @@ async fn an_expired_or_future_certificate_is_refused() {
 #[tokio::test]
 async fn a_certificate_of_an_untrusted_ca_is_refused() {
     let (authority, other) = (Authority::new("Test authority"), Authority::new("Somebody else"));
-    let Some(broker) = guarded(&other.signs(&["localhost"]), &authority, "") else { return };
+    let Some(broker) = guarded(&other.sign(&["localhost"]), &authority, "") else { return };
     // Neither a CA file of another authority nor the system's store accepts it.
     for lines in [trusting(&broker), String::new()] {
         let (kind, sentence) = attempt(&url(&broker, "localhost"), &lines).await;
@@ -117,14 +117,14 @@ async fn a_required_client_certificate_is_sent() {
     let (authority, other) = (Authority::new("Test authority"), Authority::new("Somebody else"));
     for version in ["", "tls_version tlsv1.2"] {
         let wants = format!("cafile {{folder}}/ca.crt\nrequire_certificate true\n{version}");
-        let Some(broker) = guarded(&authority.signs(&["localhost"]), &authority, &wants) else { return };
+        let Some(broker) = guarded(&authority.sign(&["localhost"]), &authority, &wants) else { return };
         let here = url(&broker, "localhost");
-        let lay = |name: &str, papers: &Papers| {
+        let lay = |name: &str, papers: &SignedCertificate| {
             std::fs::write(broker.folder().join(format!("{name}.crt")), &papers.certificate).unwrap();
             std::fs::write(broker.folder().join(format!("{name}.key")), &papers.key).unwrap();
         };
-        lay("good", &authority.signs(&["bankwatch"]));
-        lay("bad", &other.signs(&["bankwatch"]));
+        lay("good", &authority.sign(&["bankwatch"]));
+        lay("bad", &other.sign(&["bankwatch"]));
         let shown = |name: &str| {
             let (certificate, key) = (format!("{name}.crt"), format!("{name}.key"));
             files(
@@ -152,11 +152,11 @@ async fn a_required_client_certificate_is_sent() {
 #[tokio::test]
 async fn unusable_files_are_named() {
     let authority = Authority::new("Test authority");
-    let papers = authority.signs(&["localhost"]);
+    let papers = authority.sign(&["localhost"]);
     let Some(broker) = guarded(&papers, &authority, "") else { return };
     let (here, folder) = (url(&broker, "localhost"), broker.folder());
     std::fs::write(folder.join("empty"), "no certificate\n").unwrap();
-    std::fs::write(folder.join("other.key"), authority.signs(&["other"]).key).unwrap();
+    std::fs::write(folder.join("other.key"), authority.sign(&["other"]).key).unwrap();
     let key = PKey::private_key_from_pem(&papers.key).unwrap();
     let locked = key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"locked").unwrap();
     std::fs::write(folder.join("locked.key"), locked).unwrap();
@@ -215,7 +215,7 @@ async fn unusable_files_are_named() {
 #[tokio::test]
 async fn a_tls_mismatch_is_detected() {
     let authority = Authority::new("Test authority");
-    let Some(guarded) = guarded(&authority.signs(&["localhost"]), &authority, "") else { return };
+    let Some(guarded) = guarded(&authority.sign(&["localhost"]), &authority, "") else { return };
     let Some(plain) = Broker::start() else { return };
     let to_guarded = format!("mqtt://localhost:{}", guarded.port());
     let expected =
@@ -231,7 +231,7 @@ async fn a_tls_mismatch_is_detected() {
 async fn tls_1_1_is_refused() {
     // No current broker can be limited to such an old version.
     let authority = Authority::new("Test authority");
-    let papers = authority.signs(&["localhost"]);
+    let papers = authority.sign(&["localhost"]);
     let mut acceptor = SslAcceptor::mozilla_intermediate(SslMethod::tls_server()).unwrap();
     acceptor.clear_options(SslOptions::NO_TLSV1_1);
     acceptor.set_min_proto_version(Some(SslVersion::TLS1_1)).unwrap();
@@ -258,7 +258,7 @@ async fn tls_1_1_is_refused() {
 #[tokio::test]
 async fn a_hanging_tls_broker_is_detected() {
     let authority = Authority::new("Test authority");
-    let papers = authority.signs(&["localhost"]);
+    let papers = authority.sign(&["localhost"]);
     let Some(broker) = guarded(&papers, &authority, "") else { return };
     broker.hang();
     assert_eq!(attempt(&url(&broker, "localhost"), &trusting(&broker)).await.0, Kind::Timeout);
@@ -290,7 +290,7 @@ fn the_system_store_is_used_without_a_ca_file() {
         return;
     }
     let authority = Authority::new("Test authority");
-    let Some(broker) = guarded(&authority.signs(&["localhost"]), &authority, "") else { return };
+    let Some(broker) = guarded(&authority.sign(&["localhost"]), &authority, "") else { return };
     let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
     alone.args([NAME, "--exact"]).env(STORE, broker.folder().join("ca.crt"));
     let output = alone.env("BANKWATCH_TEST_URL", url(&broker, "localhost")).output().unwrap();

@@ -11,13 +11,13 @@ use bankwatch::internals::simulator::{
 };
 use serde_json::Value;
 use support::expected;
-use support::expected::{Manner, difference, without_the_services_own};
+use support::expected::{ExpectedExtras, check_service_keys, difference};
 use support::service::Service;
 
 /// Full sweeps as fast as settings allow, without summaries.
 const FAST: &str = "interval = \"100ms\"\nsummary_interval = \"0s\"";
 
-/// A bank whose clock is stopped and that answers at once.
+/// A bank with a stopped clock and immediate answers.
 fn frozen(dialect: Dialect, batteries: usize, cells: usize) -> Simulation {
     Simulation::new(dialect).batteries(batteries).cells(cells).seed(11).speed(0.0).unpaced()
 }
@@ -30,7 +30,8 @@ fn printed(simulation: &Simulation, label: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// Waits until the file matches the console's output completely, including identity and counters, which are read later.
+/// Waits until the file matches the console's output completely, including identity and counters, which are read
+/// later.
 #[track_caller]
 fn wait_for_match(
     service: &mut Service,
@@ -50,7 +51,7 @@ fn wait_for_match(
 
 fn compare(status: &Value, expected: Option<Value>, errors: u64) -> Option<String> {
     let Some(expected) = expected else { return Some("the console has not printed everything yet".into()) };
-    let (status, wrong) = without_the_services_own(status, errors);
+    let (status, wrong) = check_service_keys(status, errors);
     wrong.or_else(|| difference("file", &status, &expected))
 }
 
@@ -72,8 +73,8 @@ fn check_every_field(dialect: Dialect, cells: usize, line: &str, complete: &[&st
     };
     let bank = bank.expect("a bank");
     let mut service = Service::start(&bank.link(), FAST);
-    let manner = Manner { heater: heater.as_deref(), places: 4 };
-    let status = wait_for_match(&mut service, &bank, complete, |history| expected::bank(history, manner));
+    let extras = ExpectedExtras { heater: heater.as_deref(), places: 4 };
+    let status = wait_for_match(&mut service, &bank, complete, |history| expected::bank(history, extras));
     assert_eq!(status["cells_data"].as_array().map(Vec::len), Some(4));
     let cell_count = |cells_data: &Value| cells_data["cells"].as_array().map(Vec::len);
     assert!(status["cells_data"].as_array().into_iter().flatten().all(|one| cell_count(one) == Some(cells)));
@@ -102,9 +103,9 @@ fn summaries_between_full_sweeps_do_not_change_the_file() {
     let bank = frozen(Dialect::PytesR, 2, 16).start().expect("a bank");
     let heater = printed(&frozen(Dialect::PytesR, 2, 16), "Heater Status");
     let mut service = Service::start(&bank.link(), "interval = \"500ms\"\nsummary_interval = \"100ms\"");
-    let manner = Manner { heater: heater.as_deref(), places: 2 };
+    let extras = ExpectedExtras { heater: heater.as_deref(), places: 2 };
     let complete = ["info 2", "stat 2"];
-    let status = wait_for_match(&mut service, &bank, &complete, |history| expected::bank(history, manner));
+    let status = wait_for_match(&mut service, &bank, &complete, |history| expected::bank(history, extras));
     let count = |command: &str| {
         bank.answer_history().answers.iter().filter(|answer| answer.command == command).count()
     };
@@ -165,9 +166,9 @@ fn recording_is_read_like_the_console() {
     let file = folder.path().join("session.txt");
     std::fs::write(&file, recording).expect("the recording can be written");
     let heater = printed(&simulation, "Heater Status");
-    let manner = Manner { heater: heater.as_deref(), places: 3 };
+    let extras = ExpectedExtras { heater: heater.as_deref(), places: 3 };
     let mut service = Service::start(&format!("replay:{}", file.display()), FAST);
-    service.wait("the recording is read", |status| compare(status, expected::bank(&history, manner), 0));
+    service.wait("the recording is read", |status| compare(status, expected::bank(&history, extras), 0));
     assert_clean_exit(service, "TERM");
 }
 
@@ -196,10 +197,10 @@ fn every_field_of_every_48_volt_dialect_is_read() {
                 let heater = printed(&simulation, "Heater Status");
                 let bank = simulation.start().expect("a bank");
                 let mut service = Service::start(&bank.link(), FAST);
-                let manner = Manner { heater: heater.as_deref(), places: 2 };
+                let extras = ExpectedExtras { heater: heater.as_deref(), places: 2 };
                 let is_stat = |answer: &PrintedAnswer| matches!(answer.values, PrintedValues::Stat(_));
                 wait_for_match(&mut service, &bank, &["bat 2"], |history| {
-                    expected::bank(history, manner).filter(|_| history.answers.iter().any(is_stat))
+                    expected::bank(history, extras).filter(|_| history.answers.iter().any(is_stat))
                 });
             })
         })
@@ -220,13 +221,13 @@ fn is_present(history: &AnswerHistory, place: usize) -> bool {
 fn removed_battery_keeps_its_place_and_comes_back() {
     let simulation = frozen(Dialect::PytesV5, 4, 16);
     let heater = printed(&simulation, "Heater Status");
-    let manner = Manner { heater: heater.as_deref(), places: 4 };
+    let extras = ExpectedExtras { heater: heater.as_deref(), places: 4 };
     let bank = simulation.start().expect("a bank");
     let mut service = Service::start(&bank.link(), FAST);
     let mut wait_for = |what: &str, condition: &dyn Fn(&AnswerHistory) -> bool| {
         service.wait(what, |status| {
             let history = bank.answer_history();
-            let expected = expected::bank(&history, manner).filter(|_| condition(&history));
+            let expected = expected::bank(&history, extras).filter(|_| condition(&history));
             compare(status, expected, MAX_ERRORS)
         })
     };
@@ -252,9 +253,9 @@ fn bank_with_a_gap_and_an_old_battery_is_read() {
     let bank = simulation.start().expect("a bank");
     bank.with_bank(|bank| assert!(bank.take_out(2) && bank.set_mosfet_sensor(3, false)));
     let mut service = Service::start(&bank.link(), FAST);
-    let manner = Manner { heater: heater.as_deref(), places: 4 };
+    let extras = ExpectedExtras { heater: heater.as_deref(), places: 4 };
     let status =
-        wait_for_match(&mut service, &bank, &["info 4", "stat 4"], |history| expected::bank(history, manner));
+        wait_for_match(&mut service, &bank, &["info 4", "stat 4"], |history| expected::bank(history, extras));
     assert!(status["devices"][1]["voltage"].is_null() && status["devices"][2]["voltage"].is_number());
     assert!(bank.answer_history().latest("pwr 2").is_none(), "an absent battery is not polled");
 }
@@ -314,9 +315,9 @@ fn console_without_numbered_commands_is_read() {
     let heater = printed(&simulation, "Heater Status");
     let bank = simulation.start().expect("a bank");
     let mut service = Service::start(&bank.link(), FAST);
-    let manner = Manner { heater: heater.as_deref(), places: 2 };
+    let extras = ExpectedExtras { heater: heater.as_deref(), places: 2 };
     let status =
-        wait_for_match(&mut service, &bank, &["info", "stat"], |history| expected::bank(history, manner));
+        wait_for_match(&mut service, &bank, &["info", "stat"], |history| expected::bank(history, extras));
     assert!(status["devices"][0]["barcode"].is_string() && status["devices"][1]["barcode"].is_null());
     let is_refusal = |answer: &PrintedAnswer| {
         answer.command == "info 1" && matches!(answer.values, PrintedValues::Refusal(_))

@@ -1,5 +1,5 @@
-//! The status file: whole at any moment, and whatever its folder does to it, logged once, mended, and nobody
-//! else's concern.
+//! The status file: complete at any moment. A failure of its folder is logged once, recovers, and affects nothing
+//! else.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -53,7 +53,7 @@ fn make_pipe(path: &Path) {
     mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 }
 
-/// Reads it empty, so that whoever waits there goes on.
+/// Opens the pipe for reading, so that a blocked writer continues.
 fn release(pipe: &Path) -> File {
     File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(pipe).unwrap()
 }
@@ -70,9 +70,9 @@ fn a_reader_never_sees_a_partial_file() {
         let reader = scope.spawn(|| {
             let mut seen = 0;
             while !done.load(Ordering::Relaxed) {
-                let read = fs::read(&path).expect("it is always there");
+                let read = fs::read(&path).expect("the file always exists");
                 let whole = content(u8::try_from((read.len() - 40_000) / 100).unwrap());
-                assert!(read == whole, "half a file of {} bytes", read.len());
+                assert!(read == whole, "a partial file of {} bytes", read.len());
                 seen += 1;
             }
             seen
@@ -92,7 +92,7 @@ fn an_existing_file_keeps_its_mode_and_a_new_one_gets_the_default() {
     let path = |name: &str| folder.path().join(name);
     fs::write(path("old"), "old").unwrap();
     fs::set_permissions(path("old"), fs::Permissions::from_mode(0o600)).unwrap();
-    // A power cut left this behind, made by a version that took the umask's mode.
+    // Left by a power cut under a version that used the mode of the umask.
     fs::write(path(".new.new"), "half").unwrap();
     fs::set_permissions(path(".new.new"), fs::Permissions::from_mode(0o666)).unwrap();
     let files = [
@@ -128,12 +128,12 @@ fn a_symlink_stays_a_symlink_even_if_its_target_is_missing() {
 #[test]
 fn a_failed_write_leaves_no_files_behind() {
     let folder = tempdir().unwrap();
-    // A folder is in the way of the file.
+    // A folder has the name of the file.
     let taken = folder.path().join("taken");
     fs::create_dir(&taken).unwrap();
     AtomicFile::published(&taken).replace(b"content").unwrap_err();
     assert_eq!(names(folder.path()), ["taken"]);
-    // Somebody has laid a link where the hidden file goes.
+    // A symbolic link has the name of the temporary file.
     let (victim, path) = (folder.path().join("victim"), folder.path().join("file"));
     fs::write(&victim, "precious").unwrap();
     symlink(&victim, folder.path().join(".file.new")).unwrap();
@@ -162,7 +162,7 @@ fn a_writer_that_hung_never_overwrites_a_later_one() {
         let reader = release(&pipe);
         let done = writers.map(|writer| writer.join().unwrap().is_ok());
         drop(reader);
-        // A pipe can't be brought to the disk: the earlier one had nothing to put in place.
+        // A pipe can't be synced: the first write had nothing to rename.
         assert_eq!(done.iter().filter(|done| **done).count(), 1);
         assert_eq!(fs::read(&path).unwrap(), later);
     });
@@ -402,7 +402,7 @@ fn a_full_disk_is_logged_once_until_recovery() {
     }
     let folder = tempdir().unwrap();
     let bank = Simulation::new(Dialect::PytesV5).speed(0.0).unpaced().start().unwrap();
-    // Files end at 512 or 1024 bytes, and writing past that is an error and not the end of the process.
+    // Files are limited to 512 or 1024 bytes; writing beyond that is an error and does not kill the process.
     let script = "trap '' XFSZ; ulimit -S -f 1; exec \"$@\"";
     let mut limited = Command::new("/bin/sh");
     limited.args(["-c", script, "sh", env!("CARGO_BIN_EXE_bankwatch"), "run"]);

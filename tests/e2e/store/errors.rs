@@ -1,4 +1,4 @@
-//! What goes wrong with a database, and the sentence that says so with its remedy.
+//! Database failures, and their error messages with the remedy.
 
 use std::fs;
 use std::net::TcpListener;
@@ -214,7 +214,7 @@ mod server {
             }
             let start = Instant::now();
             while !connections(&shared, "idle").is_empty() {
-                assert!(start.elapsed() < Duration::from_secs(20), "the server keeps it");
+                assert!(start.elapsed() < Duration::from_secs(20), "the server keeps the connection");
             }
         }
         store.insert(&[one(0), one(3)]).unwrap();
@@ -278,7 +278,7 @@ mod server {
         let own = DatabaseServer { port: proxy.port(), abort: abort.clone(), ..shared.server("vanished") };
         assert_eq!(abort.abort(), 0, "nothing is connected yet");
         let mut other = MariaDb::open(&shared.server("vanished")).unwrap();
-        // More often than threads may be abandoned.
+        // More often than the limit of abandoned threads.
         for n in 0..5 {
             let mut store = MariaDb::open(&own).unwrap();
             store.insert(&[one(n)]).unwrap();
@@ -301,7 +301,7 @@ mod server {
         other.insert(&[one(7)]).unwrap();
     }
 
-    /// How many threads of that name this process has.
+    /// The number of threads of this name in this process.
     fn threads(name: &str) -> usize {
         let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
         let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
@@ -367,7 +367,7 @@ mod server {
 mod encryption {
     use super::*;
 
-    /// Keys, made by openssl: an authority, and a certificate of it for `localhost`.
+    /// Keys made by openssl: an authority and its certificate for `localhost`.
     struct Keys(TempDir);
 
     impl Keys {
@@ -448,7 +448,7 @@ mod encryption {
             ErrorClass::Refused,
             &words,
         );
-        // The chain is right, and it is another server's: its name is not the one asked for.
+        // The chain is valid, but the certificate is for another name.
         refused(verified(&server, "127.0.0.1", &authority), ErrorClass::Refused, &words);
         let nowhere = keys.0.path().join("nowhere.pem");
         refused(
@@ -485,7 +485,7 @@ mod file {
 
     #[test]
     fn a_path_without_write_permission_is_reported() {
-        // Nobody may make a file there, root neither.
+        // Not even root may create a file there.
         refused(
             SqliteFile::open(Path::new("/sys/history.db")),
             ErrorClass::Outside,
@@ -538,7 +538,7 @@ mod file {
         SqliteFile::open(&file).unwrap().insert(&[one(0)]).unwrap();
         run(&file, "PRAGMA application_id = 0");
         SqliteFile::open(&file).unwrap().insert(&[one(1)]).unwrap();
-        // From now on it has the mark, and needs no tables to be known by.
+        // From now on it has the application id and is recognized without tables.
         assert_eq!(&fs::read(&file).unwrap()[68..72], b"BWHI");
         assert_eq!(rows_in(&file, "bank_reading"), 2);
     }
@@ -594,7 +594,7 @@ mod file {
 
     const DAY: Duration = Duration::from_secs(86_400);
 
-    /// Sweeps one after another from here on, as the service stores them: where the disk is full, room is made first.
+    /// Stores consecutive sweeps like the service does: if the disk is full, space is freed first.
     fn insert_all(store: &mut SqliteFile, from_ms: i64, keep: &Retention) -> i64 {
         let now = Timestamp::from_millisecond(from_ms).unwrap();
         for n in 0..20_000 {
@@ -610,8 +610,7 @@ mod file {
         panic!("it never was full");
     }
 
-    /// A disk of 2, 16 and 64 megabytes that is full: what is past its retention makes room for what comes, and nothing
-    /// else goes.
+    /// A full disk of 2, 16 and 64 megabytes: rows past their retention are deleted to make space, and no others.
     #[test]
     fn a_full_disk_loses_no_rows_and_retention_frees_space() {
         for (megabytes, reserve) in [(2, 256 * 1024), (16, 2 * 1024 * 1024), (64, 8 * 1024 * 1024)] {
@@ -625,13 +624,13 @@ mod file {
             disk.fill(700_000);
             let mut stored = 1 + insert_all(&mut store, START, &keep);
             assert!(stored > 50, "{megabytes} MB: {stored}");
-            // Nothing is old yet, and tries do not eat the reserve up.
+            // No row is past its retention yet, and attempts do not consume the reserve.
             for round in 1..3 {
                 stored += insert_all(&mut store, START + round * 3_600_000, &keep);
             }
             assert!(held() >= reserve / 2, "{megabytes} MB: {} bytes", held());
             assert_eq!(rows_in(&file, "bank_reading"), stored, "{megabytes} MB");
-            // Two days later all of it is, and as much has room again.
+            // Two days later all rows are, and as many fit again.
             let later = START + 2 * 86_400_000;
             let again = insert_all(&mut store, later, &keep);
             assert!(again * 4 > stored, "{megabytes} MB: {again} of {stored}");
@@ -655,7 +654,7 @@ mod file {
         let keep = Retention { batteries: DAY, cells: DAY };
         let stored = insert_all(&mut store, START + 2 * 86_400_000, &keep);
         assert!(stored > 0);
-        assert_eq!(rows_in(&file, "bank_reading"), stored, "the old ones have given their room");
+        assert_eq!(rows_in(&file, "bank_reading"), stored, "the old rows made space");
     }
 
     #[test]
@@ -665,7 +664,7 @@ mod file {
         std::os::unix::fs::symlink(&file, &link).unwrap();
         let mut store = SqliteFile::open(&link).unwrap();
         store.insert(&[one(0)]).unwrap();
-        assert!(disk.path().join("kept.db.reserve").exists(), "it is set aside on the same disk");
+        assert!(disk.path().join("kept.db.reserve").exists(), "the reserve is on the same disk");
         fs::remove_file(disk.path().join("kept.db-wal")).unwrap();
         let error = store.insert(&[one(1)]).unwrap_err();
         assert!(matches!(error, StoreError::Removed { .. }), "{error}");

@@ -18,7 +18,7 @@ fn a_journal_that_fails_during_shutdown_is_logged() {
     wait_for_sweeps(&mut service, 5);
     bank.unplug();
     service.wait_for_log(&["link lost"]);
-    // What the end writes, the minute in hand, finds no journal.
+    // The unfinished minute is written at the end and finds no journal.
     std::fs::remove_file(service.folder().join("journal.db")).unwrap();
     let (ended, _, log) = service.stop_with("TERM");
     assert!(ended.success());

@@ -1,4 +1,4 @@
-//! A history in a file of SQLite, as the service keeps it: locked by others for a while, and whole at its end.
+//! A history of the service in an SQLite file: locked by others for a while, and complete at the end.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl HistoryFixture {
         Self::with_file_in(&place, folder)
     }
 
-    /// With the history in this folder, which may hold one.
+    /// Starts the service with its history in this folder, which may already have one.
     fn with_file_in(place: &Path, folder: TempDir) -> Self {
         let bank = Simulation::new(Dialect::PytesV5).batteries(2).cells(4).seed(5).speed(300.0);
         let bank = bank.unpaced().start().expect("a bank");
@@ -48,7 +48,7 @@ impl HistoryFixture {
         connection
     }
 
-    /// All sweeps so far, none of which is under way.
+    /// All sweeps so far, once none is in progress.
     fn stop_polling(&mut self) -> u64 {
         self.bank.unplug();
         self.service.wait_for_log(&["link lost"]);
@@ -121,7 +121,7 @@ fn a_file_moved_while_in_use_is_logged_and_replaced() {
     let (status, _, log) = fixture.service.stop_with("TERM");
     assert!(status.success(), "{log:#?}");
     let (before, after) = (stored_in(&moved), stored_in(&file));
-    // The batch that found it out is in both.
+    // The batch that detected it is in both files.
     assert!(after >= 5 && before + after >= sweeps, "{before} and {after} of {sweeps}: {log:#?}");
     assert!(
         !log.iter().any(|line| line.contains("history lost") || line.contains("output down")),
@@ -141,7 +141,7 @@ fn a_damaged_file_is_moved_away_and_replaced() {
     fixture.service.wait_for_log(&["history file replaced", "is damaged", "history.db.damaged-1"]);
     let sweeps = fixture.stop_polling();
     let aside = fixture.folder.path().join("history.db.damaged-1");
-    assert_eq!(&std::fs::read(aside).unwrap()[1024..], &bytes[1024..], "it is kept as it was");
+    assert_eq!(&std::fs::read(aside).unwrap()[1024..], &bytes[1024..], "it is moved unchanged");
     let (status, _, log) = fixture.service.stop_with("TERM");
     assert!(status.success(), "{log:#?}");
     assert_eq!(stored_in(&file), sweeps, "{log:#?}");
@@ -152,7 +152,7 @@ fn the_last_sweeps_use_the_reserve_of_a_full_disk() {
     let Some(disk) = small_disk::SmallDisk::of(16) else { return };
     let mut fixture = HistoryFixture::with_file_in(disk.path(), tempdir().unwrap());
     let reserve = disk.path().join("history.db.reserve");
-    assert!(reserve.exists(), "it is set aside with the first sweeps");
+    assert!(reserve.exists(), "the reserve is created with the first sweeps");
     disk.fill(0);
     fixture.service.wait_for_log(&["output down", "output=db", "no space left for"]);
     disk.fill(0);

@@ -1,5 +1,5 @@
-//! The real program in front of a real MariaDB that fails in every way there is: afterwards each full sweep is in the
-//! database exactly once, with what the console reported, and the other outputs missed nothing meanwhile.
+//! The real program with a real MariaDB that fails in various ways: afterwards each full sweep is in the database
+//! exactly once with the values of the console, and the other outputs missed nothing meanwhile.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -59,7 +59,7 @@ struct Row {
     voltage_mv: i32,
     #[diesel(sql_type = Integer)]
     current_ma: i32,
-    /// Of its cells, in their order.
+    /// The values of its cells, in order.
     #[diesel(sql_type = Text)]
     cells_mv: String,
 }
@@ -88,7 +88,8 @@ fn until(what: &str, service: &mut Service, mut condition: impl FnMut(&mut Servi
     }
 }
 
-/// No more sweeps come; all that were shown, and no others, are in the database, and each is what the console reported.
+/// No more sweeps come; all that were shown, and no others, are in the database, and each is what the console
+/// reported.
 #[track_caller]
 fn has_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &SimulatorHandle) {
     bank.unplug();
@@ -124,7 +125,7 @@ fn matches_the_console(server: &MariaDbServer, bank: &SimulatorHandle, kills: us
         assert_eq!(found, Some(sweeps * rows as u64), "{table}");
     }
     assert_eq!(count(server, "SELECT COUNT(*) AS number FROM kept.dead_letter"), Some(0));
-    assert_eq!(truth.answers[0].number, 1, "the simulator remembers all of it");
+    assert_eq!(truth.answers[0].number, 1, "the answer history is complete");
     let again = "SELECT CAST(SUM(asked_again) AS SIGNED) AS number FROM kept.bank_reading";
     let again = usize::try_from(count(server, again).expect("a number")).unwrap();
     for place in 1..=batteries {
@@ -157,7 +158,7 @@ fn follows<T: PartialEq + Debug>(stored: impl Iterator<Item = (i64, T)>, reporte
     skipped
 }
 
-/// What the console reported of a battery: voltage and current, and beside them its cells' voltages.
+/// What the console reported for a battery: voltage, current and cell voltages.
 fn reported_values(truth: &AnswerHistory, place: usize) -> (Vec<(i32, i32)>, Vec<String>) {
     let (mut details, mut all_cells) = (Vec::new(), Vec::new());
     for answer in &truth.answers {
@@ -200,7 +201,7 @@ fn cut_connections_store_nothing_twice() {
     let mut service = service(&bank, proxy.port());
     until("the first rows", &mut service, |_| stored(&server) > 0);
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
-    // What is asked, and what the server answers once it has done it.
+    // Cut in a request, and in the response after the server has executed it.
     for (way, bytes) in [
         (Direction::ToServer, 1),
         (Direction::FromServer, 0),
@@ -217,7 +218,7 @@ fn cut_connections_store_nothing_twice() {
         let before = stored(&server);
         until("rows come again", &mut service, |_| stored(&server) > before);
     }
-    // It has heard that all of it is to stay, and whoever reported so hears nothing.
+    // The server has received the COMMIT, but its response is lost.
     for _ in 0..4 {
         let cuts = proxy.cuts();
         proxy.cut_after_pattern(b"COMMIT");
@@ -233,13 +234,13 @@ fn cut_connections_store_nothing_twice() {
 fn a_full_server_gets_every_row_once_it_has_space() {
     let options = ["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M;ibdata2:16M"];
     let Some(server) = MariaDbServer::start(&options) else { return };
-    // Large enough to fill what the tables have set aside for themselves.
+    // Large enough to fill the space already allocated to the tables.
     let bank = bank_of(8, 32);
     let mut service = service(&bank, server.port());
     until("the first rows", &mut service, |_| stored(&server) > 0);
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     server.run("CREATE TABLE kept.ballast (number INT AUTO_INCREMENT PRIMARY KEY, weight VARCHAR(8000)) ENGINE=InnoDB");
-    // From large to small, so that no room is left for a row.
+    // In decreasing sizes, so that no space is left for a row.
     for weight in [8000, 1000, 10] {
         let more =
             format!("INSERT INTO kept.ballast (weight) SELECT REPEAT('x', {weight}) FROM kept.seq_1_to_200");
@@ -269,7 +270,7 @@ fn a_server_that_hangs_past_every_deadline_gets_every_row_later() {
     until("the first rows", &mut service, |_| stored(&server) > 0);
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
     server.suspend();
-    // That of a batch under way, then that of a new connection.
+    // First the connection of a batch in progress, then a new one.
     service.wait_for_log(&["output down", "output=db", "the call is still running"]);
     service.wait_for_log(&["output down", "output=db", "did not respond within 5s"]);
     wait_for_sweeps(&mut service, 15);
@@ -278,7 +279,7 @@ fn a_server_that_hangs_past_every_deadline_gets_every_row_later() {
     meanwhile.assert_regular(&mut service);
     has_each_sweep_once(&server, &mut service, &bank);
     let backs = service.log().into_iter().filter(|line| line.contains("output recovered output=db"));
-    assert_eq!(backs.count(), 1, "it is back when it takes rows, and not when it is tried");
+    assert_eq!(backs.count(), 1, "it counts as recovered once it accepts rows, not when it is tried");
 }
 
 /// When a sweep was taken that the file shows.
@@ -299,13 +300,13 @@ fn a_service_killed_dozens_of_times_has_stored_what_it_published() {
         if life > 0 {
             service.restart();
         }
-        // In the middle third there is no server, and what one life has kept waits for another.
+        // In the middle third the server is down, and rows wait for a later process.
         match life {
             12 => server.kill(),
             24 => server.restart(),
             _ => {}
         }
-        // Some die while they begin, some with a few sweeps behind them.
+        // Some are killed while starting, some after a few sweeps.
         let wanted = random.usize(0..6);
         let (mut seen, before) = (BTreeSet::new(), shown(&service));
         until("sweeps", &mut service, |service| {
@@ -315,12 +316,12 @@ fn a_service_killed_dozens_of_times_has_stored_what_it_published() {
         let moment = Duration::from_millis(random.u64(0..100));
         thread::sleep(moment);
         service.kill();
-        // The last one may have been in hand.
+        // The last one may have been in progress.
         seen.extend(shown(&service).filter(|at| Some(*at) != before));
         seen.pop_last();
         all.extend(seen);
     }
-    assert!(all.len() > LIVES, "{} sweeps in {LIVES} lives", all.len());
+    assert!(all.len() > LIVES, "{} sweeps in {LIVES} processes", all.len());
     service.restart();
     let initial = service.status();
     service

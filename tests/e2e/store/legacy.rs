@@ -1,5 +1,5 @@
-//! `pwr_data`, the table of pytes_serial: written in whatever form it is found, and imported from each. What it refuses
-//! costs our own tables nothing.
+//! `pwr_data`, the table of pytes_serial: written in any existing form, and imported from each. Rows that it rejects do
+//! not affect our own tables.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use support::history::{Backend, START, battery, report, sweep};
 use support::mariadb::{MariaDbServer, PASSWORD};
 use support::proxy::Proxy;
 
-/// The table as the predecessor's guide makes it.
+/// The table as created by the guide of pytes_serial.
 const TABLE: &str = "CREATE TABLE pwr_data (id int(11) NOT NULL AUTO_INCREMENT, record_time datetime NOT NULL DEFAULT current_timestamp(), \
      power int(11) NOT NULL, voltage float NOT NULL, current float NOT NULL, temperature decimal(11,0) NOT NULL, soc int(11) NOT NULL, \
      basic_st varchar(11) NOT NULL, volt_st varchar(11) NOT NULL, current_st varchar(11) NOT NULL, temp_st varchar(11) NOT NULL, \
@@ -127,7 +127,7 @@ fn a_not_null_number_column_gets_no_row_without_a_value() {
     let step = drain(&mut writer(&backend));
     assert_eq!((step.written, step.refusal), (1, None));
     assert_eq!(step.unreported.into_iter().collect::<Vec<_>>(), [("bat_events", "INT")]);
-    // An empty word is what pytes_serial writes for a word that it did not read.
+    // pytes_serial writes an empty text for a state that it did not read.
     assert_eq!(backend.rows(&["power", "CONCAT('<', heater_st, '>')"], "FROM pwr_data"), ["1 <>"]);
     assert_eq!(backend.count("battery_reading"), 2);
 }
@@ -450,14 +450,14 @@ struct Number {
     number: i64,
 }
 
-/// The first column of a query that needs no database: nobody enters one whose table is locked.
+/// The first column of a query without a default database: selecting one blocks while its table is locked.
 fn numbers(backend: &Backend, query: &str) -> Vec<i64> {
     let Backend::Server { server, .. } = backend else { unreachable!() };
     let rows: Vec<Number> = diesel::sql_query(query).load(&mut server.connection()).unwrap();
     rows.into_iter().map(|row| row.number).collect()
 }
 
-/// The numbers of the connections that insert into it just now.
+/// The ids of the connections that are inserting into it.
 fn inserting(backend: &Backend) -> Vec<i64> {
     let Backend::Server { database, .. } = backend else { unreachable!() };
     let query = format!(
@@ -485,20 +485,20 @@ fn a_lock_on_the_table_delays_only_its_writer() {
     let mut owner = locking(&backend);
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| drain(&mut writer(&backend)));
-        until("it waits", || inserting(&backend).len() == 1);
-        // Before, between and after what it holds.
+        until("the insert waits", || inserting(&backend).len() == 1);
+        // Before, between and after its rows.
         for n in [-5, 1, 20] {
             let batteries = vec![battery(1, 0, 1, None), battery(2, 0, 1, None)];
             store.insert(&[sweep("pytes", START + n * 1000 + 500, batteries)]).unwrap();
         }
         assert!(!waits.is_finished());
-        // Given up in the middle: what it had taken off the list is there again.
+        // Aborted in the middle: the rows that it had taken are queued again.
         server.run(&format!("KILL {}", inserting(&backend)[0]));
         let refusal = waits.join().unwrap().refusal.unwrap();
         assert!(refusal.is_connection, "{refusal:?}");
-        // One that was given up and still goes on, and its successor.
+        // One that was abandoned but still runs, and its replacement.
         let first = scope.spawn(|| drain(&mut writer(&backend)));
-        until("it waits", || inserting(&backend).len() == 1);
+        until("the insert waits", || inserting(&backend).len() == 1);
         let second = scope.spawn(|| drain(&mut writer(&backend)));
         let waits = "SELECT COUNT(*) AS number FROM information_schema.PROCESSLIST \
              WHERE INFO LIKE 'DELETE%legacy_pending%' AND TIME_MS > 50";
@@ -538,7 +538,7 @@ fn expired_sweeps_no_longer_wait_for_a_refusing_table() {
 #[test]
 fn aborting_one_connection_does_not_affect_another() {
     let Some(backend) = Backend::mariadb() else { return };
-    // By an address that no other test is connected to.
+    // An address that no other test connects to.
     let proxy = Proxy::in_front_of(backend.server().port);
     let (one, other) = (AbortHandle::default(), AbortHandle::default());
     let open = |abort: &AbortHandle| {
@@ -546,8 +546,8 @@ fn aborting_one_connection_does_not_affect_another() {
             .unwrap()
     };
     let (mut first, mut second) = (open(&one), open(&other));
-    // Not asked again: the socket counts until its peer has closed it as well.
-    assert_eq!(one.abort(), 1, "the other is not its own");
+    // Not checked again: the socket counts until its peer has closed it as well.
+    assert_eq!(one.abort(), 1, "the other connection is not its own");
     second.insert(&sweeps(0..1)).unwrap();
     first.insert(&sweeps(1..2)).unwrap();
     assert_eq!(backend.count("bank_reading"), 2);

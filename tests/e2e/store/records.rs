@@ -1,4 +1,4 @@
-//! Records as they wait on disk until a database has confirmed them.
+//! Records in the journal format, as they wait for confirmation by a database.
 
 use bankwatch::internals::model::reading::SweepKind;
 use bankwatch::internals::model::units::{MilliampHours, Millicelsius, MilliwattHours};
@@ -128,7 +128,7 @@ const MEASURED: &[(&str, &str, &str)] = &[
     ("mos_temp_state", "mos_temp_state", "mos_temp_state"),
     ("system_alarm", "system_alarm", "system_alarm"),
     ("mos_temperature", "mos_temperature_c", "mos_temperature"),
-    // In JSON these are those of its cells.
+    // In JSON these are the values of its cells.
     ("cell_voltage_low", "cell_voltage_low_v", "-"),
     ("cell_voltage_high", "cell_voltage_high_v", "-"),
     ("cell_temperature_low", "cell_temperature_low_c", "-"),
@@ -137,7 +137,7 @@ const MEASURED: &[(&str, &str, &str)] = &[
     ("power_events", "power_events", "power_events"),
     ("system_fault", "system_fault", "sys_events"),
     ("other_events", "other_events", "standing"),
-    // How far a battery's clock is off is in the log; its rows have the service's time.
+    // The deviation of a battery's clock is in its log; rows have the time of the service.
     ("clock", "-", "-"),
 ];
 

@@ -1,4 +1,4 @@
-//! What a store promises, on both backends: a file of SQLite and a real MariaDB.
+//! The contract of a store, on both backends: an SQLite file and a real MariaDB.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -88,7 +88,7 @@ fn inserting_a_record_twice_keeps_one_row(backend: &Backend) {
     assert_eq!(backend.count("cell_reading"), 360);
     assert_eq!(backend.count("battery"), 3);
     assert_eq!(backend.count("bank"), 1);
-    assert_eq!(backend.count("state"), 3, "a bank's, a battery's, a cell's");
+    assert_eq!(backend.count("state"), 3, "of a bank, a battery and a cell");
 }
 
 fn views_have_volts_amperes_degrees_and_words(backend: &Backend) {
@@ -164,7 +164,7 @@ fn a_known_barcode_joins_the_rows_of_its_place(backend: &Backend) {
     backend.open().insert(&[one(1, Some("B000001"))]).unwrap();
     let mut store = backend.open();
     store.insert(&[one(2, None), one(3, None)]).unwrap();
-    assert_eq!(backend.count("battery"), 2, "who it is was not said");
+    assert_eq!(backend.count("battery"), 2, "its identity was not reported");
     store.insert(&[one(4, Some("B000001")), one(5, None), one(6, Some("B000001"))]).unwrap();
     let rows = backend.rows(&["barcode", "battery_id", "voltage_v"], "FROM v_battery ORDER BY taken_at_ms");
     let id = rows[0].split(' ').nth(1).unwrap();
@@ -222,7 +222,11 @@ fn batteries_that_swap_places_keep_their_histories(backend: &Backend) {
         };
         store.history(&query).unwrap().iter().map(|point| point.sums.voltage_min_mv).collect()
     };
-    assert_eq!(voltages(&mut *store, 1), [Some(52_200); 3], "the one that sits at 1 now, wherever it sat");
+    assert_eq!(
+        voltages(&mut *store, 1),
+        [Some(52_200); 3],
+        "the battery now at place 1, wherever it was before"
+    );
     assert_eq!(voltages(&mut *store, 2), [Some(52_100); 3]);
     store.insert(&[sweep("pytes", START + 3, vec![battery(1, 1, 300, Some("C000001"))])]).unwrap();
     assert_eq!(voltages(&mut *store, 1), [Some(52_300)]);
@@ -272,7 +276,7 @@ fn the_second_with_a_barcode_is_known_by_place_until_it_is_unique(backend: &Back
     store.insert(&[stating("pytes", 2, &[Some(Y), Some(X)]), stating("pytes", 3, &both)]).unwrap();
     let unique = format!("barcode:{Y} {Y} 1");
     assert_eq!(known_batteries(backend), [format!("{second} 3"), format!("{owner} 4"), unique.clone()]);
-    // A box that is off for a while comes back as who it was.
+    // A battery that was off for a while keeps its identity.
     store.insert(&[stating("pytes", 4, &[Some(X), Some("")]), stating("pytes", 5, &both)]).unwrap();
     assert_eq!(known_batteries(backend), [format!("{second} 5"), format!("{owner} 5"), unique.clone()]);
     let alone: Vec<Record> = (6..400).map(|n| stating("pytes", n, &[Some(X), Some("")])).collect();
@@ -280,8 +284,8 @@ fn the_second_with_a_barcode_is_known_by_place_until_it_is_unique(backend: &Back
     let rows = known_batteries(backend);
     assert_eq!(rows[0], format!("{second} {}", 5 + 360), "an hour after the other was seen");
     assert_eq!(rows[1], format!("{owner} {}", 5 + 34));
-    assert_eq!(backend.count("v_battery"), 2 + 2 + 2 + 2 + 1 + 2 + 394, "old rows stay where they are");
-    // Where another battery sits now, nobody needs to wait.
+    assert_eq!(backend.count("v_battery"), 2 + 2 + 2 + 2 + 1 + 2 + 394, "old rows are unchanged");
+    // If another battery is in the place now, there is no waiting period.
     let swapped = [stating("pytes", 400, &both), stating("pytes", 401, &[Some(Y), Some(X)])];
     store.insert(&swapped).unwrap();
     assert_eq!(known_batteries(backend)[1], format!("{owner} {}", 5 + 34 + 2));
@@ -296,7 +300,7 @@ fn the_owner_of_a_barcode_keeps_it_across_restarts_and_banks(backend: &Backend) 
         store.insert(&[stating("west", n, &west)]).unwrap();
         store.insert(&[stating("east", n, &east)]).unwrap();
     }
-    // Nobody moves because a bank is silent for long.
+    // A long silence of a bank moves no battery.
     backend.open().insert(&[stating("west", 8_640, &west)]).unwrap();
     let rows = backend.rows(
         &["bank", "place", "COUNT(DISTINCT battery_id)"],
@@ -306,7 +310,7 @@ fn the_owner_of_a_barcode_keeps_it_across_restarts_and_banks(backend: &Backend) 
     let known =
         |rest: &str| backend.rows(&["b.identity"], &format!("FROM battery AS b WHERE {rest} ORDER BY b.id"));
     assert_eq!(known(&format!("b.barcode = '{X}'")), [format!("barcode:{X}"), "place:2:2".to_owned()]);
-    // A battery that has moved to the other bank takes its rows along at once.
+    // The rows of a battery that moved to the other bank move at once.
     let (east, west) = ([Some(""), None], [Some(Y), Some(X), Some("Z221104000003")]);
     let mut store = backend.open();
     store.insert(&[stating("east", 8_650, &[Some("Z221104000003"), None])]).unwrap();
@@ -334,7 +338,7 @@ fn an_implausible_barcode_is_ignored(backend: &Backend) {
     assert_eq!(
         rows,
         ["0000000000000000 2".to_owned(), format!("{X} 1")],
-        "nobody knows whether it is the same"
+        "it is unknown whether it is the same"
     );
 }
 
@@ -342,7 +346,7 @@ fn roll_ups_of_two_batteries_with_one_barcode_are_separate(backend: &Backend) {
     let (mut store, mut minutes) = (backend.open(), MinuteAggregator::for_run(7));
     let mut records = Vec::new();
     for n in 0..24 {
-        // From the middle of a minute on the first one is a box of its own.
+        // From the middle of a minute on, the first one is a separate battery.
         let first = if n < 9 { X } else { Y };
         let batteries = vec![battery(1, 0, 1, Some(first)), battery(2, 0, 2, Some(X))];
         records.extend(minutes.records(&report("pytes", START + n * 10_000, SweepKind::Full, batteries)));
@@ -539,23 +543,23 @@ fn an_event_with_a_corrected_time_or_battery_stays_one_row(backend: &Backend) {
     store.insert(&[event(START + hour, None, Some(X))]).unwrap();
     store.insert(&[event(START + hour, Some(START + hour + 7_000), Some(Y))]).unwrap();
     assert_eq!(rows(), [(0, 5_000), (hour, hour + 7_000)]);
-    // It rose before the clock was set; whoever tells of its end knows no better, or to some milliseconds.
+    // Raised before the clock was set; its clearing has the same time, or one some milliseconds off.
     store.insert(&[event(START + 2 * hour, None, Some(X))]).unwrap();
     store.insert(&[event(5_000, Some(START + 2 * hour + 9_000), Some(X))]).unwrap();
     store.insert(&[event(START + 3 * hour, None, Some(X))]).unwrap();
     store.insert(&[event(START + 3 * hour + 3, Some(START + 3 * hour + 9_000), Some(X))]).unwrap();
     store.insert(&[event(5_000, Some(START + 2 * hour + 9_000), Some(X))]).unwrap();
     assert_eq!(rows()[2..], [(2 * hour, 2 * hour + 9_000), (3 * hour, 3 * hour + 9_000)]);
-    // The clock was an hour ahead when it rose, and was set back before it ended.
+    // The clock was an hour ahead when it was raised, and was set back before it cleared.
     store.insert(&[event(START + 5 * hour, None, Some(X))]).unwrap();
     let ended = event(START + 4 * hour, Some(START + 4 * hour + 60_000), Some(X));
     store.insert(std::slice::from_ref(&ended)).unwrap();
     store.insert(&[ended]).unwrap();
     assert_eq!(rows()[4..], [(4 * hour, 4 * hour + 60_000)]);
-    // Its beginning was never stored.
+    // Its raising was never stored.
     store.insert(&[event(5_000, Some(START + 6 * hour), Some(X))]).unwrap();
     assert_eq!(rows()[5..], [(6 * hour, 6 * hour)]);
-    // It comes and goes faster than clocks are looked at.
+    // Raised and cleared faster than the clock is checked.
     let begin = START + 7 * hour;
     let flapping = [(0, None), (0, Some(200)), (400, None), (400, Some(600))].map(
         |(raised, cleared): (i64, Option<i64>)| event(begin + raised, cleared.map(|ms| begin + ms), Some(X)),
@@ -684,12 +688,12 @@ fn roll_ups_equal_a_naive_computation(backend: &Backend) {
         }
         records.extend(minutes.add(&report("pytes", at, kind, vec![one])));
         if random.u8(0..20) == 0 {
-            // Restarts: what is in hand is handed over early.
+            // Restart: the unfinished minute is stored early.
             records.extend(minutes.close());
         }
         if random.u8(0..10) == 0 {
             store.insert(&records).unwrap();
-            // What was not confirmed in time comes again.
+            // Unconfirmed records are repeated.
             store.insert(&records).unwrap();
             records.clear();
         }
@@ -717,7 +721,7 @@ fn roll_ups_equal_a_naive_computation(backend: &Backend) {
             })
             .collect();
         assert_eq!(rows, expected, "{table}");
-        assert_eq!(backend.count(table), 2 * naive.len(), "the bank's own too");
+        assert_eq!(backend.count(table), 2 * naive.len(), "including the bank's own rows");
     }
     let mean = backend.rows(&["ROUND(AVG(voltage_v), 0)"], "FROM v_day WHERE barcode = 'B000001'");
     assert!(mean[0].starts_with("50") || mean[0].starts_with("49"), "{mean:?}");
@@ -775,8 +779,8 @@ fn a_clock_set_back_loses_no_sample_and_doubles_none(backend: &Backend) {
     next.add(&report("pytes", START + 55_000, SweepKind::Summary, vec![battery(1, 0, 1, Some(X))]));
     backend.open().insert(&next.close()).unwrap();
     let samples = backend.rows(&["SUM(samples)"], "FROM rollup_day");
-    assert_eq!(samples, [(taken + 2).to_string()], "a run that was started within it");
-    // Of runs, the newest are kept.
+    assert_eq!(samples, [(taken + 2).to_string()], "of the run started within it");
+    // The newest runs are kept.
     let run = |run: i64| {
         let mut minutes = MinuteAggregator::for_run(run);
         minutes.add(&report("pytes", START + run * 60_000, SweepKind::Summary, Vec::new()));
@@ -863,7 +867,7 @@ fn export_gives_every_row_once_in_order(backend: &Backend) {
         count < 3
     };
     store.export(&everything(ExportTable::Banks), &mut three).unwrap();
-    assert_eq!(count, 3, "whoever reads has had enough");
+    assert_eq!(count, 3, "the reader stopped early");
     let stranger = ExportQuery { bank: Some("nobody"), ..everything(ExportTable::Banks) };
     let error = store.export(&stranger, &mut |_| true).unwrap_err();
     assert_eq!(error.to_string(), "the history has no bank \"nobody\"; it has: pytes");
@@ -969,7 +973,7 @@ fn a_half_applied_schema_is_completed(backend: &Backend) {
         }
     }
     assert_eq!(backend.rows(&["version"], "FROM __diesel_schema_migrations ORDER BY version"), all);
-    assert_eq!(backend.count("v_battery"), 2, "what was there is there");
+    assert_eq!(backend.count("v_battery"), 2, "existing rows are unchanged");
     backend.open().insert(&[bank(2, 1)]).unwrap();
     assert_eq!(backend.count("v_battery"), 4);
 }

@@ -37,13 +37,13 @@ fn every_capture_yields_the_committed_values_or_its_reason() {
         };
         let snapshot = captures::snapshot(&capture.name);
         if snapshot.exists() || captures::updating() {
-            captures::hold(&snapshot, &text);
+            captures::assert_snapshot(&snapshot, &text);
         } else {
             unheld.push((capture.name.clone(), text));
         }
     }
     for (name, text) in unheld {
-        captures::tell(&format!("no committed values for {name}; it says:\n{text}\n"));
+        captures::print_notice(&format!("no committed values for {name}; it says:\n{text}\n"));
     }
 }
 
@@ -98,7 +98,7 @@ fn raw_captures_frame_the_same_with_chunks_of_any_size() {
         assert_eq!(framed_in(echo, &bytewise), whole, "{} byte by byte", capture.name);
         framed += 1;
     }
-    captures::note(framed, "raw captures framed at every cut");
+    captures::print_count(framed, "raw captures framed at every cut");
 }
 
 /// The answer's lines and status, once the framing has received all chunks.

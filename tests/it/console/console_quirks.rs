@@ -22,11 +22,11 @@ use bankwatch::internals::sweep::client::ConsoleTimeouts;
 use bankwatch::internals::sweep::poll_plan::PollSchedule;
 use fastrand::Rng;
 use jiff::Timestamp;
-use support::captures::{Capture, discover, note};
+use support::captures::{Capture, discover, print_count};
 use support::scripted::Scripted;
 use support::sweep_runner::{PATIENCE, restless, sweep};
 
-/// A bank whose values do not change.
+/// A bank with constant values.
 fn console(dialect: Dialect, batteries: usize) -> Console {
     Simulation::new(dialect).batteries(batteries).seed(4).console().expect("a console")
 }
@@ -158,7 +158,7 @@ fn a_misheard_command_never_yields_another_batterys_values() {
             let (Some(PrintedValues::Detail(detail)), Some(PrintedValues::Cells { cells, .. })) =
                 (of("pwr"), of("bat"))
             else {
-                panic!("battery {place} says nothing")
+                panic!("battery {place} has no values")
             };
             (place.to_string(), (detail.voltage_mv, cells[0].voltage_mv))
         })
@@ -459,7 +459,7 @@ fn the_captured_us2000c_bank_is_read_completely() {
         let part = capture.name.strip_prefix("pylontech_US2000C-B67.5.0-hrabovszki_");
         part.is_some_and(|part| only.contains(&part))
     });
-    note(captures.len(), "captures of a US2000C bank replayed");
+    print_count(captures.len(), "captures of a US2000C bank replayed");
     if captures.is_empty() {
         return;
     }
@@ -474,7 +474,7 @@ fn the_captured_us_bank_with_a_gap_is_read_completely() {
         let part = capture.name.strip_prefix("pylontech_plchome-US_");
         part.is_some_and(|part| ["pwr_", "bat_", "info_", "stat_"].iter().any(|verb| part.starts_with(verb)))
     });
-    note(captures.len(), "captures of a US bank replayed");
+    print_count(captures.len(), "captures of a US bank replayed");
     if captures.is_empty() {
         return;
     }

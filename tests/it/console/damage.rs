@@ -46,7 +46,7 @@ fn ask(dialect: Dialect, seed: u64, faults: Faults, sweeps: u64) -> DamageStats 
     tally
 }
 
-/// Damages an answer whose echo ends before that byte; returns the position of the damage, if any.
+/// Damages an answer after its echo, which ends before that byte; returns the position of the damage, if any.
 type Strike = fn(&mut Rng, &mut Vec<u8>, usize) -> Option<usize>;
 
 /// Changes one digit: damage that no syntax check detects.
@@ -65,7 +65,7 @@ fn lost_byte(rng: &mut Rng, received: &mut Vec<u8>, _: usize) -> Option<usize> {
     Some(at)
 }
 
-/// Polls a bank whose answers are damaged at this rate.
+/// Polls a bank with answers damaged at this rate.
 fn ask_struck(
     dialect: Dialect,
     seed: u64,
@@ -81,7 +81,7 @@ fn ask_struck(
     let script = Scripted::start(move |line| {
         console.bank_mut().advance(Duration::from_millis(200));
         let (mut received, printed) = console.type_with_values(format!("{line}\n").as_bytes());
-        // Further pages belong to an answer whose damage was already counted.
+        // Further pages belong to an answer that was already counted as damaged.
         let damages = rng.f64() < rate && !printed.is_empty();
         let damaged = damages.then(|| damage(&mut rng, &mut received, line.len() + 2)).flatten();
         let mut truth = keep.lock().expect("no test panics while it reads the truth");

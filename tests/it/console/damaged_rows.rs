@@ -257,7 +257,7 @@ fn reading(answers: &[(Command, String)]) -> BankReading {
     })
 }
 
-/// Sweeps a console whose answers are modified by `change`, which gets the command and how often it was sent.
+/// Sweeps a console; `change` modifies each answer and gets the command and how often it was sent.
 fn sweeps(
     dialect: Dialect,
     count: usize,
@@ -414,7 +414,7 @@ fn many_new_batteries_are_accepted_when_two_sweeps_agree() {
         assemble(transcript).batteries.iter().filter(|battery| battery.presence == Presence::Present).count()
     };
     let counts: Vec<usize> = all.iter().map(present).collect();
-    let first = counts.iter().position(|count| *count > 3).expect("believed in the end");
+    let first = counts.iter().position(|count| *count > 3).expect("accepted in the end");
     assert!(
         counts[..first].iter().all(|count| *count == 3) && counts[first..].iter().all(|count| *count == 35),
         "{counts:?}"

@@ -39,13 +39,13 @@ const CELL_2: &str = "2        3454     -3312    21900    Dischg       Normal   
 
 const PITFALLS: &[Pitfall] = &[
     Pitfall {
-        name: "percentages in rows whose header has no SOC",
+        name: "percentages in rows without SOC in the header",
         question: "bat 1",
         lines: &[CELLS, CELL_0],
         found: &[("/cells/0/soc_percent", "71"), ("/cells/0/coulomb_mah", "35480"), ("problem", "")],
     },
     Pitfall {
-        name: "a percentage that stands a column early",
+        name: "a percentage one column too early",
         question: "bat 1",
         lines: &[
             CELLS,
@@ -179,7 +179,7 @@ const PITFALLS: &[Pitfall] = &[
         ],
     },
     Pitfall {
-        name: "a damaged word is no battery without values",
+        name: "a damaged word does not make a battery without values",
         question: "pwr",
         lines: &[
             A,
@@ -232,7 +232,7 @@ const PITFALLS: &[Pitfall] = &[
         found: &[("/cells/0/number", "1"), ("/cells/0/voltage_mv", "3459"), ("/cells/1/voltage_mv", "3454")],
     },
     Pitfall {
-        name: "a label nobody knows",
+        name: "an unknown label",
         question: "pwr 1",
         lines: &[
             " Voltage         : 53127       mV",
@@ -246,7 +246,7 @@ const PITFALLS: &[Pitfall] = &[
         ],
     },
     Pitfall {
-        name: "a column nobody knows, of one word",
+        name: "an unknown column of one word",
         question: "bat 1",
         lines: &[
             "Battery  Volt     Strain   Tempr    Base State",
@@ -259,7 +259,7 @@ const PITFALLS: &[Pitfall] = &[
         ],
     },
     Pitfall {
-        name: "a column nobody knows, of two words",
+        name: "an unknown column of two words",
         question: "bat 1",
         lines: &[
             "Battery  Volt     Moon State   Tempr    Base State",

@@ -62,7 +62,7 @@ fn every_transcript_yields_the_committed_values() {
                 }
             }
         };
-        captures::hold(&path.with_extension("json"), &text);
+        captures::assert_snapshot(&path.with_extension("json"), &text);
     }
 }
 

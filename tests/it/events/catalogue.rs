@@ -1,5 +1,5 @@
-//! The catalogue of events: the shipped one held against the code, a user's rows over it, the predecessor's file, and
-//! mistakes told with their lines.
+//! The event catalogue: the built-in one matches the code, user rows override it, `events_config.json` of
+//! pytes_serial is read, and errors are reported with their lines.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -150,7 +150,7 @@ fn a_row_with_a_mistake_is_ignored_and_no_other() {
     );
     assert_eq!(found.mistakes.len(), 2, "{found:?}");
     let (high, full) = (catalogue.bit("power", 0x2, None), catalogue.bit("power", 0x2000, None));
-    assert_eq!((high.level, high.text.as_ref()), (EventLevel::Warning, "Own text"), "its level stays");
+    assert_eq!((high.level, high.text.as_ref()), (EventLevel::Warning, "Own text"), "the level is unchanged");
     assert_eq!(full.level, EventLevel::Warning);
 }
 
@@ -167,7 +167,7 @@ fn an_unusable_file_falls_back_to_the_built_in_catalogue() {
         assert!(finding.contains("events_config.json") && finding.ends_with(remedy), "{finding}");
         finding.clone()
     };
-    assert!(found().contains("can't read "), "it is not there");
+    assert!(found().contains("can't read "), "the file is missing");
     for text in
         ["", "{", "[]", "3", "\"x\"", "power_events", "{\"power_events\": {\"2\": {]}}", &"[".repeat(10_000)]
     {
@@ -186,7 +186,7 @@ fn an_unusable_file_falls_back_to_the_built_in_catalogue() {
     assert!(found().contains("not a regular file"));
     std::fs::remove_dir(&path).unwrap();
     let fifo = Command::new("mkfifo").arg(&path).status().unwrap();
-    assert!(fifo.success() && found().contains("not a regular file"), "nobody waits for a writer");
+    assert!(fifo.success() && found().contains("not a regular file"), "opening does not wait for a writer");
 }
 
 #[test]
@@ -286,14 +286,14 @@ fn a_mistake_fails_config_check_but_the_service_starts() {
         .collect();
     service.kill().unwrap();
     service.wait().unwrap();
-    let said =
+    let warnings =
         lines.iter().filter(|line| line.contains("WARN  settings warning") && line.contains("own.toml:2: "));
-    assert_eq!(said.count(), 1, "{lines:?}");
+    assert_eq!(warnings.count(), 1, "{lines:?}");
     write("own.toml", "[powr]\n");
     let (code, text) = checked("bankwatch.toml");
     assert!(code == Some(0) && text.contains("did you mean \"power\"?"), "{text}");
 
-    // What merely lies beside a pytes_serial.cfg may be long dead.
+    // A file that merely lies next to pytes_serial.cfg may be obsolete, so an error in it is only a warning.
     write("events_config.json", "{\n\"power_events\": [\n");
     let (code, text) = checked("pytes_serial.cfg");
     let warning = text.lines().next().unwrap_or_default();

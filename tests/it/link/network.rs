@@ -18,7 +18,7 @@ use bankwatch::internals::sweep::wake::probe_console;
 use rustix::net::{AddressFamily, SocketAddrV4, SocketType, bind, getsockname, listen, socket};
 use support::chain::{PATIENCE, house};
 use support::faulty_actor::{LONG, brisk, ms, supervised};
-use support::reports::Seen;
+use support::reports::ReportRecorder;
 use support::until::until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -81,7 +81,7 @@ fn dead_connection_is_reopened_within_three_sweeps() {
         house.serial.rhythm = PollSchedule::new(interval, Duration::ZERO, true);
         // As in the service: the first byte must arrive within a third of the interval.
         house.serial.patience = ConsoleTimeouts { first_byte: interval / 3, ..PATIENCE };
-        let (seen, outlet) = Seen::keep(&mut supervisor);
+        let (seen, outlet) = ReportRecorder::start(&mut supervisor);
         let _chain = BankChain::start(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
         until(LONG, || seen.count() >= 2).await;
         dead.store(true, Ordering::SeqCst);

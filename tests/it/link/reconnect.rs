@@ -1,6 +1,6 @@
-//! The serial actor recovers from every fault of a link, over a pseudo-terminal and over TCP. After each fault readings
-//! resume within one back-off step, no value is wrong or stale, the log has one `link lost` and one `link back` with
-//! the duration of the outage, and nothing is left open.
+//! The serial actor recovers from every fault of a link, over a pseudo-terminal and over TCP. After each fault
+//! readings resume within one back-off step, no value is wrong or stale, the log has one `link lost` and one `link
+//! back` with the duration of the outage, and nothing is left open.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use support::faulty_actor::{LONG, brisk, ms, supervised};
 use support::figures;
 use support::lines::Lines;
 use support::own_process;
-use support::reports::Seen;
+use support::reports::ReportRecorder;
 use support::until::until;
 
 /// In addition to the pause: attempts in progress that fail once more, and a busy machine.
@@ -184,7 +184,7 @@ fn no_faults() -> Faults {
 struct Bench {
     bank: SimulatorHandle,
     path: Option<PathBuf>,
-    seen: Seen,
+    seen: ReportRecorder,
     lines: Lines,
     /// The target of the symbolic link before the fault.
     last_device: Mutex<Option<PathBuf>>,
@@ -237,7 +237,7 @@ impl Bench {
     /// Asserts that every value in every report so far was printed at some time.
     fn assert_no_invented_values(&self, fault: &str) {
         let history = self.bank.answer_history();
-        let printed = figures::said(&history.answers);
+        let printed = figures::printed(&history.answers);
         for report in self.seen.take() {
             for (name, value) in figures::read(&report.reading) {
                 assert!(
@@ -304,7 +304,7 @@ impl Bench {
         let resumed = resumed.unwrap();
         assert!(resumed < LONGEST_PAUSE + SLACK, "{name}: it took {resumed:?} to resume");
         let history = self.bank.answer_history();
-        let now = figures::said(history.answers.iter().filter(|answer| answer.number > answers_before));
+        let now = figures::printed(history.answers.iter().filter(|answer| answer.number > answers_before));
         for (figure, value) in figures::read(&complete.unwrap().reading) {
             assert_eq!(now[&figure].iter().collect::<Vec<_>>(), [&value], "{name}: {figure}");
         }
@@ -376,7 +376,7 @@ fn recovers_from_every_fault(path: Option<&Path>) {
     };
     let bank = simulation.start().unwrap();
     supervised(brisk(), async |mut supervisor, lines| {
-        let (seen, outlet) = Seen::keep(&mut supervisor);
+        let (seen, outlet) = ReportRecorder::start(&mut supervisor);
         let house = house(&bank.link());
         let _chain = BankChain::start(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
         let path = path.map(Path::to_owned);

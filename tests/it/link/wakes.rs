@@ -12,7 +12,7 @@ use bankwatch::internals::sweep::wake::{ConsoleState, probe_console};
 use support::chain::{PATIENCE, house};
 use support::faulty_actor::{LONG, brisk, supervised};
 use support::lines::Lines;
-use support::reports::Seen;
+use support::reports::ReportRecorder;
 use support::until::until;
 use tokio::io::AsyncWriteExt;
 
@@ -25,17 +25,21 @@ fn asleep() -> Simulation {
 }
 
 /// Runs the service's actors on this bank.
-fn run_chain(bank: SimulatorHandle, wake: bool, test: impl AsyncFnOnce(SimulatorHandle, Seen, Lines)) {
+fn run_chain(
+    bank: SimulatorHandle,
+    wake: bool,
+    test: impl AsyncFnOnce(SimulatorHandle, ReportRecorder, Lines),
+) {
     supervised(brisk(), async |mut supervisor, lines| {
         let mut house = house(&bank.link());
         house.serial.wake = wake;
-        let (seen, outlet) = Seen::keep(&mut supervisor);
+        let (seen, outlet) = ReportRecorder::start(&mut supervisor);
         let _chain = BankChain::start(&mut supervisor, house, &[outlet], &lines.logger()).unwrap();
         test(bank, seen, lines).await;
     });
 }
 
-async fn assert_woken(_bank: SimulatorHandle, seen: Seen, lines: Lines) {
+async fn assert_woken(_bank: SimulatorHandle, seen: ReportRecorder, lines: Lines) {
     until(LONG, || seen.count() >= 3).await;
     let up = lines.containing("link up");
     assert!(up.len() == 1 && up[0].contains("woken=true"), "{up:?}");

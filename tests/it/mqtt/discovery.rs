@@ -60,16 +60,18 @@ fn level_of(row: &Row) -> CellLevel {
 
 #[test]
 fn each_level_has_the_entities_of_pytes_serial_unchanged() {
-    let predecessors = rows(&file(COMMITTED).unwrap());
-    assert_eq!(predecessors.len(), 251);
+    let pytes_serial_rows = rows(&file(COMMITTED).unwrap());
+    assert_eq!(pytes_serial_rows.len(), 251);
     match file(ORIGINAL) {
-        Ok(original) => assert_eq!(predecessors, rows(&original), "the committed copy is not the original"),
-        Err(_) => captures::tell(&format!("NO {ORIGINAL}: the committed copy stands for it")),
+        Ok(original) => {
+            assert_eq!(pytes_serial_rows, rows(&original), "the committed copy is not the original")
+        }
+        Err(_) => captures::print_notice(&format!("NO {ORIGINAL}: the committed copy is used")),
     }
     for level in LEVELS {
         let wanted: BTreeSet<Row> =
-            predecessors.iter().filter(|row| level_of(row) <= level).cloned().collect();
-        let all: BTreeSet<&str> = predecessors.iter().map(|row| row[1].as_str()).collect();
+            pytes_serial_rows.iter().filter(|row| level_of(row) <= level).cloned().collect();
+        let all: BTreeSet<&str> = pytes_serial_rows.iter().map(|row| row[1].as_str()).collect();
         let announced_components = components(&announced(reading("pytes", 2, 16), level));
         let announced_components: BTreeSet<Row> = announced_components
             .iter()
@@ -89,7 +91,7 @@ fn each_level_has_the_entities_of_pytes_serial_unchanged() {
 #[test]
 fn discovery_of_two_batteries_matches_the_snapshot() {
     let messages = announced(reading("pytes", 2, 16), CellLevel::High);
-    captures::hold(&snapshot("discovery_2x16_high"), &written(messages));
+    captures::assert_snapshot(&snapshot("discovery_2x16_high"), &written(messages));
 }
 
 fn ids(messages: &[Message]) -> BTreeSet<String> {

@@ -72,42 +72,48 @@ fn breaches(one: &Component) -> Vec<String> {
     let keys: Vec<&str> = one.config.as_object().unwrap().keys().map(String::as_str).collect();
     let own = if platform == "sensor" { OF_SENSOR } else { OF_BINARY_SENSOR };
     let mut broken = Vec::new();
-    let mut hold = |holds: bool, rule: &str| {
+    let mut check_rule = |holds: bool, rule: &str| {
         if !holds {
             broken.push(format!("{}: {rule}: {}", one.text("uniq_id"), one.config));
         }
     };
     let row = CLASSES.iter().find(|row| (row.0, row.1) == (platform, class));
-    hold(row.is_some(), "an unknown class");
+    check_rule(row.is_some(), "an unknown class");
     if let Some((_, _, units, states)) = row {
-        hold(units.contains(&one.text("unit_of_meas")), "not a unit of that class");
-        hold(states.contains(&one.text("stat_cla")), "not a state class of that class");
+        check_rule(units.contains(&one.text("unit_of_meas")), "not a unit of that class");
+        check_rule(states.contains(&one.text("stat_cla")), "not a state class of that class");
     }
-    hold(keys.iter().all(|key| OF_ALL.contains(key) || own.contains(key)), "an unknown key");
-    hold(keys.contains(&"ops") == (class == "enum"), "options belong to an enum, and to nothing else");
+    check_rule(keys.iter().all(|key| OF_ALL.contains(key) || own.contains(key)), "an unknown key");
+    check_rule(keys.contains(&"ops") == (class == "enum"), "options belong to an enum, and to nothing else");
     let options = one.config["ops"].as_array();
     let distinct: Option<BTreeSet<String>> = options.map(|all| all.iter().map(ToString::to_string).collect());
-    hold(distinct.map(|all| all.len()) == options.map(Vec::len), "an option twice");
+    check_rule(distinct.map(|all| all.len()) == options.map(Vec::len), "a duplicate option");
     let numeric = keys.iter().any(|key| ["unit_of_meas", "stat_cla"].contains(key));
-    hold(
+    check_rule(
         !["enum", "timestamp", "date"].contains(&class) || !keys.contains(&"sug_dsp_prc"),
         "decimals of a word",
     );
-    hold(!numeric || keys.contains(&"sug_dsp_prc"), "a number without decimals");
-    hold(one.config["ent_cat"].is_null() || one.text("ent_cat") == "diagnostic", "an unknown category");
-    hold(one.config["exp_aft"].is_null() || one.config["exp_aft"].as_u64() > Some(0), "expires at once");
+    check_rule(!numeric || keys.contains(&"sug_dsp_prc"), "a number without decimals");
+    check_rule(one.config["ent_cat"].is_null() || one.text("ent_cat") == "diagnostic", "an unknown category");
+    check_rule(
+        one.config["exp_aft"].is_null() || one.config["exp_aft"].as_u64() > Some(0),
+        "expires at once",
+    );
     let entity = one.text("def_ent_id").strip_prefix(platform).and_then(|rest| rest.strip_prefix('.'));
     let is_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    hold(entity.is_some_and(|id| !id.is_empty() && id.chars().all(is_id)), "not an entity id");
+    check_rule(entity.is_some_and(|id| !id.is_empty() && id.chars().all(is_id)), "not an entity id");
     // Without the default, Home Assistant makes the entity id of the object id, else of device and name.
     let made_of_name = slug(&format!("{} {}", one.device, one.text("name")));
     let old = one.config["obj_id"].as_str().unwrap_or(&made_of_name);
-    hold(entity == Some(old), "another entity id in a Home Assistant that knows no default");
-    hold(one.config["obj_id"].is_null() || made_of_name != old, "an object id that is not needed");
-    hold(keys.contains(&"json_attr_t") == keys.contains(&"json_attr_tpl"), "attributes without a template");
-    hold(!one.text("name").is_empty() && !one.text("uniq_id").is_empty(), "nameless");
+    check_rule(entity == Some(old), "another entity id in a Home Assistant that knows no default");
+    check_rule(one.config["obj_id"].is_null() || made_of_name != old, "an unnecessary object id");
+    check_rule(
+        keys.contains(&"json_attr_t") == keys.contains(&"json_attr_tpl"),
+        "attributes without a template",
+    );
+    check_rule(!one.text("name").is_empty() && !one.text("uniq_id").is_empty(), "nameless");
     let topic = one.text("stat_t");
-    hold(!topic.is_empty() && !topic.contains(['+', '#', '\0']), "not a topic to read");
+    check_rule(!topic.is_empty() && !topic.contains(['+', '#', '\0']), "not a topic to read");
     broken
 }
 
@@ -123,7 +129,7 @@ fn broken(messages: &[Message]) -> Vec<String> {
     let mut declared: BTreeSet<String> = BTreeSet::new();
     let mut devices: BTreeMap<String, Value> = BTreeMap::new();
     for message in messages {
-        let mut hold = |holds: bool, rule: &str| {
+        let mut check_rule = |holds: bool, rule: &str| {
             if !holds {
                 broken.push(format!("{}: {rule}", message.topic));
             }
@@ -131,28 +137,31 @@ fn broken(messages: &[Message]) -> Vec<String> {
         let id =
             message.topic.strip_prefix("homeassistant/device/").and_then(|rest| rest.strip_suffix("/config"));
         let of_id = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        hold(id.is_some_and(|id| !id.is_empty() && id.chars().all(of_id)), "not a discovery topic");
-        hold(message.retained, "not kept for those who come later");
-        hold(message.payload.len() < 64_000, &format!("{} bytes", message.payload.len()));
+        check_rule(id.is_some_and(|id| !id.is_empty() && id.chars().all(of_id)), "not a discovery topic");
+        check_rule(message.retained, "not retained");
+        check_rule(message.payload.len() < 64_000, &format!("{} bytes", message.payload.len()));
         let message_json = json(&message.payload);
-        hold(
+        check_rule(
             message_json["o"]["name"].as_str().is_some_and(|name| !name.is_empty()),
             "without its origin it is refused",
         );
         let device = &message_json["dev"];
-        hold(device["ids"][0] == device["name"] && device["name"].is_string(), "a device without its name");
+        check_rule(
+            device["ids"][0] == device["name"] && device["name"].is_string(),
+            "a device without its name",
+        );
         let via = device["via_device"].as_str();
-        hold(
+        check_rule(
             via.is_none_or(|via| declared.contains(via)),
             "needs a device that no message before it declares",
         );
         declared.insert(device["name"].as_str().unwrap_or_default().to_owned());
         let first = devices.entry(device["name"].to_string()).or_insert_with(|| device.clone());
-        hold(first == device, "a device that another message describes otherwise");
+        check_rule(first == device, "a device described differently by another message");
         let all = message_json["avty"].as_array().is_some_and(|topics| topics.len() > 1);
-        hold(!all || message_json["avty_mode"] == "all", "with several topics every one must say online");
+        check_rule(!all || message_json["avty_mode"] == "all", "with several topics all must be online");
         let keys: Vec<&String> = message_json.as_object().unwrap().keys().collect();
-        hold(keys == ["avty", "avty_mode", "cmps", "dev", "o"], "unknown keys");
+        check_rule(keys == ["avty", "avty_mode", "cmps", "dev", "o"], "unknown keys");
     }
     broken
 }

@@ -27,7 +27,7 @@ fn topics(messages: &[Message]) -> BTreeSet<&str> {
 fn legacy_topics_of_two_batteries_match_the_snapshot() {
     let all =
         LegacyTopics::new().messages(Instant::now(), &document(reading("pytes", 2, 16)), CellLevel::High);
-    captures::hold(&snapshot("legacy_2x16_high"), &written(all));
+    captures::assert_snapshot(&snapshot("legacy_2x16_high"), &written(all));
 }
 
 #[test]

@@ -30,13 +30,13 @@ fn payload_of(reading: BankReading, kind: MessageKind) -> Value {
 #[test]
 fn payloads_of_a_full_reading_match_the_snapshot() {
     let parts = parts_of(reading("pytes", 2, 16), CellLevel::High);
-    captures::hold(&snapshot("full_2x16_high"), &written(sent(parts)));
+    captures::assert_snapshot(&snapshot("full_2x16_high"), &written(sent(parts)));
 }
 
 #[test]
 fn payloads_of_a_summary_match_the_snapshot() {
     let parts = parts_of(summary(reading("pytes", 2, 16)), CellLevel::High);
-    captures::hold(&snapshot("summary_2x16"), &written(sent(parts)));
+    captures::assert_snapshot(&snapshot("summary_2x16"), &written(sent(parts)));
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn cells_without_an_answer_have_no_payload() {
     bank.batteries[1].cells.as_mut().unwrap()[1].temperature = None;
     let parts = parts_of(bank, CellLevel::Medium);
     assert_eq!(find(&parts, MessageKind::Cells(place(1))), None);
-    assert_eq!(find(&parts, MessageKind::BankCells), None, "a spread over some of the cells is nobody's");
+    assert_eq!(find(&parts, MessageKind::BankCells), None, "no spread without all cells");
     let cells = find(&parts, MessageKind::Cells(place(2))).unwrap();
     assert_eq!(cells["temperature"], json!([24.5, null, 25.5]));
     assert_eq!((&cells["temperature_max"], cells["voltage_max"].is_null()), (&Value::Null, false));
@@ -247,7 +247,7 @@ fn a_fingerprint_changes_with_any_value_of_its_payload() {
         bank.took += std::time::Duration::from_millis(400);
         bank.asked_again = 7;
     });
-    assert_eq!(before, later, "times, the sweep's length and its number are no news");
+    assert_eq!(before, later, "times, the duration and the number of the sweep are ignored");
     let changed = |change: &dyn Fn(&mut BankReading)| -> Vec<MessageKind> {
         let after = fingerprints(change);
         before.iter().zip(after).filter(|(one, other)| *one != other).map(|(one, _)| one.0).collect()

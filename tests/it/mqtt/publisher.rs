@@ -201,11 +201,11 @@ fn an_unread_bank_is_unknown_then_offline_after_three_intervals() {
     assert_eq!(harness.publisher.on_connected(harness.at(0.0)), unknown);
     harness.publisher.on_retained_message(&Message::retained(status, "online"));
     assert_eq!(harness.due(19.9), []);
-    // A new connection and a restart of Home Assistant begin no new span.
+    // Neither a new connection nor a restart of Home Assistant starts a new period.
     harness.publisher.on_ha_birth(harness.at(20.0));
     assert_eq!(harness.due(20.0), unknown);
     assert_eq!(harness.publisher.on_connected(harness.at(24.0)), unknown);
-    // The last words of another service in our place.
+    // The last message of another service with the same topic.
     harness.publisher.on_offline_received(status);
     assert_eq!(harness.due(29.0), unknown);
     assert_eq!(harness.publisher.next_wakeup(harness.at(29.0)), Some(harness.at(30.0)));
@@ -226,7 +226,7 @@ fn an_answering_bank_is_never_offline() {
     assert_eq!(words, [Message::clear_retained("bankwatch/pytes/status"), online]);
 }
 
-/// A high-voltage stack whose table has only its own row: modules are in full readings alone.
+/// A high-voltage stack: its table has only a row of its own, so modules are only in full readings.
 fn stack(kind: SweepKind) -> BankReport {
     changed(kind, |reading| {
         reading.stack = Some(reading.batteries[0].measured.clone());
@@ -270,7 +270,7 @@ fn a_bank_with_slow_sweeps_stays_online() {
     }
     let words: Vec<String> =
         statuses.iter().map(|status| String::from_utf8_lossy(&status.payload).into()).collect();
-    assert_eq!(words, ["offline", "online"], "nobody could know of the first one");
+    assert_eq!(words, ["offline", "online"], "the first one has never been announced");
 }
 
 #[test]
@@ -377,7 +377,7 @@ fn sweeps_longer_than_the_interval_extend_the_expiry() {
     let announced =
         |messages: &[Message]| payload(messages, "homeassistant/device/pytes_bank/config").map(str::to_owned);
     for seconds in [44.0, 88.0] {
-        assert_eq!(announced(&harness.messages_after(&slow, seconds)), None, "that may be one day's trouble");
+        assert_eq!(announced(&harness.messages_after(&slow, seconds)), None, "it may be temporary");
     }
     assert_eq!(
         harness.publisher.next_wakeup(harness.at(110.0)).unwrap(),
@@ -398,7 +398,7 @@ fn sweeps_longer_than_the_interval_extend_the_expiry() {
     let fast: Vec<Option<String>> = fast.collect();
     assert_eq!(fast.iter().flatten().count(), 1, "and back");
     let back = fast.iter().position(Option::is_some).unwrap();
-    assert!((20..25).contains(&back), "not before it has lasted: {back}");
+    assert!((20..25).contains(&back), "only once it persists: {back}");
     let config = fast[back].as_ref().unwrap();
     assert!(config.contains(":60") && !config.contains("140"), "{config}");
 }
@@ -451,7 +451,7 @@ fn a_cleared_status_is_restored_unless_the_battery_is_absent() {
         payload(&harness.messages_after(&report(SweepKind::Full, 3, 16), 20.0), &statuses[2]),
         Some("online")
     );
-    // What is not known yet was cleared from here.
+    // A message that is not known yet was cleared by this service.
     let mut harness = Harness::new("", "");
     harness.publisher.on_connected(harness.at(0.0));
     harness.publisher.on_status_cleared("bankwatch/pytes/status");
@@ -471,9 +471,9 @@ fn the_shared_status_of_earlier_versions_is_cleared_once() {
         corrections
     };
     assert_eq!(after("offline"), [Message::clear_retained(shared)]);
-    // One of them may be running, and contradicts. Nobody here contradicts it in turn.
+    // Another service may be running and set it back; this one does not answer that again.
     assert_eq!(after("online"), [Message::retained(shared, "offline")]);
-    assert_eq!(after("on"), [], "that is somebody else's");
+    assert_eq!(after("on"), [], "it belongs to another program");
     assert!(harness.publisher.retained_filters().concat().contains(&shared.to_owned()));
     assert!(!harness.publisher.status_filters().contains(&shared.to_owned()));
     let of_home_assistant = Harness::new("", "base_topic = \"homeassistant\"");
@@ -629,7 +629,7 @@ fn lowering_the_cell_level_removes_its_entities_once() {
     let kept = retained(&kept, &medium);
     let (_, again) = announced_after(&kept, "cells = \"medium\"", &full());
     assert_eq!((again.len(), removed(&again).len()), (5, 0), "{again:?}");
-    // Off: nothing of them is left.
+    // Off: none of the entities is left.
     let (_, off) = announced_after(&kept, "cells = \"off\"", &full());
     assert_eq!(removed(&off), ["cell_voltage_delta"], "of the bank");
     let kept = retained(&kept, &off);
@@ -700,7 +700,7 @@ fn cells_that_no_longer_exist_are_removed_once_certain() {
     let of_cell = |place| ["temperature", "volt_st", "voltage"].map(|stem| format!("{stem}_{place}16"));
     assert_eq!(rounds.iter().filter(|round| !round.is_empty()).count(), 1, "once");
     assert_eq!(rounds.concat(), [of_cell(1), of_cell(2)].concat());
-    assert!(rounds[..15].iter().all(Vec::is_empty), "not before it has lasted");
+    assert!(rounds[..15].iter().all(Vec::is_empty), "only once it persists");
     // One table that has lost its last rows, after a restart.
     let (mut harness, _) = announced_after(&kept, "", &fewer);
     let later =

@@ -3,8 +3,8 @@
 use support::module_graph::ModuleGraph;
 use support::source::{Import, Source};
 
-/// Each room of `src` and the rooms that it may import. Files of one room may import each other, except in the rooms of
-/// [`SEPARATE_FILES`].
+/// Each room of `src` and the rooms that it may import. Files of one room may import each other, except in the rooms
+/// of [`SEPARATE_FILES`].
 const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("outage", &[]),
@@ -99,7 +99,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("lib", &[]),
 ];
 
-/// Rooms whose files do not import each other: an actor is given its recipients.
+/// Modules with files that do not import each other: an actor is given its recipients.
 const SEPARATE_FILES: &[&str] = &["actors"];
 
 /// A longer file states the reason on a line of its module's doc that begins with [`REASON`].

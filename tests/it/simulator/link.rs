@@ -75,7 +75,7 @@ fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// A bank whose clock is stopped, and its answer to `pwr`.
+/// A bank with a stopped clock, and its answer to `pwr`.
 fn frozen() -> (Simulation, Vec<u8>) {
     let simulation = Simulation::new(Dialect::Pytes).speed(0.0).seed(5).unpaced();
     let clean = simulation.console().unwrap().type_bytes(b"pwr\n");

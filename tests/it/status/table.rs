@@ -1,5 +1,4 @@
-//! What `bankwatch read` shows on a terminal of that which many sweeps tell, and that nothing is shown where nothing is
-//! known.
+//! The table of `bankwatch read`: values derived from many sweeps are shown, unknown ones are omitted.
 
 use std::time::Duration;
 
@@ -23,16 +22,16 @@ fn text(mut report: BankReport) -> String {
 
 #[test]
 fn a_single_sweep_is_one_line_per_battery() {
-    let living = SimulatedYears::new(SimulatedBank::new(&plan(2, 3)), STEP);
-    let text = text(BankReport::of_one(living.reading(SweepKind::Full)));
+    let simulation = SimulatedYears::new(SimulatedBank::new(&plan(2, 3)), STEP);
+    let text = text(BankReport::of_one(simulation.reading(SweepKind::Full)));
     assert_eq!(text.lines().count(), 1 + 1 + 2, "{text}");
 }
 
 #[test]
 fn missing_evidence_is_one_line() {
-    let mut living = SimulatedYears::new(SimulatedBank::new(&plan(1, 3)), STEP);
-    living.advance(STEP);
-    let text = text(living.report(SweepKind::Full, |_| {}));
+    let mut simulation = SimulatedYears::new(SimulatedBank::new(&plan(1, 3)), STEP);
+    simulation.advance(STEP);
+    let text = text(simulation.report(SweepKind::Full, |_| {}));
     let lines: Vec<_> =
         text.lines().filter(|line| line.starts_with("battery 1, unknown: watched for 0 hours")).collect();
     assert!(matches!(*lines, [line] if line.contains("; not yet seen near empty, ")), "{text}");
@@ -40,8 +39,8 @@ fn missing_evidence_is_one_line() {
 
 #[test]
 fn active_events_of_a_stack_are_shown() {
-    let living = SimulatedYears::new(SimulatedBank::new(&plan(2, 3)), STEP);
-    let mut reading = living.reading(SweepKind::Full);
+    let simulation = SimulatedYears::new(SimulatedBank::new(&plan(2, 3)), STEP);
+    let mut reading = simulation.reading(SweepKind::Full);
     let error_code = Some(EventWord { bits: 0x8, names: Vec::new() });
     reading.stack = Some(Measured { system_fault: error_code, ..Measured::default() });
     let text = text(BankReport::of_one(reading));
@@ -50,18 +49,18 @@ fn active_events_of_a_stack_are_shown() {
 
 #[test]
 fn counters_health_events_and_trends_follow_the_sweep() {
-    let mut living = SimulatedYears::new(SimulatedBank::new(&plan(2, 3)).with_step(40.0), STEP);
+    let mut simulation = SimulatedYears::new(SimulatedBank::new(&plan(2, 3)).with_step(40.0), STEP);
     for step in 0..40 * DAY {
         if step % DAY == 0 {
-            // Too little to speak against it, and sure all the same.
+            // Too small for a finding, but a reliable trend.
             let ohms = if step == 0 { 0.000_2 } else { 0.000_002 };
-            assert!(living.bank.add_cell_resistance(1, 3, ohms));
-            assert!(living.bank.set_cell_offset(2, 7, 0.004 + 0.000_5 * f64::from(step / DAY)));
+            assert!(simulation.bank.add_cell_resistance(1, 3, ohms));
+            assert!(simulation.bank.set_cell_offset(2, 7, 0.004 + 0.000_5 * f64::from(step / DAY)));
         }
-        living.advance(STEP);
-        living.report(SweepKind::Full, |_| {});
+        simulation.advance(STEP);
+        simulation.report(SweepKind::Full, |_| {});
     }
-    let text = text(living.report(SweepKind::Full, |reading| {
+    let text = text(simulation.report(SweepKind::Full, |reading| {
         reading.batteries[0].measured.power_events = Some(EventWord { bits: 0x0020_2006, names: Vec::new() });
     }));
     let line =
@@ -71,11 +70,11 @@ fn counters_health_events_and_trends_follow_the_sweep() {
     for column in ["charged", "discharged", "capacity", "share", "at rest", "mostly lowest", "last full"] {
         assert!(heading.contains(column), "{text}");
     }
-    assert!(!heading.contains("soh"), "nobody said any: {text}");
+    assert!(!heading.contains("soh"), "no battery reported one: {text}");
     line("battery 1, trend: resistance of the worst cell rises by 0.0");
     line("battery 1, event: High voltage alarm (power 0x2)");
     assert!(!text.contains("Voltage normal") && !text.contains("Full charge"), "{text}");
     line("battery 2, watch: cell 7 reads +");
     line("battery 2, watch: cell spread at rest rises by ");
-    assert!(!text.contains("trend: cell spread at rest"), "told twice: {text}");
+    assert!(!text.contains("trend: cell spread at rest"), "shown twice: {text}");
 }

@@ -51,7 +51,7 @@ fn rows(passed: &[TimedRow<i64>]) -> Vec<(i64, i64)> {
 #[test]
 fn release_time_is_in_the_past() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    assert!(u128::try_from(RELEASED_AT_MS).unwrap() < now, "else every row would wait for ever");
+    assert!(u128::try_from(RELEASED_AT_MS).unwrap() < now, "otherwise every row would wait forever");
 }
 
 #[test]

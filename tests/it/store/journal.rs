@@ -54,9 +54,9 @@ fn appended_rows_are_complete_and_in_order_after_every_kill() {
         let kept = reported.take(rng.usize(1..40)).last();
         process.kill().unwrap();
         process.wait().unwrap();
-        // Lines that it wrote before it died count as well.
+        // Lines written before the process died count as well.
         let after = lines.filter_map(|line| line.ok()?.strip_prefix("kept ")?.parse::<i64>().ok()).last();
-        let promised = after.or(kept).expect("it kept something");
+        let promised = after.or(kept).expect("some rows were stored");
         let found = all(&mut open(&path, WIDE));
         let last = found.last().unwrap().entry.taken_at_ms;
         assert!(last >= promised, "kill {kill}: {promised} was reported as stored, the last found is {last}");
@@ -162,7 +162,7 @@ fn a_full_journal_drops_and_counts_its_oldest_rows() {
     }
     assert!(lost > 1000, "{lost} rows were lost");
     assert_eq!(numbers(&all(&mut journal)), (lost..2000).collect::<Vec<_>>());
-    assert!(journal.bytes().unwrap() > MOST - 100_000, "no more goes than has to");
+    assert!(journal.bytes().unwrap() > MOST - 100_000, "no more than necessary is dropped");
     assert!(largest <= MOST + Bounds::MARGIN_BYTES, "it grew to {largest} bytes");
 }
 
@@ -233,7 +233,7 @@ fn a_rejected_row_becomes_a_dead_letter_and_the_rest_goes_on() {
     let mut journal = open(&path, WIDE);
     assert_eq!((journal.len(), journal.dead_letters().unwrap()), (2, 1));
     journal.expire(2).unwrap();
-    assert_eq!(journal.dead_letters().unwrap(), 0, "they grow old like all rows");
+    assert_eq!(journal.dead_letters().unwrap(), 0, "they expire like all rows");
 }
 
 #[test]
@@ -424,7 +424,7 @@ fn a_journal_without_checksums_is_read_and_continued() {
     run_free(journal, &path, "UPDATE entry SET payload = x'00' WHERE seq IN (2, 4)");
     let found = all(&mut open(&path, WIDE));
     let damaged: Vec<bool> = found.iter().map(|row| row.is_damaged).collect();
-    assert_eq!(damaged, [false, false, false, true, false], "what has no checksum is taken as it is");
+    assert_eq!(damaged, [false, false, false, true, false], "a row without a checksum is accepted");
 }
 
 /// Bytes written are counted per process, so this test has a separate process.

@@ -133,7 +133,7 @@ fn a_row_corrupted_on_disk_becomes_a_dead_letter() {
     damage(&mut fixture, "seq IN (1, 6)");
     fixture.database.set(|database| database.away = Some("connection refused".into()));
     fixture.step();
-    assert_eq!(fixture.buffer.lock().len(), 10, "it waits as all rows do");
+    assert_eq!(fixture.buffer.lock().len(), 10, "it waits like all rows");
     fixture.database.set(|database| database.away = None);
     let notices = fixture.drain();
     let dead_letters = notices
@@ -180,7 +180,11 @@ fn an_outage_is_retried_less_often_and_logged_once_with_recovery() {
     fixture.database.set(|database| database.refuses = Some("no right to insert".into()));
     fixture.append(100..101);
     assert_eq!(fixture.step().next, NextStep::At(fixture.now.get() + SECOND));
-    assert_eq!(fixture.database.dead_letters(), [0; 0], "who refuses everything has nothing against a row");
+    assert_eq!(
+        fixture.database.dead_letters(),
+        [0; 0],
+        "a database that rejects everything does not reject single rows"
+    );
 }
 
 #[test]
@@ -510,7 +514,7 @@ fn on_a_full_disk_rows_wait_in_memory() {
     assert_eq!(numbers(&all(&mut open(&path, WIDE))), range(0..300));
 }
 
-/// Runs in a process whose files are limited to 200 or 400 kB.
+/// Runs in a process with a file size limit of 200 or 400 kB.
 fn fill(path: &Path) {
     let mut buffer = JournalBuffer::new(path, WIDE);
     let mut now = Instant::now();

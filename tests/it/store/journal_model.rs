@@ -90,10 +90,10 @@ impl Model {
     }
 }
 
-struct Stand {
+struct ModelTest {
     /// Each process has its own copy of the disk of the previous one.
     folder: TempDir,
-    lives: u32,
+    processes: u32,
     buffer: Mutex<JournalBuffer>,
     drain: Drain,
     database: Database,
@@ -104,24 +104,24 @@ struct Stand {
 
 type TestResult = Result<(), TestCaseError>;
 
-impl Stand {
+impl ModelTest {
     fn new() -> Self {
         // A crash is simulated by a copy, so the files can be in memory, which is faster.
         let folder = tempdir_in("/dev/shm").or_else(|_| tempdir()).unwrap();
         let database = Database::default();
         database.set(|database| database.poison = (0..10_000).step_by(POISON as usize).collect());
-        let mut stand = Self {
+        let mut model_test = Self {
             buffer: Mutex::new(JournalBuffer::new(folder.path().join("0/journal.db"), BOUNDS)),
             folder,
-            lives: 0,
+            processes: 0,
             drain: Drain::new(DrainConfig { first_rows: 2, max_rows: 16, ..DrainConfig::default() }),
             database,
             now: Instant::now(),
             model: Model { disk_is_there: true, ..Model::default() },
             told_lost: 0,
         };
-        stand.process_folder(0, true);
-        stand
+        model_test.process_folder(0, true);
+        model_test
     }
 
     fn process_folder(&mut self, process: u32, there: bool) -> PathBuf {
@@ -134,7 +134,7 @@ impl Stand {
 
     /// Starts the next process, with only what is on the disk.
     fn start_process(&mut self) {
-        let path = self.folder.path().join(self.lives.to_string()).join("journal.db");
+        let path = self.folder.path().join(self.processes.to_string()).join("journal.db");
         self.buffer = Mutex::new(JournalBuffer::new(path, BOUNDS));
         self.drain = Drain::new(DrainConfig { first_rows: 2, max_rows: 16, ..DrainConfig::default() });
         self.told_lost = 0;
@@ -157,7 +157,10 @@ impl Stand {
         for _ in 0..lost {
             let row = self.model.pop();
             let old = trusted && row < first - 60;
-            prop_assert!(full || !self.model.disk_is_there || old, "row {row} went though there was room");
+            prop_assert!(
+                full || !self.model.disk_is_there || old,
+                "row {row} was dropped although there was space"
+            );
             self.model.lost.push(row);
         }
         if self.model.disk_is_there {
@@ -193,9 +196,9 @@ impl Stand {
 
     /// Simulates a kill between two writes: the next process gets a copy of the files.
     fn crash(&mut self) -> TestResult {
-        let from = self.process_folder(self.lives, false);
-        self.lives += 1;
-        let to = self.process_folder(self.lives, self.model.disk_is_there);
+        let from = self.process_folder(self.processes, false);
+        self.processes += 1;
+        let to = self.process_folder(self.processes, self.model.disk_is_there);
         if self.model.disk_is_there {
             copy(&from, &to);
         } else {
@@ -212,7 +215,7 @@ impl Stand {
         prop_assert_eq!(&found[again..], self.model.disk.make_contiguous());
         let (stored, dead_letters) = (self.database.stored(), self.database.dead_letters());
         for row in &found[..again] {
-            prop_assert!(stored.contains(row) || dead_letters.contains(row), "row {row} is from nowhere");
+            prop_assert!(stored.contains(row) || dead_letters.contains(row), "row {row} is unaccounted for");
         }
         self.model.disk = found.into();
         Ok(())
@@ -237,7 +240,7 @@ impl Stand {
         if there == self.model.disk_is_there {
             return;
         }
-        let folder = self.process_folder(self.lives, false);
+        let folder = self.process_folder(self.processes, false);
         if there {
             fs::rename(away(&folder), folder).unwrap();
         } else {
@@ -327,10 +330,10 @@ proptest! {
     fn every_row_arrives_once_in_order_or_is_reported_lost(
         events in prop::collection::vec(event(), 1..60),
     ) {
-        let mut stand = Stand::new();
+        let mut model_test = ModelTest::new();
         for event in events {
-            stand.take(event)?;
+            model_test.take(event)?;
         }
-        stand.end()?;
+        model_test.end()?;
     }
 }

@@ -45,7 +45,7 @@ impl Bank {
         self.full_but(|_, answer| Some(answer))
     }
 
-    /// A full sweep whose answers are modified by `edit`; `None` loses the answer.
+    /// A full sweep in which `edit` modifies each answer; `None` loses the answer.
     pub fn full_but(&mut self, edit: impl FnMut(&str, String) -> Option<String>) -> BankReport {
         self.sweep(SweepKind::Full, &[], edit)
     }

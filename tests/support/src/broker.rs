@@ -185,8 +185,8 @@ fn spawn(program: &Path, config: &Path, port: u16) -> Option<Child> {
     Some(child)
 }
 
-/// Whether the broker itself listens on the port. Read from /proc, since a test connection would be counted by the tests,
-/// and another process may have taken the port.
+/// Whether the broker itself listens on the port. Read from /proc, since a test connection would be counted by the
+/// tests, and another process may have taken the port.
 fn listens(broker: &Child, port: u16) -> bool {
     const LISTENING: &str = "0A";
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| std::fs::read_to_string(table).unwrap());
@@ -202,18 +202,19 @@ fn listens(broker: &Child, port: u16) -> bool {
     })
 }
 
-/// The path of a Mosquitto program. In CI it must be installed; elsewhere a test without it prints a message and passes.
+/// The path of a Mosquitto program. In CI it must be installed; elsewhere a test without it prints a message and
+/// passes.
 pub fn installed(program: &str) -> Option<PathBuf> {
     // Daemons are not in the PATH of every user.
     let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
     let found = folders.map(|folder| Path::new(folder).join(program)).into_iter().find(|path| path.exists());
     if found.is_none() {
-        let told = format!(
+        let message = format!(
             "NOT tested against a real broker: {program} is not installed (scripts/setup --tests does it)"
         );
-        assert!(std::env::var_os("CI").is_none(), "{told}");
+        assert!(std::env::var_os("CI").is_none(), "{message}");
         #[expect(clippy::explicit_write, reason = "the harness keeps what the macros print to itself")]
-        writeln!(std::io::stderr(), "{told}").unwrap();
+        writeln!(std::io::stderr(), "{message}").unwrap();
     }
     found
 }

@@ -1,39 +1,39 @@
-//! The captures of real consoles: they lie beside the project and are not part of it.
+//! Captures of real consoles. They are stored outside the repository.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Says something whether or not the test passes; the harness hides what `eprintln` says.
-pub fn tell(what: &str) {
-    // Nobody may be there to read it.
+/// Prints a notice whether or not the test passes; the test harness would hide `eprintln`.
+pub fn print_notice(what: &str) {
+    // Standard error may be closed.
     let _ = writeln!(io::stderr(), "{what}");
 }
 
-/// One file of them.
+/// One captured file.
 pub struct Capture {
-    /// The file's name without its ending.
+    /// The file name without its extension.
     pub name: String,
-    /// The wire's bytes, or text whose line ends its source had normalised.
+    /// The bytes as received, or text with normalised line ends.
     pub bytes: Vec<u8>,
-    /// The command that the file's name gives, for files without an echo.
+    /// The command according to the file name, for files without an echo.
     pub command: String,
-    /// Whether these are the wire's own bytes.
+    /// Whether these are the bytes as received.
     pub raw: bool,
 }
 
-/// Where they lie: beside the project, or where `BANKWATCH_CAPTURES` says.
+/// The folder of the captures: next to the repository, or `BANKWATCH_CAPTURES`.
 fn folder() -> PathBuf {
     std::env::var_os("BANKWATCH_CAPTURES")
         .map_or_else(|| crate::paths::root().join("../shared/captures"), PathBuf::from)
 }
 
-/// All captures in order of their names; none, said visibly, where the folder is absent.
+/// All captures, ordered by name; none, with a notice, if the folder is missing.
 pub fn discover() -> impl Iterator<Item = Capture> {
     let folder = folder();
     let mut files: Vec<PathBuf> = match std::fs::read_dir(&folder) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
         Err(error) => {
-            tell(&format!(
+            print_notice(&format!(
                 "NO CAPTURES: {} ({error}); the tests that read real consoles check nothing",
                 folder.display()
             ));
@@ -59,34 +59,34 @@ fn command_in(name: &str) -> String {
     });
     let is_number = |part: &&&str| **part != "0" && part.parse::<u8>().is_ok();
     verb.map_or_else(String::new, |at| match parts.get(at + 1).filter(is_number) {
-        // Of `help` there are several samples, and no number to ask with.
+        // The number after `help` counts samples and is not an argument.
         Some(number) if parts[at] != "help" => format!("{} {number}", parts[at]),
         _ => parts[at].to_owned(),
     })
 }
 
-/// Where the committed values of a capture lie.
+/// The path of the committed values of a capture.
 pub fn snapshot(name: &str) -> PathBuf {
     crate::paths::root().join("tests/snapshots/captures").join(format!("{name}.json"))
 }
 
-/// Whether the committed values are to be written anew: `UPDATE_SNAPSHOTS=1 cargo test`.
+/// Whether to rewrite the committed values: `UPDATE_SNAPSHOTS=1 cargo test`.
 pub fn updating() -> bool {
     std::env::var_os("UPDATE_SNAPSHOTS").is_some()
 }
 
-/// Holds `text` against the committed file.
-pub fn hold(file: &Path, text: &str) {
+/// Compares `text` with the committed file.
+pub fn assert_snapshot(file: &Path, text: &str) {
     if updating() {
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("the snapshots' folder can be made");
         std::fs::write(file, format!("{text}\n")).expect("a snapshot can be written");
         return;
     }
     let committed = std::fs::read_to_string(file).expect("a snapshot can be read");
-    assert_eq!(committed.trim_end(), text, "{} differs; UPDATE_SNAPSHOTS=1 writes it anew", file.display());
+    assert_eq!(committed.trim_end(), text, "{} differs; UPDATE_SNAPSHOTS=1 rewrites it", file.display());
 }
 
-/// Says how many were looked at, so that a run without captures is seen.
-pub fn note(count: usize, what: &str) {
-    tell(&format!("{count} {what}"));
+/// Prints the number of checked captures, so that a run without captures is noticed.
+pub fn print_count(count: usize, what: &str) {
+    print_notice(&format!("{count} {what}"));
 }

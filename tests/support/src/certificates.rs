@@ -1,4 +1,4 @@
-//! Certificates of a test's own authority.
+//! Certificates signed by a test authority.
 
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
@@ -12,12 +12,12 @@ use openssl::x509::{X509, X509Builder, X509Name};
 const DAY: i64 = 86_400;
 
 /// A certificate and its key, both in PEM.
-pub struct Papers {
+pub struct SignedCertificate {
     pub certificate: Vec<u8>,
     pub key: Vec<u8>,
 }
 
-/// Signs certificates, and is trusted by whom has its own.
+/// A certificate authority.
 pub struct Authority {
     certificate: X509,
     key: PKey<Private>,
@@ -36,18 +36,18 @@ impl Authority {
         Self { certificate: builder.build(), key }
     }
 
-    /// Its own certificate in PEM.
+    /// The certificate of the authority in PEM.
     pub fn certificate(&self) -> Vec<u8> {
         self.certificate.to_pem().unwrap()
     }
 
-    /// A certificate for a host's names and addresses, valid for a year.
-    pub fn signs(&self, names: &[&str]) -> Papers {
-        self.signs_for(names, -DAY, 365 * DAY)
+    /// Signs a certificate for these host names and addresses, valid for a year.
+    pub fn sign(&self, names: &[&str]) -> SignedCertificate {
+        self.sign_for(names, -DAY, 365 * DAY)
     }
 
-    /// The same, valid between so many seconds from now.
-    pub fn signs_for(&self, names: &[&str], from: i64, until: i64) -> Papers {
+    /// Signs a certificate valid from `from` until `until`, in seconds from now.
+    pub fn sign_for(&self, names: &[&str], from: i64, until: i64) -> SignedCertificate {
         let key = key();
         let mut builder = blank(names[0], &key, from, until);
         builder.set_issuer_name(self.certificate.subject_name()).unwrap();
@@ -61,7 +61,7 @@ impl Authority {
         let others = others.build(&builder.x509v3_context(Some(&self.certificate), None)).unwrap();
         builder.append_extension(others).unwrap();
         builder.sign(&self.key, MessageDigest::sha256()).unwrap();
-        Papers {
+        SignedCertificate {
             certificate: builder.build().to_pem().unwrap(),
             key: key.private_key_to_pem_pkcs8().unwrap(),
         }

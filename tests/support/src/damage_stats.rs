@@ -60,7 +60,7 @@ pub struct DamageStats {
 }
 
 impl DamageStats {
-    /// Evaluates sweeps whose answers are all in `truth`.
+    /// Evaluates sweeps that have all their answers in `truth`.
     pub fn evaluate(&mut self, truth: &AnswerHistory, sweeps: impl IntoIterator<Item = RecordedSweep>) {
         for swept in sweeps {
             let printed: Vec<&PrintedAnswer> = truth

@@ -1,16 +1,16 @@
-//! The status document as it must be, made from what a simulated console said and from nothing else.
+//! The expected status document, computed only from what a simulated console printed.
 
 use bankwatch::internals::simulator::{
     AnswerHistory, PrintedCellRow, PrintedDetail, PrintedUnitRow, PrintedValues,
 };
 use serde_json::{Value, json};
 
-/// A number that the document rounds: where it is exactly in the middle, either neighbour is right.
+/// A number that the document rounds; halfway between two values either one is accepted.
 fn near(value: f64, decimals: i32) -> Value {
     json!({ "exactly": value, "decimals": decimals, "slack": 0.0 })
 }
 
-/// A mean, which is rounded to thousandths before it is rounded for the document.
+/// A mean, which is rounded to thousandths first and then for the document.
 fn near_mean(values: &[i32], decimals: i32) -> Value {
     let sum: f64 = values.iter().copied().map(f64::from).sum();
     json!({ "exactly": sum / values.len() as f64 / 1000.0, "decimals": decimals, "slack": 0.0005 })
@@ -25,7 +25,7 @@ fn watts(millivolts: i32, milliamps: i32) -> Value {
     json!({ "exactly": exactly, "decimals": 1, "slack": 0.0005 })
 }
 
-/// The first difference between the document and what it must be, by its path.
+/// The first difference between the document and the expected one, with its path.
 pub fn difference(path: &str, found: &Value, expected: &Value) -> Option<String> {
     let differs = || Some(format!("{path}: expected {expected}, found {found}"));
     match (found, expected) {
@@ -57,7 +57,7 @@ pub fn difference(path: &str, found: &Value, expected: &Value) -> Option<String>
     }
 }
 
-/// What only many sweeps tell, and what stands in words, of the bank and of each battery: no answer says it so.
+/// Keys of the bank and of each battery that are derived from many sweeps, so that no answer contains them.
 const COUNTED: &[&str] = &[
     "energy_charged_kwh",
     "energy_discharged_kwh",
@@ -69,7 +69,7 @@ const COUNTED: &[&str] = &[
     "time_to_target_h",
     "active_events",
 ];
-/// The same, of each battery alone.
+/// Such keys that only batteries have.
 const LEARNED: &[&str] = &[
     "battery_energy_charged_kwh",
     "battery_energy_discharged_kwh",
@@ -91,8 +91,8 @@ const LEARNED: &[&str] = &[
     "trend",
 ];
 
-/// Further values of a battery, some of which only some dialects have; `every_field_of_a_reading_is_in_every_output`
-/// holds them.
+/// Further keys of a battery, some of which only some dialects have; `every_field_of_a_reading_is_in_every_output`
+/// checks them.
 const FURTHER: &[&str] = &[
     "charge_switch",
     "discharge_switch",
@@ -106,8 +106,8 @@ const FURTHER: &[&str] = &[
     "lifetime",
 ];
 
-/// Takes out what only many sweeps tell; the first key that is not there.
-fn without_what_many_sweeps_tell(status: &mut Value) -> Option<String> {
+/// Removes the derived keys; returns an error for a missing one.
+fn remove_derived_keys(status: &mut Value) -> Option<String> {
     let take = |value: &mut Value, keys: &[&str]| {
         let object = value.as_object_mut().expect("an object");
         keys.iter()
@@ -121,12 +121,11 @@ fn without_what_many_sweeps_tell(status: &mut Value) -> Option<String> {
     devices.chain(bank).last()
 }
 
-/// What is not the console's: the times, what many sweeps tell, and how the service fares. Held against their own
-/// rules; at most
-/// `errors` sweeps may have missed something.
-pub fn without_the_services_own(status: &Value, errors: u64) -> (Value, Option<String>) {
+/// Checks and removes what does not come from the console: times, derived values and service statistics. At most
+/// `errors` sweeps may have been incomplete. Returns the rest of the document and the first error.
+pub fn check_service_keys(status: &Value, errors: u64) -> (Value, Option<String>) {
     let mut status = status.clone();
-    let lacking = without_what_many_sweeps_tell(&mut status);
+    let missing_key = remove_derived_keys(&mut status);
     let object = status.as_object_mut().expect("an object");
     let mut take = |key: &str| object.remove(key).unwrap_or_default();
     let form = |text: &Value, pattern: &str| {
@@ -137,38 +136,38 @@ pub fn without_the_services_own(status: &Value, errors: u64) -> (Value, Option<S
                 other => byte == other,
             })
     };
-    let (local, utc, fares) = (take("relay_local_time"), take("taken_at"), take("serial_stat"));
+    let (local, utc, counts) = (take("relay_local_time"), take("taken_at"), take("serial_stat"));
     let counters = ["uptime", "loops", "errors", "bat_events_no", "pwr_events_no", "sys_events_no"];
     let wrong = if !form(&local, "0000-00-00 00:00:00") {
         Some(format!("relay_local_time is {local}"))
     } else if !form(&utc, "0000-00-00T00:00:00.000Z") {
         Some(format!("taken_at is {utc}"))
-    } else if counters.iter().any(|key| !fares[key].is_number()) || fares["loops"].as_u64() < Some(1) {
-        Some(format!("serial_stat is {fares}"))
-    } else if fares["errors"].as_u64() > Some(errors) || (errors == 0 && fares["efficiency"] != 100.0) {
-        Some(format!("at most {errors} sweeps missed something, but serial_stat is {fares}"))
-    } else if errors == 0 && withheld(&fares["plausibility"]) != Some(0) {
-        Some(format!("what a sound bank says was withheld: {fares}"))
+    } else if counters.iter().any(|key| !counts[key].is_number()) || counts["loops"].as_u64() < Some(1) {
+        Some(format!("serial_stat is {counts}"))
+    } else if counts["errors"].as_u64() > Some(errors) || (errors == 0 && counts["efficiency"] != 100.0) {
+        Some(format!("at most {errors} sweeps may be incomplete, but serial_stat is {counts}"))
+    } else if errors == 0 && withheld(&counts["plausibility"]) != Some(0) {
+        Some(format!("values of a sound bank were withheld: {counts}"))
     } else {
-        lacking
+        missing_key
     };
     (status, wrong)
 }
 
-/// How many values were withheld in all.
+/// The total number of withheld values.
 fn withheld(counts: &Value) -> Option<u64> {
     counts.as_object()?.values().map(Value::as_u64).sum()
 }
 
-/// What the truth does not carry: what the dialect prints of the heater, and whether cells are asked.
+/// What the answer history does not contain: the heater state that the dialect prints, and the number of places.
 #[derive(Clone, Copy)]
-pub struct Manner<'a> {
+pub struct ExpectedExtras<'a> {
     pub heater: Option<&'a str>,
     pub places: usize,
 }
 
-/// The document of a 48 V bank of that many places.
-pub fn bank(truth: &AnswerHistory, manner: Manner<'_>) -> Option<Value> {
+/// The expected document of a 48 V bank.
+pub fn bank(truth: &AnswerHistory, extras: ExpectedExtras<'_>) -> Option<Value> {
     let PrintedValues::Table(rows) = &truth.latest("pwr")?.values else { return None };
     let there = |place: usize| rows.iter().any(|row| row.place == place && row.present);
     let detail = |place: usize| match &truth.latest(&format!("pwr {place}"))?.values {
@@ -176,7 +175,7 @@ pub fn bank(truth: &AnswerHistory, manner: Manner<'_>) -> Option<Value> {
         _ => None,
     };
     let mut details = Vec::new();
-    for place in (1..=manner.places).filter(|place| there(*place)) {
+    for place in (1..=extras.places).filter(|place| there(*place)) {
         details.push(detail(place)?);
     }
     let all = |pick: fn(&PrintedDetail) -> i32| details.iter().map(pick).collect::<Vec<_>>();
@@ -187,13 +186,13 @@ pub fn bank(truth: &AnswerHistory, manner: Manner<'_>) -> Option<Value> {
         PrintedValues::Cells { cells, .. } => Some(cells.as_slice()),
         _ => None,
     };
-    let asked = (1..=manner.places).any(|place| cells(place).is_some());
-    let devices: Vec<Value> = (1..=manner.places)
-        .map(|place| device(truth, place, details.iter().find(|detail| detail.place == place), manner.heater))
+    let polled = (1..=extras.places).any(|place| cells(place).is_some());
+    let devices: Vec<Value> = (1..=extras.places)
+        .map(|place| device(truth, place, details.iter().find(|detail| detail.place == place), extras.heater))
         .collect();
     Some(json!({
         "bank": "bank",
-        "powers": manner.places,
+        "powers": extras.places,
         "voltage": near_mean(&all(|detail| detail.voltage_mv), 1),
         "current": near(f64::from(all(|detail| detail.current_ma).iter().sum::<i32>()) / 1000.0, 1),
         "power_w": json!({ "exactly": milliwatts, "decimals": 1, "slack": 0.0005 * details.len() as f64 }),
@@ -202,14 +201,14 @@ pub fn bank(truth: &AnswerHistory, manner: Manner<'_>) -> Option<Value> {
         "basic_st": details.iter().find(|detail| detail.place == 1).map(|detail| detail.base_state.clone()),
         "series": false,
         "devices": devices,
-        "cells_data": (1..=manner.places).filter(|_| asked)
+        "cells_data": (1..=extras.places).filter(|_| polled)
             .map(|place| spread(place, cells(place), true)).collect::<Vec<_>>(),
     }))
 }
 
-/// What `info` and `stat` said of a battery; those without a number speak of the first.
+/// A value that `info` or `stat` printed for a battery; without a number these commands mean the first battery.
 fn label(truth: &AnswerHistory, verb: &str, place: usize, label: &str) -> Option<String> {
-    let numbered = truth.latest(&format!("{verb} {place}")).map(|said| &said.values);
+    let numbered = truth.latest(&format!("{verb} {place}")).map(|answer| &answer.values);
     let of_values = |values: &PrintedValues| match values {
         PrintedValues::Info(lines) => {
             lines.iter().find(|(name, _)| name == label).map(|(_, value)| value.clone())
@@ -234,7 +233,7 @@ fn device(
     let Some(detail) = detail else { return absent_device(place) };
     let info = |name: &str| label(truth, "info", place, name).filter(|value| !value.is_empty());
     let stat = |name: &str| label(truth, "stat", place, name).and_then(|value| value.parse::<i64>().ok());
-    let row = truth.answers.iter().rev().find_map(|said| match &said.values {
+    let row = truth.answers.iter().rev().find_map(|answer| match &answer.values {
         PrintedValues::Table(rows) => rows.iter().find(|row| row.place == place && row.present),
         _ => None,
     });
@@ -269,7 +268,7 @@ fn device(
     })
 }
 
-/// A battery that is not there keeps its place and says nothing.
+/// An absent battery keeps its place and has no values.
 fn absent_device(place: usize) -> Value {
     let keys = [
         "voltage",
@@ -301,7 +300,7 @@ fn absent_device(place: usize) -> Value {
     device
 }
 
-/// The cells of a battery and their spread; with equals the first cell has the name.
+/// The cells of a battery and their extremes; of equal cells the first one is named.
 fn spread(place: usize, cells: Option<&[PrintedCellRow]>, pack: bool) -> Value {
     let extremes = |pick: fn(&PrintedCellRow) -> i32, decimals: i32| {
         let values: Option<Vec<i32>> = cells.map(|cells| cells.iter().map(pick).collect());
@@ -337,7 +336,7 @@ fn cell(place: usize, number: usize, cell: &PrintedCellRow, pack: bool) -> Value
         "temperature": milli(cell.temperature_mc, 1),
         "basic_st": cell.base_state,
         "volt_st": cell.voltage_state,
-        // The simulator's cells are never at odds with their current.
+        // In the simulator the current state of a cell equals its temperature state.
         "curr_st": pack.then(|| cell.temperature_state.clone()),
         "temp_st": cell.temperature_state,
         "soc": cell.soc,
@@ -346,7 +345,7 @@ fn cell(place: usize, number: usize, cell: &PrintedCellRow, pack: bool) -> Value
     })
 }
 
-/// The document of a high-voltage stack: totals are its own row, each module a battery, the cells shared out.
+/// The expected document of a high-voltage stack: totals from its own row, a battery per module, cells divided evenly.
 pub fn stack(truth: &AnswerHistory) -> Option<Value> {
     let PrintedValues::Stack(row) = &truth.latest("pwr")?.values else { return None };
     let PrintedValues::Units(units) = &truth.latest("unit")?.values else { return None };

@@ -186,7 +186,7 @@ pub fn pinged() -> SupervisionPolicy {
     SupervisionPolicy { ping_interval: ms(20), ..brisk() }
 }
 
-/// Runs a test in an actix system, with a supervisor whose log can be read.
+/// Runs a test in an actix system, with a supervisor and its log lines.
 pub fn supervised<F: Future<Output = ()>>(
     policy: SupervisionPolicy,
     test: impl FnOnce(Supervisor, Lines) -> F,

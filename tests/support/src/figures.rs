@@ -1,4 +1,4 @@
-//! The figures of a reading, and of what a simulated console said, by the same names.
+//! The values of a reading, and those that a simulated console printed, under the same names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use bankwatch::internals::simulator::{PrintedAnswer, PrintedValues};
 /// `1 voltage`, `2 cell 7 soc`, …
 type Name = String;
 
-/// What a reading holds; what is missing in it is missing here.
+/// The values of a reading; missing ones are omitted.
 pub fn read(reading: &BankReading) -> BTreeMap<Name, i64> {
     let mut figures = BTreeMap::new();
     let mut put = |name: Name, value: Option<i64>| {
@@ -29,14 +29,14 @@ pub fn read(reading: &BankReading) -> BTreeMap<Name, i64> {
     figures
 }
 
-/// What the console said in these answers; a figure may have had several values.
-pub fn said<'a>(answers: impl IntoIterator<Item = &'a PrintedAnswer>) -> BTreeMap<Name, BTreeSet<i64>> {
+/// The values printed in these answers; one name may have had several values.
+pub fn printed<'a>(answers: impl IntoIterator<Item = &'a PrintedAnswer>) -> BTreeMap<Name, BTreeSet<i64>> {
     let mut figures: BTreeMap<Name, BTreeSet<i64>> = BTreeMap::new();
     let mut put = |name: Name, value: i32| {
         figures.entry(name).or_default().insert(value.into());
     };
-    for said in answers {
-        match &said.values {
+    for answer in answers {
+        match &answer.values {
             PrintedValues::Table(rows) => {
                 for row in rows.iter().filter(|row| row.present) {
                     put(format!("{} voltage", row.place), row.voltage_mv);

@@ -29,7 +29,7 @@ use crate::mariadb::{self, MariaDbServer};
 /// A Sunday in November 2026, 06:05:00 UTC.
 pub const START: i64 = 1_795_327_500_000;
 
-/// A battery with a number of cells, whose values depend on `seed`.
+/// A battery with `cells` cells and values that depend on `seed`.
 pub fn battery(place: u8, cells: usize, seed: i32, barcode: Option<&str>) -> BatteryReading {
     let cell = |number: usize| CellReading {
         voltage: Some(Millivolts(3290 + (seed + number as i32) % 17)),

@@ -1,4 +1,4 @@
-//! Journal entries, and a database in memory whose failures can be set.
+//! Journal entries, and a database in memory with scripted failures.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -103,7 +103,7 @@ impl MariaDbServer {
         self.try_connection().unwrap()
     }
 
-    /// The same; `None` while the server is down.
+    /// A connection; `None` while the server is down.
     pub fn try_connection(&self) -> Option<MysqlConnection> {
         let password: String = PASSWORD.bytes().map(|byte| format!("%{byte:02X}")).collect();
         MysqlConnection::establish(&format!("mysql://{USER}:{password}@127.0.0.1:{}/", self.port)).ok()
@@ -229,7 +229,7 @@ fn template(program: &Path) -> PathBuf {
 }
 
 fn mariadbd() -> Option<PathBuf> {
-    // /usr/sbin is not in every user's PATH.
+    // /usr/sbin is not in the PATH of every user.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
     folders.map(|folder| folder.join("mariadbd")).find(|program| program.is_file())

@@ -12,7 +12,7 @@ use bankwatch::internals::model::units::{Milliamps, Millicelsius, Millivolts, Pe
 use bankwatch::internals::model::word::Word;
 use jiff::Timestamp;
 
-/// A bank called `pytes` of so many batteries, all well; cells in a full reading.
+/// A bank named `pytes` with healthy batteries; a full reading has cells.
 pub fn reading(kind: SweepKind, batteries: u8, cells: u16) -> BankReading {
     let battery = |place| BatteryReading {
         presence: Presence::Present,
@@ -68,12 +68,12 @@ fn cell(number: u16) -> CellReading {
     }
 }
 
-/// The report of it.
+/// The report of such a reading.
 pub fn report(kind: SweepKind, batteries: u8, cells: u16) -> BankReport {
     BankReport::of_one(reading(kind, batteries, cells))
 }
 
-/// The report of a reading that a test has changed.
+/// The report of a reading changed by `change`.
 pub fn changed(kind: SweepKind, change: impl FnOnce(&mut BankReading)) -> BankReport {
     let mut reading = reading(kind, 2, 16);
     change(&mut reading);

@@ -1,4 +1,4 @@
-//! Which file of the crate imports which.
+//! The imports between the files of the crate.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -7,8 +7,9 @@ use crate::source::{Import, Source};
 
 /// Files, and for each the files that it imports, with the line of the first such import.
 ///
-/// A name that a `mod.rs` offers by `pub use` leads to the file that defines it, and offering it is not an import. What
-/// a file takes from the `mod.rs` of a folder that it is in does not count: a folder may share through its `mod.rs`.
+/// A name that a `mod.rs` offers by `pub use` leads to the file that defines it, and offering it is not an import.
+/// What a file takes from the `mod.rs` of a folder that it is in does not count: a folder may share through its
+/// `mod.rs`.
 pub struct ModuleGraph {
     imports: BTreeMap<PathBuf, BTreeMap<PathBuf, usize>>,
 }
@@ -99,14 +100,14 @@ fn children(module: &[String], files: &BTreeMap<Vec<String>, &Source>) -> Vec<St
     files.keys().filter(is_child).map(|child| child[module.len()].clone()).collect()
 }
 
-/// The module whose file defines what is at the end of the path.
+/// The module that defines the item at the end of the path.
 fn resolve(
     path: &[String],
     files: &BTreeMap<Vec<String>, &Source>,
     exports: &BTreeMap<Vec<String>, Vec<String>>,
 ) -> Vec<String> {
     let mut path = path.to_vec();
-    // More than any name is handed on.
+    // More than any chain of re-exports.
     for _ in 0..8 {
         let depth = (0..=path.len()).rev().find(|depth| files.contains_key(&path[..*depth])).unwrap_or(0);
         let through = path.get(..=depth).and_then(|name| exports.get(name));

@@ -39,12 +39,12 @@ pub async fn connected(settings: &MqttSettings) -> MqttSession {
 
 /// Why one attempt to connect failed.
 pub async fn connect_error(session: &mut MqttSession) -> MqttError {
-    timeout(LONG, session.connect()).await.expect("the end of the attempt").expect_err("an error")
+    timeout(LONG, session.connect()).await.expect("the attempt ends in time").expect_err("an error")
 }
 
 /// How the connection ended.
 pub async fn disconnect_error(session: &mut MqttSession) -> MqttError {
-    match timeout(LONG, session.recv()).await.expect("the end of the connection") {
+    match timeout(LONG, session.recv()).await.expect("the connection ends in time") {
         Incoming::Disconnected(refusal) => refusal,
         other => panic!("{other:?}"),
     }

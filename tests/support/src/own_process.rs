@@ -23,8 +23,8 @@ pub fn rerun_command(test: &str) -> Command {
     command
 }
 
-/// Whether this process runs `test` alone. Where it does not, the test is run in a process of its own, whose failure is
-/// this test's failure, and the caller returns at once.
+/// Whether this process runs `test` alone. If not, runs it in a process of its own and panics if that fails; the
+/// caller then returns.
 pub fn is_alone(test: &str) -> bool {
     // cargo-nextest gives each test a process.
     if env::var_os(SINGLE_TEST_VARIABLE).is_some() || env::var_os("NEXTEST").is_some() {

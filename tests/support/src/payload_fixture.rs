@@ -31,7 +31,7 @@ pub const LEVELS: [CellLevel; 4] = [CellLevel::Off, CellLevel::Low, CellLevel::M
 
 pub const EXPIRY: Expiry = Expiry { measured: Duration::from_secs(60), facts: Duration::from_secs(2_700) };
 
-/// The defaults, but for what a test sets.
+/// The default settings with the changes of a test.
 pub fn settings(set: &[&str]) -> Settings {
     let nowhere =
         Sources { overrides: set.iter().map(|&text| text.to_owned()).collect(), ..Sources::default() };
@@ -48,7 +48,7 @@ pub fn topics() -> Topics {
     Topics::new(&mqtt())
 }
 
-/// The settings of a bank of that name.
+/// The settings of a bank with this name.
 pub fn bank(name: &str) -> BankSettings {
     settings(&[&format!("bank.name={name}")]).banks.remove(0)
 }
@@ -135,7 +135,7 @@ fn cell(battery: i32, cell: u16) -> CellReading {
     }
 }
 
-/// What the table alone says of the same bank.
+/// A summary reading of the same bank: only the table.
 pub fn summary(mut reading: BankReading) -> BankReading {
     reading.kind = SweepKind::Summary;
     for battery in &mut reading.batteries {
@@ -156,7 +156,7 @@ pub fn summary(mut reading: BankReading) -> BankReading {
     reading
 }
 
-/// Takes an answer about a battery out of a sweep.
+/// Removes the answer about a battery from a sweep.
 pub fn missing(place: Place, command: &str) -> MissingAnswer {
     MissingAnswer {
         battery: Some(place),
@@ -176,7 +176,7 @@ pub fn parts(report: &BankReport, level: CellLevel) -> Vec<TopicPayload> {
     payload::payloads(report, &StatusDocument::of(report, &TimeZone::UTC), &topics(), level, 3)
 }
 
-/// What is announced of a bank once it has been seen.
+/// The discovery messages of a bank after a full reading.
 pub fn announced(reading: BankReading, level: CellLevel) -> Vec<Message> {
     let report = BankReport::of_one(reading);
     let mut shape = AnnouncedDevices::new(&bank(&report.reading.bank));
@@ -188,7 +188,7 @@ pub fn json(payload: &[u8]) -> Value {
     serde_json::from_slice(payload).unwrap()
 }
 
-/// A component of a message: the device it is on, and what it says.
+/// A component of a discovery message, with its device.
 pub struct Component {
     pub device: String,
     pub config: Value,
@@ -211,7 +211,7 @@ pub fn components(messages: &[Message]) -> Vec<Component> {
     messages.iter().flat_map(each).collect()
 }
 
-/// Messages as text: topic, whether it is kept, and the payload in lines.
+/// Messages as text: topic, retain flag, and payload in lines.
 pub fn written(messages: impl IntoIterator<Item = Message>) -> String {
     let each = messages.into_iter().map(|message| {
         let kept = if message.retained { " retained" } else { "" };
@@ -242,7 +242,7 @@ pub fn sent(parts: Vec<TopicPayload>) -> Vec<Message> {
     parts.into_iter().map(|part| Message::transient(part.topic, part.payload)).collect()
 }
 
-/// Where the committed messages lie.
+/// The path of the committed messages.
 pub fn snapshot(name: &str) -> PathBuf {
     crate::paths::root().join("tests/snapshots/mqtt").join(format!("{name}.txt"))
 }

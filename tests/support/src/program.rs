@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Far longer than anything here takes.
+/// Deadline; a successful test needs a fraction of it.
 const LONG: Duration = Duration::from_secs(30);
 
 /// The program with an empty environment.

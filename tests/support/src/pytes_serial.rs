@@ -1,19 +1,19 @@
-//! What each generation of pytes_serial leaves with a broker, written from its documented topics and keys.
+//! The retained messages of each generation of pytes_serial, written from its documented topics and keys.
 
 use bankwatch::internals::mqtt::message::Message;
 use bankwatch::internals::settings::CellLevel;
 use serde_json::json;
 
-/// How its versions announce entities and where they publish values.
+/// Versions of pytes_serial that announce entities and publish values in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generation {
     /// 0.2 to 0.5: topics by number, one list of all values.
     List,
     /// 0.6: topics by number, the JSON file's content.
     Document,
-    /// 0.7.0: topics by number, a topic a value.
+    /// 0.7.0: topics by number, one topic per value.
     ValuesByNumber,
-    /// 0.7.1 to 1.0.0, and `pytes_esp`: topics by unique id, a topic a value.
+    /// 0.7.1 to 1.0.0, and `pytes_esp`: topics by unique id, one topic per value.
     Values,
     /// From 1.0.1 on: the same with decimals.
     Decimals,
@@ -71,7 +71,7 @@ fn rows(batteries: usize, cells: usize, level: CellLevel) -> Vec<Row> {
     rows
 }
 
-/// What that generation leaves of a bank at that level of cells.
+/// The retained messages of a generation for a bank at this cell level.
 pub fn left(
     generation: Generation,
     bank: &str,

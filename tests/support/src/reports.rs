@@ -1,4 +1,4 @@
-//! An output that keeps every report, for a test to look at.
+//! An output that records every report for a test.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,17 +8,17 @@ use bankwatch::internals::messages::{LatestReports, ReportSink, SlotUpdated};
 use bankwatch::internals::model::report::BankReport;
 use bankwatch::internals::supervise::{ChildSpec, Ping, Role, Supervisor};
 
-/// An output that keeps every report it is shown.
+/// Records every report that it receives.
 #[derive(Clone, Default)]
-pub struct Seen {
+pub struct ReportRecorder {
     slot: LatestReports,
     reports: Arc<Mutex<Vec<Arc<BankReport>>>>,
     count: Arc<AtomicUsize>,
 }
 
-impl Seen {
-    /// Keeps one among the children, and how it is fed.
-    pub fn keep(supervisor: &mut Supervisor) -> (Self, ReportSink) {
+impl ReportRecorder {
+    /// Starts a recorder as a child; returns it with its sink.
+    pub fn start(supervisor: &mut Supervisor) -> (Self, ReportSink) {
         let seen = Self::default();
         let kept = seen.clone();
         let child = ChildSpec::new("seen").role(Role::Isolated).capacity(1);
@@ -27,29 +27,29 @@ impl Seen {
         (seen, outlet)
     }
 
-    /// How many reports there were in all.
+    /// The total number of reports.
     pub fn count(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// Those that nobody has taken yet.
+    /// Reports not taken yet.
     pub fn reports(&self) -> Vec<Arc<BankReport>> {
         self.reports.lock().unwrap().clone()
     }
 
-    /// Takes them.
+    /// Takes all reports not taken yet.
     pub fn take(&self) -> Vec<Arc<BankReport>> {
         std::mem::take(&mut *self.reports.lock().unwrap())
     }
 }
 
-impl Actor for Seen {
+impl Actor for ReportRecorder {
     type Context = Context<Self>;
 }
 
-impl Supervised for Seen {}
+impl Supervised for ReportRecorder {}
 
-impl Handler<SlotUpdated> for Seen {
+impl Handler<SlotUpdated> for ReportRecorder {
     type Result = ();
 
     fn handle(&mut self, _: SlotUpdated, _: &mut Self::Context) {
@@ -60,7 +60,7 @@ impl Handler<SlotUpdated> for Seen {
     }
 }
 
-impl Handler<Ping> for Seen {
+impl Handler<Ping> for ReportRecorder {
     type Result = ();
 
     fn handle(&mut self, _: Ping, _: &mut Self::Context) {}

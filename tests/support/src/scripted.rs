@@ -38,7 +38,7 @@ impl Scripted {
 
     /// Takes the lines received since the last call.
     pub fn take_lines(&self) -> Vec<String> {
-        std::mem::take(&mut *self.lines.lock().expect("no script panics while it writes a line"))
+        std::mem::take(&mut *self.lines.lock().expect("the lock is not poisoned"))
     }
 }
 
@@ -63,7 +63,7 @@ fn serve(mut client: TcpStream, lines: &Mutex<Vec<String>>, answer: &mut impl Fn
                 continue;
             }
             let line: String = typed.drain(..).map(char::from).collect();
-            lines.lock().expect("no test panics while it takes the lines").push(line.clone());
+            lines.lock().expect("the lock is not poisoned").push(line.clone());
             if client.write_all(&answer(&line)).is_err() {
                 return;
             }

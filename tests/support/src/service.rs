@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Far longer than anything here takes, also on a loaded machine.
+/// Deadline, sufficient even on a loaded machine.
 pub const LONG: Duration = Duration::from_secs(40);
 
-/// From one check of a condition to the next.
+/// The time between two checks of a condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 const SETTINGS: &str = "bankwatch.toml";
@@ -29,22 +29,22 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts it on one bank called `bank` behind `link`, with further settings.
+    /// Starts the service with one bank named `bank` on `link`, with further settings.
     pub fn start(link: &str, settings: &str) -> Self {
         Self::start_named("bank", link, settings)
     }
 
-    /// The same for a bank of another name.
+    /// Starts it with another bank name.
     pub fn start_named(bank: &str, link: &str, settings: &str) -> Self {
         Self::start_with(bank, link, settings, "enabled = false")
     }
 
-    /// The same with a database: `database` holds the lines of its section.
+    /// Starts it with a database: `database` has the lines of its section.
     pub fn start_with_database(link: &str, settings: &str, database: &str) -> Self {
         Self::start_with("bank", link, settings, database)
     }
 
-    /// The same with this umask.
+    /// Starts it with this umask.
     pub fn start_with_umask(umask: &str, link: &str, settings: &str, database: &str) -> Self {
         Self::start_in("bank", link, settings, database, umask)
     }
@@ -78,7 +78,7 @@ impl Service {
         (self.child, self.reader) = (child, Some(reader));
     }
 
-    /// Its process id.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -100,7 +100,7 @@ impl Service {
         }
     }
 
-    /// Waits until `wrong` finds no fault with the status file; its last finding is in the panic's message.
+    /// Waits until `wrong` returns `None` for the status file; the panic message has its last finding.
     #[track_caller]
     pub fn wait(&mut self, what: &str, mut mismatch: impl FnMut(&Value) -> Option<String>) -> Value {
         let start = Instant::now();

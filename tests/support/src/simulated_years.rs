@@ -62,7 +62,7 @@ impl SimulatedYears {
         reading(&self.bank, kind, began, taken_at)
     }
 
-    /// The report of a sweep whose reading is modified by `change`.
+    /// The report of a sweep after `change` has modified its reading.
     pub fn report(&mut self, kind: SweepKind, change: impl FnOnce(&mut BankReading)) -> BankReport {
         let mut reading = self.reading(kind);
         change(&mut reading);

@@ -1,4 +1,4 @@
-//! A file system so small that a test can fill it.
+//! A file system small enough for a test to fill.
 
 use std::fs::File;
 use std::io::Write;
@@ -13,8 +13,8 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// One of so many megabytes; `None`, and a word about it, where none can be mounted. Then a bound of SQLite's own
-    /// stands in (`retention_frees_space_in_a_file_that_may_not_grow`).
+    /// Mounts one of this size; `None`, with a notice, if none can be mounted. Then a limit of SQLite is tested
+    /// instead (`retention_frees_space_in_a_file_that_may_not_grow`).
     pub fn of(megabytes: u64) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let options = format!("size={megabytes}m,mode=1777");
@@ -51,7 +51,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Also if a file in it is still open.
+        // Even if a file in it is still open.
         let unmount = ["umount", "-l"];
         for program in [&unmount[..], &["sudo", "-n", "umount", "-l"]] {
             let mut command = Command::new(program[0]);

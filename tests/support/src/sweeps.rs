@@ -43,7 +43,7 @@ impl SweepWatch {
                 Err(error) => panic!("{error}"),
             }
         }
-        // A busy machine is late now and then; a sweep that waited for a server would miss nearly all.
+        // A busy machine may delay some sweeps; sweeps that wait for a server would be nearly all missing.
         let sweeps = f64::from(u32::try_from(sweeps).expect("a small number"));
         assert!(sweeps > 0.2 * due, "{sweeps} sweeps where {due:.0} were due");
         assert!(written > 0.8 * sweeps, "{written} of {sweeps} sweeps were written");

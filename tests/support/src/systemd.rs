@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Far longer than anything here takes.
+/// Deadline; a successful test needs a fraction of it.
 const LONG: Duration = Duration::from_secs(30);
 
 /// The watchdog timeout given to the service: longer than any test, since only the keep-alives are checked.

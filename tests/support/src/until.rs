@@ -3,10 +3,10 @@
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-/// From one check to the next.
+/// The time between two checks.
 const PACE: Duration = Duration::from_millis(2);
 
-/// Resolves as soon as the condition holds; panics at the caller's line when it does not in time.
+/// Resolves as soon as the condition holds; panics with the caller's line if the deadline passes.
 #[track_caller]
 pub fn until(deadline: Duration, mut condition: impl FnMut() -> bool) -> impl Future<Output = ()> {
     let (caller, start) = (Location::caller(), Instant::now());
