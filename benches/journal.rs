@@ -1,5 +1,5 @@
-//! The figures of the journal: rows kept a second with each on the disk before the next, a backlog read and let go,
-//! bytes written a row, opening a full one.
+//! Journal performance: rows per second with a sync after each, reading and confirming a backlog, bytes written per
+//! row, and opening a full journal.
 //!
 //! ```text
 //! cargo bench --bench journal             on the disk of the temporary folder
@@ -16,7 +16,7 @@ use bankwatch::internals::store::journal::{Bounds, Journal, JournalEntry};
 /// A full reading of four batteries of sixteen cells, packed.
 const BYTES: usize = 8_000;
 
-/// An hour of backlog at ten readings a second, or four days at one each ten seconds.
+/// A backlog of an hour at ten readings per second, or of four days at one every ten seconds.
 const BACKLOG: u64 = 36_000;
 
 const BOUNDS: Bounds = Bounds { disk_bytes: 512_000_000, memory_bytes: 0, age: Duration::MAX };
@@ -49,7 +49,7 @@ fn rows(count: u64) -> Vec<JournalEntry> {
     (0..count).map(row).collect()
 }
 
-/// As in a quiet house: each reading is kept, stored at once and confirmed.
+/// Normal operation: each reading is journaled, stored at once and confirmed.
 fn steady(journal: &mut Journal) {
     const ROWS: u64 = 2_000;
     let row = rows(1);
@@ -66,7 +66,7 @@ fn steady(journal: &mut Journal) {
     println!("| written a day at a row each 10 s | {:.0} MB |", each * 8640.0 / 1e6);
 }
 
-/// As while the database is away.
+/// During an outage of the database.
 fn backlog(journal: &mut Journal) {
     for batch in [1, 16, 256] {
         let (new, start) = (rows(batch), Instant::now());
@@ -79,7 +79,7 @@ fn backlog(journal: &mut Journal) {
     }
 }
 
-/// As when it is back, were it infinitely fast.
+/// After the outage, with an infinitely fast database.
 fn drain(journal: &mut Journal, path: &Path) {
     let (start, count) = (Instant::now(), journal.len());
     let before = fs::metadata(path).expect("the file").len();
@@ -92,7 +92,7 @@ fn drain(journal: &mut Journal, path: &Path) {
     println!("| the file after that | {:.1} MB |", after as f64 / 1e6);
 }
 
-/// Bytes this process has handed to the system for writing.
+/// Bytes that this process has passed to the system for writing.
 fn written() -> u64 {
     let io = fs::read_to_string("/proc/self/io").unwrap_or_default();
     io.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse().ok()).unwrap_or(0)

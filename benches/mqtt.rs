@@ -1,4 +1,4 @@
-//! The figures of `docs/performance.md` that need a broker: what is sent, what it costs, and how soon it is back.
+//! The figures of `docs/performance.md` that need a broker: traffic, cost, and recovery time.
 //!
 //! ```text
 //! cargo bench --bench mqtt            all three
@@ -26,7 +26,7 @@ mod process;
 
 /// After this time a service has announced and repeated everything.
 const STRIDE: Duration = Duration::from_secs(25);
-/// How long is measured.
+/// Duration of a measurement.
 const FOR: Duration = Duration::from_secs(60);
 
 fn main() {
@@ -45,7 +45,7 @@ fn main() {
     }
 }
 
-/// The service on one bank, ended with this.
+/// The service on one bank, killed when dropped.
 struct Service {
     process: Child,
     _folder: TempDir,
@@ -88,8 +88,8 @@ struct Counted {
     _running: (Service, Broker, SimulatorHandle),
 }
 
-/// Messages and bytes a sweep, full sweeps every 10 s and summaries every 2 s, in a bank where each value is another
-/// each time: the most that can come.
+/// Messages and bytes per sweep with full sweeps every 10 s and summaries every 2 s, in a bank where every value
+/// changes each time: the worst case.
 async fn sent() {
     const SWEEPS: f64 = 6.0;
     let mut all = Vec::new();
@@ -124,7 +124,7 @@ async fn sent() {
             each.proxy.opened(),
         );
     }
-    println!("| predecessor, 4 × 16, every 5 s (documented) | | | | | | 2165 a minute |");
+    println!("| pytes_serial, 4 × 16, every 5 s (documented) | | | | | | 2165 a minute |");
 }
 
 async fn counted(batteries: usize, level: &'static str, publish: &'static str) -> Counted {
@@ -147,7 +147,7 @@ impl Counted {
     }
 }
 
-/// What the service uses with MQTT off and on, side by side: 4 × 16 every 5 s at 115200 baud.
+/// The cost of the service with MQTT off and on, side by side: 4 × 16 every 5 s at 115200 baud.
 fn cost() {
     let broker = Broker::start().expect("a broker is needed: scripts/setup --tests installs it");
     let folder = tempfile::tempdir().expect("a folder");
@@ -183,7 +183,8 @@ fn cost() {
     }
 }
 
-/// From a broker's return, empty, after an outage long enough for the longest pauses, to the first state.
+/// The time from the return of a broker without data, after an outage long enough for the maximum backoff, to the
+/// first state.
 async fn back() {
     const TIMES: usize = 7;
     const OUTAGE: Duration = Duration::from_secs(9);
@@ -201,7 +202,7 @@ async fn back() {
         sleep(OUTAGE);
         broker.start_again();
     }
-    // The first was the start.
+    // The first one is the start.
     let mut times = times.split_off(1);
     times.sort_by(f64::total_cmp);
     println!("\n| from the broker's return to the first state, {TIMES} times | |");

@@ -1,5 +1,5 @@
-//! The figures of `docs/database.md`: rows per second with both backends and with the method of pytes_serial, growth of
-//! the SQLite file, bytes written, and speed of history queries.
+//! The figures of `docs/database.md`: rows per second with both backends and with the method of pytes_serial, growth
+//! of the SQLite file, bytes written, and speed of history queries.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ use support::history::{START, battery, report};
 use support::mariadb::MariaDbServer;
 
 const DAY: i64 = 86_400_000;
-/// From one full sweep to the next, in milliseconds.
+/// The time between two full sweeps in milliseconds.
 pub const INTERVAL: i64 = 10_000;
 const BATTERIES: u8 = 4;
 const CELLS: usize = 16;

@@ -1,4 +1,4 @@
-//! What a process uses, as the system counts it.
+//! Resource usage of a process according to the system.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Invalid input of every kind: the error says what is wrong and what to do, and the exit status is the documented one.
+//! Invalid input of every kind: the error names the problem and the remedy, and the exit status is the documented one.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};

@@ -253,14 +253,14 @@ fn server_errors_have_a_remedy_and_never_the_password() {
         format!("mysql://{user}@{host}:{port}/{database}")
     };
     let here = |user, database| url(user, "127.0.0.1", server.port(), database);
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let unused_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let old = MariaDbServer::start(&["--version=10.2.44-MariaDB"]).unwrap();
     let tls = "tls = \"verify\"\ntls_ca = \"authorities\"";
     for (url, lines, words) in [
         (here("nobody", "d"), "", "check `database.url` and `database.password`"),
         (here("visitor", "hidden"), "", "CREATE DATABASE `hidden`; GRANT ALL ON `hidden`.* TO 'visitor'"),
         (here("visitor", "seen"), "", "lacks a privilege on the database \"seen\""),
-        (url(USER, "127.0.0.1", nobody, "d"), "", "the server is running and listening there"),
+        (url(USER, "127.0.0.1", unused_port, "d"), "", "the server is running and listening there"),
         (url(USER, "no-such-host.invalid", 3306, "d"), "", "can't be resolved"),
         (url(USER, "127.0.0.1", old.port(), "d"), "", "at least MariaDB 10.3 or MySQL 8.0 is required"),
         (here(USER, "d"), tls, "requires encryption, but the server 127.0.0.1:"),

@@ -79,8 +79,8 @@ async fn last_events_are_published_before_offline() {
     let received = listener.until(|received| received.last().is_some_and(gone)).await;
     let last =
         received.iter().rposition(|received| received.topic == "bankwatch/bank/event").expect("it is events");
-    let farewell = received.iter().position(|received| received.text() == "offline");
-    assert!(last < farewell.unwrap(), "{received:?}");
+    let offline = received.iter().position(|received| received.text() == "offline");
+    assert!(last < offline.unwrap(), "{received:?}");
 }
 
 #[tokio::test]

@@ -145,7 +145,7 @@ async fn a_wrong_password_is_logged_and_recovers_by_itself() {
     change.arg("-b").arg(broker.folder().join("passwords")).args(["house", "hunter2hunter2"]);
     assert!(change.output().unwrap().status.success());
     broker.start_again();
-    assert_recovers("let in", &mut service, &settings, Instant::now(), meanwhile).await;
+    assert_recovers("login accepted", &mut service, &settings, Instant::now(), meanwhile).await;
     assert_output_log(&service, &["does not let user", "connection refused", "output recovered"]);
     let (_, _, log) = service.stop_with("TERM");
     assert!(!log.iter().any(|line| line.contains("hunter2")), "{log:#?}");

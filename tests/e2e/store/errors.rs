@@ -60,8 +60,8 @@ mod server {
         let wrong = DatabaseServer { password: "guess".into(), ..shared.server("d") };
         let words = ["127.0.0.1:", "login failed for user \"keeper\"", "database.password"];
         refused(MariaDb::open(&wrong), ErrorClass::Refused, &words);
-        let stranger = DatabaseServer { user: "nobody".into(), ..shared.server("d") };
-        refused(MariaDb::open(&stranger), ErrorClass::Refused, &["login failed for user \"nobody\""]);
+        let unknown_user = DatabaseServer { user: "nobody".into(), ..shared.server("d") };
+        refused(MariaDb::open(&unknown_user), ErrorClass::Refused, &["login failed for user \"nobody\""]);
         assert!(!format!("{:?}", shared.server("d")).contains(PASSWORD));
     }
 
@@ -235,7 +235,7 @@ mod server {
         cut.batch_execute("USE commits; BEGIN; UPDATE rollup_part SET number = 2").unwrap();
         let mut store = MariaDb::open(&shared.server("commits")).unwrap();
         let again = std::thread::spawn(move || store.insert(&second));
-        // Not INNODB_TRX: the server renews that table only when nobody has read it for 0.1 s.
+        // Not INNODB_TRX: the server renews that table only if it has not been read for 0.1 s.
         let waiting = "SELECT CAST(COUNT(*) AS SIGNED) AS id FROM information_schema.PROCESSLIST
              WHERE DB = 'commits' AND COMMAND <> 'Sleep' AND INFO LIKE '%rollup_part%'";
         let start = Instant::now();
@@ -385,7 +385,7 @@ mod encryption {
                 );
             };
             authority("authority");
-            authority("stranger");
+            authority("foreign");
             fs::write(keys.0.path().join("names"), "subjectAltName=DNS:localhost").unwrap();
             keys.openssl(&[
                 "req",
@@ -444,7 +444,7 @@ mod encryption {
         verified(&server, "localhost", &authority).unwrap().insert(&[one(0)]).unwrap();
         let words = ["certificate", "is not trusted", "database.tls_ca"];
         refused(
-            verified(&server, "localhost", &keys.0.path().join("stranger.pem")),
+            verified(&server, "localhost", &keys.0.path().join("foreign.pem")),
             ErrorClass::Refused,
             &words,
         );

@@ -9,10 +9,10 @@ use support::sweeps::wait_for_sweeps;
 
 #[test]
 fn a_journal_that_fails_during_shutdown_is_logged() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let unused_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let bank =
         Simulation::new(Dialect::PytesV5).batteries(2).cells(4).speed(300.0).unpaced().start().unwrap();
-    let database = format!("url = \"mysql://{USER}@127.0.0.1:{nobody}/kept\"\npassword = {PASSWORD:?}");
+    let database = format!("url = \"mysql://{USER}@127.0.0.1:{unused_port}/kept\"\npassword = {PASSWORD:?}");
     let settings = "interval = \"100ms\"\nsummary_interval = \"0s\"";
     let mut service = Service::start_with_database(&bank.link(), settings, &database);
     wait_for_sweeps(&mut service, 5);

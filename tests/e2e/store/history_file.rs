@@ -169,18 +169,18 @@ fn the_last_sweeps_use_the_reserve_of_a_full_disk() {
 fn a_second_service_in_the_same_folder_is_refused() {
     let mut fixture = HistoryFixture::new();
     let folder = fixture.service.folder().to_owned();
-    let says = |arguments: &[&str]| {
+    let run_command = |arguments: &[&str]| {
         let output =
             program::program(&folder).args(arguments).args(["--config", "bankwatch.toml"]).output().unwrap();
         let text = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8_lossy(&text).into_owned())
     };
-    let (code, text) = says(&["run"]);
+    let (code, text) = run_command(&["run"]);
     assert_eq!(code, Some(1), "{text}");
     let named = format!("another bankwatch (process {} on ", fixture.service.id());
     assert!(text.contains(&named) && text.contains("data_dir"), "{text}");
     for verb in [&["healthcheck"][..], &["db", "migrate"], &["db", "export", "banks"], &["db", "prune"]] {
-        assert_eq!(says(verb).0, Some(0), "{verb:?}");
+        assert_eq!(run_command(verb).0, Some(0), "{verb:?}");
     }
     fixture.service.kill();
     fixture.service.restart();

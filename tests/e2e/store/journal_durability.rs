@@ -97,7 +97,7 @@ fn has_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &Sim
     until("all of it is there", service, |service| {
         stored(server) == sweep_count(service) && waiting(server) == Some(0)
     });
-    matches_the_console(server, bank, 0);
+    assert_matches_console(server, bank, 0);
     let log = service.log();
     assert!(
         !log.iter().any(|line| line.contains("history lost") || line.contains("record rejected")),
@@ -105,10 +105,10 @@ fn has_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &Sim
     );
 }
 
-/// Each sweep is whole, and the rows of each battery are the console's answers one after another: all of them, but for
-/// those that each of so many kills found in hand, and those that were asked again.
+/// Asserts that each sweep is complete and that the rows of each battery are the consecutive answers of the console,
+/// except for answers that were repeated or in progress at one of `kills` kills.
 #[track_caller]
-fn matches_the_console(server: &MariaDbServer, bank: &SimulatorHandle, kills: usize) {
+fn assert_matches_console(server: &MariaDbServer, bank: &SimulatorHandle, kills: usize) {
     let (sweeps, truth) = (stored(server), bank.answer_history());
     let cells = truth.latest("bat 1").map_or(0, |reported| match &reported.values {
         PrintedValues::Cells { cells, .. } => cells.len(),
@@ -152,7 +152,7 @@ fn follows<T: PartialEq + Debug>(stored: impl Iterator<Item = (i64, T)>, reporte
     let (mut next, mut skipped) = (0, 0);
     for (at, values) in stored {
         let between = reported[next..].iter().position(|reported| *reported == values);
-        let between = between.unwrap_or_else(|| panic!("nobody reported this then: {values:?} at {at}"));
+        let between = between.unwrap_or_else(|| panic!("not reported by the console at that time: {values:?} at {at}"));
         (skipped, next) = (skipped + between, next + between + 1);
     }
     skipped
@@ -290,18 +290,18 @@ fn shown(service: &Service) -> Option<i64> {
 
 #[test]
 fn a_service_killed_dozens_of_times_has_stored_what_it_published() {
-    const LIVES: usize = 36;
+    const PROCESSES: usize = 36;
     let Some(server) = MariaDbServer::start(&[]) else { return };
     let bank = bank();
     let mut service = service(&bank, server.port());
     until("the first rows", &mut service, |_| stored(&server) > 0);
     let (mut all, mut random) = (BTreeSet::new(), fastrand::Rng::with_seed(17));
-    for life in 0..LIVES {
-        if life > 0 {
+    for round in 0..PROCESSES {
+        if round > 0 {
             service.restart();
         }
         // In the middle third the server is down, and rows wait for a later process.
-        match life {
+        match round {
             12 => server.kill(),
             24 => server.restart(),
             _ => {}
@@ -321,7 +321,7 @@ fn a_service_killed_dozens_of_times_has_stored_what_it_published() {
         seen.pop_last();
         all.extend(seen);
     }
-    assert!(all.len() > LIVES, "{} sweeps in {LIVES} processes", all.len());
+    assert!(all.len() > PROCESSES, "{} sweeps in {PROCESSES} processes", all.len());
     service.restart();
     let initial = service.status();
     service
@@ -343,7 +343,7 @@ fn a_service_killed_dozens_of_times_has_stored_what_it_published() {
         all.len(),
         service.log().join("\n")
     );
-    matches_the_console(&server, &bank, LIVES);
+    assert_matches_console(&server, &bank, PROCESSES);
 }
 
 /// When the newest sweep was taken that the database holds.

@@ -554,7 +554,7 @@ fn aborting_one_connection_does_not_affect_another() {
 }
 
 /// Rows of two batteries, a pair every five seconds from 06:00:00 of the server's time.
-fn predecessor(backend: &Backend, pairs: usize) {
+fn write_like_pytes_serial(backend: &Backend, pairs: usize) {
     backend.run(TABLE);
     let row = |n: usize, power: usize| {
         format!(
@@ -575,7 +575,7 @@ fn predecessor(backend: &Backend, pairs: usize) {
 #[test]
 fn repeated_imports_copy_each_row_once() {
     let Some(backend) = in_a_zone() else { return };
-    predecessor(&backend, 600);
+    write_like_pytes_serial(&backend, 600);
     backend.run("INSERT INTO pwr_data SELECT NULL, record_time, 0, voltage, current, temperature, soc, basic_st, volt_st, current_st, temp_st, coul_st, soh_st, heater_st, bat_events, power_events, sys_events FROM pwr_data WHERE id = 1");
     let mut store = MariaDb::open(&backend.server()).unwrap();
     // The service has run for a while already: its battery has a barcode, and it writes the old table too.

@@ -239,8 +239,8 @@ fn batteries_that_swap_places_keep_their_histories(backend: &Backend) {
 const X: &str = "X221104000001";
 const Y: &str = "Y221104000002";
 
-/// A sweep in which batteries state these barcodes, by place; an empty text is a place without a battery. A battery's
-/// voltage tells its bank, its place and the sweep.
+/// A sweep in which batteries have these barcodes, by place; an empty text is a place without a battery. The voltage
+/// encodes bank, place and sweep.
 fn stating(bank: &str, n: i64, barcodes: &[Option<&str>]) -> Record {
     let offset = bank.bytes().last().map_or(0, i32::from) * 1000;
     let battery = |(place, barcode): (u8, &Option<&str>)| {
@@ -819,7 +819,7 @@ fn history_is_queried_by_place_and_resolution(backend: &Backend) {
     assert_eq!(minutes, [(0, 6, Some(52_005)), (60_000, 6, Some(52_011)), (120_000, 6, Some(52_017))]);
     assert_eq!(ask(None, Resolution::Minute, START + 1), [(0, 6, Some(52_055))]);
     assert_eq!(ask(Some(3), Resolution::Raw, i64::MAX), []);
-    let nobody = HistoryQuery {
+    let unknown_bank = HistoryQuery {
         bank: "none",
         place: None,
         from_ms: 0,
@@ -827,7 +827,7 @@ fn history_is_queried_by_place_and_resolution(backend: &Backend) {
         resolution: Resolution::Raw,
         limit: 9,
     };
-    assert_eq!(store.history(&nobody).unwrap(), []);
+    assert_eq!(store.history(&unknown_bank).unwrap(), []);
 }
 
 fn export_gives_every_row_once_in_order(backend: &Backend) {
@@ -868,8 +868,8 @@ fn export_gives_every_row_once_in_order(backend: &Backend) {
     };
     store.export(&everything(ExportTable::Banks), &mut three).unwrap();
     assert_eq!(count, 3, "the reader stopped early");
-    let stranger = ExportQuery { bank: Some("nobody"), ..everything(ExportTable::Banks) };
-    let error = store.export(&stranger, &mut |_| true).unwrap_err();
+    let unknown_bank = ExportQuery { bank: Some("nobody"), ..everything(ExportTable::Banks) };
+    let error = store.export(&unknown_bank, &mut |_| true).unwrap_err();
     assert_eq!(error.to_string(), "the history has no bank \"nobody\"; it has: pytes");
 }
 

@@ -43,7 +43,7 @@ fn every_capture_yields_the_committed_values_or_its_reason() {
         }
     }
     for (name, text) in unheld {
-        captures::print_notice(&format!("no committed values for {name}; it says:\n{text}\n"));
+        captures::print_notice(&format!("no committed values for {name}; parsed:\n{text}\n"));
     }
 }
 

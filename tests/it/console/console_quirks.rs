@@ -383,7 +383,7 @@ fn an_answer_to_another_client_never_counts() {
             (Some(PrintedValues::Detail(detail)), Some(PrintedValues::Cells { cells, .. })) => {
                 (detail.voltage_mv, cells[0].voltage_mv)
             }
-            other => panic!("battery {place} says {other:?}"),
+            other => panic!("battery {place}: unexpected {other:?}"),
         })
         .collect();
     let mut rng = Rng::with_seed(5);

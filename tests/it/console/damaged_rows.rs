@@ -312,8 +312,8 @@ fn a_row_that_is_always_unusual_loses_two_values() {
         let reading = assemble(transcript);
         let cells = reading.batteries[1].cells.as_ref().expect("cells");
         assert!(cells.iter().all(|cell| cell.voltage.is_some() && cell.current_state.is_some()), "{cells:?}");
-        let lacking = |cell: &usize| cells[*cell].soc.is_none() || cells[*cell].temp_state.is_none();
-        assert_eq!((0..cells.len()).filter(lacking).collect::<Vec<_>>(), [14]);
+        let missing = |cell: &usize| cells[*cell].soc.is_none() || cells[*cell].temp_state.is_none();
+        assert_eq!((0..cells.len()).filter(missing).collect::<Vec<_>>(), [14]);
         assert_eq!(reading.missing.len(), 1, "{:?}", reading.missing);
         assert!(number == 1 || !asked_twice(transcript).contains(&"bat 2".to_owned()), "sweep {number}");
     }

@@ -26,7 +26,7 @@ use support::framed_answers::{FramedAnswer, ask};
 
 /// Changes to a bank before it is polled.
 #[derive(Clone, Debug)]
-struct Life {
+struct Scenario {
     dialect: Dialect,
     seed: u64,
     batteries: usize,
@@ -42,7 +42,7 @@ struct Life {
     raised: Vec<(usize, usize, u32)>,
 }
 
-fn lives() -> impl Strategy<Value = Life> {
+fn scenarios() -> impl Strategy<Value = Scenario> {
     let dialect = (0..Dialect::ALL.len()).prop_map(|index| Dialect::ALL[index]);
     let style = prop_oneof![Just(EventStyle::Prefixed), Just(EventStyle::BareHex), Just(EventStyle::Decimal)];
     let place = || proptest::option::of(1..=16_usize);
@@ -58,7 +58,7 @@ fn lives() -> impl Strategy<Value = Life> {
             without_sensor,
             without_barcode,
             raised,
-        )| Life {
+        )| Scenario {
             dialect,
             seed,
             // No stack exceeds 1000 V, and no column has room for more.
@@ -76,7 +76,7 @@ fn lives() -> impl Strategy<Value = Life> {
     )
 }
 
-impl Life {
+impl Scenario {
     fn console(&self) -> Console {
         let plan = Simulation::new(self.dialect).seed(self.seed).batteries(self.batteries);
         let mut console = plan.event_style(self.style).debug(self.debug).console().unwrap();
@@ -108,33 +108,33 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn parsed_values_equal_the_printed_ones(life in lives()) {
-        let mut console = life.console();
-        for question in questions(life.batteries) {
+    fn parsed_values_equal_the_printed_ones(scenario in scenarios()) {
+        let mut console = scenario.console();
+        for question in questions(scenario.batteries) {
             let FramedAnswer { received, answer, values } = ask(&mut console, &question);
             prop_assert_eq!(&Answer::from_transcript(&received), &answer, "{}", question);
             let read = answers::parse(question.parse().unwrap(), &answer);
             if let Ok(parsed) = &read {
                 prop_assert_eq!(parsed.problems(), &[], "{}", question);
             }
-            holds(&life, &question, &values, &read);
+            check_answer(&scenario, &question, &values, &read);
         }
     }
 }
 
-fn holds(life: &Life, question: &str, values: &PrintedValues, read: &Result<Parsed, Rejected>) {
+fn check_answer(scenario: &Scenario, question: &str, values: &PrintedValues, read: &Result<Parsed, Rejected>) {
     match (values, read) {
         (PrintedValues::Refusal(line), Err(Rejected::Refused(refusal))) => {
             assert_eq!(CommandRefusal::in_line(line), Some(*refusal), "{question}");
         }
         (PrintedValues::Table(rows), Ok(Parsed::Table(table))) => {
             assert_eq!(
-                rows.iter().map(|row| row_of(life, row)).collect::<Vec<_>>(),
+                rows.iter().map(|row| row_of(scenario, row)).collect::<Vec<_>>(),
                 table.rows,
                 "{question}"
             );
         }
-        (PrintedValues::Detail(printed), Ok(Parsed::Detail(read))) => detail(life, printed, read),
+        (PrintedValues::Detail(printed), Ok(Parsed::Detail(read))) => detail(scenario, printed, read),
         (PrintedValues::Cells { place, cells: printed }, Ok(Parsed::Cells(read))) => {
             assert_eq!(read.stack, *place == 0);
             cells(printed, read);
@@ -157,10 +157,10 @@ fn holds(life: &Life, question: &str, values: &PrintedValues, read: &Result<Pars
             assert_eq!(found.collect::<Vec<_>>(), numbered, "{question}");
         }
         (PrintedValues::Stack(printed), Ok(Parsed::Stack(read))) => {
-            assert_eq!(stack_of(life, printed), **read)
+            assert_eq!(stack_of(scenario, printed), **read)
         }
         (PrintedValues::Units(printed), Ok(Parsed::Units(read))) => {
-            assert_eq!(printed.iter().map(|unit| unit_of(life, unit)).collect::<Vec<_>>(), read.units);
+            assert_eq!(printed.iter().map(|unit| unit_of(scenario, unit)).collect::<Vec<_>>(), read.units);
         }
         (PrintedValues::Time(time), Ok(Parsed::Clock(read))) => assert_eq!(Some(whole(*time)), read.clock),
         (PrintedValues::Log(records), Ok(Parsed::Log(read))) => {
@@ -172,16 +172,16 @@ fn holds(life: &Life, question: &str, values: &PrintedValues, read: &Result<Pars
         }
         (PrintedValues::Nothing, Ok(Parsed::Help(help))) => {
             assert!(help.lists("pwr") && help.lists("info"), "{help:?}");
-            let dialect = life.dialect.name();
+            let dialect = scenario.dialect.name();
             assert_eq!(help.lists("euro"), ["us3000c", "us5000", "us3000d"].contains(&dialect), "{dialect}");
         }
         (PrintedValues::Euro(lines), Ok(Parsed::Euro(read))) => euro(lines, read),
-        (PrintedValues::Snapshot(printed), Ok(Parsed::Event(read))) => snapshot(life, printed, read),
+        (PrintedValues::Snapshot(printed), Ok(Parsed::Event(read))) => snapshot(scenario, printed, read),
         (printed, read) => panic!("{question} printed {printed:?}, read {read:?}"),
     }
 }
 
-fn row_of(life: &Life, printed: &PrintedTableRow) -> PwrRow {
+fn row_of(scenario: &Scenario, printed: &PrintedTableRow) -> PwrRow {
     let place = u8::try_from(printed.place).ok().and_then(bankwatch::internals::model::place::Place::new);
     if !printed.present {
         return PwrRow { place, absent: true, base_state: Some(Word::new("Absent")), ..PwrRow::default() };
@@ -215,13 +215,13 @@ fn row_of(life: &Life, printed: &PrintedTableRow) -> PwrRow {
         cell_temp_state: temperature_state.clone(),
         mos_temperature: printed.mosfet_mc.map(Millicelsius),
         mos_temp_state: temperature_state.filter(|_| printed.mosfet_mc.is_some()),
-        system_alarm: voltage_state.filter(|_| life.dialect == Dialect::Us5000),
+        system_alarm: voltage_state.filter(|_| scenario.dialect == Dialect::Us5000),
         barcode: printed.barcode.clone().filter(|barcode| !barcode.is_empty()),
         model: printed.device_type.clone(),
     }
 }
 
-fn detail(life: &Life, printed: &PrintedDetail, read: &PwrDetail) {
+fn detail(scenario: &Scenario, printed: &PrintedDetail, read: &PwrDetail) {
     assert_eq!(read.number.map(usize::from), Some(printed.place));
     assert_eq!(read.voltage, Some(Millivolts(printed.voltage_mv)));
     assert_eq!(read.current, Some(Milliamps(printed.current_ma)));
@@ -238,15 +238,15 @@ fn detail(life: &Life, printed: &PrintedDetail, read: &PwrDetail) {
     assert_eq!(words.map(Clone::clone), states.map(|word| word_of(word)));
     assert_eq!(read.coulomb_state, word_of(&printed.coulomb_state));
     assert_eq!(read.soh_state, printed.soh_state.as_deref().map(Word::new));
-    event(life, printed.battery_events, read.battery_events.as_ref());
-    event(life, printed.power_events, read.power_events.as_ref());
-    event(life, printed.system_fault, read.system_fault.as_ref());
+    event(scenario, printed.battery_events, read.battery_events.as_ref());
+    event(scenario, printed.power_events, read.power_events.as_ref());
+    event(scenario, printed.system_fault, read.system_fault.as_ref());
     let alarm = printed.system_alarm.map(|bits| ("System Alarm".to_owned(), bits));
     let others: Vec<_> = printed.status_words.iter().cloned().chain(alarm).collect();
     assert_eq!(read.other_events.len(), others.len());
     for ((label, bits), (found, word)) in others.iter().zip(&read.other_events) {
         assert_eq!(label, found);
-        event(life, Some(*bits), Some(word));
+        event(scenario, Some(*bits), Some(word));
     }
     assert_eq!(read.barcode, printed.barcode.clone().filter(|barcode| !barcode.is_empty()));
     assert_eq!((&read.model, &read.firmware), (&printed.device_type, &printed.firmware));
@@ -254,10 +254,10 @@ fn detail(life: &Life, printed: &PrintedDetail, read: &PwrDetail) {
 }
 
 /// Digits alone may be of either base; values that the rule of decision 0003 cannot distinguish are not checked.
-fn event(life: &Life, printed: Option<u32>, read: Option<&EventWord>) {
+fn event(scenario: &Scenario, printed: Option<u32>, read: Option<&EventWord>) {
     let Some(bits) = printed else { return assert_eq!(read, None) };
     let fewer = |wrong: Option<u32>| wrong.is_some_and(|wrong| wrong.count_ones() < bits.count_ones());
-    let misread = match life.style {
+    let misread = match scenario.style {
         EventStyle::Prefixed => false,
         EventStyle::BareHex => fewer(format!("{bits:x}").parse().ok()),
         EventStyle::Decimal => {
@@ -266,7 +266,7 @@ fn event(life: &Life, printed: Option<u32>, read: Option<&EventWord>) {
         }
     };
     if !misread {
-        assert_eq!(read.map(|word| word.bits), Some(bits), "{:?}", life.style);
+        assert_eq!(read.map(|word| word.bits), Some(bits), "{:?}", scenario.style);
     }
 }
 
@@ -337,7 +337,7 @@ fn euro(lines: &[(String, String)], read: &Euro) {
     }
 }
 
-fn stack_of(life: &Life, printed: &simulator::PrintedStackRow) -> StackTableRow {
+fn stack_of(scenario: &Scenario, printed: &simulator::PrintedStackRow) -> StackTableRow {
     StackTableRow {
         place: None,
         voltage: Some(Millivolts(printed.voltage_mv)),
@@ -353,13 +353,13 @@ fn stack_of(life: &Life, printed: &simulator::PrintedStackRow) -> StackTableRow 
         temp_state: word_of("Normal"),
         soc: Some(Percent(printed.soc)),
         coulomb: Some(MilliampHours(printed.charge_mah)),
-        energy: energy(life, printed.energy),
+        energy: energy(scenario, printed.energy),
         clock: Some(whole(printed.time)),
         error_code: Some(EventWord { bits: printed.error, names: Vec::new() }),
     }
 }
 
-fn unit_of(life: &Life, printed: &simulator::PrintedUnitRow) -> StackTableRow {
+fn unit_of(scenario: &Scenario, printed: &simulator::PrintedUnitRow) -> StackTableRow {
     StackTableRow {
         place: u8::try_from(printed.index).ok().and_then(bankwatch::internals::model::place::Place::new),
         voltage: Some(Millivolts(printed.voltage_mv)),
@@ -375,28 +375,28 @@ fn unit_of(life: &Life, printed: &simulator::PrintedUnitRow) -> StackTableRow {
         temp_state: word_of("Normal"),
         soc: Some(Percent(printed.soc)),
         coulomb: Some(MilliampHours(printed.charge_mah)),
-        energy: energy(life, printed.energy),
+        energy: energy(scenario, printed.energy),
         clock: Some(whole(printed.time)),
         error_code: None,
     }
 }
 
 /// The expected value is the printed one: the SC500 prints whole watt-hours.
-fn energy(life: &Life, printed: Option<(i32, i64)>) -> Option<MilliwattHours> {
-    let each = if life.dialect == Dialect::Sc500 { 1000 } else { 1 };
+fn energy(scenario: &Scenario, printed: Option<(i32, i64)>) -> Option<MilliwattHours> {
+    let each = if scenario.dialect == Dialect::Sc500 { 1000 } else { 1 };
     printed.map(|(_, amount)| MilliwattHours(amount * each))
 }
 
-fn snapshot(life: &Life, printed: &simulator::PrintedSnapshot, read: &DataEvent) {
+fn snapshot(scenario: &Scenario, printed: &simulator::PrintedSnapshot, read: &DataEvent) {
     assert_eq!((read.item, read.clock), (Some(i64::from(printed.index)), Some(whole(printed.time))));
     assert_eq!(read.voltage, Some(Millivolts(printed.detail.voltage_mv)));
     assert_eq!(read.current, Some(Milliamps(printed.detail.current_ma)));
     assert_eq!(read.temperature, Some(Millicelsius(printed.detail.temperature_mc)));
     assert_eq!(read.soc, Some(Percent(printed.detail.soc)));
     assert_eq!(read.base_state, word_of(&printed.detail.base_state));
-    event(life, printed.detail.battery_events, read.battery_events.as_ref());
-    event(life, printed.detail.power_events, read.power_events.as_ref());
-    event(life, printed.detail.system_fault, read.system_fault.as_ref());
+    event(scenario, printed.detail.battery_events, read.battery_events.as_ref());
+    event(scenario, printed.detail.power_events, read.power_events.as_ref());
+    event(scenario, printed.detail.system_fault, read.system_fault.as_ref());
     assert_eq!(printed.cells.len(), read.cells.len());
     for (printed, read) in printed.cells.iter().zip(&read.cells) {
         assert_eq!(read.number.map(usize::from), Some(printed.index));

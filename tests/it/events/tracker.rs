@@ -26,7 +26,7 @@ struct TrackerFixture {
     now: Duration,
 }
 
-/// Two batteries, made once: eight hours of a bank's life take a while.
+/// Two batteries, created once, since simulating their first eight hours takes a while.
 static BANK: LazyLock<Bank> = LazyLock::new(|| Bank::new(Dialect::Us2000c, 2));
 
 const SILENT_AFTER: Duration = Duration::from_secs(30);
@@ -85,8 +85,8 @@ fn an_event_is_reported_when_raised_and_cleared_only() {
     assert_eq!(watch.events(&bank.full()), [""; 0]);
 }
 
-/// Raises a condition, sets the clock, and clears the condition 40 s later. Returns its `raised_at` and its clearing time
-/// in seconds after the true time of raising, and its duration.
+/// Raises a condition, sets the clock, and clears the condition 40 s later. Returns its `raised_at` and its clearing
+/// time in seconds after the true time of raising, and its duration.
 fn set_clock_while_active(wrong_by_s: i64) -> (i64, i64, Option<Duration>) {
     let mut bank = BANK.clone();
     let mut watch = TrackerFixture::new();

@@ -59,7 +59,7 @@ fn connecting_gives_up_at_the_deadline() {
     drop(waiting);
 }
 
-/// A peer that dies silently leaves a connection that is open only on our side.
+/// A peer that fails silently leaves a half-open connection.
 #[test]
 fn dead_connection_is_reopened_within_three_sweeps() {
     let bank = Simulation::new(Dialect::PytesV5).speed(0.0).unpaced().start().unwrap();

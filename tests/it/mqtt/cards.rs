@@ -16,14 +16,14 @@ use serde_json::Value;
 use support::model;
 use support::settings::SettingsFixture;
 
-/// The entity ids that a text names.
+/// The entity ids in a text.
 fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'));
     let is_entity = |word: &&str| word.starts_with("sensor.") || word.starts_with("binary_sensor.");
     words.filter(is_entity).map(str::to_owned).collect()
 }
 
-/// The ids of the entities that a new installation enables, for a bank called `pytes` of four batteries of 16 cells.
+/// The ids of the entities that a new installation enables, for a bank named `pytes` with four batteries of 16 cells.
 fn enabled() -> BTreeSet<String> {
     let settings =
         SettingsFixture::with("[[bank]]\nname = \"pytes\"\nlink = \"/dev/ttyUSB0\"").loaded().settings;

@@ -24,7 +24,7 @@ use support::payload_fixture::{
     topics, written,
 };
 
-/// The entities of pytes_serial in a real Home Assistant, and where they were recorded first: next to the project.
+/// The entities of pytes_serial in a real Home Assistant, and the original recording outside the repository.
 const COMMITTED: &str = "tests/home-assistant-entities.tsv";
 const ORIGINAL: &str = "../shared/design/home-assistant-entities.tsv";
 
@@ -32,7 +32,7 @@ fn file(path: &str) -> std::io::Result<String> {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
 }
 
-/// A row of the predecessor's entities: device, unique id, entity id, unit, device class, state class.
+/// A row of the entities of pytes_serial: device, unique id, entity id, unit, device class, state class.
 type Row = [String; 6];
 
 fn rows(text: &str) -> BTreeSet<Row> {
@@ -45,7 +45,7 @@ fn rows(text: &str) -> BTreeSet<Row> {
         .collect()
 }
 
-/// The level from which on the predecessor had that entity of the two batteries of 16 cells.
+/// The lowest level at which pytes_serial had this entity for two batteries of 16 cells.
 fn level_of(row: &Row) -> CellLevel {
     let (stem, number) = row[1].rsplit_once('_').unwrap();
     let cell = number.len() == 3 && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -77,7 +77,7 @@ fn each_level_has_the_entities_of_pytes_serial_unchanged() {
             .iter()
             .filter(|one| all.contains(one.text("uniq_id")))
             .map(|one| {
-                // A state was text without a class; a closed list of words is the better class.
+                // A state was text without a class; with a closed list of words it is an enum.
                 let class = Some(one.text("dev_cla")).filter(|class| *class != "enum").unwrap_or_default();
                 let [id, entity, unit, state] =
                     ["uniq_id", "def_ent_id", "unit_of_meas", "stat_cla"].map(|key| one.text(key));

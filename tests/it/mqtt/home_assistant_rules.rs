@@ -1,5 +1,5 @@
-//! The rules that Home Assistant holds discovery to, written down, and every message held against them: what is
-//! announced is small, allowed, and read from topics that say it.
+//! The discovery rules of Home Assistant, applied to every message: announcements are small and valid, and their
+//! topics carry the announced values.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,7 +26,7 @@ use support::payload_fixture::{
 use support::simulated_years;
 use support::simulated_years::SimulatedYears;
 
-/// What Home Assistant allows together: component, device class, units, state classes. Written down from its
+/// Combinations that Home Assistant allows: component, device class, units, state classes. Written down from its
 /// documentation of sensors and binary sensors, for the classes that are used here.
 const CLASSES: &[(&str, &str, &[&str], &[&str])] = &[
     ("sensor", "battery", &["%"], &["measurement"]),
@@ -46,7 +46,7 @@ const CLASSES: &[(&str, &str, &[&str], &[&str])] = &[
     ("binary_sensor", "problem", &[""], &[""]),
 ];
 
-/// What a component may say, and what only a sensor or a binary sensor may.
+/// Keys allowed in any component, and those only for a sensor or a binary sensor.
 const OF_ALL: &[&str] = &[
     "p",
     "uniq_id",
@@ -66,7 +66,7 @@ const OF_ALL: &[&str] = &[
 const OF_SENSOR: &[&str] = &["unit_of_meas", "stat_cla", "sug_dsp_prc", "ops"];
 const OF_BINARY_SENSOR: &[&str] = &["pl_on", "pl_off"];
 
-/// What breaks a rule in one component, a sentence each.
+/// The violations of rules by one component, one sentence each.
 fn breaches(one: &Component) -> Vec<String> {
     let (platform, class) = (one.text("p"), one.text("dev_cla"));
     let keys: Vec<&str> = one.config.as_object().unwrap().keys().map(String::as_str).collect();
@@ -102,7 +102,7 @@ fn breaches(one: &Component) -> Vec<String> {
     let entity = one.text("def_ent_id").strip_prefix(platform).and_then(|rest| rest.strip_prefix('.'));
     let is_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     check_rule(entity.is_some_and(|id| !id.is_empty() && id.chars().all(is_id)), "not an entity id");
-    // Without the default, Home Assistant makes the entity id of the object id, else of device and name.
+    // Without the default entity id, Home Assistant derives it from the object id, or from device and name.
     let made_of_name = slug(&format!("{} {}", one.device, one.text("name")));
     let old = one.config["obj_id"].as_str().unwrap_or(&made_of_name);
     check_rule(entity == Some(old), "another entity id in a Home Assistant that knows no default");
@@ -117,7 +117,7 @@ fn breaches(one: &Component) -> Vec<String> {
     broken
 }
 
-/// What breaks a rule in a bank's messages together.
+/// The violations of rules by all messages of a bank.
 fn broken(messages: &[Message]) -> Vec<String> {
     let mut broken: Vec<String> = components(messages).iter().flat_map(breaches).collect();
     let mut unique = BTreeSet::new();
@@ -202,8 +202,7 @@ fn the_rules_detect_violations() {
     assert_eq!(spoilt("name", "voltage".into()), 0);
 }
 
-/// What a template makes of a message, in the words of Home Assistant's templates; `None` where it reads a key that
-/// is not there.
+/// Renders a value template for a message like Home Assistant; `None` if it reads a missing key.
 fn rendered(template: &str, message: &Value) -> Option<String> {
     let path = template.strip_prefix("{{ value_json.")?.strip_suffix(" }}")?;
     let (path, or_none) = path.strip_suffix(" | default(none)").map_or((path, false), |path| (path, true));
@@ -224,7 +223,7 @@ fn rendered(template: &str, message: &Value) -> Option<String> {
     })
 }
 
-/// What is wrong between what is announced of a reading and what it says, a sentence each.
+/// The mismatches between the announced entities and the payloads of a reading, one sentence each.
 fn disagreements(report: &BankReport, level: CellLevel) -> Vec<String> {
     let mut shape = AnnouncedDevices::new(&bank(&report.reading.bank));
     let parts = parts(report, level);
@@ -247,11 +246,11 @@ fn disagreements(report: &BankReport, level: CellLevel) -> Vec<String> {
     wrong
 }
 
-/// Whether Home Assistant takes that state.
+/// Whether Home Assistant accepts this state.
 fn fits(one: &Component, state: &str) -> bool {
     let number = ["unit_of_meas", "stat_cla", "sug_dsp_prc"].iter().any(|key| !one.config[*key].is_null());
     match one.text("dev_cla") {
-        // To a text it would be a text like any other.
+        // For a text sensor it would be a normal text.
         _ if state == "None" => number || one.text("p") == "binary_sensor" || !one.text("dev_cla").is_empty(),
         "enum" => one.config["ops"].as_array().is_some_and(|all| all.iter().any(|option| option == state)),
         "timestamp" => state.parse::<jiff::Timestamp>().is_ok(),
@@ -278,11 +277,11 @@ fn is_in_log_book(one: &Component) -> bool {
 fn a_bank_logs_less_than_one_log_book_entry_a_minute() {
     const INTERVAL: Duration = Duration::from_secs(10);
     const MINUTES: usize = 10;
-    let mut living = SimulatedYears::new(SimulatedBank::new(&simulated_years::plan(2, 7)), INTERVAL);
-    // Noon: it is charged, and cells are balanced.
-    living.advance(Duration::from_secs(12 * 3_600));
+    let mut simulation = SimulatedYears::new(SimulatedBank::new(&simulated_years::plan(2, 7)), INTERVAL);
+    // At noon the bank is charging and balancing cells.
+    simulation.advance(Duration::from_secs(12 * 3_600));
     let mut shape = AnnouncedDevices::new(&settings(&["bank.name=bank", "bank.cells=medium"]).banks[0]);
-    let report = living.report(SweepKind::Full, |_| ());
+    let report = simulation.report(SweepKind::Full, |_| ());
     shape.update(&report, &parts(&report, CellLevel::Medium));
     let announced_components =
         components(&discovery::messages(&topics(), &shape, CellLevel::Medium, &EXPIRY));
@@ -291,8 +290,8 @@ fn a_bank_logs_less_than_one_log_book_entry_a_minute() {
     assert!(announced_components.len() > 30, "states of the cells as well");
     let (mut before, mut lines) = (Vec::new(), BTreeMap::<&str, usize>::new());
     for _ in 0..6 * MINUTES {
-        living.advance(INTERVAL);
-        let report = living.report(SweepKind::Full, |_| ());
+        simulation.advance(INTERVAL);
+        let report = simulation.report(SweepKind::Full, |_| ());
         let message_json: BTreeMap<String, Value> = parts(&report, CellLevel::Medium)
             .into_iter()
             .map(|part| (part.topic, json(&part.payload)))
@@ -308,7 +307,7 @@ fn a_bank_logs_less_than_one_log_book_entry_a_minute() {
     assert!(lines.values().sum::<usize>() <= MINUTES, "{lines:?}");
 }
 
-/// A sweep of a simulated bank with everything asked.
+/// A sweep of a simulated bank with all commands.
 fn simulated(dialect: Dialect) -> BankReading {
     let mut console = Simulation::new(dialect).console().unwrap();
     let places: Vec<Place> = Place::up_to(if dialect.is_stack() { 0 } else { 2 }).collect();

@@ -1,5 +1,5 @@
-//! The predecessor's topics: the same names, payloads and what the broker keeps; only news, and everything now
-//! and then.
+//! The topics of pytes_serial: the same names, payloads and retain flags; only changes are published, and everything
+//! periodically.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! Migration from pytes_serial's discovery and back: which program published a message, in what order messages give
-//! way, and that every entity is found again under its own id.
+//! Migration from the discovery of pytes_serial and back: the program that published a message is recognized, messages
+//! are replaced in the right order, and every entity keeps its id.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -20,7 +20,8 @@ use support::payload_fixture::{LEVELS, announced, components, json, reading, sna
 
 const RELEASE: &[u8] = b"{\"migrate_discovery\":true}";
 
-/// What the predecessor left of two batteries of 16 cells, from what a real Home Assistant made of it.
+/// The discovery messages of pytes_serial for two batteries of 16 cells, derived from the entities of a real Home
+/// Assistant.
 fn predecessors() -> Vec<Message> {
     let rows = include_str!("../../home-assistant-entities.tsv")
         .lines()
@@ -301,7 +302,7 @@ proptest! {
     }
 }
 
-/// Something in the form of our message with anything in the place of its ids.
+/// A message in our format with arbitrary content in place of its ids.
 fn hostile() -> impl Strategy<Value = Value> {
     ("(pytes)?[_0-9a-z]{0,14}", any::<bool>()).prop_map(|(id, device)| {
         let device = if device { json!({ "name": "pytes" }) } else { Value::Null };

@@ -353,7 +353,7 @@ fn a_summary_with_fewer_values_is_not_published() {
     assert_eq!(harness.messages_after(&less, 2.0), []);
     assert!(
         !harness.messages_after(&volts(SweepKind::Summary, 52_000), 4.0).is_empty(),
-        "one that says as much goes out"
+        "a summary with as many values is published"
     );
 }
 
@@ -489,7 +489,7 @@ fn entities_left_behind_are_reported_and_later_taken_over() {
         let payload = format!("{{\"unique_id\": \"{id}\", \"state_topic\": \"pytes_serial/{state}\"}}");
         Message::retained(format!("homeassistant/sensor/pytes/{number}/config"), payload)
     };
-    // A bank's, a battery's, one of a battery that is absent from two generations, and one beyond the level.
+    // Entities of a bank, of a battery, of an absent battery from two generations, and one beyond the level.
     let ids = ["pytes_soc", "pytes_soc_1", "pytes_soc_3", "pytes_soc_3", "pytes_soc_101"];
     let mut harness = Harness::new("", "");
     let connect = |harness: &mut Harness| {

@@ -240,7 +240,7 @@ fn a_rejected_row_becomes_a_dead_letter_and_the_rest_goes_on() {
 fn a_damaged_journal_is_moved_away_and_replaced() {
     let (folder, path) = place();
     let damage: [fn(&Path); 4] = [
-        |path| fs::write(path, "this is no database").unwrap(),
+        |path| fs::write(path, "not a database").unwrap(),
         |path| fs::write(path, [0x55; 10_000]).unwrap(),
         // A page in the middle, and the end.
         |path| {

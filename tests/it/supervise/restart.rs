@@ -11,7 +11,8 @@ use support::faulty_actor::{
 use support::until::until;
 use tokio::time::timeout;
 
-/// Makes the actor fail with messages queued behind the failure, and expects all of them to be handled after the restart.
+/// Makes the actor fail with messages queued behind the failure, and expects all of them to be handled after the
+/// restart.
 async fn assert_restarted_by(action: Do, actor: &Addr<FaultyActor>, probe: &Probe) {
     assert_eq!(actor.send(Do::Note(1)).await.unwrap(), 1);
     let starts = probe.starts();
@@ -117,14 +118,14 @@ fn other_actors_on_any_arbiter_keep_running() {
         let probe = Probe::new();
         let health = supervisor.health();
         let mut start = |child| supervisor.start_child(child, FaultyActor::new(&probe)).unwrap();
-        let sick = start(ChildSpec::new("sick").arbiter("chain"));
+        let faulty = start(ChildSpec::new("faulty").arbiter("chain"));
         let neighbour = start(ChildSpec::new("neighbour").arbiter("chain"));
         let elsewhere = start(ChildSpec::new("elsewhere").own_arbiter());
         let thread = neighbour.send(WhichThread).await.unwrap();
-        assert_eq!(sick.send(WhichThread).await.unwrap(), thread);
+        assert_eq!(faulty.send(WhichThread).await.unwrap(), thread);
         assert_ne!(elsewhere.send(WhichThread).await.unwrap(), thread);
         for round in 1..=5 {
-            assert!(sick.send(Do::Panic).await.is_err());
+            assert!(faulty.send(Do::Panic).await.is_err());
             assert_eq!(neighbour.send(Do::Note(1)).await.unwrap(), round);
             assert_eq!(elsewhere.send(Do::Note(1)).await.unwrap(), round);
         }
@@ -156,18 +157,18 @@ fn backoff_doubles_is_capped_and_resets_after_a_healthy_period() {
 fn an_actor_that_always_stops_in_started_does_not_starve_its_thread() {
     let policy = SupervisionPolicy { initial_backoff: ms(0), max_backoff: ms(0), ..brisk() };
     supervised(policy, async |mut supervisor, lines| {
-        let (sick, well) = (Probe::new(), Probe::new());
-        sick.failing_starts.store(u32::MAX, Ordering::SeqCst);
-        let child = ChildSpec::new("sick").arbiter("both");
-        let _sick = supervisor.start_child(child, FaultyActor::new(&sick)).unwrap();
-        let child = ChildSpec::new("well").arbiter("both");
-        let well = supervisor.start_child(child, FaultyActor::new(&well)).unwrap();
+        let (faulty, healthy) = (Probe::new(), Probe::new());
+        faulty.failing_starts.store(u32::MAX, Ordering::SeqCst);
+        let child = ChildSpec::new("faulty").arbiter("both");
+        let _faulty = supervisor.start_child(child, FaultyActor::new(&faulty)).unwrap();
+        let child = ChildSpec::new("healthy").arbiter("both");
+        let healthy = supervisor.start_child(child, FaultyActor::new(&healthy)).unwrap();
         for number in 1..=100 {
-            let answer = timeout(LONG, well.send(Do::Note(number))).await.unwrap();
+            let answer = timeout(LONG, healthy.send(Do::Note(number))).await.unwrap();
             assert_eq!(answer.unwrap(), number);
         }
-        until(LONG, || sick.starts() > 20).await;
-        let (logged, starts) = (lines.containing("actor restarted").len(), sick.starts() as usize);
+        until(LONG, || faulty.starts() > 20).await;
+        let (logged, starts) = (lines.containing("actor restarted").len(), faulty.starts() as usize);
         assert!(logged <= 7 + starts / 64, "{logged} lines about {starts} starts");
     });
 }

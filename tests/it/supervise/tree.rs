@@ -26,40 +26,40 @@ fn chain_restarts(health: &watch::Receiver<ServiceHealth>) -> [u64; 3] {
     CHAIN.map(|name| restarts(health, name))
 }
 
-/// Two outputs on one bank: the sick one fails, and the well one must still get every sweep, in order.
+/// Two outputs on one bank: the faulty one fails, and the healthy one must still get every sweep, in order.
 fn assert_others_unaffected_by(fault: Fault) {
     // A busy machine must not count as a hang.
     let policy = SupervisionPolicy { ping_timeout: ms(1500), command_timeout: ms(1000), ..pinged() };
     supervised(policy, async |mut supervisor, lines| {
         let (port, health) = (Port::start(), supervisor.health());
-        let (sick, to_sick, _sick) = Output::start(&mut supervisor, "sick");
-        let (well, to_well, _well) = Output::start(&mut supervisor, "well");
-        // Each sweep waits until the well output has taken the previous one, so its slot never drops a report.
-        let (seen, sweeps) = (well.clone(), AtomicU64::new(0));
+        let (faulty, to_faulty, _faulty) = Output::start(&mut supervisor, "faulty");
+        let (healthy, to_healthy, _healthy) = Output::start(&mut supervisor, "healthy");
+        // Each sweep waits until the healthy output has taken the previous one, so its slot never drops a report.
+        let (seen, sweeps) = (healthy.clone(), AtomicU64::new(0));
         let log = faulty_logger(&lines, move |message| {
             if message == "sweep complete" {
                 seen.wait_for(sweeps.fetch_add(1, Ordering::SeqCst));
             }
         });
-        let _chain = BankChain::start(&mut supervisor, port.house(), &[to_sick, to_well], &log).unwrap();
-        until(LONG, || sick.newest() >= 3).await;
-        sick.inject(fault);
-        until(LONG, || sick.fault_triggered()).await;
-        let during = well.newest();
-        until(LONG, || well.newest() >= during + 10).await;
+        let _chain = BankChain::start(&mut supervisor, port.house(), &[to_faulty, to_healthy], &log).unwrap();
+        until(LONG, || faulty.newest() >= 3).await;
+        faulty.inject(fault);
+        until(LONG, || faulty.fault_triggered()).await;
+        let during = healthy.newest();
+        until(LONG, || healthy.newest() >= during + 10).await;
         if fault == Fault::Block {
-            until(LONG, || state(&health, "sick") == ChildState::Blocked).await;
-            sick.release();
+            until(LONG, || state(&health, "faulty") == ChildState::Blocked).await;
+            faulty.release();
         } else {
-            until(LONG, || restarts(&health, "sick") >= 1).await;
+            until(LONG, || restarts(&health, "faulty") >= 1).await;
         }
-        let after = well.newest();
-        until(LONG, || sick.newest() > after).await;
+        let after = healthy.newest();
+        until(LONG, || faulty.newest() > after).await;
 
-        let numbers = well.numbers.lock().unwrap().clone();
+        let numbers = healthy.numbers.lock().unwrap().clone();
         assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "a sweep is missing");
-        assert!(sick.numbers.lock().unwrap().is_sorted_by(|a, b| a < b), "an old reading after a newer one");
-        assert_eq!((chain_restarts(&health), restarts(&health, "well")), ([0; 3], 0));
+        assert!(faulty.numbers.lock().unwrap().is_sorted_by(|a, b| a < b), "an old reading after a newer one");
+        assert_eq!((chain_restarts(&health), restarts(&health, "healthy")), ([0; 3], 0));
         assert_eq!(port.opened(), 1, "the port was not reopened");
     });
 }
@@ -94,22 +94,22 @@ fn a_restarted_output_gets_only_the_newest_reading() {
     let policy = SupervisionPolicy { initial_backoff: ms(1000), max_backoff: ms(1000), ..brisk() };
     supervised(policy, async |mut supervisor, lines| {
         let port = Port::start();
-        let (sick, to_sick, _sick) = Output::start(&mut supervisor, "sick");
-        let (well, to_well, _well) = Output::start(&mut supervisor, "well");
-        let outlets = [to_sick, to_well];
+        let (faulty, to_faulty, _faulty) = Output::start(&mut supervisor, "faulty");
+        let (healthy, to_healthy, _healthy) = Output::start(&mut supervisor, "healthy");
+        let outlets = [to_faulty, to_healthy];
         let _chain = BankChain::start(&mut supervisor, port.house(), &outlets, &lines.logger()).unwrap();
-        until(LONG, || sick.newest() >= 2).await;
-        sick.inject(Fault::Panic);
-        until(LONG, || sick.fault_triggered()).await;
-        let (before, mut others) = (sick.newest(), 0);
+        until(LONG, || faulty.newest() >= 2).await;
+        faulty.inject(Fault::Panic);
+        until(LONG, || faulty.fault_triggered()).await;
+        let (before, mut others) = (faulty.newest(), 0);
         until(LONG, || {
-            let now = well.newest();
-            let is_back = sick.newest() > before;
+            let now = healthy.newest();
+            let is_back = faulty.newest() > before;
             others = if is_back { others } else { now };
             is_back
         })
         .await;
-        let numbers = sick.numbers.lock().unwrap().clone();
+        let numbers = faulty.numbers.lock().unwrap().clone();
         let first_after = *numbers.iter().find(|number| **number > before).unwrap();
         assert!(others > before + 1, "no report arrived while it was down");
         assert!(first_after >= others, "{first_after} is not the newest: the others had {others} by then");
@@ -125,7 +125,7 @@ fn a_panicking_parser_loses_one_sweep_and_queued_sweeps_survive() {
     let policy = SupervisionPolicy { initial_backoff: ms(400), max_backoff: ms(400), ..brisk() };
     supervised(policy, async |mut supervisor, lines| {
         let (port, health) = (Port::start(), supervisor.health());
-        let (well, to_well, _well) = Output::start(&mut supervisor, "well");
+        let (healthy, to_healthy, _healthy) = Output::start(&mut supervisor, "healthy");
         let bank = ChainConfig {
             assemble: |transcript| {
                 static PANICKED: std::sync::OnceLock<jiff::Timestamp> = std::sync::OnceLock::new();
@@ -142,14 +142,14 @@ fn a_panicking_parser_loses_one_sweep_and_queued_sweeps_survive() {
             },
             ..port.house()
         };
-        let _chain = BankChain::start(&mut supervisor, bank, &[to_well], &lines.logger()).unwrap();
-        until(LONG, || well.newest() >= 10).await;
+        let _chain = BankChain::start(&mut supervisor, bank, &[to_healthy], &lines.logger()).unwrap();
+        until(LONG, || healthy.newest() >= 10).await;
         assert_eq!(chain_restarts(&health), [0, 1, 0]);
         assert!(QUEUED.load(Ordering::SeqCst) > 0, "no sweep was queued meanwhile");
         let logged = lines.containing("actor restarted").remove(0);
         assert!(logged.contains("reason=panicked: a bug in the parser"), "{logged}");
         // The statistics number the sweeps: all except the one being parsed arrived there.
-        let (handed_on, counted) = (u64::from(CALLS.load(Ordering::SeqCst)) - 1, well.newest());
+        let (handed_on, counted) = (u64::from(CALLS.load(Ordering::SeqCst)) - 1, healthy.newest());
         assert!((counted..=counted + 3).contains(&handed_on), "{handed_on} handed on, {counted} counted");
         assert_eq!(port.opened(), 1);
     });
@@ -159,16 +159,16 @@ fn a_panicking_parser_loses_one_sweep_and_queued_sweeps_survive() {
 fn panicking_statistics_lose_one_sweep_and_start_over() {
     supervised(brisk(), async |mut supervisor, lines| {
         let (port, health) = (Port::start(), supervisor.health());
-        let (well, to_well, _well) = Output::start(&mut supervisor, "well");
+        let (healthy, to_healthy, _healthy) = Output::start(&mut supervisor, "healthy");
         let sweeps = AtomicU32::new(0);
         let log = faulty_logger(&lines, move |message| {
             let fifth = message == "sweep complete" && sweeps.fetch_add(1, Ordering::SeqCst) == 4;
             assert!(!fifth, "a bug in the statistics");
         });
-        let _chain = BankChain::start(&mut supervisor, port.house(), &[to_well], &log).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &[to_healthy], &log).unwrap();
         until(LONG, || restarts(&health, "stats house") == 1).await;
-        until(LONG, || well.numbers.lock().unwrap().len() >= 12).await;
-        let numbers = well.numbers.lock().unwrap().clone();
+        until(LONG, || healthy.numbers.lock().unwrap().len() >= 12).await;
+        let numbers = healthy.numbers.lock().unwrap().clone();
         let again =
             numbers.windows(2).position(|pair| pair[1] < pair[0]).expect("the numbers start over") + 1;
         assert!(numbers[again - 1] <= 4 && numbers[again] <= 2, "{numbers:?}");
@@ -181,14 +181,14 @@ fn panicking_statistics_lose_one_sweep_and_start_over() {
 fn a_panicking_serial_actor_reopens_the_port_and_continues() {
     supervised(brisk(), async |mut supervisor, lines| {
         let (port, health) = (Port::start(), supervisor.health());
-        let (well, to_well, _well) = Output::start(&mut supervisor, "well");
+        let (healthy, to_healthy, _healthy) = Output::start(&mut supervisor, "healthy");
         let links = AtomicU32::new(0);
         let log = faulty_logger(&lines, move |message| {
             let first = message == "link up" && links.fetch_add(1, Ordering::SeqCst) == 0;
             assert!(!first, "a bug in the serial actor");
         });
-        let _chain = BankChain::start(&mut supervisor, port.house(), &[to_well], &log).unwrap();
-        until(LONG, || well.newest() >= 5).await;
+        let _chain = BankChain::start(&mut supervisor, port.house(), &[to_healthy], &log).unwrap();
+        until(LONG, || healthy.newest() >= 5).await;
         assert_eq!(chain_restarts(&health), [1, 0, 0]);
         assert_eq!(port.opened(), 2);
         assert_eq!(lines.containing("link up").len(), 2, "the restarted actor logs its link again");
@@ -200,14 +200,14 @@ fn a_panicking_serial_actor_reopens_the_port_and_continues() {
 fn a_bug_in_a_parser_never_ends_the_serial_actor() {
     supervised(brisk(), async |mut supervisor, lines| {
         let (port, health) = (Port::start(), supervisor.health());
-        let (well, to_well, _well) = Output::start(&mut supervisor, "well");
+        let (healthy, to_healthy, _healthy) = Output::start(&mut supervisor, "healthy");
         let mut bank = port.house();
         bank.serial.judge = |review, command, now, asked, answer| {
             assert_ne!(command.name, CommandName::Bat, "a bug in the parser of cells");
             AnswerValidator::validate(review, command, now, asked, answer)
         };
-        let _chain = BankChain::start(&mut supervisor, bank, &[to_well], &lines.logger()).unwrap();
-        until(LONG, || well.newest() >= 10).await;
+        let _chain = BankChain::start(&mut supervisor, bank, &[to_healthy], &lines.logger()).unwrap();
+        until(LONG, || healthy.newest() >= 10).await;
         assert_eq!(chain_restarts(&health), [0; 3]);
         assert_eq!(port.opened(), 1);
         // Logged once per battery, not once per sweep, and marked as a bug of the program.
@@ -298,7 +298,7 @@ fn a_blocked_chain_thread_is_fatal_and_its_blocker_is_named() {
     let policy = SupervisionPolicy { command_timeout: ms(100), ping_timeout: ms(100), ..pinged() };
     supervised(policy, async |mut supervisor: Supervisor, lines: Lines| {
         let port = Port::start();
-        let (well, to_well, _well) = Output::start(&mut supervisor, "well");
+        let (healthy, to_healthy, _healthy) = Output::start(&mut supervisor, "healthy");
         let released = Arc::new(std::sync::Barrier::new(2));
         let wait = released.clone();
         // The serial actor logs this line and never returns from it.
@@ -308,12 +308,12 @@ fn a_blocked_chain_thread_is_fatal_and_its_blocker_is_named() {
             }
         });
         let fatal = supervisor.fatal();
-        let _chain = BankChain::start(&mut supervisor, port.house(), &[to_well], &log).unwrap();
+        let _chain = BankChain::start(&mut supervisor, port.house(), &[to_healthy], &log).unwrap();
         let fatal = tokio::time::timeout(LONG, fatal).await.expect("the end of the process is requested");
         // Which child is pinged first is random; which one blocks is not.
         assert!(CHAIN.contains(&fatal.actor.as_str()), "{fatal}");
         assert_eq!(fatal.reason, "thread blocked by serial house");
-        assert_eq!(well.newest(), 0);
+        assert_eq!(healthy.newest(), 0);
         let start = Instant::now();
         let report = supervisor.shutdown(Vec::new(), ms(2000)).await;
         assert!(start.elapsed() < Duration::from_secs(10), "shutdown does not wait for a blocked thread");

@@ -118,8 +118,8 @@ pub async fn wait_until_retained(settings: &MqttSettings) {
         };
         let is_service = |topic: &str| topic.starts_with("bankwatch/service/");
         let serves = found.iter().any(|(topic, word)| is_service(topic) && word == "online");
-        let lacks = |topic: &&&str| if is_service(topic) { !serves } else { !is_so(topic) };
-        let Some(lacking) = RETAINED.iter().find(lacks) else { return };
-        assert!(start.elapsed() < LONG, "{lacking} is {:?}", found.get(*lacking));
+        let is_missing = |topic: &&&str| if is_service(topic) { !serves } else { !is_so(topic) };
+        let Some(missing) = RETAINED.iter().find(is_missing) else { return };
+        assert!(start.elapsed() < LONG, "{missing} is {:?}", found.get(*missing));
     }
 }
