@@ -152,7 +152,8 @@ fn follows<T: PartialEq + Debug>(stored: impl Iterator<Item = (i64, T)>, reporte
     let (mut next, mut skipped) = (0, 0);
     for (at, values) in stored {
         let between = reported[next..].iter().position(|reported| *reported == values);
-        let between = between.unwrap_or_else(|| panic!("not reported by the console at that time: {values:?} at {at}"));
+        let between =
+            between.unwrap_or_else(|| panic!("not reported by the console at that time: {values:?} at {at}"));
         (skipped, next) = (skipped + between, next + between + 1);
     }
     skipped

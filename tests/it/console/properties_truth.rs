@@ -122,7 +122,12 @@ proptest! {
     }
 }
 
-fn check_answer(scenario: &Scenario, question: &str, values: &PrintedValues, read: &Result<Parsed, Rejected>) {
+fn check_answer(
+    scenario: &Scenario,
+    question: &str,
+    values: &PrintedValues,
+    read: &Result<Parsed, Rejected>,
+) {
     match (values, read) {
         (PrintedValues::Refusal(line), Err(Rejected::Refused(refusal))) => {
             assert_eq!(CommandRefusal::in_line(line), Some(*refusal), "{question}");

@@ -225,7 +225,11 @@ fn an_events_config_json_is_recognized_by_its_content() {
     assert_eq!((full.level, full.text.as_ref()), (EventLevel::Warning, "Voll"));
     let chip = catalogue.bit("system", 0x8, None);
     assert_eq!((chip.level, chip.text.as_ref()), (EventLevel::Info, "Chip"));
-    assert_eq!(catalogue.bit("battery", 0x2, None).text, "Cell high voltage alarm", "the word of the table is not that of a cell");
+    assert_eq!(
+        catalogue.bit("battery", 0x2, None).text,
+        "Cell high voltage alarm",
+        "the word of the table is not that of a cell"
+    );
 }
 
 #[test]

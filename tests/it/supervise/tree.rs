@@ -58,7 +58,10 @@ fn assert_others_unaffected_by(fault: Fault) {
 
         let numbers = healthy.numbers.lock().unwrap().clone();
         assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "a sweep is missing");
-        assert!(faulty.numbers.lock().unwrap().is_sorted_by(|a, b| a < b), "an old reading after a newer one");
+        assert!(
+            faulty.numbers.lock().unwrap().is_sorted_by(|a, b| a < b),
+            "an old reading after a newer one"
+        );
         assert_eq!((chain_restarts(&health), restarts(&health, "healthy")), ([0; 3], 0));
         assert_eq!(port.opened(), 1, "the port was not reopened");
     });
