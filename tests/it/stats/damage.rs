@@ -73,8 +73,8 @@ fn counters(values: &DerivedValues) -> [EnergyTotals; 3] {
     [values.totals, first.place_totals, first.totals].map(Option::unwrap)
 }
 
-/// The largest possible charge (mAh) and energy (mWh) between the sound sweeps before and after the damaged one, at maximum
-/// current and voltage.
+/// The largest possible charge (mAh) and energy (mWh) between the sound sweeps before and after the damaged one, at
+/// maximum current and voltage.
 fn max_flow(dialect: Dialect, cells: i64) -> (i64, i64) {
     let amperes = if dialect.is_stack() { 500 } else { 5 * (dialect_capacity(dialect)) };
     let charge = amperes * 1_000 * 2 * SWEEP.as_secs() as i64 / 3_600;

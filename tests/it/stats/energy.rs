@@ -48,8 +48,8 @@ impl Truth {
     }
 }
 
-/// Simulates a day with a sweep every `every` seconds, a full one every ten; returns the last report and the true totals
-/// per battery and for the bank.
+/// Simulates a day with a sweep every `every` seconds, a full one every ten; returns the last report and the true
+/// totals per battery and for the bank.
 fn day(simulation: &mut SimulatedYears, every: u64) -> (BankReport, Vec<Truth>, Truth) {
     let mut own = vec![Truth::default(); simulation.bank.places()];
     let mut bank = Truth::default();
