@@ -131,7 +131,7 @@ fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Panics if the current document is_missing a key of the previous one, except for those that were renamed.
+/// Panics if the current document lacks a key of the previous one, except for those that were renamed.
 #[track_caller]
 fn assert_has_keys_of(previous: &Value, current: &Value, what: &str) {
     let (mut old, mut new) = (BTreeSet::new(), BTreeSet::new());
@@ -148,7 +148,7 @@ fn assert_has_keys_of(previous: &Value, current: &Value, what: &str) {
     };
     let missing: Vec<&String> =
         old.iter().filter(|path| !new.contains(*path) && !new.contains(&renamed(path))).collect();
-    assert!(missing.is_empty(), "{what} is_missing {missing:?}; it has {new:?}");
+    assert!(missing.is_empty(), "{what} lacks {missing:?}; it has {new:?}");
 }
 
 #[test]
@@ -367,7 +367,7 @@ async fn retained_discovery_is_taken_over_without_dead_entities() {
         assert_eq!(entities(&retained[topic]), entities(document), "{topic}");
         for (state, key) in values_read(&retained[topic]) {
             let payload: Value = serde_json::from_str(&payloads[&state]).unwrap();
-            assert!(payload.get(&key).is_some(), "{topic} reads {key}, which {state} is_missing: {payload}");
+            assert!(payload.get(&key).is_some(), "{topic} reads {key}, which {state} lacks: {payload}");
         }
     }
     for (topic, payload) in &states {
