@@ -1,4 +1,4 @@
-//! The ledger file: written atomically, restored after any end of the process, uninterrupted with decreased counters.
+//! The ledger file: written atomically, restored after any end of the process, never with decreased counters.
 
 use std::fs;
 use std::path::Path;
@@ -107,7 +107,7 @@ fn kills_at_any_time_never_decrease_a_counter() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("bank_ledger.json");
     let mut rng = Rng::with_seed(6);
-    // One that is uninterrupted killed has the true counters.
+    // One that is never killed has the true counters.
     let bank = SimulatedBank::new(&plan(2, 3));
     let (mut uninterrupted, mut killed) =
         (SimulatedYears::new(bank.clone(), SWEEP), SimulatedYears::new(bank, SWEEP));

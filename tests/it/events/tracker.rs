@@ -1,4 +1,4 @@
-//! Events over a scripted simulation: what is raised, what clears it and what does not, how long it stood, and that
+//! Events over a scripted simulation: what is raised, what clears it and what does not, how long it was active, and that
 //! a restart raises nothing again.
 
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
 //! Health over simulated weeks, a reading a minute: the right battery and cell are named with the right reason, and a
-//! sound bank is never health_of_faulty.
+//! sound bank never has a finding.
 
 use std::sync::Arc;
 use std::thread;
