@@ -91,7 +91,7 @@ fn until(what: &str, service: &mut Service, mut condition: impl FnMut(&mut Servi
 /// No more sweeps come; all that were shown, and no others, are in the database, and each is what the console
 /// reported.
 #[track_caller]
-fn has_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &SimulatorHandle) {
+fn assert_each_sweep_once(server: &MariaDbServer, service: &mut Service, bank: &SimulatorHandle) {
     bank.unplug();
     service.wait_for_log(&["link lost"]);
     until("all of it is there", service, |service| {
@@ -139,7 +139,7 @@ fn assert_matches_console(server: &MariaDbServer, bank: &SimulatorHandle, kills:
         let (details, cells) = reported_values(&truth, place);
         let own = rows.iter().map(|row| (row.taken_at_ms, (row.voltage_mv, row.current_ma)));
         let theirs = rows.iter().map(|row| (row.taken_at_ms, row.cells_mv.clone()));
-        for skipped in [follows(own, &details), follows(theirs, &cells)] {
+        for skipped in [is_next_answer(own, &details), is_next_answer(theirs, &cells)] {
             let most = kills * IN_HAND + again;
             assert!(skipped <= most, "{skipped} answers of battery {place} are nowhere, of {most} at most");
         }
@@ -148,7 +148,7 @@ fn assert_matches_console(server: &MariaDbServer, bank: &SimulatorHandle, kills:
 
 /// Holds what is stored against what was reported: the same, in the same order. Answers how many answers lie between.
 #[track_caller]
-fn follows<T: PartialEq + Debug>(stored: impl Iterator<Item = (i64, T)>, reported: &[T]) -> usize {
+fn is_next_answer<T: PartialEq + Debug>(stored: impl Iterator<Item = (i64, T)>, reported: &[T]) -> usize {
     let (mut next, mut skipped) = (0, 0);
     for (at, values) in stored {
         let between = reported[next..].iter().position(|reported| *reported == values);
@@ -192,7 +192,7 @@ fn a_repeatedly_killed_server_misses_no_row() {
         until("rows come again", &mut service, |_| stored(&server) > before);
     }
     meanwhile.assert_regular(&mut service);
-    has_each_sweep_once(&server, &mut service, &bank);
+    assert_each_sweep_once(&server, &mut service, &bank);
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn cut_connections_store_nothing_twice() {
         until("rows come again", &mut service, |_| newest_stored(&server) > newest);
     }
     meanwhile.assert_regular(&mut service);
-    has_each_sweep_once(&server, &mut service, &bank);
+    assert_each_sweep_once(&server, &mut service, &bank);
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_full_server_gets_every_row_once_it_has_space() {
     server.run("DROP TABLE kept.ballast");
     service.wait_for_log(&["output recovered", "output=db"]);
     meanwhile.assert_regular(&mut service);
-    has_each_sweep_once(&server, &mut service, &bank);
+    assert_each_sweep_once(&server, &mut service, &bank);
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn a_server_that_hangs_past_every_deadline_gets_every_row_later() {
     server.resume();
     service.wait_for_log(&["output recovered", "output=db"]);
     meanwhile.assert_regular(&mut service);
-    has_each_sweep_once(&server, &mut service, &bank);
+    assert_each_sweep_once(&server, &mut service, &bank);
     let backs = service.log().into_iter().filter(|line| line.contains("output recovered output=db"));
     assert_eq!(backs.count(), 1, "it counts as recovered once it accepts rows, not when it is tried");
 }
@@ -385,6 +385,6 @@ fn a_locked_or_refused_legacy_table_delays_nothing_else() {
     until("our own rows go on", &mut service, |_| stored(&server) > before + 10);
     server.run("ALTER TABLE kept.pwr_data ALTER note SET DEFAULT ''");
     meanwhile.assert_regular(&mut service);
-    has_each_sweep_once(&server, &mut service, &bank);
+    assert_each_sweep_once(&server, &mut service, &bank);
     assert!(!service.log().iter().any(|line| line.contains("output down")), "{:#?}", service.log());
 }

@@ -467,7 +467,7 @@ fn inserting(backend: &Backend) -> Vec<i64> {
 }
 
 #[track_caller]
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !condition() {
         assert!(start.elapsed() < std::time::Duration::from_secs(20), "not in time: {what}");
@@ -485,7 +485,7 @@ fn a_lock_on_the_table_delays_only_its_writer() {
     let mut owner = locking(&backend);
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| drain(&mut writer(&backend)));
-        until("the insert waits", || inserting(&backend).len() == 1);
+        wait_until("the insert waits", || inserting(&backend).len() == 1);
         // Before, between and after its rows.
         for n in [-5, 1, 20] {
             let batteries = vec![battery(1, 0, 1, None), battery(2, 0, 1, None)];
@@ -498,11 +498,11 @@ fn a_lock_on_the_table_delays_only_its_writer() {
         assert!(refusal.is_connection, "{refusal:?}");
         // One that was abandoned but still runs, and its replacement.
         let first = scope.spawn(|| drain(&mut writer(&backend)));
-        until("the insert waits", || inserting(&backend).len() == 1);
+        wait_until("the insert waits", || inserting(&backend).len() == 1);
         let second = scope.spawn(|| drain(&mut writer(&backend)));
         let waits = "SELECT COUNT(*) AS number FROM information_schema.PROCESSLIST \
              WHERE INFO LIKE 'DELETE%legacy_pending%' AND TIME_MS > 50";
-        until("its successor waits", || numbers(&backend, waits) == [1]);
+        wait_until("its successor waits", || numbers(&backend, waits) == [1]);
         owner.batch_execute("UNLOCK TABLES").unwrap();
         assert_eq!([first.join().unwrap().refusal, second.join().unwrap().refusal], [None, None]);
     });

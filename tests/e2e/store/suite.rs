@@ -995,12 +995,12 @@ fn a_newer_schema_is_refused_and_unchanged(backend: &Backend) {
 fn two_concurrent_writers_lose_nothing(backend: &Backend) {
     let write = |name: &'static str| {
         move || {
-            let mut store = patiently(|| backend.try_open());
+            let mut store = retry_while_busy(|| backend.try_open());
             for n in 0..40 {
                 let batteries =
                     (1..=2).map(|place| battery(place, 2, n, Some(&format!("{name}-00{place}")))).collect();
                 let record = sweep(name, START + i64::from(n) * 10, batteries);
-                patiently(|| store.insert(std::slice::from_ref(&record)));
+                retry_while_busy(|| store.insert(std::slice::from_ref(&record)));
             }
         }
     };
@@ -1018,7 +1018,7 @@ fn two_concurrent_writers_lose_nothing(backend: &Backend) {
 }
 
 /// Tries again what may be tried again, as the service does.
-fn patiently<T>(mut call: impl FnMut() -> Result<T, StoreError>) -> T {
+fn retry_while_busy<T>(mut call: impl FnMut() -> Result<T, StoreError>) -> T {
     let start = std::time::Instant::now();
     loop {
         match call() {

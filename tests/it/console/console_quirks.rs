@@ -59,7 +59,7 @@ fn sweeps(link: &str, count: usize) -> Vec<Transcript> {
 
 /// Checks that all are complete, and that after the first two only `info` is due now and then, without any retry.
 #[track_caller]
-fn believed_and_not_asked_again(all: &[Transcript]) {
+fn assert_accepted_without_retry(all: &[Transcript]) {
     for (number, transcript) in (1..).zip(all) {
         assert_eq!(assemble(transcript).missing, [], "sweep {number}");
         let again: Vec<String> = transcript
@@ -94,7 +94,7 @@ fn a_voltage_that_differs_from_the_cells_is_accepted_at_once() {
             let (text, values) = ask(&mut console, line);
             bytes(&with_higher_voltage(text, values, 2_500))
         });
-        believed_and_not_asked_again(&sweeps(&script.link(), 20));
+        assert_accepted_without_retry(&sweeps(&script.link(), 20));
     }
 }
 
@@ -126,7 +126,7 @@ fn a_sum_that_no_longer_matches_causes_only_one_retry() {
         twice.map(|exchange| exchange.command.to_string()).collect()
     };
     assert!(again(&all[5]).contains(&"bat 1".to_owned()), "{:?}", again(&all[5]));
-    believed_and_not_asked_again(&all[5..]);
+    assert_accepted_without_retry(&all[5..]);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_load_step_between_table_and_detail_is_accepted() {
         )
     });
     let all = sweeps(&script.link(), 20);
-    believed_and_not_asked_again(&all);
+    assert_accepted_without_retry(&all);
     let reading = assemble(all.last().expect("a sweep"));
     assert!(reading.batteries.iter().all(|b| b.measured.current.is_some_and(|current| current.0 < -20_000)));
 }
@@ -422,7 +422,7 @@ fn replayed(recording: &[u8]) -> Vec<BankReading> {
     let file = folder.path().join("recording.txt");
     std::fs::write(&file, recording).expect("the recording can be written");
     let all = sweeps(&format!("replay:{}", file.display()), 6);
-    believed_and_not_asked_again(&all);
+    assert_accepted_without_retry(&all);
     all.iter().map(assemble).collect()
 }
 
@@ -582,7 +582,7 @@ fn euro_is_accepted_once_it_is_confirmed() {
 }
 
 /// How a faulty console responds to a command.
-fn mad(rng: &mut Rng, console: &mut Console, line: &str) -> Vec<u8> {
+fn confused_console(rng: &mut Rng, console: &mut Console, line: &str) -> Vec<u8> {
     let text = ask(console, line).0;
     let framed = |body: &str| format!("{line}\n\r@\r\r\n{body}\r\n\r$$\r\n\rpylon>");
     bytes(&match rng.u8(0..16) {
@@ -633,7 +633,7 @@ fn only_read_commands_are_sent_and_at_most_three_times() {
     for (seed, dialect) in (1..).zip([Dialect::Us2000c, Dialect::PytesV5, Dialect::Us3000d, Dialect::ForceH2])
     {
         let (mut console, mut rng) = (console(dialect, 3), Rng::with_seed(seed));
-        let script = Scripted::start(move |line| mad(&mut rng, &mut console, line));
+        let script = Scripted::start(move |line| confused_console(&mut rng, &mut console, line));
         let rhythm = PollSchedule {
             facts_interval: Duration::from_millis(50),
             refusal_lifetime: Duration::from_millis(200),

@@ -67,14 +67,14 @@ const OF_SENSOR: &[&str] = &["unit_of_meas", "stat_cla", "sug_dsp_prc", "ops"];
 const OF_BINARY_SENSOR: &[&str] = &["pl_on", "pl_off"];
 
 /// The violations of rules by one component, one sentence each.
-fn breaches(one: &Component) -> Vec<String> {
+fn component_violations(one: &Component) -> Vec<String> {
     let (platform, class) = (one.text("p"), one.text("dev_cla"));
     let keys: Vec<&str> = one.config.as_object().unwrap().keys().map(String::as_str).collect();
     let own = if platform == "sensor" { OF_SENSOR } else { OF_BINARY_SENSOR };
-    let mut broken = Vec::new();
+    let mut violations = Vec::new();
     let mut check_rule = |holds: bool, rule: &str| {
         if !holds {
-            broken.push(format!("{}: {rule}: {}", one.text("uniq_id"), one.config));
+            violations.push(format!("{}: {rule}: {}", one.text("uniq_id"), one.config));
         }
     };
     let row = CLASSES.iter().find(|row| (row.0, row.1) == (platform, class));
@@ -114,16 +114,16 @@ fn breaches(one: &Component) -> Vec<String> {
     check_rule(!one.text("name").is_empty() && !one.text("uniq_id").is_empty(), "nameless");
     let topic = one.text("stat_t");
     check_rule(!topic.is_empty() && !topic.contains(['+', '#', '\0']), "not a topic to read");
-    broken
+    violations
 }
 
 /// The violations of rules by all messages of a bank.
-fn broken(messages: &[Message]) -> Vec<String> {
-    let mut broken: Vec<String> = components(messages).iter().flat_map(breaches).collect();
+fn message_violations(messages: &[Message]) -> Vec<String> {
+    let mut violations: Vec<String> = components(messages).iter().flat_map(component_violations).collect();
     let mut unique = BTreeSet::new();
     for one in components(messages) {
         if !unique.insert(one.text("uniq_id").to_owned()) {
-            broken.push(format!("{} is not unique", one.text("uniq_id")));
+            violations.push(format!("{} is not unique", one.text("uniq_id")));
         }
     }
     let mut declared: BTreeSet<String> = BTreeSet::new();
@@ -131,7 +131,7 @@ fn broken(messages: &[Message]) -> Vec<String> {
     for message in messages {
         let mut check_rule = |holds: bool, rule: &str| {
             if !holds {
-                broken.push(format!("{}: {rule}", message.topic));
+                violations.push(format!("{}: {rule}", message.topic));
             }
         };
         let id =
@@ -163,7 +163,7 @@ fn broken(messages: &[Message]) -> Vec<String> {
         let keys: Vec<&String> = message_json.as_object().unwrap().keys().collect();
         check_rule(keys == ["avty", "avty_mode", "cmps", "dev", "o"], "unknown keys");
     }
-    broken
+    violations
 }
 
 #[test]
@@ -171,11 +171,11 @@ fn messages_follow_the_rules_and_stay_small() {
     for (batteries, cells) in [(1, 1), (2, 15), (16, 16), (1, 200), (3, 120)] {
         for level in LEVELS {
             let messages = announced(reading("pytes", batteries, cells), level);
-            assert_eq!(broken(&messages), [""; 0], "{batteries} × {cells} {level:?}");
+            assert_eq!(message_violations(&messages), [""; 0], "{batteries} × {cells} {level:?}");
         }
     }
     let long = announced(reading(&"b".repeat(200), 2, 16), CellLevel::High);
-    assert_eq!(broken(&long), [""; 0]);
+    assert_eq!(message_violations(&long), [""; 0]);
     assert!(long.len() > 5, "cells in several messages: {}", long.len());
 }
 
@@ -185,7 +185,7 @@ fn the_rules_detect_violations() {
     let spoilt = |key: &str, value: Value| {
         let mut message_json = json(&messages[0].payload);
         message_json["cmps"]["voltage"][key] = value;
-        broken(&[Message::retained(&*messages[0].topic, message_json.to_string())]).len()
+        message_violations(&[Message::retained(&*messages[0].topic, message_json.to_string())]).len()
     };
     let spoilt_ones = [
         ("unit_of_meas", "%".into()),
@@ -203,7 +203,7 @@ fn the_rules_detect_violations() {
 }
 
 /// Renders a value template for a message like Home Assistant; `None` if it reads a missing key.
-fn rendered(template: &str, message: &Value) -> Option<String> {
+fn render_template(template: &str, message: &Value) -> Option<String> {
     let path = template.strip_prefix("{{ value_json.")?.strip_suffix(" }}")?;
     let (path, or_none) = path.strip_suffix(" | default(none)").map_or((path, false), |path| (path, true));
     let value = match path.split_once('[') {
@@ -224,7 +224,7 @@ fn rendered(template: &str, message: &Value) -> Option<String> {
 }
 
 /// The mismatches between the announced entities and the payloads of a reading, one sentence each.
-fn disagreements(report: &BankReport, level: CellLevel) -> Vec<String> {
+fn payload_mismatches(report: &BankReport, level: CellLevel) -> Vec<String> {
     let mut shape = AnnouncedDevices::new(&bank(&report.reading.bank));
     let parts = parts(report, level);
     shape.update(report, &parts);
@@ -237,9 +237,9 @@ fn disagreements(report: &BankReport, level: CellLevel) -> Vec<String> {
             continue;
         }
         let Some(message) = message_json.get(one.text("stat_t")) else { continue };
-        let state = rendered(one.text("val_tpl"), message);
-        let fits = state.as_deref().is_some_and(|state| fits(&one, state));
-        if !fits {
+        let state = render_template(one.text("val_tpl"), message);
+        let is_accepted = state.as_deref().is_some_and(|state| is_accepted_state(&one, state));
+        if !is_accepted {
             wrong.push(format!("{id}: {} is {state:?}", one.text("val_tpl")));
         }
     }
@@ -247,7 +247,7 @@ fn disagreements(report: &BankReport, level: CellLevel) -> Vec<String> {
 }
 
 /// Whether Home Assistant accepts this state.
-fn fits(one: &Component, state: &str) -> bool {
+fn is_accepted_state(one: &Component, state: &str) -> bool {
     let number = ["unit_of_meas", "stat_cla", "sug_dsp_prc"].iter().any(|key| !one.config[*key].is_null());
     match one.text("dev_cla") {
         // For a text sensor it would be a normal text.
@@ -263,7 +263,7 @@ fn fits(one: &Component, state: &str) -> bool {
 fn every_template_finds_its_key() {
     for level in LEVELS {
         for reading in [reading("pytes", 2, 16), reading("stack", 3, 120), summary(reading("pytes", 2, 16))] {
-            assert_eq!(disagreements(&BankReport::of_one(reading), level), [""; 0], "{level:?}");
+            assert_eq!(payload_mismatches(&BankReport::of_one(reading), level), [""; 0], "{level:?}");
         }
     }
 }
@@ -296,7 +296,8 @@ fn a_bank_logs_less_than_one_log_book_entry_a_minute() {
             .into_iter()
             .map(|part| (part.topic, json(&part.payload)))
             .collect();
-        let state = |one: &Component| rendered(one.text("val_tpl"), message_json.get(one.text("stat_t"))?);
+        let state =
+            |one: &Component| render_template(one.text("val_tpl"), message_json.get(one.text("stat_t"))?);
         let now: Vec<Option<String>> = announced_components.iter().map(state).collect();
         for ((one, now), before) in announced_components.iter().zip(&now).zip(&before) {
             *lines.entry(one.text("uniq_id")).or_default() += usize::from(now != before);
@@ -341,10 +342,10 @@ fn values_of_every_simulated_console_fit_their_entities() {
         let report = BankReport::of_one(simulated(*dialect));
         assert!(!report.reading.batteries.is_empty(), "{dialect:?}");
         for level in LEVELS {
-            assert_eq!(disagreements(&report, level), [""; 0], "{dialect:?} {level:?}");
+            assert_eq!(payload_mismatches(&report, level), [""; 0], "{dialect:?} {level:?}");
         }
         let messages = announced(report.reading, CellLevel::High);
-        assert_eq!(broken(&messages), [""; 0], "{dialect:?}");
+        assert_eq!(message_violations(&messages), [""; 0], "{dialect:?}");
     }
 }
 
@@ -360,7 +361,7 @@ proptest! {
     ) {
         prop_assume!(!slug(&name).is_empty());
         let messages = announced(reading(&name, batteries, cells), level);
-        prop_assert_eq!(broken(&messages), Vec::<String>::new());
+        prop_assert_eq!(message_violations(&messages), Vec::<String>::new());
         let more = announced(reading(&name, batteries + 1, cells), level);
         prop_assert_eq!(&more[..messages.len()], &messages[..]);
     }

@@ -22,7 +22,7 @@ const RELEASE: &[u8] = b"{\"migrate_discovery\":true}";
 
 /// The discovery messages of pytes_serial for two batteries of 16 cells, derived from the entities of a real Home
 /// Assistant.
-fn predecessors() -> Vec<Message> {
+fn legacy_messages() -> Vec<Message> {
     let rows = include_str!("../../home-assistant-entities.tsv")
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -41,7 +41,7 @@ fn predecessors() -> Vec<Message> {
     .collect()
 }
 
-fn is_predecessors(bank: &str, message: &Message) -> bool {
+fn is_pytes_serial(bank: &str, message: &Message) -> bool {
     legacy_unique_id(&topics(), bank, message).is_some()
 }
 
@@ -51,10 +51,10 @@ fn ids(messages: &[Message]) -> BTreeSet<String> {
 
 #[test]
 fn only_messages_of_pytes_serial_are_recognized_as_such() {
-    let old = predecessors();
+    let old = legacy_messages();
     assert_eq!(old.len(), 251);
-    assert!(old.iter().all(|message| is_predecessors("pytes", message)));
-    assert!(!old.iter().any(|message| is_predecessors("pyte", message)));
+    assert!(old.iter().all(|message| is_pytes_serial("pytes", message)));
+    assert!(!old.iter().any(|message| is_pytes_serial("pyte", message)));
     let (id, state) = ("pytes_voltage", "pytes_serial/pytes/voltage");
     let payload = |id: &str, state: &str| json!({ "uniq_id": id, "stat_t": state }).to_string();
     let theirs = [
@@ -72,7 +72,7 @@ fn only_messages_of_pytes_serial_are_recognized_as_such() {
         ),
     ];
     for (topic, payload) in theirs {
-        assert!(is_predecessors("pytes", &Message::retained(topic, payload.clone())), "{topic} {payload}");
+        assert!(is_pytes_serial("pytes", &Message::retained(topic, payload.clone())), "{topic} {payload}");
     }
     let place = "homeassistant/sensor/pytes/pytes_voltage/config";
     let strangers = [
@@ -98,18 +98,18 @@ fn only_messages_of_pytes_serial_are_recognized_as_such() {
         ("config", payload(id, state)),
     ];
     for (topic, payload) in strangers {
-        assert!(!is_predecessors("pytes", &Message::retained(topic, payload.clone())), "{topic} {payload}");
+        assert!(!is_pytes_serial("pytes", &Message::retained(topic, payload.clone())), "{topic} {payload}");
     }
 }
 
 #[test]
 fn messages_of_two_versions_for_one_entity_are_both_replaced() {
     let ours = announced(reading("pytes", 2, 16), CellLevel::Medium);
-    let mut kept = predecessors();
+    let mut kept = legacy_messages();
     let by_number = |(number, message): (usize, &Message)| {
         Message::retained(format!("homeassistant/sensor/pytes/{number}/config"), message.payload.clone())
     };
-    kept.extend(predecessors().iter().enumerate().map(by_number));
+    kept.extend(legacy_messages().iter().enumerate().map(by_number));
     let handshake = take_over(&topics(), "pytes", &kept, ours.clone());
     let left = not_taken_over(&topics(), "pytes", &kept, &ours);
     // Of each cell `high` has four more entities than `medium`.
@@ -122,7 +122,7 @@ fn messages_of_two_versions_for_one_entity_are_both_replaced() {
 #[test]
 fn migration_releases_then_announces_then_clears() {
     let ours = announced(reading("pytes", 2, 16), CellLevel::High);
-    let mut kept = predecessors();
+    let mut kept = legacy_messages();
     kept.push(Message::retained(
         "homeassistant/sensor/pytes/pytes_kwh/config",
         r#"{"uniq_id": "pytes_kwh"}"#,
@@ -160,7 +160,7 @@ fn migrating_back_matches_the_snapshot() {
     let ours = announced(reading("pytes", 2, 16), CellLevel::High);
     let handshake = hand_back(&topics(), "pytes", &ours);
     assert_eq!(handshake.count(), ours.len());
-    assert_eq!(ids(&handshake.announce), ids(&predecessors()));
+    assert_eq!(ids(&handshake.announce), ids(&legacy_messages()));
     assert!(handshake.release.iter().all(|message| message.payload == RELEASE));
     assert!(handshake.clear.iter().all(|message| message.payload.is_empty() && message.retained));
     captures::assert_snapshot(&snapshot("back_2x16_high"), &written(handshake.announce));
@@ -209,7 +209,7 @@ fn after_migrating_back_every_entity_has_a_value() {
 fn migration_works_again_after_migrating_back() {
     let ours = announced(reading("pytes", 2, 16), CellLevel::Medium);
     let returned = hand_back(&topics(), "pytes", &ours).announce;
-    assert!(returned.iter().all(|message| is_predecessors("pytes", message)));
+    assert!(returned.iter().all(|message| is_pytes_serial("pytes", message)));
     let again = take_over(&topics(), "pytes", &returned, ours.clone());
     assert_eq!((again.count(), again.announce), (returned.len(), ours));
 }
@@ -242,7 +242,7 @@ fn only_messages_of_bankwatch_are_recognized_as_such() {
     for (topic, payload) in strangers {
         assert!(!is_ours(&topics(), "pytes", &Message::retained(topic, payload)), "{topic} {payload}");
     }
-    assert!(predecessors().iter().all(|message| !is_ours(&topics(), "pytes", message)));
+    assert!(legacy_messages().iter().all(|message| !is_ours(&topics(), "pytes", message)));
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn the_filters_match_the_messages_of_both_programs() {
     let statuses =
         ["bankwatch/service/house/status", "bankwatch/pytes/status", "bankwatch/pytes/battery/12/status"];
     let ours = announced(reading("pytes", 2, 16), CellLevel::High);
-    let left = predecessors().into_iter().chain(ours).map(|message| message.topic);
+    let left = legacy_messages().into_iter().chain(ours).map(|message| message.topic);
     for topic in left.chain(statuses.map(str::to_owned)) {
         assert!(matches(&topic), "{topic}");
     }
@@ -283,13 +283,13 @@ proptest! {
         let known: BTreeSet<String> =
             components(&ours).iter().map(|one| one.text("uniq_id").to_owned()).collect();
         prop_assert!(ids.is_subset(&known));
-        prop_assert!(returned.iter().all(|message| is_predecessors(&name, message)));
+        prop_assert!(returned.iter().all(|message| is_pytes_serial(&name, message)));
     }
 
     #[test]
     fn foreign_messages_are_ignored(topic in "\\PC{0,60}", payload in any::<Vec<u8>>()) {
         let message = Message::retained(topic, payload);
-        prop_assert!(!is_predecessors("pytes", &message) && !is_ours(&topics(), "pytes", &message));
+        prop_assert!(!is_pytes_serial("pytes", &message) && !is_ours(&topics(), "pytes", &message));
         let kept = [message];
         prop_assert_eq!(hand_back(&topics(), "pytes", &kept).count() + take_over(&topics(), "pytes", &kept, vec![]).count(), 0);
     }

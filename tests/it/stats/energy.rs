@@ -101,7 +101,7 @@ fn sweep_for(simulation: &mut SimulatedYears, seconds: u64) -> BankReport {
     last.unwrap()
 }
 
-fn moved(energy_totals: Option<EnergyTotals>) -> i64 {
+fn charge_throughput(energy_totals: Option<EnergyTotals>) -> i64 {
     let energy_totals = energy_totals.unwrap();
     energy_totals.charge_in.0 + energy_totals.charge_out.0
 }
@@ -118,14 +118,17 @@ fn swapped_batteries_keep_their_counters_and_so_do_the_places() {
         for (then, now) in [(&before, &swapped), (&swapped, &after)] {
             let there = if std::ptr::eq(then, &before) { there } else { here };
             let (old, new) = (then[here].totals, now[there].totals);
-            assert!(moved(new) >= moved(old), "the battery's counter stepped back");
+            assert!(charge_throughput(new) >= charge_throughput(old), "the battery's counter decreased");
             let (old, new) = (then[here].place_totals, now[here].place_totals);
-            assert!(moved(new) >= moved(old), "the place's counter stepped back");
+            assert!(charge_throughput(new) >= charge_throughput(old), "the place's counter decreased");
         }
         // Nothing is counted between the readings of the old and the new battery.
-        assert!(moved(swapped[there].totals) - moved(before[here].totals) < 300, "a jump at the swap");
         assert!(
-            moved(after[here].place_totals) > moved(before[here].place_totals) + 1000,
+            charge_throughput(swapped[there].totals) - charge_throughput(before[here].totals) < 300,
+            "a jump at the swap"
+        );
+        assert!(
+            charge_throughput(after[here].place_totals) > charge_throughput(before[here].place_totals) + 1000,
             "the counter of the place stopped"
         );
     }
@@ -144,11 +147,16 @@ fn a_second_battery_with_the_barcode_is_counted_by_place() {
     assert!(simulation.bank.set_barcode(2, &one));
     let shared = sweep_for(&mut simulation, 4 * 3600).derived.batteries;
     assert_eq!(known(&shared), apart);
-    assert!(moved(shared[0].totals) > moved(before[0].totals) + 1000, "the first one continues");
-    let (own, place) =
-        (moved(shared[1].totals), moved(shared[1].place_totals) - moved(before[1].place_totals));
+    assert!(
+        charge_throughput(shared[0].totals) > charge_throughput(before[0].totals) + 1000,
+        "the first one continues"
+    );
+    let (own, place) = (
+        charge_throughput(shared[1].totals),
+        charge_throughput(shared[1].place_totals) - charge_throughput(before[1].place_totals),
+    );
     assert!(own > 1000 && own <= place, "{own} of {place}");
-    let unlike = moved(shared[0].totals) - moved(before[0].totals);
+    let unlike = charge_throughput(shared[0].totals) - charge_throughput(before[0].totals);
     assert!(unlike < 2 * place, "{unlike}: the first one was credited with the flow of both");
     // A restart with nothing but the ledger.
     let kept = simulation.stats.ledger().unwrap().clone();
@@ -160,7 +168,7 @@ fn a_second_battery_with_the_barcode_is_counted_by_place() {
     let unique = sweep_for(&mut simulation, FULL).derived.batteries;
     assert_eq!(known(&unique), known(&before));
     assert!(
-        moved(unique[1].totals) - moved(before[1].totals) < 300,
+        charge_throughput(unique[1].totals) - charge_throughput(before[1].totals) < 300,
         "flow while the barcode was shared is not credited to it"
     );
     // Once another battery is in the place of the first, the second alone has the barcode, and keeps it from then on.
@@ -186,7 +194,7 @@ fn a_gap_is_not_bridged() {
     };
     assert_eq!(counters(&before), counters(&behind));
     let after = sweep_for(&mut simulation, 3600).derived;
-    assert!(moved(after.totals) > moved(behind.totals) + 100);
+    assert!(charge_throughput(after.totals) > charge_throughput(behind.totals) + 100);
 }
 
 #[test]
@@ -254,6 +262,6 @@ fn totals_are_absent_until_the_ledger_is_loaded_and_then_hold_both() {
     let both = Arc::new(second.stats.ledger().unwrap().clone());
     second.stats.on_saved(both);
     let continued = sweep_for(&mut second, FULL).derived;
-    assert!(moved(continued.totals) > moved(hour.totals));
-    assert!(moved(continued.batteries[0].totals) > moved(hour.batteries[0].totals));
+    assert!(charge_throughput(continued.totals) > charge_throughput(hour.totals));
+    assert!(charge_throughput(continued.batteries[0].totals) > charge_throughput(hour.batteries[0].totals));
 }

@@ -58,7 +58,7 @@ fn assert_shown_when_repeated(
 }
 
 /// Whether a constant value of the fifth cell is shown from the second sweep on, and the events it causes.
-fn of_the_fifth_cell(
+fn fifth_cell_outcome(
     change: impl Fn(&mut CellReading),
     of: impl Fn(&CellReading) -> bool,
 ) -> (bool, Vec<String>) {
@@ -83,16 +83,16 @@ fn of_the_fifth_cell(
 #[test]
 fn sensor_faults_are_withheld_and_other_persistent_values_shown() {
     let volts = |volts: i32| {
-        of_the_fifth_cell(move |cell| cell.voltage = Some(Millivolts(volts)), |cell| cell.voltage.is_some())
+        fifth_cell_outcome(move |cell| cell.voltage = Some(Millivolts(volts)), |cell| cell.voltage.is_some())
     };
     let degrees = |degrees: i32| {
-        of_the_fifth_cell(
+        fifth_cell_outcome(
             move |cell| cell.temperature = Some(Millicelsius(degrees * 1_000)),
             |cell| cell.temperature.is_some(),
         )
     };
     let soc =
-        |soc: i32| of_the_fifth_cell(move |cell| cell.soc = Some(Percent(soc)), |cell| cell.soc.is_some());
+        |soc: i32| fifth_cell_outcome(move |cell| cell.soc = Some(Percent(soc)), |cell| cell.soc.is_some());
     let implausible = |name: &str| (true, vec![format!("{name} limit")]);
     let faulty = |name: &str| (false, vec![format!("{name} sensor_fault")]);
     for shown in [0, 500, 4_095, 5_999] {
@@ -121,7 +121,7 @@ static FACTS: LazyLock<Vec<Facts>> =
     LazyLock::new(|| simulated_years::facts(&SimulatedBank::new(&plan(1, 1))));
 
 /// Sets one value of the first battery or its fourth cell; false if this sweep has no such value.
-fn put(reading: &mut BankReading, slot: usize, value: i32) -> bool {
+fn set_value(reading: &mut BankReading, slot: usize, value: i32) -> bool {
     let BatteryReading { measured: m, cells, .. } = &mut reading.batteries[0];
     match (slot, cells) {
         (0, _) => m.voltage = Some(Millivolts(value)),
@@ -207,7 +207,7 @@ proptest! {
                 if !full {
                     reading.batteries[0].cells = None;
                 }
-                present = lost > 0 && put(reading, slot, value);
+                present = lost > 0 && set_value(reading, slot, value);
                 if !present {
                     // This sweep does not have the value.
                     let BatteryReading { measured, cells, .. } = &mut reading.batteries[0];

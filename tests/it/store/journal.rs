@@ -404,12 +404,12 @@ fn a_corrupted_time_expires_no_row() {
     run(&path, "UPDATE entry SET taken_at_ms = 1 WHERE seq = 1");
     let mut journal = open(&path, WIDE);
     assert_eq!((journal.expire(50).unwrap(), journal.len()), (None, 4));
-    run_free(journal, &path, "UPDATE entry SET taken_at_ms = 100 WHERE seq = 1");
+    run_until_killed(journal, &path, "UPDATE entry SET taken_at_ms = 100 WHERE seq = 1");
     assert_eq!(open(&path, WIDE).expire(102).unwrap().map(|loss| loss.rows), Some(2));
 }
 
 /// The same once the journal is closed.
-fn run_free(journal: Journal, path: &Path, sql: &str) {
+fn run_until_killed(journal: Journal, path: &Path, sql: &str) {
     drop(journal);
     run(path, sql);
 }
@@ -421,7 +421,7 @@ fn a_journal_without_checksums_is_read_and_continued() {
     run(&path, "ALTER TABLE entry DROP COLUMN checksum");
     let mut journal = open(&path, WIDE);
     journal.append(&entries(3..5, 100)).unwrap();
-    run_free(journal, &path, "UPDATE entry SET payload = x'00' WHERE seq IN (2, 4)");
+    run_until_killed(journal, &path, "UPDATE entry SET payload = x'00' WHERE seq IN (2, 4)");
     let found = all(&mut open(&path, WIDE));
     let damaged: Vec<bool> = found.iter().map(|row| row.is_damaged).collect();
     assert_eq!(damaged, [false, false, false, true, false], "a row without a checksum is accepted");
