@@ -139,16 +139,16 @@ fn assert_matches_console(server: &MariaDbServer, bank: &SimulatorHandle, kills:
         let (details, cells) = reported_values(&truth, place);
         let own = rows.iter().map(|row| (row.taken_at_ms, (row.voltage_mv, row.current_ma)));
         let theirs = rows.iter().map(|row| (row.taken_at_ms, row.cells_mv.clone()));
-        for skipped in [is_next_answer(own, &details), is_next_answer(theirs, &cells)] {
+        for skipped in [count_skipped_answers(own, &details), count_skipped_answers(theirs, &cells)] {
             let most = kills * IN_HAND + again;
             assert!(skipped <= most, "{skipped} answers of battery {place} are nowhere, of {most} at most");
         }
     }
 }
 
-/// Holds what is stored against what was reported: the same, in the same order. Answers how many answers lie between.
+/// Asserts that the stored values are reported ones in the same order; returns the number of skipped answers.
 #[track_caller]
-fn is_next_answer<T: PartialEq + Debug>(stored: impl Iterator<Item = (i64, T)>, reported: &[T]) -> usize {
+fn count_skipped_answers<T: PartialEq + Debug>(stored: impl Iterator<Item = (i64, T)>, reported: &[T]) -> usize {
     let (mut next, mut skipped) = (0, 0);
     for (at, values) in stored {
         let between = reported[next..].iter().position(|reported| *reported == values);
