@@ -148,7 +148,10 @@ fn assert_matches_console(server: &MariaDbServer, bank: &SimulatorHandle, kills:
 
 /// Asserts that the stored values are reported ones in the same order; returns the number of skipped answers.
 #[track_caller]
-fn count_skipped_answers<T: PartialEq + Debug>(stored: impl Iterator<Item = (i64, T)>, reported: &[T]) -> usize {
+fn count_skipped_answers<T: PartialEq + Debug>(
+    stored: impl Iterator<Item = (i64, T)>,
+    reported: &[T],
+) -> usize {
     let (mut next, mut skipped) = (0, 0);
     for (at, values) in stored {
         let between = reported[next..].iter().position(|reported| *reported == values);
