@@ -253,6 +253,6 @@ mod tests {
     fn too_many_batteries_are_rejected() {
         let args = parse(&["--tcp", "127.0.0.1:0", "--batteries", "17"]).unwrap();
         let error = simulate(&args, &mut Vec::new(), || true).unwrap_err().to_string();
-        assert_eq!(error, "expected 1 to 16 batteries, but found 17");
+        assert_eq!(error, "expected 1 to 16 batteries, found 17");
     }
 }

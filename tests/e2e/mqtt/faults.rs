@@ -137,7 +137,7 @@ async fn a_wrong_password_is_logged_and_recovers_by_itself() {
     let (bank, settings) = (bank(), broker.settings(lines));
     let mut service = service(&bank, &broker.url(), lines);
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
-    service.wait_for_log(&["output down", "does not let user", "check [mqtt] username and password"]);
+    service.wait_for_log(&["output down", "the broker rejects user", "check [mqtt] username and password"]);
     wait_for_sweeps(&mut service, 5);
     broker.kill();
     service.wait_for_log(&["connection refused"]);
@@ -146,7 +146,7 @@ async fn a_wrong_password_is_logged_and_recovers_by_itself() {
     assert!(change.output().unwrap().status.success());
     broker.start_again();
     assert_recovers("login accepted", &mut service, &settings, Instant::now(), meanwhile).await;
-    assert_output_log(&service, &["does not let user", "connection refused", "output recovered"]);
+    assert_output_log(&service, &["the broker rejects user", "connection refused", "output recovered"]);
     let (_, _, log) = service.stop_with("TERM");
     assert!(!log.iter().any(|line| line.contains("hunter2")), "{log:#?}");
 }
@@ -172,7 +172,7 @@ async fn a_broker_with_a_wrong_certificate_gets_nothing() {
     let bank = bank();
     let mut service = service(&bank, &url, &lines);
     let meanwhile = SweepWatch::watch(&mut service, INTERVAL);
-    service.wait_for_log(&["output down", "not for \\\"localhost\\\": write a name it is for"]);
+    service.wait_for_log(&["output down", "not for \\\"localhost\\\": use one of these names"]);
     broker.kill();
     install(&broker, &authority.sign_for(&["localhost"], -2 * DAY, -DAY));
     broker.start_again();

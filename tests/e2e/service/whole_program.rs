@@ -243,7 +243,7 @@ fn removed_battery_keeps_its_place_and_comes_back() {
     }
     // Removed in the middle of a sweep, it is missing once; after that it is absent.
     let missing = service.log().into_iter().filter(|line| line.contains("answer missing"));
-    missing.for_each(|line| assert!(line.contains("no battery is there"), "{line}"));
+    missing.for_each(|line| assert!(line.contains("reports that no battery is present"), "{line}"));
 }
 
 #[test]

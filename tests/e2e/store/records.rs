@@ -86,7 +86,7 @@ fn bytes_that_are_not_a_record_are_rejected_with_a_reason() {
     for bytes in [&b""[..], b"{", b"{\"1\":{\"sweep\":{}}}", b"\xff\x00", later.as_bytes()] {
         let error = Record::from_bytes(bytes).unwrap_err();
         assert!(
-            error.to_string().starts_with("expected a record as this version or an earlier one"),
+            error.to_string().starts_with("expected a record of this version or an earlier one"),
             "{error}"
         );
     }
@@ -136,7 +136,7 @@ const MEASURED: &[(&str, &str, &str)] = &[
     ("battery_events", "battery_events", "bat_events"),
     ("power_events", "power_events", "power_events"),
     ("system_fault", "system_fault", "sys_events"),
-    ("other_events", "other_events", "standing"),
+    ("other_events", "other_events", "active_events"),
     // The deviation of a battery's clock is in its log; rows have the time of the service.
     ("clock", "-", "-"),
 ];

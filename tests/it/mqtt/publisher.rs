@@ -561,7 +561,7 @@ fn shutdown_publishes_offline_for_everything() {
     let last = harness.publisher.offline_messages();
     assert!(last.iter().all(|message| message.retained && message.payload == b"offline"));
     let battery = |place| format!("bankwatch/pytes/battery/{}/status", Place::new(place).unwrap());
-    let service = "bankwatch/service/harness/status";
+    let service = "bankwatch/service/house/status";
     assert_eq!(topics(&last), [service, &battery(1), &battery(2), "bankwatch/pytes/status"]);
 }
 
