@@ -15,7 +15,7 @@ pub(crate) fn may_be_damaged_echo(command: &str, echo: &str) -> bool {
     let max_edits = if carries_battery_number(own) { MAX_EDITS } else { 1 };
     let distance = |command: Command| strsim::levenshtein(echo, &command.to_string());
     let others = CommandName::all().filter(|name| *name != own.name);
-    let mut others = others.flat_map(|name| [name.bare(), Command { name: name, ..own }]);
+    let mut others = others.flat_map(|name| [name.bare(), Command { name, ..own }]);
     let own_digits: String = digits(command);
     let found = digits(echo);
     echo.parse::<Command>().is_err()

@@ -194,7 +194,11 @@ impl Framer {
     }
 
     /// Reports a pager once, whether its line is still open or ends with the carriage return that some consoles send.
+    /// A prompt in the line completes an answer that has its end mark, as it does when the bytes come one by one.
     fn pager(&mut self, line: &str) -> FrameStatus {
+        if let Some(done) = self.finished(line) {
+            return done;
+        }
         self.drop_truncated(line);
         if std::mem::replace(&mut self.pager_reported, true) {
             FrameStatus::Incomplete

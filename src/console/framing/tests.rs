@@ -113,6 +113,20 @@ fn a_pager_is_reported_after_its_carriage_return() {
 }
 
 #[test]
+fn a_prompt_within_a_pager_ends_the_answer_with_chunks_of_any_size() {
+    let pager = "Press [Enter]pylon> to be continued,other key to exit\r\n\rPYTES>";
+    let bytes = format!("log\n\r@\r\n\r Index : 1\r\n\r$$\r\n\r{pager}");
+    for size in 1..=bytes.len() {
+        let mut framer = Framer::new("log");
+        let prompt = bytes.as_bytes().chunks(size).find_map(|chunk| match framer.push(chunk) {
+            FrameStatus::Complete(answer) => answer.prompt,
+            _ => None,
+        });
+        assert_eq!(prompt, Some(Prompt::Pylon), "chunks of {size}");
+    }
+}
+
+#[test]
 fn input_after_the_prompt_does_not_change_the_answer() {
     let bytes = [TIME, b"time\r\n\r@\r\n"].concat();
     assert_eq!(answer("time", &bytes), answer("time", TIME));

@@ -198,7 +198,7 @@ impl Entity {
         self
     }
 
-    const fn from_level(mut self, level: CellLevel) -> Self {
+    const fn at_level(mut self, level: CellLevel) -> Self {
         self.level = level;
         self
     }
@@ -322,15 +322,15 @@ pub const ENTITIES: &[Entity] = &[
         .legacy("temperature_max")
         .decimals(1)
         .attributes(&[("cell", "temperature_max_cell")]),
-    row(Cell, "voltage", "voltage", VOLTS).legacy("voltage").decimals(3).from_level(CellLevel::Low),
+    row(Cell, "voltage", "voltage", VOLTS).legacy("voltage").decimals(3).at_level(CellLevel::Low),
     row(Cell, "temperature", "temperature", DEGREES)
         .legacy("temperature")
         .decimals(1)
-        .from_level(CellLevel::Medium)
+        .at_level(CellLevel::Medium)
         .enabled_if_cell_level_set(),
     row(Cell, "volt_st", "volt_st", ValueKind::Enum(STATUSES))
         .legacy("volt_st")
-        .from_level(CellLevel::Medium)
+        .at_level(CellLevel::Medium)
         .enabled_if_cell_level_set(),
     row(Cell, "soc", "soc", CHARGE).legacy("soc").decimals(0).enabled_if_cell_level_set(),
     row(Cell, "basic_st", "status", ValueKind::Enum(STATES)).legacy("basic_st").enabled_if_cell_level_set(),

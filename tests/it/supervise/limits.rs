@@ -57,7 +57,11 @@ fn an_exhausted_panic_budget_of_a_chain_is_fatal_with_its_reason() {
             assert!(actor.send(Do::Panic).await.is_err());
         }
         let fatal = timeout(LONG, fatal).await.unwrap();
-        assert_eq!(fatal.to_string(), "serial can't go on in this process: panicked: as requested");
+        assert_eq!(
+            fatal.to_string(),
+            "serial failed permanently (panicked: as requested); exiting with status 70 so that the service \
+             manager restarts the process"
+        );
         assert_eq!(FatalFailure::EXIT_CODE, 70);
         assert_eq!(state(&health, "serial"), ChildState::Failed { retry_after_ms: None });
         assert_eq!(lines.containing("CRIT").len(), 1);
@@ -151,9 +155,9 @@ fn the_health_snapshot_has_state_restarts_and_last_failure() {
 
         let json = serde_json::to_value(&*health.borrow()).unwrap();
         let (serial, db) = (&json["children"][0], &json["children"][1]);
-        assert_eq!([&serial["name"], &serial["role"], &serial["state"]], ["serial", "chain", "running"]);
+        assert_eq!([&serial["name"], &serial["role"], &serial["state"]], ["serial", "critical", "running"]);
         assert!(serial["last_failure"].is_null());
-        assert_eq!((&db["role"], &db["state"]), (&"output".into(), &"restarting".into()));
+        assert_eq!((&db["role"], &db["state"]), (&"isolated".into(), &"restarting".into()));
         assert_eq!((&db["restarts"], &db["last_failure"]), (&1.into(), &"panicked: as requested".into()));
         assert!((15_000..=20_000).contains(&db["retry_after_ms"].as_u64().unwrap()));
         assert!(db["since"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());

@@ -231,6 +231,6 @@ fn duplicate_child_names_are_refused() {
         let probe = Probe::new();
         let _first = supervisor.start_child(ChildSpec::new("db"), FaultyActor::new(&probe)).unwrap();
         let refused = supervisor.start_child(ChildSpec::new("db"), FaultyActor::new(&probe)).unwrap_err();
-        assert_eq!(refused.to_string(), "two children are named `db`, each needs a name of its own");
+        assert_eq!(refused.to_string(), "two children are named `db`; child names must be unique");
     });
 }
