@@ -1,5 +1,5 @@
-//! Events over a scripted simulation: what is raised, what clears it and what does not, how long it was active, and that
-//! a restart raises nothing again.
+//! Events over a scripted simulation: what is raised, what clears it and what does not, how long it was active, and
+//! that a restart raises nothing again.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
