@@ -40,11 +40,11 @@ pub enum StartError {
 /// The configuration of a simulation.
 ///
 /// ```no_run
-/// use bankwatch::simulator::{Dialect, Simulation};
+/// use bankwatch::internals::simulator::{Dialect, Simulation};
 ///
 /// let bank = Simulation::new(Dialect::PytesV5).batteries(4).speed(0.0).unpaced().tcp("127.0.0.1:0").start()?;
 /// println!("connect to {}", bank.link());
-/// # Ok::<(), bankwatch::simulator::StartError>(())
+/// # Ok::<(), bankwatch::internals::simulator::StartError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Simulation {
