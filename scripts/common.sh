@@ -11,7 +11,8 @@ if [ -d "$cargo_bin" ]; then
 fi
 
 # Tools that only the tests use are installed next to the build.
-tools="${CARGO_TARGET_DIR:-$root/target}/tools"
+tools="${CARGO_TARGET_DIR:-target}/tools"
+case $tools in /*) ;; *) tools="$root/$tools" ;; esac
 PATH="$tools/bin:$PATH"
 
 # Progress goes to standard error; standard output belongs to results.

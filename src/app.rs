@@ -63,8 +63,8 @@ const CHAIN_QUEUE: usize = 8;
 const HISTORY_QUEUE: usize = 64;
 /// The mailbox size of the event actor, in sweeps.
 const EVENT_QUEUE: usize = 64;
-/// A live output looks into its slot; one nudge is enough.
-const NUDGES: usize = 1;
+/// A live output reads its slot, so one pending `SlotUpdated` is enough.
+const LIVE_QUEUE: usize = 1;
 
 /// The child name of the event actor.
 const EVENTS: &str = "events";
@@ -86,7 +86,7 @@ pub struct Overrides {
     pub console_timeouts: ConsoleTimeouts,
     /// The first and the longest pause before a lost link is reopened.
     pub link_backoff: (Duration, Duration),
-    /// The time limit for writing the files of one report.
+    /// The time limit for one call that writes files: the JSON files of all banks, a ledger, events, the journal.
     pub write_deadline: Duration,
     /// The time limit for one batch of database rows.
     pub batch_deadline: Duration,
@@ -384,7 +384,7 @@ impl ActorTree {
     {
         let slot = LatestReports::default();
         let looked_into = slot.clone();
-        let child = ChildSpec::new(name).role(Role::Isolated).own_arbiter().capacity(NUDGES);
+        let child = ChildSpec::new(name).role(Role::Isolated).own_arbiter().capacity(LIVE_QUEUE);
         let output = supervisor.start_child(child, move |lifeline| make(looked_into, lifeline))?;
         self.outlets.push(ReportSink::newest_full(slot, output.clone().recipient()));
         self.outputs.push((name, output.recipient()));

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::file_mode;
 
@@ -76,22 +76,18 @@ impl AtomicFile {
     }
 
     fn start(&self) -> WriteGuard<'_> {
-        let mut writers = self.lock();
+        let mut writers = self.writers.lock();
         writers.started += 1;
         let temporary = (0..).find(|name| !writers.temporary.contains(name)).unwrap_or_default();
         writers.temporary.insert(temporary);
         WriteGuard { file: self, number: writers.started, temporary }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ActiveWriters> {
-        self.writers.lock()
     }
 }
 
 impl WriteGuard<'_> {
     /// Renames the temporary file. The lock is held meanwhile, so that an earlier writer can't overwrite a later one.
     fn commit(&self, temporary: &Path, path: &Path) -> io::Result<()> {
-        let mut writers = self.file.lock();
+        let mut writers = self.file.writers.lock();
         if writers.committed > self.number {
             return fs::remove_file(temporary);
         }
@@ -103,7 +99,7 @@ impl WriteGuard<'_> {
 
 impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
-        self.file.lock().temporary.remove(&self.temporary);
+        self.file.writers.lock().temporary.remove(&self.temporary);
     }
 }
 

@@ -34,8 +34,8 @@ pub struct JsonFileActor {
     slot: LatestReports,
     log: Logger,
     lifeline: StopHandle,
-    /// These outlive restarts: threads that hang stay counted, what they write stays the older, and an output
-    /// that was told as away is told as back.
+    /// These survive restarts of the actor: hanging threads stay counted, an earlier write never replaces a later one,
+    /// and an output that was logged as down is logged as recovered.
     worker: Worker,
     files: BTreeMap<Arc<str>, Arc<AtomicFile>>,
     trouble: OutageTracker,
@@ -138,8 +138,8 @@ impl Supervised for JsonFileActor {
 impl Handler<SlotUpdated> for JsonFileActor {
     type Result = ();
 
-    /// The mailbox waits while the worker writes: nudges that come meanwhile are one, and the slot holds the
-    /// newest. A bank whose file can't be written costs the others nothing.
+    /// The mailbox is paused while the worker writes: notifications that come meanwhile are merged into one, and the
+    /// slot holds the newest report. A bank whose file can't be written does not affect the others.
     fn handle(&mut self, _: SlotUpdated, ctx: &mut Self::Context) {
         let reports = self.slot.take();
         if reports.is_empty() {
@@ -169,6 +169,6 @@ impl Handler<Ping> for JsonFileActor {
 impl Handler<Flush> for JsonFileActor {
     type Result = ();
 
-    /// A nudge queued before has been written by now, since the mailbox waits for its writing.
+    /// A notification queued before has been written, because the mailbox is paused during writes.
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {}
 }

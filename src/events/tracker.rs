@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use crate::events::active::{BothClocks, EventOwner, TrackedEvent};
 use crate::events::catalogue::Catalogue;
 use crate::events::clocks::{self, Clocks, is_set, later};
-use crate::events::decode::{ActiveCondition, EventSource, WordConditions, decode, own};
+use crate::events::decode::{ActiveCondition, EventSource, WordConditions, decode, own, values};
 use crate::events::saved::{SavedBank, SavedEvent};
 use crate::model::event::{ANSWERS, Condition, Event, EventKind, LINK, PRESENCE, WordName};
 use crate::model::observed_interval::ObservedInterval;
@@ -149,13 +149,7 @@ impl Tracker {
             for reported in decode(stack, EventSource::Stack, catalogue) {
                 self.update(EventOwner::BANK, reported, moment, &mut events);
             }
-            for reported in crate::events::decode::values(
-                report,
-                None,
-                (stack, &[]),
-                |word| self.is_active(None, word),
-                catalogue,
-            ) {
+            for reported in values(report, None, (stack, &[]), |word| self.is_active(None, word), catalogue) {
                 self.update(EventOwner::BANK, reported, moment, &mut events);
             }
         }
@@ -188,9 +182,7 @@ impl Tracker {
             let cells = battery.cells.as_deref().unwrap_or_default();
             let shown_values = (&battery.measured, cells);
             let is_active = |word: &WordName| self.is_active(owner.battery, word);
-            for reported in
-                crate::events::decode::values(report, owner.battery, shown_values, is_active, catalogue)
-            {
+            for reported in values(report, owner.battery, shown_values, is_active, catalogue) {
                 self.update(owner, reported, moment, &mut events);
             }
         }

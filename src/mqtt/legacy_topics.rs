@@ -82,7 +82,7 @@ pub(crate) enum LegacyScope {
     Battery(Place),
     /// Statistics of the cells of a battery.
     Statistics(Place),
-    /// The cell counts from 1.
+    /// With the number of the cell, from 1.
     Cell(Place, usize),
 }
 

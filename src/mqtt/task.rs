@@ -230,7 +230,7 @@ impl MqttTask {
         self.tolerate(subscribed).map(drop)
     }
 
-    /// A status was cleared or set to `offline` by another client: by the will of an earlier connection that the broker
+    /// A status was cleared, or set to `offline` from elsewhere: by the will of an earlier connection that the broker
     /// timed out late, or by another service in the place of this one.
     async fn correct_status(&mut self, topic: &str, is_cleared: bool) -> Result<(), MqttError> {
         if topic == self.topics.service_status() {

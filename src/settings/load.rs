@@ -92,7 +92,7 @@ pub fn load(sources: &Sources) -> Result<LoadedSettings, SettingsError> {
                 return Ok(LoadedSettings { settings, file, warnings, layers, pytes_serial, looked_for });
             }
         }
-        // The values were checked one by one, so an extraction fails only if errors were found before.
+        // The values were checked one by one, so this is not expected; it is reported only if nothing else is.
         Err(error) if problems.is_empty() => {
             problems.push(SettingsProblem::new("", "", ProblemKind::Syntax(error.to_string())));
         }

@@ -134,8 +134,7 @@ impl Stats {
     }
 
     /// Returns the rare facts of an earlier run for batteries whose barcodes have been read in this one, with their
-    /// age at
-    /// `now`. Each is returned once.
+    /// age at `now`. Each is returned once.
     pub(crate) fn restore(
         &mut self,
         reading: &BankReading,

@@ -57,7 +57,7 @@ pub struct GateOutput<T> {
     pub dropped: u64,
 }
 
-/// Must be called with the clocks for each row, or every few seconds.
+/// Call [`pass`](Self::pass) with the clocks for each row, or at least every few seconds.
 #[derive(Debug)]
 pub struct ClockGate<T> {
     released_at_ms: i64,
@@ -68,7 +68,7 @@ pub struct ClockGate<T> {
     offset_ms: i64,
     /// The same at the last update with an unset clock: a row may have been taken just before the clock was set.
     unset_offset_ms: Option<i64>,
-    /// The time of the last jump.
+    /// Since when the clock is set and has not jumped; `None` while it is unset.
     steady_since: Option<Instant>,
     waiting: VecDeque<WaitingRow<T>>,
 }

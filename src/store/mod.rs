@@ -1,11 +1,11 @@
 //! The history: every full reading in a database, old rows rolled up, one small trait in front of two backends.
 //!
 //! ```text
-//! report ─► Sweep, Minutes ─► Record ─► Store::insert ─┬─► sqlite    a file of our own
-//!           what is kept                one transaction └─► mariadb   a server, MySQL 8 too
+//! report ─► RecordBuilder ─► Record ─► Store::insert ─┬─► sqlite    a file of our own
+//!           what is stored             one transaction └─► mariadb   a server, MySQL 8 too
 //! ```
-//! Backends share the tables (`schema`), the rows and the queries (`writing`, `reading`); each has its own way in, its
-//! own transactions and its own errors. `docs/database.md` is for those who query.
+//! Backends share the tables, the rows and the statements (`sql`); each has its own way of connecting, its own
+//! transactions and its own errors. `docs/database.md` explains how to query.
 
 mod backend;
 pub mod clock_gate;

@@ -47,7 +47,7 @@ impl DatabaseSink {
 
     /// One small step of retention, if the database is open; returns whether there is more to do.
     pub(crate) fn prune(&mut self, now: Timestamp) -> Result<bool, StoreError> {
-        // A database that is not open has received no rows.
+        // Not worth opening it: retention can wait until rows come, which open it.
         if self.open.is_none() {
             return Ok(false);
         }

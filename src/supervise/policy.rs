@@ -12,8 +12,8 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// An output: it becomes [`FailedWrite`](crate::supervise::ChildState::Failed) and is retried later; no other child
-    /// is affected.
+    /// An output: it becomes [`Failed`](crate::supervise::health::ChildState::Failed) and is retried later; no other
+    /// child is affected.
     Isolated,
     /// Part of the chain that owns the port: the process must end and be restarted.
     Critical,

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use humantime::format_duration;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
@@ -116,7 +116,7 @@ impl Worker {
             match timeout_at(deadline.into(), answer).await {
                 Ok(Ok(result)) => result.map_err(WorkerError::Panicked),
                 // The queue was dropped: no thread is left to serve it.
-                Ok(Err(_)) => Err(WorkerError::Exhausted { abandoned: shared.lock().abandoned }),
+                Ok(Err(_)) => Err(WorkerError::Exhausted { abandoned: shared.state.lock().abandoned }),
                 Err(_) => Err(shared.time_out(ticket, timeout)),
             }
         }
@@ -125,13 +125,13 @@ impl Worker {
     /// How many threads are stuck in calls past their deadline.
     #[cfg(feature = "internals")]
     pub fn abandoned(&self) -> usize {
-        self.shared.lock().abandoned
+        self.shared.state.lock().abandoned
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.shared.lock().is_closed = true;
+        self.shared.state.lock().is_closed = true;
         self.shared.changed.notify_all();
     }
 }
@@ -143,10 +143,6 @@ impl fmt::Debug for Worker {
 }
 
 impl SharedQueue {
-    fn lock(&self) -> MutexGuard<'_, QueueState> {
-        self.state.lock()
-    }
-
     /// Queues a call and makes sure that a thread serves the queue.
     fn enqueue(
         self: &Arc<Self>,
@@ -154,7 +150,7 @@ impl SharedQueue {
         run: Box<dyn FnOnce() + Send>,
     ) -> Result<u64, WorkerError> {
         self.abandon_overdue();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.abandoned >= self.limit {
             return Err(WorkerError::Exhausted { abandoned: state.abandoned });
         }
@@ -169,7 +165,7 @@ impl SharedQueue {
     /// A call has missed its deadline: removes it from the queue, or abandons the thread that runs it.
     fn time_out(self: &Arc<Self>, ticket: u64, after: Duration) -> WorkerError {
         self.abandon_overdue();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let index = state.queue.iter().position(|call| call.ticket == ticket);
         let not_started = index.and_then(|index| state.queue.remove(index));
         drop(state);
@@ -182,7 +178,7 @@ impl SharedQueue {
     /// Abandons the thread of the running call if that has missed its deadline. The queue gets a new thread, or is
     /// dropped if too many are stuck.
     fn abandon_overdue(self: &Arc<Self>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.running_until.is_none_or(|deadline| Instant::now() < deadline) {
             return;
         }
@@ -213,7 +209,7 @@ impl SharedQueue {
         while let Some(run) = self.next_call() {
             // Only the drop of an unwanted result can still panic here.
             let _ = catch_panic(run);
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             if state.generation != generation {
                 state.abandoned -= 1;
                 return;
@@ -224,7 +220,7 @@ impl SharedQueue {
 
     /// Waits for the next call and marks it as running; `None` once the worker is dropped and the queue is empty.
     fn next_call(&self) -> Option<Box<dyn FnOnce() + Send>> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         loop {
             if let Some(call) = state.queue.pop_front() {
                 state.running_until = Some(call.deadline);

@@ -20,7 +20,7 @@ use crate::model::reading::SweepKind;
 use crate::sweep::client::{ConsoleClient, PageLimit};
 use crate::sweep::poll_plan::{PlanStep, PollPlan, PollSchedule};
 
-/// How an answer is judged; [`AnswerValidator::validate_fn`] but in tests that need a parser with a bug.
+/// How an answer is judged: [`AnswerValidator::validate`], except in tests that need a parser with a bug.
 pub(crate) type ValidateFn =
     fn(&mut AnswerValidator, Command, Duration, u32, Result<Answer, CommandError>) -> ReviewDecision;
 
@@ -50,7 +50,6 @@ struct SweepInProgress {
 pub enum SweepProgress {
     /// The sweep goes on.
     InProgress,
-
     Complete(Box<Transcript>),
     /// Nothing is due until this moment.
     Idle(Instant),

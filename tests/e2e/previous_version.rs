@@ -264,7 +264,7 @@ fn active_events_are_still_active_and_clear_with_their_duration() {
     let status = status(&folder);
     assert!(service.lines_with("event raised").is_empty(), "{:#?}", service.log);
     let first = &status["devices"][0];
-    let active = first.get("active_events").or_else(|| first.get("standing")).unwrap();
+    let active = &first["active_events"];
     assert_eq!(active[0]["text"], "High voltage alarm", "{active}");
     let file = fs::read_to_string(folder.path().join("bank_standing_events.json")).unwrap();
     let (file, previous) = (serde_json::from_str(&file).unwrap(), json("bank_standing_events.json"));

@@ -27,7 +27,6 @@ pub struct Info {
     pub firmware: Option<String>,
     /// `YY-MM-DD`.
     pub released: Option<String>,
-
     pub barcode: Option<String>,
     /// Nominal voltage and capacity as printed.
     pub specification: Option<String>,
@@ -38,7 +37,6 @@ pub struct Info {
     /// Negative.
     #[serde(rename = "max_discharge_current_ma")]
     pub max_discharge_current: Option<Milliamps>,
-
     #[serde(rename = "max_charge_current_ma")]
     pub max_charge_current: Option<Milliamps>,
     /// Serial numbers of a stack's modules, in the console's order.

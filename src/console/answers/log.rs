@@ -22,6 +22,7 @@ pub struct LogRecord {
     pub index: i64,
     pub clock: Option<DateTime>,
     pub(crate) module: Option<String>,
+    /// Printed in hexadecimal without `0x`.
     pub code: Option<u32>,
     pub info: Option<String>,
 }

@@ -42,7 +42,7 @@ const fn row(
 
 const ANY: (i64, i64) = (i64::MIN, i64::MAX);
 
-/// One row per kind, in the order of [`Kind`].
+/// One row per kind, in the order of [`SampleKind`].
 pub const TOLERANCES: &[Tolerance] = &[
     row(
         SampleKind::Voltage,

@@ -24,8 +24,8 @@ pub(crate) fn cells_device_name(bank: &str) -> String {
     format!("{bank}_cells")
 }
 
-/// As Home Assistant derives entity ids from names: lower-case letters and digits, everything else becomes an
-/// underscore.
+/// As Home Assistant derives entity ids from names: lower-case letters and digits; each run of other characters between
+/// them becomes one underscore, and at the ends they are dropped.
 #[must_use]
 pub fn slug(text: &str) -> String {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());

@@ -237,7 +237,7 @@ dialects! {
     Us2000c => US2000C,
     /// Pylontech US3000C with late firmware: no `soh`, a long `stat` with a pager.
     Us3000c => US3000C,
-    /// Pylontech US5000: 23 columns, absent rows with the first 16 only.
+    /// Pylontech US5000: 23 columns, but absent rows in the 16-column layout.
     Us5000 => US5000,
     /// Pylontech US3000D: 22 columns, no absent rows, one status word per topic, few commands.
     Us3000d => US3000D,

@@ -86,7 +86,7 @@ pub(super) const D: TableLayout = TableLayout {
     absent: None,
     after_present: FEED,
 };
-/// 23 columns, absent places with the first 16 only: US5000.
+/// 23 columns, but absent places in the 16-column layout of [`A`]: US5000.
 pub(super) const E: TableLayout = TableLayout {
     present: &[ELECTRIC, EXTREMES_WITH_CELLS, STATES, MOSFET_AND_ALARM],
     absent: Some(SHORT),

@@ -37,7 +37,7 @@ pub struct BankPlan {
 }
 
 /// A simulated bank. The same plan and simulated time always give the same bank, however the time is divided into
-/// calls of [`Bank::advance`].
+/// calls of [`SimulatedBank::advance`].
 #[derive(Clone, Debug)]
 pub struct SimulatedBank {
     slots: Vec<Option<SimulatedBattery>>,

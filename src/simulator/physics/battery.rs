@@ -116,7 +116,7 @@ pub struct SimulatedBattery {
     /// Seconds since the state last changed.
     pub(crate) state_for: f64,
     pub(crate) counters: SimulatedCounters,
-    /// Event bits raised through the API, by [`Word`].
+    /// Event bits raised through the API, by [`EventWordKind`].
     pub(crate) raised: [u32; 4],
     pub(crate) log: VecDeque<BatteryLogRecord>,
     /// Newest first.

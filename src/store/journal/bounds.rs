@@ -7,7 +7,8 @@ use crate::settings::sections::database::DatabaseSettings;
 /// Limits of the journal; beyond them the oldest rows are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Bytes on disk for rows, including SQLite's overhead. The file may exceed this by [`Bounds::MARGIN_BYTES`].
+    /// Bytes on disk for rows, including SQLite's overhead. The file may exceed this by at most 6 MB
+    /// (`MARGIN_BYTES`): the write-ahead log and one batch.
     pub disk_bytes: u64,
     /// Bytes of payload in memory, used while the disk accepts nothing.
     pub memory_bytes: u64,

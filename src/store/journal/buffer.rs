@@ -116,7 +116,7 @@ impl JournalBuffer {
 
     /// Confirms every row up to this sequence number of a [`head`](Self::head): the database has them.
     pub fn confirm(&mut self, now: Instant, up_to: i64) {
-        // Nothing can have been delivered from a journal that is not open.
+        // A journal closed since `head` delivers its rows again once it is reopened, which the sink tolerates.
         if up_to < FIRST_MEMORY_SEQ && self.journal.is_some() {
             self.on_disk(now, |journal| journal.confirm(up_to));
         }

@@ -7,10 +7,10 @@
 //! ```text
 //!              append                                            head                   store
 //! readings ───────────► JournalBuffer: Journal, a SQLite file ────────► Drain ────────────────► JournalSink, the database
-//!          durable when │            │ rows that the disk              │                          │
-//!          it returns   └► memory    ▼ did not accept                  │◄── ok, down, poison ─────┘
-//!                                    ▲ confirm: deleted here           │
-//!                                    └─────────────────────────────────┘
+//!          durable when │            ▲                                 │                          │
+//!          it returns   │            │ confirm: deleted here           │◄── ok, down, poison ─────┘
+//!                       │            └─────────────────────────────────┘
+//!                       └► memory, for rows that the disk did not accept
 //! ```
 
 pub(crate) mod bounds;

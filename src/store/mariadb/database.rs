@@ -1,5 +1,4 @@
-//! A server: MariaDB, or MySQL 8. One connection of our own; whatever is not about the data drops it, and the next
-//! call makes a new one. One that the server closed for being idle is made again within the call.
+//! The history on MariaDB or MySQL 8, over one connection. One that the server closed for being idle is reopened.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use crate::store::sql::migrations::{MYSQL, refuse_newer, versions};
 query_imports!();
 insert_imports!();
 
-/// A connection that was idle for longer is made again: what lies between may have forgotten it without a word.
+/// A connection idle for longer is reopened: a firewall or router on the way may have dropped it silently.
 pub(crate) const MAX_IDLE: Duration = Duration::from_secs(60);
 
 /// How long rows are deleted on a full server before the waiting rows are retried.

@@ -10,8 +10,6 @@
 //!            ├─ last read here ───────────────────────────► the barcode
 //!            └─ last read elsewhere and still there ──────► its place, until it is the only one
 //! ```
-//! The battery that was read under the barcode last keeps it, so its rows and counters continue. This follows from the
-//! stored readings alone, so it holds over restarts, and for several services on one database.
 
 /// Defines how `RecordWriter` decides it.
 macro_rules! impl_duplicates {
